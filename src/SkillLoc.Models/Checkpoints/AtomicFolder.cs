@@ -18,7 +18,8 @@ public static class AtomicFolder
         ArgumentException.ThrowIfNullOrEmpty(folder);
         ArgumentNullException.ThrowIfNull(write);
         var target = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
-        target = new DirectoryInfo(target).ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? target;
+        if (Directory.Exists(target))
+            target = new DirectoryInfo(target).ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? target;
         var temporary = AtomicFile.TemporaryName(target);
         string? old;
         try
