@@ -167,16 +167,13 @@ public abstract class LanguageModel : IDisposable
 
     private static LanguageModel Build(ModelConfig config, bool withHead, Func<string, long[], Tensor> source)
     {
-        (IEnumerable<(string Name, long[] Shape)> shapes, Func<OrderedDictionary<string, Parameter>, LanguageModel> create) =
-            config.ModelType switch
-            {
-                "roberta" => (RobertaForMaskedLM.Shapes(config, withHead),
-                    parameters => new RobertaForMaskedLM(config, parameters)),
-                "bert" => (BertForMaskedLM.Shapes(config, withHead),
-                    (Func<OrderedDictionary<string, Parameter>, LanguageModel>)(parameters => new BertForMaskedLM(config, parameters))),
-                _ => throw new NotSupportedException(
-                    $"The architecture '{config.ModelType}' of {config.Source} is not supported; model_type must be 'roberta' or 'bert'."),
-            };
+        IEnumerable<(string Name, long[] Shape)> shapes = config.ModelType switch
+        {
+            "roberta" => RobertaForMaskedLM.Shapes(config, withHead),
+            "bert" => BertForMaskedLM.Shapes(config, withHead),
+            _ => throw new NotSupportedException(
+                $"The architecture '{config.ModelType}' of {config.Source} is not supported; model_type must be 'roberta' or 'bert'."),
+        };
         var parameters = new OrderedDictionary<string, Parameter>(StringComparer.Ordinal);
         try
         {
@@ -196,7 +193,7 @@ public abstract class LanguageModel : IDisposable
             throw;
         }
 
-        return create(parameters);
+        return config.ModelType == "roberta" ? new RobertaForMaskedLM(config, parameters) : new BertForMaskedLM(config, parameters);
     }
 
     private static Parameter DetachedParameter(Tensor data)

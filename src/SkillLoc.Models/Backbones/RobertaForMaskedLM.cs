@@ -15,7 +15,7 @@ public sealed class RobertaForMaskedLM : MaskedLanguageModel
     }
 
     /// <summary>RoBERTa counts positions from the padding id + 1.</summary>
-    private protected override int PositionOffset => Config.PadTokenId + 1;
+    private protected override int PositionOffset => (Config.PadTokenId ?? 1) + 1;
 
     internal static IEnumerable<(string Name, long[] Shape)> Shapes(ModelConfig config, bool withHead) => Shapes(config, Spelling, withHead);
 }

@@ -10,25 +10,25 @@ internal static class StoredTensor
     /// <exception cref="InvalidDataException">The tensor is missing, has another shape, or holds NaN or infinity.</exception>
     public static Tensor Read(CheckpointFolder checkpoint, string name, long[] shape, Device? device, ScalarType dtype)
     {
-        string stored = Spellings(name).FirstOrDefault(checkpoint.Tensors.Contains)
+        string stored = Spellings(name).FirstOrDefault(checkpoint.Weights.Contains)
             ?? throw new InvalidDataException(
-                $"{checkpoint.WeightsPath} has no tensor '{name}' (shape [{string.Join(", ", shape)}]), which its config.json asks for. "
-                + $"It holds {Sample(checkpoint.Tensors.Tensors)}.");
-        TensorInfo info = checkpoint.Tensors.Tensors.First(tensor => tensor.Name == stored);
+                $"{checkpoint.Weights.Path} has no tensor '{name}' (shape [{string.Join(", ", shape)}]), which its config.json asks for. "
+                + $"It holds {Sample(checkpoint.Weights.Tensors)}.");
+        TensorInfo info = checkpoint.Weights.Tensors.First(tensor => tensor.Name == stored);
         if (!info.Shape.SequenceEqual(shape))
         {
             throw new InvalidDataException(
-                $"{checkpoint.WeightsPath}: tensor '{stored}' has shape [{string.Join(", ", info.Shape)}]; "
+                $"{checkpoint.Weights.Path}: tensor '{stored}' has shape [{string.Join(", ", info.Shape)}]; "
                 + $"by its config.json it must be [{string.Join(", ", shape)}].");
         }
 
         using var scope = NewDisposeScope();
-        Tensor value = checkpoint.Tensors.Read(stored, dtype, device);
+        Tensor value = checkpoint.Weights.Read(stored, dtype, device);
 
         // The sum is finite exactly when every weight of sane size is, and needs no tensor as large as the weights.
         return float.IsFinite(value.sum(ScalarType.Float32).item<float>())
             ? value.MoveToOuterDisposeScope()
-            : throw new InvalidDataException($"{checkpoint.WeightsPath}: tensor '{stored}' holds NaN or infinite weights.");
+            : throw new InvalidDataException($"{checkpoint.Weights.Path}: tensor '{stored}' holds NaN or infinite weights.");
     }
 
     private static IEnumerable<string> Spellings(string name)

@@ -31,7 +31,7 @@ public sealed class ClassificationHead : IDisposable
         ArgumentOutOfRangeException.ThrowIfLessThan(labels, 2);
         Kind = kind;
         long hidden = model.Config.HiddenSize;
-        _dropout = model.Config.ClassifierDropout ?? model.Config.HiddenDropout;
+        _dropout = model.Config.ClassifierDropout;
         using var scope = NewDisposeScope();
         using var generator = new Generator((ulong)(uint)seed);
         switch (kind)
@@ -48,8 +48,9 @@ public sealed class ClassificationHead : IDisposable
                 bool roberta = model is RobertaForMaskedLM;
                 _dense = roberta ? "classifier.dense" : "bert.pooler.dense";
                 _output = roberta ? "classifier.out_proj" : "classifier";
-                Add(_dense, hidden, shape => randn(shape, generator: generator).mul_(model.Config.InitializerRange), zeros);
-                Add(_output, labels, shape => randn(shape, generator: generator).mul_(model.Config.InitializerRange), zeros);
+                Add(_dense, hidden, Normal, shape => zeros(shape));
+                Add(_output, labels, Normal, shape => zeros(shape));
+                Tensor Normal(long[] shape) => randn(shape, generator: generator).mul_(model.Config.InitializerRange);
                 break;
             default:
                 double bound = 1 / Math.Sqrt(hidden);
@@ -66,8 +67,8 @@ public sealed class ClassificationHead : IDisposable
 
         void AddParameter(string name, long[] shape, Func<long[], Tensor> initialise)
         {
-            bool trained = stored is not null && stored.Tensors.Tensors.Any(info => info.Name == name && info.Shape.SequenceEqual(shape));
-            Tensor value = trained ? stored!.Tensors.Read(name, model.Dtype, model.Device) : initialise(shape).to(model.Dtype, model.Device);
+            bool trained = stored is not null && stored.Weights.Tensors.Any(info => info.Name == name && info.Shape.SequenceEqual(shape));
+            Tensor value = trained ? stored!.Weights.Read(name, model.Dtype, model.Device) : initialise(shape).to(model.Dtype, model.Device);
             var parameter = new Parameter(value, requires_grad: false);
             parameter.DetachFromDisposeScope();
             _parameters.Add(name, parameter);

@@ -121,7 +121,7 @@ public sealed class Graft
     /// <exception cref="InvalidDataException">The bytes are damaged, or no graft.</exception>
     public static Graft Load(byte[] bytes, string source)
     {
-        using SafetensorsFile file = SafetensorsFile.Open(bytes, source);
+        using SafetensorsFile file = SafetensorsFile.FromBytes(bytes, source);
         return Read(file, source);
     }
 
