@@ -77,11 +77,11 @@ public sealed class TorchCheckpointFile : ITensorStore
         if (view.IsContiguous)
             return ReadRun(info, view.Offset, values, asType, device);
 
+        using var scope = torch.NewDisposeScope();
         var span = (long)view.Span;
         var run = new TensorInfo(name, info.Dtype, [span], span * ElementTypes.Size(info.Dtype));
-        using var flat = ReadRun(run, view.Offset, values, asType, device);
-        using var strided = flat.as_strided(view.Shape, view.Stride);
-        return strided.contiguous();
+        var flat = ReadRun(run, view.Offset, values, asType: null, device: null);
+        return flat.index_select(0, Positions(view)).reshape(view.Shape).to(asType ?? info.Dtype, device ?? torch.CPU).MoveToOuterDisposeScope();
     }
 
     /// <summary>Releases the file. Tensors that were read stay valid.</summary>
@@ -175,6 +175,15 @@ public sealed class TorchCheckpointFile : ITensorStore
                 throw new InvalidDataException($"{Path}: the values of tensor '{info.Name}' cannot be read ({e.Message.TrimEnd('.')}); the file is damaged.", e);
             }
         }
+    }
+
+    /// <summary>Where the elements of a view are, counted from its first, in row-major order.</summary>
+    private static torch.Tensor Positions(PickledTensor view)
+    {
+        var positions = torch.zeros([], dtype: torch.ScalarType.Int64);
+        foreach (var (length, stride) in view.Shape.Zip(view.Stride))
+            positions = positions.unsqueeze(-1) + (torch.arange(length, dtype: torch.ScalarType.Int64) * stride);
+        return positions.reshape(-1);
     }
 
     private static void Skip(Stream stream, long bytes)
