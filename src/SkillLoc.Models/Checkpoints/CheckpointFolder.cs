@@ -60,6 +60,7 @@ public sealed partial class CheckpointFolder : IDisposable
     /// <param name="tensors">The weights in the order that they shall have.</param>
     /// <param name="tokenizerFilesToCopy">Files to copy into the folder, for example another folder's <see cref="TokenizerFiles"/>.</param>
     /// <param name="storeAs">The type to store floating-point weights in; null for each one's own.</param>
+    /// <param name="textFiles">More files to write into the folder: name and content.</param>
     /// <exception cref="ArgumentException">A weight's name occurs twice, or its type cannot be stored.</exception>
     /// <exception cref="IOException">The folder could not be written or holds something else; what was there is untouched.</exception>
     public static void Save(
@@ -67,7 +68,8 @@ public sealed partial class CheckpointFolder : IDisposable
         ModelConfig config,
         IEnumerable<(string Name, torch.Tensor Value)> tensors,
         IEnumerable<string> tokenizerFilesToCopy,
-        torch.ScalarType? storeAs = null)
+        torch.ScalarType? storeAs = null,
+        IReadOnlyDictionary<string, string>? textFiles = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         ArgumentNullException.ThrowIfNull(config);
@@ -87,6 +89,8 @@ public sealed partial class CheckpointFolder : IDisposable
                     SafetensorsWriter.Write(stream, weights, new Dictionary<string, string>(StringComparer.Ordinal) { ["format"] = "pt" }, storeAs);
                 foreach (var file in tokenizerFilesToCopy)
                     Copy(file, System.IO.Path.Join(temporary, System.IO.Path.GetFileName(file)));
+                foreach (var (name, content) in textFiles ?? new Dictionary<string, string>(StringComparer.Ordinal))
+                    File.WriteAllText(System.IO.Path.Join(temporary, name), content);
             },
             name => WeightFileName().IsMatch(name));
     }

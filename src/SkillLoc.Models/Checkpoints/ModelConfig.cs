@@ -14,12 +14,11 @@ public sealed class ModelConfig
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     private readonly JsonObject _json;
-    private readonly string _source;
 
     private ModelConfig(JsonObject json, string source)
     {
         _json = json;
-        _source = source;
+        Source = source;
         ModelType = Text("model_type") ?? throw Invalid("model_type", "is missing", "a name such as \"roberta\", \"bert\", \"gpt2\" or \"t5\"");
         Architectures = Texts("architectures");
         switch (ModelType)
@@ -82,6 +81,9 @@ public sealed class ModelConfig
         DecoderStartTokenId = TokenId("decoder_start_token_id", ModelType is "t5" ? PadTokenId : null);
         Labels = ReadLabels();
     }
+
+    /// <summary>Where the configuration came from, as error messages call it.</summary>
+    public string Source { get; }
 
     /// <summary>The architecture, for example <c>roberta</c>, <c>bert</c>, <c>gpt2</c> or <c>t5</c>; any other is kept as it is (see <see cref="IsKnown"/>).</summary>
     public string ModelType { get; }
@@ -250,7 +252,7 @@ public sealed class ModelConfig
             json.Remove(key);
         else
             json[key] = value.DeepClone();
-        return new ModelConfig(json, _source);
+        return new ModelConfig(json, Source);
     }
 
     /// <summary>The same configuration for another Python class, for example <c>RobertaForSequenceClassification</c>.</summary>
@@ -409,5 +411,5 @@ public sealed class ModelConfig
     }
 
     private InvalidDataException Invalid(string key, string problem, string right) =>
-        new($"{_source}: {key} {problem}; right would be {right}.");
+        new($"{Source}: {key} {problem}; right would be {right}.");
 }
