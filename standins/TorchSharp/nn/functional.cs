@@ -17,6 +17,10 @@ public static partial class torch
         {
             public static Tensor linear(Tensor input, Tensor weights, Tensor? bias = null) => Call("linear", input, weights, bias);
 
+            public static Tensor layer_norm(
+                Tensor input, long[] normalized_shape, Tensor? weight = null, Tensor? bias = null, double eps = 1e-05) =>
+                Call("layer_norm", input, normalized_shape, weight, bias, eps);
+
             public static Tensor relu(Tensor x, bool inplace = false) => inplace ? x.relu_() : x.relu();
             public static Tensor gelu(Tensor x) => x.gelu();
             public static Tensor silu(Tensor x, bool inplace = false) => inplace ? x.silu_() : x.silu();
