@@ -170,7 +170,7 @@ internal static class Signatures
         if (type.IsByRef)
             return Name(type.GetElementType()!) + "@";
         if (type.IsArray)
-            return $"{Name(type.GetElementType()!)}[{new string(',', type.GetArrayRank() - 1)}]";
+            return Name(type.GetElementType()!) + (type.IsSZArray ? "[]" : $"[{string.Join(",", Enumerable.Repeat("0:", type.GetArrayRank()))}]");
         if (type.IsPointer)
             return Name(type.GetElementType()!) + "*";
         return NestedName(type, type.GetGenericArguments());

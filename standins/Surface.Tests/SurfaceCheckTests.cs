@@ -24,6 +24,7 @@ public class SurfaceCheckTests
         $"M:{Prefix}Sample`1.Map``1(System.Func{{`0,``0}},``0,System.Single,{Prefix}Colour,System.Int32[])"
             + $"\tpublic ``0 Map<TResult>(System.Func{{`0,``0}} map, ``0 start = null, System.Single scale = 1E-08f, {Prefix}Colour colour = Colour.Green, params System.Int32[] sizes) where TResult:",
         $"M:{Prefix}Sample`1.TryFind(System.String,System.Boolean@)\tprotected internal virtual System.Boolean TryFind(System.String? name, out System.Boolean found)",
+        $"M:{Prefix}Sample`1.Fill(System.Double[0:,0:])\tpublic System.Void Fill(System.Double[0:,0:] values)",
         $"M:{Prefix}Sample`1.op_Implicit({Prefix}Sample{{`0}})~System.String\tpublic static System.String op_Implicit({Prefix}Sample{{`0}} sample)",
         $"T:{Prefix}Sample`1.Inner\tprotected struct <T> where T:class&System.IDisposable&new()",
         $"T:{Extensions}\tpublic static class <>",
@@ -92,6 +93,8 @@ public class SurfaceCheckTests
 
         public TResult Map<TResult>(Func<T, TResult> map, TResult start = default!, float scale = 1e-8f, Colour colour = Colour.Green, params int[] sizes) =>
             map(new T());
+
+        public void Fill(double[,] values) => values[0, 0] = 1;
 
         public override string ToString() => "overrides of object's members are no offence";
 
