@@ -62,7 +62,7 @@ internal sealed record LabeledTexts(EncodedText[] Texts, int[] Labels)
     {
         EncodedText[] texts = rows is null ? Texts : [.. rows.Select(i => Texts[i])];
         int[] labels = rows is null ? Labels : [.. rows.Select(i => Labels[i])];
-        int[] predictions = [.. classifier.Score(texts, cancellation).Select(scores => ScoredValues.Best(scores))];
+        int[] predictions = [.. classifier.Score(texts, cancellation).Select(scores => TextClassifier.MostProbable(scores))];
         return ClassificationMetric.Evaluate(classifier.Settings.Metric, labels, predictions);
     }
 

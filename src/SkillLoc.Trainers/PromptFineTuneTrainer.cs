@@ -88,11 +88,7 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
     public SchemaShape GetOutputSchema(SchemaShape inputSchema)
     {
         ArgumentNullException.ThrowIfNull(inputSchema);
-        if (!inputSchema.TryFindColumn(_options.LabelColumnName, out SchemaShape.Column label))
-        {
-            throw new ArgumentOutOfRangeException(nameof(inputSchema), $"Could not find the label column '{_options.LabelColumnName}'.");
-        }
-
+        SchemaShape.Column label = ScoringSchema.Find(inputSchema, _options.LabelColumnName);
         if (!label.IsKey)
         {
             throw new ArgumentOutOfRangeException(

@@ -101,9 +101,16 @@ public sealed class DisposeScope : IDisposable
         foreach (var disposable in disposables)
         {
             if (kept.Contains(disposable)) continue;
-            if (disposable is Tensor tensor) tensor.OwningDisposeScope = null;
             _manager.StatisticsInstance.DisposedInScopeCount++;
-            disposable.Dispose();
+            if (disposable is Tensor tensor)
+            {
+                tensor.OwningDisposeScope = null;
+                tensor.Release();
+            }
+            else
+            {
+                disposable.Dispose();
+            }
         }
     }
 

@@ -31,9 +31,9 @@ public static partial class torch
         public Tensor logical_and_(Tensor other) => Run("logical_and_", this, other);
         public Tensor logical_or_(Tensor other) => Run("logical_or_", this, other);
         public Tensor logical_not_() => Run("logical_not_", this);
-        public Tensor bitwise_and(Tensor other) => Call("bitwise_and.Scalar_Tensor", this, other);
-        public Tensor bitwise_or(Tensor other) => Call("bitwise_or.Scalar_Tensor", this, other);
-        public Tensor bitwise_xor(Tensor other) => Call("bitwise_xor.Scalar_Tensor", this, other);
+        public Tensor bitwise_and(Tensor other) => Call("bitwise_and.Tensor", this, other);
+        public Tensor bitwise_or(Tensor other) => Call("bitwise_or.Tensor", this, other);
+        public Tensor bitwise_xor(Tensor other) => Call("bitwise_xor.Tensor", this, other);
         public Tensor bitwise_not() => Call("bitwise_not", this);
     }
 }

@@ -40,7 +40,13 @@ public static partial class torch
         public void Dispose()
         {
             if (OwningDisposeScope is { } scope) scope.MarkAsDisposed(this);
-            else if (_handle != IntPtr.Zero) DisposeScopeManager.Current.StatisticsInstance.DisposedOutsideScope++;
+            else if (!IsInvalid) DisposeScopeManager.Current.StatisticsInstance.DisposedOutsideScope++;
+            Release();
+        }
+
+        /// <summary>Disposal that the caller has counted already.</summary>
+        internal void Release()
+        {
             Dispose(true);
             GC.SuppressFinalize(this);
         }

@@ -1,10 +1,11 @@
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using TorchSharp;
 
 namespace SkillLoc.Models.Checkpoints;
 
 /// <summary>A checkpoint in the Hugging Face layout: <c>config.json</c>, weights, and the tokenizer's files.</summary>
-public sealed class CheckpointFolder : IDisposable
+public sealed partial class CheckpointFolder : IDisposable
 {
     private const string ConfigFile = "config.json";
     private const string SafetensorsWeights = "model.safetensors";
@@ -84,14 +85,14 @@ public sealed class CheckpointFolder : IDisposable
             temporary =>
             {
                 File.WriteAllText(System.IO.Path.Join(temporary, ConfigFile), WithType(config, type).ToJson());
-                SafetensorsWriter.Write(
-                    System.IO.Path.Join(temporary, SafetensorsWeights), weights, new Dictionary<string, string>(StringComparer.Ordinal) { ["format"] = "pt" }, storeAs);
+                using (var stream = File.Create(System.IO.Path.Join(temporary, SafetensorsWeights)))
+                    SafetensorsWriter.Write(stream, weights, new Dictionary<string, string>(StringComparer.Ordinal) { ["format"] = "pt" }, storeAs);
                 foreach (var file in tokenizerFilesToCopy)
                     Copy(file, System.IO.Path.Join(temporary, System.IO.Path.GetFileName(file)));
                 foreach (var (name, content) in textFiles ?? new Dictionary<string, string>(StringComparer.Ordinal))
                     File.WriteAllText(System.IO.Path.Join(temporary, name), content);
             },
-            IsWeightFile);
+            name => WeightFileName().IsMatch(name));
     }
 
     /// <summary>Releases the weights' file. Tensors that were read stay valid.</summary>
@@ -111,9 +112,9 @@ public sealed class CheckpointFolder : IDisposable
         return config.With(json.ContainsKey("dtype") ? "dtype" : "torch_dtype", ElementTypes.TorchName(type));
     }
 
-    private static bool IsWeightFile(string name) =>
-        (name.StartsWith("model", StringComparison.Ordinal) && (name.EndsWith(".safetensors", StringComparison.Ordinal) || name.EndsWith(".safetensors.index.json", StringComparison.Ordinal)))
-        || (name.StartsWith("pytorch_model", StringComparison.Ordinal) && (name.EndsWith(".bin", StringComparison.Ordinal) || name.EndsWith(".bin.index.json", StringComparison.Ordinal)));
+    /// <summary>The names that weights have in this layout, shards and indexes included.</summary>
+    [GeneratedRegex(@"^(model|pytorch_model)(-\d+-of-\d+)?\.(safetensors|bin)(\.index\.json)?$", RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex WeightFileName();
 
     // Not File.Copy: the copy of a file that may only be read could not be flushed to the disk or replaced later.
     private static void Copy(string from, string to)

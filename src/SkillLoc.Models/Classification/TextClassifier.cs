@@ -143,6 +143,20 @@ public sealed class TextClassifier : IDisposable
         return scores;
     }
 
+    /// <summary>The index of the highest score; the lower one of equals.</summary>
+    /// <param name="scores">At least one score.</param>
+    /// <returns>The index.</returns>
+    public static int MostProbable(ReadOnlySpan<float> scores)
+    {
+        int best = 0;
+        for (int i = 1; i < scores.Length; i++)
+        {
+            best = scores[i] > scores[best] ? i : best;
+        }
+
+        return best;
+    }
+
     /// <summary>Puts a graft, and the head it may carry, into this classifier's base weights, in place.</summary>
     /// <param name="graft">The graft.</param>
     /// <param name="fingerprint">The backbone's fingerprint when the caller knows it; else it is computed.</param>

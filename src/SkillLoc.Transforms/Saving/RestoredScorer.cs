@@ -21,6 +21,6 @@ internal sealed class RestoredScorer
         }
 
         output.Scores = current.Classifier.Score([current.Classifier.Encode(text, pair)])[0];
-        output.Label = current.Classifier.Settings.Labels[ScoredValues.Best(output.Scores)];
+        output.Label = current.Classifier.Settings.Labels[TextClassifier.MostProbable(output.Scores)];
     }
 }

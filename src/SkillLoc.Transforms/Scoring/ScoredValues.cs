@@ -1,10 +1,11 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
+using SkillLoc.Models.Classification;
 
 namespace SkillLoc.Transforms;
 
 /// <summary>Getters of the added columns from a row's probabilities.</summary>
-public static class ScoredValues
+internal static class ScoredValues
 {
     public static ValueGetter<VBuffer<float>> Score(Func<float[]> scores) => (ref VBuffer<float> value) =>
     {
@@ -15,17 +16,5 @@ public static class ScoredValues
     };
 
     /// <summary>Keys count from 1.</summary>
-    public static ValueGetter<uint> PredictedLabel(Func<float[]> scores) => (ref uint value) => value = (uint)Best(scores()) + 1;
-
-    /// <summary>The index of the highest score; the lower one of equals.</summary>
-    public static int Best(ReadOnlySpan<float> scores)
-    {
-        int best = 0;
-        for (int i = 1; i < scores.Length; i++)
-        {
-            best = scores[i] > scores[best] ? i : best;
-        }
-
-        return best;
-    }
+    public static ValueGetter<uint> PredictedLabel(Func<float[]> scores) => (ref uint value) => value = (uint)TextClassifier.MostProbable(scores()) + 1;
 }

@@ -16,5 +16,5 @@ public sealed record ScoringColumns
     public string PredictedLabel { get; init; } = "PredictedLabel";
 
     /// <summary>The text columns, one or two.</summary>
-    internal IEnumerable<string> Inputs => TextPair is null ? [Text] : [Text, TextPair];
+    public IEnumerable<string> Inputs => TextPair is null ? [Text] : [Text, TextPair];
 }

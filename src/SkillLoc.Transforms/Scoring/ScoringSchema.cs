@@ -7,8 +7,15 @@ namespace SkillLoc.Transforms;
 public static class ScoringSchema
 {
     /// <summary>Appends PredictedLabel and Score to a schema.</summary>
+    /// <param name="input">The schema.</param>
+    /// <param name="columns">The names.</param>
+    /// <param name="labels">The labels, in the order of the scores.</param>
+    /// <returns>The longer schema.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">A text column is missing, or not text.</exception>
     public static DataViewSchema Append(DataViewSchema input, ScoringColumns columns, IReadOnlyList<string> labels)
     {
+        ArgumentNullException.ThrowIfNull(input);
+        ArgumentNullException.ThrowIfNull(columns);
         CheckInputs(input, columns);
         var builder = new DataViewSchema.Builder();
         builder.AddColumns(input);
@@ -17,50 +24,70 @@ public static class ScoringSchema
     }
 
     /// <summary>Appends PredictedLabel and Score to a shape.</summary>
+    /// <param name="input">The shape.</param>
+    /// <param name="columns">The names.</param>
+    /// <param name="labels">The labels; only their being there matters to a shape.</param>
+    /// <returns>The longer shape.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">A text column is missing, or not text.</exception>
     public static SchemaShape Append(SchemaShape input, ScoringColumns columns, IReadOnlyList<string> labels)
     {
+        ArgumentNullException.ThrowIfNull(input);
+        ArgumentNullException.ThrowIfNull(columns);
         foreach (string name in columns.Inputs)
         {
-            if (!input.TryFindColumn(name, out SchemaShape.Column column))
-            {
-                throw Missing(name, input.Select(other => other.Name));
-            }
-
+            SchemaShape.Column column = Find(input, name);
             if (column.Kind != SchemaShape.Column.VectorKind.Scalar || column.ItemType is not TextDataViewType)
             {
-                throw WrongType(name, column.ItemType.ToString() ?? "");
+                throw new ArgumentOutOfRangeException(nameof(input), WrongType(name, column.ItemType));
             }
         }
 
         var builder = new DataViewSchema.Builder();
         Add(builder, columns, labels);
         SchemaShape added = ToShape(builder.ToSchema());
-        return new(input.Where(column => !added.TryFindColumn(column.Name, out _)).Concat(added));
+        return new(input.Where(column => added.All(other => other.Name != column.Name)).Concat(added));
+    }
+
+    /// <summary>Finds a column of a shape.</summary>
+    /// <param name="shape">The shape.</param>
+    /// <param name="name">The column's name.</param>
+    /// <returns>The column.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">There is none.</exception>
+    public static SchemaShape.Column Find(SchemaShape shape, string name)
+    {
+        ArgumentNullException.ThrowIfNull(shape);
+        SchemaShape.Column[] found = [.. shape.Where(column => column.Name == name)];
+        return found.Length > 0
+            ? found[0]
+            : throw new ArgumentOutOfRangeException(nameof(shape), Missing(name, shape.Select(other => other.Name)));
     }
 
     /// <summary>Throws unless the text columns are there and are text.</summary>
+    /// <param name="input">The schema.</param>
+    /// <param name="columns">The names.</param>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing, or not text.</exception>
     public static void CheckInputs(DataViewSchema input, ScoringColumns columns)
     {
+        ArgumentNullException.ThrowIfNull(input);
+        ArgumentNullException.ThrowIfNull(columns);
         foreach (string name in columns.Inputs)
         {
             if (input.GetColumnOrNull(name) is not { } column)
             {
-                throw Missing(name, input.Select(other => other.Name));
+                throw new ArgumentOutOfRangeException(nameof(input), Missing(name, input.Select(other => other.Name)));
             }
 
             if (column.Type is not TextDataViewType)
             {
-                throw WrongType(name, column.Type.ToString() ?? "");
+                throw new ArgumentOutOfRangeException(nameof(input), WrongType(name, column.Type));
             }
         }
     }
 
-    private static ArgumentOutOfRangeException Missing(string name, IEnumerable<string> present) => new(
-        "input", $"Could not find input column '{name}'; the data has {string.Join(", ", present.Select(other => $"'{other}'"))}.");
+    private static string Missing(string name, IEnumerable<string> present) =>
+        $"Could not find input column '{name}'; the data has {string.Join(", ", present.Select(other => $"'{other}'"))}.";
 
-    private static ArgumentOutOfRangeException WrongType(string name, string type) =>
-        new("input", $"Input column '{name}' is {type}; it must be a text column.");
+    private static string WrongType(string name, DataViewType type) => $"Input column '{name}' is {type}; it must be a text column.";
 
     private static void Add(DataViewSchema.Builder builder, ScoringColumns columns, IReadOnlyList<string> labels)
     {

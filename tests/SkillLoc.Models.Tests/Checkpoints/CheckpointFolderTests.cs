@@ -57,13 +57,16 @@ public class CheckpointFolderTests
     public void Saving_over_a_checkpoint_replaces_its_weights_and_keeps_what_else_is_there()
     {
         using var temporary = new TemporaryFolder();
-        foreach (var file in Directory.EnumerateFiles(Oracles.PathOf("tiny-roberta")))
-            File.Copy(file, temporary.PathOf(Path.GetFileName(file)));
-        File.WriteAllText(temporary.PathOf("README.md"), "mine");
+        foreach (var file in new[] { "config.json", "model.safetensors" })
+            File.Copy(Oracles.PathOf("tiny-roberta", file), temporary.PathOf(file));
+        string[] mine = ["README.md", "model_backup.safetensors"];
+        string[] stale = ["pytorch_model.bin", "model-00001-of-00002.safetensors", "model.safetensors.index.json"];
+        foreach (var name in mine.Concat(stale))
+            File.WriteAllText(temporary.PathOf(name), name);
         using var one = torch.ones(1);
         CheckpointFolder.Save(temporary.Path, ModelConfig.Roberta(), [("one", one)], []);
-        Assert.False(File.Exists(temporary.PathOf("pytorch_model.bin")));
-        Assert.Equal("mine", File.ReadAllText(temporary.PathOf("README.md")));
+        Assert.Equal(["README.md", "config.json", "model.safetensors", "model_backup.safetensors"], temporary.Names());
+        Assert.All(mine, name => Assert.Equal(name, File.ReadAllText(temporary.PathOf(name))));
         using var folder = CheckpointFolder.Open(temporary.Path);
         Assert.Equal("one", Assert.Single(folder.Weights.Tensors).Name);
     }

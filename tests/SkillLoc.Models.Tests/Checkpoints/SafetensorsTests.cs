@@ -199,15 +199,13 @@ public class SafetensorsTests
     }
 
     [Fact]
-    public void Names_twice_and_types_that_cannot_be_stored_are_refused_and_write_nothing()
+    public void Names_twice_or_reserved_are_refused_and_write_nothing()
     {
         using var scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
         var one = torch.ones(1);
         Assert.Throws<ArgumentException>(() => SafetensorsWriter.Write(folder.PathOf("a"), [("x", one), ("x", one)]));
         Assert.Throws<ArgumentException>(() => SafetensorsWriter.Write(folder.PathOf("a"), [("__metadata__", one)]));
-        Assert.Contains("'c'", Assert.Throws<ArgumentException>(
-            () => SafetensorsWriter.Write(folder.PathOf("a"), [("c", one.to(ScalarType.ComplexFloat32))])).Message, StringComparison.Ordinal);
         Assert.Empty(folder.Names());
     }
 

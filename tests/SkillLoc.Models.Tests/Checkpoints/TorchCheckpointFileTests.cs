@@ -98,7 +98,7 @@ public class TorchCheckpointFileTests
     [InlineData("ctorch._utils\n_rebuild_tensor_v2\n)R.", "unexpected arguments")]
     [InlineData("U\u0001a\u0085Q.", "not a tensor's storage")]
     [InlineData("K\u0001}b.", "should have a dictionary")]
-    [InlineData("]K\u0001s.", "dictionary")]
+    [InlineData("]K\u0001K\u0001s.", "should have a dictionary")]
     [InlineData("}(K\u0001u.", "without a value")]
     [InlineData("h\u0007.", "recalls entry 7")]
     [InlineData("t.", "more values")]
@@ -185,7 +185,7 @@ public class TorchCheckpointFileTests
         var path = folder.PathOf("damaged.bin");
         var random = new Random(1);
         var refused = 0;
-        for (var round = 0; round < 1500; round++)
+        for (var round = 0; round < 600; round++)
         {
             if (round % 3 == 0)
                 File.WriteAllBytes(path, SafetensorsTests.Damage(zip, random));
@@ -202,7 +202,7 @@ public class TorchCheckpointFileTests
                 refused++;
             }
         }
-        Assert.InRange(refused, 500, 1500);
+        Assert.InRange(refused, 200, 600);
     }
 
     [Fact]
