@@ -11,7 +11,7 @@ public sealed class ByteLevelTokenizerTests : IDisposable
 {
     // Merges that bring out where words end: letters of both planes, spaces, a contraction, punctuation.
     private static readonly string[] Merges =
-        ["h e", "l l", "he ll", "hell o", "Ġ w", "o r", "Ġw or", "Ġ Ġ", "' s", "! !", "x x", "xx xx", "ð Ŀ", "ðĿ Ĵ", "a ðĿĴ", "< m", "a s", "as k", "<m ask", "<mask >"];
+        ["h e", "l l", "he ll", "hell o", "Ġ w", "o r", "Ġw or", "Ġ Ġ", "' s", "! !", "x x", "xx xx", "ð Ŀ", "ðĿ ĵ", "a ðĿĵ", "< m", "a s", "as k", "<m ask", "<mask >"];
 
     private readonly TemporaryFolder _folder = new();
 
@@ -25,11 +25,11 @@ public sealed class ByteLevelTokenizerTests : IDisposable
     [InlineData("a's !!", "a|'s|Ġ|!!")]
     [InlineData("a\n world", "a|Ċ|Ġwor|l|d")]
     [InlineData("a\n\nhe", "a|Ċ|Ċ|he")]
-    [InlineData("a'shell", "a|'s|he|ll")]
+    [InlineData("a'shell", "a|'s|hell")]
     [InlineData("a!'s", "a|!|'|s")]
     [InlineData("  ", "ĠĠ")]
     // A mathematical letter outside the basic plane is a letter, so `a` and its first bytes may merge.
-    [InlineData("a\U0001D4D0", "aðĿĴ|ĵ|Ĳ")]
+    [InlineData("a\U0001D4D0", "aðĿĵ|Ĳ")]
     [InlineData("\u00A0he", "Â|ł|he")]
     public void Words_end_where_those_of_GPT2_end(string text, string tokens)
     {
