@@ -23,9 +23,12 @@ fi
 command -v "${CXX:-g++}" >/dev/null || fail "no C++ compiler (${CXX:-g++}) here."
 
 version=$(sed -n 's/^#define TORCH_VERSION_\(MAJOR\|MINOR\|PATCH\) \([0-9]*\).*/\2/p' \
-  "$root/include/torch/version.h" "$root/include/torch/csrc/api/include/torch/version.h" 2>/dev/null | head -3 | paste -sd. || true)
+  "$root/include/torch/headeronly/version.h" "$root/include/torch/version.h" "$root/include/torch/csrc/api/include/torch/version.h" 2>/dev/null | head -3 | paste -sd. || true)
 want="$(sha256sum "$source" "$0" | sha256sum | cut -d' ' -f1) $root $version"
-if [[ -f $output && -f $stamp && $(<"$stamp") == "$want" ]]; then exit 0; fi
+if [[ -f $output && -f $stamp && $(<"$stamp") == "$want" ]]; then
+  touch "$output"
+  exit 0
+fi
 
 # libstdc++ has two ABIs; ours must be libtorch's.
 flags=()
