@@ -1,0 +1,31 @@
+namespace Microsoft.ML.Data;
+
+public readonly struct DataViewRowId : IComparable<DataViewRowId>, IEquatable<DataViewRowId>
+{
+    public readonly ulong Low;
+    public readonly ulong High;
+
+    public DataViewRowId(ulong low, ulong high)
+    {
+        Low = low;
+        High = high;
+    }
+
+    public static bool operator ==(DataViewRowId first, DataViewRowId second) => first.Equals(second);
+
+    public static bool operator !=(DataViewRowId first, DataViewRowId second) => !first.Equals(second);
+
+    public static bool operator <(DataViewRowId first, DataViewRowId second) => first.CompareTo(second) < 0;
+
+    public static bool operator >(DataViewRowId first, DataViewRowId second) => first.CompareTo(second) > 0;
+
+    public bool Equals(DataViewRowId other) => Low == other.Low && High == other.High;
+
+    public override bool Equals(object obj) => obj is DataViewRowId other && Equals(other);
+
+    public int CompareTo(DataViewRowId other) => High != other.High ? High.CompareTo(other.High) : Low.CompareTo(other.Low);
+
+    public override int GetHashCode() => HashCode.Combine(Low, High);
+
+    public override string ToString() => $"{High:x16}{Low:x16}";
+}

@@ -1,0 +1,9 @@
+namespace Microsoft.ML;
+
+public interface ISingleFeaturePredictionTransformer<out TModel> : IPredictionTransformer<TModel>
+    where TModel : class
+{
+    string FeatureColumnName { get; }
+
+    DataViewType FeatureColumnType { get; }
+}
