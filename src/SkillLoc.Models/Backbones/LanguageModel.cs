@@ -35,6 +35,9 @@ public abstract class LanguageModel : IDisposable
     /// <summary>The type of the weights.</summary>
     public ScalarType Dtype => _parameters.GetAt(0).Value.dtype;
 
+    /// <summary>Dropout of hidden states, attention and classifier while training; null takes what the configuration says.</summary>
+    public double? Dropout { get; set; }
+
     /// <summary>True when the language-model head is there, so that <see cref="WordScores"/> can be called.</summary>
     public abstract bool HasHead { get; }
 
