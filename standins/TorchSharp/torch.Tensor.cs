@@ -235,6 +235,7 @@ public static partial class torch
             {
                 var length = count * tensor.ElementSize;
                 Buffer.MemoryCopy(source, (void*)tensor.DataPointer(), length, length);
+                GC.KeepAlive(tensor);
             }
         }
         return Placed(tensor, dtype, device, requiresGrad);

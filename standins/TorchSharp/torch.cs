@@ -143,6 +143,8 @@ public static partial class torch
             fixed (IntPtr* leaves = handles)
                 Native.Check(Native.skilloc_backward(
                     root.Handle, gradient?.Handle ?? IntPtr.Zero, retainGraph ? 1 : 0, createGraph ? 1 : 0, leaves, handles?.Length ?? 0));
+            GC.KeepAlive(root);
+            GC.KeepAlive(gradient);
             GC.KeepAlive(inputs);
         }
     }

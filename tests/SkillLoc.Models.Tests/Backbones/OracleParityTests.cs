@@ -71,7 +71,15 @@ public sealed class OracleParityTests
         loss.backward();
         foreach ((string parameter, var value) in oracle.Model.Parameters)
         {
-            oracle.AssertClose("grad." + parameter, value.grad ?? zeros_like(value));
+            Tensor gradient = value.grad ?? zeros_like(value);
+            if (parameter.EndsWith("key.bias", StringComparison.Ordinal))
+            {
+                // A softmax does not change when all its inputs shift, so this gradient is 0, and both sides hold rounding noise.
+                Assert.True(gradient.norm().ToDouble() < 1e-6, parameter);
+                continue;
+            }
+
+            oracle.AssertClose("grad." + parameter, gradient);
         }
     }
 
