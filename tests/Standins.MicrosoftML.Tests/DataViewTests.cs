@@ -182,6 +182,19 @@ public sealed class DataViewTests
     }
 
     [Fact]
+    public void Concatenating_one_vector_keeps_it_as_it_is()
+    {
+        var view = _ml.Data.LoadFromEnumerable([new Scored { Score = [1, 2, 3] }]);
+        var named = _ml.Transforms.Conversion.ConvertType("Number", "Label").Append(_ml.Transforms.Concatenate("First", "Number", "Number"))
+            .Append(_ml.Transforms.Concatenate("Second", "First")).Append(_ml.Transforms.Concatenate("Third", "Second", "Number")).Fit(view).Transform(view);
+        VBuffer<ReadOnlyMemory<char>> names = default;
+        named.Schema["Second"].GetSlotNames(ref names);
+        Assert.Equal(["Number", "Number"], names.DenseValues().Select(n => n.ToString()));
+        named.Schema["Third"].GetSlotNames(ref names);
+        Assert.Equal(["Second.Number", "Second.Number", "Number"], names.DenseValues().Select(n => n.ToString()));
+    }
+
+    [Fact]
     public void Concatenating_different_types_fails()
     {
         var view = _ml.Data.LoadFromEnumerable(Review.Some);

@@ -63,7 +63,7 @@ internal sealed class MulticlassEvaluation(int classes)
             logLoss,
             logLossReduction: (entropy - logLoss) / entropy,
             topK,
-            topK > 0 ? topKAccuracies : [],
+            topK > 0 ? [.. topKAccuracies.Take(topK)] : null,
             [.. _classLogLoss.Select((loss, i) => Ratio(loss, totals[i]))],
             new ConfusionMatrix(_confusion, names, isBinary: false));
     }

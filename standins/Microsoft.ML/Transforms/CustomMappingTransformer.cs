@@ -12,7 +12,7 @@ public sealed class CustomMappingTransformer<TSrc, TDst> : ITransformer
         _map = map;
         _contractName = contractName;
         Input = new(input, SchemaDefinition.Direction.Write);
-        Output = new(output, SchemaDefinition.Direction.Read);
+        Output = new(output, SchemaDefinition.Direction.Write);
     }
 
     bool ITransformer.IsRowToRowMapper => true;
