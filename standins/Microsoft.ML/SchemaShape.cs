@@ -36,20 +36,13 @@ public sealed class SchemaShape : IReadOnlyList<SchemaShape.Column>
     internal Column Require(string name) =>
         TryFind(name, out var column) ? column : throw Raise.MissingColumn("inputSchema", "input", name);
 
-    /// <summary>This shape with columns added; one of the same name is replaced.</summary>
+    /// <summary>This shape, of which no two columns may have one name, with columns added; one of the same name is replaced.</summary>
     internal SchemaShape With(IEnumerable<Column> added)
     {
-        var columns = _columns.ToList();
+        var columns = _columns.ToDictionary(c => c.Name);
         foreach (var column in added)
-        {
-            var index = columns.FindIndex(c => c.Name == column.Name);
-            if (index >= 0)
-                columns[index] = column;
-            else
-                columns.Add(column);
-        }
-
-        return new(columns);
+            columns[column.Name] = column;
+        return new(columns.Values);
     }
 
     public readonly struct Column

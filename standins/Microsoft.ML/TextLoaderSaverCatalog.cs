@@ -59,8 +59,11 @@ public static class TextLoaderSaverCatalog
         bool hasHeader = false,
         bool allowQuoting = false,
         bool trimWhitespace = false,
-        bool allowSparse = false) =>
-        catalog.LoadFromTextFile(path, Options(columns, separatorChar, hasHeader, allowQuoting, trimWhitespace, allowSparse));
+        bool allowSparse = false)
+    {
+        CheckPath(path);
+        return catalog.CreateTextLoader(columns, separatorChar, hasHeader, null, allowQuoting, trimWhitespace, allowSparse).Load(path);
+    }
 
     public static IDataView LoadFromTextFile(this DataOperationsCatalog catalog, string path, TextLoader.Options options = null)
     {

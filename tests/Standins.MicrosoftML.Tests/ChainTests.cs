@@ -49,6 +49,14 @@ public sealed class ChainTests
     }
 
     [Fact]
+    public void A_shape_with_two_columns_of_one_name_is_refused_by_what_comes_next()
+    {
+        var twice = _ml.Transforms.Conversion.MapValueToKey("Label", "Sentiment")
+            .Append(new NearestMeanTrainer("Label", "Stars")).Append(new NearestMeanTrainer("Label", "Stars"));
+        Assert.Throws<ArgumentException>(() => twice.Append(_ml.Transforms.CopyColumns("A", "Text")).Fit(_reviews));
+    }
+
+    [Fact]
     public void A_chain_lists_its_transformers_and_disposes_them()
     {
         var model = _ml.Transforms.Conversion.MapValueToKey("Label", "Sentiment").Append(new NearestMeanTrainer("Label", "Stars")).Fit(_reviews);

@@ -143,11 +143,11 @@ public sealed class ConversionTests
     [Fact]
     public void Text_converts_to_numbers_and_Booleans()
     {
-        var view = _ml.Data.LoadFromEnumerable([new Review { Text = "2.5", Sentiment = "true" }, new Review { Text = "x", Sentiment = "0" }]);
+        var view = _ml.Data.LoadFromEnumerable([new Review { Text = "2.5", Sentiment = "true" }, new Review { Text = "x", Sentiment = "0" }, new Review()]);
         var chain = _ml.Transforms.Conversion.ConvertType("Number", "Text").Append(_ml.Transforms.Conversion.ConvertType("Flag", "Sentiment", DataKind.Boolean));
         var converted = chain.Fit(view).Transform(view);
-        Assert.Equal([2.5f, float.NaN], converted.GetColumn<float>("Number"));
-        Assert.Equal([true, false], converted.GetColumn<bool>("Flag"));
+        Assert.Equal([2.5f, float.NaN, float.NaN], converted.GetColumn<float>("Number"));
+        Assert.Equal([true, false, false], converted.GetColumn<bool>("Flag"));
     }
 
     [Fact]

@@ -76,12 +76,12 @@ internal static class Conversion
     private static bool ParseDouble(ReadOnlySpan<char> text, out double value)
     {
         text = text.Trim();
-        value = IsMissing(text) ? double.NaN : 0;
-        return text.IsEmpty || IsMissing(text) || double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out value);
+        value = double.NaN;
+        return IsMissing(text) || double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out value);
     }
 
     private static bool IsMissing(ReadOnlySpan<char> text) =>
-        text is "?" or "??" or "NA" or "N/A" || text.Equals("nan", StringComparison.OrdinalIgnoreCase);
+        text is "" or "?" or "??" or "NA" or "N/A" || text.Equals("nan", StringComparison.OrdinalIgnoreCase);
 
     private static bool ParseBoolean(ReadOnlySpan<char> text, out bool value)
     {

@@ -17,10 +17,10 @@ public sealed class TextLoader : IDataLoader<IMultiStreamSource>
         Separators = options.Separators;
         Columns = options.Columns ?? [new Column("Features", DataKind.Single, [new Range(0, null)])];
         Fields = new FieldReader(options);
-        var header = options.HasHeader && sample is { Count: > 0 } ? HeaderOf(sample) : null;
+        var first = sample is { Count: > 0 } ? FirstLine(sample) : null;
         var builder = new DataViewSchema.Builder();
         foreach (var column in Columns)
-            builder.AddColumn(column.Name, column.Resolve(header?.Count), SlotNames(column, header));
+            builder.AddColumn(column.Name, column.Resolve(first?.Count), options.HasHeader ? SlotNames(column, first) : null);
         _schema = builder.ToSchema();
     }
 
@@ -81,7 +81,7 @@ public sealed class TextLoader : IDataLoader<IMultiStreamSource>
         }
     }
 
-    private List<string> HeaderOf(IMultiStreamSource sample)
+    private List<string> FirstLine(IMultiStreamSource sample)
     {
         using var reader = sample.OpenTextReader(0);
         return Lines(reader, withHeader: true).Select(l => Fields.Split(l.Text)).FirstOrDefault();
