@@ -47,16 +47,19 @@ public sealed class BinaryClassificationCatalog : TrainCatalogBase
         string labelColumnName = "Label",
         string samplingKeyColumnName = null,
         int? seed = null) =>
-        CrossValidate(data, estimator, numberOfFolds, samplingKeyColumnName, seed, scored => EvaluateNonCalibrated(scored, labelColumnName));
+        CrossValidate(data, estimator, numberOfFolds, samplingKeyColumnName, seed,
+            scored => EvaluateNonCalibrated(scored, labelColumnName));
 
-    private static (DataViewSchema.Column Label, DataViewSchema.Column Score) Check(IDataView data, string labelName, string scoreName, string predictedName)
+    private static (DataViewSchema.Column Label, DataViewSchema.Column Score) Check(
+        IDataView data, string labelName, string scoreName, string predictedName)
     {
         var label = Require(data, "label", labelName);
         var score = Require(data, "score", scoreName);
         _ = Require(data, "predictedLabel", predictedName);
         if (score.Type != NumberDataViewType.Single)
             throw Raise.ColumnMismatch("schema", "score", score.Name, "Single", score.Type);
-        if (label.Type != NumberDataViewType.Single && label.Type != NumberDataViewType.Double && label.Type is not (BooleanDataViewType or KeyDataViewType { Count: 2 }))
+        if (label.Type != NumberDataViewType.Single && label.Type != NumberDataViewType.Double
+            && label.Type is not (BooleanDataViewType or KeyDataViewType { Count: 2 }))
             throw Raise.ColumnMismatch("schema", "label", label.Name, "Single, Double, Boolean, or Key with cardinality 2", label.Type);
         return (label, score);
     }

@@ -25,7 +25,8 @@ public sealed class SchemaShape : IReadOnlyList<SchemaShape.Column>
     internal static SchemaShape Empty { get; } = new([]);
 
     internal static SchemaShape Create(DataViewSchema schema) =>
-        new(schema.Where(c => !c.IsHidden).Select(c => Column.Create(c.Name, c.Type, new(c.Annotations.Schema.Select(a => Column.Create(a.Name, a.Type, Empty))))));
+        new(schema.Where(c => !c.IsHidden).Select(c =>
+            Column.Create(c.Name, c.Type, new(c.Annotations.Schema.Select(a => Column.Create(a.Name, a.Type, Empty))))));
 
     internal bool TryFind(string name, out Column column)
     {
@@ -64,7 +65,9 @@ public sealed class SchemaShape : IReadOnlyList<SchemaShape.Column>
 
         internal static Column Create(string name, DataViewType type, SchemaShape annotations)
         {
-            var kind = type is VectorDataViewType vector ? vector.IsKnownSize ? VectorKind.Vector : VectorKind.VariableVector : VectorKind.Scalar;
+            var kind = type is VectorDataViewType vector
+                ? vector.IsKnownSize ? VectorKind.Vector
+                : VectorKind.VariableVector : VectorKind.Scalar;
             var item = type.ItemType;
             return item is KeyDataViewType
                 ? new(name, kind, DataViewType.FromRaw(item.RawType), true, annotations)

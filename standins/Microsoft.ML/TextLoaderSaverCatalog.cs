@@ -13,7 +13,8 @@ public static class TextLoaderSaverCatalog
         bool allowSparse = false) =>
         catalog.CreateTextLoader(Options(columns, separatorChar, hasHeader, allowQuoting, trimWhitespace, allowSparse), dataSample);
 
-    public static TextLoader CreateTextLoader(this DataOperationsCatalog catalog, TextLoader.Options options, IMultiStreamSource dataSample = null)
+    public static TextLoader CreateTextLoader(
+        this DataOperationsCatalog catalog, TextLoader.Options options, IMultiStreamSource dataSample = null)
     {
         ArgumentNullException.ThrowIfNull(options);
         return new TextLoader(options, dataSample);

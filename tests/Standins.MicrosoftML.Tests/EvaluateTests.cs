@@ -71,7 +71,8 @@ public sealed class EvaluateTests
             "Precision ||0.6667 |0.5000 |0.0000 |",
             "",
         ];
-        Assert.Equal(expected, _ml.MulticlassClassification.Evaluate(View(Rows)).ConfusionMatrix.GetFormattedConfusionTable().Split(Environment.NewLine));
+        Assert.Equal(expected,
+            _ml.MulticlassClassification.Evaluate(View(Rows)).ConfusionMatrix.GetFormattedConfusionTable().Split(Environment.NewLine));
     }
 
     [Fact]
@@ -110,7 +111,8 @@ public sealed class EvaluateTests
     [Fact]
     public void Cross_validation_fits_and_scores_every_fold()
     {
-        var rows = Enumerable.Range(0, 90).Select(i => new Review { Sentiment = "abc"[i % 3].ToString(), Stars = (i % 3 * 10) + (i * 0.01f) });
+        var rows = Enumerable.Range(0, 90)
+            .Select(i => new Review { Sentiment = "abc"[i % 3].ToString(), Stars = (i % 3 * 10) + (i * 0.01f) });
         var view = _ml.Data.LoadFromEnumerable(rows);
         var keyed = _ml.Transforms.Conversion.MapValueToKey("Label", "Sentiment").Fit(view).Transform(view);
         var results = _ml.MulticlassClassification.CrossValidate(keyed, new NearestMeanTrainer("Label", "Stars"), numberOfFolds: 3);

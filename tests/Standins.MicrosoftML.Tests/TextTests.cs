@@ -101,10 +101,12 @@ public sealed class TextTests : IDisposable
     [Fact]
     public void What_is_saved_can_be_loaded()
     {
-        Review[] rows = [new() { Text = "tab\there", Sentiment = "\"q\"", Stars = 1.25f }, new() { Text = "", Sentiment = "b: c", Stars = float.NaN }];
+        Review[] rows = [new() { Text = "tab\there", Sentiment = "\"q\"", Stars = 1.25f },
+            new() { Text = "", Sentiment = "b: c", Stars = float.NaN }];
         using (var stream = File.Create(_path))
             _ml.Data.SaveAsText(_ml.Data.LoadFromEnumerable(rows), stream);
-        var view = _ml.Data.LoadFromTextFile(_path, [new("Text", DataKind.String, 0), new("Sentiment", DataKind.String, 1), new("Stars", DataKind.Single, 2)],
+        var view = _ml.Data.LoadFromTextFile(_path,
+            [new("Text", DataKind.String, 0), new("Sentiment", DataKind.String, 1), new("Stars", DataKind.Single, 2)],
             hasHeader: true, allowQuoting: true);
         Assert.Equal(rows.Select(r => r.Text), view.GetColumn<string>("Text"));
         Assert.Equal(rows.Select(r => r.Sentiment), view.GetColumn<string>("Sentiment"));

@@ -36,7 +36,8 @@ public sealed class ColumnConcatenatingTransformer : RowToRowTransformerBase
         var sizes = Array.ConvertAll(inputs, c => c.Type is VectorDataViewType vector ? vector.Size : 1);
         var size = sizes.Contains(0) ? 0 : sizes.Sum();
         var output = new DataViewSchema.DetachedColumn(_output, new VectorDataViewType(item, size), Annotations(inputs, item, sizes, size));
-        yield return new(output, [.. inputs.Select(c => c.Index)], row => (Delegate)Generic.Call(MakeGetter<int>, item.RawType, row, inputs));
+        yield return new(output, [.. inputs.Select(c => c.Index)],
+            row => (Delegate)Generic.Call(MakeGetter<int>, item.RawType, row, inputs));
     }
 
     private protected override void Save(ModelSaveContext ctx)
@@ -60,7 +61,8 @@ public sealed class ColumnConcatenatingTransformer : RowToRowTransformerBase
         });
     }
 
-    private static Func<T[]> Sized<T>(Func<T[]> read, string column, int size) => () => read() is var items && (size == 0 || items.Length == size)
+    private static Func<T[]> Sized<T>(Func<T[]> read, string column, int size) =>
+        () => read() is var items && (size == 0 || items.Length == size)
         ? items
         : throw new InvalidOperationException($"Column '{column}': expected {size} slots, but got {items.Length}");
 

@@ -43,7 +43,8 @@ public sealed class TextLoader : IDataLoader<IMultiStreamSource>
     internal static Column[] ColumnsOf(Type type)
     {
         var members = type.GetFields(BindingFlags.Public | BindingFlags.Instance).Concat<MemberInfo>(
-            type.GetProperties(BindingFlags.Public | BindingFlags.Instance).Where(p => p.GetSetMethod() is not null && p.GetGetMethod() is not null));
+            type.GetProperties(BindingFlags.Public | BindingFlags.Instance)
+                .Where(p => p.GetSetMethod() is not null && p.GetGetMethod() is not null));
         var columns = new List<Column>();
         foreach (var member in members)
         {
@@ -58,7 +59,8 @@ public sealed class TextLoader : IDataLoader<IMultiStreamSource>
             columns.Add(new Column(member.GetCustomAttribute<ColumnNameAttribute>()?.Name ?? member.Name, kind, sources, key));
         }
 
-        return columns.Count > 0 ? [.. columns] : throw new InvalidOperationException($"Should define at least one public, readable field or property in {type.Name} with the LoadColumn attribute.");
+        return columns.Count > 0 ? [.. columns] : throw new InvalidOperationException(
+            $"Should define at least one public, readable field or property in {type.Name} with the LoadColumn attribute.");
     }
 
     /// <summary>The lines of a file that hold rows; comments and empty lines are passed over.</summary>

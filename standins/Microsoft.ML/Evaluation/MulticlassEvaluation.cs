@@ -12,7 +12,8 @@ internal sealed class MulticlassEvaluation(int classes)
     private double _count;
     private double _logLoss;
 
-    public MulticlassClassificationMetrics Run(IDataView data, DataViewSchema.Column labelColumn, DataViewSchema.Column scoreColumn, int topK)
+    public MulticlassClassificationMetrics Run(
+        IDataView data, DataViewSchema.Column labelColumn, DataViewSchema.Column scoreColumn, int topK)
     {
         using var cursor = data.GetRowCursor([labelColumn, scoreColumn]);
         var readLabel = Numeric.Reader(cursor, labelColumn);
