@@ -1,0 +1,29 @@
+# SkillLoc.MLNet: each target does its own set-up and can be run again at no cost.
+export STACK LIBTORCH
+ARGS ?=
+
+.PHONY: demo test build setup format bench pretrain clean
+
+demo: ## fine-tune, graft and measure on real e-mail
+	@eng/demo.sh $(ARGS)
+
+test: ## build with warnings as errors and run every test
+	@eng/test.sh $(ARGS)
+
+setup:
+	@eng/setup.sh
+
+build: setup
+	@dotnet build SkillLoc.MLNet.sln -c Release
+
+format: setup
+	@dotnet format SkillLoc.MLNet.sln
+
+bench: ## against PyTorch on the same machine
+	@eng/bench.sh $(ARGS)
+
+pretrain: ## train a masked language model from text files
+	@eng/pretrain.sh $(ARGS)
+
+clean:
+	@rm -rf artifacts && find . -type d \( -name bin -o -name obj \) -prune -exec rm -rf {} +

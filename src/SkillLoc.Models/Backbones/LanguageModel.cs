@@ -1,0 +1,205 @@
+using SkillLoc.Models.Checkpoints;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace SkillLoc.Models.Backbones;
+
+/// <summary>
+/// A pre-trained language model: its named parameters and its forward pass. Weights are changed in place, so a model that trains,
+/// takes a graft, or walks between checkpoints keeps its tensors. Forward passes of one model may run on several threads at once as
+/// long as nobody changes its weights.
+/// </summary>
+public abstract class LanguageModel : IDisposable
+{
+    private readonly OrderedDictionary<string, Parameter> _parameters;
+
+    /// <summary>Takes over the parameters.</summary>
+    /// <param name="config">The model's configuration.</param>
+    /// <param name="parameters">Parameters by Hugging Face name, in the order in which <c>transformers</c> lists them.</param>
+    private protected LanguageModel(ModelConfig config, OrderedDictionary<string, Parameter> parameters)
+    {
+        Config = config;
+        _parameters = parameters;
+    }
+
+    /// <summary>The configuration, as in <c>config.json</c>.</summary>
+    public ModelConfig Config { get; }
+
+    /// <summary>The parameters by Hugging Face name, in the order in which <c>transformers</c> lists them.</summary>
+    public IReadOnlyDictionary<string, Parameter> Parameters => _parameters;
+
+    /// <summary>Where the weights live.</summary>
+    public Device Device => _parameters.GetAt(0).Value.device;
+
+    /// <summary>The type of the weights.</summary>
+    public ScalarType Dtype => _parameters.GetAt(0).Value.dtype;
+
+    /// <summary>True when the language-model head is there, so that <see cref="WordScores"/> can be called.</summary>
+    public abstract bool HasHead { get; }
+
+    /// <summary>The longest row, in tokens, that the model's position table can take.</summary>
+    public abstract int MaxLength { get; }
+
+    /// <summary>Loads a Hugging Face checkpoint folder.</summary>
+    /// <param name="folder">A folder with <c>config.json</c> and weights.</param>
+    /// <param name="withHead">False leaves the language-model head away, which a classification head does not need.</param>
+    /// <param name="device">Where the weights go; the CPU by default.</param>
+    /// <param name="dtype">The type the weights are converted to; float32 by default.</param>
+    /// <returns>The model; the caller disposes it.</returns>
+    /// <exception cref="FileNotFoundException">The folder or one of its files is missing.</exception>
+    /// <exception cref="InvalidDataException">A file is damaged, or a tensor is missing, has another shape, or holds NaN.</exception>
+    /// <exception cref="NotSupportedException">The architecture is not one of those supported.</exception>
+    public static LanguageModel Load(string folder, bool withHead = true, Device? device = null, ScalarType dtype = ScalarType.Float32)
+    {
+        using CheckpointFolder checkpoint = CheckpointFolder.Open(folder);
+        return Load(checkpoint, withHead, device, dtype);
+    }
+
+    /// <summary>Loads an opened checkpoint folder; see <see cref="Load(string, bool, Device?, ScalarType)"/>.</summary>
+    /// <param name="checkpoint">The opened folder.</param>
+    /// <param name="withHead">False leaves the language-model head away.</param>
+    /// <param name="device">Where the weights go; the CPU by default.</param>
+    /// <param name="dtype">The type the weights are converted to.</param>
+    /// <param name="twin">A model of the same architecture, type and device: parameters that equal its own share its storage instead of
+    /// taking memory twice. The storage lives as long as either model.</param>
+    /// <param name="mayShare">Which names may be shared with <paramref name="twin"/>; weights that will change in place may not.</param>
+    /// <returns>The model; the caller disposes it.</returns>
+    public static LanguageModel Load(
+        CheckpointFolder checkpoint, bool withHead = true, Device? device = null, ScalarType dtype = ScalarType.Float32,
+        LanguageModel? twin = null, Func<string, bool>? mayShare = null)
+    {
+        ArgumentNullException.ThrowIfNull(checkpoint);
+        return Build(checkpoint.Config, withHead, (name, shape) =>
+        {
+            Tensor stored = StoredTensor.Read(checkpoint, name, shape, device, dtype);
+            if (twin is null || mayShare?.Invoke(name) != true || !twin.Parameters.TryGetValue(name, out Parameter? own)
+                || !own.shape.SequenceEqual(shape) || own.dtype != dtype || !own.Equals(stored))
+            {
+                return stored;
+            }
+
+            stored.Dispose();
+            using Tensor detached = own.detach();
+            return detached.alias();
+        });
+    }
+
+    /// <summary>Makes a randomly initialised model, as <c>transformers</c> initialises one from a configuration.</summary>
+    /// <param name="config">The configuration.</param>
+    /// <param name="seed">Seed of the weights.</param>
+    /// <param name="withHead">False leaves the language-model head away.</param>
+    /// <returns>A model on the CPU; the caller disposes it.</returns>
+    /// <exception cref="NotSupportedException">The architecture is not one of those supported.</exception>
+    public static LanguageModel Create(ModelConfig config, int seed, bool withHead = true)
+    {
+        ArgumentNullException.ThrowIfNull(config);
+        using var generator = new Generator((ulong)(uint)seed);
+        return Build(config, withHead, Initialise);
+
+        Tensor Initialise(string name, long[] shape)
+        {
+            if (shape.Length == 1)
+            {
+                bool norm = name.Contains("norm", StringComparison.OrdinalIgnoreCase) && name.EndsWith("weight", StringComparison.Ordinal);
+                return norm ? ones(shape) : zeros(shape);
+            }
+
+            return randn(shape, generator: generator).mul_(config.InitializerRange);
+        }
+    }
+
+    /// <summary>Hidden states of the last layer at every position.</summary>
+    /// <param name="batch">Token ids.</param>
+    /// <param name="training">True switches dropout on.</param>
+    /// <param name="observer">Sees hidden states and feed-forward activations; null costs nothing.</param>
+    /// <returns><c>[batch, length, hidden]</c>.</returns>
+    public abstract Tensor Encode(TokenBatch batch, bool training = false, IForwardObserver? observer = null);
+
+    /// <summary>
+    /// Hidden states of the last layer at <see cref="TokenBatch.Positions"/> only; the last layer computes nothing for the others.
+    /// </summary>
+    /// <param name="batch">Token ids.</param>
+    /// <param name="training">True switches dropout on.</param>
+    /// <returns><c>[batch, hidden]</c>.</returns>
+    public abstract Tensor EncodeAt(TokenBatch batch, bool training = false);
+
+    /// <summary>The language-model head on some hidden states, for the words asked for only.</summary>
+    /// <param name="hidden">Hidden states, <c>[rows, hidden]</c>.</param>
+    /// <param name="words">Int64 ids of the words to score; null scores the whole vocabulary.</param>
+    /// <returns>Logits, <c>[rows, words]</c>.</returns>
+    /// <exception cref="InvalidOperationException">The model was loaded without its head.</exception>
+    public abstract Tensor WordScores(Tensor hidden, Tensor? words = null);
+
+    /// <summary>A model of its own with the same weights.</summary>
+    /// <param name="shares">Names whose storage is shared with this model instead of copied; none by default. The storage lives as long
+    /// as either model.</param>
+    /// <returns>The copy; the caller disposes it.</returns>
+    public LanguageModel Clone(Func<string, bool>? shares = null) => Build(Config, HasHead, (name, _) =>
+    {
+        using Tensor source = _parameters[name].detach();
+        return shares?.Invoke(name) == true ? source.alias() : source.clone();
+    });
+
+    /// <summary>The identity of these weights: see <see cref="CheckpointFingerprint"/>.</summary>
+    /// <returns>A hexadecimal SHA-256.</returns>
+    public string Fingerprint() => CheckpointFingerprint.Compute(_parameters.Select(pair => (pair.Key, (Tensor)pair.Value)));
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Dispose(true);
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Releases the weights.</summary>
+    /// <param name="disposing">True when called by <see cref="Dispose()"/>.</param>
+    protected virtual void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            foreach (Parameter parameter in _parameters.Values)
+            {
+                parameter.Dispose();
+            }
+        }
+    }
+
+    private static LanguageModel Build(ModelConfig config, bool withHead, Func<string, long[], Tensor> source)
+    {
+        IEnumerable<(string Name, long[] Shape)> shapes = config.ModelType switch
+        {
+            "roberta" => RobertaForMaskedLM.Shapes(config, withHead),
+            "bert" => BertForMaskedLM.Shapes(config, withHead),
+            _ => throw new NotSupportedException(
+                $"The architecture '{config.ModelType}' of {config.Source} is not supported; model_type must be 'roberta' or 'bert'."),
+        };
+        var parameters = new OrderedDictionary<string, Parameter>(StringComparer.Ordinal);
+        try
+        {
+            using var scope = NewDisposeScope();
+            foreach ((string name, long[] shape) in shapes)
+            {
+                parameters.Add(name, DetachedParameter(source(name, shape)));
+            }
+        }
+        catch
+        {
+            foreach (Parameter parameter in parameters.Values)
+            {
+                parameter.Dispose();
+            }
+
+            throw;
+        }
+
+        return config.ModelType == "roberta" ? new RobertaForMaskedLM(config, parameters) : new BertForMaskedLM(config, parameters);
+    }
+
+    private static Parameter DetachedParameter(Tensor data)
+    {
+        var parameter = new Parameter(data, requires_grad: false);
+        parameter.DetachFromDisposeScope();
+        return parameter;
+    }
+}

@@ -1,0 +1,204 @@
+using SkillLoc.Models.Checkpoints;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+using F = TorchSharp.torch.nn.functional;
+
+namespace SkillLoc.Models.Backbones;
+
+/// <summary>The bidirectional encoder with a masked-language-model head that RoBERTa and BERT share.</summary>
+public abstract class MaskedLanguageModel : LanguageModel
+{
+    private readonly Tensor _words;
+    private readonly Tensor _positions;
+    private readonly Tensor _tokenTypes;
+    private readonly Affine _embeddingNorm;
+    private readonly Layer[] _layers;
+    private readonly Head? _head;
+    private readonly long _heads;
+    private readonly double _epsilon;
+    private readonly Func<Tensor, Tensor> _activation;
+
+    private protected MaskedLanguageModel(ModelConfig config, OrderedDictionary<string, Parameter> parameters, Names names)
+        : base(config, parameters)
+    {
+        string embeddings = names.Prefix + ".embeddings";
+        _words = parameters[embeddings + ".word_embeddings.weight"];
+        _positions = parameters[embeddings + ".position_embeddings.weight"];
+        _tokenTypes = parameters[embeddings + ".token_type_embeddings.weight"];
+        _embeddingNorm = At(embeddings + ".LayerNorm");
+        _layers = [.. Enumerable.Range(0, config.Layers).Select(i =>
+        {
+            string layer = $"{names.Prefix}.encoder.layer.{i}";
+            return new Layer(
+                At(layer + ".attention.self.query"), At(layer + ".attention.self.key"), At(layer + ".attention.self.value"),
+                At(layer + ".attention.output.dense"), At(layer + ".attention.output.LayerNorm"),
+                At(layer + ".intermediate.dense"), At(layer + ".output.dense"), At(layer + ".output.LayerNorm"));
+        })];
+        if (parameters.TryGetValue(names.HeadBias, out Parameter? bias))
+        {
+            _head = new Head(At(names.HeadDense), At(names.HeadNorm), bias, parameters.GetValueOrDefault(names.HeadDecoder) ?? _words);
+        }
+
+        _heads = config.Heads;
+        _epsilon = config.LayerNormEpsilon;
+        _activation = config.HiddenActivation switch
+        {
+            "gelu" => F.gelu,
+            "relu" => x => F.relu(x),
+            _ => throw new NotSupportedException(
+                $"The activation '{config.HiddenActivation}' of {config.Source} is not supported; hidden_act must be 'gelu' or 'relu'."),
+        };
+
+        Affine At(string name) => new(parameters[name + ".weight"], parameters[name + ".bias"]);
+    }
+
+    /// <inheritdoc/>
+    public override bool HasHead => _head is not null;
+
+    /// <inheritdoc/>
+    public override int MaxLength => Config.MaxPositions - PositionOffset;
+
+    /// <summary>The position id of a row's first token.</summary>
+    private protected abstract int PositionOffset { get; }
+
+    /// <inheritdoc/>
+    public override Tensor Encode(TokenBatch batch, bool training = false, IForwardObserver? observer = null)
+    {
+        ArgumentNullException.ThrowIfNull(batch);
+        using var scope = NewDisposeScope();
+        Tensor hidden = Embed(batch, training);
+        observer?.OnHidden(0, hidden);
+        for (int i = 0; i < _layers.Length; i++)
+        {
+            hidden = Run(i, hidden, hidden, batch.Mask, training, observer);
+            observer?.OnHidden(i + 1, hidden);
+        }
+
+        return hidden.MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public override Tensor EncodeAt(TokenBatch batch, bool training = false)
+    {
+        ArgumentNullException.ThrowIfNull(batch);
+        using var scope = NewDisposeScope();
+        Tensor hidden = Embed(batch, training);
+        for (int i = 0; i < _layers.Length - 1; i++)
+        {
+            hidden = Run(i, hidden, hidden, batch.Mask, training, null);
+        }
+
+        Tensor index = batch.Positions.view(-1, 1, 1).expand(-1, 1, hidden.size(2));
+        Tensor scored = hidden.gather(1, index);
+        return Run(_layers.Length - 1, scored, hidden, batch.Mask, training, null).squeeze(1).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public override Tensor WordScores(Tensor hidden, Tensor? words = null)
+    {
+        if (_head is null)
+        {
+            throw new InvalidOperationException("This model was loaded without its language-model head, so it cannot score words.");
+        }
+
+        using var scope = NewDisposeScope();
+        Tensor transformed = Normalise(_activation(_head.Dense.Apply(hidden)), _head.Norm);
+        Tensor weight = words is null ? _head.Decoder : _head.Decoder.index_select(0, words);
+        Tensor bias = words is null ? _head.Bias : _head.Bias.index_select(0, words);
+        return F.linear(transformed, weight, bias).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Names and shapes of the parameters, in the order of <c>transformers</c>.</summary>
+    private protected static IEnumerable<(string Name, long[] Shape)> Shapes(ModelConfig config, Names names, bool withHead)
+    {
+        long hidden = config.HiddenSize, inner = config.FeedForwardSize;
+        string embeddings = names.Prefix + ".embeddings";
+        yield return (embeddings + ".word_embeddings.weight", [config.VocabularySize, hidden]);
+        yield return (embeddings + ".position_embeddings.weight", [config.MaxPositions, hidden]);
+        yield return (embeddings + ".token_type_embeddings.weight", [config.TypeVocabularySize, hidden]);
+        yield return (embeddings + ".LayerNorm.weight", [hidden]);
+        yield return (embeddings + ".LayerNorm.bias", [hidden]);
+        (string Name, long Out, long In)[] parts =
+        [
+            ("attention.self.query", hidden, hidden), ("attention.self.key", hidden, hidden), ("attention.self.value", hidden, hidden),
+            ("attention.output.dense", hidden, hidden), ("attention.output.LayerNorm", hidden, 0),
+            ("intermediate.dense", inner, hidden), ("output.dense", hidden, inner), ("output.LayerNorm", hidden, 0),
+        ];
+        for (int i = 0; i < config.Layers; i++)
+        {
+            foreach ((string part, long rows, long columns) in parts)
+            {
+                string name = $"{names.Prefix}.encoder.layer.{i}.{part}";
+                yield return (name + ".weight", columns == 0 ? [rows] : [rows, columns]);
+                yield return (name + ".bias", [rows]);
+            }
+        }
+
+        if (withHead)
+        {
+            yield return (names.HeadBias, [config.VocabularySize]);
+            yield return (names.HeadDense + ".weight", [hidden, hidden]);
+            yield return (names.HeadDense + ".bias", [hidden]);
+            yield return (names.HeadNorm + ".weight", [hidden]);
+            yield return (names.HeadNorm + ".bias", [hidden]);
+            if (!config.TieWordEmbeddings)
+            {
+                yield return (names.HeadDecoder, [config.VocabularySize, hidden]);
+            }
+        }
+    }
+
+    private Tensor Embed(TokenBatch batch, bool training)
+    {
+        long rows = batch.Ids.size(0), length = batch.Ids.size(1);
+        if (length > MaxLength)
+        {
+            throw new ArgumentException($"A row of {length} tokens is longer than the model's {MaxLength} positions.", nameof(batch));
+        }
+
+        using var scope = NewDisposeScope();
+        Tensor words = _words.index_select(0, batch.Ids.view(-1)).view(rows, length, -1);
+        Tensor positions = _positions.narrow(0, PositionOffset, length);
+        Tensor types = batch.TokenTypes is null
+            ? _tokenTypes.narrow(0, 0, 1)
+            : _tokenTypes.index_select(0, batch.TokenTypes.view(-1)).view(rows, length, -1);
+        Tensor normed = Normalise(words + positions + types, _embeddingNorm);
+        return Drop(normed, training).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>One post-norm layer. Queries come from <paramref name="scored"/>, which may be fewer positions than the keys'.</summary>
+    private Tensor Run(int index, Tensor scored, Tensor all, Tensor? mask, bool training, IForwardObserver? observer)
+    {
+        using var scope = NewDisposeScope();
+        Layer layer = _layers[index];
+        double attentionDropout = training ? Config.AttentionDropout : 0;
+        Tensor context = F.scaled_dot_product_attention(
+            SplitHeads(layer.Query.Apply(scored)), SplitHeads(layer.Key.Apply(all)), SplitHeads(layer.Value.Apply(all)),
+            mask, attentionDropout);
+        Tensor merged = context.transpose(1, 2).reshape(scored.size(0), scored.size(1), -1);
+        Tensor attended = Normalise(Drop(layer.AttentionOutput.Apply(merged), training) + scored, layer.AttentionNorm);
+        Tensor neurons = _activation(layer.Up.Apply(attended));
+        observer?.OnFeedForward(index, neurons);
+        return Normalise(Drop(layer.Down.Apply(neurons), training) + attended, layer.OutputNorm).MoveToOuterDisposeScope();
+    }
+
+    private Tensor SplitHeads(Tensor x) => x.view(x.size(0), x.size(1), _heads, -1).transpose(1, 2);
+
+    private Tensor Normalise(Tensor x, Affine norm) => F.layer_norm(x, [x.size(-1)], norm.Weight, norm.Bias, _epsilon);
+
+    private Tensor Drop(Tensor x, bool training) => training && Config.HiddenDropout > 0 ? F.dropout(x, Config.HiddenDropout) : x;
+
+    /// <summary>How an architecture spells its parameters.</summary>
+    private protected sealed record Names(string Prefix, string HeadBias, string HeadDense, string HeadNorm, string HeadDecoder);
+
+    private readonly record struct Affine(Tensor Weight, Tensor Bias)
+    {
+        public Tensor Apply(Tensor x) => F.linear(x, Weight, Bias);
+    }
+
+    private sealed record Layer(
+        Affine Query, Affine Key, Affine Value, Affine AttentionOutput, Affine AttentionNorm, Affine Up, Affine Down, Affine OutputNorm);
+
+    private sealed record Head(Affine Dense, Affine Norm, Tensor Bias, Tensor Decoder);
+}

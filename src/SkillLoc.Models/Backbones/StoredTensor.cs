@@ -1,0 +1,56 @@
+using SkillLoc.Models.Checkpoints;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace SkillLoc.Models.Backbones;
+
+/// <summary>Finds a parameter in a checkpoint under the names that Hugging Face folders have used for it.</summary>
+internal static class StoredTensor
+{
+    /// <exception cref="InvalidDataException">The tensor is missing, has another shape, or holds NaN or infinity.</exception>
+    public static Tensor Read(CheckpointFolder checkpoint, string name, long[] shape, Device? device, ScalarType dtype)
+    {
+        string stored = Spellings(name).FirstOrDefault(checkpoint.Weights.Contains)
+            ?? throw new InvalidDataException(
+                $"{checkpoint.Weights.Path} has no tensor '{name}' (shape [{string.Join(", ", shape)}]), which its config.json asks for. "
+                + $"It holds {Sample(checkpoint.Weights.Tensors)}.");
+        TensorInfo info = checkpoint.Weights.Tensors.First(tensor => tensor.Name == stored);
+        if (!info.Shape.SequenceEqual(shape))
+        {
+            throw new InvalidDataException(
+                $"{checkpoint.Weights.Path}: tensor '{stored}' has shape [{string.Join(", ", info.Shape)}]; "
+                + $"by its config.json it must be [{string.Join(", ", shape)}].");
+        }
+
+        using var scope = NewDisposeScope();
+        Tensor value = checkpoint.Weights.Read(stored, dtype, device);
+
+        // The sum is finite exactly when every weight of sane size is, and needs no tensor as large as the weights.
+        return float.IsFinite(value.sum(ScalarType.Float32).item<float>())
+            ? value.MoveToOuterDisposeScope()
+            : throw new InvalidDataException($"{checkpoint.Weights.Path}: tensor '{stored}' holds NaN or infinite weights.");
+    }
+
+    private static IEnumerable<string> Spellings(string name)
+    {
+        yield return name;
+
+        // Checkpoints of TensorFlow origin.
+        string older = name.Replace("LayerNorm.weight", "LayerNorm.gamma", StringComparison.Ordinal)
+            .Replace("LayerNorm.bias", "LayerNorm.beta", StringComparison.Ordinal);
+        yield return older;
+
+        // Saved from the encoder alone, without the architecture's prefix.
+        int dot = name.IndexOf('.', StringComparison.Ordinal);
+        if (name.StartsWith("roberta.", StringComparison.Ordinal) || name.StartsWith("bert.", StringComparison.Ordinal))
+        {
+            yield return name[(dot + 1)..];
+            yield return older[(dot + 1)..];
+        }
+    }
+
+    private static string Sample(IReadOnlyList<TensorInfo> tensors) =>
+        tensors.Count == 0
+            ? "no tensors"
+            : $"{tensors.Count} tensors: {string.Join(", ", tensors.Take(5).Select(tensor => $"'{tensor.Name}'"))}{(tensors.Count > 5 ? ", ..." : "")}";
+}

@@ -1,0 +1,91 @@
+using SkillLoc.Models.Prompts;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace SkillLoc.Models.Backbones;
+
+/// <summary>A right-padded batch of token ids on a device. Disposing it releases its tensors.</summary>
+public sealed class TokenBatch : IDisposable
+{
+    private TokenBatch(Tensor ids, Tensor? mask, Tensor? tokenTypes, Tensor positions)
+    {
+        Ids = ids;
+        Mask = mask;
+        TokenTypes = tokenTypes;
+        Positions = positions;
+    }
+
+    /// <summary>Token ids, Int64 <c>[batch, length]</c>.</summary>
+    public Tensor Ids { get; }
+
+    /// <summary>True where a token may be attended to, <c>[batch, 1, 1, length]</c>; null when no row is padded.</summary>
+    public Tensor? Mask { get; }
+
+    /// <summary>Segment ids, Int64 <c>[batch, length]</c>; null where the model has one segment.</summary>
+    public Tensor? TokenTypes { get; }
+
+    /// <summary>For each row the position that is scored (the mask's, or 0), Int64 <c>[batch]</c>.</summary>
+    public Tensor Positions { get; }
+
+    /// <summary>Pads rows to the longest of them and moves them to a device.</summary>
+    /// <param name="rows">At least one row; none may be empty.</param>
+    /// <param name="padId">The id that fills up short rows.</param>
+    /// <param name="device">Where the tensors live; the CPU by default.</param>
+    /// <returns>The batch.</returns>
+    /// <exception cref="ArgumentException">There is no row, or a row without tokens.</exception>
+    public static TokenBatch Create(IReadOnlyList<EncodedText> rows, int padId, Device? device = null)
+    {
+        ArgumentNullException.ThrowIfNull(rows);
+        if (rows.Count == 0)
+        {
+            throw new ArgumentException("A batch needs at least one row.", nameof(rows));
+        }
+
+        int batch = rows.Count;
+        int length = rows.Max(row => row.Ids.Length);
+        int shortest = rows.Min(row => row.Ids.Length);
+        if (shortest == 0)
+        {
+            throw new ArgumentException("A row without tokens cannot be scored.", nameof(rows));
+        }
+
+        var ids = new long[batch * length];
+        var positions = new long[batch];
+        bool[]? mask = shortest == length ? null : new bool[batch * length];
+        long[]? types = rows[0].TokenTypes is null ? null : new long[batch * length];
+        Array.Fill(ids, padId);
+        for (int i = 0; i < batch; i++)
+        {
+            EncodedText row = rows[i];
+            positions[i] = row.Position;
+            for (int j = 0, at = i * length; j < row.Ids.Length; j++, at++)
+            {
+                ids[at] = row.Ids[j];
+                if (mask is not null)
+                {
+                    mask[at] = true;
+                }
+
+                if (types is not null && row.TokenTypes is not null)
+                {
+                    types[at] = row.TokenTypes[j];
+                }
+            }
+        }
+
+        return new(
+            tensor(ids, batch, length, device: device).DetachFromDisposeScope(),
+            mask is null ? null : tensor(mask, batch, 1, 1, length, device: device).DetachFromDisposeScope(),
+            types is null ? null : tensor(types, batch, length, device: device).DetachFromDisposeScope(),
+            tensor(positions, device: device).DetachFromDisposeScope());
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Ids.Dispose();
+        Mask?.Dispose();
+        TokenTypes?.Dispose();
+        Positions.Dispose();
+    }
+}

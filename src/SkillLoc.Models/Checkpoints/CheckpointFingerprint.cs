@@ -1,0 +1,69 @@
+using System.Buffers.Binary;
+using System.Security.Cryptography;
+using System.Text;
+using TorchSharp;
+
+namespace SkillLoc.Models.Checkpoints;
+
+/// <summary>
+/// The identity of a set of weights: SHA-256 over their names in ordinal order, shapes and float32 values. The same weights
+/// have the same fingerprint whichever file format, order or device they come from, and whichever wider type holds them.
+/// </summary>
+public static class CheckpointFingerprint
+{
+    /// <summary>The fingerprint of tensors in memory.</summary>
+    /// <returns>64 lower-case hexadecimal digits.</returns>
+    /// <exception cref="ArgumentException">A name occurs twice.</exception>
+    public static string Compute(IEnumerable<(string Name, torch.Tensor Value)> tensors)
+    {
+        ArgumentNullException.ThrowIfNull(tensors);
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        string? previous = null;
+        foreach (var (name, value) in tensors.OrderBy(tensor => tensor.Name, StringComparer.Ordinal))
+        {
+            if (string.Equals(name, previous, StringComparison.Ordinal))
+                throw new ArgumentException($"The tensor name '{name}' occurs twice.", nameof(tensors));
+            previous = name;
+            Append(hash, name, value);
+        }
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+
+    /// <summary>The fingerprint of tensors in a file, of which one at a time is in memory.</summary>
+    /// <param name="store">The file or files.</param>
+    /// <param name="names">The tensors that count; null for all.</param>
+    /// <returns>64 lower-case hexadecimal digits.</returns>
+    /// <exception cref="KeyNotFoundException">There is no tensor of one of the names.</exception>
+    /// <exception cref="InvalidDataException">The file does not hold what it announces.</exception>
+    public static string Compute(ITensorStore store, IEnumerable<string>? names = null)
+    {
+        ArgumentNullException.ThrowIfNull(store);
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (var name in (names ?? store.Tensors.Select(info => info.Name)).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal))
+        {
+            using var value = store.Read(name);
+            Append(hash, name, value);
+        }
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+
+    private static void Append(IncrementalHash hash, string name, torch.Tensor value)
+    {
+        // Lengths come before what they measure, so that no two different sets give the same bytes.
+        var utf8 = Encoding.UTF8.GetBytes(name);
+        Append(hash, utf8.Length);
+        hash.AppendData(utf8);
+        var shape = value.shape;
+        Append(hash, shape.Length);
+        foreach (var dimension in shape)
+            Append(hash, dimension);
+        TensorBytes.Write(value, torch.ScalarType.Float32, hash.AppendData);
+    }
+
+    private static void Append(IncrementalHash hash, long number)
+    {
+        Span<byte> bytes = stackalloc byte[sizeof(long)];
+        BinaryPrimitives.WriteInt64LittleEndian(bytes, number);
+        hash.AppendData(bytes);
+    }
+}

@@ -1,0 +1,126 @@
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+using TorchSharp;
+
+namespace SkillLoc.Models.Checkpoints;
+
+/// <summary>A checkpoint in the Hugging Face layout: <c>config.json</c>, weights, and the tokenizer's files.</summary>
+public sealed partial class CheckpointFolder : IDisposable
+{
+    private const string ConfigFile = "config.json";
+    private const string SafetensorsWeights = "model.safetensors";
+
+    // In the order of preference. Where a folder has several, they hold the same weights.
+    private static readonly string[] WeightFiles = [SafetensorsWeights, "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"];
+
+    private static readonly string[] KnownTokenizerFiles =
+    [
+        "vocab.json", "merges.txt", "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+        "spiece.model", "sentencepiece.bpe.model", "generation_config.json",
+    ];
+
+    private CheckpointFolder(string path, ModelConfig config, ITensorStore weights)
+    {
+        Path = path;
+        Config = config;
+        Weights = weights;
+    }
+
+    /// <summary>The folder.</summary>
+    public string Path { get; }
+
+    /// <summary>What <c>config.json</c> says.</summary>
+    public ModelConfig Config { get; }
+
+    /// <summary>The weights, which this object owns; <see cref="ITensorStore.Path"/> names the file.</summary>
+    public ITensorStore Weights { get; }
+
+    /// <summary>The full paths of the files beside the weights that a tokenizer or a generating model needs, as far as they are there.</summary>
+    public IReadOnlyList<string> TokenizerFiles =>
+        [.. KnownTokenizerFiles.Select(name => System.IO.Path.Join(Path, name)).Where(File.Exists)];
+
+    /// <summary>Opens a folder: reads its configuration and checks that its weights are complete, without reading them.</summary>
+    /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
+    /// <exception cref="FileNotFoundException">The folder has no <c>config.json</c> or no weights.</exception>
+    /// <exception cref="InvalidDataException">One of its files is truncated or otherwise not valid.</exception>
+    public static CheckpointFolder Open(string folder)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        if (!Directory.Exists(folder))
+            throw new DirectoryNotFoundException($"There is no checkpoint folder '{System.IO.Path.GetFullPath(folder)}'.");
+        var config = ModelConfig.Load(System.IO.Path.Join(folder, ConfigFile));
+        var weights = Array.Find(WeightFiles, name => File.Exists(System.IO.Path.Join(folder, name)))
+            ?? throw new FileNotFoundException($"The checkpoint folder '{folder}' has no weights: none of {string.Join(", ", WeightFiles)}.");
+        return new CheckpointFolder(folder, config, OpenWeights(System.IO.Path.Join(folder, weights)));
+    }
+
+    /// <summary>Writes a folder that Python reads too, and that replaces an older one only when it is complete.</summary>
+    /// <param name="folder">A folder that is new, empty or a checkpoint; of a checkpoint, files other than the weights and those written anew stay.</param>
+    /// <param name="config">The configuration; <c>dtype</c> is set to what the weights are stored in.</param>
+    /// <param name="tensors">The weights in the order that they shall have.</param>
+    /// <param name="tokenizerFilesToCopy">Files to copy into the folder, for example another folder's <see cref="TokenizerFiles"/>.</param>
+    /// <param name="storeAs">The type to store floating-point weights in; null for each one's own.</param>
+    /// <param name="textFiles">More files to write into the folder: name and content.</param>
+    /// <exception cref="ArgumentException">A weight's name occurs twice, or its type cannot be stored.</exception>
+    /// <exception cref="IOException">The folder could not be written or holds something else; what was there is untouched.</exception>
+    public static void Save(
+        string folder,
+        ModelConfig config,
+        IEnumerable<(string Name, torch.Tensor Value)> tensors,
+        IEnumerable<string> tokenizerFilesToCopy,
+        torch.ScalarType? storeAs = null,
+        IReadOnlyDictionary<string, string>? textFiles = null)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        ArgumentNullException.ThrowIfNull(config);
+        ArgumentNullException.ThrowIfNull(tensors);
+        ArgumentNullException.ThrowIfNull(tokenizerFilesToCopy);
+        if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any() && !File.Exists(System.IO.Path.Join(folder, ConfigFile)))
+            throw new IOException($"'{System.IO.Path.GetFullPath(folder)}' is neither empty nor a checkpoint (it has no {ConfigFile}); choose another folder.");
+
+        var weights = tensors.ToList();
+        var type = storeAs ?? weights.Select(weight => weight.Value.dtype).FirstOrDefault(ElementTypes.IsFloatingPoint, torch.ScalarType.Float32);
+        AtomicFolder.Write(
+            folder,
+            temporary =>
+            {
+                File.WriteAllText(System.IO.Path.Join(temporary, ConfigFile), WithType(config, type).ToJson());
+                using (var stream = File.Create(System.IO.Path.Join(temporary, SafetensorsWeights)))
+                    SafetensorsWriter.Write(stream, weights, new Dictionary<string, string>(StringComparer.Ordinal) { ["format"] = "pt" }, storeAs);
+                foreach (var file in tokenizerFilesToCopy)
+                    Copy(file, System.IO.Path.Join(temporary, System.IO.Path.GetFileName(file)));
+                foreach (var (name, content) in textFiles ?? new Dictionary<string, string>(StringComparer.Ordinal))
+                    File.WriteAllText(System.IO.Path.Join(temporary, name), content);
+            },
+            name => WeightFileName().IsMatch(name));
+    }
+
+    /// <summary>Releases the weights' file. Tensors that were read stay valid.</summary>
+    public void Dispose() => Weights.Dispose();
+
+    private static ITensorStore OpenWeights(string path)
+    {
+        if (path.EndsWith(".index.json", StringComparison.Ordinal))
+            return ShardedTensorStore.Open(path);
+        return path.EndsWith(".safetensors", StringComparison.Ordinal) ? SafetensorsFile.Open(path) : TorchCheckpointFile.Open(path);
+    }
+
+    /// <summary>Names the type of the weights under the key that the configuration has for it.</summary>
+    private static ModelConfig WithType(ModelConfig config, torch.ScalarType type)
+    {
+        var json = JsonNode.Parse(config.ToJson())!.AsObject();
+        return config.With(json.ContainsKey("dtype") ? "dtype" : "torch_dtype", ElementTypes.TorchName(type));
+    }
+
+    /// <summary>The names that weights have in this layout, shards and indexes included.</summary>
+    [GeneratedRegex(@"^(model|pytorch_model)(-\d+-of-\d+)?\.(safetensors|bin)(\.index\.json)?$", RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex WeightFileName();
+
+    // Not File.Copy: the copy of a file that may only be read could not be flushed to the disk or replaced later.
+    private static void Copy(string from, string to)
+    {
+        using var source = File.OpenRead(from);
+        using var target = new FileStream(to, FileMode.CreateNew, FileAccess.Write);
+        source.CopyTo(target);
+    }
+}

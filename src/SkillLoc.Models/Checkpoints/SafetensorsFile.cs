@@ -1,0 +1,273 @@
+using System.Diagnostics.CodeAnalysis;
+using System.IO.MemoryMappedFiles;
+using System.Text.Json;
+using TorchSharp;
+
+namespace SkillLoc.Models.Checkpoints;
+
+/// <summary>
+/// Reads the safetensors format: an 8-byte little-endian header length, a JSON header, and the tensors' bytes without gaps.
+/// A file is mapped into memory, so that opening costs only the header and reading a tensor only that tensor.
+/// </summary>
+public sealed unsafe class SafetensorsFile : ITensorStore
+{
+    // The limit of the reference implementation: nothing sane comes near it, and it stops a corrupt length from being allocated.
+    private const long MaxHeaderBytes = 100_000_000;
+    private const string MetadataKey = "__metadata__";
+
+    private readonly Dictionary<string, (TensorInfo Info, long Offset)> _byName = new(StringComparer.Ordinal);
+    private readonly byte* _data;
+    private IDisposable? _memory;
+
+    private SafetensorsFile(string path, IDisposable memory, byte* bytes, long length)
+    {
+        Path = path;
+        _memory = memory;
+        var headerLength = HeaderLength(bytes, length);
+        _data = bytes + sizeof(long) + headerLength;
+        (Metadata, Tensors) = ReadHeader(
+            new UnmanagedMemoryStream(bytes + sizeof(long), headerLength), length - sizeof(long) - headerLength);
+    }
+
+    /// <inheritdoc/>
+    public string Path { get; }
+
+    /// <summary>The free-form metadata; empty if there is none.</summary>
+    public IReadOnlyDictionary<string, string> Metadata { get; }
+
+    /// <inheritdoc/>
+    public IReadOnlyList<TensorInfo> Tensors { get; }
+
+    /// <summary>Maps a file and checks its header against its length.</summary>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="InvalidDataException">The file is not valid; the message names the tensor and says what would be right.</exception>
+    public static SafetensorsFile Open(string path)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        if (!File.Exists(path))
+            throw new FileNotFoundException($"There is no safetensors file '{path}'.", path);
+        var map = new MappedFile(path);
+        return Create(path, map, map.Bytes, map.Length);
+    }
+
+    /// <summary>Reads tensors from bytes in memory, which must not change until the result is disposed.</summary>
+    /// <param name="bytes">A whole safetensors file.</param>
+    /// <param name="name">What error messages call it.</param>
+    /// <exception cref="InvalidDataException">The bytes are not valid; the message names the tensor and says what would be right.</exception>
+    public static SafetensorsFile FromBytes(ReadOnlyMemory<byte> bytes, string name = "safetensors in memory")
+    {
+        var pinned = bytes.Pin();
+        return Create(name, pinned, (byte*)pinned.Pointer, bytes.Length);
+    }
+
+    /// <summary>Reads tensors from the rest of a stream, which is read to its end and stays open.</summary>
+    /// <param name="stream">A stream at the start of the header length.</param>
+    /// <param name="name">What error messages call it.</param>
+    /// <exception cref="InvalidDataException">The bytes are not valid; the message names the tensor and says what would be right.</exception>
+    public static SafetensorsFile FromStream(Stream stream, string name = "safetensors stream")
+    {
+        ArgumentNullException.ThrowIfNull(stream);
+        using var buffer = new MemoryStream();
+        stream.CopyTo(buffer);
+        return FromBytes(buffer.GetBuffer().AsMemory(0, (int)buffer.Length), name);
+    }
+
+    /// <inheritdoc/>
+    public bool Contains(string name) => _byName.ContainsKey(name);
+
+    /// <inheritdoc/>
+    public torch.Tensor Read(string name, torch.ScalarType? asType = null, torch.Device? device = null)
+    {
+        var (info, offset) = Find(name);
+        return TensorBytes.Read(info, (from, destination) => Copy(offset + from, destination), asType, device);
+    }
+
+    /// <summary>Copies stored bytes of a tensor, little endian and in row-major order.</summary>
+    /// <param name="name">The tensor's name.</param>
+    /// <param name="offset">The first byte wanted, counted from the tensor's own first byte.</param>
+    /// <param name="destination">Filled completely.</param>
+    /// <exception cref="KeyNotFoundException">There is no such tensor.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The tensor has no such bytes.</exception>
+    public void CopyBytes(string name, long offset, Span<byte> destination)
+    {
+        var (info, start) = Find(name);
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, info.ByteLength - destination.Length);
+        Copy(start + offset, destination);
+    }
+
+    /// <summary>Releases the file. Tensors that were read stay valid.</summary>
+    public void Dispose()
+    {
+        _memory?.Dispose();
+        _memory = null;
+    }
+
+    private static SafetensorsFile Create(string path, IDisposable memory, byte* bytes, long length)
+    {
+        try
+        {
+            return new SafetensorsFile(path, memory, bytes, length);
+        }
+        catch
+        {
+            memory.Dispose();
+            throw;
+        }
+    }
+
+    private (TensorInfo Info, long Offset) Find(string name)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        return _byName.TryGetValue(name, out var found)
+            ? found
+            : throw new KeyNotFoundException($"{Path} has no tensor '{name}' among its {Tensors.Count}.");
+    }
+
+    private void Copy(long offset, Span<byte> destination)
+    {
+        ObjectDisposedException.ThrowIf(_memory is null, this);
+        new ReadOnlySpan<byte>(_data + offset, destination.Length).CopyTo(destination);
+    }
+
+    private long HeaderLength(byte* bytes, long length)
+    {
+        if (length < sizeof(long))
+            throw Invalid($"it has {length} bytes, fewer than the 8 of the header length");
+        var headerLength = System.Buffers.Binary.BinaryPrimitives.ReadUInt64LittleEndian(new ReadOnlySpan<byte>(bytes, sizeof(long)));
+        if (headerLength > MaxHeaderBytes)
+            throw Invalid($"its header length is {headerLength}, more than the {MaxHeaderBytes} allowed; it may be another kind of file");
+        if ((long)headerLength > length - sizeof(long))
+            throw Invalid($"its header should have {headerLength} bytes, but only {length - sizeof(long)} follow; it is truncated");
+        return (long)headerLength;
+    }
+
+    private (IReadOnlyDictionary<string, string> Metadata, IReadOnlyList<TensorInfo> Tensors) ReadHeader(Stream header, long dataLength)
+    {
+        try
+        {
+            using var json = JsonDocument.Parse(header, new JsonDocumentOptions { AllowDuplicateProperties = false });
+            if (json.RootElement.ValueKind != JsonValueKind.Object)
+                throw Invalid($"its header is a JSON {json.RootElement.ValueKind}, not an object");
+            var metadata = new Dictionary<string, string>(StringComparer.Ordinal);
+            var tensors = new List<TensorInfo>();
+            foreach (var property in json.RootElement.EnumerateObject())
+            {
+                if (string.Equals(property.Name, MetadataKey, StringComparison.Ordinal))
+                    ReadMetadata(property.Value, metadata);
+                else
+                    tensors.Add(ReadTensor(property.Name, property.Value));
+            }
+            CheckLayout(dataLength);
+            return (metadata, tensors);
+        }
+        // A string that is not valid Unicode is noticed only when it is asked for, as an InvalidOperationException.
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        {
+            throw Invalid($"its header is not valid JSON ({e.Message})", e);
+        }
+    }
+
+    private void ReadMetadata(JsonElement value, Dictionary<string, string> metadata)
+    {
+        if (value.ValueKind != JsonValueKind.Object)
+            throw Invalid($"{MetadataKey} is a JSON {value.ValueKind}, not an object of strings");
+        foreach (var entry in value.EnumerateObject())
+        {
+            if (entry.Value.ValueKind != JsonValueKind.String)
+                throw Invalid($"{MetadataKey} entry '{entry.Name}' is a JSON {entry.Value.ValueKind}, not a string");
+            metadata.Add(entry.Name, entry.Value.GetString()!);
+        }
+    }
+
+    private TensorInfo ReadTensor(string name, JsonElement value)
+    {
+        if (value.ValueKind != JsonValueKind.Object
+            || !value.TryGetProperty("dtype", out var dtype) || dtype.ValueKind != JsonValueKind.String
+            || !value.TryGetProperty("shape", out var shape) || !TryReadIntegers(shape, out var dimensions)
+            || !value.TryGetProperty("data_offsets", out var offsets) || !TryReadIntegers(offsets, out var range))
+        {
+            throw Invalid($"tensor '{name}' needs a text dtype and the arrays of whole numbers shape and data_offsets");
+        }
+        if (ElementTypes.FromSafetensors(dtype.GetString()!) is not { } type)
+            throw Invalid($"tensor '{name}' has dtype {dtype.GetString()}; supported are {ElementTypes.SafetensorsNames}");
+        if (range.Length != 2 || range[0] < 0 || range[1] < range[0])
+            throw Invalid($"tensor '{name}' has data_offsets [{string.Join(", ", range)}]; right would be [begin, end] with 0 <= begin <= end");
+        var shapeText = $"{dtype.GetString()} [{string.Join(", ", dimensions)}]";
+        if (ElementTypes.ByteLength(type, dimensions) is not { } byteLength)
+            throw Invalid($"tensor '{name}' of {shapeText} has an impossible shape");
+        if (byteLength != range[1] - range[0])
+            throw Invalid($"tensor '{name}' of {shapeText} needs {byteLength} bytes, but its data_offsets give it {range[1] - range[0]}");
+        var info = new TensorInfo(name, type, dimensions, byteLength);
+        _byName.Add(name, (info, range[0]));
+        return info;
+    }
+
+    private void CheckLayout(long dataLength)
+    {
+        long end = 0;
+        foreach (var (info, offset) in _byName.Values.OrderBy(entry => entry.Offset).ThenBy(entry => entry.Info.ByteLength))
+        {
+            if (offset != end)
+                throw Invalid($"tensor '{info.Name}' begins at byte {offset} of the data, but the tensors before it end at {end}; they must neither overlap nor leave gaps");
+            end = offset + info.ByteLength;
+        }
+        if (end != dataLength)
+            throw Invalid($"its tensors take {end} bytes, but {dataLength} follow the header; it is {(end > dataLength ? "truncated" : "longer than it should be")}");
+    }
+
+    private static bool TryReadIntegers(JsonElement array, [NotNullWhen(true)] out long[]? values)
+    {
+        values = null;
+        if (array.ValueKind != JsonValueKind.Array)
+            return false;
+        var read = new long[array.GetArrayLength()];
+        var index = 0;
+        foreach (var element in array.EnumerateArray())
+        {
+            if (element.ValueKind != JsonValueKind.Number || !element.TryGetInt64(out read[index++]))
+                return false;
+        }
+        values = read;
+        return true;
+    }
+
+    private InvalidDataException Invalid(string problem, Exception? inner = null) =>
+        new($"{Path} is not a valid safetensors file: {problem}.", inner);
+
+    private sealed class MappedFile : IDisposable
+    {
+        private readonly MemoryMappedFile? _map;
+        private readonly MemoryMappedViewAccessor? _view;
+
+        public MappedFile(string path)
+        {
+            var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
+            Length = file.Length;
+            if (Length == 0)
+            {
+                // Nothing cannot be mapped.
+                file.Dispose();
+                return;
+            }
+            _map = MemoryMappedFile.CreateFromFile(file, mapName: null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: false);
+            _view = _map.CreateViewAccessor(0, Length, MemoryMappedFileAccess.Read);
+            byte* pointer = null;
+            _view.SafeMemoryMappedViewHandle.AcquirePointer(ref pointer);
+            Bytes = pointer + _view.PointerOffset;
+        }
+
+        public byte* Bytes { get; }
+
+        public long Length { get; }
+
+        public void Dispose()
+        {
+            if (_view is null)
+                return;
+            _view.SafeMemoryMappedViewHandle.ReleasePointer();
+            _view.Dispose();
+            _map!.Dispose();
+        }
+    }
+}

@@ -1,0 +1,225 @@
+using SkillLoc.Models.Backbones;
+using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Grafts;
+using SkillLoc.Models.Prompts;
+using SkillLoc.Models.Tokenization;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+using F = TorchSharp.torch.nn.functional;
+
+namespace SkillLoc.Models.Classification;
+
+/// <summary>A language model, a head and an encoder of texts: what fine-tuning trains and scoring runs.</summary>
+public sealed class TextClassifier : IDisposable
+{
+    /// <summary>Padded tokens in one forward pass; larger batches gain nothing on a CPU and cost memory.</summary>
+    private const int TokensPerBatch = 4096;
+
+    private readonly CheckpointTokenizer _tokenizer;
+    private readonly ITextEncoder _encoder;
+
+    private TextClassifier(LanguageModel backbone, ClassificationHead head, CheckpointTokenizer tokenizer, ClassifierSettings settings)
+    {
+        Backbone = backbone;
+        Head = head;
+        Settings = settings;
+        _tokenizer = tokenizer;
+        _encoder = settings.CreateEncoder(tokenizer);
+    }
+
+    /// <summary>The language model.</summary>
+    public LanguageModel Backbone { get; }
+
+    /// <summary>The head.</summary>
+    public ClassificationHead Head { get; }
+
+    /// <summary>Labels, prompt and limits.</summary>
+    public ClassifierSettings Settings { get; }
+
+    /// <summary>Loads a checkpoint for a task; a head that the checkpoint lacks is initialised.</summary>
+    /// <param name="folder">A Hugging Face checkpoint folder.</param>
+    /// <param name="settings">The task; <see cref="ClassifierSettings.MaxLength"/> is lowered to what the model can take.</param>
+    /// <param name="device">Where the weights go; the CPU by default.</param>
+    /// <param name="dtype">The type of the weights.</param>
+    /// <param name="seed">Seed of a fresh head.</param>
+    /// <param name="twin">A classifier of the same architecture: parameters for which <paramref name="mayShare"/> holds and that equal
+    /// its own share their storage with it.</param>
+    /// <param name="mayShare">Names that may share; see <paramref name="twin"/>.</param>
+    /// <returns>The classifier; the caller disposes it.</returns>
+    /// <exception cref="FileNotFoundException">The folder or one of its files is missing.</exception>
+    /// <exception cref="InvalidDataException">A file is damaged or does not fit the others.</exception>
+    /// <exception cref="ArgumentException">The settings do not fit the checkpoint: a label word of several tokens, a template without a
+    /// mask.</exception>
+    public static TextClassifier Create(
+        string folder, ClassifierSettings settings, Device? device = null, ScalarType dtype = ScalarType.Float32, int seed = 0,
+        TextClassifier? twin = null, Func<string, bool>? mayShare = null)
+    {
+        ArgumentNullException.ThrowIfNull(settings);
+        using CheckpointFolder checkpoint = CheckpointFolder.Open(folder);
+        CheckpointTokenizer tokenizer = CheckpointTokenizer.Load(folder);
+        tokenizer.CheckVocabulary(checkpoint.Config.VocabularySize);
+        bool words = settings.Head == HeadKind.LabelWords;
+        int[]? ids = words ? settings.LabelWords().Resolve(tokenizer) : null;
+        LanguageModel backbone = LanguageModel.Load(checkpoint, words, device, dtype, twin?.Backbone, mayShare);
+        ClassificationHead? head = null;
+        try
+        {
+            settings = settings with { MaxLength = Math.Min(settings.MaxLength, backbone.MaxLength) };
+            head = new ClassificationHead(settings.Head, backbone, settings.Labels.Count, ids, checkpoint, seed);
+            return new(backbone, head, tokenizer, settings);
+        }
+        catch
+        {
+            head?.Dispose();
+            backbone.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Loads what <see cref="Save"/> wrote.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="device">Where the weights go; the CPU by default.</param>
+    /// <param name="dtype">The type of the weights.</param>
+    /// <returns>The classifier; the caller disposes it.</returns>
+    /// <exception cref="FileNotFoundException">The folder has no settings, or a file is missing.</exception>
+    public static TextClassifier Load(string folder, Device? device = null, ScalarType dtype = ScalarType.Float32)
+    {
+        string path = Path.Combine(folder, ClassifierSettings.FileName);
+        if (!File.Exists(path))
+        {
+            throw new FileNotFoundException(
+                $"{path} is missing: {folder} is not a classifier that SkillLoc saved. Restore it, or fine-tune again.", path);
+        }
+
+        return Create(folder, ClassifierSettings.FromJson(File.ReadAllText(path), path), device, dtype);
+    }
+
+    /// <summary>Turns a row's texts into token ids.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="textPair">The second text of a pair.</param>
+    /// <returns>Ids and the position that is scored.</returns>
+    public EncodedText Encode(string text, string? textPair = null) => _encoder.Encode(text, textPair);
+
+    /// <summary>Pads rows into a batch on the model's device.</summary>
+    /// <param name="rows">Encoded rows.</param>
+    /// <returns>The batch; the caller disposes it.</returns>
+    public TokenBatch Batch(IReadOnlyList<EncodedText> rows) => TokenBatch.Create(rows, _tokenizer.PadId, Backbone.Device);
+
+    /// <summary>Logits of a batch.</summary>
+    /// <param name="batch">The batch.</param>
+    /// <param name="training">True switches dropout on.</param>
+    /// <returns>Float32 <c>[batch, labels]</c>.</returns>
+    public Tensor Logits(TokenBatch batch, bool training = false)
+    {
+        using var scope = NewDisposeScope();
+        Tensor hidden = Backbone.EncodeAt(batch, training);
+        return Head.Logits(Backbone, hidden, training).to(ScalarType.Float32).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Probabilities of the labels: the softmax over the label words or classes.</summary>
+    /// <param name="rows">Encoded rows, any number and any lengths; they are scored in groups of similar length.</param>
+    /// <param name="cancellation">Stops between batches.</param>
+    /// <returns>For each row one probability per label.</returns>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public float[][] Score(IReadOnlyList<EncodedText> rows, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(rows);
+        var scores = new float[rows.Count][];
+        int labels = Settings.Labels.Count;
+        using IDisposable inference = no_grad();
+        foreach (int[] group in LengthBatches.Split([.. rows.Select(row => row.Ids.Length)], TokensPerBatch))
+        {
+            cancellation.ThrowIfCancellationRequested();
+            using var scope = NewDisposeScope();
+            using TokenBatch batch = Batch([.. group.Select(i => rows[i])]);
+            float[] values = F.softmax(Logits(batch), 1).cpu().data<float>().ToArray();
+            for (int i = 0; i < group.Length; i++)
+            {
+                scores[group[i]] = values[(i * labels)..((i + 1) * labels)];
+            }
+        }
+
+        return scores;
+    }
+
+    /// <summary>The index of the highest score; the lower one of equals.</summary>
+    /// <param name="scores">At least one score.</param>
+    /// <returns>The index.</returns>
+    public static int MostProbable(ReadOnlySpan<float> scores)
+    {
+        int best = 0;
+        for (int i = 1; i < scores.Length; i++)
+        {
+            best = scores[i] > scores[best] ? i : best;
+        }
+
+        return best;
+    }
+
+    /// <summary>Puts a graft, and the head it may carry, into this classifier's base weights, in place.</summary>
+    /// <param name="graft">The graft.</param>
+    /// <param name="fingerprint">The backbone's fingerprint when the caller knows it; else it is computed.</param>
+    /// <exception cref="InvalidDataException">The graft is for another base model, or another head.</exception>
+    public void Apply(Graft graft, string? fingerprint = null)
+    {
+        ArgumentNullException.ThrowIfNull(graft);
+        if (!graft.HeadParameters.Keys.Order(StringComparer.Ordinal).SequenceEqual(Head.Parameters.Keys.Order(StringComparer.Ordinal)))
+        {
+            throw new InvalidDataException(
+                $"The graft carries the head parameters {Names(graft.HeadParameters.Keys)}, and this classifier has {Names(Head.Parameters.Keys)}.");
+        }
+
+        graft.ApplyTo(Backbone, fingerprint);
+        using IDisposable noGradients = no_grad();
+        foreach ((string name, (long[] shape, float[] values)) in graft.HeadParameters)
+        {
+            using Tensor given = tensor(values);
+            using Tensor shaped = given.view(shape);
+            Head.Parameters[name].copy_(shaped);
+        }
+
+        static string Names(IEnumerable<string> names) => $"[{string.Join(", ", names)}]";
+    }
+
+    /// <summary>Writes a Hugging Face checkpoint folder with these weights, the tokenizer's files and the settings.</summary>
+    /// <param name="folder">The folder; an older one of that name is replaced when the new one is complete.</param>
+    /// <param name="storeAs">The type to store weights in; their own by default.</param>
+    /// <exception cref="IOException">It could not be written; what was there is untouched.</exception>
+    public void Save(string folder, ScalarType? storeAs = null)
+    {
+        CheckpointFolder.Save(folder, Config(), AllParameters(), _tokenizer.Files, storeAs, new Dictionary<string, string>(StringComparer.Ordinal)
+        {
+            [ClassifierSettings.FileName] = Settings.ToJson(),
+        });
+    }
+
+    /// <summary>The identity of the weights, the head's included: see <see cref="CheckpointFingerprint"/>.</summary>
+    /// <returns>A hexadecimal SHA-256.</returns>
+    public string Fingerprint() => CheckpointFingerprint.Compute(AllParameters());
+
+    /// <summary>A classifier of its own with the same weights.</summary>
+    /// <param name="shares">Backbone parameters whose storage is shared instead of copied; none by default.</param>
+    /// <returns>The copy; the caller disposes it.</returns>
+    public TextClassifier Clone(Func<string, bool>? shares = null) => new(Backbone.Clone(shares), Head.Clone(), _tokenizer, Settings);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Backbone.Dispose();
+        Head.Dispose();
+    }
+
+    private IEnumerable<(string Name, Tensor Value)> AllParameters() =>
+        Backbone.Parameters.Concat(Head.Parameters).Select(pair => (pair.Key, (Tensor)pair.Value));
+
+    private ModelConfig Config()
+    {
+        string family = Backbone is RobertaForMaskedLM ? "Roberta" : "Bert";
+        return Head.Kind switch
+        {
+            HeadKind.LabelWords => Backbone.Config.WithArchitecture(family + "ForMaskedLM"),
+            _ => Backbone.Config.WithArchitecture(family + "ForSequenceClassification").WithLabels(Settings.Labels),
+        };
+    }
+}

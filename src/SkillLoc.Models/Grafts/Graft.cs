@@ -1,0 +1,248 @@
+using System.Globalization;
+using SkillLoc.Models.Backbones;
+using SkillLoc.Models.Checkpoints;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace SkillLoc.Models.Grafts;
+
+/// <summary>
+/// A localised skill: the few parameters whose fine-tuned values, put into the pre-trained model, keep the skill (Panigrahi et al.
+/// 2023). One safetensors file holds, for each parameter it touches, flat indices and values, and says which base model it is for.
+/// </summary>
+public sealed class Graft
+{
+    private const string Format = "skillloc-graft";
+    private const string Version = "1";
+    private const string IndicesSuffix = ".indices";
+    private const string ValuesSuffix = ".values";
+    private const string HeadPrefix = "head.";
+
+    /// <summary>The base model's identity (<see cref="LanguageModel.Fingerprint"/>); a graft fits no other.</summary>
+    public required string BaseFingerprint { get; init; }
+
+    /// <summary>What to restore a classifier from, as JSON; empty when the graft stands alone.</summary>
+    public string Settings { get; init; } = "";
+
+    /// <summary>The task's name, for people.</summary>
+    public string Task { get; init; } = "";
+
+    /// <summary>The base patch's sparsity, as a share of <see cref="ConsideredCount"/>.</summary>
+    public double Sparsity { get; init; }
+
+    /// <summary>N, the number of scalars that the graft could have used.</summary>
+    public long ConsideredCount { get; init; }
+
+    /// <summary>Measures taken when it was made, by name.</summary>
+    public IReadOnlyDictionary<string, double> Metrics { get; init; } = new Dictionary<string, double>(StringComparer.Ordinal);
+
+    /// <summary>Indices and values by parameter.</summary>
+    public required IReadOnlyList<GraftPart> Parts { get; init; }
+
+    /// <summary>A trained classification head's parameters, whole; empty in prompt mode.</summary>
+    public IReadOnlyDictionary<string, (long[] Shape, float[] Values)> HeadParameters { get; init; } =
+        new Dictionary<string, (long[] Shape, float[] Values)>(StringComparer.Ordinal);
+
+    /// <summary>Number of scalars in the graft.</summary>
+    public long Count => Parts.Sum(part => (long)part.Indices.Length);
+
+    /// <summary><see cref="Count"/> as a share of <see cref="ConsideredCount"/>.</summary>
+    public double Share => ConsideredCount == 0 ? 0 : (double)Count / ConsideredCount;
+
+    /// <summary>Where the graft lives: how many of its scalars in each layer and kind of parameter.</summary>
+    /// <returns>Counts by place, in the model's order.</returns>
+    public IReadOnlyList<(ParameterPlace Place, long Count)> Spread() =>
+        [.. Parts.Select(part => (ParameterPlace.Of(part.Name), (long)part.Indices.Length))];
+
+    /// <summary>Puts the fine-tuned values into a base model, in place.</summary>
+    /// <param name="model">The base model.</param>
+    /// <param name="fingerprint">The model's fingerprint when the caller knows it; else it is computed, which reads every weight.</param>
+    /// <exception cref="InvalidDataException">The graft is for another base model, or does not fit its shapes.</exception>
+    public void ApplyTo(LanguageModel model, string? fingerprint = null)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        fingerprint ??= model.Fingerprint();
+        if (fingerprint != BaseFingerprint)
+        {
+            throw new InvalidDataException(
+                $"This graft is for the base model with fingerprint {BaseFingerprint}, and the model given has {fingerprint}: "
+                + "load the checkpoint that the graft was made from.");
+        }
+
+        foreach (GraftPart part in Parts)
+        {
+            Check(part, model);
+        }
+
+        using IDisposable noGradients = no_grad();
+        foreach (GraftPart part in Parts)
+        {
+            using var scope = NewDisposeScope();
+            Parameter weight = model.Parameters[part.Name];
+            Tensor indices = tensor(Array.ConvertAll(part.Indices, i => (long)i), device: weight.device);
+            Tensor values = tensor(part.Values).to(weight.dtype, weight.device);
+            weight.view(-1).index_copy_(0, indices, values);
+        }
+    }
+
+    /// <summary>Writes the graft as one safetensors file.</summary>
+    /// <param name="path">The file; an older one is replaced when the new one is complete.</param>
+    /// <exception cref="IOException">It could not be written; what was there is untouched.</exception>
+    public void Save(string path)
+    {
+        using var scope = NewDisposeScope();
+        SafetensorsWriter.Write(path, Tensors(), Metadata());
+    }
+
+    /// <summary>Writes the graft to a stream.</summary>
+    /// <param name="stream">Where to.</param>
+    public void Save(Stream stream)
+    {
+        using var scope = NewDisposeScope();
+        SafetensorsWriter.Write(stream, Tensors(), Metadata());
+    }
+
+    /// <summary>Reads a graft.</summary>
+    /// <param name="path">The file.</param>
+    /// <returns>The graft.</returns>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="InvalidDataException">The file is damaged, or is no graft.</exception>
+    public static Graft Load(string path)
+    {
+        using SafetensorsFile file = SafetensorsFile.Open(path);
+        return Read(file, path);
+    }
+
+    /// <summary>Reads a graft from the bytes of its file.</summary>
+    /// <param name="bytes">The bytes.</param>
+    /// <param name="source">Where they came from, for error messages.</param>
+    /// <returns>The graft.</returns>
+    /// <exception cref="InvalidDataException">The bytes are damaged, or no graft.</exception>
+    public static Graft Load(byte[] bytes, string source)
+    {
+        using SafetensorsFile file = SafetensorsFile.FromBytes(bytes, source);
+        return Read(file, source);
+    }
+
+    private static void Check(GraftPart part, LanguageModel model)
+    {
+        if (!model.Parameters.TryGetValue(part.Name, out Parameter? weight))
+        {
+            throw new InvalidDataException($"The graft changes '{part.Name}', which the model does not have.");
+        }
+
+        if (part.Indices.Length > 0 && (part.Indices[0] < 0 || part.Indices[^1] >= weight.numel()))
+        {
+            throw new InvalidDataException(
+                $"The graft changes scalar {part.Indices[^1]} of '{part.Name}', which has {weight.numel()} scalars.");
+        }
+    }
+
+    private static Graft Read(SafetensorsFile file, string source)
+    {
+        IReadOnlyDictionary<string, string> metadata = file.Metadata;
+        if (metadata.GetValueOrDefault("format") != Format)
+        {
+            throw new InvalidDataException($"{source} is no graft: its metadata must say format '{Format}'.");
+        }
+
+        if (Get("version") is var version && version != Version)
+        {
+            throw new InvalidDataException($"{source} is a graft of format version {version}; this program reads version {Version}.");
+        }
+
+        var parts = new List<GraftPart>();
+        var head = new Dictionary<string, (long[] Shape, float[] Values)>(StringComparer.Ordinal);
+        using var scope = NewDisposeScope();
+        foreach (TensorInfo info in file.Tensors)
+        {
+            if (info.Name.EndsWith(IndicesSuffix, StringComparison.Ordinal))
+            {
+                string name = info.Name[..^IndicesSuffix.Length];
+                int[] indices = file.Read(info.Name, ScalarType.Int32).data<int>().ToArray();
+                float[] values = file.Contains(name + ValuesSuffix) ? Floats(name + ValuesSuffix) : [];
+                if (indices.Length != values.Length || !Ascending(indices))
+                {
+                    throw new InvalidDataException(
+                        $"{source}: '{name}' must have ascending indices and as many values; it has {indices.Length} and {values.Length}.");
+                }
+
+                parts.Add(new(name, indices, values));
+            }
+            else if (info.Name.StartsWith(HeadPrefix, StringComparison.Ordinal))
+            {
+                head.Add(info.Name[HeadPrefix.Length..], (info.Shape, Floats(info.Name)));
+            }
+        }
+
+        return new()
+        {
+            BaseFingerprint = Get("base_fingerprint"),
+            Settings = metadata.GetValueOrDefault("settings", ""),
+            Task = metadata.GetValueOrDefault("task", ""),
+            Sparsity = Number("sparsity"),
+            ConsideredCount = (long)Number("considered"),
+            Metrics = metadata.Where(pair => pair.Key.StartsWith("metric.", StringComparison.Ordinal))
+                .ToDictionary(pair => pair.Key["metric.".Length..], pair => Number(pair.Key), StringComparer.Ordinal),
+            Parts = parts,
+            HeadParameters = head,
+        };
+
+        float[] Floats(string name) => file.Read(name, ScalarType.Float32).data<float>().ToArray();
+
+        string Get(string key) => metadata.GetValueOrDefault(key)
+            ?? throw new InvalidDataException($"{source} is a graft whose metadata lacks '{key}'.");
+
+        double Number(string key) => double.TryParse(Get(key), NumberStyles.Float, CultureInfo.InvariantCulture, out double value)
+            ? value
+            : throw new InvalidDataException($"{source}: the metadata's '{key}' is '{Get(key)}'; it must be a number.");
+    }
+
+    private static bool Ascending(int[] indices)
+    {
+        for (int i = 1; i < indices.Length; i++)
+        {
+            if (indices[i] <= indices[i - 1])
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    private IEnumerable<(string Name, Tensor Value)> Tensors()
+    {
+        foreach (GraftPart part in Parts)
+        {
+            yield return (part.Name + IndicesSuffix, tensor(part.Indices));
+            yield return (part.Name + ValuesSuffix, tensor(part.Values));
+        }
+
+        foreach ((string name, (long[] shape, float[] values)) in HeadParameters)
+        {
+            yield return (HeadPrefix + name, tensor(values).view(shape));
+        }
+    }
+
+    private Dictionary<string, string> Metadata()
+    {
+        var metadata = new Dictionary<string, string>(StringComparer.Ordinal)
+        {
+            ["format"] = Format,
+            ["version"] = Version,
+            ["base_fingerprint"] = BaseFingerprint,
+            ["task"] = Task,
+            ["settings"] = Settings,
+            ["sparsity"] = Sparsity.ToString("R", CultureInfo.InvariantCulture),
+            ["considered"] = ConsideredCount.ToString(CultureInfo.InvariantCulture),
+        };
+        foreach ((string name, double value) in Metrics)
+        {
+            metadata["metric." + name] = value.ToString("R", CultureInfo.InvariantCulture);
+        }
+
+        return metadata;
+    }
+}

@@ -1,0 +1,54 @@
+namespace SkillLoc.Models.Prompts;
+
+/// <summary>The tasks of Panigrahi et al. (2023), Task-specific skill localization in fine-tuned language models, with their prompts.</summary>
+public static class PromptTasks
+{
+    private const string ItWas = "*cls**sent_0*_It_was*mask*.*sep+*";
+    private const string ThisIs = "*cls**sent_0*_This_is*mask*.*sep+*";
+    private const string SameMeaning = "*cls**sent_0**mask*,*+sentl_1**sep+*";
+    private const string Entails = "*cls**sent-_0*?*mask*,*+sentl_1**sep+*";
+    private const string Topic = "*cls**mask*:*+sent_0**sep+*";
+    private const string Sentiment = "{'0':'terrible','1':'great'}";
+    private const string NoYes = "{'0':'No','1':'Yes'}";
+    private const string Entailment = "{'entailment':'Yes','not_entailment':'No'}";
+    private const string Inference = "{'contradiction':'No','entailment':'Yes','neutral':'Maybe'}";
+
+    private static readonly PromptTask[] Tasks =
+    [
+        Task("cola", ThisIs, "{'0':'incorrect','1':'correct'}") with { Metric = PromptMetric.MatthewsCorrelation },
+        Task("sst-2", ItWas, Sentiment),
+        Task("imdb", ItWas, Sentiment) with { FirstSentenceLimit = 110 },
+        Task("mrpc", SameMeaning, NoYes) with { Metric = PromptMetric.AccuracyAndF1 },
+        Task("qqp", SameMeaning, NoYes) with { Metric = PromptMetric.AccuracyAndF1 },
+        Task("sts-b", SameMeaning, NoYes) with { Metric = PromptMetric.Correlation, ScoreRange = (0, 5) },
+        Task("mnli", Entails, Inference) with { FirstSentenceLimit = 110, MaxLength = 256 },
+        Task("anli", Entails, Inference) with { MaxLength = 256 },
+        Task("snli", Entails, Inference) with { MaxLength = 256 },
+        Task("qnli", Entails, Entailment),
+        Task("rte", Entails, Entailment) with { FirstSentenceLimit = 240, MaxLength = 256 },
+        Task("mr", ItWas, Sentiment) with { FirstSentenceLimit = 110, OtherSentenceLimit = 50 },
+        Task("sst-5", ItWas, "{'0':'terrible','1':'bad','2':'okay','3':'good','4':'great'}") with { FirstSentenceLimit = 110, OtherSentenceLimit = 20 },
+        Task("subj", ThisIs, "{'0':'subjective','1':'objective'}") with { FirstSentenceLimit = 110, OtherSentenceLimit = 50 },
+        Task("trec", Topic, "{'0':'Description','1':'Entity','2':'Expression','3':'Human','4':'Location','5':'Number'}") with { FirstSentenceLimit = 110 },
+        Task("ag_news", Topic, "{'0':'World','1':'Sports','2':'Business','3':'Tech'}") with { FirstSentenceLimit = 110 },
+        Task("cr", ItWas, Sentiment) with { FirstSentenceLimit = 110, OtherSentenceLimit = 50 },
+        Task("mpqa", ItWas, Sentiment) with { FirstSentenceLimit = 110 },
+    ];
+
+    /// <summary>Every task, in the order of the paper's scripts.</summary>
+    public static IReadOnlyList<PromptTask> All { get; } = Array.AsReadOnly(Tasks);
+
+    /// <summary>Finds a task.</summary>
+    /// <param name="name">Its name; case does not matter.</param>
+    /// <returns>The task.</returns>
+    /// <exception cref="ArgumentException">There is no such task; the message lists those there are.</exception>
+    public static PromptTask Find(string name)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        return Array.Find(Tasks, task => string.Equals(task.Name, name, StringComparison.OrdinalIgnoreCase))
+            ?? throw new ArgumentException($"There is no task '{name}'. Known are {string.Join(", ", Tasks.Select(task => task.Name))}; another task needs a template and a verbalizer of its own.", nameof(name));
+    }
+
+    private static PromptTask Task(string name, string template, string mapping) =>
+        new(name, PromptTemplate.Parse(template), Verbalizer.ParseMapping(mapping));
+}

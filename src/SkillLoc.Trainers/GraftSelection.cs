@@ -1,0 +1,14 @@
+namespace SkillLoc.Trainers;
+
+/// <summary>What chooses the epoch whose rounded mask becomes the graft (decision 6).</summary>
+public enum GraftSelection
+{
+    /// <summary>The sum of the metrics on training rows and on the validation set, as in the reference.</summary>
+    TrainingAndValidation,
+
+    /// <summary>The metric on the validation set alone.</summary>
+    Validation,
+
+    /// <summary>The metric on training rows alone.</summary>
+    Training,
+}

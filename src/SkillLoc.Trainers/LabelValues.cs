@@ -1,0 +1,52 @@
+using System.Globalization;
+using Microsoft.ML;
+using Microsoft.ML.Data;
+
+namespace SkillLoc.Trainers;
+
+/// <summary>Reads what a key-typed label column's keys stand for.</summary>
+internal static class LabelValues
+{
+    /// <summary>The key values as text, in key order; null when the column has none.</summary>
+    /// <exception cref="ArgumentException">The column is missing or no key.</exception>
+    public static IReadOnlyList<string>? Of(DataViewSchema schema, string name, out int count)
+    {
+        if (schema.GetColumnOrNull(name) is not { } column)
+        {
+            throw new ArgumentOutOfRangeException(nameof(schema), $"Could not find the label column '{name}'.");
+        }
+
+        if (column.Type is not KeyDataViewType key || column.Type.RawType != typeof(uint))
+        {
+            throw new ArgumentException(
+                $"The label column '{name}' is {column.Type}; it must be a key: put mlContext.Transforms.Conversion.MapValueToKey(\"{name}\") "
+                + "before the trainer.", nameof(schema));
+        }
+
+        count = checked((int)key.Count);
+        DataViewSchema.Column? values = column.Annotations.Schema.GetColumnOrNull("KeyValues");
+        return values?.Type is not VectorDataViewType vector
+            ? null
+            : vector.ItemType switch
+            {
+                TextDataViewType => Read<ReadOnlyMemory<char>>(column),
+                NumberDataViewType number when number == NumberDataViewType.Single => Read<float>(column),
+                NumberDataViewType number when number == NumberDataViewType.Double => Read<double>(column),
+                NumberDataViewType number when number == NumberDataViewType.Int32 => Read<int>(column),
+                NumberDataViewType number when number == NumberDataViewType.UInt32 => Read<uint>(column),
+                NumberDataViewType number when number == NumberDataViewType.Int64 => Read<long>(column),
+                BooleanDataViewType => Read<bool>(column),
+                _ => throw new ArgumentException(
+                    $"The label column '{name}' has key values of type {vector.ItemType}; they must be text, numbers or booleans.", nameof(schema)),
+            };
+    }
+
+    private static string[] Read<T>(DataViewSchema.Column column)
+    {
+        VBuffer<T> values = default;
+        column.GetKeyValues(ref values);
+        return [.. values.DenseValues().Select(value => value is ReadOnlyMemory<char> text
+            ? text.ToString()
+            : Convert.ToString(value, CultureInfo.InvariantCulture) ?? "")];
+    }
+}

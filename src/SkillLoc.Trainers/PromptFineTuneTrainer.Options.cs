@@ -1,0 +1,193 @@
+using Microsoft.ML;
+using SkillLoc.Models.Classification;
+using SkillLoc.Models.Prompts;
+using SkillLoc.Models.Tuning;
+
+namespace SkillLoc.Trainers;
+
+public sealed partial class PromptFineTuneTrainer
+{
+    /// <summary>Everything that fine-tuning can be told.</summary>
+    public sealed class Options
+    {
+        /// <summary>A Hugging Face checkpoint folder.</summary>
+        public string Checkpoint = "";
+
+        /// <summary>
+        /// The task: template, label words, limits. <see cref="PromptTasks.Find"/> knows those of the paper. Null for a classification
+        /// head on plain text.
+        /// </summary>
+        public PromptTask? Task;
+
+        /// <summary>What makes logits: the label words (prompt mode), or a classification head.</summary>
+        public HeadKind Head = HeadKind.LabelWords;
+
+        /// <summary>The key-typed label column.</summary>
+        public string LabelColumnName = "Label";
+
+        /// <summary>The text column.</summary>
+        public string TextColumnName = "Text";
+
+        /// <summary>The second text column; for a task on pairs it is "TextPair" unless named, for other tasks there is none.</summary>
+        public string? TextPairColumnName;
+
+        /// <summary>The column of probabilities that scoring adds.</summary>
+        public string ScoreColumnName = "Score";
+
+        /// <summary>The column of the most probable label that scoring adds.</summary>
+        public string PredictedLabelColumnName = "PredictedLabel";
+
+        /// <summary>Rows that choose the best state; its columns must be as the training view's. Null keeps the last state.</summary>
+        public IDataView? ValidationSet;
+
+        /// <summary>The optimiser. For grafts at the paper's sparsity use <see cref="OptimizerKind.Sgd"/>: AdamW's change is spread wide.</summary>
+        public OptimizerKind Optimizer = OptimizerKind.AdamW;
+
+        /// <summary>The learning rate, or its peak after warm-up.</summary>
+        public double LearningRate = 2e-5;
+
+        /// <summary>Weight decay of selected parameters that are neither biases nor layer-norm weights.</summary>
+        public double WeightDecay = 1e-4;
+
+        /// <summary>Updates over which AdamW's learning rate rises from 0.</summary>
+        public int WarmupSteps;
+
+        /// <summary>Rows of a micro-batch.</summary>
+        public int BatchSize = 16;
+
+        /// <summary>Micro-batches whose gradients make one update.</summary>
+        public int GradientAccumulationSteps = 1;
+
+        /// <summary>Passes over the data, when <see cref="MaxSteps"/> is null.</summary>
+        public int Epochs = 3;
+
+        /// <summary>Exactly this many updates, over as many epochs as they need.</summary>
+        public int? MaxSteps;
+
+        /// <summary>Gradients are scaled to this global norm when they exceed it; 0 does not clip.</summary>
+        public double MaxGradientNorm = 1;
+
+        /// <summary>
+        /// Counts the gradients of frozen parameters in the norm too, as the reference does (decision 8); costs their computation.
+        /// </summary>
+        public bool ClipOverAllParameters;
+
+        /// <summary>Dropout of hidden states and attention; null takes the checkpoint's own.</summary>
+        public double? Dropout;
+
+        /// <summary>Keep embeddings as they are.</summary>
+        public bool FixEmbeddings = true;
+
+        /// <summary>Keep the pre-trained head as it is; a fresh classification head always trains.</summary>
+        public bool FixHead = true;
+
+        /// <summary>Keep this many of the lowest layers as they are.</summary>
+        public int FixLayers;
+
+        /// <summary>Train biases only (BitFit).</summary>
+        public bool BiasOnly;
+
+        /// <summary>Updates between evaluations on the validation set.</summary>
+        public int EvaluationInterval = 100;
+
+        /// <summary>The longest row in tokens; null takes the task's. The model's own limit holds in any case.</summary>
+        public int? MaxLength;
+
+        /// <summary>What gives way in rows that are too long.</summary>
+        public Truncation Truncation;
+
+        /// <summary>Padded tokens in one forward pass; lower it when memory is short. It does not change the result's mathematics.</summary>
+        public int MaxTokensPerBatch = 4096;
+
+        /// <summary>Seed of the shuffle, of dropout and of a fresh head.</summary>
+        public int Seed;
+
+        /// <summary>Where the fine-tuned checkpoint is written; null writes it when an ML.NET model is saved.</summary>
+        public string? OutputFolder;
+
+        /// <summary>Told after every update.</summary>
+        public IProgress<TrainingProgress>? Progress;
+
+        /// <summary>Ends training with the best state so far.</summary>
+        public CancellationToken CancellationToken;
+
+        /// <summary>Which pre-trained parameters train.</summary>
+        internal ParameterSelection Selection =>
+            new() { FixEmbeddings = FixEmbeddings, FixHead = FixHead, FixLayers = FixLayers, BiasOnly = BiasOnly };
+
+        private bool HasTemplate => Head is HeadKind.LabelWords or HeadKind.MaskTokenLinear;
+
+        internal bool HasTextPair() => HasTemplate ? Task!.IsPair : TextPairColumnName is not null || Task?.IsPair == true;
+
+        /// <exception cref="ArgumentException">An option is out of its range.</exception>
+        internal void Check()
+        {
+            if (HasTemplate && Task is null)
+            {
+                throw new ArgumentException($"The head {Head} reads a template's mask, so Options.Task must be set.");
+            }
+
+            if (Task?.IsRegression == true)
+            {
+                throw new NotSupportedException($"'{Task.Name}' is a regression task, which fine-tuning does not offer yet.");
+            }
+
+            Require(LearningRate > 0 && double.IsFinite(LearningRate), nameof(LearningRate), LearningRate, "positive");
+            Require(WeightDecay >= 0, nameof(WeightDecay), WeightDecay, "0 or more");
+            Require(BatchSize > 0, nameof(BatchSize), BatchSize, "1 or more");
+            Require(GradientAccumulationSteps > 0, nameof(GradientAccumulationSteps), GradientAccumulationSteps, "1 or more");
+            Require(MaxSteps is null or > 0, nameof(MaxSteps), MaxSteps ?? 0, "1 or more, or null");
+            Require(Epochs > 0, nameof(Epochs), Epochs, "1 or more");
+            Require(WarmupSteps >= 0, nameof(WarmupSteps), WarmupSteps, "0 or more");
+            Require(EvaluationInterval > 0, nameof(EvaluationInterval), EvaluationInterval, "1 or more");
+            Require(MaxGradientNorm >= 0, nameof(MaxGradientNorm), MaxGradientNorm, "0 or more");
+            Require(Dropout is null or (>= 0 and < 1), nameof(Dropout), Dropout ?? 0, "in [0, 1), or null");
+            Require(MaxTokensPerBatch > 0, nameof(MaxTokensPerBatch), MaxTokensPerBatch, "1 or more");
+            Require(MaxLength is null or > 2, nameof(MaxLength), MaxLength ?? 0, "3 or more, or null");
+
+            static void Require(bool holds, string option, double value, string range)
+            {
+                if (!holds)
+                {
+                    throw new ArgumentOutOfRangeException(option, value, $"Options.{option} must be {range}.");
+                }
+            }
+        }
+
+        /// <summary>
+        /// The classifier's settings. Scores stand in the order of the label column's keys, as ML.NET's evaluators expect.
+        /// </summary>
+        /// <exception cref="ArgumentException">A label is none of the task's.</exception>
+        internal ClassifierSettings Settings(IReadOnlyList<string>? keyValues, int keys)
+        {
+            Verbalizer? verbalizer = HasTemplate ? Task!.Verbalizer : null;
+            IReadOnlyList<string> labels = keyValues
+                ?? (verbalizer is not null && verbalizer.Count == keys
+                    ? verbalizer.Labels
+                    : [.. Enumerable.Range(0, keys).Select(i => i.ToString(System.Globalization.CultureInfo.InvariantCulture))]);
+            return new()
+            {
+                Task = Task?.Name ?? "",
+                Head = Head,
+                Template = HasTemplate ? Task!.Template.ToString() : null,
+                Labels = labels,
+                Words = verbalizer is null ? null : [.. labels.Select(label => Word(verbalizer, label))],
+                HasTextPair = HasTextPair(),
+                MaxLength = MaxLength ?? Task?.MaxLength ?? PromptTask.UsualMaxLength,
+                FirstSentenceLimit = Task?.FirstSentenceLimit,
+                OtherSentenceLimit = Task?.OtherSentenceLimit,
+                Truncation = Truncation,
+                Metric = Task?.Metric ?? PromptMetric.Accuracy,
+                Trained = Selection,
+            };
+        }
+
+        private string Word(Verbalizer verbalizer, string label)
+        {
+            int index = verbalizer.IndexOf(label);
+            return index >= 0 ? verbalizer.Words[index] : throw new ArgumentException(
+                $"The label column '{LabelColumnName}' has the label '{label}', and the task '{Task!.Name}' has words for "
+                + $"{string.Join(", ", verbalizer.Labels.Select(known => $"'{known}'"))} only.");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+using SkillLoc.Models.Classification;
+using SkillLoc.Models.Grafts;
+
+namespace SkillLoc.Transforms;
+
+/// <summary>Scores text with a pre-trained model that carries a graft. Inside an ML.NET model it takes a few kilobytes.</summary>
+public sealed class GraftTransformer : TextScoringTransformer
+{
+    /// <summary>Takes over a classifier that holds the base weights with the graft applied.</summary>
+    /// <param name="classifier">The classifier; disposed with the transformer.</param>
+    /// <param name="columns">The columns it reads and adds.</param>
+    /// <param name="graft">The graft.</param>
+    /// <param name="baseCheckpoint">The base checkpoint folder, which a saved model names.</param>
+    public GraftTransformer(TextClassifier classifier, ScoringColumns columns, Graft graft, string baseCheckpoint)
+        : base(classifier, columns, baseCheckpoint: baseCheckpoint)
+    {
+        ArgumentNullException.ThrowIfNull(graft);
+        ArgumentException.ThrowIfNullOrEmpty(baseCheckpoint);
+        Graft = graft;
+    }
+
+    /// <summary>The graft: indices, values, where they lie, and what was measured.</summary>
+    public Graft Graft { get; }
+
+    /// <summary>Writes the graft as one safetensors file.</summary>
+    /// <param name="path">The file; an older one is replaced when the new one is complete.</param>
+    public void SaveGraft(string path) => Graft.Save(path);
+
+    /// <summary>Loads a graft onto its base.</summary>
+    /// <param name="graft">The graft.</param>
+    /// <param name="baseCheckpoint">The base checkpoint folder.</param>
+    /// <param name="columns">The columns it reads and adds; by default Text (and TextPair), PredictedLabel and Score.</param>
+    /// <param name="device">Where the weights go; the CPU by default.</param>
+    /// <returns>The transformer; the caller disposes it.</returns>
+    /// <exception cref="InvalidDataException">The graft is for another base, or carries no task.</exception>
+    public static GraftTransformer Create(
+        Graft graft, string baseCheckpoint, ScoringColumns? columns = null, TorchSharp.torch.Device? device = null)
+    {
+        ArgumentNullException.ThrowIfNull(graft);
+        ClassifierSettings settings = ClassifierSettings.FromJson(graft.Settings, "the graft's metadata");
+        TextClassifier classifier = TextClassifier.Create(baseCheckpoint, settings, device);
+        try
+        {
+            classifier.Apply(graft);
+            return new(classifier, columns ?? new ScoringColumns { TextPair = settings.HasTextPair ? "TextPair" : null }, graft, baseCheckpoint);
+        }
+        catch
+        {
+            classifier.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    private protected override SavedScorer State() => new()
+    {
+        Folder = Path.GetFullPath(BaseCheckpoint!),
+        Fingerprint = Graft.BaseFingerprint,
+        Settings = Classifier.Settings,
+        Graft = SavedScorer.Pack(Graft),
+        Gpu = OnGpu,
+    };
+}

@@ -1,0 +1,19 @@
+namespace SkillLoc.Transforms;
+
+/// <summary>Columns that a saved model uses between its transformers and drops at its end.</summary>
+internal static class CarrierColumns
+{
+    public const string Text = "SkillLoc.Text";
+    public const string TextPair = "SkillLoc.TextPair";
+    public const string Key = "SkillLoc.Key";
+    public const string State = "SkillLoc.State";
+    public const string Scores = "SkillLoc.Scores";
+    public const string Label = "SkillLoc.Label";
+    public const string Slot = "SkillLoc.Slot";
+    public const string SlotScore = "SkillLoc.SlotScore";
+
+    public static IEnumerable<string> All(ScoringColumns columns) =>
+        columns.TextPair is null
+            ? [Text, Key, State, Scores, Label, Slot, SlotScore]
+            : [Text, TextPair, Key, State, Scores, Label, Slot, SlotScore];
+}

@@ -1,0 +1,26 @@
+using SkillLoc.Models.Classification;
+
+namespace SkillLoc.Transforms;
+
+/// <summary>The scorer behind a loaded model, found by the first row's state. Safe to use from several threads.</summary>
+internal sealed class RestoredScorer
+{
+    private sealed record Current(ReadOnlyMemory<char> State, TextClassifier Classifier);
+
+    private Current? _current;
+
+    public void Score(ReadOnlyMemory<char> state, string text, string? pair, ScoredRow output)
+    {
+        Current? current = _current;
+
+        // The state is one constant in every row: comparing where it lies is enough, and 100 KB of text need not be compared.
+        if (current is null || !current.State.Equals(state))
+        {
+            current = new(state, SavedScorer.Restore(state.ToString()));
+            _current = current;
+        }
+
+        output.Scores = current.Classifier.Score([current.Classifier.Encode(text, pair)])[0];
+        output.Label = current.Classifier.Settings.Labels[TextClassifier.MostProbable(output.Scores)];
+    }
+}

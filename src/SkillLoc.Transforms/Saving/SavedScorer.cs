@@ -1,0 +1,156 @@
+using System.IO.Compression;
+using System.Text.Json;
+using Microsoft.ML;
+using Microsoft.ML.Data;
+using SkillLoc.Models.Classification;
+using SkillLoc.Models.Grafts;
+using TorchSharp;
+
+namespace SkillLoc.Transforms;
+
+/// <summary>
+/// What a saved scorer is restored from, as the text that travels inside an ML.NET model. ML.NET's own repository types are closed to
+/// other assemblies, so the model holds built-in transformers only: a constant text (this state), a stateless custom mapping that
+/// finds the scorer by it, and what gives the new columns their types and names.
+/// </summary>
+internal sealed record SavedScorer
+{
+    private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
+    private static readonly Dictionary<string, WeakReference<TextClassifier>> Loaded = new(StringComparer.Ordinal);
+
+    /// <summary>The checkpoint folder: the classifier's own, or a graft's base.</summary>
+    public required string Folder { get; init; }
+
+    /// <summary>The fingerprint that the folder's weights must have.</summary>
+    public required string Fingerprint { get; init; }
+
+    /// <summary>The task.</summary>
+    public required ClassifierSettings Settings { get; init; }
+
+    /// <summary>A graft's file, deflated; null when the folder holds the classifier itself.</summary>
+    public byte[]? Graft { get; init; }
+
+    /// <summary>True when it ran on a GPU; it will again where there is one.</summary>
+    public bool Gpu { get; init; }
+
+    /// <summary>Compresses a graft for <see cref="Graft"/>.</summary>
+    public static byte[] Pack(Graft graft)
+    {
+        using var packed = new MemoryStream();
+        using (var deflate = new DeflateStream(packed, CompressionLevel.SmallestSize))
+        {
+            graft.Save(deflate);
+        }
+
+        return packed.ToArray();
+    }
+
+    /// <summary>The classifier that a state describes; one instance serves everybody who uses that state at the same time.</summary>
+    /// <exception cref="FileNotFoundException">The checkpoint folder is not there.</exception>
+    /// <exception cref="InvalidDataException">The folder holds other weights.</exception>
+    public static TextClassifier Restore(string state)
+    {
+        lock (Loaded)
+        {
+            if (Loaded.TryGetValue(state, out WeakReference<TextClassifier>? known) && known.TryGetTarget(out TextClassifier? classifier))
+            {
+                return classifier;
+            }
+
+            classifier = JsonSerializer.Deserialize<SavedScorer>(state, Json)!.Load();
+            Loaded[state] = new(classifier);
+            return classifier;
+        }
+    }
+
+    /// <summary>The built-in transformers that carry a state and score by it.</summary>
+    public static ITransformer Carrier(ScoringColumns columns, SavedScorer state)
+    {
+        var ml = new MLContext();
+        IReadOnlyList<string> labels = state.Settings.Labels;
+        string[] slots = [.. labels.Select(label => Collides(label, columns) ? $"{columns.Score}.{label}" : label)];
+
+        EstimatorChain<ITransformer> chain = new EstimatorChain<ITransformer>()
+            .Append<ITransformer>(ml.Transforms.CopyColumns(CarrierColumns.Text, columns.Text));
+        if (columns.TextPair is not null)
+        {
+            chain = chain.Append<ITransformer>(ml.Transforms.CopyColumns(CarrierColumns.TextPair, columns.TextPair));
+        }
+
+        chain = chain
+            .Append<ITransformer>(ml.Transforms.CustomMapping(new ConstantKeyMapping().GetMapping(), ConstantKeyMapping.Contract))
+            .Append<ITransformer>(Constant(CarrierColumns.State, JsonSerializer.Serialize(state, Json).AsMemory()))
+            .Append<ITransformer>(columns.TextPair is null
+                ? ml.Transforms.CustomMapping(new TextScoringMapping().GetMapping(), TextScoringMapping.Contract)
+                : ml.Transforms.CustomMapping(new TextPairScoringMapping().GetMapping(), TextPairScoringMapping.Contract));
+        for (int i = 0; i < labels.Count; i++)
+        {
+            // A custom mapping's vector has no size after loading, and ML.NET's evaluators ask for one: single slots, concatenated, have it.
+            chain = chain
+                .Append<ITransformer>(Constant(CarrierColumns.Slot, i))
+                .Append<ITransformer>(ml.Transforms.CustomMapping(new SlotMapping().GetMapping(), SlotMapping.Contract))
+                .Append<ITransformer>(ml.Transforms.CopyColumns(slots[i], CarrierColumns.SlotScore));
+        }
+
+        IDataView keys = ml.Data.LoadFromEnumerable(labels.Select(label => new LabelRow { Label = label }));
+        chain = chain
+            .Append<ITransformer>(ml.Transforms.Conversion.MapValueToKey(columns.PredictedLabel, CarrierColumns.Label, keyData: keys))
+            .Append<ITransformer>(ml.Transforms.Concatenate(columns.Score, slots))
+            .Append<ITransformer>(ml.Transforms.DropColumns([.. CarrierColumns.All(columns), .. slots]));
+        return chain.Fit(EmptyInput(ml, columns));
+
+        IEstimator<ITransformer> Constant<T>(string column, T value) =>
+            ml.Transforms.Conversion.MapValue(column, [KeyValuePair.Create(0, value)], CarrierColumns.Key);
+    }
+
+    private static bool Collides(string label, ScoringColumns columns) =>
+        label.Length == 0 || label == "Label" || label == columns.Score || label == columns.PredictedLabel || columns.Inputs.Contains(label);
+
+    private static IDataView EmptyInput(MLContext ml, ScoringColumns columns)
+    {
+        SchemaDefinition schema = SchemaDefinition.Create(typeof(InputRow));
+        schema[nameof(InputRow.Text)].ColumnName = columns.Text;
+        schema[nameof(InputRow.TextPair)].ColumnName = columns.TextPair ?? CarrierColumns.TextPair;
+        return ml.Data.LoadFromEnumerable(Array.Empty<InputRow>(), schema);
+    }
+
+    private TextClassifier Load()
+    {
+        string folder = CheckpointStore.Find(Folder);
+        torch.Device device = Gpu && torch.cuda.is_available() ? torch.CUDA : torch.CPU;
+        TextClassifier classifier = TextClassifier.Create(folder, Settings, device);
+        try
+        {
+            if (Graft is null)
+            {
+                string found = classifier.Fingerprint();
+                return found == Fingerprint ? classifier : throw new InvalidDataException(
+                    $"The model was saved with the weights of fingerprint {Fingerprint}, and {folder} now holds {found}: "
+                    + "restore that folder, or save the model again.");
+            }
+
+            using var inflate = new DeflateStream(new MemoryStream(Graft), CompressionMode.Decompress);
+            using var bytes = new MemoryStream();
+            inflate.CopyTo(bytes);
+            classifier.Apply(Models.Grafts.Graft.Load(bytes.ToArray(), "the graft inside the model"));
+            return classifier;
+        }
+        catch
+        {
+            classifier.Dispose();
+            throw;
+        }
+    }
+
+    private sealed class InputRow
+    {
+        public string Text { get; set; } = "";
+
+        public string TextPair { get; set; } = "";
+    }
+
+    private sealed class LabelRow
+    {
+        public string Label { get; set; } = "";
+    }
+}

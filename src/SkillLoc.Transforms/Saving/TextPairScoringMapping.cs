@@ -1,0 +1,34 @@
+using Microsoft.ML.Data;
+using Microsoft.ML.Transforms;
+
+namespace SkillLoc.Transforms;
+
+/// <summary>Part of saved models: scores a pair of texts by the state beside it.</summary>
+[CustomMappingFactoryAttribute(Contract)]
+public sealed class TextPairScoringMapping : CustomMappingFactory<TextPairScoringMapping.Input, ScoredRow>
+{
+    internal const string Contract = "SkillLoc.ScoreTextPair";
+
+    /// <inheritdoc/>
+    public override Action<Input, ScoredRow> GetMapping()
+    {
+        var scorer = new RestoredScorer();
+        return (input, output) => scorer.Score(input.State, input.Text.ToString(), input.TextPair.ToString(), output);
+    }
+
+    /// <summary>What is read.</summary>
+    public sealed class Input
+    {
+        /// <summary>The text.</summary>
+        [ColumnName(CarrierColumns.Text)]
+        public ReadOnlyMemory<char> Text { get; set; }
+
+        /// <summary>The second text.</summary>
+        [ColumnName(CarrierColumns.TextPair)]
+        public ReadOnlyMemory<char> TextPair { get; set; }
+
+        /// <summary>What the scorer is restored from.</summary>
+        [ColumnName(CarrierColumns.State)]
+        public ReadOnlyMemory<char> State { get; set; }
+    }
+}

@@ -1,0 +1,20 @@
+namespace SkillLoc.Transforms;
+
+/// <summary>The columns that a scoring transformer reads and adds.</summary>
+public sealed record ScoringColumns
+{
+    /// <summary>The text column that is scored.</summary>
+    public string Text { get; init; } = "Text";
+
+    /// <summary>The second text column, for tasks on pairs.</summary>
+    public string? TextPair { get; init; }
+
+    /// <summary>Added: one probability per label, a float vector with the labels as slot names.</summary>
+    public string Score { get; init; } = "Score";
+
+    /// <summary>Added: the most probable label, a key with the labels as key values.</summary>
+    public string PredictedLabel { get; init; } = "PredictedLabel";
+
+    /// <summary>The text columns, one or two.</summary>
+    public IEnumerable<string> Inputs => TextPair is null ? [Text] : [Text, TextPair];
+}

@@ -1,0 +1,80 @@
+using Microsoft.ML;
+using Microsoft.ML.Data;
+
+namespace SkillLoc.Transforms;
+
+/// <summary>A row whose scores are computed when they are first read.</summary>
+internal sealed class ScoringRow : DataViewRow
+{
+    private readonly DataViewRow _input;
+    private readonly bool[] _active;
+    private readonly Delegate?[] _added = new Delegate?[2];
+    private float[] _scores = [];
+    private (string Text, string Pair)? _scored;
+
+    public ScoringRow(TextScoringTransformer scorer, DataViewRow input, DataViewSchema schema, bool[] active)
+    {
+        _input = input;
+        _active = active;
+        Schema = schema;
+        if (!active.AsSpan(input.Schema.Count).Contains(true))
+        {
+            return;
+        }
+
+        var textGetter = input.GetGetter<ReadOnlyMemory<char>>(input.Schema[scorer.Columns.Text]);
+        var pairGetter = scorer.Columns.TextPair is { } pair ? input.GetGetter<ReadOnlyMemory<char>>(input.Schema[pair]) : null;
+        _added[0] = ScoredValues.PredictedLabel(Scores);
+        _added[1] = ScoredValues.Score(Scores);
+
+        float[] Scores()
+        {
+            // Both columns ask, and the caller may have moved the input on in between.
+            ReadOnlyMemory<char> text = default, second = default;
+            textGetter(ref text);
+            pairGetter?.Invoke(ref second);
+            (string Text, string Pair) current = (text.ToString(), second.ToString());
+            if (_scored != current)
+            {
+                _scores = scorer.Classifier.Score([scorer.Encode(current.Text, current.Pair, _input.Position)])[0];
+                _scored = current;
+            }
+
+            return _scores;
+        }
+    }
+
+    public override DataViewSchema Schema { get; }
+
+    public override long Position => _input.Position;
+
+    public override long Batch => _input.Batch;
+
+    public override bool IsColumnActive(DataViewSchema.Column column) => _active[column.Index];
+
+    public override ValueGetter<DataViewRowId> GetIdGetter() => _input.GetIdGetter();
+
+    public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column)
+    {
+        if (!_active[column.Index])
+        {
+            throw new ArgumentOutOfRangeException(nameof(column), $"Column '{column.Name}' was not asked for when the row was made.");
+        }
+
+        int inputs = _input.Schema.Count;
+        return column.Index < inputs
+            ? _input.GetGetter<TValue>(_input.Schema[column.Index])
+            : _added[column.Index - inputs] as ValueGetter<TValue>
+                ?? throw new InvalidOperationException($"Column '{column.Name}' is {column.Type}, not {typeof(TValue)}.");
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            _input.Dispose();
+        }
+
+        base.Dispose(disposing);
+    }
+}

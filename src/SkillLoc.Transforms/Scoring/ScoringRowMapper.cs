@@ -1,0 +1,34 @@
+using Microsoft.ML;
+using Microsoft.ML.Data;
+
+namespace SkillLoc.Transforms;
+
+/// <summary>Scores one row at a time, for <see cref="PredictionEngine{TSrc, TDst}"/>.</summary>
+internal sealed class ScoringRowMapper(TextScoringTransformer scorer, DataViewSchema input) : IRowToRowMapper
+{
+    public DataViewSchema InputSchema => input;
+
+    public DataViewSchema OutputSchema { get; } = scorer.GetOutputSchema(input);
+
+    public IEnumerable<DataViewSchema.Column> GetDependencies(IEnumerable<DataViewSchema.Column> dependingColumns)
+    {
+        var needed = new SortedSet<int>();
+        foreach (DataViewSchema.Column column in dependingColumns)
+        {
+            needed.UnionWith(column.Index < input.Count ? [column.Index] : scorer.Columns.Inputs.Select(name => input[name].Index));
+        }
+
+        return needed.Select(index => input[index]);
+    }
+
+    DataViewRow IRowToRowMapper.GetRow(DataViewRow input, IEnumerable<DataViewSchema.Column> activeColumns)
+    {
+        var active = new bool[OutputSchema.Count];
+        foreach (DataViewSchema.Column column in activeColumns)
+        {
+            active[column.Index] = true;
+        }
+
+        return new ScoringRow(scorer, input, OutputSchema, active);
+    }
+}

@@ -1,0 +1,132 @@
+using Microsoft.ML;
+using Microsoft.ML.Data;
+
+namespace SkillLoc.Transforms;
+
+/// <summary>The columns that scoring adds, as ML.NET's schemas and shapes.</summary>
+public static class ScoringSchema
+{
+    /// <summary>Appends PredictedLabel and Score to a schema.</summary>
+    /// <param name="input">The schema.</param>
+    /// <param name="columns">The names.</param>
+    /// <param name="labels">The labels, in the order of the scores.</param>
+    /// <returns>The longer schema.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">A text column is missing, or not text.</exception>
+    public static DataViewSchema Append(DataViewSchema input, ScoringColumns columns, IReadOnlyList<string> labels)
+    {
+        ArgumentNullException.ThrowIfNull(input);
+        ArgumentNullException.ThrowIfNull(columns);
+        CheckInputs(input, columns);
+        var builder = new DataViewSchema.Builder();
+        builder.AddColumns(input);
+        Add(builder, columns, labels);
+        return builder.ToSchema();
+    }
+
+    /// <summary>Appends PredictedLabel and Score to a shape.</summary>
+    /// <param name="input">The shape.</param>
+    /// <param name="columns">The names.</param>
+    /// <param name="labels">The labels; only their being there matters to a shape.</param>
+    /// <returns>The longer shape.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">A text column is missing, or not text.</exception>
+    public static SchemaShape Append(SchemaShape input, ScoringColumns columns, IReadOnlyList<string> labels)
+    {
+        ArgumentNullException.ThrowIfNull(input);
+        ArgumentNullException.ThrowIfNull(columns);
+        foreach (string name in columns.Inputs)
+        {
+            SchemaShape.Column column = Find(input, name);
+            if (column.Kind != SchemaShape.Column.VectorKind.Scalar || column.ItemType is not TextDataViewType)
+            {
+                throw new ArgumentOutOfRangeException(nameof(input), WrongType(name, column.ItemType));
+            }
+        }
+
+        var builder = new DataViewSchema.Builder();
+        Add(builder, columns, labels);
+        SchemaShape added = ToShape(builder.ToSchema());
+        return new(input.Where(column => added.All(other => other.Name != column.Name)).Concat(added));
+    }
+
+    /// <summary>Finds a column of a shape.</summary>
+    /// <param name="shape">The shape.</param>
+    /// <param name="name">The column's name.</param>
+    /// <returns>The column.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">There is none.</exception>
+    public static SchemaShape.Column Find(SchemaShape shape, string name)
+    {
+        ArgumentNullException.ThrowIfNull(shape);
+        SchemaShape.Column[] found = [.. shape.Where(column => column.Name == name)];
+        return found.Length > 0
+            ? found[0]
+            : throw new ArgumentOutOfRangeException(nameof(shape), Missing(name, shape.Select(other => other.Name)));
+    }
+
+    /// <summary>Throws unless the text columns are there and are text.</summary>
+    /// <param name="input">The schema.</param>
+    /// <param name="columns">The names.</param>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing, or not text.</exception>
+    public static void CheckInputs(DataViewSchema input, ScoringColumns columns)
+    {
+        ArgumentNullException.ThrowIfNull(input);
+        ArgumentNullException.ThrowIfNull(columns);
+        foreach (string name in columns.Inputs)
+        {
+            if (input.GetColumnOrNull(name) is not { } column)
+            {
+                throw new ArgumentOutOfRangeException(nameof(input), Missing(name, input.Select(other => other.Name)));
+            }
+
+            if (column.Type is not TextDataViewType)
+            {
+                throw new ArgumentOutOfRangeException(nameof(input), WrongType(name, column.Type));
+            }
+        }
+    }
+
+    private static string Missing(string name, IEnumerable<string> present) =>
+        $"Could not find input column '{name}'; the data has {string.Join(", ", present.Select(other => $"'{other}'"))}.";
+
+    private static string WrongType(string name, DataViewType type) => $"Input column '{name}' is {type}; it must be a text column.";
+
+    private static void Add(DataViewSchema.Builder builder, ScoringColumns columns, IReadOnlyList<string> labels)
+    {
+        builder.AddColumn(columns.PredictedLabel, new KeyDataViewType(typeof(uint), labels.Count), Names("KeyValues", labels));
+        builder.AddColumn(columns.Score, new VectorDataViewType(NumberDataViewType.Single, labels.Count), Names("SlotNames", labels));
+    }
+
+    private static DataViewSchema.Annotations Names(string kind, IReadOnlyList<string> labels)
+    {
+        var builder = new DataViewSchema.Annotations.Builder();
+        ReadOnlyMemory<char>[] values = [.. labels.Select(label => label.AsMemory())];
+        ValueGetter<VBuffer<ReadOnlyMemory<char>>> getter = (ref VBuffer<ReadOnlyMemory<char>> destination) =>
+        {
+            VBufferEditor<ReadOnlyMemory<char>> editor = VBufferEditor.Create(ref destination, values.Length);
+            values.CopyTo(editor.Values);
+            destination = editor.Commit();
+        };
+        builder.Add(kind, new VectorDataViewType(TextDataViewType.Instance, labels.Count), getter);
+        return builder.ToAnnotations();
+    }
+
+    /// <summary>
+    /// SchemaShape.Column has no public constructor; an estimator chain behind a data loader is the public way from a schema to a shape.
+    /// </summary>
+    private static SchemaShape ToShape(DataViewSchema schema) => new SchemaLoader(schema).Append(new Unchanged()).GetOutputSchema();
+
+    private sealed class SchemaLoader(DataViewSchema schema) : IDataLoader<object>
+    {
+        public DataViewSchema GetOutputSchema() => schema;
+
+        public IDataView Load(object input) => throw new NotSupportedException();
+
+        public void Save(ModelSaveContext ctx) => throw new NotSupportedException();
+    }
+
+    private sealed class Unchanged : IEstimator<ITransformer>
+    {
+        public ITransformer Fit(IDataView input) => throw new NotSupportedException();
+
+        public SchemaShape GetOutputSchema(SchemaShape inputSchema) => inputSchema;
+    }
+}

@@ -1,0 +1,38 @@
+using Microsoft.ML;
+using Microsoft.ML.Data;
+
+namespace SkillLoc.Transforms;
+
+/// <summary>A view whose rows are scored while they are read.</summary>
+internal sealed class ScoringView(TextScoringTransformer scorer, IDataView input) : IDataView
+{
+    public DataViewSchema Schema { get; } = scorer.GetOutputSchema(input.Schema);
+
+    public bool CanShuffle => input.CanShuffle;
+
+    public long? GetRowCount() => input.GetRowCount();
+
+    public DataViewRowCursor GetRowCursor(IEnumerable<DataViewSchema.Column> columnsNeeded, Random? rand = null)
+    {
+        bool[] active = Active(columnsNeeded);
+        bool scores = active.AsSpan(input.Schema.Count).Contains(true);
+        IEnumerable<DataViewSchema.Column> upstream = input.Schema
+            .Where(column => active[column.Index] || (scores && scorer.Columns.Inputs.Contains(column.Name) && !column.IsHidden));
+        return new ScoringCursor(scorer, input.GetRowCursor(upstream, rand), Schema, active);
+    }
+
+    /// <summary>One cursor: the model uses all cores by itself.</summary>
+    public DataViewRowCursor[] GetRowCursorSet(IEnumerable<DataViewSchema.Column> columnsNeeded, int n, Random? rand = null) =>
+        [GetRowCursor(columnsNeeded, rand)];
+
+    private bool[] Active(IEnumerable<DataViewSchema.Column> columnsNeeded)
+    {
+        var active = new bool[Schema.Count];
+        foreach (DataViewSchema.Column column in columnsNeeded)
+        {
+            active[column.Index] = true;
+        }
+
+        return active;
+    }
+}

@@ -1,0 +1,147 @@
+using Microsoft.ML;
+using Microsoft.ML.Data;
+using SkillLoc.Models.Classification;
+using SkillLoc.Models.Prompts;
+
+namespace SkillLoc.Transforms;
+
+/// <summary>
+/// Scores text with a fine-tuned language model: adds <c>PredictedLabel</c> and <c>Score</c>. Rows are read ahead, scored in groups of
+/// similar length, and given back in order. It owns the model's tensors: dispose it when done.
+/// </summary>
+public class TextScoringTransformer : ITransformer, IDisposable
+{
+    private readonly TextClassifier _classifier;
+    private readonly Lock _saving = new();
+    private bool _disposed;
+
+    /// <summary>Takes over a classifier.</summary>
+    /// <param name="classifier">The classifier; disposed with the transformer.</param>
+    /// <param name="columns">The columns it reads and adds.</param>
+    /// <param name="checkpointFolder">Where the classifier is saved already, if it is.</param>
+    /// <param name="baseCheckpoint">The pre-trained checkpoint folder that it came from.</param>
+    public TextScoringTransformer(TextClassifier classifier, ScoringColumns columns, string? checkpointFolder = null, string? baseCheckpoint = null)
+    {
+        ArgumentNullException.ThrowIfNull(classifier);
+        ArgumentNullException.ThrowIfNull(columns);
+        if (classifier.Settings.HasTextPair != columns.TextPair is not null)
+        {
+            throw new ArgumentException(
+                classifier.Settings.HasTextPair
+                    ? "The task scores pairs of texts, so a second text column must be named."
+                    : $"The task scores single texts, so the second text column '{columns.TextPair}' must be null.",
+                nameof(columns));
+        }
+
+        _classifier = classifier;
+        Columns = columns;
+        CheckpointFolder = checkpointFolder;
+        BaseCheckpoint = baseCheckpoint;
+    }
+
+    /// <summary>The columns it reads and adds.</summary>
+    public ScoringColumns Columns { get; }
+
+    /// <summary>The labels, in the order of the scores.</summary>
+    public IReadOnlyList<string> Labels => _classifier.Settings.Labels;
+
+    /// <summary>The folder that holds the fine-tuned checkpoint; null until it is saved.</summary>
+    public string? CheckpointFolder { get; private set; }
+
+    /// <summary>The pre-trained checkpoint folder that the model came from, where it is known.</summary>
+    public string? BaseCheckpoint { get; }
+
+    /// <summary>The model, the head and the task.</summary>
+    /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
+    public TextClassifier Classifier
+    {
+        get
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            return _classifier;
+        }
+    }
+
+    /// <summary>True: each row is scored from its own text.</summary>
+    public bool IsRowToRowMapper => true;
+
+    /// <inheritdoc/>
+    public DataViewSchema GetOutputSchema(DataViewSchema inputSchema) => ScoringSchema.Append(inputSchema, Columns, Labels);
+
+    /// <summary>Scores lazily: nothing runs before rows are read.</summary>
+    /// <param name="input">A view with the text columns.</param>
+    /// <returns>The view with <c>PredictedLabel</c> and <c>Score</c>.</returns>
+    public IDataView Transform(IDataView input)
+    {
+        ArgumentNullException.ThrowIfNull(input);
+        return new ScoringView(this, input);
+    }
+
+    /// <inheritdoc/>
+    public IRowToRowMapper GetRowToRowMapper(DataViewSchema inputSchema) => new ScoringRowMapper(this, inputSchema);
+
+    /// <summary>Writes the model as a Hugging Face checkpoint folder, with the task's settings beside it.</summary>
+    /// <param name="folder">The folder; an older one is replaced when the new one is complete.</param>
+    /// <exception cref="IOException">It could not be written; what was there is untouched.</exception>
+    public void SaveCheckpoint(string folder)
+    {
+        Classifier.Save(folder);
+        CheckpointFolder = Path.GetFullPath(folder);
+    }
+
+    /// <summary>
+    /// Writes the transformer into an ML.NET model: what is written names the checkpoint folder, and loads with
+    /// <c>mlContext.Model.Load</c> in any program that has SkillLoc's assemblies beside it. A model that was not saved to a folder
+    /// before is saved to <see cref="CheckpointStore.DefaultFolder"/>.
+    /// </summary>
+    /// <param name="ctx">Where ML.NET wants it.</param>
+    void ICanSaveModel.Save(ModelSaveContext ctx) => SavedScorer.Carrier(Columns, State()).Save(ctx);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Dispose(true);
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>What the saved model is restored from.</summary>
+    private protected virtual SavedScorer State()
+    {
+        string fingerprint = Classifier.Fingerprint();
+        lock (_saving)
+        {
+            if (CheckpointFolder is null || !Directory.Exists(CheckpointFolder))
+            {
+                SaveCheckpoint(CheckpointStore.DefaultFolder(fingerprint));
+            }
+        }
+
+        return new() { Folder = CheckpointFolder!, Fingerprint = fingerprint, Settings = Classifier.Settings, Gpu = OnGpu };
+    }
+
+    private protected bool OnGpu => Classifier.Backbone.Device.type == TorchSharp.DeviceType.CUDA;
+
+    /// <summary>Releases the model.</summary>
+    /// <param name="disposing">True when called by <see cref="Dispose()"/>.</param>
+    protected virtual void Dispose(bool disposing)
+    {
+        if (disposing && !_disposed)
+        {
+            _disposed = true;
+            _classifier.Dispose();
+        }
+    }
+
+    /// <summary>Encodes one row, saying which when it cannot be.</summary>
+    internal EncodedText Encode(string text, string pair, long row)
+    {
+        try
+        {
+            return Classifier.Encode(text, Columns.TextPair is null ? null : pair);
+        }
+        catch (ArgumentException error)
+        {
+            throw new InvalidOperationException($"Row {row} of column '{Columns.Text}' cannot be encoded: {error.Message}", error);
+        }
+    }
+}

@@ -1,0 +1,44 @@
+using Microsoft.ML;
+using Microsoft.ML.Runtime;
+using TorchSharp;
+
+namespace SkillLoc;
+
+/// <summary>The entry to SkillLoc's components: <c>mlContext.SkillLoc()</c>. Each package adds its own as extension methods.</summary>
+public sealed class SkillLocCatalog
+{
+    internal SkillLocCatalog(MLContext context) => Context = context;
+
+    /// <summary>The context that the catalog belongs to: its seed, its device and its log are used.</summary>
+    public MLContext Context { get; }
+
+    /// <summary>
+    /// The device that <see cref="MLContext.GpuDeviceId"/> and <see cref="MLContext.FallbackToCpu"/> decide, as for ML.NET's own
+    /// deep-learning trainers.
+    /// </summary>
+    /// <returns>The CPU when no GPU is asked for.</returns>
+    /// <exception cref="InvalidOperationException">A GPU is asked for, none is there, and falling back is not allowed.</exception>
+    public torch.Device Device()
+    {
+        if (Context.GpuDeviceId is not { } gpu)
+        {
+            return torch.CPU;
+        }
+
+        if (torch.cuda.is_available() && gpu < torch.cuda.device_count())
+        {
+            return torch.device(DeviceType.CUDA, gpu);
+        }
+
+        if (!Context.FallbackToCpu)
+        {
+            throw new InvalidOperationException(
+                $"GPU {gpu} is asked for and CUDA offers {(torch.cuda.is_available() ? torch.cuda.device_count() : 0)} devices; "
+                + "set MLContext.FallbackToCpu or MLContext.GpuDeviceId = null.");
+        }
+
+        using IChannel channel = ((IHostEnvironment)Context).Register("SkillLoc").Start("Device");
+        channel.Warning(MessageSensitivity.None, $"GPU {gpu} is not available; running on the CPU.");
+        return torch.CPU;
+    }
+}

@@ -1,0 +1,143 @@
+using SkillLoc.Models.Checkpoints;
+
+namespace SkillLoc.Models.Tests.Checkpoints;
+
+public class AtomicFileTests
+{
+    private const string FullDevice = "/dev/full";
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Writes_a_new_file_and_replaces_an_old_one(bool exists)
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder.PathOf("a.txt");
+        if (exists)
+            File.WriteAllText(path, "old");
+        AtomicFile.WriteText(path, "néw");
+        Assert.Equal("néw", File.ReadAllText(path));
+        Assert.Equal(["a.txt"], folder.Names());
+    }
+
+    [Fact]
+    public void The_target_is_untouched_until_the_content_is_complete()
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder.PathOf("a.txt");
+        File.WriteAllText(path, "old");
+        AtomicFile.Write(path, stream =>
+        {
+            stream.Write(new byte[1 << 20]);
+            Assert.Equal("old", File.ReadAllText(path));
+        });
+        Assert.Equal(1 << 20, new FileInfo(path).Length);
+    }
+
+    [SkippableFact]
+    public void A_full_disk_leaves_the_old_file_and_nothing_else_and_names_the_target()
+    {
+        Skip.IfNot(File.Exists(FullDevice), $"{FullDevice} is what stands for a full disk, and this system has none");
+        using var folder = new TemporaryFolder();
+        var path = folder.PathOf("a.txt");
+        File.WriteAllText(path, "old");
+        var error = Assert.Throws<IOException>(() => AtomicFile.Write(path, stream =>
+        {
+            stream.Write(new byte[1000]);
+            using var full = new FileStream(FullDevice, FileMode.Open, FileAccess.Write);
+            full.Write(new byte[1000]);
+            full.Flush();
+        }));
+        Assert.Contains(path, error.Message, StringComparison.Ordinal);
+        Assert.Contains("unchanged", error.Message, StringComparison.Ordinal);
+        Assert.Equal("old", File.ReadAllText(path));
+        Assert.Equal(["a.txt"], folder.Names());
+    }
+
+    [Fact]
+    public void Cancelling_comes_through_as_it_is_and_leaves_nothing()
+    {
+        using var folder = new TemporaryFolder();
+        Assert.Throws<OperationCanceledException>(() => AtomicFile.Write(folder.PathOf("a.txt"), stream =>
+        {
+            stream.WriteByte(1);
+            throw new OperationCanceledException();
+        }));
+        Assert.Empty(folder.Names());
+    }
+
+    [Fact]
+    public void A_missing_folder_or_a_folder_in_the_way_is_an_error_that_names_the_target()
+    {
+        using var folder = new TemporaryFolder();
+        var missing = Path.Combine(folder.PathOf("nowhere"), "a.txt");
+        Assert.Contains(missing, Assert.Throws<IOException>(() => AtomicFile.WriteText(missing, "x")).Message, StringComparison.Ordinal);
+
+        var taken = folder.PathOf("taken");
+        Directory.CreateDirectory(Path.Combine(taken, "inside"));
+        Assert.Contains(taken, Assert.Throws<IOException>(() => AtomicFile.WriteText(taken, "x")).Message, StringComparison.Ordinal);
+        Assert.Equal(["taken"], folder.Names());
+    }
+
+    [Fact]
+    public void A_folder_is_swapped_and_keeps_what_is_not_stale()
+    {
+        using var folder = new TemporaryFolder();
+        var target = folder.PathOf("model");
+        Write(target, ("a", "1"), ("old", "1"));
+        File.WriteAllText(Path.Combine(target, "notes"), "mine");
+        Directory.CreateDirectory(Path.Combine(target, "logs"));
+
+        AtomicFolder.Write(target, into => File.WriteAllText(Path.Combine(into, "a"), "2"), name => name == "old");
+        Assert.Equal(["a", "logs", "notes"], Directory.EnumerateFileSystemEntries(target).Select(entry => Path.GetFileName(entry)).Order());
+        Assert.Equal("2", File.ReadAllText(Path.Combine(target, "a")));
+        Assert.Equal("mine", File.ReadAllText(Path.Combine(target, "notes")));
+        Assert.Equal(["model"], folder.Names());
+    }
+
+    [Fact]
+    public void A_folder_that_fails_half_way_leaves_the_old_one()
+    {
+        using var folder = new TemporaryFolder();
+        var target = folder.PathOf("model");
+        Write(target, ("a", "1"));
+        var error = Assert.Throws<IOException>(() => AtomicFolder.Write(target, into =>
+        {
+            File.WriteAllText(Path.Combine(into, "a"), "2");
+            throw new IOException("No space left on device");
+        }));
+        Assert.Contains(target, error.Message, StringComparison.Ordinal);
+        Assert.Contains("No space left", error.Message, StringComparison.Ordinal);
+        Assert.Equal("1", File.ReadAllText(Path.Combine(target, "a")));
+        Assert.Equal(["model"], folder.Names());
+    }
+
+    [Fact]
+    public void A_folder_behind_a_link_is_replaced_and_the_link_stays()
+    {
+        using var folder = new TemporaryFolder();
+        var target = folder.PathOf("model");
+        var link = folder.PathOf("link");
+        Write(target, ("a", "1"));
+        Directory.CreateSymbolicLink(link, target);
+        AtomicFolder.Write(link, into => File.WriteAllText(Path.Combine(into, "a"), "2"));
+        Assert.Equal("2", File.ReadAllText(Path.Combine(target, "a")));
+        Assert.NotNull(new DirectoryInfo(link).LinkTarget);
+        Assert.Equal(["link", "model"], folder.Names());
+    }
+
+    [Fact]
+    public void A_file_in_the_way_of_a_folder_is_an_error()
+    {
+        using var folder = new TemporaryFolder();
+        File.WriteAllText(folder.PathOf("model"), "x");
+        Assert.Throws<IOException>(() => AtomicFolder.Write(folder.PathOf("model"), _ => { }));
+        Assert.Equal(["model"], folder.Names());
+    }
+
+    private static void Write(string folder, params (string Name, string Text)[] files) => AtomicFolder.Write(folder, into =>
+    {
+        foreach (var (name, text) in files)
+            File.WriteAllText(Path.Combine(into, name), text);
+    });
+}
