@@ -188,10 +188,9 @@ public sealed class PromptFineTuneTrainerTests
         {
             options.ValidationSet = validation;
             options.EvaluationInterval = 2;
-            options.Optimizer = OptimizerKind.Sgd;
-            options.LearningRate = 3;
-            options.MaxGradientNorm = 1;
-            options.MaxSteps = 30;
+            options.LearningRate = 5e-2;
+            options.WarmupSteps = 60;
+            options.MaxSteps = 60;
             options.Progress = new Immediate(reports.Add);
         });
         double best = reports.Max(report => report.Metric ?? 0);

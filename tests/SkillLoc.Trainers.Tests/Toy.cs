@@ -16,11 +16,11 @@ internal static class Toy
     public static Row[] Examples(int count, int seed = 0)
     {
         var random = new Random(seed);
-        string[] fillers = ["the", "story", "was", "very", "and", "people", "in", "it", "time"];
+        string[] fillers = ["the", "was", "and", "it"];
         return [.. Enumerable.Range(0, count).Select(i =>
         {
             bool positive = i % 2 == 1;
-            List<string> words = [.. Enumerable.Range(0, random.Next(1, 12)).Select(_ => fillers[random.Next(fillers.Length)])];
+            List<string> words = [.. Enumerable.Range(0, random.Next(1, 7)).Select(_ => fillers[random.Next(fillers.Length)])];
             words.Insert(random.Next(words.Count + 1), positive ? "film" : "man");
             return new Row { Label = positive ? "pos" : "neg", Text = string.Join(' ', words) };
         })];
@@ -37,7 +37,7 @@ internal static class Toy
     {
         var options = new PromptFineTuneTrainer.Options
         {
-            Checkpoint = Checkpoint, Task = Task, LearningRate = 2e-3, Epochs = 6, BatchSize = 8, Dropout = 0, Seed = 5,
+            Checkpoint = Checkpoint, Task = Task, LearningRate = 2e-3, Epochs = 20, BatchSize = 8, Dropout = 0, Seed = 5,
         };
         change?.Invoke(options);
         return options;
