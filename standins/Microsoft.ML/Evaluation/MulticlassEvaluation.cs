@@ -4,7 +4,7 @@ namespace Microsoft.ML.Data;
 internal sealed class MulticlassEvaluation(int classes)
 {
     // A probability below this counts as this.
-    private const double Epsilon = 1e-15;
+    private const float Epsilon = 1e-15f;
 
     private readonly double[] _classLogLoss = new double[classes];
     private readonly double[] _correctAtRank = new double[classes];
@@ -12,7 +12,8 @@ internal sealed class MulticlassEvaluation(int classes)
     private double _count;
     private double _logLoss;
 
-    public MulticlassClassificationMetrics Run(IDataView data, DataViewSchema.Column labelColumn, DataViewSchema.Column scoreColumn, int topK)
+    public MulticlassClassificationMetrics Run(
+        IDataView data, DataViewSchema.Column labelColumn, DataViewSchema.Column scoreColumn, int topK)
     {
         using var cursor = data.GetRowCursor([labelColumn, scoreColumn]);
         var readLabel = Numeric.Reader(cursor, labelColumn);
@@ -23,7 +24,7 @@ internal sealed class MulticlassEvaluation(int classes)
             var scores = readScores();
             if (scores.Length != classes)
                 throw new InvalidOperationException($"Row {cursor.Position} has {scores.Length} scores instead of {classes}");
-            if (!double.IsNaN(label) && label >= 0 && scores.All(float.IsFinite))
+            if (!double.IsNaN(label) && label >= 0 && label == (int)label && scores.All(float.IsFinite))
                 Add((int)label, scores);
         }
 
@@ -39,7 +40,7 @@ internal sealed class MulticlassEvaluation(int classes)
             return;
         }
 
-        var loss = -Math.Log(Math.Min(1, Math.Max(Epsilon, scores[label])));
+        var loss = -Math.Log(Math.Min(1f, Math.Max(Epsilon, scores[label])));
         _logLoss += loss;
         _classLogLoss[label] += loss;
 
@@ -63,7 +64,7 @@ internal sealed class MulticlassEvaluation(int classes)
             logLoss,
             logLossReduction: (entropy - logLoss) / entropy,
             topK,
-            topK > 0 ? topKAccuracies : [],
+            topK > 0 ? [.. topKAccuracies.Take(topK)] : null,
             [.. _classLogLoss.Select((loss, i) => Ratio(loss, totals[i]))],
             new ConfusionMatrix(_confusion, names, isBinary: false));
     }

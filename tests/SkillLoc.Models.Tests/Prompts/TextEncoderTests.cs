@@ -11,7 +11,7 @@ public class TextEncoderTests
     private const string Entails = "*cls**sent-_0*?*mask*,*+sentl_1**sep+*";
     private const string Topic = "*cls**mask*:*+sent_0**sep+*";
 
-    [SkippableFact]
+    [Fact]
     public void Pieces_are_encoded_apart_and_joined()
     {
         var roberta = Load("tiny-roberta");
@@ -27,7 +27,7 @@ public class TextEncoderTests
         Assert.Equal("<s>It is good?<mask>, it is.</s>", roberta.Decode(Encoder(Entails, roberta).Encode("It is good.", "It is.").Ids));
     }
 
-    [SkippableFact]
+    [Fact]
     public void Bert_has_token_types()
     {
         var bert = Load("tiny-bert");
@@ -41,7 +41,7 @@ public class TextEncoderTests
         Assert.Equal(0, encoded.Position);
     }
 
-    [SkippableFact]
+    [Fact]
     public void Label_words_and_limits()
     {
         var roberta = Load("tiny-roberta");
@@ -54,7 +54,7 @@ public class TextEncoderTests
         Assert.Throws<ArgumentException>(() => new TemplateEncoder(PromptTemplate.Parse("*label_2**mask*"), roberta, words, 128));
     }
 
-    [SkippableFact]
+    [Fact]
     public void Rows_cannot_move_the_mask()
     {
         var roberta = Load("tiny-roberta");
@@ -64,7 +64,7 @@ public class TextEncoderTests
         Assert.Equal(roberta.MaskId, encoded.Ids[encoded.Position]);
     }
 
-    [SkippableFact]
+    [Fact]
     public void Too_long_rows_lose_the_ends_of_their_longest_sentences()
     {
         var roberta = Load("tiny-roberta");
@@ -86,7 +86,7 @@ public class TextEncoderTests
         Assert.Throws<InvalidDataException>(() => Encoder(Entails, roberta, template - 1).Encode("good.", "bad bad"));
     }
 
-    [SkippableFact]
+    [Fact]
     public void Head_and_tail_keep_what_they_say()
     {
         var roberta = Load("tiny-roberta");
@@ -107,7 +107,7 @@ public class TextEncoderTests
         Assert.Equal(16, new SequenceEncoder(roberta, 16) { Truncation = Truncation.Tail }.Encode(text, null).Ids.Length);
     }
 
-    [SkippableFact]
+    [Fact]
     public void A_template_for_pairs_wants_pairs()
     {
         var e = Assert.Throws<InvalidDataException>(() => Encoder(Entails, Load("tiny-roberta")).Encode("one", null));
@@ -118,7 +118,7 @@ public class TextEncoderTests
     public void A_model_without_a_mask_takes_no_template() =>
         Assert.Throws<InvalidOperationException>(() => Encoder("*sent_0**mask*", Load("tiny-gpt2")));
 
-    [SkippableTheory]
+    [Theory]
     [InlineData("tiny-roberta")]
     [InlineData("tiny-bert")]
     public void A_text_of_a_hundred_thousand_characters_is_quick(string checkpoint)

@@ -53,7 +53,7 @@ public class VerbalizerTests
         Assert.Equal(-1, verbalizer.IndexOf("maybe"));
     }
 
-    [SkippableFact]
+    [Fact]
     public void Words_are_single_tokens_after_a_space()
     {
         var roberta = CheckpointTokenizer.Load(OracleFolders.Of("tiny-roberta"));
@@ -64,7 +64,7 @@ public class VerbalizerTests
         Assert.Equal([bert.TokenId("bad"), bert.TokenId("good")], Verbalizer.ParseMapping("{'0':'bad','1':'good'}").Resolve(bert).Select(id => (int?)id));
     }
 
-    [SkippableTheory]
+    [Theory]
     [InlineData("tiny-roberta", "{'0':'bad','1':'desperate'}", "'desperate' is not one token")]
     [InlineData("tiny-bert", "{'0':'bad','1':'日'}", "'[UNK]'")]
     [InlineData("tiny-roberta", "{'0':'bad','1':'<nothing>'}", "<nothing>")]
