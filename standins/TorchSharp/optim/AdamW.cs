@@ -91,7 +91,7 @@ namespace TorchSharp.Modules
                     moments.Second.mul_(beta2).addcmul_(grad, grad, 1 - beta2);
                     var second = moments.Second;
                     if (moments.Largest is { } largest) second = largest.copy_(maximum(largest, second));
-                    var denominator = (second.sqrt() / Math.Sqrt(1 - Math.Pow(beta2, moments.Step))).add_(options.eps!.Value);
+                    var denominator = second.sqrt().div_(Math.Sqrt(1 - Math.Pow(beta2, moments.Step))).add_(options.eps!.Value);
                     parameter.addcdiv_(moments.First, denominator, -rate / (1 - Math.Pow(beta1, moments.Step)));
                 }
             },
