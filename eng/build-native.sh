@@ -23,27 +23,30 @@ fi
 command -v "${CXX:-g++}" >/dev/null || fail "no C++ compiler (${CXX:-g++}) here."
 
 version=$(sed -n 's/^#define TORCH_VERSION_\(MAJOR\|MINOR\|PATCH\) \([0-9]*\).*/\2/p' \
-  "$root/include/torch/version.h" "$root/include/torch/csrc/api/include/torch/version.h" 2>/dev/null | head -3 | paste -sd. || true)
+  "$root/include/torch/headeronly/version.h" "$root/include/torch/version.h" "$root/include/torch/csrc/api/include/torch/version.h" 2>/dev/null | head -3 | paste -sd. || true)
 want="$(sha256sum "$source" "$0" | sha256sum | cut -d' ' -f1) $root $version"
-if [[ -f $output && -f $stamp && $(<"$stamp") == "$want" ]]; then exit 0; fi
+if [[ -f $output && -f $stamp && $(<"$stamp") == "$want" ]]; then
+  touch "$output"
+  exit 0
+fi
 
 # libstdc++ has two ABIs; ours must be libtorch's.
-flags=(-std=c++17)
-if [[ ${version%%.*} -ge 3 ]] || { [[ ${version%%.*} -eq 2 ]] && [[ $(cut -d. -f2 <<<"$version") -ge 12 ]]; }; then flags=(-std=c++20); fi
+flags=()
 libs=(-ltorch_cpu -lc10 -ldl)
 if [[ $root != /usr ]]; then
-  cxx11=0
-  if nm -DC "$root/lib/libtorch_cpu.so" 2>/dev/null | grep -q 'std::__cxx11::basic_string'; then cxx11=1; fi
-  flags+=("-D_GLIBCXX_USE_CXX11_ABI=$cxx11")
-  flags+=(-isystem "$root/include")
+  cxx11=$(nm -DC "$root/lib/libc10.so" | grep -c 'c10::Error::Error(c10::SourceLocation, std::__cxx11::' || true)
+  flags=(-isystem "$root/include" "-D_GLIBCXX_USE_CXX11_ABI=$((cxx11 > 0))")
   libs=("-L$root/lib" "-Wl,-rpath,$root/lib" "${libs[@]}")
 fi
 if [[ -e ${root}/lib/libtorch_cuda.so ]]; then libs+=(-Wl,--no-as-needed -ltorch_cuda -lc10_cuda -ltorch); fi
 
 mkdir -p "$(dirname "$output")"
 echo "build-native: libtorch ${version:-of unknown version} in $root"
-"${CXX:-g++}" -O2 -fPIC -shared -fvisibility=hidden -w "${flags[@]}" \
-  -isystem "$root/include/torch/csrc/api/include" \
-  "$source" -o "$output.tmp" "${libs[@]}"
+compile() {
+  "${CXX:-g++}" "-std=$1" -O2 -fPIC -shared -fvisibility=hidden -w "${flags[@]}" \
+    -isystem "$root/include/torch/csrc/api/include" "$source" -o "$output.tmp" "${libs[@]}"
+}
+# The newest libtorch headers want C++20, the oldest know C++17.
+compile c++17 2>/dev/null || compile c++20
 mv "$output.tmp" "$output"
 echo "$want" >"$stamp"

@@ -106,7 +106,7 @@ public sealed class DataOperationsCatalog
         ArgumentNullException.ThrowIfNull(data);
         if (!(testFraction > 0 && testFraction < 1))
             throw Raise.Param(nameof(testFraction), "Must be between 0 and 1 exclusive");
-        return Split(data, samplingKeyColumnName, seed ?? _context.NextSeed(), 0, testFraction);
+        return Split(data, samplingKeyColumnName, seed ?? _context.Seed ?? _context.NextSeed(), 0, testFraction);
     }
 
     public IReadOnlyList<TrainTestData> CrossValidationSplit(IDataView data, int numberOfFolds = 5, string samplingKeyColumnName = null, int? seed = null)
@@ -114,7 +114,7 @@ public sealed class DataOperationsCatalog
         ArgumentNullException.ThrowIfNull(data);
         if (numberOfFolds < 2)
             throw Raise.Param(nameof(numberOfFolds), "Must be more than 1");
-        var shared = seed ?? _context.NextSeed();
+        var shared = seed ?? _context.Seed ?? _context.NextSeed();
         return [.. Enumerable.Range(0, numberOfFolds).Select(fold =>
             Split(data, samplingKeyColumnName, shared, (double)fold / numberOfFolds, (double)(fold + 1) / numberOfFolds))];
     }

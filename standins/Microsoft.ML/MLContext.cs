@@ -10,7 +10,7 @@ public sealed class MLContext : IHostEnvironment
     public MLContext(int? seed = null)
     {
         Seed = seed;
-        _root = new Host(this, "", seed is { } value ? new Random(value) : new Random());
+        _root = new Host(this, null, null, seed is { } value ? new Random(value) : new Random());
         Data = new DataOperationsCatalog(this);
         Transforms = new TransformsCatalog(this);
         Model = new ModelOperationsCatalog(this);
@@ -57,10 +57,13 @@ public sealed class MLContext : IHostEnvironment
 
     public bool RemoveOption(string name) => _options.TryRemove(name, out _);
 
-    IHost IHostEnvironment.Register(string name, int? seed, bool? verbose) =>
-        new Host(this, name, new Random(seed ?? NextSeed()));
+    IHost IHostEnvironment.Register(string name, int? seed, bool? verbose)
+    {
+        lock (_root)
+            return _root.Register(name, seed, verbose);
+    }
 
-    IChannel IChannelProvider.Start(string name) => new Channel(this, name);
+    IChannel IChannelProvider.Start(string name) => _root.Start(name);
 
     IPipe<TMessage> IChannelProvider.StartPipe<TMessage>(string name) => _root.StartPipe<TMessage>(name);
 

@@ -22,7 +22,8 @@ public static partial class torch
 
         public static Generator Default => new(CPU, Native.Check(Native.skilloc_default_generator((int)DeviceType.CPU, -1)));
 
-        public IntPtr Handle => _handle != IntPtr.Zero ? _handle : throw new InvalidOperationException("Generator invalid -- empty handle.");
+        public IntPtr Handle => _handle != IntPtr.Zero ? _handle : throw new InvalidOperationException(
+            "Generator invalid -- empty handle.");
         public Device device { get; }
 
         public Generator manual_seed(long seed)

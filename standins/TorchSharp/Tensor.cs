@@ -133,7 +133,11 @@ public static partial class torch
         public bool requires_grad
         {
             get => Native.skilloc_requires_grad(Handle) != 0;
-            set => Native.Check(Native.skilloc_set_requires_grad(Handle, value ? 1 : 0));
+            set
+            {
+                Native.Check(Native.skilloc_set_requires_grad(Handle, value ? 1 : 0));
+                GC.KeepAlive(this);
+            }
         }
 
         public Tensor requires_grad_(bool requires_grad = true)
@@ -144,16 +148,39 @@ public static partial class torch
 
         public Tensor with_requires_grad(bool requires_grad = true) => requires_grad_(requires_grad);
 
-        public bool is_leaf => Native.skilloc_is_leaf(Handle) != 0;
-        public void retain_grad() => Native.Check(Native.skilloc_retain_grad(Handle));
+        public bool is_leaf
+        {
+            get
+            {
+                var leaf = Native.skilloc_is_leaf(Handle);
+                GC.KeepAlive(this);
+                return leaf != 0;
+            }
+        }
+
+        public void retain_grad()
+        {
+            Native.Check(Native.skilloc_retain_grad(Handle));
+            GC.KeepAlive(this);
+        }
 
         public Tensor? grad
         {
-            get => Native.skilloc_grad(Handle) is var handle && handle != IntPtr.Zero ? new Tensor(handle) : null;
-            set => Native.Check(Native.skilloc_set_grad(Handle, value?.Handle ?? IntPtr.Zero));
+            get
+            {
+                var handle = Native.skilloc_grad(Handle);
+                GC.KeepAlive(this);
+                return handle == IntPtr.Zero ? null : new Tensor(handle);
+            }
+            set
+            {
+                Native.Check(Native.skilloc_set_grad(Handle, value?.Handle ?? IntPtr.Zero));
+                GC.KeepAlive(this);
+                GC.KeepAlive(value);
+            }
         }
 
-        public unsafe void backward() => Native.Check(Native.skilloc_backward(Handle, IntPtr.Zero, 0, 0, null, 0));
+        public void backward() => autograd.backward(this);
 
         public Utils.TensorAccessor<T> data<T>() where T : unmanaged
         {
@@ -185,6 +212,7 @@ public static partial class torch
                 var length = ByteCount();
                 if (length != value.Length) throw new ArgumentException("Mismatched data sizes in SetBytes().");
                 value.CopyTo(bytes);
+                GC.KeepAlive(this);
             }
         }
 
@@ -243,6 +271,7 @@ public static partial class torch
             return this;
         }
 
+        /// <summary>Valid for as long as the caller keeps the tensor alive.</summary>
         internal IntPtr DataPointer() => NumberOfElements == 0 ? IntPtr.Zero : Native.Check(Native.skilloc_data(Handle));
 
         private void Acquire(IntPtr handle)

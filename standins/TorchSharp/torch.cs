@@ -131,10 +131,12 @@ public static partial class torch
 
     public static class autograd
     {
-        public static void backward(Tensor tensor, IList<Tensor>? grad_tensors = null, bool? retain_graph = null, bool create_graph = false, IList<Tensor>? inputs = null) =>
+        public static void backward(
+            Tensor tensor, IList<Tensor>? grad_tensors = null, bool? retain_graph = null, bool create_graph = false, IList<Tensor>? inputs = null) =>
             Backward(tensor, grad_tensors is { Count: > 0 } ? grad_tensors[0] : null, retain_graph ?? create_graph, create_graph, inputs);
 
-        public static void backward(Tensor tensor, Tensor grad_tensor, bool? retain_graph = null, bool create_graph = false, IList<Tensor>? inputs = null) =>
+        public static void backward(
+            Tensor tensor, Tensor grad_tensor, bool? retain_graph = null, bool create_graph = false, IList<Tensor>? inputs = null) =>
             Backward(tensor, grad_tensor, retain_graph ?? create_graph, create_graph, inputs);
 
         private static unsafe void Backward(Tensor root, Tensor? gradient, bool retainGraph, bool createGraph, IList<Tensor>? inputs)
@@ -143,6 +145,8 @@ public static partial class torch
             fixed (IntPtr* leaves = handles)
                 Native.Check(Native.skilloc_backward(
                     root.Handle, gradient?.Handle ?? IntPtr.Zero, retainGraph ? 1 : 0, createGraph ? 1 : 0, leaves, handles?.Length ?? 0));
+            GC.KeepAlive(root);
+            GC.KeepAlive(gradient);
             GC.KeepAlive(inputs);
         }
     }

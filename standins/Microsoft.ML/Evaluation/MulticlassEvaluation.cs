@@ -4,7 +4,7 @@ namespace Microsoft.ML.Data;
 internal sealed class MulticlassEvaluation(int classes)
 {
     // A probability below this counts as this.
-    private const double Epsilon = 1e-15;
+    private const float Epsilon = 1e-15f;
 
     private readonly double[] _classLogLoss = new double[classes];
     private readonly double[] _correctAtRank = new double[classes];
@@ -23,7 +23,7 @@ internal sealed class MulticlassEvaluation(int classes)
             var scores = readScores();
             if (scores.Length != classes)
                 throw new InvalidOperationException($"Row {cursor.Position} has {scores.Length} scores instead of {classes}");
-            if (!double.IsNaN(label) && label >= 0 && scores.All(float.IsFinite))
+            if (!double.IsNaN(label) && label >= 0 && label == (int)label && scores.All(float.IsFinite))
                 Add((int)label, scores);
         }
 
@@ -39,7 +39,7 @@ internal sealed class MulticlassEvaluation(int classes)
             return;
         }
 
-        var loss = -Math.Log(Math.Min(1, Math.Max(Epsilon, scores[label])));
+        var loss = -Math.Log(Math.Min(1f, Math.Max(Epsilon, scores[label])));
         _logLoss += loss;
         _classLogLoss[label] += loss;
 

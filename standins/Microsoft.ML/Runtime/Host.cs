@@ -1,7 +1,7 @@
 namespace Microsoft.ML.Runtime;
 
 /// <summary>A named component of an <see cref="MLContext"/>; its channels raise <see cref="MLContext.Log"/>.</summary>
-internal sealed class Host(MLContext context, string fullName, Random rand) : IHost
+internal sealed class Host(MLContext context, string parentName, string fullName, Random rand) : IHost
 {
     public Random Rand => rand;
 
@@ -12,14 +12,28 @@ internal sealed class Host(MLContext context, string fullName, Random rand) : IH
     public TException Process<TException>(TException ex)
         where TException : Exception => ex;
 
-    public IHost Register(string name, int? seed = null, bool? verbose = null) =>
-        new Host(context, $"{fullName}; {name}", seed is { } value ? new Random(value) : new Random(rand.Next()));
+    // A host is named below the parent of the host that it was registered at, not below that host itself.
+    public IHost Register(string name, int? seed = null, bool? verbose = null)
+    {
+        Raise.IfEmpty(name, nameof(name));
+        return new Host(context, fullName, Join(parentName, name), new Random(seed ?? rand.Next()));
+    }
 
-    public IChannel Start(string name) => new Channel(context, $"{fullName}; {name}");
+    public IChannel Start(string name)
+    {
+        Raise.IfEmpty(name, nameof(name));
+        return new Channel(context, Join(fullName, name));
+    }
 
-    public IPipe<TMessage> StartPipe<TMessage>(string name) => new Pipe<TMessage>(fullName);
+    public IPipe<TMessage> StartPipe<TMessage>(string name) => new Pipe<TMessage>(Join(fullName, name));
 
-    public IProgressChannel StartProgressChannel(string name) => new ProgressChannel();
+    public IProgressChannel StartProgressChannel(string name)
+    {
+        Raise.IfEmpty(name, nameof(name));
+        return new ProgressChannel();
+    }
+
+    private static string Join(string parent, string name) => string.IsNullOrEmpty(parent) ? name : $"{parent}; {name}";
 
     private sealed class Pipe<TMessage>(string fullName) : IPipe<TMessage>
     {

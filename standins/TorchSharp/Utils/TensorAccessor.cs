@@ -20,13 +20,14 @@ public sealed unsafe class TensorAccessor<T> : IDisposable, IEnumerable<T> where
     public long Count { get; }
     public bool IsReadOnly => false;
 
-    /// <summary>The memory, so long as the tensor has not been disposed.</summary>
-    private T* Data => _tensor.Handle != IntPtr.Zero ? _data : null;
-
     public T this[params long[] indices]
     {
-        get => Data[Offset(indices)];
-        set => Data[Offset(indices)] = value;
+        get => At(Offset(indices));
+        set
+        {
+            Data[Offset(indices)] = value;
+            GC.KeepAlive(_tensor);
+        }
     }
 
     public T[] ToArray()
@@ -39,7 +40,7 @@ public sealed unsafe class TensorAccessor<T> : IDisposable, IEnumerable<T> where
     public Array ToNDArray()
     {
         var shape = _tensor.shape;
-        if (shape.Length == 0) return new[] { Data[0] };
+        if (shape.Length == 0) return new[] { At(0) };
         var array = Array.CreateInstance(typeof(T), shape);
         var position = new long[shape.Length];
         foreach (var value in this)
@@ -55,19 +56,23 @@ public sealed unsafe class TensorAccessor<T> : IDisposable, IEnumerable<T> where
         if (_contiguous)
         {
             new ReadOnlySpan<T>(Data + tensorIndex, checked((int)(Count - tensorIndex))).CopyTo(array.AsSpan(arrayIndex));
-            return;
         }
-        for (var i = tensorIndex; i < Count; i++) array[arrayIndex++] = Data[Strided(i)];
+        else
+        {
+            for (var i = tensorIndex; i < Count; i++) array[arrayIndex++] = At(Strided(i));
+        }
+        GC.KeepAlive(_tensor);
     }
 
     public void CopyFrom(T[] array, int arrayIndex = 0, long tensorIndex = 0)
     {
         for (var i = tensorIndex; i < Count && arrayIndex < array.Length; i++) Data[Strided(i)] = array[arrayIndex++];
+        GC.KeepAlive(_tensor);
     }
 
     public IEnumerator<T> GetEnumerator()
     {
-        for (long i = 0; i < Count; i++) yield return At(i);
+        for (long i = 0; i < Count; i++) yield return At(Strided(i));
     }
 
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
@@ -76,7 +81,15 @@ public sealed unsafe class TensorAccessor<T> : IDisposable, IEnumerable<T> where
     {
     }
 
-    private T At(long element) => Data[Strided(element)];
+    /// <summary>The memory, unless the tensor has been disposed.</summary>
+    private T* Data => _tensor.Handle != IntPtr.Zero ? _data : null;
+
+    private T At(long offset)
+    {
+        var value = Data[offset];
+        GC.KeepAlive(_tensor);
+        return value;
+    }
 
     private long Offset(long[] indices)
     {

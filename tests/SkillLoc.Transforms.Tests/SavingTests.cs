@@ -1,0 +1,155 @@
+using Microsoft.ML;
+using Microsoft.ML.Data;
+using SkillLoc.Models.Grafts;
+using SkillLoc.Models.Classification;
+
+namespace SkillLoc.Transforms.Tests;
+
+public sealed class SavingTests : IDisposable
+{
+    private readonly MLContext _ml = new(seed: 1);
+    private readonly string _folder = Directory.CreateTempSubdirectory("skillloc-").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public void ASavedModelLoadsScoresAndEvaluatesTheSame()
+    {
+        string zip = Path.Join(_folder, "model.zip");
+        float[][] scores;
+        IDataView rows = Toy.Rows(_ml);
+        using (TextScoringTransformer scorer = Toy.Scorer())
+        {
+            scorer.SaveCheckpoint(Path.Join(_folder, "checkpoint"));
+            scores = [.. scorer.Transform(rows).GetColumn<float[]>("Score")];
+            _ml.Model.Save(scorer, rows.Schema, zip);
+        }
+
+        var fresh = new MLContext();
+        ITransformer loaded = fresh.Model.Load(zip, out DataViewSchema schema);
+        Assert.NotNull(schema.GetColumnOrNull("Text"));
+        IDataView scored = loaded.Transform(Toy.Rows(fresh));
+        float[][] again = [.. scored.GetColumn<float[]>("Score")];
+        Assert.Equal(scores.Length, again.Length);
+        Assert.All(scores.Zip(again), pair => Assert.Equal(pair.First[0], pair.Second[0], 1e-5f));
+
+        Assert.Equal(2, ((VectorDataViewType)scored.Schema["Score"].Type).Size);
+        VBuffer<ReadOnlyMemory<char>> names = default;
+        scored.Schema["Score"].GetSlotNames(ref names);
+        Assert.Equal(["neg", "pos"], names.DenseValues().Select(name => name.ToString()));
+        scored.Schema["PredictedLabel"].GetKeyValues(ref names);
+        Assert.Equal(["neg", "pos"], names.DenseValues().Select(name => name.ToString()));
+        Assert.DoesNotContain(scored.Schema, column => !column.IsHidden && column.Name.StartsWith("SkillLoc.", StringComparison.Ordinal));
+        Assert.DoesNotContain(scored.Schema, column => !column.IsHidden && column.Name is "neg" or "pos");
+
+        using PredictionEngine<Toy.Row, Toy.Scored> engine = fresh.Model.CreatePredictionEngine<Toy.Row, Toy.Scored>(loaded);
+        Toy.Scored one = engine.Predict(new Toy.Row { Id = 7, Text = Toy.Texts[3] });
+        Assert.Equal(scores[3][1], one.Score[1], 1e-5f);
+        Assert.Equal(7, one.Id);
+    }
+
+    [Fact]
+    public void OtherColumnNamesSurvive()
+    {
+        var columns = new ScoringColumns { Text = "Body", Score = "P", PredictedLabel = "Guess" };
+        using var scorer = new TextScoringTransformer(TextClassifier.Create(Oracles.PathOf("tiny-roberta"), Toy.Settings), columns);
+        scorer.SaveCheckpoint(Path.Join(_folder, "other"));
+        IDataView rows = _ml.Transforms.CopyColumns("Body", "Text").Fit(Toy.Rows(_ml)).Transform(Toy.Rows(_ml));
+        string zip = Path.Join(_folder, "other.zip");
+        _ml.Model.Save(scorer, rows.Schema, zip);
+        IDataView scored = new MLContext().Model.Load(zip, out _).Transform(rows);
+        Assert.Equal(100, scored.GetColumn<float[]>("P").Count());
+        Assert.NotNull(scored.Schema.GetColumnOrNull("Guess"));
+    }
+
+    [Fact]
+    public void AMissingOrChangedCheckpointIsNamed()
+    {
+        string checkpoint = Path.Join(_folder, "gone"), zip = Path.Join(_folder, "gone.zip");
+        IDataView rows = Toy.Rows(_ml, 2);
+        using (TextScoringTransformer scorer = Toy.Scorer())
+        {
+            scorer.SaveCheckpoint(checkpoint);
+            _ml.Model.Save(scorer, rows.Schema, zip);
+            using (TorchSharp.torch.no_grad())
+            {
+                scorer.Classifier.Backbone.Parameters["lm_head.bias"].add_(1);
+            }
+
+            scorer.SaveCheckpoint(checkpoint);
+        }
+
+        ITransformer loaded = new MLContext().Model.Load(zip, out _);
+        Exception error = Assert.ThrowsAny<Exception>(() => loaded.Transform(rows).GetColumn<float[]>("Score").Count());
+        Assert.Contains("fingerprint", error.ToString(), StringComparison.Ordinal);
+
+        Directory.Delete(checkpoint, recursive: true);
+        error = Assert.ThrowsAny<Exception>(() => loaded.Transform(rows).GetColumn<float[]>("Score").Count());
+        Assert.Contains(CheckpointStore.SearchPathVariable, error.ToString(), StringComparison.Ordinal);
+        Assert.Contains(checkpoint, error.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void AGraftTravelsInsideTheModel()
+    {
+        using TextScoringTransformer pre = Toy.Scorer();
+        string fingerprint = pre.Classifier.Backbone.Fingerprint();
+        var graft = new Graft
+        {
+            BaseFingerprint = fingerprint,
+            Settings = Toy.Settings.ToJson(),
+            Sparsity = 1e-2,
+            ConsideredCount = 56880,
+            Parts = [new("roberta.encoder.layer.1.output.dense.bias", [0, 5, 47], [3, -4, 5])],
+        };
+        IDataView rows = Toy.Rows(_ml);
+        string zip = Path.Join(_folder, "graft.zip");
+        float[][] scores;
+        using (GraftTransformer grafted = GraftTransformer.Create(graft, Oracles.PathOf("tiny-roberta")))
+        {
+            Assert.NotEqual(fingerprint, grafted.Classifier.Backbone.Fingerprint());
+            scores = [.. grafted.Transform(rows).GetColumn<float[]>("Score")];
+            _ml.Model.Save(grafted, rows.Schema, zip);
+        }
+
+        Assert.InRange(new FileInfo(zip).Length, 1, 30_000);
+        ITransformer loaded = new MLContext().Model.Load(zip, out _);
+        Assert.All(
+            scores.Zip(loaded.Transform(rows).GetColumn<float[]>("Score")), pair => Assert.Equal(pair.First[0], pair.Second[0], 1e-5f));
+        float[][] plain = [.. pre.Transform(rows).GetColumn<float[]>("Score")];
+        Assert.Contains(scores.Zip(plain), pair => Math.Abs(pair.First[0] - pair.Second[0]) > 1e-3);
+    }
+
+    [Fact]
+    public void AGraftForAnotherBaseNamesBothFingerprints()
+    {
+        string other = new('a', 64);
+        var graft = new Graft { BaseFingerprint = other, Settings = Toy.Settings.ToJson(), Parts = [] };
+        var error = Assert.Throws<InvalidDataException>(() => GraftTransformer.Create(graft, Oracles.PathOf("tiny-roberta")));
+        using TextScoringTransformer pre = Toy.Scorer();
+        Assert.Contains(other, error.Message, StringComparison.Ordinal);
+        Assert.Contains(pre.Classifier.Backbone.Fingerprint(), error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void LoadedModelsAndTransformersDisposeInAnyOrder()
+    {
+        IDataView rows = Toy.Rows(_ml, 3);
+        string zip = Path.Join(_folder, "order.zip");
+        TextScoringTransformer first = Toy.Scorer();
+        first.SaveCheckpoint(Path.Join(_folder, "order"));
+        _ml.Model.Save(first, rows.Schema, zip);
+        ITransformer loaded = _ml.Model.Load(zip, out _);
+        float[][] before = [.. loaded.Transform(rows).GetColumn<float[]>("Score")];
+        TextScoringTransformer second = Toy.Scorer();
+        first.Dispose();
+        first.Dispose();
+        Assert.Equal(before, [.. loaded.Transform(rows).GetColumn<float[]>("Score")]);
+        ITransformer again = _ml.Model.Load(zip, out _);
+        (loaded as IDisposable)?.Dispose();
+        Assert.Equal(before, [.. again.Transform(rows).GetColumn<float[]>("Score")]);
+        second.Dispose();
+        Assert.Equal(before, [.. again.Transform(rows).GetColumn<float[]>("Score")]);
+        (again as IDisposable)?.Dispose();
+    }
+}
