@@ -17,13 +17,16 @@ public sealed class Pretraining : IDisposable
     // AdamW starts without moments, also after a resume: its first updates are held small.
     private const int StepsToGatherMoments = 50;
     private const double MaxGradientNorm = 1;
+
+    // RoBERTa's own, so that a new model can be trained on longer pieces later.
+    private const int LeastPositions = 514;
     private static readonly TimeSpan BetweenLines = TimeSpan.FromSeconds(30);
 
     private readonly PretrainOptions _options;
     private readonly IAnsiConsole _console;
     private readonly LanguageModel _model;
     private readonly CheckpointTokenizer _tokenizer;
-    private string? _temporary;
+    private readonly string _log;
     private readonly Passages _passages;
     private TrainingState _state;
 
@@ -35,7 +38,13 @@ public sealed class Pretraining : IDisposable
     {
         _options = options;
         _console = console;
+        _log = Path.TrimEndingDirectorySeparator(options.Out) + ".log.tsv";
         TrainingState? stored = TrainingState.Load(options.Out);
+        if (stored is null && File.Exists(Path.Join(options.Out, "config.json")))
+        {
+            throw new IOException($"'{options.Out}' holds a checkpoint that was not trained here; to go on from it name it with --from and write to another folder.");
+        }
+
         _state = stored ?? new(options.Seed);
         if (_state.Seed != options.Seed)
         {
@@ -43,7 +52,12 @@ public sealed class Pretraining : IDisposable
         }
 
         TextSource[] sources = [.. options.Text.Select(TextSource.Parse)];
-        string folder = stored is not null ? options.Out : options.From ?? NewModel(options, sources);
+        if (stored is null && options.From is null)
+        {
+            MakeModel(options, sources);
+        }
+
+        string folder = stored is not null ? options.Out : options.From ?? options.Out;
         _tokenizer = CheckpointTokenizer.Load(folder);
         _model = LanguageModel.Load(folder, device: new Device(options.Device));
         _tokenizer.CheckVocabulary(_model.Config.VocabularySize);
@@ -67,43 +81,44 @@ public sealed class Pretraining : IDisposable
     /// <exception cref="InvalidOperationException">The loss is no longer a number, or there is nothing to train on.</exception>
     public IReadOnlyList<HeldOutResult> Run()
     {
-        Evaluate();
+        IReadOnlyList<HeldOutResult> results = Evaluate();
         if (Progress < 1)
         {
             Train();
+            results = Evaluate();
         }
 
         Save(_options.Half ? ScalarType.Float16 : null);
-        return Evaluate();
+        return results;
     }
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        _model.Dispose();
-        if (_temporary is not null)
-        {
-            Directory.Delete(_temporary, recursive: true);
-        }
-    }
+    public void Dispose() => _model.Dispose();
 
     /// <summary>The share of the training that is done.</summary>
     private double Progress => _options.Steps is { } steps
         ? steps == 0 ? 1 : (double)_state.Step / steps
         : _state.Seconds / (60 * _options.Minutes);
 
-    private string NewModel(PretrainOptions options, TextSource[] sources)
+    /// <summary>Writes an untrained model with a vocabulary of these texts.</summary>
+    private static void MakeModel(PretrainOptions options, TextSource[] sources)
     {
-        _temporary = Directory.CreateTempSubdirectory("pretrain").FullName;
-        var trainer = new ByteLevelBpeTrainer { VocabularySize = options.Vocabulary, WholeWords = options.Words };
-        trainer.Train(sources.SelectMany(source => source.Passages()), _temporary);
-        var tokenizer = CheckpointTokenizer.Load(_temporary);
-        ModelConfig config = ModelConfig.Roberta(
-            options.Hidden, options.Layers, options.Heads, options.FeedForward, tokenizer.VocabularySize, Math.Max(514, options.LongestPiece + 2), dropout: 0);
-        using LanguageModel model = LanguageModel.Create(config, options.Seed);
-        string folder = Path.Join(_temporary, "start");
-        CheckpointFolder.Save(folder, config, model.Parameters.Select(pair => (pair.Key, (Tensor)pair.Value)), tokenizer.Files);
-        return folder;
+        DirectoryInfo vocabulary = Directory.CreateTempSubdirectory("pretrain");
+        try
+        {
+            var trainer = new ByteLevelBpeTrainer { VocabularySize = options.Vocabulary, WholeWords = options.Words };
+            trainer.Train(sources.SelectMany(source => source.Passages()), vocabulary.FullName);
+            var tokenizer = CheckpointTokenizer.Load(vocabulary.FullName);
+            ModelConfig config = ModelConfig.Roberta(
+                options.Hidden, options.Layers, options.Heads, options.FeedForward, tokenizer.VocabularySize,
+                Math.Max(LeastPositions, options.LongestPiece + 2), dropout: 0);
+            using LanguageModel model = LanguageModel.Create(config, options.Seed);
+            Save(options.Out, model, tokenizer, new(options.Seed), storeAs: null);
+        }
+        finally
+        {
+            vocabulary.Delete(recursive: true);
+        }
     }
 
     private void Train()
@@ -147,7 +162,8 @@ public sealed class Pretraining : IDisposable
                 if (clock.Elapsed - line >= BetweenLines)
                 {
                     double perSecond = (_state.Tokens - tokensAtLine) / (clock.Elapsed - line).TotalSeconds;
-                    Tell($"{Progress,6:P1}  update {_state.Step,6}  pass {_state.Pass}  loss {losses / lossesCount:F3}  rate {rate:E1}  {_state.Tokens:N0} tokens, {perSecond:N0} a second");
+                    Tell($"{Progress,6:P1}  update {_state.Step,6}  pass {_state.Pass}  loss {losses / lossesCount:F3}  rate {rate:0.0e-0}  {_state.Tokens:N0} tokens, {perSecond:N0} a second");
+                    Log("loss", losses / lossesCount);
                     (line, tokensAtLine, losses, lossesCount) = (clock.Elapsed, _state.Tokens, 0, 0);
                 }
 
@@ -238,22 +254,28 @@ public sealed class Pretraining : IDisposable
             _model, _tokenizer, _passages, _options.LongestPiece, _options.MaskRate, _options.TokensPerBatch);
         foreach (HeldOutResult result in results)
         {
+            Log($"held-out loss {result.Length}", result.Loss);
+            Log($"held-out accuracy {result.Length}", result.Accuracy);
             Tell($"held out  length {result.Length,3}  loss {result.Loss:F3}  right {result.Accuracy:P1}  of {result.Predicted:N0} tokens");
         }
 
         return results;
     }
 
-    private void Save(ScalarType? storeAs = null)
-    {
+    private void Save(ScalarType? storeAs = null) => Save(_options.Out, _model, _tokenizer, _state, storeAs);
+
+    private static void Save(string folder, LanguageModel model, CheckpointTokenizer tokenizer, TrainingState state, ScalarType? storeAs) =>
         CheckpointFolder.Save(
-            _options.Out,
-            _model.Config,
-            _model.Parameters.Select(pair => (pair.Key, (Tensor)pair.Value)),
-            _tokenizer.Files,
+            folder,
+            model.Config,
+            model.Parameters.Select(pair => (pair.Key, (Tensor)pair.Value)),
+            tokenizer.Files,
             storeAs,
-            new Dictionary<string, string>(StringComparer.Ordinal) { [TrainingState.FileName] = _state.ToJson() });
-    }
+            new Dictionary<string, string>(StringComparer.Ordinal) { [TrainingState.FileName] = state.ToJson() });
+
+    /// <summary>Adds a row to the log, which is tab-separated: update, tokens, seconds, what, value.</summary>
+    private void Log(string what, double value) =>
+        File.AppendAllText(_log, string.Create(CultureInfo.InvariantCulture, $"{_state.Step}\t{_state.Tokens}\t{_state.Seconds:F1}\t{what}\t{value:R}\n"));
 
     private void Tell(FormattableString line) =>
         _console.WriteLine($"{DateTime.Now.ToString("HH:mm:ss", CultureInfo.InvariantCulture)}  {line.ToString(CultureInfo.InvariantCulture)}");
