@@ -25,6 +25,7 @@ internal sealed class FineTuning
         _host = host;
         _channel = channel;
         LanguageModel backbone = classifier.Backbone;
+        backbone.Dropout = options.Dropout;
         _trained =
         [
             .. options.Selection.Of(backbone).Select(name => (name, backbone.Parameters[name])),

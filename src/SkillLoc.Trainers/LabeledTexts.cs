@@ -44,7 +44,7 @@ internal sealed record LabeledTexts(EncodedText[] Texts, int[] Labels)
             {
                 texts.Add(classifier.Encode(first.ToString(), pair is null ? null : second.ToString()));
             }
-            catch (ArgumentException error)
+            catch (Exception error) when (error is ArgumentException or InvalidDataException)
             {
                 throw new InvalidOperationException($"Row {cursor.Position} of the {role} cannot be encoded: {error.Message}", error);
             }

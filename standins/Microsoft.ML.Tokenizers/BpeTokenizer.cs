@@ -23,7 +23,7 @@ public sealed class BpeTokenizer : Tokenizer
             throw new NotSupportedException("This stand-in for Microsoft.ML.Tokenizers only has BPE with ByteLevel = true.");
 
         ByteLevel = true;
-        PreTokenizer = options.PreTokenizer;
+        PreTokenizer = options.PreTokenizer ?? WordPatterns.WordOrNonWord;
         _vocabulary = new Dictionary<string, int>(options.Vocabulary, StringComparer.Ordinal);
         if (_vocabulary.Count == 0)
             throw new InvalidOperationException("The vocabulary cannot be empty.");

@@ -1,8 +1,6 @@
-using System.Text.RegularExpressions;
-
 namespace Microsoft.ML.Tokenizers;
 
-public sealed partial class RobertaPreTokenizer : PreTokenizer
+public sealed class RobertaPreTokenizer : PreTokenizer
 {
     public static RobertaPreTokenizer Instance { get; } = new();
 
@@ -12,14 +10,5 @@ public sealed partial class RobertaPreTokenizer : PreTokenizer
         return PreTokenize(text.AsSpan());
     }
 
-    public override IEnumerable<(int Offset, int Length)> PreTokenize(ReadOnlySpan<char> text)
-    {
-        var words = new List<(int Offset, int Length)>();
-        foreach (var match in Words().EnumerateMatches(text))
-            words.Add((match.Index, match.Length));
-        return words;
-    }
-
-    [GeneratedRegex(@"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+")]
-    private static partial Regex Words();
+    public override IEnumerable<(int Offset, int Length)> PreTokenize(ReadOnlySpan<char> text) => WordPatterns.Split(WordPatterns.Roberta(), text);
 }

@@ -29,7 +29,7 @@ public class WordPieceTokenizer : Tokenizer
         ContinuingSubwordPrefix = options.ContinuingSubwordPrefix;
         MaxInputCharsPerWord = options.MaxInputCharsPerWord;
         Normalizer = options.Normalizer;
-        PreTokenizer = options.PreTokenizer ?? new WhiteSpacePreTokenizer();
+        PreTokenizer = options.PreTokenizer ?? WordPatterns.WhiteSpace;
     }
 
     public override Normalizer? Normalizer { get; }
@@ -112,21 +112,5 @@ public class WordPieceTokenizer : Tokenizer
             tokens.RemoveRange(first, tokens.Count - first);
             tokens.Add(new EncodedToken(UnknownTokenId, UnknownToken, offset..(offset + word.Length)));
         }
-    }
-
-    private sealed class WhiteSpacePreTokenizer : PreTokenizer
-    {
-        public override IEnumerable<(int Offset, int Length)> PreTokenize(string text)
-        {
-            for (int start = 0, end; start < text.Length; start = end + 1)
-            {
-                for (end = start; end < text.Length && !char.IsWhiteSpace(text[end]);)
-                    end++;
-                if (end > start)
-                    yield return (start, end - start);
-            }
-        }
-
-        public override IEnumerable<(int Offset, int Length)> PreTokenize(ReadOnlySpan<char> text) => PreTokenize(text.ToString());
     }
 }

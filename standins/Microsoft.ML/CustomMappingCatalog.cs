@@ -15,7 +15,8 @@ public static class CustomMappingCatalog
         return new(new(mapAction, contractName, inputSchemaDefinition, outputSchemaDefinition));
     }
 
-    public static IDataView FilterByCustomPredicate<TSrc>(this DataOperationsCatalog catalog, IDataView input, Func<TSrc, bool> filterPredicate)
+    public static IDataView FilterByCustomPredicate<TSrc>(
+        this DataOperationsCatalog catalog, IDataView input, Func<TSrc, bool> filterPredicate)
         where TSrc : class, new()
     {
         ArgumentNullException.ThrowIfNull(input);

@@ -109,7 +109,8 @@ public sealed class DataOperationsCatalog
         return Split(data, samplingKeyColumnName, seed ?? _context.Seed ?? _context.NextSeed(), 0, testFraction);
     }
 
-    public IReadOnlyList<TrainTestData> CrossValidationSplit(IDataView data, int numberOfFolds = 5, string samplingKeyColumnName = null, int? seed = null)
+    public IReadOnlyList<TrainTestData> CrossValidationSplit(
+        IDataView data, int numberOfFolds = 5, string samplingKeyColumnName = null, int? seed = null)
     {
         ArgumentNullException.ThrowIfNull(data);
         if (numberOfFolds < 2)
@@ -136,7 +137,9 @@ public sealed class DataOperationsCatalog
 
     private static Func<bool> MissingTest<T>(DataViewRow row, DataViewSchema.Column column)
     {
-        Func<T, bool> isMissing = column.Type.ItemType is KeyDataViewType ? v => EqualityComparer<T>.Default.Equals(v, default) : KeyMap<T>.IsMissing;
+        Func<T, bool> isMissing = column.Type.ItemType is KeyDataViewType
+            ? v => EqualityComparer<T>.Default.Equals(v, default)
+            : KeyMap<T>.IsMissing;
         if (column.Type is VectorDataViewType)
         {
             var readVector = UserValue.MakeReader<T[]>(row, column);

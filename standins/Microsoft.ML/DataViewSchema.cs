@@ -21,7 +21,9 @@ public sealed class DataViewSchema : IReadOnlyList<DataViewSchema.Column>
         get
         {
             Raise.IfEmpty(name, nameof(name));
-            return _indexOf.TryGetValue(name, out var index) ? _columns[index] : throw Raise.Param(nameof(name), $"Column '{name}' not found");
+            return _indexOf.TryGetValue(name, out var index)
+                ? _columns[index]
+                : throw Raise.Param(nameof(name), $"Column '{name}' not found");
         }
     }
 
@@ -108,7 +110,8 @@ public sealed class DataViewSchema : IReadOnlyList<DataViewSchema.Column>
 
         public void GetValue<TValue>(string kind, ref TValue value)
         {
-            var column = Schema.GetColumnOrNull(kind) ?? throw new InvalidOperationException("Invalid call to GetValue: no annotation '" + kind + "'");
+            var column = Schema.GetColumnOrNull(kind)
+                ?? throw new InvalidOperationException("Invalid call to GetValue: no annotation '" + kind + "'");
             GetGetter<TValue>(column)(ref value);
         }
 

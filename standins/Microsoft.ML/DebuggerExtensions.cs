@@ -11,7 +11,8 @@ public static class DebuggerExtensions
     public static DataDebuggerPreview Preview(this ITransformer transformer, IDataView data, int maxRows = 100) =>
         transformer.Transform(data).Preview(maxRows);
 
-    public static DataDebuggerPreview Preview(this IEstimator<ITransformer> estimator, IDataView data, int maxRows = 100, int maxTrainingRows = 100) =>
+    public static DataDebuggerPreview Preview(
+        this IEstimator<ITransformer> estimator, IDataView data, int maxRows = 100, int maxTrainingRows = 100) =>
         estimator.Fit(new SliceView(data, 0, maxTrainingRows)).Transform(data).Preview(maxRows);
 
     public static DataDebuggerPreview Preview<TSource>(this IDataLoader<TSource> loader, TSource source, int maxRows = 100) =>

@@ -28,13 +28,15 @@ public static class LearningPipelineExtensions
         this IDataLoaderEstimator<TSource, IDataLoader<TSource>> start, IEstimator<TTrans> estimator)
         where TTrans : class, ITransformer => new CompositeLoaderEstimator<TSource, ITransformer>(start).Append(estimator);
 
-    public static CompositeLoaderEstimator<TSource, TTrans> Append<TSource, TTrans>(this IDataLoader<TSource> start, IEstimator<TTrans> estimator)
+    public static CompositeLoaderEstimator<TSource, TTrans> Append<TSource, TTrans>(
+        this IDataLoader<TSource> start, IEstimator<TTrans> estimator)
         where TTrans : class, ITransformer => new FittedLoader<TSource>(start).Append(estimator);
 
     public static CompositeDataLoader<TSource, TTrans> Append<TSource, TTrans>(this IDataLoader<TSource> loader, TTrans transformer)
         where TTrans : class, ITransformer => new CompositeDataLoader<TSource, ITransformer>(loader).AppendTransformer(transformer);
 
-    public static IEstimator<TTransformer> WithOnFitDelegate<TTransformer>(this IEstimator<TTransformer> estimator, Action<TTransformer> onFit)
+    public static IEstimator<TTransformer> WithOnFitDelegate<TTransformer>(
+        this IEstimator<TTransformer> estimator, Action<TTransformer> onFit)
         where TTransformer : class, ITransformer
     {
         ArgumentNullException.ThrowIfNull(estimator);
@@ -49,7 +51,8 @@ public static class LearningPipelineExtensions
         public SchemaShape GetOutputSchema() => SchemaShape.Create(loader.GetOutputSchema());
     }
 
-    private sealed class WatchedEstimator<TTransformer>(IEstimator<TTransformer> estimator, Action<TTransformer> onFit) : IEstimator<TTransformer>
+    private sealed class WatchedEstimator<TTransformer>(
+        IEstimator<TTransformer> estimator, Action<TTransformer> onFit) : IEstimator<TTransformer>
         where TTransformer : class, ITransformer
     {
         public TTransformer Fit(IDataView input)

@@ -5,9 +5,9 @@ public abstract class PredictionEngineBase<TSrc, TDst> : IDisposable
     where TDst : class, new()
 {
     private readonly InputRow _input;
-    private readonly DataViewRow _output;
     private readonly Action<TDst> _fill;
     private readonly IDisposable _owned;
+    private bool _disposed;
 
     private protected PredictionEngineBase(ITransformer transformer, PredictionEngineOptions options)
     {
@@ -17,8 +17,7 @@ public abstract class PredictionEngineBase<TSrc, TDst> : IDisposable
         var mapper = transformer.GetRowToRowMapper(_input.Schema);
         var binding = new RowBinding<TDst>(options.OutputSchemaDefinition, SchemaDefinition.Direction.Write);
         var columns = binding.FindColumns(mapper.OutputSchema, options.IgnoreMissingColumns);
-        _output = mapper.GetRow(_input, columns);
-        _fill = binding.MakeFiller(_output, columns);
+        _fill = binding.MakeFiller(mapper.GetRow(_input, mapper.OutputSchema), columns);
         _owned = options.OwnsTransformer ? transformer as IDisposable : null;
         OutputSchema = mapper.OutputSchema;
     }
@@ -36,7 +35,10 @@ public abstract class PredictionEngineBase<TSrc, TDst> : IDisposable
 
     public void Dispose()
     {
-        _output.Dispose();
+        if (_disposed)
+            return;
+        _disposed = true;
+        _input.Dispose();
         _owned?.Dispose();
     }
 

@@ -25,7 +25,8 @@ public sealed class SchemaShape : IReadOnlyList<SchemaShape.Column>
     internal static SchemaShape Empty { get; } = new([]);
 
     internal static SchemaShape Create(DataViewSchema schema) =>
-        new(schema.Where(c => !c.IsHidden).Select(c => Column.Create(c.Name, c.Type, new(c.Annotations.Schema.Select(a => Column.Create(a.Name, a.Type, Empty))))));
+        new(schema.Where(c => !c.IsHidden).Select(c =>
+            Column.Create(c.Name, c.Type, new(c.Annotations.Schema.Select(a => Column.Create(a.Name, a.Type, Empty))))));
 
     internal bool TryFind(string name, out Column column)
     {
@@ -36,20 +37,13 @@ public sealed class SchemaShape : IReadOnlyList<SchemaShape.Column>
     internal Column Require(string name) =>
         TryFind(name, out var column) ? column : throw Raise.MissingColumn("inputSchema", "input", name);
 
-    /// <summary>This shape with columns added; one of the same name is replaced.</summary>
+    /// <summary>This shape, of which no two columns may have one name, with columns added; one of the same name is replaced.</summary>
     internal SchemaShape With(IEnumerable<Column> added)
     {
-        var columns = _columns.ToList();
+        var columns = _columns.ToDictionary(c => c.Name);
         foreach (var column in added)
-        {
-            var index = columns.FindIndex(c => c.Name == column.Name);
-            if (index >= 0)
-                columns[index] = column;
-            else
-                columns.Add(column);
-        }
-
-        return new(columns);
+            columns[column.Name] = column;
+        return new(columns.Values);
     }
 
     public readonly struct Column
@@ -71,7 +65,9 @@ public sealed class SchemaShape : IReadOnlyList<SchemaShape.Column>
 
         internal static Column Create(string name, DataViewType type, SchemaShape annotations)
         {
-            var kind = type is VectorDataViewType vector ? vector.IsKnownSize ? VectorKind.Vector : VectorKind.VariableVector : VectorKind.Scalar;
+            var kind = type is VectorDataViewType vector
+                ? vector.IsKnownSize ? VectorKind.Vector
+                : VectorKind.VariableVector : VectorKind.Scalar;
             var item = type.ItemType;
             return item is KeyDataViewType
                 ? new(name, kind, DataViewType.FromRaw(item.RawType), true, annotations)

@@ -13,7 +13,8 @@ public static class TextLoaderSaverCatalog
         bool allowSparse = false) =>
         catalog.CreateTextLoader(Options(columns, separatorChar, hasHeader, allowQuoting, trimWhitespace, allowSparse), dataSample);
 
-    public static TextLoader CreateTextLoader(this DataOperationsCatalog catalog, TextLoader.Options options, IMultiStreamSource dataSample = null)
+    public static TextLoader CreateTextLoader(
+        this DataOperationsCatalog catalog, TextLoader.Options options, IMultiStreamSource dataSample = null)
     {
         ArgumentNullException.ThrowIfNull(options);
         return new TextLoader(options, dataSample);
@@ -59,8 +60,11 @@ public static class TextLoaderSaverCatalog
         bool hasHeader = false,
         bool allowQuoting = false,
         bool trimWhitespace = false,
-        bool allowSparse = false) =>
-        catalog.LoadFromTextFile(path, Options(columns, separatorChar, hasHeader, allowQuoting, trimWhitespace, allowSparse));
+        bool allowSparse = false)
+    {
+        CheckPath(path);
+        return catalog.CreateTextLoader(columns, separatorChar, hasHeader, null, allowQuoting, trimWhitespace, allowSparse).Load(path);
+    }
 
     public static IDataView LoadFromTextFile(this DataOperationsCatalog catalog, string path, TextLoader.Options options = null)
     {

@@ -7,7 +7,8 @@ public abstract class TrainCatalogBase
     private protected MLContext Context { get; }
 
     private protected CrossValidationResult<T>[] CrossValidate<T>(
-        IDataView data, IEstimator<ITransformer> estimator, int numberOfFolds, string samplingKeyColumnName, int? seed, Func<IDataView, T> evaluate)
+        IDataView data, IEstimator<ITransformer> estimator, int numberOfFolds, string samplingKeyColumnName, int? seed, Func<IDataView,
+            T> evaluate)
         where T : class
     {
         ArgumentNullException.ThrowIfNull(data);

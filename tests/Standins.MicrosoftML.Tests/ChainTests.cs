@@ -17,7 +17,8 @@ public sealed class ChainTests
             .Append(new NearestMeanTrainer("Label", "Stars"))
             .Append(_ml.Transforms.Conversion.MapKeyToValue("PredictedLabel"));
         var model = chain.Fit(_reviews);
-        Assert.Equal(["good", "bad", "good", "neutral"], model.Transform(_ml.Data.FilterRowsByMissingValues(_reviews, "Stars")).GetColumn<string>("PredictedLabel"));
+        Assert.Equal(["good", "bad", "good", "neutral"],
+            model.Transform(_ml.Data.FilterRowsByMissingValues(_reviews, "Stars")).GetColumn<string>("PredictedLabel"));
         Assert.True(((ITransformer)model).IsRowToRowMapper);
         using var engine = _ml.Model.CreatePredictionEngine<StarsIn, Prediction>(new TransformerChain<ITransformer>([.. model.Skip(1)]));
         var prediction = engine.Predict(new StarsIn { Stars = 1 });
@@ -45,13 +46,23 @@ public sealed class ChainTests
         var chain = spy.Append(_ml.Transforms.Conversion.MapKeyToValue("Absent"));
         Assert.Throws<ArgumentOutOfRangeException>(() => chain.Fit(_reviews));
         Assert.DoesNotContain("fit", spy.Calls);
-        Assert.ThrowsAny<ArgumentException>(() => _ml.Transforms.CopyColumns("A", "Text").Append(_ml.Transforms.Conversion.MapKeyToValue("A")).Fit(_reviews));
+        Assert.ThrowsAny<ArgumentException>(() =>
+            _ml.Transforms.CopyColumns("A", "Text").Append(_ml.Transforms.Conversion.MapKeyToValue("A")).Fit(_reviews));
+    }
+
+    [Fact]
+    public void A_shape_with_two_columns_of_one_name_is_refused_by_what_comes_next()
+    {
+        var twice = _ml.Transforms.Conversion.MapValueToKey("Label", "Sentiment")
+            .Append(new NearestMeanTrainer("Label", "Stars")).Append(new NearestMeanTrainer("Label", "Stars"));
+        Assert.Throws<ArgumentException>(() => twice.Append(_ml.Transforms.CopyColumns("A", "Text")).Fit(_reviews));
     }
 
     [Fact]
     public void A_chain_lists_its_transformers_and_disposes_them()
     {
-        var model = _ml.Transforms.Conversion.MapValueToKey("Label", "Sentiment").Append(new NearestMeanTrainer("Label", "Stars")).Fit(_reviews);
+        var model = _ml.Transforms.Conversion.MapValueToKey("Label", "Sentiment").Append(new NearestMeanTrainer("Label", "Stars"))
+            .Fit(_reviews);
         Assert.Equal(2, model.Count());
         Assert.Same(model.Last(), model.LastTransformer);
         model.Dispose();
@@ -61,7 +72,8 @@ public sealed class ChainTests
     [Fact]
     public void An_engine_owns_the_transformer_only_if_asked_to()
     {
-        var model = _ml.Transforms.Conversion.MapValueToKey("Label", "Sentiment").Append(new NearestMeanTrainer("Label", "Stars")).Fit(_reviews);
+        var model = _ml.Transforms.Conversion.MapValueToKey("Label", "Sentiment").Append(new NearestMeanTrainer("Label", "Stars"))
+            .Fit(_reviews);
         _ml.Model.CreatePredictionEngine<StarsIn, Prediction2>(model.LastTransformer).Dispose();
         Assert.False(model.LastTransformer.IsDisposed);
         _ml.Model.CreatePredictionEngine<StarsIn, Prediction2>(model.LastTransformer, new PredictionEngineOptions()).Dispose();
@@ -99,7 +111,8 @@ public sealed class ChainTests
     [Fact]
     public void A_scope_chooses_among_the_transformers()
     {
-        var chain = _ml.Transforms.CopyColumns("Always", "Text").Append(_ml.Transforms.CopyColumns("Train", "Text"), TransformerScope.Training);
+        var chain = _ml.Transforms.CopyColumns("Always", "Text")
+            .Append(_ml.Transforms.CopyColumns("Train", "Text"), TransformerScope.Training);
         var model = chain.Fit(_reviews);
         Assert.NotNull(model.GetOutputSchema(_reviews.Schema).GetColumnOrNull("Train"));
         Assert.Null(model.GetModelFor(TransformerScope.Scoring).GetOutputSchema(_reviews.Schema).GetColumnOrNull("Train"));
@@ -117,7 +130,8 @@ public sealed class ChainTests
     [Fact]
     public void A_loader_turns_a_schema_into_a_shape_with_annotations()
     {
-        var keyed = _ml.Transforms.Conversion.MapValueToKey("Label", "Sentiment").Append(_ml.Transforms.Concatenate("Features", "Stars", "Stars"))
+        var keyed = _ml.Transforms.Conversion.MapValueToKey("Label", "Sentiment")
+            .Append(_ml.Transforms.Concatenate("Features", "Stars", "Stars"))
             .Fit(_reviews).Transform(_reviews);
         var shape = SchemaLoader.ShapeOf(keyed.Schema);
         var label = shape.Single(c => c.Name == "Label");
@@ -143,8 +157,8 @@ public sealed class ChainTests
             .Append(_ml.Transforms.CustomMapping<StarsIn, Doubled>((_, _) => { }, null))
             .Append(_ml.Transforms.CopyColumns("LabelCopy", "Label"))
             .Append(_ml.Transforms.DropColumns("Text"));
-        string[] Describe(SchemaShape shape) =>
-            [.. shape.Select(c => $"{c.Name} {c.Kind} {c.ItemType} {c.IsKey} {string.Join('/', c.Annotations.Select(a => $"{a.Name} {a.Kind} {a.ItemType}").Order(StringComparer.Ordinal))}").Order(StringComparer.Ordinal)];
+        string[] Describe(SchemaShape shape) => [.. shape.Select(c =>
+            $"{c.Name} {c.Kind} {c.ItemType} {c.IsKey} {string.Join('/', Describe(c.Annotations))}").Order(StringComparer.Ordinal)];
         var promised = chain.GetOutputSchema(SchemaLoader.ShapeOf(_reviews.Schema));
         Assert.Equal(Describe(SchemaLoader.ShapeOf(chain.Fit(_reviews).GetOutputSchema(_reviews.Schema))), Describe(promised));
     }

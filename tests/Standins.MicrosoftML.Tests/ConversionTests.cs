@@ -24,7 +24,8 @@ public sealed class ConversionTests
     [Fact]
     public void Values_get_keys_in_their_own_order_when_asked()
     {
-        var keyed = _ml.Transforms.Conversion.MapValueToKey("Label", "Sentiment", keyOrdinality: ValueToKeyMappingEstimator.KeyOrdinality.ByValue)
+        var keyed = _ml.Transforms.Conversion.MapValueToKey("Label", "Sentiment",
+            keyOrdinality: ValueToKeyMappingEstimator.KeyOrdinality.ByValue)
             .Fit(_reviews).Transform(_reviews);
         Assert.Equal(["bad", "good", "neutral"], KeyValues(keyed.Schema["Label"]));
         Assert.Equal([2u, 1u, 2u, 0u, 3u], keyed.GetColumn<uint>("Label"));
@@ -57,7 +58,8 @@ public sealed class ConversionTests
         Assert.Equal([1u, 2u, 3u, 0u, 4u], keyed.GetColumn<uint>("Label"));
         Assert.False(keyed.Schema["Label"].HasKeyValues());
         Assert.True(keyed.Schema["Label"].HasKeyValues(NumberDataViewType.Single));
-        var asText = _ml.Transforms.Conversion.MapValueToKey("Label", "Stars", addKeyValueAnnotationsAsText: true).Fit(_reviews).Transform(_reviews);
+        var asText = _ml.Transforms.Conversion.MapValueToKey("Label", "Stars", addKeyValueAnnotationsAsText: true).Fit(_reviews)
+            .Transform(_reviews);
         Assert.Equal(["4", "1.5", "5", "3"], KeyValues(asText.Schema["Label"]));
     }
 
@@ -100,8 +102,10 @@ public sealed class ConversionTests
     [Fact]
     public void MapValue_takes_its_map_from_a_view_too()
     {
-        var map = _ml.Data.LoadFromEnumerable([new Sentiment { Value = "good", Meaning = "Yes" }, new Sentiment { Value = "bad", Meaning = "No" }]);
-        var mapped = _ml.Transforms.Conversion.MapValue("Meaning", map, map.Schema["Value"], map.Schema["Meaning"], "Sentiment").Fit(_reviews).Transform(_reviews);
+        var map = _ml.Data.LoadFromEnumerable([
+            new Sentiment { Value = "good", Meaning = "Yes" }, new Sentiment { Value = "bad", Meaning = "No" }]);
+        var mapped = _ml.Transforms.Conversion.MapValue("Meaning", map, map.Schema["Value"], map.Schema["Meaning"], "Sentiment")
+            .Fit(_reviews).Transform(_reviews);
         Assert.Equal(["Yes", "No", "Yes", "", ""], mapped.GetColumn<string>("Meaning"));
     }
 
@@ -109,10 +113,12 @@ public sealed class ConversionTests
     public void MapValue_gives_vectors_and_keys_as_well()
     {
         var vectors = new Dictionary<string, float[]> { ["good"] = [1, 2], ["bad"] = [3] };
-        var mapped = _ml.Transforms.Conversion.MapValue("Vector", vectors, "Sentiment").Fit(_reviews).Transform(_ml.Data.TakeRows(_reviews, 2));
+        var mapped = _ml.Transforms.Conversion.MapValue("Vector", vectors, "Sentiment").Fit(_reviews)
+            .Transform(_ml.Data.TakeRows(_reviews, 2));
         Assert.Equal([[1f, 2f], [3f]], mapped.GetColumn<float[]>("Vector"));
         var words = new Dictionary<string, string> { ["good"] = "Yes", ["bad"] = "No", ["neutral"] = "Yes" };
-        var keyed = _ml.Transforms.Conversion.MapValue("Key", words, "Sentiment", treatValuesAsKeyType: true).Fit(_reviews).Transform(_reviews);
+        var keyed = _ml.Transforms.Conversion.MapValue("Key", words, "Sentiment", treatValuesAsKeyType: true).Fit(_reviews)
+            .Transform(_reviews);
         Assert.Equal([1u, 2u, 1u, 0u, 1u], keyed.GetColumn<uint>("Key"));
         Assert.Equal(["Yes", "No"], KeyValues(keyed.Schema["Key"]));
     }
@@ -143,11 +149,13 @@ public sealed class ConversionTests
     [Fact]
     public void Text_converts_to_numbers_and_Booleans()
     {
-        var view = _ml.Data.LoadFromEnumerable([new Review { Text = "2.5", Sentiment = "true" }, new Review { Text = "x", Sentiment = "0" }]);
-        var chain = _ml.Transforms.Conversion.ConvertType("Number", "Text").Append(_ml.Transforms.Conversion.ConvertType("Flag", "Sentiment", DataKind.Boolean));
+        Review[] rows = [new() { Text = "2.5", Sentiment = "true" }, new() { Text = "x", Sentiment = "0" }, new()];
+        var view = _ml.Data.LoadFromEnumerable(rows);
+        var chain = _ml.Transforms.Conversion.ConvertType("Number", "Text")
+            .Append(_ml.Transforms.Conversion.ConvertType("Flag", "Sentiment", DataKind.Boolean));
         var converted = chain.Fit(view).Transform(view);
-        Assert.Equal([2.5f, float.NaN], converted.GetColumn<float>("Number"));
-        Assert.Equal([true, false], converted.GetColumn<bool>("Flag"));
+        Assert.Equal([2.5f, float.NaN, float.NaN], converted.GetColumn<float>("Number"));
+        Assert.Equal([true, false, false], converted.GetColumn<bool>("Flag"));
     }
 
     [Fact]
@@ -179,7 +187,8 @@ public sealed class ConversionTests
         var input = SchemaDefinition.Create(typeof(StarsIn));
         input["Stars"].ColumnName = "Rating";
         var estimator = _ml.Transforms.CopyColumns("Rating", "Stars")
-            .Append(_ml.Transforms.CustomMapping<StarsIn, Doubled>((i, o) => (o.Twice, o.Both) = (i.Stars, [i.Stars, 0]), null, input, output));
+            .Append(_ml.Transforms.CustomMapping<StarsIn, Doubled>(
+                (i, o) => (o.Twice, o.Both) = (i.Stars, [i.Stars, 0]), null, input, output));
         Assert.Equal(2, ((VectorDataViewType)estimator.Fit(_reviews).Transform(_reviews).Schema["Both"].Type).Size);
     }
 

@@ -60,7 +60,7 @@ public sealed class DataViewTests
     [Fact]
     public void CreateEnumerable_gives_back_the_rows()
     {
-        var rows = new[] { new Keyed { Name = "a", Pair = [1, 2], Many = [3, 4, 5], Flag = true }, new Keyed { Name = "b", Pair = [6, 7] } };
+        Keyed[] rows = [new() { Name = "a", Pair = [1, 2], Many = [3, 4, 5], Flag = true }, new() { Name = "b", Pair = [6, 7] }];
         var back = _ml.Data.CreateEnumerable<Keyed>(_ml.Data.LoadFromEnumerable(rows), reuseRowObject: false).ToArray();
         Assert.Equal(["a", "b"], back.Select(r => r.Name));
         Assert.Equal([3, 4, 5], back[0].Many);
@@ -74,7 +74,8 @@ public sealed class DataViewTests
     {
         var view = _ml.Data.LoadFromEnumerable(Review.Some);
         Assert.Throws<ArgumentOutOfRangeException>(() => _ml.Data.CreateEnumerable<Doubled>(view, reuseRowObject: false).ToArray());
-        Assert.All(_ml.Data.CreateEnumerable<Doubled>(view, reuseRowObject: false, ignoreMissingColumns: true), r => Assert.Equal(0, r.Twice));
+        Assert.All(_ml.Data.CreateEnumerable<Doubled>(view, reuseRowObject: false, ignoreMissingColumns: true),
+            r => Assert.Equal(0, r.Twice));
     }
 
     [Fact]
@@ -139,7 +140,8 @@ public sealed class DataViewTests
     public void A_column_that_is_not_there_is_out_of_range()
     {
         var view = _ml.Data.LoadFromEnumerable(Review.Some);
-        Assert.Contains("'Absent'", Assert.Throws<ArgumentOutOfRangeException>(() => view.Schema["Absent"]).Message, StringComparison.Ordinal);
+        Assert.Contains("'Absent'", Assert.Throws<ArgumentOutOfRangeException>(() => view.Schema["Absent"]).Message,
+            StringComparison.Ordinal);
         Assert.Null(view.Schema.GetColumnOrNull("Absent"));
         Assert.Throws<ArgumentOutOfRangeException>(() => _ml.Transforms.CopyColumns("A", "Absent").Fit(view));
         Assert.Throws<ArgumentOutOfRangeException>(() => _ml.Transforms.Concatenate("A", "Absent").Fit(view));
@@ -163,7 +165,8 @@ public sealed class DataViewTests
         var view = _ml.Data.LoadFromEnumerable(Review.Some);
         var chain = _ml.Transforms.CopyColumns("Text", "Sentiment").Append(_ml.Transforms.SelectColumns("Stars", "Text"));
         Assert.Equal(["Stars", "Text"], chain.Fit(view).Transform(view).Schema.Select(c => c.Name));
-        var dropped = _ml.Transforms.CopyColumns("Text", "Sentiment").Append(_ml.Transforms.DropColumns("Sentiment")).Fit(view).Transform(view);
+        var dropped = _ml.Transforms.CopyColumns("Text", "Sentiment").Append(_ml.Transforms.DropColumns("Sentiment")).Fit(view)
+            .Transform(view);
         Assert.Equal(["Stars", "Text"], dropped.Schema.Select(c => c.Name).Order(StringComparer.Ordinal));
         Assert.Equal("good", dropped.GetColumn<string>("Text").First());
     }
@@ -172,13 +175,28 @@ public sealed class DataViewTests
     public void Concatenating_names_the_slots_after_scalar_columns()
     {
         var view = _ml.Data.LoadFromEnumerable([new Scored { Score = [1, 2, 3] }]);
-        var chain = _ml.Transforms.Conversion.ConvertType("Number", "Label").Append(_ml.Transforms.Concatenate("Features", "Number", "Score", "Number"));
+        var chain = _ml.Transforms.Conversion.ConvertType("Number", "Label")
+            .Append(_ml.Transforms.Concatenate("Features", "Number", "Score", "Number"));
         var result = chain.Fit(view).Transform(view);
         Assert.Equal(new VectorDataViewType(NumberDataViewType.Single, 5), result.Schema["Features"].Type);
         VBuffer<ReadOnlyMemory<char>> names = default;
         result.Schema["Features"].GetSlotNames(ref names);
         Assert.Equal(["Number", "", "", "", "Number"], names.DenseValues().Select(n => n.ToString()));
         Assert.Equal([1f, 1f, 2f, 3f, 1f], result.GetColumn<float[]>("Features").Single());
+    }
+
+    [Fact]
+    public void Concatenating_one_vector_keeps_it_as_it_is()
+    {
+        var view = _ml.Data.LoadFromEnumerable([new Scored { Score = [1, 2, 3] }]);
+        var named = _ml.Transforms.Conversion.ConvertType("Number", "Label").Append(_ml.Transforms.Concatenate("First", "Number", "Number"))
+            .Append(_ml.Transforms.Concatenate("Second", "First"))
+            .Append(_ml.Transforms.Concatenate("Third", "Second", "Number")).Fit(view).Transform(view);
+        VBuffer<ReadOnlyMemory<char>> names = default;
+        named.Schema["Second"].GetSlotNames(ref names);
+        Assert.Equal(["Number", "Number"], names.DenseValues().Select(n => n.ToString()));
+        named.Schema["Third"].GetSlotNames(ref names);
+        Assert.Equal(["Second.Number", "Second.Number", "Number"], names.DenseValues().Select(n => n.ToString()));
     }
 
     [Fact]
@@ -194,7 +212,8 @@ public sealed class DataViewTests
         var definition = SchemaDefinition.Create(typeof(Keyed));
         definition["Many"].ColumnType = new VectorDataViewType(NumberDataViewType.Int32, 3);
         definition["Name"].ColumnName = "Title";
-        definition["Many"].AddAnnotation("SlotNames", new VBuffer<ReadOnlyMemory<char>>(3, ["x".AsMemory(), "y".AsMemory(), "z".AsMemory()]),
+        definition["Many"].AddAnnotation("SlotNames",
+            new VBuffer<ReadOnlyMemory<char>>(3, ["x".AsMemory(), "y".AsMemory(), "z".AsMemory()]),
             new VectorDataViewType(TextDataViewType.Instance, 3));
         var view = _ml.Data.LoadFromEnumerable([new Keyed { Name = "t", Many = [1, 2, 3] }], definition);
         Assert.Equal("t", view.GetColumn<string>("Title").Single());

@@ -35,6 +35,7 @@ public sealed class EvaluateTests
         var entropy = -(0.6 * Math.Log(0.6)) - (2 * 0.2 * Math.Log(0.2));
         Assert.Equal((entropy - metrics.LogLoss) / entropy, metrics.LogLossReduction, 1e-9);
         Assert.Equal(4.0 / 5, metrics.TopKAccuracy, 1e-12);
+        Assert.Equal([3.0 / 5, 4.0 / 5], metrics.TopKAccuracyForAllK);
         Assert.Equal(2, metrics.TopKPredictionCount);
     }
 
@@ -70,7 +71,8 @@ public sealed class EvaluateTests
             "Precision ||0.6667 |0.5000 |0.0000 |",
             "",
         ];
-        Assert.Equal(expected, _ml.MulticlassClassification.Evaluate(View(Rows)).ConfusionMatrix.GetFormattedConfusionTable().Split(Environment.NewLine));
+        Assert.Equal(expected,
+            _ml.MulticlassClassification.Evaluate(View(Rows)).ConfusionMatrix.GetFormattedConfusionTable().Split(Environment.NewLine));
     }
 
     [Fact]
@@ -109,7 +111,8 @@ public sealed class EvaluateTests
     [Fact]
     public void Cross_validation_fits_and_scores_every_fold()
     {
-        var rows = Enumerable.Range(0, 90).Select(i => new Review { Sentiment = "abc"[i % 3].ToString(), Stars = (i % 3 * 10) + (i * 0.01f) });
+        var rows = Enumerable.Range(0, 90)
+            .Select(i => new Review { Sentiment = "abc"[i % 3].ToString(), Stars = (i % 3 * 10) + (i * 0.01f) });
         var view = _ml.Data.LoadFromEnumerable(rows);
         var keyed = _ml.Transforms.Conversion.MapValueToKey("Label", "Sentiment").Fit(view).Transform(view);
         var results = _ml.MulticlassClassification.CrossValidate(keyed, new NearestMeanTrainer("Label", "Stars"), numberOfFolds: 3);
@@ -119,8 +122,44 @@ public sealed class EvaluateTests
         Assert.Equal(3, results.Select(r => r.Model).Distinct().Count());
     }
 
+    [Fact]
+    public void Binary_metrics_are_those_worked_out_by_hand()
+    {
+        (bool Label, float Score, float Probability)[] rows =
+            [(true, 2, 0.9f), (true, 0.5f, 0.6f), (false, 0.5f, 0.6f), (true, -1, 0.2f), (false, -2, 0.1f), (false, float.NaN, 0.5f)];
+        var metrics = _ml.BinaryClassification.Evaluate(_ml.Data.LoadFromEnumerable(rows.Select(r =>
+            new BinaryScored { Label = r.Label, Score = r.Score, Probability = r.Probability, PredictedLabel = r.Score > 0 })));
+        Assert.Equal(3.0 / 5, metrics.Accuracy, 1e-12);
+        Assert.Equal(2.0 / 3, metrics.PositivePrecision, 1e-12);
+        Assert.Equal(2.0 / 3, metrics.PositiveRecall, 1e-12);
+        Assert.Equal(0.5, metrics.NegativePrecision, 1e-12);
+        Assert.Equal(0.5, metrics.NegativeRecall, 1e-12);
+        Assert.Equal(2.0 / 3, metrics.F1Score, 1e-12);
+
+        // Of six pairs the positive one wins four, and one is a tie.
+        Assert.Equal(4.5 / 6, metrics.AreaUnderRocCurve, 1e-12);
+        var loss = -(Math.Log2(0.9f) + Math.Log2(0.6f) + Math.Log2(1 - 0.6f) + Math.Log2(0.2f) + Math.Log2(1 - 0.1f)) / 5;
+        Assert.Equal(loss, metrics.LogLoss, 1e-6);
+        var entropy = -(0.6 * Math.Log2(0.6)) - (0.4 * Math.Log2(0.4));
+        Assert.Equal(entropy, metrics.Entropy, 1e-9);
+        Assert.Equal((entropy - loss) / entropy, metrics.LogLossReduction, 1e-6);
+        Assert.Equal([2.0, 1], metrics.ConfusionMatrix.Counts[0]);
+        Assert.Equal([1.0, 1], metrics.ConfusionMatrix.Counts[1]);
+    }
+
     private IDataView View((uint Label, float[] Score)[] rows) =>
         _ml.Data.LoadFromEnumerable(rows.Select(r => new Scored { Label = r.Label, Score = r.Score }));
+
+    public sealed class BinaryScored
+    {
+        public bool Label { get; set; }
+
+        public float Score { get; set; }
+
+        public float Probability { get; set; }
+
+        public bool PredictedLabel { get; set; }
+    }
 
     public sealed class NumberScored
     {

@@ -15,11 +15,12 @@ public sealed class ModelTests
     [Fact]
     public void A_chain_of_built_in_transformers_comes_back()
     {
+        var signs = new Dictionary<string, float> { ["good"] = 1, ["bad"] = -1, [""] = 0, ["neutral"] = 0 };
         var chain = _ml.Transforms.Conversion.MapValueToKey("Label", "Sentiment")
             .Append(_ml.Transforms.Conversion.MapKeyToValue("Back", "Label"))
             .Append(_ml.Transforms.CopyColumns("Copy", "Back"))
             .Append(_ml.Transforms.Concatenate("Features", "Stars", "Stars"))
-            .Append(_ml.Transforms.Conversion.MapValue("Sign", new Dictionary<string, float> { ["good"] = 1, ["bad"] = -1, [""] = 0, ["neutral"] = 0 }, "Copy"))
+            .Append(_ml.Transforms.Conversion.MapValue("Sign", signs, "Copy"))
             .Append(_ml.Transforms.Conversion.ConvertType("Wide", "Sign", DataKind.Double))
             .Append(_ml.Transforms.DropColumns("Text"));
         var model = chain.Fit(_reviews);
@@ -67,7 +68,8 @@ public sealed class ModelTests
     {
         var output = SchemaDefinition.Create(typeof(Doubled));
         output["Both"].ColumnType = new VectorDataViewType(NumberDataViewType.Single, 2);
-        var model = _ml.Transforms.CustomMapping(new DoublingFactory().GetMapping(), "Doubling", outputSchemaDefinition: output).Fit(_reviews);
+        var model = _ml.Transforms.CustomMapping(new DoublingFactory().GetMapping(), "Doubling", outputSchemaDefinition: output)
+            .Fit(_reviews);
         var loaded = SaveAndLoad(model, _reviews.Schema, out _);
         Assert.IsType<CustomMappingTransformer<StarsIn, Doubled>>(loaded);
         Assert.Equal([8f, 3f, 10f, float.NaN, 6f], loaded.Transform(_reviews).GetColumn<float>("Twice"));
@@ -93,8 +95,10 @@ public sealed class ModelTests
     [Fact]
     public void A_transformer_that_writes_nothing_cannot_be_saved()
     {
-        var model = _ml.Transforms.Conversion.MapValueToKey("Label", "Sentiment").Append(new NearestMeanTrainer("Label", "Stars")).Fit(_reviews);
-        var error = Assert.Throws<InvalidOperationException>(() => _ml.Model.Save(model.LastTransformer, _reviews.Schema, new MemoryStream()));
+        var model = _ml.Transforms.Conversion.MapValueToKey("Label", "Sentiment").Append(new NearestMeanTrainer("Label", "Stars"))
+            .Fit(_reviews);
+        var error = Assert.Throws<InvalidOperationException>(() =>
+            _ml.Model.Save(model.LastTransformer, _reviews.Schema, new MemoryStream()));
         Assert.Contains("ModelSignature not specified!", error.Message, StringComparison.Ordinal);
         Assert.Throws<InvalidOperationException>(() => _ml.Model.Save(model, _reviews.Schema, new MemoryStream()));
     }
@@ -133,7 +137,8 @@ public sealed class ModelTests
         new Random(1).NextBytes(random);
         var text = Convert.ToBase64String(random);
         using var stream = new MemoryStream();
-        _ml.Model.Save(_ml.Transforms.Conversion.MapValue("State", [KeyValuePair.Create("fine", text)], "Text").Fit(_reviews), _reviews.Schema, stream);
+        _ml.Model.Save(_ml.Transforms.Conversion.MapValue("State", [KeyValuePair.Create("fine", text)], "Text").Fit(_reviews),
+            _reviews.Schema, stream);
         Assert.InRange(stream.Length, 75_000, 110_000);
         stream.Position = 0;
         Assert.Equal(text, new MLContext().Model.Load(stream, out _).Transform(_reviews).GetColumn<string>("State").First());
@@ -148,7 +153,8 @@ public sealed class ModelTests
         output["Stars"].ColumnName = "Copy";
         var rating = _ml.Transforms.CopyColumns("Rating", "Stars").Fit(_reviews).Transform(_reviews);
         var model = _ml.Transforms.CopyColumns("Copy", "Rating").Fit(rating);
-        using var engine = _ml.Model.CreatePredictionEngine<StarsIn, StarsIn>(model, inputSchemaDefinition: input, outputSchemaDefinition: output);
+        using var engine = _ml.Model.CreatePredictionEngine<StarsIn, StarsIn>(model, inputSchemaDefinition: input,
+            outputSchemaDefinition: output);
         Assert.Equal(7, engine.Predict(new StarsIn { Stars = 7 }).Stars);
     }
 
@@ -158,7 +164,8 @@ public sealed class ModelTests
         var model = _ml.Transforms.CopyColumns("Twice", "Stars").Fit(_reviews);
         using var engine = _ml.Model.CreatePredictionEngine<StarsIn, Doubled>(model);
         Assert.Equal(2, engine.Predict(new StarsIn { Stars = 2 }).Twice);
-        Assert.Throws<ArgumentOutOfRangeException>(() => _ml.Model.CreatePredictionEngine<StarsIn, Doubled>(model, ignoreMissingColumns: false));
+        Assert.Throws<ArgumentOutOfRangeException>(() =>
+            _ml.Model.CreatePredictionEngine<StarsIn, Doubled>(model, ignoreMissingColumns: false));
     }
 
     private ITransformer SaveAndLoad(ITransformer model, DataViewSchema? schema, out DataViewSchema? loadedSchema)

@@ -30,7 +30,8 @@ internal sealed class NearestMeanTrainer(string label, string feature) : IEstima
         VBuffer<ReadOnlyMemory<char>> names = default;
         input.Schema[label].GetKeyValues(ref names);
         var rows = input.GetColumn<uint>(label).Zip(input.GetColumn<float>(feature)).Where(r => r.First > 0).ToArray();
-        var means = Enumerable.Range(1, names.Length).Select(k => rows.Where(r => r.First == k).Select(r => r.Second).DefaultIfEmpty(0).Average());
+        var means = Enumerable.Range(1, names.Length)
+            .Select(k => rows.Where(r => r.First == k).Select(r => r.Second).DefaultIfEmpty(0).Average());
         return new NearestMean(feature, [.. means], [.. names.DenseValues()]);
     }
 
@@ -99,7 +100,8 @@ internal sealed class NearestMean(string feature, float[] means, ReadOnlyMemory<
         public IEnumerable<DataViewSchema.Column> GetDependencies(IEnumerable<DataViewSchema.Column> dependingColumns) =>
             dependingColumns.Select(c => c.Index < inputSchema.Count ? inputSchema[c.Index] : Feature).DistinctBy(c => c.Index).ToArray();
 
-        public DataViewRow GetRow(DataViewRow input, IEnumerable<DataViewSchema.Column> activeColumns) => new Row(parent, this, input, activeColumns);
+        public DataViewRow GetRow(DataViewRow input, IEnumerable<DataViewSchema.Column> activeColumns) =>
+            new Row(parent, this, input, activeColumns);
     }
 
     private string FeatureName => feature;

@@ -8,7 +8,8 @@ public sealed class SplitTests
     private readonly MLContext _ml = new(seed: 1);
     private readonly IDataView _rows;
 
-    public SplitTests() => _rows = _ml.Data.LoadFromEnumerable(Enumerable.Range(0, 1000).Select(i => new Review { Text = $"author {i % 40}", Stars = i }));
+    public SplitTests() =>
+        _rows = _ml.Data.LoadFromEnumerable(Enumerable.Range(0, 1000).Select(i => new Review { Text = $"author {i % 40}", Stars = i }));
 
     [Fact]
     public void A_split_shares_the_rows_out()
@@ -25,7 +26,8 @@ public sealed class SplitTests
     [Fact]
     public void The_seed_decides()
     {
-        Assert.Equal(Stars(_ml.Data.TrainTestSplit(_rows, seed: 3).TestSet), Stars(new MLContext().Data.TrainTestSplit(_rows, seed: 3).TestSet));
+        Assert.Equal(Stars(_ml.Data.TrainTestSplit(_rows, seed: 3).TestSet),
+            Stars(new MLContext().Data.TrainTestSplit(_rows, seed: 3).TestSet));
         Assert.NotEqual(Stars(_ml.Data.TrainTestSplit(_rows, seed: 3).TestSet), Stars(_ml.Data.TrainTestSplit(_rows, seed: 4).TestSet));
         var test = _ml.Data.TrainTestSplit(_rows).TestSet;
         Assert.Equal(Stars(test), Stars(test));

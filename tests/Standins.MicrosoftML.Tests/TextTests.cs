@@ -60,12 +60,23 @@ public sealed class TextTests : IDisposable
     {
         File.WriteAllLines(_path, ["id,x,y,z", "1,2,3,4"]);
         TextLoader.Column[] columns = [new("V", DataKind.Double, 1, 3), new("Picked", DataKind.Int32, [new(3), new(0)])];
-        var view = _ml.Data.LoadFromTextFile(_path, columns, ',', hasHeader: true);
+        var view = _ml.Data.LoadFromTextFile(_path, new TextLoader.Options { Columns = columns, Separators = [','], HasHeader = true });
         Assert.Equal([2.0, 3, 4], view.GetColumn<double[]>("V").Single());
         Assert.Equal([4, 1], view.GetColumn<int[]>("Picked").Single());
         VBuffer<ReadOnlyMemory<char>> names = default;
         view.Schema["V"].GetSlotNames(ref names);
         Assert.Equal(["x", "y", "z"], names.DenseValues().Select(n => n.ToString()));
+        Assert.False(_ml.Data.LoadFromTextFile(_path, columns, ',', hasHeader: true).Schema["V"].HasSlotNames());
+    }
+
+    [Fact]
+    public void A_range_without_an_end_reaches_to_the_last_field_of_the_sample()
+    {
+        File.WriteAllLines(_path, ["1,2,3", "4,5,6"]);
+        var options = new TextLoader.Options { Columns = [new("V", DataKind.Single, [new TextLoader.Range(1, null)])], Separators = [','] };
+        var view = _ml.Data.LoadFromTextFile(_path, options);
+        Assert.Equal(new VectorDataViewType(NumberDataViewType.Single, 2), view.Schema["V"].Type);
+        Assert.Equal([[2f, 3f], [5f, 6f]], view.GetColumn<float[]>("V"));
     }
 
     [Fact]
@@ -90,10 +101,12 @@ public sealed class TextTests : IDisposable
     [Fact]
     public void What_is_saved_can_be_loaded()
     {
-        Review[] rows = [new() { Text = "tab\there", Sentiment = "\"q\"", Stars = 1.25f }, new() { Text = "", Sentiment = "b: c", Stars = float.NaN }];
+        Review[] rows = [new() { Text = "tab\there", Sentiment = "\"q\"", Stars = 1.25f },
+            new() { Text = "", Sentiment = "b: c", Stars = float.NaN }];
         using (var stream = File.Create(_path))
             _ml.Data.SaveAsText(_ml.Data.LoadFromEnumerable(rows), stream);
-        var view = _ml.Data.LoadFromTextFile(_path, [new("Text", DataKind.String, 0), new("Sentiment", DataKind.String, 1), new("Stars", DataKind.Single, 2)],
+        var view = _ml.Data.LoadFromTextFile(_path,
+            [new("Text", DataKind.String, 0), new("Sentiment", DataKind.String, 1), new("Stars", DataKind.Single, 2)],
             hasHeader: true, allowQuoting: true);
         Assert.Equal(rows.Select(r => r.Text), view.GetColumn<string>("Text"));
         Assert.Equal(rows.Select(r => r.Sentiment), view.GetColumn<string>("Sentiment"));

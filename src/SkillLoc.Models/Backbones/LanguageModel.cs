@@ -35,11 +35,27 @@ public abstract class LanguageModel : IDisposable
     /// <summary>The type of the weights.</summary>
     public ScalarType Dtype => _parameters.GetAt(0).Value.dtype;
 
+    /// <summary>Dropout of hidden states, attention and classifier while training; null takes what the configuration says.</summary>
+    public double? Dropout { get; set; }
+
     /// <summary>True when the language-model head is there, so that <see cref="WordScores"/> can be called.</summary>
     public abstract bool HasHead { get; }
 
     /// <summary>The longest row, in tokens, that the model's position table can take.</summary>
     public abstract int MaxLength { get; }
+
+    /// <summary>Throws unless the architecture is one of those supported.</summary>
+    /// <param name="config">The configuration.</param>
+    /// <exception cref="NotSupportedException">It is not; the message names it and those that are.</exception>
+    public static void CheckArchitecture(ModelConfig config)
+    {
+        ArgumentNullException.ThrowIfNull(config);
+        if (config.ModelType is not ("roberta" or "bert"))
+        {
+            throw new NotSupportedException(
+                $"The architecture '{config.ModelType}' of {config.Source} is not supported; model_type must be 'roberta' or 'bert'.");
+        }
+    }
 
     /// <summary>Loads a Hugging Face checkpoint folder.</summary>
     /// <param name="folder">A folder with <c>config.json</c> and weights.</param>
@@ -167,18 +183,13 @@ public abstract class LanguageModel : IDisposable
 
     private static LanguageModel Build(ModelConfig config, bool withHead, Func<string, long[], Tensor> source)
     {
-        IEnumerable<(string Name, long[] Shape)> shapes = config.ModelType switch
-        {
-            "roberta" => RobertaForMaskedLM.Shapes(config, withHead),
-            "bert" => BertForMaskedLM.Shapes(config, withHead),
-            _ => throw new NotSupportedException(
-                $"The architecture '{config.ModelType}' of {config.Source} is not supported; model_type must be 'roberta' or 'bert'."),
-        };
+        CheckArchitecture(config);
+        bool roberta = config.ModelType == "roberta";
         var parameters = new OrderedDictionary<string, Parameter>(StringComparer.Ordinal);
         try
         {
             using var scope = NewDisposeScope();
-            foreach ((string name, long[] shape) in shapes)
+            foreach ((string name, long[] shape) in roberta ? RobertaForMaskedLM.Shapes(config, withHead) : BertForMaskedLM.Shapes(config, withHead))
             {
                 parameters.Add(name, DetachedParameter(source(name, shape)));
             }
@@ -193,7 +204,7 @@ public abstract class LanguageModel : IDisposable
             throw;
         }
 
-        return config.ModelType == "roberta" ? new RobertaForMaskedLM(config, parameters) : new BertForMaskedLM(config, parameters);
+        return roberta ? new RobertaForMaskedLM(config, parameters) : new BertForMaskedLM(config, parameters);
     }
 
     private static Parameter DetachedParameter(Tensor data)

@@ -172,7 +172,7 @@ public abstract class MaskedLanguageModel : LanguageModel
     {
         using var scope = NewDisposeScope();
         Layer layer = _layers[index];
-        double attentionDropout = training ? Config.AttentionDropout : 0;
+        double attentionDropout = training ? Dropout ?? Config.AttentionDropout : 0;
         Tensor context = F.scaled_dot_product_attention(
             SplitHeads(layer.Query.Apply(scored)), SplitHeads(layer.Key.Apply(all)), SplitHeads(layer.Value.Apply(all)),
             mask, attentionDropout);
@@ -187,7 +187,11 @@ public abstract class MaskedLanguageModel : LanguageModel
 
     private Tensor Normalise(Tensor x, Affine norm) => F.layer_norm(x, [x.size(-1)], norm.Weight, norm.Bias, _epsilon);
 
-    private Tensor Drop(Tensor x, bool training) => training && Config.HiddenDropout > 0 ? F.dropout(x, Config.HiddenDropout) : x;
+    private Tensor Drop(Tensor x, bool training)
+    {
+        double dropout = training ? Dropout ?? Config.HiddenDropout : 0;
+        return dropout > 0 ? F.dropout(x, dropout) : x;
+    }
 
     /// <summary>How an architecture spells its parameters.</summary>
     private protected sealed record Names(string Prefix, string HeadBias, string HeadDense, string HeadNorm, string HeadDecoder);

@@ -12,7 +12,6 @@ public sealed class ClassificationHead : IDisposable
 {
     private readonly OrderedDictionary<string, Parameter> _parameters = new(StringComparer.Ordinal);
     private readonly Tensor? _words;
-    private readonly double _dropout;
     private readonly string _dense = "";
     private readonly string _output = "classifier";
 
@@ -31,7 +30,6 @@ public sealed class ClassificationHead : IDisposable
         ArgumentOutOfRangeException.ThrowIfLessThan(labels, 2);
         Kind = kind;
         long hidden = model.Config.HiddenSize;
-        _dropout = model.Config.ClassifierDropout;
         using var scope = NewDisposeScope();
         using var generator = new Generator((ulong)(uint)seed);
         switch (kind)
@@ -78,7 +76,6 @@ public sealed class ClassificationHead : IDisposable
     private ClassificationHead(ClassificationHead other)
     {
         Kind = other.Kind;
-        _dropout = other._dropout;
         _dense = other._dense;
         _output = other._output;
         _words = other._words?.alias().DetachFromDisposeScope();
@@ -111,6 +108,7 @@ public sealed class ClassificationHead : IDisposable
         }
 
         using var scope = NewDisposeScope();
+        double dropout = training ? model.Dropout ?? model.Config.ClassifierDropout : 0;
         Tensor features = Drop(hidden);
         if (Kind == HeadKind.SequenceClassification)
         {
@@ -121,7 +119,7 @@ public sealed class ClassificationHead : IDisposable
 
         return Linear(_output, features).MoveToOuterDisposeScope();
 
-        Tensor Drop(Tensor x) => training && _dropout > 0 ? F.dropout(x, _dropout) : x;
+        Tensor Drop(Tensor x) => dropout > 0 ? F.dropout(x, dropout) : x;
         Tensor Linear(string name, Tensor x) => F.linear(x, _parameters[name + ".weight"], _parameters[name + ".bias"]);
     }
 

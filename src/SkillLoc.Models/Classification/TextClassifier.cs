@@ -57,6 +57,7 @@ public sealed class TextClassifier : IDisposable
     {
         ArgumentNullException.ThrowIfNull(settings);
         using CheckpointFolder checkpoint = CheckpointFolder.Open(folder);
+        LanguageModel.CheckArchitecture(checkpoint.Config);
         CheckpointTokenizer tokenizer = CheckpointTokenizer.Load(folder);
         tokenizer.CheckVocabulary(checkpoint.Config.VocabularySize);
         bool words = settings.Head == HeadKind.LabelWords;

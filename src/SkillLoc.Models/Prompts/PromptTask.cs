@@ -6,7 +6,7 @@ namespace SkillLoc.Models.Prompts;
 /// <param name="Verbalizer">Its labels, in order, and their words.</param>
 public sealed record PromptTask(string Name, PromptTemplate Template, Verbalizer Verbalizer)
 {
-    /// <summary>The usual length limit of a row, in tokens.</summary>
+    /// <summary>The usual length limit of a row, in tokens, for BERT and RoBERTa; the paper gives GPT-2 256.</summary>
     public const int UsualMaxLength = 128;
 
     /// <summary>How the task is scored.</summary>

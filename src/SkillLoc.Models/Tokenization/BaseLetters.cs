@@ -27,7 +27,7 @@ internal static class BaseLetters
         else if (Table.TryGetValue(rune.Value, out var letters))
             text.Append(letters);
         else if (Rune.GetUnicodeCategory(rune) != UnicodeCategory.NonSpacingMark)
-            text.Append(rune.ToString());
+            text.Append(rune);
     }
 
     private static void AppendJamo(StringBuilder text, int syllable)

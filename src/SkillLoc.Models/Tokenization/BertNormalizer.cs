@@ -47,7 +47,7 @@ internal sealed class BertNormalizer(bool lowerCase, bool stripAccents, bool spl
         if (stripAccents)
             BaseLetters.Append(text, rune);
         else
-            text.Append(rune.ToString());
+            text.Append(rune);
         return text;
     }
 
@@ -60,7 +60,7 @@ internal sealed class BertNormalizer(bool lowerCase, bool stripAccents, bool spl
             if (rune.Value == 'İ')
                 text.Append("i\u0307");
             else
-                text.Append(Rune.ToLowerInvariant(rune).ToString());
+                text.Append(Rune.ToLowerInvariant(rune));
         }
         return text.ToString();
     }

@@ -34,9 +34,10 @@ public sealed class CheckpointTokenizer
         _special = SpecialTokens.Find(files, vocabulary);
         VocabularySize = _tokens.Keys.Max() + 1;
 
-        var settings = files.ReadObject("tokenizer_config.json");
-        _addsPrefixSpace = bytePairs && Flag(settings, "add_prefix_space") == true;
-        _tokenizer = bytePairs ? BytePairs(files, vocabulary) : WordPieces(files, settings);
+        var settings = files.ReadObject(TokenizerFiles.Settings);
+        var serialized = files.ReadSerialized()?.Root;
+        _addsPrefixSpace = bytePairs && (Flag(settings, "add_prefix_space") ?? Flag(serialized, "pre_tokenizer", "add_prefix_space")) == true;
+        _tokenizer = bytePairs ? BytePairs(files, vocabulary) : WordPieces(files, vocabulary, settings, serialized);
     }
 
     /// <summary>One more than the largest id.</summary>
@@ -75,7 +76,7 @@ public sealed class CheckpointTokenizer
 
     /// <summary>Loads the tokenizer of a checkpoint folder.</summary>
     /// <param name="folder">
-    /// A folder with <c>vocab.json</c> and <c>merges.txt</c> (RoBERTa, GPT-2), or <c>vocab.txt</c> (BERT);
+    /// A folder with <c>vocab.json</c> and <c>merges.txt</c> (RoBERTa, GPT-2), <c>vocab.txt</c> (BERT), or a <c>tokenizer.json</c> with either;
     /// <c>config.json</c>, <c>tokenizer_config.json</c> and <c>special_tokens_map.json</c> are heeded when present.
     /// </param>
     /// <returns>The tokenizer.</returns>
@@ -162,12 +163,14 @@ public sealed class CheckpointTokenizer
                 return true;
             case null when files.Has(TokenizerFiles.WordPieces):
                 return false;
+            case null when files.ReadSerialized() is { } serialized:
+                return serialized.BytePairs;
         }
 
         var found = string.Join(", ", files.Paths.Select(Path.GetFileName));
         throw new NotSupportedException(
             $"'{folder}' holds {(found.Length > 0 ? found : "no tokenizer files")}{(model is null ? "" : $" and a model of type '{model}'")}; "
-            + "supported are vocab.json with merges.txt (RoBERTa, GPT-2) and vocab.txt (BERT).");
+            + "supported are vocab.json with merges.txt (RoBERTa, GPT-2) and vocab.txt (BERT), or either in tokenizer.json.");
     }
 
     private static string? ModelType(TokenizerFiles files) =>
@@ -176,9 +179,12 @@ public sealed class CheckpointTokenizer
             : null;
 
     private static bool? Flag(JsonElement? settings, string name) =>
-        settings?.TryGetProperty(name, out var value) == true && value.ValueKind is JsonValueKind.True or JsonValueKind.False
-            ? value.GetBoolean()
-            : null;
+        settings?.TryGetProperty(name, out var value) == true ? Truth(value) : null;
+
+    private static bool? Flag(JsonElement? root, string outer, string inner) =>
+        TokenizerFiles.Find(root, outer, inner) is { } value ? Truth(value) : null;
+
+    private static bool? Truth(JsonElement value) => value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean() : null;
 
     private BpeTokenizer BytePairs(TokenizerFiles files, Dictionary<string, int> vocabulary)
     {
@@ -188,18 +194,23 @@ public sealed class CheckpointTokenizer
         return BpeTokenizer.Create(new BpeOptions(vocabulary) { Merges = merges.ToArray(), ByteLevel = true, PreTokenizer = new ByteLevelPreTokenizer() });
     }
 
-    private WordPieceTokenizer WordPieces(TokenizerFiles files, JsonElement? settings)
+    private WordPieceTokenizer WordPieces(TokenizerFiles files, Dictionary<string, int> vocabulary, JsonElement? settings, JsonElement? serialized)
     {
         var unknown = _special.Unknown
-            ?? throw files.Malformed(TokenizerFiles.WordPieces, "it has no '[UNK]', which words outside the vocabulary become");
-        var lowerCase = Flag(settings, "do_lower_case") ?? true;
-        using var stream = File.OpenRead(files.PathOf(TokenizerFiles.WordPieces));
+            ?? throw files.Malformed(
+                files.Has(TokenizerFiles.WordPieces) ? TokenizerFiles.WordPieces : TokenizerFiles.Serialized,
+                "it has no '[UNK]', which words outside the vocabulary become");
+        var lowerCase = Flag(settings, "do_lower_case") ?? Flag(serialized, "normalizer", "lowercase") ?? true;
+        var lines = new string[VocabularySize];
+        foreach (var (token, id) in vocabulary)
+            lines[id] = token;
+        using var stream = new MemoryStream(Encoding.UTF8.GetBytes(string.Join('\n', lines)));
         return WordPieceTokenizer.Create(stream, new WordPieceOptions
         {
             Normalizer = new BertNormalizer(
                 lowerCase,
-                stripAccents: Flag(settings, "strip_accents") ?? lowerCase,
-                splitIdeographs: Flag(settings, "tokenize_chinese_chars") ?? true),
+                stripAccents: Flag(settings, "strip_accents") ?? Flag(serialized, "normalizer", "strip_accents") ?? lowerCase,
+                splitIdeographs: Flag(settings, "tokenize_chinese_chars") ?? Flag(serialized, "normalizer", "handle_chinese_chars") ?? true),
             PreTokenizer = new BertPreTokenizer(),
             UnknownToken = unknown,
             MaxInputCharsPerWord = LongestWordInUnits,
@@ -228,7 +239,7 @@ public sealed class CheckpointTokenizer
     {
         var result = new StringBuilder(text.Length);
         foreach (var rune in text.EnumerateRunes())
-            result.Append(rune.ToString());
+            result.Append(rune);
         return result.ToString();
     }
 }

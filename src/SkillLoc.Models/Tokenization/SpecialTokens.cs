@@ -15,7 +15,7 @@ internal sealed record SpecialTokens(string? Cls, string? Sep, string? Mask, str
         var family = vocabulary.ContainsKey(Roberta.Cls!) ? Roberta
             : vocabulary.ContainsKey(EndOfText) ? new SpecialTokens(null, null, null, EndOfText, EndOfText)
             : Bert;
-        JsonElement?[] maps = [files.ReadObject("special_tokens_map.json"), files.ReadObject("tokenizer_config.json")];
+        JsonElement?[] maps = [files.ReadObject("special_tokens_map.json"), files.ReadObject(TokenizerFiles.Settings)];
 
         return new SpecialTokens(
             Spelling("cls_token", family.Cls),

@@ -9,9 +9,11 @@ internal sealed class TokenizerFiles(string folder)
     public const string Vocabulary = "vocab.json";
     public const string Merges = "merges.txt";
     public const string WordPieces = "vocab.txt";
+    public const string Serialized = "tokenizer.json";
+    public const string Settings = "tokenizer_config.json";
 
     private static readonly string[] Names =
-        [Vocabulary, Merges, WordPieces, "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"];
+        [Vocabulary, Merges, WordPieces, Serialized, Settings, "special_tokens_map.json", "added_tokens.json"];
 
     // A byte-level vocabulary may hold a few tokens that no merge makes: special and placeholder ones.
     private const int UnmergedTokens = 32;
@@ -32,45 +34,54 @@ internal sealed class TokenizerFiles(string folder)
         return document.RootElement.Clone();
     }
 
-    /// <summary><c>vocab.json</c>: token to id, all ids different.</summary>
-    public Dictionary<string, int> ReadVocabulary()
+    /// <summary>What <c>tokenizer.json</c> holds, or null when it is not there or holds something else than these two.</summary>
+    public (bool BytePairs, JsonElement Root)? ReadSerialized()
     {
-        using var document = ParseObject(Vocabulary);
-        var vocabulary = new Dictionary<string, int>(StringComparer.Ordinal);
-        var tokens = new Dictionary<int, string>();
-        foreach (var property in document.RootElement.EnumerateObject())
+        if (ReadObject(Serialized) is not { } root || Find(root, "model", "type") is not { ValueKind: JsonValueKind.String } type)
+            return null;
+        return type.GetString() switch
         {
-            if (property.Value.ValueKind != JsonValueKind.Number || !property.Value.TryGetInt32(out var id) || id < 0)
-                throw Malformed(Vocabulary, $"token '{property.Name}' has the id {property.Value.GetRawText()}; ids are integers from 0 on");
-            if (!vocabulary.TryAdd(property.Name, id))
-                throw Malformed(Vocabulary, $"token '{property.Name}' occurs twice");
-            if (!tokens.TryAdd(id, property.Name))
-                throw Malformed(Vocabulary, $"tokens '{tokens[id]}' and '{property.Name}' both have the id {id}");
-        }
-        if (vocabulary.Count == 0)
-            throw Malformed(Vocabulary, "it holds no tokens; it should be an object of token to id");
-        return vocabulary;
+            "BPE" when Find(root, "pre_tokenizer", "type") is { ValueKind: JsonValueKind.String } splitter && splitter.ValueEquals("ByteLevel") => (true, root),
+            "WordPiece" => (false, root),
+            _ => null,
+        };
     }
 
-    /// <summary><c>merges.txt</c>: one pair of tokens a line, the best merge first.</summary>
+    /// <summary>A property of a property, or null.</summary>
+    public static JsonElement? Find(JsonElement? root, string outer, string inner) =>
+        root?.TryGetProperty(outer, out var value) == true && value.ValueKind == JsonValueKind.Object && value.TryGetProperty(inner, out var found)
+            ? found
+            : null;
+
+    /// <summary>Token to id, all ids different: <c>vocab.json</c>, else what <c>tokenizer.json</c> holds.</summary>
+    public Dictionary<string, int> ReadVocabulary()
+    {
+        if (!Has(Vocabulary) && ReadSerialized() is (true, var root))
+            return SerializedVocabulary(root);
+        using var document = ParseObject(Vocabulary);
+        return Tokens(Vocabulary, document.RootElement);
+    }
+
+    /// <summary>Pairs of tokens with a space between, the best merge first: the lines of <c>merges.txt</c>, else what <c>tokenizer.json</c> holds.</summary>
     public List<string> ReadMerges(IReadOnlyDictionary<string, int> vocabulary)
     {
         var merges = new List<string>();
         var seen = new HashSet<string>(StringComparer.Ordinal);
         var made = new HashSet<string>(StringComparer.Ordinal);
         var number = 0;
-        foreach (var line in ReadLines(Merges))
+        var (file, lines) = !Has(Merges) && ReadSerialized() is (true, var root) ? (Serialized, SerializedMerges(root)) : (Merges, ReadLines(Merges));
+        foreach (var line in lines)
         {
             number++;
             if (line.Length == 0 || (number == 1 && line.StartsWith("#version", StringComparison.Ordinal)))
                 continue;
             if (line.Split(' ') is not [{ Length: > 0 } left, { Length: > 0 } right])
-                throw Malformed(Merges, $"line {number} is '{line}'; it should be two tokens with one space between");
+                throw Malformed(file, $"{(file == Merges ? "line" : "merge")} {number} is '{line}'; it should be two tokens with one space between");
             foreach (var token in new[] { left, right, left + right })
                 if (!vocabulary.ContainsKey(token))
-                    throw Malformed(Merges, $"line {number} ('{line}') needs the token '{token}', which {Vocabulary} lacks; the two files should belong together");
+                    throw Malformed(file, $"{(file == Merges ? "line" : "merge")} {number} ('{line}') needs the token '{token}', which the vocabulary lacks; the two should belong together");
             if (!seen.Add(line))
-                throw Malformed(Merges, $"line {number} ('{line}') occurs twice");
+                throw Malformed(file, $"{(file == Merges ? "line" : "merge")} {number} ('{line}') occurs twice");
             made.Add(left + right);
             merges.Add(line);
         }
@@ -78,13 +89,16 @@ internal sealed class TokenizerFiles(string folder)
         var longer = vocabulary.Keys.Count(token => token.Length > 1);
         var unmade = longer - made.Count;
         if (unmade > UnmergedTokens + (longer / 10))
-            throw Malformed(Merges, $"its {merges.Count} merges leave {unmade} of the {longer} longer tokens of {Vocabulary} unreachable; it looks cut off");
+            throw Malformed(file, $"its {merges.Count} merges leave {unmade} of the {longer} longer tokens of the vocabulary unreachable; it looks cut off");
         return merges;
     }
 
-    /// <summary><c>vocab.txt</c>: one token a line, its id the line's number from 0 on.</summary>
+    /// <summary>Token to id: <c>vocab.txt</c>, one token a line, its id the line's number from 0 on; else what <c>tokenizer.json</c> holds.</summary>
     public Dictionary<string, int> ReadWordPieces()
     {
+        if (!Has(WordPieces) && ReadSerialized() is (false, var root))
+            return SerializedVocabulary(root);
+
         var vocabulary = new Dictionary<string, int>(StringComparer.Ordinal);
         var id = 0;
         foreach (var line in ReadLines(WordPieces))
@@ -99,6 +113,48 @@ internal sealed class TokenizerFiles(string folder)
     }
 
     public InvalidDataException Malformed(string name, string problem, Exception? inner = null) => new($"{PathOf(name)}: {problem}.", inner);
+
+    private Dictionary<string, int> SerializedVocabulary(JsonElement root)
+    {
+        if (Find(root, "model", "vocab") is not { ValueKind: JsonValueKind.Object } entries)
+            throw Malformed(Serialized, "its model has no 'vocab'");
+        var vocabulary = Tokens(Serialized, entries);
+        var ids = vocabulary.Values.ToHashSet();
+        if (root.TryGetProperty("added_tokens", out var added) && added.ValueKind == JsonValueKind.Array)
+        {
+            foreach (var entry in added.EnumerateArray())
+            {
+                if (entry.ValueKind != JsonValueKind.Object
+                    || !entry.TryGetProperty("content", out var content) || content.ValueKind != JsonValueKind.String
+                    || !entry.TryGetProperty("id", out var number) || number.ValueKind != JsonValueKind.Number || !number.TryGetInt32(out var id) || id < 0)
+                    throw Malformed(Serialized, $"the added token {entry.GetRawText()} should have a 'content' and an 'id' from 0 on");
+                if (vocabulary.TryAdd(content.GetString()!, id) && !ids.Add(id))
+                    throw Malformed(Serialized, $"the added token '{content.GetString()}' has the id {id} of another token");
+            }
+        }
+        return vocabulary;
+    }
+
+    // Either "a b" or ["a", "b"].
+    private string[] SerializedMerges(JsonElement root) => Find(root, "model", "merges") is { ValueKind: JsonValueKind.Array } merges
+        ? [.. merges.EnumerateArray().Select(merge => merge.ValueKind == JsonValueKind.Array ? string.Join(' ', merge.EnumerateArray()) : merge.ToString())]
+        : throw Malformed(Serialized, "its model has no 'merges'");
+
+    private Dictionary<string, int> Tokens(string file, JsonElement entries)
+    {
+        var vocabulary = new Dictionary<string, int>(StringComparer.Ordinal);
+        var tokens = new Dictionary<int, string>();
+        foreach (var property in entries.EnumerateObject())
+        {
+            if (property.Value.ValueKind != JsonValueKind.Number || !property.Value.TryGetInt32(out var id) || id < 0)
+                throw Malformed(file, $"token '{property.Name}' has the id {property.Value.GetRawText()}; ids are integers from 0 on");
+            if (!vocabulary.TryAdd(property.Name, id))
+                throw Malformed(file, $"token '{property.Name}' occurs twice");
+            if (!tokens.TryAdd(id, property.Name))
+                throw Malformed(file, $"tokens '{tokens[id]}' and '{property.Name}' both have the id {id}");
+        }
+        return vocabulary.Count > 0 ? vocabulary : throw Malformed(file, "it holds no tokens; it should be an object of token to id");
+    }
 
     private string[] ReadLines(string name)
     {
@@ -136,6 +192,6 @@ internal sealed class TokenizerFiles(string folder)
     private string Existing(string name)
     {
         var path = PathOf(name);
-        return File.Exists(path) ? path : throw new FileNotFoundException($"{path} is missing; a checkpoint folder should hold it.", path);
+        return File.Exists(path) ? path : throw new FileNotFoundException($"{path} is missing; a checkpoint folder should hold it, or a {Serialized} of the same kind.", path);
     }
 }

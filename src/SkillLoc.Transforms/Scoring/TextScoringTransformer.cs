@@ -139,7 +139,7 @@ public class TextScoringTransformer : ITransformer, IDisposable
         {
             return Classifier.Encode(text, Columns.TextPair is null ? null : pair);
         }
-        catch (ArgumentException error)
+        catch (Exception error) when (error is ArgumentException or InvalidDataException)
         {
             throw new InvalidOperationException($"Row {row} of column '{Columns.Text}' cannot be encoded: {error.Message}", error);
         }

@@ -46,7 +46,8 @@ internal sealed class CacheView(IDataView source) : IDataView
         }
     }
 
-    private static IColumnBuilder MakeBuilder<T>(DataViewRow row, DataViewSchema.Column column) => new ColumnBuilder<T>(UserValue.MakeReader<T>(row, column));
+    private static IColumnBuilder MakeBuilder<T>(DataViewRow row, DataViewSchema.Column column) =>
+        new ColumnBuilder<T>(UserValue.MakeReader<T>(row, column));
 
     private interface IColumnBuilder
     {
@@ -72,7 +73,8 @@ internal sealed class CacheView(IDataView source) : IDataView
         public override ValueGetter<DataViewRowId> GetIdGetter() => (ref DataViewRowId id) => id = new((ulong)Row(), 0);
 
         protected override Delegate MakeGetter(int column) =>
-            (Delegate)Generic.Call((Func<int[], VectorDataViewType, Delegate>)MakeGetter, Schema[column].Type.RawType, view._columns[column], Schema[column].Type as VectorDataViewType);
+            (Delegate)Generic.Call((Func<int[], VectorDataViewType, Delegate>)MakeGetter, Schema[column].Type.RawType,
+                view._columns[column], Schema[column].Type as VectorDataViewType);
 
         protected override bool MoveNextCore()
         {

@@ -27,10 +27,17 @@ public sealed class ColumnConcatenatingTransformer : RowToRowTransformerBase
                 throw Raise.ColumnMismatch("inputSchema", "input", input.Name, item.ToString(), input.Type);
         }
 
+        if (inputs is [{ Type: VectorDataViewType } only])
+        {
+            yield return new(new(_output, only.Type, only.Annotations), [only.Index], row => Generic.Getter(row, row.Schema[only.Index]));
+            yield break;
+        }
+
         var sizes = Array.ConvertAll(inputs, c => c.Type is VectorDataViewType vector ? vector.Size : 1);
         var size = sizes.Contains(0) ? 0 : sizes.Sum();
-        var output = new DataViewSchema.DetachedColumn(_output, new VectorDataViewType(item, size), Annotations(inputs, sizes, size));
-        yield return new(output, [.. inputs.Select(c => c.Index)], row => (Delegate)Generic.Call(MakeGetter<int>, item.RawType, row, inputs));
+        var output = new DataViewSchema.DetachedColumn(_output, new VectorDataViewType(item, size), Annotations(inputs, item, sizes, size));
+        yield return new(output, [.. inputs.Select(c => c.Index)],
+            row => (Delegate)Generic.Call(MakeGetter<int>, item.RawType, row, inputs));
     }
 
     private protected override void Save(ModelSaveContext ctx)
@@ -44,8 +51,8 @@ public sealed class ColumnConcatenatingTransformer : RowToRowTransformerBase
 
     private static Delegate MakeGetter<T>(DataViewRow row, DataViewSchema.Column[] inputs)
     {
-        var readers = Array.ConvertAll(inputs, c => c.Type is VectorDataViewType
-            ? UserValue.MakeReader<T[]>(row, c)
+        var readers = Array.ConvertAll(inputs, c => c.Type is VectorDataViewType vector
+            ? Sized(UserValue.MakeReader<T[]>(row, c), c.Name, vector.Size)
             : One(UserValue.MakeReader<T>(row, c)));
         return (ValueGetter<VBuffer<T>>)((ref VBuffer<T> value) =>
         {
@@ -54,9 +61,14 @@ public sealed class ColumnConcatenatingTransformer : RowToRowTransformerBase
         });
     }
 
+    private static Func<T[]> Sized<T>(Func<T[]> read, string column, int size) =>
+        () => read() is var items && (size == 0 || items.Length == size)
+        ? items
+        : throw new InvalidOperationException($"Column '{column}': expected {size} slots, but got {items.Length}");
+
     private static Func<T[]> One<T>(Func<T> read) => () => [read()];
 
-    private static DataViewSchema.Annotations Annotations(DataViewSchema.Column[] inputs, int[] sizes, int size)
+    private static DataViewSchema.Annotations Annotations(DataViewSchema.Column[] inputs, PrimitiveDataViewType item, int[] sizes, int size)
     {
         var builder = new DataViewSchema.Annotations.Builder();
         if (size > 0 && inputs.Any(c => c.Type is not VectorDataViewType || c.HasSlotNames()))
@@ -66,7 +78,7 @@ public sealed class ColumnConcatenatingTransformer : RowToRowTransformerBase
                 (ref VBuffer<ReadOnlyMemory<char>> value) => VBuffer<ReadOnlyMemory<char>>.Copy(names, 0, ref value, names.Length));
         }
 
-        if (inputs.Length > 0 && inputs.All(c => c.IsNormalized()))
+        if (inputs.Length > 0 && item is NumberDataViewType && inputs.All(c => c.IsNormalized()))
             builder.AddPrimitiveValue(SchemaAnnotationsExtensions.Normalized, BooleanDataViewType.Instance, true);
         return builder.ToAnnotations();
     }

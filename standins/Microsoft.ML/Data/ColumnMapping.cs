@@ -5,7 +5,11 @@ internal sealed record ColumnMapping(DataViewSchema.DetachedColumn Output, int[]
 {
     /// <summary>A column whose items are a function of another column's items.</summary>
     public static ColumnMapping Each<TIn, TOut>(
-        string output, DataViewSchema.Column input, PrimitiveDataViewType itemType, DataViewSchema.Annotations annotations, Func<TIn, TOut> map)
+        string output,
+        DataViewSchema.Column input,
+        PrimitiveDataViewType itemType,
+        DataViewSchema.Annotations annotations,
+        Func<TIn, TOut> map)
     {
         if (input.Type is not VectorDataViewType vector)
         {

@@ -1,12 +1,14 @@
 namespace Microsoft.ML.Data;
 
-public sealed class CompositeLoaderEstimator<TSource, TLastTransformer> : IDataLoaderEstimator<TSource, CompositeDataLoader<TSource, TLastTransformer>>
+public sealed class CompositeLoaderEstimator<TSource, TLastTransformer>
+    : IDataLoaderEstimator<TSource, CompositeDataLoader<TSource, TLastTransformer>>
     where TLastTransformer : class, ITransformer
 {
     private readonly IDataLoaderEstimator<TSource, IDataLoader<TSource>> _start;
     private readonly EstimatorChain<TLastTransformer> _chain;
 
-    public CompositeLoaderEstimator(IDataLoaderEstimator<TSource, IDataLoader<TSource>> start, EstimatorChain<TLastTransformer> estimatorChain = null)
+    public CompositeLoaderEstimator(
+        IDataLoaderEstimator<TSource, IDataLoader<TSource>> start, EstimatorChain<TLastTransformer> estimatorChain = null)
     {
         ArgumentNullException.ThrowIfNull(start);
         _start = start;

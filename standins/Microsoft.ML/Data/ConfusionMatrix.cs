@@ -48,7 +48,8 @@ public sealed class ConfusionMatrix
         {
             var positive = Counts[0].Sum();
             var negative = Counts[1].Sum();
-            table.Append(Invariant($"TEST {_names[0].ToUpperInvariant()} RATIO:\t{positive / (positive + negative):N4} ({positive:F1}/({positive:F1}+{negative:F1}))"));
+            table.Append(Invariant($"TEST {_names[0].ToUpperInvariant()} RATIO:\t{positive / (positive + negative):N4} "))
+                .Append(Invariant($"({positive:F1}/({positive:F1}+{negative:F1}))"));
         }
 
         table.AppendLine().AppendLine("Confusion table").AppendLine($"          {pad}||{rule}").Append($"PREDICTED {pad}||");
@@ -57,7 +58,8 @@ public sealed class ConfusionMatrix
         table.AppendLine(" Recall").AppendLine($"TRUTH     {pad}||{rule}");
         for (var i = 0; i < NumberOfClasses; i++)
         {
-            table.Append(isNumbered ? $"{$"{i}".PadLeft(digits)}. {_names[i].PadLeft(head - digits - 2)} ||" : $"{_names[i].PadLeft(head)} ||");
+            var name = isNumbered ? $"{$"{i}".PadLeft(digits)}. {_names[i].PadLeft(head - digits - 2)}" : _names[i].PadLeft(head);
+            table.Append($"{name} ||");
             foreach (var count in Counts[i])
                 table.Append($" {Invariant($"{count:N0}").PadLeft(cell)} |");
             table.AppendLine(Invariant($" {PerClassRecall[i],5:F4}"));

@@ -13,13 +13,16 @@ internal static class Conversion
         if (typeof(TIn) == typeof(ReadOnlyMemory<char>))
         {
             var parse = Parser<TOut>();
-            return (Func<TIn, TOut>)(object)(Func<ReadOnlyMemory<char>, TOut>)(text => parse(text.Span, out var value) ? value : Missing<TOut>());
+            return (Func<TIn, TOut>)(object)(Func<ReadOnlyMemory<char>, TOut>)(text =>
+                parse(text.Span, out var value) ? value : Missing<TOut>());
         }
 
         if (typeof(TOut) == typeof(ReadOnlyMemory<char>))
             return (Func<TIn, TOut>)(object)(Func<TIn, ReadOnlyMemory<char>>)(value => ToText(value).AsMemory());
         var input = Expression.Parameter(typeof(TIn));
-        Expression number = typeof(TIn) == typeof(bool) ? Expression.Condition(input, Expression.Constant(1), Expression.Constant(0)) : input;
+        Expression number = typeof(TIn) == typeof(bool)
+            ? Expression.Condition(input, Expression.Constant(1), Expression.Constant(0))
+            : input;
         Expression output = typeof(TOut) == typeof(bool)
             ? Expression.NotEqual(number, Expression.Convert(Expression.Constant(0), number.Type))
             : Expression.Convert(number, typeof(TOut));
@@ -69,19 +72,21 @@ internal static class Conversion
     private static bool ParseSingle(ReadOnlySpan<char> text, out float value)
     {
         var parsed = ParseDouble(text, out var wide);
-        value = parsed && !IsMissing(text.Trim()) && float.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var narrow) ? narrow : (float)wide;
+        value = parsed && !IsMissing(text.Trim()) && float.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var narrow)
+            ? narrow
+            : (float)wide;
         return parsed;
     }
 
     private static bool ParseDouble(ReadOnlySpan<char> text, out double value)
     {
         text = text.Trim();
-        value = IsMissing(text) ? double.NaN : 0;
-        return text.IsEmpty || IsMissing(text) || double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out value);
+        value = double.NaN;
+        return IsMissing(text) || double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out value);
     }
 
     private static bool IsMissing(ReadOnlySpan<char> text) =>
-        text is "?" or "??" or "NA" or "N/A" || text.Equals("nan", StringComparison.OrdinalIgnoreCase);
+        text is "" or "?" or "??" or "NA" or "N/A" || text.Equals("nan", StringComparison.OrdinalIgnoreCase);
 
     private static bool ParseBoolean(ReadOnlySpan<char> text, out bool value)
     {

@@ -11,14 +11,6 @@ public readonly struct DataViewRowId : IComparable<DataViewRowId>, IEquatable<Da
         High = high;
     }
 
-    public static bool operator ==(DataViewRowId first, DataViewRowId second) => first.Equals(second);
-
-    public static bool operator !=(DataViewRowId first, DataViewRowId second) => !first.Equals(second);
-
-    public static bool operator <(DataViewRowId first, DataViewRowId second) => first.CompareTo(second) < 0;
-
-    public static bool operator >(DataViewRowId first, DataViewRowId second) => first.CompareTo(second) > 0;
-
     public bool Equals(DataViewRowId other) => Low == other.Low && High == other.High;
 
     public override bool Equals(object obj) => obj is DataViewRowId other && Equals(other);

@@ -27,7 +27,9 @@ internal sealed class EnumerableView<TRow>(IEnumerable<TRow> rows, RowBinding<TR
         {
             if (!_rows.MoveNext())
                 return false;
-            return _rows.Current is not null ? true : throw new InvalidOperationException("Encountered null when iterating over data, this is not supported.");
+            return _rows.Current is not null
+                ? true
+                : throw new InvalidOperationException("Encountered null when iterating over data, this is not supported.");
         }
 
         protected override void Dispose(bool disposing)

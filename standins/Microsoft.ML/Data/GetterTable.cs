@@ -4,7 +4,9 @@ namespace Microsoft.ML.Data;
 internal sealed class GetterTable(DataViewSchema schema, Delegate[] getters)
 {
     public bool IsActive(DataViewSchema.Column column) =>
-        column.Index < schema.Count ? getters[column.Index] is not null : throw Raise.Param(nameof(column), $"Column '{column.Name}' is not in the schema");
+        column.Index < schema.Count
+            ? getters[column.Index] is not null
+            : throw Raise.Param(nameof(column), $"Column '{column.Name}' is not in the schema");
 
     public ValueGetter<T> Get<T>(DataViewSchema.Column column)
     {

@@ -32,7 +32,9 @@ internal sealed class MappedRow : DataViewRow
     public override ValueGetter<DataViewRowId> GetIdGetter() => _input.GetIdGetter();
 
     public override bool IsColumnActive(DataViewSchema.Column column) =>
-        column.Index < _active.Length ? _active[column.Index] : throw Raise.Param(nameof(column), $"Column '{column.Name}' is not in the schema");
+        column.Index < _active.Length
+            ? _active[column.Index]
+            : throw Raise.Param(nameof(column), $"Column '{column.Name}' is not in the schema");
 
     public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column)
     {

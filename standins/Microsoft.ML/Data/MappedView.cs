@@ -21,5 +21,6 @@ internal sealed class MappedView(IRowToRowMapper mapper, IDataView source) : IDa
         return Array.ConvertAll(source.GetRowCursorSet(mapper.GetDependencies(active), n, rand), c => Wrap(c, active));
     }
 
-    private DataViewRowCursor Wrap(DataViewRowCursor cursor, DataViewSchema.Column[] active) => new WrappingCursor(cursor, mapper.GetRow(cursor, active));
+    private DataViewRowCursor Wrap(DataViewRowCursor cursor, DataViewSchema.Column[] active) =>
+        new WrappingCursor(cursor, mapper.GetRow(cursor, active));
 }

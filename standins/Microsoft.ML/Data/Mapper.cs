@@ -39,7 +39,8 @@ internal abstract class Mapper : IRowToRowMapper
         return [.. needed.Select(i => InputSchema[i])];
     }
 
-    public DataViewRow GetRow(DataViewRow input, IEnumerable<DataViewSchema.Column> activeColumns) => new MappedRow(this, input, activeColumns);
+    public DataViewRow GetRow(DataViewRow input, IEnumerable<DataViewSchema.Column> activeColumns) =>
+        new MappedRow(this, input, activeColumns);
 
     /// <summary>The input column that an output column is, or the complement of its number among the computed ones.</summary>
     public int Origin(int column) => _origins[column];

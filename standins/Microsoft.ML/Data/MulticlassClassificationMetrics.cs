@@ -30,7 +30,7 @@ public sealed class MulticlassClassificationMetrics
 
     public double MicroAccuracy { get; }
 
-    public double TopKAccuracy => TopKAccuracyForAllK.Count == 0 ? 0 : TopKAccuracyForAllK[Math.Min(TopKPredictionCount, TopKAccuracyForAllK.Count) - 1];
+    public double TopKAccuracy => TopKAccuracyForAllK?.LastOrDefault() ?? 0;
 
     public int TopKPredictionCount { get; }
 

@@ -43,7 +43,8 @@ internal abstract class RootCursor : DataViewRowCursor
     }
 
     protected long CheckedPosition =>
-        _position >= 0 ? _position : throw new InvalidOperationException("Values cannot be fetched at this time. This method is called either before the first call to MoveNext, or at any point after MoveNext returned false.");
+        _position >= 0 ? _position : throw new InvalidOperationException("Values cannot be fetched at this time. This method is called "
+            + "either before the first call to MoveNext, or at any point after MoveNext returned false.");
 
     protected abstract Delegate MakeGetter(int column);
 

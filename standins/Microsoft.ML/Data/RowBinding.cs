@@ -17,7 +17,8 @@ internal sealed class RowBinding<TRow>
         {
             var column = definition[i];
             _members[i] = (MemberInfo)typeof(TRow).GetField(column.MemberName) ?? typeof(TRow).GetProperty(column.MemberName)
-                ?? throw Raise.Param("userSchemaDefinition", $"No field or property with name '{column.MemberName}' found in type '{typeof(TRow).FullName}'");
+                ?? throw Raise.Param("userSchemaDefinition",
+                    $"No field or property with name '{column.MemberName}' found in type '{typeof(TRow).FullName}'");
             var name = string.IsNullOrEmpty(column.ColumnName) ? column.MemberName : column.ColumnName;
             builder.AddColumn(name, CheckedType(column, name, _members[i]), column.Annotations);
         }
@@ -71,9 +72,15 @@ internal sealed class RowBinding<TRow>
         var (isVector, item) = SchemaDefinition.ItemOf(member);
         var type = column.ColumnType ?? (isVector ? new VectorDataViewType(DataViewType.FromRaw(item)) : DataViewType.FromRaw(item));
         if (type is VectorDataViewType != isVector)
-            throw Raise.Param("userSchemaDefinition", $"Column '{name}' is supposed to be {(isVector ? "scalar" : "vector")}, but type of associated field '{member.Name}' is {(isVector ? "vector" : "scalar")}");
+        {
+            var (wanted, actual) = isVector ? ("scalar", "vector") : ("vector", "scalar");
+            throw Raise.Param("userSchemaDefinition",
+                $"Column '{name}' is supposed to be {wanted}, but type of associated field '{member.Name}' is {actual}");
+        }
+
         if (type.ItemType.RawType != item)
-            throw Raise.Param("userSchemaDefinition", $"Column '{name}' is supposed to have item type {type.ItemType.RawType}, but associated field has type {item}");
+            throw Raise.Param("userSchemaDefinition",
+                $"Column '{name}' is supposed to have item type {type.ItemType.RawType}, but associated field has type {item}");
         return type;
     }
 
@@ -90,11 +97,13 @@ internal sealed class RowBinding<TRow>
     {
         var target = Expression.Parameter(typeof(TRow));
         var value = Expression.Parameter(typeof(T));
-        var set = Expression.Lambda<Action<TRow, T>>(Expression.Assign(Expression.MakeMemberAccess(target, member), value), target, value).Compile();
+        var set = Expression.Lambda<Action<TRow, T>>(Expression.Assign(Expression.MakeMemberAccess(target, member), value), target, value)
+            .Compile();
         var read = UserValue.MakeReader<T>(row, column);
         return o => set(o, read());
     }
 
-    private IEnumerable<(MemberInfo Member, DataViewSchema.Column Column)> Match(DataViewSchema schema, IEnumerable<DataViewSchema.Column> columns) =>
+    private IEnumerable<(MemberInfo Member, DataViewSchema.Column Column)> Match(
+        DataViewSchema schema, IEnumerable<DataViewSchema.Column> columns) =>
         columns.Select(c => (_members[Schema[c.Name].Index], schema[c.Index]));
 }

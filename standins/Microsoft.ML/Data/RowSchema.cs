@@ -9,7 +9,8 @@ internal static class RowSchema
         var definition = SchemaDefinition.Create(typeof(TRow), SchemaDefinition.Direction.Read);
         foreach (var column in schema)
         {
-            var member = definition[column.Name] ?? throw new InvalidOperationException($"Type should contain a member named {column.Name}");
+            var member = definition[column.Name]
+                ?? throw new InvalidOperationException($"Type should contain a member named {column.Name}");
             member.ColumnType = column.Type;
             member.CopyAnnotations(column.Annotations);
         }

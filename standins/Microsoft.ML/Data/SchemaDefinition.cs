@@ -23,7 +23,8 @@ public sealed class SchemaDefinition : List<SchemaDefinition.Column>
         {
             ArgumentNullException.ThrowIfNull(value);
             if (value.ColumnName != columnName)
-                throw Raise.Param(nameof(columnName), $"The column name is specified as '{value.ColumnName}' but must match the selector '{columnName}'.");
+                throw Raise.Param(nameof(columnName),
+                    $"The column name is specified as '{value.ColumnName}' but must match the selector '{columnName}'.");
             var index = FindIndex(c => c.ColumnName == columnName);
             if (index >= 0)
                 this[index] = value;
@@ -38,7 +39,8 @@ public sealed class SchemaDefinition : List<SchemaDefinition.Column>
         var definition = new SchemaDefinition();
         var properties = userType.GetProperties(BindingFlags.Public | BindingFlags.Instance).Where(p =>
             p.GetIndexParameters().Length == 0
-            && ((direction.HasFlag(Direction.Read) && p.GetGetMethod() is not null) || (direction.HasFlag(Direction.Write) && p.GetSetMethod() is not null)));
+            && ((direction.HasFlag(Direction.Read) && p.GetGetMethod() is not null)
+                || (direction.HasFlag(Direction.Write) && p.GetSetMethod() is not null)));
         var members = userType.GetFields(BindingFlags.Public | BindingFlags.Instance).Concat<MemberInfo>(properties);
         foreach (var member in members.Where(m => !m.IsDefined(typeof(NoColumnAttribute))))
         {
@@ -47,17 +49,20 @@ public sealed class SchemaDefinition : List<SchemaDefinition.Column>
             if (member.GetCustomAttribute<KeyTypeAttribute>() is { } key)
             {
                 if (!KeyDataViewType.IsValidDataType(item))
-                    throw Raise.Param(nameof(userType), $"Member {member.Name} marked with KeyType attribute, but does not appear to be a valid kind of data for a key type");
+                    throw Raise.Param(nameof(userType),
+                        $"Member {member.Name} marked with KeyType attribute, but does not appear to be a valid kind of data for a key type");
                 itemType = new KeyDataViewType(item, key.Count ?? KeyDataViewType.MaxCount(item));
             }
 
             var dimensions = member.GetCustomAttribute<VectorTypeAttribute>();
             if (!isVector && dimensions is not null)
-                throw Raise.Param(nameof(userType), $"Member {member.Name} marked with VectorType attribute, but does not appear to be a vector type");
+                throw Raise.Param(nameof(userType),
+                    $"Member {member.Name} marked with VectorType attribute, but does not appear to be a vector type");
             var name = member.GetCustomAttribute<ColumnNameAttribute>()?.Name ?? member.Name;
             if (definition[name] is not null)
                 throw Raise.Param(nameof(userType), $"Duplicate column name '{name}' detected");
-            definition.Add(new Column(member.Name, isVector ? new VectorDataViewType(itemType, dimensions?.Dimensions ?? [0]) : itemType, name));
+            DataViewType type = isVector ? new VectorDataViewType(itemType, dimensions?.Dimensions ?? [0]) : itemType;
+            definition.Add(new Column(member.Name, type, name));
         }
 
         return definition;

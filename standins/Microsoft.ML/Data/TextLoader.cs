@@ -17,10 +17,10 @@ public sealed class TextLoader : IDataLoader<IMultiStreamSource>
         Separators = options.Separators;
         Columns = options.Columns ?? [new Column("Features", DataKind.Single, [new Range(0, null)])];
         Fields = new FieldReader(options);
-        var header = options.HasHeader && sample is { Count: > 0 } ? HeaderOf(sample) : null;
+        var first = sample is { Count: > 0 } ? FirstLine(sample) : null;
         var builder = new DataViewSchema.Builder();
         foreach (var column in Columns)
-            builder.AddColumn(column.Name, column.Resolve(header?.Count), SlotNames(column, header));
+            builder.AddColumn(column.Name, column.Resolve(first?.Count), options.HasHeader ? SlotNames(column, first) : null);
         _schema = builder.ToSchema();
     }
 
@@ -43,7 +43,8 @@ public sealed class TextLoader : IDataLoader<IMultiStreamSource>
     internal static Column[] ColumnsOf(Type type)
     {
         var members = type.GetFields(BindingFlags.Public | BindingFlags.Instance).Concat<MemberInfo>(
-            type.GetProperties(BindingFlags.Public | BindingFlags.Instance).Where(p => p.GetSetMethod() is not null && p.GetGetMethod() is not null));
+            type.GetProperties(BindingFlags.Public | BindingFlags.Instance)
+                .Where(p => p.GetSetMethod() is not null && p.GetGetMethod() is not null));
         var columns = new List<Column>();
         foreach (var member in members)
         {
@@ -58,7 +59,8 @@ public sealed class TextLoader : IDataLoader<IMultiStreamSource>
             columns.Add(new Column(member.GetCustomAttribute<ColumnNameAttribute>()?.Name ?? member.Name, kind, sources, key));
         }
 
-        return columns.Count > 0 ? [.. columns] : throw new InvalidOperationException($"Should define at least one public, readable field or property in {type.Name} with the LoadColumn attribute.");
+        return columns.Count > 0 ? [.. columns] : throw new InvalidOperationException(
+            $"Should define at least one public, readable field or property in {type.Name} with the LoadColumn attribute.");
     }
 
     /// <summary>The lines of a file that hold rows; comments and empty lines are passed over.</summary>
@@ -81,7 +83,7 @@ public sealed class TextLoader : IDataLoader<IMultiStreamSource>
         }
     }
 
-    private List<string> HeaderOf(IMultiStreamSource sample)
+    private List<string> FirstLine(IMultiStreamSource sample)
     {
         using var reader = sample.OpenTextReader(0);
         return Lines(reader, withHeader: true).Select(l => Fields.Split(l.Text)).FirstOrDefault();

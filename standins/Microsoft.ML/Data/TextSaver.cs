@@ -63,7 +63,8 @@ internal sealed class TextSaver
         IEnumerable<string> fields = items.Take(dense).Select(i => i.Text);
         if (dense < items.Length)
         {
-            var pairs = items.Skip(dense).Select((item, slot) => (item, slot)).Where(p => p.item.Text != p.item.Default).Select(p => $"{p.slot}:{p.item.Text}");
+            var pairs = items.Skip(dense).Select((item, slot) => (item, slot)).Where(p => p.item.Text != p.item.Default)
+                .Select(p => $"{p.slot}:{p.item.Text}");
             fields = fields.Append($"{items.Length - dense}").Concat(pairs.DefaultIfEmpty($"0:{items[dense].Default}"));
         }
 

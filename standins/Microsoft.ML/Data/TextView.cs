@@ -9,7 +9,8 @@ internal sealed class TextView(TextLoader loader, TextLoader.Options options, Da
 
     public long? GetRowCount() => null;
 
-    public DataViewRowCursor GetRowCursor(IEnumerable<DataViewSchema.Column> columnsNeeded, Random rand = null) => new Cursor(this, columnsNeeded);
+    public DataViewRowCursor GetRowCursor(IEnumerable<DataViewSchema.Column> columnsNeeded, Random rand = null) =>
+        new Cursor(this, columnsNeeded);
 
     public DataViewRowCursor[] GetRowCursorSet(IEnumerable<DataViewSchema.Column> columnsNeeded, int n, Random rand = null) =>
         [GetRowCursor(columnsNeeded)];
@@ -96,7 +97,8 @@ internal sealed class TextView(TextLoader loader, TextLoader.Options options, Da
         }
     }
 
-    private IEnumerable<(long Number, string Text)> Limited() => options.MaxRows is { } limit ? Lines().Take((int)Math.Min(limit, int.MaxValue)) : Lines();
+    private IEnumerable<(long Number, string Text)> Limited() =>
+        options.MaxRows is { } limit ? Lines().Take((int)Math.Min(limit, int.MaxValue)) : Lines();
 
     /// <summary>The fields of the current line, cut when first asked for.</summary>
     private sealed class FieldCache(TextView view)

@@ -19,11 +19,11 @@ public sealed class TransformerChain<TLastTransformer> : ITransformer, IEnumerab
         _transformers = [.. transformers];
         _scopes = [.. scopes];
         if (_transformers.Length != _scopes.Length)
-            throw Raise.Param(nameof(scopes), "There should be one scope for each transformer");
+            throw new InvalidOperationException("There should be one scope for each transformer");
         if (_transformers.Length > 0)
         {
             LastTransformer = _transformers[^1] as TLastTransformer
-                ?? throw Raise.Param(nameof(transformers), $"The last transformer must be of type {typeof(TLastTransformer)}");
+                ?? throw new InvalidOperationException($"The last transformer must be of type {typeof(TLastTransformer)}");
         }
     }
 
@@ -49,7 +49,8 @@ public sealed class TransformerChain<TLastTransformer> : ITransformer, IEnumerab
         return _transformers.Aggregate(inputSchema, (schema, transformer) => transformer.GetOutputSchema(schema));
     }
 
-    public DataViewSchema GetOutputSchema(DataViewSchema inputSchema, TransformerScope scope) => GetModelFor(scope).GetOutputSchema(inputSchema);
+    public DataViewSchema GetOutputSchema(DataViewSchema inputSchema, TransformerScope scope) =>
+        GetModelFor(scope).GetOutputSchema(inputSchema);
 
     public TransformerChain<ITransformer> GetModelFor(TransformerScope scopeFilter)
     {

@@ -48,7 +48,7 @@ internal static class UserValue
         if (user == typeof(string))
             return type is TextDataViewType;
         if (user.IsArray && type is VectorDataViewType vector)
-            return vector.ItemType.RawType == (user.GetElementType() == typeof(string) ? typeof(ReadOnlyMemory<char>) : user.GetElementType());
+            return user == typeof(string[]) ? vector.ItemType is TextDataViewType : user.GetElementType() == vector.ItemType.RawType;
         return user == type.RawType;
     }
 
@@ -64,9 +64,11 @@ internal static class UserValue
 
     private static void Fill<T>(T[] values, ref VBuffer<T> buffer) => VBuffer<T>.Copy(values, 0, ref buffer, values.Length);
 
-    private static Delegate ArrayGetter<T>(Func<T[]> read) => (ValueGetter<VBuffer<T>>)((ref VBuffer<T> value) => Fill(read() ?? [], ref value));
+    private static Delegate ArrayGetter<T>(Func<T[]> read) =>
+        (ValueGetter<VBuffer<T>>)((ref VBuffer<T> value) => Fill(read() ?? [], ref value));
 
-    private static Delegate BufferGetter<T>(Func<VBuffer<T>> read) => (ValueGetter<VBuffer<T>>)((ref VBuffer<T> value) => read().CopyTo(ref value));
+    private static Delegate BufferGetter<T>(Func<VBuffer<T>> read) =>
+        (ValueGetter<VBuffer<T>>)((ref VBuffer<T> value) => read().CopyTo(ref value));
 
     private static Delegate KeyGetter<T>(Func<T> read, ulong count)
     {

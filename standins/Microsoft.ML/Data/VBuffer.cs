@@ -123,7 +123,8 @@ public readonly struct VBuffer<T>
 
     public IEnumerator GetEnumerator() => DenseValues().GetEnumerator();
 
-    public override string ToString() => IsDense ? $"Dense vector of size {Length}" : $"Sparse vector of size {Length}, {_count} explicit values";
+    public override string ToString() =>
+        IsDense ? $"Dense vector of size {Length}" : $"Sparse vector of size {Length}, {_count} explicit values";
 
     internal (T[] Values, int[] Indices, int Count) Parts => (_values, _indices, _count);
 

@@ -38,5 +38,7 @@ public sealed class VectorDataViewType : StructuredDataViewType
     public override int GetHashCode() => HashCode.Combine(ItemType, Size, Dimensions.Length);
 
     public override string ToString() =>
-        Dimensions is [0] ? $"VarVector<{ItemType}>" : $"Vector<{ItemType}, {string.Join(", ", Dimensions.Select(d => d == 0 ? "*" : $"{d}"))}>";
+        Dimensions is [0]
+            ? $"VarVector<{ItemType}>"
+            : $"Vector<{ItemType}, {string.Join(", ", Dimensions.Select(d => d == 0 ? "*" : $"{d}"))}>";
 }

@@ -12,7 +12,8 @@ internal sealed class MulticlassEvaluation(int classes)
     private double _count;
     private double _logLoss;
 
-    public MulticlassClassificationMetrics Run(IDataView data, DataViewSchema.Column labelColumn, DataViewSchema.Column scoreColumn, int topK)
+    public MulticlassClassificationMetrics Run(
+        IDataView data, DataViewSchema.Column labelColumn, DataViewSchema.Column scoreColumn, int topK)
     {
         using var cursor = data.GetRowCursor([labelColumn, scoreColumn]);
         var readLabel = Numeric.Reader(cursor, labelColumn);
@@ -63,7 +64,7 @@ internal sealed class MulticlassEvaluation(int classes)
             logLoss,
             logLossReduction: (entropy - logLoss) / entropy,
             topK,
-            topK > 0 ? topKAccuracies : [],
+            topK > 0 ? [.. topKAccuracies.Take(topK)] : null,
             [.. _classLogLoss.Select((loss, i) => Ratio(loss, totals[i]))],
             new ConfusionMatrix(_confusion, names, isBinary: false));
     }

@@ -24,10 +24,14 @@ internal sealed class ModelLoadContext(ZipArchive archive, ComponentCatalog cata
 
     public ICanSaveModel LoadModel()
     {
-        using var stream = (archive.GetEntry(ModelSaveContext.EntryOf(folder)) ?? throw new FormatException($"Corrupt model file: no entry '{folder}'")).Open();
+        var entry = archive.GetEntry(ModelSaveContext.EntryOf(folder))
+            ?? throw new FormatException($"Corrupt model file: no entry '{folder}'");
+        using var stream = entry.Open();
         Reader = new BinaryReader(stream);
         var signature = Reader.ReadString();
-        return Loaders.TryGetValue(signature, out var load) ? load(this) : throw new FormatException($"Unknown model signature '{signature}'");
+        return Loaders.TryGetValue(signature, out var load)
+            ? load(this)
+            : throw new FormatException($"Unknown model signature '{signature}'");
     }
 
     public ICanSaveModel LoadModel(string name) => new ModelLoadContext(archive, catalog, $"{folder}/{name}").LoadModel();

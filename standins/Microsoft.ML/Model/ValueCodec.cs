@@ -14,7 +14,8 @@ internal static class ValueCodec
     }
 
     public static InputOutputColumnPair[] ReadPairs(this ModelLoadContext ctx) =>
-        [.. Enumerable.Range(0, ctx.Reader.ReadInt32()).Select(_ => new InputOutputColumnPair(ctx.Reader.ReadString(), ctx.Reader.ReadString()))];
+        [.. Enumerable.Range(0, ctx.Reader.ReadInt32())
+            .Select(_ => new InputOutputColumnPair(ctx.Reader.ReadString(), ctx.Reader.ReadString()))];
 
     public static void WriteType(BinaryWriter writer, DataViewType type)
     {
@@ -45,7 +46,8 @@ internal static class ValueCodec
         {
             case 'V':
                 var item = (PrimitiveDataViewType)ReadType(reader);
-                return new VectorDataViewType(item, Enumerable.Range(0, reader.ReadInt32()).Select(_ => reader.ReadInt32()).ToImmutableArray());
+                return new VectorDataViewType(item,
+                    Enumerable.Range(0, reader.ReadInt32()).Select(_ => reader.ReadInt32()).ToImmutableArray());
             case 'K':
                 return new KeyDataViewType(Type.GetType(reader.ReadString(), throwOnError: true), reader.ReadUInt64());
             case 'P':

@@ -26,8 +26,8 @@ public sealed class ComponentCatalog
                 foreach (var attribute in type.GetCustomAttributes<ExtensionBaseAttribute>(inherit: false))
                 {
                     if (!_factories.TryAdd(attribute.ContractName, type) && throwOnError)
-                        throw new InvalidOperationException(
-                            $"Could not register extension '{type.FullName}': contract name '{attribute.ContractName}' is already taken by '{_factories[attribute.ContractName].FullName}'");
+                        throw new InvalidOperationException($"Could not register extension '{type.FullName}': contract name "
+                            + $"'{attribute.ContractName}' is already taken by '{_factories[attribute.ContractName].FullName}'");
                 }
             }
         }

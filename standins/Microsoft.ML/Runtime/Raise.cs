@@ -8,7 +8,8 @@ internal static class Raise
     public static ArgumentOutOfRangeException MissingColumn(string paramName, string role, string column) =>
         new(paramName, $"Could not find {role} column '{column}'");
 
-    public static ArgumentOutOfRangeException ColumnMismatch(string paramName, string role, string column, string expected, object actual) =>
+    public static ArgumentOutOfRangeException ColumnMismatch(
+        string paramName, string role, string column, string expected, object actual) =>
         new(paramName, $"Schema mismatch for {role} column '{column}': expected {expected}, got {actual}");
 
     public static InvalidOperationException GetterType(Type asked, Type actual) =>

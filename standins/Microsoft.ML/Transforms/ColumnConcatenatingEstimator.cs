@@ -33,10 +33,13 @@ public sealed class ColumnConcatenatingEstimator : IEstimator<ColumnConcatenatin
 
         var known = inputs.All(c => c.Kind != SchemaShape.Column.VectorKind.VariableVector);
         var annotations = new List<SchemaShape.Column>();
-        if (known && inputs.Any(c => c.Kind == SchemaShape.Column.VectorKind.Scalar || c.Annotations.TryFind(SchemaAnnotationsExtensions.SlotNames, out _)))
-            annotations.Add(new(SchemaAnnotationsExtensions.SlotNames, SchemaShape.Column.VectorKind.Vector, TextDataViewType.Instance, false));
+        if (known && inputs.Any(c =>
+            c.Kind == SchemaShape.Column.VectorKind.Scalar || c.Annotations.TryFind(SchemaAnnotationsExtensions.SlotNames, out _)))
+            annotations.Add(new(SchemaAnnotationsExtensions.SlotNames, SchemaShape.Column.VectorKind.Vector, TextDataViewType.Instance,
+                false));
         if (inputs.Length > 0 && inputs.All(c => c.Annotations.TryFind(SchemaAnnotationsExtensions.Normalized, out _)))
-            annotations.Add(new(SchemaAnnotationsExtensions.Normalized, SchemaShape.Column.VectorKind.Scalar, BooleanDataViewType.Instance, false));
+            annotations.Add(new(SchemaAnnotationsExtensions.Normalized, SchemaShape.Column.VectorKind.Scalar, BooleanDataViewType.Instance,
+                false));
         var kind = known ? SchemaShape.Column.VectorKind.Vector : SchemaShape.Column.VectorKind.VariableVector;
         var item = inputs.Length == 0 ? NumberDataViewType.Single : inputs[0].ItemType;
         return inputSchema.With([new(_output, kind, item, false, new(annotations))]);

@@ -7,12 +7,13 @@ public sealed class CustomMappingTransformer<TSrc, TDst> : ITransformer
     private readonly Action<TSrc, TDst> _map;
     private readonly string _contractName;
 
-    internal CustomMappingTransformer(Action<TSrc, TDst> map, string contractName, SchemaDefinition input = null, SchemaDefinition output = null)
+    internal CustomMappingTransformer(
+        Action<TSrc, TDst> map, string contractName, SchemaDefinition input = null, SchemaDefinition output = null)
     {
         _map = map;
         _contractName = contractName;
         Input = new(input, SchemaDefinition.Direction.Write);
-        Output = new(output, SchemaDefinition.Direction.Read);
+        Output = new(output, SchemaDefinition.Direction.Write);
     }
 
     bool ITransformer.IsRowToRowMapper => true;

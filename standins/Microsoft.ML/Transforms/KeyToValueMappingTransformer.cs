@@ -22,7 +22,8 @@ public sealed class KeyToValueMappingTransformer : OneToOneTransformerBase
             throw Raise.Param("inputSchema", $"Input column '{input.Name}' doesn't contain key values metadata");
         var annotations = new DataViewSchema.Annotations.Builder();
         annotations.Add(input.Annotations, name => name == SchemaAnnotationsExtensions.SlotNames);
-        return (ColumnMapping)Generic.Call(Bind<uint, int>, [key.RawType, values.ItemType.RawType], output, input, values.ItemType, annotations.ToAnnotations());
+        return (ColumnMapping)Generic.Call(Bind<uint, int>, [key.RawType, values.ItemType.RawType], output, input, values.ItemType,
+            annotations.ToAnnotations());
     }
 
     private protected override void Save(ModelSaveContext ctx) => ctx.Begin(Signature).WritePairs(Columns);

@@ -16,7 +16,8 @@ public sealed class TypeConvertingTransformer : OneToOneTransformerBase
         var annotations = new DataViewSchema.Annotations.Builder();
         annotations.Add(input.Annotations, name => name == SchemaAnnotationsExtensions.SlotNames);
         var type = DataViewType.FromKind(_kind);
-        return (ColumnMapping)Generic.Call(Bind<int, int>, [input.Type.ItemType.RawType, type.RawType], output, input, type, annotations.ToAnnotations());
+        return (ColumnMapping)Generic.Call(Bind<int, int>, [input.Type.ItemType.RawType, type.RawType], output, input, type,
+            annotations.ToAnnotations());
     }
 
     private protected override void Save(ModelSaveContext ctx)
@@ -26,6 +27,7 @@ public sealed class TypeConvertingTransformer : OneToOneTransformerBase
         writer.Write((byte)_kind);
     }
 
-    private static ColumnMapping Bind<TIn, TOut>(string output, DataViewSchema.Column input, PrimitiveDataViewType type, DataViewSchema.Annotations annotations) =>
+    private static ColumnMapping Bind<TIn, TOut>(
+        string output, DataViewSchema.Column input, PrimitiveDataViewType type, DataViewSchema.Annotations annotations) =>
         ColumnMapping.Each(output, input, type, annotations, Conversion.Between<TIn, TOut>());
 }

@@ -31,7 +31,8 @@ internal sealed class ValueMap<TKey, TValue> : ValueMap
             throw Raise.ColumnMismatch("inputSchema", "input", input.Name, KeyType.ToString(), input.Type);
         var missing = Conversion.Missing<TValue>();
         if (ValueType is PrimitiveDataViewType item)
-            return ColumnMapping.Each<TKey, TValue>(output, input, item, _schema[1].Annotations, key => _map.GetValueOrDefault(key, missing));
+            return ColumnMapping.Each<TKey, TValue>(output, input, item, _schema[1].Annotations,
+                key => _map.GetValueOrDefault(key, missing));
         return new(new(output, ValueType, _schema[1].Annotations), [input.Index], row =>
         {
             var read = UserValue.MakeReader<TKey>(row, input);

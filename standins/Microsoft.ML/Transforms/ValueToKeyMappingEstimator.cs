@@ -33,7 +33,8 @@ public sealed class ValueToKeyMappingEstimator : IEstimator<ValueToKeyMappingTra
         ArgumentNullException.ThrowIfNull(input);
         var maps = Array.ConvertAll(_columns, pair =>
         {
-            var column = input.Schema.GetColumnOrNull(pair.InputColumnName) ?? throw Raise.MissingColumn("inputSchema", "input", pair.InputColumnName);
+            var column = input.Schema.GetColumnOrNull(pair.InputColumnName)
+                ?? throw Raise.MissingColumn("inputSchema", "input", pair.InputColumnName);
             if (_keyData is null)
                 return KeyMap.Train(input, column, _maximumNumberOfKeys, _ordinality, _asText);
             var keys = _keyData.Schema.First(c => !c.IsHidden);

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using SkillLoc.Models.Tokenization;
 
 namespace SkillLoc.Models.Tests.Tokenization;
@@ -29,7 +30,7 @@ public class CheckpointTokenizerOracleTests
             Assert.Equal(text, tokenizer.Decode(tokenizer.Encode(text)));
     }
 
-    [SkippableFact]
+    [Fact]
     public void Special_spellings_in_text_are_text()
     {
         var roberta = CheckpointTokenizer.Load(OracleFolders.Of("tiny-roberta"));
@@ -49,6 +50,7 @@ public class CheckpointTokenizerOracleTests
         Assert.Equal((0, 1, 2, 3, 4), (roberta.ClsId, roberta.PadId, roberta.SepId, roberta.UnknownId, roberta.MaskId));
         Assert.True(roberta.DistinguishesLeadingSpace);
         Assert.False(roberta.UsesTokenTypes);
+        roberta.CheckVocabulary(900);
 
         var bert = CheckpointTokenizer.Load(OracleFolders.Of("tiny-bert"));
         Assert.Equal((2, 0, 3, 1, 4), (bert.ClsId, bert.PadId, bert.SepId, bert.UnknownId, bert.MaskId));
@@ -61,11 +63,61 @@ public class CheckpointTokenizerOracleTests
         Assert.Contains("mask", Assert.Throws<InvalidOperationException>(() => gpt2.MaskId).Message, StringComparison.Ordinal);
     }
 
-    [SkippableFact]
+    [Fact]
     public void T5_is_refused_by_name()
     {
-        var e = Assert.Throws<NotSupportedException>(() => CheckpointTokenizer.Load(OracleFolders.Of("tiny-t5")));
-        Assert.Contains("t5", e.Message, StringComparison.Ordinal);
+        using var folder = new TemporaryFolder().With("config.json", """{"model_type": "t5"}""").With("tokenizer.json", "{}");
+        var e = Assert.Throws<NotSupportedException>(() => CheckpointTokenizer.Load(folder.Path));
+        Assert.Contains("'t5'", e.Message, StringComparison.Ordinal);
+        Assert.Contains("tokenizer.json", e.Message, StringComparison.Ordinal);
         Assert.Contains("merges.txt", e.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Byte_pairs_are_read_from_tokenizer_json(bool mergesAsPairs)
+    {
+        var source = OracleFolders.Of("tiny-roberta");
+        var merges = File.ReadLines(Path.Combine(source, "merges.txt")).Skip(1);
+        using var folder = new TemporaryFolder().With("tokenizer.json", JsonSerializer.Serialize(new
+        {
+            added_tokens = new[] { new { id = 4, content = "<mask>" } },
+            pre_tokenizer = new { type = "ByteLevel", add_prefix_space = false },
+            model = new
+            {
+                type = "BPE",
+                vocab = JsonSerializer.Deserialize<Dictionary<string, int>>(File.ReadAllText(Path.Combine(source, "vocab.json"))),
+                merges = mergesAsPairs ? merges.Select(merge => merge.Split(' ')).ToArray() : (object)merges.ToArray(),
+            },
+        }));
+        var tokenizer = CheckpointTokenizer.Load(folder.Path);
+        Assert.Equal(4, tokenizer.MaskId);
+        foreach (var (text, ids) in OracleFolders.Texts("tiny-roberta").Where(entry => entry.Text != SpecialSpellings))
+            Assert.Equal(ids, tokenizer.Encode(text));
+    }
+
+    [Fact]
+    public void Word_pieces_are_read_from_tokenizer_json()
+    {
+        var vocabulary = File.ReadAllLines(Path.Combine(OracleFolders.Of("tiny-bert"), "vocab.txt")).Select((token, id) => (token, id)).ToDictionary(entry => entry.token, entry => entry.id);
+        using var folder = new TemporaryFolder();
+        foreach (var lowercase in new[] { true, false })
+        {
+            folder.With("tokenizer.json", JsonSerializer.Serialize(new { normalizer = new { type = "BertNormalizer", lowercase }, model = new { type = "WordPiece", vocab = vocabulary } }));
+            var tokenizer = CheckpointTokenizer.Load(folder.Path);
+            Assert.Equal(lowercase, OracleFolders.Texts("tiny-bert").Where(entry => entry.Text != SpecialSpellings).All(entry => entry.Ids.SequenceEqual(tokenizer.Encode(entry.Text))));
+        }
+    }
+
+    [Fact]
+    public void Other_kinds_of_tokenizer_json_are_refused()
+    {
+        using var folder = new TemporaryFolder().With("tokenizer.json", """{"model": {"type": "Unigram", "vocab": []}}""");
+        Assert.Contains("tokenizer.json", Assert.Throws<NotSupportedException>(() => CheckpointTokenizer.Load(folder.Path)).Message, StringComparison.Ordinal);
+        folder.With("tokenizer.json", """{"added_tokens": [{"id": 0, "content": "b"}], "model": {"type": "WordPiece", "vocab": {"a": 0}}}""");
+        Assert.Contains("'b'", Assert.Throws<InvalidDataException>(() => CheckpointTokenizer.Load(folder.Path)).Message, StringComparison.Ordinal);
+        folder.With("tokenizer.json", """{"model": {"type": "WordPiece", "vocab": """);
+        Assert.Contains("tokenizer.json", Assert.Throws<InvalidDataException>(() => CheckpointTokenizer.Load(folder.Path)).Message, StringComparison.Ordinal);
     }
 }

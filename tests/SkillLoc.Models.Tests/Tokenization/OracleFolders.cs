@@ -2,19 +2,16 @@ using System.Text.Json;
 
 namespace SkillLoc.Models.Tests.Tokenization;
 
-// The oracle checkpoints lie in shared/ beside the repository or its worktree's parent; tests that need them skip where it is absent.
+// The oracle checkpoints: some are copied into tests/oracles, the others lie in shared/ and are skipped where that is absent.
 internal static class OracleFolders
 {
     public static string Of(string name)
     {
-        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-        {
-            var path = Path.Combine(folder.FullName, "shared", "oracles", name);
-            if (Directory.Exists(path))
-                return path;
-        }
-        Skip.If(true, $"shared/oracles/{name} is not on this machine.");
-        return "";
+        if (Oracles.PathOf(name) is var copied && Directory.Exists(copied))
+            return copied;
+        var shared = Oracles.SharedPathOf("oracles", name);
+        Skip.IfNot(Directory.Exists(shared), $"{shared} is not on this machine.");
+        return shared;
     }
 
     public static IReadOnlyList<(string Text, int[] Ids)> Texts(string name)
