@@ -99,6 +99,9 @@ public sealed partial class PromptFineTuneTrainer
         /// <summary>Padded tokens in one forward pass; lower it when memory is short. It does not change the result's mathematics.</summary>
         public int MaxTokensPerBatch = 4096;
 
+        /// <summary>The arithmetic of the passes; what comes out is float32.</summary>
+        public Precision Precision;
+
         /// <summary>Seed of the shuffle, of dropout and of a fresh head.</summary>
         public int Seed;
 

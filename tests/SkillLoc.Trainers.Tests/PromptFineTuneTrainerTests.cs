@@ -124,6 +124,24 @@ public sealed class PromptFineTuneTrainerTests
     }
 
     [Fact]
+    public void BFloat16PassesTrainFloat32Masters()
+    {
+        Action<PromptFineTuneTrainer.Options> steps = options => options.MaxSteps = 3;
+        using TextScoringTransformer full = Fit(Toy.Examples(24), steps);
+        using TextScoringTransformer half = Fit(Toy.Examples(24), steps + (options => options.Precision = Precision.BFloat16));
+        using LanguageModel before = LanguageModel.Load(Toy.Checkpoint);
+        const string Name = "roberta.encoder.layer.1.intermediate.dense.weight";
+        using var scope = NewDisposeScope();
+        Tensor start = before.Parameters[Name].detach(), moved = half.Classifier.Backbone.Parameters[Name].detach();
+        Assert.Equal(ScalarType.Float32, moved.dtype);
+
+        // AdamW's first steps move each weight by about the learning rate: less than bfloat16 could hold, in much the same direction.
+        Tensor one = (full.Classifier.Backbone.Parameters[Name] - start).view(-1), other = (moved - start).view(-1);
+        double cosine = one.dot(other).ToDouble() / (one.norm().ToDouble() * other.norm().ToDouble());
+        Assert.InRange(cosine, 0.8, 0.99999);
+    }
+
+    [Fact]
     public void TheSameSeedGivesTheSameBits()
     {
         Action<PromptFineTuneTrainer.Options> change = options =>
