@@ -66,7 +66,7 @@ public sealed class ClassificationHead : IDisposable
         void AddParameter(string name, long[] shape, Func<long[], Tensor> initialise)
         {
             bool trained = stored is not null && stored.Weights.Tensors.Any(info => info.Name == name && info.Shape.SequenceEqual(shape));
-            Tensor value = trained ? stored!.Weights.Read(name, model.Dtype, model.Device) : initialise(shape).to(model.Dtype, model.Device);
+            Tensor value = trained ? stored!.Weights.ReadFinite(name, model.Dtype, model.Device) : initialise(shape).to(model.Dtype, model.Device);
             var parameter = new Parameter(value, requires_grad: false);
             parameter.DetachFromDisposeScope();
             _parameters.Add(name, parameter);
