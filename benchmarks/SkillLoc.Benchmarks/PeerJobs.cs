@@ -22,8 +22,9 @@ public static class PeerJobs
     /// <param name="batch">Rows of a micro-batch.</param>
     /// <param name="accumulation">Micro-batches of an update.</param>
     /// <param name="steps">Updates that are timed.</param>
+    /// <param name="tokens">Padded tokens of a forward pass at most.</param>
     /// <returns>A line of JSON.</returns>
-    public static string FineTune(Workload workload, string optimizer, int batch, int accumulation, int steps)
+    public static string FineTune(Workload workload, string optimizer, int batch, int accumulation, int steps, int tokens)
     {
         var context = new MLContext(seed: 1);
         var clock = new StepClock();
@@ -38,6 +39,7 @@ public static class PeerJobs
             GradientAccumulationSteps = accumulation,
             MaxSteps = Warmup + steps,
             Progress = clock,
+            MaxTokensPerBatch = tokens,
         }).Fit(Workload.View(context, 2048)))
         {
         }
@@ -57,8 +59,9 @@ public static class PeerJobs
     /// <summary>Trains a mask for one epoch: gradients, one update of the scores, one evaluation of the rounded mask.</summary>
     /// <param name="workload">What to train on.</param>
     /// <param name="batches">Micro-batches of 8 rows.</param>
+    /// <param name="tokens">Padded tokens of a forward pass at most.</param>
     /// <returns>A line of JSON.</returns>
-    public static string Mask(Workload workload, int batches)
+    public static string Mask(Workload workload, int batches, int tokens)
     {
         var context = new MLContext(seed: 1);
         var clock = new StepClock();
@@ -82,6 +85,7 @@ public static class PeerJobs
                 BatchSize = MicroBatch,
                 MaxBatchesPerEpoch = batches,
                 Progress = clock,
+                MaxTokensPerBatch = tokens,
             }).Fit(Workload.View(context, 2048));
             peak = PeakMemory.MiB();
         }

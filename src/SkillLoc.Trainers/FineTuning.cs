@@ -200,14 +200,15 @@ internal sealed class FineTuning : IDisposable
 
     /// <summary>Adds the gradients of a weighted sum of cross-entropies to the parameters.</summary>
     /// <returns>The weighted sum, in nats.</returns>
-    public static double Backward(TextClassifier classifier, LabeledTexts data, int[] rows, float[] weights, int maxTokens, bool training)
+    public static double Backward(TextClassifier classifier, LabeledTexts data, int[] rows, float[] weights, int? maxTokens, bool training)
     {
         double loss = 0;
-        foreach (int[] part in LengthBatches.Split([.. rows.Select(i => data.Texts[i].Ids.Length)], maxTokens))
+        Device device = classifier.Backbone.Device;
+        int tokens = maxTokens ?? LengthBatches.SuitableTokens(device);
+        foreach (int[] part in LengthBatches.Split([.. rows.Select(i => data.Texts[i].Ids.Length)], tokens))
         {
             using var scope = NewDisposeScope();
             using TokenBatch batch = classifier.Batch([.. part.Select(i => data.Texts[rows[i]])]);
-            Device device = classifier.Backbone.Device;
             Tensor labels = tensor(part.Select(i => (long)data.Labels[rows[i]]).ToArray(), device: device);
             Tensor weight = tensor(part.Select(i => weights[i]).ToArray(), device: device);
             Tensor losses = F.cross_entropy(classifier.Logits(batch, training), labels, reduction: nn.Reduction.None);

@@ -96,8 +96,11 @@ public sealed partial class PromptFineTuneTrainer
         /// <summary>What gives way in rows that are too long.</summary>
         public Truncation Truncation;
 
-        /// <summary>Padded tokens in one forward pass; lower it when memory is short. It does not change the result's mathematics.</summary>
-        public int MaxTokensPerBatch = 4096;
+        /// <summary>
+        /// Padded tokens in one forward pass; lower it when memory is short. It does not change the result's mathematics. Null takes what
+        /// suits the device.
+        /// </summary>
+        public int? MaxTokensPerBatch;
 
         /// <summary>The arithmetic of the passes; what comes out is float32.</summary>
         public Precision Precision;
@@ -145,7 +148,7 @@ public sealed partial class PromptFineTuneTrainer
             Require(EvaluationInterval > 0, nameof(EvaluationInterval), EvaluationInterval, "1 or more");
             Require(MaxGradientNorm >= 0, nameof(MaxGradientNorm), MaxGradientNorm, "0 or more");
             Require(Dropout is null or (>= 0 and < 1), nameof(Dropout), Dropout ?? 0, "in [0, 1), or null");
-            Require(MaxTokensPerBatch > 0, nameof(MaxTokensPerBatch), MaxTokensPerBatch, "1 or more");
+            Require(MaxTokensPerBatch is null or > 0, nameof(MaxTokensPerBatch), MaxTokensPerBatch ?? 0, "1 or more, or null");
             Require(MaxLength is null or > 2, nameof(MaxLength), MaxLength ?? 0, "3 or more, or null");
 
             static void Require(bool holds, string option, double value, string range)
