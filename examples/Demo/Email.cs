@@ -126,7 +126,7 @@ public sealed partial record Email(string Subject, string Body)
     [GeneratedRegex(@"charset\s*=\s*""?(?<value>[\w.:-]+)", RegexOptions.IgnoreCase | RegexOptions.ExplicitCapture)]
     private static partial Regex Charset();
 
-    [GeneratedRegex(@"<!--.*?(-->|$)|<(script|style|title)\b.*?(</\1\s*>|$)", RegexOptions.IgnoreCase | RegexOptions.Singleline)]
+    [GeneratedRegex(@"<!--.*?(-->|$)|<(?<name>script|style|title)\b.*?(</\k<name>\s*>|$)", RegexOptions.IgnoreCase | RegexOptions.Singleline | RegexOptions.ExplicitCapture)]
     private static partial Regex Invisible();
 
     [GeneratedRegex(@"<[/!?a-z][^<>]*>", RegexOptions.IgnoreCase)]
