@@ -68,7 +68,7 @@ public sealed record CalibrationMetrics
 
     private static CalibrationBin[] EqualWidthBins(ScoredRow[] rows, int numberOfBins)
     {
-        ILookup<int, ScoredRow> byBin = rows.ToLookup(row => Math.Clamp((int)Math.Ceiling(row.Confidence * numberOfBins) - 1, 0, numberOfBins - 1));
+        ILookup<int, ScoredRow> byBin = rows.ToLookup(row => BinOf(row.Confidence, numberOfBins));
         return
         [
             .. Enumerable.Range(0, numberOfBins).Select(bin => new CalibrationBin(
@@ -78,6 +78,13 @@ public sealed record CalibrationMetrics
                 byBin[bin].Select(row => row.Confidence).DefaultIfEmpty(double.NaN).Average(),
                 byBin[bin].Select(row => row.IsRight ? 1.0 : 0.0).DefaultIfEmpty(double.NaN).Average())),
         ];
+    }
+
+    /// <summary>A score of 0.8f is a little above 0.8, and belongs to the bin that ends there: bounds are compared as float32.</summary>
+    private static int BinOf(double confidence, int numberOfBins)
+    {
+        int bin = Math.Clamp((int)Math.Ceiling(confidence * numberOfBins) - 1, 0, numberOfBins - 1);
+        return bin > 0 && (float)confidence <= (float)((double)bin / numberOfBins) ? bin - 1 : bin;
     }
 
     private static double AdaptiveError(ScoredRow[] rows, int numberOfBins)

@@ -171,6 +171,18 @@ public sealed class CalibrationTests
         Assert.InRange(metrics.Count, 1, 199);
     }
 
+    [Theory]
+    [InlineData(0.8f, 15, 11)]
+    [InlineData(0.6f, 10, 5)]
+    [InlineData(0.7f, 10, 6)]
+    [InlineData(1.0f, 10, 9)]
+    [InlineData(0.8001f, 15, 12)]
+    public void A_confidence_on_a_bound_belongs_to_the_bin_below_it(float confidence, int bins, int expected)
+    {
+        IReadOnlyList<CalibrationBin> all = Evaluate(View((confidence, 1)), bins).Bins;
+        Assert.Equal(1, all[expected].Count);
+    }
+
     [Fact]
     public void Bins_are_a_data_view()
     {
