@@ -62,12 +62,11 @@ public sealed class CalibrationTests
         Assert.Equal(0.75, metrics.Accuracy, 6);
         Assert.Equal(10, metrics.Bins.Count);
 
-        // (8th) accuracy of 0.75: 1; (0.8f lies just above 0.8, so in the 9th with 0.9f): accuracy 1/2, confidence 0.85.
-        Assert.Equal([0, 0, 0, 0, 0, 0, 1, 1, 2, 0], metrics.Bins.Select(bin => bin.Count));
-        Assert.Equal(0.85, metrics.Bins[8].MeanConfidence, 6);
-        Assert.Equal(0.5, metrics.Bins[8].Accuracy, 6);
+        Assert.Equal([0, 0, 0, 0, 0, 0, 1, 2, 1, 0], metrics.Bins.Select(bin => bin.Count));
+        Assert.Equal(0.775, metrics.Bins[7].MeanConfidence, 6);
+        Assert.Equal(0.5, metrics.Bins[7].Accuracy, 6);
         Assert.True(double.IsNaN(metrics.Bins[0].MeanConfidence) && double.IsNaN(metrics.Bins[0].Accuracy));
-        Assert.Equal(((0.375 * 1) + (0.25 * 1) + (0.35 * 2)) / 4, metrics.ExpectedCalibrationError, 6);
+        Assert.Equal(((0.375 * 1) + (0.275 * 2) + (0.1 * 1)) / 4, metrics.ExpectedCalibrationError, 6);
         Assert.Equal(0.375, metrics.MaximumCalibrationError, 6);
         Assert.Equal(2 * (0.01 + 0.64 + 0.0625 + 0.140625) / 4, metrics.BrierScore, 5);
         Assert.Equal(-(Math.Log(0.9) + Math.Log(0.2) + Math.Log(0.75) + Math.Log(0.625)) / 4, metrics.LogLoss, 5);
