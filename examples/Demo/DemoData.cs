@@ -20,8 +20,8 @@ public sealed record DemoData(IDataView Train, IDataView Validation, IReadOnlyLi
 
         return Split(ml, Load("easy-ham-1", "spam-1"), [
             ("Later: easy-ham-2, spam-2", Load("easy-ham-2", "spam-2")),
-            ("Out of distribution: hard-ham-1", Load("hard-ham-1")),
-        ], "In distribution: easy-ham-1, spam-1", options.Rows);
+            ("Unlike those: hard-ham-1", Load("hard-ham-1")),
+        ], "Held out: easy-ham-1, spam-1", options.Rows);
 
         Message[] Load(params string[] groups) =>
         [
@@ -39,7 +39,7 @@ public sealed record DemoData(IDataView Train, IDataView Validation, IReadOnlyLi
             tests.Add(("Test", Load(ml, options.Test)));
         if (options.OutOfDistribution is not null)
             tests.Add(("Out of distribution", Load(ml, options.OutOfDistribution)));
-        return Split(ml, Load(ml, options.Data!), tests, "In distribution: held out", options.Rows);
+        return Split(ml, Load(ml, options.Data!), tests, "Held out", options.Rows);
     }
 
     /// <summary>
@@ -73,7 +73,7 @@ public sealed record DemoData(IDataView Train, IDataView Validation, IReadOnlyLi
         DataOperationsCatalog.TrainTestData training = ml.Data.TrainTestSplit(held.TrainSet, testFraction: 0.15);
         return new(
             ml.Data.TakeRows(training.TrainSet, 2 * limit),
-            training.TestSet,
+            ml.Data.TakeRows(training.TestSet, limit / 2),
             [(heldOut, ml.Data.TakeRows(held.TestSet, limit)), .. tests.Select(test => (test.Name, ml.Data.TakeRows(View(test.Rows), limit)))]);
 
         IDataView View(Message[] messages)

@@ -33,7 +33,7 @@ public sealed record DemoOptions
 
     public double GraftLearningRate { get; init; }
 
-    /// <summary>At most this many rows of each test set, and twice as many to train on.</summary>
+    /// <summary>At most this many rows of each test set, twice as many to train on, half as many to choose the best state by.</summary>
     public int Rows { get; init; }
 
     /// <summary>In tokens.</summary>

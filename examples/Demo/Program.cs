@@ -4,7 +4,7 @@ using SkillLoc.Models.Prompts;
 using SkillLoc.Trainers;
 
 const string SpamTemplate = "*cls*This_is_a*mask*_message:*+sent_0**sep+*";
-const string SpamMapping = "{'ham':'real','spam':'fake'}";
+const string SpamMapping = "{'ham':'personal','spam':'commercial'}";
 
 Option<string> checkpoint = new("--checkpoint") { Description = "Hugging Face checkpoint folder (RoBERTa or BERT)", DefaultValueFactory = _ => "models/mini-roberta" };
 Option<string> corpus = new("--corpus") { Description = "the SpamAssassin corpus, which `make demo` fetches", DefaultValueFactory = _ => "artifacts/data/spam-assassin" };
@@ -19,12 +19,12 @@ Option<string?> task = new("--task") { Description = $"one of {string.Join(", ",
 Option<string?> template = new("--template") { Description = "instead of --task: a template, such as *cls**sent_0*_It_was*mask*.*sep+*" };
 Option<string?> mapping = new("--mapping") { Description = "instead of --task: the labels' words, such as {'0':'terrible','1':'great'}" };
 Option<string> output = new("--output") { Description = "where everything is written", DefaultValueFactory = _ => "artifacts/demo" };
-Option<double[]> sparsity = new("--sparsity") { Description = "sizes of the grafts", DefaultValueFactory = _ => [1e-4, 1e-3, 1e-2], AllowMultipleArgumentsPerToken = true };
+Option<double[]> sparsity = new("--sparsity") { Description = "sizes that the grafts start from, as shares of the encoder", DefaultValueFactory = _ => [1e-4, 1e-3, 1e-2], AllowMultipleArgumentsPerToken = true };
 Option<OptimizerKind> optimizer = new("--optimizer") { Description = "of fine-tuning", DefaultValueFactory = _ => OptimizerKind.Sgd };
-Option<double> learningRate = new("--learning-rate") { Description = "of fine-tuning", DefaultValueFactory = _ => 0.05 };
-Option<int> epochs = new("--epochs") { Description = "of fine-tuning", DefaultValueFactory = _ => 3 };
-Option<int> graftEpochs = new("--graft-epochs") { Description = "of training each graft's mask", DefaultValueFactory = _ => 10 };
-Option<double> graftLearningRate = new("--graft-learning-rate") { Description = "of the mask's scores", DefaultValueFactory = _ => 1e7 };
+Option<double> learningRate = new("--learning-rate") { Description = "of fine-tuning; 0.5 suits mini-roberta and SGD", DefaultValueFactory = _ => 0.5 };
+Option<int> epochs = new("--epochs") { Description = "of fine-tuning", DefaultValueFactory = _ => 4 };
+Option<int> graftEpochs = new("--graft-epochs") { Description = "of training each graft's mask", DefaultValueFactory = _ => 8 };
+Option<double> graftLearningRate = new("--graft-learning-rate") { Description = "of the mask's scores; large models want 1e7", DefaultValueFactory = _ => 5e8 };
 Option<int> rows = new("--rows") { Description = "at most so many rows of a test set, and twice as many to train on", DefaultValueFactory = _ => 500 };
 Option<int> maxLength = new("--max-length") { Description = "the longest row in tokens; the rest of its text is cut", DefaultValueFactory = _ => 64 };
 RootCommand command = new("Fine-tunes a language model, localises the skill in a few of its parameters, and measures what that keeps.")

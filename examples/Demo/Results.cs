@@ -49,9 +49,9 @@ public sealed class Results(MLContext ml, IReadOnlyList<(string Name, IDataView 
 
     public Table Table()
     {
-        var table = new Table().AddColumn("Model");
-        foreach (string column in new[] { "Accuracy", "Macro acc.", "ECE", "Agreement", "Changed", "Share", "On disk" })
-            table.AddColumn(new TableColumn(column).RightAligned());
+        var table = new Table().Border(TableBorder.Simple).AddColumn(new TableColumn("Model").NoWrap());
+        foreach (string column in new[] { "Accuracy", "Macro", "ECE", "Agreement", "Changed", "Share", "On disk" })
+            table.AddColumn(new TableColumn(column).RightAligned().NoWrap());
         foreach (IGrouping<string, Row> test in _rows.OrderBy(TestIndex).GroupBy(row => row.Test))
         {
             if (table.Rows.Count > 0)
@@ -61,7 +61,7 @@ public sealed class Results(MLContext ml, IReadOnlyList<(string Name, IDataView 
             {
                 table.AddRow(
                     "  " + row.Model, Percent(row.Accuracy), Percent(row.MacroAccuracy), Percent(row.CalibrationError), Percent(row.Agreement),
-                    row.Changed.ToString("N0", CultureInfo.InvariantCulture), row.Share.ToString("0.####%", CultureInfo.InvariantCulture), Size(row.Bytes));
+                    row.Changed.ToString("N0", CultureInfo.InvariantCulture), row.Share.ToString("0.###%", CultureInfo.InvariantCulture), Size(row.Bytes));
             }
         }
 
@@ -74,7 +74,7 @@ public sealed class Results(MLContext ml, IReadOnlyList<(string Name, IDataView 
 
     private int TestIndex(Row row) => tests.Select(test => test.Name).ToList().IndexOf(row.Test);
 
-    private static string Percent(double value) => value.ToString("P1", CultureInfo.InvariantCulture);
+    private static string Percent(double value) => value.ToString("0.0%", CultureInfo.InvariantCulture);
 
     private static string Size(long bytes) => bytes switch
     {

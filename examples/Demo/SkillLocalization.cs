@@ -4,7 +4,6 @@ using Microsoft.ML.Transforms;
 using SkillLoc.Models.Classification;
 using SkillLoc.Trainers;
 using SkillLoc.Transforms;
-using Spectre.Console;
 
 namespace SkillLoc.Demo;
 
@@ -34,7 +33,7 @@ public sealed class SkillLocalization(DemoOptions options, ConsoleProgress conso
         var results = new Results(_ml, data.Tests, fineTuned);
         console.Step("Measuring both", () =>
         {
-            results.Add("pre-trained, zero-shot", preTrained, changed: 0, share: 0, path: null);
+            results.Add("pre-trained (zero-shot)", preTrained, changed: 0, share: 0, path: null);
             results.Add("fine-tuned", fineTuned, Trained(fineTuned.LastTransformer.Classifier), share: 1, checkpoint);
         });
 
@@ -48,11 +47,13 @@ public sealed class SkillLocalization(DemoOptions options, ConsoleProgress conso
             scorer.SaveGraft(GraftPath(sparsity));
             _ml.Model.Save(grafted, data.Train.Schema, ModelPath(sparsity));
             console.Step("Measuring it", () =>
-                results.Add($"graft, sparsity {sparsity}", grafted, scorer.Graft.Count, scorer.Graft.Share, GraftPath(sparsity)));
+                results.Add($"graft from {sparsity}", grafted, scorer.Graft.Count, scorer.Graft.Share, GraftPath(sparsity)));
         }
 
         results.Save(Path.Combine(options.Output, "results.tsv"));
-        AnsiConsole.Write(results.Table());
+        console.Show(results.Table());
+        console.Say("Macro: accuracy averaged over the labels. ECE: expected calibration error, lower is better. Agreement: same prediction as the");
+        console.Say("fine-tuned model. Changed: parameters unlike the pre-trained model's. Share: of those that fine-tuning could change.");
         console.Say($"Written to {Path.GetFullPath(options.Output)}: {string.Join(", ", Directory.GetFileSystemEntries(options.Output).Select(Path.GetFileName).Order())}");
         PredictWith(ModelPath(options.Sparsities[^1]), data);
     }
@@ -66,7 +67,7 @@ public sealed class SkillLocalization(DemoOptions options, ConsoleProgress conso
         Optimizer = options.Optimizer,
         LearningRate = options.LearningRate,
         Epochs = epochs,
-        EvaluationInterval = 20,
+        EvaluationInterval = 40,
         Progress = progress,
     };
 
@@ -88,13 +89,14 @@ public sealed class SkillLocalization(DemoOptions options, ConsoleProgress conso
         var fresh = new MLContext();
         ITransformer model = fresh.Model.Load(modelPath, out _);
         using PredictionEngine<Message, Prediction> engine = fresh.Model.CreatePredictionEngine<Message, Prediction>(model);
-        Message message = fresh.Data.CreateEnumerable<Message>(data.Tests[^1].Rows, reuseRowObject: false).First();
+        Message[] messages = [.. fresh.Data.CreateEnumerable<Message>(data.Tests[0].Rows, reuseRowObject: false)];
+        Message message = Array.Find(messages, row => row.Label == options.Task.Verbalizer.Labels[^1]) ?? messages[0];
         Prediction prediction = engine.Predict(message);
         VBuffer<ReadOnlyMemory<char>> labels = default;
         engine.OutputSchema["Score"].GetSlotNames(ref labels);
         console.Say($"Loaded {modelPath} into a fresh pre-trained model.");
         console.Say($"  \"{message.Text[..Math.Min(72, message.Text.Length)]}...\" ({message.Label})");
-        console.Say($"  is {prediction.Answer}: {string.Join(", ", labels.DenseValues().Zip(prediction.Score, (label, score) => $"{label} {score:P1}"))}");
+        console.Say($"  is {prediction.Answer}: {string.Join(", ", labels.DenseValues().Zip(prediction.Score, (label, score) => $"{label} {score:0.0%}"))}");
     }
 
     private string GraftPath(double sparsity) => Path.Combine(options.Output, $"graft-{sparsity}.safetensors");
