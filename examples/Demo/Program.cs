@@ -23,8 +23,8 @@ Option<double[]> sparsity = new("--sparsity") { Description = "sizes that the gr
 Option<OptimizerKind> optimizer = new("--optimizer") { Description = "of fine-tuning", DefaultValueFactory = _ => OptimizerKind.Sgd };
 Option<double> learningRate = new("--learning-rate") { Description = "of fine-tuning; 0.5 suits mini-roberta and SGD", DefaultValueFactory = _ => 0.5 };
 Option<int> epochs = new("--epochs") { Description = "of fine-tuning", DefaultValueFactory = _ => 4 };
-Option<int> graftEpochs = new("--graft-epochs") { Description = "of training each graft's mask", DefaultValueFactory = _ => 8 };
-Option<double> graftLearningRate = new("--graft-learning-rate") { Description = "of the mask's scores; large models want 1e7", DefaultValueFactory = _ => 5e8 };
+Option<int> graftEpochs = new("--graft-epochs") { Description = "of training each graft's mask", DefaultValueFactory = _ => 20 };
+Option<double> graftLearningRate = new("--graft-learning-rate") { Description = "of the mask's scores; large models want 1e7", DefaultValueFactory = _ => 1e8 };
 Option<int> rows = new("--rows") { Description = "at most so many rows of a test set, and twice as many to train on", DefaultValueFactory = _ => 500 };
 Option<int> maxLength = new("--max-length") { Description = "the longest row in tokens; the rest of its text is cut", DefaultValueFactory = _ => 64 };
 RootCommand command = new("Fine-tunes a language model, localises the skill in a few of its parameters, and measures what that keeps.")
