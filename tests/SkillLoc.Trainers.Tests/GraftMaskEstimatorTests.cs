@@ -174,9 +174,9 @@ public sealed class GraftMaskEstimatorTests : IClassFixture<GraftMaskEstimatorTe
         Graft(options => options.Epochs = 1).Dispose();
         GC.Collect();
         GC.WaitForPendingFinalizers();
-        long before = Tensor.TotalCount;
+        long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         Graft(options => options.Epochs = 2).Dispose();
-        Assert.Equal(before, Tensor.TotalCount);
+        Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }
 
     [Fact]
