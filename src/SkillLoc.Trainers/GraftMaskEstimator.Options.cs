@@ -48,8 +48,11 @@ public sealed partial class GraftMaskEstimator
         /// <summary>Which parameters the graft may use; null takes those that fine-tuning could change.</summary>
         public ParameterSelection? Considered;
 
-        /// <summary>Padded tokens in one forward pass; lower it when memory is short. It does not change the result's mathematics.</summary>
-        public int MaxTokensPerBatch = 4096;
+        /// <summary>
+        /// Padded tokens in one forward pass; lower it when memory is short. It does not change the result's mathematics. Null takes what
+        /// suits the device.
+        /// </summary>
+        public int? MaxTokensPerBatch;
 
         /// <summary>Seed of the scores and of the shuffle.</summary>
         public int Seed;
@@ -79,7 +82,7 @@ public sealed partial class GraftMaskEstimator
             Require(SigmoidBias >= 0, nameof(SigmoidBias), SigmoidBias, "0 or more");
             Require(BatchSize > 0, nameof(BatchSize), BatchSize, "1 or more");
             Require(MaxBatchesPerEpoch > 0, nameof(MaxBatchesPerEpoch), MaxBatchesPerEpoch, "1 or more");
-            Require(MaxTokensPerBatch > 0, nameof(MaxTokensPerBatch), MaxTokensPerBatch, "1 or more");
+            Require(MaxTokensPerBatch is null or > 0, nameof(MaxTokensPerBatch), MaxTokensPerBatch ?? 0, "1 or more, or null");
 
             static void Require(bool holds, string option, double value, string range)
             {

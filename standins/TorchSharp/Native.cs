@@ -1,4 +1,6 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics.X86;
 
 namespace TorchSharp;
 
@@ -6,6 +8,18 @@ namespace TorchSharp;
 internal static unsafe partial class Native
 {
     private const string Library = "skilloc_torch";
+
+    /// <summary>
+    /// OpenBLAS takes its oldest kernels for a processor younger than itself, five times slower than those the processor can run. It
+    /// reads its environment when it is loaded, so this comes first; what the user set stays.
+    /// </summary>
+    [ModuleInitializer]
+    internal static void ChooseKernels()
+    {
+        if (OperatingSystem.IsLinux() && Fma.IsSupported) setenv("OPENBLAS_CORETYPE", Avx512DQ.IsSupported ? "SkylakeX" : "Haswell", 0);
+    }
+
+    [DllImport("libc")] private static extern int setenv(string name, string value, int overwrite);
 
     [DllImport(Library)] private static extern byte* skilloc_error();
     [DllImport(Library)] private static extern byte* skilloc_version();

@@ -13,9 +13,6 @@ namespace SkillLoc.Models.Classification;
 /// <summary>A language model, a head and an encoder of texts: what fine-tuning trains and scoring runs.</summary>
 public sealed class TextClassifier : IDisposable
 {
-    /// <summary>Padded tokens in one forward pass; larger batches gain nothing on a CPU and cost memory.</summary>
-    private const int TokensPerBatch = 4096;
-
     private readonly CheckpointTokenizer _tokenizer;
     private readonly ITextEncoder _encoder;
 
@@ -129,7 +126,7 @@ public sealed class TextClassifier : IDisposable
         var scores = new float[rows.Count][];
         int labels = Settings.Labels.Count;
         using IDisposable inference = no_grad();
-        foreach (int[] group in LengthBatches.Split([.. rows.Select(row => row.Ids.Length)], TokensPerBatch))
+        foreach (int[] group in LengthBatches.Split([.. rows.Select(row => row.Ids.Length)], LengthBatches.SuitableTokens(Backbone.Device)))
         {
             cancellation.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();
@@ -201,8 +198,10 @@ public sealed class TextClassifier : IDisposable
 
     /// <summary>A classifier of its own with the same weights.</summary>
     /// <param name="shares">Backbone parameters whose storage is shared instead of copied; none by default.</param>
+    /// <param name="dtype">The type of the copy's own weights; this classifier's by default.</param>
     /// <returns>The copy; the caller disposes it.</returns>
-    public TextClassifier Clone(Func<string, bool>? shares = null) => new(Backbone.Clone(shares), Head.Clone(), _tokenizer, Settings);
+    public TextClassifier Clone(Func<string, bool>? shares = null, ScalarType? dtype = null) =>
+        new(Backbone.Clone(shares, dtype), Head.Clone(dtype), _tokenizer, Settings);
 
     /// <inheritdoc/>
     public void Dispose()

@@ -1,0 +1,25 @@
+using System.Diagnostics;
+using SkillLoc.Trainers;
+
+namespace SkillLoc.Benchmarks;
+
+/// <summary>
+/// Notes when each step of a training ended, in wall time and in processor time of all threads. On a busy machine the latter is the one
+/// to compare, with one thread.
+/// </summary>
+public sealed class StepClock : IProgress<TrainingProgress>
+{
+    private readonly List<(long Wall, TimeSpan Processor)> _marks = [];
+
+    /// <summary>Marks the end of the set-up.</summary>
+    public void Begin() => _marks.Add((Stopwatch.GetTimestamp(), Environment.CpuUsage.TotalTime));
+
+    /// <inheritdoc/>
+    public void Report(TrainingProgress value) => Begin();
+
+    /// <summary>The time from one mark to the last.</summary>
+    /// <param name="mark">The mark's index.</param>
+    /// <returns>Wall and processor time, in seconds.</returns>
+    public (double Wall, double Processor) Since(int mark) => (
+        Stopwatch.GetElapsedTime(_marks[mark].Wall, _marks[^1].Wall).TotalSeconds, (_marks[^1].Processor - _marks[mark].Processor).TotalSeconds);
+}

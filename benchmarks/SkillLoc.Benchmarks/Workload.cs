@@ -1,0 +1,148 @@
+using System.Globalization;
+using System.Text.Json;
+using Microsoft.ML;
+using SkillLoc.Models.Backbones;
+using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Classification;
+using SkillLoc.Models.Prompts;
+using SkillLoc.Models.Tokenization;
+using SkillLoc.Transforms;
+using TorchSharp;
+
+namespace SkillLoc.Benchmarks;
+
+/// <summary>
+/// What is benchmarked: a randomly initialised checkpoint of RoBERTa's architecture, a second one that differs from it as a fine-tuned
+/// one does, and texts as long as those of SST-2. Everything is made from fixed seeds.
+/// </summary>
+public sealed class Workload(string folder)
+{
+    private const int WordCount = 1000;
+
+    // SST-2's training set (GLUE): how many of its 67,349 rows have 1, 2, 3 ... words.
+    private static readonly int[] RowsByWords =
+    [
+        4270, 7241, 7031, 5511, 4578, 4019, 3594, 3092, 2861, 2564, 2230, 2051, 1830, 1748, 1560, 1388, 1265, 1182, 1040, 922, 860, 820,
+        741, 654, 572, 505, 460, 416, 335, 297, 281, 253, 226, 166, 152, 108, 90, 91, 60, 55, 53, 34, 30, 24, 27, 17, 9, 11, 9, 7, 6, 3,
+    ];
+
+    /// <summary>The pre-trained checkpoint.</summary>
+    public string Base { get; } = Path.Join(folder, "base");
+
+    /// <summary>The fine-tuned checkpoint.</summary>
+    public string Tuned { get; } = Path.Join(folder, "tuned");
+
+    /// <summary>The rows as token ids, for the peer.</summary>
+    public string Rows { get; } = Path.Join(folder, "rows.json");
+
+    /// <summary>The task: a prompt on one sentence.</summary>
+    public static PromptTask Task { get; } = PromptTasks.Find("sst-2");
+
+    /// <summary>The task as a classifier's settings.</summary>
+    public static ClassifierSettings Settings { get; } = new()
+    {
+        Task = Task.Name,
+        Template = Task.Template.ToString(),
+        Labels = Task.Verbalizer.Labels,
+        Words = Task.Verbalizer.Words,
+    };
+
+    /// <summary>Texts of random words.</summary>
+    /// <param name="count">How many.</param>
+    /// <returns>The rows; the first ones of a longer list are those of a shorter.</returns>
+    public static IReadOnlyList<Review> Reviews(int count)
+    {
+        var random = new Random(7);
+        string[] words = Words();
+        int total = RowsByWords.Sum();
+        return [.. Enumerable.Range(0, count).Select(_ => new Review
+        {
+            Text = string.Join(' ', Enumerable.Range(0, Length()).Select(_ => words[random.Next(words.Length)])),
+            Label = random.Next(2) == 0 ? "0" : "1",
+        })];
+
+        int Length()
+        {
+            int drawn = random.Next(total), length = 0;
+            while (drawn >= 0)
+            {
+                drawn -= RowsByWords[length++];
+            }
+
+            return length;
+        }
+    }
+
+    /// <summary>A view of <see cref="Reviews"/> with a key-typed label.</summary>
+    /// <param name="context">The context.</param>
+    /// <param name="count">How many rows.</param>
+    /// <returns>The view.</returns>
+    public static IDataView View(MLContext context, int count)
+    {
+        IDataView texts = context.Data.LoadFromEnumerable(Reviews(count));
+        return context.Transforms.Conversion.MapValueToKey("Label").Fit(texts).Transform(texts);
+    }
+
+    /// <summary>The fine-tuned classifier as a transformer.</summary>
+    /// <returns>The transformer; the caller disposes it.</returns>
+    public TextScoringTransformer LoadTuned() =>
+        new(TextClassifier.Load(Tuned), new ScoringColumns { Text = "Text" }, Tuned, Base);
+
+    /// <summary>Writes both checkpoints and the rows.</summary>
+    /// <param name="layers">Layers of the model.</param>
+    /// <param name="hidden">Hidden size; the feed-forward size is four times it, and a head has 64.</param>
+    /// <param name="vocabulary">Rows of the word embeddings.</param>
+    /// <param name="rows">Rows of data.</param>
+    public void Write(int layers = 4, int hidden = 768, int vocabulary = 50265, int rows = 2048)
+    {
+        IReadOnlyList<Review> reviews = Reviews(rows);
+        string tokenizer = Path.Join(folder, "tokenizer");
+        new ByteLevelBpeTrainer { VocabularySize = 6000, WholeWords = [.. Task.Verbalizer.Words, "It", "was"] }
+            .Train(reviews.Select(review => " " + review.Text), tokenizer);
+        ModelConfig config = ModelConfig.Parse($$"""
+            {
+              "architectures": ["RobertaForMaskedLM"], "model_type": "roberta", "vocab_size": {{vocabulary}}, "hidden_size": {{hidden}},
+              "num_hidden_layers": {{layers}}, "num_attention_heads": {{hidden / 64}}, "intermediate_size": {{4 * hidden}},
+              "max_position_embeddings": 514, "type_vocab_size": 1, "layer_norm_eps": 1e-5, "hidden_act": "gelu",
+              "hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2
+            }
+            """);
+        using LanguageModel model = LanguageModel.Create(config, seed: 1);
+        CheckpointFolder.Save(
+            Base, config, model.Parameters.Select(pair => (pair.Key, (torch.Tensor)pair.Value)), Directory.GetFiles(tokenizer));
+
+        using TextClassifier classifier = TextClassifier.Create(Base, Settings);
+        var encoded = reviews.Select(review => (Text: classifier.Encode(review.Text), review.Label)).ToArray();
+        using (FileStream file = File.Create(Rows))
+        {
+            JsonSerializer.Serialize(file, new
+            {
+                words = Task.Verbalizer.Resolve(CheckpointTokenizer.Load(Base)),
+                rows = encoded.Select(row => new { ids = row.Text.Ids, position = row.Text.Position, label = int.Parse(row.Label, CultureInfo.InvariantCulture) }),
+            });
+        }
+
+        using (torch.no_grad())
+        {
+            using var generator = new torch.Generator(2);
+            foreach ((string name, TorchSharp.Modules.Parameter value) in classifier.Backbone.Parameters)
+            {
+                if (ParameterPlace.Of(name).Region == ParameterRegion.Layer)
+                {
+                    using torch.Tensor noise = torch.randn(value.shape, generator: generator);
+                    value.add_(noise, 1e-3);
+                }
+            }
+        }
+
+        classifier.Save(Tuned);
+    }
+
+    private static string[] Words()
+    {
+        var random = new Random(3);
+        return [.. Enumerable.Range(0, WordCount).Select(_ => string.Concat(Enumerable.Range(0, 3).Select(_ => Syllable())))];
+
+        string Syllable() => string.Concat("bcdfglmnprstv"[random.Next(13)], "aeiou"[random.Next(5)]);
+    }
+}
