@@ -51,6 +51,11 @@ public sealed class Pretraining : IDisposable
             throw new ArgumentException($"'{options.Out}' was trained with seed {_state.Seed}, not {options.Seed}; choose another folder or that seed.");
         }
 
+        if (options.Device == "cuda" && !cuda.is_available())
+        {
+            throw new ArgumentException("This machine has no CUDA device that libtorch can use; leave --device away.");
+        }
+
         TextSource[] sources = [.. options.Text.Select(TextSource.Parse)];
         if (stored is null && options.From is null)
         {
