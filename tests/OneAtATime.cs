@@ -1,2 +1,14 @@
-// libtorch uses all cores by itself, and tests that watch the number of live tensors must be alone.
+using System.Runtime.CompilerServices;
+using TorchSharp;
+
+// Tests that watch the number of live tensors must be alone.
 [assembly: CollectionBehavior(DisableTestParallelization = true)]
+
+namespace SkillLoc.Tests;
+
+internal static class OneThread
+{
+    /// <summary>The tests' models are tiny: threads would only wait for each other, and for whatever else the machine does.</summary>
+    [ModuleInitializer]
+    internal static void Set() => torch.set_num_threads(1);
+}

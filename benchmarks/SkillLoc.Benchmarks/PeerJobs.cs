@@ -28,7 +28,7 @@ public static class PeerJobs
     {
         var context = new MLContext(seed: 1);
         var clock = new StepClock();
-        long before = torch.Tensor.TotalCount;
+        long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         using (TextScoringTransformer tuned = context.SkillLoc().PromptFineTune(new PromptFineTuneTrainer.Options
         {
             Checkpoint = workload.Base,
@@ -52,7 +52,7 @@ public static class PeerJobs
             examplesPerCpuSecond = examples / processor,
             loss = Loss(workload.Base, workload),
             peakMiB = PeakMemory.MiB(),
-            liveTensors = torch.Tensor.TotalCount - before,
+            liveTensors = DisposeScopeManager.Statistics.ThreadTotalLiveCount - before,
         });
     }
 
@@ -72,7 +72,7 @@ public static class PeerJobs
                 clock.Begin();
             }
         };
-        long before = torch.Tensor.TotalCount;
+        long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         double peak, parameters, start;
         using (TextScoringTransformer tuned = workload.LoadTuned())
         {
@@ -99,7 +99,7 @@ public static class PeerJobs
             peakMiB = peak,
             peakOverRuntimeMiB = peak - start,
             parametersMiB = parameters,
-            liveTensors = torch.Tensor.TotalCount - before,
+            liveTensors = DisposeScopeManager.Statistics.ThreadTotalLiveCount - before,
         });
     }
 

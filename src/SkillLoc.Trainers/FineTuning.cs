@@ -10,10 +10,11 @@ using F = TorchSharp.torch.nn.functional;
 namespace SkillLoc.Trainers;
 
 /// <summary>The fine-tuning loop (grafting reference A.9, with decisions 8 and 9).</summary>
-internal sealed class FineTuning
+internal sealed class FineTuning : IDisposable
 {
     private readonly PromptFineTuneTrainer.Options _options;
     private readonly TextClassifier _classifier;
+    private readonly TextClassifier _passes;
     private readonly IHost _host;
     private readonly IChannel _channel;
     private readonly (string Name, Parameter Value)[] _trained;
@@ -35,6 +36,19 @@ internal sealed class FineTuning
         {
             throw new ArgumentException("Everything is fixed: no parameter is left to train.");
         }
+
+        // The classifier's own weights are the float32 masters; a bfloat16 copy runs the passes.
+        _passes = options.Precision == Precision.BFloat16 ? classifier.Clone(dtype: ScalarType.BFloat16) : classifier;
+    }
+
+    private bool HasMasters => !ReferenceEquals(_passes, _classifier);
+
+    public void Dispose()
+    {
+        if (HasMasters)
+        {
+            _passes.Dispose();
+        }
     }
 
     public void Run(LabeledTexts train, LabeledTexts? validation)
@@ -44,12 +58,13 @@ internal sealed class FineTuning
         int steps = _options.MaxSteps ?? (_options.Epochs * updatesPerEpoch);
         var shuffle = new Random(_options.Seed);
         manual_seed(_options.Seed);
-        Parameter[] differentiated = _options.ClipOverAllParameters
-            ? [.. _classifier.Backbone.Parameters.Values, .. _classifier.Head.Parameters.Values]
-            : [.. _trained.Select(pair => pair.Value)];
-        foreach (Parameter parameter in differentiated)
+        (string Name, Parameter Master)[] differentiated = _options.ClipOverAllParameters
+            ? [.. _classifier.Backbone.Parameters.Concat(_classifier.Head.Parameters).Select(pair => (pair.Key, pair.Value))]
+            : _trained;
+        foreach ((string name, Parameter master) in differentiated)
         {
-            parameter.requires_grad_(true);
+            master.requires_grad_(true);
+            OfPasses(name).requires_grad_(true);
         }
 
         using var outer = NewDisposeScope();
@@ -115,10 +130,10 @@ internal sealed class FineTuning
         }
         finally
         {
-            foreach (Parameter parameter in differentiated)
+            foreach ((_, Parameter master) in differentiated)
             {
-                parameter.requires_grad_(false);
-                parameter.grad = null!;
+                master.requires_grad_(false);
+                master.grad = null!;
             }
         }
     }
@@ -127,19 +142,60 @@ internal sealed class FineTuning
     /// One update. The rows of all its micro-batches are regrouped by length and weighted 1 / (micro-batches x rows of their own
     /// micro-batch), which gives the same gradient as one pass per micro-batch with far less padding.
     /// </summary>
-    private double Update(optim.Optimizer optimizer, Parameter[] differentiated, LabeledTexts train, int[][] group)
+    private double Update(optim.Optimizer optimizer, (string Name, Parameter Master)[] differentiated, LabeledTexts train, int[][] group)
     {
         int[] rows = [.. group.SelectMany(part => part)];
         float[] weights = [.. group.SelectMany(part => Enumerable.Repeat(1f / (_options.GradientAccumulationSteps * part.Length), part.Length))];
-        optimizer.zero_grad();
-        double loss = Backward(_classifier, train, rows, weights, _options.MaxTokensPerBatch, training: true);
+        foreach ((_, Parameter master) in differentiated)
+        {
+            master.grad = null!;
+        }
+
+        double loss = Backward(_passes, train, rows, weights, _options.MaxTokensPerBatch, training: true);
+        if (HasMasters)
+        {
+            TakeGradients(differentiated);
+        }
+
         if (_options.MaxGradientNorm > 0)
         {
-            nn.utils.clip_grad_norm_(differentiated, _options.MaxGradientNorm);
+            nn.utils.clip_grad_norm_(differentiated.Select(pair => pair.Master), _options.MaxGradientNorm);
         }
 
         optimizer.step();
+        if (HasMasters)
+        {
+            GiveWeights();
+        }
+
         return loss;
+    }
+
+    private Parameter OfPasses(string name) => _passes.Backbone.Parameters.GetValueOrDefault(name) ?? _passes.Head.Parameters[name];
+
+    /// <summary>Moves the gradients of the passes to the masters.</summary>
+    private void TakeGradients((string Name, Parameter Master)[] differentiated)
+    {
+        using var scope = NewDisposeScope();
+        foreach ((string name, Parameter master) in differentiated)
+        {
+            Parameter pass = OfPasses(name);
+            if (pass.grad is { } gradient)
+            {
+                master.grad = gradient.to(master.dtype);
+                pass.grad = null!;
+            }
+        }
+    }
+
+    /// <summary>Copies the masters to the weights of the passes.</summary>
+    private void GiveWeights()
+    {
+        using IDisposable noGradients = no_grad();
+        foreach ((string name, Parameter master) in _trained)
+        {
+            OfPasses(name).copy_(master);
+        }
     }
 
     /// <summary>Adds the gradients of a weighted sum of cross-entropies to the parameters.</summary>

@@ -58,7 +58,7 @@ public sealed partial class PromptFineTuneTrainer
         /// <summary>Micro-batches whose gradients make one update.</summary>
         public int GradientAccumulationSteps = 1;
 
-        /// <summary>Passes over the data, when <see cref="MaxSteps"/> is null.</summary>
+        /// <summary>Passes over the data, when <see cref="MaxSteps"/> is null; 0 trains nothing, which scores zero-shot.</summary>
         public int Epochs = 3;
 
         /// <summary>Exactly this many updates, over as many epochs as they need.</summary>
@@ -102,6 +102,9 @@ public sealed partial class PromptFineTuneTrainer
         /// </summary>
         public int? MaxTokensPerBatch;
 
+        /// <summary>The arithmetic of the passes; what comes out is float32.</summary>
+        public Precision Precision;
+
         /// <summary>Seed of the shuffle, of dropout and of a fresh head.</summary>
         public int Seed;
 
@@ -140,7 +143,7 @@ public sealed partial class PromptFineTuneTrainer
             Require(BatchSize > 0, nameof(BatchSize), BatchSize, "1 or more");
             Require(GradientAccumulationSteps > 0, nameof(GradientAccumulationSteps), GradientAccumulationSteps, "1 or more");
             Require(MaxSteps is null or > 0, nameof(MaxSteps), MaxSteps ?? 0, "1 or more, or null");
-            Require(Epochs > 0, nameof(Epochs), Epochs, "1 or more");
+            Require(Epochs >= 0, nameof(Epochs), Epochs, "0 or more");
             Require(WarmupSteps >= 0, nameof(WarmupSteps), WarmupSteps, "0 or more");
             Require(EvaluationInterval > 0, nameof(EvaluationInterval), EvaluationInterval, "1 or more");
             Require(MaxGradientNorm >= 0, nameof(MaxGradientNorm), MaxGradientNorm, "0 or more");

@@ -66,7 +66,8 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
             using (IChannel channel = _host.Start("Training"))
             {
                 channel.Info(MessageSensitivity.None, $"Fine-tuning {_options.Checkpoint} on {train.Count} rows.");
-                new FineTuning(_options, classifier, _host, channel).Run(train, validation);
+                using var training = new FineTuning(_options, classifier, _host, channel);
+                training.Run(train, validation);
             }
 
             var transformer = new TextScoringTransformer(classifier, _columns, baseCheckpoint: Path.GetFullPath(_options.Checkpoint));

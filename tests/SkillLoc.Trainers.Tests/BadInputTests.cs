@@ -168,10 +168,10 @@ public sealed class BadInputTests : IDisposable
     public void FailedFitsLeaveNoTensors()
     {
         string folder = Rewrite(tensors => [.. tensors.Where(pair => pair.Name != "lm_head.bias")]);
-        long before = Tensor.TotalCount;
+        long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         Assert.Throws<InvalidDataException>(() => Fit(options => options.Checkpoint = folder));
         Assert.Throws<ArgumentException>(() => Fit(options => options.FixLayers = 9));
-        Assert.Equal(before, Tensor.TotalCount);
+        Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }
 
     private static void Says(Exception error, params string[] parts) =>

@@ -121,6 +121,30 @@ public sealed class SavingTests : IDisposable
     }
 
     [Fact]
+    public void AGraftOfOneTenThousandthOfRobertaBaseMakesAZipUnder200Kilobytes()
+    {
+        // 8,505 of RoBERTa-base's 85,054,464 encoder parameters, spread over its 192 encoder tensors; the state alone counts here.
+        var random = new Random(1);
+        GraftPart[] parts = [.. Enumerable.Range(0, 192).Select(i => new GraftPart(
+            $"roberta.encoder.layer.{i / 16}.attention.self.query.weight.{i % 16}",
+            [.. Enumerable.Range(0, i < 57 ? 45 : 44).Select(_ => random.Next(2_359_296)).Distinct().Order()],
+            [.. Enumerable.Range(0, 45).Select(_ => random.NextSingle())]))];
+        var graft = new Graft
+        {
+            BaseFingerprint = new string('a', 64),
+            Settings = Toy.Settings.ToJson(),
+            ConsideredCount = 85_054_464,
+            Parts = [.. parts.Select(part => part with { Values = part.Values[..part.Indices.Length] })],
+        };
+        Assert.InRange(graft.Count, 8_400, 8_505);
+        using var transformer = new GraftTransformer(
+            TextClassifier.Create(Oracles.PathOf("tiny-roberta"), Toy.Settings), new ScoringColumns(), graft, Oracles.PathOf("tiny-roberta"));
+        string zip = Path.Join(_folder, "large.zip");
+        _ml.Model.Save(transformer, Toy.Rows(_ml, 1).Schema, zip);
+        Assert.InRange(new FileInfo(zip).Length, 50_000, 200_000);
+    }
+
+    [Fact]
     public void AGraftForAnotherBaseNamesBothFingerprints()
     {
         string other = new('a', 64);

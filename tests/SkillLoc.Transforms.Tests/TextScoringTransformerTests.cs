@@ -137,15 +137,15 @@ public sealed class TextScoringTransformerTests
     [Fact]
     public void NoTensorIsLeft()
     {
-        long before = torch.Tensor.TotalCount;
+        long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         using (TextScoringTransformer scorer = Toy.Scorer())
         {
-            long loaded = torch.Tensor.TotalCount;
+            long loaded = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
             _ = scorer.Transform(Toy.Rows(_ml)).GetColumn<float[]>("Score").Count();
-            Assert.Equal(loaded, torch.Tensor.TotalCount);
+            Assert.Equal(loaded, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
         }
 
-        Assert.Equal(before, torch.Tensor.TotalCount);
+        Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }
 
     [Fact]

@@ -84,7 +84,7 @@ public class AutogradTests
         (x * x).sum().backward();
         (x * x).sum().backward();
         Assert.Equal([4f, 8f], x.grad!.data<float>().ToArray());
-        x.grad = null;
+        x.grad = null!;
         Assert.Null(x.grad);
     }
 

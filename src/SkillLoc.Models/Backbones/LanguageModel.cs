@@ -150,12 +150,18 @@ public abstract class LanguageModel : IDisposable
     /// <summary>A model of its own with the same weights.</summary>
     /// <param name="shares">Names whose storage is shared with this model instead of copied; none by default. The storage lives as long
     /// as either model.</param>
+    /// <param name="dtype">The type of the copy's own weights; this model's by default.</param>
     /// <returns>The copy; the caller disposes it.</returns>
-    public LanguageModel Clone(Func<string, bool>? shares = null) => Build(Config, HasHead, (name, _) =>
+    public LanguageModel Clone(Func<string, bool>? shares = null, ScalarType? dtype = null)
     {
-        using Tensor source = _parameters[name].detach();
-        return shares?.Invoke(name) == true ? source.alias() : source.clone();
-    });
+        LanguageModel clone = Build(Config, HasHead, (name, _) =>
+        {
+            using Tensor source = _parameters[name].detach();
+            return shares?.Invoke(name) == true ? source.alias() : source.to(dtype ?? source.dtype, copy: true);
+        });
+        clone.Dropout = Dropout;
+        return clone;
+    }
 
     /// <summary>The identity of these weights: see <see cref="CheckpointFingerprint"/>.</summary>
     /// <returns>A hexadecimal SHA-256.</returns>

@@ -22,13 +22,7 @@ internal static class StoredTensor
                 + $"by its config.json it must be [{string.Join(", ", shape)}].");
         }
 
-        using var scope = NewDisposeScope();
-        Tensor value = checkpoint.Weights.Read(stored, dtype, device);
-
-        // The sum is finite exactly when every weight of sane size is, and needs no tensor as large as the weights.
-        return float.IsFinite(value.sum(ScalarType.Float32).item<float>())
-            ? value.MoveToOuterDisposeScope()
-            : throw new InvalidDataException($"{checkpoint.Weights.Path}: tensor '{stored}' holds NaN or infinite weights.");
+        return checkpoint.Weights.ReadFinite(stored, dtype, device);
     }
 
     private static IEnumerable<string> Spellings(string name)

@@ -66,14 +66,14 @@ public sealed class ClassificationHead : IDisposable
         void AddParameter(string name, long[] shape, Func<long[], Tensor> initialise)
         {
             bool trained = stored is not null && stored.Weights.Tensors.Any(info => info.Name == name && info.Shape.SequenceEqual(shape));
-            Tensor value = trained ? stored!.Weights.Read(name, model.Dtype, model.Device) : initialise(shape).to(model.Dtype, model.Device);
+            Tensor value = trained ? stored!.Weights.ReadFinite(name, model.Dtype, model.Device) : initialise(shape).to(model.Dtype, model.Device);
             var parameter = new Parameter(value, requires_grad: false);
             parameter.DetachFromDisposeScope();
             _parameters.Add(name, parameter);
         }
     }
 
-    private ClassificationHead(ClassificationHead other)
+    private ClassificationHead(ClassificationHead other, ScalarType? dtype)
     {
         Kind = other.Kind;
         _dense = other._dense;
@@ -82,7 +82,7 @@ public sealed class ClassificationHead : IDisposable
         foreach ((string name, Parameter value) in other._parameters)
         {
             using Tensor detached = value.detach();
-            var copy = new Parameter(detached.clone(), requires_grad: false);
+            var copy = new Parameter(detached.to(dtype ?? detached.dtype, copy: true), requires_grad: false);
             copy.DetachFromDisposeScope();
             _parameters.Add(name, copy);
         }
@@ -124,8 +124,9 @@ public sealed class ClassificationHead : IDisposable
     }
 
     /// <summary>A head of its own with the same weights.</summary>
+    /// <param name="dtype">The type of the copy's weights; this head's by default.</param>
     /// <returns>The copy; the caller disposes it.</returns>
-    public ClassificationHead Clone() => new(this);
+    public ClassificationHead Clone(ScalarType? dtype = null) => new(this, dtype);
 
     /// <inheritdoc/>
     public void Dispose()

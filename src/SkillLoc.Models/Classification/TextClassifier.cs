@@ -198,8 +198,10 @@ public sealed class TextClassifier : IDisposable
 
     /// <summary>A classifier of its own with the same weights.</summary>
     /// <param name="shares">Backbone parameters whose storage is shared instead of copied; none by default.</param>
+    /// <param name="dtype">The type of the copy's own weights; this classifier's by default.</param>
     /// <returns>The copy; the caller disposes it.</returns>
-    public TextClassifier Clone(Func<string, bool>? shares = null) => new(Backbone.Clone(shares), Head.Clone(), _tokenizer, Settings);
+    public TextClassifier Clone(Func<string, bool>? shares = null, ScalarType? dtype = null) =>
+        new(Backbone.Clone(shares, dtype), Head.Clone(dtype), _tokenizer, Settings);
 
     /// <inheritdoc/>
     public void Dispose()

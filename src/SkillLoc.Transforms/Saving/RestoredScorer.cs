@@ -13,8 +13,8 @@ internal sealed class RestoredScorer
     {
         Current? current = _current;
 
-        // The state is one constant in every row: comparing where it lies is enough, and 100 KB of text need not be compared.
-        if (current is null || !current.State.Equals(state))
+        // The state is one constant in every row; where it also lies in one place, this compares nothing.
+        if (current is null || !current.State.Span.SequenceEqual(state.Span))
         {
             current = new(state, SavedScorer.Restore(state.ToString()));
             _current = current;

@@ -81,12 +81,14 @@ public class TextScoringTransformer : ITransformer, IDisposable
     public IRowToRowMapper GetRowToRowMapper(DataViewSchema inputSchema) => new ScoringRowMapper(this, inputSchema);
 
     /// <summary>Writes the model as a Hugging Face checkpoint folder, with the task's settings beside it.</summary>
-    /// <param name="folder">The folder; an older one is replaced when the new one is complete.</param>
+    /// <param name="folder">The folder, made with its parents where missing; an older one is replaced when the new one is complete.</param>
     /// <exception cref="IOException">It could not be written; what was there is untouched.</exception>
     public void SaveCheckpoint(string folder)
     {
+        folder = Path.GetFullPath(folder);
+        Directory.CreateDirectory(Path.GetDirectoryName(folder)!);
         Classifier.Save(folder);
-        CheckpointFolder = Path.GetFullPath(folder);
+        CheckpointFolder = folder;
     }
 
     /// <summary>

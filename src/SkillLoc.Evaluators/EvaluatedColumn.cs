@@ -1,0 +1,14 @@
+using Microsoft.ML;
+
+namespace SkillLoc.Evaluators;
+
+/// <summary>Finds the columns that evaluators read, or says what is wrong with them.</summary>
+internal static class EvaluatedColumn
+{
+    public static DataViewSchema.Column Find(DataViewSchema schema, string name) =>
+        schema.GetColumnOrNull(name) ?? throw new ArgumentOutOfRangeException(
+            nameof(name), $"Could not find column '{name}'; the data has {string.Join(", ", schema.Select(column => $"'{column.Name}'"))}.");
+
+    public static ArgumentOutOfRangeException WrongType(DataViewSchema.Column column, string right) =>
+        new(nameof(column), $"Column '{column.Name}' is {column.Type}; it must be {right}.");
+}

@@ -1,0 +1,53 @@
+using Microsoft.ML;
+using SkillLoc.Evaluators;
+
+namespace SkillLoc;
+
+/// <summary>The evaluators in SkillLoc's catalog.</summary>
+public static class SkillLocEvaluators
+{
+    /// <summary>
+    /// Measures whether scores are calibrated: whether, of the predictions made with confidence 0.8, 80 % are right. The confidence of a
+    /// prediction is its highest probability.
+    /// </summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="data">Scored rows of any trainer. As for ML.NET's multiclass evaluator, the i-th key of the label column belongs to
+    /// the i-th score, rows without a label are left out, and a label beyond the scores counts as wrong with probability 0.</param>
+    /// <param name="labelColumnName">The true label, a key.</param>
+    /// <param name="scoreColumnName">The probabilities of the labels, a float vector of known size.</param>
+    /// <param name="numberOfBins">Bins of confidence; 15 as in Guo et al. (2017).</param>
+    /// <returns>The measures and the bins behind them.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type, or there is no bin.</exception>
+    /// <exception cref="InvalidOperationException">There are no labelled rows, or a row's scores are no probabilities.</exception>
+    public static CalibrationMetrics EvaluateCalibration(
+        this SkillLocCatalog catalog, IDataView data, string labelColumnName = "Label", string scoreColumnName = "Score", int numberOfBins = 15)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        ArgumentNullException.ThrowIfNull(data);
+        ArgumentOutOfRangeException.ThrowIfLessThan(numberOfBins, 1);
+        return CalibrationMetrics.Of([.. ScoredRow.Read(data, labelColumnName, scoreColumnName)], numberOfBins);
+    }
+
+    /// <summary>Measures how often two models predict the same label, row by row.</summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="first">One model's predictions.</param>
+    /// <param name="second">The other's predictions of the same rows in the same order.</param>
+    /// <param name="predictedLabelColumnName">The prediction: a key, which is compared by its value where it has values, or a text or
+    /// number. A missing key is a label of its own.</param>
+    /// <param name="secondPredictedLabelColumnName">The column's name in the second view; null for the same name.</param>
+    /// <returns>The agreement and the counts behind it.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type, or one has key values and the other has
+    /// keys without values.</exception>
+    /// <exception cref="InvalidOperationException">There are no rows, or the views differ in their number.</exception>
+    public static AgreementMetrics EvaluateAgreement(
+        this SkillLocCatalog catalog, IDataView first, IDataView second, string predictedLabelColumnName = "PredictedLabel",
+        string? secondPredictedLabelColumnName = null)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        ArgumentNullException.ThrowIfNull(first);
+        ArgumentNullException.ThrowIfNull(second);
+        var one = new PredictedLabels(catalog.Context, first, predictedLabelColumnName);
+        var other = new PredictedLabels(catalog.Context, second, secondPredictedLabelColumnName ?? predictedLabelColumnName);
+        return AgreementMetrics.Of(PredictedLabels.Pairs(one, other));
+    }
+}
