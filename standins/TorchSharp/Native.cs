@@ -10,13 +10,16 @@ internal static unsafe partial class Native
     private const string Library = "skilloc_torch";
 
     /// <summary>
-    /// OpenBLAS takes its oldest kernels for a processor younger than itself, five times slower than those the processor can run. It
-    /// reads its environment when it is loaded, so this comes first; what the user set stays.
+    /// Settings that the native libraries read when they are loaded, so this comes first; what the user set stays. OpenBLAS takes its
+    /// oldest kernels for a processor younger than itself, five times slower than those the processor can run. And OpenMP's threads
+    /// spin while they wait for each other, which takes the core from whoever they wait for as soon as anything else runs.
     /// </summary>
     [ModuleInitializer]
-    internal static void ChooseKernels()
+    internal static void ChooseSettings()
     {
-        if (OperatingSystem.IsLinux() && Fma.IsSupported) setenv("OPENBLAS_CORETYPE", Avx512DQ.IsSupported ? "SkylakeX" : "Haswell", 0);
+        if (!OperatingSystem.IsLinux()) return;
+        setenv("OMP_WAIT_POLICY", "PASSIVE", 0);
+        if (Fma.IsSupported) setenv("OPENBLAS_CORETYPE", Avx512DQ.IsSupported ? "SkylakeX" : "Haswell", 0);
     }
 
     [DllImport("libc")] private static extern int setenv(string name, string value, int overwrite);
