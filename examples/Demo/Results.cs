@@ -7,7 +7,7 @@ using Spectre.Console;
 namespace SkillLoc.Demo;
 
 /// <summary>Each model's measures on each test set, beside those of the fine-tuned model.</summary>
-public sealed class Results(MLContext ml, IReadOnlyList<(string Name, IDataView Rows)> tests, ITransformer fineTuned)
+public sealed class Results(MLContext ml, IReadOnlyList<TestSet> tests, ITransformer fineTuned)
 {
     private readonly List<Row> _rows = [];
     private readonly IDataView[] _reference = [.. tests.Select(test => Score(ml, fineTuned, test.Rows))];
@@ -49,9 +49,9 @@ public sealed class Results(MLContext ml, IReadOnlyList<(string Name, IDataView 
 
     public Table Table()
     {
-        var table = new Table().Border(TableBorder.Simple).AddColumn(new TableColumn("Model").NoWrap());
-        foreach (string column in new[] { "Accuracy", "Macro", "ECE", "Agreement", "Changed", "Share", "On disk" })
-            table.AddColumn(new TableColumn(column).RightAligned().NoWrap());
+        var table = new Table().Border(TableBorder.Simple).AddColumn(new TableColumn("Model").NoWrap().Padding(0, 0));
+        foreach (string column in new[] { "Acc.", "Macro", "ECE", "Agree", "Changed", "Share", "On disk" })
+            table.AddColumn(new TableColumn(column).RightAligned().NoWrap().Padding(1, 0));
         foreach (IGrouping<string, Row> test in _rows.OrderBy(TestIndex).GroupBy(row => row.Test))
         {
             if (table.Rows.Count > 0)
@@ -60,8 +60,8 @@ public sealed class Results(MLContext ml, IReadOnlyList<(string Name, IDataView 
             foreach (Row row in test)
             {
                 table.AddRow(
-                    "  " + row.Model, Percent(row.Accuracy), Percent(row.MacroAccuracy), Percent(row.CalibrationError), Percent(row.Agreement),
-                    row.Changed.ToString("N0", CultureInfo.InvariantCulture), row.Share.ToString("0.###%", CultureInfo.InvariantCulture), Size(row.Bytes));
+                    " " + row.Model, Percent(row.Accuracy), Percent(row.MacroAccuracy), Percent(row.CalibrationError), Percent(row.Agreement),
+                    row.Changed.ToString("N0", CultureInfo.InvariantCulture), row.Share.ToString("0.##%", CultureInfo.InvariantCulture), Size(row.Bytes));
             }
         }
 
@@ -79,7 +79,7 @@ public sealed class Results(MLContext ml, IReadOnlyList<(string Name, IDataView 
     private static string Size(long bytes) => bytes switch
     {
         0 => "-",
-        < 1_000_000 => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1000.0:F1} kB"),
+        < 1_000_000 => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1000.0:F0} kB"),
         _ => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e6:F1} MB"),
     };
 }

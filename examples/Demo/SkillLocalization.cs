@@ -33,7 +33,7 @@ public sealed class SkillLocalization(DemoOptions options, ConsoleProgress conso
         var results = new Results(_ml, data.Tests, fineTuned);
         console.Step("Measuring both", () =>
         {
-            results.Add("pre-trained (zero-shot)", preTrained, changed: 0, share: 0, path: null);
+            results.Add("zero-shot", preTrained, changed: 0, share: 0, path: null);
             results.Add("fine-tuned", fineTuned, Trained(fineTuned.LastTransformer.Classifier), share: 1, checkpoint);
         });
 
@@ -47,14 +47,17 @@ public sealed class SkillLocalization(DemoOptions options, ConsoleProgress conso
             scorer.SaveGraft(GraftPath(sparsity));
             _ml.Model.Save(grafted, data.Train.Schema, ModelPath(sparsity));
             console.Step("Measuring it", () =>
-                results.Add($"graft from {sparsity}", grafted, scorer.Graft.Count, scorer.Graft.Share, GraftPath(sparsity)));
+                results.Add($"graft {sparsity}", grafted, scorer.Graft.Count, scorer.Graft.Share, GraftPath(sparsity)));
         }
 
         results.Save(Path.Combine(options.Output, "results.tsv"));
         console.Show(results.Table());
-        console.Say("Macro: accuracy averaged over the labels. ECE: expected calibration error, lower is better. Agreement: same prediction as the");
-        console.Say("fine-tuned model. Changed: parameters unlike the pre-trained model's. Share: of those that fine-tuning could change.");
-        console.Say($"Written to {Path.GetFullPath(options.Output)}: {string.Join(", ", Directory.GetFileSystemEntries(options.Output).Select(Path.GetFileName).Order())}");
+        foreach (TestSet test in data.Tests)
+            console.Say($"{test.Name}: {test.About}.");
+        console.Say("Acc.: accuracy; macro: averaged over the labels. ECE: expected calibration error.");
+        console.Say("Agree: same prediction as the fine-tuned model. Changed: parameters unlike the");
+        console.Say("pre-trained model's. Share: of those that fine-tuning could change.");
+        console.Say($"Written to {options.Output}: {string.Join(", ", Directory.GetFileSystemEntries(options.Output).Select(Path.GetFileName).Order())}");
         PredictWith(ModelPath(options.Sparsities[^1]), data);
     }
 
