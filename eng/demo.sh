@@ -19,7 +19,5 @@ if [[ " $* " != *" --data"[\ =]* && " $* " != *" --help "* && ! -d $corpus ]]; t
   mv "$parts/package/data" "$corpus"
 fi
 
-# libtorch's threads spin while they wait for each other: more of them than idle cores make everything several times slower.
-export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$(awk -v cores="$(nproc)" '{ idle = int(cores - $1 + 0.5); print (idle > 1 ? idle : 1) }' /proc/loadavg)}
 dotnet build examples/Demo -c Release --verbosity quiet -clp:NoSummary
 exec dotnet run -c Release --no-build --project examples/Demo -- "$@"
