@@ -76,15 +76,15 @@ public sealed class SkillLocalization(DemoOptions options, ConsoleProgress conso
 
     private GraftMaskEstimator.Options Grafting(
         TextScoringTransformer fineTuned, double sparsity, IDataView validation, IProgress<TrainingProgress> progress) => new()
-    {
-        FineTuned = fineTuned,
-        Sparsity = sparsity,
-        ValidationSet = validation,
-        Epochs = options.GraftEpochs,
-        LearningRate = options.GraftLearningRate,
-        MaxBatchesPerEpoch = 32,
-        Progress = progress,
-    };
+        {
+            FineTuned = fineTuned,
+            Sparsity = sparsity,
+            ValidationSet = validation,
+            Epochs = options.GraftEpochs,
+            LearningRate = options.GraftLearningRate,
+            MaxBatchesPerEpoch = 32,
+            Progress = progress,
+        };
 
     /// <summary>A program that has the pre-trained model needs nothing but the zip, which the graft travels in.</summary>
     private void PredictWith(string modelPath, DemoData data)

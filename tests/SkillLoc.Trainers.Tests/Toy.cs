@@ -37,7 +37,13 @@ internal static class Toy
     {
         var options = new PromptFineTuneTrainer.Options
         {
-            Checkpoint = Checkpoint, Task = Task, LearningRate = 2e-3, Epochs = 10, BatchSize = 8, Dropout = 0, Seed = 5,
+            Checkpoint = Checkpoint,
+            Task = Task,
+            LearningRate = 2e-3,
+            Epochs = 10,
+            BatchSize = 8,
+            Dropout = 0,
+            Seed = 5,
         };
         change?.Invoke(options);
         return options;

@@ -1,7 +1,7 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
-using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Classification;
+using SkillLoc.Models.Grafts;
 
 namespace SkillLoc.Transforms.Tests;
 
