@@ -179,15 +179,6 @@ public sealed class GraftMask : IDisposable
         gradient.zero_();
     });
 
-    /// <summary>The number of scalars in the rounded mask.</summary>
-    /// <returns>The count.</returns>
-    public long RoundedCount()
-    {
-        long count = 0;
-        ForEach(entry => count += Rounded(entry).sum().item<long>());
-        return count;
-    }
-
     /// <summary>The rounded mask with the fine-tuned values under it.</summary>
     /// <returns>One part for each parameter that the mask touches.</returns>
     public IReadOnlyList<GraftPart> Parts()
