@@ -1,0 +1,234 @@
+using System.Diagnostics;
+using Microsoft.ML;
+using Microsoft.ML.Data;
+using Microsoft.ML.Transforms;
+using SkillLoc.Evaluators;
+using SkillLoc.Models.Backbones;
+using SkillLoc.Models.Classification;
+using SkillLoc.Models.Grafts;
+using SkillLoc.Models.Prompts;
+using SkillLoc.Trainers;
+using SkillLoc.Transforms;
+
+namespace SkillLoc.GraftingStudy;
+
+/// <summary>The protocol of the grafting paper: for each task, number of shots and seed, fine-tune, graft, and measure beside baselines.</summary>
+public sealed class Study
+{
+    private readonly MLContext _ml = new();
+    private readonly StudyPlan _plan;
+    private readonly string _output;
+    private readonly StudyData _data;
+    private readonly string _checkpoint;
+
+    /// <exception cref="IOException">The checkpoint or a data set cannot be read.</exception>
+    /// <exception cref="InvalidDataException">The checkpoint or a data set is damaged.</exception>
+    public Study(StudyPlan plan, string output)
+    {
+        _plan = plan;
+        _output = output;
+        _data = new(_ml, plan);
+        using LanguageModel model = LanguageModel.Load(plan.Checkpoint);
+        _checkpoint = model.Fingerprint();
+        Directory.CreateDirectory(output);
+    }
+
+    /// <summary>Measures what is not measured yet.</summary>
+    /// <returns>All measurements.</returns>
+    /// <exception cref="InvalidDataException">The folder holds parts of another study.</exception>
+    public IReadOnlyList<Measurement> Run()
+    {
+        var measurements = new List<Measurement>();
+        foreach (StudyTask task in _plan.Tasks)
+        {
+            foreach (int shots in _plan.Shots)
+            {
+                foreach (int seed in _plan.Seeds)
+                    measurements.AddRange(RunCell(task, shots, seed));
+            }
+        }
+
+        return measurements;
+    }
+
+    private IReadOnlyList<Measurement> RunCell(StudyTask task, int shots, int seed)
+    {
+        string name = $"{task.Name}-{shots}-{seed}", path = Path.Combine(_output, name + ".json");
+        string fingerprint = Cell.FingerprintOf(
+            _checkpoint, task, shots, seed, _plan.FineTuning, _plan.Masks, _plan.Sparsities, _plan.TestRows, _plan.SplitSeed, _plan.RandomDraws,
+            _plan.Tasks.Where(other => task.OutOfDistribution.Contains(other.Name)));
+        if (Cell.Load(path, fingerprint) is { } done)
+        {
+            Console.WriteLine($"{name}: done before");
+            return done.Measurements;
+        }
+
+        var clock = Stopwatch.StartNew();
+        string state = Path.Combine(_output, name + ".state");
+        Measurement[] measurements = [.. Measure(task, shots, seed, state)];
+        new Cell(fingerprint, clock.Elapsed.TotalSeconds, measurements).Save(path);
+        if (Directory.Exists(state))
+            Directory.Delete(state, recursive: true);
+        Console.WriteLine($"{name}: {clock.Elapsed.TotalSeconds:F0} s");
+        return measurements;
+    }
+
+    private IEnumerable<Measurement> Measure(StudyTask task, int shots, int seed, string state)
+    {
+        (IDataView train, IDataView validation) = _data.Shots(task, shots, seed);
+        ITransformer keys = _ml.Transforms.Conversion
+            .MapValueToKey("Label", keyOrdinality: ValueToKeyMappingEstimator.KeyOrdinality.ByValue).Fit(train);
+        train = _ml.Data.Cache(keys.Transform(train));
+        validation = _ml.Data.Cache(keys.Transform(validation));
+        var tests = new Dictionary<string, IDataView>(StringComparer.Ordinal) { [task.Name] = keys.Transform(_data.Test(task)) };
+        foreach (StudyTask other in _plan.Tasks.Where(other => task.OutOfDistribution.Contains(other.Name)))
+            tests.Add(other.Name, keys.Transform(_data.Test(other)));
+
+        using TextScoringTransformer preTrained = FineTune(options => options.Epochs = 0, "pre-trained");
+        using TextScoringTransformer tuned = FineTune(_ => { }, "fine-tuned");
+        IDataView reference = Score(tuned, tests[task.Name]);
+        long considered = Trained(tuned);
+        yield return Result("pre-trained", preTrained, 0);
+        yield return Result("fine-tuned", tuned, considered);
+
+        using (TextScoringTransformer biases = FineTune(
+            options =>
+            {
+                options.BiasOnly = true;
+                options.LearningRate = _plan.FineTuning.BiasLearningRate;
+            },
+            "BitFit"))
+        {
+            yield return Result("BitFit", biases, Trained(biases));
+        }
+
+        foreach (Measurement grafted in Sweep("graft", _ => { }))
+            yield return grafted;
+        foreach (Measurement grafted in Sweep("top movement", options => options.Epochs = 0))
+            yield return grafted;
+        foreach (Measurement grafted in Sweep("lottery ticket", options =>
+        {
+            options.Epochs = 0;
+            options.Outside = GraftOutside.Zero;
+        }))
+        {
+            yield return grafted;
+        }
+
+        for (int draw = 0; draw < _plan.RandomDraws; draw++)
+        {
+            int random = draw;
+            foreach (Measurement grafted in Sweep("random mask", options =>
+            {
+                options.Epochs = 0;
+                options.BasePatch = BasePatchKind.Random;
+                options.Seed = (seed * _plan.RandomDraws) + random;
+            }))
+            {
+                yield return grafted;
+            }
+        }
+
+        yield return Patch("all biases", options => options.BasePatch = BasePatchKind.Biases);
+        for (int layer = 0; layer < tuned.Classifier.Backbone.Config.Layers; layer++)
+        {
+            int patched = layer;
+            yield return Patch($"layer {layer + 1} whole", options =>
+            {
+                options.BasePatch = BasePatchKind.Layer;
+                options.PatchLayer = patched;
+            });
+        }
+
+        TextScoringTransformer FineTune(Action<PromptFineTuneTrainer.Options> change, string name)
+        {
+            var options = new PromptFineTuneTrainer.Options
+            {
+                Checkpoint = _plan.Checkpoint,
+                Task = PromptTasks.Find(task.Task),
+                MaxLength = _plan.FineTuning.MaxLength,
+                ValidationSet = validation,
+                Optimizer = _plan.FineTuning.Optimizer,
+                LearningRate = _plan.FineTuning.LearningRate,
+                BatchSize = _plan.FineTuning.BatchSize,
+                Epochs = _plan.FineTuning.Epochs,
+                EvaluationInterval = _plan.FineTuning.EvaluationInterval,
+                L1 = _plan.FineTuning.L1,
+                Seed = seed,
+            };
+            change(options);
+            if (options.Epochs > 0)
+                options.StateFolder = Path.Combine(state, name);
+            return _ml.SkillLoc().PromptFineTune(options).Fit(train);
+        }
+
+        GraftMaskEstimator.Options Masks(Action<GraftMaskEstimator.Options> change)
+        {
+            var options = new GraftMaskEstimator.Options
+            {
+                FineTuned = tuned,
+                ValidationSet = validation,
+                Epochs = _plan.Masks.Epochs,
+                LearningRate = _plan.Masks.LearningRate,
+                MaxBatchesPerEpoch = _plan.Masks.MaxBatches,
+                Seed = seed,
+            };
+            change(options);
+            if (options.Epochs > 0)
+                options.StateFolder = Path.Combine(state, "masks");
+            return options;
+        }
+
+        IEnumerable<Measurement> Sweep(string method, Action<GraftMaskEstimator.Options> change)
+        {
+            foreach (GraftSweepPoint point in _ml.SkillLoc().GraftSweep(Masks(change), _plan.Sparsities).Fit(train).Points)
+            {
+                using GraftTransformer grafted = GraftTransformer.Create(point.Graft, _plan.Checkpoint, tuned.Columns);
+                yield return Result(method, grafted, point.Graft.Count, point.Sparsity);
+            }
+        }
+
+        Measurement Patch(string method, Action<GraftMaskEstimator.Options> change)
+        {
+            using GraftTransformer grafted = _ml.SkillLoc().GraftMask(Masks(options =>
+            {
+                options.Epochs = 0;
+                change(options);
+            })).Fit(train);
+            return Result(method, grafted, grafted.Graft.Count);
+        }
+
+        Measurement Result(string method, ITransformer model, long changed, double? sparsity = null)
+        {
+            IDataView scored = Score(model, tests[task.Name]);
+            CalibrationMetrics quality = _ml.SkillLoc().EvaluateCalibration(scored);
+            return new()
+            {
+                Task = task.Name,
+                Shots = shots,
+                Seed = seed,
+                Method = method,
+                Sparsity = sparsity,
+                Changed = changed,
+                Share = (double)changed / considered,
+                Accuracy = quality.Accuracy,
+                CalibrationError = quality.ExpectedCalibrationError,
+                Agreement = _ml.SkillLoc().EvaluateAgreement(scored, reference).Agreement,
+                Others = task.OutOfDistribution.ToDictionary(other => other, other =>
+                {
+                    CalibrationMetrics there = _ml.SkillLoc().EvaluateCalibration(Score(model, tests[other]));
+                    return new OutOfDistribution(there.Accuracy, there.ExpectedCalibrationError);
+                }, StringComparer.Ordinal),
+            };
+        }
+    }
+
+    /// <summary>Scored once, read by several evaluators.</summary>
+    private IDataView Score(ITransformer model, IDataView rows) => _ml.Data.Cache(model.Transform(rows), "Label", "Score", "PredictedLabel");
+
+    private static long Trained(TextScoringTransformer model)
+    {
+        TextClassifier classifier = model.Classifier;
+        return classifier.Settings.Trained!.Of(classifier.Backbone).Sum(name => classifier.Backbone.Parameters[name].numel());
+    }
+}

@@ -1,0 +1,60 @@
+using Microsoft.ML;
+using Microsoft.ML.Data;
+using SkillLoc.Models.Datasets;
+
+namespace SkillLoc.GraftingStudy;
+
+/// <summary>The data sets, read once. What is measured on is held out before any shot is drawn (decision 15).</summary>
+public sealed class StudyData
+{
+    private readonly Dictionary<string, (LabeledText[] Train, LabeledText[] Test)> _sets;
+    private readonly MLContext _ml;
+
+    /// <exception cref="IOException">A file cannot be read.</exception>
+    /// <exception cref="InvalidDataException">A row is not as its format says, or a data set is too small.</exception>
+    public StudyData(MLContext ml, StudyPlan plan)
+    {
+        _ml = ml;
+        _sets = plan.Tasks.ToDictionary(task => task.Name, task => Read(task, plan), StringComparer.Ordinal);
+    }
+
+    /// <summary>The rows that a task is measured on.</summary>
+    public IDataView Test(StudyTask task) => View(_sets[task.Name].Test);
+
+    /// <summary>Draws shots as the reference does (A.7).</summary>
+    /// <exception cref="InvalidDataException">A class has too few rows.</exception>
+    public (IDataView Train, IDataView Validation) Shots(StudyTask task, int shots, int seed)
+    {
+        (IReadOnlyList<LabeledText> train, IReadOnlyList<LabeledText> dev) = KShotSampler.Sample(_sets[task.Name].Train, shots, (uint)seed);
+        return (View(train), View(dev));
+    }
+
+    private static (LabeledText[] Train, LabeledText[] Test) Read(StudyTask task, StudyPlan plan)
+    {
+        LabeledText[] train = [.. task.Train.Read(plan.Data)];
+        var split = new NumpyRandom(plan.SplitSeed);
+        if (task.Test is null)
+        {
+            split.Shuffle<LabeledText>(train);
+            if (train.Length <= plan.TestRows)
+                throw new InvalidDataException($"{task.Name} has {train.Length} rows; {plan.TestRows} are held out, and none is left to train on.");
+            return (train[plan.TestRows..], train[..plan.TestRows]);
+        }
+
+        LabeledText[] test = [.. task.Test.Read(plan.Data)];
+        split.Shuffle<LabeledText>(test);
+        return (train, test[..Math.Min(test.Length, plan.TestRows)]);
+    }
+
+    private IDataView View(IEnumerable<LabeledText> rows) => _ml.Data.LoadFromEnumerable(rows.Select(row => new Row(row)));
+
+    private sealed class Row(LabeledText row)
+    {
+        public string Text => row.Text;
+
+        public string TextPair => row.TextPair ?? "";
+
+        [ColumnName("Label")]
+        public string Name => row.Label;
+    }
+}

@@ -1,0 +1,90 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace SkillLoc.GraftingStudy;
+
+/// <summary>What a study does; one JSON file.</summary>
+public sealed record StudyPlan
+{
+    /// <summary>How plans and results are written as JSON.</summary>
+    internal static readonly JsonSerializerOptions Json = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+        RespectNullableAnnotations = true,
+        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
+        ReadCommentHandling = JsonCommentHandling.Skip,
+        AllowTrailingCommas = true,
+        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
+    };
+
+    /// <summary>The pre-trained checkpoint folder.</summary>
+    public required string Checkpoint { get; init; }
+
+    /// <summary>The folder that the data sets' paths are under.</summary>
+    public required string Data { get; init; }
+
+    /// <summary>The data sets.</summary>
+    public required IReadOnlyList<StudyTask> Tasks { get; init; }
+
+    /// <summary>Training rows per label; as many again choose the best state.</summary>
+    public required IReadOnlyList<int> Shots { get; init; }
+
+    /// <summary>Seeds of the shots, of training and of the masks.</summary>
+    public required IReadOnlyList<int> Seeds { get; init; }
+
+    /// <summary>Shares of the considered parameters that a graft starts from, and is held to by the limited variant.</summary>
+    public required IReadOnlyList<double> Sparsities { get; init; }
+
+    /// <summary>At most this many rows of a test set, drawn once for all seeds.</summary>
+    public int TestRows { get; init; } = 1000;
+
+    /// <summary>Seed of what is held out and of which test rows are measured; the same for everything (decision 15).</summary>
+    public uint SplitSeed { get; init; }
+
+    /// <summary>Draws of each random mask.</summary>
+    public int RandomDraws { get; init; } = 5;
+
+    /// <summary>How models are fine-tuned.</summary>
+    public FineTuningPlan FineTuning { get; init; } = new();
+
+    /// <summary>How masks are trained.</summary>
+    public MaskPlan Masks { get; init; } = new();
+
+    /// <summary>Reads a plan.</summary>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="InvalidDataException">It is not a plan; the message names line and property, or what is out of its range.</exception>
+    public static StudyPlan Load(string path)
+    {
+        StudyPlan plan;
+        try
+        {
+            plan = JsonSerializer.Deserialize<StudyPlan>(File.ReadAllText(path), Json)
+                ?? throw new InvalidDataException($"{path} holds null; it must hold a study plan.");
+        }
+        catch (JsonException error)
+        {
+            throw new InvalidDataException($"{path} is not a study plan: {error.Message}", error);
+        }
+
+        Require(plan.Tasks.Count > 0, "names no task");
+        Require(plan.Tasks.DistinctBy(task => task.Name, StringComparer.OrdinalIgnoreCase).Count() == plan.Tasks.Count, "names a task twice");
+        Require(plan.Shots.Count > 0 && plan.Shots.All(shots => shots > 0), "needs shots of 1 or more");
+        Require(plan.Seeds.Count > 0, "names no seed");
+        Require(plan.Sparsities.Count > 0 && plan.Sparsities.All(sparsity => sparsity is > 0 and <= 1), "needs sparsities in (0, 1]");
+        Require(plan.TestRows > 0, "needs test_rows of 1 or more");
+        foreach (StudyTask task in plan.Tasks)
+        {
+            foreach (string other in task.OutOfDistribution)
+                Require(plan.Tasks.Any(known => known.Name == other), $"measures {task.Name} on '{other}', which is none of its tasks");
+        }
+
+        return plan;
+
+        void Require(bool holds, string complaint)
+        {
+            if (!holds)
+                throw new InvalidDataException($"{path} {complaint}.");
+        }
+    }
+}

@@ -1,0 +1,20 @@
+namespace SkillLoc.GraftingStudy;
+
+/// <summary>A data set of the study and the task that it is.</summary>
+public sealed record StudyTask
+{
+    /// <summary>What the tables call it.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>A task of the registry: template, label words, limits.</summary>
+    public required string Task { get; init; }
+
+    /// <summary>The rows that shots are drawn from.</summary>
+    public required StudyFile Train { get; init; }
+
+    /// <summary>The rows that are measured on; null holds the plan's number of test rows out of <see cref="Train"/>.</summary>
+    public StudyFile? Test { get; init; }
+
+    /// <summary>Names of other data sets with the same labels, whose test rows are measured on too.</summary>
+    public IReadOnlyList<string> OutOfDistribution { get; init; } = [];
+}
