@@ -29,11 +29,16 @@ public sealed record ClassifierSettings
     /// <summary>The prompt template; null for heads on the first token.</summary>
     public string? Template { get; init; }
 
-    /// <summary>The labels in the order of the scores.</summary>
+    /// <summary>The labels in the order of the probabilities; for a regression the two ends of its range.</summary>
     public required IReadOnlyList<string> Labels { get; init; }
 
     /// <summary>For each label its word, for <see cref="HeadKind.LabelWords"/> and for <c>*label_i*</c> in templates.</summary>
     public IReadOnlyList<string>? Words { get; init; }
+
+    /// <summary>
+    /// The range of the scores that a regression predicts, with <see cref="HeadKind.LabelWords"/> and two labels; null for classes.
+    /// </summary>
+    public ScoreRange? ScoreRange { get; init; }
 
     /// <summary>True when rows have two texts.</summary>
     public bool HasTextPair { get; init; }
@@ -68,7 +73,7 @@ public sealed record ClassifierSettings
             return JsonSerializer.Deserialize<ClassifierSettings>(json, Json)
                 ?? throw new InvalidDataException($"{source} is empty; it must hold a classifier's settings.");
         }
-        catch (JsonException error)
+        catch (Exception error) when (error is JsonException or ArgumentException)
         {
             throw new InvalidDataException($"{source} does not hold a classifier's settings: {error.Message}", error);
         }

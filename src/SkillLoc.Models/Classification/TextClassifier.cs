@@ -47,12 +47,20 @@ public sealed class TextClassifier : IDisposable
     /// <exception cref="FileNotFoundException">The folder or one of its files is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged or does not fit the others.</exception>
     /// <exception cref="ArgumentException">The settings do not fit the checkpoint: a label word of several tokens, a template without a
-    /// mask.</exception>
+    /// mask, a score range without two label words.</exception>
     public static TextClassifier Create(
         string folder, ClassifierSettings settings, Device? device = null, ScalarType dtype = ScalarType.Float32, int seed = 0,
         TextClassifier? twin = null, Func<string, bool>? mayShare = null)
     {
         ArgumentNullException.ThrowIfNull(settings);
+        if (settings.ScoreRange is not null && (settings.Head != HeadKind.LabelWords || settings.Labels.Count != 2))
+        {
+            throw new ArgumentException(
+                $"A regression reads two label words, one for each end of its range; these settings have the head {settings.Head} and "
+                + $"{settings.Labels.Count} labels.",
+                nameof(settings));
+        }
+
         using CheckpointFolder checkpoint = CheckpointFolder.Open(folder);
         LanguageModel.CheckArchitecture(checkpoint.Config);
         CheckpointTokenizer tokenizer = CheckpointTokenizer.Load(folder);

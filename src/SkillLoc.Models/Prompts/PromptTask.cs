@@ -13,7 +13,7 @@ public sealed record PromptTask(string Name, PromptTemplate Template, Verbalizer
     public PromptMetric Metric { get; init; }
 
     /// <summary>The score range of a regression task, whose two label words are its ends; null for classification.</summary>
-    public (float Lowest, float Highest)? ScoreRange { get; init; }
+    public ScoreRange? ScoreRange { get; init; }
 
     /// <summary>Whether labels are scores rather than classes (STS-B).</summary>
     public bool IsRegression => ScoreRange is not null;

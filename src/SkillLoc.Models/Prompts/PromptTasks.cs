@@ -20,7 +20,7 @@ public static class PromptTasks
         Task("imdb", ItWas, Sentiment) with { FirstSentenceLimit = 110 },
         Task("mrpc", SameMeaning, NoYes) with { Metric = PromptMetric.AccuracyAndF1 },
         Task("qqp", SameMeaning, NoYes) with { Metric = PromptMetric.AccuracyAndF1 },
-        Task("sts-b", SameMeaning, NoYes) with { Metric = PromptMetric.Correlation, ScoreRange = (0, 5) },
+        Task("sts-b", SameMeaning, NoYes) with { Metric = PromptMetric.Correlation, ScoreRange = new(0, 5) },
         Task("mnli", Entails, Inference) with { FirstSentenceLimit = 110, MaxLength = 256 },
         Task("anli", Entails, Inference) with { MaxLength = 256 },
         Task("snli", Entails, Inference) with { MaxLength = 256 },

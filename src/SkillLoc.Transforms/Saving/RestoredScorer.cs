@@ -20,7 +20,10 @@ internal sealed class RestoredScorer
             _current = current;
         }
 
-        output.Scores = current.Classifier.Score([current.Classifier.Encode(text, pair)])[0];
-        output.Label = current.Classifier.Settings.Labels[TextClassifier.MostProbable(output.Scores)];
+        float[] probabilities = current.Classifier.Score([current.Classifier.Encode(text, pair)])[0];
+        ClassifierSettings settings = current.Classifier.Settings;
+        (output.Scores, output.Label) = settings.ScoreRange is { } range
+            ? ([range.Predict(probabilities)], "")
+            : (probabilities, settings.Labels[TextClassifier.MostProbable(probabilities)]);
     }
 }

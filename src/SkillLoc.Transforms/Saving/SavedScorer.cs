@@ -67,8 +67,10 @@ internal sealed record SavedScorer
     public static ITransformer Carrier(ScoringColumns columns, SavedScorer state)
     {
         var ml = new MLContext();
-        IReadOnlyList<string> labels = state.Settings.Labels;
-        string[] slots = [.. labels.Select(label => Collides(label, columns) ? $"{columns.Score}.{label}" : label)];
+        IReadOnlyList<string> labels = state.Settings.ScoreRange is null ? state.Settings.Labels : [];
+        string[] slots = labels.Count > 0
+            ? [.. labels.Select(label => Collides(label, columns) ? $"{columns.Score}.{label}" : label)]
+            : [columns.Score];
 
         EstimatorChain<ITransformer> chain = new EstimatorChain<ITransformer>()
             .Append<ITransformer>(ml.Transforms.CopyColumns(CarrierColumns.Text, columns.Text));
@@ -83,7 +85,7 @@ internal sealed record SavedScorer
             .Append<ITransformer>(columns.TextPair is null
                 ? ml.Transforms.CustomMapping(new TextScoringMapping().GetMapping(), TextScoringMapping.Contract)
                 : ml.Transforms.CustomMapping(new TextPairScoringMapping().GetMapping(), TextPairScoringMapping.Contract));
-        for (int i = 0; i < labels.Count; i++)
+        for (int i = 0; i < slots.Length; i++)
         {
             // A custom mapping's vector has no size after loading, and ML.NET's evaluators ask for one: single slots, concatenated, have it.
             chain = chain
@@ -92,12 +94,18 @@ internal sealed record SavedScorer
                 .Append<ITransformer>(ml.Transforms.CopyColumns(slots[i], CarrierColumns.SlotScore));
         }
 
-        IDataView keys = ml.Data.LoadFromEnumerable(labels.Select(label => new LabelRow { Label = label }));
-        chain = chain
-            .Append<ITransformer>(ml.Transforms.Conversion.MapValueToKey(columns.PredictedLabel, CarrierColumns.Label, keyData: keys))
-            .Append<ITransformer>(ml.Transforms.Concatenate(columns.Score, slots))
-            .Append<ITransformer>(ml.Transforms.DropColumns([.. CarrierColumns.All(columns), .. slots]));
-        return chain.Fit(EmptyInput(ml, columns));
+        // A regression's one slot is its Score already.
+        IEnumerable<string> dropped = CarrierColumns.All(columns);
+        if (labels.Count > 0)
+        {
+            IDataView keys = ml.Data.LoadFromEnumerable(labels.Select(label => new LabelRow { Label = label }));
+            chain = chain
+                .Append<ITransformer>(ml.Transforms.Conversion.MapValueToKey(columns.PredictedLabel, CarrierColumns.Label, keyData: keys))
+                .Append<ITransformer>(ml.Transforms.Concatenate(columns.Score, slots));
+            dropped = dropped.Concat(slots);
+        }
+
+        return chain.Append<ITransformer>(ml.Transforms.DropColumns([.. dropped])).Fit(EmptyInput(ml, columns));
 
         IEstimator<ITransformer> Constant<T>(string column, T value) =>
             ml.Transforms.Conversion.MapValue(column, [KeyValuePair.Create(0, value)], CarrierColumns.Key);

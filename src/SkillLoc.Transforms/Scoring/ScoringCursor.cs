@@ -51,8 +51,7 @@ internal sealed class ScoringCursor : DataViewRowCursor
         {
             _text = input.GetGetter<ReadOnlyMemory<char>>(input.Schema[scorer.Columns.Text]);
             _pair = scorer.Columns.TextPair is { } pair ? input.GetGetter<ReadOnlyMemory<char>>(input.Schema[pair]) : null;
-            _getters[inputs] = ScoredValues.PredictedLabel(() => _scores[Place]);
-            _getters[inputs + 1] = ScoredValues.Score(() => _scores[Place]);
+            ScoredValues.Getters(scorer.ScoreRange, () => _scores[Place]).CopyTo(_getters, inputs);
         }
     }
 

@@ -8,7 +8,7 @@ internal sealed class ScoringRow : DataViewRow
 {
     private readonly DataViewRow _input;
     private readonly bool[] _active;
-    private readonly Delegate?[] _added = new Delegate?[2];
+    private readonly Delegate[] _added = [];
     private float[] _scores = [];
     private (string Text, string Pair)? _scored;
 
@@ -24,12 +24,11 @@ internal sealed class ScoringRow : DataViewRow
 
         var textGetter = input.GetGetter<ReadOnlyMemory<char>>(input.Schema[scorer.Columns.Text]);
         var pairGetter = scorer.Columns.TextPair is { } pair ? input.GetGetter<ReadOnlyMemory<char>>(input.Schema[pair]) : null;
-        _added[0] = ScoredValues.PredictedLabel(Scores);
-        _added[1] = ScoredValues.Score(Scores);
+        _added = ScoredValues.Getters(scorer.ScoreRange, Scores);
 
         float[] Scores()
         {
-            // Both columns ask, and the caller may have moved the input on in between.
+            // Each column asks, and the caller may have moved the input on in between.
             ReadOnlyMemory<char> text = default, second = default;
             textGetter(ref text);
             pairGetter?.Invoke(ref second);

@@ -6,8 +6,8 @@ using SkillLoc.Models.Prompts;
 namespace SkillLoc.Transforms;
 
 /// <summary>
-/// Scores text with a fine-tuned language model: adds <c>PredictedLabel</c> and <c>Score</c>. Rows are read ahead, scored in groups of
-/// similar length, and given back in order. It owns the model's tensors: dispose it when done.
+/// Scores text with a fine-tuned language model: adds <c>PredictedLabel</c> and <c>Score</c>, for a regression <c>Score</c> alone. Rows are
+/// read ahead, scored in groups of similar length, and given back in order. It owns the model's tensors: dispose it when done.
 /// </summary>
 public class TextScoringTransformer : ITransformer, IDisposable
 {
@@ -42,8 +42,11 @@ public class TextScoringTransformer : ITransformer, IDisposable
     /// <summary>The columns it reads and adds.</summary>
     public ScoringColumns Columns { get; }
 
-    /// <summary>The labels, in the order of the scores.</summary>
-    public IReadOnlyList<string> Labels => _classifier.Settings.Labels;
+    /// <summary>The labels, in the order of the scores; none for a regression.</summary>
+    public IReadOnlyList<string> Labels => ScoreRange is null ? _classifier.Settings.Labels : [];
+
+    /// <summary>The range of a regression's scores; null for classes.</summary>
+    public ScoreRange? ScoreRange => _classifier.Settings.ScoreRange;
 
     /// <summary>The folder that holds the fine-tuned checkpoint; null until it is saved.</summary>
     public string? CheckpointFolder { get; private set; }
@@ -70,7 +73,7 @@ public class TextScoringTransformer : ITransformer, IDisposable
 
     /// <summary>Scores lazily: nothing runs before rows are read.</summary>
     /// <param name="input">A view with the text columns.</param>
-    /// <returns>The view with <c>PredictedLabel</c> and <c>Score</c>.</returns>
+    /// <returns>The view with the added columns.</returns>
     public IDataView Transform(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);

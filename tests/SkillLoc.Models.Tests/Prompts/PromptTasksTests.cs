@@ -39,7 +39,7 @@ public class PromptTasksTests
         var similarity = PromptTasks.Find("sts-b");
         Assert.True(similarity.IsRegression);
         Assert.True(similarity.IsPair);
-        Assert.Equal((0f, 5f), similarity.ScoreRange);
+        Assert.Equal(new ScoreRange(0, 5), similarity.ScoreRange);
         Assert.False(PromptTasks.Find("trec").IsPair);
     }
 
