@@ -5,7 +5,6 @@ using SkillLoc.Models.Classification;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
-using F = TorchSharp.torch.nn.functional;
 
 namespace SkillLoc.Trainers;
 
@@ -198,7 +197,7 @@ internal sealed class FineTuning : IDisposable
         }
     }
 
-    /// <summary>Adds the gradients of a weighted sum of cross-entropies to the parameters.</summary>
+    /// <summary>Adds the gradients of a weighted sum of the rows' losses to the parameters.</summary>
     /// <returns>The weighted sum, in nats.</returns>
     public static double Backward(TextClassifier classifier, LabeledTexts data, int[] rows, float[] weights, int? maxTokens, bool training)
     {
@@ -209,9 +208,8 @@ internal sealed class FineTuning : IDisposable
         {
             using var scope = NewDisposeScope();
             using TokenBatch batch = classifier.Batch([.. part.Select(i => data.Texts[rows[i]])]);
-            Tensor labels = tensor(part.Select(i => (long)data.Labels[rows[i]]).ToArray(), device: device);
             Tensor weight = tensor(part.Select(i => weights[i]).ToArray(), device: device);
-            Tensor losses = F.cross_entropy(classifier.Logits(batch, training), labels, reduction: nn.Reduction.None);
+            Tensor losses = data.Losses(classifier.Logits(batch, training), [.. part.Select(i => rows[i])]);
             Tensor sum = (losses * weight).sum();
             sum.backward();
             loss += sum.item<float>();

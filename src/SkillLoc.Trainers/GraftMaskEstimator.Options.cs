@@ -15,7 +15,7 @@ public sealed partial class GraftMaskEstimator
         /// <summary>The pre-trained checkpoint folder; null takes the one that the fine-tuned transformer came from.</summary>
         public string? BaseCheckpoint;
 
-        /// <summary>The key-typed label column.</summary>
+        /// <summary>The label column, as fine-tuning had it: a key, for a regression a Single.</summary>
         public string LabelColumnName = "Label";
 
         /// <summary>Rows that help choose the best epoch; columns as the training view's. Null chooses by training rows alone.</summary>

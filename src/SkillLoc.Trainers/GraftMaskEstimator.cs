@@ -33,7 +33,7 @@ public sealed partial class GraftMaskEstimator : IEstimator<GraftTransformer>
     }
 
     /// <summary>Trains the mask.</summary>
-    /// <param name="input">The training view, with a key-typed label column and the fine-tuned transformer's text columns.</param>
+    /// <param name="input">The training view, with the label column that fine-tuning had and the fine-tuned transformer's text columns.</param>
     /// <returns>A scoring transformer over the base model with the graft; the caller disposes it.</returns>
     /// <exception cref="ArgumentException">A column is missing or of another type, or a label is none of the task's.</exception>
     /// <exception cref="InvalidOperationException">There are no rows, or a row cannot be encoded.</exception>

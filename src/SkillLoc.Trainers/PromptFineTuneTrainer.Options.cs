@@ -22,7 +22,7 @@ public sealed partial class PromptFineTuneTrainer
         /// <summary>What makes logits: the label words (prompt mode), or a classification head.</summary>
         public HeadKind Head = HeadKind.LabelWords;
 
-        /// <summary>The key-typed label column.</summary>
+        /// <summary>The label column: a key; for a regression a Single in the task's score range, where rows with NaN are left out.</summary>
         public string LabelColumnName = "Label";
 
         /// <summary>The text column.</summary>
@@ -31,10 +31,10 @@ public sealed partial class PromptFineTuneTrainer
         /// <summary>The second text column; for a task on pairs it is "TextPair" unless named, for other tasks there is none.</summary>
         public string? TextPairColumnName;
 
-        /// <summary>The column of probabilities that scoring adds.</summary>
+        /// <summary>The column of probabilities that scoring adds; for a regression it holds the predicted score.</summary>
         public string ScoreColumnName = "Score";
 
-        /// <summary>The column of the most probable label that scoring adds.</summary>
+        /// <summary>The column of the most probable label that scoring adds, but not for a regression.</summary>
         public string PredictedLabelColumnName = "PredictedLabel";
 
         /// <summary>Rows that choose the best state; its columns must be as the training view's. Null keeps the last state.</summary>
@@ -121,6 +121,8 @@ public sealed partial class PromptFineTuneTrainer
         internal ParameterSelection Selection =>
             new() { FixEmbeddings = FixEmbeddings, FixHead = FixHead, FixLayers = FixLayers, BiasOnly = BiasOnly };
 
+        internal bool IsRegression => Task?.IsRegression == true;
+
         private bool HasTemplate => Head is HeadKind.LabelWords or HeadKind.MaskTokenLinear;
 
         internal bool HasTextPair() => HasTemplate ? Task!.IsPair : TextPairColumnName is not null || Task?.IsPair == true;
@@ -133,9 +135,23 @@ public sealed partial class PromptFineTuneTrainer
                 throw new ArgumentException($"The head {Head} reads a template's mask, so Options.Task must be set.");
             }
 
-            if (Task?.IsRegression == true)
+            if (IsRegression && Head != HeadKind.LabelWords)
             {
-                throw new NotSupportedException($"'{Task.Name}' is a regression task, which fine-tuning does not offer yet.");
+                throw new NotSupportedException(
+                    $"'{Task!.Name}' is a regression task, which is offered with {nameof(HeadKind.LabelWords)} only, not with {Head}.");
+            }
+
+            if (IsRegression && Task!.Verbalizer.Count != 2)
+            {
+                throw new ArgumentException(
+                    $"'{Task.Name}' is a regression task, which needs two label words, one for each end of its range, not {Task.Verbalizer.Count}.");
+            }
+
+            if (Task is not null && IsRegression != (Task.Metric == PromptMetric.Correlation))
+            {
+                throw new ArgumentException(
+                    $"'{Task.Name}' is scored by {Task.Metric} and {(IsRegression ? "has a" : "has no")} score range: "
+                    + $"{PromptMetric.Correlation} goes with a score range, and the other metrics go without.");
             }
 
             Require(LearningRate > 0 && double.IsFinite(LearningRate), nameof(LearningRate), LearningRate, "positive");
@@ -178,6 +194,7 @@ public sealed partial class PromptFineTuneTrainer
                 Template = HasTemplate ? Task!.Template.ToString() : null,
                 Labels = labels,
                 Words = verbalizer is null ? null : [.. labels.Select(label => Word(verbalizer, label))],
+                ScoreRange = Task?.ScoreRange,
                 HasTextPair = HasTextPair(),
                 MaxLength = MaxLength ?? Task?.MaxLength ?? PromptTask.UsualMaxLength,
                 FirstSentenceLimit = Task?.FirstSentenceLimit,

@@ -1,4 +1,5 @@
 using Microsoft.ML;
+using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Prompts;
@@ -9,8 +10,8 @@ using TorchSharp;
 namespace SkillLoc.Trainers;
 
 /// <summary>
-/// Fine-tunes a language model to classify text, with a prompt whose mask the model fills with a label word, or with a classification
-/// head (Panigrahi et al. 2023, section 2; grafting reference A.1-A.11).
+/// Fine-tunes a language model to classify text or to predict a score, with a prompt whose mask the model fills with a label word, or to
+/// classify with a head (Panigrahi et al. 2023, section 2; grafting reference A.1-A.11).
 /// </summary>
 public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransformer>
 {
@@ -38,7 +39,7 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
     }
 
     /// <summary>Fine-tunes on a view.</summary>
-    /// <param name="input">A view with a key-typed label column and the text columns.</param>
+    /// <param name="input">A view with the label column (a key, for a regression a Single) and the text columns.</param>
     /// <returns>The scoring transformer, which owns the model; the caller disposes it.</returns>
     /// <exception cref="ArgumentException">A column is missing or of another type, or a label is none of the task's.</exception>
     /// <exception cref="InvalidOperationException">There are no rows, a row cannot be encoded, or training diverged.</exception>
@@ -47,14 +48,24 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
     public TextScoringTransformer Fit(IDataView input) => Fit(input, _options.ValidationSet);
 
     /// <summary>Fine-tunes on a view and keeps the state that is best on another.</summary>
-    /// <param name="trainData">A view with a key-typed label column and the text columns.</param>
+    /// <param name="trainData">A view with the label column (a key, for a regression a Single) and the text columns.</param>
     /// <param name="validationData">Rows for choosing the best state; null keeps the last.</param>
     /// <returns>The scoring transformer, which owns the model; the caller disposes it.</returns>
     public TextScoringTransformer Fit(IDataView trainData, IDataView? validationData)
     {
         ArgumentNullException.ThrowIfNull(trainData);
         ScoringSchema.CheckInputs(trainData.Schema, _columns);
-        IReadOnlyList<string>? values = LabelValues.Of(trainData.Schema, _options.LabelColumnName, out int keys);
+        IReadOnlyList<string>? values = null;
+        int keys = 2;
+        if (_options.IsRegression)
+        {
+            LabelValues.CheckScores(trainData.Schema, _options.LabelColumnName);
+        }
+        else
+        {
+            values = LabelValues.Of(trainData.Schema, _options.LabelColumnName, out keys);
+        }
+
         TextClassifier classifier = TextClassifier.Create(
             _options.Checkpoint, _options.Settings(values, keys), _device, seed: _options.Seed);
         try
@@ -90,6 +101,13 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
     {
         ArgumentNullException.ThrowIfNull(inputSchema);
         SchemaShape.Column label = ScoringSchema.Find(inputSchema, _options.LabelColumnName);
+        if (_options.IsRegression)
+        {
+            return label.ItemType == NumberDataViewType.Single && !label.IsKey && label.Kind == SchemaShape.Column.VectorKind.Scalar
+                ? ScoringSchema.Append(inputSchema, _columns, [])
+                : throw new ArgumentOutOfRangeException(nameof(inputSchema), LabelValues.ScoresAreSingle(label.Name, label.ItemType));
+        }
+
         if (!label.IsKey)
         {
             throw new ArgumentOutOfRangeException(

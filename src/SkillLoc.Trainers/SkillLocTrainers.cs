@@ -12,7 +12,7 @@ public static class SkillLocTrainers
     /// <param name="catalog">The catalog.</param>
     /// <param name="checkpoint">A Hugging Face checkpoint folder.</param>
     /// <param name="task">A task that <see cref="PromptTasks"/> knows, such as <c>sst-2</c>.</param>
-    /// <param name="labelColumnName">The key-typed label column.</param>
+    /// <param name="labelColumnName">The label column: a key, for a regression a Single.</param>
     /// <param name="textColumnName">The text column.</param>
     /// <param name="textPairColumnName">The second text column; for tasks on pairs it is "TextPair" unless named.</param>
     /// <param name="validationSet">Rows that choose the best state; null keeps the last.</param>
@@ -52,7 +52,7 @@ public static class SkillLocTrainers
     /// <param name="catalog">The catalog.</param>
     /// <param name="fineTuned">What <see cref="PromptFineTune(SkillLocCatalog, PromptFineTuneTrainer.Options)"/> fitted.</param>
     /// <param name="sparsity">The size of the base patch, as a share of the considered parameters.</param>
-    /// <param name="labelColumnName">The key-typed label column.</param>
+    /// <param name="labelColumnName">The label column: a key, for a regression a Single.</param>
     /// <param name="validationSet">Rows that help choose the best epoch.</param>
     /// <param name="epochs">Updates of the mask.</param>
     /// <param name="learningRate">The learning rate of the mask's scores.</param>
