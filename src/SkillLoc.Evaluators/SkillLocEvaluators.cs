@@ -50,4 +50,20 @@ public static class SkillLocEvaluators
         var other = new PredictedLabels(catalog.Context, second, secondPredictedLabelColumnName ?? predictedLabelColumnName);
         return AgreementMetrics.Of(PredictedLabels.Pairs(one, other));
     }
+
+    /// <summary>Measures how strongly a regression's scores go with the true ones: Pearson's and Spearman's correlation.</summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="data">Scored rows of any regression trainer; rows whose label is NaN are left out.</param>
+    /// <param name="labelColumnName">The true score, a Single.</param>
+    /// <param name="scoreColumnName">The predicted score, a Single.</param>
+    /// <returns>The correlations.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
+    /// <exception cref="InvalidOperationException">There are no labelled rows, or a label or score is not finite.</exception>
+    public static CorrelationMetrics EvaluateCorrelation(
+        this SkillLocCatalog catalog, IDataView data, string labelColumnName = "Label", string scoreColumnName = "Score")
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        ArgumentNullException.ThrowIfNull(data);
+        return CorrelationMetrics.Of(data, labelColumnName, scoreColumnName);
+    }
 }
