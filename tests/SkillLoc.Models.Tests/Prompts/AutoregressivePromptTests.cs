@@ -45,6 +45,10 @@ public class AutoregressivePromptTests
         var task = PromptTasks.Find("sst-2");
         Assert.Throws<ArgumentException>(() => task with { Autoregressive = new("{0}", " a", " b", " c") });
         Assert.Throws<ArgumentException>(() => task with { Autoregressive = new("{0} {1}", " a", " b") });
+
+        // Other labels would be scored by the old ones' options.
+        Assert.Null((task with { Verbalizer = Verbalizer.ParseMapping("{'pos':'great','neg':'terrible'}") }).Autoregressive);
+        Assert.NotNull((task with { Verbalizer = Verbalizer.ParseMapping("{'0':'awful','1':'fine'}") }).Autoregressive);
         Assert.Equal([" yes", " no"], (task with { Autoregressive = new("{0}?", " yes", " no") }).Autoregressive!.Options);
     }
 
