@@ -70,7 +70,9 @@ public sealed class Gpt2Tests : IDisposable
         string zip = Path.Join(_folder, "pairs.zip");
         IDataView rows = _ml.Data.LoadFromEnumerable(Toy.Examples(12).Select((row, i) => new Pair
         {
-            Text = row.Text, TextPair = $"it was {i}", Label = row.Label == "pos" ? "entailment" : "not_entailment",
+            Text = row.Text,
+            TextPair = $"it was {i}",
+            Label = row.Label == "pos" ? "entailment" : "not_entailment",
         }));
         IDataView data = _ml.Transforms.Conversion.MapValueToKey("Label").Fit(rows).Transform(rows);
         using TextScoringTransformer model = _ml.SkillLoc().PromptFineTune(Checkpoint, "rte", epochs: 1).Fit(data);

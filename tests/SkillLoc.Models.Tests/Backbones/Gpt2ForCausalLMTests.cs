@@ -155,9 +155,12 @@ public sealed class Gpt2ForCausalLMTests
     public void AnUntiedHeadIsItsOwn()
     {
         using var scope = NewDisposeScope();
-        ModelConfig untied = Tiny.With("tie_word_embeddings", false);
+        ModelConfig untied = Tiny.With("tie_word_embeddings", false).With("n_inner", 100).With("n_layer", 1);
         using LanguageModel model = LanguageModel.Create(untied, seed: 3), headless = LanguageModel.Create(untied, seed: 3, withHead: false);
         Assert.Equal("lm_head.weight", model.Parameters.Keys.Last());
+        Assert.Equal([48, 100], model.Parameters["transformer.h.0.mlp.c_fc.weight"].shape);
+        using TokenBatch batch = Batch([1, 2], [3]);
+        Assert.Equal([2, 48], headless.EncodeAt(batch).shape);
         Tensor hidden = randn(2, 48);
         Tensor wanted = hidden.matmul(model.Parameters["lm_head.weight"].detach().transpose(0, 1));
         using IDisposable inference = no_grad();
