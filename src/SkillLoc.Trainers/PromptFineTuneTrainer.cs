@@ -1,6 +1,7 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;
+using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tuning;
@@ -67,7 +68,7 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
         }
 
         TextClassifier classifier = TextClassifier.Create(
-            _options.Checkpoint, _options.Settings(values, keys), _device, seed: _options.Seed);
+            _options.Checkpoint, _options.Settings(values, keys, CheckpointFolder.ReadConfig(_options.Checkpoint)), _device, seed: _options.Seed);
         try
         {
             LabeledTexts train = LabeledTexts.Read(trainData, _columns, _options.LabelColumnName, classifier, "training data");
