@@ -15,7 +15,7 @@ internal static class CsvRows
         using var reader = StrictText.Open(path, encoding);
         using var parser = new CsvParser(reader, new CsvConfiguration(CultureInfo.InvariantCulture) { BadDataFound = Check });
         while (Next())
-            yield return (FirstLine(parser), parser.Record!);
+            yield return (FirstLine(parser, parser.RawRecord.AsSpan().TrimEnd("\r\n")), parser.Record!);
 
         bool Next()
         {
@@ -32,9 +32,12 @@ internal static class CsvRows
         // A quote within a column that does not begin with one is text.
         void Check(BadDataFoundArgs bad)
         {
-            if (bad.Field.StartsWith('"'))
-                throw new InvalidDataException(
-                    $"{path}, line {FirstLine(bad.Context.Parser!)}: the column beginning {bad.Field[..Math.Min(bad.Field.Length, 40)]} has no closing quote before a comma or the line's end; quotes within it must be doubled.");
+            if (!bad.Field.StartsWith('"'))
+                return;
+            // One that never ends has taken the rest of the file, the last line break included.
+            var row = bad.Field[^1] is '\r' or '\n' ? bad.RawRecord : bad.RawRecord.AsSpan().TrimEnd("\r\n");
+            throw new InvalidDataException(
+                $"{path}, line {FirstLine(bad.Context.Parser!, row)}: the column beginning {bad.Field[..Math.Min(bad.Field.Length, 40)]} has no closing quote before a comma or the line's end; quotes within it must be doubled.");
         }
     }
 
@@ -55,6 +58,6 @@ internal static class CsvRows
         }
     }
 
-    // The parser counts lines to the row's end.
-    private static int FirstLine(IParser parser) => parser.RawRow - parser.RawRecord.AsSpan().TrimEnd("\r\n").Count('\n');
+    // The parser counts lines to the row's end; text is the row without the line break that ends it.
+    private static int FirstLine(IParser parser, ReadOnlySpan<char> text) => parser.RawRow - StrictText.LineEnds(text);
 }

@@ -60,8 +60,7 @@ internal static class StrictText
         }
         catch (DecoderFallbackException e)
         {
-            var before = strict.GetString(bytes, 0, e.Index);
-            var line = 1 + before.ReplaceLineEndings("\n").AsSpan().Count('\n');
+            var line = 1 + LineEnds(strict.GetString(bytes, 0, e.Index));
             var instead = encoding.CodePage == Encoding.UTF8.CodePage
                 ? "if the whole file is Latin-1, read it with Encoding.Latin1 (\"encoding\": \"latin1\")"
                 : "read the file with the encoding that it was written in";
@@ -69,6 +68,9 @@ internal static class StrictText
         }
         return new InvalidDataException($"{path} changed while it was read.");
     }
+
+    /// <summary>How often a line ends in a text, as <see cref="Lines"/> understands it.</summary>
+    public static int LineEnds(ReadOnlySpan<char> text) => text.Count('\n') + text.Count('\r') - text.Count("\r\n");
 
     private static Encoding Strict(Encoding encoding)
     {

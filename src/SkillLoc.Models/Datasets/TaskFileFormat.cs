@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.Json;
 using System.Text.Json.Serialization;
 using SkillLoc.Models.Json;
 
@@ -49,9 +50,27 @@ public sealed record TaskFileFormat
     /// The file's encoding (<c>encoding</c>, a name such as <c>latin1</c> or <c>windows-1252</c>), UTF-8 unless it is given. Bytes that it does not
     /// know are an error, never replaced.
     /// </summary>
-    [JsonPropertyName("encoding")]
-    [JsonConverter(typeof(EncodingConverter))]
+    [JsonIgnore]
     public Encoding Encoding { get; init; } = Encoding.UTF8;
+
+    // The serializer refuses Encoding's own properties, whichever converter it is given.
+    [JsonInclude]
+    [JsonPropertyName("encoding")]
+    private string EncodingName
+    {
+        get => Encoding.WebName;
+        init
+        {
+            try
+            {
+                Encoding = CodePagesEncodingProvider.Instance.GetEncoding(value) ?? Encoding.GetEncoding(value);
+            }
+            catch (ArgumentException e)
+            {
+                throw new JsonException($"There is no encoding \"{value}\"; right would be \"utf-8\", \"latin1\" or \"windows-1252\", for example.", e);
+            }
+        }
+    }
 
     /// <summary>Reads a format from a JSON object with the properties named above.</summary>
     /// <param name="json">The text; what it leaves out is the default.</param>

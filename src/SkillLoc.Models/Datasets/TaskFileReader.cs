@@ -44,7 +44,8 @@ public static class TaskFileReader
         })
         {
             isEmpty = false;
-            yield return row with { Label = Label(row, format, labelsPath ?? path) };
+            var label = Label(row, format, labelsPath ?? path);
+            yield return ReferenceEquals(label, row.Label) ? row : row with { Label = label };
         }
         if (isEmpty)
             throw new InvalidDataException($"{path} has no rows{(format.HasHeader ? " after its header" : "")}.");
