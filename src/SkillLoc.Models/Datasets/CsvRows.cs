@@ -37,7 +37,8 @@ internal static class CsvRows
             // One that never ends has taken the rest of the file, the last line break included.
             var row = bad.Field[^1] is '\r' or '\n' ? bad.RawRecord : bad.RawRecord.AsSpan().TrimEnd("\r\n");
             throw new InvalidDataException(
-                $"{path}, line {FirstLine(bad.Context.Parser!, row)}: the column beginning {bad.Field[..Math.Min(bad.Field.Length, 40)]} has no closing quote before a comma or the line's end; quotes within it must be doubled.");
+                $"{path}, line {FirstLine(bad.Context.Parser!, row)}: the column beginning {bad.Field[..Math.Min(bad.Field.Length, 40)]} has no "
+                + "closing quote before a comma or the line's end; quotes within it must be doubled.");
         }
     }
 

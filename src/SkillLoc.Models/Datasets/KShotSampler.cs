@@ -71,7 +71,8 @@ public static class KShotSampler
         if (seeds.Count == 0 || tasks.Count == 0)
             throw new ArgumentException("There must be at least one seed and one task.", seeds.Count == 0 ? nameof(seeds) : nameof(tasks));
         if (tasks.FirstOrDefault(task => !UsualTasks.Contains(task, StringComparer.OrdinalIgnoreCase)) is { } unknown)
-            throw new ArgumentException($"There are no published splits of '{unknown}', only of {string.Join(", ", UsualTasks)}; read its rows and use {nameof(Sample)}.", nameof(tasks));
+            throw new ArgumentException($"There are no published splits of '{unknown}', only of {string.Join(", ", UsualTasks)}; "
+                + $"read its rows and use {nameof(Sample)}.", nameof(tasks));
 
         var written = new List<string>();
         var dev = tenfoldDev ? TenfoldDev * k : k;
@@ -202,7 +203,9 @@ public static class KShotSampler
                 ? Bin(score, ScoreBorder)
                 : throw new InvalidDataException($"{path}, line {line}: a score was expected and '{label}' found.");
         }
-        return format.Labels!.Contains(label) ? label : throw new InvalidDataException($"{path}, line {line}: the label '{label}' is unknown; known are {string.Join(", ", format.Labels!)}.");
+        return format.Labels!.Contains(label)
+            ? label
+            : throw new InvalidDataException($"{path}, line {line}: the label '{label}' is unknown; known are {string.Join(", ", format.Labels!)}.");
     }
 
     private static string Bin(float score, float border) => score < border ? "0" : "1";

@@ -64,7 +64,8 @@ internal static class StrictText
             var instead = encoding.CodePage == Encoding.UTF8.CodePage
                 ? "if the whole file is Latin-1, read it with Encoding.Latin1 (\"encoding\": \"latin1\")"
                 : "read the file with the encoding that it was written in";
-            return new InvalidDataException($"{path}, line {line}: the byte 0x{bytes[e.Index]:X2} at offset {e.Index} of the file is not valid {encoding.WebName}; {instead}.", e);
+            return new InvalidDataException($"{path}, line {line}: the byte 0x{bytes[e.Index]:X2} at offset {e.Index} of the file is not valid "
+                + $"{encoding.WebName}; {instead}.", e);
         }
         return new InvalidDataException($"{path} changed while it was read.");
     }

@@ -69,7 +69,8 @@ public static class TaskFileReader
             if (columns.Length < width && format.SkipsShortRows)
                 continue;
             if (columns.Length != width)
-                throw new InvalidDataException($"{path}, line {line}: {columns.Length} columns were found and {width} expected, as the {(format.HasHeader ? "header" : "first row")} has.");
+                throw new InvalidDataException($"{path}, line {line}: {columns.Length} columns were found and {width} expected, "
+                    + $"as the {(format.HasHeader ? "header" : "first row")} has.");
             yield return new LabeledText(columns[text], pair < 0 ? null : columns[pair], columns[label], line);
         }
 
@@ -112,7 +113,8 @@ public static class TaskFileReader
             if (row.ValueKind != JsonValueKind.Object)
                 throw new InvalidDataException($"{path}, line {number}: a JSON object was expected and {row.ValueKind} found.");
             if (!row.TryGetProperty(column.Name!, out var value))
-                throw new InvalidDataException($"{path}, line {number}: the object has no property {column}, only {string.Join(", ", row.EnumerateObject().Select(property => property.Name))}.");
+                throw new InvalidDataException($"{path}, line {number}: the object has no property {column}, "
+                    + $"only {string.Join(", ", row.EnumerateObject().Select(property => property.Name))}.");
             return value.ValueKind switch
             {
                 JsonValueKind.String => value.GetString()!,

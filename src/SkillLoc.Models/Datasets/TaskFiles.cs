@@ -62,7 +62,9 @@ public sealed record TaskFiles(string Name, TaskFileFormat Format)
     {
         ArgumentNullException.ThrowIfNull(name);
         return Array.Find(Tasks, task => string.Equals(task.Name, name, StringComparison.OrdinalIgnoreCase))
-            ?? throw new ArgumentException($"The files of a task '{name}' are not known. Known are {string.Join(", ", Tasks.Select(task => task.Name))}; another task's file needs a format of its own.", nameof(name));
+            ?? throw new ArgumentException(
+                $"The files of a task '{name}' are not known. Known are {string.Join(", ", Tasks.Select(task => task.Name))}; "
+                + "another task's file needs a format of its own.", nameof(name));
     }
 
     /// <summary>The name of a split's file.</summary>
