@@ -61,6 +61,23 @@ public static class PromptTasks
             ?? throw new ArgumentException($"There is no task '{name}'. Known are {string.Join(", ", Tasks.Select(task => task.Name))}; another task needs a template and a verbalizer of its own.", nameof(name));
     }
 
+    /// <summary>Reads tasks of your own from a JSON file.</summary>
+    /// <param name="path">
+    /// An array of objects with <c>name</c>, <c>template</c> and <c>mapping</c> (an object from labels to words, in order) and, where they differ
+    /// from the usual, <c>metric</c> (<c>accuracy</c>, <c>accuracy_and_f1</c>, <c>matthews_correlation</c>, <c>correlation</c>), <c>score_range</c>
+    /// (<c>[0, 5]</c>, for a regression), <c>max_length</c>, <c>first_sentence_limit</c> and <c>other_sentence_limit</c>.
+    /// </param>
+    /// <returns>The tasks, in the file's order.</returns>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="InvalidDataException">
+    /// It is not such a file: a property is missing, unknown or wrong. The message names the file, the task or line, and the property.
+    /// </exception>
+    public static IReadOnlyList<PromptTask> Load(string path)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        return PromptTaskFile.Read(File.ReadAllText(path), path);
+    }
+
     private static PromptTask Task(string name, string template, string mapping) =>
         new(name, PromptTemplate.Parse(template), Verbalizer.ParseMapping(mapping));
 }
