@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using SkillLoc.Models.Json;
+using SkillLoc.Models.Prompts;
 
 namespace SkillLoc.Models.Datasets;
 
@@ -40,7 +41,7 @@ public sealed record TaskFileFormat
     /// <summary>The lowest and highest label of a regression (<c>score_range</c>); null where labels are classes.</summary>
     [JsonPropertyName("score_range")]
     [JsonConverter(typeof(ScoreRangeConverter))]
-    public (float Lowest, float Highest)? ScoreRange { get; init; }
+    public ScoreRange? ScoreRange { get; init; }
 
     /// <summary>Whether rows with too few columns are passed over rather than an error, as QQP's are (<c>skip_short_rows</c>).</summary>
     [JsonPropertyName("skip_short_rows")]

@@ -174,7 +174,7 @@ public static class TaskFileReader
         if (format.Labels is { } labels && !labels.Contains(label, StringComparer.Ordinal))
             throw Unknown(labels);
         if (format.ScoreRange is { } range
-            && !(float.TryParse(label, NumberStyles.Float, CultureInfo.InvariantCulture, out var score) && score >= range.Lowest && score <= range.Highest))
+            && !(float.TryParse(label, NumberStyles.Float, CultureInfo.InvariantCulture, out var score) && range.Contains(score)))
             throw new InvalidDataException(string.Create(CultureInfo.InvariantCulture,
                 $"{path}, line {row.Line}: a score from {range.Lowest} to {range.Highest} was expected and '{Shown(label)}' found."));
         return label;

@@ -36,7 +36,7 @@ public sealed record TaskFiles(string Name, TaskFileFormat Format)
         new("qnli", Questions),
         new("rte", Questions),
         new("wnli", Questions with { Labels = ZeroOne }),
-        new("sts-b", new() { HasHeader = true, Text = 7, TextPair = 8, Label = ^1, ScoreRange = (0, 5) }),
+        new("sts-b", new() { HasHeader = true, Text = 7, TextPair = 8, Label = ^1, ScoreRange = new(0, 5) }),
         new("imdb", SentenceLabel),
         new("ag_news", SentenceLabel with { Labels = Numbers(4) }),
         new("yelp_polarity", SentenceLabel),

@@ -32,7 +32,9 @@ internal static class PromptTaskFile
         public PromptMetric? Metric { get; init; }
 
         [JsonConverter(typeof(ScoreRangeConverter))]
-        public (float Lowest, float Highest)? ScoreRange { get; init; }
+        public ScoreRange? ScoreRange { get; init; }
+
+        public Continuation? Autoregressive { get; init; }
 
         public int MaxLength { get; init; } = PromptTask.UsualMaxLength;
 
@@ -52,7 +54,7 @@ internal static class PromptTaskFile
             if (Metric is { } metric && metric == PromptMetric.Correlation != ScoreRange is not null)
                 throw Wrong("metric", ScoreRange is null ? "correlation needs a score_range" : "a task with a score range is judged by correlation");
 
-            return new PromptTask(Name, Parse("template", () => PromptTemplate.Parse(Template)), Parse("mapping", () => new Verbalizer(Mapping)))
+            var task = new PromptTask(Name, Parse("template", () => PromptTemplate.Parse(Template)), Parse("mapping", () => new Verbalizer(Mapping)))
             {
                 Metric = Metric ?? (ScoreRange is null ? PromptMetric.Accuracy : PromptMetric.Correlation),
                 ScoreRange = ScoreRange,
@@ -60,6 +62,7 @@ internal static class PromptTaskFile
                 FirstSentenceLimit = FirstSentenceLimit,
                 OtherSentenceLimit = OtherSentenceLimit,
             };
+            return Autoregressive is null ? task : Parse("autoregressive", () => task with { Autoregressive = Autoregressive.ToPrompt(task.Verbalizer.Labels) });
 
             void Check(int? value, string property)
             {
@@ -81,5 +84,19 @@ internal static class PromptTaskFile
 
             InvalidDataException Wrong(string property, string problem, Exception? inner = null) => new($"{source}, task '{Name}', {property}: {problem}", inner);
         }
+    }
+
+    /// <summary>The prompt of causal models: the text, and each label's option.</summary>
+    private sealed record Continuation
+    {
+        public required string Template { get; init; }
+
+        public required IReadOnlyDictionary<string, string> Options { get; init; }
+
+        public int MaxLength { get; init; } = AutoregressivePrompt.UsualMaxLength;
+
+        public AutoregressivePrompt ToPrompt(IReadOnlyList<string> labels) => Options.Count == labels.Count && labels.All(Options.ContainsKey)
+            ? new(Template, [.. labels.Select(label => Options[label])]) { MaxLength = MaxLength }
+            : throw new ArgumentException($"its options are for {string.Join(", ", Options.Keys)}, and the mapping has {string.Join(", ", labels)}");
     }
 }

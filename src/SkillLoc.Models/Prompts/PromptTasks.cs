@@ -65,7 +65,8 @@ public static class PromptTasks
     /// <param name="path">
     /// An array of objects with <c>name</c>, <c>template</c> and <c>mapping</c> (an object from labels to words, in order) and, where they differ
     /// from the usual, <c>metric</c> (<c>accuracy</c>, <c>accuracy_and_f1</c>, <c>matthews_correlation</c>, <c>correlation</c>), <c>score_range</c>
-    /// (<c>[0, 5]</c>, for a regression), <c>max_length</c>, <c>first_sentence_limit</c> and <c>other_sentence_limit</c>.
+    /// (<c>[0, 5]</c>, for a regression), <c>max_length</c>, <c>first_sentence_limit</c>, <c>other_sentence_limit</c>, and for causal models
+    /// <c>autoregressive</c>: an object with <c>template</c>, <c>options</c> (from labels to continuations) and <c>max_length</c>.
     /// </param>
     /// <returns>The tasks, in the file's order.</returns>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>

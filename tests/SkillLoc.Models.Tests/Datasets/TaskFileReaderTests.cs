@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using SkillLoc.Models.Datasets;
+using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tests.Checkpoints;
 
 namespace SkillLoc.Models.Tests.Datasets;
@@ -157,7 +158,7 @@ public sealed class TaskFileReaderTests : IDisposable
         Assert.Equal(1252, format.Encoding.CodePage);
         Assert.Equal(["no", "yes"], format.Labels);
         Assert.Equal("yes", format.LabelMap!["1"]);
-        Assert.Equal((0f, 2.5f), format.ScoreRange);
+        Assert.Equal(new ScoreRange(0, 2.5f), format.ScoreRange);
         Assert.Equal(new TaskFileFormat(), TaskFileFormat.FromJson("{}"));
 
         // Also as a part of somebody else's JSON, whatever their options.

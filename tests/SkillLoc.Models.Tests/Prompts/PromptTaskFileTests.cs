@@ -25,7 +25,22 @@ public sealed class PromptTaskFileTests : IDisposable
         Assert.Equal("{'pro':'Yes','none':'Maybe','con':'No'}", tasks[0].Verbalizer.ToString());
         Assert.Equal("*cls**sent-_0*?*mask*,*+sentl_1**sep+*", tasks[0].Template.ToString());
         Assert.Equal((PromptMetric.AccuracyAndF1, 64, 40, 12, false), (tasks[0].Metric, tasks[0].MaxLength, tasks[0].FirstSentenceLimit, tasks[0].OtherSentenceLimit, tasks[0].IsRegression));
-        Assert.Equal((PromptMetric.Correlation, 128, null, null, (1f, 5f)), (tasks[1].Metric, tasks[1].MaxLength, tasks[1].FirstSentenceLimit, tasks[1].OtherSentenceLimit, tasks[1].ScoreRange));
+        Assert.Equal((PromptMetric.Correlation, 128, null, null, new ScoreRange(1, 5)), (tasks[1].Metric, tasks[1].MaxLength, tasks[1].FirstSentenceLimit, tasks[1].OtherSentenceLimit, tasks[1].ScoreRange));
+    }
+
+    [Fact]
+    public void A_task_says_how_causal_models_are_asked()
+    {
+        const string Task = """
+            [{ "name": "tone", "template": "*cls**sent_0*_It_was*mask*.*sep+*", "mapping": { "bad": "terrible", "good": "great" },
+               "autoregressive": { "template": "{0} Verdict:", "options": { "good": " fine", LABEL: " poor" }, "max_length": 99 } }]
+            """;
+        var prompt = Load(Task.Replace("LABEL", "\"bad\""))[0].Autoregressive!;
+        Assert.Equal([" poor", " fine"], prompt.Options);
+        Assert.Equal(("{0} Verdict:", 99), (prompt.Template.ToString(), prompt.MaxLength));
+        Assert.Contains(
+            "task 'tone', autoregressive: its options are for good, awful, and the mapping has bad, good",
+            Assert.Throws<InvalidDataException>(() => Load(Task.Replace("LABEL", "\"awful\""))).Message);
     }
 
     [Theory]
