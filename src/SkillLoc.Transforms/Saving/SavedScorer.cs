@@ -30,6 +30,9 @@ internal sealed record SavedScorer
     /// <summary>A graft's file, deflated; null when the folder holds the classifier itself.</summary>
     public byte[]? Graft { get; init; }
 
+    /// <summary>Grafts that are put into the base before <see cref="Graft"/>.</summary>
+    public IReadOnlyList<byte[]> BaseGrafts { get; init; } = [];
+
     /// <summary>True when it ran on a GPU; it will again where there is one.</summary>
     public bool Gpu { get; init; }
 
@@ -43,6 +46,15 @@ internal sealed record SavedScorer
         }
 
         return packed.ToArray();
+    }
+
+    /// <summary>What <see cref="Pack"/> packed.</summary>
+    public static Graft Unpack(byte[] packed)
+    {
+        using var inflate = new DeflateStream(new MemoryStream(packed), CompressionMode.Decompress);
+        using var bytes = new MemoryStream();
+        inflate.CopyTo(bytes);
+        return Models.Grafts.Graft.Load(bytes.ToArray(), "the graft inside the model");
     }
 
     /// <summary>The classifier that a state describes; one instance serves everybody who uses that state at the same time.</summary>
@@ -129,10 +141,7 @@ internal sealed record SavedScorer
                     + "restore that folder, or save the model again.");
             }
 
-            using var inflate = new DeflateStream(new MemoryStream(Graft), CompressionMode.Decompress);
-            using var bytes = new MemoryStream();
-            inflate.CopyTo(bytes);
-            classifier.Apply(Models.Grafts.Graft.Load(bytes.ToArray(), "the graft inside the model"));
+            GraftTransformer.Apply(classifier, Unpack(Graft), BaseGrafts.Select(Unpack));
             return classifier;
         }
         catch
