@@ -16,7 +16,12 @@ namespace SkillLoc.Transforms;
 internal sealed record SavedScorer
 {
     private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
-    private static readonly Dictionary<string, WeakReference<TextClassifier>> Loaded = new(StringComparer.Ordinal);
+
+    /// <summary>
+    /// Classifiers by their states. Restoring throws <see cref="FileNotFoundException"/> where the checkpoint folder is missing, and
+    /// <see cref="InvalidDataException"/> where it holds other weights.
+    /// </summary>
+    public static StateCache<TextClassifier> Restored { get; } = new(state => JsonSerializer.Deserialize<SavedScorer>(state, Json)!.Load());
 
     /// <summary>The checkpoint folder: the classifier's own, or a graft's base.</summary>
     public required string Folder { get; init; }
@@ -57,24 +62,6 @@ internal sealed record SavedScorer
         return Models.Grafts.Graft.Load(bytes.ToArray(), "the graft inside the model");
     }
 
-    /// <summary>The classifier that a state describes; one instance serves everybody who uses that state at the same time.</summary>
-    /// <exception cref="FileNotFoundException">The checkpoint folder is not there.</exception>
-    /// <exception cref="InvalidDataException">The folder holds other weights.</exception>
-    public static TextClassifier Restore(string state)
-    {
-        lock (Loaded)
-        {
-            if (Loaded.TryGetValue(state, out WeakReference<TextClassifier>? known) && known.TryGetTarget(out TextClassifier? classifier))
-            {
-                return classifier;
-            }
-
-            classifier = JsonSerializer.Deserialize<SavedScorer>(state, Json)!.Load();
-            Loaded[state] = new(classifier);
-            return classifier;
-        }
-    }
-
     /// <summary>The built-in transformers that carry a state and score by it.</summary>
     public static ITransformer Carrier(ScoringColumns columns, SavedScorer state)
     {
@@ -91,7 +78,7 @@ internal sealed record SavedScorer
 
         chain = chain
             .Append<ITransformer>(ml.Transforms.CustomMapping(new ConstantKeyMapping().GetMapping(), ConstantKeyMapping.Contract))
-            .Append<ITransformer>(Constant(CarrierColumns.State, JsonSerializer.Serialize(state, Json).AsMemory()))
+            .Append<ITransformer>(Constant(ml, CarrierColumns.State, JsonSerializer.Serialize(state, Json).AsMemory()))
             .Append<ITransformer>(columns.TextPair is null
                 ? ml.Transforms.CustomMapping(new TextScoringMapping().GetMapping(), TextScoringMapping.Contract)
                 : ml.Transforms.CustomMapping(new TextPairScoringMapping().GetMapping(), TextPairScoringMapping.Contract));
@@ -99,7 +86,7 @@ internal sealed record SavedScorer
         {
             // A custom mapping's vector has no size after loading, and ML.NET's evaluators ask for one: single slots, concatenated, have it.
             chain = chain
-                .Append<ITransformer>(Constant(CarrierColumns.Slot, i))
+                .Append<ITransformer>(Constant(ml, CarrierColumns.Slot, i))
                 .Append<ITransformer>(ml.Transforms.CustomMapping(new SlotMapping().GetMapping(), SlotMapping.Contract))
                 .Append<ITransformer>(ml.Transforms.CopyColumns(slots[i], CarrierColumns.SlotScore));
         }
@@ -110,10 +97,11 @@ internal sealed record SavedScorer
             .Append<ITransformer>(ml.Transforms.Concatenate(columns.Score, slots))
             .Append<ITransformer>(ml.Transforms.DropColumns([.. CarrierColumns.All(columns), .. slots]));
         return chain.Fit(EmptyInput(ml, columns));
-
-        IEstimator<ITransformer> Constant<T>(string column, T value) =>
-            ml.Transforms.Conversion.MapValue(column, [KeyValuePair.Create(0, value)], CarrierColumns.Key);
     }
+
+    /// <summary>A column that is the same in every row.</summary>
+    public static IEstimator<ITransformer> Constant<T>(MLContext ml, string column, T value) =>
+        ml.Transforms.Conversion.MapValue(column, [KeyValuePair.Create(0, value)], CarrierColumns.Key);
 
     private static bool Collides(string label, ScoringColumns columns) =>
         label.Length == 0 || label == "Label" || label == columns.Score || label == columns.PredictedLabel || columns.Inputs.Contains(label);
