@@ -83,8 +83,13 @@ public sealed partial class GraftMask
         void Keep()
         {
             using var each = NewDisposeScope();
-            (Tensor sorted, Tensor order) = cat(values).sort(0, descending: true, stable: true);
-            Tensor first = sorted.narrow(0, 0, wanted).clone(), firstPlaces = cat(places).index_select(0, order.narrow(0, 0, wanted));
+
+            // Only what reaches the K-th largest is sorted; a stable sort keeps ties in index order.
+            Tensor all = cat(values);
+            Tensor reaching = all.ge(all.topk((int)wanted, sorted: false).Item1.min()).nonzero().view(-1);
+            (Tensor sorted, Tensor order) = all.index_select(0, reaching).sort(0, descending: true, stable: true);
+            Tensor first = sorted.narrow(0, 0, wanted).clone();
+            Tensor firstPlaces = cat(places).index_select(0, reaching.index_select(0, order.narrow(0, 0, wanted)));
             foreach (Tensor old in values.Concat(places))
             {
                 old.Dispose();
