@@ -81,4 +81,16 @@ public static class SkillLocTrainers
         ArgumentNullException.ThrowIfNull(catalog);
         return new(catalog, options);
     }
+
+    /// <summary>Finds grafts of several sparsities in one go, and measures them beside the pre-trained and the fine-tuned model.</summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="options">Everything that can be told; <see cref="GraftMaskEstimator.Options.Sparsity"/> is not used.</param>
+    /// <param name="sparsities">The sizes of the base patches, as shares of the considered parameters.</param>
+    /// <returns>The sweep.</returns>
+    /// <exception cref="ArgumentException">An option is missing or out of its range.</exception>
+    public static GraftSweep GraftSweep(this SkillLocCatalog catalog, GraftMaskEstimator.Options options, params IEnumerable<double> sparsities)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        return new(catalog, options, sparsities);
+    }
 }

@@ -166,10 +166,11 @@ public abstract class LanguageModel : IDisposable
     /// <param name="shares">Names whose storage is shared with this model instead of copied; none by default. The storage lives as long
     /// as either model.</param>
     /// <param name="dtype">The type of the copy's own weights; this model's by default.</param>
+    /// <param name="withHead">False leaves the language-model head away; where this model has none the copy has none either.</param>
     /// <returns>The copy; the caller disposes it.</returns>
-    public LanguageModel Clone(Func<string, bool>? shares = null, ScalarType? dtype = null)
+    public LanguageModel Clone(Func<string, bool>? shares = null, ScalarType? dtype = null, bool withHead = true)
     {
-        LanguageModel clone = Build(Config, HasHead, (name, _) =>
+        LanguageModel clone = Build(Config, HasHead && withHead, (name, _) =>
         {
             using Tensor source = _parameters[name].detach();
             return shares?.Invoke(name) == true ? source.alias() : source.to(dtype ?? source.dtype, copy: true);

@@ -179,13 +179,22 @@ public sealed class TextClassifier : IDisposable
     public void Apply(Graft graft, string? fingerprint = null)
     {
         ArgumentNullException.ThrowIfNull(graft);
+        ApplyHead(graft);
+        graft.ApplyTo(Backbone, fingerprint);
+    }
+
+    /// <summary>Puts the head that a graft carries, if it does, into this classifier's head.</summary>
+    /// <param name="graft">The graft.</param>
+    /// <exception cref="InvalidDataException">The graft carries another head.</exception>
+    public void ApplyHead(Graft graft)
+    {
+        ArgumentNullException.ThrowIfNull(graft);
         if (!graft.HeadParameters.Keys.Order(StringComparer.Ordinal).SequenceEqual(Head.Parameters.Keys.Order(StringComparer.Ordinal)))
         {
             throw new InvalidDataException(
                 $"The graft carries the head parameters {Names(graft.HeadParameters.Keys)}, and this classifier has {Names(Head.Parameters.Keys)}.");
         }
 
-        graft.ApplyTo(Backbone, fingerprint);
         using IDisposable noGradients = no_grad();
         foreach ((string name, (long[] shape, float[] values)) in graft.HeadParameters)
         {
@@ -219,6 +228,34 @@ public sealed class TextClassifier : IDisposable
     /// <returns>The copy; the caller disposes it.</returns>
     public TextClassifier Clone(Func<string, bool>? shares = null, ScalarType? dtype = null) =>
         new(Backbone.Clone(shares, dtype), Head.Clone(dtype), _tokenizer, Settings);
+
+    /// <summary>
+    /// A classifier for another task over the same backbone: the weights of both lie in the same storage, so that what changes in place
+    /// changes for both. The storage lives as long as either. A head of its own is initialised.
+    /// </summary>
+    /// <param name="settings">The other task.</param>
+    /// <returns>The classifier; the caller disposes it.</returns>
+    /// <exception cref="ArgumentException">The settings do not fit the checkpoint, or need the language-model head and this backbone has none.</exception>
+    public TextClassifier ForTask(ClassifierSettings settings)
+    {
+        ArgumentNullException.ThrowIfNull(settings);
+        bool words = settings.Head == HeadKind.LabelWords;
+        int[]? ids = words ? settings.LabelWords().Resolve(_tokenizer) : null;
+        settings = settings with { MaxLength = Math.Min(settings.MaxLength, Backbone.MaxLength) };
+        LanguageModel backbone = Backbone.Clone(_ => true, withHead: words);
+        ClassificationHead? head = null;
+        try
+        {
+            head = new ClassificationHead(settings.Head, backbone, settings.Labels.Count, ids);
+            return new(backbone, head, _tokenizer, settings);
+        }
+        catch
+        {
+            head?.Dispose();
+            backbone.Dispose();
+            throw;
+        }
+    }
 
     /// <inheritdoc/>
     public void Dispose()

@@ -16,7 +16,7 @@ internal sealed class RestoredScorer
         // The state is one constant in every row; where it also lies in one place, this compares nothing.
         if (current is null || !current.State.Span.SequenceEqual(state.Span))
         {
-            current = new(state, SavedScorer.Restore(state.ToString()));
+            current = new(state, SavedScorer.Restored.Get(state.ToString()));
             _current = current;
         }
 

@@ -1,30 +1,29 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
-using SkillLoc.Models.Classification;
 using SkillLoc.Models.Prompts;
 
 namespace SkillLoc.Transforms;
 
-/// <summary>Getters of the added columns from a row's probabilities.</summary>
+/// <summary>Getters of the added columns from what a row's model gave.</summary>
 internal static class ScoredValues
 {
-    /// <summary>The getters in the order in which <see cref="ScoringSchema"/> adds their columns.</summary>
-    public static Delegate[] Getters(ScoreRange? range, Func<float[]> probabilities) => range is null
-        ? [PredictedLabel(probabilities), Probabilities(probabilities)]
-        : [Score(range, probabilities)];
-
-    private static ValueGetter<VBuffer<float>> Probabilities(Func<float[]> probabilities) => (ref VBuffer<float> value) =>
+    /// <summary>The numbers as they are.</summary>
+    public static ValueGetter<VBuffer<float>> Vector(Func<RowScores> scores) => (ref VBuffer<float> value) =>
     {
-        float[] current = probabilities();
+        float[] current = scores().Values;
         VBufferEditor<float> editor = VBufferEditor.Create(ref value, current.Length);
         current.CopyTo(editor.Values);
         value = editor.Commit();
     };
 
-    /// <summary>Keys count from 1.</summary>
-    private static ValueGetter<uint> PredictedLabel(Func<float[]> probabilities) =>
-        (ref uint value) => value = (uint)TextClassifier.MostProbable(probabilities()) + 1;
+    /// <summary>The most probable label as a key; keys count from 1.</summary>
+    public static ValueGetter<uint> PredictedLabel(Func<RowScores> scores) => (ref uint value) => value = (uint)scores().Predicted + 1;
 
-    private static ValueGetter<float> Score(ScoreRange range, Func<float[]> probabilities) =>
-        (ref float value) => value = range.Predict(probabilities());
+    /// <summary>The label itself, where rows have labels of different tasks.</summary>
+    public static ValueGetter<ReadOnlyMemory<char>> PredictedText(Func<RowScores> scores) =>
+        (ref ReadOnlyMemory<char> value) => value = scores().Label.AsMemory();
+
+    /// <summary>The score that a regression predicts.</summary>
+    public static ValueGetter<float> Score(ScoreRange range, Func<RowScores> scores) =>
+        (ref float value) => value = range.Predict(scores().Values);
 }

@@ -9,7 +9,7 @@ namespace SkillLoc.Transforms;
 /// Scores text with a fine-tuned language model: adds <c>PredictedLabel</c> and <c>Score</c>, for a regression <c>Score</c> alone. Rows are
 /// read ahead, scored in groups of similar length, and given back in order. It owns the model's tensors: dispose it when done.
 /// </summary>
-public class TextScoringTransformer : ITransformer, IDisposable
+public class TextScoringTransformer : ITransformer, IRowScorer, IDisposable
 {
     private readonly TextClassifier _classifier;
     private readonly Lock _saving = new();
@@ -137,16 +137,17 @@ public class TextScoringTransformer : ITransformer, IDisposable
         }
     }
 
-    /// <summary>Encodes one row, saying which when it cannot be.</summary>
-    internal EncodedText Encode(string text, string pair, long row)
+    IReadOnlyList<string> IRowScorer.Inputs => [.. Columns.Inputs];
+
+    IReadOnlyList<RowScores> IRowScorer.Score(IReadOnlyList<RowTexts> rows)
     {
-        try
-        {
-            return Classifier.Encode(text, Columns.TextPair is null ? null : pair);
-        }
-        catch (Exception error) when (error is ArgumentException or InvalidDataException)
-        {
-            throw new InvalidOperationException($"Row {row} of column '{Columns.Text}' cannot be encoded: {error.Message}", error);
-        }
+        TextClassifier classifier = Classifier;
+        return Array.ConvertAll(
+            classifier.Score([.. rows.Select(row => row.Encode(classifier, Columns))]), scores => new RowScores(scores, classifier.Settings));
     }
+
+    /// <summary>In the order in which <see cref="ScoringSchema"/> adds their columns.</summary>
+    Delegate[] IRowScorer.Getters(Func<RowScores> current) => ScoreRange is { } range
+        ? [ScoredValues.Score(range, current)]
+        : [ScoredValues.PredictedLabel(current), ScoredValues.Vector(current)];
 }
