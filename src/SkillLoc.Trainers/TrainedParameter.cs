@@ -90,20 +90,25 @@ internal sealed class TrainedParameter : IDisposable
     /// <summary>After the backward pass: the gradient of what trains, and of nothing else.</summary>
     public void TakeGradient()
     {
-        if (Weight.grad is not { } gradient)
+        if (_region is null && _frozen is null)
         {
             return;
         }
 
         using var scope = NewDisposeScope();
+        if (Weight.grad is not { } gradient)
+        {
+            return;
+        }
+
         if (_region is not null)
         {
             Value.grad = gradient.view(-1).index_select(0, _region);
             Weight.grad = null!;
         }
-        else if (_frozen is not null)
+        else
         {
-            gradient.view(-1).index_fill_(0, _frozen, 0);
+            gradient.view(-1).index_fill_(0, _frozen!, 0);
         }
     }
 

@@ -39,6 +39,7 @@ internal sealed class TrainingStateFile(string path, IReadOnlyDictionary<string,
     /// <exception cref="InvalidDataException">The file is damaged, or holds no state.</exception>
     public TrainingState? Load(TrainedParameter[] parameters)
     {
+        AtomicFile.RemoveLeftovers(path);
         if (!File.Exists(path))
         {
             return null;

@@ -10,7 +10,7 @@ namespace SkillLoc.Trainers.Tests;
 /// <summary>A training that was interrupted goes on to the result that it would have had.</summary>
 public sealed class ResumeTests : IDisposable
 {
-    private const int Steps = 13;
+    private const int Steps = 14;
     private static readonly Toy.Row[] Rows = Toy.Examples(21);
 
     private readonly MLContext _ml = new(seed: 1);
@@ -40,6 +40,7 @@ public sealed class ResumeTests : IDisposable
     [InlineData(OptimizerKind.AdamW, Precision.Float32, 6, 6)]
     [InlineData(OptimizerKind.AdamW, Precision.Float32, 11, 10)]
     [InlineData(OptimizerKind.AdamW, Precision.Float32, 13, 12)]
+    [InlineData(OptimizerKind.AdamW, Precision.Float32, 14, 14)]
     [InlineData(OptimizerKind.AdamW, Precision.BFloat16, 7, 6)]
     [InlineData(OptimizerKind.Sgd, Precision.Float32, 5, 4)]
     [InlineData(OptimizerKind.Sgd, Precision.Float32, 8, 8)]
@@ -153,6 +154,18 @@ public sealed class ResumeTests : IDisposable
         Assert.Throws<KilledException>(() => Fit(Usual + Kill(5)));
         File.WriteAllBytes(State, File.ReadAllBytes(State)[..^100]);
         Assert.Throws<InvalidDataException>(() => Fit(Usual));
+    }
+
+    [Fact]
+    public void WhatAKillWhileWritingLeftIsRemoved()
+    {
+        string leftover = Path.Join(_folder, "states", ".run.safetensors.0123.tmp"), other = Path.Join(_folder, "states", "other.tmp");
+        Directory.CreateDirectory(Path.GetDirectoryName(leftover)!);
+        File.WriteAllText(leftover, "half");
+        File.WriteAllText(other, "mine");
+        Assert.Throws<KilledException>(() => Fit(Usual + Kill(1)));
+        Assert.False(File.Exists(leftover));
+        Assert.True(File.Exists(other));
     }
 
     [Fact]

@@ -148,6 +148,34 @@ public sealed class UpdateTests
         }
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void TheNormCountsWhatIsSaid(bool all)
+    {
+        const double rate = 0.5, clip = 1e-3;
+        using TextScoringTransformer model = Trainings.Fit(Rows, options =>
+        {
+            options.Optimizer = OptimizerKind.Sgd;
+            options.LearningRate = rate;
+            options.WeightDecay = 0;
+            options.MaxGradientNorm = clip;
+            options.ClipOverAllParameters = all;
+            options.MaxSteps = 1;
+        });
+        using TextClassifier plain = TextClassifier.Create(Toy.Checkpoint, model.Classifier.Settings);
+        Dictionary<string, float[]> gradients = Trainings.Gradients(plain, Rows).Gradients;
+        double trained = Norm(name => name.Contains("encoder.layer", StringComparison.Ordinal)), whole = Norm(_ => true);
+        Assert.True(whole > 1.1 * trained, "The test needs fixed parameters with gradients.");
+        Dictionary<string, float[]> start = Trainings.Start(), end = Trainings.Weights(model.Classifier);
+        double length = Math.Sqrt(start.Sum(pair => pair.Value.Zip(end[pair.Key], (a, b) => Math.Pow(a - (double)b, 2)).Sum()));
+        double expected = rate * clip * (all ? trained / whole : 1);
+        Assert.Equal(expected, length, 0.01 * expected);
+
+        double Norm(Func<string, bool> counts) =>
+            Math.Sqrt(gradients.Where(pair => counts(pair.Key)).Sum(pair => pair.Value.Sum(g => (double)g * g)));
+    }
+
     [Fact]
     public void TheAnchorIsInLossAndGradient()
     {

@@ -52,7 +52,7 @@ public sealed record RunRecord
     public IReadOnlyDictionary<string, double> Metrics { get; init; } = new Dictionary<string, double>(StringComparer.Ordinal);
 
     /// <summary>Appends a record to a log as one line, which no line of another process can mix with.</summary>
-    /// <param name="path">The log; made where missing.</param>
+    /// <param name="path">The log; made with its folder where missing.</param>
     /// <param name="record">The record.</param>
     /// <exception cref="ArgumentException">A metric is not finite.</exception>
     /// <exception cref="IOException">It could not be written, or another process kept the file locked for half a minute.</exception>
@@ -69,6 +69,7 @@ public sealed record RunRecord
         }
 
         byte[] line = [.. JsonSerializer.SerializeToUtf8Bytes(record, Json), (byte)'\n'];
+        Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
         using FileStream log = OpenAlone(path);
         if (log.Length > 0)
         {
