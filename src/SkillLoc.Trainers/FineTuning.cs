@@ -76,15 +76,13 @@ internal sealed class FineTuning : IDisposable
         }
     }
 
-    /// <summary>Updates of a whole training.</summary>
-    /// <param name="rows">Training rows.</param>
-    public int Steps(int rows) => _options.MaxSteps ?? (_options.Epochs * UpdatesPerEpoch(rows));
-
     /// <summary>Trains, from the start or from where a state file stands, and leaves the kept state in the classifier.</summary>
-    /// <returns>What was reached; when it was cancelled, fewer updates than <see cref="Steps"/>.</returns>
+    /// <returns>What was reached.</returns>
     public TrainingState Run(LabeledTexts train, LabeledTexts? validation, TrainingStateFile? stateFile)
     {
-        int steps = Steps(train.Count), updatesPerEpoch = UpdatesPerEpoch(train.Count);
+        int microBatches = (train.Count + _options.BatchSize - 1) / _options.BatchSize;
+        int updatesPerEpoch = Math.Max(1, microBatches / _options.GradientAccumulationSteps);
+        int steps = _options.MaxSteps ?? (_options.Epochs * updatesPerEpoch);
         using var outer = NewDisposeScope();
         TrainingState state = Resume(stateFile, steps);
         double secondsBefore = state.Seconds;
@@ -140,7 +138,8 @@ internal sealed class FineTuning : IDisposable
                 progress.Checkpoint(state.Loss, state.Metric, state.Step);
             }
 
-            if (state.Step < steps)
+            state.IsComplete = state.Step == steps;
+            if (!state.IsComplete)
             {
                 stateFile?.Save(state, _trained);
             }
@@ -168,12 +167,6 @@ internal sealed class FineTuning : IDisposable
         }
 
         return state;
-    }
-
-    private int UpdatesPerEpoch(int rows)
-    {
-        int batches = (rows + _options.BatchSize - 1) / _options.BatchSize;
-        return Math.Max(1, batches / _options.GradientAccumulationSteps);
     }
 
     private TrainingState Resume(TrainingStateFile? stateFile, int steps)

@@ -78,22 +78,13 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
             }
 
             Dictionary<string, string> run = _options.Describe(classifier.Settings);
-            TrainingStateFile? stateFile = _options.StateFile is { } path
-                ? new(path, new Dictionary<string, string>(run, StringComparer.Ordinal)
-                {
-                    ["start"] = classifier.Fingerprint(),
-                    ["training_data"] = RunFingerprint.Of(train),
-                    ["validation_data"] = validation is null ? "none" : RunFingerprint.Of(validation),
-                })
-                : null;
+            TrainingStateFile? stateFile = StateFile(run, classifier, train, validation);
             TrainingState state;
-            bool complete;
             using (IChannel channel = _host.Start("Training"))
             {
                 channel.Info(MessageSensitivity.None, $"Fine-tuning {_options.Checkpoint} on {train.Count} rows.");
                 using var training = new FineTuning(_options, classifier, _host, channel);
                 state = training.Run(train, validation, stateFile);
-                complete = state.Step == training.Steps(train.Count);
             }
 
             var transformer = new TextScoringTransformer(classifier, _columns, baseCheckpoint: Path.GetFullPath(_options.Checkpoint))
@@ -105,7 +96,7 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
                 transformer.SaveCheckpoint(_options.OutputFolder);
             }
 
-            if (complete)
+            if (state.IsComplete)
             {
                 if (_options.RecordPath is not null)
                 {
@@ -153,6 +144,16 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
             graft.ApplyTo(classifier.Backbone, fingerprint);
         }
     }
+
+    /// <summary>The state file, with the description of the run that it must belong to.</summary>
+    private TrainingStateFile? StateFile(
+        Dictionary<string, string> run, TextClassifier classifier, LabeledTexts train, LabeledTexts? validation) =>
+        _options.StateFile is not { } path ? null : new(path, new Dictionary<string, string>(run, StringComparer.Ordinal)
+        {
+            ["start"] = classifier.Fingerprint(),
+            ["training_data"] = RunFingerprint.Of(train),
+            ["validation_data"] = validation is null ? "none" : RunFingerprint.Of(validation),
+        });
 
     private RunRecord Record(TrainingState state, Dictionary<string, string> run, string? fingerprint, int rows)
     {

@@ -6,6 +6,9 @@ internal sealed record TrainingState
     /// <summary>Updates done; epoch and place in it follow from it.</summary>
     public int Step { get; set; }
 
+    /// <summary>Whether all updates are done, rather than a part of them before it was cancelled.</summary>
+    public bool IsComplete { get; set; }
+
     /// <summary>Training rows seen.</summary>
     public long Rows { get; set; }
 

@@ -81,7 +81,8 @@ public sealed class RegionTests
             }
             else
             {
-                options.Frozen = [Graft(Part(Up, [.. Enumerable.Range(0, 2000)]))];
+                // All but one bias: the gradients of the frozen ones are far longer than its own.
+                options.Frozen = [Graft([.. Everything().Where(part => part.Name != Bias)])];
             }
         });
 
@@ -101,15 +102,10 @@ public sealed class RegionTests
             options.MaxSteps = 4;
             options.L1 = 1e-3;
         };
-        Dictionary<string, float[]> start = Trainings.Start();
-        GraftPart[] all =
-        [
-            .. start.Where(pair => pair.Key.Contains("encoder.layer", StringComparison.Ordinal))
-                .Select(pair => Part(pair.Key, [.. Enumerable.Range(0, pair.Value.Length)])),
-        ];
-        using TextScoringTransformer plain = Trainings.Fit(Rows, change), within = Trainings.Fit(Rows, change + (options => options.Region = all));
+        using TextScoringTransformer plain = Trainings.Fit(Rows, change);
+        using TextScoringTransformer within = Trainings.Fit(Rows, change + (options => options.Region = Everything()));
         Dictionary<string, float[]> left = Trainings.Weights(plain.Classifier), right = Trainings.Weights(within.Classifier);
-        Assert.All(start.Keys, name => Assert.All(left[name].Zip(right[name]), pair => Assert.Equal(pair.First, pair.Second, 1e-5f)));
+        Assert.All(left.Keys, name => Assert.All(left[name].Zip(right[name]), pair => Assert.Equal(pair.First, pair.Second, 1e-5f)));
     }
 
     [Fact]
@@ -175,6 +171,13 @@ public sealed class RegionTests
             }
         }
     }
+
+    /// <summary>Every coordinate of the layers.</summary>
+    private static GraftPart[] Everything() =>
+    [
+        .. Trainings.Start().Where(pair => pair.Key.Contains("encoder.layer", StringComparison.Ordinal))
+            .Select(pair => Part(pair.Key, [.. Enumerable.Range(0, pair.Value.Length)])),
+    ];
 
     private static GraftPart Part(string name, int[] indices) => new(name, indices, new float[indices.Length]);
 
