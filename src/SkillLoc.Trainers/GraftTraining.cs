@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 using Microsoft.ML.Data;
@@ -360,8 +359,8 @@ internal sealed class GraftTraining : IDisposable
         {
             ["base weights"] = Hash([_fingerprint, .. (_options.BaseGrafts ?? []).Select(HashOf)]),
             ["fine-tuned weights"] = _tuned.Fingerprint(),
-            ["training rows"] = HashOf(_train),
-            ["validation rows"] = _validation is null ? "none" : HashOf(_validation),
+            ["training rows"] = RunFingerprint.Of(_train),
+            ["validation rows"] = _validation is null ? "none" : RunFingerprint.Of(_validation),
         };
         return new(_identity, StringComparer.Ordinal)
         {
@@ -384,19 +383,6 @@ internal sealed class GraftTraining : IDisposable
         using var file = new MemoryStream();
         graft.Save(file);
         return Convert.ToHexStringLower(SHA256.HashData(file.ToArray()));
-    }
-
-    private static string HashOf(LabeledTexts data)
-    {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        for (int i = 0; i < data.Count; i++)
-        {
-            ReadOnlySpan<int> about = [data.Labels[i], data.Texts[i].Ids.Length];
-            hash.AppendData(MemoryMarshal.AsBytes(about));
-            hash.AppendData(MemoryMarshal.AsBytes(data.Texts[i].Ids.AsSpan()));
-        }
-
-        return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 
     private static bool Same(IReadOnlyList<GraftPart> left, IReadOnlyList<GraftPart> right) =>

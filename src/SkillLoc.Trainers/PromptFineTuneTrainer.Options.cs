@@ -1,6 +1,10 @@
+using System.Globalization;
+using System.Reflection;
+using System.Text.Json;
 using Microsoft.ML;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
+using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tuning;
 
@@ -91,8 +95,57 @@ public sealed partial class PromptFineTuneTrainer
         /// <summary>Train biases only (BitFit).</summary>
         public bool BiasOnly;
 
-        /// <summary>Updates between evaluations on the validation set.</summary>
+        /// <summary>
+        /// Strength of an anchor that adds L1 * sum |value - value at the start| to the loss, over the encoder's parameters that train,
+        /// embeddings included (A.1). The paper localises AdamW's skills with 0.001; 0 is none.
+        /// </summary>
+        public double L1;
+
+        /// <summary>
+        /// Grafts that are put into the checkpoint before training, in this order. Each must have been made for the checkpoint, and one
+        /// that carries a head needs the same <see cref="Head"/>.
+        /// </summary>
+        public IReadOnlyList<Graft> StartFrom = [];
+
+        /// <summary>
+        /// Grafts whose coordinates keep their starting values bit for bit, as continual learning asks of those of earlier tasks. Their
+        /// values are not read: see <see cref="StartFrom"/>.
+        /// </summary>
+        public IReadOnlyList<Graft> Frozen = [];
+
+        /// <summary>
+        /// The only pre-trained coordinates that train, such as a graft's <see cref="Graft.Parts"/>; values are not read. All others keep
+        /// their starting values bit for bit; a classification head of its own trains as ever. Null is no limit.
+        /// </summary>
+        public IReadOnlyList<GraftPart>? Region;
+
+        /// <summary>Updates between evaluations on the validation set; there is always one after the last update.</summary>
         public int EvaluationInterval = 100;
+
+        /// <summary>What the fitted transformer holds.</summary>
+        public KeptState Keep;
+
+        /// <summary>Where checkpoints are written while training runs; null writes none.</summary>
+        public string? CheckpointFolder;
+
+        /// <summary>Which states are written to <see cref="CheckpointFolder"/>, each a Hugging Face checkpoint folder.</summary>
+        public CheckpointPolicy Checkpoints = CheckpointPolicy.Every;
+
+        /// <summary>Evaluations between checkpoints of <see cref="CheckpointPolicy.Every"/>.</summary>
+        public int CheckpointInterval = 1;
+
+        /// <summary>
+        /// A file that holds the state of the training while it runs. When the program is ended, at whatever moment, the next Fit with the
+        /// same options and data finds it, goes on from there and, on the CPU, comes to the same result bit for bit. It is removed when
+        /// training is complete. Null keeps no state.
+        /// </summary>
+        public string? StateFile;
+
+        /// <summary>Updates between writes of <see cref="StateFile"/>, which is also written when training is cancelled.</summary>
+        public int StateInterval = 100;
+
+        /// <summary>A log to which the run's record is appended when training is complete (A.11); null appends none.</summary>
+        public string? RecordPath;
 
         /// <summary>The longest row in tokens; null takes the task's. The model's own limit holds in any case.</summary>
         public int? MaxLength;
@@ -166,6 +219,9 @@ public sealed partial class PromptFineTuneTrainer
             Require(Epochs >= 0, nameof(Epochs), Epochs, "0 or more");
             Require(WarmupSteps >= 0, nameof(WarmupSteps), WarmupSteps, "0 or more");
             Require(EvaluationInterval > 0, nameof(EvaluationInterval), EvaluationInterval, "1 or more");
+            Require(L1 >= 0 && double.IsFinite(L1), nameof(L1), L1, "0 or more");
+            Require(CheckpointInterval > 0, nameof(CheckpointInterval), CheckpointInterval, "1 or more");
+            Require(StateInterval > 0, nameof(StateInterval), StateInterval, "1 or more");
             Require(MaxGradientNorm >= 0, nameof(MaxGradientNorm), MaxGradientNorm, "0 or more");
             Require(Dropout is null or (>= 0 and < 1), nameof(Dropout), Dropout ?? 0, "in [0, 1), or null");
             Require(MaxTokensPerBatch is null or > 0, nameof(MaxTokensPerBatch), MaxTokensPerBatch ?? 0, "1 or more, or null");
@@ -195,7 +251,7 @@ public sealed partial class PromptFineTuneTrainer
             IReadOnlyList<string> labels = keyValues
                 ?? (verbalizer is not null && verbalizer.Count == keys
                     ? verbalizer.Labels
-                    : [.. Enumerable.Range(0, keys).Select(i => i.ToString(System.Globalization.CultureInfo.InvariantCulture))]);
+                    : [.. Enumerable.Range(0, keys).Select(i => i.ToString(CultureInfo.InvariantCulture))]);
             return new()
             {
                 Task = Task?.Name ?? "",
@@ -216,6 +272,46 @@ public sealed partial class PromptFineTuneTrainer
                 Metric = Task?.Metric ?? PromptMetric.Accuracy,
                 Trained = Selection,
             };
+        }
+
+        /// <summary>
+        /// What bears on a run's result beside checkpoint and data, by name in snake case: numbers, flags and choices, the classifier's
+        /// settings, and the fingerprints of regions.
+        /// </summary>
+        internal Dictionary<string, string> Describe(ClassifierSettings settings)
+        {
+            var run = new Dictionary<string, string>(StringComparer.Ordinal);
+            foreach (FieldInfo field in typeof(Options).GetFields(BindingFlags.Public | BindingFlags.Instance))
+            {
+                Type type = Nullable.GetUnderlyingType(field.FieldType) ?? field.FieldType;
+                if ((type.IsPrimitive || type.IsEnum)
+                    && field.Name is not (nameof(Checkpoints) or nameof(CheckpointInterval) or nameof(StateInterval)))
+                {
+                    Add(field.Name, field.GetValue(this));
+                }
+            }
+
+            Add(nameof(settings.Template), settings.Template);
+            Add(nameof(settings.Labels), string.Join('|', settings.Labels));
+            Add(nameof(settings.AutoregressiveTemplate), settings.AutoregressiveTemplate);
+            Add(nameof(settings.ScoreRange), settings.ScoreRange);
+            Add(nameof(settings.Words), settings.Words is null ? null : string.Join('|', settings.Words));
+            Add(nameof(settings.MaxLength), settings.MaxLength);
+            Add(nameof(settings.FirstSentenceLimit), settings.FirstSentenceLimit);
+            Add(nameof(settings.OtherSentenceLimit), settings.OtherSentenceLimit);
+            Add(nameof(settings.Metric), settings.Metric);
+            Add(nameof(StartFrom), StartFrom.Count == 0 ? null : RunFingerprint.Of(StartFrom.SelectMany(graft => graft.Parts)));
+            Add(nameof(Frozen), Frozen.Count == 0 ? null : RunFingerprint.Of(Frozen.SelectMany(graft => graft.Parts)));
+            Add(nameof(Region), Region is null ? null : RunFingerprint.Of(Region));
+            return run;
+
+            void Add(string name, object? value)
+            {
+                if (value is not null)
+                {
+                    run[JsonNamingPolicy.SnakeCaseLower.ConvertName(name)] = Convert.ToString(value, CultureInfo.InvariantCulture)!;
+                }
+            }
         }
 
         private string Word(Verbalizer verbalizer, IReadOnlyList<string> words, string label)

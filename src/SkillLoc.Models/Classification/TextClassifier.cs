@@ -239,14 +239,15 @@ public sealed class TextClassifier : IDisposable
     public TextClassifier ForTask(ClassifierSettings settings)
     {
         ArgumentNullException.ThrowIfNull(settings);
+        settings = settings.For(Backbone.Config);
         bool words = settings.Head == HeadKind.LabelWords;
-        int[]? ids = words ? settings.LabelWords().Resolve(_tokenizer) : null;
+        (int[]? ids, int[][]? options) = words ? settings.LabelTokens(_tokenizer) : default;
         settings = settings with { MaxLength = Math.Min(settings.MaxLength, Backbone.MaxLength) };
         LanguageModel backbone = Backbone.Clone(_ => true, withHead: words);
         ClassificationHead? head = null;
         try
         {
-            head = new ClassificationHead(settings.Head, backbone, settings.Labels.Count, ids);
+            head = new ClassificationHead(settings.Head, backbone, settings.Labels.Count, ids, options: options);
             return new(backbone, head, _tokenizer, settings);
         }
         catch

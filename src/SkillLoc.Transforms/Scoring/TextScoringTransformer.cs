@@ -2,6 +2,7 @@ using Microsoft.ML;
 using Microsoft.ML.Data;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Prompts;
+using SkillLoc.Models.Runs;
 
 namespace SkillLoc.Transforms;
 
@@ -53,6 +54,9 @@ public class TextScoringTransformer : ITransformer, IRowScorer, IDisposable
 
     /// <summary>The pre-trained checkpoint folder that the model came from, where it is known.</summary>
     public string? BaseCheckpoint { get; }
+
+    /// <summary>How the model was trained; null for one that was loaded.</summary>
+    public RunRecord? Record { get; init; }
 
     /// <summary>The model, the head and the task.</summary>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
