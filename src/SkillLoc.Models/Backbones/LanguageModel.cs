@@ -12,6 +12,17 @@ namespace SkillLoc.Models.Backbones;
 /// </summary>
 public abstract class LanguageModel : IDisposable
 {
+    private static readonly OrderedDictionary<string, Architecture> Architectures = new(StringComparer.Ordinal)
+    {
+        ["roberta"] = new(RobertaForMaskedLM.Shapes, (config, parameters) => new RobertaForMaskedLM(config, parameters)),
+        ["bert"] = new(BertForMaskedLM.Shapes, (config, parameters) => new BertForMaskedLM(config, parameters)),
+        ["gpt2"] = new(Gpt2ForCausalLM.Shapes, (config, parameters) => new Gpt2ForCausalLM(config, parameters))
+        {
+            Check = Gpt2ForCausalLM.Check,
+            InitialDeviation = Gpt2ForCausalLM.InitialDeviation,
+        },
+    };
+
     private readonly OrderedDictionary<string, Parameter> _parameters;
 
     /// <summary>Takes over the parameters.</summary>
@@ -49,15 +60,18 @@ public abstract class LanguageModel : IDisposable
 
     /// <summary>Throws unless the architecture is one of those supported.</summary>
     /// <param name="config">The configuration.</param>
-    /// <exception cref="NotSupportedException">It is not; the message names it and those that are.</exception>
+    /// <exception cref="NotSupportedException">It is not, or not in the variant asked for; the message says which are.</exception>
     public static void CheckArchitecture(ModelConfig config)
     {
         ArgumentNullException.ThrowIfNull(config);
-        if (config.ModelType is not ("roberta" or "bert"))
+        if (!Architectures.TryGetValue(config.ModelType, out Architecture? architecture))
         {
             throw new NotSupportedException(
-                $"The architecture '{config.ModelType}' of {config.Source} is not supported; model_type must be 'roberta' or 'bert'.");
+                $"The architecture '{config.ModelType}' of {config.Source} is not supported; model_type must be one of "
+                + $"{string.Join(", ", Architectures.Keys.Select(name => $"'{name}'"))}.");
         }
+
+        architecture.Check?.Invoke(config);
     }
 
     /// <summary>Loads a Hugging Face checkpoint folder.</summary>
@@ -120,11 +134,12 @@ public abstract class LanguageModel : IDisposable
         {
             if (shape.Length == 1)
             {
-                bool norm = name.Contains("norm", StringComparison.OrdinalIgnoreCase) && name.EndsWith("weight", StringComparison.Ordinal);
-                return norm ? ones(shape) : zeros(shape);
+                // Only layer norms have vectors for weights.
+                return name.EndsWith(".weight", StringComparison.Ordinal) ? ones(shape) : zeros(shape);
             }
 
-            return randn(shape, generator: generator).mul_(config.InitializerRange);
+            double deviation = Architectures[config.ModelType].InitialDeviation?.Invoke(config, name) ?? config.InitializerRange;
+            return randn(shape, generator: generator).mul_(deviation);
         }
     }
 
@@ -195,12 +210,12 @@ public abstract class LanguageModel : IDisposable
     private static LanguageModel Build(ModelConfig config, bool withHead, Func<string, long[], Tensor> source)
     {
         CheckArchitecture(config);
-        bool roberta = config.ModelType == "roberta";
+        Architecture architecture = Architectures[config.ModelType];
         var parameters = new OrderedDictionary<string, Parameter>(StringComparer.Ordinal);
         try
         {
             using var scope = NewDisposeScope();
-            foreach ((string name, long[] shape) in roberta ? RobertaForMaskedLM.Shapes(config, withHead) : BertForMaskedLM.Shapes(config, withHead))
+            foreach ((string name, long[] shape) in architecture.Shapes(config, withHead))
             {
                 parameters.Add(name, DetachedParameter(source(name, shape)));
             }
@@ -215,7 +230,7 @@ public abstract class LanguageModel : IDisposable
             throw;
         }
 
-        return roberta ? new RobertaForMaskedLM(config, parameters) : new BertForMaskedLM(config, parameters);
+        return architecture.Make(config, parameters);
     }
 
     private static Parameter DetachedParameter(Tensor data)
@@ -223,5 +238,17 @@ public abstract class LanguageModel : IDisposable
         var parameter = new Parameter(data, requires_grad: false);
         parameter.DetachFromDisposeScope();
         return parameter;
+    }
+
+    /// <summary>What an architecture's parameters are called and how a model is made of them.</summary>
+    private sealed record Architecture(
+        Func<ModelConfig, bool, IEnumerable<(string Name, long[] Shape)>> Shapes,
+        Func<ModelConfig, OrderedDictionary<string, Parameter>, LanguageModel> Make)
+    {
+        /// <summary>Refuses variants that are not supported.</summary>
+        public Action<ModelConfig>? Check { get; init; }
+
+        /// <summary>The standard deviation of a fresh weight; the configuration's range where null.</summary>
+        public Func<ModelConfig, string, double>? InitialDeviation { get; init; }
     }
 }

@@ -42,13 +42,7 @@ public abstract class MaskedLanguageModel : LanguageModel
 
         _heads = config.Heads;
         _epsilon = config.LayerNormEpsilon;
-        _activation = config.HiddenActivation switch
-        {
-            "gelu" => F.gelu,
-            "relu" => x => F.relu(x),
-            _ => throw new NotSupportedException(
-                $"The activation '{config.HiddenActivation}' of {config.Source} is not supported; hidden_act must be 'gelu' or 'relu'."),
-        };
+        _activation = Activation.Of(config);
 
         Affine At(string name) => new(parameters[name + ".weight"], parameters[name + ".bias"]);
     }

@@ -47,7 +47,7 @@ public sealed class TextClassifier : IDisposable
     /// <exception cref="FileNotFoundException">The folder or one of its files is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged or does not fit the others.</exception>
     /// <exception cref="ArgumentException">The settings do not fit the checkpoint: a label word of several tokens, a template without a
-    /// mask.</exception>
+    /// mask, a causal model without an autoregressive prompt.</exception>
     public static TextClassifier Create(
         string folder, ClassifierSettings settings, Device? device = null, ScalarType dtype = ScalarType.Float32, int seed = 0,
         TextClassifier? twin = null, Func<string, bool>? mayShare = null)
@@ -55,16 +55,17 @@ public sealed class TextClassifier : IDisposable
         ArgumentNullException.ThrowIfNull(settings);
         using CheckpointFolder checkpoint = CheckpointFolder.Open(folder);
         LanguageModel.CheckArchitecture(checkpoint.Config);
+        settings = settings.For(checkpoint.Config);
         CheckpointTokenizer tokenizer = CheckpointTokenizer.Load(folder);
         tokenizer.CheckVocabulary(checkpoint.Config.VocabularySize);
         bool words = settings.Head == HeadKind.LabelWords;
-        int[]? ids = words ? settings.LabelWords().Resolve(tokenizer) : null;
+        (int[]? ids, int[][]? options) = words ? settings.LabelTokens(tokenizer) : default;
         LanguageModel backbone = LanguageModel.Load(checkpoint, words, device, dtype, twin?.Backbone, mayShare);
         ClassificationHead? head = null;
         try
         {
             settings = settings with { MaxLength = Math.Min(settings.MaxLength, backbone.MaxLength) };
-            head = new ClassificationHead(settings.Head, backbone, settings.Labels.Count, ids, checkpoint, seed);
+            head = new ClassificationHead(settings.Head, backbone, settings.Labels.Count, ids, checkpoint, seed, options);
             return new(backbone, head, tokenizer, settings);
         }
         catch
@@ -99,20 +100,28 @@ public sealed class TextClassifier : IDisposable
     /// <returns>Ids and the position that is scored.</returns>
     public EncodedText Encode(string text, string? textPair = null) => _encoder.Encode(text, textPair);
 
-    /// <summary>Pads rows into a batch on the model's device.</summary>
+    /// <summary>The tokens that a row costs in a batch: its own, or, where whole options are scored, those of a sequence per option.</summary>
+    /// <param name="row">An encoded row.</param>
+    /// <returns>Tokens.</returns>
+    public int TokensOf(EncodedText row)
+    {
+        ArgumentNullException.ThrowIfNull(row);
+        return Head.TokensOf(row);
+    }
+
+    /// <summary>Pads rows into a batch on the model's device; where whole options are scored, each row is in it once per option.</summary>
     /// <param name="rows">Encoded rows.</param>
     /// <returns>The batch; the caller disposes it.</returns>
-    public TokenBatch Batch(IReadOnlyList<EncodedText> rows) => TokenBatch.Create(rows, _tokenizer.PadId, Backbone.Device);
+    public TokenBatch Batch(IReadOnlyList<EncodedText> rows) => TokenBatch.Create(Head.Sequences(rows), _tokenizer.PadId, Backbone.Device);
 
-    /// <summary>Logits of a batch.</summary>
-    /// <param name="batch">The batch.</param>
+    /// <summary>Logits of a batch; where whole options are scored, their mean log-likelihoods.</summary>
+    /// <param name="batch">The batch that <see cref="Batch"/> made of some rows.</param>
     /// <param name="training">True switches dropout on.</param>
-    /// <returns>Float32 <c>[batch, labels]</c>.</returns>
+    /// <returns>Float32 <c>[rows, labels]</c>.</returns>
     public Tensor Logits(TokenBatch batch, bool training = false)
     {
         using var scope = NewDisposeScope();
-        Tensor hidden = Backbone.EncodeAt(batch, training);
-        return Head.Logits(Backbone, hidden, training).to(ScalarType.Float32).MoveToOuterDisposeScope();
+        return Head.Logits(Backbone, batch, training).to(ScalarType.Float32).MoveToOuterDisposeScope();
     }
 
     /// <summary>Probabilities of the labels: the softmax over the label words or classes.</summary>
@@ -126,7 +135,7 @@ public sealed class TextClassifier : IDisposable
         var scores = new float[rows.Count][];
         int labels = Settings.Labels.Count;
         using IDisposable inference = no_grad();
-        foreach (int[] group in LengthBatches.Split([.. rows.Select(row => row.Ids.Length)], LengthBatches.SuitableTokens(Backbone.Device)))
+        foreach (int[] group in LengthBatches.Split([.. rows.Select(TokensOf)], LengthBatches.SuitableTokens(Backbone.Device)))
         {
             cancellation.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();
@@ -215,11 +224,20 @@ public sealed class TextClassifier : IDisposable
 
     private ModelConfig Config()
     {
-        string family = Backbone is RobertaForMaskedLM ? "Roberta" : "Bert";
-        return Head.Kind switch
+        (string family, string model) = Backbone switch
         {
-            HeadKind.LabelWords => Backbone.Config.WithArchitecture(family + "ForMaskedLM"),
-            _ => Backbone.Config.WithArchitecture(family + "ForSequenceClassification").WithLabels(Settings.Labels),
+            RobertaForMaskedLM => ("Roberta", "RobertaForMaskedLM"),
+            Gpt2ForCausalLM => ("GPT2", "GPT2LMHeadModel"),
+            _ => ("Bert", "BertForMaskedLM"),
         };
+        ModelConfig config = Backbone.Config;
+        if (Head.Kind == HeadKind.LabelWords)
+        {
+            return config.WithArchitecture(model);
+        }
+
+        // Python's causal classifiers find a row's last token by the padding id.
+        config = config.IsCausal && config.PadTokenId is null ? config.With("pad_token_id", _tokenizer.PadId) : config;
+        return config.WithArchitecture(family + "ForSequenceClassification").WithLabels(Settings.Labels);
     }
 }
