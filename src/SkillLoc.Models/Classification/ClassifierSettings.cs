@@ -27,7 +27,8 @@ public sealed record ClassifierSettings
     /// <summary>What makes logits of hidden states.</summary>
     public HeadKind Head { get; init; }
 
-    /// <summary>The prompt template; null for heads on the first token.</summary>
+    /// <summary>The prompt template; null for heads on the first token, for a soft prompt, and where label words are read at the first
+    /// token (skill neurons, B.4).</summary>
     public string? Template { get; init; }
 
     /// <summary>
@@ -66,6 +67,10 @@ public sealed record ClassifierSettings
     /// <summary>How predictions are judged when a best epoch is chosen.</summary>
     public PromptMetric Metric { get; init; }
 
+    /// <summary>The parameter-efficient method that tunes the model; null where its own weights train. With a soft prompt rows are plain
+    /// text, so that there is no <see cref="Template"/>.</summary>
+    public TuningOptions? Tuning { get; init; }
+
     /// <summary>Which parameters fine-tuning could change; a graft considers the same. Null when that is not known.</summary>
     public ParameterSelection? Trained { get; init; }
 
@@ -81,7 +86,7 @@ public sealed record ClassifierSettings
             return JsonSerializer.Deserialize<ClassifierSettings>(json, Json)
                 ?? throw new InvalidDataException($"{source} is empty; it must hold a classifier's settings.");
         }
-        catch (JsonException error)
+        catch (Exception error) when (error is JsonException or NotSupportedException)
         {
             throw new InvalidDataException($"{source} does not hold a classifier's settings: {error.Message}", error);
         }
@@ -152,6 +157,13 @@ public sealed record ClassifierSettings
     internal ClassifierSettings For(ModelConfig config)
     {
         ClassificationHead.Check(Head, config);
+        if (Tuning is SoftPromptOptions && (Template is not null || OptionScoring == OptionScoring.WholeOption))
+        {
+            throw new ArgumentException(Template is null
+                ? $"A soft prompt is read at one place, so whole options cannot be scored after it; use {nameof(OptionScoring)}.{OptionScoring.FirstToken}."
+                : $"A soft prompt brings its own mask, so the template '{Template}' has no place beside it; leave {nameof(Template)} out.");
+        }
+
         if (!config.IsCausal)
         {
             return AutoregressiveTemplate is null ? this : throw new ArgumentException(
