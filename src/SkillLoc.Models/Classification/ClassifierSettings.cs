@@ -33,7 +33,8 @@ public sealed record ClassifierSettings
 
     /// <summary>
     /// The text that a causal model continues, with <c>{0}</c> and <c>{1}</c> for the sentences (see <see cref="Prompts.AutoregressiveTemplate"/>);
-    /// null for masked language models. A causal model's <see cref="HeadKind.SequenceClassification"/> reads plain text where it is null.
+    /// null for masked language models. Where it is null, a causal model's <see cref="HeadKind.SequenceClassification"/> reads plain text,
+    /// the texts of a pair on two lines.
     /// </summary>
     public string? AutoregressiveTemplate { get; init; }
 

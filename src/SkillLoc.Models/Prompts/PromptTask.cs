@@ -23,6 +23,19 @@ public sealed record PromptTask(string Name, PromptTemplate Template, Verbalizer
     /// <summary>Whether rows have two sentences.</summary>
     public bool IsPair => Template.IsPair;
 
+    /// <summary>Its labels, in order, and their words. A task that takes other labels drops its <see cref="Autoregressive"/> prompt.</summary>
+    public Verbalizer Verbalizer
+    {
+        get;
+        init
+        {
+            // The options stand in the order of the labels before.
+            if (!value.Labels.SequenceEqual(field.Labels, StringComparer.Ordinal))
+                _autoregressive = null;
+            field = value;
+        }
+    } = Verbalizer;
+
     /// <summary>How a causal model (GPT-2) is asked, with the options in the order of the verbalizer's labels; null where it is not.</summary>
     /// <exception cref="ArgumentException">Its options or sentences are not as many as the task's labels or sentences.</exception>
     public AutoregressivePrompt? Autoregressive
