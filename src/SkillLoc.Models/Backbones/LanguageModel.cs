@@ -56,7 +56,7 @@ public abstract class LanguageModel : IDisposable
     /// <summary>What a parameter-efficient tuning method added, which every pass heeds; null, the default, costs nothing. The model
     /// disposes it with itself, but not when another takes its place. It is no part of <see cref="Parameters"/> and
     /// <see cref="Fingerprint"/>.</summary>
-    /// <exception cref="ArgumentException">It was made for a model of other sizes.</exception>
+    /// <exception cref="ArgumentException">It was made for a model of another kind or size.</exception>
     public Adaptation? Adaptation
     {
         get;

@@ -150,7 +150,15 @@ public sealed record ClassifierSettings
                 + $"{nameof(OptionScoring)}.{nameof(OptionScoring.WholeOption)}.");
         }
 
-        return OptionScoring == OptionScoring.WholeOption || collision is not null ? (null, options) : (first, null);
+        bool whole = OptionScoring == OptionScoring.WholeOption || collision is not null;
+        if (whole && Tuning is SoftPromptOptions)
+        {
+            throw new ArgumentException(
+                $"A soft prompt is read at one place, where whole options cannot be scored: use {nameof(OptionScoring)}.{OptionScoring.FirstToken} "
+                + "and options that start with different tokens.");
+        }
+
+        return whole ? (null, options) : (first, null);
     }
 
     /// <summary>These settings as a model can take them: plain text for a causal model's head, no row longer than the model's positions.</summary>
@@ -158,11 +166,10 @@ public sealed record ClassifierSettings
     internal ClassifierSettings For(ModelConfig config)
     {
         ClassificationHead.Check(Head, config);
-        if (Tuning is SoftPromptOptions && (Template is not null || OptionScoring == OptionScoring.WholeOption))
+        if (Tuning is SoftPromptOptions && Template is not null)
         {
-            throw new ArgumentException(Template is null
-                ? $"A soft prompt is read at one place, so whole options cannot be scored after it; use {nameof(OptionScoring)}.{OptionScoring.FirstToken}."
-                : $"A soft prompt brings its own mask, so the template '{Template}' has no place beside it; leave {nameof(Template)} out.");
+            throw new ArgumentException(
+                $"A soft prompt brings its own mask, so the template '{Template}' has no place beside it; leave {nameof(Template)} out.");
         }
 
         if (!config.IsCausal)

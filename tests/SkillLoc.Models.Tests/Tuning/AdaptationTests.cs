@@ -238,13 +238,15 @@ public sealed class AdaptationTests
     }
 
     [Fact]
-    public void AModelOfOtherSizesRefusesIt()
+    public void AModelOfAnotherKindOrSizeRefusesIt()
     {
         using LanguageModel model = Toy.Model("roberta"), other = LanguageModel.Create(ModelConfig.Roberta(16, 2, 2, 12, 30, 20), 1);
         using Adaptation adaptation = new LoraOptions().Create(model)!;
         var error = Assert.Throws<ArgumentException>(() => other.Adaptation = adaptation);
         Assert.Contains("hidden size 8", error.Message, StringComparison.Ordinal);
         Assert.Contains("hidden size 16", error.Message, StringComparison.Ordinal);
+        using LanguageModel causal = Toy.Model("gpt2");
+        Assert.Throws<ArgumentException>(() => causal.Adaptation = adaptation);
         Assert.Throws<ArgumentException>(() => new LoraOptions().ParametersOf(other));
     }
 

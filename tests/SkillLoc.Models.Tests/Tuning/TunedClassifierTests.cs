@@ -214,6 +214,17 @@ public sealed class TunedClassifierTests
         Assert.Contains("its own mask", error.Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(" a film", " a movie")]
+    [InlineData(" the film", " a movie")]
+    public void ASoftPromptCannotScoreWholeOptions(string first, string second)
+    {
+        ClassifierSettings settings = Settings("soft_prompt", HeadKind.LabelWords, "tiny-gpt2") with { Words = [first, second] };
+        settings = settings with { OptionScoring = first[1] == second[1] ? settings.OptionScoring : OptionScoring.WholeOption };
+        var error = Assert.Throws<ArgumentException>(() => TextClassifier.Create(Oracles.PathOf("tiny-gpt2"), settings));
+        Assert.Contains("FirstToken", error.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void ParametersOfTheCheckpointAreTakenOver()
     {
