@@ -31,7 +31,7 @@ internal static class Activation
     /// x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))), the approximation of Hendrycks and Gimpel (2016). Since
     /// (1 + tanh(u)) / 2 is the sigmoid of 2u, it is computed as x sigmoid(x (a + b x^2)).
     /// </summary>
-    private static Tensor TanhGelu(Tensor x)
+    public static Tensor TanhGelu(Tensor x)
     {
         const double Linear = 1.5957691216057308, Cubic = 0.044715 * Linear;
         return x * ((x * x).mul_(Cubic).add_(Linear) * x).sigmoid_();

@@ -1,4 +1,5 @@
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Tuning;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -44,7 +45,9 @@ public sealed class Gpt2ForCausalLM : LanguageModel
     public override bool HasHead => _head is not null;
 
     /// <inheritdoc/>
-    public override int MaxLength => Config.MaxPositions;
+    public override int MaxLength => Config.MaxPositions - PromptSize;
+
+    private int PromptSize => Adaptation?.PromptSize ?? 0;
 
     /// <inheritdoc/>
     /// <remarks>As in <c>transformers</c>, the last layer's hidden states are those after the final layer norm.</remarks>
@@ -56,11 +59,12 @@ public sealed class Gpt2ForCausalLM : LanguageModel
     }
 
     /// <inheritdoc/>
-    public override Tensor EncodeAt(TokenBatch batch, bool training = false)
+    public override Tensor EncodeAt(TokenBatch batch, bool training = false, IForwardObserver? observer = null)
     {
         ArgumentNullException.ThrowIfNull(batch);
         using var scope = NewDisposeScope();
-        return Run(batch, batch.Positions.unsqueeze(1), training, null).squeeze(1).MoveToOuterDisposeScope();
+        Tensor positions = Adaptation?.ScoredPositions(batch) ?? batch.Positions;
+        return Run(batch, positions.unsqueeze(1), training, observer).squeeze(1).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -106,16 +110,17 @@ public sealed class Gpt2ForCausalLM : LanguageModel
     /// <summary>Names and shapes of the parameters, in the order of <c>transformers</c>. Projections are stored as [in, out].</summary>
     internal static IEnumerable<(string Name, long[] Shape)> Shapes(ModelConfig config, bool withHead)
     {
-        long hidden = config.HiddenSize, inner = config.FeedForwardSize;
+        long hidden = config.HiddenSize;
         yield return ("transformer.wte.weight", [config.VocabularySize, hidden]);
         yield return ("transformer.wpe.weight", [config.MaxPositions, hidden]);
-        (string Name, long[] Shape)[] parts =
-        [
-            ("ln_1", [hidden]), ("attn.c_attn", [hidden, 3 * hidden]), ("attn.c_proj", [hidden, hidden]),
-            ("ln_2", [hidden]), ("mlp.c_fc", [hidden, inner]), ("mlp.c_proj", [inner, hidden]),
-        ];
         for (int i = 0; i < config.Layers; i++)
         {
+            long inner = config.FeedForwardSizes[i];
+            (string Name, long[] Shape)[] parts =
+            [
+                ("ln_1", [hidden]), ("attn.c_attn", [hidden, 3 * hidden]), ("attn.c_proj", [hidden, hidden]),
+                ("ln_2", [hidden]), ("mlp.c_fc", [hidden, inner]), ("mlp.c_proj", [inner, hidden]),
+            ];
             foreach ((string part, long[] shape) in parts)
             {
                 yield return ($"transformer.h.{i}.{part}.weight", shape);
@@ -131,6 +136,25 @@ public sealed class Gpt2ForCausalLM : LanguageModel
         }
     }
 
+    /// <inheritdoc/>
+    internal override LinearMap Linear(int layer, LinearLayers map)
+    {
+        Layer parts = _layers[layer];
+        long hidden = Config.HiddenSize;
+        (string part, Projection projection) = map switch
+        {
+            LinearLayers.Query => ("attn.c_attn", parts.Attention.Columns(0, hidden)),
+            LinearLayers.Key => ("attn.c_attn", parts.Attention.Columns(hidden, hidden)),
+            LinearLayers.Value => ("attn.c_attn", parts.Attention.Columns(2 * hidden, hidden)),
+            LinearLayers.AttentionOutput => ("attn.c_proj", parts.AttentionOutput),
+            LinearLayers.Up => ("mlp.c_fc", parts.Up),
+            _ => ("mlp.c_proj", parts.Down),
+        };
+        string name = $"transformer.h.{layer}.{part}";
+        string own = (map & (LinearLayers.Query | LinearLayers.Key | LinearLayers.Value)) == LinearLayers.None ? name : $"{name}.{map.ToString().ToLowerInvariant()}";
+        return new(own, name + ".weight", projection.Weight.transpose(0, 1));
+    }
+
     /// <summary>The standard deviation of fresh weights: projections onto the residual stream are scaled by 1 / sqrt(2 layers).</summary>
     internal static double InitialDeviation(ModelConfig config, string name) =>
         config.InitializerRange / (name.EndsWith("c_proj.weight", StringComparison.Ordinal) ? Math.Sqrt(2.0 * config.Layers) : 1);
@@ -138,16 +162,17 @@ public sealed class Gpt2ForCausalLM : LanguageModel
     /// <summary>The whole pass; the last layer answers for <paramref name="positions"/> only, null for all.</summary>
     private Tensor Run(TokenBatch batch, Tensor? positions, bool training, IForwardObserver? observer)
     {
+        Tensor? prefix = Adaptation?.KeyValues();
         Tensor hidden = Embed(batch, training);
         observer?.OnHidden(0, hidden);
         int last = _layers.Length - 1;
         for (int i = 0; i < last; i++)
         {
-            hidden = Run(i, hidden, null, training, observer);
+            hidden = Run(i, hidden, null, prefix, training, observer);
             observer?.OnHidden(i + 1, hidden);
         }
 
-        hidden = _lastNorm.Apply(Run(last, hidden, positions, training, observer));
+        hidden = _lastNorm.Apply(Run(last, hidden, positions, prefix, training, observer));
         observer?.OnHidden(last + 1, hidden);
         return hidden;
     }
@@ -162,39 +187,66 @@ public sealed class Gpt2ForCausalLM : LanguageModel
 
         using var scope = NewDisposeScope();
         Tensor words = _words.index_select(0, batch.Ids.view(-1)).view(rows, length, -1);
-        return Drop(words + _positions.narrow(0, 0, length), Config.EmbeddingDropout, training).MoveToOuterDisposeScope();
+        if (PromptSize > 0)
+        {
+            words = Adaptation!.Prompt(words, _words, batch);
+        }
+
+        return Drop(words + _positions.narrow(0, 0, PromptSize + length), Config.EmbeddingDropout, training).MoveToOuterDisposeScope();
     }
 
     /// <summary>One pre-norm layer.</summary>
-    private Tensor Run(int index, Tensor hidden, Tensor? positions, bool training, IForwardObserver? observer)
+    private Tensor Run(int index, Tensor hidden, Tensor? positions, Tensor? prefix, bool training, IForwardObserver? observer)
     {
         using var scope = NewDisposeScope();
         Layer layer = _layers[index];
         Tensor normed = layer.AttentionNorm.Apply(hidden);
         double dropout = training ? Dropout ?? Config.AttentionDropout : 0;
-        Tensor context;
+        long width = hidden.size(2), length = hidden.size(1);
+        Tensor queried = normed;
+        Tensor[] parts;
         if (positions is null)
         {
-            Tensor[] parts = layer.Attention.Apply(normed).chunk(3, -1);
-            context = F.scaled_dot_product_attention(
-                SplitHeads(parts[0]), SplitHeads(parts[1]), SplitHeads(parts[2]), p: dropout, is_casual: true);
+            parts = layer.Attention.Apply(normed).chunk(3, -1);
         }
         else
         {
-            long width = hidden.size(2), length = hidden.size(1);
             hidden = At(hidden, positions);
-            Tensor query = layer.Attention.Columns(0, width).Apply(At(normed, positions));
-            Tensor[] parts = layer.Attention.Columns(width, 2 * width).Apply(normed).chunk(2, -1);
-            Tensor keys = arange(0, length, dtype: ScalarType.Int64, device: hidden.device);
-            Tensor mask = keys <= positions.unsqueeze(1).unsqueeze(-1);
-            context = F.scaled_dot_product_attention(SplitHeads(query), SplitHeads(parts[0]), SplitHeads(parts[1]), mask, dropout);
+            queried = At(normed, positions);
+            parts = [layer.Attention.Columns(0, width).Apply(queried), .. layer.Attention.Columns(width, 2 * width).Apply(normed).chunk(2, -1)];
+        }
+
+        Tensor query = SplitHeads(Adapt(LinearLayers.Query, queried, parts[0]));
+        Tensor keys = SplitHeads(Adapt(LinearLayers.Key, normed, parts[1])), values = SplitHeads(Adapt(LinearLayers.Value, normed, parts[2]));
+        if (prefix is not null)
+        {
+            (keys, values) = PrefixTuning.Prepend(prefix, index, keys, values);
+        }
+
+        Tensor context;
+        if (positions is null && prefix is null)
+        {
+            context = F.scaled_dot_product_attention(query, keys, values, p: dropout, is_casual: true);
+        }
+        else
+        {
+            // A prefix stands before position 0, so that every position sees it.
+            Tensor places = arange(-(prefix?.size(3) ?? 0), length, dtype: ScalarType.Int64, device: hidden.device);
+            Tensor seers = positions is null ? arange(0, length, dtype: ScalarType.Int64, device: hidden.device) : positions.unsqueeze(1);
+            context = F.scaled_dot_product_attention(query, keys, values, places <= seers.unsqueeze(-1), dropout);
         }
 
         Tensor merged = context.transpose(1, 2).reshape(hidden.size(0), hidden.size(1), -1);
-        Tensor attended = hidden + Drop(layer.AttentionOutput.Apply(merged), Config.HiddenDropout, training);
-        Tensor neurons = _activation(layer.Up.Apply(layer.FeedForwardNorm.Apply(attended)));
+        Tensor output = Adapt(LinearLayers.AttentionOutput, merged, layer.AttentionOutput.Apply(merged));
+        Tensor attended = hidden + Drop(output, Config.HiddenDropout, training);
+        Tensor read = layer.FeedForwardNorm.Apply(attended);
+        Tensor neurons = _activation(Adapt(LinearLayers.Up, read, layer.Up.Apply(read)));
+        neurons = NeuronEditor?.Edit(index, neurons) ?? neurons;
         observer?.OnFeedForward(index, neurons);
-        return (attended + Drop(layer.Down.Apply(neurons), Config.HiddenDropout, training)).MoveToOuterDisposeScope();
+        Tensor sum = attended + Drop(Adapt(LinearLayers.Down, neurons, layer.Down.Apply(neurons)), Config.HiddenDropout, training);
+        return (Adaptation?.Correction(index, sum) is { } correction ? sum + correction : sum).MoveToOuterDisposeScope();
+
+        Tensor Adapt(LinearLayers map, Tensor input, Tensor mapped) => Adaptation?.AfterLinear(index, map, input, mapped) ?? mapped;
     }
 
     private static Tensor At(Tensor hidden, Tensor positions) => hidden.gather(1, positions.unsqueeze(-1).expand(-1, -1, hidden.size(2)));

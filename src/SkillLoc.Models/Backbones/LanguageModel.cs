@@ -1,4 +1,5 @@
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Tuning;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -49,10 +50,27 @@ public abstract class LanguageModel : IDisposable
     /// <summary>Dropout of hidden states, attention and classifier while training; null takes what the configuration says.</summary>
     public double? Dropout { get; set; }
 
+    /// <summary>Changes feed-forward activations in every pass; null, the default, costs nothing. A copy of the model has none.</summary>
+    public INeuronEditor? NeuronEditor { get; set; }
+
+    /// <summary>What a parameter-efficient tuning method added, which every pass heeds; null, the default, costs nothing. The model
+    /// disposes it with itself, but not when another takes its place. It is no part of <see cref="Parameters"/> and
+    /// <see cref="Fingerprint"/>.</summary>
+    /// <exception cref="ArgumentException">It was made for a model of another kind or size.</exception>
+    public Adaptation? Adaptation
+    {
+        get;
+        set
+        {
+            value?.CheckFits(this);
+            field = value;
+        }
+    }
+
     /// <summary>True when the language-model head is there, so that <see cref="WordScores"/> can be called.</summary>
     public abstract bool HasHead { get; }
 
-    /// <summary>The longest row, in tokens, that the model's position table can take.</summary>
+    /// <summary>The longest row, in tokens, that the model's position table can take beside the slots of a soft prompt.</summary>
     public abstract int MaxLength { get; }
 
     /// <summary>Throws unless the architecture is one of those supported.</summary>
@@ -144,16 +162,19 @@ public abstract class LanguageModel : IDisposable
     /// <param name="batch">Token ids.</param>
     /// <param name="training">True switches dropout on.</param>
     /// <param name="observer">Sees hidden states and feed-forward activations; null costs nothing.</param>
-    /// <returns><c>[batch, length, hidden]</c>.</returns>
+    /// <returns><c>[batch, length, hidden]</c>; with a soft prompt, whose slots count, <c>[batch, P + length, hidden]</c>.</returns>
     public abstract Tensor Encode(TokenBatch batch, bool training = false, IForwardObserver? observer = null);
 
     /// <summary>
-    /// Hidden states of the last layer at <see cref="TokenBatch.Positions"/> only; the last layer computes nothing for the others.
+    /// Hidden states of the last layer at <see cref="TokenBatch.Positions"/> only (with a soft prompt, at the slot that it is read at);
+    /// the last layer computes nothing for the others.
     /// </summary>
     /// <param name="batch">Token ids.</param>
     /// <param name="training">True switches dropout on.</param>
+    /// <param name="observer">Sees hidden states and feed-forward activations, those of the last layer at the scored positions only
+    /// (<c>[batch, 1, size]</c>); null costs nothing.</param>
     /// <returns><c>[batch, hidden]</c>.</returns>
-    public abstract Tensor EncodeAt(TokenBatch batch, bool training = false);
+    public abstract Tensor EncodeAt(TokenBatch batch, bool training = false, IForwardObserver? observer = null);
 
     /// <summary>The language-model head on some hidden states, for the words asked for only.</summary>
     /// <param name="hidden">Hidden states, <c>[rows, hidden]</c>.</param>
@@ -162,7 +183,21 @@ public abstract class LanguageModel : IDisposable
     /// <exception cref="InvalidOperationException">The model was loaded without its head.</exception>
     public abstract Tensor WordScores(Tensor hidden, Tensor? words = null);
 
-    /// <summary>A model of its own with the same weights.</summary>
+    /// <summary>
+    /// Makes scoring with <see cref="Adaptation"/> as cheap as it can be, in place: LoRA's products are added to the weights, and then
+    /// nothing of it is left; a prefix keeps its keys and values, without the projection that they came from. Others stay as they are.
+    /// </summary>
+    public void FoldAdaptation()
+    {
+        Adaptation? old = Adaptation, left = old?.Fold(this);
+        if (!ReferenceEquals(old, left))
+        {
+            old?.Dispose();
+            Adaptation = left;
+        }
+    }
+
+    /// <summary>A model of its own with the same weights and the same adaptation.</summary>
     /// <param name="shares">Names whose storage is shared with this model instead of copied; none by default. The storage lives as long
     /// as either model.</param>
     /// <param name="dtype">The type of the copy's own weights; this model's by default.</param>
@@ -176,6 +211,7 @@ public abstract class LanguageModel : IDisposable
             return shares?.Invoke(name) == true ? source.alias() : source.to(dtype ?? source.dtype, copy: true);
         });
         clone.Dropout = Dropout;
+        clone.Adaptation = Adaptation?.Clone(clone, dtype);
         return clone;
     }
 
@@ -196,12 +232,18 @@ public abstract class LanguageModel : IDisposable
     {
         if (disposing)
         {
+            Adaptation?.Dispose();
             foreach (Parameter parameter in _parameters.Values)
             {
                 parameter.Dispose();
             }
         }
     }
+
+    /// <summary>A linear map of a layer.</summary>
+    /// <param name="layer">Zero-based layer.</param>
+    /// <param name="map">Exactly one.</param>
+    internal abstract LinearMap Linear(int layer, LinearLayers map);
 
     private static LanguageModel Build(ModelConfig config, bool withHead, Func<string, long[], Tensor> source)
     {

@@ -27,7 +27,8 @@ public sealed record ClassifierSettings
     /// <summary>What makes logits of hidden states.</summary>
     public HeadKind Head { get; init; }
 
-    /// <summary>The prompt template; null for heads on the first token.</summary>
+    /// <summary>The prompt template; null for heads on the first token, for a soft prompt, and where label words are read at the first
+    /// token (skill neurons, B.4).</summary>
     public string? Template { get; init; }
 
     /// <summary>
@@ -72,6 +73,10 @@ public sealed record ClassifierSettings
     /// <summary>How predictions are judged when a best epoch is chosen.</summary>
     public PromptMetric Metric { get; init; }
 
+    /// <summary>The parameter-efficient method that tunes the model; null where its own weights train. With a soft prompt rows are plain
+    /// text, so that there is no <see cref="Template"/>.</summary>
+    public TuningOptions? Tuning { get; init; }
+
     /// <summary>Which parameters fine-tuning could change; a graft considers the same. Null when that is not known.</summary>
     public ParameterSelection? Trained { get; init; }
 
@@ -87,7 +92,7 @@ public sealed record ClassifierSettings
             return JsonSerializer.Deserialize<ClassifierSettings>(json, Json)
                 ?? throw new InvalidDataException($"{source} is empty; it must hold a classifier's settings.");
         }
-        catch (Exception error) when (error is JsonException or ArgumentException)
+        catch (Exception error) when (error is JsonException or ArgumentException or NotSupportedException)
         {
             throw new InvalidDataException($"{source} does not hold a classifier's settings: {error.Message}", error);
         }
@@ -150,7 +155,15 @@ public sealed record ClassifierSettings
                 + $"{nameof(OptionScoring)}.{nameof(OptionScoring.WholeOption)}.");
         }
 
-        return OptionScoring == OptionScoring.WholeOption || collision is not null ? (null, options) : (first, null);
+        bool whole = OptionScoring == OptionScoring.WholeOption || collision is not null;
+        if (whole && Tuning is SoftPromptOptions)
+        {
+            throw new ArgumentException(
+                $"A soft prompt is read at one place, where whole options cannot be scored: use {nameof(OptionScoring)}.{OptionScoring.FirstToken} "
+                + "and options that start with different tokens.");
+        }
+
+        return whole ? (null, options) : (first, null);
     }
 
     /// <summary>These settings as a model can take them: plain text for a causal model's head, no row longer than the model's positions.</summary>
@@ -158,6 +171,12 @@ public sealed record ClassifierSettings
     internal ClassifierSettings For(ModelConfig config)
     {
         ClassificationHead.Check(Head, config);
+        if (Tuning is SoftPromptOptions && Template is not null)
+        {
+            throw new ArgumentException(
+                $"A soft prompt brings its own mask, so the template '{Template}' has no place beside it; leave {nameof(Template)} out.");
+        }
+
         if (!config.IsCausal)
         {
             return AutoregressiveTemplate is null ? this : throw new ArgumentException(
