@@ -7,10 +7,15 @@ namespace SkillLoc.Trainers;
 /// <summary>Which coordinates train: those of the selected parameters, within a region if there is one, without the frozen ones.</summary>
 internal static class CoordinateMask
 {
-    /// <summary>What trains of a classifier; a classification head of its own trains whole.</summary>
+    /// <summary>What trains of a classifier; a classification head of its own, and what a tuning method adds, train whole.</summary>
     /// <exception cref="ArgumentException">A coordinate is none of the model's, or does not train; or nothing is left to train.</exception>
     public static TrainedParameter[] Apply(PromptFineTuneTrainer.Options options, TextClassifier classifier)
     {
+        if (options.Tuning is not null)
+        {
+            return [.. classifier.TunedParameters.Select(pair => new TrainedParameter(pair.Key, pair.Value, null, null, decays: false))];
+        }
+
         IReadOnlyDictionary<string, Parameter> weights = classifier.Backbone.Parameters;
         var selected = options.Selection.Of(classifier.Backbone).ToHashSet(StringComparer.Ordinal);
         Dictionary<string, SortedSet<long>>? region = options.Region is { } parts ? Coordinates(parts, weights, "Region") : null;

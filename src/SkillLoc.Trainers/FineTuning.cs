@@ -307,7 +307,8 @@ internal sealed class FineTuning : IDisposable
         return sums.Length == 0 ? 0 : _options.L1 * stack(sums).sum().item<float>();
     }
 
-    private Parameter OfPasses(string name) => _passes.Backbone.Parameters.GetValueOrDefault(name) ?? _passes.Head.Parameters[name];
+    private Parameter OfPasses(string name) =>
+        _passes.Backbone.Parameters.GetValueOrDefault(name) ?? _passes.Head.Parameters.GetValueOrDefault(name) ?? _passes.TunedParameters[name];
 
     /// <summary>Moves the gradients of the passes to the masters.</summary>
     private void TakeGradients()

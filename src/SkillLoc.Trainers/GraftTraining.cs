@@ -25,6 +25,7 @@ internal sealed class GraftTraining : IDisposable
     private readonly GraftMaskEstimator.Options _options;
     private readonly string _base;
     private readonly TextClassifier _tuned;
+    private readonly TextClassifier? _folded;
     private readonly TextClassifier _classifier;
     private readonly string _fingerprint;
     private readonly string[] _considered;
@@ -54,14 +55,26 @@ internal sealed class GraftTraining : IDisposable
                 nameof(options), options.PatchLayer, $"Options.PatchLayer counts from 0; the model has {_tuned.Backbone.Config.Layers} layers.");
         }
 
+        if (_tuned.Settings.Tuning is { } tuning)
+        {
+            // What LoRA learnt is a change of the weights that it works on; other methods add to the model what no weight could hold.
+            _folded = _tuned.Folded();
+            _tuned = _folded;
+            if (_tuned.Settings.Tuning is not null)
+            {
+                _folded.Dispose();
+                throw new NotSupportedException($"A graft is made of the model's own parameters, and {tuning.GetType().Name} trained others.");
+            }
+        }
+
         // Weights that change in place are not shared with the fine-tuned model.
         IReadOnlyList<Graft> earlier = options.BaseGrafts ?? [];
         var changes = new HashSet<string>(_considered, StringComparer.Ordinal);
         var own = new HashSet<string>(_considered.Concat(earlier.SelectMany(graft => graft.Parts).Select(part => part.Name)), StringComparer.Ordinal);
-        _classifier = TextClassifier.Create(
-            _base, _tuned.Settings, _tuned.Backbone.Device, _tuned.Backbone.Dtype, twin: _tuned, mayShare: name => !own.Contains(name));
         try
         {
+            _classifier = TextClassifier.Create(
+                _base, _tuned.Settings, _tuned.Backbone.Device, _tuned.Backbone.Dtype, twin: _tuned, mayShare: name => !own.Contains(name));
             ScoringColumns columns = options.FineTuned.Columns;
             _train = LabeledTexts.Read(input, columns, options.LabelColumnName, _tuned, "training data");
             _validation = options.ValidationSet is { } set
@@ -79,7 +92,8 @@ internal sealed class GraftTraining : IDisposable
         }
         catch
         {
-            _classifier.Dispose();
+            _classifier?.Dispose();
+            _folded?.Dispose();
             throw;
         }
     }
@@ -87,6 +101,7 @@ internal sealed class GraftTraining : IDisposable
     public void Dispose()
     {
         _mask.Dispose();
+        _folded?.Dispose();
         if (!_handedOver)
         {
             _classifier.Dispose();

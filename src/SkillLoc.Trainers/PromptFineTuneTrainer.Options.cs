@@ -83,6 +83,13 @@ public sealed partial class PromptFineTuneTrainer
         /// <summary>Dropout of hidden states and attention; null takes the checkpoint's own.</summary>
         public double? Dropout;
 
+        /// <summary>
+        /// A parameter-efficient method: only what it adds (with <see cref="BitFitOptions"/> the biases) and a fresh classification head
+        /// train, and neither weight decay nor the options that choose or anchor pre-trained parameters apply. With a soft prompt the
+        /// task's template is not used, its label words are. Null trains the model's own parameters.
+        /// </summary>
+        public TuningOptions? Tuning;
+
         /// <summary>Keep embeddings as they are.</summary>
         public bool FixEmbeddings = true;
 
@@ -211,6 +218,13 @@ public sealed partial class PromptFineTuneTrainer
                     + $"{PromptMetric.Correlation} goes with a score range, and the other metrics go without.");
             }
 
+            if (Tuning is not null && (BiasOnly || L1 > 0 || Region is not null || Frozen.Count > 0))
+            {
+                throw new ArgumentException(
+                    "Options.Tuning leaves the pre-trained parameters alone, so Options.BiasOnly, L1, Region and Frozen have nothing to choose "
+                    + "or hold; leave them out.");
+            }
+
             Require(LearningRate > 0 && double.IsFinite(LearningRate), nameof(LearningRate), LearningRate, "positive");
             Require(WeightDecay >= 0, nameof(WeightDecay), WeightDecay, "0 or more");
             Require(BatchSize > 0, nameof(BatchSize), BatchSize, "1 or more");
@@ -252,12 +266,13 @@ public sealed partial class PromptFineTuneTrainer
                 ?? (verbalizer is not null && verbalizer.Count == keys
                     ? verbalizer.Labels
                     : [.. Enumerable.Range(0, keys).Select(i => i.ToString(CultureInfo.InvariantCulture))]);
+            bool isPrompted = Tuning is not SoftPromptOptions;
             return new()
             {
                 Task = Task?.Name ?? "",
                 Head = Head,
-                Template = HasTemplate && prompt is null ? Task!.Template.ToString() : null,
-                AutoregressiveTemplate = prompt?.Template.ToString(),
+                Template = HasTemplate && isPrompted && prompt is null ? Task!.Template.ToString() : null,
+                AutoregressiveTemplate = isPrompted ? prompt?.Template.ToString() : null,
                 OptionScoring = OptionScoring,
                 Labels = labels,
                 Words = verbalizer is null ? null : [.. labels.Select(label => Word(verbalizer, prompt?.Options ?? verbalizer.Words, label))],
@@ -270,7 +285,8 @@ public sealed partial class PromptFineTuneTrainer
                 OtherSentenceLimit = Task?.OtherSentenceLimit,
                 Truncation = Truncation,
                 Metric = Task?.Metric ?? PromptMetric.Accuracy,
-                Trained = Selection,
+                Trained = Tuning is null ? Selection : null,
+                Tuning = Tuning,
             };
         }
 
@@ -300,6 +316,7 @@ public sealed partial class PromptFineTuneTrainer
             Add(nameof(settings.FirstSentenceLimit), settings.FirstSentenceLimit);
             Add(nameof(settings.OtherSentenceLimit), settings.OtherSentenceLimit);
             Add(nameof(settings.Metric), settings.Metric);
+            Add(nameof(Tuning), Tuning?.ToJson());
             Add(nameof(StartFrom), StartFrom.Count == 0 ? null : RunFingerprint.Of(StartFrom.SelectMany(graft => graft.Parts)));
             Add(nameof(Frozen), Frozen.Count == 0 ? null : RunFingerprint.Of(Frozen.SelectMany(graft => graft.Parts)));
             Add(nameof(Region), Region is null ? null : RunFingerprint.Of(Region));

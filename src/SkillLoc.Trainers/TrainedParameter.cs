@@ -13,6 +13,7 @@ internal sealed class TrainedParameter : IDisposable
 {
     private const string BestSuffix = ".best";
 
+    private readonly bool _decays;
     private readonly Tensor? _region;
     private readonly Tensor? _frozen;
     private readonly Tensor? _frozenValues;
@@ -23,8 +24,10 @@ internal sealed class TrainedParameter : IDisposable
     /// <param name="weight">The model's parameter.</param>
     /// <param name="region">Flat indices of the coordinates that train; null for all.</param>
     /// <param name="frozen">Flat indices that keep their values, when all others train.</param>
-    public TrainedParameter(string name, Parameter weight, long[]? region, long[]? frozen)
+    /// <param name="decays">False where weight decay does not apply whatever the name (skill neurons, B.3).</param>
+    public TrainedParameter(string name, Parameter weight, long[]? region, long[]? frozen, bool decays = true)
     {
+        _decays = decays;
         Name = name;
         Weight = weight;
         Value = weight;
@@ -56,7 +59,8 @@ internal sealed class TrainedParameter : IDisposable
 
     /// <summary>Whether weight decay applies: to all but biases and layer norms (A.9).</summary>
     public bool Decays =>
-        !Name.Contains("bias", StringComparison.Ordinal)
+        _decays
+        && !Name.Contains("bias", StringComparison.Ordinal)
         && !Name.Contains("LayerNorm.weight", StringComparison.Ordinal)
         && !Name.Contains("layer_norm.weight", StringComparison.Ordinal)
         && !Name.Contains(".ln_", StringComparison.Ordinal);

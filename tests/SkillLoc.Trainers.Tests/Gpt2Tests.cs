@@ -33,7 +33,7 @@ public sealed class Gpt2Tests : IDisposable
             options.Head = head;
             options.OptionScoring = scoring;
             options.Task = negative is null ? null : Task with { Autoregressive = new("{0} It was", negative, positive!) };
-            options.Epochs = 6;
+            options.Epochs = 10;
             options.OutputFolder = folder;
             options.Progress = new Immediate(report => losses.Add(report.Loss));
         })).Fit(train);
