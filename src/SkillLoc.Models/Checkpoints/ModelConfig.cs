@@ -66,6 +66,7 @@ public sealed class ModelConfig
                 break;
         }
 
+        FeedForwardSizes = ReadFeedForwardSizes();
         VocabularySize = Size("vocab_size", IsKnown ? null : 0);
         InitializerRange = Positive("initializer_range", 0.02);
         TieWordEmbeddings = Flag("tie_word_embeddings", fallback: true);
@@ -91,6 +92,9 @@ public sealed class ModelConfig
     /// <summary>Whether this is one of the architectures whose keys are known and checked; of others the sizes may be 0.</summary>
     public bool IsKnown => ModelType is "roberta" or "bert" or "gpt2" or "t5";
 
+    /// <summary>Whether the model reads from left to right only and continues a text, as GPT-2 does.</summary>
+    public bool IsCausal => ModelType is "gpt2";
+
     /// <summary>The Python classes that the weights belong to, for example <c>RobertaForMaskedLM</c>; may be empty.</summary>
     public IReadOnlyList<string> Architectures { get; }
 
@@ -109,8 +113,12 @@ public sealed class ModelConfig
     /// <summary>The length of an attention head's queries and keys.</summary>
     public int HeadSize { get; }
 
-    /// <summary>The number of neurons of a feed-forward layer.</summary>
+    /// <summary>The number of neurons of a feed-forward layer, unless <see cref="FeedForwardSizes"/> differ.</summary>
     public int FeedForwardSize { get; }
+
+    /// <summary>The number of neurons of each feed-forward layer (for T5, of the encoder). They differ in a pruned model only, whose
+    /// <c>config.json</c> has them as <c>intermediate_sizes</c>, a key of ours.</summary>
+    public IReadOnlyList<int> FeedForwardSizes { get; }
 
     /// <summary>The number of rows of the word embeddings.</summary>
     public int VocabularySize { get; }
@@ -273,6 +281,15 @@ public sealed class ModelConfig
         return With("id2label", names).With("label2id", ids);
     }
 
+    /// <summary>The same configuration with feed-forward layers of these widths (<c>intermediate_sizes</c>).</summary>
+    /// <param name="sizes">The number of neurons of each layer.</param>
+    /// <exception cref="InvalidDataException">There is not one number above 0 for each layer.</exception>
+    public ModelConfig WithFeedForwardSizes(IReadOnlyList<int> sizes)
+    {
+        ArgumentNullException.ThrowIfNull(sizes);
+        return With("intermediate_sizes", new JsonArray([.. sizes.Select(size => (JsonNode)size)]));
+    }
+
     /// <summary>The text of a <c>config.json</c>, keys that this class does not know included.</summary>
     public string ToJson() => _json.ToJsonString(Indented) + "\n";
 
@@ -318,6 +335,19 @@ public sealed class ModelConfig
             return (projection, false);
         // The checkpoints of T5 1.1 say gated-gelu and mean the tanh approximation.
         return (projection is "gated-gelu" ? "gelu_new" : projection[Gate.Length..], true);
+    }
+
+    private int[] ReadFeedForwardSizes()
+    {
+        const string Key = "intermediate_sizes";
+        if (_json[Key] is not { } node)
+            return [.. Enumerable.Repeat(FeedForwardSize, Layers)];
+        int[]? sizes = node is JsonArray array
+            ? [.. array.Select(item => item is JsonValue value && value.TryGetValue(out int size) ? size : 0)]
+            : null;
+        return sizes?.Length == Layers && sizes.All(size => size > 0)
+            ? sizes
+            : throw Invalid(Key, $"is {node.ToJsonString()}", $"a number above 0 for each of the {Layers} layers");
     }
 
     private List<string> ReadLabels()
@@ -386,7 +416,8 @@ public sealed class ModelConfig
             : throw Invalid(key, $"is {value.Value.ToString(CultureInfo.InvariantCulture)}", "a probability, at least 0 and below 1");
     }
 
-    private bool Flag(string key, bool fallback)
+    /// <summary>A key that is true or false.</summary>
+    internal bool Flag(string key, bool fallback)
     {
         if (_json[key] is not { } node)
             return fallback;

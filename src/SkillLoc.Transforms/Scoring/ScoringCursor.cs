@@ -1,6 +1,5 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
-using SkillLoc.Models.Prompts;
 
 namespace SkillLoc.Transforms;
 
@@ -11,24 +10,23 @@ internal sealed class ScoringCursor : DataViewRowCursor
     private const int FirstWindow = 32;
     private const int LargestWindow = 1024;
 
-    private readonly TextScoringTransformer _scorer;
+    private readonly IRowScorer _scorer;
     private readonly DataViewRowCursor _input;
     private readonly bool[] _active;
     private readonly Delegate?[] _getters;
     private readonly ColumnBuffer?[] _buffers;
-    private readonly ValueGetter<ReadOnlyMemory<char>>? _text;
-    private readonly ValueGetter<ReadOnlyMemory<char>>? _pair;
+    private readonly Func<string[]>? _texts;
     private readonly ValueGetter<DataViewRowId> _id;
     private readonly List<DataViewRowId> _ids = [];
     private readonly List<long> _batches = [];
-    private float[][] _scores = [];
+    private IReadOnlyList<RowScores> _scores = [];
     private int _window = FirstWindow;
     private int _place = -1;
     private int _filled;
     private long _position = -1;
     private bool _ended;
 
-    public ScoringCursor(TextScoringTransformer scorer, DataViewRowCursor input, DataViewSchema schema, bool[] active)
+    public ScoringCursor(IRowScorer scorer, DataViewRowCursor input, DataViewSchema schema, bool[] active)
     {
         _scorer = scorer;
         _input = input;
@@ -49,10 +47,8 @@ internal sealed class ScoringCursor : DataViewRowCursor
 
         if (active.AsSpan(inputs).Contains(true))
         {
-            _text = input.GetGetter<ReadOnlyMemory<char>>(input.Schema[scorer.Columns.Text]);
-            _pair = scorer.Columns.TextPair is { } pair ? input.GetGetter<ReadOnlyMemory<char>>(input.Schema[pair]) : null;
-            _getters[inputs] = ScoredValues.PredictedLabel(() => _scores[Place]);
-            _getters[inputs + 1] = ScoredValues.Score(() => _scores[Place]);
+            _texts = InputTexts.Reader(input, scorer.Inputs);
+            scorer.Getters(() => _scores[Place]).CopyTo(_getters, inputs);
         }
     }
 
@@ -119,8 +115,7 @@ internal sealed class ScoringCursor : DataViewRowCursor
             buffer?.Reserve(_window);
         }
 
-        var rows = new List<EncodedText>(_text is null ? 0 : _window);
-        ReadOnlyMemory<char> text = default, pair = default;
+        var rows = new List<RowTexts>(_texts is null ? 0 : _window);
         DataViewRowId id = default;
         while (_filled < _window && _input.MoveNext())
         {
@@ -132,19 +127,17 @@ internal sealed class ScoringCursor : DataViewRowCursor
             _id(ref id);
             _ids.Add(id);
             _batches.Add(_input.Batch);
-            if (_text is not null)
+            if (_texts is not null)
             {
-                _text(ref text);
-                _pair?.Invoke(ref pair);
-                rows.Add(_scorer.Encode(text.ToString(), pair.ToString(), _input.Position));
+                rows.Add(new(_texts(), _input.Position));
             }
 
             _filled++;
         }
 
-        if (_text is not null && _filled > 0)
+        if (_texts is not null && _filled > 0)
         {
-            _scores = _scorer.Classifier.Score(rows);
+            _scores = _scorer.Score(rows);
         }
 
         _window = Math.Min(_window * 2, LargestWindow);

@@ -8,11 +8,11 @@ internal sealed class ScoringRow : DataViewRow
 {
     private readonly DataViewRow _input;
     private readonly bool[] _active;
-    private readonly Delegate?[] _added = new Delegate?[2];
-    private float[] _scores = [];
-    private (string Text, string Pair)? _scored;
+    private readonly Delegate[] _added = [];
+    private RowScores? _scores;
+    private string[] _scored = [];
 
-    public ScoringRow(TextScoringTransformer scorer, DataViewRow input, DataViewSchema schema, bool[] active)
+    public ScoringRow(IRowScorer scorer, DataViewRow input, DataViewSchema schema, bool[] active)
     {
         _input = input;
         _active = active;
@@ -22,21 +22,16 @@ internal sealed class ScoringRow : DataViewRow
             return;
         }
 
-        var textGetter = input.GetGetter<ReadOnlyMemory<char>>(input.Schema[scorer.Columns.Text]);
-        var pairGetter = scorer.Columns.TextPair is { } pair ? input.GetGetter<ReadOnlyMemory<char>>(input.Schema[pair]) : null;
-        _added[0] = ScoredValues.PredictedLabel(Scores);
-        _added[1] = ScoredValues.Score(Scores);
+        Func<string[]> texts = InputTexts.Reader(input, scorer.Inputs);
+        _added = scorer.Getters(Scores);
 
-        float[] Scores()
+        RowScores Scores()
         {
             // Both columns ask, and the caller may have moved the input on in between.
-            ReadOnlyMemory<char> text = default, second = default;
-            textGetter(ref text);
-            pairGetter?.Invoke(ref second);
-            (string Text, string Pair) current = (text.ToString(), second.ToString());
-            if (_scored != current)
+            string[] current = texts();
+            if (_scores is null || !_scored.SequenceEqual(current))
             {
-                _scores = scorer.Classifier.Score([scorer.Encode(current.Text, current.Pair, _input.Position)])[0];
+                _scores = scorer.Score([new(current, _input.Position)])[0];
                 _scored = current;
             }
 

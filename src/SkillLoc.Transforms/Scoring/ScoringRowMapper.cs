@@ -4,7 +4,7 @@ using Microsoft.ML.Data;
 namespace SkillLoc.Transforms;
 
 /// <summary>Scores one row at a time, for <see cref="PredictionEngine{TSrc, TDst}"/>.</summary>
-internal sealed class ScoringRowMapper(TextScoringTransformer scorer, DataViewSchema input) : IRowToRowMapper
+internal sealed class ScoringRowMapper(IRowScorer scorer, DataViewSchema input) : IRowToRowMapper
 {
     public DataViewSchema InputSchema => input;
 
@@ -15,7 +15,7 @@ internal sealed class ScoringRowMapper(TextScoringTransformer scorer, DataViewSc
         var needed = new SortedSet<int>();
         foreach (DataViewSchema.Column column in dependingColumns)
         {
-            needed.UnionWith(column.Index < input.Count ? [column.Index] : scorer.Columns.Inputs.Select(name => input[name].Index));
+            needed.UnionWith(column.Index < input.Count ? [column.Index] : scorer.Inputs.Select(name => input[name].Index));
         }
 
         return needed.Select(index => input[index]);

@@ -4,7 +4,7 @@ using Microsoft.ML.Data;
 namespace SkillLoc.Transforms;
 
 /// <summary>A view whose rows are scored while they are read.</summary>
-internal sealed class ScoringView(TextScoringTransformer scorer, IDataView input) : IDataView
+internal sealed class ScoringView(IRowScorer scorer, IDataView input) : IDataView
 {
     public DataViewSchema Schema { get; } = scorer.GetOutputSchema(input.Schema);
 
@@ -17,7 +17,7 @@ internal sealed class ScoringView(TextScoringTransformer scorer, IDataView input
         bool[] active = Active(columnsNeeded);
         bool scores = active.AsSpan(input.Schema.Count).Contains(true);
         IEnumerable<DataViewSchema.Column> upstream = input.Schema
-            .Where(column => active[column.Index] || (scores && scorer.Columns.Inputs.Contains(column.Name) && !column.IsHidden));
+            .Where(column => active[column.Index] || (scores && scorer.Inputs.Contains(column.Name) && !column.IsHidden));
         return new ScoringCursor(scorer, input.GetRowCursor(upstream, rand), Schema, active);
     }
 

@@ -1,0 +1,94 @@
+using System.Globalization;
+using Microsoft.ML;
+using Microsoft.ML.Data;
+
+namespace SkillLoc.Evaluators;
+
+/// <summary>A view's labels, true or predicted, as text.</summary>
+internal sealed class LabelTexts
+{
+    private readonly IDataView _data;
+    private readonly DataViewSchema.Column _column;
+    private readonly DataViewSchema.Column? _key;
+
+    /// <exception cref="ArgumentOutOfRangeException">The column is missing, or no key, text or number.</exception>
+    public LabelTexts(MLContext context, IDataView data, string name)
+    {
+        DataViewSchema.Column column = EvaluatedColumn.Find(data.Schema, name);
+        if (column.Type is KeyDataViewType key)
+        {
+            if (key.RawType != typeof(uint))
+            {
+                throw EvaluatedColumn.WrongType(column, "a key over UInt32");
+            }
+
+            AreBareKeys = column.Annotations.Schema.GetColumnOrNull("KeyValues") is null;
+            data = AreBareKeys ? data : context.Transforms.Conversion.MapKeyToValue(name).Fit(data).Transform(data);
+            _key = data.Schema[column.Index];
+        }
+        else if (column.Type is not (TextDataViewType or NumberDataViewType or BooleanDataViewType))
+        {
+            throw EvaluatedColumn.WrongType(column, "a key, text, number or boolean");
+        }
+
+        if (!AreBareKeys && data.Schema[name].Type is not TextDataViewType)
+        {
+            data = context.Transforms.Conversion.ConvertType(name, outputKind: DataKind.String).Fit(data).Transform(data);
+        }
+
+        _data = data;
+        _column = data.Schema[name];
+    }
+
+    /// <summary>Whether the labels are keys without values, so that only their numbers are known.</summary>
+    public bool AreBareKeys { get; }
+
+    /// <summary>The predictions of both, row by row.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">One has labels and the other has keys without values.</exception>
+    /// <exception cref="InvalidOperationException">There are no rows, or not as many in both.</exception>
+    public static IEnumerable<(string First, string Second)> Pairs(LabelTexts first, LabelTexts second)
+    {
+        if (first.AreBareKeys != second.AreBareKeys)
+        {
+            throw EvaluatedColumn.WrongType(
+                first.AreBareKeys ? first._column : second._column, "a key with values, as the other view's labels have them");
+        }
+
+        string[] ones = [.. first.Read()], others = [.. second.Read()];
+        if (ones.Length != others.Length)
+        {
+            throw new InvalidOperationException(
+                $"The first view has {ones.Length} rows and the second {others.Length}; they must be predictions of the same rows.");
+        }
+
+        return ones.Length > 0 ? ones.Zip(others) : throw new InvalidOperationException("There are no rows.");
+    }
+
+    /// <summary>The labels, row by row: keys without values as numbers, 0 for a missing one; else a missing key is empty text.</summary>
+    public IEnumerable<string> Read()
+    {
+        using DataViewRowCursor cursor = _data.GetRowCursor(_key is { } key && !AreBareKeys ? [key, _column] : [_column]);
+        ValueGetter<uint>? readKey = _key is null ? null : cursor.GetGetter<uint>(_key.Value);
+        ValueGetter<ReadOnlyMemory<char>>? readText = AreBareKeys ? null : cursor.GetGetter<ReadOnlyMemory<char>>(_column);
+        uint number = 0;
+        ReadOnlyMemory<char> text = default;
+        while (cursor.MoveNext())
+        {
+            // A missing key's value would be 0 where values are integers.
+            readKey?.Invoke(ref number);
+            if (readText is null)
+            {
+                yield return number.ToString(CultureInfo.InvariantCulture);
+            }
+            else if (readKey is not null && number == 0)
+            {
+                yield return "";
+            }
+            else
+            {
+                readText(ref text);
+                yield return text.ToString();
+            }
+        }
+    }
+}
