@@ -65,6 +65,7 @@ public sealed class Study
 
         var clock = Stopwatch.StartNew();
         string state = Path.Combine(_output, name + ".state");
+        Directory.CreateDirectory(state);
         Measurement[] measurements = [.. Measure(task, shots, seed, state)];
         new Cell(fingerprint, clock.Elapsed.TotalSeconds, measurements).Save(path);
         if (Directory.Exists(state))
@@ -76,7 +77,7 @@ public sealed class Study
     private IEnumerable<Measurement> Measure(StudyTask task, int shots, int seed, string state)
     {
         (IDataView train, IDataView validation) = _data.Shots(task, shots, seed);
-        ITransformer keys = _ml.Transforms.Conversion
+        ValueToKeyMappingTransformer keys = _ml.Transforms.Conversion
             .MapValueToKey("Label", keyOrdinality: ValueToKeyMappingEstimator.KeyOrdinality.ByValue).Fit(train);
         train = _ml.Data.Cache(keys.Transform(train));
         validation = _ml.Data.Cache(keys.Transform(validation));
@@ -158,7 +159,7 @@ public sealed class Study
             };
             change(options);
             if (options.Epochs > 0)
-                options.StateFolder = Path.Combine(state, name);
+                options.StateFile = Path.Combine(state, name);
             return _ml.SkillLoc().PromptFineTune(options).Fit(train);
         }
 

@@ -25,6 +25,12 @@ public sealed partial class GraftMaskEstimator
         /// <summary>The size of the base patch, as a share of the considered parameters.</summary>
         public double Sparsity = 1e-4;
 
+        /// <summary>
+        /// Whether the graft is held to the K = floor(sparsity N) coordinates that the soft mask puts nearest to 1, at every evaluation and
+        /// in the end. Without, as in the reference, training may grow the mask beyond the base patch.
+        /// </summary>
+        public bool WithinSparsity;
+
         /// <summary>What the mask starts from.</summary>
         public BasePatchKind BasePatch = BasePatchKind.HighestMovement;
 
@@ -116,6 +122,12 @@ public sealed partial class GraftMaskEstimator
             if (Outside == GraftOutside.Zero && BaseGrafts is { Count: > 0 })
             {
                 throw new ArgumentException("Options.Outside = Zero would erase Options.BaseGrafts; use one of them.");
+            }
+
+            if (WithinSparsity && BasePatch is BasePatchKind.Biases or BasePatchKind.Layer or BasePatchKind.Loaded)
+            {
+                throw new ArgumentException(
+                    $"Options.WithinSparsity holds the graft to Options.Sparsity, and a base patch of the kind {BasePatch} has a size of its own.");
             }
 
             Require(Sparsity is >= 0 and <= 1, nameof(Sparsity), Sparsity, "in [0, 1]");

@@ -180,6 +180,7 @@ internal sealed class GraftTraining : IDisposable
 
     private (IReadOnlyList<GraftPart> Parts, IReadOnlyDictionary<string, double> Metrics) Train(double sparsity)
     {
+        _mask.Limit = _options.WithinSparsity ? (long)Math.Floor(sparsity * _mask.Count) : null;
         string? file = _options.StateFolder is { } folder
             ? Path.Join(folder, string.Create(CultureInfo.InvariantCulture, $"graft-mask-{sparsity:R}.safetensors"))
             : null;
@@ -383,7 +384,7 @@ internal sealed class GraftTraining : IDisposable
                 string.Create(
                     CultureInfo.InvariantCulture,
                     $"{sparsity:R} {_options.BasePatch} {_options.PatchLayer} {_options.Outside} {_options.LearningRate:R} {_options.SigmoidBias:R} "
-                    + $"{_options.BatchSize} {_options.MaxBatchesPerEpoch} {_options.Selection} {_options.Seed}"),
+                    + $"{_options.BatchSize} {_options.MaxBatchesPerEpoch} {_options.Selection} {_options.WithinSparsity} {_options.Seed}"),
                 _options.PatchFile is { } patch ? Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(patch))) : "",
                 _tuned.Settings.ToJson(),
                 .. _considered,

@@ -67,6 +67,29 @@ public sealed class GraftTrainingTests : IClassFixture<GraftMaskEstimatorTests.F
     }
 
     [Fact]
+    public void AGraftHeldToItsSparsityDoesNotGrowAndLearnsNoLess()
+    {
+        Graft free = Find(options => Train(options, within: false), sparsity: 1e-3);
+        Graft held = Find(options => Train(options, within: true), sparsity: 1e-3);
+        Graft patch = Find(_ => { }, sparsity: 1e-3);
+        Assert.True(free.Count > 56, $"{free.Count} coordinates are no test of a limit of 56.");
+        Assert.InRange(held.Count, 1, 56);
+        Assert.True(held.Metrics["validation"] + held.Metrics["train"] >= patch.Metrics["validation"] + patch.Metrics["train"] - 0.1);
+        Assert.Contains("Layer", Assert.Throws<ArgumentException>(() => Find(options =>
+            {
+                options.BasePatch = BasePatchKind.Layer;
+                options.WithinSparsity = true;
+            })).Message);
+
+        static void Train(GraftMaskEstimator.Options options, bool within)
+        {
+            options.Epochs = 10;
+            options.LearningRate = 1e9;
+            options.WithinSparsity = within;
+        }
+    }
+
+    [Fact]
     public void AStoppedTrainingGoesOnToTheSameMask()
     {
         string whole = Path.Join(_folder, "whole"), parts = Path.Join(_folder, "parts");

@@ -77,6 +77,12 @@ public sealed partial class GraftMask : IDisposable
         }
     }
 
+    /// <summary>
+    /// The rounded mask holds at most so many coordinates: those whose soft mask is nearest to 1, and none that tie with the first one
+    /// too many. Null, as in the reference, takes all above 1/2.
+    /// </summary>
+    public long? Limit { get; set; }
+
     /// <summary>N, the number of considered scalars; those of grafts that the model carries already do not count.</summary>
     public long Count { get; }
 
@@ -139,11 +145,15 @@ public sealed partial class GraftMask : IDisposable
     });
 
     /// <summary>Sets the model's weights to the graft: fine-tuned where the rounded mask is 1, pre-trained or zero elsewhere.</summary>
-    public void ApplyRounded() => ForEach(entry =>
+    public void ApplyRounded()
     {
-        Tensor outside = _outside == GraftOutside.Zero ? zeros([], dtype: entry.Pre.dtype, device: entry.Pre.device) : entry.Pre;
-        entry.Weight.copy_(where(Rounded(entry), entry.FineTuned.to(entry.Pre.dtype), outside));
-    });
+        float? cut = Cut();
+        ForEach(entry =>
+        {
+            Tensor outside = _outside == GraftOutside.Zero ? zeros([], dtype: entry.Pre.dtype, device: entry.Pre.device) : entry.Pre;
+            entry.Weight.copy_(where(Rounded(entry, cut), entry.FineTuned.to(entry.Pre.dtype), outside));
+        });
+    }
 
     /// <summary>Sets the model's weights back to the pre-trained ones.</summary>
     public void Reset() => ForEach(entry => entry.Weight.copy_(entry.Pre));
@@ -190,9 +200,10 @@ public sealed partial class GraftMask : IDisposable
     public IReadOnlyList<GraftPart> Parts()
     {
         var parts = new List<GraftPart>();
+        float? cut = Cut();
         ForEach(entry =>
         {
-            if ((_mayDiffer ? Rounded(entry).view(-1).nonzero().view(-1) : entry.Base) is { } indices && indices.numel() > 0)
+            if ((_mayDiffer || cut is not null ? Rounded(entry, cut).view(-1).nonzero().view(-1) : entry.Base) is { } indices && indices.numel() > 0)
             {
                 parts.Add(Part(entry, indices));
             }
@@ -272,12 +283,39 @@ public sealed partial class GraftMask : IDisposable
         return Free(entry, mask);
     }
 
-    private Tensor Rounded(Entry entry)
+    private Tensor Rounded(Entry entry, float? cut = null)
     {
         // sigmoid(S - beta) > 1/2 exactly where S > beta.
         Tensor mask = entry.Scores.gt(_sigmoidBias);
         Flip(entry, mask, values => values.logical_not());
-        return Free(entry, mask);
+        return Free(entry, cut is { } bound ? mask.logical_and_(Margin(entry).gt(bound)) : mask);
+    }
+
+    /// <summary>How far scores are on the inner side of the threshold: S - beta, in the base patch beta - S; the logit of gamma.</summary>
+    private Tensor Margin(Entry entry)
+    {
+        Tensor margin = entry.Scores - _sigmoidBias;
+        Flip(entry, margin, values => -values);
+        return margin;
+    }
+
+    /// <summary>The margin that coordinates must exceed so that no more than <see cref="Limit"/> are in; null when all may be.</summary>
+    private float? Cut()
+    {
+        if (Limit is not { } limit)
+        {
+            return null;
+        }
+
+        using var scope = NewDisposeScope();
+        Tensor[] inside = [.. _entries.Select(entry =>
+        {
+            using IDisposable noGradients = no_grad();
+            using var each = NewDisposeScope();
+            return Margin(entry).masked_select(Rounded(entry)).MoveToOuterDisposeScope();
+        })];
+        Tensor margins = cat(inside);
+        return margins.numel() <= limit ? null : margins.topk((int)limit + 1, sorted: false).Item1.min().item<float>();
     }
 
     /// <summary>Takes the coordinates of earlier grafts out of a mask.</summary>

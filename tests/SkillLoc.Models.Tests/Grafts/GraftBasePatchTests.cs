@@ -49,6 +49,31 @@ public sealed class GraftBasePatchTests : IDisposable
     }
 
     [Fact]
+    public void ALimitKeepsTheCoordinatesFurthestPastTheThreshold()
+    {
+        // beta = 10. Base patch {0, 1, 2} with margins 9, 9.5 and -1 (out); outside 12, 3 and 0.5 (in), the others -9.
+        Set(_model, Bias, 0);
+        Set(_tuned, Bias, 0, 5, 4, 3, 2, 2, 2);
+        using var mask = Mask(Bias);
+        mask.SetBasePatch(3.0 / 48);
+        mask.SetScores(Bias, [1, 0.5f, 11, 22, 13, 10.5f, .. Enumerable.Repeat(1f, 42)]);
+        (long? Limit, int[] Expected)[] cases =
+            [(null, [0, 1, 3, 4, 5]), (9, [0, 1, 3, 4, 5]), (5, [0, 1, 3, 4, 5]), (4, [0, 1, 3, 4]), (3, [0, 1, 3]), (2, [1, 3]), (1, [3]), (0, [])];
+        foreach ((long? limit, int[] expected) in cases)
+        {
+            mask.Limit = limit;
+            Assert.Equal(expected, Flat(mask));
+            mask.ApplyRounded();
+            Assert.Equal(expected.Length, Enumerable.Range(0, 6).Count(i => _model.Parameters[Bias].data<float>()[i] != 0));
+        }
+
+        // Of coordinates that tie at the limit none is in.
+        mask.SetScores(Bias, [0, 0, 11, 20, 20, 25, .. Enumerable.Repeat(1f, 42)]);
+        mask.Limit = 3;
+        Assert.Equal([5], Flat(mask));
+    }
+
+    [Fact]
     public void TheRankingOfMillionsIsThatOfASort()
     {
         // More scalars than are ranked in one piece, and whole numbers, so that most of them tie.
