@@ -28,4 +28,7 @@ public sealed record FineTuningPlan
 
     /// <summary>BitFit's learning rate; biases alone want a higher one.</summary>
     public double BiasLearningRate { get; init; } = 1e-2;
+
+    /// <summary>LoRA's learning rate.</summary>
+    public double LoraLearningRate { get; init; } = 1e-2;
 }

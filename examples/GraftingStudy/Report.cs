@@ -37,25 +37,22 @@ public sealed class Report(StudyPlan plan, IReadOnlyList<Measurement> measuremen
     /// <summary>How the paper's claims fare: retention, calibration and other distributions, by method and sparsity, over all tasks.</summary>
     private void Summary(StringBuilder text, Measurement[] here)
     {
-        text.AppendLine("Over all tasks. *Retention*: accuracy over the fine-tuned model's. *Gain kept*: how much of what fine-tuning gained over the pre-trained model.")
+        text.AppendLine("Over all tasks. *Retention*: accuracy over the fine-tuned model's. *Gain kept*: how much of what fine-tuning gained over the pre-trained model, summed over the tasks.")
             .AppendLine().AppendLine("| model | parameters | retention | tasks that keep 95 % | gain kept | agreement | ECE | accuracy elsewhere |")
             .AppendLine("|---|---|---|---|---|---|---|---|");
         foreach (IGrouping<(string, double?), Measurement> group in ByModel(here))
         {
-            (double Retention, double Gain)[] tasks =
+            (double Own, double Before, double Tuned)[] tasks =
             [
                 .. group.GroupBy(each => each.Task).Select(task =>
-                {
-                    double tuned = Accuracy(here, task.Key, "fine-tuned"), before = Accuracy(here, task.Key, "pre-trained"), own = task.Average(each => each.Accuracy);
-                    return (own / tuned, (own - before) / (tuned - before));
-                }),
+                    (task.Average(each => each.Accuracy), Accuracy(here, task.Key, "pre-trained"), Accuracy(here, task.Key, "fine-tuned"))),
             ];
             double[] elsewhere = [.. group.SelectMany(each => each.Others.Values).Select(other => other.Accuracy)];
             text.AppendLine(string.Create(
                 CultureInfo.InvariantCulture,
                 $"| {NameOf(group.Key)} | {group.Average(each => each.Changed):N0} ({Percent(group.Average(each => each.Share), 3)}) "
-                + $"| {Percent(tasks.Average(task => task.Retention))} | {tasks.Count(task => task.Retention >= Kept)} of {tasks.Length} "
-                + $"| {Percent(tasks.Average(task => task.Gain))} | {Percent(group.Average(each => each.Agreement))} "
+                + $"| {Percent(tasks.Average(task => task.Own / task.Tuned))} | {tasks.Count(task => task.Own / task.Tuned >= Kept)} of {tasks.Length} "
+                + $"| {Percent(tasks.Sum(task => task.Own - task.Before) / tasks.Sum(task => task.Tuned - task.Before))} | {Percent(group.Average(each => each.Agreement))} "
                 + $"| {Percent(group.Average(each => each.CalibrationError))} | {(elsewhere.Length == 0 ? "" : Percent(elsewhere.Average()))} |"));
         }
 

@@ -7,6 +7,7 @@ using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Prompts;
+using SkillLoc.Models.Tuning;
 using SkillLoc.Trainers;
 using SkillLoc.Transforms;
 
@@ -103,7 +104,20 @@ public sealed class Study
             yield return Result("BitFit", biases, Trained(biases));
         }
 
-        foreach (Measurement grafted in Sweep("graft", _ => { }))
+        using (TextScoringTransformer lora = FineTune(
+            options =>
+            {
+                options.Tuning = new LoraOptions();
+                options.LearningRate = _plan.FineTuning.LoraLearningRate;
+            },
+            "LoRA"))
+        {
+            yield return Result("LoRA", lora, lora.Classifier.TunedParameters.Values.Sum(parameter => parameter.numel()));
+        }
+
+        foreach (Measurement grafted in Sweep("graft", options => options.WithinSparsity = true))
+            yield return grafted;
+        foreach (Measurement grafted in Sweep("graft, grown", _ => { }))
             yield return grafted;
         foreach (Measurement grafted in Sweep("top movement", options => options.Epochs = 0))
             yield return grafted;
@@ -176,7 +190,7 @@ public sealed class Study
             };
             change(options);
             if (options.Epochs > 0)
-                options.StateFolder = Path.Combine(state, "masks");
+                options.StateFolder = Path.Combine(state, options.WithinSparsity ? "grafts" : "grown");
             return options;
         }
 
