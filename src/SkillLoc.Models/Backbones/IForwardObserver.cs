@@ -13,7 +13,8 @@ public interface IForwardObserver
     /// <param name="hidden">Hidden states, <c>[batch, length, hidden]</c>.</param>
     void OnHidden(int layer, torch.Tensor hidden);
 
-    /// <summary>Called with the activations of a layer's feed-forward neurons, after the non-linearity.</summary>
+    /// <summary>Called with the activations of a layer's feed-forward neurons, after the non-linearity and any
+    /// <see cref="LanguageModel.NeuronEditor"/>.</summary>
     /// <param name="layer">Zero-based layer.</param>
     /// <param name="activations">Activations, <c>[batch, length, feed-forward size]</c>.</param>
     void OnFeedForward(int layer, torch.Tensor activations);

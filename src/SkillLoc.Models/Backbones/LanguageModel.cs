@@ -38,6 +38,9 @@ public abstract class LanguageModel : IDisposable
     /// <summary>Dropout of hidden states, attention and classifier while training; null takes what the configuration says.</summary>
     public double? Dropout { get; set; }
 
+    /// <summary>Changes feed-forward activations in every pass; null, the default, costs nothing. A copy of the model has none.</summary>
+    public INeuronEditor? NeuronEditor { get; set; }
+
     /// <summary>True when the language-model head is there, so that <see cref="WordScores"/> can be called.</summary>
     public abstract bool HasHead { get; }
 
@@ -137,8 +140,10 @@ public abstract class LanguageModel : IDisposable
     /// </summary>
     /// <param name="batch">Token ids.</param>
     /// <param name="training">True switches dropout on.</param>
+    /// <param name="observer">Sees hidden states and feed-forward activations, those of the last layer at the scored positions only
+    /// (<c>[batch, 1, size]</c>); null costs nothing.</param>
     /// <returns><c>[batch, hidden]</c>.</returns>
-    public abstract Tensor EncodeAt(TokenBatch batch, bool training = false);
+    public abstract Tensor EncodeAt(TokenBatch batch, bool training = false, IForwardObserver? observer = null);
 
     /// <summary>The language-model head on some hidden states, for the words asked for only.</summary>
     /// <param name="hidden">Hidden states, <c>[rows, hidden]</c>.</param>

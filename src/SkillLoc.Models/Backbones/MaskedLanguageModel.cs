@@ -79,19 +79,23 @@ public abstract class MaskedLanguageModel : LanguageModel
     }
 
     /// <inheritdoc/>
-    public override Tensor EncodeAt(TokenBatch batch, bool training = false)
+    public override Tensor EncodeAt(TokenBatch batch, bool training = false, IForwardObserver? observer = null)
     {
         ArgumentNullException.ThrowIfNull(batch);
         using var scope = NewDisposeScope();
         Tensor hidden = Embed(batch, training);
+        observer?.OnHidden(0, hidden);
         for (int i = 0; i < _layers.Length - 1; i++)
         {
-            hidden = Run(i, hidden, hidden, batch.Mask, training, null);
+            hidden = Run(i, hidden, hidden, batch.Mask, training, observer);
+            observer?.OnHidden(i + 1, hidden);
         }
 
         Tensor index = batch.Positions.view(-1, 1, 1).expand(-1, 1, hidden.size(2));
         Tensor scored = hidden.gather(1, index);
-        return Run(_layers.Length - 1, scored, hidden, batch.Mask, training, null).squeeze(1).MoveToOuterDisposeScope();
+        scored = Run(_layers.Length - 1, scored, hidden, batch.Mask, training, observer);
+        observer?.OnHidden(_layers.Length, scored);
+        return scored.squeeze(1).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -112,21 +116,22 @@ public abstract class MaskedLanguageModel : LanguageModel
     /// <summary>Names and shapes of the parameters, in the order of <c>transformers</c>.</summary>
     private protected static IEnumerable<(string Name, long[] Shape)> Shapes(ModelConfig config, Names names, bool withHead)
     {
-        long hidden = config.HiddenSize, inner = config.FeedForwardSize;
+        long hidden = config.HiddenSize;
         string embeddings = names.Prefix + ".embeddings";
         yield return (embeddings + ".word_embeddings.weight", [config.VocabularySize, hidden]);
         yield return (embeddings + ".position_embeddings.weight", [config.MaxPositions, hidden]);
         yield return (embeddings + ".token_type_embeddings.weight", [config.TypeVocabularySize, hidden]);
         yield return (embeddings + ".LayerNorm.weight", [hidden]);
         yield return (embeddings + ".LayerNorm.bias", [hidden]);
-        (string Name, long Out, long In)[] parts =
-        [
-            ("attention.self.query", hidden, hidden), ("attention.self.key", hidden, hidden), ("attention.self.value", hidden, hidden),
-            ("attention.output.dense", hidden, hidden), ("attention.output.LayerNorm", hidden, 0),
-            ("intermediate.dense", inner, hidden), ("output.dense", hidden, inner), ("output.LayerNorm", hidden, 0),
-        ];
         for (int i = 0; i < config.Layers; i++)
         {
+            long inner = config.FeedForwardSizes[i];
+            (string Name, long Out, long In)[] parts =
+            [
+                ("attention.self.query", hidden, hidden), ("attention.self.key", hidden, hidden), ("attention.self.value", hidden, hidden),
+                ("attention.output.dense", hidden, hidden), ("attention.output.LayerNorm", hidden, 0),
+                ("intermediate.dense", inner, hidden), ("output.dense", hidden, inner), ("output.LayerNorm", hidden, 0),
+            ];
             foreach ((string part, long rows, long columns) in parts)
             {
                 string name = $"{names.Prefix}.encoder.layer.{i}.{part}";
@@ -179,6 +184,7 @@ public abstract class MaskedLanguageModel : LanguageModel
         Tensor merged = context.transpose(1, 2).reshape(scored.size(0), scored.size(1), -1);
         Tensor attended = Normalise(Drop(layer.AttentionOutput.Apply(merged), training) + scored, layer.AttentionNorm);
         Tensor neurons = _activation(layer.Up.Apply(attended));
+        neurons = NeuronEditor?.Edit(index, neurons) ?? neurons;
         observer?.OnFeedForward(index, neurons);
         return Normalise(Drop(layer.Down.Apply(neurons), training) + attended, layer.OutputNorm).MoveToOuterDisposeScope();
     }

@@ -66,6 +66,7 @@ public sealed class ModelConfig
                 break;
         }
 
+        FeedForwardSizes = ReadFeedForwardSizes();
         VocabularySize = Size("vocab_size", IsKnown ? null : 0);
         InitializerRange = Positive("initializer_range", 0.02);
         TieWordEmbeddings = Flag("tie_word_embeddings", fallback: true);
@@ -109,8 +110,12 @@ public sealed class ModelConfig
     /// <summary>The length of an attention head's queries and keys.</summary>
     public int HeadSize { get; }
 
-    /// <summary>The number of neurons of a feed-forward layer.</summary>
+    /// <summary>The number of neurons of a feed-forward layer, unless <see cref="FeedForwardSizes"/> differ.</summary>
     public int FeedForwardSize { get; }
+
+    /// <summary>The number of neurons of each feed-forward layer (for T5, of the encoder). They differ in a pruned model only, whose
+    /// <c>config.json</c> has them as <c>intermediate_sizes</c>, a key of ours.</summary>
+    public IReadOnlyList<int> FeedForwardSizes { get; }
 
     /// <summary>The number of rows of the word embeddings.</summary>
     public int VocabularySize { get; }
@@ -273,6 +278,15 @@ public sealed class ModelConfig
         return With("id2label", names).With("label2id", ids);
     }
 
+    /// <summary>The same configuration with feed-forward layers of these widths (<c>intermediate_sizes</c>).</summary>
+    /// <param name="sizes">The number of neurons of each layer.</param>
+    /// <exception cref="InvalidDataException">There is not one number above 0 for each layer.</exception>
+    public ModelConfig WithFeedForwardSizes(IReadOnlyList<int> sizes)
+    {
+        ArgumentNullException.ThrowIfNull(sizes);
+        return With("intermediate_sizes", new JsonArray([.. sizes.Select(size => (JsonNode)size)]));
+    }
+
     /// <summary>The text of a <c>config.json</c>, keys that this class does not know included.</summary>
     public string ToJson() => _json.ToJsonString(Indented) + "\n";
 
@@ -318,6 +332,19 @@ public sealed class ModelConfig
             return (projection, false);
         // The checkpoints of T5 1.1 say gated-gelu and mean the tanh approximation.
         return (projection is "gated-gelu" ? "gelu_new" : projection[Gate.Length..], true);
+    }
+
+    private int[] ReadFeedForwardSizes()
+    {
+        const string Key = "intermediate_sizes";
+        if (_json[Key] is not { } node)
+            return [.. Enumerable.Repeat(FeedForwardSize, Layers)];
+        int[]? sizes = node is JsonArray array
+            ? [.. array.Select(item => item is JsonValue value && value.TryGetValue(out int size) ? size : 0)]
+            : null;
+        return sizes?.Length == Layers && sizes.All(size => size > 0)
+            ? sizes
+            : throw Invalid(Key, $"is {node.ToJsonString()}", $"a number above 0 for each of the {Layers} layers");
     }
 
     private List<string> ReadLabels()

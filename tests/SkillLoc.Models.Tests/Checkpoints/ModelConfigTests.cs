@@ -124,6 +124,9 @@ public class ModelConfigTests
     [InlineData("architectures", "\"RobertaForMaskedLM\"", "array")]
     [InlineData("model_type", "null", "missing")]
     [InlineData("id2label", """{"0":"a","2":"b"}""", "labels")]
+    [InlineData("intermediate_sizes", "[96, 61]", "each of the 3 layers")]
+    [InlineData("intermediate_sizes", "[96, 0, 61]", "above 0")]
+    [InlineData("intermediate_sizes", "96", "each of the 3 layers")]
     public void Absurd_values_are_refused_by_file_and_key(string key, string value, string reason)
     {
         var json = JsonNode.Parse(File.ReadAllText(Oracles.PathOf("tiny-roberta", "config.json")))!;
@@ -143,6 +146,15 @@ public class ModelConfigTests
     [InlineData("{\"model_type\":\"\\ud800\"}")]
     public void Text_that_is_not_a_configuration_is_refused(string json) =>
         Assert.Contains("x.json", Assert.Throws<InvalidDataException>(() => ModelConfig.Parse(json, "x.json")).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void Layers_may_differ_in_width()
+    {
+        var config = ModelConfig.Load(Oracles.PathOf("tiny-roberta", "config.json"));
+        Assert.Equal([96, 96, 96], config.FeedForwardSizes);
+        Assert.Equal([96, 5, 7], ModelConfig.Parse(config.WithFeedForwardSizes([96, 5, 7]).ToJson()).FeedForwardSizes);
+        Assert.Throws<InvalidDataException>(() => config.WithFeedForwardSizes([96, 5]));
+    }
 
     [Fact]
     public void A_missing_file_is_named() =>

@@ -1,0 +1,89 @@
+using SkillLoc.Models.Backbones;
+using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Prompts;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace SkillLoc.Models.Tests.Backbones;
+
+/// <summary>Feed-forward neurons can be watched, changed and cut away.</summary>
+public sealed class NeuronHookTests
+{
+    [Fact]
+    public void ZeroedNeuronsEqualZeroedColumnsOfTheDownProjection()
+    {
+        using var scope = NewDisposeScope();
+        using LanguageModel model = Toy(1);
+        using LanguageModel cut = model.Clone();
+        using TokenBatch batch = Batch();
+        using IDisposable inference = no_grad();
+        Tensor plain = model.EncodeAt(batch);
+        for (int layer = 0; layer < 2; layer++)
+        {
+            cut.Parameters[$"roberta.encoder.layer.{layer}.output.dense.weight"].narrow(1, 3, 4).zero_();
+        }
+
+        model.NeuronEditor = new Zeroing();
+        Assert.True(allclose(cut.Encode(batch), model.Encode(batch), 1e-6, 1e-7));
+        Assert.True(allclose(cut.EncodeAt(batch), model.EncodeAt(batch), 1e-6, 1e-7));
+        Assert.False(allclose(plain, model.EncodeAt(batch), 1e-3, 1e-3));
+        model.NeuronEditor = null;
+        Assert.True(plain.Equals(model.EncodeAt(batch)));
+    }
+
+    [Fact]
+    public void TheLastLayerIsSeenAtTheScoredPositions()
+    {
+        using var scope = NewDisposeScope();
+        using LanguageModel model = Toy(2);
+        using TokenBatch batch = Batch();
+        using IDisposable inference = no_grad();
+        var all = new Recorder(scope);
+        var scored = new Recorder(scope);
+        model.Encode(batch, observer: all);
+        model.EncodeAt(batch, observer: scored);
+        Assert.Equal(all.Seen.Keys, scored.Seen.Keys);
+        foreach ((string name, Tensor value) in all.Seen)
+        {
+            Tensor expected = name is "hidden.2" or "ffn.1" ? stack([value[0, 2], value[1, 0]]).unsqueeze(1) : value;
+            Assert.True(allclose(expected, scored.Seen[name], 1e-5, 1e-6), name);
+        }
+    }
+
+    [Fact]
+    public void LayersOfDifferentWidthsRun()
+    {
+        using var scope = NewDisposeScope();
+        using LanguageModel model = LanguageModel.Create(Config.WithFeedForwardSizes([12, 5]), 3);
+        Assert.Equal([5, 8], model.Parameters["roberta.encoder.layer.1.intermediate.dense.weight"].shape);
+        Assert.Equal([8, 12], model.Parameters["roberta.encoder.layer.0.output.dense.weight"].shape);
+        using TokenBatch batch = Batch();
+        using IDisposable inference = no_grad();
+        Assert.Equal([2, 8], model.EncodeAt(batch).shape);
+    }
+
+    private static ModelConfig Config { get; } =
+        ModelConfig.Roberta(hiddenSize: 8, layers: 2, heads: 2, feedForwardSize: 12, vocabularySize: 30, maxPositions: 20).With("initializer_range", 0.5);
+
+    private static LanguageModel Toy(int seed) => LanguageModel.Create(Config, seed);
+
+    private static TokenBatch Batch() => TokenBatch.Create([new([0, 7, 4, 9, 2], null, 2), new([0, 5, 2], null, 0)], 1);
+
+    private sealed class Zeroing : INeuronEditor
+    {
+        public Tensor Edit(int layer, Tensor activations)
+        {
+            activations.narrow(2, 3, 4).zero_();
+            return activations;
+        }
+    }
+
+    private sealed class Recorder(DisposeScope scope) : IForwardObserver
+    {
+        public Dictionary<string, Tensor> Seen { get; } = [];
+
+        public void OnHidden(int layer, Tensor hidden) => Seen.Add($"hidden.{layer}", hidden.clone().MoveToOtherDisposeScope(scope));
+
+        public void OnFeedForward(int layer, Tensor activations) => Seen.Add($"ffn.{layer}", activations.clone().MoveToOtherDisposeScope(scope));
+    }
+}
