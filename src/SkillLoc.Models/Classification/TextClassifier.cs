@@ -203,6 +203,10 @@ public sealed class TextClassifier : IDisposable
     public TextClassifier Clone(Func<string, bool>? shares = null, ScalarType? dtype = null) =>
         new(Backbone.Clone(shares, dtype), Head.Clone(dtype), _tokenizer, Settings);
 
+    /// <summary>A classifier of its own whose model has another configuration: some parameters are new, the others copies.</summary>
+    internal TextClassifier With(ModelConfig config, IReadOnlyDictionary<string, Tensor> changed) =>
+        new(Backbone.With(config, changed), Head.Clone(), _tokenizer, Settings);
+
     /// <inheritdoc/>
     public void Dispose()
     {
