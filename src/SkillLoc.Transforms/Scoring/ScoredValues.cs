@@ -4,12 +4,12 @@ using SkillLoc.Models.Classification;
 
 namespace SkillLoc.Transforms;
 
-/// <summary>Getters of the added columns from a row's probabilities.</summary>
+/// <summary>Getters of added columns from a row's numbers.</summary>
 internal static class ScoredValues
 {
-    public static ValueGetter<VBuffer<float>> Score(Func<float[]> scores) => (ref VBuffer<float> value) =>
+    public static ValueGetter<VBuffer<float>> Vector(Func<float[]> values) => (ref VBuffer<float> value) =>
     {
-        float[] current = scores();
+        float[] current = values();
         VBufferEditor<float> editor = VBufferEditor.Create(ref value, current.Length);
         current.CopyTo(editor.Values);
         value = editor.Commit();

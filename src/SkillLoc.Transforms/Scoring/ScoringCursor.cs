@@ -4,14 +4,14 @@ using SkillLoc.Models.Prompts;
 
 namespace SkillLoc.Transforms;
 
-/// <summary>Reads rows ahead, scores them together, and gives them back in order with their other columns.</summary>
+/// <summary>Reads rows ahead, runs the model over them together, and gives them back in order with their other columns.</summary>
 internal sealed class ScoringCursor : DataViewRowCursor
 {
     /// <summary>The first group is small, so that a peek at a few rows is quick; later ones double up to the largest.</summary>
     private const int FirstWindow = 32;
     private const int LargestWindow = 1024;
 
-    private readonly TextScoringTransformer _scorer;
+    private readonly IRowModel _model;
     private readonly DataViewRowCursor _input;
     private readonly bool[] _active;
     private readonly Delegate?[] _getters;
@@ -21,16 +21,16 @@ internal sealed class ScoringCursor : DataViewRowCursor
     private readonly ValueGetter<DataViewRowId> _id;
     private readonly List<DataViewRowId> _ids = [];
     private readonly List<long> _batches = [];
-    private float[][] _scores = [];
+    private float[][] _values = [];
     private int _window = FirstWindow;
     private int _place = -1;
     private int _filled;
     private long _position = -1;
     private bool _ended;
 
-    public ScoringCursor(TextScoringTransformer scorer, DataViewRowCursor input, DataViewSchema schema, bool[] active)
+    public ScoringCursor(IRowModel model, DataViewRowCursor input, DataViewSchema schema, bool[] active)
     {
-        _scorer = scorer;
+        _model = model;
         _input = input;
         _active = active;
         Schema = schema;
@@ -49,10 +49,9 @@ internal sealed class ScoringCursor : DataViewRowCursor
 
         if (active.AsSpan(inputs).Contains(true))
         {
-            _text = input.GetGetter<ReadOnlyMemory<char>>(input.Schema[scorer.Columns.Text]);
-            _pair = scorer.Columns.TextPair is { } pair ? input.GetGetter<ReadOnlyMemory<char>>(input.Schema[pair]) : null;
-            _getters[inputs] = ScoredValues.PredictedLabel(() => _scores[Place]);
-            _getters[inputs + 1] = ScoredValues.Score(() => _scores[Place]);
+            _text = input.GetGetter<ReadOnlyMemory<char>>(input.Schema[model.Inputs.Text]);
+            _pair = model.Inputs.TextPair is { } pair ? input.GetGetter<ReadOnlyMemory<char>>(input.Schema[pair]) : null;
+            model.Getters(() => _values[Place]).CopyTo(_getters, inputs);
         }
     }
 
@@ -136,7 +135,7 @@ internal sealed class ScoringCursor : DataViewRowCursor
             {
                 _text(ref text);
                 _pair?.Invoke(ref pair);
-                rows.Add(_scorer.Encode(text.ToString(), pair.ToString(), _input.Position));
+                rows.Add(_model.Encode(text.ToString(), pair.ToString(), _input.Position));
             }
 
             _filled++;
@@ -144,7 +143,7 @@ internal sealed class ScoringCursor : DataViewRowCursor
 
         if (_text is not null && _filled > 0)
         {
-            _scores = _scorer.Classifier.Score(rows);
+            _values = _model.Run(rows);
         }
 
         _window = Math.Min(_window * 2, LargestWindow);

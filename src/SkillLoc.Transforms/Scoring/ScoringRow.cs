@@ -3,16 +3,16 @@ using Microsoft.ML.Data;
 
 namespace SkillLoc.Transforms;
 
-/// <summary>A row whose scores are computed when they are first read.</summary>
+/// <summary>A row whose added columns are computed when they are first read.</summary>
 internal sealed class ScoringRow : DataViewRow
 {
     private readonly DataViewRow _input;
     private readonly bool[] _active;
-    private readonly Delegate?[] _added = new Delegate?[2];
-    private float[] _scores = [];
-    private (string Text, string Pair)? _scored;
+    private readonly Delegate[] _added = [];
+    private float[] _values = [];
+    private (string Text, string Pair)? _read;
 
-    public ScoringRow(TextScoringTransformer scorer, DataViewRow input, DataViewSchema schema, bool[] active)
+    public ScoringRow(IRowModel model, DataViewRow input, DataViewSchema schema, bool[] active)
     {
         _input = input;
         _active = active;
@@ -22,25 +22,24 @@ internal sealed class ScoringRow : DataViewRow
             return;
         }
 
-        var textGetter = input.GetGetter<ReadOnlyMemory<char>>(input.Schema[scorer.Columns.Text]);
-        var pairGetter = scorer.Columns.TextPair is { } pair ? input.GetGetter<ReadOnlyMemory<char>>(input.Schema[pair]) : null;
-        _added[0] = ScoredValues.PredictedLabel(Scores);
-        _added[1] = ScoredValues.Score(Scores);
+        var textGetter = input.GetGetter<ReadOnlyMemory<char>>(input.Schema[model.Inputs.Text]);
+        var pairGetter = model.Inputs.TextPair is { } pair ? input.GetGetter<ReadOnlyMemory<char>>(input.Schema[pair]) : null;
+        _added = model.Getters(Values);
 
-        float[] Scores()
+        float[] Values()
         {
-            // Both columns ask, and the caller may have moved the input on in between.
+            // Several columns may ask, and the caller may have moved the input on in between.
             ReadOnlyMemory<char> text = default, second = default;
             textGetter(ref text);
             pairGetter?.Invoke(ref second);
             (string Text, string Pair) current = (text.ToString(), second.ToString());
-            if (_scored != current)
+            if (_read != current)
             {
-                _scores = scorer.Classifier.Score([scorer.Encode(current.Text, current.Pair, _input.Position)])[0];
-                _scored = current;
+                _values = model.Run([model.Encode(current.Text, current.Pair, _input.Position)])[0];
+                _read = current;
             }
 
-            return _scores;
+            return _values;
         }
     }
 

@@ -3,19 +3,21 @@ using Microsoft.ML.Data;
 
 namespace SkillLoc.Transforms;
 
-/// <summary>Scores one row at a time, for <see cref="PredictionEngine{TSrc, TDst}"/>.</summary>
-internal sealed class ScoringRowMapper(TextScoringTransformer scorer, DataViewSchema input) : IRowToRowMapper
+/// <summary>Runs one row at a time, for <see cref="PredictionEngine{TSrc, TDst}"/>.</summary>
+internal sealed class ScoringRowMapper(IRowModel model, DataViewSchema input) : IRowToRowMapper
 {
     public DataViewSchema InputSchema => input;
 
-    public DataViewSchema OutputSchema { get; } = scorer.GetOutputSchema(input);
+    public DataViewSchema OutputSchema { get; } = model.GetOutputSchema(input);
 
     public IEnumerable<DataViewSchema.Column> GetDependencies(IEnumerable<DataViewSchema.Column> dependingColumns)
     {
         var needed = new SortedSet<int>();
         foreach (DataViewSchema.Column column in dependingColumns)
         {
-            needed.UnionWith(column.Index < input.Count ? [column.Index] : scorer.Columns.Inputs.Select(name => input[name].Index));
+            needed.UnionWith(column.Index < input.Count
+                ? [column.Index]
+                : new[] { model.Inputs.Text, model.Inputs.TextPair }.OfType<string>().Select(name => input[name].Index));
         }
 
         return needed.Select(index => input[index]);
@@ -29,6 +31,6 @@ internal sealed class ScoringRowMapper(TextScoringTransformer scorer, DataViewSc
             active[column.Index] = true;
         }
 
-        return new ScoringRow(scorer, input, OutputSchema, active);
+        return new ScoringRow(model, input, OutputSchema, active);
     }
 }

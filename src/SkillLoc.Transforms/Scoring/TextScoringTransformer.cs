@@ -9,7 +9,7 @@ namespace SkillLoc.Transforms;
 /// Scores text with a fine-tuned language model: adds <c>PredictedLabel</c> and <c>Score</c>. Rows are read ahead, scored in groups of
 /// similar length, and given back in order. It owns the model's tensors: dispose it when done.
 /// </summary>
-public class TextScoringTransformer : ITransformer, IDisposable
+public class TextScoringTransformer : ITransformer, IRowModel, IDisposable
 {
     private readonly TextClassifier _classifier;
     private readonly Lock _saving = new();
@@ -61,6 +61,8 @@ public class TextScoringTransformer : ITransformer, IDisposable
             return _classifier;
         }
     }
+
+    (string Text, string? TextPair) IRowModel.Inputs => (Columns.Text, Columns.TextPair);
 
     /// <summary>True: each row is scored from its own text.</summary>
     public bool IsRowToRowMapper => true;
@@ -134,16 +136,25 @@ public class TextScoringTransformer : ITransformer, IDisposable
         }
     }
 
+    /// <summary>One probability a label for each row.</summary>
+    private protected virtual float[][] Run(IReadOnlyList<EncodedText> rows) => Classifier.Score(rows);
+
+    EncodedText IRowModel.Encode(string text, string pair, long row) => EncodeRow(Classifier, Columns, text, pair, row);
+
+    float[][] IRowModel.Run(IReadOnlyList<EncodedText> rows) => Run(rows);
+
+    Delegate[] IRowModel.Getters(Func<float[]> values) => [ScoredValues.PredictedLabel(values), ScoredValues.Vector(values)];
+
     /// <summary>Encodes one row, saying which when it cannot be.</summary>
-    internal EncodedText Encode(string text, string pair, long row)
+    internal static EncodedText EncodeRow(TextClassifier classifier, ScoringColumns columns, string text, string pair, long row)
     {
         try
         {
-            return Classifier.Encode(text, Columns.TextPair is null ? null : pair);
+            return classifier.Encode(text, columns.TextPair is null ? null : pair);
         }
         catch (Exception error) when (error is ArgumentException or InvalidDataException)
         {
-            throw new InvalidOperationException($"Row {row} of column '{Columns.Text}' cannot be encoded: {error.Message}", error);
+            throw new InvalidOperationException($"Row {row} of column '{columns.Text}' cannot be encoded: {error.Message}", error);
         }
     }
 }
