@@ -205,7 +205,7 @@ internal sealed class FineTuning : IDisposable
         double loss = 0;
         Device device = classifier.Backbone.Device;
         int tokens = maxTokens ?? LengthBatches.SuitableTokens(device);
-        foreach (int[] part in LengthBatches.Split([.. rows.Select(i => data.Texts[i].Ids.Length)], tokens))
+        foreach (int[] part in LengthBatches.Split([.. rows.Select(i => classifier.TokensOf(data.Texts[i]))], tokens))
         {
             using var scope = NewDisposeScope();
             using TokenBatch batch = classifier.Batch([.. part.Select(i => data.Texts[rows[i]])]);
@@ -239,7 +239,8 @@ internal sealed class FineTuning : IDisposable
         static bool Decays(string name) =>
             !name.Contains("bias", StringComparison.Ordinal)
             && !name.EndsWith("LayerNorm.weight", StringComparison.Ordinal)
-            && !name.EndsWith("layer_norm.weight", StringComparison.Ordinal);
+            && !name.EndsWith("layer_norm.weight", StringComparison.Ordinal)
+            && !name.Contains(".ln_", StringComparison.Ordinal);
     }
 
     private void SetLearningRate(optim.Optimizer optimizer, int step, int steps)

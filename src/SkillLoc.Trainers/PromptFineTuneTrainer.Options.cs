@@ -1,4 +1,5 @@
 using Microsoft.ML;
+using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tuning;
@@ -14,13 +15,16 @@ public sealed partial class PromptFineTuneTrainer
         public string Checkpoint = "";
 
         /// <summary>
-        /// The task: template, label words, limits. <see cref="PromptTasks.Find"/> knows those of the paper. Null for a classification
-        /// head on plain text.
+        /// The task: template, label words, limits. <see cref="PromptTasks.Find"/> knows those of the paper. A GPT-2 checkpoint takes its
+        /// <see cref="PromptTask.Autoregressive"/> prompt. Null for a classification head on plain text.
         /// </summary>
         public PromptTask? Task;
 
         /// <summary>What makes logits: the label words (prompt mode), or a classification head.</summary>
         public HeadKind Head = HeadKind.LabelWords;
+
+        /// <summary>How a causal model (GPT-2) scores the options of the task's autoregressive prompt.</summary>
+        public OptionScoring OptionScoring;
 
         /// <summary>The key-typed label column.</summary>
         public string LabelColumnName = "Label";
@@ -163,9 +167,14 @@ public sealed partial class PromptFineTuneTrainer
         /// <summary>
         /// The classifier's settings. Scores stand in the order of the label column's keys, as ML.NET's evaluators expect.
         /// </summary>
-        /// <exception cref="ArgumentException">A label is none of the task's.</exception>
-        internal ClassifierSettings Settings(IReadOnlyList<string>? keyValues, int keys)
+        /// <exception cref="ArgumentException">A label is none of the task's, or the task has no prompt for the checkpoint's kind of model.</exception>
+        internal ClassifierSettings Settings(IReadOnlyList<string>? keyValues, int keys, ModelConfig config)
         {
+            AutoregressivePrompt? prompt = config.IsCausal && Head == HeadKind.LabelWords
+                ? Task!.Autoregressive ?? throw new ArgumentException(
+                    $"The task '{Task.Name}' has no autoregressive prompt, which a causal model ({config.ModelType} in {Checkpoint}) needs: set "
+                    + $"{nameof(PromptTask)}.{nameof(PromptTask.Autoregressive)}, or use {nameof(HeadKind)}.{HeadKind.SequenceClassification}.")
+                : null;
             Verbalizer? verbalizer = HasTemplate ? Task!.Verbalizer : null;
             IReadOnlyList<string> labels = keyValues
                 ?? (verbalizer is not null && verbalizer.Count == keys
@@ -175,11 +184,15 @@ public sealed partial class PromptFineTuneTrainer
             {
                 Task = Task?.Name ?? "",
                 Head = Head,
-                Template = HasTemplate ? Task!.Template.ToString() : null,
+                Template = HasTemplate && prompt is null ? Task!.Template.ToString() : null,
+                AutoregressiveTemplate = prompt?.Template.ToString(),
+                OptionScoring = OptionScoring,
                 Labels = labels,
-                Words = verbalizer is null ? null : [.. labels.Select(label => Word(verbalizer, label))],
+                Words = verbalizer is null ? null : [.. labels.Select(label => Word(verbalizer, prompt?.Options ?? verbalizer.Words, label))],
                 HasTextPair = HasTextPair(),
-                MaxLength = MaxLength ?? Task?.MaxLength ?? PromptTask.UsualMaxLength,
+                MaxLength = MaxLength ?? (config.IsCausal
+                    ? prompt?.MaxLength ?? AutoregressivePrompt.UsualMaxLength
+                    : Task?.MaxLength ?? PromptTask.UsualMaxLength),
                 FirstSentenceLimit = Task?.FirstSentenceLimit,
                 OtherSentenceLimit = Task?.OtherSentenceLimit,
                 Truncation = Truncation,
@@ -188,10 +201,10 @@ public sealed partial class PromptFineTuneTrainer
             };
         }
 
-        private string Word(Verbalizer verbalizer, string label)
+        private string Word(Verbalizer verbalizer, IReadOnlyList<string> words, string label)
         {
             int index = verbalizer.IndexOf(label);
-            return index >= 0 ? verbalizer.Words[index] : throw new ArgumentException(
+            return index >= 0 ? words[index] : throw new ArgumentException(
                 $"The label column '{LabelColumnName}' has the label '{label}', and the task '{Task!.Name}' has words for "
                 + $"{string.Join(", ", verbalizer.Labels.Select(known => $"'{known}'"))} only.");
         }

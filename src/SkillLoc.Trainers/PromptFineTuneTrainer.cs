@@ -1,5 +1,6 @@
 using Microsoft.ML;
 using Microsoft.ML.Runtime;
+using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tuning;
@@ -56,7 +57,7 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
         ScoringSchema.CheckInputs(trainData.Schema, _columns);
         IReadOnlyList<string>? values = LabelValues.Of(trainData.Schema, _options.LabelColumnName, out int keys);
         TextClassifier classifier = TextClassifier.Create(
-            _options.Checkpoint, _options.Settings(values, keys), _device, seed: _options.Seed);
+            _options.Checkpoint, _options.Settings(values, keys, CheckpointFolder.ReadConfig(_options.Checkpoint)), _device, seed: _options.Seed);
         try
         {
             LabeledTexts train = LabeledTexts.Read(trainData, _columns, _options.LabelColumnName, classifier, "training data");

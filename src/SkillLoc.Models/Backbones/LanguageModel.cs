@@ -1,4 +1,5 @@
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Tuning;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -12,6 +13,17 @@ namespace SkillLoc.Models.Backbones;
 /// </summary>
 public abstract class LanguageModel : IDisposable
 {
+    private static readonly OrderedDictionary<string, Architecture> Architectures = new(StringComparer.Ordinal)
+    {
+        ["roberta"] = new(RobertaForMaskedLM.Shapes, (config, parameters) => new RobertaForMaskedLM(config, parameters)),
+        ["bert"] = new(BertForMaskedLM.Shapes, (config, parameters) => new BertForMaskedLM(config, parameters)),
+        ["gpt2"] = new(Gpt2ForCausalLM.Shapes, (config, parameters) => new Gpt2ForCausalLM(config, parameters))
+        {
+            Check = Gpt2ForCausalLM.Check,
+            InitialDeviation = Gpt2ForCausalLM.InitialDeviation,
+        },
+    };
+
     private readonly OrderedDictionary<string, Parameter> _parameters;
 
     /// <summary>Takes over the parameters.</summary>
@@ -41,23 +53,40 @@ public abstract class LanguageModel : IDisposable
     /// <summary>Changes feed-forward activations in every pass; null, the default, costs nothing. A copy of the model has none.</summary>
     public INeuronEditor? NeuronEditor { get; set; }
 
+    /// <summary>What a parameter-efficient tuning method added, which every pass heeds; null, the default, costs nothing. The model
+    /// disposes it with itself, but not when another takes its place. It is no part of <see cref="Parameters"/> and
+    /// <see cref="Fingerprint"/>.</summary>
+    /// <exception cref="ArgumentException">It was made for a model of other sizes.</exception>
+    public Adaptation? Adaptation
+    {
+        get;
+        set
+        {
+            value?.CheckFits(this);
+            field = value;
+        }
+    }
+
     /// <summary>True when the language-model head is there, so that <see cref="WordScores"/> can be called.</summary>
     public abstract bool HasHead { get; }
 
-    /// <summary>The longest row, in tokens, that the model's position table can take.</summary>
+    /// <summary>The longest row, in tokens, that the model's position table can take beside the slots of a soft prompt.</summary>
     public abstract int MaxLength { get; }
 
     /// <summary>Throws unless the architecture is one of those supported.</summary>
     /// <param name="config">The configuration.</param>
-    /// <exception cref="NotSupportedException">It is not; the message names it and those that are.</exception>
+    /// <exception cref="NotSupportedException">It is not, or not in the variant asked for; the message says which are.</exception>
     public static void CheckArchitecture(ModelConfig config)
     {
         ArgumentNullException.ThrowIfNull(config);
-        if (config.ModelType is not ("roberta" or "bert"))
+        if (!Architectures.TryGetValue(config.ModelType, out Architecture? architecture))
         {
             throw new NotSupportedException(
-                $"The architecture '{config.ModelType}' of {config.Source} is not supported; model_type must be 'roberta' or 'bert'.");
+                $"The architecture '{config.ModelType}' of {config.Source} is not supported; model_type must be one of "
+                + $"{string.Join(", ", Architectures.Keys.Select(name => $"'{name}'"))}.");
         }
+
+        architecture.Check?.Invoke(config);
     }
 
     /// <summary>Loads a Hugging Face checkpoint folder.</summary>
@@ -120,11 +149,12 @@ public abstract class LanguageModel : IDisposable
         {
             if (shape.Length == 1)
             {
-                bool norm = name.Contains("norm", StringComparison.OrdinalIgnoreCase) && name.EndsWith("weight", StringComparison.Ordinal);
-                return norm ? ones(shape) : zeros(shape);
+                // Only layer norms have vectors for weights.
+                return name.EndsWith(".weight", StringComparison.Ordinal) ? ones(shape) : zeros(shape);
             }
 
-            return randn(shape, generator: generator).mul_(config.InitializerRange);
+            double deviation = Architectures[config.ModelType].InitialDeviation?.Invoke(config, name) ?? config.InitializerRange;
+            return randn(shape, generator: generator).mul_(deviation);
         }
     }
 
@@ -132,11 +162,12 @@ public abstract class LanguageModel : IDisposable
     /// <param name="batch">Token ids.</param>
     /// <param name="training">True switches dropout on.</param>
     /// <param name="observer">Sees hidden states and feed-forward activations; null costs nothing.</param>
-    /// <returns><c>[batch, length, hidden]</c>.</returns>
+    /// <returns><c>[batch, length, hidden]</c>; with a soft prompt, whose slots count, <c>[batch, P + length, hidden]</c>.</returns>
     public abstract Tensor Encode(TokenBatch batch, bool training = false, IForwardObserver? observer = null);
 
     /// <summary>
-    /// Hidden states of the last layer at <see cref="TokenBatch.Positions"/> only; the last layer computes nothing for the others.
+    /// Hidden states of the last layer at <see cref="TokenBatch.Positions"/> only (with a soft prompt, at the slot that it is read at);
+    /// the last layer computes nothing for the others.
     /// </summary>
     /// <param name="batch">Token ids.</param>
     /// <param name="training">True switches dropout on.</param>
@@ -152,7 +183,21 @@ public abstract class LanguageModel : IDisposable
     /// <exception cref="InvalidOperationException">The model was loaded without its head.</exception>
     public abstract Tensor WordScores(Tensor hidden, Tensor? words = null);
 
-    /// <summary>A model of its own with the same weights.</summary>
+    /// <summary>
+    /// Makes scoring with <see cref="Adaptation"/> as cheap as it can be, in place: LoRA's products are added to the weights, and then
+    /// nothing of it is left; a prefix keeps its keys and values, without the projection that they came from. Others stay as they are.
+    /// </summary>
+    public void FoldAdaptation()
+    {
+        Adaptation? old = Adaptation, left = old?.Fold(this);
+        if (!ReferenceEquals(old, left))
+        {
+            old?.Dispose();
+            Adaptation = left;
+        }
+    }
+
+    /// <summary>A model of its own with the same weights and the same adaptation.</summary>
     /// <param name="shares">Names whose storage is shared with this model instead of copied; none by default. The storage lives as long
     /// as either model.</param>
     /// <param name="dtype">The type of the copy's own weights; this model's by default.</param>
@@ -165,6 +210,7 @@ public abstract class LanguageModel : IDisposable
             return shares?.Invoke(name) == true ? source.alias() : source.to(dtype ?? source.dtype, copy: true);
         });
         clone.Dropout = Dropout;
+        clone.Adaptation = Adaptation?.Clone(clone, dtype);
         return clone;
     }
 
@@ -176,16 +222,17 @@ public abstract class LanguageModel : IDisposable
     public static long ParameterCount(ModelConfig config, bool withHead = true)
     {
         CheckArchitecture(config);
-        return Shapes(config, withHead).Sum(parameter => parameter.Shape.Aggregate(1L, (product, size) => product * size));
+        return Architectures[config.ModelType].Shapes(config, withHead).Sum(parameter => parameter.Shape.Aggregate(1L, (product, size) => product * size));
     }
 
-    /// <summary>A model of its own of another configuration: some parameters are new, the others copies.</summary>
+    /// <summary>A model of its own of another configuration: some parameters are new, the others and the adaptation copies.</summary>
     /// <param name="config">The configuration, of the same architecture.</param>
     /// <param name="changed">The new parameters; copied.</param>
     internal LanguageModel With(ModelConfig config, IReadOnlyDictionary<string, Tensor> changed)
     {
         LanguageModel model = Build(config, HasHead, (name, _) => changed.GetValueOrDefault(name, _parameters[name]).detach().clone());
         model.Dropout = Dropout;
+        model.Adaptation = Adaptation?.Clone(model, null);
         return model;
     }
 
@@ -206,6 +253,7 @@ public abstract class LanguageModel : IDisposable
     {
         if (disposing)
         {
+            Adaptation?.Dispose();
             foreach (Parameter parameter in _parameters.Values)
             {
                 parameter.Dispose();
@@ -213,15 +261,20 @@ public abstract class LanguageModel : IDisposable
         }
     }
 
+    /// <summary>A linear map of a layer.</summary>
+    /// <param name="layer">Zero-based layer.</param>
+    /// <param name="map">Exactly one.</param>
+    internal abstract LinearMap Linear(int layer, LinearLayers map);
+
     private static LanguageModel Build(ModelConfig config, bool withHead, Func<string, long[], Tensor> source)
     {
         CheckArchitecture(config);
-        bool roberta = config.ModelType == "roberta";
+        Architecture architecture = Architectures[config.ModelType];
         var parameters = new OrderedDictionary<string, Parameter>(StringComparer.Ordinal);
         try
         {
             using var scope = NewDisposeScope();
-            foreach ((string name, long[] shape) in Shapes(config, withHead))
+            foreach ((string name, long[] shape) in architecture.Shapes(config, withHead))
             {
                 parameters.Add(name, DetachedParameter(source(name, shape)));
             }
@@ -236,16 +289,25 @@ public abstract class LanguageModel : IDisposable
             throw;
         }
 
-        return roberta ? new RobertaForMaskedLM(config, parameters) : new BertForMaskedLM(config, parameters);
+        return architecture.Make(config, parameters);
     }
-
-    private static IEnumerable<(string Name, long[] Shape)> Shapes(ModelConfig config, bool withHead) =>
-        config.ModelType == "roberta" ? RobertaForMaskedLM.Shapes(config, withHead) : BertForMaskedLM.Shapes(config, withHead);
 
     private static Parameter DetachedParameter(Tensor data)
     {
         var parameter = new Parameter(data, requires_grad: false);
         parameter.DetachFromDisposeScope();
         return parameter;
+    }
+
+    /// <summary>What an architecture's parameters are called and how a model is made of them.</summary>
+    private sealed record Architecture(
+        Func<ModelConfig, bool, IEnumerable<(string Name, long[] Shape)>> Shapes,
+        Func<ModelConfig, OrderedDictionary<string, Parameter>, LanguageModel> Make)
+    {
+        /// <summary>Refuses variants that are not supported.</summary>
+        public Action<ModelConfig>? Check { get; init; }
+
+        /// <summary>The standard deviation of a fresh weight; the configuration's range where null.</summary>
+        public Func<ModelConfig, string, double>? InitialDeviation { get; init; }
     }
 }

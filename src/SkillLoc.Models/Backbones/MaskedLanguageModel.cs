@@ -1,4 +1,5 @@
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Tuning;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -13,6 +14,7 @@ public abstract class MaskedLanguageModel : LanguageModel
     private readonly Tensor _positions;
     private readonly Tensor _tokenTypes;
     private readonly Affine _embeddingNorm;
+    private readonly string _layerPrefix;
     private readonly Layer[] _layers;
     private readonly Head? _head;
     private readonly long _heads;
@@ -27,9 +29,10 @@ public abstract class MaskedLanguageModel : LanguageModel
         _positions = parameters[embeddings + ".position_embeddings.weight"];
         _tokenTypes = parameters[embeddings + ".token_type_embeddings.weight"];
         _embeddingNorm = At(embeddings + ".LayerNorm");
+        _layerPrefix = names.Prefix + ".encoder.layer.";
         _layers = [.. Enumerable.Range(0, config.Layers).Select(i =>
         {
-            string layer = $"{names.Prefix}.encoder.layer.{i}";
+            string layer = _layerPrefix + i;
             return new Layer(
                 At(layer + ".attention.self.query"), At(layer + ".attention.self.key"), At(layer + ".attention.self.value"),
                 At(layer + ".attention.output.dense"), At(layer + ".attention.output.LayerNorm"),
@@ -42,13 +45,7 @@ public abstract class MaskedLanguageModel : LanguageModel
 
         _heads = config.Heads;
         _epsilon = config.LayerNormEpsilon;
-        _activation = config.HiddenActivation switch
-        {
-            "gelu" => F.gelu,
-            "relu" => x => F.relu(x),
-            _ => throw new NotSupportedException(
-                $"The activation '{config.HiddenActivation}' of {config.Source} is not supported; hidden_act must be 'gelu' or 'relu'."),
-        };
+        _activation = Activation.Of(config);
 
         Affine At(string name) => new(parameters[name + ".weight"], parameters[name + ".bias"]);
     }
@@ -57,21 +54,24 @@ public abstract class MaskedLanguageModel : LanguageModel
     public override bool HasHead => _head is not null;
 
     /// <inheritdoc/>
-    public override int MaxLength => Config.MaxPositions - PositionOffset;
+    public override int MaxLength => Config.MaxPositions - PositionOffset - PromptSize;
 
     /// <summary>The position id of a row's first token.</summary>
     private protected abstract int PositionOffset { get; }
+
+    private int PromptSize => Adaptation?.PromptSize ?? 0;
 
     /// <inheritdoc/>
     public override Tensor Encode(TokenBatch batch, bool training = false, IForwardObserver? observer = null)
     {
         ArgumentNullException.ThrowIfNull(batch);
         using var scope = NewDisposeScope();
+        Pass pass = Start(batch, training, observer);
         Tensor hidden = Embed(batch, training);
         observer?.OnHidden(0, hidden);
         for (int i = 0; i < _layers.Length; i++)
         {
-            hidden = Run(i, hidden, hidden, batch.Mask, training, observer);
+            hidden = Run(i, hidden, hidden, pass);
             observer?.OnHidden(i + 1, hidden);
         }
 
@@ -83,17 +83,19 @@ public abstract class MaskedLanguageModel : LanguageModel
     {
         ArgumentNullException.ThrowIfNull(batch);
         using var scope = NewDisposeScope();
+        Pass pass = Start(batch, training, observer);
         Tensor hidden = Embed(batch, training);
         observer?.OnHidden(0, hidden);
         for (int i = 0; i < _layers.Length - 1; i++)
         {
-            hidden = Run(i, hidden, hidden, batch.Mask, training, observer);
+            hidden = Run(i, hidden, hidden, pass);
             observer?.OnHidden(i + 1, hidden);
         }
 
-        Tensor index = batch.Positions.view(-1, 1, 1).expand(-1, 1, hidden.size(2));
+        Tensor positions = Adaptation?.ScoredPositions(batch) ?? batch.Positions;
+        Tensor index = positions.view(-1, 1, 1).expand(-1, 1, hidden.size(2));
         Tensor scored = hidden.gather(1, index);
-        scored = Run(_layers.Length - 1, scored, hidden, batch.Mask, training, observer);
+        scored = Run(_layers.Length - 1, scored, hidden, pass);
         observer?.OnHidden(_layers.Length, scored);
         return scored.squeeze(1).MoveToOuterDisposeScope();
     }
@@ -111,6 +113,23 @@ public abstract class MaskedLanguageModel : LanguageModel
         Tensor weight = words is null ? _head.Decoder : _head.Decoder.index_select(0, words);
         Tensor bias = words is null ? _head.Bias : _head.Bias.index_select(0, words);
         return F.linear(transformed, weight, bias).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    internal override LinearMap Linear(int layer, LinearLayers map)
+    {
+        Layer parts = _layers[layer];
+        (string name, Affine affine) = map switch
+        {
+            LinearLayers.Query => ("attention.self.query", parts.Query),
+            LinearLayers.Key => ("attention.self.key", parts.Key),
+            LinearLayers.Value => ("attention.self.value", parts.Value),
+            LinearLayers.AttentionOutput => ("attention.output.dense", parts.AttentionOutput),
+            LinearLayers.Up => ("intermediate.dense", parts.Up),
+            _ => ("output.dense", parts.Down),
+        };
+        name = $"{_layerPrefix}{layer}.{name}";
+        return new(name, name + ".weight", affine.Weight);
     }
 
     /// <summary>Names and shapes of the parameters, in the order of <c>transformers</c>.</summary>
@@ -154,9 +173,23 @@ public abstract class MaskedLanguageModel : LanguageModel
         }
     }
 
+    /// <summary>What all layers of a pass share.</summary>
+    private Pass Start(TokenBatch batch, bool training, IForwardObserver? observer)
+    {
+        Tensor? prefix = Adaptation?.KeyValues();
+        Tensor? mask = batch.Mask;
+        long more = PromptSize + (prefix?.size(3) ?? 0);
+        if (mask is not null && more > 0)
+        {
+            mask = cat([ones([mask.size(0), 1, 1, more], ScalarType.Bool, mask.device), mask], 3);
+        }
+
+        return new(mask, prefix, training, observer);
+    }
+
     private Tensor Embed(TokenBatch batch, bool training)
     {
-        long rows = batch.Ids.size(0), length = batch.Ids.size(1);
+        long rows = batch.Ids.size(0), length = batch.Ids.size(1), prompt = PromptSize;
         if (length > MaxLength)
         {
             throw new ArgumentException($"A row of {length} tokens is longer than the model's {MaxLength} positions.", nameof(batch));
@@ -164,29 +197,56 @@ public abstract class MaskedLanguageModel : LanguageModel
 
         using var scope = NewDisposeScope();
         Tensor words = _words.index_select(0, batch.Ids.view(-1)).view(rows, length, -1);
-        Tensor positions = _positions.narrow(0, PositionOffset, length);
-        Tensor types = batch.TokenTypes is null
+        Tensor? typeIds = batch.TokenTypes;
+        if (prompt > 0)
+        {
+            words = Adaptation!.Prompt(words, _words, batch);
+            typeIds = typeIds is null ? null : cat([zeros([rows, prompt], ScalarType.Int64, typeIds.device), typeIds], 1);
+        }
+
+        Tensor positions = _positions.narrow(0, PositionOffset, prompt + length);
+        Tensor types = typeIds is null
             ? _tokenTypes.narrow(0, 0, 1)
-            : _tokenTypes.index_select(0, batch.TokenTypes.view(-1)).view(rows, length, -1);
+            : _tokenTypes.index_select(0, typeIds.view(-1)).view(rows, prompt + length, -1);
         Tensor normed = Normalise(words + positions + types, _embeddingNorm);
         return Drop(normed, training).MoveToOuterDisposeScope();
     }
 
     /// <summary>One post-norm layer. Queries come from <paramref name="scored"/>, which may be fewer positions than the keys'.</summary>
-    private Tensor Run(int index, Tensor scored, Tensor all, Tensor? mask, bool training, IForwardObserver? observer)
+    private Tensor Run(int index, Tensor scored, Tensor all, Pass pass)
     {
         using var scope = NewDisposeScope();
         Layer layer = _layers[index];
-        double attentionDropout = training ? Dropout ?? Config.AttentionDropout : 0;
-        Tensor context = F.scaled_dot_product_attention(
-            SplitHeads(layer.Query.Apply(scored)), SplitHeads(layer.Key.Apply(all)), SplitHeads(layer.Value.Apply(all)),
-            mask, attentionDropout);
+        double attentionDropout = pass.Training ? Dropout ?? Config.AttentionDropout : 0;
+        Tensor query = SplitHeads(Map(LinearLayers.Query, layer.Query, scored));
+        Tensor keys = SplitHeads(Map(LinearLayers.Key, layer.Key, all));
+        Tensor values = SplitHeads(Map(LinearLayers.Value, layer.Value, all));
+        if (pass.Prefix is not null)
+        {
+            (keys, values) = PrefixTuning.Prepend(pass.Prefix, index, keys, values);
+        }
+
+        Tensor context = F.scaled_dot_product_attention(query, keys, values, pass.Mask, attentionDropout);
         Tensor merged = context.transpose(1, 2).reshape(scored.size(0), scored.size(1), -1);
-        Tensor attended = Normalise(Drop(layer.AttentionOutput.Apply(merged), training) + scored, layer.AttentionNorm);
-        Tensor neurons = _activation(layer.Up.Apply(attended));
+        Tensor attended = Normalise(
+            Drop(Map(LinearLayers.AttentionOutput, layer.AttentionOutput, merged), pass.Training) + scored, layer.AttentionNorm);
+        Tensor neurons = _activation(Map(LinearLayers.Up, layer.Up, attended));
         neurons = NeuronEditor?.Edit(index, neurons) ?? neurons;
-        observer?.OnFeedForward(index, neurons);
-        return Normalise(Drop(layer.Down.Apply(neurons), training) + attended, layer.OutputNorm).MoveToOuterDisposeScope();
+        pass.Observer?.OnFeedForward(index, neurons);
+        Tensor sum = Drop(Map(LinearLayers.Down, layer.Down, neurons), pass.Training) + attended;
+        Tensor output = Normalise(sum, layer.OutputNorm);
+        if (Adaptation?.Correction(index, output) is { } correction)
+        {
+            output = Normalise(sum + correction, layer.OutputNorm);
+        }
+
+        return output.MoveToOuterDisposeScope();
+
+        Tensor Map(LinearLayers map, Affine affine, Tensor x)
+        {
+            Tensor y = affine.Apply(x);
+            return Adaptation?.AfterLinear(index, map, x, y) ?? y;
+        }
     }
 
     private Tensor SplitHeads(Tensor x) => x.view(x.size(0), x.size(1), _heads, -1).transpose(1, 2);
@@ -201,6 +261,9 @@ public abstract class MaskedLanguageModel : LanguageModel
 
     /// <summary>How an architecture spells its parameters.</summary>
     private protected sealed record Names(string Prefix, string HeadBias, string HeadDense, string HeadNorm, string HeadDecoder);
+
+    /// <summary>What all layers of a pass share; the mask covers prompt and prefix.</summary>
+    private readonly record struct Pass(Tensor? Mask, Tensor? Prefix, bool Training, IForwardObserver? Observer);
 
     private readonly record struct Affine(Tensor Weight, Tensor Bias)
     {

@@ -34,9 +34,9 @@ internal static class StoredTensor
             .Replace("LayerNorm.bias", "LayerNorm.beta", StringComparison.Ordinal);
         yield return older;
 
-        // Saved from the encoder alone, without the architecture's prefix.
+        // Saved without the language-model head, so without the architecture's prefix.
         int dot = name.IndexOf('.', StringComparison.Ordinal);
-        if (name.StartsWith("roberta.", StringComparison.Ordinal) || name.StartsWith("bert.", StringComparison.Ordinal))
+        if (name[..(dot + 1)] is "roberta." or "bert." or "transformer.")
         {
             yield return name[(dot + 1)..];
             yield return older[(dot + 1)..];

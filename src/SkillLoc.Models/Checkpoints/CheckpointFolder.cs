@@ -45,13 +45,22 @@ public sealed partial class CheckpointFolder : IDisposable
     /// <exception cref="InvalidDataException">One of its files is truncated or otherwise not valid.</exception>
     public static CheckpointFolder Open(string folder)
     {
-        ArgumentException.ThrowIfNullOrEmpty(folder);
-        if (!Directory.Exists(folder))
-            throw new DirectoryNotFoundException($"There is no checkpoint folder '{System.IO.Path.GetFullPath(folder)}'.");
-        var config = ModelConfig.Load(System.IO.Path.Join(folder, ConfigFile));
+        var config = ReadConfig(folder);
         var weights = Array.Find(WeightFiles, name => File.Exists(System.IO.Path.Join(folder, name)))
             ?? throw new FileNotFoundException($"The checkpoint folder '{folder}' has no weights: none of {string.Join(", ", WeightFiles)}.");
         return new CheckpointFolder(folder, config, OpenWeights(System.IO.Path.Join(folder, weights)));
+    }
+
+    /// <summary>Reads a folder's configuration alone.</summary>
+    /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
+    /// <exception cref="FileNotFoundException">The folder has no <c>config.json</c>.</exception>
+    /// <exception cref="InvalidDataException">The configuration is not valid.</exception>
+    public static ModelConfig ReadConfig(string folder)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        return Directory.Exists(folder)
+            ? ModelConfig.Load(System.IO.Path.Join(folder, ConfigFile))
+            : throw new DirectoryNotFoundException($"There is no checkpoint folder '{System.IO.Path.GetFullPath(folder)}'.");
     }
 
     /// <summary>Writes a folder that Python reads too, and that replaces an older one only when it is complete.</summary>

@@ -92,6 +92,9 @@ public sealed class ModelConfig
     /// <summary>Whether this is one of the architectures whose keys are known and checked; of others the sizes may be 0.</summary>
     public bool IsKnown => ModelType is "roberta" or "bert" or "gpt2" or "t5";
 
+    /// <summary>Whether the model reads from left to right only and continues a text, as GPT-2 does.</summary>
+    public bool IsCausal => ModelType is "gpt2";
+
     /// <summary>The Python classes that the weights belong to, for example <c>RobertaForMaskedLM</c>; may be empty.</summary>
     public IReadOnlyList<string> Architectures { get; }
 
@@ -413,7 +416,8 @@ public sealed class ModelConfig
             : throw Invalid(key, $"is {value.Value.ToString(CultureInfo.InvariantCulture)}", "a probability, at least 0 and below 1");
     }
 
-    private bool Flag(string key, bool fallback)
+    /// <summary>A key that is true or false.</summary>
+    internal bool Flag(string key, bool fallback)
     {
         if (_json[key] is not { } node)
             return fallback;

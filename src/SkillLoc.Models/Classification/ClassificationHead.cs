@@ -1,5 +1,6 @@
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Prompts;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -7,11 +8,15 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace SkillLoc.Models.Classification;
 
-/// <summary>Makes one logit per label of the hidden state at the scored position. Owns the parameters that the backbone lacks.</summary>
+/// <summary>
+/// Makes one logit per label, of the hidden state at the scored position or of whole options. Owns the parameters that the backbone lacks.
+/// </summary>
 public sealed class ClassificationHead : IDisposable
 {
+    private const string ScoreWeight = "score.weight";
     private readonly OrderedDictionary<string, Parameter> _parameters = new(StringComparer.Ordinal);
     private readonly Tensor? _words;
+    private readonly OptionLikelihood? _options;
     private readonly string _dense = "";
     private readonly string _output = "classifier";
 
@@ -22,18 +27,31 @@ public sealed class ClassificationHead : IDisposable
     /// <param name="words">Vocabulary ids of the label words, for <see cref="HeadKind.LabelWords"/>.</param>
     /// <param name="stored">A checkpoint that may hold trained head parameters; where it does not, they are initialised.</param>
     /// <param name="seed">Seed of the initialisation.</param>
-    /// <exception cref="ArgumentException">Label words are asked for and there are none, or the backbone has no head.</exception>
+    /// <param name="options">Each label's option as token ids, instead of <paramref name="words"/>, for a causal model that scores whole
+    /// options.</param>
+    /// <exception cref="ArgumentException">Label words are asked for and there are none, the backbone has no head, or a causal model is
+    /// asked for a head on the first token or the mask.</exception>
     public ClassificationHead(
-        HeadKind kind, LanguageModel model, int labels, IReadOnlyList<int>? words = null, CheckpointFolder? stored = null, int seed = 0)
+        HeadKind kind, LanguageModel model, int labels, IReadOnlyList<int>? words = null, CheckpointFolder? stored = null, int seed = 0,
+        IReadOnlyList<int[]>? options = null)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentOutOfRangeException.ThrowIfLessThan(labels, 2);
+        Check(kind, model.Config);
         Kind = kind;
         long hidden = model.Config.HiddenSize;
         using var scope = NewDisposeScope();
         using var generator = new Generator((ulong)(uint)seed);
         switch (kind)
         {
+            case HeadKind.LabelWords when options is not null:
+                if (options.Count != labels || options.Any(option => option.Length == 0) || model is not Gpt2ForCausalLM { HasHead: true })
+                {
+                    throw new ArgumentException("Whole options need one option per label and a causal model with its head.", nameof(options));
+                }
+
+                _options = new OptionLikelihood([.. options], model.Device);
+                break;
             case HeadKind.LabelWords:
                 if (words is null || words.Count != labels || !model.HasHead)
                 {
@@ -42,13 +60,15 @@ public sealed class ClassificationHead : IDisposable
 
                 _words = tensor(words.Select(id => (long)id).ToArray(), device: model.Device).DetachFromDisposeScope();
                 break;
+            case HeadKind.SequenceClassification when model is Gpt2ForCausalLM:
+                AddParameter(ScoreWeight, [labels, hidden], Normal);
+                break;
             case HeadKind.SequenceClassification:
                 bool roberta = model is RobertaForMaskedLM;
                 _dense = roberta ? "classifier.dense" : "bert.pooler.dense";
                 _output = roberta ? "classifier.out_proj" : "classifier";
                 Add(_dense, hidden, Normal, shape => zeros(shape));
                 Add(_output, labels, Normal, shape => zeros(shape));
-                Tensor Normal(long[] shape) => randn(shape, generator: generator).mul_(model.Config.InitializerRange);
                 break;
             default:
                 double bound = 1 / Math.Sqrt(hidden);
@@ -56,6 +76,8 @@ public sealed class ClassificationHead : IDisposable
                 Tensor Uniform(long[] shape) => rand(shape, generator: generator).mul_(2 * bound).sub_(bound);
                 break;
         }
+
+        Tensor Normal(long[] shape) => randn(shape, generator: generator).mul_(model.Config.InitializerRange);
 
         void Add(string name, long outputs, Func<long[], Tensor> weight, Func<long[], Tensor> bias)
         {
@@ -79,6 +101,7 @@ public sealed class ClassificationHead : IDisposable
         _dense = other._dense;
         _output = other._output;
         _words = other._words?.alias().DetachFromDisposeScope();
+        _options = other._options?.Clone();
         foreach ((string name, Parameter value) in other._parameters)
         {
             using Tensor detached = value.detach();
@@ -94,17 +117,64 @@ public sealed class ClassificationHead : IDisposable
     /// <summary>The head's own parameters by Hugging Face name; empty for label words.</summary>
     public IReadOnlyDictionary<string, Parameter> Parameters => _parameters;
 
+    /// <summary>Throws unless a head can read a model.</summary>
+    /// <exception cref="ArgumentException">It cannot; the message says which can.</exception>
+    internal static void Check(HeadKind kind, ModelConfig config)
+    {
+        if (config.IsCausal && kind is not (HeadKind.LabelWords or HeadKind.SequenceClassification))
+        {
+            throw new ArgumentException(
+                $"{kind} needs a model that reads in both directions; of a causal model ({config.ModelType}), whose first token sees nothing "
+                + $"else and which has no mask, use {HeadKind.LabelWords} or {HeadKind.SequenceClassification}, which read the last token.",
+                nameof(kind));
+        }
+    }
+
+    /// <summary>The sequences that the backbone must run to score some rows: the rows, or each once for each option.</summary>
+    internal IReadOnlyList<EncodedText> Sequences(IReadOnlyList<EncodedText> rows) => _options?.Expand(rows) ?? rows;
+
+    /// <summary>The tokens that a row costs in a batch.</summary>
+    internal int TokensOf(EncodedText row) => _options?.TokensOf(row) ?? row.Ids.Length;
+
+    /// <summary>Runs the backbone where the head reads it, and the head.</summary>
+    /// <param name="model">The backbone.</param>
+    /// <param name="batch">A batch of <see cref="Sequences"/>.</param>
+    /// <param name="training">True switches dropout on.</param>
+    /// <returns><c>[rows, labels]</c>.</returns>
+    internal Tensor Logits(LanguageModel model, TokenBatch batch, bool training)
+    {
+        if (_options is not null)
+        {
+            return _options.Scores((Gpt2ForCausalLM)model, batch, training);
+        }
+
+        using Tensor hidden = model.EncodeAt(batch, training);
+        return Logits(model, hidden, training);
+    }
+
     /// <summary>Logits, one per label.</summary>
     /// <param name="model">The backbone.</param>
     /// <param name="hidden">Hidden states at the scored positions, <c>[batch, hidden]</c>.</param>
     /// <param name="training">True switches dropout on.</param>
     /// <returns><c>[batch, labels]</c>.</returns>
+    /// <exception cref="InvalidOperationException">This head scores whole options, for which one hidden state does not do.</exception>
     public Tensor Logits(LanguageModel model, Tensor hidden, bool training = false)
     {
         ArgumentNullException.ThrowIfNull(model);
+        if (_options is not null)
+        {
+            throw new InvalidOperationException("This head scores whole options; TextClassifier.Logits runs it.");
+        }
+
         if (Kind == HeadKind.LabelWords)
         {
             return model.WordScores(hidden, _words);
+        }
+
+        if (model is Gpt2ForCausalLM)
+        {
+            // GPT2ForSequenceClassification has neither bias nor dropout.
+            return F.linear(hidden, _parameters[ScoreWeight]);
         }
 
         using var scope = NewDisposeScope();
@@ -132,6 +202,7 @@ public sealed class ClassificationHead : IDisposable
     public void Dispose()
     {
         _words?.Dispose();
+        _options?.Dispose();
         foreach (Parameter parameter in _parameters.Values)
         {
             parameter.Dispose();

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tokenization;
 using SkillLoc.Models.Tuning;
@@ -26,13 +27,26 @@ public sealed record ClassifierSettings
     /// <summary>What makes logits of hidden states.</summary>
     public HeadKind Head { get; init; }
 
-    /// <summary>The prompt template; null for heads on the first token.</summary>
+    /// <summary>The prompt template; null for heads on the first token, for a soft prompt, and where label words are read at the first
+    /// token (skill neurons, B.4).</summary>
     public string? Template { get; init; }
+
+    /// <summary>
+    /// The text that a causal model continues, with <c>{0}</c> and <c>{1}</c> for the sentences (see <see cref="Prompts.AutoregressiveTemplate"/>);
+    /// null for masked language models. A causal model's <see cref="HeadKind.SequenceClassification"/> reads plain text where it is null.
+    /// </summary>
+    public string? AutoregressiveTemplate { get; init; }
+
+    /// <summary>How a causal model scores its options.</summary>
+    public OptionScoring OptionScoring { get; init; }
 
     /// <summary>The labels in the order of the scores.</summary>
     public required IReadOnlyList<string> Labels { get; init; }
 
-    /// <summary>For each label its word, for <see cref="HeadKind.LabelWords"/> and for <c>*label_i*</c> in templates.</summary>
+    /// <summary>
+    /// For each label its word, for <see cref="HeadKind.LabelWords"/> and for <c>*label_i*</c> in templates; beside an
+    /// <see cref="AutoregressiveTemplate"/> its option, with the space that it starts with.
+    /// </summary>
     public IReadOnlyList<string>? Words { get; init; }
 
     /// <summary>True when rows have two texts.</summary>
@@ -53,6 +67,10 @@ public sealed record ClassifierSettings
     /// <summary>How predictions are judged when a best epoch is chosen.</summary>
     public PromptMetric Metric { get; init; }
 
+    /// <summary>The parameter-efficient method that tunes the model; null where its own weights train. With a soft prompt rows are plain
+    /// text, so that there is no <see cref="Template"/>.</summary>
+    public TuningOptions? Tuning { get; init; }
+
     /// <summary>Which parameters fine-tuning could change; a graft considers the same. Null when that is not known.</summary>
     public ParameterSelection? Trained { get; init; }
 
@@ -68,7 +86,7 @@ public sealed record ClassifierSettings
             return JsonSerializer.Deserialize<ClassifierSettings>(json, Json)
                 ?? throw new InvalidDataException($"{source} is empty; it must hold a classifier's settings.");
         }
-        catch (JsonException error)
+        catch (Exception error) when (error is JsonException or NotSupportedException)
         {
             throw new InvalidDataException($"{source} does not hold a classifier's settings: {error.Message}", error);
         }
@@ -80,15 +98,28 @@ public sealed record ClassifierSettings
 
     /// <summary>The encoder that these settings describe.</summary>
     /// <param name="tokenizer">The checkpoint's tokenizer.</param>
-    /// <returns>A template encoder, or a plain one where there is no template.</returns>
-    public ITextEncoder CreateEncoder(CheckpointTokenizer tokenizer) => Template is null
-        ? new SequenceEncoder(tokenizer, MaxLength) { Truncation = Truncation }
-        : new TemplateEncoder(PromptTemplate.Parse(Template), tokenizer, Words is null ? [] : LabelWords().Resolve(tokenizer), MaxLength)
+    /// <returns>An encoder of the template or the autoregressive template, or a plain one where there is neither.</returns>
+    /// <exception cref="ArgumentException">The longest option leaves no room for text, or the settings do not fit the tokenizer.</exception>
+    public ITextEncoder CreateEncoder(CheckpointTokenizer tokenizer)
+    {
+        ArgumentNullException.ThrowIfNull(tokenizer);
+        if (AutoregressiveTemplate is not null)
         {
-            FirstSentenceLimit = FirstSentenceLimit,
-            OtherSentenceLimit = OtherSentenceLimit,
-            Truncation = Truncation,
-        };
+            int room = MaxLength - (Words is null ? 0 : Words.Max(option => tokenizer.Encode(option).Length));
+            return room > 0
+                ? new AutoregressiveEncoder(Prompts.AutoregressiveTemplate.Parse(AutoregressiveTemplate), tokenizer, room) { Truncation = Truncation }
+                : throw new ArgumentException($"A limit of {MaxLength} tokens leaves no room for text before the longest option; raise MaxLength.");
+        }
+
+        return Template is null
+            ? new SequenceEncoder(tokenizer, MaxLength) { Truncation = Truncation }
+            : new TemplateEncoder(PromptTemplate.Parse(Template), tokenizer, Words is null ? [] : LabelWords().Resolve(tokenizer), MaxLength)
+            {
+                FirstSentenceLimit = FirstSentenceLimit,
+                OtherSentenceLimit = OtherSentenceLimit,
+                Truncation = Truncation,
+            };
+    }
 
     /// <summary>The verbalizer, in the order of the labels.</summary>
     /// <returns>Label to word.</returns>
@@ -96,4 +127,57 @@ public sealed record ClassifierSettings
     public Verbalizer LabelWords() => Words is null
         ? throw new InvalidOperationException("These settings have no label words.")
         : new Verbalizer(Labels.Zip(Words, KeyValuePair.Create));
+
+    /// <summary>What <see cref="HeadKind.LabelWords"/> scores: one token for each label, or whole options.</summary>
+    /// <exception cref="ArgumentException">A word is not one token, or the options cannot be told apart as asked.</exception>
+    internal (int[]? Words, int[][]? Options) LabelTokens(CheckpointTokenizer tokenizer)
+    {
+        Verbalizer words = LabelWords();
+        if (AutoregressiveTemplate is null)
+        {
+            return (words.Resolve(tokenizer), null);
+        }
+
+        int[][] options = [.. words.Words.Select(tokenizer.Encode)];
+        int[] first = Array.ConvertAll(options, option => option[0]);
+        IGrouping<int, int>? collision = Enumerable.Range(0, first.Length).GroupBy(label => first[label]).FirstOrDefault(group => group.Count() > 1);
+        if (OptionScoring == OptionScoring.FirstToken && collision is not null)
+        {
+            throw new ArgumentException(
+                $"The options {string.Join(", ", collision.Select(label => $"'{words.Words[label]}'"))} start with the same token "
+                + $"'{tokenizer.TokenOf(collision.Key)}', so their first tokens cannot tell them apart; choose other options, or score them by "
+                + $"{nameof(OptionScoring)}.{nameof(OptionScoring.WholeOption)}.");
+        }
+
+        return OptionScoring == OptionScoring.WholeOption || collision is not null ? (null, options) : (first, null);
+    }
+
+    /// <summary>These settings as a model can take them: plain text for a causal model's head, no row longer than the model's positions.</summary>
+    /// <exception cref="ArgumentException">It cannot: a causal model needs an autoregressive prompt, and others cannot take one.</exception>
+    internal ClassifierSettings For(ModelConfig config)
+    {
+        ClassificationHead.Check(Head, config);
+        if (Tuning is SoftPromptOptions && (Template is not null || OptionScoring == OptionScoring.WholeOption))
+        {
+            throw new ArgumentException(Template is null
+                ? $"A soft prompt is read at one place, so whole options cannot be scored after it; use {nameof(OptionScoring)}.{OptionScoring.FirstToken}."
+                : $"A soft prompt brings its own mask, so the template '{Template}' has no place beside it; leave {nameof(Template)} out.");
+        }
+
+        if (!config.IsCausal)
+        {
+            return AutoregressiveTemplate is null ? this : throw new ArgumentException(
+                $"The model of {config.Source} ({config.ModelType}) fills masks and cannot continue the text '{AutoregressiveTemplate}'; "
+                + $"set {nameof(Template)} instead.");
+        }
+
+        if (Head == HeadKind.LabelWords && (AutoregressiveTemplate is null || Words is null))
+        {
+            throw new ArgumentException(
+                $"The model of {config.Source} ({config.ModelType}) fills no masks: to score label words set {nameof(AutoregressiveTemplate)}, "
+                + $"and {nameof(Words)} to its options.");
+        }
+
+        return AutoregressiveTemplate is null ? this with { AutoregressiveTemplate = HasTextPair ? "{0}\n{1}" : "{0}" } : this;
+    }
 }

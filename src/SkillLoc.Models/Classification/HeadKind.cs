@@ -3,15 +3,21 @@ namespace SkillLoc.Models.Classification;
 /// <summary>What turns a hidden state into one logit per label.</summary>
 public enum HeadKind
 {
-    /// <summary>The pre-trained language-model head, read at the mask for the label words only (prompt mode).</summary>
+    /// <summary>
+    /// The pre-trained language-model head (prompt mode): read at the mask for the label words only, or, of a causal model, after the
+    /// text for the options of an autoregressive prompt.
+    /// </summary>
     LabelWords,
 
-    /// <summary>Dense, tanh, output projection on the first token: the standard sequence-classification head.</summary>
+    /// <summary>
+    /// The standard sequence-classification head: dense, tanh, output projection on the first token; of a causal model one projection
+    /// without bias on the last token.
+    /// </summary>
     SequenceClassification,
 
-    /// <summary>One linear layer on the first token.</summary>
+    /// <summary>One linear layer on the first token; not for causal models.</summary>
     FirstTokenLinear,
 
-    /// <summary>One linear layer on the mask of a template.</summary>
+    /// <summary>One linear layer on the mask of a template; not for causal models.</summary>
     MaskTokenLinear,
 }

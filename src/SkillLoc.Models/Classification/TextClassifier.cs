@@ -1,8 +1,10 @@
+using System.Collections.ObjectModel;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tokenization;
+using SkillLoc.Models.Tuning;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -13,6 +15,8 @@ namespace SkillLoc.Models.Classification;
 /// <summary>A language model, a head and an encoder of texts: what fine-tuning trains and scoring runs.</summary>
 public sealed class TextClassifier : IDisposable
 {
+    private static readonly IReadOnlyDictionary<string, Parameter> NoParameters = ReadOnlyDictionary<string, Parameter>.Empty;
+
     private readonly CheckpointTokenizer _tokenizer;
     private readonly ITextEncoder _encoder;
 
@@ -34,12 +38,17 @@ public sealed class TextClassifier : IDisposable
     /// <summary>Labels, prompt and limits.</summary>
     public ClassifierSettings Settings { get; }
 
-    /// <summary>Loads a checkpoint for a task; a head that the checkpoint lacks is initialised.</summary>
+    /// <summary>The parameters that <see cref="ClassifierSettings.Tuning"/> trains, and the head's own; empty without a tuning method.</summary>
+    public IReadOnlyDictionary<string, Parameter> TunedParameters => Settings.Tuning is null
+        ? NoParameters
+        : new OrderedDictionary<string, Parameter>(Settings.Tuning.ParametersOf(Backbone).Concat(Head.Parameters), StringComparer.Ordinal);
+
+    /// <summary>Loads a checkpoint for a task; a head, or a tuning method's parameters, that the checkpoint lacks are initialised.</summary>
     /// <param name="folder">A Hugging Face checkpoint folder.</param>
     /// <param name="settings">The task; <see cref="ClassifierSettings.MaxLength"/> is lowered to what the model can take.</param>
     /// <param name="device">Where the weights go; the CPU by default.</param>
     /// <param name="dtype">The type of the weights.</param>
-    /// <param name="seed">Seed of a fresh head.</param>
+    /// <param name="seed">Seed of a fresh head and of a tuning method's fresh parameters.</param>
     /// <param name="twin">A classifier of the same architecture: parameters for which <paramref name="mayShare"/> holds and that equal
     /// its own share their storage with it.</param>
     /// <param name="mayShare">Names that may share; see <paramref name="twin"/>.</param>
@@ -47,7 +56,7 @@ public sealed class TextClassifier : IDisposable
     /// <exception cref="FileNotFoundException">The folder or one of its files is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged or does not fit the others.</exception>
     /// <exception cref="ArgumentException">The settings do not fit the checkpoint: a label word of several tokens, a template without a
-    /// mask.</exception>
+    /// mask, a causal model without an autoregressive prompt, a soft prompt beside a template.</exception>
     public static TextClassifier Create(
         string folder, ClassifierSettings settings, Device? device = null, ScalarType dtype = ScalarType.Float32, int seed = 0,
         TextClassifier? twin = null, Func<string, bool>? mayShare = null)
@@ -55,16 +64,23 @@ public sealed class TextClassifier : IDisposable
         ArgumentNullException.ThrowIfNull(settings);
         using CheckpointFolder checkpoint = CheckpointFolder.Open(folder);
         LanguageModel.CheckArchitecture(checkpoint.Config);
+        settings = settings.For(checkpoint.Config);
         CheckpointTokenizer tokenizer = CheckpointTokenizer.Load(folder);
         tokenizer.CheckVocabulary(checkpoint.Config.VocabularySize);
         bool words = settings.Head == HeadKind.LabelWords;
-        int[]? ids = words ? settings.LabelWords().Resolve(tokenizer) : null;
+        (int[]? ids, int[][]? options) = words ? settings.LabelTokens(tokenizer) : default;
+        if (settings.Tuning is SoftPromptOptions { MaskTokenId: null } prompt && tokenizer.HasMask)
+        {
+            settings = settings with { Tuning = prompt with { MaskTokenId = tokenizer.MaskId } };
+        }
+
         LanguageModel backbone = LanguageModel.Load(checkpoint, words, device, dtype, twin?.Backbone, mayShare);
         ClassificationHead? head = null;
         try
         {
+            backbone.Adaptation = settings.Tuning?.Create(backbone, checkpoint, seed);
             settings = settings with { MaxLength = Math.Min(settings.MaxLength, backbone.MaxLength) };
-            head = new ClassificationHead(settings.Head, backbone, settings.Labels.Count, ids, checkpoint, seed);
+            head = new ClassificationHead(settings.Head, backbone, settings.Labels.Count, ids, checkpoint, seed, options);
             return new(backbone, head, tokenizer, settings);
         }
         catch
@@ -93,26 +109,59 @@ public sealed class TextClassifier : IDisposable
         return Create(folder, ClassifierSettings.FromJson(File.ReadAllText(path), path), device, dtype);
     }
 
+    /// <summary>Loads a base checkpoint with what a tuning method learnt on it (<see cref="SaveTuned"/>).</summary>
+    /// <param name="folder">The base's checkpoint folder.</param>
+    /// <param name="path">The file of the tuned weights.</param>
+    /// <param name="device">Where the weights go; the CPU by default.</param>
+    /// <param name="dtype">The type of the weights.</param>
+    /// <returns>The classifier; the caller disposes it.</returns>
+    /// <exception cref="FileNotFoundException">The file or the folder is missing.</exception>
+    /// <exception cref="InvalidDataException">The file is damaged, carries no task, or is for another base.</exception>
+    public static TextClassifier LoadTuned(string folder, string path, Device? device = null, ScalarType dtype = ScalarType.Float32)
+    {
+        TunedWeights tuned = TunedWeights.Load(path);
+        TextClassifier classifier = Create(folder, ClassifierSettings.FromJson(tuned.Settings, $"The metadata's 'settings' in {path}"), device, dtype);
+        try
+        {
+            classifier.Apply(tuned);
+            return classifier;
+        }
+        catch
+        {
+            classifier.Dispose();
+            throw;
+        }
+    }
+
     /// <summary>Turns a row's texts into token ids.</summary>
     /// <param name="text">The text.</param>
     /// <param name="textPair">The second text of a pair.</param>
     /// <returns>Ids and the position that is scored.</returns>
     public EncodedText Encode(string text, string? textPair = null) => _encoder.Encode(text, textPair);
 
-    /// <summary>Pads rows into a batch on the model's device.</summary>
+    /// <summary>The tokens that a row costs in a batch: its own and a soft prompt's, or, where whole options are scored, those of a
+    /// sequence per option.</summary>
+    /// <param name="row">An encoded row.</param>
+    /// <returns>Tokens.</returns>
+    public int TokensOf(EncodedText row)
+    {
+        ArgumentNullException.ThrowIfNull(row);
+        return Head.TokensOf(row) + (Backbone.Adaptation?.PromptSize ?? 0);
+    }
+
+    /// <summary>Pads rows into a batch on the model's device; where whole options are scored, each row is in it once per option.</summary>
     /// <param name="rows">Encoded rows.</param>
     /// <returns>The batch; the caller disposes it.</returns>
-    public TokenBatch Batch(IReadOnlyList<EncodedText> rows) => TokenBatch.Create(rows, _tokenizer.PadId, Backbone.Device);
+    public TokenBatch Batch(IReadOnlyList<EncodedText> rows) => TokenBatch.Create(Head.Sequences(rows), _tokenizer.PadId, Backbone.Device);
 
-    /// <summary>Logits of a batch.</summary>
-    /// <param name="batch">The batch.</param>
+    /// <summary>Logits of a batch; where whole options are scored, their mean log-likelihoods.</summary>
+    /// <param name="batch">The batch that <see cref="Batch"/> made of some rows.</param>
     /// <param name="training">True switches dropout on.</param>
-    /// <returns>Float32 <c>[batch, labels]</c>.</returns>
+    /// <returns>Float32 <c>[rows, labels]</c>.</returns>
     public Tensor Logits(TokenBatch batch, bool training = false)
     {
         using var scope = NewDisposeScope();
-        Tensor hidden = Backbone.EncodeAt(batch, training);
-        return Head.Logits(Backbone, hidden, training).to(ScalarType.Float32).MoveToOuterDisposeScope();
+        return Head.Logits(Backbone, batch, training).to(ScalarType.Float32).MoveToOuterDisposeScope();
     }
 
     /// <summary>Probabilities of the labels: the softmax over the label words or classes.</summary>
@@ -126,7 +175,7 @@ public sealed class TextClassifier : IDisposable
         var scores = new float[rows.Count][];
         int labels = Settings.Labels.Count;
         using IDisposable inference = no_grad();
-        foreach (int[] group in LengthBatches.Split([.. rows.Select(row => row.Ids.Length)], LengthBatches.SuitableTokens(Backbone.Device)))
+        foreach (int[] group in LengthBatches.Split([.. rows.Select(TokensOf)], LengthBatches.SuitableTokens(Backbone.Device)))
         {
             cancellation.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();
@@ -180,7 +229,90 @@ public sealed class TextClassifier : IDisposable
         static string Names(IEnumerable<string> names) => $"[{string.Join(", ", names)}]";
     }
 
-    /// <summary>Writes a Hugging Face checkpoint folder with these weights, the tokenizer's files and the settings.</summary>
+    /// <summary>Puts what a tuning method learnt into this classifier, which has the same method, in place.</summary>
+    /// <param name="tuned">The tuned weights.</param>
+    /// <exception cref="InvalidDataException">They are for another base model, another method, or another head.</exception>
+    public void Apply(TunedWeights tuned)
+    {
+        ArgumentNullException.ThrowIfNull(tuned);
+        if (Settings.Tuning != tuned.Options)
+        {
+            throw new InvalidDataException(
+                $"The tuned weights are of {tuned.Options}, and this classifier is tuned with {Settings.Tuning?.ToString() ?? "nothing"}.");
+        }
+
+        IReadOnlyDictionary<string, Parameter> parameters = TunedParameters;
+        foreach (string name in parameters.Keys.Union(tuned.Tensors.Keys, StringComparer.Ordinal))
+        {
+            string wanted = parameters.TryGetValue(name, out Parameter? parameter) ? Describe(parameter.shape) : "no such tensor";
+            string given = tuned.Tensors.TryGetValue(name, out (long[] Shape, float[] Values) value) ? Describe(value.Shape) : "no such tensor";
+            if (wanted != given)
+            {
+                throw new InvalidDataException($"Of '{name}' the tuned weights have {given}, and this classifier has {wanted}.");
+            }
+        }
+
+        string fingerprint = UntunedFingerprint();
+        if (fingerprint != tuned.BaseFingerprint)
+        {
+            throw new InvalidDataException(
+                $"The tuned weights are for the base model with fingerprint {tuned.BaseFingerprint}, and this classifier's has {fingerprint}: "
+                + "load the checkpoint that was tuned.");
+        }
+
+        using IDisposable noGradients = no_grad();
+        foreach ((string name, (long[] shape, float[] values)) in tuned.Tensors)
+        {
+            using Tensor given = tensor(values);
+            using Tensor shaped = given.view(shape);
+            parameters[name].copy_(shaped);
+        }
+
+        static string Describe(long[] shape) => $"shape [{string.Join(", ", shape)}]";
+    }
+
+    /// <summary>What the tuning method has learnt, without the base model.</summary>
+    /// <returns>Copies of <see cref="TunedParameters"/>, with the settings.</returns>
+    /// <exception cref="InvalidOperationException">There is no tuning method.</exception>
+    public TunedWeights Tuned()
+    {
+        TuningOptions options = Settings.Tuning
+            ?? throw new InvalidOperationException("This classifier has no tuning method: Save writes it as a whole.");
+        using var scope = NewDisposeScope();
+        return new()
+        {
+            BaseFingerprint = UntunedFingerprint(),
+            Options = options,
+            Settings = Settings.ToJson(),
+            Tensors = new OrderedDictionary<string, (long[] Shape, float[] Values)>(
+                TunedParameters.Select(pair => KeyValuePair.Create(
+                    pair.Key, (pair.Value.shape, pair.Value.detach().to(ScalarType.Float32).cpu().contiguous().data<float>().ToArray()))),
+                StringComparer.Ordinal),
+        };
+    }
+
+    /// <summary>Writes what the tuning method has learnt as one safetensors file, which <see cref="LoadTuned"/> puts on the base again.</summary>
+    /// <param name="path">The file; an older one is replaced when the new one is complete.</param>
+    /// <exception cref="InvalidOperationException">There is no tuning method.</exception>
+    /// <exception cref="IOException">It could not be written; what was there is untouched.</exception>
+    public void SaveTuned(string path) => Tuned().Save(path);
+
+    /// <summary>
+    /// A copy that scores the same, with tuning folded in as far as it can be (<see cref="LanguageModel.FoldAdaptation"/>): after LoRA and
+    /// BitFit it has ordinary weights and no tuning method, and <see cref="Save"/> writes an ordinary checkpoint.
+    /// </summary>
+    /// <param name="shares">Backbone parameters whose storage is shared instead of copied, unless folding changes them; none by default.</param>
+    /// <returns>The copy; the caller disposes it.</returns>
+    public TextClassifier Folded(Func<string, bool>? shares = null)
+    {
+        Adaptation? adaptation = Backbone.Adaptation;
+        LanguageModel backbone = Backbone.Clone(name => shares?.Invoke(name) == true && adaptation?.FoldsInto(name) != true);
+        backbone.FoldAdaptation();
+        return new(backbone, Head.Clone(), _tokenizer, Settings with { Tuning = backbone.Adaptation?.Options });
+    }
+
+    /// <summary>Writes a Hugging Face checkpoint folder with these weights (a tuning method's among them, which Python ignores), the
+    /// tokenizer's files and the settings.</summary>
     /// <param name="folder">The folder; an older one of that name is replaced when the new one is complete.</param>
     /// <param name="storeAs">The type to store weights in; their own by default.</param>
     /// <exception cref="IOException">It could not be written; what was there is untouched.</exception>
@@ -192,7 +324,7 @@ public sealed class TextClassifier : IDisposable
         });
     }
 
-    /// <summary>The identity of the weights, the head's included: see <see cref="CheckpointFingerprint"/>.</summary>
+    /// <summary>The identity of the weights, the head's and a tuning method's included: see <see cref="CheckpointFingerprint"/>.</summary>
     /// <returns>A hexadecimal SHA-256.</returns>
     public string Fingerprint() => CheckpointFingerprint.Compute(AllParameters());
 
@@ -215,15 +347,31 @@ public sealed class TextClassifier : IDisposable
     }
 
     private IEnumerable<(string Name, Tensor Value)> AllParameters() =>
-        Backbone.Parameters.Concat(Head.Parameters).Select(pair => (pair.Key, (Tensor)pair.Value));
+        Backbone.Parameters.Concat(Head.Parameters).Concat(Backbone.Adaptation?.Parameters ?? NoParameters).Select(pair => (pair.Key, (Tensor)pair.Value));
+
+    /// <summary>The identity of the backbone's weights that tuning leaves alone.</summary>
+    private string UntunedFingerprint()
+    {
+        IReadOnlyDictionary<string, Parameter> tuned = TunedParameters;
+        return CheckpointFingerprint.Compute(Backbone.Parameters.Where(pair => !tuned.ContainsKey(pair.Key)).Select(pair => (pair.Key, (Tensor)pair.Value)));
+    }
 
     private ModelConfig Config()
     {
-        string family = Backbone is RobertaForMaskedLM ? "Roberta" : "Bert";
-        return Head.Kind switch
+        (string family, string model) = Backbone switch
         {
-            HeadKind.LabelWords => Backbone.Config.WithArchitecture(family + "ForMaskedLM"),
-            _ => Backbone.Config.WithArchitecture(family + "ForSequenceClassification").WithLabels(Settings.Labels),
+            RobertaForMaskedLM => ("Roberta", "RobertaForMaskedLM"),
+            Gpt2ForCausalLM => ("GPT2", "GPT2LMHeadModel"),
+            _ => ("Bert", "BertForMaskedLM"),
         };
+        ModelConfig config = Backbone.Config;
+        if (Head.Kind == HeadKind.LabelWords)
+        {
+            return config.WithArchitecture(model);
+        }
+
+        // Python's causal classifiers find a row's last token by the padding id.
+        config = config.IsCausal && config.PadTokenId is null ? config.With("pad_token_id", _tokenizer.PadId) : config;
+        return config.WithArchitecture(family + "ForSequenceClassification").WithLabels(Settings.Labels);
     }
 }

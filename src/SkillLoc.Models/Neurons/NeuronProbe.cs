@@ -44,17 +44,26 @@ public sealed class NeuronProbe
 
     private int Width { get; }
 
-    private int PromptSize { get; }
+    private int PromptSize => _classifier.Backbone.Adaptation?.PromptSize ?? 0;
 
-    /// <summary>The thresholds of a task: each neuron's mean over its rows.</summary>
-    /// <param name="rows">Training rows.</param>
-    /// <param name="task">Which rows count.</param>
+    /// <summary>A causal model's prompt stands after the text, another's before it.</summary>
+    private bool IsCausal => _classifier.Backbone.Config.IsCausal;
+
+    /// <summary>The thresholds of a task of two labels: each neuron's mean over all rows.</summary>
+    /// <param name="rows">Training rows; at least one.</param>
     /// <param name="cancellation">Stops between batches.</param>
     /// <returns>Values of <see cref="Shape"/>.</returns>
-    public NeuronValues Baseline(IReadOnlyList<EncodedText> rows, ProbeTask task, CancellationToken cancellation = default) =>
-        Baselines(rows, [task], cancellation)[0];
+    /// <exception cref="ArgumentException">There are no rows.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public NeuronValues Baseline(IReadOnlyList<EncodedText> rows, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(rows);
+        return rows.Count > 0
+            ? Baselines(rows, [ProbeTask.AllRows(rows.Count)], cancellation)[0]
+            : throw new ArgumentException("There are no rows to take thresholds from.", nameof(rows));
+    }
 
-    /// <summary>The thresholds of several tasks, in one pass.</summary>
+    /// <summary>The thresholds of several tasks, in one pass: each neuron's mean over the rows that count.</summary>
     /// <param name="rows">Training rows.</param>
     /// <param name="tasks">Which rows count for each.</param>
     /// <param name="cancellation">Stops between batches.</param>
@@ -190,17 +199,19 @@ public sealed class NeuronProbe
         return Activations(rows, [.. Enumerable.Range(0, PromptSize).Select(slot => new NeuronPosition(layer, neuron, slot))], cancellation);
     }
 
-    /// <summary>All neurons at the mask slot (<c>prompt_act</c>), for example of the empty text.</summary>
+    /// <summary>All neurons at the slot that is scored, the mask's or a causal prompt's last (<c>prompt_act</c>), for example of the
+    /// empty text.</summary>
     /// <param name="rows">The rows.</param>
     /// <param name="cancellation">Stops between batches.</param>
     /// <returns><c>[rows][layers * neurons]</c>.</returns>
     /// <exception cref="InvalidOperationException">This probe does not read prompts.</exception>
-    public float[][] AtMaskSlot(IReadOnlyList<EncodedText> rows, CancellationToken cancellation = default)
+    public float[][] AtScoredSlot(IReadOnlyList<EncodedText> rows, CancellationToken cancellation = default)
     {
         RequirePrompt();
+        int slot = IsCausal ? PromptSize - 1 : 0;
         return Activations(
             rows,
-            [.. Enumerable.Range(0, Layers).SelectMany(layer => Enumerable.Range(0, Width).Select(neuron => new NeuronPosition(layer, neuron)))],
+            [.. Enumerable.Range(0, Layers).SelectMany(layer => Enumerable.Range(0, Width).Select(neuron => new NeuronPosition(layer, neuron, slot)))],
             cancellation);
     }
 
@@ -313,11 +324,11 @@ public sealed class NeuronProbe
         public void OnFeedForward(int layer, Tensor activations)
         {
             using var scope = NewDisposeScope();
-            tell(layer, probe.Kind == NeuronProbeKind.Prompt ? activations.narrow(1, 0, probe.PromptSize) : OverText(activations));
+            tell(layer, probe.Kind == NeuronProbeKind.Prompt && !probe.IsCausal ? activations.narrow(1, 0, probe.PromptSize) : ByLength(activations));
         }
 
-        /// <summary>Rows come sorted by length, so runs of one length are reduced together, without their padding.</summary>
-        private Tensor OverText(Tensor activations)
+        /// <summary>Rows come sorted by length, so runs of one length are read together, without their padding.</summary>
+        private Tensor ByLength(Tensor activations)
         {
             var runs = new List<Tensor>();
             for (int start = 0, end; start < lengths.Length; start = end)
@@ -326,10 +337,15 @@ public sealed class NeuronProbe
                 {
                 }
 
-                Tensor text = activations.narrow(0, start, end - start).narrow(1, probe.PromptSize, lengths[start]);
-                runs.Add(probe.Kind == NeuronProbeKind.TextMax
-                    ? text.amax(1)
-                    : text.sum(dim: 1, type: ScalarType.Float64).div_(lengths[start]));
+                Tensor run = activations.narrow(0, start, end - start);
+                runs.Add(probe.Kind switch
+                {
+                    NeuronProbeKind.Prompt => run.narrow(1, lengths[start], probe.PromptSize),
+                    NeuronProbeKind.TextMax => Text().amax(1),
+                    _ => Text().sum(dim: 1, type: ScalarType.Float64).div_(lengths[start]),
+                });
+
+                Tensor Text() => run.narrow(1, probe.IsCausal ? 0 : probe.PromptSize, lengths[start]);
             }
 
             return cat(runs);

@@ -1,6 +1,7 @@
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
+using SkillLoc.Models.Tuning;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -49,7 +50,7 @@ public static class NeuronPruning
         {
             int[] kept = Kept(keep, layer, fraction);
             sizes[layer] = kept.Length;
-            string prefix = $"{model.Config.ModelType}.encoder.layer.{layer}.", up = prefix + "intermediate.dense", down = prefix + "output.dense";
+            LinearMap up = model.Linear(layer, LinearLayers.Up), down = model.Linear(layer, LinearLayers.Down);
             Tensor index = tensor(Array.ConvertAll(kept, i => (long)i), device: model.Device);
             double[] removed = fixedAt.Of(layer).ToArray();
             foreach (int neuron in foldKept ? [] : kept)
@@ -57,17 +58,20 @@ public static class NeuronPruning
                 removed[neuron] = 0;
             }
 
-            Tensor projection = Value(down + ".weight");
-            Tensor folded = projection.to(ScalarType.Float64).matmul(tensor(removed).to(model.Device));
-            changed[up + ".weight"] = Value(up + ".weight").index_select(0, index);
-            changed[up + ".bias"] = Value(up + ".bias").index_select(0, index);
-            changed[down + ".weight"] = projection.index_select(1, index);
-            changed[down + ".bias"] = (Value(down + ".bias") + folded).to(model.Dtype);
+            Tensor folded = down.Weight.detach().to(ScalarType.Float64).matmul(tensor(removed).to(model.Device));
+            Change(up, up.Weight.detach().index_select(0, index));
+            changed[up.Name + ".bias"] = Value(up.Name + ".bias").index_select(0, index);
+            Change(down, down.Weight.detach().index_select(1, index));
+            changed[down.Name + ".bias"] = (Value(down.Name + ".bias") + folded).to(model.Dtype);
         }
 
         return classifier.With(model.Config.WithFeedForwardSizes(sizes), changed);
 
         Tensor Value(string name) => model.Parameters[name].detach();
+
+        // GPT-2 stores its projections as [in, out].
+        void Change(LinearMap map, Tensor weight) =>
+            changed[map.WeightName] = ReferenceEquals(map.Weight, model.Parameters[map.WeightName]) ? weight : weight.transpose(0, 1).contiguous();
     }
 
     /// <summary>The share of parameters that pruning leaves: 0.666 for RoBERTa-base with 2 % of the neurons in layers 3 to 11.</summary>

@@ -23,11 +23,20 @@ public sealed record ProbeTask
         Labels = labels;
     }
 
+    /// <summary>Every row counts, and labels are not asked for.</summary>
+    private ProbeTask(int rows)
+    {
+        Name = "all rows";
+        Labels = [.. Enumerable.Repeat<bool?>(false, rows)];
+    }
+
     /// <summary>The task's name: the label that it tells from the others.</summary>
     public string Name { get; }
 
     /// <summary>For each row its label; null where the row is left out.</summary>
     public IReadOnlyList<bool?> Labels { get; }
+
+    internal static ProbeTask AllRows(int rows) => new(rows);
 
     /// <summary>The task of two labels: all rows, the second label being what a neuron above its threshold predicts.</summary>
     /// <param name="labels">For each row 0 or 1.</param>

@@ -6,8 +6,10 @@ namespace SkillLoc.Models.Prompts;
 /// <param name="Verbalizer">Its labels, in order, and their words.</param>
 public sealed record PromptTask(string Name, PromptTemplate Template, Verbalizer Verbalizer)
 {
-    /// <summary>The usual length limit of a row, in tokens, for BERT and RoBERTa; the paper gives GPT-2 256.</summary>
+    /// <summary>The usual length limit of a row, in tokens, for BERT and RoBERTa; for GPT-2 see <see cref="AutoregressivePrompt.MaxLength"/>.</summary>
     public const int UsualMaxLength = 128;
+
+    private readonly AutoregressivePrompt? _autoregressive;
 
     /// <summary>How the task is scored.</summary>
     public PromptMetric Metric { get; init; }
@@ -20,6 +22,21 @@ public sealed record PromptTask(string Name, PromptTemplate Template, Verbalizer
 
     /// <summary>Whether rows have two sentences.</summary>
     public bool IsPair => Template.IsPair;
+
+    /// <summary>How a causal model (GPT-2) is asked, with the options in the order of the verbalizer's labels; null where it is not.</summary>
+    /// <exception cref="ArgumentException">Its options or sentences are not as many as the task's labels or sentences.</exception>
+    public AutoregressivePrompt? Autoregressive
+    {
+        get => _autoregressive;
+        init
+        {
+            if (value is not null && value.Options.Count != Verbalizer.Count)
+                throw new ArgumentException($"The task '{Name}' has {Verbalizer.Count} labels, and its autoregressive prompt {value.Options.Count} options.", nameof(value));
+            if (value is not null && value.Template.IsPair != IsPair)
+                throw new ArgumentException($"The task '{Name}' has {(IsPair ? "two sentences" : "one sentence")}, and its autoregressive template '{value.Template}' another number.", nameof(value));
+            _autoregressive = value;
+        }
+    }
 
     /// <summary>The longest row, in tokens.</summary>
     public int MaxLength { get; init; } = UsualMaxLength;

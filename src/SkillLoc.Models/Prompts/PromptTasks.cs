@@ -13,26 +13,38 @@ public static class PromptTasks
     private const string Entailment = "{'entailment':'Yes','not_entailment':'No'}";
     private const string Inference = "{'contradiction':'No','entailment':'Yes','neutral':'Maybe'}";
 
+    // Options stand in the order of the labels above, which the reference's autoregressive code lists otherwise (subj, trec).
+    private static readonly AutoregressivePrompt Tone = new("\"{0}\" has a tone that is", " negative", " positive");
+    private static readonly AutoregressivePrompt Subjectivity = new("\"{0}\" has a tone that is", " subject", " object");
+    private static readonly AutoregressivePrompt FalseTrue = new(" {0}\n question: {1} true or false?\n answer:", " false", " true");
+    private static readonly AutoregressivePrompt TrueFalse = new(" {0}\n question: {1} true or false?\n answer:", " true", " false");
+    private static readonly AutoregressivePrompt TrueFalseNeither =
+        new(" {0}\n question: {1} true, false, or neither?\n answer:", " false", " true", " neither");
+    private static readonly AutoregressivePrompt Question = new(
+        " {0} The answer to this question will be",
+        " a description.", " an entity.", " an abbreviation.", " a person.", " a location.", " a number.");
+    private static readonly AutoregressivePrompt Summary = new(" summary: {0}\n topic:", " World", " Sports", " Business", " Science");
+
     private static readonly PromptTask[] Tasks =
     [
         Task("cola", ThisIs, "{'0':'incorrect','1':'correct'}") with { Metric = PromptMetric.MatthewsCorrelation },
-        Task("sst-2", ItWas, Sentiment),
-        Task("imdb", ItWas, Sentiment) with { FirstSentenceLimit = 110 },
-        Task("mrpc", SameMeaning, NoYes) with { Metric = PromptMetric.AccuracyAndF1 },
-        Task("qqp", SameMeaning, NoYes) with { Metric = PromptMetric.AccuracyAndF1 },
+        Task("sst-2", ItWas, Sentiment) with { Autoregressive = Tone },
+        Task("imdb", ItWas, Sentiment) with { Autoregressive = Tone, FirstSentenceLimit = 110 },
+        Task("mrpc", SameMeaning, NoYes) with { Autoregressive = FalseTrue, Metric = PromptMetric.AccuracyAndF1 },
+        Task("qqp", SameMeaning, NoYes) with { Autoregressive = FalseTrue, Metric = PromptMetric.AccuracyAndF1 },
         Task("sts-b", SameMeaning, NoYes) with { Metric = PromptMetric.Correlation, ScoreRange = (0, 5) },
-        Task("mnli", Entails, Inference) with { FirstSentenceLimit = 110, MaxLength = 256 },
+        Task("mnli", Entails, Inference) with { Autoregressive = TrueFalseNeither, FirstSentenceLimit = 110, MaxLength = 256 },
         Task("anli", Entails, Inference) with { MaxLength = 256 },
-        Task("snli", Entails, Inference) with { MaxLength = 256 },
-        Task("qnli", Entails, Entailment),
-        Task("rte", Entails, Entailment) with { FirstSentenceLimit = 240, MaxLength = 256 },
-        Task("mr", ItWas, Sentiment) with { FirstSentenceLimit = 110, OtherSentenceLimit = 50 },
+        Task("snli", Entails, Inference) with { Autoregressive = TrueFalseNeither, MaxLength = 256 },
+        Task("qnli", Entails, Entailment) with { Autoregressive = TrueFalse },
+        Task("rte", Entails, Entailment) with { Autoregressive = TrueFalse, FirstSentenceLimit = 240, MaxLength = 256 },
+        Task("mr", ItWas, Sentiment) with { Autoregressive = Tone, FirstSentenceLimit = 110, OtherSentenceLimit = 50 },
         Task("sst-5", ItWas, "{'0':'terrible','1':'bad','2':'okay','3':'good','4':'great'}") with { FirstSentenceLimit = 110, OtherSentenceLimit = 20 },
-        Task("subj", ThisIs, "{'0':'subjective','1':'objective'}") with { FirstSentenceLimit = 110, OtherSentenceLimit = 50 },
-        Task("trec", Topic, "{'0':'Description','1':'Entity','2':'Expression','3':'Human','4':'Location','5':'Number'}") with { FirstSentenceLimit = 110 },
-        Task("ag_news", Topic, "{'0':'World','1':'Sports','2':'Business','3':'Tech'}") with { FirstSentenceLimit = 110 },
-        Task("cr", ItWas, Sentiment) with { FirstSentenceLimit = 110, OtherSentenceLimit = 50 },
-        Task("mpqa", ItWas, Sentiment) with { FirstSentenceLimit = 110 },
+        Task("subj", ThisIs, "{'0':'subjective','1':'objective'}") with { Autoregressive = Subjectivity, FirstSentenceLimit = 110, OtherSentenceLimit = 50 },
+        Task("trec", Topic, "{'0':'Description','1':'Entity','2':'Expression','3':'Human','4':'Location','5':'Number'}") with { Autoregressive = Question, FirstSentenceLimit = 110 },
+        Task("ag_news", Topic, "{'0':'World','1':'Sports','2':'Business','3':'Tech'}") with { Autoregressive = Summary, FirstSentenceLimit = 110 },
+        Task("cr", ItWas, Sentiment) with { Autoregressive = Tone, FirstSentenceLimit = 110, OtherSentenceLimit = 50 },
+        Task("mpqa", ItWas, Sentiment) with { Autoregressive = Tone, FirstSentenceLimit = 110 },
     ];
 
     /// <summary>Every task, in the order of the paper's scripts.</summary>

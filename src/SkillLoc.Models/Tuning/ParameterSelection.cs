@@ -8,13 +8,14 @@ public sealed record ParameterSelection
     /// <summary>Keep token, position and segment embeddings as they are.</summary>
     public bool FixEmbeddings { get; init; } = true;
 
-    /// <summary>Keep the pre-trained head (pooler, language-model head) as it is. A freshly made classification head always trains.</summary>
+    /// <summary>Keep the pre-trained head (pooler, language-model head, GPT-2's last layer norm) as it is. A freshly made classification head always trains.</summary>
     public bool FixHead { get; init; } = true;
 
     /// <summary>Keep this many of the lowest layers as they are.</summary>
     public int FixLayers { get; init; }
 
     /// <summary>Within layers and head, train parameters named "bias" only (BitFit; layer norms' biases count).</summary>
+    /// <remarks>For GPT-2 too, where the reference implementation ignores it.</remarks>
     public bool BiasOnly { get; init; }
 
     /// <summary>Whether a parameter trains.</summary>

@@ -14,6 +14,7 @@ public sealed class OracleParityTests
     [Theory]
     [InlineData("tiny-roberta")]
     [InlineData("tiny-bert")]
+    [InlineData("tiny-gpt2")]
     public void HiddenStatesAndActivationsAreTransformers(string name)
     {
         using var scope = NewDisposeScope();
@@ -31,6 +32,7 @@ public sealed class OracleParityTests
             oracle.AssertClose($"hidden.{i}", recorder.Hidden[i], positions: true);
         }
 
+        Assert.Equal(oracle.Model.Config.Layers, recorder.FeedForward.Count);
         for (int i = 0; i < recorder.FeedForward.Count; i++)
         {
             oracle.AssertClose($"ffn.{i}", recorder.FeedForward[i], positions: true);
@@ -40,6 +42,7 @@ public sealed class OracleParityTests
     [Theory]
     [InlineData("tiny-roberta")]
     [InlineData("tiny-bert")]
+    [InlineData("tiny-gpt2")]
     public void VocabularyLogitsAreTransformers(string name)
     {
         using var scope = NewDisposeScope();
@@ -53,6 +56,7 @@ public sealed class OracleParityTests
     [Theory]
     [InlineData("tiny-roberta", true)]
     [InlineData("tiny-bert", true)]
+    [InlineData("tiny-gpt2", true)]
     [InlineData("tiny-roberta", false)]
     public void LossAndEveryGradientAreTransformers(string name, bool safetensors)
     {
@@ -86,6 +90,7 @@ public sealed class OracleParityTests
     [Theory]
     [InlineData("tiny-roberta")]
     [InlineData("tiny-bert")]
+    [InlineData("tiny-gpt2")]
     public void ScoringOnePositionEqualsScoringAll(string name)
     {
         using var scope = NewDisposeScope();
@@ -175,7 +180,8 @@ public sealed class OracleParityTests
         public TokenBatch Batch()
         {
             using var scope = NewDisposeScope();
-            long[] ids = Read("input_ids"), mask = Read("attention_mask"), positions = Read("mask_pos");
+            long[] ids = Read("input_ids"), mask = Read("attention_mask");
+            long[] positions = Read(expected.Contains("mask_pos") ? "mask_pos" : "last_pos");
             long[]? types = expected.Contains("token_type_ids") ? Read("token_type_ids") : null;
             int length = ids.Length / positions.Length;
             return TokenBatch.Create(
@@ -184,7 +190,7 @@ public sealed class OracleParityTests
                     int count = (int)mask.AsSpan(row * length, length).ToArray().Sum();
                     return new EncodedText(Row(ids, row, count), types is null ? null : Row(types, row, count), (int)position);
                 })],
-                model.Config.PadTokenId!.Value);
+                model.Config.PadTokenId ?? 0);
 
             int[] Row(long[] values, int row, int count) => [.. values.Skip(row * length).Take(count).Select(value => (int)value)];
         }

@@ -1,0 +1,277 @@
+using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Tuning;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+using F = TorchSharp.torch.nn.functional;
+
+namespace SkillLoc.Models.Backbones;
+
+/// <summary>
+/// GPT-2 with its language-model head. A position sees itself and what is before it, so rows are padded on the right and padding
+/// needs no mask of its own: only padded positions see padding, and their values mean nothing.
+/// </summary>
+public sealed class Gpt2ForCausalLM : LanguageModel
+{
+    private const string HeadWeight = "lm_head.weight";
+    private readonly Tensor _words;
+    private readonly Tensor _positions;
+    private readonly Layer[] _layers;
+    private readonly Norm _lastNorm;
+    private readonly Tensor? _head;
+    private readonly Func<Tensor, Tensor> _activation;
+
+    internal Gpt2ForCausalLM(ModelConfig config, OrderedDictionary<string, Parameter> parameters)
+        : base(config, parameters)
+    {
+        _words = parameters["transformer.wte.weight"];
+        _positions = parameters["transformer.wpe.weight"];
+        _layers = [.. Enumerable.Range(0, config.Layers).Select(i =>
+        {
+            string layer = $"transformer.h.{i}";
+            return new Layer(
+                NormAt(layer + ".ln_1"), At(layer + ".attn.c_attn"), At(layer + ".attn.c_proj"),
+                NormAt(layer + ".ln_2"), At(layer + ".mlp.c_fc"), At(layer + ".mlp.c_proj"));
+        })];
+        _lastNorm = NormAt("transformer.ln_f");
+        _head = config.TieWordEmbeddings ? _words : parameters.GetValueOrDefault(HeadWeight);
+        _activation = Activation.Of(config);
+
+        Projection At(string name) => new(parameters[name + ".weight"], parameters[name + ".bias"]);
+        Norm NormAt(string name) => new(parameters[name + ".weight"], parameters[name + ".bias"], config.LayerNormEpsilon);
+    }
+
+    /// <inheritdoc/>
+    public override bool HasHead => _head is not null;
+
+    /// <inheritdoc/>
+    public override int MaxLength => Config.MaxPositions - PromptSize;
+
+    private int PromptSize => Adaptation?.PromptSize ?? 0;
+
+    /// <inheritdoc/>
+    /// <remarks>As in <c>transformers</c>, the last layer's hidden states are those after the final layer norm.</remarks>
+    public override Tensor Encode(TokenBatch batch, bool training = false, IForwardObserver? observer = null)
+    {
+        ArgumentNullException.ThrowIfNull(batch);
+        using var scope = NewDisposeScope();
+        return Run(batch, null, training, observer).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public override Tensor EncodeAt(TokenBatch batch, bool training = false, IForwardObserver? observer = null)
+    {
+        ArgumentNullException.ThrowIfNull(batch);
+        using var scope = NewDisposeScope();
+        Tensor positions = Adaptation?.ScoredPositions(batch) ?? batch.Positions;
+        return Run(batch, positions.unsqueeze(1), training, observer).squeeze(1).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public override Tensor WordScores(Tensor hidden, Tensor? words = null)
+    {
+        if (_head is null)
+        {
+            throw new InvalidOperationException("This model was loaded without its language-model head, so it cannot score words.");
+        }
+
+        using var scope = NewDisposeScope();
+        return F.linear(hidden, words is null ? _head : _head.index_select(0, words)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Hidden states of the last layer at several positions of each row; the last layer computes nothing for the others.</summary>
+    /// <param name="batch">Token ids.</param>
+    /// <param name="positions">Int64 <c>[batch, count]</c>.</param>
+    /// <param name="training">True switches dropout on.</param>
+    /// <returns><c>[batch, count, hidden]</c>.</returns>
+    internal Tensor EncodeAt(TokenBatch batch, Tensor positions, bool training)
+    {
+        using var scope = NewDisposeScope();
+        return Run(batch, positions, training, null).MoveToOuterDisposeScope();
+    }
+
+    /// <exception cref="NotSupportedException">The configuration asks for a variant of attention that is not there.</exception>
+    internal static void Check(ModelConfig config)
+    {
+        Require("scale_attn_weights", true);
+        Require("scale_attn_by_inverse_layer_idx", false);
+        Require("add_cross_attention", false);
+
+        void Require(string key, bool supported)
+        {
+            if (config.Flag(key, supported) != supported)
+            {
+                string value = supported ? "true" : "false";
+                throw new NotSupportedException($"{config.Source}: {key} must be {value}; GPT-2 with any other is not supported.");
+            }
+        }
+    }
+
+    /// <summary>Names and shapes of the parameters, in the order of <c>transformers</c>. Projections are stored as [in, out].</summary>
+    internal static IEnumerable<(string Name, long[] Shape)> Shapes(ModelConfig config, bool withHead)
+    {
+        long hidden = config.HiddenSize;
+        yield return ("transformer.wte.weight", [config.VocabularySize, hidden]);
+        yield return ("transformer.wpe.weight", [config.MaxPositions, hidden]);
+        for (int i = 0; i < config.Layers; i++)
+        {
+            long inner = config.FeedForwardSizes[i];
+            (string Name, long[] Shape)[] parts =
+            [
+                ("ln_1", [hidden]), ("attn.c_attn", [hidden, 3 * hidden]), ("attn.c_proj", [hidden, hidden]),
+                ("ln_2", [hidden]), ("mlp.c_fc", [hidden, inner]), ("mlp.c_proj", [inner, hidden]),
+            ];
+            foreach ((string part, long[] shape) in parts)
+            {
+                yield return ($"transformer.h.{i}.{part}.weight", shape);
+                yield return ($"transformer.h.{i}.{part}.bias", [shape[^1]]);
+            }
+        }
+
+        yield return ("transformer.ln_f.weight", [hidden]);
+        yield return ("transformer.ln_f.bias", [hidden]);
+        if (withHead && !config.TieWordEmbeddings)
+        {
+            yield return (HeadWeight, [config.VocabularySize, hidden]);
+        }
+    }
+
+    /// <inheritdoc/>
+    internal override LinearMap Linear(int layer, LinearLayers map)
+    {
+        Layer parts = _layers[layer];
+        long hidden = Config.HiddenSize;
+        (string part, Projection projection) = map switch
+        {
+            LinearLayers.Query => ("attn.c_attn", parts.Attention.Columns(0, hidden)),
+            LinearLayers.Key => ("attn.c_attn", parts.Attention.Columns(hidden, hidden)),
+            LinearLayers.Value => ("attn.c_attn", parts.Attention.Columns(2 * hidden, hidden)),
+            LinearLayers.AttentionOutput => ("attn.c_proj", parts.AttentionOutput),
+            LinearLayers.Up => ("mlp.c_fc", parts.Up),
+            _ => ("mlp.c_proj", parts.Down),
+        };
+        string name = $"transformer.h.{layer}.{part}";
+        string own = (map & (LinearLayers.Query | LinearLayers.Key | LinearLayers.Value)) == LinearLayers.None ? name : $"{name}.{map.ToString().ToLowerInvariant()}";
+        return new(own, name + ".weight", projection.Weight.transpose(0, 1));
+    }
+
+    /// <summary>The standard deviation of fresh weights: projections onto the residual stream are scaled by 1 / sqrt(2 layers).</summary>
+    internal static double InitialDeviation(ModelConfig config, string name) =>
+        config.InitializerRange / (name.EndsWith("c_proj.weight", StringComparison.Ordinal) ? Math.Sqrt(2.0 * config.Layers) : 1);
+
+    /// <summary>The whole pass; the last layer answers for <paramref name="positions"/> only, null for all.</summary>
+    private Tensor Run(TokenBatch batch, Tensor? positions, bool training, IForwardObserver? observer)
+    {
+        Tensor? prefix = Adaptation?.KeyValues();
+        Tensor hidden = Embed(batch, training);
+        observer?.OnHidden(0, hidden);
+        int last = _layers.Length - 1;
+        for (int i = 0; i < last; i++)
+        {
+            hidden = Run(i, hidden, null, prefix, training, observer);
+            observer?.OnHidden(i + 1, hidden);
+        }
+
+        hidden = _lastNorm.Apply(Run(last, hidden, positions, prefix, training, observer));
+        observer?.OnHidden(last + 1, hidden);
+        return hidden;
+    }
+
+    private Tensor Embed(TokenBatch batch, bool training)
+    {
+        long rows = batch.Ids.size(0), length = batch.Ids.size(1);
+        if (length > MaxLength)
+        {
+            throw new ArgumentException($"A row of {length} tokens is longer than the model's {MaxLength} positions.", nameof(batch));
+        }
+
+        using var scope = NewDisposeScope();
+        Tensor words = _words.index_select(0, batch.Ids.view(-1)).view(rows, length, -1);
+        if (PromptSize > 0)
+        {
+            words = Adaptation!.Prompt(words, _words, batch);
+        }
+
+        return Drop(words + _positions.narrow(0, 0, PromptSize + length), Config.EmbeddingDropout, training).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>One pre-norm layer.</summary>
+    private Tensor Run(int index, Tensor hidden, Tensor? positions, Tensor? prefix, bool training, IForwardObserver? observer)
+    {
+        using var scope = NewDisposeScope();
+        Layer layer = _layers[index];
+        Tensor normed = layer.AttentionNorm.Apply(hidden);
+        double dropout = training ? Dropout ?? Config.AttentionDropout : 0;
+        long width = hidden.size(2), length = hidden.size(1);
+        Tensor queried = normed;
+        Tensor[] parts;
+        if (positions is null)
+        {
+            parts = layer.Attention.Apply(normed).chunk(3, -1);
+        }
+        else
+        {
+            hidden = At(hidden, positions);
+            queried = At(normed, positions);
+            parts = [layer.Attention.Columns(0, width).Apply(queried), .. layer.Attention.Columns(width, 2 * width).Apply(normed).chunk(2, -1)];
+        }
+
+        Tensor query = SplitHeads(Adapt(LinearLayers.Query, queried, parts[0]));
+        Tensor keys = SplitHeads(Adapt(LinearLayers.Key, normed, parts[1])), values = SplitHeads(Adapt(LinearLayers.Value, normed, parts[2]));
+        if (prefix is not null)
+        {
+            (keys, values) = PrefixTuning.Prepend(prefix, index, keys, values);
+        }
+
+        Tensor context;
+        if (positions is null && prefix is null)
+        {
+            context = F.scaled_dot_product_attention(query, keys, values, p: dropout, is_casual: true);
+        }
+        else
+        {
+            // A prefix stands before position 0, so that every position sees it.
+            Tensor places = arange(-(prefix?.size(3) ?? 0), length, dtype: ScalarType.Int64, device: hidden.device);
+            Tensor seers = positions is null ? arange(0, length, dtype: ScalarType.Int64, device: hidden.device) : positions.unsqueeze(1);
+            context = F.scaled_dot_product_attention(query, keys, values, places <= seers.unsqueeze(-1), dropout);
+        }
+
+        Tensor merged = context.transpose(1, 2).reshape(hidden.size(0), hidden.size(1), -1);
+        Tensor output = Adapt(LinearLayers.AttentionOutput, merged, layer.AttentionOutput.Apply(merged));
+        Tensor attended = hidden + Drop(output, Config.HiddenDropout, training);
+        Tensor read = layer.FeedForwardNorm.Apply(attended);
+        Tensor neurons = _activation(Adapt(LinearLayers.Up, read, layer.Up.Apply(read)));
+        neurons = NeuronEditor?.Edit(index, neurons) ?? neurons;
+        observer?.OnFeedForward(index, neurons);
+        Tensor sum = attended + Drop(Adapt(LinearLayers.Down, neurons, layer.Down.Apply(neurons)), Config.HiddenDropout, training);
+        return (Adaptation?.Correction(index, sum) is { } correction ? sum + correction : sum).MoveToOuterDisposeScope();
+
+        Tensor Adapt(LinearLayers map, Tensor input, Tensor mapped) => Adaptation?.AfterLinear(index, map, input, mapped) ?? mapped;
+    }
+
+    private static Tensor At(Tensor hidden, Tensor positions) => hidden.gather(1, positions.unsqueeze(-1).expand(-1, -1, hidden.size(2)));
+
+    private Tensor SplitHeads(Tensor x) => x.view(x.size(0), x.size(1), Config.Heads, -1).transpose(1, 2);
+
+    private Tensor Drop(Tensor x, double probability, bool training)
+    {
+        double dropout = training ? Dropout ?? probability : 0;
+        return dropout > 0 ? F.dropout(x, dropout) : x;
+    }
+
+    /// <summary>A linear map whose weight is stored as [in, out] (Conv1D in <c>transformers</c>).</summary>
+    private readonly record struct Projection(Tensor Weight, Tensor Bias)
+    {
+        public Tensor Apply(Tensor x) => F.linear(x, Weight.transpose(0, 1), Bias);
+
+        public Projection Columns(long start, long count) => new(Weight.narrow(1, start, count), Bias.narrow(0, start, count));
+    }
+
+    private readonly record struct Norm(Tensor Weight, Tensor Bias, double Epsilon)
+    {
+        public Tensor Apply(Tensor x) => F.layer_norm(x, [x.size(-1)], Weight, Bias, Epsilon);
+    }
+
+    private sealed record Layer(
+        Norm AttentionNorm, Projection Attention, Projection AttentionOutput, Norm FeedForwardNorm, Projection Up, Projection Down);
+}

@@ -1,0 +1,81 @@
+using SkillLoc.Models.Backbones;
+using SkillLoc.Models.Prompts;
+using TorchSharp;
+using static TorchSharp.torch;
+using F = TorchSharp.torch.nn.functional;
+
+namespace SkillLoc.Models.Classification;
+
+/// <summary>Scores options of several tokens by their mean log-likelihood after the text (decision 7).</summary>
+internal sealed class OptionLikelihood : IDisposable
+{
+    private readonly int[][] _options;
+    private readonly int _longest;
+
+    // One entry for each token of each option: its place among the scored positions of a row, its id, and its weight for each option.
+    private readonly Tensor _places;
+    private readonly Tensor _tokens;
+    private readonly Tensor _weights;
+
+    /// <param name="options">Each label's option as token ids, none empty.</param>
+    /// <param name="device">The backbone's device.</param>
+    public OptionLikelihood(int[][] options, Device device)
+    {
+        _options = options;
+        _longest = options.Max(option => option.Length);
+        long[] places = [.. options.SelectMany((option, label) => option.Select((_, i) => ((long)label * _longest) + i))];
+        long[] tokens = [.. options.SelectMany(option => option.Select(id => (long)id))];
+        var weights = new float[tokens.Length * options.Length];
+        for (int label = 0, token = 0; label < options.Length; label++)
+        {
+            foreach (int _ in options[label])
+            {
+                weights[(token++ * options.Length) + label] = 1f / options[label].Length;
+            }
+        }
+
+        _places = tensor(places, device: device).DetachFromDisposeScope();
+        _tokens = tensor(tokens, device: device).DetachFromDisposeScope();
+        _weights = tensor(weights, tokens.Length, options.Length, device: device).DetachFromDisposeScope();
+    }
+
+    /// <summary>How many sequences a row becomes.</summary>
+    public int Count => _options.Length;
+
+    /// <summary>The padded tokens that a row costs in a batch.</summary>
+    public int TokensOf(EncodedText row) => Count * (row.Ids.Length + _longest);
+
+    /// <summary>Each row once for each option, with the option after it; the position is still the text's last.</summary>
+    public IReadOnlyList<EncodedText> Expand(IReadOnlyList<EncodedText> rows) =>
+        [.. rows.SelectMany(row => _options.Select(option => row with { Ids = [.. row.Ids, .. option] }))];
+
+    /// <summary>Mean log-likelihoods of the options.</summary>
+    /// <param name="model">A causal model.</param>
+    /// <param name="batch">Rows that <see cref="Expand"/> gave.</param>
+    /// <param name="training">True switches dropout on.</param>
+    /// <returns>In nats, Float32 <c>[batch / options, options]</c>.</returns>
+    public Tensor Scores(Gpt2ForCausalLM model, TokenBatch batch, bool training)
+    {
+        using var scope = NewDisposeScope();
+        long rows = batch.Ids.size(0) / Count;
+
+        // Position p predicts token p + 1. A short option's surplus positions may lie behind the end, and nobody reads them.
+        Tensor positions = (batch.Positions.unsqueeze(1) + arange(0, _longest, dtype: ScalarType.Int64, device: _tokens.device)).clamp_max(batch.Ids.size(1) - 1);
+        Tensor hidden = model.EncodeAt(batch, positions, training);
+        Tensor read = hidden.view(rows, (long)Count * _longest, -1).index_select(1, _places);
+        Tensor logLikelihoods = F.log_softmax(model.WordScores(read).to(ScalarType.Float32), -1);
+        Tensor index = _tokens.view(1, -1, 1).expand(rows, -1, 1);
+        return logLikelihoods.gather(2, index).squeeze(2).matmul(_weights).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The same for another head.</summary>
+    public OptionLikelihood Clone() => new(_options, _tokens.device);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _places.Dispose();
+        _tokens.Dispose();
+        _weights.Dispose();
+    }
+}

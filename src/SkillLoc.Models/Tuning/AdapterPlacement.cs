@@ -1,0 +1,13 @@
+namespace SkillLoc.Models.Tuning;
+
+/// <summary>Where a layer's adapters are (decision 18).</summary>
+public enum AdapterPlacement
+{
+    /// <summary>One, after the feed-forward block: LayerNorm(adapter(LayerNorm(h + x)) + h + x), where h is the block's output, x its
+    /// input, and both norms are the layer's own (skill neurons, B.4). GPT-2's layers end without a norm: adapter(h + x) + h + x.</summary>
+    Pfeiffer,
+
+    /// <summary>Two, after the attention's and the feed-forward block's output projections, each with a residual of its own, before
+    /// dropout, the layer's residual and its norm (mode connectivity, C.3).</summary>
+    Houlsby,
+}

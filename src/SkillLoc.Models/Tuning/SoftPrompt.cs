@@ -1,0 +1,75 @@
+using SkillLoc.Models.Backbones;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace SkillLoc.Models.Tuning;
+
+/// <summary>
+/// A soft prompt (skill neurons, B.1). The sequence is the mask, P - 1 trainable vectors, and the text with its special tokens; what is
+/// scored is slot 0, the mask, whatever <see cref="TokenBatch.Positions"/> says. For a causal model (B.7) it is the text and P trainable
+/// vectors right after each row's <see cref="TokenBatch.Positions"/>, and what is scored is the last of them. The model adds positions,
+/// counted over the whole sequence, and token types (0 for the prompt). The mask's embedding is the model's own, and no gradient
+/// reaches word embeddings through the input.
+/// </summary>
+/// <remarks>Parameter: <c>prompt</c> <c>[1, P - 1, hidden]</c>, of a causal model <c>[1, P, hidden]</c>, initialised N(0, 1) / 30.</remarks>
+public sealed class SoftPrompt : Adaptation
+{
+    private readonly Parameter _prompt;
+    private readonly long? _mask;
+
+    internal SoftPrompt(LanguageModel model, SoftPromptOptions options, ParameterSource source)
+        : base(model, options, source)
+    {
+        bool causal = model.Config.IsCausal;
+
+        // A masked model's text has at least its two special tokens, a causal model's one.
+        int shortest = causal ? 1 : 2, longest = model.MaxLength + (model.Adaptation?.PromptSize ?? 0) - shortest;
+        if (options.Size < shortest || options.Size > longest)
+        {
+            throw new ArgumentException($"The soft prompt's Size is {options.Size}; it must be from {shortest} to {longest} for this model.");
+        }
+
+        if (!causal)
+        {
+            _mask = options.MaskTokenId ?? model.Config.MaskTokenId
+                ?? throw new ArgumentException("The model's configuration does not name a mask token; set the soft prompt's MaskTokenId.");
+            if (_mask < 0 || _mask >= model.Config.VocabularySize)
+            {
+                throw new ArgumentException($"The soft prompt's MaskTokenId is {_mask}; the vocabulary has {model.Config.VocabularySize} tokens.");
+            }
+        }
+
+        Size = options.Size;
+        _prompt = AddNormal("prompt", 1.0 / 30, 1, causal ? Size : Size - 1, model.Config.HiddenSize);
+    }
+
+    /// <summary>P, the number of slots: a masked model's text begins at index P.</summary>
+    public int Size { get; }
+
+    /// <inheritdoc/>
+    internal override int PromptSize => Size;
+
+    /// <inheritdoc/>
+    internal override Tensor Prompt(Tensor words, Tensor table, TokenBatch batch)
+    {
+        using var scope = NewDisposeScope();
+        long rows = words.size(0);
+        words = words.detach();
+        if (_mask is { } mask)
+        {
+            Tensor slots = cat([table.detach().narrow(0, mask, 1).unsqueeze(0), _prompt], 1);
+            return cat([slots.expand(rows, -1, -1), words], 1).MoveToOuterDisposeScope();
+        }
+
+        // Behind the padding first, then each row's padding behind the prompt.
+        long length = words.size(1);
+        Tensor column = arange(0, length + Size, dtype: ScalarType.Int64, device: words.device).unsqueeze(0).expand(rows, -1);
+        Tensor end = batch.Positions.unsqueeze(1) + 1;
+        Tensor index = where(column < end, column, where(column < end + Size, column - end + length, column - Size));
+        return cat([words, _prompt.expand(rows, -1, -1)], 1).gather(1, index.unsqueeze(-1).expand(-1, -1, words.size(2))).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    internal override Tensor ScoredPositions(TokenBatch batch) => _mask is null ? batch.Positions + Size : zeros_like(batch.Positions);
+}

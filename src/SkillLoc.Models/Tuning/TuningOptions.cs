@@ -1,0 +1,109 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using SkillLoc.Models.Backbones;
+using SkillLoc.Models.Checkpoints;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace SkillLoc.Models.Tuning;
+
+/// <summary>
+/// A parameter-efficient tuning method and its options: the pre-trained weights stay as they are (with <see cref="BitFitOptions"/>,
+/// all but the biases), and few parameters train.
+/// </summary>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
+[JsonDerivedType(typeof(SoftPromptOptions), "soft_prompt")]
+[JsonDerivedType(typeof(BitFitOptions), "bit_fit")]
+[JsonDerivedType(typeof(AdapterOptions), "adapter")]
+[JsonDerivedType(typeof(LoraOptions), "lora")]
+[JsonDerivedType(typeof(PrefixOptions), "prefix")]
+public abstract record TuningOptions
+{
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
+    };
+
+    private protected TuningOptions()
+    {
+    }
+
+    /// <summary>Makes what the method adds to a model, as it is at the start of training; assign it to
+    /// <see cref="LanguageModel.Adaptation"/>.</summary>
+    /// <param name="model">The model, whose device and type of weights the new parameters get.</param>
+    /// <param name="seed">Seed of the initialisation.</param>
+    /// <returns>The caller's until it is assigned; null where the method changes the model's own parameters (BitFit).</returns>
+    /// <exception cref="ArgumentException">An option is absurd, or does not fit the model.</exception>
+    /// <exception cref="NotSupportedException">The model's architecture cannot be tuned so.</exception>
+    public Adaptation? Create(LanguageModel model, int seed = 0) => Create(model, null, seed);
+
+    /// <summary>The parameters that the method trains: what it added to the model, or, with BitFit, the model's biases.</summary>
+    /// <param name="model">A model that these options have been applied to.</param>
+    /// <returns>Parameters by name.</returns>
+    /// <exception cref="ArgumentException">The model's <see cref="LanguageModel.Adaptation"/> is not of these options.</exception>
+    public virtual IReadOnlyDictionary<string, Parameter> ParametersOf(LanguageModel model)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        return model.Adaptation is { } adaptation && adaptation.Options == this
+            ? adaptation.Parameters
+            : throw new ArgumentException($"The model is tuned with {model.Adaptation?.Options.ToString() ?? "nothing"}, not with {this}.", nameof(model));
+    }
+
+    /// <summary>Reads options.</summary>
+    /// <param name="json">What <see cref="ToJson"/> gave.</param>
+    /// <param name="source">Where it came from, for error messages.</param>
+    /// <returns>The options.</returns>
+    /// <exception cref="InvalidDataException">It is not the JSON of a known method.</exception>
+    public static TuningOptions FromJson(string json, string source)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<TuningOptions>(json, Json)
+                ?? throw new InvalidDataException($"{source} is empty; it must hold a tuning method's options.");
+        }
+        catch (Exception error) when (error is JsonException or NotSupportedException)
+        {
+            throw new InvalidDataException($"{source} does not hold a tuning method's options: {error.Message}", error);
+        }
+    }
+
+    /// <summary>Writes the options as JSON, <c>kind</c> first.</summary>
+    /// <returns>The text.</returns>
+    public string ToJson() => JsonSerializer.Serialize(this, Json);
+
+    /// <summary>The same as <see cref="Create(LanguageModel, int)"/>, with parameters that a checkpoint holds taken from there.</summary>
+    /// <exception cref="InvalidDataException">A parameter of the checkpoint has another shape, or holds NaN.</exception>
+    internal Adaptation? Create(LanguageModel model, CheckpointFolder? stored, int seed)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        using var scope = NewDisposeScope();
+        using var generator = new Generator((ulong)(uint)seed);
+        return Build(model, (name, shape, draw) =>
+        {
+            if (stored?.Weights.Tensors.FirstOrDefault(info => info.Name == name) is not { } info)
+            {
+                return draw(generator).to(model.Dtype, model.Device);
+            }
+
+            return info.Shape.SequenceEqual(shape)
+                ? stored.Weights.ReadFinite(name, model.Dtype, model.Device)
+                : throw new InvalidDataException(
+                    $"{stored.Weights.Path}: tensor '{name}' has shape [{string.Join(", ", info.Shape)}]; "
+                    + $"by the options of the tuning method it must be [{string.Join(", ", shape)}].");
+        });
+    }
+
+    /// <summary>Makes what the method adds to a model.</summary>
+    internal abstract Adaptation? Build(LanguageModel model, ParameterSource source);
+
+    private protected static void RequirePositive(double value, string option)
+    {
+        if (!(value > 0) || !double.IsFinite(value))
+        {
+            throw new ArgumentException($"{option} is {value}; it must be above 0.");
+        }
+    }
+}
