@@ -60,7 +60,8 @@ internal sealed class PredictedLabels
         return ones.Length > 0 ? ones.Zip(others) : throw new InvalidOperationException("There are no rows.");
     }
 
-    private IEnumerable<string> Read()
+    /// <summary>The values row by row; bare keys as numbers from 1, a missing one being 0, and a missing key with values being empty.</summary>
+    public IEnumerable<string> Read()
     {
         using DataViewRowCursor cursor = _data.GetRowCursor([_column]);
         if (_areBareKeys)
