@@ -38,6 +38,12 @@ public sealed partial class SkillNeuronProbeEstimator : IEstimator<SkillNeuronPr
         TextScoringTransformer model = _options.Model!;
         TextClassifier classifier = model.Classifier;
         var probe = new NeuronProbe(classifier, _options.Kind);
+        if (SkillNeurons.CountOf(_options.Fraction, (int)probe.Shape[^1]) == 0)
+        {
+            throw new ArgumentException(
+                $"Options.Fraction is {_options.Fraction}, less than one of the {probe.Shape[^1]} neurons of a layer; take a larger fraction.");
+        }
+
         (EncodedText[] train, IReadOnlyList<ProbeTask> tasks) = Read(input, "training data");
         using IChannel channel = _host.Start("Probing");
         IReadOnlyList<NeuronValues> thresholds = tasks.Count == 1
