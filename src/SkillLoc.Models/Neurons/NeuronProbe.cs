@@ -75,9 +75,13 @@ public sealed class NeuronProbe
     {
         Check(rows, tasks);
         using var scope = NewDisposeScope();
-        Tensor[][] sums = Accumulators(tasks.Count, ScalarType.Float64);
-        Run(rows, tasks, (layer, task, values, _) => sums[task][layer].add_(values.sum(dim: 0, type: ScalarType.Float64)), cancellation);
-        return [.. tasks.Select((task, i) => Mean(sums[i], task))];
+        Tensor[][] sums = Accumulators(tasks.Count);
+        Run(
+            rows, tasks, Counting,
+            (layer, task, values, counting) => sums[task][layer].add_(
+                (counting is null ? values : values.index_select(0, counting)).sum(dim: 0, type: ScalarType.Float64)),
+            cancellation);
+        return [.. tasks.Select((task, i) => Share(sums[i], task, 0))];
     }
 
     /// <summary>
@@ -122,16 +126,19 @@ public sealed class NeuronProbe
         }
 
         using var scope = NewDisposeScope();
-        Tensor[][] counts = Accumulators(tasks.Count, ScalarType.Int64);
-        Tensor[][] limits = [.. thresholds.Select(table =>
-            tensor(table.Values.ToArray()).to(_classifier.Backbone.Device).view([.. Shape]).unbind().ToArray())];
+        Tensor[][] counts = Accumulators(tasks.Count);
+        Tensor[][] limits = [.. thresholds.Select(table => Limits(table).to(_classifier.Backbone.Device).view([.. Shape]).unbind().ToArray())];
 
-        // Activations are promoted to the thresholds' float64, so that no threshold is rounded.
+        // Right are the rows above that should be, and the others less those above that should not be: one product instead of a count.
         Run(
-            rows, tasks,
-            (layer, task, values, labels) => counts[task][layer].add_(values.gt(limits[task][layer]).eq(labels).sum(dim: 0)),
+            rows, tasks, Signs,
+            (layer, task, values, signs) =>
+            {
+                Tensor above = values.gt(limits[task][layer]).to(ScalarType.Float32);
+                counts[task][layer].add_(signs!.matmul(above.view(above.size(0), -1)).view_as(counts[task][layer]));
+            },
             cancellation);
-        return [.. tasks.Select((task, i) => Mean(counts[i], task))];
+        return [.. tasks.Select((task, i) => Share(counts[i], task, task.Labels.Count(label => label == false)))];
     }
 
     /// <summary>Activations of some neurons, row by row.</summary>
@@ -236,66 +243,69 @@ public sealed class NeuronProbe
         }
     }
 
-    private Tensor[][] Accumulators(int tasks, ScalarType type) =>
+    private Tensor[][] Accumulators(int tasks) =>
     [
         .. Enumerable.Range(0, tasks).Select(_ =>
-            zeros([.. Shape], dtype: type, device: _classifier.Backbone.Device).unbind().ToArray()),
+            zeros([.. Shape], dtype: ScalarType.Float64, device: _classifier.Backbone.Device).unbind().ToArray()),
     ];
 
-    private NeuronValues Mean(Tensor[] sums, ProbeTask task)
+    /// <summary>What was summed up, and what more there is of it, by the rows that count.</summary>
+    private NeuronValues Share(Tensor[] sums, ProbeTask task, int more)
     {
         using var scope = NewDisposeScope();
-        Tensor mean = stack(sums).to(ScalarType.Float64).div(task.Labels.Count(label => label is not null));
-        return new(mean.cpu().data<double>().ToArray(), Shape);
+        Tensor share = stack(sums).add_(more).div_(task.Labels.Count(label => label is not null));
+        return new(share.cpu().data<double>().ToArray(), Shape);
     }
 
-    /// <summary>Gives each task its rows' values and labels, <c>[rows, (slots,) neurons]</c> and <c>[rows, 1(, 1)]</c>.</summary>
+    /// <summary>
+    /// Thresholds as activations are compared with them. A float32 is above a float64 exactly where it is above the next float32 at or
+    /// below that, so that activations need not be widened.
+    /// </summary>
+    private Tensor Limits(NeuronValues table)
+    {
+        double[] values = table.Values.ToArray();
+        return Kind == NeuronProbeKind.TextMean
+            ? tensor(values)
+            : tensor(Array.ConvertAll(values, value => (float)value is var near && near > value ? MathF.BitDecrement(near) : (float)value));
+    }
+
+    /// <summary>The rows of a batch that count; null for all of them.</summary>
+    private static Tensor? Counting(bool?[] labels) => labels.Contains(null)
+        ? tensor(Enumerable.Range(0, labels.Length).Where(i => labels[i] is not null).Select(i => (long)i).ToArray())
+        : null;
+
+    /// <summary>1 and -1 for the two labels, 0 for rows that do not count.</summary>
+    private static Tensor Signs(bool?[] labels) => tensor(Array.ConvertAll(labels, label => label switch
+    {
+        true => 1f,
+        false => -1f,
+        null => 0f,
+    }));
+
+    /// <summary>Runs the model; each layer's values are accumulated for each task, with what was prepared of a batch's labels for it.</summary>
     private void Run(
-        IReadOnlyList<EncodedText> rows, IReadOnlyList<ProbeTask> tasks, Action<int, int, Tensor, Tensor> accumulate,
-        CancellationToken cancellation)
+        IReadOnlyList<EncodedText> rows, IReadOnlyList<ProbeTask> tasks, Func<bool?[], Tensor?> prepare,
+        Action<int, int, Tensor, Tensor?> accumulate, CancellationToken cancellation)
     {
         int[]? current = null;
-        var parts = new (Tensor? Index, Tensor Labels)?[tasks.Count];
+        var prepared = new Tensor?[tasks.Count];
         using var scope = NewDisposeScope();
         ForEachBatch(rows, (group, layer, values) =>
         {
-            if (!ReferenceEquals(current, group))
+            for (int i = 0; i < prepared.Length; i++)
             {
-                current = group;
-                for (int i = 0; i < parts.Length; i++)
+                if (!ReferenceEquals(current, group))
                 {
-                    parts[i]?.Index?.Dispose();
-                    parts[i]?.Labels.Dispose();
-                    parts[i] = Part(tasks[i], group, scope);
+                    prepared[i]?.Dispose();
+                    using Tensor? made = prepare([.. group.Select(row => tasks[i].Labels[row])]);
+                    prepared[i] = made?.to(_classifier.Backbone.Device, copy: true).MoveToOtherDisposeScope(scope);
                 }
+
+                accumulate(layer, i, values, prepared[i]);
             }
 
-            for (int i = 0; i < parts.Length; i++)
-            {
-                if (parts[i] is { } part)
-                {
-                    accumulate(layer, i, part.Index is null ? values : values.index_select(0, part.Index), part.Labels);
-                }
-            }
+            current = group;
         }, cancellation);
-    }
-
-    /// <summary>The rows of a batch that count for a task, null for all of them, and their labels; null when there are none.</summary>
-    private (Tensor? Index, Tensor Labels)? Part(ProbeTask task, int[] group, DisposeScope owner)
-    {
-        int[] places = [.. Enumerable.Range(0, group.Length).Where(place => task.Labels[group[place]] is not null)];
-        if (places.Length == 0)
-        {
-            return null;
-        }
-
-        long[] shape = [places.Length, .. Enumerable.Repeat(1L, Shape.Count - 1)];
-        bool[] labels = [.. places.Select(place => task.Labels[group[place]] == true)];
-        using var scope = NewDisposeScope();
-        Tensor? index = places.Length == group.Length
-            ? null
-            : tensor(Array.ConvertAll(places, place => (long)place), device: _classifier.Backbone.Device).MoveToOtherDisposeScope(owner);
-        return (index, tensor(labels, device: _classifier.Backbone.Device).view(shape).MoveToOtherDisposeScope(owner));
     }
 
     /// <summary>Runs the model and tells each layer's values, <c>[rows, slots, neurons]</c> or <c>[rows, neurons]</c>.</summary>
