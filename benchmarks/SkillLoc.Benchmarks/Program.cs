@@ -4,7 +4,9 @@ namespace SkillLoc.Benchmarks;
 
 /// <summary>
 /// <c>write FOLDER</c> makes the workload, <c>fine-tune FOLDER OPTIMIZER BATCH ACCUMULATION STEPS TOKENS</c> and <c>mask FOLDER BATCHES TOKENS</c> run
-/// one of the jobs that the peer runs too and print a line of JSON; anything else goes to BenchmarkDotNet.
+/// one of the jobs that the peer runs too and print a line of JSON. <c>write FOLDER LAYERS</c> and <c>write-from FOLDER CHECKPOINT</c> make
+/// workloads of other models, and <c>graft-epoch FOLDER BATCHES EPOCHS</c>, <c>graft-sweep FOLDER ROWS</c> and <c>graft-switch FOLDER TIMES</c>
+/// measure what grafting adds to its passes. Anything else goes to BenchmarkDotNet.
 /// </summary>
 internal static class Program
 {
@@ -14,6 +16,21 @@ internal static class Program
         {
             case ["write", var folder]:
                 new Workload(folder).Write();
+                break;
+            case ["write", var folder, var layers]:
+                new Workload(folder).Write(int.Parse(layers));
+                break;
+            case ["write-from", var folder, var checkpoint]:
+                new Workload(folder).WriteFrom(checkpoint);
+                break;
+            case ["graft-epoch", var folder, var batches, var epochs]:
+                Console.WriteLine(GraftJobs.Epoch(new(folder), int.Parse(batches), int.Parse(epochs)));
+                break;
+            case ["graft-sweep", var folder, var rows]:
+                Console.WriteLine(GraftJobs.Sweep(new(folder), int.Parse(rows)));
+                break;
+            case ["graft-switch", var folder, var times]:
+                Console.WriteLine(GraftJobs.Switch(new(folder), int.Parse(times)));
                 break;
             case ["fine-tune", var folder, var optimizer, var batch, var accumulation, var steps, var tokens]:
                 Console.WriteLine(PeerJobs.FineTune(new(folder), optimizer, int.Parse(batch), int.Parse(accumulation), int.Parse(steps), int.Parse(tokens)));

@@ -111,6 +111,26 @@ public sealed class Workload(string folder)
         CheckpointFolder.Save(
             Base, config, model.Parameters.Select(pair => (pair.Key, (torch.Tensor)pair.Value)), Directory.GetFiles(tokenizer));
 
+        Tune(reviews);
+    }
+
+    /// <summary>Takes a copy of a checkpoint for the base; the rest is as <see cref="Write"/> does it.</summary>
+    /// <param name="checkpoint">A checkpoint folder with tokenizer files.</param>
+    /// <param name="rows">Rows of data.</param>
+    public void WriteFrom(string checkpoint, int rows = 2048)
+    {
+        Directory.CreateDirectory(Base);
+        foreach (string file in Directory.GetFiles(checkpoint))
+        {
+            File.Copy(file, Path.Join(Base, Path.GetFileName(file)), overwrite: true);
+        }
+
+        Tune(Reviews(rows));
+    }
+
+    /// <summary>Writes the rows, and the base with noise for the fine-tuned checkpoint.</summary>
+    private void Tune(IReadOnlyList<Review> reviews)
+    {
         using TextClassifier classifier = TextClassifier.Create(Base, Settings);
         var encoded = reviews.Select(review => (Text: classifier.Encode(review.Text), review.Label)).ToArray();
         using (FileStream file = File.Create(Rows))

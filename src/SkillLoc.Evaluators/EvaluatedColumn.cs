@@ -7,8 +7,11 @@ internal static class EvaluatedColumn
 {
     public static DataViewSchema.Column Find(DataViewSchema schema, string name) =>
         schema.GetColumnOrNull(name) ?? throw new ArgumentOutOfRangeException(
-            nameof(name), $"Could not find column '{name}'; the data has {string.Join(", ", schema.Select(column => $"'{column.Name}'"))}.");
+            nameof(name), $"Could not find column '{name}'; the data has {Quote(schema.Select(column => column.Name))}.");
 
     public static ArgumentOutOfRangeException WrongType(DataViewSchema.Column column, string right) =>
         new(nameof(column), $"Column '{column.Name}' is {column.Type}; it must be {right}.");
+
+    /// <summary>Names as they stand in messages.</summary>
+    public static string Quote(IEnumerable<string> names) => string.Join(", ", names.Select(name => $"'{name}'"));
 }

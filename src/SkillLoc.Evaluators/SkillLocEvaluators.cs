@@ -46,8 +46,78 @@ public static class SkillLocEvaluators
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(first);
         ArgumentNullException.ThrowIfNull(second);
-        var one = new PredictedLabels(catalog.Context, first, predictedLabelColumnName);
-        var other = new PredictedLabels(catalog.Context, second, secondPredictedLabelColumnName ?? predictedLabelColumnName);
-        return AgreementMetrics.Of(PredictedLabels.Pairs(one, other));
+        var one = new LabelTexts(catalog.Context, first, predictedLabelColumnName);
+        var other = new LabelTexts(catalog.Context, second, secondPredictedLabelColumnName ?? predictedLabelColumnName);
+        return AgreementMetrics.Of(LabelTexts.Pairs(one, other));
+    }
+    /// <summary>
+    /// Measures models on the data that they were trained for and on other data: accuracy, calibration, and how much accuracy is lost.
+    /// Labels are matched by name, so sets may have them in another order, or lack some.
+    /// </summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="models">Models by name; each scores each set once.</param>
+    /// <param name="sets">Sets by name, with the columns that the models read; each must give its rows in the same order whenever it is
+    /// read.</param>
+    /// <param name="inDistribution">The name of the set that the models' training data is like.</param>
+    /// <param name="labelColumnName">The sets' true label: text, a number, or a key with values. It is read from the set itself, not from
+    /// what a model makes of it. Rows whose label is missing or empty are left out.</param>
+    /// <param name="scoreColumnName">The models' probabilities, a float vector of known size whose slots are named after the labels.</param>
+    /// <param name="labelMaps">By set, the models' label for the set's, such as contradiction and neutral to not_entailment. A label that
+    /// its set's map lacks stands for itself. Null maps nothing.</param>
+    /// <param name="numberOfBins">Bins of confidence; 15 as in Guo et al. (2017).</param>
+    /// <returns>One entry a model and set.</returns>
+    /// <exception cref="ArgumentException">There is no model, a set's name is unknown, or a set's label column is missing or of another
+    /// type.</exception>
+    /// <exception cref="InvalidOperationException">A set has no labelled rows, a model cannot score it or does not know one of its labels,
+    /// or scores are no probabilities.</exception>
+    public static OutOfDistributionMetrics EvaluateOutOfDistribution(
+        this SkillLocCatalog catalog, IReadOnlyDictionary<string, ITransformer> models, IReadOnlyDictionary<string, IDataView> sets,
+        string inDistribution, string labelColumnName = "Label", string scoreColumnName = "Score",
+        IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>>? labelMaps = null, int numberOfBins = 15)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        ArgumentNullException.ThrowIfNull(models);
+        ArgumentNullException.ThrowIfNull(sets);
+        ArgumentNullException.ThrowIfNull(inDistribution);
+        ArgumentOutOfRangeException.ThrowIfLessThan(numberOfBins, 1);
+        if (models.Count == 0)
+        {
+            throw new ArgumentException("There is no model to evaluate.", nameof(models));
+        }
+
+        foreach (string name in (labelMaps?.Keys ?? []).Prepend(inDistribution).Where(name => !sets.ContainsKey(name)))
+        {
+            throw new ArgumentException($"There is no set '{name}'; the sets are {EvaluatedColumn.Quote(sets.Keys)}.", nameof(sets));
+        }
+
+        LabeledSet[] labeled =
+        [
+            .. sets.Select(set => new LabeledSet(
+                catalog.Context, set.Key, set.Value, labelColumnName, labelMaps?.GetValueOrDefault(set.Key))),
+        ];
+        return OutOfDistributionMetrics.Of(
+            [
+                .. from model in models
+                   from set in labeled
+                   select new SetScoring(model.Key, model.Value, set, scoreColumnName),
+            ],
+            inDistribution,
+            numberOfBins);
+    }
+
+    /// <summary>Measures how strongly a regression's scores go with the true ones: Pearson's and Spearman's correlation.</summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="data">Scored rows of any regression trainer; rows whose label is NaN are left out.</param>
+    /// <param name="labelColumnName">The true score, a Single.</param>
+    /// <param name="scoreColumnName">The predicted score, a Single.</param>
+    /// <returns>The correlations.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
+    /// <exception cref="InvalidOperationException">There are no labelled rows, or a label or score is not finite.</exception>
+    public static CorrelationMetrics EvaluateCorrelation(
+        this SkillLocCatalog catalog, IDataView data, string labelColumnName = "Label", string scoreColumnName = "Score")
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        ArgumentNullException.ThrowIfNull(data);
+        return CorrelationMetrics.Of(data, labelColumnName, scoreColumnName);
     }
 }

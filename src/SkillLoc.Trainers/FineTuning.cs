@@ -5,7 +5,6 @@ using SkillLoc.Models.Classification;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
-using F = TorchSharp.torch.nn.functional;
 
 namespace SkillLoc.Trainers;
 
@@ -17,7 +16,13 @@ internal sealed class FineTuning : IDisposable
     private readonly TextClassifier _passes;
     private readonly IHost _host;
     private readonly IChannel _channel;
-    private readonly (string Name, Parameter Value)[] _trained;
+    private readonly TrainedParameter[] _trained;
+
+    /// <summary>Parameters that get a gradient: those that train, or all, for the norm's sake.</summary>
+    private readonly (string Name, Parameter Master)[] _differentiated;
+
+    /// <summary>What the norm of the gradients is taken over.</summary>
+    private readonly Parameter[] _clipped;
 
     public FineTuning(PromptFineTuneTrainer.Options options, TextClassifier classifier, IHost host, IChannel channel)
     {
@@ -25,16 +30,30 @@ internal sealed class FineTuning : IDisposable
         _classifier = classifier;
         _host = host;
         _channel = channel;
-        LanguageModel backbone = classifier.Backbone;
-        backbone.Dropout = options.Dropout;
-        _trained =
-        [
-            .. options.Selection.Of(backbone).Select(name => (name, backbone.Parameters[name])),
-            .. classifier.Head.Parameters.Select(pair => (pair.Key, pair.Value)),
-        ];
-        if (_trained.Length == 0)
+        classifier.Backbone.Dropout = options.Dropout;
+        _trained = CoordinateMask.Apply(options, classifier);
+        _differentiated = [.. _trained.Select(parameter => (parameter.Name, parameter.Weight))];
+        _clipped = [.. _trained.Select(parameter => parameter.Value)];
+        if (options.ClipOverAllParameters)
         {
-            throw new ArgumentException("Everything is fixed: no parameter is left to train.");
+            var names = _trained.Select(parameter => parameter.Name).ToHashSet(StringComparer.Ordinal);
+            (string, Parameter Weight)[] others =
+                [.. classifier.Backbone.Parameters.Where(pair => !names.Contains(pair.Key)).Select(pair => (pair.Key, pair.Value))];
+            _differentiated = [.. _differentiated, .. others];
+            _clipped = [.. _clipped, .. others.Select(pair => pair.Weight)];
+        }
+
+        foreach (TrainedParameter parameter in _trained)
+        {
+            if (options.L1 > 0 && parameter.IsAnchored)
+            {
+                parameter.Anchor();
+            }
+
+            if (options.Optimizer == OptimizerKind.AdamW)
+            {
+                parameter.AddMoments();
+            }
         }
 
         // The classifier's own weights are the float32 masters; a bfloat16 copy runs the passes.
@@ -45,96 +64,177 @@ internal sealed class FineTuning : IDisposable
 
     public void Dispose()
     {
+        foreach (TrainedParameter parameter in _trained)
+        {
+            parameter.Dispose();
+        }
+
         if (HasMasters)
         {
             _passes.Dispose();
         }
     }
 
-    public void Run(LabeledTexts train, LabeledTexts? validation)
+    /// <summary>Trains, from the start or from where a state file stands, and leaves the kept state in the classifier.</summary>
+    /// <returns>What was reached.</returns>
+    public TrainingState Run(LabeledTexts train, LabeledTexts? validation, TrainingStateFile? stateFile)
     {
         int microBatches = (train.Count + _options.BatchSize - 1) / _options.BatchSize;
         int updatesPerEpoch = Math.Max(1, microBatches / _options.GradientAccumulationSteps);
         int steps = _options.MaxSteps ?? (_options.Epochs * updatesPerEpoch);
-        var shuffle = new Random(_options.Seed);
-        manual_seed(_options.Seed);
-        (string Name, Parameter Master)[] differentiated = _options.ClipOverAllParameters
-            ? [.. _classifier.Backbone.Parameters.Concat(_classifier.Head.Parameters).Select(pair => (pair.Key, pair.Value))]
-            : _trained;
-        foreach ((string name, Parameter master) in differentiated)
+        using var outer = NewDisposeScope();
+        TrainingState state = Resume(stateFile, steps);
+        double secondsBefore = state.Seconds;
+        foreach ((string name, Parameter master) in _differentiated)
         {
             master.requires_grad_(true);
             OfPasses(name).requires_grad_(true);
         }
 
-        using var outer = NewDisposeScope();
-        using optim.Optimizer optimizer = CreateOptimizer();
         using IProgressChannel progress = _host.StartProgressChannel("Fine-tuning");
-        double loss = double.NaN;
-        double? metric = null;
-        double best = double.NegativeInfinity;
-        Tensor[]? bestState = null;
-        int step = 0;
         progress.SetHeader(new ProgressHeader(["loss", "metric"], ["updates"]), entry =>
         {
-            entry.SetProgress(0, step, steps);
-            entry.SetMetric(0, loss);
-            entry.SetMetric(1, metric ?? double.NaN);
+            entry.SetProgress(0, state.Step, steps);
+            entry.SetMetric(0, state.Loss);
+            entry.SetMetric(1, state.Metric ?? double.NaN);
         });
         var clock = Stopwatch.StartNew();
-        long rows = 0;
+        int[][] batches = [];
+        int shuffled = -1;
         try
         {
-            while (step < steps && !_options.CancellationToken.IsCancellationRequested)
+            while (state.Step < steps && !_options.CancellationToken.IsCancellationRequested)
             {
-                int[] order = [.. Enumerable.Range(0, train.Count)];
-                shuffle.Shuffle(order);
-                int[][] micro = [.. order.Chunk(_options.BatchSize)];
-                for (int update = 0; update < updatesPerEpoch && step < steps; update++)
+                int epoch = state.Step / updatesPerEpoch, update = state.Step % updatesPerEpoch;
+                if (epoch != shuffled)
                 {
-                    if (_options.CancellationToken.IsCancellationRequested)
-                    {
-                        break;
-                    }
-
-                    int[][] group = [.. micro.Skip(update * _options.GradientAccumulationSteps).Take(_options.GradientAccumulationSteps)];
-                    SetLearningRate(optimizer, step, steps);
-                    loss = Update(optimizer, differentiated, train, group);
-                    step++;
-                    rows += group.Sum(part => part.Length);
-                    if (!double.IsFinite(loss))
-                    {
-                        throw new InvalidOperationException(
-                            $"Training diverged: the loss of update {step} is {loss}. Lower the learning rate ({_options.LearningRate}).");
-                    }
-
-                    if (validation is not null && (step % _options.EvaluationInterval == 0 || step == steps))
-                    {
-                        metric = validation.Judge(_classifier);
-                        _channel.Info(MessageSensitivity.None, $"Update {step} of {steps}: loss {loss:F4}, validation {metric:F4}.");
-
-                        // Ties go to the later state, as in the reference.
-                        if (metric >= best)
-                        {
-                            best = metric.Value;
-                            bestState = Keep(bestState);
-                        }
-                    }
-
-                    _options.Progress?.Report(new(step, steps, loss, metric, rows / clock.Elapsed.TotalSeconds));
-                    progress.Checkpoint(loss, metric, step);
+                    batches = Shuffle(train.Count, epoch);
+                    shuffled = epoch;
                 }
+
+                int[][] group = [.. batches.Skip(update * _options.GradientAccumulationSteps).Take(_options.GradientAccumulationSteps)];
+                state.Loss = Update(train, group, state.Step, steps);
+                state.Step++;
+                state.Rows += group.Sum(part => part.Length);
+                if (!double.IsFinite(state.Loss))
+                {
+                    throw new InvalidOperationException(
+                        $"Training diverged: the loss of update {state.Step} is {state.Loss}. Lower the learning rate ({_options.LearningRate}).");
+                }
+
+                if (state.Step % _options.EvaluationInterval == 0 || state.Step == steps)
+                {
+                    Evaluate(state, steps, validation);
+                }
+
+                state.Seconds = secondsBefore + clock.Elapsed.TotalSeconds;
+                if (state.Step % _options.StateInterval == 0)
+                {
+                    stateFile?.Save(state, _trained);
+                }
+
+                _options.Progress?.Report(new(state.Step, steps, state.Loss, state.Metric, state.Rows / state.Seconds));
+                progress.Checkpoint(state.Loss, state.Metric, state.Step);
             }
 
-            Restore(bestState);
+            state.IsComplete = state.Step == steps;
+            if (!state.IsComplete)
+            {
+                stateFile?.Save(state, _trained);
+            }
         }
         finally
         {
-            foreach ((_, Parameter master) in differentiated)
+            foreach ((_, Parameter master) in _differentiated)
             {
                 master.requires_grad_(false);
                 master.grad = null!;
             }
+        }
+
+        if (_options.Checkpoints.HasFlag(CheckpointPolicy.Last))
+        {
+            SaveCheckpoint("last");
+        }
+
+        if (_options.Keep == KeptState.Best)
+        {
+            foreach (TrainedParameter parameter in _trained)
+            {
+                parameter.RestoreBest();
+            }
+        }
+
+        return state;
+    }
+
+    private TrainingState Resume(TrainingStateFile? stateFile, int steps)
+    {
+        if (stateFile?.Load(_trained) is not { } state)
+        {
+            return new();
+        }
+
+        if (HasMasters)
+        {
+            GiveWeights();
+        }
+
+        _channel.Info(MessageSensitivity.None, $"Going on after update {state.Step} of {steps}, from {_options.StateFile}.");
+        return state;
+    }
+
+    /// <summary>
+    /// Micro-batches of an epoch. Like dropout's, their randomness follows from the seed and the place in the run alone, so that a
+    /// resumed run draws what an uninterrupted one would.
+    /// </summary>
+    private int[][] Shuffle(int rows, int epoch)
+    {
+        int[] order = [.. Enumerable.Range(0, rows)];
+        new Random((int)Derive(_options.Seed, 1, epoch)).Shuffle(order);
+        return [.. order.Chunk(_options.BatchSize)];
+    }
+
+    private void Evaluate(TrainingState state, int steps, LabeledTexts? validation)
+    {
+        if (validation is not null)
+        {
+            double metric = validation.Judge(_classifier);
+            state.Metric = metric;
+            _channel.Info(MessageSensitivity.None, $"Update {state.Step} of {steps}: loss {state.Loss:F4}, validation {metric:F4}.");
+
+            // Ties go to the later state, as in the reference.
+            if (state.Best is not { } best || metric >= best.Metric)
+            {
+                state.Best = (metric, state.Step);
+                if (_options.Keep == KeptState.Best)
+                {
+                    foreach (TrainedParameter parameter in _trained)
+                    {
+                        parameter.KeepAsBest();
+                    }
+                }
+
+                if (_options.Checkpoints.HasFlag(CheckpointPolicy.Best))
+                {
+                    SaveCheckpoint("best");
+                }
+            }
+        }
+
+        int evaluation = (state.Step + _options.EvaluationInterval - 1) / _options.EvaluationInterval;
+        if (_options.Checkpoints.HasFlag(CheckpointPolicy.Every) && evaluation % _options.CheckpointInterval == 0)
+        {
+            SaveCheckpoint($"ckpt_{state.Step}");
+        }
+    }
+
+    private void SaveCheckpoint(string name)
+    {
+        if (_options.CheckpointFolder is { } folder)
+        {
+            Directory.CreateDirectory(folder);
+            _classifier.Save(Path.Join(folder, name));
         }
     }
 
@@ -142,27 +242,53 @@ internal sealed class FineTuning : IDisposable
     /// One update. The rows of all its micro-batches are regrouped by length and weighted 1 / (micro-batches x rows of their own
     /// micro-batch), which gives the same gradient as one pass per micro-batch with far less padding.
     /// </summary>
-    private double Update(optim.Optimizer optimizer, (string Name, Parameter Master)[] differentiated, LabeledTexts train, int[][] group)
+    /// <returns>The loss, the anchor's part included.</returns>
+    private double Update(LabeledTexts train, int[][] group, int step, int steps)
     {
         int[] rows = [.. group.SelectMany(part => part)];
         float[] weights = [.. group.SelectMany(part => Enumerable.Repeat(1f / (_options.GradientAccumulationSteps * part.Length), part.Length))];
-        foreach ((_, Parameter master) in differentiated)
+        foreach ((_, Parameter master) in _differentiated)
         {
             master.grad = null!;
         }
 
+        manual_seed(Derive(_options.Seed, 2, step));
         double loss = Backward(_passes, train, rows, weights, _options.MaxTokensPerBatch, training: true);
         if (HasMasters)
         {
-            TakeGradients(differentiated);
+            TakeGradients();
+        }
+
+        foreach (TrainedParameter parameter in _trained)
+        {
+            parameter.TakeGradient();
+        }
+
+        if (_options.L1 > 0)
+        {
+            loss += Anchor();
         }
 
         if (_options.MaxGradientNorm > 0)
         {
-            nn.utils.clip_grad_norm_(differentiated.Select(pair => pair.Master), _options.MaxGradientNorm);
+            nn.utils.clip_grad_norm_(_clipped, _options.MaxGradientNorm);
         }
 
-        optimizer.step();
+        double rate = ParameterUpdate.Rate(_options, step, steps);
+        if (_options.Optimizer == OptimizerKind.Sgd)
+        {
+            ParameterUpdate.Sgd(_trained, rate, _options.WeightDecay);
+        }
+        else
+        {
+            ParameterUpdate.AdamW(_trained, rate, _options.WeightDecay, step + 1);
+        }
+
+        foreach (TrainedParameter parameter in _trained)
+        {
+            parameter.GiveValue();
+        }
+
         if (HasMasters)
         {
             GiveWeights();
@@ -171,13 +297,24 @@ internal sealed class FineTuning : IDisposable
         return loss;
     }
 
-    private Parameter OfPasses(string name) => _passes.Backbone.Parameters.GetValueOrDefault(name) ?? _passes.Head.Parameters[name];
+    /// <summary>The L1 anchor: its gradient needs no graph.</summary>
+    /// <returns>Its part of the loss.</returns>
+    private double Anchor()
+    {
+        using IDisposable noGradients = no_grad();
+        using var scope = NewDisposeScope();
+        Tensor[] sums = [.. _trained.Where(parameter => parameter.IsAnchored).Select(parameter => parameter.Pull(_options.L1))];
+        return sums.Length == 0 ? 0 : _options.L1 * stack(sums).sum().item<float>();
+    }
+
+    private Parameter OfPasses(string name) =>
+        _passes.Backbone.Parameters.GetValueOrDefault(name) ?? _passes.Head.Parameters.GetValueOrDefault(name) ?? _passes.TunedParameters[name];
 
     /// <summary>Moves the gradients of the passes to the masters.</summary>
-    private void TakeGradients((string Name, Parameter Master)[] differentiated)
+    private void TakeGradients()
     {
         using var scope = NewDisposeScope();
-        foreach ((string name, Parameter master) in differentiated)
+        foreach ((string name, Parameter master) in _differentiated)
         {
             Parameter pass = OfPasses(name);
             if (pass.grad is { } gradient)
@@ -192,13 +329,13 @@ internal sealed class FineTuning : IDisposable
     private void GiveWeights()
     {
         using IDisposable noGradients = no_grad();
-        foreach ((string name, Parameter master) in _trained)
+        foreach (TrainedParameter parameter in _trained)
         {
-            OfPasses(name).copy_(master);
+            OfPasses(parameter.Name).copy_(parameter.Weight);
         }
     }
 
-    /// <summary>Adds the gradients of a weighted sum of cross-entropies to the parameters.</summary>
+    /// <summary>Adds the gradients of a weighted sum of the rows' losses to the parameters.</summary>
     /// <returns>The weighted sum, in nats.</returns>
     public static double Backward(TextClassifier classifier, LabeledTexts data, int[] rows, float[] weights, int? maxTokens, bool training)
     {
@@ -209,9 +346,8 @@ internal sealed class FineTuning : IDisposable
         {
             using var scope = NewDisposeScope();
             using TokenBatch batch = classifier.Batch([.. part.Select(i => data.Texts[rows[i]])]);
-            Tensor labels = tensor(part.Select(i => (long)data.Labels[rows[i]]).ToArray(), device: device);
             Tensor weight = tensor(part.Select(i => weights[i]).ToArray(), device: device);
-            Tensor losses = F.cross_entropy(classifier.Logits(batch, training), labels, reduction: nn.Reduction.None);
+            Tensor losses = data.Losses(classifier.Logits(batch, training), [.. part.Select(i => rows[i])]);
             Tensor sum = (losses * weight).sum();
             sum.backward();
             loss += sum.item<float>();
@@ -220,71 +356,12 @@ internal sealed class FineTuning : IDisposable
         return loss;
     }
 
-    private optim.Optimizer CreateOptimizer()
+    /// <summary>A seed of its own for each use and place, well mixed (SplitMix64's finaliser).</summary>
+    private static uint Derive(int seed, uint use, int place)
     {
-        Parameter[] decayed = [.. _trained.Where(pair => Decays(pair.Name)).Select(pair => pair.Value)];
-        Parameter[] others = [.. _trained.Where(pair => !Decays(pair.Name)).Select(pair => pair.Value)];
-        if (_options.Optimizer == OptimizerKind.Sgd)
-        {
-            return optim.SGD(
-                Groups((parameters, decay) => new SGD.ParamGroup(parameters, new SGD.Options { weight_decay = decay })), _options.LearningRate);
-        }
-
-        return optim.AdamW(
-            Groups((parameters, decay) => new AdamW.ParamGroup(parameters, new AdamW.Options { weight_decay = decay })), _options.LearningRate);
-
-        IEnumerable<T> Groups<T>(Func<Parameter[], double, T> group) =>
-            new[] { (decayed, _options.WeightDecay), (others, 0.0) }.Where(pair => pair.Item1.Length > 0).Select(pair => group(pair.Item1, pair.Item2)).ToArray();
-
-        static bool Decays(string name) =>
-            !name.Contains("bias", StringComparison.Ordinal)
-            && !name.EndsWith("LayerNorm.weight", StringComparison.Ordinal)
-            && !name.EndsWith("layer_norm.weight", StringComparison.Ordinal)
-            && !name.Contains(".ln_", StringComparison.Ordinal);
-    }
-
-    private void SetLearningRate(optim.Optimizer optimizer, int step, int steps)
-    {
-        double factor = 1;
-        if (_options.Optimizer == OptimizerKind.AdamW)
-        {
-            factor = step < _options.WarmupSteps
-                ? (double)step / _options.WarmupSteps
-                : (double)(steps - step) / Math.Max(1, steps - _options.WarmupSteps);
-        }
-
-        foreach (optim.ILearningRateController group in optimizer.ParamGroups)
-        {
-            group.LearningRate = factor * _options.LearningRate;
-        }
-    }
-
-    private Tensor[] Keep(Tensor[]? state)
-    {
-        using IDisposable noGradients = no_grad();
-        if (state is null)
-        {
-            return [.. _trained.Select(pair =>
-            {
-                using Tensor detached = pair.Value.detach();
-                return detached.clone();
-            })];
-        }
-
-        for (int i = 0; i < state.Length; i++)
-        {
-            state[i].copy_(_trained[i].Value);
-        }
-
-        return state;
-    }
-
-    private void Restore(Tensor[]? state)
-    {
-        using IDisposable noGradients = no_grad();
-        for (int i = 0; i < state?.Length; i++)
-        {
-            _trained[i].Value.copy_(state[i]);
-        }
+        ulong mixed = (((ulong)(uint)seed << 32) | (uint)place) + (use * 0x9E3779B97F4A7C15);
+        mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9;
+        mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EB;
+        return (uint)(mixed ^ (mixed >> 31));
     }
 }

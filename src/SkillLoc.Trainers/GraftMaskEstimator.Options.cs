@@ -1,4 +1,5 @@
 using Microsoft.ML;
+using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Tuning;
 using SkillLoc.Transforms;
 
@@ -15,7 +16,7 @@ public sealed partial class GraftMaskEstimator
         /// <summary>The pre-trained checkpoint folder; null takes the one that the fine-tuned transformer came from.</summary>
         public string? BaseCheckpoint;
 
-        /// <summary>The key-typed label column.</summary>
+        /// <summary>The label column, as fine-tuning had it: a key, for a regression a Single.</summary>
         public string LabelColumnName = "Label";
 
         /// <summary>Rows that help choose the best epoch; columns as the training view's. Null chooses by training rows alone.</summary>
@@ -27,7 +28,25 @@ public sealed partial class GraftMaskEstimator
         /// <summary>What the mask starts from.</summary>
         public BasePatchKind BasePatch = BasePatchKind.HighestMovement;
 
-        /// <summary>Passes over the data, each with one update of the scores; 0 keeps the base patch as it is.</summary>
+        /// <summary>The layer of <see cref="BasePatchKind.Layer"/>, from 0.</summary>
+        public int PatchLayer;
+
+        /// <summary>The file of <see cref="BasePatchKind.Loaded"/>.</summary>
+        public string? PatchFile;
+
+        /// <summary>What the considered parameters hold outside the mask.</summary>
+        public GraftOutside Outside;
+
+        /// <summary>
+        /// Grafts of earlier skills that are put into the base first (continual learning, A.13): the mask is found relative to them,
+        /// their coordinates are not considered, and the new graft holds none of them.
+        /// </summary>
+        public IReadOnlyList<Graft>? BaseGrafts;
+
+        /// <summary>
+        /// Passes over the data, each with one update of the scores; 0 only evaluates the base patch, or the best mask of a training that
+        /// was stored in <see cref="StateFolder"/>.
+        /// </summary>
         public int Epochs = 100;
 
         /// <summary>The learning rate of the scores.</summary>
@@ -54,8 +73,18 @@ public sealed partial class GraftMaskEstimator
         /// </summary>
         public int? MaxTokensPerBatch;
 
-        /// <summary>Seed of the scores and of the shuffle.</summary>
+        /// <summary>Seed of a random base patch, of the scores and of the shuffles.</summary>
         public int Seed;
+
+        /// <summary>
+        /// A folder for the state of the training, a file per sparsity with base patch and scores (4 bytes for each considered scalar).
+        /// Where the file is there the training goes on from it, to the same result as if it had never stopped; a state that has done
+        /// <see cref="Epochs"/> or more gives its best mask. Null stores nothing.
+        /// </summary>
+        public string? StateFolder;
+
+        /// <summary>The state is stored after every so many epochs, and at the end.</summary>
+        public int StateInterval = 10;
 
         /// <summary>Told after every epoch; a step is an epoch.</summary>
         public IProgress<TrainingProgress>? Progress;
@@ -76,12 +105,27 @@ public sealed partial class GraftMaskEstimator
                 throw new ArgumentException("The fine-tuned transformer does not know its base; name the folder in Options.BaseCheckpoint.");
             }
 
+            if (BasePatch == BasePatchKind.Loaded == PatchFile is null)
+            {
+                throw new ArgumentException(
+                    PatchFile is null
+                        ? "BasePatchKind.Loaded reads the base patch from Options.PatchFile; name it."
+                        : $"Options.PatchFile is read with BasePatchKind.Loaded, and Options.BasePatch is {BasePatch}.");
+            }
+
+            if (Outside == GraftOutside.Zero && BaseGrafts is { Count: > 0 })
+            {
+                throw new ArgumentException("Options.Outside = Zero would erase Options.BaseGrafts; use one of them.");
+            }
+
             Require(Sparsity is >= 0 and <= 1, nameof(Sparsity), Sparsity, "in [0, 1]");
             Require(Epochs >= 0, nameof(Epochs), Epochs, "0 or more");
             Require(LearningRate > 0 && double.IsFinite(LearningRate), nameof(LearningRate), LearningRate, "positive");
             Require(SigmoidBias >= 0, nameof(SigmoidBias), SigmoidBias, "0 or more");
             Require(BatchSize > 0, nameof(BatchSize), BatchSize, "1 or more");
             Require(MaxBatchesPerEpoch > 0, nameof(MaxBatchesPerEpoch), MaxBatchesPerEpoch, "1 or more");
+            Require(PatchLayer >= 0, nameof(PatchLayer), PatchLayer, "0 or more");
+            Require(StateInterval > 0, nameof(StateInterval), StateInterval, "1 or more");
             Require(MaxTokensPerBatch is null or > 0, nameof(MaxTokensPerBatch), MaxTokensPerBatch ?? 0, "1 or more, or null");
 
             static void Require(bool holds, string option, double value, string range)

@@ -4,18 +4,14 @@ using Microsoft.ML.Data;
 
 namespace SkillLoc.Trainers;
 
-/// <summary>Reads what a key-typed label column's keys stand for.</summary>
+/// <summary>Reads what a key-typed label column's keys stand for, and checks a column of scores.</summary>
 internal static class LabelValues
 {
     /// <summary>The key values as text, in key order; null when the column has none.</summary>
     /// <exception cref="ArgumentException">The column is missing or no key.</exception>
     public static IReadOnlyList<string>? Of(DataViewSchema schema, string name, out int count)
     {
-        if (schema.GetColumnOrNull(name) is not { } column)
-        {
-            throw new ArgumentOutOfRangeException(nameof(schema), $"Could not find the label column '{name}'.");
-        }
-
+        DataViewSchema.Column column = Find(schema, name);
         if (column.Type is not KeyDataViewType key || column.Type.RawType != typeof(uint))
         {
             throw new ArgumentException(
@@ -40,6 +36,25 @@ internal static class LabelValues
                     $"The label column '{name}' has key values of type {vector.ItemType}; they must be text, numbers or booleans.", nameof(schema)),
             };
     }
+
+    /// <summary>Checks the label column of a regression.</summary>
+    /// <exception cref="ArgumentException">The column is missing, or no Single.</exception>
+    public static void CheckScores(DataViewSchema schema, string name)
+    {
+        DataViewSchema.Column column = Find(schema, name);
+        if (column.Type != NumberDataViewType.Single)
+        {
+            throw new ArgumentException(ScoresAreSingle(name, column.Type), nameof(schema));
+        }
+    }
+
+    /// <summary>What is wrong with a regression's label column of another type.</summary>
+    public static string ScoresAreSingle(string name, object type) =>
+        $"The label column '{name}' is {type}; for a regression it must be Single: put mlContext.Transforms.Conversion.ConvertType(\"{name}\") "
+        + "before the trainer.";
+
+    private static DataViewSchema.Column Find(DataViewSchema schema, string name) => schema.GetColumnOrNull(name)
+        ?? throw new ArgumentOutOfRangeException(nameof(schema), $"Could not find the label column '{name}'.");
 
     private static string[] Read<T>(DataViewSchema.Column column)
     {

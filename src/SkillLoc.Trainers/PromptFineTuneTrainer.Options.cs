@@ -1,6 +1,10 @@
+using System.Globalization;
+using System.Reflection;
+using System.Text.Json;
 using Microsoft.ML;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
+using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tuning;
 
@@ -26,7 +30,7 @@ public sealed partial class PromptFineTuneTrainer
         /// <summary>How a causal model (GPT-2) scores the options of the task's autoregressive prompt.</summary>
         public OptionScoring OptionScoring;
 
-        /// <summary>The key-typed label column.</summary>
+        /// <summary>The label column: a key; for a regression a Single in the task's score range, where rows with NaN are left out.</summary>
         public string LabelColumnName = "Label";
 
         /// <summary>The text column.</summary>
@@ -35,10 +39,10 @@ public sealed partial class PromptFineTuneTrainer
         /// <summary>The second text column; for a task on pairs it is "TextPair" unless named, for other tasks there is none.</summary>
         public string? TextPairColumnName;
 
-        /// <summary>The column of probabilities that scoring adds.</summary>
+        /// <summary>The column of probabilities that scoring adds; for a regression it holds the predicted score.</summary>
         public string ScoreColumnName = "Score";
 
-        /// <summary>The column of the most probable label that scoring adds.</summary>
+        /// <summary>The column of the most probable label that scoring adds, but not for a regression.</summary>
         public string PredictedLabelColumnName = "PredictedLabel";
 
         /// <summary>Rows that choose the best state; its columns must be as the training view's. Null keeps the last state.</summary>
@@ -79,6 +83,13 @@ public sealed partial class PromptFineTuneTrainer
         /// <summary>Dropout of hidden states and attention; null takes the checkpoint's own.</summary>
         public double? Dropout;
 
+        /// <summary>
+        /// A parameter-efficient method: only what it adds (with <see cref="BitFitOptions"/> the biases) and a fresh classification head
+        /// train, and neither weight decay nor the options that choose or anchor pre-trained parameters apply. With a soft prompt the
+        /// task's template is not used, its label words are. Null trains the model's own parameters.
+        /// </summary>
+        public TuningOptions? Tuning;
+
         /// <summary>Keep embeddings as they are.</summary>
         public bool FixEmbeddings = true;
 
@@ -91,8 +102,57 @@ public sealed partial class PromptFineTuneTrainer
         /// <summary>Train biases only (BitFit).</summary>
         public bool BiasOnly;
 
-        /// <summary>Updates between evaluations on the validation set.</summary>
+        /// <summary>
+        /// Strength of an anchor that adds L1 * sum |value - value at the start| to the loss, over the encoder's parameters that train,
+        /// embeddings included (A.1). The paper localises AdamW's skills with 0.001; 0 is none.
+        /// </summary>
+        public double L1;
+
+        /// <summary>
+        /// Grafts that are put into the checkpoint before training, in this order. Each must have been made for the checkpoint, and one
+        /// that carries a head needs the same <see cref="Head"/>.
+        /// </summary>
+        public IReadOnlyList<Graft> StartFrom = [];
+
+        /// <summary>
+        /// Grafts whose coordinates keep their starting values bit for bit, as continual learning asks of those of earlier tasks. Their
+        /// values are not read: see <see cref="StartFrom"/>.
+        /// </summary>
+        public IReadOnlyList<Graft> Frozen = [];
+
+        /// <summary>
+        /// The only pre-trained coordinates that train, such as a graft's <see cref="Graft.Parts"/>; values are not read. All others keep
+        /// their starting values bit for bit; a classification head of its own trains as ever. Null is no limit.
+        /// </summary>
+        public IReadOnlyList<GraftPart>? Region;
+
+        /// <summary>Updates between evaluations on the validation set; there is always one after the last update.</summary>
         public int EvaluationInterval = 100;
+
+        /// <summary>What the fitted transformer holds.</summary>
+        public KeptState Keep;
+
+        /// <summary>Where checkpoints are written while training runs; null writes none.</summary>
+        public string? CheckpointFolder;
+
+        /// <summary>Which states are written to <see cref="CheckpointFolder"/>, each a Hugging Face checkpoint folder.</summary>
+        public CheckpointPolicy Checkpoints = CheckpointPolicy.Every;
+
+        /// <summary>Evaluations between checkpoints of <see cref="CheckpointPolicy.Every"/>.</summary>
+        public int CheckpointInterval = 1;
+
+        /// <summary>
+        /// A file that holds the state of the training while it runs. When the program is ended, at whatever moment, the next Fit with the
+        /// same options and data finds it, goes on from there and, on the CPU, comes to the same result bit for bit. It is removed when
+        /// training is complete. Null keeps no state.
+        /// </summary>
+        public string? StateFile;
+
+        /// <summary>Updates between writes of <see cref="StateFile"/>, which is also written when training is cancelled.</summary>
+        public int StateInterval = 100;
+
+        /// <summary>A log to which the run's record is appended when training is complete (A.11); null appends none.</summary>
+        public string? RecordPath;
 
         /// <summary>The longest row in tokens; null takes the task's. The model's own limit holds in any case.</summary>
         public int? MaxLength;
@@ -125,6 +185,8 @@ public sealed partial class PromptFineTuneTrainer
         internal ParameterSelection Selection =>
             new() { FixEmbeddings = FixEmbeddings, FixHead = FixHead, FixLayers = FixLayers, BiasOnly = BiasOnly };
 
+        internal bool IsRegression => Task?.IsRegression == true;
+
         private bool HasTemplate => Head is HeadKind.LabelWords or HeadKind.MaskTokenLinear;
 
         internal bool HasTextPair() => HasTemplate ? Task!.IsPair : TextPairColumnName is not null || Task?.IsPair == true;
@@ -137,9 +199,30 @@ public sealed partial class PromptFineTuneTrainer
                 throw new ArgumentException($"The head {Head} reads a template's mask, so Options.Task must be set.");
             }
 
-            if (Task?.IsRegression == true)
+            if (IsRegression && Head != HeadKind.LabelWords)
             {
-                throw new NotSupportedException($"'{Task.Name}' is a regression task, which fine-tuning does not offer yet.");
+                throw new NotSupportedException(
+                    $"'{Task!.Name}' is a regression task, which is offered with {nameof(HeadKind.LabelWords)} only, not with {Head}.");
+            }
+
+            if (IsRegression && Task!.Verbalizer.Count != 2)
+            {
+                throw new ArgumentException(
+                    $"'{Task.Name}' is a regression task, which needs two label words, one for each end of its range, not {Task.Verbalizer.Count}.");
+            }
+
+            if (Task is not null && IsRegression != (Task.Metric == PromptMetric.Correlation))
+            {
+                throw new ArgumentException(
+                    $"'{Task.Name}' is scored by {Task.Metric} and {(IsRegression ? "has a" : "has no")} score range: "
+                    + $"{PromptMetric.Correlation} goes with a score range, and the other metrics go without.");
+            }
+
+            if (Tuning is not null && (BiasOnly || L1 > 0 || Region is not null || Frozen.Count > 0))
+            {
+                throw new ArgumentException(
+                    "Options.Tuning leaves the pre-trained parameters alone, so Options.BiasOnly, L1, Region and Frozen have nothing to choose "
+                    + "or hold; leave them out.");
             }
 
             Require(LearningRate > 0 && double.IsFinite(LearningRate), nameof(LearningRate), LearningRate, "positive");
@@ -150,6 +233,9 @@ public sealed partial class PromptFineTuneTrainer
             Require(Epochs >= 0, nameof(Epochs), Epochs, "0 or more");
             Require(WarmupSteps >= 0, nameof(WarmupSteps), WarmupSteps, "0 or more");
             Require(EvaluationInterval > 0, nameof(EvaluationInterval), EvaluationInterval, "1 or more");
+            Require(L1 >= 0 && double.IsFinite(L1), nameof(L1), L1, "0 or more");
+            Require(CheckpointInterval > 0, nameof(CheckpointInterval), CheckpointInterval, "1 or more");
+            Require(StateInterval > 0, nameof(StateInterval), StateInterval, "1 or more");
             Require(MaxGradientNorm >= 0, nameof(MaxGradientNorm), MaxGradientNorm, "0 or more");
             Require(Dropout is null or (>= 0 and < 1), nameof(Dropout), Dropout ?? 0, "in [0, 1), or null");
             Require(MaxTokensPerBatch is null or > 0, nameof(MaxTokensPerBatch), MaxTokensPerBatch ?? 0, "1 or more, or null");
@@ -179,16 +265,18 @@ public sealed partial class PromptFineTuneTrainer
             IReadOnlyList<string> labels = keyValues
                 ?? (verbalizer is not null && verbalizer.Count == keys
                     ? verbalizer.Labels
-                    : [.. Enumerable.Range(0, keys).Select(i => i.ToString(System.Globalization.CultureInfo.InvariantCulture))]);
+                    : [.. Enumerable.Range(0, keys).Select(i => i.ToString(CultureInfo.InvariantCulture))]);
+            bool isPrompted = Tuning is not SoftPromptOptions;
             return new()
             {
                 Task = Task?.Name ?? "",
                 Head = Head,
-                Template = HasTemplate && prompt is null ? Task!.Template.ToString() : null,
-                AutoregressiveTemplate = prompt?.Template.ToString(),
+                Template = HasTemplate && isPrompted && prompt is null ? Task!.Template.ToString() : null,
+                AutoregressiveTemplate = isPrompted ? prompt?.Template.ToString() : null,
                 OptionScoring = OptionScoring,
                 Labels = labels,
                 Words = verbalizer is null ? null : [.. labels.Select(label => Word(verbalizer, prompt?.Options ?? verbalizer.Words, label))],
+                ScoreRange = Task?.ScoreRange,
                 HasTextPair = HasTextPair(),
                 MaxLength = MaxLength ?? (config.IsCausal
                     ? prompt?.MaxLength ?? AutoregressivePrompt.UsualMaxLength
@@ -197,8 +285,50 @@ public sealed partial class PromptFineTuneTrainer
                 OtherSentenceLimit = Task?.OtherSentenceLimit,
                 Truncation = Truncation,
                 Metric = Task?.Metric ?? PromptMetric.Accuracy,
-                Trained = Selection,
+                Trained = Tuning is null ? Selection : null,
+                Tuning = Tuning,
             };
+        }
+
+        /// <summary>
+        /// What bears on a run's result beside checkpoint and data, by name in snake case: numbers, flags and choices, the classifier's
+        /// settings, and the fingerprints of regions.
+        /// </summary>
+        internal Dictionary<string, string> Describe(ClassifierSettings settings)
+        {
+            var run = new Dictionary<string, string>(StringComparer.Ordinal);
+            foreach (FieldInfo field in typeof(Options).GetFields(BindingFlags.Public | BindingFlags.Instance))
+            {
+                Type type = Nullable.GetUnderlyingType(field.FieldType) ?? field.FieldType;
+                if ((type.IsPrimitive || type.IsEnum)
+                    && field.Name is not (nameof(Checkpoints) or nameof(CheckpointInterval) or nameof(StateInterval)))
+                {
+                    Add(field.Name, field.GetValue(this));
+                }
+            }
+
+            Add(nameof(settings.Template), settings.Template);
+            Add(nameof(settings.Labels), string.Join('|', settings.Labels));
+            Add(nameof(settings.AutoregressiveTemplate), settings.AutoregressiveTemplate);
+            Add(nameof(settings.ScoreRange), settings.ScoreRange);
+            Add(nameof(settings.Words), settings.Words is null ? null : string.Join('|', settings.Words));
+            Add(nameof(settings.MaxLength), settings.MaxLength);
+            Add(nameof(settings.FirstSentenceLimit), settings.FirstSentenceLimit);
+            Add(nameof(settings.OtherSentenceLimit), settings.OtherSentenceLimit);
+            Add(nameof(settings.Metric), settings.Metric);
+            Add(nameof(Tuning), Tuning?.ToJson());
+            Add(nameof(StartFrom), StartFrom.Count == 0 ? null : RunFingerprint.Of(StartFrom.SelectMany(graft => graft.Parts)));
+            Add(nameof(Frozen), Frozen.Count == 0 ? null : RunFingerprint.Of(Frozen.SelectMany(graft => graft.Parts)));
+            Add(nameof(Region), Region is null ? null : RunFingerprint.Of(Region));
+            return run;
+
+            void Add(string name, object? value)
+            {
+                if (value is not null)
+                {
+                    run[JsonNamingPolicy.SnakeCaseLower.ConvertName(name)] = Convert.ToString(value, CultureInfo.InvariantCulture)!;
+                }
+            }
         }
 
         private string Word(Verbalizer verbalizer, IReadOnlyList<string> words, string label)

@@ -1,8 +1,11 @@
 using Microsoft.ML;
+using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
+using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Prompts;
+using SkillLoc.Models.Runs;
 using SkillLoc.Models.Tuning;
 using SkillLoc.Transforms;
 using TorchSharp;
@@ -10,8 +13,8 @@ using TorchSharp;
 namespace SkillLoc.Trainers;
 
 /// <summary>
-/// Fine-tunes a language model to classify text, with a prompt whose mask the model fills with a label word, or with a classification
-/// head (Panigrahi et al. 2023, section 2; grafting reference A.1-A.11).
+/// Fine-tunes a language model to classify text or to predict a score, with a prompt whose mask the model fills with a label word, or to
+/// classify with a head (Panigrahi et al. 2023, section 2; grafting reference A.1-A.11).
 /// </summary>
 public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransformer>
 {
@@ -39,23 +42,39 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
     }
 
     /// <summary>Fine-tunes on a view.</summary>
-    /// <param name="input">A view with a key-typed label column and the text columns.</param>
+    /// <param name="input">A view with the label column (a key, for a regression a Single) and the text columns.</param>
     /// <returns>The scoring transformer, which owns the model; the caller disposes it.</returns>
     /// <exception cref="ArgumentException">A column is missing or of another type, or a label is none of the task's.</exception>
-    /// <exception cref="InvalidOperationException">There are no rows, a row cannot be encoded, or training diverged.</exception>
+    /// <exception cref="InvalidOperationException">There are no rows, a row cannot be encoded, training diverged, or the state file is of
+    /// another run.</exception>
     /// <exception cref="FileNotFoundException">The checkpoint or one of its files is missing.</exception>
-    /// <exception cref="InvalidDataException">The checkpoint is damaged.</exception>
+    /// <exception cref="InvalidDataException">The checkpoint is damaged, or a graft to start from is for another one.</exception>
     public TextScoringTransformer Fit(IDataView input) => Fit(input, _options.ValidationSet);
 
     /// <summary>Fine-tunes on a view and keeps the state that is best on another.</summary>
-    /// <param name="trainData">A view with a key-typed label column and the text columns.</param>
+    /// <param name="trainData">A view with the label column (a key, for a regression a Single) and the text columns.</param>
     /// <param name="validationData">Rows for choosing the best state; null keeps the last.</param>
     /// <returns>The scoring transformer, which owns the model; the caller disposes it.</returns>
     public TextScoringTransformer Fit(IDataView trainData, IDataView? validationData)
     {
         ArgumentNullException.ThrowIfNull(trainData);
+        if (_options.CheckpointFolder is not null && _options.Checkpoints.HasFlag(CheckpointPolicy.Best) && validationData is null)
+        {
+            throw new ArgumentException("Options.Checkpoints asks for the best state, and there is no validation set to choose it by.");
+        }
+
         ScoringSchema.CheckInputs(trainData.Schema, _columns);
-        IReadOnlyList<string>? values = LabelValues.Of(trainData.Schema, _options.LabelColumnName, out int keys);
+        IReadOnlyList<string>? values = null;
+        int keys = 2;
+        if (_options.IsRegression)
+        {
+            LabelValues.CheckScores(trainData.Schema, _options.LabelColumnName);
+        }
+        else
+        {
+            values = LabelValues.Of(trainData.Schema, _options.LabelColumnName, out keys);
+        }
+
         TextClassifier classifier = TextClassifier.Create(
             _options.Checkpoint, _options.Settings(values, keys, CheckpointFolder.ReadConfig(_options.Checkpoint)), _device, seed: _options.Seed);
         try
@@ -64,17 +83,39 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
             LabeledTexts? validation = validationData is null
                 ? null
                 : LabeledTexts.Read(validationData, _columns, _options.LabelColumnName, classifier, "validation data");
+            string? fingerprint = _options.RecordPath is not null || _options.StartFrom.Count > 0 ? classifier.Backbone.Fingerprint() : null;
+            foreach (Graft graft in _options.StartFrom)
+            {
+                Start(classifier, graft, fingerprint!);
+            }
+
+            Dictionary<string, string> run = _options.Describe(classifier.Settings);
+            TrainingStateFile? stateFile = StateFile(run, classifier, train, validation);
+            TrainingState state;
             using (IChannel channel = _host.Start("Training"))
             {
                 channel.Info(MessageSensitivity.None, $"Fine-tuning {_options.Checkpoint} on {train.Count} rows.");
                 using var training = new FineTuning(_options, classifier, _host, channel);
-                training.Run(train, validation);
+                state = training.Run(train, validation, stateFile);
             }
 
-            var transformer = new TextScoringTransformer(classifier, _columns, baseCheckpoint: Path.GetFullPath(_options.Checkpoint));
+            var transformer = new TextScoringTransformer(classifier, _columns, baseCheckpoint: Path.GetFullPath(_options.Checkpoint))
+            {
+                Record = Record(state, run, fingerprint, train.Count),
+            };
             if (_options.OutputFolder is not null)
             {
                 transformer.SaveCheckpoint(_options.OutputFolder);
+            }
+
+            if (state.IsComplete)
+            {
+                if (_options.RecordPath is not null)
+                {
+                    RunRecord.Append(_options.RecordPath, transformer.Record);
+                }
+
+                stateFile?.Delete();
             }
 
             return transformer;
@@ -91,6 +132,13 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
     {
         ArgumentNullException.ThrowIfNull(inputSchema);
         SchemaShape.Column label = ScoringSchema.Find(inputSchema, _options.LabelColumnName);
+        if (_options.IsRegression)
+        {
+            return label.ItemType == NumberDataViewType.Single && !label.IsKey && label.Kind == SchemaShape.Column.VectorKind.Scalar
+                ? ScoringSchema.Append(inputSchema, _columns, [])
+                : throw new ArgumentOutOfRangeException(nameof(inputSchema), LabelValues.ScoresAreSingle(label.Name, label.ItemType));
+        }
+
         if (!label.IsKey)
         {
             throw new ArgumentOutOfRangeException(
@@ -101,5 +149,61 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
 
         // A shape tells kinds and annotations, not sizes, so any two labels give the right one.
         return ScoringSchema.Append(inputSchema, _columns, _options.Task?.Verbalizer.Labels ?? ["0", "1"]);
+    }
+
+    /// <summary>Puts a graft into the model, and the head that it may carry.</summary>
+    private static void Start(TextClassifier classifier, Graft graft, string fingerprint)
+    {
+        if (graft.HeadParameters.Count > 0)
+        {
+            classifier.Apply(graft, fingerprint);
+        }
+        else
+        {
+            graft.ApplyTo(classifier.Backbone, fingerprint);
+        }
+    }
+
+    /// <summary>The state file, with the description of the run that it must belong to.</summary>
+    private TrainingStateFile? StateFile(
+        Dictionary<string, string> run, TextClassifier classifier, LabeledTexts train, LabeledTexts? validation) =>
+        _options.StateFile is not { } path ? null : new(path, new Dictionary<string, string>(run, StringComparer.Ordinal)
+        {
+            ["start"] = classifier.Fingerprint(),
+            ["training_data"] = RunFingerprint.Of(train),
+            ["validation_data"] = validation is null ? "none" : RunFingerprint.Of(validation),
+        });
+
+    private RunRecord Record(TrainingState state, Dictionary<string, string> run, string? fingerprint, int rows)
+    {
+        var metrics = new Dictionary<string, double>(StringComparer.Ordinal);
+        if (state.Step > 0)
+        {
+            metrics["loss"] = state.Loss;
+        }
+
+        if (state.Metric is { } last)
+        {
+            metrics["last_validation"] = last;
+        }
+
+        if (state.Best is { } best)
+        {
+            metrics["validation"] = best.Metric;
+            metrics["best_step"] = best.Step;
+        }
+
+        return new()
+        {
+            Kind = "fine-tune",
+            Task = _options.Task?.Name ?? "",
+            Checkpoint = Path.GetFullPath(_options.Checkpoint),
+            Fingerprint = fingerprint,
+            Rows = rows,
+            Steps = state.Step,
+            Seconds = state.Seconds,
+            Options = run,
+            Metrics = metrics,
+        };
     }
 }

@@ -12,7 +12,7 @@ public static class SkillLocTrainers
     /// <param name="catalog">The catalog.</param>
     /// <param name="checkpoint">A Hugging Face checkpoint folder.</param>
     /// <param name="task">A task that <see cref="PromptTasks"/> knows, such as <c>sst-2</c>.</param>
-    /// <param name="labelColumnName">The key-typed label column.</param>
+    /// <param name="labelColumnName">The label column: a key, for a regression a Single.</param>
     /// <param name="textColumnName">The text column.</param>
     /// <param name="textPairColumnName">The second text column; for tasks on pairs it is "TextPair" unless named.</param>
     /// <param name="validationSet">Rows that choose the best state; null keeps the last.</param>
@@ -52,7 +52,7 @@ public static class SkillLocTrainers
     /// <param name="catalog">The catalog.</param>
     /// <param name="fineTuned">What <see cref="PromptFineTune(SkillLocCatalog, PromptFineTuneTrainer.Options)"/> fitted.</param>
     /// <param name="sparsity">The size of the base patch, as a share of the considered parameters.</param>
-    /// <param name="labelColumnName">The key-typed label column.</param>
+    /// <param name="labelColumnName">The label column: a key, for a regression a Single.</param>
     /// <param name="validationSet">Rows that help choose the best epoch.</param>
     /// <param name="epochs">Updates of the mask.</param>
     /// <param name="learningRate">The learning rate of the mask's scores.</param>
@@ -80,5 +80,17 @@ public static class SkillLocTrainers
     {
         ArgumentNullException.ThrowIfNull(catalog);
         return new(catalog, options);
+    }
+
+    /// <summary>Finds grafts of several sparsities in one go, and measures them beside the pre-trained and the fine-tuned model.</summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="options">Everything that can be told; <see cref="GraftMaskEstimator.Options.Sparsity"/> is not used.</param>
+    /// <param name="sparsities">The sizes of the base patches, as shares of the considered parameters.</param>
+    /// <returns>The sweep.</returns>
+    /// <exception cref="ArgumentException">An option is missing or out of its range.</exception>
+    public static GraftSweep GraftSweep(this SkillLocCatalog catalog, GraftMaskEstimator.Options options, params IEnumerable<double> sparsities)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        return new(catalog, options, sparsities);
     }
 }

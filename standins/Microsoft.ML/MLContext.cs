@@ -16,6 +16,7 @@ public sealed class MLContext : IHostEnvironment
         Model = new ModelOperationsCatalog(this);
         BinaryClassification = new BinaryClassificationCatalog(this);
         MulticlassClassification = new MulticlassClassificationCatalog(this);
+        Regression = new RegressionCatalog(this);
     }
 
     public event EventHandler<LoggingEventArgs> Log;
@@ -23,6 +24,8 @@ public sealed class MLContext : IHostEnvironment
     public BinaryClassificationCatalog BinaryClassification { get; }
 
     public MulticlassClassificationCatalog MulticlassClassification { get; }
+
+    public RegressionCatalog Regression { get; }
 
     public TransformsCatalog Transforms { get; }
 

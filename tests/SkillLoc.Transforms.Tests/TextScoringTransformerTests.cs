@@ -1,5 +1,6 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
+using SkillLoc.Models.Classification;
 using TorchSharp;
 
 namespace SkillLoc.Transforms.Tests;
@@ -36,6 +37,21 @@ public sealed class TextScoringTransformerTests
         schema["PredictedLabel"].GetKeyValues(ref names);
         Assert.Equal(["neg", "pos"], names.DenseValues().Select(name => name.ToString()));
         Assert.Equal(2, ((VectorDataViewType)schema["Score"].Type).Size);
+    }
+
+    [Fact]
+    public void ARegressionsScoreIsTheSecondWordsShareOfTheRange()
+    {
+        using var scorer = new TextScoringTransformer(
+            TextClassifier.Create(Oracles.PathOf("tiny-roberta"), Toy.Settings with { ScoreRange = new(-2, 3) }), new ScoringColumns());
+        IDataView scored = scorer.Transform(Toy.Rows(_ml));
+        Assert.Equal(["Id", "Text", "Numbers", "Score"], scored.Schema.Select(column => column.Name));
+        float[] scores = [.. scored.GetColumn<float>("Score")];
+        for (int i = 0; i < scores.Length; i++)
+        {
+            float[] probabilities = scorer.Classifier.Score([scorer.Classifier.Encode(Toy.Texts[i])])[0];
+            Assert.Equal((probabilities[1] * 5) - 2, scores[i], 1e-4f);
+        }
     }
 
     [Fact]

@@ -147,6 +147,33 @@ public sealed class EvaluateTests
         Assert.Equal([1.0, 1], metrics.ConfusionMatrix.Counts[1]);
     }
 
+    [Fact]
+    public void Regression_metrics_are_those_worked_out_by_hand()
+    {
+        // The rows without a label or score do not count.
+        var metrics = _ml.Regression.Evaluate(RegressionView((1, 1.5f), (2, 2), (3, 2), (6, 7), (float.NaN, 5), (5, float.NaN)));
+
+        // Errors 0.5, 0, 1, 1; the labels' squared distances from their mean of 3: 4, 1, 0, 9.
+        Assert.Equal(2.5 / 4, metrics.MeanAbsoluteError, 1e-12);
+        Assert.Equal(2.25 / 4, metrics.MeanSquaredError, 1e-12);
+        Assert.Equal(0.75, metrics.RootMeanSquaredError, 1e-12);
+        Assert.Equal(2.25 / 4, metrics.LossFunction, 1e-12);
+        Assert.Equal(1 - (2.25 / 14), metrics.RSquared, 1e-12);
+    }
+
+    [Fact]
+    public void Regression_labels_and_scores_are_single_numbers()
+    {
+        Assert.ThrowsAny<ArgumentException>(() => _ml.Regression.Evaluate(View(Rows), labelColumnName: "Score"));
+        Assert.ThrowsAny<ArgumentException>(() => _ml.Regression.Evaluate(RegressionView((1, 1)), scoreColumnName: "Key"));
+        Assert.ThrowsAny<ArgumentException>(() => _ml.Regression.Evaluate(RegressionView((1, 1)), labelColumnName: "Key"));
+        Assert.ThrowsAny<Exception>(() => _ml.Regression.Evaluate(RegressionView((1, 1)), labelColumnName: "Absent"));
+        Assert.ThrowsAny<Exception>(() => _ml.Regression.Evaluate(RegressionView((1, 1)), scoreColumnName: "Absent"));
+    }
+
+    private IDataView RegressionView(params (float Label, float Score)[] rows) =>
+        _ml.Data.LoadFromEnumerable(rows.Select(r => new RegressionScored { Label = r.Label, Score = r.Score }));
+
     private IDataView View((uint Label, float[] Score)[] rows) =>
         _ml.Data.LoadFromEnumerable(rows.Select(r => new Scored { Label = r.Label, Score = r.Score }));
 
@@ -159,6 +186,16 @@ public sealed class EvaluateTests
         public float Probability { get; set; }
 
         public bool PredictedLabel { get; set; }
+    }
+
+    public sealed class RegressionScored
+    {
+        public float Label { get; set; }
+
+        public float Score { get; set; }
+
+        [KeyType(3)]
+        public uint Key { get; set; }
     }
 
     public sealed class NumberScored

@@ -51,9 +51,8 @@ internal sealed class NeuronDropCurve
         [
             .. Enumerable.Range(1, _options.Controls).Select(draw => Perturbed(method, skill.RandomControl(_options.Seed + draw), _options.Seed + draw)),
         ];
-        double mean = controls.Average();
-        double deviation = Math.Sqrt(controls.Sum(control => (control - mean) * (control - mean)) / (controls.Length - 1));
-        return new(method.ToString(), low, high, fraction, skill.Count, accuracy, mean, deviation);
+        var random = DrawStatistics.Of(controls);
+        return new(method.ToString(), low, high, fraction, skill.Count, accuracy, random.Mean, random.StandardDeviation);
     }
 
     private double Perturbed(PerturbationKind method, NeuronSet neurons, int seed)
@@ -88,7 +87,7 @@ internal sealed class NeuronDropCurve
         string?[] pairs = model.Columns.TextPair is { } pair ? [.. Texts(data, pair)] : new string?[texts.Length];
         var rows = new List<EncodedText>();
         var labels = new List<int>();
-        foreach ((string label, int row) in new PredictedLabels(context, data, labelColumn).Read().Select((label, row) => (label, row)))
+        foreach ((string label, int row) in new LabelTexts(context, data, labelColumn).Read().Select((label, row) => (label, row)))
         {
             if (label == (bare ? "0" : ""))
             {

@@ -1,4 +1,5 @@
 using Microsoft.ML;
+using SkillLoc.Models.Classification;
 using SkillLoc.Models.Neurons;
 
 namespace SkillLoc.Evaluators;
@@ -39,7 +40,7 @@ public sealed record NeuronSimilarityMetrics
         LayerSimilarity[] layers =
         [
             .. shared.Select((count, layer) => new LayerSimilarity(
-                layer, Correlation(Ranks(first.Of(layer)), Ranks(second.Of(layer))), (double)count / ones.Indices(layer).Length)),
+                layer, Correlation.Spearman(first.Of(layer), second.Of(layer)), (double)count / ones.Indices(layer).Length)),
         ];
         return new()
         {
@@ -47,41 +48,5 @@ public sealed record NeuronSimilarityMetrics
             Overlap = (double)shared.Sum() / ones.Count,
             Layers = layers,
         };
-    }
-
-    /// <summary>Ranks; equals share their mean rank.</summary>
-    private static double[] Ranks(ReadOnlySpan<double> values)
-    {
-        double[] sorted = values.ToArray();
-        int[] order = [.. Enumerable.Range(0, sorted.Length)];
-        Array.Sort(sorted, order);
-        var ranks = new double[sorted.Length];
-        for (int start = 0, end; start < sorted.Length; start = end)
-        {
-            for (end = start + 1; end < sorted.Length && sorted[end] == sorted[start]; end++)
-            {
-            }
-
-            for (int i = start; i < end; i++)
-            {
-                ranks[order[i]] = (start + end - 1) / 2.0;
-            }
-        }
-
-        return ranks;
-    }
-
-    private static double Correlation(double[] x, double[] y)
-    {
-        double meanX = x.Average(), meanY = y.Average(), xy = 0, xx = 0, yy = 0;
-        for (int i = 0; i < x.Length; i++)
-        {
-            double dx = x[i] - meanX, dy = y[i] - meanY;
-            xy += dx * dy;
-            xx += dx * dx;
-            yy += dy * dy;
-        }
-
-        return xy / Math.Sqrt(xx * yy);
     }
 }

@@ -56,7 +56,7 @@ public abstract class LanguageModel : IDisposable
     /// <summary>What a parameter-efficient tuning method added, which every pass heeds; null, the default, costs nothing. The model
     /// disposes it with itself, but not when another takes its place. It is no part of <see cref="Parameters"/> and
     /// <see cref="Fingerprint"/>.</summary>
-    /// <exception cref="ArgumentException">It was made for a model of other sizes.</exception>
+    /// <exception cref="ArgumentException">It was made for a model of another kind or size.</exception>
     public Adaptation? Adaptation
     {
         get;
@@ -201,10 +201,11 @@ public abstract class LanguageModel : IDisposable
     /// <param name="shares">Names whose storage is shared with this model instead of copied; none by default. The storage lives as long
     /// as either model.</param>
     /// <param name="dtype">The type of the copy's own weights; this model's by default.</param>
+    /// <param name="withHead">False leaves the language-model head away; where this model has none the copy has none either.</param>
     /// <returns>The copy; the caller disposes it.</returns>
-    public LanguageModel Clone(Func<string, bool>? shares = null, ScalarType? dtype = null)
+    public LanguageModel Clone(Func<string, bool>? shares = null, ScalarType? dtype = null, bool withHead = true)
     {
-        LanguageModel clone = Build(Config, HasHead, (name, _) =>
+        LanguageModel clone = Build(Config, HasHead && withHead, (name, _) =>
         {
             using Tensor source = _parameters[name].detach();
             return shares?.Invoke(name) == true ? source.alias() : source.to(dtype ?? source.dtype, copy: true);

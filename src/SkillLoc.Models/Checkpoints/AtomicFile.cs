@@ -44,6 +44,19 @@ public static class AtomicFile
     /// <exception cref="IOException">The file could not be written, for instance because the disk is full.</exception>
     public static void WriteText(string path, string text) => Write(path, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
 
+    /// <summary>Removes what writers of a file that were killed left beside it. No writer may be at work on the file.</summary>
+    /// <param name="path">The file, which need not exist; it stays.</param>
+    /// <exception cref="IOException">A temporary could not be removed.</exception>
+    public static void RemoveLeftovers(string path)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        var target = Path.GetFullPath(path);
+        if (Path.GetDirectoryName(target) is not { } folder || !Directory.Exists(folder))
+            return;
+        foreach (var temporary in Directory.EnumerateFiles(folder, $".{Path.GetFileName(target)}.*.tmp"))
+            File.Delete(temporary);
+    }
+
     /// <summary>A name beside <paramref name="target"/> that nothing has.</summary>
     internal static string TemporaryName(string target) =>
         Path.Join(Path.GetDirectoryName(target), $".{Path.GetFileName(target)}.{Guid.NewGuid():N}.tmp");

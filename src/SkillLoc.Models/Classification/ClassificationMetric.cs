@@ -10,7 +10,7 @@ public static class ClassificationMetric
     /// <param name="labels">True labels.</param>
     /// <param name="predictions">Predicted labels, as many.</param>
     /// <returns>The value; higher is better.</returns>
-    /// <exception cref="ArgumentException">There are no rows, or the two differ in number.</exception>
+    /// <exception cref="ArgumentException">There are no rows, the two differ in number, or the metric is of scores.</exception>
     public static double Evaluate(PromptMetric metric, ReadOnlySpan<int> labels, ReadOnlySpan<int> predictions)
     {
         if (labels.Length == 0 || labels.Length != predictions.Length)
@@ -38,9 +38,21 @@ public static class ClassificationMetric
                 (truePositives * trueNegatives) - (falsePositives * falseNegatives),
                 Math.Sqrt((truePositives + falsePositives) * (truePositives + falseNegatives)
                     * (trueNegatives + falsePositives) * (trueNegatives + falseNegatives))),
-            _ => right / labels.Length,
+            PromptMetric.Accuracy => right / labels.Length,
+            _ => throw new ArgumentException($"{metric} judges scores, and these are classes.", nameof(metric)),
         };
 
         static double Ratio(double part, double whole) => whole == 0 ? 0 : part / whole;
+    }
+
+    /// <summary>Judges a regression's predictions by Pearson's correlation.</summary>
+    /// <param name="scores">True scores.</param>
+    /// <param name="predictions">Predicted scores, as many.</param>
+    /// <returns>The value; higher is better. Where it is not defined, because all scores or all predictions are equal, 0.</returns>
+    /// <exception cref="ArgumentException">There are no rows, or the two differ in number.</exception>
+    public static double Evaluate(ReadOnlySpan<double> scores, ReadOnlySpan<double> predictions)
+    {
+        double pearson = Correlation.Pearson(scores, predictions);
+        return double.IsNaN(pearson) ? 0 : pearson;
     }
 }

@@ -33,14 +33,15 @@ public sealed record ClassifierSettings
 
     /// <summary>
     /// The text that a causal model continues, with <c>{0}</c> and <c>{1}</c> for the sentences (see <see cref="Prompts.AutoregressiveTemplate"/>);
-    /// null for masked language models. A causal model's <see cref="HeadKind.SequenceClassification"/> reads plain text where it is null.
+    /// null for masked language models. Where it is null, a causal model's <see cref="HeadKind.SequenceClassification"/> reads plain text,
+    /// the texts of a pair on two lines.
     /// </summary>
     public string? AutoregressiveTemplate { get; init; }
 
     /// <summary>How a causal model scores its options.</summary>
     public OptionScoring OptionScoring { get; init; }
 
-    /// <summary>The labels in the order of the scores.</summary>
+    /// <summary>The labels in the order of the probabilities; for a regression the two ends of its range.</summary>
     public required IReadOnlyList<string> Labels { get; init; }
 
     /// <summary>
@@ -48,6 +49,11 @@ public sealed record ClassifierSettings
     /// <see cref="AutoregressiveTemplate"/> its option, with the space that it starts with.
     /// </summary>
     public IReadOnlyList<string>? Words { get; init; }
+
+    /// <summary>
+    /// The range of the scores that a regression predicts, with <see cref="HeadKind.LabelWords"/> and two labels; null for classes.
+    /// </summary>
+    public ScoreRange? ScoreRange { get; init; }
 
     /// <summary>True when rows have two texts.</summary>
     public bool HasTextPair { get; init; }
@@ -86,7 +92,7 @@ public sealed record ClassifierSettings
             return JsonSerializer.Deserialize<ClassifierSettings>(json, Json)
                 ?? throw new InvalidDataException($"{source} is empty; it must hold a classifier's settings.");
         }
-        catch (Exception error) when (error is JsonException or NotSupportedException)
+        catch (Exception error) when (error is JsonException or ArgumentException or NotSupportedException)
         {
             throw new InvalidDataException($"{source} does not hold a classifier's settings: {error.Message}", error);
         }
@@ -149,7 +155,15 @@ public sealed record ClassifierSettings
                 + $"{nameof(OptionScoring)}.{nameof(OptionScoring.WholeOption)}.");
         }
 
-        return OptionScoring == OptionScoring.WholeOption || collision is not null ? (null, options) : (first, null);
+        bool whole = OptionScoring == OptionScoring.WholeOption || collision is not null;
+        if (whole && Tuning is SoftPromptOptions)
+        {
+            throw new ArgumentException(
+                $"A soft prompt is read at one place, where whole options cannot be scored: use {nameof(OptionScoring)}.{OptionScoring.FirstToken} "
+                + "and options that start with different tokens.");
+        }
+
+        return whole ? (null, options) : (first, null);
     }
 
     /// <summary>These settings as a model can take them: plain text for a causal model's head, no row longer than the model's positions.</summary>
@@ -157,11 +171,10 @@ public sealed record ClassifierSettings
     internal ClassifierSettings For(ModelConfig config)
     {
         ClassificationHead.Check(Head, config);
-        if (Tuning is SoftPromptOptions && (Template is not null || OptionScoring == OptionScoring.WholeOption))
+        if (Tuning is SoftPromptOptions && Template is not null)
         {
-            throw new ArgumentException(Template is null
-                ? $"A soft prompt is read at one place, so whole options cannot be scored after it; use {nameof(OptionScoring)}.{OptionScoring.FirstToken}."
-                : $"A soft prompt brings its own mask, so the template '{Template}' has no place beside it; leave {nameof(Template)} out.");
+            throw new ArgumentException(
+                $"A soft prompt brings its own mask, so the template '{Template}' has no place beside it; leave {nameof(Template)} out.");
         }
 
         if (!config.IsCausal)

@@ -4,8 +4,8 @@ namespace SkillLoc.Models.Classification;
 public enum HeadKind
 {
     /// <summary>
-    /// The pre-trained language-model head (prompt mode): read at the mask for the label words only, or, of a causal model, after the
-    /// text for the options of an autoregressive prompt.
+    /// The pre-trained language-model head (prompt mode), for the label words only: read at the mask of the template or the soft prompt,
+    /// without either at the first token, or, of a causal model, after the text for the options of an autoregressive prompt.
     /// </summary>
     LabelWords,
 

@@ -56,12 +56,20 @@ public sealed class TextClassifier : IDisposable
     /// <exception cref="FileNotFoundException">The folder or one of its files is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged or does not fit the others.</exception>
     /// <exception cref="ArgumentException">The settings do not fit the checkpoint: a label word of several tokens, a template without a
-    /// mask, a causal model without an autoregressive prompt, a soft prompt beside a template.</exception>
+    /// mask, a score range without two label words, a causal model without an autoregressive prompt, a soft prompt beside a template.</exception>
     public static TextClassifier Create(
         string folder, ClassifierSettings settings, Device? device = null, ScalarType dtype = ScalarType.Float32, int seed = 0,
         TextClassifier? twin = null, Func<string, bool>? mayShare = null)
     {
         ArgumentNullException.ThrowIfNull(settings);
+        if (settings.ScoreRange is not null && (settings.Head != HeadKind.LabelWords || settings.Labels.Count != 2))
+        {
+            throw new ArgumentException(
+                $"A regression reads two label words, one for each end of its range; these settings have the head {settings.Head} and "
+                + $"{settings.Labels.Count} labels.",
+                nameof(settings));
+        }
+
         using CheckpointFolder checkpoint = CheckpointFolder.Open(folder);
         LanguageModel.CheckArchitecture(checkpoint.Config);
         settings = settings.For(checkpoint.Config);
@@ -211,13 +219,22 @@ public sealed class TextClassifier : IDisposable
     public void Apply(Graft graft, string? fingerprint = null)
     {
         ArgumentNullException.ThrowIfNull(graft);
+        ApplyHead(graft);
+        graft.ApplyTo(Backbone, fingerprint);
+    }
+
+    /// <summary>Puts the head that a graft carries, if it does, into this classifier's head.</summary>
+    /// <param name="graft">The graft.</param>
+    /// <exception cref="InvalidDataException">The graft carries another head.</exception>
+    public void ApplyHead(Graft graft)
+    {
+        ArgumentNullException.ThrowIfNull(graft);
         if (!graft.HeadParameters.Keys.Order(StringComparer.Ordinal).SequenceEqual(Head.Parameters.Keys.Order(StringComparer.Ordinal)))
         {
             throw new InvalidDataException(
                 $"The graft carries the head parameters {Names(graft.HeadParameters.Keys)}, and this classifier has {Names(Head.Parameters.Keys)}.");
         }
 
-        graft.ApplyTo(Backbone, fingerprint);
         using IDisposable noGradients = no_grad();
         foreach ((string name, (long[] shape, float[] values)) in graft.HeadParameters)
         {
@@ -338,6 +355,41 @@ public sealed class TextClassifier : IDisposable
     /// <summary>A classifier of its own whose model has another configuration: some parameters are new, the others copies.</summary>
     internal TextClassifier With(ModelConfig config, IReadOnlyDictionary<string, Tensor> changed) =>
         new(Backbone.With(config, changed), Head.Clone(), _tokenizer, Settings);
+
+    /// <summary>
+    /// A classifier for another task over the same backbone: the weights of both lie in the same storage, so that what changes in place
+    /// changes for both. The storage lives as long as either. A head of its own is initialised.
+    /// </summary>
+    /// <param name="settings">The other task.</param>
+    /// <returns>The classifier; the caller disposes it.</returns>
+    /// <exception cref="ArgumentException">The settings do not fit the checkpoint, or need the language-model head and this backbone has none.</exception>
+    /// <exception cref="InvalidOperationException">A tuning method is at work in one of the two, which could not share it.</exception>
+    public TextClassifier ForTask(ClassifierSettings settings)
+    {
+        ArgumentNullException.ThrowIfNull(settings);
+        if (Settings.Tuning is not null || settings.Tuning is not null)
+        {
+            throw new InvalidOperationException("Tasks share a backbone as it is; a tuning method is of one task. Fold it first.");
+        }
+
+        settings = settings.For(Backbone.Config);
+        bool words = settings.Head == HeadKind.LabelWords;
+        (int[]? ids, int[][]? options) = words ? settings.LabelTokens(_tokenizer) : default;
+        settings = settings with { MaxLength = Math.Min(settings.MaxLength, Backbone.MaxLength) };
+        LanguageModel backbone = Backbone.Clone(_ => true, withHead: words);
+        ClassificationHead? head = null;
+        try
+        {
+            head = new ClassificationHead(settings.Head, backbone, settings.Labels.Count, ids, options: options);
+            return new(backbone, head, _tokenizer, settings);
+        }
+        catch
+        {
+            head?.Dispose();
+            backbone.Dispose();
+            throw;
+        }
+    }
 
     /// <inheritdoc/>
     public void Dispose()

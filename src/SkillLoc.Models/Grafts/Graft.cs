@@ -15,6 +15,10 @@ public sealed class Graft
 {
     private const string Format = "skillloc-graft";
     private const string Version = "1";
+
+    /// <summary>Grafts with zeros outside; a program that knows version 1 alone would apply them wrongly, and refuses this.</summary>
+    private const string VersionOfZeros = "2";
+    private const string ConsideredKey = "considered_names";
     private const string IndicesSuffix = ".indices";
     private const string ValuesSuffix = ".values";
     private const string HeadPrefix = "head.";
@@ -44,6 +48,12 @@ public sealed class Graft
     public IReadOnlyDictionary<string, (long[] Shape, float[] Values)> HeadParameters { get; init; } =
         new Dictionary<string, (long[] Shape, float[] Values)>(StringComparer.Ordinal);
 
+    /// <summary>What the <see cref="Considered"/> parameters hold outside the graft.</summary>
+    public GraftOutside Outside { get; init; }
+
+    /// <summary>The names of the parameters that are zero outside the graft; not used, and empty, with pre-trained values outside.</summary>
+    public IReadOnlyList<string> Considered { get; init; } = [];
+
     /// <summary>Number of scalars in the graft.</summary>
     public long Count => Parts.Sum(part => (long)part.Indices.Length);
 
@@ -55,27 +65,23 @@ public sealed class Graft
     public IReadOnlyList<(ParameterPlace Place, long Count)> Spread() =>
         [.. Parts.Select(part => (ParameterPlace.Of(part.Name), (long)part.Indices.Length))];
 
-    /// <summary>Puts the fine-tuned values into a base model, in place.</summary>
+    /// <summary>
+    /// Puts the fine-tuned values into a base model, in place, and zeros into the other considered scalars where the graft asks for that.
+    /// To take them out again, or to change between grafts, use a <see cref="GraftSwitch"/>.
+    /// </summary>
     /// <param name="model">The base model.</param>
     /// <param name="fingerprint">The model's fingerprint when the caller knows it; else it is computed, which reads every weight.</param>
     /// <exception cref="InvalidDataException">The graft is for another base model, or does not fit its shapes.</exception>
     public void ApplyTo(LanguageModel model, string? fingerprint = null)
     {
         ArgumentNullException.ThrowIfNull(model);
-        fingerprint ??= model.Fingerprint();
-        if (fingerprint != BaseFingerprint)
-        {
-            throw new InvalidDataException(
-                $"This graft is for the base model with fingerprint {BaseFingerprint}, and the model given has {fingerprint}: "
-                + "load the checkpoint that the graft was made from.");
-        }
-
-        foreach (GraftPart part in Parts)
-        {
-            Check(part, model);
-        }
-
+        Check(model, fingerprint);
         using IDisposable noGradients = no_grad();
+        foreach (string name in Zeroed)
+        {
+            model.Parameters[name].zero_();
+        }
+
         foreach (GraftPart part in Parts)
         {
             using var scope = NewDisposeScope();
@@ -125,31 +131,53 @@ public sealed class Graft
         return Read(file, source);
     }
 
-    private static void Check(GraftPart part, LanguageModel model)
-    {
-        if (!model.Parameters.TryGetValue(part.Name, out Parameter? weight))
-        {
-            throw new InvalidDataException($"The graft changes '{part.Name}', which the model does not have.");
-        }
+    /// <summary>The parameters that applying the graft sets to zero first.</summary>
+    internal IEnumerable<string> Zeroed => Outside == GraftOutside.Zero ? Considered : [];
 
-        if (part.Indices.Length > 0 && (part.Indices[0] < 0 || part.Indices[^1] >= weight.numel()))
+    /// <summary>Whether a file says that it is a graft.</summary>
+    internal static bool IsGraft(SafetensorsFile file) => file.Metadata.GetValueOrDefault("format") == Format;
+
+    /// <exception cref="InvalidDataException">The graft is for another base model, or does not fit its shapes.</exception>
+    internal void Check(LanguageModel model, string? fingerprint)
+    {
+        fingerprint ??= model.Fingerprint();
+        if (fingerprint != BaseFingerprint)
         {
             throw new InvalidDataException(
-                $"The graft changes scalar {part.Indices[^1]} of '{part.Name}', which has {weight.numel()} scalars.");
+                $"This graft is for the base model with fingerprint {BaseFingerprint}, and the model given has {fingerprint}: "
+                + "load the checkpoint that the graft was made from.");
+        }
+
+        foreach (string name in Parts.Select(part => part.Name).Concat(Zeroed))
+        {
+            if (!model.Parameters.ContainsKey(name))
+            {
+                throw new InvalidDataException($"The graft changes '{name}', which the model does not have.");
+            }
+        }
+
+        foreach (GraftPart part in Parts)
+        {
+            long count = model.Parameters[part.Name].numel();
+            if (part.Indices.Length > 0 && (part.Indices[0] < 0 || part.Indices[^1] >= count))
+            {
+                throw new InvalidDataException($"The graft changes scalar {part.Indices[^1]} of '{part.Name}', which has {count} scalars.");
+            }
         }
     }
 
     private static Graft Read(SafetensorsFile file, string source)
     {
         IReadOnlyDictionary<string, string> metadata = file.Metadata;
-        if (metadata.GetValueOrDefault("format") != Format)
+        if (!IsGraft(file))
         {
             throw new InvalidDataException($"{source} is no graft: its metadata must say format '{Format}'.");
         }
 
-        if (Get("version") is var version && version != Version)
+        if (Get("version") is var version && version is not (Version or VersionOfZeros))
         {
-            throw new InvalidDataException($"{source} is a graft of format version {version}; this program reads version {Version}.");
+            throw new InvalidDataException(
+                $"{source} is a graft of format version {version}; this program reads versions {Version} and {VersionOfZeros}.");
         }
 
         var parts = new List<GraftPart>();
@@ -187,6 +215,8 @@ public sealed class Graft
                 .ToDictionary(pair => pair.Key["metric.".Length..], pair => Number(pair.Key), StringComparer.Ordinal),
             Parts = parts,
             HeadParameters = head,
+            Outside = version == VersionOfZeros ? GraftOutside.Zero : GraftOutside.PreTrained,
+            Considered = version == VersionOfZeros ? Get(ConsideredKey).Split('\n', StringSplitOptions.RemoveEmptyEntries) : [],
         };
 
         float[] Floats(string name) => file.Read(name, ScalarType.Float32).data<float>().ToArray();
@@ -231,13 +261,18 @@ public sealed class Graft
         var metadata = new Dictionary<string, string>(StringComparer.Ordinal)
         {
             ["format"] = Format,
-            ["version"] = Version,
+            ["version"] = Outside == GraftOutside.Zero ? VersionOfZeros : Version,
             ["base_fingerprint"] = BaseFingerprint,
             ["task"] = Task,
             ["settings"] = Settings,
             ["sparsity"] = Sparsity.ToString("R", CultureInfo.InvariantCulture),
             ["considered"] = ConsideredCount.ToString(CultureInfo.InvariantCulture),
         };
+        if (Outside == GraftOutside.Zero)
+        {
+            metadata[ConsideredKey] = string.Join('\n', Considered);
+        }
+
         foreach ((string name, double value) in Metrics)
         {
             metadata["metric." + name] = value.ToString("R", CultureInfo.InvariantCulture);

@@ -8,30 +8,48 @@ namespace SkillLoc.Models.Grafts;
 /// <summary>
 /// The mask of a graft and its training (Panigrahi et al. 2023, section 3; grafting reference A.12). With base patch b in {0, 1},
 /// scores S, and s = sigmoid(S - beta), the soft mask is gamma = b (1 - s) + (1 - b) s, and the model's weights are
-/// W = pre + gamma (fine-tuned - pre). It works on the weights of a model in place; disposing it leaves them as they are.
+/// W = pre + gamma (fine-tuned - pre), or gamma fine-tuned where what is outside the mask is zero. It works on the weights of a model in
+/// place; disposing it leaves them as they are.
 /// </summary>
 /// <remarks>
 /// Memory beside the model and the fine-tuned weights, which belong to the caller: the pre-trained values, the scores and, while it
 /// trains, the gradients of the considered parameters.
 /// </remarks>
-public sealed class GraftMask : IDisposable
+public sealed partial class GraftMask : IDisposable
 {
     private readonly List<Entry> _entries = [];
     private readonly double _sigmoidBias;
+    private readonly GraftOutside _outside;
+    private readonly long _scalars;
+
+    /// <summary>False while every score is known to be at most beta, so that the rounded mask is the base patch.</summary>
+    private bool _mayDiffer;
 
     /// <summary>Starts from an empty base patch and scores of 0, which make an empty mask.</summary>
     /// <param name="model">The working model: it holds the pre-trained weights now, and will be changed in place.</param>
     /// <param name="fineTuned">The fine-tuned model; read only. It must outlive the mask.</param>
     /// <param name="considered">The names of the parameters that the graft may use.</param>
     /// <param name="sigmoidBias">beta, at least 0.</param>
-    /// <exception cref="ArgumentException">A name is unknown, or the two models' shapes differ.</exception>
-    public GraftMask(LanguageModel model, LanguageModel fineTuned, IEnumerable<string> considered, double sigmoidBias = 10)
+    /// <param name="outside">What considered parameters hold where the mask is 0.</param>
+    /// <param name="taken">Grafts that the working model carries already: their coordinates keep their values and are not considered.</param>
+    /// <exception cref="ArgumentException">A name is unknown, the two models' shapes differ, or there are grafts under an outside of
+    /// zero, which would erase them.</exception>
+    public GraftMask(
+        LanguageModel model, LanguageModel fineTuned, IEnumerable<string> considered, double sigmoidBias = 10,
+        GraftOutside outside = GraftOutside.PreTrained, IReadOnlyList<Graft>? taken = null)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(fineTuned);
         ArgumentNullException.ThrowIfNull(considered);
         ArgumentOutOfRangeException.ThrowIfNegative(sigmoidBias);
+        if (outside == GraftOutside.Zero && taken is { Count: > 0 })
+        {
+            throw new ArgumentException("A mask with zeros outside would erase the grafts that the model carries already.", nameof(taken));
+        }
+
         _sigmoidBias = sigmoidBias;
+        _outside = outside;
+        ILookup<string, int[]> takenIndices = (taken ?? []).SelectMany(graft => graft.Parts).ToLookup(part => part.Name, part => part.Indices);
         using IDisposable noGradients = no_grad();
         foreach (string name in considered)
         {
@@ -49,55 +67,21 @@ public sealed class GraftMask : IDisposable
             }
 
             using Tensor detached = weight.detach();
-            _entries.Add(new(name, weight, target, detached.clone().DetachFromDisposeScope(), zeros_like(detached).DetachFromDisposeScope()));
-            Count += weight.numel();
+            long[] fixedHere = [.. takenIndices[name].SelectMany(indices => indices).Select(i => (long)i).Distinct().Order()];
+            _entries.Add(new(name, _scalars, weight, target, detached.clone().DetachFromDisposeScope(), zeros_like(detached).DetachFromDisposeScope())
+            {
+                Taken = fixedHere.Length == 0 ? null : tensor(fixedHere, device: detached.device).DetachFromDisposeScope(),
+            });
+            _scalars += weight.numel();
+            Count += weight.numel() - fixedHere.Length;
         }
     }
 
-    /// <summary>N, the number of considered scalars.</summary>
+    /// <summary>N, the number of considered scalars; those of grafts that the model carries already do not count.</summary>
     public long Count { get; }
 
     /// <summary>Number of scalars in the base patch.</summary>
     public long BaseCount => _entries.Sum(entry => entry.Base?.numel() ?? 0);
-
-    /// <summary>
-    /// Makes the base patch of the K = floor(sparsity N) coordinates that moved most, |fine-tuned - pre|, ties broken by the lower flat
-    /// index (decision 4).
-    /// </summary>
-    /// <param name="sparsity">Share of the considered scalars, in [0, 1].</param>
-    public void SetBasePatch(double sparsity)
-    {
-        ArgumentOutOfRangeException.ThrowIfNegative(sparsity);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(sparsity, 1);
-        long wanted = (long)Math.Floor(sparsity * Count);
-        using IDisposable noGradients = no_grad();
-        using var scope = NewDisposeScope();
-        if (wanted == 0)
-        {
-            foreach (Entry entry in _entries)
-            {
-                entry.Base?.Dispose();
-                entry.Base = null;
-            }
-
-            return;
-        }
-
-        float threshold = MovementThreshold(wanted);
-        long ties = wanted - _entries.Sum(entry => CountWhere(entry.Movement(), movement => movement.gt(threshold)));
-        foreach (Entry entry in _entries)
-        {
-            using var each = NewDisposeScope();
-            Tensor movement = entry.Movement();
-            Tensor above = movement.gt(threshold).nonzero().view(-1);
-            Tensor level = movement.eq(threshold).nonzero().view(-1);
-            long take = Math.Min(ties, level.numel());
-            ties -= take;
-            Tensor chosen = cat([above, level.narrow(0, 0, take)]);
-            entry.Base?.Dispose();
-            entry.Base = chosen.numel() == 0 ? null : chosen.DetachFromDisposeScope();
-        }
-    }
 
     /// <summary>Draws the scores from U[0, 1).</summary>
     /// <param name="seed">Seed.</param>
@@ -109,6 +93,15 @@ public sealed class GraftMask : IDisposable
             using Tensor drawn = rand(entry.Scores.shape, generator: generator);
             entry.Scores.copy_(drawn);
         }
+
+        _mayDiffer = _sigmoidBias < 1;
+    }
+
+    /// <summary>Sets all scores to 0, so that the mask is the base patch.</summary>
+    public void ClearScores()
+    {
+        ForEach(entry => entry.Scores.zero_());
+        _mayDiffer = false;
     }
 
     /// <summary>Sets one parameter's scores.</summary>
@@ -126,6 +119,7 @@ public sealed class GraftMask : IDisposable
         using Tensor given = tensor(scores.ToArray());
         using Tensor shaped = given.view(entry.Scores.shape);
         entry.Scores.copy_(shaped);
+        _mayDiffer = true;
     }
 
     /// <summary>One parameter's scores.</summary>
@@ -137,11 +131,19 @@ public sealed class GraftMask : IDisposable
         return values.data<float>().ToArray();
     }
 
-    /// <summary>Sets the model's weights to pre + gamma (fine-tuned - pre) with the soft mask.</summary>
-    public void ApplySoft() => ForEach(entry => entry.Weight.copy_(entry.Pre).addcmul_(Soft(entry), entry.Delta(), 1));
+    /// <summary>Sets the model's weights to what is outside + gamma (fine-tuned - outside) with the soft mask.</summary>
+    public void ApplySoft() => ForEach(entry =>
+    {
+        Tensor weight = _outside == GraftOutside.Zero ? entry.Weight.zero_() : entry.Weight.copy_(entry.Pre);
+        weight.addcmul_(Soft(entry), Delta(entry), 1);
+    });
 
-    /// <summary>Sets the model's weights to the graft: fine-tuned where the rounded mask is 1, pre-trained elsewhere.</summary>
-    public void ApplyRounded() => ForEach(entry => entry.Weight.copy_(where(Rounded(entry), entry.FineTuned.to(entry.Pre.dtype), entry.Pre)));
+    /// <summary>Sets the model's weights to the graft: fine-tuned where the rounded mask is 1, pre-trained or zero elsewhere.</summary>
+    public void ApplyRounded() => ForEach(entry =>
+    {
+        Tensor outside = _outside == GraftOutside.Zero ? zeros([], dtype: entry.Pre.dtype, device: entry.Pre.device) : entry.Pre;
+        entry.Weight.copy_(where(Rounded(entry), entry.FineTuned.to(entry.Pre.dtype), outside));
+    });
 
     /// <summary>Sets the model's weights back to the pre-trained ones.</summary>
     public void Reset() => ForEach(entry => entry.Weight.copy_(entry.Pre));
@@ -165,19 +167,23 @@ public sealed class GraftMask : IDisposable
     /// loss in the model's weights, which are zeroed (A.12, step 3).
     /// </summary>
     /// <param name="learningRate">lr; the paper's is 1e7.</param>
-    public void Step(double learningRate) => ForEach(entry =>
+    public void Step(double learningRate)
     {
-        if (entry.Weight.grad is not { } gradient)
+        ForEach(entry =>
         {
-            return;
-        }
+            if (entry.Weight.grad is not { } gradient)
+            {
+                return;
+            }
 
-        Tensor slope = Sigmoid(entry);
-        Tensor update = (1 - slope).mul_(slope).mul_(entry.Delta()).mul_(gradient).mul_(learningRate);
-        Flip(entry, update, values => -values);
-        entry.Scores.sub_(update);
-        gradient.zero_();
-    });
+            Tensor slope = Sigmoid(entry);
+            Tensor update = (1 - slope).mul_(slope).mul_(Delta(entry)).mul_(gradient).mul_(learningRate);
+            Flip(entry, update, values => -values);
+            entry.Scores.sub_(update);
+            gradient.zero_();
+        });
+        _mayDiffer = true;
+    }
 
     /// <summary>The rounded mask with the fine-tuned values under it.</summary>
     /// <returns>One part for each parameter that the mask touches.</returns>
@@ -186,11 +192,9 @@ public sealed class GraftMask : IDisposable
         var parts = new List<GraftPart>();
         ForEach(entry =>
         {
-            Tensor indices = Rounded(entry).view(-1).nonzero().view(-1);
-            if (indices.numel() > 0)
+            if ((_mayDiffer ? Rounded(entry).view(-1).nonzero().view(-1) : entry.Base) is { } indices && indices.numel() > 0)
             {
-                Tensor values = entry.FineTuned.view(-1).index_select(0, indices).to(ScalarType.Float32).cpu();
-                parts.Add(new(entry.Name, [.. indices.cpu().data<long>().ToArray().Select(i => (int)i)], values.data<float>().ToArray()));
+                parts.Add(Part(entry, indices));
             }
         });
         return parts;
@@ -204,19 +208,49 @@ public sealed class GraftMask : IDisposable
             entry.Pre.Dispose();
             entry.Scores.Dispose();
             entry.Base?.Dispose();
+            entry.Taken?.Dispose();
         }
 
         _entries.Clear();
+        _ranking?.Dispose();
+        _ranking = null;
     }
 
-    private static long CountWhere(Tensor movement, Func<Tensor, Tensor> condition)
+    /// <summary>The names of the considered parameters.</summary>
+    internal IEnumerable<string> Names => _entries.Select(entry => entry.Name);
+
+    /// <summary>What training holds for each parameter; the tensors stay the mask's.</summary>
+    internal IEnumerable<(string Name, Tensor Scores, Tensor? Base)> Variables =>
+        _entries.Select(entry => (entry.Name, entry.Scores, entry.Base));
+
+    /// <summary>Sets what training holds for a parameter.</summary>
+    /// <exception cref="InvalidDataException">The number of scores or an index does not fit it.</exception>
+    internal void Restore(string name, Tensor scores, Tensor? basePatch)
     {
-        using (movement)
+        Entry entry = Find(name);
+        long count = entry.Scores.numel();
+        if (scores.numel() != count || basePatch?.max().item<long>() >= count)
         {
-            using Tensor met = condition(movement);
-            using Tensor sum = met.sum();
-            return sum.item<long>();
+            throw new InvalidDataException($"There are {scores.numel()} scores for '{name}', or a base patch beyond its {count} scalars.");
         }
+
+        entry.Scores.copy_(scores.view(entry.Scores.shape));
+        entry.Base?.Dispose();
+        entry.Base = basePatch?.to(entry.Scores.device).DetachFromDisposeScope();
+        _mayDiffer = true;
+    }
+
+    /// <summary>A part with given coordinates.</summary>
+    internal GraftPart Part(string name, Tensor indices)
+    {
+        Entry entry = Find(name);
+        return Part(entry, indices.to(entry.FineTuned.device));
+    }
+
+    private static GraftPart Part(Entry entry, Tensor indices)
+    {
+        Tensor values = entry.FineTuned.view(-1).index_select(0, indices).to(ScalarType.Float32).cpu();
+        return new(entry.Name, Array.ConvertAll(indices.cpu().data<long>().ToArray(), i => (int)i), values.data<float>().ToArray());
     }
 
     /// <summary>Replaces the values at the base patch's coordinates.</summary>
@@ -235,7 +269,7 @@ public sealed class GraftMask : IDisposable
     {
         Tensor mask = Sigmoid(entry);
         Flip(entry, mask, values => 1 - values);
-        return mask;
+        return Free(entry, mask);
     }
 
     private Tensor Rounded(Entry entry)
@@ -243,25 +277,22 @@ public sealed class GraftMask : IDisposable
         // sigmoid(S - beta) > 1/2 exactly where S > beta.
         Tensor mask = entry.Scores.gt(_sigmoidBias);
         Flip(entry, mask, values => values.logical_not());
+        return Free(entry, mask);
+    }
+
+    /// <summary>Takes the coordinates of earlier grafts out of a mask.</summary>
+    private static Tensor Free(Entry entry, Tensor mask, double value = 0)
+    {
+        if (entry.Taken is not null)
+        {
+            mask.view(-1).index_fill_(0, entry.Taken, value);
+        }
+
         return mask;
     }
 
-    /// <summary>The K-th largest movement; a running merge keeps K values at a time.</summary>
-    private float MovementThreshold(long wanted)
-    {
-        using var scope = NewDisposeScope();
-        Tensor? pool = null;
-        foreach (Entry entry in _entries)
-        {
-            Tensor movement = entry.Movement();
-            Tensor top = Largest(movement, wanted);
-            pool = pool is null ? top : Largest(cat([pool, top]), wanted);
-        }
-
-        return pool!.min().item<float>();
-
-        static Tensor Largest(Tensor values, long count) => values.topk((int)Math.Min(count, values.numel()), sorted: false).Item1;
-    }
+    /// <summary>Fine-tuned minus what is outside the mask. It may be the fine-tuned tensor itself.</summary>
+    private Tensor Delta(Entry entry) => _outside == GraftOutside.Zero ? entry.FineTuned : entry.FineTuned - entry.Pre;
 
     private void ForEach(Action<Entry> action)
     {
@@ -276,9 +307,17 @@ public sealed class GraftMask : IDisposable
     private Entry Find(string name) => _entries.Find(entry => entry.Name == name)
         ?? throw new ArgumentException($"'{name}' is not one of the {_entries.Count} considered parameters.", nameof(name));
 
-    private sealed class Entry(string name, Parameter weight, Tensor fineTuned, Tensor pre, Tensor scores)
+    /// <param name="name">The parameter's name.</param>
+    /// <param name="offset">Number of scalars in the entries before this one.</param>
+    /// <param name="weight">The working model's parameter.</param>
+    /// <param name="fineTuned">The caller's fine-tuned parameter.</param>
+    /// <param name="pre">The pre-trained values.</param>
+    /// <param name="scores">S.</param>
+    private sealed class Entry(string name, long offset, Parameter weight, Tensor fineTuned, Tensor pre, Tensor scores)
     {
         public string Name => name;
+
+        public long Offset => offset;
 
         public Parameter Weight => weight;
 
@@ -288,12 +327,10 @@ public sealed class GraftMask : IDisposable
 
         public Tensor Scores => scores;
 
-        /// <summary>Flat indices of the base patch; null when it has none here.</summary>
+        /// <summary>Flat indices of the base patch, ascending; null when it has none here.</summary>
         public Tensor? Base { get; set; }
 
-        public Tensor Delta() => fineTuned - pre;
-
-        /// <summary>|fine-tuned - pre|, flat.</summary>
-        public Tensor Movement() => Delta().abs_().view(-1);
+        /// <summary>Flat indices that earlier grafts hold, ascending; null when there are none.</summary>
+        public Tensor? Taken { get; init; }
     }
 }

@@ -15,13 +15,26 @@ public sealed record PromptTask(string Name, PromptTemplate Template, Verbalizer
     public PromptMetric Metric { get; init; }
 
     /// <summary>The score range of a regression task, whose two label words are its ends; null for classification.</summary>
-    public (float Lowest, float Highest)? ScoreRange { get; init; }
+    public ScoreRange? ScoreRange { get; init; }
 
     /// <summary>Whether labels are scores rather than classes (STS-B).</summary>
     public bool IsRegression => ScoreRange is not null;
 
     /// <summary>Whether rows have two sentences.</summary>
     public bool IsPair => Template.IsPair;
+
+    /// <summary>Its labels, in order, and their words. A task that takes other labels drops its <see cref="Autoregressive"/> prompt.</summary>
+    public Verbalizer Verbalizer
+    {
+        get;
+        init
+        {
+            // The options stand in the order of the labels before.
+            if (!value.Labels.SequenceEqual(field.Labels, StringComparer.Ordinal))
+                _autoregressive = null;
+            field = value;
+        }
+    } = Verbalizer;
 
     /// <summary>How a causal model (GPT-2) is asked, with the options in the order of the verbalizer's labels; null where it is not.</summary>
     /// <exception cref="ArgumentException">Its options or sentences are not as many as the task's labels or sentences.</exception>

@@ -32,7 +32,7 @@ public static class PromptTasks
         Task("imdb", ItWas, Sentiment) with { Autoregressive = Tone, FirstSentenceLimit = 110 },
         Task("mrpc", SameMeaning, NoYes) with { Autoregressive = FalseTrue, Metric = PromptMetric.AccuracyAndF1 },
         Task("qqp", SameMeaning, NoYes) with { Autoregressive = FalseTrue, Metric = PromptMetric.AccuracyAndF1 },
-        Task("sts-b", SameMeaning, NoYes) with { Metric = PromptMetric.Correlation, ScoreRange = (0, 5) },
+        Task("sts-b", SameMeaning, NoYes) with { Metric = PromptMetric.Correlation, ScoreRange = new(0, 5) },
         Task("mnli", Entails, Inference) with { Autoregressive = TrueFalseNeither, FirstSentenceLimit = 110, MaxLength = 256 },
         Task("anli", Entails, Inference) with { MaxLength = 256 },
         Task("snli", Entails, Inference) with { Autoregressive = TrueFalseNeither, MaxLength = 256 },
@@ -59,6 +59,24 @@ public static class PromptTasks
         ArgumentNullException.ThrowIfNull(name);
         return Array.Find(Tasks, task => string.Equals(task.Name, name, StringComparison.OrdinalIgnoreCase))
             ?? throw new ArgumentException($"There is no task '{name}'. Known are {string.Join(", ", Tasks.Select(task => task.Name))}; another task needs a template and a verbalizer of its own.", nameof(name));
+    }
+
+    /// <summary>Reads tasks of your own from a JSON file.</summary>
+    /// <param name="path">
+    /// An array of objects with <c>name</c>, <c>template</c> and <c>mapping</c> (an object from labels to words, in order) and, where they differ
+    /// from the usual, <c>metric</c> (<c>accuracy</c>, <c>accuracy_and_f1</c>, <c>matthews_correlation</c>, <c>correlation</c>), <c>score_range</c>
+    /// (<c>[0, 5]</c>, for a regression), <c>max_length</c>, <c>first_sentence_limit</c>, <c>other_sentence_limit</c>, and for causal models
+    /// <c>autoregressive</c>: an object with <c>template</c>, <c>options</c> (from labels to continuations) and <c>max_length</c>.
+    /// </param>
+    /// <returns>The tasks, in the file's order.</returns>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="InvalidDataException">
+    /// It is not such a file: a property is missing, unknown or wrong. The message names the file, the task or line, and the property.
+    /// </exception>
+    public static IReadOnlyList<PromptTask> Load(string path)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        return PromptTaskFile.Read(File.ReadAllText(path), path);
     }
 
     private static PromptTask Task(string name, string template, string mapping) =>

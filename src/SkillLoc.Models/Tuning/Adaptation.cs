@@ -13,13 +13,13 @@ public abstract class Adaptation : IDisposable
 {
     private readonly OrderedDictionary<string, Parameter> _parameters = new(StringComparer.Ordinal);
     private readonly ParameterSource _source;
-    private readonly (int Hidden, int Layers, int Heads) _sizes;
+    private readonly string _fits;
 
     private protected Adaptation(LanguageModel model, TuningOptions options, ParameterSource source)
     {
         Options = options;
         _source = source;
-        _sizes = SizesOf(model);
+        _fits = Describe(model);
     }
 
     /// <summary>The method and its options.</summary>
@@ -89,17 +89,13 @@ public abstract class Adaptation : IDisposable
         })!;
     }
 
-    /// <exception cref="ArgumentException">It was made for a model of other sizes.</exception>
+    /// <exception cref="ArgumentException">It was made for a model of another kind or size.</exception>
     internal void CheckFits(LanguageModel model)
     {
-        if (SizesOf(model) != _sizes)
+        if (Describe(model) is var found && found != _fits)
         {
-            throw new ArgumentException(
-                $"The tuning was made for a model of {Describe(_sizes)}; this model has {Describe(SizesOf(model))}.", nameof(model));
+            throw new ArgumentException($"The tuning was made for {_fits}; this model is {found}.", nameof(model));
         }
-
-        static string Describe((int Hidden, int Layers, int Heads) sizes) =>
-            $"{sizes.Layers} layers, hidden size {sizes.Hidden} and {sizes.Heads} heads";
     }
 
     /// <summary>Makes a parameter; for constructors.</summary>
@@ -123,6 +119,6 @@ public abstract class Adaptation : IDisposable
 
     private protected Parameter AddZeros(string name, params long[] shape) => Add(name, shape, _ => zeros(shape));
 
-    private static (int Hidden, int Layers, int Heads) SizesOf(LanguageModel model) =>
-        (model.Config.HiddenSize, model.Config.Layers, model.Config.Heads);
+    private static string Describe(LanguageModel model) =>
+        $"{model.Config.ModelType} with {model.Config.Layers} layers, hidden size {model.Config.HiddenSize} and {model.Config.Heads} heads";
 }

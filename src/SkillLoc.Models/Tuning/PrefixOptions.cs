@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using SkillLoc.Models.Backbones;
 
 namespace SkillLoc.Models.Tuning;
@@ -9,6 +10,7 @@ public sealed record PrefixOptions : TuningOptions
     public int Length { get; init; } = 100;
 
     /// <summary>The width of the projection that the keys and values are made by; null trains them directly.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.Never)]
     public int? ProjectionSize { get; init; } = 512;
 
     /// <summary>The standard deviation that the table, or else the keys and values, are drawn with.</summary>

@@ -6,7 +6,7 @@ using SkillLoc.Models.Prompts;
 namespace SkillLoc.Transforms;
 
 /// <summary>Appends pooled hidden states of a checkpoint as a feature vector. It owns the model's tensors: dispose it when done.</summary>
-public sealed class EmbedTextTransformer : ITransformer, IRowModel, IDisposable
+public sealed class EmbedTextTransformer : ITransformer, IRowScorer, IDisposable
 {
     private readonly TextEmbedder _embedder;
     private readonly ScoringColumns _columns;
@@ -34,7 +34,7 @@ public sealed class EmbedTextTransformer : ITransformer, IRowModel, IDisposable
     /// <summary>True: each row is embedded by itself.</summary>
     public bool IsRowToRowMapper => true;
 
-    (string Text, string? TextPair) IRowModel.Inputs => (_columns.Text, _columns.TextPair);
+    IReadOnlyList<string> IRowScorer.Inputs => [.. _columns.Inputs];
 
     /// <inheritdoc/>
     public DataViewSchema GetOutputSchema(DataViewSchema inputSchema) => ScoringSchema.AppendVector(inputSchema, _columns, OutputColumnName, _slots);
@@ -56,22 +56,25 @@ public sealed class EmbedTextTransformer : ITransformer, IRowModel, IDisposable
     void ICanSaveModel.Save(ModelSaveContext ctx) => throw new NotSupportedException(
         "An embedding of texts cannot be saved into an ML.NET model; save what comes after it, and make it anew from its checkpoint.");
 
-    EncodedText IRowModel.Encode(string text, string pair, long row)
+    IReadOnlyList<RowScores> IRowScorer.Score(IReadOnlyList<RowTexts> rows)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
+        return Array.ConvertAll(_embedder.Embed([.. rows.Select(Encode)]), values => new RowScores(values, null));
+    }
+
+    Delegate[] IRowScorer.Getters(Func<RowScores> current) => [ScoredValues.Vector(current)];
+
+    private EncodedText Encode(RowTexts row)
+    {
         try
         {
-            return _embedder.Encode(text, _columns.TextPair is null ? null : pair);
+            return _embedder.Encode(row.Values[0], _columns.TextPair is null ? null : row.Values[1]);
         }
         catch (Exception error) when (error is ArgumentException or InvalidDataException)
         {
-            throw new InvalidOperationException($"Row {row} of column '{_columns.Text}' cannot be encoded: {error.Message}", error);
+            throw new InvalidOperationException($"{row.Name} of column '{_columns.Text}' cannot be encoded: {error.Message}", error);
         }
     }
-
-    float[][] IRowModel.Run(IReadOnlyList<EncodedText> rows) => _embedder.Embed(rows);
-
-    Delegate[] IRowModel.Getters(Func<float[]> values) => [ScoredValues.Vector(values)];
 
     /// <inheritdoc/>
     public void Dispose()

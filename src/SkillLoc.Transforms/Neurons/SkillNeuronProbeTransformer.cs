@@ -11,7 +11,7 @@ namespace SkillLoc.Transforms;
 /// With a soft prompt a neuron is read at the slot of the prompt where it is most predictive; else it is its mean or maximum over the
 /// text. It shares the weights of the model that was probed, and may outlive it.
 /// </summary>
-public sealed class SkillNeuronProbeTransformer : ITransformer, IRowModel, IDisposable
+public sealed class SkillNeuronProbeTransformer : ITransformer, IRowScorer, IDisposable
 {
     private readonly TextClassifier _classifier;
     private readonly ScoringColumns _columns;
@@ -76,7 +76,7 @@ public sealed class SkillNeuronProbeTransformer : ITransformer, IRowModel, IDisp
     /// <summary>True: each row is read by itself.</summary>
     public bool IsRowToRowMapper => true;
 
-    (string Text, string? TextPair) IRowModel.Inputs => (_columns.Text, _columns.TextPair);
+    IReadOnlyList<string> IRowScorer.Inputs => [.. _columns.Inputs];
 
     /// <inheritdoc/>
     public DataViewSchema GetOutputSchema(DataViewSchema inputSchema) =>
@@ -101,15 +101,14 @@ public sealed class SkillNeuronProbeTransformer : ITransformer, IRowModel, IDisp
         + $"({nameof(TextScoringTransformer)}.{nameof(TextScoringTransformer.SaveCheckpoint)}, {nameof(NeuronProbeResult)}.{nameof(NeuronProbeResult.Save)}), "
         + $"and make a new {nameof(SkillNeuronProbeTransformer)} of them.");
 
-    EncodedText IRowModel.Encode(string text, string pair, long row)
+    IReadOnlyList<RowScores> IRowScorer.Score(IReadOnlyList<RowTexts> rows)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        return TextScoringTransformer.EncodeRow(_classifier, _columns, text, pair, row);
+        EncodedText[] encoded = [.. rows.Select(row => row.Encode(_classifier, _columns))];
+        return Array.ConvertAll(_probe.Activations(encoded, Positions), values => new RowScores(values, _classifier.Settings));
     }
 
-    float[][] IRowModel.Run(IReadOnlyList<EncodedText> rows) => _probe.Activations(rows, Positions);
-
-    Delegate[] IRowModel.Getters(Func<float[]> values) => [ScoredValues.Vector(values)];
+    Delegate[] IRowScorer.Getters(Func<RowScores> current) => [ScoredValues.Vector(current)];
 
     /// <inheritdoc/>
     public void Dispose()

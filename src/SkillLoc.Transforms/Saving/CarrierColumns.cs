@@ -5,6 +5,7 @@ internal static class CarrierColumns
 {
     public const string Text = "SkillLoc.Text";
     public const string TextPair = "SkillLoc.TextPair";
+    public const string Skill = "SkillLoc.Skill";
     public const string Key = "SkillLoc.Key";
     public const string State = "SkillLoc.State";
     public const string Scores = "SkillLoc.Scores";

@@ -16,11 +16,14 @@ internal sealed class RestoredScorer
         // The state is one constant in every row; where it also lies in one place, this compares nothing.
         if (current is null || !current.State.Span.SequenceEqual(state.Span))
         {
-            current = new(state, SavedScorer.Restore(state.ToString()));
+            current = new(state, SavedScorer.Restored.Get(state.ToString()));
             _current = current;
         }
 
-        output.Scores = current.Classifier.Score([current.Classifier.Encode(text, pair)])[0];
-        output.Label = current.Classifier.Settings.Labels[TextClassifier.MostProbable(output.Scores)];
+        float[] probabilities = current.Classifier.Score([current.Classifier.Encode(text, pair)])[0];
+        ClassifierSettings settings = current.Classifier.Settings;
+        (output.Scores, output.Label) = settings.ScoreRange is { } range
+            ? ([range.Predict(probabilities)], "")
+            : (probabilities, settings.Labels[TextClassifier.MostProbable(probabilities)]);
     }
 }

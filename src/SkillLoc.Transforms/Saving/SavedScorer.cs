@@ -16,7 +16,12 @@ namespace SkillLoc.Transforms;
 internal sealed record SavedScorer
 {
     private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
-    private static readonly Dictionary<string, WeakReference<TextClassifier>> Loaded = new(StringComparer.Ordinal);
+
+    /// <summary>
+    /// Classifiers by their states. Restoring throws <see cref="FileNotFoundException"/> where the checkpoint folder is missing, and
+    /// <see cref="InvalidDataException"/> where it holds other weights.
+    /// </summary>
+    public static StateCache<TextClassifier> Restored { get; } = new(state => JsonSerializer.Deserialize<SavedScorer>(state, Json)!.Load());
 
     /// <summary>The checkpoint folder: the classifier's own, or a graft's base.</summary>
     public required string Folder { get; init; }
@@ -29,6 +34,9 @@ internal sealed record SavedScorer
 
     /// <summary>A graft's file, deflated; null when the folder holds the classifier itself.</summary>
     public byte[]? Graft { get; init; }
+
+    /// <summary>Grafts that are put into the base before <see cref="Graft"/>.</summary>
+    public IReadOnlyList<byte[]> BaseGrafts { get; init; } = [];
 
     /// <summary>True when it ran on a GPU; it will again where there is one.</summary>
     public bool Gpu { get; init; }
@@ -45,30 +53,23 @@ internal sealed record SavedScorer
         return packed.ToArray();
     }
 
-    /// <summary>The classifier that a state describes; one instance serves everybody who uses that state at the same time.</summary>
-    /// <exception cref="FileNotFoundException">The checkpoint folder is not there.</exception>
-    /// <exception cref="InvalidDataException">The folder holds other weights.</exception>
-    public static TextClassifier Restore(string state)
+    /// <summary>What <see cref="Pack"/> packed.</summary>
+    public static Graft Unpack(byte[] packed)
     {
-        lock (Loaded)
-        {
-            if (Loaded.TryGetValue(state, out WeakReference<TextClassifier>? known) && known.TryGetTarget(out TextClassifier? classifier))
-            {
-                return classifier;
-            }
-
-            classifier = JsonSerializer.Deserialize<SavedScorer>(state, Json)!.Load();
-            Loaded[state] = new(classifier);
-            return classifier;
-        }
+        using var inflate = new DeflateStream(new MemoryStream(packed), CompressionMode.Decompress);
+        using var bytes = new MemoryStream();
+        inflate.CopyTo(bytes);
+        return Models.Grafts.Graft.Load(bytes.ToArray(), "the graft inside the model");
     }
 
     /// <summary>The built-in transformers that carry a state and score by it.</summary>
     public static ITransformer Carrier(ScoringColumns columns, SavedScorer state)
     {
         var ml = new MLContext();
-        IReadOnlyList<string> labels = state.Settings.Labels;
-        string[] slots = [.. labels.Select(label => Collides(label, columns) ? $"{columns.Score}.{label}" : label)];
+        IReadOnlyList<string> labels = state.Settings.ScoreRange is null ? state.Settings.Labels : [];
+        string[] slots = labels.Count > 0
+            ? [.. labels.Select(label => Collides(label, columns) ? $"{columns.Score}.{label}" : label)]
+            : [columns.Score];
 
         EstimatorChain<ITransformer> chain = new EstimatorChain<ITransformer>()
             .Append<ITransformer>(ml.Transforms.CopyColumns(CarrierColumns.Text, columns.Text));
@@ -79,29 +80,36 @@ internal sealed record SavedScorer
 
         chain = chain
             .Append<ITransformer>(ml.Transforms.CustomMapping(new ConstantKeyMapping().GetMapping(), ConstantKeyMapping.Contract))
-            .Append<ITransformer>(Constant(CarrierColumns.State, JsonSerializer.Serialize(state, Json).AsMemory()))
+            .Append<ITransformer>(Constant(ml, CarrierColumns.State, JsonSerializer.Serialize(state, Json).AsMemory()))
             .Append<ITransformer>(columns.TextPair is null
                 ? ml.Transforms.CustomMapping(new TextScoringMapping().GetMapping(), TextScoringMapping.Contract)
                 : ml.Transforms.CustomMapping(new TextPairScoringMapping().GetMapping(), TextPairScoringMapping.Contract));
-        for (int i = 0; i < labels.Count; i++)
+        for (int i = 0; i < slots.Length; i++)
         {
             // A custom mapping's vector has no size after loading, and ML.NET's evaluators ask for one: single slots, concatenated, have it.
             chain = chain
-                .Append<ITransformer>(Constant(CarrierColumns.Slot, i))
+                .Append<ITransformer>(Constant(ml, CarrierColumns.Slot, i))
                 .Append<ITransformer>(ml.Transforms.CustomMapping(new SlotMapping().GetMapping(), SlotMapping.Contract))
                 .Append<ITransformer>(ml.Transforms.CopyColumns(slots[i], CarrierColumns.SlotScore));
         }
 
-        IDataView keys = ml.Data.LoadFromEnumerable(labels.Select(label => new LabelRow { Label = label }));
-        chain = chain
-            .Append<ITransformer>(ml.Transforms.Conversion.MapValueToKey(columns.PredictedLabel, CarrierColumns.Label, keyData: keys))
-            .Append<ITransformer>(ml.Transforms.Concatenate(columns.Score, slots))
-            .Append<ITransformer>(ml.Transforms.DropColumns([.. CarrierColumns.All(columns), .. slots]));
-        return chain.Fit(EmptyInput(ml, columns));
+        // A regression's one slot is its Score already.
+        IEnumerable<string> dropped = CarrierColumns.All(columns);
+        if (labels.Count > 0)
+        {
+            IDataView keys = ml.Data.LoadFromEnumerable(labels.Select(label => new LabelRow { Label = label }));
+            chain = chain
+                .Append<ITransformer>(ml.Transforms.Conversion.MapValueToKey(columns.PredictedLabel, CarrierColumns.Label, keyData: keys))
+                .Append<ITransformer>(ml.Transforms.Concatenate(columns.Score, slots));
+            dropped = dropped.Concat(slots);
+        }
 
-        IEstimator<ITransformer> Constant<T>(string column, T value) =>
-            ml.Transforms.Conversion.MapValue(column, [KeyValuePair.Create(0, value)], CarrierColumns.Key);
+        return chain.Append<ITransformer>(ml.Transforms.DropColumns([.. dropped])).Fit(EmptyInput(ml, columns));
     }
+
+    /// <summary>A column that is the same in every row.</summary>
+    public static IEstimator<ITransformer> Constant<T>(MLContext ml, string column, T value) =>
+        ml.Transforms.Conversion.MapValue(column, [KeyValuePair.Create(0, value)], CarrierColumns.Key);
 
     private static bool Collides(string label, ScoringColumns columns) =>
         label.Length == 0 || label == "Label" || label == columns.Score || label == columns.PredictedLabel || columns.Inputs.Contains(label);
@@ -129,10 +137,7 @@ internal sealed record SavedScorer
                     + "restore that folder, or save the model again.");
             }
 
-            using var inflate = new DeflateStream(new MemoryStream(Graft), CompressionMode.Decompress);
-            using var bytes = new MemoryStream();
-            inflate.CopyTo(bytes);
-            classifier.Apply(Models.Grafts.Graft.Load(bytes.ToArray(), "the graft inside the model"));
+            GraftTransformer.Apply(classifier, Unpack(Graft), BaseGrafts.Select(Unpack));
             return classifier;
         }
         catch

@@ -5,11 +5,11 @@ namespace SkillLoc.Transforms;
 /// <summary>What the scoring mappings of saved models add.</summary>
 public sealed class ScoredRow
 {
-    /// <summary>One probability per label.</summary>
+    /// <summary>One probability per label; for a regression the predicted score alone.</summary>
     [ColumnName(CarrierColumns.Scores)]
     public float[] Scores { get; set; } = [];
 
-    /// <summary>The most probable label.</summary>
+    /// <summary>The most probable label; empty for a regression.</summary>
     [ColumnName(CarrierColumns.Label)]
     public string Label { get; set; } = "";
 }

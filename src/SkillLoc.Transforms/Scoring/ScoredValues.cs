@@ -1,20 +1,29 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
-using SkillLoc.Models.Classification;
+using SkillLoc.Models.Prompts;
 
 namespace SkillLoc.Transforms;
 
-/// <summary>Getters of added columns from a row's numbers.</summary>
+/// <summary>Getters of the added columns from what a row's model gave.</summary>
 internal static class ScoredValues
 {
-    public static ValueGetter<VBuffer<float>> Vector(Func<float[]> values) => (ref VBuffer<float> value) =>
+    /// <summary>The numbers as they are.</summary>
+    public static ValueGetter<VBuffer<float>> Vector(Func<RowScores> scores) => (ref VBuffer<float> value) =>
     {
-        float[] current = values();
+        float[] current = scores().Values;
         VBufferEditor<float> editor = VBufferEditor.Create(ref value, current.Length);
         current.CopyTo(editor.Values);
         value = editor.Commit();
     };
 
-    /// <summary>Keys count from 1.</summary>
-    public static ValueGetter<uint> PredictedLabel(Func<float[]> scores) => (ref uint value) => value = (uint)TextClassifier.MostProbable(scores()) + 1;
+    /// <summary>The most probable label as a key; keys count from 1.</summary>
+    public static ValueGetter<uint> PredictedLabel(Func<RowScores> scores) => (ref uint value) => value = (uint)scores().Predicted + 1;
+
+    /// <summary>The label itself, where rows have labels of different tasks.</summary>
+    public static ValueGetter<ReadOnlyMemory<char>> PredictedText(Func<RowScores> scores) =>
+        (ref ReadOnlyMemory<char> value) => value = scores().Label.AsMemory();
+
+    /// <summary>The score that a regression predicts.</summary>
+    public static ValueGetter<float> Score(ScoreRange range, Func<RowScores> scores) =>
+        (ref float value) => value = range.Predict(scores().Values);
 }

@@ -9,10 +9,12 @@ public sealed record ScoringColumns
     /// <summary>The second text column, for tasks on pairs.</summary>
     public string? TextPair { get; init; }
 
-    /// <summary>Added: one probability per label, a float vector with the labels as slot names.</summary>
+    /// <summary>
+    /// Added: one probability per label, a float vector with the labels as slot names; for a regression the predicted score, a float.
+    /// </summary>
     public string Score { get; init; } = "Score";
 
-    /// <summary>Added: the most probable label, a key with the labels as key values.</summary>
+    /// <summary>Added: the most probable label, a key with the labels as key values; not added for a regression.</summary>
     public string PredictedLabel { get; init; } = "PredictedLabel";
 
     /// <summary>The text columns, one or two.</summary>

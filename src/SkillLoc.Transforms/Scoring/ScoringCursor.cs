@@ -1,36 +1,34 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
-using SkillLoc.Models.Prompts;
 
 namespace SkillLoc.Transforms;
 
-/// <summary>Reads rows ahead, runs the model over them together, and gives them back in order with their other columns.</summary>
+/// <summary>Reads rows ahead, scores them together, and gives them back in order with their other columns.</summary>
 internal sealed class ScoringCursor : DataViewRowCursor
 {
     /// <summary>The first group is small, so that a peek at a few rows is quick; later ones double up to the largest.</summary>
     private const int FirstWindow = 32;
     private const int LargestWindow = 1024;
 
-    private readonly IRowModel _model;
+    private readonly IRowScorer _scorer;
     private readonly DataViewRowCursor _input;
     private readonly bool[] _active;
     private readonly Delegate?[] _getters;
     private readonly ColumnBuffer?[] _buffers;
-    private readonly ValueGetter<ReadOnlyMemory<char>>? _text;
-    private readonly ValueGetter<ReadOnlyMemory<char>>? _pair;
+    private readonly Func<string[]>? _texts;
     private readonly ValueGetter<DataViewRowId> _id;
     private readonly List<DataViewRowId> _ids = [];
     private readonly List<long> _batches = [];
-    private float[][] _values = [];
+    private IReadOnlyList<RowScores> _scores = [];
     private int _window = FirstWindow;
     private int _place = -1;
     private int _filled;
     private long _position = -1;
     private bool _ended;
 
-    public ScoringCursor(IRowModel model, DataViewRowCursor input, DataViewSchema schema, bool[] active)
+    public ScoringCursor(IRowScorer scorer, DataViewRowCursor input, DataViewSchema schema, bool[] active)
     {
-        _model = model;
+        _scorer = scorer;
         _input = input;
         _active = active;
         Schema = schema;
@@ -49,9 +47,8 @@ internal sealed class ScoringCursor : DataViewRowCursor
 
         if (active.AsSpan(inputs).Contains(true))
         {
-            _text = input.GetGetter<ReadOnlyMemory<char>>(input.Schema[model.Inputs.Text]);
-            _pair = model.Inputs.TextPair is { } pair ? input.GetGetter<ReadOnlyMemory<char>>(input.Schema[pair]) : null;
-            model.Getters(() => _values[Place]).CopyTo(_getters, inputs);
+            _texts = InputTexts.Reader(input, scorer.Inputs);
+            scorer.Getters(() => _scores[Place]).CopyTo(_getters, inputs);
         }
     }
 
@@ -118,8 +115,7 @@ internal sealed class ScoringCursor : DataViewRowCursor
             buffer?.Reserve(_window);
         }
 
-        var rows = new List<EncodedText>(_text is null ? 0 : _window);
-        ReadOnlyMemory<char> text = default, pair = default;
+        var rows = new List<RowTexts>(_texts is null ? 0 : _window);
         DataViewRowId id = default;
         while (_filled < _window && _input.MoveNext())
         {
@@ -131,19 +127,17 @@ internal sealed class ScoringCursor : DataViewRowCursor
             _id(ref id);
             _ids.Add(id);
             _batches.Add(_input.Batch);
-            if (_text is not null)
+            if (_texts is not null)
             {
-                _text(ref text);
-                _pair?.Invoke(ref pair);
-                rows.Add(_model.Encode(text.ToString(), pair.ToString(), _input.Position));
+                rows.Add(new(_texts(), _input.Position));
             }
 
             _filled++;
         }
 
-        if (_text is not null && _filled > 0)
+        if (_texts is not null && _filled > 0)
         {
-            _values = _model.Run(rows);
+            _scores = _scorer.Score(rows);
         }
 
         _window = Math.Min(_window * 2, LargestWindow);

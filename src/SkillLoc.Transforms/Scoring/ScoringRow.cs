@@ -3,16 +3,16 @@ using Microsoft.ML.Data;
 
 namespace SkillLoc.Transforms;
 
-/// <summary>A row whose added columns are computed when they are first read.</summary>
+/// <summary>A row whose scores are computed when they are first read.</summary>
 internal sealed class ScoringRow : DataViewRow
 {
     private readonly DataViewRow _input;
     private readonly bool[] _active;
     private readonly Delegate[] _added = [];
-    private float[] _values = [];
-    private (string Text, string Pair)? _read;
+    private RowScores? _scores;
+    private string[] _scored = [];
 
-    public ScoringRow(IRowModel model, DataViewRow input, DataViewSchema schema, bool[] active)
+    public ScoringRow(IRowScorer scorer, DataViewRow input, DataViewSchema schema, bool[] active)
     {
         _input = input;
         _active = active;
@@ -22,24 +22,20 @@ internal sealed class ScoringRow : DataViewRow
             return;
         }
 
-        var textGetter = input.GetGetter<ReadOnlyMemory<char>>(input.Schema[model.Inputs.Text]);
-        var pairGetter = model.Inputs.TextPair is { } pair ? input.GetGetter<ReadOnlyMemory<char>>(input.Schema[pair]) : null;
-        _added = model.Getters(Values);
+        Func<string[]> texts = InputTexts.Reader(input, scorer.Inputs);
+        _added = scorer.Getters(Scores);
 
-        float[] Values()
+        RowScores Scores()
         {
-            // Several columns may ask, and the caller may have moved the input on in between.
-            ReadOnlyMemory<char> text = default, second = default;
-            textGetter(ref text);
-            pairGetter?.Invoke(ref second);
-            (string Text, string Pair) current = (text.ToString(), second.ToString());
-            if (_read != current)
+            // Both columns ask, and the caller may have moved the input on in between.
+            string[] current = texts();
+            if (_scores is null || !_scored.SequenceEqual(current))
             {
-                _values = model.Run([model.Encode(current.Text, current.Pair, _input.Position)])[0];
-                _read = current;
+                _scores = scorer.Score([new(current, _input.Position)])[0];
+                _scored = current;
             }
 
-            return _values;
+            return _scores;
         }
     }
 

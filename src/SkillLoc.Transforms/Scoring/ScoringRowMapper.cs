@@ -3,21 +3,19 @@ using Microsoft.ML.Data;
 
 namespace SkillLoc.Transforms;
 
-/// <summary>Runs one row at a time, for <see cref="PredictionEngine{TSrc, TDst}"/>.</summary>
-internal sealed class ScoringRowMapper(IRowModel model, DataViewSchema input) : IRowToRowMapper
+/// <summary>Scores one row at a time, for <see cref="PredictionEngine{TSrc, TDst}"/>.</summary>
+internal sealed class ScoringRowMapper(IRowScorer scorer, DataViewSchema input) : IRowToRowMapper
 {
     public DataViewSchema InputSchema => input;
 
-    public DataViewSchema OutputSchema { get; } = model.GetOutputSchema(input);
+    public DataViewSchema OutputSchema { get; } = scorer.GetOutputSchema(input);
 
     public IEnumerable<DataViewSchema.Column> GetDependencies(IEnumerable<DataViewSchema.Column> dependingColumns)
     {
         var needed = new SortedSet<int>();
         foreach (DataViewSchema.Column column in dependingColumns)
         {
-            needed.UnionWith(column.Index < input.Count
-                ? [column.Index]
-                : new[] { model.Inputs.Text, model.Inputs.TextPair }.OfType<string>().Select(name => input[name].Index));
+            needed.UnionWith(column.Index < input.Count ? [column.Index] : scorer.Inputs.Select(name => input[name].Index));
         }
 
         return needed.Select(index => input[index]);
@@ -31,6 +29,6 @@ internal sealed class ScoringRowMapper(IRowModel model, DataViewSchema input) : 
             active[column.Index] = true;
         }
 
-        return new ScoringRow(model, input, OutputSchema, active);
+        return new ScoringRow(scorer, input, OutputSchema, active);
     }
 }

@@ -6,10 +6,10 @@ namespace SkillLoc.Transforms;
 /// <summary>The columns that scoring adds, as ML.NET's schemas and shapes.</summary>
 public static class ScoringSchema
 {
-    /// <summary>Appends PredictedLabel and Score to a schema.</summary>
+    /// <summary>Appends PredictedLabel and Score to a schema; for a regression Score alone.</summary>
     /// <param name="input">The schema.</param>
     /// <param name="columns">The names.</param>
-    /// <param name="labels">The labels, in the order of the scores.</param>
+    /// <param name="labels">The labels, in the order of the scores; none for a regression.</param>
     /// <returns>The longer schema.</returns>
     /// <exception cref="ArgumentOutOfRangeException">A text column is missing, or not text.</exception>
     public static DataViewSchema Append(DataViewSchema input, ScoringColumns columns, IReadOnlyList<string> labels)
@@ -37,10 +37,10 @@ public static class ScoringSchema
     public static SchemaShape AppendVector(SchemaShape input, ScoringColumns columns, string name) =>
         Append(input, columns, builder => AddVector(builder, name, ["slot"]));
 
-    /// <summary>Appends PredictedLabel and Score to a shape.</summary>
+    /// <summary>Appends PredictedLabel and Score to a shape; for a regression Score alone.</summary>
     /// <param name="input">The shape.</param>
     /// <param name="columns">The names.</param>
-    /// <param name="labels">The labels; only their being there matters to a shape.</param>
+    /// <param name="labels">The labels, none for a regression; only their being there matters to a shape.</param>
     /// <returns>The longer shape.</returns>
     /// <exception cref="ArgumentOutOfRangeException">A text column is missing, or not text.</exception>
     public static SchemaShape Append(SchemaShape input, ScoringColumns columns, IReadOnlyList<string> labels)
@@ -121,6 +121,12 @@ public static class ScoringSchema
 
     private static void Add(DataViewSchema.Builder builder, ScoringColumns columns, IReadOnlyList<string> labels)
     {
+        if (labels.Count == 0)
+        {
+            builder.AddColumn(columns.Score, NumberDataViewType.Single);
+            return;
+        }
+
         builder.AddColumn(columns.PredictedLabel, new KeyDataViewType(typeof(uint), labels.Count), Names("KeyValues", labels));
         AddVector(builder, columns.Score, labels);
     }

@@ -3,10 +3,10 @@ using Microsoft.ML.Data;
 
 namespace SkillLoc.Transforms;
 
-/// <summary>A view whose rows go through the model while they are read.</summary>
-internal sealed class ScoringView(IRowModel model, IDataView input) : IDataView
+/// <summary>A view whose rows are scored while they are read.</summary>
+internal sealed class ScoringView(IRowScorer scorer, IDataView input) : IDataView
 {
-    public DataViewSchema Schema { get; } = model.GetOutputSchema(input.Schema);
+    public DataViewSchema Schema { get; } = scorer.GetOutputSchema(input.Schema);
 
     public bool CanShuffle => input.CanShuffle;
 
@@ -15,10 +15,10 @@ internal sealed class ScoringView(IRowModel model, IDataView input) : IDataView
     public DataViewRowCursor GetRowCursor(IEnumerable<DataViewSchema.Column> columnsNeeded, Random? rand = null)
     {
         bool[] active = Active(columnsNeeded);
-        bool added = active.AsSpan(input.Schema.Count).Contains(true);
+        bool scores = active.AsSpan(input.Schema.Count).Contains(true);
         IEnumerable<DataViewSchema.Column> upstream = input.Schema
-            .Where(column => active[column.Index] || (added && !column.IsHidden && (column.Name == model.Inputs.Text || column.Name == model.Inputs.TextPair)));
-        return new ScoringCursor(model, input.GetRowCursor(upstream, rand), Schema, active);
+            .Where(column => active[column.Index] || (scores && scorer.Inputs.Contains(column.Name) && !column.IsHidden));
+        return new ScoringCursor(scorer, input.GetRowCursor(upstream, rand), Schema, active);
     }
 
     /// <summary>One cursor: the model uses all cores by itself.</summary>

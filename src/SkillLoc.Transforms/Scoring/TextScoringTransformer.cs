@@ -2,14 +2,15 @@ using Microsoft.ML;
 using Microsoft.ML.Data;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Prompts;
+using SkillLoc.Models.Runs;
 
 namespace SkillLoc.Transforms;
 
 /// <summary>
-/// Scores text with a fine-tuned language model: adds <c>PredictedLabel</c> and <c>Score</c>. Rows are read ahead, scored in groups of
-/// similar length, and given back in order. It owns the model's tensors: dispose it when done.
+/// Scores text with a fine-tuned language model: adds <c>PredictedLabel</c> and <c>Score</c>, for a regression <c>Score</c> alone. Rows are
+/// read ahead, scored in groups of similar length, and given back in order. It owns the model's tensors: dispose it when done.
 /// </summary>
-public class TextScoringTransformer : ITransformer, IRowModel, IDisposable
+public class TextScoringTransformer : ITransformer, IRowScorer, IDisposable
 {
     private readonly TextClassifier _classifier;
     private readonly Lock _saving = new();
@@ -42,14 +43,20 @@ public class TextScoringTransformer : ITransformer, IRowModel, IDisposable
     /// <summary>The columns it reads and adds.</summary>
     public ScoringColumns Columns { get; }
 
-    /// <summary>The labels, in the order of the scores.</summary>
-    public IReadOnlyList<string> Labels => _classifier.Settings.Labels;
+    /// <summary>The labels, in the order of the scores; none for a regression.</summary>
+    public IReadOnlyList<string> Labels => ScoreRange is null ? _classifier.Settings.Labels : [];
+
+    /// <summary>The range of a regression's scores; null for classes.</summary>
+    public ScoreRange? ScoreRange => _classifier.Settings.ScoreRange;
 
     /// <summary>The folder that holds the fine-tuned checkpoint; null until it is saved.</summary>
     public string? CheckpointFolder { get; private set; }
 
     /// <summary>The pre-trained checkpoint folder that the model came from, where it is known.</summary>
     public string? BaseCheckpoint { get; }
+
+    /// <summary>How the model was trained; null for one that was loaded.</summary>
+    public RunRecord? Record { get; init; }
 
     /// <summary>The model, the head and the task.</summary>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
@@ -62,8 +69,6 @@ public class TextScoringTransformer : ITransformer, IRowModel, IDisposable
         }
     }
 
-    (string Text, string? TextPair) IRowModel.Inputs => (Columns.Text, Columns.TextPair);
-
     /// <summary>True: each row is scored from its own text.</summary>
     public bool IsRowToRowMapper => true;
 
@@ -72,7 +77,7 @@ public class TextScoringTransformer : ITransformer, IRowModel, IDisposable
 
     /// <summary>Scores lazily: nothing runs before rows are read.</summary>
     /// <param name="input">A view with the text columns.</param>
-    /// <returns>The view with <c>PredictedLabel</c> and <c>Score</c>.</returns>
+    /// <returns>The view with the added columns.</returns>
     public IDataView Transform(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
@@ -139,22 +144,17 @@ public class TextScoringTransformer : ITransformer, IRowModel, IDisposable
     /// <summary>One probability a label for each row.</summary>
     private protected virtual float[][] Run(IReadOnlyList<EncodedText> rows) => Classifier.Score(rows);
 
-    EncodedText IRowModel.Encode(string text, string pair, long row) => EncodeRow(Classifier, Columns, text, pair, row);
+    IReadOnlyList<string> IRowScorer.Inputs => [.. Columns.Inputs];
 
-    float[][] IRowModel.Run(IReadOnlyList<EncodedText> rows) => Run(rows);
-
-    Delegate[] IRowModel.Getters(Func<float[]> values) => [ScoredValues.PredictedLabel(values), ScoredValues.Vector(values)];
-
-    /// <summary>Encodes one row, saying which when it cannot be.</summary>
-    internal static EncodedText EncodeRow(TextClassifier classifier, ScoringColumns columns, string text, string pair, long row)
+    IReadOnlyList<RowScores> IRowScorer.Score(IReadOnlyList<RowTexts> rows)
     {
-        try
-        {
-            return classifier.Encode(text, columns.TextPair is null ? null : pair);
-        }
-        catch (Exception error) when (error is ArgumentException or InvalidDataException)
-        {
-            throw new InvalidOperationException($"Row {row} of column '{columns.Text}' cannot be encoded: {error.Message}", error);
-        }
+        TextClassifier classifier = Classifier;
+        return Array.ConvertAll(
+            Run([.. rows.Select(row => row.Encode(classifier, Columns))]), scores => new RowScores(scores, classifier.Settings));
     }
+
+    /// <summary>In the order in which <see cref="ScoringSchema"/> adds their columns.</summary>
+    Delegate[] IRowScorer.Getters(Func<RowScores> current) => ScoreRange is { } range
+        ? [ScoredValues.Score(range, current)]
+        : [ScoredValues.PredictedLabel(current), ScoredValues.Vector(current)];
 }

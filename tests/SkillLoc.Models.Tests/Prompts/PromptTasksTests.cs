@@ -19,6 +19,10 @@ public class PromptTasksTests
     [InlineData("subj", "*cls**sent_0*_This_is*mask*.*sep+*", "{'0':'subjective','1':'objective'}", 110, 50, 128)]
     [InlineData("trec", "*cls**mask*:*+sent_0**sep+*", "{'0':'Description','1':'Entity','2':'Expression','3':'Human','4':'Location','5':'Number'}", 110, null, 128)]
     [InlineData("ag_news", "*cls**mask*:*+sent_0**sep+*", "{'0':'World','1':'Sports','2':'Business','3':'Tech'}", 110, null, 128)]
+    [InlineData("QQP", "*cls**sent_0**mask*,*+sentl_1**sep+*", "{'0':'No','1':'Yes'}", null, null, 128)]
+    [InlineData("anli", "*cls**sent-_0*?*mask*,*+sentl_1**sep+*", "{'contradiction':'No','entailment':'Yes','neutral':'Maybe'}", null, null, 256)]
+    [InlineData("cr", "*cls**sent_0*_It_was*mask*.*sep+*", "{'0':'terrible','1':'great'}", 110, 50, 128)]
+    [InlineData("mpqa", "*cls**sent_0*_It_was*mask*.*sep+*", "{'0':'terrible','1':'great'}", 110, null, 128)]
     public void Tasks_are_those_of_the_paper(string name, string template, string mapping, int? first, int? other, int length)
     {
         var task = PromptTasks.Find(name);
@@ -39,7 +43,7 @@ public class PromptTasksTests
         var similarity = PromptTasks.Find("sts-b");
         Assert.True(similarity.IsRegression);
         Assert.True(similarity.IsPair);
-        Assert.Equal((0f, 5f), similarity.ScoreRange);
+        Assert.Equal(new ScoreRange(0, 5), similarity.ScoreRange);
         Assert.False(PromptTasks.Find("trec").IsPair);
     }
 

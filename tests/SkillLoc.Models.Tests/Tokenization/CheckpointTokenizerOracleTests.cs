@@ -41,6 +41,9 @@ public class CheckpointTokenizerOracleTests
         special = [bert.ClsId, bert.SepId, bert.MaskId, bert.PadId];
         Assert.Empty(bert.Encode(SpecialSpellings).Intersect(special));
         Assert.Equal("< mask > < / s > [ mask ] < pad >", bert.Decode(bert.Encode(SpecialSpellings)));
+
+        var gpt2 = CheckpointTokenizer.Load(OracleFolders.Of("tiny-gpt2"));
+        Assert.DoesNotContain(gpt2.PadId, gpt2.Encode(SpecialSpellings + "<|endoftext|>"));
     }
 
     [SkippableFact]

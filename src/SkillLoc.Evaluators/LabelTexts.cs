@@ -4,33 +4,34 @@ using Microsoft.ML.Data;
 
 namespace SkillLoc.Evaluators;
 
-/// <summary>A view's predictions as text.</summary>
-internal sealed class PredictedLabels
+/// <summary>A view's labels, true or predicted, as text.</summary>
+internal sealed class LabelTexts
 {
     private readonly IDataView _data;
     private readonly DataViewSchema.Column _column;
-    private readonly bool _areBareKeys;
+    private readonly DataViewSchema.Column? _key;
 
     /// <exception cref="ArgumentOutOfRangeException">The column is missing, or no key, text or number.</exception>
-    public PredictedLabels(MLContext context, IDataView data, string name)
+    public LabelTexts(MLContext context, IDataView data, string name)
     {
         DataViewSchema.Column column = EvaluatedColumn.Find(data.Schema, name);
         if (column.Type is KeyDataViewType key)
         {
-            _areBareKeys = column.Annotations.Schema.GetColumnOrNull("KeyValues") is null;
-            if (_areBareKeys && key.RawType != typeof(uint))
+            if (key.RawType != typeof(uint))
             {
                 throw EvaluatedColumn.WrongType(column, "a key over UInt32");
             }
 
-            data = _areBareKeys ? data : context.Transforms.Conversion.MapKeyToValue(name).Fit(data).Transform(data);
+            AreBareKeys = column.Annotations.Schema.GetColumnOrNull("KeyValues") is null;
+            data = AreBareKeys ? data : context.Transforms.Conversion.MapKeyToValue(name).Fit(data).Transform(data);
+            _key = data.Schema[column.Index];
         }
         else if (column.Type is not (TextDataViewType or NumberDataViewType or BooleanDataViewType))
         {
             throw EvaluatedColumn.WrongType(column, "a key, text, number or boolean");
         }
 
-        if (!_areBareKeys && data.Schema[name].Type is not TextDataViewType)
+        if (!AreBareKeys && data.Schema[name].Type is not TextDataViewType)
         {
             data = context.Transforms.Conversion.ConvertType(name, outputKind: DataKind.String).Fit(data).Transform(data);
         }
@@ -39,15 +40,18 @@ internal sealed class PredictedLabels
         _column = data.Schema[name];
     }
 
+    /// <summary>Whether the labels are keys without values, so that only their numbers are known.</summary>
+    public bool AreBareKeys { get; }
+
     /// <summary>The predictions of both, row by row.</summary>
     /// <exception cref="ArgumentOutOfRangeException">One has labels and the other has keys without values.</exception>
     /// <exception cref="InvalidOperationException">There are no rows, or not as many in both.</exception>
-    public static IEnumerable<(string First, string Second)> Pairs(PredictedLabels first, PredictedLabels second)
+    public static IEnumerable<(string First, string Second)> Pairs(LabelTexts first, LabelTexts second)
     {
-        if (first._areBareKeys != second._areBareKeys)
+        if (first.AreBareKeys != second.AreBareKeys)
         {
             throw EvaluatedColumn.WrongType(
-                first._areBareKeys ? first._column : second._column, "a key with values, as the other view's labels have them");
+                first.AreBareKeys ? first._column : second._column, "a key with values, as the other view's labels have them");
         }
 
         string[] ones = [.. first.Read()], others = [.. second.Read()];
@@ -60,23 +64,27 @@ internal sealed class PredictedLabels
         return ones.Length > 0 ? ones.Zip(others) : throw new InvalidOperationException("There are no rows.");
     }
 
-    /// <summary>The values row by row; bare keys as numbers from 1, a missing one being 0, and a missing key with values being empty.</summary>
+    /// <summary>The labels, row by row: keys without values as numbers, 0 for a missing one; else a missing key is empty text.</summary>
     public IEnumerable<string> Read()
     {
-        using DataViewRowCursor cursor = _data.GetRowCursor([_column]);
-        if (_areBareKeys)
+        using DataViewRowCursor cursor = _data.GetRowCursor(_key is { } key && !AreBareKeys ? [key, _column] : [_column]);
+        ValueGetter<uint>? readKey = _key is null ? null : cursor.GetGetter<uint>(_key.Value);
+        ValueGetter<ReadOnlyMemory<char>>? readText = AreBareKeys ? null : cursor.GetGetter<ReadOnlyMemory<char>>(_column);
+        uint number = 0;
+        ReadOnlyMemory<char> text = default;
+        while (cursor.MoveNext())
         {
-            ValueGetter<uint> readKey = cursor.GetGetter<uint>(_column);
-            for (uint key = 0; cursor.MoveNext();)
+            // A missing key's value would be 0 where values are integers.
+            readKey?.Invoke(ref number);
+            if (readText is null)
             {
-                readKey(ref key);
-                yield return key.ToString(CultureInfo.InvariantCulture);
+                yield return number.ToString(CultureInfo.InvariantCulture);
             }
-        }
-        else
-        {
-            ValueGetter<ReadOnlyMemory<char>> readText = cursor.GetGetter<ReadOnlyMemory<char>>(_column);
-            for (ReadOnlyMemory<char> text = default; cursor.MoveNext();)
+            else if (readKey is not null && number == 0)
+            {
+                yield return "";
+            }
+            else
             {
                 readText(ref text);
                 yield return text.ToString();

@@ -1,0 +1,72 @@
+using Microsoft.ML;
+using Microsoft.ML.Data;
+using SkillLoc.Models.Classification;
+
+namespace SkillLoc.Evaluators;
+
+/// <summary>How strongly predicted scores go with true ones, as GLUE judges STS-B (grafting reference A.10).</summary>
+public sealed record CorrelationMetrics
+{
+    /// <summary>The rows that were judged.</summary>
+    public required long Count { get; init; }
+
+    /// <summary>Pearson's correlation, from -1 to 1; NaN where all labels or all scores are equal.</summary>
+    public required double Pearson { get; init; }
+
+    /// <summary>Spearman's correlation of the ranks, from -1 to 1; equal values share the mean of their ranks. NaN as for Pearson's.</summary>
+    public required double Spearman { get; init; }
+
+    /// <summary>The mean of both, which GLUE reports.</summary>
+    public double Corr => (Pearson + Spearman) / 2;
+
+    /// <summary>The measures as one row, with the columns Count, Pearson, Spearman and Corr.</summary>
+    /// <param name="context">The context.</param>
+    /// <returns>One row.</returns>
+    public IDataView ToDataView(MLContext context)
+    {
+        ArgumentNullException.ThrowIfNull(context);
+        return context.Data.LoadFromEnumerable([this]);
+    }
+
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing or no Single.</exception>
+    /// <exception cref="InvalidOperationException">There are no labelled rows, or a label or score is not finite.</exception>
+    internal static CorrelationMetrics Of(IDataView data, string labelColumn, string scoreColumn)
+    {
+        DataViewSchema.Column label = Find(labelColumn), score = Find(scoreColumn);
+        var labels = new List<double>();
+        var scores = new List<double>();
+        using DataViewRowCursor cursor = data.GetRowCursor([label, score]);
+        ValueGetter<float> readLabel = cursor.GetGetter<float>(label), readScore = cursor.GetGetter<float>(score);
+        float truth = 0, predicted = 0;
+        while (cursor.MoveNext())
+        {
+            readLabel(ref truth);
+            if (float.IsNaN(truth))
+            {
+                continue;
+            }
+
+            readScore(ref predicted);
+            if (!float.IsFinite(truth) || !float.IsFinite(predicted))
+            {
+                throw new InvalidOperationException(FormattableString.Invariant(
+                    $"Row {cursor.Position} has the label {truth} and the score {predicted} in '{labelColumn}' and '{scoreColumn}'; both must be finite."));
+            }
+
+            labels.Add(truth);
+            scores.Add(predicted);
+        }
+
+        if (labels.Count == 0)
+        {
+            throw new InvalidOperationException($"There are no rows with a label in column '{labelColumn}'.");
+        }
+
+        double[] x = [.. labels], y = [.. scores];
+        return new() { Count = x.Length, Pearson = Correlation.Pearson(x, y), Spearman = Correlation.Spearman(x, y) };
+
+        DataViewSchema.Column Find(string name) => EvaluatedColumn.Find(data.Schema, name) is var column && column.Type == NumberDataViewType.Single
+            ? column
+            : throw EvaluatedColumn.WrongType(column, "a Single");
+    }
+}

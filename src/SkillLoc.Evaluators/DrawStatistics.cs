@@ -1,0 +1,24 @@
+namespace SkillLoc.Evaluators;
+
+/// <summary>A measure over several draws of a random control, such as random masks, which want at least 5 (decision 21).</summary>
+/// <param name="Mean">The mean.</param>
+/// <param name="StandardDeviation">The sample standard deviation, over n - 1; NaN for a single draw.</param>
+/// <param name="Count">n, the number of draws.</param>
+public sealed record DrawStatistics(double Mean, double StandardDeviation, int Count)
+{
+    /// <summary>Sums up draws.</summary>
+    /// <param name="values">The measure of each draw.</param>
+    /// <returns>Mean and standard deviation.</returns>
+    /// <exception cref="ArgumentException">There is no draw.</exception>
+    public static DrawStatistics Of(IReadOnlyCollection<double> values)
+    {
+        ArgumentNullException.ThrowIfNull(values);
+        if (values.Count == 0)
+        {
+            throw new ArgumentException("There are no draws.", nameof(values));
+        }
+
+        double mean = values.Average();
+        return new(mean, Math.Sqrt(values.Sum(value => (value - mean) * (value - mean)) / (values.Count - 1)), values.Count);
+    }
+}

@@ -1,0 +1,35 @@
+using Microsoft.ML;
+using SkillLoc.Models.Grafts;
+
+namespace SkillLoc.Evaluators;
+
+/// <summary>The overlap matrix of grafts, which is not symmetric (Panigrahi et al. 2023; grafting reference A.13).</summary>
+public sealed record GraftOverlapMetrics
+{
+    /// <summary>The grafts' names, in the order given.</summary>
+    public required IReadOnlyList<string> Grafts { get; init; }
+
+    /// <summary>The matrix row by row, its diagonal included: every graft with every graft.</summary>
+    public required IReadOnlyList<GraftOverlapEntry> Entries { get; init; }
+
+    /// <summary>The entries as rows, with the columns First, Second, FirstCount, SecondCount, SharedCount and Overlap.</summary>
+    /// <param name="context">The context.</param>
+    /// <returns>One row a pair of grafts.</returns>
+    public IDataView ToDataView(MLContext context)
+    {
+        ArgumentNullException.ThrowIfNull(context);
+        return context.Data.LoadFromEnumerable(Entries);
+    }
+
+    internal static GraftOverlapMetrics Of(IReadOnlyDictionary<string, Graft> grafts) => new()
+    {
+        Grafts = [.. grafts.Keys],
+        Entries =
+        [
+            .. from first in grafts
+               from second in grafts
+               select new GraftOverlapEntry(
+                   first.Key, second.Key, first.Value.Count, second.Value.Count, GraftOverlap.Count(first.Value, second.Value)),
+        ],
+    };
+}

@@ -1,0 +1,58 @@
+namespace SkillLoc.Evaluators;
+
+/// <summary>What one graft costs and what it keeps.</summary>
+public sealed record GraftReportRow
+{
+    /// <summary>The graft's name in the report.</summary>
+    public required string Graft { get; init; }
+
+    /// <summary>The graft's task.</summary>
+    public required string Task { get; init; }
+
+    /// <summary>The sparsity that was asked for, a share of the scalars that the graft could use.</summary>
+    public required double Sparsity { get; init; }
+
+    /// <summary>Scalars in the graft.</summary>
+    public required long Scalars { get; init; }
+
+    /// <summary>The same as a share of the scalars that the graft could use.</summary>
+    public required double Share { get; init; }
+
+    /// <summary>The size of the graft's file in bytes.</summary>
+    public required long FileBytes { get; init; }
+
+    /// <summary>Labelled rows of the test set.</summary>
+    public required long Count { get; init; }
+
+    /// <summary>The share of them for which the grafted and the fine-tuned model predict the same label.</summary>
+    public required double Agreement { get; init; }
+
+    /// <summary>The pre-trained model's accuracy.</summary>
+    public required double PreTrainedAccuracy { get; init; }
+
+    /// <summary>The fine-tuned model's accuracy.</summary>
+    public required double FineTunedAccuracy { get; init; }
+
+    /// <summary>The grafted model's accuracy.</summary>
+    public required double GraftedAccuracy { get; init; }
+
+    /// <summary>Skill retention: the grafted model's accuracy over the fine-tuned one's; NaN when that is 0.</summary>
+    public double Retention => FineTunedAccuracy == 0 ? double.NaN : GraftedAccuracy / FineTunedAccuracy;
+
+    /// <summary>The pre-trained model's expected calibration error.</summary>
+    public required double PreTrainedCalibrationError { get; init; }
+
+    /// <summary>The fine-tuned model's expected calibration error.</summary>
+    public required double FineTunedCalibrationError { get; init; }
+
+    /// <summary>The grafted model's expected calibration error.</summary>
+    public required double GraftedCalibrationError { get; init; }
+
+    /// <summary>
+    /// By what share of the fine-tuned model's the calibration error is less, (ECE_1 - ECE_gamma) / ECE_1; negative when it is more, NaN
+    /// when the fine-tuned model has none.
+    /// </summary>
+    public double CalibrationErrorReduction => FineTunedCalibrationError == 0
+        ? double.NaN
+        : (FineTunedCalibrationError - GraftedCalibrationError) / FineTunedCalibrationError;
+}

@@ -1,0 +1,76 @@
+using Microsoft.ML;
+using SkillLoc.Models.Backbones;
+using SkillLoc.Models.Grafts;
+
+namespace SkillLoc.Evaluators;
+
+/// <summary>Where a graft lives: layers and kinds of parameters (Panigrahi et al. 2023; grafting reference A.13).</summary>
+public sealed record GraftSpreadMetrics
+{
+    /// <summary>One entry a parameter, those without any of the graft included, in the model's order.</summary>
+    public required IReadOnlyList<GraftSpreadEntry> Parameters { get; init; }
+
+    /// <summary>The same by layer, kinds taken together; embeddings and head are an entry each.</summary>
+    public required IReadOnlyList<GraftSpreadEntry> Layers { get; init; }
+
+    /// <summary>The same by kind, layers taken together.</summary>
+    public required IReadOnlyList<GraftSpreadEntry> Kinds { get; init; }
+
+    /// <summary><see cref="Parameters"/> as rows, with the columns Region, Layer, Kind, Count, Scalars, Share and Density.</summary>
+    /// <param name="context">The context.</param>
+    /// <returns>One row a parameter.</returns>
+    public IDataView ToDataView(MLContext context)
+    {
+        ArgumentNullException.ThrowIfNull(context);
+        return context.Data.LoadFromEnumerable(Parameters);
+    }
+
+    internal static GraftSpreadMetrics Of(Graft graft, LanguageModel model, IEnumerable<string> considered)
+    {
+        double total = graft.Count;
+        Dictionary<string, GraftPart> parts = graft.Parts.ToDictionary(part => part.Name, StringComparer.Ordinal);
+        var parameters = new List<GraftSpreadEntry>();
+        foreach (string name in considered)
+        {
+            if (!model.Parameters.TryGetValue(name, out TorchSharp.Modules.Parameter? weight))
+            {
+                throw new ArgumentException($"The model has no parameter '{name}'.", nameof(considered));
+            }
+
+            parts.Remove(name, out GraftPart? part);
+            long count = part?.Indices.Length ?? 0, scalars = weight.numel();
+            if (count > 0 && part!.Indices[^1] >= scalars)
+            {
+                throw new ArgumentException(
+                    $"The graft has scalar {part.Indices[^1]} of '{name}', which has {scalars} scalars in this model: it is for another one.",
+                    nameof(graft));
+            }
+
+            ParameterPlace place = ParameterPlace.Of(name);
+            parameters.Add(new(place.Region.ToString(), place.Layer, place.Kind, count, scalars, count / total));
+        }
+
+        return parts.Count == 0
+            ? new()
+            {
+                Parameters = parameters,
+                Layers = Together(entry => entry with { Kind = "" }),
+                Kinds = Together(entry => entry with { Layer = -1 }),
+            }
+            : throw new ArgumentException(
+                $"The graft has scalars of {EvaluatedColumn.Quote(parts.Keys)}, which the model lacks or which are not among the parameters considered.",
+                nameof(graft));
+
+        GraftSpreadEntry[] Together(Func<GraftSpreadEntry, GraftSpreadEntry> place) =>
+        [
+            .. parameters.GroupBy(
+                entry => place(entry) with { Count = 0, Scalars = 0, Share = 0 },
+                (key, entries) => entries.Aggregate(key, (sum, entry) => sum with
+                {
+                    Count = sum.Count + entry.Count,
+                    Scalars = sum.Scalars + entry.Scalars,
+                    Share = (sum.Count + entry.Count) / total,
+                })),
+        ];
+    }
+}

@@ -1,0 +1,45 @@
+using Microsoft.ML;
+
+namespace SkillLoc.Evaluators;
+
+/// <summary>What models are worth on data that they were not trained for (Panigrahi et al. 2023; grafting reference A.13).</summary>
+public sealed record OutOfDistributionMetrics
+{
+    /// <summary>The name of the set that the models' training data is like.</summary>
+    public required string InDistribution { get; init; }
+
+    /// <summary>One entry a model and set, models first, in the order given.</summary>
+    public required IReadOnlyList<OutOfDistributionEntry> Entries { get; init; }
+
+    /// <summary>The entries as rows, with the columns Model, Set, Count, Accuracy, MacroF1, ExpectedCalibrationError, LogLoss,
+    /// MeanConfidence and AccuracyDrop.</summary>
+    /// <param name="context">The context.</param>
+    /// <returns>One row a model and set.</returns>
+    public IDataView ToDataView(MLContext context)
+    {
+        ArgumentNullException.ThrowIfNull(context);
+        return context.Data.LoadFromEnumerable(Entries);
+    }
+
+    internal static OutOfDistributionMetrics Of(IReadOnlyList<SetScoring> scorings, string inDistribution, int numberOfBins)
+    {
+        OutOfDistributionEntry[] entries =
+        [
+            .. scorings.Select(scoring =>
+            {
+                ScoredSet scored = scoring.Score();
+                CalibrationMetrics metrics = CalibrationMetrics.Of(scored.Rows, numberOfBins);
+                return new OutOfDistributionEntry(
+                    scoring.Model, scoring.Set, metrics.Count, metrics.Accuracy, scored.MacroF1(), metrics.ExpectedCalibrationError,
+                    metrics.LogLoss, scored.Rows.Average(row => row.Confidence), AccuracyDrop: 0);
+            }),
+        ];
+        Dictionary<string, double> usual = entries.Where(entry => entry.Set == inDistribution)
+            .ToDictionary(entry => entry.Model, entry => entry.Accuracy, StringComparer.Ordinal);
+        return new()
+        {
+            InDistribution = inDistribution,
+            Entries = [.. entries.Select(entry => entry with { AccuracyDrop = usual[entry.Model] - entry.Accuracy })],
+        };
+    }
+}

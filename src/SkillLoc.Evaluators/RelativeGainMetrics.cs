@@ -1,0 +1,42 @@
+using Microsoft.ML;
+
+namespace SkillLoc.Evaluators;
+
+/// <summary>
+/// The relative gain of every graft on every task: Rel(gamma, t) = (P_gamma,t - P_0,t) / (P_1,t - P_0,t) (Panigrahi et al. 2023;
+/// grafting reference A.13).
+/// </summary>
+public sealed record RelativeGainMetrics
+{
+    /// <summary>The matrix row by row: a graft's tasks, then the next graft's.</summary>
+    public required IReadOnlyList<RelativeGainEntry> Entries { get; init; }
+
+    /// <summary>The entries as rows, with the columns Graft, Task, PreTrained, FineTuned, Grafted, RelativeGain and Retention.</summary>
+    /// <param name="context">The context.</param>
+    /// <returns>One row a graft and task.</returns>
+    public IDataView ToDataView(MLContext context)
+    {
+        ArgumentNullException.ThrowIfNull(context);
+        return context.Data.LoadFromEnumerable(Entries);
+    }
+
+    internal static RelativeGainMetrics Of(
+        IReadOnlyDictionary<string, double> preTrained, IReadOnlyDictionary<string, double> fineTuned,
+        IReadOnlyDictionary<string, IReadOnlyDictionary<string, double>> grafted) => new()
+        {
+            Entries =
+            [
+                .. from graft in grafted
+                   from task in preTrained.Keys
+                   select new RelativeGainEntry(
+                       graft.Key, task, preTrained[task], Measured(fineTuned, task, "fine-tuned model"),
+                       Measured(graft.Value, task, $"graft '{graft.Key}'")),
+            ],
+        };
+
+    private static double Measured(IReadOnlyDictionary<string, double> metrics, string task, string what) =>
+        metrics.TryGetValue(task, out double value)
+            ? value
+            : throw new ArgumentException(
+                $"The {what} has no metric for task '{task}', which the pre-trained model has; it has {EvaluatedColumn.Quote(metrics.Keys)}.");
+}

@@ -1,0 +1,227 @@
+using System.Globalization;
+using System.Text;
+using SkillLoc.Models.Checkpoints;
+
+namespace SkillLoc.Models.Datasets;
+
+/// <summary>
+/// Draws k rows of each class for training and k more for development, as <c>generate_k_shot_data</c> of Gao et al. (2021), Making pre-trained
+/// language models better few-shot learners, does: the same seed gives the same rows, file for file.
+/// </summary>
+public static class KShotSampler
+{
+    private const float ScoreBorder = 2.5f;
+    private const int TenfoldDev = 10;
+
+    /// <summary>The seeds of the published splits, in the order in which they were drawn.</summary>
+    public static IReadOnlyList<uint> UsualSeeds { get; } = Array.AsReadOnly<uint>([100, 13, 21, 42, 87]);
+
+    /// <summary>The tasks of the published splits, by their folders.</summary>
+    public static IReadOnlyList<string> UsualTasks { get; } = Array.AsReadOnly(
+        ["SST-2", "sst-5", "mr", "cr", "mpqa", "subj", "trec", "CoLA", "MRPC", "QQP", "STS-B", "MNLI", "SNLI", "QNLI", "RTE"]);
+
+    /// <summary>Draws from rows in memory: shuffles all, groups them by label in the order of first appearance, and takes from each group in turn.</summary>
+    /// <param name="rows">The rows; they are not changed.</param>
+    /// <param name="k">Training rows of a class.</param>
+    /// <param name="seed">The seed of NumPy's generator.</param>
+    /// <param name="scoreBorder">For a regression the score that parts the two groups: below it, and from it on. Null groups by label.</param>
+    /// <returns>The first k rows of each class, and the up to k rows that follow them.</returns>
+    /// <exception cref="InvalidDataException">There are no rows, or a class has no more than k, so that none is left for development.</exception>
+    /// <exception cref="FormatException">A score border is given and a label is no number.</exception>
+    public static (IReadOnlyList<LabeledText> Train, IReadOnlyList<LabeledText> Dev) Sample(
+        IReadOnlyList<LabeledText> rows, int k, uint seed, float? scoreBorder = null)
+    {
+        ArgumentNullException.ThrowIfNull(rows);
+        ArgumentOutOfRangeException.ThrowIfLessThan(k, 1);
+        var shuffled = rows.ToArray();
+        new NumpyRandom(seed).Shuffle<LabeledText>(shuffled);
+        return Split(shuffled, row => scoreBorder is { } border ? Bin(row.ToScore(), border) : row.Label, k, k, _ => true, "The data");
+    }
+
+    /// <summary>
+    /// Draws from the files of tasks. Of <c>{input}/{task}</c>, whose files are those of <see cref="TaskFiles"/>, it makes
+    /// <c>{output}/k-shot/{task}/{k}-{seed}</c> with a training, a development and a test file. The test file is the original's development
+    /// file, or its test file for comma-separated tasks, whose development rows nobody publishes.
+    /// </summary>
+    /// <param name="input">The folder of the original data.</param>
+    /// <param name="output">The folder to write to; it is made when it is missing.</param>
+    /// <param name="k">Training rows of a class.</param>
+    /// <param name="seeds">The seeds, <see cref="UsualSeeds"/> unless given. Their order matters for CoLA alone, whose rows are shuffled on from the
+    /// last seed's order instead of the file's: the published CoLA splits need the usual seeds up to theirs.</param>
+    /// <param name="tasks">The folders of the tasks, <see cref="UsualTasks"/> unless given; case matters for the folder only.</param>
+    /// <param name="tenfoldDev">Whether ten times as many rows are for development; the folder is then called <c>k-shot-10x</c>.</param>
+    /// <returns>The folders written, each of which appears whole or not at all.</returns>
+    /// <remarks>
+    /// Rows of tab-separated files are copied byte for byte. Broken rows of QQP, which the reader passes over, are carried along as the original
+    /// does, grouped by their last column.
+    /// </remarks>
+    /// <exception cref="ArgumentException">A task is none of <see cref="UsualTasks"/>, or no seed or task is given.</exception>
+    /// <exception cref="FileNotFoundException">A file of a task is missing.</exception>
+    /// <exception cref="DirectoryNotFoundException">The folder of a task is missing.</exception>
+    /// <exception cref="InvalidDataException">A class has no more than k rows, or a row's label is unknown.</exception>
+    /// <exception cref="IOException">A file could not be read or written.</exception>
+    public static IReadOnlyList<string> Write(
+        string input, string output, int k = 16, IReadOnlyList<uint>? seeds = null, IReadOnlyList<string>? tasks = null, bool tenfoldDev = false)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(input);
+        ArgumentException.ThrowIfNullOrEmpty(output);
+        ArgumentOutOfRangeException.ThrowIfLessThan(k, 1);
+        seeds ??= UsualSeeds;
+        tasks ??= UsualTasks;
+        if (seeds.Count == 0 || tasks.Count == 0)
+            throw new ArgumentException("There must be at least one seed and one task.", seeds.Count == 0 ? nameof(seeds) : nameof(tasks));
+        if (tasks.FirstOrDefault(task => !UsualTasks.Contains(task, StringComparer.OrdinalIgnoreCase)) is { } unknown)
+            throw new ArgumentException($"There are no published splits of '{unknown}', only of {string.Join(", ", UsualTasks)}; "
+                + $"read its rows and use {nameof(Sample)}.", nameof(tasks));
+
+        var written = new List<string>();
+        var dev = tenfoldDev ? TenfoldDev * k : k;
+        foreach (var task in tasks)
+        {
+            var files = TaskFiles.Find(task);
+            var source = Path.Combine(input, task);
+            var target = Path.Combine(output, tenfoldDev ? "k-shot-10x" : "k-shot", task);
+            Directory.CreateDirectory(target);
+            var write = files.Format.Layout == TaskFileLayout.Csv ? CsvSplits(source, task, files, k, dev) : LineSplits(source, task, files, k, dev);
+            foreach (var seed in seeds)
+            {
+                var folder = Path.Combine(target, string.Create(CultureInfo.InvariantCulture, $"{k}-{seed}"));
+                AtomicFolder.Write(folder, write(seed));
+                written.Add(folder);
+            }
+        }
+        return written;
+    }
+
+    /// <summary>What writes the folder of a seed, for rows that are lines of bytes.</summary>
+    private static Func<uint, Action<string>> LineSplits(string source, string task, TaskFiles files, int k, int dev)
+    {
+        var path = Path.Combine(source, files.FileName(DataSplit.Train));
+        ReadOnlyMemory<byte> bytes = File.ReadAllBytes(path);
+        var header = files.Format.HasHeader ? TakeLine(ref bytes) : default;
+        var rows = new List<Line>();
+        for (var number = files.Format.HasHeader ? 2 : 1; !bytes.IsEmpty; number++)
+            rows.Add(LabelledLine(TakeLine(ref bytes), files.Format, path, number));
+        var lines = rows.ToArray();
+        string[] devs = [files.FileName(DataSplit.Dev), .. files.Name == "mnli" ? [TaskFiles.Find("mnli-mm").FileName(DataSplit.Dev)] : Array.Empty<string>()];
+        var tests = Array.ConvertAll(devs, name => (Name: name.Replace("dev", "test", StringComparison.Ordinal), Bytes: File.ReadAllBytes(Path.Combine(source, name))));
+
+        return seed =>
+        {
+            // The original shuffles rows without a header (CoLA's) where they are, and a copy of the others.
+            var shuffled = files.Format.HasHeader ? lines[..] : lines;
+            new NumpyRandom(seed).Shuffle<Line>(shuffled);
+            var (trainRows, devRows) = Split(shuffled, line => line.Label, k, dev, label => files.Format.Labels?.Contains(label) ?? true, $"{task}: {path}");
+            return folder =>
+            {
+                WriteLines(Path.Combine(folder, files.FileName(DataSplit.Train)), header, trainRows);
+                WriteLines(Path.Combine(folder, files.FileName(DataSplit.Dev)), header, devRows);
+                foreach (var test in tests)
+                    File.WriteAllBytes(Path.Combine(folder, test.Name), test.Bytes);
+            };
+        };
+    }
+
+    /// <summary>What writes the folder of a seed, for comma-separated rows.</summary>
+    private static Func<uint, Action<string>> CsvSplits(string source, string task, TaskFiles files, int k, int dev)
+    {
+        var path = Path.Combine(source, files.FileName(DataSplit.Train));
+        var rows = CsvRows.Read(path, files.Format.Encoding)
+            .Select(row => (row.Columns, Label: Known(row.Columns[0], files.Format, path, row.Line)))
+            .ToArray();
+        var test = files.FileName(DataSplit.Test);
+        var testRows = CsvRows.Read(Path.Combine(source, test), files.Format.Encoding).Select(row => row.Columns).ToArray();
+
+        return seed =>
+        {
+            var shuffled = rows[..];
+            new NumpyRandom(seed).Shuffle(shuffled.AsSpan());
+            var (trainRows, devRows) = Split(shuffled, row => row.Label, k, dev, _ => true, $"{task}: {path}");
+            return folder =>
+            {
+                WriteRows(folder, DataSplit.Train, trainRows.Select(row => row.Columns));
+                WriteRows(folder, DataSplit.Dev, devRows.Select(row => row.Columns));
+                WriteRows(folder, DataSplit.Test, testRows);
+            };
+        };
+
+        void WriteRows(string folder, DataSplit split, IEnumerable<string[]> rows)
+        {
+            using var file = File.Create(Path.Combine(folder, files.FileName(split)));
+            CsvRows.Write(file, rows);
+        }
+    }
+
+    private static (IReadOnlyList<T> Train, IReadOnlyList<T> Dev) Split<T>(
+        IReadOnlyList<T> shuffled, Func<T, string> labelOf, int k, int devRows, Predicate<string> isClass, string what)
+    {
+        var groups = new OrderedDictionary<string, List<T>>(StringComparer.Ordinal);
+        foreach (var row in shuffled)
+        {
+            var label = labelOf(row);
+            if (!groups.TryGetValue(label, out var group))
+                groups.Add(label, group = []);
+            group.Add(row);
+        }
+        if (groups.Count == 0)
+            throw new InvalidDataException($"{what} has no rows.");
+        foreach (var (label, group) in groups)
+        {
+            if (group.Count <= k && isClass(label))
+                throw new InvalidDataException($"{what} has {group.Count} rows of class '{label}'; k = {k} needs at least {k + 1}, {k} to train and one for development.");
+        }
+        return ([.. groups.Values.SelectMany(group => group.Take(k))], [.. groups.Values.SelectMany(group => group.Skip(k).Take(devRows))]);
+    }
+
+    /// <summary>Takes the first line, its end included, off the front.</summary>
+    private static ReadOnlyMemory<byte> TakeLine(ref ReadOnlyMemory<byte> bytes)
+    {
+        var end = bytes.Span.IndexOf((byte)'\n');
+        var line = end < 0 ? bytes : bytes[..(end + 1)];
+        bytes = bytes[line.Length..];
+        return line;
+    }
+
+    private static Line LabelledLine(ReadOnlyMemory<byte> bytes, TaskFileFormat format, string path, int number)
+    {
+        // Labels are ASCII: the rest of the row need not be decoded.
+        var columns = Encoding.Latin1.GetString(bytes.Span).Trim(' ', '\t', '\r', '\n').Split('\t');
+        var place = format.Label.Place.GetOffset(columns.Length);
+        if (place < columns.Length)
+            return new Line(bytes, Known(columns[place], format, path, number));
+        return format.SkipsShortRows
+            ? new Line(bytes, columns[^1])
+            : throw new InvalidDataException($"{path}, line {number}: there are {columns.Length} columns and the label is expected in column {format.Label}.");
+    }
+
+    /// <summary>The group that a label puts its row into.</summary>
+    private static string Known(string label, TaskFileFormat format, string path, int line)
+    {
+        if (format.ScoreRange is not null)
+        {
+            return float.TryParse(label, NumberStyles.Float, CultureInfo.InvariantCulture, out var score)
+                ? Bin(score, ScoreBorder)
+                : throw new InvalidDataException($"{path}, line {line}: a score was expected and '{label}' found.");
+        }
+        return format.Labels!.Contains(label)
+            ? label
+            : throw new InvalidDataException($"{path}, line {line}: the label '{label}' is unknown; known are {string.Join(", ", format.Labels!)}.");
+    }
+
+    private static string Bin(float score, float border) => score < border ? "0" : "1";
+
+    private static void WriteLines(string path, ReadOnlyMemory<byte> header, IEnumerable<Line> lines)
+    {
+        using var file = File.Create(path);
+        file.Write(header.Span);
+        foreach (var line in lines)
+        {
+            file.Write(line.Bytes.Span);
+            // The file's last line may lack its end, and need not be the last here.
+            if (!line.Bytes.Span.EndsWith("\n"u8))
+                file.WriteByte((byte)'\n');
+        }
+    }
+
+    private readonly record struct Line(ReadOnlyMemory<byte> Bytes, string Label);
+}

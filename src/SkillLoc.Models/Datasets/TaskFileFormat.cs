@@ -1,0 +1,86 @@
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using SkillLoc.Models.Json;
+using SkillLoc.Models.Prompts;
+
+namespace SkillLoc.Models.Datasets;
+
+/// <summary>How a file of labelled text is laid out, and which labels are right in it. The default is text, tab, label, in UTF-8 and without a header.</summary>
+[JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
+public sealed record TaskFileFormat
+{
+    /// <summary>How rows are written (<c>layout</c>).</summary>
+    [JsonPropertyName("layout")]
+    public TaskFileLayout Layout { get; init; }
+
+    /// <summary>Whether the first row names the columns (<c>header</c>).</summary>
+    [JsonPropertyName("header")]
+    public bool HasHeader { get; init; }
+
+    /// <summary>The first sentence's column (<c>text</c>).</summary>
+    [JsonPropertyName("text")]
+    public FileColumn Text { get; init; } = 0;
+
+    /// <summary>The second sentence's column (<c>text_pair</c>); null for tasks on single sentences.</summary>
+    [JsonPropertyName("text_pair")]
+    public FileColumn? TextPair { get; init; }
+
+    /// <summary>The label's column (<c>label</c>).</summary>
+    [JsonPropertyName("label")]
+    public FileColumn Label { get; init; } = ^1;
+
+    /// <summary>What the task calls a label that the file calls otherwise (<c>label_map</c>); a label that is not in it is an error. Null changes nothing.</summary>
+    [JsonPropertyName("label_map")]
+    public IReadOnlyDictionary<string, string>? LabelMap { get; init; }
+
+    /// <summary>The task's labels, in order (<c>labels</c>); another one is an error. Null allows any.</summary>
+    [JsonPropertyName("labels")]
+    public IReadOnlyList<string>? Labels { get; init; }
+
+    /// <summary>The lowest and highest label of a regression (<c>score_range</c>); null where labels are classes.</summary>
+    [JsonPropertyName("score_range")]
+    [JsonConverter(typeof(ScoreRangeConverter))]
+    public ScoreRange? ScoreRange { get; init; }
+
+    /// <summary>Whether rows with too few columns are passed over rather than an error, as QQP's are (<c>skip_short_rows</c>).</summary>
+    [JsonPropertyName("skip_short_rows")]
+    public bool SkipsShortRows { get; init; }
+
+    /// <summary>
+    /// The file's encoding (<c>encoding</c>, a name such as <c>latin1</c> or <c>windows-1252</c>), UTF-8 unless it is given. Bytes that it does not
+    /// know are an error, never replaced.
+    /// </summary>
+    [JsonIgnore]
+    public Encoding Encoding { get; init; } = Encoding.UTF8;
+
+    // The serializer refuses Encoding's own properties, whichever converter it is given.
+    [JsonInclude]
+    [JsonPropertyName("encoding")]
+    private string EncodingName
+    {
+        get => Encoding.WebName;
+        init
+        {
+            try
+            {
+                Encoding = CodePagesEncodingProvider.Instance.GetEncoding(value) ?? Encoding.GetEncoding(value);
+            }
+            catch (ArgumentException e)
+            {
+                throw new JsonException($"There is no encoding \"{value}\"; right would be \"utf-8\", \"latin1\" or \"windows-1252\", for example.", e);
+            }
+        }
+    }
+
+    /// <summary>Reads a format from a JSON object with the properties named above.</summary>
+    /// <param name="json">The text; what it leaves out is the default.</param>
+    /// <param name="source">What error messages call it.</param>
+    /// <returns>The format.</returns>
+    /// <exception cref="InvalidDataException">It is not such an object; the message names line and property.</exception>
+    public static TaskFileFormat FromJson(string json, string source = "the file format")
+    {
+        ArgumentNullException.ThrowIfNull(json);
+        return JsonText.Read<TaskFileFormat>(json, source);
+    }
+}

@@ -1,0 +1,24 @@
+using System.Text.Json.Serialization;
+using SkillLoc.Models.Json;
+
+namespace SkillLoc.Models.Datasets;
+
+/// <summary>How a file's rows are written; in JSON by the name that follows each.</summary>
+[JsonConverter(typeof(NameConverter<TaskFileLayout>))]
+public enum TaskFileLayout
+{
+    /// <summary><c>tabs</c>: a row a line, columns parted by tabs, quotes are text like any other, as GLUE has it.</summary>
+    Tabs,
+
+    /// <summary><c>csv</c>: columns parted by commas, quoted where they hold commas, quotes (doubled) or line breaks (RFC 4180).</summary>
+    Csv,
+
+    /// <summary><c>json_lines</c>: a JSON object a line, whose properties are the columns.</summary>
+    JsonLines,
+
+    /// <summary><c>label_first</c>: a row a line, the label, a space, the text.</summary>
+    LabelFirst,
+
+    /// <summary><c>lines</c>: the whole line is the text; the labels are the lines of a second file.</summary>
+    Lines,
+}

@@ -1,0 +1,187 @@
+using System.Globalization;
+using System.Text.Json;
+
+namespace SkillLoc.Models.Datasets;
+
+/// <summary>Reads files of labelled text.</summary>
+public static class TaskFileReader
+{
+    /// <summary>Reads a file row by row. Nothing is read, and nothing is found wrong, before the rows are asked for.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="format">How it is laid out.</param>
+    /// <param name="labelsPath">The file whose lines are the labels; given for <see cref="TaskFileLayout.Lines"/> and only for that.</param>
+    /// <returns>The rows in the file's order. Empty texts are rows; empty lines are not, and are allowed at the end only.</returns>
+    /// <exception cref="ArgumentException">The labels' file is missing or one too many, or a layout without names is asked for a column by its name.</exception>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="InvalidDataException">
+    /// A row has more or fewer columns than the header or, without one, the first row; a column is missing; a label is unknown or no score in its
+    /// range; a byte cannot be decoded; there are no rows, or not as many labels. The message names file and line and says what would be right.
+    /// </exception>
+    public static IEnumerable<LabeledText> Read(string path, TaskFileFormat format, string? labelsPath = null)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        ArgumentNullException.ThrowIfNull(format);
+        if (format.Layout == TaskFileLayout.Lines != labelsPath is not null)
+            throw new ArgumentException($"The layout {format.Layout} {(labelsPath is null ? "needs a file of labels" : "has its labels in the file itself")}.", nameof(labelsPath));
+        if (format.Layout is not (TaskFileLayout.JsonLines or TaskFileLayout.LabelFirst or TaskFileLayout.Lines) && !format.HasHeader
+            && (format.Text.Name ?? format.TextPair?.Name ?? format.Label.Name) is { } name)
+            throw new ArgumentException($"The column '{name}' is asked for by its name and the file has no header; give its place.", nameof(format));
+        if (format.Layout == TaskFileLayout.JsonLines && (format.Text.Name is null || format.Label.Name is null || format.TextPair is { Name: null }))
+            throw new ArgumentException("The columns of JSON lines have names; give those instead of places.", nameof(format));
+        return Labelled(path, format, labelsPath);
+    }
+
+    private static IEnumerable<LabeledText> Labelled(string path, TaskFileFormat format, string? labelsPath)
+    {
+        var isEmpty = true;
+        foreach (var row in format.Layout switch
+        {
+            TaskFileLayout.Tabs => Columns(path, format, FullLines(path, format).Select(line => (line.Number, line.Line.Split('\t')))),
+            TaskFileLayout.Csv => Columns(path, format, CsvRows.Read(path, format.Encoding)),
+            TaskFileLayout.JsonLines => Objects(path, format),
+            TaskFileLayout.LabelFirst => LabelsFirst(path, format),
+            _ => Parallel(path, format, labelsPath!),
+        })
+        {
+            isEmpty = false;
+            var label = Label(row, format, labelsPath ?? path);
+            yield return ReferenceEquals(label, row.Label) ? row : row with { Label = label };
+        }
+        if (isEmpty)
+            throw new InvalidDataException($"{path} has no rows{(format.HasHeader ? " after its header" : "")}.");
+    }
+
+    private static IEnumerable<LabeledText> Columns(string path, TaskFileFormat format, IEnumerable<(int Line, string[] Columns)> rows)
+    {
+        int? width = null;
+        int text = 0, pair = 0, label = 0;
+        foreach (var (line, columns) in rows)
+        {
+            if (width is null)
+            {
+                width = columns.Length;
+                text = Place(format.Text, columns, line);
+                pair = format.TextPair is { } second ? Place(second, columns, line) : -1;
+                label = Place(format.Label, columns, line);
+                if (format.HasHeader)
+                    continue;
+            }
+            if (columns.Length < width && format.SkipsShortRows)
+                continue;
+            if (columns.Length != width)
+                throw new InvalidDataException($"{path}, line {line}: {columns.Length} columns were found and {width} expected, "
+                    + $"as the {(format.HasHeader ? "header" : "first row")} has.");
+            yield return new LabeledText(columns[text], pair < 0 ? null : columns[pair], columns[label], line);
+        }
+
+        int Place(FileColumn column, string[] first, int line)
+        {
+            var place = column.Name is null ? column.Place.GetOffset(first.Length) : Array.IndexOf(first, column.Name);
+            return place >= 0 && place < first.Length
+                ? place
+                : throw new InvalidDataException(
+                    $"{path}, line {line}: there is no column {column}; {(column.Name is null ? $"there are {first.Length} columns" : $"the header has {string.Join(", ", first)}")}.");
+        }
+    }
+
+    private static IEnumerable<LabeledText> Objects(string path, TaskFileFormat format)
+    {
+        foreach (var (number, line) in FullLines(path, format))
+        {
+            using var json = Parse(line, number);
+            yield return new LabeledText(
+                Value(json.RootElement, format.Text, number),
+                format.TextPair is { } pair ? Value(json.RootElement, pair, number) : null,
+                Value(json.RootElement, format.Label, number),
+                number);
+        }
+
+        JsonDocument Parse(string line, int number)
+        {
+            try
+            {
+                return JsonDocument.Parse(line);
+            }
+            catch (JsonException e)
+            {
+                throw new InvalidDataException($"{path}, line {number}: a JSON object was expected, and the line is not valid JSON: {e.Message}", e);
+            }
+        }
+
+        string Value(JsonElement row, FileColumn column, int number)
+        {
+            if (row.ValueKind != JsonValueKind.Object)
+                throw new InvalidDataException($"{path}, line {number}: a JSON object was expected and {row.ValueKind} found.");
+            if (!row.TryGetProperty(column.Name!, out var value))
+                throw new InvalidDataException($"{path}, line {number}: the object has no property {column}, "
+                    + $"only {string.Join(", ", row.EnumerateObject().Select(property => property.Name))}.");
+            return value.ValueKind switch
+            {
+                JsonValueKind.String => value.GetString()!,
+                JsonValueKind.Number or JsonValueKind.True or JsonValueKind.False => value.GetRawText(),
+                _ => throw new InvalidDataException($"{path}, line {number}: the property {column} is {value.ValueKind}; it must be a text, a number or a flag."),
+            };
+        }
+    }
+
+    private static IEnumerable<LabeledText> LabelsFirst(string path, TaskFileFormat format)
+    {
+        foreach (var (number, line) in FullLines(path, format))
+        {
+            var space = line.IndexOf(' ', StringComparison.Ordinal);
+            if (space <= 0)
+                throw new InvalidDataException($"{path}, line {number}: a label, a space and a text were expected and '{Shown(line)}' found.");
+            yield return new LabeledText(line[(space + 1)..], null, line[..space], number);
+        }
+    }
+
+    private static IEnumerable<LabeledText> Parallel(string path, TaskFileFormat format, string labelsPath)
+    {
+        using var labels = StrictText.Lines(labelsPath, format.Encoding).GetEnumerator();
+        var count = 0;
+        foreach (var (number, line) in StrictText.Lines(path, format.Encoding))
+        {
+            if (!labels.MoveNext())
+                throw new InvalidDataException($"{labelsPath} has {count} lines and {path} has more; there must be a label a line.");
+            yield return new LabeledText(line, null, labels.Current.Line, number);
+            count++;
+        }
+        if (labels.MoveNext())
+            throw new InvalidDataException($"{path} has {count} lines and {labelsPath} has more; there must be a label a line.");
+    }
+
+    private static IEnumerable<(int Number, string Line)> FullLines(string path, TaskFileFormat format)
+    {
+        var firstEmpty = 0;
+        foreach (var (number, line) in StrictText.Lines(path, format.Encoding))
+        {
+            if (line.Length == 0)
+            {
+                firstEmpty = firstEmpty == 0 ? number : firstEmpty;
+                continue;
+            }
+            if (firstEmpty > 0)
+                throw new InvalidDataException($"{path}, line {firstEmpty}: the line is empty; a row was expected.");
+            yield return (number, line);
+        }
+    }
+
+    private static string Label(LabeledText row, TaskFileFormat format, string path)
+    {
+        var label = row.Label;
+        if (format.LabelMap is { } map && !map.TryGetValue(label, out label))
+            throw Unknown(map.Keys);
+        if (format.Labels is { } labels && !labels.Contains(label, StringComparer.Ordinal))
+            throw Unknown(labels);
+        if (format.ScoreRange is { } range
+            && !(float.TryParse(label, NumberStyles.Float, CultureInfo.InvariantCulture, out var score) && range.Contains(score)))
+            throw new InvalidDataException(string.Create(CultureInfo.InvariantCulture,
+                $"{path}, line {row.Line}: a score from {range.Lowest} to {range.Highest} was expected and '{Shown(label)}' found."));
+        return label;
+
+        InvalidDataException Unknown(IEnumerable<string> known) =>
+            new($"{path}, line {row.Line}: the label '{Shown(label ?? row.Label)}' is unknown; known are {string.Join(", ", known)}.");
+    }
+
+    private static string Shown(string text) => text.Length <= 40 ? text : text[..40] + "...";
+}

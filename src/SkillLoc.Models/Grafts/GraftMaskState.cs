@@ -1,0 +1,150 @@
+using System.Globalization;
+using SkillLoc.Models.Checkpoints;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace SkillLoc.Models.Grafts;
+
+/// <summary>
+/// How far the training of a mask is, so that it can go on later: base patch and scores, which are kept in the mask itself, and what is
+/// written here (decision 5). One safetensors file; it is large, as it holds a score for every considered scalar.
+/// </summary>
+public sealed class GraftMaskState
+{
+    private const string Format = "skillloc-graft-mask";
+    private const string Version = "1";
+    private const string ScoresSuffix = ".scores";
+    private const string BaseSuffix = ".base";
+    private const string BestSuffix = ".best";
+    private const string IdentityPrefix = "identity.";
+    private const string MetricPrefix = "metric.";
+
+    /// <summary>Fingerprints of what the training depends on (models, options, data), by what they are of.</summary>
+    public required IReadOnlyDictionary<string, string> Identity { get; init; }
+
+    /// <summary>Epochs done.</summary>
+    public required int Epoch { get; init; }
+
+    /// <summary>The criterion of the latest rounded mask.</summary>
+    public required double Score { get; init; }
+
+    /// <summary>The criterion of the best one.</summary>
+    public required double BestScore { get; init; }
+
+    /// <summary>The best rounded mask so far.</summary>
+    public required IReadOnlyList<GraftPart> Best { get; init; }
+
+    /// <summary>Measures of the best mask.</summary>
+    public required IReadOnlyDictionary<string, double> Metrics { get; init; }
+
+    /// <summary>Writes the state together with a mask's base patch and scores.</summary>
+    /// <param name="path">The file; an older one is replaced when the new one is complete.</param>
+    /// <param name="mask">The mask.</param>
+    /// <exception cref="IOException">It could not be written; what was there is untouched.</exception>
+    public void Save(string path, GraftMask mask)
+    {
+        ArgumentNullException.ThrowIfNull(mask);
+        var metadata = new Dictionary<string, string>(StringComparer.Ordinal)
+        {
+            ["format"] = Format,
+            ["version"] = Version,
+            ["epoch"] = Epoch.ToString(CultureInfo.InvariantCulture),
+            ["score"] = Text(Score),
+            ["best_score"] = Text(BestScore),
+        };
+        foreach ((string of, string fingerprint) in Identity)
+        {
+            metadata[IdentityPrefix + of] = fingerprint;
+        }
+
+        foreach ((string name, double value) in Metrics)
+        {
+            metadata[MetricPrefix + name] = Text(value);
+        }
+
+        using var scope = NewDisposeScope();
+        SafetensorsWriter.Write(path, Tensors(mask), metadata);
+
+        static string Text(double value) => value.ToString("R", CultureInfo.InvariantCulture);
+    }
+
+    /// <summary>Reads a state, and gives a mask its base patch and scores.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="mask">A mask over the same models and parameters as the one that was saved.</param>
+    /// <param name="identity">What <see cref="Identity"/> must be for this training.</param>
+    /// <returns>The state.</returns>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="InvalidDataException">The file is damaged, no state, or of a training that depends on other things; the message
+    /// names what differs and both fingerprints.</exception>
+    public static GraftMaskState Load(string path, GraftMask mask, IReadOnlyDictionary<string, string> identity)
+    {
+        ArgumentNullException.ThrowIfNull(mask);
+        ArgumentNullException.ThrowIfNull(identity);
+        using SafetensorsFile file = SafetensorsFile.Open(path);
+        IReadOnlyDictionary<string, string> metadata = file.Metadata;
+        if (metadata.GetValueOrDefault("format") != Format || metadata.GetValueOrDefault("version") != Version)
+        {
+            throw new InvalidDataException($"{path} is no mask-training state of version {Version}: its metadata must say format '{Format}'.");
+        }
+
+        foreach ((string of, string fingerprint) in identity)
+        {
+            string found = metadata.GetValueOrDefault(IdentityPrefix + of, "none");
+            if (found != fingerprint)
+            {
+                throw new InvalidDataException(
+                    $"{path} is the state of another mask training: its {of} have the fingerprint {found}, and these have {fingerprint}. "
+                    + "Train with what it was made with, or delete it to start anew.");
+            }
+        }
+
+        var best = new List<GraftPart>();
+        foreach (string name in mask.Names)
+        {
+            using var scope = NewDisposeScope();
+            if (!file.Contains(name + ScoresSuffix))
+            {
+                throw new InvalidDataException($"{path} lacks the scores of '{name}'.");
+            }
+
+            mask.Restore(
+                name, file.Read(name + ScoresSuffix), file.Contains(name + BaseSuffix) ? file.Read(name + BaseSuffix, ScalarType.Int64) : null);
+            if (file.Contains(name + BestSuffix))
+            {
+                best.Add(mask.Part(name, file.Read(name + BestSuffix, ScalarType.Int64)));
+            }
+        }
+
+        return new()
+        {
+            Identity = identity,
+            Epoch = (int)Number("epoch"),
+            Score = Number("score"),
+            BestScore = Number("best_score"),
+            Best = best,
+            Metrics = metadata.Where(pair => pair.Key.StartsWith(MetricPrefix, StringComparison.Ordinal))
+                .ToDictionary(pair => pair.Key[MetricPrefix.Length..], pair => Number(pair.Key), StringComparer.Ordinal),
+        };
+
+        double Number(string key) => double.TryParse(metadata.GetValueOrDefault(key), NumberStyles.Float, CultureInfo.InvariantCulture, out double value)
+            ? value
+            : throw new InvalidDataException($"{path}: the metadata's '{key}' must be a number.");
+    }
+
+    private IEnumerable<(string Name, Tensor Value)> Tensors(GraftMask mask)
+    {
+        foreach ((string name, Tensor scores, Tensor? basePatch) in mask.Variables)
+        {
+            yield return (name + ScoresSuffix, scores);
+            if (basePatch is not null)
+            {
+                yield return (name + BaseSuffix, basePatch);
+            }
+        }
+
+        foreach (GraftPart part in Best)
+        {
+            yield return (part.Name + BestSuffix, tensor(part.Indices));
+        }
+    }
+}

@@ -1,0 +1,11 @@
+namespace SkillLoc.Models.Grafts;
+
+/// <summary>What the considered parameters hold outside a graft's mask.</summary>
+public enum GraftOutside
+{
+    /// <summary>Their pre-trained values.</summary>
+    PreTrained,
+
+    /// <summary>Zero, as in lottery tickets (the paper's baseline; grafting reference A.13).</summary>
+    Zero,
+}

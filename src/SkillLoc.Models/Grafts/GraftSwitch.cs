@@ -1,0 +1,169 @@
+using System.Runtime.InteropServices;
+using SkillLoc.Models.Backbones;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace SkillLoc.Models.Grafts;
+
+/// <summary>
+/// Puts a graft into a resident base model and takes it out again, in place and in time proportional to the graft: what it overwrites
+/// was saved when it was prepared, so that the base's weights come back bit for bit. Of several switches on one model at most one may
+/// be applied at a time, and nobody may run the model meanwhile.
+/// </summary>
+/// <remarks>A graft with zeros outside overwrites every parameter that it considers, and so keeps a copy of those.</remarks>
+public sealed class GraftSwitch : IDisposable
+{
+    private readonly List<Place> _places = [];
+    private readonly List<(Parameter Weight, Tensor Saved)> _zeroed = [];
+
+    /// <summary>Prepares the switch; the model stays as it is.</summary>
+    /// <param name="model">The base model, without any graft; it must outlive the switch.</param>
+    /// <param name="graft">The graft.</param>
+    /// <param name="fingerprint">The model's fingerprint when the caller knows it; else it is computed, which reads every weight.</param>
+    /// <exception cref="InvalidDataException">The graft is for another base model, or does not fit its shapes.</exception>
+    public GraftSwitch(LanguageModel model, Graft graft, string? fingerprint = null)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentNullException.ThrowIfNull(graft);
+        graft.Check(model, fingerprint);
+        foreach (string name in graft.Zeroed)
+        {
+            using Tensor detached = model.Parameters[name].detach();
+            _zeroed.Add((model.Parameters[name], detached.clone().DetachFromDisposeScope()));
+        }
+
+        foreach (GraftPart part in graft.Parts)
+        {
+            _places.Add(Place.Of(model.Parameters[part.Name], part));
+            Count += part.Indices.Length;
+        }
+    }
+
+    /// <summary>Number of scalars in the graft.</summary>
+    public long Count { get; }
+
+    /// <summary>Whether the model carries the graft now.</summary>
+    public bool IsApplied { get; private set; }
+
+    /// <summary>Puts the graft in; nothing happens when it is there already.</summary>
+    public void Apply()
+    {
+        if (!IsApplied)
+        {
+            using IDisposable noGradients = no_grad();
+            foreach ((Parameter weight, _) in _zeroed)
+            {
+                weight.zero_();
+            }
+
+            foreach (Place place in _places)
+            {
+                place.Write(graft: true);
+            }
+
+            IsApplied = true;
+        }
+    }
+
+    /// <summary>Takes the graft out; nothing happens when it is not there.</summary>
+    public void Remove()
+    {
+        if (IsApplied)
+        {
+            using IDisposable noGradients = no_grad();
+            foreach (Place place in _places)
+            {
+                place.Write(graft: false);
+            }
+
+            foreach ((Parameter weight, Tensor saved) in _zeroed)
+            {
+                weight.copy_(saved);
+            }
+
+            IsApplied = false;
+        }
+    }
+
+    /// <summary>Releases what was saved. The model stays as it is: remove the graft first where the base is wanted back.</summary>
+    public void Dispose()
+    {
+        foreach (Place place in _places)
+        {
+            place.Dispose();
+        }
+
+        foreach ((_, Tensor saved) in _zeroed)
+        {
+            saved.Dispose();
+        }
+
+        _places.Clear();
+        _zeroed.Clear();
+    }
+
+    /// <summary>A parameter, some of its scalars, and what they are in the base and in the graft.</summary>
+    private abstract class Place : IDisposable
+    {
+        public abstract void Write(bool graft);
+
+        public abstract void Dispose();
+
+        /// <summary>An operator call costs more than the few scalars of a parameter, so they are written directly where that can be done.</summary>
+        public static Place Of(Parameter weight, GraftPart part)
+        {
+            using var scope = NewDisposeScope();
+            using Tensor detached = weight.detach();
+            Tensor indices = tensor(Array.ConvertAll(part.Indices, i => (long)i), device: weight.device);
+            Tensor values = tensor(part.Values).to(weight.dtype, weight.device);
+            Tensor saved = detached.view(-1).index_select(0, indices);
+            bool reachable = weight.device.type == DeviceType.CPU && weight.numel() * weight.element_size() <= int.MaxValue;
+            return (reachable, weight.element_size()) switch
+            {
+                (true, sizeof(float)) => new InMemory<float>(weight, part.Indices, values, saved),
+                (true, sizeof(short)) => new InMemory<short>(weight, part.Indices, values, saved),
+                _ => new OnDevice(
+                    weight, indices.DetachFromDisposeScope(), values.DetachFromDisposeScope(), saved.DetachFromDisposeScope()),
+            };
+        }
+    }
+
+    /// <summary>The bits of a weight in main memory; T is any type of its size.</summary>
+    private sealed class InMemory<T>(Parameter weight, int[] indices, Tensor graft, Tensor saved) : Place
+        where T : unmanaged
+    {
+        private readonly T[] _graft = MemoryMarshal.Cast<byte, T>(graft.bytes).ToArray();
+        private readonly T[] _saved = MemoryMarshal.Cast<byte, T>(saved.bytes).ToArray();
+
+        public override void Write(bool graft)
+        {
+            Span<T> scalars = MemoryMarshal.Cast<byte, T>(weight.bytes);
+            T[] values = graft ? _graft : _saved;
+            for (int i = 0; i < indices.Length; i++)
+            {
+                scalars[indices[i]] = values[i];
+            }
+        }
+
+        public override void Dispose()
+        {
+        }
+    }
+
+    private sealed class OnDevice(Parameter weight, Tensor indices, Tensor graft, Tensor saved) : Place
+    {
+        public override void Write(bool graftWanted)
+        {
+            using Tensor flat = weight.view(-1);
+            flat.index_copy_(0, indices, graftWanted ? graft : saved);
+        }
+
+        public override void Dispose()
+        {
+            indices.Dispose();
+            graft.Dispose();
+            saved.Dispose();
+        }
+    }
+}

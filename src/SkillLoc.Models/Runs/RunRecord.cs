@@ -1,0 +1,120 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace SkillLoc.Models.Runs;
+
+/// <summary>
+/// What a run did: its options, its data's size, its measures. A log of runs is a file of such records, one JSON object a line, to
+/// which any number of processes append (grafting reference, A.11).
+/// </summary>
+public sealed record RunRecord
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(20);
+
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    };
+
+    /// <summary>The run's identity: records that were appended for one run, such as its test metrics later on, share it.</summary>
+    public string Id { get; init; } = Guid.NewGuid().ToString("N");
+
+    /// <summary>When the record was made, in UTC; ISO 8601 in the file.</summary>
+    public DateTimeOffset Time { get; init; } = DateTimeOffset.UtcNow;
+
+    /// <summary>What kind of run it was, such as <c>fine-tune</c> or <c>graft</c>.</summary>
+    public required string Kind { get; init; }
+
+    /// <summary>The task's name; may be empty.</summary>
+    public string Task { get; init; } = "";
+
+    /// <summary>The checkpoint folder that the run started from.</summary>
+    public string Checkpoint { get; init; } = "";
+
+    /// <summary>The fingerprint of that checkpoint's backbone; null where nothing asked for it, as it reads every weight.</summary>
+    public string? Fingerprint { get; init; }
+
+    /// <summary>Training rows.</summary>
+    public int Rows { get; init; }
+
+    /// <summary>Updates done.</summary>
+    public int Steps { get; init; }
+
+    /// <summary>Wall time of the training, evaluations included, in seconds; summed over the parts of a resumed run.</summary>
+    public double Seconds { get; init; }
+
+    /// <summary>Every option that bears on the result, by name in snake case.</summary>
+    public IReadOnlyDictionary<string, string> Options { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
+
+    /// <summary>Finite measures by name, such as <c>loss</c>, <c>validation</c>, <c>test.accuracy</c>.</summary>
+    public IReadOnlyDictionary<string, double> Metrics { get; init; } = new Dictionary<string, double>(StringComparer.Ordinal);
+
+    /// <summary>Appends a record to a log as one line, which no line of another process can mix with.</summary>
+    /// <param name="path">The log; made with its folder where missing.</param>
+    /// <param name="record">The record.</param>
+    /// <exception cref="ArgumentException">A metric is not finite.</exception>
+    /// <exception cref="IOException">It could not be written, or another process kept the file locked for half a minute.</exception>
+    public static void Append(string path, RunRecord record)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        ArgumentNullException.ThrowIfNull(record);
+        foreach ((string name, double value) in record.Metrics)
+        {
+            if (!double.IsFinite(value))
+            {
+                throw new ArgumentException($"The metric '{name}' is {value}; a record holds finite numbers only.", nameof(record));
+            }
+        }
+
+        byte[] line = [.. JsonSerializer.SerializeToUtf8Bytes(record, Json), (byte)'\n'];
+        Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
+        using FileStream log = OpenAlone(path);
+        if (log.Length > 0)
+        {
+            // A process that was killed while it wrote may have left half a line.
+            log.Seek(-1, SeekOrigin.End);
+            line = log.ReadByte() == '\n' ? line : [(byte)'\n', .. line];
+        }
+
+        log.Write(line);
+        log.Flush(flushToDisk: true);
+    }
+
+    /// <summary>Reads a log.</summary>
+    /// <param name="path">The log.</param>
+    /// <returns>The records, in the order of the lines; lines that a killed process left incomplete are passed over.</returns>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    public static IReadOnlyList<RunRecord> Read(string path) => [.. File.ReadLines(path).Select(Parse).OfType<RunRecord>()];
+
+    private static RunRecord? Parse(string line)
+    {
+        try
+        {
+            return line.Length == 0 ? null : JsonSerializer.Deserialize<RunRecord>(line, Json);
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Opens the log for this process alone, which waits for others that have it open.</summary>
+    private static FileStream OpenAlone(string path)
+    {
+        long start = Environment.TickCount64;
+        while (true)
+        {
+            try
+            {
+                return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            }
+            catch (IOException error) when (error is not (FileNotFoundException or DirectoryNotFoundException or PathTooLongException)
+                && Environment.TickCount64 - start < Patience.TotalMilliseconds)
+            {
+                Thread.Sleep(Pause);
+            }
+        }
+    }
+}

@@ -1,0 +1,18 @@
+namespace SkillLoc.Trainers;
+
+/// <summary>Which states of a fine-tuning are written as checkpoints while it runs (grafting reference, A.9).</summary>
+[Flags]
+public enum CheckpointPolicy
+{
+    /// <summary>None.</summary>
+    None = 0,
+
+    /// <summary>The best state so far on the validation set, as <c>best/</c>.</summary>
+    Best = 1,
+
+    /// <summary>The state after the last update, as <c>last/</c>.</summary>
+    Last = 2,
+
+    /// <summary>The state at evaluations, as <c>ckpt_{step}/</c>.</summary>
+    Every = 4,
+}

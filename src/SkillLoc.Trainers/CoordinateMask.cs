@@ -1,0 +1,87 @@
+using SkillLoc.Models.Classification;
+using SkillLoc.Models.Grafts;
+using TorchSharp.Modules;
+
+namespace SkillLoc.Trainers;
+
+/// <summary>Which coordinates train: those of the selected parameters, within a region if there is one, without the frozen ones.</summary>
+internal static class CoordinateMask
+{
+    /// <summary>What trains of a classifier; a classification head of its own, and what a tuning method adds, train whole.</summary>
+    /// <exception cref="ArgumentException">A coordinate is none of the model's, or does not train; or nothing is left to train.</exception>
+    public static TrainedParameter[] Apply(PromptFineTuneTrainer.Options options, TextClassifier classifier)
+    {
+        if (options.Tuning is not null)
+        {
+            return [.. classifier.TunedParameters.Select(pair => new TrainedParameter(pair.Key, pair.Value, null, null, decays: false))];
+        }
+
+        IReadOnlyDictionary<string, Parameter> weights = classifier.Backbone.Parameters;
+        var selected = options.Selection.Of(classifier.Backbone).ToHashSet(StringComparer.Ordinal);
+        Dictionary<string, SortedSet<long>>? region = options.Region is { } parts ? Coordinates(parts, weights, "Region") : null;
+        Dictionary<string, SortedSet<long>> frozen = Coordinates(options.Frozen.SelectMany(graft => graft.Parts), weights, "Frozen");
+        if (region?.Keys.FirstOrDefault(name => !selected.Contains(name)) is { } outside)
+        {
+            throw new ArgumentException(
+                $"Options.Region has coordinates of '{outside}', which does not train: FixEmbeddings, FixHead, FixLayers and BiasOnly must "
+                + "leave the region's parameters free.");
+        }
+
+        var trained = new List<TrainedParameter>();
+        try
+        {
+            foreach ((string name, Parameter weight) in weights.Where(pair => selected.Contains(pair.Key)))
+            {
+                SortedSet<long>? kept = frozen.GetValueOrDefault(name);
+                if (region is null)
+                {
+                    trained.Add(new(name, weight, null, kept is null ? null : [.. kept]));
+                }
+                else if (region.GetValueOrDefault(name) is { } own)
+                {
+                    own.ExceptWith(kept ?? []);
+                    if (own.Count > 0)
+                    {
+                        trained.Add(new(name, weight, [.. own], null));
+                    }
+                }
+            }
+
+            trained.AddRange(classifier.Head.Parameters.Select(pair => new TrainedParameter(pair.Key, pair.Value, null, null)));
+            return trained.Count > 0 ? [.. trained] : throw new ArgumentException("Everything is fixed: no parameter is left to train.");
+        }
+        catch
+        {
+            trained.ForEach(parameter => parameter.Dispose());
+            throw;
+        }
+    }
+
+    private static Dictionary<string, SortedSet<long>> Coordinates(
+        IEnumerable<GraftPart> parts, IReadOnlyDictionary<string, Parameter> weights, string option)
+    {
+        var coordinates = new Dictionary<string, SortedSet<long>>(StringComparer.Ordinal);
+        foreach (GraftPart part in parts.Where(part => part.Indices.Length > 0))
+        {
+            if (!weights.TryGetValue(part.Name, out Parameter? weight))
+            {
+                throw new ArgumentException($"Options.{option} has coordinates of '{part.Name}', which the model does not have.");
+            }
+
+            if (!coordinates.TryGetValue(part.Name, out SortedSet<long>? indices))
+            {
+                coordinates.Add(part.Name, indices = []);
+            }
+
+            indices.UnionWith(part.Indices.Select(index => (long)index));
+            if (indices.Min < 0 || indices.Max >= weight.numel())
+            {
+                throw new ArgumentException(
+                    $"Options.{option} has coordinate {(indices.Min < 0 ? indices.Min : indices.Max)} of '{part.Name}', whose {weight.numel()} "
+                    + "coordinates count from 0.");
+            }
+        }
+
+        return coordinates;
+    }
+}

@@ -1,0 +1,438 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using Microsoft.ML.Data;
+using Microsoft.ML.Runtime;
+using SkillLoc.Models.Backbones;
+using SkillLoc.Models.Classification;
+using SkillLoc.Models.Grafts;
+using SkillLoc.Models.Tuning;
+using SkillLoc.Transforms;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace SkillLoc.Trainers;
+
+/// <summary>
+/// What grafting loads once, whatever the number of sparsities: the base model, the rows as token ids, and the mask with its ranking of
+/// movements. Then, for each sparsity, the training of the mask (grafting reference A.12).
+/// </summary>
+internal sealed class GraftTraining : IDisposable
+{
+    private readonly IHost _host;
+    private readonly IChannel _channel;
+    private readonly GraftMaskEstimator.Options _options;
+    private readonly string _base;
+    private readonly TextClassifier _tuned;
+    private readonly TextClassifier? _folded;
+    private readonly TextClassifier _classifier;
+    private readonly string _fingerprint;
+    private readonly string[] _considered;
+    private readonly LabeledTexts _train;
+    private readonly LabeledTexts? _validation;
+    private readonly GraftMask _mask;
+    private Dictionary<string, string>? _identity;
+    private bool _handedOver;
+
+    public GraftTraining(IHost host, IChannel channel, GraftMaskEstimator.Options options, Microsoft.ML.IDataView input)
+    {
+        _host = host;
+        _channel = channel;
+        _options = options;
+        _base = Path.GetFullPath(options.BaseCheckpoint ?? options.FineTuned!.BaseCheckpoint!);
+        _tuned = options.FineTuned!.Classifier;
+        ParameterSelection selection = options.Considered ?? _tuned.Settings.Trained ?? new ParameterSelection();
+        _considered = [.. selection.Of(_tuned.Backbone)];
+        if (_considered.Length == 0)
+        {
+            throw new InvalidOperationException("No parameter is considered: Options.Considered fixes all of them.");
+        }
+
+        if (options.BasePatch == BasePatchKind.Layer && options.PatchLayer >= _tuned.Backbone.Config.Layers)
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(options), options.PatchLayer, $"Options.PatchLayer counts from 0; the model has {_tuned.Backbone.Config.Layers} layers.");
+        }
+
+        if (_tuned.Settings.Tuning is { } tuning)
+        {
+            // What LoRA learnt is a change of the weights that it works on; other methods add to the model what no weight could hold.
+            _folded = _tuned.Folded();
+            _tuned = _folded;
+            if (_tuned.Settings.Tuning is not null)
+            {
+                _folded.Dispose();
+                throw new NotSupportedException($"A graft is made of the model's own parameters, and {tuning.GetType().Name} trained others.");
+            }
+        }
+
+        // Weights that change in place are not shared with the fine-tuned model.
+        IReadOnlyList<Graft> earlier = options.BaseGrafts ?? [];
+        var changes = new HashSet<string>(_considered, StringComparer.Ordinal);
+        var own = new HashSet<string>(_considered.Concat(earlier.SelectMany(graft => graft.Parts).Select(part => part.Name)), StringComparer.Ordinal);
+        try
+        {
+            _classifier = TextClassifier.Create(
+                _base, _tuned.Settings, _tuned.Backbone.Device, _tuned.Backbone.Dtype, twin: _tuned, mayShare: name => !own.Contains(name));
+            ScoringColumns columns = options.FineTuned.Columns;
+            _train = LabeledTexts.Read(input, columns, options.LabelColumnName, _tuned, "training data");
+            _validation = options.ValidationSet is { } set
+                ? LabeledTexts.Read(set, columns, options.LabelColumnName, _tuned, "validation data")
+                : null;
+            CopyHead(_tuned, _classifier);
+            _fingerprint = _classifier.Backbone.Fingerprint();
+            foreach (Graft graft in earlier)
+            {
+                graft.ApplyTo(_classifier.Backbone, _fingerprint);
+            }
+
+            _mask = new(_classifier.Backbone, _tuned.Backbone, _considered, options.SigmoidBias, options.Outside, earlier);
+            WarnOfOtherChanges(changes);
+        }
+        catch
+        {
+            _classifier?.Dispose();
+            _folded?.Dispose();
+            throw;
+        }
+    }
+
+    public void Dispose()
+    {
+        _mask.Dispose();
+        _folded?.Dispose();
+        if (!_handedOver)
+        {
+            _classifier.Dispose();
+        }
+    }
+
+    /// <summary>Ranks movements for the largest of several sparsities, so that each of them need not.</summary>
+    public void Rank(double largestSparsity)
+    {
+        if (_options.BasePatch == BasePatchKind.HighestMovement)
+        {
+            _mask.RankMovement(largestSparsity);
+        }
+    }
+
+    /// <summary>Trains the mask for a sparsity. The model holds its base weights before and after.</summary>
+    public Graft Find(double sparsity)
+    {
+        (IReadOnlyList<GraftPart> parts, IReadOnlyDictionary<string, double> metrics) = Train(sparsity);
+        bool counted = _options.BasePatch is BasePatchKind.HighestMovement or BasePatchKind.Random or BasePatchKind.Empty;
+        return new()
+        {
+            BaseFingerprint = _fingerprint,
+            Task = _tuned.Settings.Task,
+            Settings = _tuned.Settings.ToJson(),
+            Sparsity = counted ? sparsity : (double)_mask.BaseCount / _mask.Count,
+            ConsideredCount = _mask.Count,
+            Metrics = metrics,
+            Parts = parts,
+            HeadParameters = _classifier.Head.Parameters.ToDictionary(pair => pair.Key, pair => Values(pair.Value), StringComparer.Ordinal),
+            Outside = _options.Outside,
+            Considered = _options.Outside == GraftOutside.Zero ? _considered : [],
+        };
+    }
+
+    /// <summary>Gives the model away with a graft in it; no more can be found then.</summary>
+    public GraftTransformer Finish(Graft graft)
+    {
+        _classifier.Apply(graft, _fingerprint);
+        _handedOver = true;
+        return new(_classifier, _options.FineTuned!.Columns, graft, _base, _options.BaseGrafts);
+    }
+
+    /// <summary>The metrics of the base model, earlier grafts included, on the rows of <see cref="Measure(Graft)"/>.</summary>
+    public GraftQuality MeasureBase() => Judge(_classifier);
+
+    /// <summary>The metrics of the fine-tuned model.</summary>
+    public GraftQuality MeasureFineTuned() => Judge(_tuned);
+
+    /// <summary>The metrics of a graft: one epoch's number of training rows, always the same, and the whole validation set.</summary>
+    public GraftQuality Measure(Graft graft)
+    {
+        // A mask that was not trained has been measured on these rows already.
+        return graft.Metrics.GetValueOrDefault("epoch", -1) == 0
+            ? new(graft.Metrics["train"], graft.Metrics.TryGetValue("validation", out double validation) ? validation : null)
+            : Measure(graft.Parts, graft.Outside, graft.Considered);
+    }
+
+    private GraftQuality Measure(IReadOnlyList<GraftPart> parts, GraftOutside outside, IReadOnlyList<string> considered)
+    {
+        var graft = new Graft { BaseFingerprint = _fingerprint, Parts = parts, Outside = outside, Considered = considered };
+        using var grafted = new GraftSwitch(_classifier.Backbone, graft, _fingerprint);
+        grafted.Apply();
+        try
+        {
+            return Judge(_classifier);
+        }
+        finally
+        {
+            grafted.Remove();
+        }
+    }
+
+    private GraftQuality Judge(TextClassifier classifier) =>
+        new(_train.Judge(classifier, [.. Draw(Draws(epoch: 0)).SelectMany(batch => batch)]), _validation?.Judge(classifier));
+
+    private (IReadOnlyList<GraftPart> Parts, IReadOnlyDictionary<string, double> Metrics) Train(double sparsity)
+    {
+        string? file = _options.StateFolder is { } folder
+            ? Path.Join(folder, string.Create(CultureInfo.InvariantCulture, $"graft-mask-{sparsity:R}.safetensors"))
+            : null;
+        GraftMaskState? stored = File.Exists(file) ? GraftMaskState.Load(file, _mask, Identity(sparsity)) : null;
+        if (stored is null)
+        {
+            _mask.ClearScores();
+            SetBasePatch(sparsity);
+        }
+
+        _channel.Info(MessageSensitivity.None, $"Base patch of {_mask.BaseCount} of {_mask.Count} parameters; training on {_train.Count} rows.");
+        if (stored is not null && stored.Epoch >= _options.Epochs)
+        {
+            _channel.Info(MessageSensitivity.None, $"{file} has done {stored.Epoch} epochs; its best mask is taken.");
+            return (stored.Best, stored.Metrics);
+        }
+
+        if (_options.Epochs == 0)
+        {
+            IReadOnlyList<GraftPart> patch = _mask.Parts();
+            return (patch, Metrics(0, Measure(patch, _options.Outside, _considered)));
+        }
+
+        if (stored is null)
+        {
+            _mask.DrawScores(_options.Seed);
+        }
+        else
+        {
+            _channel.Info(MessageSensitivity.None, $"{file} has done {stored.Epoch} epochs; going on.");
+        }
+
+        return TrainScores(sparsity, file, stored);
+    }
+
+    private void SetBasePatch(double sparsity)
+    {
+        switch (_options.BasePatch)
+        {
+            case BasePatchKind.HighestMovement:
+                _mask.SetBasePatch(sparsity);
+                break;
+            case BasePatchKind.Random:
+                _mask.SetRandomBasePatch(sparsity, _options.Seed);
+                break;
+            case BasePatchKind.Biases:
+                _mask.SetBasePatch(name => name.EndsWith("bias", StringComparison.Ordinal));
+                break;
+            case BasePatchKind.Layer:
+                _mask.SetBasePatch(name => ParameterPlace.Of(name) is { Region: ParameterRegion.Layer } place && place.Layer == _options.PatchLayer);
+                break;
+            case BasePatchKind.Loaded:
+                _mask.ReadBasePatch(_options.PatchFile!, _fingerprint);
+                break;
+            default:
+                _mask.SetBasePatch(_ => false);
+                break;
+        }
+
+        if (_mask.BaseCount == 0 && _options.BasePatch is BasePatchKind.Biases or BasePatchKind.Layer)
+        {
+            throw new InvalidOperationException($"Options.BasePatch is {_options.BasePatch}, and none of its parameters is considered.");
+        }
+    }
+
+    /// <summary>Trains the scores (A.12, step 3) and gives the mask of the best epoch.</summary>
+    private (IReadOnlyList<GraftPart> Parts, IReadOnlyDictionary<string, double> Metrics) TrainScores(
+        double sparsity, string? file, GraftMaskState? stored)
+    {
+        IReadOnlyList<GraftPart> parts = _mask.Parts(), bestParts = stored?.Best ?? parts;
+        IReadOnlyDictionary<string, double> metrics = stored?.Metrics ?? new Dictionary<string, double>(StringComparer.Ordinal);
+        double best = stored?.BestScore ?? 0, score = stored?.Score ?? 0;
+        int epoch = stored?.Epoch ?? 0, saved = epoch, rows = 0;
+        using IProgressChannel progress = _host.StartProgressChannel("Grafting");
+        progress.SetHeader(new ProgressHeader(["score"], ["epochs"]), entry =>
+        {
+            entry.SetProgress(0, epoch, _options.Epochs);
+            entry.SetMetric(0, score);
+        });
+        var clock = Stopwatch.StartNew();
+        _mask.RequireGradients(true);
+        try
+        {
+            while (epoch < _options.Epochs && !_options.CancellationToken.IsCancellationRequested)
+            {
+                epoch++;
+                _mask.ApplySoft();
+
+                // Every epoch has random numbers of its own, so that a training can go on from any of them.
+                Random draws = Draws(epoch);
+                int[][] batches = Draw(draws);
+                float[] weights = [.. batches.SelectMany(batch => Enumerable.Repeat(1f / (batches.Length * batch.Length), batch.Length))];
+                int[] drawn = [.. batches.SelectMany(batch => batch)];
+                double loss = FineTuning.Backward(_classifier, _train, drawn, weights, _options.MaxTokensPerBatch, training: false);
+                if (!double.IsFinite(loss))
+                {
+                    throw new InvalidOperationException($"The loss of epoch {epoch} is {loss}: the weights or the scores are not finite.");
+                }
+
+                _mask.Step(_options.LearningRate);
+                rows += drawn.Length;
+                IReadOnlyList<GraftPart> current = _mask.Parts();
+
+                // Scores move for epochs before a coordinate crosses; an unchanged mask needs no second evaluation.
+                if (epoch == 1 || !Same(current, parts))
+                {
+                    _mask.ApplyRounded();
+                    var quality = new GraftQuality(
+                        _train.Judge(_classifier, [.. Draw(draws).SelectMany(batch => batch)]), _validation?.Judge(_classifier));
+                    score = Criterion(quality);
+                    if (score > best)
+                    {
+                        best = score;
+                        bestParts = current;
+                        metrics = Metrics(epoch, quality);
+                    }
+                }
+
+                parts = current;
+                _channel.Info(
+                    MessageSensitivity.None,
+                    $"Epoch {epoch} of {_options.Epochs}: loss {loss:F4}, score {score:F4}, {parts.Sum(part => (long)part.Indices.Length)} parameters.");
+                _options.Progress?.Report(new(epoch, _options.Epochs, loss, score, rows / clock.Elapsed.TotalSeconds));
+                progress.Checkpoint(score, epoch);
+                if (epoch % _options.StateInterval == 0)
+                {
+                    Save();
+                }
+            }
+
+            Save();
+        }
+        finally
+        {
+            _mask.RequireGradients(false);
+            _mask.Reset();
+        }
+
+        return (bestParts, metrics);
+
+        void Save()
+        {
+            if (file is not null && epoch > saved)
+            {
+                Directory.CreateDirectory(_options.StateFolder!);
+                new GraftMaskState
+                {
+                    Identity = Identity(sparsity),
+                    Epoch = epoch,
+                    Score = score,
+                    BestScore = best,
+                    Best = bestParts,
+                    Metrics = metrics,
+                }.Save(file, _mask);
+                saved = epoch;
+            }
+        }
+    }
+
+    private double Criterion(GraftQuality quality) => _options.Selection switch
+    {
+        GraftSelection.Training => quality.Training,
+        GraftSelection.Validation => quality.Validation ?? quality.Training,
+        _ => quality.Training + (quality.Validation ?? 0),
+    };
+
+    private static Dictionary<string, double> Metrics(int epoch, GraftQuality quality)
+    {
+        var metrics = new Dictionary<string, double>(StringComparer.Ordinal) { ["epoch"] = epoch, ["train"] = quality.Training };
+        if (quality.Validation is { } validation)
+        {
+            metrics["validation"] = validation;
+        }
+
+        return metrics;
+    }
+
+    private Random Draws(int epoch) => new(unchecked((_options.Seed * 486187739) + epoch));
+
+    /// <summary>At most <see cref="GraftMaskEstimator.Options.MaxBatchesPerEpoch"/> micro-batches of freshly shuffled rows.</summary>
+    private int[][] Draw(Random draws)
+    {
+        int[] order = [.. Enumerable.Range(0, _train.Count)];
+        draws.Shuffle(order);
+        return [.. order.Chunk(_options.BatchSize).Take(_options.MaxBatchesPerEpoch)];
+    }
+
+    /// <summary>Fingerprints of all that the training for a sparsity depends on.</summary>
+    private Dictionary<string, string> Identity(double sparsity)
+    {
+        _identity ??= new(StringComparer.Ordinal)
+        {
+            ["base weights"] = Hash([_fingerprint, .. (_options.BaseGrafts ?? []).Select(HashOf)]),
+            ["fine-tuned weights"] = _tuned.Fingerprint(),
+            ["training rows"] = RunFingerprint.Of(_train),
+            ["validation rows"] = _validation is null ? "none" : RunFingerprint.Of(_validation),
+        };
+        return new(_identity, StringComparer.Ordinal)
+        {
+            ["options"] = Hash([
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{sparsity:R} {_options.BasePatch} {_options.PatchLayer} {_options.Outside} {_options.LearningRate:R} {_options.SigmoidBias:R} "
+                    + $"{_options.BatchSize} {_options.MaxBatchesPerEpoch} {_options.Selection} {_options.Seed}"),
+                _options.PatchFile is { } patch ? Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(patch))) : "",
+                _tuned.Settings.ToJson(),
+                .. _considered,
+            ]),
+        };
+    }
+
+    private static string Hash(IEnumerable<string> parts) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', parts))));
+
+    private static string HashOf(Graft graft)
+    {
+        using var file = new MemoryStream();
+        graft.Save(file);
+        return Convert.ToHexStringLower(SHA256.HashData(file.ToArray()));
+    }
+
+    private static bool Same(IReadOnlyList<GraftPart> left, IReadOnlyList<GraftPart> right) =>
+        left.Count == right.Count
+        && left.Zip(right).All(pair => pair.First.Name == pair.Second.Name && pair.First.Indices.AsSpan().SequenceEqual(pair.Second.Indices));
+
+    /// <summary>Base and graft use the head that fine-tuning trained.</summary>
+    private static void CopyHead(TextClassifier from, TextClassifier to)
+    {
+        using IDisposable noGradients = no_grad();
+        foreach ((string name, Parameter value) in to.Head.Parameters)
+        {
+            value.copy_(from.Head.Parameters[name]);
+        }
+    }
+
+    private static (long[] Shape, float[] Values) Values(Parameter parameter)
+    {
+        using var scope = NewDisposeScope();
+        return (parameter.shape, parameter.detach().to(ScalarType.Float32).cpu().data<float>().ToArray());
+    }
+
+    private void WarnOfOtherChanges(HashSet<string> considered)
+    {
+        string[] others =
+        [
+            .. _classifier.Backbone.Parameters
+                .Where(pair => !considered.Contains(pair.Key) && !pair.Value.Equals(_tuned.Backbone.Parameters[pair.Key]))
+                .Select(pair => pair.Key),
+        ];
+        if (others.Length > 0)
+        {
+            _channel.Warning(
+                MessageSensitivity.None,
+                $"Fine-tuning also changed {others.Length} parameters that the graft does not consider, such as {others[0]}; the graft keeps their pre-trained values.");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using System.Text.Json;
+using SkillLoc.Models.Grafts;
+using SkillLoc.Models.Prompts;
+
+namespace SkillLoc.Trainers;
+
+/// <summary>Hexadecimal SHA-256 of what a run's result depends on.</summary>
+internal static class RunFingerprint
+{
+    /// <summary>Of a description of a run.</summary>
+    public static string Of(IReadOnlyDictionary<string, string> run) => Convert.ToHexStringLower(
+        SHA256.HashData(JsonSerializer.SerializeToUtf8Bytes(run.OrderBy(pair => pair.Key, StringComparer.Ordinal))));
+
+    /// <summary>Of encoded rows and their labels.</summary>
+    public static string Of(LabeledTexts data)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        for (int i = 0; i < data.Count; i++)
+        {
+            EncodedText text = data.Texts[i];
+            Append(hash, [text.Position]);
+            Append(hash, [text.Ids.Length, .. text.Ids]);
+            Append(hash, [text.TokenTypes?.Length ?? -1, .. text.TokenTypes ?? []]);
+            Append(hash, [data.Shares.Length > 0 ? data.Shares[i] : (double)data.Labels[i]]);
+        }
+
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+
+    /// <summary>Of coordinates.</summary>
+    public static string Of(IEnumerable<GraftPart> parts)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (GraftPart part in parts)
+        {
+            Append<char>(hash, [.. part.Name, '\0']);
+            Append(hash, [part.Indices.Length, .. part.Indices]);
+        }
+
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+
+    private static void Append<T>(IncrementalHash hash, ReadOnlySpan<T> values)
+        where T : unmanaged => hash.AppendData(MemoryMarshal.AsBytes(values));
+}

@@ -1,0 +1,214 @@
+using SkillLoc.Models.Backbones;
+using SkillLoc.Models.Checkpoints;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace SkillLoc.Trainers;
+
+/// <summary>
+/// What trains of one parameter, and everything that training keeps for it: all its coordinates, all but some frozen ones, or a few.
+/// When only a few train, they are trained as a vector of their own, so that the rest is never touched and the cost is theirs alone.
+/// </summary>
+internal sealed class TrainedParameter : IDisposable
+{
+    private const string BestSuffix = ".best";
+
+    private readonly bool _decays;
+    private readonly Tensor? _region;
+    private readonly Tensor? _frozen;
+    private readonly Tensor? _frozenValues;
+    private Tensor? _start;
+    private Tensor? _best;
+
+    /// <param name="name">The parameter's Hugging Face name.</param>
+    /// <param name="weight">The model's parameter.</param>
+    /// <param name="region">Flat indices of the coordinates that train; null for all.</param>
+    /// <param name="frozen">Flat indices that keep their values, when all others train.</param>
+    /// <param name="decays">False where weight decay does not apply whatever the name (skill neurons, B.3).</param>
+    public TrainedParameter(string name, Parameter weight, long[]? region, long[]? frozen, bool decays = true)
+    {
+        _decays = decays;
+        Name = name;
+        Weight = weight;
+        Value = weight;
+        using IDisposable noGradients = no_grad();
+        using var scope = NewDisposeScope();
+        if (region is not null)
+        {
+            _region = tensor(region, device: weight.device).DetachFromDisposeScope();
+            Value = new Parameter(weight.view(-1).index_select(0, _region), requires_grad: false);
+            Value.DetachFromDisposeScope();
+        }
+        else if (frozen is not null)
+        {
+            _frozen = tensor(frozen, device: weight.device).DetachFromDisposeScope();
+            _frozenValues = weight.view(-1).index_select(0, _frozen).DetachFromDisposeScope();
+        }
+    }
+
+    public string Name { get; }
+
+    /// <summary>The model's parameter, which takes part in passes.</summary>
+    public Parameter Weight { get; }
+
+    /// <summary>What the optimiser changes: <see cref="Weight"/> itself, or its coordinates that train.</summary>
+    public Parameter Value { get; }
+
+    /// <summary>AdamW's running means of the gradient and of its square.</summary>
+    public (Tensor First, Tensor Second)? Moments { get; private set; }
+
+    /// <summary>Whether weight decay applies: to all but biases and layer norms (A.9).</summary>
+    public bool Decays =>
+        _decays
+        && !Name.Contains("bias", StringComparison.Ordinal)
+        && !Name.Contains("LayerNorm.weight", StringComparison.Ordinal)
+        && !Name.Contains("layer_norm.weight", StringComparison.Ordinal)
+        && !Name.Contains(".ln_", StringComparison.Ordinal);
+
+    /// <summary>Whether the L1 anchor holds it: the encoder's parameters, embeddings included (A.1).</summary>
+    public bool IsAnchored => ParameterPlace.Of(Name).Region != ParameterRegion.Head;
+
+    /// <summary>What a state file holds of it.</summary>
+    public IEnumerable<(string Name, Tensor Value)> State
+    {
+        get
+        {
+            yield return (Name + ".value", Value);
+            if (Moments is { } moments)
+            {
+                yield return (Name + ".first", moments.First);
+                yield return (Name + ".second", moments.Second);
+            }
+
+            if (_best is not null)
+            {
+                yield return (Name + BestSuffix, _best);
+            }
+        }
+    }
+
+    /// <summary>Remembers the present values as those that the L1 anchor pulls to.</summary>
+    public void Anchor() => _start = Copy();
+
+    public void AddMoments() => Moments = (zeros_like(Value).DetachFromDisposeScope(), zeros_like(Value).DetachFromDisposeScope());
+
+    /// <summary>After the backward pass: the gradient of what trains, and of nothing else.</summary>
+    public void TakeGradient()
+    {
+        if (_region is null && _frozen is null)
+        {
+            return;
+        }
+
+        using var scope = NewDisposeScope();
+        if (Weight.grad is not { } gradient)
+        {
+            return;
+        }
+
+        if (_region is not null)
+        {
+            Value.grad = gradient.view(-1).index_select(0, _region);
+            Weight.grad = null!;
+        }
+        else
+        {
+            gradient.view(-1).index_fill_(0, _frozen!, 0);
+        }
+    }
+
+    /// <summary>Adds the anchor's gradient, strength * sign(value - start).</summary>
+    /// <returns>The sum of |value - start|, a scalar tensor in the caller's scope.</returns>
+    public Tensor Pull(double strength)
+    {
+        using var scope = NewDisposeScope();
+        Tensor difference = Value - _start!;
+        Value.grad?.add_(difference.sign(), strength);
+        return difference.abs_().sum().MoveToOuterDisposeScope();
+    }
+
+    /// <summary>After values changed: the model gets them, and frozen coordinates theirs.</summary>
+    public void GiveValue()
+    {
+        using IDisposable noGradients = no_grad();
+        using var scope = NewDisposeScope();
+        if (_region is not null)
+        {
+            Weight.view(-1).index_copy_(0, _region, Value);
+        }
+        else if (_frozen is not null)
+        {
+            Weight.view(-1).index_copy_(0, _frozen, _frozenValues!);
+        }
+    }
+
+    public void KeepAsBest()
+    {
+        using IDisposable noGradients = no_grad();
+        if (_best is null)
+        {
+            _best = Copy();
+        }
+        else
+        {
+            _best.copy_(Value);
+        }
+    }
+
+    /// <summary>Goes back to the best values, where some were kept.</summary>
+    public void RestoreBest()
+    {
+        if (_best is not null)
+        {
+            Set(Value, _best);
+            GiveValue();
+        }
+    }
+
+    /// <summary>Takes over what <see cref="State"/> gave.</summary>
+    /// <exception cref="KeyNotFoundException">The store lacks some of it.</exception>
+    public void Load(ITensorStore store)
+    {
+        foreach ((string name, Tensor target) in State.ToArray())
+        {
+            using Tensor stored = store.Read(name);
+            Set(target, stored);
+        }
+
+        string best = Name + BestSuffix;
+        if (store.Contains(best))
+        {
+            _best = store.Read(best, device: Value.device).DetachFromDisposeScope();
+        }
+
+        GiveValue();
+    }
+
+    public void Dispose()
+    {
+        if (!ReferenceEquals(Value, Weight))
+        {
+            Value.Dispose();
+        }
+
+        Moments?.First.Dispose();
+        Moments?.Second.Dispose();
+        _region?.Dispose();
+        _frozen?.Dispose();
+        _frozenValues?.Dispose();
+        _start?.Dispose();
+        _best?.Dispose();
+    }
+
+    private static void Set(Tensor target, Tensor value)
+    {
+        using IDisposable noGradients = no_grad();
+        target.copy_(value);
+    }
+
+    private Tensor Copy()
+    {
+        using Tensor detached = Value.detach();
+        return detached.clone().DetachFromDisposeScope();
+    }
+}

@@ -1,0 +1,26 @@
+namespace SkillLoc.Trainers;
+
+/// <summary>How far a fine-tuning is and what it found, beside its parameters.</summary>
+internal sealed record TrainingState
+{
+    /// <summary>Updates done; epoch and place in it follow from it.</summary>
+    public int Step { get; set; }
+
+    /// <summary>Whether all updates are done, rather than a part of them before it was cancelled.</summary>
+    public bool IsComplete { get; set; }
+
+    /// <summary>Training rows seen.</summary>
+    public long Rows { get; set; }
+
+    /// <summary>Wall time, over all parts of a resumed run.</summary>
+    public double Seconds { get; set; }
+
+    /// <summary>The loss of the last update.</summary>
+    public double Loss { get; set; } = double.NaN;
+
+    /// <summary>The latest value of the validation metric.</summary>
+    public double? Metric { get; set; }
+
+    /// <summary>The best value of it, and the update after which it was measured.</summary>
+    public (double Metric, int Step)? Best { get; set; }
+}

@@ -1,0 +1,46 @@
+using Microsoft.ML;
+using Microsoft.ML.Data;
+using SkillLoc.Models.Datasets;
+
+namespace SkillLoc.Transforms;
+
+/// <summary>A row of labelled text as ML.NET takes it; a view has the columns that its data has.</summary>
+internal sealed class DataRow
+{
+    public string Text { get; set; } = "";
+
+    public string? TextPair { get; set; }
+
+    public string Label { get; set; } = "";
+
+    public float Score { get; set; }
+
+    /// <summary>A view of rows that are alike: all with a second sentence or none.</summary>
+    /// <param name="context">The context.</param>
+    /// <param name="rows">At least one row.</param>
+    /// <param name="isRegression">Whether labels are numbers.</param>
+    public static IDataView Load(MLContext context, IReadOnlyList<LabeledText> rows, bool isRegression)
+    {
+        SchemaDefinition columns = SchemaDefinition.Create(typeof(DataRow));
+        if (rows[0].TextPair is null)
+        {
+            columns.Remove(columns[nameof(TextPair)]);
+        }
+
+        if (isRegression)
+        {
+            columns.Remove(columns[nameof(Label)]);
+            columns[nameof(Score)].ColumnName = nameof(Label);
+        }
+        else
+        {
+            columns.Remove(columns[nameof(Score)]);
+        }
+
+        return context.Data.LoadFromEnumerable(
+            Array.ConvertAll<LabeledText, DataRow>(
+                [.. rows],
+                row => new() { Text = row.Text, TextPair = row.TextPair, Label = row.Label, Score = isRegression ? row.ToScore() : 0 }),
+            columns);
+    }
+}

@@ -1,0 +1,88 @@
+using System.Text.Json;
+using Microsoft.ML;
+using Microsoft.ML.Data;
+using SkillLoc.Models.Grafts;
+using TorchSharp;
+
+namespace SkillLoc.Transforms;
+
+/// <summary>What a saved <see cref="GraftedModelSet"/> is restored from; it travels as the state of a <see cref="SavedScorer"/> does.</summary>
+internal sealed record SavedModelSet
+{
+    private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
+
+    /// <summary>Sets by their states.</summary>
+    public static StateCache<GraftedModelSet> Restored { get; } = new(state => JsonSerializer.Deserialize<SavedModelSet>(state, Json)!.Load());
+
+    /// <summary>The base checkpoint folder.</summary>
+    public required string Folder { get; init; }
+
+    /// <summary>The skills' names.</summary>
+    public required IReadOnlyList<string> Skills { get; init; }
+
+    /// <summary>The grafts' files, deflated.</summary>
+    public required IReadOnlyList<byte[]> Grafts { get; init; }
+
+    /// <summary>Whether rows have a second text.</summary>
+    public bool HasTextPair { get; init; }
+
+    /// <summary>True when it ran on a GPU; it will again where there is one.</summary>
+    public bool Gpu { get; init; }
+
+    /// <summary>The state of a set.</summary>
+    public static SavedModelSet Of(GraftedModelSet set, IEnumerable<(string Name, Graft Graft)> skills)
+    {
+        (string Name, Graft Graft)[] all = [.. skills];
+        return new()
+        {
+            Folder = set.BaseCheckpoint,
+            Skills = [.. all.Select(skill => skill.Name)],
+            Grafts = [.. all.Select(skill => SavedScorer.Pack(skill.Graft))],
+            HasTextPair = set.Columns.TextPair is not null,
+            Gpu = set.OnGpu,
+        };
+    }
+
+    /// <summary>The built-in transformers that carry a state and score by it.</summary>
+    public static ITransformer Carrier(ScoringColumns columns, string skillColumn, SavedModelSet state)
+    {
+        var ml = new MLContext();
+        return new EstimatorChain<ITransformer>()
+            .Append<ITransformer>(ml.Transforms.CopyColumns(CarrierColumns.Text, columns.Text))
+            .Append<ITransformer>(ml.Transforms.CopyColumns(CarrierColumns.TextPair, columns.TextPair ?? columns.Text))
+            .Append<ITransformer>(ml.Transforms.CopyColumns(CarrierColumns.Skill, skillColumn))
+            .Append<ITransformer>(ml.Transforms.CustomMapping(new ConstantKeyMapping().GetMapping(), ConstantKeyMapping.Contract))
+            .Append<ITransformer>(SavedScorer.Constant(ml, CarrierColumns.State, JsonSerializer.Serialize(state, Json).AsMemory()))
+            .Append<ITransformer>(ml.Transforms.CustomMapping(new SkillScoringMapping().GetMapping(), SkillScoringMapping.Contract))
+            .Append<ITransformer>(ml.Transforms.CopyColumns(columns.PredictedLabel, CarrierColumns.Label))
+            .Append<ITransformer>(ml.Transforms.CopyColumns(columns.Score, CarrierColumns.Scores))
+            .Append<ITransformer>(ml.Transforms.DropColumns(
+                CarrierColumns.Text, CarrierColumns.TextPair, CarrierColumns.Skill, CarrierColumns.Key, CarrierColumns.State,
+                CarrierColumns.Label, CarrierColumns.Scores))
+            .Fit(EmptyInput(ml, columns, skillColumn));
+    }
+
+    private static IDataView EmptyInput(MLContext ml, ScoringColumns columns, string skillColumn)
+    {
+        SchemaDefinition schema = SchemaDefinition.Create(typeof(InputRow));
+        schema[nameof(InputRow.Text)].ColumnName = columns.Text;
+        schema[nameof(InputRow.TextPair)].ColumnName = columns.TextPair ?? CarrierColumns.TextPair;
+        schema[nameof(InputRow.Skill)].ColumnName = skillColumn;
+        return ml.Data.LoadFromEnumerable(Array.Empty<InputRow>(), schema);
+    }
+
+    private GraftedModelSet Load() => GraftedModelSet.Create(
+        CheckpointStore.Find(Folder),
+        new Dictionary<string, Graft>(Skills.Zip(Grafts, (name, graft) => KeyValuePair.Create(name, SavedScorer.Unpack(graft))), StringComparer.Ordinal),
+        new ScoringColumns { TextPair = HasTextPair ? CarrierColumns.TextPair : null },
+        device: Gpu && torch.cuda.is_available() ? torch.CUDA : torch.CPU);
+
+    private sealed class InputRow
+    {
+        public string Text { get; set; } = "";
+
+        public string TextPair { get; set; } = "";
+
+        public string Skill { get; set; } = "";
+    }
+}

@@ -1,0 +1,297 @@
+using SkillLoc.Models.Backbones;
+using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Prompts;
+using SkillLoc.Models.Tuning;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace SkillLoc.Models.Tests.Tuning;
+
+/// <summary>What the methods compute, and what they leave alone.</summary>
+public sealed class AdaptationTests
+{
+    [Theory]
+    [InlineData("roberta")]
+    [InlineData("bert")]
+    [InlineData("gpt2")]
+    public void AFreshAdapterOrLoraChangesNoBit(string type)
+    {
+        using var scope = NewDisposeScope();
+        using LanguageModel model = Toy.Model(type);
+        using TokenBatch batch = Toy.Batch(model);
+        using IDisposable inference = no_grad();
+        Tensor plain = model.Encode(batch);
+        foreach (string method in new[] { "pfeiffer", "pfeiffer_no_bias", "houlsby", "houlsby_swish", "lora", "lora_all" })
+        {
+            using Adaptation adaptation = Toy.Options(method).Create(model)!;
+            model.Adaptation = adaptation;
+            Assert.True(plain.Equals(model.Encode(batch)), method);
+            Toy.Shake(adaptation.Parameters.Values);
+            Assert.False(allclose(plain, model.Encode(batch), 1e-2, 1e-2), method);
+            model.Adaptation = null;
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Toy.MethodsOfTheSameLength), MemberType = typeof(Toy))]
+    public void RobertaWithItIsThePapersFormulas(string method)
+    {
+        using var scope = NewDisposeScope();
+        using LanguageModel model = Toy.Model("roberta");
+        using IDisposable inference = no_grad();
+        model.Adaptation = Toy.Options(method).Create(model);
+        Toy.Shake(model.Adaptation!.Parameters.Values);
+        int[][] rows = [[0, 7, 4, 9, 2], [0, 5, 2]];
+        using TokenBatch batch = TokenBatch.Create([.. rows.Select(row => new EncodedText(row, null, 1))], 1);
+        Tensor all = model.Encode(batch), scored = model.EncodeAt(batch);
+        var reference = new ReferencePass(model);
+        for (int i = 0; i < rows.Length; i++)
+        {
+            Tensor expected = reference.Run(rows[i]);
+            Toy.AssertClose(expected, all[i].narrow(0, 0, rows[i].Length).to(ScalarType.Float64), 1e-5, method);
+            Toy.AssertClose(expected[1], scored[i].to(ScalarType.Float64), 1e-5, method);
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Toy.Methods), MemberType = typeof(Toy))]
+    public void ScoringOnePositionEqualsScoringAll(string method)
+    {
+        foreach (string type in new[] { "roberta", "bert", "gpt2" })
+        {
+            using var scope = NewDisposeScope();
+            using LanguageModel model = Toy.Model(type);
+            using IDisposable inference = no_grad();
+            model.Adaptation = Toy.Options(method).Create(model);
+            Toy.Shake(model.Adaptation!.Parameters.Values);
+            using TokenBatch batch = Toy.Batch(model);
+            long[] read = (method, type) switch
+            {
+                ("soft_prompt", "gpt2") => [8, 5],
+                ("soft_prompt", _) => [0, 0],
+                (_, "gpt2") => [4, 1],
+                _ => [2, 0],
+            };
+            Tensor all = model.Encode(batch);
+            Toy.AssertClose(stack([all[0, read[0]], all[1, read[1]]]), model.EncodeAt(batch), 1e-5, type);
+        }
+    }
+
+    [Theory]
+    [InlineData("roberta")]
+    [InlineData("bert")]
+    [InlineData("gpt2")]
+    public void FoldedLoraIsOrdinaryWeights(string type)
+    {
+        using var scope = NewDisposeScope();
+        using LanguageModel model = Toy.Model(type);
+        using TokenBatch batch = Toy.Batch(model);
+        using IDisposable inference = no_grad();
+        string before = model.Fingerprint();
+        model.Adaptation = Toy.Options("lora_all").Create(model);
+        Toy.Shake(model.Adaptation!.Parameters.Values);
+        Tensor tuned = model.Encode(batch);
+        Assert.Equal(before, model.Fingerprint());
+        model.FoldAdaptation();
+        Assert.Null(model.Adaptation);
+        Assert.NotEqual(before, model.Fingerprint());
+        Toy.AssertClose(tuned, model.Encode(batch), 1e-5);
+    }
+
+    [Theory]
+    [InlineData("roberta")]
+    [InlineData("gpt2")]
+    public void AFoldedPrefixIsKeysAndValues(string type)
+    {
+        using var scope = NewDisposeScope();
+        using LanguageModel model = Toy.Model(type);
+        using TokenBatch batch = Toy.Batch(model);
+        using IDisposable inference = no_grad();
+        model.Adaptation = Toy.Options("prefix").Create(model);
+        Toy.Shake(model.Adaptation!.Parameters.Values);
+        Tensor tuned = model.Encode(batch);
+        model.FoldAdaptation();
+        (string name, Parameter value) = Assert.Single(model.Adaptation!.Parameters);
+        Assert.Equal("prefix.key_values", name);
+        Assert.Equal([2, 2, 2, 3, 4], value.shape);
+        Assert.Equal(new PrefixOptions { Length = 3, ProjectionSize = null }, model.Adaptation.Options);
+        Toy.AssertClose(tuned, model.Encode(batch), 1e-6);
+    }
+
+    /// <summary>A prefix that holds a first token's keys and values does what that token would, where positions do not count.</summary>
+    [Fact]
+    public void Gpt2SeesAPrefixAsWhatStandsBefore()
+    {
+        using var scope = NewDisposeScope();
+        using LanguageModel model = Toy.Model("gpt2");
+        using IDisposable inference = no_grad();
+        model.Parameters["transformer.wpe.weight"].zero_();
+        using TokenBatch whole = TokenBatch.Create([new([13, 7, 4, 9], null, 3)], 0), rest = TokenBatch.Create([new([7, 4, 9], null, 2)], 0);
+        var recorder = new Recorder(scope);
+        Tensor wanted = model.Encode(whole, observer: recorder);
+        model.Adaptation = new PrefixOptions { Length = 1, ProjectionSize = null }.Create(model);
+        Parameter prefix = model.Adaptation!.Parameters["prefix.key_values"];
+        for (int i = 0; i < 2; i++)
+        {
+            string layer = $"transformer.h.{i}.";
+            Tensor normed = nn.functional.layer_norm(
+                recorder.Hidden[i][0].narrow(0, 0, 1), [8], model.Parameters[layer + "ln_1.weight"], model.Parameters[layer + "ln_1.bias"], 1e-5);
+            Tensor mapped = normed.mm(model.Parameters[layer + "attn.c_attn.weight"]) + model.Parameters[layer + "attn.c_attn.bias"];
+            prefix[i].copy_(mapped.narrow(1, 8, 16).view(2, 2, 1, 4));
+        }
+
+        Toy.AssertClose(wanted[0].narrow(0, 1, 3), model.Encode(rest)[0], 1e-5);
+        Toy.AssertClose(wanted[0, 3], model.EncodeAt(rest)[0], 1e-5);
+    }
+
+    /// <summary>An adapter of which only the last bias is not zero adds that bias to the projection that it follows.</summary>
+    [Theory]
+    [InlineData(AdapterPlacement.Pfeiffer)]
+    [InlineData(AdapterPlacement.Houlsby)]
+    public void Gpt2sAdaptersFollowItsProjections(AdapterPlacement placement)
+    {
+        using var scope = NewDisposeScope();
+        using LanguageModel model = Toy.Model("gpt2"), biased = model.Clone();
+        using TokenBatch batch = Toy.Batch(model);
+        using IDisposable inference = no_grad();
+        model.Adaptation = new AdapterOptions { Placement = placement, BottleneckSize = 2 }.Create(model);
+        var biases = model.Adaptation!.Parameters.Where(pair => pair.Key.EndsWith(".up.bias", StringComparison.Ordinal)).ToArray();
+        Assert.Equal(placement == AdapterPlacement.Houlsby ? 4 : 2, biases.Length);
+        Toy.Shake(biases.Select(pair => pair.Value));
+        foreach ((string name, Parameter bias) in biases)
+        {
+            biased.Parameters[name.Replace(".adapter.up", "", StringComparison.Ordinal)].add_(bias);
+        }
+
+        Toy.AssertClose(biased.Encode(batch), model.Encode(batch), 1e-5);
+    }
+
+    [Theory]
+    [MemberData(nameof(Toy.Methods), MemberType = typeof(Toy))]
+    public void GradientsReachTheTunedParametersAndNoOthers(string method)
+    {
+        foreach (string type in new[] { "roberta", "gpt2" })
+        {
+            using var scope = NewDisposeScope();
+            using LanguageModel model = Toy.Model(type);
+            TuningOptions options = Toy.Options(method);
+            model.Adaptation = options.Create(model);
+            Toy.Shake(model.Adaptation!.Parameters.Values);
+            Assert.Equal(model.Adaptation.Parameters, options.ParametersOf(model));
+            foreach (Parameter parameter in options.ParametersOf(model).Values)
+            {
+                parameter.requires_grad_(true);
+            }
+
+            using TokenBatch batch = Toy.Batch(model);
+            model.WordScores(model.EncodeAt(batch, training: true)).square().sum().backward();
+            Assert.All(model.Adaptation.Parameters, pair => Assert.True(pair.Value.grad?.norm().ToDouble() > 1e-9, pair.Key));
+            Assert.All(model.Parameters.Values, parameter => Assert.Null(parameter.grad));
+        }
+    }
+
+    [Theory]
+    [InlineData("roberta")]
+    [InlineData("bert")]
+    [InlineData("gpt2")]
+    public void BitFitTrainsEveryBias(string type)
+    {
+        using var scope = NewDisposeScope();
+        using LanguageModel model = Toy.Model(type);
+        Assert.Null(new BitFitOptions().Create(model));
+        string[] names = [.. new BitFitOptions().ParametersOf(model).Keys];
+        int expected = type == "gpt2" ? (2 * 6) + 1 : (2 * 8) + 1 + 3;
+        Assert.Equal(expected, names.Length);
+        Assert.All(names, name => Assert.EndsWith("bias", name, StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [MemberData(nameof(Toy.Methods), MemberType = typeof(Toy))]
+    public void CopiesAreTheirOwnAndNothingStaysAlive(string method)
+    {
+        long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+        foreach (string type in new[] { "roberta", "gpt2" })
+        {
+            using IDisposable inference = no_grad();
+            using LanguageModel model = Toy.Model(type);
+            model.Adaptation = Toy.Options(method).Create(model);
+            Toy.Shake(model.Adaptation!.Parameters.Values);
+            using TokenBatch batch = Toy.Batch(model);
+            using Tensor first = model.EncodeAt(batch);
+            using (LanguageModel copy = model.Clone())
+            {
+                using Tensor same = copy.EncodeAt(batch);
+                Assert.True(first.Equals(same));
+                Toy.Shake(copy.Adaptation!.Parameters.Values, 9);
+                using Tensor other = copy.EncodeAt(batch);
+                Assert.False(first.Equals(other));
+                copy.FoldAdaptation();
+                copy.Encode(batch).Dispose();
+            }
+
+            using Tensor again = model.EncodeAt(batch);
+            Assert.True(first.Equals(again));
+        }
+
+        Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
+    }
+
+    [Fact]
+    public void AModelOfAnotherKindOrSizeRefusesIt()
+    {
+        using LanguageModel model = Toy.Model("roberta"), other = LanguageModel.Create(ModelConfig.Roberta(16, 2, 2, 12, 30, 20), 1);
+        using Adaptation adaptation = new LoraOptions().Create(model)!;
+        var error = Assert.Throws<ArgumentException>(() => other.Adaptation = adaptation);
+        Assert.Contains("hidden size 8", error.Message, StringComparison.Ordinal);
+        Assert.Contains("hidden size 16", error.Message, StringComparison.Ordinal);
+        using LanguageModel causal = Toy.Model("gpt2");
+        Assert.Throws<ArgumentException>(() => causal.Adaptation = adaptation);
+        Assert.Throws<ArgumentException>(() => new LoraOptions().ParametersOf(other));
+    }
+
+    [Fact]
+    public void AbsurdOptionsAreRefused()
+    {
+        using LanguageModel model = Toy.Model("roberta");
+        Refused(new LoraOptions { Rank = 0 }, "Rank");
+        Refused(new LoraOptions { Alpha = double.NaN }, "Alpha");
+        Refused(new LoraOptions { Targets = LinearLayers.None }, "Targets");
+        Refused(new LoraOptions { Targets = (LinearLayers)64 }, "Targets");
+        Refused(new AdapterOptions { BottleneckSize = 0 }, "BottleneckSize");
+        Refused(new AdapterOptions { InitialDeviation = -1 }, "InitialDeviation");
+        Refused(new PrefixOptions { Length = 0 }, "Length");
+        Refused(new PrefixOptions { ProjectionSize = 0 }, "ProjectionSize");
+
+        void Refused(TuningOptions options, string name) =>
+            Assert.Contains(name, Assert.Throws<ArgumentException>(() => options.Create(model)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void OptionsTravelAsJson()
+    {
+        foreach (string method in new[] { "soft_prompt", "pfeiffer_no_bias", "houlsby", "lora_all", "prefix", "prefix_direct" })
+        {
+            TuningOptions options = Toy.Options(method);
+            Assert.Equal(options, TuningOptions.FromJson(options.ToJson(), "x"));
+        }
+
+        Assert.Equal(new BitFitOptions(), TuningOptions.FromJson("""{"kind":"bit_fit"}""", "x"));
+        Assert.Contains("\"targets\":\"query, value\"", new LoraOptions().ToJson(), StringComparison.Ordinal);
+        foreach (string wrong in new[] { "{}", "null", "[]", """{"kind":"compacter"}""", """{"kind":"lora","rank":"x"}""" })
+        {
+            Assert.Contains("x.json", Assert.Throws<InvalidDataException>(() => TuningOptions.FromJson(wrong, "x.json")).Message, StringComparison.Ordinal);
+        }
+    }
+
+    private sealed class Recorder(DisposeScope scope) : IForwardObserver
+    {
+        public List<Tensor> Hidden { get; } = [];
+
+        public void OnHidden(int layer, Tensor hidden) => Hidden.Add(hidden.clone().MoveToOtherDisposeScope(scope));
+
+        public void OnFeedForward(int layer, Tensor activations)
+        {
+        }
+    }
+}

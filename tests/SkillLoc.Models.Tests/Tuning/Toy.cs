@@ -1,0 +1,75 @@
+using SkillLoc.Models.Backbones;
+using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Tuning;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace SkillLoc.Models.Tests.Tuning;
+
+/// <summary>Two-layer models with weights large enough that everything matters, and each method with options that differ from the defaults.</summary>
+internal static class Toy
+{
+    public const LinearLayers AllMaps = LinearLayers.Query | LinearLayers.Key | LinearLayers.Value | LinearLayers.AttentionOutput
+        | LinearLayers.Up | LinearLayers.Down;
+
+    private static readonly string[] SameLength =
+        ["pfeiffer", "pfeiffer_no_bias", "houlsby", "houlsby_swish", "lora", "lora_all", "prefix", "prefix_direct"];
+
+    public static TheoryData<string> Methods => ["soft_prompt", .. SameLength];
+
+    public static TheoryData<string> MethodsOfTheSameLength => [.. SameLength];
+
+    public static TuningOptions Options(string method) => method switch
+    {
+        "soft_prompt" => new SoftPromptOptions { Size = 4, MaskTokenId = 4 },
+        "pfeiffer" => new AdapterOptions { BottleneckSize = 7 },
+        "pfeiffer_no_bias" => new AdapterOptions { Bias = false, Activation = AdapterActivation.Gelu },
+        "houlsby" => new AdapterOptions { Placement = AdapterPlacement.Houlsby, BottleneckSize = 5 },
+        "houlsby_swish" => new AdapterOptions { Placement = AdapterPlacement.Houlsby, Bias = false, Activation = AdapterActivation.Swish },
+        "lora" => new LoraOptions { Rank = 3, Alpha = 4 },
+        "lora_all" => new LoraOptions { Rank = 2, Targets = AllMaps },
+        "prefix" => new PrefixOptions { Length = 3, ProjectionSize = 6 },
+        _ => new PrefixOptions { Length = 2, ProjectionSize = null },
+    };
+
+    public static LanguageModel Model(string type, int seed = 1)
+    {
+        ModelConfig config = type switch
+        {
+            "bert" => ModelConfig.Bert(8, 2, 2, 12, 30, 20),
+            "gpt2" => ModelConfig.Parse("""{"model_type":"gpt2","n_embd":8,"n_layer":2,"n_head":2,"n_positions":20,"vocab_size":30,"eos_token_id":2,"bos_token_id":2}"""),
+            _ => ModelConfig.Roberta(8, 2, 2, 12, 30, 20),
+        };
+        LanguageModel model = LanguageModel.Create(config.With("initializer_range", 0.5), seed);
+        Shake(model.Parameters.Where(pair => pair.Key.EndsWith("bias", StringComparison.Ordinal)).Select(pair => pair.Value), seed);
+        return model;
+    }
+
+    /// <summary>Adds N(0, 0.3) noise, so that nothing is zero.</summary>
+    public static void Shake(IEnumerable<Tensor> parameters, int seed = 5)
+    {
+        using var scope = NewDisposeScope();
+        using IDisposable noGradients = no_grad();
+        using var generator = new Generator((ulong)seed);
+        foreach (Tensor parameter in parameters)
+        {
+            parameter.add_(randn(parameter.shape, generator: generator) * 0.3);
+        }
+    }
+
+    /// <summary>Rows of different lengths; each position is the last token's in GPT-2.</summary>
+    public static TokenBatch Batch(LanguageModel model) => model switch
+    {
+        Gpt2ForCausalLM => TokenBatch.Create([new([7, 4, 9, 11, 3], null, 4), new([5, 6], null, 1)], 0),
+        BertForMaskedLM => TokenBatch.Create([new([2, 7, 4, 9, 3], [0, 0, 0, 1, 1], 2), new([2, 5, 3], [0, 0, 0], 0)], 0),
+        _ => TokenBatch.Create([new([0, 7, 4, 9, 2], null, 2), new([0, 5, 2], null, 0)], 1),
+    };
+
+    public static void AssertClose(Tensor expected, Tensor actual, double tolerance, string what = "")
+    {
+        using var scope = NewDisposeScope();
+        Assert.Equal(expected.shape, actual.shape);
+        double distance = (actual - expected).abs().max().ToDouble();
+        Assert.True(distance <= tolerance, $"{what}: {distance:E2}");
+    }
+}

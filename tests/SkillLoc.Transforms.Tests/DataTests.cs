@@ -1,0 +1,118 @@
+using Microsoft.ML;
+using Microsoft.ML.Data;
+using SkillLoc.Models.Datasets;
+
+namespace SkillLoc.Transforms.Tests;
+
+public sealed class DataTests : IDisposable
+{
+    private readonly MLContext _ml = new(seed: 1);
+    private readonly string _folder = Directory.CreateTempSubdirectory("skillloc-").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public void ATaskIsLoadedWithTextLabels()
+    {
+        Write("dev.tsv", "sentence\tlabel\n\"fine\t1\nbad \t0\n");
+        IDataView view = _ml.SkillLoc().LoadTask(_folder, "SST-2", DataSplit.Dev);
+        Assert.Equal(["Label", "Text"], view.Schema.Select(column => column.Name).Order());
+        Assert.Equal(["\"fine", "bad "], view.GetColumn<string>("Text"));
+        Assert.IsType<TextDataViewType>(view.Schema["Label"].Type);
+
+        IDataView keyed = _ml.Transforms.Conversion.MapValueToKey("Label").Fit(view).Transform(view);
+        Assert.Equal([1u, 2u], keyed.GetColumn<uint>("Label"));
+        VBuffer<ReadOnlyMemory<char>> labels = default;
+        keyed.Schema["Label"].GetKeyValues(ref labels);
+        Assert.Equal(["1", "0"], labels.DenseValues().Select(label => label.ToString()));
+    }
+
+    [Fact]
+    public void PairsHaveTwoTextsAndRegressionsNumbers()
+    {
+        Write("train.tsv", "0\t1\t2\t3\t4\t5\t6\ta\tb\tscore\n0\t1\t2\t3\t4\t5\t6\tA\tB\t3.800\n");
+        IDataView view = _ml.SkillLoc().LoadTask(_folder, "sts-b");
+        Assert.Equal(["Label", "Text", "TextPair"], view.Schema.Select(column => column.Name).Order());
+        Assert.Equal([3.8f], view.GetColumn<float>("Label"));
+        Assert.Equal(["A"], view.GetColumn<string>("Text"));
+        Assert.Equal(["B"], view.GetColumn<string>("TextPair"));
+    }
+
+    [Fact]
+    public void BadInputIsFoundAtTheCall()
+    {
+        Write("train.tsv", "sentence\tlabel\ngood\t1\nbad\t2\n");
+        InvalidDataException e = Assert.Throws<InvalidDataException>(() => _ml.SkillLoc().LoadTask(_folder, "sst-2"));
+        Assert.Contains("train.tsv, line 3: the label '2' is unknown; known are 0, 1.", e.Message);
+        Assert.Throws<FileNotFoundException>(() => _ml.SkillLoc().LoadTask(_folder, "sst-2", DataSplit.Test));
+        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().LoadTask(_folder, "sst2"));
+    }
+
+    [Fact]
+    public void FilesOfOtherFormatsAreLoaded()
+    {
+        string path = Write("rows.jsonl", "{\"q\": \"why\", \"a\": \"because\", \"good\": true}\n");
+        IDataView view = _ml.SkillLoc().LoadTaskFile(
+            path, TaskFileFormat.FromJson("""{"layout": "json_lines", "text": "q", "text_pair": "a", "label": "good"}"""));
+        Assert.Equal(["because"], view.GetColumn<string>("TextPair"));
+        Assert.Equal(["true"], view.GetColumn<string>("Label"));
+
+        view = _ml.SkillLoc().LoadTaskFile(Write("t", "one\ntwo\n"), new() { Layout = TaskFileLayout.Lines }, Write("l", "x\ny\n"));
+        Assert.Equal(["x", "y"], view.GetColumn<string>("Label"));
+    }
+
+    [Fact]
+    public void KShotDrawsTheRowsThatTheSamplerDraws()
+    {
+        // Drawn by Python's own Mersenne twister, as in KShotSamplerTests.
+        Write("train.tsv", "sentence\tlabel\n" + string.Concat(Enumerable.Range(0, 8).Select(i => $"row {i}\t{i % 2}\n")));
+        (IDataView train, IDataView dev) = _ml.SkillLoc().SampleKShot(_ml.SkillLoc().LoadTask(_folder, "sst-2"), 2, 100);
+        Assert.Equal(["row 1", "row 5", "row 4", "row 2"], train.GetColumn<string>("Text"));
+        Assert.Equal(["1", "1", "0", "0"], train.GetColumn<string>("Label"));
+        Assert.Equal(["row 3", "row 7", "row 6", "row 0"], dev.GetColumn<string>("Text"));
+    }
+
+    [Fact]
+    public void KShotOfARegressionNeedsABorder()
+    {
+        float[] scores = [0, 2.4f, 2.5f, 5, 1, 3, 2.499f, 4];
+        Similarity[] rows = [.. scores.Select((score, i) => new Similarity { Text = $"{i}", TextPair = $"p{i}", Label = score })];
+        IDataView data = _ml.Data.LoadFromEnumerable(rows.Append(new() { Text = "unknown", Label = float.NaN }));
+        (IDataView train, IDataView dev) = _ml.SkillLoc().SampleKShot(data, 2, 13, scoreBorder: 2.5f);
+        Assert.Equal([2.4f, 1, 5, 3], train.GetColumn<float>("Label"));
+        Assert.Equal(["p1", "p4", "p3", "p5"], train.GetColumn<string>("TextPair"));
+        Assert.Equal(["6", "0", "7", "2"], dev.GetColumn<string>("Text"));
+
+        Assert.Contains("border", Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().SampleKShot(data, 2, 13)).Message);
+        Assert.Contains("8 rows", Assert.Throws<InvalidDataException>(() => _ml.SkillLoc().SampleKShot(data, 8, 13, scoreBorder: 5.5f)).Message);
+    }
+
+    [Fact]
+    public void KShotNeedsTextAndALabelThatIsNoKey()
+    {
+        Write("train.tsv", "sentence\tlabel\na\t1\nb\t0\n");
+        IDataView view = _ml.SkillLoc().LoadTask(_folder, "sst-2");
+        IDataView keyed = _ml.Transforms.Conversion.MapValueToKey("Label").Fit(view).Transform(view);
+        Assert.Contains("MapValueToKey", Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().SampleKShot(keyed, 1, 1)).Message);
+        Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().SampleKShot(view, 1, 1, scoreBorder: 1));
+        Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().SampleKShot(view, 0, 1));
+        IDataView bare = _ml.Data.LoadFromEnumerable(new[] { new Toy.Row() });
+        Assert.Contains("missing", Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().SampleKShot(bare, 1, 1)).Message);
+    }
+
+    private string Write(string name, string text)
+    {
+        string path = Path.Join(_folder, name);
+        File.WriteAllText(path, text);
+        return path;
+    }
+
+    private sealed class Similarity
+    {
+        public string Text { get; set; } = "";
+
+        public string TextPair { get; set; } = "";
+
+        public float Label { get; set; }
+    }
+}
