@@ -215,6 +215,28 @@ public abstract class LanguageModel : IDisposable
         return clone;
     }
 
+    /// <summary>Number of parameters of a model, tied ones counted once.</summary>
+    /// <param name="config">The configuration.</param>
+    /// <param name="withHead">False leaves the language-model head away.</param>
+    /// <returns>The number of scalars.</returns>
+    /// <exception cref="NotSupportedException">The architecture is not one of those supported.</exception>
+    public static long ParameterCount(ModelConfig config, bool withHead = true)
+    {
+        CheckArchitecture(config);
+        return Architectures[config.ModelType].Shapes(config, withHead).Sum(parameter => parameter.Shape.Aggregate(1L, (product, size) => product * size));
+    }
+
+    /// <summary>A model of its own of another configuration: some parameters are new, the others and the adaptation copies.</summary>
+    /// <param name="config">The configuration, of the same architecture.</param>
+    /// <param name="changed">The new parameters; copied.</param>
+    internal LanguageModel With(ModelConfig config, IReadOnlyDictionary<string, Tensor> changed)
+    {
+        LanguageModel model = Build(config, HasHead, (name, _) => changed.GetValueOrDefault(name, _parameters[name]).detach().clone());
+        model.Dropout = Dropout;
+        model.Adaptation = Adaptation?.Clone(model, null);
+        return model;
+    }
+
     /// <summary>The identity of these weights: see <see cref="CheckpointFingerprint"/>.</summary>
     /// <returns>A hexadecimal SHA-256.</returns>
     public string Fingerprint() => CheckpointFingerprint.Compute(_parameters.Select(pair => (pair.Key, (Tensor)pair.Value)));

@@ -352,6 +352,10 @@ public sealed class TextClassifier : IDisposable
     public TextClassifier Clone(Func<string, bool>? shares = null, ScalarType? dtype = null) =>
         new(Backbone.Clone(shares, dtype), Head.Clone(dtype), _tokenizer, Settings);
 
+    /// <summary>A classifier of its own whose model has another configuration: some parameters are new, the others copies.</summary>
+    internal TextClassifier With(ModelConfig config, IReadOnlyDictionary<string, Tensor> changed) =>
+        new(Backbone.With(config, changed), Head.Clone(), _tokenizer, Settings);
+
     /// <summary>
     /// A classifier for another task over the same backbone: the weights of both lie in the same storage, so that what changes in place
     /// changes for both. The storage lives as long as either. A head of its own is initialised.

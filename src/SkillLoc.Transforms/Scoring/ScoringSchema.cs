@@ -14,14 +14,28 @@ public static class ScoringSchema
     /// <exception cref="ArgumentOutOfRangeException">A text column is missing, or not text.</exception>
     public static DataViewSchema Append(DataViewSchema input, ScoringColumns columns, IReadOnlyList<string> labels)
     {
-        ArgumentNullException.ThrowIfNull(input);
         ArgumentNullException.ThrowIfNull(columns);
-        CheckInputs(input, columns);
-        var builder = new DataViewSchema.Builder();
-        builder.AddColumns(input);
-        Add(builder, columns, labels);
-        return builder.ToSchema();
+        return Append(input, columns, builder => Add(builder, columns, labels));
     }
+
+    /// <summary>Appends a vector of Single with slot names to a schema.</summary>
+    /// <param name="input">The schema.</param>
+    /// <param name="columns">The text columns, which must be there.</param>
+    /// <param name="name">The vector's name.</param>
+    /// <param name="slots">The names of its slots, which it has as many of.</param>
+    /// <returns>The longer schema.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">A text column is missing, or not text.</exception>
+    public static DataViewSchema AppendVector(DataViewSchema input, ScoringColumns columns, string name, IReadOnlyList<string> slots) =>
+        Append(input, columns, builder => AddVector(builder, name, slots));
+
+    /// <summary>Appends a vector of Single with slot names to a shape.</summary>
+    /// <param name="input">The shape.</param>
+    /// <param name="columns">The text columns, which must be there.</param>
+    /// <param name="name">The vector's name.</param>
+    /// <returns>The longer shape.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">A text column is missing, or not text.</exception>
+    public static SchemaShape AppendVector(SchemaShape input, ScoringColumns columns, string name) =>
+        Append(input, columns, builder => AddVector(builder, name, ["slot"]));
 
     /// <summary>Appends PredictedLabel and Score to a shape; for a regression Score alone.</summary>
     /// <param name="input">The shape.</param>
@@ -31,21 +45,8 @@ public static class ScoringSchema
     /// <exception cref="ArgumentOutOfRangeException">A text column is missing, or not text.</exception>
     public static SchemaShape Append(SchemaShape input, ScoringColumns columns, IReadOnlyList<string> labels)
     {
-        ArgumentNullException.ThrowIfNull(input);
         ArgumentNullException.ThrowIfNull(columns);
-        foreach (string name in columns.Inputs)
-        {
-            SchemaShape.Column column = Find(input, name);
-            if (column.Kind != SchemaShape.Column.VectorKind.Scalar || column.ItemType is not TextDataViewType)
-            {
-                throw new ArgumentOutOfRangeException(nameof(input), WrongType(name, column.ItemType));
-            }
-        }
-
-        var builder = new DataViewSchema.Builder();
-        Add(builder, columns, labels);
-        SchemaShape added = ToShape(builder.ToSchema());
-        return new(input.Where(column => added.All(other => other.Name != column.Name)).Concat(added));
+        return Append(input, columns, builder => Add(builder, columns, labels));
     }
 
     /// <summary>Finds a column of a shape.</summary>
@@ -84,6 +85,35 @@ public static class ScoringSchema
         }
     }
 
+    private static DataViewSchema Append(DataViewSchema input, ScoringColumns columns, Action<DataViewSchema.Builder> add)
+    {
+        ArgumentNullException.ThrowIfNull(input);
+        CheckInputs(input, columns);
+        var builder = new DataViewSchema.Builder();
+        builder.AddColumns(input);
+        add(builder);
+        return builder.ToSchema();
+    }
+
+    private static SchemaShape Append(SchemaShape input, ScoringColumns columns, Action<DataViewSchema.Builder> add)
+    {
+        ArgumentNullException.ThrowIfNull(input);
+        ArgumentNullException.ThrowIfNull(columns);
+        foreach (string name in columns.Inputs)
+        {
+            SchemaShape.Column column = Find(input, name);
+            if (column.Kind != SchemaShape.Column.VectorKind.Scalar || column.ItemType is not TextDataViewType)
+            {
+                throw new ArgumentOutOfRangeException(nameof(input), WrongType(name, column.ItemType));
+            }
+        }
+
+        var builder = new DataViewSchema.Builder();
+        add(builder);
+        SchemaShape added = ToShape(builder.ToSchema());
+        return new(input.Where(column => added.All(other => other.Name != column.Name)).Concat(added));
+    }
+
     private static string Missing(string name, IEnumerable<string> present) =>
         $"Could not find input column '{name}'; the data has {string.Join(", ", present.Select(other => $"'{other}'"))}.";
 
@@ -98,8 +128,11 @@ public static class ScoringSchema
         }
 
         builder.AddColumn(columns.PredictedLabel, new KeyDataViewType(typeof(uint), labels.Count), Names("KeyValues", labels));
-        builder.AddColumn(columns.Score, new VectorDataViewType(NumberDataViewType.Single, labels.Count), Names("SlotNames", labels));
+        AddVector(builder, columns.Score, labels);
     }
+
+    private static void AddVector(DataViewSchema.Builder builder, string name, IReadOnlyList<string> slots) =>
+        builder.AddColumn(name, new VectorDataViewType(NumberDataViewType.Single, slots.Count), Names("SlotNames", slots));
 
     private static DataViewSchema.Annotations Names(string kind, IReadOnlyList<string> labels)
     {

@@ -141,13 +141,16 @@ public class TextScoringTransformer : ITransformer, IRowScorer, IDisposable
         }
     }
 
+    /// <summary>One probability a label for each row.</summary>
+    private protected virtual float[][] Run(IReadOnlyList<EncodedText> rows) => Classifier.Score(rows);
+
     IReadOnlyList<string> IRowScorer.Inputs => [.. Columns.Inputs];
 
     IReadOnlyList<RowScores> IRowScorer.Score(IReadOnlyList<RowTexts> rows)
     {
         TextClassifier classifier = Classifier;
         return Array.ConvertAll(
-            classifier.Score([.. rows.Select(row => row.Encode(classifier, Columns))]), scores => new RowScores(scores, classifier.Settings));
+            Run([.. rows.Select(row => row.Encode(classifier, Columns))]), scores => new RowScores(scores, classifier.Settings));
     }
 
     /// <summary>In the order in which <see cref="ScoringSchema"/> adds their columns.</summary>

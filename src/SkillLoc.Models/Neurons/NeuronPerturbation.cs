@@ -1,0 +1,134 @@
+using SkillLoc.Models.Backbones;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace SkillLoc.Models.Neurons;
+
+/// <summary>
+/// Perturbs feed-forward neurons at all positions of a model's passes (Wang et al. 2022, section 4; skill neurons, B.9). Set it as a
+/// model's <see cref="LanguageModel.NeuronEditor"/>; dispose it when no pass uses it any more.
+/// </summary>
+public sealed class NeuronPerturbation : INeuronEditor, IDisposable
+{
+    private readonly Layer?[] _layers;
+    private readonly double _alpha;
+    private readonly Generator? _generator;
+    private readonly Lock _drawing = new();
+
+    private NeuronPerturbation(PerturbationKind kind, Layer?[] layers, double alpha = 0, Generator? generator = null)
+    {
+        Kind = kind;
+        _layers = layers;
+        _alpha = alpha;
+        _generator = generator;
+    }
+
+    private delegate Tensor Values(int layer, int[] neurons);
+
+    /// <summary>What is done.</summary>
+    public PerturbationKind Kind { get; }
+
+    /// <summary>
+    /// Adds noise: alpha N(0, 1), one draw for each row and neuron, the same at every position, fresh for each layer and batch. Passes on
+    /// several threads draw from one sequence; for a result that can be repeated, make a new perturbation and score on one thread.
+    /// </summary>
+    /// <param name="model">The model; its passes on any device draw the same noise.</param>
+    /// <param name="neurons">The neurons.</param>
+    /// <param name="seed">Seed of the noise.</param>
+    /// <param name="alpha">The noise's standard deviation.</param>
+    /// <returns>The perturbation; the caller disposes it.</returns>
+    /// <exception cref="ArgumentException">The set is of another shape than the model's neurons.</exception>
+    public static NeuronPerturbation Gaussian(LanguageModel model, NeuronSet neurons, int seed, double alpha = 0.1)
+    {
+        if (!(alpha >= 0 && double.IsFinite(alpha)))
+        {
+            throw new ArgumentOutOfRangeException(nameof(alpha), alpha, "The noise's standard deviation must be 0 or more.");
+        }
+
+        Layer?[] layers = Layers(model, neurons, (_, chosen) => tensor(Array.ConvertAll(chosen, i => (long)i), device: model.Device));
+        return new(PerturbationKind.Gaussian, layers, alpha, new Generator((ulong)(uint)seed));
+    }
+
+    /// <summary>Sets neurons to 0.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="neurons">The neurons.</param>
+    /// <returns>The perturbation; the caller disposes it.</returns>
+    /// <exception cref="ArgumentException">The set is of another shape than the model's neurons.</exception>
+    public static NeuronPerturbation Zero(LanguageModel model, NeuronSet neurons) =>
+        new(PerturbationKind.Zero, Layers(model, neurons, (_, _) => zeros(neurons.Width, dtype: model.Dtype, device: model.Device)));
+
+    /// <summary>Sets neurons to their mean activation.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="neurons">The neurons.</param>
+    /// <param name="means">Means such as a probe's thresholds, <c>[layers, neurons]</c>, or <c>[layers, slots, neurons]</c>, whose mean
+    /// over the slots is used.</param>
+    /// <returns>The perturbation; the caller disposes it.</returns>
+    /// <exception cref="ArgumentException">The set or the means are of another shape than the model's neurons.</exception>
+    public static NeuronPerturbation Mean(LanguageModel model, NeuronSet neurons, NeuronValues means)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentNullException.ThrowIfNull(means);
+        means.CheckFits(model.Config);
+        NeuronValues each = means.MeanOverSlots();
+        return new(PerturbationKind.Mean, Layers(model, neurons, (layer, _) => tensor(each.Of(layer).ToArray()).to(model.Dtype, model.Device)));
+    }
+
+    /// <inheritdoc/>
+    public Tensor Edit(int layer, Tensor activations)
+    {
+        ArgumentNullException.ThrowIfNull(activations);
+        if (_layers[layer] is not { } edited)
+        {
+            return activations;
+        }
+
+        using var scope = NewDisposeScope();
+        return (Kind == PerturbationKind.Gaussian
+            ? activations + Noise(edited.Values, activations)
+            : where(edited.Mask, edited.Values, activations)).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _generator?.Dispose();
+        foreach (Layer? layer in _layers)
+        {
+            layer?.Mask.Dispose();
+            layer?.Values.Dispose();
+        }
+    }
+
+    /// <summary>Drawn on the CPU, so that a GPU gets the same.</summary>
+    private Tensor Noise(Tensor neurons, Tensor activations)
+    {
+        long rows = activations.size(0);
+        Tensor drawn;
+        lock (_drawing)
+        {
+            drawn = randn(rows, neurons.numel(), generator: _generator);
+        }
+
+        Tensor noise = zeros(rows, activations.size(2), dtype: activations.dtype, device: activations.device);
+        return noise.index_copy_(1, neurons, drawn.mul_(_alpha).to(activations.dtype, activations.device)).unsqueeze(1);
+    }
+
+    private static Layer?[] Layers(LanguageModel model, NeuronSet neurons, Values values)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentNullException.ThrowIfNull(neurons);
+        neurons.CheckFits(model.Config);
+        using var scope = NewDisposeScope();
+        return
+        [
+            .. Enumerable.Range(0, neurons.Layers).Select(layer => neurons.Indices(layer) is { Length: > 0 } chosen
+                ? new Layer(
+                    tensor(neurons.Of(layer).ToArray(), device: model.Device).DetachFromDisposeScope(),
+                    values(layer, chosen).DetachFromDisposeScope())
+                : null),
+        ];
+    }
+
+    /// <summary>Which neurons, <c>[width]</c>, and what becomes of them: new values <c>[width]</c>, or the indices that noise goes to.</summary>
+    private sealed record Layer(Tensor Mask, Tensor Values);
+}

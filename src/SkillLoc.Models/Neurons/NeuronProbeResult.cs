@@ -1,0 +1,85 @@
+namespace SkillLoc.Models.Neurons;
+
+/// <summary>What probing a model for a task found: thresholds and accuracies, one table for each binary task.</summary>
+public sealed record NeuronProbeResult
+{
+    /// <summary>At which positions neurons were read.</summary>
+    public required NeuronProbeKind Kind { get; init; }
+
+    /// <summary>The names of the binary tasks: one for two labels, else one a label against the others.</summary>
+    public required IReadOnlyList<string> Tasks { get; init; }
+
+    /// <summary>Mean activations on training rows, <c>[layers, slots, neurons]</c> or <c>[layers, neurons]</c>.</summary>
+    public required IReadOnlyList<NeuronValues> Thresholds { get; init; }
+
+    /// <summary>Accuracies that neurons are chosen by, of the thresholds' shape.</summary>
+    public required IReadOnlyList<NeuronValues> Accuracies { get; init; }
+
+    /// <summary>Accuracies on test rows; null where there were none.</summary>
+    public IReadOnlyList<NeuronValues>? TestAccuracies { get; init; }
+
+    /// <summary>For each task its neurons' margins over chance (<see cref="Predictivity.Margins"/>).</summary>
+    /// <returns><c>[layers, neurons]</c> a task.</returns>
+    public IReadOnlyList<NeuronValues> Margins() => [.. Accuracies.Select(table => Predictivity.Margins([table]))];
+
+    /// <summary>For each neuron the largest predictivity of any task.</summary>
+    /// <returns><c>[layers, neurons]</c>, from 0.5 to 1.</returns>
+    public NeuronValues BestPredictivity()
+    {
+        IReadOnlyList<NeuronValues> margins = Margins();
+        double[] best = [.. Enumerable.Range(0, margins[0].Values.Length).Select(i => 0.5 + margins.Max(table => table.Values[i]))];
+        return new(best, margins[0].Shape);
+    }
+
+    /// <summary>The skill neurons (<see cref="SkillNeurons.Select(IReadOnlyList{NeuronValues}, double, SubtaskFill)"/>).</summary>
+    /// <param name="fraction">The share of each layer's neurons, in [0, 1].</param>
+    /// <returns>The set.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The fraction is outside [0, 1].</exception>
+    public NeuronSet Select(double fraction) => SkillNeurons.Select(Margins(), fraction);
+
+    /// <summary>The neurons of a set, each with the slot and task where it is most predictive; the lower of equals.</summary>
+    /// <param name="set">The set.</param>
+    /// <returns>By layer, then by neuron.</returns>
+    public IReadOnlyList<NeuronPosition> Positions(NeuronSet set)
+    {
+        ArgumentNullException.ThrowIfNull(set);
+        IReadOnlyList<NeuronValues> margins = Margins();
+        int[][] slots = [.. Accuracies.Select(Predictivity.BestSlots)];
+        return [.. Enumerable.Range(0, set.Layers).SelectMany(layer => set.Indices(layer).Select(neuron =>
+        {
+            int place = (layer * set.Width) + neuron;
+            int task = Enumerable.Range(0, margins.Count).MaxBy(i => margins[i].Values[place]);
+            return new NeuronPosition(layer, neuron, slots[task][place]);
+        }))];
+    }
+
+    /// <summary>
+    /// Writes everything in the reference's layout as safetensors (B.7, B.8): <c>train_avg</c>, <c>dev_perf</c> and <c>test_perf</c>
+    /// (<c>train_mean_avg</c>, ..., <c>train_max_avg</c>, ... over text), in a folder of each task's name where there are several, and
+    /// the sets of all fractions in <c>info</c>.
+    /// </summary>
+    /// <param name="folder">The folder, made where it is missing.</param>
+    /// <exception cref="IOException">A file could not be written.</exception>
+    public void Save(string folder)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        string kind = Kind switch
+        {
+            NeuronProbeKind.TextMean => "mean_",
+            NeuronProbeKind.TextMax => "max_",
+            _ => "",
+        };
+        for (int i = 0; i < Tasks.Count; i++)
+        {
+            string own = Tasks.Count == 1 ? folder : Path.Join(folder, FileNameOf(Tasks[i]));
+            Directory.CreateDirectory(own);
+            Thresholds[i].Save(Path.Join(own, $"train_{kind}avg.safetensors"));
+            Accuracies[i].Save(Path.Join(own, $"dev_{kind}perf.safetensors"));
+            TestAccuracies?[i].Save(Path.Join(own, $"test_{kind}perf.safetensors"));
+        }
+
+        SkillNeurons.SaveAll(Path.Join(folder, "info"), Margins());
+    }
+
+    private static string FileNameOf(string task) => string.Concat(task.Select(c => Path.GetInvalidFileNameChars().Contains(c) ? '_' : c));
+}

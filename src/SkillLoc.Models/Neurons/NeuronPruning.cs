@@ -1,0 +1,106 @@
+using SkillLoc.Models.Backbones;
+using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Classification;
+using SkillLoc.Models.Tuning;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace SkillLoc.Models.Neurons;
+
+/// <summary>
+/// Cuts feed-forward neurons out of a model and freezes those cut at their mean activation, which goes into the bias after them (Wang
+/// et al. 2022, section 5; skill neurons, B.10). The result is an ordinary classifier of narrower layers.
+/// </summary>
+public static class NeuronPruning
+{
+    /// <summary>Prunes a classifier.</summary>
+    /// <param name="classifier">The classifier; it stays as it is.</param>
+    /// <param name="keep">The neurons that stay.</param>
+    /// <param name="means">Mean activations such as a probe's thresholds, <c>[layers, neurons]</c>, or <c>[layers, slots, neurons]</c>,
+    /// whose mean over the slots is used.</param>
+    /// <param name="lowLayer">The first layer that is pruned, zero-based; the paper's is 3 of 12.</param>
+    /// <param name="highLayer">The layer after the last that is pruned; null prunes to the end.</param>
+    /// <param name="fraction">The share of a layer's neurons that stay, at least one; where <paramref name="keep"/> has fewer, the first
+    /// others stay too. Null keeps what <paramref name="keep"/> says, which then must have neurons in each pruned layer.</param>
+    /// <param name="foldKept">True adds the means of kept neurons to the bias too, counting them twice, as the reference does; only for
+    /// comparisons with it.</param>
+    /// <returns>The pruned classifier; the caller disposes it.</returns>
+    /// <exception cref="ArgumentException">A shape does not fit the model, or a layer has more neurons to keep than the fraction allows,
+    /// or none.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The layers do not lie in the model, or the fraction is outside [0, 1].</exception>
+    public static TextClassifier Prune(
+        TextClassifier classifier, NeuronSet keep, NeuronValues means, int lowLayer = 0, int? highLayer = null, double? fraction = null,
+        bool foldKept = false)
+    {
+        ArgumentNullException.ThrowIfNull(classifier);
+        ArgumentNullException.ThrowIfNull(keep);
+        ArgumentNullException.ThrowIfNull(means);
+        LanguageModel model = classifier.Backbone;
+        int high = highLayer ?? model.Config.Layers;
+        NeuronSet.CheckRange(lowLayer, high, model.Config.Layers);
+        keep.CheckFits(model.Config);
+        means.CheckFits(model.Config);
+        NeuronValues fixedAt = means.MeanOverSlots();
+        int[] sizes = [.. model.Config.FeedForwardSizes];
+
+        using IDisposable noGradients = no_grad();
+        using var scope = NewDisposeScope();
+        var changed = new Dictionary<string, Tensor>(StringComparer.Ordinal);
+        for (int layer = lowLayer; layer < high; layer++)
+        {
+            int[] kept = Kept(keep, layer, fraction);
+            sizes[layer] = kept.Length;
+            LinearMap up = model.Linear(layer, LinearLayers.Up), down = model.Linear(layer, LinearLayers.Down);
+            Tensor index = tensor(Array.ConvertAll(kept, i => (long)i), device: model.Device);
+            double[] removed = fixedAt.Of(layer).ToArray();
+            foreach (int neuron in foldKept ? [] : kept)
+            {
+                removed[neuron] = 0;
+            }
+
+            Tensor folded = down.Weight.detach().to(ScalarType.Float64).matmul(tensor(removed).to(model.Device));
+            Change(up, up.Weight.detach().index_select(0, index));
+            changed[up.Name + ".bias"] = Value(up.Name + ".bias").index_select(0, index);
+            Change(down, down.Weight.detach().index_select(1, index));
+            changed[down.Name + ".bias"] = (Value(down.Name + ".bias") + folded).to(model.Dtype);
+        }
+
+        return classifier.With(model.Config.WithFeedForwardSizes(sizes), changed);
+
+        Tensor Value(string name) => model.Parameters[name].detach();
+
+        // GPT-2 stores its projections as [in, out].
+        void Change(LinearMap map, Tensor weight) =>
+            changed[map.WeightName] = ReferenceEquals(map.Weight, model.Parameters[map.WeightName]) ? weight : weight.transpose(0, 1).contiguous();
+    }
+
+    /// <summary>The share of parameters that pruning leaves: 0.666 for RoBERTa-base with 2 % of the neurons in layers 3 to 11.</summary>
+    /// <param name="pruned">The pruned model's configuration.</param>
+    /// <param name="original">The configuration before.</param>
+    /// <returns>Parameters of the one by those of the other, language-model heads included.</returns>
+    public static double ParameterRatio(ModelConfig pruned, ModelConfig original) =>
+        (double)LanguageModel.ParameterCount(pruned) / LanguageModel.ParameterCount(original);
+
+    /// <summary>The neurons of a layer that stay, ascending.</summary>
+    private static int[] Kept(NeuronSet keep, int layer, double? fraction)
+    {
+        int[] wanted = keep.Indices(layer);
+        if (fraction is not { } share)
+        {
+            return wanted.Length > 0 ? wanted : throw new ArgumentException(
+                $"No neuron of layer {layer} is to be kept; prune other layers, or say by a fraction how many stay.", nameof(keep));
+        }
+
+        int count = Math.Max(1, SkillNeurons.CountOf(share, keep.Width));
+        if (wanted.Length > count)
+        {
+            throw new ArgumentException(
+                $"{wanted.Length} neurons of layer {layer} are to be kept, and the fraction {SkillNeurons.NameOf(share)} of {keep.Width} "
+                + $"allows {count}: give the set of that fraction.",
+                nameof(keep));
+        }
+
+        bool[] members = keep.Of(layer).ToArray();
+        return [.. wanted.Concat(Enumerable.Range(0, members.Length).Where(i => !members[i]).Take(count - wanted.Length)).Order()];
+    }
+}

@@ -1,0 +1,174 @@
+using SkillLoc.Models.Checkpoints;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace SkillLoc.Models.Neurons;
+
+/// <summary>A set of feed-forward neurons, <c>[layers, neurons]</c>, such as the skill neurons of a task.</summary>
+public sealed class NeuronSet
+{
+    private readonly bool[] _members;
+
+    /// <summary>Takes over a mask.</summary>
+    /// <param name="members">Row-major <c>[layers, width]</c>: true where a neuron is in the set.</param>
+    /// <param name="layers">Number of layers.</param>
+    /// <param name="width">Number of neurons of a layer.</param>
+    /// <exception cref="ArgumentException">The mask is of another length.</exception>
+    public NeuronSet(bool[] members, int layers, int width)
+    {
+        ArgumentNullException.ThrowIfNull(members);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(layers);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(width);
+        if (members.Length != layers * width)
+        {
+            throw new ArgumentException($"A mask of {members.Length} neurons is not [{layers}, {width}].", nameof(members));
+        }
+
+        _members = members;
+        Layers = layers;
+        Width = width;
+    }
+
+    /// <summary>Number of layers.</summary>
+    public int Layers { get; }
+
+    /// <summary>Number of neurons of a layer.</summary>
+    public int Width { get; }
+
+    /// <summary>Number of neurons in the set.</summary>
+    public int Count => _members.AsSpan().Count(true);
+
+    /// <summary>The mask, row-major <c>[layers, width]</c>.</summary>
+    public ReadOnlySpan<bool> Members => _members;
+
+    /// <summary>A layer's part of the mask.</summary>
+    /// <param name="layer">Zero-based layer.</param>
+    /// <returns>True where a neuron is in the set.</returns>
+    public ReadOnlySpan<bool> Of(int layer)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(layer);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(layer, Layers);
+        return _members.AsSpan(layer * Width, Width);
+    }
+
+    /// <summary>The neurons of a layer that are in the set.</summary>
+    /// <param name="layer">Zero-based layer.</param>
+    /// <returns>Zero-based neurons, ascending.</returns>
+    public int[] Indices(int layer)
+    {
+        ReadOnlySpan<bool> members = Of(layer);
+        var indices = new int[members.Count(true)];
+        for (int i = 0, found = 0; i < members.Length; i++)
+        {
+            if (members[i])
+            {
+                indices[found++] = i;
+            }
+        }
+
+        return indices;
+    }
+
+    /// <summary>A control for experiments: in each layer as many neurons as here, drawn uniformly (B.9, decision 21).</summary>
+    /// <param name="seed">Seed.</param>
+    /// <returns>A set of the same shape and counts.</returns>
+    public NeuronSet RandomControl(int seed)
+    {
+        var random = new Random(seed);
+        var members = new bool[_members.Length];
+        for (int layer = 0; layer < Layers; layer++)
+        {
+            int[] neurons = [.. Enumerable.Range(0, Width)];
+            random.Shuffle(neurons);
+            foreach (int neuron in neurons.AsSpan(0, Of(layer).Count(true)))
+            {
+                members[(layer * Width) + neuron] = true;
+            }
+        }
+
+        return new(members, Layers, Width);
+    }
+
+    /// <summary>The neurons of a range of layers.</summary>
+    /// <param name="lowLayer">The first layer, zero-based.</param>
+    /// <param name="highLayer">The layer after the last.</param>
+    /// <returns>The set without the other layers' neurons.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The range does not lie in the model.</exception>
+    public NeuronSet Within(int lowLayer, int highLayer)
+    {
+        CheckRange(lowLayer, highLayer, Layers);
+        var members = new bool[_members.Length];
+        int start = lowLayer * Width, count = (highLayer - lowLayer) * Width;
+        _members.AsSpan(start, count).CopyTo(members.AsSpan(start, count));
+        return new(members, Layers, Width);
+    }
+
+    /// <summary>Writes a safetensors file with one boolean tensor, named as the file is without its extension.</summary>
+    /// <param name="path">The file; an older one is replaced when the new one is complete.</param>
+    /// <exception cref="IOException">It could not be written; what was there is untouched.</exception>
+    public void Save(string path)
+    {
+        using Tensor members = tensor(_members);
+        using Tensor shaped = members.view(Layers, Width);
+        NeuronFile.Write(path, shaped);
+    }
+
+    /// <summary>Reads what <see cref="Save"/> wrote, or a tensor of 0 and 1 of another origin.</summary>
+    /// <param name="path">A safetensors file.</param>
+    /// <param name="name">The tensor's name; null for the only one of the file.</param>
+    /// <param name="expectedShape"><c>[layers, neurons]</c> that it must have; null accepts any.</param>
+    /// <returns>The set.</returns>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="InvalidDataException">The file is damaged, the tensor is of another shape (the message has both), or it holds
+    /// something else than 0 and 1.</exception>
+    public static NeuronSet Load(string path, string? name = null, IReadOnlyList<long>? expectedShape = null)
+    {
+        using Tensor values = NeuronFile.Read(path, name, expectedShape, ScalarType.Float64);
+        if (values.dim() != 2)
+        {
+            throw new InvalidDataException(
+                $"{path}: a tensor of shape [{string.Join(", ", values.shape)}] is no set of neurons; expected is [layers, neurons].");
+        }
+
+        double[] numbers = values.data<double>().ToArray();
+        int wrong = Array.FindIndex(numbers, number => number is not (0 or 1));
+        return wrong < 0
+            ? new([.. numbers.Select(number => number == 1)], (int)values.shape[0], (int)values.shape[1])
+            : throw new InvalidDataException($"{path}: value {wrong} of a set of neurons is {numbers[wrong]}; it must be 0 or 1.");
+    }
+
+    /// <summary>Throws unless a range of layers lies in a model.</summary>
+    internal static void CheckRange(int lowLayer, int highLayer, int layers)
+    {
+        if (lowLayer < 0 || highLayer > layers || lowLayer > highLayer)
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(lowLayer),
+                $"The layers from {lowLayer} up to, but not including, {highLayer} do not lie in a model of {layers} layers (0 to {layers}).");
+        }
+    }
+
+    /// <summary>Throws unless the set has a place for every neuron of a model.</summary>
+    /// <param name="config">The model's configuration.</param>
+    /// <exception cref="ArgumentException">The shapes differ; the message has both.</exception>
+    internal void CheckFits(ModelConfig config) => CheckFits(Layers, Width, config);
+
+    internal static void CheckFits(int layers, int width, ModelConfig config)
+    {
+        if (layers != config.Layers || config.FeedForwardSizes.Any(size => size != width))
+        {
+            throw new ArgumentException(
+                $"The neurons given are [{layers}, {width}], and the model has {config.Layers} layers of {Widths(config)} neurons.");
+        }
+    }
+
+    /// <summary>The one width of a model's layers.</summary>
+    /// <exception cref="NotSupportedException">Its layers differ, as a pruned model's do.</exception>
+    internal static int WidthOf(ModelConfig config) => config.FeedForwardSizes.Distinct().Count() == 1
+        ? config.FeedForwardSizes[0]
+        : throw new NotSupportedException(
+            $"Neurons are probed, perturbed and pruned in models whose layers are of one width; {config.Source} has layers of {Widths(config)} "
+            + "neurons, as pruning leaves them. Use the model from before pruning.");
+
+    private static string Widths(ModelConfig config) => string.Join(", ", config.FeedForwardSizes.Distinct());
+}

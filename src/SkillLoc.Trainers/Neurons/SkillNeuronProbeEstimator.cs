@@ -1,0 +1,103 @@
+using Microsoft.ML;
+using Microsoft.ML.Runtime;
+using SkillLoc.Models.Classification;
+using SkillLoc.Models.Neurons;
+using SkillLoc.Models.Prompts;
+using SkillLoc.Transforms;
+
+namespace SkillLoc.Trainers;
+
+/// <summary>
+/// Finds the feed-forward neurons of a fitted model that predict the label by themselves (Wang et al. 2022, section 3), and makes
+/// features of them. The training view gives each neuron's threshold, the validation set its accuracy. A task of more than two labels
+/// is split into balanced subtasks of one label against the others (decision 11), all probed in the same passes.
+/// </summary>
+public sealed partial class SkillNeuronProbeEstimator : IEstimator<SkillNeuronProbeTransformer>
+{
+    private readonly IHost _host;
+    private readonly Options _options;
+
+    internal SkillNeuronProbeEstimator(SkillLocCatalog catalog, Options options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        options.Check();
+        _host = ((IHostEnvironment)catalog.Context).Register(nameof(SkillNeuronProbeEstimator));
+        _options = options;
+    }
+
+    /// <summary>Probes the model.</summary>
+    /// <param name="input">The training view, with a key-typed label column and the model's text columns.</param>
+    /// <returns>A transformer that appends the skill neurons' activations; the caller disposes it.</returns>
+    /// <exception cref="ArgumentException">A column is missing or of another type, a label is none of the task's or has no rows, the
+    /// model has no soft prompt to be probed, or the fraction leaves no neuron.</exception>
+    /// <exception cref="InvalidOperationException">There are no rows, or a row cannot be encoded.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public SkillNeuronProbeTransformer Fit(IDataView input)
+    {
+        ArgumentNullException.ThrowIfNull(input);
+        TextScoringTransformer model = _options.Model!;
+        TextClassifier classifier = model.Classifier;
+        var probe = new NeuronProbe(classifier, _options.Kind);
+        if (SkillNeurons.CountOf(_options.Fraction, (int)probe.Shape[^1]) == 0)
+        {
+            throw new ArgumentException(
+                $"Options.Fraction is {_options.Fraction}, less than one of the {probe.Shape[^1]} neurons of a layer; take a larger fraction.");
+        }
+
+        (EncodedText[] train, IReadOnlyList<ProbeTask> tasks) = Read(input, "training data");
+        using IChannel channel = _host.Start("Probing");
+        IReadOnlyList<NeuronValues> thresholds = tasks.Count == 1
+            ? [probe.Baseline(train, _options.CancellationToken)]
+            : probe.Baselines(train, tasks, _options.CancellationToken);
+        IReadOnlyList<NeuronValues>? Judge(IDataView? view, string role)
+        {
+            if (view is null)
+            {
+                return null;
+            }
+
+            (EncodedText[] rows, IReadOnlyList<ProbeTask> own) = Read(view, role);
+            return probe.Accuracies(rows, own, thresholds, _options.CancellationToken);
+        }
+
+        IReadOnlyList<NeuronValues>? accuracies = Judge(_options.ValidationSet, "validation data");
+        if (accuracies is null)
+        {
+            channel.Warning(MessageSensitivity.None, "There is no validation set: neurons are judged by the rows that gave their thresholds.");
+            accuracies = probe.Accuracies(train, tasks, thresholds, _options.CancellationToken);
+        }
+
+        var result = new NeuronProbeResult
+        {
+            Kind = _options.Kind,
+            Tasks = [.. tasks.Select(task => task.Name)],
+            Thresholds = thresholds,
+            Accuracies = accuracies,
+            TestAccuracies = Judge(_options.TestSet, "test data"),
+        };
+        NeuronSet chosen = result.Select(_options.Fraction);
+        double best = 0.5 + result.Margins().Max(table => table.Values.ToArray().Max());
+        channel.Info(MessageSensitivity.None, $"Chose {chosen.Count} neurons of {chosen.Members.Length}; the best single one predicts {best:P1}.");
+        return new(model, result, chosen, _options.OutputColumnName);
+    }
+
+    /// <inheritdoc/>
+    public SchemaShape GetOutputSchema(SchemaShape inputSchema) =>
+        ScoringSchema.AppendVector(inputSchema, _options.Model!.Columns, _options.OutputColumnName);
+
+    private (EncodedText[] Rows, IReadOnlyList<ProbeTask> Tasks) Read(IDataView view, string role)
+    {
+        TextScoringTransformer model = _options.Model!;
+        LabeledTexts data = LabeledTexts.Read(view, model.Columns, _options.LabelColumnName, model.Classifier, role);
+        try
+        {
+            return (data.Texts, model.Labels.Count == 2
+                ? [ProbeTask.Binary(data.Labels, model.Labels[1])]
+                : ProbeTask.OneVersusRest(data.Labels, model.Labels));
+        }
+        catch (ArgumentException error)
+        {
+            throw new ArgumentException($"The {role} cannot be probed: {error.Message}", error);
+        }
+    }
+}

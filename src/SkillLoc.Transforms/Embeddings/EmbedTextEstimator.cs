@@ -1,0 +1,66 @@
+using Microsoft.ML;
+using SkillLoc.Models.Embeddings;
+
+namespace SkillLoc.Transforms;
+
+/// <summary>Loads a checkpoint to make features of texts; it learns nothing of the data.</summary>
+public sealed class EmbedTextEstimator : IEstimator<EmbedTextTransformer>
+{
+    private readonly SkillLocCatalog _catalog;
+    private readonly Options _options;
+
+    internal EmbedTextEstimator(SkillLocCatalog catalog, Options options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentException.ThrowIfNullOrEmpty(options.Checkpoint);
+        _catalog = catalog;
+        _options = options;
+    }
+
+    private ScoringColumns Columns => new() { Text = _options.TextColumnName, TextPair = _options.TextPairColumnName };
+
+    /// <summary>Loads the checkpoint.</summary>
+    /// <param name="input">A view with the text columns; its rows are not read.</param>
+    /// <returns>The transformer; the caller disposes it.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">A text column is missing, or not text, or the model has no such layer.</exception>
+    /// <exception cref="FileNotFoundException">The checkpoint or one of its files is missing.</exception>
+    public EmbedTextTransformer Fit(IDataView input)
+    {
+        ArgumentNullException.ThrowIfNull(input);
+        ScoringSchema.CheckInputs(input.Schema, Columns);
+        var embedder = new TextEmbedder(
+            _options.Checkpoint!, _options.Layer, _options.Pooling, _options.Template, _options.MaxLength, _catalog.Device());
+        return new(embedder, Columns, _options.OutputColumnName);
+    }
+
+    /// <inheritdoc/>
+    public SchemaShape GetOutputSchema(SchemaShape inputSchema) => ScoringSchema.AppendVector(inputSchema, Columns, _options.OutputColumnName);
+
+    /// <summary>Everything that an embedding can be told.</summary>
+    public sealed class Options
+    {
+        /// <summary>A Hugging Face checkpoint folder.</summary>
+        public string? Checkpoint;
+
+        /// <summary>Whose output is pooled: 0 for the embeddings, i for layer i, counted from 1; null for the last.</summary>
+        public int? Layer;
+
+        /// <summary>How hidden states become one vector.</summary>
+        public TextPooling Pooling = TextPooling.Mean;
+
+        /// <summary>A prompt template; null for plain text.</summary>
+        public string? Template;
+
+        /// <summary>The most tokens of a row.</summary>
+        public int MaxLength = 128;
+
+        /// <summary>The text column.</summary>
+        public string TextColumnName = "Text";
+
+        /// <summary>The second text column; null for single texts.</summary>
+        public string? TextPairColumnName;
+
+        /// <summary>The column that is added.</summary>
+        public string OutputColumnName = "Features";
+    }
+}

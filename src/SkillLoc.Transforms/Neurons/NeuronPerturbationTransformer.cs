@@ -1,0 +1,96 @@
+using SkillLoc.Models.Classification;
+using SkillLoc.Models.Neurons;
+using SkillLoc.Models.Prompts;
+
+namespace SkillLoc.Transforms;
+
+/// <summary>
+/// Scores text as another transformer does, with some of its model's feed-forward neurons perturbed (skill neurons, B.9). It shares that
+/// model's weights, which other passes use unperturbed at the same time, and may outlive it.
+/// </summary>
+/// <remarks>Noise is drawn anew for each group of rows that is scored together, from the seed and the rows themselves: the same view
+/// gives the same scores whenever and on however many threads it is read. A single row gets other noise than within a view.</remarks>
+public sealed partial class NeuronPerturbationTransformer : TextScoringTransformer
+{
+    private readonly Options _options;
+    private readonly NeuronSet _neurons;
+    private readonly NeuronPerturbation? _fixed;
+
+    /// <summary>Makes a transformer.</summary>
+    /// <param name="options">What is perturbed, and how.</param>
+    /// <exception cref="ArgumentException">An option is missing, or of another shape than the model's neurons.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The layers do not lie in the model, or alpha is negative.</exception>
+    public NeuronPerturbationTransformer(Options options)
+        : base(Checked(options).Classifier.Clone(_ => true), options.Model!.Columns, options.Model.CheckpointFolder, options.Model.BaseCheckpoint)
+    {
+        try
+        {
+            _options = options;
+            _neurons = options.Neurons!.Within(options.LowLayer, options.HighLayer ?? options.Neurons.Layers);
+            _fixed = options.Kind switch
+            {
+                PerturbationKind.Zero => NeuronPerturbation.Zero(Classifier.Backbone, _neurons),
+                PerturbationKind.Mean => NeuronPerturbation.Mean(Classifier.Backbone, _neurons, options.Means!),
+                _ => null,
+            };
+            Classifier.Backbone.NeuronEditor = _fixed;
+            if (_fixed is null)
+            {
+                Noise(0).Dispose();
+            }
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    private protected override float[][] Run(IReadOnlyList<EncodedText> rows)
+    {
+        if (_fixed is not null)
+        {
+            return base.Run(rows);
+        }
+
+        int seed = _options.Seed;
+        foreach (EncodedText row in rows)
+        {
+            foreach (int id in row.Ids)
+            {
+                seed = unchecked((seed * 31) + id);
+            }
+        }
+
+        // A model of its own, of the same weights: other threads draw from their own seeds.
+        using TextClassifier own = Classifier.Clone(_ => true);
+        using NeuronPerturbation noise = Noise(seed);
+        own.Backbone.NeuronEditor = noise;
+        return own.Score(rows);
+    }
+
+    /// <inheritdoc/>
+    private protected override SavedScorer State() => throw new NotSupportedException(
+        "A perturbed model is for experiments and cannot be saved into an ML.NET model; save the model that it perturbs.");
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            _fixed?.Dispose();
+        }
+
+        base.Dispose(disposing);
+    }
+
+    private static TextScoringTransformer Checked(Options options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        options.Check();
+        return options.Model!;
+    }
+
+    private NeuronPerturbation Noise(int seed) => NeuronPerturbation.Gaussian(Classifier.Backbone, _neurons, seed, _options.Alpha);
+}

@@ -1,0 +1,113 @@
+using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Classification;
+using SkillLoc.Models.Neurons;
+using SkillLoc.Models.Prompts;
+using SkillLoc.Models.Tuning;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace SkillLoc.Models.Tests.Neurons;
+
+/// <summary>Baselines, accuracies and logits of tests/oracles/neurons.safetensors.</summary>
+public sealed class NeuronOracleTests : IDisposable
+{
+    private readonly SafetensorsFile _oracle = SafetensorsFile.Open(Oracles.PathOf("neurons.safetensors"));
+    private readonly TextClassifier _classifier = Classifier(8);
+
+    public void Dispose()
+    {
+        _classifier.Dispose();
+        _oracle.Dispose();
+    }
+
+    [Theory]
+    [InlineData(NeuronProbeKind.Prompt, "acc")]
+    [InlineData(NeuronProbeKind.TextMean, "acc_mean")]
+    [InlineData(NeuronProbeKind.TextMax, "acc_max")]
+    public void BaselinesAndAccuraciesAreTheOracles(NeuronProbeKind kind, string name)
+    {
+        SetPrompt();
+        var probe = new NeuronProbe(_classifier, kind);
+        EncodedText[] train = Rows("train"), dev = Rows("dev");
+        ProbeTask labels = ProbeTask.Binary(Labels(), "1");
+        NeuronValues expected = NeuronValues.Load(_oracle.Path, name + ".baseline", probe.Shape);
+        NeuronValues baseline = probe.Baseline(train);
+        Assert.Equal(expected.Values.ToArray(), baseline.Values.ToArray(), (a, b) => Math.Abs(a - b) < 1e-6);
+
+        // float32 activations differ in their last bits from the oracle's, so that one next to its threshold may fall on its other side.
+        NeuronValues wanted = NeuronValues.Load(_oracle.Path, name + ".dev", probe.Shape), actual = probe.Accuracy(dev, labels, expected);
+        double[] flips = [.. wanted.Values.ToArray().Zip(actual.Values.ToArray(), (a, b) => Math.Abs(a - b) * dev.Length).Where(rows => rows > 1e-9)];
+        Assert.True(flips.Length <= 3, $"{flips.Length} accuracies differ");
+        Assert.All(flips, rows => Assert.Equal(1, rows, 1e-9));
+    }
+
+    [Fact]
+    public void LogitsAreTheOracles()
+    {
+        SetPrompt();
+        EncodedText[] rows = Rows("dev")[..10];
+        NeuronSet set = NeuronSet.Load(_oracle.Path, "selected.0.1", [3, 96]);
+        NeuronValues means = NeuronValues.Load(_oracle.Path, "acc.baseline");
+        CheckLogits("logits.plain", _classifier, rows);
+        using (NeuronPerturbation zero = NeuronPerturbation.Zero(_classifier.Backbone, set))
+        {
+            _classifier.Backbone.NeuronEditor = zero;
+            CheckLogits("logits.zero", _classifier, rows);
+        }
+
+        using (NeuronPerturbation mean = NeuronPerturbation.Mean(_classifier.Backbone, set, means))
+        {
+            _classifier.Backbone.NeuronEditor = mean;
+            CheckLogits("logits.mean", _classifier, rows);
+        }
+
+        _classifier.Backbone.NeuronEditor = null;
+        using TextClassifier pruned = NeuronPruning.Prune(_classifier, set, means, lowLayer: 1, fraction: 0.1);
+        Assert.Equal([96, 9, 9], pruned.Backbone.Config.FeedForwardSizes);
+        CheckLogits("logits.pruned", pruned, rows);
+        CheckLogits("logits.plain", _classifier, rows);
+    }
+
+    private static TextClassifier Classifier(int size) => TextClassifier.Create(Oracles.PathOf("tiny-roberta"), new ClassifierSettings
+    {
+        Labels = ["no", "yes"],
+        Words = ["bad", "good"],
+        Tuning = new SoftPromptOptions { Size = size },
+    });
+
+    private void CheckLogits(string name, TextClassifier classifier, EncodedText[] rows)
+    {
+        using var scope = NewDisposeScope();
+        using IDisposable inference = no_grad();
+        using var batch = classifier.Batch(rows);
+        Tensor hidden = classifier.Backbone.EncodeAt(batch);
+        Tensor expected = _oracle.Read(name), logits = classifier.Backbone.WordScores(hidden, tensor(new long[] { 515, 632 }));
+        Assert.True(allclose(expected, logits, 1e-4, 1e-4), name);
+    }
+
+    private void SetPrompt()
+    {
+        using Tensor prompt = _oracle.Read("prompt");
+        using IDisposable inference = no_grad();
+        _classifier.Backbone.Adaptation!.Parameters["prompt"].copy_(prompt);
+    }
+
+    private EncodedText[] Rows(string name)
+    {
+        using var scope = NewDisposeScope();
+        long[] ids = _oracle.Read(name + "_rows").data<long>().ToArray(), lengths = _oracle.Read(name + "_lengths").data<long>().ToArray();
+        int start = 0;
+        return [.. lengths.Select(length =>
+        {
+            int[] row = [.. ids.Skip(start).Take((int)length).Select(id => (int)id)];
+            start += (int)length;
+            return new EncodedText(row, null, 0);
+        })];
+    }
+
+    private int[] Labels()
+    {
+        using Tensor labels = _oracle.Read("dev_labels");
+        return [.. labels.data<long>().ToArray().Select(label => (int)label)];
+    }
+}
