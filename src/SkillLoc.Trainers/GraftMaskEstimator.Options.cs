@@ -92,6 +92,9 @@ public sealed partial class GraftMaskEstimator
         /// <summary>The state is stored after every so many epochs, and at the end.</summary>
         public int StateInterval = 10;
 
+        /// <summary>A log to which each graft that is found appends one line (<see cref="Models.Runs.RunRecord"/>); null appends none.</summary>
+        public string? RecordPath;
+
         /// <summary>Told after every epoch; a step is an epoch.</summary>
         public IProgress<TrainingProgress>? Progress;
 

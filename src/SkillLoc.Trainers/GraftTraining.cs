@@ -7,6 +7,7 @@ using Microsoft.ML.Runtime;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Grafts;
+using SkillLoc.Models.Runs;
 using SkillLoc.Models.Tuning;
 using SkillLoc.Transforms;
 using TorchSharp.Modules;
@@ -33,6 +34,7 @@ internal sealed class GraftTraining : IDisposable
     private readonly LabeledTexts? _validation;
     private readonly GraftMask _mask;
     private Dictionary<string, string>? _identity;
+    private RunRecord? _record;
     private bool _handedOver;
 
     public GraftTraining(IHost host, IChannel channel, GraftMaskEstimator.Options options, Microsoft.ML.IDataView input)
@@ -120,9 +122,10 @@ internal sealed class GraftTraining : IDisposable
     /// <summary>Trains the mask for a sparsity. The model holds its base weights before and after.</summary>
     public Graft Find(double sparsity)
     {
+        var clock = Stopwatch.StartNew();
         (IReadOnlyList<GraftPart> parts, IReadOnlyDictionary<string, double> metrics) = Train(sparsity);
         bool counted = _options.BasePatch is BasePatchKind.HighestMovement or BasePatchKind.Random or BasePatchKind.Empty;
-        return new()
+        var graft = new Graft
         {
             BaseFingerprint = _fingerprint,
             Task = _tuned.Settings.Task,
@@ -135,6 +138,33 @@ internal sealed class GraftTraining : IDisposable
             Outside = _options.Outside,
             Considered = _options.Outside == GraftOutside.Zero ? _considered : [],
         };
+        _record = Record(graft, sparsity, clock.Elapsed);
+        if (_options.RecordPath is not null && !_options.CancellationToken.IsCancellationRequested)
+        {
+            RunRecord.Append(_options.RecordPath, _record);
+        }
+
+        return graft;
+    }
+
+    private RunRecord Record(Graft graft, double sparsity, TimeSpan time)
+    {
+        var run = new RunDescription(_options, nameof(_options.StateInterval));
+        run.Put(nameof(_options.Sparsity), sparsity);
+        run.Put(nameof(_options.PatchFile), _options.PatchFile);
+        run.Put(nameof(_options.BaseGrafts), _options.BaseGrafts is { Count: > 0 } earlier ? Hash(earlier.Select(HashOf)) : null);
+        return new()
+        {
+            Kind = "graft",
+            Task = graft.Task,
+            Checkpoint = _base,
+            Fingerprint = _fingerprint,
+            Rows = _train.Count,
+            Steps = _options.Epochs,
+            Seconds = time.TotalSeconds,
+            Options = run,
+            Metrics = new Dictionary<string, double>(graft.Metrics, StringComparer.Ordinal) { ["parameters"] = graft.Count, ["share"] = graft.Share },
+        };
     }
 
     /// <summary>Gives the model away with a graft in it; no more can be found then.</summary>
@@ -142,7 +172,7 @@ internal sealed class GraftTraining : IDisposable
     {
         _classifier.Apply(graft, _fingerprint);
         _handedOver = true;
-        return new(_classifier, _options.FineTuned!.Columns, graft, _base, _options.BaseGrafts);
+        return new(_classifier, _options.FineTuned!.Columns, graft, _base, _options.BaseGrafts) { Record = _record };
     }
 
     /// <summary>The metrics of the base model, earlier grafts included, on the rows of <see cref="Measure(Graft)"/>.</summary>

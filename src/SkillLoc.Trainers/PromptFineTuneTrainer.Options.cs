@@ -1,6 +1,4 @@
 using System.Globalization;
-using System.Reflection;
-using System.Text.Json;
 using Microsoft.ML;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
@@ -294,41 +292,23 @@ public sealed partial class PromptFineTuneTrainer
         /// What bears on a run's result beside checkpoint and data, by name in snake case: numbers, flags and choices, the classifier's
         /// settings, and the fingerprints of regions.
         /// </summary>
-        internal Dictionary<string, string> Describe(ClassifierSettings settings)
+        internal RunDescription Describe(ClassifierSettings settings)
         {
-            var run = new Dictionary<string, string>(StringComparer.Ordinal);
-            foreach (FieldInfo field in typeof(Options).GetFields(BindingFlags.Public | BindingFlags.Instance))
-            {
-                Type type = Nullable.GetUnderlyingType(field.FieldType) ?? field.FieldType;
-                if ((type.IsPrimitive || type.IsEnum)
-                    && field.Name is not (nameof(Checkpoints) or nameof(CheckpointInterval) or nameof(StateInterval)))
-                {
-                    Add(field.Name, field.GetValue(this));
-                }
-            }
-
-            Add(nameof(settings.Template), settings.Template);
-            Add(nameof(settings.Labels), string.Join('|', settings.Labels));
-            Add(nameof(settings.AutoregressiveTemplate), settings.AutoregressiveTemplate);
-            Add(nameof(settings.ScoreRange), settings.ScoreRange);
-            Add(nameof(settings.Words), settings.Words is null ? null : string.Join('|', settings.Words));
-            Add(nameof(settings.MaxLength), settings.MaxLength);
-            Add(nameof(settings.FirstSentenceLimit), settings.FirstSentenceLimit);
-            Add(nameof(settings.OtherSentenceLimit), settings.OtherSentenceLimit);
-            Add(nameof(settings.Metric), settings.Metric);
-            Add(nameof(Tuning), Tuning?.ToJson());
-            Add(nameof(StartFrom), StartFrom.Count == 0 ? null : RunFingerprint.Of(StartFrom.SelectMany(graft => graft.Parts)));
-            Add(nameof(Frozen), Frozen.Count == 0 ? null : RunFingerprint.Of(Frozen.SelectMany(graft => graft.Parts)));
-            Add(nameof(Region), Region is null ? null : RunFingerprint.Of(Region));
+            var run = new RunDescription(this, nameof(Checkpoints), nameof(CheckpointInterval), nameof(StateInterval));
+            run.Put(nameof(settings.Template), settings.Template);
+            run.Put(nameof(settings.Labels), string.Join('|', settings.Labels));
+            run.Put(nameof(settings.AutoregressiveTemplate), settings.AutoregressiveTemplate);
+            run.Put(nameof(settings.ScoreRange), settings.ScoreRange);
+            run.Put(nameof(settings.Words), settings.Words is null ? null : string.Join('|', settings.Words));
+            run.Put(nameof(settings.MaxLength), settings.MaxLength);
+            run.Put(nameof(settings.FirstSentenceLimit), settings.FirstSentenceLimit);
+            run.Put(nameof(settings.OtherSentenceLimit), settings.OtherSentenceLimit);
+            run.Put(nameof(settings.Metric), settings.Metric);
+            run.Put(nameof(Tuning), Tuning?.ToJson());
+            run.Put(nameof(StartFrom), StartFrom.Count == 0 ? null : RunFingerprint.Of(StartFrom.SelectMany(graft => graft.Parts)));
+            run.Put(nameof(Frozen), Frozen.Count == 0 ? null : RunFingerprint.Of(Frozen.SelectMany(graft => graft.Parts)));
+            run.Put(nameof(Region), Region is null ? null : RunFingerprint.Of(Region));
             return run;
-
-            void Add(string name, object? value)
-            {
-                if (value is not null)
-                {
-                    run[JsonNamingPolicy.SnakeCaseLower.ConvertName(name)] = Convert.ToString(value, CultureInfo.InvariantCulture)!;
-                }
-            }
         }
 
         private string Word(Verbalizer verbalizer, IReadOnlyList<string> words, string label)

@@ -67,6 +67,25 @@ public sealed class GraftTrainingTests : IClassFixture<GraftMaskEstimatorTests.F
     }
 
     [Fact]
+    public void EachGraftAppendsALineToTheLog()
+    {
+        string log = Path.Join(_folder, "runs.jsonl");
+        Graft first = Find(options => options.RecordPath = log, sparsity: 1e-2);
+        Find(options =>
+        {
+            options.RecordPath = log;
+            options.Epochs = 2;
+            options.LearningRate = 3e8;
+        });
+        IReadOnlyList<Models.Runs.RunRecord> records = Models.Runs.RunRecord.Read(log);
+        Assert.Equal(2, records.Count);
+        Assert.All(records, record => Assert.Equal(("graft", first.BaseFingerprint), (record.Kind, record.Fingerprint)));
+        Assert.Equal(("0.01", "HighestMovement"), (records[0].Options["sparsity"], records[0].Options["base_patch"]));
+        Assert.Equal((568, first.Metrics["validation"]), (records[0].Metrics["parameters"], records[0].Metrics["validation"]));
+        Assert.Equal((2, "300000000"), (records[1].Steps, records[1].Options["learning_rate"]));
+    }
+
+    [Fact]
     public void AGraftHeldToItsSparsityDoesNotGrowAndLearnsNoLess()
     {
         Graft free = Find(options => Train(options, within: false), sparsity: 1e-3);

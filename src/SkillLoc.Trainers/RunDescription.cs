@@ -1,0 +1,34 @@
+using System.Globalization;
+using System.Reflection;
+using System.Text.Json;
+
+namespace SkillLoc.Trainers;
+
+/// <summary>What bears on a run's result, by name in snake case.</summary>
+internal sealed class RunDescription : Dictionary<string, string>
+{
+    /// <summary>Describes every number, flag and choice of an options class.</summary>
+    /// <param name="options">Public fields, as ML.NET's options have them.</param>
+    /// <param name="except">Names of fields that do not bear on the result.</param>
+    public RunDescription(object options, params string[] except)
+        : base(StringComparer.Ordinal)
+    {
+        foreach (FieldInfo field in options.GetType().GetFields(BindingFlags.Public | BindingFlags.Instance))
+        {
+            Type type = Nullable.GetUnderlyingType(field.FieldType) ?? field.FieldType;
+            if ((type.IsPrimitive || type.IsEnum) && !except.Contains(field.Name))
+            {
+                Put(field.Name, field.GetValue(options));
+            }
+        }
+    }
+
+    /// <summary>Adds something else; null is left out.</summary>
+    public void Put(string name, object? value)
+    {
+        if (value is not null)
+        {
+            this[JsonNamingPolicy.SnakeCaseLower.ConvertName(name)] = Convert.ToString(value, CultureInfo.InvariantCulture)!;
+        }
+    }
+}
