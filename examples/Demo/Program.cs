@@ -6,7 +6,7 @@ using SkillLoc.Trainers;
 const string SpamTemplate = "*cls**mask*:*+sent_0**sep+*";
 const string SpamMapping = "{'ham':'good','spam':'bad'}";
 
-Option<string> checkpoint = new("--checkpoint") { Description = "Hugging Face checkpoint folder (RoBERTa or BERT)", DefaultValueFactory = _ => "models/mini-roberta" };
+Option<string> checkpoint = new("--checkpoint") { Description = "Hugging Face checkpoint folder (RoBERTa, BERT or GPT-2)", DefaultValueFactory = _ => "models/mini-roberta" };
 Option<string> corpus = new("--corpus") { Description = "the SpamAssassin corpus, which `make demo` fetches", DefaultValueFactory = _ => "artifacts/data/spam-assassin" };
 Option<string?> data = new("--data")
 {
