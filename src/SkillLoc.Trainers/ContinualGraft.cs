@@ -146,7 +146,8 @@ public sealed partial class ContinualGraft
             return Graft.Load(file);
         }
 
-        channel.Info(MessageSensitivity.None, $"Learning '{stage.Name}', task {stage.Place + 1}, beside {earlier.Sum(graft => graft.Count)} parameters.");
+        channel.Info(
+            MessageSensitivity.None, $"Learning '{stage.Name}', task {stage.Place + 1}, beside {earlier.Sum(graft => graft.Count)} parameters.");
 
         // Without the heads, which are of other tasks.
         Graft[] held = earlier.Count > 0 ? [GraftUnion.Of(earlier)] : [];

@@ -352,7 +352,8 @@ internal sealed class FineTuning : IDisposable
         IReadOnlyDictionary<string, Parameter> backbone = classifier.Backbone.Parameters, head = classifier.Head.Parameters;
         return backbone.Select(pair => (pair.Key, pair.Value))
             .Concat(head.Select(pair => (CoordinateMask.HeadName(pair.Key, task), pair.Value)))
-            .Concat(classifier.TunedParameters.Where(pair => !backbone.ContainsKey(pair.Key) && !head.ContainsKey(pair.Key)).Select(pair => (pair.Key, pair.Value)));
+            .Concat(classifier.TunedParameters
+                .Where(pair => !backbone.ContainsKey(pair.Key) && !head.ContainsKey(pair.Key)).Select(pair => (pair.Key, pair.Value)));
     }
 
     /// <summary>Moves the gradients of the passes to the masters.</summary>

@@ -17,7 +17,8 @@ namespace SkillLoc.Trainers;
 /// <remarks>
 /// A micro-batch is of one task. An epoch is all tasks' micro-batches in random order, so that tasks are seen in proportion to their rows.
 /// The options are those of <see cref="PromptFineTuneTrainer"/>. A graft of <see cref="PromptFineTuneTrainer.Options.StartFrom"/> that
-/// carries a head gives it to the task that the graft names.
+/// carries a head gives it to the task that the graft names; to purify a union where tasks have heads, start from the union and then from
+/// the tasks' own grafts, whose values it has already.
 /// </remarks>
 public sealed class MultiTaskFineTuneTrainer
 {
@@ -33,7 +34,8 @@ public sealed class MultiTaskFineTuneTrainer
         ArgumentException.ThrowIfNullOrEmpty(options.Checkpoint);
         if (options.Task is not null || options.ValidationSet is not null)
         {
-            throw new ArgumentException("Options.Task and ValidationSet are of one task; name the tasks beside the options, and give the views to Fit.");
+            throw new ArgumentException(
+                "Options.Task and ValidationSet are of one task; name the tasks beside the options, and give the views to Fit.");
         }
 
         if (options.Tuning is not null || options.CheckpointFolder is not null || options.OutputFolder is not null)
@@ -163,13 +165,14 @@ public sealed class MultiTaskFineTuneTrainer
 
     private void CheckViews(IReadOnlyDictionary<string, IDataView> views, string role)
     {
-        string[] missing = [.. _tasks.Keys.Except(views.Keys)], unknown = [.. views.Keys.Except(_tasks.Keys)];
+        string[] missing = [.. _tasks.Keys.Where(name => views.GetValueOrDefault(name) is null)], unknown = [.. views.Keys.Except(_tasks.Keys)];
         if (missing.Length > 0 || unknown.Length > 0)
         {
             throw new ArgumentException(
                 missing.Length > 0
                     ? $"The task '{missing[0]}' has no {role} view."
-                    : $"There is a {role} view of '{unknown[0]}', which is none of the tasks {string.Join(", ", _tasks.Keys.Select(name => $"'{name}'"))}.");
+                    : $"There is a {role} view of '{unknown[0]}', which is none of the tasks "
+                        + $"{string.Join(", ", _tasks.Keys.Select(name => $"'{name}'"))}.");
         }
     }
 

@@ -307,6 +307,7 @@ public sealed class MultiTaskTests : IDisposable
         Says("StateFile", () => Fit(options => options.OutputFolder = _folder, Two, rows: 8));
         MultiTaskFineTuneTrainer trainer = _ml.SkillLoc().MultiTaskFineTune(Toy.Options(options => options.Task = null), Two);
         Says("'plot' has no training view", () => trainer.Fit(ToyTasks.Views(_ml, [ToyTasks.Film], 8)));
+        Says("'plot' has no training view", () => trainer.Fit(new Dictionary<string, IDataView>(ToyTasks.Views(_ml, Two, 8)) { ["plot"] = null! }));
         Says("'plot' has no validation view", () => trainer.Fit(ToyTasks.Views(_ml, Two, 8), ToyTasks.Views(_ml, [ToyTasks.Film], 8)));
         Says("'stage', which is none of the tasks 'toy', 'plot'", () => trainer.Fit(ToyTasks.Views(_ml, ToyTasks.All, 8)));
         Says("'early'", () => trainer.Fit(new Dictionary<string, IDataView>
