@@ -1,3 +1,4 @@
+using System.Globalization;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Grafts;
 using TorchSharp.Modules;
@@ -7,10 +8,13 @@ namespace SkillLoc.Trainers;
 /// <summary>Which coordinates train: those of the selected parameters, within a region if there is one, without the frozen ones.</summary>
 internal static class CoordinateMask
 {
-    /// <summary>What trains of a classifier; a classification head of its own, and what a tuning method adds, train whole.</summary>
+    /// <summary>
+    /// What trains of classifiers over one backbone; classification heads of their own, and what a tuning method adds, train whole.
+    /// </summary>
     /// <exception cref="ArgumentException">A coordinate is none of the model's, or does not train; or nothing is left to train.</exception>
-    public static TrainedParameter[] Apply(PromptFineTuneTrainer.Options options, TextClassifier classifier)
+    public static TrainedParameter[] Apply(PromptFineTuneTrainer.Options options, IReadOnlyList<TextClassifier> classifiers)
     {
+        TextClassifier classifier = classifiers[0];
         if (options.Tuning is not null)
         {
             return [.. classifier.TunedParameters.Select(pair => new TrainedParameter(pair.Key, pair.Value, null, null, decays: false))];
@@ -47,7 +51,8 @@ internal static class CoordinateMask
                 }
             }
 
-            trained.AddRange(classifier.Head.Parameters.Select(pair => new TrainedParameter(pair.Key, pair.Value, null, null)));
+            trained.AddRange(classifiers.SelectMany((each, task) =>
+                each.Head.Parameters.Select(pair => new TrainedParameter(HeadName(pair.Key, task), pair.Value, null, null))));
             return trained.Count > 0 ? [.. trained] : throw new ArgumentException("Everything is fixed: no parameter is left to train.");
         }
         catch
@@ -56,6 +61,9 @@ internal static class CoordinateMask
             throw;
         }
     }
+
+    /// <summary>The name under which a parameter of a task's head trains; the first task's is the head's own.</summary>
+    public static string HeadName(string name, int task) => task == 0 ? name : string.Create(CultureInfo.InvariantCulture, $"{name}#{task}");
 
     private static Dictionary<string, SortedSet<long>> Coordinates(
         IEnumerable<GraftPart> parts, IReadOnlyDictionary<string, Parameter> weights, string option)

@@ -8,38 +8,55 @@ using static TorchSharp.torch;
 
 namespace SkillLoc.Trainers;
 
-/// <summary>The fine-tuning loop (grafting reference A.9, with decisions 8 and 9).</summary>
+/// <summary>
+/// The fine-tuning loop (grafting reference A.9, with decisions 8 and 9), for one task or, in turns, for several over one backbone (A.13).
+/// </summary>
 internal sealed class FineTuning : IDisposable
 {
     private readonly PromptFineTuneTrainer.Options _options;
-    private readonly TextClassifier _classifier;
-    private readonly TextClassifier _passes;
+    private readonly TextClassifier[] _classifiers;
+    private readonly TextClassifier[] _passes;
     private readonly IHost _host;
     private readonly IChannel _channel;
     private readonly TrainedParameter[] _trained;
 
-    /// <summary>Parameters that get a gradient: those that train, or all, for the norm's sake.</summary>
-    private readonly (string Name, Parameter Master)[] _differentiated;
+    /// <summary>
+    /// Parameters that get a gradient, those that train, or all, for the norm's sake; each with what stands for it in passes where that is
+    /// not the master itself: a copy of another type, and every other task's view of the same storage.
+    /// </summary>
+    private readonly (Parameter Master, Parameter[] Passes)[] _differentiated;
+
+    /// <summary>Those that train, with the first of what stands for each, whose storage the others share.</summary>
+    private readonly (Parameter Master, Parameter Pass)[] _given;
 
     /// <summary>What the norm of the gradients is taken over.</summary>
     private readonly Parameter[] _clipped;
 
-    public FineTuning(PromptFineTuneTrainer.Options options, TextClassifier classifier, IHost host, IChannel channel)
+    /// <param name="options">What training is told.</param>
+    /// <param name="classifiers">The tasks' classifiers; of several, all lie over the first one's storage.</param>
+    /// <param name="host">The trainer's.</param>
+    /// <param name="channel">The trainer's.</param>
+    public FineTuning(PromptFineTuneTrainer.Options options, IReadOnlyList<TextClassifier> classifiers, IHost host, IChannel channel)
     {
         _options = options;
-        _classifier = classifier;
+        _classifiers = [.. classifiers];
+        TextClassifier classifier = _classifiers[0];
         _host = host;
         _channel = channel;
-        classifier.Backbone.Dropout = options.Dropout;
-        _trained = CoordinateMask.Apply(options, classifier);
-        _differentiated = [.. _trained.Select(parameter => (parameter.Name, parameter.Weight))];
+        foreach (TextClassifier each in _classifiers)
+        {
+            each.Backbone.Dropout = options.Dropout;
+        }
+
+        _trained = CoordinateMask.Apply(options, _classifiers);
+        (string Name, Parameter Master)[] differentiated = [.. _trained.Select(parameter => (parameter.Name, parameter.Weight))];
         _clipped = [.. _trained.Select(parameter => parameter.Value)];
         if (options.ClipOverAllParameters)
         {
             var names = _trained.Select(parameter => parameter.Name).ToHashSet(StringComparer.Ordinal);
             (string, Parameter Weight)[] others =
                 [.. classifier.Backbone.Parameters.Where(pair => !names.Contains(pair.Key)).Select(pair => (pair.Key, pair.Value))];
-            _differentiated = [.. _differentiated, .. others];
+            differentiated = [.. differentiated, .. others];
             _clipped = [.. _clipped, .. others.Select(pair => pair.Weight)];
         }
 
@@ -56,11 +73,24 @@ internal sealed class FineTuning : IDisposable
             }
         }
 
-        // The classifier's own weights are the float32 masters; a bfloat16 copy runs the passes.
-        _passes = options.Precision == Precision.BFloat16 ? classifier.Clone(dtype: ScalarType.BFloat16) : classifier;
+        // The classifiers' own weights are the float32 masters; a bfloat16 copy runs the passes.
+        _passes = _classifiers;
+        if (options.Precision == Precision.BFloat16)
+        {
+            TextClassifier copy = classifier.Clone(dtype: ScalarType.BFloat16);
+            _passes = [copy, .. _classifiers.Skip(1).Select(each => copy.ForTask(each.Settings))];
+        }
+
+        ILookup<string, Parameter> passes = _passes.SelectMany(Named).ToLookup(pair => pair.Name, pair => pair.Value, StringComparer.Ordinal);
+        _differentiated =
+        [
+            .. differentiated.Select(pair => (pair.Master, passes[pair.Name].Where(pass => !ReferenceEquals(pass, pair.Master)).ToArray())),
+        ];
+        _given = HasMasters ? [.. _trained.Select(parameter => (parameter.Weight, passes[parameter.Name].First()))] : [];
+        GiveWeights();
     }
 
-    private bool HasMasters => !ReferenceEquals(_passes, _classifier);
+    private bool HasMasters => !ReferenceEquals(_passes, _classifiers);
 
     public void Dispose()
     {
@@ -71,24 +101,27 @@ internal sealed class FineTuning : IDisposable
 
         if (HasMasters)
         {
-            _passes.Dispose();
+            Array.ForEach(_passes, pass => pass.Dispose());
         }
     }
 
     /// <summary>Trains, from the start or from where a state file stands, and leaves the kept state in the classifier.</summary>
+    /// <param name="train">Each task's rows.</param>
+    /// <param name="validation">Each task's rows for the metric, which is the mean over the tasks; null for none.</param>
+    /// <param name="stateFile">Where the state is kept; null for nowhere.</param>
     /// <returns>What was reached.</returns>
-    public TrainingState Run(LabeledTexts train, LabeledTexts? validation, TrainingStateFile? stateFile)
+    public TrainingState Run(IReadOnlyList<LabeledTexts> train, IReadOnlyList<LabeledTexts>? validation, TrainingStateFile? stateFile)
     {
-        int microBatches = (train.Count + _options.BatchSize - 1) / _options.BatchSize;
+        int microBatches = train.Sum(rows => (rows.Count + _options.BatchSize - 1) / _options.BatchSize);
         int updatesPerEpoch = Math.Max(1, microBatches / _options.GradientAccumulationSteps);
         int steps = _options.MaxSteps ?? (_options.Epochs * updatesPerEpoch);
         using var outer = NewDisposeScope();
         TrainingState state = Resume(stateFile, steps);
         double secondsBefore = state.Seconds;
-        foreach ((string name, Parameter master) in _differentiated)
+        foreach ((Parameter master, Parameter[] passes) in _differentiated)
         {
             master.requires_grad_(true);
-            OfPasses(name).requires_grad_(true);
+            Array.ForEach(passes, pass => pass.requires_grad_(true));
         }
 
         using IProgressChannel progress = _host.StartProgressChannel("Fine-tuning");
@@ -99,7 +132,7 @@ internal sealed class FineTuning : IDisposable
             entry.SetMetric(1, state.Metric ?? double.NaN);
         });
         var clock = Stopwatch.StartNew();
-        int[][] batches = [];
+        (int Task, int[] Rows)[] batches = [];
         int shuffled = -1;
         try
         {
@@ -108,14 +141,14 @@ internal sealed class FineTuning : IDisposable
                 int epoch = state.Step / updatesPerEpoch, update = state.Step % updatesPerEpoch;
                 if (epoch != shuffled)
                 {
-                    batches = Shuffle(train.Count, epoch);
+                    batches = Shuffle(train, epoch);
                     shuffled = epoch;
                 }
 
-                int[][] group = [.. batches.Skip(update * _options.GradientAccumulationSteps).Take(_options.GradientAccumulationSteps)];
+                (int Task, int[] Rows)[] group = [.. batches.Skip(update * _options.GradientAccumulationSteps).Take(_options.GradientAccumulationSteps)];
                 state.Loss = Update(train, group, state.Step, steps);
                 state.Step++;
-                state.Rows += group.Sum(part => part.Length);
+                state.Rows += group.Sum(part => part.Rows.Length);
                 if (!double.IsFinite(state.Loss))
                 {
                     throw new InvalidOperationException(
@@ -145,10 +178,13 @@ internal sealed class FineTuning : IDisposable
         }
         finally
         {
-            foreach ((_, Parameter master) in _differentiated)
+            foreach ((Parameter master, Parameter[] passes) in _differentiated)
             {
-                master.requires_grad_(false);
-                master.grad = null!;
+                foreach (Parameter parameter in passes.Prepend(master))
+                {
+                    parameter.requires_grad_(false);
+                    parameter.grad = null!;
+                }
             }
         }
 
@@ -175,31 +211,37 @@ internal sealed class FineTuning : IDisposable
             return new();
         }
 
-        if (HasMasters)
-        {
-            GiveWeights();
-        }
-
+        GiveWeights();
         _channel.Info(MessageSensitivity.None, $"Going on after update {state.Step} of {steps}, from {_options.StateFile}.");
         return state;
     }
 
     /// <summary>
-    /// Micro-batches of an epoch. Like dropout's, their randomness follows from the seed and the place in the run alone, so that a
-    /// resumed run draws what an uninterrupted one would.
+    /// Micro-batches of an epoch, each of one task. Like dropout's, their randomness follows from the seed and the place in the run alone,
+    /// so that a resumed run draws what an uninterrupted one would.
     /// </summary>
-    private int[][] Shuffle(int rows, int epoch)
+    private (int Task, int[] Rows)[] Shuffle(IReadOnlyList<LabeledTexts> train, int epoch)
     {
-        int[] order = [.. Enumerable.Range(0, rows)];
-        new Random((int)Derive(_options.Seed, 1, epoch)).Shuffle(order);
-        return [.. order.Chunk(_options.BatchSize)];
+        var random = new Random((int)Derive(_options.Seed, 1, epoch));
+        (int Task, int[] Rows)[] batches = [.. train.SelectMany((rows, task) =>
+        {
+            int[] order = [.. Enumerable.Range(0, rows.Count)];
+            random.Shuffle(order);
+            return order.Chunk(_options.BatchSize).Select(part => (task, part));
+        })];
+        if (train.Count > 1)
+        {
+            random.Shuffle(batches);
+        }
+
+        return batches;
     }
 
-    private void Evaluate(TrainingState state, int steps, LabeledTexts? validation)
+    private void Evaluate(TrainingState state, int steps, IReadOnlyList<LabeledTexts>? validation)
     {
         if (validation is not null)
         {
-            double metric = validation.Judge(_classifier);
+            double metric = validation.Zip(_classifiers, (rows, classifier) => rows.Judge(classifier)).Average();
             state.Metric = metric;
             _channel.Info(MessageSensitivity.None, $"Update {state.Step} of {steps}: loss {state.Loss:F4}, validation {metric:F4}.");
 
@@ -234,28 +276,29 @@ internal sealed class FineTuning : IDisposable
         if (_options.CheckpointFolder is { } folder)
         {
             Directory.CreateDirectory(folder);
-            _classifier.Save(Path.Join(folder, name));
+            _classifiers[0].Save(Path.Join(folder, name));
         }
     }
 
     /// <summary>
-    /// One update. The rows of all its micro-batches are regrouped by length and weighted 1 / (micro-batches x rows of their own
+    /// One update. The rows of all its micro-batches of a task are regrouped by length and weighted 1 / (micro-batches x rows of their own
     /// micro-batch), which gives the same gradient as one pass per micro-batch with far less padding.
     /// </summary>
     /// <returns>The loss, the anchor's part included.</returns>
-    private double Update(LabeledTexts train, int[][] group, int step, int steps)
+    private double Update(IReadOnlyList<LabeledTexts> train, (int Task, int[] Rows)[] group, int step, int steps)
     {
-        int[] rows = [.. group.SelectMany(part => part)];
-        float[] weights = [.. group.SelectMany(part => Enumerable.Repeat(1f / (_options.GradientAccumulationSteps * part.Length), part.Length))];
-        foreach ((_, Parameter master) in _differentiated)
+        foreach ((Parameter master, _) in _differentiated)
         {
             master.grad = null!;
         }
 
         manual_seed(Derive(_options.Seed, 2, step));
-        double loss = Backward(_passes, train, rows, weights, _options.MaxTokensPerBatch, training: true);
-        if (HasMasters)
+        double loss = 0;
+        foreach (IGrouping<int, int[]> parts in group.GroupBy(part => part.Task, part => part.Rows))
         {
+            int[] rows = [.. parts.SelectMany(part => part)];
+            float[] weights = [.. parts.SelectMany(part => Enumerable.Repeat(1f / (_options.GradientAccumulationSteps * part.Length), part.Length))];
+            loss += Backward(_passes[parts.Key], train[parts.Key], rows, weights, _options.MaxTokensPerBatch, training: true);
             TakeGradients();
         }
 
@@ -289,11 +332,7 @@ internal sealed class FineTuning : IDisposable
             parameter.GiveValue();
         }
 
-        if (HasMasters)
-        {
-            GiveWeights();
-        }
-
+        GiveWeights();
         return loss;
     }
 
@@ -307,31 +346,49 @@ internal sealed class FineTuning : IDisposable
         return sums.Length == 0 ? 0 : _options.L1 * stack(sums).sum().item<float>();
     }
 
-    private Parameter OfPasses(string name) =>
-        _passes.Backbone.Parameters.GetValueOrDefault(name) ?? _passes.Head.Parameters.GetValueOrDefault(name) ?? _passes.TunedParameters[name];
+    /// <summary>A task's parameters, by the names under which they train.</summary>
+    private static IEnumerable<(string Name, Parameter Value)> Named(TextClassifier classifier, int task)
+    {
+        IReadOnlyDictionary<string, Parameter> backbone = classifier.Backbone.Parameters, head = classifier.Head.Parameters;
+        return backbone.Select(pair => (pair.Key, pair.Value))
+            .Concat(head.Select(pair => (CoordinateMask.HeadName(pair.Key, task), pair.Value)))
+            .Concat(classifier.TunedParameters
+                .Where(pair => !backbone.ContainsKey(pair.Key) && !head.ContainsKey(pair.Key)).Select(pair => (pair.Key, pair.Value)));
+    }
 
     /// <summary>Moves the gradients of the passes to the masters.</summary>
     private void TakeGradients()
     {
         using var scope = NewDisposeScope();
-        foreach ((string name, Parameter master) in _differentiated)
+        foreach ((Parameter master, Parameter[] passes) in _differentiated)
         {
-            Parameter pass = OfPasses(name);
-            if (pass.grad is { } gradient)
+            foreach (Parameter pass in passes)
             {
-                master.grad = gradient.to(master.dtype);
-                pass.grad = null!;
+                if (pass.grad is { } gradient)
+                {
+                    gradient = gradient.to(master.dtype);
+                    if (master.grad is { } sum)
+                    {
+                        sum.add_(gradient);
+                    }
+                    else
+                    {
+                        master.grad = gradient;
+                    }
+
+                    pass.grad = null!;
+                }
             }
         }
     }
 
-    /// <summary>Copies the masters to the weights of the passes.</summary>
+    /// <summary>Copies the masters to the weights of the passes, where these are others.</summary>
     private void GiveWeights()
     {
         using IDisposable noGradients = no_grad();
-        foreach (TrainedParameter parameter in _trained)
+        foreach ((Parameter master, Parameter pass) in _given)
         {
-            OfPasses(parameter.Name).copy_(parameter.Weight);
+            pass.copy_(master);
         }
     }
 

@@ -101,6 +101,19 @@ public sealed partial class GraftMaskEstimator
         /// <summary>Ends the training with the best mask so far.</summary>
         public CancellationToken CancellationToken;
 
+        /// <summary>The same options for one task of a sequence.</summary>
+        internal Options For(
+            TextScoringTransformer fineTuned, string labelColumnName, IDataView? validation, IReadOnlyList<Graft> baseGrafts, string stateName)
+        {
+            var options = (Options)MemberwiseClone();
+            options.FineTuned = fineTuned;
+            options.LabelColumnName = labelColumnName;
+            options.ValidationSet = validation;
+            options.BaseGrafts = baseGrafts;
+            options.StateFolder = StateFolder is null ? null : Path.Join(StateFolder, stateName);
+            return options;
+        }
+
         /// <exception cref="ArgumentException">An option is missing or out of its range.</exception>
         internal void Check()
         {
@@ -133,6 +146,12 @@ public sealed partial class GraftMaskEstimator
                     $"Options.WithinSparsity holds the graft to Options.Sparsity, and a base patch of the kind {BasePatch} has a size of its own.");
             }
 
+            CheckRanges();
+        }
+
+        /// <exception cref="ArgumentOutOfRangeException">A number is out of its range.</exception>
+        internal void CheckRanges()
+        {
             Require(Sparsity is >= 0 and <= 1, nameof(Sparsity), Sparsity, "in [0, 1]");
             Require(Epochs >= 0, nameof(Epochs), Epochs, "0 or more");
             Require(LearningRate > 0 && double.IsFinite(LearningRate), nameof(LearningRate), LearningRate, "positive");

@@ -5,6 +5,7 @@ using SkillLoc.Models.Classification;
 using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tuning;
+using SkillLoc.Transforms;
 
 namespace SkillLoc.Trainers;
 
@@ -248,11 +249,49 @@ public sealed partial class PromptFineTuneTrainer
             }
         }
 
+        /// <summary>The same options for one task of several; where it is on single texts there is no second column.</summary>
+        internal Options For(PromptTask task)
+        {
+            var options = (Options)MemberwiseClone();
+            options.Task = task;
+            options.TextPairColumnName = task.IsPair ? TextPairColumnName : null;
+            return options;
+        }
+
+        /// <summary>The columns that the task's rows are read from and scored into.</summary>
+        internal ScoringColumns Columns() => new()
+        {
+            Text = TextColumnName,
+            TextPair = HasTextPair() ? TextPairColumnName ?? "TextPair" : null,
+            Score = ScoreColumnName,
+            PredictedLabel = PredictedLabelColumnName,
+        };
+
+        /// <summary>The classifier's settings for training rows.</summary>
+        /// <exception cref="ArgumentException">A column is missing or of another type, a label is none of the task's, or the task has no
+        /// prompt for the checkpoint's kind of model.</exception>
+        internal ClassifierSettings Settings(DataViewSchema schema)
+        {
+            ScoringSchema.CheckInputs(schema, Columns());
+            IReadOnlyList<string>? values = null;
+            int keys = 2;
+            if (IsRegression)
+            {
+                LabelValues.CheckScores(schema, LabelColumnName);
+            }
+            else
+            {
+                values = LabelValues.Of(schema, LabelColumnName, out keys);
+            }
+
+            return Settings(values, keys, Models.Checkpoints.CheckpointFolder.ReadConfig(Checkpoint));
+        }
+
         /// <summary>
         /// The classifier's settings. Scores stand in the order of the label column's keys, as ML.NET's evaluators expect.
         /// </summary>
         /// <exception cref="ArgumentException">A label is none of the task's, or the task has no prompt for the checkpoint's kind of model.</exception>
-        internal ClassifierSettings Settings(IReadOnlyList<string>? keyValues, int keys, ModelConfig config)
+        private ClassifierSettings Settings(IReadOnlyList<string>? keyValues, int keys, ModelConfig config)
         {
             AutoregressivePrompt? prompt = config.IsCausal && Head == HeadKind.LabelWords
                 ? Task!.Autoregressive ?? throw new ArgumentException(

@@ -31,14 +31,7 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
         _host = ((IHostEnvironment)catalog.Context).Register(nameof(PromptFineTuneTrainer));
         _options = options;
         _device = catalog.Device();
-        bool pair = options.HasTextPair();
-        _columns = new()
-        {
-            Text = options.TextColumnName,
-            TextPair = pair ? options.TextPairColumnName ?? "TextPair" : null,
-            Score = options.ScoreColumnName,
-            PredictedLabel = options.PredictedLabelColumnName,
-        };
+        _columns = options.Columns();
     }
 
     /// <summary>Fine-tunes on a view.</summary>
@@ -63,20 +56,7 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
             throw new ArgumentException("Options.Checkpoints asks for the best state, and there is no validation set to choose it by.");
         }
 
-        ScoringSchema.CheckInputs(trainData.Schema, _columns);
-        IReadOnlyList<string>? values = null;
-        int keys = 2;
-        if (_options.IsRegression)
-        {
-            LabelValues.CheckScores(trainData.Schema, _options.LabelColumnName);
-        }
-        else
-        {
-            values = LabelValues.Of(trainData.Schema, _options.LabelColumnName, out keys);
-        }
-
-        TextClassifier classifier = TextClassifier.Create(
-            _options.Checkpoint, _options.Settings(values, keys, CheckpointFolder.ReadConfig(_options.Checkpoint)), _device, seed: _options.Seed);
+        TextClassifier classifier = TextClassifier.Create(_options.Checkpoint, _options.Settings(trainData.Schema), _device, seed: _options.Seed);
         try
         {
             LabeledTexts train = LabeledTexts.Read(trainData, _columns, _options.LabelColumnName, classifier, "training data");
@@ -95,13 +75,13 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
             using (IChannel channel = _host.Start("Training"))
             {
                 channel.Info(MessageSensitivity.None, $"Fine-tuning {_options.Checkpoint} on {train.Count} rows.");
-                using var training = new FineTuning(_options, classifier, _host, channel);
-                state = training.Run(train, validation, stateFile);
+                using var training = new FineTuning(_options, [classifier], _host, channel);
+                state = training.Run([train], validation is null ? null : [validation], stateFile);
             }
 
             var transformer = new TextScoringTransformer(classifier, _columns, baseCheckpoint: Path.GetFullPath(_options.Checkpoint))
             {
-                Record = Record(state, run, fingerprint, train.Count),
+                Record = state.ToRecord("fine-tune", _options.Task?.Name ?? "", _options.Checkpoint, fingerprint, train.Count, run),
             };
             if (_options.OutputFolder is not null)
             {
@@ -173,37 +153,4 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
             ["training_data"] = RunFingerprint.Of(train),
             ["validation_data"] = validation is null ? "none" : RunFingerprint.Of(validation),
         });
-
-    private RunRecord Record(TrainingState state, Dictionary<string, string> run, string? fingerprint, int rows)
-    {
-        var metrics = new Dictionary<string, double>(StringComparer.Ordinal);
-        if (state.Step > 0)
-        {
-            metrics["loss"] = state.Loss;
-        }
-
-        if (state.Metric is { } last)
-        {
-            metrics["last_validation"] = last;
-        }
-
-        if (state.Best is { } best)
-        {
-            metrics["validation"] = best.Metric;
-            metrics["best_step"] = best.Step;
-        }
-
-        return new()
-        {
-            Kind = "fine-tune",
-            Task = _options.Task?.Name ?? "",
-            Checkpoint = Path.GetFullPath(_options.Checkpoint),
-            Fingerprint = fingerprint,
-            Rows = rows,
-            Steps = state.Step,
-            Seconds = state.Seconds,
-            Options = run,
-            Metrics = metrics,
-        };
-    }
 }

@@ -48,6 +48,33 @@ public static class SkillLocTrainers
         return new(catalog, options);
     }
 
+    /// <summary>Fine-tunes one language model on several tasks at once (grafting reference A.13).</summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="options">Everything that can be told of the training; its Task, ValidationSet, Tuning, CheckpointFolder and OutputFolder,
+    /// which are of one task, must be left out.</param>
+    /// <param name="tasks">The tasks, with different names; order matters for the draws alone.</param>
+    /// <returns>The trainer.</returns>
+    /// <exception cref="ArgumentException">There is no task, one is given twice, or an option is missing or out of its range.</exception>
+    public static MultiTaskFineTuneTrainer MultiTaskFineTune(
+        this SkillLocCatalog catalog, PromptFineTuneTrainer.Options options, params IEnumerable<PromptTask> tasks)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        return new(catalog, options, tasks);
+    }
+
+    /// <summary>
+    /// Learns tasks one after another, each in a sparse graft beside the earlier ones' (grafting reference A.13).
+    /// </summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="options">Everything that can be told.</param>
+    /// <returns>The sequence.</returns>
+    /// <exception cref="ArgumentException">An option is missing, out of its range, or set by the sequence itself.</exception>
+    public static ContinualGraft ContinualGraft(this SkillLocCatalog catalog, Trainers.ContinualGraft.Options options)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        return new(catalog, options);
+    }
+
     /// <summary>Finds the few parameters that carry a fine-tuned skill.</summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="fineTuned">What <see cref="PromptFineTune(SkillLocCatalog, PromptFineTuneTrainer.Options)"/> fitted.</param>

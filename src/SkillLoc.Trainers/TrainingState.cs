@@ -1,3 +1,5 @@
+using SkillLoc.Models.Runs;
+
 namespace SkillLoc.Trainers;
 
 /// <summary>How far a fine-tuning is and what it found, beside its parameters.</summary>
@@ -23,4 +25,39 @@ internal sealed record TrainingState
 
     /// <summary>The best value of it, and the update after which it was measured.</summary>
     public (double Metric, int Step)? Best { get; set; }
+
+    /// <summary>What a log of runs says of it (A.11).</summary>
+    public RunRecord ToRecord(
+        string kind, string task, string checkpoint, string? fingerprint, int trainingRows, IReadOnlyDictionary<string, string> options)
+    {
+        var metrics = new Dictionary<string, double>(StringComparer.Ordinal);
+        if (Step > 0)
+        {
+            metrics["loss"] = Loss;
+        }
+
+        if (Metric is { } last)
+        {
+            metrics["last_validation"] = last;
+        }
+
+        if (Best is { } best)
+        {
+            metrics["validation"] = best.Metric;
+            metrics["best_step"] = best.Step;
+        }
+
+        return new()
+        {
+            Kind = kind,
+            Task = task,
+            Checkpoint = Path.GetFullPath(checkpoint),
+            Fingerprint = fingerprint,
+            Rows = trainingRows,
+            Steps = Step,
+            Seconds = Seconds,
+            Options = options,
+            Metrics = metrics,
+        };
+    }
 }

@@ -361,10 +361,11 @@ public sealed class TextClassifier : IDisposable
     /// changes for both. The storage lives as long as either. A head of its own is initialised.
     /// </summary>
     /// <param name="settings">The other task.</param>
+    /// <param name="seed">Seed of a head of its own.</param>
     /// <returns>The classifier; the caller disposes it.</returns>
     /// <exception cref="ArgumentException">The settings do not fit the checkpoint, or need the language-model head and this backbone has none.</exception>
     /// <exception cref="InvalidOperationException">A tuning method is at work in one of the two, which could not share it.</exception>
-    public TextClassifier ForTask(ClassifierSettings settings)
+    public TextClassifier ForTask(ClassifierSettings settings, int seed = 0)
     {
         ArgumentNullException.ThrowIfNull(settings);
         if (Settings.Tuning is not null || settings.Tuning is not null)
@@ -380,7 +381,7 @@ public sealed class TextClassifier : IDisposable
         ClassificationHead? head = null;
         try
         {
-            head = new ClassificationHead(settings.Head, backbone, settings.Labels.Count, ids, options: options);
+            head = new ClassificationHead(settings.Head, backbone, settings.Labels.Count, ids, seed: seed, options: options);
             return new(backbone, head, _tokenizer, settings);
         }
         catch

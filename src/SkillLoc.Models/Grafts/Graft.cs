@@ -1,6 +1,7 @@
 using System.Globalization;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Classification;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -90,6 +91,39 @@ public sealed class Graft
             Tensor values = tensor(part.Values).to(weight.dtype, weight.device);
             weight.view(-1).index_copy_(0, indices, values);
         }
+    }
+
+    /// <summary>
+    /// The same coordinates with the values that a classifier has there, with its head and its task. It takes the graft out of a model
+    /// whose training was restricted to it: of a union that was purified by a few steps (Panigrahi et al. 2023; grafting reference A.13),
+    /// or of a region that was trained from scratch. Applied to the base it gives the trained model.
+    /// </summary>
+    /// <param name="classifier">A classifier of the base model's architecture.</param>
+    /// <returns>The graft, without metrics.</returns>
+    /// <exception cref="InvalidDataException">The graft does not fit the classifier's shapes.</exception>
+    public Graft WithValuesOf(TextClassifier classifier)
+    {
+        ArgumentNullException.ThrowIfNull(classifier);
+        Check(classifier.Backbone, BaseFingerprint);
+        using var scope = NewDisposeScope();
+        return new()
+        {
+            BaseFingerprint = BaseFingerprint,
+            Settings = classifier.Settings.ToJson(),
+            Task = classifier.Settings.Task,
+            Sparsity = Sparsity,
+            ConsideredCount = ConsideredCount,
+            Parts = [.. Parts.Select(part => part with { Values = At(classifier.Backbone.Parameters[part.Name], part.Indices) })],
+            HeadParameters = classifier.Head.Parameters.ToDictionary(
+                pair => pair.Key, pair => (pair.Value.shape, Floats(pair.Value)), StringComparer.Ordinal),
+            Outside = Outside,
+            Considered = Considered,
+        };
+
+        static float[] At(Tensor weight, int[] indices) =>
+            Floats(weight.detach().view(-1).index_select(0, tensor(Array.ConvertAll(indices, i => (long)i), device: weight.device)));
+
+        static float[] Floats(Tensor values) => values.detach().to(ScalarType.Float32).cpu().contiguous().data<float>().ToArray();
     }
 
     /// <summary>Writes the graft as one safetensors file.</summary>

@@ -7,6 +7,11 @@ namespace SkillLoc.Models.Grafts;
 /// The union of grafts: gamma_G = OR of gamma_i, which gives one base model several skills at once (Panigrahi et al. 2023;
 /// grafting reference A.13).
 /// </summary>
+/// <remarks>
+/// A union is purified by a few steps of fine-tuning, 10 in the paper, that start from it and are restricted to its coordinates: the
+/// trainers' options StartFrom = [union], Region = union.Parts and MaxSteps = 10. <see cref="Graft.WithValuesOf"/> then takes the purified
+/// union out of the trained model.
+/// </remarks>
 public static class GraftUnion
 {
     /// <summary>

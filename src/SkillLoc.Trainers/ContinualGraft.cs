@@ -1,0 +1,272 @@
+using System.Globalization;
+using Microsoft.ML;
+using Microsoft.ML.Runtime;
+using SkillLoc.Models.Classification;
+using SkillLoc.Models.Grafts;
+using SkillLoc.Transforms;
+using TorchSharp;
+
+namespace SkillLoc.Trainers;
+
+/// <summary>
+/// Continual learning with grafts (Panigrahi et al. 2023; grafting reference A.13): tasks are learnt one after another, and of each only a
+/// sparse graft is kept, which no later task changes.
+/// </summary>
+/// <remarks>
+/// For each task the base with all earlier grafts is fine-tuned, their coordinates frozen; among the free coordinates the task's own graft
+/// is found. A task is scored with the union of the grafts up to its own: the paper leaves open which grafts are used, and this is the
+/// model in which the task was learnt. The result also says how it does with later tasks' grafts beside them. A classification head is
+/// every task's own and is kept with its graft.
+/// </remarks>
+public sealed partial class ContinualGraft
+{
+    private readonly SkillLocCatalog _catalog;
+    private readonly IHost _host;
+    private readonly torch.Device _device;
+    private readonly Options _options;
+
+    internal ContinualGraft(SkillLocCatalog catalog, Options options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        options.Check();
+        _catalog = catalog;
+        _host = ((IHostEnvironment)catalog.Context).Register(nameof(ContinualGraft));
+        _device = catalog.Device();
+        _options = options;
+    }
+
+    /// <summary>Learns tasks in their order. Every row of every view is read before the first is trained.</summary>
+    /// <param name="tasks">One task or more, with different names.</param>
+    /// <returns>Grafts and metrics; of the tasks that were learnt, when it was cancelled.</returns>
+    /// <exception cref="ArgumentException">There is no task, one is given twice, a view is missing, a column is missing or of another type,
+    /// or a label is none of the task's.</exception>
+    /// <exception cref="InvalidOperationException">A view has no rows, a row cannot be encoded, or training diverged.</exception>
+    /// <exception cref="FileNotFoundException">The checkpoint or one of its files is missing.</exception>
+    /// <exception cref="InvalidDataException">The checkpoint, or a graft in the folder, is damaged.</exception>
+    public ContinualGraftResult Fit(params IEnumerable<ContinualTask> tasks)
+    {
+        ArgumentNullException.ThrowIfNull(tasks);
+        ContinualTask[] sequence = [.. tasks];
+        Check(sequence);
+        Stage[] stages = Read(sequence);
+        using IChannel channel = _host.Start("Training");
+        var grafts = new List<Graft>();
+        foreach (Stage stage in stages)
+        {
+            if (Learn(stage, grafts, channel) is not { } graft)
+            {
+                break;
+            }
+
+            grafts.Add(graft);
+        }
+
+        List<ContinualGraftRow> rows = Measure(stages, grafts);
+        if (_options.SequentialBaseline)
+        {
+            rows.AddRange(MeasureSequential(stages[..grafts.Count], channel));
+        }
+
+        return new(
+            new(stages.Zip(grafts, (stage, graft) => KeyValuePair.Create(stage.Name, graft))),
+            [.. rows.OrderBy(row => Place(row.After)).ThenBy(row => row.Method).ThenBy(row => Place(row.Task))]);
+
+        int Place(string name) => Array.FindIndex(stages, stage => stage.Name == name);
+    }
+
+    private static void Check(ContinualTask[] sequence)
+    {
+        if (sequence.Length == 0)
+        {
+            throw new ArgumentException("There is no task to learn.", nameof(sequence));
+        }
+
+        int incomplete = Array.FindIndex(sequence, task => task is not { Prompt: not null, Train: not null, Test: not null });
+        if (incomplete >= 0)
+        {
+            throw new ArgumentException(
+                $"Task {incomplete + 1} of the sequence, '{sequence[incomplete]?.Prompt?.Name}', must have a prompt, a training view and a test view.",
+                nameof(sequence));
+        }
+
+        if (sequence.GroupBy(task => task.Prompt.Name, StringComparer.Ordinal).FirstOrDefault(group => group.Count() > 1) is { } twice)
+        {
+            throw new ArgumentException($"The task '{twice.Key}' is given twice; tasks must have different names.", nameof(sequence));
+        }
+    }
+
+    /// <summary>Every task's settings and rows, so that bad input is met before hours of training.</summary>
+    private Stage[] Read(ContinualTask[] sequence)
+    {
+        PromptFineTuneTrainer.Options[] options = Array.ConvertAll(sequence, task => _options.FineTune.For(task.Prompt));
+        Array.ForEach(options, each => each.Check());
+        ClassifierSettings[] settings = [.. sequence.Zip(options, (task, own) => own.Settings(task.Train.Schema))];
+        using TextClassifier whole = TextClassifier.Create(_options.FineTune.Checkpoint, settings[0], _device);
+        string before = _options.Folder is null ? "" : whole.Backbone.Fingerprint();
+        var stages = new Stage[sequence.Length];
+        for (int i = 0; i < stages.Length; i++)
+        {
+            using TextClassifier classifier = whole.ForTask(settings[i]);
+            stages[i] = new(
+                i, sequence[i], options[i], settings[i], Rows(sequence[i].Train, "training data"), Rows(sequence[i].Test, "test data"),
+                sequence[i].Validation is { } set ? Rows(set, "validation data") : null);
+            before = _options.Folder is null ? "" : stages[i].Fingerprint = RunFingerprint.Of(Describe(stages[i], before));
+
+            LabeledTexts Rows(IDataView view, string role) => LabeledTexts.Read(
+                view, options[i].Columns(), options[i].LabelColumnName, classifier, $"{role} of '{sequence[i].Prompt.Name}'");
+        }
+
+        return stages;
+    }
+
+    /// <summary>All that a task's graft depends on: its own data and options, and the fingerprint of what came before.</summary>
+    private Dictionary<string, string> Describe(Stage stage, string before)
+    {
+        GraftMaskEstimator.Options mask = _options.GraftMask;
+        return new(stage.Options.Describe(stage.Settings), StringComparer.Ordinal)
+        {
+            ["before"] = before,
+            ["training_data"] = RunFingerprint.Of(stage.Train),
+            ["validation_data"] = stage.Validation is null ? "none" : RunFingerprint.Of(stage.Validation),
+            ["mask"] = string.Create(
+                CultureInfo.InvariantCulture,
+                $"{mask.Sparsity:R} {mask.BasePatch} {mask.PatchLayer} {mask.Epochs} {mask.LearningRate:R} {mask.SigmoidBias:R} {mask.BatchSize} "
+                + $"{mask.MaxBatchesPerEpoch} {mask.Selection} {mask.MaxTokensPerBatch} {mask.Seed} {mask.Considered}"),
+        };
+    }
+
+    /// <summary>A task's graft, from the folder where it is there; null when it was cancelled.</summary>
+    private Graft? Learn(Stage stage, List<Graft> earlier, IChannel channel)
+    {
+        string label = string.Create(CultureInfo.InvariantCulture, $"task-{stage.Place + 1:00}");
+        string? file = _options.Folder is { } folder ? Path.Join(folder, $"{label}-{stage.Fingerprint![..16]}.safetensors") : null;
+        if (File.Exists(file))
+        {
+            channel.Info(MessageSensitivity.None, $"The graft of '{stage.Name}' is read from {file}.");
+            return Graft.Load(file);
+        }
+
+        channel.Info(
+            MessageSensitivity.None, $"Learning '{stage.Name}', task {stage.Place + 1}, beside {earlier.Sum(graft => graft.Count)} parameters.");
+
+        // Without the heads, which are of other tasks.
+        Graft[] held = earlier.Count > 0 ? [GraftUnion.Of(earlier)] : [];
+        PromptFineTuneTrainer.Options tuning = stage.Options.For(stage.Task.Prompt);
+        tuning.StartFrom = held;
+        tuning.Frozen = held;
+        using TextScoringTransformer tuned = _catalog.PromptFineTune(tuning).Fit(stage.Task.Train, stage.Task.Validation);
+        if (IsCancelled())
+        {
+            return null;
+        }
+
+        using GraftTransformer grafted = _catalog.GraftMask(_options.GraftMask.For(
+            tuned, tuning.LabelColumnName, stage.Task.Validation, held, label)).Fit(stage.Task.Train);
+        if (IsCancelled())
+        {
+            return null;
+        }
+
+        if (file is not null)
+        {
+            Directory.CreateDirectory(_options.Folder!);
+            grafted.SaveGraft(file);
+        }
+
+        return grafted.Graft;
+    }
+
+    private bool IsCancelled() =>
+        _options.FineTune.CancellationToken.IsCancellationRequested || _options.GraftMask.CancellationToken.IsCancellationRequested;
+
+    /// <summary>Scores every task with its own grafts and with all, after every task; nothing is taken for granted to stay the same.</summary>
+    private List<ContinualGraftRow> Measure(Stage[] stages, List<Graft> grafts)
+    {
+        var rows = new List<ContinualGraftRow>();
+        if (grafts.Count == 0)
+        {
+            return rows;
+        }
+
+        using TextClassifier whole = TextClassifier.Create(_options.FineTune.Checkpoint, stages[0].Settings, _device);
+        string fingerprint = whole.Backbone.Fingerprint();
+        long[] bytes = [.. grafts.Select(SizeOf)];
+        for (int after = 0; after < grafts.Count; after++)
+        {
+            for (int task = 0; task <= after; task++)
+            {
+                using TextClassifier classifier = whole.ForTask(stages[task].Settings);
+                classifier.ApplyHead(grafts[task]);
+                Add(ContinualMethod.AllGrafts, after + 1);
+                Add(ContinualMethod.OwnGrafts, task + 1);
+
+                void Add(ContinualMethod method, int count)
+                {
+                    Graft union = GraftUnion.Of(grafts[..count]);
+                    using var grafted = new GraftSwitch(classifier.Backbone, union, fingerprint);
+                    grafted.Apply();
+                    double metric = stages[task].Test.Judge(classifier);
+                    grafted.Remove();
+                    rows.Add(new(stages[after].Name, stages[task].Name, method, metric, union.Count, bytes[..count].Sum()));
+                }
+            }
+        }
+
+        return rows;
+
+        static long SizeOf(Graft graft)
+        {
+            using var file = new MemoryStream();
+            graft.Save(file);
+            return file.Length;
+        }
+    }
+
+    /// <summary>Fine-tunes one model on task after task.</summary>
+    private List<ContinualGraftRow> MeasureSequential(Stage[] stages, IChannel channel)
+    {
+        var rows = new List<ContinualGraftRow>();
+        var classifiers = new List<TextClassifier>();
+        try
+        {
+            using TextClassifier whole = TextClassifier.Create(_options.FineTune.Checkpoint, stages[0].Settings, _device);
+            foreach (Stage stage in stages)
+            {
+                TextClassifier classifier = whole.ForTask(stage.Settings, stage.Options.Seed);
+                classifiers.Add(classifier);
+                channel.Info(MessageSensitivity.None, $"Fine-tuning one model on '{stage.Name}', task {stage.Place + 1}.");
+                using (var training = new FineTuning(stage.Options, [classifier], _host, channel))
+                {
+                    training.Run([stage.Train], stage.Validation is null ? null : [stage.Validation], stateFile: null);
+                }
+
+                if (IsCancelled())
+                {
+                    break;
+                }
+
+                long parameters = stage.Options.Selection.Of(whole.Backbone).Sum(name => whole.Backbone.Parameters[name].numel());
+                rows.AddRange(classifiers.Zip(stages, (each, of) => new ContinualGraftRow(
+                    stage.Name, of.Name, ContinualMethod.Sequential, of.Test.Judge(each), parameters,
+                    sizeof(float) * (parameters + each.Head.Parameters.Values.Sum(value => value.numel())))));
+            }
+
+            return rows;
+        }
+        finally
+        {
+            classifiers.ForEach(classifier => classifier.Dispose());
+        }
+    }
+
+    /// <summary>A task with all that is known of it before training.</summary>
+    private sealed record Stage(
+        int Place, ContinualTask Task, PromptFineTuneTrainer.Options Options, ClassifierSettings Settings, LabeledTexts Train, LabeledTexts Test,
+        LabeledTexts? Validation)
+    {
+        public string Name => Task.Prompt.Name;
+
+        /// <summary>Of the run up to this task; null where nothing is stored.</summary>
+        public string? Fingerprint { get; set; }
+    }
+}

@@ -1,0 +1,214 @@
+using Microsoft.ML;
+using Microsoft.ML.Runtime;
+using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Classification;
+using SkillLoc.Models.Grafts;
+using SkillLoc.Models.Prompts;
+using SkillLoc.Models.Runs;
+using SkillLoc.Transforms;
+using TorchSharp;
+
+namespace SkillLoc.Trainers;
+
+/// <summary>
+/// Fine-tunes one language model on several tasks at once, each with its own prompt and labels, or its own classification head
+/// (Panigrahi et al. 2023; grafting reference A.13).
+/// </summary>
+/// <remarks>
+/// A micro-batch is of one task. An epoch is all tasks' micro-batches in random order, so that tasks are seen in proportion to their rows.
+/// The options are those of <see cref="PromptFineTuneTrainer"/>. A graft of <see cref="PromptFineTuneTrainer.Options.StartFrom"/> that
+/// carries a head gives it to the task that the graft names; to purify a union where tasks have heads, start from the union and then from
+/// the tasks' own grafts, whose values it has already.
+/// </remarks>
+public sealed class MultiTaskFineTuneTrainer
+{
+    private readonly IHost _host;
+    private readonly torch.Device _device;
+    private readonly PromptFineTuneTrainer.Options _options;
+    private readonly OrderedDictionary<string, PromptFineTuneTrainer.Options> _tasks = new(StringComparer.Ordinal);
+
+    internal MultiTaskFineTuneTrainer(SkillLocCatalog catalog, PromptFineTuneTrainer.Options options, IEnumerable<PromptTask> tasks)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(tasks);
+        ArgumentException.ThrowIfNullOrEmpty(options.Checkpoint);
+        if (options.Task is not null || options.ValidationSet is not null)
+        {
+            throw new ArgumentException(
+                "Options.Task and ValidationSet are of one task; name the tasks beside the options, and give the views to Fit.");
+        }
+
+        if (options.Tuning is not null || options.CheckpointFolder is not null || options.OutputFolder is not null)
+        {
+            throw new ArgumentException(
+                "Options.Tuning, CheckpointFolder and OutputFolder are for one task; leave them out. Options.StateFile keeps the state of "
+                + "training, and each task's transformer can be saved.");
+        }
+
+        foreach (PromptTask task in tasks)
+        {
+            PromptFineTuneTrainer.Options own = options.For(task);
+            own.Check();
+            if (!_tasks.TryAdd(task.Name, own))
+            {
+                throw new ArgumentException($"The task '{task.Name}' is given twice; tasks must have different names.", nameof(tasks));
+            }
+        }
+
+        if (_tasks.Count == 0)
+        {
+            throw new ArgumentException("There is no task to train.", nameof(tasks));
+        }
+
+        _host = ((IHostEnvironment)catalog.Context).Register(nameof(MultiTaskFineTuneTrainer));
+        _device = catalog.Device();
+        _options = options;
+    }
+
+    /// <summary>Fine-tunes on one view per task.</summary>
+    /// <param name="train">For each task's name a view with the label column and the text columns that the options name.</param>
+    /// <param name="validation">For each task's name rows that choose the best state, by the mean of the tasks' metrics; null keeps the
+    /// last.</param>
+    /// <returns>The model; the caller disposes it.</returns>
+    /// <exception cref="ArgumentException">A task has no view, a view is of no task, a column is missing or of another type, or a label is
+    /// none of the task's.</exception>
+    /// <exception cref="InvalidOperationException">A view has no rows, a row cannot be encoded, training diverged, or the state file is of
+    /// another run.</exception>
+    /// <exception cref="FileNotFoundException">The checkpoint or one of its files is missing.</exception>
+    /// <exception cref="InvalidDataException">The checkpoint is damaged, or a graft to start from is for another one.</exception>
+    public MultiTaskModel Fit(IReadOnlyDictionary<string, IDataView> train, IReadOnlyDictionary<string, IDataView>? validation = null)
+    {
+        ArgumentNullException.ThrowIfNull(train);
+        CheckViews(train, "training");
+        if (validation is not null)
+        {
+            CheckViews(validation, "validation");
+        }
+
+        var classifiers = new List<TextClassifier>();
+        try
+        {
+            Load(train, classifiers);
+            LabeledTexts[] rows = Read(train, classifiers, "training data");
+            LabeledTexts[]? chosenBy = validation is null ? null : Read(validation, classifiers, "validation data");
+            string? fingerprint = _options.RecordPath is not null || _options.StartFrom.Count > 0 ? classifiers[0].Backbone.Fingerprint() : null;
+            foreach (Graft graft in _options.StartFrom)
+            {
+                Start(classifiers, graft, fingerprint!);
+            }
+
+            Dictionary<string, string> run = Describe(classifiers);
+            TrainingStateFile? stateFile = StateFile(run, classifiers, rows, chosenBy);
+            TrainingState state;
+            using (IChannel channel = _host.Start("Training"))
+            {
+                channel.Info(
+                    MessageSensitivity.None, $"Fine-tuning {_options.Checkpoint} on {rows.Sum(each => each.Count)} rows of {_tasks.Count} tasks.");
+                using var training = new FineTuning(_options, classifiers, _host, channel);
+                state = training.Run(rows, chosenBy, stateFile);
+            }
+
+            RunRecord record = state.ToRecord(
+                "multi-task-fine-tune", string.Join('+', _tasks.Keys), _options.Checkpoint, fingerprint, rows.Sum(each => each.Count), run);
+            if (state.IsComplete)
+            {
+                if (_options.RecordPath is not null)
+                {
+                    RunRecord.Append(_options.RecordPath, record);
+                }
+
+                stateFile?.Delete();
+            }
+
+            string folder = Path.GetFullPath(_options.Checkpoint);
+            return new(
+                new(_tasks.Zip(classifiers, (task, classifier) => KeyValuePair.Create(
+                    task.Key, new TextScoringTransformer(classifier, task.Value.Columns(), baseCheckpoint: folder) { Record = record }))),
+                record);
+        }
+        catch
+        {
+            classifiers.ForEach(classifier => classifier.Dispose());
+            throw;
+        }
+    }
+
+    /// <summary>Puts a graft into the backbone, and the head that it may carry into its task's.</summary>
+    private static void Start(List<TextClassifier> classifiers, Graft graft, string fingerprint)
+    {
+        if (graft.HeadParameters.Count > 0)
+        {
+            TextClassifier own = classifiers.Find(classifier => classifier.Settings.Task == graft.Task) ?? throw new ArgumentException(
+                $"A graft of Options.StartFrom carries the head of the task '{graft.Task}', which is none of those that train.");
+            own.ApplyHead(graft);
+        }
+
+        graft.ApplyTo(classifiers[0].Backbone, fingerprint);
+    }
+
+    /// <summary>Every task's classifier, over one backbone; heads of their own are fresh for all alike.</summary>
+    private void Load(IReadOnlyDictionary<string, IDataView> train, List<TextClassifier> classifiers)
+    {
+        ClassifierSettings[] settings = [.. _tasks.Select(task => task.Value.Settings(train[task.Key].Schema))];
+        using TextClassifier whole = TextClassifier.Create(_options.Checkpoint, settings[0], _device);
+        foreach (ClassifierSettings each in settings)
+        {
+            classifiers.Add(whole.ForTask(each, _options.Seed));
+        }
+    }
+
+    private LabeledTexts[] Read(IReadOnlyDictionary<string, IDataView> views, List<TextClassifier> classifiers, string role) =>
+    [
+        .. _tasks.Zip(classifiers, (task, classifier) => LabeledTexts.Read(
+            views[task.Key], task.Value.Columns(), _options.LabelColumnName, classifier, $"{role} of '{task.Key}'")),
+    ];
+
+    private void CheckViews(IReadOnlyDictionary<string, IDataView> views, string role)
+    {
+        string[] missing = [.. _tasks.Keys.Where(name => views.GetValueOrDefault(name) is null)], unknown = [.. views.Keys.Except(_tasks.Keys)];
+        if (missing.Length > 0 || unknown.Length > 0)
+        {
+            throw new ArgumentException(
+                missing.Length > 0
+                    ? $"The task '{missing[0]}' has no {role} view."
+                    : $"There is a {role} view of '{unknown[0]}', which is none of the tasks "
+                        + $"{string.Join(", ", _tasks.Keys.Select(name => $"'{name}'"))}.");
+        }
+    }
+
+    /// <summary>The description of the run: what tasks have in common once, the rest per task.</summary>
+    private Dictionary<string, string> Describe(List<TextClassifier> classifiers) => _tasks
+        .Zip(classifiers, (task, classifier) => (Task: task.Key, Run: task.Value.Describe(classifier.Settings)))
+        .SelectMany(each => each.Run, (each, pair) => (each.Task, pair.Key, pair.Value))
+        .GroupBy(entry => entry.Key, StringComparer.Ordinal)
+        .SelectMany(group => group.Count() == _tasks.Count && group.All(entry => entry.Value == group.First().Value)
+            ? [KeyValuePair.Create(group.Key, group.First().Value)]
+            : group.Select(entry => KeyValuePair.Create($"{entry.Task}.{entry.Key}", entry.Value)))
+        .ToDictionary(StringComparer.Ordinal);
+
+    private TrainingStateFile? StateFile(
+        Dictionary<string, string> run, List<TextClassifier> classifiers, LabeledTexts[] train, LabeledTexts[]? validation)
+    {
+        if (_options.StateFile is not { } path)
+        {
+            return null;
+        }
+
+        var identity = new Dictionary<string, string>(run, StringComparer.Ordinal)
+        {
+            ["start"] = CheckpointFingerprint.Compute(
+            [
+                .. classifiers[0].Backbone.Parameters.Select(pair => (pair.Key, (torch.Tensor)pair.Value)),
+                .. classifiers.SelectMany((classifier, task) =>
+                    classifier.Head.Parameters.Select(pair => (CoordinateMask.HeadName(pair.Key, task), (torch.Tensor)pair.Value))),
+            ]),
+        };
+        foreach ((string name, int i) in _tasks.Keys.Select((name, i) => (name, i)))
+        {
+            identity[$"{name}.training_data"] = RunFingerprint.Of(train[i]);
+            identity[$"{name}.validation_data"] = validation is null ? "none" : RunFingerprint.Of(validation[i]);
+        }
+
+        return new(path, identity);
+    }
+}
