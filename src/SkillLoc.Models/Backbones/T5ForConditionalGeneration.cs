@@ -108,11 +108,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         using var scope = NewDisposeScope();
         long length = batch.Ids.size(1);
         Tensor bias = PositionBias(_encoder, 0, length, length);
-        if (batch.Mask is not null)
-        {
-            bias = bias.masked_fill(batch.Mask.logical_not(), double.NegativeInfinity);
-        }
-
+        Tensor? unread = batch.Mask?.logical_not();
         var pass = new Pass(_encoder, training, observer);
         Tensor hidden = Start(batch.Ids, pass);
         for (int i = 0; i < _encoder.Layers.Length; i++)
@@ -121,7 +117,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
             Attention attention = _encoder.Layers[i].Self;
             Tensor normed = Normalise(hidden, attention.Norm);
             (Tensor keys, Tensor values) = KeysAndValues(attention, normed);
-            Tensor attended = hidden + Attend(attention, normed, keys, values, bias, training);
+            Tensor attended = hidden + Attend(attention, normed, keys, values, bias, training, unread);
             hidden = FeedForward(i, attended, pass).MoveToOuterDisposeScope();
             Observe(i, hidden, pass);
         }

@@ -207,6 +207,39 @@ public sealed class T5ForConditionalGenerationTests
     }
 
     [Fact]
+    public void FreshWeightsAreDrawnAsInTransformers()
+    {
+        using LanguageModel model = LanguageModel.Create(Tiny.With("d_ff", 400).With("d_kv", 16), seed: 7);
+        Deviates("shared.weight", 1);
+        Deviates("encoder.block.1.layer.0.SelfAttention.q.weight", 1 / Math.Sqrt(48 * 16));
+        Deviates("decoder.block.0.layer.1.EncDecAttention.k.weight", 1 / Math.Sqrt(48));
+        Deviates("decoder.block.0.layer.0.SelfAttention.o.weight", 1 / Math.Sqrt(4 * 16));
+        Deviates("decoder.block.1.layer.2.DenseReluDense.wi.weight", 1 / Math.Sqrt(48));
+        Deviates("encoder.block.0.layer.1.DenseReluDense.wo.weight", 1 / Math.Sqrt(400));
+        Assert.All(model.Parameters.Where(pair => pair.Key.EndsWith("norm.weight", StringComparison.Ordinal)), pair =>
+            Assert.All(pair.Value.data<float>().ToArray(), value => Assert.Equal(1, value)));
+
+        void Deviates(string name, double deviation)
+        {
+            using Tensor squares = model.Parameters[name].square(), mean = squares.mean();
+            Assert.Equal(deviation, Math.Sqrt(mean.item<float>()), deviation * 0.06);
+        }
+    }
+
+    [Fact]
+    public void HalfPrecisionComesClose()
+    {
+        using var scope = NewDisposeScope();
+        using var expected = SafetensorsFile.Open(Oracles.PathOf("tiny-t5-v11", "expected.safetensors"));
+        using TokenBatch batch = OracleBatch(expected);
+        using var model = (T5ForConditionalGeneration)LanguageModel.Load(Oracles.PathOf("tiny-t5-v11"), dtype: ScalarType.BFloat16);
+        Tensor loss = model.Loss(batch, expected.Read("labels"));
+        Assert.Equal(ScalarType.Float32, loss.dtype);
+        Assert.Equal(expected.Read("loss").item<float>(), loss.item<float>(), 0.1);
+        Assert.Equal(6, model.Generate(batch, 2).Count);
+    }
+
+    [Fact]
     public void WhatWasSavedLoads()
     {
         using var folder = new TemporaryFolder();
