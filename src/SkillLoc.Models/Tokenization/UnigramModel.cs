@@ -12,7 +12,7 @@ internal sealed class UnigramModel
     private const double UnknownPenalty = 10;
 
     // A trie over UTF-16: the child of a node by a character, and each node's piece or -1.
-    private readonly Dictionary<(int Node, char Letter), int> _children = [];
+    private readonly Dictionary<long, int> _children = [];
     private readonly List<(int Id, double Score)> _nodes = [(-1, 0)];
     private readonly int _unknown;
     private readonly double _unknownScore;
@@ -31,11 +31,11 @@ internal sealed class UnigramModel
             var node = 0;
             foreach (var letter in text)
             {
-                if (!_children.TryGetValue((node, letter), out var child))
+                if (!_children.TryGetValue(Key(node, letter), out var child))
                 {
                     child = _nodes.Count;
                     _nodes.Add((-1, 0));
-                    _children.Add((node, letter), child);
+                    _children.Add(Key(node, letter), child);
                 }
                 node = child;
             }
@@ -60,9 +60,9 @@ internal sealed class UnigramModel
             var soFar = best[start].Score;
             var known = false;
             var node = 0;
-            for (var end = start; end < text.Length && _children.TryGetValue((node, text[end]), out node); end++)
+            for (var end = start; end < text.Length && _children.TryGetValue(Key(node, text[end]), out node); end++)
             {
-                if (_nodes[node] is not (>= 0 and var id, var score))
+                if (_nodes[node] is not ( >= 0 and var id, var score))
                     continue;
                 Offer(best, start, end + 1, id, score + soFar);
                 known |= end + 1 - start == letter;
@@ -103,6 +103,8 @@ internal sealed class UnigramModel
         for (var i = Encoding.UTF8.GetBytes(letter, utf8) - 1; i >= 0; i--)
             ids.Add(_bytes![utf8[i]]);
     }
+
+    private static long Key(int node, char letter) => ((long)node << 16) | letter;
 
     private static double Round(double score, bool single) => single ? (float)score : score;
 }

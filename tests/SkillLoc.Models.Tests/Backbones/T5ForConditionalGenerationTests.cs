@@ -306,6 +306,7 @@ public sealed class T5ForConditionalGenerationTests
         Assert.Throws<ArgumentException>(() => model.Loss(batch, full([3, 2], -100, ScalarType.Int64)));
         Assert.Throws<ArgumentException>(() => T5ForConditionalGeneration.Targets([[1], []]));
         Assert.Throws<ArgumentOutOfRangeException>(() => model.Generate(batch, 0));
+        Assert.Throws<OperationCanceledException>(() => model.Generate(batch, 3, new CancellationToken(canceled: true)));
         Assert.Throws<NotSupportedException>(() => new LoraOptions().Create(model));
         Assert.Throws<NotSupportedException>(() => LanguageModel.Create(Tiny.With("relative_attention_max_distance", 8), 1));
         Assert.Throws<NotSupportedException>(() => LanguageModel.Create(Tiny.With("feed_forward_proj", "gated-none"), 1));
