@@ -287,8 +287,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
             using var one = NewDisposeScope();
             Tensor hidden = Step(ids, step, caches, distances.narrow(3, maxNewTokens - 1 - step, step + 1), unread);
             Tensor next = WordScores(hidden.squeeze(1)).argmax(1);
-            using Tensor host = next.cpu();
-            long[] chosen = host.data<long>().ToArray();
+            long[] chosen = next.cpu().data<long>().ToArray();
             for (int row = 0; row < rows; row++)
             {
                 ended[row] |= chosen[row] == Config.EosTokenId;
