@@ -9,7 +9,8 @@ namespace SkillLoc.Models.Backbones;
 public interface IForwardObserver
 {
     /// <summary>Called with the embedding output (layer 0) and with the output of each layer (1 to L).</summary>
-    /// <param name="layer">0 for the embeddings, i + 1 for the output of layer i; GPT-2's last is taken after the final layer norm.</param>
+    /// <param name="layer">0 for the embeddings, i + 1 for the output of layer i; GPT-2's last is taken after the final layer norm. How T5
+    /// counts its two stacks, <see cref="T5ForConditionalGeneration"/> says.</param>
     /// <param name="hidden">Hidden states, <c>[batch, length, hidden]</c>.</param>
     void OnHidden(int layer, torch.Tensor hidden);
 

@@ -22,6 +22,12 @@ public abstract class LanguageModel : IDisposable
             Check = Gpt2ForCausalLM.Check,
             InitialDeviation = Gpt2ForCausalLM.InitialDeviation,
         },
+        ["t5"] = new(T5ForConditionalGeneration.Shapes, (config, parameters) => new T5ForConditionalGeneration(config, parameters))
+        {
+            Check = T5ForConditionalGeneration.Check,
+            Settle = T5ForConditionalGeneration.Settle,
+            InitialDeviation = T5ForConditionalGeneration.InitialDeviation,
+        },
     };
 
     private readonly OrderedDictionary<string, Parameter> _parameters;
@@ -118,7 +124,9 @@ public abstract class LanguageModel : IDisposable
         LanguageModel? twin = null, Func<string, bool>? mayShare = null)
     {
         ArgumentNullException.ThrowIfNull(checkpoint);
-        return Build(checkpoint.Config, withHead, (name, shape) =>
+        CheckArchitecture(checkpoint.Config);
+        ModelConfig config = Architectures[checkpoint.Config.ModelType].Settle?.Invoke(checkpoint) ?? checkpoint.Config;
+        return Build(config, withHead, (name, shape) =>
         {
             Tensor stored = StoredTensor.Read(checkpoint, name, shape, device, dtype);
             if (twin is null || mayShare?.Invoke(name) != true || !twin.Parameters.TryGetValue(name, out Parameter? own)
@@ -307,6 +315,9 @@ public abstract class LanguageModel : IDisposable
     {
         /// <summary>Refuses variants that are not supported.</summary>
         public Action<ModelConfig>? Check { get; init; }
+
+        /// <summary>The configuration as a checkpoint's weights have it, where its file may say otherwise.</summary>
+        public Func<CheckpointFolder, ModelConfig>? Settle { get; init; }
 
         /// <summary>The standard deviation of a fresh weight; the configuration's range where null.</summary>
         public Func<ModelConfig, string, double>? InitialDeviation { get; init; }

@@ -2,15 +2,17 @@ using System.Globalization;
 
 namespace SkillLoc.Models.Backbones;
 
-
 /// <summary>A parameter's place: its region, its layer, and its name within that layer.</summary>
 /// <param name="Region">Embeddings, a layer, or the head.</param>
 /// <param name="Layer">Zero-based layer index; -1 outside the layers.</param>
-/// <param name="Kind">The name within the layer, such as <c>attention.self.query.weight</c>; the whole name elsewhere.</param>
+/// <param name="Kind">The name within the layer, such as <c>attention.self.query.weight</c>; the whole name elsewhere. T5's two stacks
+/// both count their layers from 0, so there it begins with the stack: <c>decoder.layer.1.EncDecAttention.q.weight</c>.</param>
 public readonly record struct ParameterPlace(ParameterRegion Region, int Layer, string Kind)
 {
-    private static readonly string[] LayerMarkers = ["encoder.layer.", "transformer.h."];
-    private static readonly string[] EmbeddingMarkers = ["embeddings", "transformer.wte.", "transformer.wpe."];
+    private static readonly (string Marker, string Stack)[] LayerMarkers =
+        [("encoder.layer.", ""), ("transformer.h.", ""), ("encoder.block.", "encoder."), ("decoder.block.", "decoder.")];
+
+    private static readonly string[] EmbeddingMarkers = ["embeddings", "transformer.wte.", "transformer.wpe.", "shared."];
 
     /// <summary>Reads the place from a Hugging Face parameter name, by the rules of the grafting reference (A.8).</summary>
     /// <param name="name">A name such as <c>roberta.encoder.layer.3.output.dense.bias</c> or <c>transformer.h.3.mlp.c_proj.bias</c>.</param>
@@ -18,14 +20,14 @@ public readonly record struct ParameterPlace(ParameterRegion Region, int Layer, 
     public static ParameterPlace Of(string name)
     {
         ArgumentNullException.ThrowIfNull(name);
-        foreach (string marker in LayerMarkers)
+        foreach ((string marker, string stack) in LayerMarkers)
         {
             int start = name.IndexOf(marker, StringComparison.Ordinal);
             ReadOnlySpan<char> rest = start < 0 ? [] : name.AsSpan(start + marker.Length);
             int dot = rest.IndexOf('.');
             if (dot > 0 && int.TryParse(rest[..dot], NumberStyles.None, CultureInfo.InvariantCulture, out int layer))
             {
-                return new(ParameterRegion.Layer, layer, rest[(dot + 1)..].ToString());
+                return new(ParameterRegion.Layer, layer, stack + rest[(dot + 1)..].ToString());
             }
         }
 

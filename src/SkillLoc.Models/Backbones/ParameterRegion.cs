@@ -6,9 +6,9 @@ public enum ParameterRegion
     /// <summary>Token, position and segment embeddings and their normalisation.</summary>
     Embeddings,
 
-    /// <summary>A layer of the encoder, or of GPT-2's stack.</summary>
+    /// <summary>A layer of the encoder, of GPT-2's stack, or of T5's decoder.</summary>
     Layer,
 
-    /// <summary>Everything after the layers: GPT-2's last layer norm, pooler, language-model head, classifier.</summary>
+    /// <summary>Everything after the layers: GPT-2's and T5's last layer norms, pooler, language-model head, classifier.</summary>
     Head,
 }

@@ -34,6 +34,13 @@ internal static class StoredTensor
             .Replace("LayerNorm.bias", "LayerNorm.beta", StringComparison.Ordinal);
         yield return older;
 
+        // T5's word embeddings are stored once for the model, for each stack, or both.
+        if (name == "shared.weight")
+        {
+            yield return "encoder.embed_tokens.weight";
+            yield return "decoder.embed_tokens.weight";
+        }
+
         // Saved without the language-model head, so without the architecture's prefix.
         int dot = name.IndexOf('.', StringComparison.Ordinal);
         if (name[..(dot + 1)] is "roberta." or "bert." or "transformer.")

@@ -68,7 +68,7 @@ public sealed class ModelConfig
 
         FeedForwardSizes = ReadFeedForwardSizes();
         VocabularySize = Size("vocab_size", IsKnown ? null : 0);
-        InitializerRange = Positive("initializer_range", 0.02);
+        InitializerRange = ModelType is "t5" ? Positive("initializer_factor", 1) : Positive("initializer_range", 0.02);
         TieWordEmbeddings = Flag("tie_word_embeddings", fallback: true);
         HeadSize = ModelType is "t5" ? Size("d_kv", 64) : Heads == 0 ? 0 : HiddenSize / Heads;
         if (ModelType is not "t5" && IsKnown && HiddenSize % Heads != 0)
@@ -174,7 +174,7 @@ public sealed class ModelConfig
     /// <summary>Whether the output layer's weights are the word embeddings.</summary>
     public bool TieWordEmbeddings { get; }
 
-    /// <summary>The standard deviation that new weights are drawn with.</summary>
+    /// <summary>The standard deviation that new weights are drawn with; for T5 the factor that all its own deviations get.</summary>
     public double InitializerRange { get; }
 
     /// <summary>The labels of a classifier in the order of their ids (<c>id2label</c>); empty if there are none.</summary>

@@ -121,6 +121,12 @@ public sealed class ClassificationHead : IDisposable
     /// <exception cref="ArgumentException">It cannot; the message says which can.</exception>
     internal static void Check(HeadKind kind, ModelConfig config)
     {
+        if (config.ModelType is "t5")
+        {
+            throw new ArgumentException(
+                $"No {kind} head reads T5, which writes its answers: use the members of {nameof(T5ForConditionalGeneration)}.", nameof(kind));
+        }
+
         if (config.IsCausal && kind is not (HeadKind.LabelWords or HeadKind.SequenceClassification))
         {
             throw new ArgumentException(

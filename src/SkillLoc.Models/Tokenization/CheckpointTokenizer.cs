@@ -5,7 +5,8 @@ using Microsoft.ML.Tokenizers;
 namespace SkillLoc.Models.Tokenization;
 
 /// <summary>
-/// The tokenizer of a checkpoint folder in the Hugging Face layout: byte-level BPE (RoBERTa, GPT-2) or WordPiece (BERT).
+/// The tokenizer of a checkpoint folder in the Hugging Face layout: byte-level BPE (RoBERTa, GPT-2), WordPiece (BERT) or SentencePiece's
+/// unigram model (T5).
 /// </summary>
 /// <remarks>
 /// The ids equal those of Hugging Face's tokenizers, with one exception: a special token's spelling inside a text is ordinary text,
@@ -16,28 +17,33 @@ public sealed class CheckpointTokenizer
     // Words are cut by code points in the normalizer; this counts UTF-16 units.
     private const int LongestWordInUnits = 2 * BertNormalizer.LongestWord;
 
-    private readonly Tokenizer _tokenizer;
+    private readonly TokenizerKind _kind;
+    private readonly Tokenizer? _tokenizer;
+    private readonly UnigramTokenizer? _unigram;
     private readonly Dictionary<string, int> _vocabulary;
     private readonly Dictionary<int, string> _tokens;
     private readonly SpecialTokens _special;
     private readonly string _folder;
     private readonly bool _addsPrefixSpace;
 
-    private CheckpointTokenizer(TokenizerFiles files, string folder, bool bytePairs)
+    private CheckpointTokenizer(TokenizerFiles files, string folder, TokenizerKind kind)
     {
         _folder = folder;
-        DistinguishesLeadingSpace = bytePairs;
+        _kind = kind;
         Files = files.Paths;
-        var vocabulary = bytePairs ? files.ReadVocabulary() : files.ReadWordPieces();
+        _unigram = kind == TokenizerKind.Unigram ? UnigramTokenizer.Load(files) : null;
+        var vocabulary = _unigram?.Vocabulary ?? (DistinguishesLeadingSpace ? files.ReadVocabulary() : files.ReadWordPieces());
         _vocabulary = vocabulary;
         _tokens = vocabulary.ToDictionary(entry => entry.Value, entry => entry.Key);
-        _special = SpecialTokens.Find(files, vocabulary);
+        _special = SpecialTokens.Find(files, vocabulary, kind);
         VocabularySize = _tokens.Keys.Max() + 1;
+        if (_unigram is not null)
+            return;
 
         var settings = files.ReadObject(TokenizerFiles.Settings);
         var serialized = files.ReadSerialized()?.Root;
-        _addsPrefixSpace = bytePairs && (Flag(settings, "add_prefix_space") ?? Flag(serialized, "pre_tokenizer", "add_prefix_space")) == true;
-        _tokenizer = bytePairs ? BytePairs(files, vocabulary) : WordPieces(files, vocabulary, settings, serialized);
+        _addsPrefixSpace = DistinguishesLeadingSpace && (Flag(settings, "add_prefix_space") ?? Flag(serialized, "pre_tokenizer", "add_prefix_space")) == true;
+        _tokenizer = DistinguishesLeadingSpace ? BytePairs(files, vocabulary) : WordPieces(files, vocabulary, settings, serialized);
     }
 
     /// <summary>One more than the largest id.</summary>
@@ -47,7 +53,7 @@ public sealed class CheckpointTokenizer
     /// <exception cref="InvalidOperationException">The vocabulary has no such token.</exception>
     public int ClsId => IdOf(_special.Cls, "start-of-sequence");
 
-    /// <summary>The id that ends a sequence or a sentence: <c>&lt;/s&gt;</c> or <c>[SEP]</c>.</summary>
+    /// <summary>The id that ends a sequence or a sentence: <c>&lt;/s&gt;</c> or <c>[SEP]</c>; T5's texts and answers both end so.</summary>
     /// <exception cref="InvalidOperationException">The vocabulary has no such token.</exception>
     public int SepId => IdOf(_special.Sep, "separator");
 
@@ -66,17 +72,18 @@ public sealed class CheckpointTokenizer
     public bool HasMask => _special.Mask is not null;
 
     /// <summary>Whether a word after a space and the same word without one are different tokens (byte-level BPE).</summary>
-    public bool DistinguishesLeadingSpace { get; }
+    public bool DistinguishesLeadingSpace => _kind == TokenizerKind.BytePairs;
 
     /// <summary>Whether the models of this tokenizer's family take token types (segment ids), as BERT does.</summary>
-    public bool UsesTokenTypes => !DistinguishesLeadingSpace;
+    public bool UsesTokenTypes => _kind == TokenizerKind.WordPieces;
 
     /// <summary>The paths of the tokenizer files, which a saved checkpoint needs copies of.</summary>
     public IReadOnlyList<string> Files { get; }
 
     /// <summary>Loads the tokenizer of a checkpoint folder.</summary>
     /// <param name="folder">
-    /// A folder with <c>vocab.json</c> and <c>merges.txt</c> (RoBERTa, GPT-2), <c>vocab.txt</c> (BERT), or a <c>tokenizer.json</c> with either;
+    /// A folder with <c>vocab.json</c> and <c>merges.txt</c> (RoBERTa, GPT-2), <c>vocab.txt</c> (BERT), <c>spiece.model</c> (T5), or a
+    /// <c>tokenizer.json</c> with any of these where they are not;
     /// <c>config.json</c>, <c>tokenizer_config.json</c> and <c>special_tokens_map.json</c> are heeded when present.
     /// </param>
     /// <returns>The tokenizer.</returns>
@@ -90,7 +97,7 @@ public sealed class CheckpointTokenizer
         if (!Directory.Exists(folder))
             throw new DirectoryNotFoundException($"There is no checkpoint folder '{folder}'.");
         var files = new TokenizerFiles(folder);
-        return new CheckpointTokenizer(files, folder, UsesBytePairs(files, folder));
+        return new CheckpointTokenizer(files, folder, KindOf(files, folder));
     }
 
     /// <summary>The ids of a text, without special tokens around or in it. Lone surrogates count as U+FFFD.</summary>
@@ -103,21 +110,26 @@ public sealed class CheckpointTokenizer
             return [];
         if (_addsPrefixSpace && text[0] != ' ')
             text = " " + text;
-        return [.. _tokenizer.EncodeToIds(WellFormed(text))];
+        text = WellFormed(text);
+        return _unigram?.Encode(text) ?? [.. _tokenizer!.EncodeToIds(text)];
     }
 
     /// <inheritdoc cref="Encode(string)"/>
     public int[] Encode(ReadOnlySpan<char> text) => Encode(text.ToString());
 
-    /// <summary>The text that ids stand for. Byte-level BPE gives back what was encoded; WordPiece a cleaned text, words apart.</summary>
-    /// <param name="ids">Token ids; special tokens are spelled out.</param>
+    /// <summary>The text that ids stand for. Byte-level BPE gives back what was encoded; WordPiece a cleaned text, words apart;
+    /// T5's a cleaned text without spaces around it.</summary>
+    /// <param name="ids">Token ids; special tokens are spelled out, but T5's, which writes them itself, are left out with the ids that its
+    /// model has beyond the vocabulary.</param>
     /// <returns>The text.</returns>
     /// <exception cref="ArgumentOutOfRangeException">An id is not in the vocabulary.</exception>
     public string Decode(IEnumerable<int> ids)
     {
         ArgumentNullException.ThrowIfNull(ids);
         var list = ids.ToArray();
-        return DistinguishesLeadingSpace ? ByteAlphabet.Read(list.Select(TokenOf)) : _tokenizer.Decode(Array.FindAll(list, id => TokenOf(id).Length > 0));
+        if (_unigram is not null)
+            return _unigram.Decode(list);
+        return DistinguishesLeadingSpace ? ByteAlphabet.Read(list.Select(TokenOf)) : _tokenizer!.Decode(Array.FindAll(list, id => TokenOf(id).Length > 0));
     }
 
     /// <summary>The id of a token as the vocabulary spells it (<c>Ġgreat</c>, <c>##ing</c>), or null.</summary>
@@ -150,27 +162,29 @@ public sealed class CheckpointTokenizer
                 $"The vocabulary in '{_folder}' has '{_special.Cls}' but no mask token; it should hold '<mask>' or '[MASK]', or special_tokens_map.json should name it.");
     }
 
-    private static bool UsesBytePairs(TokenizerFiles files, string folder)
+    private static TokenizerKind KindOf(TokenizerFiles files, string folder)
     {
         var model = ModelType(files);
         switch (model)
         {
             case "roberta" or "gpt2":
-                return true;
+                return TokenizerKind.BytePairs;
             case "bert":
-                return false;
+                return TokenizerKind.WordPieces;
+            case "t5" or null when files.Has(TokenizerFiles.SentencePiece) || (model is not null && files.ReadSerialized()?.Kind == TokenizerKind.Unigram):
+                return TokenizerKind.Unigram;
             case null when files.Has(TokenizerFiles.Vocabulary) || files.Has(TokenizerFiles.Merges):
-                return true;
+                return TokenizerKind.BytePairs;
             case null when files.Has(TokenizerFiles.WordPieces):
-                return false;
+                return TokenizerKind.WordPieces;
             case null when files.ReadSerialized() is { } serialized:
-                return serialized.BytePairs;
+                return serialized.Kind;
         }
 
         var found = string.Join(", ", files.Paths.Select(Path.GetFileName));
         throw new NotSupportedException(
             $"'{folder}' holds {(found.Length > 0 ? found : "no tokenizer files")}{(model is null ? "" : $" and a model of type '{model}'")}; "
-            + "supported are vocab.json with merges.txt (RoBERTa, GPT-2) and vocab.txt (BERT), or either in tokenizer.json.");
+            + "supported are vocab.json with merges.txt (RoBERTa, GPT-2), vocab.txt (BERT) and spiece.model (T5), or any of them in tokenizer.json.");
     }
 
     private static string? ModelType(TokenizerFiles files) =>

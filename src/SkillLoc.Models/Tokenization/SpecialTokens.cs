@@ -7,12 +7,14 @@ internal sealed record SpecialTokens(string? Cls, string? Sep, string? Mask, str
 {
     private static readonly SpecialTokens Bert = new("[CLS]", "[SEP]", "[MASK]", "[PAD]", "[UNK]");
     private static readonly SpecialTokens Roberta = new("<s>", "</s>", "<mask>", "<pad>", "<unk>");
+    private static readonly SpecialTokens T5 = new(null, "</s>", null, "<pad>", "<unk>");
     private const string EndOfText = "<|endoftext|>";
 
     /// <summary>The spelling that the files give, else the model family's.</summary>
-    public static SpecialTokens Find(TokenizerFiles files, IReadOnlyDictionary<string, int> vocabulary)
+    public static SpecialTokens Find(TokenizerFiles files, IReadOnlyDictionary<string, int> vocabulary, TokenizerKind kind)
     {
-        var family = vocabulary.ContainsKey(Roberta.Cls!) ? Roberta
+        var family = kind == TokenizerKind.Unigram ? T5
+            : vocabulary.ContainsKey(Roberta.Cls!) ? Roberta
             : vocabulary.ContainsKey(EndOfText) ? new SpecialTokens(null, null, null, EndOfText, EndOfText)
             : Bert;
         JsonElement?[] maps = [files.ReadObject("special_tokens_map.json"), files.ReadObject(TokenizerFiles.Settings)];

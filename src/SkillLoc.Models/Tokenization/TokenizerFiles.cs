@@ -9,11 +9,12 @@ internal sealed class TokenizerFiles(string folder)
     public const string Vocabulary = "vocab.json";
     public const string Merges = "merges.txt";
     public const string WordPieces = "vocab.txt";
+    public const string SentencePiece = "spiece.model";
     public const string Serialized = "tokenizer.json";
     public const string Settings = "tokenizer_config.json";
 
     private static readonly string[] Names =
-        [Vocabulary, Merges, WordPieces, Serialized, Settings, "special_tokens_map.json", "added_tokens.json"];
+        [Vocabulary, Merges, WordPieces, SentencePiece, Serialized, Settings, "special_tokens_map.json", "added_tokens.json"];
 
     // A byte-level vocabulary may hold a few tokens that no merge makes: special and placeholder ones.
     private const int UnmergedTokens = 32;
@@ -34,15 +35,16 @@ internal sealed class TokenizerFiles(string folder)
         return document.RootElement.Clone();
     }
 
-    /// <summary>What <c>tokenizer.json</c> holds, or null when it is not there or holds something else than these two.</summary>
-    public (bool BytePairs, JsonElement Root)? ReadSerialized()
+    /// <summary>What <c>tokenizer.json</c> holds, or null when it is not there or holds something else than these three.</summary>
+    public (TokenizerKind Kind, JsonElement Root)? ReadSerialized()
     {
         if (ReadObject(Serialized) is not { } root || Find(root, "model", "type") is not { ValueKind: JsonValueKind.String } type)
             return null;
         return type.GetString() switch
         {
-            "BPE" when Find(root, "pre_tokenizer", "type") is { ValueKind: JsonValueKind.String } splitter && splitter.ValueEquals("ByteLevel") => (true, root),
-            "WordPiece" => (false, root),
+            "BPE" when Find(root, "pre_tokenizer", "type") is { ValueKind: JsonValueKind.String } splitter && splitter.ValueEquals("ByteLevel") => (TokenizerKind.BytePairs, root),
+            "WordPiece" => (TokenizerKind.WordPieces, root),
+            "Unigram" => (TokenizerKind.Unigram, root),
             _ => null,
         };
     }
@@ -56,7 +58,7 @@ internal sealed class TokenizerFiles(string folder)
     /// <summary>Token to id, all ids different: <c>vocab.json</c>, else what <c>tokenizer.json</c> holds.</summary>
     public Dictionary<string, int> ReadVocabulary()
     {
-        if (!Has(Vocabulary) && ReadSerialized() is (true, var root))
+        if (!Has(Vocabulary) && ReadSerialized() is (TokenizerKind.BytePairs, var root))
             return SerializedVocabulary(root);
         using var document = ParseObject(Vocabulary);
         return Tokens(Vocabulary, document.RootElement);
@@ -69,7 +71,7 @@ internal sealed class TokenizerFiles(string folder)
         var seen = new HashSet<string>(StringComparer.Ordinal);
         var made = new HashSet<string>(StringComparer.Ordinal);
         var number = 0;
-        var (file, lines) = !Has(Merges) && ReadSerialized() is (true, var root) ? (Serialized, SerializedMerges(root)) : (Merges, ReadLines(Merges));
+        var (file, lines) = !Has(Merges) && ReadSerialized() is (TokenizerKind.BytePairs, var root) ? (Serialized, SerializedMerges(root)) : (Merges, ReadLines(Merges));
         foreach (var line in lines)
         {
             number++;
@@ -96,7 +98,7 @@ internal sealed class TokenizerFiles(string folder)
     /// <summary>Token to id: <c>vocab.txt</c>, one token a line, its id the line's number from 0 on; else what <c>tokenizer.json</c> holds.</summary>
     public Dictionary<string, int> ReadWordPieces()
     {
-        if (!Has(WordPieces) && ReadSerialized() is (false, var root))
+        if (!Has(WordPieces) && ReadSerialized() is (TokenizerKind.WordPieces, var root))
             return SerializedVocabulary(root);
 
         var vocabulary = new Dictionary<string, int>(StringComparer.Ordinal);
@@ -112,6 +114,28 @@ internal sealed class TokenizerFiles(string folder)
         return vocabulary;
     }
 
+    /// <summary>Adds what <c>tokenizer.json</c> holds as added tokens to a vocabulary.</summary>
+    /// <returns>The ids of those that it calls special.</returns>
+    public HashSet<int> AddTokens(JsonElement root, Dictionary<string, int> vocabulary)
+    {
+        var special = new HashSet<int>();
+        if (!root.TryGetProperty("added_tokens", out var added) || added.ValueKind != JsonValueKind.Array)
+            return special;
+        var ids = vocabulary.Values.ToHashSet();
+        foreach (var entry in added.EnumerateArray())
+        {
+            if (entry.ValueKind != JsonValueKind.Object
+                || !entry.TryGetProperty("content", out var content) || content.ValueKind != JsonValueKind.String
+                || !entry.TryGetProperty("id", out var number) || number.ValueKind != JsonValueKind.Number || !number.TryGetInt32(out var id) || id < 0)
+                throw Malformed(Serialized, $"the added token {entry.GetRawText()} should have a 'content' and an 'id' from 0 on");
+            if (vocabulary.TryAdd(content.GetString()!, id) && !ids.Add(id))
+                throw Malformed(Serialized, $"the added token '{content.GetString()}' has the id {id} of another token");
+            if (entry.TryGetProperty("special", out var flag) && flag.ValueKind == JsonValueKind.True)
+                special.Add(id);
+        }
+        return special;
+    }
+
     public InvalidDataException Malformed(string name, string problem, Exception? inner = null) => new($"{PathOf(name)}: {problem}.", inner);
 
     private Dictionary<string, int> SerializedVocabulary(JsonElement root)
@@ -119,19 +143,7 @@ internal sealed class TokenizerFiles(string folder)
         if (Find(root, "model", "vocab") is not { ValueKind: JsonValueKind.Object } entries)
             throw Malformed(Serialized, "its model has no 'vocab'");
         var vocabulary = Tokens(Serialized, entries);
-        var ids = vocabulary.Values.ToHashSet();
-        if (root.TryGetProperty("added_tokens", out var added) && added.ValueKind == JsonValueKind.Array)
-        {
-            foreach (var entry in added.EnumerateArray())
-            {
-                if (entry.ValueKind != JsonValueKind.Object
-                    || !entry.TryGetProperty("content", out var content) || content.ValueKind != JsonValueKind.String
-                    || !entry.TryGetProperty("id", out var number) || number.ValueKind != JsonValueKind.Number || !number.TryGetInt32(out var id) || id < 0)
-                    throw Malformed(Serialized, $"the added token {entry.GetRawText()} should have a 'content' and an 'id' from 0 on");
-                if (vocabulary.TryAdd(content.GetString()!, id) && !ids.Add(id))
-                    throw Malformed(Serialized, $"the added token '{content.GetString()}' has the id {id} of another token");
-            }
-        }
+        AddTokens(root, vocabulary);
         return vocabulary;
     }
 

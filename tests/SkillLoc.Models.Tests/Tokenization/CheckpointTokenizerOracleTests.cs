@@ -67,13 +67,13 @@ public class CheckpointTokenizerOracleTests
     }
 
     [Fact]
-    public void T5_is_refused_by_name()
+    public void T5_without_its_files_is_refused_by_name()
     {
         using var folder = new TemporaryFolder().With("config.json", """{"model_type": "t5"}""").With("tokenizer.json", "{}");
         var e = Assert.Throws<NotSupportedException>(() => CheckpointTokenizer.Load(folder.Path));
         Assert.Contains("'t5'", e.Message, StringComparison.Ordinal);
         Assert.Contains("tokenizer.json", e.Message, StringComparison.Ordinal);
-        Assert.Contains("merges.txt", e.Message, StringComparison.Ordinal);
+        Assert.Contains("spiece.model", e.Message, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -116,7 +116,7 @@ public class CheckpointTokenizerOracleTests
     [Fact]
     public void Other_kinds_of_tokenizer_json_are_refused()
     {
-        using var folder = new TemporaryFolder().With("tokenizer.json", """{"model": {"type": "Unigram", "vocab": []}}""");
+        using var folder = new TemporaryFolder().With("tokenizer.json", """{"model": {"type": "WordLevel", "vocab": []}}""");
         Assert.Contains("tokenizer.json", Assert.Throws<NotSupportedException>(() => CheckpointTokenizer.Load(folder.Path)).Message, StringComparison.Ordinal);
         folder.With("tokenizer.json", """{"added_tokens": [{"id": 0, "content": "b"}], "model": {"type": "WordPiece", "vocab": {"a": 0}}}""");
         Assert.Contains("'b'", Assert.Throws<InvalidDataException>(() => CheckpointTokenizer.Load(folder.Path)).Message, StringComparison.Ordinal);

@@ -14,9 +14,9 @@ internal static class OracleFolders
         return shared;
     }
 
-    public static IReadOnlyList<(string Text, int[] Ids)> Texts(string name)
+    public static IReadOnlyList<(string Text, int[] Ids)> Texts(string name, string file = "tokenization.json")
     {
-        using var document = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(Of(name), "tokenization.json")).AsMemory());
+        using var document = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(Of(name), file)).AsMemory());
         return [.. document.RootElement.EnumerateArray().Select(entry =>
             (entry.GetProperty("text").GetString()!, entry.GetProperty("ids").EnumerateArray().Select(id => id.GetInt32()).ToArray()))];
     }

@@ -1,0 +1,612 @@
+using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Tuning;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+using F = TorchSharp.torch.nn.functional;
+
+namespace SkillLoc.Models.Backbones;
+
+/// <summary>
+/// T5, an encoder and a decoder that writes one token after another, in its first version (ReLU, tied head) and 1.1 (gated GELU).
+/// </summary>
+/// <remarks>
+/// <para>What the members of the base class mean here: <see cref="Encode"/> gives the encoder's last hidden states, and
+/// <see cref="EncodeAt(TokenBatch, bool, IForwardObserver?)"/> the decoder's hidden state at its first step, so that
+/// <see cref="LanguageModel.WordScores"/> of it scores the word that an answer begins with.</para>
+/// <para>Targets are Int64 <c>[rows, length]</c>, each row an answer's token ids with <c>&lt;/s&gt;</c> at its end, filled up with
+/// <see cref="Ignored"/>. Where a batch of texts meets targets there may be k times as many rows of these as of texts, each text's
+/// targets one after another: texts are read once however many answers are scored.</para>
+/// <para>Observers and neuron editors see the encoder's layers as 0 to L - 1 and the decoder's as L to L + D - 1. Hidden states are
+/// 0 to L of the encoder, then L + 1 to L + 1 + D of the decoder, each stack's embeddings first and its last after the final norm.</para>
+/// </remarks>
+public sealed class T5ForConditionalGeneration : LanguageModel
+{
+    /// <summary>The target that no loss counts.</summary>
+    public const int Ignored = -100;
+
+    private const string Words = "shared.weight";
+    private const string HeadWeight = "lm_head.weight";
+    private const string ScaleKey = "scale_decoder_outputs";
+    private const string TieKey = "tie_word_embeddings";
+
+    private readonly Tensor _words;
+    private readonly Tensor? _head;
+    private readonly double _headScale;
+    private readonly Stack _encoder;
+    private readonly Stack _decoder;
+    private readonly Func<Tensor, Tensor> _activation;
+
+    internal T5ForConditionalGeneration(ModelConfig config, OrderedDictionary<string, Parameter> parameters)
+        : base(config, parameters)
+    {
+        _words = parameters[Words];
+        _head = config.TieWordEmbeddings ? _words : parameters.GetValueOrDefault(HeadWeight);
+        _headScale = ScalesHead(config) ? 1 / Math.Sqrt(config.HiddenSize) : 1;
+        _encoder = StackAt("encoder", config.Layers, 0);
+        _decoder = StackAt("decoder", config.DecoderLayers, config.Layers);
+        _activation = Activation.Of(config);
+
+        Stack StackAt(string stack, int layers, int first)
+        {
+            bool decodes = first > 0;
+            Layer[] all = [.. Enumerable.Range(0, layers).Select(i =>
+            {
+                string layer = $"{stack}.block.{i}.layer.";
+                string feedForward = decodes ? layer + "2" : layer + "1";
+                string up = feedForward + (config.HasGatedFeedForward ? ".DenseReluDense.wi_1" : ".DenseReluDense.wi");
+                return new Layer(
+                    AttentionAt(layer + "0", "SelfAttention"),
+                    decodes ? AttentionAt(layer + "1", "EncDecAttention") : null,
+                    parameters[feedForward + ".layer_norm.weight"],
+                    config.HasGatedFeedForward ? parameters[feedForward + ".DenseReluDense.wi_0.weight"] : null,
+                    parameters[up + ".weight"],
+                    parameters[feedForward + ".DenseReluDense.wo.weight"]);
+            })];
+            return new(
+                all, parameters[stack + ".block.0.layer.0.SelfAttention.relative_attention_bias.weight"],
+                parameters[stack + ".final_layer_norm.weight"], first);
+        }
+
+        Attention AttentionAt(string layer, string name) => new(
+            parameters[layer + ".layer_norm.weight"], parameters[$"{layer}.{name}.q.weight"], parameters[$"{layer}.{name}.k.weight"],
+            parameters[$"{layer}.{name}.v.weight"], parameters[$"{layer}.{name}.o.weight"]);
+    }
+
+    /// <inheritdoc/>
+    public override bool HasHead => _head is not null;
+
+    /// <summary>No limit of the model's own: T5 has no position table.</summary>
+    public override int MaxLength => int.MaxValue;
+
+    /// <summary>Fills rows of token ids up with <see cref="Ignored"/>.</summary>
+    /// <param name="rows">At least one row, none empty, each ending with <c>&lt;/s&gt;</c> as a rule.</param>
+    /// <param name="device">Where the tensor lives; the CPU by default.</param>
+    /// <returns>Targets, Int64 <c>[rows, length]</c>.</returns>
+    /// <exception cref="ArgumentException">There is no row, or a row without tokens.</exception>
+    public static Tensor Targets(IReadOnlyList<IReadOnlyList<int>> rows, Device? device = null)
+    {
+        ArgumentNullException.ThrowIfNull(rows);
+        if (rows.Count == 0 || rows.Any(row => row.Count == 0))
+        {
+            throw new ArgumentException("Targets need at least one row, and every row at least one token.", nameof(rows));
+        }
+
+        int length = rows.Max(row => row.Count);
+        long[] ids = [.. rows.SelectMany(row => row.Select(id => (long)id).Concat(Enumerable.Repeat((long)Ignored, length - row.Count)))];
+        return tensor(ids, rows.Count, length, device: device);
+    }
+
+    /// <summary>The encoder's last hidden states.</summary>
+    /// <param name="batch">Token ids.</param>
+    /// <param name="training">True switches dropout on.</param>
+    /// <param name="observer">Sees hidden states and feed-forward activations; null costs nothing.</param>
+    /// <returns><c>[batch, length, hidden]</c>.</returns>
+    public override Tensor Encode(TokenBatch batch, bool training = false, IForwardObserver? observer = null)
+    {
+        ArgumentNullException.ThrowIfNull(batch);
+        using var scope = NewDisposeScope();
+        long length = batch.Ids.size(1);
+        Tensor bias = PositionBias(_encoder, 0, length, length);
+        Tensor? unread = batch.Mask?.logical_not();
+        var pass = new Pass(_encoder, training, observer);
+        Tensor hidden = Start(batch.Ids, pass);
+        for (int i = 0; i < _encoder.Layers.Length; i++)
+        {
+            using var layer = NewDisposeScope();
+            Attention attention = _encoder.Layers[i].Self;
+            Tensor normed = Normalise(hidden, attention.Norm);
+            (Tensor keys, Tensor values) = KeysAndValues(attention, normed);
+            Tensor attended = hidden + Attend(attention, normed, keys, values, bias, training, unread);
+            hidden = FeedForward(i, attended, pass).MoveToOuterDisposeScope();
+            Observe(i, hidden, pass);
+        }
+
+        return End(hidden, pass).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The decoder's hidden state at its first step, where it has read its start token only.</summary>
+    /// <param name="batch">Token ids of the encoder's texts.</param>
+    /// <param name="training">True switches dropout on.</param>
+    /// <param name="observer">Sees hidden states and feed-forward activations; null costs nothing.</param>
+    /// <returns><c>[batch, hidden]</c>.</returns>
+    public override Tensor EncodeAt(TokenBatch batch, bool training = false, IForwardObserver? observer = null)
+    {
+        ArgumentNullException.ThrowIfNull(batch);
+        using var scope = NewDisposeScope();
+        Tensor start = full([batch.Ids.size(0), 1], StartId, ScalarType.Int64, batch.Ids.device);
+        return Decode(batch, start, training, observer).squeeze(1).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public override Tensor WordScores(Tensor hidden, Tensor? words = null)
+    {
+        if (_head is null)
+        {
+            throw new InvalidOperationException("This model was loaded without its language-model head, so it cannot score words.");
+        }
+
+        using var scope = NewDisposeScope();
+        Tensor scaled = _headScale == 1 ? hidden : hidden * _headScale;
+        return F.linear(scaled, words is null ? _head : _head.index_select(0, words)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Hidden states of the decoder's last layer at every step.</summary>
+    /// <param name="batch">Token ids of the encoder's texts.</param>
+    /// <param name="decoderIds">What the decoder reads, its start token first, Int64 <c>[k batch, steps]</c>.</param>
+    /// <param name="training">True switches dropout on.</param>
+    /// <param name="observer">Sees hidden states and feed-forward activations of both stacks; null costs nothing.</param>
+    /// <returns><c>[k batch, steps, hidden]</c>.</returns>
+    /// <exception cref="ArgumentException">The number of decoder rows is not a multiple of the number of texts.</exception>
+    public Tensor Decode(TokenBatch batch, Tensor decoderIds, bool training = false, IForwardObserver? observer = null)
+    {
+        ArgumentNullException.ThrowIfNull(batch);
+        ArgumentNullException.ThrowIfNull(decoderIds);
+        long texts = batch.Ids.size(0), rows = decoderIds.size(0), steps = decoderIds.size(1);
+        if (rows % texts != 0)
+        {
+            throw new ArgumentException($"{rows} rows for the decoder cannot be shared out among {texts} texts; right would be a multiple.", nameof(decoderIds));
+        }
+
+        using var scope = NewDisposeScope();
+        Tensor encoded = Encode(batch, training, observer);
+        Tensor? unread = batch.Mask?.logical_not();
+        if (rows > texts)
+        {
+            encoded = encoded.repeat_interleave(rows / texts, 0);
+            unread = unread?.repeat_interleave(rows / texts, 0);
+        }
+
+        Tensor places = arange(0, steps, dtype: ScalarType.Int64, device: decoderIds.device);
+        Tensor later = places.unsqueeze(0) > places.unsqueeze(1);
+        Tensor bias = PositionBias(_decoder, 0, steps, steps).masked_fill(later, double.NegativeInfinity);
+        var pass = new Pass(_decoder, training, observer);
+        Tensor hidden = Start(decoderIds, pass);
+        for (int i = 0; i < _decoder.Layers.Length; i++)
+        {
+            using var layer = NewDisposeScope();
+            (Attention self, Attention cross) = (_decoder.Layers[i].Self, _decoder.Layers[i].Cross!);
+            Tensor normed = Normalise(hidden, self.Norm);
+            (Tensor keys, Tensor values) = KeysAndValues(self, normed);
+            Tensor attended = hidden + Attend(self, normed, keys, values, bias, training);
+            (keys, values) = KeysAndValues(cross, encoded);
+            attended = attended + Attend(cross, Normalise(attended, cross.Norm), keys, values, null, training, unread);
+            hidden = FeedForward(i, attended, pass).MoveToOuterDisposeScope();
+            Observe(i, hidden, pass);
+        }
+
+        return End(hidden, pass).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Logits of the next token at every step of the decoder.</summary>
+    /// <param name="batch">Token ids of the encoder's texts.</param>
+    /// <param name="decoderIds">What the decoder reads, its start token first, Int64 <c>[k batch, steps]</c>.</param>
+    /// <param name="training">True switches dropout on.</param>
+    /// <returns><c>[k batch, steps, vocabulary]</c>.</returns>
+    /// <exception cref="ArgumentException">The number of decoder rows is not a multiple of the number of texts.</exception>
+    /// <exception cref="InvalidOperationException">The model was loaded without its head.</exception>
+    public Tensor Logits(TokenBatch batch, Tensor decoderIds, bool training = false)
+    {
+        using Tensor hidden = Decode(batch, decoderIds, training);
+        return WordScores(hidden);
+    }
+
+    /// <summary>What the decoder reads when targets are given: they move one step to the right, behind the start token.</summary>
+    /// <param name="targets">Int64 <c>[rows, length]</c>; <see cref="Ignored"/> becomes padding.</param>
+    /// <returns>Int64 <c>[rows, length]</c>.</returns>
+    public Tensor ShiftRight(Tensor targets)
+    {
+        ArgumentNullException.ThrowIfNull(targets);
+        using var scope = NewDisposeScope();
+        Tensor start = full([targets.size(0), 1], StartId, ScalarType.Int64, targets.device);
+        Tensor shifted = cat([start, targets.narrow(1, 0, targets.size(1) - 1)], 1);
+        return shifted.masked_fill(shifted.eq(Ignored), Config.PadTokenId ?? 0).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The sequence loss: the mean cross-entropy of all targets that are not <see cref="Ignored"/>.</summary>
+    /// <param name="batch">Token ids of the encoder's texts.</param>
+    /// <param name="targets">Int64 <c>[k batch, length]</c>.</param>
+    /// <param name="training">True switches dropout on.</param>
+    /// <returns>In nats, Float32, a scalar.</returns>
+    /// <exception cref="ArgumentException">No target counts, or the rows are not a multiple of the texts.</exception>
+    /// <exception cref="InvalidOperationException">The model was loaded without its head.</exception>
+    public Tensor Loss(TokenBatch batch, Tensor targets, bool training = false)
+    {
+        using var scope = NewDisposeScope();
+        (Tensor logits, Tensor ids, _) = Scored(batch, targets, training);
+        return F.cross_entropy(logits, ids).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The log-likelihood of each row of targets, given the text and the targets before (teacher forcing).</summary>
+    /// <param name="batch">Token ids of the encoder's texts.</param>
+    /// <param name="targets">Int64 <c>[k batch, length]</c>; <see cref="Ignored"/> counts nothing.</param>
+    /// <param name="training">True switches dropout on.</param>
+    /// <returns>Sums over a row's targets, in nats, Float32 <c>[k batch]</c>.</returns>
+    /// <exception cref="ArgumentException">No target counts, or the rows are not a multiple of the texts.</exception>
+    /// <exception cref="InvalidOperationException">The model was loaded without its head.</exception>
+    public Tensor LogLikelihoods(TokenBatch batch, Tensor targets, bool training = false)
+    {
+        using var scope = NewDisposeScope();
+        (Tensor logits, Tensor ids, Tensor places) = Scored(batch, targets, training);
+        Tensor scores = F.log_softmax(logits, -1).gather(1, ids.unsqueeze(1)).squeeze(1);
+        Tensor all = zeros([targets.numel()], ScalarType.Float32, targets.device).index_copy(0, places, scores);
+        return all.view(targets.shape).sum(dim: 1).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>
+    /// Writes greedily: at each step the likeliest token. Keys and values of the steps before are kept, so that a token costs one
+    /// pass over one position; a batch ends as soon as all its rows have.
+    /// </summary>
+    /// <param name="batch">Token ids of the encoder's texts.</param>
+    /// <param name="maxNewTokens">How many tokens a row may get, the end token counted.</param>
+    /// <param name="cancellation">Ends the work between two steps.</param>
+    /// <returns>Each row's ids, without the start token, up to and without the end token.</returns>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="maxNewTokens"/> is below 1.</exception>
+    /// <exception cref="InvalidOperationException">The model was loaded without its head.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public IReadOnlyList<int[]> Generate(TokenBatch batch, int maxNewTokens, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(batch);
+        ArgumentOutOfRangeException.ThrowIfLessThan(maxNewTokens, 1);
+        using IDisposable inference = no_grad();
+        using var scope = NewDisposeScope();
+        int rows = (int)batch.Ids.size(0);
+        Tensor encoded = Encode(batch);
+        Tensor? unread = batch.Mask?.logical_not();
+        Cache[] caches = [.. _decoder.Layers.Select(layer => new Cache(
+            KeysAndValues(layer.Cross!, encoded), NewSteps(), NewSteps()))];
+
+        // Distances of the last step to all before it; those of step t are the last t + 1.
+        Tensor distances = PositionBias(_decoder, maxNewTokens - 1, 1, maxNewTokens);
+        List<int>[] written = [.. Enumerable.Range(0, rows).Select(_ => new List<int>())];
+        var ended = new bool[rows];
+        Tensor ids = full([rows, 1], StartId, ScalarType.Int64, batch.Ids.device);
+        for (int step = 0; step < maxNewTokens && Array.Exists(ended, done => !done); step++)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            using var one = NewDisposeScope();
+            Tensor hidden = Step(ids, step, caches, distances.narrow(3, maxNewTokens - 1 - step, step + 1), unread);
+            Tensor next = WordScores(hidden.squeeze(1)).argmax(1);
+            long[] chosen = next.cpu().data<long>().ToArray();
+            for (int row = 0; row < rows; row++)
+            {
+                ended[row] |= chosen[row] == Config.EosTokenId;
+                if (!ended[row])
+                {
+                    written[row].Add((int)chosen[row]);
+                }
+            }
+
+            // A row that has ended goes on in vain; its tokens are not looked at.
+            ids = next.unsqueeze(1).MoveToOuterDisposeScope();
+        }
+
+        return [.. written.Select(row => row.ToArray())];
+
+        Tensor NewSteps() => zeros([rows, Config.Heads, maxNewTokens, Config.HeadSize], encoded.dtype, encoded.device);
+    }
+
+    /// <exception cref="NotSupportedException">There is no start token, or the relative positions' buckets are absurd.</exception>
+    internal static void Check(ModelConfig config)
+    {
+        if (config.DecoderStartTokenId is null)
+        {
+            throw new NotSupportedException($"{config.Source}: decoder_start_token_id is null; T5's decoder needs a token to begin with.");
+        }
+
+        int buckets = config.RelativeAttentionBuckets, farthest = config.RelativeAttentionMaxDistance;
+        if (buckets < 4 || farthest <= buckets / 2)
+        {
+            throw new NotSupportedException(
+                $"{config.Source}: relative_attention_num_buckets is {buckets} and relative_attention_max_distance {farthest}; "
+                + "right would be 4 buckets or more and a distance above half their number.");
+        }
+    }
+
+    /// <summary>Names and shapes of the parameters, in the order of <c>transformers</c>.</summary>
+    internal static IEnumerable<(string Name, long[] Shape)> Shapes(ModelConfig config, bool withHead)
+    {
+        long hidden = config.HiddenSize, inner = (long)config.Heads * config.HeadSize;
+        yield return (Words, [config.VocabularySize, hidden]);
+        foreach ((string stack, int layers) in new[] { ("encoder", config.Layers), ("decoder", config.DecoderLayers) })
+        {
+            for (int i = 0; i < layers; i++)
+            {
+                foreach ((string name, long[] shape) in stack == "encoder" ? EncoderLayer(i) : DecoderLayer(i))
+                {
+                    yield return ($"{stack}.block.{i}.layer.{name}.weight", shape);
+                }
+            }
+
+            yield return (stack + ".final_layer_norm.weight", [hidden]);
+        }
+
+        if (withHead && !config.TieWordEmbeddings)
+        {
+            yield return (HeadWeight, [config.VocabularySize, hidden]);
+        }
+
+        IEnumerable<(string, long[])> EncoderLayer(int i) => [.. AttentionParts("0.SelfAttention", i == 0), ("0.layer_norm", [hidden]), .. FeedForwardParts("1", config.FeedForwardSizes[i])];
+
+        IEnumerable<(string, long[])> DecoderLayer(int i) =>
+        [
+            .. AttentionParts("0.SelfAttention", i == 0), ("0.layer_norm", [hidden]),
+            .. AttentionParts("1.EncDecAttention", false), ("1.layer_norm", [hidden]),
+            .. FeedForwardParts("2", config.FeedForwardSize),
+        ];
+
+        IEnumerable<(string, long[])> AttentionParts(string name, bool biased)
+        {
+            yield return (name + ".q", [inner, hidden]);
+            yield return (name + ".k", [inner, hidden]);
+            yield return (name + ".v", [inner, hidden]);
+            yield return (name + ".o", [hidden, inner]);
+            if (biased)
+            {
+                yield return (name + ".relative_attention_bias", [config.RelativeAttentionBuckets, config.Heads]);
+            }
+        }
+
+        IEnumerable<(string, long[])> FeedForwardParts(string layer, long neurons)
+        {
+            foreach (string up in config.HasGatedFeedForward ? ["wi_0", "wi_1"] : new[] { "wi" })
+            {
+                yield return ($"{layer}.DenseReluDense.{up}", [neurons, hidden]);
+            }
+
+            yield return (layer + ".DenseReluDense.wo", [hidden, neurons]);
+            yield return (layer + ".layer_norm", [hidden]);
+        }
+    }
+
+    /// <summary>
+    /// The configuration as the weights have it: newer versions of <c>transformers</c> write that embeddings are tied even where the
+    /// head has weights of its own, and say by another key whether the decoder's output is scaled.
+    /// </summary>
+    internal static ModelConfig Settle(CheckpointFolder checkpoint)
+    {
+        ModelConfig config = checkpoint.Config;
+        if (!config.TieWordEmbeddings || !checkpoint.Weights.Contains(HeadWeight))
+        {
+            return config;
+        }
+
+        long[] shape = [config.VocabularySize, config.HiddenSize];
+        using Tensor head = StoredTensor.Read(checkpoint, HeadWeight, shape, null, ScalarType.Float32);
+        using Tensor words = StoredTensor.Read(checkpoint, Words, shape, null, ScalarType.Float32);
+        return head.Equals(words) ? config : config.With(ScaleKey, ScalesHead(config)).With(TieKey, false);
+    }
+
+    /// <summary>The standard deviation of fresh weights, as in the Mesh TensorFlow original.</summary>
+    internal static double InitialDeviation(ModelConfig config, string name)
+    {
+        double fan = name switch
+        {
+            Words or HeadWeight => 1,
+            _ when name.EndsWith(".q.weight", StringComparison.Ordinal) => (double)config.HiddenSize * config.HeadSize,
+            _ when name.EndsWith(".o.weight", StringComparison.Ordinal) => (double)config.Heads * config.HeadSize,
+            _ when name.EndsWith(".wo.weight", StringComparison.Ordinal) => config.FeedForwardSize,
+            _ => config.HiddenSize,
+        };
+        return config.InitializerRange / Math.Sqrt(fan);
+    }
+
+    /// <inheritdoc/>
+    /// <remarks><see cref="TuningOptions"/> refuses T5 before it gets here.</remarks>
+    internal override LinearMap Linear(int layer, LinearLayers map) => throw new NotSupportedException();
+
+    /// <summary>
+    /// The bucket of a distance from a query to a key (T5's relative positions): exact while it is short, then ever coarser up to the
+    /// largest distance, after which all are one.
+    /// </summary>
+    /// <param name="distance">The key's position less the query's.</param>
+    /// <param name="bidirectional">True gives keys behind the query half of the buckets; false gives them bucket 0.</param>
+    /// <param name="buckets">How many there are.</param>
+    /// <param name="farthest">The distance that the last bucket ends with.</param>
+    internal static int Bucket(int distance, bool bidirectional, int buckets, int farthest)
+    {
+        int first = 0;
+        if (bidirectional)
+        {
+            buckets /= 2;
+            first = distance > 0 ? buckets : 0;
+            distance = Math.Abs(distance);
+        }
+        else
+        {
+            distance = Math.Max(-distance, 0);
+        }
+
+        int exact = buckets / 2;
+        if (distance < exact)
+        {
+            return first + distance;
+        }
+
+        // In single precision, as transformers computes it, so that borders fall where its do.
+        float step = MathF.Log((float)distance / exact) / (float)Math.Log((double)farthest / exact) * (buckets - exact);
+        return first + (int)Math.Min(exact + (double)step, buckets - 1);
+    }
+
+    private int StartId => Config.DecoderStartTokenId!.Value;
+
+    private static bool ScalesHead(ModelConfig config) => config.Flag(ScaleKey, config.TieWordEmbeddings);
+
+    /// <summary>Logits where there is a target that counts, those targets, and their places in the flattened targets.</summary>
+    private (Tensor Logits, Tensor Ids, Tensor Places) Scored(TokenBatch batch, Tensor targets, bool training)
+    {
+        ArgumentNullException.ThrowIfNull(targets);
+        Tensor flat = targets.reshape(-1);
+        Tensor places = flat.ne(Ignored).nonzero().squeeze(1);
+        if (places.numel() == 0)
+        {
+            throw new ArgumentException($"All targets are {Ignored}, which no loss counts; at least one must be a token.", nameof(targets));
+        }
+
+        Tensor hidden = Decode(batch, ShiftRight(targets), training);
+        Tensor read = hidden.view(-1, hidden.size(2)).index_select(0, places);
+        return (WordScores(read).to(ScalarType.Float32), flat.index_select(0, places), places);
+    }
+
+    /// <summary>One step of the decoder: reads one token a row and adds its keys and values to the caches.</summary>
+    private Tensor Step(Tensor ids, int step, Cache[] caches, Tensor bias, Tensor? unread)
+    {
+        using var scope = NewDisposeScope();
+        var pass = new Pass(_decoder, false, null);
+        Tensor hidden = Start(ids, pass);
+        for (int i = 0; i < caches.Length; i++)
+        {
+            (Attention self, Attention cross) = (_decoder.Layers[i].Self, _decoder.Layers[i].Cross!);
+            Tensor normed = Normalise(hidden, self.Norm);
+            (Tensor key, Tensor value) = KeysAndValues(self, normed);
+            caches[i].Keys.narrow(2, step, 1).copy_(key);
+            caches[i].Values.narrow(2, step, 1).copy_(value);
+            hidden = hidden + Attend(self, normed, caches[i].Keys.narrow(2, 0, step + 1), caches[i].Values.narrow(2, 0, step + 1), bias, false);
+            hidden = hidden + Attend(cross, Normalise(hidden, cross.Norm), caches[i].Text.Keys, caches[i].Text.Values, null, false, unread);
+            hidden = FeedForward(i, hidden, pass);
+        }
+
+        return End(hidden, pass).MoveToOuterDisposeScope();
+    }
+
+    private Tensor Start(Tensor ids, Pass pass)
+    {
+        using var scope = NewDisposeScope();
+        Tensor words = _words.index_select(0, ids.reshape(-1)).view(ids.size(0), ids.size(1), -1);
+        Tensor hidden = Drop(words, pass.Training);
+        pass.Observer?.OnHidden(pass.FirstHidden, hidden);
+        return hidden.MoveToOuterDisposeScope();
+    }
+
+    private Tensor End(Tensor hidden, Pass pass)
+    {
+        using var scope = NewDisposeScope();
+        Tensor normed = Drop(Normalise(hidden, pass.Stack.LastNorm), pass.Training);
+        pass.Observer?.OnHidden(pass.FirstHidden + pass.Stack.Layers.Length, normed);
+        return normed.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Shows a layer's output; the last layer's is shown after the final norm.</summary>
+    private static void Observe(int layer, Tensor hidden, Pass pass)
+    {
+        if (layer < pass.Stack.Layers.Length - 1)
+        {
+            pass.Observer?.OnHidden(pass.FirstHidden + layer + 1, hidden);
+        }
+    }
+
+    private (Tensor Keys, Tensor Values) KeysAndValues(Attention attention, Tensor read) =>
+        (SplitHeads(F.linear(read, attention.Key)), SplitHeads(F.linear(read, attention.Value)));
+
+    /// <summary>Attention whose scores are not scaled.</summary>
+    /// <param name="attention">The weights.</param>
+    /// <param name="normed">What queries are made of, <c>[rows, queries, hidden]</c>.</param>
+    /// <param name="keys"><c>[rows, heads, keys, head size]</c>.</param>
+    /// <param name="values"><c>[rows, heads, keys, head size]</c>.</param>
+    /// <param name="bias">Is added to the scores; a shape that spreads to <c>[rows, heads, queries, keys]</c>.</param>
+    /// <param name="training">True switches dropout on.</param>
+    /// <param name="unread">True where a key is not looked at; spreads likewise.</param>
+    private Tensor Attend(Attention attention, Tensor normed, Tensor keys, Tensor values, Tensor? bias, bool training, Tensor? unread = null)
+    {
+        using var scope = NewDisposeScope();
+        Tensor scores = SplitHeads(F.linear(normed, attention.Query)).matmul(keys.transpose(2, 3));
+        if (bias is not null)
+        {
+            scores.add_(bias);
+        }
+
+        if (unread is not null)
+        {
+            scores.masked_fill_(unread, double.NegativeInfinity);
+        }
+
+        Tensor weights = F.softmax(scores, -1, ScalarType.Float32).to(values.dtype);
+        Tensor context = Drop(weights, training).matmul(values);
+        Tensor merged = context.transpose(1, 2).reshape(normed.size(0), normed.size(1), -1);
+        return Drop(F.linear(merged, attention.Output), training).MoveToOuterDisposeScope();
+    }
+
+    private Tensor FeedForward(int index, Tensor hidden, Pass pass)
+    {
+        using var scope = NewDisposeScope();
+        Layer layer = pass.Stack.Layers[index];
+        int number = pass.Stack.First + index;
+        Tensor read = Normalise(hidden, layer.FeedForwardNorm);
+        Tensor up = F.linear(read, layer.Up);
+        Tensor neurons = layer.Gate is null ? _activation(up) : _activation(F.linear(read, layer.Gate)) * up;
+        neurons = NeuronEditor?.Edit(number, neurons) ?? neurons;
+        pass.Observer?.OnFeedForward(number, neurons);
+        return (hidden + Drop(F.linear(Drop(neurons, pass.Training), layer.Down), pass.Training)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>What the scores of some queries at some keys get added, by their distance; keys stand from position 0 on.</summary>
+    /// <returns><c>[1, heads, queries, keys]</c>.</returns>
+    private Tensor PositionBias(Stack stack, long firstQuery, long queries, long keys)
+    {
+        using var scope = NewDisposeScope();
+        bool bidirectional = stack.First == 0;
+        long nearest = -(firstQuery + queries - 1);
+        long[] buckets = [.. Enumerable.Range(0, (int)(queries + keys - 1)).Select(i => (long)Bucket(
+            (int)nearest + i, bidirectional, Config.RelativeAttentionBuckets, Config.RelativeAttentionMaxDistance))];
+        Tensor byDistance = stack.Distances.index_select(0, tensor(buckets, device: Device));
+        Tensor query = arange(queries - 1, -1, -1, dtype: ScalarType.Int64, device: Device).unsqueeze(1);
+        Tensor distance = query + arange(0, keys, dtype: ScalarType.Int64, device: Device);
+        return byDistance.index_select(0, distance.view(-1)).view(queries, keys, -1).permute(2, 0, 1).unsqueeze(0).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Divides by the root of the mean square, which is computed in single precision; no mean is taken off.</summary>
+    private Tensor Normalise(Tensor x, Tensor weight)
+    {
+        using var scope = NewDisposeScope();
+        Tensor single = x.to(ScalarType.Float32);
+        Tensor scale = (single.square().mean([-1], keepdim: true) + Config.LayerNormEpsilon).rsqrt();
+        return ((single * scale).to(weight.dtype) * weight).MoveToOuterDisposeScope();
+    }
+
+    private Tensor SplitHeads(Tensor x) => x.view(x.size(0), x.size(1), Config.Heads, -1).transpose(1, 2);
+
+    private Tensor Drop(Tensor x, bool training)
+    {
+        double dropout = training ? Dropout ?? Config.HiddenDropout : 0;
+        return dropout > 0 ? F.dropout(x, dropout) : x;
+    }
+
+    /// <summary>An attention's weights, <c>[out, in]</c>, and the norm before it.</summary>
+    private sealed record Attention(Tensor Norm, Tensor Query, Tensor Key, Tensor Value, Tensor Output);
+
+    /// <summary>One block; the encoder's have no <paramref name="Cross"/>, and only version 1.1 has a <paramref name="Gate"/>.</summary>
+    private sealed record Layer(Attention Self, Attention? Cross, Tensor FeedForwardNorm, Tensor? Gate, Tensor Up, Tensor Down);
+
+    /// <summary>Encoder or decoder; <paramref name="First"/> is the number of its first layer, 0 for the encoder.</summary>
+    private sealed record Stack(Layer[] Layers, Tensor Distances, Tensor LastNorm, int First);
+
+    /// <summary>What all layers of a stack's pass share.</summary>
+    private readonly record struct Pass(Stack Stack, bool Training, IForwardObserver? Observer)
+    {
+        /// <summary>The number that the embeddings go by.</summary>
+        public int FirstHidden => Stack.First == 0 ? 0 : Stack.First + 1;
+    }
+
+    /// <summary>A decoder layer's keys and values: of the text, made once, and of the steps so far.</summary>
+    private sealed record Cache((Tensor Keys, Tensor Values) Text, Tensor Keys, Tensor Values);
+}

@@ -1,0 +1,60 @@
+using System.Buffers.Binary;
+using System.Text;
+
+namespace SkillLoc.Models.Tokenization;
+
+/// <summary>
+/// SentencePiece's compiled normalization rules (<c>precompiled_charsmap</c>): a double-array trie over UTF-8 from what is replaced to
+/// the place of what replaces it.
+/// </summary>
+internal sealed class CharsMap
+{
+    private readonly uint[] _trie;
+    private readonly byte[] _replacements;
+
+    /// <summary>Takes a map apart: the trie's size in bytes, the trie, and replacements with a zero byte after each.</summary>
+    /// <exception cref="InvalidDataException">It is not complete.</exception>
+    public CharsMap(ReadOnlySpan<byte> blob, string source)
+    {
+        var size = blob.Length < 4 ? 0 : BinaryPrimitives.ReadUInt32LittleEndian(blob);
+        if (size == 0 || size % 4 != 0 || size > blob.Length - 4)
+            throw new InvalidDataException($"{source}: its normalization rules (precompiled_charsmap) are not complete.");
+        _trie = new uint[size / 4];
+        for (var i = 0; i < _trie.Length; i++)
+            _trie[i] = BinaryPrimitives.ReadUInt32LittleEndian(blob[(4 + (4 * i))..]);
+        _replacements = blob[(4 + (int)size)..].ToArray();
+    }
+
+    /// <summary>The rule for the beginning of a text.</summary>
+    /// <param name="text">UTF-8.</param>
+    /// <param name="longest">Whether the longest rule counts, as in SentencePiece, or the shortest, as in Hugging Face's tokenizers.</param>
+    /// <returns>How many bytes are replaced, 0 where there is no rule, and what by.</returns>
+    public (int Length, string Replacement) Match(ReadOnlySpan<byte> text, bool longest)
+    {
+        var (length, place) = (0, 0);
+        var node = Offset(_trie[0]);
+        for (var i = 0; i < text.Length; i++)
+        {
+            node ^= text[i];
+            if (node >= _trie.Length || (_trie[node] & 0x8000_00FF) != text[i])
+                break;
+            var unit = _trie[node];
+            node ^= Offset(unit);
+            if ((unit >> 8 & 1) == 0 || node >= _trie.Length)
+                continue;
+            (length, place) = (i + 1, (int)(_trie[node] & 0x7FFF_FFFF));
+            if (!longest)
+                break;
+        }
+        return (length, length == 0 ? "" : ReplacementAt(place));
+    }
+
+    private string ReplacementAt(int place)
+    {
+        var rest = _replacements.AsSpan(Math.Min(place, _replacements.Length));
+        var end = rest.IndexOf((byte)0);
+        return Encoding.UTF8.GetString(end < 0 ? rest : rest[..end]);
+    }
+
+    private static uint Offset(uint unit) => unit >> 10 << (int)((unit & 0x200) >> 6);
+}

@@ -1,0 +1,150 @@
+using System.Collections.Frozen;
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace SkillLoc.Models.Tokenization;
+
+/// <summary>Unicode's normalization form KC: compatibility decomposition, then canonical composition.</summary>
+/// <remarks>The tables are our own since <see cref="string.Normalize()"/> does nothing when globalization is invariant.</remarks>
+internal static class CompatibilityForm
+{
+    private const int FirstSyllable = 0xAC00, Syllables = 11172;
+    private const int FirstLead = 0x1100, Leads = 19;
+    private const int FirstVowel = 0x1161, Vowels = 21;
+    private const int FirstTrail = 0x11A7, Trails = 28;
+
+    private static readonly FrozenDictionary<int, int[]> Decompositions;
+    private static readonly FrozenDictionary<(int First, int Second), int> Compositions;
+    private static readonly FrozenDictionary<int, int> Classes;
+
+    static CompatibilityForm()
+    {
+        var decompositions = new Dictionary<int, int[]>();
+        var compositions = new Dictionary<(int, int), int>();
+        var classes = new Dictionary<int, int>();
+        using var stream = typeof(CompatibilityForm).Assembly.GetManifestResourceStream(typeof(CompatibilityForm), "CompatibilityForm.txt")!;
+        using var reader = new StreamReader(stream);
+        while (reader.ReadLine() is { } line)
+        {
+            if (line[0] == '#')
+                continue;
+            var colon = line.IndexOf(':', StringComparison.Ordinal);
+            var (left, right) = (line[2..colon], line[(colon + 2)..]);
+            if (line[0] == '=')
+            {
+                int[] letters = [.. CodePoints(left)];
+                foreach (var codePoint in CodePoints(right))
+                    decompositions.Add(codePoint, letters);
+            }
+            else if (line[0] == '+')
+            {
+                foreach (var pair in CodePoints(right).Chunk(2))
+                    compositions.Add((pair[0], Number(left)), pair[1]);
+            }
+            else
+            {
+                foreach (var codePoint in CodePoints(right))
+                    classes.Add(codePoint, int.Parse(left, CultureInfo.InvariantCulture));
+            }
+        }
+        Decompositions = decompositions.ToFrozenDictionary();
+        Compositions = compositions.ToFrozenDictionary();
+        Classes = classes.ToFrozenDictionary();
+
+        // "0041" or "0041-0043".
+        static IEnumerable<int> CodePoints(string list) => list.Split(' ').SelectMany(entry =>
+            entry.Split('-') is [var first, var last] ? Enumerable.Range(Number(first), Number(last) - Number(first) + 1) : [Number(entry)]);
+
+        static int Number(string hex) => int.Parse(hex, NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+    }
+
+    /// <summary>The form KC of a text without lone surrogates.</summary>
+    public static string Of(string text)
+    {
+        if (Ascii.IsValid(text))
+            return text;
+        var letters = Decompose(text);
+        Order(letters);
+        return Compose(CollectionsMarshal.AsSpan(letters));
+    }
+
+    private static List<int> Decompose(string text)
+    {
+        var letters = new List<int>(text.Length + 8);
+        foreach (var rune in text.EnumerateRunes())
+        {
+            var syllable = rune.Value - FirstSyllable;
+            if (syllable is >= 0 and < Syllables)
+            {
+                letters.Add(FirstLead + (syllable / (Vowels * Trails)));
+                letters.Add(FirstVowel + (syllable / Trails % Vowels));
+                if (syllable % Trails != 0)
+                    letters.Add(FirstTrail + (syllable % Trails));
+            }
+            else if (Decompositions.TryGetValue(rune.Value, out var parts))
+            {
+                letters.AddRange(parts);
+            }
+            else
+            {
+                letters.Add(rune.Value);
+            }
+        }
+        return letters;
+    }
+
+    /// <summary>Sorts each run of marks by class; marks of one class stay in order.</summary>
+    private static void Order(List<int> letters)
+    {
+        for (var i = 1; i < letters.Count; i++)
+        {
+            var mark = letters[i];
+            var order = ClassOf(mark);
+            if (order == 0)
+                continue;
+            var at = i;
+            for (; at > 0 && ClassOf(letters[at - 1]) > order; at--)
+                letters[at] = letters[at - 1];
+            letters[at] = mark;
+        }
+    }
+
+    private static string Compose(Span<int> letters)
+    {
+        var kept = 0;
+        var starter = -1;
+        var last = 0;
+        foreach (var letter in letters)
+        {
+            var order = ClassOf(letter);
+
+            // A mark of the same or a higher class between a starter and a letter blocks it; so does any starter.
+            if (starter >= 0 && (starter == kept - 1 || (last < order && last != 0)) && Pair(letters[starter], letter) is { } composed)
+            {
+                letters[starter] = composed;
+                continue;
+            }
+            if (order == 0)
+                starter = kept;
+            last = order;
+            letters[kept++] = letter;
+        }
+
+        var text = new StringBuilder(kept);
+        foreach (var letter in letters[..kept])
+            text.Append(new Rune(letter));
+        return text.ToString();
+    }
+
+    private static int? Pair(int first, int second)
+    {
+        if (first - FirstLead is >= 0 and < Leads && second - FirstVowel is >= 0 and < Vowels)
+            return FirstSyllable + ((((first - FirstLead) * Vowels) + second - FirstVowel) * Trails);
+        if (first - FirstSyllable is >= 0 and < Syllables && (first - FirstSyllable) % Trails == 0 && second - FirstTrail is > 0 and < Trails)
+            return first + second - FirstTrail;
+        return Compositions.TryGetValue((first, second), out var composed) ? composed : null;
+    }
+
+    private static int ClassOf(int letter) => Classes.GetValueOrDefault(letter);
+}

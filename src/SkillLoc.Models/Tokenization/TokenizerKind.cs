@@ -1,0 +1,14 @@
+namespace SkillLoc.Models.Tokenization;
+
+/// <summary>How a checkpoint's tokenizer spells words.</summary>
+internal enum TokenizerKind
+{
+    /// <summary>Byte-level BPE (RoBERTa, GPT-2).</summary>
+    BytePairs,
+
+    /// <summary>WordPiece (BERT).</summary>
+    WordPieces,
+
+    /// <summary>SentencePiece's unigram model (T5).</summary>
+    Unigram,
+}

@@ -1,0 +1,110 @@
+using System.Text;
+
+namespace SkillLoc.Models.Tokenization;
+
+/// <summary>
+/// The unigram language model of Kudo (2018): of all ways to spell a text in pieces, the one whose pieces' log-probabilities sum up
+/// to most.
+/// </summary>
+internal sealed class UnigramModel
+{
+    // What a character without a piece costs beyond the worst piece.
+    private const double UnknownPenalty = 10;
+
+    // A trie over UTF-16: the child of a node by a character, and each node's piece or -1.
+    private readonly Dictionary<long, int> _children = [];
+    private readonly List<(int Id, double Score)> _nodes = [(-1, 0)];
+    private readonly int _unknown;
+    private readonly double _unknownScore;
+    private readonly int[]? _bytes;
+    private readonly bool _single;
+
+    /// <param name="pieces">The pieces that text may be spelled in.</param>
+    /// <param name="unknown">The id of what they cannot spell; one for each run of such characters.</param>
+    /// <param name="worst">The smallest log-probability of a piece.</param>
+    /// <param name="bytes">The ids of the 256 bytes, which characters without a piece become instead; null for none.</param>
+    /// <param name="single">Whether sums are rounded to single precision, as in SentencePiece, which decides between equal spellings.</param>
+    public UnigramModel(IEnumerable<(int Id, string Text, double Score)> pieces, int unknown, double worst, int[]? bytes, bool single)
+    {
+        foreach (var (id, text, score) in pieces)
+        {
+            var node = 0;
+            foreach (var letter in text)
+            {
+                if (!_children.TryGetValue(Key(node, letter), out var child))
+                {
+                    child = _nodes.Count;
+                    _nodes.Add((-1, 0));
+                    _children.Add(Key(node, letter), child);
+                }
+                node = child;
+            }
+            if (node != 0)
+                _nodes[node] = (id, score);
+        }
+        _unknown = unknown;
+        _unknownScore = Round(worst - UnknownPenalty, single);
+        _bytes = bytes;
+        _single = single;
+    }
+
+    /// <summary>Appends the ids of a text without lone surrogates.</summary>
+    public void Encode(ReadOnlySpan<char> text, List<int> ids)
+    {
+        // The best way to each place: where its last piece starts, that piece, and the score.
+        var best = new (int Start, int Id, double Score)[text.Length + 1];
+        best.AsSpan(1).Fill((-1, 0, 0));
+        for (var start = 0; start < text.Length;)
+        {
+            var letter = char.IsHighSurrogate(text[start]) ? 2 : 1;
+            var soFar = best[start].Score;
+            var known = false;
+            var node = 0;
+            for (var end = start; end < text.Length && _children.TryGetValue(Key(node, text[end]), out node); end++)
+            {
+                if (_nodes[node] is not ( >= 0 and var id, var score))
+                    continue;
+                Offer(best, start, end + 1, id, score + soFar);
+                known |= end + 1 - start == letter;
+            }
+            if (!known)
+                Offer(best, start, start + letter, _unknown, _unknownScore + soFar);
+            start += letter;
+        }
+
+        var first = ids.Count;
+        var unknownBefore = false;
+        for (var end = text.Length; end > 0; end = best[end].Start)
+        {
+            var (start, id, _) = best[end];
+            if (id == _unknown && _bytes is not null)
+            {
+                AppendBytes(text[start..end], ids);
+                continue;
+            }
+            if (id != _unknown || !unknownBefore)
+                ids.Add(id);
+            unknownBefore = id == _unknown;
+        }
+        ids.Reverse(first, ids.Count - first);
+    }
+
+    private void Offer((int Start, int Id, double Score)[] best, int start, int end, int id, double score)
+    {
+        score = Round(score, _single);
+        if (best[end].Start < 0 || score > best[end].Score)
+            best[end] = (start, id, score);
+    }
+
+    // Backwards, as ids are gathered from the end.
+    private void AppendBytes(ReadOnlySpan<char> letter, List<int> ids)
+    {
+        Span<byte> utf8 = stackalloc byte[4];
+        for (var i = Encoding.UTF8.GetBytes(letter, utf8) - 1; i >= 0; i--)
+            ids.Add(_bytes![utf8[i]]);
+    }
+
+    private static long Key(int node, char letter) => ((long)node << 16) | letter;
+
+    private static double Round(double score, bool single) => single ? (float)score : score;
+}

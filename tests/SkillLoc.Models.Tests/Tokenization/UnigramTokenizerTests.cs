@@ -1,0 +1,243 @@
+using System.Buffers.Binary;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using SkillLoc.Models.Tokenization;
+
+namespace SkillLoc.Models.Tests.Tokenization;
+
+public class UnigramTokenizerTests
+{
+    private const string SpecialSpellings = "<mask> </s> [MASK] <pad>";
+
+    public static TheoryData<string> Checkpoints => ["tiny-t5", "tiny-t5-v11"];
+
+    [Theory]
+    [MemberData(nameof(Checkpoints))]
+    public void Ids_of_spiece_model_equal_those_of_SentencePiece(string name)
+    {
+        // SentencePiece takes special tokens' spellings for text too, so that this covers all texts.
+        var tokenizer = CheckpointTokenizer.Load(Oracles.PathOf(name));
+        var texts = OracleFolders.Texts(name, "tokenization.spiece.json");
+        Assert.NotEmpty(texts);
+        foreach (var (text, ids) in texts)
+            Assert.True(ids.SequenceEqual(tokenizer.Encode(text)), $"'{text}': {string.Join(',', tokenizer.Encode(text))} instead of {string.Join(',', ids)}");
+    }
+
+    [Theory]
+    [MemberData(nameof(Checkpoints))]
+    public void Ids_of_tokenizer_json_equal_those_of_Hugging_Face(string name)
+    {
+        using var folder = Serialized(name);
+        var tokenizer = CheckpointTokenizer.Load(folder.Path);
+        var texts = OracleFolders.Texts(name);
+        Assert.NotEmpty(texts);
+        foreach (var (text, ids) in texts.Where(entry => entry.Text != SpecialSpellings))
+            Assert.True(ids.SequenceEqual(tokenizer.Encode(text)), $"'{text}': {string.Join(',', tokenizer.Encode(text))} instead of {string.Join(',', ids)}");
+    }
+
+    [Fact]
+    public void Special_spellings_in_text_are_text()
+    {
+        using var folder = Serialized("tiny-t5");
+        var tokenizer = CheckpointTokenizer.Load(folder.Path);
+        string[] special = ["<pad>", "</s>", "<unk>", .. Enumerable.Range(0, 10).Select(i => $"<extra_id_{i}>")];
+        foreach (var text in new[] { SpecialSpellings, "so <extra_id_0> is", "<unk></s>" })
+        {
+            Assert.Empty(tokenizer.Encode(text).Intersect(special.Select(token => tokenizer.TokenId(token)!.Value)));
+            Assert.Equal(text, tokenizer.Decode(tokenizer.Encode(text)));
+        }
+
+        var pieces = CheckpointTokenizer.Load(Oracles.PathOf("tiny-t5-v11"));
+        Assert.Empty(pieces.Encode("</s>").Intersect([pieces.PadId, pieces.SepId, pieces.UnknownId]));
+        Assert.Equal("</s>", pieces.Decode(pieces.Encode("</s>")));
+    }
+
+    [Theory]
+    [MemberData(nameof(Checkpoints))]
+    public void Extra_ids_fill_what_the_model_embeds(string name)
+    {
+        var tokenizer = CheckpointTokenizer.Load(Oracles.PathOf(name));
+        Assert.Equal((0, 1, 2), (tokenizer.PadId, tokenizer.SepId, tokenizer.UnknownId));
+        Assert.Equal(799, tokenizer.TokenId("<extra_id_0>"));
+        Assert.Equal(790, tokenizer.TokenId("<extra_id_9>"));
+        Assert.Equal(800, tokenizer.VocabularySize);
+        tokenizer.CheckVocabulary(800);
+        Assert.False(tokenizer.HasMask);
+        Assert.False(tokenizer.UsesTokenTypes);
+        Assert.False(tokenizer.DistinguishesLeadingSpace);
+        Assert.Contains(tokenizer.Files, file => file.EndsWith("spiece.model", StringComparison.Ordinal));
+
+        // Without a model that says how many, there are a hundred, as in T5's own vocabulary of 32,100.
+        using var folder = new TemporaryFolder();
+        File.Copy(Oracles.PathOf(name, "spiece.model"), Path.Join(folder.Path, "spiece.model"));
+        var alone = CheckpointTokenizer.Load(folder.Path);
+        Assert.Equal((889, 790), (alone.TokenId("<extra_id_0>"), alone.TokenId("<extra_id_99>")));
+    }
+
+    [Fact]
+    public void What_a_model_writes_is_read_without_special_tokens()
+    {
+        var tokenizer = CheckpointTokenizer.Load(Oracles.PathOf("tiny-t5"));
+        int[] written = [799, .. tokenizer.Encode("good bad"), 2, 1, 0, 0, 5000];
+        Assert.Equal("good bad", tokenizer.Decode(written));
+        Assert.Equal("", tokenizer.Decode([0, 1]));
+    }
+
+    [Theory]
+    [InlineData("ﬁ Ⅷ ½ ａ", "fi VIII 1\u20442 a")]
+    [InlineData("e\u0301 q\u0307\u0323 \u1E9B\u0323", "\u00E9 q\u0323\u0307 \u1E69")]
+    [InlineData("\u1100\u1161\u11A8 \uAC01 \u3131", "\uAC01 \uAC01 \u1100")]
+    [InlineData("\u0344 \u212B \u2126 \u0958", "\u0308\u0301 \u00C5 \u03A9 \u0915\u093C")]
+    [InlineData("a\u0315\u0300\u05AE\u0300b", "\u00E0\u05AE\u0300\u0315b")]
+    [InlineData("\uD835\uDD04 \uFDFA", "A \u0635\u0644\u0649 \u0627\u0644\u0644\u0647 \u0639\u0644\u064A\u0647 \u0648\u0633\u0644\u0645")]
+    public void Compatibility_composition_is_Unicodes(string text, string form)
+    {
+        // From the Unicode standard, annex 15 and NormalizationTest.txt. Every character is a piece here, so that decoding shows the form.
+        var letters = form.EnumerateRunes().Select(rune => rune.ToString()).Distinct().Where(letter => letter != " ").ToArray();
+        var tokenizer = Of(letters.Select(letter => (letter, -1.0)), """{"type": "NFKC"}""");
+        Assert.Equal(form, tokenizer.Decode(tokenizer.Encode(text)));
+    }
+
+    [Fact]
+    public void Rules_of_spiece_model_work_in_tokenizer_json()
+    {
+        // As Python converts spiece.model: its rules as a Precompiled step, its pieces with their scores.
+        foreach (var name in new[] { "tiny-t5", "tiny-t5-v11" })
+        {
+            var (pieces, rules) = Read(File.ReadAllBytes(Oracles.PathOf(name, "spiece.model")));
+            var tokenizer = Of(pieces.Skip(3), $$"""
+                {"type": "Sequence", "normalizers": [
+                  {"type": "Precompiled", "precompiled_charsmap": "{{Convert.ToBase64String(rules)}}"},
+                  {"type": "Strip", "strip_left": false, "strip_right": true},
+                  {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": "▁"}]}
+                """);
+            foreach (var (text, ids) in OracleFolders.Texts(name, "tokenization.spiece.json"))
+            {
+                // The conversion leaves one space at a text's beginning, where SentencePiece leaves none.
+                Assert.True(ids.SequenceEqual(tokenizer.Encode(text.TrimStart(' '))), $"'{text}'");
+            }
+        }
+    }
+
+    [Fact]
+    public void The_likeliest_spelling_wins()
+    {
+        // ▁ab + c is -3, ▁a + bc -3.5, letters -8; d is unknown.
+        var tokenizer = Of([("▁", -2.0), ("▁a", -2.5), ("▁ab", -1.0), ("b", -2.0), ("c", -2.0), ("bc", -1.0)]);
+        Assert.Equal(["▁ab", "c"], tokenizer.Encode("abc").Select(tokenizer.TokenOf));
+        Assert.Equal(["▁a", "<unk>", "bc"], tokenizer.Encode("addbc").Select(tokenizer.TokenOf));
+    }
+
+    [Fact]
+    public void Bytes_stand_in_for_unknown_characters()
+    {
+        var bytes = Enumerable.Range(0, 256).Select(value => ($"<0x{value:X2}>", -9.0));
+        var tokenizer = Of([("▁", -2.0), ("a", -2.0), .. bytes], bytes: true);
+        Assert.Equal(["▁", "a", "<0xC3>", "<0xA9>", "<0xF0>", "<0x9F>", "<0x98>", "<0x80>"], tokenizer.Encode("aé😀").Select(tokenizer.TokenOf));
+        Assert.Equal("aé😀 a", tokenizer.Decode(tokenizer.Encode("aé😀 a")));
+    }
+
+    [Fact]
+    public void Damaged_files_are_named()
+    {
+        using var folder = new TemporaryFolder();
+        var whole = File.ReadAllBytes(Oracles.PathOf("tiny-t5", "spiece.model"));
+        var path = Path.Join(folder.Path, "spiece.model");
+        foreach (var length in new[] { 0, 1, 100, whole.Length / 2, whole.Length - 1 })
+        {
+            File.WriteAllBytes(path, whole[..length]);
+            Assert.Contains(path, Assert.Throws<InvalidDataException>(() => CheckpointTokenizer.Load(folder.Path)).Message, StringComparison.Ordinal);
+        }
+
+        // Field 2 (training), field 3 (model type): 2, byte pairs.
+        File.WriteAllBytes(path, [.. whole, 0x12, 0x02, 0x18, 0x02]);
+        Assert.Contains("type 2", Assert.Throws<NotSupportedException>(() => CheckpointTokenizer.Load(folder.Path)).Message, StringComparison.Ordinal);
+        File.Delete(path);
+
+        Refused<InvalidDataException>("""{"model": {"type": "Unigram", "unk_id": 0, "vocab": []}}""", "vocab");
+        Refused<InvalidDataException>("""{"model": {"type": "Unigram", "unk_id": 0, "vocab": [["a"]]}}""", "[\"a\"]");
+        Refused<InvalidDataException>("""{"model": {"type": "Unigram", "unk_id": 0, "vocab": [["a", 0], ["a", 0]]}}""", "'a'");
+        Refused<InvalidDataException>("""{"model": {"type": "Unigram", "vocab": [["a", 0]]}}""", "unk_id");
+        Refused<NotSupportedException>("""{"normalizer": {"type": "NFD"}, "model": {"type": "Unigram", "unk_id": 0, "vocab": [["a", 0]]}}""", "'NFD'");
+        Refused<NotSupportedException>("""{"pre_tokenizer": {"type": "Digits"}, "model": {"type": "Unigram", "unk_id": 0, "vocab": [["a", 0]]}}""", "'Digits'");
+        Refused<InvalidDataException>("""{"normalizer": {"type": "Precompiled", "precompiled_charsmap": "AAAA"}, "model": {"type": "Unigram", "unk_id": 0, "vocab": [["a", 0]]}}""", "charsmap");
+
+        void Refused<T>(string json, string part)
+            where T : Exception
+        {
+            folder.With("tokenizer.json", json);
+            var message = Assert.Throws<T>(() => CheckpointTokenizer.Load(folder.Path)).Message;
+            Assert.Contains("tokenizer.json", message, StringComparison.Ordinal);
+            Assert.Contains(part, message, StringComparison.Ordinal);
+        }
+    }
+
+    private static TemporaryFolder Serialized(string name)
+    {
+        var folder = new TemporaryFolder();
+        File.Copy(Oracles.PathOf(name, "config.json"), Path.Join(folder.Path, "config.json"));
+        File.Copy(Oracles.PathOf(name, "tokenizer.json"), Path.Join(folder.Path, "tokenizer.json"));
+        return folder;
+    }
+
+    // A tokenizer.json with <pad>, </s> and <unk> before the pieces, and words apart.
+    private static CheckpointTokenizer Of(IEnumerable<(string Text, double Score)> pieces, string normalizer = "null", bool bytes = false)
+    {
+        string[] special = ["<pad>", "</s>", "<unk>"];
+        var json = new JsonObject
+        {
+            ["added_tokens"] = new JsonArray([.. special.Select((token, id) => new JsonObject { ["id"] = id, ["content"] = token, ["special"] = true })]),
+            ["normalizer"] = JsonNode.Parse(normalizer),
+            ["pre_tokenizer"] = new JsonObject { ["type"] = "Metaspace", ["replacement"] = "▁", ["prepend_scheme"] = "always", ["split"] = true },
+            ["model"] = new JsonObject
+            {
+                ["type"] = "Unigram",
+                ["unk_id"] = 2,
+                ["byte_fallback"] = bytes,
+                ["vocab"] = new JsonArray([.. special.Select(token => (token, 0.0)).Concat(pieces.Any(piece => piece.Text == "▁") ? pieces : pieces.Prepend(("▁", -1.0)))
+                    .Select(piece => new JsonArray(piece.Item1, piece.Item2))]),
+            },
+        };
+        using var folder = new TemporaryFolder().With("tokenizer.json", json.ToJsonString());
+        return CheckpointTokenizer.Load(folder.Path);
+    }
+
+    // Enough of a protocol buffer to read pieces and rules; lengths in these files have one to four bytes.
+    private static (List<(string Text, double Score)> Pieces, byte[] Rules) Read(byte[] model)
+    {
+        var pieces = new List<(string, double)>();
+        byte[] rules = [];
+        foreach (var (field, content) in Messages(model))
+        {
+            if (field == 1)
+            {
+                var length = content[1];
+                pieces.Add((Encoding.UTF8.GetString(content, 2, length), BinaryPrimitives.ReadSingleLittleEndian(content.AsSpan(3 + length))));
+            }
+            else if (field == 3)
+            {
+                // A name, then the rules.
+                rules = Messages(content).First(part => part.Field == 2).Content;
+            }
+        }
+        return (pieces, rules);
+
+        static IEnumerable<(int Field, byte[] Content)> Messages(byte[] bytes)
+        {
+            for (var at = 0; at < bytes.Length;)
+            {
+                var field = bytes[at++] >> 3;
+                var length = 0;
+                for (var shift = 0; ; shift += 7)
+                {
+                    length |= (bytes[at] & 0x7F) << shift;
+                    if (bytes[at++] < 0x80)
+                        break;
+                }
+                yield return (field, bytes[at..(at + length)]);
+                at += length;
+            }
+        }
+    }
+}
