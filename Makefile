@@ -2,7 +2,7 @@
 export STACK LIBTORCH
 ARGS ?=
 
-.PHONY: demo test build setup format bench pretrain clean
+.PHONY: demo test build setup format bench pretrain grafting-study neuron-study clean
 
 demo: ## fine-tune, graft and measure on real e-mail
 	@eng/demo.sh $(ARGS)
@@ -24,6 +24,12 @@ bench: ## against PyTorch on the same machine
 
 pretrain: ## train a masked language model from text files
 	@eng/pretrain.sh $(ARGS)
+
+grafting-study: ## the grafting paper's protocol on ../shared/data, or by a plan of yours
+	@eng/study.sh GraftingStudy $(ARGS)
+
+neuron-study: ## the skill-neuron paper's
+	@eng/study.sh SkillNeuronStudy $(ARGS)
 
 clean:
 	@rm -rf artifacts && find . -type d \( -name bin -o -name obj \) -prune -exec rm -rf {} +

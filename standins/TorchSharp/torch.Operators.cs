@@ -92,7 +92,16 @@ public static partial class torch
     public static Tensor neg(Tensor input) => input.neg();
     public static Tensor square(Tensor input) => input.square();
     public static Tensor where(Tensor condition, Tensor x, Tensor y) => Operator.Call("where.self", condition, x, y);
-    public static Tensor cat(IList<Tensor> tensors, long dim = 0) => Operator.Call("cat", tensors.ToArray(), dim);
+
+    /// <summary>Of a single tensor TorchSharp 0.102 gives that tensor itself.</summary>
+    public static Tensor cat(IList<Tensor> tensors, long dim = 0) => tensors.Count switch
+    {
+        0 => throw new ArgumentException("There is no tensor to concatenate.", nameof(tensors)),
+        1 => tensors[0],
+        _ => Operator.Call("cat", tensors.ToArray(), dim),
+    };
+
+
     public static Tensor concat(IList<Tensor> tensors, long dim = 0) => cat(tensors, dim);
     public static Tensor stack(IEnumerable<Tensor> tensors, long dim = 0) => Operator.Call("stack", tensors.ToArray(), dim);
 }
