@@ -22,10 +22,12 @@ public sealed class Report(StudyPlan plan, IReadOnlyList<Measurement> measuremen
     public string Markdown()
     {
         var text = new StringBuilder();
-        foreach (int shots in plan.Shots)
+        for (int i = 0; i < plan.Shots.Count; i++)
         {
-            text.AppendLine(CultureInfo.InvariantCulture, $"## {shots} rows per label, mean of {plan.Seeds.Count} seed(s)").AppendLine();
-            Measurement[] here = [.. measurements.Where(each => each.Shots == shots)];
+            string others = string.Concat(plan.Tasks.Where(task => task.Shots is not null).Select(task => $", {task.Name}: {task.Shots![i]}"));
+            text.AppendLine(CultureInfo.InvariantCulture, $"## {plan.Shots[i]} rows per label{others}; {plan.Seeds.Count} seed(s)").AppendLine();
+            var shots = plan.Tasks.ToDictionary(task => task.Name, task => (task.Shots ?? plan.Shots)[i], StringComparer.Ordinal);
+            Measurement[] here = [.. measurements.Where(each => each.Shots == shots[each.Task])];
             Summary(text, here);
             foreach (StudyTask task in plan.Tasks)
                 Table(text, task, [.. here.Where(each => each.Task == task.Name)]);

@@ -39,17 +39,15 @@ public sealed class Study
     /// <exception cref="InvalidDataException">The folder holds parts of another study.</exception>
     public IReadOnlyList<Measurement> Run()
     {
-        var measurements = new List<Measurement>();
-        foreach (StudyTask task in _plan.Tasks)
-        {
-            foreach (int shots in _plan.Shots)
-            {
-                foreach (int seed in _plan.Seeds)
-                    measurements.AddRange(RunCell(task, shots, seed));
-            }
-        }
+        (StudyTask Task, int Shots, int Seed)[] cells =
+        [
+            .. _plan.Tasks.SelectMany(task => (task.Shots ?? _plan.Shots).SelectMany(shots => _plan.Seeds.Select(seed => (task, shots, seed)))),
+        ];
 
-        return measurements;
+        // What cannot be drawn is better known now than hours later.
+        foreach ((StudyTask task, int shots, int seed) in cells)
+            _data.CheckShots(task, shots, seed);
+        return [.. cells.SelectMany(cell => RunCell(cell.Task, cell.Shots, cell.Seed))];
     }
 
     private IReadOnlyList<Measurement> RunCell(StudyTask task, int shots, int seed)

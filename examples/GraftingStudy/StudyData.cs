@@ -22,12 +22,27 @@ public sealed class StudyData
     public IDataView Test(StudyTask task) => View(_sets[task.Name].Test);
 
     /// <summary>Draws shots as the reference does (A.7).</summary>
-    /// <exception cref="InvalidDataException">A class has too few rows.</exception>
     public (IDataView Train, IDataView Validation) Shots(StudyTask task, int shots, int seed)
     {
-        (IReadOnlyList<LabeledText> train, IReadOnlyList<LabeledText> dev) = KShotSampler.Sample(_sets[task.Name].Train, shots, (uint)seed);
+        (IReadOnlyList<LabeledText> train, IReadOnlyList<LabeledText> dev) = Draw(task, shots, seed);
         return (View(train), View(dev));
     }
+
+    /// <exception cref="InvalidDataException">A class has too few rows for as many shots.</exception>
+    public void CheckShots(StudyTask task, int shots, int seed)
+    {
+        try
+        {
+            Draw(task, shots, seed);
+        }
+        catch (InvalidDataException error)
+        {
+            throw new InvalidDataException($"{task.Name}: {error.Message}", error);
+        }
+    }
+
+    private (IReadOnlyList<LabeledText> Train, IReadOnlyList<LabeledText> Dev) Draw(StudyTask task, int shots, int seed) =>
+        KShotSampler.Sample(_sets[task.Name].Train, shots, (uint)seed);
 
     private static (LabeledText[] Train, LabeledText[] Test) Read(StudyTask task, StudyPlan plan)
     {
