@@ -1,3 +1,5 @@
+using SkillLoc.Studies;
+
 namespace SkillLoc.GraftingStudy;
 
 /// <summary>A data set of the study and the task that it is.</summary>
