@@ -58,6 +58,7 @@ public sealed record StudyPlan
             "needs fractions in (0, 1]");
         foreach (StudyTask task in plan.Tasks)
         {
+            Require(task.Name.IndexOfAny([',', .. Path.GetInvalidFileNameChars()]) < 0, $"calls a task '{task.Name}'; the name becomes a file's and stands in CSV");
             Require(task.Sources.Count is >= 1 and <= 3, $"gives {task.Name} {task.Sources.Count} sources; one to three are right");
             Require(task.Question is null != task.Labels is not null, $"must give {task.Name} both a question and its labels, or neither");
             Require(task.Question is null || task.Subset is null, $"gives {task.Name} a question and a subset; one is right");
