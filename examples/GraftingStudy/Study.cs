@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.Transforms;
@@ -8,6 +7,7 @@ using SkillLoc.Models.Classification;
 using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tuning;
+using SkillLoc.Studies;
 using SkillLoc.Trainers;
 using SkillLoc.Transforms;
 
@@ -18,7 +18,7 @@ public sealed class Study
 {
     private readonly MLContext _ml = new();
     private readonly StudyPlan _plan;
-    private readonly string _output;
+    private readonly StudyFolder _folder;
     private readonly StudyData _data;
     private readonly string _checkpoint;
 
@@ -27,11 +27,10 @@ public sealed class Study
     public Study(StudyPlan plan, string output)
     {
         _plan = plan;
-        _output = output;
         _data = new(_ml, plan);
         using LanguageModel model = LanguageModel.Load(plan.Checkpoint);
         _checkpoint = model.Fingerprint();
-        Directory.CreateDirectory(output);
+        _folder = new(output);
     }
 
     /// <summary>Measures what is not measured yet.</summary>
@@ -52,25 +51,11 @@ public sealed class Study
 
     private IReadOnlyList<Measurement> RunCell(StudyTask task, int shots, int seed)
     {
-        string name = $"{task.Name}-{shots}-{seed}", path = Path.Combine(_output, name + ".json");
-        string fingerprint = Cell.FingerprintOf(
+        string name = $"{task.Name}-{shots}-{seed}";
+        string fingerprint = StudyJson.FingerprintOf(
             _checkpoint, task, shots, seed, _plan.FineTuning, _plan.Masks, _plan.Sparsities, _plan.TestRows, _plan.SplitSeed, _plan.RandomDraws,
             _plan.Tasks.Where(other => task.OutOfDistribution.Contains(other.Name)));
-        if (Cell.Load(path, fingerprint) is { } done)
-        {
-            Console.WriteLine($"{name}: done before");
-            return done.Measurements;
-        }
-
-        var clock = Stopwatch.StartNew();
-        string state = Path.Combine(_output, name + ".state");
-        Directory.CreateDirectory(state);
-        Measurement[] measurements = [.. Measure(task, shots, seed, state)];
-        new Cell(fingerprint, clock.Elapsed.TotalSeconds, measurements).Save(path);
-        if (Directory.Exists(state))
-            Directory.Delete(state, recursive: true);
-        Console.WriteLine($"{name}: {clock.Elapsed.TotalSeconds:F0} s");
-        return measurements;
+        return _folder.Get<IReadOnlyList<Measurement>>(name, fingerprint, state => [.. Measure(task, shots, seed, state)]);
     }
 
     private IEnumerable<Measurement> Measure(StudyTask task, int shots, int seed, string state)

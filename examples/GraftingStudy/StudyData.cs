@@ -1,5 +1,4 @@
 using Microsoft.ML;
-using Microsoft.ML.Data;
 using SkillLoc.Models.Datasets;
 
 namespace SkillLoc.GraftingStudy;
@@ -61,15 +60,5 @@ public sealed class StudyData
         return (train, test[..Math.Min(test.Length, plan.TestRows)]);
     }
 
-    private IDataView View(IEnumerable<LabeledText> rows) => _ml.Data.LoadFromEnumerable(rows.Select(row => new Row(row)));
-
-    private sealed class Row(LabeledText row)
-    {
-        public string Text => row.Text;
-
-        public string TextPair => row.TextPair ?? "";
-
-        [ColumnName("Label")]
-        public string Name => row.Label;
-    }
+    private IDataView View(IReadOnlyList<LabeledText> rows) => _ml.SkillLoc().LoadRows(rows);
 }

@@ -1,23 +1,10 @@
-using System.Text.Json;
-using System.Text.Json.Serialization;
+using SkillLoc.Studies;
 
 namespace SkillLoc.GraftingStudy;
 
 /// <summary>What a study does; one JSON file.</summary>
 public sealed record StudyPlan
 {
-    /// <summary>How plans and results are written as JSON.</summary>
-    internal static readonly JsonSerializerOptions Json = new()
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
-        RespectNullableAnnotations = true,
-        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
-        ReadCommentHandling = JsonCommentHandling.Skip,
-        AllowTrailingCommas = true,
-        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
-    };
-
     /// <summary>The pre-trained checkpoint folder.</summary>
     public required string Checkpoint { get; init; }
 
@@ -56,17 +43,7 @@ public sealed record StudyPlan
     /// <exception cref="InvalidDataException">It is not a plan; the message names line and property, or what is out of its range.</exception>
     public static StudyPlan Load(string path)
     {
-        StudyPlan plan;
-        try
-        {
-            plan = JsonSerializer.Deserialize<StudyPlan>(File.ReadAllText(path), Json)
-                ?? throw new InvalidDataException($"{path} holds null; it must hold a study plan.");
-        }
-        catch (JsonException error)
-        {
-            throw new InvalidDataException($"{path} is not a study plan: {error.Message}", error);
-        }
-
+        StudyPlan plan = StudyJson.ReadPlan<StudyPlan>(path);
         Require(plan.Tasks.Count > 0, "names no task");
         Require(plan.Tasks.DistinctBy(task => task.Name, StringComparer.OrdinalIgnoreCase).Count() == plan.Tasks.Count, "names a task twice");
         Require(plan.Shots.Count > 0 && plan.Shots.All(shots => shots > 0), "needs shots of 1 or more");

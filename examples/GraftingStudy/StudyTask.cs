@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using SkillLoc.Studies;
 
 namespace SkillLoc.GraftingStudy;
 

@@ -39,6 +39,35 @@ public sealed class DataTests : IDisposable
     }
 
     [Fact]
+    public void MulticlassRowsBecomeBinaryOnesAndAreSplitByOneRule()
+    {
+        IDataView view = _ml.SkillLoc().LoadTaskFile(
+            Write("t", "a\nb\nc\nd\ne\n"), new() { Layout = TaskFileLayout.Lines }, Write("l", "0\n2\n2\n1\n0\n"));
+        IDataView binary = _ml.SkillLoc().Binarize(view, ["0", "1", "2"]);
+        Assert.Equal(["a", "b", "c", "e"], binary.GetColumn<string>("Text"));
+        Assert.Equal(["0", "1", "1", "0"], binary.GetColumn<string>("Label"));
+        Assert.Equal(["a", "d"], _ml.SkillLoc().Binarize(view, ["0", "1", "2"], BinaryQuestion.Neutral).GetColumn<string>("Text"));
+        Assert.Equal(["1", "0", "1"], _ml.SkillLoc().SelectLabels(view, ["1", "0"]).GetColumn<string>("Label"));
+
+        (IDataView train, IDataView dev, IDataView test) = _ml.SkillLoc().Split([view, binary]);
+        Assert.Equal(["a", "b", "c", "d", "e"], train.GetColumn<string>("Text").Concat(dev.GetColumn<string>("Text")).Order());
+        Assert.Single(dev.GetColumn<string>("Text"));
+        Assert.Equal(binary.GetColumn<string>("Text"), test.GetColumn<string>("Text"));
+        Assert.Throws<ArgumentOutOfRangeException>(
+            () => _ml.SkillLoc().Split([_ml.Transforms.Conversion.MapValueToKey("Label").Fit(view).Transform(view)]));
+    }
+
+    [Fact]
+    public void RowsInMemoryAreAView()
+    {
+        IDataView view = _ml.SkillLoc().LoadRows([new("a", "b", "1.5"), new("c", "d", "2")], isRegression: true);
+        Assert.Equal(["b", "d"], view.GetColumn<string>("TextPair"));
+        Assert.Equal([1.5f, 2f], view.GetColumn<float>("Label"));
+        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().LoadRows([]));
+        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().LoadRows([new("a", "b", "1"), new("c", null, "2")]));
+    }
+
+    [Fact]
     public void BadInputIsFoundAtTheCall()
     {
         Write("train.tsv", "sentence\tlabel\ngood\t1\nbad\t2\n");

@@ -63,22 +63,52 @@ public sealed record NeuronProbeResult
     public void Save(string folder)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
-        string kind = Kind switch
+        for (int i = 0; i < Tasks.Count; i++)
+        {
+            (string thresholds, string accuracies, string test) = PathsOf(folder, Kind, Tasks, i);
+            Directory.CreateDirectory(Path.GetDirectoryName(thresholds)!);
+            Thresholds[i].Save(thresholds);
+            Accuracies[i].Save(accuracies);
+            TestAccuracies?[i].Save(test);
+        }
+
+        SkillNeurons.SaveAll(Path.Join(folder, "info"), Margins());
+    }
+
+    /// <summary>Reads what <see cref="Save"/> wrote.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="kind">At which positions neurons were read.</param>
+    /// <param name="tasks">The names of the binary tasks.</param>
+    /// <returns>The tables; accuracies on test rows where all tasks have them.</returns>
+    /// <exception cref="IOException">A file is missing.</exception>
+    /// <exception cref="InvalidDataException">A file is damaged or holds something else.</exception>
+    public static NeuronProbeResult Load(string folder, NeuronProbeKind kind, IReadOnlyList<string> tasks)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        ArgumentNullException.ThrowIfNull(tasks);
+        (string Thresholds, string Accuracies, string Test)[] paths = [.. tasks.Select((_, i) => PathsOf(folder, kind, tasks, i))];
+        return new()
+        {
+            Kind = kind,
+            Tasks = tasks,
+            Thresholds = [.. paths.Select(task => NeuronValues.Load(task.Thresholds))],
+            Accuracies = [.. paths.Select(task => NeuronValues.Load(task.Accuracies))],
+            TestAccuracies = Array.TrueForAll(paths, task => File.Exists(task.Test)) ? [.. paths.Select(task => NeuronValues.Load(task.Test))] : null,
+        };
+    }
+
+    private static (string Thresholds, string Accuracies, string Test) PathsOf(string folder, NeuronProbeKind kind, IReadOnlyList<string> tasks, int task)
+    {
+        string infix = kind switch
         {
             NeuronProbeKind.TextMean => "mean_",
             NeuronProbeKind.TextMax => "max_",
             _ => "",
         };
-        for (int i = 0; i < Tasks.Count; i++)
-        {
-            string own = Tasks.Count == 1 ? folder : Path.Join(folder, FileNameOf(Tasks[i]));
-            Directory.CreateDirectory(own);
-            Thresholds[i].Save(Path.Join(own, $"train_{kind}avg.safetensors"));
-            Accuracies[i].Save(Path.Join(own, $"dev_{kind}perf.safetensors"));
-            TestAccuracies?[i].Save(Path.Join(own, $"test_{kind}perf.safetensors"));
-        }
-
-        SkillNeurons.SaveAll(Path.Join(folder, "info"), Margins());
+        string own = tasks.Count == 1 ? folder : Path.Join(folder, FileNameOf(tasks[task]));
+        return (
+            Path.Join(own, $"train_{infix}avg.safetensors"), Path.Join(own, $"dev_{infix}perf.safetensors"),
+            Path.Join(own, $"test_{infix}perf.safetensors"));
     }
 
     private static string FileNameOf(string task) => string.Concat(task.Select(c => Path.GetInvalidFileNameChars().Contains(c) ? '_' : c));

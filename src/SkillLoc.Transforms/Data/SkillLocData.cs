@@ -42,6 +42,26 @@ public static class SkillLocData
         return DataRow.Load(catalog.Context, [.. TaskFileReader.Read(path, format, labelsPath)], format.ScoreRange is not null);
     }
 
+    /// <summary>Makes a view of rows in memory, such as <see cref="TaskFileReader"/>, <see cref="KShotSampler"/> or <see cref="DataSplits"/> give.</summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="rows">At least one row; all with a second sentence or none.</param>
+    /// <param name="isRegression">Whether labels are scores, which become numbers.</param>
+    /// <returns>The columns that <see cref="LoadTask"/> gives.</returns>
+    /// <exception cref="ArgumentException">There are no rows, or some have a second sentence and some not.</exception>
+    /// <exception cref="FormatException">A regression's label is not a number.</exception>
+    public static IDataView LoadRows(this SkillLocCatalog catalog, IReadOnlyList<LabeledText> rows, bool isRegression = false)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        ArgumentNullException.ThrowIfNull(rows);
+        if (rows.Count == 0 || rows.Any(row => row.TextPair is null != rows[0].TextPair is null))
+        {
+            throw new ArgumentException(
+                $"{(rows.Count == 0 ? "There are no rows" : "Some rows have a second sentence and some not")}; a view needs rows that are alike.", nameof(rows));
+        }
+
+        return DataRow.Load(catalog.Context, rows, isRegression);
+    }
+
     /// <summary>
     /// Draws k rows of each class for training and up to k more for development, as <see cref="KShotSampler"/> does. Rows that were drawn from
     /// the same data with the same seed are the same.
@@ -77,6 +97,64 @@ public static class SkillLocData
 
         (IReadOnlyList<LabeledText> train, IReadOnlyList<LabeledText> dev) = KShotSampler.Sample(Read(data, isRegression), k, seed, scoreBorder);
         return (DataRow.Load(catalog.Context, train, isRegression), DataRow.Load(catalog.Context, dev, isRegression));
+    }
+
+    /// <summary>Parts a data set into training, development and test rows, by the one rule of <see cref="DataSplits"/>.</summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="sources">One to three views with <c>Text</c>, <c>Label</c> (a text, before it becomes a key) and, for tasks on pairs,
+    /// <c>TextPair</c>. Rows without a label are left out.</param>
+    /// <param name="seed">The seed of NumPy's generator; the same in all programs that share the data.</param>
+    /// <returns>Three views with these columns; others are left out.</returns>
+    /// <exception cref="ArgumentException">There are no sources, or more than three.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
+    /// <exception cref="InvalidDataException">A split would be empty.</exception>
+    public static (IDataView Train, IDataView Dev, IDataView Test) Split(
+        this SkillLocCatalog catalog, IReadOnlyList<IDataView> sources, uint seed = DataSplits.UsualSeed)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        ArgumentNullException.ThrowIfNull(sources);
+        (IReadOnlyList<LabeledText> train, IReadOnlyList<LabeledText> dev, IReadOnlyList<LabeledText> test) =
+            DataSplits.Split([.. sources.Select(ReadClasses)], seed);
+        return (DataRow.Load(catalog.Context, train, false), DataRow.Load(catalog.Context, dev, false), DataRow.Load(catalog.Context, test, false));
+    }
+
+    /// <summary>Asks a question of two answers of rows with three or four labels, and balances the answers (<see cref="BinaryTasks.Ask"/>).</summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="data">The rows of one split, with <c>Text</c>, <c>Label</c> (a text, before it becomes a key) and, for tasks on pairs,
+    /// <c>TextPair</c>. Rows without a label are left out.</param>
+    /// <param name="labels">Their labels in order: negative, neutral, positive, or conflict, negative, neutral, positive.</param>
+    /// <param name="question">The question.</param>
+    /// <returns>A view with these columns, whose labels are <c>0</c> and <c>1</c>.</returns>
+    /// <exception cref="ArgumentException">There are not three or four labels, or one occurs twice.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
+    /// <exception cref="InvalidDataException">A row has another label, or one of the answers has no rows.</exception>
+    public static IDataView Binarize(
+        this SkillLocCatalog catalog, IDataView data, IReadOnlyList<string> labels, BinaryQuestion question = BinaryQuestion.PositiveNegative)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        return DataRow.Load(catalog.Context, BinaryTasks.Ask(ReadClasses(data), labels, question), false);
+    }
+
+    /// <summary>Keeps the rows of some labels, renamed to <c>0</c>, <c>1</c>, ... in the order given (<see cref="BinaryTasks.Subset"/>).</summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="data">The rows, with <c>Text</c>, <c>Label</c> (a text, before it becomes a key) and, for tasks on pairs, <c>TextPair</c>.</param>
+    /// <param name="labels">The labels that stay; at least two.</param>
+    /// <returns>A view with these columns.</returns>
+    /// <exception cref="ArgumentException">There are fewer than two labels, or one occurs twice.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
+    /// <exception cref="InvalidDataException">A label has no rows.</exception>
+    public static IDataView SelectLabels(this SkillLocCatalog catalog, IDataView data, IReadOnlyList<string> labels)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        return DataRow.Load(catalog.Context, BinaryTasks.Subset(ReadClasses(data), labels), false);
+    }
+
+    private static List<LabeledText> ReadClasses(IDataView data)
+    {
+        ArgumentNullException.ThrowIfNull(data);
+        DataViewType? type = data.Schema.GetColumnOrNull(nameof(DataRow.Label))?.Type;
+        return type is TextDataViewType ? Read(data, isRegression: false) : throw new ArgumentOutOfRangeException(
+            nameof(data), $"The column 'Label' is {type?.ToString() ?? "missing"}; it must be a text (before MapValueToKey).");
     }
 
     private static List<LabeledText> Read(IDataView data, bool isRegression)

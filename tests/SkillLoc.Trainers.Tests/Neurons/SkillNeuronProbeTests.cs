@@ -90,6 +90,13 @@ public sealed class SkillNeuronProbeTests : IDisposable
                 NeuronValues.Load(Path.Join(folder, "neu", name + ".safetensors"), name, shape);
             }
 
+            NeuronProbeResult loaded = NeuronProbeResult.Load(folder, NeuronProbeKind.Prompt, ["neg", "pos", "neu"]);
+            Assert.Equal(probe.Result.Thresholds[1].Values.ToArray(), loaded.Thresholds[1].Values.ToArray());
+            Assert.Equal(probe.Result.Accuracies[2].Values.ToArray(), loaded.Accuracies[2].Values.ToArray());
+            Assert.Equal(probe.Result.TestAccuracies![0].Values.ToArray(), loaded.TestAccuracies![0].Values.ToArray());
+            File.Delete(Path.Join(folder, "pos", "test_perf.safetensors"));
+            Assert.Null(NeuronProbeResult.Load(folder, NeuronProbeKind.Prompt, ["neg", "pos", "neu"]).TestAccuracies);
+
             Assert.Equal(
                 probe.Neurons.Members.ToArray(), NeuronSet.Load(Path.Join(folder, "info", "0.1.safetensors"), expectedShape: [3, 96]).Members.ToArray());
         }

@@ -1,6 +1,6 @@
 using SkillLoc.Models.Datasets;
 
-namespace SkillLoc.GraftingStudy;
+namespace SkillLoc.Studies;
 
 /// <summary>A file of labelled rows.</summary>
 public sealed record StudyFile

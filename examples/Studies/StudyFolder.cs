@@ -1,0 +1,67 @@
+using System.Diagnostics;
+using System.Text.Json;
+using SkillLoc.Models.Checkpoints;
+
+namespace SkillLoc.Studies;
+
+/// <summary>
+/// The parts of a study that are done, each a file of its own that is complete or absent, so that a study that was stopped goes on.
+/// </summary>
+public sealed class StudyFolder
+{
+    private readonly string _path;
+
+    /// <summary>Takes a folder, made where it is missing.</summary>
+    /// <exception cref="IOException">It cannot be made.</exception>
+    public StudyFolder(string path)
+    {
+        _path = path;
+        Directory.CreateDirectory(path);
+    }
+
+    /// <summary>Reads a part that was done before, or measures it.</summary>
+    /// <param name="name">The file's name, without its extension.</param>
+    /// <param name="fingerprint">What <see cref="StudyJson.FingerprintOf"/> gave.</param>
+    /// <param name="measure">Measures; given a folder for states of trainings, which is removed when the part is done.</param>
+    /// <returns>What was measured.</returns>
+    /// <exception cref="InvalidDataException">The part was done by another plan, or its file is damaged.</exception>
+    public T Get<T>(string name, string fingerprint, Func<string, T> measure)
+    {
+        string path = Path.Combine(_path, name + ".json");
+        if (File.Exists(path))
+        {
+            T done = Read<T>(path, fingerprint);
+            Console.WriteLine($"{name}: done before");
+            return done;
+        }
+
+        var clock = Stopwatch.StartNew();
+        string state = Path.Combine(_path, name + ".state");
+        Directory.CreateDirectory(state);
+        T measured = measure(state);
+        var part = new Part<T>(fingerprint, clock.Elapsed.TotalSeconds, measured);
+        AtomicFile.Write(path, stream => JsonSerializer.Serialize(stream, part, StudyJson.Options));
+        Directory.Delete(state, recursive: true);
+        Console.WriteLine($"{name}: {part.Seconds:F0} s");
+        return measured;
+    }
+
+    private static T Read<T>(string path, string fingerprint)
+    {
+        Part<T> part;
+        try
+        {
+            part = JsonSerializer.Deserialize<Part<T>>(File.ReadAllText(path), StudyJson.Options) ?? throw new JsonException("It holds null.");
+        }
+        catch (JsonException error)
+        {
+            throw new InvalidDataException($"{path} is damaged ({error.Message}); delete it to measure again.", error);
+        }
+
+        return part.Fingerprint == fingerprint ? part.Measurements : throw new InvalidDataException(
+            $"{path} is of a study with fingerprint {part.Fingerprint}, and this one's is {fingerprint}: the plan, the checkpoint or the data "
+            + "changed since. Give another output folder, or delete that file to measure again.");
+    }
+
+    private sealed record Part<T>(string Fingerprint, double Seconds, T Measurements);
+}

@@ -1,0 +1,45 @@
+using System.CommandLine;
+
+namespace SkillLoc.Studies;
+
+/// <summary>The command line that studies have in common.</summary>
+public static class StudyProgram
+{
+    /// <summary>Runs a study.</summary>
+    /// <param name="arguments">The command line.</param>
+    /// <param name="description">What the study does.</param>
+    /// <param name="plan">The plan that is used unless another is named.</param>
+    /// <param name="output">The folder that is used unless another is named.</param>
+    /// <param name="run">Runs it: given the plan's path, the output folder, and the checkpoint and the data folder, null unless named.
+    /// Returns the report as Markdown.</param>
+    /// <returns>The process's exit code.</returns>
+    public static int Run(string[] arguments, string description, string plan, string output, Func<string, string, string?, string?, string> run)
+    {
+        Option<string> planOption = new("--plan") { Description = "the study's plan, a JSON file", DefaultValueFactory = _ => plan };
+        Option<string> outputOption = new("--output")
+        {
+            Description = "where results go; a study that was stopped goes on from what is there",
+            DefaultValueFactory = _ => output,
+        };
+        Option<string?> checkpoint = new("--checkpoint") { Description = "another Hugging Face checkpoint folder than the plan's" };
+        Option<string?> data = new("--data") { Description = "another data folder than the plan's" };
+        RootCommand command = new(description) { planOption, outputOption, checkpoint, data };
+        command.SetAction(given =>
+        {
+            try
+            {
+                string folder = given.GetValue(outputOption)!;
+                Console.WriteLine(run(given.GetValue(planOption)!, folder, given.GetValue(checkpoint), given.GetValue(data)));
+                Console.WriteLine($"Written to {folder}: tables as CSV, results.md, and a file for each part of the study.");
+                return 0;
+            }
+            catch (Exception error) when (error is IOException or UnauthorizedAccessException or InvalidDataException or ArgumentException
+                or FormatException or InvalidOperationException or NotSupportedException)
+            {
+                Console.Error.WriteLine($"study: {error.Message}");
+                return 1;
+            }
+        });
+        return command.Parse(arguments).Invoke();
+    }
+}

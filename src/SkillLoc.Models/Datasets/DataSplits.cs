@@ -1,0 +1,46 @@
+namespace SkillLoc.Models.Datasets;
+
+/// <summary>
+/// The one rule by which a data set is parted into what trains, what chooses and what judges (skill neurons, B.5; decision 15). Programs that
+/// use the same seed see the same split, so that nothing that trains sees a row that another calls dev or test.
+/// </summary>
+public static class DataSplits
+{
+    /// <summary>The seed that all programs use unless they are told another.</summary>
+    public const uint UsualSeed = 0;
+
+    /// <summary>
+    /// Splits a data set. Three sources are training, development and test rows as they are. Of two the second is for the test, and the first
+    /// is parted at random, 80 % for training. One is parted at random, 80 % for training and 10 % for development. Parts are rounded down, and the
+    /// last gets the rest.
+    /// </summary>
+    /// <param name="sources">One to three sources, such as a file's rows each; they are not changed.</param>
+    /// <param name="seed">The seed of NumPy's generator.</param>
+    /// <returns>The three splits.</returns>
+    /// <exception cref="ArgumentException">There are no sources, or more than three.</exception>
+    /// <exception cref="InvalidDataException">A split would be empty.</exception>
+    public static (IReadOnlyList<LabeledText> Train, IReadOnlyList<LabeledText> Dev, IReadOnlyList<LabeledText> Test) Split(
+        IReadOnlyList<IReadOnlyList<LabeledText>> sources, uint seed = UsualSeed)
+    {
+        ArgumentNullException.ThrowIfNull(sources);
+        var splits = sources.Count switch
+        {
+            1 => Parts(sources[0], (int)(sources[0].Count * 8L / 10), (int)(sources[0].Count / 10L)),
+            2 when Parts(sources[0], (int)(sources[0].Count * 8L / 10), null) is var parts => (parts.Item1, parts.Item2, sources[1]),
+            3 => (sources[0], sources[1], sources[2]),
+            _ => throw new ArgumentException($"A data set has one to three sources, not {sources.Count}.", nameof(sources)),
+        };
+        return splits.Item1.Count > 0 && splits.Item2.Count > 0 && splits.Item3.Count > 0
+            ? splits
+            : throw new InvalidDataException($"Sources of {string.Join(", ", sources.Select(source => source.Count))} rows are split into {splits.Item1.Count} to train, "
+                + $"{splits.Item2.Count} for development and {splits.Item3.Count} for the test; each needs one.");
+
+        (IReadOnlyList<LabeledText>, IReadOnlyList<LabeledText>, IReadOnlyList<LabeledText>) Parts(IReadOnlyList<LabeledText> rows, int train, int? dev)
+        {
+            var shuffled = rows.ToArray();
+            new NumpyRandom(seed).Shuffle<LabeledText>(shuffled);
+            var end = train + (dev ?? rows.Count - train);
+            return (shuffled[..train], shuffled[train..end], shuffled[end..]);
+        }
+    }
+}
