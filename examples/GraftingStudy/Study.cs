@@ -21,6 +21,7 @@ public sealed class Study
     private readonly StudyFolder _folder;
     private readonly StudyData _data;
     private readonly string _checkpoint;
+    private readonly IReadOnlyList<PromptTask> _ownTasks;
 
     /// <exception cref="IOException">The checkpoint or a data set cannot be read.</exception>
     /// <exception cref="InvalidDataException">The checkpoint or a data set is damaged.</exception>
@@ -28,6 +29,7 @@ public sealed class Study
     {
         _plan = plan;
         _data = new(_ml, plan);
+        _ownTasks = plan.TaskFile is null ? [] : PromptTasks.Load(plan.TaskFile);
         using LanguageModel model = LanguageModel.Load(plan.Checkpoint);
         _checkpoint = model.Fingerprint();
         _folder = new(output);
@@ -45,7 +47,11 @@ public sealed class Study
 
         // What cannot be drawn is better known now than hours later.
         foreach ((StudyTask task, int shots, int seed) in cells)
+        {
+            TaskOf(task);
             _data.CheckShots(task, shots, seed);
+        }
+
         return [.. cells.SelectMany(cell => RunCell(cell.Task, cell.Shots, cell.Seed))];
     }
 
@@ -53,8 +59,10 @@ public sealed class Study
     {
         string name = $"{task.Name}-{shots}-{seed}";
         string fingerprint = StudyJson.FingerprintOf(
+        [
             _checkpoint, task, shots, seed, _plan.FineTuning, _plan.Masks, _plan.Sparsities, _plan.TestRows, _plan.SplitSeed, _plan.RandomDraws,
-            _plan.Tasks.Where(other => task.OutOfDistribution.Contains(other.Name)));
+            _plan.Tasks.Where(other => task.OutOfDistribution.Contains(other.Name)), .. _ownTasks.Select(own => own.ToString()),
+        ]);
         return _folder.Get<IReadOnlyList<Measurement>>(name, fingerprint, state => [.. Measure(task, shots, seed, state)]);
     }
 
@@ -143,7 +151,7 @@ public sealed class Study
             var options = new PromptFineTuneTrainer.Options
             {
                 Checkpoint = _plan.Checkpoint,
-                Task = PromptTasks.Find(task.Task),
+                Task = TaskOf(task),
                 MaxLength = _plan.FineTuning.MaxLength,
                 ValidationSet = validation,
                 Optimizer = _plan.FineTuning.Optimizer,
@@ -223,6 +231,9 @@ public sealed class Study
 
     /// <summary>Scored once, read by several evaluators.</summary>
     private IDataView Score(ITransformer model, IDataView rows) => _ml.Data.Cache(model.Transform(rows), "Label", "Score", "PredictedLabel");
+
+    private PromptTask TaskOf(StudyTask task) =>
+        _ownTasks.FirstOrDefault(own => own.Name.Equals(task.Task, StringComparison.OrdinalIgnoreCase)) ?? PromptTasks.Find(task.Task);
 
     private static long Trained(TextScoringTransformer model)
     {

@@ -1,3 +1,4 @@
+using SkillLoc.Models.Prompts;
 using SkillLoc.Studies;
 
 namespace SkillLoc.GraftingStudy;
@@ -10,6 +11,9 @@ public sealed record StudyPlan
 
     /// <summary>The folder that the data sets' paths are under.</summary>
     public required string Data { get; init; }
+
+    /// <summary>A JSON file of tasks of your own (<see cref="PromptTasks.Load"/>), which are looked up first; null for none.</summary>
+    public string? TaskFile { get; init; }
 
     /// <summary>The data sets.</summary>
     public required IReadOnlyList<StudyTask> Tasks { get; init; }

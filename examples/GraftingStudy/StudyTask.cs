@@ -9,7 +9,7 @@ public sealed record StudyTask
     /// <summary>What the tables call it.</summary>
     public required string Name { get; init; }
 
-    /// <summary>A task of the registry: template, label words, limits.</summary>
+    /// <summary>A task of the registry or of the plan's file: template, label words, limits.</summary>
     public required string Task { get; init; }
 
     /// <summary>The rows that shots are drawn from.</summary>

@@ -1,0 +1,110 @@
+using SkillLoc.GraftingStudy;
+using SkillLoc.Models.Checkpoints;
+using SkillLoc.Tests;
+using TorchSharp;
+
+namespace SkillLoc.EndToEnd.Tests;
+
+/// <summary>The study of the grafting paper on a model and data of seconds.</summary>
+public sealed class GraftingStudyTests : IDisposable
+{
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("grafting-study-tests");
+
+    public void Dispose() => _folder.Delete(recursive: true);
+
+    [Fact]
+    public void A_study_measures_every_method_and_goes_on_where_it_stopped()
+    {
+        long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+        StudyPlan plan = Plan();
+        IReadOnlyList<Measurement> first = new Study(plan, PathOf("out")).Run();
+        Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
+
+        // Two tasks; pre-trained, fine-tuned, BitFit, LoRA; graft, grown, top movement, lottery ticket and 5 random draws at two sparsities;
+        // all biases; three layers.
+        Assert.Equal(2 * (4 + (2 * (4 + 5)) + 1 + 3), first.Count);
+        Assert.All(first, each => Assert.InRange(each.Accuracy, 0, 1));
+        Assert.All(first.Where(each => each.Task == "Films"), each => Assert.Equal(["Men"], each.Others.Keys));
+        Measurement tuned = Of(first, "fine-tuned");
+        Assert.True(tuned.Accuracy > 0.8, $"{tuned.Accuracy}");
+        Assert.Equal((1, 56880), (tuned.Agreement, tuned.Changed));
+        Assert.All(first.Where(each => each is { Method: "graft" or "top movement" or "random mask", Sparsity: 0.01 }), each => Assert.InRange(each.Changed, 0, 568));
+        Assert.Equal(3 * ((4 * 48 * 48) + (2 * 48 * 96) + (5 * 48) + 96 + (4 * 48)), 3 * Of(first, "layer 1 whole").Changed);
+
+        // One part is lost: the other is taken as it is, and the lost one comes out the same.
+        DateTime written = File.GetLastWriteTimeUtc(PathOf("out/Films-8-3.json"));
+        File.Delete(PathOf("out/Men-6-3.json"));
+        IReadOnlyList<Measurement> again = new Study(plan, PathOf("out")).Run();
+        Assert.Equal(written, File.GetLastWriteTimeUtc(PathOf("out/Films-8-3.json")));
+        Assert.Equal(
+            first.Select(each => (each.Method, each.Sparsity, each.Accuracy, each.CalibrationError)),
+            again.Select(each => (each.Method, each.Sparsity, each.Accuracy, each.CalibrationError)));
+        Assert.Empty(Directory.GetDirectories(PathOf("out"), "*.state"));
+
+        var report = new Report(plan, again);
+        report.Save(PathOf("out"));
+        Assert.Contains("## 8 rows per label, Men: 6; 1 seed(s)", report.Markdown(), StringComparison.Ordinal);
+        Assert.Contains("| fine-tuned | 56,880 (100.000 %) | 100.0 % | 2 of 2 | 100.0 % |", report.Markdown(), StringComparison.Ordinal);
+        Assert.Equal(1 + first.Count + first.Sum(each => each.Others.Count), File.ReadAllLines(PathOf("out/results.csv")).Length);
+
+        Assert.Contains("fingerprint", Assert.Throws<InvalidDataException>(
+            () => new Study(plan with { Masks = new() { Epochs = 3 } }, PathOf("out")).Run()).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_cannot_be_drawn_is_told_before_anything_is_measured()
+    {
+        var error = Assert.Throws<InvalidDataException>(() => new Study(Plan(shots: 99), PathOf("out")).Run());
+        Assert.Contains("Films: ", error.Message, StringComparison.Ordinal);
+        Assert.Empty(Directory.GetFiles(PathOf("out")));
+    }
+
+    [Theory]
+    [InlineData("\"seeds\": []", "names no seed")]
+    [InlineData("\"seeds\": [3], \"sparsities\": [2]", "sparsities in (0, 1]")]
+    [InlineData("\"seeds\": [3], \"colour\": 1", "colour")]
+    public void Plans_that_make_no_sense_are_refused(string part, string complaint)
+    {
+        File.WriteAllText(PathOf("bad.json"), $$"""{ "checkpoint": "x", "data": "y", "shots": [1], "tasks": [{ "name": "a", "task": "sst-2", "train": { "path": "z" } }], {{part}}{{(part.Contains("sparsities", StringComparison.Ordinal) ? "" : ", \"sparsities\": [0.1]")}} }""");
+        var error = Assert.Throws<InvalidDataException>(() => StudyPlan.Load(PathOf("bad.json")));
+        Assert.Contains("bad.json", error.Message, StringComparison.Ordinal);
+        Assert.Contains(complaint, error.Message, StringComparison.Ordinal);
+    }
+
+    private static Measurement Of(IReadOnlyList<Measurement> measurements, string method) =>
+        measurements.First(each => each.Task == "Films" && each.Method == method);
+
+    private string PathOf(string name) => Path.Combine(_folder.FullName, name);
+
+    private StudyPlan Plan(int shots = 8)
+    {
+        string[] fillers = ["the", "was", "and", "it"];
+        foreach ((string name, string first, string second) in new[] { ("films", "man", "film"), ("men", "a man", "the film") })
+        {
+            AtomicFile.WriteText(PathOf(name + ".txt"), string.Concat(Enumerable.Range(0, 60).Select(
+                i => $"{i % 2} {fillers[i % 4]} {(i % 2 == 1 ? second : first)} {fillers[i / 4 % 4]} {fillers[i / 16]}\n")));
+        }
+
+        File.WriteAllText(PathOf("tasks.json"), """
+            [{ "name": "toy", "template": "*cls**sent_0*_It_was*mask*.*sep+*", "mapping": { "0": "bad", "1": "good" } }]
+            """);
+        File.WriteAllText(PathOf("plan.json"), $$"""
+            {
+              "checkpoint": {{System.Text.Json.JsonSerializer.Serialize(Oracles.PathOf("tiny-roberta"))}},
+              "data": {{System.Text.Json.JsonSerializer.Serialize(_folder.FullName)}},
+              "task_file": {{System.Text.Json.JsonSerializer.Serialize(PathOf("tasks.json"))}},
+              "shots": [{{shots}}],
+              "seeds": [3],
+              "sparsities": [0.001, 0.01],
+              "test_rows": 20,
+              "fine_tuning": { "optimizer": "adam_w", "learning_rate": 0.005, "epochs": 12, "batch_size": 8, "evaluation_interval": 4 },
+              "masks": { "epochs": 2, "learning_rate": 1e9, "max_batches": 2 },
+              "tasks": [
+                { "name": "Films", "task": "toy", "train": { "path": "films.txt", "format": { "layout": "label_first" } }, "out_of_distribution": ["Men"] },
+                { "name": "Men", "task": "toy", "shots": [6], "train": { "path": "men.txt", "format": { "layout": "label_first" } } }
+              ]
+            }
+            """);
+        return StudyPlan.Load(PathOf("plan.json"));
+    }
+}
