@@ -164,9 +164,9 @@ public sealed class InterpolationTests : IDisposable
             """.ReplaceLineEndings("\n"),
             Text("result.csv"));
         Assert.Equal(
-            """{"0.0":{"zero_list":[1],"one_list":[0,3],"up_list":[0,3],"down_list":[]},"""
-            + """"0.04":{"zero_list":[0],"one_list":[1,3],"up_list":[1],"down_list":[0]},"""
-            + """"1.0":{"zero_list":[],"one_list":[0,1,3],"up_list":[0],"down_list":[]}}""",
+            """{"0.0":{"zero_list":[1],"one_list":[0,3],"up_list":[0,3],"down_list":[]}"""
+            + ""","0.04":{"zero_list":[0],"one_list":[1,3],"up_list":[1],"down_list":[0]}"""
+            + ""","1.0":{"zero_list":[],"one_list":[0,1,3],"up_list":[0],"down_list":[]}}""",
             Text("valid_data_analysis.json"));
         Assert.Equal(
             "set\tx\tzero\tone\tup\tup_to_one\tdown\tdown_to_zero\n"
