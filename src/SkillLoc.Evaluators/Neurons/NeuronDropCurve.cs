@@ -1,9 +1,6 @@
 using Microsoft.ML;
-using Microsoft.ML.Data;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Neurons;
-using SkillLoc.Models.Prompts;
-using SkillLoc.Transforms;
 
 namespace SkillLoc.Evaluators;
 
@@ -12,14 +9,13 @@ internal sealed class NeuronDropCurve
 {
     private readonly NeuronDropMetrics.Options _options;
     private readonly TextClassifier _classifier;
-    private readonly EncodedText[] _rows;
-    private readonly int[] _labels;
+    private readonly EncodedRows _rows;
 
     public NeuronDropCurve(MLContext context, IDataView data, NeuronDropMetrics.Options options)
     {
         _options = options;
         _classifier = options.Model!.Classifier;
-        (_rows, _labels) = Read(context, data, options.Model, options.LabelColumnName);
+        _rows = EncodedRows.Read(context, data, options.Model, options.LabelColumnName);
     }
 
     public NeuronDropMetrics Measure()
@@ -35,7 +31,7 @@ internal sealed class NeuronDropCurve
             }
         }
 
-        return new() { Count = _rows.Length, Accuracy = plain, Points = points };
+        return new() { Count = _rows.Labels.Length, Accuracy = plain, Points = points };
     }
 
     private NeuronDropPoint Point(PerturbationKind method, int low, int high, double fraction, double plain)
@@ -72,55 +68,7 @@ internal sealed class NeuronDropCurve
         // The same weights in a model of its own: other passes of the given one stay unperturbed.
         using TextClassifier own = _classifier.Clone(_ => true);
         own.Backbone.NeuronEditor = perturbation;
-        float[][] scores = own.Score(_rows, _options.CancellationToken);
-        return Enumerable.Range(0, _rows.Length).Count(i => TextClassifier.MostProbable(scores[i]) == _labels[i]) / (double)_rows.Length;
-    }
-
-    /// <summary>The rows that have a label.</summary>
-    private static (EncodedText[] Rows, int[] Labels) Read(MLContext context, IDataView data, TextScoringTransformer model, string labelColumn)
-    {
-        ScoringSchema.CheckInputs(data.Schema, model.Columns);
-        bool bare = data.Schema.GetColumnOrNull(labelColumn) is { Type: KeyDataViewType } key
-            && key.Annotations.Schema.GetColumnOrNull("KeyValues") is null;
-        string[] names = bare ? [.. Enumerable.Range(1, model.Labels.Count).Select(i => $"{i}")] : [.. model.Labels];
-        string[] texts = [.. Texts(data, model.Columns.Text)];
-        string?[] pairs = model.Columns.TextPair is { } pair ? [.. Texts(data, pair)] : new string?[texts.Length];
-        var rows = new List<EncodedText>();
-        var labels = new List<int>();
-        foreach ((string label, int row) in new LabelTexts(context, data, labelColumn).Read().Select((label, row) => (label, row)))
-        {
-            if (label == (bare ? "0" : ""))
-            {
-                continue;
-            }
-
-            int index = Array.IndexOf(names, label);
-            labels.Add(index >= 0 ? index : throw new ArgumentException(
-                $"Row {row} of column '{labelColumn}' is '{label}'; the model's labels are {string.Join(", ", names.Select(name => $"'{name}'"))}."));
-            try
-            {
-                rows.Add(model.Classifier.Encode(texts[row], pairs[row]));
-            }
-            catch (Exception error) when (error is ArgumentException or InvalidDataException)
-            {
-                throw new InvalidOperationException($"Row {row} of column '{model.Columns.Text}' cannot be encoded: {error.Message}", error);
-            }
-        }
-
-        return rows.Count > 0
-            ? ([.. rows], [.. labels])
-            : throw new InvalidOperationException($"There are no rows with a label in column '{labelColumn}'.");
-    }
-
-    private static IEnumerable<string> Texts(IDataView data, string name)
-    {
-        DataViewSchema.Column column = data.Schema[name];
-        using DataViewRowCursor cursor = data.GetRowCursor([column]);
-        ValueGetter<ReadOnlyMemory<char>> read = cursor.GetGetter<ReadOnlyMemory<char>>(column);
-        for (ReadOnlyMemory<char> text = default; cursor.MoveNext();)
-        {
-            read(ref text);
-            yield return text.ToString();
-        }
+        float[][] scores = own.Score(_rows.Texts, _options.CancellationToken);
+        return Enumerable.Range(0, _rows.Labels.Length).Count(i => TextClassifier.MostProbable(scores[i]) == _rows.Labels[i]) / (double)_rows.Labels.Length;
     }
 }

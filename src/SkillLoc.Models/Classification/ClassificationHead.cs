@@ -117,6 +117,10 @@ public sealed class ClassificationHead : IDisposable
     /// <summary>The head's own parameters by Hugging Face name; empty for label words.</summary>
     public IReadOnlyDictionary<string, Parameter> Parameters => _parameters;
 
+    /// <summary>Whether a parameter is of the last projection, whose rows are the task's labels.</summary>
+    internal bool IsOutput(string name) =>
+        _parameters.ContainsKey(name) && (name == ScoreWeight || name.StartsWith(_output + ".", StringComparison.Ordinal));
+
     /// <summary>Throws unless a head can read a model.</summary>
     /// <exception cref="ArgumentException">It cannot; the message says which can.</exception>
     internal static void Check(HeadKind kind, ModelConfig config)

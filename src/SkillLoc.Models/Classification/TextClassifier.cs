@@ -43,6 +43,13 @@ public sealed class TextClassifier : IDisposable
         ? NoParameters
         : new OrderedDictionary<string, Parameter>(Settings.Tuning.ParametersOf(Backbone).Concat(Head.Parameters), StringComparer.Ordinal);
 
+    /// <summary>All parameters by name: the backbone's, the head's, and those of a tuning method.</summary>
+    public IReadOnlyDictionary<string, Parameter> Parameters => new OrderedDictionary<string, Parameter>(
+        Backbone.Parameters.Concat(Head.Parameters).Concat(Backbone.Adaptation?.Parameters ?? NoParameters), StringComparer.Ordinal);
+
+    /// <summary>The vocabulary that rows are encoded with.</summary>
+    internal CheckpointTokenizer Tokenizer => _tokenizer;
+
     /// <summary>Loads a checkpoint for a task; a head, or a tuning method's parameters, that the checkpoint lacks are initialised.</summary>
     /// <param name="folder">A Hugging Face checkpoint folder.</param>
     /// <param name="settings">The task; <see cref="ClassifierSettings.MaxLength"/> is lowered to what the model can take.</param>
@@ -180,22 +187,28 @@ public sealed class TextClassifier : IDisposable
     public float[][] Score(IReadOnlyList<EncodedText> rows, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(rows);
-        var scores = new float[rows.Count][];
-        int labels = Settings.Labels.Count;
-        using IDisposable inference = no_grad();
-        foreach (int[] group in LengthBatches.Split([.. rows.Select(TokensOf)], LengthBatches.SuitableTokens(Backbone.Device)))
-        {
-            cancellation.ThrowIfCancellationRequested();
-            using var scope = NewDisposeScope();
-            using TokenBatch batch = Batch([.. group.Select(i => rows[i])]);
-            float[] values = F.softmax(Logits(batch), 1).cpu().data<float>().ToArray();
-            for (int i = 0; i < group.Length; i++)
-            {
-                scores[group[i]] = values[(i * labels)..((i + 1) * labels)];
-            }
-        }
+        return Score(Batches(rows), rows.Count, cancellation);
+    }
 
-        return scores;
+    /// <summary>Probabilities of the labels, of batches that were made before; they stay the caller's.</summary>
+    /// <param name="batches">What <see cref="Batches"/> made, by this classifier or by one of the same encoder and device.</param>
+    /// <param name="cancellation">Stops between batches.</param>
+    /// <returns>For each row one probability per label.</returns>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public float[][] Score(IReadOnlyList<ScoringBatch> batches, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(batches);
+        return Score(batches, batches.Sum(batch => batch.Rows.Count), cancellation, keep: true);
+    }
+
+    /// <summary>Groups rows of similar length and pads them, so that they can be scored more than once.</summary>
+    /// <param name="rows">Encoded rows, any number and any lengths.</param>
+    /// <returns>Batches one by one, which the caller disposes.</returns>
+    public IEnumerable<ScoringBatch> Batches(IReadOnlyList<EncodedText> rows)
+    {
+        ArgumentNullException.ThrowIfNull(rows);
+        return LengthBatches.Split([.. rows.Select(TokensOf)], LengthBatches.SuitableTokens(Backbone.Device))
+            .Select(group => new ScoringBatch(group, Batch([.. group.Select(i => rows[i])])));
     }
 
     /// <summary>The index of the highest score; the lower one of equals.</summary>
@@ -399,8 +412,27 @@ public sealed class TextClassifier : IDisposable
         Head.Dispose();
     }
 
-    private IEnumerable<(string Name, Tensor Value)> AllParameters() =>
-        Backbone.Parameters.Concat(Head.Parameters).Concat(Backbone.Adaptation?.Parameters ?? NoParameters).Select(pair => (pair.Key, (Tensor)pair.Value));
+    private float[][] Score(IEnumerable<ScoringBatch> batches, int rows, CancellationToken cancellation, bool keep = false)
+    {
+        var scores = new float[rows][];
+        int labels = Settings.Labels.Count;
+        using IDisposable inference = no_grad();
+        foreach (ScoringBatch batch in batches)
+        {
+            using IDisposable? own = keep ? null : batch;
+            cancellation.ThrowIfCancellationRequested();
+            using var scope = NewDisposeScope();
+            float[] values = F.softmax(Logits(batch.Tokens), 1).cpu().data<float>().ToArray();
+            for (int i = 0; i < batch.Rows.Count; i++)
+            {
+                scores[batch.Rows[i]] = values[(i * labels)..((i + 1) * labels)];
+            }
+        }
+
+        return scores;
+    }
+
+    private IEnumerable<(string Name, Tensor Value)> AllParameters() => Parameters.Select(pair => (pair.Key, (Tensor)pair.Value));
 
     /// <summary>The identity of the backbone's weights that tuning leaves alone.</summary>
     private string UntunedFingerprint()

@@ -162,6 +162,14 @@ public sealed class CheckpointTokenizer
                 $"The vocabulary in '{_folder}' has '{_special.Cls}' but no mask token; it should hold '<mask>' or '[MASK]', or special_tokens_map.json should name it.");
     }
 
+    /// <summary>The ids that another vocabulary spells otherwise or lacks, or has beyond this one.</summary>
+    internal IEnumerable<(int Id, string? Own, string? Other)> Differences(CheckpointTokenizer other) =>
+        from id in Enumerable.Range(0, Math.Max(VocabularySize, other.VocabularySize))
+        let own = _tokens.GetValueOrDefault(id)
+        let others = other._tokens.GetValueOrDefault(id)
+        where own != others
+        select (id, own, others);
+
     private static TokenizerKind KindOf(TokenizerFiles files, string folder)
     {
         var model = ModelType(files);

@@ -1,0 +1,12 @@
+namespace SkillLoc.Evaluators;
+
+/// <summary>How far apart two checkpoints are in one place.</summary>
+/// <param name="Region">Embeddings, Layer or Head, as <see cref="Models.Backbones.ParameterRegion"/> names them; empty for the whole.</param>
+/// <param name="Layer">Zero-based layer; -1 outside the layers, and where layers are taken together.</param>
+/// <param name="Kind">The parameter's name within its layer, such as <c>attention.self.query.weight</c>, or its whole name outside the
+/// layers; empty where kinds are taken together.</param>
+/// <param name="Count">Number of scalars here.</param>
+/// <param name="L2">The Euclidean norm of the difference.</param>
+/// <param name="MeanL2">The root of the mean squared difference, sqrt(L2^2 / n).</param>
+/// <param name="Cosine">The cosine of the angle between the two.</param>
+public sealed record CheckpointDistanceEntry(string Region, int Layer, string Kind, long Count, double L2, double MeanL2, double Cosine);

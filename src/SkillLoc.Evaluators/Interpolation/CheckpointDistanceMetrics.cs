@@ -1,0 +1,64 @@
+using System.Globalization;
+using Microsoft.ML;
+using SkillLoc.Models.Backbones;
+using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Interpolation;
+
+namespace SkillLoc.Evaluators;
+
+/// <summary>How far apart two checkpoints are, as a whole and by place (mode connectivity, C.7).</summary>
+public sealed record CheckpointDistanceMetrics
+{
+    /// <summary>All parameters taken as one vector.</summary>
+    public required CheckpointDistanceEntry Whole { get; init; }
+
+    /// <summary>One entry a parameter, in the checkpoint's order.</summary>
+    public required IReadOnlyList<CheckpointDistanceEntry> Parameters { get; init; }
+
+    /// <summary>The same by layer, kinds taken together; embeddings and head are an entry each.</summary>
+    public required IReadOnlyList<CheckpointDistanceEntry> Layers { get; init; }
+
+    /// <summary>The same by kind, layers taken together.</summary>
+    public required IReadOnlyList<CheckpointDistanceEntry> Kinds { get; init; }
+
+    /// <summary><see cref="Parameters"/> as rows, with the columns Region, Layer, Kind, Count, L2, MeanL2 and Cosine.</summary>
+    /// <param name="context">The context.</param>
+    /// <returns>One row a parameter.</returns>
+    public IDataView ToDataView(MLContext context)
+    {
+        ArgumentNullException.ThrowIfNull(context);
+        return context.Data.LoadFromEnumerable(Parameters);
+    }
+
+    /// <summary>Writes the whole distance as the reference's <c>distance.txt</c>.</summary>
+    /// <param name="path">The file; an older one is replaced when the new one is complete.</param>
+    /// <exception cref="IOException">It could not be written; what was there is untouched.</exception>
+    public void Save(string path) => AtomicFile.WriteText(path, string.Create(
+        CultureInfo.InvariantCulture,
+        $"L2 distance: {Whole.L2}\nnum of para: {Whole.Count}\naverage L2 distance: {Whole.MeanL2}\nCos distance: {Whole.Cosine}\n"));
+
+    internal static CheckpointDistanceMetrics Of(IReadOnlyDictionary<string, CheckpointDistance> distances)
+    {
+        (ParameterPlace Place, CheckpointDistance Distance)[] parameters = [.. distances.Select(pair => (ParameterPlace.Of(pair.Key), pair.Value))];
+        return new()
+        {
+            Whole = Entry("", -1, "", distances.Values),
+            Parameters = [.. parameters.Select(each => Entry($"{each.Place.Region}", each.Place.Layer, each.Place.Kind, [each.Distance]))],
+            Layers = Together(place => place with { Kind = "" }),
+            Kinds = Together(place => place with { Layer = -1 }),
+        };
+
+        CheckpointDistanceEntry[] Together(Func<ParameterPlace, ParameterPlace> place) =>
+        [
+            .. parameters.GroupBy(
+                each => place(each.Place),
+                (key, entries) => Entry($"{key.Region}", key.Layer, key.Kind, entries.Select(entry => entry.Distance))),
+        ];
+    }
+
+    private static CheckpointDistanceEntry Entry(string region, int layer, string kind, IEnumerable<CheckpointDistance> parts)
+    {
+        CheckpointDistance sum = CheckpointDistance.Of(parts);
+        return new(region, layer, kind, sum.Count, sum.L2, sum.MeanL2, sum.Cosine);
+    }
+}

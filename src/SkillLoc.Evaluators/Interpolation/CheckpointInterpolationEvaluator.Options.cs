@@ -1,0 +1,90 @@
+using Microsoft.ML;
+using SkillLoc.Models.Interpolation;
+using SkillLoc.Models.Prompts;
+using SkillLoc.Transforms;
+
+namespace SkillLoc.Evaluators;
+
+public sealed partial class CheckpointInterpolationEvaluator
+{
+    /// <summary>Everything that an evaluation along a path can be told.</summary>
+    public sealed class Options
+    {
+        /// <summary>The model at 0: fine-tuned, tuned by a method, or grafted. It stays as it is.</summary>
+        public TextScoringTransformer? First;
+
+        /// <summary>The model at 1, of the same architecture, vocabulary and tuning method. It stays as it is.</summary>
+        public TextScoringTransformer? Second;
+
+        /// <summary>A curve between the two, which stays the caller's; null walks on the straight line.</summary>
+        public ParameterPath? Path;
+
+        /// <summary>The end whose task is evaluated on a straight line; it matters where the ends have different labels (C.9). A
+        /// <see cref="Path"/> has its own.</summary>
+        public PathEnd Task;
+
+        /// <summary>The number of points, both ends among them: x = i / (points - 1), rounded to three decimals as in C.4.</summary>
+        public int NumberOfPoints = 26;
+
+        /// <summary>Rows whose measures are the reference's dev columns; null for none.</summary>
+        public IDataView? Validation;
+
+        /// <summary>Rows whose measures are the reference's test columns; null for none.</summary>
+        public IDataView? Test;
+
+        /// <summary>Training rows, of which the reference tells what is forgotten; null for none.</summary>
+        public IDataView? Training;
+
+        /// <summary>The true label: a key, which is compared by its value where it has values, or a text.</summary>
+        public string LabelColumnName = "Label";
+
+        /// <summary>The metric; null takes the evaluated task's.</summary>
+        public PromptMetric? Metric;
+
+        /// <summary>Bins of confidence; 15 as in Guo et al. (2017).</summary>
+        public int NumberOfBins = 15;
+
+        /// <summary>Told the share of the work that is done, from 0 to 1.</summary>
+        public IProgress<double>? Progress;
+
+        /// <summary>Ends the evaluation with an <see cref="OperationCanceledException"/>.</summary>
+        public CancellationToken CancellationToken;
+
+        /// <summary>The views that are there, by the names of their sets.</summary>
+        internal IEnumerable<(string Name, IDataView Data)> Sets =>
+            from set in new[] { (Name: nameof(Validation), Data: Validation), (Name: nameof(Test), Data: Test), (Name: nameof(Training), Data: Training) }
+            where set.Data is not null
+            select (set.Name, set.Data);
+
+        /// <exception cref="ArgumentException">An option is missing, out of its range, or does not go with another.</exception>
+        internal void Check()
+        {
+            if (First is null || Second is null)
+            {
+                throw new ArgumentException($"Options.{nameof(First)} and Options.{nameof(Second)} must be given.");
+            }
+
+            if (!Sets.Any())
+            {
+                throw new ArgumentException($"One of Options.{nameof(Validation)}, Options.{nameof(Test)} and Options.{nameof(Training)} must be given.");
+            }
+
+            if (NumberOfPoints < 2)
+            {
+                throw new ArgumentOutOfRangeException(
+                    nameof(NumberOfPoints), NumberOfPoints, $"Options.{nameof(NumberOfPoints)} must be 2 or more, as both ends are points.");
+            }
+
+            ArgumentOutOfRangeException.ThrowIfLessThan(NumberOfBins, 1);
+            if (Path is not null && (!ReferenceEquals(Path.First, First.Classifier) || !ReferenceEquals(Path.Second, Second.Classifier)))
+            {
+                throw new ArgumentException($"Options.{nameof(Path)} must lead from Options.{nameof(First)} to Options.{nameof(Second)}; it has other ends.");
+            }
+
+            if (First.ScoreRange is not null || Second.ScoreRange is not null)
+            {
+                throw new ArgumentException("The path of a regression cannot be evaluated, as its rows are not right or wrong; take models of classes.");
+            }
+        }
+    }
+}

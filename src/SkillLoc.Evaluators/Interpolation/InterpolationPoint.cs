@@ -1,0 +1,41 @@
+namespace SkillLoc.Evaluators;
+
+/// <summary>What a model at one place of a path makes of one set of rows.</summary>
+public sealed record InterpolationPoint
+{
+    /// <summary>The set: Validation, Test or Training.</summary>
+    public required string Set { get; init; }
+
+    /// <summary>The place, 0 for the first checkpoint and 1 for the second.</summary>
+    public required double X { get; init; }
+
+    /// <summary>The mean of -ln(probability of the true label), in nats, as in <see cref="CalibrationMetrics.LogLoss"/>.</summary>
+    public required double Loss { get; init; }
+
+    /// <summary>The task's metric, which <see cref="InterpolationMetrics.Metric"/> names.</summary>
+    public required double Metric { get; init; }
+
+    /// <summary>The share of rows predicted right.</summary>
+    public required double Accuracy { get; init; }
+
+    /// <summary>The expected calibration error, as in <see cref="CalibrationMetrics.ExpectedCalibrationError"/>.</summary>
+    public required double ExpectedCalibrationError { get; init; }
+
+    /// <summary>The Brier score, as in <see cref="CalibrationMetrics.BrierScore"/>.</summary>
+    public required double BrierScore { get; init; }
+
+    /// <summary>The share of rows with the label that is predicted at 0.</summary>
+    public required double AgreementWithFirst { get; init; }
+
+    /// <summary>The share of rows with the label that is predicted at 1.</summary>
+    public required double AgreementWithSecond { get; init; }
+
+    /// <summary>The number of rows predicted right.</summary>
+    public required long Right { get; init; }
+
+    /// <summary>The number of rows that are right here and were not at the previous point; 0 at the first.</summary>
+    public required long Learnt { get; init; }
+
+    /// <summary>The number of rows that were right at the previous point and are not here; 0 at the first.</summary>
+    public required long Forgotten { get; init; }
+}

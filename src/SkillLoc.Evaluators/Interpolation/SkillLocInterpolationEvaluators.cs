@@ -1,0 +1,108 @@
+using Microsoft.ML;
+using SkillLoc.Evaluators;
+using SkillLoc.Models.Cartography;
+using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Interpolation;
+using SkillLoc.Transforms;
+using static TorchSharp.torch;
+
+namespace SkillLoc;
+
+/// <summary>The evaluators of mode connectivity in SkillLoc's catalog.</summary>
+public static class SkillLocInterpolationEvaluators
+{
+    /// <summary>Walks on the straight line from one model to another and measures the models on the way.</summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="first">The model at 0: fine-tuned, tuned by a method, or grafted. It stays as it is.</param>
+    /// <param name="second">The model at 1, of the same architecture, vocabulary and tuning method. It stays as it is.</param>
+    /// <param name="validation">Labelled rows, with the text columns of the first model.</param>
+    /// <param name="test">More of them; null for none.</param>
+    /// <param name="labelColumnName">The true label: a key, which is compared by its value where it has values, or a text.</param>
+    /// <param name="numberOfPoints">The number of points, both ends among them.</param>
+    /// <returns>Points by set.</returns>
+    /// <exception cref="ArgumentException">The ends differ in more than weights (the first five differences are named), there are fewer
+    /// than two points, or a label is none of the first model's.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
+    /// <exception cref="InvalidOperationException">A set has no labelled rows, or a row cannot be encoded.</exception>
+    public static InterpolationMetrics EvaluateInterpolation(
+        this SkillLocCatalog catalog, TextScoringTransformer first, TextScoringTransformer second, IDataView validation,
+        IDataView? test = null, string labelColumnName = "Label", int numberOfPoints = 26)
+    {
+        ArgumentNullException.ThrowIfNull(first);
+        ArgumentNullException.ThrowIfNull(second);
+        ArgumentNullException.ThrowIfNull(validation);
+        return EvaluateInterpolation(catalog, new CheckpointInterpolationEvaluator.Options
+        {
+            First = first,
+            Second = second,
+            Validation = validation,
+            Test = test,
+            LabelColumnName = labelColumnName,
+            NumberOfPoints = numberOfPoints,
+        });
+    }
+
+    /// <summary>Walks from one model to another, on a straight line or a curve, and measures the models on the way.</summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="options">The ends, the rows, and what is to be measured.</param>
+    /// <returns>Points by set.</returns>
+    /// <inheritdoc cref="CheckpointInterpolationEvaluator.Evaluate" path="/exception"/>
+    public static InterpolationMetrics EvaluateInterpolation(this SkillLocCatalog catalog, CheckpointInterpolationEvaluator.Options options)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        ArgumentNullException.ThrowIfNull(options);
+        return new CheckpointInterpolationEvaluator(catalog.Context, options).Evaluate();
+    }
+
+    /// <summary>Measures how far apart two models' weights are.</summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="first">A model.</param>
+    /// <param name="second">Another with the same parameters.</param>
+    /// <param name="tunedOnly">True compares only what a tuning method trains and the head; the base of two adapters, say, is the same and
+    /// would hide how far apart they point.</param>
+    /// <returns>Distances by place.</returns>
+    /// <exception cref="ArgumentException">Names or shapes differ (the first five differences are named), or there is nothing to compare.</exception>
+    public static CheckpointDistanceMetrics EvaluateDistance(
+        this SkillLocCatalog catalog, TextScoringTransformer first, TextScoringTransformer second, bool tunedOnly = false)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        ArgumentNullException.ThrowIfNull(first);
+        ArgumentNullException.ThrowIfNull(second);
+        return tunedOnly && first.Classifier.TunedParameters.Count + second.Classifier.TunedParameters.Count == 0
+            ? throw new ArgumentException("Neither model has a tuning method, so there are no tuned parameters to compare.", nameof(tunedOnly))
+            : CheckpointDistanceMetrics.Of(CheckpointDistance.Between(Parameters(first), Parameters(second)));
+
+        OrderedDictionary<string, Tensor> Parameters(TextScoringTransformer model) => new(
+            (tunedOnly ? model.Classifier.TunedParameters : model.Classifier.Parameters).Select(pair => KeyValuePair.Create(pair.Key, (Tensor)pair.Value)),
+            StringComparer.Ordinal);
+    }
+
+    /// <summary>Measures how far apart two checkpoints' weights are, of which one tensor each is in memory at a time.</summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="first">A checkpoint folder.</param>
+    /// <param name="second">Another with the same tensors.</param>
+    /// <returns>Distances by place.</returns>
+    /// <exception cref="ArgumentException">Names or shapes differ; the first five differences are named.</exception>
+    /// <exception cref="FileNotFoundException">A folder or one of its files is missing.</exception>
+    /// <exception cref="InvalidDataException">A file is damaged, or holds NaN or infinity.</exception>
+    public static CheckpointDistanceMetrics EvaluateDistance(this SkillLocCatalog catalog, string first, string second)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        using CheckpointFolder one = CheckpointFolder.Open(first), other = CheckpointFolder.Open(second);
+        return CheckpointDistanceMetrics.Of(CheckpointDistance.Between(one.Weights, other.Weights));
+    }
+
+    /// <summary>Joins what a path forgets of training rows with what training made of them.</summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="set">The training rows along the path.</param>
+    /// <param name="dynamics">The same rows over the epochs.</param>
+    /// <returns>One entry a point.</returns>
+    /// <exception cref="ArgumentException">A row of the set has no training dynamics.</exception>
+    public static ForgettingMetrics EvaluateForgetting(this SkillLocCatalog catalog, InterpolationSet set, TrainingDynamics dynamics)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        ArgumentNullException.ThrowIfNull(set);
+        ArgumentNullException.ThrowIfNull(dynamics);
+        return ForgettingMetrics.Of(set, dynamics);
+    }
+}

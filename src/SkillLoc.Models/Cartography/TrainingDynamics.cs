@@ -1,0 +1,122 @@
+using System.Globalization;
+using System.Text.Json;
+using SkillLoc.Models.Checkpoints;
+
+namespace SkillLoc.Models.Cartography;
+
+/// <summary>
+/// What a model made of each training row after each epoch, from which a data map is drawn (Swayamdipta et al. 2020; mode connectivity,
+/// C.6).
+/// </summary>
+public sealed class TrainingDynamics
+{
+    private readonly SortedDictionary<int, History> _rows = [];
+
+    /// <summary>Number of rows.</summary>
+    public int Count => _rows.Count;
+
+    /// <summary>Adds an epoch of a row.</summary>
+    /// <param name="row">The row's zero-based number in the training data.</param>
+    /// <param name="isRight">Whether it was predicted right.</param>
+    /// <param name="confidence">The probability of its true label, from 0 to 1.</param>
+    public void Add(int row, bool isRight, double confidence)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(row);
+        if (!(confidence >= 0 && confidence <= 1))
+        {
+            throw new ArgumentOutOfRangeException(nameof(confidence), confidence, "A confidence is from 0 to 1.");
+        }
+
+        if (!_rows.TryGetValue(row, out History? history))
+        {
+            _rows.Add(row, history = new([], []));
+        }
+
+        history.Right.Add(isRight);
+        history.Confidence.Add(confidence);
+    }
+
+    /// <summary>The measures of all rows.</summary>
+    /// <returns>One entry a row, in the order of the rows.</returns>
+    public IReadOnlyList<CartographyRow> Map() => [.. _rows.Select(pair => pair.Value.Measure(pair.Key))];
+
+    /// <summary>Writes <c>cartography.json</c>: by row the lists <c>acc</c>, of 0 and 1, and <c>confidence</c>.</summary>
+    /// <param name="path">The file; an older one is replaced when the new one is complete.</param>
+    /// <exception cref="IOException">It could not be written; what was there is untouched.</exception>
+    public void Save(string path) => AtomicFile.Write(path, stream =>
+    {
+        using var json = new Utf8JsonWriter(stream);
+        json.WriteStartObject();
+        foreach ((int row, History history) in _rows)
+        {
+            json.WriteStartObject($"{row}");
+            Write("acc", history.Right.Select(right => right ? 1.0 : 0.0));
+            Write("confidence", history.Confidence);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndObject();
+
+        void Write(string name, IEnumerable<double> values)
+        {
+            json.WriteStartArray(name);
+            foreach (double value in values)
+            {
+                json.WriteNumberValue(value);
+            }
+
+            json.WriteEndArray();
+        }
+    });
+
+    /// <summary>Reads what <see cref="Save"/> or the reference implementation wrote.</summary>
+    /// <param name="path">The file.</param>
+    /// <returns>The histories.</returns>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="InvalidDataException">It is of another form; the message says where.</exception>
+    public static TrainingDynamics Load(string path)
+    {
+        Dictionary<string, Dictionary<string, double[]>>? file;
+        try
+        {
+            file = JsonSerializer.Deserialize<Dictionary<string, Dictionary<string, double[]>>>(File.ReadAllText(path));
+        }
+        catch (JsonException error)
+        {
+            throw new InvalidDataException($"{path} holds no training dynamics: {error.Message}", error);
+        }
+
+        var dynamics = new TrainingDynamics();
+        foreach ((string name, Dictionary<string, double[]> history) in file ?? [])
+        {
+            if (!int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out int row) || history is null
+                || !history.TryGetValue("acc", out double[]? right) || !history.TryGetValue("confidence", out double[]? confidence)
+                || right.Length != confidence.Length || right.Any(value => value is not (0 or 1)) || confidence.Any(value => value is not (>= 0 and <= 1)))
+            {
+                throw new InvalidDataException(
+                    $"{path}: row '{name}' must be a number, with the lists 'acc', of 0 and 1, and 'confidence', from 0 to 1, of one length.");
+            }
+
+            for (int epoch = 0; epoch < right.Length; epoch++)
+            {
+                dynamics.Add(row, right[epoch] == 1, confidence[epoch]);
+            }
+        }
+
+        return dynamics;
+    }
+
+    private sealed record History(List<bool> Right, List<double> Confidence)
+    {
+        public CartographyRow Measure(int row)
+        {
+            double mean = Confidence.Average();
+            return new(
+                row,
+                mean,
+                Math.Sqrt(Confidence.Average(value => (value - mean) * (value - mean))),
+                Right.Average(right => right ? 1.0 : 0.0),
+                Right.Zip(Right.Skip(1)).Count(pair => pair.First != pair.Second));
+        }
+    }
+}

@@ -1,0 +1,96 @@
+using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Classification;
+using SkillLoc.Models.Tuning;
+
+namespace SkillLoc.Models.Interpolation;
+
+/// <summary>What keeps two checkpoints from being ends of one path.</summary>
+internal static class CheckpointDifferences
+{
+    private const int Named = 5;
+
+    // What the forward pass reads beside weights, whose names and shapes tell the rest.
+    private static readonly (string Name, Func<ModelConfig, object> Value)[] Architecture =
+    [
+        ("architecture", config => config.ModelType),
+        ("number of layers", config => config.Layers),
+        ("number of attention heads", config => config.Heads),
+        ("activation", config => config.HiddenActivation),
+        ("epsilon of layer norms", config => config.LayerNormEpsilon),
+        ("padding id", config => config.PadTokenId ?? -1),
+    ];
+
+    /// <summary>Throws unless two classifiers can be ends of one path.</summary>
+    /// <param name="first">One end.</param>
+    /// <param name="second">The other.</param>
+    /// <param name="mixed">The parameters that must be there with the same shape in both.</param>
+    /// <exception cref="ArgumentException">They cannot; the first differences are named.</exception>
+    public static void Check(TextClassifier first, TextClassifier second, Func<string, bool> mixed)
+    {
+        string[] found = [.. Between(first, second, mixed).Take(Named + 1)];
+        if (found.Length > 0)
+        {
+            throw new ArgumentException(
+                $"The two checkpoints are no ends of one path: {string.Join("; ", found.Take(Named))}{(found.Length > Named ? "; and more" : "")}. "
+                + "Take checkpoints of one architecture, vocabulary and tuning method.",
+                nameof(second));
+        }
+    }
+
+    /// <summary>Throws unless two sets of tensors have the same names and shapes.</summary>
+    /// <exception cref="ArgumentException">They have not; the first differences are named.</exception>
+    public static void Check(IReadOnlyDictionary<string, long[]> first, IReadOnlyDictionary<string, long[]> second)
+    {
+        string[] found = [.. Between(first, second).Take(Named + 1)];
+        if (found.Length > 0)
+        {
+            throw new ArgumentException(
+                $"The two checkpoints have different tensors: {string.Join("; ", found.Take(Named))}{(found.Length > Named ? "; and more" : "")}.",
+                nameof(second));
+        }
+    }
+
+    private static IEnumerable<string> Between(TextClassifier first, TextClassifier second, Func<string, bool> mixed)
+    {
+        IEnumerable<string> architecture =
+            from property in Architecture
+            let one = property.Value(first.Backbone.Config)
+            let other = property.Value(second.Backbone.Config)
+            where !one.Equals(other)
+            select $"the {property.Name} is {one} and {other}";
+        IEnumerable<string> parts =
+        [
+            .. Unequal("head", first.Head.Kind, second.Head.Kind),
+            .. Unequal("tuning", Drawn(first.Settings.Tuning), Drawn(second.Settings.Tuning)),
+            .. Unequal("device", $"{first.Backbone.Device}", $"{second.Backbone.Device}"),
+        ];
+        IEnumerable<string> tokens = first.Tokenizer.Differences(second.Tokenizer).Select(token =>
+            $"token {token.Id} is {Token(token.Own)} and {Token(token.Other)}");
+        return architecture.Concat(parts).Concat(Between(Shapes(first), Shapes(second))).Concat(tokens);
+
+        Dictionary<string, long[]> Shapes(TextClassifier classifier) =>
+            classifier.Parameters.Where(pair => mixed(pair.Key)).ToDictionary(pair => pair.Key, pair => pair.Value.shape, StringComparer.Ordinal);
+
+        static string Token(string? token) => token is null ? "missing" : $"'{token}'";
+    }
+
+    private static IEnumerable<string> Between(IReadOnlyDictionary<string, long[]> first, IReadOnlyDictionary<string, long[]> second) =>
+        from name in first.Keys.Union(second.Keys, StringComparer.Ordinal)
+        let one = first.GetValueOrDefault(name)
+        let other = second.GetValueOrDefault(name)
+        where one is null || other is null || !one.SequenceEqual(other)
+        select one is null || other is null
+            ? $"'{name}' is in the {(one is null ? "second" : "first")} only"
+            : $"'{name}' has the shape [{string.Join(", ", one)}] and [{string.Join(", ", other)}]";
+
+    private static string[] Unequal(string what, object? one, object? other) =>
+        Equals(one, other) ? [] : [$"the {what} is {one ?? "none"} and {other ?? "none"}"];
+
+    /// <summary>A tuning method without how its parameters were drawn, which no forward pass reads.</summary>
+    private static TuningOptions? Drawn(TuningOptions? tuning) => tuning switch
+    {
+        AdapterOptions adapter => adapter with { InitialDeviation = 1 },
+        PrefixOptions prefix => prefix with { InitialDeviation = 1 },
+        _ => tuning,
+    };
+}

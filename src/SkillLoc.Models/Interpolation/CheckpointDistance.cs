@@ -1,0 +1,127 @@
+using SkillLoc.Models.Checkpoints;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace SkillLoc.Models.Interpolation;
+
+/// <summary>How far apart two tensors, or two lists of tensors taken as one vector each, are (mode connectivity, C.7).</summary>
+/// <param name="Count">Number of scalars.</param>
+/// <param name="SquaredDifference">The sum of squared differences.</param>
+/// <param name="Product">The sum of products.</param>
+/// <param name="SquaredFirst">The sum of the first's squares.</param>
+/// <param name="SquaredSecond">The sum of the second's squares.</param>
+public sealed record CheckpointDistance(long Count, double SquaredDifference, double Product, double SquaredFirst, double SquaredSecond)
+{
+    // The least product of norms, as in the reference.
+    private const double Epsilon = 1e-6;
+
+    // Scalars that are widened to double at a time.
+    private const long ChunkLength = 1 << 20;
+
+    /// <summary>The Euclidean norm of the difference.</summary>
+    public double L2 => Math.Sqrt(SquaredDifference);
+
+    /// <summary>The root of the mean squared difference, sqrt(L2^2 / n); NaN without scalars.</summary>
+    public double MeanL2 => Math.Sqrt(SquaredDifference / Count);
+
+    /// <summary>The cosine of the angle between the two; where a norm is about 0, 0.</summary>
+    public double Cosine => Product / Math.Max(Math.Sqrt(SquaredFirst) * Math.Sqrt(SquaredSecond), Epsilon);
+
+    /// <summary>Compares two tensors; sums are of double precision.</summary>
+    /// <param name="first">A tensor.</param>
+    /// <param name="second">Another of its shape.</param>
+    /// <returns>The distance.</returns>
+    /// <exception cref="ArgumentException">The shapes differ.</exception>
+    public static CheckpointDistance Between(Tensor first, Tensor second)
+    {
+        ArgumentNullException.ThrowIfNull(first);
+        ArgumentNullException.ThrowIfNull(second);
+        if (!first.shape.SequenceEqual(second.shape))
+        {
+            throw new ArgumentException(
+                $"The tensors have the shapes [{string.Join(", ", first.shape)}] and [{string.Join(", ", second.shape)}].", nameof(second));
+        }
+
+        using IDisposable noGradients = no_grad();
+        using var scope = NewDisposeScope();
+        Tensor one = first.detach().flatten(), other = second.detach().to(first.device).flatten();
+        long count = one.numel();
+        var sum = new CheckpointDistance(count, 0, 0, 0, 0);
+        for (long start = 0; start < count; start += ChunkLength)
+        {
+            using var chunk = NewDisposeScope();
+            long length = Math.Min(ChunkLength, count - start);
+            Tensor a = one.narrow(0, start, length).to(ScalarType.Float64), b = other.narrow(0, start, length).to(ScalarType.Float64);
+            Tensor difference = a - b;
+            sum = sum with
+            {
+                SquaredDifference = sum.SquaredDifference + Dot(difference, difference),
+                Product = sum.Product + Dot(a, b),
+                SquaredFirst = sum.SquaredFirst + Dot(a, a),
+                SquaredSecond = sum.SquaredSecond + Dot(b, b),
+            };
+        }
+
+        return sum;
+
+        static double Dot(Tensor a, Tensor b) => a.dot(b).item<double>();
+    }
+
+    /// <summary>Compares two lists of tensors.</summary>
+    /// <param name="first">Tensors by name.</param>
+    /// <param name="second">Others of the same names and shapes.</param>
+    /// <returns>The distances by name, in the order of the first.</returns>
+    /// <exception cref="ArgumentException">Names or shapes differ; the first five differences are named.</exception>
+    public static IReadOnlyDictionary<string, CheckpointDistance> Between(
+        IReadOnlyDictionary<string, Tensor> first, IReadOnlyDictionary<string, Tensor> second)
+    {
+        ArgumentNullException.ThrowIfNull(first);
+        ArgumentNullException.ThrowIfNull(second);
+        CheckpointDifferences.Check(Shapes(first), Shapes(second));
+        return Ordered(first.Keys, name => Between(first[name], second[name]));
+
+        static Dictionary<string, long[]> Shapes(IReadOnlyDictionary<string, Tensor> tensors) =>
+            tensors.ToDictionary(pair => pair.Key, pair => pair.Value.shape, StringComparer.Ordinal);
+    }
+
+    /// <summary>Compares two files of tensors, of which one tensor each is in memory at a time. Integers, such as position ids, do not count.</summary>
+    /// <param name="first">A file, for example <see cref="CheckpointFolder.Weights"/>.</param>
+    /// <param name="second">Another with the same names and shapes.</param>
+    /// <returns>The distances by name, in the order of the first.</returns>
+    /// <exception cref="ArgumentException">Names or shapes differ; the first five differences are named.</exception>
+    /// <exception cref="InvalidDataException">A file is damaged, or holds NaN or infinity.</exception>
+    public static IReadOnlyDictionary<string, CheckpointDistance> Between(ITensorStore first, ITensorStore second)
+    {
+        ArgumentNullException.ThrowIfNull(first);
+        ArgumentNullException.ThrowIfNull(second);
+        OrderedDictionary<string, long[]> shapes = Shapes(first);
+        CheckpointDifferences.Check(shapes, Shapes(second));
+        return Ordered(shapes.Keys, name =>
+        {
+            using Tensor one = first.ReadFinite(name), other = second.ReadFinite(name);
+            return Between(one, other);
+        });
+
+        static OrderedDictionary<string, long[]> Shapes(ITensorStore store) => new(
+            store.Tensors.Where(info => ElementTypes.IsFloatingPoint(info.Dtype)).Select(info => KeyValuePair.Create(info.Name, info.Shape)),
+            StringComparer.Ordinal);
+    }
+
+    /// <summary>The distance of several tensors taken as one vector.</summary>
+    /// <param name="parts">Their distances.</param>
+    /// <returns>The distance.</returns>
+    public static CheckpointDistance Of(IEnumerable<CheckpointDistance> parts)
+    {
+        ArgumentNullException.ThrowIfNull(parts);
+        return parts.Aggregate(new CheckpointDistance(0, 0, 0, 0, 0), (sum, part) => new(
+            sum.Count + part.Count,
+            sum.SquaredDifference + part.SquaredDifference,
+            sum.Product + part.Product,
+            sum.SquaredFirst + part.SquaredFirst,
+            sum.SquaredSecond + part.SquaredSecond));
+    }
+
+    private static OrderedDictionary<string, CheckpointDistance> Ordered(
+        IEnumerable<string> names, Func<string, CheckpointDistance> distance) =>
+        new(names.Select(name => KeyValuePair.Create(name, distance(name))), StringComparer.Ordinal);
+}

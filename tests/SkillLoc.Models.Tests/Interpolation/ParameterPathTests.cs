@@ -1,0 +1,315 @@
+using SkillLoc.Models.Backbones;
+using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Classification;
+using SkillLoc.Models.Interpolation;
+using SkillLoc.Models.Prompts;
+using SkillLoc.Models.Tests.Tuning;
+using SkillLoc.Models.Tuning;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace SkillLoc.Models.Tests.Interpolation;
+
+/// <summary>Lines and curves between tiny-roberta and tiny-roberta-finetuned, against tests/oracles/interpolation.safetensors.</summary>
+public sealed class ParameterPathTests
+{
+    private const int MaskId = 4;
+
+    private static readonly ClassifierSettings Words = new() { Labels = ["neg", "pos"], Words = ["bad", "good"] };
+
+    public static TheoryData<string> Methods => Toy.Methods;
+
+    [Fact]
+    public void TheLineIsTheOracles()
+    {
+        using var scope = NewDisposeScope();
+        using SafetensorsFile oracle = SafetensorsFile.Open(Oracles.PathOf("interpolation.safetensors"));
+        using TextClassifier first = Classifier(), second = Classifier("tiny-roberta-finetuned");
+        using var path = new ParameterPath(first, second);
+        using TextClassifier walker = path.CreateWalker();
+        float[] points = oracle.Read("points").data<float>().ToArray();
+        float[] losses = oracle.Read("loss").data<float>().ToArray(), accuracies = oracle.Read("accuracy").data<float>().ToArray();
+        Assert.Equal(26, points.Length);
+        for (int i = 0; i < points.Length; i++)
+        {
+            path.MoveTo(walker, i / 25.0);
+            Assert.Equal(points[i], i / 25f, 1e-6f);
+            (double loss, double accuracy) = Measure(walker.Backbone);
+            Assert.Equal(losses[i], loss, 1e-5 * losses[i]);
+            Assert.Equal(accuracies[i], accuracy, 1e-6);
+        }
+    }
+
+    [Fact]
+    public void TheCurveIsTheOracles()
+    {
+        using var scope = NewDisposeScope();
+        using SafetensorsFile oracle = SafetensorsFile.Open(Oracles.PathOf("interpolation.safetensors"));
+        using TextClassifier first = Classifier(), second = Classifier("tiny-roberta-finetuned");
+        using var path = new ParameterPath(first, second, bends: 1);
+
+        // The ends differ in the layers alone, in the order of the oracle.
+        Assert.Equal(new ParameterSelection().Of(first.Backbone), path.Names);
+        Tensor offset = oracle.Read("bezier.control_offset");
+        long start = 0;
+        foreach (string name in path.Names)
+        {
+            Tensor control = path.Controls(name)[0];
+            control.add_(offset.narrow(0, start, control.numel()).view(control.shape));
+            start += control.numel();
+        }
+
+        Assert.Equal(offset.numel(), start);
+        using TextClassifier walker = path.CreateWalker();
+        float[] places = oracle.Read("bezier.t").data<float>().ToArray(), losses = oracle.Read("bezier.loss").data<float>().ToArray();
+        for (int i = 0; i < places.Length; i++)
+        {
+            path.MoveTo(walker, places[i]);
+            Assert.Equal(losses[i], Measure(walker.Backbone).Loss, 1e-5 * losses[i]);
+        }
+    }
+
+    [Fact]
+    public void DistancesAreTheOracles()
+    {
+        using var scope = NewDisposeScope();
+        using SafetensorsFile oracle = SafetensorsFile.Open(Oracles.PathOf("interpolation.safetensors"));
+        using TextClassifier first = Classifier(), second = Classifier("tiny-roberta-finetuned");
+        using CheckpointFolder one = CheckpointFolder.Open(Oracles.PathOf("tiny-roberta")), other = CheckpointFolder.Open(Oracles.PathOf("tiny-roberta-finetuned"));
+        foreach (IReadOnlyDictionary<string, CheckpointDistance> distances in
+            new[] { CheckpointDistance.Between(Tensors(first), Tensors(second)), CheckpointDistance.Between(one.Weights, other.Weights) })
+        {
+            CheckpointDistance whole = CheckpointDistance.Of(distances.Values);
+            Assert.Equal(LanguageModel.ParameterCount(first.Backbone.Config), whole.Count);
+            Assert.Equal(oracle.Read("l2").item<double>(), whole.L2, 1e-6 * whole.L2);
+            Assert.Equal(oracle.Read("mean_l2").item<double>(), whole.MeanL2, 1e-6 * whole.MeanL2);
+            Assert.Equal(oracle.Read("cosine").item<double>(), whole.Cosine, 1e-6);
+        }
+
+        static Dictionary<string, Tensor> Tensors(TextClassifier classifier) => classifier.Parameters.ToDictionary(pair => pair.Key, pair => (Tensor)pair.Value);
+    }
+
+    [Fact]
+    public void DistancesAreTheWorkedValues()
+    {
+        using var scope = NewDisposeScope();
+        CheckpointDistance distance = CheckpointDistance.Between(tensor(new float[] { 3, 4 }), tensor(new float[] { 0, 0 }));
+        Assert.Equal((2, 5), (distance.Count, distance.L2));
+        Assert.Equal(Math.Sqrt(12.5), distance.MeanL2, 1e-12);
+        Assert.Equal(0, distance.Cosine);
+
+        // More scalars than are taken at once, and a vector against its negative.
+        using Tensor many = ones(3, 1 << 19);
+        distance = CheckpointDistance.Between(many, -many);
+        Assert.Equal((3 << 19, -1), (distance.Count, Math.Round(distance.Cosine, 12)));
+        Assert.Equal(2, distance.MeanL2, 1e-12);
+        Assert.Throws<ArgumentException>(() => CheckpointDistance.Between(many, ones(2)));
+    }
+
+    [Fact]
+    public void WeightsAreTheWorkedValues()
+    {
+        Assert.Equal([0.75, 0.25], ParameterPath.Weights(0, 0.25));
+        Assert.Equal([0.5625, 0.375, 0.0625], ParameterPath.Weights(1, 0.25));
+        Assert.Equal([0.0625, 0.25, 0.375, 0.25, 0.0625], ParameterPath.Weights(3, 0.5));
+        for (int bends = 0; bends < 6; bends++)
+        {
+            Assert.Equal(1, ParameterPath.Weights(bends, 0.3).Sum(), 1e-12);
+            Assert.Equal([1, .. new double[bends + 1]], ParameterPath.Weights(bends, 0));
+            Assert.Equal([.. new double[bends + 1], 1], ParameterPath.Weights(bends, 1));
+        }
+
+        Assert.Throws<ArgumentOutOfRangeException>(() => ParameterPath.Weights(0, 1.01));
+        Assert.Throws<ArgumentOutOfRangeException>(() => ParameterPath.Weights(0, double.NaN));
+    }
+
+    [Fact]
+    public void EndsAreExactAndUntouchedAndNothingIsLeft()
+    {
+        using TextClassifier first = Classifier(), second = Classifier("tiny-roberta-finetuned");
+        string[] ends = [first.Fingerprint(), second.Fingerprint()];
+        long live = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+        using (var path = new ParameterPath(first, second, bends: 2))
+        using (TextClassifier walker = path.CreateWalker())
+        {
+            foreach (double t in new[] { 0.3, 1, 0.7, 0 })
+            {
+                path.MoveTo(walker, t);
+                Assert.Equal(t is 0 or 1, ends.Contains(walker.Fingerprint()));
+                Assert.True(t is not (0 or 1) || walker.Fingerprint() == ends[(int)t]);
+            }
+
+            Assert.Throws<ArgumentException>(() => path.MoveTo(first, 0.5));
+        }
+
+        Assert.Equal(live, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
+        Assert.Equal(ends, new[] { first.Fingerprint(), second.Fingerprint() });
+    }
+
+    [Fact]
+    public void AWalkerHoldsOnlyWhatChanges()
+    {
+        using var scope = NewDisposeScope();
+        using TextClassifier first = Classifier(), second = Classifier("tiny-roberta-finetuned");
+        using var path = new ParameterPath(first, second);
+        using TextClassifier walker = path.CreateWalker();
+        long live = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+        path.MoveTo(walker, 0.5);
+        Assert.Equal(live, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
+        using IDisposable noGradients = no_grad();
+        foreach ((string name, Parameter parameter) in first.Backbone.Parameters)
+        {
+            // What is written into one is seen in the other where they share it.
+            using Tensor before = parameter.detach().clone();
+            parameter.fill_(7);
+            bool shared = walker.Parameters[name].Equals(parameter);
+            Assert.Equal(!path.Names.Contains(name), shared);
+            parameter.copy_(before);
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Methods))]
+    public void TuningMethodsAreMixed(string method)
+    {
+        using var scope = NewDisposeScope();
+        ClassifierSettings settings = Words with { Tuning = Toy.Options(method) };
+        using TextClassifier first = Classifier(settings: settings, seed: 1), second = Classifier(settings: settings, seed: 2);
+        Toy.Shake(first.TunedParameters.Values, 3);
+        Toy.Shake(second.TunedParameters.Values, 4);
+        using var path = new ParameterPath(first, second);
+        Assert.Equal(first.TunedParameters.Keys, path.Names);
+        using TextClassifier walker = path.CreateWalker();
+        path.MoveTo(walker, 0.25);
+        foreach ((string name, Parameter parameter) in walker.TunedParameters)
+        {
+            Toy.AssertClose((first.Parameters[name] * 0.75) + (second.Parameters[name] * 0.25), parameter, 1e-6, name);
+        }
+    }
+
+    [Fact]
+    public void OfOtherLabelsTheHeadIsChosen()
+    {
+        using var scope = NewDisposeScope();
+        var three = new ClassifierSettings { Head = HeadKind.SequenceClassification, Labels = ["a", "b", "c"] };
+        var two = new ClassifierSettings { Head = HeadKind.SequenceClassification, Labels = ["x", "y"] };
+        using TextClassifier first = Classifier(settings: three, seed: 1), second = Classifier("tiny-roberta-finetuned", two, seed: 2);
+        foreach (PathEnd task in Enum.GetValues<PathEnd>())
+        {
+            using var path = new ParameterPath(first, second, task);
+            using TextClassifier walker = path.CreateWalker();
+            TextClassifier end = task == PathEnd.First ? first : second;
+            path.MoveTo(walker, 0.5);
+            Assert.Equal(end.Settings.Labels, walker.Settings.Labels);
+            Toy.AssertClose(end.Parameters["classifier.out_proj.weight"], walker.Parameters["classifier.out_proj.weight"], 0);
+            Toy.AssertClose(
+                (first.Parameters["classifier.dense.weight"] + second.Parameters["classifier.dense.weight"]) / 2,
+                walker.Parameters["classifier.dense.weight"], 1e-7);
+        }
+    }
+
+    [Fact]
+    public void BFloat16IsSummedInFloat32()
+    {
+        using var scope = NewDisposeScope();
+        using TextClassifier one = Classifier(), other = Classifier("tiny-roberta-finetuned");
+        using TextClassifier first = one.Clone(dtype: ScalarType.BFloat16), second = other.Clone(dtype: ScalarType.BFloat16);
+        using var path = new ParameterPath(first, second);
+        using TextClassifier walker = path.CreateWalker();
+        path.MoveTo(walker, 0.4);
+        foreach (string name in path.Names)
+        {
+            // Rounded once, to 8 significant bits; sums in bfloat16 would be rounded at each step.
+            Tensor exact = (first.Parameters[name].to(ScalarType.Float64) * 0.6) + (second.Parameters[name].to(ScalarType.Float64) * 0.4);
+            Tensor error = (walker.Parameters[name].to(ScalarType.Float64) - exact).abs() - (exact.abs() * 1.001 / 256);
+            Assert.True(error.max().item<double>() <= 1e-7, name);
+        }
+    }
+
+    [Fact]
+    public void DifferencesAreNamed()
+    {
+        using TextClassifier roberta = Classifier(), bert = Classifier("tiny-bert", Words with { Template = "*cls**sent_0**mask**sep+*" });
+        using TextClassifier lora = Classifier(settings: Words with { Tuning = new LoraOptions { Rank = 3 } });
+        using TextClassifier otherLora = Classifier(settings: Words with { Tuning = new LoraOptions { Rank = 3, Alpha = 4 } });
+        using TextClassifier head = Classifier(settings: new() { Head = HeadKind.SequenceClassification, Labels = ["neg", "pos"] });
+        string message = Refused(roberta, bert);
+        Assert.Contains("architecture is roberta and bert", message, StringComparison.Ordinal);
+        Assert.Contains("'roberta.embeddings.word_embeddings.weight' is in the first only", message, StringComparison.Ordinal);
+        Assert.Equal(5, message.Split("; ").Length - 1);
+        Assert.Contains("lora_A", Refused(roberta, lora), StringComparison.Ordinal);
+        Assert.Contains("the tuning is", Refused(lora, otherLora), StringComparison.Ordinal);
+        Assert.Contains("the head is", Refused(roberta, head), StringComparison.Ordinal);
+
+        static string Refused(TextClassifier first, TextClassifier second) =>
+            Assert.Throws<ArgumentException>(() => new ParameterPath(first, second)).Message;
+    }
+
+    [Fact]
+    public void OtherVocabulariesAreNamed()
+    {
+        string folder = Path.Join(Path.GetTempPath(), Path.GetRandomFileName());
+        Directory.CreateDirectory(folder);
+        try
+        {
+            foreach (string file in Directory.EnumerateFiles(Oracles.PathOf("tiny-roberta-finetuned")))
+            {
+                File.Copy(file, Path.Join(folder, Path.GetFileName(file)));
+            }
+
+            // The finetuned folder has no tokenizer of its own.
+            File.Copy(Oracles.PathOf("tiny-roberta", "merges.txt"), Path.Join(folder, "merges.txt"));
+            string vocabulary = File.ReadAllText(Oracles.PathOf("tiny-roberta", "vocab.json"));
+            string swapped = vocabulary.Replace("\"A\"", "\"none\"", StringComparison.Ordinal).Replace("\"B\"", "\"A\"", StringComparison.Ordinal)
+                .Replace("\"none\"", "\"B\"", StringComparison.Ordinal);
+            File.WriteAllText(Path.Join(folder, "vocab.json"), swapped);
+            using TextClassifier first = Classifier();
+            using TextClassifier second = TextClassifier.Create(folder, Words);
+            string message = Assert.Throws<ArgumentException>(() => new ParameterPath(first, second)).Message;
+            Assert.Contains("is 'A' and 'B'", message, StringComparison.Ordinal);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private static TextClassifier Classifier(string folder = "tiny-roberta", ClassifierSettings? settings = null, int seed = 0)
+    {
+        if (folder != "tiny-roberta-finetuned")
+        {
+            return TextClassifier.Create(Oracles.PathOf(folder), settings ?? Words, seed: seed);
+        }
+
+        // That folder has weights alone.
+        TextClassifier classifier = TextClassifier.Create(Oracles.PathOf("tiny-roberta"), settings ?? Words, seed: seed);
+        using LanguageModel tuned = LanguageModel.Load(Oracles.PathOf(folder));
+        using IDisposable noGradients = no_grad();
+        foreach ((string name, Parameter parameter) in classifier.Backbone.Parameters)
+        {
+            parameter.copy_(tuned.Parameters[name]);
+        }
+
+        return classifier;
+    }
+
+    /// <summary>Loss and accuracy on the rows of grafting.safetensors.</summary>
+    private static (double Loss, double Accuracy) Measure(LanguageModel model)
+    {
+        using var scope = NewDisposeScope();
+        using IDisposable inference = no_grad();
+        using SafetensorsFile oracle = SafetensorsFile.Open(Oracles.PathOf("grafting.safetensors"));
+        long[] ids = oracle.Read("rows").data<long>().ToArray(), lengths = oracle.Read("row_lengths").data<long>().ToArray();
+        int start = 0;
+        EncodedText[] rows = [.. lengths.Select(length =>
+        {
+            int[] row = [.. ids.Skip(start).Take((int)length).Select(id => (int)id)];
+            start += (int)length;
+            return new EncodedText(row, null, Array.IndexOf(row, MaskId));
+        })];
+        using TokenBatch batch = TokenBatch.Create(rows, 1);
+        Tensor logits = model.WordScores(model.EncodeAt(batch), oracle.Read("label_words")), labels = oracle.Read("labels");
+        return (nn.functional.cross_entropy(logits, labels).item<float>(), logits.argmax(1).eq(labels).to(ScalarType.Float32).mean().item<float>());
+    }
+}
