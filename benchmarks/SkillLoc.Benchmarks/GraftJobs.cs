@@ -94,7 +94,11 @@ public static class GraftJobs
         IDataView view = Workload.View(context, rows);
         GraftMaskEstimator.Options Options(double sparsity) => new()
         {
-            FineTuned = tuned, Epochs = 0, Sparsity = sparsity, BatchSize = MicroBatch, MaxBatchesPerEpoch = rows / MicroBatch,
+            FineTuned = tuned,
+            Epochs = 0,
+            Sparsity = sparsity,
+            BatchSize = MicroBatch,
+            MaxBatchesPerEpoch = rows / MicroBatch,
         };
         EncodedText[] texts = [.. Workload.Reviews(rows).Select(review => tuned.Classifier.Encode(review.Text))];
         tuned.Classifier.Score(texts);

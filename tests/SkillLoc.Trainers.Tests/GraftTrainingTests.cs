@@ -344,7 +344,11 @@ public sealed class GraftTrainingTests : IClassFixture<GraftMaskEstimatorTests.F
     {
         var options = new GraftMaskEstimator.Options
         {
-            FineTuned = _tuned, Sparsity = 0.01, Seed = 3, Epochs = 0, ValidationSet = View(Toy.Examples(100, seed: 8)),
+            FineTuned = _tuned,
+            Sparsity = 0.01,
+            Seed = 3,
+            Epochs = 0,
+            ValidationSet = View(Toy.Examples(100, seed: 8)),
         };
         change(options);
         return options;

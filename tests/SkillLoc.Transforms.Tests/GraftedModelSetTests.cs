@@ -30,7 +30,10 @@ public sealed class GraftedModelSetTests : IDisposable
                 fingerprint,
                 Toy.Settings with
                 {
-                    Template = "*cls**sent_0*?*mask*,*+sent_1**sep+*", Labels = ["no", "maybe", "yes"], Words = ["bad", "was", "good"], HasTextPair = true,
+                    Template = "*cls**sent_0*?*mask*,*+sent_1**sep+*",
+                    Labels = ["no", "maybe", "yes"],
+                    Words = ["bad", "was", "good"],
+                    HasTextPair = true,
                 },
                 [new(Weight, [1, 9, 300], [2, -9, 7])]),
             ["head"] = Make(
@@ -186,7 +189,10 @@ public sealed class GraftedModelSetTests : IDisposable
     private static Graft Make(
         string fingerprint, ClassifierSettings settings, GraftPart[] parts, Dictionary<string, (long[] Shape, float[] Values)>? head = null) => new()
         {
-            BaseFingerprint = fingerprint, Settings = settings.ToJson(), Parts = parts, HeadParameters = head ?? [],
+            BaseFingerprint = fingerprint,
+            Settings = settings.ToJson(),
+            Parts = parts,
+            HeadParameters = head ?? [],
         };
 
     private Row[] Rows(int count)

@@ -310,7 +310,12 @@ public sealed class GraftBasePatchTests : IDisposable
             mask.Reset();
             new GraftMaskState
             {
-                Identity = new Dictionary<string, string> { ["rows"] = "1" }, Epoch = 1, Score = 1, BestScore = 1, Best = mask.Parts(), Metrics = new Dictionary<string, double>(),
+                Identity = new Dictionary<string, string> { ["rows"] = "1" },
+                Epoch = 1,
+                Score = 1,
+                BestScore = 1,
+                Best = mask.Parts(),
+                Metrics = new Dictionary<string, double>(),
             }.Save(Path.Join(_folder, "s"), mask);
             GraftMaskState.Load(Path.Join(_folder, "s"), mask, new Dictionary<string, string> { ["rows"] = "1" });
         }

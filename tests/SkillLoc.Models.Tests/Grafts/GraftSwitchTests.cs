@@ -79,7 +79,12 @@ public sealed class GraftSwitchTests : IDisposable
         {
             SafetensorsWriter.Write(path, [("w.indices", tensor(new[] { 3 })), ("w.values", tensor(new[] { 0.5f }))], new Dictionary<string, string>
             {
-                ["format"] = "skillloc-graft", ["version"] = "1", ["base_fingerprint"] = "f", ["task"] = "t", ["settings"] = "", ["sparsity"] = "0.1",
+                ["format"] = "skillloc-graft",
+                ["version"] = "1",
+                ["base_fingerprint"] = "f",
+                ["task"] = "t",
+                ["settings"] = "",
+                ["sparsity"] = "0.1",
                 ["considered"] = "10",
             });
         }
