@@ -67,10 +67,7 @@ internal sealed class FineTuning : IDisposable
                 parameter.Anchor();
             }
 
-            if (options.Optimizer == OptimizerKind.AdamW)
-            {
-                parameter.AddMoments();
-            }
+            parameter.AddMoments(options.Optimizer);
         }
 
         // The classifiers' own weights are the float32 masters; a bfloat16 copy runs the passes.
@@ -317,16 +314,8 @@ internal sealed class FineTuning : IDisposable
             nn.utils.clip_grad_norm_(_clipped, _options.MaxGradientNorm);
         }
 
-        double rate = ParameterUpdate.Rate(_options, step, steps);
-        if (_options.Optimizer == OptimizerKind.Sgd)
-        {
-            ParameterUpdate.Sgd(_trained, rate, _options.WeightDecay);
-        }
-        else
-        {
-            ParameterUpdate.AdamW(_trained, rate, _options.WeightDecay, step + 1);
-        }
-
+        ParameterUpdate.Apply(
+            _options.Optimizer, _trained, ParameterUpdate.Rate(_options, step, steps), _options.WeightDecay, step + 1);
         foreach (TrainedParameter parameter in _trained)
         {
             parameter.GiveValue();
