@@ -81,13 +81,13 @@ public sealed class EarlyStoppingTests : IDisposable
         {
             options.Task = null;
             options.Head = HeadKind.SequenceClassification;
-            options.LearningRate = 0.1;
+            options.LearningRate = 0.3;
         });
         var losses = new List<double>();
         using TextScoringTransformer whole = Fit(
             change + (options => options.Progress = new Trainings.Immediate(report => losses.Add(report.Loss))), rows, rows);
         int first = losses.Chunk(2).ToList().FindIndex(pair => pair.Average() < 1e-7);
-        Assert.InRange(first, 1, 17);
+        Assert.True(first is >= 1 and <= 17, string.Join(" ", losses));
         Assert.All(losses.Chunk(2).Skip(first), pair => Assert.True(pair.Average() < 1e-7));
         Assert.Equal(40, whole.Record!.Steps);
         Assert.Equal((1, 40), (whole.Record.Metrics["validation"], whole.Record.Metrics["best_step"]));
