@@ -12,7 +12,8 @@ namespace SkillLoc.Trainers;
 /// <param name="Texts">The rows' token ids.</param>
 /// <param name="Labels">The rows' label indices; none for a regression.</param>
 /// <param name="Shares">For a regression each row's score as a share of the range, from 0 to 1; none for classes.</param>
-internal sealed record LabeledTexts(EncodedText[] Texts, int[] Labels, float[] Shares)
+/// <param name="Numbers">For each row its zero-based number in the view, which counts rows without a label too.</param>
+internal sealed record LabeledTexts(EncodedText[] Texts, int[] Labels, float[] Shares, int[] Numbers)
 {
     public int Count => Texts.Length;
 
@@ -26,6 +27,7 @@ internal sealed record LabeledTexts(EncodedText[] Texts, int[] Labels, float[] S
         var texts = new List<EncodedText>();
         var indices = new List<int>();
         var shares = new List<float>();
+        var numbers = new List<int>();
         using DataViewRowCursor cursor = data.GetRowCursor(
             schema.Where(column => !column.IsHidden && (column.Name == labelColumn || columns.Inputs.Contains(column.Name))));
         Func<bool> readLabel = classifier.Settings.ScoreRange is { } range ? Scores(range) : Keys(classifier.Settings.Labels);
@@ -33,13 +35,14 @@ internal sealed record LabeledTexts(EncodedText[] Texts, int[] Labels, float[] S
         ValueGetter<ReadOnlyMemory<char>>? pair =
             columns.TextPair is { } name ? cursor.GetGetter<ReadOnlyMemory<char>>(schema[name]) : null;
         ReadOnlyMemory<char> first = default, second = default;
-        while (cursor.MoveNext())
+        for (int number = 0; cursor.MoveNext(); number++)
         {
             if (!readLabel())
             {
                 continue;
             }
 
+            numbers.Add(number);
             text(ref first);
             pair?.Invoke(ref second);
             try
@@ -53,7 +56,7 @@ internal sealed record LabeledTexts(EncodedText[] Texts, int[] Labels, float[] S
         }
 
         return texts.Count > 0
-            ? new([.. texts], [.. indices], [.. shares])
+            ? new([.. texts], [.. indices], [.. shares], [.. numbers])
             : throw new InvalidOperationException($"The {role} has no rows with a label in '{labelColumn}'.");
 
         Func<bool> Keys(IReadOnlyList<string> labels)
