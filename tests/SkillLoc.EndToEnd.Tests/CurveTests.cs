@@ -25,7 +25,7 @@ public sealed class CurveTests
     {
         TuningOptions? tuning = method switch
         {
-            "adapter" => new AdapterOptions { BottleneckSize = 8 },
+            "adapter" => new AdapterOptions { BottleneckSize = 8, Activation = AdapterActivation.Relu },
             "lora" => new LoraOptions { Rank = 4 },
             "prefix" => new PrefixOptions { Length = 4, ProjectionSize = 16 },
             _ => null,
@@ -58,28 +58,26 @@ public sealed class CurveTests
         Assert.True(curve.LossBarrier < 0.5 * line.LossBarrier, $"{curve.LossBarrier} on the curve, {line.LossBarrier} on the line");
     }
 
-    /// <summary>A model whose symmetric weights are others: of two linear maps in a row with an odd function between both are negated, and
-    /// the neurons of an adapter are in the opposite order.</summary>
+    /// <summary>A model that computes the same: of two linear maps in a row with an odd function between both are negated; with a ReLU
+    /// between, as in an adapter, the first is shrunk and the second grows.</summary>
     private static TextClassifier Twin(TextClassifier classifier)
     {
         TextClassifier twin = classifier.Clone();
-        using var scope = NewDisposeScope();
+        bool tuned = twin.Settings.Tuning is not null;
         using IDisposable noGradients = no_grad();
-        foreach ((string name, Parameter parameter) in twin.Settings.Tuning is null ? twin.Backbone.Parameters : twin.TunedParameters)
+        foreach ((string name, Parameter parameter) in tuned ? twin.TunedParameters : twin.Backbone.Parameters)
         {
-            if (name.Contains(".adapter.", StringComparison.Ordinal))
+            double factor = name switch
             {
-                if (!name.EndsWith("up.bias", StringComparison.Ordinal))
-                {
-                    parameter.copy_(parameter.flip(name.EndsWith("up.weight", StringComparison.Ordinal) ? 1 : 0));
-                }
-            }
-            else if (twin.Settings.Tuning is not null
-                ? name != "prefix.embedding.weight"
-                : name.Contains(".attention.self.", StringComparison.Ordinal) || name.EndsWith("attention.output.dense.weight", StringComparison.Ordinal))
-            {
-                parameter.mul_(-1);
-            }
+                _ when name.Contains(".adapter.down.", StringComparison.Ordinal) => 1.0 / 16,
+                _ when name.EndsWith(".adapter.up.weight", StringComparison.Ordinal) => 16,
+                "prefix.embedding.weight" => 1,
+                _ when name.Contains(".lora_", StringComparison.Ordinal) || name.StartsWith("prefix.", StringComparison.Ordinal) => -1,
+                _ when !tuned && name.Contains(".attention.self.", StringComparison.Ordinal) => -1,
+                _ when !tuned && name.EndsWith(".attention.output.dense.weight", StringComparison.Ordinal) => -1,
+                _ => 1,
+            };
+            parameter.mul_(factor);
         }
 
         return twin;
