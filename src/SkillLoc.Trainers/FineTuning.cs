@@ -464,7 +464,7 @@ internal sealed class FineTuning : IDisposable
     }
 
     /// <summary>A seed of its own for each use and place, well mixed (SplitMix64's finaliser).</summary>
-    private static uint Derive(int seed, uint use, int place)
+    public static uint Derive(int seed, uint use, int place)
     {
         ulong mixed = (((ulong)(uint)seed << 32) | (uint)place) + (use * 0x9E3779B97F4A7C15);
         mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9;
