@@ -46,7 +46,7 @@ public sealed class WrittenTextTests : IDisposable
         IDataView scored = scorer.Transform(Toy.Rows(_ml));
         EncodedTexts(scorer, out float[][] scores, out string[] texts);
         Assert.Equal(texts, scored.GetColumn<string>("PredictedText"));
-        Assert.Equal(scores, scored.GetColumn<float[]>("Score"));
+        Assert.All(scores.Zip(scored.GetColumn<float[]>("Score")), pair => Assert.All(pair.First.Zip(pair.Second), both => Assert.Equal(both.First, both.Second, 1e-4f)));
         Assert.Equal(scores.Select(row => (uint)Array.IndexOf(row, row.Max()) + 1), scored.GetColumn<uint>("PredictedLabel"));
         Assert.True(texts.Distinct().Count() > 3, "The texts should differ.");
         Assert.Equal(TextDataViewType.Instance, scored.Schema["PredictedText"].Type);
