@@ -4,6 +4,8 @@ using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Generation;
 using SkillLoc.Models.Grafts;
+using SkillLoc.Models.Prompts;
+using SkillLoc.Models.Tuning;
 using SkillLoc.Transforms;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -168,7 +170,7 @@ public sealed class TextToTextTests
         using TextScoringTransformer model = Trainer(options =>
         {
             options.ValidationSet = validation;
-            options.EvaluationInterval = 8;
+            options.EvaluationInterval = 32;
             options.Progress = new Trainings.Immediate(progress => metrics.Add(progress.Metric));
         }).Fit(train);
         string[] written = [.. model.Transform(validation).GetColumn<string>("PredictedText")];
@@ -249,6 +251,28 @@ public sealed class TextToTextTests
     }
 
     [Fact]
+    public void AnAdapterIsLearntAndSaved()
+    {
+        using LanguageModel start = LanguageModel.Load(Checkpoint);
+        using TextScoringTransformer model = Trainer(options =>
+        {
+            (options.Tuning, options.Optimizer, options.LearningRate) = (new AdapterOptions { BottleneckSize = 12 }, OptimizerKind.Adafactor, 0.02);
+            options.MaxGradientNorm = 0;
+        }).Fit(Toy.View(_ml, Toy.Examples(64)));
+        Toy.Row[] unseen = Toy.Examples(20, seed: 9);
+        Assert.InRange(_ml.MulticlassClassification.Evaluate(model.Transform(Toy.View(_ml, unseen))).MicroAccuracy, 0.9, 1);
+        Assert.Equal(start.Fingerprint(), model.Classifier.Backbone.Fingerprint());
+
+        string folder = Path.Join(Directory.CreateTempSubdirectory("skillloc-").FullName, "adapter");
+        model.SaveCheckpoint(folder);
+        using TextClassifier loaded = TextClassifier.Load(folder);
+        EncodedText[] rows = [.. unseen.Select(row => loaded.Encode(row.Text))];
+        Assert.Equal(model.Classifier.Score(rows), loaded.Score(rows));
+        Assert.Equal(model.Classifier.Generate(rows), loaded.Generate(rows));
+        Directory.Delete(Path.GetDirectoryName(folder)!, recursive: true);
+    }
+
+    [Fact]
     public void NoTensorIsLeftBehind()
     {
         IDataView train = Several(8);
@@ -265,6 +289,9 @@ public sealed class TextToTextTests
     public void WhatDoesNotFitIsRefused()
     {
         IDataView rows = Toy.View(_ml, Toy.Examples(4));
+        Says(
+            Assert.Throws<ArgumentException>(() => Trainer(options => options.CartographyPath = "cartography.json").Fit(_ml.Data.LoadFromEnumerable(Toy.Examples(4)))),
+            "CartographyPath", "MapValueToKey");
         Says(Refused(options => options.Head = HeadKind.LabelWords), "Generation", "LabelWords", "TextToText");
         Says(Refused(options => options.Task = Toy.Task), "Options.Task", "'toy'");
         Says(Refused(options => (options.TextToText, options.Head) = (null, HeadKind.Generation)), "TextToText null");

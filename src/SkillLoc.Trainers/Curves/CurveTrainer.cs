@@ -192,7 +192,7 @@ public sealed partial class CurveTrainer
         var parameter = new Parameter(control.alias(), requires_grad: false);
         parameter.DetachFromDisposeScope();
         var trained = new TrainedParameter(name, parameter, null, null, decays: false);
-        trained.AddMoments();
+        trained.AddMoments(OptimizerKind.AdamW);
         return trained;
     }
 
