@@ -17,6 +17,11 @@ internal sealed record EncodedRows(int[] Numbers, EncodedText[] Texts, int[] Lab
     public static EncodedRows Read(MLContext context, IDataView data, TextScoringTransformer model, string labelColumn)
     {
         ScoringSchema.CheckInputs(data.Schema, model.Columns);
+        if (model.Labels.Count == 0)
+        {
+            throw new ArgumentException($"The model {(model.Writes ? "writes free text" : "predicts a score")} and has no labels that rows could be judged by.");
+        }
+
         bool bare = data.Schema.GetColumnOrNull(labelColumn) is { Type: KeyDataViewType } key
             && key.Annotations.Schema.GetColumnOrNull("KeyValues") is null;
         string[] names = bare ? [.. Enumerable.Range(1, model.Labels.Count).Select(i => $"{i}")] : [.. model.Labels];

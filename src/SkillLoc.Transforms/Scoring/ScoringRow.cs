@@ -27,7 +27,7 @@ internal sealed class ScoringRow : DataViewRow
 
         RowScores Scores()
         {
-            // Both columns ask, and the caller may have moved the input on in between.
+            // Several columns ask, and the caller may have moved the input on in between.
             string[] current = texts();
             if (_scores is null || !_scored.SequenceEqual(current))
             {
