@@ -106,36 +106,32 @@ public sealed class TextClassifier : IDisposable
         }
     }
 
-    /// <summary>Loads what <see cref="Save"/> wrote.</summary>
+    /// <summary>Loads what <see cref="Save"/> wrote, or a Hugging Face classifier of single texts.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="device">Where the weights go; the CPU by default.</param>
     /// <param name="dtype">The type of the weights.</param>
     /// <returns>The classifier; the caller disposes it.</returns>
-    /// <exception cref="FileNotFoundException">The folder has no settings, or a file is missing.</exception>
-    public static TextClassifier Load(string folder, Device? device = null, ScalarType dtype = ScalarType.Float32)
-    {
-        string path = Path.Combine(folder, ClassifierSettings.FileName);
-        if (!File.Exists(path))
-        {
-            throw new FileNotFoundException(
-                $"{path} is missing: {folder} is not a classifier that SkillLoc saved. Restore it, or fine-tune again.", path);
-        }
-
-        return Create(folder, ClassifierSettings.FromJson(File.ReadAllText(path), path), device, dtype);
-    }
+    /// <exception cref="FileNotFoundException">The folder holds no classifier, or a file is missing.</exception>
+    public static TextClassifier Load(string folder, Device? device = null, ScalarType dtype = ScalarType.Float32) =>
+        Create(folder, ClassifierSettings.Load(folder), device, dtype);
 
     /// <summary>Loads a base checkpoint with what a tuning method learnt on it (<see cref="SaveTuned"/>).</summary>
     /// <param name="folder">The base's checkpoint folder.</param>
     /// <param name="path">The file of the tuned weights.</param>
     /// <param name="device">Where the weights go; the CPU by default.</param>
     /// <param name="dtype">The type of the weights.</param>
+    /// <param name="twin">A classifier whose storage is shared by base parameters that equal its own and are not tuned; see
+    /// <see cref="Create"/>.</param>
     /// <returns>The classifier; the caller disposes it.</returns>
     /// <exception cref="FileNotFoundException">The file or the folder is missing.</exception>
     /// <exception cref="InvalidDataException">The file is damaged, carries no task, or is for another base.</exception>
-    public static TextClassifier LoadTuned(string folder, string path, Device? device = null, ScalarType dtype = ScalarType.Float32)
+    public static TextClassifier LoadTuned(
+        string folder, string path, Device? device = null, ScalarType dtype = ScalarType.Float32, TextClassifier? twin = null)
     {
         TunedWeights tuned = TunedWeights.Load(path);
-        TextClassifier classifier = Create(folder, ClassifierSettings.FromJson(tuned.Settings, $"The metadata's 'settings' in {path}"), device, dtype);
+        TextClassifier classifier = Create(
+            folder, ClassifierSettings.FromJson(tuned.Settings, $"The metadata's 'settings' in {path}"), device, dtype, twin: twin,
+            mayShare: name => !tuned.Tensors.ContainsKey(name));
         try
         {
             classifier.Apply(tuned);
