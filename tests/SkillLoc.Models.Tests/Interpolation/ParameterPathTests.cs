@@ -188,6 +188,19 @@ public sealed class ParameterPathTests
         }
     }
 
+    /// <summary>The study of initialisations: near and far ones differ in options that no pass reads.</summary>
+    [Fact]
+    public void AdaptersDrawnOtherwiseAreMixed()
+    {
+        using var scope = NewDisposeScope();
+        var near = new AdapterOptions { Bias = false, InitialUpDeviation = 0.02 };
+        using TextClassifier first = Classifier(settings: Words with { Tuning = near }, seed: 1);
+        using TextClassifier second = Classifier(
+            settings: Words with { Tuning = near with { InitialDeviation = 0.08, InitialUpDeviation = 0.08, InitialMean = 0.1 } }, seed: 2);
+        using var path = new ParameterPath(first, second);
+        Assert.Equal(first.TunedParameters.Keys, path.Names);
+    }
+
     [Fact]
     public void OfOtherLabelsTheHeadIsChosen()
     {
