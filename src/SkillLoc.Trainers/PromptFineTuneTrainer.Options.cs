@@ -217,17 +217,17 @@ public sealed partial class PromptFineTuneTrainer
         /// <exception cref="ArgumentException">An option is out of its range.</exception>
         internal void Check()
         {
-            if (HasTemplate && Task is null)
-            {
-                throw new ArgumentException($"The head {HeadKind} reads a template's mask, so Options.Task must be set.");
-            }
-
             if ((HeadKind == HeadKind.Generation) != (TextToText is not null) || (TextToText is not null && Task is not null))
             {
                 throw new ArgumentException(
                     "A model that writes its answers (T5) has Options.TextToText, the head Generation, which is the default then, and no "
                     + $"Options.Task; others have no Options.TextToText. Here the head is {HeadKind}, Options.TextToText "
                     + $"{(TextToText is null ? "null" : $"'{TextToText.Name}'")} and Options.Task {(Task is null ? "null" : $"'{Task.Name}'")}.");
+            }
+
+            if (HasTemplate && Task is null)
+            {
+                throw new ArgumentException($"The head {HeadKind} reads a template's mask, so Options.Task must be set.");
             }
 
             if (Answers is not null && TextToText is null)
