@@ -356,7 +356,8 @@ public sealed class InterpolationTests : IDisposable
         first.Classifier.SaveTuned(files[0]);
         second.Classifier.SaveTuned(files[1]);
         Assert.Equal(Math.Sqrt(96 * 4), _ml.SkillLoc().EvaluateDistance(files[0], files[1]).Whole.L2, 1e-5);
-        Assert.Equal(0, _ml.SkillLoc().EvaluateDistance(Oracles.PathOf("tiny-roberta", "pytorch_model.bin"), Oracles.PathOf("tiny-roberta", "model.safetensors")).Whole.L2);
+        CheckpointDistanceEntry same = _ml.SkillLoc().EvaluateDistance(Oracles.PathOf("tiny-roberta", "pytorch_model.bin"), Oracles.PathOf("tiny-roberta", "pytorch_model.bin")).Whole;
+        Assert.Equal((0, 1), (same.L2, Math.Round(same.Cosine, 12)));
         string graft = Path.Join(_folder, "graft.safetensors");
         new Graft { BaseFingerprint = "a", Parts = [] }.Save(graft);
         Assert.Contains("is a graft", Assert.Throws<ArgumentException>(() => _ml.SkillLoc().EvaluateDistance(graft, graft)).Message, StringComparison.Ordinal);
