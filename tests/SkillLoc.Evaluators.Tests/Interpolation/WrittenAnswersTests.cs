@@ -114,7 +114,11 @@ public sealed class WrittenAnswersTests : IDisposable
         Assert.Contains(set.Changes, change => change.IsForgotten);
         Assert.Throws<ArgumentException>(() => _ml.SkillLoc().EvaluateInterpolation(new CheckpointInterpolationEvaluator.Options
         {
-            First = one, Second = other, Validation = data, LabelColumnName = "Answers", Metric = PromptMetric.Accuracy,
+            First = one,
+            Second = other,
+            Validation = data,
+            LabelColumnName = "Answers",
+            Metric = PromptMetric.Accuracy,
         }));
         IDataView keys = _ml.Data.LoadFromEnumerable(new[] { new { Label = 1f, Text = "a" } });
         Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().EvaluateInterpolation(one, other, keys));
