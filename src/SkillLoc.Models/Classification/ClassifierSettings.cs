@@ -107,6 +107,31 @@ public sealed record ClassifierSettings
         }
     }
 
+    /// <summary>Reads the settings of a classifier's checkpoint folder: those that SkillLoc saved with it, or else those of a Hugging Face
+    /// classifier, which has the standard head and the labels of its <c>config.json</c>.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="hasTextPair">Whether rows have two texts, which a Hugging Face folder does not say.</param>
+    /// <returns>The settings.</returns>
+    /// <exception cref="FileNotFoundException">The folder holds no classifier.</exception>
+    /// <exception cref="InvalidDataException">A file is not valid.</exception>
+    public static ClassifierSettings Load(string folder, bool hasTextPair = false)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        string path = Path.Combine(folder, FileName);
+        if (File.Exists(path))
+        {
+            return FromJson(File.ReadAllText(path), path);
+        }
+
+        ModelConfig config = CheckpointFolder.ReadConfig(folder);
+        return config.Labels.Count > 1 && config.Architectures.Any(name => name.EndsWith("ForSequenceClassification", StringComparison.Ordinal))
+            ? new() { Head = HeadKind.SequenceClassification, Labels = config.Labels, HasTextPair = hasTextPair }
+            : throw new FileNotFoundException(
+                $"{path} is missing, and {folder} is no Hugging Face classifier with labels either: restore it, fine-tune again, or say by "
+                + "settings what the model shall do.",
+                path);
+    }
+
     /// <summary>Writes the settings as JSON.</summary>
     /// <returns>The text.</returns>
     public string ToJson() => JsonSerializer.Serialize(this, Json);

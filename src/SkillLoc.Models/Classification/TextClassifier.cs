@@ -106,36 +106,32 @@ public sealed class TextClassifier : IDisposable
         }
     }
 
-    /// <summary>Loads what <see cref="Save"/> wrote.</summary>
+    /// <summary>Loads what <see cref="Save"/> wrote, or a Hugging Face classifier of single texts.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="device">Where the weights go; the CPU by default.</param>
     /// <param name="dtype">The type of the weights.</param>
     /// <returns>The classifier; the caller disposes it.</returns>
-    /// <exception cref="FileNotFoundException">The folder has no settings, or a file is missing.</exception>
-    public static TextClassifier Load(string folder, Device? device = null, ScalarType dtype = ScalarType.Float32)
-    {
-        string path = Path.Combine(folder, ClassifierSettings.FileName);
-        if (!File.Exists(path))
-        {
-            throw new FileNotFoundException(
-                $"{path} is missing: {folder} is not a classifier that SkillLoc saved. Restore it, or fine-tune again.", path);
-        }
-
-        return Create(folder, ClassifierSettings.FromJson(File.ReadAllText(path), path), device, dtype);
-    }
+    /// <exception cref="FileNotFoundException">The folder holds no classifier, or a file is missing.</exception>
+    public static TextClassifier Load(string folder, Device? device = null, ScalarType dtype = ScalarType.Float32) =>
+        Create(folder, ClassifierSettings.Load(folder), device, dtype);
 
     /// <summary>Loads a base checkpoint with what a tuning method learnt on it (<see cref="SaveTuned"/>).</summary>
     /// <param name="folder">The base's checkpoint folder.</param>
     /// <param name="path">The file of the tuned weights.</param>
     /// <param name="device">Where the weights go; the CPU by default.</param>
     /// <param name="dtype">The type of the weights.</param>
+    /// <param name="twin">A classifier whose storage is shared by base parameters that equal its own and are not tuned; see
+    /// <see cref="Create"/>.</param>
     /// <returns>The classifier; the caller disposes it.</returns>
     /// <exception cref="FileNotFoundException">The file or the folder is missing.</exception>
     /// <exception cref="InvalidDataException">The file is damaged, carries no task, or is for another base.</exception>
-    public static TextClassifier LoadTuned(string folder, string path, Device? device = null, ScalarType dtype = ScalarType.Float32)
+    public static TextClassifier LoadTuned(
+        string folder, string path, Device? device = null, ScalarType dtype = ScalarType.Float32, TextClassifier? twin = null)
     {
         TunedWeights tuned = TunedWeights.Load(path);
-        TextClassifier classifier = Create(folder, ClassifierSettings.FromJson(tuned.Settings, $"The metadata's 'settings' in {path}"), device, dtype);
+        TextClassifier classifier = Create(
+            folder, ClassifierSettings.FromJson(tuned.Settings, $"The metadata's 'settings' in {path}"), device, dtype, twin: twin,
+            mayShare: name => !tuned.Tensors.ContainsKey(name));
         try
         {
             classifier.Apply(tuned);
@@ -185,6 +181,18 @@ public sealed class TextClassifier : IDisposable
     {
         using var scope = NewDisposeScope();
         return Head.Logits(Backbone, batch, training).to(ScalarType.Float32).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Logits of rows in batches that were made before; they stay the caller's.</summary>
+    /// <param name="batches">What <see cref="Batches"/> made, by this classifier or by one of the same encoder and device.</param>
+    /// <param name="cancellation">Stops between batches.</param>
+    /// <returns>For each row one logit per label, as of <see cref="Logits(TokenBatch, bool)"/>.</returns>
+    /// <exception cref="InvalidOperationException">The model writes free text, which has no labels.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public float[][] Logits(IReadOnlyList<ScoringBatch> batches, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(batches);
+        return Run(batches, Count(batches), batch => ByRow(Logits(batch.Tokens)), cancellation, keep: true);
     }
 
     /// <summary>How far a model that writes is from an answer to each row of a batch: the mean cross-entropy of its tokens.</summary>
@@ -515,8 +523,10 @@ public sealed class TextClassifier : IDisposable
         return results;
     }
 
-    private float[][] Probabilities(ScoringBatch batch) =>
-        [.. F.softmax(Logits(batch.Tokens), 1).cpu().data<float>().ToArray().Chunk(Settings.Labels.Count)];
+    private float[][] Probabilities(ScoringBatch batch) => ByRow(F.softmax(Logits(batch.Tokens), 1));
+
+    /// <summary>A tensor <c>[rows, labels]</c> as numbers.</summary>
+    private float[][] ByRow(Tensor values) => [.. values.cpu().data<float>().ToArray().Chunk(Settings.Labels.Count)];
 
     private string[] Write(ScoringBatch batch, CancellationToken cancellation) =>
         [.. Writer.Generate(batch.Tokens, Settings.TextToText!.MaxOutputLength, cancellation).Select(Answers.DecodeAnswer)];
