@@ -169,12 +169,13 @@ public static class GraftJobs
         return Stopwatch.GetElapsedTime(start).TotalMilliseconds;
     }
 
-    private static double Seconds(Action action)
+    /// <summary>Processor seconds of all threads.</summary>
+    internal static double Seconds(Action action)
     {
         TimeSpan start = Environment.CpuUsage.TotalTime;
         action();
         return (Environment.CpuUsage.TotalTime - start).TotalSeconds;
     }
 
-    private static double Median(List<double> values) => values.Order().ElementAt(values.Count / 2);
+    internal static double Median(List<double> values) => values.Order().ElementAt(values.Count / 2);
 }

@@ -6,7 +6,8 @@ namespace SkillLoc.Benchmarks;
 /// <c>write FOLDER</c> makes the workload, <c>fine-tune FOLDER OPTIMIZER BATCH ACCUMULATION STEPS TOKENS</c> and <c>mask FOLDER BATCHES TOKENS</c> run
 /// one of the jobs that the peer runs too and print a line of JSON. <c>write FOLDER LAYERS</c> and <c>write-from FOLDER CHECKPOINT</c> make
 /// workloads of other models, and <c>graft-epoch FOLDER BATCHES EPOCHS</c>, <c>graft-sweep FOLDER ROWS</c> and <c>graft-switch FOLDER TIMES</c>
-/// measure what grafting adds to its passes. Anything else goes to BenchmarkDotNet.
+/// measure what grafting adds to its passes, <c>path FOLDER ROWS TIMES</c> what a path between checkpoints does, and <c>generate LENGTH ...</c>
+/// what a written token costs. Anything else goes to BenchmarkDotNet.
 /// </summary>
 internal static class Program
 {
@@ -31,6 +32,12 @@ internal static class Program
                 break;
             case ["graft-switch", var folder, var times]:
                 Console.WriteLine(GraftJobs.Switch(new(folder), int.Parse(times)));
+                break;
+            case ["path", var folder, var rows, var times]:
+                Console.WriteLine(PathJobs.Line(new(folder), int.Parse(rows), int.Parse(times)));
+                break;
+            case ["generate", .. var lengths]:
+                Console.WriteLine(PathJobs.Generate([.. lengths.Select(int.Parse)]));
                 break;
             case ["fine-tune", var folder, var optimizer, var batch, var accumulation, var steps, var tokens]:
                 Console.WriteLine(PeerJobs.FineTune(new(folder), optimizer, int.Parse(batch), int.Parse(accumulation), int.Parse(steps), int.Parse(tokens)));
