@@ -1,0 +1,171 @@
+using Microsoft.ML;
+using SkillLoc.Evaluators;
+using SkillLoc.Models.Cartography;
+using SkillLoc.Models.Classification;
+using SkillLoc.Models.Interpolation;
+using SkillLoc.Studies;
+using SkillLoc.Trainers;
+using SkillLoc.Transforms;
+using TorchSharp.Modules;
+
+namespace SkillLoc.ConnectivityStudy;
+
+/// <summary>
+/// The experiments on mode connectivity (Qin et al. 2022, Exploring Mode Connectivity for Pre-trained Language Models): train ends that differ in
+/// one respect, walk on the straight line between them, and put curves in place of the worst lines.
+/// </summary>
+public sealed class Study
+{
+    private readonly MLContext _ml = new();
+    private readonly StudyPlan _plan;
+    private readonly string _output;
+    private readonly StudyFolder _folder;
+    private readonly StudyData _data;
+    private readonly Bases _bases;
+    private readonly Ends _ends;
+
+    /// <exception cref="IOException">A data set cannot be read.</exception>
+    /// <exception cref="InvalidDataException">A data set is damaged or too small.</exception>
+    public Study(StudyPlan plan, string output)
+    {
+        _plan = plan;
+        _output = output;
+        _data = new(_ml, plan);
+        _folder = new(output);
+        _bases = new(plan, Path.Combine(output, "bases"));
+        _ends = new(_ml, plan, _data, _bases, Path.Combine(output, "ends"));
+    }
+
+    /// <summary>Measures what is not measured yet.</summary>
+    /// <returns>All measurements.</returns>
+    /// <exception cref="InvalidDataException">The folder holds parts of another study.</exception>
+    public StudyResult Run()
+    {
+        Pair[] pairs = [.. _plan.Experiments.SelectMany(Pairs)];
+        var lines = new List<(Pair Pair, StudyResult Result)>();
+        foreach (Pair pair in pairs)
+        {
+            object[] measured = [_plan.KnowledgePoints, pair.Experiment.Knowledge, PointsOf(pair)];
+            lines.Add((pair, _folder.Get(pair.FileName, Fingerprint(pair, measured), _ => Line(pair))));
+        }
+
+        var curves = new List<StudyResult>();
+        foreach ((Pair pair, _) in lines
+            .GroupBy(line => line.Pair.Method, StringComparer.Ordinal)
+            .SelectMany(method => method.OrderByDescending(line => line.Result.Paths[0].LossBarrier).Take(_plan.Curves.Lines)))
+        {
+            curves.Add(_folder.Get(pair.FileName + ", curve", Fingerprint(pair, _plan.Curves, PointsOf(pair)), _ => Curve(pair)));
+        }
+
+        StudyResult[] parts = [.. lines.Select(line => line.Result), .. curves];
+        return new([.. parts.SelectMany(part => part.Paths)], [.. parts.SelectMany(part => part.Forgetting)], _bases.Made);
+    }
+
+    private IEnumerable<Pair> Pairs(ExperimentPlan experiment) =>
+        from method in experiment.Methods
+        from steps in experiment.Bases.Count == 0 ? [null] : experiment.Bases.Select(steps => (int?)steps)
+        from pair in experiment.Pairs
+        let usual = steps is null ? experiment.Both : experiment.Both with { PretrainingSteps = steps }
+        select new Pair(
+            experiment, method, steps is null ? pair.Name : $"{pair.Name} after {steps} steps",
+            EndSettings.Of(pair.First.Or(usual), method, _plan), EndSettings.Of(pair.Second.Or(usual), method, _plan));
+
+    private string Fingerprint(Pair pair, params object[] measured) =>
+        StudyJson.FingerprintOf([_ends.Fingerprint(pair.First), _ends.Fingerprint(pair.Second), .. measured]);
+
+    private int PointsOf(Pair pair) => pair.Experiment.Points ?? _plan.Points;
+
+    private StudyResult Line(Pair pair)
+    {
+        using TextScoringTransformer first = _ends.Load(pair.First), second = _ends.Load(pair.Second);
+        CheckpointDistance distance = Distance(first.Classifier, second.Classifier);
+        PathResult[] paths =
+        [
+            .. pair.Tasks.Select(task => Measure(pair, task.Name, distance, new() { First = first, Second = second, Task = task.End }, isCurve: false)),
+        ];
+        return new(paths, pair.Experiment.Knowledge ? [Forgetting(pair, first, second)] : [], []);
+    }
+
+    private StudyResult Curve(Pair pair)
+    {
+        using TextScoringTransformer first = _ends.Load(pair.First), second = _ends.Load(pair.Second);
+        CurvePlan plan = _plan.Curves;
+        using ParameterPath curve = new CurveTrainer(new()
+        {
+            First = first,
+            Second = second,
+            Bends = plan.Bends,
+            InitialDeviation = plan.InitialDeviation,
+            ValidationSet = _data.Dev(pair.First.Task),
+            EvaluationInterval = plan.EvaluationInterval,
+            MaxSteps = plan.Steps,
+            BatchSize = plan.BatchSize,
+            LearningRate = _plan.Methods[pair.Method].LearningRate * plan.LearningRateFactor,
+            Seed = plan.Seed,
+        }).Fit(_data.Train(pair.First.Task, pair.First.Rows == pair.Second.Rows ? pair.First.Rows : TrainingRows.All));
+        CheckpointDistance distance = Distance(first.Classifier, second.Classifier);
+        return new([Measure(pair, pair.First.Task, distance, new() { First = first, Second = second, Path = curve }, isCurve: true)], [], []);
+    }
+
+    private PathResult Measure(
+        Pair pair, string task, CheckpointDistance distance, CheckpointInterpolationEvaluator.Options options, bool isCurve)
+    {
+        options.Test = _data.Test(task);
+        options.NumberOfPoints = PointsOf(pair);
+        InterpolationMetrics metrics = _ml.SkillLoc().EvaluateInterpolation(options);
+        Save(metrics, pair, isCurve ? task + ", curve" : task);
+        return new(
+            pair.Experiment.Name, pair.Method, pair.Name, task, isCurve, metrics.Find(nameof(options.Test))!.Points, distance.L2, distance.MeanL2, distance.Cosine);
+    }
+
+    private ForgettingResult Forgetting(Pair pair, TextScoringTransformer first, TextScoringTransformer second)
+    {
+        InterpolationMetrics metrics = _ml.SkillLoc().EvaluateInterpolation(new CheckpointInterpolationEvaluator.Options
+        {
+            First = first,
+            Second = second,
+            Training = _data.Train(pair.First.Task, pair.First.Rows),
+            NumberOfPoints = _plan.KnowledgePoints,
+        });
+        string folder = Save(metrics, pair, "knowledge");
+        TrainingDynamics dynamics = _ends.Dynamics(pair.First);
+        ForgettingMetrics forgetting = _ml.SkillLoc().EvaluateForgetting(metrics.Sets[0], dynamics);
+        forgetting.Save(Path.Combine(folder, "forgetting.txt"));
+        IReadOnlyList<CartographyRow> map = dynamics.Map();
+        return new(
+            pair.Experiment.Name, pair.Method, pair.Name, map.Count, map.Average(row => row.Confidence), map.Average(row => row.Variability),
+            map.Average(row => row.Correctness), map.Average(row => row.Turns), forgetting.Entries);
+    }
+
+    /// <summary>Writes a path's files of the reference's layout, in place of those of a study that stopped at this path.</summary>
+    private string Save(InterpolationMetrics metrics, Pair pair, string name)
+    {
+        string folder = Path.Combine(_output, pair.Experiment.Name, pair.Method, pair.Name, name);
+        if (Directory.Exists(folder))
+            Directory.Delete(folder, recursive: true);
+        metrics.Save(folder);
+        return folder;
+    }
+
+    /// <summary>Of what tuning added, or else of all parameters that both ends have; heads of different tasks have other shapes.</summary>
+    private static CheckpointDistance Distance(TextClassifier first, TextClassifier second)
+    {
+        IReadOnlyDictionary<string, Parameter> one = Parameters(first), other = Parameters(second);
+        return CheckpointDistance.Of(
+            from pair in one
+            where other.TryGetValue(pair.Key, out Parameter? value) && value.shape.SequenceEqual(pair.Value.shape)
+            select CheckpointDistance.Between(pair.Value, other[pair.Key]));
+
+        static IReadOnlyDictionary<string, Parameter> Parameters(TextClassifier classifier) =>
+            classifier.Settings.Tuning is null ? classifier.Parameters : classifier.TunedParameters;
+    }
+
+    private sealed record Pair(ExperimentPlan Experiment, string Method, string Name, EndSettings First, EndSettings Second)
+    {
+        public string FileName => $"{Experiment.Name}-{Method}-{Name}";
+
+        /// <summary>The tasks that the line is measured on: of each end its own.</summary>
+        public IEnumerable<(string Name, PathEnd End)> Tasks =>
+            First.Task == Second.Task ? [(First.Task, PathEnd.First)] : [(First.Task, PathEnd.First), (Second.Task, PathEnd.Second)];
+    }
+}
