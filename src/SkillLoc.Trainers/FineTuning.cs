@@ -67,10 +67,7 @@ internal sealed class FineTuning : IDisposable
                 parameter.Anchor();
             }
 
-            if (options.Optimizer == OptimizerKind.AdamW)
-            {
-                parameter.AddMoments();
-            }
+            parameter.AddMoments(options.Optimizer);
         }
 
         // The classifiers' own weights are the float32 masters; a bfloat16 copy runs the passes.
@@ -317,16 +314,8 @@ internal sealed class FineTuning : IDisposable
             nn.utils.clip_grad_norm_(_clipped, _options.MaxGradientNorm);
         }
 
-        double rate = ParameterUpdate.Rate(_options, step, steps);
-        if (_options.Optimizer == OptimizerKind.Sgd)
-        {
-            ParameterUpdate.Sgd(_trained, rate, _options.WeightDecay);
-        }
-        else
-        {
-            ParameterUpdate.AdamW(_trained, rate, _options.WeightDecay, step + 1);
-        }
-
+        ParameterUpdate.Apply(
+            _options.Optimizer, _trained, ParameterUpdate.Rate(_options, step, steps), _options.WeightDecay, step + 1);
         foreach (TrainedParameter parameter in _trained)
         {
             parameter.GiveValue();
@@ -414,7 +403,7 @@ internal sealed class FineTuning : IDisposable
     }
 
     /// <summary>A seed of its own for each use and place, well mixed (SplitMix64's finaliser).</summary>
-    private static uint Derive(int seed, uint use, int place)
+    public static uint Derive(int seed, uint use, int place)
     {
         ulong mixed = (((ulong)(uint)seed << 32) | (uint)place) + (use * 0x9E3779B97F4A7C15);
         mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9;

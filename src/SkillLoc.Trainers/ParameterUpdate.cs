@@ -3,22 +3,47 @@ using static TorchSharp.torch;
 namespace SkillLoc.Trainers;
 
 /// <summary>
-/// One update of the parameters (grafting reference, A.9). These are TorchSharp's own SGD and AdamW to rounding; written out here, their
-/// state is plain tensors that a file holds exactly, whichever version of TorchSharp wrote it.
+/// One update of the parameters (grafting reference, A.9; mode connectivity reference, C.2). These are TorchSharp's own SGD and AdamW, and
+/// transformers' Adafactor, to rounding; written out here, their state is plain tensors that a file holds exactly, whichever version of
+/// TorchSharp wrote it.
 /// </summary>
 internal static class ParameterUpdate
 {
     private const double Beta1 = 0.9;
     private const double Beta2 = 0.999;
     private const double Epsilon = 1e-8;
+    private const double SquareFloor = 1e-30;
+    private const double SquareDecay = -0.8;
 
-    /// <summary>The learning rate: SGD's is constant; AdamW's rises linearly from 0 and falls linearly to 0.</summary>
+    /// <summary>One update by an optimiser. May use the gradients up.</summary>
+    /// <param name="kind">The optimiser.</param>
+    /// <param name="parameters">Parameters with its <see cref="TrainedParameter.AddMoments">moments</see>.</param>
+    /// <param name="rate">The learning rate.</param>
+    /// <param name="decay">The weight decay.</param>
+    /// <param name="update">This update's number, from 1.</param>
+    public static void Apply(OptimizerKind kind, IEnumerable<TrainedParameter> parameters, double rate, double decay, int update)
+    {
+        switch (kind)
+        {
+            case OptimizerKind.Sgd:
+                Sgd(parameters, rate, decay);
+                break;
+            case OptimizerKind.Adafactor:
+                Adafactor(parameters, rate, decay, update);
+                break;
+            default:
+                AdamW(parameters, rate, decay, update);
+                break;
+        }
+    }
+
+    /// <summary>The learning rate: SGD's and Adafactor's are constant; AdamW's rises linearly from 0 and falls linearly to 0.</summary>
     /// <param name="options">The options.</param>
     /// <param name="step">Updates done.</param>
     /// <param name="steps">Updates of the whole training.</param>
     public static double Rate(PromptFineTuneTrainer.Options options, int step, int steps)
     {
-        if (options.Optimizer == OptimizerKind.Sgd)
+        if (options.Optimizer != OptimizerKind.AdamW)
         {
             return options.LearningRate;
         }
@@ -77,6 +102,52 @@ internal static class ParameterUpdate
             first.mul_(Beta1).add_(gradient, 1 - Beta1);
             second.mul_(Beta2).addcmul_(gradient, gradient, 1 - Beta2);
             parameter.Value.addcdiv_(first, second.sqrt().add_(Epsilon * correction), -pace);
+        }
+    }
+
+    /// <summary>
+    /// Adafactor (Shazeer and Stern 2018, algorithms 4 and 5) with a given rate, no momentum and decoupled decay. Uses the gradients up.
+    /// </summary>
+    /// <param name="parameters">Parameters with squares.</param>
+    /// <param name="rate">The learning rate, relative to nothing.</param>
+    /// <param name="decay">The decoupled weight decay.</param>
+    /// <param name="update">This update's number, from 1.</param>
+    public static void Adafactor(IEnumerable<TrainedParameter> parameters, double rate, double decay, int update)
+    {
+        using IDisposable noGradients = no_grad();
+
+        // The first update's is 1: the means start from its squares, and need no correction.
+        double share = Math.Pow(update, SquareDecay);
+        foreach (TrainedParameter parameter in parameters)
+        {
+            using var scope = NewDisposeScope();
+            if (parameter.Value.grad is not { } gradient)
+            {
+                continue;
+            }
+
+            (Tensor rows, Tensor? columns) = parameter.Squares!.Value;
+            Tensor squares = gradient.square().add_(SquareFloor);
+            if (columns is null)
+            {
+                rows.mul_(1 - share).add_(squares, share);
+                gradient.mul_(rows.rsqrt());
+            }
+            else
+            {
+                rows.mul_(1 - share).add_(squares.mean([-1]), share);
+                columns.mul_(1 - share).add_(squares.mean([-2]), share);
+                gradient.mul_((rows / rows.mean([-1], keepdim: true)).rsqrt_().unsqueeze_(-1)).mul_(columns.rsqrt().unsqueeze_(-2));
+            }
+
+            // The update's root mean square is at most 1.
+            gradient.div_(gradient.norm().div_(Math.Sqrt(gradient.numel())).clamp_min_(1));
+            if (decay > 0 && parameter.Decays)
+            {
+                parameter.Value.mul_(1 - (rate * decay));
+            }
+
+            parameter.Value.add_(gradient, -rate);
         }
     }
 }

@@ -224,6 +224,12 @@ public sealed partial class PromptFineTuneTrainer
                     + "or hold; leave them out.");
             }
 
+            if (Optimizer == OptimizerKind.Adafactor && WarmupSteps > 0)
+            {
+                throw new ArgumentException(
+                    $"Options.WarmupSteps is {WarmupSteps}, and Adafactor's learning rate is constant: leave it 0, or use {OptimizerKind.AdamW}.");
+            }
+
             Require(LearningRate > 0 && double.IsFinite(LearningRate), nameof(LearningRate), LearningRate, "positive");
             Require(WeightDecay >= 0, nameof(WeightDecay), WeightDecay, "0 or more");
             Require(BatchSize > 0, nameof(BatchSize), BatchSize, "1 or more");

@@ -57,6 +57,12 @@ internal sealed class TrainedParameter : IDisposable
     /// <summary>AdamW's running means of the gradient and of its square.</summary>
     public (Tensor First, Tensor Second)? Moments { get; private set; }
 
+    /// <summary>
+    /// Adafactor's running means of the gradient's square along the last and the last but one dimension; of a vector, which has no columns,
+    /// each coordinate's own.
+    /// </summary>
+    public (Tensor Rows, Tensor? Columns)? Squares { get; private set; }
+
     /// <summary>Whether weight decay applies: to all but biases and layer norms (A.9).</summary>
     public bool Decays =>
         _decays
@@ -80,6 +86,15 @@ internal sealed class TrainedParameter : IDisposable
                 yield return (Name + ".second", moments.Second);
             }
 
+            if (Squares is { } squares)
+            {
+                yield return (Name + ".rows", squares.Rows);
+                if (squares.Columns is { } columns)
+                {
+                    yield return (Name + ".columns", columns);
+                }
+            }
+
             if (_best is not null)
             {
                 yield return (Name + BestSuffix, _best);
@@ -90,7 +105,21 @@ internal sealed class TrainedParameter : IDisposable
     /// <summary>Remembers the present values as those that the L1 anchor pulls to.</summary>
     public void Anchor() => _start = Copy();
 
-    public void AddMoments() => Moments = (zeros_like(Value).DetachFromDisposeScope(), zeros_like(Value).DetachFromDisposeScope());
+    /// <summary>Starts what an optimiser remembers of past gradients, where it does.</summary>
+    public void AddMoments(OptimizerKind kind)
+    {
+        long[] shape = Value.shape;
+        if (kind == OptimizerKind.AdamW)
+        {
+            Moments = (Zeros(shape), Zeros(shape));
+        }
+        else if (kind == OptimizerKind.Adafactor)
+        {
+            Squares = shape.Length < 2 ? (Zeros(shape), null) : (Zeros(shape[..^1]), Zeros([.. shape[..^2], shape[^1]]));
+        }
+
+        Tensor Zeros(long[] size) => zeros(size, dtype: Value.dtype, device: Value.device).DetachFromDisposeScope();
+    }
 
     /// <summary>After the backward pass: the gradient of what trains, and of nothing else.</summary>
     public void TakeGradient()
@@ -193,6 +222,8 @@ internal sealed class TrainedParameter : IDisposable
 
         Moments?.First.Dispose();
         Moments?.Second.Dispose();
+        Squares?.Rows.Dispose();
+        Squares?.Columns?.Dispose();
         _region?.Dispose();
         _frozen?.Dispose();
         _frozenValues?.Dispose();

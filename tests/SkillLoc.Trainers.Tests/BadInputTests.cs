@@ -138,6 +138,13 @@ public sealed class BadInputTests : IDisposable
         Assert.Throws<ArgumentException>(() => _ml.SkillLoc().PromptFineTune(Toy.Options(options => options.Task = null)));
         Says(Assert.Throws<ArgumentException>(() => _ml.SkillLoc().PromptFineTune(Toy.Checkpoint, "no-such-task")), "sst-2");
         Fails<ArgumentException>(options => options.FixLayers = 9, "3 layers");
+        Fails<ArgumentException>(
+            options =>
+            {
+                options.Optimizer = OptimizerKind.Adafactor;
+                options.WarmupSteps = 2;
+            },
+            "WarmupSteps is 2", "constant", "AdamW");
     }
 
     [Fact]

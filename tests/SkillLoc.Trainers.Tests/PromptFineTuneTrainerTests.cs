@@ -17,6 +17,7 @@ public sealed class PromptFineTuneTrainerTests
     [Theory]
     [InlineData(HeadKind.LabelWords, OptimizerKind.AdamW)]
     [InlineData(HeadKind.LabelWords, OptimizerKind.Sgd)]
+    [InlineData(HeadKind.LabelWords, OptimizerKind.Adafactor)]
     [InlineData(HeadKind.SequenceClassification, OptimizerKind.AdamW)]
     [InlineData(HeadKind.FirstTokenLinear, OptimizerKind.AdamW)]
     [InlineData(HeadKind.MaskTokenLinear, OptimizerKind.AdamW)]

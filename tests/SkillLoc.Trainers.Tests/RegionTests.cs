@@ -18,6 +18,7 @@ public sealed class RegionTests
     [InlineData(OptimizerKind.AdamW, Precision.Float32)]
     [InlineData(OptimizerKind.AdamW, Precision.BFloat16)]
     [InlineData(OptimizerKind.Sgd, Precision.Float32)]
+    [InlineData(OptimizerKind.Adafactor, Precision.Float32)]
     public void OnlyTheRegionTrains(OptimizerKind kind, Precision precision)
     {
         using TextScoringTransformer model = Trainings.Fit(Rows, options =>
@@ -32,6 +33,7 @@ public sealed class RegionTests
     [Theory]
     [InlineData(OptimizerKind.AdamW)]
     [InlineData(OptimizerKind.Sgd)]
+    [InlineData(OptimizerKind.Adafactor)]
     public void FrozenCoordinatesKeepTheirBits(OptimizerKind kind)
     {
         using TextScoringTransformer model = Trainings.Fit(Rows, options =>

@@ -44,12 +44,14 @@ public sealed class ResumeTests : IDisposable
     [InlineData(OptimizerKind.AdamW, Precision.BFloat16, 7, 6)]
     [InlineData(OptimizerKind.Sgd, Precision.Float32, 5, 4)]
     [InlineData(OptimizerKind.Sgd, Precision.Float32, 8, 8)]
+    [InlineData(OptimizerKind.Adafactor, Precision.Float32, 7, 6)]
     public void AKilledTrainingGoesOn(OptimizerKind kind, Precision precision, int kill, int from)
     {
         Action<PromptFineTuneTrainer.Options> change = Usual + (options =>
         {
             options.Optimizer = kind;
             options.Precision = precision;
+            options.WarmupSteps = kind == OptimizerKind.Adafactor ? 0 : options.WarmupSteps;
         });
         using TextScoringTransformer whole = Fit(change + (options => options.StateFile = null));
         Assert.Throws<KilledException>(() => Fit(change + Kill(kill)));
@@ -97,6 +99,25 @@ public sealed class ResumeTests : IDisposable
 
         using TextScoringTransformer resumed = Fit(change);
         Same(whole, resumed);
+    }
+
+    [Fact]
+    public void AdafactorsStateIsARowAndAColumn()
+    {
+        const string matrix = "roberta.encoder.layer.1.output.dense.weight", vector = "roberta.encoder.layer.1.output.dense.bias";
+        Assert.Throws<KilledException>(() => Fit(Usual + (options =>
+        {
+            options.Optimizer = OptimizerKind.Adafactor;
+            options.WarmupSteps = 0;
+        }) + Kill(3)));
+        using SafetensorsFile file = SafetensorsFile.Open(State);
+        Dictionary<string, long[]> shapes = file.Tensors.ToDictionary(info => info.Name, info => info.Shape.ToArray(), StringComparer.Ordinal);
+        long[] whole = shapes[matrix + ".value"];
+        Assert.Equal([whole[0]], shapes[matrix + ".rows"]);
+        Assert.Equal([whole[1]], shapes[matrix + ".columns"]);
+        Assert.Equal(shapes[vector + ".value"], shapes[vector + ".rows"]);
+        Assert.DoesNotContain(vector + ".columns", shapes.Keys);
+        Assert.DoesNotContain(shapes.Keys, name => name.EndsWith(".first", StringComparison.Ordinal) || name.EndsWith(".second", StringComparison.Ordinal));
     }
 
     [Fact]

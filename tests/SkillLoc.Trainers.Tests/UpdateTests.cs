@@ -102,6 +102,82 @@ public sealed class UpdateTests
         Assert.True(compared > trained.Sum(name => start[name].Length) / 10, $"{compared}");
     }
 
+    [Fact]
+    public void AdafactorsUpdatesAreThoseOfTransformers()
+    {
+        const double rate = 2e-3, decay = 0.05;
+        using TextScoringTransformer model = Trainings.Fit(Rows, options =>
+        {
+            options.Optimizer = OptimizerKind.Adafactor;
+            options.LearningRate = rate;
+            options.WeightDecay = decay;
+            options.MaxGradientNorm = 0;
+            options.MaxSteps = Steps;
+        });
+        using TextClassifier plain = TextClassifier.Create(Toy.Checkpoint, model.Classifier.Settings);
+        Dictionary<string, float[]> weights = Trainings.Start();
+        string[] trained = [.. weights.Keys.Where(name => name.Contains("encoder.layer", StringComparison.Ordinal))];
+        var theta = trained.ToDictionary(name => name, name => Array.ConvertAll(weights[name], x => (double)x));
+        var rows = new Dictionary<string, double[]>(StringComparer.Ordinal);
+        var columns = new Dictionary<string, double[]>(StringComparer.Ordinal);
+        var smallest = trained.ToDictionary(name => name, _ => double.MaxValue);
+        int clipped = 0, free = 0;
+        for (int step = 1; step <= Steps; step++)
+        {
+            foreach (string name in trained)
+            {
+                weights[name] = Array.ConvertAll(theta[name], x => (float)x);
+            }
+
+            Trainings.Set(plain, weights);
+            Dictionary<string, float[]> gradients = Trainings.Gradients(plain, Rows).Gradients;
+            double beta = 1 - Math.Pow(step, -0.8);
+            foreach (string name in trained)
+            {
+                double[] gradient = Array.ConvertAll(gradients[name], g => (double)g), square = Array.ConvertAll(gradient, g => (g * g) + 1e-30);
+                long[] shape = plain.Backbone.Parameters[name].shape;
+                int width = (int)shape[^1], height = gradient.Length / width;
+                smallest[name] = Math.Min(smallest[name], gradient.Max(Math.Abs));
+                double[] update;
+                if (shape.Length == 1)
+                {
+                    double[] mean = rows[name] = Mean(rows, name, square, beta);
+                    update = [.. gradient.Select((g, i) => g / Math.Sqrt(mean[i]))];
+                }
+                else
+                {
+                    double[] byRow = rows[name] = Mean(
+                        rows, name, [.. Enumerable.Range(0, height).Select(row => square.Skip(row * width).Take(width).Average())], beta);
+                    double[] byColumn = columns[name] = Mean(
+                        columns, name, [.. Enumerable.Range(0, width).Select(column => square.Where((_, i) => i % width == column).Average())], beta);
+                    double whole = byRow.Average();
+                    update = [.. gradient.Select((g, i) => g / Math.Sqrt(byRow[i / width] * byColumn[i % width] / whole))];
+                }
+
+                double size = Math.Sqrt(update.Average(u => u * u)), pace = rate / Math.Max(1, size);
+                clipped += size > 1.02 ? 1 : 0;
+                free += size < 0.98 ? 1 : 0;
+                bool decays = !name.Contains("bias", StringComparison.Ordinal) && !name.Contains("orm.weight", StringComparison.Ordinal);
+                for (int i = 0; i < update.Length; i++)
+                {
+                    theta[name][i] -= (decays ? rate * decay * theta[name][i] : 0) + (pace * update[i]);
+                }
+            }
+        }
+
+        Assert.True(clipped > 10 && free > 10, $"{clipped} updates were clipped, and {free} were not.");
+        Dictionary<string, float[]> actual = Trainings.Weights(model.Classifier);
+        Assert.True(trained.Count(name => smallest[name] > 1e-5) > 0.8 * trained.Length);
+        foreach (string name in trained.Where(name => smallest[name] > 1e-5))
+        {
+            // The keys' biases, whose gradients should be 0, are left out: what trains them is rounding.
+            Assert.All(theta[name].Zip(actual[name]), pair => Assert.Equal(pair.First, pair.Second, 2e-2 * rate));
+        }
+
+        static double[] Mean(Dictionary<string, double[]> means, string name, double[] now, double beta) =>
+            means.TryGetValue(name, out double[]? before) ? [.. now.Zip(before, (a, b) => (beta * b) + ((1 - beta) * a))] : now;
+    }
+
     [Theory]
     [InlineData(OptimizerKind.Sgd)]
     [InlineData(OptimizerKind.AdamW)]

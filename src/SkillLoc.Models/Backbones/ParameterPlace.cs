@@ -14,6 +14,15 @@ public readonly record struct ParameterPlace(ParameterRegion Region, int Layer, 
 
     private static readonly string[] EmbeddingMarkers = ["embeddings", "transformer.wte.", "transformer.wpe.", "shared."];
 
+    /// <summary>The part of a layer that it belongs to, with its layer norm and what a tuning method adds to it: <c>attention</c>,
+    /// <c>cross_attention</c> or <c>feed_forward</c>; empty outside the layers.</summary>
+    public string Sublayer => Region != ParameterRegion.Layer ? "" : Kind.Split('.') switch
+    {
+        ["attention" or "attn" or "ln_1", ..] or ["encoder" or "decoder", "layer", "0", ..] => "attention",
+        ["decoder", "layer", "1", ..] => "cross_attention",
+        _ => "feed_forward",
+    };
+
     /// <summary>Reads the place from a Hugging Face parameter name, by the rules of the grafting reference (A.8).</summary>
     /// <param name="name">A name such as <c>roberta.encoder.layer.3.output.dense.bias</c> or <c>transformer.h.3.mlp.c_proj.bias</c>.</param>
     /// <returns>The place.</returns>
@@ -34,5 +43,13 @@ public readonly record struct ParameterPlace(ParameterRegion Region, int Layer, 
         return Array.Exists(EmbeddingMarkers, marker => name.Contains(marker, StringComparison.Ordinal))
             ? new(ParameterRegion.Embeddings, -1, name)
             : new(ParameterRegion.Head, -1, name);
+    }
+
+    /// <summary>The name of the block that a parameter is in: its own up to the number of the layer.</summary>
+    /// <param name="name">The name that <see cref="Of"/> read, of a place in a layer.</param>
+    internal string BlockIn(string name)
+    {
+        string number = string.Create(CultureInfo.InvariantCulture, $".{Layer}.");
+        return name[..(name.IndexOf(number, StringComparison.Ordinal) + number.Length - 1)];
     }
 }

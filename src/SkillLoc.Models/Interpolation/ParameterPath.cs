@@ -1,3 +1,5 @@
+using System.Globalization;
+using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -16,7 +18,10 @@ namespace SkillLoc.Models.Interpolation;
 /// </remarks>
 public sealed class ParameterPath : IDisposable
 {
-    private readonly OrderedDictionary<string, (Parameter First, Tensor[] Controls, Parameter Second)> _places;
+    private const string Format = "skillloc-curve";
+
+    private readonly CheckpointEnds _ends;
+    private readonly Dictionary<string, Tensor[]> _controls;
 
     /// <summary>Makes a straight line, or a curve that is the same line until its control points move.</summary>
     /// <param name="first">Where t is 0; it must outlive the path.</param>
@@ -27,38 +32,34 @@ public sealed class ParameterPath : IDisposable
     /// the first five differences are named.</exception>
     public ParameterPath(TextClassifier first, TextClassifier second, PathEnd task = PathEnd.First, int bends = 0)
     {
-        ArgumentNullException.ThrowIfNull(first);
-        ArgumentNullException.ThrowIfNull(second);
         ArgumentOutOfRangeException.ThrowIfNegative(bends);
-        bool oneTask = first.Settings.Labels.SequenceEqual(second.Settings.Labels, StringComparer.Ordinal);
-        CheckpointDifferences.Check(first, second, Mixed);
-        First = first;
-        Second = second;
-        Task = task;
+        _ends = new(first, second, task);
         Bends = bends;
-        IReadOnlyDictionary<string, Parameter> ends = second.Parameters;
-        _places = new(
-            first.Parameters.Where(pair => Mixed(pair.Key) && !Same(pair.Value, ends[pair.Key]))
-                .Select(pair => KeyValuePair.Create(pair.Key, (pair.Value, Midpoints(pair.Value, ends[pair.Key], bends), ends[pair.Key]))),
-            StringComparer.Ordinal);
+        _controls = _ends.Parameters.ToDictionary(
+            pair => pair.Key, pair => Midpoints(pair.Value.First, pair.Value.Second, bends), StringComparer.Ordinal);
+    }
 
-        bool Mixed(string name) => oneTask || !(first.Head.IsOutput(name) || second.Head.IsOutput(name));
+    private ParameterPath(CheckpointEnds ends, int bends, Dictionary<string, Tensor[]> controls)
+    {
+        _ends = ends;
+        Bends = bends;
+        _controls = controls;
     }
 
     /// <summary>Where t is 0.</summary>
-    public TextClassifier First { get; }
+    public TextClassifier First => _ends.First;
 
     /// <summary>Where t is 1.</summary>
-    public TextClassifier Second { get; }
+    public TextClassifier Second => _ends.Second;
 
     /// <summary>The end whose task it is.</summary>
-    public PathEnd Task { get; }
+    public PathEnd Task => _ends.Task;
 
     /// <summary>The number of control points between the ends; 0 for a line.</summary>
     public int Bends { get; }
 
     /// <summary>The names of the parameters that change along the path, in the order of the checkpoints.</summary>
-    public IReadOnlyList<string> Names => _places.Keys;
+    public IReadOnlyList<string> Names => _ends.Parameters.Keys;
 
     /// <summary>The weights of the ends and of the control points between them at some place: with n control points
     /// C(n + 1, i) t^i (1 - t)^(n + 1 - i) for i = 0 ... n + 1. They sum to 1; at 0 and 1 all but one are 0.</summary>
@@ -81,16 +82,77 @@ public sealed class ParameterPath : IDisposable
         return weights;
     }
 
+    /// <summary>Reads what <see cref="Save"/> wrote.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="first">The model at 0 that the path was saved with; it must outlive the path.</param>
+    /// <param name="second">The model at 1 that the path was saved with; it must outlive the path.</param>
+    /// <returns>The path; the caller disposes it.</returns>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="ArgumentException">The ends differ in more than weights; the first five differences are named.</exception>
+    /// <exception cref="InvalidDataException">The file is damaged, holds something else, or is of a path between other ends; the message
+    /// says what differs.</exception>
+    public static ParameterPath Load(string path, TextClassifier first, TextClassifier second)
+    {
+        using SafetensorsFile file = SafetensorsFile.Open(path);
+        CheckpointEnds ends = CheckpointEnds.Read(file, Format, "curve", first, second);
+        if (!int.TryParse(CheckpointEnds.Text(file, "bends"), NumberStyles.None, CultureInfo.InvariantCulture, out int bends))
+        {
+            throw new InvalidDataException($"{path}: the metadata's 'bends' is '{CheckpointEnds.Text(file, "bends")}'; it must be 0 or more.");
+        }
+
+        Dictionary<string, long[]> found = file.Tensors.ToDictionary(info => info.Name, info => info.Shape, StringComparer.Ordinal);
+        using var scope = NewDisposeScope();
+        var controls = new Dictionary<string, Tensor[]>(StringComparer.Ordinal);
+        foreach ((string name, (Parameter end, _)) in ends.Parameters)
+        {
+            controls.Add(name, [.. Enumerable.Range(0, bends).Select(i => Read(ControlName(name, i), end))]);
+        }
+
+        if (found.Count > 0)
+        {
+            throw new InvalidDataException($"{path} holds '{found.Keys.First()}', which is no control point of a parameter that differs at the ends.");
+        }
+
+        foreach (Tensor control in controls.Values.SelectMany(each => each))
+        {
+            control.DetachFromDisposeScope();
+        }
+
+        return new(ends, bends, controls);
+
+        Tensor Read(string name, Parameter end) =>
+            !found.Remove(name, out long[]? shape) ? throw new InvalidDataException($"{path} lacks the control point '{name}'.")
+            : !shape.SequenceEqual(end.shape) ? throw new InvalidDataException(
+                $"{path}: the control point '{name}' has the shape [{string.Join(", ", shape)}], and its parameter [{string.Join(", ", end.shape)}].")
+            : file.ReadFinite(name, ScalarType.Float32, end.device);
+    }
+
+    /// <summary>Writes the control points as one safetensors file, with the identity of the ends, which it does not hold.</summary>
+    /// <param name="path">The file; an older one is replaced when the new one is complete.</param>
+    /// <exception cref="IOException">It could not be written; what was there is untouched.</exception>
+    public void Save(string path)
+    {
+        Dictionary<string, string> metadata = _ends.Metadata(Format);
+        metadata["bends"] = Bends.ToString(CultureInfo.InvariantCulture);
+        SafetensorsWriter.Write(path, Names.SelectMany(name => _controls[name].Select((control, i) => (ControlName(name, i), control))), metadata);
+    }
+
     /// <summary>The control points' values of a parameter, which may be changed in place.</summary>
     /// <param name="name">One of <see cref="Names"/>.</param>
     /// <returns>One tensor a control point, float32 and of the parameter's shape; they stay the path's.</returns>
     /// <exception cref="KeyNotFoundException">The parameter is none of them.</exception>
-    public IReadOnlyList<Tensor> Controls(string name) => _places[name].Controls;
+    public IReadOnlyList<Tensor> Controls(string name) => _controls[name];
+
+    /// <summary>The name of a control point's values of a parameter in files.</summary>
+    /// <param name="name">One of <see cref="Names"/>.</param>
+    /// <param name="index">The control point, counted from 0 at the first end's side.</param>
+    /// <returns>The name, such as <c>roberta.encoder.layer.0.output.dense.bias.0</c>.</returns>
+    public static string ControlName(string name, int index) => string.Create(CultureInfo.InvariantCulture, $"{name}.{index}");
 
     /// <summary>Makes the model that walks along the path: the evaluated task's end, which shares the backbone's parameters that the path
     /// leaves alone.</summary>
     /// <returns>A classifier for <see cref="MoveTo"/>; the caller disposes it.</returns>
-    public TextClassifier CreateWalker() => (Task == PathEnd.First ? First : Second).Clone(name => !_places.ContainsKey(name));
+    public TextClassifier CreateWalker() => _ends.CreateWalker();
 
     /// <summary>Puts the path's parameters at some place into a model, in place, one by one. At 0 and 1 they are the ends' bit for bit.</summary>
     /// <param name="walker">What <see cref="CreateWalker"/> made.</param>
@@ -98,46 +160,18 @@ public sealed class ParameterPath : IDisposable
     /// <exception cref="ArgumentException">It is no walker of this path.</exception>
     public void MoveTo(TextClassifier walker, double t)
     {
-        ArgumentNullException.ThrowIfNull(walker);
         double[] weights = Weights(Bends, t);
-        IReadOnlyDictionary<string, Parameter> targets = walker.Parameters;
-        if (ReferenceEquals(walker, First) || ReferenceEquals(walker, Second) || _places.Keys.Any(name => !targets.ContainsKey(name)))
+        IReadOnlyDictionary<string, Parameter> targets = _ends.Targets(walker);
+        foreach ((string name, (Parameter first, Parameter second)) in _ends.Parameters)
         {
-            throw new ArgumentException($"Only a model that {nameof(CreateWalker)} made can walk along the path.", nameof(walker));
-        }
-
-        using IDisposable noGradients = no_grad();
-        foreach ((string name, (Parameter first, Tensor[] controls, Parameter second)) in _places)
-        {
-            using var scope = NewDisposeScope();
-            Parameter target = targets[name];
-            if (t is 0 or 1)
-            {
-                target.copy_(t == 0 ? first : second);
-                continue;
-            }
-
-            // Sums are float32: one tensor at a time where the weights are of a narrower type, else in place.
-            Tensor sum = target.dtype == ScalarType.Float32 ? target : target.to(ScalarType.Float32);
-            sum.copy_(first);
-            sum.mul_(weights[0]);
-            for (int i = 0; i < controls.Length; i++)
-            {
-                sum.add_(controls[i], weights[i + 1]);
-            }
-
-            sum.add_(second, weights[^1]);
-            if (target.dtype != ScalarType.Float32)
-            {
-                target.copy_(sum);
-            }
+            CheckpointEnds.SetToSum(targets[name], [first, .. _controls[name], second], weights);
         }
     }
 
     /// <summary>Releases the control points.</summary>
     public void Dispose()
     {
-        foreach (Tensor control in _places.Values.SelectMany(place => place.Controls))
+        foreach (Tensor control in _controls.Values.SelectMany(controls => controls))
         {
             control.Dispose();
         }
@@ -150,8 +184,6 @@ public sealed class ParameterPath : IDisposable
             throw new ArgumentOutOfRangeException(nameof(t), t, "A place on a path is from 0 to 1.");
         }
     }
-
-    private static bool Same(Tensor first, Tensor second) => first.dtype == second.dtype && first.Equals(second);
 
     private static Tensor[] Midpoints(Tensor first, Tensor second, int bends)
     {

@@ -1,0 +1,151 @@
+using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Classification;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace SkillLoc.Models.Interpolation;
+
+/// <summary>
+/// Two checkpoints that models are made between, and the parameters that differ at them. Where the ends have different labels, their last
+/// projections are not among these: labels, last projection, template and words are those of the end whose task it is (C.9).
+/// </summary>
+internal sealed class CheckpointEnds
+{
+    private const string Version = "1";
+
+    /// <exception cref="ArgumentException">The ends differ in more than weights; the first five differences are named.</exception>
+    public CheckpointEnds(TextClassifier first, TextClassifier second, PathEnd task)
+    {
+        ArgumentNullException.ThrowIfNull(first);
+        ArgumentNullException.ThrowIfNull(second);
+        bool oneTask = first.Settings.Labels.SequenceEqual(second.Settings.Labels, StringComparer.Ordinal);
+        CheckpointDifferences.Check(first, second, Mixed);
+        First = first;
+        Second = second;
+        Task = task;
+        IReadOnlyDictionary<string, Parameter> ends = second.Parameters;
+        Parameters = new(
+            first.Parameters.Where(pair => Mixed(pair.Key) && !Same(pair.Value, ends[pair.Key]))
+                .Select(pair => KeyValuePair.Create(pair.Key, (pair.Value, ends[pair.Key]))),
+            StringComparer.Ordinal);
+
+        bool Mixed(string name) => oneTask || !(first.Head.IsOutput(name) || second.Head.IsOutput(name));
+    }
+
+    public TextClassifier First { get; }
+
+    public TextClassifier Second { get; }
+
+    public PathEnd Task { get; }
+
+    /// <summary>The end whose task it is.</summary>
+    public TextClassifier TaskEnd => Task == PathEnd.First ? First : Second;
+
+    /// <summary>The parameters that differ, in the order of the checkpoints.</summary>
+    public OrderedDictionary<string, (Parameter First, Parameter Second)> Parameters { get; }
+
+    /// <summary>A model that shares the backbone's parameters that are the same at both ends.</summary>
+    public TextClassifier CreateWalker() => TaskEnd.Clone(name => !Parameters.ContainsKey(name));
+
+    /// <summary>A walker's parameters.</summary>
+    /// <exception cref="ArgumentException">It is no walker between these ends.</exception>
+    public IReadOnlyDictionary<string, Parameter> Targets(TextClassifier walker)
+    {
+        ArgumentNullException.ThrowIfNull(walker);
+        IReadOnlyDictionary<string, Parameter> targets = walker.Parameters;
+        return ReferenceEquals(walker, First) || ReferenceEquals(walker, Second) || Parameters.Keys.Any(name => !targets.ContainsKey(name))
+            ? throw new ArgumentException($"Only a model that {nameof(CreateWalker)} made can walk between the ends.", nameof(walker))
+            : targets;
+    }
+
+    /// <summary>Sets a parameter to a weighted sum, of which one tensor at a time is computed; a weight of 1 gives its tensor bit for bit.</summary>
+    /// <param name="target">The parameter.</param>
+    /// <param name="parts">Tensors of its shape.</param>
+    /// <param name="weights">As many weights, 0 or more, with the sum 1.</param>
+    public static void SetToSum(Parameter target, IReadOnlyList<Tensor> parts, ReadOnlySpan<double> weights)
+    {
+        using IDisposable noGradients = no_grad();
+        using var scope = NewDisposeScope();
+        if (weights.IndexOf(1.0) is >= 0 and var whole)
+        {
+            target.copy_(parts[whole]);
+            return;
+        }
+
+        // Sums are float32: one tensor at a time where the weights are of a narrower type, else in place.
+        Tensor sum = target.dtype == ScalarType.Float32 ? target : target.to(ScalarType.Float32);
+        sum.copy_(parts[0]);
+        sum.mul_(weights[0]);
+        for (int i = 1; i < parts.Count; i++)
+        {
+            sum.add_(parts[i], weights[i]);
+        }
+
+        if (target.dtype != ScalarType.Float32)
+        {
+            target.copy_(sum);
+        }
+    }
+
+    /// <summary>What a file of a model between these ends says of them.</summary>
+    public Dictionary<string, string> Metadata(string format) => new(StringComparer.Ordinal)
+    {
+        ["format"] = format,
+        ["version"] = Version,
+        ["first_fingerprint"] = First.Fingerprint(),
+        ["second_fingerprint"] = Second.Fingerprint(),
+        ["task"] = $"{Task}",
+        ["settings"] = TaskEnd.Settings.ToJson(),
+    };
+
+    /// <summary>Reads what <see cref="Metadata"/> says, for the ends that it was written for.</summary>
+    /// <param name="file">The file.</param>
+    /// <param name="format">What it must hold.</param>
+    /// <param name="what">The same in words.</param>
+    /// <param name="first">One end.</param>
+    /// <param name="second">The other.</param>
+    /// <returns>The ends.</returns>
+    /// <exception cref="ArgumentException">The ends differ in more than weights; the first five differences are named.</exception>
+    /// <exception cref="InvalidDataException">The file holds something else, or is for other ends.</exception>
+    public static CheckpointEnds Read(SafetensorsFile file, string format, string what, TextClassifier first, TextClassifier second)
+    {
+        if (file.Metadata.GetValueOrDefault("format") != format)
+        {
+            throw new InvalidDataException($"{file.Path} holds no {what}: its metadata must say format '{format}'.");
+        }
+
+        if (Text(file, "version") is var version && version != Version)
+        {
+            throw new InvalidDataException($"{file.Path} holds a {what} of format version {version}; this program reads version {Version}.");
+        }
+
+        var ends = new CheckpointEnds(first, second, Choice<PathEnd>(file, "task"));
+        foreach ((string key, string found) in ends.Metadata(format))
+        {
+            if (Text(file, key) is var stored && stored != found)
+            {
+                throw new InvalidDataException(
+                    $"{file.Path} holds a {what} between other models: its {key.Replace('_', ' ')} is {stored}, and of these it is {found}. "
+                    + "Load the two models that it was made between, in their order.");
+            }
+        }
+
+        return ends;
+    }
+
+    /// <summary>A value of a file's metadata.</summary>
+    /// <exception cref="InvalidDataException">There is none.</exception>
+    public static string Text(SafetensorsFile file, string key) => file.Metadata.GetValueOrDefault(key)
+        ?? throw new InvalidDataException($"{file.Path}: the metadata lacks '{key}'.");
+
+    /// <summary>A name in a file's metadata.</summary>
+    /// <exception cref="InvalidDataException">It is none of those there are.</exception>
+    public static T Choice<T>(SafetensorsFile file, string key)
+        where T : struct, Enum => Text(file, key) is var text && Array.IndexOf(Enum.GetNames<T>(), text) is >= 0 and var index
+            ? Enum.GetValues<T>()[index]
+            : throw new InvalidDataException(
+                $"{file.Path}: the metadata's '{key}' is '{text}'; it must be one of {string.Join(", ", Enum.GetNames<T>())}.");
+
+    private static bool Same(Tensor first, Tensor second) => first.dtype == second.dtype && first.Equals(second);
+}

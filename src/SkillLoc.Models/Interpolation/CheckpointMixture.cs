@@ -1,0 +1,222 @@
+using System.Text.Json;
+using SkillLoc.Models.Backbones;
+using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Classification;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace SkillLoc.Models.Interpolation;
+
+/// <summary>
+/// A mixture of two checkpoints with a weight of its own for each group of parameters (mode connectivity, C.8, "weight find"):
+/// s W1 + (1 - s) W2 with s = sigmoid(w), so that s is the share of the <b>first</b> end. It covers the parameters that differ at the ends.
+/// </summary>
+/// <remarks>
+/// Where the ends have different labels, their last projections are not mixed: labels, last projection, template and words are those of
+/// one end (C.9). The mixture reads the ends whenever it is applied, does not own them, and holds no tensors of its own.
+/// </remarks>
+public sealed class CheckpointMixture
+{
+    private const string Format = "skillloc-mixture";
+    private const string WeightsName = "weights";
+
+    private readonly CheckpointEnds _ends;
+    private readonly MixtureGroup[] _groups;
+
+    /// <summary>Makes a mixture of equal shares: all weights are 0.</summary>
+    /// <param name="first">The end whose share is s; it must outlive the mixture.</param>
+    /// <param name="second">The end whose share is 1 - s; it must outlive the mixture.</param>
+    /// <param name="granularity">Which parameters share a weight.</param>
+    /// <param name="task">The end whose labels, prompt and last projection hold, where those of the ends differ.</param>
+    /// <exception cref="ArgumentException">The ends differ in architecture, vocabulary, tuning method, or names or shapes of parameters;
+    /// the first five differences are named.</exception>
+    public CheckpointMixture(
+        TextClassifier first, TextClassifier second, MixtureGranularity granularity = MixtureGranularity.Block, PathEnd task = PathEnd.First)
+        : this(new(first, second, task), granularity)
+    {
+    }
+
+    private CheckpointMixture(CheckpointEnds ends, MixtureGranularity granularity)
+    {
+        _ends = ends;
+        Granularity = granularity;
+        _groups = [.. ends.Parameters.Keys.GroupBy(name => GroupOf(name, granularity), (group, names) => new MixtureGroup(group, [.. names], 0))];
+    }
+
+    /// <summary>The end whose share is s.</summary>
+    public TextClassifier First => _ends.First;
+
+    /// <summary>The end whose share is 1 - s.</summary>
+    public TextClassifier Second => _ends.Second;
+
+    /// <summary>The end whose task it is.</summary>
+    public PathEnd Task => _ends.Task;
+
+    /// <summary>Which parameters share a weight.</summary>
+    public MixtureGranularity Granularity { get; }
+
+    /// <summary>The groups with their weights as they are now, in the order of the checkpoints. Parameters that are the same at both ends
+    /// are in none.</summary>
+    public IReadOnlyList<MixtureGroup> Groups => [.. _groups];
+
+    /// <summary>The group that a parameter belongs to.</summary>
+    /// <param name="parameter">Its Hugging Face name.</param>
+    /// <param name="granularity">Which parameters share a weight.</param>
+    /// <returns>The group's name: the block's, such as <c>transformer.h.0</c>, with <c>.attention</c>, <c>.cross_attention</c> or
+    /// <c>.feed_forward</c> where it is a sublayer's; the parameter's own name outside the blocks.</returns>
+    public static string GroupOf(string parameter, MixtureGranularity granularity)
+    {
+        ArgumentNullException.ThrowIfNull(parameter);
+        ParameterPlace place = ParameterPlace.Of(parameter);
+        if (granularity == MixtureGranularity.Weight || place.Region != ParameterRegion.Layer)
+        {
+            return parameter;
+        }
+
+        return granularity == MixtureGranularity.Block ? place.BlockIn(parameter) : $"{place.BlockIn(parameter)}.{place.Sublayer}";
+    }
+
+    /// <summary>Reads what <see cref="Save"/> wrote.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="first">The first model that the mixture was saved with; it must outlive the mixture.</param>
+    /// <param name="second">The second model that the mixture was saved with; it must outlive the mixture.</param>
+    /// <returns>The mixture.</returns>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="ArgumentException">The ends differ in more than weights; the first five differences are named.</exception>
+    /// <exception cref="InvalidDataException">The file is damaged, holds something else, or is of a mixture of other ends; the message
+    /// says what differs.</exception>
+    public static CheckpointMixture Load(string path, TextClassifier first, TextClassifier second)
+    {
+        using SafetensorsFile file = SafetensorsFile.Open(path);
+        CheckpointEnds ends = CheckpointEnds.Read(file, Format, "mixture", first, second);
+        var mixture = new CheckpointMixture(ends, CheckpointEnds.Choice<MixtureGranularity>(file, "granularity"));
+        string groups = mixture.GroupNames();
+        if (CheckpointEnds.Text(file, "groups") is var stored && stored != groups)
+        {
+            throw new InvalidDataException($"{path} holds weights of the groups {stored}, and the groups of these models are {groups}.");
+        }
+
+        using var scope = NewDisposeScope();
+        if (!file.Contains(WeightsName))
+        {
+            throw new InvalidDataException($"{path} lacks the tensor '{WeightsName}'.");
+        }
+
+        float[] weights = file.Read(WeightsName, ScalarType.Float32).data<float>().ToArray();
+        if (weights.Length != mixture._groups.Length || weights.Any(float.IsNaN))
+        {
+            throw new InvalidDataException($"{path}: the tensor '{WeightsName}' must hold {mixture._groups.Length} numbers.");
+        }
+
+        mixture.SetWeights(weights);
+        return mixture;
+    }
+
+    /// <summary>Writes weights and groups as one safetensors file, with the identity of the ends, which it does not hold.</summary>
+    /// <param name="path">The file; an older one is replaced when the new one is complete.</param>
+    /// <exception cref="IOException">It could not be written; what was there is untouched.</exception>
+    public void Save(string path)
+    {
+        Dictionary<string, string> metadata = _ends.Metadata(Format);
+        metadata["granularity"] = $"{Granularity}";
+        metadata["groups"] = GroupNames();
+        using Tensor weights = tensor(_groups.Select(group => group.Weight).ToArray());
+        SafetensorsWriter.Write(path, [(WeightsName, weights)], metadata);
+    }
+
+    /// <summary>Changes the weights.</summary>
+    /// <param name="weights">One w a group, in the order of <see cref="Groups"/>; infinities are allowed.</param>
+    /// <exception cref="ArgumentException">There are more or fewer weights than groups, or one is NaN.</exception>
+    public void SetWeights(IReadOnlyList<float> weights)
+    {
+        ArgumentNullException.ThrowIfNull(weights);
+        if (weights.Count != _groups.Length)
+        {
+            throw new ArgumentException($"There are {weights.Count} weights for {_groups.Length} groups.", nameof(weights));
+        }
+
+        if (weights.Any(float.IsNaN))
+        {
+            throw new ArgumentException("A weight is NaN.", nameof(weights));
+        }
+
+        for (int i = 0; i < _groups.Length; i++)
+        {
+            _groups[i] = _groups[i] with { Weight = weights[i] };
+        }
+    }
+
+    /// <summary>Makes a model that the mixture can be put into whenever its weights change: the evaluated task's end, which shares the
+    /// backbone's parameters that are the same at both ends.</summary>
+    /// <returns>A classifier for <see cref="ApplyTo"/>; the caller disposes it.</returns>
+    public TextClassifier CreateWalker() => _ends.CreateWalker();
+
+    /// <summary>Makes a model of the mixture as it is now, which shares nothing with the ends.</summary>
+    /// <returns>The classifier; the caller disposes it.</returns>
+    public TextClassifier CreateModel()
+    {
+        TextClassifier model = _ends.TaskEnd.Clone();
+        ApplyTo(model);
+        return model;
+    }
+
+    /// <summary>Puts the mixture into a model, in place, tensor by tensor. Where a share is 1 they are the end's bit for bit.</summary>
+    /// <param name="walker">What <see cref="CreateWalker"/> made.</param>
+    /// <exception cref="ArgumentException">It is no walker of these ends.</exception>
+    public void ApplyTo(TextClassifier walker)
+    {
+        IReadOnlyDictionary<string, Parameter> targets = _ends.Targets(walker);
+        foreach (MixtureGroup group in _groups)
+        {
+            foreach (string name in group.Parameters)
+            {
+                (Parameter first, Parameter second) = _ends.Parameters[name];
+                CheckpointEnds.SetToSum(targets[name], [first, second], [group.FirstShare, group.SecondShare]);
+            }
+        }
+    }
+
+    /// <summary>
+    /// The gradient of a loss by the weights w, from the gradient by a walker's parameters W, which its backward pass left:
+    /// s (1 - s) times the sum of dL/dW (W1 - W2) over a group's parameters. No tensor of the mixture's own is differentiated.
+    /// </summary>
+    /// <param name="walker">What <see cref="ApplyTo"/> put the mixture into; a parameter without gradient counts as 0.</param>
+    /// <returns>One number a group, in the order of <see cref="Groups"/>.</returns>
+    /// <exception cref="ArgumentException">It is no walker of these ends.</exception>
+    public double[] Gradients(TextClassifier walker)
+    {
+        IReadOnlyDictionary<string, Parameter> targets = _ends.Targets(walker);
+        if (_groups.Length == 0)
+        {
+            return [];
+        }
+
+        using IDisposable noGradients = no_grad();
+        using var scope = NewDisposeScope();
+        Tensor slopes = stack([.. _groups.SelectMany(group => group.Parameters).Select(Slope)]).cpu();
+        double[] values = slopes.data<double>().ToArray();
+        var gradients = new double[_groups.Length];
+        int start = 0;
+        for (int i = 0; i < gradients.Length; i++)
+        {
+            int end = start + _groups[i].Parameters.Count;
+            gradients[i] = values[start..end].Sum() * _groups[i].FirstShare * _groups[i].SecondShare;
+            start = end;
+        }
+
+        return gradients;
+
+        // One tensor at a time.
+        Tensor Slope(string name)
+        {
+            using var own = NewDisposeScope();
+            (Parameter first, Parameter second) = _ends.Parameters[name];
+            return (targets[name].grad is { } gradient
+                ? ((first.to(ScalarType.Float32) - second) * gradient).sum().to(ScalarType.Float64)
+                : zeros([], ScalarType.Float64, first.device)).MoveToOuterDisposeScope();
+        }
+    }
+
+    private string GroupNames() => JsonSerializer.Serialize(_groups.Select(group => group.Name));
+}

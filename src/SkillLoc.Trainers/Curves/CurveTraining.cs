@@ -1,0 +1,58 @@
+using SkillLoc.Models.Interpolation;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace SkillLoc.Trainers;
+
+/// <summary>Trains the control points of a curve at places drawn evenly from it.</summary>
+internal sealed class CurveTraining(CurveTrainer.Options options, ParameterPath path)
+    : PathTraining(options, path.CreateWalker(), path.Names, Controls(path))
+{
+    private double _place;
+
+    /// <inheritdoc/>
+    protected override void Move(Random places)
+    {
+        _place = places.NextDouble();
+        path.MoveTo(Walker, _place);
+    }
+
+    /// <summary>By the chain rule a control point's gradient is the walker's times the point's weight.</summary>
+    protected override void TakeGradients()
+    {
+        using IDisposable noGradients = no_grad();
+        using var scope = NewDisposeScope();
+        double[] weights = ParameterPath.Weights(path.Bends, _place);
+        for (int i = 0; i < Values.Count; i++)
+        {
+            (int parameter, int control) = Math.DivRem(i, path.Bends);
+            if (Walked[parameter].grad is { } gradient)
+            {
+                Tensor part = gradient.to(ScalarType.Float32) * weights[control + 1];
+                Parameter value = Values[i].Value;
+                value.grad = value.grad is { } sum ? sum + part : part;
+            }
+        }
+
+        foreach (Parameter parameter in Walked)
+        {
+            parameter.grad = null!;
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override double Judge(LabeledTexts validation) => options.ValidationPlaces.Average(place =>
+    {
+        path.MoveTo(Walker, place);
+        return validation.Judge(Walker);
+    });
+
+    /// <inheritdoc/>
+    protected override void Report(TrainingState state) =>
+        options.Progress?.Report(new(state.Step, options.MaxSteps, _place, state.Loss, state.Metric));
+
+    /// <summary>All control points of a parameter, then those of the next.</summary>
+    private static IEnumerable<(string Name, Tensor Value)> Controls(ParameterPath path) =>
+        path.Names.SelectMany(name => path.Controls(name).Select((control, i) => (ParameterPath.ControlName(name, i), control)));
+}

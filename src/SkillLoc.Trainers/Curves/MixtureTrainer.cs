@@ -1,0 +1,49 @@
+using Microsoft.ML;
+using SkillLoc.Models.Interpolation;
+using static TorchSharp.torch;
+
+namespace SkillLoc.Trainers;
+
+/// <summary>
+/// Finds which groups of parameters to take from which of two checkpoints: the ends stay, and one weight a group trains, which says how
+/// they are mixed (mode connectivity, C.8, "weight find").
+/// </summary>
+public sealed partial class MixtureTrainer
+{
+    private readonly Options _options;
+
+    /// <summary>Makes a trainer.</summary>
+    /// <param name="options">The ends, and how the weights are trained.</param>
+    /// <exception cref="ArgumentException">An option is missing or out of its range.</exception>
+    public MixtureTrainer(Options options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        options.Check();
+        _options = options;
+    }
+
+    /// <summary>Trains mixing weights.</summary>
+    /// <param name="trainData">Rows with the label column and the text columns of the evaluated task's model.</param>
+    /// <returns>The mixture, which needs the ends as long as models are made of it.</returns>
+    /// <exception cref="ArgumentException">The ends differ in more than weights (the first five differences are named) or do not differ
+    /// at all, a column is missing or of another type, or a label is none of the task's.</exception>
+    /// <exception cref="InvalidOperationException">There are no rows, a row cannot be encoded, training diverged, or the state file is of
+    /// another run.</exception>
+    /// <exception cref="InvalidDataException">The state file is damaged, or holds something else.</exception>
+    public CheckpointMixture Fit(IDataView trainData)
+    {
+        ArgumentNullException.ThrowIfNull(trainData);
+        using var scope = NewDisposeScope();
+        var mixture = new CheckpointMixture(_options.First!.Classifier, _options.Second!.Classifier, _options.Granularity, _options.Task);
+        if (mixture.Groups.Count == 0)
+        {
+            throw new ArgumentException("The two ends have the same weights, so there is nothing to mix.");
+        }
+
+        using var generator = new Generator((ulong)(uint)_options.Seed);
+        Tensor weights = randn(mixture.Groups.Count, generator: generator).mul_(_options.InitialDeviation);
+        using var training = new MixtureTraining(_options, mixture, weights);
+        training.Run(trainData);
+        return mixture;
+    }
+}

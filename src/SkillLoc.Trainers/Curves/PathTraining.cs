@@ -1,0 +1,222 @@
+using System.Diagnostics;
+using Microsoft.ML;
+using SkillLoc.Models.Classification;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace SkillLoc.Trainers;
+
+/// <summary>
+/// The loop that trains what lies between two ends (mode connectivity, C.8): one model walks there, and what trains tells it where to. All
+/// randomness follows from the seed and the place in the run, so that a resumed run draws what an uninterrupted one would.
+/// </summary>
+internal abstract class PathTraining : IDisposable
+{
+    private readonly ConnectivityTrainerOptions _options;
+    private readonly TrainedParameter[] _trained;
+    private readonly Parameter[] _walked;
+    private int[] _order = [];
+    private long _pass = -1;
+
+    /// <param name="options">What training is told.</param>
+    /// <param name="walker">The model; disposed with this.</param>
+    /// <param name="walked">The names of its parameters that change on the way.</param>
+    /// <param name="trained">What trains; disposed with this, weights included.</param>
+    protected PathTraining(
+        ConnectivityTrainerOptions options, TextClassifier walker, IReadOnlyList<string> walked, IEnumerable<(string Name, Tensor Value)> trained)
+    {
+        _options = options;
+        Walker = walker;
+        walker.Backbone.Dropout = options.Dropout ?? walker.Backbone.Dropout;
+        IReadOnlyDictionary<string, Parameter> parameters = walker.Parameters;
+        _walked = [.. walked.Select(name => parameters[name])];
+        _trained = [.. trained.Select(pair => Trained(pair.Name, pair.Value))];
+
+        TrainedParameter Trained(string name, Tensor value)
+        {
+            var parameter = new Parameter(value.alias(), requires_grad: false);
+            parameter.DetachFromDisposeScope();
+            var trained = new TrainedParameter(name, parameter, null, null, decays: false);
+            trained.AddMoments(options.Optimizer);
+            return trained;
+        }
+    }
+
+    /// <summary>The model that passes are of.</summary>
+    protected TextClassifier Walker { get; }
+
+    /// <summary>Those of its parameters that change on the way.</summary>
+    protected IReadOnlyList<Parameter> Walked => _walked;
+
+    /// <summary>What trains, which shares the storage of the tensors that it was made of.</summary>
+    protected IReadOnlyList<TrainedParameter> Values => _trained;
+
+    public void Dispose()
+    {
+        foreach (TrainedParameter parameter in _trained)
+        {
+            parameter.Weight.Dispose();
+            parameter.Dispose();
+        }
+
+        Walker.Dispose();
+    }
+
+    /// <summary>Trains, from the start or from where a state file stands, and leaves the best state.</summary>
+    public void Run(IDataView trainData)
+    {
+        LabeledTexts train = Read(trainData, "training data");
+        LabeledTexts? validation = _options.ValidationSet is null ? null : Read(_options.ValidationSet, "validation data");
+        TrainingStateFile? stateFile = StateFile(train, validation);
+        TrainingState state = stateFile?.Load(_trained) ?? new();
+        ValuesChanged();
+        double secondsBefore = state.Seconds;
+        var clock = Stopwatch.StartNew();
+        try
+        {
+            Array.ForEach(_walked, parameter => parameter.requires_grad_(true));
+            while (state.Step < _options.MaxSteps && !_options.CancellationToken.IsCancellationRequested)
+            {
+                state.Loss = Update(train, state);
+                state.Step++;
+                if (!double.IsFinite(state.Loss))
+                {
+                    throw new InvalidOperationException(
+                        $"Training diverged: the loss of update {state.Step} is {state.Loss}. Lower the learning rate ({_options.LearningRate}).");
+                }
+
+                if (validation is not null && (state.Step % _options.EvaluationInterval == 0 || state.Step == _options.MaxSteps))
+                {
+                    Evaluate(state, validation);
+                }
+
+                state.Seconds = secondsBefore + clock.Elapsed.TotalSeconds;
+                if (state.Step % _options.StateInterval == 0)
+                {
+                    stateFile?.Save(state, _trained);
+                }
+
+                Report(state);
+            }
+
+            if (state.Step < _options.MaxSteps)
+            {
+                stateFile?.Save(state, _trained);
+            }
+
+            Array.ForEach(_trained, parameter => parameter.RestoreBest());
+            ValuesChanged();
+        }
+        finally
+        {
+            foreach (Parameter parameter in _walked)
+            {
+                parameter.requires_grad_(false);
+                parameter.grad = null!;
+            }
+
+            ClearGradients();
+        }
+
+        if (state.Step == _options.MaxSteps)
+        {
+            stateFile?.Delete();
+        }
+    }
+
+    /// <summary>Called when <see cref="Values"/> have changed.</summary>
+    protected virtual void ValuesChanged()
+    {
+    }
+
+    /// <summary>Called before each micro-batch: puts the walker where the loss is taken.</summary>
+    /// <param name="places">What places are drawn from.</param>
+    protected virtual void Move(Random places)
+    {
+    }
+
+    /// <summary>Called after each micro-batch: adds to the gradients of <see cref="Values"/> what follows from the walker's, and takes
+    /// these away.</summary>
+    protected abstract void TakeGradients();
+
+    /// <summary>The metric that the best state is chosen by.</summary>
+    protected abstract double Judge(LabeledTexts validation);
+
+    /// <summary>Tells how far it is.</summary>
+    protected abstract void Report(TrainingState state);
+
+    private LabeledTexts Read(IDataView data, string role) =>
+        LabeledTexts.Read(data, _options.TaskEnd.Columns, _options.LabelColumnName, _options.TaskEnd.Classifier, role);
+
+    private TrainingStateFile? StateFile(LabeledTexts train, LabeledTexts? validation)
+    {
+        if (_options.StateFile is not { } path)
+        {
+            return null;
+        }
+
+        RunDescription run = _options.Describe();
+        run.Put("trains", GetType().Name);
+        run.Put("first", _options.First!.Classifier.Fingerprint());
+        run.Put("second", _options.Second!.Classifier.Fingerprint());
+        run.Put("settings", _options.TaskEnd.Classifier.Settings.ToJson());
+        run.Put("training_data", RunFingerprint.Of(train));
+        run.Put("validation_data", validation is null ? "none" : RunFingerprint.Of(validation));
+        return new(path, run);
+    }
+
+    /// <summary>One update.</summary>
+    /// <returns>The mean loss of its last micro-batch.</returns>
+    private double Update(LabeledTexts train, TrainingState state)
+    {
+        manual_seed(FineTuning.Derive(_options.Seed, 2, state.Step));
+        var places = new Random((int)FineTuning.Derive(_options.Seed, 3, state.Step));
+        double loss = 0;
+        for (int i = 0; i < _options.GradientAccumulationSteps; i++)
+        {
+            Move(places);
+            int[] rows = MicroBatch(train.Count, ((long)state.Step * _options.GradientAccumulationSteps) + i);
+            float share = 1f / (rows.Length * _options.GradientAccumulationSteps);
+            loss = FineTuning.Backward(
+                Walker, train, rows, [.. Enumerable.Repeat(share, rows.Length)], _options.MaxTokensPerBatch, training: true)
+                * _options.GradientAccumulationSteps;
+            TakeGradients();
+            state.Rows += rows.Length;
+        }
+
+        ParameterUpdate.Apply(_options.Optimizer, _trained, _options.LearningRate, decay: 0, state.Step + 1);
+        ClearGradients();
+        ValuesChanged();
+        return loss;
+    }
+
+    private void Evaluate(TrainingState state, LabeledTexts validation)
+    {
+        double metric = Judge(validation);
+        state.Metric = metric;
+
+        // Ties go to the later state, as in the reference.
+        if (state.Best is not { } best || metric >= best.Metric)
+        {
+            state.Best = (metric, state.Step);
+            Array.ForEach(_trained, parameter => parameter.KeepAsBest());
+        }
+    }
+
+    private void ClearGradients() => Array.ForEach(_trained, parameter => parameter.Value.grad = null!);
+
+    /// <summary>A micro-batch by its number; rows are shuffled anew for each pass, and an incomplete one is used where a pass has no other.</summary>
+    private int[] MicroBatch(int rows, long number)
+    {
+        int size = Math.Min(_options.BatchSize, rows), batches = rows / size;
+        if (number / batches != _pass)
+        {
+            _pass = number / batches;
+            _order = [.. Enumerable.Range(0, rows)];
+            new Random((int)FineTuning.Derive(_options.Seed, 1, (int)_pass)).Shuffle(_order);
+        }
+
+        int start = (int)(number % batches) * size;
+        return _order[start..(start + size)];
+    }
+}
