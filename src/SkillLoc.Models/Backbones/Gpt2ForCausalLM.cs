@@ -137,22 +137,29 @@ public sealed class Gpt2ForCausalLM : LanguageModel
     }
 
     /// <inheritdoc/>
-    internal override LinearMap Linear(int layer, LinearLayers map)
+    internal override IEnumerable<LinearMap> LinearMaps(int layer)
     {
         Layer parts = _layers[layer];
-        long hidden = Config.HiddenSize;
-        (string part, Projection projection) = map switch
+        return
+        [
+            Of(LinearLayers.Query, 0), Of(LinearLayers.Key, 1), Of(LinearLayers.Value, 2),
+            At(LinearLayers.AttentionOutput, "attn.c_proj", parts.AttentionOutput),
+            At(LinearLayers.Up, "mlp.c_fc", parts.Up),
+            At(LinearLayers.Down, "mlp.c_proj", parts.Down),
+        ];
+
+        // Queries, keys and values are columns of one weight.
+        LinearMap Of(LinearLayers kind, int third)
         {
-            LinearLayers.Query => ("attn.c_attn", parts.Attention.Columns(0, hidden)),
-            LinearLayers.Key => ("attn.c_attn", parts.Attention.Columns(hidden, hidden)),
-            LinearLayers.Value => ("attn.c_attn", parts.Attention.Columns(2 * hidden, hidden)),
-            LinearLayers.AttentionOutput => ("attn.c_proj", parts.AttentionOutput),
-            LinearLayers.Up => ("mlp.c_fc", parts.Up),
-            _ => ("mlp.c_proj", parts.Down),
-        };
-        string name = $"transformer.h.{layer}.{part}";
-        string own = (map & (LinearLayers.Query | LinearLayers.Key | LinearLayers.Value)) == LinearLayers.None ? name : $"{name}.{map.ToString().ToLowerInvariant()}";
-        return new(own, name + ".weight", projection.Weight.transpose(0, 1));
+            LinearMap map = At(kind, "attn.c_attn", parts.Attention.Columns((long)third * Config.HiddenSize, Config.HiddenSize));
+            return map with { Name = $"{map.Name}.{kind.ToString().ToLowerInvariant()}" };
+        }
+
+        LinearMap At(LinearLayers kind, string part, Projection projection)
+        {
+            string name = $"transformer.h.{layer}.{part}";
+            return new(new(layer, kind), name, name + ".weight", projection.Weight.transpose(0, 1));
+        }
     }
 
     /// <summary>The standard deviation of fresh weights: projections onto the residual stream are scaled by 1 / sqrt(2 layers).</summary>
@@ -220,7 +227,7 @@ public sealed class Gpt2ForCausalLM : LanguageModel
         Tensor keys = SplitHeads(Adapt(LinearLayers.Key, normed, parts[1])), values = SplitHeads(Adapt(LinearLayers.Value, normed, parts[2]));
         if (prefix is not null)
         {
-            (keys, values) = PrefixTuning.Prepend(prefix, index, keys, values);
+            (keys, values) = PrefixTuning.Prepend(prefix[index], keys, values);
         }
 
         Tensor context;
@@ -246,7 +253,7 @@ public sealed class Gpt2ForCausalLM : LanguageModel
         Tensor sum = attended + Drop(Adapt(LinearLayers.Down, neurons, layer.Down.Apply(neurons)), Config.HiddenDropout, training);
         return (Adaptation?.Correction(index, sum) is { } correction ? sum + correction : sum).MoveToOuterDisposeScope();
 
-        Tensor Adapt(LinearLayers map, Tensor input, Tensor mapped) => Adaptation?.AfterLinear(index, map, input, mapped) ?? mapped;
+        Tensor Adapt(LinearLayers map, Tensor input, Tensor mapped) => Adaptation?.AfterLinear(new(index, map), input, mapped) ?? mapped;
     }
 
     private static Tensor At(Tensor hidden, Tensor positions) => hidden.gather(1, positions.unsqueeze(-1).expand(-1, -1, hidden.size(2)));

@@ -270,10 +270,14 @@ public abstract class LanguageModel : IDisposable
         }
     }
 
-    /// <summary>A linear map of a layer.</summary>
+    /// <summary>The linear maps of all layers, in order; T5's decoder layers follow those of its encoder.</summary>
+    /// <param name="kinds">Which of them.</param>
+    internal IEnumerable<LinearMap> LinearMaps(LinearLayers kinds) =>
+        Enumerable.Range(0, Config.Layers + Config.DecoderLayers).SelectMany(LinearMaps).Where(map => kinds.HasFlag(map.Place.Kind));
+
+    /// <summary>The linear maps of a layer, in order.</summary>
     /// <param name="layer">Zero-based layer.</param>
-    /// <param name="map">Exactly one.</param>
-    internal abstract LinearMap Linear(int layer, LinearLayers map);
+    internal abstract IEnumerable<LinearMap> LinearMaps(int layer);
 
     private static LanguageModel Build(ModelConfig config, bool withHead, Func<string, long[], Tensor> source)
     {

@@ -3,7 +3,8 @@ using TorchSharp;
 namespace SkillLoc.Models.Backbones;
 
 /// <summary>A linear map within a layer.</summary>
+/// <param name="Place">Which one.</param>
 /// <param name="Name">Its Hugging Face name.</param>
 /// <param name="WeightName">The name of the parameter that holds its weight.</param>
 /// <param name="Weight">The weight as <c>[out, in]</c>: the parameter or a view of it.</param>
-internal readonly record struct LinearMap(string Name, string WeightName, torch.Tensor Weight);
+internal readonly record struct LinearMap(LinearPlace Place, string Name, string WeightName, torch.Tensor Weight);

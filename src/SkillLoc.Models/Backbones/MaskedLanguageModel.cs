@@ -116,20 +116,24 @@ public abstract class MaskedLanguageModel : LanguageModel
     }
 
     /// <inheritdoc/>
-    internal override LinearMap Linear(int layer, LinearLayers map)
+    internal override IEnumerable<LinearMap> LinearMaps(int layer)
     {
         Layer parts = _layers[layer];
-        (string name, Affine affine) = map switch
+        return
+        [
+            At(LinearLayers.Query, "attention.self.query", parts.Query),
+            At(LinearLayers.Key, "attention.self.key", parts.Key),
+            At(LinearLayers.Value, "attention.self.value", parts.Value),
+            At(LinearLayers.AttentionOutput, "attention.output.dense", parts.AttentionOutput),
+            At(LinearLayers.Up, "intermediate.dense", parts.Up),
+            At(LinearLayers.Down, "output.dense", parts.Down),
+        ];
+
+        LinearMap At(LinearLayers kind, string part, Affine affine)
         {
-            LinearLayers.Query => ("attention.self.query", parts.Query),
-            LinearLayers.Key => ("attention.self.key", parts.Key),
-            LinearLayers.Value => ("attention.self.value", parts.Value),
-            LinearLayers.AttentionOutput => ("attention.output.dense", parts.AttentionOutput),
-            LinearLayers.Up => ("intermediate.dense", parts.Up),
-            _ => ("output.dense", parts.Down),
-        };
-        name = $"{_layerPrefix}{layer}.{name}";
-        return new(name, name + ".weight", affine.Weight);
+            string name = $"{_layerPrefix}{layer}.{part}";
+            return new(new(layer, kind), name, name + ".weight", affine.Weight);
+        }
     }
 
     /// <summary>Names and shapes of the parameters, in the order of <c>transformers</c>.</summary>
@@ -223,7 +227,7 @@ public abstract class MaskedLanguageModel : LanguageModel
         Tensor values = SplitHeads(Map(LinearLayers.Value, layer.Value, all));
         if (pass.Prefix is not null)
         {
-            (keys, values) = PrefixTuning.Prepend(pass.Prefix, index, keys, values);
+            (keys, values) = PrefixTuning.Prepend(pass.Prefix[index], keys, values);
         }
 
         Tensor context = F.scaled_dot_product_attention(query, keys, values, pass.Mask, attentionDropout);
@@ -245,7 +249,7 @@ public abstract class MaskedLanguageModel : LanguageModel
         Tensor Map(LinearLayers map, Affine affine, Tensor x)
         {
             Tensor y = affine.Apply(x);
-            return Adaptation?.AfterLinear(index, map, x, y) ?? y;
+            return Adaptation?.AfterLinear(new(index, map), x, y) ?? y;
         }
     }
 

@@ -19,6 +19,9 @@ namespace SkillLoc.Models.Backbones;
 /// targets one after another: texts are read once however many answers are scored.</para>
 /// <para>Observers and neuron editors see the encoder's layers as 0 to L - 1 and the decoder's as L to L + D - 1. Hidden states are
 /// 0 to L of the encoder, then L + 1 to L + 1 + D of the decoder, each stack's embeddings first and its last after the final norm.</para>
+/// <para>Every pass heeds the adaptation, the steps of <see cref="Generate"/> too: what it does after a linear map comes before that
+/// map's dropout; keys and values of a prefix stand before those of both stacks' self-attentions, and the vectors of a soft prompt before
+/// the encoder's text, whose positions count on from theirs.</para>
 /// </remarks>
 public sealed class T5ForConditionalGeneration : LanguageModel
 {
@@ -56,8 +59,8 @@ public sealed class T5ForConditionalGeneration : LanguageModel
                 string feedForward = decodes ? layer + "2" : layer + "1";
                 string up = feedForward + (config.HasGatedFeedForward ? ".DenseReluDense.wi_1" : ".DenseReluDense.wi");
                 return new Layer(
-                    AttentionAt(layer + "0", "SelfAttention"),
-                    decodes ? AttentionAt(layer + "1", "EncDecAttention") : null,
+                    AttentionAt(first + i, false, layer + "0", "SelfAttention"),
+                    decodes ? AttentionAt(first + i, true, layer + "1", "EncDecAttention") : null,
                     parameters[feedForward + ".layer_norm.weight"],
                     config.HasGatedFeedForward ? parameters[feedForward + ".DenseReluDense.wi_0.weight"] : null,
                     parameters[up + ".weight"],
@@ -68,8 +71,8 @@ public sealed class T5ForConditionalGeneration : LanguageModel
                 parameters[stack + ".final_layer_norm.weight"], first);
         }
 
-        Attention AttentionAt(string layer, string name) => new(
-            parameters[layer + ".layer_norm.weight"], parameters[$"{layer}.{name}.q.weight"], parameters[$"{layer}.{name}.k.weight"],
+        Attention AttentionAt(int number, bool crosses, string layer, string name) => new(
+            number, crosses, parameters[layer + ".layer_norm.weight"], parameters[$"{layer}.{name}.q.weight"], parameters[$"{layer}.{name}.k.weight"],
             parameters[$"{layer}.{name}.v.weight"], parameters[$"{layer}.{name}.o.weight"]);
     }
 
@@ -78,6 +81,8 @@ public sealed class T5ForConditionalGeneration : LanguageModel
 
     /// <summary>No limit of the model's own: T5 has no position table.</summary>
     public override int MaxLength => int.MaxValue;
+
+    private int PromptSize => Adaptation?.PromptSize ?? 0;
 
     /// <summary>Fills rows of token ids up with <see cref="Ignored"/>.</summary>
     /// <param name="rows">At least one row, none empty, each ending with <c>&lt;/s&gt;</c> as a rule.</param>
@@ -101,22 +106,25 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     /// <param name="batch">Token ids.</param>
     /// <param name="training">True switches dropout on.</param>
     /// <param name="observer">Sees hidden states and feed-forward activations; null costs nothing.</param>
-    /// <returns><c>[batch, length, hidden]</c>.</returns>
+    /// <returns><c>[batch, length, hidden]</c>; with a soft prompt, whose slots count, <c>[batch, P + length, hidden]</c>.</returns>
     public override Tensor Encode(TokenBatch batch, bool training = false, IForwardObserver? observer = null)
     {
         ArgumentNullException.ThrowIfNull(batch);
         using var scope = NewDisposeScope();
-        long length = batch.Ids.size(1);
-        Tensor bias = PositionBias(_encoder, 0, length, length);
-        Tensor? unread = batch.Mask?.logical_not();
+        long length = PromptSize + batch.Ids.size(1);
+        Tensor? prefix = Adaptation?.KeyValues();
+        long before = prefix?.size(3) ?? 0;
+        Tensor bias = Behind(before, PositionBias(_encoder, 0, length, length))!;
+        Tensor? unread = Behind(before, Unread(batch));
         var pass = new Pass(_encoder, training, observer);
-        Tensor hidden = Start(batch.Ids, pass);
+        Tensor words = WordsOf(batch.Ids);
+        Tensor hidden = Start(PromptSize > 0 ? Adaptation!.Prompt(words, _words, batch) : words, pass);
         for (int i = 0; i < _encoder.Layers.Length; i++)
         {
             using var layer = NewDisposeScope();
             Attention attention = _encoder.Layers[i].Self;
             Tensor normed = Normalise(hidden, attention.Norm);
-            (Tensor keys, Tensor values) = KeysAndValues(attention, normed);
+            (Tensor keys, Tensor values) = KeysAndValues(attention, normed, prefix?[i]);
             Tensor attended = hidden + Attend(attention, normed, keys, values, bias, training, unread);
             hidden = FeedForward(i, attended, pass).MoveToOuterDisposeScope();
             Observe(i, hidden, pass);
@@ -170,7 +178,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
 
         using var scope = NewDisposeScope();
         Tensor encoded = Encode(batch, training, observer);
-        Tensor? unread = batch.Mask?.logical_not();
+        Tensor? unread = Unread(batch);
         if (rows > texts)
         {
             encoded = encoded.repeat_interleave(rows / texts, 0);
@@ -179,15 +187,16 @@ public sealed class T5ForConditionalGeneration : LanguageModel
 
         Tensor places = arange(0, steps, dtype: ScalarType.Int64, device: decoderIds.device);
         Tensor later = places.unsqueeze(0) > places.unsqueeze(1);
-        Tensor bias = PositionBias(_decoder, 0, steps, steps).masked_fill(later, double.NegativeInfinity);
+        Tensor? prefix = Adaptation?.KeyValues(decoder: true);
+        Tensor bias = Behind(prefix?.size(3) ?? 0, PositionBias(_decoder, 0, steps, steps).masked_fill(later, double.NegativeInfinity))!;
         var pass = new Pass(_decoder, training, observer);
-        Tensor hidden = Start(decoderIds, pass);
+        Tensor hidden = Start(WordsOf(decoderIds), pass);
         for (int i = 0; i < _decoder.Layers.Length; i++)
         {
             using var layer = NewDisposeScope();
             (Attention self, Attention cross) = (_decoder.Layers[i].Self, _decoder.Layers[i].Cross!);
             Tensor normed = Normalise(hidden, self.Norm);
-            (Tensor keys, Tensor values) = KeysAndValues(self, normed);
+            (Tensor keys, Tensor values) = KeysAndValues(self, normed, prefix?[i]);
             Tensor attended = hidden + Attend(self, normed, keys, values, bias, training);
             (keys, values) = KeysAndValues(cross, encoded);
             attended = attended + Attend(cross, Normalise(attended, cross.Norm), keys, values, null, training, unread);
@@ -272,9 +281,10 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         using var scope = NewDisposeScope();
         int rows = (int)batch.Ids.size(0);
         Tensor encoded = Encode(batch);
-        Tensor? unread = batch.Mask?.logical_not();
-        Cache[] caches = [.. _decoder.Layers.Select(layer => new Cache(
-            KeysAndValues(layer.Cross!, encoded), NewSteps(), NewSteps()))];
+        Tensor? unread = Unread(batch), prefix = Adaptation?.KeyValues(decoder: true);
+        long before = prefix?.size(3) ?? 0;
+        Cache[] caches = [.. _decoder.Layers.Select((layer, i) => new Cache(
+            KeysAndValues(layer.Cross!, encoded), Steps(i, 0), Steps(i, 1)))];
 
         // Distances of the last step to all before it; those of step t are the last t + 1.
         Tensor distances = PositionBias(_decoder, maxNewTokens - 1, 1, maxNewTokens);
@@ -285,7 +295,8 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         {
             cancellation.ThrowIfCancellationRequested();
             using var one = NewDisposeScope();
-            Tensor hidden = Step(ids, step, caches, distances.narrow(3, maxNewTokens - 1 - step, step + 1), unread);
+            Tensor bias = Behind(before, distances.narrow(3, maxNewTokens - 1 - step, step + 1))!;
+            Tensor hidden = Step(ids, before + step, caches, bias, unread);
             Tensor next = WordScores(hidden.squeeze(1)).argmax(1);
             long[] chosen = next.cpu().data<long>().ToArray();
             for (int row = 0; row < rows; row++)
@@ -303,7 +314,17 @@ public sealed class T5ForConditionalGeneration : LanguageModel
 
         return [.. written.Select(row => row.ToArray())];
 
-        Tensor NewSteps() => zeros([rows, Config.Heads, maxNewTokens, Config.HeadSize], encoded.dtype, encoded.device);
+        // Keys or values: the prefix's, and room for those of the steps.
+        Tensor Steps(int layer, long which)
+        {
+            Tensor steps = zeros([rows, Config.Heads, before + maxNewTokens, Config.HeadSize], encoded.dtype, encoded.device);
+            if (prefix is not null)
+            {
+                steps.narrow(2, 0, before).copy_(prefix[layer, which]);
+            }
+
+            return steps;
+        }
     }
 
     /// <exception cref="NotSupportedException">There is no start token, or the relative positions' buckets are absurd.</exception>
@@ -412,8 +433,31 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     }
 
     /// <inheritdoc/>
-    /// <remarks><see cref="TuningOptions"/> refuses T5 before it gets here.</remarks>
-    internal override LinearMap Linear(int layer, LinearLayers map) => throw new NotSupportedException();
+    internal override IEnumerable<LinearMap> LinearMaps(int layer)
+    {
+        bool decodes = layer >= Config.Layers;
+        string block = decodes ? $"decoder.block.{layer - Config.Layers}.layer." : $"encoder.block.{layer}.layer.";
+        Layer parts = decodes ? _decoder.Layers[layer - Config.Layers] : _encoder.Layers[layer];
+        string feedForward = block + (decodes ? "2.DenseReluDense." : "1.DenseReluDense.");
+        return
+        [
+            .. OfAttention(parts.Self, block + "0.SelfAttention."),
+            .. parts.Cross is null ? [] : OfAttention(parts.Cross, block + "1.EncDecAttention."),
+            .. parts.Gate is null ? [] : new[] { At(LinearLayers.Up, true, feedForward + "wi_0", parts.Gate) },
+            At(LinearLayers.Up, false, feedForward + (parts.Gate is null ? "wi" : "wi_1"), parts.Up),
+            At(LinearLayers.Down, false, feedForward + "wo", parts.Down),
+        ];
+
+        LinearMap[] OfAttention(Attention attention, string name) =>
+        [
+            At(LinearLayers.Query, attention.Crosses, name + "q", attention.Query),
+            At(LinearLayers.Key, attention.Crosses, name + "k", attention.Key),
+            At(LinearLayers.Value, attention.Crosses, name + "v", attention.Value),
+            At(LinearLayers.AttentionOutput, attention.Crosses, name + "o", attention.Output),
+        ];
+
+        LinearMap At(LinearLayers kind, bool isSecond, string name, Tensor weight) => new(new(layer, kind, isSecond), name, name + ".weight", weight);
+    }
 
     /// <summary>
     /// The bucket of a distance from a query to a key (T5's relative positions): exact while it is short, then ever coarser up to the
@@ -469,19 +513,24 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     }
 
     /// <summary>One step of the decoder: reads one token a row and adds its keys and values to the caches.</summary>
-    private Tensor Step(Tensor ids, int step, Cache[] caches, Tensor bias, Tensor? unread)
+    /// <param name="ids">Int64 <c>[rows, 1]</c>.</param>
+    /// <param name="place">Where in the caches: a prefix and the steps before come first.</param>
+    /// <param name="caches">Keys and values of each layer.</param>
+    /// <param name="bias">Is added to the self-attention's scores, <c>[1, heads, 1, place + 1]</c>.</param>
+    /// <param name="unread">True where the encoder's output is padding; null where nothing is.</param>
+    private Tensor Step(Tensor ids, long place, Cache[] caches, Tensor bias, Tensor? unread)
     {
         using var scope = NewDisposeScope();
         var pass = new Pass(_decoder, false, null);
-        Tensor hidden = Start(ids, pass);
+        Tensor hidden = Start(WordsOf(ids), pass);
         for (int i = 0; i < caches.Length; i++)
         {
             (Attention self, Attention cross) = (_decoder.Layers[i].Self, _decoder.Layers[i].Cross!);
             Tensor normed = Normalise(hidden, self.Norm);
             (Tensor key, Tensor value) = KeysAndValues(self, normed);
-            caches[i].Keys.narrow(2, step, 1).copy_(key);
-            caches[i].Values.narrow(2, step, 1).copy_(value);
-            hidden = hidden + Attend(self, normed, caches[i].Keys.narrow(2, 0, step + 1), caches[i].Values.narrow(2, 0, step + 1), bias, false);
+            caches[i].Keys.narrow(2, place, 1).copy_(key);
+            caches[i].Values.narrow(2, place, 1).copy_(value);
+            hidden = hidden + Attend(self, normed, caches[i].Keys.narrow(2, 0, place + 1), caches[i].Values.narrow(2, 0, place + 1), bias, false);
             hidden = hidden + Attend(cross, Normalise(hidden, cross.Norm), caches[i].Text.Keys, caches[i].Text.Values, null, false, unread);
             hidden = FeedForward(i, hidden, pass);
         }
@@ -489,14 +538,24 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         return End(hidden, pass).MoveToOuterDisposeScope();
     }
 
-    private Tensor Start(Tensor ids, Pass pass)
+    private Tensor WordsOf(Tensor ids) => _words.index_select(0, ids.reshape(-1)).view(ids.size(0), ids.size(1), -1);
+
+    private Tensor Start(Tensor words, Pass pass)
     {
-        using var scope = NewDisposeScope();
-        Tensor words = _words.index_select(0, ids.reshape(-1)).view(ids.size(0), ids.size(1), -1);
         Tensor hidden = Drop(words, pass.Training);
         pass.Observer?.OnHidden(pass.FirstHidden, hidden);
-        return hidden.MoveToOuterDisposeScope();
+        return hidden;
     }
+
+    /// <summary>True where the encoder's output is padding, which a soft prompt is not; null where nothing is.</summary>
+    private Tensor? Unread(TokenBatch batch) => Behind(PromptSize, batch.Mask?.logical_not());
+
+    /// <summary>What is said of some keys, when keys of which nothing is said (0 or false) stand before them.</summary>
+    /// <param name="before">How many.</param>
+    /// <param name="said">A bias or a mask, keys last; null says nothing.</param>
+    private static Tensor? Behind(long before, Tensor? said) => said is null || before == 0
+        ? said
+        : cat([zeros([said.size(0), said.size(1), said.size(2), before], said.dtype, said.device), said], 3);
 
     private Tensor End(Tensor hidden, Pass pass)
     {
@@ -515,8 +574,19 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         }
     }
 
-    private (Tensor Keys, Tensor Values) KeysAndValues(Attention attention, Tensor read) =>
-        (SplitHeads(F.linear(read, attention.Key)), SplitHeads(F.linear(read, attention.Value)));
+    private Tensor Map(LinearPlace place, Tensor weight, Tensor x)
+    {
+        Tensor y = F.linear(x, weight);
+        return Adaptation?.AfterLinear(place, x, y) ?? y;
+    }
+
+    /// <summary>Keys and values of what an attention reads, behind the layer's share of a prefix (<c>[2, heads, prefix, head size]</c>).</summary>
+    private (Tensor Keys, Tensor Values) KeysAndValues(Attention attention, Tensor read, Tensor? prefix = null)
+    {
+        Tensor keys = SplitHeads(Map(attention.Place(LinearLayers.Key), attention.Key, read));
+        Tensor values = SplitHeads(Map(attention.Place(LinearLayers.Value), attention.Value, read));
+        return prefix is null ? (keys, values) : PrefixTuning.Prepend(prefix, keys, values);
+    }
 
     /// <summary>Attention whose scores are not scaled.</summary>
     /// <param name="attention">The weights.</param>
@@ -529,7 +599,8 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     private Tensor Attend(Attention attention, Tensor normed, Tensor keys, Tensor values, Tensor? bias, bool training, Tensor? unread = null)
     {
         using var scope = NewDisposeScope();
-        Tensor scores = SplitHeads(F.linear(normed, attention.Query)).matmul(keys.transpose(2, 3));
+        Tensor query = SplitHeads(Map(attention.Place(LinearLayers.Query), attention.Query, normed));
+        Tensor scores = query.matmul(keys.transpose(2, 3));
         if (bias is not null)
         {
             scores.add_(bias);
@@ -543,7 +614,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         Tensor weights = F.softmax(scores, -1, ScalarType.Float32).to(values.dtype);
         Tensor context = Drop(weights, training).matmul(values);
         Tensor merged = context.transpose(1, 2).reshape(normed.size(0), normed.size(1), -1);
-        return Drop(F.linear(merged, attention.Output), training).MoveToOuterDisposeScope();
+        return Drop(Map(attention.Place(LinearLayers.AttentionOutput), attention.Output, merged), training).MoveToOuterDisposeScope();
     }
 
     private Tensor FeedForward(int index, Tensor hidden, Pass pass)
@@ -552,11 +623,12 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         Layer layer = pass.Stack.Layers[index];
         int number = pass.Stack.First + index;
         Tensor read = Normalise(hidden, layer.FeedForwardNorm);
-        Tensor up = F.linear(read, layer.Up);
-        Tensor neurons = layer.Gate is null ? _activation(up) : _activation(F.linear(read, layer.Gate)) * up;
+        Tensor up = Map(new(number, LinearLayers.Up), layer.Up, read);
+        Tensor neurons = layer.Gate is null ? _activation(up) : _activation(Map(new(number, LinearLayers.Up, true), layer.Gate, read)) * up;
         neurons = NeuronEditor?.Edit(number, neurons) ?? neurons;
         pass.Observer?.OnFeedForward(number, neurons);
-        return (hidden + Drop(F.linear(Drop(neurons, pass.Training), layer.Down), pass.Training)).MoveToOuterDisposeScope();
+        Tensor down = Map(new(number, LinearLayers.Down), layer.Down, Drop(neurons, pass.Training));
+        return (hidden + Drop(down, pass.Training)).MoveToOuterDisposeScope();
     }
 
     /// <summary>What the scores of some queries at some keys get added, by their distance; keys stand from position 0 on.</summary>
@@ -591,8 +663,12 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         return dropout > 0 ? F.dropout(x, dropout) : x;
     }
 
-    /// <summary>An attention's weights, <c>[out, in]</c>, and the norm before it.</summary>
-    private sealed record Attention(Tensor Norm, Tensor Query, Tensor Key, Tensor Value, Tensor Output);
+    /// <summary>An attention's weights, <c>[out, in]</c>, and the norm before it. <paramref name="Number"/> is its layer's, the decoder's
+    /// counted on from the encoder's, and <paramref name="Crosses"/> says that it reads the encoder's text.</summary>
+    private sealed record Attention(int Number, bool Crosses, Tensor Norm, Tensor Query, Tensor Key, Tensor Value, Tensor Output)
+    {
+        public LinearPlace Place(LinearLayers kind) => new(Number, kind, Crosses);
+    }
 
     /// <summary>One block; the encoder's have no <paramref name="Cross"/>, and only version 1.1 has a <paramref name="Gate"/>.</summary>
     private sealed record Layer(Attention Self, Attention? Cross, Tensor FeedForwardNorm, Tensor? Gate, Tensor Up, Tensor Down);

@@ -89,7 +89,7 @@ internal static class CheckpointDifferences
     /// <summary>A tuning method without how its parameters were drawn, which no forward pass reads.</summary>
     private static TuningOptions? Drawn(TuningOptions? tuning) => tuning switch
     {
-        AdapterOptions adapter => adapter with { InitialDeviation = 1 },
+        AdapterOptions adapter => adapter with { InitialDeviation = 1, InitialUpDeviation = 0, InitialMean = 0 },
         PrefixOptions prefix => prefix with { InitialDeviation = 1 },
         _ => tuning,
     };

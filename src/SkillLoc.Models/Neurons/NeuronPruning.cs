@@ -50,7 +50,7 @@ public static class NeuronPruning
         {
             int[] kept = Kept(keep, layer, fraction);
             sizes[layer] = kept.Length;
-            LinearMap up = model.Linear(layer, LinearLayers.Up), down = model.Linear(layer, LinearLayers.Down);
+            LinearMap up = Map(LinearLayers.Up), down = Map(LinearLayers.Down);
             Tensor index = tensor(Array.ConvertAll(kept, i => (long)i), device: model.Device);
             double[] removed = fixedAt.Of(layer).ToArray();
             foreach (int neuron in foldKept ? [] : kept)
@@ -63,6 +63,8 @@ public static class NeuronPruning
             changed[up.Name + ".bias"] = Value(up.Name + ".bias").index_select(0, index);
             Change(down, down.Weight.detach().index_select(1, index));
             changed[down.Name + ".bias"] = (Value(down.Name + ".bias") + folded).to(model.Dtype);
+
+            LinearMap Map(LinearLayers kind) => model.LinearMaps(layer).Single(map => map.Place.Kind == kind);
         }
 
         return classifier.With(model.Config.WithFeedForwardSizes(sizes), changed);

@@ -1,4 +1,5 @@
 using SkillLoc.Models.Backbones;
+using SkillLoc.Models.Checkpoints;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -53,16 +54,16 @@ public abstract class Adaptation : IDisposable
     internal virtual Tensor ScoredPositions(TokenBatch batch) => batch.Positions;
 
     /// <summary>What comes before the keys and values of each layer's self-attention, computed once in a pass.</summary>
-    /// <returns><c>[layers, 2, heads, prefix, hidden / heads]</c>, or null.</returns>
-    internal virtual Tensor? KeyValues() => null;
+    /// <param name="decoder">True for the second of T5's two stacks.</param>
+    /// <returns><c>[layers, 2, heads, prefix, head size]</c>, or null.</returns>
+    internal virtual Tensor? KeyValues(bool decoder = false) => null;
 
     /// <summary>Called after each linear map of a layer.</summary>
-    /// <param name="layer">Zero-based layer.</param>
-    /// <param name="map">Which linear map.</param>
+    /// <param name="place">Which linear map.</param>
     /// <param name="input">What it read, <c>[batch, positions, in]</c>.</param>
     /// <param name="output">What it gave, <c>[batch, positions, out]</c>.</param>
     /// <returns>What the layer goes on with.</returns>
-    internal virtual Tensor AfterLinear(int layer, LinearLayers map, Tensor input, Tensor output) => output;
+    internal virtual Tensor AfterLinear(LinearPlace place, Tensor input, Tensor output) => output;
 
     /// <summary>Called with a layer's output, normalised where layers end with a norm.</summary>
     /// <param name="layer">Zero-based layer.</param>
@@ -119,6 +120,12 @@ public abstract class Adaptation : IDisposable
 
     private protected Parameter AddZeros(string name, params long[] shape) => Add(name, shape, _ => zeros(shape));
 
-    private static string Describe(LanguageModel model) =>
-        $"{model.Config.ModelType} with {model.Config.Layers} layers, hidden size {model.Config.HiddenSize} and {model.Config.Heads} heads";
+    private static string Describe(LanguageModel model)
+    {
+        ModelConfig config = model.Config;
+        string text = $"{config.ModelType} with {config.Layers} layers, hidden size {config.HiddenSize} and {config.Heads} heads";
+        return model is T5ForConditionalGeneration
+            ? $"{text} of size {config.HeadSize}, {config.DecoderLayers} decoder layers and {(config.HasGatedFeedForward ? "gated" : "plain")} feed-forward blocks"
+            : text;
+    }
 }

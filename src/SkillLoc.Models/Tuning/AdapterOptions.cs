@@ -21,6 +21,13 @@ public sealed record AdapterOptions : TuningOptions
     /// <summary>The standard deviation that the down-projection is drawn with.</summary>
     public double InitialDeviation { get; init; } = 0.02;
 
+    /// <summary>The standard deviation that the up-projection is drawn with; 0, the default, starts it at <see cref="InitialMean"/>, and so
+    /// training at the pre-trained model. Mode connectivity (C.3, r_std) draws both projections with one.</summary>
+    public double InitialUpDeviation { get; init; }
+
+    /// <summary>The mean that both projections are drawn with (C.3, r_mean).</summary>
+    public double InitialMean { get; init; }
+
     /// <inheritdoc/>
     internal override Adapters Build(LanguageModel model, ParameterSource source)
     {
@@ -30,6 +37,16 @@ public sealed record AdapterOptions : TuningOptions
         }
 
         RequirePositive(InitialDeviation, "The adapters' InitialDeviation");
+        if (!(InitialUpDeviation >= 0) || !double.IsFinite(InitialUpDeviation))
+        {
+            throw new ArgumentException($"The adapters' InitialUpDeviation is {InitialUpDeviation}; it must be 0 or above.");
+        }
+
+        if (!double.IsFinite(InitialMean))
+        {
+            throw new ArgumentException($"The adapters' InitialMean is {InitialMean}; it must be a finite number.");
+        }
+
         return new(model, this, source);
     }
 }

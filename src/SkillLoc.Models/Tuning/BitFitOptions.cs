@@ -5,18 +5,34 @@ namespace SkillLoc.Models.Tuning;
 
 /// <summary>
 /// The model's own biases train: every parameter whose name contains "bias", those of layer norms, embeddings and the language-model
-/// head included (skill neurons, B.3 and B.4). Unlike <see cref="ParameterSelection.BiasOnly"/> it is saved as biases alone.
+/// head included (skill neurons, B.3 and B.4). Unlike <see cref="ParameterSelection.BiasOnly"/> it is saved as biases alone. T5 is refused.
 /// </summary>
 public sealed record BitFitOptions : TuningOptions
 {
     /// <inheritdoc/>
+    /// <exception cref="NotSupportedException">The model is T5, whose linear maps and norms have no biases.</exception>
     public override IReadOnlyDictionary<string, Parameter> ParametersOf(LanguageModel model)
     {
         ArgumentNullException.ThrowIfNull(model);
+        Check(model);
         return new OrderedDictionary<string, Parameter>(
             model.Parameters.Where(pair => pair.Key.Contains("bias", StringComparison.Ordinal)), StringComparer.Ordinal);
     }
 
     /// <inheritdoc/>
-    internal override Adaptation? Build(LanguageModel model, ParameterSource source) => null;
+    internal override Adaptation? Build(LanguageModel model, ParameterSource source)
+    {
+        Check(model);
+        return null;
+    }
+
+    private static void Check(LanguageModel model)
+    {
+        if (model is T5ForConditionalGeneration)
+        {
+            throw new NotSupportedException(
+                "T5's linear maps and norms have no biases that BitFit could train (its relative_attention_bias is a table of positions); "
+                + "take an adapter, LoRA, a prefix or a soft prompt.");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 namespace SkillLoc.Models.Tuning;
 
-/// <summary>The linear maps of a transformer layer.</summary>
+/// <summary>The linear maps of a transformer layer. In T5's decoder those of the attention to the encoder's text are meant too.</summary>
 [Flags]
 public enum LinearLayers
 {
@@ -19,7 +19,7 @@ public enum LinearLayers
     /// <summary>The attention's output projection.</summary>
     AttentionOutput = 8,
 
-    /// <summary>The feed-forward block's projection to its neurons.</summary>
+    /// <summary>The feed-forward block's projection to its neurons; with a gate (T5 1.1), both projections.</summary>
     Up = 16,
 
     /// <summary>The feed-forward block's projection from its neurons.</summary>

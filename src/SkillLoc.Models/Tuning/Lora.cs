@@ -16,30 +16,25 @@ namespace SkillLoc.Models.Tuning;
 /// </remarks>
 public sealed class Lora : Adaptation
 {
-    private readonly Dictionary<(int Layer, LinearLayers Map), Update> _updates = [];
+    private readonly Dictionary<LinearPlace, Update> _updates = [];
     private readonly double _scale;
 
     internal Lora(LanguageModel model, LoraOptions options, ParameterSource source)
         : base(model, options, source)
     {
         _scale = options.Alpha / options.Rank;
-        LinearLayers[] targets = [.. Enum.GetValues<LinearLayers>().Where(map => map != LinearLayers.None && options.Targets.HasFlag(map))];
-        for (int i = 0; i < model.Config.Layers; i++)
+        foreach (LinearMap map in model.LinearMaps(options.Targets))
         {
-            foreach (LinearLayers map in targets)
-            {
-                LinearMap linear = model.Linear(i, map);
-                _updates.Add((i, map), new(
-                    linear.WeightName,
-                    AddUniform(linear.Name + ".lora_A.weight", options.Rank, linear.Weight.size(1)),
-                    AddZeros(linear.Name + ".lora_B.weight", linear.Weight.size(0), options.Rank)));
-            }
+            _updates.Add(map.Place, new(
+                map.WeightName,
+                AddUniform(map.Name + ".lora_A.weight", options.Rank, map.Weight.size(1)),
+                AddZeros(map.Name + ".lora_B.weight", map.Weight.size(0), options.Rank)));
         }
     }
 
     /// <inheritdoc/>
-    internal override Tensor AfterLinear(int layer, LinearLayers map, Tensor input, Tensor output) =>
-        _updates.TryGetValue((layer, map), out Update update)
+    internal override Tensor AfterLinear(LinearPlace place, Tensor input, Tensor output) =>
+        _updates.TryGetValue(place, out Update update)
             ? output + (F.linear(F.linear(input, update.A), update.B) * _scale)
             : output;
 
@@ -50,10 +45,12 @@ public sealed class Lora : Adaptation
     internal override Adaptation? Fold(LanguageModel model)
     {
         using IDisposable noGradients = no_grad();
-        foreach (((int layer, LinearLayers map), Update update) in _updates)
+        using var scope = NewDisposeScope();
+        foreach (LinearMap map in model.LinearMaps(((LoraOptions)Options).Targets))
         {
-            using var scope = NewDisposeScope();
-            model.Linear(layer, map).Weight.add_(update.B.mm(update.A) * _scale);
+            using var one = NewDisposeScope();
+            (_, Tensor a, Tensor b) = _updates[map.Place];
+            map.Weight.add_(b.mm(a) * _scale);
         }
 
         return null;

@@ -1,6 +1,6 @@
 using SkillLoc.Models.Backbones;
+using SkillLoc.Models.Checkpoints;
 using TorchSharp;
-using TorchSharp.Modules;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
 
@@ -9,73 +9,82 @@ namespace SkillLoc.Models.Tuning;
 /// <summary>
 /// Prefix tuning (Li and Liang 2021, as in mode connectivity, C.3): every self-attention gets keys and values before those of its
 /// input, which every position may attend to. They come from a table by a linear map, tanh and another, without biases; after
-/// training <see cref="LanguageModel.FoldAdaptation"/> keeps the keys and values alone.
+/// training <see cref="LanguageModel.FoldAdaptation"/> keeps the keys and values alone. T5's two stacks have one each, whose keys get no
+/// relative position bias; the decoder's attention to the encoder's text gets none.
 /// </summary>
 /// <remarks>
 /// Parameters: <c>prefix.embedding.weight</c> <c>[length, hidden]</c>, <c>prefix.transform.0.weight</c> <c>[projection, hidden]</c> and
-/// <c>prefix.transform.2.weight</c> <c>[layers * 2 * hidden, projection]</c>, whose result is viewed in memory order as
-/// <c>[layers, 2, heads, length, hidden / heads]</c>; or, without a projection, <c>prefix.key_values</c> of that shape.
+/// <c>prefix.transform.2.weight</c> <c>[layers * 2 * heads * head size, projection]</c>, whose result is viewed in memory order as
+/// <c>[layers, 2, heads, length, head size]</c>; or, without a projection, <c>prefix.key_values</c> of that shape. In T5 these names are
+/// there twice, as <c>encoder.prefix…</c> and <c>decoder.prefix…</c>.
 /// </remarks>
 public sealed class PrefixTuning : Adaptation
 {
-    private const string KeyValuesName = "prefix.key_values";
-    private readonly long[] _shape;
-    private readonly Parameter _table;
-    private readonly (Tensor First, Tensor Second)? _projection;
+    private const string KeyValuesName = ".key_values";
+    private readonly StackPrefix _first;
+    private readonly StackPrefix? _decoder;
 
     internal PrefixTuning(LanguageModel model, PrefixOptions options, ParameterSource source)
         : base(model, options, source)
     {
-        long hidden = model.Config.HiddenSize, layers = model.Config.Layers, heads = model.Config.Heads;
-        _shape = [layers, 2, heads, options.Length, hidden / heads];
-        if (options.ProjectionSize is { } inner)
+        ModelConfig config = model.Config;
+        bool stacks = model is T5ForConditionalGeneration;
+        _first = PrefixAt(stacks ? "encoder.prefix" : "prefix", config.Layers);
+        _decoder = stacks ? PrefixAt("decoder.prefix", config.DecoderLayers) : null;
+
+        StackPrefix PrefixAt(string name, long layers)
         {
-            _table = AddNormal("prefix.embedding.weight", options.InitialDeviation, options.Length, hidden);
-            _projection = (
-                AddUniform("prefix.transform.0.weight", inner, hidden),
-                AddUniform("prefix.transform.2.weight", layers * 2 * hidden, inner));
-        }
-        else
-        {
-            _table = AddNormal(KeyValuesName, options.InitialDeviation, _shape);
+            long[] shape = [layers, 2, config.Heads, options.Length, config.HeadSize];
+            return options.ProjectionSize is { } inner
+                ? new(
+                    name, shape, AddNormal(name + ".embedding.weight", options.InitialDeviation, options.Length, config.HiddenSize),
+                    (AddUniform(name + ".transform.0.weight", inner, config.HiddenSize),
+                    AddUniform(name + ".transform.2.weight", layers * 2 * config.Heads * config.HeadSize, inner)))
+                : new(name, shape, AddNormal(name + KeyValuesName, options.InitialDeviation, shape), null);
         }
     }
 
     /// <inheritdoc/>
-    internal override Tensor KeyValues()
-    {
-        if (_projection is not var (first, second))
-        {
-            return _table;
-        }
-
-        using var scope = NewDisposeScope();
-        return F.linear(F.linear(_table, first).tanh(), second).view(_shape).MoveToOuterDisposeScope();
-    }
+    internal override Tensor? KeyValues(bool decoder = false) => (decoder ? _decoder : _first)?.KeyValues();
 
     /// <summary>Puts a layer's share of <see cref="KeyValues"/> before its keys and values.</summary>
-    /// <param name="prefix">All of them.</param>
-    /// <param name="layer">Zero-based layer.</param>
-    /// <param name="keys"><c>[batch, heads, length, hidden / heads]</c>.</param>
+    /// <param name="prefix"><c>[2, heads, prefix, head size]</c>.</param>
+    /// <param name="keys"><c>[batch, heads, length, head size]</c>.</param>
     /// <param name="values">The same.</param>
     /// <returns>Both, longer by the prefix.</returns>
-    internal static (Tensor Keys, Tensor Values) Prepend(Tensor prefix, int layer, Tensor keys, Tensor values)
+    internal static (Tensor Keys, Tensor Values) Prepend(Tensor prefix, Tensor keys, Tensor values)
     {
         return (Before(0, keys), Before(1, values));
 
-        Tensor Before(long which, Tensor own) => cat([prefix[layer, which].unsqueeze(0).expand(own.size(0), -1, -1, -1), own], 2);
+        Tensor Before(long which, Tensor own) => cat([prefix[which].unsqueeze(0).expand(own.size(0), -1, -1, -1), own], 2);
     }
 
     /// <inheritdoc/>
     internal override Adaptation Fold(LanguageModel model)
     {
-        if (_projection is null)
+        if (_first.Projection is null)
         {
             return this;
         }
 
         using IDisposable noGradients = no_grad();
         using var scope = NewDisposeScope();
-        return ((PrefixOptions)Options with { ProjectionSize = null }).Build(model, (_, _, _) => KeyValues());
+        return ((PrefixOptions)Options with { ProjectionSize = null }).Build(
+            model, (name, _, _) => KeyValues(decoder: name == _decoder?.Name + KeyValuesName)!);
+    }
+
+    /// <summary>The prefix of one stack.</summary>
+    private sealed record StackPrefix(string Name, long[] Shape, Tensor Table, (Tensor First, Tensor Second)? Projection)
+    {
+        public Tensor KeyValues()
+        {
+            if (Projection is not var (first, second))
+            {
+                return Table;
+            }
+
+            using var scope = NewDisposeScope();
+            return F.linear(F.linear(Table, first).tanh(), second).view(Shape).MoveToOuterDisposeScope();
+        }
     }
 }

@@ -8,29 +8,33 @@ namespace SkillLoc.Models.Tuning;
 /// <summary>
 /// A soft prompt (skill neurons, B.1). The sequence is the mask, P - 1 trainable vectors, and the text with its special tokens; what is
 /// scored is slot 0, the mask, whatever <see cref="TokenBatch.Positions"/> says. For a causal model (B.7) it is the text and P trainable
-/// vectors right after each row's <see cref="TokenBatch.Positions"/>, and what is scored is the last of them. The model adds positions,
-/// counted over the whole sequence, and token types (0 for the prompt). The mask's embedding is the model's own, and no gradient
-/// reaches word embeddings through the input.
+/// vectors right after each row's <see cref="TokenBatch.Positions"/>, and what is scored is the last of them. For T5 it is P trainable
+/// vectors and the text, which the encoder reads; the decoder reads what it does without a prompt. The model adds positions, counted over
+/// the whole sequence, and token types (0 for the prompt). The mask's embedding is the model's own, and no gradient reaches word
+/// embeddings through the encoder's or a one-stack model's input.
 /// </summary>
-/// <remarks>Parameter: <c>prompt</c> <c>[1, P - 1, hidden]</c>, of a causal model <c>[1, P, hidden]</c>, initialised N(0, 1) / 30.</remarks>
+/// <remarks>Parameter: <c>prompt</c> <c>[1, P - 1, hidden]</c>, of a causal model and of T5 <c>[1, P, hidden]</c>, initialised N(0, 1) / 30.</remarks>
 public sealed class SoftPrompt : Adaptation
 {
     private readonly Parameter _prompt;
+    private readonly bool _causal;
     private readonly long? _mask;
 
     internal SoftPrompt(LanguageModel model, SoftPromptOptions options, ParameterSource source)
         : base(model, options, source)
     {
-        bool causal = model.Config.IsCausal;
+        _causal = model.Config.IsCausal;
+        bool masked = model is MaskedLanguageModel;
 
-        // A masked model's text has at least its two special tokens, a causal model's one.
-        int shortest = causal ? 1 : 2, longest = model.MaxLength + (model.Adaptation?.PromptSize ?? 0) - shortest;
+        // A masked model's text has at least its two special tokens, another's one.
+        int shortest = masked ? 2 : 1;
+        long longest = model.MaxLength + (long)(model.Adaptation?.PromptSize ?? 0) - shortest;
         if (options.Size < shortest || options.Size > longest)
         {
             throw new ArgumentException($"The soft prompt's Size is {options.Size}; it must be from {shortest} to {longest} for this model.");
         }
 
-        if (!causal)
+        if (masked)
         {
             _mask = options.MaskTokenId ?? model.Config.MaskTokenId
                 ?? throw new ArgumentException("The model's configuration does not name a mask token; set the soft prompt's MaskTokenId.");
@@ -41,7 +45,7 @@ public sealed class SoftPrompt : Adaptation
         }
 
         Size = options.Size;
-        _prompt = AddNormal("prompt", 1.0 / 30, 1, causal ? Size : Size - 1, model.Config.HiddenSize);
+        _prompt = AddNormal("prompt", 1.0 / 30, 1, masked ? Size - 1 : Size, model.Config.HiddenSize);
     }
 
     /// <summary>P, the number of slots: a masked model's text begins at index P.</summary>
@@ -56,9 +60,9 @@ public sealed class SoftPrompt : Adaptation
         using var scope = NewDisposeScope();
         long rows = words.size(0);
         words = words.detach();
-        if (_mask is { } mask)
+        if (!_causal)
         {
-            Tensor slots = cat([table.detach().narrow(0, mask, 1).unsqueeze(0), _prompt], 1);
+            Tensor slots = _mask is { } mask ? cat([table.detach().narrow(0, mask, 1).unsqueeze(0), _prompt], 1) : _prompt;
             return cat([slots.expand(rows, -1, -1), words], 1).MoveToOuterDisposeScope();
         }
 
@@ -71,5 +75,5 @@ public sealed class SoftPrompt : Adaptation
     }
 
     /// <inheritdoc/>
-    internal override Tensor ScoredPositions(TokenBatch batch) => _mask is null ? batch.Positions + Size : zeros_like(batch.Positions);
+    internal override Tensor ScoredPositions(TokenBatch batch) => _causal ? batch.Positions + Size : zeros_like(batch.Positions);
 }

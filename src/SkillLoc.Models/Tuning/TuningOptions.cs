@@ -79,11 +79,6 @@ public abstract record TuningOptions
     internal Adaptation? Create(LanguageModel model, CheckpointFolder? stored, int seed)
     {
         ArgumentNullException.ThrowIfNull(model);
-        if (model is T5ForConditionalGeneration)
-        {
-            throw new NotSupportedException("The parameter-efficient tuning methods do not know T5's two stacks; tune its own parameters.");
-        }
-
         using var scope = NewDisposeScope();
         using var generator = new Generator((ulong)(uint)seed);
         return Build(model, (name, shape, draw) =>

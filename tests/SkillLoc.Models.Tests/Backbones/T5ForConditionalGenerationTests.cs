@@ -2,7 +2,6 @@ using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tests.Checkpoints;
-using SkillLoc.Models.Tuning;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -307,7 +306,6 @@ public sealed class T5ForConditionalGenerationTests
         Assert.Throws<ArgumentException>(() => T5ForConditionalGeneration.Targets([[1], []]));
         Assert.Throws<ArgumentOutOfRangeException>(() => model.Generate(batch, 0));
         Assert.Throws<OperationCanceledException>(() => model.Generate(batch, 3, new CancellationToken(canceled: true)));
-        Assert.Throws<NotSupportedException>(() => new LoraOptions().Create(model));
         Assert.Throws<NotSupportedException>(() => LanguageModel.Create(Tiny.With("relative_attention_max_distance", 8), 1));
         Assert.Throws<NotSupportedException>(() => LanguageModel.Create(Tiny.With("feed_forward_proj", "gated-none"), 1));
     }

@@ -78,6 +78,32 @@ public sealed class AdaptationTests
         }
     }
 
+    /// <summary>Mode connectivity's study of initialisations (C.3): both projections N(r_mean, r_std), near or far.</summary>
+    [Theory]
+    [InlineData("roberta", 0, 0.02)]
+    [InlineData("bert", 0, 0.08)]
+    [InlineData("gpt2", -0.1, 0.08)]
+    [InlineData("t5", 0.1, 0.02)]
+    public void BothProjectionsAreDrawnAsAsked(string type, double mean, double deviation)
+    {
+        using var scope = NewDisposeScope();
+        using LanguageModel model = Toy.Model(type);
+        var options = new AdapterOptions { BottleneckSize = 200, InitialMean = mean, InitialDeviation = deviation, InitialUpDeviation = deviation };
+        using Adaptation adaptation = options.Create(model, seed: 4)!, near = (options with { InitialMean = 0, InitialUpDeviation = 0 }).Create(model)!;
+        foreach (string which in new[] { "down", "up" })
+        {
+            Tensor drawn = Of(adaptation, which + ".weight");
+            Assert.Equal(mean, drawn.mean().ToDouble(), deviation / 10);
+            Assert.Equal(deviation, (drawn - mean).square().mean().sqrt().ToDouble(), deviation / 10);
+            Assert.Equal(0, Of(adaptation, which + ".bias").abs().max().ToDouble());
+        }
+
+        Assert.Equal(0, Of(near, "up.weight").abs().max().ToDouble());
+
+        static Tensor Of(Adaptation adaptation, string end) => cat(
+            [.. adaptation.Parameters.Where(pair => pair.Key.EndsWith(end, StringComparison.Ordinal)).Select(pair => pair.Value.flatten())], 0);
+    }
+
     [Theory]
     [InlineData("roberta")]
     [InlineData("bert")]
@@ -260,6 +286,8 @@ public sealed class AdaptationTests
         Refused(new LoraOptions { Targets = (LinearLayers)64 }, "Targets");
         Refused(new AdapterOptions { BottleneckSize = 0 }, "BottleneckSize");
         Refused(new AdapterOptions { InitialDeviation = -1 }, "InitialDeviation");
+        Refused(new AdapterOptions { InitialUpDeviation = -1 }, "InitialUpDeviation");
+        Refused(new AdapterOptions { InitialMean = double.NaN }, "InitialMean");
         Refused(new PrefixOptions { Length = 0 }, "Length");
         Refused(new PrefixOptions { ProjectionSize = 0 }, "ProjectionSize");
 
@@ -276,6 +304,8 @@ public sealed class AdaptationTests
             Assert.Equal(options, TuningOptions.FromJson(options.ToJson(), "x"));
         }
 
+        var far = new AdapterOptions { InitialMean = 0.5, InitialDeviation = 0.08, InitialUpDeviation = 0.07 };
+        Assert.Equal(far, TuningOptions.FromJson(far.ToJson(), "x"));
         Assert.Equal(new BitFitOptions(), TuningOptions.FromJson("""{"kind":"bit_fit"}""", "x"));
         Assert.Contains("\"targets\":\"query, value\"", new LoraOptions().ToJson(), StringComparison.Ordinal);
         foreach (string wrong in new[] { "{}", "null", "[]", """{"kind":"compacter"}""", """{"kind":"lora","rank":"x"}""" })

@@ -38,12 +38,19 @@ internal static class Toy
         {
             "bert" => ModelConfig.Bert(8, 2, 2, 12, 30, 20),
             "gpt2" => ModelConfig.Parse("""{"model_type":"gpt2","n_embd":8,"n_layer":2,"n_head":2,"n_positions":20,"vocab_size":30,"eos_token_id":2,"bos_token_id":2}"""),
+            "t5" or "t5_gated" => T5(2, 3, type == "t5_gated"),
             _ => ModelConfig.Roberta(8, 2, 2, 12, 30, 20),
         };
         LanguageModel model = LanguageModel.Create(config.With("initializer_range", 0.5), seed);
-        Shake(model.Parameters.Where(pair => pair.Key.EndsWith("bias", StringComparison.Ordinal)).Select(pair => pair.Value), seed);
+        string shaken = model is T5ForConditionalGeneration ? "norm.weight" : "bias";
+        Shake(model.Parameters.Where(pair => pair.Key.EndsWith(shaken, StringComparison.Ordinal)).Select(pair => pair.Value), seed);
         return model;
     }
+
+    /// <summary>A small T5, whose heads together are narrower than its hidden states.</summary>
+    public static ModelConfig T5(int layers, int decoderLayers, bool gated) => ModelConfig.Parse(
+        """{"model_type":"t5","d_model":8,"d_kv":3,"num_heads":2,"num_layers":1,"d_ff":12,"vocab_size":30}""")
+        .With("num_layers", layers).With("num_decoder_layers", decoderLayers).With("feed_forward_proj", gated ? "gated-gelu" : "relu");
 
     /// <summary>Adds N(0, 0.3) noise, so that nothing is zero.</summary>
     public static void Shake(IEnumerable<Tensor> parameters, int seed = 5)
@@ -61,6 +68,7 @@ internal static class Toy
     public static TokenBatch Batch(LanguageModel model) => model switch
     {
         Gpt2ForCausalLM => TokenBatch.Create([new([7, 4, 9, 11, 3], null, 4), new([5, 6], null, 1)], 0),
+        T5ForConditionalGeneration => TokenBatch.Create([new([7, 4, 9, 11, 1], null, 0), new([5, 6, 1], null, 0)], 0),
         BertForMaskedLM => TokenBatch.Create([new([2, 7, 4, 9, 3], [0, 0, 0, 1, 1], 2), new([2, 5, 3], [0, 0, 0], 0)], 0),
         _ => TokenBatch.Create([new([0, 7, 4, 9, 2], null, 2), new([0, 5, 2], null, 0)], 1),
     };
