@@ -1,44 +1,71 @@
 using Microsoft.ML;
-using Microsoft.ML.Data;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Transforms;
 
 namespace SkillLoc.Evaluators;
 
-/// <summary>The labelled rows of a view, encoded once for a model that scores them many times.</summary>
-/// <param name="Numbers">For each row its zero-based number in the view, which counts rows without a label too.</param>
-/// <param name="Texts">The rows' token ids.</param>
-/// <param name="Labels">The rows' labels, as the model counts them.</param>
-internal sealed record EncodedRows(int[] Numbers, EncodedText[] Texts, int[] Labels)
+/// <summary>Reads labelled rows of classes.</summary>
+internal static class EncodedRows
 {
+    /// <summary>Reads a view; labels are as the model counts them.</summary>
     /// <exception cref="ArgumentException">A label is none of the model's.</exception>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
     /// <exception cref="InvalidOperationException">There are no labelled rows, or one cannot be encoded.</exception>
-    public static EncodedRows Read(MLContext context, IDataView data, TextScoringTransformer model, string labelColumn)
+    public static EncodedRows<int> Read(MLContext context, IDataView data, TextScoringTransformer model, string labelColumn)
+    {
+        var texts = new LabelTexts(context, data, labelColumn);
+        return EncodedRows<int>.Read(data, model, labelColumn, Labels());
+
+        IEnumerable<(bool IsThere, int Label)> Labels()
+        {
+            string[] names = texts.AreBareKeys ? [.. Enumerable.Range(1, model.Labels.Count).Select(i => $"{i}")] : [.. model.Labels];
+            string missing = texts.AreBareKeys ? "0" : "";
+            foreach ((int row, string label) in texts.Read().Index())
+            {
+                int index = Array.IndexOf(names, label);
+                yield return index >= 0 || label == missing ? (label != missing, index) : throw new ArgumentException(
+                    $"Row {row} of column '{labelColumn}' is '{label}'; the model's labels are {EvaluatedColumn.Quote(names)}.");
+            }
+        }
+    }
+}
+
+/// <summary>The labelled rows of a view, encoded once for a model that scores them many times.</summary>
+/// <typeparam name="TLabel">What a row should be predicted as.</typeparam>
+/// <param name="Numbers">For each row its zero-based number in the view, which counts rows without a label too.</param>
+/// <param name="Texts">The rows' token ids.</param>
+/// <param name="Labels">The rows' labels.</param>
+internal sealed record EncodedRows<TLabel>(int[] Numbers, EncodedText[] Texts, TLabel[] Labels)
+{
+    /// <param name="data">The view.</param>
+    /// <param name="model">The model, which names the text columns.</param>
+    /// <param name="labelColumn">The label's column, for error messages.</param>
+    /// <param name="labels">For each row of the view whether it has a label, and the label.</param>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
+    /// <exception cref="InvalidOperationException">There are no labelled rows, or one cannot be encoded.</exception>
+    public static EncodedRows<TLabel> Read(
+        IDataView data, TextScoringTransformer model, string labelColumn, IEnumerable<(bool IsThere, TLabel Label)> labels)
     {
         ScoringSchema.CheckInputs(data.Schema, model.Columns);
-        bool bare = data.Schema.GetColumnOrNull(labelColumn) is { Type: KeyDataViewType } key
-            && key.Annotations.Schema.GetColumnOrNull("KeyValues") is null;
-        string[] names = bare ? [.. Enumerable.Range(1, model.Labels.Count).Select(i => $"{i}")] : [.. model.Labels];
-        string[] texts = [.. Column(data, model.Columns.Text)];
-        string?[] pairs = model.Columns.TextPair is { } pair ? [.. Column(data, pair)] : new string?[texts.Length];
+        using IEnumerator<string> texts = Column(data, model.Columns.Text).GetEnumerator();
+        using IEnumerator<string>? pairs = model.Columns.TextPair is { } pair ? Column(data, pair).GetEnumerator() : null;
         var numbers = new List<int>();
         var rows = new List<EncodedText>();
-        var labels = new List<int>();
-        foreach ((string label, int row) in new LabelTexts(context, data, labelColumn).Read().Select((label, row) => (label, row)))
+        var found = new List<TLabel>();
+        foreach ((int row, (bool isThere, TLabel label)) in labels.Index())
         {
-            if (label == (bare ? "0" : ""))
+            texts.MoveNext();
+            pairs?.MoveNext();
+            if (!isThere)
             {
                 continue;
             }
 
-            int index = Array.IndexOf(names, label);
-            labels.Add(index >= 0 ? index : throw new ArgumentException(
-                $"Row {row} of column '{labelColumn}' is '{label}'; the model's labels are {EvaluatedColumn.Quote(names)}."));
             numbers.Add(row);
+            found.Add(label);
             try
             {
-                rows.Add(model.Classifier.Encode(texts[row], pairs[row]));
+                rows.Add(model.Classifier.Encode(texts.Current, pairs?.Current));
             }
             catch (Exception error) when (error is ArgumentException or InvalidDataException)
             {
@@ -47,7 +74,7 @@ internal sealed record EncodedRows(int[] Numbers, EncodedText[] Texts, int[] Lab
         }
 
         return rows.Count > 0
-            ? new([.. numbers], [.. rows], [.. labels])
+            ? new([.. numbers], [.. rows], [.. found])
             : throw new InvalidOperationException($"There are no rows with a label in column '{labelColumn}'.");
     }
 

@@ -143,7 +143,7 @@ internal sealed class FineTuning : IDisposable
                 }
 
                 (int Task, int[] Rows)[] group = [.. batches.Skip(update * _options.GradientAccumulationSteps).Take(_options.GradientAccumulationSteps)];
-                state.Loss = Update(train, group, state.Step, steps);
+                state.Loss = Update(train, group, epoch, state.Step, steps);
                 state.Step++;
                 state.Rows += group.Sum(part => part.Rows.Length);
                 if (!double.IsFinite(state.Loss))
@@ -279,10 +279,11 @@ internal sealed class FineTuning : IDisposable
 
     /// <summary>
     /// One update. The rows of all its micro-batches of a task are regrouped by length and weighted 1 / (micro-batches x rows of their own
-    /// micro-batch), which gives the same gradient as one pass per micro-batch with far less padding.
+    /// micro-batch), which gives the same gradient as one pass per micro-batch with far less padding. Where answers are written, a token
+    /// weighs as much as another: 1 / (micro-batches x tokens of its micro-batch). Of several answers one is drawn for each use of a row.
     /// </summary>
     /// <returns>The loss, the anchor's part included.</returns>
-    private double Update(IReadOnlyList<LabeledTexts> train, (int Task, int[] Rows)[] group, int step, int steps)
+    private double Update(IReadOnlyList<LabeledTexts> train, (int Task, int[] Rows)[] group, int epoch, int step, int steps)
     {
         foreach ((Parameter master, _) in _differentiated)
         {
@@ -294,8 +295,9 @@ internal sealed class FineTuning : IDisposable
         foreach (IGrouping<int, int[]> parts in group.GroupBy(part => part.Task, part => part.Rows))
         {
             int[] rows = [.. parts.SelectMany(part => part)];
-            float[] weights = [.. parts.SelectMany(part => Enumerable.Repeat(1f / (_options.GradientAccumulationSteps * part.Length), part.Length))];
-            loss += Backward(_passes[parts.Key], train[parts.Key], rows, weights, _options.MaxTokensPerBatch, training: true);
+            int[][]? targets = train[parts.Key].TargetsOf(rows, row => Derive((int)Derive(_options.Seed, 3, epoch), 3, row));
+            float[] weights = Weights(parts, targets);
+            loss += Backward(_passes[parts.Key], train[parts.Key], rows, weights, _options.MaxTokensPerBatch, training: true, targets);
             TakeGradients();
         }
 
@@ -323,6 +325,20 @@ internal sealed class FineTuning : IDisposable
 
         GiveWeights();
         return loss;
+    }
+
+    /// <summary>The weights of an update's rows, one after another; see <see cref="Update"/>.</summary>
+    private float[] Weights(IEnumerable<int[]> microBatches, int[][]? targets)
+    {
+        var weights = new List<float>();
+        foreach (int[] part in microBatches)
+        {
+            int[] tokens = [.. part.Select((_, i) => targets is null ? 1 : targets[weights.Count + i].Length)];
+            float all = _options.GradientAccumulationSteps * tokens.Sum();
+            weights.AddRange(tokens.Select(count => count / all));
+        }
+
+        return [.. weights];
     }
 
     /// <summary>The L1 anchor: its gradient needs no graph.</summary>
@@ -381,19 +397,29 @@ internal sealed class FineTuning : IDisposable
         }
     }
 
-    /// <summary>Adds the gradients of a weighted sum of the rows' losses to the parameters.</summary>
+    /// <summary>Adds the gradients of a weighted sum of the rows' losses (<see cref="LabeledTexts.Losses"/>) to the parameters.</summary>
+    /// <param name="classifier">The model.</param>
+    /// <param name="data">What the rows are of.</param>
+    /// <param name="rows">The rows.</param>
+    /// <param name="weights">Their weights.</param>
+    /// <param name="maxTokens">Padded tokens in one pass; null takes what suits the device.</param>
+    /// <param name="training">True switches dropout on.</param>
+    /// <param name="targets">What a model that writes should write for each row; null takes its first answer.</param>
     /// <returns>The weighted sum, in nats.</returns>
-    public static double Backward(TextClassifier classifier, LabeledTexts data, int[] rows, float[] weights, int? maxTokens, bool training)
+    public static double Backward(
+        TextClassifier classifier, LabeledTexts data, int[] rows, float[] weights, int? maxTokens, bool training, int[][]? targets = null)
     {
+        targets ??= data.TargetsOf(rows);
         double loss = 0;
         Device device = classifier.Backbone.Device;
         int tokens = maxTokens ?? LengthBatches.SuitableTokens(device);
-        foreach (int[] part in LengthBatches.Split([.. rows.Select(i => classifier.TokensOf(data.Texts[i]))], tokens))
+        foreach (int[] part in LengthBatches.Split([.. rows.Select((row, i) => classifier.TokensOf(data.Texts[row]) + (targets?[i].Length ?? 0))], tokens))
         {
             using var scope = NewDisposeScope();
             using TokenBatch batch = classifier.Batch([.. part.Select(i => data.Texts[rows[i]])]);
             Tensor weight = tensor(part.Select(i => weights[i]).ToArray(), device: device);
-            Tensor losses = data.Losses(classifier.Logits(batch, training), [.. part.Select(i => rows[i])]);
+            int[][]? answers = targets is null ? null : [.. part.Select(i => targets[i])];
+            Tensor losses = data.Losses(classifier, batch, [.. part.Select(i => rows[i])], answers, training);
             Tensor sum = (losses * weight).sum();
             sum.backward();
             loss += sum.item<float>();

@@ -4,7 +4,7 @@ using Microsoft.ML.Data;
 
 namespace SkillLoc.Trainers;
 
-/// <summary>Reads what a key-typed label column's keys stand for, and checks a column of scores.</summary>
+/// <summary>Reads what a key-typed label column's keys stand for, and checks columns of scores and of answers.</summary>
 internal static class LabelValues
 {
     /// <summary>The key values as text, in key order; null when the column has none.</summary>
@@ -36,6 +36,20 @@ internal static class LabelValues
                     $"The label column '{name}' has key values of type {vector.ItemType}; they must be text, numbers or booleans.", nameof(schema)),
             };
     }
+
+    /// <summary>Whether the label column holds answers, one a row or several, rather than keys.</summary>
+    /// <exception cref="ArgumentException">The column is missing, or holds neither.</exception>
+    public static bool AreAnswers(DataViewSchema schema, string name) => Find(schema, name).Type switch
+    {
+        TextDataViewType or VectorDataViewType { ItemType: TextDataViewType } => true,
+        KeyDataViewType => false,
+        var other => throw new ArgumentException(AnswersAreText(name, other), nameof(schema)),
+    };
+
+    /// <summary>What is wrong with the label column of a model that writes, where it has another type.</summary>
+    public static string AnswersAreText(string name, object type) =>
+        $"The label column '{name}' is {type}; for a model that writes its answers it must be a key, each label with an answer, or text, one "
+        + "answer a row or a vector of several.";
 
     /// <summary>Checks the label column of a regression.</summary>
     /// <exception cref="ArgumentException">The column is missing, or no Single.</exception>

@@ -1,6 +1,8 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
+using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Classification;
+using SkillLoc.Models.Generation;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Transforms;
 using static TorchSharp.torch;
@@ -10,11 +12,17 @@ namespace SkillLoc.Trainers;
 
 /// <summary>The rows of a view as token ids and what they should be predicted as, read once.</summary>
 /// <param name="Texts">The rows' token ids.</param>
-/// <param name="Labels">The rows' label indices; none for a regression.</param>
-/// <param name="Shares">For a regression each row's score as a share of the range, from 0 to 1; none for classes.</param>
+/// <param name="Labels">The rows' label indices; none for a regression and for free text.</param>
+/// <param name="Shares">For a regression each row's score as a share of the range, from 0 to 1; none for others.</param>
 internal sealed record LabeledTexts(EncodedText[] Texts, int[] Labels, float[] Shares)
 {
     public int Count => Texts.Length;
+
+    /// <summary>For a model that writes its answers each row's right answers, at least one; none for others.</summary>
+    public string[][] Answers { get; private init; } = [];
+
+    /// <summary>The answers as the model should write them.</summary>
+    public int[][][] Targets { get; private init; } = [];
 
     /// <summary>Reads a view; rows without a label are left out, as ML.NET's own trainers do.</summary>
     /// <exception cref="InvalidOperationException">There are no rows, or one cannot be encoded or has a score outside the range; the
@@ -26,9 +34,15 @@ internal sealed record LabeledTexts(EncodedText[] Texts, int[] Labels, float[] S
         var texts = new List<EncodedText>();
         var indices = new List<int>();
         var shares = new List<float>();
+        var answers = new List<string[]>();
         using DataViewRowCursor cursor = data.GetRowCursor(
             schema.Where(column => !column.IsHidden && (column.Name == labelColumn || columns.Inputs.Contains(column.Name))));
-        Func<bool> readLabel = classifier.Settings.ScoreRange is { } range ? Scores(range) : Keys(classifier.Settings.Labels);
+        Func<bool> readLabel = classifier.Settings switch
+        {
+            { ScoreRange: { } range } => Scores(range),
+            { Labels.Count: 0 } => FreeTexts(),
+            var settings => Keys(settings.Labels),
+        };
         ValueGetter<ReadOnlyMemory<char>> text = cursor.GetGetter<ReadOnlyMemory<char>>(schema[columns.Text]);
         ValueGetter<ReadOnlyMemory<char>>? pair =
             columns.TextPair is { } name ? cursor.GetGetter<ReadOnlyMemory<char>>(schema[name]) : null;
@@ -52,9 +66,13 @@ internal sealed record LabeledTexts(EncodedText[] Texts, int[] Labels, float[] S
             }
         }
 
-        return texts.Count > 0
-            ? new([.. texts], [.. indices], [.. shares])
-            : throw new InvalidOperationException($"The {role} has no rows with a label in '{labelColumn}'.");
+        if (texts.Count == 0)
+        {
+            throw new InvalidOperationException($"The {role} has no rows with a label in '{labelColumn}'.");
+        }
+
+        var read = new LabeledTexts([.. texts], [.. indices], [.. shares]);
+        return classifier.Settings.TextToText is { } task ? Answered(read, task) : read;
 
         Func<bool> Keys(IReadOnlyList<string> labels)
         {
@@ -71,6 +89,49 @@ internal sealed record LabeledTexts(EncodedText[] Texts, int[] Labels, float[] S
 
                 return key > 0;
             };
+        }
+
+        Func<bool> FreeTexts()
+        {
+            if (!LabelValues.AreAnswers(schema, labelColumn))
+            {
+                throw new ArgumentException(
+                    $"The label column '{labelColumn}' of the {role} is a key, and the model writes free text: it must be text, or a vector of text.");
+            }
+
+            Func<IEnumerable<ReadOnlyMemory<char>>> readAnswers = schema[labelColumn].Type is TextDataViewType ? One() : Several();
+            return () =>
+            {
+                string[] given = [.. readAnswers().Select(answer => answer.ToString()).Where(answer => !string.IsNullOrWhiteSpace(answer))];
+                if (given.Length > 0)
+                {
+                    answers.Add(given);
+                }
+
+                return given.Length > 0;
+            };
+
+            Func<IEnumerable<ReadOnlyMemory<char>>> One()
+            {
+                ValueGetter<ReadOnlyMemory<char>> getter = cursor.GetGetter<ReadOnlyMemory<char>>(schema[labelColumn]);
+                ReadOnlyMemory<char> value = default;
+                return () =>
+                {
+                    getter(ref value);
+                    return [value];
+                };
+            }
+
+            Func<IEnumerable<ReadOnlyMemory<char>>> Several()
+            {
+                ValueGetter<VBuffer<ReadOnlyMemory<char>>> getter = cursor.GetGetter<VBuffer<ReadOnlyMemory<char>>>(schema[labelColumn]);
+                VBuffer<ReadOnlyMemory<char>> values = default;
+                return () =>
+                {
+                    getter(ref values);
+                    return values.DenseValues();
+                };
+            }
         }
 
         Func<bool> Scores(ScoreRange range)
@@ -91,18 +152,69 @@ internal sealed record LabeledTexts(EncodedText[] Texts, int[] Labels, float[] S
                 return true;
             };
         }
+
+        LabeledTexts Answered(LabeledTexts rows, TextToTextTask task)
+        {
+            ClassifierSettings settings = classifier.Settings;
+            string[][] byLabel = [.. (settings.Words ?? settings.Labels).Select(answer => new[] { answer })];
+            int[][][] targets = Array.ConvertAll(byLabel, Encoded);
+            bool free = settings.Labels.Count == 0;
+            rows = rows with
+            {
+                Answers = free ? [.. answers] : Array.ConvertAll(rows.Labels, label => byLabel[label]),
+                Targets = free ? [.. answers.Select(Encoded)] : Array.ConvertAll(rows.Labels, label => targets[label]),
+            };
+            if (task.Metric == TextMetric.PearsonCorrelation)
+            {
+                CheckNumbers(rows.Answers);
+            }
+
+            return rows;
+        }
+
+        int[][] Encoded(string[] texts) => Array.ConvertAll(texts, classifier.EncodeAnswer);
+
+        // So that what cannot be judged is not trained for hours first.
+        void CheckNumbers(string[][] given)
+        {
+            try
+            {
+                TextMetrics.Evaluate(TextMetric.PearsonCorrelation, Array.ConvertAll(given, row => row[0]), given);
+            }
+            catch (ArgumentException error)
+            {
+                throw new InvalidOperationException($"The {role} cannot be judged by {TextMetric.PearsonCorrelation}: {error.Message}", error);
+            }
+        }
     }
+
+    /// <summary>What a model that writes should write for some rows; null for other models.</summary>
+    /// <param name="rows">The rows.</param>
+    /// <param name="draw">Draws a number for a row, which chooses among its answers; null takes the first.</param>
+    public int[][]? TargetsOf(IReadOnlyList<int> rows, Func<int, uint>? draw = null) => Targets.Length == 0
+        ? null
+        : [.. rows.Select(row => Targets[row][draw is null ? 0 : draw(row) % (uint)Targets[row].Length])];
 
     /// <summary>
     /// How far predictions are from the labels: the cross-entropy for classes; for a regression the Kullback-Leibler divergence of the two
-    /// label words' probabilities p from t = [1 - share, share], sum over the words of t (ln t - ln p) (grafting reference A.1, decision 3).
+    /// label words' probabilities p from t = [1 - share, share], sum over the words of t (ln t - ln p) (grafting reference A.1, decision 3);
+    /// for a model that writes the mean cross-entropy of an answer's tokens (C.2).
     /// </summary>
-    /// <param name="logits">The rows' logits, <c>[rows, labels]</c>.</param>
-    /// <param name="rows">Which rows they are of.</param>
+    /// <param name="classifier">The model.</param>
+    /// <param name="batch">The batch that it made of the rows.</param>
+    /// <param name="rows">Which rows they are.</param>
+    /// <param name="targets">What <see cref="TargetsOf"/> gave for them.</param>
+    /// <param name="training">True switches dropout on.</param>
     /// <returns><c>[rows]</c>, in nats.</returns>
-    public Tensor Losses(Tensor logits, IReadOnlyList<int> rows)
+    public Tensor Losses(TextClassifier classifier, TokenBatch batch, IReadOnlyList<int> rows, IReadOnlyList<int[]>? targets, bool training)
     {
+        if (targets is not null)
+        {
+            return classifier.AnswerLosses(batch, targets, training);
+        }
+
         using var scope = NewDisposeScope();
+        Tensor logits = classifier.Logits(batch, training);
         if (Shares.Length == 0)
         {
             Tensor labels = tensor(rows.Select(i => (long)Labels[i]).ToArray(), device: logits.device);
@@ -110,14 +222,23 @@ internal sealed record LabeledTexts(EncodedText[] Texts, int[] Labels, float[] S
         }
 
         Tensor share = tensor(rows.Select(i => Shares[i]).ToArray(), device: logits.device);
-        Tensor targets = stack([1 - share, share], 1);
-        return F.kl_div(F.log_softmax(logits, 1), targets, log_target: false, reduction: nn.Reduction.None).sum(dim: 1).MoveToOuterDisposeScope();
+        Tensor wanted = stack([1 - share, share], 1);
+        return F.kl_div(F.log_softmax(logits, 1), wanted, log_target: false, reduction: nn.Reduction.None).sum(dim: 1).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Scores the rows and judges them by the task's metric.</summary>
+    /// <summary>Scores the rows, or has the model write their answers, and judges them by the task's metric.</summary>
     public double Judge(TextClassifier classifier, IReadOnlyList<int>? rows = null, CancellationToken cancellation = default)
     {
         EncodedText[] texts = rows is null ? Texts : [.. rows.Select(i => Texts[i])];
+        if (Answers.Length > 0)
+        {
+            string[][] answers = rows is null ? Answers : [.. rows.Select(i => Answers[i])];
+            double metric = TextMetrics.Evaluate(classifier.Settings.TextToText!.Metric, classifier.Generate(texts, cancellation), answers);
+
+            // A correlation that is not defined, because something else than a number was written, is none.
+            return double.IsNaN(metric) ? 0 : metric;
+        }
+
         float[][] probabilities = classifier.Score(texts, cancellation);
         if (Shares.Length > 0)
         {

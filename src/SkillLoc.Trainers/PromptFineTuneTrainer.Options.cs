@@ -2,6 +2,7 @@ using System.Globalization;
 using Microsoft.ML;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
+using SkillLoc.Models.Generation;
 using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tuning;
@@ -23,13 +24,30 @@ public sealed partial class PromptFineTuneTrainer
         /// </summary>
         public PromptTask? Task;
 
-        /// <summary>What makes logits: the label words (prompt mode), or a classification head.</summary>
-        public HeadKind Head = HeadKind.LabelWords;
+        /// <summary>
+        /// The task of a model that writes its answers, which T5 takes in place of <see cref="Task"/>; <see cref="TextToTextTasks.Find"/>
+        /// knows those of the paper. A key-typed label column makes it a classification: each label has an answer, and the scores are
+        /// the probabilities of the answers. Answers that differ from row to row are a text column, or a vector of text where a row has
+        /// several, of which each use of the row draws one; nothing but the written text is predicted then. Validation has the model
+        /// write, and judges by the task's metric. To train all of T5, as the paper does, set <see cref="FixEmbeddings"/> and
+        /// <see cref="FixHead"/> to false.
+        /// </summary>
+        public TextToTextTask? TextToText;
+
+        /// <summary>For a classification by <see cref="TextToText"/> the answer to each label; null takes the labels themselves.</summary>
+        public IReadOnlyDictionary<string, string>? Answers;
+
+        /// <summary>
+        /// What makes logits: the label words (prompt mode), or a classification head. Null takes the label words, and with
+        /// <see cref="TextToText"/> <see cref="HeadKind.Generation"/>.
+        /// </summary>
+        public HeadKind? Head;
 
         /// <summary>How a causal model (GPT-2) scores the options of the task's autoregressive prompt.</summary>
         public OptionScoring OptionScoring;
 
-        /// <summary>The label column: a key; for a regression a Single in the task's score range, where rows with NaN are left out.</summary>
+        /// <summary>The label column: a key; for a regression a Single in the task's score range, where rows with NaN are left out; for
+        /// <see cref="TextToText"/> also text or a vector of text, where rows without an answer are left out.</summary>
         public string LabelColumnName = "Label";
 
         /// <summary>The text column.</summary>
@@ -43,6 +61,9 @@ public sealed partial class PromptFineTuneTrainer
 
         /// <summary>The column of the most probable label that scoring adds, but not for a regression.</summary>
         public string PredictedLabelColumnName = "PredictedLabel";
+
+        /// <summary>The column of the answer that a model writes, which <see cref="TextToText"/> adds.</summary>
+        public string PredictedTextColumnName = "PredictedText";
 
         /// <summary>Rows that choose the best state; its columns must be as the training view's. Null keeps the last state.</summary>
         public IDataView? ValidationSet;
@@ -89,16 +110,16 @@ public sealed partial class PromptFineTuneTrainer
         /// </summary>
         public TuningOptions? Tuning;
 
-        /// <summary>Keep embeddings as they are.</summary>
+        /// <summary>Keep embeddings as they are; T5's first version reads its head from them too.</summary>
         public bool FixEmbeddings = true;
 
-        /// <summary>Keep the pre-trained head as it is; a fresh classification head always trains.</summary>
+        /// <summary>Keep the pre-trained head as it is, and T5's last norms with it; a fresh classification head always trains.</summary>
         public bool FixHead = true;
 
-        /// <summary>Keep this many of the lowest layers as they are.</summary>
+        /// <summary>Keep this many of the lowest layers as they are, of T5's encoder and decoder alike.</summary>
         public int FixLayers;
 
-        /// <summary>Train biases only (BitFit).</summary>
+        /// <summary>Train biases only (BitFit); T5 has those of its relative positions alone.</summary>
         public bool BiasOnly;
 
         /// <summary>
@@ -186,7 +207,10 @@ public sealed partial class PromptFineTuneTrainer
 
         internal bool IsRegression => Task?.IsRegression == true;
 
-        private bool HasTemplate => Head is HeadKind.LabelWords or HeadKind.MaskTokenLinear;
+        /// <summary>The head that was chosen, or the task's.</summary>
+        internal HeadKind HeadKind => Head ?? (TextToText is null ? HeadKind.LabelWords : HeadKind.Generation);
+
+        private bool HasTemplate => HeadKind is HeadKind.LabelWords or HeadKind.MaskTokenLinear;
 
         internal bool HasTextPair() => HasTemplate ? Task!.IsPair : TextPairColumnName is not null || Task?.IsPair == true;
 
@@ -195,13 +219,26 @@ public sealed partial class PromptFineTuneTrainer
         {
             if (HasTemplate && Task is null)
             {
-                throw new ArgumentException($"The head {Head} reads a template's mask, so Options.Task must be set.");
+                throw new ArgumentException($"The head {HeadKind} reads a template's mask, so Options.Task must be set.");
             }
 
-            if (IsRegression && Head != HeadKind.LabelWords)
+            if ((HeadKind == HeadKind.Generation) != (TextToText is not null) || (TextToText is not null && Task is not null))
+            {
+                throw new ArgumentException(
+                    "A model that writes its answers (T5) has Options.TextToText, the head Generation, which is the default then, and no "
+                    + $"Options.Task; others have no Options.TextToText. Here the head is {HeadKind}, Options.TextToText "
+                    + $"{(TextToText is null ? "null" : $"'{TextToText.Name}'")} and Options.Task {(Task is null ? "null" : $"'{Task.Name}'")}.");
+            }
+
+            if (Answers is not null && TextToText is null)
+            {
+                throw new ArgumentException("Options.Answers are those of Options.TextToText, which is null.");
+            }
+
+            if (IsRegression && HeadKind != HeadKind.LabelWords)
             {
                 throw new NotSupportedException(
-                    $"'{Task!.Name}' is a regression task, which is offered with {nameof(HeadKind.LabelWords)} only, not with {Head}.");
+                    $"'{Task!.Name}' is a regression task, which is offered with {nameof(HeadKind.LabelWords)} only, not with {HeadKind}.");
             }
 
             if (IsRegression && Task!.Verbalizer.Count != 2)
@@ -271,6 +308,7 @@ public sealed partial class PromptFineTuneTrainer
             TextPair = HasTextPair() ? TextPairColumnName ?? "TextPair" : null,
             Score = ScoreColumnName,
             PredictedLabel = PredictedLabelColumnName,
+            PredictedText = PredictedTextColumnName,
         };
 
         /// <summary>The classifier's settings for training rows.</summary>
@@ -279,6 +317,11 @@ public sealed partial class PromptFineTuneTrainer
         internal ClassifierSettings Settings(DataViewSchema schema)
         {
             ScoringSchema.CheckInputs(schema, Columns());
+            if (TextToText is not null)
+            {
+                return Settings(schema, TextToText);
+            }
+
             IReadOnlyList<string>? values = null;
             int keys = 2;
             if (IsRegression)
@@ -293,13 +336,50 @@ public sealed partial class PromptFineTuneTrainer
             return Settings(values, keys, Models.Checkpoints.CheckpointFolder.ReadConfig(Checkpoint));
         }
 
+        /// <summary>The settings of a model that writes its answers.</summary>
+        /// <exception cref="ArgumentException">A label has no answer, or there are no labels and answers are given.</exception>
+        private ClassifierSettings Settings(DataViewSchema schema, TextToTextTask task)
+        {
+            IReadOnlyList<string> labels = [];
+            if (!LabelValues.AreAnswers(schema, LabelColumnName))
+            {
+                labels = LabelValues.Of(schema, LabelColumnName, out int keys) ?? Numbers(keys);
+            }
+            else if (Answers is not null)
+            {
+                throw new ArgumentException(
+                    $"Options.Answers are those of labels, and the label column '{LabelColumnName}' is text, which holds the answers themselves.");
+            }
+
+            return new()
+            {
+                Task = task.Name,
+                Head = HeadKind,
+                TextToText = task,
+                Labels = labels,
+                Words = Answers is null ? null : [.. labels.Select(Answer)],
+                HasTextPair = HasTextPair(),
+                MaxLength = MaxLength ?? task.MaxInputLength,
+                Truncation = Truncation,
+                Trained = Tuning is null ? Selection : null,
+                Tuning = Tuning,
+            };
+
+            string Answer(string label) => Answers.TryGetValue(label, out string? answer) ? answer : throw new ArgumentException(
+                $"The label column '{LabelColumnName}' has the label '{label}', and Options.Answers has answers for "
+                + $"{string.Join(", ", Answers.Keys.Select(known => $"'{known}'"))} only.");
+        }
+
+        /// <summary>What labels are called whose keys have no values.</summary>
+        private static string[] Numbers(int keys) => [.. Enumerable.Range(0, keys).Select(i => i.ToString(CultureInfo.InvariantCulture))];
+
         /// <summary>
         /// The classifier's settings. Scores stand in the order of the label column's keys, as ML.NET's evaluators expect.
         /// </summary>
         /// <exception cref="ArgumentException">A label is none of the task's, or the task has no prompt for the checkpoint's kind of model.</exception>
         private ClassifierSettings Settings(IReadOnlyList<string>? keyValues, int keys, ModelConfig config)
         {
-            AutoregressivePrompt? prompt = config.IsCausal && Head == HeadKind.LabelWords
+            AutoregressivePrompt? prompt = config.IsCausal && HeadKind == HeadKind.LabelWords
                 ? Task!.Autoregressive ?? throw new ArgumentException(
                     $"The task '{Task.Name}' has no autoregressive prompt, which a causal model ({config.ModelType} in {Checkpoint}) needs: set "
                     + $"{nameof(PromptTask)}.{nameof(PromptTask.Autoregressive)}, or use {nameof(HeadKind)}.{HeadKind.SequenceClassification}.")
@@ -308,12 +388,12 @@ public sealed partial class PromptFineTuneTrainer
             IReadOnlyList<string> labels = keyValues
                 ?? (verbalizer is not null && verbalizer.Count == keys
                     ? verbalizer.Labels
-                    : [.. Enumerable.Range(0, keys).Select(i => i.ToString(CultureInfo.InvariantCulture))]);
+                    : Numbers(keys));
             bool isPrompted = Tuning is not SoftPromptOptions;
             return new()
             {
                 Task = Task?.Name ?? "",
-                Head = Head,
+                Head = HeadKind,
                 Template = HasTemplate && isPrompted && prompt is null ? Task!.Template.ToString() : null,
                 AutoregressiveTemplate = isPrompted ? prompt?.Template.ToString() : null,
                 OptionScoring = OptionScoring,
@@ -340,6 +420,8 @@ public sealed partial class PromptFineTuneTrainer
         internal RunDescription Describe(ClassifierSettings settings)
         {
             var run = new RunDescription(this, nameof(Checkpoints), nameof(CheckpointInterval), nameof(StateInterval));
+            run.Put(nameof(Head), settings.Head);
+            run.Put(nameof(settings.TextToText), settings.TextToText);
             run.Put(nameof(settings.Template), settings.Template);
             run.Put(nameof(settings.Labels), string.Join('|', settings.Labels));
             run.Put(nameof(settings.AutoregressiveTemplate), settings.AutoregressiveTemplate);

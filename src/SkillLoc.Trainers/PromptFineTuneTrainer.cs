@@ -14,7 +14,8 @@ namespace SkillLoc.Trainers;
 
 /// <summary>
 /// Fine-tunes a language model to classify text or to predict a score, with a prompt whose mask the model fills with a label word, or to
-/// classify with a head (Panigrahi et al. 2023, section 2; grafting reference A.1-A.11).
+/// classify with a head (Panigrahi et al. 2023, section 2; grafting reference A.1-A.11). T5 learns to write its answers instead (Qin et al.
+/// 2022; mode connectivity C.1, C.2): one of a few, which classifies text, or any.
 /// </summary>
 public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransformer>
 {
@@ -35,7 +36,7 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
     }
 
     /// <summary>Fine-tunes on a view.</summary>
-    /// <param name="input">A view with the label column (a key, for a regression a Single) and the text columns.</param>
+    /// <param name="input">A view with the label column (a key, for a regression a Single, for T5 also text) and the text columns.</param>
     /// <returns>The scoring transformer, which owns the model; the caller disposes it.</returns>
     /// <exception cref="ArgumentException">A column is missing or of another type, or a label is none of the task's.</exception>
     /// <exception cref="InvalidOperationException">There are no rows, a row cannot be encoded, training diverged, or the state file is of
@@ -45,7 +46,7 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
     public TextScoringTransformer Fit(IDataView input) => Fit(input, _options.ValidationSet);
 
     /// <summary>Fine-tunes on a view and keeps the state that is best on another.</summary>
-    /// <param name="trainData">A view with the label column (a key, for a regression a Single) and the text columns.</param>
+    /// <param name="trainData">A view with the label column (a key, for a regression a Single, for T5 also text) and the text columns.</param>
     /// <param name="validationData">Rows for choosing the best state; null keeps the last.</param>
     /// <returns>The scoring transformer, which owns the model; the caller disposes it.</returns>
     public TextScoringTransformer Fit(IDataView trainData, IDataView? validationData)
@@ -81,7 +82,7 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
 
             var transformer = new TextScoringTransformer(classifier, _columns, baseCheckpoint: Path.GetFullPath(_options.Checkpoint))
             {
-                Record = state.ToRecord("fine-tune", _options.Task?.Name ?? "", _options.Checkpoint, fingerprint, train.Count, run),
+                Record = state.ToRecord("fine-tune", classifier.Settings.Task, _options.Checkpoint, fingerprint, train.Count, run),
             };
             if (_options.OutputFolder is not null)
             {
@@ -117,6 +118,13 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
             return label.ItemType == NumberDataViewType.Single && !label.IsKey && label.Kind == SchemaShape.Column.VectorKind.Scalar
                 ? ScoringSchema.Append(inputSchema, _columns, [])
                 : throw new ArgumentOutOfRangeException(nameof(inputSchema), LabelValues.ScoresAreSingle(label.Name, label.ItemType));
+        }
+
+        if (_options.TextToText is not null)
+        {
+            return label.IsKey || label.ItemType is TextDataViewType
+                ? ScoringSchema.Append(inputSchema, _columns, label.IsKey ? ["0", "1"] : [], writes: true)
+                : throw new ArgumentOutOfRangeException(nameof(inputSchema), LabelValues.AnswersAreText(label.Name, label.ItemType));
         }
 
         if (!label.IsKey)

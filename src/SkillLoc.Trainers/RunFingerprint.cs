@@ -23,6 +23,16 @@ internal static class RunFingerprint
             Append(hash, [text.Position]);
             Append(hash, [text.Ids.Length, .. text.Ids]);
             Append(hash, [text.TokenTypes?.Length ?? -1, .. text.TokenTypes ?? []]);
+            if (data.Targets.Length > 0)
+            {
+                foreach (int[] target in data.Targets[i])
+                {
+                    Append(hash, [target.Length, .. target]);
+                }
+
+                continue;
+            }
+
             Append(hash, [data.Shares.Length > 0 ? data.Shares[i] : (double)data.Labels[i]]);
         }
 

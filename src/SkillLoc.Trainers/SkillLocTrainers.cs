@@ -1,4 +1,6 @@
 using Microsoft.ML;
+using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Generation;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Trainers;
 using SkillLoc.Transforms;
@@ -11,8 +13,10 @@ public static class SkillLocTrainers
     /// <summary>Fine-tunes a language model with a prompt.</summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="checkpoint">A Hugging Face checkpoint folder.</param>
-    /// <param name="task">A task that <see cref="PromptTasks"/> knows, such as <c>sst-2</c>.</param>
-    /// <param name="labelColumnName">The label column: a key, for a regression a Single.</param>
+    /// <param name="task">A task that <see cref="PromptTasks"/> knows, such as <c>sst-2</c>; of a T5 one that <see cref="TextToTextTasks"/>
+    /// knows, such as <c>glue-sst2</c>.</param>
+    /// <param name="labelColumnName">The label column: a key, for a regression a Single; of a T5 also the answer as text, or a vector of
+    /// several.</param>
     /// <param name="textColumnName">The text column.</param>
     /// <param name="textPairColumnName">The second text column; for tasks on pairs it is "TextPair" unless named.</param>
     /// <param name="validationSet">Rows that choose the best state; null keeps the last.</param>
@@ -23,11 +27,15 @@ public static class SkillLocTrainers
     /// <exception cref="ArgumentException">The task is unknown, or an option is out of its range.</exception>
     public static PromptFineTuneTrainer PromptFineTune(
         this SkillLocCatalog catalog, string checkpoint, string task, string labelColumnName = "Label", string textColumnName = "Text",
-        string? textPairColumnName = null, IDataView? validationSet = null, int epochs = 3, int batchSize = 16, double learningRate = 2e-5) =>
-        catalog.PromptFineTune(new PromptFineTuneTrainer.Options
+        string? textPairColumnName = null, IDataView? validationSet = null, int epochs = 3, int batchSize = 16, double learningRate = 2e-5)
+    {
+        // A folder that is not there is met when it is read.
+        bool writes = File.Exists(Path.Combine(checkpoint, "config.json")) && CheckpointFolder.ReadConfig(checkpoint).IsEncoderDecoder;
+        return catalog.PromptFineTune(new PromptFineTuneTrainer.Options
         {
             Checkpoint = checkpoint,
-            Task = PromptTasks.Find(task),
+            Task = writes ? null : PromptTasks.Find(task),
+            TextToText = writes ? TextToTextTasks.Find(task) : null,
             LabelColumnName = labelColumnName,
             TextColumnName = textColumnName,
             TextPairColumnName = textPairColumnName,
@@ -36,8 +44,9 @@ public static class SkillLocTrainers
             BatchSize = batchSize,
             LearningRate = learningRate,
         });
+    }
 
-    /// <summary>Fine-tunes a language model with a prompt or a classification head.</summary>
+    /// <summary>Fine-tunes a language model with a prompt or a classification head, or T5 to write its answers.</summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="options">Everything that can be told.</param>
     /// <returns>The trainer.</returns>

@@ -38,15 +38,18 @@ public sealed class GraftTransformer : TextScoringTransformer
     /// <param name="columns">The columns it reads and adds; by default Text (and TextPair), PredictedLabel and Score.</param>
     /// <param name="device">Where the weights go; the CPU by default.</param>
     /// <param name="baseGrafts">Grafts that are put into the base first, such as those of <see cref="BaseGrafts"/>.</param>
+    /// <param name="twin">A model whose storage is shared by base parameters that equal its own and that no graft changes.</param>
     /// <returns>The transformer; the caller disposes it.</returns>
     /// <exception cref="InvalidDataException">The graft is for another base, or carries no task.</exception>
     public static GraftTransformer Create(
         Graft graft, string baseCheckpoint, ScoringColumns? columns = null, TorchSharp.torch.Device? device = null,
-        IReadOnlyList<Graft>? baseGrafts = null)
+        IReadOnlyList<Graft>? baseGrafts = null, TextScoringTransformer? twin = null)
     {
         ArgumentNullException.ThrowIfNull(graft);
         ClassifierSettings settings = ClassifierSettings.FromJson(graft.Settings, "the graft's metadata");
-        TextClassifier classifier = TextClassifier.Create(baseCheckpoint, settings, device);
+        HashSet<string> changed = [.. (baseGrafts ?? []).Append(graft).SelectMany(each => each.Changed)];
+        TextClassifier classifier = TextClassifier.Create(
+            baseCheckpoint, settings, device, twin: twin?.Classifier, mayShare: name => !changed.Contains(name));
         try
         {
             Apply(classifier, graft, baseGrafts ?? []);

@@ -76,6 +76,11 @@ public sealed class GraftedModelSet : ITransformer, IRowScorer, IDisposable
             throw new ArgumentException($"The skill '{regression}' predicts a score, and a set predicts labels; use a GraftTransformer for it.", nameof(grafts));
         }
 
+        if (settings.FirstOrDefault(pair => pair.Value.Labels.Count == 0).Key is { } writer)
+        {
+            throw new ArgumentException($"The skill '{writer}' writes free text, and a set predicts labels; use a GraftTransformer for it.", nameof(grafts));
+        }
+
         string? onPairs = settings.FirstOrDefault(pair => pair.Value.HasTextPair).Key;
         columns ??= new ScoringColumns { TextPair = onPairs is null ? null : "TextPair" };
         if (onPairs is not null && columns.TextPair is null)
@@ -87,7 +92,7 @@ public sealed class GraftedModelSet : ITransformer, IRowScorer, IDisposable
         try
         {
             // A backbone with the language-model head serves every skill; those with a head of their own look at it without.
-            ClassifierSettings root = settings.Values.FirstOrDefault(task => task.Head == HeadKind.LabelWords) ?? settings.Values.First();
+            ClassifierSettings root = settings.Values.FirstOrDefault(task => task.Head is HeadKind.LabelWords or HeadKind.Generation) ?? settings.Values.First();
             using TextClassifier whole = TextClassifier.Create(baseCheckpoint, root, device);
             var fingerprints = new Dictionary<bool, string>();
             foreach ((string name, Graft graft) in grafts)
@@ -193,7 +198,7 @@ public sealed class GraftedModelSet : ITransformer, IRowScorer, IDisposable
         }
     }
 
-    IReadOnlyList<RowScores> IRowScorer.Score(IReadOnlyList<RowTexts> rows)
+    IReadOnlyList<RowScores> IRowScorer.Score(IReadOnlyList<RowTexts> rows, IReadOnlyList<bool> wanted)
     {
         var scores = new RowScores[rows.Count];
         lock (_weights)
@@ -216,7 +221,7 @@ public sealed class GraftedModelSet : ITransformer, IRowScorer, IDisposable
         return scores;
     }
 
-    Delegate[] IRowScorer.Getters(Func<RowScores> current) => [ScoredValues.PredictedText(current), ScoredValues.Vector(current)];
+    Delegate[] IRowScorer.Getters(Func<RowScores> current) => [ScoredValues.LabelText(current), ScoredValues.Vector(current)];
 
     private Skill SkillOf(RowTexts row) => _skills.TryGetValue(row.Values[^1], out Skill? skill)
         ? skill

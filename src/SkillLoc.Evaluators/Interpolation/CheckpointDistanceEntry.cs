@@ -4,7 +4,7 @@ namespace SkillLoc.Evaluators;
 /// <param name="Region">Embeddings, Layer or Head, as <see cref="Models.Backbones.ParameterRegion"/> names them; empty for the whole.</param>
 /// <param name="Layer">Zero-based layer; -1 outside the layers, and where layers are taken together.</param>
 /// <param name="Kind">The parameter's name within its layer, such as <c>attention.self.query.weight</c>, or its whole name outside the
-/// layers; empty where kinds are taken together.</param>
+/// layers; where kinds are taken together empty, or T5's stack, <c>encoder</c> or <c>decoder</c>.</param>
 /// <param name="Count">Number of scalars here.</param>
 /// <param name="L2">The Euclidean norm of the difference.</param>
 /// <param name="MeanL2">The root of the mean squared difference, sqrt(L2^2 / n).</param>

@@ -15,7 +15,8 @@ public sealed record CheckpointDistanceMetrics
     /// <summary>One entry a parameter, in the checkpoint's order.</summary>
     public required IReadOnlyList<CheckpointDistanceEntry> Parameters { get; init; }
 
-    /// <summary>The same by layer, kinds taken together; embeddings and head are an entry each.</summary>
+    /// <summary>The same by layer, kinds taken together; embeddings and head are an entry each. T5's stacks have layers of their own, and
+    /// there the stack stands for the kind.</summary>
     public required IReadOnlyList<CheckpointDistanceEntry> Layers { get; init; }
 
     /// <summary>The same by kind, layers taken together.</summary>
@@ -44,7 +45,7 @@ public sealed record CheckpointDistanceMetrics
         {
             Whole = Entry("", -1, "", distances.Values),
             Parameters = [.. parameters.Select(each => Entry($"{each.Place.Region}", each.Place.Layer, each.Place.Kind, [each.Distance]))],
-            Layers = Together(place => place with { Kind = "" }),
+            Layers = Together(place => place with { Kind = place.Stack }),
             Kinds = Together(place => place with { Layer = -1 }),
         };
 

@@ -35,10 +35,11 @@ public sealed partial class CheckpointInterpolationEvaluator
         /// <summary>Training rows, of which the reference tells what is forgotten; null for none.</summary>
         public IDataView? Training;
 
-        /// <summary>The true label: a key, which is compared by its value where it has values, or a text.</summary>
+        /// <summary>The true label: a key, which is compared by its value where it has values, or a text; for a regression a
+        /// Single.</summary>
         public string LabelColumnName = "Label";
 
-        /// <summary>The metric; null takes the evaluated task's.</summary>
+        /// <summary>The metric of classes; null takes the evaluated task's. A regression has Pearson's correlation.</summary>
         public PromptMetric? Metric;
 
         /// <summary>Bins of confidence; 15 as in Guo et al. (2017).</summary>
@@ -79,11 +80,6 @@ public sealed partial class CheckpointInterpolationEvaluator
             if (Path is not null && (!ReferenceEquals(Path.First, First.Classifier) || !ReferenceEquals(Path.Second, Second.Classifier)))
             {
                 throw new ArgumentException($"Options.{nameof(Path)} must lead from Options.{nameof(First)} to Options.{nameof(Second)}; it has other ends.");
-            }
-
-            if (First.ScoreRange is not null || Second.ScoreRange is not null)
-            {
-                throw new ArgumentException("The path of a regression cannot be evaluated, as its rows are not right or wrong; take models of classes.");
             }
         }
     }

@@ -10,7 +10,8 @@ namespace SkillLoc.Evaluators;
 
 /// <summary>
 /// Walks from one checkpoint to another, on a straight line or a curve, and measures the models on the way (mode connectivity, C.4 and
-/// C.9). Rows are encoded and grouped once for all points, one model moves in place, and every point scores every row once.
+/// C.9). Rows are encoded and grouped once for all points, one model moves in place, and every point scores every row once. Models of
+/// classes and regressions are judged alike, except that a regression's rows are neither right nor wrong and have no calibration.
 /// </summary>
 public sealed partial class CheckpointInterpolationEvaluator
 {
@@ -46,57 +47,48 @@ public sealed partial class CheckpointInterpolationEvaluator
             ? new ParameterPath(_options.First!.Classifier, _options.Second!.Classifier, _options.Task)
             : null;
         ParameterPath path = _options.Path ?? line!;
-        (string Name, EncodedRows Rows)[] sets = [.. _options.Sets.Select(set => (set.Name, Read(set.Name, set.Data)))];
-        using TextClassifier walker = path.CreateWalker();
-        var batches = new List<ScoringBatch[]>();
+        var sets = new List<(string Name, JudgedRows Rows, List<RowsJudgement> Points)>();
         try
         {
-            foreach ((_, EncodedRows rows) in sets)
+            foreach ((string name, IDataView data) in _options.Sets)
             {
-                batches.Add([.. walker.Batches(rows.Texts)]);
+                sets.Add((name, Read(name, data), []));
             }
 
+            using TextClassifier walker = path.CreateWalker();
             double[] places = [.. Enumerable.Range(0, _options.NumberOfPoints).Select(i => Math.Round((double)i / (_options.NumberOfPoints - 1), 3))];
-            var scored = new ScoredRow[sets.Length][][];
-            for (int set = 0; set < sets.Length; set++)
+            foreach ((int point, double place) in places.Index())
             {
-                scored[set] = new ScoredRow[places.Length][];
-            }
-
-            for (int point = 0; point < places.Length; point++)
-            {
-                path.MoveTo(walker, places[point]);
-                for (int set = 0; set < sets.Length; set++)
+                path.MoveTo(walker, place);
+                foreach ((_, JudgedRows rows, List<RowsJudgement> points) in sets)
                 {
-                    float[][] scores = walker.Score(batches[set], _options.CancellationToken);
-                    scored[set][point] = [.. scores.Zip(sets[set].Rows.Labels, (row, label) => ScoredRow.Of(label, row))];
+                    points.Add(rows.Judge(walker, _options.CancellationToken));
                 }
 
                 _options.Progress?.Report((point + 1.0) / places.Length);
             }
 
-            PromptMetric metric = _options.Metric ?? _task.Classifier.Settings.Metric;
             return new()
             {
                 Task = _task.Classifier.Settings.Task,
-                Metric = metric,
-                Sets = [.. sets.Select((set, i) => Measure(set.Name, set.Rows, places, scored[i], metric))],
+                Metric = sets[0].Rows.MetricName,
+                Sets = [.. sets.Select(set => Measure(set.Name, set.Rows.Numbers, places, set.Points))],
             };
         }
         finally
         {
-            foreach (ScoringBatch batch in batches.SelectMany(set => set))
+            foreach ((_, JudgedRows rows, _) in sets)
             {
-                batch.Dispose();
+                rows.Dispose();
             }
         }
     }
 
-    private EncodedRows Read(string name, IDataView data)
+    private JudgedRows Read(string name, IDataView data)
     {
         try
         {
-            return EncodedRows.Read(_context, data, _task, _options.LabelColumnName);
+            return JudgedRows.Of(_context, data, _task, _options);
         }
         catch (InvalidOperationException error)
         {
@@ -104,38 +96,36 @@ public sealed partial class CheckpointInterpolationEvaluator
         }
     }
 
-    private InterpolationSet Measure(string name, EncodedRows rows, double[] places, ScoredRow[][] scored, PromptMetric metric)
+    private static InterpolationSet Measure(string name, int[] numbers, double[] places, List<RowsJudgement> judgements)
     {
+        bool hasScores = judgements[0].Scores.Length > 0;
         return new()
         {
             Name = name,
-            Rows = rows.Numbers,
+            Rows = numbers,
             Points = [.. places.Select(Point)],
-            Right = [.. scored.Select(point => point.Select(row => row.IsRight).ToArray())],
+            Scores = hasScores ? [.. judgements.Select(judgement => judgement.Scores)] : [],
         };
 
         InterpolationPoint Point(double x, int point)
         {
-            ScoredRow[] here = scored[point], before = scored[Math.Max(0, point - 1)];
-            CalibrationMetrics calibration = CalibrationMetrics.Of(here, _options.NumberOfBins);
+            RowsJudgement here = judgements[point], before = judgements[Math.Max(0, point - 1)];
+            long right = here.Scores.LongCount(score => score == 1);
             return new()
             {
                 Set = name,
                 X = x,
-                Loss = calibration.LogLoss,
-                Metric = ClassificationMetric.Evaluate(metric, rows.Labels, [.. here.Select(row => row.Predicted)]),
-                Accuracy = calibration.Accuracy,
-                ExpectedCalibrationError = calibration.ExpectedCalibrationError,
-                BrierScore = calibration.BrierScore,
-                AgreementWithFirst = Agreement(here, scored[0]),
-                AgreementWithSecond = Agreement(here, scored[^1]),
-                Right = here.LongCount(row => row.IsRight),
-                Learnt = here.Zip(before).LongCount(pair => pair.First.IsRight && !pair.Second.IsRight),
-                Forgotten = here.Zip(before).LongCount(pair => !pair.First.IsRight && pair.Second.IsRight),
+                Loss = here.Loss,
+                Metric = here.Metric,
+                Accuracy = hasScores ? right / (double)numbers.Length : double.NaN,
+                ExpectedCalibrationError = here.Calibration?.ExpectedCalibrationError ?? double.NaN,
+                BrierScore = here.Calibration?.BrierScore ?? double.NaN,
+                AgreementWithFirst = here.Agreement(judgements[0]),
+                AgreementWithSecond = here.Agreement(judgements[^1]),
+                Right = right,
+                Learnt = here.Learnt(before),
+                Forgotten = before.Learnt(here),
             };
         }
-
-        static double Agreement(ScoredRow[] one, ScoredRow[] other) =>
-            one.Zip(other).Average(pair => pair.First.Predicted == pair.Second.Predicted ? 1.0 : 0.0);
     }
 }

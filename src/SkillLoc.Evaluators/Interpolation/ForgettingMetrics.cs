@@ -27,24 +27,28 @@ public sealed record ForgettingMetrics
         CultureInfo.InvariantCulture,
         $"from {entry.From} ===> {entry.To}\ncount: {entry.Forgotten}\ncorrectness: {entry.Correctness}\nconfidence: {entry.Confidence}\nvariance: {entry.Variability}\nturn: {entry.Turns}\n"))));
 
-    /// <exception cref="ArgumentException">A row of the set has no training dynamics.</exception>
-    internal static ForgettingMetrics Of(InterpolationSet set, TrainingDynamics dynamics)
+    /// <summary>Joins the rows with score 0 at each point, in order, with training dynamics.</summary>
+    /// <param name="source">What error messages call the rows.</param>
+    /// <param name="rows">The rows that were evaluated.</param>
+    /// <param name="points">The points as in the analysis files, such as 0.04, and their rows with score 0.</param>
+    /// <param name="dynamics">The dynamics.</param>
+    /// <exception cref="ArgumentException">A row has no training dynamics.</exception>
+    internal static ForgettingMetrics Of(
+        string source, IEnumerable<int> rows, IEnumerable<(string Point, int[] Wrong)> points, TrainingDynamics dynamics)
     {
         Dictionary<int, CartographyRow> map = dynamics.Map().ToDictionary(row => row.Row);
-        foreach (int row in set.Rows.Where(row => !map.ContainsKey(row)))
+        foreach (int row in rows.Where(row => !map.ContainsKey(row)))
         {
             throw new ArgumentException(
-                $"Row {row} of the set '{set.Name}' has no training dynamics; they must be of the rows that were evaluated, in the same order.", nameof(dynamics));
+                $"Row {row} of {source} has no training dynamics; they must be of the rows that were evaluated, in the same order.", nameof(dynamics));
         }
 
         var entries = new List<ForgettingEntry>();
         int[] before = [];
         string from = "start";
-        for (int point = 0; point < set.Points.Count; point++)
+        foreach ((string to, int[] now) in points)
         {
-            int[] now = [.. set.Where(point, right: false)];
             CartographyRow[] forgotten = [.. now.Except(before).Select(row => map[row])];
-            string to = InterpolationFiles.Key(set.Points[point].X);
             entries.Add(new(
                 from, to, forgotten.Length, before.Except(now).Count(),
                 Mean(row => row.Correctness), Mean(row => row.Confidence), Mean(row => row.Variability), Mean(row => row.Turns)));

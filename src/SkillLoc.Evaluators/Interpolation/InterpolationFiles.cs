@@ -3,7 +3,6 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using SkillLoc.Models.Checkpoints;
-using SkillLoc.Models.Prompts;
 
 namespace SkillLoc.Evaluators;
 
@@ -35,12 +34,7 @@ internal sealed class InterpolationFiles
         _test = metrics.Find(nameof(CheckpointInterpolationEvaluator.Options.Test));
         _training = metrics.Find(nameof(CheckpointInterpolationEvaluator.Options.Training));
         _prefix = prefix;
-        _metric = metrics.Metric switch
-        {
-            PromptMetric.AccuracyAndF1 => "F1",
-            PromptMetric.MatthewsCorrelation => "Matthew-Correlation",
-            _ => "ACC",
-        };
+        _metric = metrics.Metric;
     }
 
     private InterpolationSet[] Compared => [.. new[] { _validation, _test }.OfType<InterpolationSet>()];
@@ -48,20 +42,44 @@ internal sealed class InterpolationFiles
     /// <summary>The text of a place as Python writes it: 0.0, 0.04, 1.0.</summary>
     public static string Key(double x) => x.ToString("0.0##############", CultureInfo.InvariantCulture);
 
+    /// <summary>Reads a <c>…_data_analysis.json</c>: by place the rows with score 0 and 1.</summary>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="InvalidDataException">It is of another form; the message says what is wrong.</exception>
+    public static OrderedDictionary<string, (int[] Wrong, int[] Right)> Read(string path)
+    {
+        try
+        {
+            var file = JsonSerializer.Deserialize<OrderedDictionary<string, Dictionary<string, int[]>>>(File.ReadAllText(path));
+            return file is { Count: > 0 }
+                ? new(file.Select(place => KeyValuePair.Create(place.Key, (place.Value["zero_list"], place.Value["one_list"]))))
+                : throw new InvalidDataException($"{path} holds no places of a path.");
+        }
+        catch (Exception error) when (error is JsonException or KeyNotFoundException or NullReferenceException)
+        {
+            throw new InvalidDataException(
+                $"{path} holds no analysis of a path, which has by place the lists 'zero_list' and 'one_list' of row numbers: {error.Message}", error);
+        }
+    }
+
+    /// <exception cref="InvalidOperationException">There is nothing to write.</exception>
     /// <exception cref="IOException">Something is there that must not be replaced, or a file could not be written.</exception>
     public void Save(string folder)
     {
-        Directory.CreateDirectory(folder);
-        List<(string Name, string Text)> files =
-        [
-            .. new[] { ("valid", _validation), ("test", _test), ("train", _training) }
-                .Where(set => set.Item2 is not null)
-                .Select(set => ($"{set.Item1}_data_analysis.json", Rows(set.Item2!))),
-            ("data_analyze.txt", Counts()),
-        ];
+        (string Name, InterpolationSet? Set)[] sets = [("valid", _validation), ("test", _test), ("train", _training)];
+        (string Name, InterpolationSet Set)[] scored = [.. sets.Where(set => set.Set?.Scores.Count > 0).Select(set => (set.Name, set.Set!))];
+        List<(string Name, string Text)> files = [.. scored.Select(set => ($"{set.Name}_data_analysis.json", Rows(set.Set)))];
+        if (scored.Length > 0)
+        {
+            files.Add(("data_analyze.txt", Counts(scored.Select(set => set.Set))));
+        }
+
         if (Compared.Length > 0)
         {
             files.Add(("solution_analysis.txt", Solutions()));
+        }
+        else if (scored.Length == 0)
+        {
+            throw new InvalidOperationException("There is nothing to write: training rows without scores have neither a table nor an analysis.");
         }
 
         foreach ((string name, _) in files.Where(file => File.Exists(Path.Join(folder, file.Name))))
@@ -69,6 +87,7 @@ internal sealed class InterpolationFiles
             throw new IOException($"'{Path.GetFullPath(Path.Join(folder, name))}' is there already; choose a folder without an analysis. Nothing was written.");
         }
 
+        Directory.CreateDirectory(folder);
         if (Compared.Length > 0)
         {
             string path = Path.Join(folder, ResultFile);
@@ -124,12 +143,12 @@ internal sealed class InterpolationFiles
             for (int point = 0; point < set.Points.Count; point++)
             {
                 json.WriteStartObject(Key(set.Points[point].X));
-                Write("zero_list", set.Where(point, right: false));
-                Write("one_list", set.Where(point, right: true));
+                Write("zero_list", set.Where(point, (_, now) => now == 0));
+                Write("one_list", set.Where(point, (_, now) => now == 1));
                 if (!ReferenceEquals(set, _training))
                 {
-                    Write("up_list", Up(set, point));
-                    Write("down_list", Down(set, point));
+                    Write("up_list", set.Where(point, (before, now) => now > before));
+                    Write("down_list", set.Where(point, (before, now) => now < before));
                 }
 
                 json.WriteEndObject();
@@ -152,17 +171,24 @@ internal sealed class InterpolationFiles
         return Encoding.UTF8.GetString(stream.ToArray());
     }
 
-    /// <summary>How many rows there are in each list; scores are 0 or 1, so all that rise get to 1 and all that fall get to 0.</summary>
-    private string Counts()
+    /// <summary>How many rows there are in each list, and how many of those that rose got to 1 and of those that fell to 0.</summary>
+    private static string Counts(IEnumerable<InterpolationSet> sets)
     {
         var text = new StringBuilder("set\tx\tzero\tone\tup\tup_to_one\tdown\tdown_to_zero\n");
-        foreach (InterpolationSet set in new[] { _validation, _test, _training }.OfType<InterpolationSet>())
+        foreach (InterpolationSet set in sets)
         {
             for (int point = 0; point < set.Points.Count; point++)
             {
-                long right = set.Points[point].Right;
-                int up = Up(set, point).Count(), down = Down(set, point).Count();
-                text.Append(CultureInfo.InvariantCulture, $"{set.Name}\t{Key(set.Points[point].X)}\t{set.Rows.Count - right}\t{right}\t{up}\t{up}\t{down}\t{down}\n");
+                Func<float, float, bool>[] lists =
+                [
+                    (_, now) => now == 0,
+                    (_, now) => now == 1,
+                    (before, now) => now > before,
+                    (before, now) => now > before && now == 1,
+                    (before, now) => now < before,
+                    (before, now) => now < before && now == 0,
+                ];
+                text.Append(CultureInfo.InvariantCulture, $"{set.Name}\t{Key(set.Points[point].X)}\t{string.Join('\t', lists.Select(list => set.Where(point, list).Length))}\n");
             }
         }
 
@@ -201,10 +227,4 @@ internal sealed class InterpolationFiles
             text.Append(points.Length > 0 ? $": {string.Join(", ", points)}\n" : "\n");
         }
     }
-
-    private static IEnumerable<int> Up(InterpolationSet set, int point) =>
-        point == 0 ? set.Where(0, right: true) : set.Where(point, right: true).Except(set.Where(point - 1, right: true));
-
-    private static IEnumerable<int> Down(InterpolationSet set, int point) =>
-        point == 0 ? [] : set.Where(point, right: false).Except(set.Where(point - 1, right: false));
 }

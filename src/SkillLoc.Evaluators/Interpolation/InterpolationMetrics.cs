@@ -1,5 +1,4 @@
 using Microsoft.ML;
-using SkillLoc.Models.Prompts;
 
 namespace SkillLoc.Evaluators;
 
@@ -9,8 +8,9 @@ public sealed record InterpolationMetrics
     /// <summary>The evaluated task's name; may be empty.</summary>
     public required string Task { get; init; }
 
-    /// <summary>What <see cref="InterpolationPoint.Metric"/> is.</summary>
-    public required PromptMetric Metric { get; init; }
+    /// <summary>What <see cref="InterpolationPoint.Metric"/> is, by the name that the reference has for it: ACC, F1, Matthew-Correlation or
+    /// Pearson-Correlation.</summary>
+    public required string Metric { get; init; }
 
     /// <summary>The sets that were given, in the order Validation, Test, Training.</summary>
     public required IReadOnlyList<InterpolationSet> Sets { get; init; }
@@ -29,7 +29,7 @@ public sealed record InterpolationMetrics
         return context.Data.LoadFromEnumerable(Sets.SelectMany(set => set.Points));
     }
 
-    /// <summary>What becomes of each row, with the columns Set, X, Row, IsRight, IsLearnt and IsForgotten.</summary>
+    /// <summary>What becomes of each row, with the columns Set, X, Row, Score, IsRight, IsLearnt and IsForgotten.</summary>
     /// <param name="context">The context.</param>
     /// <returns>One row a set, point and row.</returns>
     public IDataView ChangesToDataView(MLContext context)
@@ -42,11 +42,12 @@ public sealed record InterpolationMetrics
     /// Writes the reference's files into a folder: <c>result.csv</c>, to which rows are appended where it is there already, and
     /// <c>data_analyze.txt</c>, <c>solution_analysis.txt</c> and for each set a <c>…_data_analysis.json</c>
     /// (<c>valid</c>, <c>test</c>, <c>train</c>), which must not be there. Without validation and test rows there is no
-    /// <c>result.csv</c> and no <c>solution_analysis.txt</c>.
+    /// <c>result.csv</c> and no <c>solution_analysis.txt</c>; without scores of single rows there are only these.
     /// </summary>
     /// <param name="folder">The folder, made where missing.</param>
     /// <param name="prefix">The experiment's name in the first column of <c>result.csv</c>; by default the task's.</param>
     /// <exception cref="ArgumentException">The prefix is "average", which the last row has, or holds a comma, quote or line break.</exception>
+    /// <exception cref="InvalidOperationException">There are training rows without scores alone, of which no file tells.</exception>
     /// <exception cref="IOException">The folder has an analysis already, or another kind of experiment wrote its <c>result.csv</c>;
     /// nothing was written.</exception>
     public void Save(string folder, string? prefix = null)

@@ -9,28 +9,29 @@ public sealed record InterpolationPoint
     /// <summary>The place, 0 for the first checkpoint and 1 for the second.</summary>
     public required double X { get; init; }
 
-    /// <summary>The mean of -ln(probability of the true label), in nats, as in <see cref="CalibrationMetrics.LogLoss"/>.</summary>
+    /// <summary>The mean loss in nats: of classes -ln(probability of the true label), as in <see cref="CalibrationMetrics.LogLoss"/>; of a
+    /// regression the Kullback-Leibler divergence that it trains on.</summary>
     public required double Loss { get; init; }
 
     /// <summary>The task's metric, which <see cref="InterpolationMetrics.Metric"/> names.</summary>
     public required double Metric { get; init; }
 
-    /// <summary>The share of rows predicted right.</summary>
+    /// <summary>The share of rows predicted right; NaN where rows have no scores (<see cref="InterpolationSet.Scores"/>).</summary>
     public required double Accuracy { get; init; }
 
-    /// <summary>The expected calibration error, as in <see cref="CalibrationMetrics.ExpectedCalibrationError"/>.</summary>
+    /// <summary>The expected calibration error, as in <see cref="CalibrationMetrics.ExpectedCalibrationError"/>; NaN of a regression.</summary>
     public required double ExpectedCalibrationError { get; init; }
 
-    /// <summary>The Brier score, as in <see cref="CalibrationMetrics.BrierScore"/>.</summary>
+    /// <summary>The Brier score, as in <see cref="CalibrationMetrics.BrierScore"/>; NaN of a regression.</summary>
     public required double BrierScore { get; init; }
 
-    /// <summary>The share of rows with the label that is predicted at 0.</summary>
+    /// <summary>The share of rows of which the same is predicted as at 0; NaN of a regression.</summary>
     public required double AgreementWithFirst { get; init; }
 
-    /// <summary>The share of rows with the label that is predicted at 1.</summary>
+    /// <summary>The share of rows of which the same is predicted as at 1; NaN of a regression.</summary>
     public required double AgreementWithSecond { get; init; }
 
-    /// <summary>The number of rows predicted right.</summary>
+    /// <summary>The number of rows predicted right, which have the score 1.</summary>
     public required long Right { get; init; }
 
     /// <summary>The number of rows that are right here and were not at the previous point; 0 at the first.</summary>

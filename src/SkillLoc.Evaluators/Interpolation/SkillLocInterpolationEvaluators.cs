@@ -42,6 +42,44 @@ public static class SkillLocInterpolationEvaluators
         });
     }
 
+    /// <summary>
+    /// Walks on the straight line from one saved model to another and measures the models on the way. What the two have in common, such
+    /// as the base of two adapters, is in memory once.
+    /// </summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="first">The model at 0: a classifier's checkpoint folder, or the file of a graft or of a tuning method's weights.</param>
+    /// <param name="second">The model at 1, of the same architecture, vocabulary and tuning method.</param>
+    /// <param name="validation">Labelled rows, with the columns Text and, for pairs, TextPair.</param>
+    /// <param name="test">More of them; null for none.</param>
+    /// <param name="baseCheckpoint">The base checkpoint folder of ends that are files; null where both are folders. For ends with bases of
+    /// their own see <see cref="SkillLocTransforms.LoadTextScorer"/>.</param>
+    /// <param name="labelColumnName">The true label: a key, which is compared by its value where it has values, or a text.</param>
+    /// <param name="numberOfPoints">The number of points, both ends among them.</param>
+    /// <returns>Points by set.</returns>
+    /// <exception cref="ArgumentException">The ends differ in more than weights (the first five differences are named), there are fewer
+    /// than two points, a label is none of the first model's, or an end is a file and no base is named.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
+    /// <exception cref="InvalidOperationException">A set has no labelled rows, or a row cannot be encoded.</exception>
+    /// <exception cref="FileNotFoundException">A folder holds no classifier, or a file is missing.</exception>
+    /// <exception cref="InvalidDataException">A file is damaged, or is for another base.</exception>
+    public static InterpolationMetrics EvaluateInterpolation(
+        this SkillLocCatalog catalog, string first, string second, IDataView validation, IDataView? test = null,
+        string? baseCheckpoint = null, string labelColumnName = "Label", int numberOfPoints = 26)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        ArgumentNullException.ThrowIfNull(validation);
+        using TextScoringTransformer one = Load(first, null), other = Load(second, one);
+        return EvaluateInterpolation(catalog, one, other, validation, test, labelColumnName, numberOfPoints);
+
+        TextScoringTransformer Load(string end, TextScoringTransformer? twin)
+        {
+            ArgumentException.ThrowIfNullOrEmpty(end);
+            return !File.Exists(end) ? catalog.LoadTextScorer(end, twin: twin)
+                : baseCheckpoint is null ? throw new ArgumentException($"'{end}' is a file: name the base checkpoint that it is for.", nameof(baseCheckpoint))
+                : catalog.LoadTextScorer(baseCheckpoint, end, twin: twin);
+        }
+    }
+
     /// <summary>Walks from one model to another, on a straight line or a curve, and measures the models on the way.</summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="options">The ends, the rows, and what is to be measured.</param>
@@ -97,12 +135,38 @@ public static class SkillLocInterpolationEvaluators
     /// <param name="set">The training rows along the path.</param>
     /// <param name="dynamics">The same rows over the epochs.</param>
     /// <returns>One entry a point.</returns>
-    /// <exception cref="ArgumentException">A row of the set has no training dynamics.</exception>
+    /// <exception cref="ArgumentException">The set's rows have no scores, or one has no training dynamics.</exception>
     public static ForgettingMetrics EvaluateForgetting(this SkillLocCatalog catalog, InterpolationSet set, TrainingDynamics dynamics)
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(set);
         ArgumentNullException.ThrowIfNull(dynamics);
-        return ForgettingMetrics.Of(set, dynamics);
+        return set.Scores.Count > 0
+            ? ForgettingMetrics.Of(
+                $"the set '{set.Name}'",
+                set.Rows,
+                set.Points.Select((point, i) => (InterpolationFiles.Key(point.X), set.Where(i, (_, now) => now == 0))),
+                dynamics)
+            : throw new ArgumentException($"The rows of the set '{set.Name}' have no scores, so none can be forgotten.", nameof(set));
+    }
+
+    /// <summary>Does the same with files, of ours or of the reference implementation, without running a model.</summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="analysisFile">The training rows along the path: <c>train_data_analysis.json</c>, which
+    /// <see cref="InterpolationMetrics.Save"/> writes, or <c>valid_data_analysis.json</c>, as the reference calls it.</param>
+    /// <param name="cartographyFile">The same rows over the epochs: <c>cartography.json</c>.</param>
+    /// <returns>One entry a point, in the order of the file.</returns>
+    /// <exception cref="ArgumentException">A row has no training dynamics.</exception>
+    /// <exception cref="FileNotFoundException">A file is missing.</exception>
+    /// <exception cref="InvalidDataException">A file is of another form.</exception>
+    public static ForgettingMetrics EvaluateForgetting(this SkillLocCatalog catalog, string analysisFile, string cartographyFile)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        OrderedDictionary<string, (int[] Wrong, int[] Right)> points = InterpolationFiles.Read(analysisFile);
+        return ForgettingMetrics.Of(
+            analysisFile,
+            points.Values.SelectMany(point => point.Wrong.Concat(point.Right)),
+            points.Select(point => (point.Key, point.Value.Wrong)),
+            TrainingDynamics.Load(cartographyFile));
     }
 }

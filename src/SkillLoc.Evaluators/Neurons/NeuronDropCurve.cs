@@ -9,7 +9,7 @@ internal sealed class NeuronDropCurve
 {
     private readonly NeuronDropMetrics.Options _options;
     private readonly TextClassifier _classifier;
-    private readonly EncodedRows _rows;
+    private readonly EncodedRows<int> _rows;
 
     public NeuronDropCurve(MLContext context, IDataView data, NeuronDropMetrics.Options options)
     {

@@ -23,6 +23,12 @@ public readonly record struct ParameterPlace(ParameterRegion Region, int Layer, 
         _ => "feed_forward",
     };
 
+    /// <summary>The stack of a layer of T5, <c>encoder</c> or <c>decoder</c>; empty elsewhere.</summary>
+    public string Stack => Region != ParameterRegion.Layer ? ""
+        : Kind.StartsWith("encoder.", StringComparison.Ordinal) ? "encoder"
+        : Kind.StartsWith("decoder.", StringComparison.Ordinal) ? "decoder"
+        : "";
+
     /// <summary>Reads the place from a Hugging Face parameter name, by the rules of the grafting reference (A.8).</summary>
     /// <param name="name">A name such as <c>roberta.encoder.layer.3.output.dense.bias</c> or <c>transformer.h.3.mlp.c_proj.bias</c>.</param>
     /// <returns>The place.</returns>

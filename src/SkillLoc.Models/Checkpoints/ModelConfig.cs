@@ -95,6 +95,9 @@ public sealed class ModelConfig
     /// <summary>Whether the model reads from left to right only and continues a text, as GPT-2 does.</summary>
     public bool IsCausal => ModelType is "gpt2";
 
+    /// <summary>Whether the model writes text about a text that it has read (T5).</summary>
+    public bool IsEncoderDecoder => ModelType is "t5";
+
     /// <summary>The Python classes that the weights belong to, for example <c>RobertaForMaskedLM</c>; may be empty.</summary>
     public IReadOnlyList<string> Architectures { get; }
 

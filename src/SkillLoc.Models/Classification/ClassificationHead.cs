@@ -17,26 +17,33 @@ public sealed class ClassificationHead : IDisposable
     private readonly OrderedDictionary<string, Parameter> _parameters = new(StringComparer.Ordinal);
     private readonly Tensor? _words;
     private readonly OptionLikelihood? _options;
+
+    // Each label's answer as targets, [labels, length].
+    private readonly Tensor? _answers;
     private readonly string _dense = "";
     private readonly string _output = "classifier";
 
     /// <summary>Makes a head.</summary>
     /// <param name="kind">Which.</param>
     /// <param name="model">The backbone that it will read.</param>
-    /// <param name="labels">Number of labels, at least 2.</param>
+    /// <param name="labels">Number of labels, at least 2; 0 for a model that writes free text.</param>
     /// <param name="words">Vocabulary ids of the label words, for <see cref="HeadKind.LabelWords"/>.</param>
     /// <param name="stored">A checkpoint that may hold trained head parameters; where it does not, they are initialised.</param>
     /// <param name="seed">Seed of the initialisation.</param>
     /// <param name="options">Each label's option as token ids, instead of <paramref name="words"/>, for a causal model that scores whole
-    /// options.</param>
-    /// <exception cref="ArgumentException">Label words are asked for and there are none, the backbone has no head, or a causal model is
-    /// asked for a head on the first token or the mask.</exception>
+    /// options, and for <see cref="HeadKind.Generation"/>.</param>
+    /// <exception cref="ArgumentException">Label words are asked for and there are none, the backbone has no head, a causal model is
+    /// asked for a head on the first token or the mask, or a model writes its answers and the other kind of head is asked for.</exception>
     public ClassificationHead(
         HeadKind kind, LanguageModel model, int labels, IReadOnlyList<int>? words = null, CheckpointFolder? stored = null, int seed = 0,
         IReadOnlyList<int[]>? options = null)
     {
         ArgumentNullException.ThrowIfNull(model);
-        ArgumentOutOfRangeException.ThrowIfLessThan(labels, 2);
+        if (kind != HeadKind.Generation || labels != 0)
+        {
+            ArgumentOutOfRangeException.ThrowIfLessThan(labels, 2);
+        }
+
         Check(kind, model.Config);
         Kind = kind;
         long hidden = model.Config.HiddenSize;
@@ -59,6 +66,14 @@ public sealed class ClassificationHead : IDisposable
                 }
 
                 _words = tensor(words.Select(id => (long)id).ToArray(), device: model.Device).DetachFromDisposeScope();
+                break;
+            case HeadKind.Generation:
+                if ((options?.Count ?? 0) != labels || !model.HasHead)
+                {
+                    throw new ArgumentException("Writing answers needs one for each label and a backbone with its language-model head.", nameof(options));
+                }
+
+                _answers = options is null ? null : T5ForConditionalGeneration.Targets(options, model.Device).DetachFromDisposeScope();
                 break;
             case HeadKind.SequenceClassification when model is Gpt2ForCausalLM:
                 AddParameter(ScoreWeight, [labels, hidden], Normal);
@@ -102,6 +117,7 @@ public sealed class ClassificationHead : IDisposable
         _output = other._output;
         _words = other._words?.alias().DetachFromDisposeScope();
         _options = other._options?.Clone();
+        _answers = other._answers?.alias().DetachFromDisposeScope();
         foreach ((string name, Parameter value) in other._parameters)
         {
             using Tensor detached = value.detach();
@@ -114,7 +130,7 @@ public sealed class ClassificationHead : IDisposable
     /// <summary>Which head this is.</summary>
     public HeadKind Kind { get; }
 
-    /// <summary>The head's own parameters by Hugging Face name; empty for label words.</summary>
+    /// <summary>The head's own parameters by Hugging Face name; empty for label words and where the model writes.</summary>
     public IReadOnlyDictionary<string, Parameter> Parameters => _parameters;
 
     /// <summary>Whether a parameter is of the last projection, whose rows are the task's labels.</summary>
@@ -125,10 +141,14 @@ public sealed class ClassificationHead : IDisposable
     /// <exception cref="ArgumentException">It cannot; the message says which can.</exception>
     internal static void Check(HeadKind kind, ModelConfig config)
     {
-        if (config.ModelType is "t5")
+        bool writes = config.IsEncoderDecoder;
+        if (writes != (kind == HeadKind.Generation))
         {
             throw new ArgumentException(
-                $"No {kind} head reads T5, which writes its answers: use the members of {nameof(T5ForConditionalGeneration)}.", nameof(kind));
+                writes
+                    ? $"No {kind} head reads T5, which writes its answers: use {nameof(HeadKind)}.{HeadKind.Generation} with a text-to-text task."
+                    : $"{kind} needs a model that writes its answers (T5), and {config.ModelType} is none.",
+                nameof(kind));
         }
 
         if (config.IsCausal && kind is not (HeadKind.LabelWords or HeadKind.SequenceClassification))
@@ -144,15 +164,21 @@ public sealed class ClassificationHead : IDisposable
     internal IReadOnlyList<EncodedText> Sequences(IReadOnlyList<EncodedText> rows) => _options?.Expand(rows) ?? rows;
 
     /// <summary>The tokens that a row costs in a batch.</summary>
-    internal int TokensOf(EncodedText row) => _options?.TokensOf(row) ?? row.Ids.Length;
+    internal int TokensOf(EncodedText row) => _options?.TokensOf(row) ?? (row.Ids.Length + (int)(_answers?.numel() ?? 0));
 
     /// <summary>Runs the backbone where the head reads it, and the head.</summary>
     /// <param name="model">The backbone.</param>
     /// <param name="batch">A batch of <see cref="Sequences"/>.</param>
     /// <param name="training">True switches dropout on.</param>
     /// <returns><c>[rows, labels]</c>.</returns>
+    /// <exception cref="InvalidOperationException">The model writes free text, which has no labels.</exception>
     internal Tensor Logits(LanguageModel model, TokenBatch batch, bool training)
     {
+        if (Kind == HeadKind.Generation)
+        {
+            return AnswerScores((T5ForConditionalGeneration)model, batch, training);
+        }
+
         if (_options is not null)
         {
             return _options.Scores((Gpt2ForCausalLM)model, batch, training);
@@ -167,13 +193,13 @@ public sealed class ClassificationHead : IDisposable
     /// <param name="hidden">Hidden states at the scored positions, <c>[batch, hidden]</c>.</param>
     /// <param name="training">True switches dropout on.</param>
     /// <returns><c>[batch, labels]</c>.</returns>
-    /// <exception cref="InvalidOperationException">This head scores whole options, for which one hidden state does not do.</exception>
+    /// <exception cref="InvalidOperationException">This head scores whole options or answers, for which one hidden state does not do.</exception>
     public Tensor Logits(LanguageModel model, Tensor hidden, bool training = false)
     {
         ArgumentNullException.ThrowIfNull(model);
-        if (_options is not null)
+        if (_options is not null || Kind == HeadKind.Generation)
         {
-            throw new InvalidOperationException("This head scores whole options; TextClassifier.Logits runs it.");
+            throw new InvalidOperationException("This head scores whole options or answers; TextClassifier.Logits runs it.");
         }
 
         if (Kind == HeadKind.LabelWords)
@@ -213,9 +239,24 @@ public sealed class ClassificationHead : IDisposable
     {
         _words?.Dispose();
         _options?.Dispose();
+        _answers?.Dispose();
         foreach (Parameter parameter in _parameters.Values)
         {
             parameter.Dispose();
         }
+    }
+
+    /// <summary>The log-likelihood of each label's answer; a text is read once for all of them.</summary>
+    private Tensor AnswerScores(T5ForConditionalGeneration model, TokenBatch batch, bool training)
+    {
+        if (_answers is null)
+        {
+            throw new InvalidOperationException("This model writes free text and has no labels to score: use TextClassifier.Generate.");
+        }
+
+        using var scope = NewDisposeScope();
+        long rows = batch.Ids.size(0);
+        Tensor targets = _answers.unsqueeze(0).expand(rows, -1, -1).reshape(-1, _answers.size(1));
+        return model.LogLikelihoods(batch, targets, training).view(rows, -1).MoveToOuterDisposeScope();
     }
 }

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Generation;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tokenization;
 using SkillLoc.Models.Tuning;
@@ -41,12 +42,20 @@ public sealed record ClassifierSettings
     /// <summary>How a causal model scores its options.</summary>
     public OptionScoring OptionScoring { get; init; }
 
-    /// <summary>The labels in the order of the probabilities; for a regression the two ends of its range.</summary>
+    /// <summary>
+    /// The task of a model that writes its answers, for <see cref="HeadKind.Generation"/>: the name that rows begin with, the longest
+    /// answer, and the metric of what was written. The longest row is <see cref="MaxLength"/>.
+    /// </summary>
+    public TextToTextTask? TextToText { get; init; }
+
+    /// <summary>The labels in the order of the probabilities; for a regression the two ends of its range; none where a model writes
+    /// free text.</summary>
     public required IReadOnlyList<string> Labels { get; init; }
 
     /// <summary>
     /// For each label its word, for <see cref="HeadKind.LabelWords"/> and for <c>*label_i*</c> in templates; beside an
-    /// <see cref="AutoregressiveTemplate"/> its option, with the space that it starts with.
+    /// <see cref="AutoregressiveTemplate"/> its option, with the space that it starts with; with <see cref="HeadKind.Generation"/> its
+    /// answer, which is the label itself where this is null.
     /// </summary>
     public IReadOnlyList<string>? Words { get; init; }
 
@@ -98,17 +107,47 @@ public sealed record ClassifierSettings
         }
     }
 
+    /// <summary>Reads the settings of a classifier's checkpoint folder: those that SkillLoc saved with it, or else those of a Hugging Face
+    /// classifier, which has the standard head and the labels of its <c>config.json</c>.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="hasTextPair">Whether rows have two texts, which a Hugging Face folder does not say.</param>
+    /// <returns>The settings.</returns>
+    /// <exception cref="FileNotFoundException">The folder holds no classifier.</exception>
+    /// <exception cref="InvalidDataException">A file is not valid.</exception>
+    public static ClassifierSettings Load(string folder, bool hasTextPair = false)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        string path = Path.Combine(folder, FileName);
+        if (File.Exists(path))
+        {
+            return FromJson(File.ReadAllText(path), path);
+        }
+
+        ModelConfig config = CheckpointFolder.ReadConfig(folder);
+        return config.Labels.Count > 1 && config.Architectures.Any(name => name.EndsWith("ForSequenceClassification", StringComparison.Ordinal))
+            ? new() { Head = HeadKind.SequenceClassification, Labels = config.Labels, HasTextPair = hasTextPair }
+            : throw new FileNotFoundException(
+                $"{path} is missing, and {folder} is no Hugging Face classifier with labels either: restore it, fine-tune again, or say by "
+                + "settings what the model shall do.",
+                path);
+    }
+
     /// <summary>Writes the settings as JSON.</summary>
     /// <returns>The text.</returns>
     public string ToJson() => JsonSerializer.Serialize(this, Json);
 
     /// <summary>The encoder that these settings describe.</summary>
     /// <param name="tokenizer">The checkpoint's tokenizer.</param>
-    /// <returns>An encoder of the template or the autoregressive template, or a plain one where there is neither.</returns>
+    /// <returns>An encoder of the text-to-text task, the template or the autoregressive template, or a plain one where there is none.</returns>
     /// <exception cref="ArgumentException">The longest option leaves no room for text, or the settings do not fit the tokenizer.</exception>
     public ITextEncoder CreateEncoder(CheckpointTokenizer tokenizer)
     {
         ArgumentNullException.ThrowIfNull(tokenizer);
+        if (TextToText is not null)
+        {
+            return new TextToTextEncoder(TextToText, tokenizer, MaxLength) { Truncation = Truncation };
+        }
+
         if (AutoregressiveTemplate is not null)
         {
             int room = MaxLength - (Words is null ? 0 : Words.Max(option => tokenizer.Encode(option).Length));
@@ -134,10 +173,24 @@ public sealed record ClassifierSettings
         ? throw new InvalidOperationException("These settings have no label words.")
         : new Verbalizer(Labels.Zip(Words, KeyValuePair.Create));
 
-    /// <summary>What <see cref="HeadKind.LabelWords"/> scores: one token for each label, or whole options.</summary>
+    /// <summary>Whether the language-model head is read.</summary>
+    internal bool NeedsWords => Head is HeadKind.LabelWords or HeadKind.Generation;
+
+    /// <summary>What <see cref="HeadKind.LabelWords"/> scores: one token for each label, or whole options; and the answers of
+    /// <see cref="HeadKind.Generation"/>. Nothing for other heads, and for free text.</summary>
     /// <exception cref="ArgumentException">A word is not one token, or the options cannot be told apart as asked.</exception>
     internal (int[]? Words, int[][]? Options) LabelTokens(CheckpointTokenizer tokenizer)
     {
+        if (TextToText is not null)
+        {
+            return (null, Answers((TextToTextEncoder)CreateEncoder(tokenizer)));
+        }
+
+        if (!NeedsWords)
+        {
+            return default;
+        }
+
         Verbalizer words = LabelWords();
         if (AutoregressiveTemplate is null)
         {
@@ -167,10 +220,18 @@ public sealed record ClassifierSettings
     }
 
     /// <summary>These settings as a model can take them: plain text for a causal model's head, no row longer than the model's positions.</summary>
-    /// <exception cref="ArgumentException">It cannot: a causal model needs an autoregressive prompt, and others cannot take one.</exception>
+    /// <exception cref="ArgumentException">It cannot: a causal model needs an autoregressive prompt, and others cannot take one; a model
+    /// that writes needs a text-to-text task and an answer for each label.</exception>
     internal ClassifierSettings For(ModelConfig config)
     {
         ClassificationHead.Check(Head, config);
+        if ((Head == HeadKind.Generation) != (TextToText is not null))
+        {
+            throw new ArgumentException(
+                $"{nameof(TextToText)} and {nameof(HeadKind)}.{HeadKind.Generation} go together: the head is {Head}, and there is "
+                + $"{TextToText?.ToString() ?? "no text-to-text task"}.");
+        }
+
         if (Tuning is SoftPromptOptions && Template is not null)
         {
             throw new ArgumentException(
@@ -192,5 +253,34 @@ public sealed record ClassifierSettings
         }
 
         return AutoregressiveTemplate is null ? this with { AutoregressiveTemplate = HasTextPair ? "{0}\n{1}" : "{0}" } : this;
+    }
+
+    /// <summary>The labels' answers as targets; null for free text.</summary>
+    private int[][]? Answers(TextToTextEncoder encoder)
+    {
+        if (Labels.Count == 0)
+        {
+            return null;
+        }
+
+        IReadOnlyList<string> answers = Words ?? Labels;
+        if (answers.Count != Labels.Count)
+        {
+            throw new ArgumentException($"There are {Labels.Count} labels and {answers.Count} answers; every label needs one.");
+        }
+
+        int[][] targets = [.. answers.Select(encoder.EncodeAnswer)];
+        for (int label = 0; label < targets.Length; label++)
+        {
+            int same = Array.FindIndex(targets, other => other.AsSpan().SequenceEqual(targets[label]));
+            if (same < label)
+            {
+                throw new ArgumentException(
+                    $"The answers '{answers[same]}' and '{answers[label]}' of the labels '{Labels[same]}' and '{Labels[label]}' are the same "
+                    + "tokens, so they cannot tell the labels apart; give one of them another answer.");
+            }
+        }
+
+        return targets;
     }
 }

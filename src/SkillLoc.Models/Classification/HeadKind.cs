@@ -20,4 +20,10 @@ public enum HeadKind
 
     /// <summary>One linear layer on the mask of a template; not for causal models.</summary>
     MaskTokenLinear,
+
+    /// <summary>
+    /// No head: the model writes its answer (T5, which takes nothing else). Where there are labels, each has an answer, and a label's
+    /// logit is the log-likelihood of its answer; without labels there is the written text alone.
+    /// </summary>
+    Generation,
 }

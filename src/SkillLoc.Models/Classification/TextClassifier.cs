@@ -63,7 +63,8 @@ public sealed class TextClassifier : IDisposable
     /// <exception cref="FileNotFoundException">The folder or one of its files is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged or does not fit the others.</exception>
     /// <exception cref="ArgumentException">The settings do not fit the checkpoint: a label word of several tokens, a template without a
-    /// mask, a score range without two label words, a causal model without an autoregressive prompt, a soft prompt beside a template.</exception>
+    /// mask, a score range without two label words, a causal model without an autoregressive prompt, a soft prompt beside a template, a
+    /// model that writes (T5) without a text-to-text task, answers that are the same tokens.</exception>
     public static TextClassifier Create(
         string folder, ClassifierSettings settings, Device? device = null, ScalarType dtype = ScalarType.Float32, int seed = 0,
         TextClassifier? twin = null, Func<string, bool>? mayShare = null)
@@ -82,14 +83,13 @@ public sealed class TextClassifier : IDisposable
         settings = settings.For(checkpoint.Config);
         CheckpointTokenizer tokenizer = CheckpointTokenizer.Load(folder);
         tokenizer.CheckVocabulary(checkpoint.Config.VocabularySize);
-        bool words = settings.Head == HeadKind.LabelWords;
-        (int[]? ids, int[][]? options) = words ? settings.LabelTokens(tokenizer) : default;
+        (int[]? ids, int[][]? options) = settings.LabelTokens(tokenizer);
         if (settings.Tuning is SoftPromptOptions { MaskTokenId: null } prompt && tokenizer.HasMask)
         {
             settings = settings with { Tuning = prompt with { MaskTokenId = tokenizer.MaskId } };
         }
 
-        LanguageModel backbone = LanguageModel.Load(checkpoint, words, device, dtype, twin?.Backbone, mayShare);
+        LanguageModel backbone = LanguageModel.Load(checkpoint, settings.NeedsWords, device, dtype, twin?.Backbone, mayShare);
         ClassificationHead? head = null;
         try
         {
@@ -106,36 +106,32 @@ public sealed class TextClassifier : IDisposable
         }
     }
 
-    /// <summary>Loads what <see cref="Save"/> wrote.</summary>
+    /// <summary>Loads what <see cref="Save"/> wrote, or a Hugging Face classifier of single texts.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="device">Where the weights go; the CPU by default.</param>
     /// <param name="dtype">The type of the weights.</param>
     /// <returns>The classifier; the caller disposes it.</returns>
-    /// <exception cref="FileNotFoundException">The folder has no settings, or a file is missing.</exception>
-    public static TextClassifier Load(string folder, Device? device = null, ScalarType dtype = ScalarType.Float32)
-    {
-        string path = Path.Combine(folder, ClassifierSettings.FileName);
-        if (!File.Exists(path))
-        {
-            throw new FileNotFoundException(
-                $"{path} is missing: {folder} is not a classifier that SkillLoc saved. Restore it, or fine-tune again.", path);
-        }
-
-        return Create(folder, ClassifierSettings.FromJson(File.ReadAllText(path), path), device, dtype);
-    }
+    /// <exception cref="FileNotFoundException">The folder holds no classifier, or a file is missing.</exception>
+    public static TextClassifier Load(string folder, Device? device = null, ScalarType dtype = ScalarType.Float32) =>
+        Create(folder, ClassifierSettings.Load(folder), device, dtype);
 
     /// <summary>Loads a base checkpoint with what a tuning method learnt on it (<see cref="SaveTuned"/>).</summary>
     /// <param name="folder">The base's checkpoint folder.</param>
     /// <param name="path">The file of the tuned weights.</param>
     /// <param name="device">Where the weights go; the CPU by default.</param>
     /// <param name="dtype">The type of the weights.</param>
+    /// <param name="twin">A classifier whose storage is shared by base parameters that equal its own and are not tuned; see
+    /// <see cref="Create"/>.</param>
     /// <returns>The classifier; the caller disposes it.</returns>
     /// <exception cref="FileNotFoundException">The file or the folder is missing.</exception>
     /// <exception cref="InvalidDataException">The file is damaged, carries no task, or is for another base.</exception>
-    public static TextClassifier LoadTuned(string folder, string path, Device? device = null, ScalarType dtype = ScalarType.Float32)
+    public static TextClassifier LoadTuned(
+        string folder, string path, Device? device = null, ScalarType dtype = ScalarType.Float32, TextClassifier? twin = null)
     {
         TunedWeights tuned = TunedWeights.Load(path);
-        TextClassifier classifier = Create(folder, ClassifierSettings.FromJson(tuned.Settings, $"The metadata's 'settings' in {path}"), device, dtype);
+        TextClassifier classifier = Create(
+            folder, ClassifierSettings.FromJson(tuned.Settings, $"The metadata's 'settings' in {path}"), device, dtype, twin: twin,
+            mayShare: name => !tuned.Tensors.ContainsKey(name));
         try
         {
             classifier.Apply(tuned);
@@ -154,8 +150,14 @@ public sealed class TextClassifier : IDisposable
     /// <returns>Ids and the position that is scored.</returns>
     public EncodedText Encode(string text, string? textPair = null) => _encoder.Encode(text, textPair);
 
+    /// <summary>Turns an answer into what a model that writes should write.</summary>
+    /// <param name="answer">The answer.</param>
+    /// <returns>Token ids, <c>&lt;/s&gt;</c> last.</returns>
+    /// <exception cref="InvalidOperationException">The model writes no answers.</exception>
+    public int[] EncodeAnswer(string answer) => Answers.EncodeAnswer(answer);
+
     /// <summary>The tokens that a row costs in a batch: its own and a soft prompt's, or, where whole options are scored, those of a
-    /// sequence per option.</summary>
+    /// sequence per option, and where answers are, those of all answers.</summary>
     /// <param name="row">An encoded row.</param>
     /// <returns>Tokens.</returns>
     public int TokensOf(EncodedText row)
@@ -169,17 +171,84 @@ public sealed class TextClassifier : IDisposable
     /// <returns>The batch; the caller disposes it.</returns>
     public TokenBatch Batch(IReadOnlyList<EncodedText> rows) => TokenBatch.Create(Head.Sequences(rows), _tokenizer.PadId, Backbone.Device);
 
-    /// <summary>Logits of a batch; where whole options are scored, their mean log-likelihoods.</summary>
+    /// <summary>Logits of a batch; where whole options are scored, their mean log-likelihoods, and where answers are, their
+    /// log-likelihoods.</summary>
     /// <param name="batch">The batch that <see cref="Batch"/> made of some rows.</param>
     /// <param name="training">True switches dropout on.</param>
     /// <returns>Float32 <c>[rows, labels]</c>.</returns>
+    /// <exception cref="InvalidOperationException">The model writes free text, which has no labels.</exception>
     public Tensor Logits(TokenBatch batch, bool training = false)
     {
         using var scope = NewDisposeScope();
         return Head.Logits(Backbone, batch, training).to(ScalarType.Float32).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Probabilities of the labels: the softmax over the label words or classes.</summary>
+    /// <summary>How far a model that writes is from an answer to each row of a batch: the mean cross-entropy of its tokens.</summary>
+    /// <param name="batch">The batch that <see cref="Batch"/> made of some rows.</param>
+    /// <param name="answers">For each row what <see cref="EncodeAnswer"/> gave.</param>
+    /// <param name="training">True switches dropout on.</param>
+    /// <returns>In nats, Float32 <c>[rows]</c>.</returns>
+    /// <exception cref="ArgumentException">There are not as many answers as rows.</exception>
+    /// <exception cref="InvalidOperationException">The model writes no answers.</exception>
+    public Tensor AnswerLosses(TokenBatch batch, IReadOnlyList<int[]> answers, bool training = false)
+    {
+        ArgumentNullException.ThrowIfNull(batch);
+        ArgumentNullException.ThrowIfNull(answers);
+        if (batch.Ids.size(0) != answers.Count)
+        {
+            throw new ArgumentException($"There are {batch.Ids.size(0)} rows and {answers.Count} answers.", nameof(answers));
+        }
+
+        T5ForConditionalGeneration model = Writer;
+        using var scope = NewDisposeScope();
+        Tensor targets = T5ForConditionalGeneration.Targets(answers, model.Device);
+        Tensor lengths = tensor(answers.Select(answer => (float)answer.Length).ToArray(), device: model.Device);
+        return model.LogLikelihoods(batch, targets, training).div(lengths).neg().MoveToOuterDisposeScope();
+    }
+
+    /// <summary>How far a model that writes is from an answer to each row: the mean cross-entropy of its tokens.</summary>
+    /// <param name="batches">What <see cref="Batches"/> made; they stay the caller's.</param>
+    /// <param name="answers">For each row what <see cref="EncodeAnswer"/> gave, of its first answer as a rule.</param>
+    /// <param name="cancellation">Stops between batches.</param>
+    /// <returns>For each row its loss, in nats.</returns>
+    /// <exception cref="InvalidOperationException">The model writes no answers.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public float[] Losses(IReadOnlyList<ScoringBatch> batches, IReadOnlyList<int[]> answers, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(batches);
+        ArgumentNullException.ThrowIfNull(answers);
+        return Run(batches, answers.Count, Losses, cancellation, keep: true);
+
+        float[] Losses(ScoringBatch batch) =>
+            AnswerLosses(batch.Tokens, [.. batch.Rows.Select(row => answers[row])]).cpu().data<float>().ToArray();
+    }
+
+    /// <summary>What a model that writes answers to some rows: greedily the likeliest token after another.</summary>
+    /// <param name="rows">Encoded rows, any number and any lengths; they are answered in groups of similar length.</param>
+    /// <param name="cancellation">Stops between tokens.</param>
+    /// <returns>For each row its text, without special tokens and spaces around it, of at most
+    /// <see cref="Generation.TextToTextTask.MaxOutputLength"/> tokens.</returns>
+    /// <exception cref="InvalidOperationException">The model writes no answers.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public string[] Generate(IReadOnlyList<EncodedText> rows, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(rows);
+        return Run(Batches(rows), rows.Count, batch => Write(batch, cancellation), cancellation);
+    }
+
+    /// <summary>What a model that writes answers to rows of batches that were made before; they stay the caller's.</summary>
+    /// <param name="batches">What <see cref="Batches"/> made, by this classifier or by one of the same encoder and device.</param>
+    /// <param name="cancellation">Stops between tokens.</param>
+    /// <returns>For each row its text.</returns>
+    /// <exception cref="InvalidOperationException">The model writes no answers.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public string[] Generate(IReadOnlyList<ScoringBatch> batches, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(batches);
+        return Run(batches, Count(batches), batch => Write(batch, cancellation), cancellation, keep: true);
+    }
+
+    /// <summary>Probabilities of the labels: the softmax over the label words, classes or answers.</summary>
     /// <param name="rows">Encoded rows, any number and any lengths; they are scored in groups of similar length.</param>
     /// <param name="cancellation">Stops between batches.</param>
     /// <returns>For each row one probability per label.</returns>
@@ -187,7 +256,7 @@ public sealed class TextClassifier : IDisposable
     public float[][] Score(IReadOnlyList<EncodedText> rows, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(rows);
-        return Score(Batches(rows), rows.Count, cancellation);
+        return Run(Batches(rows), rows.Count, Probabilities, cancellation);
     }
 
     /// <summary>Probabilities of the labels, of batches that were made before; they stay the caller's.</summary>
@@ -198,7 +267,7 @@ public sealed class TextClassifier : IDisposable
     public float[][] Score(IReadOnlyList<ScoringBatch> batches, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(batches);
-        return Score(batches, batches.Sum(batch => batch.Rows.Count), cancellation, keep: true);
+        return Run(batches, Count(batches), Probabilities, cancellation, keep: true);
     }
 
     /// <summary>Groups rows of similar length and pads them, so that they can be scored more than once.</summary>
@@ -387,10 +456,9 @@ public sealed class TextClassifier : IDisposable
         }
 
         settings = settings.For(Backbone.Config);
-        bool words = settings.Head == HeadKind.LabelWords;
-        (int[]? ids, int[][]? options) = words ? settings.LabelTokens(_tokenizer) : default;
+        (int[]? ids, int[][]? options) = settings.LabelTokens(_tokenizer);
         settings = settings with { MaxLength = Math.Min(settings.MaxLength, Backbone.MaxLength) };
-        LanguageModel backbone = Backbone.Clone(_ => true, withHead: words);
+        LanguageModel backbone = Backbone.Clone(_ => true, withHead: settings.NeedsWords);
         ClassificationHead? head = null;
         try
         {
@@ -412,25 +480,42 @@ public sealed class TextClassifier : IDisposable
         Head.Dispose();
     }
 
-    private float[][] Score(IEnumerable<ScoringBatch> batches, int rows, CancellationToken cancellation, bool keep = false)
+    /// <summary>What encodes and decodes answers.</summary>
+    private TextToTextEncoder Answers => _encoder as TextToTextEncoder
+        ?? throw new InvalidOperationException($"The model writes no answers: its head is {Head.Kind}.");
+
+    /// <summary>The model that writes answers.</summary>
+    private T5ForConditionalGeneration Writer => Backbone as T5ForConditionalGeneration
+        ?? throw new InvalidOperationException($"The model writes no answers: it is {Backbone.Config.ModelType}, with the head {Head.Kind}.");
+
+    private static int Count(IEnumerable<ScoringBatch> batches) => batches.Sum(batch => batch.Rows.Count);
+
+    /// <summary>Does something with each batch, and puts what it gave into the order of the rows.</summary>
+    private static T[] Run<T>(
+        IEnumerable<ScoringBatch> batches, int rows, Func<ScoringBatch, T[]> work, CancellationToken cancellation, bool keep = false)
     {
-        var scores = new float[rows][];
-        int labels = Settings.Labels.Count;
+        var results = new T[rows];
         using IDisposable inference = no_grad();
         foreach (ScoringBatch batch in batches)
         {
             using IDisposable? own = keep ? null : batch;
             cancellation.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();
-            float[] values = F.softmax(Logits(batch.Tokens), 1).cpu().data<float>().ToArray();
+            T[] values = work(batch);
             for (int i = 0; i < batch.Rows.Count; i++)
             {
-                scores[batch.Rows[i]] = values[(i * labels)..((i + 1) * labels)];
+                results[batch.Rows[i]] = values[i];
             }
         }
 
-        return scores;
+        return results;
     }
+
+    private float[][] Probabilities(ScoringBatch batch) =>
+        [.. F.softmax(Logits(batch.Tokens), 1).cpu().data<float>().ToArray().Chunk(Settings.Labels.Count)];
+
+    private string[] Write(ScoringBatch batch, CancellationToken cancellation) =>
+        [.. Writer.Generate(batch.Tokens, Settings.TextToText!.MaxOutputLength, cancellation).Select(Answers.DecodeAnswer)];
 
     private IEnumerable<(string Name, Tensor Value)> AllParameters() => Parameters.Select(pair => (pair.Key, (Tensor)pair.Value));
 
@@ -447,10 +532,11 @@ public sealed class TextClassifier : IDisposable
         {
             RobertaForMaskedLM => ("Roberta", "RobertaForMaskedLM"),
             Gpt2ForCausalLM => ("GPT2", "GPT2LMHeadModel"),
+            T5ForConditionalGeneration => ("T5", "T5ForConditionalGeneration"),
             _ => ("Bert", "BertForMaskedLM"),
         };
         ModelConfig config = Backbone.Config;
-        if (Head.Kind == HeadKind.LabelWords)
+        if (Settings.NeedsWords)
         {
             return config.WithArchitecture(model);
         }

@@ -14,7 +14,9 @@ namespace SkillLoc.Models.Grafts;
 /// </summary>
 public sealed class Graft
 {
-    private const string Format = "skillloc-graft";
+    /// <summary>What the metadata of a graft's file has as its <c>format</c>.</summary>
+    public const string FileFormat = "skillloc-graft";
+
     private const string Version = "1";
 
     /// <summary>Grafts with zeros outside; a program that knows version 1 alone would apply them wrongly, and refuses this.</summary>
@@ -168,8 +170,11 @@ public sealed class Graft
     /// <summary>The parameters that applying the graft sets to zero first.</summary>
     internal IEnumerable<string> Zeroed => Outside == GraftOutside.Zero ? Considered : [];
 
+    /// <summary>The names of the parameters that applying the graft changes.</summary>
+    public IEnumerable<string> Changed => Parts.Select(part => part.Name).Concat(Zeroed).Distinct(StringComparer.Ordinal);
+
     /// <summary>Whether a file says that it is a graft.</summary>
-    internal static bool IsGraft(SafetensorsFile file) => file.Metadata.GetValueOrDefault("format") == Format;
+    internal static bool IsGraft(SafetensorsFile file) => file.Metadata.GetValueOrDefault("format") == FileFormat;
 
     /// <exception cref="InvalidDataException">The graft is for another base model, or does not fit its shapes.</exception>
     internal void Check(LanguageModel model, string? fingerprint)
@@ -182,7 +187,7 @@ public sealed class Graft
                 + "load the checkpoint that the graft was made from.");
         }
 
-        foreach (string name in Parts.Select(part => part.Name).Concat(Zeroed))
+        foreach (string name in Changed)
         {
             if (!model.Parameters.ContainsKey(name))
             {
@@ -205,7 +210,7 @@ public sealed class Graft
         IReadOnlyDictionary<string, string> metadata = file.Metadata;
         if (!IsGraft(file))
         {
-            throw new InvalidDataException($"{source} is no graft: its metadata must say format '{Format}'.");
+            throw new InvalidDataException($"{source} is no graft: its metadata must say format '{FileFormat}'.");
         }
 
         if (Get("version") is var version && version is not (Version or VersionOfZeros))
@@ -294,7 +299,7 @@ public sealed class Graft
     {
         var metadata = new Dictionary<string, string>(StringComparer.Ordinal)
         {
-            ["format"] = Format,
+            ["format"] = FileFormat,
             ["version"] = Outside == GraftOutside.Zero ? VersionOfZeros : Version,
             ["base_fingerprint"] = BaseFingerprint,
             ["task"] = Task,

@@ -77,7 +77,8 @@ public sealed class NeuronPerturbation : INeuronEditor, IDisposable
     public Tensor Edit(int layer, Tensor activations)
     {
         ArgumentNullException.ThrowIfNull(activations);
-        if (_layers[layer] is not { } edited)
+        // T5's decoder comes after the layers that neurons are counted in.
+        if (layer >= _layers.Length || _layers[layer] is not { } edited)
         {
             return activations;
         }

@@ -28,6 +28,7 @@ public static class NeuronPruning
     /// <exception cref="ArgumentException">A shape does not fit the model, or a layer has more neurons to keep than the fraction allows,
     /// or none.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The layers do not lie in the model, or the fraction is outside [0, 1].</exception>
+    /// <exception cref="NotSupportedException">The model is T5.</exception>
     public static TextClassifier Prune(
         TextClassifier classifier, NeuronSet keep, NeuronValues means, int lowLayer = 0, int? highLayer = null, double? fraction = null,
         bool foldKept = false)
@@ -36,6 +37,11 @@ public static class NeuronPruning
         ArgumentNullException.ThrowIfNull(keep);
         ArgumentNullException.ThrowIfNull(means);
         LanguageModel model = classifier.Backbone;
+        if (model is T5ForConditionalGeneration)
+        {
+            throw new NotSupportedException("Removed neurons leave their means in a bias, and T5's layers have none; they cannot be pruned.");
+        }
+
         int high = highLayer ?? model.Config.Layers;
         NeuronSet.CheckRange(lowLayer, high, model.Config.Layers);
         keep.CheckFits(model.Config);

@@ -10,7 +10,9 @@ namespace SkillLoc.Models.Tuning;
 /// </summary>
 public sealed class TunedWeights
 {
-    private const string Format = "skillloc-tuned";
+    /// <summary>What the metadata of such a file has as its <c>format</c>.</summary>
+    public const string FileFormat = "skillloc-tuned";
+
     private const string Version = "1";
 
     /// <summary>The identity of the weights that tuning left alone (<see cref="CheckpointFingerprint"/>); the tuned ones fit no others.</summary>
@@ -41,7 +43,7 @@ public sealed class TunedWeights
         SafetensorsWriter.Write(
             stream, Tensors.Select(pair => (pair.Key, tensor(pair.Value.Values).view(pair.Value.Shape))), new Dictionary<string, string>(StringComparer.Ordinal)
             {
-                ["format"] = Format,
+                ["format"] = FileFormat,
                 ["version"] = Version,
                 ["base_fingerprint"] = BaseFingerprint,
                 ["tuning"] = Options.ToJson(),
@@ -73,9 +75,9 @@ public sealed class TunedWeights
 
     private static TunedWeights Read(SafetensorsFile file, string source)
     {
-        if (file.Metadata.GetValueOrDefault("format") != Format)
+        if (file.Metadata.GetValueOrDefault("format") != FileFormat)
         {
-            throw new InvalidDataException($"{source} holds no tuned weights: its metadata must say format '{Format}'.");
+            throw new InvalidDataException($"{source} holds no tuned weights: its metadata must say format '{FileFormat}'.");
         }
 
         if (Get("version") is var version && version != Version)

@@ -47,11 +47,11 @@ public sealed partial class NeuronPerturbationTransformer : TextScoringTransform
     }
 
     /// <inheritdoc/>
-    private protected override float[][] Run(IReadOnlyList<EncodedText> rows)
+    private protected override T[] Run<T>(IReadOnlyList<EncodedText> rows, Func<TextClassifier, T[]> work)
     {
         if (_fixed is not null)
         {
-            return base.Run(rows);
+            return base.Run(rows, work);
         }
 
         int seed = _options.Seed;
@@ -67,7 +67,7 @@ public sealed partial class NeuronPerturbationTransformer : TextScoringTransform
         using TextClassifier own = Classifier.Clone(_ => true);
         using NeuronPerturbation noise = Noise(seed);
         own.Backbone.NeuronEditor = noise;
-        return own.Score(rows);
+        return work(own);
     }
 
     /// <inheritdoc/>

@@ -12,9 +12,5 @@ internal static class CarrierColumns
     public const string Label = "SkillLoc.Label";
     public const string Slot = "SkillLoc.Slot";
     public const string SlotScore = "SkillLoc.SlotScore";
-
-    public static IEnumerable<string> All(ScoringColumns columns) =>
-        columns.TextPair is null
-            ? [Text, Key, State, Scores, Label, Slot, SlotScore]
-            : [Text, TextPair, Key, State, Scores, Label, Slot, SlotScore];
+    public const string Written = "SkillLoc.Written";
 }

@@ -11,6 +11,22 @@ internal sealed class RestoredScorer
 
     public void Score(ReadOnlyMemory<char> state, string text, string? pair, ScoredRow output)
     {
+        TextClassifier classifier = Restore(state);
+        float[] probabilities = classifier.Score([classifier.Encode(text, pair)])[0];
+        ClassifierSettings settings = classifier.Settings;
+        (output.Scores, output.Label) = settings.ScoreRange is { } range
+            ? ([range.Predict(probabilities)], "")
+            : (probabilities, settings.Labels[TextClassifier.MostProbable(probabilities)]);
+    }
+
+    public void Write(ReadOnlyMemory<char> state, string text, string? pair, WrittenRow output)
+    {
+        TextClassifier classifier = Restore(state);
+        output.Text = classifier.Generate([classifier.Encode(text, pair)])[0];
+    }
+
+    private TextClassifier Restore(ReadOnlyMemory<char> state)
+    {
         Current? current = _current;
 
         // The state is one constant in every row; where it also lies in one place, this compares nothing.
@@ -20,10 +36,6 @@ internal sealed class RestoredScorer
             _current = current;
         }
 
-        float[] probabilities = current.Classifier.Score([current.Classifier.Encode(text, pair)])[0];
-        ClassifierSettings settings = current.Classifier.Settings;
-        (output.Scores, output.Label) = settings.ScoreRange is { } range
-            ? ([range.Predict(probabilities)], "")
-            : (probabilities, settings.Labels[TextClassifier.MostProbable(probabilities)]);
+        return current.Classifier;
     }
 }

@@ -66,24 +66,31 @@ internal sealed record SavedScorer
     public static ITransformer Carrier(ScoringColumns columns, SavedScorer state)
     {
         var ml = new MLContext();
+        bool writes = state.Settings.Head == HeadKind.Generation;
         IReadOnlyList<string> labels = state.Settings.ScoreRange is null ? state.Settings.Labels : [];
         string[] slots = labels.Count > 0
             ? [.. labels.Select(label => Collides(label, columns) ? $"{columns.Score}.{label}" : label)]
-            : [columns.Score];
-
+            : writes ? [] : [columns.Score];
+        List<string> dropped = [CarrierColumns.Text, CarrierColumns.Key, CarrierColumns.State];
         EstimatorChain<ITransformer> chain = new EstimatorChain<ITransformer>()
             .Append<ITransformer>(ml.Transforms.CopyColumns(CarrierColumns.Text, columns.Text));
         if (columns.TextPair is not null)
         {
             chain = chain.Append<ITransformer>(ml.Transforms.CopyColumns(CarrierColumns.TextPair, columns.TextPair));
+            dropped.Add(CarrierColumns.TextPair);
         }
 
         chain = chain
             .Append<ITransformer>(ml.Transforms.CustomMapping(new ConstantKeyMapping().GetMapping(), ConstantKeyMapping.Contract))
-            .Append<ITransformer>(Constant(ml, CarrierColumns.State, JsonSerializer.Serialize(state, Json).AsMemory()))
-            .Append<ITransformer>(columns.TextPair is null
+            .Append<ITransformer>(Constant(ml, CarrierColumns.State, JsonSerializer.Serialize(state, Json).AsMemory()));
+        if (slots.Length > 0)
+        {
+            chain = chain.Append<ITransformer>(columns.TextPair is null
                 ? ml.Transforms.CustomMapping(new TextScoringMapping().GetMapping(), TextScoringMapping.Contract)
                 : ml.Transforms.CustomMapping(new TextPairScoringMapping().GetMapping(), TextPairScoringMapping.Contract));
+            dropped.AddRange([CarrierColumns.Scores, CarrierColumns.Label, CarrierColumns.Slot, CarrierColumns.SlotScore]);
+        }
+
         for (int i = 0; i < slots.Length; i++)
         {
             // A custom mapping's vector has no size after loading, and ML.NET's evaluators ask for one: single slots, concatenated, have it.
@@ -94,14 +101,24 @@ internal sealed record SavedScorer
         }
 
         // A regression's one slot is its Score already.
-        IEnumerable<string> dropped = CarrierColumns.All(columns);
         if (labels.Count > 0)
         {
             IDataView keys = ml.Data.LoadFromEnumerable(labels.Select(label => new LabelRow { Label = label }));
             chain = chain
                 .Append<ITransformer>(ml.Transforms.Conversion.MapValueToKey(columns.PredictedLabel, CarrierColumns.Label, keyData: keys))
                 .Append<ITransformer>(ml.Transforms.Concatenate(columns.Score, slots));
-            dropped = dropped.Concat(slots);
+            dropped.AddRange(slots);
+        }
+
+        if (writes)
+        {
+            // A mapping of its own, which runs only where somebody reads the text.
+            chain = chain
+                .Append<ITransformer>(columns.TextPair is null
+                    ? ml.Transforms.CustomMapping(new TextWritingMapping().GetMapping(), TextWritingMapping.Contract)
+                    : ml.Transforms.CustomMapping(new TextPairWritingMapping().GetMapping(), TextPairWritingMapping.Contract))
+                .Append<ITransformer>(ml.Transforms.CopyColumns(columns.PredictedText, CarrierColumns.Written));
+            dropped.Add(CarrierColumns.Written);
         }
 
         return chain.Append<ITransformer>(ml.Transforms.DropColumns([.. dropped])).Fit(EmptyInput(ml, columns));
@@ -112,7 +129,7 @@ internal sealed record SavedScorer
         ml.Transforms.Conversion.MapValue(column, [KeyValuePair.Create(0, value)], CarrierColumns.Key);
 
     private static bool Collides(string label, ScoringColumns columns) =>
-        label.Length == 0 || label == "Label" || label == columns.Score || label == columns.PredictedLabel || columns.Inputs.Contains(label);
+        label.Length == 0 || label == "Label" || label == columns.Score || label == columns.PredictedLabel || label == columns.PredictedText || columns.Inputs.Contains(label);
 
     private static IDataView EmptyInput(MLContext ml, ScoringColumns columns)
     {

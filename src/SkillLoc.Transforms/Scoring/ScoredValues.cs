@@ -19,8 +19,12 @@ internal static class ScoredValues
     /// <summary>The most probable label as a key; keys count from 1.</summary>
     public static ValueGetter<uint> PredictedLabel(Func<RowScores> scores) => (ref uint value) => value = (uint)scores().Predicted + 1;
 
+    /// <summary>What the model wrote.</summary>
+    public static ValueGetter<ReadOnlyMemory<char>> WrittenText(Func<RowScores> scores) =>
+        (ref ReadOnlyMemory<char> value) => value = scores().Text.AsMemory();
+
     /// <summary>The label itself, where rows have labels of different tasks.</summary>
-    public static ValueGetter<ReadOnlyMemory<char>> PredictedText(Func<RowScores> scores) =>
+    public static ValueGetter<ReadOnlyMemory<char>> LabelText(Func<RowScores> scores) =>
         (ref ReadOnlyMemory<char> value) => value = scores().Label.AsMemory();
 
     /// <summary>The score that a regression predicts.</summary>

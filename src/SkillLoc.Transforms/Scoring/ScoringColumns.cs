@@ -17,6 +17,12 @@ public sealed record ScoringColumns
     /// <summary>Added: the most probable label, a key with the labels as key values; not added for a regression.</summary>
     public string PredictedLabel { get; init; } = "PredictedLabel";
 
+    /// <summary>
+    /// Added by a model that writes its answers: what it wrote, a text. Without labels it is all that is added. It is written only where
+    /// somebody reads the column.
+    /// </summary>
+    public string PredictedText { get; init; } = "PredictedText";
+
     /// <summary>The text columns, one or two.</summary>
     public IEnumerable<string> Inputs => TextPair is null ? [Text] : [Text, TextPair];
 }

@@ -17,7 +17,8 @@ internal sealed class ScoringRow : DataViewRow
         _input = input;
         _active = active;
         Schema = schema;
-        if (!active.AsSpan(input.Schema.Count).Contains(true))
+        bool[] wanted = active[input.Schema.Count..];
+        if (!wanted.Contains(true))
         {
             return;
         }
@@ -27,11 +28,11 @@ internal sealed class ScoringRow : DataViewRow
 
         RowScores Scores()
         {
-            // Both columns ask, and the caller may have moved the input on in between.
+            // Several columns ask, and the caller may have moved the input on in between.
             string[] current = texts();
             if (_scores is null || !_scored.SequenceEqual(current))
             {
-                _scores = scorer.Score([new(current, _input.Position)])[0];
+                _scores = scorer.Score([new(current, _input.Position)], wanted)[0];
                 _scored = current;
             }
 

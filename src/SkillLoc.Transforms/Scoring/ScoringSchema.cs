@@ -6,16 +6,17 @@ namespace SkillLoc.Transforms;
 /// <summary>The columns that scoring adds, as ML.NET's schemas and shapes.</summary>
 public static class ScoringSchema
 {
-    /// <summary>Appends PredictedLabel and Score to a schema; for a regression Score alone.</summary>
+    /// <summary>Appends PredictedLabel and Score to a schema; for a regression Score alone, for free text PredictedText alone.</summary>
     /// <param name="input">The schema.</param>
     /// <param name="columns">The names.</param>
-    /// <param name="labels">The labels, in the order of the scores; none for a regression.</param>
+    /// <param name="labels">The labels, in the order of the scores; none for a regression and for free text.</param>
+    /// <param name="writes">Whether the model writes its answers, so that PredictedText is added.</param>
     /// <returns>The longer schema.</returns>
     /// <exception cref="ArgumentOutOfRangeException">A text column is missing, or not text.</exception>
-    public static DataViewSchema Append(DataViewSchema input, ScoringColumns columns, IReadOnlyList<string> labels)
+    public static DataViewSchema Append(DataViewSchema input, ScoringColumns columns, IReadOnlyList<string> labels, bool writes = false)
     {
         ArgumentNullException.ThrowIfNull(columns);
-        return Append(input, columns, builder => Add(builder, columns, labels));
+        return Append(input, columns, builder => Add(builder, columns, labels, writes));
     }
 
     /// <summary>Appends a vector of Single with slot names to a schema.</summary>
@@ -37,16 +38,17 @@ public static class ScoringSchema
     public static SchemaShape AppendVector(SchemaShape input, ScoringColumns columns, string name) =>
         Append(input, columns, builder => AddVector(builder, name, ["slot"]));
 
-    /// <summary>Appends PredictedLabel and Score to a shape; for a regression Score alone.</summary>
+    /// <summary>Appends PredictedLabel and Score to a shape; for a regression Score alone, for free text PredictedText alone.</summary>
     /// <param name="input">The shape.</param>
     /// <param name="columns">The names.</param>
-    /// <param name="labels">The labels, none for a regression; only their being there matters to a shape.</param>
+    /// <param name="labels">The labels, none for a regression and for free text; only their being there matters to a shape.</param>
+    /// <param name="writes">Whether the model writes its answers, so that PredictedText is added.</param>
     /// <returns>The longer shape.</returns>
     /// <exception cref="ArgumentOutOfRangeException">A text column is missing, or not text.</exception>
-    public static SchemaShape Append(SchemaShape input, ScoringColumns columns, IReadOnlyList<string> labels)
+    public static SchemaShape Append(SchemaShape input, ScoringColumns columns, IReadOnlyList<string> labels, bool writes = false)
     {
         ArgumentNullException.ThrowIfNull(columns);
-        return Append(input, columns, builder => Add(builder, columns, labels));
+        return Append(input, columns, builder => Add(builder, columns, labels, writes));
     }
 
     /// <summary>Finds a column of a shape.</summary>
@@ -119,16 +121,22 @@ public static class ScoringSchema
 
     private static string WrongType(string name, DataViewType type) => $"Input column '{name}' is {type}; it must be a text column.";
 
-    private static void Add(DataViewSchema.Builder builder, ScoringColumns columns, IReadOnlyList<string> labels)
+    private static void Add(DataViewSchema.Builder builder, ScoringColumns columns, IReadOnlyList<string> labels, bool writes)
     {
-        if (labels.Count == 0)
+        if (labels.Count > 0)
+        {
+            builder.AddColumn(columns.PredictedLabel, new KeyDataViewType(typeof(uint), labels.Count), Names("KeyValues", labels));
+            AddVector(builder, columns.Score, labels);
+        }
+        else if (!writes)
         {
             builder.AddColumn(columns.Score, NumberDataViewType.Single);
-            return;
         }
 
-        builder.AddColumn(columns.PredictedLabel, new KeyDataViewType(typeof(uint), labels.Count), Names("KeyValues", labels));
-        AddVector(builder, columns.Score, labels);
+        if (writes)
+        {
+            builder.AddColumn(columns.PredictedText, TextDataViewType.Instance);
+        }
     }
 
     private static void AddVector(DataViewSchema.Builder builder, string name, IReadOnlyList<string> slots) =>

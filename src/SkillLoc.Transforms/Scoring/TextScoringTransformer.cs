@@ -7,8 +7,9 @@ using SkillLoc.Models.Runs;
 namespace SkillLoc.Transforms;
 
 /// <summary>
-/// Scores text with a fine-tuned language model: adds <c>PredictedLabel</c> and <c>Score</c>, for a regression <c>Score</c> alone. Rows are
-/// read ahead, scored in groups of similar length, and given back in order. It owns the model's tensors: dispose it when done.
+/// Scores text with a fine-tuned language model: adds <c>PredictedLabel</c> and <c>Score</c>, for a regression <c>Score</c> alone; a model
+/// that writes its answers adds <c>PredictedText</c>, without labels that alone. Rows are read ahead, scored in groups of similar length,
+/// and given back in order; what nobody reads is not computed. It owns the model's tensors: dispose it when done.
 /// </summary>
 public class TextScoringTransformer : ITransformer, IRowScorer, IDisposable
 {
@@ -43,11 +44,14 @@ public class TextScoringTransformer : ITransformer, IRowScorer, IDisposable
     /// <summary>The columns it reads and adds.</summary>
     public ScoringColumns Columns { get; }
 
-    /// <summary>The labels, in the order of the scores; none for a regression.</summary>
+    /// <summary>The labels, in the order of the scores; none for a regression and for free text.</summary>
     public IReadOnlyList<string> Labels => ScoreRange is null ? _classifier.Settings.Labels : [];
 
     /// <summary>The range of a regression's scores; null for classes.</summary>
     public ScoreRange? ScoreRange => _classifier.Settings.ScoreRange;
+
+    /// <summary>Whether the model writes its answers.</summary>
+    public bool Writes => _classifier.Settings.Head == HeadKind.Generation;
 
     /// <summary>The folder that holds the fine-tuned checkpoint; null until it is saved.</summary>
     public string? CheckpointFolder { get; private set; }
@@ -73,7 +77,7 @@ public class TextScoringTransformer : ITransformer, IRowScorer, IDisposable
     public bool IsRowToRowMapper => true;
 
     /// <inheritdoc/>
-    public DataViewSchema GetOutputSchema(DataViewSchema inputSchema) => ScoringSchema.Append(inputSchema, Columns, Labels);
+    public DataViewSchema GetOutputSchema(DataViewSchema inputSchema) => ScoringSchema.Append(inputSchema, Columns, Labels, Writes);
 
     /// <summary>Scores lazily: nothing runs before rows are read.</summary>
     /// <param name="input">A view with the text columns.</param>
@@ -141,20 +145,26 @@ public class TextScoringTransformer : ITransformer, IRowScorer, IDisposable
         }
     }
 
-    /// <summary>One probability a label for each row.</summary>
-    private protected virtual float[][] Run(IReadOnlyList<EncodedText> rows) => Classifier.Score(rows);
+    /// <summary>Does something with the model and some rows: scores them, or writes their answers.</summary>
+    private protected virtual T[] Run<T>(IReadOnlyList<EncodedText> rows, Func<TextClassifier, T[]> work) => work(Classifier);
 
     IReadOnlyList<string> IRowScorer.Inputs => [.. Columns.Inputs];
 
-    IReadOnlyList<RowScores> IRowScorer.Score(IReadOnlyList<RowTexts> rows)
+    IReadOnlyList<RowScores> IRowScorer.Score(IReadOnlyList<RowTexts> rows, IReadOnlyList<bool> wanted)
     {
         TextClassifier classifier = Classifier;
-        return Array.ConvertAll(
-            Run([.. rows.Select(row => row.Encode(classifier, Columns))]), scores => new RowScores(scores, classifier.Settings));
+        EncodedText[] encoded = [.. rows.Select(row => row.Encode(classifier, Columns))];
+        float[][]? scores = wanted.SkipLast(Writes ? 1 : 0).Contains(true) ? Run(encoded, model => model.Score(encoded)) : null;
+        string[]? written = Writes && wanted[^1] ? Run(encoded, model => model.Generate(encoded)) : null;
+        return [.. encoded.Select((_, i) => new RowScores(scores?[i] ?? [], classifier.Settings, written?[i] ?? ""))];
     }
 
     /// <summary>In the order in which <see cref="ScoringSchema"/> adds their columns.</summary>
     Delegate[] IRowScorer.Getters(Func<RowScores> current) => ScoreRange is { } range
         ? [ScoredValues.Score(range, current)]
-        : [ScoredValues.PredictedLabel(current), ScoredValues.Vector(current)];
+        :
+        [
+            .. Labels.Count > 0 ? [ScoredValues.PredictedLabel(current), ScoredValues.Vector(current)] : Array.Empty<Delegate>(),
+            .. Writes ? [ScoredValues.WrittenText(current)] : Array.Empty<Delegate>(),
+        ];
 }

@@ -4,7 +4,6 @@ using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Cartography;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Interpolation;
-using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tuning;
 using SkillLoc.Transforms;
 using TorchSharp;
@@ -297,14 +296,14 @@ public sealed class InterpolationTests : IDisposable
     private static InterpolationMetrics ByHand(string set, bool[][] right, double[] losses) => new()
     {
         Task = "",
-        Metric = PromptMetric.Accuracy,
+        Metric = "ACC",
         Sets =
         [
             new()
             {
                 Name = set,
                 Rows = [0, 1, 3],
-                Right = right,
+                Scores = [.. right.Select(rows => rows.Select(each => each ? 1f : 0f).ToArray())],
                 Points =
                 [
                     .. right.Select((rows, i) => new InterpolationPoint

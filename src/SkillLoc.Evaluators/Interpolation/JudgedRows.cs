@@ -1,0 +1,42 @@
+using Microsoft.ML;
+using SkillLoc.Models.Classification;
+using SkillLoc.Models.Prompts;
+using SkillLoc.Transforms;
+
+namespace SkillLoc.Evaluators;
+
+/// <summary>The labelled rows of a set, encoded and grouped once, and how a task judges models on them.</summary>
+/// <param name="numbers">The rows' numbers in their view.</param>
+/// <param name="batches">The rows in groups of similar length, which this owns.</param>
+internal abstract class JudgedRows(int[] numbers, ScoringBatch[] batches) : IDisposable
+{
+    /// <summary>The rows' zero-based numbers in their view.</summary>
+    public int[] Numbers => numbers;
+
+    /// <summary>The name of the metric, as in the reference's files.</summary>
+    public abstract string MetricName { get; }
+
+    protected ScoringBatch[] Batches => batches;
+
+    /// <summary>Reads a view for the task that is evaluated.</summary>
+    /// <exception cref="ArgumentException">A label is none of the task's, or the metric is not one for it.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
+    /// <exception cref="InvalidOperationException">There are no labelled rows, one cannot be encoded, or a score is outside its range.</exception>
+    public static JudgedRows Of(MLContext context, IDataView data, TextScoringTransformer task, CheckpointInterpolationEvaluator.Options options) =>
+        task.ScoreRange is { } range
+            ? JudgedScores.Read(data, task, range, options.LabelColumnName)
+            : JudgedClasses.Read(context, data, task, options);
+
+    /// <summary>Runs a model over the rows, once.</summary>
+    /// <param name="model">A model for the same task and of the same encoder as the one that the rows were read for.</param>
+    /// <param name="cancellation">Stops between batches.</param>
+    public abstract RowsJudgement Judge(TextClassifier model, CancellationToken cancellation);
+
+    public void Dispose()
+    {
+        foreach (ScoringBatch batch in batches)
+        {
+            batch.Dispose();
+        }
+    }
+}

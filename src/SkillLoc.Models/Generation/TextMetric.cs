@@ -1,0 +1,26 @@
+namespace SkillLoc.Models.Generation;
+
+/// <summary>How generated text is judged against the answers of a row (mode connectivity, C.5); see <see cref="TextMetrics"/>.</summary>
+public enum TextMetric
+{
+    /// <summary><c>ACC</c>: the share of rows whose text is one of the answers, whatever the case.</summary>
+    Accuracy,
+
+    /// <summary><c>Classification-F1</c>: the mean F1 of the labels that occur among the first answers.</summary>
+    ClassificationF1,
+
+    /// <summary><c>EM</c>: the share of rows whose text is one of the answers but for case, punctuation, articles and spaces.</summary>
+    ExactMatch,
+
+    /// <summary><c>QA-F1</c>: the mean F1 of the words that a row's text and its best answer have in common.</summary>
+    QuestionAnsweringF1,
+
+    /// <summary><c>Matthew-Correlation</c>: Matthews' correlation of what is called <c>acceptable</c> (CoLA).</summary>
+    MatthewsCorrelation,
+
+    /// <summary><c>Pearson-Correlation</c>: Pearson's correlation of texts that are numbers.</summary>
+    PearsonCorrelation,
+
+    /// <summary><c>Rouge-L</c>: the mean F1 of the longest common subsequence of words of a row's text and its best answer.</summary>
+    RougeL,
+}

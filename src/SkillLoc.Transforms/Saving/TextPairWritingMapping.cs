@@ -1,0 +1,34 @@
+using Microsoft.ML.Data;
+using Microsoft.ML.Transforms;
+
+namespace SkillLoc.Transforms;
+
+/// <summary>Part of saved models: answers a pair of texts by the state beside it.</summary>
+[CustomMappingFactoryAttribute(Contract)]
+public sealed class TextPairWritingMapping : CustomMappingFactory<TextPairWritingMapping.Input, WrittenRow>
+{
+    internal const string Contract = "SkillLoc.WriteTextPair";
+
+    /// <inheritdoc/>
+    public override Action<Input, WrittenRow> GetMapping()
+    {
+        var scorer = new RestoredScorer();
+        return (input, output) => scorer.Write(input.State, input.Text.ToString(), input.TextPair.ToString(), output);
+    }
+
+    /// <summary>What is read.</summary>
+    public sealed class Input
+    {
+        /// <summary>The text.</summary>
+        [ColumnName(CarrierColumns.Text)]
+        public ReadOnlyMemory<char> Text { get; set; }
+
+        /// <summary>The second text.</summary>
+        [ColumnName(CarrierColumns.TextPair)]
+        public ReadOnlyMemory<char> TextPair { get; set; }
+
+        /// <summary>What the model is restored from.</summary>
+        [ColumnName(CarrierColumns.State)]
+        public ReadOnlyMemory<char> State { get; set; }
+    }
+}

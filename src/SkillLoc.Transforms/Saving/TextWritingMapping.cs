@@ -1,0 +1,30 @@
+using Microsoft.ML.Data;
+using Microsoft.ML.Transforms;
+
+namespace SkillLoc.Transforms;
+
+/// <summary>Part of saved models: answers a text by the state beside it.</summary>
+[CustomMappingFactoryAttribute(Contract)]
+public sealed class TextWritingMapping : CustomMappingFactory<TextWritingMapping.Input, WrittenRow>
+{
+    internal const string Contract = "SkillLoc.WriteText";
+
+    /// <inheritdoc/>
+    public override Action<Input, WrittenRow> GetMapping()
+    {
+        var scorer = new RestoredScorer();
+        return (input, output) => scorer.Write(input.State, input.Text.ToString(), null, output);
+    }
+
+    /// <summary>What is read.</summary>
+    public sealed class Input
+    {
+        /// <summary>The text.</summary>
+        [ColumnName(CarrierColumns.Text)]
+        public ReadOnlyMemory<char> Text { get; set; }
+
+        /// <summary>What the model is restored from.</summary>
+        [ColumnName(CarrierColumns.State)]
+        public ReadOnlyMemory<char> State { get; set; }
+    }
+}
