@@ -1,3 +1,5 @@
+using SkillLoc.Trainers;
+
 namespace SkillLoc.ConnectivityStudy;
 
 /// <summary>Curves in place of the straight lines with the highest barriers (C.8).</summary>
@@ -21,8 +23,11 @@ public sealed record CurvePlan
     /// <summary>Updates between evaluations on development rows, at 0.25, 0.5 and 0.75.</summary>
     public int EvaluationInterval { get; init; } = 50;
 
-    /// <summary>The standard deviation that control points of what tuning adds are drawn with; null starts at the midpoint.</summary>
-    public double? InitialDeviation { get; init; }
+    /// <summary>The optimiser, with a constant learning rate.</summary>
+    public OptimizerKind Optimizer { get; init; } = OptimizerKind.Adafactor;
+
+    /// <summary>Where control points of what tuning adds start.</summary>
+    public ControlStart Start { get; init; }
 
     /// <summary>Seed of places, order of rows and control points.</summary>
     public int Seed { get; init; } = 1;

@@ -7,7 +7,7 @@ namespace SkillLoc.ConnectivityStudy;
 /// <param name="Task">The task's name.</param>
 /// <param name="Method">The method's name.</param>
 /// <param name="Tuning">The method; null for all of the model's own parameters.</param>
-/// <param name="Head">What makes logits.</param>
+/// <param name="Head">What makes logits; null for what is usual of the model.</param>
 /// <param name="LearningRate">The learning rate.</param>
 /// <param name="Steps">Updates.</param>
 /// <param name="BatchSize">Rows of an update.</param>
@@ -16,7 +16,7 @@ namespace SkillLoc.ConnectivityStudy;
 /// <param name="Rows">The training rows.</param>
 /// <param name="PretrainingSteps">The base; null for the plan's checkpoint.</param>
 public sealed record EndSettings(
-    string Task, string Method, TuningOptions? Tuning, HeadKind Head, double LearningRate, int Steps, int BatchSize, int Seed, int InitialisationSeed,
+    string Task, string Method, TuningOptions? Tuning, HeadKind? Head, double LearningRate, int Steps, int BatchSize, int Seed, int InitialisationSeed,
     TrainingRows Rows, int? PretrainingSteps)
 {
     /// <summary>Fills in what an end's plan leaves to its method and to the study's plan.</summary>

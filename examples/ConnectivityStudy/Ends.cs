@@ -1,6 +1,7 @@
 using Microsoft.ML;
 using SkillLoc.Models.Cartography;
-using SkillLoc.Models.Classification;
+using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Generation;
 using SkillLoc.Studies;
 using SkillLoc.Trainers;
 using SkillLoc.Transforms;
@@ -38,10 +39,12 @@ public sealed class Ends
         _plan.Training.MaxLength ?? 0);
 
     /// <summary>Loads an end, which is trained where it is not yet.</summary>
+    /// <param name="end">The end.</param>
+    /// <param name="twin">The other end, with which it shares what is equal, such as a base.</param>
     /// <returns>The model; the caller disposes it.</returns>
     /// <exception cref="IOException">A file cannot be read or written.</exception>
     /// <exception cref="InvalidDataException">A file is damaged.</exception>
-    public TextScoringTransformer Load(EndSettings end)
+    public TextScoringTransformer Load(EndSettings end, TextScoringTransformer? twin = null)
     {
         string fingerprint = Fingerprint(end), name = $"{end.Task}-{end.Method}-{fingerprint}";
         string folder = Path.Combine(_path, name), tuned = Path.Combine(folder, "tuned.safetensors");
@@ -56,8 +59,7 @@ public sealed class Ends
                 trained.Classifier.SaveTuned(tuned);
             return end;
         });
-        TextClassifier classifier = end.Tuning is null ? TextClassifier.Load(folder) : TextClassifier.LoadTuned(checkpoint, tuned);
-        return new(classifier, new() { TextPair = classifier.Settings.HasTextPair ? "TextPair" : null });
+        return end.Tuning is null ? _ml.SkillLoc().LoadTextScorer(folder, twin: twin) : _ml.SkillLoc().LoadTextScorer(checkpoint, tuned, twin: twin);
     }
 
     /// <summary>What the model made of an end's training rows after each epoch, recorded in a training of its own that is the same.</summary>
@@ -76,22 +78,31 @@ public sealed class Ends
         return TrainingDynamics.Load(path);
     }
 
-    private TextScoringTransformer Train(EndSettings end, string checkpoint, string state, string? cartography = null) => _ml.SkillLoc().PromptFineTune(new PromptFineTuneTrainer.Options
+    private TextScoringTransformer Train(EndSettings end, string checkpoint, string state, string? cartography = null)
     {
-        Checkpoint = checkpoint,
-        Task = _plan.Tasks.First(task => task.Name == end.Task).Find(),
-        Tuning = end.Tuning,
-        Head = end.Head,
-        FixEmbeddings = false,
-        FixHead = false,
-        Optimizer = _plan.Training.Optimizer,
-        LearningRate = end.LearningRate,
-        WeightDecay = 0,
-        MaxGradientNorm = _plan.Training.MaxGradientNorm,
-        MaxSteps = end.Steps,
-        BatchSize = end.BatchSize,
-        MaxLength = _plan.Training.MaxLength,
-        Seed = end.Seed,
-        StateFile = state,
-    }).Fit(_data.Train(end.Task, end.Rows));
+        StudyTask task = _plan.Tasks.First(task => task.Name == end.Task);
+        bool writes = CheckpointFolder.ReadConfig(checkpoint).IsEncoderDecoder;
+        return _ml.SkillLoc().PromptFineTune(new PromptFineTuneTrainer.Options
+        {
+            Checkpoint = checkpoint,
+            Task = writes ? null : task.Find(),
+            TextToText = writes ? TextToTextTasks.Find(task.Task) : null,
+            Answers = writes ? task.Words : null,
+            Tuning = end.Tuning,
+            Head = end.Head,
+            FixEmbeddings = false,
+            FixHead = false,
+            Optimizer = _plan.Training.Optimizer,
+            LearningRate = end.LearningRate,
+            WeightDecay = 0,
+            MaxGradientNorm = _plan.Training.MaxGradientNorm,
+            MaxSteps = end.Steps,
+            BatchSize = end.BatchSize,
+            MaxLength = _plan.Training.MaxLength,
+            Seed = end.Seed,
+            InitialisationSeed = end.InitialisationSeed,
+            StateFile = state,
+            CartographyPath = cartography,
+        }).Fit(_data.Train(end.Task, end.Rows));
+    }
 }

@@ -24,5 +24,5 @@ public sealed record PathResult(
     [JsonIgnore]
     public double MetricBarrier => Set.MetricBarrier;
 
-    private InterpolationSet Set => new() { Name = nameof(CheckpointInterpolationEvaluator.Options.Test), Rows = [], Points = Points, Right = [] };
+    private InterpolationSet Set => new() { Name = nameof(CheckpointInterpolationEvaluator.Options.Test), Rows = [], Points = Points, Scores = [] };
 }

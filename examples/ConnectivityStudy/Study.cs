@@ -54,7 +54,7 @@ public sealed class Study
             .GroupBy(line => line.Pair.Method, StringComparer.Ordinal)
             .SelectMany(method => method.OrderByDescending(line => line.Result.Paths[0].LossBarrier).Take(_plan.Curves.Lines)))
         {
-            curves.Add(_folder.Get(pair.FileName + ", curve", Fingerprint(pair, _plan.Curves, PointsOf(pair)), _ => Curve(pair)));
+            curves.Add(_folder.Get(pair.FileName + ", curve", Fingerprint(pair, _plan.Curves, PointsOf(pair)), state => Curve(pair, state)));
         }
 
         StudyResult[] parts = [.. lines.Select(line => line.Result), .. curves];
@@ -77,7 +77,7 @@ public sealed class Study
 
     private StudyResult Line(Pair pair)
     {
-        using TextScoringTransformer first = _ends.Load(pair.First), second = _ends.Load(pair.Second);
+        using TextScoringTransformer first = _ends.Load(pair.First), second = _ends.Load(pair.Second, first);
         CheckpointDistance distance = Distance(first.Classifier, second.Classifier);
         PathResult[] paths =
         [
@@ -86,22 +86,24 @@ public sealed class Study
         return new(paths, pair.Experiment.Knowledge ? [Forgetting(pair, first, second)] : [], []);
     }
 
-    private StudyResult Curve(Pair pair)
+    private StudyResult Curve(Pair pair, string state)
     {
-        using TextScoringTransformer first = _ends.Load(pair.First), second = _ends.Load(pair.Second);
+        using TextScoringTransformer first = _ends.Load(pair.First), second = _ends.Load(pair.Second, first);
         CurvePlan plan = _plan.Curves;
-        using ParameterPath curve = new CurveTrainer(new()
+        using ParameterPath curve = _ml.SkillLoc().FindCurve(new()
         {
             First = first,
             Second = second,
             Bends = plan.Bends,
-            InitialDeviation = plan.InitialDeviation,
+            Start = plan.Start,
             ValidationSet = _data.Dev(pair.First.Task),
             EvaluationInterval = plan.EvaluationInterval,
             MaxSteps = plan.Steps,
             BatchSize = plan.BatchSize,
+            Optimizer = plan.Optimizer,
             LearningRate = _plan.Methods[pair.Method].LearningRate * plan.LearningRateFactor,
             Seed = plan.Seed,
+            StateFile = Path.Combine(state, "curve"),
         }).Fit(_data.Train(pair.First.Task, pair.First.Rows == pair.Second.Rows ? pair.First.Rows : TrainingRows.All));
         CheckpointDistance distance = Distance(first.Classifier, second.Classifier);
         return new([Measure(pair, pair.First.Task, distance, new() { First = first, Second = second, Path = curve }, isCurve: true)], [], []);

@@ -10,10 +10,10 @@ public sealed record StudyTask
     /// <summary>What the tables call it.</summary>
     public required string Name { get; init; }
 
-    /// <summary>A task of the registry: template, label words, limits.</summary>
+    /// <summary>A task of the registry: template, label words, limits. For a T5 checkpoint one of the text-to-text tasks.</summary>
     public required string Task { get; init; }
 
-    /// <summary>Other labels and words than the registry's, in order.</summary>
+    /// <summary>Other labels and words than the registry's, in order; for a T5 checkpoint the answer to each label.</summary>
     public IReadOnlyDictionary<string, string>? Words { get; init; }
 
     /// <summary>One to three files, which are split by the rule of <see cref="DataSplits"/>.</summary>

@@ -9,8 +9,8 @@ public sealed record TrainingPlan
     /// <summary>AdamW, whose learning rate falls to 0, is the reference's for RoBERTa, Adafactor with a constant one for T5.</summary>
     public OptimizerKind Optimizer { get; init; } = OptimizerKind.AdamW;
 
-    /// <summary>What makes logits.</summary>
-    public HeadKind Head { get; init; }
+    /// <summary>What makes logits; null takes the label words, or of T5 what it writes.</summary>
+    public HeadKind? Head { get; init; }
 
     /// <summary>Updates.</summary>
     public int Steps { get; init; } = 300;
