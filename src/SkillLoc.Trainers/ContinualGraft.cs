@@ -232,7 +232,7 @@ public sealed partial class ContinualGraft
             using TextClassifier whole = TextClassifier.Create(_options.FineTune.Checkpoint, stages[0].Settings, _device);
             foreach (Stage stage in stages)
             {
-                TextClassifier classifier = whole.ForTask(stage.Settings, stage.Options.Seed);
+                TextClassifier classifier = whole.ForTask(stage.Settings, stage.Options.FreshSeed);
                 classifiers.Add(classifier);
                 channel.Info(MessageSensitivity.None, $"Fine-tuning one model on '{stage.Name}', task {stage.Place + 1}.");
                 using (var training = new FineTuning(stage.Options, [classifier], _host, channel))

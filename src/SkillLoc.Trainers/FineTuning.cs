@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Microsoft.ML.Runtime;
 using SkillLoc.Models.Backbones;
+using SkillLoc.Models.Cartography;
 using SkillLoc.Models.Classification;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -13,6 +14,9 @@ namespace SkillLoc.Trainers;
 /// </summary>
 internal sealed class FineTuning : IDisposable
 {
+    /// <summary>A mean loss below which training has nothing left to learn (mode connectivity reference, C.2).</summary>
+    private const double LeastLoss = 1e-7;
+
     private readonly PromptFineTuneTrainer.Options _options;
     private readonly TextClassifier[] _classifiers;
     private readonly TextClassifier[] _passes;
@@ -112,9 +116,22 @@ internal sealed class FineTuning : IDisposable
         int microBatches = train.Sum(rows => (rows.Count + _options.BatchSize - 1) / _options.BatchSize);
         int updatesPerEpoch = Math.Max(1, microBatches / _options.GradientAccumulationSteps);
         int steps = _options.MaxSteps ?? (_options.Epochs * updatesPerEpoch);
+        if (_options.CartographyPath is not null && steps < updatesPerEpoch)
+        {
+            throw new InvalidOperationException(
+                $"Options.CartographyPath is written after each complete epoch, and training ends after {steps} of the {updatesPerEpoch} updates of "
+                + "the first. Train longer, or leave it out.");
+        }
+
         using var outer = NewDisposeScope();
         TrainingState state = Resume(stateFile, steps);
         double secondsBefore = state.Seconds;
+        if (state.Epochs.Count > 0)
+        {
+            // The file may be gone, or be ahead of the state.
+            SaveCartography(state, train[0]);
+        }
+
         foreach ((Parameter master, Parameter[] passes) in _differentiated)
         {
             master.requires_grad_(true);
@@ -133,7 +150,7 @@ internal sealed class FineTuning : IDisposable
         int shuffled = -1;
         try
         {
-            while (state.Step < steps && !_options.CancellationToken.IsCancellationRequested)
+            while (state.Step < steps && !IsStale(state) && !_options.CancellationToken.IsCancellationRequested)
             {
                 int epoch = state.Step / updatesPerEpoch, update = state.Step % updatesPerEpoch;
                 if (epoch != shuffled)
@@ -144,6 +161,7 @@ internal sealed class FineTuning : IDisposable
 
                 (int Task, int[] Rows)[] group = [.. batches.Skip(update * _options.GradientAccumulationSteps).Take(_options.GradientAccumulationSteps)];
                 state.Loss = Update(train, group, epoch, state.Step, steps);
+                state.LossSum += state.Loss;
                 state.Step++;
                 state.Rows += group.Sum(part => part.Rows.Length);
                 if (!double.IsFinite(state.Loss))
@@ -157,6 +175,12 @@ internal sealed class FineTuning : IDisposable
                     Evaluate(state, steps, validation);
                 }
 
+                if (_options.CartographyPath is not null && state.Step % updatesPerEpoch == 0)
+                {
+                    Record(state, train[0]);
+                    SaveCartography(state, train[0]);
+                }
+
                 state.Seconds = secondsBefore + clock.Elapsed.TotalSeconds;
                 if (state.Step % _options.StateInterval == 0)
                 {
@@ -167,7 +191,7 @@ internal sealed class FineTuning : IDisposable
                 progress.Checkpoint(state.Loss, state.Metric, state.Step);
             }
 
-            state.IsComplete = state.Step == steps;
+            state.IsComplete = state.Step == steps || IsStale(state);
             if (!state.IsComplete)
             {
                 stateFile?.Save(state, _trained);
@@ -242,8 +266,12 @@ internal sealed class FineTuning : IDisposable
             state.Metric = metric;
             _channel.Info(MessageSensitivity.None, $"Update {state.Step} of {steps}: loss {state.Loss:F4}, validation {metric:F4}.");
 
-            // Ties go to the later state, as in the reference.
-            if (state.Best is not { } best || metric >= best.Metric)
+            // Ties go to the later state, as in the reference, and so count as better; the least loss ends a training that cannot get better.
+            bool isBest = state.Best is not { } best || metric >= best.Metric;
+            int updates = state.Step - ((state.Step - 1) / _options.EvaluationInterval * _options.EvaluationInterval);
+            state.Stale = isBest && state.LossSum / updates >= LeastLoss ? 0 : state.Stale + 1;
+            state.LossSum = 0;
+            if (isBest)
             {
                 state.Best = (metric, state.Step);
                 if (_options.Keep == KeptState.Best)
@@ -266,6 +294,39 @@ internal sealed class FineTuning : IDisposable
         {
             SaveCheckpoint($"ckpt_{state.Step}");
         }
+    }
+
+    /// <summary>Whether the validation metric has not improved for so long that training ends.</summary>
+    private bool IsStale(TrainingState state) => state.Stale >= _options.Patience;
+
+    /// <summary>Scores the training rows after an epoch.</summary>
+    private void Record(TrainingState state, LabeledTexts train)
+    {
+        EpochScores now = EpochScores.Of(_classifiers[0], train);
+        if (now.Confidence.Any(float.IsNaN))
+        {
+            throw new InvalidOperationException(
+                $"Training diverged: after update {state.Step} a row's scores are NaN. Lower the learning rate ({_options.LearningRate}).");
+        }
+
+        state.Epochs.Add(now);
+    }
+
+    /// <summary>Writes what all epochs made of the training rows.</summary>
+    private void SaveCartography(TrainingState state, LabeledTexts train)
+    {
+        var dynamics = new TrainingDynamics();
+        foreach (EpochScores epoch in state.Epochs)
+        {
+            for (int i = 0; i < train.Count; i++)
+            {
+                dynamics.Add(train.Numbers[i], epoch.Right[i], epoch.Confidence[i]);
+            }
+        }
+
+        string path = Path.GetFullPath(_options.CartographyPath!);
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        dynamics.Save(path);
     }
 
     private void SaveCheckpoint(string name)

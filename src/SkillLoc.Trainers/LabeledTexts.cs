@@ -14,7 +14,8 @@ namespace SkillLoc.Trainers;
 /// <param name="Texts">The rows' token ids.</param>
 /// <param name="Labels">The rows' label indices; none for a regression and for free text.</param>
 /// <param name="Shares">For a regression each row's score as a share of the range, from 0 to 1; none for others.</param>
-internal sealed record LabeledTexts(EncodedText[] Texts, int[] Labels, float[] Shares)
+/// <param name="Numbers">For each row its zero-based number in the view, which counts rows without a label too.</param>
+internal sealed record LabeledTexts(EncodedText[] Texts, int[] Labels, float[] Shares, int[] Numbers)
 {
     public int Count => Texts.Length;
 
@@ -35,6 +36,7 @@ internal sealed record LabeledTexts(EncodedText[] Texts, int[] Labels, float[] S
         var indices = new List<int>();
         var shares = new List<float>();
         var answers = new List<string[]>();
+        var numbers = new List<int>();
         using DataViewRowCursor cursor = data.GetRowCursor(
             schema.Where(column => !column.IsHidden && (column.Name == labelColumn || columns.Inputs.Contains(column.Name))));
         Func<bool> readLabel = classifier.Settings switch
@@ -47,13 +49,14 @@ internal sealed record LabeledTexts(EncodedText[] Texts, int[] Labels, float[] S
         ValueGetter<ReadOnlyMemory<char>>? pair =
             columns.TextPair is { } name ? cursor.GetGetter<ReadOnlyMemory<char>>(schema[name]) : null;
         ReadOnlyMemory<char> first = default, second = default;
-        while (cursor.MoveNext())
+        for (int number = 0; cursor.MoveNext(); number++)
         {
             if (!readLabel())
             {
                 continue;
             }
 
+            numbers.Add(number);
             text(ref first);
             pair?.Invoke(ref second);
             try
@@ -71,7 +74,7 @@ internal sealed record LabeledTexts(EncodedText[] Texts, int[] Labels, float[] S
             throw new InvalidOperationException($"The {role} has no rows with a label in '{labelColumn}'.");
         }
 
-        var read = new LabeledTexts([.. texts], [.. indices], [.. shares]);
+        var read = new LabeledTexts([.. texts], [.. indices], [.. shares], [.. numbers]);
         return classifier.Settings.TextToText is { } task ? Answered(read, task) : read;
 
         Func<bool> Keys(IReadOnlyList<string> labels)

@@ -38,10 +38,11 @@ public sealed class MultiTaskFineTuneTrainer
                 "Options.Task and ValidationSet are of one task; name the tasks beside the options, and give the views to Fit.");
         }
 
-        if (options.Tuning is not null || options.CheckpointFolder is not null || options.OutputFolder is not null)
+        if (options.Tuning is not null || options.CheckpointFolder is not null || options.OutputFolder is not null
+            || options.CartographyPath is not null)
         {
             throw new ArgumentException(
-                "Options.Tuning, CheckpointFolder and OutputFolder are for one task; leave them out. Options.StateFile keeps the state of "
+                "Options.Tuning, CheckpointFolder, OutputFolder and CartographyPath are for one task; leave them out. Options.StateFile keeps the state of "
                 + "training, and each task's transformer can be saved.");
         }
 
@@ -80,6 +81,7 @@ public sealed class MultiTaskFineTuneTrainer
     {
         ArgumentNullException.ThrowIfNull(train);
         CheckViews(train, "training");
+        _options.CheckValidation(validation is not null);
         if (validation is not null)
         {
             CheckViews(validation, "validation");
@@ -153,7 +155,7 @@ public sealed class MultiTaskFineTuneTrainer
         using TextClassifier whole = TextClassifier.Create(_options.Checkpoint, settings[0], _device);
         foreach (ClassifierSettings each in settings)
         {
-            classifiers.Add(whole.ForTask(each, _options.Seed));
+            classifiers.Add(whole.ForTask(each, _options.FreshSeed));
         }
     }
 

@@ -149,6 +149,12 @@ public sealed partial class PromptFineTuneTrainer
         /// <summary>Updates between evaluations on the validation set; there is always one after the last update.</summary>
         public int EvaluationInterval = 100;
 
+        /// <summary>
+        /// Ends training after so many validations in a row that did not improve: the metric was below the best, or the mean training loss
+        /// since the validation before was below 1e-7 (mode connectivity reference, C.2). Needs a validation set. Null never does.
+        /// </summary>
+        public int? Patience;
+
         /// <summary>What the fitted transformer holds.</summary>
         public KeptState Keep;
 
@@ -171,6 +177,14 @@ public sealed partial class PromptFineTuneTrainer
         /// <summary>Updates between writes of <see cref="StateFile"/>, which is also written when training is cancelled.</summary>
         public int StateInterval = 100;
 
+        /// <summary>
+        /// A file, <c>cartography.json</c> in the reference, for what the model makes of the training rows after each epoch (mode connectivity
+        /// reference, C.6); <see cref="Models.Cartography.TrainingDynamics.Load"/> reads it. It is replaced after each epoch, so that it holds
+        /// all complete epochs, by the rows' numbers in the view; an epoch that training leaves early is not recorded. Not for a regression.
+        /// Null records none.
+        /// </summary>
+        public string? CartographyPath;
+
         /// <summary>A log to which the run's record is appended when training is complete (A.11); null appends none.</summary>
         public string? RecordPath;
 
@@ -189,8 +203,14 @@ public sealed partial class PromptFineTuneTrainer
         /// <summary>The arithmetic of the passes; what comes out is float32.</summary>
         public Precision Precision;
 
-        /// <summary>Seed of the shuffle, of dropout and of a fresh head.</summary>
+        /// <summary>Seed of the shuffle and of dropout, and of fresh parameters where these have no seed of their own.</summary>
         public int Seed;
+
+        /// <summary>
+        /// Seed of a fresh head and of a tuning method's fresh parameters, so that runs can start alike and differ in <see cref="Seed"/>, or
+        /// start differently and see the rows in the same order (mode connectivity reference, C.2). Null takes <see cref="Seed"/>.
+        /// </summary>
+        public int? InitialisationSeed;
 
         /// <summary>Where the fine-tuned checkpoint is written; null writes it when an ML.NET model is saved.</summary>
         public string? OutputFolder;
@@ -204,6 +224,8 @@ public sealed partial class PromptFineTuneTrainer
         /// <summary>Which pre-trained parameters train.</summary>
         internal ParameterSelection Selection =>
             new() { FixEmbeddings = FixEmbeddings, FixHead = FixHead, FixLayers = FixLayers, BiasOnly = BiasOnly };
+
+        internal int FreshSeed => InitialisationSeed ?? Seed;
 
         internal bool IsRegression => Task?.IsRegression == true;
 
@@ -261,6 +283,12 @@ public sealed partial class PromptFineTuneTrainer
                     + "or hold; leave them out.");
             }
 
+            if (IsRegression && CartographyPath is not null)
+            {
+                throw new ArgumentException(
+                    $"Options.CartographyPath records whether rows are predicted right, and '{Task!.Name}' is a regression task; leave it out.");
+            }
+
             if (Optimizer == OptimizerKind.Adafactor && WarmupSteps > 0)
             {
                 throw new ArgumentException(
@@ -275,6 +303,7 @@ public sealed partial class PromptFineTuneTrainer
             Require(Epochs >= 0, nameof(Epochs), Epochs, "0 or more");
             Require(WarmupSteps >= 0, nameof(WarmupSteps), WarmupSteps, "0 or more");
             Require(EvaluationInterval > 0, nameof(EvaluationInterval), EvaluationInterval, "1 or more");
+            Require(Patience is null or > 0, nameof(Patience), Patience ?? 0, "1 or more, or null");
             Require(L1 >= 0 && double.IsFinite(L1), nameof(L1), L1, "0 or more");
             Require(CheckpointInterval > 0, nameof(CheckpointInterval), CheckpointInterval, "1 or more");
             Require(StateInterval > 0, nameof(StateInterval), StateInterval, "1 or more");
@@ -289,6 +318,23 @@ public sealed partial class PromptFineTuneTrainer
                 {
                     throw new ArgumentOutOfRangeException(option, value, $"Options.{option} must be {range}.");
                 }
+            }
+        }
+
+        /// <summary>Checks what needs a validation set.</summary>
+        /// <param name="isThere">Whether there is one.</param>
+        /// <exception cref="ArgumentException">There is none, and an option needs it.</exception>
+        internal void CheckValidation(bool isThere)
+        {
+            if (CheckpointFolder is not null && Checkpoints.HasFlag(CheckpointPolicy.Best) && !isThere)
+            {
+                throw new ArgumentException("Options.Checkpoints asks for the best state, and there is no validation set to choose it by.");
+            }
+
+            if (Patience is not null && !isThere)
+            {
+                throw new ArgumentException(
+                    "Options.Patience ends training when validations no longer improve, and there is no validation set: give one, or leave it out.");
             }
         }
 

@@ -52,12 +52,8 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
     public TextScoringTransformer Fit(IDataView trainData, IDataView? validationData)
     {
         ArgumentNullException.ThrowIfNull(trainData);
-        if (_options.CheckpointFolder is not null && _options.Checkpoints.HasFlag(CheckpointPolicy.Best) && validationData is null)
-        {
-            throw new ArgumentException("Options.Checkpoints asks for the best state, and there is no validation set to choose it by.");
-        }
-
-        TextClassifier classifier = TextClassifier.Create(_options.Checkpoint, _options.Settings(trainData.Schema), _device, seed: _options.Seed);
+        _options.CheckValidation(validationData is not null);
+        TextClassifier classifier = TextClassifier.Create(_options.Checkpoint, _options.Settings(trainData.Schema), _device, seed: _options.FreshSeed);
         try
         {
             LabeledTexts train = LabeledTexts.Read(trainData, _columns, _options.LabelColumnName, classifier, "training data");
@@ -160,5 +156,6 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
             ["start"] = classifier.Fingerprint(),
             ["training_data"] = RunFingerprint.Of(train),
             ["validation_data"] = validation is null ? "none" : RunFingerprint.Of(validation),
+            ["cartography"] = _options.CartographyPath is null ? "none" : "recorded",
         });
 }

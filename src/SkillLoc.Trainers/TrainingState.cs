@@ -26,6 +26,15 @@ internal sealed record TrainingState
     /// <summary>The best value of it, and the update after which it was measured.</summary>
     public (double Metric, int Step)? Best { get; set; }
 
+    /// <summary>The sum of the losses of the updates since the last validation.</summary>
+    public double LossSum { get; set; }
+
+    /// <summary>Validations in a row that did not improve.</summary>
+    public int Stale { get; set; }
+
+    /// <summary>The training rows after each epoch, where that is asked for.</summary>
+    public List<EpochScores> Epochs { get; init; } = [];
+
     /// <summary>What a log of runs says of it (A.11).</summary>
     public RunRecord ToRecord(
         string kind, string task, string checkpoint, string? fingerprint, int trainingRows, IReadOnlyDictionary<string, string> options)

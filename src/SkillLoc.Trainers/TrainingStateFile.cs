@@ -6,19 +6,27 @@ using static TorchSharp.torch;
 namespace SkillLoc.Trainers;
 
 /// <summary>
-/// The file from which an interrupted fine-tuning goes on: one safetensors file with what trains, its moments and its best values, and
-/// with the description of the run that it belongs to. One file, since only a single rename survives a kill at any moment.
+/// The file from which an interrupted fine-tuning goes on: one safetensors file with what trains, its moments and its best values, with
+/// what was recorded of the training rows, and with the description of the run that it belongs to. One file, since only a single rename
+/// survives a kill at any moment.
 /// </summary>
 internal sealed class TrainingStateFile(string path, IReadOnlyDictionary<string, string> run)
 {
     private const string Format = "skillloc-training-state";
-    private const string Version = "1";
+    private const string Version = "2";
 
     /// <summary>Writes the state; an older one is replaced when the new one is complete.</summary>
     public void Save(TrainingState state, TrainedParameter[] parameters)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
-        SafetensorsWriter.Write(path, parameters.SelectMany(parameter => parameter.State), new Dictionary<string, string>(StringComparer.Ordinal)
+        using var scope = NewDisposeScope();
+        (string, Tensor)[] tensors =
+        [
+            .. parameters.SelectMany(parameter => parameter.State),
+            .. state.Epochs.Select((epoch, i) => (RightName(i), tensor(epoch.Right))),
+            .. state.Epochs.Select((epoch, i) => (ConfidenceName(i), tensor(epoch.Confidence))),
+        ];
+        SafetensorsWriter.Write(path, tensors, new Dictionary<string, string>(StringComparer.Ordinal)
         {
             ["format"] = Format,
             ["version"] = Version,
@@ -30,6 +38,8 @@ internal sealed class TrainingStateFile(string path, IReadOnlyDictionary<string,
             ["metric"] = Text(state.Metric),
             ["best_metric"] = Text(state.Best?.Metric),
             ["best_step"] = Text(state.Best?.Step),
+            ["loss_sum"] = Text(state.LossSum),
+            ["stale"] = Text(state.Stale),
         });
     }
 
@@ -66,6 +76,9 @@ internal sealed class TrainingStateFile(string path, IReadOnlyDictionary<string,
             Loss = Number("loss")!.Value,
             Metric = Number("metric"),
             Best = Number("best_metric") is { } metric ? (metric, (int)Number("best_step")!.Value) : null,
+            LossSum = Number("loss_sum")!.Value,
+            Stale = (int)Number("stale")!.Value,
+            Epochs = [.. Epochs(file)],
         };
 
         double? Number(string key) => file.Metadata[key] is { Length: > 0 } text ? double.Parse(text, CultureInfo.InvariantCulture) : null;
@@ -73,6 +86,19 @@ internal sealed class TrainingStateFile(string path, IReadOnlyDictionary<string,
 
     /// <summary>Removes the file.</summary>
     public void Delete() => File.Delete(path);
+
+    private static IEnumerable<EpochScores> Epochs(SafetensorsFile file)
+    {
+        for (int epoch = 0; file.Contains(RightName(epoch)); epoch++)
+        {
+            using Tensor right = file.Read(RightName(epoch)), confidence = file.Read(ConfidenceName(epoch));
+            yield return new(right.data<bool>().ToArray(), confidence.data<float>().ToArray());
+        }
+    }
+
+    private static string RightName(int epoch) => $"epoch.{Text(epoch)}.right";
+
+    private static string ConfidenceName(int epoch) => $"epoch.{Text(epoch)}.confidence";
 
     private static string Text(double? number) => number?.ToString("R", CultureInfo.InvariantCulture) ?? "";
 

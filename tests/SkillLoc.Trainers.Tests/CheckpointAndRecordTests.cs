@@ -108,11 +108,17 @@ public sealed class CheckpointAndRecordTests : IDisposable
         Dictionary<string, string> usual = Describe(_ => { });
         foreach (Action<PromptFineTuneTrainer.Options> change in new Action<PromptFineTuneTrainer.Options>[]
         {
-            options => options.Optimizer = OptimizerKind.Sgd, options => options.WeightDecay = 0.5, options => options.WarmupSteps = 2,
+            options => options.Optimizer = OptimizerKind.Sgd, options => options.Optimizer = OptimizerKind.Adafactor,
+            options => options.InitialisationSeed = 3, options => options.WeightDecay = 0.5, options => options.WarmupSteps = 2,
             options => options.BatchSize = 3, options => options.GradientAccumulationSteps = 2, options => options.Epochs = 1,
             options => options.MaxSteps = 1, options => options.MaxGradientNorm = 2, options => options.ClipOverAllParameters = true,
             options => options.Dropout = 0.3, options => options.FixEmbeddings = false, options => options.FixHead = false,
             options => options.FixLayers = 1, options => options.BiasOnly = true, options => options.L1 = 0.1,
+            options =>
+            {
+                options.Patience = 3;
+                options.ValidationSet = Toy.View(new(seed: 1), Toy.Examples(4));
+            },
             options => options.EvaluationInterval = 7, options => options.Keep = KeptState.Last, options => options.MaxLength = 40,
             options => options.Truncation = Models.Prompts.Truncation.Tail, options => options.MaxTokensPerBatch = 99,
             options => options.Precision = Precision.BFloat16, options => options.Region = [new("roberta.encoder.layer.0.output.dense.bias", [1], [0])], options => options.Head = HeadKind.MaskTokenLinear,

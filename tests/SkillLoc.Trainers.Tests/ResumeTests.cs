@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Microsoft.ML;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
@@ -76,6 +77,63 @@ public sealed class ResumeTests : IDisposable
 
         using TextScoringTransformer resumed = Fit(Usual);
         Same(whole, resumed);
+    }
+
+    [Fact]
+    public void WhatWasRecordedOfTheRowsIsKept()
+    {
+        string map = Path.Join(_folder, "map.json"), whole = Path.Join(_folder, "whole.json");
+        Fit(Usual + (options =>
+        {
+            options.CartographyPath = whole;
+            options.StateFile = null;
+        })).Dispose();
+        Action<PromptFineTuneTrainer.Options> change = Usual + (options => options.CartographyPath = map);
+
+        // Epochs end after updates 5 and 10; after the first kill the file knows of the first one, and the state does not.
+        foreach (int kill in new[] { 5, 7, 11 })
+        {
+            Assert.Throws<KilledException>(() => Fit(change + Kill(kill)));
+            Assert.True(File.Exists(map));
+        }
+
+        var error = Assert.Throws<InvalidOperationException>(() => Fit(Usual));
+        Assert.Contains("cartography is recorded there and none here", error.Message, StringComparison.Ordinal);
+
+        // No epoch ends any more, and what was recorded is in the state.
+        File.Delete(map);
+        Fit(change).Dispose();
+        Assert.Equal(File.ReadAllText(whole), File.ReadAllText(map));
+        using JsonDocument json = JsonDocument.Parse(File.ReadAllText(map));
+        Assert.Equal(21, json.RootElement.EnumerateObject().Count());
+        Assert.All(json.RootElement.EnumerateObject(), row => Assert.Equal(2, row.Value.GetProperty("confidence").GetArrayLength()));
+    }
+
+    [Theory]
+    [InlineData(new[] { 3, 4, 5, 6 })]
+    [InlineData(new[] { 1, 7 })]
+    public void PatienceIsResumed(int[] kills)
+    {
+        // The rate wrecks the model, so that training is to end before its time.
+        Action<PromptFineTuneTrainer.Options> change = Usual + (options =>
+        {
+            options.Optimizer = OptimizerKind.Sgd;
+            options.LearningRate = 0.5;
+            options.MaxSteps = 60;
+            options.EvaluationInterval = 1;
+            options.Patience = 6;
+        });
+        using TextScoringTransformer whole = Fit(change + (options => options.StateFile = null));
+        Assert.InRange(whole.Record!.Steps, kills[^1], 59);
+        foreach (int kill in kills.Append(whole.Record.Steps))
+        {
+            Assert.Throws<KilledException>(() => Fit(change + Kill(kill)));
+        }
+
+        using TextScoringTransformer resumed = Fit(change);
+        Assert.Equal(whole.Record.Steps, resumed.Record!.Steps);
+        Same(whole, resumed);
+        Assert.False(File.Exists(State));
     }
 
     [Fact]
