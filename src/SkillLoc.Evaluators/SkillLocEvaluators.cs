@@ -1,5 +1,6 @@
 using Microsoft.ML;
 using SkillLoc.Evaluators;
+using SkillLoc.Models.Generation;
 
 namespace SkillLoc;
 
@@ -119,5 +120,30 @@ public static class SkillLocEvaluators
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(data);
         return CorrelationMetrics.Of(data, labelColumnName, scoreColumnName);
+    }
+
+    /// <summary>Measures how well generated texts answer, by one of the metrics of text-to-text tasks (mode connectivity, C.5).</summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="data">Rows with their answers and what a model generated for them.</param>
+    /// <param name="metric">The metric; see <see cref="TextMetrics.Evaluate"/> for what each one is.</param>
+    /// <param name="answersColumnName">What is right to answer: a text, or a vector of texts, as <c>LoadTextToText</c> makes it. Empty texts are no answers,
+    /// and rows without answers are left out.</param>
+    /// <param name="predictedTextColumnName">What was generated, a text.</param>
+    /// <returns>The measure, and the scores of single rows where the metric has them.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type, or there is no such metric.</exception>
+    /// <exception cref="InvalidOperationException">There are no rows with answers, or, for <see cref="TextMetric.PearsonCorrelation"/>, one whose first
+    /// answer is no finite number.</exception>
+    public static GeneratedTextMetrics EvaluateText(
+        this SkillLocCatalog catalog,
+        IDataView data,
+        TextMetric metric,
+        string answersColumnName = "Answers",
+        string predictedTextColumnName = "PredictedText")
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        ArgumentNullException.ThrowIfNull(data);
+        return Enum.IsDefined(metric)
+            ? GeneratedTextMetrics.Of(data, metric, answersColumnName, predictedTextColumnName)
+            : throw new ArgumentOutOfRangeException(nameof(metric), metric, "There is no such metric.");
     }
 }

@@ -70,6 +70,16 @@ public sealed class DataViewTests
     }
 
     [Fact]
+    public void Arrays_of_strings_are_vectors_of_texts()
+    {
+        var view = _ml.Data.LoadFromEnumerable([new Worded { Words = ["a", "b c"] }, new Worded { Words = [] }, new Worded { Words = [null!] }]);
+        Assert.Equal(new VectorDataViewType(TextDataViewType.Instance), view.Schema["Words"].Type);
+        string[][] expected = [["a", "b c"], [], [""]];
+        Assert.Equal(expected, view.GetColumn<string[]>("Words"));
+        Assert.Equal(expected, _ml.Data.CreateEnumerable<Worded>(view, reuseRowObject: false).Select(row => row.Words));
+    }
+
+    [Fact]
     public void CreateEnumerable_wants_its_columns_unless_told_otherwise()
     {
         var view = _ml.Data.LoadFromEnumerable(Review.Some);

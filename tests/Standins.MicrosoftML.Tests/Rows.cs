@@ -42,6 +42,11 @@ public sealed class Keyed
     public bool Flag;
 }
 
+public sealed class Worded
+{
+    public string[] Words { get; set; } = [];
+}
+
 public sealed class Scored
 {
     [KeyType(3)]

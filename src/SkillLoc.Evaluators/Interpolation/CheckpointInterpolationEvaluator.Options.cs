@@ -36,10 +36,11 @@ public sealed partial class CheckpointInterpolationEvaluator
         public IDataView? Training;
 
         /// <summary>The true label: a key, which is compared by its value where it has values, or a text; for a regression a
-        /// Single.</summary>
+        /// Single, and for free text a text or a vector of texts, the answers.</summary>
         public string LabelColumnName = "Label";
 
-        /// <summary>The metric of classes; null takes the evaluated task's. A regression has Pearson's correlation.</summary>
+        /// <summary>The metric of classes; null takes the evaluated task's. A regression has Pearson's correlation, and written answers have
+        /// their task's metric.</summary>
         public PromptMetric? Metric;
 
         /// <summary>Bins of confidence; 15 as in Guo et al. (2017).</summary>

@@ -10,8 +10,8 @@ namespace SkillLoc.Evaluators;
 
 /// <summary>
 /// Walks from one checkpoint to another, on a straight line or a curve, and measures the models on the way (mode connectivity, C.4 and
-/// C.9). Rows are encoded and grouped once for all points, one model moves in place, and every point scores every row once. Models of
-/// classes and regressions are judged alike, except that a regression's rows are neither right nor wrong and have no calibration.
+/// C.9). Rows are encoded and grouped once for all points, one model moves in place, and every point scores every row once. Where
+/// a model writes its answers (T5), it is judged by what it writes.
 /// </summary>
 public sealed partial class CheckpointInterpolationEvaluator
 {

@@ -8,8 +8,8 @@ public sealed record InterpolationMetrics
     /// <summary>The evaluated task's name; may be empty.</summary>
     public required string Task { get; init; }
 
-    /// <summary>What <see cref="InterpolationPoint.Metric"/> is, by the name that the reference has for it: ACC, F1, Matthew-Correlation or
-    /// Pearson-Correlation.</summary>
+    /// <summary>What <see cref="InterpolationPoint.Metric"/> is, by the name that the reference has for it: ACC, F1, Matthew-Correlation,
+    /// Pearson-Correlation, or for written answers what <see cref="Models.Generation.TextMetrics.NameOf"/> says.</summary>
     public required string Metric { get; init; }
 
     /// <summary>The sets that were given, in the order Validation, Test, Training.</summary>

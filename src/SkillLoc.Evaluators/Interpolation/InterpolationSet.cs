@@ -13,8 +13,9 @@ public sealed record InterpolationSet
     public required IReadOnlyList<InterpolationPoint> Points { get; init; }
 
     /// <summary>
-    /// For each point and each of <see cref="Rows"/> its score from 0 to 1, of which 1 is right: of classes 0 or 1. Empty where the task
-    /// gives single rows none, as a regression does.
+    /// For each point and each of <see cref="Rows"/> its score from 0 to 1, of which 1 is right: of classes 0 or 1, of written answers what
+    /// <see cref="Models.Generation.TextMetrics.RowScores"/> gives. Empty where the task gives single rows none, as a regression does and
+    /// written answers that are judged as a whole.
     /// </summary>
     public required IReadOnlyList<IReadOnlyList<float>> Scores { get; init; }
 

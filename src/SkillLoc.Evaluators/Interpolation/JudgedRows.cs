@@ -23,9 +23,12 @@ internal abstract class JudgedRows(int[] numbers, ScoringBatch[] batches) : IDis
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
     /// <exception cref="InvalidOperationException">There are no labelled rows, one cannot be encoded, or a score is outside its range.</exception>
     public static JudgedRows Of(MLContext context, IDataView data, TextScoringTransformer task, CheckpointInterpolationEvaluator.Options options) =>
-        task.ScoreRange is { } range
-            ? JudgedScores.Read(data, task, range, options.LabelColumnName)
-            : JudgedClasses.Read(context, data, task, options);
+        task.Classifier.Settings switch
+        {
+            { TextToText: not null } => JudgedTexts.Read(context, data, task, options),
+            { ScoreRange: { } range } => JudgedScores.Read(data, task, range, options),
+            _ => JudgedClasses.Read(context, data, task, options),
+        };
 
     /// <summary>Runs a model over the rows, once.</summary>
     /// <param name="model">A model for the same task and of the same encoder as the one that the rows were read for.</param>

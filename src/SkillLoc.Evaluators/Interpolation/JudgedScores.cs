@@ -19,9 +19,16 @@ internal sealed class JudgedScores : JudgedRows
 
     public override string MetricName => "Pearson-Correlation";
 
+    /// <exception cref="ArgumentException">A metric of classes is asked for.</exception>
     /// <exception cref="InvalidOperationException">A score is outside the range, beside what every set may have.</exception>
-    public static JudgedScores Read(IDataView data, TextScoringTransformer task, ScoreRange range, string labelColumn)
+    public static JudgedScores Read(IDataView data, TextScoringTransformer task, ScoreRange range, CheckpointInterpolationEvaluator.Options options)
     {
+        string labelColumn = options.LabelColumnName;
+        if (options.Metric is not (null or PromptMetric.Correlation))
+        {
+            throw new ArgumentException($"{options.Metric} judges classes, and the evaluated task predicts scores.");
+        }
+
         return new(EncodedRows<double>.Read(data, task, labelColumn, Shares()), task.Classifier);
 
         IEnumerable<(bool IsThere, double Share)> Shares()

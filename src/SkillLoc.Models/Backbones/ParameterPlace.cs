@@ -14,6 +14,12 @@ public readonly record struct ParameterPlace(ParameterRegion Region, int Layer, 
 
     private static readonly string[] EmbeddingMarkers = ["embeddings", "transformer.wte.", "transformer.wpe.", "shared."];
 
+    /// <summary>The stack of a layer of T5, <c>encoder</c> or <c>decoder</c>; empty elsewhere.</summary>
+    public string Stack => Region != ParameterRegion.Layer ? ""
+        : Kind.StartsWith("encoder.", StringComparison.Ordinal) ? "encoder"
+        : Kind.StartsWith("decoder.", StringComparison.Ordinal) ? "decoder"
+        : "";
+
     /// <summary>The part of a layer that it belongs to, with its layer norm and what a tuning method adds to it: <c>attention</c>,
     /// <c>cross_attention</c> or <c>feed_forward</c>; empty outside the layers.</summary>
     public string Sublayer => Region != ParameterRegion.Layer ? "" : Kind.Split('.') switch
@@ -22,12 +28,6 @@ public readonly record struct ParameterPlace(ParameterRegion Region, int Layer, 
         ["decoder", "layer", "1", ..] => "cross_attention",
         _ => "feed_forward",
     };
-
-    /// <summary>The stack of a layer of T5, <c>encoder</c> or <c>decoder</c>; empty elsewhere.</summary>
-    public string Stack => Region != ParameterRegion.Layer ? ""
-        : Kind.StartsWith("encoder.", StringComparison.Ordinal) ? "encoder"
-        : Kind.StartsWith("decoder.", StringComparison.Ordinal) ? "decoder"
-        : "";
 
     /// <summary>Reads the place from a Hugging Face parameter name, by the rules of the grafting reference (A.8).</summary>
     /// <param name="name">A name such as <c>roberta.encoder.layer.3.output.dense.bias</c> or <c>transformer.h.3.mlp.c_proj.bias</c>.</param>

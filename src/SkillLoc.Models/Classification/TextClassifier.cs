@@ -183,6 +183,18 @@ public sealed class TextClassifier : IDisposable
         return Head.Logits(Backbone, batch, training).to(ScalarType.Float32).MoveToOuterDisposeScope();
     }
 
+    /// <summary>Logits of rows in batches that were made before; they stay the caller's.</summary>
+    /// <param name="batches">What <see cref="Batches"/> made, by this classifier or by one of the same encoder and device.</param>
+    /// <param name="cancellation">Stops between batches.</param>
+    /// <returns>For each row one logit per label, as of <see cref="Logits(TokenBatch, bool)"/>.</returns>
+    /// <exception cref="InvalidOperationException">The model writes free text, which has no labels.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public float[][] Logits(IReadOnlyList<ScoringBatch> batches, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(batches);
+        return Run(batches, Count(batches), batch => ByRow(Logits(batch.Tokens)), cancellation, keep: true);
+    }
+
     /// <summary>How far a model that writes is from an answer to each row of a batch: the mean cross-entropy of its tokens.</summary>
     /// <param name="batch">The batch that <see cref="Batch"/> made of some rows.</param>
     /// <param name="answers">For each row what <see cref="EncodeAnswer"/> gave.</param>
@@ -511,8 +523,10 @@ public sealed class TextClassifier : IDisposable
         return results;
     }
 
-    private float[][] Probabilities(ScoringBatch batch) =>
-        [.. F.softmax(Logits(batch.Tokens), 1).cpu().data<float>().ToArray().Chunk(Settings.Labels.Count)];
+    private float[][] Probabilities(ScoringBatch batch) => ByRow(F.softmax(Logits(batch.Tokens), 1));
+
+    /// <summary>A tensor <c>[rows, labels]</c> as numbers.</summary>
+    private float[][] ByRow(Tensor values) => [.. values.cpu().data<float>().ToArray().Chunk(Settings.Labels.Count)];
 
     private string[] Write(ScoringBatch batch, CancellationToken cancellation) =>
         [.. Writer.Generate(batch.Tokens, Settings.TextToText!.MaxOutputLength, cancellation).Select(Answers.DecodeAnswer)];

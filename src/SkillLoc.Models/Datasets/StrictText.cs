@@ -49,6 +49,27 @@ internal static class StrictText
         }
     }
 
+    /// <summary>The file's <see cref="Lines"/> without the empty ones, which are allowed at the end only.</summary>
+    /// <exception cref="InvalidDataException">A line within the file is empty, or a byte cannot be decoded.</exception>
+    public static IEnumerable<(int Number, string Line)> FullLines(string path, Encoding encoding)
+    {
+        var firstEmpty = 0;
+        foreach (var (number, line) in Lines(path, encoding))
+        {
+            if (line.Length == 0)
+            {
+                firstEmpty = firstEmpty == 0 ? number : firstEmpty;
+                continue;
+            }
+            if (firstEmpty > 0)
+                throw new InvalidDataException($"{path}, line {firstEmpty}: the line is empty; a row was expected.");
+            yield return (number, line);
+        }
+    }
+
+    /// <summary>A text's beginning, as messages show it.</summary>
+    public static string Shown(string text) => text.Length <= 40 ? text : text[..40] + "...";
+
     /// <summary>What to throw when reading met a byte that cannot be decoded: the reader works in blocks and does not know where.</summary>
     public static InvalidDataException Undecodable(string path, Encoding encoding)
     {

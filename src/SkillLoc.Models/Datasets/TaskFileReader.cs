@@ -36,7 +36,7 @@ public static class TaskFileReader
         var isEmpty = true;
         foreach (var row in format.Layout switch
         {
-            TaskFileLayout.Tabs => Columns(path, format, FullLines(path, format).Select(line => (line.Number, line.Line.Split('\t')))),
+            TaskFileLayout.Tabs => Columns(path, format, StrictText.FullLines(path, format.Encoding).Select(line => (line.Number, line.Line.Split('\t')))),
             TaskFileLayout.Csv => Columns(path, format, CsvRows.Read(path, format.Encoding)),
             TaskFileLayout.JsonLines => Objects(path, format),
             TaskFileLayout.LabelFirst => LabelsFirst(path, format),
@@ -86,7 +86,7 @@ public static class TaskFileReader
 
     private static IEnumerable<LabeledText> Objects(string path, TaskFileFormat format)
     {
-        foreach (var (number, line) in FullLines(path, format))
+        foreach (var (number, line) in StrictText.FullLines(path, format.Encoding))
         {
             using var json = Parse(line, number);
             yield return new LabeledText(
@@ -126,11 +126,11 @@ public static class TaskFileReader
 
     private static IEnumerable<LabeledText> LabelsFirst(string path, TaskFileFormat format)
     {
-        foreach (var (number, line) in FullLines(path, format))
+        foreach (var (number, line) in StrictText.FullLines(path, format.Encoding))
         {
             var space = line.IndexOf(' ', StringComparison.Ordinal);
             if (space <= 0)
-                throw new InvalidDataException($"{path}, line {number}: a label, a space and a text were expected and '{Shown(line)}' found.");
+                throw new InvalidDataException($"{path}, line {number}: a label, a space and a text were expected and '{StrictText.Shown(line)}' found.");
             yield return new LabeledText(line[(space + 1)..], null, line[..space], number);
         }
     }
@@ -150,22 +150,6 @@ public static class TaskFileReader
             throw new InvalidDataException($"{path} has {count} lines and {labelsPath} has more; there must be a label a line.");
     }
 
-    private static IEnumerable<(int Number, string Line)> FullLines(string path, TaskFileFormat format)
-    {
-        var firstEmpty = 0;
-        foreach (var (number, line) in StrictText.Lines(path, format.Encoding))
-        {
-            if (line.Length == 0)
-            {
-                firstEmpty = firstEmpty == 0 ? number : firstEmpty;
-                continue;
-            }
-            if (firstEmpty > 0)
-                throw new InvalidDataException($"{path}, line {firstEmpty}: the line is empty; a row was expected.");
-            yield return (number, line);
-        }
-    }
-
     private static string Label(LabeledText row, TaskFileFormat format, string path)
     {
         var label = row.Label;
@@ -176,12 +160,10 @@ public static class TaskFileReader
         if (format.ScoreRange is { } range
             && !(float.TryParse(label, NumberStyles.Float, CultureInfo.InvariantCulture, out var score) && range.Contains(score)))
             throw new InvalidDataException(string.Create(CultureInfo.InvariantCulture,
-                $"{path}, line {row.Line}: a score from {range.Lowest} to {range.Highest} was expected and '{Shown(label)}' found."));
+                $"{path}, line {row.Line}: a score from {range.Lowest} to {range.Highest} was expected and '{StrictText.Shown(label)}' found."));
         return label;
 
         InvalidDataException Unknown(IEnumerable<string> known) =>
-            new($"{path}, line {row.Line}: the label '{Shown(label ?? row.Label)}' is unknown; known are {string.Join(", ", known)}.");
+            new($"{path}, line {row.Line}: the label '{StrictText.Shown(label ?? row.Label)}' is unknown; known are {string.Join(", ", known)}.");
     }
-
-    private static string Shown(string text) => text.Length <= 40 ? text : text[..40] + "...";
 }

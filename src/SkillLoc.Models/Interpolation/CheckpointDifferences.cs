@@ -18,6 +18,8 @@ internal static class CheckpointDifferences
         ("activation", config => config.HiddenActivation),
         ("epsilon of layer norms", config => config.LayerNormEpsilon),
         ("padding id", config => config.PadTokenId ?? -1),
+        ("decoder's start id", config => config.DecoderStartTokenId ?? -1),
+        ("farthest relative position", config => config.RelativeAttentionMaxDistance),
     ];
 
     /// <summary>Throws unless two classifiers can be ends of one path.</summary>

@@ -126,7 +126,7 @@ internal sealed class CheckpointEnds
             if (Text(file, key) is var stored && stored != found)
             {
                 throw new InvalidDataException(
-                    $"{file.Path} holds a {what} between other models: its {key.Replace('_', ' ')} is {stored}, and of these it is {found}. "
+                    $"{file.Path} holds a {what} of other models than these: its '{key}' is {stored}, and theirs is {found}. "
                     + "Load the two models that it was made between, in their order.");
             }
         }

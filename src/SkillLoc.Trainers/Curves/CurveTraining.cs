@@ -27,11 +27,19 @@ internal sealed class CurveTraining(CurveTrainer.Options options, ParameterPath 
         for (int i = 0; i < Values.Count; i++)
         {
             (int parameter, int control) = Math.DivRem(i, path.Bends);
-            if (Walked[parameter].grad is { } gradient)
+            if (Walked[parameter].grad is not { } gradient)
             {
-                Tensor part = gradient.to(ScalarType.Float32) * weights[control + 1];
-                Parameter value = Values[i].Value;
-                value.grad = value.grad is { } sum ? sum + part : part;
+                continue;
+            }
+
+            Parameter value = Values[i].Value;
+            if (value.grad is { } sum)
+            {
+                sum.add_(gradient, weights[control + 1]);
+            }
+            else
+            {
+                value.grad = gradient.to(ScalarType.Float32) * weights[control + 1];
             }
         }
 

@@ -2,6 +2,7 @@ using System.Globalization;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using SkillLoc.Models.Datasets;
+using SkillLoc.Models.Generation;
 using SkillLoc.Transforms;
 
 namespace SkillLoc;
@@ -60,6 +61,67 @@ public static class SkillLocData
         }
 
         return DataRow.Load(catalog.Context, rows, isRegression);
+    }
+
+    /// <summary>Loads a split of a text-to-text task from the folder of its files (<see cref="TextToTextFolder"/>).</summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="folder">The task's folder, such as <c>data/glue-mnli</c>.</param>
+    /// <param name="split">The split.</param>
+    /// <param name="prefix">What the file's name begins with; null where the folder has one prefix only.</param>
+    /// <param name="maxRows">How many rows are taken at most, the first ones of what <paramref name="half"/> leaves; null for all.</param>
+    /// <param name="half">Which rows of the training file are taken.</param>
+    /// <param name="answerMap">What takes the place of each answer, such as <see cref="TextToTextFolder.CartographyLetters"/>; an answer that is not in it
+    /// is an error. Null changes nothing.</param>
+    /// <returns>The columns <c>Text</c>, <c>Answers</c> (texts, a vector of varying size) and <c>Label</c> (the first answer). The whole file is read, and all
+    /// that is wrong with it found, at once.</returns>
+    /// <exception cref="ArgumentException">There is no such prefix, or it is left out and there are several, or half of a file other than the training
+    /// file is asked for.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The number of rows is below 1, or there is no such split or half.</exception>
+    /// <exception cref="FileNotFoundException">The folder lacks the file.</exception>
+    /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
+    /// <exception cref="InvalidDataException">The file is not of the form, or has no rows; the message names its line.</exception>
+    public static IDataView LoadTextToText(
+        this SkillLocCatalog catalog,
+        string folder,
+        DataSplit split = DataSplit.Train,
+        string? prefix = null,
+        int? maxRows = null,
+        TrainingHalf half = TrainingHalf.Both,
+        IReadOnlyDictionary<string, string>? answerMap = null)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        TextToTextFolder files = TextToTextFolder.Open(folder);
+        if (prefix is null && files.Prefixes.Count > 1)
+        {
+            throw new ArgumentException($"'{files.Path}' has files of {string.Join(", ", files.Prefixes)}; name one of these prefixes.", nameof(prefix));
+        }
+
+        return AnsweredRow.Load(catalog.Context, files.Read(prefix ?? files.Prefixes[0], split, maxRows, half, answerMap));
+    }
+
+    /// <summary>Makes a view of rows in memory, such as <see cref="TextToTextFolder.Read"/> gives.</summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="rows">At least one row, each with an answer or more.</param>
+    /// <returns>The columns that <see cref="LoadTextToText"/> gives.</returns>
+    /// <exception cref="ArgumentException">There are no rows, or one has no answers.</exception>
+    public static IDataView LoadTextToTextRows(this SkillLocCatalog catalog, IReadOnlyList<AnsweredText> rows)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        ArgumentNullException.ThrowIfNull(rows);
+        if (rows.Count == 0)
+        {
+            throw new ArgumentException("There are no rows.", nameof(rows));
+        }
+
+        for (int row = 0; row < rows.Count; row++)
+        {
+            if (rows[row].Answers.Count == 0)
+            {
+                throw new ArgumentException($"Row {row} has no answers.", nameof(rows));
+            }
+        }
+
+        return AnsweredRow.Load(catalog.Context, rows);
     }
 
     /// <summary>

@@ -4,6 +4,7 @@ using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Cartography;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Interpolation;
+using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tuning;
 using SkillLoc.Transforms;
 using TorchSharp;
@@ -187,6 +188,72 @@ public sealed class InterpolationTests : IDisposable
     }
 
     [Fact]
+    public void ScoresBetweenZeroAndOneRiseAndFall()
+    {
+        InterpolationMetrics metrics = ByHand("Validation", [[0.5f, 0, 1], [1, 0.25f, 0], [0, 0.25f, 0.5f]], [1, 1, 1]);
+        metrics.Save(_folder);
+        Assert.Equal(
+            """{"0.0":{"zero_list":[1],"one_list":[3],"up_list":[0,3],"down_list":[]}"""
+            + ""","0.04":{"zero_list":[3],"one_list":[0],"up_list":[0,1],"down_list":[3]}"""
+            + ""","1.0":{"zero_list":[0],"one_list":[],"up_list":[3],"down_list":[0]}}""",
+            Text("valid_data_analysis.json"));
+        Assert.Equal(
+            "set\tx\tzero\tone\tup\tup_to_one\tdown\tdown_to_zero\n"
+            + "Validation\t0.0\t1\t1\t2\t1\t0\t0\nValidation\t0.04\t1\t1\t2\t1\t1\t1\nValidation\t1.0\t1\t0\t1\t0\t1\t1\n",
+            Text("data_analyze.txt"));
+        Assert.Equal(
+            [(3, 0, 1f, true, false, false), (0, 0.04, 1f, true, true, false), (3, 0.04, 0f, false, false, true), (0, 1, 0f, false, false, true)],
+            metrics.Sets[0].Changes.Where(change => change.IsRight || change.IsForgotten)
+                .Select(change => (change.Row, change.X, change.Score, change.IsRight, change.IsLearnt, change.IsForgotten)));
+    }
+
+    [Fact]
+    public void ARegressionHasLossAndCorrelationAlone()
+    {
+        ClassifierSettings settings = new() { Labels = ["no", "yes"], Words = ["bad", "good"], ScoreRange = new(0, 5), Metric = PromptMetric.Correlation };
+        using TextScoringTransformer first = Model(1, settings), second = Model(2, settings);
+        float[] labels = [.. Rows().Select((_, i) => i == 4 ? float.NaN : i == 5 ? 0 : i * 7 % 11 / 2f)];
+        IDataView data = _ml.Data.LoadFromEnumerable(Rows().Zip(labels, (row, label) => new ScoreRow { Label = label, Text = row.Text }));
+        InterpolationMetrics metrics = _ml.SkillLoc().EvaluateInterpolation(first, second, data, numberOfPoints: 2);
+        Assert.Equal("Pearson-Correlation", metrics.Metric);
+        InterpolationSet set = metrics.Sets[0];
+        Assert.Equal(29, set.Rows.Count);
+        foreach ((TextScoringTransformer model, int point) in new[] { (first, 0), (second, 1) })
+        {
+            IDataView scored = model.Transform(data);
+            double[] losses =
+            [
+                .. scored.GetColumn<float>("Score").Zip(labels).Where(row => !float.IsNaN(row.Second)).Select(row =>
+                {
+                    double p = row.First / 5, t = row.Second / 5;
+                    return (t > 0 ? t * Math.Log(t / p) : 0) + (t < 1 ? (1 - t) * Math.Log((1 - t) / (1 - p)) : 0);
+                }),
+            ];
+            InterpolationPoint actual = set.Points[point];
+            Assert.Equal(losses.Average(), actual.Loss, 1e-5);
+            Assert.Equal(_ml.SkillLoc().EvaluateCorrelation(scored).Pearson, actual.Metric, 1e-5);
+            Assert.All(new[] { actual.Accuracy, actual.BrierScore, actual.ExpectedCalibrationError, actual.AgreementWithFirst, actual.AgreementWithSecond }, value => Assert.True(double.IsNaN(value)));
+            Assert.Equal((0, 0, 0), (actual.Right, actual.Learnt, actual.Forgotten));
+        }
+
+        Assert.Empty(set.Scores);
+        Assert.Empty(set.Changes);
+        Assert.True(set.LossBarrier >= 0);
+        metrics.Save(_folder, "sts");
+        Assert.Equal(["result.csv", "solution_analysis.txt"], Directory.EnumerateFiles(_folder).Select(Path.GetFileName).Order());
+        Assert.StartsWith("sts,Pearson-Correlation,0.0000,", Text("result.csv").Split('\n')[1], StringComparison.Ordinal);
+        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().EvaluateForgetting(set, new TrainingDynamics()));
+        Assert.Throws<InvalidOperationException>(() => (metrics with { Sets = [set with { Name = "Training" }] }).Save(_folder + "-training"));
+        Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().EvaluateInterpolation(first, second, Data()));
+        string message = Assert.Throws<InvalidOperationException>(() => _ml.SkillLoc().EvaluateInterpolation(
+            first, second, _ml.Data.LoadFromEnumerable(new[] { new ScoreRow { Label = 5.5f, Text = "a" } }))).Message;
+        Assert.Contains("Row 0", message, StringComparison.Ordinal);
+        Assert.Contains("5.5", message, StringComparison.Ordinal);
+        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().EvaluateInterpolation(
+            new CheckpointInterpolationEvaluator.Options { First = first, Second = second, Validation = data, Metric = PromptMetric.Accuracy }));
+    }
+
+    [Fact]
     public void NothingIsOverwritten()
     {
         InterpolationMetrics metrics = ByHand("Test", [[true, false, true], [true, true, true]], [1, 2]);
@@ -240,6 +307,21 @@ public sealed class InterpolationTests : IDisposable
         Directory.CreateDirectory(_folder);
         forgetting.Save(Path.Join(_folder, "forgetting.txt"));
         Assert.StartsWith("from start ===> 0.0\ncount: 1\ncorrectness: 0.5\n", Text("forgetting.txt"), StringComparison.Ordinal);
+
+        // From files alone, as the reference writes them.
+        string analysis = Path.Join(_folder, "valid_data_analysis.json"), cartography = Path.Join(_folder, "cartography.json");
+        dynamics.Save(cartography);
+        File.WriteAllText(analysis, """{"0.0": {"zero_list": [1], "one_list": [0, 3]}, "0.04": {"zero_list": [0, 3], "one_list": [1]}, "1.0": {"zero_list": [0], "one_list": [1, 3], "up_list": []}}""");
+        Assert.Equal(forgetting.Entries, _ml.SkillLoc().EvaluateForgetting(analysis, cartography).Entries);
+        File.WriteAllText(analysis, """{"0.0": {"zero_list": [], "one_list": [7]}}""");
+        Assert.Contains("Row 7", Assert.Throws<ArgumentException>(() => _ml.SkillLoc().EvaluateForgetting(analysis, cartography)).Message, StringComparison.Ordinal);
+        foreach (string wrong in new[] { "{}", "[1]", """{"0.0": null}""", """{"0.0": {"zero_list": []}}""", """{"0.0": {"zero_list": ["a"], "one_list": []}}""" })
+        {
+            File.WriteAllText(analysis, wrong);
+            Assert.Contains(analysis, Assert.Throws<InvalidDataException>(() => _ml.SkillLoc().EvaluateForgetting(analysis, cartography)).Message, StringComparison.Ordinal);
+        }
+
+        Assert.Throws<FileNotFoundException>(() => _ml.SkillLoc().EvaluateForgetting(Path.Join(_folder, "none.json"), cartography));
         Assert.Throws<ArgumentException>(() => _ml.SkillLoc().EvaluateForgetting(set, new TrainingDynamics()));
     }
 
@@ -268,6 +350,12 @@ public sealed class InterpolationTests : IDisposable
         metrics.Save(Path.Join(_folder, "distance.txt"));
         Assert.Contains($"num of para: {metrics.Whole.Count}\n", Text("distance.txt"), StringComparison.Ordinal);
 
+        // Both stacks of T5 count their layers from 0.
+        CheckpointDistanceMetrics stacks = _ml.SkillLoc().EvaluateDistance(Oracles.PathOf("tiny-t5"), Oracles.PathOf("tiny-t5"));
+        Assert.Equal(["decoder", "encoder"], stacks.Layers.Where(layer => layer.Layer == 0).Select(layer => layer.Kind).Order());
+        Assert.Equal((stacks.Whole.Count, 0), (stacks.Layers.Sum(layer => layer.Count), stacks.Whole.L2));
+        Assert.All(new[] { "encoder.layer.0.SelfAttention.q.weight", "decoder.layer.1.EncDecAttention.q.weight" }, kind => Assert.Single(stacks.Kinds, entry => entry.Kind == kind));
+
         CheckpointDistanceMetrics folders = _ml.SkillLoc().EvaluateDistance(Oracles.PathOf("tiny-roberta"), Oracles.PathOf("tiny-roberta-finetuned"));
         Assert.InRange(folders.Whole.L2, 0.01, 100);
         Assert.Throws<ArgumentException>(() => _ml.SkillLoc().EvaluateDistance(Oracles.PathOf("tiny-roberta"), Oracles.PathOf("tiny-bert")));
@@ -292,8 +380,11 @@ public sealed class InterpolationTests : IDisposable
         return new(classifier, new ScoringColumns());
     }
 
+    private static InterpolationMetrics ByHand(string set, bool[][] right, double[] losses) =>
+        ByHand(set, Array.ConvertAll(right, rows => Array.ConvertAll(rows, each => each ? 1f : 0f)), losses);
+
     /// <summary>Rows 0, 1 and 3 at the first of the places 0, 0.04 and 1.</summary>
-    private static InterpolationMetrics ByHand(string set, bool[][] right, double[] losses) => new()
+    private static InterpolationMetrics ByHand(string set, float[][] scores, double[] losses) => new()
     {
         Task = "",
         Metric = "ACC",
@@ -303,21 +394,21 @@ public sealed class InterpolationTests : IDisposable
             {
                 Name = set,
                 Rows = [0, 1, 3],
-                Scores = [.. right.Select(rows => rows.Select(each => each ? 1f : 0f).ToArray())],
+                Scores = scores,
                 Points =
                 [
-                    .. right.Select((rows, i) => new InterpolationPoint
+                    .. scores.Select((rows, i) => new InterpolationPoint
                     {
                         Set = set,
                         X = new[] { 0, 0.04, 1 }[i],
                         Loss = losses[i],
-                        Metric = rows.Count(each => each) / 3.0,
+                        Metric = rows.Count(each => each == 1) / 3.0,
                         Accuracy = 0,
                         ExpectedCalibrationError = 0,
                         BrierScore = 0,
                         AgreementWithFirst = 0,
                         AgreementWithSecond = 0,
-                        Right = rows.Count(each => each),
+                        Right = rows.Count(each => each == 1),
                         Learnt = 0,
                         Forgotten = 0,
                     }),
@@ -342,6 +433,13 @@ public sealed class InterpolationTests : IDisposable
     }
 
     private string Text(string file) => File.ReadAllText(Path.Join(_folder, file));
+
+    private sealed class ScoreRow
+    {
+        public float Label { get; set; }
+
+        public string Text { get; set; } = "";
+    }
 
     private sealed class Row
     {

@@ -3,6 +3,7 @@ using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Interpolation;
 using SkillLoc.Models.Prompts;
+using SkillLoc.Models.Tests.Checkpoints;
 using SkillLoc.Models.Tests.Tuning;
 using SkillLoc.Models.Tuning;
 using TorchSharp;
@@ -188,6 +189,19 @@ public sealed class ParameterPathTests
         }
     }
 
+    /// <summary>The study of initialisations: near and far ones differ in options that no pass reads.</summary>
+    [Fact]
+    public void AdaptersDrawnOtherwiseAreMixed()
+    {
+        using var scope = NewDisposeScope();
+        var near = new AdapterOptions { Bias = false, InitialUpDeviation = 0.02 };
+        using TextClassifier first = Classifier(settings: Words with { Tuning = near }, seed: 1);
+        using TextClassifier second = Classifier(
+            settings: Words with { Tuning = near with { InitialDeviation = 0.08, InitialUpDeviation = 0.08, InitialMean = 0.1 } }, seed: 2);
+        using var path = new ParameterPath(first, second);
+        Assert.Equal(first.TunedParameters.Keys, path.Names);
+    }
+
     [Fact]
     public void OfOtherLabelsTheHeadIsChosen()
     {
@@ -272,6 +286,96 @@ public sealed class ParameterPathTests
         finally
         {
             Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [Fact]
+    public void WhatIsSavedIsLoaded()
+    {
+        using var folder = new TemporaryFolder();
+        string file = Path.Join(folder.Path, "curve.safetensors");
+        ClassifierSettings settings = Words with { Tuning = Toy.Options("lora") };
+        using TextClassifier first = Classifier(settings: settings, seed: 1), second = Classifier(settings: settings, seed: 2);
+        Toy.Shake(first.TunedParameters.Values, 3);
+        Toy.Shake(second.TunedParameters.Values, 4);
+        long live = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+        using (var path = new ParameterPath(first, second, PathEnd.Second, bends: 2))
+        {
+            Toy.Shake(path.Names.SelectMany(path.Controls), 5);
+            path.Save(file);
+            using ParameterPath loaded = ParameterPath.Load(file, first, second);
+            Assert.Equal((2, PathEnd.Second), (loaded.Bends, loaded.Task));
+            Assert.Equal(path.Names, loaded.Names);
+            using TextClassifier one = path.CreateWalker(), other = loaded.CreateWalker();
+            path.MoveTo(one, 0.3);
+            loaded.MoveTo(other, 0.3);
+            Assert.Equal(one.Fingerprint(), other.Fingerprint());
+        }
+
+        Assert.Equal(live, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
+    }
+
+    [Fact]
+    public void ALineIsSavedToo()
+    {
+        using var folder = new TemporaryFolder();
+        string file = Path.Join(folder.Path, "line.safetensors");
+        using TextClassifier first = Classifier(), second = Classifier("tiny-roberta-finetuned");
+        using var path = new ParameterPath(first, second);
+        path.Save(file);
+        using ParameterPath loaded = ParameterPath.Load(file, first, second);
+        Assert.Equal(0, loaded.Bends);
+    }
+
+    [Fact]
+    public void AFileThatDoesNotFitIsNamed()
+    {
+        using var folder = new TemporaryFolder();
+        string file = Path.Join(folder.Path, "curve.safetensors");
+        const string Bias = "roberta.encoder.layer.1.output.dense.bias.0";
+        using TextClassifier first = Classifier(), second = Classifier("tiny-roberta-finetuned");
+        using TextClassifier bert = Classifier("tiny-bert", Words with { Template = "*cls**sent_0**mask**sep+*" });
+        using var path = new ParameterPath(first, second, bends: 1);
+        path.Save(file);
+        Assert.Throws<ArgumentException>(() => ParameterPath.Load(file, first, bert));
+        string swapped = Refused(second, first);
+        Assert.Contains($"'first_fingerprint' is {first.Fingerprint()}, and theirs is {second.Fingerprint()}", swapped, StringComparison.Ordinal);
+        long live = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+        Says($"lacks the control point '{Bias}'", (_, tensors) => tensors.Remove(Bias));
+        Says($"'{Bias}' has the shape [48, 1], and its parameter [48]", (_, tensors) => tensors[Bias] = tensors[Bias].view(48, 1));
+        Says("holds 'other.0', which is no control point", (_, tensors) => tensors["other.0"] = ones(3));
+        Says("NaN", (_, tensors) => tensors[Bias] = tensors[Bias] * float.NaN);
+        Says("'bends' is '-1'", (metadata, _) => metadata["bends"] = "-1");
+        Says("lacks the control point 'roberta.encoder.layer.0", (metadata, _) => metadata["bends"] = "2");
+        Says("is no control point", (metadata, _) => metadata["bends"] = "0");
+        Says("version 7", (metadata, _) => metadata["version"] = "7");
+        Says("no curve", (metadata, _) => metadata["format"] = "skillloc-mixture");
+        Assert.Equal(live, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
+        path.Save(file);
+        File.WriteAllBytes(file, File.ReadAllBytes(file)[..^5]);
+        Refused(first, second);
+
+        string Refused(TextClassifier one, TextClassifier other) =>
+            Assert.Throws<InvalidDataException>(() => ParameterPath.Load(file, one, other)).Message;
+
+        void Says(string what, Action<Dictionary<string, string>, Dictionary<string, Tensor>> change)
+        {
+            using (var scope = NewDisposeScope())
+            {
+                path.Save(file);
+                Dictionary<string, string> metadata;
+                Dictionary<string, Tensor> tensors;
+                using (SafetensorsFile stored = SafetensorsFile.Open(file))
+                {
+                    metadata = new(stored.Metadata, StringComparer.Ordinal);
+                    tensors = stored.ReadAll().ToDictionary(pair => pair.Name, pair => pair.Value, StringComparer.Ordinal);
+                }
+
+                change(metadata, tensors);
+                SafetensorsWriter.Write(file, tensors.Select(pair => (pair.Key, pair.Value)), metadata);
+            }
+
+            Assert.Contains(what, Refused(first, second), StringComparison.Ordinal);
         }
     }
 

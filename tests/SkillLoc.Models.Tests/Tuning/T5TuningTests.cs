@@ -17,7 +17,11 @@ public sealed class T5TuningTests
 
     private static AdapterOptions Study => new()
     {
-        Placement = AdapterPlacement.Houlsby, BottleneckSize = 4, Activation = AdapterActivation.Swish, Bias = false, InitialUpDeviation = 0.02,
+        Placement = AdapterPlacement.Houlsby,
+        BottleneckSize = 4,
+        Activation = AdapterActivation.Swish,
+        Bias = false,
+        InitialUpDeviation = 0.02,
     };
 
     [Theory]
@@ -259,6 +263,27 @@ public sealed class T5TuningTests
 
         static Dictionary<string, Tensor> Tensors(LanguageModel model) =>
             model.Adaptation!.Parameters.ToDictionary(pair => pair.Key, pair => (Tensor)pair.Value);
+    }
+
+    [Theory]
+    [MemberData(nameof(Toy.Methods), MemberType = typeof(Toy))]
+    public void HalfPrecisionComesClose(string method)
+    {
+        using var scope = NewDisposeScope();
+        using IDisposable inference = no_grad();
+        using T5ForConditionalGeneration model = Tuned("t5_gated", method);
+        foreach (Parameter parameter in model.Adaptation!.Parameters.Values)
+        {
+            // So that the toy's scores, which nothing scales, do not magnify the rounding.
+            parameter.mul_(0.2f);
+        }
+
+        using var half = (T5ForConditionalGeneration)model.Clone(dtype: ScalarType.BFloat16);
+        using TokenBatch batch = Toy.Batch(model);
+        Assert.All(half.Adaptation!.Parameters.Values, parameter => Assert.Equal(ScalarType.BFloat16, parameter.dtype));
+        using Tensor targets = T5ForConditionalGeneration.Targets([[8, 3, 1], [2, 1]]);
+        Assert.Equal(model.Loss(batch, targets).item<float>(), half.Loss(batch, targets).item<float>(), 0.1);
+        Assert.Equal(2, half.Generate(batch, 2).Count);
     }
 
     [Fact]

@@ -1,0 +1,123 @@
+using Microsoft.ML;
+using Microsoft.ML.Data;
+using SkillLoc.Models.Generation;
+
+namespace SkillLoc.Evaluators;
+
+/// <summary>How well generated texts answer (mode connectivity, C.5).</summary>
+public sealed record GeneratedTextMetrics
+{
+    /// <summary>The metric.</summary>
+    public required TextMetric Metric { get; init; }
+
+    /// <summary>Its value, as <see cref="TextMetrics.Evaluate"/> defines it; NaN where a correlation is not defined.</summary>
+    public required double Value { get; init; }
+
+    /// <summary>The rows that were judged.</summary>
+    public required long Count { get; init; }
+
+    /// <summary>
+    /// The score of every row of the data, in order and NaN for those without answers, so that places are the data's own; null for metrics that
+    /// <see cref="TextMetrics.RowScores"/> does not have.
+    /// </summary>
+    public required IReadOnlyList<double>? RowScores { get; init; }
+
+    /// <summary>The measure as one row, with the columns Metric (its name in the reference, such as <c>ACC</c>), Value and Count.</summary>
+    /// <param name="context">The context.</param>
+    /// <returns>One row.</returns>
+    public IDataView ToDataView(MLContext context)
+    {
+        ArgumentNullException.ThrowIfNull(context);
+        return context.Data.LoadFromEnumerable([new Row(TextMetrics.NameOf(Metric), Value, Count)]);
+    }
+
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
+    /// <exception cref="InvalidOperationException">There are no rows with answers, or a correlation's answer is no number.</exception>
+    internal static GeneratedTextMetrics Of(IDataView data, TextMetric metric, string answersColumn, string predictedTextColumn)
+    {
+        var predictions = new List<string>();
+        var answers = new List<string[]>();
+        var isJudged = new List<bool>();
+        foreach ((string[] right, string predicted) in Read(data, answersColumn, predictedTextColumn))
+        {
+            isJudged.Add(right.Length > 0);
+            if (right.Length > 0)
+            {
+                answers.Add(right);
+                predictions.Add(predicted);
+            }
+        }
+
+        if (answers.Count == 0)
+        {
+            throw new InvalidOperationException($"There are no rows with an answer in column '{answersColumn}'.");
+        }
+
+        double value;
+        try
+        {
+            value = TextMetrics.Evaluate(metric, predictions, answers);
+        }
+        catch (ArgumentException error)
+        {
+            throw new InvalidOperationException($"Of the rows with answers in column '{answersColumn}', counted from 0: {error.Message}", error);
+        }
+
+        return new()
+        {
+            Metric = metric,
+            Value = value,
+            Count = answers.Count,
+            RowScores = TextMetrics.RowScores(metric, predictions, answers) is { } scores ? Spread(scores, isJudged) : null,
+        };
+    }
+
+    private static double[] Spread(double[] scores, List<bool> isJudged)
+    {
+        int next = 0;
+        return [.. isJudged.Select(judged => judged ? scores[next++] : double.NaN)];
+    }
+
+    /// <summary>The answers that are not empty and the predicted text of each row.</summary>
+    private static IEnumerable<(string[] Answers, string Predicted)> Read(IDataView data, string answersColumn, string predictedTextColumn)
+    {
+        DataViewSchema.Column answers = EvaluatedColumn.Find(data.Schema, answersColumn);
+        DataViewSchema.Column predicted = EvaluatedColumn.Find(data.Schema, predictedTextColumn);
+        bool isVector = answers.Type is VectorDataViewType { ItemType: TextDataViewType };
+        if (!isVector && answers.Type is not TextDataViewType)
+        {
+            throw EvaluatedColumn.WrongType(answers, "a text or a vector of texts");
+        }
+
+        if (predicted.Type is not TextDataViewType)
+        {
+            throw EvaluatedColumn.WrongType(predicted, "a text");
+        }
+
+        using DataViewRowCursor cursor = data.GetRowCursor([answers, predicted]);
+        ValueGetter<VBuffer<ReadOnlyMemory<char>>>? readAll = isVector ? cursor.GetGetter<VBuffer<ReadOnlyMemory<char>>>(answers) : null;
+        ValueGetter<ReadOnlyMemory<char>>? readOne = isVector ? null : cursor.GetGetter<ReadOnlyMemory<char>>(answers);
+        ValueGetter<ReadOnlyMemory<char>> readPredicted = cursor.GetGetter<ReadOnlyMemory<char>>(predicted);
+        VBuffer<ReadOnlyMemory<char>> all = default;
+        ReadOnlyMemory<char> one = default, text = default;
+        while (cursor.MoveNext())
+        {
+            string[] right;
+            if (readAll is not null)
+            {
+                readAll(ref all);
+                right = [.. all.DenseValues().Where(answer => !answer.IsEmpty).Select(answer => answer.ToString())];
+            }
+            else
+            {
+                readOne!(ref one);
+                right = one.IsEmpty ? [] : [one.ToString()];
+            }
+
+            readPredicted(ref text);
+            yield return (right, text.ToString());
+        }
+    }
+
+    private sealed record Row(string Metric, double Value, long Count);
+}

@@ -1,0 +1,128 @@
+using Microsoft.ML;
+using Microsoft.ML.Data;
+using SkillLoc.Models.Classification;
+using SkillLoc.Models.Generation;
+using SkillLoc.Transforms;
+
+namespace SkillLoc.Evaluators;
+
+/// <summary>Rows whose answers a model writes, judged by the text, and where there are labels also by the likelihoods of their answers.</summary>
+internal sealed class JudgedTexts : JudgedRows
+{
+    private readonly TextMetric _metric;
+    private readonly int _bins;
+    private readonly int[]? _labels;
+    private readonly string[][] _answers;
+
+    // What the model should write for each row's first answer.
+    private readonly int[][] _targets;
+    private readonly Dictionary<string, int> _written = new(StringComparer.Ordinal);
+
+    private JudgedTexts(EncodedRows<string[]> rows, int[]? labels, TextClassifier task, int bins)
+        : base(rows.Numbers, [.. task.Batches(rows.Texts)])
+    {
+        _metric = task.Settings.TextToText!.Metric;
+        _bins = bins;
+        _labels = labels;
+        _answers = rows.Labels;
+        _targets = [.. rows.Labels.Select(answers => task.EncodeAnswer(answers[0]))];
+    }
+
+    public override string MetricName => TextMetrics.NameOf(_metric);
+
+    /// <exception cref="ArgumentException">A metric of classes is asked for, or a label is none of the task's.</exception>
+    /// <exception cref="InvalidOperationException">An answer cannot be judged by the task's metric, beside what every set may have.</exception>
+    public static JudgedTexts Read(MLContext context, IDataView data, TextScoringTransformer task, CheckpointInterpolationEvaluator.Options options)
+    {
+        if (options.Metric is { } metric)
+        {
+            throw new ArgumentException($"{metric} judges classes, and the evaluated task is judged by what is written; leave Options.{nameof(options.Metric)} out.");
+        }
+
+        ClassifierSettings settings = task.Classifier.Settings;
+        EncodedRows<int>? classes = settings.Labels.Count > 0 ? EncodedRows.Read(context, data, task, options.LabelColumnName) : null;
+        EncodedRows<string[]> rows = classes is null
+            ? EncodedRows<string[]>.Read(data, task, options.LabelColumnName, Answers(data, options.LabelColumnName))
+            : new(classes.Numbers, classes.Texts, Array.ConvertAll(classes.Labels, label => new[] { (settings.Words ?? settings.Labels)[label] }));
+        Check(settings.TextToText!.Metric, rows);
+        return new(rows, classes?.Labels, task.Classifier, options.NumberOfBins);
+    }
+
+    /// <summary>The loss is the mean cross-entropy of the tokens of the first answers (C.1, C.4).</summary>
+    public override RowsJudgement Judge(TextClassifier model, CancellationToken cancellation)
+    {
+        string[] written = model.Generate(Batches, cancellation);
+        double metric = TextMetrics.Evaluate(_metric, written, _answers);
+        float[] scores = [.. (TextMetrics.RowScores(_metric, written, _answers) ?? []).Select(score => (float)score)];
+        double tokens = _targets.Sum(target => (double)target.Length);
+        if (_labels is null)
+        {
+            double sum = model.Losses(Batches, _targets, cancellation).Zip(_targets, (loss, target) => (double)loss * target.Length).Sum();
+            return new(sum / tokens, metric, scores, Array.ConvertAll(written, Number), null);
+        }
+
+        // A label's logit is the log-likelihood of its answer.
+        float[][] logits = model.Logits(Batches, cancellation);
+        ScoredRow[] rows = [.. logits.Zip(_labels, (row, label) => ScoredRow.Of(label, Probabilities(row)))];
+        return new(
+            -logits.Zip(_labels, (row, label) => (double)row[label]).Sum() / tokens,
+            metric,
+            scores,
+            Array.ConvertAll(rows, row => row.Predicted),
+            CalibrationMetrics.Of(rows, _bins));
+    }
+
+    private static IEnumerable<(bool IsThere, string[] Answers)> Answers(IDataView data, string labelColumn)
+    {
+        DataViewSchema.Column column = EvaluatedColumn.Find(data.Schema, labelColumn);
+        bool several = column.Type is VectorDataViewType { ItemType: TextDataViewType };
+        if (!several && column.Type is not TextDataViewType)
+        {
+            throw EvaluatedColumn.WrongType(column, "text or a vector of text, as the evaluated task writes free text");
+        }
+
+        using DataViewRowCursor cursor = data.GetRowCursor([column]);
+        ValueGetter<VBuffer<ReadOnlyMemory<char>>>? readAll = several ? cursor.GetGetter<VBuffer<ReadOnlyMemory<char>>>(column) : null;
+        ValueGetter<ReadOnlyMemory<char>>? readOne = several ? null : cursor.GetGetter<ReadOnlyMemory<char>>(column);
+        VBuffer<ReadOnlyMemory<char>> all = default;
+        ReadOnlyMemory<char> one = default;
+        while (cursor.MoveNext())
+        {
+            readAll?.Invoke(ref all);
+            readOne?.Invoke(ref one);
+            string[] answers = [.. (several ? all.DenseValues() : [one]).Select(answer => answer.ToString()).Where(answer => !string.IsNullOrWhiteSpace(answer))];
+            yield return (answers.Length > 0, answers);
+        }
+    }
+
+    /// <summary>Has the metric judge the first answers, so that what it cannot judge is known before anything is written.</summary>
+    private static void Check(TextMetric metric, EncodedRows<string[]> rows)
+    {
+        try
+        {
+            TextMetrics.Evaluate(metric, Array.ConvertAll(rows.Labels, answers => answers[0]), rows.Labels);
+        }
+        catch (ArgumentException error)
+        {
+            throw new InvalidOperationException($"Answers cannot be judged by {metric}: {error.Message}", error);
+        }
+    }
+
+    private static float[] Probabilities(float[] logits)
+    {
+        double highest = logits.Max();
+        double[] powers = Array.ConvertAll(logits, logit => Math.Exp(logit - highest));
+        double sum = powers.Sum();
+        return Array.ConvertAll(powers, power => (float)(power / sum));
+    }
+
+    private int Number(string text)
+    {
+        if (!_written.TryGetValue(text, out int number))
+        {
+            _written.Add(text, number = _written.Count);
+        }
+
+        return number;
+    }
+}
