@@ -16,6 +16,12 @@ namespace SkillLoc.ConnectivityStudy;
 /// </summary>
 public sealed class Study
 {
+    /// <summary>The folder of the output that ends are in.</summary>
+    internal const string EndsFolder = "ends";
+
+    /// <summary>The folder of the output that pre-trained bases are in.</summary>
+    internal const string BasesFolder = "bases";
+
     private readonly MLContext _ml = new();
     private readonly StudyPlan _plan;
     private readonly string _output;
@@ -32,8 +38,8 @@ public sealed class Study
         _output = output;
         _data = new(_ml, plan);
         _folder = new(output);
-        _bases = new(plan, Path.Combine(output, "bases"));
-        _ends = new(_ml, plan, _data, _bases, Path.Combine(output, "ends"));
+        _bases = new(plan, Path.Combine(output, BasesFolder));
+        _ends = new(_ml, plan, _data, _bases, Path.Combine(output, EndsFolder));
     }
 
     /// <summary>Measures what is not measured yet.</summary>

@@ -82,6 +82,7 @@ public sealed record StudyPlan
         foreach (ExperimentPlan experiment in plan.Experiments)
         {
             string name = experiment.Name;
+            Require(name is not (Study.EndsFolder or Study.BasesFolder), $"calls an experiment '{name}', which is the name of a folder of the study's own");
             Names($"pair of {name}", experiment.Pairs.Select(pair => pair.Name));
             Require(experiment.Methods.Count > 0 && experiment.Pairs.Count > 0, $"gives {name} no methods or no pairs");
             Require((experiment.Points ?? plan.Points) > 1, $"needs 2 points or more for {name}");

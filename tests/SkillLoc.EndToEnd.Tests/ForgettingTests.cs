@@ -46,12 +46,13 @@ public sealed class ForgettingTests : IDisposable
         // What the first end gets right is what it got right after its last epoch.
         using JsonDocument json = JsonDocument.Parse(File.ReadAllText(Map));
         double[][] right = [.. labelled.Select(row => Values(row, "acc"))], confidence = [.. labelled.Select(row => Values(row, "confidence"))];
-        Assert.Equal(right.Select(epochs => epochs[^1] == 1), set.Right[0]);
-        Assert.Contains(false, set.Right[0]);
-        Assert.Contains(true, set.Right[0]);
+        bool[] atFirst = [.. set.Scores[0].Select(score => score == 1)];
+        Assert.Equal(right.Select(epochs => epochs[^1] == 1), atFirst);
+        Assert.Contains(false, atFirst);
+        Assert.Contains(true, atFirst);
 
         ForgettingMetrics forgetting = _ml.SkillLoc().EvaluateForgetting(set, TrainingDynamics.Load(Map));
-        int[] wrong = [.. Enumerable.Range(0, labelled.Length).Where(i => !set.Right[0][i])];
+        int[] wrong = [.. Enumerable.Range(0, labelled.Length).Where(i => !atFirst[i])];
         ForgettingEntry start = forgetting.Entries[0];
         Assert.Equal((wrong.Length, 0), (start.Forgotten, start.Relearnt));
         Assert.Equal(wrong.Average(i => right[i].Average()), start.Correctness, 1e-12);
