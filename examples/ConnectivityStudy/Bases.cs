@@ -78,8 +78,8 @@ public sealed class Bases
                 Seed = plan.Seed,
             },
             AnsiConsole.Console);
-        HeldOutResult longest = pretraining.Run()[^1];
-        return new(steps, longest.Loss, longest.Accuracy);
+        return pretraining.Run() is [.., HeldOutResult longest] ? new(steps, longest.Loss, longest.Accuracy) : throw new InvalidDataException(
+            $"None of the passages of {string.Join(", ", plan.Text)} that are kept back has 16 tokens to measure on; pre-training needs more text.");
     }
 
     private string InData(string text) => Path.Combine(_plan.Data, text);

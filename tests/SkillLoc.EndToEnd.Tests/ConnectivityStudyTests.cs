@@ -185,6 +185,8 @@ public sealed class ConnectivityStudyTests : IDisposable
             i => $"{i % 2} {fillers[i % 4]} {(i % 2 == 1 ? "film" : "man")} {fillers[i / 4 % 4]} {fillers[i / 16]}\n")));
         AtomicFile.WriteText(PathOf("moods.txt"), string.Concat(Enumerable.Range(0, 90).Select(
             i => $"{i % 3} {fillers[i % 4]} {(i % 3 == 0 ? "man" : "film")} {fillers[i / 4 % 4]} {fillers[i / 30]}\n")));
+        AtomicFile.WriteText(PathOf("tales.txt"), string.Concat(Enumerable.Range(0, 200).Select(
+            i => string.Join(' ', Enumerable.Range(i, 30).Select(word => $"{fillers[word % 4]} film{word % (i + 1)}")) + "\n")));
         File.WriteAllText(PathOf("plan.json"), $$"""
             {
               "checkpoint": {{JsonSerializer.Serialize(Oracles.PathOf("tiny-roberta"))}},
@@ -196,7 +198,7 @@ public sealed class ConnectivityStudyTests : IDisposable
               "methods": { "full": { "learning_rate": 0.005 }, "adapter": { "learning_rate": 0.01, "tuning": { "kind": "adapter" } } },
               "curves": { "lines": 1, "steps": 2, "evaluation_interval": 1 },
               "pretraining": {
-                "steps": [0, 2], "text": ["films.txt#rest", "moods.txt#rest"], "vocabulary": 300, "hidden": 16, "layers": 1, "heads": 2, "feed_forward": 16,
+                "steps": [0, 2], "text": ["tales.txt", "films.txt#rest"], "vocabulary": 300, "hidden": 16, "layers": 1, "heads": 2, "feed_forward": 16,
                 "longest_piece": 16, "tokens_per_batch": 64
               },
               "experiments": [{{experiments}}],
