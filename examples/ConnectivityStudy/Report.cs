@@ -89,14 +89,17 @@ public sealed class Report(StudyPlan plan, StudyResult result)
     {
         text.AppendLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"What the line forgets of the first end's {each.Rows} training rows, {each.Method}, {each.Pair}, with what the end's training made of those rows. Of all rows the mean "
+            $"What the line forgets of the first end's {each.Rows} training rows, {each.Method}, {each.Pair}, with what the end's training made of those rows; from the start on those that are wrong at the end itself. Of all rows the mean "
             + $"confidence is {each.Confidence:0.000}, variability {each.Variability:0.000}, correctness {each.Correctness:0.000}, turns {each.Turns:0.00}.")).AppendLine()
             .AppendLine("| from | to | newly forgotten | learnt again | confidence | variability | correctness | turns |").AppendLine("|---|---|---|---|---|---|---|---|");
         foreach (ForgettingEntry entry in each.Entries)
         {
-            text.AppendLine(string.Create(
+            text.Append(string.Create(
                 CultureInfo.InvariantCulture,
-                $"| {entry.From} | {entry.To} | {entry.Forgotten} | {entry.Relearnt} | {entry.Confidence:0.000} | {entry.Variability:0.000} | {entry.Correctness:0.000} | {entry.Turns:0.00} |"));
+                $"| {entry.From} | {entry.To} | {entry.Forgotten} | {entry.Relearnt} |"));
+            text.AppendLine(entry.Forgotten == 0 ? " | | | |" : string.Create(
+                CultureInfo.InvariantCulture,
+                $" {entry.Confidence:0.000} | {entry.Variability:0.000} | {entry.Correctness:0.000} | {entry.Turns:0.00} |"));
         }
 
         text.AppendLine();
