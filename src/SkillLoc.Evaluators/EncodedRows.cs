@@ -8,11 +8,16 @@ namespace SkillLoc.Evaluators;
 internal static class EncodedRows
 {
     /// <summary>Reads a view; labels are as the model counts them.</summary>
-    /// <exception cref="ArgumentException">A label is none of the model's.</exception>
+    /// <exception cref="ArgumentException">The model has no labels, or a row's is none of them.</exception>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
     /// <exception cref="InvalidOperationException">There are no labelled rows, or one cannot be encoded.</exception>
     public static EncodedRows<int> Read(MLContext context, IDataView data, TextScoringTransformer model, string labelColumn)
     {
+        if (model.Labels.Count == 0)
+        {
+            throw new ArgumentException($"The model {(model.Writes ? "writes free text" : "predicts a score")} and has no labels that rows could be judged by.");
+        }
+
         var texts = new LabelTexts(context, data, labelColumn);
         return EncodedRows<int>.Read(data, model, labelColumn, Labels());
 

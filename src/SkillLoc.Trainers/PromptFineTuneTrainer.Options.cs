@@ -180,7 +180,7 @@ public sealed partial class PromptFineTuneTrainer
         /// <summary>
         /// A file, <c>cartography.json</c> in the reference, for what the model makes of the training rows after each epoch (mode connectivity
         /// reference, C.6); <see cref="Models.Cartography.TrainingDynamics.Load"/> reads it. It is replaced after each epoch, so that it holds
-        /// all complete epochs, by the rows' numbers in the view; an epoch that training leaves early is not recorded. Not for a regression.
+        /// all complete epochs, by the rows' numbers in the view; an epoch that training leaves early is not recorded. For labels only.
         /// Null records none.
         /// </summary>
         public string? CartographyPath;
@@ -239,17 +239,17 @@ public sealed partial class PromptFineTuneTrainer
         /// <exception cref="ArgumentException">An option is out of its range.</exception>
         internal void Check()
         {
-            if (HasTemplate && Task is null)
-            {
-                throw new ArgumentException($"The head {HeadKind} reads a template's mask, so Options.Task must be set.");
-            }
-
             if ((HeadKind == HeadKind.Generation) != (TextToText is not null) || (TextToText is not null && Task is not null))
             {
                 throw new ArgumentException(
                     "A model that writes its answers (T5) has Options.TextToText, the head Generation, which is the default then, and no "
                     + $"Options.Task; others have no Options.TextToText. Here the head is {HeadKind}, Options.TextToText "
                     + $"{(TextToText is null ? "null" : $"'{TextToText.Name}'")} and Options.Task {(Task is null ? "null" : $"'{Task.Name}'")}.");
+            }
+
+            if (HasTemplate && Task is null)
+            {
+                throw new ArgumentException($"The head {HeadKind} reads a template's mask, so Options.Task must be set.");
             }
 
             if (Answers is not null && TextToText is null)
@@ -395,6 +395,12 @@ public sealed partial class PromptFineTuneTrainer
             {
                 throw new ArgumentException(
                     $"Options.Answers are those of labels, and the label column '{LabelColumnName}' is text, which holds the answers themselves.");
+            }
+            else if (CartographyPath is not null)
+            {
+                throw new ArgumentException(
+                    $"Options.CartographyPath records the probability of the right label, and the label column '{LabelColumnName}' is text: put "
+                    + $"mlContext.Transforms.Conversion.MapValueToKey(\"{LabelColumnName}\") before the trainer, or leave it out.");
             }
 
             return new()

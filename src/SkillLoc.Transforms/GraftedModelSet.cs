@@ -198,7 +198,7 @@ public sealed class GraftedModelSet : ITransformer, IRowScorer, IDisposable
         }
     }
 
-    IReadOnlyList<RowScores> IRowScorer.Score(IReadOnlyList<RowTexts> rows, IReadOnlyList<bool> wanted)
+    IReadOnlyList<RowScores> IRowScorer.Score(IReadOnlyList<RowTexts> rows)
     {
         var scores = new RowScores[rows.Count];
         lock (_weights)

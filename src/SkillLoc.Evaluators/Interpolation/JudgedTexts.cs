@@ -36,7 +36,8 @@ internal sealed class JudgedTexts : JudgedRows
     {
         if (options.Metric is { } metric)
         {
-            throw new ArgumentException($"{metric} judges classes, and the evaluated task is judged by what is written; leave Options.{nameof(options.Metric)} out.");
+            throw new ArgumentException(
+                $"{metric} judges classes, and the evaluated task is judged by what is written; leave Options.{nameof(options.Metric)} out.");
         }
 
         ClassifierSettings settings = task.Classifier.Settings;
@@ -90,7 +91,8 @@ internal sealed class JudgedTexts : JudgedRows
         {
             readAll?.Invoke(ref all);
             readOne?.Invoke(ref one);
-            string[] answers = [.. (several ? all.DenseValues() : [one]).Select(answer => answer.ToString()).Where(answer => !string.IsNullOrWhiteSpace(answer))];
+            IEnumerable<ReadOnlyMemory<char>> given = several ? all.DenseValues() : [one];
+            string[] answers = [.. given.Select(answer => answer.ToString()).Where(answer => !string.IsNullOrWhiteSpace(answer))];
             yield return (answers.Length > 0, answers);
         }
     }

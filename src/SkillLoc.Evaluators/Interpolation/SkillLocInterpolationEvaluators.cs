@@ -2,6 +2,7 @@ using Microsoft.ML;
 using SkillLoc.Evaluators;
 using SkillLoc.Models.Cartography;
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Interpolation;
 using SkillLoc.Transforms;
 using static TorchSharp.torch;
@@ -17,7 +18,7 @@ public static class SkillLocInterpolationEvaluators
     /// <param name="second">The model at 1, of the same architecture, vocabulary and tuning method. It stays as it is.</param>
     /// <param name="validation">Labelled rows, with the text columns of the first model.</param>
     /// <param name="test">More of them; null for none.</param>
-    /// <param name="labelColumnName">The true label: a key, which is compared by its value where it has values, or a text.</param>
+    /// <param name="labelColumnName">The true label, as for <see cref="CheckpointInterpolationEvaluator.Options.LabelColumnName"/>.</param>
     /// <param name="numberOfPoints">The number of points, both ends among them.</param>
     /// <returns>Points by set.</returns>
     /// <exception cref="ArgumentException">The ends differ in more than weights (the first five differences are named), there are fewer
@@ -53,7 +54,7 @@ public static class SkillLocInterpolationEvaluators
     /// <param name="test">More of them; null for none.</param>
     /// <param name="baseCheckpoint">The base checkpoint folder of ends that are files; null where both are folders. For ends with bases of
     /// their own see <see cref="SkillLocTransforms.LoadTextScorer"/>.</param>
-    /// <param name="labelColumnName">The true label: a key, which is compared by its value where it has values, or a text.</param>
+    /// <param name="labelColumnName">The true label, as for <see cref="CheckpointInterpolationEvaluator.Options.LabelColumnName"/>.</param>
     /// <param name="numberOfPoints">The number of points, both ends among them.</param>
     /// <returns>Points by set.</returns>
     /// <exception cref="ArgumentException">The ends differ in more than weights (the first five differences are named), there are fewer
@@ -115,19 +116,44 @@ public static class SkillLocInterpolationEvaluators
             StringComparer.Ordinal);
     }
 
-    /// <summary>Measures how far apart two checkpoints' weights are, of which one tensor each is in memory at a time.</summary>
+    /// <summary>Measures how far apart two stored checkpoints' weights are, of which one tensor each is in memory at a time.</summary>
     /// <param name="catalog">The catalog.</param>
-    /// <param name="first">A checkpoint folder.</param>
+    /// <param name="first">A checkpoint folder, or a file of tensors: a tuning method's weights (safetensors), or a state dict that
+    /// <c>torch.save</c> wrote (<c>.bin</c>, <c>.pt</c>, <c>.pth</c>).</param>
     /// <param name="second">Another with the same tensors.</param>
     /// <returns>Distances by place.</returns>
-    /// <exception cref="ArgumentException">Names or shapes differ; the first five differences are named.</exception>
+    /// <exception cref="ArgumentException">Names or shapes differ (the first five differences are named), or a file is a graft, whose
+    /// values lie at places of its own.</exception>
     /// <exception cref="FileNotFoundException">A folder or one of its files is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged, or holds NaN or infinity.</exception>
     public static CheckpointDistanceMetrics EvaluateDistance(this SkillLocCatalog catalog, string first, string second)
     {
         ArgumentNullException.ThrowIfNull(catalog);
-        using CheckpointFolder one = CheckpointFolder.Open(first), other = CheckpointFolder.Open(second);
-        return CheckpointDistanceMetrics.Of(CheckpointDistance.Between(one.Weights, other.Weights));
+        using ITensorStore one = Open(first), other = Open(second);
+        return CheckpointDistanceMetrics.Of(CheckpointDistance.Between(one, other));
+
+        static ITensorStore Open(string path)
+        {
+            if (!File.Exists(path))
+            {
+                // A folder owns nothing but its weights.
+                return CheckpointFolder.Open(path).Weights;
+            }
+
+            if (Path.GetExtension(path) is ".bin" or ".pt" or ".pth")
+            {
+                return TorchCheckpointFile.Open(path);
+            }
+
+            SafetensorsFile file = SafetensorsFile.Open(path);
+            if (file.Metadata.GetValueOrDefault("format") != Graft.FileFormat)
+            {
+                return file;
+            }
+
+            file.Dispose();
+            throw new ArgumentException($"'{path}' is a graft: put it on its base with {nameof(SkillLocTransforms.LoadTextScorer)}, and compare models.", nameof(path));
+        }
     }
 
     /// <summary>Joins what a path forgets of training rows with what training made of them.</summary>

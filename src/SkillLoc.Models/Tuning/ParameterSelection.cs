@@ -5,16 +5,17 @@ namespace SkillLoc.Models.Tuning;
 /// <summary>Which pre-trained parameters train, and so which a graft considers (grafting reference, A.8).</summary>
 public sealed record ParameterSelection
 {
-    /// <summary>Keep token, position and segment embeddings as they are.</summary>
+    /// <summary>Keep token, position and segment embeddings as they are. The first version of T5 reads its head from them too.</summary>
     public bool FixEmbeddings { get; init; } = true;
 
-    /// <summary>Keep the pre-trained head (pooler, language-model head, GPT-2's last layer norm) as it is. A freshly made classification head always trains.</summary>
+    /// <summary>Keep the pre-trained head (pooler, language-model head, GPT-2's and T5's last layer norms) as it is. A freshly made classification head always trains.</summary>
     public bool FixHead { get; init; } = true;
 
-    /// <summary>Keep this many of the lowest layers as they are.</summary>
+    /// <summary>Keep this many of the lowest layers as they are, of T5's encoder and decoder alike.</summary>
     public int FixLayers { get; init; }
 
-    /// <summary>Within layers and head, train parameters named "bias" only (BitFit; layer norms' biases count).</summary>
+    /// <summary>Within layers and head, train parameters named "bias" only (BitFit; layer norms' biases count, and T5's relative positions,
+    /// which are all the biases that it has).</summary>
     /// <remarks>For GPT-2 too, where the reference implementation ignores it.</remarks>
     public bool BiasOnly { get; init; }
 

@@ -42,6 +42,12 @@ public sealed partial class SkillNeuronProbeEstimator
                 throw new ArgumentException("Options.Model must be the transformer that PromptFineTune gave.");
             }
 
+            if (Model.Labels.Count == 0)
+            {
+                throw new ArgumentException(
+                    $"Neurons are judged by labels, and Options.Model {(Model.Writes ? "writes free text" : "predicts a score")}.");
+            }
+
             if (!(Fraction is > 0 and <= 1))
             {
                 throw new ArgumentOutOfRangeException(nameof(Fraction), Fraction, "Options.Fraction must be above 0 and at most 1.");

@@ -56,7 +56,7 @@ public sealed class EmbedTextTransformer : ITransformer, IRowScorer, IDisposable
     void ICanSaveModel.Save(ModelSaveContext ctx) => throw new NotSupportedException(
         "An embedding of texts cannot be saved into an ML.NET model; save what comes after it, and make it anew from its checkpoint.");
 
-    IReadOnlyList<RowScores> IRowScorer.Score(IReadOnlyList<RowTexts> rows, IReadOnlyList<bool> wanted)
+    IReadOnlyList<RowScores> IRowScorer.Score(IReadOnlyList<RowTexts> rows)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         return Array.ConvertAll(_embedder.Embed([.. rows.Select(Encode)]), values => new RowScores(values, null));

@@ -101,7 +101,7 @@ public sealed class SkillNeuronProbeTransformer : ITransformer, IRowScorer, IDis
         + $"({nameof(TextScoringTransformer)}.{nameof(TextScoringTransformer.SaveCheckpoint)}, {nameof(NeuronProbeResult)}.{nameof(NeuronProbeResult.Save)}), "
         + $"and make a new {nameof(SkillNeuronProbeTransformer)} of them.");
 
-    IReadOnlyList<RowScores> IRowScorer.Score(IReadOnlyList<RowTexts> rows, IReadOnlyList<bool> wanted)
+    IReadOnlyList<RowScores> IRowScorer.Score(IReadOnlyList<RowTexts> rows)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         EncodedText[] encoded = [.. rows.Select(row => row.Encode(_classifier, _columns))];

@@ -26,7 +26,7 @@ public sealed class SkillScoringMapping : CustomMappingFactory<SkillScoringMappi
             string[] values = known.Set.Columns.TextPair is null
                 ? [input.Text.ToString(), input.Skill.ToString()]
                 : [input.Text.ToString(), input.TextPair.ToString(), input.Skill.ToString()];
-            RowScores scores = set.Score([new(values, Position: null)], [true, true])[0];
+            RowScores scores = set.Score([new(values, Position: null)])[0];
             output.Scores = scores.Values;
             output.Label = scores.Label;
         };

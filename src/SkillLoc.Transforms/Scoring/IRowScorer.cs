@@ -11,9 +11,7 @@ internal interface IRowScorer
     DataViewSchema GetOutputSchema(DataViewSchema inputSchema);
 
     /// <summary>Scores rows together.</summary>
-    /// <param name="rows">The rows.</param>
-    /// <param name="wanted">For each added column, in their order, whether anybody reads it.</param>
-    IReadOnlyList<RowScores> Score(IReadOnlyList<RowTexts> rows, IReadOnlyList<bool> wanted);
+    IReadOnlyList<RowScores> Score(IReadOnlyList<RowTexts> rows);
 
     /// <summary>Getters of the added columns, in their order.</summary>
     Delegate[] Getters(Func<RowScores> current);

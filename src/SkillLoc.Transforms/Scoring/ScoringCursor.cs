@@ -13,7 +13,6 @@ internal sealed class ScoringCursor : DataViewRowCursor
     private readonly IRowScorer _scorer;
     private readonly DataViewRowCursor _input;
     private readonly bool[] _active;
-    private readonly bool[] _wanted;
     private readonly Delegate?[] _getters;
     private readonly ColumnBuffer?[] _buffers;
     private readonly Func<string[]>? _texts;
@@ -34,7 +33,6 @@ internal sealed class ScoringCursor : DataViewRowCursor
         _active = active;
         Schema = schema;
         int inputs = input.Schema.Count;
-        _wanted = active[inputs..];
         _getters = new Delegate?[schema.Count];
         _buffers = new ColumnBuffer?[inputs];
         _id = input.GetIdGetter();
@@ -47,7 +45,7 @@ internal sealed class ScoringCursor : DataViewRowCursor
             }
         }
 
-        if (_wanted.Contains(true))
+        if (active.AsSpan(inputs).Contains(true))
         {
             _texts = InputTexts.Reader(input, scorer.Inputs);
             scorer.Getters(() => _scores[Place]).CopyTo(_getters, inputs);
@@ -139,7 +137,7 @@ internal sealed class ScoringCursor : DataViewRowCursor
 
         if (_texts is not null && _filled > 0)
         {
-            _scores = _scorer.Score(rows, _wanted);
+            _scores = _scorer.Score(rows);
         }
 
         _window = Math.Min(_window * 2, LargestWindow);

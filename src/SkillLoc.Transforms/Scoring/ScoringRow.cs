@@ -17,8 +17,7 @@ internal sealed class ScoringRow : DataViewRow
         _input = input;
         _active = active;
         Schema = schema;
-        bool[] wanted = active[input.Schema.Count..];
-        if (!wanted.Contains(true))
+        if (!active.AsSpan(input.Schema.Count).Contains(true))
         {
             return;
         }
@@ -32,7 +31,7 @@ internal sealed class ScoringRow : DataViewRow
             string[] current = texts();
             if (_scores is null || !_scored.SequenceEqual(current))
             {
-                _scores = scorer.Score([new(current, _input.Position)], wanted)[0];
+                _scores = scorer.Score([new(current, _input.Position)])[0];
                 _scored = current;
             }
 

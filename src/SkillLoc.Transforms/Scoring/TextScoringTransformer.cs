@@ -150,13 +150,13 @@ public class TextScoringTransformer : ITransformer, IRowScorer, IDisposable
 
     IReadOnlyList<string> IRowScorer.Inputs => [.. Columns.Inputs];
 
-    IReadOnlyList<RowScores> IRowScorer.Score(IReadOnlyList<RowTexts> rows, IReadOnlyList<bool> wanted)
+    IReadOnlyList<RowScores> IRowScorer.Score(IReadOnlyList<RowTexts> rows)
     {
         TextClassifier classifier = Classifier;
         EncodedText[] encoded = [.. rows.Select(row => row.Encode(classifier, Columns))];
-        float[][]? scores = wanted.SkipLast(Writes ? 1 : 0).Contains(true) ? Run(encoded, model => model.Score(encoded)) : null;
-        string[]? written = Writes && wanted[^1] ? Run(encoded, model => model.Generate(encoded)) : null;
-        return [.. encoded.Select((_, i) => new RowScores(scores?[i] ?? [], classifier.Settings, written?[i] ?? ""))];
+        var scores = new Lazy<float[][]>(() => Run(encoded, model => model.Score(encoded)));
+        var written = new Lazy<string[]>(() => Run(encoded, model => model.Generate(encoded)));
+        return [.. encoded.Select((_, i) => new RowScores(() => scores.Value[i], classifier.Settings, () => written.Value[i]))];
     }
 
     /// <summary>In the order in which <see cref="ScoringSchema"/> adds their columns.</summary>

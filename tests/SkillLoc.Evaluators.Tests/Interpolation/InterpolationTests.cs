@@ -3,6 +3,7 @@ using Microsoft.ML.Data;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Cartography;
 using SkillLoc.Models.Classification;
+using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Interpolation;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tuning;
@@ -349,6 +350,17 @@ public sealed class InterpolationTests : IDisposable
         Directory.CreateDirectory(_folder);
         metrics.Save(Path.Join(_folder, "distance.txt"));
         Assert.Contains($"num of para: {metrics.Whole.Count}\n", Text("distance.txt"), StringComparison.Ordinal);
+
+        // Files of tuned weights hold what the tuning method trains.
+        string[] files = [.. new[] { first, second }.Select((model, i) => Path.Join(_folder, $"{i}.safetensors"))];
+        first.Classifier.SaveTuned(files[0]);
+        second.Classifier.SaveTuned(files[1]);
+        Assert.Equal(Math.Sqrt(96 * 4), _ml.SkillLoc().EvaluateDistance(files[0], files[1]).Whole.L2, 1e-5);
+        CheckpointDistanceEntry same = _ml.SkillLoc().EvaluateDistance(Oracles.PathOf("tiny-roberta", "pytorch_model.bin"), Oracles.PathOf("tiny-roberta", "pytorch_model.bin")).Whole;
+        Assert.Equal((0, 1), (same.L2, Math.Round(same.Cosine, 12)));
+        string graft = Path.Join(_folder, "graft.safetensors");
+        new Graft { BaseFingerprint = "a", Parts = [] }.Save(graft);
+        Assert.Contains("is a graft", Assert.Throws<ArgumentException>(() => _ml.SkillLoc().EvaluateDistance(graft, graft)).Message, StringComparison.Ordinal);
 
         // Both stacks of T5 count their layers from 0.
         CheckpointDistanceMetrics stacks = _ml.SkillLoc().EvaluateDistance(Oracles.PathOf("tiny-t5"), Oracles.PathOf("tiny-t5"));

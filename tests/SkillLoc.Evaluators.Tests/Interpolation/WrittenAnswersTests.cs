@@ -4,6 +4,7 @@ using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Generation;
 using SkillLoc.Models.Prompts;
+using SkillLoc.Models.Tuning;
 using SkillLoc.Transforms;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -20,21 +21,36 @@ public sealed class WrittenAnswersTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Theory]
-    [InlineData("tiny-t5")]
-    [InlineData("tiny-t5-v11")]
-    public void ClosedTasksAreJudgedByTextAndCalibratedByLikelihood(string checkpoint)
+    [InlineData("tiny-t5", "whole")]
+    [InlineData("tiny-t5-v11", "whole")]
+    [InlineData("tiny-t5", "adapter")]
+    [InlineData("tiny-t5", "lora")]
+    [InlineData("tiny-t5-v11", "prefix")]
+    public void ClosedTasksAreJudgedByTextAndCalibratedByLikelihood(string checkpoint, string kind)
     {
-        ClassifierSettings settings = Settings(TextMetric.Accuracy) with { Labels = ["no", "yes"], Words = ["a film", "the good"] };
+        ClassifierSettings settings = Settings(TextMetric.Accuracy) with
+        {
+            Labels = ["no", "yes"],
+            Words = ["a film", "the good"],
+            Tuning = kind switch
+            {
+                "adapter" => new AdapterOptions { Placement = AdapterPlacement.Houlsby, BottleneckSize = 5 },
+                "lora" => new LoraOptions { Rank = 3, Alpha = 4 },
+                "prefix" => new PrefixOptions { Length = 3, ProjectionSize = 6 },
+                _ => null,
+            },
+        };
+        string? baseFolder = kind == "whole" ? null : Oracles.PathOf(checkpoint);
         string first = Save(checkpoint, settings, 1), second = Save(checkpoint, settings, 2);
         IDataView data = _ml.Data.LoadFromEnumerable(Texts().Select((text, i) => new Row { Text = text, Label = i == 2 ? "" : i % 3 == 0 ? "no" : "yes" }));
         long live = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-        InterpolationMetrics metrics = _ml.SkillLoc().EvaluateInterpolation(first, second, data, numberOfPoints: 3);
+        InterpolationMetrics metrics = _ml.SkillLoc().EvaluateInterpolation(first, second, data, baseCheckpoint: baseFolder, numberOfPoints: 3);
         Assert.Equal(live, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
         Assert.Equal("ACC", metrics.Metric);
         InterpolationSet set = metrics.Sets[0];
 
-        using TextScoringTransformer one = _ml.SkillLoc().LoadTextScorer(first), other = _ml.SkillLoc().LoadTextScorer(second, twin: one);
-        using TextScoringTransformer middle = Middle(first, one, other);
+        using TextScoringTransformer one = Load(first), other = Load(second), middle = Load(first);
+        MakeMean(middle, one, other);
         foreach ((TextScoringTransformer model, int point) in new[] { (one, 0), (middle, 1), (other, 2) })
         {
             IDataView scored = model.Transform(data);
@@ -53,6 +69,9 @@ public sealed class WrittenAnswersTests : IDisposable
         }
 
         Assert.True(Math.Abs(set.Points[0].Loss - set.Points[2].Loss) > 1e-3);
+
+        TextScoringTransformer Load(string path) =>
+            baseFolder is null ? _ml.SkillLoc().LoadTextScorer(path) : _ml.SkillLoc().LoadTextScorer(baseFolder, path);
     }
 
     [Fact]
@@ -68,7 +87,7 @@ public sealed class WrittenAnswersTests : IDisposable
         Row[] rows = [.. Texts().Select((text, i) => new Row
         {
             Text = text,
-            Answers = i == 3 ? [" "] : (i % 3) switch { 0 => ["nothing", $"{ones[i]}"], 1 => [$"{ones[i]} more words"], _ => [$"x {others[i]}", others[i]] },
+            Answers = i == 3 ? [" "] : (i % 3) switch { 0 => ["nothing", $"{ones[i]}"], 1 => [$"{ones[i]} more words"], _ => [$"x {others[i]}", others[i].Length > 0 ? others[i] : "x"] },
         })];
         IDataView data = _ml.Data.LoadFromEnumerable(rows);
         InterpolationMetrics metrics = _ml.SkillLoc().EvaluateInterpolation(one, other, data, labelColumnName: "Answers", numberOfPoints: 3);
@@ -77,7 +96,8 @@ public sealed class WrittenAnswersTests : IDisposable
         int[] kept = [.. Enumerable.Range(0, rows.Length).Where(row => row != 3)];
         Assert.Equal(kept, set.Rows);
         string[][] answers = [.. kept.Select(row => rows[row].Answers)];
-        using TextScoringTransformer middle = Middle(first, one, other);
+        using TextScoringTransformer middle = _ml.SkillLoc().LoadTextScorer(first);
+        MakeMean(middle, one, other);
         foreach ((TextScoringTransformer model, int point) in new[] { (one, 0), (middle, 1), (other, 2) })
         {
             string[] all = Written(model), written = [.. kept.Select(row => all[row])];
@@ -94,7 +114,11 @@ public sealed class WrittenAnswersTests : IDisposable
         Assert.Contains(set.Changes, change => change.IsForgotten);
         Assert.Throws<ArgumentException>(() => _ml.SkillLoc().EvaluateInterpolation(new CheckpointInterpolationEvaluator.Options
         {
-            First = one, Second = other, Validation = data, LabelColumnName = "Answers", Metric = PromptMetric.Accuracy,
+            First = one,
+            Second = other,
+            Validation = data,
+            LabelColumnName = "Answers",
+            Metric = PromptMetric.Accuracy,
         }));
         IDataView keys = _ml.Data.LoadFromEnumerable(new[] { new { Label = 1f, Text = "a" } });
         Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().EvaluateInterpolation(one, other, keys));
@@ -141,17 +165,14 @@ public sealed class WrittenAnswersTests : IDisposable
         return model.Loss(batch, T5ForConditionalGeneration.Targets([.. answers.Select(row => classifier.EncodeAnswer(row[0]))])).item<float>();
     }
 
-    private TextScoringTransformer Middle(string folder, TextScoringTransformer one, TextScoringTransformer other)
+    private static void MakeMean(TextScoringTransformer middle, TextScoringTransformer one, TextScoringTransformer other)
     {
-        TextScoringTransformer middle = _ml.SkillLoc().LoadTextScorer(folder);
         using IDisposable noGradients = no_grad();
         foreach ((string name, Parameter parameter) in middle.Classifier.Parameters)
         {
             using var scope = NewDisposeScope();
             parameter.copy_((one.Classifier.Parameters[name] + other.Classifier.Parameters[name]) / 2);
         }
-
-        return middle;
     }
 
     private string Save(string checkpoint, ClassifierSettings settings, int seed)
@@ -162,13 +183,21 @@ public sealed class WrittenAnswersTests : IDisposable
         {
             using var scope = NewDisposeScope();
             using var generator = new Generator((ulong)seed);
-            foreach (Parameter parameter in classifier.Parameters.Values)
+            foreach (Parameter parameter in (settings.Tuning is null ? classifier.Parameters : classifier.TunedParameters).Values)
             {
-                parameter.add_(randn(parameter.shape, generator: generator) * 0.05);
+                parameter.add_(randn(parameter.shape, generator: generator) * (settings.Tuning is null ? 0.05 : 0.3));
             }
         }
 
-        classifier.Save(path);
+        if (settings.Tuning is null)
+        {
+            classifier.Save(path);
+        }
+        else
+        {
+            classifier.SaveTuned(path);
+        }
+
         return path;
     }
 

@@ -3,6 +3,7 @@ using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Generation;
+using SkillLoc.Models.Neurons;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tokenization;
 using TorchSharp;
@@ -207,6 +208,35 @@ public sealed class AnsweringClassifierTests
         Assert.Throws<ArgumentException>(() => classifier.ForTask(Closed with { Words = ["a", "a", "b"] }));
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
         Array.ForEach(batches, batch => batch.Dispose());
+    }
+
+    [Fact]
+    public void NeuronsAreTheEncoders()
+    {
+        // Without its neurons a feed-forward layer gives what it gives without its output weights.
+        using TextClassifier classifier = TextClassifier.Create(Oracles.PathOf("tiny-t5"), Closed), without = classifier.Clone();
+        EncodedText[] rows = [.. Texts.Select(text => classifier.Encode(text))];
+        float[][] whole = classifier.Score(rows);
+        ModelConfig config = classifier.Backbone.Config;
+        var all = new NeuronSet([.. Enumerable.Repeat(true, config.Layers * config.FeedForwardSize)], config.Layers, config.FeedForwardSize);
+        using (no_grad())
+        {
+            foreach ((string name, var value) in without.Backbone.Parameters)
+            {
+                if (name.StartsWith("encoder.", StringComparison.Ordinal) && name.EndsWith(".wo.weight", StringComparison.Ordinal))
+                {
+                    value.zero_();
+                }
+            }
+        }
+
+        using NeuronPerturbation zero = NeuronPerturbation.Zero(classifier.Backbone, all);
+        classifier.Backbone.NeuronEditor = zero;
+        float[][] silenced = classifier.Score(rows);
+        Assert.All(silenced.Zip(without.Score(rows)), pair => Assert.All(pair.First.Zip(pair.Second), both => Assert.Equal(both.First, both.Second, 1e-5f)));
+        Assert.NotEqual(whole, silenced);
+        var means = new NeuronValues(new double[config.Layers * config.FeedForwardSize], config.Layers, config.FeedForwardSize);
+        Says(Assert.Throws<NotSupportedException>(() => NeuronPruning.Prune(classifier, all, means)), "T5");
     }
 
     [Fact]

@@ -38,12 +38,12 @@ public sealed class MixtureTrainerTests : IDisposable
             options.MaxSteps = 80;
         }).Fit(data);
         Assert.Equal(["roberta.encoder.layer.0", "roberta.encoder.layer.2"], mixture.Groups.Select(group => group.Name));
-        Assert.InRange(mixture.Groups[0].FirstShare, 0, 0.1);
-        Assert.InRange(mixture.Groups[1].FirstShare, 0.9, 1);
+        Assert.InRange(mixture.Groups[0].FirstShare, 0, 0.25);
+        Assert.InRange(mixture.Groups[1].FirstShare, 0.75, 1);
         using (TextScoringTransformer model = mixture.ToTransformer(good.Columns))
         {
             double loss = Ends.Loss(model.Classifier, rows);
-            Assert.True(loss < spoiled - 0.1, $"{loss}, {spoiled}");
+            Assert.True(loss < spoiled / 4, $"{loss}, {spoiled}");
             Assert.Equal(rows.Length, model.Transform(data).GetColumn<float[]>("Score").Count());
         }
 
