@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using SkillLoc.Evaluators;
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Interpolation;
 
 namespace SkillLoc.ConnectivityStudy;
 
@@ -45,6 +46,7 @@ public sealed class Report(StudyPlan plan, StudyResult result)
         }
 
         Curves(text);
+        Mixtures(text);
         Bases(text);
         return text.ToString();
     }
@@ -121,6 +123,31 @@ public sealed class Report(StudyPlan plan, StudyResult result)
                 CultureInfo.InvariantCulture,
                 $"| {curve.Method} | {curve.Experiment} | {curve.Pair} | {curve.Task} | {Percent(line.Points.Min(point => point.Metric))} | {Percent(curve.Points.Min(point => point.Metric))} "
                 + $"| {Points(line.MetricBarrier)} | {Points(curve.MetricBarrier)} | {line.LossBarrier:0.000} | {curve.LossBarrier:0.000} | {(IsConnected(curve) ? "yes" : "no")} |"));
+        }
+
+        text.AppendLine();
+    }
+
+    private void Mixtures(StringBuilder text)
+    {
+        if (result.Mixtures.Count == 0)
+            return;
+        text.AppendLine("## Mixtures of the worst lines' ends").AppendLine()
+            .AppendLine(CultureInfo.InvariantCulture, $"Of each method the {plan.Mixtures.Lines} line(s) with the highest loss barrier; {plan.Mixtures.Steps} updates of a weight for each group, drawn with a standard deviation of {plan.Mixtures.InitialDeviation}. Accuracy (loss).").AppendLine()
+            .Append("| method | experiment | ends | on | at 0 | at 1 | halfway |");
+        foreach (MixtureGranularity granularity in plan.Mixtures.Granularities)
+            text.Append(CultureInfo.InvariantCulture, $" by {granularity.ToString().ToLowerInvariant()} |");
+        text.AppendLine().Append("|---|---|---|---|---|---|---|").Insert(text.Length, "---|", plan.Mixtures.Granularities.Count).AppendLine();
+        foreach (MixtureResult[] mixtures in result.Mixtures.GroupBy(each => (each.Experiment, each.Method, each.Pair)).Select(group => group.ToArray()))
+        {
+            MixtureResult any = mixtures[0];
+            PathResult line = result.Paths.First(path => !path.IsCurve && (path.Experiment, path.Method, path.Pair, path.Task) == (any.Experiment, any.Method, any.Pair, any.Task));
+            text.Append(CultureInfo.InvariantCulture, $"| {any.Method} | {any.Experiment} | {any.Pair} | {any.Task} |");
+            foreach (InterpolationPoint point in new[] { line.Points[0], line.Points[^1], line.Points[line.Points.Count / 2] })
+                text.Append(CultureInfo.InvariantCulture, $" {Percent(point.Accuracy)} ({point.Loss:0.000}) |");
+            foreach (MixtureResult mixture in mixtures)
+                text.Append(CultureInfo.InvariantCulture, $" {Percent(mixture.Accuracy)} ({mixture.Loss:0.000}); {mixture.Groups} groups, first end's share {mixture.FirstShare:0.00} |");
+            text.AppendLine();
         }
 
         text.AppendLine();

@@ -47,24 +47,33 @@ public sealed class Study
     /// <exception cref="InvalidDataException">The folder holds parts of another study.</exception>
     public StudyResult Run()
     {
-        Pair[] pairs = [.. _plan.Experiments.SelectMany(Pairs)];
-        var lines = new List<(Pair Pair, StudyResult Result)>();
-        foreach (Pair pair in pairs)
+        var lines = new List<(Pair Pair, LineResult Result)>();
+        foreach (Pair pair in _plan.Experiments.SelectMany(Pairs))
         {
-            object[] measured = [_plan.KnowledgePoints, pair.Experiment.Knowledge, PointsOf(pair)];
-            lines.Add((pair, _folder.Get(pair.FileName, Fingerprint(pair, measured), _ => Line(pair))));
+            string fingerprint = Fingerprint(pair, _plan.KnowledgePoints, pair.Experiment.Knowledge, PointsOf(pair));
+            lines.Add((pair, _folder.Get(pair.FileName, fingerprint, _ => Line(pair))));
         }
 
-        var curves = new List<StudyResult>();
-        foreach ((Pair pair, _) in lines
-            .GroupBy(line => line.Pair.Method, StringComparer.Ordinal)
-            .SelectMany(method => method.OrderByDescending(line => line.Result.Paths[0].LossBarrier).Take(_plan.Curves.Lines)))
-        {
+        // Experiments may have pairs in common.
+        Pair[][] worst =
+        [
+            .. lines.DistinctBy(line => (line.Pair.First, line.Pair.Second)).GroupBy(line => line.Pair.Method, StringComparer.Ordinal)
+                .Select(method => method.OrderByDescending(line => line.Result.Paths[0].LossBarrier).Select(line => line.Pair).ToArray()),
+        ];
+        var curves = new List<PathResult>();
+        foreach (Pair pair in worst.SelectMany(method => method.Take(_plan.Curves.Lines)))
             curves.Add(_folder.Get(pair.FileName + ", curve", Fingerprint(pair, _plan.Curves, PointsOf(pair)), state => Curve(pair, state)));
+
+        var mixtures = new List<MixtureResult>();
+        foreach (Pair pair in worst.SelectMany(method => method.Take(_plan.Mixtures.Lines)))
+        {
+            mixtures.AddRange(_folder.Get<IReadOnlyList<MixtureResult>>(
+                pair.FileName + ", mixtures", Fingerprint(pair, _plan.Mixtures), state => [.. _plan.Mixtures.Granularities.Select(kind => Mixture(pair, kind, state))]));
         }
 
-        StudyResult[] parts = [.. lines.Select(line => line.Result), .. curves];
-        return new([.. parts.SelectMany(part => part.Paths)], [.. parts.SelectMany(part => part.Forgetting)], _bases.Made);
+        return new(
+            [.. lines.SelectMany(line => line.Result.Paths), .. curves], [.. lines.Select(line => line.Result.Forgetting).OfType<ForgettingResult>()], mixtures,
+            _bases.Made);
     }
 
     private IEnumerable<Pair> Pairs(ExperimentPlan experiment) =>
@@ -81,7 +90,7 @@ public sealed class Study
 
     private int PointsOf(Pair pair) => pair.Experiment.Points ?? _plan.Points;
 
-    private StudyResult Line(Pair pair)
+    private LineResult Line(Pair pair)
     {
         using TextScoringTransformer first = _ends.Load(pair.First), second = _ends.Load(pair.Second, first);
         CheckpointDistance distance = Distance(first.Classifier, second.Classifier);
@@ -89,10 +98,10 @@ public sealed class Study
         [
             .. pair.Tasks.Select(task => Measure(pair, task.Name, distance, new() { First = first, Second = second, Task = task.End }, isCurve: false)),
         ];
-        return new(paths, pair.Experiment.Knowledge ? [Forgetting(pair, first, second)] : [], []);
+        return new(paths, pair.Experiment.Knowledge ? Forgetting(pair, first, second) : null);
     }
 
-    private StudyResult Curve(Pair pair, string state)
+    private PathResult Curve(Pair pair, string state)
     {
         using TextScoringTransformer first = _ends.Load(pair.First), second = _ends.Load(pair.Second, first);
         CurvePlan plan = _plan.Curves;
@@ -110,10 +119,39 @@ public sealed class Study
             LearningRate = _plan.Methods[pair.Method].LearningRate * plan.LearningRateFactor,
             Seed = plan.Seed,
             StateFile = Path.Combine(state, "curve"),
-        }).Fit(_data.Train(pair.First.Task, pair.First.Rows == pair.Second.Rows ? pair.First.Rows : TrainingRows.All));
+        }).Fit(TrainingRowsOf(pair));
         CheckpointDistance distance = Distance(first.Classifier, second.Classifier);
-        return new([Measure(pair, pair.First.Task, distance, new() { First = first, Second = second, Path = curve }, isCurve: true)], [], []);
+        return Measure(pair, pair.First.Task, distance, new() { First = first, Second = second, Path = curve }, isCurve: true);
     }
+
+    private MixtureResult Mixture(Pair pair, MixtureGranularity granularity, string state)
+    {
+        using TextScoringTransformer first = _ends.Load(pair.First), second = _ends.Load(pair.Second, first);
+        MixturePlan plan = _plan.Mixtures;
+        CheckpointMixture mixture = _ml.SkillLoc().FindMixture(new()
+        {
+            First = first,
+            Second = second,
+            Granularity = granularity,
+            InitialDeviation = plan.InitialDeviation,
+            ValidationSet = _data.Dev(pair.First.Task),
+            EvaluationInterval = plan.EvaluationInterval,
+            MaxSteps = plan.Steps,
+            BatchSize = plan.BatchSize,
+            LearningRate = plan.LearningRate,
+            Seed = plan.Seed,
+            StateFile = Path.Combine(state, $"{granularity}"),
+        }).Fit(TrainingRowsOf(pair));
+        using var mixed = new TextScoringTransformer(mixture.CreateModel(), first.Columns);
+        CalibrationMetrics quality = _ml.SkillLoc().EvaluateCalibration(mixed.Transform(_data.Test(pair.First.Task)));
+        return new(
+            pair.Experiment.Name, pair.Method, pair.Name, pair.First.Task, granularity, mixture.Groups.Count, mixture.Groups.Average(group => group.FirstShare),
+            quality.Accuracy, quality.LogLoss);
+    }
+
+    /// <summary>The rows that either end learnt its task from; of ends with different tasks the first's.</summary>
+    private IDataView TrainingRowsOf(Pair pair) =>
+        _data.Train(pair.First.Task, pair.First.Rows == pair.Second.Rows ? pair.First.Rows : TrainingRows.All);
 
     private PathResult Measure(
         Pair pair, string task, CheckpointDistance distance, CheckpointInterpolationEvaluator.Options options, bool isCurve)
@@ -167,6 +205,8 @@ public sealed class Study
         static IReadOnlyDictionary<string, Parameter> Parameters(TextClassifier classifier) =>
             classifier.Settings.Tuning is null ? classifier.Parameters : classifier.TunedParameters;
     }
+
+    private sealed record LineResult(IReadOnlyList<PathResult> Paths, ForgettingResult? Forgetting);
 
     private sealed record Pair(ExperimentPlan Experiment, string Method, string Name, EndSettings First, EndSettings Second)
     {

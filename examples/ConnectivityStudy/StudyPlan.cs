@@ -47,6 +47,9 @@ public sealed record StudyPlan
     /// <summary>Curves in place of the worst lines.</summary>
     public CurvePlan Curves { get; init; } = new();
 
+    /// <summary>Mixtures of the worst lines' ends.</summary>
+    public MixturePlan Mixtures { get; init; } = new();
+
     /// <summary>The bases of different pre-training; null where no experiment asks for them.</summary>
     public PretrainingPlan? Pretraining { get; init; }
 

@@ -56,6 +56,9 @@ public sealed class ConnectivityStudyTests : IDisposable
         Assert.Equal(Json(one.Paths.Where(path => !path.IsCurve)), Json(whole.Paths.Take(2)));
         Assert.Equal(2, whole.Forgetting.Count);
 
+        // Three blocks, and of tiny-roberta's adapters two tensors and two biases in each.
+        Assert.Equal([3, 3 * 4], whole.Mixtures.Where(each => each.Method == "adapter").Select(each => each.Groups));
+
         // Some parts are lost: others are taken as they are, and the lost ones come out the same.
         string kept = Parts("ends").First(path => path.Contains("Moods", StringComparison.Ordinal));
         DateTime written = File.GetLastWriteTimeUtc(kept);
@@ -121,13 +124,13 @@ public sealed class ConnectivityStudyTests : IDisposable
         PathResult films = Line("Films", (0.2, 0.9), (0.8, 0.7), (0.4, 0.8)), moods = Line("Moods", (1, 0.1), (1, 0.79), (1, 0.8));
         PathResult easy = Line("Films", (0.2, 0.9), (0.2, 0.89), (0.2, 0.5)) with { Pair = "easy" }, gone = Line("Moods", (1, 0.1), (1, 0.2), (1, 0.8)) with { Pair = "easy" };
         PathResult near = easy with { Task = "Moods", Points = [.. moods.Points] };
-        string text = new Report(Plan(), new([films, moods, easy, gone, films with { IsCurve = true, Points = moods.Points }], [], [])).Markdown();
+        string text = new Report(Plan(), new([films, moods, easy, gone, films with { IsCurve = true, Points = moods.Points }], [], [], [])).Markdown();
 
         Assert.Contains("| full | both | Films | 90.0 % | 80.0 % | 80.0 % | 70.0 % | 15.0 | 0.500 | no | 75.0 % | 3.00 (0.5000; 0.25) | █▁▅ |", text, StringComparison.Ordinal);
         Assert.Contains("| full | easy | Films | 90.0 % | 50.0 % | 76.3 % | 50.0 % | 0.0 | 0.000 | yes |", text, StringComparison.Ordinal);
         Assert.Contains("full, both: Films stays within 2.0 points of its end up to x = 0, Moods from x = 0.5 on: there is a gap of 0.5 between them.", text, StringComparison.Ordinal);
         Assert.Contains("full, easy: Films stays within 2.0 points of its end up to x = 0.5, Moods from x = 1 on: there is a gap of 0.5", text, StringComparison.Ordinal);
-        Assert.Contains("both do from 0.5 to 0.5.", new Report(Plan(), new([easy, near], [], [])).Markdown(), StringComparison.Ordinal);
+        Assert.Contains("both do from 0.5 to 0.5.", new Report(Plan(), new([easy, near], [], [], [])).Markdown(), StringComparison.Ordinal);
         Assert.Contains("| full | boundary | both | Films | 70.0 % | 10.0 % | 15.0 | 0.0 | 0.500 | 0.000 | yes |", text, StringComparison.Ordinal);
 
         XElement picture = XElement.Parse(PathPlot.Svg([films, moods]));
@@ -197,6 +200,7 @@ public sealed class ConnectivityStudyTests : IDisposable
               "training": { "steps": 8, "batch_size": 8, "max_length": 16 },
               "methods": { "full": { "learning_rate": 0.005 }, "adapter": { "learning_rate": 0.01, "tuning": { "kind": "adapter" } } },
               "curves": { "lines": 1, "steps": 2, "evaluation_interval": 1 },
+              "mixtures": { "lines": 1, "steps": 2, "granularities": ["block", "weight"] },
               "pretraining": {
                 "steps": [0, 2], "text": ["tales.txt", "films.txt#rest"], "vocabulary": 300, "hidden": 16, "layers": 1, "heads": 2, "feed_forward": 16,
                 "longest_piece": 16, "tokens_per_batch": 64
