@@ -35,7 +35,7 @@ public sealed class Ends
 
     /// <summary>The identity of an end: a hash of all that it depends on.</summary>
     public string Fingerprint(EndSettings end) => StudyJson.FingerprintOf(
-        _bases.Get(end.PretrainingSteps).Fingerprint, end, _data.Fingerprint(end.Task), _plan.Training.Optimizer, _plan.Training.MaxGradientNorm,
+        _bases.Get(end.PretrainingSteps).Fingerprint, end, _data.TrainingFingerprint(end.Task), _plan.Training.Optimizer, _plan.Training.MaxGradientNorm,
         _plan.Training.MaxLength ?? 0);
 
     /// <summary>Loads an end, which is trained where it is not yet.</summary>

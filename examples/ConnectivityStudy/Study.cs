@@ -68,7 +68,8 @@ public sealed class Study
         foreach (Pair pair in worst.SelectMany(method => method.Take(_plan.Mixtures.Lines)))
         {
             mixtures.AddRange(_folder.Get<IReadOnlyList<MixtureResult>>(
-                pair.FileName + ", mixtures", Fingerprint(pair, _plan.Mixtures), state => [.. _plan.Mixtures.Granularities.Select(kind => Mixture(pair, kind, state))]));
+                pair.FileName + ", mixtures", Fingerprint(pair, _plan.Mixtures),
+                state => [.. _plan.Mixtures.Granularities.Select(granularity => Mixture(pair, granularity, state))]));
         }
 
         return new(
@@ -85,8 +86,8 @@ public sealed class Study
             experiment, method, steps is null ? pair.Name : $"{pair.Name} after {steps} steps",
             EndSettings.Of(pair.First.Or(usual), method, _plan), EndSettings.Of(pair.Second.Or(usual), method, _plan));
 
-    private string Fingerprint(Pair pair, params object[] measured) =>
-        StudyJson.FingerprintOf([_ends.Fingerprint(pair.First), _ends.Fingerprint(pair.Second), .. measured]);
+    private string Fingerprint(Pair pair, params object[] measured) => StudyJson.FingerprintOf(
+        [_ends.Fingerprint(pair.First), _ends.Fingerprint(pair.Second), _data.Fingerprint(pair.First.Task), _data.Fingerprint(pair.Second.Task), .. measured]);
 
     private int PointsOf(Pair pair) => pair.Experiment.Points ?? _plan.Points;
 
@@ -145,8 +146,8 @@ public sealed class Study
         using var mixed = new TextScoringTransformer(mixture.CreateModel(), first.Columns);
         CalibrationMetrics quality = _ml.SkillLoc().EvaluateCalibration(mixed.Transform(_data.Test(pair.First.Task)));
         return new(
-            pair.Experiment.Name, pair.Method, pair.Name, pair.First.Task, granularity, mixture.Groups.Count, mixture.Groups.Average(group => group.FirstShare),
-            quality.Accuracy, quality.LogLoss);
+            pair.Experiment.Name, pair.Method, pair.Name, pair.First.Task, granularity, mixture.Groups.Count,
+            mixture.Groups.Average(group => group.FirstShare), quality.Accuracy, quality.LogLoss);
     }
 
     /// <summary>The rows that either end learnt its task from; of ends with different tasks the first's.</summary>
