@@ -356,8 +356,8 @@ internal sealed class FineTuning : IDisposable
         foreach (IGrouping<int, int[]> parts in group.GroupBy(part => part.Task, part => part.Rows))
         {
             int[] rows = [.. parts.SelectMany(part => part)];
-            int[][]? targets = train[parts.Key].TargetsOf(rows, row => Derive((int)Derive(_options.Seed, 3, epoch), 3, row));
-            float[] weights = Weights(parts, targets);
+            int[][]? targets = Targets(train[parts.Key], rows, _options.Seed, epoch);
+            float[] weights = Weights(parts, _options.GradientAccumulationSteps, targets);
             loss += Backward(_passes[parts.Key], train[parts.Key], rows, weights, _options.MaxTokensPerBatch, training: true, targets);
             TakeGradients();
         }
@@ -388,15 +388,22 @@ internal sealed class FineTuning : IDisposable
         return loss;
     }
 
+    /// <summary>What a model that writes should write for some rows in a pass over the data, one answer drawn for each; null for others.</summary>
+    public static int[][]? Targets(LabeledTexts train, IReadOnlyList<int> rows, int seed, int pass) =>
+        train.TargetsOf(rows, row => Derive((int)Derive(seed, 3, pass), 3, row));
+
     /// <summary>The weights of an update's rows, one after another; see <see cref="Update"/>.</summary>
-    private float[] Weights(IEnumerable<int[]> microBatches, int[][]? targets)
+    /// <param name="microBatches">The rows of micro-batches.</param>
+    /// <param name="count">How many micro-batches the update has.</param>
+    /// <param name="targets">What <see cref="Targets"/> gave for the rows.</param>
+    public static float[] Weights(IEnumerable<int[]> microBatches, int count, int[][]? targets)
     {
         var weights = new List<float>();
         foreach (int[] part in microBatches)
         {
             int[] tokens = [.. part.Select((_, i) => targets is null ? 1 : targets[weights.Count + i].Length)];
-            float all = _options.GradientAccumulationSteps * tokens.Sum();
-            weights.AddRange(tokens.Select(count => count / all));
+            float all = count * tokens.Sum();
+            weights.AddRange(tokens.Select(number => number / all));
         }
 
         return [.. weights];

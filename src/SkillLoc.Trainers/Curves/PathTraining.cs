@@ -176,9 +176,9 @@ internal abstract class PathTraining : IDisposable
         {
             Move(places);
             int[] rows = MicroBatch(train.Count, ((long)state.Step * _options.GradientAccumulationSteps) + i);
-            float share = 1f / (rows.Length * _options.GradientAccumulationSteps);
-            loss = FineTuning.Backward(
-                Walker, train, rows, [.. Enumerable.Repeat(share, rows.Length)], _options.MaxTokensPerBatch, training: true)
+            int[][]? targets = FineTuning.Targets(train, rows, _options.Seed, (int)_pass);
+            float[] weights = FineTuning.Weights([rows], _options.GradientAccumulationSteps, targets);
+            loss = FineTuning.Backward(Walker, train, rows, weights, _options.MaxTokensPerBatch, training: true, targets)
                 * _options.GradientAccumulationSteps;
             TakeGradients();
             state.Rows += rows.Length;
