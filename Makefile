@@ -2,7 +2,7 @@
 export STACK LIBTORCH
 ARGS ?=
 
-.PHONY: demo test build setup format bench pretrain grafting-study neuron-study clean
+.PHONY: demo test build setup format bench pretrain grafting-study neuron-study connectivity-study clean
 
 demo: ## fine-tune, graft and measure on real e-mail
 	@eng/demo.sh $(ARGS)
@@ -30,6 +30,9 @@ grafting-study: ## the grafting paper's protocol on ../shared/data, or by a plan
 
 neuron-study: ## the skill-neuron paper's
 	@eng/study.sh SkillNeuronStudy $(ARGS)
+
+connectivity-study: ## mode connectivity: paths between checkpoints
+	@eng/study.sh ConnectivityStudy $(ARGS)
 
 clean:
 	@rm -rf artifacts && find . -type d \( -name bin -o -name obj \) -prune -exec rm -rf {} +

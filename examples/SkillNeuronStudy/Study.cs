@@ -34,7 +34,7 @@ public sealed class Study
     {
         _plan = plan;
         _output = output;
-        _rows = plan.Tasks.ToDictionary(task => task.Name, task => TaskRows.Read(task, plan), StringComparer.Ordinal);
+        _rows = plan.Tasks.ToDictionary(task => task.Name, plan.RowsOf, StringComparer.Ordinal);
         using LanguageModel model = LanguageModel.Load(plan.Checkpoint);
         _checkpoint = model.Fingerprint();
         _folder = new(output);

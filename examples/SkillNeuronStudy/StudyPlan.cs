@@ -41,6 +41,12 @@ public sealed record StudyPlan
     /// <summary>How models are pruned.</summary>
     public PruningPlan Pruning { get; init; } = new();
 
+    /// <summary>Reads, splits and draws a task's rows.</summary>
+    /// <exception cref="IOException">A file cannot be read.</exception>
+    /// <exception cref="InvalidDataException">A row is not as its format says, or a split would be empty.</exception>
+    public TaskRows RowsOf(StudyTask task) =>
+        TaskRows.Draw([.. task.Sources.Select(source => task.Read(source, Data))], SplitSeed, TrainRows, DevRows, TestRows);
+
     /// <summary>Reads a plan.</summary>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="InvalidDataException">It is not a plan; the message names line and property, or what is out of its range.</exception>

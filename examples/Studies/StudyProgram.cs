@@ -13,7 +13,20 @@ public static class StudyProgram
     /// <param name="run">Runs it: given the plan's path, the output folder, and the checkpoint and the data folder, null unless named.
     /// Returns the report as Markdown.</param>
     /// <returns>The process's exit code.</returns>
-    public static int Run(string[] arguments, string description, string plan, string output, Func<string, string, string?, string?, string> run)
+    public static int Run(string[] arguments, string description, string plan, string output, Func<string, string, string?, string?, string> run) =>
+        Run(arguments, description, plan, output, [], (_, path, folder, checkpoint, data) => run(path, folder, checkpoint, data));
+
+    /// <summary>Runs a study that has options of its own.</summary>
+    /// <param name="arguments">The command line.</param>
+    /// <param name="description">What the study does.</param>
+    /// <param name="plan">The plan that is used unless another is named.</param>
+    /// <param name="output">The folder that is used unless another is named.</param>
+    /// <param name="own">The options of its own.</param>
+    /// <param name="run">As above, given the command line first.</param>
+    /// <returns>The process's exit code.</returns>
+    public static int Run(
+        string[] arguments, string description, string plan, string output, IReadOnlyList<Option> own,
+        Func<ParseResult, string, string, string?, string?, string> run)
     {
         Option<string> planOption = new("--plan") { Description = "the study's plan, a JSON file", DefaultValueFactory = _ => plan };
         Option<string> outputOption = new("--output")
@@ -24,12 +37,14 @@ public static class StudyProgram
         Option<string?> checkpoint = new("--checkpoint") { Description = "another Hugging Face checkpoint folder than the plan's" };
         Option<string?> data = new("--data") { Description = "another data folder than the plan's" };
         RootCommand command = new(description) { planOption, outputOption, checkpoint, data };
+        foreach (Option option in own)
+            command.Options.Add(option);
         command.SetAction(given =>
         {
             try
             {
                 string folder = given.GetValue(outputOption)!;
-                Console.WriteLine(run(given.GetValue(planOption)!, folder, given.GetValue(checkpoint), given.GetValue(data)));
+                Console.WriteLine(run(given, given.GetValue(planOption)!, folder, given.GetValue(checkpoint), given.GetValue(data)));
                 Console.WriteLine($"Written to {folder}: tables as CSV, results.md, and a file for each part of the study.");
                 return 0;
             }

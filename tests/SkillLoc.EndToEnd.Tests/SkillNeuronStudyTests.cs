@@ -2,6 +2,7 @@ using Microsoft.ML;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
 using SkillLoc.SkillNeuronStudy;
+using SkillLoc.Studies;
 using SkillLoc.Tests;
 using SkillLoc.Transforms;
 using TorchSharp;
@@ -55,7 +56,7 @@ public sealed class SkillNeuronStudyTests : IDisposable
 
         // ML.NET's own accuracy of the prompt that the run left, on rows of its own split.
         var ml = new MLContext();
-        TaskRows rows = TaskRows.Read(plan.Tasks[0], plan);
+        TaskRows rows = plan.RowsOf(plan.Tasks[0]);
         using var model = new TextScoringTransformer(
             TextClassifier.LoadTuned(plan.Checkpoint, Path.Combine(output, "Films-2", "prompt.safetensors")), new ScoringColumns());
         IDataView test = ml.Transforms.Conversion.MapValueToKey(

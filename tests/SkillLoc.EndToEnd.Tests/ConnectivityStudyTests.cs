@@ -1,0 +1,223 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using System.Xml.Linq;
+using Microsoft.ML;
+using SkillLoc.ConnectivityStudy;
+using SkillLoc.Evaluators;
+using SkillLoc.Models.Checkpoints;
+using SkillLoc.Tests;
+using SkillLoc.Transforms;
+using TorchSharp;
+
+namespace SkillLoc.EndToEnd.Tests;
+
+/// <summary>The study of mode connectivity on a model and data of seconds.</summary>
+public sealed class ConnectivityStudyTests : IDisposable
+{
+    private const string Experiments = """
+        {
+          "name": "seeds", "methods": ["full", "adapter"], "both": { "task": "Films" }, "knowledge": true,
+          "pairs": [{ "name": "one and two", "first": { "seed": 1 }, "second": { "seed": 2 } }]
+        },
+        {
+          "name": "boundary", "methods": ["full"], "both": { "head": "sequence_classification" },
+          "pairs": [{ "name": "both", "first": { "task": "Films" }, "second": { "task": "Moods" } }]
+        },
+        {
+          "name": "grown", "methods": ["full"], "both": { "task": "Films" }, "bases": [0, 2], "points": 2,
+          "pairs": [{ "name": "halves", "first": { "rows": "first_half" }, "second": { "rows": "second_half", "steps": 3, "batch_size": 4, "learning_rate_factor": 2 } }]
+        }
+        """;
+
+    private static readonly JsonSerializerOptions Named = new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
+
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("connectivity-study-tests");
+
+    public void Dispose() => _folder.Delete(recursive: true);
+
+    [Fact]
+    public void A_study_that_stopped_goes_on_to_the_same_results()
+    {
+        long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+        StudyPlan plan = Plan();
+        StudyResult one = new Study(plan.Only(["seeds"]), PathOf("out")).Run();
+        string[] ends = Parts("ends");
+        StudyResult whole = new Study(plan, PathOf("out")).Run();
+        Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
+
+        // Of seeds two ends by two methods, and one of each trained again for its cartography; two tasks; halves on two bases.
+        Assert.Equal(6, ends.Length);
+        Assert.Equal(6 + 2 + 4, Parts("ends").Length);
+        Assert.Equal([0, 2], whole.Bases.Select(each => each.Steps));
+
+        // Lines: two methods; the pair of tasks on each of them; two bases. Curves: one for each method.
+        Assert.Equal([(2 + 2 + 2, false), (2, true)], whole.Paths.CountBy(path => path.IsCurve).Select(each => (each.Value, each.Key)));
+        Assert.Equal(Json(one.Paths.Where(path => !path.IsCurve)), Json(whole.Paths.Take(2)));
+        Assert.Equal(2, whole.Forgetting.Count);
+
+        // Three blocks, and of tiny-roberta's adapters two tensors and two biases in each.
+        Assert.Equal([3, 3 * 4], whole.Mixtures.Where(each => each.Method == "adapter").Select(each => each.Groups));
+
+        // Some parts are lost: others are taken as they are, and the lost ones come out the same.
+        string kept = Parts("ends").First(path => path.Contains("Moods", StringComparison.Ordinal));
+        DateTime written = File.GetLastWriteTimeUtc(kept);
+        File.Delete(PathOf("out/seeds-adapter-one and two.json"));
+        File.Delete(PathOf("out/boundary-full-both.json"));
+        string lost = Parts("ends").First(path => path.Contains("Films-adapter", StringComparison.Ordinal));
+        File.Delete(lost);
+        StudyResult again = new Study(plan, PathOf("out")).Run();
+        Assert.Equal(written, File.GetLastWriteTimeUtc(kept));
+        Assert.True(File.Exists(lost));
+        Assert.Equal(Json(whole), Json(again));
+        Assert.Empty(Directory.GetDirectories(PathOf("out"), "*.state", SearchOption.AllDirectories));
+
+        IsWhatTheModelsDo(plan, whole);
+
+        // Other rows to judge by are another measurement of the same ends.
+        Assert.Contains("fingerprint", Assert.Throws<InvalidDataException>(
+            () => new Study(plan with { TestRows = 5 }, PathOf("out")).Run()).Message, StringComparison.Ordinal);
+        Directory.GetFiles(PathOf("out"), "*.json").ToList().ForEach(File.Delete);
+        int count = Parts("ends").Length;
+        new Study((plan with { TestRows = 5 }).Only(["seeds"]), PathOf("out")).Run();
+        Assert.Equal(count, Parts("ends").Length);
+    }
+
+    [Fact]
+    public void A_T5_answers_along_the_path()
+    {
+        StudyPlan plan = Plan("""
+            {
+              "name": "seeds", "methods": ["full", "adapter"], "both": { "task": "Films" },
+              "pairs": [{ "name": "one and two", "first": { "seed": 1 }, "second": { "seed": 2 } }]
+            }
+            """);
+        plan = plan with
+        {
+            Checkpoint = Oracles.PathOf("tiny-t5"),
+            Tasks = [plan.Tasks[0] with { Task = "glue-sst2", Words = new Dictionary<string, string> { ["0"] = "bad", ["1"] = "good" } }],
+            Training = plan.Training with { Optimizer = SkillLoc.Trainers.OptimizerKind.Adafactor },
+        };
+        StudyResult result = new Study(plan, PathOf("t5")).Run();
+        Assert.Equal(2 + 2, result.Paths.Count);
+        Assert.All(result.Paths.SelectMany(path => path.Points), point => Assert.True(point.Loss > 0 && point.Metric is >= 0 and <= 1, $"{point}"));
+    }
+
+    [Theory]
+    [InlineData("\"both\": {}", "without a task")]
+    [InlineData("\"both\": { \"task\": \"Men\" }", "'Men', which is none of its tasks")]
+    [InlineData("\"both\": { \"task\": \"Films\" }, \"bases\": [7]", "7 steps of pre-training")]
+    [InlineData("\"both\": { \"task\": \"Films\", \"colour\": 1 }", "colour")]
+    [InlineData("\"both\": { \"task\": \"Films\" }, \"points\": 1", "2 points or more")]
+    public void Plans_that_make_no_sense_are_refused(string part, string complaint)
+    {
+        var error = Assert.Throws<InvalidDataException>(() => Plan($$"""{ "name": "a", "methods": ["full"], "pairs": [{ "name": "b" }], {{part}} }"""));
+        Assert.Contains("plan.json", error.Message, StringComparison.Ordinal);
+        Assert.Contains(complaint, error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Experiments_are_found_by_name()
+    {
+        Assert.Equal(["boundary", "grown"], Plan().Only(["grown", "boundary"]).Experiments.Select(each => each.Name));
+        Assert.Contains("'seeds', 'boundary', 'grown'", Assert.Throws<ArgumentException>(() => Plan().Only(["seed"])).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_report_tells_barriers_and_boundaries()
+    {
+        // Halfway between 0.9 and 0.8 lies 0.85, between 0.2 and 0.4 0.3.
+        PathResult films = Line("Films", (0.2, 0.9), (0.8, 0.7), (0.4, 0.8)), moods = Line("Moods", (1, 0.1), (1, 0.79), (1, 0.8));
+        PathResult easy = Line("Films", (0.2, 0.9), (0.2, 0.89), (0.2, 0.5)) with { Pair = "easy" }, gone = Line("Moods", (1, 0.1), (1, 0.2), (1, 0.8)) with { Pair = "easy" };
+        PathResult near = easy with { Task = "Moods", Points = [.. moods.Points] };
+        string text = new Report(Plan(), new([films, moods, easy, gone, films with { IsCurve = true, Points = moods.Points }], [], [], [])).Markdown();
+
+        Assert.Contains("| full | both | Films | 90.0 % | 80.0 % | 80.0 % | 70.0 % | 15.0 | 0.500 | no | 75.0 % | 3.00 (0.5000; 0.25) | █▁▅ |", text, StringComparison.Ordinal);
+        Assert.Contains("| full | easy | Films | 90.0 % | 50.0 % | 76.3 % | 50.0 % | 0.0 | 0.000 | yes |", text, StringComparison.Ordinal);
+        Assert.Contains("full, both: Films stays within 2.0 points of its end up to x = 0, Moods from x = 0.5 on: there is a gap of 0.5 between them.", text, StringComparison.Ordinal);
+        Assert.Contains("full, easy: Films stays within 2.0 points of its end up to x = 0.5, Moods from x = 1 on: there is a gap of 0.5", text, StringComparison.Ordinal);
+        Assert.Contains("both do from 0.5 to 0.5.", new Report(Plan(), new([easy, near], [], [], [])).Markdown(), StringComparison.Ordinal);
+        Assert.Contains("| full | boundary | both | Films | 70.0 % | 10.0 % | 15.0 | 0.0 | 0.500 | 0.000 | yes |", text, StringComparison.Ordinal);
+
+        XElement picture = XElement.Parse(PathPlot.Svg([films, moods]));
+        Assert.Equal(2 * 2, picture.Elements().Count(each => each.Name.LocalName == "polyline"));
+
+        static PathResult Line(string task, params (double Loss, double Metric)[] points) => new(
+            "boundary", "full", "both", task, false,
+            [
+                .. points.Select((point, i) => new InterpolationPoint
+                {
+                    Set = "Test", X = (double)i / (points.Length - 1), Loss = point.Loss, Metric = point.Metric, Accuracy = 0, ExpectedCalibrationError = 0,
+                    BrierScore = 0, AgreementWithFirst = 0.75, AgreementWithSecond = 0, Right = 0, Learnt = 0, Forgotten = 0,
+                }),
+            ],
+            3, 0.5, 0.25);
+    }
+
+    /// <summary>ML.NET's own accuracy of the ends that were kept, against the path's and the file in the reference's layout.</summary>
+    private void IsWhatTheModelsDo(StudyPlan plan, StudyResult result)
+    {
+        var report = new Report(plan, result);
+        report.Save(PathOf("out"));
+        Assert.Equal(1 + result.Paths.Count, File.ReadAllLines(PathOf("out/results.csv")).Length);
+        Assert.Equal(1 + (2 * 2), File.ReadAllLines(PathOf("out/grown/points.csv")).Length);
+
+        var ml = new MLContext();
+        var data = new StudyData(ml, plan);
+        var ends = new Ends(ml, plan, data, new Bases(plan, PathOf("out/bases")), PathOf("out/ends"));
+        foreach (string method in plan.Methods.Keys)
+        {
+            using TextScoringTransformer second = ends.Load(EndSettings.Of(new() { Task = "Films", Seed = 2 }, method, plan));
+            double accuracy = ml.MulticlassClassification.Evaluate(second.Transform(data.Test("Films"))).MicroAccuracy;
+            PathResult path = result.Paths.First(each => each.Experiment == "seeds" && each.Method == method);
+            Assert.Equal(accuracy, path.Points[^1].Metric, 1e-9);
+            string[] rows = File.ReadAllLines(PathOf($"out/seeds/{method}/one and two/Films/result.csv"));
+            Assert.Equal(accuracy, double.Parse(rows[^2].Split(',')[5], CultureInfo.InvariantCulture), 1e-4);
+            Assert.Equal(1 + 3 + 1, rows.Length);
+        }
+
+        // All that is wrong at the first end was forgotten from the start, and every entry is of the end's 32 rows.
+        Assert.All(result.Forgetting, each => Assert.Equal((32, "start"), (each.Rows, each.Entries[0].From)));
+    }
+
+    private static string Json(object value) => JsonSerializer.Serialize(value, Named);
+
+    private string[] Parts(string folder) =>
+        [.. Directory.GetFiles(PathOf("out/" + folder), "*.json").Where(path => !path.EndsWith("-rows.json", StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
+
+    private string PathOf(string name) => Path.Combine(_folder.FullName, name);
+
+    private StudyPlan Plan(string experiments = Experiments)
+    {
+        string[] fillers = ["the", "was", "and", "it"];
+        AtomicFile.WriteText(PathOf("films.txt"), string.Concat(Enumerable.Range(0, 60).Select(
+            i => $"{i % 2} {fillers[i % 4]} {(i % 2 == 1 ? "film" : "man")} {fillers[i / 4 % 4]} {fillers[i / 16]}\n")));
+        AtomicFile.WriteText(PathOf("moods.txt"), string.Concat(Enumerable.Range(0, 90).Select(
+            i => $"{i % 3} {fillers[i % 4]} {(i % 3 == 0 ? "man" : "film")} {fillers[i / 4 % 4]} {fillers[i / 30]}\n")));
+        AtomicFile.WriteText(PathOf("tales.txt"), string.Concat(Enumerable.Range(0, 200).Select(
+            i => string.Join(' ', Enumerable.Range(i, 30).Select(word => $"{fillers[word % 4]} film{word % (i + 1)}")) + "\n")));
+        File.WriteAllText(PathOf("plan.json"), $$"""
+            {
+              "checkpoint": {{JsonSerializer.Serialize(Oracles.PathOf("tiny-roberta"))}},
+              "data": {{JsonSerializer.Serialize(_folder.FullName)}},
+              "train_rows": 32,
+              "points": 3,
+              "knowledge_points": 2,
+              "training": { "steps": 8, "batch_size": 8, "max_length": 16 },
+              "methods": { "full": { "learning_rate": 0.005 }, "adapter": { "learning_rate": 0.01, "tuning": { "kind": "adapter" } } },
+              "curves": { "lines": 1, "steps": 2, "evaluation_interval": 1 },
+              "mixtures": { "lines": 1, "steps": 2, "granularities": ["block", "weight"] },
+              "pretraining": {
+                "steps": [0, 2], "text": ["tales.txt", "films.txt#rest"], "vocabulary": 300, "hidden": 16, "layers": 1, "heads": 2, "feed_forward": 16,
+                "longest_piece": 16, "tokens_per_batch": 64
+              },
+              "experiments": [{{experiments}}],
+              "tasks": [
+                { "name": "Films", "task": "sst-2", "words": { "0": "bad", "1": "good" }, "sources": [{ "path": "films.txt", "format": { "layout": "label_first" } }] },
+                { "name": "Moods", "task": "sst-2", "words": { "0": "bad", "1": "it", "2": "good" }, "sources": [{ "path": "moods.txt", "format": { "layout": "label_first" } }] }
+              ]
+            }
+            """);
+        return StudyPlan.Load(PathOf("plan.json"));
+    }
+}
