@@ -316,7 +316,7 @@ public sealed class InterpolationTests : IDisposable
         Assert.Equal(forgetting.Entries, _ml.SkillLoc().EvaluateForgetting(analysis, cartography).Entries);
         File.WriteAllText(analysis, """{"0.0": {"zero_list": [], "one_list": [7]}}""");
         Assert.Contains("Row 7", Assert.Throws<ArgumentException>(() => _ml.SkillLoc().EvaluateForgetting(analysis, cartography)).Message, StringComparison.Ordinal);
-        foreach (string wrong in new[] { "{}", "[1]", """{"0.0": null}""", """{"0.0": {"zero_list": []}}""", """{"0.0": {"zero_list": ["a"], "one_list": []}}""" })
+        foreach (string wrong in new[] { "{}", "[1]", """{"0.0": null}""", """{"0.0": {"zero_list": []}}""", """{"0.0": {"zero_list": null, "one_list": []}}""", """{"0.0": {"zero_list": ["a"], "one_list": []}}""" })
         {
             File.WriteAllText(analysis, wrong);
             Assert.Contains(analysis, Assert.Throws<InvalidDataException>(() => _ml.SkillLoc().EvaluateForgetting(analysis, cartography)).Message, StringComparison.Ordinal);
