@@ -56,7 +56,8 @@ public sealed partial class CheckpointInterpolationEvaluator
             }
 
             using TextClassifier walker = path.CreateWalker();
-            double[] places = [.. Enumerable.Range(0, _options.NumberOfPoints).Select(i => Math.Round((double)i / (_options.NumberOfPoints - 1), 3))];
+            int decimals = _options.NumberOfPoints <= 1001 ? 3 : 15;
+            double[] places = [.. Enumerable.Range(0, _options.NumberOfPoints).Select(i => Math.Round((double)i / (_options.NumberOfPoints - 1), decimals))];
             foreach ((int point, double place) in places.Index())
             {
                 path.MoveTo(walker, place);
