@@ -69,9 +69,10 @@ public sealed partial class CheckpointInterpolationEvaluator
                 _options.Progress?.Report((point + 1.0) / places.Length);
             }
 
+            ClassifierSettings settings = _task.Classifier.Settings;
             return new()
             {
-                Task = _task.Classifier.Settings.Task,
+                Task = settings.Task.Length > 0 ? settings.Task : settings.TextToText?.Name ?? "",
                 Metric = sets[0].Rows.MetricName,
                 Sets = [.. sets.Select(set => Measure(set.Name, set.Rows.Numbers, places, set.Points))],
             };
