@@ -58,7 +58,8 @@ public static class SkillLocInterpolationEvaluators
     /// <param name="numberOfPoints">The number of points, both ends among them.</param>
     /// <returns>Points by set.</returns>
     /// <exception cref="ArgumentException">The ends differ in more than weights (the first five differences are named), there are fewer
-    /// than two points, a label is none of the first model's, or an end is a file and no base is named.</exception>
+    /// than two points, a label is none of the first model's, or an end is a file and no base is named,
+    /// or none is and one is named.</exception>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
     /// <exception cref="InvalidOperationException">A set has no labelled rows, or a row cannot be encoded.</exception>
     /// <exception cref="FileNotFoundException">A folder holds no classifier, or a file is missing.</exception>
@@ -69,6 +70,12 @@ public static class SkillLocInterpolationEvaluators
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(validation);
+        if (baseCheckpoint is not null && Directory.Exists(first) && Directory.Exists(second))
+        {
+            throw new ArgumentException(
+                $"'{first}' and '{second}' are folders, which hold whole models, so nothing is put on the base '{baseCheckpoint}'; leave it out.", nameof(baseCheckpoint));
+        }
+
         using TextScoringTransformer one = Load(first, null), other = Load(second, one);
         return EvaluateInterpolation(catalog, one, other, validation, test, labelColumnName, numberOfPoints);
 

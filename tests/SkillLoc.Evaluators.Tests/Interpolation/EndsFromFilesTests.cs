@@ -176,6 +176,7 @@ public sealed class EndsFromFilesTests : IDisposable
         message = Refused<InvalidDataException>(adapter, adapter, other);
         Assert.Contains(adapter, message, StringComparison.Ordinal);
         Assert.Contains(TunedWeights.Load(adapter).BaseFingerprint, message, StringComparison.Ordinal);
+        Assert.Contains("leave it out", Refused<ArgumentException>(other, other, roberta), StringComparison.Ordinal);
         Assert.Contains("name the base", Refused<ArgumentException>(adapter, adapter), StringComparison.Ordinal);
         Assert.Contains("its metadata's format", Refused<InvalidDataException>(Path.Join(roberta, "model.safetensors"), adapter, roberta), StringComparison.Ordinal);
         Assert.Contains("skillloc.json", Refused<FileNotFoundException>(roberta, other), StringComparison.Ordinal);
