@@ -65,6 +65,7 @@ public static class SkillLocInterpolationEvaluators
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
     /// <exception cref="InvalidOperationException">A set has no labelled rows, or a row cannot be encoded.</exception>
     /// <exception cref="FileNotFoundException">A folder holds no classifier, or a file is missing.</exception>
+    /// <exception cref="DirectoryNotFoundException">There is no such file or folder.</exception>
     /// <exception cref="InvalidDataException">A file is damaged, or is for another base.</exception>
     public static InterpolationMetrics EvaluateInterpolation(
         this SkillLocCatalog catalog, string first, string second, IDataView validation, IDataView? test = null,
