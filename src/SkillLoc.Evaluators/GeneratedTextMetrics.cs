@@ -78,42 +78,22 @@ public sealed record GeneratedTextMetrics
         return [.. isJudged.Select(judged => judged ? scores[next++] : double.NaN)];
     }
 
-    /// <summary>The answers that are not empty and the predicted text of each row.</summary>
+    /// <summary>The answers and the predicted text of each row.</summary>
     private static IEnumerable<(string[] Answers, string Predicted)> Read(IDataView data, string answersColumn, string predictedTextColumn)
     {
-        DataViewSchema.Column answers = EvaluatedColumn.Find(data.Schema, answersColumn);
+        DataViewSchema.Column answers = AnswerTexts.Find(data.Schema, answersColumn);
         DataViewSchema.Column predicted = EvaluatedColumn.Find(data.Schema, predictedTextColumn);
-        bool isVector = answers.Type is VectorDataViewType { ItemType: TextDataViewType };
-        if (!isVector && answers.Type is not TextDataViewType)
-        {
-            throw EvaluatedColumn.WrongType(answers, "a text or a vector of texts");
-        }
-
         if (predicted.Type is not TextDataViewType)
         {
             throw EvaluatedColumn.WrongType(predicted, "a text");
         }
 
         using DataViewRowCursor cursor = data.GetRowCursor([answers, predicted]);
-        ValueGetter<VBuffer<ReadOnlyMemory<char>>>? readAll = isVector ? cursor.GetGetter<VBuffer<ReadOnlyMemory<char>>>(answers) : null;
-        ValueGetter<ReadOnlyMemory<char>>? readOne = isVector ? null : cursor.GetGetter<ReadOnlyMemory<char>>(answers);
+        Func<string[]> readAnswers = AnswerTexts.Reader(cursor, answers);
         ValueGetter<ReadOnlyMemory<char>> readPredicted = cursor.GetGetter<ReadOnlyMemory<char>>(predicted);
-        VBuffer<ReadOnlyMemory<char>> all = default;
-        ReadOnlyMemory<char> one = default, text = default;
-        while (cursor.MoveNext())
+        for (ReadOnlyMemory<char> text = default; cursor.MoveNext();)
         {
-            string[] right;
-            if (readAll is not null)
-            {
-                readAll(ref all);
-                right = [.. all.DenseValues().Where(answer => !answer.IsEmpty).Select(answer => answer.ToString())];
-            }
-            else
-            {
-                readOne!(ref one);
-                right = one.IsEmpty ? [] : [one.ToString()];
-            }
-
+            string[] right = readAnswers();
             readPredicted(ref text);
             yield return (right, text.ToString());
         }

@@ -126,7 +126,7 @@ public static class SkillLocEvaluators
     /// <param name="catalog">The catalog.</param>
     /// <param name="data">Rows with their answers and what a model generated for them.</param>
     /// <param name="metric">The metric; see <see cref="TextMetrics.Evaluate"/> for what each one is.</param>
-    /// <param name="answersColumnName">What is right to answer: a text, or a vector of texts, as <c>LoadTextToText</c> makes it. Empty texts are no answers,
+    /// <param name="answersColumnName">What is right to answer: a text, or a vector of texts, as <c>LoadTextToText</c> makes it. Blank texts are no answers,
     /// and rows without answers are left out.</param>
     /// <param name="predictedTextColumnName">What was generated, a text.</param>
     /// <returns>The measure, and the scores of single rows where the metric has them.</returns>

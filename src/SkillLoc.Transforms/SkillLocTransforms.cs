@@ -22,6 +22,7 @@ public static class SkillLocTransforms
     /// common base, share its memory. Neither may train then.</param>
     /// <returns>The model; the caller disposes it.</returns>
     /// <exception cref="FileNotFoundException">The folder holds no classifier, or a file is missing.</exception>
+    /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
     /// <exception cref="InvalidDataException">A file is damaged, is neither a graft nor tuned weights, carries no task, or is for another
     /// base.</exception>
     /// <exception cref="ArgumentException">There are settings beside a file, which has its own, they do not fit the checkpoint, or the

@@ -59,7 +59,7 @@ public sealed class GeneratedTextTests
     [InlineData("Label", 0.5)]
     public void Answers_are_a_text_or_a_vector_of_texts(string column, double expected)
     {
-        GeneratedTextMetrics metrics = Ml.SkillLoc().EvaluateText(View(("a|b", "B"), ("c", "c"), ("", "")), TextMetric.Accuracy, column);
+        GeneratedTextMetrics metrics = Ml.SkillLoc().EvaluateText(View(("a|b", "B"), ("c", "c"), ("", ""), (" ", "")), TextMetric.Accuracy, column);
         Assert.Equal(expected, metrics.Value);
         Assert.Equal(2, metrics.Count);
     }

@@ -23,7 +23,8 @@ public sealed partial class CheckpointInterpolationEvaluator
         /// <see cref="Path"/> has its own.</summary>
         public PathEnd Task;
 
-        /// <summary>The number of points, both ends among them: x = i / (points - 1), rounded to three decimals as in C.4.</summary>
+        /// <summary>The number of points, both ends among them: x = i / (points - 1), rounded to three decimals as in C.4, as long as these
+        /// tell the points apart.</summary>
         public int NumberOfPoints = 26;
 
         /// <summary>Rows whose measures are the reference's dev columns; null for none.</summary>

@@ -56,7 +56,8 @@ public sealed partial class CheckpointInterpolationEvaluator
             }
 
             using TextClassifier walker = path.CreateWalker();
-            double[] places = [.. Enumerable.Range(0, _options.NumberOfPoints).Select(i => Math.Round((double)i / (_options.NumberOfPoints - 1), 3))];
+            int decimals = _options.NumberOfPoints <= 1001 ? 3 : 15;
+            double[] places = [.. Enumerable.Range(0, _options.NumberOfPoints).Select(i => Math.Round((double)i / (_options.NumberOfPoints - 1), decimals))];
             foreach ((int point, double place) in places.Index())
             {
                 path.MoveTo(walker, place);
@@ -68,9 +69,10 @@ public sealed partial class CheckpointInterpolationEvaluator
                 _options.Progress?.Report((point + 1.0) / places.Length);
             }
 
+            ClassifierSettings settings = _task.Classifier.Settings;
             return new()
             {
-                Task = _task.Classifier.Settings.Task,
+                Task = settings.Task.Length > 0 ? settings.Task : settings.TextToText?.Name ?? "",
                 Metric = sets[0].Rows.MetricName,
                 Sets = [.. sets.Select(set => Measure(set.Name, set.Rows.Numbers, places, set.Points))],
             };

@@ -51,7 +51,7 @@ internal sealed class InterpolationFiles
         {
             var file = JsonSerializer.Deserialize<OrderedDictionary<string, Dictionary<string, int[]>>>(File.ReadAllText(path));
             return file is { Count: > 0 }
-                ? new(file.Select(place => KeyValuePair.Create(place.Key, (place.Value["zero_list"], place.Value["one_list"]))))
+                ? new(file.Select(place => KeyValuePair.Create(place.Key, (Rows(place.Value, "zero_list"), Rows(place.Value, "one_list")))))
                 : throw new InvalidDataException($"{path} holds no places of a path.");
         }
         catch (Exception error) when (error is JsonException or KeyNotFoundException or NullReferenceException)
@@ -59,6 +59,8 @@ internal sealed class InterpolationFiles
             throw new InvalidDataException(
                 $"{path} holds no analysis of a path, which has by place the lists 'zero_list' and 'one_list' of row numbers: {error.Message}", error);
         }
+
+        static int[] Rows(Dictionary<string, int[]> lists, string name) => lists[name] ?? throw new JsonException($"'{name}' is null.");
     }
 
     /// <exception cref="InvalidOperationException">There is nothing to write.</exception>

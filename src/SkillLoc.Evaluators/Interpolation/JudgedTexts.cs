@@ -1,5 +1,4 @@
 using Microsoft.ML;
-using Microsoft.ML.Data;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Generation;
 using SkillLoc.Transforms;
@@ -45,7 +44,7 @@ internal sealed class JudgedTexts : JudgedRows
         EncodedRows<string[]> rows = classes is null
             ? EncodedRows<string[]>.Read(data, task, options.LabelColumnName, Answers(data, options.LabelColumnName))
             : new(classes.Numbers, classes.Texts, Array.ConvertAll(classes.Labels, label => new[] { (settings.Words ?? settings.Labels)[label] }));
-        Check(settings.TextToText!.Metric, rows);
+        Check(settings.TextToText!.Metric, options.LabelColumnName, rows);
         return new(rows, classes?.Labels, task.Classifier, options.NumberOfBins);
     }
 
@@ -75,30 +74,18 @@ internal sealed class JudgedTexts : JudgedRows
 
     private static IEnumerable<(bool IsThere, string[] Answers)> Answers(IDataView data, string labelColumn)
     {
-        DataViewSchema.Column column = EvaluatedColumn.Find(data.Schema, labelColumn);
-        bool several = column.Type is VectorDataViewType { ItemType: TextDataViewType };
-        if (!several && column.Type is not TextDataViewType)
-        {
-            throw EvaluatedColumn.WrongType(column, "text or a vector of text, as the evaluated task writes free text");
-        }
-
+        DataViewSchema.Column column = AnswerTexts.Find(data.Schema, labelColumn);
         using DataViewRowCursor cursor = data.GetRowCursor([column]);
-        ValueGetter<VBuffer<ReadOnlyMemory<char>>>? readAll = several ? cursor.GetGetter<VBuffer<ReadOnlyMemory<char>>>(column) : null;
-        ValueGetter<ReadOnlyMemory<char>>? readOne = several ? null : cursor.GetGetter<ReadOnlyMemory<char>>(column);
-        VBuffer<ReadOnlyMemory<char>> all = default;
-        ReadOnlyMemory<char> one = default;
+        Func<string[]> read = AnswerTexts.Reader(cursor, column);
         while (cursor.MoveNext())
         {
-            readAll?.Invoke(ref all);
-            readOne?.Invoke(ref one);
-            IEnumerable<ReadOnlyMemory<char>> given = several ? all.DenseValues() : [one];
-            string[] answers = [.. given.Select(answer => answer.ToString()).Where(answer => !string.IsNullOrWhiteSpace(answer))];
+            string[] answers = read();
             yield return (answers.Length > 0, answers);
         }
     }
 
     /// <summary>Has the metric judge the first answers, so that what it cannot judge is known before anything is written.</summary>
-    private static void Check(TextMetric metric, EncodedRows<string[]> rows)
+    private static void Check(TextMetric metric, string labelColumn, EncodedRows<string[]> rows)
     {
         try
         {
@@ -106,7 +93,8 @@ internal sealed class JudgedTexts : JudgedRows
         }
         catch (ArgumentException error)
         {
-            throw new InvalidOperationException($"Answers cannot be judged by {metric}: {error.Message}", error);
+            throw new InvalidOperationException(
+                $"Of the rows with answers in column '{labelColumn}', counted from 0, one cannot be judged by {metric}: {error.Message}", error);
         }
     }
 

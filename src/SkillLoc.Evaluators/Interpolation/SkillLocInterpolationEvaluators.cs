@@ -2,6 +2,7 @@ using Microsoft.ML;
 using SkillLoc.Evaluators;
 using SkillLoc.Models.Cartography;
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Classification;
 using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Interpolation;
 using SkillLoc.Transforms;
@@ -50,7 +51,8 @@ public static class SkillLocInterpolationEvaluators
     /// <param name="catalog">The catalog.</param>
     /// <param name="first">The model at 0: a classifier's checkpoint folder, or the file of a graft or of a tuning method's weights.</param>
     /// <param name="second">The model at 1, of the same architecture, vocabulary and tuning method.</param>
-    /// <param name="validation">Labelled rows, with the columns Text and, for pairs, TextPair.</param>
+    /// <param name="validation">Labelled rows, with the columns Text and, for pairs, TextPair. A Hugging Face classifier, which does not say
+    /// what it is for, scores pairs where TextPair is there.</param>
     /// <param name="test">More of them; null for none.</param>
     /// <param name="baseCheckpoint">The base checkpoint folder of ends that are files; null where both are folders. For ends with bases of
     /// their own see <see cref="SkillLocTransforms.LoadTextScorer"/>.</param>
@@ -58,10 +60,12 @@ public static class SkillLocInterpolationEvaluators
     /// <param name="numberOfPoints">The number of points, both ends among them.</param>
     /// <returns>Points by set.</returns>
     /// <exception cref="ArgumentException">The ends differ in more than weights (the first five differences are named), there are fewer
-    /// than two points, a label is none of the first model's, or an end is a file and no base is named.</exception>
+    /// than two points, a label is none of the first model's, or an end is a file and no base is named,
+    /// or none is and one is named.</exception>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
     /// <exception cref="InvalidOperationException">A set has no labelled rows, or a row cannot be encoded.</exception>
     /// <exception cref="FileNotFoundException">A folder holds no classifier, or a file is missing.</exception>
+    /// <exception cref="DirectoryNotFoundException">There is no such file or folder.</exception>
     /// <exception cref="InvalidDataException">A file is damaged, or is for another base.</exception>
     public static InterpolationMetrics EvaluateInterpolation(
         this SkillLocCatalog catalog, string first, string second, IDataView validation, IDataView? test = null,
@@ -69,13 +73,20 @@ public static class SkillLocInterpolationEvaluators
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(validation);
+        if (baseCheckpoint is not null && Directory.Exists(first) && Directory.Exists(second))
+        {
+            throw new ArgumentException(
+                $"'{first}' and '{second}' are folders, which hold whole models, so nothing is put on the base '{baseCheckpoint}'; leave it out.", nameof(baseCheckpoint));
+        }
+
+        bool hasTextPair = validation.Schema.GetColumnOrNull("TextPair") is not null;
         using TextScoringTransformer one = Load(first, null), other = Load(second, one);
         return EvaluateInterpolation(catalog, one, other, validation, test, labelColumnName, numberOfPoints);
 
         TextScoringTransformer Load(string end, TextScoringTransformer? twin)
         {
             ArgumentException.ThrowIfNullOrEmpty(end);
-            return !File.Exists(end) ? catalog.LoadTextScorer(end, twin: twin)
+            return !File.Exists(end) ? catalog.LoadTextScorer(end, settings: ClassifierSettings.Load(end, hasTextPair), twin: twin)
                 : baseCheckpoint is null ? throw new ArgumentException($"'{end}' is a file: name the base checkpoint that it is for.", nameof(baseCheckpoint))
                 : catalog.LoadTextScorer(baseCheckpoint, end, twin: twin);
         }

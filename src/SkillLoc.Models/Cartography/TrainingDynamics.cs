@@ -90,7 +90,7 @@ public sealed class TrainingDynamics
         foreach ((string name, Dictionary<string, double[]> history) in file ?? [])
         {
             if (!int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out int row) || history is null
-                || !history.TryGetValue("acc", out double[]? right) || !history.TryGetValue("confidence", out double[]? confidence)
+                || history.GetValueOrDefault("acc") is not { } right || history.GetValueOrDefault("confidence") is not { } confidence
                 || right.Length != confidence.Length || right.Any(value => value is not (0 or 1)) || confidence.Any(value => value is not (>= 0 and <= 1)))
             {
                 throw new InvalidDataException(

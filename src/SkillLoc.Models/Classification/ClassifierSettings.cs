@@ -22,6 +22,8 @@ public sealed record ClassifierSettings
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
     };
 
+    private readonly int? _maxLength;
+
     /// <summary>The task's name, for people; may be empty.</summary>
     public string Task { get; init; } = "";
 
@@ -44,7 +46,7 @@ public sealed record ClassifierSettings
 
     /// <summary>
     /// The task of a model that writes its answers, for <see cref="HeadKind.Generation"/>: the name that rows begin with, the longest
-    /// answer, and the metric of what was written. The longest row is <see cref="MaxLength"/>.
+    /// answer, and the metric of what was written. The longest row is <see cref="MaxLength"/>, by default the task's.
     /// </summary>
     public TextToTextTask? TextToText { get; init; }
 
@@ -67,8 +69,13 @@ public sealed record ClassifierSettings
     /// <summary>True when rows have two texts.</summary>
     public bool HasTextPair { get; init; }
 
-    /// <summary>The longest row in tokens.</summary>
-    public int MaxLength { get; init; } = 128;
+    /// <summary>The longest row in tokens; by default 128, or of a <see cref="TextToText"/> task its
+    /// <see cref="TextToTextTask.MaxInputLength"/>.</summary>
+    public int MaxLength
+    {
+        get => _maxLength ?? TextToText?.MaxInputLength ?? PromptTask.UsualMaxLength;
+        init => _maxLength = value;
+    }
 
     /// <summary>The first text is cut to this many tokens; null does not cut.</summary>
     public int? FirstSentenceLimit { get; init; }

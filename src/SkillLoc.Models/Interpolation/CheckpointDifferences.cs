@@ -1,3 +1,4 @@
+using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Tuning;
@@ -20,6 +21,10 @@ internal static class CheckpointDifferences
         ("padding id", config => config.PadTokenId ?? -1),
         ("decoder's start id", config => config.DecoderStartTokenId ?? -1),
         ("farthest relative position", config => config.RelativeAttentionMaxDistance),
+
+        // What T5 alone reads.
+        ("scaling of the decoder's output", config => config.IsEncoderDecoder && T5ForConditionalGeneration.ScalesHead(config)),
+        ("end id", config => config.IsEncoderDecoder ? config.EosTokenId ?? -1 : -1),
     ];
 
     /// <summary>Throws unless two classifiers can be ends of one path.</summary>

@@ -143,15 +143,20 @@ public sealed class EndsFromFilesTests : IDisposable
         Assert.Equal(one.Classifier.Parameters.Keys, path.Names);
     }
 
-    [Fact]
-    public void PlainHuggingFaceClassifiersAreEnds()
+    [Theory]
+    [InlineData("")]
+    [InlineData("pair")]
+    public void PlainHuggingFaceClassifiersAreEnds(string prompt)
     {
-        ClassifierSettings settings = Settings("whole", "tiny-bert", HeadKind.SequenceClassification, "");
+        ClassifierSettings settings = Settings("whole", "tiny-bert", HeadKind.SequenceClassification, prompt);
         string first = Save("whole", Oracles.PathOf("tiny-bert"), settings, 1), second = Save("whole", Oracles.PathOf("tiny-bert"), settings, 2);
-        InterpolationMetrics expected = _ml.SkillLoc().EvaluateInterpolation(first, second, Data(), numberOfPoints: 2);
+
+        // Whether rows are pairs is for the data to say.
+        IDataView data = prompt == "pair" ? Data() : _ml.Transforms.SelectColumns("Label", "Text").Fit(Data()).Transform(Data());
+        InterpolationMetrics expected = _ml.SkillLoc().EvaluateInterpolation(first, second, data, numberOfPoints: 2);
         File.Delete(Path.Join(first, ClassifierSettings.FileName));
         File.Delete(Path.Join(second, ClassifierSettings.FileName));
-        InterpolationMetrics plain = _ml.SkillLoc().EvaluateInterpolation(first, second, Data(), numberOfPoints: 2);
+        InterpolationMetrics plain = _ml.SkillLoc().EvaluateInterpolation(first, second, data, numberOfPoints: 2);
         Assert.Equal(expected.Sets[0].Points, plain.Sets[0].Points);
         using TextScoringTransformer pairs = _ml.SkillLoc().LoadTextScorer(first, columns: new() { TextPair = "TextPair" });
         Assert.True(pairs.Classifier.Settings.HasTextPair);
@@ -176,6 +181,7 @@ public sealed class EndsFromFilesTests : IDisposable
         message = Refused<InvalidDataException>(adapter, adapter, other);
         Assert.Contains(adapter, message, StringComparison.Ordinal);
         Assert.Contains(TunedWeights.Load(adapter).BaseFingerprint, message, StringComparison.Ordinal);
+        Assert.Contains("leave it out", Refused<ArgumentException>(other, other, roberta), StringComparison.Ordinal);
         Assert.Contains("name the base", Refused<ArgumentException>(adapter, adapter), StringComparison.Ordinal);
         Assert.Contains("its metadata's format", Refused<InvalidDataException>(Path.Join(roberta, "model.safetensors"), adapter, roberta), StringComparison.Ordinal);
         Assert.Contains("skillloc.json", Refused<FileNotFoundException>(roberta, other), StringComparison.Ordinal);

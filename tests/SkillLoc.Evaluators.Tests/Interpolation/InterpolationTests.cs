@@ -109,6 +109,17 @@ public sealed class InterpolationTests : IDisposable
     }
 
     [Fact]
+    public void ManyPointsHavePlacesOfTheirOwn()
+    {
+        using TextScoringTransformer model = Model(1);
+        IDataView row = _ml.Data.LoadFromEnumerable(Rows()[..1]);
+        double[] places = [.. _ml.SkillLoc().EvaluateInterpolation(model, model, row, numberOfPoints: 1002).Sets[0].Points.Select(point => point.X)];
+        Assert.Equal(1002, places.Distinct().Count());
+        Assert.Equal((0, 1), (places[0], places[^1]));
+        Assert.Equal(1 / 1001.0, places[1], 1e-14);
+    }
+
+    [Fact]
     public void OfTwoTasksOneIsEvaluated()
     {
         using TextScoringTransformer first = Model(1), second = Model(2, Settings with { Labels = ["yes", "no", "maybe"], Task = "other" });
@@ -316,7 +327,7 @@ public sealed class InterpolationTests : IDisposable
         Assert.Equal(forgetting.Entries, _ml.SkillLoc().EvaluateForgetting(analysis, cartography).Entries);
         File.WriteAllText(analysis, """{"0.0": {"zero_list": [], "one_list": [7]}}""");
         Assert.Contains("Row 7", Assert.Throws<ArgumentException>(() => _ml.SkillLoc().EvaluateForgetting(analysis, cartography)).Message, StringComparison.Ordinal);
-        foreach (string wrong in new[] { "{}", "[1]", """{"0.0": null}""", """{"0.0": {"zero_list": []}}""", """{"0.0": {"zero_list": ["a"], "one_list": []}}""" })
+        foreach (string wrong in new[] { "{}", "[1]", """{"0.0": null}""", """{"0.0": {"zero_list": []}}""", """{"0.0": {"zero_list": null, "one_list": []}}""", """{"0.0": {"zero_list": ["a"], "one_list": []}}""" })
         {
             File.WriteAllText(analysis, wrong);
             Assert.Contains(analysis, Assert.Throws<InvalidDataException>(() => _ml.SkillLoc().EvaluateForgetting(analysis, cartography)).Message, StringComparison.Ordinal);

@@ -26,6 +26,7 @@ public sealed class WrittenAnswersTests : IDisposable
     [InlineData("tiny-t5", "adapter")]
     [InlineData("tiny-t5", "lora")]
     [InlineData("tiny-t5-v11", "prefix")]
+    [InlineData("tiny-t5", "soft_prompt")]
     public void ClosedTasksAreJudgedByTextAndCalibratedByLikelihood(string checkpoint, string kind)
     {
         ClassifierSettings settings = Settings(TextMetric.Accuracy) with
@@ -37,6 +38,7 @@ public sealed class WrittenAnswersTests : IDisposable
                 "adapter" => new AdapterOptions { Placement = AdapterPlacement.Houlsby, BottleneckSize = 5 },
                 "lora" => new LoraOptions { Rank = 3, Alpha = 4 },
                 "prefix" => new PrefixOptions { Length = 3, ProjectionSize = 6 },
+                "soft_prompt" => new SoftPromptOptions { Size = 4 },
                 _ => null,
             },
         };
@@ -134,6 +136,7 @@ public sealed class WrittenAnswersTests : IDisposable
         string first = Save("tiny-t5", settings, 1), second = Save("tiny-t5", settings, 2);
         IDataView data = _ml.Data.LoadFromEnumerable(Texts().Select(text => new Row { Text = text, Label = "the good film" }));
         InterpolationMetrics metrics = _ml.SkillLoc().EvaluateInterpolation(first, second, data, numberOfPoints: 2);
+        Assert.Equal("toy", metrics.Task);
         Assert.Empty(metrics.Sets[0].Scores);
         Assert.True(double.IsNaN(metrics.Sets[0].Points[0].Accuracy));
         Assert.Equal(1, metrics.Sets[0].Points[0].AgreementWithFirst);

@@ -38,6 +38,7 @@ public sealed class TrainingDynamicsTests : IDisposable
     [Theory]
     [InlineData("[1]")]
     [InlineData("""{"0": {"acc": [1]}}""")]
+    [InlineData("""{"0": {"acc": null, "confidence": [1]}}""")]
     [InlineData("""{"0": {"acc": [1], "confidence": [0.5, 0.5]}}""")]
     [InlineData("""{"0": {"acc": [0.5], "confidence": [0.5]}}""")]
     [InlineData("""{"0": {"acc": [1], "confidence": [1.5]}}""")]

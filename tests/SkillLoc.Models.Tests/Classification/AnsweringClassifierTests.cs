@@ -54,6 +54,17 @@ public sealed class AnsweringClassifierTests
     }
 
     [Fact]
+    public void RowsAreAsLongAsTheTaskSays()
+    {
+        string text = string.Concat(Enumerable.Repeat("a film ", 1000));
+        using TextClassifier usual = TextClassifier.Create(Oracles.PathOf("tiny-t5"), Open);
+        Assert.Equal(TextToTextTask.UsualMaxInputLength, usual.Encode(text).Ids.Length);
+        using TextClassifier narrow = TextClassifier.Create(Oracles.PathOf("tiny-t5"), Open with { TextToText = Task with { MaxInputLength = 20 } });
+        Assert.Equal(20, narrow.Encode(text).Ids.Length);
+        Assert.Equal(20, ClassifierSettings.FromJson(narrow.Settings.ToJson(), "here").MaxLength);
+    }
+
+    [Fact]
     public void WordsReplaceTheLabelsAsAnswers()
     {
         using var scope = NewDisposeScope();

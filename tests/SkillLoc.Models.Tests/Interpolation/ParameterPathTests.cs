@@ -1,10 +1,12 @@
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
+using SkillLoc.Models.Generation;
 using SkillLoc.Models.Interpolation;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tests.Checkpoints;
 using SkillLoc.Models.Tests.Tuning;
+using SkillLoc.Models.Tokenization;
 using SkillLoc.Models.Tuning;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -258,6 +260,22 @@ public sealed class ParameterPathTests
 
         static string Refused(TextClassifier first, TextClassifier second) =>
             Assert.Throws<ArgumentException>(() => new ParameterPath(first, second)).Message;
+    }
+
+    [Fact]
+    public void OfT5WhatItWritesByIsCompared()
+    {
+        using var temporary = new TemporaryFolder();
+        string folder = Oracles.PathOf("tiny-t5-v11");
+        var settings = new ClassifierSettings { Head = HeadKind.Generation, Labels = [], TextToText = new("toy", TextMetric.Accuracy) };
+        using TextClassifier first = TextClassifier.Create(folder, settings);
+        ModelConfig config = first.Backbone.Config.With("scale_decoder_outputs", true).With("eos_token_id", 5);
+        CheckpointFolder.Save(
+            temporary.PathOf("other"), config, first.Backbone.Parameters.Select(pair => (pair.Key, (Tensor)pair.Value)), CheckpointTokenizer.Load(folder).Files);
+        using TextClassifier second = TextClassifier.Create(temporary.PathOf("other"), settings);
+        Assert.Contains(
+            "the scaling of the decoder's output is False and True; the end id is 1 and 5.",
+            Assert.Throws<ArgumentException>(() => new ParameterPath(first, second)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
