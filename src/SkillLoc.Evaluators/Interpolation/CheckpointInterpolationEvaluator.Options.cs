@@ -37,7 +37,7 @@ public sealed partial class CheckpointInterpolationEvaluator
         public IDataView? Training;
 
         /// <summary>The true label: a key, which is compared by its value where it has values, or a text; for a regression a
-        /// Single, and for free text a text or a vector of texts, the answers.</summary>
+        /// Single, and for free text a text or a vector of texts, the answers, which <c>LoadTextToText</c> puts into <c>Answers</c>.</summary>
         public string LabelColumnName = "Label";
 
         /// <summary>The metric of classes; null takes the evaluated task's. A regression has Pearson's correlation, and written answers have

@@ -89,13 +89,13 @@ internal sealed class InterpolationFiles
             throw new IOException($"'{Path.GetFullPath(Path.Join(folder, name))}' is there already; choose a folder without an analysis. Nothing was written.");
         }
 
-        Directory.CreateDirectory(folder);
         if (Compared.Length > 0)
         {
-            string path = Path.Join(folder, ResultFile);
-            AtomicFile.WriteText(path, Existing(path) + Table());
+            // Last, so that a save that fails on the way cannot append its rows twice when it is tried again.
+            files.Add((ResultFile, Existing(Path.Join(folder, ResultFile)) + Table()));
         }
 
+        Directory.CreateDirectory(folder);
         foreach ((string name, string text) in files)
         {
             AtomicFile.WriteText(Path.Join(folder, name), text);

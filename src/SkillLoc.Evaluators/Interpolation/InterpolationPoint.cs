@@ -29,7 +29,8 @@ public sealed record InterpolationPoint
     /// text.</summary>
     public required double BrierScore { get; init; }
 
-    /// <summary>The share of rows of which the same is predicted as at 0, the label or, of free text, the text; NaN of a regression.</summary>
+    /// <summary>The share of rows of which the same is predicted as at 0, the label or, of free text, the text; NaN of a regression.
+    /// Where a model writes the answers to labels, the label is the likeliest one, which need not be what it wrote.</summary>
     public required double AgreementWithFirst { get; init; }
 
     /// <summary>The share of rows of which the same is predicted as at 1; see <see cref="AgreementWithFirst"/>.</summary>

@@ -72,7 +72,8 @@ public static class SkillLocData
     /// <param name="half">Which rows of the training file are taken.</param>
     /// <param name="answerMap">What takes the place of each answer, such as <see cref="TextToTextFolder.CartographyLetters"/>; an answer that is not in it
     /// is an error. Null changes nothing.</param>
-    /// <returns>The columns <c>Text</c>, <c>Answers</c> (texts, a vector of varying size) and <c>Label</c> (the first answer). The whole file is read, and all
+    /// <returns>The columns <c>Text</c>, <c>Answers</c> (texts, a vector of varying size) and <c>Label</c> (the first answer). Of rows with several right
+    /// answers name <c>Answers</c> as the label column wherever one is asked for: <c>Label</c> knows one alone. The whole file is read, and all
     /// that is wrong with it found, at once.</returns>
     /// <exception cref="ArgumentException">There is no such prefix, or it is left out and there are several, or half of a file other than the training
     /// file is asked for.</exception>
