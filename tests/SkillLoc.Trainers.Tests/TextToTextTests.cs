@@ -306,6 +306,11 @@ public sealed class TextToTextTests
         Says(
             Assert.Throws<InvalidOperationException>(() => Trainer(options => options.TextToText = Task with { Metric = TextMetric.PearsonCorrelation }).Fit(rows)),
             "training data", "PearsonCorrelation");
+        Row[] scores = [new() { Text = "a film", Label = "3" }, new() { Text = "a man" }, new() { Text = "a plot", Label = "four" }];
+        Says(
+            Assert.Throws<InvalidOperationException>(() => Trainer(options => options.TextToText = Task with { Metric = TextMetric.PearsonCorrelation })
+                .Fit(_ml.Data.LoadFromEnumerable(scores))),
+            "Row 2 of the training data", "'four'", "PearsonCorrelation");
         Says(
             Assert.Throws<ArgumentException>(() => Trainer(options => options.ValidationSet = rows).Fit(_ml.Data.LoadFromEnumerable(Toy.Examples(4)))),
             "validation data", "key", "text");
