@@ -312,6 +312,14 @@ public sealed class TextToTextTests
                 .Fit(_ml.Data.LoadFromEnumerable(scores))),
             "Row 2 of the training data", "'four'", "PearsonCorrelation");
         Says(
+            Assert.Throws<ArgumentException>(() => _ml.SkillLoc().MultiTaskFineTune(
+                new PromptFineTuneTrainer.Options { Checkpoint = Checkpoint, TextToText = Task }, ToyTasks.Film)),
+            "TextToText", "one task");
+        Says(
+            Assert.Throws<ArgumentException>(() => _ml.SkillLoc().ContinualGraft(
+                new ContinualGraft.Options { FineTune = new() { Checkpoint = Checkpoint, TextToText = Task } })),
+            "leave out", "TextToText");
+        Says(
             Assert.Throws<ArgumentException>(() => Trainer(options => options.ValidationSet = rows).Fit(_ml.Data.LoadFromEnumerable(Toy.Examples(4)))),
             "validation data", "key", "text");
 
