@@ -418,6 +418,9 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         return head.Equals(words) ? config : config.With(ScaleKey, ScalesHead(config)).With(TieKey, false);
     }
 
+    /// <summary>Whether the decoder's output is scaled before the head.</summary>
+    internal static bool ScalesHead(ModelConfig config) => config.Flag(ScaleKey, config.TieWordEmbeddings);
+
     /// <summary>The standard deviation of fresh weights, as in the Mesh TensorFlow original.</summary>
     internal static double InitialDeviation(ModelConfig config, string name)
     {
@@ -493,8 +496,6 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     }
 
     private int StartId => Config.DecoderStartTokenId!.Value;
-
-    private static bool ScalesHead(ModelConfig config) => config.Flag(ScaleKey, config.TieWordEmbeddings);
 
     /// <summary>Logits where there is a target that counts, those targets, and their places in the flattened targets.</summary>
     private (Tensor Logits, Tensor Ids, Tensor Places) Scored(TokenBatch batch, Tensor targets, bool training)

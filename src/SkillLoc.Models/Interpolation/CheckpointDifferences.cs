@@ -1,3 +1,4 @@
+using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Tuning;
@@ -9,7 +10,7 @@ internal static class CheckpointDifferences
 {
     private const int Named = 5;
 
-    // What the forward pass reads beside weights, whose names and shapes tell the rest.
+    // What the forward pass, and T5 when it writes, reads beside weights, whose names and shapes tell the rest.
     private static readonly (string Name, Func<ModelConfig, object> Value)[] Architecture =
     [
         ("architecture", config => config.ModelType),
@@ -20,6 +21,8 @@ internal static class CheckpointDifferences
         ("padding id", config => config.PadTokenId ?? -1),
         ("decoder's start id", config => config.DecoderStartTokenId ?? -1),
         ("farthest relative position", config => config.RelativeAttentionMaxDistance),
+        ("scaling of the decoder's output", config => config.IsEncoderDecoder && T5ForConditionalGeneration.ScalesHead(config)),
+        ("end id", config => config.IsEncoderDecoder ? config.EosTokenId ?? -1 : -1),
     ];
 
     /// <summary>Throws unless two classifiers can be ends of one path.</summary>

@@ -1,10 +1,13 @@
+using System.Text.Json.Nodes;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
+using SkillLoc.Models.Generation;
 using SkillLoc.Models.Interpolation;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tests.Checkpoints;
 using SkillLoc.Models.Tests.Tuning;
+using SkillLoc.Models.Tokenization;
 using SkillLoc.Models.Tuning;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -258,6 +261,24 @@ public sealed class ParameterPathTests
 
         static string Refused(TextClassifier first, TextClassifier second) =>
             Assert.Throws<ArgumentException>(() => new ParameterPath(first, second)).Message;
+    }
+
+    [Theory]
+    [InlineData("scale_decoder_outputs", "false", "the scaling of the decoder's output is True and False")]
+    [InlineData("eos_token_id", "3", "the end id is 1 and 3")]
+    public void WhatAnAnsweringModelReadsBesideWeightsIsCompared(string key, string value, string named)
+    {
+        using var folder = new TemporaryFolder();
+        ModelConfig config = ModelConfig.Load(Oracles.PathOf("tiny-t5", "config.json")).With(key, JsonNode.Parse(value));
+        using (LanguageModel model = LanguageModel.Load(Oracles.PathOf("tiny-t5")))
+        {
+            CheckpointFolder.Save(
+                folder.Path, config, model.Parameters.Select(pair => (pair.Key, (Tensor)pair.Value)), CheckpointTokenizer.Load(Oracles.PathOf("tiny-t5")).Files);
+        }
+
+        var settings = new ClassifierSettings { Head = HeadKind.Generation, Labels = [], TextToText = new("toy", TextMetric.Accuracy) };
+        using TextClassifier first = TextClassifier.Create(Oracles.PathOf("tiny-t5"), settings), second = TextClassifier.Create(folder.Path, settings);
+        Assert.Contains(named, Assert.Throws<ArgumentException>(() => new ParameterPath(first, second)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
