@@ -76,6 +76,7 @@ public sealed class TextToTextTests
         using TextScoringTransformer anli = _ml.SkillLoc().PromptFineTune(Checkpoint, "anli", epochs: 0).Fit(Toy.View(_ml, Toy.Examples(4)));
         Assert.Equal(TextMetric.ClassificationF1, anli.Classifier.Settings.TextToText!.Metric);
         Assert.Throws<ArgumentException>(() => _ml.SkillLoc().PromptFineTune(Checkpoint, "sst-2"));
+        Assert.Equal("checkpoint", Assert.Throws<ArgumentNullException>(() => _ml.SkillLoc().PromptFineTune(null!, "sst-2")).ParamName);
     }
 
     [Theory]
