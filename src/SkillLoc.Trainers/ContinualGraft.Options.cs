@@ -9,8 +9,8 @@ public sealed partial class ContinualGraft
     {
         /// <summary>
         /// How each task is fine-tuned, the checkpoint included. Task, ValidationSet, StartFrom and Frozen are set by the sequence, and
-        /// Tuning, Region, CheckpointFolder and OutputFolder do not go with it: leave them out. With StateFile a task that was interrupted
-        /// goes on from there.
+        /// TextToText, Tuning, Region, CheckpointFolder, OutputFolder and CartographyPath do not go with it: leave them out. With StateFile
+        /// a task that was interrupted goes on from there.
         /// </summary>
         public PromptFineTuneTrainer.Options FineTune = new();
 
@@ -35,11 +35,11 @@ public sealed partial class ContinualGraft
             ArgumentException.ThrowIfNullOrEmpty(FineTune.Checkpoint);
             if (FineTune.Task is not null || FineTune.ValidationSet is not null || FineTune.StartFrom.Count > 0 || FineTune.Frozen.Count > 0
                 || FineTune.Tuning is not null || FineTune.Region is not null || FineTune.CheckpointFolder is not null
-                || FineTune.OutputFolder is not null || FineTune.CartographyPath is not null)
+                || FineTune.OutputFolder is not null || FineTune.CartographyPath is not null || FineTune.TextToText is not null)
             {
                 throw new ArgumentException(
                     "Options.FineTune holds for every task: leave out Task, ValidationSet, StartFrom and Frozen, which the sequence sets, and "
-                    + "Tuning, Region, CheckpointFolder, OutputFolder and CartographyPath.");
+                    + "TextToText, Tuning, Region, CheckpointFolder, OutputFolder and CartographyPath.");
             }
 
             if (GraftMask.FineTuned is not null || GraftMask.BaseCheckpoint is not null || GraftMask.ValidationSet is not null

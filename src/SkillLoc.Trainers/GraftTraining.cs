@@ -302,8 +302,8 @@ internal sealed class GraftTraining : IDisposable
                 // Every epoch has random numbers of its own, so that a training can go on from any of them.
                 Random draws = Draws(epoch);
                 int[][] batches = Draw(draws);
-                float[] weights = [.. batches.SelectMany(batch => Enumerable.Repeat(1f / (batches.Length * batch.Length), batch.Length))];
                 int[] drawn = [.. batches.SelectMany(batch => batch)];
+                float[] weights = FineTuning.Weights(batches, batches.Length, _train.TargetsOf(drawn));
                 double loss = FineTuning.Backward(_classifier, _train, drawn, weights, _options.MaxTokensPerBatch, training: false);
                 if (!double.IsFinite(loss))
                 {

@@ -169,7 +169,7 @@ internal sealed record LabeledTexts(EncodedText[] Texts, int[] Labels, float[] S
             };
             if (task.Metric == TextMetric.PearsonCorrelation)
             {
-                CheckNumbers(rows.Answers);
+                CheckNumbers(rows);
             }
 
             return rows;
@@ -178,15 +178,14 @@ internal sealed record LabeledTexts(EncodedText[] Texts, int[] Labels, float[] S
         int[][] Encoded(string[] texts) => Array.ConvertAll(texts, classifier.EncodeAnswer);
 
         // So that what cannot be judged is not trained for hours first.
-        void CheckNumbers(string[][] given)
+        void CheckNumbers(LabeledTexts rows)
         {
-            try
+            int wrong = Array.FindIndex(rows.Answers, given => !TextMetrics.IsNumber(given[0]));
+            if (wrong >= 0)
             {
-                TextMetrics.Evaluate(TextMetric.PearsonCorrelation, Array.ConvertAll(given, row => row[0]), given);
-            }
-            catch (ArgumentException error)
-            {
-                throw new InvalidOperationException($"The {role} cannot be judged by {TextMetric.PearsonCorrelation}: {error.Message}", error);
+                throw new InvalidOperationException(
+                    $"Row {rows.Numbers[wrong]} of the {role} has the answer '{rows.Answers[wrong][0]}' in '{labelColumn}', and "
+                    + $"{TextMetric.PearsonCorrelation} needs a finite number.");
             }
         }
     }

@@ -39,11 +39,11 @@ public sealed class MultiTaskFineTuneTrainer
         }
 
         if (options.Tuning is not null || options.CheckpointFolder is not null || options.OutputFolder is not null
-            || options.CartographyPath is not null)
+            || options.CartographyPath is not null || options.TextToText is not null)
         {
             throw new ArgumentException(
-                "Options.Tuning, CheckpointFolder, OutputFolder and CartographyPath are for one task; leave them out. Options.StateFile keeps the state of "
-                + "training, and each task's transformer can be saved.");
+                "Options.TextToText, Tuning, CheckpointFolder, OutputFolder and CartographyPath are for one task; leave them out. "
+                + "Options.StateFile keeps the state of training, and each task's transformer can be saved.");
         }
 
         foreach (PromptTask task in tasks)

@@ -180,8 +180,9 @@ public sealed partial class PromptFineTuneTrainer
         /// <summary>
         /// A file, <c>cartography.json</c> in the reference, for what the model makes of the training rows after each epoch (mode connectivity
         /// reference, C.6); <see cref="Models.Cartography.TrainingDynamics.Load"/> reads it. It is replaced after each epoch, so that it holds
-        /// all complete epochs, by the rows' numbers in the view; an epoch that training leaves early is not recorded. For labels only.
-        /// Null records none.
+        /// all complete epochs, by the rows' numbers in the view; an epoch that training leaves early is not recorded. For labels only;
+        /// where a model writes their answers, the likeliest is the predicted one, and the probability is that of the whole answer, its end
+        /// included, among the answers. Null records none.
         /// </summary>
         public string? CartographyPath;
 

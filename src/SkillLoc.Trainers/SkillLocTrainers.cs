@@ -25,10 +25,13 @@ public static class SkillLocTrainers
     /// <param name="learningRate">The peak learning rate.</param>
     /// <returns>The trainer.</returns>
     /// <exception cref="ArgumentException">The task is unknown, or an option is out of its range.</exception>
+    /// <exception cref="InvalidDataException">The checkpoint's <c>config.json</c> is not valid.</exception>
     public static PromptFineTuneTrainer PromptFineTune(
         this SkillLocCatalog catalog, string checkpoint, string task, string labelColumnName = "Label", string textColumnName = "Text",
         string? textPairColumnName = null, IDataView? validationSet = null, int epochs = 3, int batchSize = 16, double learningRate = 2e-5)
     {
+        ArgumentException.ThrowIfNullOrEmpty(checkpoint);
+
         // A folder that is not there is met when it is read.
         bool writes = File.Exists(Path.Combine(checkpoint, "config.json")) && CheckpointFolder.ReadConfig(checkpoint).IsEncoderDecoder;
         return catalog.PromptFineTune(new PromptFineTuneTrainer.Options

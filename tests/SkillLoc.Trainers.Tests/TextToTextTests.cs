@@ -1,6 +1,7 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using SkillLoc.Models.Backbones;
+using SkillLoc.Models.Cartography;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Generation;
 using SkillLoc.Models.Grafts;
@@ -75,6 +76,7 @@ public sealed class TextToTextTests
         using TextScoringTransformer anli = _ml.SkillLoc().PromptFineTune(Checkpoint, "anli", epochs: 0).Fit(Toy.View(_ml, Toy.Examples(4)));
         Assert.Equal(TextMetric.ClassificationF1, anli.Classifier.Settings.TextToText!.Metric);
         Assert.Throws<ArgumentException>(() => _ml.SkillLoc().PromptFineTune(Checkpoint, "sst-2"));
+        Assert.Equal("checkpoint", Assert.Throws<ArgumentNullException>(() => _ml.SkillLoc().PromptFineTune(null!, "sst-2")).ParamName);
     }
 
     [Theory]
@@ -160,6 +162,72 @@ public sealed class TextToTextTests
             return Trainings.Weights(model.Classifier);
         })];
         Assert.All(weights[0], pair => Assert.True(Trainings.SameBits(pair.Value, weights[1][pair.Key]), pair.Key));
+    }
+
+    public static TheoryData<TuningOptions?, Precision> Tunings => new()
+    {
+        { null, Precision.Float32 },
+        { null, Precision.BFloat16 },
+        { new AdapterOptions { BottleneckSize = 4, Bias = false, Activation = AdapterActivation.Swish, InitialUpDeviation = 0.02 }, Precision.Float32 },
+        { new LoraOptions(), Precision.BFloat16 },
+        { new PrefixOptions { Length = 3, ProjectionSize = 8 }, Precision.Float32 },
+        { new SoftPromptOptions { Size = 3 }, Precision.BFloat16 },
+    };
+
+    [Theory]
+    [MemberData(nameof(Tunings))]
+    public void AKilledTrainingGoesOn(TuningOptions? tuning, Precision precision)
+    {
+        string file = Path.Join(Directory.CreateTempSubdirectory("skillloc-").FullName, "state.safetensors");
+        using TextScoringTransformer whole = Fit();
+        Assert.Throws<OperationCanceledException>(() => Fit(options =>
+        {
+            options.StateFile = file;
+            options.Progress = new Trainings.Immediate(progress => _ = progress.Step == 7 ? throw new OperationCanceledException() : progress);
+        }));
+        int first = 0;
+        using TextScoringTransformer resumed = Fit(options =>
+        {
+            options.StateFile = file;
+            options.Progress = new Trainings.Immediate(progress => first = first == 0 ? progress.Step : first);
+        });
+        Assert.Equal(7, first);
+        Assert.Equal(whole.Classifier.Fingerprint(), resumed.Classifier.Fingerprint());
+        Directory.Delete(Path.GetDirectoryName(file)!);
+
+        TextScoringTransformer Fit(Action<PromptFineTuneTrainer.Options>? change = null) => Trainer(options =>
+        {
+            (options.LabelColumnName, options.Optimizer, options.Tuning, options.Precision) = ("Answers", OptimizerKind.Adafactor, tuning, precision);
+            (options.MaxSteps, options.BatchSize, options.GradientAccumulationSteps, options.Dropout) = (10, 2, 2, 0.1);
+            (options.StateInterval, options.EvaluationInterval, options.ValidationSet) = (3, 4, Several(6));
+            change?.Invoke(options);
+        }).Fit(Several(11));
+    }
+
+    [Fact]
+    public void CartographyIsOfTheAnswers()
+    {
+        string file = Path.Join(Directory.CreateTempSubdirectory("skillloc-").FullName, "cartography.json");
+        Toy.Row[] rows = Toy.Examples(10);
+        using TextScoringTransformer model = Trainer(options =>
+        {
+            (options.CartographyPath, options.Epochs) = (file, 3);
+            options.Answers = new Dictionary<string, string> { ["neg"] = "a", ["pos"] = "b" };
+        }).Fit(Toy.View(_ml, rows));
+        IReadOnlyList<CartographyRow> map = TrainingDynamics.Load(file).Map();
+        Assert.Equal(10, map.Count);
+        using var json = System.Text.Json.JsonDocument.Parse(File.ReadAllText(file));
+        foreach ((int i, Toy.Row row) in rows.Index())
+        {
+            System.Text.Json.JsonElement entry = json.RootElement.GetProperty($"{i}");
+            float[] scores = model.Classifier.Score([model.Classifier.Encode(row.Text)])[0];
+            int label = model.Labels.ToList().IndexOf(row.Label);
+            Assert.Equal(3, entry.GetProperty("acc").GetArrayLength());
+            Assert.Equal(scores[label], entry.GetProperty("confidence")[2].GetDouble(), 1e-4);
+            Assert.Equal(scores[label] > 0.5 ? 1 : 0, entry.GetProperty("acc")[2].GetDouble());
+        }
+
+        Directory.Delete(Path.GetDirectoryName(file)!, recursive: true);
     }
 
     [Fact]
@@ -306,6 +374,19 @@ public sealed class TextToTextTests
         Says(
             Assert.Throws<InvalidOperationException>(() => Trainer(options => options.TextToText = Task with { Metric = TextMetric.PearsonCorrelation }).Fit(rows)),
             "training data", "PearsonCorrelation");
+        Row[] scores = [new() { Text = "a film", Label = "3" }, new() { Text = "a man" }, new() { Text = "a plot", Label = "four" }];
+        Says(
+            Assert.Throws<InvalidOperationException>(() => Trainer(options => options.TextToText = Task with { Metric = TextMetric.PearsonCorrelation })
+                .Fit(_ml.Data.LoadFromEnumerable(scores))),
+            "Row 2 of the training data", "'four'", "PearsonCorrelation");
+        Says(
+            Assert.Throws<ArgumentException>(() => _ml.SkillLoc().MultiTaskFineTune(
+                new PromptFineTuneTrainer.Options { Checkpoint = Checkpoint, TextToText = Task }, ToyTasks.Film)),
+            "TextToText", "one task");
+        Says(
+            Assert.Throws<ArgumentException>(() => _ml.SkillLoc().ContinualGraft(
+                new ContinualGraft.Options { FineTune = new() { Checkpoint = Checkpoint, TextToText = Task } })),
+            "leave out", "TextToText");
         Says(
             Assert.Throws<ArgumentException>(() => Trainer(options => options.ValidationSet = rows).Fit(_ml.Data.LoadFromEnumerable(Toy.Examples(4)))),
             "validation data", "key", "text");

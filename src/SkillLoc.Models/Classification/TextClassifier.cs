@@ -223,13 +223,20 @@ public sealed class TextClassifier : IDisposable
     /// <param name="answers">For each row what <see cref="EncodeAnswer"/> gave, of its first answer as a rule.</param>
     /// <param name="cancellation">Stops between batches.</param>
     /// <returns>For each row its loss, in nats.</returns>
+    /// <exception cref="ArgumentException">There are not as many answers as rows.</exception>
     /// <exception cref="InvalidOperationException">The model writes no answers.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public float[] Losses(IReadOnlyList<ScoringBatch> batches, IReadOnlyList<int[]> answers, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(batches);
         ArgumentNullException.ThrowIfNull(answers);
-        return Run(batches, answers.Count, Losses, cancellation, keep: true);
+        int rows = Count(batches);
+        if (rows != answers.Count)
+        {
+            throw new ArgumentException($"There are {rows} rows and {answers.Count} answers.", nameof(answers));
+        }
+
+        return Run(batches, rows, Losses, cancellation, keep: true);
 
         float[] Losses(ScoringBatch batch) =>
             AnswerLosses(batch.Tokens, [.. batch.Rows.Select(row => answers[row])]).cpu().data<float>().ToArray();
@@ -264,6 +271,7 @@ public sealed class TextClassifier : IDisposable
     /// <param name="rows">Encoded rows, any number and any lengths; they are scored in groups of similar length.</param>
     /// <param name="cancellation">Stops between batches.</param>
     /// <returns>For each row one probability per label.</returns>
+    /// <exception cref="InvalidOperationException">The model writes free text, which has no labels.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public float[][] Score(IReadOnlyList<EncodedText> rows, CancellationToken cancellation = default)
     {
@@ -275,6 +283,7 @@ public sealed class TextClassifier : IDisposable
     /// <param name="batches">What <see cref="Batches"/> made, by this classifier or by one of the same encoder and device.</param>
     /// <param name="cancellation">Stops between batches.</param>
     /// <returns>For each row one probability per label.</returns>
+    /// <exception cref="InvalidOperationException">The model writes free text, which has no labels.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public float[][] Score(IReadOnlyList<ScoringBatch> batches, CancellationToken cancellation = default)
     {

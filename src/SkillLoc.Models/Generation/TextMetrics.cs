@@ -89,6 +89,15 @@ public static partial class TextMetrics
         };
     }
 
+    /// <summary>Whether <see cref="TextMetric.PearsonCorrelation"/> knows what to make of a text.</summary>
+    /// <param name="text">A prediction or an answer.</param>
+    /// <returns>True for a finite number.</returns>
+    public static bool IsNumber(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        return double.IsFinite(Number(text));
+    }
+
     private static void Check(IReadOnlyList<string> predictions, IReadOnlyList<IReadOnlyList<string>> answers)
     {
         ArgumentNullException.ThrowIfNull(predictions);
@@ -162,10 +171,10 @@ public static partial class TextMetrics
 
         // A number that is not finite makes the correlation NaN.
         return Correlation.Pearson(truth, [.. predictions.Select(Number)]);
-
-        static double Number(string text) =>
-            double.TryParse(text.AsSpan().Trim(), NumberStyles.Float, CultureInfo.InvariantCulture, out double number) ? number : double.NaN;
     }
+
+    private static double Number(string text) =>
+        double.TryParse(text.AsSpan().Trim(), NumberStyles.Float, CultureInfo.InvariantCulture, out double number) ? number : double.NaN;
 
     /// <summary>F1 of the words of two normalised texts, each word counted as often as it occurs in both.</summary>
     private static double WordF1(string text, string answer)

@@ -10,7 +10,7 @@ internal static class CheckpointDifferences
 {
     private const int Named = 5;
 
-    // What the forward pass reads beside weights, whose names and shapes tell the rest.
+    // What the forward pass, and T5 when it writes, reads beside weights, whose names and shapes tell the rest.
     private static readonly (string Name, Func<ModelConfig, object> Value)[] Architecture =
     [
         ("architecture", config => config.ModelType),

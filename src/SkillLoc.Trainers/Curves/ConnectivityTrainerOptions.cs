@@ -16,7 +16,8 @@ public abstract class ConnectivityTrainerOptions
     /// <summary>The end whose task is trained on; it matters where the ends have different labels (C.9).</summary>
     public PathEnd Task;
 
-    /// <summary>The label column, as fine-tuning had it: a key, or for a regression a Single.</summary>
+    /// <summary>The label column, as fine-tuning had it: a key, for a regression a Single, for free answers (T5) text or a vector of
+    /// text.</summary>
     public string LabelColumnName = "Label";
 
     /// <summary>Rows that choose the best state; null keeps the last.</summary>

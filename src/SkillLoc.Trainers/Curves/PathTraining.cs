@@ -79,12 +79,6 @@ internal abstract class PathTraining : IDisposable
             {
                 state.Loss = Update(train, state);
                 state.Step++;
-                if (!double.IsFinite(state.Loss))
-                {
-                    throw new InvalidOperationException(
-                        $"Training diverged: the loss of update {state.Step} is {state.Loss}. Lower the learning rate ({_options.LearningRate}).");
-                }
-
                 if (validation is not null && (state.Step % _options.EvaluationInterval == 0 || state.Step == _options.MaxSteps))
                 {
                     Evaluate(state, validation);
@@ -167,6 +161,7 @@ internal abstract class PathTraining : IDisposable
 
     /// <summary>One update.</summary>
     /// <returns>The mean loss of its last micro-batch.</returns>
+    /// <exception cref="InvalidOperationException">The loss of a micro-batch is not finite; nothing has changed then.</exception>
     private double Update(LabeledTexts train, TrainingState state)
     {
         manual_seed(FineTuning.Derive(_options.Seed, 2, state.Step));
@@ -180,6 +175,12 @@ internal abstract class PathTraining : IDisposable
             float[] weights = FineTuning.Weights([rows], _options.GradientAccumulationSteps, targets);
             loss = FineTuning.Backward(Walker, train, rows, weights, _options.MaxTokensPerBatch, training: true, targets)
                 * _options.GradientAccumulationSteps;
+            if (!double.IsFinite(loss))
+            {
+                throw new InvalidOperationException(
+                    $"Training diverged: the loss of update {state.Step + 1} is {loss}. Lower the learning rate ({_options.LearningRate}).");
+            }
+
             TakeGradients();
             state.Rows += rows.Length;
         }

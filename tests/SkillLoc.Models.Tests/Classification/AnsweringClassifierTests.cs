@@ -128,6 +128,8 @@ public sealed class AnsweringClassifierTests
             Assert.Equal(losses[row], classifier.AnswerLosses(alone, [answers[row]]).item<float>(), 1e-4);
         }
 
+        Says(Assert.Throws<ArgumentException>(() => classifier.Losses(batches, answers[1..])), $"{texts.Length} rows", $"{answers.Length - 1} answers");
+        Says(Assert.Throws<ArgumentException>(() => classifier.Losses(batches, [.. answers, answers[0]])), $"{answers.Length + 1} answers");
         Array.ForEach(batches, batch => batch.Dispose());
     }
 

@@ -159,6 +159,21 @@ public sealed class MixtureTrainerTests : IDisposable
         Assert.Throws<ArgumentOutOfRangeException>(() => Trainer(first, lora, options => options.StateInterval = 0));
     }
 
+    [Fact]
+    public void ADivergedTrainingIsNamed()
+    {
+        using TextScoringTransformer first = Ends.Model("model", 1, deviation: 1e25), second = Ends.Model("model", 2);
+        string file = Path.Join(_folder, "mixture.safetensors");
+        var error = Assert.Throws<InvalidOperationException>(() => Trainer(first, second, options =>
+        {
+            options.InitialDeviation = 0;
+            options.StateFile = file;
+            options.StateInterval = 1;
+        }).Fit(Toy.View(_ml, Toy.Examples(8))));
+        Assert.Contains("Training diverged: the loss of update 1 is NaN", error.Message, StringComparison.Ordinal);
+        Assert.False(File.Exists(file));
+    }
+
     private MixtureTrainer Trainer(TextScoringTransformer first, TextScoringTransformer second, Action<MixtureTrainer.Options> change)
     {
         var options = new MixtureTrainer.Options { First = first, Second = second, Dropout = 0 };
