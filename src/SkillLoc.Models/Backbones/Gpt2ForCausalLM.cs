@@ -158,7 +158,7 @@ public sealed class Gpt2ForCausalLM : LanguageModel
         LinearMap At(LinearLayers kind, string part, Projection projection)
         {
             string name = $"transformer.h.{layer}.{part}";
-            return new(new(layer, kind), name, name + ".weight", projection.Weight.transpose(0, 1));
+            return new(new(layer, kind), name, name + ".weight", projection.Weight.transpose(0, 1), name + ".bias", projection.Bias);
         }
     }
 

@@ -192,8 +192,9 @@ public abstract class LanguageModel : IDisposable
     public abstract Tensor WordScores(Tensor hidden, Tensor? words = null);
 
     /// <summary>
-    /// Makes scoring with <see cref="Adaptation"/> as cheap as it can be, in place: LoRA's products are added to the weights, and then
-    /// nothing of it is left; a prefix keeps its keys and values, without the projection that they came from. Others stay as they are.
+    /// Makes scoring with <see cref="Adaptation"/> as cheap as it can be, in place: LoRA's products are added to the weights and low-rank
+    /// biases to the biases, and then nothing of them is left; a prefix keeps its keys and values, without the projection that they came
+    /// from. Others stay as they are: adapters, prompts, LoRA with a tanh, and, where linear maps have no biases (T5), what adds to them.
     /// </summary>
     public void FoldAdaptation()
     {

@@ -132,7 +132,7 @@ public abstract class MaskedLanguageModel : LanguageModel
         LinearMap At(LinearLayers kind, string part, Affine affine)
         {
             string name = $"{_layerPrefix}{layer}.{part}";
-            return new(new(layer, kind), name, name + ".weight", affine.Weight);
+            return new(new(layer, kind), name, name + ".weight", affine.Weight, name + ".bias", affine.Bias);
         }
     }
 

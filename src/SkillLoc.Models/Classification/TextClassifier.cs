@@ -418,8 +418,9 @@ public sealed class TextClassifier : IDisposable
     public void SaveTuned(string path) => Tuned().Save(path);
 
     /// <summary>
-    /// A copy that scores the same, with tuning folded in as far as it can be (<see cref="LanguageModel.FoldAdaptation"/>): after LoRA and
-    /// BitFit it has ordinary weights and no tuning method, and <see cref="Save"/> writes an ordinary checkpoint.
+    /// A copy that scores the same, with tuning folded in as far as it can be (<see cref="LanguageModel.FoldAdaptation"/>): after LoRA,
+    /// low-rank biases and BitFit it has, as a rule, ordinary weights and no tuning method, and <see cref="Save"/> writes an ordinary
+    /// checkpoint.
     /// </summary>
     /// <param name="shares">Backbone parameters whose storage is shared instead of copied, unless folding changes them; none by default.</param>
     /// <returns>The copy; the caller disposes it.</returns>

@@ -71,7 +71,7 @@ public abstract class Adaptation : IDisposable
     /// <returns>What is added to the output as it was before its norm, and the sum is normalised instead; or null.</returns>
     internal virtual Tensor? Correction(int layer, Tensor normed) => null;
 
-    /// <summary>Whether <see cref="Fold"/> changes a weight of the model.</summary>
+    /// <summary>Whether <see cref="Fold"/> changes a parameter of the model.</summary>
     internal virtual bool FoldsInto(string name) => false;
 
     /// <summary>Makes scoring as cheap as it can be: weights that a linear map can take over go into the model's, in place.</summary>

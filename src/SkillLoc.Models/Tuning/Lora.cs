@@ -1,22 +1,29 @@
 using SkillLoc.Models.Backbones;
 using TorchSharp;
-using TorchSharp.Modules;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
 
 namespace SkillLoc.Models.Tuning;
 
 /// <summary>
-/// Low-rank adaptation (Hu et al. 2022): W x becomes W x + (alpha / r) B A x. A is drawn uniformly (Kaiming, a = sqrt 5) and B starts
-/// at zero, so that training starts from the pre-trained model; <see cref="LanguageModel.FoldAdaptation"/> adds the product to W.
+/// Low-rank adaptation (Hu et al. 2022): W x becomes W x + (alpha / r) B A x; with <see cref="LoraOptions.Bias"/>
+/// W x + (alpha / r) (B (A x + a) + b), and with <see cref="LoraOptions.Mlp"/> W x + (alpha / r) C tanh(B A x) (mode connectivity, C.3).
+/// A is drawn uniformly (Kaiming, a = sqrt 5), C from N(0, 0.02), and B and the biases start at zero, so that training starts from the
+/// pre-trained model. <see cref="LanguageModel.FoldAdaptation"/> adds the product to W and what the biases come to to the map's own
+/// bias; with C, or with biases and none of the map's own (T5), it changes nothing.
 /// </summary>
 /// <remarks>
 /// Parameters, for each targeted linear map (such as <c>roberta.encoder.layer.0.attention.self.query</c>):
-/// <c>MAP.lora_A.weight</c> <c>[rank, in]</c> and <c>MAP.lora_B.weight</c> <c>[out, rank]</c>, as PEFT calls them after its own prefix.
+/// <c>MAP.lora_A.weight</c> <c>[rank, in]</c> and <c>MAP.lora_B.weight</c> <c>[out, rank]</c>, as PEFT calls them after its own prefix;
+/// where asked for also <c>MAP.lora_A.bias</c> <c>[rank]</c>, <c>MAP.lora_B.bias</c> <c>[out]</c> and <c>MAP.lora_C.weight</c>
+/// <c>[out, out]</c>.
 /// </remarks>
 public sealed class Lora : Adaptation
 {
+    private const double InitialDeviation = 0.02;
+
     private readonly Dictionary<LinearPlace, Update> _updates = [];
+    private readonly HashSet<string> _folded = new(StringComparer.Ordinal);
     private readonly double _scale;
 
     internal Lora(LanguageModel model, LoraOptions options, ParameterSource source)
@@ -25,36 +32,61 @@ public sealed class Lora : Adaptation
         _scale = options.Alpha / options.Rank;
         foreach (LinearMap map in model.LinearMaps(options.Targets))
         {
+            long rank = options.Rank, input = map.Weight.size(1), output = map.Weight.size(0);
+            string name = map.Name + ".lora_";
             _updates.Add(map.Place, new(
-                map.WeightName,
-                AddUniform(map.Name + ".lora_A.weight", options.Rank, map.Weight.size(1)),
-                AddZeros(map.Name + ".lora_B.weight", map.Weight.size(0), options.Rank)));
+                AddUniform(name + "A.weight", rank, input), options.Bias ? AddZeros(name + "A.bias", rank) : null,
+                AddZeros(name + "B.weight", output, rank), options.Bias ? AddZeros(name + "B.bias", output) : null,
+                options.Mlp ? AddNormal(name + "C.weight", InitialDeviation, output, output) : null));
+            if (!options.Mlp && (!options.Bias || map.Bias is not null))
+            {
+                _folded.Add(map.WeightName);
+                if (options.Bias)
+                {
+                    _folded.Add(map.BiasName!);
+                }
+            }
         }
     }
 
     /// <inheritdoc/>
-    internal override Tensor AfterLinear(LinearPlace place, Tensor input, Tensor output) =>
-        _updates.TryGetValue(place, out Update update)
-            ? output + (F.linear(F.linear(input, update.A), update.B) * _scale)
-            : output;
+    internal override Tensor AfterLinear(LinearPlace place, Tensor input, Tensor output)
+    {
+        if (!_updates.TryGetValue(place, out Update update))
+        {
+            return output;
+        }
+
+        Tensor added = F.linear(F.linear(input, update.A, update.ABias), update.B, update.BBias);
+        return output + ((update.C is null ? added : F.linear(added.tanh(), update.C)) * _scale);
+    }
 
     /// <inheritdoc/>
-    internal override bool FoldsInto(string name) => _updates.Values.Any(update => update.WeightName == name);
+    internal override bool FoldsInto(string name) => _folded.Contains(name);
 
     /// <inheritdoc/>
     internal override Adaptation? Fold(LanguageModel model)
     {
+        if (_folded.Count == 0)
+        {
+            return this;
+        }
+
         using IDisposable noGradients = no_grad();
         using var scope = NewDisposeScope();
         foreach (LinearMap map in model.LinearMaps(((LoraOptions)Options).Targets))
         {
             using var one = NewDisposeScope();
-            (_, Tensor a, Tensor b) = _updates[map.Place];
-            map.Weight.add_(b.mm(a) * _scale);
+            Update update = _updates[map.Place];
+            map.Weight.add_(update.B.mm(update.A) * _scale);
+            if (update.ABias is not null)
+            {
+                map.Bias!.add_(F.linear(update.ABias, update.B, update.BBias) * _scale);
+            }
         }
 
         return null;
     }
 
-    private readonly record struct Update(string WeightName, Tensor A, Tensor B);
+    private readonly record struct Update(Tensor A, Tensor? ABias, Tensor B, Tensor? BBias, Tensor? C);
 }

@@ -14,18 +14,19 @@ public sealed record LoraOptions : TuningOptions
     /// <summary>The linear maps that get an update.</summary>
     public LinearLayers Targets { get; init; } = LinearLayers.Query | LinearLayers.Value;
 
+    /// <summary>Whether A and B have biases, which start at zero (mode connectivity, C.3, lora_wb).</summary>
+    public bool Bias { get; init; }
+
+    /// <summary>Whether what A and B give passes through a hyperbolic tangent and a third map C (C.3, lora_mlp), which no weight of the
+    /// model can take over.</summary>
+    public bool Mlp { get; init; }
+
     /// <inheritdoc/>
     internal override Lora Build(LanguageModel model, ParameterSource source)
     {
         RequirePositive(Rank, "LoRA's Rank");
         RequirePositive(Alpha, "LoRA's Alpha");
-        const LinearLayers All = LinearLayers.Query | LinearLayers.Key | LinearLayers.Value | LinearLayers.AttentionOutput
-            | LinearLayers.Up | LinearLayers.Down;
-        if (Targets == LinearLayers.None || (Targets & ~All) != LinearLayers.None)
-        {
-            throw new ArgumentException($"LoRA's Targets are '{Targets}'; they must be one or more of {All}.");
-        }
-
+        RequireMaps(Targets, "LoRA's Targets");
         return new(model, this, source);
     }
 }

@@ -17,6 +17,7 @@ namespace SkillLoc.Models.Tuning;
 [JsonDerivedType(typeof(BitFitOptions), "bit_fit")]
 [JsonDerivedType(typeof(AdapterOptions), "adapter")]
 [JsonDerivedType(typeof(LoraOptions), "lora")]
+[JsonDerivedType(typeof(LowRankBiasOptions), "low_rank_bias")]
 [JsonDerivedType(typeof(PrefixOptions), "prefix")]
 public abstract record TuningOptions
 {
@@ -98,6 +99,16 @@ public abstract record TuningOptions
 
     /// <summary>Makes what the method adds to a model.</summary>
     internal abstract Adaptation? Build(LanguageModel model, ParameterSource source);
+
+    private protected static void RequireMaps(LinearLayers targets, string option)
+    {
+        const LinearLayers All = LinearLayers.Query | LinearLayers.Key | LinearLayers.Value | LinearLayers.AttentionOutput
+            | LinearLayers.Up | LinearLayers.Down;
+        if (targets == LinearLayers.None || (targets & ~All) != LinearLayers.None)
+        {
+            throw new ArgumentException($"{option} are '{targets}'; they must be one or more of {All}.");
+        }
+    }
 
     private protected static void RequirePositive(double value, string option)
     {

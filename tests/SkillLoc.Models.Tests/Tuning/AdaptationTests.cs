@@ -22,7 +22,7 @@ public sealed class AdaptationTests
         using TokenBatch batch = Toy.Batch(model);
         using IDisposable inference = no_grad();
         Tensor plain = model.Encode(batch);
-        foreach (string method in new[] { "pfeiffer", "pfeiffer_no_bias", "houlsby", "houlsby_swish", "lora", "lora_all" })
+        foreach (string method in Toy.StartingFromTheModel)
         {
             using Adaptation adaptation = Toy.Options(method).Create(model)!;
             model.Adaptation = adaptation;
@@ -105,17 +105,23 @@ public sealed class AdaptationTests
     }
 
     [Theory]
-    [InlineData("roberta")]
-    [InlineData("bert")]
-    [InlineData("gpt2")]
-    public void FoldedLoraIsOrdinaryWeights(string type)
+    [InlineData("roberta", "lora_all")]
+    [InlineData("bert", "lora_all")]
+    [InlineData("gpt2", "lora_all")]
+    [InlineData("roberta", "lora_bias")]
+    [InlineData("bert", "lora_bias")]
+    [InlineData("gpt2", "lora_bias")]
+    [InlineData("roberta", "low_rank_bias")]
+    [InlineData("bert", "low_rank_bias_mlp")]
+    [InlineData("gpt2", "low_rank_bias_mlp")]
+    public void FoldedItIsOrdinaryWeights(string type, string method)
     {
         using var scope = NewDisposeScope();
         using LanguageModel model = Toy.Model(type);
         using TokenBatch batch = Toy.Batch(model);
         using IDisposable inference = no_grad();
         string before = model.Fingerprint();
-        model.Adaptation = Toy.Options("lora_all").Create(model);
+        model.Adaptation = Toy.Options(method).Create(model);
         Toy.Shake(model.Adaptation!.Parameters.Values);
         Tensor tuned = model.Encode(batch);
         Assert.Equal(before, model.Fingerprint());
@@ -123,6 +129,125 @@ public sealed class AdaptationTests
         Assert.Null(model.Adaptation);
         Assert.NotEqual(before, model.Fingerprint());
         Toy.AssertClose(tuned, model.Encode(batch), 1e-5);
+    }
+
+    /// <summary>A tanh stands in the way of folding, and so does the lack of a bias.</summary>
+    [Theory]
+    [InlineData("roberta", "lora_mlp")]
+    [InlineData("gpt2", "lora_mlp_bias")]
+    [InlineData("t5", "lora_mlp")]
+    [InlineData("t5", "lora_bias")]
+    [InlineData("t5_gated", "low_rank_bias")]
+    public void WhatNoParameterCanTakeOverStays(string type, string method)
+    {
+        using LanguageModel model = Toy.Model(type);
+        Adaptation adaptation = Toy.Options(method).Create(model)!;
+        model.Adaptation = adaptation;
+        Toy.Shake(adaptation.Parameters.Values);
+        string before = model.Fingerprint();
+        model.FoldAdaptation();
+        Assert.Same(adaptation, model.Adaptation);
+        Assert.Equal(before, model.Fingerprint());
+    }
+
+    /// <summary>C.3, lora_BR and bias_mlp: what they add is a bias like the model's own, summed here by hand.</summary>
+    [Theory]
+    [InlineData("roberta", false, false)]
+    [InlineData("bert", true, false)]
+    [InlineData("gpt2", false, true)]
+    [InlineData("gpt2", true, false)]
+    public void ALowRankBiasIsABias(string type, bool shared, bool mlp)
+    {
+        using var scope = NewDisposeScope();
+        using LanguageModel model = Toy.Model(type), biased = model.Clone();
+        using TokenBatch batch = Toy.Batch(model);
+        using IDisposable inference = no_grad();
+        model.Adaptation = new LowRankBiasOptions { Rank = 2, Alpha = 3, Targets = Toy.Biased, ShareR = shared, Mlp = mlp }.Create(model);
+        IReadOnlyDictionary<string, Parameter> added = model.Adaptation!.Parameters;
+        Toy.Shake(added.Values);
+        string[] maps = [.. added.Keys.Where(name => name.EndsWith(".lora_B.weight", StringComparison.Ordinal)).Select(name => name[..^".lora_B.weight".Length])];
+        Assert.Equal(2 * 5, maps.Length);
+        foreach (string map in maps)
+        {
+            Parameter b = added[map + ".lora_B.weight"], r = added[shared ? "lora_R.weight" : map + ".lora_R.weight"];
+            double[] sums = [.. Enumerable.Range(0, (int)b.size(0)).Select(o => (At(b, o, 0) * At(r, 0, 0)) + (At(b, o, 1) * At(r, 1, 0)))];
+            double[] bias = !mlp ? sums
+                : [.. sums.Select((_, o) => sums.Select((sum, i) => At(added[map + ".lora_C.weight"], o, i) * Math.Tanh(sum)).Sum())];
+
+            // GPT-2's queries and values are thirds of one map.
+            string own = map.Replace(".query", "", StringComparison.Ordinal).Replace(".value", "", StringComparison.Ordinal);
+            long start = type == "gpt2" && map.EndsWith(".value", StringComparison.Ordinal) ? 16 : 0;
+            biased.Parameters[(type == "gpt2" ? own : map) + ".bias"].narrow(0, start, bias.Length)
+                .add_(tensor([.. bias.Select(value => (float)(1.5 * value))]));
+        }
+
+        Toy.AssertClose(biased.Encode(batch), model.Encode(batch), 1e-5);
+        model.FoldAdaptation();
+        Assert.All(biased.Parameters, pair => Toy.AssertClose(pair.Value, model.Parameters[pair.Key], 1e-6, pair.Key));
+
+        static double At(Tensor matrix, long row, long column) => matrix[row, column].item<float>();
+    }
+
+    [Fact]
+    public void VariantsOfLoraHaveTheTensorsOfC3()
+    {
+        using LanguageModel model = Toy.Model("roberta"), causal = Toy.Model("gpt2");
+        const LinearLayers Up = LinearLayers.Up;
+        Has(model, new LoraOptions { Rank = 2, Targets = Up, Bias = true, Mlp = true }, ["A.weight", "A.bias", "B.weight", "B.bias", "C.weight"]);
+        Has(model, new LoraOptions { Rank = 2, Targets = Up, Bias = true }, ["A.weight", "A.bias", "B.weight", "B.bias"]);
+        Has(causal, new LoraOptions { Rank = 2, Targets = Up, Mlp = true }, ["A.weight", "B.weight", "C.weight"]);
+        Has(model, new LowRankBiasOptions { Rank = 2, Targets = Up }, ["R.weight", "B.weight"]);
+        Has(causal, new LowRankBiasOptions { Rank = 2, Targets = Up, Mlp = true, ShareR = true }, ["B.weight", "C.weight"]);
+
+        static void Has(LanguageModel model, TuningOptions options, string[] tensors)
+        {
+            using Adaptation adaptation = options.Create(model)!;
+            string[] shared = options is LowRankBiasOptions { ShareR: true } ? ["lora_R.weight"] : [];
+            string[] maps = model is Gpt2ForCausalLM ? ["transformer.h.0.mlp.c_fc", "transformer.h.1.mlp.c_fc"]
+                : ["roberta.encoder.layer.0.intermediate.dense", "roberta.encoder.layer.1.intermediate.dense"];
+            Assert.Equal([.. shared, .. maps.SelectMany(map => tensors.Select(tensor => $"{map}.lora_{tensor}"))], adaptation.Parameters.Keys);
+            long inner = model.Config.FeedForwardSizes[0];
+            Assert.All(adaptation.Parameters, pair => Assert.Equal(
+                pair.Key[^8..] switch
+                {
+                    "A.weight" => [2, 8],
+                    "R.weight" => [2, 1],
+                    "B.weight" => [inner, 2],
+                    "C.weight" => [inner, inner],
+                    _ => pair.Key.EndsWith("A.bias", StringComparison.Ordinal) ? [2] : new long[] { inner },
+                },
+                pair.Value.shape));
+        }
+    }
+
+    /// <summary>B and biases zero, A and R uniform within 1 / sqrt(columns), C N(0, 0.02) (C.3).</summary>
+    [Fact]
+    public void VariantsOfLoraAreDrawnAsInC3()
+    {
+        using var scope = NewDisposeScope();
+        using LanguageModel model = Toy.Model("t5_gated");
+        using Adaptation lora = new LoraOptions { Rank = 100, Targets = Toy.AllMaps, Bias = true, Mlp = true }.Create(model, seed: 3)!;
+        using Adaptation low = new LowRankBiasOptions { Rank = 100, Targets = Toy.AllMaps, Mlp = true }.Create(model, seed: 3)!;
+        foreach ((string name, Parameter parameter) in lora.Parameters.Concat(low.Parameters))
+        {
+            double largest = parameter.abs().max().ToDouble();
+            if (name.EndsWith(".bias", StringComparison.Ordinal) || name.EndsWith("B.weight", StringComparison.Ordinal))
+            {
+                Assert.Equal(0, largest);
+            }
+            else if (!name.EndsWith("C.weight", StringComparison.Ordinal))
+            {
+                double bound = 1 / Math.Sqrt(parameter.size(1));
+                Assert.InRange(largest, 0.85 * bound, bound);
+            }
+        }
+
+        foreach (Adaptation adaptation in new[] { lora, low })
+        {
+            Tensor drawn = cat([.. adaptation.Parameters.Where(pair => pair.Key.EndsWith("C.weight", StringComparison.Ordinal)).Select(pair => pair.Value.flatten())], 0);
+            Assert.Equal(0, drawn.mean().ToDouble(), 0.002);
+            Assert.Equal(0.02, drawn.square().mean().sqrt().ToDouble(), 0.002);
+        }
     }
 
     [Theory]
@@ -284,6 +409,9 @@ public sealed class AdaptationTests
         Refused(new LoraOptions { Alpha = double.NaN }, "Alpha");
         Refused(new LoraOptions { Targets = LinearLayers.None }, "Targets");
         Refused(new LoraOptions { Targets = (LinearLayers)64 }, "Targets");
+        Refused(new LowRankBiasOptions { Rank = -1 }, "Rank");
+        Refused(new LowRankBiasOptions { Alpha = 0 }, "Alpha");
+        Refused(new LowRankBiasOptions { Targets = (LinearLayers)64 }, "Targets");
         Refused(new AdapterOptions { BottleneckSize = 0 }, "BottleneckSize");
         Refused(new AdapterOptions { InitialDeviation = -1 }, "InitialDeviation");
         Refused(new AdapterOptions { InitialUpDeviation = -1 }, "InitialUpDeviation");
@@ -298,7 +426,7 @@ public sealed class AdaptationTests
     [Fact]
     public void OptionsTravelAsJson()
     {
-        foreach (string method in new[] { "soft_prompt", "pfeiffer_no_bias", "houlsby", "lora_all", "prefix", "prefix_direct" })
+        foreach (string method in Toy.Names)
         {
             TuningOptions options = Toy.Options(method);
             Assert.Equal(options, TuningOptions.FromJson(options.ToJson(), "x"));
@@ -307,6 +435,8 @@ public sealed class AdaptationTests
         var far = new AdapterOptions { InitialMean = 0.5, InitialDeviation = 0.08, InitialUpDeviation = 0.07 };
         Assert.Equal(far, TuningOptions.FromJson(far.ToJson(), "x"));
         Assert.Equal(new BitFitOptions(), TuningOptions.FromJson("""{"kind":"bit_fit"}""", "x"));
+        Assert.Equal(new LoraOptions { Rank = 3 }, TuningOptions.FromJson("""{"kind":"lora","rank":3}""", "x"));
+        Assert.Equal(new LowRankBiasOptions { ShareR = true, Mlp = true }, TuningOptions.FromJson("""{"kind":"low_rank_bias","share_r":true,"mlp":true}""", "x"));
         Assert.Contains("\"targets\":\"query, value\"", new LoraOptions().ToJson(), StringComparison.Ordinal);
         foreach (string wrong in new[] { "{}", "null", "[]", """{"kind":"compacter"}""", """{"kind":"lora","rank":"x"}""" })
         {

@@ -7,7 +7,7 @@ namespace SkillLoc.Models.Tests.Tuning;
 
 /// <summary>
 /// RoBERTa's pass over one row, written out from the papers' formulas with matrix products and elementary functions in float64:
-/// LoRA as changed weights, adapters and prefixes where the specification puts them.
+/// LoRA and low-rank biases as sums, adapters and prefixes where the specification puts them.
 /// </summary>
 internal sealed class ReferencePass(LanguageModel model)
 {
@@ -90,13 +90,25 @@ internal sealed class ReferencePass(LanguageModel model)
 
     private Tensor Linear(Tensor x, string name)
     {
-        Tensor weight = Of(name + ".weight");
-        if (_options is LoraOptions lora && model.Adaptation!.Parameters.ContainsKey($"roberta.{name}.lora_A.weight"))
+        Tensor y = x.mm(Of(name + ".weight").transpose(0, 1)) + Of(name + ".bias");
+        string added = "roberta." + name + ".lora_";
+        if (!model.Adaptation!.Parameters.ContainsKey(added + "B.weight"))
         {
-            weight += Added($"roberta.{name}.lora_B.weight").mm(Added($"roberta.{name}.lora_A.weight")) * (lora.Alpha / lora.Rank);
+            return y;
         }
 
-        return x.mm(weight.transpose(0, 1)) + Of(name + ".bias");
+        Tensor b = Added(added + "B.weight").transpose(0, 1);
+        if (_options is LowRankBiasOptions low)
+        {
+            Tensor bias = Added(low.ShareR ? "lora_R.weight" : added + "R.weight").transpose(0, 1).mm(b);
+            return y + ((low.Mlp ? bias.tanh().mm(Added(added + "C.weight").transpose(0, 1)) : bias) * (low.Alpha / low.Rank));
+        }
+
+        var lora = (LoraOptions)_options!;
+        Tensor inner = x.mm(Added(added + "A.weight").transpose(0, 1));
+        inner = (lora.Bias ? inner + Added(added + "A.bias") : inner).mm(b);
+        inner = lora.Bias ? inner + Added(added + "B.bias") : inner;
+        return y + ((lora.Mlp ? inner.tanh().mm(Added(added + "C.weight").transpose(0, 1)) : inner) * (lora.Alpha / lora.Rank));
     }
 
     private Tensor Norm(Tensor x, string name)

@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 namespace SkillLoc.Models.Tests.Tuning;
 
 /// <summary>
-/// T5's pass over one text, written out with matrix products and elementary functions in float64: LoRA as changed weights, adapters,
+/// T5's pass over one text, written out with matrix products and elementary functions in float64: LoRA and low-rank biases as sums, adapters,
 /// prefixes and prompts where mode connectivity (C.3) puts them. For texts so short that every distance has a bucket of its own.
 /// </summary>
 internal sealed class T5ReferencePass(LanguageModel model)
@@ -137,13 +137,25 @@ internal sealed class T5ReferencePass(LanguageModel model)
 
     private Tensor Linear(Tensor x, string name)
     {
-        Tensor weight = Of(name);
-        if (_options is LoraOptions lora && model.Adaptation!.Parameters.ContainsKey(name + ".lora_A.weight"))
+        Tensor y = x.mm(Of(name).transpose(0, 1));
+        string added = name + ".lora_";
+        if (!model.Adaptation!.Parameters.ContainsKey(added + "B.weight"))
         {
-            weight += Added(name + ".lora_B.weight").mm(Added(name + ".lora_A.weight")) * (lora.Alpha / lora.Rank);
+            return y;
         }
 
-        return x.mm(weight.transpose(0, 1));
+        Tensor b = Added(added + "B.weight").transpose(0, 1);
+        if (_options is LowRankBiasOptions low)
+        {
+            Tensor bias = Added(low.ShareR ? "lora_R.weight" : added + "R.weight").transpose(0, 1).mm(b);
+            return y + ((low.Mlp ? bias.tanh().mm(Added(added + "C.weight").transpose(0, 1)) : bias) * (low.Alpha / low.Rank));
+        }
+
+        var lora = (LoraOptions)_options!;
+        Tensor inner = x.mm(Added(added + "A.weight").transpose(0, 1));
+        inner = (lora.Bias ? inner + Added(added + "A.bias") : inner).mm(b);
+        inner = lora.Bias ? inner + Added(added + "B.bias") : inner;
+        return y + ((lora.Mlp ? inner.tanh().mm(Added(added + "C.weight").transpose(0, 1)) : inner) * (lora.Alpha / lora.Rank));
     }
 
     private static Tensor TanhGelu(Tensor x) => x * (1 + ((x + (x * x * x * 0.044715)) * Math.Sqrt(2 / Math.PI)).tanh()) / 2;

@@ -42,7 +42,7 @@ public sealed class T5TuningTests
         using TokenBatch batch = Toy.Batch(model);
         using IDisposable inference = no_grad();
         Tensor read = tensor(new long[] { 0, 8, 3, 0, 2, 29 }, 2, 3), plain = model.Logits(batch, read);
-        foreach (string method in new[] { "pfeiffer", "pfeiffer_no_bias", "houlsby", "houlsby_swish", "lora", "lora_all" })
+        foreach (string method in Toy.StartingFromTheModel)
         {
             using Adaptation adaptation = Toy.Options(method).Create(model)!;
             model.Adaptation = adaptation;
@@ -59,6 +59,10 @@ public sealed class T5TuningTests
         Count(model, Study with { Placement = AdapterPlacement.Pfeiffer }, 48, 1.0 / 2);
         Count(model, new LoraOptions { Rank = 2 }, 144, 1.0 / 3);
         Count(model, new LoraOptions { Rank = 2, Targets = Toy.AllMaps }, 2 * ((12 * 6) + (12 * 10)), 6.0 / 16);
+        Count(model, new LoraOptions { Rank = 2, Bias = true }, 288, 1.0 / 3);
+        Count(model, new LoraOptions { Rank = 2, Mlp = true }, 216, 1.0 / 3);
+        Count(model, new LowRankBiasOptions { Rank = 2 }, 144, 1.0 / 3);
+        Count(model, new LowRankBiasOptions { Rank = 2, Mlp = true }, 216, 1.0 / 3);
         Count(gated, new LoraOptions { Rank = 2, Targets = Toy.AllMaps }, 2 * ((12 * 7) + (12 * 11)), 7.0 / 18);
         Count(model, new PrefixOptions { Length = 5, ProjectionSize = 3 }, 6, 1.0 / 2);
 

@@ -12,10 +12,21 @@ internal static class Toy
     public const LinearLayers AllMaps = LinearLayers.Query | LinearLayers.Key | LinearLayers.Value | LinearLayers.AttentionOutput
         | LinearLayers.Up | LinearLayers.Down;
 
-    private static readonly string[] SameLength =
-        ["pfeiffer", "pfeiffer_no_bias", "houlsby", "houlsby_swish", "lora", "lora_all", "prefix", "prefix_direct"];
+    /// <summary>Those that a bias makes a difference to.</summary>
+    public const LinearLayers Biased = AllMaps & ~LinearLayers.Key;
 
-    public static TheoryData<string> Methods => ["soft_prompt", .. SameLength];
+    private static readonly string[] SameLength =
+    [
+        "pfeiffer", "pfeiffer_no_bias", "houlsby", "houlsby_swish", "lora", "lora_all", "lora_bias", "lora_mlp", "lora_mlp_bias",
+        "low_rank_bias", "low_rank_bias_mlp", "prefix", "prefix_direct",
+    ];
+
+    /// <summary>Those that change nothing at first.</summary>
+    public static IEnumerable<string> StartingFromTheModel => SameLength.Where(method => !method.StartsWith("prefix", StringComparison.Ordinal));
+
+    public static IEnumerable<string> Names => ["soft_prompt", .. SameLength];
+
+    public static TheoryData<string> Methods => [.. Names];
 
     public static TheoryData<string> MethodsOfTheSameLength => [.. SameLength];
 
@@ -28,6 +39,11 @@ internal static class Toy
         "houlsby_swish" => new AdapterOptions { Placement = AdapterPlacement.Houlsby, Bias = false, Activation = AdapterActivation.Swish },
         "lora" => new LoraOptions { Rank = 3, Alpha = 4 },
         "lora_all" => new LoraOptions { Rank = 2, Targets = AllMaps },
+        "lora_bias" => new LoraOptions { Rank = 2, Alpha = 3, Targets = Biased, Bias = true },
+        "lora_mlp" => new LoraOptions { Rank = 3, Alpha = 4, Targets = AllMaps, Mlp = true },
+        "lora_mlp_bias" => new LoraOptions { Rank = 2, Bias = true, Mlp = true },
+        "low_rank_bias" => new LowRankBiasOptions { Rank = 3, Alpha = 4 },
+        "low_rank_bias_mlp" => new LowRankBiasOptions { Rank = 2, Alpha = 3, Targets = Biased, ShareR = true, Mlp = true },
         "prefix" => new PrefixOptions { Length = 3, ProjectionSize = 6 },
         _ => new PrefixOptions { Length = 2, ProjectionSize = null },
     };

@@ -21,7 +21,7 @@ public sealed class TunedClassifierTests
         get
         {
             var cases = new TheoryData<string, HeadKind, string>();
-            foreach (string method in new[] { "soft_prompt", "bit_fit", "pfeiffer", "houlsby", "lora_all", "prefix" })
+            foreach (string method in new[] { "soft_prompt", "bit_fit", "pfeiffer", "houlsby", "lora_all", "low_rank_bias_mlp", "prefix" })
             {
                 cases.Add(method, HeadKind.LabelWords, "tiny-roberta");
             }
@@ -31,6 +31,7 @@ public sealed class TunedClassifierTests
             cases.Add("bit_fit", HeadKind.SequenceClassification, "tiny-bert");
             cases.Add("soft_prompt", HeadKind.LabelWords, "tiny-gpt2");
             cases.Add("houlsby", HeadKind.SequenceClassification, "tiny-gpt2");
+            cases.Add("lora_mlp_bias", HeadKind.SequenceClassification, "tiny-gpt2");
             return cases;
         }
     }
@@ -75,6 +76,8 @@ public sealed class TunedClassifierTests
     [Theory]
     [InlineData("bit_fit")]
     [InlineData("lora_all")]
+    [InlineData("lora_bias")]
+    [InlineData("low_rank_bias_mlp")]
     public void FoldedItIsAnOrdinaryCheckpoint(string method)
     {
         using var scope = NewDisposeScope();

@@ -1,0 +1,80 @@
+using SkillLoc.Models.Backbones;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace SkillLoc.Models.Tuning;
+
+/// <summary>
+/// Low-rank biases (mode connectivity, C.3, lora_BR): W x becomes W x + (alpha / r) B R, beside a bias that the map has; with
+/// <see cref="LowRankBiasOptions.Mlp"/> (bias_mlp) W x + (alpha / r) C tanh(B R). R is drawn uniformly (Kaiming, a = sqrt 5, so from -1
+/// to 1), C from N(0, 0.02), and B starts at zero, so that training starts from the pre-trained model.
+/// <see cref="LanguageModel.FoldAdaptation"/> adds what it comes to to the map's own bias; in T5, whose maps have none, it changes nothing.
+/// </summary>
+/// <remarks>
+/// Parameters, for each targeted linear map (such as <c>roberta.encoder.layer.0.attention.self.query</c>):
+/// <c>MAP.lora_R.weight</c> <c>[rank, 1]</c>, <c>MAP.lora_B.weight</c> <c>[out, rank]</c> and, where asked for, <c>MAP.lora_C.weight</c>
+/// <c>[out, out]</c>. An R that all maps share is <c>lora_R.weight</c>, the first.
+/// </remarks>
+public sealed class LowRankBias : Adaptation
+{
+    private const double InitialDeviation = 0.02;
+
+    private readonly Dictionary<LinearPlace, Factors> _biases = [];
+    private readonly HashSet<string> _folded = new(StringComparer.Ordinal);
+    private readonly double _scale;
+
+    internal LowRankBias(LanguageModel model, LowRankBiasOptions options, ParameterSource source)
+        : base(model, options, source)
+    {
+        _scale = options.Alpha / options.Rank;
+        Parameter? shared = options.ShareR ? AddUniform("lora_R.weight", options.Rank, 1) : null;
+        foreach (LinearMap map in model.LinearMaps(options.Targets))
+        {
+            long output = map.Weight.size(0);
+            string name = map.Name + ".lora_";
+            _biases.Add(map.Place, new(
+                shared ?? AddUniform(name + "R.weight", options.Rank, 1),
+                AddZeros(name + "B.weight", output, options.Rank),
+                options.Mlp ? AddNormal(name + "C.weight", InitialDeviation, output, output) : null));
+            if (map.BiasName is not null)
+            {
+                _folded.Add(map.BiasName);
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    internal override Tensor AfterLinear(LinearPlace place, Tensor input, Tensor output) =>
+        _biases.TryGetValue(place, out Factors factors) ? output + Bias(factors) : output;
+
+    /// <inheritdoc/>
+    internal override bool FoldsInto(string name) => _folded.Contains(name);
+
+    /// <inheritdoc/>
+    internal override Adaptation? Fold(LanguageModel model)
+    {
+        if (_folded.Count == 0)
+        {
+            return this;
+        }
+
+        using IDisposable noGradients = no_grad();
+        using var scope = NewDisposeScope();
+        foreach (LinearMap map in model.LinearMaps(((LowRankBiasOptions)Options).Targets))
+        {
+            map.Bias!.add_(Bias(_biases[map.Place]));
+        }
+
+        return null;
+    }
+
+    /// <summary>What is added to a map's output, <c>[out]</c>.</summary>
+    private Tensor Bias(Factors factors)
+    {
+        Tensor bias = factors.B.mm(factors.R);
+        return (factors.C is null ? bias : factors.C.mm(bias.tanh())).squeeze(1) * _scale;
+    }
+
+    private readonly record struct Factors(Tensor R, Tensor B, Tensor? C);
+}
