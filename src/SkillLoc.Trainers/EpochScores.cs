@@ -1,4 +1,5 @@
 using SkillLoc.Models.Classification;
+using SkillLoc.Models.Generation;
 
 namespace SkillLoc.Trainers;
 
@@ -9,9 +10,11 @@ internal sealed record EpochScores(bool[] Right, float[] Confidence)
 {
     public static EpochScores Of(TextClassifier classifier, LabeledTexts rows)
     {
-        float[][] probabilities = classifier.Score(rows.Texts);
-        return new(
-            [.. probabilities.Select((row, i) => TextClassifier.MostProbable(row) == rows.Labels[i])],
-            [.. probabilities.Select((row, i) => row[rows.Labels[i]])]);
+        bool writes = rows.Answers.Length > 0;
+        float[][] probabilities = writes ? classifier.ScoreAnswerTokens(rows.Texts) : classifier.Score(rows.Texts);
+        bool[] right = writes
+            ? Array.ConvertAll(TextMetrics.RowScores(TextMetric.Accuracy, classifier.Generate(rows.Texts), rows.Answers)!, score => score == 1)
+            : [.. probabilities.Select((row, i) => TextClassifier.MostProbable(row) == rows.Labels[i])];
+        return new(right, [.. probabilities.Select((row, i) => row[rows.Labels[i]])]);
     }
 }

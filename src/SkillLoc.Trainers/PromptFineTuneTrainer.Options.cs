@@ -181,8 +181,8 @@ public sealed partial class PromptFineTuneTrainer
         /// A file, <c>cartography.json</c> in the reference, for what the model makes of the training rows after each epoch (mode connectivity
         /// reference, C.6); <see cref="Models.Cartography.TrainingDynamics.Load"/> reads it. It is replaced after each epoch, so that it holds
         /// all complete epochs, by the rows' numbers in the view; an epoch that training leaves early is not recorded. For labels only;
-        /// where a model writes their answers, the likeliest is the predicted one, and the probability is that of the whole answer, its end
-        /// included, among the answers. Null records none.
+        /// where a model writes their answers, a row is right when what it writes is, and the confidence is that of the first token in
+        /// which the answers differ, such as C.6's letters. Null records none.
         /// </summary>
         public string? CartographyPath;
 

@@ -246,6 +246,41 @@ public sealed class ClassificationHead : IDisposable
         }
     }
 
+    /// <summary>
+    /// For a model that writes the labels' answers: their logits by the first token in which they differ, after the tokens that all begin
+    /// with (C.6); where two of them differ later only, the log-likelihoods of the whole answers.
+    /// </summary>
+    /// <returns><c>[rows, labels]</c>.</returns>
+    internal Tensor AnswerTokenScores(T5ForConditionalGeneration model, TokenBatch batch)
+    {
+        if (_answers is null || DecidingToken(_answers) is not { } step)
+        {
+            return AnswerScores(model, batch, training: false);
+        }
+
+        using var scope = NewDisposeScope();
+        Tensor begun = _answers.narrow(0, 0, 1).narrow(1, 0, step + 1).expand(batch.Ids.size(0), -1);
+        Tensor hidden = model.Decode(batch, model.ShiftRight(begun)).select(1, step);
+        return model.WordScores(hidden, _answers.select(1, step)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The place of the first token that is not the same in all answers; null where it is the same in some.</summary>
+    private static int? DecidingToken(Tensor answers)
+    {
+        int length = (int)answers.size(1);
+        long[][] ids = [.. answers.cpu().data<long>().ToArray().Chunk(length)];
+        for (int i = 0; i < length; i++)
+        {
+            int different = ids.Select(answer => answer[i]).Distinct().Count();
+            if (different > 1)
+            {
+                return different == ids.Length ? i : null;
+            }
+        }
+
+        return null;
+    }
+
     /// <summary>The log-likelihood of each label's answer; a text is read once for all of them.</summary>
     private Tensor AnswerScores(T5ForConditionalGeneration model, TokenBatch batch, bool training)
     {

@@ -291,6 +291,23 @@ public sealed class TextClassifier : IDisposable
         return Run(batches, Count(batches), Probabilities, cancellation, keep: true);
     }
 
+    /// <summary>
+    /// Of a model that writes the labels' answers, their probabilities by the first token in which they differ, after what they have in
+    /// common: the confidence of cartography (mode connectivity, C.6). Where two answers differ later only, those of <see cref="Score(IReadOnlyList{EncodedText}, CancellationToken)"/>.
+    /// </summary>
+    /// <param name="rows">Encoded rows, any number and any lengths.</param>
+    /// <param name="cancellation">Stops between batches.</param>
+    /// <returns>For each row one probability per label.</returns>
+    /// <exception cref="InvalidOperationException">The model writes no answers, or free text, which has no labels.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public float[][] ScoreAnswerTokens(IReadOnlyList<EncodedText> rows, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(rows);
+        T5ForConditionalGeneration model = Writer;
+        return Run(
+            Batches(rows), rows.Count, batch => ByRow(F.softmax(Head.AnswerTokenScores(model, batch.Tokens).to(ScalarType.Float32), 1)), cancellation);
+    }
+
     /// <summary>Groups rows of similar length and pads them, so that they can be scored more than once.</summary>
     /// <param name="rows">Encoded rows, any number and any lengths.</param>
     /// <returns>Batches one by one, which the caller disposes.</returns>

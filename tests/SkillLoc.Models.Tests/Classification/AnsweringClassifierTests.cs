@@ -54,6 +54,24 @@ public sealed class AnsweringClassifierTests
     }
 
     [Fact]
+    public void AnswersAreToldApartByTheirFirstTokensWhereTheseDiffer()
+    {
+        // The shorter answer ends where the longer one goes on, and two of the last three begin alike but unlike the third.
+        Assert.NotEqual(Scores("good", "good bad").Whole, Scores("good", "good bad").First);
+        (float[][] first, float[][] whole) = Scores("good bad", "good good", "bad");
+        Assert.Equal(whole, first);
+
+        static (float[][] First, float[][] Whole) Scores(params string[] answers)
+        {
+            using TextClassifier classifier = TextClassifier.Create(Oracles.PathOf("tiny-t5"), Closed with { Labels = answers });
+            EncodedText[] rows = [.. Texts.Select(text => classifier.Encode(text))];
+            float[][] first = classifier.ScoreAnswerTokens(rows);
+            Assert.All(first, row => Assert.Equal(1, row.Sum(), 1e-5));
+            return (first, classifier.Score(rows));
+        }
+    }
+
+    [Fact]
     public void RowsAreAsLongAsTheTaskSays()
     {
         string text = string.Concat(Enumerable.Repeat("a film ", 1000));
