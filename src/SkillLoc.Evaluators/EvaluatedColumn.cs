@@ -1,4 +1,5 @@
 using Microsoft.ML;
+using Microsoft.ML.Data;
 
 namespace SkillLoc.Evaluators;
 
@@ -14,4 +15,14 @@ internal static class EvaluatedColumn
 
     /// <summary>Names as they stand in messages.</summary>
     public static string Quote(IEnumerable<string> names) => string.Join(", ", names.Select(name => $"'{name}'"));
+
+    /// <summary>Finds a column of answers, a text or a vector of texts.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">It is missing or of another type.</exception>
+    public static DataViewSchema.Column FindAnswers(DataViewSchema schema, string name)
+    {
+        DataViewSchema.Column column = Find(schema, name);
+        return column.Type is TextDataViewType or VectorDataViewType { ItemType: TextDataViewType }
+            ? column
+            : throw WrongType(column, "a text or a vector of texts");
+    }
 }

@@ -1,6 +1,7 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using SkillLoc.Models.Generation;
+using SkillLoc.Transforms;
 
 namespace SkillLoc.Evaluators;
 
@@ -81,7 +82,7 @@ public sealed record GeneratedTextMetrics
     /// <summary>The answers and the predicted text of each row.</summary>
     private static IEnumerable<(string[] Answers, string Predicted)> Read(IDataView data, string answersColumn, string predictedTextColumn)
     {
-        DataViewSchema.Column answers = AnswerTexts.Find(data.Schema, answersColumn);
+        DataViewSchema.Column answers = EvaluatedColumn.FindAnswers(data.Schema, answersColumn);
         DataViewSchema.Column predicted = EvaluatedColumn.Find(data.Schema, predictedTextColumn);
         if (predicted.Type is not TextDataViewType)
         {

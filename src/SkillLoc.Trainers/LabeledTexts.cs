@@ -102,10 +102,10 @@ internal sealed record LabeledTexts(EncodedText[] Texts, int[] Labels, float[] S
                     $"The label column '{labelColumn}' of the {role} is a key, and the model writes free text: it must be text, or a vector of text.");
             }
 
-            Func<IEnumerable<ReadOnlyMemory<char>>> readAnswers = schema[labelColumn].Type is TextDataViewType ? One() : Several();
+            Func<string[]> readAnswers = AnswerTexts.Reader(cursor, schema[labelColumn]);
             return () =>
             {
-                string[] given = [.. readAnswers().Select(answer => answer.ToString()).Where(answer => !string.IsNullOrWhiteSpace(answer))];
+                string[] given = readAnswers();
                 if (given.Length > 0)
                 {
                     answers.Add(given);
@@ -113,28 +113,6 @@ internal sealed record LabeledTexts(EncodedText[] Texts, int[] Labels, float[] S
 
                 return given.Length > 0;
             };
-
-            Func<IEnumerable<ReadOnlyMemory<char>>> One()
-            {
-                ValueGetter<ReadOnlyMemory<char>> getter = cursor.GetGetter<ReadOnlyMemory<char>>(schema[labelColumn]);
-                ReadOnlyMemory<char> value = default;
-                return () =>
-                {
-                    getter(ref value);
-                    return [value];
-                };
-            }
-
-            Func<IEnumerable<ReadOnlyMemory<char>>> Several()
-            {
-                ValueGetter<VBuffer<ReadOnlyMemory<char>>> getter = cursor.GetGetter<VBuffer<ReadOnlyMemory<char>>>(schema[labelColumn]);
-                VBuffer<ReadOnlyMemory<char>> values = default;
-                return () =>
-                {
-                    getter(ref values);
-                    return values.DenseValues();
-                };
-            }
         }
 
         Func<bool> Scores(ScoreRange range)

@@ -74,7 +74,7 @@ internal sealed class JudgedTexts : JudgedRows
 
     private static IEnumerable<(bool IsThere, string[] Answers)> Answers(IDataView data, string labelColumn)
     {
-        DataViewSchema.Column column = AnswerTexts.Find(data.Schema, labelColumn);
+        DataViewSchema.Column column = EvaluatedColumn.FindAnswers(data.Schema, labelColumn);
         using DataViewRowCursor cursor = data.GetRowCursor([column]);
         Func<string[]> read = AnswerTexts.Reader(cursor, column);
         while (cursor.MoveNext())

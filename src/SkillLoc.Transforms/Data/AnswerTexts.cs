@@ -1,24 +1,19 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
 
-namespace SkillLoc.Evaluators;
+namespace SkillLoc.Transforms;
 
 /// <summary>Reads what is right to answer: a text, or a vector of texts.</summary>
-internal static class AnswerTexts
+public static class AnswerTexts
 {
-    /// <summary>Finds a column of answers.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">It is missing or of another type.</exception>
-    public static DataViewSchema.Column Find(DataViewSchema schema, string name)
-    {
-        DataViewSchema.Column column = EvaluatedColumn.Find(schema, name);
-        return column.Type is TextDataViewType or VectorDataViewType { ItemType: TextDataViewType }
-            ? column
-            : throw EvaluatedColumn.WrongType(column, "a text or a vector of texts");
-    }
-
     /// <summary>A reader of the row's current answers; blank texts are none.</summary>
+    /// <param name="row">The row, or a cursor over rows.</param>
+    /// <param name="column">Its column, a text or a vector of texts.</param>
+    /// <returns>Gives the answers of the row as it is when it is called; there may be none.</returns>
+    /// <exception cref="ArgumentException">The row does not give the column.</exception>
     public static Func<string[]> Reader(DataViewRow row, DataViewSchema.Column column)
     {
+        ArgumentNullException.ThrowIfNull(row);
         if (column.Type is TextDataViewType)
         {
             ValueGetter<ReadOnlyMemory<char>> readOne = row.GetGetter<ReadOnlyMemory<char>>(column);
