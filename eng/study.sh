@@ -4,6 +4,6 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 name=$1
 shift
-eng/setup.sh
+. eng/setup.sh
 dotnet build "examples/$name" -c Release -v quiet -clp:NoSummary
 exec dotnet "examples/$name/bin/Release/net10.0/$name.dll" "$@"

@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 using TorchSharp;
 
 // Tests that watch the number of live tensors must be alone.
-[assembly: CollectionBehavior(DisableTestParallelization = true)]
+[assembly: Xunit.v3.Parallelization(Mode = Xunit.Sdk.ParallelMode.None)]
 
 namespace SkillLoc.Tests;
 

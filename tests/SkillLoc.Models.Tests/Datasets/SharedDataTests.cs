@@ -8,13 +8,13 @@ public class SharedDataTests
 {
     private static readonly TaskFileFormat LabelFirst = new() { Layout = TaskFileLayout.LabelFirst, Labels = ["0", "1"] };
 
-    [SkippableTheory]
+    [Theory]
     [InlineData("train.tsv", 67349)]
     [InlineData("dev.tsv", 872)]
     public void Sst2(string file, int count) =>
         Assert.Equal(count, Read(new() { HasHeader = true, Text = 1, Label = 0, Labels = ["0", "1"] }, "sst-2", file).Length);
 
-    [SkippableFact]
+    [Fact]
     public void A_film_review_in_Latin_1_is_no_UTF_8()
     {
         var e = Assert.Throws<InvalidDataException>(() => Read(LabelFirst, "sent-conv", "rt-polarity.all"));
@@ -26,13 +26,13 @@ public class SharedDataTests
         Assert.Equal(5331, rows.Count(row => row.Label == "1"));
     }
 
-    [SkippableTheory]
+    [Theory]
     [InlineData("custrev.all", 3775)]
     [InlineData("mpqa.all", 10606)]
     [InlineData("stsa.binary.dev", 872)]
     public void Sentences_with_the_label_first(string file, int count) => Assert.Equal(count, Read(LabelFirst, "sent-conv", file).Length);
 
-    [SkippableFact]
+    [Fact]
     public void Questions()
     {
         var format = LabelFirst with { Labels = ["0", "1", "2", "3", "4", "5"], Encoding = Encoding.Latin1 };
@@ -40,7 +40,7 @@ public class SharedDataTests
         Assert.Equal(500, Read(format, "sent-conv", "TREC.test.all").Length);
     }
 
-    [SkippableFact]
+    [Fact]
     public void Entailment_with_its_labels_renamed()
     {
         var format = new TaskFileFormat
@@ -59,7 +59,7 @@ public class SharedDataTests
         Assert.StartsWith("Christopher Reeve had an", dev[0].TextPair);
     }
 
-    [SkippableFact]
+    [Fact]
     public void Paraphrases_after_a_byte_order_mark()
     {
         var format = new TaskFileFormat { HasHeader = true, Text = "#1 String", TextPair = "#2 String", Label = "Quality", Labels = ["0", "1"] };
@@ -70,14 +70,14 @@ public class SharedDataTests
         Assert.DoesNotContain(test, row => row.TextPair!.Contains('\r'));
     }
 
-    [SkippableFact]
+    [Fact]
     public void Long_reviews_are_balanced()
     {
         var rows = Read(new() { HasHeader = true, Text = "text", Label = "label", Labels = ["0", "1"] }, "imdb", "test.tsv");
         Assert.Equal((5000, 2500), (rows.Length, rows.Count(row => row.Label == "1")));
     }
 
-    [SkippableFact]
+    [Fact]
     public void News_by_the_names_of_their_classes()
     {
         var format = new TaskFileFormat
@@ -90,7 +90,7 @@ public class SharedDataTests
         Assert.Equal("2", rows[0].Label);
     }
 
-    [SkippableFact]
+    [Fact]
     public void Acceptability()
     {
         var format = new TaskFileFormat { Labels = ["0", "1"] };
@@ -98,7 +98,7 @@ public class SharedDataTests
         Assert.Equal(516, Read(format, "cola", "dev.tsv").Length);
     }
 
-    [SkippableTheory]
+    [Theory]
     [InlineData("val", 2000)]
     [InlineData("test", 12284)]
     public void Tweets_beside_their_labels(string split, int count)
@@ -114,7 +114,7 @@ public class SharedDataTests
     private static string PathOf(params string[] parts)
     {
         var path = Oracles.SharedPathOf(["data", .. parts]);
-        Skip.IfNot(File.Exists(path), $"There is no {path}.");
+        Assert.SkipUnless(File.Exists(path), $"There is no {path}.");
         return path;
     }
 }

@@ -7,7 +7,7 @@ public class CheckpointTokenizerOracleTests
 {
     private const string SpecialSpellings = "<mask> </s> [MASK] <pad>";
 
-    [SkippableTheory]
+    [Theory]
     [InlineData("tiny-roberta")]
     [InlineData("tiny-bert")]
     [InlineData("tiny-gpt2")]
@@ -20,7 +20,7 @@ public class CheckpointTokenizerOracleTests
             Assert.True(ids.SequenceEqual(tokenizer.Encode(text)), $"'{text}': {string.Join(',', tokenizer.Encode(text))} instead of {string.Join(',', ids)}");
     }
 
-    [SkippableTheory]
+    [Theory]
     [InlineData("tiny-roberta")]
     [InlineData("tiny-gpt2")]
     public void Byte_level_decoding_gives_the_text_back(string name)
@@ -46,7 +46,7 @@ public class CheckpointTokenizerOracleTests
         Assert.DoesNotContain(gpt2.PadId, gpt2.Encode(SpecialSpellings + "<|endoftext|>"));
     }
 
-    [SkippableFact]
+    [Fact]
     public void Families_spell_their_special_tokens()
     {
         var roberta = CheckpointTokenizer.Load(OracleFolders.Of("tiny-roberta"));

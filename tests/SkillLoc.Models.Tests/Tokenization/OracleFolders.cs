@@ -10,7 +10,7 @@ internal static class OracleFolders
         if (Oracles.PathOf(name) is var copied && Directory.Exists(copied))
             return copied;
         var shared = Oracles.SharedPathOf("oracles", name);
-        Skip.IfNot(Directory.Exists(shared), $"{shared} is not on this machine.");
+        Assert.SkipUnless(Directory.Exists(shared), $"{shared} is not on this machine.");
         return shared;
     }
 

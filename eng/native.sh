@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# native.sh: makes artifacts/native/, what this machine lacks to run TorchSharp and to run it fast; eng/setup.sh puts it to use.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+native=artifacts/native
+[ "$(uname -sm)" = "Linux x86_64" ] || exit 0
+
+system=$(eng/libstdcxx.sh)
+if [ -n "$system" ]; then
+  eng/install.sh gcc:gcc
+  [ -f "$native/libstdc++.so.6" ] || echo "[setup] $system is older than GCC 13's; making $native/libstdc++.so.6 beside it (README, Older Linux)"
+  eng/libstdcxx.sh "$native" >/dev/null
+fi
+
+# MKL takes slow code on AMD's processors unless it is told otherwise (README, Threads and kernels).
+helper=$native/libskilloc_mkl.so source=eng/native/mkl_on_amd.c
+if grep -q AuthenticAMD /proc/cpuinfo && grep -qw avx2 /proc/cpuinfo && [ ! "$helper" -nt "$source" ]; then
+  eng/install.sh gcc:gcc
+  mkdir -p "$native"
+  gcc -shared -fPIC -O2 -nostdlib -o "$helper.tmp" "$source"
+  mv "$helper.tmp" "$helper"
+  echo "[setup] made $helper: MKL's fast code on this AMD processor (SKILLLOC_MKL_ON_AMD=0 turns it off)"
+fi

@@ -1,9 +1,0 @@
-namespace Microsoft.ML;
-
-public interface ISingleFeaturePredictionTransformer<out TModel> : IPredictionTransformer<TModel>
-    where TModel : class
-{
-    string FeatureColumnName { get; }
-
-    DataViewType FeatureColumnType { get; }
-}
