@@ -1,4 +1,5 @@
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Runtime;
 using SkillLoc.Models.Tuning;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -106,6 +107,7 @@ public abstract class LanguageModel : IDisposable
     /// <exception cref="NotSupportedException">The architecture is not one of those supported.</exception>
     public static LanguageModel Load(string folder, bool withHead = true, Device? device = null, ScalarType dtype = ScalarType.Float32)
     {
+        TorchRuntime.Require();
         using CheckpointFolder checkpoint = CheckpointFolder.Open(folder);
         return Load(checkpoint, withHead, device, dtype);
     }
@@ -150,6 +152,7 @@ public abstract class LanguageModel : IDisposable
     public static LanguageModel Create(ModelConfig config, int seed, bool withHead = true)
     {
         ArgumentNullException.ThrowIfNull(config);
+        TorchRuntime.Require();
         using var generator = new Generator((ulong)(uint)seed);
         return Build(config, withHead, Initialise);
 
