@@ -15,7 +15,11 @@ public sealed partial class PromptFineTuneTrainer
     /// <summary>Everything that fine-tuning can be told.</summary>
     public sealed class Options
     {
-        /// <summary>A Hugging Face checkpoint folder.</summary>
+        /// <summary>
+        /// A Hugging Face checkpoint folder. A classification head in it goes on by the names of its labels. Where a method tuned the model,
+        /// training goes on with that if it is <see cref="Tuning"/>; else what it learnt is folded into the weights, as LoRA's is, or the
+        /// folder is refused.
+        /// </summary>
         public string Checkpoint = "";
 
         /// <summary>
