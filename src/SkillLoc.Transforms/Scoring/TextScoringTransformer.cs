@@ -112,7 +112,8 @@ public class TextScoringTransformer : ITransformer, IRowScorer, IDisposable
     /// <summary>
     /// Writes the transformer into an ML.NET model: what is written names the checkpoint folder, and loads with
     /// <c>mlContext.Model.Load</c> in any program that has SkillLoc's assemblies beside it. A model that was not saved to a folder
-    /// before is saved to <see cref="CheckpointStore.DefaultFolder"/>.
+    /// before is saved to <see cref="CheckpointStore.DefaultFolder"/>. The columns of a loaded model have key values and slot names, but not
+    /// the annotations that mark scores, which nothing public of ML.NET restores.
     /// </summary>
     /// <param name="ctx">Where ML.NET wants it.</param>
     void ICanSaveModel.Save(ModelSaveContext ctx) => SavedScorer.Carrier(Columns, State()).Save(ctx);
