@@ -185,7 +185,8 @@ public sealed class MultiTaskTests : IDisposable
         using MultiTaskModel model = Fit(common, Two, rows: 40);
         Dictionary<string, Graft> grafts = Two.ToDictionary(task => task.Name, task =>
         {
-            using GraftTransformer grafted = _ml.SkillLoc().GraftMask(model.Tasks[task.Name], sparsity: 0.02, epochs: 2)
+            using GraftTransformer grafted = _ml.SkillLoc()
+                .GraftMask(new GraftMaskEstimator.Options { FineTuned = model.Tasks[task.Name], Sparsity = 0.02, Epochs = 2, Seed = 0 })
                 .Fit(ToyTasks.View(_ml, task, 40));
             return grafted.Graft;
         });

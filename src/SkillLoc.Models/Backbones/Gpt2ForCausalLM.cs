@@ -233,14 +233,14 @@ public sealed class Gpt2ForCausalLM : LanguageModel
         Tensor context;
         if (positions is null && prefix is null)
         {
-            context = F.scaled_dot_product_attention(query, keys, values, p: dropout, is_casual: true);
+            context = Attend(query, keys, values, mask: null, dropout, isCausal: true);
         }
         else
         {
             // A prefix stands before position 0, so that every position sees it.
             Tensor places = arange(-(prefix?.size(3) ?? 0), length, dtype: ScalarType.Int64, device: hidden.device);
             Tensor seers = positions is null ? arange(0, length, dtype: ScalarType.Int64, device: hidden.device) : positions.unsqueeze(1);
-            context = F.scaled_dot_product_attention(query, keys, values, places <= seers.unsqueeze(-1), dropout);
+            context = Attend(query, keys, values, places <= seers.unsqueeze(-1), dropout);
         }
 
         Tensor merged = context.transpose(1, 2).reshape(hidden.size(0), hidden.size(1), -1);
@@ -260,11 +260,7 @@ public sealed class Gpt2ForCausalLM : LanguageModel
 
     private Tensor SplitHeads(Tensor x) => x.view(x.size(0), x.size(1), Config.Heads, -1).transpose(1, 2);
 
-    private Tensor Drop(Tensor x, double probability, bool training)
-    {
-        double dropout = training ? Dropout ?? probability : 0;
-        return dropout > 0 ? F.dropout(x, dropout) : x;
-    }
+    private Tensor Drop(Tensor x, double probability, bool training) => Drop(x, training ? Dropout ?? probability : 0);
 
     /// <summary>A linear map whose weight is stored as [in, out] (Conv1D in <c>transformers</c>).</summary>
     private readonly record struct Projection(Tensor Weight, Tensor Bias)

@@ -230,7 +230,7 @@ public abstract class MaskedLanguageModel : LanguageModel
             (keys, values) = PrefixTuning.Prepend(pass.Prefix[index], keys, values);
         }
 
-        Tensor context = F.scaled_dot_product_attention(query, keys, values, pass.Mask, attentionDropout);
+        Tensor context = Attend(query, keys, values, pass.Mask, attentionDropout);
         Tensor merged = context.transpose(1, 2).reshape(scored.size(0), scored.size(1), -1);
         Tensor attended = Normalise(
             Drop(Map(LinearLayers.AttentionOutput, layer.AttentionOutput, merged), pass.Training) + scored, layer.AttentionNorm);
@@ -257,11 +257,7 @@ public abstract class MaskedLanguageModel : LanguageModel
 
     private Tensor Normalise(Tensor x, Affine norm) => F.layer_norm(x, [x.size(-1)], norm.Weight, norm.Bias, _epsilon);
 
-    private Tensor Drop(Tensor x, bool training)
-    {
-        double dropout = training ? Dropout ?? Config.HiddenDropout : 0;
-        return dropout > 0 ? F.dropout(x, dropout) : x;
-    }
+    private Tensor Drop(Tensor x, bool training) => Drop(x, training ? Dropout ?? Config.HiddenDropout : 0);
 
     /// <summary>How an architecture spells its parameters.</summary>
     private protected sealed record Names(string Prefix, string HeadBias, string HeadDense, string HeadNorm, string HeadDecoder);

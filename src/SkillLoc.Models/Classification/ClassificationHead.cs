@@ -225,7 +225,7 @@ public sealed class ClassificationHead : IDisposable
 
         return Linear(_output, features).MoveToOuterDisposeScope();
 
-        Tensor Drop(Tensor x) => dropout > 0 ? F.dropout(x, dropout) : x;
+        Tensor Drop(Tensor x) => model.Drop(x, dropout);
         Tensor Linear(string name, Tensor x) => F.linear(x, _parameters[name + ".weight"], _parameters[name + ".bias"]);
     }
 
