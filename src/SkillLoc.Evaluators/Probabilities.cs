@@ -23,7 +23,7 @@ internal sealed class Probabilities(DataViewRowCursor cursor, DataViewSchema.Col
 
     /// <summary>The labels that the slots of a score column are named after.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The slots have no names, or two have the same.</exception>
-    public static string[] Labels(DataViewSchema.Column column)
+    public static string[] Labels(DataViewSchema schema, DataViewSchema.Column column)
     {
         if (!column.HasSlotNames())
         {
@@ -32,10 +32,17 @@ internal sealed class Probabilities(DataViewRowCursor cursor, DataViewSchema.Col
 
         VBuffer<ReadOnlyMemory<char>> names = default;
         column.GetSlotNames(ref names);
-        string[] labels = [.. names.DenseValues().Select(name => name.ToString())];
+        string[] labels = [.. names.DenseValues().Select(name => LabelOf(name.ToString()))];
         return labels.Distinct(StringComparer.Ordinal).Count() == labels.Length
             ? labels
             : throw EvaluatedColumn.WrongType(column, $"a vector whose slots have different names, not {EvaluatedColumn.Quote(labels)}");
+
+        // In a loaded model the slot of a label that is called as a column is has the score's name before it.
+        string LabelOf(string slot)
+        {
+            string label = slot.StartsWith(column.Name + ".", StringComparison.Ordinal) ? slot[(column.Name.Length + 1)..] : slot;
+            return label.Length == 0 || schema.GetColumnOrNull(label) is not null ? label : slot;
+        }
     }
 
     /// <summary>The probabilities of the cursor's row.</summary>

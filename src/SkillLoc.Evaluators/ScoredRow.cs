@@ -10,10 +10,12 @@ internal readonly record struct ScoredRow(int Label, int Predicted, double Confi
 {
     public bool IsRight => Label == Predicted;
 
-    /// <summary>Reads the labelled rows of a view, whose i-th key is the label of the i-th score.</summary>
+    /// <summary>Reads the labelled rows of a view. Where keys have values and scores slot names they go together by name, as keys may stand
+    /// in another order than the scores; else the i-th key is the label of the i-th score.</summary>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
-    /// <exception cref="InvalidOperationException">There are no labelled rows, or a row's scores are no probabilities.</exception>
-    public static IEnumerable<ScoredRow> Read(IDataView data, string labelColumn, string scoreColumn)
+    /// <exception cref="InvalidOperationException">There are no labelled rows, no label is among the names of the slots, or a row's scores
+    /// are no probabilities.</exception>
+    public static IEnumerable<ScoredRow> Read(MLContext context, IDataView data, string labelColumn, string scoreColumn)
     {
         DataViewSchema.Column label = EvaluatedColumn.Find(data.Schema, labelColumn);
         if (label.Type is not KeyDataViewType || label.Type.RawType != typeof(uint))
@@ -22,24 +24,39 @@ internal readonly record struct ScoredRow(int Label, int Predicted, double Confi
         }
 
         DataViewSchema.Column score = Probabilities.Find(data.Schema, scoreColumn);
+        var texts = new LabelTexts(context, data, labelColumn);
+        string[]? names = texts.AreBareKeys || !score.HasSlotNames() ? null : Probabilities.Labels(data.Schema, score);
+        using IEnumerator<string>? labels = names is null ? null : texts.Read().GetEnumerator();
         using DataViewRowCursor cursor = data.GetRowCursor([label, score]);
         ValueGetter<uint> readLabel = cursor.GetGetter<uint>(label);
         var probabilities = new Probabilities(cursor, score);
         uint key = 0;
-        bool any = false;
+        bool any = false, known = names is null;
         while (cursor.MoveNext())
         {
+            labels?.MoveNext();
             readLabel(ref key);
             if (key != 0)
             {
                 any = true;
-                yield return Of((int)key - 1, probabilities.Read());
+                int slot = names is null ? (int)key - 1 : Array.IndexOf(names, labels!.Current);
+                known |= slot >= 0;
+
+                // A label that the scores do not know is wrong with probability 0.
+                yield return Of(slot < 0 ? names!.Length : slot, probabilities.Read());
             }
         }
 
         if (!any)
         {
             throw new InvalidOperationException($"There are no rows with a label in column '{labelColumn}'.");
+        }
+
+        if (!known)
+        {
+            throw new InvalidOperationException(
+                $"No label of column '{labelColumn}' is among the slots of '{scoreColumn}', which are named {EvaluatedColumn.Quote(names!)}: "
+                + "labels and scores go together by name.");
         }
     }
 

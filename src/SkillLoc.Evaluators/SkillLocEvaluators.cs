@@ -12,21 +12,23 @@ public static class SkillLocEvaluators
     /// prediction is its highest probability.
     /// </summary>
     /// <param name="catalog">The catalog.</param>
-    /// <param name="data">Scored rows of any trainer. As for ML.NET's multiclass evaluator, the i-th key of the label column belongs to
-    /// the i-th score, rows without a label are left out, and a label beyond the scores counts as wrong with probability 0.</param>
+    /// <param name="data">Scored rows of any trainer. Labels go with scores by name where the label's keys have values and the score's slots
+    /// have names; else, as for ML.NET's multiclass evaluator, the i-th key belongs to the i-th score. Rows without a label are left out,
+    /// and a label that the scores do not know counts as wrong with probability 0.</param>
     /// <param name="labelColumnName">The true label, a key.</param>
     /// <param name="scoreColumnName">The probabilities of the labels, a float vector of known size.</param>
     /// <param name="numberOfBins">Bins of confidence; 15 as in Guo et al. (2017).</param>
     /// <returns>The measures and the bins behind them.</returns>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type, or there is no bin.</exception>
-    /// <exception cref="InvalidOperationException">There are no labelled rows, or a row's scores are no probabilities.</exception>
+    /// <exception cref="InvalidOperationException">There are no labelled rows, none of their labels is among the names of the slots, or a
+    /// row's scores are no probabilities.</exception>
     public static CalibrationMetrics EvaluateCalibration(
         this SkillLocCatalog catalog, IDataView data, string labelColumnName = "Label", string scoreColumnName = "Score", int numberOfBins = 15)
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(data);
         ArgumentOutOfRangeException.ThrowIfLessThan(numberOfBins, 1);
-        return CalibrationMetrics.Of([.. ScoredRow.Read(data, labelColumnName, scoreColumnName)], numberOfBins);
+        return CalibrationMetrics.Of([.. ScoredRow.Read(catalog.Context, data, labelColumnName, scoreColumnName)], numberOfBins);
     }
 
     /// <summary>Measures how often two models predict the same label, row by row.</summary>

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Microsoft.ML;
 using Microsoft.ML.Runtime;
+using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Grafts;
 using SkillLoc.Transforms;
@@ -231,10 +232,11 @@ public sealed partial class ContinualGraft
         try
         {
             using TextClassifier whole = TextClassifier.Create(_options.FineTune.Checkpoint, stages[0].Settings, _device);
+            using CheckpointFolder stored = CheckpointFolder.Open(_options.FineTune.Checkpoint);
             foreach (Stage stage in stages)
             {
                 PromptFineTuneTrainer.Options tuning = stage.Options.WithSeed(stage.Options.Seed ?? stage.TuningSeed);
-                TextClassifier classifier = whole.ForTask(stage.Settings, tuning.FreshSeed);
+                TextClassifier classifier = whole.ForTask(stage.Settings, tuning.FreshSeed, stored);
                 classifiers.Add(classifier);
                 channel.Info(MessageSensitivity.None, $"Fine-tuning one model on '{stage.Name}', task {stage.Place + 1}.");
                 using (var training = new FineTuning(tuning, [classifier], _host, channel))

@@ -95,20 +95,25 @@ public sealed class MultiTaskFineTuneTrainer
             LabeledTexts[] rows = Read(train, classifiers, "training data");
             LabeledTexts[]? chosenBy = validation is null ? null : Read(validation, classifiers, "validation data");
             string? fingerprint = _options.RecordPath is not null || _options.StartFrom.Count > 0 ? classifiers[0].Backbone.Fingerprint() : null;
+            using IChannel channel = _host.Start("Training");
+            foreach (TextClassifier classifier in classifiers)
+            {
+                HeadMatches.Tell(channel, classifier.Head.Match, _options.Checkpoint, classifier.Settings.Task);
+            }
+
             foreach (Graft graft in _options.StartFrom)
             {
-                Start(classifiers, graft, fingerprint!);
+                Start(classifiers, graft, fingerprint!, channel);
             }
 
             Dictionary<string, string> run = Describe(classifiers, options.Seed!.Value);
             TrainingStateFile? stateFile = StateFile(run, classifiers, rows, chosenBy);
             TrainingState state;
-            using (IChannel channel = _host.Start("Training"))
+            channel.Info(
+                MessageSensitivity.None,
+                $"Fine-tuning {_options.Checkpoint} on {rows.Sum(each => each.Count)} rows of {_tasks.Count} tasks with seed {options.Seed}.");
+            using (var training = new FineTuning(options, classifiers, _host, channel))
             {
-                channel.Info(
-                    MessageSensitivity.None,
-                    $"Fine-tuning {_options.Checkpoint} on {rows.Sum(each => each.Count)} rows of {_tasks.Count} tasks with seed {options.Seed}.");
-                using var training = new FineTuning(options, classifiers, _host, channel);
                 state = training.Run(rows, chosenBy, stateFile);
             }
 
@@ -138,26 +143,28 @@ public sealed class MultiTaskFineTuneTrainer
     }
 
     /// <summary>Puts a graft into the backbone, and the head that it may carry into its task's.</summary>
-    private static void Start(List<TextClassifier> classifiers, Graft graft, string fingerprint)
+    private static void Start(List<TextClassifier> classifiers, Graft graft, string fingerprint, IChannel channel)
     {
         if (graft.HeadParameters.Count > 0)
         {
             TextClassifier own = classifiers.Find(classifier => classifier.Settings.Task == graft.Task) ?? throw new ArgumentException(
                 $"A graft of Options.StartFrom carries the head of the task '{graft.Task}', which is none of those that train.");
-            own.ApplyHead(graft);
+            HeadMatches.Tell(channel, own.ApplyHead(graft), "a graft", graft.Task);
         }
 
         graft.ApplyTo(classifiers[0].Backbone, fingerprint);
     }
 
-    /// <summary>Every task's classifier, over one backbone; heads of their own are fresh for all alike.</summary>
+    /// <summary>Every task's classifier, over one backbone; heads of their own are fresh for all alike, but for the labels that a trained head
+    /// of the checkpoint knows.</summary>
     private void Load(IReadOnlyDictionary<string, IDataView> train, List<TextClassifier> classifiers, int seed)
     {
         ClassifierSettings[] settings = [.. _tasks.Select(task => task.Value.Settings(train[task.Key].Schema))];
         using TextClassifier whole = TextClassifier.Create(_options.Checkpoint, settings[0], _device);
+        using CheckpointFolder stored = CheckpointFolder.Open(_options.Checkpoint);
         foreach (ClassifierSettings each in settings)
         {
-            classifiers.Add(whole.ForTask(each, seed));
+            classifiers.Add(whole.ForTask(each, seed, stored));
         }
     }
 

@@ -62,18 +62,19 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
                 ? null
                 : LabeledTexts.Read(validationData, _columns, _options.LabelColumnName, classifier, "validation data");
             string? fingerprint = _options.RecordPath is not null || _options.StartFrom.Count > 0 ? classifier.Backbone.Fingerprint() : null;
+            using IChannel channel = _host.Start("Training");
+            HeadMatches.Tell(channel, classifier.Head.Match, _options.Checkpoint);
             foreach (Graft graft in _options.StartFrom)
             {
-                Start(classifier, graft, fingerprint!);
+                Start(classifier, graft, fingerprint!, channel);
             }
 
             Dictionary<string, string> run = options.Describe(classifier.Settings);
             TrainingStateFile? stateFile = StateFile(run, classifier, train, validation);
             TrainingState state;
-            using (IChannel channel = _host.Start("Training"))
+            channel.Info(MessageSensitivity.None, $"Fine-tuning {_options.Checkpoint} on {train.Count} rows with seed {options.Seed}.");
+            using (var training = new FineTuning(options, [classifier], _host, channel))
             {
-                channel.Info(MessageSensitivity.None, $"Fine-tuning {_options.Checkpoint} on {train.Count} rows with seed {options.Seed}.");
-                using var training = new FineTuning(options, [classifier], _host, channel);
                 state = training.Run([train], validation is null ? null : [validation], stateFile);
             }
 
@@ -138,16 +139,14 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
     }
 
     /// <summary>Puts a graft into the model, and the head that it may carry.</summary>
-    private static void Start(TextClassifier classifier, Graft graft, string fingerprint)
+    private static void Start(TextClassifier classifier, Graft graft, string fingerprint, IChannel channel)
     {
         if (graft.HeadParameters.Count > 0)
         {
-            classifier.Apply(graft, fingerprint);
+            HeadMatches.Tell(channel, classifier.ApplyHead(graft), "a graft");
         }
-        else
-        {
-            graft.ApplyTo(classifier.Backbone, fingerprint);
-        }
+
+        graft.ApplyTo(classifier.Backbone, fingerprint);
     }
 
     /// <summary>The state file, with the description of the run that it must belong to.</summary>

@@ -101,6 +101,9 @@ public sealed class ModelConfig
     /// <summary>The Python classes that the weights belong to, for example <c>RobertaForMaskedLM</c>; may be empty.</summary>
     public IReadOnlyList<string> Architectures { get; }
 
+    /// <summary>Whether the weights are those of a classifier of texts (<c>...ForSequenceClassification</c>).</summary>
+    internal bool IsSequenceClassifier => Architectures.Any(name => name.EndsWith("ForSequenceClassification", StringComparison.Ordinal));
+
     /// <summary>The length of a hidden state.</summary>
     public int HiddenSize { get; }
 
