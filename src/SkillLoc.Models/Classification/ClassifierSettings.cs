@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Generation;
 using SkillLoc.Models.Prompts;
@@ -121,6 +122,7 @@ public sealed record ClassifierSettings
     /// <returns>The settings.</returns>
     /// <exception cref="FileNotFoundException">The folder holds no classifier.</exception>
     /// <exception cref="InvalidDataException">A file is not valid.</exception>
+    /// <exception cref="NotSupportedException">It is a Hugging Face classifier of several labels a row, or a regression.</exception>
     public static ClassifierSettings Load(string folder, bool hasTextPair = false)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
@@ -131,6 +133,11 @@ public sealed record ClassifierSettings
         }
 
         ModelConfig config = CheckpointFolder.ReadConfig(folder);
+        if (config.IsSequenceClassifier)
+        {
+            ConfigFields.CheckClassifier(config);
+        }
+
         return config.Labels.Count > 1 && config.Architectures.Any(name => name.EndsWith("ForSequenceClassification", StringComparison.Ordinal))
             ? new() { Head = HeadKind.SequenceClassification, Labels = config.Labels, HasTextPair = hasTextPair }
             : throw new FileNotFoundException(
