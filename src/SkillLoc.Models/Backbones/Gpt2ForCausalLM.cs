@@ -20,6 +20,7 @@ public sealed class Gpt2ForCausalLM : LanguageModel
     private readonly Norm _lastNorm;
     private readonly Tensor? _head;
     private readonly Func<Tensor, Tensor> _activation;
+    private readonly double[] _queryScales;
 
     internal Gpt2ForCausalLM(ModelConfig config, OrderedDictionary<string, Parameter> parameters)
         : base(config, parameters)
@@ -36,6 +37,11 @@ public sealed class Gpt2ForCausalLM : LanguageModel
         _lastNorm = NormAt("transformer.ln_f");
         _head = config.TieWordEmbeddings ? _words : parameters.GetValueOrDefault(HeadWeight);
         _activation = Activation.Of(config);
+
+        // Attention divides by the root of the head size. What else the configuration scales by is multiplied to the queries.
+        double root = config.Flag("scale_attn_weights", true) ? 1 : Math.Sqrt(config.HeadSize);
+        bool byLayer = config.Flag("scale_attn_by_inverse_layer_idx", false);
+        _queryScales = [.. Enumerable.Range(1, config.Layers).Select(number => byLayer ? root / number : root)];
 
         Projection At(string name) => new(parameters[name + ".weight"], parameters[name + ".bias"]);
         Norm NormAt(string name) => new(parameters[name + ".weight"], parameters[name + ".bias"], config.LayerNormEpsilon);
@@ -90,22 +96,9 @@ public sealed class Gpt2ForCausalLM : LanguageModel
         return Run(batch, positions, training, null).MoveToOuterDisposeScope();
     }
 
-    /// <exception cref="NotSupportedException">The configuration asks for a variant of attention that is not there.</exception>
-    internal static void Check(ModelConfig config)
-    {
-        Require("scale_attn_weights", true);
-        Require("scale_attn_by_inverse_layer_idx", false);
-        Require("add_cross_attention", false);
-
-        void Require(string key, bool supported)
-        {
-            if (config.Flag(key, supported) != supported)
-            {
-                string value = supported ? "true" : "false";
-                throw new NotSupportedException($"{config.Source}: {key} must be {value}; GPT-2 with any other is not supported.");
-            }
-        }
-    }
+    /// <summary>The configuration as the weights have it: a stored head that differs from the word embeddings is not tied to them.</summary>
+    internal static ModelConfig Settle(CheckpointFolder checkpoint) =>
+        StoredTensor.HasOwnHead(checkpoint, HeadWeight, "transformer.wte.weight") ? checkpoint.Config.With("tie_word_embeddings", false) : checkpoint.Config;
 
     /// <summary>Names and shapes of the parameters, in the order of <c>transformers</c>. Projections are stored as [in, out].</summary>
     internal static IEnumerable<(string Name, long[] Shape)> Shapes(ModelConfig config, bool withHead)
@@ -228,6 +221,11 @@ public sealed class Gpt2ForCausalLM : LanguageModel
         if (prefix is not null)
         {
             (keys, values) = PrefixTuning.Prepend(prefix[index], keys, values);
+        }
+
+        if (_queryScales[index] != 1)
+        {
+            query *= _queryScales[index];
         }
 
         Tensor context;

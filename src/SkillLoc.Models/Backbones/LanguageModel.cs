@@ -17,11 +17,19 @@ public abstract class LanguageModel : IDisposable
 {
     private static readonly OrderedDictionary<string, Architecture> Architectures = new(StringComparer.Ordinal)
     {
-        ["roberta"] = new(RobertaForMaskedLM.Shapes, (config, parameters) => new RobertaForMaskedLM(config, parameters)),
-        ["bert"] = new(BertForMaskedLM.Shapes, (config, parameters) => new BertForMaskedLM(config, parameters)),
+        ["roberta"] = new(RobertaForMaskedLM.Shapes, (config, parameters) => new RobertaForMaskedLM(config, parameters))
+        {
+            HeadPrefix = "lm_head.",
+            Settle = RobertaForMaskedLM.Settle,
+        },
+        ["bert"] = new(BertForMaskedLM.Shapes, (config, parameters) => new BertForMaskedLM(config, parameters))
+        {
+            HeadPrefix = "cls.predictions.",
+            Settle = BertForMaskedLM.Settle,
+        },
         ["gpt2"] = new(Gpt2ForCausalLM.Shapes, (config, parameters) => new Gpt2ForCausalLM(config, parameters))
         {
-            Check = Gpt2ForCausalLM.Check,
+            Settle = Gpt2ForCausalLM.Settle,
             InitialDeviation = Gpt2ForCausalLM.InitialDeviation,
         },
         ["t5"] = new(T5ForConditionalGeneration.Shapes, (config, parameters) => new T5ForConditionalGeneration(config, parameters))
@@ -96,11 +104,10 @@ public abstract class LanguageModel : IDisposable
         ArgumentNullException.ThrowIfNull(config);
         if (!Architectures.TryGetValue(config.ModelType, out Architecture? architecture))
         {
-            throw new NotSupportedException(
-                $"The architecture '{config.ModelType}' of {config.Source} is not supported; model_type must be one of "
-                + $"{string.Join(", ", Architectures.Keys.Select(name => $"'{name}'"))}.");
+            throw ConfigFields.Unknown(config);
         }
 
+        ConfigFields.Check(config);
         architecture.Check?.Invoke(config);
     }
 
@@ -135,7 +142,13 @@ public abstract class LanguageModel : IDisposable
     {
         ArgumentNullException.ThrowIfNull(checkpoint);
         CheckArchitecture(checkpoint.Config);
-        ModelConfig config = Architectures[checkpoint.Config.ModelType].Settle?.Invoke(checkpoint) ?? checkpoint.Config;
+        Architecture architecture = Architectures[checkpoint.Config.ModelType];
+        ModelConfig config = architecture.Settle?.Invoke(checkpoint) ?? checkpoint.Config;
+        if (withHead)
+        {
+            CheckHead(checkpoint, config, architecture.HeadPrefix);
+        }
+
         return Build(config, withHead, (name, shape) =>
         {
             Tensor stored = StoredTensor.Read(checkpoint, name, shape, device, dtype);
@@ -367,6 +380,31 @@ public abstract class LanguageModel : IDisposable
         return architecture.Make(config, parameters);
     }
 
+    /// <exception cref="InvalidDataException">The folder has no language-model head; the message says what it is and what reads it.</exception>
+    private static void CheckHead(CheckpointFolder checkpoint, ModelConfig config, string? prefix)
+    {
+        string classes = config.Architectures.Count > 0 ? string.Join(", ", config.Architectures) : $"a model of type '{config.ModelType}'";
+        if (config is { IsEncoderDecoder: true, DecoderLayers: 0 })
+        {
+            throw new InvalidDataException(
+                $"{checkpoint.Path} holds {classes}, T5's encoder alone: it embeds texts (EmbedText), but without a decoder it cannot write "
+                + "answers. Right would be a folder of T5ForConditionalGeneration.");
+        }
+
+        if (prefix is null || checkpoint.Weights.Tensors.Any(info => info.Name.StartsWith(prefix, StringComparison.Ordinal)))
+        {
+            return;
+        }
+
+        string classifier = config is { IsSequenceClassifier: true, Labels.Count: > 0 }
+            ? $" It is a classifier of the labels {string.Join(", ", config.Labels.Select(label => $"'{label}'"))}, which reads texts without a prompt."
+            : "";
+        throw new InvalidDataException(
+            $"{checkpoint.Path} holds {classes}, which has no language-model head (no weights '{prefix}...'), and HeadKind.LabelWords "
+            + $"reads label words from that.{classifier} Set Head to HeadKind.SequenceClassification, FirstTokenLinear or, with a template, "
+            + "MaskTokenLinear, or take a folder with the head (...ForMaskedLM).");
+    }
+
     private static Parameter DetachedParameter(Tensor data)
     {
         var parameter = new Parameter(data, requires_grad: false);
@@ -381,6 +419,9 @@ public abstract class LanguageModel : IDisposable
     {
         /// <summary>Refuses variants that are not supported.</summary>
         public Action<ModelConfig>? Check { get; init; }
+
+        /// <summary>What the names of the language-model head's own weights begin with; null where it has none that it cannot do without.</summary>
+        public string? HeadPrefix { get; init; }
 
         /// <summary>The configuration as a checkpoint's weights have it, where its file may say otherwise.</summary>
         public Func<CheckpointFolder, ModelConfig>? Settle { get; init; }
