@@ -196,6 +196,9 @@ public sealed class ModelConfig
     /// otherwise, as in <c>transformers</c>, which leaves these out.</summary>
     public IReadOnlyList<string> Labels { get; }
 
+    /// <summary>Whether <see cref="Labels"/> come from <c>id2label</c>.</summary>
+    internal bool NamesLabels => _json["id2label"] is not null;
+
     /// <summary>All tokens that end a text: <c>eos_token_id</c> may be an array.</summary>
     internal IReadOnlyList<int> EosTokenIds => _json["eos_token_id"] is JsonArray ids
         ? [.. ids.Select(id => id is JsonValue value && value.TryGetValue(out int number) ? number : -1)]
