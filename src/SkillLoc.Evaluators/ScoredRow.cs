@@ -10,30 +10,33 @@ internal readonly record struct ScoredRow(int Label, int Predicted, double Confi
 {
     public bool IsRight => Label == Predicted;
 
-    /// <summary>Reads the labelled rows of a view, whose i-th key is the label of the i-th score.</summary>
+    /// <summary>
+    /// Reads the labelled rows of a view, whose i-th key is the label of the i-th score; of a binary trainer true is the label of the
+    /// second.
+    /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
     /// <exception cref="InvalidOperationException">There are no labelled rows, or a row's scores are no probabilities.</exception>
     public static IEnumerable<ScoredRow> Read(IDataView data, string labelColumn, string scoreColumn)
     {
         DataViewSchema.Column label = EvaluatedColumn.Find(data.Schema, labelColumn);
-        if (label.Type is not KeyDataViewType || label.Type.RawType != typeof(uint))
+        bool isBinary = data.Schema.GetColumnOrNull(scoreColumn) is { } named && Probabilities.IsBinary(named);
+        if (!isBinary && (label.Type is not KeyDataViewType || label.Type.RawType != typeof(uint)))
         {
             throw EvaluatedColumn.WrongType(label, "a key, as MapValueToKey makes it");
         }
 
         DataViewSchema.Column score = Probabilities.Find(data.Schema, scoreColumn);
         using DataViewRowCursor cursor = data.GetRowCursor([label, score]);
-        ValueGetter<uint> readLabel = cursor.GetGetter<uint>(label);
+        Func<int> readLabel = isBinary ? BinaryLabel.Reader(cursor, label) : Keys(cursor, label);
         var probabilities = new Probabilities(cursor, score);
-        uint key = 0;
         bool any = false;
         while (cursor.MoveNext())
         {
-            readLabel(ref key);
-            if (key != 0)
+            int slot = readLabel();
+            if (slot >= 0)
             {
                 any = true;
-                yield return Of((int)key - 1, probabilities.Read());
+                yield return Of(slot, probabilities.Read());
             }
         }
 
@@ -41,6 +44,17 @@ internal readonly record struct ScoredRow(int Label, int Predicted, double Confi
         {
             throw new InvalidOperationException($"There are no rows with a label in column '{labelColumn}'.");
         }
+    }
+
+    private static Func<int> Keys(DataViewRow row, DataViewSchema.Column column)
+    {
+        ValueGetter<uint> read = row.GetGetter<uint>(column);
+        uint key = 0;
+        return () =>
+        {
+            read(ref key);
+            return (int)key - 1;
+        };
     }
 
     /// <summary>Judges one row; of equal probabilities the first is the prediction.</summary>
