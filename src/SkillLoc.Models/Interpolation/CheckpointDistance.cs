@@ -1,4 +1,5 @@
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.NativeCalls;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -42,6 +43,7 @@ public sealed record CheckpointDistance(long Count, double SquaredDifference, do
                 $"The tensors have the shapes [{string.Join(", ", first.shape)}] and [{string.Join(", ", second.shape)}].", nameof(second));
         }
 
+        using Held held = new(first, second);
         using IDisposable noGradients = no_grad();
         using var scope = NewDisposeScope();
         Tensor one = first.detach().flatten(), other = second.detach().to(first.device).flatten();

@@ -1,6 +1,7 @@
 using System.Globalization;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
+using SkillLoc.Models.NativeCalls;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -190,6 +191,6 @@ public sealed class ParameterPath : IDisposable
         using IDisposable noGradients = no_grad();
         using var scope = NewDisposeScope();
         return [.. Enumerable.Range(0, bends).Select(_ =>
-            ((first.to(ScalarType.Float32) * 0.5) + (second.to(ScalarType.Float32) * 0.5)).DetachFromDisposeScope())];
+            first.to(ScalarType.Float32).Mul(0.5).Add(second.to(ScalarType.Float32).Mul(0.5)).DetachFromDisposeScope())];
     }
 }
