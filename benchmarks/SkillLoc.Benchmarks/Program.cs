@@ -6,8 +6,8 @@ namespace SkillLoc.Benchmarks;
 /// <c>write FOLDER</c> makes the workload, <c>fine-tune FOLDER OPTIMIZER BATCH ACCUMULATION STEPS TOKENS</c> and <c>mask FOLDER BATCHES TOKENS</c> run
 /// one of the jobs that the peer runs too and print a line of JSON. <c>write FOLDER LAYERS</c> and <c>write-from FOLDER CHECKPOINT</c> make
 /// workloads of other models, and <c>graft-epoch FOLDER BATCHES EPOCHS</c>, <c>graft-sweep FOLDER ROWS</c> and <c>graft-switch FOLDER TIMES</c>
-/// measure what grafting adds to its passes, <c>path FOLDER ROWS TIMES</c> what a path between checkpoints does, and <c>generate LENGTH ...</c>
-/// what a written token costs. Anything else goes to BenchmarkDotNet.
+/// measure what grafting adds to its passes, <c>path FOLDER ROWS TIMES</c> what a path between checkpoints does, <c>generate LENGTH ...</c>
+/// what a written token costs, and <c>kernels THREADS</c> how fast matrix products are. Anything else goes to BenchmarkDotNet.
 /// </summary>
 internal static class Program
 {
@@ -44,6 +44,9 @@ internal static class Program
                 break;
             case ["mask", var folder, var batches, var tokens]:
                 Console.WriteLine(PeerJobs.Mask(new(folder), int.Parse(batches), int.Parse(tokens)));
+                break;
+            case ["kernels", var threads]:
+                Console.WriteLine(Kernels.Measure(int.Parse(threads)));
                 break;
             default:
                 BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(arguments);

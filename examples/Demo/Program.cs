@@ -61,7 +61,7 @@ command.SetAction(arguments =>
         return 0;
     }
     catch (Exception error) when (error is IOException or UnauthorizedAccessException or InvalidDataException or ArgumentException
-        or FormatException or InvalidOperationException or NotSupportedException)
+        or FormatException or InvalidOperationException or NotSupportedException or DllNotFoundException)
     {
         Console.Error.WriteLine($"demo: {error.Message}");
         return 1;

@@ -71,6 +71,7 @@ public sealed class SkillLocalization(DemoOptions options, ConsoleProgress conso
         LearningRate = options.LearningRate,
         Epochs = epochs,
         EvaluationInterval = 40,
+        Seed = 0,
         Progress = progress,
     };
 
@@ -83,6 +84,7 @@ public sealed class SkillLocalization(DemoOptions options, ConsoleProgress conso
             Epochs = options.GraftEpochs,
             LearningRate = options.GraftLearningRate,
             MaxBatchesPerEpoch = 32,
+            Seed = 0,
             Progress = progress,
         };
 

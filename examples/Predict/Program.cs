@@ -22,7 +22,7 @@ try
 
     return 0;
 }
-catch (Exception error) when (error is IOException or InvalidDataException or InvalidOperationException)
+catch (Exception error) when (error is IOException or InvalidDataException or InvalidOperationException or DllNotFoundException)
 {
     Console.Error.WriteLine(error.GetBaseException().Message);
     return 1;

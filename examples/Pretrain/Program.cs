@@ -91,7 +91,7 @@ command.SetAction(parsed =>
         pretraining.Run();
         return 0;
     }
-    catch (Exception e) when (e is IOException or InvalidDataException or FormatException or ArgumentException or InvalidOperationException or NotSupportedException)
+    catch (Exception e) when (e is IOException or InvalidDataException or FormatException or ArgumentException or InvalidOperationException or NotSupportedException or DllNotFoundException)
     {
         AnsiConsole.MarkupLineInterpolated($"[red]{e.Message}[/]");
         return 1;

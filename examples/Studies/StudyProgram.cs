@@ -49,7 +49,7 @@ public static class StudyProgram
                 return 0;
             }
             catch (Exception error) when (error is IOException or UnauthorizedAccessException or InvalidDataException or ArgumentException
-                or FormatException or InvalidOperationException or NotSupportedException)
+                or FormatException or InvalidOperationException or NotSupportedException or DllNotFoundException)
             {
                 Console.Error.WriteLine($"study: {error.Message}");
                 return 1;

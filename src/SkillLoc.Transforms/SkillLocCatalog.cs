@@ -1,5 +1,7 @@
+using System.Runtime.CompilerServices;
 using Microsoft.ML;
 using Microsoft.ML.Runtime;
+using SkillLoc.Models.Runtime;
 using TorchSharp;
 
 namespace SkillLoc;
@@ -7,9 +9,14 @@ namespace SkillLoc;
 /// <summary>The entry to SkillLoc's components: <c>mlContext.SkillLoc()</c>. Each package adds its own as extension methods.</summary>
 public sealed class SkillLocCatalog
 {
+    private static readonly ConditionalWeakTable<MLContext, string> Logged = [];
+
     internal SkillLocCatalog(MLContext context) => Context = context;
 
-    /// <summary>The context that the catalog belongs to: its seed, its device and its log are used.</summary>
+    /// <summary>
+    /// The context that the catalog belongs to: its seed, its device and its log are used. Long calls end when its execution is cancelled,
+    /// as ML.NET's AutoML does with trials that take too long: as by a token of their own.
+    /// </summary>
     public MLContext Context { get; }
 
     /// <summary>
@@ -18,8 +25,16 @@ public sealed class SkillLocCatalog
     /// </summary>
     /// <returns>The CPU when no GPU is asked for.</returns>
     /// <exception cref="InvalidOperationException">A GPU is asked for, none is there, and falling back is not allowed.</exception>
+    /// <exception cref="DllNotFoundException">libtorch cannot be loaded; the message says why and what helps.</exception>
     public torch.Device Device()
     {
+        TorchRuntime.Require();
+        using IChannel channel = ((IHostEnvironment)Context).Register("SkillLoc").Start("Device");
+        if (Logged.TryAdd(Context, TorchRuntime.Description))
+        {
+            channel.Info(MessageSensitivity.None, TorchRuntime.Description);
+        }
+
         if (Context.GpuDeviceId is not { } gpu)
         {
             return torch.CPU;
@@ -37,7 +52,6 @@ public sealed class SkillLocCatalog
                 + "set MLContext.FallbackToCpu or MLContext.GpuDeviceId = null.");
         }
 
-        using IChannel channel = ((IHostEnvironment)Context).Register("SkillLoc").Start("Device");
         channel.Warning(MessageSensitivity.None, $"GPU {gpu} is not available; running on the CPU.");
         return torch.CPU;
     }

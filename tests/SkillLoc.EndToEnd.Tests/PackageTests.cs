@@ -24,7 +24,7 @@ public sealed class PackageTests(StrangersPrograms programs) : IClassFixture<Str
     }
 
     [Theory]
-    [InlineData("SkillLoc.Models", "CsvHelper", "Microsoft.ML.Tokenizers", "TorchSharp")]
+    [InlineData("SkillLoc.Models", "CsvHelper", "Google.Protobuf", "Microsoft.ML.Tokenizers", "TorchSharp")]
     [InlineData("SkillLoc.Transforms", "Microsoft.ML", "SkillLoc.Models")]
     [InlineData("SkillLoc.Trainers", "SkillLoc.Transforms")]
     [InlineData("SkillLoc.Evaluators", "SkillLoc.Transforms")]

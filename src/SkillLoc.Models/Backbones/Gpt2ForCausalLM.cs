@@ -20,6 +20,7 @@ public sealed class Gpt2ForCausalLM : LanguageModel
     private readonly Norm _lastNorm;
     private readonly Tensor? _head;
     private readonly Func<Tensor, Tensor> _activation;
+    private readonly double[] _queryScales;
 
     internal Gpt2ForCausalLM(ModelConfig config, OrderedDictionary<string, Parameter> parameters)
         : base(config, parameters)
@@ -36,6 +37,11 @@ public sealed class Gpt2ForCausalLM : LanguageModel
         _lastNorm = NormAt("transformer.ln_f");
         _head = config.TieWordEmbeddings ? _words : parameters.GetValueOrDefault(HeadWeight);
         _activation = Activation.Of(config);
+
+        // Attention divides by the root of the head size. What else the configuration scales by is multiplied to the queries.
+        double root = config.Flag("scale_attn_weights", true) ? 1 : Math.Sqrt(config.HeadSize);
+        bool byLayer = config.Flag("scale_attn_by_inverse_layer_idx", false);
+        _queryScales = [.. Enumerable.Range(1, config.Layers).Select(number => byLayer ? root / number : root)];
 
         Projection At(string name) => new(parameters[name + ".weight"], parameters[name + ".bias"]);
         Norm NormAt(string name) => new(parameters[name + ".weight"], parameters[name + ".bias"], config.LayerNormEpsilon);
@@ -90,22 +96,9 @@ public sealed class Gpt2ForCausalLM : LanguageModel
         return Run(batch, positions, training, null).MoveToOuterDisposeScope();
     }
 
-    /// <exception cref="NotSupportedException">The configuration asks for a variant of attention that is not there.</exception>
-    internal static void Check(ModelConfig config)
-    {
-        Require("scale_attn_weights", true);
-        Require("scale_attn_by_inverse_layer_idx", false);
-        Require("add_cross_attention", false);
-
-        void Require(string key, bool supported)
-        {
-            if (config.Flag(key, supported) != supported)
-            {
-                string value = supported ? "true" : "false";
-                throw new NotSupportedException($"{config.Source}: {key} must be {value}; GPT-2 with any other is not supported.");
-            }
-        }
-    }
+    /// <summary>The configuration as the weights have it: a stored head that differs from the word embeddings is not tied to them.</summary>
+    internal static ModelConfig Settle(CheckpointFolder checkpoint) =>
+        StoredTensor.HasOwnHead(checkpoint, HeadWeight, "transformer.wte.weight") ? checkpoint.Config.With("tie_word_embeddings", false) : checkpoint.Config;
 
     /// <summary>Names and shapes of the parameters, in the order of <c>transformers</c>. Projections are stored as [in, out].</summary>
     internal static IEnumerable<(string Name, long[] Shape)> Shapes(ModelConfig config, bool withHead)
@@ -230,17 +223,22 @@ public sealed class Gpt2ForCausalLM : LanguageModel
             (keys, values) = PrefixTuning.Prepend(prefix[index], keys, values);
         }
 
+        if (_queryScales[index] != 1)
+        {
+            query *= _queryScales[index];
+        }
+
         Tensor context;
         if (positions is null && prefix is null)
         {
-            context = F.scaled_dot_product_attention(query, keys, values, p: dropout, is_casual: true);
+            context = Attend(query, keys, values, mask: null, dropout, isCausal: true);
         }
         else
         {
             // A prefix stands before position 0, so that every position sees it.
             Tensor places = arange(-(prefix?.size(3) ?? 0), length, dtype: ScalarType.Int64, device: hidden.device);
             Tensor seers = positions is null ? arange(0, length, dtype: ScalarType.Int64, device: hidden.device) : positions.unsqueeze(1);
-            context = F.scaled_dot_product_attention(query, keys, values, places <= seers.unsqueeze(-1), dropout);
+            context = Attend(query, keys, values, places <= seers.unsqueeze(-1), dropout);
         }
 
         Tensor merged = context.transpose(1, 2).reshape(hidden.size(0), hidden.size(1), -1);
@@ -260,11 +258,7 @@ public sealed class Gpt2ForCausalLM : LanguageModel
 
     private Tensor SplitHeads(Tensor x) => x.view(x.size(0), x.size(1), Config.Heads, -1).transpose(1, 2);
 
-    private Tensor Drop(Tensor x, double probability, bool training)
-    {
-        double dropout = training ? Dropout ?? probability : 0;
-        return dropout > 0 ? F.dropout(x, dropout) : x;
-    }
+    private Tensor Drop(Tensor x, double probability, bool training) => Drop(x, training ? Dropout ?? probability : 0);
 
     /// <summary>A linear map whose weight is stored as [in, out] (Conv1D in <c>transformers</c>).</summary>
     private readonly record struct Projection(Tensor Weight, Tensor Bias)

@@ -1,3 +1,4 @@
+using SkillLoc.Models.Runtime;
 using TorchSharp;
 
 namespace SkillLoc.Models.Checkpoints;
@@ -18,6 +19,7 @@ internal static class TensorBytes
     /// <summary>A new tensor of the stored values, converted and moved on the way.</summary>
     public static torch.Tensor Read(TensorInfo info, Source source, torch.ScalarType? asType, torch.Device? device)
     {
+        TorchRuntime.Require();
         var tensor = torch.empty(info.Shape, dtype: asType ?? info.Dtype, device: device ?? torch.CPU);
         try
         {

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Generation;
 using SkillLoc.Models.Prompts;
@@ -121,22 +122,43 @@ public sealed record ClassifierSettings
     /// <returns>The settings.</returns>
     /// <exception cref="FileNotFoundException">The folder holds no classifier.</exception>
     /// <exception cref="InvalidDataException">A file is not valid.</exception>
+    /// <exception cref="NotSupportedException">It is a Hugging Face classifier of several labels a row, or a regression.</exception>
     public static ClassifierSettings Load(string folder, bool hasTextPair = false)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         string path = Path.Combine(folder, FileName);
-        if (File.Exists(path))
+        bool isAlone = File.Exists(path) && !File.Exists(Path.Combine(folder, "config.json"));
+        ModelConfig? config = isAlone ? null : CheckpointFolder.ReadConfig(folder);
+        return Find(folder, config, hasTextPair) ?? throw new FileNotFoundException(
+            $"{path} is missing, and {folder} is no Hugging Face classifier with labels either: restore it, fine-tune again, or say by "
+            + "settings what the model shall do.",
+            path);
+    }
+
+    /// <summary>The same as <see cref="Load"/>, or null where the folder does not say that it is a classifier.</summary>
+    /// <exception cref="InvalidDataException">A file is not valid, or <c>skillloc.json</c> and <c>config.json</c> name different
+    /// labels.</exception>
+    internal static ClassifierSettings? Find(string folder, ModelConfig? config, bool hasTextPair = false)
+    {
+        string path = Path.Combine(folder, FileName);
+        if (config is { IsSequenceClassifier: true })
         {
-            return FromJson(File.ReadAllText(path), path);
+            ConfigFields.CheckClassifier(config);
         }
 
-        ModelConfig config = CheckpointFolder.ReadConfig(folder);
-        return config.Labels.Count > 1 && config.Architectures.Any(name => name.EndsWith("ForSequenceClassification", StringComparison.Ordinal))
-            ? new() { Head = HeadKind.SequenceClassification, Labels = config.Labels, HasTextPair = hasTextPair }
-            : throw new FileNotFoundException(
-                $"{path} is missing, and {folder} is no Hugging Face classifier with labels either: restore it, fine-tune again, or say by "
-                + "settings what the model shall do.",
-                path);
+        bool hasLabels = config is { IsSequenceClassifier: true, Labels.Count: > 1 };
+        if (!File.Exists(path))
+        {
+            return hasLabels ? new() { Head = HeadKind.SequenceClassification, Labels = config!.Labels, HasTextPair = hasTextPair } : null;
+        }
+
+        ClassifierSettings settings = FromJson(File.ReadAllText(path), path);
+        return !hasLabels || (!settings.NeedsWords && settings.Labels.SequenceEqual(config!.Labels, StringComparer.Ordinal))
+            ? settings
+            : throw new InvalidDataException(
+                $"{path} is of the head {settings.Head} and the labels {string.Join(", ", settings.Labels)}, and {config!.Source} of a "
+                + $"sequence classifier with the labels {string.Join(", ", config.Labels)}: another program changed the folder. If "
+                + $"{config.Source} is right, remove {FileName}; else restore what {config.Source} was.");
     }
 
     /// <summary>Writes the settings as JSON.</summary>

@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 namespace SkillLoc.Trainers;
 
 /// <summary>Trains the control points of a curve at places drawn evenly from it.</summary>
-internal sealed class CurveTraining(CurveTrainer.Options options, ParameterPath path)
-    : PathTraining(options, path.CreateWalker(), path.Names, Controls(path))
+internal sealed class CurveTraining(CurveTrainer.Options options, ComponentHost host, ParameterPath path)
+    : PathTraining(options, host, path.CreateWalker(), path.Names, Controls(path))
 {
     private double _place;
 

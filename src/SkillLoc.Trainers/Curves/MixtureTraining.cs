@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 namespace SkillLoc.Trainers;
 
 /// <summary>Trains the weights of a mixture.</summary>
-internal sealed class MixtureTraining(MixtureTrainer.Options options, CheckpointMixture mixture, Tensor weights)
-    : PathTraining(options, mixture.CreateWalker(), [.. mixture.Groups.SelectMany(group => group.Parameters)], [("weights", weights)])
+internal sealed class MixtureTraining(MixtureTrainer.Options options, ComponentHost host, CheckpointMixture mixture, Tensor weights)
+    : PathTraining(options, host, mixture.CreateWalker(), [.. mixture.Groups.SelectMany(group => group.Parameters)], [("weights", weights)])
 {
     /// <inheritdoc/>
     protected override void ValuesChanged()

@@ -2,6 +2,7 @@ using System.Text.Json;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using SkillLoc.Models.Grafts;
+using SkillLoc.Models.Runtime;
 using TorchSharp;
 
 namespace SkillLoc.Transforms;
@@ -71,11 +72,15 @@ internal sealed record SavedModelSet
         return ml.Data.LoadFromEnumerable(Array.Empty<InputRow>(), schema);
     }
 
-    private GraftedModelSet Load() => GraftedModelSet.Create(
-        CheckpointStore.Find(Folder),
-        new Dictionary<string, Graft>(Skills.Zip(Grafts, (name, graft) => KeyValuePair.Create(name, SavedScorer.Unpack(graft))), StringComparer.Ordinal),
-        new ScoringColumns { TextPair = HasTextPair ? CarrierColumns.TextPair : null },
-        device: Gpu && torch.cuda.is_available() ? torch.CUDA : torch.CPU);
+    private GraftedModelSet Load()
+    {
+        TorchRuntime.Require();
+        return GraftedModelSet.Create(
+            CheckpointStore.Find(Folder),
+            new Dictionary<string, Graft>(Skills.Zip(Grafts, (name, graft) => KeyValuePair.Create(name, SavedScorer.Unpack(graft))), StringComparer.Ordinal),
+            new ScoringColumns { TextPair = HasTextPair ? CarrierColumns.TextPair : null },
+            device: Gpu && torch.cuda.is_available() ? torch.CUDA : torch.CPU);
+    }
 
     private sealed class InputRow
     {

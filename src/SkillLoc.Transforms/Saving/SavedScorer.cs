@@ -4,6 +4,7 @@ using Microsoft.ML;
 using Microsoft.ML.Data;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Grafts;
+using SkillLoc.Models.Runtime;
 using TorchSharp;
 
 namespace SkillLoc.Transforms;
@@ -142,6 +143,7 @@ internal sealed record SavedScorer
     private TextClassifier Load()
     {
         string folder = CheckpointStore.Find(Folder);
+        TorchRuntime.Require();
         torch.Device device = Gpu && torch.cuda.is_available() ? torch.CUDA : torch.CPU;
         TextClassifier classifier = TextClassifier.Create(folder, Settings, device);
         try
