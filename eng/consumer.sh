@@ -18,6 +18,17 @@ snippets() { awk '/^```csharp$/ { inside = 1; n++; next } /^```$/ { inside = 0 }
 rm "$consumer/Train/After.cs"
 [ "$(snippets 'n == 1' README.md | wc -l)" -le 10 ] || { echo "consumer.sh: the README's first snippet has more than 10 lines" >&2; exit 1; }
 
+# A page's snippets are one method, on what Docs/Given.cs has.
+for page in docs/components/*.md; do
+  name=$(basename "$page" .md)
+  [ "$name" = README ] || {
+    snippets '/^using [A-Za-z.]+;$/' "$page" | sort -u
+    echo "internal static partial class Pages { internal static void ${name//-/_}() {"
+    snippets '!/^using [A-Za-z.]+;$/' "$page"
+    echo '} }'
+  } >"$consumer/Docs/$name.cs"
+done
+
 version() { sed -nE "s/$1/\1/p" "$2" | head -1; }
 libtorch=$(version '.*libtorch-cpu-linux-x64 --version ([0-9.]+).*' README.md)
 ours=$(basename artifacts/packages/SkillLoc.MLNet.*.nupkg .nupkg)
