@@ -1,4 +1,5 @@
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.NativeCalls;
 using TorchSharp;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
@@ -10,22 +11,37 @@ internal static class Activation
 {
     private static readonly OrderedDictionary<string, Func<Tensor, Tensor>> Known = new(StringComparer.Ordinal)
     {
-        ["gelu"] = x => F.gelu(x),
+        ["gelu"] = Gelu,
+        ["gelu_python"] = Gelu,
         ["gelu_new"] = TanhGelu,
         ["gelu_fast"] = TanhGelu,
+        ["gelu_accurate"] = TanhGelu,
         ["gelu_pytorch_tanh"] = TanhGelu,
+        ["gelu_python_tanh"] = TanhGelu,
+        ["gelu_10"] = x => F.hardtanh(F.gelu(x), -10, 10),
+        ["quick_gelu"] = x => x * (x * 1.702).sigmoid_(),
         ["relu"] = x => F.relu(x),
+        ["relu2"] = x => F.relu(x).square(),
+        ["relu6"] = x => F.relu6(x),
+        ["leaky_relu"] = x => F.leaky_relu(x, 0.01),
         ["silu"] = x => F.silu(x),
         ["swish"] = x => F.silu(x),
+        ["hardswish"] = x => F.hardswish(x),
+        ["mish"] = x => F.mish(x),
+        ["sigmoid"] = x => x.sigmoid(),
         ["tanh"] = x => x.tanh(),
+        ["linear"] = x => x.alias(),
     };
 
     /// <summary>The activation that a configuration names.</summary>
     /// <exception cref="NotSupportedException">It is not one of those known; the message lists them.</exception>
     public static Func<Tensor, Tensor> Of(ModelConfig config) =>
         Known.TryGetValue(config.HiddenActivation, out Func<Tensor, Tensor>? activation) ? activation : throw new NotSupportedException(
-            $"The activation '{config.HiddenActivation}' of {config.Source} is not supported; it must be one of "
+            $"{config.Source}: the activation '{config.HiddenActivation}' ({ConfigFields.ActivationKey(config)}) is not supported; it must be one of "
             + $"{string.Join(", ", Known.Keys.Select(name => $"'{name}'"))}.");
+
+    /// <summary>x times the standard normal distribution's value at x.</summary>
+    public static Tensor Gelu(Tensor x) => F.gelu(x);
 
     /// <summary>
     /// x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))), the approximation of Hendrycks and Gimpel (2016). Since
@@ -34,6 +50,6 @@ internal static class Activation
     public static Tensor TanhGelu(Tensor x)
     {
         const double Linear = 1.5957691216057308, Cubic = 0.044715 * Linear;
-        return x * ((x * x).mul_(Cubic).add_(Linear) * x).sigmoid_();
+        return x * ((x * x).Mul_(Cubic).Add_(Linear) * x).sigmoid_();
     }
 }

@@ -1,4 +1,5 @@
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.NativeCalls;
 using SkillLoc.Models.Tuning;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -20,6 +21,7 @@ public sealed class Gpt2ForCausalLM : LanguageModel
     private readonly Norm _lastNorm;
     private readonly Tensor? _head;
     private readonly Func<Tensor, Tensor> _activation;
+    private readonly double[] _queryScales;
 
     internal Gpt2ForCausalLM(ModelConfig config, OrderedDictionary<string, Parameter> parameters)
         : base(config, parameters)
@@ -36,6 +38,11 @@ public sealed class Gpt2ForCausalLM : LanguageModel
         _lastNorm = NormAt("transformer.ln_f");
         _head = config.TieWordEmbeddings ? _words : parameters.GetValueOrDefault(HeadWeight);
         _activation = Activation.Of(config);
+
+        // Attention divides by the root of the head size. What else the configuration scales by is multiplied to the queries.
+        double root = config.Flag("scale_attn_weights", true) ? 1 : Math.Sqrt(config.HeadSize);
+        bool byLayer = config.Flag("scale_attn_by_inverse_layer_idx", false);
+        _queryScales = [.. Enumerable.Range(1, config.Layers).Select(number => byLayer ? root / number : root)];
 
         Projection At(string name) => new(parameters[name + ".weight"], parameters[name + ".bias"]);
         Norm NormAt(string name) => new(parameters[name + ".weight"], parameters[name + ".bias"], config.LayerNormEpsilon);
@@ -54,6 +61,7 @@ public sealed class Gpt2ForCausalLM : LanguageModel
     public override Tensor Encode(TokenBatch batch, bool training = false, IForwardObserver? observer = null)
     {
         ArgumentNullException.ThrowIfNull(batch);
+        using Held held = new(this, batch);
         using var scope = NewDisposeScope();
         return Run(batch, null, training, observer).MoveToOuterDisposeScope();
     }
@@ -62,6 +70,7 @@ public sealed class Gpt2ForCausalLM : LanguageModel
     public override Tensor EncodeAt(TokenBatch batch, bool training = false, IForwardObserver? observer = null)
     {
         ArgumentNullException.ThrowIfNull(batch);
+        using Held held = new(this, batch);
         using var scope = NewDisposeScope();
         Tensor positions = Adaptation?.ScoredPositions(batch) ?? batch.Positions;
         return Run(batch, positions.unsqueeze(1), training, observer).squeeze(1).MoveToOuterDisposeScope();
@@ -75,6 +84,7 @@ public sealed class Gpt2ForCausalLM : LanguageModel
             throw new InvalidOperationException("This model was loaded without its language-model head, so it cannot score words.");
         }
 
+        using Held held = new(this, hidden, words);
         using var scope = NewDisposeScope();
         return F.linear(hidden, words is null ? _head : _head.index_select(0, words)).MoveToOuterDisposeScope();
     }
@@ -86,26 +96,14 @@ public sealed class Gpt2ForCausalLM : LanguageModel
     /// <returns><c>[batch, count, hidden]</c>.</returns>
     internal Tensor EncodeAt(TokenBatch batch, Tensor positions, bool training)
     {
+        using Held held = new(this, batch, positions);
         using var scope = NewDisposeScope();
         return Run(batch, positions, training, null).MoveToOuterDisposeScope();
     }
 
-    /// <exception cref="NotSupportedException">The configuration asks for a variant of attention that is not there.</exception>
-    internal static void Check(ModelConfig config)
-    {
-        Require("scale_attn_weights", true);
-        Require("scale_attn_by_inverse_layer_idx", false);
-        Require("add_cross_attention", false);
-
-        void Require(string key, bool supported)
-        {
-            if (config.Flag(key, supported) != supported)
-            {
-                string value = supported ? "true" : "false";
-                throw new NotSupportedException($"{config.Source}: {key} must be {value}; GPT-2 with any other is not supported.");
-            }
-        }
-    }
+    /// <summary>The configuration as the weights have it: a stored head that differs from the word embeddings is not tied to them.</summary>
+    internal static ModelConfig Settle(CheckpointFolder checkpoint) =>
+        StoredTensor.HasOwnHead(checkpoint, HeadWeight, "transformer.wte.weight") ? checkpoint.Config.With("tie_word_embeddings", false) : checkpoint.Config;
 
     /// <summary>Names and shapes of the parameters, in the order of <c>transformers</c>. Projections are stored as [in, out].</summary>
     internal static IEnumerable<(string Name, long[] Shape)> Shapes(ModelConfig config, bool withHead)
@@ -199,7 +197,7 @@ public sealed class Gpt2ForCausalLM : LanguageModel
             words = Adaptation!.Prompt(words, _words, batch);
         }
 
-        return Drop(words + _positions.narrow(0, 0, PromptSize + length), Config.EmbeddingDropout, training).MoveToOuterDisposeScope();
+        return Drop(words.Add(_positions.narrow(0, 0, PromptSize + length)), Config.EmbeddingDropout, training).MoveToOuterDisposeScope();
     }
 
     /// <summary>One pre-norm layer.</summary>
@@ -230,28 +228,33 @@ public sealed class Gpt2ForCausalLM : LanguageModel
             (keys, values) = PrefixTuning.Prepend(prefix[index], keys, values);
         }
 
+        if (_queryScales[index] != 1)
+        {
+            query *= _queryScales[index];
+        }
+
         Tensor context;
         if (positions is null && prefix is null)
         {
-            context = F.scaled_dot_product_attention(query, keys, values, p: dropout, is_casual: true);
+            context = Attend(query, keys, values, mask: null, dropout, isCausal: true);
         }
         else
         {
             // A prefix stands before position 0, so that every position sees it.
-            Tensor places = arange(-(prefix?.size(3) ?? 0), length, dtype: ScalarType.Int64, device: hidden.device);
-            Tensor seers = positions is null ? arange(0, length, dtype: ScalarType.Int64, device: hidden.device) : positions.unsqueeze(1);
-            context = F.scaled_dot_product_attention(query, keys, values, places <= seers.unsqueeze(-1), dropout);
+            Tensor places = TensorArithmetic.Arange(-(prefix?.size(3) ?? 0), length, hidden.device);
+            Tensor seers = positions is null ? TensorArithmetic.Arange(0, length, hidden.device) : positions.unsqueeze(1);
+            context = Attend(query, keys, values, places <= seers.unsqueeze(-1), dropout);
         }
 
         Tensor merged = context.transpose(1, 2).reshape(hidden.size(0), hidden.size(1), -1);
         Tensor output = Adapt(LinearLayers.AttentionOutput, merged, layer.AttentionOutput.Apply(merged));
-        Tensor attended = hidden + Drop(output, Config.HiddenDropout, training);
+        Tensor attended = hidden.Add(Drop(output, Config.HiddenDropout, training));
         Tensor read = layer.FeedForwardNorm.Apply(attended);
         Tensor neurons = _activation(Adapt(LinearLayers.Up, read, layer.Up.Apply(read)));
         neurons = NeuronEditor?.Edit(index, neurons) ?? neurons;
         observer?.OnFeedForward(index, neurons);
-        Tensor sum = attended + Drop(Adapt(LinearLayers.Down, neurons, layer.Down.Apply(neurons)), Config.HiddenDropout, training);
-        return (Adaptation?.Correction(index, sum) is { } correction ? sum + correction : sum).MoveToOuterDisposeScope();
+        Tensor sum = attended.Add(Drop(Adapt(LinearLayers.Down, neurons, layer.Down.Apply(neurons)), Config.HiddenDropout, training));
+        return (Adaptation?.Correction(index, sum) is { } correction ? sum.Add(correction) : sum).MoveToOuterDisposeScope();
 
         Tensor Adapt(LinearLayers map, Tensor input, Tensor mapped) => Adaptation?.AfterLinear(new(index, map), input, mapped) ?? mapped;
     }
@@ -260,11 +263,7 @@ public sealed class Gpt2ForCausalLM : LanguageModel
 
     private Tensor SplitHeads(Tensor x) => x.view(x.size(0), x.size(1), Config.Heads, -1).transpose(1, 2);
 
-    private Tensor Drop(Tensor x, double probability, bool training)
-    {
-        double dropout = training ? Dropout ?? probability : 0;
-        return dropout > 0 ? F.dropout(x, dropout) : x;
-    }
+    private Tensor Drop(Tensor x, double probability, bool training) => Drop(x, training ? Dropout ?? probability : 0);
 
     /// <summary>A linear map whose weight is stored as [in, out] (Conv1D in <c>transformers</c>).</summary>
     private readonly record struct Projection(Tensor Weight, Tensor Bias)

@@ -1,10 +1,12 @@
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
+using SkillLoc.Models.NativeCalls;
 using SkillLoc.Models.Runtime;
 using SkillLoc.Models.Tuning;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
+using F = TorchSharp.torch.nn.functional;
 
 namespace SkillLoc.Models.Backbones;
 
@@ -17,11 +19,19 @@ public abstract class LanguageModel : IDisposable
 {
     private static readonly OrderedDictionary<string, Architecture> Architectures = new(StringComparer.Ordinal)
     {
-        ["roberta"] = new(RobertaForMaskedLM.Shapes, (config, parameters) => new RobertaForMaskedLM(config, parameters)),
-        ["bert"] = new(BertForMaskedLM.Shapes, (config, parameters) => new BertForMaskedLM(config, parameters)),
+        ["roberta"] = new(RobertaForMaskedLM.Shapes, (config, parameters) => new RobertaForMaskedLM(config, parameters))
+        {
+            HeadPrefix = "lm_head.",
+            Settle = RobertaForMaskedLM.Settle,
+        },
+        ["bert"] = new(BertForMaskedLM.Shapes, (config, parameters) => new BertForMaskedLM(config, parameters))
+        {
+            HeadPrefix = "cls.predictions.",
+            Settle = BertForMaskedLM.Settle,
+        },
         ["gpt2"] = new(Gpt2ForCausalLM.Shapes, (config, parameters) => new Gpt2ForCausalLM(config, parameters))
         {
-            Check = Gpt2ForCausalLM.Check,
+            Settle = Gpt2ForCausalLM.Settle,
             InitialDeviation = Gpt2ForCausalLM.InitialDeviation,
         },
         ["t5"] = new(T5ForConditionalGeneration.Shapes, (config, parameters) => new T5ForConditionalGeneration(config, parameters))
@@ -58,6 +68,13 @@ public abstract class LanguageModel : IDisposable
     /// <summary>Dropout of hidden states, attention and classifier while training; null takes what the configuration says.</summary>
     public double? Dropout { get; set; }
 
+    /// <summary>
+    /// What dropout draws from while training, on the model's device; null, the default, takes libtorch's own generator, which is one for
+    /// all of a process. It stays the caller's, and a copy of the model has none. On the CPU the same seed gives the same draws either way.
+    /// On CUDA attention is not fused while it drops something from a generator that is given.
+    /// </summary>
+    public Generator? DropoutGenerator { get; set; }
+
     /// <summary>Changes feed-forward activations in every pass; null, the default, costs nothing. A copy of the model has none.</summary>
     public INeuronEditor? NeuronEditor { get; set; }
 
@@ -89,11 +106,10 @@ public abstract class LanguageModel : IDisposable
         ArgumentNullException.ThrowIfNull(config);
         if (!Architectures.TryGetValue(config.ModelType, out Architecture? architecture))
         {
-            throw new NotSupportedException(
-                $"The architecture '{config.ModelType}' of {config.Source} is not supported; model_type must be one of "
-                + $"{string.Join(", ", Architectures.Keys.Select(name => $"'{name}'"))}.");
+            throw ConfigFields.Unknown(config);
         }
 
+        ConfigFields.Check(config);
         architecture.Check?.Invoke(config);
     }
 
@@ -147,7 +163,13 @@ public abstract class LanguageModel : IDisposable
         CheckpointFolder checkpoint, bool withHead, Device? device, ScalarType dtype, LanguageModel? twin, Func<string, bool>? mayShare)
     {
         CheckArchitecture(checkpoint.Config);
-        ModelConfig config = Architectures[checkpoint.Config.ModelType].Settle?.Invoke(checkpoint) ?? checkpoint.Config;
+        Architecture architecture = Architectures[checkpoint.Config.ModelType];
+        ModelConfig config = architecture.Settle?.Invoke(checkpoint) ?? checkpoint.Config;
+        if (withHead)
+        {
+            CheckHead(checkpoint, config, architecture.HeadPrefix);
+        }
+
         return Build(config, withHead, (name, shape) =>
         {
             Tensor stored = StoredTensor.Read(checkpoint, name, shape, device, dtype);
@@ -185,7 +207,7 @@ public abstract class LanguageModel : IDisposable
             }
 
             double deviation = Architectures[config.ModelType].InitialDeviation?.Invoke(config, name) ?? config.InitializerRange;
-            return randn(shape, generator: generator).mul_(deviation);
+            return randn(shape, generator: generator).Mul_(deviation);
         }
     }
 
@@ -303,6 +325,56 @@ public abstract class LanguageModel : IDisposable
     /// <param name="layer">Zero-based layer.</param>
     internal abstract IEnumerable<LinearMap> LinearMaps(int layer);
 
+    /// <summary>Drops values and scales up the others, as training does.</summary>
+    /// <param name="x">The values.</param>
+    /// <param name="probability">The probability that a value is dropped; 0 drops none.</param>
+    internal Tensor Drop(Tensor x, double probability)
+    {
+        if (probability == 0)
+        {
+            return x;
+        }
+
+        if (DropoutGenerator is null)
+        {
+            return F.dropout(x, probability);
+        }
+
+        using var scope = NewDisposeScope();
+        Tensor kept = empty_like(x).bernoulli_(1 - probability, DropoutGenerator);
+        using Tensor scale = tensor(1f / (float)(1 - probability), x.dtype, x.device);
+        return x.mul(kept.mul_(scale)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Scaled dot-product attention.</summary>
+    /// <param name="query"><c>[rows, heads, queries, head size]</c>.</param>
+    /// <param name="keys"><c>[rows, heads, keys, head size]</c>.</param>
+    /// <param name="values"><c>[rows, heads, keys, head size]</c>.</param>
+    /// <param name="mask">True where a query sees a key, of a shape that spreads to <c>[rows, heads, queries, keys]</c>; null sees all.</param>
+    /// <param name="dropout">The probability that a weight is dropped.</param>
+    /// <param name="isCausal">Whether the i-th query sees the first i keys only; there is no mask then.</param>
+    private protected Tensor Attend(Tensor query, Tensor keys, Tensor values, Tensor? mask, double dropout, bool isCausal = false)
+    {
+        if (dropout == 0 || DropoutGenerator is null)
+        {
+            return F.scaled_dot_product_attention(query, keys, values, mask, dropout, isCausal);
+        }
+
+        // Libtorch's own takes no generator. These are its steps on the CPU wherever it drops something; its fused kernels there cannot.
+        using var scope = NewDisposeScope();
+        using Tensor scale = tensor((float)Math.Sqrt(1 / Math.Sqrt(query.size(-1))), device: query.device);
+        Tensor scores = query.to(ScalarType.Float32).mul(scale).matmul(keys.to(ScalarType.Float32).transpose(-2, -1).mul(scale));
+        mask = isCausal ? ones([query.size(-2), keys.size(-2)], ScalarType.Bool, query.device).tril() : mask;
+        if (mask is not null)
+        {
+            using Tensor unseen = tensor(float.NegativeInfinity, device: query.device);
+            scores = where(mask, scores, unseen);
+        }
+
+        Tensor weights = Drop(F.softmax(scores, -1), dropout);
+        return weights.matmul(values.to(ScalarType.Float32)).to(query.dtype).MoveToOuterDisposeScope();
+    }
+
     private static LanguageModel Build(ModelConfig config, bool withHead, Func<string, long[], Tensor> source)
     {
         CheckArchitecture(config);
@@ -329,6 +401,31 @@ public abstract class LanguageModel : IDisposable
         return architecture.Make(config, parameters);
     }
 
+    /// <exception cref="InvalidDataException">The folder has no language-model head; the message says what it is and what reads it.</exception>
+    private static void CheckHead(CheckpointFolder checkpoint, ModelConfig config, string? prefix)
+    {
+        string classes = config.Architectures.Count > 0 ? string.Join(", ", config.Architectures) : $"a model of type '{config.ModelType}'";
+        if (config is { IsEncoderDecoder: true, DecoderLayers: 0 })
+        {
+            throw new InvalidDataException(
+                $"{checkpoint.Path} holds {classes}, T5's encoder alone: it embeds texts (EmbedText), but without a decoder it cannot write "
+                + "answers. Right would be a folder of T5ForConditionalGeneration.");
+        }
+
+        if (prefix is null || checkpoint.Weights.Tensors.Any(info => info.Name.StartsWith(prefix, StringComparison.Ordinal)))
+        {
+            return;
+        }
+
+        string classifier = config is { IsSequenceClassifier: true, Labels.Count: > 0 }
+            ? $" It is a classifier of the labels {string.Join(", ", config.Labels.Select(label => $"'{label}'"))}, which reads texts without a prompt."
+            : "";
+        throw new InvalidDataException(
+            $"{checkpoint.Path} holds {classes}, which has no language-model head (no weights '{prefix}...'), and HeadKind.LabelWords "
+            + $"reads label words from that.{classifier} Set Head to HeadKind.SequenceClassification, FirstTokenLinear or, with a template, "
+            + "MaskTokenLinear, or take a folder with the head (...ForMaskedLM).");
+    }
+
     private static Parameter DetachedParameter(Tensor data)
     {
         var parameter = new Parameter(data, requires_grad: false);
@@ -343,6 +440,9 @@ public abstract class LanguageModel : IDisposable
     {
         /// <summary>Refuses variants that are not supported.</summary>
         public Action<ModelConfig>? Check { get; init; }
+
+        /// <summary>What the names of the language-model head's own weights begin with; null where it has none that it cannot do without.</summary>
+        public string? HeadPrefix { get; init; }
 
         /// <summary>The configuration as a checkpoint's weights have it, where its file may say otherwise.</summary>
         public Func<CheckpointFolder, ModelConfig>? Settle { get; init; }

@@ -1,4 +1,5 @@
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.NativeCalls;
 using SkillLoc.Models.Tuning;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -19,6 +20,7 @@ public abstract class MaskedLanguageModel : LanguageModel
     private readonly Head? _head;
     private readonly long _heads;
     private readonly double _epsilon;
+    private readonly bool _looksBackOnly;
     private readonly Func<Tensor, Tensor> _activation;
 
     private protected MaskedLanguageModel(ModelConfig config, OrderedDictionary<string, Parameter> parameters, Names names)
@@ -38,13 +40,14 @@ public abstract class MaskedLanguageModel : LanguageModel
                 At(layer + ".attention.output.dense"), At(layer + ".attention.output.LayerNorm"),
                 At(layer + ".intermediate.dense"), At(layer + ".output.dense"), At(layer + ".output.LayerNorm"));
         })];
-        if (parameters.TryGetValue(names.HeadBias, out Parameter? bias))
+        if (parameters.TryGetValue(config.TieWordEmbeddings ? names.HeadBias : names.DecoderBias, out Parameter? bias))
         {
             _head = new Head(At(names.HeadDense), At(names.HeadNorm), bias, parameters.GetValueOrDefault(names.HeadDecoder) ?? _words);
         }
 
         _heads = config.Heads;
         _epsilon = config.LayerNormEpsilon;
+        _looksBackOnly = config.AttendsBackwardsOnly;
         _activation = Activation.Of(config);
 
         Affine At(string name) => new(parameters[name + ".weight"], parameters[name + ".bias"]);
@@ -59,12 +62,19 @@ public abstract class MaskedLanguageModel : LanguageModel
     /// <summary>The position id of a row's first token.</summary>
     private protected abstract int PositionOffset { get; }
 
+    /// <summary>The token that no position is counted for, null where all are.</summary>
+    private protected virtual int? UncountedToken => null;
+
+    /// <summary>What the head's dense layer ends with.</summary>
+    private protected virtual Func<Tensor, Tensor> HeadActivation => _activation;
+
     private int PromptSize => Adaptation?.PromptSize ?? 0;
 
     /// <inheritdoc/>
     public override Tensor Encode(TokenBatch batch, bool training = false, IForwardObserver? observer = null)
     {
         ArgumentNullException.ThrowIfNull(batch);
+        using Held held = new(this, batch);
         using var scope = NewDisposeScope();
         Pass pass = Start(batch, training, observer);
         Tensor hidden = Embed(batch, training);
@@ -82,6 +92,7 @@ public abstract class MaskedLanguageModel : LanguageModel
     public override Tensor EncodeAt(TokenBatch batch, bool training = false, IForwardObserver? observer = null)
     {
         ArgumentNullException.ThrowIfNull(batch);
+        using Held held = new(this, batch);
         using var scope = NewDisposeScope();
         Pass pass = Start(batch, training, observer);
         Tensor hidden = Embed(batch, training);
@@ -95,6 +106,11 @@ public abstract class MaskedLanguageModel : LanguageModel
         Tensor positions = Adaptation?.ScoredPositions(batch) ?? batch.Positions;
         Tensor index = positions.view(-1, 1, 1).expand(-1, 1, hidden.size(2));
         Tensor scored = hidden.gather(1, index);
+        if (_looksBackOnly)
+        {
+            pass = pass with { Mask = LookingBack(batch, pass.Prefix, positions.view(-1, 1, 1, 1)) };
+        }
+
         scored = Run(_layers.Length - 1, scored, hidden, pass);
         observer?.OnHidden(_layers.Length, scored);
         return scored.squeeze(1).MoveToOuterDisposeScope();
@@ -108,8 +124,9 @@ public abstract class MaskedLanguageModel : LanguageModel
             throw new InvalidOperationException("This model was loaded without its language-model head, so it cannot score words.");
         }
 
+        using Held held = new(this, hidden, words);
         using var scope = NewDisposeScope();
-        Tensor transformed = Normalise(_activation(_head.Dense.Apply(hidden)), _head.Norm);
+        Tensor transformed = Normalise(HeadActivation(_head.Dense.Apply(hidden)), _head.Norm);
         Tensor weight = words is null ? _head.Decoder : _head.Decoder.index_select(0, words);
         Tensor bias = words is null ? _head.Bias : _head.Bias.index_select(0, words);
         return F.linear(transformed, weight, bias).MoveToOuterDisposeScope();
@@ -165,7 +182,11 @@ public abstract class MaskedLanguageModel : LanguageModel
 
         if (withHead)
         {
-            yield return (names.HeadBias, [config.VocabularySize]);
+            if (config.TieWordEmbeddings)
+            {
+                yield return (names.HeadBias, [config.VocabularySize]);
+            }
+
             yield return (names.HeadDense + ".weight", [hidden, hidden]);
             yield return (names.HeadDense + ".bias", [hidden]);
             yield return (names.HeadNorm + ".weight", [hidden]);
@@ -173,22 +194,45 @@ public abstract class MaskedLanguageModel : LanguageModel
             if (!config.TieWordEmbeddings)
             {
                 yield return (names.HeadDecoder, [config.VocabularySize, hidden]);
+                yield return (names.DecoderBias, [config.VocabularySize]);
             }
         }
     }
+
+    /// <summary>The configuration as the weights have it: <c>transformers</c> does not tie a head whose stored weights differ from the word
+    /// embeddings, whatever the file says.</summary>
+    private protected static ModelConfig Settle(CheckpointFolder checkpoint, Names names) =>
+        StoredTensor.HasOwnHead(checkpoint, names.HeadDecoder, names.Prefix + ".embeddings.word_embeddings.weight")
+            ? checkpoint.Config.With("tie_word_embeddings", false)
+            : checkpoint.Config;
 
     /// <summary>What all layers of a pass share.</summary>
     private Pass Start(TokenBatch batch, bool training, IForwardObserver? observer)
     {
         Tensor? prefix = Adaptation?.KeyValues();
+        Tensor? mask = _looksBackOnly
+            ? LookingBack(batch, prefix, arange(0, PromptSize + batch.Ids.size(1), dtype: ScalarType.Int64, device: batch.Ids.device).unsqueeze(-1))
+            : Readable(batch, prefix);
+        return new(mask, prefix, training, observer);
+    }
+
+    /// <summary>What is no padding; a prefix and a prompt are none. Null where nothing is.</summary>
+    private Tensor? Readable(TokenBatch batch, Tensor? prefix)
+    {
         Tensor? mask = batch.Mask;
         long more = PromptSize + (prefix?.size(3) ?? 0);
-        if (mask is not null && more > 0)
-        {
-            mask = cat([ones([mask.size(0), 1, 1, more], ScalarType.Bool, mask.device), mask], 3);
-        }
+        return mask is not null && more > 0 ? cat([ones([mask.size(0), 1, 1, more], ScalarType.Bool, mask.device), mask], 3) : mask;
+    }
 
-        return new(mask, prefix, training, observer);
+    /// <summary>What is no padding and not behind some positions (<c>is_decoder</c>); a prefix stands before all.</summary>
+    /// <param name="batch">The batch.</param>
+    /// <param name="prefix">Keys and values of a prefix.</param>
+    /// <param name="positions">Those that look; keys are spread over its last dimension.</param>
+    private Tensor LookingBack(TokenBatch batch, Tensor? prefix, Tensor positions)
+    {
+        long keys = PromptSize + batch.Ids.size(1);
+        Tensor seen = arange(-(prefix?.size(3) ?? 0), keys, dtype: ScalarType.Int64, device: batch.Ids.device) <= positions;
+        return Readable(batch, prefix) is { } mask ? mask.logical_and(seen) : seen;
     }
 
     private Tensor Embed(TokenBatch batch, bool training)
@@ -208,11 +252,14 @@ public abstract class MaskedLanguageModel : LanguageModel
             typeIds = typeIds is null ? null : cat([zeros([rows, prompt], ScalarType.Int64, typeIds.device), typeIds], 1);
         }
 
-        Tensor positions = _positions.narrow(0, PositionOffset, prompt + length);
+        // A prompt is no token, and beside it transformers counts the tokens through.
+        Tensor positions = prompt == 0 && UncountedToken is { } uncounted && batch.Holds(uncounted)
+            ? _positions.index_select(0, batch.CountedPositions(uncounted, PositionOffset).view(-1)).view(rows, length, -1)
+            : _positions.narrow(0, PositionOffset, prompt + length);
         Tensor types = typeIds is null
             ? _tokenTypes.narrow(0, 0, 1)
             : _tokenTypes.index_select(0, typeIds.view(-1)).view(rows, prompt + length, -1);
-        Tensor normed = Normalise(words + positions + types, _embeddingNorm);
+        Tensor normed = Normalise(words.Add(positions).Add(types), _embeddingNorm);
         return Drop(normed, training).MoveToOuterDisposeScope();
     }
 
@@ -230,18 +277,18 @@ public abstract class MaskedLanguageModel : LanguageModel
             (keys, values) = PrefixTuning.Prepend(pass.Prefix[index], keys, values);
         }
 
-        Tensor context = F.scaled_dot_product_attention(query, keys, values, pass.Mask, attentionDropout);
+        Tensor context = Attend(query, keys, values, pass.Mask, attentionDropout);
         Tensor merged = context.transpose(1, 2).reshape(scored.size(0), scored.size(1), -1);
         Tensor attended = Normalise(
-            Drop(Map(LinearLayers.AttentionOutput, layer.AttentionOutput, merged), pass.Training) + scored, layer.AttentionNorm);
+            Drop(Map(LinearLayers.AttentionOutput, layer.AttentionOutput, merged), pass.Training).Add(scored), layer.AttentionNorm);
         Tensor neurons = _activation(Map(LinearLayers.Up, layer.Up, attended));
         neurons = NeuronEditor?.Edit(index, neurons) ?? neurons;
         pass.Observer?.OnFeedForward(index, neurons);
-        Tensor sum = Drop(Map(LinearLayers.Down, layer.Down, neurons), pass.Training) + attended;
+        Tensor sum = Drop(Map(LinearLayers.Down, layer.Down, neurons), pass.Training).Add(attended);
         Tensor output = Normalise(sum, layer.OutputNorm);
         if (Adaptation?.Correction(index, output) is { } correction)
         {
-            output = Normalise(sum + correction, layer.OutputNorm);
+            output = Normalise(sum.Add(correction), layer.OutputNorm);
         }
 
         return output.MoveToOuterDisposeScope();
@@ -257,14 +304,12 @@ public abstract class MaskedLanguageModel : LanguageModel
 
     private Tensor Normalise(Tensor x, Affine norm) => F.layer_norm(x, [x.size(-1)], norm.Weight, norm.Bias, _epsilon);
 
-    private Tensor Drop(Tensor x, bool training)
-    {
-        double dropout = training ? Dropout ?? Config.HiddenDropout : 0;
-        return dropout > 0 ? F.dropout(x, dropout) : x;
-    }
+    private Tensor Drop(Tensor x, bool training) => Drop(x, training ? Dropout ?? Config.HiddenDropout : 0);
 
     /// <summary>How an architecture spells its parameters.</summary>
-    private protected sealed record Names(string Prefix, string HeadBias, string HeadDense, string HeadNorm, string HeadDecoder);
+    /// <remarks>The head has one bias. Where its weights are the word embeddings, <c>transformers</c> keeps it as <paramref name="HeadBias"/>,
+    /// else as <paramref name="DecoderBias"/>.</remarks>
+    private protected sealed record Names(string Prefix, string HeadBias, string HeadDense, string HeadNorm, string HeadDecoder, string DecoderBias);
 
     /// <summary>What all layers of a pass share; the mask covers prompt and prefix.</summary>
     private readonly record struct Pass(Tensor? Mask, Tensor? Prefix, bool Training, IForwardObserver? Observer);

@@ -1,5 +1,6 @@
 using SkillLoc.Models.Checkpoints;
 using TorchSharp.Modules;
+using static TorchSharp.torch;
 
 namespace SkillLoc.Models.Backbones;
 
@@ -7,7 +8,7 @@ namespace SkillLoc.Models.Backbones;
 public sealed class RobertaForMaskedLM : MaskedLanguageModel
 {
     private static readonly Names Spelling = new(
-        "roberta", "lm_head.bias", "lm_head.dense", "lm_head.layer_norm", "lm_head.decoder.weight");
+        "roberta", "lm_head.bias", "lm_head.dense", "lm_head.layer_norm", "lm_head.decoder.weight", "lm_head.decoder.bias");
 
     internal RobertaForMaskedLM(ModelConfig config, OrderedDictionary<string, Parameter> parameters)
         : base(config, parameters, Spelling)
@@ -15,7 +16,15 @@ public sealed class RobertaForMaskedLM : MaskedLanguageModel
     }
 
     /// <summary>RoBERTa counts positions from the padding id + 1.</summary>
-    private protected override int PositionOffset => (Config.PadTokenId ?? 1) + 1;
+    private protected override int PositionOffset => Config.PadTokenId!.Value + 1;
+
+    /// <summary>A padding token within a text gets the padding's position, and those behind it are counted on without it.</summary>
+    private protected override int? UncountedToken => Config.PadTokenId;
+
+    /// <summary>GELU, whatever the layers' activation is.</summary>
+    private protected override Func<Tensor, Tensor> HeadActivation => Activation.Gelu;
 
     internal static IEnumerable<(string Name, long[] Shape)> Shapes(ModelConfig config, bool withHead) => Shapes(config, Spelling, withHead);
+
+    internal static ModelConfig Settle(CheckpointFolder checkpoint) => Settle(checkpoint, Spelling);
 }

@@ -12,7 +12,7 @@ internal static class StoredTensor
     {
         string stored = Spellings(name).FirstOrDefault(checkpoint.Weights.Contains)
             ?? throw new InvalidDataException(
-                $"{checkpoint.Weights.Path} has no tensor '{name}' (shape [{string.Join(", ", shape)}]), which its config.json asks for. "
+                $"{checkpoint.Weights.Path} has no tensor '{name}' (shape [{string.Join(", ", shape)}]), which a model of its config.json has. "
                 + $"It holds {Sample(checkpoint.Weights.Tensors)}.");
         TensorInfo info = checkpoint.Weights.Tensors.First(tensor => tensor.Name == stored);
         if (!info.Shape.SequenceEqual(shape))
@@ -25,9 +25,36 @@ internal static class StoredTensor
         return checkpoint.Weights.ReadFinite(stored, dtype, device);
     }
 
+    /// <summary>Whether a checkpoint holds an output layer beside the word embeddings that is not the same.</summary>
+    /// <param name="checkpoint">The folder, whose configuration may say that both are one.</param>
+    /// <param name="head">The output layer's name.</param>
+    /// <param name="words">The word embeddings' name.</param>
+    public static bool HasOwnHead(CheckpointFolder checkpoint, string head, string words)
+    {
+        ModelConfig config = checkpoint.Config;
+        if (!config.TieWordEmbeddings || !checkpoint.Weights.Contains(head) || !Spellings(words).Any(checkpoint.Weights.Contains))
+        {
+            return false;
+        }
+
+        long[] shape = [config.VocabularySize, config.HiddenSize];
+        using Tensor stored = Read(checkpoint, head, shape, null, ScalarType.Float32), embedded = Read(checkpoint, words, shape, null, ScalarType.Float32);
+        return !stored.Equals(embedded);
+    }
+
     private static IEnumerable<string> Spellings(string name)
     {
+        // The bias of a masked language model's head has two names, and where both are stored, this is the one that transformers adds.
+        if (name is "lm_head.bias" or "cls.predictions.bias")
+        {
+            yield return name.Replace("bias", "decoder.bias", StringComparison.Ordinal);
+        }
+
         yield return name;
+        if (name is "lm_head.decoder.bias" or "cls.predictions.decoder.bias")
+        {
+            yield return name.Replace(".decoder", "", StringComparison.Ordinal);
+        }
 
         // Checkpoints of TensorFlow origin.
         string older = name.Replace("LayerNorm.weight", "LayerNorm.gamma", StringComparison.Ordinal)

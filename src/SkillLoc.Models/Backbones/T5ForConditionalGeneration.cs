@@ -1,4 +1,5 @@
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.NativeCalls;
 using SkillLoc.Models.Tuning;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -32,22 +33,23 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     private const string HeadWeight = "lm_head.weight";
     private const string ScaleKey = "scale_decoder_outputs";
     private const string TieKey = "tie_word_embeddings";
+    private const string DecoderLayersKey = "num_decoder_layers";
 
     private readonly Tensor _words;
     private readonly Tensor? _head;
     private readonly double _headScale;
     private readonly Stack _encoder;
-    private readonly Stack _decoder;
+    private readonly Stack? _decoder;
     private readonly Func<Tensor, Tensor> _activation;
 
     internal T5ForConditionalGeneration(ModelConfig config, OrderedDictionary<string, Parameter> parameters)
         : base(config, parameters)
     {
         _words = parameters[Words];
-        _head = config.TieWordEmbeddings ? _words : parameters.GetValueOrDefault(HeadWeight);
+        _head = config.DecoderLayers == 0 ? null : config.TieWordEmbeddings ? _words : parameters.GetValueOrDefault(HeadWeight);
         _headScale = ScalesHead(config) ? 1 / Math.Sqrt(config.HiddenSize) : 1;
         _encoder = StackAt("encoder", config.Layers, 0);
-        _decoder = StackAt("decoder", config.DecoderLayers, config.Layers);
+        _decoder = config.DecoderLayers == 0 ? null : StackAt("decoder", config.DecoderLayers, config.Layers);
         _activation = Activation.Of(config);
 
         Stack StackAt(string stack, int layers, int first)
@@ -84,6 +86,9 @@ public sealed class T5ForConditionalGeneration : LanguageModel
 
     private int PromptSize => Adaptation?.PromptSize ?? 0;
 
+    private Stack Decoder => _decoder
+        ?? throw new InvalidOperationException("This is T5's encoder alone, without a decoder: it can read and embed texts, but not write.");
+
     /// <summary>Fills rows of token ids up with <see cref="Ignored"/>.</summary>
     /// <param name="rows">At least one row, none empty, each ending with <c>&lt;/s&gt;</c> as a rule.</param>
     /// <param name="device">Where the tensor lives; the CPU by default.</param>
@@ -110,6 +115,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     public override Tensor Encode(TokenBatch batch, bool training = false, IForwardObserver? observer = null)
     {
         ArgumentNullException.ThrowIfNull(batch);
+        using Held held = new(this, batch);
         using var scope = NewDisposeScope();
         long length = PromptSize + batch.Ids.size(1);
         Tensor? prefix = Adaptation?.KeyValues();
@@ -125,7 +131,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
             Attention attention = _encoder.Layers[i].Self;
             Tensor normed = Normalise(hidden, attention.Norm);
             (Tensor keys, Tensor values) = KeysAndValues(attention, normed, prefix?[i]);
-            Tensor attended = hidden + Attend(attention, normed, keys, values, bias, training, unread);
+            Tensor attended = hidden.Add(Attend(attention, normed, keys, values, bias, training, unread));
             hidden = FeedForward(i, attended, pass).MoveToOuterDisposeScope();
             Observe(i, hidden, pass);
         }
@@ -141,8 +147,9 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     public override Tensor EncodeAt(TokenBatch batch, bool training = false, IForwardObserver? observer = null)
     {
         ArgumentNullException.ThrowIfNull(batch);
+        using Held held = new(this, batch);
         using var scope = NewDisposeScope();
-        Tensor start = full([batch.Ids.size(0), 1], StartId, ScalarType.Int64, batch.Ids.device);
+        Tensor start = TensorArithmetic.Full([batch.Ids.size(0), 1], StartId, batch.Ids.device);
         return Decode(batch, start, training, observer).squeeze(1).MoveToOuterDisposeScope();
     }
 
@@ -154,8 +161,9 @@ public sealed class T5ForConditionalGeneration : LanguageModel
             throw new InvalidOperationException("This model was loaded without its language-model head, so it cannot score words.");
         }
 
+        using Held held = new(this, hidden, words);
         using var scope = NewDisposeScope();
-        Tensor scaled = _headScale == 1 ? hidden : hidden * _headScale;
+        Tensor scaled = _headScale == 1 ? hidden : hidden.Mul(_headScale);
         return F.linear(scaled, words is null ? _head : _head.index_select(0, words)).MoveToOuterDisposeScope();
     }
 
@@ -176,6 +184,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
             throw new ArgumentException($"{rows} rows for the decoder cannot be shared out among {texts} texts; right would be a multiple.", nameof(decoderIds));
         }
 
+        using Held held = new(this, batch, decoderIds);
         using var scope = NewDisposeScope();
         Tensor encoded = Encode(batch, training, observer);
         Tensor? unread = Unread(batch);
@@ -185,21 +194,21 @@ public sealed class T5ForConditionalGeneration : LanguageModel
             unread = unread?.repeat_interleave(rows / texts, 0);
         }
 
-        Tensor places = arange(0, steps, dtype: ScalarType.Int64, device: decoderIds.device);
+        Tensor places = TensorArithmetic.Arange(0, steps, decoderIds.device);
         Tensor later = places.unsqueeze(0) > places.unsqueeze(1);
         Tensor? prefix = Adaptation?.KeyValues(decoder: true);
-        Tensor bias = Behind(prefix?.size(3) ?? 0, PositionBias(_decoder, 0, steps, steps).masked_fill(later, double.NegativeInfinity))!;
-        var pass = new Pass(_decoder, training, observer);
+        Tensor bias = Behind(prefix?.size(3) ?? 0, PositionBias(Decoder, 0, steps, steps).MaskedFill(later, double.NegativeInfinity))!;
+        var pass = new Pass(Decoder, training, observer);
         Tensor hidden = Start(WordsOf(decoderIds), pass);
-        for (int i = 0; i < _decoder.Layers.Length; i++)
+        for (int i = 0; i < Decoder.Layers.Length; i++)
         {
             using var layer = NewDisposeScope();
-            (Attention self, Attention cross) = (_decoder.Layers[i].Self, _decoder.Layers[i].Cross!);
+            (Attention self, Attention cross) = (Decoder.Layers[i].Self, Decoder.Layers[i].Cross!);
             Tensor normed = Normalise(hidden, self.Norm);
             (Tensor keys, Tensor values) = KeysAndValues(self, normed, prefix?[i]);
-            Tensor attended = hidden + Attend(self, normed, keys, values, bias, training);
+            Tensor attended = hidden.Add(Attend(self, normed, keys, values, bias, training));
             (keys, values) = KeysAndValues(cross, encoded);
-            attended = attended + Attend(cross, Normalise(attended, cross.Norm), keys, values, null, training, unread);
+            attended = attended.Add(Attend(cross, Normalise(attended, cross.Norm), keys, values, null, training, unread));
             hidden = FeedForward(i, attended, pass).MoveToOuterDisposeScope();
             Observe(i, hidden, pass);
         }
@@ -227,9 +236,9 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     {
         ArgumentNullException.ThrowIfNull(targets);
         using var scope = NewDisposeScope();
-        Tensor start = full([targets.size(0), 1], StartId, ScalarType.Int64, targets.device);
+        Tensor start = TensorArithmetic.Full([targets.size(0), 1], StartId, targets.device);
         Tensor shifted = cat([start, targets.narrow(1, 0, targets.size(1) - 1)], 1);
-        return shifted.masked_fill(shifted.eq(Ignored), Config.PadTokenId ?? 0).MoveToOuterDisposeScope();
+        return shifted.MaskedFill(shifted.Eq(Ignored), Config.PadTokenId ?? 0).MoveToOuterDisposeScope();
     }
 
     /// <summary>The sequence loss: the mean cross-entropy of all targets that are not <see cref="Ignored"/>.</summary>
@@ -283,14 +292,15 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         Tensor encoded = Encode(batch);
         Tensor? unread = Unread(batch), prefix = Adaptation?.KeyValues(decoder: true);
         long before = prefix?.size(3) ?? 0;
-        Cache[] caches = [.. _decoder.Layers.Select((layer, i) => new Cache(
+        Cache[] caches = [.. Decoder.Layers.Select((layer, i) => new Cache(
             KeysAndValues(layer.Cross!, encoded), Steps(i, 0), Steps(i, 1)))];
 
         // Distances of the last step to all before it; those of step t are the last t + 1.
-        Tensor distances = PositionBias(_decoder, maxNewTokens - 1, 1, maxNewTokens);
+        Tensor distances = PositionBias(Decoder, maxNewTokens - 1, 1, maxNewTokens);
         List<int>[] written = [.. Enumerable.Range(0, rows).Select(_ => new List<int>())];
         var ended = new bool[rows];
-        Tensor ids = full([rows, 1], StartId, ScalarType.Int64, batch.Ids.device);
+        IReadOnlyList<int> ends = Config.EosTokenIds;
+        Tensor ids = TensorArithmetic.Full([rows, 1], StartId, batch.Ids.device);
         for (int step = 0; step < maxNewTokens && Array.Exists(ended, done => !done); step++)
         {
             cancellation.ThrowIfCancellationRequested();
@@ -301,7 +311,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
             long[] chosen = next.cpu().data<long>().ToArray();
             for (int row = 0; row < rows; row++)
             {
-                ended[row] |= chosen[row] == Config.EosTokenId;
+                ended[row] |= ends.Contains((int)chosen[row]);
                 if (!ended[row])
                 {
                     written[row].Add((int)chosen[row]);
@@ -330,7 +340,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     /// <exception cref="NotSupportedException">There is no start token, or the relative positions' buckets are absurd.</exception>
     internal static void Check(ModelConfig config)
     {
-        if (config.DecoderStartTokenId is null)
+        if (config.DecoderStartTokenId is null && config.DecoderLayers > 0)
         {
             throw new NotSupportedException($"{config.Source}: decoder_start_token_id is null; T5's decoder needs a token to begin with.");
         }
@@ -351,6 +361,11 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         yield return (Words, [config.VocabularySize, hidden]);
         foreach ((string stack, int layers) in new[] { ("encoder", config.Layers), ("decoder", config.DecoderLayers) })
         {
+            if (layers == 0)
+            {
+                yield break;
+            }
+
             for (int i = 0; i < layers; i++)
             {
                 foreach ((string name, long[] shape) in stack == "encoder" ? EncoderLayer(i) : DecoderLayer(i))
@@ -402,21 +417,50 @@ public sealed class T5ForConditionalGeneration : LanguageModel
 
     /// <summary>
     /// The configuration as the weights have it: newer versions of <c>transformers</c> write that embeddings are tied even where the
-    /// head has weights of its own, and say by another key whether the decoder's output is scaled.
+    /// head has weights of its own, tie a head that has none whatever the file says, and say by another key whether the decoder's output
+    /// is scaled. Where there is no decoder, as of a <c>T5EncoderModel</c>, there are no layers of it.
     /// </summary>
+    /// <exception cref="NotSupportedException">Encoder and decoder have different word embeddings.</exception>
     internal static ModelConfig Settle(CheckpointFolder checkpoint)
     {
         ModelConfig config = checkpoint.Config;
-        if (!config.TieWordEmbeddings || !checkpoint.Weights.Contains(HeadWeight))
+        ITensorStore weights = checkpoint.Weights;
+        long[] shape = [config.VocabularySize, config.HiddenSize];
+        if (!weights.Tensors.Any(info => info.Name.StartsWith("decoder.block.", StringComparison.Ordinal)))
+        {
+            return config.With(DecoderLayersKey, 0);
+        }
+
+        string[] embeddings = [.. new[] { Words, "encoder.embed_tokens.weight", "decoder.embed_tokens.weight" }.Where(weights.Contains)];
+        if (embeddings.Length > 1)
+        {
+            using Tensor first = StoredTensor.Read(checkpoint, embeddings[0], shape, null, ScalarType.Float32);
+            foreach (string name in embeddings[1..])
+            {
+                using Tensor other = StoredTensor.Read(checkpoint, name, shape, null, ScalarType.Float32);
+                if (!first.Equals(other))
+                {
+                    throw new NotSupportedException($"{weights.Path}: '{embeddings[0]}' and '{name}' differ; T5 with several word embeddings is not supported.");
+                }
+            }
+        }
+
+        bool hasHead = weights.Contains(HeadWeight);
+        if (hasHead != config.TieWordEmbeddings)
         {
             return config;
         }
 
-        long[] shape = [config.VocabularySize, config.HiddenSize];
-        using Tensor head = StoredTensor.Read(checkpoint, HeadWeight, shape, null, ScalarType.Float32);
-        using Tensor words = StoredTensor.Read(checkpoint, Words, shape, null, ScalarType.Float32);
-        return head.Equals(words) ? config : config.With(ScaleKey, ScalesHead(config)).With(TieKey, false);
+        if (hasHead && !StoredTensor.HasOwnHead(checkpoint, HeadWeight, Words))
+        {
+            return config;
+        }
+
+        return config.With(ScaleKey, ScalesHead(config)).With(TieKey, !hasHead);
     }
+
+    /// <summary>The configuration of the encoder alone.</summary>
+    internal static ModelConfig WithoutDecoder(ModelConfig config) => config.With(DecoderLayersKey, 0);
 
     /// <summary>Whether the decoder's output is scaled before the head reads it, as of tied embeddings.</summary>
     internal static bool ScalesHead(ModelConfig config) => config.Flag(ScaleKey, config.TieWordEmbeddings);
@@ -440,7 +484,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     {
         bool decodes = layer >= Config.Layers;
         string block = decodes ? $"decoder.block.{layer - Config.Layers}.layer." : $"encoder.block.{layer}.layer.";
-        Layer parts = decodes ? _decoder.Layers[layer - Config.Layers] : _encoder.Layers[layer];
+        Layer parts = decodes ? Decoder.Layers[layer - Config.Layers] : _encoder.Layers[layer];
         string feedForward = block + (decodes ? "2.DenseReluDense." : "1.DenseReluDense.");
         return
         [
@@ -502,7 +546,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     {
         ArgumentNullException.ThrowIfNull(targets);
         Tensor flat = targets.reshape(-1);
-        Tensor places = flat.ne(Ignored).nonzero().squeeze(1);
+        Tensor places = flat.Ne(Ignored).nonzero().squeeze(1);
         if (places.numel() == 0)
         {
             throw new ArgumentException($"All targets are {Ignored}, which no loss counts; at least one must be a token.", nameof(targets));
@@ -522,17 +566,19 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     private Tensor Step(Tensor ids, long place, Cache[] caches, Tensor bias, Tensor? unread)
     {
         using var scope = NewDisposeScope();
-        var pass = new Pass(_decoder, false, null);
+        var pass = new Pass(Decoder, false, null);
         Tensor hidden = Start(WordsOf(ids), pass);
         for (int i = 0; i < caches.Length; i++)
         {
-            (Attention self, Attention cross) = (_decoder.Layers[i].Self, _decoder.Layers[i].Cross!);
+            (Attention self, Attention cross) = (Decoder.Layers[i].Self, Decoder.Layers[i].Cross!);
             Tensor normed = Normalise(hidden, self.Norm);
             (Tensor key, Tensor value) = KeysAndValues(self, normed);
             caches[i].Keys.narrow(2, place, 1).copy_(key);
             caches[i].Values.narrow(2, place, 1).copy_(value);
-            hidden = hidden + Attend(self, normed, caches[i].Keys.narrow(2, 0, place + 1), caches[i].Values.narrow(2, 0, place + 1), bias, false);
-            hidden = hidden + Attend(cross, Normalise(hidden, cross.Norm), caches[i].Text.Keys, caches[i].Text.Values, null, false, unread);
+            Tensor keys = caches[i].Keys.narrow(2, 0, place + 1), values = caches[i].Values.narrow(2, 0, place + 1);
+            hidden = hidden.Add(Attend(self, normed, keys, values, bias, false));
+            (keys, values) = caches[i].Text;
+            hidden = hidden.Add(Attend(cross, Normalise(hidden, cross.Norm), keys, values, null, false, unread));
             hidden = FeedForward(i, hidden, pass);
         }
 
@@ -604,12 +650,12 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         Tensor scores = query.matmul(keys.transpose(2, 3));
         if (bias is not null)
         {
-            scores.add_(bias);
+            scores.Add_(bias);
         }
 
         if (unread is not null)
         {
-            scores.masked_fill_(unread, double.NegativeInfinity);
+            scores.MaskedFill_(unread, double.NegativeInfinity);
         }
 
         Tensor weights = F.softmax(scores, -1, ScalarType.Float32).to(values.dtype);
@@ -629,7 +675,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         neurons = NeuronEditor?.Edit(number, neurons) ?? neurons;
         pass.Observer?.OnFeedForward(number, neurons);
         Tensor down = Map(new(number, LinearLayers.Down), layer.Down, Drop(neurons, pass.Training));
-        return (hidden + Drop(down, pass.Training)).MoveToOuterDisposeScope();
+        return hidden.Add(Drop(down, pass.Training)).MoveToOuterDisposeScope();
     }
 
     /// <summary>What the scores of some queries at some keys get added, by their distance; keys stand from position 0 on.</summary>
@@ -642,8 +688,8 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         long[] buckets = [.. Enumerable.Range(0, (int)(queries + keys - 1)).Select(i => (long)Bucket(
             (int)nearest + i, bidirectional, Config.RelativeAttentionBuckets, Config.RelativeAttentionMaxDistance))];
         Tensor byDistance = stack.Distances.index_select(0, tensor(buckets, device: Device));
-        Tensor query = arange(queries - 1, -1, -1, dtype: ScalarType.Int64, device: Device).unsqueeze(1);
-        Tensor distance = query + arange(0, keys, dtype: ScalarType.Int64, device: Device);
+        Tensor query = TensorArithmetic.Arange(queries - 1, -1, Device, step: -1).unsqueeze(1);
+        Tensor distance = query.Add(TensorArithmetic.Arange(0, keys, Device));
         return byDistance.index_select(0, distance.view(-1)).view(queries, keys, -1).permute(2, 0, 1).unsqueeze(0).MoveToOuterDisposeScope();
     }
 
@@ -652,17 +698,13 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     {
         using var scope = NewDisposeScope();
         Tensor single = x.to(ScalarType.Float32);
-        Tensor scale = (single.square().mean([-1], keepdim: true) + Config.LayerNormEpsilon).rsqrt();
+        Tensor scale = single.Square().mean([-1], keepdim: true).Add(Config.LayerNormEpsilon).rsqrt();
         return ((single * scale).to(weight.dtype) * weight).MoveToOuterDisposeScope();
     }
 
     private Tensor SplitHeads(Tensor x) => x.view(x.size(0), x.size(1), Config.Heads, -1).transpose(1, 2);
 
-    private Tensor Drop(Tensor x, bool training)
-    {
-        double dropout = training ? Dropout ?? Config.HiddenDropout : 0;
-        return dropout > 0 ? F.dropout(x, dropout) : x;
-    }
+    private Tensor Drop(Tensor x, bool training) => Drop(x, training ? Dropout ?? Config.HiddenDropout : 0);
 
     /// <summary>An attention's weights, <c>[out, in]</c>, and the norm before it. <paramref name="Number"/> is its layer's, the decoder's
     /// counted on from the encoder's, and <paramref name="Crosses"/> says that it reads the encoder's text.</summary>

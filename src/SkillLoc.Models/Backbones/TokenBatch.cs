@@ -7,8 +7,11 @@ namespace SkillLoc.Models.Backbones;
 /// <summary>A right-padded batch of token ids on a device. Disposing it releases its tensors.</summary>
 public sealed class TokenBatch : IDisposable
 {
-    private TokenBatch(Tensor ids, Tensor? mask, Tensor? tokenTypes, Tensor positions)
+    private readonly IReadOnlyList<EncodedText> _rows;
+
+    private TokenBatch(IReadOnlyList<EncodedText> rows, Tensor ids, Tensor? mask, Tensor? tokenTypes, Tensor positions)
     {
+        _rows = rows;
         Ids = ids;
         Mask = mask;
         TokenTypes = tokenTypes;
@@ -74,10 +77,46 @@ public sealed class TokenBatch : IDisposable
         }
 
         return new(
+            rows,
             tensor(ids, batch, length, device: device).DetachFromDisposeScope(),
             mask is null ? null : tensor(mask, batch, 1, 1, length, device: device).DetachFromDisposeScope(),
             types is null ? null : tensor(types, batch, length, device: device).DetachFromDisposeScope(),
             tensor(positions, device: device).DetachFromDisposeScope());
+    }
+
+    /// <summary>Whether a row has a token, padding not counted.</summary>
+    internal bool Holds(int id)
+    {
+        foreach (EncodedText row in _rows)
+        {
+            if (row.Ids.AsSpan().Contains(id))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>Positions that count on at every token but one, which itself gets the position before the first.</summary>
+    /// <param name="uncounted">That token.</param>
+    /// <param name="first">The position of the first token that counts.</param>
+    /// <returns>Int64 <c>[batch, length]</c>; the caller disposes it.</returns>
+    internal Tensor CountedPositions(int uncounted, int first)
+    {
+        int length = (int)Ids.size(1);
+        var positions = new long[_rows.Count * length];
+        Array.Fill(positions, first - 1);
+        for (int i = 0; i < _rows.Count; i++)
+        {
+            int next = first;
+            for (int j = 0; j < _rows[i].Ids.Length; j++)
+            {
+                positions[(i * length) + j] = _rows[i].Ids[j] == uncounted ? first - 1 : next++;
+            }
+        }
+
+        return tensor(positions, _rows.Count, length, device: Ids.device);
     }
 
     /// <inheritdoc/>

@@ -21,6 +21,15 @@ public sealed class ModelConfig
         Source = source;
         ModelType = Text("model_type") ?? throw Invalid("model_type", "is missing", "a name such as \"roberta\", \"bert\", \"gpt2\" or \"t5\"");
         Architectures = Texts("architectures");
+        if (!IsKnown)
+        {
+            // What keys mean is the architecture's to say; of one that is not known nothing is demanded.
+            HiddenActivation = "";
+            FeedForwardSizes = [];
+            Labels = [];
+            return;
+        }
+
         switch (ModelType)
         {
             case "gpt2":
@@ -45,18 +54,16 @@ public sealed class ModelConfig
                 HiddenDropout = EmbeddingDropout = AttentionDropout = Probability("dropout_rate", 0.1);
                 ClassifierDropout = Probability("classifier_dropout", HiddenDropout);
                 (HiddenActivation, HasGatedFeedForward) = FeedForwardProjection();
-                DecoderLayers = Size("num_decoder_layers", Layers);
+                DecoderLayers = Integer("num_decoder_layers") is 0 ? 0 : Size("num_decoder_layers", Layers);
                 RelativeAttentionBuckets = Size("relative_attention_num_buckets", 32);
                 RelativeAttentionMaxDistance = Size("relative_attention_max_distance", 128);
                 break;
             default:
-                // The names that most encoders share. Of an architecture that is not known nothing is demanded.
-                var required = IsKnown;
-                HiddenSize = Size("hidden_size", required ? null : 0);
-                Layers = Size("num_hidden_layers", required ? null : 0);
-                Heads = Size("num_attention_heads", required ? null : 0);
-                FeedForwardSize = Size("intermediate_size", required ? null : 0);
-                MaxPositions = Size("max_position_embeddings", required ? null : 0);
+                HiddenSize = Size("hidden_size");
+                Layers = Size("num_hidden_layers");
+                Heads = Size("num_attention_heads");
+                FeedForwardSize = Size("intermediate_size");
+                MaxPositions = Size("max_position_embeddings");
                 TypeVocabularySize = Size("type_vocab_size", 2);
                 LayerNormEpsilon = Positive("layer_norm_eps", 1e-12);
                 HiddenDropout = EmbeddingDropout = Probability("hidden_dropout_prob", 0.1);
@@ -67,17 +74,18 @@ public sealed class ModelConfig
         }
 
         FeedForwardSizes = ReadFeedForwardSizes();
-        VocabularySize = Size("vocab_size", IsKnown ? null : 0);
+        VocabularySize = Size("vocab_size");
         InitializerRange = ModelType is "t5" ? Positive("initializer_factor", 1) : Positive("initializer_range", 0.02);
         TieWordEmbeddings = Flag("tie_word_embeddings", fallback: true);
-        HeadSize = ModelType is "t5" ? Size("d_kv", 64) : Heads == 0 ? 0 : HiddenSize / Heads;
-        if (ModelType is not "t5" && IsKnown && HiddenSize % Heads != 0)
+        HeadSize = ModelType is "t5" ? Size("d_kv", 64) : HiddenSize / Heads;
+        if (ModelType is not "t5" && HiddenSize % Heads != 0)
             throw Invalid(ModelType is "gpt2" ? "n_embd" : "hidden_size", $"is {HiddenSize}", $"a multiple of the {Heads} attention heads");
 
+        // No pass reads GPT-2's ids or looks a begin or end up, and transformers writes the defaults, 50256, whatever the vocabulary.
         var (pad, bos, eos) = DefaultTokenIds();
-        PadTokenId = TokenId("pad_token_id", pad);
-        BosTokenId = TokenId("bos_token_id", bos);
-        EosTokenId = TokenId("eos_token_id", eos);
+        PadTokenId = ModelType is "gpt2" && TokenId("pad_token_id", pad, isEmbedded: false) >= VocabularySize ? null : TokenId("pad_token_id", pad);
+        BosTokenId = TokenId("bos_token_id", bos, isEmbedded: false);
+        EosTokenId = TokenId("eos_token_id", eos, isEmbedded: false);
         MaskTokenId = TokenId("mask_token_id", null);
         DecoderStartTokenId = TokenId("decoder_start_token_id", ModelType is "t5" ? PadTokenId : null);
         Labels = ReadLabels();
@@ -183,8 +191,21 @@ public sealed class ModelConfig
     /// <summary>The standard deviation that new weights are drawn with; for T5 the factor that all its own deviations get.</summary>
     public double InitializerRange { get; }
 
-    /// <summary>The labels of a classifier in the order of their ids (<c>id2label</c>); empty if there are none.</summary>
+    /// <summary>The labels of a classifier in the order of their ids (<c>id2label</c>); empty if there are none. A
+    /// <c>...ForSequenceClassification</c> without <c>id2label</c> has LABEL_0, LABEL_1 and so on, two unless <c>num_labels</c> says
+    /// otherwise, as in <c>transformers</c>, which leaves these out.</summary>
     public IReadOnlyList<string> Labels { get; }
+
+    /// <summary>Whether <see cref="Labels"/> come from <c>id2label</c>.</summary>
+    internal bool NamesLabels => _json["id2label"] is not null;
+
+    /// <summary>All tokens that end a text: <c>eos_token_id</c> may be an array.</summary>
+    internal IReadOnlyList<int> EosTokenIds => _json["eos_token_id"] is JsonArray ids
+        ? [.. ids.Select(id => id is JsonValue value && value.TryGetValue(out int number) ? number : -1)]
+        : EosTokenId is { } one ? [one] : [];
+
+    /// <summary>Whether a position sees itself and what is before it only: of GPT-2, and of BERT and RoBERTa with <c>is_decoder</c>.</summary>
+    internal bool AttendsBackwardsOnly => ModelType is "gpt2" || (ModelType is "bert" or "roberta" && Flag("is_decoder", fallback: false));
 
     /// <summary>Reads a <c>config.json</c>.</summary>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
@@ -333,14 +354,15 @@ public sealed class ModelConfig
         _ => (null, null, null),
     };
 
+    // transformers writes what it made of feed_forward_proj as two keys more, and heeds these when it reads.
     private (string Activation, bool Gated) FeedForwardProjection()
     {
         const string Gate = "gated-";
         var projection = Text("feed_forward_proj") ?? "relu";
-        if (!projection.StartsWith(Gate, StringComparison.Ordinal))
-            return (projection, false);
+        var gated = projection.StartsWith(Gate, StringComparison.Ordinal);
         // The checkpoints of T5 1.1 say gated-gelu and mean the tanh approximation.
-        return (projection is "gated-gelu" ? "gelu_new" : projection[Gate.Length..], true);
+        var activation = !gated ? projection : projection is "gated-gelu" ? "gelu_new" : projection[Gate.Length..];
+        return (Text("dense_act_fn") ?? activation, Flag("is_gated_act", gated));
     }
 
     private int[] ReadFeedForwardSizes()
@@ -358,14 +380,18 @@ public sealed class ModelConfig
 
     private List<string> ReadLabels()
     {
-        if (_json["id2label"] is not { } node)
-            return [];
         const string Right = "an object from \"0\", \"1\", ... to the labels";
+        if (_json["id2label"] is not { } node)
+            return IsSequenceClassifier ? [.. Enumerable.Range(0, Size("num_labels", 2)).Select(id => string.Create(CultureInfo.InvariantCulture, $"LABEL_{id}"))] : [];
         if (node is not JsonObject names)
             throw Invalid("id2label", $"is {node.ToJsonString()}", Right);
         var labels = new List<string>();
         while (names.TryGetPropertyValue(labels.Count.ToString(CultureInfo.InvariantCulture), out var label))
-            labels.Add(label is JsonValue value && value.TryGetValue(out string? text) ? text : throw Invalid("id2label", $"is {node.ToJsonString()}", Right));
+        {
+            // A label may be a number.
+            labels.Add(label is not JsonValue value ? throw Invalid("id2label", $"is {node.ToJsonString()}", Right)
+                : value.TryGetValue(out string? text) ? text : value.ToJsonString());
+        }
         return labels.Count == names.Count ? labels : throw Invalid("id2label", $"is {node.ToJsonString()}", Right);
     }
 
@@ -375,14 +401,14 @@ public sealed class ModelConfig
         return value > 0 || value == fallback ? value : throw Invalid(key, $"is {value}", "a whole number above 0");
     }
 
-    private int? TokenId(string key, int? fallback)
+    private int? TokenId(string key, int? fallback, bool isEmbedded = true)
     {
         // A key that is there and null says that there is no such token.
         var value = _json.ContainsKey(key) ? FirstInteger(key) : fallback;
         // Older configurations write -1 for none.
         if (value is null or -1)
             return null;
-        if (value < 0 || (VocabularySize > 0 && value >= VocabularySize && _json.ContainsKey(key)))
+        if (value < 0 || (isEmbedded && value >= VocabularySize && _json.ContainsKey(key)))
             throw Invalid(key, $"is {value}", $"a token id below the vocabulary size {VocabularySize}");
         return value;
     }
@@ -392,10 +418,23 @@ public sealed class ModelConfig
 
     private int? Integer(string key)
     {
+        // The names that most encoders share stand for GPT-2's and T5's own, and go before them.
+        if (ModelType is "gpt2" or "t5" && SharedName(key) is { } shared && _json[shared] is not null)
+            key = shared;
         if (_json[key] is not { } node)
             return null;
         return node is JsonValue value && value.TryGetValue(out int integer) ? integer : throw Invalid(key, $"is {node.ToJsonString()}", "a whole number");
     }
+
+    private static string? SharedName(string key) => key switch
+    {
+        "n_embd" or "d_model" => "hidden_size",
+        "n_layer" or "num_layers" => "num_hidden_layers",
+        "n_head" or "num_heads" => "num_attention_heads",
+        "n_positions" => "max_position_embeddings",
+        "d_kv" => "head_dim",
+        _ => null,
+    };
 
     private double? Number(string key)
     {
@@ -430,7 +469,11 @@ public sealed class ModelConfig
         return node is JsonValue value && value.TryGetValue(out bool flag) ? flag : throw Invalid(key, $"is {node.ToJsonString()}", "true or false");
     }
 
-    private string? Text(string key)
+    /// <summary>A key's value as it is, or null.</summary>
+    internal JsonNode? Field(string key) => _json[key];
+
+    /// <summary>A key that holds a text.</summary>
+    internal string? Text(string key)
     {
         if (_json[key] is not { } node)
             return null;

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Generation;
 using SkillLoc.Models.Prompts;
@@ -121,6 +122,7 @@ public sealed record ClassifierSettings
     /// <returns>The settings.</returns>
     /// <exception cref="FileNotFoundException">The folder holds no classifier.</exception>
     /// <exception cref="InvalidDataException">A file is not valid.</exception>
+    /// <exception cref="NotSupportedException">It is a Hugging Face classifier of several labels a row, or a regression.</exception>
     public static ClassifierSettings Load(string folder, bool hasTextPair = false)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
@@ -139,6 +141,11 @@ public sealed record ClassifierSettings
     internal static ClassifierSettings? Find(string folder, ModelConfig? config, bool hasTextPair = false)
     {
         string path = Path.Combine(folder, FileName);
+        if (config is { IsSequenceClassifier: true })
+        {
+            ConfigFields.CheckClassifier(config);
+        }
+
         bool hasLabels = config is { IsSequenceClassifier: true, Labels.Count: > 1 };
         if (!File.Exists(path))
         {

@@ -29,7 +29,8 @@ internal sealed class StoredHead
     {
         string weight = output + ".weight";
         long? rows = folder.Weights.Tensors.FirstOrDefault(info => info.Name == weight) is { Shape: [var count, ..] } ? count : null;
-        if (ClassifierSettings.Find(folder.Path, folder.Config) is { } settings)
+        if (ClassifierSettings.Find(folder.Path, folder.Config) is { } settings
+            && (folder.Config.NamesLabels || settings.Labels.Count == rows || File.Exists(Path.Join(folder.Path, ClassifierSettings.FileName))))
         {
             return settings.Head != kind ? null
                 : rows is null ? throw new InvalidDataException(

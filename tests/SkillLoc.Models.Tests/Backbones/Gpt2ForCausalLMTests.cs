@@ -30,16 +30,6 @@ public sealed class Gpt2ForCausalLMTests
         Assert.Equal(model.Fingerprint(), bare.Fingerprint());
     }
 
-    [Theory]
-    [InlineData("scale_attn_weights", false)]
-    [InlineData("scale_attn_by_inverse_layer_idx", true)]
-    [InlineData("add_cross_attention", true)]
-    public void OtherAttentionIsRefused(string key, bool value)
-    {
-        var error = Assert.Throws<NotSupportedException>(() => LanguageModel.Create(Tiny.With(key, value), seed: 1));
-        Assert.Contains(key, error.Message, StringComparison.Ordinal);
-    }
-
     [Fact]
     public void NothingLaterIsSeen()
     {
@@ -112,8 +102,8 @@ public sealed class Gpt2ForCausalLMTests
     [Fact]
     public void UnknownActivationsAreNamedWithTheKnown()
     {
-        var error = Assert.Throws<NotSupportedException>(() => LanguageModel.Create(Tiny.With("activation_function", "mish"), seed: 1));
-        Assert.Contains("'mish'", error.Message, StringComparison.Ordinal);
+        var error = Assert.Throws<NotSupportedException>(() => LanguageModel.Create(Tiny.With("activation_function", "laplace"), seed: 1));
+        Assert.Contains("'laplace'", error.Message, StringComparison.Ordinal);
         Assert.Contains("'gelu_new'", error.Message, StringComparison.Ordinal);
     }
 

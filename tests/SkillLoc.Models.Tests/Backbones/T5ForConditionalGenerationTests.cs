@@ -307,7 +307,7 @@ public sealed class T5ForConditionalGenerationTests
         Assert.Throws<ArgumentOutOfRangeException>(() => model.Generate(batch, 0));
         Assert.Throws<OperationCanceledException>(() => model.Generate(batch, 3, new CancellationToken(canceled: true)));
         Assert.Throws<NotSupportedException>(() => LanguageModel.Create(Tiny.With("relative_attention_max_distance", 8), 1));
-        Assert.Throws<NotSupportedException>(() => LanguageModel.Create(Tiny.With("feed_forward_proj", "gated-none"), 1));
+        Assert.Throws<NotSupportedException>(() => LanguageModel.Create(Tiny.With("dense_act_fn", "none"), 1));
     }
 
     [Fact]

@@ -1,0 +1,108 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using SkillLoc.Models.Checkpoints;
+
+namespace SkillLoc.Models.Backbones;
+
+/// <summary>
+/// The keys of <c>config.json</c> that change what a model computes and that no backbone honours: each is refused by its name unless it
+/// says what is done anyway. Keys that change nothing here (<c>use_cache</c>, <c>chunk_size_feed_forward</c>, the type of stored weights,
+/// GPT-2's <c>reorder_and_upcast_attn</c>, which moves a rounding, <c>summary_...</c> of heads that there are not) are passed over.
+/// </summary>
+internal static class ConfigFields
+{
+    private static readonly OrderedDictionary<string, string> Others = new(StringComparer.Ordinal)
+    {
+        ["albert"] = "ALBERT", ["bart"] = "BART", ["bloom"] = "BLOOM", ["camembert"] = "CamemBERT", ["deberta"] = "DeBERTa",
+        ["deberta-v2"] = "DeBERTa (version 2 or 3)", ["distilbert"] = "DistilBERT", ["electra"] = "ELECTRA", ["gemma"] = "Gemma",
+        ["gpt_bigcode"] = "GPTBigCode", ["gpt_neo"] = "GPT-Neo", ["gpt_neox"] = "GPT-NeoX", ["gptj"] = "GPT-J", ["llama"] = "Llama",
+        ["longformer"] = "Longformer", ["longt5"] = "LongT5", ["mamba"] = "Mamba", ["mistral"] = "Mistral", ["modernbert"] = "ModernBERT",
+        ["mpnet"] = "MPNet", ["mt5"] = "mT5", ["nomic_bert"] = "NomicBERT", ["opt"] = "OPT", ["phi"] = "Phi", ["qwen2"] = "Qwen2",
+        ["qwen3"] = "Qwen3", ["roberta-prelayernorm"] = "RoBERTa with layer norms before its blocks", ["switch_transformers"] = "Switch Transformers",
+        ["umt5"] = "UMT5", ["xlm-roberta"] = "XLM-RoBERTa", ["xlm-roberta-xl"] = "XLM-RoBERTa-XL", ["xlnet"] = "XLNet",
+    };
+
+    /// <summary>What is wrong with an architecture that is not supported: its name, and which are.</summary>
+    public static NotSupportedException Unknown(ModelConfig config)
+    {
+        string name = Others.TryGetValue(config.ModelType, out string? known) ? $"is of {known}" : "is of another architecture";
+        string classes = config.Architectures.Count > 0 ? $", {string.Join(", ", config.Architectures)}" : "";
+        return new(
+            $"{config.Source} {name} (model_type '{config.ModelType}'{classes}), which is not supported; supported are RoBERTa ('roberta'), "
+            + "BERT ('bert'), GPT-2 ('gpt2') and T5 ('t5').");
+    }
+
+    /// <summary>Throws where a key asks for something else than what is computed.</summary>
+    /// <exception cref="NotSupportedException">A key does; the message names it.</exception>
+    public static void Check(ModelConfig config)
+    {
+        bool encodes = config.ModelType is "bert" or "roberta";
+        Refuse("quantization_config", "weights that are quantized; right would be a folder of the weights before");
+        Refuse("pruned_heads", "attention heads that were taken out");
+        Refuse("tie_encoder_decoder", "an encoder and a decoder that share their weights");
+        if (config.Field("auto_map") is JsonObject map && map.Any(entry => entry.Key != "AutoTokenizer"))
+        {
+            throw Refused("auto_map", map, "Python code of its own, which nobody here can know");
+        }
+
+        if (config.ModelType is not "t5")
+        {
+            Refuse("add_cross_attention", "attention to another model's output");
+            Refuse("is_encoder_decoder", "an encoder and a decoder, which this architecture has not");
+        }
+
+        if (encodes && config.Text("position_embedding_type") is not (null or "absolute"))
+        {
+            throw Refused("position_embedding_type", config.Field("position_embedding_type")!, "other positions than 'absolute'");
+        }
+
+        if (config.ModelType is "roberta" && config.PadTokenId is null)
+        {
+            throw new NotSupportedException(
+                $"{config.Source}: pad_token_id is null; RoBERTa counts its positions from it, so that right would be a token id, as a rule 1.");
+        }
+
+        void Refuse(string key, string meaning)
+        {
+            JsonNode? value = config.Field(key);
+            bool says = value is not null && value.GetValueKind() switch
+            {
+                JsonValueKind.False => false,
+                JsonValueKind.Object => ((JsonObject)value).Count > 0,
+                JsonValueKind.Array => ((JsonArray)value).Count > 0,
+                _ => true,
+            };
+            if (says)
+            {
+                throw Refused(key, value!, meaning);
+            }
+        }
+
+        NotSupportedException Refused(string key, JsonNode value, string meaning)
+        {
+            string text = value.ToJsonString();
+            return new($"{config.Source}: {key} is {(text.Length <= 80 ? text : text[..80] + "...")}, which asks for {meaning}; that is not supported.");
+        }
+    }
+
+    /// <summary>Throws where a Hugging Face classifier gives something else than the probabilities of labels of which one is right.</summary>
+    /// <exception cref="NotSupportedException">It does; the message names the key.</exception>
+    public static void CheckClassifier(ModelConfig config)
+    {
+        string? type = config.Text("problem_type");
+        if (type is not (null or "single_label_classification") || config.Labels.Count == 1)
+        {
+            throw new NotSupportedException(
+                $"{config.Source}: problem_type is {(type is null ? "not set, and there is one label, which makes it a regression" : $"'{type}'")}; "
+                + "supported are Hugging Face classifiers of 'single_label_classification'.");
+        }
+    }
+
+    /// <summary>The key that names an architecture's activation.</summary>
+    public static string ActivationKey(ModelConfig config) => config.ModelType switch
+    {
+        "gpt2" => "activation_function",
+        "t5" => config.Field("dense_act_fn") is null ? "feed_forward_proj" : "dense_act_fn",
+        _ => "hidden_act",
+    };
+}
