@@ -1,5 +1,6 @@
 using System.CommandLine;
 using SkillLoc.Demo;
+using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Trainers;
 
@@ -56,7 +57,7 @@ command.SetAction(arguments =>
             Rows = arguments.GetValue(rows),
             MaxLength = arguments.GetValue(maxLength),
         };
-        Directory.CreateDirectory(options.Output);
+        CheckpointFolder.CheckWritable(Path.Combine(options.Output, "fine-tuned"));
         new SkillLocalization(options, new ConsoleProgress()).Run();
         return 0;
     }

@@ -48,6 +48,7 @@ public sealed class Pretraining : IDisposable
             throw new IOException($"'{options.Out}' holds a checkpoint that was not trained here; to go on from it name it with --from and write to another folder.");
         }
 
+        CheckpointFolder.CheckWritable(options.Out);
         _state = stored ?? new(options.Seed);
         if (_state.Seed != options.Seed)
         {

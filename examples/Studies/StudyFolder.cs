@@ -12,11 +12,11 @@ public sealed class StudyFolder
     private readonly string _path;
 
     /// <summary>Takes a folder, made where it is missing.</summary>
-    /// <exception cref="IOException">It cannot be made.</exception>
+    /// <exception cref="IOException">It cannot be made or written to.</exception>
     public StudyFolder(string path)
     {
         _path = path;
-        Directory.CreateDirectory(path);
+        AtomicFile.CheckWritable(Path.Combine(path, "part.json"));
     }
 
     /// <summary>Reads a part that was done before, or measures it.</summary>

@@ -44,11 +44,13 @@ public sealed partial class ContinualGraft
     /// <exception cref="InvalidOperationException">A view has no rows, a row cannot be encoded, or training diverged.</exception>
     /// <exception cref="FileNotFoundException">The checkpoint or one of its files is missing.</exception>
     /// <exception cref="InvalidDataException">The checkpoint, or a graft in the folder, is damaged.</exception>
+    /// <exception cref="IOException">Something that shall be written could not be; nothing was trained.</exception>
     public ContinualGraftResult Fit(params IEnumerable<ContinualTask> tasks)
     {
         ArgumentNullException.ThrowIfNull(tasks);
         ContinualTask[] sequence = [.. tasks];
         Check(sequence);
+        CheckOutputs();
         Stage[] stages = Read(sequence);
         using IChannel channel = _host.Start("Training");
         var grafts = new List<Graft>();
@@ -171,11 +173,26 @@ public sealed partial class ContinualGraft
 
         if (file is not null)
         {
-            Directory.CreateDirectory(_options.Folder!);
-            grafted.SaveGraft(file);
+            RunOutputs.Try(channel, $"The graft of '{stage.Name}' ({file})", () =>
+            {
+                Directory.CreateDirectory(_options.Folder!);
+                grafted.SaveGraft(file);
+            });
         }
 
         return grafted.Graft;
+    }
+
+    /// <summary>What the tasks' own trainings check only when it is their turn.</summary>
+    private void CheckOutputs()
+    {
+        var outputs = new RunOutputs();
+        outputs.AddFolder(nameof(_options.Folder), _options.Folder, 0);
+        outputs.AddFile($"{nameof(_options.FineTune)}.{nameof(_options.FineTune.StateFile)}", _options.FineTune.StateFile, 0);
+        outputs.AddLog($"{nameof(_options.FineTune)}.{nameof(_options.FineTune.RecordPath)}", _options.FineTune.RecordPath);
+        outputs.AddFolder($"{nameof(_options.GraftMask)}.{nameof(_options.GraftMask.StateFolder)}", _options.GraftMask.StateFolder, 0);
+        outputs.AddLog($"{nameof(_options.GraftMask)}.{nameof(_options.GraftMask.RecordPath)}", _options.GraftMask.RecordPath);
+        outputs.Check();
     }
 
     private bool IsCancelled() => _host.IsCancelled

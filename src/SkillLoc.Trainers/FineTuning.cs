@@ -217,7 +217,7 @@ internal sealed class FineTuning : IDisposable
                 state.Seconds = secondsBefore + clock.Elapsed.TotalSeconds;
                 if (state.Step % _options.StateInterval == 0)
                 {
-                    stateFile?.Save(state, _trained);
+                    SaveState(stateFile, state);
                 }
 
                 _options.Progress?.Report(new(state.Step, steps, state.Loss, state.Metric, state.Rows / state.Seconds));
@@ -227,7 +227,7 @@ internal sealed class FineTuning : IDisposable
             state.IsComplete = state.Step == steps || IsStale(state);
             if (!state.IsComplete)
             {
-                stateFile?.Save(state, _trained);
+                SaveState(stateFile, state);
             }
         }
         finally
@@ -358,16 +358,31 @@ internal sealed class FineTuning : IDisposable
         }
 
         string path = Path.GetFullPath(_options.CartographyPath!);
-        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        dynamics.Save(path);
+        RunOutputs.Try(_channel, $"What became of the training rows ({path})", () =>
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            dynamics.Save(path);
+        });
+    }
+
+    private void SaveState(TrainingStateFile? file, TrainingState state)
+    {
+        if (file is not null)
+        {
+            RunOutputs.Try(_channel, $"The state of the training ({_options.StateFile})", () => file.Save(state, _trained));
+        }
     }
 
     private void SaveCheckpoint(string name)
     {
         if (_options.CheckpointFolder is { } folder)
         {
-            Directory.CreateDirectory(folder);
-            _classifiers[0].Save(Path.Join(folder, name));
+            string path = Path.Join(folder, name);
+            RunOutputs.Try(_channel, $"The checkpoint ({path})", () =>
+            {
+                Directory.CreateDirectory(folder);
+                _classifiers[0].Save(path);
+            });
         }
     }
 

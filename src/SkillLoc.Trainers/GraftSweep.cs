@@ -42,6 +42,7 @@ public sealed class GraftSweep
     /// <exception cref="ArgumentException">A column is missing or of another type, or a label is none of the task's.</exception>
     /// <exception cref="InvalidOperationException">There are no rows, or a row cannot be encoded.</exception>
     /// <exception cref="InvalidDataException">The base checkpoint is damaged, or of another architecture than the fine-tuned model.</exception>
+    /// <exception cref="IOException">Something that shall be written could not be; nothing was trained.</exception>
     public GraftSweepResult Fit(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);

@@ -61,6 +61,11 @@ internal sealed class GraftTraining : IDisposable
             throw new InvalidOperationException("No parameter is considered: Options.Considered fixes all of them.");
         }
 
+        var outputs = new RunOutputs();
+        outputs.AddFolder(
+            nameof(options.StateFolder), options.StateFolder, RunOutputs.BytesOf(_considered.Select(name => _tuned.Backbone.Parameters[name])));
+        outputs.AddLog(nameof(options.RecordPath), options.RecordPath);
+        outputs.Check();
         if (options.BasePatch == BasePatchKind.Layer && options.PatchLayer >= _tuned.Backbone.Config.Layers)
         {
             throw new ArgumentOutOfRangeException(
@@ -151,9 +156,9 @@ internal sealed class GraftTraining : IDisposable
             Considered = _options.Outside == GraftOutside.Zero ? _considered : [],
         };
         _record = Record(graft, sparsity, clock.Elapsed);
-        if (_options.RecordPath is not null && !_cancellation.IsRequested)
+        if (_options.RecordPath is { } log && !_cancellation.IsRequested)
         {
-            RunRecord.Append(_options.RecordPath, _record);
+            RunOutputs.Try(_channel, $"The graft's record ({log})", () => RunRecord.Append(log, _record));
         }
 
         return graft;
@@ -374,21 +379,27 @@ internal sealed class GraftTraining : IDisposable
 
         void Save()
         {
-            if (file is not null && epoch > saved)
+            if (file is null || epoch <= saved)
+            {
+                return;
+            }
+
+            var state = new GraftMaskState
+            {
+                Identity = Identity(sparsity),
+                Seed = _seed,
+                Epoch = epoch,
+                Score = score,
+                BestScore = best,
+                Best = bestParts,
+                Metrics = metrics,
+            };
+            bool isWritten = RunOutputs.Try(_channel, $"The state of the mask's training ({file})", () =>
             {
                 Directory.CreateDirectory(_options.StateFolder!);
-                new GraftMaskState
-                {
-                    Identity = Identity(sparsity),
-                    Seed = _seed,
-                    Epoch = epoch,
-                    Score = score,
-                    BestScore = best,
-                    Best = bestParts,
-                    Metrics = metrics,
-                }.Save(file, _mask);
-                saved = epoch;
-            }
+                state.Save(file, _mask);
+            });
+            saved = isWritten ? epoch : saved;
         }
     }
 

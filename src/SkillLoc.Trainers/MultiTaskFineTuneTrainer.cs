@@ -77,6 +77,7 @@ public sealed class MultiTaskFineTuneTrainer
     /// another run.</exception>
     /// <exception cref="FileNotFoundException">The checkpoint or one of its files is missing.</exception>
     /// <exception cref="InvalidDataException">The checkpoint is damaged, or a graft to start from is for another one.</exception>
+    /// <exception cref="IOException">Something that shall be written could not be; nothing was trained.</exception>
     public MultiTaskModel Fit(IReadOnlyDictionary<string, IDataView> train, IReadOnlyDictionary<string, IDataView>? validation = null)
     {
         ArgumentNullException.ThrowIfNull(train);
@@ -93,6 +94,10 @@ public sealed class MultiTaskFineTuneTrainer
         {
             using IChannel channel = _host.Start("Training");
             Load(train, classifiers, options.FreshSeed, channel);
+            var outputs = new RunOutputs();
+            outputs.AddFile(nameof(_options.StateFile), _options.StateFile, PromptFineTuneTrainer.StateBytes(_options, classifiers));
+            outputs.AddLog(nameof(_options.RecordPath), _options.RecordPath);
+            outputs.Check();
             LabeledTexts[] rows = Read(train, classifiers, "training data");
             LabeledTexts[]? chosenBy = validation is null ? null : Read(validation, classifiers, "validation data");
             string? fingerprint = _options.RecordPath is not null || _options.StartFrom.Count > 0 ? classifiers[0].Backbone.Fingerprint() : null;
@@ -121,12 +126,15 @@ public sealed class MultiTaskFineTuneTrainer
                 "multi-task-fine-tune", string.Join('+', _tasks.Keys), _options.Checkpoint, fingerprint, rows.Sum(each => each.Count), run);
             if (state.IsComplete)
             {
-                if (_options.RecordPath is not null)
+                if (_options.RecordPath is { } log)
                 {
-                    RunRecord.Append(_options.RecordPath, record);
+                    RunOutputs.Try(channel, $"The run's record ({log})", () => RunRecord.Append(log, record));
                 }
 
-                stateFile?.Delete();
+                if (stateFile is not null)
+                {
+                    RunOutputs.Try(channel, $"That the training is complete ({_options.StateFile})", stateFile.Delete);
+                }
             }
 
             string folder = Path.GetFullPath(_options.Checkpoint);

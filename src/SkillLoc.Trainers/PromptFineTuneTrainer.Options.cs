@@ -221,7 +221,11 @@ public sealed partial class PromptFineTuneTrainer
         /// </summary>
         public int? InitialisationSeed;
 
-        /// <summary>Where the fine-tuned checkpoint is written; null writes it when an ML.NET model is saved.</summary>
+        /// <summary>
+        /// Where the fine-tuned checkpoint is written; null writes it when an ML.NET model is saved. Not <see cref="Checkpoint"/>'s folder.
+        /// As all that is written, it is checked before the first update; where writing fails in the end all the same, the model is handed
+        /// back with a warning, and what <see cref="StateFile"/> holds stays.
+        /// </summary>
         public string? OutputFolder;
 
         /// <summary>Told after every update.</summary>

@@ -43,6 +43,7 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
     /// another run.</exception>
     /// <exception cref="FileNotFoundException">The checkpoint or one of its files is missing.</exception>
     /// <exception cref="InvalidDataException">The checkpoint is damaged, or a graft to start from is for another one.</exception>
+    /// <exception cref="IOException">Something that shall be written could not be; nothing was trained.</exception>
     public TextScoringTransformer Fit(IDataView input) => Fit(input, _options.ValidationSet);
 
     /// <summary>Fine-tunes on a view and keeps the state that is best on another.</summary>
@@ -57,6 +58,7 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
         TextClassifier classifier = TextClassifier.Create(options.Checkpoint, options.Settings(trainData.Schema), _device, seed: options.FreshSeed);
         try
         {
+            CheckOutputs(classifier);
             LabeledTexts train = LabeledTexts.Read(trainData, _columns, _options.LabelColumnName, classifier, "training data");
             LabeledTexts? validation = validationData is null
                 ? null
@@ -79,27 +81,29 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
                 state = training.Run([train], validation is null ? null : [validation], stateFile);
             }
 
-            var transformer = new TextScoringTransformer(classifier, _columns, baseCheckpoint: Path.GetFullPath(_options.Checkpoint))
+            string? output = _options.OutputFolder is { } folder ? Path.GetFullPath(folder) : null;
+            bool isWritten = output is null || RunOutputs.Try(channel, $"The model ({output})", () =>
             {
-                Host = _host,
-                Record = state.ToRecord("fine-tune", classifier.Settings.Task, _options.Checkpoint, fingerprint, train.Count, run),
-            };
-            if (_options.OutputFolder is not null)
-            {
-                transformer.SaveCheckpoint(_options.OutputFolder);
-            }
-
+                CheckpointStore.CheckTarget(output, _options.Checkpoint);
+                Directory.CreateDirectory(Path.GetDirectoryName(output)!);
+                classifier.SaveChecked(output);
+            });
+            RunRecord record = state.ToRecord("fine-tune", classifier.Settings.Task, _options.Checkpoint, fingerprint, train.Count, run);
             if (state.IsComplete)
             {
-                if (_options.RecordPath is not null)
+                if (_options.RecordPath is { } log)
                 {
-                    RunRecord.Append(_options.RecordPath, transformer.Record);
+                    RunOutputs.Try(channel, $"The run's record ({log})", () => RunRecord.Append(log, record));
                 }
 
-                stateFile?.Delete();
+                // Where the model is not written, what it can be had from again stays.
+                if (isWritten && stateFile is not null)
+                {
+                    RunOutputs.Try(channel, $"That the training is complete ({_options.StateFile})", stateFile.Delete);
+                }
             }
 
-            return transformer;
+            return new(classifier, _columns, isWritten ? output : null, Path.GetFullPath(_options.Checkpoint)) { Host = _host, Record = record };
         }
         catch
         {
@@ -138,6 +142,40 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
         // A shape tells kinds and annotations, not sizes, so any two labels give the right one.
         return ScoringSchema.Append(inputSchema, _columns, _options.Task?.Verbalizer.Labels ?? ["0", "1"]);
     }
+
+    /// <summary>Throws where something that will be written could not be.</summary>
+    private void CheckOutputs(TextClassifier classifier)
+    {
+        if (_options.OutputFolder is not null)
+        {
+            CheckpointStore.CheckTarget(_options.OutputFolder, _options.Checkpoint);
+        }
+
+        long model = RunOutputs.BytesOf(classifier.Parameters.Values);
+        var outputs = new RunOutputs();
+        outputs.AddCheckpoint(nameof(_options.OutputFolder), _options.OutputFolder, model);
+        if (_options.CheckpointFolder is { } folder)
+        {
+            // Of numbered checkpoints one: how many there will be at a time is not known here.
+            outputs.AddFolder(nameof(_options.CheckpointFolder), folder, _options.Checkpoints.HasFlag(CheckpointPolicy.Every) ? model : 0);
+            foreach (string name in FineTuning.NamesOf(_options.Checkpoints, folder))
+            {
+                outputs.AddCheckpoint(nameof(_options.CheckpointFolder), Path.Join(folder, name), model);
+            }
+        }
+
+        outputs.AddFile(nameof(_options.StateFile), _options.StateFile, StateBytes(_options, [classifier]));
+        outputs.AddCartography(nameof(_options.CartographyPath), _options.CartographyPath);
+        outputs.AddLog(nameof(_options.RecordPath), _options.RecordPath);
+        outputs.Check();
+    }
+
+    /// <summary>About how much a state file takes: what trains, its moments, and its best values.</summary>
+    internal static long StateBytes(Options options, IReadOnlyList<TextClassifier> classifiers) => 4 * RunOutputs.BytesOf(
+        options.Tuning is not null
+            ? classifiers[0].TunedParameters.Values
+            : options.Selection.Of(classifiers[0].Backbone).Select(name => classifiers[0].Backbone.Parameters[name])
+                .Concat(classifiers.SelectMany(classifier => classifier.Head.Parameters.Values)));
 
     /// <summary>Says what becomes of a tuning method that the checkpoint was tuned with before.</summary>
     internal static void TellOfTuning(IChannel channel, string checkpoint, TextClassifier classifier)

@@ -49,6 +49,30 @@ public static class AtomicFile
     /// <exception cref="IOException">The file could not be written, for instance because the disk is full.</exception>
     public static void WriteText(string path, string text) => Write(path, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
 
+    /// <summary>Throws unless <see cref="Write"/> could write a file now; makes its folder where that is missing.</summary>
+    /// <param name="path">The file, which stays as it is.</param>
+    /// <exception cref="IOException">It could not.</exception>
+    public static void CheckWritable(string path)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        var target = Path.GetFullPath(path);
+        try
+        {
+            if (Directory.Exists(target) || Path.GetFileName(target).Length == 0)
+                throw new IOException("it is a folder");
+            Directory.CreateDirectory(Path.GetDirectoryName(target)!);
+            RemoveLeftovers(target);
+            using var probe = new FileStream(
+                TemporaryName(target), FileMode.CreateNew, FileAccess.Write, FileShare.Delete, 1, FileOptions.DeleteOnClose);
+            probe.WriteByte(0);
+            probe.Flush(flushToDisk: true);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new IOException($"'{target}' could not be written ({e.Message.TrimEnd('.')}).", e);
+        }
+    }
+
     /// <summary>Removes what writers of a file that were killed left beside it, as far as that is possible.</summary>
     /// <param name="path">The file, which need not exist; it stays, and so do temporaries of writers that are at work.</param>
     public static void RemoveLeftovers(string path)

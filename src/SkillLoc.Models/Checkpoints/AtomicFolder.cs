@@ -62,6 +62,29 @@ public static partial class AtomicFolder
         }
     }
 
+    /// <summary>Throws unless a folder could be written now; makes its parents where they are missing.</summary>
+    /// <param name="folder">The folder, which stays as it is.</param>
+    /// <exception cref="IOException">It could not.</exception>
+    internal static void CheckWritable(string folder)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        var target = Resolve(folder);
+        try
+        {
+            if (File.Exists(target))
+                throw new IOException("a file of that name is in the way");
+            if (Path.GetDirectoryName(target) is { } parent)
+                Directory.CreateDirectory(parent);
+            RemoveLeftovers(target);
+            using var stage = Stage.Create(target);
+            AtomicFile.CheckWritable(Path.Join(stage.Path, "file"));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new IOException($"The folder '{target}' could not be written ({e.Message.TrimEnd('.')}).", e);
+        }
+    }
+
     /// <summary>Completes what a writer that was killed had begun to put into a folder file by file; see the remarks.</summary>
     /// <param name="folder">The folder, which need not exist.</param>
     /// <exception cref="IOException">It could not be completed.</exception>

@@ -86,6 +86,17 @@ public sealed partial class CheckpointFolder : IDisposable
             : throw new DirectoryNotFoundException($"There is no checkpoint folder '{System.IO.Path.GetFullPath(folder)}'.");
     }
 
+    /// <summary>Throws unless a checkpoint could be written to a folder now, so that this is known before hours of training; makes its parents
+    /// where they are missing.</summary>
+    /// <param name="folder">The folder, which stays as it is.</param>
+    /// <param name="others">Files and folders that may lie in it although it is no checkpoint yet; null for none.</param>
+    /// <exception cref="IOException">It could not, or the folder holds something else.</exception>
+    public static void CheckWritable(string folder, IReadOnlyList<string>? others = null)
+    {
+        AtomicFolder.CheckWritable(folder);
+        CheckReplaceable(folder, others ?? []);
+    }
+
     /// <summary>Writes a folder that Python reads too, and that replaces an older one only when it is complete.</summary>
     /// <param name="folder">A folder that is new, empty or a checkpoint; of a checkpoint, files other than the weights and those written anew stay.</param>
     /// <param name="config">The configuration; <c>dtype</c> is set to what the weights are stored in.</param>
@@ -104,14 +115,28 @@ public sealed partial class CheckpointFolder : IDisposable
         IEnumerable<string> tokenizerFilesToCopy,
         torch.ScalarType? storeAs = null,
         IReadOnlyDictionary<string, string>? textFiles = null,
-        IReadOnlyList<(string Name, torch.Tensor Value)>? ownTensors = null)
+        IReadOnlyList<(string Name, torch.Tensor Value)>? ownTensors = null) =>
+        Write(folder, config, tensors, tokenizerFilesToCopy, storeAs, textFiles, ownTensors, isChecked: false);
+
+    /// <summary>The same as <see cref="Save"/>; <paramref name="isChecked"/> where <see cref="CheckWritable"/> was asked before.</summary>
+    internal static void Write(
+        string folder,
+        ModelConfig config,
+        IEnumerable<(string Name, torch.Tensor Value)> tensors,
+        IEnumerable<string> tokenizerFilesToCopy,
+        torch.ScalarType? storeAs,
+        IReadOnlyDictionary<string, string>? textFiles,
+        IReadOnlyList<(string Name, torch.Tensor Value)>? ownTensors,
+        bool isChecked)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         ArgumentNullException.ThrowIfNull(config);
         ArgumentNullException.ThrowIfNull(tensors);
         ArgumentNullException.ThrowIfNull(tokenizerFilesToCopy);
         AtomicFolder.RemoveLeftovers(folder);
-        CheckReplaceable(folder);
+        if (!isChecked)
+            CheckReplaceable(folder, []);
+
         var weights = tensors.ToList();
         var type = storeAs ?? weights.Select(weight => weight.Value.dtype).FirstOrDefault(ElementTypes.IsFloatingPoint, torch.ScalarType.Float32);
         AtomicFolder.Write(
@@ -119,15 +144,15 @@ public sealed partial class CheckpointFolder : IDisposable
             temporary =>
             {
                 File.WriteAllText(System.IO.Path.Join(temporary, ConfigFile), WithType(config, type).ToJson());
-                Write(SafetensorsWeights, weights, "pt");
+                WriteTensors(SafetensorsWeights, weights, "pt");
                 if (ownTensors is { Count: > 0 })
-                    Write(OwnTensors, ownTensors, "skillloc-own");
+                    WriteTensors(OwnTensors, ownTensors, "skillloc-own");
                 foreach (var file in tokenizerFilesToCopy)
                     Copy(file, System.IO.Path.Join(temporary, System.IO.Path.GetFileName(file)));
                 foreach (var (name, content) in textFiles ?? new Dictionary<string, string>(StringComparer.Ordinal))
                     File.WriteAllText(System.IO.Path.Join(temporary, name), content);
 
-                void Write(string name, IEnumerable<(string Name, torch.Tensor Value)> values, string format)
+                void WriteTensors(string name, IEnumerable<(string Name, torch.Tensor Value)> values, string format)
                 {
                     using var stream = File.Create(System.IO.Path.Join(temporary, name));
                     SafetensorsWriter.Write(stream, values, new Dictionary<string, string>(StringComparer.Ordinal) { ["format"] = format }, storeAs);
@@ -140,11 +165,12 @@ public sealed partial class CheckpointFolder : IDisposable
     /// <summary>Releases the weights' file. Tensors that were read stay valid.</summary>
     public void Dispose() => Weights.Dispose();
 
-    /// <summary>Throws unless a folder is new, empty, or a checkpoint, which <see cref="Save"/> replaces.</summary>
+    /// <summary>Throws unless a folder is new, empty, or a checkpoint, which saving replaces.</summary>
     /// <exception cref="IOException">It holds something else.</exception>
-    private static void CheckReplaceable(string folder)
+    private static void CheckReplaceable(string folder, IReadOnlyList<string> others)
     {
-        if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any() && !File.Exists(System.IO.Path.Join(folder, ConfigFile)))
+        if (Directory.Exists(folder) && !File.Exists(System.IO.Path.Join(folder, ConfigFile))
+            && Directory.EnumerateFileSystemEntries(folder).Any(entry => !others.Any(other => PathIdentity.IsWithin(entry, other))))
         {
             throw new IOException(
                 $"'{System.IO.Path.GetFullPath(folder)}' is neither empty nor a checkpoint (it has no {ConfigFile}); choose another folder.");

@@ -278,7 +278,7 @@ public sealed class TextClassifier : IDisposable
     public string[] Generate(IReadOnlyList<EncodedText> rows, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(rows);
-        return Run(Batches(rows), rows.Count, batch => Write(batch, cancellation), cancellation);
+        return Run(Batches(rows), rows.Count, batch => Answer(batch, cancellation), cancellation);
     }
 
     /// <summary>What a model that writes answers to rows of batches that were made before; they stay the caller's.</summary>
@@ -290,7 +290,7 @@ public sealed class TextClassifier : IDisposable
     public string[] Generate(IReadOnlyList<ScoringBatch> batches, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(batches);
-        return Run(batches, Count(batches), batch => Write(batch, cancellation), cancellation, keep: true);
+        return Run(batches, Count(batches), batch => Answer(batch, cancellation), cancellation, keep: true);
     }
 
     /// <summary>Probabilities of the labels: the softmax over the label words, classes or answers.</summary>
@@ -480,16 +480,10 @@ public sealed class TextClassifier : IDisposable
     /// <param name="folder">The folder; an older one of that name is replaced when the new one is complete.</param>
     /// <param name="storeAs">The type to store weights in; their own by default.</param>
     /// <exception cref="IOException">It could not be written; what was there is untouched.</exception>
-    public void Save(string folder, ScalarType? storeAs = null)
-    {
-        IReadOnlyDictionary<string, Parameter> added = Backbone.Adaptation?.Parameters ?? NoParameters;
-        IEnumerable<KeyValuePair<string, Parameter>> own = HasPythonHead ? [] : Head.Parameters.Concat(added);
-        HashSet<string> names = [.. own.Select(pair => pair.Key)];
-        CheckpointFolder.Save(
-            folder, Config(), AllParameters().Where(pair => !names.Contains(pair.Name)), _tokenizer.Files, storeAs,
-            new Dictionary<string, string>(StringComparer.Ordinal) { [ClassifierSettings.FileName] = Settings.ToJson() },
-            [.. own.Select(pair => (pair.Key, (Tensor)pair.Value))]);
-    }
+    public void Save(string folder, ScalarType? storeAs = null) => Write(folder, storeAs, isChecked: false);
+
+    /// <summary>The same where <see cref="CheckpointFolder.CheckWritable"/> was asked before.</summary>
+    internal void SaveChecked(string folder) => Write(folder, storeAs: null, isChecked: true);
 
     /// <summary>The identity of the weights, the head's and a tuning method's included: see <see cref="CheckpointFingerprint"/>.</summary>
     /// <returns>A hexadecimal SHA-256.</returns>
@@ -561,6 +555,18 @@ public sealed class TextClassifier : IDisposable
     private T5ForConditionalGeneration Writer => Backbone as T5ForConditionalGeneration
         ?? throw new InvalidOperationException($"The model writes no answers: it is {Backbone.Config.ModelType}, with the head {Head.Kind}.");
 
+    private void Write(string folder, ScalarType? storeAs, bool isChecked)
+    {
+        IReadOnlyDictionary<string, Parameter> added = Backbone.Adaptation?.Parameters ?? NoParameters;
+        IEnumerable<KeyValuePair<string, Parameter>> own = HasPythonHead ? [] : Head.Parameters.Concat(added);
+        HashSet<string> names = [.. own.Select(pair => pair.Key)];
+        CheckpointFolder.Write(
+            folder, Config(), AllParameters().Where(pair => !names.Contains(pair.Name)), _tokenizer.Files, storeAs,
+            new Dictionary<string, string>(StringComparer.Ordinal) { [ClassifierSettings.FileName] = Settings.ToJson() },
+            [.. own.Select(pair => (pair.Key, (Tensor)pair.Value))],
+            isChecked);
+    }
+
     private static int Count(IEnumerable<ScoringBatch> batches) => batches.Sum(batch => batch.Rows.Count);
 
     /// <summary>Does something with each batch, and puts what it gave into the order of the rows.</summary>
@@ -589,7 +595,7 @@ public sealed class TextClassifier : IDisposable
     /// <summary>A tensor <c>[rows, labels]</c> as numbers.</summary>
     private float[][] ByRow(Tensor values) => [.. values.cpu().data<float>().ToArray().Chunk(Settings.Labels.Count)];
 
-    private string[] Write(ScoringBatch batch, CancellationToken cancellation) =>
+    private string[] Answer(ScoringBatch batch, CancellationToken cancellation) =>
         [.. Writer.Generate(batch.Tokens, Settings.TextToText!.MaxOutputLength, cancellation).Select(Answers.DecodeAnswer)];
 
     private IEnumerable<(string Name, Tensor Value)> AllParameters() => Parameters.Select(pair => (pair.Key, (Tensor)pair.Value));

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using SkillLoc.Models.Checkpoints;
 
 namespace SkillLoc.Models.Runs;
 
@@ -80,6 +81,24 @@ public sealed record RunRecord
 
         log.Write(line);
         log.Flush(flushToDisk: true);
+    }
+
+    /// <summary>Throws unless <see cref="Append"/> could append to a log now; makes its folder where that is missing.</summary>
+    /// <param name="path">The log, which stays as it is.</param>
+    /// <exception cref="IOException">It could not, or the file is something else.</exception>
+    internal static void CheckWritable(string path)
+    {
+        AtomicFile.CheckWritable(path);
+        if (!File.Exists(path))
+        {
+            return;
+        }
+
+        using FileStream log = OpenAlone(path);
+        if (log.Length > 0 && log.ReadByte() is not '{' and not '\n')
+        {
+            throw new IOException($"'{Path.GetFullPath(path)}' is no log of runs: its lines are JSON objects. Name another file.");
+        }
     }
 
     /// <summary>Reads a log.</summary>

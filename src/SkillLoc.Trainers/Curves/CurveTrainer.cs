@@ -36,6 +36,7 @@ public sealed partial class CurveTrainer
     /// <exception cref="InvalidOperationException">There are no rows, a row cannot be encoded, training diverged, or the state file is of
     /// another run.</exception>
     /// <exception cref="InvalidDataException">The state file is damaged, or holds something else.</exception>
+    /// <exception cref="IOException">Something that shall be written could not be; nothing was trained.</exception>
     public ParameterPath Fit(IDataView trainData)
     {
         ArgumentNullException.ThrowIfNull(trainData);

@@ -35,6 +35,7 @@ public sealed partial class MixtureTrainer
     /// <exception cref="InvalidOperationException">There are no rows, a row cannot be encoded, training diverged, or the state file is of
     /// another run.</exception>
     /// <exception cref="InvalidDataException">The state file is damaged, or holds something else.</exception>
+    /// <exception cref="IOException">Something that shall be written could not be; nothing was trained.</exception>
     public CheckpointMixture Fit(IDataView trainData)
     {
         ArgumentNullException.ThrowIfNull(trainData);

@@ -75,17 +75,17 @@ internal abstract class PathTraining : IDisposable
     /// <summary>Trains, from the start or from where a state file stands, and leaves the best state.</summary>
     public void Run(IDataView trainData)
     {
+        var outputs = new RunOutputs();
+        outputs.AddFile(nameof(_options.StateFile), _options.StateFile, 4 * RunOutputs.BytesOf(_trained.Select(parameter => parameter.Value)));
+        outputs.Check();
         LabeledTexts train = Read(trainData, "training data");
         LabeledTexts? validation = _options.ValidationSet is null ? null : Read(_options.ValidationSet, "validation data");
         TrainingStateFile? stateFile = StateFile(train, validation);
         TrainingState state = stateFile?.Load(_trained) ?? new();
         ValuesChanged();
         using CancellationWatch cancellation = _host.Watch(_options.CancellationToken);
-        using (IChannel channel = _host.Start("Training"))
-        {
-            channel.Info(MessageSensitivity.None, $"Training on {train.Count} rows with seed {_seed}, from update {state.Step} of {_options.MaxSteps}.");
-        }
-
+        using IChannel channel = _host.Start("Training");
+        channel.Info(MessageSensitivity.None, $"Training on {train.Count} rows with seed {_seed}, from update {state.Step} of {_options.MaxSteps}.");
         double secondsBefore = state.Seconds;
         var clock = Stopwatch.StartNew();
         try
@@ -103,7 +103,7 @@ internal abstract class PathTraining : IDisposable
                 state.Seconds = secondsBefore + clock.Elapsed.TotalSeconds;
                 if (state.Step % _options.StateInterval == 0)
                 {
-                    stateFile?.Save(state, _trained);
+                    Save();
                 }
 
                 Report(state);
@@ -111,7 +111,7 @@ internal abstract class PathTraining : IDisposable
 
             if (state.Step < _options.MaxSteps)
             {
-                stateFile?.Save(state, _trained);
+                Save();
             }
 
             Array.ForEach(_trained, parameter => parameter.RestoreBest());
@@ -130,7 +130,18 @@ internal abstract class PathTraining : IDisposable
 
         if (state.Step == _options.MaxSteps)
         {
-            stateFile?.Delete();
+            if (stateFile is not null)
+            {
+                RunOutputs.Try(channel, $"That the training is complete ({_options.StateFile})", stateFile.Delete);
+            }
+        }
+
+        void Save()
+        {
+            if (stateFile is not null)
+            {
+                RunOutputs.Try(channel, $"The state of the training ({_options.StateFile})", () => stateFile.Save(state, _trained));
+            }
         }
     }
 

@@ -1,0 +1,163 @@
+using Microsoft.ML.Runtime;
+using SkillLoc.Models.Cartography;
+using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Runs;
+using static TorchSharp.torch;
+
+namespace SkillLoc.Trainers;
+
+/// <summary>
+/// What a run will write: all of it is checked before the first update, so that no training is lost to a name that cannot be written. What
+/// fails all the same costs a warning, not the model.
+/// </summary>
+internal sealed class RunOutputs
+{
+    private readonly List<Output> _all = [];
+
+    /// <summary>Adds a file that is replaced.</summary>
+    /// <param name="option">The option that names it.</param>
+    /// <param name="path">The file; null for none.</param>
+    /// <param name="bytes">About how large it gets.</param>
+    public void AddFile(string option, string? path, long bytes) => Add(new(option, path!, Kind.File, bytes));
+
+    /// <summary>Adds the file of what training makes of rows, which is replaced.</summary>
+    public void AddCartography(string option, string? path) => Add(new(option, path!, Kind.Cartography, 0));
+
+    /// <summary>Adds a log of runs, which is appended to.</summary>
+    public void AddLog(string option, string? path) => Add(new(option, path!, Kind.Log, 0));
+
+    /// <summary>Adds a checkpoint folder, which is replaced.</summary>
+    public void AddCheckpoint(string option, string? path, long bytes) => Add(new(option, path!, Kind.Checkpoint, bytes));
+
+    /// <summary>Adds a folder that things are put into.</summary>
+    public void AddFolder(string option, string? path, long bytes) => Add(new(option, path!, Kind.Folder, bytes));
+
+    /// <summary>Throws unless all can be written; makes the folders that they lie in, and clears away what killed writers left.</summary>
+    /// <param name="freeSpace">Tells for a folder the free bytes of its disk and which disk that is; null asks the system.</param>
+    /// <exception cref="ArgumentException">Two options name the same place.</exception>
+    /// <exception cref="IOException">Something cannot be written; the message names the option.</exception>
+    public void Check(Func<string, (string Disk, long Free)>? freeSpace = null)
+    {
+        for (int i = 0; i < _all.Count; i++)
+        {
+            Output one = _all[i];
+            if (_all.Take(i).FirstOrDefault(other => PathIdentity.Same(other.Path, one.Path)) is { } same
+                && !(same.Kind == one.Kind && one.IsShared))
+            {
+                throw new ArgumentException(
+                    $"Options.{same.Option} and Options.{one.Option} are both '{one.Path}'; they must be different places.");
+            }
+        }
+
+        foreach (Output output in _all)
+        {
+            try
+            {
+                CheckOne(output);
+            }
+            catch (Exception error) when (error is IOException or UnauthorizedAccessException or InvalidDataException or NotSupportedException)
+            {
+                throw new IOException($"Options.{output.Option} cannot be written, so nothing was trained: {error.Message}", error);
+            }
+        }
+
+        CheckSpace(freeSpace ?? Free);
+    }
+
+    /// <summary>Writes something, and warns where that fails.</summary>
+    /// <param name="channel">The trainer's.</param>
+    /// <param name="what">What is written, as a message begins.</param>
+    /// <param name="write">Writes it.</param>
+    /// <returns>Whether it was written.</returns>
+    public static bool Try(IChannel channel, string what, Action write)
+    {
+        try
+        {
+            write();
+            return true;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
+        {
+            channel.Warning(MessageSensitivity.None, $"{what} was not written, and training goes on without it: {error.Message}");
+            return false;
+        }
+    }
+
+    /// <summary>What some parameters take in a file.</summary>
+    public static long BytesOf(IEnumerable<Tensor> parameters) => parameters.Sum(parameter => parameter.numel() * parameter.element_size());
+
+    private static (string Disk, long Free) Free(string folder)
+    {
+        var drive = new DriveInfo(folder);
+
+        // On Linux a drive is called after whatever folder it is asked for.
+        return ($"{drive.TotalSize} {drive.TotalFreeSpace}", drive.AvailableFreeSpace);
+    }
+
+    private void Add(Output output)
+    {
+        if (output.Path is not null)
+        {
+            _all.Add(output);
+        }
+    }
+
+    private void CheckOne(Output output)
+    {
+        switch (output.Kind)
+        {
+            case Kind.Folder:
+                AtomicFile.CheckWritable(Path.Join(output.Path, "output"));
+                break;
+            case Kind.Checkpoint:
+                // What else this run writes may lie in it.
+                CheckpointFolder.CheckWritable(output.Path, [.. _all.Where(other => other != output).Select(other => other.Path)]);
+                break;
+            case Kind.Log:
+                RunRecord.CheckWritable(output.Path);
+                break;
+            default:
+                AtomicFile.CheckWritable(output.Path);
+                if (output.Kind == Kind.Cartography && new FileInfo(output.Path) is { Exists: true, Length: > 0 })
+                {
+                    TrainingDynamics.Load(output.Path);
+                }
+
+                break;
+        }
+    }
+
+    private void CheckSpace(Func<string, (string Disk, long Free)> freeSpace)
+    {
+        var disks = _all.Where(output => output.Bytes > 0).Select(output => (Output: output, Disk: freeSpace(FolderOf(output))));
+        foreach (var disk in disks.GroupBy(each => each.Disk.Disk, StringComparer.Ordinal))
+        {
+            long needed = disk.Sum(each => each.Output.Bytes), free = disk.Min(each => each.Disk.Free);
+            if (needed > free)
+            {
+                throw new IOException(
+                    $"{string.Join(", ", disk.Select(each => $"Options.{each.Output.Option} ({each.Output.Path})"))} will take about "
+                    + $"{needed >> 20} MiB, and the disk has {free >> 20} MiB left, so nothing was trained. Make room, or name another place.");
+            }
+        }
+    }
+
+    /// <summary>A folder that is there, of the disk that something will be written to.</summary>
+    private static string FolderOf(Output output) =>
+        Directory.Exists(output.Path) ? output.Path : Path.GetDirectoryName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(output.Path)))!;
+
+    private enum Kind
+    {
+        File,
+        Cartography,
+        Log,
+        Checkpoint,
+        Folder,
+    }
+
+    private sealed record Output(string Option, string Path, Kind Kind, long Bytes)
+    {
+        /// <summary>Whether another may have the same place: lines go behind each other, and files beside each other.</summary>
+        public bool IsShared => Kind is Kind.Log or Kind.Folder;
+    }
+}
