@@ -230,7 +230,7 @@ public sealed class Gpt2ForCausalLM : LanguageModel
 
         if (_queryScales[index] != 1)
         {
-            query *= _queryScales[index];
+            query = query.Mul(_queryScales[index]);
         }
 
         Tensor context;

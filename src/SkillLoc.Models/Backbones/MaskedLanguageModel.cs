@@ -211,7 +211,7 @@ public abstract class MaskedLanguageModel : LanguageModel
     {
         Tensor? prefix = Adaptation?.KeyValues();
         Tensor? mask = _looksBackOnly
-            ? LookingBack(batch, prefix, arange(0, PromptSize + batch.Ids.size(1), dtype: ScalarType.Int64, device: batch.Ids.device).unsqueeze(-1))
+            ? LookingBack(batch, prefix, TensorArithmetic.Arange(0, PromptSize + batch.Ids.size(1), batch.Ids.device).unsqueeze(-1))
             : Readable(batch, prefix);
         return new(mask, prefix, training, observer);
     }
@@ -231,7 +231,7 @@ public abstract class MaskedLanguageModel : LanguageModel
     private Tensor LookingBack(TokenBatch batch, Tensor? prefix, Tensor positions)
     {
         long keys = PromptSize + batch.Ids.size(1);
-        Tensor seen = arange(-(prefix?.size(3) ?? 0), keys, dtype: ScalarType.Int64, device: batch.Ids.device) <= positions;
+        Tensor seen = TensorArithmetic.Arange(-(prefix?.size(3) ?? 0), keys, batch.Ids.device) <= positions;
         return Readable(batch, prefix) is { } mask ? mask.logical_and(seen) : seen;
     }
 
