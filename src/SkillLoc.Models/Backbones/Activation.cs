@@ -27,7 +27,7 @@ internal static class Activation
         ["silu"] = x => F.silu(x),
         ["swish"] = x => F.silu(x),
         ["hardswish"] = x => F.hardswish(x),
-        ["mish"] = x => x * F.softplus(x).tanh(),
+        ["mish"] = x => x * x.logaddexp(zeros_like(x)).tanh(),
         ["sigmoid"] = x => x.sigmoid(),
         ["tanh"] = x => x.tanh(),
         ["linear"] = x => x.alias(),
