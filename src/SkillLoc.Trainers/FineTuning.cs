@@ -3,6 +3,7 @@ using Microsoft.ML.Runtime;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Cartography;
 using SkillLoc.Models.Classification;
+using SkillLoc.Models.NativeCalls;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -450,7 +451,7 @@ internal sealed class FineTuning : IDisposable
                     gradient = gradient.to(master.dtype);
                     if (master.grad is { } sum)
                     {
-                        sum.add_(gradient);
+                        sum.Add_(gradient);
                     }
                     else
                     {

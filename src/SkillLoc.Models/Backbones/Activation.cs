@@ -1,4 +1,5 @@
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.NativeCalls;
 using TorchSharp;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
@@ -49,6 +50,6 @@ internal static class Activation
     public static Tensor TanhGelu(Tensor x)
     {
         const double Linear = 1.5957691216057308, Cubic = 0.044715 * Linear;
-        return x * ((x * x).mul_(Cubic).add_(Linear) * x).sigmoid_();
+        return x * ((x * x).Mul_(Cubic).Add_(Linear) * x).sigmoid_();
     }
 }

@@ -1,4 +1,5 @@
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.NativeCalls;
 using SkillLoc.Models.Runtime;
 using SkillLoc.Models.Tuning;
 using TorchSharp;
@@ -186,7 +187,7 @@ public abstract class LanguageModel : IDisposable
             }
 
             double deviation = Architectures[config.ModelType].InitialDeviation?.Invoke(config, name) ?? config.InitializerRange;
-            return randn(shape, generator: generator).mul_(deviation);
+            return randn(shape, generator: generator).Mul_(deviation);
         }
     }
 

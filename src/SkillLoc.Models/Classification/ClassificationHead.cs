@@ -1,5 +1,6 @@
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.NativeCalls;
 using SkillLoc.Models.Prompts;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -103,10 +104,10 @@ public sealed class ClassificationHead : IDisposable
         {
             double bound = 1 / Math.Sqrt(hidden);
             Add(_output, labels.Count, Uniform, Uniform);
-            Tensor Uniform(long[] shape) => rand(shape, generator: generator).mul_(2 * bound).sub_(bound);
+            Tensor Uniform(long[] shape) => rand(shape, generator: generator).Mul_(2 * bound).Sub_(bound);
         }
 
-        Tensor Normal(long[] shape) => randn(shape, generator: generator).mul_(model.Config.InitializerRange);
+        Tensor Normal(long[] shape) => randn(shape, generator: generator).Mul_(model.Config.InitializerRange);
 
         void Add(string name, long outputs, Func<long[], Tensor> weight, Func<long[], Tensor>? bias)
         {
@@ -282,6 +283,7 @@ public sealed class ClassificationHead : IDisposable
     /// <exception cref="InvalidOperationException">The model writes free text, which has no labels.</exception>
     internal Tensor Logits(LanguageModel model, TokenBatch batch, bool training)
     {
+        using Held held = new(this);
         if (Kind == HeadKind.Generation)
         {
             return AnswerScores((T5ForConditionalGeneration)model, batch, training);
@@ -305,6 +307,7 @@ public sealed class ClassificationHead : IDisposable
     public Tensor Logits(LanguageModel model, Tensor hidden, bool training = false)
     {
         ArgumentNullException.ThrowIfNull(model);
+        using Held held = new(this, hidden);
         if (_options is not null || Kind == HeadKind.Generation)
         {
             throw new InvalidOperationException("This head scores whole options or answers; TextClassifier.Logits runs it.");
@@ -361,6 +364,7 @@ public sealed class ClassificationHead : IDisposable
     /// <returns><c>[rows, labels]</c>.</returns>
     internal Tensor AnswerTokenScores(T5ForConditionalGeneration model, TokenBatch batch)
     {
+        using Held held = new(this);
         if (_answers is null || DecidingToken(_answers) is not { } step)
         {
             return AnswerScores(model, batch, training: false);

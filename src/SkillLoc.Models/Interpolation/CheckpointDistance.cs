@@ -1,5 +1,6 @@
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
+using SkillLoc.Models.NativeCalls;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -43,6 +44,7 @@ public sealed record CheckpointDistance(long Count, double SquaredDifference, do
                 $"The tensors have the shapes [{string.Join(", ", first.shape)}] and [{string.Join(", ", second.shape)}].", nameof(second));
         }
 
+        using Held held = new(first, second);
         using IDisposable noGradients = no_grad();
         using var scope = NewDisposeScope();
         Tensor one = first.detach().flatten(), other = second.detach().to(first.device).flatten();

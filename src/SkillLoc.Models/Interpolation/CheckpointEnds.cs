@@ -1,5 +1,6 @@
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
+using SkillLoc.Models.NativeCalls;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -107,10 +108,10 @@ internal sealed class CheckpointEnds
         // Sums are float32: one tensor at a time where the weights are of a narrower type, else in place.
         Tensor sum = target.dtype == ScalarType.Float32 ? target : target.to(ScalarType.Float32);
         sum.copy_(parts[0]);
-        sum.mul_(weights[0]);
+        sum.Mul_(weights[0]);
         for (int i = 1; i < parts.Count; i++)
         {
-            sum.add_(parts[i], weights[i]);
+            sum.Add_(parts[i], weights[i]);
         }
 
         if (target.dtype != ScalarType.Float32)

@@ -1,6 +1,7 @@
 using System.Globalization;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
+using SkillLoc.Models.NativeCalls;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -193,6 +194,6 @@ public sealed class ParameterPath : IDisposable
         using var scope = NewDisposeScope();
         (Tensor first, Tensor second) = _ends.At(name);
         return [.. Enumerable.Range(0, bends).Select(_ =>
-            ((first.to(ScalarType.Float32) * 0.5) + (second.to(ScalarType.Float32) * 0.5)).DetachFromDisposeScope())];
+            first.to(ScalarType.Float32).Mul(0.5).Add(second.to(ScalarType.Float32).Mul(0.5)).DetachFromDisposeScope())];
     }
 }

@@ -1,4 +1,5 @@
 using SkillLoc.Models.Interpolation;
+using SkillLoc.Models.NativeCalls;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -35,11 +36,11 @@ internal sealed class CurveTraining(CurveTrainer.Options options, ComponentHost 
             Parameter value = Values[i].Value;
             if (value.grad is { } sum)
             {
-                sum.add_(gradient, weights[control + 1]);
+                sum.Add_(gradient, weights[control + 1]);
             }
             else
             {
-                value.grad = gradient.to(ScalarType.Float32) * weights[control + 1];
+                value.grad = gradient.to(ScalarType.Float32).Mul(weights[control + 1]);
             }
         }
 

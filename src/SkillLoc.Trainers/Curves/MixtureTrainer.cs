@@ -1,5 +1,6 @@
 using Microsoft.ML;
 using SkillLoc.Models.Interpolation;
+using SkillLoc.Models.NativeCalls;
 using static TorchSharp.torch;
 
 namespace SkillLoc.Trainers;
@@ -46,7 +47,7 @@ public sealed partial class MixtureTrainer
         }
 
         using var generator = new Generator((ulong)(uint)options.Seed!.Value);
-        Tensor weights = randn(mixture.Groups.Count, generator: generator).mul_(_options.InitialDeviation);
+        Tensor weights = randn(mixture.Groups.Count, generator: generator).Mul_(_options.InitialDeviation);
         using var training = new MixtureTraining(options, _host, mixture, weights);
         training.Run(trainData);
         return mixture;

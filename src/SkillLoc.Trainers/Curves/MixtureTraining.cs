@@ -1,4 +1,5 @@
 using SkillLoc.Models.Interpolation;
+using SkillLoc.Models.NativeCalls;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -23,7 +24,7 @@ internal sealed class MixtureTraining(MixtureTrainer.Options options, ComponentH
         using var scope = NewDisposeScope();
         Tensor part = tensor(Array.ConvertAll(mixture.Gradients(Walker), gradient => (float)gradient));
         Parameter value = Values[0].Value;
-        value.grad = value.grad is { } sum ? sum + part : part;
+        value.grad = value.grad is { } sum ? sum.Add(part) : part;
         foreach (Parameter parameter in Walked)
         {
             parameter.grad = null!;
