@@ -29,6 +29,7 @@ public sealed class SequenceEncoder : ITextEncoder
     {
         ArgumentNullException.ThrowIfNull(text);
         var sequence = new TokenSequence(Truncation, MaxLength);
+        var needed = sequence.NeededOf(textPair is null ? 1 : 2);
         sequence.Add(_tokenizer.ClsId, type: 0);
         AddSentence(text, type: 0);
         if (textPair is not null)
@@ -37,7 +38,7 @@ public sealed class SequenceEncoder : ITextEncoder
 
         void AddSentence(string sentence, int type)
         {
-            sequence.AddRange(_tokenizer.Encode(sentence), type, isSentence: true);
+            sequence.AddRange(_tokenizer.EncodeFirst(sentence, needed), type, isSentence: true);
             sequence.Add(_tokenizer.SepId, type);
         }
     }

@@ -18,7 +18,8 @@ public sealed class CheckpointTokenizer
     private const int LongestWordInUnits = 2 * BertNormalizer.LongestWord;
 
     private readonly TokenizerKind _kind;
-    private readonly Tokenizer? _tokenizer;
+    private readonly BytePairTokenizer? _bytePairs;
+    private readonly WordPieceTokenizer? _wordPieces;
     private readonly UnigramTokenizer? _unigram;
     private readonly Dictionary<string, int> _vocabulary;
     private readonly Dictionary<int, string> _tokens;
@@ -43,7 +44,10 @@ public sealed class CheckpointTokenizer
         var settings = files.ReadObject(TokenizerFiles.Settings);
         var serialized = files.ReadSerialized()?.Root;
         _addsPrefixSpace = DistinguishesLeadingSpace && (Flag(settings, "add_prefix_space") ?? Flag(serialized, "pre_tokenizer", "add_prefix_space")) == true;
-        _tokenizer = DistinguishesLeadingSpace ? BytePairs(files, vocabulary) : WordPieces(files, vocabulary, settings, serialized);
+        if (DistinguishesLeadingSpace)
+            _bytePairs = BytePairs(files, vocabulary);
+        else
+            _wordPieces = WordPieces(files, vocabulary, settings, serialized);
     }
 
     /// <summary>One more than the largest id.</summary>
@@ -103,15 +107,23 @@ public sealed class CheckpointTokenizer
     /// <summary>The ids of a text, without special tokens around or in it. Lone surrogates count as U+FFFD.</summary>
     /// <param name="text">Any text.</param>
     /// <returns>Token ids.</returns>
-    public int[] Encode(string text)
+    public int[] Encode(string text) => EncodeFirst(text, int.MaxValue);
+
+    /// <summary>The first ids of a text: those of <see cref="Encode(string)"/>, cut, without the work that the others are.</summary>
+    /// <param name="text">Any text.</param>
+    /// <param name="maxTokens">How many ids are wanted at most; 0 or more.</param>
+    /// <returns>Token ids.</returns>
+    public int[] EncodeFirst(string text, int maxTokens)
     {
         ArgumentNullException.ThrowIfNull(text);
-        if (text.Length == 0)
+        ArgumentOutOfRangeException.ThrowIfNegative(maxTokens);
+        if (text.Length == 0 || maxTokens == 0)
             return [];
         if (_addsPrefixSpace && text[0] != ' ')
             text = " " + text;
         text = WellFormed(text);
-        return _unigram?.Encode(text) ?? [.. _tokenizer!.EncodeToIds(text)];
+        var ids = _bytePairs?.Encode(text, maxTokens) ?? _unigram?.Encode(text) ?? EncodeWordPieces(text, maxTokens);
+        return [.. ids.Take(maxTokens)];
     }
 
     /// <inheritdoc cref="Encode(string)"/>
@@ -129,7 +141,7 @@ public sealed class CheckpointTokenizer
         var list = ids.ToArray();
         if (_unigram is not null)
             return _unigram.Decode(list);
-        return DistinguishesLeadingSpace ? ByteAlphabet.Read(list.Select(TokenOf)) : _tokenizer!.Decode(Array.FindAll(list, id => TokenOf(id).Length > 0));
+        return DistinguishesLeadingSpace ? ByteAlphabet.Read(list.Select(TokenOf)) : _wordPieces!.Decode(Array.FindAll(list, id => TokenOf(id).Length > 0));
     }
 
     /// <summary>The id of a token as the vocabulary spells it (<c>Ġgreat</c>, <c>##ing</c>), or null.</summary>
@@ -208,12 +220,24 @@ public sealed class CheckpointTokenizer
 
     private static bool? Truth(JsonElement value) => value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean() : null;
 
-    private BpeTokenizer BytePairs(TokenizerFiles files, Dictionary<string, int> vocabulary)
+    // White space cuts a text into two that do not touch one another.
+    private IReadOnlyList<int> EncodeWordPieces(string text, int maxTokens)
+    {
+        for (var length = 16L * maxTokens; ; length *= 4)
+        {
+            var end = length < text.Length ? text.AsSpan((int)length).IndexOfAny(" \t\r\n") : -1;
+            var ids = _wordPieces!.EncodeToIds(end < 0 ? text : text[..((int)length + end)]);
+            if (end < 0 || ids.Count >= maxTokens)
+                return ids;
+        }
+    }
+
+    private BytePairTokenizer BytePairs(TokenizerFiles files, Dictionary<string, int> vocabulary)
     {
         // A merge that made a special token would let text spell it.
         var special = _special.All.ToHashSet(StringComparer.Ordinal);
         var merges = files.ReadMerges(vocabulary).Where(merge => !special.Contains(merge.Replace(" ", "", StringComparison.Ordinal)));
-        return BpeTokenizer.Create(new BpeOptions(vocabulary) { Merges = merges.ToArray(), ByteLevel = true, PreTokenizer = new ByteLevelPreTokenizer() });
+        return new BytePairTokenizer(vocabulary, merges);
     }
 
     private WordPieceTokenizer WordPieces(TokenizerFiles files, Dictionary<string, int> vocabulary, JsonElement? settings, JsonElement? serialized)

@@ -43,7 +43,7 @@ internal sealed class UnigramTokenizer
         files.Has(TokenizerFiles.SentencePiece) ? FromSentencePiece(files) : FromSerialized(files, files.ReadSerialized()!.Value.Root);
 
     /// <summary>The ids of a text without lone surrogates.</summary>
-    public int[] Encode(string text) => [.. _encode(text)];
+    public List<int> Encode(string text) => _encode(text);
 
     /// <summary>The text of ids, without special tokens and without spaces around it.</summary>
     public string Decode(IEnumerable<int> ids)
