@@ -54,6 +54,7 @@ public sealed class Gpt2ForCausalLM : LanguageModel
     public override Tensor Encode(TokenBatch batch, bool training = false, IForwardObserver? observer = null)
     {
         ArgumentNullException.ThrowIfNull(batch);
+        using Lifetime.Hold hold = Hold();
         using var scope = NewDisposeScope();
         return Run(batch, null, training, observer).MoveToOuterDisposeScope();
     }
@@ -62,6 +63,7 @@ public sealed class Gpt2ForCausalLM : LanguageModel
     public override Tensor EncodeAt(TokenBatch batch, bool training = false, IForwardObserver? observer = null)
     {
         ArgumentNullException.ThrowIfNull(batch);
+        using Lifetime.Hold hold = Hold();
         using var scope = NewDisposeScope();
         Tensor positions = Adaptation?.ScoredPositions(batch) ?? batch.Positions;
         return Run(batch, positions.unsqueeze(1), training, observer).squeeze(1).MoveToOuterDisposeScope();
@@ -75,6 +77,7 @@ public sealed class Gpt2ForCausalLM : LanguageModel
             throw new InvalidOperationException("This model was loaded without its language-model head, so it cannot score words.");
         }
 
+        using Lifetime.Hold hold = Hold();
         using var scope = NewDisposeScope();
         return F.linear(hidden, words is null ? _head : _head.index_select(0, words)).MoveToOuterDisposeScope();
     }

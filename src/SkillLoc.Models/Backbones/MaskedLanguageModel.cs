@@ -65,6 +65,7 @@ public abstract class MaskedLanguageModel : LanguageModel
     public override Tensor Encode(TokenBatch batch, bool training = false, IForwardObserver? observer = null)
     {
         ArgumentNullException.ThrowIfNull(batch);
+        using Lifetime.Hold hold = Hold();
         using var scope = NewDisposeScope();
         Pass pass = Start(batch, training, observer);
         Tensor hidden = Embed(batch, training);
@@ -82,6 +83,7 @@ public abstract class MaskedLanguageModel : LanguageModel
     public override Tensor EncodeAt(TokenBatch batch, bool training = false, IForwardObserver? observer = null)
     {
         ArgumentNullException.ThrowIfNull(batch);
+        using Lifetime.Hold hold = Hold();
         using var scope = NewDisposeScope();
         Pass pass = Start(batch, training, observer);
         Tensor hidden = Embed(batch, training);
@@ -108,6 +110,7 @@ public abstract class MaskedLanguageModel : LanguageModel
             throw new InvalidOperationException("This model was loaded without its language-model head, so it cannot score words.");
         }
 
+        using Lifetime.Hold hold = Hold();
         using var scope = NewDisposeScope();
         Tensor transformed = Normalise(_activation(_head.Dense.Apply(hidden)), _head.Norm);
         Tensor weight = words is null ? _head.Decoder : _head.Decoder.index_select(0, words);

@@ -110,6 +110,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     public override Tensor Encode(TokenBatch batch, bool training = false, IForwardObserver? observer = null)
     {
         ArgumentNullException.ThrowIfNull(batch);
+        using Lifetime.Hold hold = Hold();
         using var scope = NewDisposeScope();
         long length = PromptSize + batch.Ids.size(1);
         Tensor? prefix = Adaptation?.KeyValues();
@@ -141,6 +142,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     public override Tensor EncodeAt(TokenBatch batch, bool training = false, IForwardObserver? observer = null)
     {
         ArgumentNullException.ThrowIfNull(batch);
+        using Lifetime.Hold hold = Hold();
         using var scope = NewDisposeScope();
         Tensor start = full([batch.Ids.size(0), 1], StartId, ScalarType.Int64, batch.Ids.device);
         return Decode(batch, start, training, observer).squeeze(1).MoveToOuterDisposeScope();
@@ -154,6 +156,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
             throw new InvalidOperationException("This model was loaded without its language-model head, so it cannot score words.");
         }
 
+        using Lifetime.Hold hold = Hold();
         using var scope = NewDisposeScope();
         Tensor scaled = _headScale == 1 ? hidden : hidden * _headScale;
         return F.linear(scaled, words is null ? _head : _head.index_select(0, words)).MoveToOuterDisposeScope();
@@ -176,6 +179,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
             throw new ArgumentException($"{rows} rows for the decoder cannot be shared out among {texts} texts; right would be a multiple.", nameof(decoderIds));
         }
 
+        using Lifetime.Hold hold = Hold();
         using var scope = NewDisposeScope();
         Tensor encoded = Encode(batch, training, observer);
         Tensor? unread = Unread(batch);
@@ -216,6 +220,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     /// <exception cref="InvalidOperationException">The model was loaded without its head.</exception>
     public Tensor Logits(TokenBatch batch, Tensor decoderIds, bool training = false)
     {
+        using Lifetime.Hold hold = Hold();
         using Tensor hidden = Decode(batch, decoderIds, training);
         return WordScores(hidden);
     }
@@ -241,6 +246,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     /// <exception cref="InvalidOperationException">The model was loaded without its head.</exception>
     public Tensor Loss(TokenBatch batch, Tensor targets, bool training = false)
     {
+        using Lifetime.Hold hold = Hold();
         using var scope = NewDisposeScope();
         (Tensor logits, Tensor ids, _) = Scored(batch, targets, training);
         return F.cross_entropy(logits, ids).MoveToOuterDisposeScope();
@@ -255,6 +261,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     /// <exception cref="InvalidOperationException">The model was loaded without its head.</exception>
     public Tensor LogLikelihoods(TokenBatch batch, Tensor targets, bool training = false)
     {
+        using Lifetime.Hold hold = Hold();
         using var scope = NewDisposeScope();
         (Tensor logits, Tensor ids, Tensor places) = Scored(batch, targets, training);
         Tensor scores = F.log_softmax(logits, -1).gather(1, ids.unsqueeze(1)).squeeze(1);
@@ -277,6 +284,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     {
         ArgumentNullException.ThrowIfNull(batch);
         ArgumentOutOfRangeException.ThrowIfLessThan(maxNewTokens, 1);
+        using Lifetime.Hold hold = Hold();
         using IDisposable inference = no_grad();
         using var scope = NewDisposeScope();
         int rows = (int)batch.Ids.size(0);
