@@ -12,7 +12,8 @@ namespace SkillLoc.Models.Backbones;
 /// <summary>
 /// A pre-trained language model: its named parameters and its forward pass. Weights are changed in place, so a model that trains,
 /// takes a graft, or walks between checkpoints keeps its tensors. Forward passes of one model may run on several threads at once as
-/// long as nobody changes its weights.
+/// long as nobody changes its weights. It may be disposed meanwhile: the passes that run finish, and the last of them releases the
+/// weights; later ones get an <see cref="ObjectDisposedException"/>.
 /// </summary>
 public abstract class LanguageModel : IDisposable
 {
@@ -42,6 +43,8 @@ public abstract class LanguageModel : IDisposable
     };
 
     private readonly OrderedDictionary<string, Parameter> _parameters;
+    private readonly List<IDisposable> _companions = [];
+    private readonly Lifetime _lifetime;
 
     /// <summary>Takes over the parameters.</summary>
     /// <param name="config">The model's configuration.</param>
@@ -50,6 +53,7 @@ public abstract class LanguageModel : IDisposable
     {
         Config = config;
         _parameters = parameters;
+        _lifetime = new(() => Dispose(true));
     }
 
     /// <summary>The configuration, as in <c>config.json</c>.</summary>
@@ -59,10 +63,24 @@ public abstract class LanguageModel : IDisposable
     public IReadOnlyDictionary<string, Parameter> Parameters => _parameters;
 
     /// <summary>Where the weights live.</summary>
-    public Device Device => _parameters.GetAt(0).Value.device;
+    public Device Device
+    {
+        get
+        {
+            using Lifetime.Hold hold = Hold();
+            return _parameters.GetAt(0).Value.device;
+        }
+    }
 
     /// <summary>The type of the weights.</summary>
-    public ScalarType Dtype => _parameters.GetAt(0).Value.dtype;
+    public ScalarType Dtype
+    {
+        get
+        {
+            using Lifetime.Hold hold = Hold();
+            return _parameters.GetAt(0).Value.dtype;
+        }
+    }
 
     /// <summary>Dropout of hidden states, attention and classifier while training; null takes what the configuration says.</summary>
     public double? Dropout { get; set; }
@@ -150,18 +168,19 @@ public abstract class LanguageModel : IDisposable
             CheckHead(checkpoint, config, architecture.HeadPrefix);
         }
 
+        using Lifetime.Hold? hold = twin?.Hold();
         return Build(config, withHead, (name, shape) =>
         {
             Tensor stored = StoredTensor.Read(checkpoint, name, shape, device, dtype);
             if (twin is null || mayShare?.Invoke(name) != true || !twin.Parameters.TryGetValue(name, out Parameter? own)
                 || !own.shape.SequenceEqual(shape) || own.dtype != dtype || !own.Equals(stored))
             {
-                return stored;
+                return (stored, false);
             }
 
             stored.Dispose();
             using Tensor detached = own.detach();
-            return detached.alias();
+            return (detached.alias(), true);
         });
     }
 
@@ -176,7 +195,7 @@ public abstract class LanguageModel : IDisposable
         ArgumentNullException.ThrowIfNull(config);
         TorchRuntime.Require();
         using var generator = new Generator((ulong)(uint)seed);
-        return Build(config, withHead, Initialise);
+        return Build(config, withHead, (name, shape) => (Initialise(name, shape), false));
 
         Tensor Initialise(string name, long[] shape)
         {
@@ -223,6 +242,7 @@ public abstract class LanguageModel : IDisposable
     /// </summary>
     public void FoldAdaptation()
     {
+        using Lifetime.Hold hold = Hold();
         Adaptation? old = Adaptation, left = old?.Fold(this);
         if (!ReferenceEquals(old, left))
         {
@@ -239,10 +259,11 @@ public abstract class LanguageModel : IDisposable
     /// <returns>The copy; the caller disposes it.</returns>
     public LanguageModel Clone(Func<string, bool>? shares = null, ScalarType? dtype = null, bool withHead = true)
     {
+        using Lifetime.Hold hold = Hold();
         LanguageModel clone = Build(Config, HasHead && withHead, (name, _) =>
         {
             using Tensor source = _parameters[name].detach();
-            return shares?.Invoke(name) == true ? source.alias() : source.to(dtype ?? source.dtype, copy: true);
+            return shares?.Invoke(name) == true ? (source.alias(), true) : (source.to(dtype ?? source.dtype, copy: true), false);
         });
         clone.Dropout = Dropout;
         clone.Adaptation = Adaptation?.Clone(clone, dtype);
@@ -265,7 +286,8 @@ public abstract class LanguageModel : IDisposable
     /// <param name="changed">The new parameters; copied.</param>
     internal LanguageModel With(ModelConfig config, IReadOnlyDictionary<string, Tensor> changed)
     {
-        LanguageModel model = Build(config, HasHead, (name, _) => changed.GetValueOrDefault(name, _parameters[name]).detach().clone());
+        using Lifetime.Hold hold = Hold();
+        LanguageModel model = Build(config, HasHead, (name, _) => (changed.GetValueOrDefault(name, _parameters[name]).detach().clone(), false));
         model.Dropout = Dropout;
         model.Adaptation = Adaptation?.Clone(model, null);
         return model;
@@ -273,14 +295,35 @@ public abstract class LanguageModel : IDisposable
 
     /// <summary>The identity of these weights: see <see cref="CheckpointFingerprint"/>.</summary>
     /// <returns>A hexadecimal SHA-256.</returns>
-    public string Fingerprint() => CheckpointFingerprint.Compute(_parameters.Select(pair => (pair.Key, (Tensor)pair.Value)));
+    public string Fingerprint()
+    {
+        using Lifetime.Hold hold = Hold();
+        return CheckpointFingerprint.Compute(_parameters.Select(pair => (pair.Key, (Tensor)pair.Value)));
+    }
 
-    /// <inheritdoc/>
+    /// <summary>Releases the weights, now or with the end of the last pass that runs.</summary>
     public void Dispose()
     {
-        Dispose(true);
+        _lifetime.End();
         GC.SuppressFinalize(this);
     }
+
+    /// <summary>Hands over something that passes use, such as a <see cref="NeuronEditor"/>: it is disposed with the weights, when no pass
+    /// runs any more.</summary>
+    /// <param name="companion">What is disposed.</param>
+    public void DisposeWith(IDisposable companion)
+    {
+        ArgumentNullException.ThrowIfNull(companion);
+        lock (_companions)
+        {
+            _companions.Add(companion);
+        }
+    }
+
+    /// <summary>Keeps the weights for a pass or more, even where the model is disposed meanwhile.</summary>
+    /// <returns>What is disposed at the end of the pass.</returns>
+    /// <exception cref="ObjectDisposedException">The model was disposed.</exception>
+    internal Lifetime.Hold Hold() => _lifetime.Take(GetType().Name);
 
     /// <summary>Releases the weights.</summary>
     /// <param name="disposing">True when called by <see cref="Dispose()"/>.</param>
@@ -292,6 +335,11 @@ public abstract class LanguageModel : IDisposable
             foreach (Parameter parameter in _parameters.Values)
             {
                 parameter.Dispose();
+            }
+
+            lock (_companions)
+            {
+                _companions.ForEach(companion => companion.Dispose());
             }
         }
     }
@@ -355,17 +403,23 @@ public abstract class LanguageModel : IDisposable
         return weights.matmul(values.to(ScalarType.Float32)).to(query.dtype).MoveToOuterDisposeScope();
     }
 
-    private static LanguageModel Build(ModelConfig config, bool withHead, Func<string, long[], Tensor> source)
+    /// <param name="config">The configuration.</param>
+    /// <param name="withHead">False leaves the language-model head away.</param>
+    /// <param name="source">The parameter of a name and shape, and whether its storage is another model's.</param>
+    private static LanguageModel Build(ModelConfig config, bool withHead, Func<string, long[], (Tensor Value, bool IsShared)> source)
     {
         CheckArchitecture(config);
         Architecture architecture = Architectures[config.ModelType];
         var parameters = new OrderedDictionary<string, Parameter>(StringComparer.Ordinal);
+        long ownBytes = 0;
         try
         {
             using var scope = NewDisposeScope();
             foreach ((string name, long[] shape) in architecture.Shapes(config, withHead))
             {
-                parameters.Add(name, DetachedParameter(source(name, shape)));
+                (Tensor value, bool isShared) = source(name, shape);
+                ownBytes += isShared || value.device.type != DeviceType.CPU ? 0 : value.numel() * value.element_size();
+                parameters.Add(name, DetachedParameter(value));
             }
         }
         catch
@@ -378,7 +432,9 @@ public abstract class LanguageModel : IDisposable
             throw;
         }
 
-        return architecture.Make(config, parameters);
+        LanguageModel model = architecture.Make(config, parameters);
+        model.DisposeWith(new NativeMemory(ownBytes));
+        return model;
     }
 
     /// <exception cref="InvalidDataException">The folder has no language-model head; the message says what it is and what reads it.</exception>

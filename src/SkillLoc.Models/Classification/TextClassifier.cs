@@ -12,7 +12,10 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace SkillLoc.Models.Classification;
 
-/// <summary>A language model, a head and an encoder of texts: what fine-tuning trains and scoring runs.</summary>
+/// <summary>
+/// A language model, a head and an encoder of texts: what fine-tuning trains and scoring runs. It may be disposed while other threads
+/// score: what runs finishes, and the last of it releases the weights; later calls get an <see cref="ObjectDisposedException"/>.
+/// </summary>
 public sealed class TextClassifier : IDisposable
 {
     private static readonly IReadOnlyDictionary<string, Parameter> NoParameters = ReadOnlyDictionary<string, Parameter>.Empty;
@@ -24,6 +27,7 @@ public sealed class TextClassifier : IDisposable
     {
         Backbone = backbone;
         Head = head;
+        backbone.DisposeWith(head);
         Settings = settings;
         _tokenizer = tokenizer;
         _encoder = settings.CreateEncoder(tokenizer);
@@ -180,6 +184,7 @@ public sealed class TextClassifier : IDisposable
     /// <exception cref="InvalidOperationException">The model writes free text, which has no labels.</exception>
     public Tensor Logits(TokenBatch batch, bool training = false)
     {
+        using Lifetime.Hold hold = Backbone.Hold();
         using var scope = NewDisposeScope();
         return Head.Logits(Backbone, batch, training).to(ScalarType.Float32).MoveToOuterDisposeScope();
     }
@@ -212,6 +217,7 @@ public sealed class TextClassifier : IDisposable
             throw new ArgumentException($"There are {batch.Ids.size(0)} rows and {answers.Count} answers.", nameof(answers));
         }
 
+        using Lifetime.Hold hold = Backbone.Hold();
         T5ForConditionalGeneration model = Writer;
         using var scope = NewDisposeScope();
         Tensor targets = T5ForConditionalGeneration.Targets(answers, model.Device);
@@ -340,6 +346,7 @@ public sealed class TextClassifier : IDisposable
     public void Apply(Graft graft, string? fingerprint = null)
     {
         ArgumentNullException.ThrowIfNull(graft);
+        using Lifetime.Hold hold = Backbone.Hold();
         ApplyHead(graft);
         graft.ApplyTo(Backbone, fingerprint);
     }
@@ -351,6 +358,7 @@ public sealed class TextClassifier : IDisposable
     public HeadMatch? ApplyHead(Graft graft)
     {
         ArgumentNullException.ThrowIfNull(graft);
+        using Lifetime.Hold hold = Backbone.Hold();
         return Head.Take(graft.HeadParameters, LabelsOf(graft.Settings, "the graft's metadata"), "The graft");
     }
 
@@ -360,6 +368,7 @@ public sealed class TextClassifier : IDisposable
     public void Apply(TunedWeights tuned)
     {
         ArgumentNullException.ThrowIfNull(tuned);
+        using Lifetime.Hold hold = Backbone.Hold();
         if (Settings.Tuning != tuned.Options)
         {
             throw new InvalidDataException(
@@ -413,6 +422,7 @@ public sealed class TextClassifier : IDisposable
     {
         TuningOptions options = Settings.Tuning
             ?? throw new InvalidOperationException("This classifier has no tuning method: Save writes it as a whole.");
+        using Lifetime.Hold hold = Backbone.Hold();
         using var scope = NewDisposeScope();
         return new()
         {
@@ -441,6 +451,7 @@ public sealed class TextClassifier : IDisposable
     /// <returns>The copy; the caller disposes it.</returns>
     public TextClassifier Folded(Func<string, bool>? shares = null)
     {
+        using Lifetime.Hold hold = Backbone.Hold();
         Adaptation? adaptation = Backbone.Adaptation;
         LanguageModel backbone = Backbone.Clone(name => shares?.Invoke(name) == true && adaptation?.FoldsInto(name) != true);
         backbone.FoldAdaptation();
@@ -454,6 +465,7 @@ public sealed class TextClassifier : IDisposable
     /// <exception cref="IOException">It could not be written; what was there is untouched.</exception>
     public void Save(string folder, ScalarType? storeAs = null)
     {
+        using Lifetime.Hold hold = Backbone.Hold();
         CheckpointFolder.Save(folder, Config(), AllParameters(), _tokenizer.Files, storeAs, new Dictionary<string, string>(StringComparer.Ordinal)
         {
             [ClassifierSettings.FileName] = Settings.ToJson(),
@@ -462,18 +474,28 @@ public sealed class TextClassifier : IDisposable
 
     /// <summary>The identity of the weights, the head's and a tuning method's included: see <see cref="CheckpointFingerprint"/>.</summary>
     /// <returns>A hexadecimal SHA-256.</returns>
-    public string Fingerprint() => CheckpointFingerprint.Compute(AllParameters());
+    public string Fingerprint()
+    {
+        using Lifetime.Hold hold = Backbone.Hold();
+        return CheckpointFingerprint.Compute(AllParameters());
+    }
 
     /// <summary>A classifier of its own with the same weights.</summary>
     /// <param name="shares">Backbone parameters whose storage is shared instead of copied; none by default.</param>
     /// <param name="dtype">The type of the copy's own weights; this classifier's by default.</param>
     /// <returns>The copy; the caller disposes it.</returns>
-    public TextClassifier Clone(Func<string, bool>? shares = null, ScalarType? dtype = null) =>
-        new(Backbone.Clone(shares, dtype), Head.Clone(dtype), _tokenizer, Settings);
+    public TextClassifier Clone(Func<string, bool>? shares = null, ScalarType? dtype = null)
+    {
+        using Lifetime.Hold hold = Backbone.Hold();
+        return new(Backbone.Clone(shares, dtype), Head.Clone(dtype), _tokenizer, Settings);
+    }
 
     /// <summary>A classifier of its own whose model has another configuration: some parameters are new, the others copies.</summary>
-    internal TextClassifier With(ModelConfig config, IReadOnlyDictionary<string, Tensor> changed) =>
-        new(Backbone.With(config, changed), Head.Clone(), _tokenizer, Settings);
+    internal TextClassifier With(ModelConfig config, IReadOnlyDictionary<string, Tensor> changed)
+    {
+        using Lifetime.Hold hold = Backbone.Hold();
+        return new(Backbone.With(config, changed), Head.Clone(), _tokenizer, Settings);
+    }
 
     /// <summary>
     /// A classifier for another task over the same backbone: the weights of both lie in the same storage, so that what changes in place
@@ -493,6 +515,7 @@ public sealed class TextClassifier : IDisposable
             throw new InvalidOperationException("Tasks share a backbone as it is; a tuning method is of one task. Fold it first.");
         }
 
+        using Lifetime.Hold hold = Backbone.Hold();
         settings = settings.For(Backbone.Config);
         (int[]? ids, int[][]? options) = settings.LabelTokens(_tokenizer);
         settings = settings with { MaxLength = Math.Min(settings.MaxLength, Backbone.MaxLength) };
@@ -511,12 +534,8 @@ public sealed class TextClassifier : IDisposable
         }
     }
 
-    /// <inheritdoc/>
-    public void Dispose()
-    {
-        Backbone.Dispose();
-        Head.Dispose();
-    }
+    /// <summary>Releases the weights, now or with the end of the last pass that runs.</summary>
+    public void Dispose() => Backbone.Dispose();
 
     /// <summary>The labels of a head that was saved with settings; null where there are none.</summary>
     private static IReadOnlyList<string>? LabelsOf(string settings, string source) =>
@@ -533,10 +552,11 @@ public sealed class TextClassifier : IDisposable
     private static int Count(IEnumerable<ScoringBatch> batches) => batches.Sum(batch => batch.Rows.Count);
 
     /// <summary>Does something with each batch, and puts what it gave into the order of the rows.</summary>
-    private static T[] Run<T>(
+    private T[] Run<T>(
         IEnumerable<ScoringBatch> batches, int rows, Func<ScoringBatch, T[]> work, CancellationToken cancellation, bool keep = false)
     {
         var results = new T[rows];
+        using Lifetime.Hold hold = Backbone.Hold();
         using IDisposable inference = no_grad();
         foreach (ScoringBatch batch in batches)
         {

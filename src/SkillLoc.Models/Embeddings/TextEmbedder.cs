@@ -83,6 +83,7 @@ public sealed class TextEmbedder : IDisposable
     {
         ArgumentNullException.ThrowIfNull(rows);
         var vectors = new float[rows.Count][];
+        using Lifetime.Hold hold = _model.Hold();
         using IDisposable inference = no_grad();
         foreach (int[] group in LengthBatches.Split([.. rows.Select(row => row.Ids.Length)], LengthBatches.SuitableTokens(_model.Device)))
         {
@@ -101,7 +102,7 @@ public sealed class TextEmbedder : IDisposable
         return vectors;
     }
 
-    /// <inheritdoc/>
+    /// <summary>Releases the weights, now or with the end of the last <see cref="Embed"/> that runs.</summary>
     public void Dispose() => _model.Dispose();
 
     private sealed class Pool(TextEmbedder owner, TokenBatch batch, DisposeScope scope) : IForwardObserver
