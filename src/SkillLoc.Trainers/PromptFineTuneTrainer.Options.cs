@@ -217,7 +217,10 @@ public sealed partial class PromptFineTuneTrainer
         /// </summary>
         public int? InitialisationSeed;
 
-        /// <summary>Where the fine-tuned checkpoint is written; null writes it when an ML.NET model is saved.</summary>
+        /// <summary>
+        /// Where the fine-tuned checkpoint is written, which an ML.NET model that is saved names. Null writes none; then
+        /// <see cref="TextScoringTransformer.SaveCheckpoint"/> must be called before an ML.NET model can be saved.
+        /// </summary>
         public string? OutputFolder;
 
         /// <summary>Told after every update.</summary>
