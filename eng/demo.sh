@@ -20,4 +20,4 @@ if [[ " $* " != *" --data"[\ =]* && " $* " != *" --help "* && ! -d $corpus ]]; t
 fi
 
 dotnet build examples/Demo -c Release --verbosity quiet -clp:NoSummary
-exec dotnet run -c Release --no-build --project examples/Demo -- "$@"
+exec dotnet examples/Demo/bin/Release/net10.0/Demo.dll "$@"

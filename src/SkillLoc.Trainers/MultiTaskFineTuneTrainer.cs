@@ -107,7 +107,8 @@ public sealed class MultiTaskFineTuneTrainer
             {
                 channel.Info(
                     MessageSensitivity.None,
-                    $"Fine-tuning {_options.Checkpoint} on {rows.Sum(each => each.Count)} rows of {_tasks.Count} tasks with seed {options.Seed}.");
+                    $"Fine-tuning {_options.Checkpoint} on {rows.Sum(each => each.Count)} rows of {_tasks.Count} tasks with seed "
+                    + $"{options.Seed}.");
                 using var training = new FineTuning(options, classifiers, _host, channel);
                 state = training.Run(rows, chosenBy, stateFile);
             }
@@ -127,7 +128,12 @@ public sealed class MultiTaskFineTuneTrainer
             string folder = Path.GetFullPath(_options.Checkpoint);
             return new(
                 new(_tasks.Zip(classifiers, (task, classifier) => KeyValuePair.Create(
-                    task.Key, new TextScoringTransformer(classifier, task.Value.Columns(), baseCheckpoint: folder) { Host = _host, Record = record }))),
+                    task.Key,
+                    new TextScoringTransformer(classifier, task.Value.Columns(), baseCheckpoint: folder)
+                    {
+                        Host = _host,
+                        Record = record,
+                    }))),
                 record);
         }
         catch

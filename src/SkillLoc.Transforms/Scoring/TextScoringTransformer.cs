@@ -133,9 +133,9 @@ public class TextScoringTransformer : ITransformer, IRowScorer, IDisposable
             long bytes = Classifier.Parameters.Values.Sum(weight => weight.numel() * weight.element_size());
             string where = CheckpointFolder is null ? "lie in no folder" : $"are gone from the folder '{CheckpointFolder}'";
             throw new InvalidOperationException(
-                FormattableString.Invariant($"The model's weights ({bytes / 1e6:F1} MB) {where}, and an ML.NET model names a folder instead of holding them. ")
-                + $"Set Options.OutputFolder before training, or call {nameof(SaveCheckpoint)}(folder) on the transformer, and save again. A graft, "
-                + "which GraftMask finds, travels inside the ML.NET model and needs no folder of its own.");
+                FormattableString.Invariant($"The model's weights ({bytes / 1e6:F1} MB) {where}, and an ML.NET model names a folder instead ")
+                + $"of holding them. Set Options.OutputFolder before training, or call {nameof(SaveCheckpoint)}(folder) on the transformer, "
+                + "and save again. A graft, which GraftMask finds, travels inside the ML.NET model and needs no folder of its own.");
         }
 
         return new() { Folder = folder, Fingerprint = Classifier.Fingerprint(), Settings = Classifier.Settings, Gpu = OnGpu };
