@@ -29,22 +29,28 @@ public sealed class Study
     private readonly StudyData _data;
     private readonly Bases _bases;
     private readonly Ends _ends;
+    private readonly CancellationToken _stop;
 
+    /// <param name="plan">The plan.</param>
+    /// <param name="output">The folder of what is done.</param>
+    /// <param name="stop">Stops the study at its next step.</param>
     /// <exception cref="IOException">A data set cannot be read.</exception>
     /// <exception cref="InvalidDataException">A data set is damaged or too small.</exception>
-    public Study(StudyPlan plan, string output)
+    public Study(StudyPlan plan, string output, CancellationToken stop = default)
     {
         _plan = plan;
+        _stop = stop;
         _output = output;
         _data = new(_ml, plan);
-        _folder = new(output);
-        _bases = new(plan, Path.Combine(output, BasesFolder));
-        _ends = new(_ml, plan, _data, _bases, Path.Combine(output, EndsFolder));
+        _folder = new(output, stop);
+        _bases = new(plan, Path.Combine(output, BasesFolder), stop);
+        _ends = new(_ml, plan, _data, _bases, Path.Combine(output, EndsFolder), stop);
     }
 
     /// <summary>Measures what is not measured yet.</summary>
     /// <returns>All measurements.</returns>
     /// <exception cref="InvalidDataException">The folder holds parts of another study.</exception>
+    /// <exception cref="OperationCanceledException">It was stopped; the next time it goes on from there.</exception>
     public StudyResult Run()
     {
         var lines = new List<(Pair Pair, LineResult Result)>();
@@ -120,7 +126,9 @@ public sealed class Study
             LearningRate = _plan.Methods[pair.Method].LearningRate * plan.LearningRateFactor,
             Seed = plan.Seed,
             StateFile = Path.Combine(state, "curve"),
+            CancellationToken = _stop,
         }).Fit(TrainingRowsOf(pair));
+        StopSignals.ThrowIfCut(Path.Combine(state, "curve"), _stop);
         CheckpointDistance distance = Distance(first.Classifier, second.Classifier);
         return Measure(pair, pair.First.Task, distance, new() { First = first, Second = second, Path = curve }, isCurve: true);
     }
@@ -142,7 +150,9 @@ public sealed class Study
             LearningRate = plan.LearningRate,
             Seed = plan.Seed,
             StateFile = Path.Combine(state, $"{granularity}"),
+            CancellationToken = _stop,
         }).Fit(TrainingRowsOf(pair));
+        StopSignals.ThrowIfCut(Path.Combine(state, $"{granularity}"), _stop);
         using var mixed = new TextScoringTransformer(mixture.CreateModel(), first.Columns);
         CalibrationMetrics quality = _ml.SkillLoc().EvaluateCalibration(mixed.Transform(_data.Test(pair.First.Task)));
         return new(
@@ -159,6 +169,7 @@ public sealed class Study
     {
         options.Test = _data.Test(task);
         options.NumberOfPoints = PointsOf(pair);
+        options.CancellationToken = _stop;
         InterpolationMetrics metrics = _ml.SkillLoc().EvaluateInterpolation(options);
         Save(metrics, pair, isCurve ? task + ", curve" : task);
         return new(
@@ -173,6 +184,7 @@ public sealed class Study
             Second = second,
             Training = _data.Train(pair.First.Task, pair.First.Rows),
             NumberOfPoints = _plan.KnowledgePoints,
+            CancellationToken = _stop,
         });
         string folder = Save(metrics, pair, "knowledge");
         TrainingDynamics dynamics = _ends.Dynamics(pair.First);

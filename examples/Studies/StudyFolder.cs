@@ -10,12 +10,16 @@ namespace SkillLoc.Studies;
 public sealed class StudyFolder
 {
     private readonly string _path;
+    private readonly CancellationToken _stop;
 
     /// <summary>Takes a folder, made where it is missing.</summary>
+    /// <param name="path">The folder.</param>
+    /// <param name="stop">Ends the study before its next part.</param>
     /// <exception cref="IOException">It cannot be made.</exception>
-    public StudyFolder(string path)
+    public StudyFolder(string path, CancellationToken stop = default)
     {
         _path = path;
+        _stop = stop;
         Directory.CreateDirectory(path);
     }
 
@@ -25,6 +29,7 @@ public sealed class StudyFolder
     /// <param name="measure">Measures; given a folder for states of trainings, which is removed when the part is done.</param>
     /// <returns>What was measured.</returns>
     /// <exception cref="InvalidDataException">The part was done by another plan, or its file is damaged.</exception>
+    /// <exception cref="OperationCanceledException">The study was stopped; states of trainings stay for the next time.</exception>
     public T Get<T>(string name, string fingerprint, Func<string, T> measure)
     {
         string path = Path.Combine(_path, name + ".json");
@@ -35,6 +40,7 @@ public sealed class StudyFolder
             return done;
         }
 
+        _stop.ThrowIfCancellationRequested();
         var clock = Stopwatch.StartNew();
         string state = Path.Combine(_path, name + ".state");
         Directory.CreateDirectory(state);

@@ -43,7 +43,8 @@ internal sealed class FineTuning : IDisposable
     /// <param name="classifiers">The tasks' classifiers; of several, all lie over the first one's storage.</param>
     /// <param name="host">The trainer's.</param>
     /// <param name="channel">The trainer's.</param>
-    public FineTuning(PromptFineTuneTrainer.Options options, IReadOnlyList<TextClassifier> classifiers, ComponentHost host, IChannel channel)
+    public FineTuning(
+        PromptFineTuneTrainer.Options options, IReadOnlyList<TextClassifier> classifiers, ComponentHost host, IChannel channel)
     {
         _options = options;
         _seed = options.Seed!.Value;

@@ -205,9 +205,10 @@ public sealed partial class PromptFineTuneTrainer
         public Precision Precision;
 
         /// <summary>
-        /// Seed of the shuffle and of dropout, and of fresh parameters where these have no seed of their own. Null takes the seed of the state that training goes on from, if there is one, or else one of the context's: with a seed of its
-        /// own (<c>new MLContext(seed: 1)</c>) the same in every run of a program, without one another each time. What was taken stands in
-        /// the log and in the run's record.
+        /// Seed of the shuffle and of dropout, and of fresh parameters where these have no seed of their own. Null takes the seed of the
+        /// state that training goes on from, if there is one, or else one of the context's: with a seed of its own
+        /// (<c>new MLContext(seed: 1)</c>) the same in every run of a program, without one another each time. What was taken stands in the
+        /// log and in the run's record.
         /// </summary>
         public int? Seed;
 
@@ -217,7 +218,10 @@ public sealed partial class PromptFineTuneTrainer
         /// </summary>
         public int? InitialisationSeed;
 
-        /// <summary>Where the fine-tuned checkpoint is written; null writes it when an ML.NET model is saved.</summary>
+        /// <summary>
+        /// Where the fine-tuned checkpoint is written, which an ML.NET model that is saved names. Null writes none; then
+        /// <see cref="TextScoringTransformer.SaveCheckpoint"/> must be called before an ML.NET model can be saved.
+        /// </summary>
         public string? OutputFolder;
 
         /// <summary>Told after every update.</summary>
@@ -348,7 +352,8 @@ public sealed partial class PromptFineTuneTrainer
         }
 
         /// <summary>The same options with a seed for certain: their own, that of a stored state, or one of the context's.</summary>
-        internal Options WithSeed(ComponentHost host) => WithSeed(Seed ?? TrainingStateFile.SeedOf(StateFile) ?? SpareSeed ?? host.DrawSeed());
+        internal Options WithSeed(ComponentHost host) =>
+            WithSeed(Seed ?? TrainingStateFile.SeedOf(StateFile) ?? SpareSeed ?? host.DrawSeed());
 
         /// <summary>The same options with a seed.</summary>
         internal Options WithSeed(int seed)

@@ -378,7 +378,7 @@ public abstract class LanguageModel : IDisposable
     /// <param name="query"><c>[rows, heads, queries, head size]</c>.</param>
     /// <param name="keys"><c>[rows, heads, keys, head size]</c>.</param>
     /// <param name="values"><c>[rows, heads, keys, head size]</c>.</param>
-    /// <param name="mask">True where a query sees a key, of a shape that spreads to <c>[rows, heads, queries, keys]</c>; null sees all.</param>
+    /// <param name="mask">True where a query sees a key, spreading to <c>[rows, heads, queries, keys]</c>; null sees all.</param>
     /// <param name="dropout">The probability that a weight is dropped.</param>
     /// <param name="isCausal">Whether the i-th query sees the first i keys only; there is no mask then.</param>
     private protected Tensor Attend(Tensor query, Tensor keys, Tensor values, Tensor? mask, double dropout, bool isCausal = false)

@@ -114,7 +114,8 @@ public sealed class SkillNeuronProbeTransformer : ITransformer, IRowScorer, IDis
     {
         _ownership.Check();
         EncodedText[] encoded = [.. rows.Select(row => row.Encode(_classifier, _columns))];
-        return Array.ConvertAll(_probe.Activations(encoded, Positions, cancellation), values => new RowScores(values, _classifier.Settings));
+        float[][] activations = _probe.Activations(encoded, Positions, cancellation);
+        return Array.ConvertAll(activations, values => new RowScores(values, _classifier.Settings));
     }
 
     Delegate[] IRowScorer.Getters(Func<RowScores> current) => [ScoredValues.Vector(current)];

@@ -6,16 +6,6 @@ public static class CheckpointStore
     /// <summary>An environment variable with more folders to look in, separated as in PATH.</summary>
     public const string SearchPathVariable = "SKILLLOC_CHECKPOINTS";
 
-    /// <summary>The folder for a model that was not saved to one of the caller's choice.</summary>
-    /// <param name="fingerprint">The model's fingerprint, which names the folder.</param>
-    /// <returns>A folder in the user's local application data.</returns>
-    public static string DefaultFolder(string fingerprint)
-    {
-        ArgumentException.ThrowIfNullOrEmpty(fingerprint);
-        string data = Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify);
-        return Path.Combine(data.Length > 0 ? data : Path.GetTempPath(), "SkillLoc", "checkpoints", fingerprint[..16]);
-    }
-
     /// <summary>
     /// Finds a checkpoint folder: where it was when the model was saved, else a folder of its name in <see cref="SearchPathVariable"/>,
     /// beside the program, or in the current directory.

@@ -24,7 +24,6 @@ namespace SkillLoc.Transforms;
 public class TextScoringTransformer : ITransformer, IRowScorer, IDisposable
 {
     private readonly TextClassifier _classifier;
-    private readonly Lock _saving = new();
     private readonly Ownership _ownership;
 
     /// <summary>Takes over a classifier.</summary>
@@ -123,12 +122,13 @@ public class TextScoringTransformer : ITransformer, IRowScorer, IDisposable
     }
 
     /// <summary>
-    /// Writes the transformer into an ML.NET model: what is written names the checkpoint folder, and loads with
-    /// <c>mlContext.Model.Load</c> in any program that has SkillLoc's assemblies beside it. A model that was not saved to a folder
-    /// before is saved to <see cref="CheckpointStore.DefaultFolder"/>. The columns of a loaded model have key values and slot names, but not
-    /// the annotations that mark scores, which nothing public of ML.NET restores.
+    /// Writes the transformer into an ML.NET model: what is written names <see cref="CheckpointFolder"/>, and loads with
+    /// <c>mlContext.Model.Load</c> in any program that has SkillLoc's assemblies beside it. The columns of a loaded model have key values
+    /// and slot names, but not the annotations that mark scores, which nothing public of ML.NET restores.
     /// </summary>
     /// <param name="ctx">Where ML.NET wants it.</param>
+    /// <exception cref="InvalidOperationException">The weights lie in no folder: <c>Options.OutputFolder</c> of the trainer, or
+    /// <see cref="SaveCheckpoint"/>, puts them into one. ML.NET has begun the file by then.</exception>
     void ICanSaveModel.Save(ModelSaveContext ctx) => SavedScorer.Carrier(Columns, State()).Save(ctx);
 
     /// <summary>Releases the model, for engines and views too: now, or with the end of the last pass that runs.</summary>
@@ -141,16 +141,17 @@ public class TextScoringTransformer : ITransformer, IRowScorer, IDisposable
     /// <summary>What the saved model is restored from.</summary>
     private protected virtual SavedScorer State()
     {
-        string fingerprint = Classifier.Fingerprint();
-        lock (_saving)
+        if (CheckpointFolder is not { } folder || !Directory.Exists(folder))
         {
-            if (CheckpointFolder is null || !Directory.Exists(CheckpointFolder))
-            {
-                SaveCheckpoint(CheckpointStore.DefaultFolder(fingerprint));
-            }
+            long bytes = Classifier.Parameters.Values.Sum(weight => weight.numel() * weight.element_size());
+            string where = CheckpointFolder is null ? "lie in no folder" : $"are gone from the folder '{CheckpointFolder}'";
+            throw new InvalidOperationException(
+                FormattableString.Invariant($"The model's weights ({bytes / 1e6:F1} MB) {where}, and an ML.NET model names a folder instead ")
+                + $"of holding them. Set Options.OutputFolder before training, or call {nameof(SaveCheckpoint)}(folder) on the transformer, "
+                + "and save again. A graft, which GraftMask finds, travels inside the ML.NET model and needs no folder of its own.");
         }
 
-        return new() { Folder = CheckpointFolder!, Fingerprint = fingerprint, Settings = Classifier.Settings, Gpu = OnGpu };
+        return new() { Folder = folder, Fingerprint = Classifier.Fingerprint(), Settings = Classifier.Settings, Gpu = OnGpu };
     }
 
     private protected bool OnGpu => Classifier.Backbone.Device.type == TorchSharp.DeviceType.CUDA;
