@@ -69,6 +69,11 @@ public sealed class Pretraining : IDisposable
         _tokenizer = CheckpointTokenizer.Load(folder);
         _model = LanguageModel.Load(folder, device: new Device(options.Device));
         _tokenizer.CheckVocabulary(_model.Config.VocabularySize);
+        if (_model.Adaptation is { } adaptation)
+        {
+            throw new ArgumentException($"{folder} was tuned with {adaptation.Options}; pre-train the checkpoint that was tuned.");
+        }
+
         if (options.LongestPiece > _model.MaxLength)
         {
             throw new ArgumentException($"The model has {_model.MaxLength} positions; pieces of {options.LongestPiece} tokens are too long for it.");

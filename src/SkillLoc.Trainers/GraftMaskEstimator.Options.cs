@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.ML;
+using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Tuning;
 using SkillLoc.Transforms;
@@ -148,6 +149,14 @@ public sealed partial class GraftMaskEstimator
             if (BaseCheckpoint is null && FineTuned.BaseCheckpoint is null)
             {
                 throw new ArgumentException("The fine-tuned transformer does not know its base; name the folder in Options.BaseCheckpoint.");
+            }
+
+            string found = BaseCheckpoint ?? FineTuned.BaseCheckpoint!;
+            if (FineTuned.CheckpointFolder is { } tuned && PathIdentity.Same(tuned, found))
+            {
+                throw new ArgumentException(
+                    $"'{found}' is where the fine-tuned model itself was saved: a graft is the difference of two models, so name the folder that "
+                    + "fine-tuning started from in Options.BaseCheckpoint.");
             }
 
             if (BasePatch == BasePatchKind.Loaded == PatchFile is null)

@@ -100,6 +100,7 @@ internal sealed class GraftTraining : IDisposable
                 graft.ApplyTo(_classifier.Backbone, _fingerprint);
             }
 
+            CheckMovement();
             _mask = new(_classifier.Backbone, _tuned.Backbone, _considered, options.SigmoidBias, options.Outside, earlier);
             WarnOfOtherChanges(changes);
         }
@@ -462,6 +463,19 @@ internal sealed class GraftTraining : IDisposable
     {
         using var scope = NewDisposeScope();
         return (parameter.shape, parameter.detach().to(ScalarType.Float32).cpu().data<float>().ToArray());
+    }
+
+    /// <summary>Against a base that was overwritten with the fine-tuned model every graft would be perfect.</summary>
+    /// <exception cref="InvalidOperationException">No parameter that the graft considers differs from the base.</exception>
+    private void CheckMovement()
+    {
+        if (_considered.All(name => _classifier.Backbone.Parameters[name].Equals(_tuned.Backbone.Parameters[name])))
+        {
+            throw new InvalidOperationException(
+                $"The fine-tuned model has the very weights of its base {_base}, so there is nothing to localise: either nothing was trained, or "
+                + "the base was overwritten with the fine-tuned model. Name the checkpoint that fine-tuning started from in "
+                + "Options.BaseCheckpoint.");
+        }
     }
 
     private void WarnOfOtherChanges(HashSet<string> considered)

@@ -15,7 +15,11 @@ public sealed partial class PromptFineTuneTrainer
     /// <summary>Everything that fine-tuning can be told.</summary>
     public sealed class Options
     {
-        /// <summary>A Hugging Face checkpoint folder.</summary>
+        /// <summary>
+        /// A Hugging Face checkpoint folder. A classification head in it goes on by the names of its labels. Where a method tuned the model,
+        /// training goes on with that if it is <see cref="Tuning"/>; else what it learnt is folded into the weights, as LoRA's is, or the
+        /// folder is refused.
+        /// </summary>
         public string Checkpoint = "";
 
         /// <summary>
@@ -308,6 +312,7 @@ public sealed partial class PromptFineTuneTrainer
                     $"Options.WarmupSteps is {WarmupSteps}, and Adafactor's learning rate is constant: leave it 0, or use {OptimizerKind.AdamW}.");
             }
 
+            CheckTargets();
             Require(LearningRate > 0 && double.IsFinite(LearningRate), nameof(LearningRate), LearningRate, "positive");
             Require(WeightDecay >= 0, nameof(WeightDecay), WeightDecay, "0 or more");
             Require(BatchSize > 0, nameof(BatchSize), BatchSize, "1 or more");
@@ -330,6 +335,37 @@ public sealed partial class PromptFineTuneTrainer
                 if (!holds)
                 {
                     throw new ArgumentOutOfRangeException(option, value, $"Options.{option} must be {range}.");
+                }
+            }
+        }
+
+        /// <summary>Throws where training would overwrite the checkpoint that it starts from, also through links.</summary>
+        /// <exception cref="ArgumentException">It would.</exception>
+        private void CheckTargets()
+        {
+            if (OutputFolder is not null)
+            {
+                Check(OutputFolder, nameof(OutputFolder));
+            }
+
+            if (CheckpointFolder is not { } folder)
+            {
+                return;
+            }
+
+            foreach (string name in FineTuning.NamesOf(Checkpoints, folder))
+            {
+                Check(Path.Join(folder, name), nameof(CheckpointFolder));
+            }
+
+            void Check(string target, string option)
+            {
+                if (Checkpoint.Length > 0 && PathIdentity.Same(target, Checkpoint))
+                {
+                    throw new ArgumentException(
+                        $"Options.{option} leads to '{target}', which is Options.Checkpoint: training would overwrite the model that it starts "
+                        + "from, and grafts are found against that. Choose another folder.",
+                        option);
                 }
             }
         }

@@ -1,4 +1,5 @@
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Classification;
 using SkillLoc.Models.NativeCalls;
 using SkillLoc.Models.Runtime;
 using SkillLoc.Models.Tuning;
@@ -130,7 +131,8 @@ public abstract class LanguageModel : IDisposable
         architecture.Check?.Invoke(config);
     }
 
-    /// <summary>Loads a Hugging Face checkpoint folder.</summary>
+    /// <summary>Loads a Hugging Face checkpoint folder; of one that a classifier was saved to after tuning by a method, also its
+    /// <see cref="Adaptation"/>.</summary>
     /// <param name="folder">A folder with <c>config.json</c> and weights.</param>
     /// <param name="withHead">False leaves the language-model head away, which a classification head does not need.</param>
     /// <param name="device">Where the weights go; the CPU by default.</param>
@@ -160,6 +162,24 @@ public abstract class LanguageModel : IDisposable
         LanguageModel? twin = null, Func<string, bool>? mayShare = null)
     {
         ArgumentNullException.ThrowIfNull(checkpoint);
+        LanguageModel model = LoadUntuned(checkpoint, withHead, device, dtype, twin, mayShare);
+        try
+        {
+            TuningOptions? tuning = ClassifierSettings.Find(checkpoint.Path, checkpoint.Config)?.Tuning;
+            model.Adaptation = tuning?.Create(model, checkpoint, seed: 0, required: true);
+            return model;
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The same without what a tuning method added.</summary>
+    internal static LanguageModel LoadUntuned(
+        CheckpointFolder checkpoint, bool withHead, Device? device, ScalarType dtype, LanguageModel? twin, Func<string, bool>? mayShare)
+    {
         CheckArchitecture(checkpoint.Config);
         Architecture architecture = Architectures[checkpoint.Config.ModelType];
         ModelConfig config = architecture.Settle?.Invoke(checkpoint) ?? checkpoint.Config;

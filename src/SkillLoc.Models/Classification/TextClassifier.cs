@@ -51,6 +51,10 @@ public sealed class TextClassifier : IDisposable
     public IReadOnlyDictionary<string, Parameter> Parameters => new OrderedDictionary<string, Parameter>(
         Backbone.Parameters.Concat(Head.Parameters).Concat(Backbone.Adaptation?.Parameters ?? NoParameters), StringComparer.Ordinal);
 
+    /// <summary>The tuning method of the checkpoint that this was made from, where it is not this classifier's and was folded into the
+    /// weights (<see cref="LanguageModel.FoldAdaptation"/>); else null.</summary>
+    public TuningOptions? FoldedTuning { get; private init; }
+
     /// <summary>The vocabulary that rows are encoded with.</summary>
     internal CheckpointTokenizer Tokenizer => _tokenizer;
 
@@ -69,7 +73,8 @@ public sealed class TextClassifier : IDisposable
     /// <exception cref="InvalidDataException">A file is damaged or does not fit the others.</exception>
     /// <exception cref="ArgumentException">The settings do not fit the checkpoint: a label word of several tokens, a template without a
     /// mask, a score range without two label words, a causal model without an autoregressive prompt, a soft prompt beside a template, a
-    /// model that writes (T5) without a text-to-text task, answers that are the same tokens.</exception>
+    /// model that writes (T5) without a text-to-text task, answers that are the same tokens; or the folder was tuned by a method that is
+    /// neither the one asked for nor folds into the weights.</exception>
     public static TextClassifier Create(
         string folder, ClassifierSettings settings, Device? device = null, ScalarType dtype = ScalarType.Float32, int seed = 0,
         TextClassifier? twin = null, Func<string, bool>? mayShare = null)
@@ -94,14 +99,34 @@ public sealed class TextClassifier : IDisposable
             settings = settings with { Tuning = prompt with { MaskTokenId = tokenizer.MaskId } };
         }
 
-        LanguageModel backbone = LanguageModel.Load(checkpoint, settings.NeedsWords, device, dtype, twin?.Backbone, mayShare);
+        TuningOptions? stored = ClassifierSettings.Find(folder, checkpoint.Config)?.Tuning;
+        bool goesOn = stored is not null && stored.WithoutDraws() == settings.Tuning?.WithoutDraws();
+
+        // What another method added is part of the model that the folder holds.
+        TuningOptions? folded = goesOn || stored is BitFitOptions ? null : stored;
+        LanguageModel backbone = LanguageModel.LoadUntuned(
+            checkpoint, settings.NeedsWords, device, dtype, folded is null ? twin?.Backbone : null, mayShare);
         ClassificationHead? head = null;
         try
         {
-            backbone.Adaptation = settings.Tuning?.Create(backbone, checkpoint, seed);
+            if (folded is not null)
+            {
+                backbone.Adaptation = folded.Create(backbone, checkpoint, seed, required: true);
+                backbone.FoldAdaptation();
+                if (backbone.Adaptation is not null)
+                {
+                    throw new ArgumentException(
+                        $"{folder} was tuned with {stored}, which no weights of the model can take over, and "
+                        + $"{settings.Tuning?.ToString() ?? "no method"} is asked for: what it learnt would be lost. Ask for the same method "
+                        + $"({nameof(settings.Tuning)}) to go on with it, or take the checkpoint that was tuned.",
+                        nameof(settings));
+                }
+            }
+
+            backbone.Adaptation = settings.Tuning?.Create(backbone, checkpoint, seed, required: goesOn);
             settings = settings with { MaxLength = Math.Min(settings.MaxLength, backbone.MaxLength) };
             head = new ClassificationHead(settings.Head, backbone, settings.Labels, ids, checkpoint, seed, options);
-            return new(backbone, head, tokenizer, settings);
+            return new(backbone, head, tokenizer, settings) { FoldedTuning = folded };
         }
         catch
         {
@@ -458,18 +483,24 @@ public sealed class TextClassifier : IDisposable
         return new(backbone, Head.Clone(), _tokenizer, Settings with { Tuning = backbone.Adaptation?.Options });
     }
 
-    /// <summary>Writes a Hugging Face checkpoint folder with these weights (a tuning method's among them, which Python ignores), the
-    /// tokenizer's files and the settings.</summary>
+    /// <summary>
+    /// Writes a Hugging Face checkpoint folder with these weights, the tokenizer's files and the settings. What no class of Python's has (a
+    /// tuning method's parameters with the head that goes with them, and a head on one linear layer) lies in a file of its own,
+    /// <c>skillloc.safetensors</c>, so that Python reads the model without it: after a tuning method the one that was tuned, as it was.
+    /// </summary>
     /// <param name="folder">The folder; an older one of that name is replaced when the new one is complete.</param>
     /// <param name="storeAs">The type to store weights in; their own by default.</param>
     /// <exception cref="IOException">It could not be written; what was there is untouched.</exception>
     public void Save(string folder, ScalarType? storeAs = null)
     {
         using Lifetime.Hold hold = Backbone.Hold();
-        CheckpointFolder.Save(folder, Config(), AllParameters(), _tokenizer.Files, storeAs, new Dictionary<string, string>(StringComparer.Ordinal)
-        {
-            [ClassifierSettings.FileName] = Settings.ToJson(),
-        });
+        IReadOnlyDictionary<string, Parameter> added = Backbone.Adaptation?.Parameters ?? NoParameters;
+        IEnumerable<KeyValuePair<string, Parameter>> own = HasPythonHead ? [] : Head.Parameters.Concat(added);
+        HashSet<string> names = [.. own.Select(pair => pair.Key)];
+        CheckpointFolder.Save(
+            folder, Config(), AllParameters().Where(pair => !names.Contains(pair.Name)), _tokenizer.Files, storeAs,
+            new Dictionary<string, string>(StringComparer.Ordinal) { [ClassifierSettings.FileName] = Settings.ToJson() },
+            [.. own.Select(pair => (pair.Key, (Tensor)pair.Value))]);
     }
 
     /// <summary>The identity of the weights, the head's and a tuning method's included: see <see cref="CheckpointFingerprint"/>.</summary>
@@ -583,6 +614,9 @@ public sealed class TextClassifier : IDisposable
 
     private IEnumerable<(string Name, Tensor Value)> AllParameters() => Parameters.Select(pair => (pair.Key, (Tensor)pair.Value));
 
+    /// <summary>Whether a class of Python's is all of this: its language-model head, or its sequence classifier, and nothing added.</summary>
+    private bool HasPythonHead => Backbone.Adaptation is null && Head.Kind is not (HeadKind.FirstTokenLinear or HeadKind.MaskTokenLinear);
+
     /// <summary>The identity of the backbone's weights that tuning leaves alone.</summary>
     private string UntunedFingerprint()
     {
@@ -607,6 +641,8 @@ public sealed class TextClassifier : IDisposable
 
         // Python's causal classifiers find a row's last token by the padding id.
         config = config.IsCausal && config.PadTokenId is null ? config.With("pad_token_id", _tokenizer.PadId) : config;
-        return config.WithArchitecture(family + "ForSequenceClassification").WithLabels(Settings.Labels);
+        return HasPythonHead
+            ? config.WithArchitecture(family + "ForSequenceClassification").WithLabels(Settings.Labels)
+            : config.WithArchitecture(family + "Model").With("id2label", null).With("label2id", null);
     }
 }

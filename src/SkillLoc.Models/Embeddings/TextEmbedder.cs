@@ -15,7 +15,7 @@ public sealed class TextEmbedder : IDisposable
     private readonly CheckpointTokenizer _tokenizer;
     private readonly ITextEncoder _encoder;
 
-    /// <summary>Loads a checkpoint, without its head.</summary>
+    /// <summary>Loads a checkpoint, without its head; of one that was tuned by a method, with what that added.</summary>
     /// <param name="folder">A Hugging Face checkpoint folder.</param>
     /// <param name="layer">Whose output is pooled: 0 for the embeddings, i for layer i, counted from 1; null for the last.</param>
     /// <param name="pooling">How hidden states become one vector.</param>
@@ -24,6 +24,7 @@ public sealed class TextEmbedder : IDisposable
     /// <param name="device">Where the weights go; the CPU by default.</param>
     /// <exception cref="FileNotFoundException">The folder or one of its files is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged.</exception>
+    /// <exception cref="NotSupportedException">The checkpoint was tuned with a soft prompt.</exception>
     /// <exception cref="ArgumentException">The model has no such layer, or the mask is asked for without a template that has one.</exception>
     public TextEmbedder(
         string folder, int? layer = null, TextPooling pooling = TextPooling.Mean, string? template = null, int maxLength = 128, Device? device = null)
@@ -49,6 +50,13 @@ public sealed class TextEmbedder : IDisposable
         _model = LanguageModel.Load(checkpoint, withHead: false, device);
         try
         {
+            if (_model.Adaptation?.PromptSize > 0)
+            {
+                throw new NotSupportedException(
+                    $"{folder} was tuned with a soft prompt, whose slots would be among the hidden states; embed texts with the checkpoint "
+                    + "that was tuned.");
+            }
+
             int length = Math.Min(maxLength, _model.MaxLength);
             _encoder = prompt is null ? new SequenceEncoder(_tokenizer, length) : new TemplateEncoder(prompt, _tokenizer, [], length);
         }

@@ -112,9 +112,17 @@ public class TextScoringTransformer : ITransformer, IRowScorer, IDisposable
 
     /// <summary>Writes the model as a Hugging Face checkpoint folder, with the task's settings beside it.</summary>
     /// <param name="folder">The folder, made with its parents where missing; an older one is replaced when the new one is complete.</param>
+    /// <exception cref="ArgumentException">The folder is the model's base checkpoint, or that of a graft in use.</exception>
+    /// <exception cref="NotSupportedException">Neurons of the model are perturbed, which no checkpoint holds.</exception>
     /// <exception cref="IOException">It could not be written; what was there is untouched.</exception>
     public void SaveCheckpoint(string folder)
     {
+        CheckpointStore.CheckTarget(folder, BaseCheckpoint);
+        if (this is NeuronPerturbationTransformer)
+        {
+            throw new NotSupportedException("A checkpoint holds no perturbation of neurons; save the model that is perturbed.");
+        }
+
         folder = Path.GetFullPath(folder);
         Directory.CreateDirectory(Path.GetDirectoryName(folder)!);
         Classifier.Save(folder);
@@ -153,6 +161,8 @@ public class TextScoringTransformer : ITransformer, IRowScorer, IDisposable
 
         return new() { Folder = folder, Fingerprint = Classifier.Fingerprint(), Settings = Classifier.Settings, Gpu = OnGpu };
     }
+
+    internal bool IsDisposed => _disposed;
 
     private protected bool OnGpu => Classifier.Backbone.Device.type == TorchSharp.DeviceType.CUDA;
 
