@@ -28,7 +28,7 @@ public sealed class GraftedModelSet : ITransformer, IRowScorer, IDisposable
         Columns = columns;
         SkillColumn = skillColumn;
         OnGpu = gpu;
-        BasesInUse.Add(this, baseCheckpoint, set => set._disposed);
+        BasesInUse.Add(this, baseCheckpoint, set => set._ownership.HasEnded);
     }
 
     /// <summary>The base checkpoint folder, which a saved model names.</summary>

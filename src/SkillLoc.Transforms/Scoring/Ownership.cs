@@ -13,6 +13,18 @@ internal sealed class Ownership(ITransformer owner, Action release)
     private readonly Lock _lock = new();
     private int _shares = 1;
 
+    /// <summary>Whether every share was given back.</summary>
+    public bool HasEnded
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _shares == 0;
+            }
+        }
+    }
+
     /// <exception cref="ObjectDisposedException">The transformer has been disposed.</exception>
     public void Check()
     {

@@ -162,7 +162,7 @@ public class TextScoringTransformer : ITransformer, IRowScorer, IDisposable
         return new() { Folder = folder, Fingerprint = Classifier.Fingerprint(), Settings = Classifier.Settings, Gpu = OnGpu };
     }
 
-    internal bool IsDisposed => _disposed;
+    internal bool IsDisposed => _ownership.HasEnded;
 
     private protected bool OnGpu => Classifier.Backbone.Device.type == TorchSharp.DeviceType.CUDA;
 
