@@ -143,7 +143,15 @@ public abstract class LanguageModel : IDisposable
     {
         ArgumentNullException.ThrowIfNull(checkpoint);
         CheckArchitecture(checkpoint.Config);
-        ModelConfig config = Architectures[checkpoint.Config.ModelType].Settle?.Invoke(checkpoint) ?? checkpoint.Config;
+        Architecture architecture = Architectures[checkpoint.Config.ModelType];
+
+        // The sizes of config.json are held against the tensors that are there, before anything of these sizes is made or read.
+        foreach ((string name, long[] shape) in architecture.Shapes(checkpoint.Config, withHead))
+        {
+            StoredTensor.Find(checkpoint, name, shape);
+        }
+
+        ModelConfig config = architecture.Settle?.Invoke(checkpoint) ?? checkpoint.Config;
         using Lifetime.Hold? hold = twin?.Hold();
         return Build(config, withHead, (name, shape) =>
         {
