@@ -182,12 +182,18 @@ public abstract class LanguageModel : IDisposable
     {
         CheckArchitecture(checkpoint.Config);
         Architecture architecture = Architectures[checkpoint.Config.ModelType];
-        ModelConfig config = architecture.Settle?.Invoke(checkpoint) ?? checkpoint.Config;
         if (withHead)
         {
-            CheckHead(checkpoint, config, architecture.HeadPrefix);
+            CheckHead(checkpoint, checkpoint.Config, architecture.HeadPrefix);
         }
 
+        // The sizes of config.json are held against the tensors that are there, before anything of these sizes is made or read.
+        foreach ((string name, long[] shape) in architecture.Shapes(checkpoint.Config, withHead))
+        {
+            StoredTensor.Find(checkpoint, name, shape);
+        }
+
+        ModelConfig config = architecture.Settle?.Invoke(checkpoint) ?? checkpoint.Config;
         using Lifetime.Hold? hold = twin?.Hold();
         return Build(config, withHead, (name, shape) =>
         {
