@@ -3,6 +3,7 @@ using System.Text.Json.Serialization;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Generation;
+using SkillLoc.Models.Json;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tokenization;
 using SkillLoc.Models.Tuning;
@@ -14,14 +15,6 @@ public sealed record ClassifierSettings
 {
     /// <summary>The file's name in a checkpoint folder.</summary>
     public const string FileName = "skillloc.json";
-
-    private static readonly JsonSerializerOptions Json = new()
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-        WriteIndented = true,
-        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
-    };
 
     private readonly int? _maxLength;
 
@@ -104,15 +97,9 @@ public sealed record ClassifierSettings
     /// <exception cref="InvalidDataException">It is not the JSON of settings.</exception>
     public static ClassifierSettings FromJson(string json, string source)
     {
-        try
-        {
-            return JsonSerializer.Deserialize<ClassifierSettings>(json, Json)
-                ?? throw new InvalidDataException($"{source} is empty; it must hold a classifier's settings.");
-        }
-        catch (Exception error) when (error is JsonException or ArgumentException or NotSupportedException)
-        {
-            throw new InvalidDataException($"{source} does not hold a classifier's settings: {error.Message}", error);
-        }
+        ArgumentNullException.ThrowIfNull(json);
+        ClassifierSettings settings = JsonText.Read<ClassifierSettings>(json, source, JsonText.OwnFiles);
+        return settings.Problem() is { } problem ? throw new InvalidDataException($"{source}: {problem}.") : settings;
     }
 
     /// <summary>Reads the settings of a classifier's checkpoint folder: those that SkillLoc saved with it, or else those of a Hugging Face
@@ -148,7 +135,7 @@ public sealed record ClassifierSettings
 
     /// <summary>Writes the settings as JSON.</summary>
     /// <returns>The text.</returns>
-    public string ToJson() => JsonSerializer.Serialize(this, Json);
+    public string ToJson() => JsonSerializer.Serialize(this, JsonText.OwnFiles);
 
     /// <summary>The encoder that these settings describe.</summary>
     /// <param name="tokenizer">The checkpoint's tokenizer.</param>
@@ -267,6 +254,58 @@ public sealed record ClassifierSettings
         }
 
         return AutoregressiveTemplate is null ? this with { AutoregressiveTemplate = HasTextPair ? "{0}\n{1}" : "{0}" } : this;
+    }
+
+    /// <summary>What is wrong with these settings whatever the model, by the name that the file has for it; null where nothing is.</summary>
+    private string? Problem()
+    {
+        if (Labels.Count < 2 && !(Labels.Count == 0 && TextToText is not null))
+        {
+            return $"'labels' are {Labels.Count}; there must be 2 or more, and none only where a 'text_to_text' task writes free text";
+        }
+
+        if (Labels.GroupBy(label => label, StringComparer.Ordinal).FirstOrDefault(same => same.Count() > 1) is { } twice)
+        {
+            return $"'labels' has '{twice.Key}' twice";
+        }
+
+        if (Words is not null && Words.Count != Labels.Count)
+        {
+            return $"'words' are {Words.Count}, and 'labels' {Labels.Count}";
+        }
+
+        if (Head == HeadKind.LabelWords && Words is null)
+        {
+            return "'words' is missing, which the head 'label_words' reads";
+        }
+
+        foreach ((string name, int? value) in new[] { ("max_length", MaxLength), ("first_sentence_limit", FirstSentenceLimit), ("other_sentence_limit", OtherSentenceLimit) })
+        {
+            if (value < 1)
+            {
+                return $"'{name}' is {value}; it must be 1 or more";
+            }
+        }
+
+        return Unreadable("template", Template, text => PromptTemplate.Parse(text))
+            ?? Unreadable("autoregressive_template", AutoregressiveTemplate, text => Prompts.AutoregressiveTemplate.Parse(text));
+
+        static string? Unreadable(string name, string? text, Action<string> parse)
+        {
+            try
+            {
+                if (text is not null)
+                {
+                    parse(text);
+                }
+
+                return null;
+            }
+            catch (Exception error) when (error is FormatException or ArgumentException)
+            {
+                return $"'{name}': {error.Message.TrimEnd('.')}";
+            }
+        }
     }
 
     /// <summary>The labels' answers as targets; null for free text.</summary>
