@@ -13,6 +13,8 @@ internal sealed class InterpolationFiles
     private const string Header = "prefix,metric,x,dev_performance,dev_loss,test_performance,test_loss";
     private const string Average = "average";
 
+    private static readonly JsonSerializerOptions Json = new() { AllowDuplicateProperties = false };
+
     private static readonly SearchValues<char> Separators = SearchValues.Create(",\"\r\n");
 
     private readonly InterpolationSet? _validation;
@@ -51,7 +53,7 @@ internal sealed class InterpolationFiles
         try
         {
             file = JsonSerializer.Deserialize<OrderedDictionary<string, Dictionary<string, int[]>>>(
-                File.ReadAllText(path), new JsonSerializerOptions { AllowDuplicateProperties = false });
+                File.ReadAllText(path), Json);
         }
         // Half a surrogate pair in a name is an InvalidOperationException.
         catch (Exception error) when (error is JsonException or InvalidOperationException)

@@ -10,6 +10,8 @@ namespace SkillLoc.Models.Cartography;
 /// </summary>
 public sealed class TrainingDynamics
 {
+    private static readonly JsonSerializerOptions Json = new() { AllowDuplicateProperties = false };
+
     private readonly SortedDictionary<int, History> _rows = [];
 
     /// <summary>Number of rows.</summary>
@@ -80,7 +82,7 @@ public sealed class TrainingDynamics
         try
         {
             file = JsonSerializer.Deserialize<Dictionary<string, Dictionary<string, double[]>>>(
-                File.ReadAllText(path), new JsonSerializerOptions { AllowDuplicateProperties = false });
+                File.ReadAllText(path), Json);
         }
         // Half a surrogate pair in a name is an InvalidOperationException.
         catch (Exception error) when (error is JsonException or InvalidOperationException)
