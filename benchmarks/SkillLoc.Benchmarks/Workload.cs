@@ -6,6 +6,7 @@ using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tokenization;
+using SkillLoc.Pretrain;
 using SkillLoc.Transforms;
 using TorchSharp;
 

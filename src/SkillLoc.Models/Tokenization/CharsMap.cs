@@ -25,13 +25,11 @@ internal sealed class CharsMap
         _replacements = blob[(4 + (int)size)..].ToArray();
     }
 
-    /// <summary>The rule for the beginning of a text.</summary>
+    /// <summary>The shortest rule for the beginning of a text.</summary>
     /// <param name="text">UTF-8.</param>
-    /// <param name="longest">Whether the longest rule counts, as in SentencePiece, or the shortest, as in Hugging Face's tokenizers.</param>
     /// <returns>How many bytes are replaced, 0 where there is no rule, and what by.</returns>
-    public (int Length, string Replacement) Match(ReadOnlySpan<byte> text, bool longest)
+    public (int Length, string Replacement) Match(ReadOnlySpan<byte> text)
     {
-        var (length, place) = (0, 0);
         var node = Offset(_trie[0]);
         for (var i = 0; i < text.Length; i++)
         {
@@ -40,13 +38,10 @@ internal sealed class CharsMap
                 break;
             var unit = _trie[node];
             node ^= Offset(unit);
-            if ((unit >> 8 & 1) == 0 || node >= _trie.Length)
-                continue;
-            (length, place) = (i + 1, (int)(_trie[node] & 0x7FFF_FFFF));
-            if (!longest)
-                break;
+            if ((unit >> 8 & 1) != 0 && node < _trie.Length)
+                return (i + 1, ReplacementAt((int)(_trie[node] & 0x7FFF_FFFF)));
         }
-        return (length, length == 0 ? "" : ReplacementAt(place));
+        return (0, "");
     }
 
     private string ReplacementAt(int place)

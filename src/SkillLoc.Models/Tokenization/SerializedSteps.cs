@@ -7,6 +7,7 @@ using System.Text.RegularExpressions;
 namespace SkillLoc.Models.Tokenization;
 
 /// <summary>The normalizer and the pre-tokenizer of a unigram model's <c>tokenizer.json</c>: those kinds that T5's checkpoints have.</summary>
+/// <remarks>Our own since Microsoft.ML.Tokenizers 2.0.1 does not read <c>tokenizer.json</c>.</remarks>
 internal sealed class SerializedSteps
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
@@ -26,14 +27,14 @@ internal sealed class SerializedSteps
     }
 
     /// <summary>The words of a text as pieces spell them.</summary>
-    public IEnumerable<ReadOnlyMemory<char>> Prepare(string text)
+    public IEnumerable<string> Prepare(string text)
     {
         foreach (var normalize in _normalizers)
             text = normalize(text);
         IEnumerable<string> words = [text];
         foreach (var split in _splitters)
             words = words.Where(word => word.Length > 0).SelectMany(split);
-        return words.Where(word => word.Length > 0).Select(word => word.AsMemory());
+        return words.Where(word => word.Length > 0);
     }
 
     private static IEnumerable<JsonElement> Flatten(JsonElement owner, string name, string inner)
@@ -142,7 +143,7 @@ internal sealed class SerializedSteps
         {
             buffer.ResetWrittenCount();
             Encoding.UTF8.GetBytes(letters, buffer);
-            var (length, replacement) = rules.Match(buffer.WrittenSpan, longest: false);
+            var (length, replacement) = rules.Match(buffer.WrittenSpan);
             result.Append(replacement);
             return length > 0;
         }

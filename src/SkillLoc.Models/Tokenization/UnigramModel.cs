@@ -3,9 +3,13 @@ using System.Text;
 namespace SkillLoc.Models.Tokenization;
 
 /// <summary>
-/// The unigram language model of Kudo (2018): of all ways to spell a text in pieces, the one whose pieces' log-probabilities sum up
-/// to most.
+/// The unigram language model of Kudo (2018), as <c>tokenizer.json</c> holds it: of all ways to spell a text in pieces, the one whose
+/// pieces' log-probabilities sum up to most.
 /// </summary>
+/// <remarks>
+/// Our own since Microsoft.ML.Tokenizers 2.0.1 has it for <c>spiece.model</c> only, with sums in single precision. Hugging Face's are
+/// double, and their ids differ where spellings are nearly equal: in 132 of 22,884 reviews, news and tweets with a vocabulary of 800.
+/// </remarks>
 internal sealed class UnigramModel
 {
     // What a character without a piece costs beyond the worst piece.
@@ -17,14 +21,12 @@ internal sealed class UnigramModel
     private readonly int _unknown;
     private readonly double _unknownScore;
     private readonly int[]? _bytes;
-    private readonly bool _single;
 
     /// <param name="pieces">The pieces that text may be spelled in.</param>
     /// <param name="unknown">The id of what they cannot spell; one for each run of such characters.</param>
     /// <param name="worst">The smallest log-probability of a piece.</param>
     /// <param name="bytes">The ids of the 256 bytes, which characters without a piece become instead; null for none.</param>
-    /// <param name="single">Whether sums are rounded to single precision, as in SentencePiece, which decides between equal spellings.</param>
-    public UnigramModel(IEnumerable<(int Id, string Text, double Score)> pieces, int unknown, double worst, int[]? bytes, bool single)
+    public UnigramModel(IEnumerable<(int Id, string Text, double Score)> pieces, int unknown, double worst, int[]? bytes)
     {
         foreach (var (id, text, score) in pieces)
         {
@@ -43,9 +45,8 @@ internal sealed class UnigramModel
                 _nodes[node] = (id, score);
         }
         _unknown = unknown;
-        _unknownScore = Round(worst - UnknownPenalty, single);
+        _unknownScore = worst - UnknownPenalty;
         _bytes = bytes;
-        _single = single;
     }
 
     /// <summary>Appends the ids of a text without lone surrogates.</summary>
@@ -89,9 +90,8 @@ internal sealed class UnigramModel
         ids.Reverse(first, ids.Count - first);
     }
 
-    private void Offer((int Start, int Id, double Score)[] best, int start, int end, int id, double score)
+    private static void Offer((int Start, int Id, double Score)[] best, int start, int end, int id, double score)
     {
-        score = Round(score, _single);
         if (best[end].Start < 0 || score > best[end].Score)
             best[end] = (start, id, score);
     }
@@ -105,6 +105,4 @@ internal sealed class UnigramModel
     }
 
     private static long Key(int node, char letter) => ((long)node << 16) | letter;
-
-    private static double Round(double score, bool single) => single ? (float)score : score;
 }

@@ -4,25 +4,25 @@ using System.Text.Json;
 
 namespace SkillLoc.Models.Tokenization;
 
-/// <summary>T5's tokenizer: text is prepared as <c>spiece.model</c> or <c>tokenizer.json</c> says and spelled by a unigram model.</summary>
-/// <remarks>
-/// The algorithm is our own since Microsoft.ML.Tokenizers 2.0.0 reads unigram models from <c>spiece.model</c> only. Special tokens
-/// are no pieces that text could be spelled in.
-/// </remarks>
+/// <summary>
+/// T5's tokenizer: text is spelled by a unigram model as <c>spiece.model</c> (<see cref="SentencePieceModel"/>) or <c>tokenizer.json</c>
+/// (<see cref="SerializedSteps"/>, <see cref="UnigramModel"/>) says. Special tokens are no pieces that text could be spelled in.
+/// </summary>
 internal sealed class UnigramTokenizer
 {
     private const int ExtraIds = 100;
     private const string ExtraId = "<extra_id_";
 
-    private readonly UnigramModel _model;
-    private readonly Func<string, IEnumerable<ReadOnlyMemory<char>>> _prepare;
+    // What a space is in a piece.
+    private const char Space = '\u2581';
+
+    private readonly Func<string, List<int>> _encode;
     private readonly Dictionary<int, string> _pieces = [];
     private readonly Dictionary<int, byte> _bytes = [];
 
-    private UnigramTokenizer(UnigramModel model, Func<string, IEnumerable<ReadOnlyMemory<char>>> prepare, Dictionary<string, int> vocabulary, HashSet<int> special, int[]? bytes)
+    private UnigramTokenizer(Func<string, List<int>> encode, Dictionary<string, int> vocabulary, HashSet<int> special, int[]? bytes)
     {
-        _model = model;
-        _prepare = prepare;
+        _encode = encode;
         Vocabulary = vocabulary;
         foreach (var (piece, id) in vocabulary.Where(entry => !special.Contains(entry.Value)))
             _pieces.Add(id, piece);
@@ -43,13 +43,7 @@ internal sealed class UnigramTokenizer
         files.Has(TokenizerFiles.SentencePiece) ? FromSentencePiece(files) : FromSerialized(files, files.ReadSerialized()!.Value.Root);
 
     /// <summary>The ids of a text without lone surrogates.</summary>
-    public int[] Encode(string text)
-    {
-        var ids = new List<int>();
-        foreach (var chunk in _prepare(text))
-            _model.Encode(chunk.Span, ids);
-        return [.. ids];
-    }
+    public int[] Encode(string text) => [.. _encode(text)];
 
     /// <summary>The text of ids, without special tokens and without spaces around it.</summary>
     public string Decode(IEnumerable<int> ids)
@@ -68,7 +62,7 @@ internal sealed class UnigramTokenizer
                 text.Append(piece);
         }
         Flush();
-        return text.Replace(PieceText.Space, ' ').ToString().Trim();
+        return text.Replace(Space, ' ').ToString().Trim();
 
         void Flush()
         {
@@ -79,35 +73,20 @@ internal sealed class UnigramTokenizer
 
     private static UnigramTokenizer FromSentencePiece(TokenizerFiles files)
     {
-        var path = files.PathOf(TokenizerFiles.SentencePiece);
-        var file = SentencePieceFile.Read(path);
+        var model = new SentencePieceModel(files.PathOf(TokenizerFiles.SentencePiece), IsExtraId);
         var vocabulary = new Dictionary<string, int>(StringComparer.Ordinal);
         var special = new HashSet<int>();
-        for (var id = 0; id < file.Pieces.Count; id++)
+        foreach (var (text, type) in model.Pieces)
         {
-            var (text, _, type) = file.Pieces[id];
-            if (!vocabulary.TryAdd(text, id))
-                throw files.Malformed(TokenizerFiles.SentencePiece, $"piece '{text}' has the ids {vocabulary[text]} and {id}; every piece should occur once");
-            if (type is SentencePieceFile.PieceType.Unknown or SentencePieceFile.PieceType.Control || text.StartsWith(ExtraId, StringComparison.Ordinal))
-                special.Add(id);
+            if (type is SentencePieceModel.PieceType.Unknown or SentencePieceModel.PieceType.Control || IsExtraId(text))
+                special.Add(vocabulary.Count);
+            vocabulary.Add(text, vocabulary.Count);
         }
         AddExtraIds(files, vocabulary, special);
+        var bytes = model.FallsBackToBytes ? Bytes(files, vocabulary) : null;
+        return new(text => model.Encode(text, bytes), vocabulary, special, bytes);
 
-        var unknown = file.Pieces.FindIndex(piece => piece.Type == SentencePieceFile.PieceType.Unknown);
-        if (unknown < 0)
-            throw files.Malformed(TokenizerFiles.SentencePiece, "it has no piece for what it cannot spell");
-        var normal = file.Pieces.Where(piece => piece.Type == SentencePieceFile.PieceType.Normal).Select(piece => (double)piece.Score).DefaultIfEmpty();
-        var best = normal.Max();
-        var spellable = file.Pieces.Select((piece, id) => (Piece: piece, Id: id))
-            .Where(entry => !special.Contains(entry.Id) && entry.Piece.Type is SentencePieceFile.PieceType.Normal or SentencePieceFile.PieceType.UserDefined)
-            .Select(entry => (entry.Id, entry.Piece.Text, entry.Piece.Type == SentencePieceFile.PieceType.Normal
-                ? entry.Piece.Score
-                : (Encoding.UTF8.GetByteCount(entry.Piece.Text) * best) - 0.1));
-        var bytes = file.FallsBackToBytes ? Bytes(files, vocabulary) : null;
-        var preparation = new PieceText(file, path);
-        return new(
-            new UnigramModel(spellable, unknown, normal.Min(), bytes, single: true),
-            text => preparation.Prepare(text) is { Length: > 0 } prepared ? [prepared.AsMemory()] : [], vocabulary, special, bytes);
+        static bool IsExtraId(string piece) => piece.StartsWith(ExtraId, StringComparison.Ordinal);
     }
 
     private static void AddExtraIds(TokenizerFiles files, Dictionary<string, int> vocabulary, HashSet<int> special)
@@ -150,9 +129,16 @@ internal sealed class UnigramTokenizer
         special.Add(unknownId);
         var bytes = model.TryGetProperty("byte_fallback", out var fallsBack) && fallsBack.ValueKind == JsonValueKind.True ? Bytes(files, vocabulary) : null;
         var steps = new SerializedSteps(root, files.PathOf(TokenizerFiles.Serialized));
-        return new(
-            new UnigramModel(pieces.Where(piece => !special.Contains(piece.Id)), unknownId, pieces.Min(piece => piece.Score), bytes, single: false),
-            steps.Prepare, vocabulary, special, bytes);
+        var unigrams = new UnigramModel(pieces.Where(piece => !special.Contains(piece.Id)), unknownId, pieces.Min(piece => piece.Score), bytes);
+        return new(Encode, vocabulary, special, bytes);
+
+        List<int> Encode(string text)
+        {
+            var ids = new List<int>();
+            foreach (var word in steps.Prepare(text))
+                unigrams.Encode(word, ids);
+            return ids;
+        }
     }
 
     private static int[] Bytes(TokenizerFiles files, Dictionary<string, int> vocabulary) =>

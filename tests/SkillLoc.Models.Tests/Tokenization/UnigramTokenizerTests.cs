@@ -139,6 +139,85 @@ public class UnigramTokenizerTests
     }
 
     [Fact]
+    public void Characters_become_what_the_rules_of_spiece_model_say()
+    {
+        // SentencePiece's nmt_nfkc removes control characters and writes one ligature as 18 letters.
+        var tokenizer = CheckpointTokenizer.Load(Oracles.PathOf("tiny-t5"));
+        Assert.Equal(tokenizer.Encode("good bad"), tokenizer.Encode("\u0001go\u0008od\u000B \u001Fb\u007Fad\u009F"));
+        Assert.Empty(tokenizer.Encode("\u0001 \u0002"));
+        const string Ligature = "\uFDFA", Letters = "\u0635\u0644\u0649 \u0627\u0644\u0644\u0647 \u0639\u0644\u064A\u0647 \u0648\u0633\u0644\u0645";
+        foreach (var count in new[] { 1, 2, 10, 1000 })
+        {
+            Assert.Equal(
+                tokenizer.Encode(string.Concat(Enumerable.Repeat(Letters, count)) + "\tgood"),
+                tokenizer.Encode(string.Concat(Enumerable.Repeat(Ligature, count)) + "\tgood"));
+        }
+    }
+
+    [Fact]
+    public void Pieces_of_spiece_model_are_of_several_types()
+    {
+        // <unk> is not first, <x> a control token, <extra_id_0> and «good» are spelled as they stand, ▁bad is not used.
+        using var folder = new TemporaryFolder();
+        (string, float, int)[] pieces =
+        [
+            ("a", -1, 1), ("<unk>", 0, 2), ("▁", -2, 1), ("<x>", 0, 3), ("<extra_id_0>", 0, 4), ("good", 0, 4), ("▁bad", -1, 5), ("bd", -3, 1),
+            .. Enumerable.Range(0, 256).Select(value => ($"<0x{value:X2}>", 0f, 6)),
+        ];
+        string[] Tokens(bool bytes, string text)
+        {
+            byte[] training = bytes ? [0x12, 0x03, 0x98, 0x02, 0x01] : [];
+            File.WriteAllBytes(Path.Join(folder.Path, "spiece.model"), [.. pieces.SelectMany(piece => Piece(piece.Item1, piece.Item2, piece.Item3)), .. training]);
+            var tokenizer = CheckpointTokenizer.Load(folder.Path);
+            Assert.Equal(1, tokenizer.UnknownId);
+            Assert.Equal(bytes ? text : text.Replace("é😀", "", StringComparison.Ordinal), tokenizer.Decode(tokenizer.Encode(text)));
+            return [.. tokenizer.Encode(text).Select(tokenizer.TokenOf)];
+        }
+
+        Assert.Equal(["▁", "a", "a", "<unk>", "▁", "good"], Tokens(bytes: false, "aaé😀 good"));
+        Assert.Equal(["▁", "a", "<0xC3>", "<0xA9>", "<0xF0>", "<0x9F>", "<0x98>", "<0x80>", "a"], Tokens(bytes: true, "aé😀a"));
+        Assert.Equal(["▁", "<0x62>", "a", "<0x64>", "▁", "<0x3C>", "<0x78>", "<0x3E>"], Tokens(bytes: true, "bad <x>"));
+        Assert.DoesNotContain("<extra_id_0>", Tokens(bytes: true, "a<extra_id_0>a"));
+    }
+
+    [Fact]
+    public void Damaged_spiece_models_neither_crash_nor_hang()
+    {
+        using var folder = new TemporaryFolder();
+        var whole = File.ReadAllBytes(Oracles.PathOf("tiny-t5", "spiece.model"));
+        var path = Path.Join(folder.Path, "spiece.model");
+        var random = new Random(5);
+        var refused = 0;
+        for (var trial = 0; trial < 400; trial++)
+        {
+            var bytes = trial % 4 == 0 ? whole[..random.Next(whole.Length)] : [.. whole];
+            for (var flips = trial % 4 == 0 || bytes.Length == 0 ? 0 : 1 << random.Next(8); flips > 0; flips--)
+                bytes[random.Next(bytes.Length)] = (byte)random.Next(256);
+            File.WriteAllBytes(path, bytes);
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            try
+            {
+                var tokenizer = CheckpointTokenizer.Load(folder.Path);
+                var ids = tokenizer.Encode("Good \uFB01lms are rare, aren't they? \uFDFA\u0001 \u4E2D\u6587 e\u0301");
+                Assert.All(ids, id => Assert.InRange(id, 0, tokenizer.VocabularySize - 1));
+            }
+            catch (Exception e) when (e is InvalidDataException or NotSupportedException)
+            {
+                Assert.Contains(path, e.Message, StringComparison.Ordinal);
+                refused++;
+            }
+            Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 100 << 20);
+        }
+        Assert.InRange(refused, 100, 399);
+
+        // Of a piece of a million bytes the library's trie would overflow the stack.
+        File.WriteAllBytes(path, [.. whole, .. Piece(new string('x', 1_000_000), -1, 1)]);
+        Assert.Contains("longer", Assert.Throws<InvalidDataException>(() => CheckpointTokenizer.Load(folder.Path)).Message, StringComparison.Ordinal);
+        File.WriteAllBytes(path, [.. whole, .. Piece("▁the", -1, 1)]);
+        Assert.Contains("'▁the'", Assert.Throws<InvalidDataException>(() => CheckpointTokenizer.Load(folder.Path)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Damaged_files_are_named()
     {
         using var folder = new TemporaryFolder();
@@ -201,6 +280,18 @@ public class UnigramTokenizerTests
         };
         using var folder = new TemporaryFolder().With("tokenizer.json", json.ToJsonString());
         return CheckpointTokenizer.Load(folder.Path);
+    }
+
+    // A piece as spiece.model holds it: field 1 with text, score and type.
+    private static byte[] Piece(string text, float score, int type)
+    {
+        var letters = Encoding.UTF8.GetBytes(text);
+        var scored = new byte[4];
+        BinaryPrimitives.WriteSingleLittleEndian(scored, score);
+        byte[] content = [0x0A, .. Length(letters.Length), .. letters, 0x15, .. scored, 0x18, (byte)type];
+        return [0x0A, .. Length(content.Length), .. content];
+
+        static byte[] Length(int value) => value < 0x80 ? [(byte)value] : [(byte)(value | 0x80), .. Length(value >> 7)];
     }
 
     // Enough of a protocol buffer to read pieces and rules; lengths in these files have one to four bytes.

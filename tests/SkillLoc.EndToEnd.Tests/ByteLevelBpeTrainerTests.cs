@@ -1,14 +1,15 @@
 using FsCheck;
 using FsCheck.Fluent;
 using SkillLoc.Models.Tokenization;
+using SkillLoc.Pretrain;
 
-namespace SkillLoc.Models.Tests.Tokenization;
+namespace SkillLoc.EndToEnd.Tests;
 
 public sealed class ByteLevelBpeTrainerTests : IDisposable
 {
-    private readonly TemporaryFolder _folder = new();
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("bpe-trainer-tests");
 
-    public void Dispose() => _folder.Dispose();
+    public void Dispose() => _folder.Delete(recursive: true);
 
     [Fact]
     public void Special_tokens_come_first_then_bytes_then_merges()
@@ -27,8 +28,8 @@ public sealed class ByteLevelBpeTrainerTests : IDisposable
         var gen = Gen.Elements("ab", "abc", "aa", "aaaa", "cab ", " ", "é", "b a", "abab").ListOf(30).Select(parts => string.Concat(parts)).ListOf(5);
         Prop.ForAll(Arb.From(gen), texts =>
         {
-            new ByteLevelBpeTrainer { VocabularySize = 5 + 256 + 12, SpecialTokens = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"] }.Train(texts, _folder.Path);
-            var learnt = File.ReadLines(Path.Combine(_folder.Path, "merges.txt")).Skip(1);
+            new ByteLevelBpeTrainer { VocabularySize = 5 + 256 + 12, SpecialTokens = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"] }.Train(texts, _folder.FullName);
+            var learnt = File.ReadLines(Path.Combine(_folder.FullName, "merges.txt")).Skip(1);
             return learnt.SequenceEqual(NaiveMerges(texts, 12, 2));
         }).QuickCheckThrowOnFailure();
     }
@@ -52,7 +53,7 @@ public sealed class ByteLevelBpeTrainerTests : IDisposable
         Assert.Throws<InvalidOperationException>(() => Train(new ByteLevelBpeTrainer { VocabularySize = 200 }, "text"));
         Assert.Throws<InvalidOperationException>(() => Train(new ByteLevelBpeTrainer { VocabularySize = 262, WholeWords = ["terrible"] }, "text"));
         Assert.Throws<InvalidOperationException>(() => Train(new ByteLevelBpeTrainer { WholeWords = ["two words"] }, "text"));
-        Assert.False(File.Exists(Path.Combine(_folder.Path, "vocab.json")));
+        Assert.False(File.Exists(Path.Combine(_folder.FullName, "vocab.json")));
     }
 
     [Fact]
@@ -60,15 +61,15 @@ public sealed class ByteLevelBpeTrainerTests : IDisposable
     {
         string[] texts = ["a rose is a rose is a rose", "abc abd abe"];
         Train(new ByteLevelBpeTrainer(), texts);
-        var first = File.ReadAllText(Path.Combine(_folder.Path, "merges.txt"));
+        var first = File.ReadAllText(Path.Combine(_folder.FullName, "merges.txt"));
         Train(new ByteLevelBpeTrainer(), texts);
-        Assert.Equal(first, File.ReadAllText(Path.Combine(_folder.Path, "merges.txt")));
+        Assert.Equal(first, File.ReadAllText(Path.Combine(_folder.FullName, "merges.txt")));
     }
 
     private CheckpointTokenizer Train(ByteLevelBpeTrainer trainer, params string[] texts)
     {
-        trainer.Train(texts, _folder.Path);
-        return CheckpointTokenizer.Load(_folder.Path);
+        trainer.Train(texts, _folder.FullName);
+        return CheckpointTokenizer.Load(_folder.FullName);
     }
 
     // Counts all pairs of all words again after every merge.

@@ -1,6 +1,7 @@
 using System.Text;
+using SkillLoc.Models.Tokenization;
 
-namespace SkillLoc.Models.Tokenization;
+namespace SkillLoc.Pretrain;
 
 /// <summary>Learns byte-pair merges from word counts, keeping the pairs' counts up to date from merge to merge.</summary>
 internal sealed class BytePairLearner

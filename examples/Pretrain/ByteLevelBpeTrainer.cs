@@ -1,8 +1,9 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Tokenization;
 
-namespace SkillLoc.Models.Tokenization;
+namespace SkillLoc.Pretrain;
 
 /// <summary>
 /// Trains a byte-level BPE vocabulary as RoBERTa and GPT-2 have it. Sennrich, Haddow and Birch (2016), Neural machine translation
@@ -52,9 +53,9 @@ public sealed class ByteLevelBpeTrainer
             vocabulary.Add(token, vocabulary.Count);
 
         Directory.CreateDirectory(folder);
-        AtomicFile.WriteText(Path.Combine(folder, TokenizerFiles.Vocabulary), JsonSerializer.Serialize(vocabulary, Json));
+        AtomicFile.WriteText(Path.Combine(folder, "vocab.json"), JsonSerializer.Serialize(vocabulary, Json));
         AtomicFile.WriteText(
-            Path.Combine(folder, TokenizerFiles.Merges),
+            Path.Combine(folder, "merges.txt"),
             string.Concat(merges.Select(merge => $"{merge.Left} {merge.Right}\n").Prepend("#version: 0.2\n")));
     }
 

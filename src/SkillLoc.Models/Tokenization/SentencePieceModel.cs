@@ -1,0 +1,241 @@
+using System.Text;
+using Google.Protobuf;
+using Microsoft.ML.Tokenizers;
+
+namespace SkillLoc.Models.Tokenization;
+
+/// <summary>A <c>spiece.model</c>: its pieces, and texts spelled in them by <see cref="SentencePieceTokenizer"/>.</summary>
+/// <remarks>
+/// The library's version 2.0.1 throws on T5's models, which have no token for the start of a text; it keeps characters that the model's
+/// rules remove, and throws where they make more than twice as many; it gives each of several unknown characters in a row an id of its
+/// own, and looks for bytes at wrong ids. So it is given a model that says otherwise and a text where such characters are replaced, and
+/// the rest is done here.
+/// </remarks>
+internal sealed class SentencePieceModel
+{
+    // The library's trie is built by one call within another for each byte of a piece. SentencePiece's own end at 16 characters.
+    private const int LongestPiece = 1024;
+
+    private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
+    private readonly string _path;
+    private readonly SentencePieceTokenizer _tokenizer;
+    private readonly CharsMap? _rules;
+
+    /// <summary>Reads a file.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="isSpecial">Whether a piece is never spelled, whatever type it has.</param>
+    /// <exception cref="InvalidDataException">It is not complete.</exception>
+    /// <exception cref="NotSupportedException">Its model is not a unigram model.</exception>
+    public SentencePieceModel(string path, Predicate<string> isSpecial)
+    {
+        _path = path;
+        using var model = new MemoryStream();
+        var rules = Complete(() => Copy(File.ReadAllBytes(path), model, isSpecial));
+        Unknown = Check();
+        _rules = rules.IsEmpty ? null : new CharsMap(rules.Span, path);
+        WriteField(model, 2, TrainingWithoutStart());
+        WriteField(model, 3, []); // The library needs a NormalizerSpec, if only an empty one.
+        model.Position = 0;
+        _tokenizer = Complete(() => SentencePieceTokenizer.Create(model, addBeginningOfSentence: false));
+    }
+
+    /// <summary>SentencePiece's <c>SentencePiece.Type</c>.</summary>
+    internal enum PieceType
+    {
+        Normal = 1,
+        Unknown = 2,
+        Control = 3,
+        UserDefined = 4,
+        Unused = 5,
+        Byte = 6,
+    }
+
+    /// <summary>Pieces by id, all different.</summary>
+    public List<(string Text, PieceType Type)> Pieces { get; } = [];
+
+    /// <summary>The id of what the pieces cannot spell.</summary>
+    public int Unknown { get; }
+
+    /// <summary>Whether characters that no piece has become bytes.</summary>
+    public bool FallsBackToBytes { get; private set; }
+
+    /// <summary>The ids of a text without lone surrogates.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="bytes">The ids of the 256 bytes, which characters without a piece become; null where a run of them is one unknown.</param>
+    public List<int> Encode(string text, int[]? bytes)
+    {
+        if (_rules is not null && text.AsSpan().ContainsAnyExceptInRange(' ', '~'))
+            text = Replace(text, _rules);
+        var ids = new List<int>();
+        foreach (var token in Complete(() => _tokenizer.EncodeToTokens(text, out _)))
+        {
+            if (token.Id != Unknown)
+                ids.Add(token.Id);
+            else if (bytes is not null)
+                ids.AddRange(Encoding.UTF8.GetBytes(token.Value).Select(value => bytes[value]));
+            else if (ids.Count == 0 || ids[^1] != Unknown)
+                ids.Add(Unknown);
+        }
+        return ids;
+    }
+
+    /// <summary>
+    /// Does beforehand what the library gets wrong: characters that become none or more than two. (A mark behind one that becomes none
+    /// then joins the letter before it.)
+    /// </summary>
+    private static string Replace(string text, CharsMap rules)
+    {
+        var result = new StringBuilder(text.Length);
+        Span<byte> utf8 = stackalloc byte[4];
+        for (var rest = text.AsSpan(); !rest.IsEmpty;)
+        {
+            var plain = rest.IndexOfAnyExceptInRange(' ', '~');
+            result.Append(plain < 0 ? rest : rest[..plain]);
+            if (plain < 0)
+                break;
+            Rune.DecodeFromUtf16(rest[plain..], out var letter, out var units);
+            var (length, replacement) = rules.Match(utf8[..letter.EncodeToUtf8(utf8)]);
+            result.Append(length > 0 && replacement.Length is 0 or > 2 ? replacement : rest.Slice(plain, units));
+            rest = rest[(plain + units)..];
+        }
+        return result.ToString();
+    }
+
+    /// <summary>Reads a <c>ModelProto</c> and copies it, special pieces as unused ones.</summary>
+    /// <returns>The rules that characters are replaced by; empty for none.</returns>
+    private ByteString Copy(byte[] bytes, MemoryStream copy, Predicate<string> isSpecial)
+    {
+        var rules = ByteString.Empty;
+        using var input = new CodedInputStream(bytes);
+        for (var start = 0; input.ReadTag() is not 0 and var tag; start = (int)input.Position)
+        {
+            switch (WireFormat.GetTagFieldNumber(tag))
+            {
+                case 1:
+                    var piece = input.ReadBytes();
+                    Pieces.Add(ReadPiece(piece));
+                    if (isSpecial(Pieces[^1].Text))
+                    {
+                        WriteField(copy, 1, [.. piece.Span, (byte)WireFormat.MakeTag(3, WireFormat.WireType.Varint), (byte)PieceType.Unused]);
+                        continue;
+                    }
+                    break;
+                case 2:
+                    ReadTraining(input.ReadBytes());
+                    break;
+                case 3:
+                    rules = ReadRules(input.ReadBytes()) ?? rules;
+                    break;
+                default:
+                    input.SkipLastField();
+                    break;
+            }
+            copy.Write(bytes.AsSpan(start, (int)input.Position - start));
+        }
+        return rules;
+    }
+
+    private static (string Text, PieceType Type) ReadPiece(ByteString bytes)
+    {
+        var (text, type) = ("", PieceType.Normal);
+        Read(bytes, (field, input) =>
+        {
+            if (field == 1)
+                text = Utf8.GetString(input.ReadBytes().Span);
+            else if (field == 3)
+                type = (PieceType)input.ReadEnum();
+            return field is 1 or 3;
+        });
+        return (text, type);
+    }
+
+    private void ReadTraining(ByteString bytes) => Read(bytes, (field, input) =>
+    {
+        if (field == 3 && input.ReadEnum() is not 1 and var type)
+            throw new NotSupportedException($"{_path} holds a SentencePiece model of type {type}; only unigram models (1) are supported.");
+        if (field == 35)
+            FallsBackToBytes = input.ReadBool();
+        return field is 3 or 35;
+    });
+
+    private static ByteString? ReadRules(ByteString bytes)
+    {
+        ByteString? rules = null;
+        Read(bytes, (field, input) =>
+        {
+            rules = field == 2 ? input.ReadBytes() : rules;
+            return field == 2;
+        });
+        return rules;
+    }
+
+    private static void Read(ByteString message, Func<int, CodedInputStream, bool> takes)
+    {
+        using var input = message.CreateCodedInput();
+        while (input.ReadTag() is not 0 and var tag)
+        {
+            if (!takes(WireFormat.GetTagFieldNumber(tag), input))
+                input.SkipLastField();
+        }
+    }
+
+    /// <summary>Checks the pieces.</summary>
+    /// <returns>The unknown one's id.</returns>
+    private int Check()
+    {
+        var ids = new Dictionary<string, int>(StringComparer.Ordinal);
+        foreach (var (text, _) in Pieces)
+        {
+            if (!ids.TryAdd(text, ids.Count))
+                throw Malformed($"piece '{text}' has the ids {ids[text]} and {ids.Count}; every piece should occur once");
+            if (Encoding.UTF8.GetByteCount(text) > LongestPiece)
+                throw Malformed($"piece {ids[text]} is longer than {LongestPiece} bytes");
+        }
+        var unknown = Pieces.FindIndex(piece => piece.Type == PieceType.Unknown);
+        return unknown >= 0 ? unknown : throw Malformed("it has no piece for what it cannot spell");
+    }
+
+    /// <summary>
+    /// A <c>TrainerSpec</c> without byte fallback whose special tokens all are the unknown one. Appended to a <c>ModelProto</c>, its
+    /// fields take the place of those that are there.
+    /// </summary>
+    private byte[] TrainingWithoutStart()
+    {
+        using var bytes = new MemoryStream();
+        using (var output = new CodedOutputStream(bytes, leaveOpen: true))
+        {
+            output.WriteTag(35, WireFormat.WireType.Varint);
+            output.WriteBool(false);
+            for (var field = 40; field <= 43; field++)
+            {
+                output.WriteTag(field, WireFormat.WireType.Varint);
+                output.WriteInt32(Unknown);
+            }
+        }
+        return bytes.ToArray();
+    }
+
+    private static void WriteField(Stream stream, int field, ReadOnlySpan<byte> content)
+    {
+        using var output = new CodedOutputStream(stream, leaveOpen: true);
+        output.WriteTag(field, WireFormat.WireType.LengthDelimited);
+        output.WriteBytes(ByteString.CopyFrom(content));
+    }
+
+    /// <summary>Does what reads the file or its rules; the library throws all kinds of exceptions where these are damaged.</summary>
+    private T Complete<T>(Func<T> read)
+    {
+        try
+        {
+            return read();
+        }
+        catch (Exception e) when (e is InvalidProtocolBufferException
+            or not (IOException or UnauthorizedAccessException or NotSupportedException or InvalidDataException or OutOfMemoryException))
+        {
+            throw new InvalidDataException($"{_path} is not a complete SentencePiece model.", e);
+        }
+    }
+
+    private InvalidDataException Malformed(string problem) => new($"{_path} is malformed: {problem}.");
+}
