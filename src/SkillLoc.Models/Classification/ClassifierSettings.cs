@@ -16,6 +16,9 @@ public sealed record ClassifierSettings
     /// <summary>The file's name in a checkpoint folder.</summary>
     public const string FileName = "skillloc.json";
 
+    // What a causal model reads where it is given no prompt.
+    private const string PlainText = "{0}", PlainPair = "{0}\n{1}";
+
     private readonly int? _maxLength;
 
     /// <summary>The task's name, for people; may be empty.</summary>
@@ -80,6 +83,9 @@ public sealed record ClassifierSettings
     /// <summary>What gives way when a row is too long.</summary>
     public Truncation Truncation { get; init; }
 
+    /// <summary>Which special tokens stand around texts where there is no template; a Hugging Face classifier has its own.</summary>
+    public SpecialTokenLayout SpecialTokens { get; init; }
+
     /// <summary>How predictions are judged when a best epoch is chosen.</summary>
     public PromptMetric Metric { get; init; }
 
@@ -126,7 +132,7 @@ public sealed record ClassifierSettings
         }
 
         return config.Labels.Count > 1 && config.Architectures.Any(name => name.EndsWith("ForSequenceClassification", StringComparison.Ordinal))
-            ? new() { Head = HeadKind.SequenceClassification, Labels = config.Labels, HasTextPair = hasTextPair }
+            ? new() { Head = HeadKind.SequenceClassification, Labels = config.Labels, HasTextPair = hasTextPair, SpecialTokens = SpecialTokenLayout.Checkpoint }
             : throw new FileNotFoundException(
                 $"{path} is missing, and {folder} is no Hugging Face classifier with labels either: restore it, fine-tune again, or say by "
                 + "settings what the model shall do.",
@@ -147,6 +153,11 @@ public sealed record ClassifierSettings
         if (TextToText is not null)
         {
             return new TextToTextEncoder(TextToText, tokenizer, MaxLength) { Truncation = Truncation };
+        }
+
+        if (SpecialTokens == SpecialTokenLayout.Checkpoint && Template is null && (AutoregressiveTemplate is null or PlainText or PlainPair))
+        {
+            return new SequenceEncoder(tokenizer, MaxLength, SpecialTokens) { Truncation = Truncation, ScoresLast = AutoregressiveTemplate is not null };
         }
 
         if (AutoregressiveTemplate is not null)
@@ -253,7 +264,7 @@ public sealed record ClassifierSettings
                 + $"and {nameof(Words)} to its options.");
         }
 
-        return AutoregressiveTemplate is null ? this with { AutoregressiveTemplate = HasTextPair ? "{0}\n{1}" : "{0}" } : this;
+        return AutoregressiveTemplate is null ? this with { AutoregressiveTemplate = HasTextPair ? PlainPair : PlainText } : this;
     }
 
     /// <summary>What is wrong with these settings whatever the model, by the name that the file has for it; null where nothing is.</summary>

@@ -41,8 +41,8 @@ internal static class JsonText
         }
         catch (JsonException e)
         {
-            // The serializer's own message ends in path and line, counted from 0.
-            var end = e.Message.IndexOf(" Path: ", StringComparison.Ordinal);
+            // The message itself ends in path or line, counted from 0.
+            var end = e.Message.IndexOf(" Path: ", StringComparison.Ordinal) is >= 0 and var path ? path : e.Message.IndexOf(" LineNumber: ", StringComparison.Ordinal);
             var place = string.IsNullOrEmpty(e.Path) || e.Path == "$" ? "" : $", at {e.Path}";
             throw new InvalidDataException($"{source}, line {(e.LineNumber ?? 0) + 1}{place}: {(end < 0 ? e.Message : e.Message[..end])}", e);
         }
