@@ -2,7 +2,7 @@
 SHELL := bash
 ARGS ?=
 
-.PHONY: demo test build format bench pretrain grafting-study neuron-study connectivity-study clean
+.PHONY: demo test build format bench pack consumer neuron-features pretrain grafting-study neuron-study connectivity-study clean
 
 demo: ## fine-tune, graft and measure on real e-mail
 	@eng/demo.sh $(ARGS)
@@ -18,6 +18,15 @@ format:
 
 bench: ## against PyTorch on the same machine
 	@eng/bench.sh $(ARGS)
+
+pack: ## the NuGet packages, into artifacts/packages
+	@eng/pack.sh $(ARGS)
+
+consumer: ## a program outside of the solution that has the packages and the README's snippet
+	@eng/consumer.sh
+
+neuron-features: ## probed neurons as features of FastTree and LightGBM, on the demo's e-mail
+	@eng/neuron-features.sh $(ARGS)
 
 pretrain: ## train a masked language model from text files
 	@eng/pretrain.sh $(ARGS)

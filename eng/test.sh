@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 results=artifacts/test-results
 rm -rf "$results"
 . eng/setup.sh
+eng/gomp.sh
 dotnet build SkillLoc.MLNet.sln -c Release -v quiet -clp:NoSummary || { echo "the build failed"; exit 1; }
 dotnet test --solution SkillLoc.MLNet.sln -c Release --no-build --max-parallel-test-modules 2 \
   --report-xunit-trx --results-directory "$results" "$@"

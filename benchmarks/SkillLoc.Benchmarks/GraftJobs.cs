@@ -4,6 +4,7 @@ using Microsoft.ML;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Grafts;
+using SkillLoc.Models.NativeCalls;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tuning;
 using SkillLoc.Trainers;
@@ -65,7 +66,7 @@ public static class GraftJobs
                 using TokenBatch batch = classifier.Batch([.. part.Select(row => texts[row])]);
                 torch.Tensor losses = F.cross_entropy(
                     classifier.Logits(batch), torch.tensor(part.Select(row => labels[row]).ToArray()), reduction: torch.nn.Reduction.None);
-                (losses / texts.Length).sum().backward();
+                losses.Div_(texts.Length).sum().backward();
             }
 
             passes.Begin();

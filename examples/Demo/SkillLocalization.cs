@@ -15,8 +15,8 @@ public sealed class SkillLocalization(DemoOptions options, ConsoleProgress conso
     public void Run()
     {
         DemoData data = console.Step("Reading the data", () => options.Data is null
-            ? DemoData.SpamAssassin(_ml, options)
-            : DemoData.FromPaths(_ml, options));
+            ? DemoData.SpamAssassin(_ml, options.Corpus, options.Rows)
+            : DemoData.FromPaths(_ml, options.Data, options.Test, options.OutOfDistribution, options.Rows));
 
         // A label becomes a key, a model scores the text, and the key that it predicts becomes a label again.
         ValueToKeyMappingEstimator keys = _ml.Transforms.Conversion.MapValueToKey("Label");
@@ -71,6 +71,7 @@ public sealed class SkillLocalization(DemoOptions options, ConsoleProgress conso
         LearningRate = options.LearningRate,
         Epochs = epochs,
         EvaluationInterval = 40,
+        Seed = 0,
         Progress = progress,
     };
 
@@ -83,6 +84,7 @@ public sealed class SkillLocalization(DemoOptions options, ConsoleProgress conso
             Epochs = options.GraftEpochs,
             LearningRate = options.GraftLearningRate,
             MaxBatchesPerEpoch = 32,
+            Seed = 0,
             Progress = progress,
         };
 

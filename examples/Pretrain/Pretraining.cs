@@ -3,9 +3,9 @@ using System.Globalization;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Tokenization;
+using SkillLoc.Trainers;
 using Spectre.Console;
 using TorchSharp;
-using TorchSharp.Modules;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
 
@@ -17,6 +17,9 @@ public sealed class Pretraining : IDisposable
     // AdamW starts without moments, also after a resume: its first updates are held small.
     private const int StepsToGatherMoments = 50;
     private const double MaxGradientNorm = 1;
+
+    // RoBERTa's, for training from scratch.
+    private const double Beta2 = 0.98;
 
     // RoBERTa's own, so that a new model can be trained on longer pieces later.
     private const int LeastPositions = 514;
@@ -134,13 +137,33 @@ public sealed class Pretraining : IDisposable
         }
 
         manual_seed(_options.Seed);
-        using optim.Optimizer optimizer = CreateOptimizer();
-        Parameter[] parameters = [.. _model.Parameters.Values];
-        foreach (Parameter parameter in parameters)
+        TrainedParameter[] parameters =
+            [.. _model.Parameters.Select(pair => new TrainedParameter(pair.Key, pair.Value, region: null, frozen: null))];
+        foreach (TrainedParameter parameter in parameters)
         {
-            parameter.requires_grad_(true);
+            parameter.AddMoments(OptimizerKind.AdamW);
+            parameter.Value.requires_grad_(true);
         }
 
+        try
+        {
+            Train(parameters);
+        }
+        finally
+        {
+            foreach (TrainedParameter parameter in parameters)
+            {
+                parameter.Value.requires_grad_(false);
+                parameter.Value.grad = null!;
+                parameter.Dispose();
+            }
+        }
+
+        Tell($"trained: {_state.Step:N0} updates, {_state.Tokens:N0} tokens in {_state.Seconds / 60:F1} minutes, {_state.Tokens / _state.Seconds:N0} a second");
+    }
+
+    private void Train(TrainedParameter[] parameters)
+    {
         var clock = Stopwatch.StartNew();
         TimeSpan line = default, evaluated = default, saved = default;
         double losses = 0;
@@ -154,9 +177,9 @@ public sealed class Pretraining : IDisposable
             {
                 TimeSpan before = clock.Elapsed;
                 double rate = LearningRate(Progress) * Math.Min(1, (stepsHere + 1.0) / StepsToGatherMoments);
-                losses += Update(optimizer, parameters, batch, rate);
-                lossesCount++;
                 stepsHere++;
+                losses += Update(parameters, stepsHere, batch, rate);
+                lossesCount++;
                 _state = _state with
                 {
                     Step = _state.Step + 1,
@@ -195,27 +218,18 @@ public sealed class Pretraining : IDisposable
                 _state = _state with { Pass = _state.Pass + 1, BatchOfPass = 0 };
             }
         }
-
-        foreach (Parameter parameter in parameters)
-        {
-            parameter.requires_grad_(false);
-            parameter.grad = null!;
-        }
-
-        Tell($"trained: {_state.Step:N0} updates, {_state.Tokens:N0} tokens in {_state.Seconds / 60:F1} minutes, {_state.Tokens / _state.Seconds:N0} a second");
     }
 
-    private double Update(optim.Optimizer optimizer, Parameter[] parameters, int[][] batch, double learningRate)
+    private double Update(TrainedParameter[] parameters, int update, int[][] batch, double learningRate)
     {
         using var scope = NewDisposeScope();
-        foreach (optim.ILearningRateController group in optimizer.ParamGroups)
+        foreach (TrainedParameter parameter in parameters)
         {
-            group.LearningRate = learningRate;
+            parameter.Value.grad = null!;
         }
 
         var random = new Random(Passages.HashSeed(~_options.Seed, _state.Step));
         using var masked = MaskedPieces.Create(batch, _options.MaskRate, _tokenizer, random, _model.Device);
-        optimizer.zero_grad();
         Tensor loss = F.cross_entropy(masked.Scores(_model, training: true), masked.Hidden);
         double value = loss.item<float>();
         if (!double.IsFinite(value))
@@ -224,8 +238,8 @@ public sealed class Pretraining : IDisposable
         }
 
         loss.backward();
-        nn.utils.clip_grad_norm_(parameters, MaxGradientNorm);
-        optimizer.step();
+        nn.utils.clip_grad_norm_(parameters.Select(parameter => parameter.Value), MaxGradientNorm);
+        ParameterUpdate.AdamW(parameters, learningRate, _options.WeightDecay, update, Beta2);
         return value;
     }
 
@@ -238,19 +252,6 @@ public sealed class Pretraining : IDisposable
 
         double rest = Math.Max(0, (1 - progress) / (1 - _options.WarmUp));
         return _options.LearningRate * (_options.Cosine ? 0.5 * (1 - Math.Cos(Math.PI * rest)) : rest);
-    }
-
-    private AdamW CreateOptimizer()
-    {
-        Parameter[] matrices = [.. _model.Parameters.Values.Where(parameter => parameter.shape.Length > 1)];
-        Parameter[] vectors = [.. _model.Parameters.Values.Where(parameter => parameter.shape.Length == 1)];
-        return optim.AdamW(
-            [
-                new AdamW.ParamGroup(matrices, new AdamW.Options { weight_decay = _options.WeightDecay }),
-                new AdamW.ParamGroup(vectors, new AdamW.Options { weight_decay = 0 }),
-            ],
-            _options.LearningRate,
-            beta2: 0.98);
     }
 
     private IReadOnlyList<HeldOutResult> Evaluate()

@@ -148,6 +148,7 @@ public sealed class Study
                     LayerRanges = ranges,
                     Alpha = _plan.Perturbation.Alpha,
                     Controls = _plan.Perturbation.Controls,
+                    Seed = 0,
                 });
             curves.AddRange(drop.Points.Select(point => new CurvePoint(task.Name, name, drop.Accuracy, point)));
         }

@@ -3,28 +3,62 @@ using Microsoft.ML.Data;
 
 namespace SkillLoc.Evaluators;
 
-/// <summary>Reads a score column, row by row, and sees to it that the scores are probabilities.</summary>
+/// <summary>
+/// Reads a score column, row by row, and sees to it that the scores are probabilities. ML.NET's binary trainers have one number a row, the
+/// probability of true.
+/// </summary>
 internal sealed class Probabilities(DataViewRowCursor cursor, DataViewSchema.Column column)
 {
     private const float Tolerance = 1e-3f;
+    private const string Probability = "Probability";
+    private static readonly string[] BinaryLabels = ["False", "True"];
 
-    private readonly ValueGetter<VBuffer<float>> _read = cursor.GetGetter<VBuffer<float>>(column);
-    private VBuffer<float> _scores;
+    private readonly Func<float[]> _read = IsBinary(column) ? Binary(cursor, column) : Several(cursor, column);
 
-    /// <summary>Finds a score column.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">The column is missing or of another type.</exception>
+    /// <summary>Finds a score column; beside the margin of a binary trainer the probability that was made of it.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The column is missing or of another type, or a margin without a probability.</exception>
     public static DataViewSchema.Column Find(DataViewSchema schema, string name)
     {
         DataViewSchema.Column column = EvaluatedColumn.Find(schema, name);
-        return column.Type is VectorDataViewType { Size: >= 2 } vector && vector.ItemType == NumberDataViewType.Single
-            ? column
-            : throw EvaluatedColumn.WrongType(column, "a vector of Single with a known size of at least 2");
+        if (column.Type is VectorDataViewType { Size: >= 2 } vector && vector.ItemType == NumberDataViewType.Single)
+        {
+            return column;
+        }
+
+        if (column.Type != NumberDataViewType.Single)
+        {
+            throw EvaluatedColumn.WrongType(column, "a vector of Single with a known size of at least 2, or a binary trainer's Single");
+        }
+
+        // Trainers mark what their columns hold, and which belong together; of what a file holds the names must tell. A calibrator marks
+        // its probability as a score.
+        if (IsProbability(column) || (KindOf(column) is null && column.Name != "Score"))
+        {
+            return column;
+        }
+
+        DataViewSchema.Column[] beside =
+        [
+            .. schema.Where(other => !other.IsHidden && other.Type == NumberDataViewType.Single && IsProbability(other) && SetOf(other) == SetOf(column)),
+        ];
+        return beside.Length > 0 ? beside[0]
+            : KindOf(column) is null ? column
+            : throw EvaluatedColumn.WrongType(
+                column, $"a probability: this is a trainer's plain score, of which mlContext.BinaryClassification.Calibrators makes a '{Probability}'");
     }
 
-    /// <summary>The labels that the slots of a score column are named after.</summary>
+    /// <summary>Whether a column is a binary trainer's, of one number a row.</summary>
+    public static bool IsBinary(DataViewSchema.Column column) => column.Type == NumberDataViewType.Single;
+
+    /// <summary>The labels that the slots of a score column are named after; False and True of a binary trainer.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The slots have no names, or two have the same.</exception>
-    public static string[] Labels(DataViewSchema.Column column)
+    public static string[] Labels(DataViewSchema schema, DataViewSchema.Column column)
     {
+        if (IsBinary(column))
+        {
+            return BinaryLabels;
+        }
+
         if (!column.HasSlotNames())
         {
             throw EvaluatedColumn.WrongType(column, "a vector whose slots are named after the labels, as SkillLoc's and ML.NET's trainers make it");
@@ -32,22 +66,78 @@ internal sealed class Probabilities(DataViewRowCursor cursor, DataViewSchema.Col
 
         VBuffer<ReadOnlyMemory<char>> names = default;
         column.GetSlotNames(ref names);
-        string[] labels = [.. names.DenseValues().Select(name => name.ToString())];
+        string[] labels = [.. names.DenseValues().Select(name => LabelOf(name.ToString()))];
         return labels.Distinct(StringComparer.Ordinal).Count() == labels.Length
             ? labels
             : throw EvaluatedColumn.WrongType(column, $"a vector whose slots have different names, not {EvaluatedColumn.Quote(labels)}");
+
+        // In a loaded model the slot of a label that is called as a column is has the score's name before it.
+        string LabelOf(string slot)
+        {
+            string label = slot.StartsWith(column.Name + ".", StringComparison.Ordinal) ? slot[(column.Name.Length + 1)..] : slot;
+            return label.Length == 0 || schema.GetColumnOrNull(label) is not null ? label : slot;
+        }
     }
 
     /// <summary>The probabilities of the cursor's row.</summary>
     /// <exception cref="InvalidOperationException">The scores are no probabilities.</exception>
     public float[] Read()
     {
-        _read(ref _scores);
-        float[] probabilities = [.. _scores.DenseValues()];
+        float[] probabilities = _read();
         return probabilities.All(p => p >= -Tolerance && p <= 1 + Tolerance) && Math.Abs(probabilities.Sum() - 1) <= Tolerance
             ? probabilities
             : throw new InvalidOperationException(
-                $"Row {cursor.Position} of column '{column.Name}' is [{string.Join(", ", probabilities)}]; calibration needs "
-                + "probabilities: numbers from 0 to 1 that sum to 1.");
+                IsBinary(column)
+                    ? $"Row {cursor.Position} of column '{column.Name}' is {probabilities[1]}; calibration needs a probability: a number from 0 to 1."
+                    : $"Row {cursor.Position} of column '{column.Name}' is [{string.Join(", ", probabilities)}]; calibration needs "
+                        + "probabilities: numbers from 0 to 1 that sum to 1.");
+    }
+
+    private static Func<float[]> Several(DataViewRowCursor cursor, DataViewSchema.Column column)
+    {
+        ValueGetter<VBuffer<float>> read = cursor.GetGetter<VBuffer<float>>(column);
+        VBuffer<float> scores = default;
+        return () =>
+        {
+            read(ref scores);
+            return [.. scores.DenseValues()];
+        };
+    }
+
+    private static Func<float[]> Binary(DataViewRowCursor cursor, DataViewSchema.Column column)
+    {
+        ValueGetter<float> read = cursor.GetGetter<float>(column);
+        float probability = 0;
+        return () =>
+        {
+            read(ref probability);
+            return [1 - probability, probability];
+        };
+    }
+
+    private static bool IsProbability(DataViewSchema.Column column) => column.Name == Probability || KindOf(column) == Probability;
+
+    private static string? KindOf(DataViewSchema.Column column)
+    {
+        const string Kind = "ScoreValueKind";
+        if (column.Annotations.Schema.GetColumnOrNull(Kind)?.Type is not TextDataViewType)
+        {
+            return null;
+        }
+
+        ReadOnlyMemory<char> text = default;
+        column.Annotations.GetValue(Kind, ref text);
+        return text.ToString();
+    }
+
+    private static uint SetOf(DataViewSchema.Column column)
+    {
+        uint set = 0;
+        if (column.Annotations.Schema.GetColumnOrNull("ScoreColumnSetId")?.Type is KeyDataViewType type && type.RawType == typeof(uint))
+        {
+            column.Annotations.GetValue("ScoreColumnSetId", ref set);
+        }
+
+        return set;
     }
 }

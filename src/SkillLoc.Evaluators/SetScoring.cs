@@ -19,7 +19,7 @@ internal sealed class SetScoring
         {
             _scored = transformer.Transform(set.Data);
             _score = Probabilities.Find(_scored.Schema, scoreColumn);
-            _labels = Probabilities.Labels(_score);
+            _labels = Probabilities.Labels(_scored.Schema, _score);
             _slots = set.Slots(_labels);
         }
         catch (Exception error) when (error is ArgumentException or InvalidOperationException)

@@ -12,29 +12,33 @@ public static class SkillLocEvaluators
     /// prediction is its highest probability.
     /// </summary>
     /// <param name="catalog">The catalog.</param>
-    /// <param name="data">Scored rows of any trainer. As for ML.NET's multiclass evaluator, the i-th key of the label column belongs to
-    /// the i-th score, rows without a label are left out, and a label beyond the scores counts as wrong with probability 0.</param>
-    /// <param name="labelColumnName">The true label, a key.</param>
-    /// <param name="scoreColumnName">The probabilities of the labels, a float vector of known size.</param>
+    /// <param name="data">Scored rows of any trainer. Labels go with scores by name where the label's keys have values and the score's slots
+    /// have names; else, as for ML.NET's multiclass evaluator, the i-th key belongs to the i-th score. Rows without a label are left out,
+    /// and a label that the scores do not know counts as wrong with probability 0.</param>
+    /// <param name="labelColumnName">The true label, a key; for a binary trainer as its own evaluator has it: a boolean, a Single, which is
+    /// true above 0, or a key of two, of which the one whose value says so is true, or else the second.</param>
+    /// <param name="scoreColumnName">The probabilities of the labels, a float vector of known size. Of a binary trainer the probability of
+    /// true, a Single; where this names its margin, <c>Score</c>, its <c>Probability</c> is taken.</param>
     /// <param name="numberOfBins">Bins of confidence; 15 as in Guo et al. (2017).</param>
     /// <returns>The measures and the bins behind them.</returns>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type, or there is no bin.</exception>
-    /// <exception cref="InvalidOperationException">There are no labelled rows, or a row's scores are no probabilities.</exception>
+    /// <exception cref="InvalidOperationException">There are no labelled rows, none of their labels is among the names of the slots, or a
+    /// row's scores are no probabilities.</exception>
     public static CalibrationMetrics EvaluateCalibration(
         this SkillLocCatalog catalog, IDataView data, string labelColumnName = "Label", string scoreColumnName = "Score", int numberOfBins = 15)
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(data);
         ArgumentOutOfRangeException.ThrowIfLessThan(numberOfBins, 1);
-        return CalibrationMetrics.Of([.. ScoredRow.Read(data, labelColumnName, scoreColumnName)], numberOfBins);
+        return CalibrationMetrics.Of([.. ScoredRow.Read(catalog.Context, data, labelColumnName, scoreColumnName)], numberOfBins);
     }
 
     /// <summary>Measures how often two models predict the same label, row by row.</summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="first">One model's predictions.</param>
     /// <param name="second">The other's predictions of the same rows in the same order.</param>
-    /// <param name="predictedLabelColumnName">The prediction: a key, which is compared by its value where it has values, or a text or
-    /// number. A missing key is a label of its own.</param>
+    /// <param name="predictedLabelColumnName">The prediction: a key, which is compared by its value where it has values, or a text, number
+    /// or boolean, which is called True or False. A missing key is a label of its own.</param>
     /// <param name="secondPredictedLabelColumnName">The column's name in the second view; null for the same name.</param>
     /// <returns>The agreement and the counts behind it.</returns>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type, or one has key values and the other has
@@ -62,7 +66,8 @@ public static class SkillLocEvaluators
     /// <param name="inDistribution">The name of the set that the models' training data is like.</param>
     /// <param name="labelColumnName">The sets' true label: text, a number, or a key with values. It is read from the set itself, not from
     /// what a model makes of it. Rows whose label is missing or empty are left out.</param>
-    /// <param name="scoreColumnName">The models' probabilities, a float vector of known size whose slots are named after the labels.</param>
+    /// <param name="scoreColumnName">The models' probabilities, a float vector of known size whose slots are named after the labels, or a
+    /// binary trainer's, as for <see cref="EvaluateCalibration"/>, whose labels are called False and True.</param>
     /// <param name="labelMaps">By set, the models' label for the set's, such as contradiction and neutral to not_entailment. A label that
     /// its set's map lacks stands for itself. Null maps nothing.</param>
     /// <param name="numberOfBins">Bins of confidence; 15 as in Guo et al. (2017).</param>

@@ -22,7 +22,8 @@ public sealed partial class ContinualGraft
 
         /// <summary>
         /// Where each task's graft is written as soon as it is found, a safetensors file with the run's fingerprint in its name. Where the
-        /// same task was learnt with the same options, data and predecessors before, it is read from there. Null writes none.
+        /// same task was learnt with the same options, data and predecessors before, it is read from there; where the options name no seed,
+        /// whichever seed it was learnt with. Null writes none.
         /// </summary>
         public string? Folder;
 

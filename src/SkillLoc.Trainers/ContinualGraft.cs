@@ -1,6 +1,7 @@
 using System.Globalization;
 using Microsoft.ML;
 using Microsoft.ML.Runtime;
+using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Grafts;
 using SkillLoc.Transforms;
@@ -21,7 +22,7 @@ namespace SkillLoc.Trainers;
 public sealed partial class ContinualGraft
 {
     private readonly SkillLocCatalog _catalog;
-    private readonly IHost _host;
+    private readonly ComponentHost _host;
     private readonly torch.Device _device;
     private readonly Options _options;
 
@@ -30,7 +31,7 @@ public sealed partial class ContinualGraft
         ArgumentNullException.ThrowIfNull(options);
         options.Check();
         _catalog = catalog;
-        _host = ((IHostEnvironment)catalog.Context).Register(nameof(ContinualGraft));
+        _host = new(catalog.Context, nameof(ContinualGraft));
         _device = catalog.Device();
         _options = options;
     }
@@ -109,7 +110,7 @@ public sealed partial class ContinualGraft
             using TextClassifier classifier = whole.ForTask(settings[i]);
             stages[i] = new(
                 i, sequence[i], options[i], settings[i], Rows(sequence[i].Train, "training data"), Rows(sequence[i].Test, "test data"),
-                sequence[i].Validation is { } set ? Rows(set, "validation data") : null);
+                sequence[i].Validation is { } set ? Rows(set, "validation data") : null, _host.DrawSeed(), _host.DrawSeed());
             before = _options.Folder is null ? "" : stages[i].Fingerprint = RunFingerprint.Of(Describe(stages[i], before));
 
             LabeledTexts Rows(IDataView view, string role) => LabeledTexts.Read(
@@ -152,6 +153,7 @@ public sealed partial class ContinualGraft
         // Without the heads, which are of other tasks.
         Graft[] held = earlier.Count > 0 ? [GraftUnion.Of(earlier)] : [];
         PromptFineTuneTrainer.Options tuning = stage.Options.For(stage.Task.Prompt);
+        tuning.SpareSeed = stage.TuningSeed;
         tuning.StartFrom = held;
         tuning.Frozen = held;
         using TextScoringTransformer tuned = _catalog.PromptFineTune(tuning).Fit(stage.Task.Train, stage.Task.Validation);
@@ -161,7 +163,7 @@ public sealed partial class ContinualGraft
         }
 
         using GraftTransformer grafted = _catalog.GraftMask(_options.GraftMask.For(
-            tuned, tuning.LabelColumnName, stage.Task.Validation, held, label)).Fit(stage.Task.Train);
+            tuned, tuning.LabelColumnName, stage.Task.Validation, held, label, stage.MaskSeed)).Fit(stage.Task.Train);
         if (IsCancelled())
         {
             return null;
@@ -176,8 +178,8 @@ public sealed partial class ContinualGraft
         return grafted.Graft;
     }
 
-    private bool IsCancelled() =>
-        _options.FineTune.CancellationToken.IsCancellationRequested || _options.GraftMask.CancellationToken.IsCancellationRequested;
+    private bool IsCancelled() => _host.IsCancelled
+        || _options.FineTune.CancellationToken.IsCancellationRequested || _options.GraftMask.CancellationToken.IsCancellationRequested;
 
     /// <summary>Scores every task with its own grafts and with all, after every task; nothing is taken for granted to stay the same.</summary>
     private List<ContinualGraftRow> Measure(Stage[] stages, List<Graft> grafts)
@@ -230,12 +232,14 @@ public sealed partial class ContinualGraft
         try
         {
             using TextClassifier whole = TextClassifier.Create(_options.FineTune.Checkpoint, stages[0].Settings, _device);
+            using CheckpointFolder stored = CheckpointFolder.Open(_options.FineTune.Checkpoint);
             foreach (Stage stage in stages)
             {
-                TextClassifier classifier = whole.ForTask(stage.Settings, stage.Options.FreshSeed);
+                PromptFineTuneTrainer.Options tuning = stage.Options.WithSeed(stage.Options.Seed ?? stage.TuningSeed);
+                TextClassifier classifier = whole.ForTask(stage.Settings, tuning.FreshSeed, stored);
                 classifiers.Add(classifier);
                 channel.Info(MessageSensitivity.None, $"Fine-tuning one model on '{stage.Name}', task {stage.Place + 1}.");
-                using (var training = new FineTuning(stage.Options, [classifier], _host, channel))
+                using (var training = new FineTuning(tuning, [classifier], _host, channel))
                 {
                     training.Run([stage.Train], stage.Validation is null ? null : [stage.Validation], stateFile: null);
                 }
@@ -259,10 +263,11 @@ public sealed partial class ContinualGraft
         }
     }
 
-    /// <summary>A task with all that is known of it before training.</summary>
+    /// <summary>A task with all that is known of it before training. The seeds, which serve where the options have none, are drawn for all
+    /// tasks at once: those of a later task do not depend on whether an earlier one's graft is read from a file.</summary>
     private sealed record Stage(
         int Place, ContinualTask Task, PromptFineTuneTrainer.Options Options, ClassifierSettings Settings, LabeledTexts Train, LabeledTexts Test,
-        LabeledTexts? Validation)
+        LabeledTexts? Validation, int TuningSeed, int MaskSeed)
     {
         public string Name => Task.Prompt.Name;
 

@@ -3,6 +3,7 @@ using Microsoft.ML.Runtime;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Cartography;
 using SkillLoc.Models.Classification;
+using SkillLoc.Models.NativeCalls;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -20,8 +21,10 @@ internal sealed class FineTuning : IDisposable
     private readonly PromptFineTuneTrainer.Options _options;
     private readonly TextClassifier[] _classifiers;
     private readonly TextClassifier[] _passes;
-    private readonly IHost _host;
+    private readonly ComponentHost _host;
     private readonly IChannel _channel;
+    private readonly int _seed;
+    private readonly DropoutDraws _dropout;
     private readonly TrainedParameter[] _trained;
 
     /// <summary>
@@ -36,13 +39,14 @@ internal sealed class FineTuning : IDisposable
     /// <summary>What the norm of the gradients is taken over.</summary>
     private readonly Parameter[] _clipped;
 
-    /// <param name="options">What training is told.</param>
+    /// <param name="options">What training is told, its seed included.</param>
     /// <param name="classifiers">The tasks' classifiers; of several, all lie over the first one's storage.</param>
     /// <param name="host">The trainer's.</param>
     /// <param name="channel">The trainer's.</param>
-    public FineTuning(PromptFineTuneTrainer.Options options, IReadOnlyList<TextClassifier> classifiers, IHost host, IChannel channel)
+    public FineTuning(PromptFineTuneTrainer.Options options, IReadOnlyList<TextClassifier> classifiers, ComponentHost host, IChannel channel)
     {
         _options = options;
+        _seed = options.Seed!.Value;
         _classifiers = [.. classifiers];
         TextClassifier classifier = _classifiers[0];
         _host = host;
@@ -88,6 +92,7 @@ internal sealed class FineTuning : IDisposable
             .. differentiated.Select(pair => (pair.Master, passes[pair.Name].Where(pass => !ReferenceEquals(pass, pair.Master)).ToArray())),
         ];
         _given = HasMasters ? [.. _trained.Select(parameter => (parameter.Weight, passes[parameter.Name].First()))] : [];
+        _dropout = new(_passes.Select(pass => pass.Backbone));
         GiveWeights();
     }
 
@@ -95,6 +100,7 @@ internal sealed class FineTuning : IDisposable
 
     public void Dispose()
     {
+        _dropout.Dispose();
         foreach (TrainedParameter parameter in _trained)
         {
             parameter.Dispose();
@@ -138,6 +144,7 @@ internal sealed class FineTuning : IDisposable
             Array.ForEach(passes, pass => pass.requires_grad_(true));
         }
 
+        using CancellationWatch cancellation = _host.Watch(_options.CancellationToken);
         using IProgressChannel progress = _host.StartProgressChannel("Fine-tuning");
         progress.SetHeader(new ProgressHeader(["loss", "metric"], ["updates"]), entry =>
         {
@@ -150,7 +157,7 @@ internal sealed class FineTuning : IDisposable
         int shuffled = -1;
         try
         {
-            while (state.Step < steps && !IsStale(state) && !_options.CancellationToken.IsCancellationRequested)
+            while (state.Step < steps && !IsStale(state) && !cancellation.IsRequested)
             {
                 int epoch = state.Step / updatesPerEpoch, update = state.Step % updatesPerEpoch;
                 if (epoch != shuffled)
@@ -243,7 +250,7 @@ internal sealed class FineTuning : IDisposable
     /// </summary>
     private (int Task, int[] Rows)[] Shuffle(IReadOnlyList<LabeledTexts> train, int epoch)
     {
-        var random = new Random((int)Derive(_options.Seed, 1, epoch));
+        var random = new Random((int)Derive(_seed, 1, epoch));
         (int Task, int[] Rows)[] batches = [.. train.SelectMany((rows, task) =>
         {
             int[] order = [.. Enumerable.Range(0, rows.Count)];
@@ -351,16 +358,18 @@ internal sealed class FineTuning : IDisposable
             master.grad = null!;
         }
 
-        manual_seed(Derive(_options.Seed, 2, step));
         double loss = 0;
-        foreach (IGrouping<int, int[]> parts in group.GroupBy(part => part.Task, part => part.Rows))
+        _dropout.Run(Derive(_seed, 2, step), () =>
         {
-            int[] rows = [.. parts.SelectMany(part => part)];
-            int[][]? targets = Targets(train[parts.Key], rows, _options.Seed, epoch);
-            float[] weights = Weights(parts, _options.GradientAccumulationSteps, targets);
-            loss += Backward(_passes[parts.Key], train[parts.Key], rows, weights, _options.MaxTokensPerBatch, training: true, targets);
-            TakeGradients();
-        }
+            foreach (IGrouping<int, int[]> parts in group.GroupBy(part => part.Task, part => part.Rows))
+            {
+                int[] rows = [.. parts.SelectMany(part => part)];
+                int[][]? targets = Targets(train[parts.Key], rows, _seed, epoch);
+                float[] weights = Weights(parts, _options.GradientAccumulationSteps, targets);
+                loss += Backward(_passes[parts.Key], train[parts.Key], rows, weights, _options.MaxTokensPerBatch, training: true, targets);
+                TakeGradients();
+            }
+        });
 
         foreach (TrainedParameter parameter in _trained)
         {
@@ -442,7 +451,7 @@ internal sealed class FineTuning : IDisposable
                     gradient = gradient.to(master.dtype);
                     if (master.grad is { } sum)
                     {
-                        sum.add_(gradient);
+                        sum.Add_(gradient);
                     }
                     else
                     {

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.ML;
 using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Tuning;
@@ -79,8 +80,11 @@ public sealed partial class GraftMaskEstimator
         /// </summary>
         public int? MaxTokensPerBatch;
 
-        /// <summary>Seed of a random base patch, of the scores and of the shuffles.</summary>
-        public int Seed;
+        /// <summary>
+        /// Seed of a random base patch, of the scores and of the shuffles. Null takes the seed of the state that training goes on from, if
+        /// there is one, or else one of the context's, as <see cref="PromptFineTuneTrainer.Options.Seed"/> does.
+        /// </summary>
+        public int? Seed;
 
         /// <summary>
         /// A folder for the state of the training, a file per sparsity with base patch and scores (4 bytes for each considered scalar).
@@ -98,14 +102,33 @@ public sealed partial class GraftMaskEstimator
         /// <summary>Told after every epoch; a step is an epoch.</summary>
         public IProgress<TrainingProgress>? Progress;
 
-        /// <summary>Ends the training with the best mask so far.</summary>
+        /// <summary>Ends the training with the best mask so far, as does the end of the context's execution.</summary>
         public CancellationToken CancellationToken;
+
+        /// <summary>Taken where neither <see cref="Seed"/> nor a stored state has one; null draws one from the context.</summary>
+        internal int? SpareSeed { get; set; }
+
+        /// <summary>The file of the state for a sparsity; null where none is stored.</summary>
+        internal string? StateFile(double sparsity) => StateFolder is null
+            ? null
+            : Path.Join(StateFolder, string.Create(CultureInfo.InvariantCulture, $"graft-mask-{sparsity:R}.safetensors"));
+
+        /// <summary>The same options with a seed for certain: their own, that of the first stored state, or one of the context's.</summary>
+        internal Options WithSeed(ComponentHost host, IEnumerable<double> sparsities)
+        {
+            var options = (Options)MemberwiseClone();
+            options.Seed ??= sparsities.Select(StateFile).Where(File.Exists).Select(file => GraftMaskState.SeedOf(file!)).FirstOrDefault(seed => seed is not null)
+                ?? SpareSeed ?? host.DrawSeed();
+            return options;
+        }
 
         /// <summary>The same options for one task of a sequence.</summary>
         internal Options For(
-            TextScoringTransformer fineTuned, string labelColumnName, IDataView? validation, IReadOnlyList<Graft> baseGrafts, string stateName)
+            TextScoringTransformer fineTuned, string labelColumnName, IDataView? validation, IReadOnlyList<Graft> baseGrafts, string stateName,
+            int? spareSeed)
         {
             var options = (Options)MemberwiseClone();
+            options.SpareSeed = spareSeed;
             options.FineTuned = fineTuned;
             options.LabelColumnName = labelColumnName;
             options.ValidationSet = validation;

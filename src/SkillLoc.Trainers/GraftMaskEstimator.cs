@@ -10,14 +10,14 @@ namespace SkillLoc.Trainers;
 /// </summary>
 public sealed partial class GraftMaskEstimator : IEstimator<GraftTransformer>
 {
-    private readonly IHost _host;
+    private readonly ComponentHost _host;
     private readonly Options _options;
 
     internal GraftMaskEstimator(SkillLocCatalog catalog, Options options)
     {
         ArgumentNullException.ThrowIfNull(options);
         options.Check();
-        _host = ((IHostEnvironment)catalog.Context).Register(nameof(GraftMaskEstimator));
+        _host = new(catalog.Context, nameof(GraftMaskEstimator));
         _options = options;
     }
 
@@ -32,7 +32,7 @@ public sealed partial class GraftMaskEstimator : IEstimator<GraftTransformer>
     {
         ArgumentNullException.ThrowIfNull(input);
         using IChannel channel = _host.Start("Training");
-        using var training = new GraftTraining(_host, channel, _options, input);
+        using var training = new GraftTraining(_host, channel, _options, [_options.Sparsity], input);
         return training.Finish(training.Find(_options.Sparsity));
     }
 

@@ -11,7 +11,7 @@ namespace SkillLoc.Trainers;
 /// </summary>
 public sealed class GraftSweep
 {
-    private readonly IHost _host;
+    private readonly ComponentHost _host;
     private readonly GraftMaskEstimator.Options _options;
     private readonly double[] _sparsities;
 
@@ -32,7 +32,7 @@ public sealed class GraftSweep
             throw new ArgumentException($"With Options.BasePatch = {options.BasePatch} the sparsity does not matter; there is nothing to sweep.", nameof(options));
         }
 
-        _host = ((IHostEnvironment)catalog.Context).Register(nameof(GraftSweep));
+        _host = new(catalog.Context, nameof(GraftSweep));
         _options = options;
     }
 
@@ -45,14 +45,15 @@ public sealed class GraftSweep
     public GraftSweepResult Fit(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
+        using CancellationWatch cancellation = _host.Watch(_options.CancellationToken);
         using IChannel channel = _host.Start("Training");
-        using var training = new GraftTraining(_host, channel, _options, input);
+        using var training = new GraftTraining(_host, channel, _options, _sparsities, input);
         GraftQuality preTrained = training.MeasureBase(), fineTuned = training.MeasureFineTuned();
         training.Rank(_sparsities.Max());
         var points = new List<GraftSweepPoint>();
         foreach (double sparsity in _sparsities)
         {
-            if (_options.CancellationToken.IsCancellationRequested)
+            if (cancellation.IsRequested)
             {
                 break;
             }

@@ -21,7 +21,9 @@ namespace SkillLoc.Trainers;
 /// </summary>
 internal sealed class GraftTraining : IDisposable
 {
-    private readonly IHost _host;
+    private readonly ComponentHost _host;
+    private readonly CancellationWatch _cancellation;
+    private readonly int _seed;
     private readonly IChannel _channel;
     private readonly GraftMaskEstimator.Options _options;
     private readonly string _base;
@@ -37,11 +39,19 @@ internal sealed class GraftTraining : IDisposable
     private RunRecord? _record;
     private bool _handedOver;
 
-    public GraftTraining(IHost host, IChannel channel, GraftMaskEstimator.Options options, Microsoft.ML.IDataView input)
+    /// <param name="host">The estimator's.</param>
+    /// <param name="channel">The estimator's.</param>
+    /// <param name="options">What training is told.</param>
+    /// <param name="sparsities">All that grafts will be found for, which share a seed.</param>
+    /// <param name="input">The training view.</param>
+    public GraftTraining(
+        ComponentHost host, IChannel channel, GraftMaskEstimator.Options options, IReadOnlyList<double> sparsities, Microsoft.ML.IDataView input)
     {
         _host = host;
+        _cancellation = host.Watch(options.CancellationToken);
         _channel = channel;
-        _options = options;
+        _options = options = options.WithSeed(host, sparsities);
+        _seed = options.Seed!.Value;
         _base = Path.GetFullPath(options.BaseCheckpoint ?? options.FineTuned!.BaseCheckpoint!);
         _tuned = options.FineTuned!.Classifier;
         ParameterSelection selection = options.Considered ?? _tuned.Settings.Trained ?? new ParameterSelection();
@@ -102,6 +112,7 @@ internal sealed class GraftTraining : IDisposable
 
     public void Dispose()
     {
+        _cancellation.Dispose();
         _mask.Dispose();
         _folded?.Dispose();
         if (!_handedOver)
@@ -139,7 +150,7 @@ internal sealed class GraftTraining : IDisposable
             Considered = _options.Outside == GraftOutside.Zero ? _considered : [],
         };
         _record = Record(graft, sparsity, clock.Elapsed);
-        if (_options.RecordPath is not null && !_options.CancellationToken.IsCancellationRequested)
+        if (_options.RecordPath is not null && !_cancellation.IsRequested)
         {
             RunRecord.Append(_options.RecordPath, _record);
         }
@@ -172,7 +183,7 @@ internal sealed class GraftTraining : IDisposable
     {
         _classifier.Apply(graft, _fingerprint);
         _handedOver = true;
-        return new(_classifier, _options.FineTuned!.Columns, graft, _base, _options.BaseGrafts) { Record = _record };
+        return new(_classifier, _options.FineTuned!.Columns, graft, _base, _options.BaseGrafts) { Host = _host, Record = _record };
     }
 
     /// <summary>The metrics of the base model, earlier grafts included, on the rows of <see cref="Measure(Graft)"/>.</summary>
@@ -211,9 +222,7 @@ internal sealed class GraftTraining : IDisposable
     private (IReadOnlyList<GraftPart> Parts, IReadOnlyDictionary<string, double> Metrics) Train(double sparsity)
     {
         _mask.Limit = _options.WithinSparsity ? (long)Math.Floor(sparsity * _mask.Count) : null;
-        string? file = _options.StateFolder is { } folder
-            ? Path.Join(folder, string.Create(CultureInfo.InvariantCulture, $"graft-mask-{sparsity:R}.safetensors"))
-            : null;
+        string? file = _options.StateFile(sparsity);
         GraftMaskState? stored = File.Exists(file) ? GraftMaskState.Load(file, _mask, Identity(sparsity)) : null;
         if (stored is null)
         {
@@ -221,7 +230,7 @@ internal sealed class GraftTraining : IDisposable
             SetBasePatch(sparsity);
         }
 
-        _channel.Info(MessageSensitivity.None, $"Base patch of {_mask.BaseCount} of {_mask.Count} parameters; training on {_train.Count} rows.");
+        _channel.Info(MessageSensitivity.None, $"Base patch of {_mask.BaseCount} of {_mask.Count} parameters; training on {_train.Count} rows with seed {_seed}.");
         if (stored is not null && stored.Epoch >= _options.Epochs)
         {
             _channel.Info(MessageSensitivity.None, $"{file} has done {stored.Epoch} epochs; its best mask is taken.");
@@ -236,7 +245,7 @@ internal sealed class GraftTraining : IDisposable
 
         if (stored is null)
         {
-            _mask.DrawScores(_options.Seed);
+            _mask.DrawScores(_seed);
         }
         else
         {
@@ -254,7 +263,7 @@ internal sealed class GraftTraining : IDisposable
                 _mask.SetBasePatch(sparsity);
                 break;
             case BasePatchKind.Random:
-                _mask.SetRandomBasePatch(sparsity, _options.Seed);
+                _mask.SetRandomBasePatch(sparsity, _seed);
                 break;
             case BasePatchKind.Biases:
                 _mask.SetBasePatch(name => name.EndsWith("bias", StringComparison.Ordinal));
@@ -294,7 +303,7 @@ internal sealed class GraftTraining : IDisposable
         _mask.RequireGradients(true);
         try
         {
-            while (epoch < _options.Epochs && !_options.CancellationToken.IsCancellationRequested)
+            while (epoch < _options.Epochs && !_cancellation.IsRequested)
             {
                 epoch++;
                 _mask.ApplySoft();
@@ -359,6 +368,7 @@ internal sealed class GraftTraining : IDisposable
                 new GraftMaskState
                 {
                     Identity = Identity(sparsity),
+                    Seed = _seed,
                     Epoch = epoch,
                     Score = score,
                     BestScore = best,
@@ -388,7 +398,7 @@ internal sealed class GraftTraining : IDisposable
         return metrics;
     }
 
-    private Random Draws(int epoch) => new(unchecked((_options.Seed * 486187739) + epoch));
+    private Random Draws(int epoch) => new(unchecked((_seed * 486187739) + epoch));
 
     /// <summary>At most <see cref="GraftMaskEstimator.Options.MaxBatchesPerEpoch"/> micro-batches of freshly shuffled rows.</summary>
     private int[][] Draw(Random draws)
@@ -414,7 +424,7 @@ internal sealed class GraftTraining : IDisposable
                 string.Create(
                     CultureInfo.InvariantCulture,
                     $"{sparsity:R} {_options.BasePatch} {_options.PatchLayer} {_options.Outside} {_options.LearningRate:R} {_options.SigmoidBias:R} "
-                    + $"{_options.BatchSize} {_options.MaxBatchesPerEpoch} {_options.Selection} {_options.WithinSparsity} {_options.Seed}"),
+                    + $"{_options.BatchSize} {_options.MaxBatchesPerEpoch} {_options.Selection} {_options.WithinSparsity} {_seed}"),
                 _options.PatchFile is { } patch ? Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(patch))) : "",
                 _tuned.Settings.ToJson(),
                 .. _considered,

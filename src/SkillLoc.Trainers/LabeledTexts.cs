@@ -3,6 +3,7 @@ using Microsoft.ML.Data;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Generation;
+using SkillLoc.Models.NativeCalls;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Transforms;
 using static TorchSharp.torch;
@@ -202,7 +203,7 @@ internal sealed record LabeledTexts(EncodedText[] Texts, int[] Labels, float[] S
         }
 
         Tensor share = tensor(rows.Select(i => Shares[i]).ToArray(), device: logits.device);
-        Tensor wanted = stack([1 - share, share], 1);
+        Tensor wanted = stack([share.Rsub(1), share], 1);
         return F.kl_div(F.log_softmax(logits, 1), wanted, log_target: false, reduction: nn.Reduction.None).sum(dim: 1).MoveToOuterDisposeScope();
     }
 

@@ -22,7 +22,7 @@ namespace SkillLoc.Trainers;
 /// </remarks>
 public sealed class MultiTaskFineTuneTrainer
 {
-    private readonly IHost _host;
+    private readonly ComponentHost _host;
     private readonly torch.Device _device;
     private readonly PromptFineTuneTrainer.Options _options;
     private readonly OrderedDictionary<string, PromptFineTuneTrainer.Options> _tasks = new(StringComparer.Ordinal);
@@ -61,7 +61,7 @@ public sealed class MultiTaskFineTuneTrainer
             throw new ArgumentException("There is no task to train.", nameof(tasks));
         }
 
-        _host = ((IHostEnvironment)catalog.Context).Register(nameof(MultiTaskFineTuneTrainer));
+        _host = new(catalog.Context, nameof(MultiTaskFineTuneTrainer));
         _device = catalog.Device();
         _options = options;
     }
@@ -87,26 +87,33 @@ public sealed class MultiTaskFineTuneTrainer
             CheckViews(validation, "validation");
         }
 
+        PromptFineTuneTrainer.Options options = _options.WithSeed(_host);
         var classifiers = new List<TextClassifier>();
         try
         {
-            Load(train, classifiers);
+            Load(train, classifiers, options.FreshSeed);
             LabeledTexts[] rows = Read(train, classifiers, "training data");
             LabeledTexts[]? chosenBy = validation is null ? null : Read(validation, classifiers, "validation data");
             string? fingerprint = _options.RecordPath is not null || _options.StartFrom.Count > 0 ? classifiers[0].Backbone.Fingerprint() : null;
-            foreach (Graft graft in _options.StartFrom)
+            using IChannel channel = _host.Start("Training");
+            foreach (TextClassifier classifier in classifiers)
             {
-                Start(classifiers, graft, fingerprint!);
+                HeadMatches.Tell(channel, classifier.Head.Match, _options.Checkpoint, classifier.Settings.Task);
             }
 
-            Dictionary<string, string> run = Describe(classifiers);
+            foreach (Graft graft in _options.StartFrom)
+            {
+                Start(classifiers, graft, fingerprint!, channel);
+            }
+
+            Dictionary<string, string> run = Describe(classifiers, options.Seed!.Value);
             TrainingStateFile? stateFile = StateFile(run, classifiers, rows, chosenBy);
             TrainingState state;
-            using (IChannel channel = _host.Start("Training"))
+            channel.Info(
+                MessageSensitivity.None,
+                $"Fine-tuning {_options.Checkpoint} on {rows.Sum(each => each.Count)} rows of {_tasks.Count} tasks with seed {options.Seed}.");
+            using (var training = new FineTuning(options, classifiers, _host, channel))
             {
-                channel.Info(
-                    MessageSensitivity.None, $"Fine-tuning {_options.Checkpoint} on {rows.Sum(each => each.Count)} rows of {_tasks.Count} tasks.");
-                using var training = new FineTuning(_options, classifiers, _host, channel);
                 state = training.Run(rows, chosenBy, stateFile);
             }
 
@@ -125,7 +132,7 @@ public sealed class MultiTaskFineTuneTrainer
             string folder = Path.GetFullPath(_options.Checkpoint);
             return new(
                 new(_tasks.Zip(classifiers, (task, classifier) => KeyValuePair.Create(
-                    task.Key, new TextScoringTransformer(classifier, task.Value.Columns(), baseCheckpoint: folder) { Record = record }))),
+                    task.Key, new TextScoringTransformer(classifier, task.Value.Columns(), baseCheckpoint: folder) { Host = _host, Record = record }))),
                 record);
         }
         catch
@@ -136,26 +143,28 @@ public sealed class MultiTaskFineTuneTrainer
     }
 
     /// <summary>Puts a graft into the backbone, and the head that it may carry into its task's.</summary>
-    private static void Start(List<TextClassifier> classifiers, Graft graft, string fingerprint)
+    private static void Start(List<TextClassifier> classifiers, Graft graft, string fingerprint, IChannel channel)
     {
         if (graft.HeadParameters.Count > 0)
         {
             TextClassifier own = classifiers.Find(classifier => classifier.Settings.Task == graft.Task) ?? throw new ArgumentException(
                 $"A graft of Options.StartFrom carries the head of the task '{graft.Task}', which is none of those that train.");
-            own.ApplyHead(graft);
+            HeadMatches.Tell(channel, own.ApplyHead(graft), "a graft", graft.Task);
         }
 
         graft.ApplyTo(classifiers[0].Backbone, fingerprint);
     }
 
-    /// <summary>Every task's classifier, over one backbone; heads of their own are fresh for all alike.</summary>
-    private void Load(IReadOnlyDictionary<string, IDataView> train, List<TextClassifier> classifiers)
+    /// <summary>Every task's classifier, over one backbone; heads of their own are fresh for all alike, but for the labels that a trained head
+    /// of the checkpoint knows.</summary>
+    private void Load(IReadOnlyDictionary<string, IDataView> train, List<TextClassifier> classifiers, int seed)
     {
         ClassifierSettings[] settings = [.. _tasks.Select(task => task.Value.Settings(train[task.Key].Schema))];
         using TextClassifier whole = TextClassifier.Create(_options.Checkpoint, settings[0], _device);
+        using CheckpointFolder stored = CheckpointFolder.Open(_options.Checkpoint);
         foreach (ClassifierSettings each in settings)
         {
-            classifiers.Add(whole.ForTask(each, _options.FreshSeed));
+            classifiers.Add(whole.ForTask(each, seed, stored));
         }
     }
 
@@ -179,8 +188,8 @@ public sealed class MultiTaskFineTuneTrainer
     }
 
     /// <summary>The description of the run: what tasks have in common once, the rest per task.</summary>
-    private Dictionary<string, string> Describe(List<TextClassifier> classifiers) => _tasks
-        .Zip(classifiers, (task, classifier) => (Task: task.Key, Run: task.Value.Describe(classifier.Settings)))
+    private Dictionary<string, string> Describe(List<TextClassifier> classifiers, int seed) => _tasks
+        .Zip(classifiers, (task, classifier) => (Task: task.Key, Run: task.Value.WithSeed(seed).Describe(classifier.Settings)))
         .SelectMany(each => each.Run, (each, pair) => (each.Task, pair.Key, pair.Value))
         .GroupBy(entry => entry.Key, StringComparer.Ordinal)
         .SelectMany(group => group.Count() == _tasks.Count && group.All(entry => entry.Value == group.First().Value)

@@ -1,3 +1,4 @@
+using SkillLoc.Models.NativeCalls;
 using static TorchSharp.torch;
 
 namespace SkillLoc.Trainers;
@@ -68,10 +69,10 @@ internal static class ParameterUpdate
 
             if (decay > 0 && parameter.Decays)
             {
-                gradient.add_(parameter.Value, decay);
+                gradient.Add_(parameter.Value, decay);
             }
 
-            parameter.Value.add_(gradient, -rate);
+            parameter.Value.Add_(gradient, -rate);
         }
     }
 
@@ -80,10 +81,11 @@ internal static class ParameterUpdate
     /// <param name="rate">The learning rate.</param>
     /// <param name="decay">The decoupled weight decay.</param>
     /// <param name="update">This update's number, from 1.</param>
-    public static void AdamW(IEnumerable<TrainedParameter> parameters, double rate, double decay, int update)
+    /// <param name="beta2">The share that the mean of squares keeps in an update.</param>
+    public static void AdamW(IEnumerable<TrainedParameter> parameters, double rate, double decay, int update, double beta2 = Beta2)
     {
         using IDisposable noGradients = no_grad();
-        double correction = Math.Sqrt(1 - Math.Pow(Beta2, update));
+        double correction = Math.Sqrt(1 - Math.Pow(beta2, update));
         double pace = rate * correction / (1 - Math.Pow(Beta1, update));
         foreach (TrainedParameter parameter in parameters)
         {
@@ -96,12 +98,12 @@ internal static class ParameterUpdate
             (Tensor first, Tensor second) = parameter.Moments!.Value;
             if (decay > 0 && parameter.Decays)
             {
-                parameter.Value.mul_(1 - (rate * decay));
+                parameter.Value.Mul_(1 - (rate * decay));
             }
 
-            first.mul_(Beta1).add_(gradient, 1 - Beta1);
-            second.mul_(Beta2).addcmul_(gradient, gradient, 1 - Beta2);
-            parameter.Value.addcdiv_(first, second.sqrt().add_(Epsilon * correction), -pace);
+            first.Mul_(Beta1).Add_(gradient, 1 - Beta1);
+            second.Mul_(beta2).Addcmul_(gradient, gradient, 1 - beta2);
+            parameter.Value.Addcdiv_(first, second.sqrt().Add_(Epsilon * correction), -pace);
         }
     }
 
@@ -127,27 +129,27 @@ internal static class ParameterUpdate
             }
 
             (Tensor rows, Tensor? columns) = parameter.Squares!.Value;
-            Tensor squares = gradient.square().add_(SquareFloor);
+            Tensor squares = gradient.Square().Add_(SquareFloor);
             if (columns is null)
             {
-                rows.mul_(1 - share).add_(squares, share);
+                rows.Mul_(1 - share).Add_(squares, share);
                 gradient.mul_(rows.rsqrt());
             }
             else
             {
-                rows.mul_(1 - share).add_(squares.mean([-1]), share);
-                columns.mul_(1 - share).add_(squares.mean([-2]), share);
+                rows.Mul_(1 - share).Add_(squares.mean([-1]), share);
+                columns.Mul_(1 - share).Add_(squares.mean([-2]), share);
                 gradient.mul_((rows / rows.mean([-1], keepdim: true)).rsqrt_().unsqueeze_(-1)).mul_(columns.rsqrt().unsqueeze_(-2));
             }
 
             // The update's root mean square is at most 1.
-            gradient.div_(gradient.norm().div_(Math.Sqrt(gradient.numel())).clamp_min_(1));
+            gradient.div_(gradient.norm().Div_(Math.Sqrt(gradient.numel())).ClampMin_(1));
             if (decay > 0 && parameter.Decays)
             {
-                parameter.Value.mul_(1 - (rate * decay));
+                parameter.Value.Mul_(1 - (rate * decay));
             }
 
-            parameter.Value.add_(gradient, -rate);
+            parameter.Value.Add_(gradient, -rate);
         }
     }
 }

@@ -204,8 +204,12 @@ public sealed partial class PromptFineTuneTrainer
         /// <summary>The arithmetic of the passes; what comes out is float32.</summary>
         public Precision Precision;
 
-        /// <summary>Seed of the shuffle and of dropout, and of fresh parameters where these have no seed of their own.</summary>
-        public int Seed;
+        /// <summary>
+        /// Seed of the shuffle and of dropout, and of fresh parameters where these have no seed of their own. Null takes the seed of the state that training goes on from, if there is one, or else one of the context's: with a seed of its
+        /// own (<c>new MLContext(seed: 1)</c>) the same in every run of a program, without one another each time. What was taken stands in
+        /// the log and in the run's record.
+        /// </summary>
+        public int? Seed;
 
         /// <summary>
         /// Seed of a fresh head and of a tuning method's fresh parameters, so that runs can start alike and differ in <see cref="Seed"/>, or
@@ -219,14 +223,18 @@ public sealed partial class PromptFineTuneTrainer
         /// <summary>Told after every update.</summary>
         public IProgress<TrainingProgress>? Progress;
 
-        /// <summary>Ends training with the best state so far.</summary>
+        /// <summary>Ends training with the best state so far, as does the end of the context's execution.</summary>
         public CancellationToken CancellationToken;
 
         /// <summary>Which pre-trained parameters train.</summary>
         internal ParameterSelection Selection =>
             new() { FixEmbeddings = FixEmbeddings, FixHead = FixHead, FixLayers = FixLayers, BiasOnly = BiasOnly };
 
-        internal int FreshSeed => InitialisationSeed ?? Seed;
+        /// <summary>Taken where neither <see cref="Seed"/> nor a stored state has one; null draws one from the context.</summary>
+        internal int? SpareSeed { get; set; }
+
+        /// <summary>Of fresh parameters, once <see cref="WithSeed(int)"/> has settled it.</summary>
+        internal int FreshSeed => InitialisationSeed ?? Seed!.Value;
 
         internal bool IsRegression => Task?.IsRegression == true;
 
@@ -337,6 +345,17 @@ public sealed partial class PromptFineTuneTrainer
                 throw new ArgumentException(
                     "Options.Patience ends training when validations no longer improve, and there is no validation set: give one, or leave it out.");
             }
+        }
+
+        /// <summary>The same options with a seed for certain: their own, that of a stored state, or one of the context's.</summary>
+        internal Options WithSeed(ComponentHost host) => WithSeed(Seed ?? TrainingStateFile.SeedOf(StateFile) ?? SpareSeed ?? host.DrawSeed());
+
+        /// <summary>The same options with a seed.</summary>
+        internal Options WithSeed(int seed)
+        {
+            var options = (Options)MemberwiseClone();
+            options.Seed = seed;
+            return options;
         }
 
         /// <summary>The same options for one task of several; where it is on single texts there is no second column.</summary>

@@ -19,7 +19,7 @@ namespace SkillLoc.Trainers;
 /// </summary>
 public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransformer>
 {
-    private readonly IHost _host;
+    private readonly ComponentHost _host;
     private readonly Options _options;
     private readonly torch.Device _device;
     private readonly ScoringColumns _columns;
@@ -29,7 +29,7 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
         ArgumentNullException.ThrowIfNull(options);
         ArgumentException.ThrowIfNullOrEmpty(options.Checkpoint);
         options.Check();
-        _host = ((IHostEnvironment)catalog.Context).Register(nameof(PromptFineTuneTrainer));
+        _host = new(catalog.Context, nameof(PromptFineTuneTrainer));
         _options = options;
         _device = catalog.Device();
         _columns = options.Columns();
@@ -53,7 +53,8 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
     {
         ArgumentNullException.ThrowIfNull(trainData);
         _options.CheckValidation(validationData is not null);
-        TextClassifier classifier = TextClassifier.Create(_options.Checkpoint, _options.Settings(trainData.Schema), _device, seed: _options.FreshSeed);
+        Options options = _options.WithSeed(_host);
+        TextClassifier classifier = TextClassifier.Create(options.Checkpoint, options.Settings(trainData.Schema), _device, seed: options.FreshSeed);
         try
         {
             LabeledTexts train = LabeledTexts.Read(trainData, _columns, _options.LabelColumnName, classifier, "training data");
@@ -61,23 +62,25 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
                 ? null
                 : LabeledTexts.Read(validationData, _columns, _options.LabelColumnName, classifier, "validation data");
             string? fingerprint = _options.RecordPath is not null || _options.StartFrom.Count > 0 ? classifier.Backbone.Fingerprint() : null;
+            using IChannel channel = _host.Start("Training");
+            HeadMatches.Tell(channel, classifier.Head.Match, _options.Checkpoint);
             foreach (Graft graft in _options.StartFrom)
             {
-                Start(classifier, graft, fingerprint!);
+                Start(classifier, graft, fingerprint!, channel);
             }
 
-            Dictionary<string, string> run = _options.Describe(classifier.Settings);
+            Dictionary<string, string> run = options.Describe(classifier.Settings);
             TrainingStateFile? stateFile = StateFile(run, classifier, train, validation);
             TrainingState state;
-            using (IChannel channel = _host.Start("Training"))
+            channel.Info(MessageSensitivity.None, $"Fine-tuning {_options.Checkpoint} on {train.Count} rows with seed {options.Seed}.");
+            using (var training = new FineTuning(options, [classifier], _host, channel))
             {
-                channel.Info(MessageSensitivity.None, $"Fine-tuning {_options.Checkpoint} on {train.Count} rows.");
-                using var training = new FineTuning(_options, [classifier], _host, channel);
                 state = training.Run([train], validation is null ? null : [validation], stateFile);
             }
 
             var transformer = new TextScoringTransformer(classifier, _columns, baseCheckpoint: Path.GetFullPath(_options.Checkpoint))
             {
+                Host = _host,
                 Record = state.ToRecord("fine-tune", classifier.Settings.Task, _options.Checkpoint, fingerprint, train.Count, run),
             };
             if (_options.OutputFolder is not null)
@@ -136,16 +139,14 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
     }
 
     /// <summary>Puts a graft into the model, and the head that it may carry.</summary>
-    private static void Start(TextClassifier classifier, Graft graft, string fingerprint)
+    private static void Start(TextClassifier classifier, Graft graft, string fingerprint, IChannel channel)
     {
         if (graft.HeadParameters.Count > 0)
         {
-            classifier.Apply(graft, fingerprint);
+            HeadMatches.Tell(channel, classifier.ApplyHead(graft), "a graft");
         }
-        else
-        {
-            graft.ApplyTo(classifier.Backbone, fingerprint);
-        }
+
+        graft.ApplyTo(classifier.Backbone, fingerprint);
     }
 
     /// <summary>The state file, with the description of the run that it must belong to.</summary>

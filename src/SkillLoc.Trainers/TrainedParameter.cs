@@ -1,5 +1,6 @@
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.NativeCalls;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -142,7 +143,7 @@ internal sealed class TrainedParameter : IDisposable
         }
         else
         {
-            gradient.view(-1).index_fill_(0, _frozen!, 0);
+            gradient.view(-1).IndexFill_(0, _frozen!, 0);
         }
     }
 
@@ -152,7 +153,7 @@ internal sealed class TrainedParameter : IDisposable
     {
         using var scope = NewDisposeScope();
         Tensor difference = Value - _start!;
-        Value.grad?.add_(difference.sign(), strength);
+        Value.grad?.Add_(difference.sign(), strength);
         return difference.abs_().sum().MoveToOuterDisposeScope();
     }
 

@@ -16,6 +16,28 @@ internal sealed class TrainingStateFile(string path, IReadOnlyDictionary<string,
     private const string Format = "skillloc-training-state";
     private const string Version = "2";
 
+    /// <summary>The seed of the run that a state file belongs to; null where there is none. What the file lacks <see cref="Load"/> tells.</summary>
+    /// <exception cref="InvalidDataException">The file is damaged.</exception>
+    public static int? SeedOf(string? path)
+    {
+        if (!File.Exists(path))
+        {
+            return null;
+        }
+
+        using SafetensorsFile file = SafetensorsFile.Open(path);
+        try
+        {
+            return file.Metadata.TryGetValue("run", out string? run)
+                && JsonSerializer.Deserialize<Dictionary<string, string>>(run)?.GetValueOrDefault("seed") is { } text
+                && int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int seed) ? seed : null;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>Writes the state; an older one is replaced when the new one is complete.</summary>
     public void Save(TrainingState state, TrainedParameter[] parameters)
     {

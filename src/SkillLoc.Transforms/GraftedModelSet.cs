@@ -40,6 +40,9 @@ public sealed class GraftedModelSet : ITransformer, IRowScorer, IDisposable
     /// <summary>The skills' names.</summary>
     public IReadOnlyList<string> Skills => [.. _skills.Keys];
 
+    /// <inheritdoc cref="TextScoringTransformer.Host"/>
+    public ComponentHost? Host { get; set; }
+
     /// <summary>True: each row is scored from its own values.</summary>
     public bool IsRowToRowMapper => true;
 
@@ -198,7 +201,7 @@ public sealed class GraftedModelSet : ITransformer, IRowScorer, IDisposable
         }
     }
 
-    IReadOnlyList<RowScores> IRowScorer.Score(IReadOnlyList<RowTexts> rows)
+    IReadOnlyList<RowScores> IRowScorer.Score(IReadOnlyList<RowTexts> rows, CancellationToken cancellation)
     {
         var scores = new RowScores[rows.Count];
         lock (_weights)
@@ -211,7 +214,7 @@ public sealed class GraftedModelSet : ITransformer, IRowScorer, IDisposable
                 int[] places = [.. group];
                 TextClassifier classifier = Carry(group.Key);
                 EncodedText[] texts = Array.ConvertAll(places, i => rows[i].Encode(classifier, Columns));
-                foreach ((int place, float[] probabilities) in places.Zip(classifier.Score(texts)))
+                foreach ((int place, float[] probabilities) in places.Zip(classifier.Score(texts, cancellation)))
                 {
                     scores[place] = new(probabilities, classifier.Settings);
                 }

@@ -13,7 +13,10 @@ public sealed class SkillLocCatalog
 
     internal SkillLocCatalog(MLContext context) => Context = context;
 
-    /// <summary>The context that the catalog belongs to: its seed, its device and its log are used.</summary>
+    /// <summary>
+    /// The context that the catalog belongs to: its seed, its device and its log are used. Long calls end when its execution is cancelled,
+    /// as ML.NET's AutoML does with trials that take too long: as by a token of their own.
+    /// </summary>
     public MLContext Context { get; }
 
     /// <summary>

@@ -33,11 +33,13 @@ public static class SkillLocTransforms
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentException.ThrowIfNullOrEmpty(checkpoint);
-        return learnt is null
+        TextScoringTransformer scorer = learnt is null
             ? ScorerFiles.Load(checkpoint, settings, columns, catalog.Device(), twin)
             : settings is null
                 ? ScorerFiles.LoadLearnt(checkpoint, learnt, columns, catalog.Device(), twin)
                 : throw new ArgumentException("What was learnt brings its own settings; leave them out.", nameof(settings));
+        scorer.Host = new(catalog.Context, nameof(LoadTextScorer));
+        return scorer;
     }
 
     /// <summary>One base model in memory with many grafted skills, on the context's device.</summary>
@@ -54,6 +56,8 @@ public static class SkillLocTransforms
         string skillColumnName = "Skill")
     {
         ArgumentNullException.ThrowIfNull(catalog);
-        return Transforms.GraftedModelSet.Create(baseCheckpoint, grafts, columns, skillColumnName, catalog.Device());
+        GraftedModelSet set = Transforms.GraftedModelSet.Create(baseCheckpoint, grafts, columns, skillColumnName, catalog.Device());
+        set.Host = new(catalog.Context, nameof(GraftedModelSet));
+        return set;
     }
 }

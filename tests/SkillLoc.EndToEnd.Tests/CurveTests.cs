@@ -39,6 +39,7 @@ public sealed class CurveTests
             LearningRate = tuning is null ? 2e-3 : 1e-2,
             MaxSteps = 100,
             Dropout = 0,
+            Seed = 0,
         }).Fit(data);
         using var second = new TextScoringTransformer(Twin(first.Classifier), first.Columns);
         var options = new CheckpointInterpolationEvaluator.Options { First = first, Second = second, Training = data, NumberOfPoints = 11 };
@@ -51,6 +52,7 @@ public sealed class CurveTests
             LearningRate = 1e-2,
             MaxSteps = 150,
             Dropout = 0,
+            Seed = 0,
         }).Fit(data);
         options.Path = path;
         InterpolationSet curve = _ml.SkillLoc().EvaluateInterpolation(options).Sets[0];

@@ -72,6 +72,63 @@ public sealed class CalibrationTests
         Assert.Equal(-(Math.Log(0.9) + Math.Log(0.2) + Math.Log(0.75) + Math.Log(0.625)) / 4, metrics.LogLoss, 5);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Keys_and_scores_go_together_by_name(bool reverse)
+    {
+        // The keys are 1 for no and 2 for yes; the slots are yes, no, or the other way round.
+        IDataView data = Fake.KeyedRows((0.25f, "no"), (0.75f, "yes"), (0.875f, "yes"), (0.625f, "no"));
+        CalibrationMetrics metrics = Evaluate(Fake.YesNo(reverse: reverse).Transform(data));
+        Assert.Equal(0.75, metrics.Accuracy);
+        Assert.Equal((Math.Log(1 / 0.75) + Math.Log(1 / 0.75) + Math.Log(1 / 0.875) + Math.Log(1 / 0.375)) / 4, metrics.LogLoss, 1e-6);
+        Assert.Equal(2 * ((0.25 * 0.25) + (0.25 * 0.25) + (0.125 * 0.125) + (0.625 * 0.625)) / 4, metrics.BrierScore, 1e-6);
+    }
+
+    [Fact]
+    public void A_label_that_the_scores_do_not_know_is_wrong()
+    {
+        CalibrationMetrics metrics = Evaluate(Fake.YesNo().Transform(Fake.KeyedRows((0.75f, "maybe"), (0.75f, "yes"))));
+        Assert.Equal(0.5, metrics.Accuracy);
+        Assert.Equal((-Math.Log(1e-15) - Math.Log(0.75)) / 2, metrics.LogLoss, 1e-6);
+
+        IDataView other = Fake.YesNo().Transform(Fake.KeyedRows((0.75f, "ja"), (0.5f, "nein")));
+        var error = Assert.Throws<InvalidOperationException>(() => Evaluate(other));
+        Assert.Contains("'yes', 'no'", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Numbers_go_together_by_name_too()
+    {
+        IDataView data = Ml.Data.LoadFromEnumerable(new[]
+        {
+            new Numbered { Label = 2, One = 0.75f, Two = 0.25f }, new Numbered { Label = 1, One = 0.75f, Two = 0.25f },
+        });
+        IDataView scored = Ml.Transforms.Conversion.MapValueToKey("Label").Append(Ml.Transforms.Concatenate("Score", "1", "2"))
+            .Fit(data).Transform(data);
+        Assert.Equal((Math.Log(1 / 0.25) + Math.Log(1 / 0.75)) / 2, Evaluate(scored).LogLoss, 1e-6);
+    }
+
+    [Fact]
+    public void A_label_that_is_called_as_a_column_is_found_in_a_loaded_model()
+    {
+        IDataView data = Fake.KeyedRows((0.75f, "Label"), (0.75f, "no"));
+        IDataView scored = Ml.Transforms.CopyColumns("Score.Label", "yes").Append(Ml.Transforms.Concatenate("Score", "no", "Score.Label"))
+            .Fit(Fake.YesNo().Transform(data)).Transform(Fake.YesNo().Transform(data));
+        Assert.Equal((Math.Log(1 / 0.75) + Math.Log(1 / 0.25)) / 2, Evaluate(scored).LogLoss, 1e-6);
+    }
+
+    private sealed class Numbered
+    {
+        public float Label { get; set; }
+
+        [ColumnName("1")]
+        public float One { get; set; }
+
+        [ColumnName("2")]
+        public float Two { get; set; }
+    }
+
     [Fact]
     public void Three_labels_match_what_was_computed_by_hand()
     {

@@ -138,8 +138,7 @@ public sealed class GraftEvaluatorTests
     {
         // Pre-trained: yes with 0.75 throughout. Fine-tuned: yes, no, yes, yes with 0.875, of which the third is wrong.
         IDataView test = Fake.KeyedRows((0.875f, "yes"), (0.125f, "no"), (0.875f, "no"), (0.875f, "yes"), (0.5f, ""));
-        int scored = 0;
-        ITransformer pre = Fake.YesNo(row => 0.75f + (0 * ++scored)), fine = Fake.YesNo(row => row.Chance + (0 * ++scored));
+        CountedReads pre = new(Fake.YesNo(_ => 0.75f)), fine = new(Fake.YesNo());
 
         // Yes, yes, no, yes with 0.75, of which the second is wrong; its labels are in the other order.
         Graft graft = Of(Part(Query, 1, 2), Part(Norm, 3)), rest = Of();
@@ -153,7 +152,7 @@ public sealed class GraftEvaluatorTests
             test);
 
         // The fifth row has no label, so nobody asks for its scores.
-        Assert.Equal(8, scored);
+        Assert.Equal((4, 4), (pre.Count, fine.Count));
         GraftReportRow good = report.Rows[0], useless = report.Rows[1];
         Assert.Equal(("good", "toy", 0.25, 3, 3 / 40.0, 4), (good.Graft, good.Task, good.Sparsity, good.Scalars, good.Share, good.Count));
         Assert.Equal((0.5, 0.75, 0.75), (good.PreTrainedAccuracy, good.FineTunedAccuracy, good.GraftedAccuracy));

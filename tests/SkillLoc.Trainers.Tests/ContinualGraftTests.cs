@@ -249,6 +249,7 @@ public sealed class ContinualGraftTests : IClassFixture<ContinualGraftTests.Sequ
     {
         options.Sparsity = 0.02;
         options.Epochs = 2;
+        options.Seed = 0;
         return options;
     }
 

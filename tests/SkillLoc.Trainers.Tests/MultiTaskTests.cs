@@ -48,11 +48,14 @@ public sealed class MultiTaskTests : IDisposable
         {
             options.Head = head;
             options.Precision = precision;
-            options.Epochs = 30;
+            options.Epochs = 8;
             options.LearningRate = 3e-3;
-        }, Two, rows: 64);
+        }, Two, rows: 256);
+
+        // With 64 rows and 30 epochs every row is learnt too, but what is learnt of them carries over to 0.83 to 1 of others, by the seed
+        // and in either precision; with 256 it is 0.975 or more.
         double[] accuracies = [.. Two.Select(task => ToyTasks.Accuracy(_ml, model.Tasks[task.Name], task, 40, seed: 7))];
-        Assert.All(accuracies, accuracy => Assert.InRange(accuracy, 0.9, 1));
+        Assert.All(accuracies, accuracy => Assert.InRange(accuracy, 0.95, 1));
         Assert.Equal(["toy", "plot"], model.Tasks.Keys);
 
         // Every task's view is of the same weights.
@@ -182,7 +185,8 @@ public sealed class MultiTaskTests : IDisposable
         using MultiTaskModel model = Fit(common, Two, rows: 40);
         Dictionary<string, Graft> grafts = Two.ToDictionary(task => task.Name, task =>
         {
-            using GraftTransformer grafted = _ml.SkillLoc().GraftMask(model.Tasks[task.Name], sparsity: 0.02, epochs: 2)
+            using GraftTransformer grafted = _ml.SkillLoc()
+                .GraftMask(new GraftMaskEstimator.Options { FineTuned = model.Tasks[task.Name], Sparsity = 0.02, Epochs = 2, Seed = 0 })
                 .Fit(ToyTasks.View(_ml, task, 40));
             return grafted.Graft;
         });

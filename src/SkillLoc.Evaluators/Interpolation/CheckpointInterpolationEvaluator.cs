@@ -16,6 +16,7 @@ namespace SkillLoc.Evaluators;
 public sealed partial class CheckpointInterpolationEvaluator
 {
     private readonly MLContext _context;
+    private readonly ComponentHost _host;
     private readonly Options _options;
     private readonly TextScoringTransformer _task;
 
@@ -29,6 +30,7 @@ public sealed partial class CheckpointInterpolationEvaluator
         ArgumentNullException.ThrowIfNull(options);
         options.Check();
         _context = context;
+        _host = new(context, nameof(CheckpointInterpolationEvaluator));
         _options = options;
         _task = (options.Path?.Task ?? options.Task) == PathEnd.First ? options.First! : options.Second!;
     }
@@ -43,6 +45,7 @@ public sealed partial class CheckpointInterpolationEvaluator
     public InterpolationMetrics Evaluate()
     {
         using var scope = NewDisposeScope();
+        using CancellationWatch cancellation = _host.Watch(_options.CancellationToken);
         using ParameterPath? line = _options.Path is null
             ? new ParameterPath(_options.First!.Classifier, _options.Second!.Classifier, _options.Task)
             : null;
@@ -63,7 +66,8 @@ public sealed partial class CheckpointInterpolationEvaluator
                 path.MoveTo(walker, place);
                 foreach ((_, JudgedRows rows, List<RowsJudgement> points) in sets)
                 {
-                    points.Add(rows.Judge(walker, _options.CancellationToken));
+                    cancellation.ThrowIfRequested();
+                    points.Add(rows.Judge(walker, cancellation.Token));
                 }
 
                 _options.Progress?.Report((point + 1.0) / places.Length);

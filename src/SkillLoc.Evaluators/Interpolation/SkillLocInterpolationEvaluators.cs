@@ -104,7 +104,7 @@ public static class SkillLocInterpolationEvaluators
         return new CheckpointInterpolationEvaluator(catalog.Context, options).Evaluate();
     }
 
-    /// <summary>Measures how far apart two models' weights are.</summary>
+    /// <summary>Measures how far apart two models' weights are; heads with the same labels in another order are matched by name.</summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="first">A model.</param>
     /// <param name="second">Another with the same parameters.</param>
@@ -120,14 +120,11 @@ public static class SkillLocInterpolationEvaluators
         ArgumentNullException.ThrowIfNull(second);
         return tunedOnly && first.Classifier.TunedParameters.Count + second.Classifier.TunedParameters.Count == 0
             ? throw new ArgumentException("Neither model has a tuning method, so there are no tuned parameters to compare.", nameof(tunedOnly))
-            : CheckpointDistanceMetrics.Of(CheckpointDistance.Between(Parameters(first), Parameters(second)));
-
-        OrderedDictionary<string, Tensor> Parameters(TextScoringTransformer model) => new(
-            (tunedOnly ? model.Classifier.TunedParameters : model.Classifier.Parameters).Select(pair => KeyValuePair.Create(pair.Key, (Tensor)pair.Value)),
-            StringComparer.Ordinal);
+            : CheckpointDistanceMetrics.Of(CheckpointDistance.Between(first.Classifier, second.Classifier, tunedOnly));
     }
 
-    /// <summary>Measures how far apart two stored checkpoints' weights are, of which one tensor each is in memory at a time.</summary>
+    /// <summary>Measures how far apart two stored checkpoints' weights are, of which one tensor each is in memory at a time. Folders of
+    /// classifiers with the same labels in another order are matched by name.</summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="first">A checkpoint folder, or a file of tensors: a tuning method's weights (safetensors), or a state dict that
     /// <c>torch.save</c> wrote (<c>.bin</c>, <c>.pt</c>, <c>.pth</c>).</param>
@@ -140,6 +137,12 @@ public static class SkillLocInterpolationEvaluators
     public static CheckpointDistanceMetrics EvaluateDistance(this SkillLocCatalog catalog, string first, string second)
     {
         ArgumentNullException.ThrowIfNull(catalog);
+        if (Directory.Exists(first) && Directory.Exists(second))
+        {
+            using CheckpointFolder here = CheckpointFolder.Open(first), there = CheckpointFolder.Open(second);
+            return CheckpointDistanceMetrics.Of(CheckpointDistance.Between(here, there));
+        }
+
         using ITensorStore one = Open(first), other = Open(second);
         return CheckpointDistanceMetrics.Of(CheckpointDistance.Between(one, other));
 

@@ -5,18 +5,25 @@ using SkillLoc.Models.Neurons;
 namespace SkillLoc.Evaluators;
 
 /// <summary>Measures accuracy-drop curves. Rows are encoded once; every point scores them all.</summary>
-internal sealed class NeuronDropCurve
+internal sealed class NeuronDropCurve : IDisposable
 {
     private readonly NeuronDropMetrics.Options _options;
     private readonly TextClassifier _classifier;
     private readonly EncodedRows<int> _rows;
+    private readonly CancellationWatch _cancellation;
+    private readonly int _seed;
 
     public NeuronDropCurve(MLContext context, IDataView data, NeuronDropMetrics.Options options)
     {
         _options = options;
+        var host = new ComponentHost(context, nameof(SkillLocNeuronEvaluators.EvaluateNeuronDrop));
+        _cancellation = host.Watch(options.CancellationToken);
+        _seed = options.Seed ?? host.DrawSeed();
         _classifier = options.Model!.Classifier;
         _rows = EncodedRows.Read(context, data, options.Model, options.LabelColumnName);
     }
+
+    public void Dispose() => _cancellation.Dispose();
 
     public NeuronDropMetrics Measure()
     {
@@ -31,7 +38,7 @@ internal sealed class NeuronDropCurve
             }
         }
 
-        return new() { Count = _rows.Labels.Length, Accuracy = plain, Points = points };
+        return new() { Count = _rows.Labels.Length, Accuracy = plain, Seed = _seed, Points = points };
     }
 
     private NeuronDropPoint Point(PerturbationKind method, int low, int high, double fraction, double plain)
@@ -42,10 +49,10 @@ internal sealed class NeuronDropCurve
             return new(method.ToString(), low, high, fraction, 0, plain, plain, 0);
         }
 
-        double accuracy = Perturbed(method, skill, _options.Seed);
+        double accuracy = Perturbed(method, skill, _seed);
         double[] controls =
         [
-            .. Enumerable.Range(1, _options.Controls).Select(draw => Perturbed(method, skill.RandomControl(_options.Seed + draw), _options.Seed + draw)),
+            .. Enumerable.Range(1, _options.Controls).Select(draw => Perturbed(method, skill.RandomControl(_seed + draw), _seed + draw)),
         ];
         var random = DrawStatistics.Of(controls);
         return new(method.ToString(), low, high, fraction, skill.Count, accuracy, random.Mean, random.StandardDeviation);
@@ -65,10 +72,12 @@ internal sealed class NeuronDropCurve
 
     private double Accuracy(NeuronPerturbation? perturbation)
     {
+        _cancellation.ThrowIfRequested();
+
         // The same weights in a model of its own: other passes of the given one stay unperturbed.
         using TextClassifier own = _classifier.Clone(_ => true);
         own.Backbone.NeuronEditor = perturbation;
-        float[][] scores = own.Score(_rows.Texts, _options.CancellationToken);
+        float[][] scores = own.Score(_rows.Texts, _cancellation.Token);
         return Enumerable.Range(0, _rows.Labels.Length).Count(i => TextClassifier.MostProbable(scores[i]) == _rows.Labels[i]) / (double)_rows.Labels.Length;
     }
 }

@@ -32,10 +32,10 @@ public sealed partial record NeuronDropMetrics
         /// <summary>Draws of random neurons for each point (decision 21: at least 5).</summary>
         public int Controls = 5;
 
-        /// <summary>Seed of random neurons and noise.</summary>
-        public int Seed;
+        /// <summary>Seed of random neurons and noise; null takes one of the context's.</summary>
+        public int? Seed;
 
-        /// <summary>Ends the evaluation with an <see cref="OperationCanceledException"/>.</summary>
+        /// <summary>Ends the evaluation with an <see cref="OperationCanceledException"/>, as does the end of the context's execution.</summary>
         public CancellationToken CancellationToken;
 
         /// <exception cref="ArgumentException">An option is missing or out of its range.</exception>

@@ -11,6 +11,9 @@ public sealed partial record NeuronDropMetrics
     /// <summary>The accuracy of the model as it is.</summary>
     public required double Accuracy { get; init; }
 
+    /// <summary>The seed of random neurons and noise.</summary>
+    public required int Seed { get; init; }
+
     /// <summary>The curve: by method, then range of layers, then fraction.</summary>
     public required IReadOnlyList<NeuronDropPoint> Points { get; init; }
 

@@ -24,7 +24,8 @@ public static class SkillLocNeuronEvaluators
         ArgumentNullException.ThrowIfNull(data);
         ArgumentNullException.ThrowIfNull(options);
         options.Check();
-        return new NeuronDropCurve(catalog.Context, data, options).Measure();
+        using var curve = new NeuronDropCurve(catalog.Context, data, options);
+        return curve.Measure();
     }
 
     /// <summary>Compares which neurons two tasks use.</summary>

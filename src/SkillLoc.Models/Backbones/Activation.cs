@@ -1,4 +1,5 @@
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.NativeCalls;
 using TorchSharp;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
@@ -17,16 +18,16 @@ internal static class Activation
         ["gelu_accurate"] = TanhGelu,
         ["gelu_pytorch_tanh"] = TanhGelu,
         ["gelu_python_tanh"] = TanhGelu,
-        ["gelu_10"] = x => F.hardtanh(F.gelu(x), -10, 10),
-        ["quick_gelu"] = x => x * (x * 1.702).sigmoid_(),
+        ["gelu_10"] = x => F.gelu(x).Clamp_(-10, 10),
+        ["quick_gelu"] = x => x * x.Mul(1.702).sigmoid_(),
         ["relu"] = x => F.relu(x),
-        ["relu2"] = x => F.relu(x).square(),
+        ["relu2"] = x => F.relu(x).Square(),
         ["relu6"] = x => F.relu6(x),
-        ["leaky_relu"] = x => F.leaky_relu(x, 0.01),
+        ["leaky_relu"] = x => x.maximum(x.Mul(0.01)),
         ["silu"] = x => F.silu(x),
         ["swish"] = x => F.silu(x),
         ["hardswish"] = x => F.hardswish(x),
-        ["mish"] = x => F.mish(x),
+        ["mish"] = x => x * x.logaddexp(zeros_like(x)).tanh(),
         ["sigmoid"] = x => x.sigmoid(),
         ["tanh"] = x => x.tanh(),
         ["linear"] = x => x.alias(),
@@ -49,6 +50,6 @@ internal static class Activation
     public static Tensor TanhGelu(Tensor x)
     {
         const double Linear = 1.5957691216057308, Cubic = 0.044715 * Linear;
-        return x * ((x * x).mul_(Cubic).add_(Linear) * x).sigmoid_();
+        return x * ((x * x).Mul_(Cubic).Add_(Linear) * x).sigmoid_();
     }
 }

@@ -1,4 +1,5 @@
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.NativeCalls;
 using SkillLoc.Models.Tuning;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -60,6 +61,7 @@ public sealed class Gpt2ForCausalLM : LanguageModel
     public override Tensor Encode(TokenBatch batch, bool training = false, IForwardObserver? observer = null)
     {
         ArgumentNullException.ThrowIfNull(batch);
+        using Held held = new(this, batch);
         using var scope = NewDisposeScope();
         return Run(batch, null, training, observer).MoveToOuterDisposeScope();
     }
@@ -68,6 +70,7 @@ public sealed class Gpt2ForCausalLM : LanguageModel
     public override Tensor EncodeAt(TokenBatch batch, bool training = false, IForwardObserver? observer = null)
     {
         ArgumentNullException.ThrowIfNull(batch);
+        using Held held = new(this, batch);
         using var scope = NewDisposeScope();
         Tensor positions = Adaptation?.ScoredPositions(batch) ?? batch.Positions;
         return Run(batch, positions.unsqueeze(1), training, observer).squeeze(1).MoveToOuterDisposeScope();
@@ -81,6 +84,7 @@ public sealed class Gpt2ForCausalLM : LanguageModel
             throw new InvalidOperationException("This model was loaded without its language-model head, so it cannot score words.");
         }
 
+        using Held held = new(this, hidden, words);
         using var scope = NewDisposeScope();
         return F.linear(hidden, words is null ? _head : _head.index_select(0, words)).MoveToOuterDisposeScope();
     }
@@ -92,6 +96,7 @@ public sealed class Gpt2ForCausalLM : LanguageModel
     /// <returns><c>[batch, count, hidden]</c>.</returns>
     internal Tensor EncodeAt(TokenBatch batch, Tensor positions, bool training)
     {
+        using Held held = new(this, batch, positions);
         using var scope = NewDisposeScope();
         return Run(batch, positions, training, null).MoveToOuterDisposeScope();
     }
@@ -192,7 +197,7 @@ public sealed class Gpt2ForCausalLM : LanguageModel
             words = Adaptation!.Prompt(words, _words, batch);
         }
 
-        return Drop(words + _positions.narrow(0, 0, PromptSize + length), Config.EmbeddingDropout, training).MoveToOuterDisposeScope();
+        return Drop(words.Add(_positions.narrow(0, 0, PromptSize + length)), Config.EmbeddingDropout, training).MoveToOuterDisposeScope();
     }
 
     /// <summary>One pre-norm layer.</summary>
@@ -225,31 +230,31 @@ public sealed class Gpt2ForCausalLM : LanguageModel
 
         if (_queryScales[index] != 1)
         {
-            query *= _queryScales[index];
+            query = query.Mul(_queryScales[index]);
         }
 
         Tensor context;
         if (positions is null && prefix is null)
         {
-            context = F.scaled_dot_product_attention(query, keys, values, p: dropout, is_casual: true);
+            context = Attend(query, keys, values, mask: null, dropout, isCausal: true);
         }
         else
         {
             // A prefix stands before position 0, so that every position sees it.
-            Tensor places = arange(-(prefix?.size(3) ?? 0), length, dtype: ScalarType.Int64, device: hidden.device);
-            Tensor seers = positions is null ? arange(0, length, dtype: ScalarType.Int64, device: hidden.device) : positions.unsqueeze(1);
-            context = F.scaled_dot_product_attention(query, keys, values, places <= seers.unsqueeze(-1), dropout);
+            Tensor places = TensorArithmetic.Arange(-(prefix?.size(3) ?? 0), length, hidden.device);
+            Tensor seers = positions is null ? TensorArithmetic.Arange(0, length, hidden.device) : positions.unsqueeze(1);
+            context = Attend(query, keys, values, places <= seers.unsqueeze(-1), dropout);
         }
 
         Tensor merged = context.transpose(1, 2).reshape(hidden.size(0), hidden.size(1), -1);
         Tensor output = Adapt(LinearLayers.AttentionOutput, merged, layer.AttentionOutput.Apply(merged));
-        Tensor attended = hidden + Drop(output, Config.HiddenDropout, training);
+        Tensor attended = hidden.Add(Drop(output, Config.HiddenDropout, training));
         Tensor read = layer.FeedForwardNorm.Apply(attended);
         Tensor neurons = _activation(Adapt(LinearLayers.Up, read, layer.Up.Apply(read)));
         neurons = NeuronEditor?.Edit(index, neurons) ?? neurons;
         observer?.OnFeedForward(index, neurons);
-        Tensor sum = attended + Drop(Adapt(LinearLayers.Down, neurons, layer.Down.Apply(neurons)), Config.HiddenDropout, training);
-        return (Adaptation?.Correction(index, sum) is { } correction ? sum + correction : sum).MoveToOuterDisposeScope();
+        Tensor sum = attended.Add(Drop(Adapt(LinearLayers.Down, neurons, layer.Down.Apply(neurons)), Config.HiddenDropout, training));
+        return (Adaptation?.Correction(index, sum) is { } correction ? sum.Add(correction) : sum).MoveToOuterDisposeScope();
 
         Tensor Adapt(LinearLayers map, Tensor input, Tensor mapped) => Adaptation?.AfterLinear(new(index, map), input, mapped) ?? mapped;
     }
@@ -258,11 +263,7 @@ public sealed class Gpt2ForCausalLM : LanguageModel
 
     private Tensor SplitHeads(Tensor x) => x.view(x.size(0), x.size(1), Config.Heads, -1).transpose(1, 2);
 
-    private Tensor Drop(Tensor x, double probability, bool training)
-    {
-        double dropout = training ? Dropout ?? probability : 0;
-        return dropout > 0 ? F.dropout(x, dropout) : x;
-    }
+    private Tensor Drop(Tensor x, double probability, bool training) => Drop(x, training ? Dropout ?? probability : 0);
 
     /// <summary>A linear map whose weight is stored as [in, out] (Conv1D in <c>transformers</c>).</summary>
     private readonly record struct Projection(Tensor Weight, Tensor Bias)

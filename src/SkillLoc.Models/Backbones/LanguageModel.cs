@@ -1,9 +1,11 @@
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.NativeCalls;
 using SkillLoc.Models.Runtime;
 using SkillLoc.Models.Tuning;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
+using F = TorchSharp.torch.nn.functional;
 
 namespace SkillLoc.Models.Backbones;
 
@@ -64,6 +66,13 @@ public abstract class LanguageModel : IDisposable
 
     /// <summary>Dropout of hidden states, attention and classifier while training; null takes what the configuration says.</summary>
     public double? Dropout { get; set; }
+
+    /// <summary>
+    /// What dropout draws from while training, on the model's device; null, the default, takes libtorch's own generator, which is one for
+    /// all of a process. It stays the caller's, and a copy of the model has none. On the CPU the same seed gives the same draws either way.
+    /// On CUDA attention is not fused while it drops something from a generator that is given.
+    /// </summary>
+    public Generator? DropoutGenerator { get; set; }
 
     /// <summary>Changes feed-forward activations in every pass; null, the default, costs nothing. A copy of the model has none.</summary>
     public INeuronEditor? NeuronEditor { get; set; }
@@ -189,7 +198,7 @@ public abstract class LanguageModel : IDisposable
             }
 
             double deviation = Architectures[config.ModelType].InitialDeviation?.Invoke(config, name) ?? config.InitializerRange;
-            return randn(shape, generator: generator).mul_(deviation);
+            return randn(shape, generator: generator).Mul_(deviation);
         }
     }
 
@@ -306,6 +315,56 @@ public abstract class LanguageModel : IDisposable
     /// <summary>The linear maps of a layer, in order.</summary>
     /// <param name="layer">Zero-based layer.</param>
     internal abstract IEnumerable<LinearMap> LinearMaps(int layer);
+
+    /// <summary>Drops values and scales up the others, as training does.</summary>
+    /// <param name="x">The values.</param>
+    /// <param name="probability">The probability that a value is dropped; 0 drops none.</param>
+    internal Tensor Drop(Tensor x, double probability)
+    {
+        if (probability == 0)
+        {
+            return x;
+        }
+
+        if (DropoutGenerator is null)
+        {
+            return F.dropout(x, probability);
+        }
+
+        using var scope = NewDisposeScope();
+        Tensor kept = empty_like(x).bernoulli_(1 - probability, DropoutGenerator);
+        using Tensor scale = tensor(1f / (float)(1 - probability), x.dtype, x.device);
+        return x.mul(kept.mul_(scale)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Scaled dot-product attention.</summary>
+    /// <param name="query"><c>[rows, heads, queries, head size]</c>.</param>
+    /// <param name="keys"><c>[rows, heads, keys, head size]</c>.</param>
+    /// <param name="values"><c>[rows, heads, keys, head size]</c>.</param>
+    /// <param name="mask">True where a query sees a key, of a shape that spreads to <c>[rows, heads, queries, keys]</c>; null sees all.</param>
+    /// <param name="dropout">The probability that a weight is dropped.</param>
+    /// <param name="isCausal">Whether the i-th query sees the first i keys only; there is no mask then.</param>
+    private protected Tensor Attend(Tensor query, Tensor keys, Tensor values, Tensor? mask, double dropout, bool isCausal = false)
+    {
+        if (dropout == 0 || DropoutGenerator is null)
+        {
+            return F.scaled_dot_product_attention(query, keys, values, mask, dropout, isCausal);
+        }
+
+        // Libtorch's own takes no generator. These are its steps on the CPU wherever it drops something; its fused kernels there cannot.
+        using var scope = NewDisposeScope();
+        using Tensor scale = tensor((float)Math.Sqrt(1 / Math.Sqrt(query.size(-1))), device: query.device);
+        Tensor scores = query.to(ScalarType.Float32).mul(scale).matmul(keys.to(ScalarType.Float32).transpose(-2, -1).mul(scale));
+        mask = isCausal ? ones([query.size(-2), keys.size(-2)], ScalarType.Bool, query.device).tril() : mask;
+        if (mask is not null)
+        {
+            using Tensor unseen = tensor(float.NegativeInfinity, device: query.device);
+            scores = where(mask, scores, unseen);
+        }
+
+        Tensor weights = Drop(F.softmax(scores, -1), dropout);
+        return weights.matmul(values.to(ScalarType.Float32)).to(query.dtype).MoveToOuterDisposeScope();
+    }
 
     private static LanguageModel Build(ModelConfig config, bool withHead, Func<string, long[], Tensor> source)
     {

@@ -1,4 +1,5 @@
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.NativeCalls;
 using SkillLoc.Models.Tuning;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -73,6 +74,7 @@ public abstract class MaskedLanguageModel : LanguageModel
     public override Tensor Encode(TokenBatch batch, bool training = false, IForwardObserver? observer = null)
     {
         ArgumentNullException.ThrowIfNull(batch);
+        using Held held = new(this, batch);
         using var scope = NewDisposeScope();
         Pass pass = Start(batch, training, observer);
         Tensor hidden = Embed(batch, training);
@@ -90,6 +92,7 @@ public abstract class MaskedLanguageModel : LanguageModel
     public override Tensor EncodeAt(TokenBatch batch, bool training = false, IForwardObserver? observer = null)
     {
         ArgumentNullException.ThrowIfNull(batch);
+        using Held held = new(this, batch);
         using var scope = NewDisposeScope();
         Pass pass = Start(batch, training, observer);
         Tensor hidden = Embed(batch, training);
@@ -121,6 +124,7 @@ public abstract class MaskedLanguageModel : LanguageModel
             throw new InvalidOperationException("This model was loaded without its language-model head, so it cannot score words.");
         }
 
+        using Held held = new(this, hidden, words);
         using var scope = NewDisposeScope();
         Tensor transformed = Normalise(HeadActivation(_head.Dense.Apply(hidden)), _head.Norm);
         Tensor weight = words is null ? _head.Decoder : _head.Decoder.index_select(0, words);
@@ -207,7 +211,7 @@ public abstract class MaskedLanguageModel : LanguageModel
     {
         Tensor? prefix = Adaptation?.KeyValues();
         Tensor? mask = _looksBackOnly
-            ? LookingBack(batch, prefix, arange(0, PromptSize + batch.Ids.size(1), dtype: ScalarType.Int64, device: batch.Ids.device).unsqueeze(-1))
+            ? LookingBack(batch, prefix, TensorArithmetic.Arange(0, PromptSize + batch.Ids.size(1), batch.Ids.device).unsqueeze(-1))
             : Readable(batch, prefix);
         return new(mask, prefix, training, observer);
     }
@@ -227,7 +231,7 @@ public abstract class MaskedLanguageModel : LanguageModel
     private Tensor LookingBack(TokenBatch batch, Tensor? prefix, Tensor positions)
     {
         long keys = PromptSize + batch.Ids.size(1);
-        Tensor seen = arange(-(prefix?.size(3) ?? 0), keys, dtype: ScalarType.Int64, device: batch.Ids.device) <= positions;
+        Tensor seen = TensorArithmetic.Arange(-(prefix?.size(3) ?? 0), keys, batch.Ids.device) <= positions;
         return Readable(batch, prefix) is { } mask ? mask.logical_and(seen) : seen;
     }
 
@@ -255,7 +259,7 @@ public abstract class MaskedLanguageModel : LanguageModel
         Tensor types = typeIds is null
             ? _tokenTypes.narrow(0, 0, 1)
             : _tokenTypes.index_select(0, typeIds.view(-1)).view(rows, prompt + length, -1);
-        Tensor normed = Normalise(words + positions + types, _embeddingNorm);
+        Tensor normed = Normalise(words.Add(positions).Add(types), _embeddingNorm);
         return Drop(normed, training).MoveToOuterDisposeScope();
     }
 
@@ -273,18 +277,18 @@ public abstract class MaskedLanguageModel : LanguageModel
             (keys, values) = PrefixTuning.Prepend(pass.Prefix[index], keys, values);
         }
 
-        Tensor context = F.scaled_dot_product_attention(query, keys, values, pass.Mask, attentionDropout);
+        Tensor context = Attend(query, keys, values, pass.Mask, attentionDropout);
         Tensor merged = context.transpose(1, 2).reshape(scored.size(0), scored.size(1), -1);
         Tensor attended = Normalise(
-            Drop(Map(LinearLayers.AttentionOutput, layer.AttentionOutput, merged), pass.Training) + scored, layer.AttentionNorm);
+            Drop(Map(LinearLayers.AttentionOutput, layer.AttentionOutput, merged), pass.Training).Add(scored), layer.AttentionNorm);
         Tensor neurons = _activation(Map(LinearLayers.Up, layer.Up, attended));
         neurons = NeuronEditor?.Edit(index, neurons) ?? neurons;
         pass.Observer?.OnFeedForward(index, neurons);
-        Tensor sum = Drop(Map(LinearLayers.Down, layer.Down, neurons), pass.Training) + attended;
+        Tensor sum = Drop(Map(LinearLayers.Down, layer.Down, neurons), pass.Training).Add(attended);
         Tensor output = Normalise(sum, layer.OutputNorm);
         if (Adaptation?.Correction(index, output) is { } correction)
         {
-            output = Normalise(sum + correction, layer.OutputNorm);
+            output = Normalise(sum.Add(correction), layer.OutputNorm);
         }
 
         return output.MoveToOuterDisposeScope();
@@ -300,11 +304,7 @@ public abstract class MaskedLanguageModel : LanguageModel
 
     private Tensor Normalise(Tensor x, Affine norm) => F.layer_norm(x, [x.size(-1)], norm.Weight, norm.Bias, _epsilon);
 
-    private Tensor Drop(Tensor x, bool training)
-    {
-        double dropout = training ? Dropout ?? Config.HiddenDropout : 0;
-        return dropout > 0 ? F.dropout(x, dropout) : x;
-    }
+    private Tensor Drop(Tensor x, bool training) => Drop(x, training ? Dropout ?? Config.HiddenDropout : 0);
 
     /// <summary>How an architecture spells its parameters.</summary>
     /// <remarks>The head has one bias. Where its weights are the word embeddings, <c>transformers</c> keeps it as <paramref name="HeadBias"/>,

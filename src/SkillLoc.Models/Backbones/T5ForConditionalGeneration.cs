@@ -1,4 +1,5 @@
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.NativeCalls;
 using SkillLoc.Models.Tuning;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -114,6 +115,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     public override Tensor Encode(TokenBatch batch, bool training = false, IForwardObserver? observer = null)
     {
         ArgumentNullException.ThrowIfNull(batch);
+        using Held held = new(this, batch);
         using var scope = NewDisposeScope();
         long length = PromptSize + batch.Ids.size(1);
         Tensor? prefix = Adaptation?.KeyValues();
@@ -129,7 +131,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
             Attention attention = _encoder.Layers[i].Self;
             Tensor normed = Normalise(hidden, attention.Norm);
             (Tensor keys, Tensor values) = KeysAndValues(attention, normed, prefix?[i]);
-            Tensor attended = hidden + Attend(attention, normed, keys, values, bias, training, unread);
+            Tensor attended = hidden.Add(Attend(attention, normed, keys, values, bias, training, unread));
             hidden = FeedForward(i, attended, pass).MoveToOuterDisposeScope();
             Observe(i, hidden, pass);
         }
@@ -145,8 +147,9 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     public override Tensor EncodeAt(TokenBatch batch, bool training = false, IForwardObserver? observer = null)
     {
         ArgumentNullException.ThrowIfNull(batch);
+        using Held held = new(this, batch);
         using var scope = NewDisposeScope();
-        Tensor start = full([batch.Ids.size(0), 1], StartId, ScalarType.Int64, batch.Ids.device);
+        Tensor start = TensorArithmetic.Full([batch.Ids.size(0), 1], StartId, batch.Ids.device);
         return Decode(batch, start, training, observer).squeeze(1).MoveToOuterDisposeScope();
     }
 
@@ -158,8 +161,9 @@ public sealed class T5ForConditionalGeneration : LanguageModel
             throw new InvalidOperationException("This model was loaded without its language-model head, so it cannot score words.");
         }
 
+        using Held held = new(this, hidden, words);
         using var scope = NewDisposeScope();
-        Tensor scaled = _headScale == 1 ? hidden : hidden * _headScale;
+        Tensor scaled = _headScale == 1 ? hidden : hidden.Mul(_headScale);
         return F.linear(scaled, words is null ? _head : _head.index_select(0, words)).MoveToOuterDisposeScope();
     }
 
@@ -180,6 +184,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
             throw new ArgumentException($"{rows} rows for the decoder cannot be shared out among {texts} texts; right would be a multiple.", nameof(decoderIds));
         }
 
+        using Held held = new(this, batch, decoderIds);
         using var scope = NewDisposeScope();
         Tensor encoded = Encode(batch, training, observer);
         Tensor? unread = Unread(batch);
@@ -189,10 +194,10 @@ public sealed class T5ForConditionalGeneration : LanguageModel
             unread = unread?.repeat_interleave(rows / texts, 0);
         }
 
-        Tensor places = arange(0, steps, dtype: ScalarType.Int64, device: decoderIds.device);
+        Tensor places = TensorArithmetic.Arange(0, steps, decoderIds.device);
         Tensor later = places.unsqueeze(0) > places.unsqueeze(1);
         Tensor? prefix = Adaptation?.KeyValues(decoder: true);
-        Tensor bias = Behind(prefix?.size(3) ?? 0, PositionBias(Decoder, 0, steps, steps).masked_fill(later, double.NegativeInfinity))!;
+        Tensor bias = Behind(prefix?.size(3) ?? 0, PositionBias(Decoder, 0, steps, steps).MaskedFill(later, double.NegativeInfinity))!;
         var pass = new Pass(Decoder, training, observer);
         Tensor hidden = Start(WordsOf(decoderIds), pass);
         for (int i = 0; i < Decoder.Layers.Length; i++)
@@ -201,9 +206,9 @@ public sealed class T5ForConditionalGeneration : LanguageModel
             (Attention self, Attention cross) = (Decoder.Layers[i].Self, Decoder.Layers[i].Cross!);
             Tensor normed = Normalise(hidden, self.Norm);
             (Tensor keys, Tensor values) = KeysAndValues(self, normed, prefix?[i]);
-            Tensor attended = hidden + Attend(self, normed, keys, values, bias, training);
+            Tensor attended = hidden.Add(Attend(self, normed, keys, values, bias, training));
             (keys, values) = KeysAndValues(cross, encoded);
-            attended = attended + Attend(cross, Normalise(attended, cross.Norm), keys, values, null, training, unread);
+            attended = attended.Add(Attend(cross, Normalise(attended, cross.Norm), keys, values, null, training, unread));
             hidden = FeedForward(i, attended, pass).MoveToOuterDisposeScope();
             Observe(i, hidden, pass);
         }
@@ -231,9 +236,9 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     {
         ArgumentNullException.ThrowIfNull(targets);
         using var scope = NewDisposeScope();
-        Tensor start = full([targets.size(0), 1], StartId, ScalarType.Int64, targets.device);
+        Tensor start = TensorArithmetic.Full([targets.size(0), 1], StartId, targets.device);
         Tensor shifted = cat([start, targets.narrow(1, 0, targets.size(1) - 1)], 1);
-        return shifted.masked_fill(shifted.eq(Ignored), Config.PadTokenId ?? 0).MoveToOuterDisposeScope();
+        return shifted.MaskedFill(shifted.Eq(Ignored), Config.PadTokenId ?? 0).MoveToOuterDisposeScope();
     }
 
     /// <summary>The sequence loss: the mean cross-entropy of all targets that are not <see cref="Ignored"/>.</summary>
@@ -295,7 +300,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         List<int>[] written = [.. Enumerable.Range(0, rows).Select(_ => new List<int>())];
         var ended = new bool[rows];
         IReadOnlyList<int> ends = Config.EosTokenIds;
-        Tensor ids = full([rows, 1], StartId, ScalarType.Int64, batch.Ids.device);
+        Tensor ids = TensorArithmetic.Full([rows, 1], StartId, batch.Ids.device);
         for (int step = 0; step < maxNewTokens && Array.Exists(ended, done => !done); step++)
         {
             cancellation.ThrowIfCancellationRequested();
@@ -541,7 +546,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     {
         ArgumentNullException.ThrowIfNull(targets);
         Tensor flat = targets.reshape(-1);
-        Tensor places = flat.ne(Ignored).nonzero().squeeze(1);
+        Tensor places = flat.Ne(Ignored).nonzero().squeeze(1);
         if (places.numel() == 0)
         {
             throw new ArgumentException($"All targets are {Ignored}, which no loss counts; at least one must be a token.", nameof(targets));
@@ -570,8 +575,10 @@ public sealed class T5ForConditionalGeneration : LanguageModel
             (Tensor key, Tensor value) = KeysAndValues(self, normed);
             caches[i].Keys.narrow(2, place, 1).copy_(key);
             caches[i].Values.narrow(2, place, 1).copy_(value);
-            hidden = hidden + Attend(self, normed, caches[i].Keys.narrow(2, 0, place + 1), caches[i].Values.narrow(2, 0, place + 1), bias, false);
-            hidden = hidden + Attend(cross, Normalise(hidden, cross.Norm), caches[i].Text.Keys, caches[i].Text.Values, null, false, unread);
+            Tensor keys = caches[i].Keys.narrow(2, 0, place + 1), values = caches[i].Values.narrow(2, 0, place + 1);
+            hidden = hidden.Add(Attend(self, normed, keys, values, bias, false));
+            (keys, values) = caches[i].Text;
+            hidden = hidden.Add(Attend(cross, Normalise(hidden, cross.Norm), keys, values, null, false, unread));
             hidden = FeedForward(i, hidden, pass);
         }
 
@@ -643,12 +650,12 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         Tensor scores = query.matmul(keys.transpose(2, 3));
         if (bias is not null)
         {
-            scores.add_(bias);
+            scores.Add_(bias);
         }
 
         if (unread is not null)
         {
-            scores.masked_fill_(unread, double.NegativeInfinity);
+            scores.MaskedFill_(unread, double.NegativeInfinity);
         }
 
         Tensor weights = F.softmax(scores, -1, ScalarType.Float32).to(values.dtype);
@@ -668,7 +675,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         neurons = NeuronEditor?.Edit(number, neurons) ?? neurons;
         pass.Observer?.OnFeedForward(number, neurons);
         Tensor down = Map(new(number, LinearLayers.Down), layer.Down, Drop(neurons, pass.Training));
-        return (hidden + Drop(down, pass.Training)).MoveToOuterDisposeScope();
+        return hidden.Add(Drop(down, pass.Training)).MoveToOuterDisposeScope();
     }
 
     /// <summary>What the scores of some queries at some keys get added, by their distance; keys stand from position 0 on.</summary>
@@ -681,8 +688,8 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         long[] buckets = [.. Enumerable.Range(0, (int)(queries + keys - 1)).Select(i => (long)Bucket(
             (int)nearest + i, bidirectional, Config.RelativeAttentionBuckets, Config.RelativeAttentionMaxDistance))];
         Tensor byDistance = stack.Distances.index_select(0, tensor(buckets, device: Device));
-        Tensor query = arange(queries - 1, -1, -1, dtype: ScalarType.Int64, device: Device).unsqueeze(1);
-        Tensor distance = query + arange(0, keys, dtype: ScalarType.Int64, device: Device);
+        Tensor query = TensorArithmetic.Arange(queries - 1, -1, Device, step: -1).unsqueeze(1);
+        Tensor distance = query.Add(TensorArithmetic.Arange(0, keys, Device));
         return byDistance.index_select(0, distance.view(-1)).view(queries, keys, -1).permute(2, 0, 1).unsqueeze(0).MoveToOuterDisposeScope();
     }
 
@@ -691,17 +698,13 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     {
         using var scope = NewDisposeScope();
         Tensor single = x.to(ScalarType.Float32);
-        Tensor scale = (single.square().mean([-1], keepdim: true) + Config.LayerNormEpsilon).rsqrt();
+        Tensor scale = single.Square().mean([-1], keepdim: true).Add(Config.LayerNormEpsilon).rsqrt();
         return ((single * scale).to(weight.dtype) * weight).MoveToOuterDisposeScope();
     }
 
     private Tensor SplitHeads(Tensor x) => x.view(x.size(0), x.size(1), Config.Heads, -1).transpose(1, 2);
 
-    private Tensor Drop(Tensor x, bool training)
-    {
-        double dropout = training ? Dropout ?? Config.HiddenDropout : 0;
-        return dropout > 0 ? F.dropout(x, dropout) : x;
-    }
+    private Tensor Drop(Tensor x, bool training) => Drop(x, training ? Dropout ?? Config.HiddenDropout : 0);
 
     /// <summary>An attention's weights, <c>[out, in]</c>, and the norm before it. <paramref name="Number"/> is its layer's, the decoder's
     /// counted on from the encoder's, and <paramref name="Crosses"/> says that it reads the encoder's text.</summary>

@@ -109,6 +109,9 @@ public sealed class ModelConfig
     /// <summary>The Python classes that the weights belong to, for example <c>RobertaForMaskedLM</c>; may be empty.</summary>
     public IReadOnlyList<string> Architectures { get; }
 
+    /// <summary>Whether the weights are those of a classifier of texts (<c>...ForSequenceClassification</c>).</summary>
+    internal bool IsSequenceClassifier => Architectures.Any(name => name.EndsWith("ForSequenceClassification", StringComparison.Ordinal));
+
     /// <summary>The length of a hidden state.</summary>
     public int HiddenSize { get; }
 
@@ -193,8 +196,8 @@ public sealed class ModelConfig
     /// otherwise, as in <c>transformers</c>, which leaves these out.</summary>
     public IReadOnlyList<string> Labels { get; }
 
-    /// <summary>Whether the weights are those of a classifier of texts (<c>...ForSequenceClassification</c>).</summary>
-    internal bool IsSequenceClassifier => Architectures.Any(name => name.EndsWith("ForSequenceClassification", StringComparison.Ordinal));
+    /// <summary>Whether <see cref="Labels"/> come from <c>id2label</c>.</summary>
+    internal bool NamesLabels => _json["id2label"] is not null;
 
     /// <summary>All tokens that end a text: <c>eos_token_id</c> may be an array.</summary>
     internal IReadOnlyList<int> EosTokenIds => _json["eos_token_id"] is JsonArray ids

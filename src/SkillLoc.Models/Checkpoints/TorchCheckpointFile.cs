@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using System.Text;
+using SkillLoc.Models.NativeCalls;
 using TorchSharp;
 
 namespace SkillLoc.Models.Checkpoints;
@@ -182,7 +183,7 @@ public sealed class TorchCheckpointFile : ITensorStore
     {
         var positions = torch.zeros([], dtype: torch.ScalarType.Int64);
         foreach (var (length, stride) in view.Shape.Zip(view.Stride))
-            positions = positions.unsqueeze(-1) + (torch.arange(length, dtype: torch.ScalarType.Int64) * stride);
+            positions = positions.unsqueeze(-1).Add(TensorArithmetic.Arange(0, length, torch.CPU).Mul(stride));
         return positions.reshape(-1);
     }
 

@@ -1,5 +1,6 @@
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.NativeCalls;
 using SkillLoc.Models.Prompts;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -13,46 +14,51 @@ namespace SkillLoc.Models.Classification;
 /// </summary>
 public sealed class ClassificationHead : IDisposable
 {
-    private const string ScoreWeight = "score.weight";
+    private const string ScoreProjection = "score";
     private readonly OrderedDictionary<string, Parameter> _parameters = new(StringComparer.Ordinal);
     private readonly Tensor? _words;
     private readonly OptionLikelihood? _options;
 
     // Each label's answer as targets, [labels, length].
     private readonly Tensor? _answers;
-    private readonly string _dense = "";
-    private readonly string _output = "classifier";
+    private readonly string _dense;
+    private readonly string _output;
 
     /// <summary>Makes a head.</summary>
     /// <param name="kind">Which.</param>
     /// <param name="model">The backbone that it will read.</param>
-    /// <param name="labels">Number of labels, at least 2; 0 for a model that writes free text.</param>
+    /// <param name="labels">The labels, at least 2; none for a model that writes free text.</param>
     /// <param name="words">Vocabulary ids of the label words, for <see cref="HeadKind.LabelWords"/>.</param>
-    /// <param name="stored">A checkpoint that may hold trained head parameters; where it does not, they are initialised.</param>
+    /// <param name="stored">A checkpoint that may hold a trained head of this kind, whose rows are taken by the names of their labels (see
+    /// <see cref="Match"/>); what it lacks is initialised.</param>
     /// <param name="seed">Seed of the initialisation.</param>
     /// <param name="options">Each label's option as token ids, instead of <paramref name="words"/>, for a causal model that scores whole
     /// options, and for <see cref="HeadKind.Generation"/>.</param>
     /// <exception cref="ArgumentException">Label words are asked for and there are none, the backbone has no head, a causal model is
     /// asked for a head on the first token or the mask, or a model writes its answers and the other kind of head is asked for.</exception>
+    /// <exception cref="InvalidDataException">The checkpoint says that it holds a head of this kind, and its weights do not.</exception>
     public ClassificationHead(
-        HeadKind kind, LanguageModel model, int labels, IReadOnlyList<int>? words = null, CheckpointFolder? stored = null, int seed = 0,
-        IReadOnlyList<int[]>? options = null)
+        HeadKind kind, LanguageModel model, IReadOnlyList<string> labels, IReadOnlyList<int>? words = null, CheckpointFolder? stored = null,
+        int seed = 0, IReadOnlyList<int[]>? options = null)
     {
         ArgumentNullException.ThrowIfNull(model);
-        if (kind != HeadKind.Generation || labels != 0)
+        ArgumentNullException.ThrowIfNull(labels);
+        if (kind != HeadKind.Generation || labels.Count != 0)
         {
-            ArgumentOutOfRangeException.ThrowIfLessThan(labels, 2);
+            ArgumentOutOfRangeException.ThrowIfLessThan(labels.Count, 2, nameof(labels));
         }
 
         Check(kind, model.Config);
         Kind = kind;
+        Labels = labels;
         long hidden = model.Config.HiddenSize;
         using var scope = NewDisposeScope();
         using var generator = new Generator((ulong)(uint)seed);
         switch (kind)
         {
             case HeadKind.LabelWords when options is not null:
-                if (options.Count != labels || options.Any(option => option.Length == 0) || model is not Gpt2ForCausalLM { HasHead: true })
+                if (options.Count != labels.Count || options.Any(option => option.Length == 0)
+                    || model is not Gpt2ForCausalLM { HasHead: true })
                 {
                     throw new ArgumentException("Whole options need one option per label and a causal model with its head.", nameof(options));
                 }
@@ -60,7 +66,7 @@ public sealed class ClassificationHead : IDisposable
                 _options = new OptionLikelihood([.. options], model.Device);
                 break;
             case HeadKind.LabelWords:
-                if (words is null || words.Count != labels || !model.HasHead)
+                if (words is null || words.Count != labels.Count || !model.HasHead)
                 {
                     throw new ArgumentException("Label words need one word per label and a backbone with its language-model head.", nameof(words));
                 }
@@ -68,51 +74,89 @@ public sealed class ClassificationHead : IDisposable
                 _words = tensor(words.Select(id => (long)id).ToArray(), device: model.Device).DetachFromDisposeScope();
                 break;
             case HeadKind.Generation:
-                if ((options?.Count ?? 0) != labels || !model.HasHead)
+                if ((options?.Count ?? 0) != labels.Count || !model.HasHead)
                 {
                     throw new ArgumentException("Writing answers needs one for each label and a backbone with its language-model head.", nameof(options));
                 }
 
                 _answers = options is null ? null : T5ForConditionalGeneration.Targets(options, model.Device).DetachFromDisposeScope();
                 break;
-            case HeadKind.SequenceClassification when model is Gpt2ForCausalLM:
-                AddParameter(ScoreWeight, [labels, hidden], Normal);
-                break;
-            case HeadKind.SequenceClassification:
-                bool roberta = model is RobertaForMaskedLM;
-                _dense = roberta ? "classifier.dense" : "bert.pooler.dense";
-                _output = roberta ? "classifier.out_proj" : "classifier";
-                Add(_dense, hidden, Normal, shape => zeros(shape));
-                Add(_output, labels, Normal, shape => zeros(shape));
-                break;
-            default:
-                double bound = 1 / Math.Sqrt(hidden);
-                Add(_output, labels, Uniform, Uniform);
-                Tensor Uniform(long[] shape) => rand(shape, generator: generator).mul_(2 * bound).sub_(bound);
-                break;
         }
 
-        Tensor Normal(long[] shape) => randn(shape, generator: generator).mul_(model.Config.InitializerRange);
+        (_dense, _output) = NamesOf(kind, model.Config);
+        if (_output.Length == 0)
+        {
+            return;
+        }
 
-        void Add(string name, long outputs, Func<long[], Tensor> weight, Func<long[], Tensor> bias)
+        StoredHead? trained = stored is null ? null : StoredHead.Find(stored, kind, _output);
+        Match = trained is null ? null : HeadMatch.Between(labels, trained.Labels);
+        if (kind == HeadKind.SequenceClassification)
+        {
+            if (_dense.Length > 0)
+            {
+                Add(_dense, hidden, Normal, shape => zeros(shape));
+            }
+
+            Add(_output, labels.Count, Normal, _dense.Length > 0 ? shape => zeros(shape) : null);
+        }
+        else
+        {
+            double bound = 1 / Math.Sqrt(hidden);
+            Add(_output, labels.Count, Uniform, Uniform);
+            Tensor Uniform(long[] shape) => rand(shape, generator: generator).Mul_(2 * bound).Sub_(bound);
+        }
+
+        Tensor Normal(long[] shape) => randn(shape, generator: generator).Mul_(model.Config.InitializerRange);
+
+        void Add(string name, long outputs, Func<long[], Tensor> weight, Func<long[], Tensor>? bias)
         {
             AddParameter(name + ".weight", [outputs, hidden], weight);
-            AddParameter(name + ".bias", [outputs], bias);
+            if (bias is not null)
+            {
+                AddParameter(name + ".bias", [outputs], bias);
+            }
         }
 
         void AddParameter(string name, long[] shape, Func<long[], Tensor> initialise)
         {
-            bool trained = stored is not null && stored.Weights.Tensors.Any(info => info.Name == name && info.Shape.SequenceEqual(shape));
-            Tensor value = trained ? stored!.Weights.ReadFinite(name, model.Dtype, model.Device) : initialise(shape).to(model.Dtype, model.Device);
-            var parameter = new Parameter(value, requires_grad: false);
+            var parameter = new Parameter(
+                name.StartsWith(_output + ".", StringComparison.Ordinal) ? Rows(name, shape, initialise) : Whole(name, shape, initialise),
+                requires_grad: false);
             parameter.DetachFromDisposeScope();
             _parameters.Add(name, parameter);
         }
+
+        // BERT's pooler is pre-trained, whatever head the checkpoint has.
+        Tensor Whole(string name, long[] shape, Func<long[], Tensor> initialise)
+        {
+            bool isThere = stored is not null && (trained is not null || _dense == "bert.pooler.dense")
+                && stored.Weights.Tensors.Any(info => info.Name == name && info.Shape.SequenceEqual(shape));
+            return isThere ? stored!.Weights.ReadFinite(name, model.Dtype, model.Device)
+                : trained is null ? Fresh(shape, initialise)
+                : throw trained.Lacks(name, shape);
+        }
+
+        Tensor Rows(string name, long[] shape, Func<long[], Tensor> initialise)
+        {
+            if (trained is null)
+            {
+                return Fresh(shape, initialise);
+            }
+
+            using var own = NewDisposeScope();
+            Tensor rows = trained.Read(name, [trained.Labels.Count, .. shape[1..]], model.Dtype, model.Device);
+            return Match!.Take(rows, () => Fresh(shape, initialise)).MoveToOuterDisposeScope();
+        }
+
+        Tensor Fresh(long[] shape, Func<long[], Tensor> initialise) => initialise(shape).to(model.Dtype, model.Device);
     }
 
     private ClassificationHead(ClassificationHead other, ScalarType? dtype)
     {
         Kind = other.Kind;
+        Labels = other.Labels;
+        Match = other.Match;
         _dense = other._dense;
         _output = other._output;
         _words = other._words?.alias().DetachFromDisposeScope();
@@ -130,12 +174,77 @@ public sealed class ClassificationHead : IDisposable
     /// <summary>Which head this is.</summary>
     public HeadKind Kind { get; }
 
+    /// <summary>The labels, in the order of the logits.</summary>
+    public IReadOnlyList<string> Labels { get; }
+
+    /// <summary>What was taken over of the trained head of the checkpoint that this one was made from; null where there was none of this
+    /// kind, and for heads without parameters of their own.</summary>
+    public HeadMatch? Match { get; }
+
     /// <summary>The head's own parameters by Hugging Face name; empty for label words and where the model writes.</summary>
     public IReadOnlyDictionary<string, Parameter> Parameters => _parameters;
 
+    /// <summary>The names of a head's hidden layer and of its last projection; empty where it has none.</summary>
+    internal static (string Dense, string Output) NamesOf(HeadKind kind, ModelConfig config) => (kind, config.ModelType) switch
+    {
+        (HeadKind.LabelWords or HeadKind.Generation, _) => ("", ""),
+        (HeadKind.SequenceClassification, "gpt2") => ("", ScoreProjection),
+        (HeadKind.SequenceClassification, "roberta") => ("classifier.dense", "classifier.out_proj"),
+        (HeadKind.SequenceClassification, _) => ("bert.pooler.dense", "classifier"),
+        _ => ("", "classifier"),
+    };
+
     /// <summary>Whether a parameter is of the last projection, whose rows are the task's labels.</summary>
     internal bool IsOutput(string name) =>
-        _parameters.ContainsKey(name) && (name == ScoreWeight || name.StartsWith(_output + ".", StringComparison.Ordinal));
+        _parameters.ContainsKey(name) && name.StartsWith(_output + ".", StringComparison.Ordinal);
+
+    /// <summary>Takes over another head's trained parameters, the rows of the last projection by the names of their labels; rows of labels
+    /// that the other lacks stay as they are.</summary>
+    /// <param name="values">The other's parameters, which have the names of this one's.</param>
+    /// <param name="labels">The other's labels, in the order of its rows; null where they are not known, and as many rows are taken in
+    /// order.</param>
+    /// <param name="source">What they are called in messages.</param>
+    /// <returns>What was taken; null for a head without parameters of its own.</returns>
+    /// <exception cref="InvalidDataException">The other head has other parameters, or of other sizes.</exception>
+    internal HeadMatch? Take(
+        IReadOnlyDictionary<string, (long[] Shape, float[] Values)> values, IReadOnlyList<string>? labels, string source)
+    {
+        if (!values.Keys.Order(StringComparer.Ordinal).SequenceEqual(_parameters.Keys.Order(StringComparer.Ordinal)))
+        {
+            throw new InvalidDataException(
+                $"{source} carries the head parameters {Names(values.Keys)}, and this classifier has {Names(_parameters.Keys)}.");
+        }
+
+        if (_parameters.Count == 0)
+        {
+            return null;
+        }
+
+        labels ??= Labels;
+        foreach ((string name, Parameter parameter) in _parameters)
+        {
+            long[] wanted = IsOutput(name) ? [labels.Count, .. parameter.shape[1..]] : parameter.shape;
+            if (!values[name].Shape.SequenceEqual(wanted))
+            {
+                throw new InvalidDataException(
+                    $"{source} carries the head parameter '{name}' of the shape [{string.Join(", ", values[name].Shape)}]; for "
+                    + $"{labels.Count} labels and this classifier it must be [{string.Join(", ", wanted)}].");
+            }
+        }
+
+        HeadMatch match = HeadMatch.Between(Labels, labels);
+        using IDisposable noGradients = no_grad();
+        foreach ((string name, Parameter parameter) in _parameters)
+        {
+            using var scope = NewDisposeScope();
+            Tensor given = tensor(values[name].Values).view(values[name].Shape).to(parameter.dtype, parameter.device);
+            parameter.copy_(IsOutput(name) ? match.Take(given, () => parameter.detach().clone()) : given);
+        }
+
+        return match;
+
+        static string Names(IEnumerable<string> names) => $"[{string.Join(", ", names)}]";
+    }
 
     /// <summary>Throws unless a head can read a model.</summary>
     /// <exception cref="ArgumentException">It cannot; the message says which can.</exception>
@@ -174,6 +283,7 @@ public sealed class ClassificationHead : IDisposable
     /// <exception cref="InvalidOperationException">The model writes free text, which has no labels.</exception>
     internal Tensor Logits(LanguageModel model, TokenBatch batch, bool training)
     {
+        using Held held = new(this);
         if (Kind == HeadKind.Generation)
         {
             return AnswerScores((T5ForConditionalGeneration)model, batch, training);
@@ -197,6 +307,7 @@ public sealed class ClassificationHead : IDisposable
     public Tensor Logits(LanguageModel model, Tensor hidden, bool training = false)
     {
         ArgumentNullException.ThrowIfNull(model);
+        using Held held = new(this, hidden);
         if (_options is not null || Kind == HeadKind.Generation)
         {
             throw new InvalidOperationException("This head scores whole options or answers; TextClassifier.Logits runs it.");
@@ -210,7 +321,7 @@ public sealed class ClassificationHead : IDisposable
         if (model is Gpt2ForCausalLM)
         {
             // GPT2ForSequenceClassification has neither bias nor dropout.
-            return F.linear(hidden, _parameters[ScoreWeight]);
+            return F.linear(hidden, _parameters[ScoreProjection + ".weight"]);
         }
 
         using var scope = NewDisposeScope();
@@ -225,7 +336,7 @@ public sealed class ClassificationHead : IDisposable
 
         return Linear(_output, features).MoveToOuterDisposeScope();
 
-        Tensor Drop(Tensor x) => dropout > 0 ? F.dropout(x, dropout) : x;
+        Tensor Drop(Tensor x) => model.Drop(x, dropout);
         Tensor Linear(string name, Tensor x) => F.linear(x, _parameters[name + ".weight"], _parameters[name + ".bias"]);
     }
 
@@ -253,6 +364,7 @@ public sealed class ClassificationHead : IDisposable
     /// <returns><c>[rows, labels]</c>.</returns>
     internal Tensor AnswerTokenScores(T5ForConditionalGeneration model, TokenBatch batch)
     {
+        using Held held = new(this);
         if (_answers is null || DecidingToken(_answers) is not { } step)
         {
             return AnswerScores(model, batch, training: false);

@@ -120,23 +120,38 @@ public sealed record ClassifierSettings
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         string path = Path.Combine(folder, FileName);
-        if (File.Exists(path))
-        {
-            return FromJson(File.ReadAllText(path), path);
-        }
-
-        ModelConfig config = CheckpointFolder.ReadConfig(folder);
-        if (config.IsSequenceClassifier)
+        bool isAlone = File.Exists(path) && !File.Exists(Path.Combine(folder, "config.json"));
+        ModelConfig? config = isAlone ? null : CheckpointFolder.ReadConfig(folder);
+        if (config is { IsSequenceClassifier: true } && !File.Exists(path))
         {
             ConfigFields.CheckClassifier(config);
         }
 
-        return config.Labels.Count > 1 && config.Architectures.Any(name => name.EndsWith("ForSequenceClassification", StringComparison.Ordinal))
-            ? new() { Head = HeadKind.SequenceClassification, Labels = config.Labels, HasTextPair = hasTextPair, SpecialTokens = SpecialTokenLayout.Checkpoint }
-            : throw new FileNotFoundException(
-                $"{path} is missing, and {folder} is no Hugging Face classifier with labels either: restore it, fine-tune again, or say by "
-                + "settings what the model shall do.",
-                path);
+        return Find(folder, config, hasTextPair) ?? throw new FileNotFoundException(
+            $"{path} is missing, and {folder} is no Hugging Face classifier with labels either: restore it, fine-tune again, or say by "
+            + "settings what the model shall do.",
+            path);
+    }
+
+    /// <summary>The same as <see cref="Load"/>, or null where the folder does not say that it is a classifier.</summary>
+    /// <exception cref="InvalidDataException">A file is not valid, or <c>skillloc.json</c> and <c>config.json</c> name different
+    /// labels.</exception>
+    internal static ClassifierSettings? Find(string folder, ModelConfig? config, bool hasTextPair = false)
+    {
+        string path = Path.Combine(folder, FileName);
+        bool hasLabels = config is { IsSequenceClassifier: true, Labels.Count: > 1 };
+        if (!File.Exists(path))
+        {
+            return hasLabels ? new() { Head = HeadKind.SequenceClassification, Labels = config!.Labels, HasTextPair = hasTextPair, SpecialTokens = SpecialTokenLayout.Checkpoint } : null;
+        }
+
+        ClassifierSettings settings = FromJson(File.ReadAllText(path), path);
+        return !hasLabels || (!settings.NeedsWords && settings.Labels.SequenceEqual(config!.Labels, StringComparer.Ordinal))
+            ? settings
+            : throw new InvalidDataException(
+                $"{path} is of the head {settings.Head} and the labels {string.Join(", ", settings.Labels)}, and {config!.Source} of a "
+                + $"sequence classifier with the labels {string.Join(", ", config.Labels)}: another program changed the folder. If "
+                + $"{config.Source} is right, remove {FileName}; else restore what {config.Source} was.");
     }
 
     /// <summary>Writes the settings as JSON.</summary>

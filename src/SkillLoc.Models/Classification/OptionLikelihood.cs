@@ -1,4 +1,5 @@
 using SkillLoc.Models.Backbones;
+using SkillLoc.Models.NativeCalls;
 using SkillLoc.Models.Prompts;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -60,7 +61,8 @@ internal sealed class OptionLikelihood : IDisposable
         long rows = batch.Ids.size(0) / Count;
 
         // Position p predicts token p + 1. A short option's surplus positions may lie behind the end, and nobody reads them.
-        Tensor positions = (batch.Positions.unsqueeze(1) + arange(0, _longest, dtype: ScalarType.Int64, device: _tokens.device)).clamp_max(batch.Ids.size(1) - 1);
+        Tensor places = TensorArithmetic.Arange(0, _longest, _tokens.device);
+        Tensor positions = batch.Positions.unsqueeze(1).Add(places).ClampMax(batch.Ids.size(1) - 1);
         Tensor hidden = model.EncodeAt(batch, positions, training);
         Tensor read = hidden.view(rows, (long)Count * _longest, -1).index_select(1, _places);
         Tensor logLikelihoods = F.log_softmax(model.WordScores(read).to(ScalarType.Float32), -1);

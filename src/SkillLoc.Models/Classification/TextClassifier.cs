@@ -50,7 +50,8 @@ public sealed class TextClassifier : IDisposable
     /// <summary>The vocabulary that rows are encoded with.</summary>
     internal CheckpointTokenizer Tokenizer => _tokenizer;
 
-    /// <summary>Loads a checkpoint for a task; a head, or a tuning method's parameters, that the checkpoint lacks are initialised.</summary>
+    /// <summary>Loads a checkpoint for a task; a head, or a tuning method's parameters, that the checkpoint lacks are initialised. Rows of a
+    /// trained head go by the names of their labels: <see cref="ClassificationHead.Match"/> says which were taken.</summary>
     /// <param name="folder">A Hugging Face checkpoint folder.</param>
     /// <param name="settings">The task; <see cref="ClassifierSettings.MaxLength"/> is lowered to what the model can take.</param>
     /// <param name="device">Where the weights go; the CPU by default.</param>
@@ -95,7 +96,7 @@ public sealed class TextClassifier : IDisposable
         {
             backbone.Adaptation = settings.Tuning?.Create(backbone, checkpoint, seed);
             settings = settings with { MaxLength = Math.Min(settings.MaxLength, backbone.MaxLength) };
-            head = new ClassificationHead(settings.Head, backbone, settings.Labels.Count, ids, checkpoint, seed, options);
+            head = new ClassificationHead(settings.Head, backbone, settings.Labels, ids, checkpoint, seed, options);
             return new(backbone, head, tokenizer, settings);
         }
         catch
@@ -365,27 +366,14 @@ public sealed class TextClassifier : IDisposable
         graft.ApplyTo(Backbone, fingerprint);
     }
 
-    /// <summary>Puts the head that a graft carries, if it does, into this classifier's head.</summary>
+    /// <summary>Puts the head that a graft carries, if it does, into this classifier's head: its rows by the names of their labels.</summary>
     /// <param name="graft">The graft.</param>
+    /// <returns>What was taken over; null for a head without parameters of its own.</returns>
     /// <exception cref="InvalidDataException">The graft carries another head.</exception>
-    public void ApplyHead(Graft graft)
+    public HeadMatch? ApplyHead(Graft graft)
     {
         ArgumentNullException.ThrowIfNull(graft);
-        if (!graft.HeadParameters.Keys.Order(StringComparer.Ordinal).SequenceEqual(Head.Parameters.Keys.Order(StringComparer.Ordinal)))
-        {
-            throw new InvalidDataException(
-                $"The graft carries the head parameters {Names(graft.HeadParameters.Keys)}, and this classifier has {Names(Head.Parameters.Keys)}.");
-        }
-
-        using IDisposable noGradients = no_grad();
-        foreach ((string name, (long[] shape, float[] values)) in graft.HeadParameters)
-        {
-            using Tensor given = tensor(values);
-            using Tensor shaped = given.view(shape);
-            Head.Parameters[name].copy_(shaped);
-        }
-
-        static string Names(IEnumerable<string> names) => $"[{string.Join(", ", names)}]";
+        return Head.Take(graft.HeadParameters, LabelsOf(graft.Settings, "the graft's metadata"), "The graft");
     }
 
     /// <summary>Puts what a tuning method learnt into this classifier, which has the same method, in place.</summary>
@@ -398,6 +386,14 @@ public sealed class TextClassifier : IDisposable
         {
             throw new InvalidDataException(
                 $"The tuned weights are of {tuned.Options}, and this classifier is tuned with {Settings.Tuning?.ToString() ?? "nothing"}.");
+        }
+
+        IReadOnlyList<string>? labels = LabelsOf(tuned.Settings, "the tuned weights' metadata");
+        if (Head.Parameters.Count > 0 && labels is not null && !HeadMatch.Between(Settings.Labels, labels).IsWhole)
+        {
+            throw new InvalidDataException(
+                $"The tuned weights are for the labels {string.Join(", ", labels)}, and this classifier's are "
+                + $"{string.Join(", ", Settings.Labels)}.");
         }
 
         IReadOnlyDictionary<string, Parameter> parameters = TunedParameters;
@@ -419,8 +415,10 @@ public sealed class TextClassifier : IDisposable
                 + "load the checkpoint that was tuned.");
         }
 
+        var head = Head.Parameters.Keys.ToDictionary(name => name, name => tuned.Tensors[name], StringComparer.Ordinal);
+        Head.Take(head, labels, "The file of tuned weights");
         using IDisposable noGradients = no_grad();
-        foreach ((string name, (long[] shape, float[] values)) in tuned.Tensors)
+        foreach ((string name, (long[] shape, float[] values)) in tuned.Tensors.Where(pair => !head.ContainsKey(pair.Key)))
         {
             using Tensor given = tensor(values);
             using Tensor shaped = given.view(shape);
@@ -501,14 +499,15 @@ public sealed class TextClassifier : IDisposable
 
     /// <summary>
     /// A classifier for another task over the same backbone: the weights of both lie in the same storage, so that what changes in place
-    /// changes for both. The storage lives as long as either. A head of its own is initialised.
+    /// changes for both. The storage lives as long as either. A head of its own is initialised, or taken over from a checkpoint.
     /// </summary>
     /// <param name="settings">The other task.</param>
     /// <param name="seed">Seed of a head of its own.</param>
+    /// <param name="stored">A checkpoint whose trained head is taken over, row by row, by the names of the labels; null takes none.</param>
     /// <returns>The classifier; the caller disposes it.</returns>
     /// <exception cref="ArgumentException">The settings do not fit the checkpoint, or need the language-model head and this backbone has none.</exception>
     /// <exception cref="InvalidOperationException">A tuning method is at work in one of the two, which could not share it.</exception>
-    public TextClassifier ForTask(ClassifierSettings settings, int seed = 0)
+    public TextClassifier ForTask(ClassifierSettings settings, int seed = 0, CheckpointFolder? stored = null)
     {
         ArgumentNullException.ThrowIfNull(settings);
         if (Settings.Tuning is not null || settings.Tuning is not null)
@@ -523,7 +522,7 @@ public sealed class TextClassifier : IDisposable
         ClassificationHead? head = null;
         try
         {
-            head = new ClassificationHead(settings.Head, backbone, settings.Labels.Count, ids, seed: seed, options: options);
+            head = new ClassificationHead(settings.Head, backbone, settings.Labels, ids, stored, seed, options);
             return new(backbone, head, _tokenizer, settings);
         }
         catch
@@ -540,6 +539,10 @@ public sealed class TextClassifier : IDisposable
         Backbone.Dispose();
         Head.Dispose();
     }
+
+    /// <summary>The labels of a head that was saved with settings; null where there are none.</summary>
+    private static IReadOnlyList<string>? LabelsOf(string settings, string source) =>
+        settings.Length == 0 ? null : ClassifierSettings.FromJson(settings, source).Labels;
 
     /// <summary>What encodes and decodes answers.</summary>
     private TextToTextEncoder Answers => _encoder as TextToTextEncoder

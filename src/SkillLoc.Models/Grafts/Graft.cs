@@ -82,7 +82,8 @@ public sealed class Graft
         using IDisposable noGradients = no_grad();
         foreach (string name in Zeroed)
         {
-            model.Parameters[name].zero_();
+            // Tensor.zero_ would give a second tensor of the same storage, which is left behind.
+            nn.init.zeros_(model.Parameters[name]);
         }
 
         foreach (GraftPart part in Parts)

@@ -1,4 +1,5 @@
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.NativeCalls;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -65,9 +66,9 @@ public sealed partial class GraftMask
 
             // The entries come in index order, so what only equals the last of those kept has lost against it.
             Tensor movement = Free(entry, (entry.FineTuned - entry.Pre).to(ScalarType.Float32).abs_(), -1).view(-1);
-            Tensor inside = movement.gt(bound).nonzero().view(-1);
+            Tensor inside = movement.Gt(bound).nonzero().view(-1);
             values.Add(movement.index_select(0, inside).MoveToOtherDisposeScope(scope));
-            places.Add((inside + entry.Offset).MoveToOtherDisposeScope(scope));
+            places.Add(inside.Add(entry.Offset).MoveToOtherDisposeScope(scope));
             gathered += inside.numel();
             if (gathered - wanted > Math.Max(wanted, RankingSlack))
             {
@@ -167,8 +168,8 @@ public sealed partial class GraftMask
         SetBase(entry =>
         {
             Tensor values = file.Read(entry.Name, ScalarType.Float32, entry.Pre.device);
-            values = scores ? values.sub_(_sigmoidBias).sigmoid_() : values;
-            return Free(entry, values.clamp_(0, 1).round_()).view(-1).nonzero().view(-1);
+            values = scores ? values.Sub_(_sigmoidBias).sigmoid_() : values;
+            return Free(entry, values.Clamp_(0, 1).round_()).view(-1).nonzero().view(-1);
         });
     }
 
@@ -195,7 +196,7 @@ public sealed partial class GraftMask
             }
 
             Tensor mask = zeros([entry.Pre.numel()], dtype: ScalarType.Bool, device: entry.Pre.device);
-            mask.index_fill_(0, tensor(Array.ConvertAll(given, i => (long)i), device: mask.device), 1);
+            mask.IndexFill_(0, tensor(Array.ConvertAll(given, i => (long)i), device: mask.device), 1);
             return Free(entry, mask).nonzero().view(-1);
         });
     }
@@ -238,7 +239,7 @@ public sealed partial class GraftMask
     }
 
     private static Tensor FreeIndices(Entry entry) => entry.Taken is null
-        ? arange(entry.Pre.numel(), device: entry.Pre.device)
+        ? TensorArithmetic.Arange(0, entry.Pre.numel(), entry.Pre.device)
         : Free(entry, ones([entry.Pre.numel()], dtype: ScalarType.Bool, device: entry.Pre.device)).nonzero().view(-1);
 
     /// <summary>Sets the base patch from ascending flat indices over all considered scalars.</summary>

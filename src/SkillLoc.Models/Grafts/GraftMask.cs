@@ -1,4 +1,5 @@
 using SkillLoc.Models.Backbones;
+using SkillLoc.Models.NativeCalls;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -133,6 +134,7 @@ public sealed partial class GraftMask : IDisposable
     /// <returns>A copy, row-major.</returns>
     public float[] Scores(string name)
     {
+        using Held held = new(this);
         using Tensor values = Find(name).Scores.cpu();
         return values.data<float>().ToArray();
     }
@@ -141,7 +143,7 @@ public sealed partial class GraftMask : IDisposable
     public void ApplySoft() => ForEach(entry =>
     {
         Tensor weight = _outside == GraftOutside.Zero ? entry.Weight.zero_() : entry.Weight.copy_(entry.Pre);
-        weight.addcmul_(Soft(entry), Delta(entry), 1);
+        weight.Addcmul_(Soft(entry), Delta(entry));
     });
 
     /// <summary>Sets the model's weights to the graft: fine-tuned where the rounded mask is 1, pre-trained or zero elsewhere.</summary>
@@ -187,7 +189,7 @@ public sealed partial class GraftMask : IDisposable
             }
 
             Tensor slope = Sigmoid(entry);
-            Tensor update = (1 - slope).mul_(slope).mul_(Delta(entry)).mul_(gradient).mul_(learningRate);
+            Tensor update = slope.Rsub(1).mul_(slope).mul_(Delta(entry)).mul_(gradient).Mul_(learningRate);
             Flip(entry, update, values => -values);
             entry.Scores.sub_(update);
             gradient.zero_();
@@ -280,27 +282,27 @@ public sealed partial class GraftMask : IDisposable
         }
     }
 
-    private Tensor Sigmoid(Entry entry) => (entry.Scores - _sigmoidBias).sigmoid_();
+    private Tensor Sigmoid(Entry entry) => entry.Scores.Sub(_sigmoidBias).sigmoid_();
 
     private Tensor Soft(Entry entry)
     {
         Tensor mask = Sigmoid(entry);
-        Flip(entry, mask, values => 1 - values);
+        Flip(entry, mask, values => values.Rsub(1));
         return Free(entry, mask);
     }
 
     private Tensor Rounded(Entry entry, float? cut = null)
     {
         // sigmoid(S - beta) > 1/2 exactly where S > beta.
-        Tensor mask = entry.Scores.gt(_sigmoidBias);
+        Tensor mask = entry.Scores.Gt(_sigmoidBias);
         Flip(entry, mask, values => values.logical_not());
-        return Free(entry, cut is { } bound ? mask.logical_and_(Margin(entry).gt(bound)) : mask);
+        return Free(entry, cut is { } bound ? mask.logical_and_(Margin(entry).Gt(bound)) : mask);
     }
 
     /// <summary>How far scores are on the inner side of the threshold: S - beta, in the base patch beta - S; the logit of gamma.</summary>
     private Tensor Margin(Entry entry)
     {
-        Tensor margin = entry.Scores - _sigmoidBias;
+        Tensor margin = entry.Scores.Sub(_sigmoidBias);
         Flip(entry, margin, values => -values);
         return margin;
     }
@@ -329,7 +331,7 @@ public sealed partial class GraftMask : IDisposable
     {
         if (entry.Taken is not null)
         {
-            mask.view(-1).index_fill_(0, entry.Taken, value);
+            mask.view(-1).IndexFill_(0, entry.Taken, value);
         }
 
         return mask;

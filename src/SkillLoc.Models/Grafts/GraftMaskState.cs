@@ -22,6 +22,9 @@ public sealed class GraftMaskState
     /// <summary>Fingerprints of what the training depends on (models, options, data), by what they are of.</summary>
     public required IReadOnlyDictionary<string, string> Identity { get; init; }
 
+    /// <summary>The seed that the training draws by, for whoever goes on with it and names none; null where it is not known.</summary>
+    public int? Seed { get; init; }
+
     /// <summary>Epochs done.</summary>
     public required int Epoch { get; init; }
 
@@ -52,6 +55,11 @@ public sealed class GraftMaskState
             ["score"] = Text(Score),
             ["best_score"] = Text(BestScore),
         };
+        if (Seed is { } seed)
+        {
+            metadata["seed"] = seed.ToString(CultureInfo.InvariantCulture);
+        }
+
         foreach ((string of, string fingerprint) in Identity)
         {
             metadata[IdentityPrefix + of] = fingerprint;
@@ -66,6 +74,17 @@ public sealed class GraftMaskState
         SafetensorsWriter.Write(path, Tensors(mask), metadata);
 
         static string Text(double value) => value.ToString("R", CultureInfo.InvariantCulture);
+    }
+
+    /// <summary>Reads of a state the seed alone.</summary>
+    /// <param name="path">The file.</param>
+    /// <returns>The seed; null where the file does not say.</returns>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="InvalidDataException">The file is damaged.</exception>
+    public static int? SeedOf(string path)
+    {
+        using SafetensorsFile file = SafetensorsFile.Open(path);
+        return SeedOf(file.Metadata);
     }
 
     /// <summary>Reads a state, and gives a mask its base patch and scores.</summary>
@@ -124,6 +143,7 @@ public sealed class GraftMaskState
         return new()
         {
             Identity = identity,
+            Seed = SeedOf(metadata),
             Epoch = (int)fields.Whole("epoch", 0, int.MaxValue),
             Score = fields.Number("score"),
             BestScore = fields.Number("best_score"),
@@ -155,6 +175,9 @@ public sealed class GraftMaskState
             return places;
         }
     }
+
+    private static int? SeedOf(IReadOnlyDictionary<string, string> metadata) =>
+        int.TryParse(metadata.GetValueOrDefault("seed"), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int seed) ? seed : null;
 
     private IEnumerable<(string Name, Tensor Value)> Tensors(GraftMask mask)
     {

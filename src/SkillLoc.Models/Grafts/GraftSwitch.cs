@@ -54,7 +54,8 @@ public sealed class GraftSwitch : IDisposable
             using IDisposable noGradients = no_grad();
             foreach ((Parameter weight, _) in _zeroed)
             {
-                weight.zero_();
+                // Not Tensor.zero_, which leaves a second tensor of the same storage behind.
+                nn.init.zeros_(weight);
             }
 
             foreach (Place place in _places)

@@ -1,4 +1,6 @@
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Classification;
+using SkillLoc.Models.NativeCalls;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -42,6 +44,7 @@ public sealed record CheckpointDistance(long Count, double SquaredDifference, do
                 $"The tensors have the shapes [{string.Join(", ", first.shape)}] and [{string.Join(", ", second.shape)}].", nameof(second));
         }
 
+        using Held held = new(first, second);
         using IDisposable noGradients = no_grad();
         using var scope = NewDisposeScope();
         Tensor one = first.detach().flatten(), other = second.detach().to(first.device).flatten();
@@ -84,13 +87,62 @@ public sealed record CheckpointDistance(long Count, double SquaredDifference, do
             tensors.ToDictionary(pair => pair.Key, pair => pair.Value.shape, StringComparer.Ordinal);
     }
 
+    /// <summary>Compares two models' parameters; where their heads have the same labels in another order, rows are matched by name.</summary>
+    /// <param name="first">A model.</param>
+    /// <param name="second">Another with the same parameters.</param>
+    /// <param name="tunedOnly">True compares only what a tuning method trains and the head.</param>
+    /// <returns>The distances by name, in the order of the first.</returns>
+    /// <exception cref="ArgumentException">Names or shapes differ; the first five differences are named.</exception>
+    public static IReadOnlyDictionary<string, CheckpointDistance> Between(
+        TextClassifier first, TextClassifier second, bool tunedOnly = false)
+    {
+        ArgumentNullException.ThrowIfNull(first);
+        ArgumentNullException.ThrowIfNull(second);
+        using IDisposable noGradients = no_grad();
+        using var scope = NewDisposeScope();
+        HeadMatch? match = Reordered(first.Settings.Labels, second.Settings.Labels);
+        return Between(Parameters(first, null), Parameters(second, match));
+
+        OrderedDictionary<string, Tensor> Parameters(TextClassifier model, HeadMatch? match) => new(
+            (tunedOnly ? model.TunedParameters : model.Parameters).Select(pair => KeyValuePair.Create(
+                pair.Key, match is not null && model.Head.IsOutput(pair.Key) ? match.Take(pair.Value.detach()) : pair.Value)),
+            StringComparer.Ordinal);
+    }
+
+    /// <summary>Compares two checkpoint folders, of which one tensor each is in memory at a time; where both are classifiers with the same
+    /// labels in another order, rows are matched by name. Integers, such as position ids, do not count.</summary>
+    /// <param name="first">An opened folder.</param>
+    /// <param name="second">Another with the same tensors.</param>
+    /// <returns>The distances by name, in the order of the first.</returns>
+    /// <exception cref="ArgumentException">Names or shapes differ; the first five differences are named.</exception>
+    /// <exception cref="InvalidDataException">A file is damaged, or holds NaN or infinity.</exception>
+    public static IReadOnlyDictionary<string, CheckpointDistance> Between(CheckpointFolder first, CheckpointFolder second)
+    {
+        ArgumentNullException.ThrowIfNull(first);
+        ArgumentNullException.ThrowIfNull(second);
+        ClassifierSettings? one = ClassifierSettings.Find(first.Path, first.Config);
+        ClassifierSettings? other = ClassifierSettings.Find(second.Path, second.Config);
+        HeadMatch? match = one is not null && one.Head == other?.Head ? Reordered(one.Labels, other.Labels) : null;
+        string output = match is null ? "" : ClassificationHead.NamesOf(one!.Head, first.Config).Output;
+        return Between(
+            first.Weights,
+            second.Weights,
+            match is null || output.Length == 0
+                ? null
+                : (name, rows) => name.StartsWith(output + ".", StringComparison.Ordinal) ? match.Take(rows) : rows);
+    }
+
     /// <summary>Compares two files of tensors, of which one tensor each is in memory at a time. Integers, such as position ids, do not count.</summary>
     /// <param name="first">A file, for example <see cref="CheckpointFolder.Weights"/>.</param>
     /// <param name="second">Another with the same names and shapes.</param>
     /// <returns>The distances by name, in the order of the first.</returns>
     /// <exception cref="ArgumentException">Names or shapes differ; the first five differences are named.</exception>
     /// <exception cref="InvalidDataException">A file is damaged, or holds NaN or infinity.</exception>
-    public static IReadOnlyDictionary<string, CheckpointDistance> Between(ITensorStore first, ITensorStore second)
+    public static IReadOnlyDictionary<string, CheckpointDistance> Between(ITensorStore first, ITensorStore second) =>
+        Between(first, second, null);
+
+    private static OrderedDictionary<string, CheckpointDistance> Between(
+        ITensorStore first, ITensorStore second, Func<string, Tensor, Tensor>? align)
     {
         ArgumentNullException.ThrowIfNull(first);
         ArgumentNullException.ThrowIfNull(second);
@@ -98,8 +150,9 @@ public sealed record CheckpointDistance(long Count, double SquaredDifference, do
         CheckpointDifferences.Check(shapes, Shapes(second));
         return Ordered(shapes.Keys, name =>
         {
-            using Tensor one = first.ReadFinite(name), other = second.ReadFinite(name);
-            return Between(one, other);
+            using var scope = NewDisposeScope();
+            Tensor one = first.ReadFinite(name), other = second.ReadFinite(name);
+            return Between(one, align is null ? other : align(name, other));
         });
 
         static OrderedDictionary<string, long[]> Shapes(ITensorStore store) => new(
@@ -120,6 +173,10 @@ public sealed record CheckpointDistance(long Count, double SquaredDifference, do
             sum.SquaredFirst + part.SquaredFirst,
             sum.SquaredSecond + part.SquaredSecond));
     }
+
+    /// <summary>How the second's labels go with the first's, where they are the same in another order; else null.</summary>
+    private static HeadMatch? Reordered(IReadOnlyList<string> first, IReadOnlyList<string> second) =>
+        !first.SequenceEqual(second, StringComparer.Ordinal) && HeadMatch.Between(first, second) is { IsWhole: true } match ? match : null;
 
     private static OrderedDictionary<string, CheckpointDistance> Ordered(
         IEnumerable<string> names, Func<string, CheckpointDistance> distance) =>

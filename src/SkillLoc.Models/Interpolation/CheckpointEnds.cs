@@ -1,5 +1,6 @@
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
+using SkillLoc.Models.NativeCalls;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -8,27 +9,37 @@ namespace SkillLoc.Models.Interpolation;
 
 /// <summary>
 /// Two checkpoints that models are made between, and the parameters that differ at them. Where the ends have different labels, their last
-/// projections are not among these: labels, last projection, template and words are those of the end whose task it is (C.9).
+/// projections are not among these: labels, last projection, template and words are those of the end whose task it is (C.9). Where they
+/// have the same labels in another order, the rows of the other end's last projection are matched by name.
 /// </summary>
 internal sealed class CheckpointEnds
 {
     private const string Version = "1";
+
+    /// <summary>Matches the labels of the end that does not have the task; null where they stand in the same order.</summary>
+    private readonly HeadMatch? _match;
+
+    /// <summary>The parameters that both ends have.</summary>
+    private readonly OrderedDictionary<string, (Parameter First, Parameter Second)> _ends;
 
     /// <exception cref="ArgumentException">The ends differ in more than weights; the first five differences are named.</exception>
     public CheckpointEnds(TextClassifier first, TextClassifier second, PathEnd task)
     {
         ArgumentNullException.ThrowIfNull(first);
         ArgumentNullException.ThrowIfNull(second);
-        bool oneTask = first.Settings.Labels.SequenceEqual(second.Settings.Labels, StringComparer.Ordinal);
-        CheckpointDifferences.Check(first, second, Mixed);
         First = first;
         Second = second;
         Task = task;
+        bool sameOrder = first.Settings.Labels.SequenceEqual(second.Settings.Labels, StringComparer.Ordinal);
+        var match = HeadMatch.Between(TaskEnd.Settings.Labels, OtherEnd.Settings.Labels);
+        bool oneTask = sameOrder || match.IsWhole;
+        _match = sameOrder ? null : match;
+        CheckpointDifferences.Check(first, second, Mixed);
         IReadOnlyDictionary<string, Parameter> ends = second.Parameters;
-        Parameters = new(
-            first.Parameters.Where(pair => Mixed(pair.Key) && !Same(pair.Value, ends[pair.Key]))
-                .Select(pair => KeyValuePair.Create(pair.Key, (pair.Value, ends[pair.Key]))),
+        _ends = new(
+            first.Parameters.Where(pair => Mixed(pair.Key)).Select(pair => KeyValuePair.Create(pair.Key, (pair.Value, ends[pair.Key]))),
             StringComparer.Ordinal);
+        Names = [.. _ends.Keys.Where(Differs)];
 
         bool Mixed(string name) => oneTask || !(first.Head.IsOutput(name) || second.Head.IsOutput(name));
     }
@@ -42,11 +53,32 @@ internal sealed class CheckpointEnds
     /// <summary>The end whose task it is.</summary>
     public TextClassifier TaskEnd => Task == PathEnd.First ? First : Second;
 
-    /// <summary>The parameters that differ, in the order of the checkpoints.</summary>
-    public OrderedDictionary<string, (Parameter First, Parameter Second)> Parameters { get; }
+    /// <summary>The names of the parameters that differ, in the order of the checkpoints.</summary>
+    public IReadOnlyList<string> Names { get; }
+
+    private TextClassifier OtherEnd => Task == PathEnd.First ? Second : First;
+
+    /// <summary>A parameter's values at both ends, rows in the order of the task's end: the ends' own tensors, or copies in the caller's
+    /// dispose scope.</summary>
+    /// <param name="name">One of <see cref="Names"/>.</param>
+    public (Tensor First, Tensor Second) At(string name)
+    {
+        (Tensor first, Tensor second) = _ends[name];
+        if (_match is null || !TaskEnd.Head.IsOutput(name))
+        {
+            return (first, second);
+        }
+
+        using IDisposable noGradients = no_grad();
+        return Task == PathEnd.First ? (first, _match.Take(second.detach())) : (_match.Take(first.detach()), second);
+    }
 
     /// <summary>A model that shares the backbone's parameters that are the same at both ends.</summary>
-    public TextClassifier CreateWalker() => TaskEnd.Clone(name => !Parameters.ContainsKey(name));
+    public TextClassifier CreateWalker()
+    {
+        HashSet<string> differ = [.. Names];
+        return TaskEnd.Clone(name => !differ.Contains(name));
+    }
 
     /// <summary>A walker's parameters.</summary>
     /// <exception cref="ArgumentException">It is no walker between these ends.</exception>
@@ -54,7 +86,7 @@ internal sealed class CheckpointEnds
     {
         ArgumentNullException.ThrowIfNull(walker);
         IReadOnlyDictionary<string, Parameter> targets = walker.Parameters;
-        return ReferenceEquals(walker, First) || ReferenceEquals(walker, Second) || Parameters.Keys.Any(name => !targets.ContainsKey(name))
+        return ReferenceEquals(walker, First) || ReferenceEquals(walker, Second) || Names.Any(name => !targets.ContainsKey(name))
             ? throw new ArgumentException($"Only a model that {nameof(CreateWalker)} made can walk between the ends.", nameof(walker))
             : targets;
     }
@@ -76,10 +108,10 @@ internal sealed class CheckpointEnds
         // Sums are float32: one tensor at a time where the weights are of a narrower type, else in place.
         Tensor sum = target.dtype == ScalarType.Float32 ? target : target.to(ScalarType.Float32);
         sum.copy_(parts[0]);
-        sum.mul_(weights[0]);
+        sum.Mul_(weights[0]);
         for (int i = 1; i < parts.Count; i++)
         {
-            sum.add_(parts[i], weights[i]);
+            sum.Add_(parts[i], weights[i]);
         }
 
         if (target.dtype != ScalarType.Float32)
@@ -147,5 +179,10 @@ internal sealed class CheckpointEnds
             : throw new InvalidDataException(
                 $"{file.Path}: the metadata's '{key}' is '{text}'; it must be one of {string.Join(", ", Enum.GetNames<T>())}.");
 
-    private static bool Same(Tensor first, Tensor second) => first.dtype == second.dtype && first.Equals(second);
+    private bool Differs(string name)
+    {
+        using var scope = NewDisposeScope();
+        (Tensor first, Tensor second) = At(name);
+        return first.dtype != second.dtype || !first.Equals(second);
+    }
 }

@@ -41,7 +41,7 @@ public sealed class CheckpointMixture
     {
         _ends = ends;
         Granularity = granularity;
-        _groups = [.. ends.Parameters.Keys.GroupBy(name => GroupOf(name, granularity), (group, names) => new MixtureGroup(group, [.. names], 0))];
+        _groups = [.. ends.Names.GroupBy(name => GroupOf(name, granularity), (group, names) => new MixtureGroup(group, [.. names], 0))];
     }
 
     /// <summary>The end whose share is s.</summary>
@@ -171,7 +171,8 @@ public sealed class CheckpointMixture
         {
             foreach (string name in group.Parameters)
             {
-                (Parameter first, Parameter second) = _ends.Parameters[name];
+                using var scope = NewDisposeScope();
+                (Tensor first, Tensor second) = _ends.At(name);
                 CheckpointEnds.SetToSum(targets[name], [first, second], [group.FirstShare, group.SecondShare]);
             }
         }
@@ -211,7 +212,7 @@ public sealed class CheckpointMixture
         Tensor Slope(string name)
         {
             using var own = NewDisposeScope();
-            (Parameter first, Parameter second) = _ends.Parameters[name];
+            (Tensor first, Tensor second) = _ends.At(name);
             return (targets[name].grad is { } gradient
                 ? ((first.to(ScalarType.Float32) - second) * gradient).sum().to(ScalarType.Float64)
                 : zeros([], ScalarType.Float64, first.device)).MoveToOuterDisposeScope();

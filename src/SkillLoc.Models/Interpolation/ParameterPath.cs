@@ -1,6 +1,7 @@
 using System.Globalization;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
+using SkillLoc.Models.NativeCalls;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -14,7 +15,8 @@ namespace SkillLoc.Models.Interpolation;
 /// </summary>
 /// <remarks>
 /// Where the ends have different labels, their last projections are not mixed: labels, last projection, template and words are those of
-/// the end whose task is evaluated (C.9). The path reads the ends whenever it moves, and does not own them.
+/// the end whose task is evaluated (C.9). The same labels in another order are matched by name. The path reads the ends whenever it moves,
+/// and does not own them.
 /// </remarks>
 public sealed class ParameterPath : IDisposable
 {
@@ -35,8 +37,7 @@ public sealed class ParameterPath : IDisposable
         ArgumentOutOfRangeException.ThrowIfNegative(bends);
         _ends = new(first, second, task);
         Bends = bends;
-        _controls = _ends.Parameters.ToDictionary(
-            pair => pair.Key, pair => Midpoints(pair.Value.First, pair.Value.Second, bends), StringComparer.Ordinal);
+        _controls = _ends.Names.ToDictionary(name => name, name => Midpoints(name, bends), StringComparer.Ordinal);
     }
 
     private ParameterPath(CheckpointEnds ends, int bends, Dictionary<string, Tensor[]> controls)
@@ -59,7 +60,7 @@ public sealed class ParameterPath : IDisposable
     public int Bends { get; }
 
     /// <summary>The names of the parameters that change along the path, in the order of the checkpoints.</summary>
-    public IReadOnlyList<string> Names => _ends.Parameters.Keys;
+    public IReadOnlyList<string> Names => _ends.Names;
 
     /// <summary>The weights of the ends and of the control points between them at some place: with n control points
     /// C(n + 1, i) t^i (1 - t)^(n + 1 - i) for i = 0 ... n + 1. They sum to 1; at 0 and 1 all but one are 0.</summary>
@@ -103,9 +104,9 @@ public sealed class ParameterPath : IDisposable
         Dictionary<string, long[]> found = file.Tensors.ToDictionary(info => info.Name, info => info.Shape, StringComparer.Ordinal);
         using var scope = NewDisposeScope();
         var controls = new Dictionary<string, Tensor[]>(StringComparer.Ordinal);
-        foreach ((string name, (Parameter end, _)) in ends.Parameters)
+        foreach (string name in ends.Names)
         {
-            controls.Add(name, [.. Enumerable.Range(0, bends).Select(i => Read(ControlName(name, i), end))]);
+            controls.Add(name, [.. Enumerable.Range(0, bends).Select(i => Read(ControlName(name, i), ends.At(name).First))]);
         }
 
         if (found.Count > 0)
@@ -120,7 +121,7 @@ public sealed class ParameterPath : IDisposable
 
         return new(ends, bends, controls);
 
-        Tensor Read(string name, Parameter end) =>
+        Tensor Read(string name, Tensor end) =>
             !found.Remove(name, out long[]? shape) ? throw new InvalidDataException($"{path} lacks the control point '{name}'.")
             : !shape.SequenceEqual(end.shape) ? throw new InvalidDataException(
                 $"{path}: the control point '{name}' has the shape [{string.Join(", ", shape)}], and its parameter [{string.Join(", ", end.shape)}].")
@@ -162,8 +163,10 @@ public sealed class ParameterPath : IDisposable
     {
         double[] weights = Weights(Bends, t);
         IReadOnlyDictionary<string, Parameter> targets = _ends.Targets(walker);
-        foreach ((string name, (Parameter first, Parameter second)) in _ends.Parameters)
+        foreach (string name in _ends.Names)
         {
+            using var scope = NewDisposeScope();
+            (Tensor first, Tensor second) = _ends.At(name);
             CheckpointEnds.SetToSum(targets[name], [first, .. _controls[name], second], weights);
         }
     }
@@ -185,11 +188,12 @@ public sealed class ParameterPath : IDisposable
         }
     }
 
-    private static Tensor[] Midpoints(Tensor first, Tensor second, int bends)
+    private Tensor[] Midpoints(string name, int bends)
     {
         using IDisposable noGradients = no_grad();
         using var scope = NewDisposeScope();
+        (Tensor first, Tensor second) = _ends.At(name);
         return [.. Enumerable.Range(0, bends).Select(_ =>
-            ((first.to(ScalarType.Float32) * 0.5) + (second.to(ScalarType.Float32) * 0.5)).DetachFromDisposeScope())];
+            first.to(ScalarType.Float32).Mul(0.5).Add(second.to(ScalarType.Float32).Mul(0.5)).DetachFromDisposeScope())];
     }
 }

@@ -1,4 +1,5 @@
 using SkillLoc.Models.Backbones;
+using SkillLoc.Models.NativeCalls;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -83,9 +84,10 @@ public sealed class NeuronPerturbation : INeuronEditor, IDisposable
             return activations;
         }
 
+        using Held held = new(this, activations);
         using var scope = NewDisposeScope();
         return (Kind == PerturbationKind.Gaussian
-            ? activations + Noise(edited.Values, activations)
+            ? activations.Add(Noise(edited.Values, activations))
             : where(edited.Mask, edited.Values, activations)).MoveToOuterDisposeScope();
     }
 
@@ -111,7 +113,7 @@ public sealed class NeuronPerturbation : INeuronEditor, IDisposable
         }
 
         Tensor noise = zeros(rows, activations.size(2), dtype: activations.dtype, device: activations.device);
-        return noise.index_copy_(1, neurons, drawn.mul_(_alpha).to(activations.dtype, activations.device)).unsqueeze(1);
+        return noise.index_copy_(1, neurons, drawn.Mul_(_alpha).to(activations.dtype, activations.device)).unsqueeze(1);
     }
 
     private static Layer?[] Layers(LanguageModel model, NeuronSet neurons, Values values)

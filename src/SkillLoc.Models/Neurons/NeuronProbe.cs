@@ -1,5 +1,6 @@
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Classification;
+using SkillLoc.Models.NativeCalls;
 using SkillLoc.Models.Prompts;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -78,7 +79,7 @@ public sealed class NeuronProbe
         Tensor[][] sums = Accumulators(tasks.Count);
         Run(
             rows, tasks, Counting,
-            (layer, task, values, counting) => sums[task][layer].add_(
+            (layer, task, values, counting) => sums[task][layer].Add_(
                 (counting is null ? values : values.index_select(0, counting)).sum(dim: 0, type: ScalarType.Float64)),
             cancellation);
         return [.. tasks.Select((task, i) => Share(sums[i], task, 0))];
@@ -135,7 +136,7 @@ public sealed class NeuronProbe
             (layer, task, values, signs) =>
             {
                 Tensor above = values.gt(limits[task][layer]).to(ScalarType.Float32);
-                counts[task][layer].add_(signs!.matmul(above.view(above.size(0), -1)).view_as(counts[task][layer]));
+                counts[task][layer].Add_(signs!.matmul(above.view(above.size(0), -1)).view_as(counts[task][layer]));
             },
             cancellation);
         return [.. tasks.Select((task, i) => Share(counts[i], task, task.Labels.Count(label => label == false)))];
@@ -253,7 +254,7 @@ public sealed class NeuronProbe
     private NeuronValues Share(Tensor[] sums, ProbeTask task, int more)
     {
         using var scope = NewDisposeScope();
-        Tensor share = stack(sums).add_(more).div_(task.Labels.Count(label => label is not null));
+        Tensor share = stack(sums).Add_(more).Div_(task.Labels.Count(label => label is not null));
         return new(share.cpu().data<double>().ToArray(), Shape);
     }
 
@@ -352,7 +353,7 @@ public sealed class NeuronProbe
                 {
                     NeuronProbeKind.Prompt => run.narrow(1, lengths[start], probe.PromptSize),
                     NeuronProbeKind.TextMax => Text().amax(1),
-                    _ => Text().sum(dim: 1, type: ScalarType.Float64).div_(lengths[start]),
+                    _ => Text().sum(dim: 1, type: ScalarType.Float64).Div_(lengths[start]),
                 });
 
                 Tensor Text() => run.narrow(1, probe.IsCausal ? 0 : probe.PromptSize, lengths[start]);

@@ -1,6 +1,7 @@
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
+using SkillLoc.Models.NativeCalls;
 using SkillLoc.Models.Tuning;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -68,7 +69,7 @@ public static class NeuronPruning
             Change(up, up.Weight.detach().index_select(0, index));
             changed[up.Name + ".bias"] = Value(up.Name + ".bias").index_select(0, index);
             Change(down, down.Weight.detach().index_select(1, index));
-            changed[down.Name + ".bias"] = (Value(down.Name + ".bias") + folded).to(model.Dtype);
+            changed[down.Name + ".bias"] = Value(down.Name + ".bias").Add(folded).to(model.Dtype);
 
             LinearMap Map(LinearLayers kind) => model.LinearMaps(layer).Single(map => map.Place.Kind == kind);
         }

@@ -62,7 +62,7 @@ public sealed class AutoregressiveEncoder : ITextEncoder
             whole.Append(part);
         }
 
-        var ids = _tokenizer.Encode(whole.ToString());
+        var ids = _tokenizer.EncodeFirst(whole.ToString(), Truncation == Truncation.Tail ? MaxLength : int.MaxValue);
         if (ids.Length > MaxLength)
             ids = Cut(ids, sentences, bytes);
         else if (ids.Length == 0)

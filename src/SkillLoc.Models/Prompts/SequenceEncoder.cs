@@ -37,12 +37,13 @@ public sealed class SequenceEncoder : ITextEncoder
     {
         ArgumentNullException.ThrowIfNull(text);
         var sequence = new TokenSequence(Truncation, MaxLength);
+        var needed = sequence.NeededOf(textPair is null ? 1 : 2);
         foreach (var part in textPair is null ? _format.Single : _format.Pair)
         {
             if (part.Id is { } special)
                 sequence.Add(special, part.Type);
             else
-                sequence.AddRange(_tokenizer.Encode(part.IsSecond ? textPair! : text), part.Type, isSentence: true);
+                sequence.AddRange(_tokenizer.EncodeFirst(part.IsSecond ? textPair! : text, needed), part.Type, isSentence: true);
         }
         var row = sequence.ToEncodedText(_tokenizer.UsesTokenTypes);
         if (row.Ids.Length == 0)

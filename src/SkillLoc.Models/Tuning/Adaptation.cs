@@ -1,5 +1,6 @@
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.NativeCalls;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -112,11 +113,11 @@ public abstract class Adaptation : IDisposable
     private protected Parameter AddUniform(string name, params long[] shape)
     {
         double bound = 1 / Math.Sqrt(shape[^1]);
-        return Add(name, shape, generator => rand(shape, generator: generator).mul_(2 * bound).sub_(bound));
+        return Add(name, shape, generator => rand(shape, generator: generator).Mul_(2 * bound).Sub_(bound));
     }
 
     private protected Parameter AddNormal(string name, double deviation, params long[] shape) =>
-        Add(name, shape, generator => randn(shape, generator: generator).mul_(deviation));
+        Add(name, shape, generator => randn(shape, generator: generator).Mul_(deviation));
 
     private protected Parameter AddZeros(string name, params long[] shape) => Add(name, shape, _ => zeros(shape));
 

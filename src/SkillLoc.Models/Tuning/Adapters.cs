@@ -1,4 +1,5 @@
 using SkillLoc.Models.Backbones;
+using SkillLoc.Models.NativeCalls;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -45,15 +46,15 @@ public sealed class Adapters : Adaptation
         }
 
         Parameter Projection(string name, double deviation, params long[] shape) => Add(name, shape, generator => deviation > 0
-            ? randn(shape, generator: generator).mul_(deviation).add_(options.InitialMean)
-            : full(shape, options.InitialMean));
+            ? randn(shape, generator: generator).Mul_(deviation).Add_(options.InitialMean)
+            : TensorArithmetic.Full(shape, options.InitialMean));
 
         Parameter? Bias(string name, long size) => options.Bias ? AddZeros(name, size) : null;
     }
 
     /// <inheritdoc/>
     internal override Tensor AfterLinear(LinearPlace place, Tensor input, Tensor output) =>
-        !_correct && _bottlenecks.TryGetValue(place, out Bottleneck bottleneck) ? output + Run(bottleneck, output) : output;
+        !_correct && _bottlenecks.TryGetValue(place, out Bottleneck bottleneck) ? output.Add(Run(bottleneck, output)) : output;
 
     /// <inheritdoc/>
     internal override Tensor? Correction(int layer, Tensor normed) =>

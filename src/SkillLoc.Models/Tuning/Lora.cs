@@ -1,4 +1,5 @@
 using SkillLoc.Models.Backbones;
+using SkillLoc.Models.NativeCalls;
 using TorchSharp;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
@@ -58,7 +59,7 @@ public sealed class Lora : Adaptation
         }
 
         Tensor added = F.linear(F.linear(input, update.A, update.ABias), update.B, update.BBias);
-        return output + ((update.C is null ? added : F.linear(added.tanh(), update.C)) * _scale);
+        return output.Add((update.C is null ? added : F.linear(added.tanh(), update.C)).Mul(_scale));
     }
 
     /// <inheritdoc/>
@@ -78,10 +79,10 @@ public sealed class Lora : Adaptation
         {
             using var one = NewDisposeScope();
             Update update = _updates[map.Place];
-            map.Weight.add_(update.B.mm(update.A) * _scale);
+            map.Weight.Add_(update.B.mm(update.A).Mul(_scale));
             if (update.ABias is not null)
             {
-                map.Bias!.add_(F.linear(update.ABias, update.B, update.BBias) * _scale);
+                map.Bias!.Add_(F.linear(update.ABias, update.B, update.BBias).Mul(_scale));
             }
         }
 

@@ -1,4 +1,5 @@
 using SkillLoc.Models.Backbones;
+using SkillLoc.Models.NativeCalls;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -46,7 +47,7 @@ public sealed class LowRankBias : Adaptation
 
     /// <inheritdoc/>
     internal override Tensor AfterLinear(LinearPlace place, Tensor input, Tensor output) =>
-        _biases.TryGetValue(place, out Factors factors) ? output + Bias(factors) : output;
+        _biases.TryGetValue(place, out Factors factors) ? output.Add(Bias(factors)) : output;
 
     /// <inheritdoc/>
     internal override bool FoldsInto(string name) => _folded.Contains(name);
@@ -63,7 +64,7 @@ public sealed class LowRankBias : Adaptation
         using var scope = NewDisposeScope();
         foreach (LinearMap map in model.LinearMaps(((LowRankBiasOptions)Options).Targets))
         {
-            map.Bias!.add_(Bias(_biases[map.Place]));
+            map.Bias!.Add_(Bias(_biases[map.Place]));
         }
 
         return null;
@@ -73,7 +74,7 @@ public sealed class LowRankBias : Adaptation
     private Tensor Bias(Factors factors)
     {
         Tensor bias = factors.B.mm(factors.R);
-        return (factors.C is null ? bias : factors.C.mm(bias.tanh())).squeeze(1) * _scale;
+        return (factors.C is null ? bias : factors.C.mm(bias.tanh())).squeeze(1).Mul(_scale);
     }
 
     private readonly record struct Factors(Tensor R, Tensor B, Tensor? C);

@@ -1,4 +1,5 @@
 using SkillLoc.Models.Backbones;
+using SkillLoc.Models.NativeCalls;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -68,12 +69,12 @@ public sealed class SoftPrompt : Adaptation
 
         // Behind the padding first, then each row's padding behind the prompt.
         long length = words.size(1);
-        Tensor column = arange(0, length + Size, dtype: ScalarType.Int64, device: words.device).unsqueeze(0).expand(rows, -1);
-        Tensor end = batch.Positions.unsqueeze(1) + 1;
-        Tensor index = where(column < end, column, where(column < end + Size, column - end + length, column - Size));
+        Tensor column = TensorArithmetic.Arange(0, length + Size, words.device).unsqueeze(0).expand(rows, -1);
+        Tensor end = batch.Positions.unsqueeze(1).Add(1);
+        Tensor index = where(column < end, column, where(column < end.Add(Size), (column - end).Add(length), column.Sub(Size)));
         return cat([words, _prompt.expand(rows, -1, -1)], 1).gather(1, index.unsqueeze(-1).expand(-1, -1, words.size(2))).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
-    internal override Tensor ScoredPositions(TokenBatch batch) => _causal ? batch.Positions + Size : zeros_like(batch.Positions);
+    internal override Tensor ScoredPositions(TokenBatch batch) => _causal ? batch.Positions.Add(Size) : zeros_like(batch.Positions);
 }

@@ -47,8 +47,11 @@ public abstract class ConnectivityTrainerOptions
     /// <summary>Padded tokens in one forward pass; null takes what suits the device.</summary>
     public int? MaxTokensPerBatch;
 
-    /// <summary>Seed of the start, the order of rows, places and dropout.</summary>
-    public int Seed;
+    /// <summary>
+    /// Seed of the start, the order of rows, places and dropout. Null takes the seed of the state that training goes on from, if there is
+    /// one, or else one of the context's, as <see cref="PromptFineTuneTrainer.Options.Seed"/> does.
+    /// </summary>
+    public int? Seed;
 
     /// <summary>
     /// A file that holds the state of the training while it runs. When the program is ended, at whatever moment, the next Fit with the
@@ -60,7 +63,7 @@ public abstract class ConnectivityTrainerOptions
     /// <summary>Updates between writes of <see cref="StateFile"/>, which is also written when training is cancelled.</summary>
     public int StateInterval = 100;
 
-    /// <summary>Ends training with the best state so far.</summary>
+    /// <summary>Ends training with the best state so far, as does the end of the context's execution.</summary>
     public CancellationToken CancellationToken;
 
     private protected ConnectivityTrainerOptions()
@@ -69,6 +72,14 @@ public abstract class ConnectivityTrainerOptions
 
     /// <summary>The end whose task it is.</summary>
     internal TextScoringTransformer TaskEnd => Task == PathEnd.First ? First! : Second!;
+
+    /// <summary>The same options with a seed for certain: their own, that of a stored state, or one of the context's.</summary>
+    internal ConnectivityTrainerOptions WithSeed(ComponentHost host)
+    {
+        var options = (ConnectivityTrainerOptions)MemberwiseClone();
+        options.Seed ??= TrainingStateFile.SeedOf(StateFile) ?? host.DrawSeed();
+        return options;
+    }
 
     /// <summary>What bears on a run's result beside the ends and the data.</summary>
     internal virtual RunDescription Describe() => new(this, nameof(StateInterval));

@@ -12,15 +12,19 @@ namespace SkillLoc.Trainers;
 /// </summary>
 public sealed partial class CurveTrainer
 {
+    private readonly ComponentHost _host;
     private readonly Options _options;
 
     /// <summary>Makes a trainer.</summary>
+    /// <param name="context">The context: its seed and its log are used.</param>
     /// <param name="options">The ends, and how the curve is trained.</param>
     /// <exception cref="ArgumentException">An option is missing or out of its range.</exception>
-    public CurveTrainer(Options options)
+    public CurveTrainer(MLContext context, Options options)
     {
+        ArgumentNullException.ThrowIfNull(context);
         ArgumentNullException.ThrowIfNull(options);
         options.Check();
+        _host = new(context, nameof(CurveTrainer));
         _options = options;
     }
 
@@ -35,6 +39,7 @@ public sealed partial class CurveTrainer
     public ParameterPath Fit(IDataView trainData)
     {
         ArgumentNullException.ThrowIfNull(trainData);
+        var options = (Options)_options.WithSeed(_host);
         using var scope = NewDisposeScope();
         var path = new ParameterPath(_options.First!.Classifier, _options.Second!.Classifier, _options.Task, _options.Bends);
         try
@@ -44,8 +49,8 @@ public sealed partial class CurveTrainer
                 throw new ArgumentException("The two ends have the same weights, so there is no curve between them.");
             }
 
-            Start(path);
-            using var training = new CurveTraining(_options, path);
+            Start(path, options.Seed!.Value);
+            using var training = new CurveTraining(options, _host, path);
             training.Run(trainData);
             return path;
         }
@@ -56,7 +61,7 @@ public sealed partial class CurveTrainer
         }
     }
 
-    private void Start(ParameterPath path)
+    private void Start(ParameterPath path, int seed)
     {
         if (_options.Start == ControlStart.Midpoint || _options.TaskEnd.Classifier.Backbone is not { Adaptation: { } adaptation } backbone)
         {
@@ -66,7 +71,7 @@ public sealed partial class CurveTrainer
         using IDisposable noGradients = no_grad();
         for (int i = 0; i < path.Bends; i++)
         {
-            using Adaptation drawn = adaptation.Options.Create(backbone, (int)FineTuning.Derive(_options.Seed, 4, i))!;
+            using Adaptation drawn = adaptation.Options.Create(backbone, (int)FineTuning.Derive(seed, 4, i))!;
             foreach (string name in path.Names.Where(drawn.Parameters.ContainsKey))
             {
                 path.Controls(name)[i].copy_(drawn.Parameters[name]);

@@ -1,4 +1,5 @@
 using SkillLoc.Models.Interpolation;
+using SkillLoc.Models.NativeCalls;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -6,8 +7,8 @@ using static TorchSharp.torch;
 namespace SkillLoc.Trainers;
 
 /// <summary>Trains the control points of a curve at places drawn evenly from it.</summary>
-internal sealed class CurveTraining(CurveTrainer.Options options, ParameterPath path)
-    : PathTraining(options, path.CreateWalker(), path.Names, Controls(path))
+internal sealed class CurveTraining(CurveTrainer.Options options, ComponentHost host, ParameterPath path)
+    : PathTraining(options, host, path.CreateWalker(), path.Names, Controls(path))
 {
     private double _place;
 
@@ -35,11 +36,11 @@ internal sealed class CurveTraining(CurveTrainer.Options options, ParameterPath 
             Parameter value = Values[i].Value;
             if (value.grad is { } sum)
             {
-                sum.add_(gradient, weights[control + 1]);
+                sum.Add_(gradient, weights[control + 1]);
             }
             else
             {
-                value.grad = gradient.to(ScalarType.Float32) * weights[control + 1];
+                value.grad = gradient.to(ScalarType.Float32).Mul(weights[control + 1]);
             }
         }
 

@@ -1,5 +1,6 @@
 using Microsoft.ML;
 using SkillLoc.Models.Interpolation;
+using SkillLoc.Models.NativeCalls;
 using static TorchSharp.torch;
 
 namespace SkillLoc.Trainers;
@@ -10,15 +11,19 @@ namespace SkillLoc.Trainers;
 /// </summary>
 public sealed partial class MixtureTrainer
 {
+    private readonly ComponentHost _host;
     private readonly Options _options;
 
     /// <summary>Makes a trainer.</summary>
+    /// <param name="context">The context: its seed and its log are used.</param>
     /// <param name="options">The ends, and how the weights are trained.</param>
     /// <exception cref="ArgumentException">An option is missing or out of its range.</exception>
-    public MixtureTrainer(Options options)
+    public MixtureTrainer(MLContext context, Options options)
     {
+        ArgumentNullException.ThrowIfNull(context);
         ArgumentNullException.ThrowIfNull(options);
         options.Check();
+        _host = new(context, nameof(MixtureTrainer));
         _options = options;
     }
 
@@ -33,6 +38,7 @@ public sealed partial class MixtureTrainer
     public CheckpointMixture Fit(IDataView trainData)
     {
         ArgumentNullException.ThrowIfNull(trainData);
+        var options = (Options)_options.WithSeed(_host);
         using var scope = NewDisposeScope();
         var mixture = new CheckpointMixture(_options.First!.Classifier, _options.Second!.Classifier, _options.Granularity, _options.Task);
         if (mixture.Groups.Count == 0)
@@ -40,9 +46,9 @@ public sealed partial class MixtureTrainer
             throw new ArgumentException("The two ends have the same weights, so there is nothing to mix.");
         }
 
-        using var generator = new Generator((ulong)(uint)_options.Seed);
-        Tensor weights = randn(mixture.Groups.Count, generator: generator).mul_(_options.InitialDeviation);
-        using var training = new MixtureTraining(_options, mixture, weights);
+        using var generator = new Generator((ulong)(uint)options.Seed!.Value);
+        Tensor weights = randn(mixture.Groups.Count, generator: generator).Mul_(_options.InitialDeviation);
+        using var training = new MixtureTraining(options, _host, mixture, weights);
         training.Run(trainData);
         return mixture;
     }

@@ -1,4 +1,5 @@
 using SkillLoc.Models.Interpolation;
+using SkillLoc.Models.NativeCalls;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -6,8 +7,8 @@ using static TorchSharp.torch;
 namespace SkillLoc.Trainers;
 
 /// <summary>Trains the weights of a mixture.</summary>
-internal sealed class MixtureTraining(MixtureTrainer.Options options, CheckpointMixture mixture, Tensor weights)
-    : PathTraining(options, mixture.CreateWalker(), [.. mixture.Groups.SelectMany(group => group.Parameters)], [("weights", weights)])
+internal sealed class MixtureTraining(MixtureTrainer.Options options, ComponentHost host, CheckpointMixture mixture, Tensor weights)
+    : PathTraining(options, host, mixture.CreateWalker(), [.. mixture.Groups.SelectMany(group => group.Parameters)], [("weights", weights)])
 {
     /// <inheritdoc/>
     protected override void ValuesChanged()
@@ -23,7 +24,7 @@ internal sealed class MixtureTraining(MixtureTrainer.Options options, Checkpoint
         using var scope = NewDisposeScope();
         Tensor part = tensor(Array.ConvertAll(mixture.Gradients(Walker), gradient => (float)gradient));
         Parameter value = Values[0].Value;
-        value.grad = value.grad is { } sum ? sum + part : part;
+        value.grad = value.grad is { } sum ? sum.Add(part) : part;
         foreach (Parameter parameter in Walked)
         {
             parameter.grad = null!;

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Microsoft.ML;
+using Microsoft.ML.Runtime;
 using SkillLoc.Models.Classification;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -13,20 +14,28 @@ namespace SkillLoc.Trainers;
 internal abstract class PathTraining : IDisposable
 {
     private readonly ConnectivityTrainerOptions _options;
+    private readonly ComponentHost _host;
+    private readonly int _seed;
+    private readonly DropoutDraws _dropout;
     private readonly TrainedParameter[] _trained;
     private readonly Parameter[] _walked;
     private int[] _order = [];
     private long _pass = -1;
 
-    /// <param name="options">What training is told.</param>
+    /// <param name="options">What training is told, its seed included.</param>
+    /// <param name="host">The trainer's.</param>
     /// <param name="walker">The model; disposed with this.</param>
     /// <param name="walked">The names of its parameters that change on the way.</param>
     /// <param name="trained">What trains; disposed with this, weights included.</param>
     protected PathTraining(
-        ConnectivityTrainerOptions options, TextClassifier walker, IReadOnlyList<string> walked, IEnumerable<(string Name, Tensor Value)> trained)
+        ConnectivityTrainerOptions options, ComponentHost host, TextClassifier walker, IReadOnlyList<string> walked,
+        IEnumerable<(string Name, Tensor Value)> trained)
     {
         _options = options;
+        _host = host;
+        _seed = options.Seed!.Value;
         Walker = walker;
+        _dropout = new([walker.Backbone]);
         walker.Backbone.Dropout = options.Dropout ?? walker.Backbone.Dropout;
         IReadOnlyDictionary<string, Parameter> parameters = walker.Parameters;
         _walked = [.. walked.Select(name => parameters[name])];
@@ -59,6 +68,7 @@ internal abstract class PathTraining : IDisposable
             parameter.Dispose();
         }
 
+        _dropout.Dispose();
         Walker.Dispose();
     }
 
@@ -70,12 +80,18 @@ internal abstract class PathTraining : IDisposable
         TrainingStateFile? stateFile = StateFile(train, validation);
         TrainingState state = stateFile?.Load(_trained, _options.MaxSteps) ?? new();
         ValuesChanged();
+        using CancellationWatch cancellation = _host.Watch(_options.CancellationToken);
+        using (IChannel channel = _host.Start("Training"))
+        {
+            channel.Info(MessageSensitivity.None, $"Training on {train.Count} rows with seed {_seed}, from update {state.Step} of {_options.MaxSteps}.");
+        }
+
         double secondsBefore = state.Seconds;
         var clock = Stopwatch.StartNew();
         try
         {
             Array.ForEach(_walked, parameter => parameter.requires_grad_(true));
-            while (state.Step < _options.MaxSteps && !_options.CancellationToken.IsCancellationRequested)
+            while (state.Step < _options.MaxSteps && !cancellation.IsRequested)
             {
                 state.Loss = Update(train, state);
                 state.Step++;
@@ -164,26 +180,28 @@ internal abstract class PathTraining : IDisposable
     /// <exception cref="InvalidOperationException">The loss of a micro-batch is not finite; nothing has changed then.</exception>
     private double Update(LabeledTexts train, TrainingState state)
     {
-        manual_seed(FineTuning.Derive(_options.Seed, 2, state.Step));
-        var places = new Random((int)FineTuning.Derive(_options.Seed, 3, state.Step));
+        var places = new Random((int)FineTuning.Derive(_seed, 3, state.Step));
         double loss = 0;
-        for (int i = 0; i < _options.GradientAccumulationSteps; i++)
+        _dropout.Run(FineTuning.Derive(_seed, 2, state.Step), () =>
         {
-            Move(places);
-            int[] rows = MicroBatch(train.Count, ((long)state.Step * _options.GradientAccumulationSteps) + i);
-            int[][]? targets = FineTuning.Targets(train, rows, _options.Seed, (int)_pass);
-            float[] weights = FineTuning.Weights([rows], _options.GradientAccumulationSteps, targets);
-            loss = FineTuning.Backward(Walker, train, rows, weights, _options.MaxTokensPerBatch, training: true, targets)
-                * _options.GradientAccumulationSteps;
-            if (!double.IsFinite(loss))
+            for (int i = 0; i < _options.GradientAccumulationSteps; i++)
             {
-                throw new InvalidOperationException(
-                    $"Training diverged: the loss of update {state.Step + 1} is {loss}. Lower the learning rate ({_options.LearningRate}).");
-            }
+                Move(places);
+                int[] rows = MicroBatch(train.Count, ((long)state.Step * _options.GradientAccumulationSteps) + i);
+                int[][]? targets = FineTuning.Targets(train, rows, _seed, (int)_pass);
+                float[] weights = FineTuning.Weights([rows], _options.GradientAccumulationSteps, targets);
+                loss = FineTuning.Backward(Walker, train, rows, weights, _options.MaxTokensPerBatch, training: true, targets)
+                    * _options.GradientAccumulationSteps;
+                if (!double.IsFinite(loss))
+                {
+                    throw new InvalidOperationException(
+                        $"Training diverged: the loss of update {state.Step + 1} is {loss}. Lower the learning rate ({_options.LearningRate}).");
+                }
 
-            TakeGradients();
-            state.Rows += rows.Length;
-        }
+                TakeGradients();
+                state.Rows += rows.Length;
+            }
+        });
 
         ParameterUpdate.Apply(_options.Optimizer, _trained, _options.LearningRate, decay: 0, state.Step + 1);
         ClearGradients();
@@ -214,7 +232,7 @@ internal abstract class PathTraining : IDisposable
         {
             _pass = number / batches;
             _order = [.. Enumerable.Range(0, rows)];
-            new Random((int)FineTuning.Derive(_options.Seed, 1, (int)_pass)).Shuffle(_order);
+            new Random((int)FineTuning.Derive(_seed, 1, (int)_pass)).Shuffle(_order);
         }
 
         int start = (int)(number % batches) * size;

@@ -13,7 +13,7 @@ public static class SkillLocCurves
     public static CurveTrainer FindCurve(this SkillLocCatalog catalog, CurveTrainer.Options options)
     {
         ArgumentNullException.ThrowIfNull(catalog);
-        return new(options);
+        return new(catalog.Context, options);
     }
 
     /// <summary>Finds which groups of parameters to take from which of two checkpoints.</summary>
@@ -24,6 +24,6 @@ public static class SkillLocCurves
     public static MixtureTrainer FindMixture(this SkillLocCatalog catalog, MixtureTrainer.Options options)
     {
         ArgumentNullException.ThrowIfNull(catalog);
-        return new(options);
+        return new(catalog.Context, options);
     }
 }

@@ -31,7 +31,7 @@ public sealed partial class SkillNeuronProbeEstimator
         /// <summary>Rows for a second, untouched measurement of the accuracies; null leaves it out.</summary>
         public IDataView? TestSet;
 
-        /// <summary>Ends Fit with an <see cref="OperationCanceledException"/>.</summary>
+        /// <summary>Ends Fit with an <see cref="OperationCanceledException"/>, as does the end of the context's execution.</summary>
         public CancellationToken CancellationToken;
 
         /// <exception cref="ArgumentException">An option is missing or out of its range.</exception>

@@ -14,14 +14,14 @@ namespace SkillLoc.Trainers;
 /// </summary>
 public sealed partial class SkillNeuronProbeEstimator : IEstimator<SkillNeuronProbeTransformer>
 {
-    private readonly IHost _host;
+    private readonly ComponentHost _host;
     private readonly Options _options;
 
     internal SkillNeuronProbeEstimator(SkillLocCatalog catalog, Options options)
     {
         ArgumentNullException.ThrowIfNull(options);
         options.Check();
-        _host = ((IHostEnvironment)catalog.Context).Register(nameof(SkillNeuronProbeEstimator));
+        _host = new(catalog.Context, nameof(SkillNeuronProbeEstimator));
         _options = options;
     }
 
@@ -45,10 +45,12 @@ public sealed partial class SkillNeuronProbeEstimator : IEstimator<SkillNeuronPr
         }
 
         (EncodedText[] train, IReadOnlyList<ProbeTask> tasks) = Read(input, "training data");
+        using CancellationWatch cancellation = _host.Watch(_options.CancellationToken);
+        cancellation.ThrowIfRequested();
         using IChannel channel = _host.Start("Probing");
         IReadOnlyList<NeuronValues> thresholds = tasks.Count == 1
-            ? [probe.Baseline(train, _options.CancellationToken)]
-            : probe.Baselines(train, tasks, _options.CancellationToken);
+            ? [probe.Baseline(train, cancellation.Token)]
+            : probe.Baselines(train, tasks, cancellation.Token);
         IReadOnlyList<NeuronValues>? Judge(IDataView? view, string role)
         {
             if (view is null)
@@ -57,14 +59,15 @@ public sealed partial class SkillNeuronProbeEstimator : IEstimator<SkillNeuronPr
             }
 
             (EncodedText[] rows, IReadOnlyList<ProbeTask> own) = Read(view, role);
-            return probe.Accuracies(rows, own, thresholds, _options.CancellationToken);
+            cancellation.ThrowIfRequested();
+            return probe.Accuracies(rows, own, thresholds, cancellation.Token);
         }
 
         IReadOnlyList<NeuronValues>? accuracies = Judge(_options.ValidationSet, "validation data");
         if (accuracies is null)
         {
             channel.Warning(MessageSensitivity.None, "There is no validation set: neurons are judged by the rows that gave their thresholds.");
-            accuracies = probe.Accuracies(train, tasks, thresholds, _options.CancellationToken);
+            accuracies = probe.Accuracies(train, tasks, thresholds, cancellation.Token);
         }
 
         var result = new NeuronProbeResult
@@ -78,7 +81,7 @@ public sealed partial class SkillNeuronProbeEstimator : IEstimator<SkillNeuronPr
         NeuronSet chosen = result.Select(_options.Fraction);
         double best = 0.5 + result.Margins().Max(table => table.Values.ToArray().Max());
         channel.Info(MessageSensitivity.None, $"Chose {chosen.Count} neurons of {chosen.Members.Length}; the best single one predicts {best:P1}.");
-        return new(model, result, chosen, _options.OutputColumnName);
+        return new(model, result, chosen, _options.OutputColumnName) { Host = _host };
     }
 
     /// <inheritdoc/>

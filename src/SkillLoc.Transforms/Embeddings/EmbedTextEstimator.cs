@@ -30,7 +30,7 @@ public sealed class EmbedTextEstimator : IEstimator<EmbedTextTransformer>
         ScoringSchema.CheckInputs(input.Schema, Columns);
         var embedder = new TextEmbedder(
             _options.Checkpoint!, _options.Layer, _options.Pooling, _options.Template, _options.MaxLength, _catalog.Device());
-        return new(embedder, Columns, _options.OutputColumnName);
+        return new(embedder, Columns, _options.OutputColumnName) { Host = new(_catalog.Context, nameof(EmbedTextEstimator)) };
     }
 
     /// <inheritdoc/>

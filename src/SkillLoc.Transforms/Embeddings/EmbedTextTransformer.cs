@@ -31,6 +31,9 @@ public sealed class EmbedTextTransformer : ITransformer, IRowScorer, IDisposable
     /// <summary>The column that is added.</summary>
     public string OutputColumnName { get; }
 
+    /// <inheritdoc cref="TextScoringTransformer.Host"/>
+    public ComponentHost? Host { get; set; }
+
     /// <summary>True: each row is embedded by itself.</summary>
     public bool IsRowToRowMapper => true;
 
@@ -56,10 +59,10 @@ public sealed class EmbedTextTransformer : ITransformer, IRowScorer, IDisposable
     void ICanSaveModel.Save(ModelSaveContext ctx) => throw new NotSupportedException(
         "An embedding of texts cannot be saved into an ML.NET model; save what comes after it, and make it anew from its checkpoint.");
 
-    IReadOnlyList<RowScores> IRowScorer.Score(IReadOnlyList<RowTexts> rows)
+    IReadOnlyList<RowScores> IRowScorer.Score(IReadOnlyList<RowTexts> rows, CancellationToken cancellation)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        return Array.ConvertAll(_embedder.Embed([.. rows.Select(Encode)]), values => new RowScores(values, null));
+        return Array.ConvertAll(_embedder.Embed([.. rows.Select(Encode)], cancellation), values => new RowScores(values, null));
     }
 
     Delegate[] IRowScorer.Getters(Func<RowScores> current) => [ScoredValues.Vector(current)];

@@ -29,8 +29,8 @@ public sealed partial class NeuronPerturbationTransformer
         /// <summary>The layer after the last that is perturbed; null goes to the end.</summary>
         public int? HighLayer;
 
-        /// <summary>Seed of the noise.</summary>
-        public int Seed;
+        /// <summary>Seed of the noise; null takes one of the context's.</summary>
+        public int? Seed;
 
         /// <exception cref="ArgumentException">An option is missing.</exception>
         internal void Check()

@@ -1,3 +1,4 @@
+using Microsoft.ML;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Neurons;
 using SkillLoc.Models.Prompts;
@@ -17,14 +18,17 @@ public sealed partial class NeuronPerturbationTransformer : TextScoringTransform
     private readonly NeuronPerturbation? _fixed;
 
     /// <summary>Makes a transformer.</summary>
+    /// <param name="context">The context, which gives a seed where there is none.</param>
     /// <param name="options">What is perturbed, and how.</param>
     /// <exception cref="ArgumentException">An option is missing, or of another shape than the model's neurons.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The layers do not lie in the model, or alpha is negative.</exception>
-    public NeuronPerturbationTransformer(Options options)
+    public NeuronPerturbationTransformer(MLContext context, Options options)
         : base(Checked(options).Classifier.Clone(_ => true), options.Model!.Columns, options.Model.CheckpointFolder, options.Model.BaseCheckpoint)
     {
         try
         {
+            Host = new(context, nameof(NeuronPerturbationTransformer));
+            Seed = options.Seed ?? Host.DrawSeed();
             _options = options;
             _neurons = options.Neurons!.Within(options.LowLayer, options.HighLayer ?? options.Neurons.Layers);
             _fixed = options.Kind switch
@@ -46,6 +50,9 @@ public sealed partial class NeuronPerturbationTransformer : TextScoringTransform
         }
     }
 
+    /// <summary>The seed of the noise.</summary>
+    public int Seed { get; }
+
     /// <inheritdoc/>
     private protected override T[] Run<T>(IReadOnlyList<EncodedText> rows, Func<TextClassifier, T[]> work)
     {
@@ -54,7 +61,7 @@ public sealed partial class NeuronPerturbationTransformer : TextScoringTransform
             return base.Run(rows, work);
         }
 
-        int seed = _options.Seed;
+        int seed = Seed;
         foreach (EncodedText row in rows)
         {
             foreach (int id in row.Ids)

@@ -16,12 +16,12 @@ public static class SkillLocNeurons
     /// <param name="means">What they are set to by <see cref="PerturbationKind.Mean"/>.</param>
     /// <param name="lowLayer">The first layer that is perturbed, zero-based.</param>
     /// <param name="highLayer">The layer after the last; null goes to the end.</param>
-    /// <param name="seed">Seed of the noise.</param>
+    /// <param name="seed">Seed of the noise; null takes one of the context's.</param>
     /// <returns>A scoring transformer with the perturbation; the caller disposes it.</returns>
     /// <exception cref="ArgumentException">Something is missing, or of another shape than the model's neurons.</exception>
     public static NeuronPerturbationTransformer PerturbNeurons(
         this SkillLocCatalog catalog, TextScoringTransformer model, NeuronSet neurons, PerturbationKind kind = PerturbationKind.Gaussian,
-        double alpha = 0.1, NeuronValues? means = null, int lowLayer = 0, int? highLayer = null, int seed = 0) =>
+        double alpha = 0.1, NeuronValues? means = null, int lowLayer = 0, int? highLayer = null, int? seed = null) =>
         catalog.PerturbNeurons(new NeuronPerturbationTransformer.Options
         {
             Model = model,
@@ -42,7 +42,7 @@ public static class SkillLocNeurons
     public static NeuronPerturbationTransformer PerturbNeurons(this SkillLocCatalog catalog, NeuronPerturbationTransformer.Options options)
     {
         ArgumentNullException.ThrowIfNull(catalog);
-        return new(options);
+        return new(catalog.Context, options);
     }
 
     /// <summary>Cuts neurons out of a fitted model and freezes them at their mean (<see cref="NeuronPruning.Prune"/>).</summary>
@@ -62,6 +62,6 @@ public static class SkillLocNeurons
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(model);
         TextClassifier pruned = NeuronPruning.Prune(model.Classifier, keep, means, lowLayer, highLayer, fraction);
-        return new(pruned, model.Columns);
+        return new(pruned, model.Columns) { Host = new(catalog.Context, nameof(PruneNeurons)) };
     }
 }

@@ -73,6 +73,9 @@ public sealed class SkillNeuronProbeTransformer : ITransformer, IRowScorer, IDis
     /// <summary>The column that is added: a vector of Single.</summary>
     public string OutputColumnName { get; }
 
+    /// <inheritdoc cref="TextScoringTransformer.Host"/>
+    public ComponentHost? Host { get; set; }
+
     /// <summary>True: each row is read by itself.</summary>
     public bool IsRowToRowMapper => true;
 
@@ -101,11 +104,11 @@ public sealed class SkillNeuronProbeTransformer : ITransformer, IRowScorer, IDis
         + $"({nameof(TextScoringTransformer)}.{nameof(TextScoringTransformer.SaveCheckpoint)}, {nameof(NeuronProbeResult)}.{nameof(NeuronProbeResult.Save)}), "
         + $"and make a new {nameof(SkillNeuronProbeTransformer)} of them.");
 
-    IReadOnlyList<RowScores> IRowScorer.Score(IReadOnlyList<RowTexts> rows)
+    IReadOnlyList<RowScores> IRowScorer.Score(IReadOnlyList<RowTexts> rows, CancellationToken cancellation)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         EncodedText[] encoded = [.. rows.Select(row => row.Encode(_classifier, _columns))];
-        return Array.ConvertAll(_probe.Activations(encoded, Positions), values => new RowScores(values, _classifier.Settings));
+        return Array.ConvertAll(_probe.Activations(encoded, Positions, cancellation), values => new RowScores(values, _classifier.Settings));
     }
 
     Delegate[] IRowScorer.Getters(Func<RowScores> current) => [ScoredValues.Vector(current)];

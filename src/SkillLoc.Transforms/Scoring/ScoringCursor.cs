@@ -12,6 +12,7 @@ internal sealed class ScoringCursor : DataViewRowCursor
 
     private readonly IRowScorer _scorer;
     private readonly DataViewRowCursor _input;
+    private readonly CancellationWatch? _cancellation;
     private readonly bool[] _active;
     private readonly Delegate?[] _getters;
     private readonly ColumnBuffer?[] _buffers;
@@ -47,6 +48,7 @@ internal sealed class ScoringCursor : DataViewRowCursor
 
         if (active.AsSpan(inputs).Contains(true))
         {
+            _cancellation = scorer.Host?.Watch();
             _texts = InputTexts.Reader(input, scorer.Inputs);
             scorer.Getters(() => _scores[Place]).CopyTo(_getters, inputs);
         }
@@ -98,6 +100,7 @@ internal sealed class ScoringCursor : DataViewRowCursor
     {
         if (disposing)
         {
+            _cancellation?.Dispose();
             _input.Dispose();
         }
 
@@ -106,6 +109,7 @@ internal sealed class ScoringCursor : DataViewRowCursor
 
     private bool Fill()
     {
+        _cancellation?.ThrowIfRequested();
         _place = 0;
         _filled = 0;
         _ids.Clear();
@@ -137,7 +141,7 @@ internal sealed class ScoringCursor : DataViewRowCursor
 
         if (_texts is not null && _filled > 0)
         {
-            _scores = _scorer.Score(rows);
+            _scores = _scorer.Score(rows, _cancellation?.Token ?? default);
         }
 
         _window = Math.Min(_window * 2, LargestWindow);

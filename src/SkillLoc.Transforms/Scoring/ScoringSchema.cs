@@ -6,7 +6,10 @@ namespace SkillLoc.Transforms;
 /// <summary>The columns that scoring adds, as ML.NET's schemas and shapes.</summary>
 public static class ScoringSchema
 {
-    /// <summary>Appends PredictedLabel and Score to a schema; for a regression Score alone, for free text PredictedText alone.</summary>
+    /// <summary>
+    /// Appends PredictedLabel and Score to a schema, with the annotations that ML.NET's own scorers give them; for a regression Score
+    /// alone, for free text PredictedText alone.
+    /// </summary>
     /// <param name="input">The schema.</param>
     /// <param name="columns">The names.</param>
     /// <param name="labels">The labels, in the order of the scores; none for a regression and for free text.</param>
@@ -16,7 +19,7 @@ public static class ScoringSchema
     public static DataViewSchema Append(DataViewSchema input, ScoringColumns columns, IReadOnlyList<string> labels, bool writes = false)
     {
         ArgumentNullException.ThrowIfNull(columns);
-        return Append(input, columns, builder => Add(builder, columns, labels, writes));
+        return Append(input, columns, builder => Add(builder, input, columns, labels, writes));
     }
 
     /// <summary>Appends a vector of Single with slot names to a schema.</summary>
@@ -48,7 +51,7 @@ public static class ScoringSchema
     public static SchemaShape Append(SchemaShape input, ScoringColumns columns, IReadOnlyList<string> labels, bool writes = false)
     {
         ArgumentNullException.ThrowIfNull(columns);
-        return Append(input, columns, builder => Add(builder, columns, labels, writes));
+        return Append(input, columns, builder => Add(builder, [], columns, labels, writes));
     }
 
     /// <summary>Finds a column of a shape.</summary>
@@ -121,16 +124,18 @@ public static class ScoringSchema
 
     private static string WrongType(string name, DataViewType type) => $"Input column '{name}' is {type}; it must be a text column.";
 
-    private static void Add(DataViewSchema.Builder builder, ScoringColumns columns, IReadOnlyList<string> labels, bool writes)
+    private static void Add(
+        DataViewSchema.Builder builder, IEnumerable<DataViewSchema.Column> input, ScoringColumns columns, IReadOnlyList<string> labels, bool writes)
     {
+        var annotations = new ScoreAnnotations(input, isRegression: labels.Count == 0);
         if (labels.Count > 0)
         {
-            builder.AddColumn(columns.PredictedLabel, new KeyDataViewType(typeof(uint), labels.Count), Names("KeyValues", labels));
-            AddVector(builder, columns.Score, labels);
+            builder.AddColumn(columns.PredictedLabel, new KeyDataViewType(typeof(uint), labels.Count), annotations.PredictedLabel(labels));
+            builder.AddColumn(columns.Score, new VectorDataViewType(NumberDataViewType.Single, labels.Count), annotations.Score(labels));
         }
         else if (!writes)
         {
-            builder.AddColumn(columns.Score, NumberDataViewType.Single);
+            builder.AddColumn(columns.Score, NumberDataViewType.Single, annotations.Score(labels));
         }
 
         if (writes)
@@ -140,21 +145,7 @@ public static class ScoringSchema
     }
 
     private static void AddVector(DataViewSchema.Builder builder, string name, IReadOnlyList<string> slots) =>
-        builder.AddColumn(name, new VectorDataViewType(NumberDataViewType.Single, slots.Count), Names("SlotNames", slots));
-
-    private static DataViewSchema.Annotations Names(string kind, IReadOnlyList<string> labels)
-    {
-        var builder = new DataViewSchema.Annotations.Builder();
-        ReadOnlyMemory<char>[] values = [.. labels.Select(label => label.AsMemory())];
-        ValueGetter<VBuffer<ReadOnlyMemory<char>>> getter = (ref VBuffer<ReadOnlyMemory<char>> destination) =>
-        {
-            VBufferEditor<ReadOnlyMemory<char>> editor = VBufferEditor.Create(ref destination, values.Length);
-            values.CopyTo(editor.Values);
-            destination = editor.Commit();
-        };
-        builder.Add(kind, new VectorDataViewType(TextDataViewType.Instance, labels.Count), getter);
-        return builder.ToAnnotations();
-    }
+        builder.AddColumn(name, new VectorDataViewType(NumberDataViewType.Single, slots.Count), ScoreAnnotations.Names("SlotNames", slots));
 
     /// <summary>
     /// SchemaShape.Column has no public constructor; an estimator chain behind a data loader is the public way from a schema to a shape.

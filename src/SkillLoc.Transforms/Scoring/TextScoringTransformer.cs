@@ -62,6 +62,13 @@ public class TextScoringTransformer : ITransformer, IRowScorer, IDisposable
     /// <summary>How the model was trained; null for one that was loaded.</summary>
     public RunRecord? Record { get; init; }
 
+    /// <summary>
+    /// What it has of the context that made it; null for one that no context made. When the execution of the context is cancelled, reading
+    /// scored rows ends with an <see cref="OperationCanceledException"/>, which ML.NET wraps where it reads on threads of its own;
+    /// predictions of single rows go on.
+    /// </summary>
+    public ComponentHost? Host { get; set; }
+
     /// <summary>The model, the head and the task.</summary>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
     public TextClassifier Classifier
@@ -105,7 +112,8 @@ public class TextScoringTransformer : ITransformer, IRowScorer, IDisposable
     /// <summary>
     /// Writes the transformer into an ML.NET model: what is written names the checkpoint folder, and loads with
     /// <c>mlContext.Model.Load</c> in any program that has SkillLoc's assemblies beside it. A model that was not saved to a folder
-    /// before is saved to <see cref="CheckpointStore.DefaultFolder"/>.
+    /// before is saved to <see cref="CheckpointStore.DefaultFolder"/>. The columns of a loaded model have key values and slot names, but not
+    /// the annotations that mark scores, which nothing public of ML.NET restores.
     /// </summary>
     /// <param name="ctx">Where ML.NET wants it.</param>
     void ICanSaveModel.Save(ModelSaveContext ctx) => SavedScorer.Carrier(Columns, State()).Save(ctx);
@@ -150,12 +158,12 @@ public class TextScoringTransformer : ITransformer, IRowScorer, IDisposable
 
     IReadOnlyList<string> IRowScorer.Inputs => [.. Columns.Inputs];
 
-    IReadOnlyList<RowScores> IRowScorer.Score(IReadOnlyList<RowTexts> rows)
+    IReadOnlyList<RowScores> IRowScorer.Score(IReadOnlyList<RowTexts> rows, CancellationToken cancellation)
     {
         TextClassifier classifier = Classifier;
         EncodedText[] encoded = [.. rows.Select(row => row.Encode(classifier, Columns))];
-        var scores = new Lazy<float[][]>(() => Run(encoded, model => model.Score(encoded)));
-        var written = new Lazy<string[]>(() => Run(encoded, model => model.Generate(encoded)));
+        var scores = new Lazy<float[][]>(() => Run(encoded, model => model.Score(encoded, cancellation)));
+        var written = new Lazy<string[]>(() => Run(encoded, model => model.Generate(encoded, cancellation)));
         return [.. encoded.Select((_, i) => new RowScores(() => scores.Value[i], classifier.Settings, () => written.Value[i]))];
     }
 

@@ -52,7 +52,7 @@ public sealed class NeuronEvaluatorTests : IDisposable
         double[] controls = [.. Enumerable.Range(1, 5).Select(draw =>
         {
             using NeuronPerturbationTransformer control = _ml.SkillLoc().PerturbNeurons(
-                _model, probe.Select(0.2).Within(1, 2).RandomControl(draw), PerturbationKind.Zero);
+                _model, probe.Select(0.2).Within(1, 2).RandomControl(drop.Seed + draw), PerturbationKind.Zero);
             return Accuracy(control);
         })];
         Assert.Equal(controls.Average(), zero.ControlAccuracy, 1e-12);
@@ -97,6 +97,30 @@ public sealed class NeuronEvaluatorTests : IDisposable
 
         static bool[] Active(TextScoringTransformer model) =>
             [.. new NeuronProbe(model.Classifier).AtScoredSlot([model.Classifier.Encode("")])[0].Select(value => value > 0)];
+    }
+
+    [Fact]
+    public void WithoutASeedTheContextsDecides()
+    {
+        NeuronProbeResult probe = Probe();
+        Assert.Equal(Noisy(1, null), Noisy(1, null));
+        Assert.NotEqual(Noisy(1, null), Noisy(2, null));
+        Assert.NotEqual(Noisy(null, null), Noisy(null, null));
+        Assert.Equal(Noisy(1, 5), Noisy(null, 5));
+        Assert.Equal(Drop(1, null).Seed, Drop(1, null).Seed);
+        Assert.NotEqual(Drop(1, null).Seed, Drop(2, null).Seed);
+        NeuronDropMetrics drop = Drop(null, null);
+        Assert.Equal(drop.Points, Drop(2, drop.Seed).Points);
+
+        float[][] Noisy(int? context, int? seed)
+        {
+            using NeuronPerturbationTransformer noisy = new MLContext(context).SkillLoc().PerturbNeurons(_model, probe.Select(1), alpha: 1, seed: seed);
+            Assert.Equal(seed ?? noisy.Seed, noisy.Seed);
+            return [.. noisy.Transform(Data()).GetColumn<float[]>("Score")];
+        }
+
+        NeuronDropMetrics Drop(int? context, int? seed) => new MLContext(context).SkillLoc().EvaluateNeuronDrop(
+            Data(), new NeuronDropMetrics.Options { Model = _model, Probe = probe, Fractions = [0.2], Alpha = 3, Seed = seed });
     }
 
     [Fact]

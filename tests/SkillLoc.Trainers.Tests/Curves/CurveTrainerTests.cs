@@ -98,7 +98,7 @@ public sealed class CurveTrainerTests : IDisposable
         IDataView data = Toy.View(_ml, Toy.Examples(8));
         Assert.Throws<ArgumentException>(() => Trainer(first, first, _ => { }).Fit(data));
         Assert.Throws<ArgumentException>(() => Trainer(first, lora, _ => { }).Fit(data));
-        Assert.Throws<ArgumentException>(() => new CurveTrainer(new()));
+        Assert.Throws<ArgumentException>(() => new CurveTrainer(new MLContext(), new()));
         Assert.Throws<ArgumentOutOfRangeException>(() => Trainer(first, first, options => options.Bends = 0));
         Assert.Throws<ArgumentException>(() => Trainer(first, first, options => options.ValidationPlaces = [1.5]));
     }
@@ -289,7 +289,7 @@ public sealed class CurveTrainerTests : IDisposable
 
     private CurveTrainer Trainer(TextScoringTransformer first, TextScoringTransformer second, Action<CurveTrainer.Options> change)
     {
-        var options = new CurveTrainer.Options { First = first, Second = second, LearningRate = 3e-3, Dropout = 0, BatchSize = 16 };
+        var options = new CurveTrainer.Options { First = first, Second = second, LearningRate = 3e-3, Dropout = 0, BatchSize = 16, Seed = 0 };
         change(options);
         return _ml.SkillLoc().FindCurve(options);
     }

@@ -154,7 +154,7 @@ public sealed class MixtureTrainerTests : IDisposable
         IDataView data = Toy.View(_ml, Toy.Examples(8));
         Assert.Throws<ArgumentException>(() => Trainer(first, first, _ => { }).Fit(data));
         Assert.Throws<ArgumentException>(() => Trainer(first, lora, _ => { }).Fit(data));
-        Assert.Throws<ArgumentException>(() => new MixtureTrainer(new()));
+        Assert.Throws<ArgumentException>(() => new MixtureTrainer(new MLContext(), new()));
         Assert.Throws<ArgumentOutOfRangeException>(() => Trainer(first, lora, options => options.InitialDeviation = -1));
         Assert.Throws<ArgumentOutOfRangeException>(() => Trainer(first, lora, options => options.StateInterval = 0));
     }
@@ -176,7 +176,7 @@ public sealed class MixtureTrainerTests : IDisposable
 
     private MixtureTrainer Trainer(TextScoringTransformer first, TextScoringTransformer second, Action<MixtureTrainer.Options> change)
     {
-        var options = new MixtureTrainer.Options { First = first, Second = second, Dropout = 0 };
+        var options = new MixtureTrainer.Options { First = first, Second = second, Dropout = 0, Seed = 0 };
         change(options);
         return _ml.SkillLoc().FindMixture(options);
     }

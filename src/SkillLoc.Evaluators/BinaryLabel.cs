@@ -1,0 +1,65 @@
+using Microsoft.ML;
+using Microsoft.ML.Data;
+
+namespace SkillLoc.Evaluators;
+
+/// <summary>Reads labels that are true or false, as ML.NET's binary evaluator does.</summary>
+internal static class BinaryLabel
+{
+    /// <summary>
+    /// A reader of the row's label: 1 for true, 0 for false, -1 for none. A boolean is itself, a number is true above 0, and of two keys the
+    /// one whose value says so is true, or else the second.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">The column is of another type.</exception>
+    public static Func<int> Reader(DataViewRow row, DataViewSchema.Column column)
+    {
+        switch (column.Type)
+        {
+            case BooleanDataViewType:
+                ValueGetter<bool> readBoolean = row.GetGetter<bool>(column);
+                bool boolean = false;
+                return () =>
+                {
+                    readBoolean(ref boolean);
+                    return boolean ? 1 : 0;
+                };
+            case NumberDataViewType number when number == NumberDataViewType.Single:
+                ValueGetter<float> readNumber = row.GetGetter<float>(column);
+                float value = 0;
+                return () =>
+                {
+                    readNumber(ref value);
+                    return float.IsNaN(value) ? -1 : value > 0 ? 1 : 0;
+                };
+            case KeyDataViewType { Count: 2 } key when key.RawType == typeof(uint):
+                ValueGetter<uint> readKey = row.GetGetter<uint>(column);
+                bool isFirst = Values(column) is [true, false];
+                uint label = 0;
+                return () =>
+                {
+                    readKey(ref label);
+                    return label == 0 ? -1 : label == (isFirst ? 1 : 2) ? 1 : 0;
+                };
+            default:
+                throw EvaluatedColumn.WrongType(column, "a boolean, a Single, or a key with two values, as a binary trainer's label is");
+        }
+    }
+
+    /// <summary>What two keys stand for, where they stand for true and false.</summary>
+    private static bool[] Values(DataViewSchema.Column column)
+    {
+        switch ((column.Annotations.Schema.GetColumnOrNull("KeyValues")?.Type as VectorDataViewType)?.ItemType)
+        {
+            case BooleanDataViewType:
+                VBuffer<bool> values = default;
+                column.GetKeyValues(ref values);
+                return [.. values.DenseValues()];
+            case TextDataViewType:
+                VBuffer<ReadOnlyMemory<char>> texts = default;
+                column.GetKeyValues(ref texts);
+                return [.. texts.DenseValues().Where(text => bool.TryParse(text.Span, out _)).Select(text => bool.Parse(text.Span))];
+            default:
+                return [];
+        }
+    }
+}

@@ -1,0 +1,193 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace SkillLoc.Models.NativeCalls;
+
+/// <summary>
+/// Torch's operations with numbers, by their own names with a capital letter. TorchSharp 0.107 makes a <see cref="Scalar"/> of each
+/// number, and of the alpha of a sum of two tensors, and lets it go before the native call has read it: when its finaliser runs first,
+/// the call throws, computes with another number, or ends the process. Here every scalar lives until the call has returned.
+/// </summary>
+/// <remarks>
+/// All our code calls these instead of what takes a scalar or makes one inside, such as <c>x * 0.5</c>, <c>x + y</c>, <c>x.square()</c>
+/// and TorchSharp's optimisers; a test looks for such calls in the compiled assemblies. What ends with an underscore works in place and
+/// returns its tensor, as torch's does.
+/// </remarks>
+internal static class TensorArithmetic
+{
+    private static readonly Scalar One = 1;
+
+    public static Tensor Add(this Tensor x, Tensor other) => x.add(other, One);
+
+    public static Tensor Add(this Tensor x, long other)
+    {
+        using Scalar held = other;
+        return x.add(held, One);
+    }
+
+    public static Tensor Add(this Tensor x, double other)
+    {
+        using Scalar held = other;
+        return x.add(held, One);
+    }
+
+    public static Tensor Add_(this Tensor x, Tensor other) => x.add_(other, One);
+
+    public static Tensor Add_(this Tensor x, Tensor other, double alpha)
+    {
+        using Scalar held = alpha;
+        return x.add_(other, held);
+    }
+
+    public static Tensor Add_(this Tensor x, double other)
+    {
+        using Scalar held = other;
+        return x.add_(held, One);
+    }
+
+    public static Tensor Sub(this Tensor x, long other)
+    {
+        using Scalar held = other;
+        return x.sub(held);
+    }
+
+    public static Tensor Sub(this Tensor x, double other)
+    {
+        using Scalar held = other;
+        return x.sub(held);
+    }
+
+    public static Tensor Sub_(this Tensor x, double other)
+    {
+        using Scalar held = other;
+        return x.sub_(held);
+    }
+
+    /// <summary>A number less the tensor.</summary>
+    public static Tensor Rsub(this Tensor x, double other) => x.negative().Add(other);
+
+    public static Tensor Mul(this Tensor x, long other)
+    {
+        using Scalar held = other;
+        return x.mul(held);
+    }
+
+    public static Tensor Mul(this Tensor x, double other)
+    {
+        using Scalar held = other;
+        return x.mul(held);
+    }
+
+    public static Tensor Mul_(this Tensor x, double other)
+    {
+        using Scalar held = other;
+        return x.mul_(held);
+    }
+
+    public static Tensor Div_(this Tensor x, double other)
+    {
+        using Scalar held = other;
+        return x.div_(held);
+    }
+
+    /// <summary>Adds value first second.</summary>
+    public static Tensor Addcmul_(this Tensor x, Tensor first, Tensor second, double value = 1)
+    {
+        using Scalar held = value;
+        return x.addcmul_(first, second, held);
+    }
+
+    /// <summary>Adds value first / second.</summary>
+    public static Tensor Addcdiv_(this Tensor x, Tensor first, Tensor second, double value)
+    {
+        using Scalar held = value;
+        return x.addcdiv_(first, second, held);
+    }
+
+    public static Tensor Square(this Tensor x)
+    {
+        using Scalar two = 2;
+        return x.pow(two);
+    }
+
+    public static Tensor Clamp_(this Tensor x, double least, double most)
+    {
+        using Scalar min = least, max = most;
+        return x.clamp_(min, max);
+    }
+
+    public static Tensor ClampMin_(this Tensor x, double least)
+    {
+        using Scalar held = least;
+        return x.clamp_min_(held);
+    }
+
+    public static Tensor ClampMax(this Tensor x, long most)
+    {
+        using Scalar held = most;
+        return x.clamp_max(held);
+    }
+
+    public static Tensor Eq(this Tensor x, long other)
+    {
+        using Scalar held = other;
+        return x.eq(held);
+    }
+
+    public static Tensor Ne(this Tensor x, long other)
+    {
+        using Scalar held = other;
+        return x.ne(held);
+    }
+
+    public static Tensor Gt(this Tensor x, double other)
+    {
+        using Scalar held = other;
+        return x.gt(held);
+    }
+
+    public static Tensor MaskedFill(this Tensor x, Tensor mask, long value)
+    {
+        using Scalar held = value;
+        return x.masked_fill(mask, held);
+    }
+
+    public static Tensor MaskedFill(this Tensor x, Tensor mask, double value)
+    {
+        using Scalar held = value;
+        return x.masked_fill(mask, held);
+    }
+
+    public static Tensor MaskedFill_(this Tensor x, Tensor mask, double value)
+    {
+        using Scalar held = value;
+        return x.masked_fill_(mask, held);
+    }
+
+    public static Tensor IndexFill_(this Tensor x, long dimension, Tensor index, double value)
+    {
+        using Scalar held = value;
+        return x.index_fill_(dimension, index, held);
+    }
+
+    /// <summary>Int64 numbers from a first one up to (or, with a negative step, down to) and without a last one.</summary>
+    public static Tensor Arange(long start, long stop, Device device, long step = 1)
+    {
+        using Scalar first = start, last = stop, by = step;
+        return arange(first, last, by, ScalarType.Int64, device);
+    }
+
+    /// <summary>An Int64 tensor of one number.</summary>
+    public static Tensor Full(long[] shape, long value, Device device)
+    {
+        using Scalar held = value;
+        return full(shape, held, ScalarType.Int64, device);
+    }
+
+    /// <summary>A Float32 tensor of one number, on the CPU.</summary>
+    public static Tensor Full(long[] shape, double value)
+    {
+        using Scalar held = value;
+        return full(shape, held, ScalarType.Float32);
+    }
+}

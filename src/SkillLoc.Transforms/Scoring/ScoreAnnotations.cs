@@ -1,0 +1,80 @@
+using Microsoft.ML;
+using Microsoft.ML.Data;
+
+namespace SkillLoc.Transforms;
+
+/// <summary>
+/// What ML.NET's scorers say of the columns that they add, by which its tools know them: what kind of scorer they come from, which of them
+/// belong together, and what each holds.
+/// </summary>
+internal sealed class ScoreAnnotations
+{
+    private const string SetId = "ScoreColumnSetId";
+
+    private static readonly KeyDataViewType SetIdType = new(typeof(uint), int.MaxValue);
+
+    private readonly string _kind;
+    private readonly uint _set;
+
+    /// <param name="input">The schema that the columns are added to; they get the number of a set after all that are there.</param>
+    /// <param name="isRegression">Whether scores are predicted, rather than classes.</param>
+    public ScoreAnnotations(IEnumerable<DataViewSchema.Column> input, bool isRegression)
+    {
+        _kind = isRegression ? "Regression" : "MulticlassClassification";
+        _set = input.Select(SetOf).DefaultIfEmpty().Max() + 1;
+    }
+
+    /// <summary>Annotations of the score column.</summary>
+    /// <param name="labels">The labels, in the order of the scores; none for a regression.</param>
+    public DataViewSchema.Annotations Score(IReadOnlyList<string> labels) =>
+        Build("Score", labels.Count == 0 ? [] : ["SlotNames", "TrainingLabelValues"], labels);
+
+    /// <summary>Annotations of the predicted label.</summary>
+    /// <param name="labels">The labels, in the order of the keys.</param>
+    public DataViewSchema.Annotations PredictedLabel(IReadOnlyList<string> labels) => Build("PredictedLabel", ["KeyValues"], labels);
+
+    /// <summary>Annotations that are nothing but names, of slots say.</summary>
+    public static DataViewSchema.Annotations Names(string kind, IReadOnlyList<string> names)
+    {
+        var builder = new DataViewSchema.Annotations.Builder();
+        Add(builder, kind, names);
+        return builder.ToAnnotations();
+    }
+
+    private DataViewSchema.Annotations Build(string valueKind, IEnumerable<string> nameKinds, IReadOnlyList<string> names)
+    {
+        var builder = new DataViewSchema.Annotations.Builder();
+        foreach (string kind in nameKinds)
+        {
+            Add(builder, kind, names);
+        }
+
+        builder.AddPrimitiveValue("ScoreColumnKind", TextDataViewType.Instance, _kind.AsMemory());
+        builder.AddPrimitiveValue("ScoreValueKind", TextDataViewType.Instance, valueKind.AsMemory());
+        builder.AddPrimitiveValue(SetId, SetIdType, _set);
+        return builder.ToAnnotations();
+    }
+
+    private static void Add(DataViewSchema.Annotations.Builder builder, string kind, IReadOnlyList<string> names)
+    {
+        ReadOnlyMemory<char>[] values = [.. names.Select(name => name.AsMemory())];
+        ValueGetter<VBuffer<ReadOnlyMemory<char>>> getter = (ref VBuffer<ReadOnlyMemory<char>> destination) =>
+        {
+            VBufferEditor<ReadOnlyMemory<char>> editor = VBufferEditor.Create(ref destination, values.Length);
+            values.CopyTo(editor.Values);
+            destination = editor.Commit();
+        };
+        builder.Add(kind, new VectorDataViewType(TextDataViewType.Instance, names.Count), getter);
+    }
+
+    private static uint SetOf(DataViewSchema.Column column)
+    {
+        uint set = 0;
+        if (column.Annotations.Schema.GetColumnOrNull(SetId)?.Type is KeyDataViewType type && type.RawType == typeof(uint))
+        {
+            column.Annotations.GetValue(SetId, ref set);
+        }
+
+        return set;
+    }
+}

@@ -1,0 +1,112 @@
+using System.Collections;
+using System.Globalization;
+using System.Reflection;
+using System.Runtime.CompilerServices;
+using System.Text.RegularExpressions;
+using SkillLoc.Evaluators;
+using SkillLoc.Models.Tuning;
+using SkillLoc.Trainers;
+using SkillLoc.Transforms;
+
+namespace SkillLoc.EndToEnd.Tests;
+
+/// <summary>The pages of docs/components say what the code does. That their snippets compile is <see cref="PackageTests"/>'s.</summary>
+public sealed class DocumentationTests
+{
+    private static readonly string Root = Path.GetFullPath(Oracles.PathOf("..", ".."));
+
+    private static readonly string[] Headings =
+        ["What it is for", "Example", "Options", "Output", "What it costs", "When not to use it", "References"];
+
+    private static readonly Assembly[] Assemblies =
+        [typeof(TuningOptions).Assembly, typeof(TextScoringTransformer).Assembly, typeof(PromptFineTuneTrainer).Assembly, typeof(CalibrationMetrics).Assembly];
+
+    public static TheoryData<string> Pages =>
+        [.. Directory.GetFiles(Path.Join(Root, "docs", "components"), "*.md").Select(path => Path.GetFileName(path)).Where(name => name != "README.md").Order()];
+
+    [Theory]
+    [MemberData(nameof(Pages))]
+    public void APageHasTheUsualParts(string page)
+    {
+        string text = Read(page);
+        Assert.Equal(Headings, Regex.Matches(text, "^## (.+)$", RegexOptions.Multiline).Select(heading => heading.Groups[1].Value));
+        Assert.Contains("```csharp", text, StringComparison.Ordinal);
+        foreach (string list in new[] { "README.md", Path.Join("docs", "components", "README.md") })
+        {
+            Assert.Matches($@"\]\([^)]*\b{Regex.Escape(page)}\)", File.ReadAllText(Path.Join(Root, list)));
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Pages))]
+    public void OptionsAndTheirDefaultsAreThoseOfTheCode(string page)
+    {
+        foreach (Match section in Regex.Matches(Read(page), @"^### `([\w.]+)`\n\n((?:\|.*\n)+)", RegexOptions.Multiline))
+        {
+            string name = section.Groups[1].Value;
+            Type type = Assert.Single(Assemblies.SelectMany(assembly => assembly.GetExportedTypes()), type => NameOf(type) == name);
+            object defaults = type.GetConstructor([]) is { } make ? make.Invoke([]) : RuntimeHelpers.GetUninitializedObject(type);
+            Dictionary<string, object?> options = Options(type, defaults);
+            Dictionary<string, string> documented = Regex
+                .Matches(section.Groups[2].Value, @"^\| `(\w+)` \| `(.*?)` \|", RegexOptions.Multiline)
+                .ToDictionary(row => row.Groups[1].Value, row => row.Groups[2].Value.Replace("\\|", "|"));
+
+            Assert.Equal(options.Keys.Order(), documented.Keys.Order());
+            Assert.All(documented, row => Assert.True(
+                Same(options[row.Key], row.Value), $"{name}.{row.Key} is {Text(options[row.Key])} by default, and {page} says {row.Value}."));
+        }
+    }
+
+    [Fact]
+    public void EveryMethodOfTheCatalogIsOnAPageAndInTheReadme()
+    {
+        string readme = File.ReadAllText(Path.Join(Root, "README.md"));
+        string pages = string.Concat(Pages.Select(page => Read(page.Data)));
+        string[] methods =
+        [
+            .. Assemblies.SelectMany(assembly => assembly.GetExportedTypes()).Where(type => type is { IsAbstract: true, IsSealed: true })
+                .SelectMany(type => type.GetMethods(BindingFlags.Public | BindingFlags.Static))
+                .Where(method => method.GetParameters().FirstOrDefault()?.ParameterType == typeof(SkillLocCatalog))
+                .Select(method => method.Name).Distinct(),
+        ];
+        Assert.True(methods.Length > 30);
+        Assert.All(methods, method => Assert.Contains($"`{method}`", readme, StringComparison.Ordinal));
+        Assert.All(methods, method => Assert.Matches($@"\b{method}\b", pages));
+    }
+
+    [Fact]
+    public void LinksLeadSomewhere() => Assert.All(
+        Directory.GetFiles(Path.Join(Root, "docs"), "*.md", SearchOption.AllDirectories).Append(Path.Join(Root, "README.md")),
+        file => Assert.All(
+            Regex.Matches(File.ReadAllText(file), @"\]\((?!https?:|#)([^)#]+)").Select(link => link.Groups[1].Value),
+            link => Assert.True(Path.Exists(Path.Join(Path.GetDirectoryName(file), link)), $"{file} leads to {link}")));
+
+    private static string Read(string page) => File.ReadAllText(Path.Join(Root, "docs", "components", page));
+
+    private static string NameOf(Type type) => type.DeclaringType is { } outer ? $"{NameOf(outer)}.{type.Name}" : type.Name;
+
+    /// <summary>The public fields of ML.NET's kind of options, or the properties that a record lets its maker set.</summary>
+    private static Dictionary<string, object?> Options(Type type, object defaults)
+    {
+        FieldInfo[] fields = type.GetFields(BindingFlags.Public | BindingFlags.Instance);
+        return fields.Length > 0
+            ? fields.ToDictionary(field => field.Name, field => field.GetValue(defaults))
+            : type.GetProperties().Where(property => property.CanWrite).ToDictionary(property => property.Name, property => property.GetValue(defaults));
+    }
+
+    private static bool Same(object? value, string documented) => value is double number
+        ? double.TryParse(documented, CultureInfo.InvariantCulture, out double other) && number == other
+        : Text(value) == documented;
+
+    private static string Text(object? value) => value switch
+    {
+        null => "null",
+        string text => $"\"{text}\"",
+        bool flag => flag ? "true" : "false",
+        CancellationToken => "none",
+        Enum choice => choice.ToString().Replace(", ", " | "),
+        IEnumerable list => $"[{string.Join(", ", list.Cast<object?>().Select(Text))}]",
+        IFormattable number => number.ToString(null, CultureInfo.InvariantCulture),
+        _ => "new()",
+    };
+}

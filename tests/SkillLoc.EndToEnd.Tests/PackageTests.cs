@@ -1,0 +1,93 @@
+using System.IO.Compression;
+using System.Reflection.Metadata;
+using System.Text.RegularExpressions;
+using System.Xml.Linq;
+
+namespace SkillLoc.EndToEnd.Tests;
+
+/// <summary>The packages of <c>make pack</c>, and programs outside of the solution that have nothing else.</summary>
+public sealed class PackageTests(StrangersPrograms programs) : IClassFixture<StrangersPrograms>
+{
+    [Fact]
+    public void TheReadmesProgramTrainsAndSavesAndAnotherLoadsAndPredictsTheSame()
+    {
+        Assert.NotNull(programs);
+        float[][] trained = StrangersPrograms.Scores("trained.tsv"), loaded = StrangersPrograms.Scores("loaded.tsv");
+
+        Assert.True(trained.Length >= 12);
+        Assert.Equal(trained.Length, loaded.Length);
+        Assert.All(trained, scores => Assert.Equal(1, scores.Sum(), 1e-5f));
+        Assert.Contains(trained, scores => Math.Abs(scores[0] - trained[0][0]) > 1e-3);
+
+        // One process scores in batches, the other row by row.
+        Assert.All(trained.Zip(loaded), pair => Assert.All(pair.First.Zip(pair.Second), score => Assert.Equal(score.First, score.Second, 1e-4f)));
+    }
+
+    [Theory]
+    [InlineData("SkillLoc.Models", "CsvHelper", "Google.Protobuf", "Microsoft.ML.Tokenizers", "TorchSharp")]
+    [InlineData("SkillLoc.Transforms", "Microsoft.ML", "SkillLoc.Models")]
+    [InlineData("SkillLoc.Trainers", "SkillLoc.Transforms")]
+    [InlineData("SkillLoc.Evaluators", "SkillLoc.Transforms")]
+    [InlineData("SkillLoc.MLNet", "SkillLoc.Evaluators", "SkillLoc.Models", "SkillLoc.Trainers", "SkillLoc.Transforms")]
+    public void APackageHoldsWhatItMust(string name, params string[] dependencies)
+    {
+        bool isCode = name != "SkillLoc.MLNet";
+        using ZipArchive package = Open(name, ".nupkg");
+        string[] expected = isCode ? ["README.md", "icon.png", $"lib/net10.0/{name}.dll", $"lib/net10.0/{name}.xml"] : ["README.md", "icon.png"];
+        Assert.Equal(
+            expected.Append($"{name}.nuspec").Order(StringComparer.Ordinal),
+            package.Entries.Select(entry => entry.FullName)
+                .Where(file => !Regex.IsMatch(file, "^(_rels/|package/|\\[Content_Types)")).Order(StringComparer.Ordinal));
+
+        XElement metadata = XDocument.Parse(Text(package, $"{name}.nuspec")).Root!.Elements().Single();
+        string? Value(string element) => metadata.Elements().SingleOrDefault(child => child.Name.LocalName == element)?.Value;
+        Assert.Equal((name, "MIT", "icon.png", "README.md"), (Value("id"), Value("license"), Value("icon"), Value("readme")));
+        Assert.All(["description", "tags", "authors", "copyright"], element => Assert.False(string.IsNullOrEmpty(Value(element))));
+        Assert.Equal("git", metadata.Elements().Single(child => child.Name.LocalName == "repository").Attribute("type")?.Value);
+
+        // Managed packages only: which native part of TorchSharp runs is the program's choice.
+        Assert.Equal(
+            dependencies,
+            metadata.Descendants().Where(child => child.Name.LocalName == "dependency").Select(child => child.Attribute("id")!.Value)
+                .Order(StringComparer.Ordinal));
+
+        // A link into the repository leads nowhere from a package.
+        Assert.All(
+            Regex.Matches(Text(package, "README.md"), @"\]\(([^)]*)\)").Select(link => link.Groups[1].Value),
+            link => Assert.Matches("^(https?://|#)", link));
+        Assert.Contains("dotnet add package SkillLoc.MLNet", Text(package, "README.md"), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("SkillLoc.Models")]
+    [InlineData("SkillLoc.Transforms")]
+    [InlineData("SkillLoc.Trainers")]
+    [InlineData("SkillLoc.Evaluators")]
+    public void SymbolsKnowTheirSourcesAndNotTheMachineThatBuiltThem(string name)
+    {
+        Assert.SkipUnless(Path.Exists(Oracles.PathOf("..", "..", ".git")), "Deterministic paths need a git clone; this is none.");
+        using ZipArchive package = Open(name, ".snupkg");
+        using var symbols = new MemoryStream();
+        using (Stream file = package.GetEntry($"lib/net10.0/{name}.pdb")!.Open())
+        {
+            file.CopyTo(symbols);
+        }
+
+        symbols.Position = 0;
+        using MetadataReaderProvider provider = MetadataReaderProvider.FromPortablePdbStream(symbols);
+        MetadataReader reader = provider.GetMetadataReader();
+        string[] sources = [.. reader.Documents.Select(document => reader.GetString(reader.GetDocument(document).Name))];
+        Assert.NotEmpty(sources);
+        Assert.All(sources, source => Assert.StartsWith($"/_/src/{name}/", source, StringComparison.Ordinal));
+    }
+
+    private static ZipArchive Open(string name, string extension) => ZipFile.OpenRead(
+        Directory.EnumerateFiles(StrangersPrograms.Packages).Single(file =>
+            Regex.IsMatch(Path.GetFileName(file), $@"^{Regex.Escape(name)}\.\d.*{Regex.Escape(extension)}$")));
+
+    private static string Text(ZipArchive package, string file)
+    {
+        using var reader = new StreamReader(package.GetEntry(file)!.Open());
+        return reader.ReadToEnd();
+    }
+}
