@@ -54,16 +54,7 @@ public sealed class StudyFolder
 
     private static T Read<T>(string path, string fingerprint)
     {
-        Part<T> part;
-        try
-        {
-            part = JsonSerializer.Deserialize<Part<T>>(File.ReadAllText(path), StudyJson.Options) ?? throw new JsonException("It holds null.");
-        }
-        catch (JsonException error)
-        {
-            throw new InvalidDataException($"{path} is damaged ({error.Message}); delete it to measure again.", error);
-        }
-
+        Part<T> part = StudyJson.Read<Part<T>>(path, $"{path} is damaged; delete it to measure again");
         return part.Fingerprint == fingerprint ? part.Measurements : throw new InvalidDataException(
             $"{path} is of a study with fingerprint {part.Fingerprint}, and this one's is {fingerprint}: the plan, the checkpoint or the data "
             + "changed since. Give another output folder, or delete that file to measure again.");

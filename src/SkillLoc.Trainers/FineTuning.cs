@@ -261,7 +261,7 @@ internal sealed class FineTuning : IDisposable
 
     private TrainingState Resume(TrainingStateFile? stateFile, int steps)
     {
-        if (stateFile?.Load(_trained) is not { } state)
+        if (stateFile?.Load(_trained, steps) is not { } state)
         {
             return new();
         }

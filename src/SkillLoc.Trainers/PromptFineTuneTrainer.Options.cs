@@ -451,6 +451,7 @@ public sealed partial class PromptFineTuneTrainer
             if (!LabelValues.AreAnswers(schema, LabelColumnName))
             {
                 labels = LabelValues.Of(schema, LabelColumnName, out int keys) ?? Numbers(keys);
+                RequireTwo(labels);
             }
             else if (Answers is not null)
             {
@@ -483,6 +484,17 @@ public sealed partial class PromptFineTuneTrainer
                 + $"{string.Join(", ", Answers.Keys.Select(known => $"'{known}'"))} only.");
         }
 
+        /// <exception cref="ArgumentException">There are fewer than two labels.</exception>
+        private void RequireTwo(IReadOnlyList<string> labels)
+        {
+            if (labels.Count < 2)
+            {
+                throw new ArgumentException(
+                    $"The label column '{LabelColumnName}' of the training data holds {(labels.Count == 0 ? "no label" : $"the label '{labels[0]}' only")}; a "
+                    + "classifier tells two or more apart. Are the rows of one class, or is another column the label?");
+            }
+        }
+
         /// <summary>What labels are called whose keys have no values.</summary>
         private static string[] Numbers(int keys) => [.. Enumerable.Range(0, keys).Select(i => i.ToString(CultureInfo.InvariantCulture))];
 
@@ -502,6 +514,7 @@ public sealed partial class PromptFineTuneTrainer
                 ?? (verbalizer is not null && verbalizer.Count == keys
                     ? verbalizer.Labels
                     : Numbers(keys));
+            RequireTwo(labels);
             bool isPrompted = Tuning is not SoftPromptOptions;
             return new()
             {
@@ -556,7 +569,9 @@ public sealed partial class PromptFineTuneTrainer
             int index = verbalizer.IndexOf(label);
             return index >= 0 ? words[index] : throw new ArgumentException(
                 $"The label column '{LabelColumnName}' has the label '{label}', and the task '{Task!.Name}' has words for "
-                + $"{string.Join(", ", verbalizer.Labels.Select(known => $"'{known}'"))} only.");
+                + $"{string.Join(", ", verbalizer.Labels.Select(known => $"'{known}'"))} only. Give words of your own, one for each label: Task = task with "
+                + $"{{ Verbalizer = new Verbalizer([new(\"{label}\", \"a word\"), ...]) }}, or describe the task in JSON (PromptTasks.Load); or take a head that "
+                + "needs none: Head = HeadKind.SequenceClassification.");
         }
     }
 }

@@ -63,6 +63,13 @@ public sealed class GraftingStudyTests : IDisposable
     [InlineData("\"seeds\": []", "names no seed")]
     [InlineData("\"seeds\": [3], \"sparsities\": [2]", "sparsities in (0, 1]")]
     [InlineData("\"seeds\": [3], \"colour\": 1", "colour")]
+    [InlineData("\"seeds\": [null]", "$.seeds[0] is null")]
+    [InlineData("\"seeds\": [3], \"seeds\": [4]", "Duplicate")]
+    [InlineData("\"seeds\": [3], \"test_rows\": 1e300", "test_rows")]
+    [InlineData("\"seeds\": [3], \"fine_tuning\": {\"epochs\": 0}", "fine_tuning epochs")]
+    [InlineData("\"seeds\": [3], \"fine_tuning\": {\"learning_rate\": \"NaN\"}", "learning_rate")]
+    [InlineData("\"seeds\": [3], \"masks\": null", "masks")]
+    [InlineData("\"seeds\": [3], \"task_file\": \"\\ud800\"", "task_file")]
     public void Plans_that_make_no_sense_are_refused(string part, string complaint)
     {
         File.WriteAllText(PathOf("bad.json"), $$"""{ "checkpoint": "x", "data": "y", "shots": [1], "tasks": [{ "name": "a", "task": "sst-2", "train": { "path": "z" } }], {{part}}{{(part.Contains("sparsities", StringComparison.Ordinal) ? "" : ", \"sparsities\": [0.1]")}} }""");

@@ -210,6 +210,17 @@ public abstract class LanguageModel : IDisposable
         });
     }
 
+    /// <summary>Loads what reads a text: a model without its head, and of T5 without its decoder.</summary>
+    /// <param name="checkpoint">The opened folder.</param>
+    /// <param name="device">Where the weights go; the CPU by default.</param>
+    internal static LanguageModel LoadReader(CheckpointFolder checkpoint, Device? device)
+    {
+        CheckArchitecture(checkpoint.Config);
+        ModelConfig config = Architectures[checkpoint.Config.ModelType].Settle?.Invoke(checkpoint) ?? checkpoint.Config;
+        config = config.IsEncoderDecoder ? T5ForConditionalGeneration.WithoutDecoder(config) : config;
+        return Build(config, withHead: false, (name, shape) => StoredTensor.Read(checkpoint, name, shape, device, ScalarType.Float32));
+    }
+
     /// <summary>Makes a randomly initialised model, as <c>transformers</c> initialises one from a configuration.</summary>
     /// <param name="config">The configuration.</param>
     /// <param name="seed">Seed of the weights.</param>

@@ -229,6 +229,8 @@ public sealed class ModelConfig
         try
         {
             var node = JsonNode.Parse(json, documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false });
+            // A text that is not valid Unicode, wherever it stands, is noticed only when it is asked for.
+            node?.ToJsonString();
             return node is JsonObject root
                 ? new ModelConfig(root, source)
                 : throw new InvalidDataException($"{source} is not a model configuration: right would be a JSON object.");

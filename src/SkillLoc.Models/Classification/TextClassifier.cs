@@ -142,8 +142,12 @@ public sealed class TextClassifier : IDisposable
     /// <param name="dtype">The type of the weights.</param>
     /// <returns>The classifier; the caller disposes it.</returns>
     /// <exception cref="FileNotFoundException">The folder holds no classifier, or a file is missing.</exception>
-    public static TextClassifier Load(string folder, Device? device = null, ScalarType dtype = ScalarType.Float32) =>
-        Create(folder, ClassifierSettings.Load(folder), device, dtype);
+    /// <exception cref="InvalidDataException">A file is damaged, or its settings do not fit the model.</exception>
+    public static TextClassifier Load(string folder, Device? device = null, ScalarType dtype = ScalarType.Float32)
+    {
+        ClassifierSettings settings = ClassifierSettings.Load(folder);
+        return FromFile(Path.Combine(folder, ClassifierSettings.FileName), () => Create(folder, settings, device, dtype));
+    }
 
     /// <summary>Loads a base checkpoint with what a tuning method learnt on it (<see cref="SaveTuned"/>).</summary>
     /// <param name="folder">The base's checkpoint folder.</param>
@@ -159,9 +163,14 @@ public sealed class TextClassifier : IDisposable
         string folder, string path, Device? device = null, ScalarType dtype = ScalarType.Float32, TextClassifier? twin = null)
     {
         TunedWeights tuned = TunedWeights.Load(path);
-        TextClassifier classifier = Create(
-            folder, ClassifierSettings.FromJson(tuned.Settings, $"The metadata's 'settings' in {path}"), device, dtype, twin: twin,
-            mayShare: name => !tuned.Tensors.ContainsKey(name));
+        if (tuned.Settings.Length == 0)
+        {
+            throw new InvalidDataException($"{path} holds tuned weights that carry no task: its metadata lacks 'settings'.");
+        }
+
+        ClassifierSettings settings = ClassifierSettings.FromJson(tuned.Settings, $"{path}, the metadata's 'settings'");
+        TextClassifier classifier = FromFile(
+            path, () => Create(folder, settings, device, dtype, twin: twin, mayShare: name => !tuned.Tensors.ContainsKey(name)));
         try
         {
             classifier.Apply(tuned);
@@ -171,6 +180,19 @@ public sealed class TextClassifier : IDisposable
         {
             classifier.Dispose();
             throw;
+        }
+    }
+
+    /// <summary>Makes a classifier by settings that a file holds: what does not fit is the file's fault.</summary>
+    private static TextClassifier FromFile(string source, Func<TextClassifier> create)
+    {
+        try
+        {
+            return create();
+        }
+        catch (ArgumentException error)
+        {
+            throw new InvalidDataException($"{source} does not fit the model: {error.Message}", error);
         }
     }
 

@@ -78,7 +78,7 @@ internal abstract class PathTraining : IDisposable
         LabeledTexts train = Read(trainData, "training data");
         LabeledTexts? validation = _options.ValidationSet is null ? null : Read(_options.ValidationSet, "validation data");
         TrainingStateFile? stateFile = StateFile(train, validation);
-        TrainingState state = stateFile?.Load(_trained) ?? new();
+        TrainingState state = stateFile?.Load(_trained, _options.MaxSteps) ?? new();
         ValuesChanged();
         using CancellationWatch cancellation = _host.Watch(_options.CancellationToken);
         using (IChannel channel = _host.Start("Training"))
