@@ -187,12 +187,7 @@ public abstract class LanguageModel : IDisposable
             CheckHead(checkpoint, checkpoint.Config, architecture.HeadPrefix);
         }
 
-        // The sizes of config.json are held against the tensors that are there, before anything of these sizes is made or read.
-        foreach ((string name, long[] shape) in architecture.Shapes(checkpoint.Config, withHead))
-        {
-            StoredTensor.Find(checkpoint, name, shape);
-        }
-
+        CheckSizes(checkpoint, checkpoint.Config, withHead);
         ModelConfig config = architecture.Settle?.Invoke(checkpoint) ?? checkpoint.Config;
         using Lifetime.Hold? hold = twin?.Hold();
         return Build(config, withHead, (name, shape) =>
@@ -216,9 +211,22 @@ public abstract class LanguageModel : IDisposable
     internal static LanguageModel LoadReader(CheckpointFolder checkpoint, Device? device)
     {
         CheckArchitecture(checkpoint.Config);
-        ModelConfig config = Architectures[checkpoint.Config.ModelType].Settle?.Invoke(checkpoint) ?? checkpoint.Config;
-        config = config.IsEncoderDecoder ? T5ForConditionalGeneration.WithoutDecoder(config) : config;
-        return Build(config, withHead: false, (name, shape) => StoredTensor.Read(checkpoint, name, shape, device, ScalarType.Float32));
+        CheckSizes(checkpoint, Reader(checkpoint.Config), withHead: false);
+        ModelConfig config = Reader(Architectures[checkpoint.Config.ModelType].Settle?.Invoke(checkpoint) ?? checkpoint.Config);
+        return Build(
+            config, withHead: false, (name, shape) => (StoredTensor.Read(checkpoint, name, shape, device, ScalarType.Float32), false));
+
+        static ModelConfig Reader(ModelConfig config) =>
+            config.IsEncoderDecoder ? T5ForConditionalGeneration.WithoutDecoder(config) : config;
+    }
+
+    /// <summary>Holds the sizes of config.json against the tensors that are there, before anything of these sizes is made or read.</summary>
+    private static void CheckSizes(CheckpointFolder checkpoint, ModelConfig config, bool withHead)
+    {
+        foreach ((string name, long[] shape) in Architectures[config.ModelType].Shapes(config, withHead))
+        {
+            StoredTensor.Find(checkpoint, name, shape);
+        }
     }
 
     /// <summary>Makes a randomly initialised model, as <c>transformers</c> initialises one from a configuration.</summary>
