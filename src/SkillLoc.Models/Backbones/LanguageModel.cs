@@ -162,7 +162,12 @@ public abstract class LanguageModel : IDisposable
         LanguageModel? twin = null, Func<string, bool>? mayShare = null)
     {
         ArgumentNullException.ThrowIfNull(checkpoint);
-        LanguageModel model = LoadUntuned(checkpoint, withHead, device, dtype, twin, mayShare);
+        return WithTuning(checkpoint, LoadUntuned(checkpoint, withHead, device, dtype, twin, mayShare));
+    }
+
+    /// <summary>Adds what the folder says that a tuning method added.</summary>
+    private static LanguageModel WithTuning(CheckpointFolder checkpoint, LanguageModel model)
+    {
         try
         {
             TuningOptions? tuning = ClassifierSettings.Find(checkpoint.Path, checkpoint.Config)?.Tuning;
@@ -187,8 +192,8 @@ public abstract class LanguageModel : IDisposable
             CheckHead(checkpoint, checkpoint.Config, architecture.HeadPrefix);
         }
 
-        CheckSizes(checkpoint, checkpoint.Config, withHead);
         ModelConfig config = architecture.Settle?.Invoke(checkpoint) ?? checkpoint.Config;
+        CheckSizes(checkpoint, config, withHead);
         using Lifetime.Hold? hold = twin?.Hold();
         return Build(config, withHead, (name, shape) =>
         {
@@ -211,13 +216,14 @@ public abstract class LanguageModel : IDisposable
     internal static LanguageModel LoadReader(CheckpointFolder checkpoint, Device? device)
     {
         CheckArchitecture(checkpoint.Config);
-        CheckSizes(checkpoint, Reader(checkpoint.Config), withHead: false);
-        ModelConfig config = Reader(Architectures[checkpoint.Config.ModelType].Settle?.Invoke(checkpoint) ?? checkpoint.Config);
-        return Build(
-            config, withHead: false, (name, shape) => (StoredTensor.Read(checkpoint, name, shape, device, ScalarType.Float32), false));
+        ModelConfig config = Architectures[checkpoint.Config.ModelType].Settle?.Invoke(checkpoint) ?? checkpoint.Config;
+        CheckSizes(checkpoint, config, withHead: false);
+        bool isTuned = ClassifierSettings.Find(checkpoint.Path, checkpoint.Config)?.Tuning is not null;
 
-        static ModelConfig Reader(ModelConfig config) =>
-            config.IsEncoderDecoder ? T5ForConditionalGeneration.WithoutDecoder(config) : config;
+        // A tuning method has parameters in the decoder too.
+        config = config.IsEncoderDecoder && !isTuned ? T5ForConditionalGeneration.WithoutDecoder(config) : config;
+        return WithTuning(checkpoint, Build(
+            config, withHead: false, (name, shape) => (StoredTensor.Read(checkpoint, name, shape, device, ScalarType.Float32), false)));
     }
 
     /// <summary>Holds the sizes of config.json against the tensors that are there, before anything of these sizes is made or read.</summary>
