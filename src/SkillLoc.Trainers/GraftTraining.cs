@@ -295,7 +295,9 @@ internal sealed class GraftTraining : IDisposable
     {
         IReadOnlyList<GraftPart> parts = _mask.Parts(), bestParts = stored?.Best ?? parts;
         IReadOnlyDictionary<string, double> metrics = stored?.Metrics ?? new Dictionary<string, double>(StringComparer.Ordinal);
-        double best = stored?.BestScore ?? 0, score = stored?.Score ?? 0;
+
+        // Correlations may stay below 0; then the best of them is the best there is.
+        double best = metrics.Count > 0 ? stored!.BestScore : double.NegativeInfinity, score = stored?.Score ?? 0;
         int epoch = stored?.Epoch ?? 0, saved = epoch, rows = 0;
         using IProgressChannel progress = _host.StartProgressChannel("Grafting");
         progress.SetHeader(new ProgressHeader(["score"], ["epochs"]), entry =>
@@ -328,7 +330,7 @@ internal sealed class GraftTraining : IDisposable
                 IReadOnlyList<GraftPart> current = _mask.Parts();
 
                 // Scores move for epochs before a coordinate crosses; an unchanged mask needs no second evaluation.
-                if (epoch == 1 || !Same(current, parts))
+                if (metrics.Count == 0 || !Same(current, parts))
                 {
                     _mask.ApplyRounded();
                     var quality = new GraftQuality(
@@ -360,6 +362,15 @@ internal sealed class GraftTraining : IDisposable
         {
             _mask.RequireGradients(false);
             _mask.Reset();
+        }
+
+        if (best <= 0)
+        {
+            _channel.Warning(
+                MessageSensitivity.None,
+                metrics.Count > 0
+                    ? $"The score never rose above 0: the best mask is that of epoch {metrics["epoch"]}, with {best:F4}."
+                    : "No epoch was judged, so the graft is the base patch, without metrics.");
         }
 
         return (bestParts, metrics);
