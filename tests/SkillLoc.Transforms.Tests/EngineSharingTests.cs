@@ -139,13 +139,14 @@ public sealed class EngineSharingTests : IDisposable
                 }
 
                 using PredictionEngine<Row, Output> engine = Engine(model);
+                int done = 0;
                 try
                 {
-                    for (int i = 0; i < (isZip ? 20 : 100_000); i++)
+                    while (done < (isZip ? 20 : 100_000))
                     {
-                        int row = (worker + i) % Rows.Length;
+                        int row = (worker + done) % Rows.Length;
                         Same(expected[row], engine.Predict(Rows[row]));
-                        if (i == 3)
+                        if (++done == 4)
                         {
                             running.Signal();
                         }
@@ -154,6 +155,13 @@ public sealed class EngineSharingTests : IDisposable
                 catch (ObjectDisposedException)
                 {
                     Interlocked.Increment(ref refused);
+                }
+                finally
+                {
+                    if (done < 4)
+                    {
+                        running.Signal();
+                    }
                 }
             });
 
@@ -181,20 +189,30 @@ public sealed class EngineSharingTests : IDisposable
                 }
 
                 int row = 0;
-                Assert.Throws<ObjectDisposedException>(() =>
+                try
                 {
-                    while (row < int.MaxValue)
+                    Assert.Throws<ObjectDisposedException>(() =>
                     {
-                        foreach (float[] scores in model.Transform(rows).GetColumn<float[]>("Score"))
+                        while (row < int.MaxValue)
                         {
-                            Same(expected[row % Rows.Length], new Output { Score = scores });
-                            if (++row == 40)
+                            foreach (float[] scores in model.Transform(rows).GetColumn<float[]>("Score"))
                             {
-                                running.Signal();
+                                Same(expected[row % Rows.Length], new Output { Score = scores });
+                                if (++row == 40)
+                                {
+                                    running.Signal();
+                                }
                             }
                         }
+                    });
+                }
+                finally
+                {
+                    if (row < 40)
+                    {
+                        running.Signal();
                     }
-                });
+                }
             });
         }
     }
