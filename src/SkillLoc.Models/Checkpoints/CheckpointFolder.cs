@@ -10,6 +10,10 @@ public sealed partial class CheckpointFolder : IDisposable
     private const string ConfigFile = "config.json";
     private const string SafetensorsWeights = "model.safetensors";
 
+    // For as long as another process replaces the files of a folder one by one, in milliseconds.
+    private const int LongestWait = 2000;
+    private const int Pause = 20;
+
     // What Python's classes have no place for: it neither reads this file nor misses anything in model.safetensors.
     private const string OwnTensors = "skillloc.safetensors";
 
@@ -74,6 +78,9 @@ public sealed partial class CheckpointFolder : IDisposable
     public static ModelConfig ReadConfig(string folder)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
+        AtomicFolder.Recover(folder);
+        for (var wait = 0; wait < LongestWait && AtomicFolder.IsBeingReplaced(folder) && !File.Exists(System.IO.Path.Join(folder, ConfigFile)); wait += Pause)
+            Thread.Sleep(Pause);
         return Directory.Exists(folder)
             ? ModelConfig.Load(System.IO.Path.Join(folder, ConfigFile))
             : throw new DirectoryNotFoundException($"There is no checkpoint folder '{System.IO.Path.GetFullPath(folder)}'.");
@@ -103,9 +110,8 @@ public sealed partial class CheckpointFolder : IDisposable
         ArgumentNullException.ThrowIfNull(config);
         ArgumentNullException.ThrowIfNull(tensors);
         ArgumentNullException.ThrowIfNull(tokenizerFilesToCopy);
-        if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any() && !File.Exists(System.IO.Path.Join(folder, ConfigFile)))
-            throw new IOException($"'{System.IO.Path.GetFullPath(folder)}' is neither empty nor a checkpoint (it has no {ConfigFile}); choose another folder.");
-
+        AtomicFolder.RemoveLeftovers(folder);
+        CheckReplaceable(folder);
         var weights = tensors.ToList();
         var type = storeAs ?? weights.Select(weight => weight.Value.dtype).FirstOrDefault(ElementTypes.IsFloatingPoint, torch.ScalarType.Float32);
         AtomicFolder.Write(
@@ -127,11 +133,23 @@ public sealed partial class CheckpointFolder : IDisposable
                     SafetensorsWriter.Write(stream, values, new Dictionary<string, string>(StringComparer.Ordinal) { ["format"] = format }, storeAs);
                 }
             },
-            name => WeightFileName().IsMatch(name));
+            name => WeightFileName().IsMatch(name),
+            validBy: ConfigFile);
     }
 
     /// <summary>Releases the weights' file. Tensors that were read stay valid.</summary>
     public void Dispose() => Weights.Dispose();
+
+    /// <summary>Throws unless a folder is new, empty, or a checkpoint, which <see cref="Save"/> replaces.</summary>
+    /// <exception cref="IOException">It holds something else.</exception>
+    private static void CheckReplaceable(string folder)
+    {
+        if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any() && !File.Exists(System.IO.Path.Join(folder, ConfigFile)))
+        {
+            throw new IOException(
+                $"'{System.IO.Path.GetFullPath(folder)}' is neither empty nor a checkpoint (it has no {ConfigFile}); choose another folder.");
+        }
+    }
 
     private static ITensorStore OpenWeights(string path)
     {
