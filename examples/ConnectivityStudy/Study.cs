@@ -111,8 +111,19 @@ public sealed class Study
     private PathResult Curve(Pair pair, string state)
     {
         using TextScoringTransformer first = _ends.Load(pair.First), second = _ends.Load(pair.Second, first);
+        using ParameterPath curve = FindCurve(pair, first, second, Path.Combine(state, "curve"));
+        CheckpointDistance distance = Distance(first.Classifier, second.Classifier);
+        return Measure(pair, pair.First.Task, distance, new() { First = first, Second = second, Path = curve }, isCurve: true);
+    }
+
+    /// <summary>Trains a curve, or reads it where that was done before the study was stopped.</summary>
+    private ParameterPath FindCurve(Pair pair, TextScoringTransformer first, TextScoringTransformer second, string state)
+    {
+        string found = state + ".safetensors";
+        if (File.Exists(found))
+            return ParameterPath.Load(found, first.Classifier, second.Classifier);
         CurvePlan plan = _plan.Curves;
-        using ParameterPath curve = _ml.SkillLoc().FindCurve(new()
+        ParameterPath curve = _ml.SkillLoc().FindCurve(new()
         {
             First = first,
             Second = second,
@@ -125,17 +136,40 @@ public sealed class Study
             Optimizer = plan.Optimizer,
             LearningRate = _plan.Methods[pair.Method].LearningRate * plan.LearningRateFactor,
             Seed = plan.Seed,
-            StateFile = Path.Combine(state, "curve"),
+            StateFile = state,
             CancellationToken = _stop,
         }).Fit(TrainingRowsOf(pair));
-        StopSignals.ThrowIfCut(Path.Combine(state, "curve"), _stop);
-        CheckpointDistance distance = Distance(first.Classifier, second.Classifier);
-        return Measure(pair, pair.First.Task, distance, new() { First = first, Second = second, Path = curve }, isCurve: true);
+        try
+        {
+            StopSignals.ThrowIfCut(state, _stop);
+            curve.Save(found);
+            return curve;
+        }
+        catch
+        {
+            curve.Dispose();
+            throw;
+        }
     }
 
     private MixtureResult Mixture(Pair pair, MixtureGranularity granularity, string state)
     {
         using TextScoringTransformer first = _ends.Load(pair.First), second = _ends.Load(pair.Second, first);
+        CheckpointMixture mixture = FindMixture(pair, granularity, first, second, Path.Combine(state, $"{granularity}"));
+        using var mixed = new TextScoringTransformer(mixture.CreateModel(), first.Columns);
+        CalibrationMetrics quality = _ml.SkillLoc().EvaluateCalibration(mixed.Transform(_data.Test(pair.First.Task)));
+        return new(
+            pair.Experiment.Name, pair.Method, pair.Name, pair.First.Task, granularity, mixture.Groups.Count,
+            mixture.Groups.Average(group => group.FirstShare), quality.Accuracy, quality.LogLoss);
+    }
+
+    /// <summary>Trains a mixture, or reads it where that was done before the study was stopped.</summary>
+    private CheckpointMixture FindMixture(
+        Pair pair, MixtureGranularity granularity, TextScoringTransformer first, TextScoringTransformer second, string state)
+    {
+        string found = state + ".safetensors";
+        if (File.Exists(found))
+            return CheckpointMixture.Load(found, first.Classifier, second.Classifier);
         MixturePlan plan = _plan.Mixtures;
         CheckpointMixture mixture = _ml.SkillLoc().FindMixture(new()
         {
@@ -149,15 +183,12 @@ public sealed class Study
             BatchSize = plan.BatchSize,
             LearningRate = plan.LearningRate,
             Seed = plan.Seed,
-            StateFile = Path.Combine(state, $"{granularity}"),
+            StateFile = state,
             CancellationToken = _stop,
         }).Fit(TrainingRowsOf(pair));
-        StopSignals.ThrowIfCut(Path.Combine(state, $"{granularity}"), _stop);
-        using var mixed = new TextScoringTransformer(mixture.CreateModel(), first.Columns);
-        CalibrationMetrics quality = _ml.SkillLoc().EvaluateCalibration(mixed.Transform(_data.Test(pair.First.Task)));
-        return new(
-            pair.Experiment.Name, pair.Method, pair.Name, pair.First.Task, granularity, mixture.Groups.Count,
-            mixture.Groups.Average(group => group.FirstShare), quality.Accuracy, quality.LogLoss);
+        StopSignals.ThrowIfCut(state, _stop);
+        mixture.Save(found);
+        return mixture;
     }
 
     /// <summary>The rows that either end learnt its task from; of ends with different tasks the first's.</summary>

@@ -170,13 +170,19 @@ public sealed class Study
                 CancellationToken = _stop,
             };
             change(options);
-            string file = Path.Combine(state, name);
-            if (options.Epochs > 0)
-                options.StateFile = file;
+            if (options.Epochs == 0)
+                return _ml.SkillLoc().PromptFineTune(options).Fit(train);
+
+            // A model that is trained stays until all is measured, so that a study that was stopped need not train it again.
+            string kept = Path.Combine(state, name + " model");
+            if (Directory.Exists(kept))
+                return _ml.SkillLoc().LoadTextScorer(kept);
+            options.StateFile = Path.Combine(state, name);
             TextScoringTransformer model = _ml.SkillLoc().PromptFineTune(options).Fit(train);
             try
             {
-                StopSignals.ThrowIfCut(file, _stop);
+                StopSignals.ThrowIfCut(options.StateFile, _stop);
+                model.SaveCheckpoint(kept);
                 return model;
             }
             catch
@@ -191,6 +197,7 @@ public sealed class Study
             var options = new GraftMaskEstimator.Options
             {
                 FineTuned = tuned,
+                BaseCheckpoint = _plan.Checkpoint,
                 ValidationSet = validation,
                 Epochs = _plan.Masks.Epochs,
                 LearningRate = _plan.Masks.LearningRate,

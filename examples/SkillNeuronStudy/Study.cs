@@ -253,16 +253,18 @@ public sealed class Study
         };
     }
 
-    private TextScoringTransformer Load(StudyTask task, int seed)
-    {
-        TextClassifier classifier = TextClassifier.LoadTuned(_plan.Checkpoint, PromptOf(task, seed));
-        return new(classifier, new() { TextPair = classifier.Settings.HasTextPair ? "TextPair" : null });
-    }
+    private TextScoringTransformer Load(StudyTask task, int seed) => Scorer(TextClassifier.LoadTuned(_plan.Checkpoint, PromptOf(task, seed)));
+
+    private static TextScoringTransformer Scorer(TextClassifier classifier) =>
+        new(classifier, new() { TextPair = classifier.Settings.HasTextPair ? "TextPair" : null });
 
     private TextScoringTransformer Tune(
         StudyTask task, TuningOptions tuning, double learningRate, int seed, string? state = null, int? epochs = null, string? checkpoint = null)
     {
         TaskRows rows = _rows[task.Name];
+        string tuned = state + " tuned.safetensors";
+        if (state is not null && File.Exists(tuned))
+            return Scorer(TextClassifier.LoadTuned(checkpoint ?? _plan.Checkpoint, tuned));
         TextScoringTransformer model = _ml.SkillLoc().PromptFineTune(new PromptFineTuneTrainer.Options
         {
             Checkpoint = checkpoint ?? _plan.Checkpoint,
@@ -281,7 +283,12 @@ public sealed class Study
         try
         {
             if (state is not null)
+            {
+                // It stays until all is measured, so that a study that was stopped need not tune it again.
                 StopSignals.ThrowIfCut(state, _stop);
+                model.Classifier.SaveTuned(tuned);
+            }
+
             return model;
         }
         catch
