@@ -69,6 +69,11 @@ public sealed class Pretraining : IDisposable
         _tokenizer = CheckpointTokenizer.Load(folder);
         _model = LanguageModel.Load(folder, device: new Device(options.Device));
         _tokenizer.CheckVocabulary(_model.Config.VocabularySize);
+        if (_model.Adaptation is { } adaptation)
+        {
+            throw new ArgumentException($"{folder} was tuned with {adaptation.Options}; pre-train the checkpoint that was tuned.");
+        }
+
         if (options.LongestPiece > _model.MaxLength)
         {
             throw new ArgumentException($"The model has {_model.MaxLength} positions; pieces of {options.LongestPiece} tokens are too long for it.");
@@ -85,14 +90,16 @@ public sealed class Pretraining : IDisposable
     }
 
     /// <summary>Trains until time or updates are up, and writes the checkpoint folder.</summary>
+    /// <param name="stop">Ends the training after the next update, once the folder is written.</param>
     /// <returns>The held-out losses at the end.</returns>
     /// <exception cref="InvalidOperationException">The loss is no longer a number, or there is nothing to train on.</exception>
-    public IReadOnlyList<HeldOutResult> Run()
+    /// <exception cref="OperationCanceledException">It was stopped; the next time it goes on from there.</exception>
+    public IReadOnlyList<HeldOutResult> Run(CancellationToken stop = default)
     {
         IReadOnlyList<HeldOutResult> results = Evaluate();
         if (Progress < 1)
         {
-            Train();
+            Train(stop);
             results = Evaluate();
         }
 
@@ -129,14 +136,13 @@ public sealed class Pretraining : IDisposable
         }
     }
 
-    private void Train()
+    private void Train(CancellationToken stop)
     {
         if (_passages.Count == 0)
         {
             throw new InvalidOperationException($"There is nothing to train on in {string.Join(", ", _options.Text)}.");
         }
 
-        manual_seed(_options.Seed);
         TrainedParameter[] parameters =
             [.. _model.Parameters.Select(pair => new TrainedParameter(pair.Key, pair.Value, region: null, frozen: null))];
         foreach (TrainedParameter parameter in parameters)
@@ -147,7 +153,7 @@ public sealed class Pretraining : IDisposable
 
         try
         {
-            Train(parameters);
+            Train(parameters, stop);
         }
         finally
         {
@@ -162,7 +168,7 @@ public sealed class Pretraining : IDisposable
         Tell($"trained: {_state.Step:N0} updates, {_state.Tokens:N0} tokens in {_state.Seconds / 60:F1} minutes, {_state.Tokens / _state.Seconds:N0} a second");
     }
 
-    private void Train(TrainedParameter[] parameters)
+    private void Train(TrainedParameter[] parameters, CancellationToken stop)
     {
         var clock = Stopwatch.StartNew();
         TimeSpan line = default, evaluated = default, saved = default;
@@ -177,6 +183,8 @@ public sealed class Pretraining : IDisposable
             {
                 TimeSpan before = clock.Elapsed;
                 double rate = LearningRate(Progress) * Math.Min(1, (stepsHere + 1.0) / StepsToGatherMoments);
+                // The process is this training's alone. Each update has its own seed, so that one that goes on draws what it would have.
+                manual_seed(Passages.HashSeed(_options.Seed, _state.Step));
                 stepsHere++;
                 losses += Update(parameters, stepsHere, batch, rate);
                 lossesCount++;
@@ -193,6 +201,13 @@ public sealed class Pretraining : IDisposable
                     Tell($"{Progress,6:P1}  update {_state.Step,6}  pass {_state.Pass}  loss {losses / lossesCount:F3}  rate {rate:0.0e-0}  {_state.Tokens:N0} tokens, {perSecond:N0} a second");
                     Log("loss", losses / lossesCount);
                     (line, tokensAtLine, losses, lossesCount) = (clock.Elapsed, _state.Tokens, 0, 0);
+                }
+
+                if (stop.IsCancellationRequested && Progress < 1)
+                {
+                    Save();
+                    Tell($"stopped after update {_state.Step}");
+                    stop.ThrowIfCancellationRequested();
                 }
 
                 if ((clock.Elapsed - saved).TotalMinutes >= _options.CheckpointMinutes)

@@ -18,6 +18,10 @@ internal sealed class FineTuning : IDisposable
     /// <summary>A mean loss below which training has nothing left to learn (mode connectivity reference, C.2).</summary>
     private const double LeastLoss = 1e-7;
 
+    private const string BestName = "best";
+    private const string LastName = "last";
+    private const string NumberedPrefix = "ckpt_";
+
     private readonly PromptFineTuneTrainer.Options _options;
     private readonly TextClassifier[] _classifiers;
     private readonly TextClassifier[] _passes;
@@ -43,7 +47,8 @@ internal sealed class FineTuning : IDisposable
     /// <param name="classifiers">The tasks' classifiers; of several, all lie over the first one's storage.</param>
     /// <param name="host">The trainer's.</param>
     /// <param name="channel">The trainer's.</param>
-    public FineTuning(PromptFineTuneTrainer.Options options, IReadOnlyList<TextClassifier> classifiers, ComponentHost host, IChannel channel)
+    public FineTuning(
+        PromptFineTuneTrainer.Options options, IReadOnlyList<TextClassifier> classifiers, ComponentHost host, IChannel channel)
     {
         _options = options;
         _seed = options.Seed!.Value;
@@ -109,6 +114,28 @@ internal sealed class FineTuning : IDisposable
         if (HasMasters)
         {
             Array.ForEach(_passes, pass => pass.Dispose());
+        }
+    }
+
+    /// <summary>The names of the checkpoints that a policy writes into a folder; of the numbered ones those that are there already.</summary>
+    public static IEnumerable<string> NamesOf(CheckpointPolicy policy, string folder)
+    {
+        if (policy.HasFlag(CheckpointPolicy.Best))
+        {
+            yield return BestName;
+        }
+
+        if (policy.HasFlag(CheckpointPolicy.Last))
+        {
+            yield return LastName;
+        }
+
+        if (policy.HasFlag(CheckpointPolicy.Every) && Directory.Exists(folder))
+        {
+            foreach (string path in Directory.EnumerateDirectories(folder, NumberedPrefix + "*"))
+            {
+                yield return Path.GetFileName(path);
+            }
         }
     }
 
@@ -218,7 +245,7 @@ internal sealed class FineTuning : IDisposable
 
         if (_options.Checkpoints.HasFlag(CheckpointPolicy.Last))
         {
-            SaveCheckpoint("last");
+            SaveCheckpoint(LastName);
         }
 
         if (_options.Keep == KeptState.Best)
@@ -291,7 +318,7 @@ internal sealed class FineTuning : IDisposable
 
                 if (_options.Checkpoints.HasFlag(CheckpointPolicy.Best))
                 {
-                    SaveCheckpoint("best");
+                    SaveCheckpoint(BestName);
                 }
             }
         }
@@ -299,7 +326,7 @@ internal sealed class FineTuning : IDisposable
         int evaluation = (state.Step + _options.EvaluationInterval - 1) / _options.EvaluationInterval;
         if (_options.Checkpoints.HasFlag(CheckpointPolicy.Every) && evaluation % _options.CheckpointInterval == 0)
         {
-            SaveCheckpoint($"ckpt_{state.Step}");
+            SaveCheckpoint($"{NumberedPrefix}{state.Step}");
         }
     }
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.ML;
+using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Tuning;
 using SkillLoc.Transforms;
@@ -117,15 +118,15 @@ public sealed partial class GraftMaskEstimator
         internal Options WithSeed(ComponentHost host, IEnumerable<double> sparsities)
         {
             var options = (Options)MemberwiseClone();
-            options.Seed ??= sparsities.Select(StateFile).Where(File.Exists).Select(file => GraftMaskState.SeedOf(file!)).FirstOrDefault(seed => seed is not null)
-                ?? SpareSeed ?? host.DrawSeed();
+            IEnumerable<int?> stored = sparsities.Select(StateFile).Where(File.Exists).Select(file => GraftMaskState.SeedOf(file!));
+            options.Seed ??= stored.FirstOrDefault(seed => seed is not null) ?? SpareSeed ?? host.DrawSeed();
             return options;
         }
 
         /// <summary>The same options for one task of a sequence.</summary>
         internal Options For(
-            TextScoringTransformer fineTuned, string labelColumnName, IDataView? validation, IReadOnlyList<Graft> baseGrafts, string stateName,
-            int? spareSeed)
+            TextScoringTransformer fineTuned, string labelColumnName, IDataView? validation, IReadOnlyList<Graft> baseGrafts,
+            string stateName, int? spareSeed)
         {
             var options = (Options)MemberwiseClone();
             options.SpareSeed = spareSeed;
@@ -148,6 +149,14 @@ public sealed partial class GraftMaskEstimator
             if (BaseCheckpoint is null && FineTuned.BaseCheckpoint is null)
             {
                 throw new ArgumentException("The fine-tuned transformer does not know its base; name the folder in Options.BaseCheckpoint.");
+            }
+
+            string found = BaseCheckpoint ?? FineTuned.BaseCheckpoint!;
+            if (FineTuned.CheckpointFolder is { } tuned && PathIdentity.Same(tuned, found))
+            {
+                throw new ArgumentException(
+                    $"'{found}' is where the fine-tuned model itself was saved: a graft is the difference of two models, so name the folder that "
+                    + "fine-tuning started from in Options.BaseCheckpoint.");
             }
 
             if (BasePatch == BasePatchKind.Loaded == PatchFile is null)

@@ -45,7 +45,8 @@ internal sealed class GraftTraining : IDisposable
     /// <param name="sparsities">All that grafts will be found for, which share a seed.</param>
     /// <param name="input">The training view.</param>
     public GraftTraining(
-        ComponentHost host, IChannel channel, GraftMaskEstimator.Options options, IReadOnlyList<double> sparsities, Microsoft.ML.IDataView input)
+        ComponentHost host, IChannel channel, GraftMaskEstimator.Options options, IReadOnlyList<double> sparsities,
+        Microsoft.ML.IDataView input)
     {
         _host = host;
         _cancellation = host.Watch(options.CancellationToken);
@@ -99,6 +100,7 @@ internal sealed class GraftTraining : IDisposable
                 graft.ApplyTo(_classifier.Backbone, _fingerprint);
             }
 
+            CheckMovement();
             _mask = new(_classifier.Backbone, _tuned.Backbone, _considered, options.SigmoidBias, options.Outside, earlier);
             WarnOfOtherChanges(changes);
         }
@@ -230,7 +232,9 @@ internal sealed class GraftTraining : IDisposable
             SetBasePatch(sparsity);
         }
 
-        _channel.Info(MessageSensitivity.None, $"Base patch of {_mask.BaseCount} of {_mask.Count} parameters; training on {_train.Count} rows with seed {_seed}.");
+        _channel.Info(
+            MessageSensitivity.None,
+            $"Base patch of {_mask.BaseCount} of {_mask.Count} parameters; training on {_train.Count} rows with seed {_seed}.");
         if (stored is not null && stored.Epoch >= _options.Epochs)
         {
             _channel.Info(MessageSensitivity.None, $"{file} has done {stored.Epoch} epochs; its best mask is taken.");
@@ -291,7 +295,9 @@ internal sealed class GraftTraining : IDisposable
     {
         IReadOnlyList<GraftPart> parts = _mask.Parts(), bestParts = stored?.Best ?? parts;
         IReadOnlyDictionary<string, double> metrics = stored?.Metrics ?? new Dictionary<string, double>(StringComparer.Ordinal);
-        double best = stored?.BestScore ?? 0, score = stored?.Score ?? 0;
+
+        // Correlations may stay below 0; then the best of them is the best there is.
+        double best = metrics.Count > 0 ? stored!.BestScore : double.NegativeInfinity, score = stored?.Score ?? 0;
         int epoch = stored?.Epoch ?? 0, saved = epoch, rows = 0;
         using IProgressChannel progress = _host.StartProgressChannel("Grafting");
         progress.SetHeader(new ProgressHeader(["score"], ["epochs"]), entry =>
@@ -324,7 +330,7 @@ internal sealed class GraftTraining : IDisposable
                 IReadOnlyList<GraftPart> current = _mask.Parts();
 
                 // Scores move for epochs before a coordinate crosses; an unchanged mask needs no second evaluation.
-                if (epoch == 1 || !Same(current, parts))
+                if (metrics.Count == 0 || !Same(current, parts))
                 {
                     _mask.ApplyRounded();
                     var quality = new GraftQuality(
@@ -356,6 +362,15 @@ internal sealed class GraftTraining : IDisposable
         {
             _mask.RequireGradients(false);
             _mask.Reset();
+        }
+
+        if (best <= 0)
+        {
+            _channel.Warning(
+                MessageSensitivity.None,
+                metrics.Count > 0
+                    ? $"The score never rose above 0: the best mask is that of epoch {metrics["epoch"]}, with {best:F4}."
+                    : "No epoch was judged, so the graft is the base patch, without metrics.");
         }
 
         return (bestParts, metrics);
@@ -459,6 +474,19 @@ internal sealed class GraftTraining : IDisposable
     {
         using var scope = NewDisposeScope();
         return (parameter.shape, parameter.detach().to(ScalarType.Float32).cpu().data<float>().ToArray());
+    }
+
+    /// <summary>Against a base that was overwritten with the fine-tuned model every graft would be perfect.</summary>
+    /// <exception cref="InvalidOperationException">No parameter that the graft considers differs from the base.</exception>
+    private void CheckMovement()
+    {
+        if (_considered.All(name => _classifier.Backbone.Parameters[name].Equals(_tuned.Backbone.Parameters[name])))
+        {
+            throw new InvalidOperationException(
+                $"The fine-tuned model has the very weights of its base {_base}, so there is nothing to localise: either nothing was trained, or "
+                + "the base was overwritten with the fine-tuned model. Name the checkpoint that fine-tuning started from in "
+                + "Options.BaseCheckpoint.");
+        }
     }
 
     private void WarnOfOtherChanges(HashSet<string> considered)

@@ -91,11 +91,11 @@ public sealed class MultiTaskFineTuneTrainer
         var classifiers = new List<TextClassifier>();
         try
         {
-            Load(train, classifiers, options.FreshSeed);
+            using IChannel channel = _host.Start("Training");
+            Load(train, classifiers, options.FreshSeed, channel);
             LabeledTexts[] rows = Read(train, classifiers, "training data");
             LabeledTexts[]? chosenBy = validation is null ? null : Read(validation, classifiers, "validation data");
             string? fingerprint = _options.RecordPath is not null || _options.StartFrom.Count > 0 ? classifiers[0].Backbone.Fingerprint() : null;
-            using IChannel channel = _host.Start("Training");
             foreach (TextClassifier classifier in classifiers)
             {
                 HeadMatches.Tell(channel, classifier.Head.Match, _options.Checkpoint, classifier.Settings.Task);
@@ -132,7 +132,12 @@ public sealed class MultiTaskFineTuneTrainer
             string folder = Path.GetFullPath(_options.Checkpoint);
             return new(
                 new(_tasks.Zip(classifiers, (task, classifier) => KeyValuePair.Create(
-                    task.Key, new TextScoringTransformer(classifier, task.Value.Columns(), baseCheckpoint: folder) { Host = _host, Record = record }))),
+                    task.Key,
+                    new TextScoringTransformer(classifier, task.Value.Columns(), baseCheckpoint: folder)
+                    {
+                        Host = _host,
+                        Record = record,
+                    }))),
                 record);
         }
         catch
@@ -157,10 +162,11 @@ public sealed class MultiTaskFineTuneTrainer
 
     /// <summary>Every task's classifier, over one backbone; heads of their own are fresh for all alike, but for the labels that a trained head
     /// of the checkpoint knows.</summary>
-    private void Load(IReadOnlyDictionary<string, IDataView> train, List<TextClassifier> classifiers, int seed)
+    private void Load(IReadOnlyDictionary<string, IDataView> train, List<TextClassifier> classifiers, int seed, IChannel channel)
     {
         ClassifierSettings[] settings = [.. _tasks.Select(task => task.Value.Settings(train[task.Key].Schema))];
         using TextClassifier whole = TextClassifier.Create(_options.Checkpoint, settings[0], _device);
+        PromptFineTuneTrainer.TellOfTuning(channel, _options.Checkpoint, whole);
         using CheckpointFolder stored = CheckpointFolder.Open(_options.Checkpoint);
         foreach (ClassifierSettings each in settings)
         {

@@ -15,7 +15,11 @@ public sealed partial class PromptFineTuneTrainer
     /// <summary>Everything that fine-tuning can be told.</summary>
     public sealed class Options
     {
-        /// <summary>A Hugging Face checkpoint folder.</summary>
+        /// <summary>
+        /// A Hugging Face checkpoint folder. A classification head in it goes on by the names of its labels. Where a method tuned the model,
+        /// training goes on with that if it is <see cref="Tuning"/>; else what it learnt is folded into the weights, as LoRA's is, or the
+        /// folder is refused.
+        /// </summary>
         public string Checkpoint = "";
 
         /// <summary>
@@ -205,9 +209,10 @@ public sealed partial class PromptFineTuneTrainer
         public Precision Precision;
 
         /// <summary>
-        /// Seed of the shuffle and of dropout, and of fresh parameters where these have no seed of their own. Null takes the seed of the state that training goes on from, if there is one, or else one of the context's: with a seed of its
-        /// own (<c>new MLContext(seed: 1)</c>) the same in every run of a program, without one another each time. What was taken stands in
-        /// the log and in the run's record.
+        /// Seed of the shuffle and of dropout, and of fresh parameters where these have no seed of their own. Null takes the seed of the
+        /// state that training goes on from, if there is one, or else one of the context's: with a seed of its own
+        /// (<c>new MLContext(seed: 1)</c>) the same in every run of a program, without one another each time. What was taken stands in the
+        /// log and in the run's record.
         /// </summary>
         public int? Seed;
 
@@ -217,7 +222,10 @@ public sealed partial class PromptFineTuneTrainer
         /// </summary>
         public int? InitialisationSeed;
 
-        /// <summary>Where the fine-tuned checkpoint is written; null writes it when an ML.NET model is saved.</summary>
+        /// <summary>
+        /// Where the fine-tuned checkpoint is written, which an ML.NET model that is saved names. Null writes none; then
+        /// <see cref="TextScoringTransformer.SaveCheckpoint"/> must be called before an ML.NET model can be saved.
+        /// </summary>
         public string? OutputFolder;
 
         /// <summary>Told after every update.</summary>
@@ -304,6 +312,7 @@ public sealed partial class PromptFineTuneTrainer
                     $"Options.WarmupSteps is {WarmupSteps}, and Adafactor's learning rate is constant: leave it 0, or use {OptimizerKind.AdamW}.");
             }
 
+            CheckTargets();
             Require(LearningRate > 0 && double.IsFinite(LearningRate), nameof(LearningRate), LearningRate, "positive");
             Require(WeightDecay >= 0, nameof(WeightDecay), WeightDecay, "0 or more");
             Require(BatchSize > 0, nameof(BatchSize), BatchSize, "1 or more");
@@ -330,6 +339,37 @@ public sealed partial class PromptFineTuneTrainer
             }
         }
 
+        /// <summary>Throws where training would overwrite the checkpoint that it starts from, also through links.</summary>
+        /// <exception cref="ArgumentException">It would.</exception>
+        private void CheckTargets()
+        {
+            if (OutputFolder is not null)
+            {
+                Check(OutputFolder, nameof(OutputFolder));
+            }
+
+            if (CheckpointFolder is not { } folder)
+            {
+                return;
+            }
+
+            foreach (string name in FineTuning.NamesOf(Checkpoints, folder))
+            {
+                Check(Path.Join(folder, name), nameof(CheckpointFolder));
+            }
+
+            void Check(string target, string option)
+            {
+                if (Checkpoint.Length > 0 && PathIdentity.Same(target, Checkpoint))
+                {
+                    throw new ArgumentException(
+                        $"Options.{option} leads to '{target}', which is Options.Checkpoint: training would overwrite the model that it starts "
+                        + "from, and grafts are found against that. Choose another folder.",
+                        option);
+                }
+            }
+        }
+
         /// <summary>Checks what needs a validation set.</summary>
         /// <param name="isThere">Whether there is one.</param>
         /// <exception cref="ArgumentException">There is none, and an option needs it.</exception>
@@ -348,7 +388,8 @@ public sealed partial class PromptFineTuneTrainer
         }
 
         /// <summary>The same options with a seed for certain: their own, that of a stored state, or one of the context's.</summary>
-        internal Options WithSeed(ComponentHost host) => WithSeed(Seed ?? TrainingStateFile.SeedOf(StateFile) ?? SpareSeed ?? host.DrawSeed());
+        internal Options WithSeed(ComponentHost host) =>
+            WithSeed(Seed ?? TrainingStateFile.SeedOf(StateFile) ?? SpareSeed ?? host.DrawSeed());
 
         /// <summary>The same options with a seed.</summary>
         internal Options WithSeed(int seed)

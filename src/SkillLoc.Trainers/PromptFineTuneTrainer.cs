@@ -54,7 +54,8 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
         ArgumentNullException.ThrowIfNull(trainData);
         _options.CheckValidation(validationData is not null);
         Options options = _options.WithSeed(_host);
-        TextClassifier classifier = TextClassifier.Create(options.Checkpoint, options.Settings(trainData.Schema), _device, seed: options.FreshSeed);
+        TextClassifier classifier = TextClassifier.Create(
+            options.Checkpoint, options.Settings(trainData.Schema), _device, seed: options.FreshSeed);
         try
         {
             LabeledTexts train = LabeledTexts.Read(trainData, _columns, _options.LabelColumnName, classifier, "training data");
@@ -64,6 +65,7 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
             string? fingerprint = _options.RecordPath is not null || _options.StartFrom.Count > 0 ? classifier.Backbone.Fingerprint() : null;
             using IChannel channel = _host.Start("Training");
             HeadMatches.Tell(channel, classifier.Head.Match, _options.Checkpoint);
+            TellOfTuning(channel, _options.Checkpoint, classifier);
             foreach (Graft graft in _options.StartFrom)
             {
                 Start(classifier, graft, fingerprint!, channel);
@@ -136,6 +138,15 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
 
         // A shape tells kinds and annotations, not sizes, so any two labels give the right one.
         return ScoringSchema.Append(inputSchema, _columns, _options.Task?.Verbalizer.Labels ?? ["0", "1"]);
+    }
+
+    /// <summary>Says what becomes of a tuning method that the checkpoint was tuned with before.</summary>
+    internal static void TellOfTuning(IChannel channel, string checkpoint, TextClassifier classifier)
+    {
+        if (classifier.FoldedTuning is { } folded)
+        {
+            channel.Info(MessageSensitivity.None, $"{checkpoint} was tuned with {folded}; what that learnt is folded into the weights.");
+        }
     }
 
     /// <summary>Puts a graft into the model, and the head that it may carry.</summary>

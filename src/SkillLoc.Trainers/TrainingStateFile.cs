@@ -16,7 +16,8 @@ internal sealed class TrainingStateFile(string path, IReadOnlyDictionary<string,
     private const string Format = "skillloc-training-state";
     private const string Version = "2";
 
-    /// <summary>The seed of the run that a state file belongs to; null where there is none. What the file lacks <see cref="Load"/> tells.</summary>
+    /// <summary>The seed of the run that a state file belongs to; null where there is none. What else is wrong with the file
+    /// <see cref="Load"/> tells.</summary>
     /// <exception cref="InvalidDataException">The file is damaged.</exception>
     public static int? SeedOf(string? path)
     {

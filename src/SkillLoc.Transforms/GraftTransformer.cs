@@ -20,6 +20,7 @@ public sealed class GraftTransformer : TextScoringTransformer
         ArgumentException.ThrowIfNullOrEmpty(baseCheckpoint);
         Graft = graft;
         BaseGrafts = baseGrafts ?? [];
+        BasesInUse.Add(this, baseCheckpoint, transformer => transformer.IsDisposed);
     }
 
     /// <summary>The graft: indices, values, where they lie, and what was measured.</summary>

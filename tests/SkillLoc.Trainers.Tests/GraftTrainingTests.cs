@@ -3,6 +3,7 @@ using Microsoft.ML.Data;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Grafts;
+using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tuning;
 using SkillLoc.Transforms;
 using TorchSharp;
@@ -105,6 +106,54 @@ public sealed class GraftTrainingTests : IClassFixture<GraftMaskEstimatorTests.F
             options.Epochs = 10;
             options.LearningRate = 1e9;
             options.WithinSparsity = within;
+        }
+    }
+
+    [Theory]
+    [InlineData(null)]
+    [InlineData(2)]
+    public void OfScoresBelowZeroTheBestIsTakenAndSaid(int? stopAfter)
+    {
+        var said = new List<string>();
+        _ml.Log += (_, log) => said.Add($"{log.Kind}: {log.RawMessage}");
+
+        // The model knows the labels by heart; in these rows they are swapped, so that the better it is the worse it scores.
+        PromptTask task = Toy.Task with { Metric = PromptMetric.MatthewsCorrelation };
+        using TextScoringTransformer tuned = Trainings.Fit(Toy.Examples(64), options => options.Task = task);
+        Toy.Row[] swapped = [.. Toy.Examples(32, seed: 4).Select(row => new Toy.Row { Label = row.Label == "pos" ? "neg" : "pos", Text = row.Text })];
+        var scores = new List<double>();
+        string state = Path.Join(_folder, "below");
+        if (stopAfter is { } epochs)
+        {
+            Train(epochs);
+        }
+
+        Graft graft = Train(5);
+        double best = scores.Max();
+        Assert.True(best < 0, $"The test needs scores below 0; the best is {best}.");
+        Assert.Equal(best, graft.Metrics["train"] + graft.Metrics["validation"], 1e-9);
+        Assert.Equal(scores.IndexOf(best) + 1, graft.Metrics["epoch"]);
+        Assert.Contains(said, text => text.StartsWith("Warning", StringComparison.Ordinal) && text.Contains("never rose above 0", StringComparison.Ordinal));
+
+        using GraftTransformer grafted = GraftTransformer.Create(graft, Toy.Checkpoint);
+        int[] wrong = [.. grafted.Transform(_ml.Data.LoadFromEnumerable(swapped)).GetColumn<float[]>("Score")
+            .Zip(swapped, (score, row) => grafted.Labels[score[0] >= score[1] ? 0 : 1] == row.Label ? 0 : 1)];
+        Assert.InRange(wrong.Average(), 0.5, 1);
+
+        Graft Train(int count)
+        {
+            using GraftTransformer found = _ml.SkillLoc().GraftMask(new GraftMaskEstimator.Options
+            {
+                FineTuned = tuned,
+                ValidationSet = Toy.View(_ml, swapped),
+                Sparsity = 1,
+                Epochs = count,
+                LearningRate = 1e5,
+                Seed = 3,
+                StateFolder = stopAfter is null ? null : state,
+                Progress = new Trainings.Immediate(progress => scores.Add(progress.Metric!.Value)),
+            }).Fit(Toy.View(_ml, swapped));
+            return found.Graft;
         }
     }
 

@@ -88,6 +88,49 @@ public sealed class TuningTests
         }
     }
 
+    [Theory]
+    [MemberData(nameof(Methods))]
+    public void ATunedFolderIsNoPlainCheckpoint(string method)
+    {
+        string folder = Path.Join(Directory.CreateTempSubdirectory().FullName, "tuned");
+        try
+        {
+            var said = new List<string>();
+            _ml.Log += (_, log) => said.Add(log.RawMessage);
+            IDataView data = Toy.View(_ml, Toy.Examples(64));
+            using TextScoringTransformer model = Fit(data, method, change: options => options.OutputFolder = folder);
+            double trained = LogLoss(model), fresh;
+            using (TextScoringTransformer untuned = _ml.SkillLoc().PromptFineTune(Toy.Options(options => options.Epochs = 0)).Fit(data))
+            {
+                fresh = LogLoss(untuned);
+            }
+
+            Assert.True(trained < fresh / 4, $"{trained} {fresh}");
+            using (TextScoringTransformer same = Fit(data, method, epochs: 0, change: options => options.Checkpoint = folder))
+            {
+                Assert.Equal(trained, LogLoss(same));
+            }
+
+            PromptFineTuneTrainer without = _ml.SkillLoc().PromptFineTune(Toy.Options(options => (options.Checkpoint, options.Epochs) = (folder, 0)));
+            if (method is "biases" or "lora")
+            {
+                using TextScoringTransformer folded = without.Fit(data);
+                Assert.Equal(trained, LogLoss(folded), 1e-4);
+                Assert.Equal(method == "lora", said.Exists(text => text.Contains("is folded into the weights", StringComparison.Ordinal)));
+            }
+            else
+            {
+                Assert.Contains(Options[method].GetType().Name, Assert.Throws<ArgumentException>(() => without.Fit(data)).Message, StringComparison.Ordinal);
+            }
+
+            double LogLoss(TextScoringTransformer each) => _ml.MulticlassClassification.Evaluate(each.Transform(data)).LogLoss;
+        }
+        finally
+        {
+            Directory.Delete(Path.GetDirectoryName(folder)!, recursive: true);
+        }
+    }
+
     [Fact]
     public void LoraIsGraftedAndAPrefixIsNot()
     {

@@ -94,23 +94,31 @@ internal sealed class InterpolationFiles
             throw new InvalidOperationException("There is nothing to write: training rows without scores have neither a table nor an analysis.");
         }
 
-        foreach ((string name, _) in files.Where(file => File.Exists(Path.Join(folder, file.Name))))
+        // What an interrupted save of the same path left, whose rows are not in the table yet, is completed.
+        AtomicFolder.RemoveLeftovers(folder);
+        string existing = Compared.Length > 0 ? Existing(Path.Join(folder, ResultFile)) : "", table = Compared.Length > 0 ? Table() : "";
+        bool isDone = table.Length > 0 && existing.EndsWith(table, StringComparison.Ordinal);
+        bool isAnothers = !isDone && table.Length > 0 && Bare(existing).EndsWith(Bare(table), StringComparison.Ordinal);
+        foreach ((string name, string text) in files.Where(file => Path.Exists(Path.Join(folder, file.Name))))
         {
-            throw new IOException($"'{Path.GetFullPath(Path.Join(folder, name))}' is there already; choose a folder without an analysis. Nothing was written.");
+            string path = Path.Join(folder, name);
+            if (isAnothers || !File.Exists(path) || File.ReadAllText(path) != text)
+            {
+                throw new IOException($"'{Path.GetFullPath(path)}' is there already; choose a folder without an analysis. Nothing was written.");
+            }
         }
 
-        if (Compared.Length > 0)
+        if (table.Length > 0)
         {
-            // Last, so that a save that fails on the way cannot append its rows twice when it is tried again.
-            files.Add((ResultFile, Existing(Path.Join(folder, ResultFile)) + Table()));
+            files.Add((ResultFile, isDone ? existing : existing + table));
         }
 
-        Directory.CreateDirectory(folder);
-        foreach ((string name, string text) in files)
-        {
-            AtomicFile.WriteText(Path.Join(folder, name), text);
-        }
+        Directory.CreateDirectory(Path.GetDirectoryName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)))!);
+        AtomicFolder.Write(folder, into => files.ForEach(file => File.WriteAllText(Path.Join(into, file.Name), file.Text)));
     }
+
+    /// <summary>The lines of a table without their prefixes.</summary>
+    private static string Bare(string table) => string.Join('\n', table.Split('\n').Select(line => line[(line.IndexOf(',') + 1)..]));
 
     /// <summary>The rows that are there already, or the header of a new file.</summary>
     private static string Existing(string path)

@@ -75,6 +75,7 @@ public abstract class MaskedLanguageModel : LanguageModel
     {
         ArgumentNullException.ThrowIfNull(batch);
         using Held held = new(this, batch);
+        using Lifetime.Hold hold = Hold();
         using var scope = NewDisposeScope();
         Pass pass = Start(batch, training, observer);
         Tensor hidden = Embed(batch, training);
@@ -93,6 +94,7 @@ public abstract class MaskedLanguageModel : LanguageModel
     {
         ArgumentNullException.ThrowIfNull(batch);
         using Held held = new(this, batch);
+        using Lifetime.Hold hold = Hold();
         using var scope = NewDisposeScope();
         Pass pass = Start(batch, training, observer);
         Tensor hidden = Embed(batch, training);
@@ -125,6 +127,7 @@ public abstract class MaskedLanguageModel : LanguageModel
         }
 
         using Held held = new(this, hidden, words);
+        using Lifetime.Hold hold = Hold();
         using var scope = NewDisposeScope();
         Tensor transformed = Normalise(HeadActivation(_head.Dense.Apply(hidden)), _head.Norm);
         Tensor weight = words is null ? _head.Decoder : _head.Decoder.index_select(0, words);

@@ -1,10 +1,30 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Versioning;
+using System.Text.Json;
+
 namespace SkillLoc.Models.Checkpoints;
 
 /// <summary>Writes several files that belong together so that their folder never holds a mixture of old and new.</summary>
-public static class AtomicFolder
+/// <remarks>
+/// <para>The new files are complete beside the folder before it changes. On Linux the two change places in one step, with what else is in
+/// the folder linked into both, so that a kill at any moment leaves the old content or the new. Where that cannot be done (on other
+/// systems, where the folder is a mount point, its parent cannot be written to, or the file system has no links), the files are replaced one
+/// by one, and the one without which the folder is not valid goes first and comes last; whoever opens or writes the folder next
+/// (<see cref="Recover"/>) completes what a kill interrupted.</para>
+/// <para>Temporaries of writers that were killed are removed by the next.</para>
+/// </remarks>
+public static partial class AtomicFolder
 {
+    private const string InsidePrefix = ".skillloc-";
+    private const string Suffix = ".tmp";
+    private const string LockSuffix = ".lock";
+    private const string InsidePattern = InsidePrefix + "*" + Suffix + LockSuffix;
+
+    // In a stage inside the folder: what there is to do once all files are there.
+    private const string Journal = ".journal";
+
     /// <summary>
-    /// Writes into a temporary folder beside the target, flushes it to the disk and swaps the two. Whatever goes wrong, the temporary
+    /// Writes into a temporary folder, flushes it to the disk and puts it in the folder's place. Whatever goes wrong, the temporary
     /// is removed and a folder that was there is untouched.
     /// </summary>
     /// <param name="folder">The folder to create or replace.</param>
@@ -12,85 +32,311 @@ public static class AtomicFolder
     /// <param name="isStale">
     /// Says of a file or folder name in the old folder, one that <paramref name="write"/> did not write anew, whether it goes; null keeps all such.
     /// </param>
+    /// <param name="validBy">The name of the file without which the folder is not valid; null for none.</param>
     /// <exception cref="IOException">The folder could not be written, for instance because the disk is full.</exception>
-    public static void Write(string folder, Action<string> write, Predicate<string>? isStale = null)
+    public static void Write(string folder, Action<string> write, Predicate<string>? isStale = null, string? validBy = null) =>
+        Write(folder, write, isStale, validBy, isInside: false);
+
+    /// <summary>The same; file by file also where the folders could change places.</summary>
+    internal static void Write(string folder, Action<string> write, Predicate<string>? isStale, string? validBy, bool isInside)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         ArgumentNullException.ThrowIfNull(write);
-        var target = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
-        if (Directory.Exists(target))
-            target = new DirectoryInfo(target).ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? target;
-        var temporary = AtomicFile.TemporaryName(target);
-        string? old;
+        var target = Resolve(folder);
         try
         {
             if (File.Exists(target))
                 throw new IOException("a file of that name is in the way");
             if (Path.GetDirectoryName(target) is { } parent && !Directory.Exists(parent))
                 throw new DirectoryNotFoundException($"there is no folder '{parent}'");
-            Directory.CreateDirectory(temporary);
-            write(temporary);
-            foreach (var file in Directory.EnumerateFiles(temporary, "*", SearchOption.AllDirectories))
+            RemoveLeftovers(target);
+            using var stage = isInside && Directory.Exists(target) ? Stage.Inside(target) : Stage.Create(target);
+            write(stage.Path);
+            foreach (var file in Directory.EnumerateFiles(stage.Path, "*", SearchOption.AllDirectories))
                 FlushToDisk(file);
-            old = Swap(temporary, target);
+            Put(stage, target, isStale ?? (_ => false), validBy);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException && e is not HalfwayException)
         {
             throw new IOException($"The folder '{target}' could not be written ({e.Message.TrimEnd('.')}); what was there before is unchanged.", e);
         }
-        finally
-        {
-            if (Directory.Exists(temporary))
-                Directory.Delete(temporary, recursive: true);
-        }
-        if (old is not null)
-            CarryOver(old, target, isStale ?? (_ => false));
     }
 
-    /// <summary>Puts <paramref name="temporary"/> in the place of <paramref name="target"/> and says where the old folder is now, if there was one.</summary>
-    private static string? Swap(string temporary, string target)
+    /// <summary>Completes what a writer that was killed had begun to put into a folder file by file; see the remarks.</summary>
+    /// <param name="folder">The folder, which need not exist.</param>
+    /// <exception cref="IOException">It could not be completed.</exception>
+    public static void Recover(string folder)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        if (!Directory.Exists(folder))
+            return;
+        foreach (var held in Directory.EnumerateFiles(folder, InsidePattern).Where(AtomicFile.IsAbandoned))
+        {
+            var stage = held[..^LockSuffix.Length];
+            try
+            {
+                if (File.Exists(Path.Join(stage, Journal)))
+                    Finish(stage, folder);
+            }
+            catch (UnauthorizedAccessException e)
+            {
+                throw new IOException(
+                    $"'{Path.GetFullPath(folder)}' was replaced half-way when its writer was killed, and cannot be completed ({e.Message.TrimEnd('.')}).", e);
+            }
+
+            Remove(held);
+        }
+    }
+
+    /// <summary>Recovers a folder, and removes what writers of it that were killed left beside it, as far as that is possible.</summary>
+    /// <param name="folder">The folder, which need not exist.</param>
+    /// <exception cref="IOException">What a killed writer had begun could not be completed.</exception>
+    public static void RemoveLeftovers(string folder)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        var target = Resolve(folder);
+        Recover(target);
+        if (Path.GetDirectoryName(target) is not { } parent || !Directory.Exists(parent))
+            return;
+        foreach (var held in Directory.EnumerateFiles(parent, AtomicFile.TemporaryPattern(target) + LockSuffix).Where(AtomicFile.IsAbandoned))
+            Remove(held);
+    }
+
+    /// <summary>Whether a writer is at work in the folder itself, so that files may be missing for a moment.</summary>
+    internal static bool IsBeingReplaced(string folder) =>
+        Directory.Exists(folder) && Directory.EnumerateFiles(folder, InsidePattern).Any();
+
+    /// <summary>Removes the stage of a dead writer by its lock, which goes last.</summary>
+    private static void Remove(string held) => AtomicFile.Try(() =>
+    {
+        var stage = held[..^LockSuffix.Length];
+        if (Directory.Exists(stage))
+            Directory.Delete(stage, recursive: true);
+        File.Delete(held);
+    });
+
+    /// <summary>The folder itself, where a link leads to it.</summary>
+    private static string Resolve(string folder)
+    {
+        var target = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
+        return Directory.Exists(target) ? new DirectoryInfo(target).ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? target : target;
+    }
+
+    /// <summary>Puts what is complete into the place of what was there.</summary>
+    private static void Put(Stage stage, string target, Predicate<string> isStale, string? validBy)
     {
         if (!Directory.Exists(target))
         {
-            Directory.Move(temporary, target);
-            return null;
+            Directory.Move(stage.Path, target);
+            return;
         }
 
-        var old = AtomicFile.TemporaryName(target);
-        Directory.Move(target, old);
+        string[] written = [.. Directory.EnumerateFileSystemEntries(stage.Path).Select(entry => Path.GetFileName(entry))];
+        if (!stage.IsInside && OperatingSystem.IsLinux() && LinkOthers(target, stage.Path, isStale) && Exchange(stage.Path, target))
+        {
+            // What came into the old folder in between.
+            stage.IsKept = !CarryOver(stage.Path, target, isStale);
+            if (stage.IsKept)
+                throw new HalfwayException($"'{target}' is written, but what else was in it could not be moved back and is in '{stage.Path}'.");
+            return;
+        }
+
+        string[] stale =
+        [
+            .. Directory.EnumerateFileSystemEntries(target).Select(entry => Path.GetFileName(entry))
+                .Where(name => !written.Contains(name) && isStale(name)),
+        ];
+        Stage inside = stage.IsInside ? stage : Stage.Inside(target);
         try
         {
-            Directory.Move(temporary, target);
+            if (!stage.IsInside)
+            {
+                foreach (var name in written)
+                    MoveOver(Path.Join(stage.Path, name), Path.Join(inside.Path, name));
+            }
+
+            // From here on a kill is completed, not undone.
+            AtomicFile.WriteText(Path.Join(inside.Path, Journal), JsonSerializer.Serialize(new Steps(written, stale, validBy)));
+            try
+            {
+                Finish(inside.Path, target);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                inside.IsKept = true;
+                throw new HalfwayException(
+                    $"'{target}' could not be replaced as a whole ({e.Message.TrimEnd('.')}); the rest lies in '{inside.Path}', and opening the "
+                    + "checkpoint completes it.", e);
+            }
         }
-        catch
+        finally
         {
-            Directory.Move(old, target);
-            throw;
+            inside.Dispose();
         }
-        return old;
     }
 
-    private static void CarryOver(string old, string target, Predicate<string> isStale)
+    /// <summary>Does what a journal says, from wherever it stands.</summary>
+    private static void Finish(string stage, string target)
+    {
+        var steps = JsonSerializer.Deserialize<Steps>(File.ReadAllText(Path.Join(stage, Journal)))!;
+        if (steps.ValidBy is { } valid && Path.Exists(Path.Join(stage, valid)))
+            File.Delete(Path.Join(target, valid));
+        foreach (var name in steps.Written.OrderBy(name => name == steps.ValidBy))
+        {
+            if (name == steps.ValidBy)
+                RemoveStale();
+            if (Path.Exists(Path.Join(stage, name)))
+                MoveOver(Path.Join(stage, name), Path.Join(target, name));
+        }
+
+        RemoveStale();
+
+        void RemoveStale()
+        {
+            foreach (var path in steps.Stale.Select(name => Path.Join(target, name)))
+            {
+                if (Directory.Exists(path))
+                    Directory.Delete(path, recursive: true);
+                else
+                    File.Delete(path);
+            }
+        }
+    }
+
+    private static void MoveOver(string from, string to)
+    {
+        if (!Directory.Exists(from))
+        {
+            File.Move(from, to, overwrite: true);
+            return;
+        }
+
+        if (Directory.Exists(to))
+            Directory.Delete(to, recursive: true);
+        Directory.Move(from, to);
+    }
+
+    /// <summary>Links what else is in a folder into another; false where something cannot be linked.</summary>
+    [UnsupportedOSPlatform("windows")]
+    private static bool LinkOthers(string from, string to, Predicate<string> isStale)
     {
         try
         {
-            foreach (var entry in new DirectoryInfo(old).EnumerateFileSystemInfos())
-            {
-                var kept = Path.Join(target, entry.Name);
-                if (!isStale(entry.Name) && !Path.Exists(kept))
-                    Directory.Move(entry.FullName, kept);
-            }
-            Directory.Delete(old, recursive: true);
+            File.SetUnixFileMode(to, File.GetUnixFileMode(from));
+            return new DirectoryInfo(from).EnumerateFileSystemInfos()
+                .Where(entry => !isStale(entry.Name) && !Path.Exists(Path.Join(to, entry.Name)))
+                .All(entry => Link(entry, Path.Join(to, entry.Name)));
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or EntryPointNotFoundException or DllNotFoundException)
         {
-            throw new IOException($"'{target}' is written, but what else was in it could not be moved back and is in '{old}' ({e.Message.TrimEnd('.')}).", e);
+            return false;
         }
+    }
+
+    [UnsupportedOSPlatform("windows")]
+    private static bool Link(FileSystemInfo entry, string to)
+    {
+        if (entry is not DirectoryInfo { LinkTarget: null } folder)
+            return HardLink(entry.FullName, to) == 0;
+        Directory.CreateDirectory(to, folder.UnixFileMode);
+        return folder.EnumerateFileSystemInfos().All(inner => Link(inner, Path.Join(to, inner.Name)));
+    }
+
+    private static bool Exchange(string one, string other)
+    {
+        const int AtWorkingDirectory = -100;
+        const uint ExchangeBoth = 2;
+        try
+        {
+            return Rename(AtWorkingDirectory, one, AtWorkingDirectory, other, ExchangeBoth) == 0;
+        }
+        catch (EntryPointNotFoundException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Moves what is in a folder and not in another, and is not stale.</summary>
+    private static bool CarryOver(string from, string to, Predicate<string> isStale)
+    {
+        var isDone = true;
+        foreach (var entry in new DirectoryInfo(from).EnumerateFileSystemInfos().Where(entry => !isStale(entry.Name)))
+        {
+            var kept = Path.Join(to, entry.Name);
+            if (entry is DirectoryInfo { LinkTarget: null } && Directory.Exists(kept))
+                isDone &= CarryOver(entry.FullName, kept, _ => false);
+            else if (!Path.Exists(kept) && new FileInfo(kept).LinkTarget is null)
+                isDone &= AtomicFile.Try(() => Directory.Move(entry.FullName, kept));
+        }
+        return isDone;
     }
 
     private static void FlushToDisk(string path)
     {
         using var file = new FileStream(path, FileMode.Open, FileAccess.ReadWrite);
         file.Flush(flushToDisk: true);
+    }
+
+    [LibraryImport("libc", EntryPoint = "link", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int HardLink(string from, string to);
+
+    [LibraryImport("libc", EntryPoint = "renameat2", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int Rename(int fromFolder, string from, int toFolder, string to, uint flags);
+
+    private sealed record Steps(string[] Written, string[] Stale, string? ValidBy);
+
+    /// <summary>Something is written and something is not, which the message says.</summary>
+    private sealed class HalfwayException(string message, Exception? cause = null) : IOException(message, cause);
+
+    /// <summary>A temporary folder, and beside it a lock that its writer holds for as long as it lives: made before it and removed after it.</summary>
+    private sealed class Stage : IDisposable
+    {
+        private readonly FileStream _lock;
+
+        private Stage(string path, bool isInside)
+        {
+            Path = path;
+            IsInside = isInside;
+            _lock = new(path + LockSuffix, FileMode.CreateNew, FileAccess.Write, FileShare.Delete, 1, FileOptions.DeleteOnClose);
+            try
+            {
+                Directory.CreateDirectory(path);
+            }
+            catch
+            {
+                _lock.Dispose();
+                throw;
+            }
+        }
+
+        public string Path { get; }
+
+        /// <summary>Whether it lies in the folder itself, and not beside it.</summary>
+        public bool IsInside { get; }
+
+        /// <summary>Whether it stays, because something in it is needed.</summary>
+        public bool IsKept { get; set; }
+
+        /// <summary>A stage beside a folder, or in it where nothing can be made beside it.</summary>
+        public static Stage Create(string target)
+        {
+            try
+            {
+                return new(AtomicFile.TemporaryName(target), isInside: false);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException && Directory.Exists(target))
+            {
+                return Inside(target);
+            }
+        }
+
+        public static Stage Inside(string target) => new(System.IO.Path.Join(target, $"{InsidePrefix}{Guid.NewGuid():N}{Suffix}"), isInside: true);
+
+        public void Dispose()
+        {
+            if (!IsKept && Directory.Exists(Path))
+                AtomicFile.Try(() => Directory.Delete(Path, recursive: true));
+            _lock.Dispose();
+        }
     }
 }

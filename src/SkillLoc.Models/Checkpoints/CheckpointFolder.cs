@@ -10,6 +10,13 @@ public sealed partial class CheckpointFolder : IDisposable
     private const string ConfigFile = "config.json";
     private const string SafetensorsWeights = "model.safetensors";
 
+    // For as long as another process replaces the files of a folder one by one, in milliseconds.
+    private const int LongestWait = 2000;
+    private const int Pause = 20;
+
+    // What Python's classes have no place for: it neither reads this file nor misses anything in model.safetensors.
+    private const string OwnTensors = "skillloc.safetensors";
+
     // In the order of preference. Where a folder has several, they hold the same weights.
     private static readonly string[] WeightFiles = [SafetensorsWeights, "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"];
 
@@ -32,7 +39,8 @@ public sealed partial class CheckpointFolder : IDisposable
     /// <summary>What <c>config.json</c> says.</summary>
     public ModelConfig Config { get; }
 
-    /// <summary>The weights, which this object owns; <see cref="ITensorStore.Path"/> names the file.</summary>
+    /// <summary>The weights, which this object owns; <see cref="ITensorStore.Path"/> names the file. Tensors that a classifier of ours has
+    /// beside a Python class's, which lie in <c>skillloc.safetensors</c>, are among them.</summary>
     public ITensorStore Weights { get; }
 
     /// <summary>The full paths of the files beside the weights that a tokenizer or a generating model needs, as far as they are there.</summary>
@@ -48,7 +56,19 @@ public sealed partial class CheckpointFolder : IDisposable
         var config = ReadConfig(folder);
         var weights = Array.Find(WeightFiles, name => File.Exists(System.IO.Path.Join(folder, name)))
             ?? throw new FileNotFoundException($"The checkpoint folder '{folder}' has no weights: none of {string.Join(", ", WeightFiles)}.");
-        return new CheckpointFolder(folder, config, OpenWeights(System.IO.Path.Join(folder, weights)));
+        var store = OpenWeights(System.IO.Path.Join(folder, weights));
+        var own = System.IO.Path.Join(folder, OwnTensors);
+        if (!File.Exists(own))
+            return new CheckpointFolder(folder, config, store);
+        try
+        {
+            return new CheckpointFolder(folder, config, new JointTensorStore(store, SafetensorsFile.Open(own)));
+        }
+        catch
+        {
+            store.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Reads a folder's configuration alone.</summary>
@@ -58,6 +78,9 @@ public sealed partial class CheckpointFolder : IDisposable
     public static ModelConfig ReadConfig(string folder)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
+        AtomicFolder.Recover(folder);
+        for (var wait = 0; wait < LongestWait && AtomicFolder.IsBeingReplaced(folder) && !File.Exists(System.IO.Path.Join(folder, ConfigFile)); wait += Pause)
+            Thread.Sleep(Pause);
         return Directory.Exists(folder)
             ? ModelConfig.Load(System.IO.Path.Join(folder, ConfigFile))
             : throw new DirectoryNotFoundException($"There is no checkpoint folder '{System.IO.Path.GetFullPath(folder)}'.");
@@ -70,6 +93,8 @@ public sealed partial class CheckpointFolder : IDisposable
     /// <param name="tokenizerFilesToCopy">Files to copy into the folder, for example another folder's <see cref="TokenizerFiles"/>.</param>
     /// <param name="storeAs">The type to store floating-point weights in; null for each one's own.</param>
     /// <param name="textFiles">More files to write into the folder: name and content.</param>
+    /// <param name="ownTensors">Tensors that the configuration's Python class does not have, which get a file of their own,
+    /// <c>skillloc.safetensors</c>; null for none.</param>
     /// <exception cref="ArgumentException">A weight's name occurs twice, or its type cannot be stored.</exception>
     /// <exception cref="IOException">The folder could not be written or holds something else; what was there is untouched.</exception>
     public static void Save(
@@ -78,15 +103,15 @@ public sealed partial class CheckpointFolder : IDisposable
         IEnumerable<(string Name, torch.Tensor Value)> tensors,
         IEnumerable<string> tokenizerFilesToCopy,
         torch.ScalarType? storeAs = null,
-        IReadOnlyDictionary<string, string>? textFiles = null)
+        IReadOnlyDictionary<string, string>? textFiles = null,
+        IReadOnlyList<(string Name, torch.Tensor Value)>? ownTensors = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         ArgumentNullException.ThrowIfNull(config);
         ArgumentNullException.ThrowIfNull(tensors);
         ArgumentNullException.ThrowIfNull(tokenizerFilesToCopy);
-        if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any() && !File.Exists(System.IO.Path.Join(folder, ConfigFile)))
-            throw new IOException($"'{System.IO.Path.GetFullPath(folder)}' is neither empty nor a checkpoint (it has no {ConfigFile}); choose another folder.");
-
+        AtomicFolder.RemoveLeftovers(folder);
+        CheckReplaceable(folder);
         var weights = tensors.ToList();
         var type = storeAs ?? weights.Select(weight => weight.Value.dtype).FirstOrDefault(ElementTypes.IsFloatingPoint, torch.ScalarType.Float32);
         AtomicFolder.Write(
@@ -94,18 +119,37 @@ public sealed partial class CheckpointFolder : IDisposable
             temporary =>
             {
                 File.WriteAllText(System.IO.Path.Join(temporary, ConfigFile), WithType(config, type).ToJson());
-                using (var stream = File.Create(System.IO.Path.Join(temporary, SafetensorsWeights)))
-                    SafetensorsWriter.Write(stream, weights, new Dictionary<string, string>(StringComparer.Ordinal) { ["format"] = "pt" }, storeAs);
+                Write(SafetensorsWeights, weights, "pt");
+                if (ownTensors is { Count: > 0 })
+                    Write(OwnTensors, ownTensors, "skillloc-own");
                 foreach (var file in tokenizerFilesToCopy)
                     Copy(file, System.IO.Path.Join(temporary, System.IO.Path.GetFileName(file)));
                 foreach (var (name, content) in textFiles ?? new Dictionary<string, string>(StringComparer.Ordinal))
                     File.WriteAllText(System.IO.Path.Join(temporary, name), content);
+
+                void Write(string name, IEnumerable<(string Name, torch.Tensor Value)> values, string format)
+                {
+                    using var stream = File.Create(System.IO.Path.Join(temporary, name));
+                    SafetensorsWriter.Write(stream, values, new Dictionary<string, string>(StringComparer.Ordinal) { ["format"] = format }, storeAs);
+                }
             },
-            name => WeightFileName().IsMatch(name));
+            name => WeightFileName().IsMatch(name),
+            validBy: ConfigFile);
     }
 
     /// <summary>Releases the weights' file. Tensors that were read stay valid.</summary>
     public void Dispose() => Weights.Dispose();
+
+    /// <summary>Throws unless a folder is new, empty, or a checkpoint, which <see cref="Save"/> replaces.</summary>
+    /// <exception cref="IOException">It holds something else.</exception>
+    private static void CheckReplaceable(string folder)
+    {
+        if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any() && !File.Exists(System.IO.Path.Join(folder, ConfigFile)))
+        {
+            throw new IOException(
+                $"'{System.IO.Path.GetFullPath(folder)}' is neither empty nor a checkpoint (it has no {ConfigFile}); choose another folder.");
+        }
+    }
 
     private static ITensorStore OpenWeights(string path)
     {
@@ -122,7 +166,9 @@ public sealed partial class CheckpointFolder : IDisposable
     }
 
     /// <summary>The names that weights have in this layout, shards and indexes included.</summary>
-    [GeneratedRegex(@"^(model|pytorch_model)(-\d+-of-\d+)?\.(safetensors|bin)(\.index\.json)?$", RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 1000)]
+    [GeneratedRegex(
+        @"^(model|pytorch_model)(-\d+-of-\d+)?\.(safetensors|bin)(\.index\.json)?$|^skillloc\.safetensors$",
+        RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 1000)]
     private static partial Regex WeightFileName();
 
     // Not File.Copy: the copy of a file that may only be read could not be flushed to the disk or replaced later.

@@ -12,7 +12,10 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace SkillLoc.Models.Classification;
 
-/// <summary>A language model, a head and an encoder of texts: what fine-tuning trains and scoring runs.</summary>
+/// <summary>
+/// A language model, a head and an encoder of texts: what fine-tuning trains and scoring runs. It may be disposed while other threads
+/// score: what runs finishes, and the last of it releases the weights; later calls get an <see cref="ObjectDisposedException"/>.
+/// </summary>
 public sealed class TextClassifier : IDisposable
 {
     private static readonly IReadOnlyDictionary<string, Parameter> NoParameters = ReadOnlyDictionary<string, Parameter>.Empty;
@@ -24,6 +27,7 @@ public sealed class TextClassifier : IDisposable
     {
         Backbone = backbone;
         Head = head;
+        backbone.DisposeWith(head);
         Settings = settings;
         _tokenizer = tokenizer;
         _encoder = settings.CreateEncoder(tokenizer);
@@ -47,6 +51,10 @@ public sealed class TextClassifier : IDisposable
     public IReadOnlyDictionary<string, Parameter> Parameters => new OrderedDictionary<string, Parameter>(
         Backbone.Parameters.Concat(Head.Parameters).Concat(Backbone.Adaptation?.Parameters ?? NoParameters), StringComparer.Ordinal);
 
+    /// <summary>The tuning method of the checkpoint that this was made from, where it is not this classifier's and was folded into the
+    /// weights (<see cref="LanguageModel.FoldAdaptation"/>); else null.</summary>
+    public TuningOptions? FoldedTuning { get; private init; }
+
     /// <summary>The vocabulary that rows are encoded with.</summary>
     internal CheckpointTokenizer Tokenizer => _tokenizer;
 
@@ -65,7 +73,8 @@ public sealed class TextClassifier : IDisposable
     /// <exception cref="InvalidDataException">A file is damaged or does not fit the others.</exception>
     /// <exception cref="ArgumentException">The settings do not fit the checkpoint: a label word of several tokens, a template without a
     /// mask, a score range without two label words, a causal model without an autoregressive prompt, a soft prompt beside a template, a
-    /// model that writes (T5) without a text-to-text task, answers that are the same tokens.</exception>
+    /// model that writes (T5) without a text-to-text task, answers that are the same tokens; or the folder was tuned by a method that is
+    /// neither the one asked for nor folds into the weights.</exception>
     public static TextClassifier Create(
         string folder, ClassifierSettings settings, Device? device = null, ScalarType dtype = ScalarType.Float32, int seed = 0,
         TextClassifier? twin = null, Func<string, bool>? mayShare = null)
@@ -90,14 +99,34 @@ public sealed class TextClassifier : IDisposable
             settings = settings with { Tuning = prompt with { MaskTokenId = tokenizer.MaskId } };
         }
 
-        LanguageModel backbone = LanguageModel.Load(checkpoint, settings.NeedsWords, device, dtype, twin?.Backbone, mayShare);
+        TuningOptions? stored = ClassifierSettings.Find(folder, checkpoint.Config)?.Tuning;
+        bool goesOn = stored is not null && stored.WithoutDraws() == settings.Tuning?.WithoutDraws();
+
+        // What another method added is part of the model that the folder holds.
+        TuningOptions? folded = goesOn || stored is BitFitOptions ? null : stored;
+        LanguageModel backbone = LanguageModel.LoadUntuned(
+            checkpoint, settings.NeedsWords, device, dtype, folded is null ? twin?.Backbone : null, mayShare);
         ClassificationHead? head = null;
         try
         {
-            backbone.Adaptation = settings.Tuning?.Create(backbone, checkpoint, seed);
+            if (folded is not null)
+            {
+                backbone.Adaptation = folded.Create(backbone, checkpoint, seed, required: true);
+                backbone.FoldAdaptation();
+                if (backbone.Adaptation is not null)
+                {
+                    throw new ArgumentException(
+                        $"{folder} was tuned with {stored}, which no weights of the model can take over, and "
+                        + $"{settings.Tuning?.ToString() ?? "no method"} is asked for: what it learnt would be lost. Ask for the same method "
+                        + $"({nameof(settings.Tuning)}) to go on with it, or take the checkpoint that was tuned.",
+                        nameof(settings));
+                }
+            }
+
+            backbone.Adaptation = settings.Tuning?.Create(backbone, checkpoint, seed, required: goesOn);
             settings = settings with { MaxLength = Math.Min(settings.MaxLength, backbone.MaxLength) };
             head = new ClassificationHead(settings.Head, backbone, settings.Labels, ids, checkpoint, seed, options);
-            return new(backbone, head, tokenizer, settings);
+            return new(backbone, head, tokenizer, settings) { FoldedTuning = folded };
         }
         catch
         {
@@ -202,6 +231,7 @@ public sealed class TextClassifier : IDisposable
     /// <exception cref="InvalidOperationException">The model writes free text, which has no labels.</exception>
     public Tensor Logits(TokenBatch batch, bool training = false)
     {
+        using Lifetime.Hold hold = Backbone.Hold();
         using var scope = NewDisposeScope();
         return Head.Logits(Backbone, batch, training).to(ScalarType.Float32).MoveToOuterDisposeScope();
     }
@@ -234,6 +264,7 @@ public sealed class TextClassifier : IDisposable
             throw new ArgumentException($"There are {batch.Ids.size(0)} rows and {answers.Count} answers.", nameof(answers));
         }
 
+        using Lifetime.Hold hold = Backbone.Hold();
         T5ForConditionalGeneration model = Writer;
         using var scope = NewDisposeScope();
         Tensor targets = T5ForConditionalGeneration.Targets(answers, model.Device);
@@ -362,6 +393,7 @@ public sealed class TextClassifier : IDisposable
     public void Apply(Graft graft, string? fingerprint = null)
     {
         ArgumentNullException.ThrowIfNull(graft);
+        using Lifetime.Hold hold = Backbone.Hold();
         ApplyHead(graft);
         graft.ApplyTo(Backbone, fingerprint);
     }
@@ -373,6 +405,7 @@ public sealed class TextClassifier : IDisposable
     public HeadMatch? ApplyHead(Graft graft)
     {
         ArgumentNullException.ThrowIfNull(graft);
+        using Lifetime.Hold hold = Backbone.Hold();
         return Head.Take(graft.HeadParameters, LabelsOf(graft.Settings, "the graft's metadata"), "The graft");
     }
 
@@ -382,6 +415,7 @@ public sealed class TextClassifier : IDisposable
     public void Apply(TunedWeights tuned)
     {
         ArgumentNullException.ThrowIfNull(tuned);
+        using Lifetime.Hold hold = Backbone.Hold();
         if (Settings.Tuning != tuned.Options)
         {
             throw new InvalidDataException(
@@ -435,6 +469,7 @@ public sealed class TextClassifier : IDisposable
     {
         TuningOptions options = Settings.Tuning
             ?? throw new InvalidOperationException("This classifier has no tuning method: Save writes it as a whole.");
+        using Lifetime.Hold hold = Backbone.Hold();
         using var scope = NewDisposeScope();
         return new()
         {
@@ -463,39 +498,57 @@ public sealed class TextClassifier : IDisposable
     /// <returns>The copy; the caller disposes it.</returns>
     public TextClassifier Folded(Func<string, bool>? shares = null)
     {
+        using Lifetime.Hold hold = Backbone.Hold();
         Adaptation? adaptation = Backbone.Adaptation;
         LanguageModel backbone = Backbone.Clone(name => shares?.Invoke(name) == true && adaptation?.FoldsInto(name) != true);
         backbone.FoldAdaptation();
         return new(backbone, Head.Clone(), _tokenizer, Settings with { Tuning = backbone.Adaptation?.Options });
     }
 
-    /// <summary>Writes a Hugging Face checkpoint folder with these weights (a tuning method's among them, which Python ignores), the
-    /// tokenizer's files and the settings.</summary>
+    /// <summary>
+    /// Writes a Hugging Face checkpoint folder with these weights, the tokenizer's files and the settings. What no class of Python's has (a
+    /// tuning method's parameters with the head that goes with them, and a head on one linear layer) lies in a file of its own,
+    /// <c>skillloc.safetensors</c>, so that Python reads the model without it: after a tuning method the one that was tuned, as it was.
+    /// </summary>
     /// <param name="folder">The folder; an older one of that name is replaced when the new one is complete.</param>
     /// <param name="storeAs">The type to store weights in; their own by default.</param>
     /// <exception cref="IOException">It could not be written; what was there is untouched.</exception>
     public void Save(string folder, ScalarType? storeAs = null)
     {
-        CheckpointFolder.Save(folder, Config(), AllParameters(), _tokenizer.Files, storeAs, new Dictionary<string, string>(StringComparer.Ordinal)
-        {
-            [ClassifierSettings.FileName] = Settings.ToJson(),
-        });
+        using Lifetime.Hold hold = Backbone.Hold();
+        IReadOnlyDictionary<string, Parameter> added = Backbone.Adaptation?.Parameters ?? NoParameters;
+        IEnumerable<KeyValuePair<string, Parameter>> own = HasPythonHead ? [] : Head.Parameters.Concat(added);
+        HashSet<string> names = [.. own.Select(pair => pair.Key)];
+        CheckpointFolder.Save(
+            folder, Config(), AllParameters().Where(pair => !names.Contains(pair.Name)), _tokenizer.Files, storeAs,
+            new Dictionary<string, string>(StringComparer.Ordinal) { [ClassifierSettings.FileName] = Settings.ToJson() },
+            [.. own.Select(pair => (pair.Key, (Tensor)pair.Value))]);
     }
 
     /// <summary>The identity of the weights, the head's and a tuning method's included: see <see cref="CheckpointFingerprint"/>.</summary>
     /// <returns>A hexadecimal SHA-256.</returns>
-    public string Fingerprint() => CheckpointFingerprint.Compute(AllParameters());
+    public string Fingerprint()
+    {
+        using Lifetime.Hold hold = Backbone.Hold();
+        return CheckpointFingerprint.Compute(AllParameters());
+    }
 
     /// <summary>A classifier of its own with the same weights.</summary>
     /// <param name="shares">Backbone parameters whose storage is shared instead of copied; none by default.</param>
     /// <param name="dtype">The type of the copy's own weights; this classifier's by default.</param>
     /// <returns>The copy; the caller disposes it.</returns>
-    public TextClassifier Clone(Func<string, bool>? shares = null, ScalarType? dtype = null) =>
-        new(Backbone.Clone(shares, dtype), Head.Clone(dtype), _tokenizer, Settings);
+    public TextClassifier Clone(Func<string, bool>? shares = null, ScalarType? dtype = null)
+    {
+        using Lifetime.Hold hold = Backbone.Hold();
+        return new(Backbone.Clone(shares, dtype), Head.Clone(dtype), _tokenizer, Settings);
+    }
 
     /// <summary>A classifier of its own whose model has another configuration: some parameters are new, the others copies.</summary>
-    internal TextClassifier With(ModelConfig config, IReadOnlyDictionary<string, Tensor> changed) =>
-        new(Backbone.With(config, changed), Head.Clone(), _tokenizer, Settings);
+    internal TextClassifier With(ModelConfig config, IReadOnlyDictionary<string, Tensor> changed)
+    {
+        using Lifetime.Hold hold = Backbone.Hold();
+        return new(Backbone.With(config, changed), Head.Clone(), _tokenizer, Settings);
+    }
 
     /// <summary>
     /// A classifier for another task over the same backbone: the weights of both lie in the same storage, so that what changes in place
@@ -515,6 +568,7 @@ public sealed class TextClassifier : IDisposable
             throw new InvalidOperationException("Tasks share a backbone as it is; a tuning method is of one task. Fold it first.");
         }
 
+        using Lifetime.Hold hold = Backbone.Hold();
         settings = settings.For(Backbone.Config);
         (int[]? ids, int[][]? options) = settings.LabelTokens(_tokenizer);
         settings = settings with { MaxLength = Math.Min(settings.MaxLength, Backbone.MaxLength) };
@@ -533,12 +587,8 @@ public sealed class TextClassifier : IDisposable
         }
     }
 
-    /// <inheritdoc/>
-    public void Dispose()
-    {
-        Backbone.Dispose();
-        Head.Dispose();
-    }
+    /// <summary>Releases the weights, now or with the end of the last pass that runs.</summary>
+    public void Dispose() => Backbone.Dispose();
 
     /// <summary>The labels of a head that was saved with settings; null where there are none.</summary>
     private static IReadOnlyList<string>? LabelsOf(string settings, string source) =>
@@ -555,10 +605,11 @@ public sealed class TextClassifier : IDisposable
     private static int Count(IEnumerable<ScoringBatch> batches) => batches.Sum(batch => batch.Rows.Count);
 
     /// <summary>Does something with each batch, and puts what it gave into the order of the rows.</summary>
-    private static T[] Run<T>(
+    private T[] Run<T>(
         IEnumerable<ScoringBatch> batches, int rows, Func<ScoringBatch, T[]> work, CancellationToken cancellation, bool keep = false)
     {
         var results = new T[rows];
+        using Lifetime.Hold hold = Backbone.Hold();
         using IDisposable inference = no_grad();
         foreach (ScoringBatch batch in batches)
         {
@@ -585,6 +636,9 @@ public sealed class TextClassifier : IDisposable
 
     private IEnumerable<(string Name, Tensor Value)> AllParameters() => Parameters.Select(pair => (pair.Key, (Tensor)pair.Value));
 
+    /// <summary>Whether a class of Python's is all of this: its language-model head, or its sequence classifier, and nothing added.</summary>
+    private bool HasPythonHead => Backbone.Adaptation is null && Head.Kind is not (HeadKind.FirstTokenLinear or HeadKind.MaskTokenLinear);
+
     /// <summary>The identity of the backbone's weights that tuning leaves alone.</summary>
     private string UntunedFingerprint()
     {
@@ -609,6 +663,8 @@ public sealed class TextClassifier : IDisposable
 
         // Python's causal classifiers find a row's last token by the padding id.
         config = config.IsCausal && config.PadTokenId is null ? config.With("pad_token_id", _tokenizer.PadId) : config;
-        return config.WithArchitecture(family + "ForSequenceClassification").WithLabels(Settings.Labels);
+        return HasPythonHead
+            ? config.WithArchitecture(family + "ForSequenceClassification").WithLabels(Settings.Labels)
+            : config.WithArchitecture(family + "Model").With("id2label", null).With("label2id", null);
     }
 }

@@ -18,7 +18,7 @@ public sealed class TextEmbedder : IDisposable
     private readonly CheckpointTokenizer _tokenizer;
     private readonly ITextEncoder _encoder;
 
-    /// <summary>Loads a checkpoint, without its head.</summary>
+    /// <summary>Loads a checkpoint, without its head; of one that was tuned by a method, with what that added.</summary>
     /// <param name="folder">A Hugging Face checkpoint folder.</param>
     /// <param name="layer">Whose output is pooled: 0 for the embeddings, i for layer i, counted from 1; null for the last.</param>
     /// <param name="pooling">How hidden states become one vector.</param>
@@ -27,6 +27,7 @@ public sealed class TextEmbedder : IDisposable
     /// <param name="device">Where the weights go; the CPU by default.</param>
     /// <exception cref="FileNotFoundException">The folder or one of its files is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged.</exception>
+    /// <exception cref="NotSupportedException">The checkpoint was tuned with a soft prompt.</exception>
     /// <exception cref="ArgumentException">The model has no such layer, or the mask is asked for without a template that has one.</exception>
     public TextEmbedder(
         string folder, int? layer = null, TextPooling pooling = TextPooling.Mean, string? template = null, int maxLength = 128, Device? device = null)
@@ -58,6 +59,13 @@ public sealed class TextEmbedder : IDisposable
         _model = LanguageModel.LoadReader(checkpoint, device);
         try
         {
+            if (_model.Adaptation?.PromptSize > 0)
+            {
+                throw new NotSupportedException(
+                    $"{folder} was tuned with a soft prompt, whose slots would be among the hidden states; embed texts with the checkpoint "
+                    + "that was tuned.");
+            }
+
             int length = Math.Min(maxLength, _model.MaxLength);
             _encoder = prompt is null
                 ? new SequenceEncoder(_tokenizer, length, SpecialTokenLayout.Checkpoint)
@@ -94,6 +102,7 @@ public sealed class TextEmbedder : IDisposable
     {
         ArgumentNullException.ThrowIfNull(rows);
         var vectors = new float[rows.Count][];
+        using Lifetime.Hold hold = _model.Hold();
         using IDisposable inference = no_grad();
         foreach (int[] group in LengthBatches.Split([.. rows.Select(row => row.Ids.Length)], LengthBatches.SuitableTokens(_model.Device)))
         {
@@ -112,7 +121,7 @@ public sealed class TextEmbedder : IDisposable
         return vectors;
     }
 
-    /// <inheritdoc/>
+    /// <summary>Releases the weights, now or with the end of the last <see cref="Embed"/> that runs.</summary>
     public void Dispose() => _model.Dispose();
 
     private sealed class Pool(TextEmbedder owner, TokenBatch batch, DisposeScope scope) : IForwardObserver

@@ -177,7 +177,9 @@ public sealed class GraftMaskState
     }
 
     private static int? SeedOf(IReadOnlyDictionary<string, string> metadata) =>
-        int.TryParse(metadata.GetValueOrDefault("seed"), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int seed) ? seed : null;
+        int.TryParse(metadata.GetValueOrDefault("seed"), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int seed)
+            ? seed
+            : null;
 
     private IEnumerable<(string Name, Tensor Value)> Tensors(GraftMask mask)
     {

@@ -1,7 +1,6 @@
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
-using SkillLoc.Models.Tuning;
 
 namespace SkillLoc.Models.Interpolation;
 
@@ -68,7 +67,7 @@ internal static class CheckpointDifferences
         IEnumerable<string> parts =
         [
             .. Unequal("head", first.Head.Kind, second.Head.Kind),
-            .. Unequal("tuning", Drawn(first.Settings.Tuning), Drawn(second.Settings.Tuning)),
+            .. Unequal("tuning", first.Settings.Tuning?.WithoutDraws(), second.Settings.Tuning?.WithoutDraws()),
             .. Unequal("device", $"{first.Backbone.Device}", $"{second.Backbone.Device}"),
         ];
         IEnumerable<string> tokens = first.Tokenizer.Differences(second.Tokenizer).Select(token =>
@@ -92,12 +91,4 @@ internal static class CheckpointDifferences
 
     private static string[] Unequal(string what, object? one, object? other) =>
         Equals(one, other) ? [] : [$"the {what} is {one ?? "none"} and {other ?? "none"}"];
-
-    /// <summary>A tuning method without how its parameters were drawn, which no forward pass reads.</summary>
-    private static TuningOptions? Drawn(TuningOptions? tuning) => tuning switch
-    {
-        AdapterOptions adapter => adapter with { InitialDeviation = 1, InitialUpDeviation = 0, InitialMean = 0 },
-        PrefixOptions prefix => prefix with { InitialDeviation = 1 },
-        _ => tuning,
-    };
 }

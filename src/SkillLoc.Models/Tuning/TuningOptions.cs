@@ -35,7 +35,7 @@ public abstract record TuningOptions
     /// <returns>The caller's until it is assigned; null where the method changes the model's own parameters (BitFit).</returns>
     /// <exception cref="ArgumentException">An option is absurd, or does not fit the model.</exception>
     /// <exception cref="NotSupportedException">The model's architecture cannot be tuned so.</exception>
-    public Adaptation? Create(LanguageModel model, int seed = 0) => Create(model, null, seed);
+    public Adaptation? Create(LanguageModel model, int seed = 0) => Create(model, null, seed, required: false);
 
     /// <summary>The parameters that the method trains: what it added to the model, or, with BitFit, the model's biases.</summary>
     /// <param name="model">A model that these options have been applied to.</param>
@@ -65,8 +65,12 @@ public abstract record TuningOptions
     public string ToJson() => JsonSerializer.Serialize(this, Json);
 
     /// <summary>The same as <see cref="Create(LanguageModel, int)"/>, with parameters that a checkpoint holds taken from there.</summary>
-    /// <exception cref="InvalidDataException">A parameter of the checkpoint has another shape, or holds NaN.</exception>
-    internal Adaptation? Create(LanguageModel model, CheckpointFolder? stored, int seed)
+    /// <param name="model">The model.</param>
+    /// <param name="stored">The checkpoint; null draws all.</param>
+    /// <param name="seed">Seed of what it lacks.</param>
+    /// <param name="required">Whether it must lack nothing.</param>
+    /// <exception cref="InvalidDataException">A parameter of the checkpoint is missing, has another shape, or holds NaN.</exception>
+    internal Adaptation? Create(LanguageModel model, CheckpointFolder? stored, int seed, bool required)
     {
         ArgumentNullException.ThrowIfNull(model);
         using var scope = NewDisposeScope();
@@ -75,7 +79,8 @@ public abstract record TuningOptions
         {
             if (stored?.Weights.Tensors.FirstOrDefault(info => info.Name == name) is not { } info)
             {
-                return draw(generator).to(model.Dtype, model.Device);
+                return !required ? draw(generator).to(model.Dtype, model.Device) : throw new InvalidDataException(
+                    $"{stored!.Path} says that it was tuned with {this}, and its weights lack '{name}': the folder is incomplete.");
             }
 
             return info.Shape.SequenceEqual(shape)
@@ -85,6 +90,14 @@ public abstract record TuningOptions
                     + $"by the options of the tuning method it must be [{string.Join(", ", shape)}].");
         });
     }
+
+    /// <summary>The same options whatever parameters were drawn like at the start, which no forward pass reads.</summary>
+    internal TuningOptions WithoutDraws() => this switch
+    {
+        AdapterOptions adapter => adapter with { InitialDeviation = 1, InitialUpDeviation = 0, InitialMean = 0 },
+        PrefixOptions prefix => prefix with { InitialDeviation = 1 },
+        _ => this,
+    };
 
     /// <summary>Makes what the method adds to a model.</summary>
     internal abstract Adaptation? Build(LanguageModel model, ParameterSource source);

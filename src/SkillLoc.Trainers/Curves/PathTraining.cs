@@ -83,7 +83,9 @@ internal abstract class PathTraining : IDisposable
         using CancellationWatch cancellation = _host.Watch(_options.CancellationToken);
         using (IChannel channel = _host.Start("Training"))
         {
-            channel.Info(MessageSensitivity.None, $"Training on {train.Count} rows with seed {_seed}, from update {state.Step} of {_options.MaxSteps}.");
+            channel.Info(
+                MessageSensitivity.None,
+                $"Training on {train.Count} rows with seed {_seed}, from update {state.Step} of {_options.MaxSteps}.");
         }
 
         double secondsBefore = state.Seconds;
@@ -195,7 +197,8 @@ internal abstract class PathTraining : IDisposable
                 if (!double.IsFinite(loss))
                 {
                     throw new InvalidOperationException(
-                        $"Training diverged: the loss of update {state.Step + 1} is {loss}. Lower the learning rate ({_options.LearningRate}).");
+                        $"Training diverged: the loss of update {state.Step + 1} is {loss}. Lower the learning rate "
+                        + $"({_options.LearningRate}).");
                 }
 
                 TakeGradients();

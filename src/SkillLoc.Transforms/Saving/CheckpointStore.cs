@@ -1,3 +1,5 @@
+using SkillLoc.Models.Checkpoints;
+
 namespace SkillLoc.Transforms;
 
 /// <summary>Where checkpoints lie that a saved ML.NET model names.</summary>
@@ -6,14 +8,28 @@ public static class CheckpointStore
     /// <summary>An environment variable with more folders to look in, separated as in PATH.</summary>
     public const string SearchPathVariable = "SKILLLOC_CHECKPOINTS";
 
-    /// <summary>The folder for a model that was not saved to one of the caller's choice.</summary>
-    /// <param name="fingerprint">The model's fingerprint, which names the folder.</param>
-    /// <returns>A folder in the user's local application data.</returns>
-    public static string DefaultFolder(string fingerprint)
+    /// <summary>Throws where a model must not be written: over the base that it came from, which grafts are found and put against, or over the
+    /// base of a graft of this program that is not disposed.</summary>
+    /// <param name="folder">Where it shall be written.</param>
+    /// <param name="baseCheckpoint">The base that it came from; null where that is not known.</param>
+    /// <exception cref="ArgumentException">It is such a folder, under whatever name.</exception>
+    public static void CheckTarget(string folder, string? baseCheckpoint)
     {
-        ArgumentException.ThrowIfNullOrEmpty(fingerprint);
-        string data = Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify);
-        return Path.Combine(data.Length > 0 ? data : Path.GetTempPath(), "SkillLoc", "checkpoints", fingerprint[..16]);
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        if (baseCheckpoint is not null && PathIdentity.Same(folder, baseCheckpoint))
+        {
+            throw new ArgumentException(
+                $"'{folder}' is the base checkpoint that the model came from, and grafts are found and put against that: choose another folder.",
+                nameof(folder));
+        }
+
+        if (BasesInUse.Contains(folder))
+        {
+            throw new ArgumentException(
+                $"'{folder}' is the base checkpoint of a graft that is in use, and a saved graft needs its base as it is: choose another folder, "
+                + "or dispose the graft.",
+                nameof(folder));
+        }
     }
 
     /// <summary>

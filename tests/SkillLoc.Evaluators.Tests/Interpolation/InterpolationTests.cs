@@ -293,6 +293,44 @@ public sealed class InterpolationTests : IDisposable
     }
 
     [Fact]
+    public void WhatAnInterruptedSaveLeftIsCompleted()
+    {
+        InterpolationMetrics metrics = ByHand("Validation", [[true, false, true], [false, true, true], [true, true, true]], [1, 3, 2]);
+        const string Header = "prefix,metric,x,dev_performance,dev_loss,test_performance,test_loss\n";
+        string whole = Path.Join(_folder, "whole");
+        metrics.Save(whole, "a");
+        string[] names = [.. Directory.EnumerateFiles(whole).Select(path => Path.GetFileName(path)).Where(name => name != "result.csv").Order()];
+        Assert.Equal(["data_analyze.txt", "solution_analysis.txt", "valid_data_analysis.json"], names);
+        for (int left = 0; left <= names.Length; left++)
+        {
+            string part = Path.Join(_folder, $"part-{left}");
+            Directory.CreateDirectory(part);
+            foreach (string name in names[..left])
+            {
+                File.Copy(Path.Join(whole, name), Path.Join(part, name));
+            }
+
+            // With the rows of an earlier path in the table; and once more, when all is there.
+            File.WriteAllText(Path.Join(part, "result.csv"), Header + "b,ACC,0.0000,0.0000,0.0000,0.0000,0.0000\n");
+            File.WriteAllText(Path.Join(part, "mine.txt"), "mine");
+            for (int again = 0; again < 2; again++)
+            {
+                metrics.Save(part, "a");
+                Assert.All(names, name => Assert.Equal(File.ReadAllText(Path.Join(whole, name)), File.ReadAllText(Path.Join(part, name))));
+                Assert.Equal(
+                    File.ReadAllText(Path.Join(whole, "result.csv")).Replace(Header, Header + "b,ACC,0.0000,0.0000,0.0000,0.0000,0.0000\n"),
+                    File.ReadAllText(Path.Join(part, "result.csv")));
+                Assert.Equal("mine", File.ReadAllText(Path.Join(part, "mine.txt")));
+                Assert.Equal(names.Length + 2, Directory.EnumerateFileSystemEntries(part).Count());
+            }
+        }
+
+        // Of another path nothing is taken for a leaving.
+        Assert.Throws<IOException>(() => ByHand("Validation", [[true, true, true], [false, true, true], [true, true, true]], [1, 3, 2]).Save(whole, "a"));
+        Assert.Throws<IOException>(() => metrics.Save(whole, "other"));
+    }
+
+    [Fact]
     public void ForgettingIsJoinedWithTrainingDynamics()
     {
         var dynamics = new TrainingDynamics();
