@@ -52,6 +52,8 @@ internal sealed class BytePairModel
         _ids = vocabulary.GetAlternateLookup<ReadOnlySpan<char>>();
         _longest = vocabulary.Keys.Max(token => token.Length);
         _letters = [.. Enumerable.Range(0, 256).Select(value => ByteAlphabet.CharOf((byte)value)).Select(letter => _ids.ContainsKey([letter]) ? letter : UnknownLetter)];
+        if (model?.Flag("byte_fallback", false) == true && _letters.Contains(UnknownLetter) && vocabulary.ContainsKey("<0x00>"))
+            throw new NotSupportedException($"{model.Value.Source}: byte_fallback is true, and the vocabulary lacks bytes of byte-level BPE; that is not supported.");
     }
 
     /// <summary>Appends the first ids of a word without lone surrogates.</summary>

@@ -8,7 +8,7 @@ namespace SkillLoc.Models.Tokenization;
 internal readonly struct SerializedStep(JsonElement json, string source)
 {
     /// <summary>The step's kind, empty where it says none.</summary>
-    public string Type => Text("type") ?? "";
+    public string Type => TokenizerFiles.Text(json, "type") ?? "";
 
     /// <summary>What error messages call it.</summary>
     public string Source => source;

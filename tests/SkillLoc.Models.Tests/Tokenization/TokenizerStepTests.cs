@@ -10,6 +10,8 @@ namespace SkillLoc.Models.Tests.Tokenization;
 /// </summary>
 public sealed class TokenizerStepTests
 {
+    private static readonly JsonSerializerOptions Plain = new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
     private static readonly JsonObject Oracle = JsonNode.Parse(File.ReadAllText(Oracles.PathOf("tokenizer-steps.json")))!.AsObject();
 
     private static readonly Dictionary<string, string> Bases = new()
@@ -45,7 +47,8 @@ public sealed class TokenizerStepTests
         string Spelled(int[] ids) => string.Join('|', ids.Select(tokenizer.TokenOf));
     }
 
-    private static CheckpointTokenizer Load(string basis, JsonObject patch)
+    /// <summary>The <c>tokenizer.json</c> of a base with some of its parts, or of its model's settings, changed.</summary>
+    internal static JsonObject Patched(string basis, JsonObject patch)
     {
         JsonObject json = JsonNode.Parse(File.ReadAllText(Bases[basis]))!.AsObject();
         foreach ((string key, JsonNode? value) in patch)
@@ -57,14 +60,35 @@ public sealed class TokenizerStepTests
                     json[key]![setting] = content?.DeepClone();
                 }
             }
+            else if (key == "without")
+            {
+                // What is spelled with one of these letters.
+                char[] letters = value!.GetValue<string>().ToCharArray();
+                JsonObject vocabulary = json["model"]!["vocab"]!.AsObject();
+                foreach (string token in vocabulary.Select(entry => entry.Key).Where(token => token.IndexOfAny(letters) >= 0).ToList())
+                {
+                    vocabulary.Remove(token);
+                }
+
+                JsonArray merges = json["model"]!["merges"]!.AsArray();
+                foreach (JsonNode? merge in merges.Where(merge => merge!.ToJsonString(Plain).IndexOfAny(letters) >= 0).ToList())
+                {
+                    merges.Remove(merge);
+                }
+            }
             else
             {
                 json[key] = value?.DeepClone();
             }
         }
 
+        return json;
+    }
+
+    private static CheckpointTokenizer Load(string basis, JsonObject patch)
+    {
         using var folder = new TemporaryFolder();
-        folder.With("tokenizer.json", json.ToJsonString());
+        folder.With("tokenizer.json", Patched(basis, patch).ToJsonString());
         return CheckpointTokenizer.Load(folder.Path);
     }
 }
