@@ -187,12 +187,12 @@ public abstract class LanguageModel : IDisposable
     {
         CheckArchitecture(checkpoint.Config);
         Architecture architecture = Architectures[checkpoint.Config.ModelType];
+        ModelConfig config = architecture.Settle?.Invoke(checkpoint) ?? checkpoint.Config;
         if (withHead)
         {
-            CheckHead(checkpoint, checkpoint.Config, architecture.HeadPrefix);
+            CheckHead(checkpoint, config, architecture.HeadPrefix);
         }
 
-        ModelConfig config = architecture.Settle?.Invoke(checkpoint) ?? checkpoint.Config;
         CheckSizes(checkpoint, config, withHead);
         using Lifetime.Hold? hold = twin?.Hold();
         return Build(config, withHead, (name, shape) =>
