@@ -5,6 +5,7 @@ using Microsoft.ML.Tokenizers;
 namespace SkillLoc.Models.Tokenization;
 
 /// <summary>Splits cleaned text at white space and around every punctuation character, as BERT does.</summary>
+/// <remarks>Our own for the reason that <see cref="BertNormalizer"/> gives.</remarks>
 internal sealed class BertPreTokenizer : PreTokenizer
 {
     /// <inheritdoc/>
