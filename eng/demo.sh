@@ -5,4 +5,4 @@ cd "$(dirname "$0")/.."
 . eng/setup.sh
 if [[ " $* " != *" --data"[\ =]* && " $* " != *" --help "* ]]; then eng/corpus.sh; fi
 dotnet build examples/Demo -c Release --verbosity quiet -clp:NoSummary
-exec dotnet run -c Release --no-build --project examples/Demo -- "$@"
+exec dotnet examples/Demo/bin/Release/net10.0/Demo.dll "$@"

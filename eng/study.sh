@@ -5,5 +5,8 @@ cd "$(dirname "$0")/.."
 name=$1
 shift
 . eng/setup.sh
+# The letters of pictures need a font.
+[ "$name" != ConnectivityStudy ] || [ -n "$(find /usr/share/fonts -name '*.[ot]t[fc]' -print -quit 2>/dev/null)" ] ||
+  eng/install.sh /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf:fonts-dejavu-core || true
 dotnet build "examples/$name" -c Release -v quiet -clp:NoSummary
 exec dotnet "examples/$name/bin/Release/net10.0/$name.dll" "$@"

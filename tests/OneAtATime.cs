@@ -10,5 +10,9 @@ internal static class OneThread
 {
     /// <summary>The tests' models are tiny: threads would only wait for each other, and for whatever else the machine does.</summary>
     [ModuleInitializer]
-    internal static void Set() => torch.set_num_threads(1);
+    internal static void Set()
+    {
+        SkillLoc.Models.Runtime.TorchRuntime.Require();
+        torch.set_num_threads(1);
+    }
 }

@@ -12,16 +12,19 @@ public sealed class Bases
     private readonly StudyPlan _plan;
     private readonly string _path;
     private readonly StudyFolder _folder;
+    private readonly CancellationToken _stop;
     private readonly Dictionary<int, (string Checkpoint, string Fingerprint, BaseResult Result)> _made = [];
     private readonly Lazy<string> _fingerprint;
 
     /// <param name="plan">The plan.</param>
     /// <param name="path">The folder that pre-trained bases go to.</param>
-    public Bases(StudyPlan plan, string path)
+    /// <param name="stop">Stops a pre-training at its next step.</param>
+    public Bases(StudyPlan plan, string path, CancellationToken stop = default)
     {
+        _stop = stop;
         _plan = plan;
         _path = path;
-        _folder = new(path);
+        _folder = new(path, stop);
         _fingerprint = new(() => FingerprintOf(plan.Checkpoint));
     }
 
@@ -78,7 +81,8 @@ public sealed class Bases
                 Seed = plan.Seed,
             },
             AnsiConsole.Console);
-        return pretraining.Run() is [.., HeldOutResult longest] ? new(steps, longest.Loss, longest.Accuracy) : throw new InvalidDataException(
+        IReadOnlyList<HeldOutResult> results = pretraining.Run(_stop);
+        return results is [.., HeldOutResult longest] ? new(steps, longest.Loss, longest.Accuracy) : throw new InvalidDataException(
             $"None of the passages of {string.Join(", ", plan.Text)} that are kept back has 16 tokens to measure on; pre-training needs more text.");
     }
 

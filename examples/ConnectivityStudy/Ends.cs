@@ -17,20 +17,23 @@ public sealed class Ends
     private readonly Bases _bases;
     private readonly string _path;
     private readonly StudyFolder _folder;
+    private readonly CancellationToken _stop;
 
     /// <param name="ml">The context.</param>
     /// <param name="plan">The plan.</param>
     /// <param name="data">The data sets.</param>
     /// <param name="bases">What ends start from.</param>
     /// <param name="path">The folder that ends go to.</param>
-    public Ends(MLContext ml, StudyPlan plan, StudyData data, Bases bases, string path)
+    /// <param name="stop">Stops a training at its next step.</param>
+    public Ends(MLContext ml, StudyPlan plan, StudyData data, Bases bases, string path, CancellationToken stop = default)
     {
+        _stop = stop;
         _ml = ml;
         _plan = plan;
         _data = data;
         _bases = bases;
         _path = path;
-        _folder = new(path);
+        _folder = new(path, stop);
     }
 
     /// <summary>The identity of an end: a hash of all that it depends on.</summary>
@@ -82,7 +85,7 @@ public sealed class Ends
     {
         StudyTask task = _plan.Tasks.First(task => task.Name == end.Task);
         bool writes = CheckpointFolder.ReadConfig(checkpoint).IsEncoderDecoder;
-        return _ml.SkillLoc().PromptFineTune(new PromptFineTuneTrainer.Options
+        TextScoringTransformer trained = _ml.SkillLoc().PromptFineTune(new PromptFineTuneTrainer.Options
         {
             Checkpoint = checkpoint,
             Task = writes ? null : task.Find(),
@@ -103,6 +106,17 @@ public sealed class Ends
             InitialisationSeed = end.InitialisationSeed,
             StateFile = state,
             CartographyPath = cartography,
+            CancellationToken = _stop,
         }).Fit(_data.Train(end.Task, end.Rows));
+        try
+        {
+            StopSignals.ThrowIfCut(state, _stop);
+            return trained;
+        }
+        catch
+        {
+            trained.Dispose();
+            throw;
+        }
     }
 }

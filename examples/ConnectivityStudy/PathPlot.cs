@@ -1,6 +1,6 @@
-using System.Globalization;
-using System.Net;
 using System.Text;
+using ScottPlot;
+using SkiaSharp;
 using SkillLoc.Evaluators;
 
 namespace SkillLoc.ConnectivityStudy;
@@ -8,33 +8,35 @@ namespace SkillLoc.ConnectivityStudy;
 /// <summary>Paths as pictures.</summary>
 public static class PathPlot
 {
-    private const int Width = 420, Height = 260, Margin = 46, LegendLine = 16;
+    private const int Width = 520, Height = 360, LegendMargin = 30, LegendLine = 20;
     private const string Levels = "▁▂▃▄▅▆▇█";
 
-    // Told apart by people who do not see all colours (Okabe and Ito 2008).
-    private static readonly string[] Colours = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"];
+    private static readonly string[] SansSerif = ["Arial", "Helvetica", "Liberation Sans", "DejaVu Sans"];
+
+    // Told apart by people who do not see all colours (Wong 2011).
+    private static readonly ScottPlot.Palettes.ColorblindFriendly Colours = new();
+
+    /// <summary>Whether the system has a font to draw letters with; pictures have none otherwise.</summary>
+    public static bool HasLetters => SKTypeface.Default.ContainsGlyph('a');
 
     /// <summary>Two panels over the place on the path, loss and metric, with a line for each path and a legend; curves are dashed.</summary>
     /// <param name="paths">At least one path.</param>
     /// <returns>An SVG document.</returns>
     public static string Svg(IReadOnlyList<PathResult> paths)
     {
-        int height = Height + (2 * Margin) + (LegendLine * paths.Count), width = 2 * (Width + (2 * Margin));
-        var svg = new StringBuilder();
-        svg.AppendLine(CultureInfo.InvariantCulture,
-            $"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" font-size=\"11\">");
-        svg.AppendLine("<rect width=\"100%\" height=\"100%\" fill=\"white\"/>");
-        Panel(svg, "loss", Margin, paths, point => point.Loss);
-        Panel(svg, "metric", Width + (3 * Margin), paths, point => point.Metric);
-        for (int i = 0; i < paths.Count; i++)
+        int height = Height + LegendMargin + (LegendLine * paths.Count);
+        using Plot loss = Panel("loss", paths, point => point.Loss), metric = Panel("metric", paths, point => point.Metric);
+        using var svg = new MemoryStream();
+        using (SKCanvas canvas = SKSvgCanvas.Create(SKRect.Create(2 * Width, height), svg))
+        using (Paint paint = Paint.NewDisposablePaint())
         {
-            int y = Height + (2 * Margin) + (LegendLine * i);
-            svg.AppendLine(CultureInfo.InvariantCulture, $"<path d=\"M{Margin} {y - 4}h24\" {Stroke(paths[i], i)}/>");
-            svg.AppendLine(CultureInfo.InvariantCulture,
-                $"<text x=\"{Margin + 30}\" y=\"{y}\">{WebUtility.HtmlEncode($"{paths[i].Method}: {paths[i].Pair}, on {paths[i].Task}{(paths[i].IsCurve ? ", curve" : "")}")}</text>");
+            canvas.Clear(SKColors.White);
+            loss.Render(canvas, new PixelRect(0, Width, Height, 0));
+            metric.Render(canvas, new PixelRect(Width, 2 * Width, Height, 0));
+            loss.Legend.Render(canvas, paint, new PixelRect(LegendMargin, 2 * Width, height, Height), Alignment.UpperLeft);
         }
 
-        return svg.AppendLine("</svg>").ToString();
+        return Encoding.UTF8.GetString(svg.ToArray());
     }
 
     /// <summary>A line of text with a block for each point, between the lowest value and the highest.</summary>
@@ -44,28 +46,29 @@ public static class PathPlot
         return string.Concat(values.Select(value => Levels[span > 0 ? (int)Math.Round((value - low) / span * (Levels.Length - 1)) : 0]));
     }
 
-    private static void Panel(StringBuilder svg, string title, int left, IReadOnlyList<PathResult> paths, Func<InterpolationPoint, double> value)
+    private static Plot Panel(string title, IReadOnlyList<PathResult> paths, Func<InterpolationPoint, double> value)
     {
-        double low = paths.Min(path => path.Points.Min(value)), high = paths.Max(path => path.Points.Max(value));
-        double span = high > low ? high - low : 1;
-        svg.AppendLine(CultureInfo.InvariantCulture, $"<text x=\"{left}\" y=\"{Margin - 10}\" font-weight=\"bold\">{title}</text>");
-        svg.AppendLine(CultureInfo.InvariantCulture, $"<path d=\"M{left} {Margin}v{Height}h{Width}\" fill=\"none\" stroke=\"gray\"/>");
-        foreach (double share in new[] { 0, 0.5, 1 })
-        {
-            svg.AppendLine(CultureInfo.InvariantCulture, $"<text x=\"{left - 6}\" y=\"{Y(low + (share * span)) + 4:F1}\" text-anchor=\"end\">{low + (share * span):0.00}</text>");
-            svg.AppendLine(CultureInfo.InvariantCulture, $"<text x=\"{left + (share * Width):F1}\" y=\"{Margin + Height + 16}\" text-anchor=\"middle\">{share:0.0}</text>");
-        }
-
+        var plot = new Plot();
+        plot.RenderManager.ClearCanvasBeforeEachRender = false; // Else the second panel paints over the first.
+        plot.Title(title);
+        plot.Legend.IsVisible = false;
+        plot.Legend.Orientation = Orientation.Vertical;
+        plot.Legend.SymbolWidth = 30;
+        plot.Legend.OutlineWidth = 0;
+        plot.Legend.ShadowColor = Colors.Transparent;
         for (int i = 0; i < paths.Count; i++)
         {
-            string points = string.Join(' ', paths[i].Points.Select(point =>
-                string.Create(CultureInfo.InvariantCulture, $"{left + (point.X * Width):F1},{Y(value(point)):F1}")));
-            svg.AppendLine(CultureInfo.InvariantCulture, $"<polyline points=\"{points}\" {Stroke(paths[i], i)}/>");
+            PathResult path = paths[i];
+            ScottPlot.Plottables.Scatter line = plot.Add.ScatterLine(
+                path.Points.Select(point => point.X).ToArray(), path.Points.Select(value).ToArray(), Colours.GetColor(i));
+            line.LineWidth = 1.6f;
+            line.LinePattern = path.IsCurve ? LinePattern.Dashed : LinePattern.Solid;
+            line.LegendText = $"{path.Method}: {path.Pair}, on {path.Task}{(path.IsCurve ? ", curve" : "")}";
         }
 
-        double Y(double place) => Margin + (Height * (1 - ((place - low) / span)));
+        if (Array.Find(SansSerif, SKFontManager.Default.FontFamilies.Contains) is { } font)
+            plot.Font.Set(font);
+        plot.RenderInMemory(Width, Height); // Limits are found in a first rendering, which would be in the picture, too.
+        return plot;
     }
-
-    private static string Stroke(PathResult path, int number) =>
-        $"fill=\"none\" stroke-width=\"1.6\" stroke=\"{Colours[number % Colours.Length]}\"{(path.IsCurve ? " stroke-dasharray=\"5 3\"" : "")}";
 }

@@ -13,11 +13,13 @@ return StudyProgram.Run(
     "examples/ConnectivityStudy/small.json",
     "artifacts/connectivity-study",
     [experiments],
-    (given, path, output, checkpoint, data) =>
+    (given, path, output, checkpoint, data, stop) =>
     {
         StudyPlan plan = StudyPlan.Load(path).Only(given.GetValue(experiments) ?? []);
         plan = plan with { Checkpoint = checkpoint ?? plan.Checkpoint, Data = data ?? plan.Data };
-        var report = new Report(plan, new Study(plan, output).Run());
+        var report = new Report(plan, new Study(plan, output, stop).Run());
         report.Save(output);
+        if (!PathPlot.HasLetters)
+            Console.Error.WriteLine("study: no font is installed here, so that the pictures have no letters; on Debian fonts-dejavu-core brings one.");
         return report.Markdown();
     });

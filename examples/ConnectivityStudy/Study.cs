@@ -29,22 +29,28 @@ public sealed class Study
     private readonly StudyData _data;
     private readonly Bases _bases;
     private readonly Ends _ends;
+    private readonly CancellationToken _stop;
 
+    /// <param name="plan">The plan.</param>
+    /// <param name="output">The folder of what is done.</param>
+    /// <param name="stop">Stops the study at its next step.</param>
     /// <exception cref="IOException">A data set cannot be read.</exception>
     /// <exception cref="InvalidDataException">A data set is damaged or too small.</exception>
-    public Study(StudyPlan plan, string output)
+    public Study(StudyPlan plan, string output, CancellationToken stop = default)
     {
         _plan = plan;
+        _stop = stop;
         _output = output;
         _data = new(_ml, plan);
-        _folder = new(output);
-        _bases = new(plan, Path.Combine(output, BasesFolder));
-        _ends = new(_ml, plan, _data, _bases, Path.Combine(output, EndsFolder));
+        _folder = new(output, stop);
+        _bases = new(plan, Path.Combine(output, BasesFolder), stop);
+        _ends = new(_ml, plan, _data, _bases, Path.Combine(output, EndsFolder), stop);
     }
 
     /// <summary>Measures what is not measured yet.</summary>
     /// <returns>All measurements.</returns>
     /// <exception cref="InvalidDataException">The folder holds parts of another study.</exception>
+    /// <exception cref="OperationCanceledException">It was stopped; the next time it goes on from there.</exception>
     public StudyResult Run()
     {
         var lines = new List<(Pair Pair, LineResult Result)>();
@@ -105,8 +111,19 @@ public sealed class Study
     private PathResult Curve(Pair pair, string state)
     {
         using TextScoringTransformer first = _ends.Load(pair.First), second = _ends.Load(pair.Second, first);
+        using ParameterPath curve = FindCurve(pair, first, second, Path.Combine(state, "curve"));
+        CheckpointDistance distance = Distance(first.Classifier, second.Classifier);
+        return Measure(pair, pair.First.Task, distance, new() { First = first, Second = second, Path = curve }, isCurve: true);
+    }
+
+    /// <summary>Trains a curve, or reads it where that was done before the study was stopped.</summary>
+    private ParameterPath FindCurve(Pair pair, TextScoringTransformer first, TextScoringTransformer second, string state)
+    {
+        string found = state + ".safetensors";
+        if (File.Exists(found))
+            return ParameterPath.Load(found, first.Classifier, second.Classifier);
         CurvePlan plan = _plan.Curves;
-        using ParameterPath curve = _ml.SkillLoc().FindCurve(new()
+        ParameterPath curve = _ml.SkillLoc().FindCurve(new()
         {
             First = first,
             Second = second,
@@ -119,15 +136,40 @@ public sealed class Study
             Optimizer = plan.Optimizer,
             LearningRate = _plan.Methods[pair.Method].LearningRate * plan.LearningRateFactor,
             Seed = plan.Seed,
-            StateFile = Path.Combine(state, "curve"),
+            StateFile = state,
+            CancellationToken = _stop,
         }).Fit(TrainingRowsOf(pair));
-        CheckpointDistance distance = Distance(first.Classifier, second.Classifier);
-        return Measure(pair, pair.First.Task, distance, new() { First = first, Second = second, Path = curve }, isCurve: true);
+        try
+        {
+            StopSignals.ThrowIfCut(state, _stop);
+            curve.Save(found);
+            return curve;
+        }
+        catch
+        {
+            curve.Dispose();
+            throw;
+        }
     }
 
     private MixtureResult Mixture(Pair pair, MixtureGranularity granularity, string state)
     {
         using TextScoringTransformer first = _ends.Load(pair.First), second = _ends.Load(pair.Second, first);
+        CheckpointMixture mixture = FindMixture(pair, granularity, first, second, Path.Combine(state, $"{granularity}"));
+        using var mixed = new TextScoringTransformer(mixture.CreateModel(), first.Columns);
+        CalibrationMetrics quality = _ml.SkillLoc().EvaluateCalibration(mixed.Transform(_data.Test(pair.First.Task)));
+        return new(
+            pair.Experiment.Name, pair.Method, pair.Name, pair.First.Task, granularity, mixture.Groups.Count,
+            mixture.Groups.Average(group => group.FirstShare), quality.Accuracy, quality.LogLoss);
+    }
+
+    /// <summary>Trains a mixture, or reads it where that was done before the study was stopped.</summary>
+    private CheckpointMixture FindMixture(
+        Pair pair, MixtureGranularity granularity, TextScoringTransformer first, TextScoringTransformer second, string state)
+    {
+        string found = state + ".safetensors";
+        if (File.Exists(found))
+            return CheckpointMixture.Load(found, first.Classifier, second.Classifier);
         MixturePlan plan = _plan.Mixtures;
         CheckpointMixture mixture = _ml.SkillLoc().FindMixture(new()
         {
@@ -141,13 +183,12 @@ public sealed class Study
             BatchSize = plan.BatchSize,
             LearningRate = plan.LearningRate,
             Seed = plan.Seed,
-            StateFile = Path.Combine(state, $"{granularity}"),
+            StateFile = state,
+            CancellationToken = _stop,
         }).Fit(TrainingRowsOf(pair));
-        using var mixed = new TextScoringTransformer(mixture.CreateModel(), first.Columns);
-        CalibrationMetrics quality = _ml.SkillLoc().EvaluateCalibration(mixed.Transform(_data.Test(pair.First.Task)));
-        return new(
-            pair.Experiment.Name, pair.Method, pair.Name, pair.First.Task, granularity, mixture.Groups.Count,
-            mixture.Groups.Average(group => group.FirstShare), quality.Accuracy, quality.LogLoss);
+        StopSignals.ThrowIfCut(state, _stop);
+        mixture.Save(found);
+        return mixture;
     }
 
     /// <summary>The rows that either end learnt its task from; of ends with different tasks the first's.</summary>
@@ -159,6 +200,7 @@ public sealed class Study
     {
         options.Test = _data.Test(task);
         options.NumberOfPoints = PointsOf(pair);
+        options.CancellationToken = _stop;
         InterpolationMetrics metrics = _ml.SkillLoc().EvaluateInterpolation(options);
         Save(metrics, pair, isCurve ? task + ", curve" : task);
         return new(
@@ -173,6 +215,7 @@ public sealed class Study
             Second = second,
             Training = _data.Train(pair.First.Task, pair.First.Rows),
             NumberOfPoints = _plan.KnowledgePoints,
+            CancellationToken = _stop,
         });
         string folder = Save(metrics, pair, "knowledge");
         TrainingDynamics dynamics = _ends.Dynamics(pair.First);

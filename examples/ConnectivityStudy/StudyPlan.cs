@@ -76,6 +76,19 @@ public sealed record StudyPlan
     {
         StudyPlan plan = StudyJson.ReadPlan<StudyPlan>(path);
         Require(plan.Tasks.Count > 0 && plan.Methods.Count > 0 && plan.Experiments.Count > 0, "needs tasks, methods and experiments");
+        foreach ((string name, MethodPlan? method) in plan.Methods)
+            Require(method is { LearningRate: > 0 }, $"gives the method '{name}' no learning_rate above 0");
+        foreach (StudyTask task in plan.Tasks)
+            Require(task.Words?.Values.All(word => word is not null) ?? true, $"has null for a word of {task.Name}");
+        Require(
+            plan.Training is { Steps: > 0, BatchSize: > 0, MaxGradientNorm: >= 0, MaxLength: null or > 0 },
+            "needs in training steps, batch_size and max_length of 1 or more and a max_gradient_norm of 0 or more");
+        Require(
+            plan.Curves is { Lines: >= 0, Bends: > 0, Steps: > 0, BatchSize: > 0, LearningRateFactor: > 0, EvaluationInterval: > 0 },
+            "needs in curves lines of 0 or more, bends, steps, batch_size and evaluation_interval of 1 or more and a learning_rate_factor above 0");
+        Require(
+            plan.Mixtures is { Lines: >= 0, Steps: > 0, BatchSize: > 0, LearningRate: > 0, InitialDeviation: > 0, EvaluationInterval: > 0 },
+            "needs in mixtures lines of 0 or more, steps, batch_size and evaluation_interval of 1 or more and a learning_rate and initial_deviation above 0");
         Names("task", plan.Tasks.Select(task => task.Name));
         Names("method", plan.Methods.Keys);
         Names("experiment", plan.Experiments.Select(experiment => experiment.Name));

@@ -2,6 +2,7 @@ using System.CommandLine;
 using SkillLoc.Demo;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Prompts;
+using SkillLoc.Studies;
 using SkillLoc.Trainers;
 
 const string SpamTemplate = "*cls**mask*:*+sent_0**sep+*";
@@ -33,7 +34,7 @@ RootCommand command = new("Fine-tunes a language model, localises the skill in a
     checkpoint, corpus, data, test, ood, task, template, mapping, output, sparsity, optimizer, learningRate, epochs, graftEpochs,
     graftLearningRate, rows, maxLength,
 };
-command.SetAction(arguments =>
+command.SetAction(arguments => StopSignals.Run(stop =>
 {
     try
     {
@@ -58,7 +59,7 @@ command.SetAction(arguments =>
             MaxLength = arguments.GetValue(maxLength),
         };
         CheckpointFolder.CheckWritable(Path.Combine(options.Output, "fine-tuned"));
-        new SkillLocalization(options, new ConsoleProgress()).Run();
+        new SkillLocalization(options, new ConsoleProgress(), stop).Run();
         return 0;
     }
     catch (Exception error) when (error is IOException or UnauthorizedAccessException or InvalidDataException or ArgumentException
@@ -67,5 +68,5 @@ command.SetAction(arguments =>
         Console.Error.WriteLine($"demo: {error.Message}");
         return 1;
     }
-});
+}));
 return command.Parse(args).Invoke();

@@ -2,13 +2,17 @@ using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.Transforms;
 using SkillLoc.Models.Classification;
+using SkillLoc.Studies;
 using SkillLoc.Trainers;
 using SkillLoc.Transforms;
 
 namespace SkillLoc.Demo;
 
 /// <summary>The demo's job: fine-tune a model, localise the skill, and measure what is lost and gained.</summary>
-public sealed class SkillLocalization(DemoOptions options, ConsoleProgress console)
+/// <param name="options">What the command line says.</param>
+/// <param name="console">Where progress is told.</param>
+/// <param name="stop">Stops it at its next step; states of trainings stay in the output folder for the next time.</param>
+public sealed class SkillLocalization(DemoOptions options, ConsoleProgress console, CancellationToken stop = default)
 {
     private readonly MLContext _ml = new(seed: 1);
 
@@ -27,6 +31,7 @@ public sealed class SkillLocalization(DemoOptions options, ConsoleProgress conso
         using var fineTuned = console.Step("Fine-tuning", progress => keys
             .Append(_ml.SkillLoc().PromptFineTune(FineTuning(options.Epochs, validation, progress)))
             .Fit(data.Train));
+        StopSignals.ThrowIfCut(StatePath("fine-tuning"), stop);
         string checkpoint = Path.Combine(options.Output, "fine-tuned");
         fineTuned.LastTransformer.SaveCheckpoint(checkpoint);
 
@@ -43,6 +48,7 @@ public sealed class SkillLocalization(DemoOptions options, ConsoleProgress conso
                 .Append(_ml.SkillLoc().GraftMask(Grafting(fineTuned.LastTransformer, sparsity, validation, progress)))
                 .Append(answers)
                 .Fit(data.Train));
+            stop.ThrowIfCancellationRequested();
             GraftTransformer scorer = grafted.OfType<GraftTransformer>().Single();
             scorer.SaveGraft(GraftPath(sparsity));
             _ml.Model.Save(grafted, data.Train.Schema, ModelPath(sparsity));
@@ -50,6 +56,8 @@ public sealed class SkillLocalization(DemoOptions options, ConsoleProgress conso
                 results.Add($"graft {sparsity}", grafted, scorer.Graft.Count, scorer.Graft.Share, GraftPath(sparsity)));
         }
 
+        if (Directory.Exists(StatePath("")))
+            Directory.Delete(StatePath(""), recursive: true);
         results.Save(Path.Combine(options.Output, "results.tsv"));
         console.Show(results.Table());
         foreach (TestSet test in data.Tests)
@@ -72,7 +80,9 @@ public sealed class SkillLocalization(DemoOptions options, ConsoleProgress conso
         Epochs = epochs,
         EvaluationInterval = 40,
         Seed = 0,
+        StateFile = epochs > 0 ? StatePath("fine-tuning") : null,
         Progress = progress,
+        CancellationToken = stop,
     };
 
     private GraftMaskEstimator.Options Grafting(
@@ -85,7 +95,9 @@ public sealed class SkillLocalization(DemoOptions options, ConsoleProgress conso
             LearningRate = options.GraftLearningRate,
             MaxBatchesPerEpoch = 32,
             Seed = 0,
+            StateFolder = StatePath("grafts"),
             Progress = progress,
+            CancellationToken = stop,
         };
 
     /// <summary>A program that has the pre-trained model needs nothing but the zip, which the graft travels in.</summary>
@@ -103,6 +115,8 @@ public sealed class SkillLocalization(DemoOptions options, ConsoleProgress conso
         console.Say($"  \"{message.Text[..Math.Min(72, message.Text.Length)]}...\" ({message.Label})");
         console.Say($"  is {prediction.Answer}: {string.Join(", ", labels.DenseValues().Zip(prediction.Score, (label, score) => $"{label} {score:0.0%}"))}");
     }
+
+    private string StatePath(string name) => Path.Combine(options.Output, "state", name);
 
     private string GraftPath(double sparsity) => Path.Combine(options.Output, $"graft-{sparsity}.safetensors");
 

@@ -6,11 +6,11 @@ return StudyProgram.Run(
     "Repeats the experiments of the grafting paper on a checkpoint and data sets of yours.",
     "examples/GraftingStudy/small.json",
     "artifacts/grafting-study",
-    (path, output, checkpoint, data) =>
+    (path, output, checkpoint, data, stop) =>
     {
         StudyPlan plan = StudyPlan.Load(path);
         plan = plan with { Checkpoint = checkpoint ?? plan.Checkpoint, Data = data ?? plan.Data };
-        var report = new Report(plan, new Study(plan, output).Run());
+        var report = new Report(plan, new Study(plan, output, stop).Run());
         report.Save(output);
         return report.Markdown();
     });

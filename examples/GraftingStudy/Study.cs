@@ -22,22 +22,28 @@ public sealed class Study
     private readonly StudyData _data;
     private readonly string _checkpoint;
     private readonly IReadOnlyList<PromptTask> _ownTasks;
+    private readonly CancellationToken _stop;
 
+    /// <param name="plan">The plan.</param>
+    /// <param name="output">The folder of what is done.</param>
+    /// <param name="stop">Stops the study at its next step.</param>
     /// <exception cref="IOException">The checkpoint or a data set cannot be read.</exception>
     /// <exception cref="InvalidDataException">The checkpoint or a data set is damaged.</exception>
-    public Study(StudyPlan plan, string output)
+    public Study(StudyPlan plan, string output, CancellationToken stop = default)
     {
         _plan = plan;
+        _stop = stop;
         _data = new(_ml, plan);
         _ownTasks = plan.TaskFile is null ? [] : PromptTasks.Load(plan.TaskFile);
         using LanguageModel model = LanguageModel.Load(plan.Checkpoint);
         _checkpoint = model.Fingerprint();
-        _folder = new(output);
+        _folder = new(output, stop);
     }
 
     /// <summary>Measures what is not measured yet.</summary>
     /// <returns>All measurements.</returns>
     /// <exception cref="InvalidDataException">The folder holds parts of another study.</exception>
+    /// <exception cref="OperationCanceledException">It was stopped; the next time it goes on from there.</exception>
     public IReadOnlyList<Measurement> Run()
     {
         (StudyTask Task, int Shots, int Seed)[] cells =
@@ -161,11 +167,29 @@ public sealed class Study
                 EvaluationInterval = _plan.FineTuning.EvaluationInterval,
                 L1 = _plan.FineTuning.L1,
                 Seed = seed,
+                CancellationToken = _stop,
             };
             change(options);
-            if (options.Epochs > 0)
-                options.StateFile = Path.Combine(state, name);
-            return _ml.SkillLoc().PromptFineTune(options).Fit(train);
+            if (options.Epochs == 0)
+                return _ml.SkillLoc().PromptFineTune(options).Fit(train);
+
+            // A model that is trained stays until all is measured, so that a study that was stopped need not train it again.
+            string kept = Path.Combine(state, name + " model");
+            if (Directory.Exists(kept))
+                return _ml.SkillLoc().LoadTextScorer(kept);
+            options.StateFile = Path.Combine(state, name);
+            TextScoringTransformer model = _ml.SkillLoc().PromptFineTune(options).Fit(train);
+            try
+            {
+                StopSignals.ThrowIfCut(options.StateFile, _stop);
+                model.SaveCheckpoint(kept);
+                return model;
+            }
+            catch
+            {
+                model.Dispose();
+                throw;
+            }
         }
 
         GraftMaskEstimator.Options Masks(Action<GraftMaskEstimator.Options> change)
@@ -173,11 +197,13 @@ public sealed class Study
             var options = new GraftMaskEstimator.Options
             {
                 FineTuned = tuned,
+                BaseCheckpoint = _plan.Checkpoint,
                 ValidationSet = validation,
                 Epochs = _plan.Masks.Epochs,
                 LearningRate = _plan.Masks.LearningRate,
                 MaxBatchesPerEpoch = _plan.Masks.MaxBatches,
                 Seed = seed,
+                CancellationToken = _stop,
             };
             change(options);
             if (options.Epochs > 0)
@@ -187,7 +213,9 @@ public sealed class Study
 
         IEnumerable<Measurement> Sweep(string method, Action<GraftMaskEstimator.Options> change)
         {
-            foreach (GraftSweepPoint point in _ml.SkillLoc().GraftSweep(Masks(change), _plan.Sparsities).Fit(train).Points)
+            GraftSweepResult sweep = _ml.SkillLoc().GraftSweep(Masks(change), _plan.Sparsities).Fit(train);
+            _stop.ThrowIfCancellationRequested();
+            foreach (GraftSweepPoint point in sweep.Points)
             {
                 using GraftTransformer grafted = GraftTransformer.Create(point.Graft, _plan.Checkpoint, tuned.Columns);
                 yield return Result(method, grafted, point.Graft.Count, point.Sparsity);
@@ -206,6 +234,7 @@ public sealed class Study
 
         Measurement Result(string method, ITransformer model, long changed, double? sparsity = null)
         {
+            _stop.ThrowIfCancellationRequested();
             IDataView scored = Score(model, tests[task.Name]);
             CalibrationMetrics quality = _ml.SkillLoc().EvaluateCalibration(scored);
             return new()

@@ -63,10 +63,9 @@ public sealed class ByteLevelBpeTrainer
     {
         var counts = new Dictionary<string, long>(StringComparer.Ordinal);
         var lookup = counts.GetAlternateLookup<ReadOnlySpan<char>>();
-        var splitter = new ByteLevelPreTokenizer();
         foreach (var text in texts)
         {
-            foreach (var (offset, length) in splitter.PreTokenize(text))
+            foreach (var (offset, length) in ByteLevelPreTokenizer.Split(text))
             {
                 var word = text.AsSpan(offset, length);
                 lookup.TryGetValue(word, out var count);
@@ -79,7 +78,7 @@ public sealed class ByteLevelBpeTrainer
     private static string Spell(string word)
     {
         var text = " " + word;
-        return !string.IsNullOrEmpty(word) && new ByteLevelPreTokenizer().PreTokenize(text).Count() == 1
+        return !string.IsNullOrEmpty(word) && ByteLevelPreTokenizer.Split(text).Count() == 1
             ? ByteAlphabet.Spell(text)
             : throw new InvalidOperationException($"'{word}' is not one word, so it cannot become one token.");
     }

@@ -91,14 +91,16 @@ public sealed class Pretraining : IDisposable
     }
 
     /// <summary>Trains until time or updates are up, and writes the checkpoint folder.</summary>
+    /// <param name="stop">Ends the training after the next update, once the folder is written.</param>
     /// <returns>The held-out losses at the end.</returns>
     /// <exception cref="InvalidOperationException">The loss is no longer a number, or there is nothing to train on.</exception>
-    public IReadOnlyList<HeldOutResult> Run()
+    /// <exception cref="OperationCanceledException">It was stopped; the next time it goes on from there.</exception>
+    public IReadOnlyList<HeldOutResult> Run(CancellationToken stop = default)
     {
         IReadOnlyList<HeldOutResult> results = Evaluate();
         if (Progress < 1)
         {
-            Train();
+            Train(stop);
             results = Evaluate();
         }
 
@@ -135,14 +137,13 @@ public sealed class Pretraining : IDisposable
         }
     }
 
-    private void Train()
+    private void Train(CancellationToken stop)
     {
         if (_passages.Count == 0)
         {
             throw new InvalidOperationException($"There is nothing to train on in {string.Join(", ", _options.Text)}.");
         }
 
-        manual_seed(_options.Seed);
         TrainedParameter[] parameters =
             [.. _model.Parameters.Select(pair => new TrainedParameter(pair.Key, pair.Value, region: null, frozen: null))];
         foreach (TrainedParameter parameter in parameters)
@@ -153,7 +154,7 @@ public sealed class Pretraining : IDisposable
 
         try
         {
-            Train(parameters);
+            Train(parameters, stop);
         }
         finally
         {
@@ -168,7 +169,7 @@ public sealed class Pretraining : IDisposable
         Tell($"trained: {_state.Step:N0} updates, {_state.Tokens:N0} tokens in {_state.Seconds / 60:F1} minutes, {_state.Tokens / _state.Seconds:N0} a second");
     }
 
-    private void Train(TrainedParameter[] parameters)
+    private void Train(TrainedParameter[] parameters, CancellationToken stop)
     {
         var clock = Stopwatch.StartNew();
         TimeSpan line = default, evaluated = default, saved = default;
@@ -183,6 +184,8 @@ public sealed class Pretraining : IDisposable
             {
                 TimeSpan before = clock.Elapsed;
                 double rate = LearningRate(Progress) * Math.Min(1, (stepsHere + 1.0) / StepsToGatherMoments);
+                // The process is this training's alone. Each update has its own seed, so that one that goes on draws what it would have.
+                manual_seed(Passages.HashSeed(_options.Seed, _state.Step));
                 stepsHere++;
                 losses += Update(parameters, stepsHere, batch, rate);
                 lossesCount++;
@@ -199,6 +202,13 @@ public sealed class Pretraining : IDisposable
                     Tell($"{Progress,6:P1}  update {_state.Step,6}  pass {_state.Pass}  loss {losses / lossesCount:F3}  rate {rate:0.0e-0}  {_state.Tokens:N0} tokens, {perSecond:N0} a second");
                     Log("loss", losses / lossesCount);
                     (line, tokensAtLine, losses, lossesCount) = (clock.Elapsed, _state.Tokens, 0, 0);
+                }
+
+                if (stop.IsCancellationRequested && Progress < 1)
+                {
+                    Save();
+                    Tell($"stopped after update {_state.Step}");
+                    stop.ThrowIfCancellationRequested();
                 }
 
                 if ((clock.Elapsed - saved).TotalMinutes >= _options.CheckpointMinutes)

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using SkillLoc.Pretrain;
+using SkillLoc.Studies;
 using Spectre.Console;
 
 var defaults = new PretrainOptions { Text = [], Out = "" };
@@ -87,9 +88,12 @@ command.SetAction(parsed =>
 
     try
     {
-        using var pretraining = new Pretraining(options, AnsiConsole.Console);
-        pretraining.Run();
-        return 0;
+        return StopSignals.Run(stop =>
+        {
+            using var pretraining = new Pretraining(options, AnsiConsole.Console);
+            pretraining.Run(stop);
+            return 0;
+        });
     }
     catch (Exception e) when (e is IOException or InvalidDataException or FormatException or ArgumentException or InvalidOperationException or NotSupportedException or DllNotFoundException)
     {

@@ -14,18 +14,28 @@ public sealed record TrainingState(int Seed, int Step = 0, int Pass = 0, int Bat
     /// <summary>The file's name in the checkpoint folder.</summary>
     public const string FileName = "pretraining.json";
 
-    private static readonly JsonSerializerOptions Format = new(JsonSerializerDefaults.Web) { WriteIndented = true };
+    private static readonly JsonSerializerOptions Format = new(JsonSerializerDefaults.Web)
+    {
+        AllowDuplicateProperties = false,
+        RespectRequiredConstructorParameters = true,
+        WriteIndented = true,
+    };
 
     /// <summary>The state in a folder, or null when there is none.</summary>
     /// <exception cref="InvalidDataException">The file is damaged.</exception>
     public static TrainingState? Load(string folder)
     {
         string path = Path.Join(folder, FileName);
+        if (!File.Exists(path))
+            return null;
         try
         {
-            return File.Exists(path) ? JsonSerializer.Deserialize<TrainingState>(File.ReadAllText(path), Format) : null;
+            TrainingState state = JsonSerializer.Deserialize<TrainingState>(File.ReadAllText(path), Format) ?? throw new JsonException("it is null");
+            return state is { Step: >= 0, Pass: >= 0, BatchOfPass: >= 0, Tokens: >= 0, Seconds: >= 0 }
+                ? state
+                : throw new JsonException($"one of its numbers is negative: {state}");
         }
-        catch (JsonException e)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             throw new InvalidDataException($"{path} is damaged ({e.Message}); delete it to start anew.", e);
         }

@@ -27,17 +27,22 @@ public sealed class Study
     private readonly StudyFolder _folder;
     private readonly Dictionary<string, TaskRows> _rows;
     private readonly string _checkpoint;
+    private readonly CancellationToken _stop;
 
+    /// <param name="plan">The plan.</param>
+    /// <param name="output">The folder of what is done.</param>
+    /// <param name="stop">Stops the study at its next step.</param>
     /// <exception cref="IOException">The checkpoint or a data set cannot be read.</exception>
     /// <exception cref="InvalidDataException">The checkpoint or a data set is damaged.</exception>
-    public Study(StudyPlan plan, string output)
+    public Study(StudyPlan plan, string output, CancellationToken stop = default)
     {
         _plan = plan;
+        _stop = stop;
         _output = output;
         _rows = plan.Tasks.ToDictionary(task => task.Name, plan.RowsOf, StringComparer.Ordinal);
         using LanguageModel model = LanguageModel.Load(plan.Checkpoint);
         _checkpoint = model.Fingerprint();
-        _folder = new(output);
+        _folder = new(output, stop);
     }
 
     private SoftPromptOptions SoftPrompt => new() { Size = _plan.Tuning.PromptSize };
@@ -45,6 +50,7 @@ public sealed class Study
     /// <summary>Measures what is not measured yet.</summary>
     /// <returns>All measurements.</returns>
     /// <exception cref="InvalidDataException">The folder holds parts of another study.</exception>
+    /// <exception cref="OperationCanceledException">It was stopped; the next time it goes on from there.</exception>
     public StudyResult Run()
     {
         var parts = new List<StudyResult>();
@@ -114,7 +120,7 @@ public sealed class Study
         using TextScoringTransformer model = Load(task, seed);
         NeuronProbeResult found = Aggregate(task);
         EncodedText[] train = Encode(model.Classifier, rows.Train);
-        NeuronValues means = new NeuronProbe(model.Classifier).Baseline(train);
+        NeuronValues means = new NeuronProbe(model.Classifier).Baseline(train, _stop);
         IReadOnlyList<PerturbationKind> methods = _plan.Perturbation.Methods;
         Curve("prompt", model, means, methods, null);
         if (_plan.Perturbation.LayerRanges.Count > 0)
@@ -129,7 +135,8 @@ public sealed class Study
         {
             using TextScoringTransformer other = Tune(task, tuning, learningRate, seed, Path.Combine(state, name));
             measurements.Add(new(task.Name, measure, Accuracy(other.Classifier, rows.Test)));
-            NeuronValues own = new NeuronProbe(other.Classifier, NeuronProbeKind.TextMean).Baseline(Encode(other.Classifier, rows.Train));
+            EncodedText[] texts = Encode(other.Classifier, rows.Train);
+            NeuronValues own = new NeuronProbe(other.Classifier, NeuronProbeKind.TextMean).Baseline(texts, _stop);
             Curve(name, other, own, [methods[0]], null);
         }
 
@@ -149,6 +156,7 @@ public sealed class Study
                     Alpha = _plan.Perturbation.Alpha,
                     Controls = _plan.Perturbation.Controls,
                     Seed = 0,
+                    CancellationToken = _stop,
                 });
             curves.AddRange(drop.Points.Select(point => new CurvePoint(task.Name, name, drop.Accuracy, point)));
         }
@@ -182,7 +190,8 @@ public sealed class Study
         double Seconds(TextClassifier classifier)
         {
             EncodedText[] encoded = Encode(classifier, rows.Test);
-            return TimedEvaluation.Measure(classifier, encoded, LabelsOf(classifier, rows.Test), _plan.Pruning.Repetitions).Min(time => time.Seconds);
+            int[] labels = LabelsOf(classifier, rows.Test);
+            return TimedEvaluation.Measure(classifier, encoded, labels, _plan.Pruning.Repetitions, _stop).Min(time => time.Seconds);
         }
     }
 
@@ -244,17 +253,19 @@ public sealed class Study
         };
     }
 
-    private TextScoringTransformer Load(StudyTask task, int seed)
-    {
-        TextClassifier classifier = TextClassifier.LoadTuned(_plan.Checkpoint, PromptOf(task, seed));
-        return new(classifier, new() { TextPair = classifier.Settings.HasTextPair ? "TextPair" : null });
-    }
+    private TextScoringTransformer Load(StudyTask task, int seed) => Scorer(TextClassifier.LoadTuned(_plan.Checkpoint, PromptOf(task, seed)));
+
+    private static TextScoringTransformer Scorer(TextClassifier classifier) =>
+        new(classifier, new() { TextPair = classifier.Settings.HasTextPair ? "TextPair" : null });
 
     private TextScoringTransformer Tune(
         StudyTask task, TuningOptions tuning, double learningRate, int seed, string? state = null, int? epochs = null, string? checkpoint = null)
     {
         TaskRows rows = _rows[task.Name];
-        return _ml.SkillLoc().PromptFineTune(new PromptFineTuneTrainer.Options
+        string tuned = state + " tuned.safetensors";
+        if (state is not null && File.Exists(tuned))
+            return Scorer(TextClassifier.LoadTuned(checkpoint ?? _plan.Checkpoint, tuned));
+        TextScoringTransformer model = _ml.SkillLoc().PromptFineTune(new PromptFineTuneTrainer.Options
         {
             Checkpoint = checkpoint ?? _plan.Checkpoint,
             Task = task.Find(),
@@ -267,7 +278,24 @@ public sealed class Study
             MaxLength = _plan.Tuning.MaxLength,
             Seed = seed,
             StateFile = state,
+            CancellationToken = _stop,
         }).Fit(Keyed(task, rows.Train));
+        try
+        {
+            if (state is not null)
+            {
+                // It stays until all is measured, so that a study that was stopped need not tune it again.
+                StopSignals.ThrowIfCut(state, _stop);
+                model.Classifier.SaveTuned(tuned);
+            }
+
+            return model;
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
     }
 
     private NeuronProbeResult Probe(TextScoringTransformer model, TaskRows rows)
@@ -276,14 +304,14 @@ public sealed class Study
         var probe = new NeuronProbe(classifier);
         EncodedText[] train = Encode(classifier, rows.Train);
         IReadOnlyList<ProbeTask> tasks = Questions(rows.Train);
-        IReadOnlyList<NeuronValues> thresholds = tasks.Count == 1 ? [probe.Baseline(train)] : probe.Baselines(train, tasks);
+        IReadOnlyList<NeuronValues> thresholds = tasks.Count == 1 ? [probe.Baseline(train, _stop)] : probe.Baselines(train, tasks, _stop);
         return new()
         {
             Kind = NeuronProbeKind.Prompt,
             Tasks = [.. tasks.Select(task => task.Name)],
             Thresholds = thresholds,
-            Accuracies = probe.Accuracies(Encode(classifier, rows.Dev), Questions(rows.Dev), thresholds),
-            TestAccuracies = probe.Accuracies(Encode(classifier, rows.Test), Questions(rows.Test), thresholds),
+            Accuracies = probe.Accuracies(Encode(classifier, rows.Dev), Questions(rows.Dev), thresholds, _stop),
+            TestAccuracies = probe.Accuracies(Encode(classifier, rows.Test), Questions(rows.Test), thresholds, _stop),
         };
 
         IReadOnlyList<ProbeTask> Questions(IReadOnlyList<LabeledText> split) => model.Labels.Count == 2
@@ -329,9 +357,9 @@ public sealed class Study
             $"The label '{row.Label}' is not among the training rows, which have {string.Join(", ", known)}."))];
     }
 
-    private static double Accuracy(TextClassifier classifier, IReadOnlyList<LabeledText> rows, IReadOnlyList<string>? labels = null)
+    private double Accuracy(TextClassifier classifier, IReadOnlyList<LabeledText> rows, IReadOnlyList<string>? labels = null)
     {
-        float[][] scores = classifier.Score(Encode(classifier, rows));
+        float[][] scores = classifier.Score(Encode(classifier, rows), _stop);
         int[] right = LabelsOf(classifier, rows, labels);
         return scores.Zip(right, (own, label) => TextClassifier.MostProbable(own) == label ? 1.0 : 0.0).Average();
     }

@@ -10,21 +10,27 @@ namespace SkillLoc.Studies;
 public sealed class StudyFolder
 {
     private readonly string _path;
+    private readonly CancellationToken _stop;
 
     /// <summary>Takes a folder, made where it is missing.</summary>
+    /// <param name="path">The folder.</param>
+    /// <param name="stop">Ends the study before its next part.</param>
     /// <exception cref="IOException">It cannot be made or written to.</exception>
-    public StudyFolder(string path)
+    public StudyFolder(string path, CancellationToken stop = default)
     {
         _path = path;
+        _stop = stop;
         AtomicFile.CheckWritable(Path.Combine(path, "part.json"));
     }
 
     /// <summary>Reads a part that was done before, or measures it.</summary>
     /// <param name="name">The file's name, without its extension.</param>
     /// <param name="fingerprint">What <see cref="StudyJson.FingerprintOf"/> gave.</param>
-    /// <param name="measure">Measures; given a folder for states of trainings, which is removed when the part is done.</param>
+    /// <param name="measure">Measures; given a folder for states of trainings, and for what they gave, which is removed when the part is
+    /// done. What is in it was made by the same plan.</param>
     /// <returns>What was measured.</returns>
     /// <exception cref="InvalidDataException">The part was done by another plan, or its file is damaged.</exception>
+    /// <exception cref="OperationCanceledException">The study was stopped; states of trainings stay for the next time.</exception>
     public T Get<T>(string name, string fingerprint, Func<string, T> measure)
     {
         string path = Path.Combine(_path, name + ".json");
@@ -35,29 +41,21 @@ public sealed class StudyFolder
             return done;
         }
 
+        _stop.ThrowIfCancellationRequested();
         var clock = Stopwatch.StartNew();
-        string state = Path.Combine(_path, name + ".state");
+        string states = Path.Combine(_path, name + ".state"), state = Path.Combine(states, fingerprint);
         Directory.CreateDirectory(state);
         T measured = measure(state);
         var part = new Part<T>(fingerprint, clock.Elapsed.TotalSeconds, measured);
         AtomicFile.Write(path, stream => JsonSerializer.Serialize(stream, part, StudyJson.Options));
-        Directory.Delete(state, recursive: true);
+        Directory.Delete(states, recursive: true);
         Console.WriteLine($"{name}: {part.Seconds:F0} s");
         return measured;
     }
 
     private static T Read<T>(string path, string fingerprint)
     {
-        Part<T> part;
-        try
-        {
-            part = JsonSerializer.Deserialize<Part<T>>(File.ReadAllText(path), StudyJson.Options) ?? throw new JsonException("It holds null.");
-        }
-        catch (JsonException error)
-        {
-            throw new InvalidDataException($"{path} is damaged ({error.Message}); delete it to measure again.", error);
-        }
-
+        Part<T> part = StudyJson.Read<Part<T>>(path, $"{path} is damaged; delete it to measure again");
         return part.Fingerprint == fingerprint ? part.Measurements : throw new InvalidDataException(
             $"{path} is of a study with fingerprint {part.Fingerprint}, and this one's is {fingerprint}: the plan, the checkpoint or the data "
             + "changed since. Give another output folder, or delete that file to measure again.");

@@ -10,6 +10,7 @@ public static class StudyJson
 {
     internal static readonly JsonSerializerOptions Options = new()
     {
+        AllowDuplicateProperties = false,
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
         UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
         RespectNullableAnnotations = true,
@@ -19,22 +20,46 @@ public static class StudyJson
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
     };
 
+    // A measurement may be NaN; what a plan asks for may not.
+    private static readonly JsonSerializerOptions PlanOptions = new(Options) { NumberHandling = JsonNumberHandling.Strict };
+
     /// <summary>Reads a plan.</summary>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="InvalidDataException">It is not a plan; the message names line and property.</exception>
     public static T ReadPlan<T>(string path)
+        where T : class => Read<T>(path, $"{path} is not a study plan", PlanOptions);
+
+    /// <summary>Reads a value in which no element of a list is null.</summary>
+    /// <exception cref="InvalidDataException">The file holds something else; the message begins with <paramref name="complaint"/>.</exception>
+    internal static T Read<T>(string path, string complaint, JsonSerializerOptions? options = null)
         where T : class
     {
         try
         {
-            return JsonSerializer.Deserialize<T>(File.ReadAllText(path), Options)
-                ?? throw new InvalidDataException($"{path} holds null; it must hold a study plan.");
+            string json = File.ReadAllText(path);
+            using (JsonDocument document = JsonDocument.Parse(json, new JsonDocumentOptions { AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip }))
+            {
+                if (NullElement(document.RootElement, "$") is { } place)
+                    throw new JsonException($"{place} is null.");
+            }
+
+            return JsonSerializer.Deserialize<T>(json, options ?? Options)!;
         }
-        catch (JsonException error)
+        catch (Exception error) when (error is JsonException or InvalidOperationException or ArgumentException or NotSupportedException)
         {
-            throw new InvalidDataException($"{path} is not a study plan: {error.Message}", error);
+            throw new InvalidDataException($"{complaint}: {error.Message}", error);
         }
     }
+
+    /// <summary>The path of a list's element that is null, or of the whole; null where none is.</summary>
+    private static string? NullElement(JsonElement value, string path) => value.ValueKind switch
+    {
+        JsonValueKind.Null => path,
+        JsonValueKind.Array => value.EnumerateArray().Select((element, i) => NullElement(element, $"{path}[{i}]")).FirstOrDefault(found => found is not null),
+        JsonValueKind.Object => value.EnumerateObject().Where(property => property.Value.ValueKind != JsonValueKind.Null)
+            .Select(property => NullElement(property.Value, $"{path}.{property.Name}")).FirstOrDefault(found => found is not null),
+        _ => null,
+    };
 
     /// <summary>The identity of a part of a study: a hash of everything that its measurements depend on.</summary>
     public static string FingerprintOf(params object[] parts) =>

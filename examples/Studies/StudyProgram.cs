@@ -10,11 +10,14 @@ public static class StudyProgram
     /// <param name="description">What the study does.</param>
     /// <param name="plan">The plan that is used unless another is named.</param>
     /// <param name="output">The folder that is used unless another is named.</param>
-    /// <param name="run">Runs it: given the plan's path, the output folder, and the checkpoint and the data folder, null unless named.
-    /// Returns the report as Markdown.</param>
+    /// <param name="run">Runs it: given the plan's path, the output folder, the checkpoint and the data folder, null unless named, and what
+    /// stops it. Returns the report as Markdown.</param>
     /// <returns>The process's exit code.</returns>
-    public static int Run(string[] arguments, string description, string plan, string output, Func<string, string, string?, string?, string> run) =>
-        Run(arguments, description, plan, output, [], (_, path, folder, checkpoint, data) => run(path, folder, checkpoint, data));
+    public static int Run(
+        string[] arguments, string description, string plan, string output,
+        Func<string, string, string?, string?, CancellationToken, string> run) => Run(
+            arguments, description, plan, output, [],
+            (_, path, folder, checkpoint, data, stop) => run(path, folder, checkpoint, data, stop));
 
     /// <summary>Runs a study that has options of its own.</summary>
     /// <param name="arguments">The command line.</param>
@@ -26,7 +29,7 @@ public static class StudyProgram
     /// <returns>The process's exit code.</returns>
     public static int Run(
         string[] arguments, string description, string plan, string output, IReadOnlyList<Option> own,
-        Func<ParseResult, string, string, string?, string?, string> run)
+        Func<ParseResult, string, string, string?, string?, CancellationToken, string> run)
     {
         Option<string> planOption = new("--plan") { Description = "the study's plan, a JSON file", DefaultValueFactory = _ => plan };
         Option<string> outputOption = new("--output")
@@ -39,12 +42,12 @@ public static class StudyProgram
         RootCommand command = new(description) { planOption, outputOption, checkpoint, data };
         foreach (Option option in own)
             command.Options.Add(option);
-        command.SetAction(given =>
+        command.SetAction(given => StopSignals.Run(stop =>
         {
             try
             {
                 string folder = given.GetValue(outputOption)!;
-                Console.WriteLine(run(given, given.GetValue(planOption)!, folder, given.GetValue(checkpoint), given.GetValue(data)));
+                Console.WriteLine(run(given, given.GetValue(planOption)!, folder, given.GetValue(checkpoint), given.GetValue(data), stop));
                 Console.WriteLine($"Written to {folder}: tables as CSV, results.md, and a file for each part of the study.");
                 return 0;
             }
@@ -54,7 +57,7 @@ public static class StudyProgram
                 Console.Error.WriteLine($"study: {error.Message}");
                 return 1;
             }
-        });
+        }));
         return command.Parse(arguments).Invoke();
     }
 }

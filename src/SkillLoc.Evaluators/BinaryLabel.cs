@@ -7,8 +7,8 @@ namespace SkillLoc.Evaluators;
 internal static class BinaryLabel
 {
     /// <summary>
-    /// A reader of the row's label: 1 for true, 0 for false, -1 for none. A boolean is itself, a number is true above 0, and of two keys the
-    /// one whose value says so is true, or else the second.
+    /// A reader of the row's label: 1 for true, 0 for false, -1 for none. A boolean is itself, a number is true above 0, and of two keys
+    /// the one whose value says so is true, or else the second.
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">The column is of another type.</exception>
     public static Func<int> Reader(DataViewRow row, DataViewSchema.Column column)

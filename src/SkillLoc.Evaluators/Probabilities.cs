@@ -16,7 +16,7 @@ internal sealed class Probabilities(DataViewRowCursor cursor, DataViewSchema.Col
     private readonly Func<float[]> _read = IsBinary(column) ? Binary(cursor, column) : Several(cursor, column);
 
     /// <summary>Finds a score column; beside the margin of a binary trainer the probability that was made of it.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">The column is missing or of another type, or a margin without a probability.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">It is missing or of another type, or a margin without a probability.</exception>
     public static DataViewSchema.Column Find(DataViewSchema schema, string name)
     {
         DataViewSchema.Column column = EvaluatedColumn.Find(schema, name);
@@ -39,12 +39,13 @@ internal sealed class Probabilities(DataViewRowCursor cursor, DataViewSchema.Col
 
         DataViewSchema.Column[] beside =
         [
-            .. schema.Where(other => !other.IsHidden && other.Type == NumberDataViewType.Single && IsProbability(other) && SetOf(other) == SetOf(column)),
+            .. schema.Where(other => !other.IsHidden && IsBinary(other) && IsProbability(other) && SetOf(other) == SetOf(column)),
         ];
         return beside.Length > 0 ? beside[0]
             : KindOf(column) is null ? column
             : throw EvaluatedColumn.WrongType(
-                column, $"a probability: this is a trainer's plain score, of which mlContext.BinaryClassification.Calibrators makes a '{Probability}'");
+                column,
+                $"a probability: this is a trainer's plain score, of which mlContext.BinaryClassification.Calibrators makes one");
     }
 
     /// <summary>Whether a column is a binary trainer's, of one number a row.</summary>
@@ -88,7 +89,8 @@ internal sealed class Probabilities(DataViewRowCursor cursor, DataViewSchema.Col
             ? probabilities
             : throw new InvalidOperationException(
                 IsBinary(column)
-                    ? $"Row {cursor.Position} of column '{column.Name}' is {probabilities[1]}; calibration needs a probability: a number from 0 to 1."
+                    ? $"Row {cursor.Position} of column '{column.Name}' is {probabilities[1]}; calibration needs a probability: "
+                        + "a number from 0 to 1."
                     : $"Row {cursor.Position} of column '{column.Name}' is [{string.Join(", ", probabilities)}]; calibration needs "
                         + "probabilities: numbers from 0 to 1 that sum to 1.");
     }

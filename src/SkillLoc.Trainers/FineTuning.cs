@@ -47,7 +47,8 @@ internal sealed class FineTuning : IDisposable
     /// <param name="classifiers">The tasks' classifiers; of several, all lie over the first one's storage.</param>
     /// <param name="host">The trainer's.</param>
     /// <param name="channel">The trainer's.</param>
-    public FineTuning(PromptFineTuneTrainer.Options options, IReadOnlyList<TextClassifier> classifiers, ComponentHost host, IChannel channel)
+    public FineTuning(
+        PromptFineTuneTrainer.Options options, IReadOnlyList<TextClassifier> classifiers, ComponentHost host, IChannel channel)
     {
         _options = options;
         _seed = options.Seed!.Value;
@@ -260,7 +261,7 @@ internal sealed class FineTuning : IDisposable
 
     private TrainingState Resume(TrainingStateFile? stateFile, int steps)
     {
-        if (stateFile?.Load(_trained) is not { } state)
+        if (stateFile?.Load(_trained, steps) is not { } state)
         {
             return new();
         }

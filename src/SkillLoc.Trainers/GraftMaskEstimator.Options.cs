@@ -118,15 +118,15 @@ public sealed partial class GraftMaskEstimator
         internal Options WithSeed(ComponentHost host, IEnumerable<double> sparsities)
         {
             var options = (Options)MemberwiseClone();
-            options.Seed ??= sparsities.Select(StateFile).Where(File.Exists).Select(file => GraftMaskState.SeedOf(file!)).FirstOrDefault(seed => seed is not null)
-                ?? SpareSeed ?? host.DrawSeed();
+            IEnumerable<int?> stored = sparsities.Select(StateFile).Where(File.Exists).Select(file => GraftMaskState.SeedOf(file!));
+            options.Seed ??= stored.FirstOrDefault(seed => seed is not null) ?? SpareSeed ?? host.DrawSeed();
             return options;
         }
 
         /// <summary>The same options for one task of a sequence.</summary>
         internal Options For(
-            TextScoringTransformer fineTuned, string labelColumnName, IDataView? validation, IReadOnlyList<Graft> baseGrafts, string stateName,
-            int? spareSeed)
+            TextScoringTransformer fineTuned, string labelColumnName, IDataView? validation, IReadOnlyList<Graft> baseGrafts,
+            string stateName, int? spareSeed)
         {
             var options = (Options)MemberwiseClone();
             options.SpareSeed = spareSeed;

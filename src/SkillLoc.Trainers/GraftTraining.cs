@@ -45,7 +45,8 @@ internal sealed class GraftTraining : IDisposable
     /// <param name="sparsities">All that grafts will be found for, which share a seed.</param>
     /// <param name="input">The training view.</param>
     public GraftTraining(
-        ComponentHost host, IChannel channel, GraftMaskEstimator.Options options, IReadOnlyList<double> sparsities, Microsoft.ML.IDataView input)
+        ComponentHost host, IChannel channel, GraftMaskEstimator.Options options, IReadOnlyList<double> sparsities,
+        Microsoft.ML.IDataView input)
     {
         _host = host;
         _cancellation = host.Watch(options.CancellationToken);
@@ -236,7 +237,9 @@ internal sealed class GraftTraining : IDisposable
             SetBasePatch(sparsity);
         }
 
-        _channel.Info(MessageSensitivity.None, $"Base patch of {_mask.BaseCount} of {_mask.Count} parameters; training on {_train.Count} rows with seed {_seed}.");
+        _channel.Info(
+            MessageSensitivity.None,
+            $"Base patch of {_mask.BaseCount} of {_mask.Count} parameters; training on {_train.Count} rows with seed {_seed}.");
         if (stored is not null && stored.Epoch >= _options.Epochs)
         {
             _channel.Info(MessageSensitivity.None, $"{file} has done {stored.Epoch} epochs; its best mask is taken.");

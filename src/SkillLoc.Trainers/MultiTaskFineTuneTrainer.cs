@@ -140,7 +140,12 @@ public sealed class MultiTaskFineTuneTrainer
             string folder = Path.GetFullPath(_options.Checkpoint);
             return new(
                 new(_tasks.Zip(classifiers, (task, classifier) => KeyValuePair.Create(
-                    task.Key, new TextScoringTransformer(classifier, task.Value.Columns(), baseCheckpoint: folder) { Host = _host, Record = record }))),
+                    task.Key,
+                    new TextScoringTransformer(classifier, task.Value.Columns(), baseCheckpoint: folder)
+                    {
+                        Host = _host,
+                        Record = record,
+                    }))),
                 record);
         }
         catch

@@ -110,6 +110,7 @@ internal static class ParameterUpdate
     /// <summary>
     /// Adafactor (Shazeer and Stern 2018, algorithms 4 and 5) with a given rate, no momentum and decoupled decay. Uses the gradients up.
     /// </summary>
+    /// <remarks>Our own since TorchSharp 0.107 has none among its optimizers.</remarks>
     /// <param name="parameters">Parameters with squares.</param>
     /// <param name="rate">The learning rate, relative to nothing.</param>
     /// <param name="decay">The decoupled weight decay.</param>

@@ -209,9 +209,10 @@ public sealed partial class PromptFineTuneTrainer
         public Precision Precision;
 
         /// <summary>
-        /// Seed of the shuffle and of dropout, and of fresh parameters where these have no seed of their own. Null takes the seed of the state that training goes on from, if there is one, or else one of the context's: with a seed of its
-        /// own (<c>new MLContext(seed: 1)</c>) the same in every run of a program, without one another each time. What was taken stands in
-        /// the log and in the run's record.
+        /// Seed of the shuffle and of dropout, and of fresh parameters where these have no seed of their own. Null takes the seed of the
+        /// state that training goes on from, if there is one, or else one of the context's: with a seed of its own
+        /// (<c>new MLContext(seed: 1)</c>) the same in every run of a program, without one another each time. What was taken stands in the
+        /// log and in the run's record.
         /// </summary>
         public int? Seed;
 
@@ -222,9 +223,10 @@ public sealed partial class PromptFineTuneTrainer
         public int? InitialisationSeed;
 
         /// <summary>
-        /// Where the fine-tuned checkpoint is written; null writes it when an ML.NET model is saved. Not <see cref="Checkpoint"/>'s folder.
-        /// As all that is written, it is checked before the first update; where writing fails in the end all the same, the model is handed
-        /// back with a warning, and what <see cref="StateFile"/> holds stays.
+        /// Where the fine-tuned checkpoint is written, which an ML.NET model that is saved names; not <see cref="Checkpoint"/>'s folder. Null
+        /// writes none; then <see cref="TextScoringTransformer.SaveCheckpoint"/> must be called before an ML.NET model can be saved. As all
+        /// that is written, it is checked before the first update; where writing fails in the end all the same, the model is handed back with
+        /// a warning, and what <see cref="StateFile"/> holds stays.
         /// </summary>
         public string? OutputFolder;
 
@@ -388,7 +390,8 @@ public sealed partial class PromptFineTuneTrainer
         }
 
         /// <summary>The same options with a seed for certain: their own, that of a stored state, or one of the context's.</summary>
-        internal Options WithSeed(ComponentHost host) => WithSeed(Seed ?? TrainingStateFile.SeedOf(StateFile) ?? SpareSeed ?? host.DrawSeed());
+        internal Options WithSeed(ComponentHost host) =>
+            WithSeed(Seed ?? TrainingStateFile.SeedOf(StateFile) ?? SpareSeed ?? host.DrawSeed());
 
         /// <summary>The same options with a seed.</summary>
         internal Options WithSeed(int seed)
@@ -450,6 +453,7 @@ public sealed partial class PromptFineTuneTrainer
             if (!LabelValues.AreAnswers(schema, LabelColumnName))
             {
                 labels = LabelValues.Of(schema, LabelColumnName, out int keys) ?? Numbers(keys);
+                RequireTwo(labels);
             }
             else if (Answers is not null)
             {
@@ -482,6 +486,17 @@ public sealed partial class PromptFineTuneTrainer
                 + $"{string.Join(", ", Answers.Keys.Select(known => $"'{known}'"))} only.");
         }
 
+        /// <exception cref="ArgumentException">There are fewer than two labels.</exception>
+        private void RequireTwo(IReadOnlyList<string> labels)
+        {
+            if (labels.Count < 2)
+            {
+                throw new ArgumentException(
+                    $"The label column '{LabelColumnName}' of the training data holds {(labels.Count == 0 ? "no label" : $"the label '{labels[0]}' only")}; a "
+                    + "classifier tells two or more apart. Are the rows of one class, or is another column the label?");
+            }
+        }
+
         /// <summary>What labels are called whose keys have no values.</summary>
         private static string[] Numbers(int keys) => [.. Enumerable.Range(0, keys).Select(i => i.ToString(CultureInfo.InvariantCulture))];
 
@@ -501,6 +516,7 @@ public sealed partial class PromptFineTuneTrainer
                 ?? (verbalizer is not null && verbalizer.Count == keys
                     ? verbalizer.Labels
                     : Numbers(keys));
+            RequireTwo(labels);
             bool isPrompted = Tuning is not SoftPromptOptions;
             return new()
             {
@@ -555,7 +571,9 @@ public sealed partial class PromptFineTuneTrainer
             int index = verbalizer.IndexOf(label);
             return index >= 0 ? words[index] : throw new ArgumentException(
                 $"The label column '{LabelColumnName}' has the label '{label}', and the task '{Task!.Name}' has words for "
-                + $"{string.Join(", ", verbalizer.Labels.Select(known => $"'{known}'"))} only.");
+                + $"{string.Join(", ", verbalizer.Labels.Select(known => $"'{known}'"))} only. Give words of your own, one for each label: Task = task with "
+                + $"{{ Verbalizer = new Verbalizer([new(\"{label}\", \"a word\"), ...]) }}, or describe the task in JSON (PromptTasks.Load); or take a head that "
+                + "needs none: Head = HeadKind.SequenceClassification.");
         }
     }
 }

@@ -196,22 +196,50 @@ internal sealed class TrainedParameter : IDisposable
     }
 
     /// <summary>Takes over what <see cref="State"/> gave.</summary>
-    /// <exception cref="KeyNotFoundException">The store lacks some of it.</exception>
+    /// <exception cref="InvalidDataException">The store lacks some of it, or holds values that training cannot have left.</exception>
     public void Load(ITensorStore store)
     {
         foreach ((string name, Tensor target) in State.ToArray())
         {
-            using Tensor stored = store.Read(name);
+            using Tensor stored = Read(store, name, target.shape);
             Set(target, stored);
         }
 
         string best = Name + BestSuffix;
         if (store.Contains(best))
         {
-            _best = store.Read(best, device: Value.device).DetachFromDisposeScope();
+            using Tensor stored = Read(store, best, Value.shape);
+            _best = stored.to(Value.dtype, Value.device, copy: true).DetachFromDisposeScope();
         }
 
         GiveValue();
+    }
+
+    private Tensor Read(ITensorStore store, string name, long[] shape)
+    {
+        TensorInfo info = store.Tensors.FirstOrDefault(tensor => tensor.Name == name)
+            ?? throw new InvalidDataException($"{store.Path} lacks the tensor '{name}'. The state is damaged: remove it to start anew.");
+        if (!info.Shape.SequenceEqual(shape) || info.Dtype is not (ScalarType.Float16 or ScalarType.BFloat16 or ScalarType.Float32 or ScalarType.Float64))
+        {
+            throw new InvalidDataException(
+                $"{store.Path}: tensor '{name}' is {info.Dtype} of the shape [{string.Join(", ", info.Shape)}]; it must hold floating-point numbers of the "
+                + $"shape [{string.Join(", ", shape)}]. The state is damaged: remove it to start anew.");
+        }
+
+        Tensor stored = store.ReadFinite(name);
+        if (name != Name + ".value" && name != Name + ".first" && name != Name + BestSuffix)
+        {
+            // Means of squares.
+            using Tensor signs = stored.signbit(), any = signs.any();
+            if (any.item<bool>())
+            {
+                stored.Dispose();
+                throw new InvalidDataException(
+                    $"{store.Path}: tensor '{name}' holds means of squares, and some are negative. The state is damaged: remove it to start anew.");
+            }
+        }
+
+        return stored;
     }
 
     public void Dispose()

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Numerics;
 using System.Text.Json;
 using SkillLoc.Models.Checkpoints;
 using static TorchSharp.torch;
@@ -15,7 +16,8 @@ internal sealed class TrainingStateFile(string path, IReadOnlyDictionary<string,
     private const string Format = "skillloc-training-state";
     private const string Version = "2";
 
-    /// <summary>The seed of the run that a state file belongs to; null where there is none. What the file lacks <see cref="Load"/> tells.</summary>
+    /// <summary>The seed of the run that a state file belongs to; null where there is none. What else is wrong with the file
+    /// <see cref="Load"/> tells.</summary>
     /// <exception cref="InvalidDataException">The file is damaged.</exception>
     public static int? SeedOf(string? path)
     {
@@ -66,10 +68,12 @@ internal sealed class TrainingStateFile(string path, IReadOnlyDictionary<string,
     }
 
     /// <summary>Reads the state, if there is one, and gives the parameters their values.</summary>
+    /// <param name="parameters">What trains.</param>
+    /// <param name="steps">The updates that the whole training has.</param>
     /// <returns>The state, or null when there is no file.</returns>
     /// <exception cref="InvalidOperationException">The file belongs to another run.</exception>
     /// <exception cref="InvalidDataException">The file is damaged, or holds no state.</exception>
-    public TrainingState? Load(TrainedParameter[] parameters)
+    public TrainingState? Load(TrainedParameter[] parameters, int steps)
     {
         AtomicFile.RemoveLeftovers(path);
         if (!File.Exists(path))
@@ -85,37 +89,64 @@ internal sealed class TrainingStateFile(string path, IReadOnlyDictionary<string,
         }
 
         CheckRun(file);
+        int step = Whole("step", steps);
+        var state = new TrainingState
+        {
+            Step = step,
+            Rows = Whole("rows", long.MaxValue),
+            Seconds = Number("seconds") is { } seconds and >= 0 ? seconds : throw Wrong("seconds", "a number from 0 on"),
+            Loss = Number("loss", isFinite: false) ?? throw Wrong("loss", "a number"),
+            Metric = Number("metric", isFinite: false),
+            Best = Number("best_metric", isFinite: false) is { } metric ? (metric, Whole("best_step", step)) : null,
+            LossSum = Number("loss_sum", isFinite: false) ?? throw Wrong("loss_sum", "a number"),
+            Stale = Whole("stale", step),
+            Epochs = [.. Epochs(file)],
+        };
         foreach (TrainedParameter parameter in parameters)
         {
             parameter.Load(file);
         }
 
-        return new()
-        {
-            Step = (int)Number("step")!.Value,
-            Rows = (long)Number("rows")!.Value,
-            Seconds = Number("seconds")!.Value,
-            Loss = Number("loss")!.Value,
-            Metric = Number("metric"),
-            Best = Number("best_metric") is { } metric ? (metric, (int)Number("best_step")!.Value) : null,
-            LossSum = Number("loss_sum")!.Value,
-            Stale = (int)Number("stale")!.Value,
-            Epochs = [.. Epochs(file)],
-        };
+        return state;
 
-        double? Number(string key) => file.Metadata[key] is { Length: > 0 } text ? double.Parse(text, CultureInfo.InvariantCulture) : null;
+        T Whole<T>(string key, T most)
+            where T : struct, IBinaryInteger<T> =>
+            T.TryParse(Value(key), NumberStyles.None, CultureInfo.InvariantCulture, out T value) && value <= most
+                ? value
+                : throw Wrong(key, $"a whole number from 0 to {most}");
+
+        // Empty for none.
+        double? Number(string key, bool isFinite = true) =>
+            Value(key) is not { Length: > 0 } text ? null
+            : double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) && (double.IsFinite(value) || !isFinite) ? value
+            : throw Wrong(key, "a number");
+
+        string Value(string key) => file.Metadata.GetValueOrDefault(key) ?? throw Wrong(key, "there");
+
+        InvalidDataException Wrong(string key, string right) => new(
+            $"{path}: the metadata's '{key}' is {(file.Metadata.TryGetValue(key, out string? text) ? $"'{text}'" : "missing")}; it must be {right}. "
+            + "The state is damaged: remove it to start anew.");
     }
 
     /// <summary>Removes the file.</summary>
     public void Delete() => File.Delete(path);
 
-    private static IEnumerable<EpochScores> Epochs(SafetensorsFile file)
+    private IEnumerable<EpochScores> Epochs(SafetensorsFile file)
     {
         for (int epoch = 0; file.Contains(RightName(epoch)); epoch++)
         {
-            using Tensor right = file.Read(RightName(epoch)), confidence = file.Read(ConfidenceName(epoch));
-            yield return new(right.data<bool>().ToArray(), confidence.data<float>().ToArray());
+            TensorInfo? right = Info(RightName(epoch), ScalarType.Bool), confidence = Info(ConfidenceName(epoch), ScalarType.Float32);
+            if (right is null || confidence is null || !right.Shape.SequenceEqual(confidence.Shape))
+            {
+                throw new InvalidDataException(
+                    $"{path}: '{RightName(epoch)}' and '{ConfidenceName(epoch)}' must be as many flags and numbers. The state is damaged: remove it to start anew.");
+            }
+
+            using Tensor flags = file.Read(right.Name), numbers = file.ReadFinite(confidence.Name);
+            yield return new(flags.data<bool>().ToArray(), numbers.data<float>().ToArray());
         }
+
+        TensorInfo? Info(string name, ScalarType type) => file.Tensors.FirstOrDefault(info => info.Name == name && info.Dtype == type && info.Shape.Length == 1);
     }
 
     private static string RightName(int epoch) => $"epoch.{Text(epoch)}.right";
@@ -126,7 +157,7 @@ internal sealed class TrainingStateFile(string path, IReadOnlyDictionary<string,
 
     private void CheckRun(SafetensorsFile file)
     {
-        var stored = JsonSerializer.Deserialize<SortedDictionary<string, string>>(file.Metadata["run"])!;
+        SortedDictionary<string, string> stored = Run(file);
         string[] differences =
         [
             .. stored.Keys.Union(run.Keys).Order(StringComparer.Ordinal)
@@ -138,6 +169,19 @@ internal sealed class TrainingStateFile(string path, IReadOnlyDictionary<string,
             throw new InvalidOperationException(
                 $"{path} is the state of another run: its fingerprint is {RunFingerprint.Of(stored)}, and this run's is "
                 + $"{RunFingerprint.Of(run)}. {string.Join("; ", differences)}. Run with the options and data that it was made with, or remove it.");
+        }
+    }
+
+    private SortedDictionary<string, string> Run(SafetensorsFile file)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<SortedDictionary<string, string>>(file.Metadata.GetValueOrDefault("run", "null"))
+                ?? throw new JsonException("it is missing");
+        }
+        catch (Exception error) when (error is JsonException or InvalidOperationException)
+        {
+            throw new InvalidDataException($"{path}: the metadata's 'run' does not describe a run: {error.Message}", error);
         }
     }
 }

@@ -31,7 +31,7 @@ public sealed class CancellationWatch : IDisposable
             {
                 ObjectDisposedException.ThrowIf(_disposed, this);
                 _source ??= CancellationTokenSource.CreateLinkedTokenSource(_cancellation);
-                _timer ??= new(_ => Ask(), null, TimeSpan.Zero, Interval);
+                _timer ??= new(Ask, new WeakReference<CancellationWatch>(this), TimeSpan.Zero, Interval);
                 return _source.Token;
             }
         }
@@ -59,14 +59,18 @@ public sealed class CancellationWatch : IDisposable
         }
     }
 
-    private void Ask()
+    /// <summary>Asks for a watch that is still there: one that nobody disposed, of a forgotten cursor, say, ends with its last user.</summary>
+    private static void Ask(object? state)
     {
-        lock (_state)
+        if (((WeakReference<CancellationWatch>)state!).TryGetTarget(out CancellationWatch? watch))
         {
-            // A last tick may come after the end.
-            if (!_disposed && _host.IsCancelled)
+            lock (watch._state)
             {
-                _source!.Cancel();
+                // A last tick may come after the end.
+                if (!watch._disposed && watch._host.IsCancelled)
+                {
+                    watch._source!.Cancel();
+                }
             }
         }
     }

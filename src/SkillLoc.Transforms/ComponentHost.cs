@@ -23,7 +23,9 @@ public sealed class ComponentHost
     {
         ArgumentNullException.ThrowIfNull(context);
         _host = ((IHostEnvironment)context).Register(name);
-        _isCancelled = CancelledGetter?.DeclaringType!.IsInstanceOfType(_host) == true ? CancelledGetter.CreateDelegate<Func<bool>>(_host) : null;
+        _isCancelled = CancelledGetter?.DeclaringType!.IsInstanceOfType(_host) == true
+            ? CancelledGetter.CreateDelegate<Func<bool>>(_host)
+            : null;
     }
 
     /// <summary>
@@ -32,7 +34,8 @@ public sealed class ComponentHost
     /// </summary>
     public bool IsCancelled => _isCancelled?.Invoke() == true;
 
-    /// <summary>Draws a seed. A context with a seed gives the same ones in the same order in every run of a program, others give others.</summary>
+    /// <summary>Draws a seed. A context with a seed gives the same ones in the same order in every run of a program, one without gives
+    /// others each time.</summary>
     /// <returns>A seed, not negative.</returns>
     public int DrawSeed()
     {

@@ -47,7 +47,12 @@ public sealed class GraftTransformer : TextScoringTransformer
         IReadOnlyList<Graft>? baseGrafts = null, TextScoringTransformer? twin = null)
     {
         ArgumentNullException.ThrowIfNull(graft);
-        ClassifierSettings settings = ClassifierSettings.FromJson(graft.Settings, "the graft's metadata");
+        if (graft.Settings.Length == 0)
+        {
+            throw new InvalidDataException("The graft carries no task: its metadata lacks 'settings'.");
+        }
+
+        ClassifierSettings settings = ClassifierSettings.FromJson(graft.Settings, "the graft's metadata, 'settings'");
         HashSet<string> changed = [.. (baseGrafts ?? []).Append(graft).SelectMany(each => each.Changed)];
         TextClassifier classifier = TextClassifier.Create(
             baseCheckpoint, settings, device, twin: twin?.Classifier, mayShare: name => !changed.Contains(name));

@@ -13,20 +13,22 @@ namespace SkillLoc.Transforms;
 /// text, and <c>Score</c>, one probability per label of the skill, in the order of its settings. Safe to use from several threads, which
 /// take turns, as they share the weights. It owns the model: dispose it when done.
 /// </summary>
+/// <remarks>Engines share it with its owner as they do a <see cref="TextScoringTransformer"/>; see there what disposes it.</remarks>
 public sealed class GraftedModelSet : ITransformer, IRowScorer, IDisposable
 {
     private readonly OrderedDictionary<string, Skill> _skills = new(StringComparer.Ordinal);
     private readonly Lock _weights = new();
     private Skill? _applied;
-    private bool _disposed;
+    private readonly Ownership _ownership;
 
     private GraftedModelSet(string baseCheckpoint, ScoringColumns columns, string skillColumn, bool gpu)
     {
+        _ownership = new(this, Release);
         BaseCheckpoint = Path.GetFullPath(baseCheckpoint);
         Columns = columns;
         SkillColumn = skillColumn;
         OnGpu = gpu;
-        BasesInUse.Add(this, baseCheckpoint, set => set._disposed);
+        BasesInUse.Add(this, baseCheckpoint, set => set._ownership.HasEnded);
     }
 
     /// <summary>The base checkpoint folder, which a saved model names.</summary>
@@ -48,6 +50,8 @@ public sealed class GraftedModelSet : ITransformer, IRowScorer, IDisposable
     public bool IsRowToRowMapper => true;
 
     internal bool OnGpu { get; }
+
+    Ownership IRowScorer.Ownership => _ownership;
 
     IReadOnlyList<string> IRowScorer.Inputs => [.. Columns.Inputs, SkillColumn];
 
@@ -135,7 +139,7 @@ public sealed class GraftedModelSet : ITransformer, IRowScorer, IDisposable
         ArgumentNullException.ThrowIfNull(work);
         lock (_weights)
         {
-            ObjectDisposedException.ThrowIf(_disposed, this);
+            _ownership.Check();
             return _skills.TryGetValue(skill, out Skill? known)
                 ? work(Carry(known))
                 : throw new ArgumentException($"There is no skill '{skill}'; known are {Known()}.", nameof(skill));
@@ -169,9 +173,11 @@ public sealed class GraftedModelSet : ITransformer, IRowScorer, IDisposable
     /// <summary>Scores lazily: nothing runs before rows are read.</summary>
     /// <param name="input">A view with the text columns and the skill column.</param>
     /// <returns>The view with <c>PredictedLabel</c> and <c>Score</c>.</returns>
+    /// <exception cref="ObjectDisposedException">The set was disposed; also when a row is read after that.</exception>
     public IDataView Transform(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
+        _ownership.Check();
         return new ScoringView(this, input);
     }
 
@@ -183,31 +189,25 @@ public sealed class GraftedModelSet : ITransformer, IRowScorer, IDisposable
     /// as text only.
     /// </summary>
     /// <param name="ctx">Where ML.NET wants it.</param>
-    void ICanSaveModel.Save(ModelSaveContext ctx) =>
-        SavedModelSet.Carrier(Columns, SkillColumn, SavedModelSet.Of(this, _skills.Select(pair => (pair.Key, pair.Value.Graft)))).Save(ctx);
-
-    /// <inheritdoc/>
-    public void Dispose()
+    /// <exception cref="ObjectDisposedException">The set was disposed.</exception>
+    void ICanSaveModel.Save(ModelSaveContext ctx)
     {
-        lock (_weights)
-        {
-            _disposed = true;
-            _applied = null;
-            foreach (Skill skill in _skills.Values)
-            {
-                skill.Dispose();
-            }
-
-            _skills.Clear();
-        }
+        _ownership.Check();
+        SavedModelSet.Carrier(Columns, SkillColumn, SavedModelSet.Of(this, _skills.Select(pair => (pair.Key, pair.Value.Graft)))).Save(ctx);
     }
+
+    /// <summary>Releases the model, for engines and views too, after the pass that runs.</summary>
+    public void Dispose() => _ownership.End();
+
+    /// <summary>Gives back one share; see the remarks on <see cref="TextScoringTransformer"/>.</summary>
+    void IDisposable.Dispose() => _ownership.GiveBack();
 
     IReadOnlyList<RowScores> IRowScorer.Score(IReadOnlyList<RowTexts> rows, CancellationToken cancellation)
     {
         var scores = new RowScores[rows.Count];
         lock (_weights)
         {
-            ObjectDisposedException.ThrowIf(_disposed, this);
+            _ownership.Check();
 
             // The skill that the model carries already goes first.
             foreach (IGrouping<Skill, int> group in Enumerable.Range(0, rows.Count).GroupBy(i => SkillOf(rows[i])).OrderBy(group => group.Key != _applied))
@@ -226,6 +226,18 @@ public sealed class GraftedModelSet : ITransformer, IRowScorer, IDisposable
     }
 
     Delegate[] IRowScorer.Getters(Func<RowScores> current) => [ScoredValues.LabelText(current), ScoredValues.Vector(current)];
+
+    private void Release()
+    {
+        lock (_weights)
+        {
+            _applied = null;
+            foreach (Skill skill in _skills.Values)
+            {
+                skill.Dispose();
+            }
+        }
+    }
 
     private Skill SkillOf(RowTexts row) => _skills.TryGetValue(row.Values[^1], out Skill? skill)
         ? skill

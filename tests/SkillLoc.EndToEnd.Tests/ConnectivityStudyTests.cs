@@ -139,20 +139,52 @@ public sealed class ConnectivityStudyTests : IDisposable
         Assert.Contains("both do from 0.5 to 0.5.", new Report(Plan(), new([easy, near], [], [], [])).Markdown(), StringComparison.Ordinal);
         Assert.Contains("| full | boundary | both | Films | 70.0 % | 10.0 % | 15.0 | 0.0 | 0.500 | 0.000 | yes |", text, StringComparison.Ordinal);
 
-        XElement picture = XElement.Parse(PathPlot.Svg([films, moods]));
-        Assert.Equal(2 * 2, picture.Elements().Count(each => each.Name.LocalName == "polyline"));
-
-        static PathResult Line(string task, params (double Loss, double Metric)[] points) => new(
-            "boundary", "full", "both", task, false,
-            [
-                .. points.Select((point, i) => new InterpolationPoint
-                {
-                    Set = "Test", X = (double)i / (points.Length - 1), Loss = point.Loss, Metric = point.Metric, Accuracy = 0, ExpectedCalibrationError = 0,
-                    BrierScore = 0, AgreementWithFirst = 0.75, AgreementWithSecond = 0, Right = 0, Learnt = 0, Forgotten = 0,
-                }),
-            ],
-            3, 0.5, 0.25);
     }
+
+    [Fact]
+    public void Pictures_show_every_path_in_both_panels()
+    {
+        PathResult films = Line("Films", (0.2, 0.9), (0.8, 0.7), (0.4, 0.8)), moods = Line("Moods", (1, 0.1), (1, 0.79), (1, 0.8)) with { Method = "a < b & c" };
+        XElement picture = XElement.Parse(PathPlot.Svg([films, moods]));
+        XElement[] shapes = [.. picture.Descendants()];
+
+        // White covers the whole picture last among what covers it.
+        XElement[] covers = [.. shapes.Where(each => each.Name.LocalName == "rect" && Attribute(each, "width") == Attribute(picture, "width"))];
+        Assert.Equal("white", Attribute(covers[^1], "fill"));
+
+        // A line for each path in each panel and in the legend; ScottPlot's first colours that are not black or grey are the second path's.
+        double[][] lines = [.. shapes.Where(each => Attribute(each, "stroke") == "#E69F00").Select(each => Numbers(Attribute(each, "d")!))];
+        Assert.Equal([6, 6, 4], lines.Select(line => line.Length));
+
+        // Moods' metric rises from 0.1 to 0.8 in the right half: y runs downwards. Its loss stays.
+        Assert.All(lines[1].Where((_, i) => i % 2 == 0), x => Assert.InRange(x, 521, 1039));
+        Assert.True(lines[1][1] > lines[1][3] && lines[1][3] > lines[1][5]);
+        Assert.Equal(lines[0][1], lines[0][5], 0.01);
+
+        // Curves are dashed: their lines are cut into pieces.
+        XElement[] curve = [.. XElement.Parse(PathPlot.Svg([films, moods with { IsCurve = true }])).Descendants()];
+        Assert.True(curve.Where(each => Attribute(each, "fill") == "#E69F00" || Attribute(each, "stroke") == "#E69F00").Sum(each => Attribute(each, "d")!.Count(letter => letter == 'M')) > 12);
+
+        string letters = string.Concat(shapes.Where(each => each.Name.LocalName == "text").Select(each => each.Value.Trim()));
+        Assert.Equal(PathPlot.HasLetters, letters.Contains("a < b & c: both, on Moods", StringComparison.Ordinal));
+        Assert.Equal(PathPlot.HasLetters, letters.Contains("metric", StringComparison.Ordinal));
+
+        static string? Attribute(XElement element, string name) => element.Attribute(name)?.Value;
+
+        static double[] Numbers(string path) =>
+            [.. path.Split(['M', 'L', ' '], StringSplitOptions.RemoveEmptyEntries).Select(number => double.Parse(number, CultureInfo.InvariantCulture))];
+    }
+
+    private static PathResult Line(string task, params (double Loss, double Metric)[] points) => new(
+        "boundary", "full", "both", task, false,
+        [
+            .. points.Select((point, i) => new InterpolationPoint
+            {
+                Set = "Test", X = (double)i / (points.Length - 1), Loss = point.Loss, Metric = point.Metric, Accuracy = 0, ExpectedCalibrationError = 0,
+                BrierScore = 0, AgreementWithFirst = 0.75, AgreementWithSecond = 0, Right = 0, Learnt = 0, Forgotten = 0,
+            }),
+        ],
+        3, 0.5, 0.25);
 
     /// <summary>ML.NET's own accuracy of the ends that were kept, against the path's and the file in the reference's layout.</summary>
     private void IsWhatTheModelsDo(StudyPlan plan, StudyResult result)

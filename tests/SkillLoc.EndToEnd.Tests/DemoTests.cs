@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text;
 using SkillLoc.Demo;
 
@@ -45,6 +46,41 @@ public sealed class DemoTests
             "Subject: Parts\nContent-Type: multipart/mixed;\n boundary=\"outer\"\n\npreamble\n--outer\nContent-Type: multipart/alternative; boundary=inner\n\n"
             + "--inner\nContent-Type: text/html\n\n<p>formatted</p>\n--inner\n\nplain\n\ntext\n--inner--\n--outer\nContent-Type: image/png\n\nBINARY\n--outer--\nepilogue\n");
         Assert.Equal("Parts. plain text", email.Text);
+    }
+
+    [Fact]
+    public void Attached_texts_are_left_out_and_empty_ones_passed_over()
+    {
+        Email email = Parse(
+            "Subject: Parts\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\n \n--b\nContent-Type: text/plain\nContent-Disposition: attachment\n\nattached\n"
+            + "--b\nContent-Type: text/html\n\n<p>shown</p>\n--b--\n");
+        Assert.Equal("Parts. shown", email.Text);
+    }
+
+    [Theory]
+    [InlineData("<title>x</title><script>if (a < b) c</script>a<iframe>x</iframe><noframes>x</noframes><style>x", "a")]
+    [InlineData("w<!-- x -->ord<br>next<td>cell", "word next cell")]
+    [InlineData("&#149; &lt;b&gt; &eacute; <", "\u2022 <b> \u00E9 <")]
+    [InlineData("<html><head><meta http-equiv=\"content-type\" content=\"text/html; charset=koi8-r\"></head><p>\u00d0\u00d2\u00c9", "при")]
+    public void Pages_are_read_as_they_are_shown(string html, string text) =>
+        Assert.Equal(". " + text, Parse("Content-Type: text/html\n\n" + html).Text);
+
+    [Theory]
+    [InlineData("Content-Type: text/plain; charset=us-ascii\n\nna\u00c3\u00afve", "naïve")]
+    [InlineData("Content-Type: text/plain; charset=iso-8859-1\n\n\u0080 5", "€ 5")]
+    [InlineData("Content-Type: text/plain\n\n\u0080 5", "€ 5")]
+    public void Text_that_says_little_of_its_bytes_is_UTF8_or_windows_1252(string message, string body) => Assert.Equal(body, Parse(message).Body.Trim());
+
+    [Theory]
+    [InlineData("<div>")]
+    [InlineData("<table><tr><td>")]
+    [InlineData("--x\n")]
+    public void Deep_messages_take_no_quadratic_time(string part)
+    {
+        string type = part[0] == '<' ? "text/html" : "multipart/mixed; boundary=x";
+        Stopwatch watch = Stopwatch.StartNew();
+        Parse($"Content-Type: {type}\n\n" + string.Concat(Enumerable.Repeat(part, 100_000)));
+        Assert.True(watch.Elapsed < TimeSpan.FromSeconds(30), $"{watch.Elapsed}");
     }
 
     [Theory]

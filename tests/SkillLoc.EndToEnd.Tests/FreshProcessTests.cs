@@ -50,31 +50,6 @@ public sealed class FreshProcessTests : IDisposable
         grafted.Dispose();
     }
 
-    [Fact]
-    public void AModelWithoutAFolderOfItsOwnIsKeptInTheUsersData()
-    {
-        IDataView data = _ml.Data.LoadFromEnumerable([new Row { Label = "pos", Text = "a film" }, new Row { Label = "neg", Text = "a man" }]);
-        IDataView keyed = _ml.Transforms.Conversion.MapValueToKey("Label").Fit(data).Transform(data);
-        using TextScoringTransformer tuned = _ml.SkillLoc().PromptFineTune(new PromptFineTuneTrainer.Options
-        {
-            Checkpoint = Oracles.PathOf("tiny-roberta"),
-            Task = new("toy", PromptTemplate.Parse("*cls**sent_0*_It_was*mask*.*sep+*"), new([new("neg", "bad"), new("pos", "good")])),
-            MaxSteps = 1,
-        }).Fit(keyed);
-        Assert.Null(tuned.CheckpointFolder);
-        string zip = Path.Join(_folder, "kept.zip");
-        _ml.Model.Save(tuned, keyed.Schema, zip);
-        try
-        {
-            Assert.StartsWith(CheckpointStore.DefaultFolder(tuned.Classifier.Fingerprint()), tuned.CheckpointFolder, StringComparison.Ordinal);
-            Assert.Equal(2, new MLContext().Model.Load(zip, out _).Transform(keyed).GetColumn<float[]>("Score").Count());
-        }
-        finally
-        {
-            Directory.Delete(tuned.CheckpointFolder!, recursive: true);
-        }
-    }
-
     private void Compare(ITransformer model, IDataView data, string[] texts, string zip)
     {
         _ml.Model.Save(model, data.Schema, zip);

@@ -52,6 +52,47 @@ public sealed class GraftingStudyTests : IDisposable
     }
 
     [Fact]
+    public async Task What_was_trained_before_a_stop_is_not_trained_again()
+    {
+        StudyPlan plan = Plan() with { Tasks = [Plan().Tasks[1]] };
+        IReadOnlyList<Measurement> whole = new Study(plan, PathOf("whole")).Run();
+        using (var stop = new CancellationTokenSource())
+        {
+            // Stopped when no training is left but that of the masks.
+            Task stopper = Task.Run(async () =>
+            {
+                for (int i = 0; i < 10_000 && Models().Length < 3; i++)
+                {
+                    await Task.Delay(10);
+                }
+
+                await stop.CancelAsync();
+            });
+            Assert.Throws<OperationCanceledException>(() => new Study(plan, PathOf("out"), stop.Token).Run());
+            await stopper;
+        }
+
+        string[] models = Models();
+        Assert.Equal(["BitFit model", "LoRA model", "fine-tuned model"], models.Select(Path.GetFileName));
+
+        // If one is put in another's place, it is taken for it.
+        Directory.Delete(models[1], recursive: true);
+        Directory.Move(models[0], models[1]);
+        IReadOnlyList<Measurement> resumed = new Study(plan, PathOf("out")).Run();
+        Assert.Equal(whole.Where(IsOther).Select(Numbers), resumed.Where(IsOther).Select(Numbers));
+        Assert.Equal(Numbers(whole.Single(each => each.Method == "BitFit")), Numbers(resumed.Single(each => each.Method == "LoRA")));
+        Assert.Empty(Directory.GetDirectories(PathOf("out")));
+
+        string[] Models() => !Directory.Exists(PathOf("out/Men-6-3.state"))
+            ? []
+            : [.. Directory.GetDirectories(PathOf("out/Men-6-3.state"), "* model", SearchOption.AllDirectories).Order(StringComparer.Ordinal)];
+
+        static bool IsOther(Measurement each) => each.Method != "LoRA";
+
+        static (double?, double, double, double) Numbers(Measurement each) => (each.Sparsity, each.Accuracy, each.CalibrationError, each.Agreement);
+    }
+
+    [Fact]
     public void What_cannot_be_drawn_is_told_before_anything_is_measured()
     {
         var error = Assert.Throws<InvalidDataException>(() => new Study(Plan(shots: 99), PathOf("out")).Run());
@@ -63,6 +104,13 @@ public sealed class GraftingStudyTests : IDisposable
     [InlineData("\"seeds\": []", "names no seed")]
     [InlineData("\"seeds\": [3], \"sparsities\": [2]", "sparsities in (0, 1]")]
     [InlineData("\"seeds\": [3], \"colour\": 1", "colour")]
+    [InlineData("\"seeds\": [null]", "$.seeds[0] is null")]
+    [InlineData("\"seeds\": [3], \"seeds\": [4]", "Duplicate")]
+    [InlineData("\"seeds\": [3], \"test_rows\": 1e300", "test_rows")]
+    [InlineData("\"seeds\": [3], \"fine_tuning\": {\"epochs\": 0}", "fine_tuning epochs")]
+    [InlineData("\"seeds\": [3], \"fine_tuning\": {\"learning_rate\": \"NaN\"}", "learning_rate")]
+    [InlineData("\"seeds\": [3], \"masks\": null", "masks")]
+    [InlineData("\"seeds\": [3], \"task_file\": \"\\ud800\"", "task_file")]
     public void Plans_that_make_no_sense_are_refused(string part, string complaint)
     {
         File.WriteAllText(PathOf("bad.json"), $$"""{ "checkpoint": "x", "data": "y", "shots": [1], "tasks": [{ "name": "a", "task": "sst-2", "train": { "path": "z" } }], {{part}}{{(part.Contains("sparsities", StringComparison.Ordinal) ? "" : ", \"sparsities\": [0.1]")}} }""");

@@ -72,7 +72,8 @@ public sealed class BinaryTrainerTests
     {
         IDataView file = Ml.Data.LoadFromEnumerable(new[]
         {
-            new Plain { Label = true, Score = 3, Probability = 0.9f, Chance = 0.2f }, new Plain { Label = false, Score = -1, Probability = 0.4f, Chance = 2 },
+            new Plain { Label = true, Score = 3, Probability = 0.9f, Chance = 0.2f },
+            new Plain { Label = false, Score = -1, Probability = 0.4f, Chance = 2 },
         });
         Assert.Equal(-(Math.Log(0.9) + Math.Log(0.6)) / 2, Ml.SkillLoc().EvaluateCalibration(file).LogLoss, 1e-6);
         string message = Assert.Throws<InvalidOperationException>(() => Ml.SkillLoc().EvaluateCalibration(file, scoreColumnName: "Chance")).Message;
@@ -146,7 +147,15 @@ public sealed class BinaryTrainerTests
         {
             float[] features = [random.NextSingle() + shift, random.NextSingle()];
             bool label = features[0] + (0.8f * random.NextSingle()) > 0.9f + shift;
-            return new Row { Features = features, Label = label, Number = label ? 1 : 0, Key = label ? 1u : 0u, Text = label ? "yes" : "no", Words = $"{label}" };
+            return new Row
+            {
+                Features = features,
+                Label = label,
+                Number = label ? 1 : 0,
+                Key = label ? 1u : 0u,
+                Text = label ? "yes" : "no",
+                Words = $"{label}",
+            };
         })];
 
         // Keys in the order of first occurrence, true first.

@@ -86,7 +86,8 @@ public sealed class CancelExecutionTests : IDisposable
 
     private IDataView Data()
     {
-        IDataView rows = _data.Data.LoadFromEnumerable(Enumerable.Range(0, 12).Select(i => new Row { Label = i % 2 == 0 ? "neg" : "pos", Text = $"row {i}" }));
+        IDataView rows = _data.Data.LoadFromEnumerable(
+            Enumerable.Range(0, 12).Select(i => new Row { Label = i % 2 == 0 ? "neg" : "pos", Text = $"row {i}" }));
         return _data.Transforms.Conversion.MapValueToKey("Label").Fit(rows).Transform(rows);
     }
 

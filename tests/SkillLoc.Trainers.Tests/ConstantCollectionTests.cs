@@ -37,6 +37,7 @@ public sealed class ConstantCollectionTests
                 FineTuned = tuned,
                 Sparsity = 0.01,
                 Epochs = 8,
+                Seed = 1,
             }).Fit(Toy.View(ml, rows));
             return [.. Scores(tuned), .. Scores(grafted)];
         }

@@ -93,6 +93,28 @@ public sealed class CancelExecutionTests : IDisposable
         Assert.False(new ComponentHost(new MLContext(), "other").IsCancelled);
     }
 
+    [Fact]
+    public void AForgottenWatchGoes()
+    {
+        WeakReference forgotten = Forget(new ComponentHost(_ml, "test"));
+        for (int i = 0; i < 200 && forgotten.IsAlive; i++)
+        {
+            Thread.Sleep(10);
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+        }
+
+        Assert.False(forgotten.IsAlive);
+
+        [System.Runtime.CompilerServices.MethodImpl(System.Runtime.CompilerServices.MethodImplOptions.NoInlining)]
+        static WeakReference Forget(ComponentHost host)
+        {
+            CancellationWatch watch = host.Watch();
+            Assert.False(watch.Token.IsCancellationRequested);
+            return new(watch);
+        }
+    }
+
     private IDataView Rows() => Toy.Rows(_data);
 
     private ITransformer Make(string what, Owned owned)

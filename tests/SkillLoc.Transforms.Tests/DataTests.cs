@@ -68,6 +68,20 @@ public sealed class DataTests : IDisposable
     }
 
     [Fact]
+    public void ARowInMemoryThatIsWrongIsNamed()
+    {
+        Says(() => _ml.SkillLoc().LoadRows([new("a", null, "x"), null!]), "Row 1 is null");
+        Says(() => _ml.SkillLoc().LoadRows([null!]), "Row 0 is null");
+        Says(() => _ml.SkillLoc().LoadRows([new(null!, null, "x")]), "Row 0 has no text");
+        Says(() => _ml.SkillLoc().LoadRows([new("a", null, "x"), new("b", null, null!)]), "Row 1 has no label");
+        Says(() => _ml.SkillLoc().LoadRows([new("a", null, "1"), new("b", null, "good", 7)], isRegression: true), "Row 1 (line 7) has the label 'good'");
+        Says(() => _ml.SkillLoc().LoadRows([new("a", null, "NaN")], isRegression: true), "'NaN'");
+        Says(() => _ml.SkillLoc().LoadRows([new("a", "b", "1"), new("c", null, "2")]), "Row 1");
+
+        static void Says(Action load, string said) => Assert.Contains(said, Assert.Throws<ArgumentException>(load).Message);
+    }
+
+    [Fact]
     public void BadInputIsFoundAtTheCall()
     {
         Write("train.tsv", "sentence\tlabel\ngood\t1\nbad\t2\n");

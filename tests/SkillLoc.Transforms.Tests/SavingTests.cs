@@ -63,6 +63,28 @@ public sealed class SavingTests : IDisposable
     }
 
     [Fact]
+    public void AModelWhoseWeightsLieInNoFolderSaysWhatToDo()
+    {
+        string checkpoint = Path.Join(_folder, "weights"), zip = Path.Join(_folder, "weights.zip");
+        using TextScoringTransformer scorer = Toy.Scorer();
+        ITransformer pipeline = new TransformerChain<ITransformer>(scorer);
+        string message = Refused(pipeline);
+        long bytes = 4 * scorer.Classifier.Backbone.Parameters.Values.Sum(weight => weight.numel());
+        Assert.Contains(FormattableString.Invariant($"weights ({bytes / 1e6:F1} MB) lie in no folder"), message, StringComparison.Ordinal);
+        Assert.Contains("Options.OutputFolder", message, StringComparison.Ordinal);
+        Assert.Contains("SaveCheckpoint(folder)", message, StringComparison.Ordinal);
+
+        scorer.SaveCheckpoint(checkpoint);
+        _ml.Model.Save(pipeline, Toy.Rows(_ml, 2).Schema, zip);
+        Assert.Equal(2, new MLContext().Model.Load(zip, out _).Transform(Toy.Rows(_ml, 2)).GetColumn<float[]>("Score").Count());
+        Directory.Delete(checkpoint, recursive: true);
+        Assert.Contains($"gone from the folder '{checkpoint}'", Refused(scorer), StringComparison.Ordinal);
+
+        string Refused(ITransformer model) =>
+            Assert.Throws<InvalidOperationException>(() => _ml.Model.Save(model, Toy.Rows(_ml, 2).Schema, new MemoryStream())).Message;
+    }
+
+    [Fact]
     public void AMissingOrChangedCheckpointIsNamed()
     {
         string checkpoint = Path.Join(_folder, "gone"), zip = Path.Join(_folder, "gone.zip");

@@ -57,7 +57,8 @@ public sealed class ScoreAnnotationTests
     public void FeaturesAndWrittenTextsAreNoScores()
     {
         DataViewSchema schema = Data().Schema;
-        Assert.Equal(["SlotNames"], ScoringSchema.AppendVector(schema, new(), "Neurons", ["0.1"])["Neurons"].Annotations.Schema.Select(kind => kind.Name));
+        DataViewSchema.Column features = ScoringSchema.AppendVector(schema, new(), "Neurons", ["0.1"])["Neurons"];
+        Assert.Equal(["SlotNames"], features.Annotations.Schema.Select(kind => kind.Name));
         Assert.Empty(ScoringSchema.Append(schema, new(), [], writes: true)["PredictedText"].Annotations.Schema);
     }
 

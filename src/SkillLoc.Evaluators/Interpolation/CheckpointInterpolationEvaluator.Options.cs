@@ -50,7 +50,8 @@ public sealed partial class CheckpointInterpolationEvaluator
         /// <summary>Told the share of the work that is done, from 0 to 1.</summary>
         public IProgress<double>? Progress;
 
-        /// <summary>Ends the evaluation with an <see cref="OperationCanceledException"/>, as does the end of the context's execution.</summary>
+        /// <summary>Ends the evaluation with an <see cref="OperationCanceledException"/>, as does the end of the context's
+        /// execution.</summary>
         public CancellationToken CancellationToken;
 
         /// <summary>The views that are there, by the names of their sets.</summary>

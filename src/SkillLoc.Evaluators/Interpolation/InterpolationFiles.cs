@@ -13,6 +13,8 @@ internal sealed class InterpolationFiles
     private const string Header = "prefix,metric,x,dev_performance,dev_loss,test_performance,test_loss";
     private const string Average = "average";
 
+    private static readonly JsonSerializerOptions Json = new() { AllowDuplicateProperties = false };
+
     private static readonly SearchValues<char> Separators = SearchValues.Create(",\"\r\n");
 
     private readonly InterpolationSet? _validation;
@@ -47,20 +49,28 @@ internal sealed class InterpolationFiles
     /// <exception cref="InvalidDataException">It is of another form; the message says what is wrong.</exception>
     public static OrderedDictionary<string, (int[] Wrong, int[] Right)> Read(string path)
     {
+        OrderedDictionary<string, Dictionary<string, int[]>>? file;
         try
         {
-            var file = JsonSerializer.Deserialize<OrderedDictionary<string, Dictionary<string, int[]>>>(File.ReadAllText(path));
-            return file is { Count: > 0 }
-                ? new(file.Select(place => KeyValuePair.Create(place.Key, (Rows(place.Value, "zero_list"), Rows(place.Value, "one_list")))))
-                : throw new InvalidDataException($"{path} holds no places of a path.");
+            file = JsonSerializer.Deserialize<OrderedDictionary<string, Dictionary<string, int[]>>>(
+                File.ReadAllText(path), Json);
         }
-        catch (Exception error) when (error is JsonException or KeyNotFoundException or NullReferenceException)
+        // Half a surrogate pair in a name is an InvalidOperationException.
+        catch (Exception error) when (error is JsonException or InvalidOperationException)
         {
             throw new InvalidDataException(
                 $"{path} holds no analysis of a path, which has by place the lists 'zero_list' and 'one_list' of row numbers: {error.Message}", error);
         }
 
-        static int[] Rows(Dictionary<string, int[]> lists, string name) => lists[name] ?? throw new JsonException($"'{name}' is null.");
+        return file is { Count: > 0 }
+            ? new(file.Select(place => KeyValuePair.Create(place.Key, (Rows(place, "zero_list"), Rows(place, "one_list")))))
+            : throw new InvalidDataException($"{path} holds no places of a path.");
+
+        int[] Rows(KeyValuePair<string, Dictionary<string, int[]>> place, string name) =>
+            !double.TryParse(place.Key, NumberStyles.Float, CultureInfo.InvariantCulture, out double x) || !double.IsFinite(x)
+                ? throw new InvalidDataException($"{path}: '{place.Key}' is no place of a path; right would be a number such as 0.5.")
+            : place.Value?.GetValueOrDefault(name) is { } rows && rows.All(row => row >= 0) ? rows
+            : throw new InvalidDataException($"{path}, place '{place.Key}': '{name}' must be a list of row numbers from 0 on.");
     }
 
     /// <exception cref="InvalidOperationException">There is nothing to write.</exception>

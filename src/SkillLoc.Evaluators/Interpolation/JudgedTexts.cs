@@ -98,6 +98,7 @@ internal sealed class JudgedTexts : JudgedRows
         }
     }
 
+    // TensorPrimitives.SoftMax of ML.NET's System.Numerics.Tensors 9.0 gives NaN for scores of 1000.
     private static float[] Probabilities(float[] logits)
     {
         double highest = logits.Max();

@@ -35,7 +35,8 @@ public sealed partial record NeuronDropMetrics
         /// <summary>Seed of random neurons and noise; null takes one of the context's.</summary>
         public int? Seed;
 
-        /// <summary>Ends the evaluation with an <see cref="OperationCanceledException"/>, as does the end of the context's execution.</summary>
+        /// <summary>Ends the evaluation with an <see cref="OperationCanceledException"/>, as does the end of the context's
+        /// execution.</summary>
         public CancellationToken CancellationToken;
 
         /// <exception cref="ArgumentException">An option is missing or out of its range.</exception>

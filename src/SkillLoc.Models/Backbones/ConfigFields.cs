@@ -28,8 +28,8 @@ internal static class ConfigFields
         string name = Others.TryGetValue(config.ModelType, out string? known) ? $"is of {known}" : "is of another architecture";
         string classes = config.Architectures.Count > 0 ? $", {string.Join(", ", config.Architectures)}" : "";
         return new(
-            $"{config.Source} {name} (model_type '{config.ModelType}'{classes}), which is not supported; supported are RoBERTa ('roberta'), "
-            + "BERT ('bert'), GPT-2 ('gpt2') and T5 ('t5').");
+            $"{config.Source} {name} (model_type '{config.ModelType}'{classes}), which is not supported. Supported are RoBERTa, BERT, GPT-2 and T5: "
+            + "model_type must be one of 'roberta', 'bert', 'gpt2', 't5'.");
     }
 
     /// <summary>Throws where a key asks for something else than what is computed.</summary>

@@ -62,6 +62,7 @@ public sealed class Gpt2ForCausalLM : LanguageModel
     {
         ArgumentNullException.ThrowIfNull(batch);
         using Held held = new(this, batch);
+        using Lifetime.Hold hold = Hold();
         using var scope = NewDisposeScope();
         return Run(batch, null, training, observer).MoveToOuterDisposeScope();
     }
@@ -71,6 +72,7 @@ public sealed class Gpt2ForCausalLM : LanguageModel
     {
         ArgumentNullException.ThrowIfNull(batch);
         using Held held = new(this, batch);
+        using Lifetime.Hold hold = Hold();
         using var scope = NewDisposeScope();
         Tensor positions = Adaptation?.ScoredPositions(batch) ?? batch.Positions;
         return Run(batch, positions.unsqueeze(1), training, observer).squeeze(1).MoveToOuterDisposeScope();
@@ -85,6 +87,7 @@ public sealed class Gpt2ForCausalLM : LanguageModel
         }
 
         using Held held = new(this, hidden, words);
+        using Lifetime.Hold hold = Hold();
         using var scope = NewDisposeScope();
         return F.linear(hidden, words is null ? _head : _head.index_select(0, words)).MoveToOuterDisposeScope();
     }
@@ -230,7 +233,7 @@ public sealed class Gpt2ForCausalLM : LanguageModel
 
         if (_queryScales[index] != 1)
         {
-            query *= _queryScales[index];
+            query = query.Mul(_queryScales[index]);
         }
 
         Tensor context;

@@ -13,7 +13,8 @@ namespace SkillLoc.Models.Backbones;
 /// <summary>
 /// A pre-trained language model: its named parameters and its forward pass. Weights are changed in place, so a model that trains,
 /// takes a graft, or walks between checkpoints keeps its tensors. Forward passes of one model may run on several threads at once as
-/// long as nobody changes its weights.
+/// long as nobody changes its weights. It may be disposed meanwhile: the passes that run finish, and the last of them releases the
+/// weights; later ones get an <see cref="ObjectDisposedException"/>.
 /// </summary>
 public abstract class LanguageModel : IDisposable
 {
@@ -43,6 +44,8 @@ public abstract class LanguageModel : IDisposable
     };
 
     private readonly OrderedDictionary<string, Parameter> _parameters;
+    private readonly List<IDisposable> _companions = [];
+    private readonly Lifetime _lifetime;
 
     /// <summary>Takes over the parameters.</summary>
     /// <param name="config">The model's configuration.</param>
@@ -51,6 +54,7 @@ public abstract class LanguageModel : IDisposable
     {
         Config = config;
         _parameters = parameters;
+        _lifetime = new(() => Dispose(true));
     }
 
     /// <summary>The configuration, as in <c>config.json</c>.</summary>
@@ -60,10 +64,24 @@ public abstract class LanguageModel : IDisposable
     public IReadOnlyDictionary<string, Parameter> Parameters => _parameters;
 
     /// <summary>Where the weights live.</summary>
-    public Device Device => _parameters.GetAt(0).Value.device;
+    public Device Device
+    {
+        get
+        {
+            using Lifetime.Hold hold = Hold();
+            return _parameters.GetAt(0).Value.device;
+        }
+    }
 
     /// <summary>The type of the weights.</summary>
-    public ScalarType Dtype => _parameters.GetAt(0).Value.dtype;
+    public ScalarType Dtype
+    {
+        get
+        {
+            using Lifetime.Hold hold = Hold();
+            return _parameters.GetAt(0).Value.dtype;
+        }
+    }
 
     /// <summary>Dropout of hidden states, attention and classifier while training; null takes what the configuration says.</summary>
     public double? Dropout { get; set; }
@@ -144,7 +162,12 @@ public abstract class LanguageModel : IDisposable
         LanguageModel? twin = null, Func<string, bool>? mayShare = null)
     {
         ArgumentNullException.ThrowIfNull(checkpoint);
-        LanguageModel model = LoadUntuned(checkpoint, withHead, device, dtype, twin, mayShare);
+        return WithTuning(checkpoint, LoadUntuned(checkpoint, withHead, device, dtype, twin, mayShare));
+    }
+
+    /// <summary>Adds what the folder says that a tuning method added.</summary>
+    private static LanguageModel WithTuning(CheckpointFolder checkpoint, LanguageModel model)
+    {
         try
         {
             TuningOptions? tuning = ClassifierSettings.Find(checkpoint.Path, checkpoint.Config)?.Tuning;
@@ -170,19 +193,46 @@ public abstract class LanguageModel : IDisposable
             CheckHead(checkpoint, config, architecture.HeadPrefix);
         }
 
+        CheckSizes(checkpoint, config, withHead);
+        using Lifetime.Hold? hold = twin?.Hold();
         return Build(config, withHead, (name, shape) =>
         {
             Tensor stored = StoredTensor.Read(checkpoint, name, shape, device, dtype);
             if (twin is null || mayShare?.Invoke(name) != true || !twin.Parameters.TryGetValue(name, out Parameter? own)
                 || !own.shape.SequenceEqual(shape) || own.dtype != dtype || !own.Equals(stored))
             {
-                return stored;
+                return (stored, false);
             }
 
             stored.Dispose();
             using Tensor detached = own.detach();
-            return detached.alias();
+            return (detached.alias(), true);
         });
+    }
+
+    /// <summary>Loads what reads a text: a model without its head, and of T5 without its decoder.</summary>
+    /// <param name="checkpoint">The opened folder.</param>
+    /// <param name="device">Where the weights go; the CPU by default.</param>
+    internal static LanguageModel LoadReader(CheckpointFolder checkpoint, Device? device)
+    {
+        CheckArchitecture(checkpoint.Config);
+        ModelConfig config = Architectures[checkpoint.Config.ModelType].Settle?.Invoke(checkpoint) ?? checkpoint.Config;
+        CheckSizes(checkpoint, config, withHead: false);
+        bool isTuned = ClassifierSettings.Find(checkpoint.Path, checkpoint.Config)?.Tuning is not null;
+
+        // A tuning method has parameters in the decoder too.
+        config = config.IsEncoderDecoder && !isTuned ? T5ForConditionalGeneration.WithoutDecoder(config) : config;
+        return WithTuning(checkpoint, Build(
+            config, withHead: false, (name, shape) => (StoredTensor.Read(checkpoint, name, shape, device, ScalarType.Float32), false)));
+    }
+
+    /// <summary>Holds the sizes of config.json against the tensors that are there, before anything of these sizes is made or read.</summary>
+    private static void CheckSizes(CheckpointFolder checkpoint, ModelConfig config, bool withHead)
+    {
+        foreach ((string name, long[] shape) in Architectures[config.ModelType].Shapes(config, withHead))
+        {
+            StoredTensor.Find(checkpoint, name, shape);
+        }
     }
 
     /// <summary>Makes a randomly initialised model, as <c>transformers</c> initialises one from a configuration.</summary>
@@ -196,7 +246,7 @@ public abstract class LanguageModel : IDisposable
         ArgumentNullException.ThrowIfNull(config);
         TorchRuntime.Require();
         using var generator = new Generator((ulong)(uint)seed);
-        return Build(config, withHead, Initialise);
+        return Build(config, withHead, (name, shape) => (Initialise(name, shape), false));
 
         Tensor Initialise(string name, long[] shape)
         {
@@ -243,6 +293,7 @@ public abstract class LanguageModel : IDisposable
     /// </summary>
     public void FoldAdaptation()
     {
+        using Lifetime.Hold hold = Hold();
         Adaptation? old = Adaptation, left = old?.Fold(this);
         if (!ReferenceEquals(old, left))
         {
@@ -259,10 +310,11 @@ public abstract class LanguageModel : IDisposable
     /// <returns>The copy; the caller disposes it.</returns>
     public LanguageModel Clone(Func<string, bool>? shares = null, ScalarType? dtype = null, bool withHead = true)
     {
+        using Lifetime.Hold hold = Hold();
         LanguageModel clone = Build(Config, HasHead && withHead, (name, _) =>
         {
             using Tensor source = _parameters[name].detach();
-            return shares?.Invoke(name) == true ? source.alias() : source.to(dtype ?? source.dtype, copy: true);
+            return shares?.Invoke(name) == true ? (source.alias(), true) : (source.to(dtype ?? source.dtype, copy: true), false);
         });
         clone.Dropout = Dropout;
         clone.Adaptation = Adaptation?.Clone(clone, dtype);
@@ -285,7 +337,8 @@ public abstract class LanguageModel : IDisposable
     /// <param name="changed">The new parameters; copied.</param>
     internal LanguageModel With(ModelConfig config, IReadOnlyDictionary<string, Tensor> changed)
     {
-        LanguageModel model = Build(config, HasHead, (name, _) => changed.GetValueOrDefault(name, _parameters[name]).detach().clone());
+        using Lifetime.Hold hold = Hold();
+        LanguageModel model = Build(config, HasHead, (name, _) => (changed.GetValueOrDefault(name, _parameters[name]).detach().clone(), false));
         model.Dropout = Dropout;
         model.Adaptation = Adaptation?.Clone(model, null);
         return model;
@@ -293,14 +346,35 @@ public abstract class LanguageModel : IDisposable
 
     /// <summary>The identity of these weights: see <see cref="CheckpointFingerprint"/>.</summary>
     /// <returns>A hexadecimal SHA-256.</returns>
-    public string Fingerprint() => CheckpointFingerprint.Compute(_parameters.Select(pair => (pair.Key, (Tensor)pair.Value)));
+    public string Fingerprint()
+    {
+        using Lifetime.Hold hold = Hold();
+        return CheckpointFingerprint.Compute(_parameters.Select(pair => (pair.Key, (Tensor)pair.Value)));
+    }
 
-    /// <inheritdoc/>
+    /// <summary>Releases the weights, now or with the end of the last pass that runs.</summary>
     public void Dispose()
     {
-        Dispose(true);
+        _lifetime.End();
         GC.SuppressFinalize(this);
     }
+
+    /// <summary>Hands over something that passes use, such as a <see cref="NeuronEditor"/>: it is disposed with the weights, when no pass
+    /// runs any more.</summary>
+    /// <param name="companion">What is disposed.</param>
+    public void DisposeWith(IDisposable companion)
+    {
+        ArgumentNullException.ThrowIfNull(companion);
+        lock (_companions)
+        {
+            _companions.Add(companion);
+        }
+    }
+
+    /// <summary>Keeps the weights for a pass or more, even where the model is disposed meanwhile.</summary>
+    /// <returns>What is disposed at the end of the pass.</returns>
+    /// <exception cref="ObjectDisposedException">The model was disposed.</exception>
+    internal Lifetime.Hold Hold() => _lifetime.Take(GetType().Name);
 
     /// <summary>Releases the weights.</summary>
     /// <param name="disposing">True when called by <see cref="Dispose()"/>.</param>
@@ -312,6 +386,11 @@ public abstract class LanguageModel : IDisposable
             foreach (Parameter parameter in _parameters.Values)
             {
                 parameter.Dispose();
+            }
+
+            lock (_companions)
+            {
+                _companions.ForEach(companion => companion.Dispose());
             }
         }
     }
@@ -350,7 +429,7 @@ public abstract class LanguageModel : IDisposable
     /// <param name="query"><c>[rows, heads, queries, head size]</c>.</param>
     /// <param name="keys"><c>[rows, heads, keys, head size]</c>.</param>
     /// <param name="values"><c>[rows, heads, keys, head size]</c>.</param>
-    /// <param name="mask">True where a query sees a key, of a shape that spreads to <c>[rows, heads, queries, keys]</c>; null sees all.</param>
+    /// <param name="mask">True where a query sees a key, spreading to <c>[rows, heads, queries, keys]</c>; null sees all.</param>
     /// <param name="dropout">The probability that a weight is dropped.</param>
     /// <param name="isCausal">Whether the i-th query sees the first i keys only; there is no mask then.</param>
     private protected Tensor Attend(Tensor query, Tensor keys, Tensor values, Tensor? mask, double dropout, bool isCausal = false)
@@ -375,17 +454,23 @@ public abstract class LanguageModel : IDisposable
         return weights.matmul(values.to(ScalarType.Float32)).to(query.dtype).MoveToOuterDisposeScope();
     }
 
-    private static LanguageModel Build(ModelConfig config, bool withHead, Func<string, long[], Tensor> source)
+    /// <param name="config">The configuration.</param>
+    /// <param name="withHead">False leaves the language-model head away.</param>
+    /// <param name="source">The parameter of a name and shape, and whether its storage is another model's.</param>
+    private static LanguageModel Build(ModelConfig config, bool withHead, Func<string, long[], (Tensor Value, bool IsShared)> source)
     {
         CheckArchitecture(config);
         Architecture architecture = Architectures[config.ModelType];
         var parameters = new OrderedDictionary<string, Parameter>(StringComparer.Ordinal);
+        long ownBytes = 0;
         try
         {
             using var scope = NewDisposeScope();
             foreach ((string name, long[] shape) in architecture.Shapes(config, withHead))
             {
-                parameters.Add(name, DetachedParameter(source(name, shape)));
+                (Tensor value, bool isShared) = source(name, shape);
+                ownBytes += isShared || value.device.type != DeviceType.CPU ? 0 : value.numel() * value.element_size();
+                parameters.Add(name, DetachedParameter(value));
             }
         }
         catch
@@ -398,7 +483,9 @@ public abstract class LanguageModel : IDisposable
             throw;
         }
 
-        return architecture.Make(config, parameters);
+        LanguageModel model = architecture.Make(config, parameters);
+        model.DisposeWith(new NativeMemory(ownBytes));
+        return model;
     }
 
     /// <exception cref="InvalidDataException">The folder has no language-model head; the message says what it is and what reads it.</exception>

@@ -75,6 +75,7 @@ public abstract class MaskedLanguageModel : LanguageModel
     {
         ArgumentNullException.ThrowIfNull(batch);
         using Held held = new(this, batch);
+        using Lifetime.Hold hold = Hold();
         using var scope = NewDisposeScope();
         Pass pass = Start(batch, training, observer);
         Tensor hidden = Embed(batch, training);
@@ -93,6 +94,7 @@ public abstract class MaskedLanguageModel : LanguageModel
     {
         ArgumentNullException.ThrowIfNull(batch);
         using Held held = new(this, batch);
+        using Lifetime.Hold hold = Hold();
         using var scope = NewDisposeScope();
         Pass pass = Start(batch, training, observer);
         Tensor hidden = Embed(batch, training);
@@ -125,6 +127,7 @@ public abstract class MaskedLanguageModel : LanguageModel
         }
 
         using Held held = new(this, hidden, words);
+        using Lifetime.Hold hold = Hold();
         using var scope = NewDisposeScope();
         Tensor transformed = Normalise(HeadActivation(_head.Dense.Apply(hidden)), _head.Norm);
         Tensor weight = words is null ? _head.Decoder : _head.Decoder.index_select(0, words);
@@ -211,7 +214,7 @@ public abstract class MaskedLanguageModel : LanguageModel
     {
         Tensor? prefix = Adaptation?.KeyValues();
         Tensor? mask = _looksBackOnly
-            ? LookingBack(batch, prefix, arange(0, PromptSize + batch.Ids.size(1), dtype: ScalarType.Int64, device: batch.Ids.device).unsqueeze(-1))
+            ? LookingBack(batch, prefix, TensorArithmetic.Arange(0, PromptSize + batch.Ids.size(1), batch.Ids.device).unsqueeze(-1))
             : Readable(batch, prefix);
         return new(mask, prefix, training, observer);
     }
@@ -231,7 +234,7 @@ public abstract class MaskedLanguageModel : LanguageModel
     private Tensor LookingBack(TokenBatch batch, Tensor? prefix, Tensor positions)
     {
         long keys = PromptSize + batch.Ids.size(1);
-        Tensor seen = arange(-(prefix?.size(3) ?? 0), keys, dtype: ScalarType.Int64, device: batch.Ids.device) <= positions;
+        Tensor seen = TensorArithmetic.Arange(-(prefix?.size(3) ?? 0), keys, batch.Ids.device) <= positions;
         return Readable(batch, prefix) is { } mask ? mask.logical_and(seen) : seen;
     }
 

@@ -8,7 +8,12 @@ namespace SkillLoc.Models.Backbones;
 internal static class StoredTensor
 {
     /// <exception cref="InvalidDataException">The tensor is missing, has another shape, or holds NaN or infinity.</exception>
-    public static Tensor Read(CheckpointFolder checkpoint, string name, long[] shape, Device? device, ScalarType dtype)
+    public static Tensor Read(CheckpointFolder checkpoint, string name, long[] shape, Device? device, ScalarType dtype) =>
+        checkpoint.Weights.ReadFinite(Find(checkpoint, name, shape), dtype, device);
+
+    /// <summary>The name that a parameter is stored under.</summary>
+    /// <exception cref="InvalidDataException">The tensor is missing, or has another shape.</exception>
+    public static string Find(CheckpointFolder checkpoint, string name, long[] shape)
     {
         string stored = Spellings(name).FirstOrDefault(checkpoint.Weights.Contains)
             ?? throw new InvalidDataException(
@@ -22,7 +27,7 @@ internal static class StoredTensor
                 + $"by its config.json it must be [{string.Join(", ", shape)}].");
         }
 
-        return checkpoint.Weights.ReadFinite(stored, dtype, device);
+        return stored;
     }
 
     /// <summary>Whether a checkpoint holds an output layer beside the word embeddings that is not the same.</summary>

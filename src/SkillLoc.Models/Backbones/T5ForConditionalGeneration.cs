@@ -116,6 +116,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     {
         ArgumentNullException.ThrowIfNull(batch);
         using Held held = new(this, batch);
+        using Lifetime.Hold hold = Hold();
         using var scope = NewDisposeScope();
         long length = PromptSize + batch.Ids.size(1);
         Tensor? prefix = Adaptation?.KeyValues();
@@ -148,6 +149,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     {
         ArgumentNullException.ThrowIfNull(batch);
         using Held held = new(this, batch);
+        using Lifetime.Hold hold = Hold();
         using var scope = NewDisposeScope();
         Tensor start = TensorArithmetic.Full([batch.Ids.size(0), 1], StartId, batch.Ids.device);
         return Decode(batch, start, training, observer).squeeze(1).MoveToOuterDisposeScope();
@@ -162,6 +164,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         }
 
         using Held held = new(this, hidden, words);
+        using Lifetime.Hold hold = Hold();
         using var scope = NewDisposeScope();
         Tensor scaled = _headScale == 1 ? hidden : hidden.Mul(_headScale);
         return F.linear(scaled, words is null ? _head : _head.index_select(0, words)).MoveToOuterDisposeScope();
@@ -185,6 +188,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         }
 
         using Held held = new(this, batch, decoderIds);
+        using Lifetime.Hold hold = Hold();
         using var scope = NewDisposeScope();
         Tensor encoded = Encode(batch, training, observer);
         Tensor? unread = Unread(batch);
@@ -225,6 +229,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     /// <exception cref="InvalidOperationException">The model was loaded without its head.</exception>
     public Tensor Logits(TokenBatch batch, Tensor decoderIds, bool training = false)
     {
+        using Lifetime.Hold hold = Hold();
         using Tensor hidden = Decode(batch, decoderIds, training);
         return WordScores(hidden);
     }
@@ -250,6 +255,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     /// <exception cref="InvalidOperationException">The model was loaded without its head.</exception>
     public Tensor Loss(TokenBatch batch, Tensor targets, bool training = false)
     {
+        using Lifetime.Hold hold = Hold();
         using var scope = NewDisposeScope();
         (Tensor logits, Tensor ids, _) = Scored(batch, targets, training);
         return F.cross_entropy(logits, ids).MoveToOuterDisposeScope();
@@ -264,6 +270,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     /// <exception cref="InvalidOperationException">The model was loaded without its head.</exception>
     public Tensor LogLikelihoods(TokenBatch batch, Tensor targets, bool training = false)
     {
+        using Lifetime.Hold hold = Hold();
         using var scope = NewDisposeScope();
         (Tensor logits, Tensor ids, Tensor places) = Scored(batch, targets, training);
         Tensor scores = F.log_softmax(logits, -1).gather(1, ids.unsqueeze(1)).squeeze(1);
@@ -286,6 +293,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     {
         ArgumentNullException.ThrowIfNull(batch);
         ArgumentOutOfRangeException.ThrowIfLessThan(maxNewTokens, 1);
+        using Lifetime.Hold hold = Hold();
         using IDisposable inference = no_grad();
         using var scope = NewDisposeScope();
         int rows = (int)batch.Ids.size(0);

@@ -10,6 +10,8 @@ namespace SkillLoc.Models.Cartography;
 /// </summary>
 public sealed class TrainingDynamics
 {
+    private static readonly JsonSerializerOptions Json = new() { AllowDuplicateProperties = false };
+
     private readonly SortedDictionary<int, History> _rows = [];
 
     /// <summary>Number of rows.</summary>
@@ -79,22 +81,24 @@ public sealed class TrainingDynamics
         Dictionary<string, Dictionary<string, double[]>>? file;
         try
         {
-            file = JsonSerializer.Deserialize<Dictionary<string, Dictionary<string, double[]>>>(File.ReadAllText(path));
+            file = JsonSerializer.Deserialize<Dictionary<string, Dictionary<string, double[]>>>(
+                File.ReadAllText(path), Json);
         }
-        catch (JsonException error)
+        // Half a surrogate pair in a name is an InvalidOperationException.
+        catch (Exception error) when (error is JsonException or InvalidOperationException)
         {
             throw new InvalidDataException($"{path} holds no training dynamics: {error.Message}", error);
         }
 
         var dynamics = new TrainingDynamics();
-        foreach ((string name, Dictionary<string, double[]> history) in file ?? [])
+        foreach ((string name, Dictionary<string, double[]> history) in file ?? throw new InvalidDataException($"{path} holds null, no training dynamics."))
         {
-            if (!int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out int row) || history is null
+            if (!int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out int row) || name.Length > 1 && name[0] == '0' || history is null
                 || history.GetValueOrDefault("acc") is not { } right || history.GetValueOrDefault("confidence") is not { } confidence
-                || right.Length != confidence.Length || right.Any(value => value is not (0 or 1)) || confidence.Any(value => value is not (>= 0 and <= 1)))
+                || right.Length != confidence.Length || right.Length == 0 || right.Any(value => value is not (0 or 1)) || confidence.Any(value => value is not (>= 0 and <= 1)))
             {
                 throw new InvalidDataException(
-                    $"{path}: row '{name}' must be a number, with the lists 'acc', of 0 and 1, and 'confidence', from 0 to 1, of one length.");
+                    $"{path}: row '{name}' must be a number, with the lists 'acc', of 0 and 1, and 'confidence', from 0 to 1, of one length above 0.");
             }
 
             for (int epoch = 0; epoch < right.Length; epoch++)

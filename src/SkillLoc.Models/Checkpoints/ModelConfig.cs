@@ -1,3 +1,4 @@
+using System.Collections;
 using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
@@ -36,7 +37,7 @@ public sealed class ModelConfig
                 HiddenSize = Size("n_embd");
                 Layers = Size("n_layer");
                 Heads = Size("n_head");
-                FeedForwardSize = Size("n_inner", 4 * HiddenSize);
+                FeedForwardSize = Size("n_inner", (int)Math.Min(int.MaxValue, 4L * HiddenSize));
                 MaxPositions = Size("n_positions");
                 LayerNormEpsilon = Positive("layer_norm_epsilon", 1e-5);
                 HiddenDropout = Probability("resid_pdrop", 0.1);
@@ -228,6 +229,8 @@ public sealed class ModelConfig
         try
         {
             var node = JsonNode.Parse(json, documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false });
+            // A text that is not valid Unicode, wherever it stands, is noticed only when it is asked for.
+            node?.ToJsonString();
             return node is JsonObject root
                 ? new ModelConfig(root, source)
                 : throw new InvalidDataException($"{source} is not a model configuration: right would be a JSON object.");
@@ -365,11 +368,12 @@ public sealed class ModelConfig
         return (Text("dense_act_fn") ?? activation, Flag("is_gated_act", gated));
     }
 
-    private int[] ReadFeedForwardSizes()
+    private IReadOnlyList<int> ReadFeedForwardSizes()
     {
         const string Key = "intermediate_sizes";
+        // What a file says of layers is not to be believed, and takes no memory, before there are weights of them.
         if (_json[Key] is not { } node)
-            return [.. Enumerable.Repeat(FeedForwardSize, Layers)];
+            return new Alike(FeedForwardSize, Layers);
         int[]? sizes = node is JsonArray array
             ? [.. array.Select(item => item is JsonValue value && value.TryGetValue(out int size) ? size : 0)]
             : null;
@@ -492,4 +496,18 @@ public sealed class ModelConfig
 
     private InvalidDataException Invalid(string key, string problem, string right) =>
         new($"{Source}: {key} {problem}; right would be {right}.");
+
+    /// <summary>One number, many times.</summary>
+    private sealed class Alike(int value, int count) : IReadOnlyList<int>
+    {
+        public int Count => count;
+
+        public int this[int index] => index >= 0 && index < count
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(index), index, $"There are {count} layers.");
+
+        public IEnumerator<int> GetEnumerator() => Enumerable.Repeat(value, count).GetEnumerator();
+
+        IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
+    }
 }

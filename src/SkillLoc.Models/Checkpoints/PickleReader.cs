@@ -8,6 +8,7 @@ namespace SkillLoc.Models.Checkpoints;
 /// Reads the pickles that <c>torch.save</c> writes for a state dict. A pickle is a program that may call anything in Python;
 /// this reader knows containers, numbers, texts and the functions that rebuild tensors, and refuses every other name.
 /// </summary>
+/// <remarks>Our own since TorchSharp.PyBridge reads with a general unpickler, which leaves open what may be made.</remarks>
 internal sealed class PickleReader
 {
     private const int HighestProtocol = 5;

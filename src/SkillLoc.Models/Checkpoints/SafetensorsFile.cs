@@ -9,6 +9,7 @@ namespace SkillLoc.Models.Checkpoints;
 /// Reads the safetensors format: an 8-byte little-endian header length, a JSON header, and the tensors' bytes without gaps.
 /// A file is mapped into memory, so that opening costs only the header and reading a tensor only that tensor.
 /// </summary>
+/// <remarks>Our own since TorchSharp.PyBridge 1.4 reads no metadata and does not look whether tensors overlap.</remarks>
 public sealed unsafe class SafetensorsFile : ITensorStore
 {
     // The limit of the reference implementation: nothing sane comes near it, and it stops a corrupt length from being allocated.

@@ -6,6 +6,7 @@ using TorchSharp;
 namespace SkillLoc.Models.Checkpoints;
 
 /// <summary>Writes the safetensors format, one tensor at a time and with no more than one piece of a tensor copied.</summary>
+/// <remarks>Our own since TorchSharp.PyBridge 1.4 writes no metadata, which grafts and states need, and overwrites files in place.</remarks>
 public static class SafetensorsWriter
 {
     private const int Alignment = 8;

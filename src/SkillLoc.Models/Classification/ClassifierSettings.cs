@@ -3,6 +3,7 @@ using System.Text.Json.Serialization;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Generation;
+using SkillLoc.Models.Json;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tokenization;
 using SkillLoc.Models.Tuning;
@@ -15,13 +16,8 @@ public sealed record ClassifierSettings
     /// <summary>The file's name in a checkpoint folder.</summary>
     public const string FileName = "skillloc.json";
 
-    private static readonly JsonSerializerOptions Json = new()
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-        WriteIndented = true,
-        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
-    };
+    // What a causal model reads where it is given no prompt.
+    private const string PlainText = "{0}", PlainPair = "{0}\n{1}";
 
     private readonly int? _maxLength;
 
@@ -87,6 +83,9 @@ public sealed record ClassifierSettings
     /// <summary>What gives way when a row is too long.</summary>
     public Truncation Truncation { get; init; }
 
+    /// <summary>Which special tokens stand around texts where there is no template; a Hugging Face classifier has its own.</summary>
+    public SpecialTokenLayout SpecialTokens { get; init; }
+
     /// <summary>How predictions are judged when a best epoch is chosen.</summary>
     public PromptMetric Metric { get; init; }
 
@@ -104,15 +103,9 @@ public sealed record ClassifierSettings
     /// <exception cref="InvalidDataException">It is not the JSON of settings.</exception>
     public static ClassifierSettings FromJson(string json, string source)
     {
-        try
-        {
-            return JsonSerializer.Deserialize<ClassifierSettings>(json, Json)
-                ?? throw new InvalidDataException($"{source} is empty; it must hold a classifier's settings.");
-        }
-        catch (Exception error) when (error is JsonException or ArgumentException or NotSupportedException)
-        {
-            throw new InvalidDataException($"{source} does not hold a classifier's settings: {error.Message}", error);
-        }
+        ArgumentNullException.ThrowIfNull(json);
+        ClassifierSettings settings = JsonText.Read<ClassifierSettings>(json, source, JsonText.OwnFiles);
+        return settings.Problem() is { } problem ? throw new InvalidDataException($"{source}: {problem}.") : settings;
     }
 
     /// <summary>Reads the settings of a classifier's checkpoint folder: those that SkillLoc saved with it, or else those of a Hugging Face
@@ -129,6 +122,11 @@ public sealed record ClassifierSettings
         string path = Path.Combine(folder, FileName);
         bool isAlone = File.Exists(path) && !File.Exists(Path.Combine(folder, "config.json"));
         ModelConfig? config = isAlone ? null : CheckpointFolder.ReadConfig(folder);
+        if (config is { IsSequenceClassifier: true } && !File.Exists(path))
+        {
+            ConfigFields.CheckClassifier(config);
+        }
+
         return Find(folder, config, hasTextPair) ?? throw new FileNotFoundException(
             $"{path} is missing, and {folder} is no Hugging Face classifier with labels either: restore it, fine-tune again, or say by "
             + "settings what the model shall do.",
@@ -141,15 +139,10 @@ public sealed record ClassifierSettings
     internal static ClassifierSettings? Find(string folder, ModelConfig? config, bool hasTextPair = false)
     {
         string path = Path.Combine(folder, FileName);
-        if (config is { IsSequenceClassifier: true })
-        {
-            ConfigFields.CheckClassifier(config);
-        }
-
         bool hasLabels = config is { IsSequenceClassifier: true, Labels.Count: > 1 };
         if (!File.Exists(path))
         {
-            return hasLabels ? new() { Head = HeadKind.SequenceClassification, Labels = config!.Labels, HasTextPair = hasTextPair } : null;
+            return hasLabels ? new() { Head = HeadKind.SequenceClassification, Labels = config!.Labels, HasTextPair = hasTextPair, SpecialTokens = SpecialTokenLayout.Checkpoint } : null;
         }
 
         ClassifierSettings settings = FromJson(File.ReadAllText(path), path);
@@ -163,7 +156,7 @@ public sealed record ClassifierSettings
 
     /// <summary>Writes the settings as JSON.</summary>
     /// <returns>The text.</returns>
-    public string ToJson() => JsonSerializer.Serialize(this, Json);
+    public string ToJson() => JsonSerializer.Serialize(this, JsonText.OwnFiles);
 
     /// <summary>The encoder that these settings describe.</summary>
     /// <param name="tokenizer">The checkpoint's tokenizer.</param>
@@ -175,6 +168,11 @@ public sealed record ClassifierSettings
         if (TextToText is not null)
         {
             return new TextToTextEncoder(TextToText, tokenizer, MaxLength) { Truncation = Truncation };
+        }
+
+        if (SpecialTokens == SpecialTokenLayout.Checkpoint && Template is null && (AutoregressiveTemplate is null or PlainText or PlainPair))
+        {
+            return new SequenceEncoder(tokenizer, MaxLength, SpecialTokens) { Truncation = Truncation, ScoresLast = AutoregressiveTemplate is not null };
         }
 
         if (AutoregressiveTemplate is not null)
@@ -281,7 +279,59 @@ public sealed record ClassifierSettings
                 + $"and {nameof(Words)} to its options.");
         }
 
-        return AutoregressiveTemplate is null ? this with { AutoregressiveTemplate = HasTextPair ? "{0}\n{1}" : "{0}" } : this;
+        return AutoregressiveTemplate is null ? this with { AutoregressiveTemplate = HasTextPair ? PlainPair : PlainText } : this;
+    }
+
+    /// <summary>What is wrong with these settings whatever the model, by the name that the file has for it; null where nothing is.</summary>
+    private string? Problem()
+    {
+        if (Labels.Count < 2 && !(Labels.Count == 0 && TextToText is not null))
+        {
+            return $"'labels' are {Labels.Count}; there must be 2 or more, and none only where a 'text_to_text' task writes free text";
+        }
+
+        if (Labels.GroupBy(label => label, StringComparer.Ordinal).FirstOrDefault(same => same.Count() > 1) is { } twice)
+        {
+            return $"'labels' has '{twice.Key}' twice";
+        }
+
+        if (Words is not null && Words.Count != Labels.Count)
+        {
+            return $"'words' are {Words.Count}, and 'labels' {Labels.Count}";
+        }
+
+        if (Head == HeadKind.LabelWords && Words is null)
+        {
+            return "'words' is missing, which the head 'label_words' reads";
+        }
+
+        foreach ((string name, int? value) in new[] { ("max_length", MaxLength), ("first_sentence_limit", FirstSentenceLimit), ("other_sentence_limit", OtherSentenceLimit) })
+        {
+            if (value < 1)
+            {
+                return $"'{name}' is {value}; it must be 1 or more";
+            }
+        }
+
+        return Unreadable("template", Template, text => PromptTemplate.Parse(text))
+            ?? Unreadable("autoregressive_template", AutoregressiveTemplate, text => Prompts.AutoregressiveTemplate.Parse(text));
+
+        static string? Unreadable(string name, string? text, Action<string> parse)
+        {
+            try
+            {
+                if (text is not null)
+                {
+                    parse(text);
+                }
+
+                return null;
+            }
+            catch (Exception error) when (error is FormatException or ArgumentException)
+            {
+                return $"'{name}': {error.Message.TrimEnd('.')}";
+            }
+        }
     }
 
     /// <summary>The labels' answers as targets; null for free text.</summary>

@@ -12,7 +12,10 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace SkillLoc.Models.Classification;
 
-/// <summary>A language model, a head and an encoder of texts: what fine-tuning trains and scoring runs.</summary>
+/// <summary>
+/// A language model, a head and an encoder of texts: what fine-tuning trains and scoring runs. It may be disposed while other threads
+/// score: what runs finishes, and the last of it releases the weights; later calls get an <see cref="ObjectDisposedException"/>.
+/// </summary>
 public sealed class TextClassifier : IDisposable
 {
     private static readonly IReadOnlyDictionary<string, Parameter> NoParameters = ReadOnlyDictionary<string, Parameter>.Empty;
@@ -24,6 +27,7 @@ public sealed class TextClassifier : IDisposable
     {
         Backbone = backbone;
         Head = head;
+        backbone.DisposeWith(head);
         Settings = settings;
         _tokenizer = tokenizer;
         _encoder = settings.CreateEncoder(tokenizer);
@@ -138,8 +142,12 @@ public sealed class TextClassifier : IDisposable
     /// <param name="dtype">The type of the weights.</param>
     /// <returns>The classifier; the caller disposes it.</returns>
     /// <exception cref="FileNotFoundException">The folder holds no classifier, or a file is missing.</exception>
-    public static TextClassifier Load(string folder, Device? device = null, ScalarType dtype = ScalarType.Float32) =>
-        Create(folder, ClassifierSettings.Load(folder), device, dtype);
+    /// <exception cref="InvalidDataException">A file is damaged, or its settings do not fit the model.</exception>
+    public static TextClassifier Load(string folder, Device? device = null, ScalarType dtype = ScalarType.Float32)
+    {
+        ClassifierSettings settings = ClassifierSettings.Load(folder);
+        return FromFile(Path.Combine(folder, ClassifierSettings.FileName), () => Create(folder, settings, device, dtype));
+    }
 
     /// <summary>Loads a base checkpoint with what a tuning method learnt on it (<see cref="SaveTuned"/>).</summary>
     /// <param name="folder">The base's checkpoint folder.</param>
@@ -155,9 +163,14 @@ public sealed class TextClassifier : IDisposable
         string folder, string path, Device? device = null, ScalarType dtype = ScalarType.Float32, TextClassifier? twin = null)
     {
         TunedWeights tuned = TunedWeights.Load(path);
-        TextClassifier classifier = Create(
-            folder, ClassifierSettings.FromJson(tuned.Settings, $"The metadata's 'settings' in {path}"), device, dtype, twin: twin,
-            mayShare: name => !tuned.Tensors.ContainsKey(name));
+        if (tuned.Settings.Length == 0)
+        {
+            throw new InvalidDataException($"{path} holds tuned weights that carry no task: its metadata lacks 'settings'.");
+        }
+
+        ClassifierSettings settings = ClassifierSettings.FromJson(tuned.Settings, $"{path}, the metadata's 'settings'");
+        TextClassifier classifier = FromFile(
+            path, () => Create(folder, settings, device, dtype, twin: twin, mayShare: name => !tuned.Tensors.ContainsKey(name)));
         try
         {
             classifier.Apply(tuned);
@@ -167,6 +180,19 @@ public sealed class TextClassifier : IDisposable
         {
             classifier.Dispose();
             throw;
+        }
+    }
+
+    /// <summary>Makes a classifier by settings that a file holds: what does not fit is the file's fault.</summary>
+    private static TextClassifier FromFile(string source, Func<TextClassifier> create)
+    {
+        try
+        {
+            return create();
+        }
+        catch (ArgumentException error)
+        {
+            throw new InvalidDataException($"{source} does not fit the model: {error.Message}", error);
         }
     }
 
@@ -205,6 +231,7 @@ public sealed class TextClassifier : IDisposable
     /// <exception cref="InvalidOperationException">The model writes free text, which has no labels.</exception>
     public Tensor Logits(TokenBatch batch, bool training = false)
     {
+        using Lifetime.Hold hold = Backbone.Hold();
         using var scope = NewDisposeScope();
         return Head.Logits(Backbone, batch, training).to(ScalarType.Float32).MoveToOuterDisposeScope();
     }
@@ -237,6 +264,7 @@ public sealed class TextClassifier : IDisposable
             throw new ArgumentException($"There are {batch.Ids.size(0)} rows and {answers.Count} answers.", nameof(answers));
         }
 
+        using Lifetime.Hold hold = Backbone.Hold();
         T5ForConditionalGeneration model = Writer;
         using var scope = NewDisposeScope();
         Tensor targets = T5ForConditionalGeneration.Targets(answers, model.Device);
@@ -365,6 +393,7 @@ public sealed class TextClassifier : IDisposable
     public void Apply(Graft graft, string? fingerprint = null)
     {
         ArgumentNullException.ThrowIfNull(graft);
+        using Lifetime.Hold hold = Backbone.Hold();
         ApplyHead(graft);
         graft.ApplyTo(Backbone, fingerprint);
     }
@@ -376,6 +405,7 @@ public sealed class TextClassifier : IDisposable
     public HeadMatch? ApplyHead(Graft graft)
     {
         ArgumentNullException.ThrowIfNull(graft);
+        using Lifetime.Hold hold = Backbone.Hold();
         return Head.Take(graft.HeadParameters, LabelsOf(graft.Settings, "the graft's metadata"), "The graft");
     }
 
@@ -385,6 +415,7 @@ public sealed class TextClassifier : IDisposable
     public void Apply(TunedWeights tuned)
     {
         ArgumentNullException.ThrowIfNull(tuned);
+        using Lifetime.Hold hold = Backbone.Hold();
         if (Settings.Tuning != tuned.Options)
         {
             throw new InvalidDataException(
@@ -438,6 +469,7 @@ public sealed class TextClassifier : IDisposable
     {
         TuningOptions options = Settings.Tuning
             ?? throw new InvalidOperationException("This classifier has no tuning method: Save writes it as a whole.");
+        using Lifetime.Hold hold = Backbone.Hold();
         using var scope = NewDisposeScope();
         return new()
         {
@@ -466,6 +498,7 @@ public sealed class TextClassifier : IDisposable
     /// <returns>The copy; the caller disposes it.</returns>
     public TextClassifier Folded(Func<string, bool>? shares = null)
     {
+        using Lifetime.Hold hold = Backbone.Hold();
         Adaptation? adaptation = Backbone.Adaptation;
         LanguageModel backbone = Backbone.Clone(name => shares?.Invoke(name) == true && adaptation?.FoldsInto(name) != true);
         backbone.FoldAdaptation();
@@ -487,18 +520,28 @@ public sealed class TextClassifier : IDisposable
 
     /// <summary>The identity of the weights, the head's and a tuning method's included: see <see cref="CheckpointFingerprint"/>.</summary>
     /// <returns>A hexadecimal SHA-256.</returns>
-    public string Fingerprint() => CheckpointFingerprint.Compute(AllParameters());
+    public string Fingerprint()
+    {
+        using Lifetime.Hold hold = Backbone.Hold();
+        return CheckpointFingerprint.Compute(AllParameters());
+    }
 
     /// <summary>A classifier of its own with the same weights.</summary>
     /// <param name="shares">Backbone parameters whose storage is shared instead of copied; none by default.</param>
     /// <param name="dtype">The type of the copy's own weights; this classifier's by default.</param>
     /// <returns>The copy; the caller disposes it.</returns>
-    public TextClassifier Clone(Func<string, bool>? shares = null, ScalarType? dtype = null) =>
-        new(Backbone.Clone(shares, dtype), Head.Clone(dtype), _tokenizer, Settings);
+    public TextClassifier Clone(Func<string, bool>? shares = null, ScalarType? dtype = null)
+    {
+        using Lifetime.Hold hold = Backbone.Hold();
+        return new(Backbone.Clone(shares, dtype), Head.Clone(dtype), _tokenizer, Settings);
+    }
 
     /// <summary>A classifier of its own whose model has another configuration: some parameters are new, the others copies.</summary>
-    internal TextClassifier With(ModelConfig config, IReadOnlyDictionary<string, Tensor> changed) =>
-        new(Backbone.With(config, changed), Head.Clone(), _tokenizer, Settings);
+    internal TextClassifier With(ModelConfig config, IReadOnlyDictionary<string, Tensor> changed)
+    {
+        using Lifetime.Hold hold = Backbone.Hold();
+        return new(Backbone.With(config, changed), Head.Clone(), _tokenizer, Settings);
+    }
 
     /// <summary>
     /// A classifier for another task over the same backbone: the weights of both lie in the same storage, so that what changes in place
@@ -518,6 +561,7 @@ public sealed class TextClassifier : IDisposable
             throw new InvalidOperationException("Tasks share a backbone as it is; a tuning method is of one task. Fold it first.");
         }
 
+        using Lifetime.Hold hold = Backbone.Hold();
         settings = settings.For(Backbone.Config);
         (int[]? ids, int[][]? options) = settings.LabelTokens(_tokenizer);
         settings = settings with { MaxLength = Math.Min(settings.MaxLength, Backbone.MaxLength) };
@@ -536,12 +580,8 @@ public sealed class TextClassifier : IDisposable
         }
     }
 
-    /// <inheritdoc/>
-    public void Dispose()
-    {
-        Backbone.Dispose();
-        Head.Dispose();
-    }
+    /// <summary>Releases the weights, now or with the end of the last pass that runs.</summary>
+    public void Dispose() => Backbone.Dispose();
 
     /// <summary>The labels of a head that was saved with settings; null where there are none.</summary>
     private static IReadOnlyList<string>? LabelsOf(string settings, string source) =>
@@ -557,6 +597,7 @@ public sealed class TextClassifier : IDisposable
 
     private void Write(string folder, ScalarType? storeAs, bool isChecked)
     {
+        using Lifetime.Hold hold = Backbone.Hold();
         IReadOnlyDictionary<string, Parameter> added = Backbone.Adaptation?.Parameters ?? NoParameters;
         IEnumerable<KeyValuePair<string, Parameter>> own = HasPythonHead ? [] : Head.Parameters.Concat(added);
         HashSet<string> names = [.. own.Select(pair => pair.Key)];
@@ -570,10 +611,11 @@ public sealed class TextClassifier : IDisposable
     private static int Count(IEnumerable<ScoringBatch> batches) => batches.Sum(batch => batch.Rows.Count);
 
     /// <summary>Does something with each batch, and puts what it gave into the order of the rows.</summary>
-    private static T[] Run<T>(
+    private T[] Run<T>(
         IEnumerable<ScoringBatch> batches, int rows, Func<ScoringBatch, T[]> work, CancellationToken cancellation, bool keep = false)
     {
         var results = new T[rows];
+        using Lifetime.Hold hold = Backbone.Hold();
         using IDisposable inference = no_grad();
         foreach (ScoringBatch batch in batches)
         {

@@ -1,7 +1,5 @@
-using System.Globalization;
 using System.Text;
 using CsvHelper;
-using CsvHelper.Configuration;
 
 namespace SkillLoc.Models.Datasets;
 
@@ -12,16 +10,24 @@ internal static class CsvRows
     /// <exception cref="InvalidDataException">A quoted column does not end, or a byte cannot be decoded.</exception>
     public static IEnumerable<(int Line, string[] Columns)> Read(string path, Encoding encoding)
     {
-        using var reader = StrictText.Open(path, encoding);
-        using var parser = new CsvParser(reader, new CsvConfiguration(CultureInfo.InvariantCulture) { BadDataFound = Check });
+        using var reader = CsvReader.Create(StrictText.Open(path, encoding), new CsvReaderOptions { Separator = ',', HasHeader = false, TrackLineNumbers = true });
         while (Next())
-            yield return (FirstLine(parser, parser.RawRecord.AsSpan().TrimEnd("\r\n")), parser.Record!);
+        {
+            var line = (int)reader.LineNumber;
+            var columns = new string[reader.FieldCount];
+            for (var i = 0; i < columns.Length; i++)
+            {
+                Check(reader.GetRawSpan(i), line);
+                columns[i] = reader.GetString(i);
+            }
+            yield return (line, columns);
+        }
 
         bool Next()
         {
             try
             {
-                return parser.Read();
+                return reader.Read();
             }
             catch (DecoderFallbackException)
             {
@@ -29,15 +35,14 @@ internal static class CsvRows
             }
         }
 
-        // A quote within a column that does not begin with one is text.
-        void Check(BadDataFoundArgs bad)
+        // A quote within a column that does not begin with one is text. CsvHelper tells of the first stray quote of a row only.
+        void Check(ReadOnlySpan<byte> column, int line)
         {
-            if (!bad.Field.StartsWith('"'))
+            if (!column.StartsWith("\""u8) || (column.Length > 1 && column.EndsWith("\""u8) && column[1..^1].Count((byte)'"') == 2 * column[1..^1].Count("\"\""u8)))
                 return;
-            // One that never ends has taken the rest of the file, the last line break included.
-            var row = bad.Field[^1] is '\r' or '\n' ? bad.RawRecord : bad.RawRecord.AsSpan().TrimEnd("\r\n");
+            var text = Encoding.UTF8.GetString(column);
             throw new InvalidDataException(
-                $"{path}, line {FirstLine(bad.Context.Parser!, row)}: the column beginning {bad.Field[..Math.Min(bad.Field.Length, 40)]} has no "
+                $"{path}, line {line}: the column beginning {text[..Math.Min(text.Length, 40)]} has no "
                 + "closing quote before a comma or the line's end; quotes within it must be doubled.");
         }
     }
@@ -45,20 +50,12 @@ internal static class CsvRows
     /// <summary>Writes rows with line feeds and as few quotes as possible, as pandas does.</summary>
     public static void Write(Stream stream, IEnumerable<IEnumerable<string>> rows)
     {
-        using var text = new StreamWriter(stream, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), leaveOpen: true);
-        using var writer = new CsvWriter(text, new CsvConfiguration(CultureInfo.InvariantCulture)
-        {
-            NewLine = "\n",
-            ShouldQuote = column => column.Field.AsSpan().ContainsAny(",\"\r\n"),
-        });
+        using var writer = CsvWriter.Create(stream, new CsvWriterOptions { NewLine = "\n", ValidateFieldCount = false }, leaveOpen: true);
         foreach (var row in rows)
         {
             foreach (var column in row)
                 writer.WriteField(column);
-            writer.NextRecord();
+            writer.EndRecord();
         }
     }
-
-    // The parser counts lines to the row's end; text is the row without the line break that ends it.
-    private static int FirstLine(IParser parser, ReadOnlySpan<char> text) => parser.RawRow - StrictText.LineEnds(text);
 }

@@ -66,7 +66,7 @@ public sealed record TaskFileFormat
             {
                 Encoding = CodePagesEncodingProvider.Instance.GetEncoding(value) ?? Encoding.GetEncoding(value);
             }
-            catch (ArgumentException e)
+            catch (Exception e) when (e is ArgumentException or NotSupportedException)
             {
                 throw new JsonException($"There is no encoding \"{value}\"; right would be \"utf-8\", \"latin1\" or \"windows-1252\", for example.", e);
             }
@@ -81,6 +81,9 @@ public sealed record TaskFileFormat
     public static TaskFileFormat FromJson(string json, string source = "the file format")
     {
         ArgumentNullException.ThrowIfNull(json);
-        return JsonText.Read<TaskFileFormat>(json, source);
+        TaskFileFormat format = JsonText.Read<TaskFileFormat>(json, source);
+        return format.LabelMap?.FirstOrDefault(entry => entry.Value is null).Key is { } label
+            ? throw new InvalidDataException($"{source}, label_map: what the task calls the label '{label}' is null.")
+            : format;
     }
 }

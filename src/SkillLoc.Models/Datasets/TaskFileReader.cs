@@ -88,21 +88,22 @@ public static class TaskFileReader
     {
         foreach (var (number, line) in StrictText.FullLines(path, format.Encoding))
         {
-            using var json = Parse(line, number);
-            yield return new LabeledText(
-                Value(json.RootElement, format.Text, number),
-                format.TextPair is { } pair ? Value(json.RootElement, pair, number) : null,
-                Value(json.RootElement, format.Label, number),
-                number);
+            yield return Row(line, number);
         }
 
-        JsonDocument Parse(string line, int number)
+        LabeledText Row(string line, int number)
         {
             try
             {
-                return JsonDocument.Parse(line);
+                using var json = JsonDocument.Parse(line, new JsonDocumentOptions { AllowDuplicateProperties = false });
+                return new LabeledText(
+                    Value(json.RootElement, format.Text, number),
+                    format.TextPair is { } pair ? Value(json.RootElement, pair, number) : null,
+                    Value(json.RootElement, format.Label, number),
+                    number);
             }
-            catch (JsonException e)
+            // Half a surrogate pair is noticed only when a text is asked for, as an InvalidOperationException.
+            catch (Exception e) when (e is JsonException or InvalidOperationException)
             {
                 throw new InvalidDataException($"{path}, line {number}: a JSON object was expected, and the line is not valid JSON: {e.Message}", e);
             }

@@ -8,7 +8,10 @@ using static TorchSharp.torch;
 
 namespace SkillLoc.Models.Embeddings;
 
-/// <summary>Pooled hidden states of one layer of a checkpoint.</summary>
+/// <summary>
+/// Pooled hidden states of one layer of a checkpoint: of RoBERTa, BERT and GPT-2, and of T5's encoder. Texts have the special tokens around
+/// them that the checkpoint's own tokenizer puts there (<see cref="SpecialTokenLayout.Checkpoint"/>), which are pooled with them.
+/// </summary>
 public sealed class TextEmbedder : IDisposable
 {
     private readonly LanguageModel _model;
@@ -47,7 +50,13 @@ public sealed class TextEmbedder : IDisposable
         Pooling = pooling;
         _tokenizer = CheckpointTokenizer.Load(folder);
         _tokenizer.CheckVocabulary(checkpoint.Config.VocabularySize);
-        _model = LanguageModel.Load(checkpoint, withHead: false, device);
+        if (prompt is not null && !_tokenizer.HasMask)
+        {
+            throw new ArgumentException(
+                $"The template '{prompt}' has a mask, and the vocabulary of {folder} ({checkpoint.Config.ModelType}) has none; leave the template out.", nameof(template));
+        }
+
+        _model = LanguageModel.LoadReader(checkpoint, device);
         try
         {
             if (_model.Adaptation?.PromptSize > 0)
@@ -58,7 +67,9 @@ public sealed class TextEmbedder : IDisposable
             }
 
             int length = Math.Min(maxLength, _model.MaxLength);
-            _encoder = prompt is null ? new SequenceEncoder(_tokenizer, length) : new TemplateEncoder(prompt, _tokenizer, [], length);
+            _encoder = prompt is null
+                ? new SequenceEncoder(_tokenizer, length, SpecialTokenLayout.Checkpoint)
+                : new TemplateEncoder(prompt, _tokenizer, [], length);
         }
         catch
         {
@@ -91,6 +102,7 @@ public sealed class TextEmbedder : IDisposable
     {
         ArgumentNullException.ThrowIfNull(rows);
         var vectors = new float[rows.Count][];
+        using Lifetime.Hold hold = _model.Hold();
         using IDisposable inference = no_grad();
         foreach (int[] group in LengthBatches.Split([.. rows.Select(row => row.Ids.Length)], LengthBatches.SuitableTokens(_model.Device)))
         {
@@ -109,7 +121,7 @@ public sealed class TextEmbedder : IDisposable
         return vectors;
     }
 
-    /// <inheritdoc/>
+    /// <summary>Releases the weights, now or with the end of the last <see cref="Embed"/> that runs.</summary>
     public void Dispose() => _model.Dispose();
 
     private sealed class Pool(TextEmbedder owner, TokenBatch batch, DisposeScope scope) : IForwardObserver

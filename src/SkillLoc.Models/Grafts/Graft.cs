@@ -214,59 +214,60 @@ public sealed class Graft
             throw new InvalidDataException($"{source} is no graft: its metadata must say format '{FileFormat}'.");
         }
 
-        if (Get("version") is var version && version is not (Version or VersionOfZeros))
+        var fields = new MetadataFields(file, source);
+        if (fields.Text("version") is var version && version is not (Version or VersionOfZeros))
         {
             throw new InvalidDataException(
                 $"{source} is a graft of format version {version}; this program reads versions {Version} and {VersionOfZeros}.");
         }
 
+        string settings = metadata.GetValueOrDefault("settings", "");
+        if (settings.Length > 0)
+        {
+            ClassifierSettings.FromJson(settings, $"{source}, the metadata's 'settings'");
+        }
+
         var parts = new List<GraftPart>();
         var head = new Dictionary<string, (long[] Shape, float[] Values)>(StringComparer.Ordinal);
-        using var scope = NewDisposeScope();
         foreach (TensorInfo info in file.Tensors)
         {
             if (info.Name.EndsWith(IndicesSuffix, StringComparison.Ordinal))
             {
                 string name = info.Name[..^IndicesSuffix.Length];
-                int[] indices = file.Read(info.Name, ScalarType.Int32).data<int>().ToArray();
-                float[] values = file.Contains(name + ValuesSuffix) ? Floats(name + ValuesSuffix) : [];
-                if (indices.Length != values.Length || !Ascending(indices))
+                int[] indices = fields.Integers(info.Name);
+                float[] values = file.Contains(name + ValuesSuffix) ? fields.Floats(name + ValuesSuffix) : [];
+                if (indices.Length != values.Length || !Ascending(indices) || (indices.Length > 0 && indices[0] < 0))
                 {
                     throw new InvalidDataException(
-                        $"{source}: '{name}' must have ascending indices and as many values; it has {indices.Length} and {values.Length}.");
+                        $"{source}: '{name}' must have ascending indices from 0 on and as many values; it has {indices.Length} and {values.Length}.");
                 }
 
                 parts.Add(new(name, indices, values));
             }
             else if (info.Name.StartsWith(HeadPrefix, StringComparison.Ordinal))
             {
-                head.Add(info.Name[HeadPrefix.Length..], (info.Shape, Floats(info.Name)));
+                head.Add(info.Name[HeadPrefix.Length..], (info.Shape, fields.Floats(info.Name)));
+            }
+            else if (!info.Name.EndsWith(ValuesSuffix, StringComparison.Ordinal) || !file.Contains(info.Name[..^ValuesSuffix.Length] + IndicesSuffix))
+            {
+                throw new InvalidDataException($"{source} holds the tensor '{info.Name}', which is no part of a graft.");
             }
         }
 
         return new()
         {
-            BaseFingerprint = Get("base_fingerprint"),
-            Settings = metadata.GetValueOrDefault("settings", ""),
+            BaseFingerprint = fields.Text("base_fingerprint"),
+            Settings = settings,
             Task = metadata.GetValueOrDefault("task", ""),
-            Sparsity = Number("sparsity"),
-            ConsideredCount = (long)Number("considered"),
+            Sparsity = fields.Number("sparsity", 0, 1),
+            ConsideredCount = fields.Whole("considered"),
             Metrics = metadata.Where(pair => pair.Key.StartsWith("metric.", StringComparison.Ordinal))
-                .ToDictionary(pair => pair.Key["metric.".Length..], pair => Number(pair.Key), StringComparer.Ordinal),
+                .ToDictionary(pair => pair.Key["metric.".Length..], pair => fields.Number(pair.Key), StringComparer.Ordinal),
             Parts = parts,
             HeadParameters = head,
             Outside = version == VersionOfZeros ? GraftOutside.Zero : GraftOutside.PreTrained,
-            Considered = version == VersionOfZeros ? Get(ConsideredKey).Split('\n', StringSplitOptions.RemoveEmptyEntries) : [],
+            Considered = version == VersionOfZeros ? fields.Text(ConsideredKey).Split('\n', StringSplitOptions.RemoveEmptyEntries) : [],
         };
-
-        float[] Floats(string name) => file.Read(name, ScalarType.Float32).data<float>().ToArray();
-
-        string Get(string key) => metadata.GetValueOrDefault(key)
-            ?? throw new InvalidDataException($"{source} is a graft whose metadata lacks '{key}'.");
-
-        double Number(string key) => double.TryParse(Get(key), NumberStyles.Float, CultureInfo.InvariantCulture, out double value)
-            ? value
-            : throw new InvalidDataException($"{source}: the metadata's '{key}' is '{Get(key)}'; it must be a number.");
     }
 
     private static bool Ascending(int[] indices)

@@ -236,15 +236,21 @@ public sealed partial class GraftMask : IDisposable
     internal IEnumerable<(string Name, Tensor Scores, Tensor? Base)> Variables =>
         _entries.Select(entry => (entry.Name, entry.Scores, entry.Base));
 
+    /// <summary>The scalars of a parameter.</summary>
+    internal long CountOf(string name) => Find(name).Scores.numel();
+
     /// <summary>Sets what training holds for a parameter.</summary>
-    /// <exception cref="InvalidDataException">The number of scores or an index does not fit it.</exception>
-    internal void Restore(string name, Tensor scores, Tensor? basePatch)
+    /// <param name="source">The file that it comes from, for error messages.</param>
+    /// <param name="name">The parameter.</param>
+    /// <param name="scores">Its scores.</param>
+    /// <param name="basePatch">Flat indices of its base patch, within the parameter.</param>
+    /// <exception cref="InvalidDataException">The number of scores does not fit it.</exception>
+    internal void Restore(string source, string name, Tensor scores, Tensor? basePatch)
     {
         Entry entry = Find(name);
-        long count = entry.Scores.numel();
-        if (scores.numel() != count || basePatch?.max().item<long>() >= count)
+        if (scores.numel() != entry.Scores.numel())
         {
-            throw new InvalidDataException($"There are {scores.numel()} scores for '{name}', or a base patch beyond its {count} scalars.");
+            throw new InvalidDataException($"{source}: there are {scores.numel()} scores for '{name}', which has {entry.Scores.numel()} scalars.");
         }
 
         entry.Scores.copy_(scores.view(entry.Scores.shape));

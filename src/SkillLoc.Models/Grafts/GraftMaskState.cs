@@ -117,6 +117,7 @@ public sealed class GraftMaskState
             }
         }
 
+        var fields = new MetadataFields(file, path);
         var best = new List<GraftPart>();
         foreach (string name in mask.Names)
         {
@@ -126,11 +127,16 @@ public sealed class GraftMaskState
                 throw new InvalidDataException($"{path} lacks the scores of '{name}'.");
             }
 
-            mask.Restore(
-                name, file.Read(name + ScoresSuffix), file.Contains(name + BaseSuffix) ? file.Read(name + BaseSuffix, ScalarType.Int64) : null);
+            TensorInfo scores = file.Tensors.First(info => info.Name == name + ScoresSuffix);
+            if (!ElementTypes.IsFloatingPoint(scores.Dtype))
+            {
+                throw new InvalidDataException($"{path}: tensor '{scores.Name}' is {scores.Dtype}; it must hold floating-point numbers.");
+            }
+
+            mask.Restore(path, name, file.ReadFinite(scores.Name), file.Contains(name + BaseSuffix) ? Places(name, BaseSuffix) : null);
             if (file.Contains(name + BestSuffix))
             {
-                best.Add(mask.Part(name, file.Read(name + BestSuffix, ScalarType.Int64)));
+                best.Add(mask.Part(name, Places(name, BestSuffix)));
             }
         }
 
@@ -138,21 +144,42 @@ public sealed class GraftMaskState
         {
             Identity = identity,
             Seed = SeedOf(metadata),
-            Epoch = (int)Number("epoch"),
-            Score = Number("score"),
-            BestScore = Number("best_score"),
+            Epoch = (int)fields.Whole("epoch", 0, int.MaxValue),
+            Score = fields.Number("score"),
+            BestScore = fields.Number("best_score"),
             Best = best,
             Metrics = metadata.Where(pair => pair.Key.StartsWith(MetricPrefix, StringComparison.Ordinal))
-                .ToDictionary(pair => pair.Key[MetricPrefix.Length..], pair => Number(pair.Key), StringComparer.Ordinal),
+                .ToDictionary(pair => pair.Key[MetricPrefix.Length..], pair => fields.Number(pair.Key), StringComparer.Ordinal),
         };
 
-        double Number(string key) => double.TryParse(metadata.GetValueOrDefault(key), NumberStyles.Float, CultureInfo.InvariantCulture, out double value)
-            ? value
-            : throw new InvalidDataException($"{path}: the metadata's '{key}' must be a number.");
+        // Flat indices, ascending and within the parameter.
+        Tensor Places(string name, string suffix)
+        {
+            TensorInfo info = file.Tensors.First(tensor => tensor.Name == name + suffix);
+            if (info.Dtype is not (ScalarType.Int32 or ScalarType.Int64) || info.Shape.Length != 1)
+            {
+                throw new InvalidDataException($"{path}: tensor '{info.Name}' is {info.Dtype} of the shape [{string.Join(", ", info.Shape)}]; it must hold integers in one dimension.");
+            }
+
+            Tensor places = file.Read(info.Name, ScalarType.Int64);
+            long[] indices = places.data<long>().ToArray();
+            long count = mask.CountOf(name);
+            for (int i = 0; i < indices.Length; i++)
+            {
+                if (indices[i] >= count || indices[i] < 0 || (i > 0 && indices[i] <= indices[i - 1]))
+                {
+                    throw new InvalidDataException($"{path}: tensor '{info.Name}' must hold ascending places in the {count} scalars of '{name}'; it has {indices[i]} at {i}.");
+                }
+            }
+
+            return places;
+        }
     }
 
     private static int? SeedOf(IReadOnlyDictionary<string, string> metadata) =>
-        int.TryParse(metadata.GetValueOrDefault("seed"), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int seed) ? seed : null;
+        int.TryParse(metadata.GetValueOrDefault("seed"), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int seed)
+            ? seed
+            : null;
 
     private IEnumerable<(string Name, Tensor Value)> Tensors(GraftMask mask)
     {

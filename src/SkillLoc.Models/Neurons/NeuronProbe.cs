@@ -313,6 +313,7 @@ public sealed class NeuronProbe
     private void ForEachBatch(IReadOnlyList<EncodedText> rows, Action<int[], int, Tensor> tell, CancellationToken cancellation)
     {
         LanguageModel model = _classifier.Backbone;
+        using Lifetime.Hold hold = model.Hold();
         using IDisposable inference = no_grad();
         int[] lengths = [.. rows.Select(row => row.Ids.Length)];
         foreach (int[] group in LengthBatches.Split([.. lengths.Select(length => length + PromptSize)], LengthBatches.SuitableTokens(model.Device)))

@@ -44,6 +44,7 @@ public sealed class AutoregressiveEncoder : ITextEncoder
     {
         ArgumentNullException.ThrowIfNull(text);
         var whole = new StringBuilder();
+        var parts = new List<(string Text, bool IsSentence)>();
         var sentences = new List<(int Start, int End)>();
         var bytes = 0;
         foreach (var piece in _template.Pieces)
@@ -59,24 +60,33 @@ public sealed class AutoregressiveEncoder : ITextEncoder
             if (piece is TemplatePiece.Sentence)
                 sentences.Add((bytes, bytes + length));
             bytes += length;
+            parts.Add((part, piece is TemplatePiece.Sentence));
             whole.Append(part);
         }
 
-        var ids = _tokenizer.Encode(whole.ToString());
+        var ids = _tokenizer.EncodeFirst(whole.ToString(), Truncation == Truncation.Tail ? MaxLength : int.MaxValue);
         if (ids.Length > MaxLength)
-            ids = Cut(ids, sentences, bytes);
+            ids = Cut(ids, parts, sentences, bytes);
         else if (ids.Length == 0)
             ids = [_tokenizer.PadId];
         return new EncodedText(ids, TokenTypes: null, ids.Length - 1);
     }
 
     // A token is a sentence's when all of its bytes are; one that reaches into the template is the template's.
-    private int[] Cut(int[] ids, List<(int Start, int End)> sentences, int bytes)
+    private int[] Cut(int[] ids, List<(string Text, bool IsSentence)> parts, List<(int Start, int End)> sentences, int bytes)
     {
         // A byte-level token has one character for each byte. A space that the tokenizer put before the text comes first.
         var lengths = Array.ConvertAll(ids, id => _tokenizer.TokenOf(id).Length);
         var end = bytes - lengths.Sum();
         var sequence = new TokenSequence(Truncation, MaxLength);
+        if (end is not (0 or -1))
+        {
+            // A tokenizer that changes texts does not tell which of them a token is of, so each is encoded alone.
+            foreach (var (text, isSentence) in parts)
+                sequence.AddRange(_tokenizer.Encode(text), type: 0, isSentence);
+            return sequence.ToEncodedText(withTypes: false).Ids;
+        }
+
         var start = 0;
         int? owner = null;
         for (var i = 0; i < ids.Length; i++)

@@ -46,6 +46,8 @@ internal static class PromptTaskFile
         {
             if (string.IsNullOrWhiteSpace(Name))
                 throw new InvalidDataException($"{source}: a task's name is empty.");
+            if (Mapping.FirstOrDefault(entry => entry.Value is null).Key is { } unspoken)
+                throw Wrong("mapping", $"the word of the label '{unspoken}' is null");
             Check(MaxLength, "max_length");
             Check(FirstSentenceLimit, "first_sentence_limit");
             Check(OtherSentenceLimit, "other_sentence_limit");
@@ -95,8 +97,15 @@ internal static class PromptTaskFile
 
         public int MaxLength { get; init; } = AutoregressivePrompt.UsualMaxLength;
 
-        public AutoregressivePrompt ToPrompt(IReadOnlyList<string> labels) => Options.Count == labels.Count && labels.All(Options.ContainsKey)
-            ? new(Template, [.. labels.Select(label => Options[label])]) { MaxLength = MaxLength }
-            : throw new ArgumentException($"its options are for {string.Join(", ", Options.Keys)}, and the mapping has {string.Join(", ", labels)}");
+        public AutoregressivePrompt ToPrompt(IReadOnlyList<string> labels)
+        {
+            if (MaxLength < 1)
+                throw new ArgumentException($"its max_length is {MaxLength} and must be at least 1");
+            if (Options.FirstOrDefault(entry => entry.Value is null).Key is { } missing)
+                throw new ArgumentException($"its option for the label '{missing}' is null");
+            return Options.Count == labels.Count && labels.All(Options.ContainsKey)
+                ? new(Template, [.. labels.Select(label => Options[label])]) { MaxLength = MaxLength }
+                : throw new ArgumentException($"its options are for {string.Join(", ", Options.Keys)}, and the mapping has {string.Join(", ", labels)}");
+        }
     }
 }

@@ -2,19 +2,23 @@ using SkillLoc.Models.Tokenization;
 
 namespace SkillLoc.Models.Prompts;
 
-/// <summary>Rows without a prompt: the start token, then each sentence with a separator after it.</summary>
+/// <summary>Rows without a prompt: the texts with special tokens around them.</summary>
 public sealed class SequenceEncoder : ITextEncoder
 {
     private readonly CheckpointTokenizer _tokenizer;
+    private readonly SequenceFormat _format;
 
     /// <summary>Makes an encoder.</summary>
     /// <param name="tokenizer">The checkpoint's tokenizer.</param>
     /// <param name="maxLength">The most tokens that a row becomes.</param>
-    public SequenceEncoder(CheckpointTokenizer tokenizer, int maxLength)
+    /// <param name="layout">Which special tokens stand around the texts.</param>
+    /// <exception cref="InvalidOperationException">The layout is plain, and the vocabulary has no start or no separator token.</exception>
+    public SequenceEncoder(CheckpointTokenizer tokenizer, int maxLength, SpecialTokenLayout layout = SpecialTokenLayout.Plain)
     {
         ArgumentNullException.ThrowIfNull(tokenizer);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(maxLength);
         _tokenizer = tokenizer;
+        _format = layout == SpecialTokenLayout.Checkpoint ? tokenizer.Format : SequenceFormat.Bert(tokenizer.ClsId, tokenizer.SepId);
         MaxLength = maxLength;
     }
 
@@ -24,21 +28,26 @@ public sealed class SequenceEncoder : ITextEncoder
     /// <summary>What is cut when a row is too long.</summary>
     public Truncation Truncation { get; init; }
 
+    /// <summary>Whether the last token is the position that is scored, as of a causal model; else it is the first.</summary>
+    public bool ScoresLast { get; init; }
+
     /// <inheritdoc/>
+    /// <remarks>A row without any token becomes the padding token, which of GPT-2 is the end of a text.</remarks>
     public EncodedText Encode(string text, string? textPair)
     {
         ArgumentNullException.ThrowIfNull(text);
         var sequence = new TokenSequence(Truncation, MaxLength);
-        sequence.Add(_tokenizer.ClsId, type: 0);
-        AddSentence(text, type: 0);
-        if (textPair is not null)
-            AddSentence(textPair, type: 1);
-        return sequence.ToEncodedText(_tokenizer.UsesTokenTypes);
-
-        void AddSentence(string sentence, int type)
+        var needed = sequence.NeededOf(textPair is null ? 1 : 2);
+        foreach (var part in textPair is null ? _format.Single : _format.Pair)
         {
-            sequence.AddRange(_tokenizer.Encode(sentence), type, isSentence: true);
-            sequence.Add(_tokenizer.SepId, type);
+            if (part.Id is { } special)
+                sequence.Add(special, part.Type);
+            else
+                sequence.AddRange(_tokenizer.EncodeFirst(part.IsSecond ? textPair! : text, needed), part.Type, isSentence: true);
         }
+        var row = sequence.ToEncodedText(_tokenizer.UsesTokenTypes);
+        if (row.Ids.Length == 0)
+            row = new([_tokenizer.PadId], row.TokenTypes is null ? null : [0], 0);
+        return ScoresLast ? row with { Position = row.Ids.Length - 1 } : row;
     }
 }

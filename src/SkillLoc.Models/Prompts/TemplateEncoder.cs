@@ -9,6 +9,7 @@ public sealed class TemplateEncoder : ITextEncoder
     private readonly PromptTemplate _template;
     private readonly CheckpointTokenizer _tokenizer;
     private readonly int[] _labelWords;
+    private readonly int _sentences;
 
     /// <summary>Makes an encoder.</summary>
     /// <param name="template">The template.</param>
@@ -27,6 +28,7 @@ public sealed class TemplateEncoder : ITextEncoder
         _tokenizer = tokenizer;
         _labelWords = [.. labelWords];
         MaxLength = maxLength;
+        _sentences = template.Pieces.Count(piece => piece is TemplatePiece.Sentence);
 
         foreach (var piece in template.Pieces)
         {
@@ -57,6 +59,7 @@ public sealed class TemplateEncoder : ITextEncoder
     {
         ArgumentNullException.ThrowIfNull(text);
         var sequence = new TokenSequence(Truncation, MaxLength);
+        var needed = sequence.NeededOf(_sentences);
         var segment = 0;
         foreach (var piece in _template.Pieces)
         {
@@ -73,7 +76,7 @@ public sealed class TemplateEncoder : ITextEncoder
                     sequence.AddRange(EncodeLiteral(literal.Text), segment, isSentence: false);
                     break;
                 case TemplatePiece.Sentence sentence:
-                    sequence.AddRange(EncodeSentence(sentence, sentence.Index == 0 ? text : textPair), segment, isSentence: true);
+                    sequence.AddRange(EncodeSentence(sentence, sentence.Index == 0 ? text : textPair, needed), segment, isSentence: true);
                     break;
             }
         }
@@ -87,13 +90,12 @@ public sealed class TemplateEncoder : ITextEncoder
         return length == literal.Length && _tokenizer.TokenId(literal) is { } id ? [id] : _tokenizer.Encode(literal);
     }
 
-    private ArraySegment<int> EncodeSentence(TemplatePiece.Sentence sentence, string? text)
+    private int[] EncodeSentence(TemplatePiece.Sentence sentence, string? text, int needed)
     {
         if (text is null)
             throw new InvalidDataException($"Template '{_template}' needs a second sentence, and the row has none; name the column that holds it.");
-        ArraySegment<int> ids = _tokenizer.Encode(sentence.Apply(text));
         var limit = sentence.Index == 0 ? FirstSentenceLimit : OtherSentenceLimit;
-        return ids[..Math.Min(ids.Count, limit ?? int.MaxValue)];
+        return _tokenizer.EncodeFirst(sentence.Apply(text), Math.Min(needed, limit ?? int.MaxValue));
     }
 
     private int IdOf(SpecialPiece token) => token switch

@@ -53,9 +53,9 @@ public sealed class TextToTextEncoder : ITextEncoder
     public EncodedText Encode(string text, string? textPair)
     {
         ArgumentNullException.ThrowIfNull(text);
-        int[] ids = _tokenizer.Encode(_task.InputOf(textPair is null ? text : $"{text} {textPair}"));
-        int surplus = Math.Max(0, ids.Length - (MaxLength - 1));
-        return new([.. Truncation == Truncation.Head ? ids[surplus..] : ids[..^surplus], _tokenizer.SepId], TokenTypes: null, Position: 0);
+        string input = _task.InputOf(textPair is null ? text : $"{text} {textPair}");
+        int[] ids = _tokenizer.EncodeFirst(input, Truncation == Truncation.Head ? int.MaxValue : MaxLength - 1);
+        return new([.. ids[Math.Max(0, ids.Length - (MaxLength - 1))..], _tokenizer.SepId], TokenTypes: null, Position: 0);
     }
 
     /// <summary>What the model should write for an answer.</summary>
@@ -64,8 +64,7 @@ public sealed class TextToTextEncoder : ITextEncoder
     /// the end is cut.</returns>
     public int[] EncodeAnswer(string answer)
     {
-        int[] ids = _tokenizer.Encode(_task.AnswerOf(answer));
-        return [.. _start, .. ids[..Math.Min(ids.Length, _task.MaxOutputLength - _start.Length - 1)], _tokenizer.SepId];
+        return [.. _start, .. _tokenizer.EncodeFirst(_task.AnswerOf(answer), _task.MaxOutputLength - _start.Length - 1), _tokenizer.SepId];
     }
 
     /// <summary>The answer that the model wrote.</summary>

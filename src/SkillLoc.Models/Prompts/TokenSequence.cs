@@ -6,6 +6,15 @@ internal sealed class TokenSequence(Truncation truncation, int maxLength)
     private readonly List<Run> _runs = [];
     private int? _position;
 
+    /// <summary>How many of a sentence's first tokens are enough for the sequence not to depend on the others.</summary>
+    /// <param name="sentences">How many sentences the sequence has: which of several is cut depends on how long they are.</param>
+    public int NeededOf(int sentences) => truncation switch
+    {
+        Truncation.Tail => maxLength,
+        Truncation.Sentences when sentences == 1 => maxLength,
+        _ => int.MaxValue,
+    };
+
     /// <summary>Appends a token that the template owns.</summary>
     public void Add(int id, int type, bool isPosition = false)
     {
@@ -43,7 +52,7 @@ internal sealed class TokenSequence(Truncation truncation, int maxLength)
 
         if (position < 0 || (_position is not null && position >= count))
             throw new InvalidDataException(
-                $"Cut to its {(truncation == Truncation.Head ? "last" : "first")} {maxLength} tokens, the row of {length} loses its mask; "
+                $"Cut to its {(truncation == Truncation.Head ? "last" : "first")} {maxLength} tokens, the row loses its mask; "
                 + $"use {nameof(Truncation)}.{nameof(Truncation.Sentences)}, a larger MaxLength, or a sentence limit.");
         return new EncodedText(ids[first..(first + count)], types?[first..(first + count)], position);
     }

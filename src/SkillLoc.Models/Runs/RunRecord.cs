@@ -15,6 +15,8 @@ public sealed record RunRecord
 
     private static readonly JsonSerializerOptions Json = new()
     {
+        AllowDuplicateProperties = false,
+        RespectNullableAnnotations = true,
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
         DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
     };
@@ -105,17 +107,27 @@ public sealed record RunRecord
     /// <param name="path">The log.</param>
     /// <returns>The records, in the order of the lines; lines that a killed process left incomplete are passed over.</returns>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    public static IReadOnlyList<RunRecord> Read(string path) => [.. File.ReadLines(path).Select(Parse).OfType<RunRecord>()];
+    /// <exception cref="InvalidDataException">A line is complete JSON and no record; the message names it.</exception>
+    public static IReadOnlyList<RunRecord> Read(string path) => [.. File.ReadLines(path).Select((line, i) => Parse(line, path, i + 1)).OfType<RunRecord>()];
 
-    private static RunRecord? Parse(string line)
+    private static RunRecord? Parse(string line, string path, int number)
     {
         try
         {
-            return line.Length == 0 ? null : JsonSerializer.Deserialize<RunRecord>(line, Json);
+            JsonDocument.Parse(line).Dispose();
         }
         catch (JsonException)
         {
             return null;
+        }
+
+        try
+        {
+            return JsonSerializer.Deserialize<RunRecord>(line, Json) ?? throw new JsonException("It is null.");
+        }
+        catch (Exception error) when (error is JsonException or InvalidOperationException)
+        {
+            throw new InvalidDataException($"{path}, line {number} is no record of a run: {error.Message}", error);
         }
     }
 

@@ -9,10 +9,10 @@ namespace SkillLoc.Models.Tokenization;
 /// <c>'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+</c> over code points.
 /// </summary>
 /// <remarks>
-/// .NET's regular expressions see UTF-16 units, so that a letter outside the basic plane would not count as one;
-/// hence not <see cref="RobertaPreTokenizer"/>, which is such an expression.
+/// Our own since .NET's regular expressions see UTF-16 units, so that a letter outside the basic plane would not count as one:
+/// <see cref="RobertaPreTokenizer"/>, which is such an expression, cuts <c>a𝒜b</c> into three words.
 /// </remarks>
-internal sealed class ByteLevelPreTokenizer : PreTokenizer
+internal static class ByteLevelPreTokenizer
 {
     private enum CharacterClass
     {
@@ -22,19 +22,14 @@ internal sealed class ByteLevelPreTokenizer : PreTokenizer
         Other,
     }
 
-    /// <inheritdoc/>
-    public override IEnumerable<(int Offset, int Length)> PreTokenize(string text) => PreTokenize(text.AsSpan());
-
-    /// <inheritdoc/>
-    public override IEnumerable<(int Offset, int Length)> PreTokenize(ReadOnlySpan<char> text)
+    /// <summary>The words of a text, one after the other.</summary>
+    public static IEnumerable<(int Offset, int Length)> Split(string text)
     {
-        var words = new List<(int Offset, int Length)>();
         for (int start = 0, end; start < text.Length; start = end)
         {
             end = EndOfWord(text, start);
-            words.Add((start, end - start));
+            yield return (start, end - start);
         }
-        return words;
     }
 
     private static int EndOfWord(ReadOnlySpan<char> text, int start)

@@ -1,6 +1,5 @@
 using System.Text;
 using System.Text.Json;
-using Microsoft.ML.Tokenizers;
 
 namespace SkillLoc.Models.Tokenization;
 
@@ -14,17 +13,16 @@ namespace SkillLoc.Models.Tokenization;
 /// </remarks>
 public sealed class CheckpointTokenizer
 {
-    // Words are cut by code points in the normalizer; this counts UTF-16 units.
-    private const int LongestWordInUnits = 2 * BertNormalizer.LongestWord;
-
     private readonly TokenizerKind _kind;
-    private readonly Tokenizer? _tokenizer;
+    private readonly SerializedSteps _steps;
+    private readonly AddedTokens _added;
+    private readonly BytePairModel? _bytePairs;
+    private readonly WordPieceModel? _wordPieces;
     private readonly UnigramTokenizer? _unigram;
     private readonly Dictionary<string, int> _vocabulary;
     private readonly Dictionary<int, string> _tokens;
     private readonly SpecialTokens _special;
     private readonly string _folder;
-    private readonly bool _addsPrefixSpace;
 
     private CheckpointTokenizer(TokenizerFiles files, string folder, TokenizerKind kind)
     {
@@ -32,18 +30,34 @@ public sealed class CheckpointTokenizer
         _kind = kind;
         Files = files.Paths;
         _unigram = kind == TokenizerKind.Unigram ? UnigramTokenizer.Load(files) : null;
-        var vocabulary = _unigram?.Vocabulary ?? (DistinguishesLeadingSpace ? files.ReadVocabulary() : files.ReadWordPieces());
-        _vocabulary = vocabulary;
-        _tokens = vocabulary.ToDictionary(entry => entry.Value, entry => entry.Key);
-        _special = SpecialTokens.Find(files, vocabulary, kind);
+        _vocabulary = _unigram?.Vocabulary ?? (DistinguishesLeadingSpace ? files.ReadVocabulary() : files.ReadWordPieces());
+        HashSet<string> pieces = [.. _vocabulary.Keys];
+        var added = _unigram?.Added ?? files.ReadAdded(_vocabulary, SpecialTokens.Named(files));
+        _tokens = _vocabulary.ToDictionary(entry => entry.Value, entry => entry.Key);
+        _special = SpecialTokens.Find(files, _vocabulary, kind);
         VocabularySize = _tokens.Keys.Max() + 1;
-        if (_unigram is not null)
-            return;
 
-        var settings = files.ReadObject(TokenizerFiles.Settings);
+        HashSet<string> special = [.. _special.All, .. SpecialTokens.Named(files), .. added.Where(token => token.IsSpecial).Select(token => token.Content)];
+        HashSet<string> unspelled = [.. special, .. _vocabulary.Keys.Where(token => !pieces.Contains(token))];
         var serialized = files.ReadSerialized()?.Root;
-        _addsPrefixSpace = DistinguishesLeadingSpace && (Flag(settings, "add_prefix_space") ?? Flag(serialized, "pre_tokenizer", "add_prefix_space")) == true;
-        _tokenizer = DistinguishesLeadingSpace ? BytePairs(files, vocabulary) : WordPieces(files, vocabulary, settings, serialized);
+        SerializedStep? model = serialized is { } root && _unigram is null ? files.ModelOf(root) : null;
+        _steps = _unigram?.Steps ?? Steps(files, serialized);
+        if (kind == TokenizerKind.BytePairs)
+        {
+            // A merge that made a special token would let text spell it.
+            var merges = files.ReadMerges(_vocabulary).Where(merge => !special.Contains(merge.Replace(" ", "", StringComparison.Ordinal)));
+            _bytePairs = new BytePairModel(_vocabulary, merges, unspelled, model);
+        }
+        else if (kind == TokenizerKind.WordPieces)
+        {
+            _wordPieces = new WordPieceModel(_vocabulary, unspelled, UnknownWord(files, model), model);
+        }
+        _added = new AddedTokens([.. added.Select(token => special.Contains(token.Content) ? token with { IsSpecial = true } : token)], _steps.Normalize);
+        Format = FormatOf(files, serialized);
+
+        // Rows of models of one segment, or of no segments, have no types.
+        var types = TokenizerFiles.Find(files.ReadObject("config.json"), "type_vocab_size") is { ValueKind: JsonValueKind.Number } size && size.TryGetInt32(out var count) ? count : 2;
+        UsesTokenTypes = types > 1 && (kind == TokenizerKind.WordPieces || TokenizerChoice.ModelType(files) == "bert");
     }
 
     /// <summary>One more than the largest id.</summary>
@@ -74,44 +88,73 @@ public sealed class CheckpointTokenizer
     /// <summary>Whether a word after a space and the same word without one are different tokens (byte-level BPE).</summary>
     public bool DistinguishesLeadingSpace => _kind == TokenizerKind.BytePairs;
 
-    /// <summary>Whether the models of this tokenizer's family take token types (segment ids), as BERT does.</summary>
-    public bool UsesTokenTypes => _kind == TokenizerKind.WordPieces;
+    /// <summary>Whether the model takes token types (segment ids), as BERT does.</summary>
+    public bool UsesTokenTypes { get; }
+
+    /// <summary>The special tokens around texts.</summary>
+    internal SequenceFormat Format { get; }
 
     /// <summary>The paths of the tokenizer files, which a saved checkpoint needs copies of.</summary>
     public IReadOnlyList<string> Files { get; }
 
     /// <summary>Loads the tokenizer of a checkpoint folder.</summary>
     /// <param name="folder">
-    /// A folder with <c>vocab.json</c> and <c>merges.txt</c> (RoBERTa, GPT-2), <c>vocab.txt</c> (BERT), <c>spiece.model</c> (T5), or a
-    /// <c>tokenizer.json</c> with any of these where they are not;
-    /// <c>config.json</c>, <c>tokenizer_config.json</c> and <c>special_tokens_map.json</c> are heeded when present.
+    /// A folder with a <c>tokenizer.json</c>, else with <c>vocab.json</c> and <c>merges.txt</c> (RoBERTa, GPT-2) or <c>vocab.txt</c> (BERT);
+    /// of T5 with <c>spiece.model</c>, else a <c>tokenizer.json</c>.
     /// </param>
     /// <returns>The tokenizer.</returns>
+    /// <remarks>
+    /// <para>Every step of <c>tokenizer.json</c> (normalizers, pre-tokenizers, the model's settings, added tokens, what stands around a text) is
+    /// done or refused by its name, as are <c>tokenizer_class</c> and the settings of <c>tokenizer_config.json</c>; settings of both files that
+    /// contradict each other are refused. What both <c>tokenizer.json</c> and a class of <c>transformers</c> would do goes by the file.</para>
+    /// <para>Passed over on purpose: <c>truncation</c> and <c>padding</c>, <c>model_max_length</c>, <c>padding_side</c> and
+    /// <c>truncation_side</c>, which are the caller's here, and what is about offsets and about text made of ids.</para>
+    /// </remarks>
     /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
     /// <exception cref="FileNotFoundException">A file that the kind of model needs is missing.</exception>
     /// <exception cref="InvalidDataException">A file is malformed or cut off.</exception>
-    /// <exception cref="NotSupportedException">The checkpoint has another kind of tokenizer.</exception>
+    /// <exception cref="NotSupportedException">The checkpoint has another kind of tokenizer, or one of its steps is not supported.</exception>
     public static CheckpointTokenizer Load(string folder)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         if (!Directory.Exists(folder))
             throw new DirectoryNotFoundException($"There is no checkpoint folder '{folder}'.");
         var files = new TokenizerFiles(folder);
-        return new CheckpointTokenizer(files, folder, KindOf(files, folder));
+        try
+        {
+            return new CheckpointTokenizer(files, folder, TokenizerChoice.Of(files, folder));
+        }
+        // Half a surrogate pair in a JSON text is noticed when the text is asked for.
+        catch (InvalidOperationException e)
+        {
+            throw new InvalidDataException($"A tokenizer file of '{folder}' ({string.Join(", ", files.Paths.Select(Path.GetFileName))}) is malformed: {e.Message}", e);
+        }
     }
 
     /// <summary>The ids of a text, without special tokens around or in it. Lone surrogates count as U+FFFD.</summary>
     /// <param name="text">Any text.</param>
     /// <returns>Token ids.</returns>
-    public int[] Encode(string text)
+    public int[] Encode(string text) => EncodeFirst(text, int.MaxValue);
+
+    /// <summary>The first ids of a text: those of <see cref="Encode(string)"/>, cut, without the work that the others are.</summary>
+    /// <param name="text">Any text.</param>
+    /// <param name="maxTokens">How many ids are wanted at most; 0 or more.</param>
+    /// <returns>Token ids.</returns>
+    public int[] EncodeFirst(string text, int maxTokens)
     {
         ArgumentNullException.ThrowIfNull(text);
-        if (text.Length == 0)
-            return [];
-        if (_addsPrefixSpace && text[0] != ' ')
-            text = " " + text;
-        text = WellFormed(text);
-        return _unigram?.Encode(text) ?? [.. _tokenizer!.EncodeToIds(text)];
+        ArgumentOutOfRangeException.ThrowIfNegative(maxTokens);
+        var ids = new List<int>();
+        foreach (var (id, part, isFirst) in _added.InText(WellFormed(text)))
+        {
+            if (id is { } token)
+                ids.Add(token);
+            else
+                EncodePart(part, isFirst, ids, maxTokens);
+            if (ids.Count >= maxTokens)
+                break;
+        }
+        return ids.Count > maxTokens ? [.. ids[..maxTokens]] : [.. ids];
     }
 
     /// <inheritdoc cref="Encode(string)"/>
@@ -129,7 +172,7 @@ public sealed class CheckpointTokenizer
         var list = ids.ToArray();
         if (_unigram is not null)
             return _unigram.Decode(list);
-        return DistinguishesLeadingSpace ? ByteAlphabet.Read(list.Select(TokenOf)) : _tokenizer!.Decode(Array.FindAll(list, id => TokenOf(id).Length > 0));
+        return DistinguishesLeadingSpace ? ByteAlphabet.Read(list.Select(TokenOf)) : _wordPieces!.Decode(Array.ConvertAll(list, TokenOf));
     }
 
     /// <summary>The id of a token as the vocabulary spells it (<c>Ġgreat</c>, <c>##ing</c>), or null.</summary>
@@ -170,73 +213,116 @@ public sealed class CheckpointTokenizer
         where own != others
         select (id, own, others);
 
-    private static TokenizerKind KindOf(TokenizerFiles files, string folder)
+    /// <summary>Encodes what lies between added tokens that are looked for before texts are normalized.</summary>
+    private void EncodePart(string text, bool isFirst, List<int> ids, int maxTokens)
     {
-        var model = ModelType(files);
-        switch (model)
+        var normalized = _steps.Normalize(text);
+        var first = isFirst ? _steps.FirstOf(text, normalized) : 0;
+        foreach (var (id, part, begins) in _added.InNormalized(normalized))
         {
-            case "roberta" or "gpt2":
-                return TokenizerKind.BytePairs;
-            case "bert":
-                return TokenizerKind.WordPieces;
-            case "t5" or null when files.Has(TokenizerFiles.SentencePiece) || (model is not null && files.ReadSerialized()?.Kind == TokenizerKind.Unigram):
-                return TokenizerKind.Unigram;
-            case null when files.Has(TokenizerFiles.Vocabulary) || files.Has(TokenizerFiles.Merges):
-                return TokenizerKind.BytePairs;
-            case null when files.Has(TokenizerFiles.WordPieces):
-                return TokenizerKind.WordPieces;
-            case null when files.ReadSerialized() is { } serialized:
-                return serialized.Kind;
+            if (id is { } token)
+            {
+                ids.Add(token);
+                continue;
+            }
+            foreach (var word in _steps.Split(part, begins ? first : 0))
+            {
+                if (ids.Count >= maxTokens)
+                    return;
+                if (_bytePairs is not null)
+                    _bytePairs.Encode(word, ids, maxTokens);
+                else if (_wordPieces is not null)
+                    _wordPieces.Encode(word, ids);
+                else
+                    _unigram!.Encode(word, ids);
+            }
+        }
+    }
+
+    /// <summary>The steps of <c>tokenizer.json</c>, which <c>tokenizer_config.json</c> must not contradict; without it those of the family.</summary>
+    private SerializedSteps Steps(TokenizerFiles files, JsonElement? serialized)
+    {
+        var settings = files.ReadObject(TokenizerFiles.Settings);
+        if (serialized is not { } root)
+        {
+            Refuse("do_basic_tokenize", value => value.ValueKind == JsonValueKind.False, "words that are not cut at punctuation");
+            Refuse("never_split", value => value.ValueKind != JsonValueKind.Array || value.GetArrayLength() > 0, "words that are not cut");
+            Refuse("wordpieces_prefix", value => value.ValueKind != JsonValueKind.String || value.GetString() != "##", "other pieces than ##");
+            if (DistinguishesLeadingSpace)
+                return SerializedSteps.ByteLevel(Flag("add_prefix_space") ?? false);
+            var lowers = Flag("do_lower_case") ?? true;
+            return SerializedSteps.Bert(Flag("tokenize_chinese_chars") ?? true, Flag("strip_accents") ?? lowers, lowers);
         }
 
-        var found = string.Join(", ", files.Paths.Select(Path.GetFileName));
-        throw new NotSupportedException(
-            $"'{folder}' holds {(found.Length > 0 ? found : "no tokenizer files")}{(model is null ? "" : $" and a model of type '{model}'")}; "
-            + "supported are vocab.json with merges.txt (RoBERTa, GPT-2), vocab.txt (BERT) and spiece.model (T5), or any of them in tokenizer.json.");
-    }
-
-    private static string? ModelType(TokenizerFiles files) =>
-        files.ReadObject("config.json")?.TryGetProperty("model_type", out var type) == true && type.ValueKind == JsonValueKind.String
-            ? type.GetString()
-            : null;
-
-    private static bool? Flag(JsonElement? settings, string name) =>
-        settings?.TryGetProperty(name, out var value) == true ? Truth(value) : null;
-
-    private static bool? Flag(JsonElement? root, string outer, string inner) =>
-        TokenizerFiles.Find(root, outer, inner) is { } value ? Truth(value) : null;
-
-    private static bool? Truth(JsonElement value) => value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean() : null;
-
-    private BpeTokenizer BytePairs(TokenizerFiles files, Dictionary<string, int> vocabulary)
-    {
-        // A merge that made a special token would let text spell it.
-        var special = _special.All.ToHashSet(StringComparer.Ordinal);
-        var merges = files.ReadMerges(vocabulary).Where(merge => !special.Contains(merge.Replace(" ", "", StringComparison.Ordinal)));
-        return BpeTokenizer.Create(new BpeOptions(vocabulary) { Merges = merges.ToArray(), ByteLevel = true, PreTokenizer = new ByteLevelPreTokenizer() });
-    }
-
-    private WordPieceTokenizer WordPieces(TokenizerFiles files, Dictionary<string, int> vocabulary, JsonElement? settings, JsonElement? serialized)
-    {
-        var unknown = _special.Unknown
-            ?? throw files.Malformed(
-                files.Has(TokenizerFiles.WordPieces) ? TokenizerFiles.WordPieces : TokenizerFiles.Serialized,
-                "it has no '[UNK]', which words outside the vocabulary become");
-        var lowerCase = Flag(settings, "do_lower_case") ?? Flag(serialized, "normalizer", "lowercase") ?? true;
-        var lines = new string[VocabularySize];
-        foreach (var (token, id) in vocabulary)
-            lines[id] = token;
-        using var stream = new MemoryStream(Encoding.UTF8.GetBytes(string.Join('\n', lines)));
-        return WordPieceTokenizer.Create(stream, new WordPieceOptions
+        var steps = new SerializedSteps(root, files.PathOf(TokenizerFiles.Serialized));
+        if (DistinguishesLeadingSpace && steps.Splitters.Count(step => step.Type == "ByteLevel") != 1)
         {
-            Normalizer = new BertNormalizer(
-                lowerCase,
-                stripAccents: Flag(settings, "strip_accents") ?? Flag(serialized, "normalizer", "strip_accents") ?? lowerCase,
-                splitIdeographs: Flag(settings, "tokenize_chinese_chars") ?? Flag(serialized, "normalizer", "handle_chinese_chars") ?? true),
-            PreTokenizer = new BertPreTokenizer(),
-            UnknownToken = unknown,
-            MaxInputCharsPerWord = LongestWordInUnits,
-        });
+            throw new NotSupportedException(
+                $"{files.PathOf(TokenizerFiles.Serialized)}: its pre_tokenizer has {steps.Splitters.Count(step => step.Type == "ByteLevel")} steps of type 'ByteLevel'; BPE is supported with one.");
+        }
+        if (DistinguishesLeadingSpace && steps.Splitters[^1].Type != "ByteLevel")
+            throw new NotSupportedException($"{files.PathOf(TokenizerFiles.Serialized)}: the pre-tokenizer '{steps.Splitters[^1].Type}' comes after 'ByteLevel', which is not supported.");
+
+        var bert = steps.Normalizers.Where(step => step.Type == "BertNormalizer").Select(step => (SerializedStep?)step).FirstOrDefault();
+        var lowersText = steps.Normalizers.Any(step => step.Type == "Lowercase") || bert?.Flag("lowercase", true) == true;
+        Agree("do_lower_case", lowersText, "lowercase");
+        if (bert is { } normalizer)
+        {
+            Agree("strip_accents", normalizer.OptionalFlag("strip_accents") ?? normalizer.Flag("lowercase", true), "strip_accents");
+            Agree("tokenize_chinese_chars", normalizer.Flag("handle_chinese_chars", true), "handle_chinese_chars");
+        }
+        if (DistinguishesLeadingSpace)
+            Agree("add_prefix_space", steps.Splitters[^1].Flag("add_prefix_space", true), "add_prefix_space");
+        return steps;
+
+        bool? Flag(string name) => TokenizerFiles.Find(settings, name) switch
+        {
+            null => null,
+            { ValueKind: JsonValueKind.True or JsonValueKind.False } value => value.GetBoolean(),
+            { } value => throw files.Malformed(TokenizerFiles.Settings, $"{name} is {value.GetRawText()}; it should be true or false"),
+        };
+
+        void Agree(string name, bool does, string step)
+        {
+            if (Flag(name) is { } wanted && wanted != does)
+            {
+                throw new NotSupportedException(
+                    $"{files.PathOf(TokenizerFiles.Settings)} says {name} {(wanted ? "true" : "false")}, and {TokenizerFiles.Serialized} does the opposite ({step}): make them agree.");
+            }
+        }
+
+        void Refuse(string name, Predicate<JsonElement> asksForMore, string meaning)
+        {
+            if (TokenizerFiles.Find(settings, name) is { } value && asksForMore(value))
+                throw new NotSupportedException($"{files.PathOf(TokenizerFiles.Settings)}: {name} is {value.GetRawText()}, which asks for {meaning}; that is not supported.");
+        }
+    }
+
+    private string UnknownWord(TokenizerFiles files, SerializedStep? model)
+    {
+        var file = files.ReadSerialized() is null ? TokenizerFiles.WordPieces : TokenizerFiles.Serialized;
+        var unknown = model?.Text("unk_token") ?? _special.Unknown ?? throw files.Malformed(file, "it has no '[UNK]', which words outside the vocabulary become");
+        return _vocabulary.ContainsKey(unknown) ? unknown : throw files.Malformed(file, $"its unk_token '{unknown}' is not in the vocabulary");
+    }
+
+    private SequenceFormat FormatOf(TokenizerFiles files, JsonElement? serialized)
+    {
+        var settings = files.ReadObject(TokenizerFiles.Settings);
+        var tokenizerClass = TokenizerChoice.ClassOf(files);
+        var isFamily = _special.Cls is not null || _unigram is not null;
+        bool? start = Flag("add_bos_token"), end = Flag("add_eos_token");
+        if ((start ?? end) is not null && (TokenizerChoice.IsGeneric(tokenizerClass) || !isFamily))
+            return SequenceFormat.Around(start == true ? IdOf(_special.Bos ?? _special.Eos, "start") : null, end == true ? IdOf(_special.Eos, "end") : null);
+        if (serialized is { } root && SequenceFormat.Read(root, files.PathOf(TokenizerFiles.Serialized)) is { } own)
+            return own;
+        if (serialized is not null && TokenizerChoice.IsGeneric(tokenizerClass))
+            return SequenceFormat.Bare;
+        return _unigram is not null && _special.Sep is { } close ? SequenceFormat.Ends(_vocabulary[close])
+            : _special.Cls is { } cls && _special.Sep is { } sep
+                ? _kind == TokenizerKind.WordPieces ? SequenceFormat.Bert(_vocabulary[cls], _vocabulary[sep]) : SequenceFormat.Roberta(_vocabulary[cls], _vocabulary[sep])
+            : SequenceFormat.Bare;
+
+        bool? Flag(string name) => TokenizerFiles.Find(settings, name) is { ValueKind: JsonValueKind.True or JsonValueKind.False } value ? value.GetBoolean() : null;
     }
 
     private int IdOf(string? token, string role) => token is null

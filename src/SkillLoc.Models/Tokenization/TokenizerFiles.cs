@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using System.Text.Json;
 
@@ -12,12 +13,18 @@ internal sealed class TokenizerFiles(string folder)
     public const string SentencePiece = "spiece.model";
     public const string Serialized = "tokenizer.json";
     public const string Settings = "tokenizer_config.json";
+    public const string Added = "added_tokens.json";
+    public const string SpecialMap = "special_tokens_map.json";
 
     private static readonly string[] Names =
-        [Vocabulary, Merges, WordPieces, SentencePiece, Serialized, Settings, "special_tokens_map.json", "added_tokens.json"];
+        [Vocabulary, Merges, WordPieces, SentencePiece, Serialized, Settings, SpecialMap, Added];
 
     // A byte-level vocabulary may hold a few tokens that no merge makes: special and placeholder ones.
     private const int UnmergedTokens = 32;
+
+    private const int LargestId = 1 << 24;
+
+    private readonly Dictionary<string, JsonElement?> _read = new(StringComparer.Ordinal);
 
     /// <summary>The paths of the tokenizer files that exist.</summary>
     public IReadOnlyList<string> Paths => [.. Names.Select(PathOf).Where(File.Exists)];
@@ -26,28 +33,44 @@ internal sealed class TokenizerFiles(string folder)
 
     public bool Has(string name) => File.Exists(PathOf(name));
 
-    /// <summary>A small JSON object, or null when the file is not there.</summary>
+    /// <summary>A JSON object, or null when the file is not there; read once.</summary>
     public JsonElement? ReadObject(string name)
     {
-        if (!Has(name))
-            return null;
-        using var document = ParseObject(name);
-        return document.RootElement.Clone();
+        if (_read.TryGetValue(name, out var known))
+            return known;
+        JsonElement? root = null;
+        if (Has(name))
+        {
+            using var document = ParseObject(name);
+            root = document.RootElement.Clone();
+        }
+        _read.Add(name, root);
+        return root;
     }
 
-    /// <summary>What <c>tokenizer.json</c> holds, or null when it is not there or holds something else than these three.</summary>
+    /// <summary>What <c>tokenizer.json</c> holds, or null where it is not there or has no model.</summary>
+    /// <exception cref="NotSupportedException">Its model is of another kind than these three.</exception>
     public (TokenizerKind Kind, JsonElement Root)? ReadSerialized()
     {
-        if (ReadObject(Serialized) is not { } root || Find(root, "model", "type") is not { ValueKind: JsonValueKind.String } type)
+        if (ReadObject(Serialized) is not { } root || !root.TryGetProperty("model", out var model) || model.ValueKind != JsonValueKind.Object)
             return null;
-        return type.GetString() switch
+
+        // Files of older versions do not name the kind.
+        var type = Text(root, "model", "type")
+            ?? (Find(root, "model", "vocab") is { ValueKind: JsonValueKind.Array } ? "Unigram"
+                : Find(root, "model", "merges") is not null ? "BPE"
+                : Find(root, "model", "max_input_chars_per_word") is not null ? "WordPiece" : "of no type");
+        return type switch
         {
-            "BPE" when Find(root, "pre_tokenizer", "type") is { ValueKind: JsonValueKind.String } splitter && splitter.ValueEquals("ByteLevel") => (TokenizerKind.BytePairs, root),
+            "BPE" => (TokenizerKind.BytePairs, root),
             "WordPiece" => (TokenizerKind.WordPieces, root),
             "Unigram" => (TokenizerKind.Unigram, root),
-            _ => null,
+            _ => throw new NotSupportedException($"{PathOf(Serialized)}: its model is '{type}'; supported are BPE, WordPiece and Unigram."),
         };
     }
+
+    /// <summary>The model of <c>tokenizer.json</c>, for what it says beside its vocabulary.</summary>
+    public SerializedStep ModelOf(JsonElement root) => new(root.GetProperty("model"), $"{PathOf(Serialized)}, model");
 
     /// <summary>A property of a property, or null.</summary>
     public static JsonElement? Find(JsonElement? root, string outer, string inner) =>
@@ -55,23 +78,30 @@ internal sealed class TokenizerFiles(string folder)
             ? found
             : null;
 
-    /// <summary>Token to id, all ids different: <c>vocab.json</c>, else what <c>tokenizer.json</c> holds.</summary>
+    /// <summary>A property that is a text, or null.</summary>
+    public static string? Text(JsonElement? root, string name) =>
+        root is { ValueKind: JsonValueKind.Object } owner && owner.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+
+    /// <summary>A property of a property that is a text, or null.</summary>
+    public static string? Text(JsonElement? root, string outer, string inner) => Find(root, outer, inner) is { ValueKind: JsonValueKind.String } value ? value.GetString() : null;
+
+    /// <summary>Token to id, all ids different: what <c>tokenizer.json</c> holds, else <c>vocab.json</c>.</summary>
     public Dictionary<string, int> ReadVocabulary()
     {
-        if (!Has(Vocabulary) && ReadSerialized() is (TokenizerKind.BytePairs, var root))
+        if (ReadSerialized() is (TokenizerKind.BytePairs, var root))
             return SerializedVocabulary(root);
         using var document = ParseObject(Vocabulary);
         return Tokens(Vocabulary, document.RootElement);
     }
 
-    /// <summary>Pairs of tokens with a space between, the best merge first: the lines of <c>merges.txt</c>, else what <c>tokenizer.json</c> holds.</summary>
+    /// <summary>Pairs of tokens with a space between, the best merge first: what <c>tokenizer.json</c> holds, else the lines of <c>merges.txt</c>.</summary>
     public List<string> ReadMerges(IReadOnlyDictionary<string, int> vocabulary)
     {
         var merges = new List<string>();
         var seen = new HashSet<string>(StringComparer.Ordinal);
         var made = new HashSet<string>(StringComparer.Ordinal);
         var number = 0;
-        var (file, lines) = !Has(Merges) && ReadSerialized() is (TokenizerKind.BytePairs, var root) ? (Serialized, SerializedMerges(root)) : (Merges, ReadLines(Merges));
+        var (file, lines) = ReadSerialized() is (TokenizerKind.BytePairs, var root) ? (Serialized, SerializedMerges(root)) : (Merges, ReadLines(Merges));
         foreach (var line in lines)
         {
             number++;
@@ -95,10 +125,10 @@ internal sealed class TokenizerFiles(string folder)
         return merges;
     }
 
-    /// <summary>Token to id: <c>vocab.txt</c>, one token a line, its id the line's number from 0 on; else what <c>tokenizer.json</c> holds.</summary>
+    /// <summary>Token to id: what <c>tokenizer.json</c> holds, else <c>vocab.txt</c>, one token a line, its id the line's number from 0 on.</summary>
     public Dictionary<string, int> ReadWordPieces()
     {
-        if (!Has(WordPieces) && ReadSerialized() is (TokenizerKind.WordPieces, var root))
+        if (ReadSerialized() is (TokenizerKind.WordPieces, var root))
             return SerializedVocabulary(root);
 
         var vocabulary = new Dictionary<string, int>(StringComparer.Ordinal);
@@ -114,27 +144,91 @@ internal sealed class TokenizerFiles(string folder)
         return vocabulary;
     }
 
-    /// <summary>Adds what <c>tokenizer.json</c> holds as added tokens to a vocabulary.</summary>
-    /// <returns>The ids of those that it calls special.</returns>
-    public HashSet<int> AddTokens(JsonElement root, Dictionary<string, int> vocabulary)
+    /// <summary>
+    /// The tokens that were added to a vocabulary, in which they are put: those of <c>tokenizer.json</c>, and what <c>tokenizer_config.json</c>
+    /// (<c>added_tokens_decoder</c>) and <c>added_tokens.json</c> have beside them.
+    /// </summary>
+    /// <param name="vocabulary">Token to id.</param>
+    /// <param name="special">The spellings that are special whatever else is said of them.</param>
+    /// <param name="withoutSpecial">Whether the special tokens of <c>tokenizer.json</c> are another vocabulary's.</param>
+    /// <exception cref="InvalidDataException">A token is not as it should be, or has another's id.</exception>
+    public List<AddedToken> ReadAdded(Dictionary<string, int> vocabulary, IReadOnlySet<string> special, bool withoutSpecial = false)
     {
-        var special = new HashSet<int>();
-        if (!root.TryGetProperty("added_tokens", out var added) || added.ValueKind != JsonValueKind.Array)
-            return special;
+        var tokens = new OrderedDictionary<string, AddedToken>(StringComparer.Ordinal);
         var ids = vocabulary.Values.ToHashSet();
-        foreach (var entry in added.EnumerateArray())
+        if (ReadObject(Serialized) is { } root && root.TryGetProperty("added_tokens", out var added) && added.ValueKind != JsonValueKind.Null)
         {
-            if (entry.ValueKind != JsonValueKind.Object
-                || !entry.TryGetProperty("content", out var content) || content.ValueKind != JsonValueKind.String
-                || !entry.TryGetProperty("id", out var number) || number.ValueKind != JsonValueKind.Number || !number.TryGetInt32(out var id) || id < 0)
-                throw Malformed(Serialized, $"the added token {entry.GetRawText()} should have a 'content' and an 'id' from 0 on");
-            if (vocabulary.TryAdd(content.GetString()!, id) && !ids.Add(id))
-                throw Malformed(Serialized, $"the added token '{content.GetString()}' has the id {id} of another token");
-            if (entry.TryGetProperty("special", out var flag) && flag.ValueKind == JsonValueKind.True)
-                special.Add(id);
+            if (added.ValueKind != JsonValueKind.Array)
+                throw Malformed(Serialized, $"its added_tokens are a JSON {added.ValueKind}; they should be an array");
+            foreach (var entry in added.EnumerateArray())
+                Add(Serialized, entry, entry.ValueKind == JsonValueKind.Object && entry.TryGetProperty("id", out var id) ? id : default);
         }
-        return special;
+        if (Find(ReadObject(Settings), "added_tokens_decoder") is { ValueKind: JsonValueKind.Object } decoder)
+        {
+            foreach (var entry in decoder.EnumerateObject())
+            {
+                if (entry.Value.ValueKind != JsonValueKind.Object || !int.TryParse(entry.Name, NumberStyles.None, CultureInfo.InvariantCulture, out var id) || id > LargestId)
+                    throw Malformed(Settings, $"the entry '{entry.Name}' of added_tokens_decoder should be an id with an object");
+                AddNew(Settings, Read(Settings, entry.Value, id));
+            }
+        }
+        if (ReadObject(Added) is { } extra)
+        {
+            foreach (var entry in extra.EnumerateObject())
+            {
+                if (entry.Value.ValueKind != JsonValueKind.Number || !entry.Value.TryGetInt32(out var id) || id is < 0 or > LargestId)
+                    throw Malformed(Added, $"token '{entry.Name}' has the id {entry.Value.GetRawText()}; ids are integers from 0 on");
+                AddNew(Added, new AddedToken(entry.Name, id) { IsSpecial = special.Contains(entry.Name), IsNormalized = true });
+            }
+        }
+        return [.. tokens.Values];
+
+        void Add(string file, JsonElement entry, JsonElement number)
+        {
+            if (entry.ValueKind != JsonValueKind.Object || number.ValueKind != JsonValueKind.Number || !number.TryGetInt32(out var id) || id is < 0 or > LargestId)
+                throw Malformed(file, $"the added token {entry.GetRawText()} should have a 'content' and an 'id' from 0 on");
+            var token = Read(file, entry, id);
+            if (!withoutSpecial || !token.IsSpecial)
+                AddNew(file, token);
+        }
+
+        AddedToken Read(string file, JsonElement entry, int id)
+        {
+            var content = Text(entry, "content") ?? throw Malformed(file, $"the added token {entry.GetRawText()} should have a 'content' and an 'id' from 0 on");
+            var isSpecial = Flag("special", false) || special.Contains(content);
+            return new AddedToken(content, id)
+            {
+                IsSpecial = isSpecial,
+                IsSingleWord = Flag("single_word", false),
+                StripsLeft = Flag("lstrip", false),
+                StripsRight = Flag("rstrip", false),
+                IsNormalized = Flag("normalized", !isSpecial),
+            };
+
+            bool Flag(string name, bool fallback) => !entry.TryGetProperty(name, out var value) || value.ValueKind == JsonValueKind.Null ? fallback
+                : value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean()
+                : throw Malformed(file, $"the added token '{content}' has the {name} {value.GetRawText()}; it should be true or false");
+        }
+
+        void AddNew(string file, AddedToken token)
+        {
+            if (!tokens.TryAdd(token.Content, token))
+                return;
+            if (vocabulary.TryAdd(token.Content, token.Id))
+            {
+                if (!ids.Add(token.Id))
+                    throw Malformed(file, $"the added token '{token.Content}' has the id {token.Id} of another token");
+            }
+            else if (vocabulary[token.Content] != token.Id)
+            {
+                throw Malformed(file, $"the added token '{token.Content}' has the id {token.Id}, and the vocabulary has {vocabulary[token.Content]} for it");
+            }
+        }
     }
+
+    /// <summary>A property, or null.</summary>
+    public static JsonElement? Find(JsonElement? root, string name) =>
+        root is { ValueKind: JsonValueKind.Object } owner && owner.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
 
     public InvalidDataException Malformed(string name, string problem, Exception? inner = null) => new($"{PathOf(name)}: {problem}.", inner);
 
@@ -142,9 +236,7 @@ internal sealed class TokenizerFiles(string folder)
     {
         if (Find(root, "model", "vocab") is not { ValueKind: JsonValueKind.Object } entries)
             throw Malformed(Serialized, "its model has no 'vocab'");
-        var vocabulary = Tokens(Serialized, entries);
-        AddTokens(root, vocabulary);
-        return vocabulary;
+        return Tokens(Serialized, entries);
     }
 
     // Either "a b" or ["a", "b"].
@@ -158,8 +250,8 @@ internal sealed class TokenizerFiles(string folder)
         var tokens = new Dictionary<int, string>();
         foreach (var property in entries.EnumerateObject())
         {
-            if (property.Value.ValueKind != JsonValueKind.Number || !property.Value.TryGetInt32(out var id) || id < 0)
-                throw Malformed(file, $"token '{property.Name}' has the id {property.Value.GetRawText()}; ids are integers from 0 on");
+            if (property.Value.ValueKind != JsonValueKind.Number || !property.Value.TryGetInt32(out var id) || id is < 0 or > LargestId)
+                throw Malformed(file, $"token '{property.Name}' has the id {property.Value.GetRawText()}; ids are integers from 0 on, and no vocabulary is so large");
             if (!vocabulary.TryAdd(property.Name, id))
                 throw Malformed(file, $"token '{property.Name}' occurs twice");
             if (!tokens.TryAdd(id, property.Name))
@@ -185,7 +277,7 @@ internal sealed class TokenizerFiles(string folder)
         JsonDocument? document = null;
         try
         {
-            document = JsonDocument.Parse(File.ReadAllBytes(Existing(name)).AsMemory());
+            document = JsonDocument.Parse(File.ReadAllBytes(Existing(name)).AsMemory(), new JsonDocumentOptions { AllowDuplicateProperties = false });
             return document.RootElement.ValueKind == JsonValueKind.Object
                 ? document
                 : throw Malformed(name, $"it holds a JSON {document.RootElement.ValueKind}; it should be an object");

@@ -16,19 +16,27 @@ internal sealed class UnigramTokenizer
     // What a space is in a piece.
     private const char Space = '\u2581';
 
-    private readonly Func<string, List<int>> _encode;
+    private readonly Action<string, List<int>> _spell;
     private readonly Dictionary<int, string> _pieces = [];
     private readonly Dictionary<int, byte> _bytes = [];
 
-    private UnigramTokenizer(Func<string, List<int>> encode, Dictionary<string, int> vocabulary, HashSet<int> special, int[]? bytes)
+    private UnigramTokenizer(Action<string, List<int>> spell, SerializedSteps steps, Dictionary<string, int> vocabulary, IReadOnlyList<AddedToken> added, HashSet<int> special, int[]? bytes)
     {
-        _encode = encode;
+        _spell = spell;
+        Steps = steps;
         Vocabulary = vocabulary;
+        Added = added;
         foreach (var (piece, id) in vocabulary.Where(entry => !special.Contains(entry.Value)))
             _pieces.Add(id, piece);
         for (var value = 0; value < bytes?.Length; value++)
             _bytes.TryAdd(bytes[value], (byte)value);
     }
+
+    /// <summary>How a text becomes words.</summary>
+    public SerializedSteps Steps { get; }
+
+    /// <summary>The tokens that were added to the pieces.</summary>
+    public IReadOnlyList<AddedToken> Added { get; }
 
     /// <summary>Piece to id, special tokens included.</summary>
     public Dictionary<string, int> Vocabulary { get; }
@@ -42,8 +50,8 @@ internal sealed class UnigramTokenizer
     public static UnigramTokenizer Load(TokenizerFiles files) =>
         files.Has(TokenizerFiles.SentencePiece) ? FromSentencePiece(files) : FromSerialized(files, files.ReadSerialized()!.Value.Root);
 
-    /// <summary>The ids of a text without lone surrogates.</summary>
-    public int[] Encode(string text) => [.. _encode(text)];
+    /// <summary>Appends the ids of a word without lone surrogates.</summary>
+    public void Encode(string word, List<int> ids) => _spell(word, ids);
 
     /// <summary>The text of ids, without special tokens and without spaces around it.</summary>
     public string Decode(IEnumerable<int> ids)
@@ -83,10 +91,29 @@ internal sealed class UnigramTokenizer
             vocabulary.Add(text, vocabulary.Count);
         }
         AddExtraIds(files, vocabulary, special);
+        var added = files.ReadAdded(vocabulary, SpecialTokens.Named(files), withoutSpecial: true);
+        special.UnionWith(added.Where(token => token.IsSpecial).Select(token => token.Id));
+        CheckBeside(files);
         var bytes = model.FallsBackToBytes ? Bytes(files, vocabulary) : null;
-        return new(text => model.Encode(text, bytes), vocabulary, special, bytes);
+        return new((text, ids) => ids.AddRange(model.Encode(text, bytes)), SerializedSteps.None, vocabulary, added, special, bytes);
 
         static bool IsExtraId(string piece) => piece.StartsWith(ExtraId, StringComparison.Ordinal);
+    }
+
+    /// <summary>Refuses a <c>tokenizer.json</c> beside <c>spiece.model</c> that does more to a text than what Python makes of such a model.</summary>
+    private static void CheckBeside(TokenizerFiles files)
+    {
+        if (files.ReadSerialized() is not { } serialized)
+            return;
+        var steps = new SerializedSteps(serialized.Root, files.PathOf(TokenizerFiles.Serialized));
+        var strangers = steps.Normalizers.Where(step => step.Type is not ("Precompiled" or "Nmt" or "NFKC" or "Strip" or "Replace" or "Prepend"))
+            .Concat(steps.Splitters.Where(step => step.Type is not ("WhitespaceSplit" or "Metaspace"))).Select(step => $"'{step.Type}'").ToList();
+        if (serialized.Kind != TokenizerKind.Unigram || strangers.Count > 0)
+        {
+            throw new NotSupportedException(
+                $"{files.PathOf(TokenizerFiles.Serialized)} {(strangers.Count > 0 ? $"has the step {strangers[0]}" : "holds another kind of model")}, and {TokenizerFiles.SentencePiece} "
+                + "beside it has not: remove the one that the model was not trained with.");
+        }
     }
 
     private static void AddExtraIds(TokenizerFiles files, Dictionary<string, int> vocabulary, HashSet<int> special)
@@ -122,23 +149,15 @@ internal sealed class UnigramTokenizer
                 throw files.Malformed(TokenizerFiles.Serialized, $"piece '{text}' occurs twice");
             pieces.Add((pieces.Count, text, entry[1].GetDouble()));
         }
-        if (!model.TryGetProperty("unk_id", out var unknown) || unknown.ValueKind != JsonValueKind.Number || !unknown.TryGetInt32(out var unknownId) || unknownId < 0 || unknownId >= pieces.Count)
+        var step = files.ModelOf(root).Only("vocab", "unk_id", "byte_fallback");
+        if (step.Find("unk_id") is null || step.Whole("unk_id", 0) is not { } unknownId || unknownId >= pieces.Count)
             throw files.Malformed(TokenizerFiles.Serialized, "its unigram model has no 'unk_id' within the vocabulary");
 
-        var special = files.AddTokens(root, vocabulary);
-        special.Add(unknownId);
-        var bytes = model.TryGetProperty("byte_fallback", out var fallsBack) && fallsBack.ValueKind == JsonValueKind.True ? Bytes(files, vocabulary) : null;
-        var steps = new SerializedSteps(root, files.PathOf(TokenizerFiles.Serialized));
+        var added = files.ReadAdded(vocabulary, SpecialTokens.Named(files));
+        HashSet<int> special = [.. added.Where(token => token.IsSpecial).Select(token => token.Id), unknownId];
+        var bytes = step.Flag("byte_fallback", false) ? Bytes(files, vocabulary) : null;
         var unigrams = new UnigramModel(pieces.Where(piece => !special.Contains(piece.Id)), unknownId, pieces.Min(piece => piece.Score), bytes);
-        return new(Encode, vocabulary, special, bytes);
-
-        List<int> Encode(string text)
-        {
-            var ids = new List<int>();
-            foreach (var word in steps.Prepare(text))
-                unigrams.Encode(word, ids);
-            return ids;
-        }
+        return new((word, ids) => unigrams.Encode(word, ids), new SerializedSteps(root, files.PathOf(TokenizerFiles.Serialized)), vocabulary, added, special, bytes);
     }
 
     private static int[] Bytes(TokenizerFiles files, Dictionary<string, int> vocabulary) =>

@@ -1,5 +1,5 @@
 using SkillLoc.Models.Checkpoints;
-using TorchSharp;
+using SkillLoc.Models.Classification;
 using static TorchSharp.torch;
 
 namespace SkillLoc.Models.Tuning;
@@ -80,24 +80,25 @@ public sealed class TunedWeights
             throw new InvalidDataException($"{source} holds no tuned weights: its metadata must say format '{FileFormat}'.");
         }
 
-        if (Get("version") is var version && version != Version)
+        var fields = new MetadataFields(file, source);
+        if (fields.Text("version") is var version && version != Version)
         {
             throw new InvalidDataException($"{source} holds tuned weights of format version {version}; this program reads version {Version}.");
         }
 
-        using var scope = NewDisposeScope();
+        string settings = file.Metadata.GetValueOrDefault("settings", "");
+        if (settings.Length > 0)
+        {
+            ClassifierSettings.FromJson(settings, $"{source}, the metadata's 'settings'");
+        }
+
         return new()
         {
-            BaseFingerprint = Get("base_fingerprint"),
-            Options = TuningOptions.FromJson(Get("tuning"), $"The metadata's 'tuning' in {source}"),
-            Settings = file.Metadata.GetValueOrDefault("settings", ""),
+            BaseFingerprint = fields.Text("base_fingerprint"),
+            Options = TuningOptions.FromJson(fields.Text("tuning"), $"{source}, the metadata's 'tuning'"),
+            Settings = settings,
             Tensors = new OrderedDictionary<string, (long[] Shape, float[] Values)>(
-                file.Tensors.Select(info => KeyValuePair.Create(
-                    info.Name, (info.Shape, file.ReadFinite(info.Name, ScalarType.Float32).data<float>().ToArray()))),
-                StringComparer.Ordinal),
+                file.Tensors.Select(info => KeyValuePair.Create(info.Name, (info.Shape, fields.Floats(info.Name)))), StringComparer.Ordinal),
         };
-
-        string Get(string key) => file.Metadata.GetValueOrDefault(key)
-            ?? throw new InvalidDataException($"{source} holds tuned weights, and its metadata lacks '{key}'.");
     }
 }

@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Json;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -21,12 +22,7 @@ namespace SkillLoc.Models.Tuning;
 [JsonDerivedType(typeof(PrefixOptions), "prefix")]
 public abstract record TuningOptions
 {
-    private static readonly JsonSerializerOptions Json = new()
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
-    };
+    private static readonly JsonSerializerOptions Json = new(JsonText.OwnFiles) { WriteIndented = false };
 
     private protected TuningOptions()
     {
@@ -60,15 +56,8 @@ public abstract record TuningOptions
     /// <exception cref="InvalidDataException">It is not the JSON of a known method.</exception>
     public static TuningOptions FromJson(string json, string source)
     {
-        try
-        {
-            return JsonSerializer.Deserialize<TuningOptions>(json, Json)
-                ?? throw new InvalidDataException($"{source} is empty; it must hold a tuning method's options.");
-        }
-        catch (Exception error) when (error is JsonException or NotSupportedException)
-        {
-            throw new InvalidDataException($"{source} does not hold a tuning method's options: {error.Message}", error);
-        }
+        ArgumentNullException.ThrowIfNull(json);
+        return JsonText.Read<TuningOptions>(json, source, Json);
     }
 
     /// <summary>Writes the options as JSON, <c>kind</c> first.</summary>

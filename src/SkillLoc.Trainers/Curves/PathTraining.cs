@@ -81,11 +81,13 @@ internal abstract class PathTraining : IDisposable
         LabeledTexts train = Read(trainData, "training data");
         LabeledTexts? validation = _options.ValidationSet is null ? null : Read(_options.ValidationSet, "validation data");
         TrainingStateFile? stateFile = StateFile(train, validation);
-        TrainingState state = stateFile?.Load(_trained) ?? new();
+        TrainingState state = stateFile?.Load(_trained, _options.MaxSteps) ?? new();
         ValuesChanged();
         using CancellationWatch cancellation = _host.Watch(_options.CancellationToken);
         using IChannel channel = _host.Start("Training");
-        channel.Info(MessageSensitivity.None, $"Training on {train.Count} rows with seed {_seed}, from update {state.Step} of {_options.MaxSteps}.");
+        channel.Info(
+            MessageSensitivity.None,
+            $"Training on {train.Count} rows with seed {_seed}, from update {state.Step} of {_options.MaxSteps}.");
         double secondsBefore = state.Seconds;
         var clock = Stopwatch.StartNew();
         try
@@ -206,7 +208,8 @@ internal abstract class PathTraining : IDisposable
                 if (!double.IsFinite(loss))
                 {
                     throw new InvalidOperationException(
-                        $"Training diverged: the loss of update {state.Step + 1} is {loss}. Lower the learning rate ({_options.LearningRate}).");
+                        $"Training diverged: the loss of update {state.Step + 1} is {loss}. Lower the learning rate "
+                        + $"({_options.LearningRate}).");
                 }
 
                 TakeGradients();

@@ -48,17 +48,35 @@ public static class SkillLocData
     /// <param name="rows">At least one row; all with a second sentence or none.</param>
     /// <param name="isRegression">Whether labels are scores, which become numbers.</param>
     /// <returns>The columns that <see cref="LoadTask"/> gives.</returns>
-    /// <exception cref="ArgumentException">There are no rows, or some have a second sentence and some not.</exception>
-    /// <exception cref="FormatException">A regression's label is not a number.</exception>
+    /// <exception cref="ArgumentException">There are no rows, one is null or has no text or no label, some have a second sentence and some not, or a
+    /// regression's label is not a finite number; the message names the row.</exception>
     public static IDataView LoadRows(this SkillLocCatalog catalog, IReadOnlyList<LabeledText> rows, bool isRegression = false)
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(rows);
-        if (rows.Count == 0 || rows.Any(row => row.TextPair is null != rows[0].TextPair is null))
+        if (rows.Count == 0)
         {
-            throw new ArgumentException(
-                $"{(rows.Count == 0 ? "There are no rows" : "Some rows have a second sentence and some not")}; a view needs rows that are alike.", nameof(rows));
+            throw new ArgumentException("There are no rows; a view needs one or more.", nameof(rows));
         }
+
+        for (int i = 0; i < rows.Count; i++)
+        {
+            if (Problem(rows[i]) is { } problem)
+            {
+                throw new ArgumentException($"Row {i}{(rows[i] is { Line: > 0 } row ? $" (line {row.Line})" : "")} {problem}.", nameof(rows));
+            }
+        }
+
+        string? Problem(LabeledText? row) => row switch
+        {
+            null => "is null",
+            { Text: null } => "has no text",
+            { Label: null } => "has no label",
+            _ when row.TextPair is null != rows[0].TextPair is null => "has a second sentence and others have not, or the other way round; a view needs rows that are alike",
+            _ when isRegression && !(float.TryParse(row.Label, NumberStyles.Float, CultureInfo.InvariantCulture, out float score) && float.IsFinite(score)) =>
+                $"has the label '{row.Label}', and a regression's is a finite number",
+            _ => null,
+        };
 
         return DataRow.Load(catalog.Context, rows, isRegression);
     }

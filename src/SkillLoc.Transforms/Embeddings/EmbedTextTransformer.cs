@@ -6,12 +6,13 @@ using SkillLoc.Models.Prompts;
 namespace SkillLoc.Transforms;
 
 /// <summary>Appends pooled hidden states of a checkpoint as a feature vector. It owns the model's tensors: dispose it when done.</summary>
+/// <remarks>Engines share it with its owner as they do a <see cref="TextScoringTransformer"/>; see there what disposes it.</remarks>
 public sealed class EmbedTextTransformer : ITransformer, IRowScorer, IDisposable
 {
     private readonly TextEmbedder _embedder;
     private readonly ScoringColumns _columns;
     private readonly string[] _slots;
-    private bool _disposed;
+    private readonly Ownership _ownership;
 
     /// <summary>Takes over an embedder.</summary>
     /// <param name="embedder">The embedder; disposed with the transformer.</param>
@@ -23,6 +24,7 @@ public sealed class EmbedTextTransformer : ITransformer, IRowScorer, IDisposable
         ArgumentNullException.ThrowIfNull(columns);
         ArgumentException.ThrowIfNullOrEmpty(outputColumnName);
         _embedder = embedder;
+        _ownership = new(this, embedder.Dispose);
         _columns = columns;
         OutputColumnName = outputColumnName;
         _slots = [.. Enumerable.Range(0, embedder.Size).Select(i => $"{i}")];
@@ -37,6 +39,8 @@ public sealed class EmbedTextTransformer : ITransformer, IRowScorer, IDisposable
     /// <summary>True: each row is embedded by itself.</summary>
     public bool IsRowToRowMapper => true;
 
+    Ownership IRowScorer.Ownership => _ownership;
+
     IReadOnlyList<string> IRowScorer.Inputs => [.. _columns.Inputs];
 
     /// <inheritdoc/>
@@ -45,9 +49,11 @@ public sealed class EmbedTextTransformer : ITransformer, IRowScorer, IDisposable
     /// <summary>Embeds lazily: nothing runs before rows are read.</summary>
     /// <param name="input">A view with the text columns.</param>
     /// <returns>The view with <see cref="OutputColumnName"/>.</returns>
+    /// <exception cref="ObjectDisposedException">The transformer was disposed; also when a row is read after that.</exception>
     public IDataView Transform(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
+        _ownership.Check();
         return new ScoringView(this, input);
     }
 
@@ -61,7 +67,7 @@ public sealed class EmbedTextTransformer : ITransformer, IRowScorer, IDisposable
 
     IReadOnlyList<RowScores> IRowScorer.Score(IReadOnlyList<RowTexts> rows, CancellationToken cancellation)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
+        _ownership.Check();
         return Array.ConvertAll(_embedder.Embed([.. rows.Select(Encode)], cancellation), values => new RowScores(values, null));
     }
 
@@ -79,13 +85,9 @@ public sealed class EmbedTextTransformer : ITransformer, IRowScorer, IDisposable
         }
     }
 
-    /// <inheritdoc/>
-    public void Dispose()
-    {
-        if (!_disposed)
-        {
-            _disposed = true;
-            _embedder.Dispose();
-        }
-    }
+    /// <summary>Releases the model, for engines and views too: now, or with the end of the last pass that runs.</summary>
+    public void Dispose() => _ownership.End();
+
+    /// <summary>Gives back one share; see the remarks on <see cref="TextScoringTransformer"/>.</summary>
+    void IDisposable.Dispose() => _ownership.GiveBack();
 }

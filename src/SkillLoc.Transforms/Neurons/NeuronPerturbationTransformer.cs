@@ -37,8 +37,12 @@ public sealed partial class NeuronPerturbationTransformer : TextScoringTransform
                 PerturbationKind.Mean => NeuronPerturbation.Mean(Classifier.Backbone, _neurons, options.Means!),
                 _ => null,
             };
-            Classifier.Backbone.NeuronEditor = _fixed;
-            if (_fixed is null)
+            if (_fixed is not null)
+            {
+                Classifier.Backbone.NeuronEditor = _fixed;
+                Classifier.Backbone.DisposeWith(_fixed);
+            }
+            else
             {
                 Noise(0).Dispose();
             }
@@ -80,17 +84,6 @@ public sealed partial class NeuronPerturbationTransformer : TextScoringTransform
     /// <inheritdoc/>
     private protected override SavedScorer State() => throw new NotSupportedException(
         "A perturbed model is for experiments and cannot be saved into an ML.NET model; save the model that it perturbs.");
-
-    /// <inheritdoc/>
-    protected override void Dispose(bool disposing)
-    {
-        if (disposing)
-        {
-            _fixed?.Dispose();
-        }
-
-        base.Dispose(disposing);
-    }
 
     private static TextScoringTransformer Checked(Options options)
     {

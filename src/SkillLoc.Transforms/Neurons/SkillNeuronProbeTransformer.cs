@@ -11,13 +11,14 @@ namespace SkillLoc.Transforms;
 /// With a soft prompt a neuron is read at the slot of the prompt where it is most predictive; else it is its mean or maximum over the
 /// text. It shares the weights of the model that was probed, and may outlive it.
 /// </summary>
+/// <remarks>Engines share it with its owner as they do a <see cref="TextScoringTransformer"/>; see there what disposes it.</remarks>
 public sealed class SkillNeuronProbeTransformer : ITransformer, IRowScorer, IDisposable
 {
     private readonly TextClassifier _classifier;
     private readonly ScoringColumns _columns;
     private readonly string[] _slots;
     private readonly NeuronProbe _probe;
-    private bool _disposed;
+    private readonly Ownership _ownership;
 
     /// <summary>Makes a transformer of what was found.</summary>
     /// <param name="model">The model that was probed; the caller keeps it.</param>
@@ -50,6 +51,7 @@ public sealed class SkillNeuronProbeTransformer : ITransformer, IRowScorer, IDis
         _columns = model.Columns;
         _slots = [.. Positions.Select(position => $"{position.Layer}.{position.Neuron}")];
         _classifier = model.Classifier.Clone(_ => true);
+        _ownership = new(this, _classifier.Dispose);
         try
         {
             _probe = new(_classifier, result.Kind);
@@ -79,6 +81,8 @@ public sealed class SkillNeuronProbeTransformer : ITransformer, IRowScorer, IDis
     /// <summary>True: each row is read by itself.</summary>
     public bool IsRowToRowMapper => true;
 
+    Ownership IRowScorer.Ownership => _ownership;
+
     IReadOnlyList<string> IRowScorer.Inputs => [.. _columns.Inputs];
 
     /// <inheritdoc/>
@@ -88,9 +92,11 @@ public sealed class SkillNeuronProbeTransformer : ITransformer, IRowScorer, IDis
     /// <summary>Reads neurons lazily: nothing runs before rows are read.</summary>
     /// <param name="input">A view with the text columns.</param>
     /// <returns>The view with <see cref="OutputColumnName"/>.</returns>
+    /// <exception cref="ObjectDisposedException">The transformer was disposed; also when a row is read after that.</exception>
     public IDataView Transform(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
+        _ownership.Check();
         return new ScoringView(this, input);
     }
 
@@ -106,20 +112,17 @@ public sealed class SkillNeuronProbeTransformer : ITransformer, IRowScorer, IDis
 
     IReadOnlyList<RowScores> IRowScorer.Score(IReadOnlyList<RowTexts> rows, CancellationToken cancellation)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
+        _ownership.Check();
         EncodedText[] encoded = [.. rows.Select(row => row.Encode(_classifier, _columns))];
-        return Array.ConvertAll(_probe.Activations(encoded, Positions, cancellation), values => new RowScores(values, _classifier.Settings));
+        float[][] activations = _probe.Activations(encoded, Positions, cancellation);
+        return Array.ConvertAll(activations, values => new RowScores(values, _classifier.Settings));
     }
 
     Delegate[] IRowScorer.Getters(Func<RowScores> current) => [ScoredValues.Vector(current)];
 
-    /// <inheritdoc/>
-    public void Dispose()
-    {
-        if (!_disposed)
-        {
-            _disposed = true;
-            _classifier.Dispose();
-        }
-    }
+    /// <summary>Releases the model, for engines and views too: now, or with the end of the last pass that runs.</summary>
+    public void Dispose() => _ownership.End();
+
+    /// <summary>Gives back one share; see the remarks on <see cref="TextScoringTransformer"/>.</summary>
+    void IDisposable.Dispose() => _ownership.GiveBack();
 }

@@ -8,16 +8,6 @@ public static class CheckpointStore
     /// <summary>An environment variable with more folders to look in, separated as in PATH.</summary>
     public const string SearchPathVariable = "SKILLLOC_CHECKPOINTS";
 
-    /// <summary>The folder for a model that was not saved to one of the caller's choice.</summary>
-    /// <param name="fingerprint">The model's fingerprint, which names the folder.</param>
-    /// <returns>A folder in the user's local application data.</returns>
-    public static string DefaultFolder(string fingerprint)
-    {
-        ArgumentException.ThrowIfNullOrEmpty(fingerprint);
-        string data = Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify);
-        return Path.Combine(data.Length > 0 ? data : Path.GetTempPath(), "SkillLoc", "checkpoints", fingerprint[..16]);
-    }
-
     /// <summary>Throws where a model must not be written: over the base that it came from, which grafts are found and put against, or over the
     /// base of a graft of this program that is not disposed.</summary>
     /// <param name="folder">Where it shall be written.</param>

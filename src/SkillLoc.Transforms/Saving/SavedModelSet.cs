@@ -13,7 +13,7 @@ internal sealed record SavedModelSet
     private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
 
     /// <summary>Sets by their states.</summary>
-    public static StateCache<GraftedModelSet> Restored { get; } = new(state => JsonSerializer.Deserialize<SavedModelSet>(state, Json)!.Load());
+    public static StateCache<GraftedModelSet> Restored { get; } = new(state => SavedScorer.Read<SavedModelSet>(state).Load());
 
     /// <summary>The base checkpoint folder.</summary>
     public required string Folder { get; init; }

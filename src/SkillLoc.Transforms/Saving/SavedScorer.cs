@@ -16,13 +16,18 @@ namespace SkillLoc.Transforms;
 /// </summary>
 internal sealed record SavedScorer
 {
-    private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        AllowDuplicateProperties = false,
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        RespectNullableAnnotations = true,
+    };
 
     /// <summary>
     /// Classifiers by their states. Restoring throws <see cref="FileNotFoundException"/> where the checkpoint folder is missing, and
     /// <see cref="InvalidDataException"/> where it holds other weights.
     /// </summary>
-    public static StateCache<TextClassifier> Restored { get; } = new(state => JsonSerializer.Deserialize<SavedScorer>(state, Json)!.Load());
+    public static StateCache<TextClassifier> Restored { get; } = new(state => Read<SavedScorer>(state).Load());
 
     /// <summary>The checkpoint folder: the classifier's own, or a graft's base.</summary>
     public required string Folder { get; init; }
@@ -41,6 +46,21 @@ internal sealed record SavedScorer
 
     /// <summary>True when it ran on a GPU; it will again where there is one.</summary>
     public bool Gpu { get; init; }
+
+    /// <summary>Reads the state of a saved component.</summary>
+    /// <exception cref="InvalidDataException">It is damaged.</exception>
+    public static T Read<T>(string state)
+        where T : class
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<T>(state, Json) ?? throw new JsonException("It is null.");
+        }
+        catch (Exception error) when (error is JsonException or InvalidOperationException or NotSupportedException or ArgumentException)
+        {
+            throw new InvalidDataException($"The saved model's SkillLoc component is damaged, so that it cannot be restored: {error.Message}", error);
+        }
+    }
 
     /// <summary>Compresses a graft for <see cref="Graft"/>.</summary>
     public static byte[] Pack(Graft graft)

@@ -5,6 +5,9 @@ namespace SkillLoc.Transforms;
 /// <summary>What lazy views, their cursors and single rows score with.</summary>
 internal interface IRowScorer
 {
+    /// <summary>Whose it is.</summary>
+    Ownership Ownership { get; }
+
     /// <summary>The columns that are read, in the order of <see cref="RowTexts.Values"/>.</summary>
     IReadOnlyList<string> Inputs { get; }
 

@@ -27,6 +27,8 @@ internal sealed class ScoringRow : DataViewRow
 
         RowScores Scores()
         {
+            scorer.Ownership.Check();
+
             // Several columns ask, and the caller may have moved the input on in between.
             string[] current = texts();
             if (_scores is null || !_scored.SequenceEqual(current))

@@ -21,8 +21,10 @@ internal sealed class ScoringRowMapper(IRowScorer scorer, DataViewSchema input) 
         return needed.Select(index => input[index]);
     }
 
+    /// <summary>A row for an engine, which will dispose the transformer and so gets a share of it.</summary>
     DataViewRow IRowToRowMapper.GetRow(DataViewRow input, IEnumerable<DataViewSchema.Column> activeColumns)
     {
+        scorer.Ownership.Share();
         var active = new bool[OutputSchema.Count];
         foreach (DataViewSchema.Column column in activeColumns)
         {

@@ -125,7 +125,8 @@ public static class ScoringSchema
     private static string WrongType(string name, DataViewType type) => $"Input column '{name}' is {type}; it must be a text column.";
 
     private static void Add(
-        DataViewSchema.Builder builder, IEnumerable<DataViewSchema.Column> input, ScoringColumns columns, IReadOnlyList<string> labels, bool writes)
+        DataViewSchema.Builder builder, IEnumerable<DataViewSchema.Column> input, ScoringColumns columns, IReadOnlyList<string> labels,
+        bool writes)
     {
         var annotations = new ScoreAnnotations(input, isRegression: labels.Count == 0);
         if (labels.Count > 0)

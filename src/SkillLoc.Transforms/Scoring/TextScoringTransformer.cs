@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using SkillLoc.Models.Classification;
@@ -11,11 +12,19 @@ namespace SkillLoc.Transforms;
 /// that writes its answers adds <c>PredictedText</c>, without labels that alone. Rows are read ahead, scored in groups of similar length,
 /// and given back in order; what nobody reads is not computed. It owns the model's tensors: dispose it when done.
 /// </summary>
+/// <remarks>
+/// <para>ML.NET's <see cref="PredictionEngine{TSrc, TDst}"/> disposes the transformer that it was made from. So the transformer has a share
+/// for its owner and one for each engine, and whatever disposes it as an <see cref="IDisposable"/> (an engine, a
+/// <see cref="TransformerChain{TLastTransformer}"/>, a <c>using</c> statement) gives one back; the last one releases the model. Any number
+/// of engines can be made, one after another or at once, and surplus ones disposed. <see cref="Dispose"/>, called by its name, ends it
+/// for everyone. What runs meanwhile finishes; later calls get an <see cref="ObjectDisposedException"/>.</para>
+/// <para>Shares that are never given back (an engine that was not disposed, the owner's where only engines were, and all but one where a
+/// chain was disposed, which passes that on once) cost nothing but time: the garbage collector releases a model that nobody refers to.</para>
+/// </remarks>
 public class TextScoringTransformer : ITransformer, IRowScorer, IDisposable
 {
     private readonly TextClassifier _classifier;
-    private readonly Lock _saving = new();
-    private bool _disposed;
+    private readonly Ownership _ownership;
 
     /// <summary>Takes over a classifier.</summary>
     /// <param name="classifier">The classifier; disposed with the transformer.</param>
@@ -36,6 +45,7 @@ public class TextScoringTransformer : ITransformer, IRowScorer, IDisposable
         }
 
         _classifier = classifier;
+        _ownership = new(this, classifier.Dispose);
         Columns = columns;
         CheckpointFolder = checkpointFolder;
         BaseCheckpoint = baseCheckpoint;
@@ -75,7 +85,7 @@ public class TextScoringTransformer : ITransformer, IRowScorer, IDisposable
     {
         get
         {
-            ObjectDisposedException.ThrowIf(_disposed, this);
+            _ownership.Check();
             return _classifier;
         }
     }
@@ -89,9 +99,11 @@ public class TextScoringTransformer : ITransformer, IRowScorer, IDisposable
     /// <summary>Scores lazily: nothing runs before rows are read.</summary>
     /// <param name="input">A view with the text columns.</param>
     /// <returns>The view with the added columns.</returns>
+    /// <exception cref="ObjectDisposedException">The transformer was disposed; also when a row is read after that.</exception>
     public IDataView Transform(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
+        _ownership.Check();
         return new ScoringView(this, input);
     }
 
@@ -118,53 +130,46 @@ public class TextScoringTransformer : ITransformer, IRowScorer, IDisposable
     }
 
     /// <summary>
-    /// Writes the transformer into an ML.NET model: what is written names the checkpoint folder, and loads with
-    /// <c>mlContext.Model.Load</c> in any program that has SkillLoc's assemblies beside it. A model that was not saved to a folder
-    /// before is saved to <see cref="CheckpointStore.DefaultFolder"/>. The columns of a loaded model have key values and slot names, but not
-    /// the annotations that mark scores, which nothing public of ML.NET restores.
+    /// Writes the transformer into an ML.NET model: what is written names <see cref="CheckpointFolder"/>, and loads with
+    /// <c>mlContext.Model.Load</c> in any program that has SkillLoc's assemblies beside it. The columns of a loaded model have key values
+    /// and slot names, but not the annotations that mark scores, which nothing public of ML.NET restores.
     /// </summary>
     /// <param name="ctx">Where ML.NET wants it.</param>
+    /// <exception cref="InvalidOperationException">The weights lie in no folder: <c>Options.OutputFolder</c> of the trainer, or
+    /// <see cref="SaveCheckpoint"/>, puts them into one. ML.NET has begun the file by then.</exception>
     void ICanSaveModel.Save(ModelSaveContext ctx) => SavedScorer.Carrier(Columns, State()).Save(ctx);
 
-    /// <inheritdoc/>
-    public void Dispose()
-    {
-        Dispose(true);
-        GC.SuppressFinalize(this);
-    }
+    /// <summary>Releases the model, for engines and views too: now, or with the end of the last pass that runs.</summary>
+    public void Dispose() => _ownership.End();
+
+    /// <summary>Gives back one share; see the remarks on the class.</summary>
+    [SuppressMessage("Usage", "CA1816", Justification = "Other shares may be left, and there is no finalizer to suppress.")]
+    void IDisposable.Dispose() => _ownership.GiveBack();
 
     /// <summary>What the saved model is restored from.</summary>
     private protected virtual SavedScorer State()
     {
-        string fingerprint = Classifier.Fingerprint();
-        lock (_saving)
+        if (CheckpointFolder is not { } folder || !Directory.Exists(folder))
         {
-            if (CheckpointFolder is null || !Directory.Exists(CheckpointFolder))
-            {
-                SaveCheckpoint(CheckpointStore.DefaultFolder(fingerprint));
-            }
+            long bytes = Classifier.Parameters.Values.Sum(weight => weight.numel() * weight.element_size());
+            string where = CheckpointFolder is null ? "lie in no folder" : $"are gone from the folder '{CheckpointFolder}'";
+            throw new InvalidOperationException(
+                FormattableString.Invariant($"The model's weights ({bytes / 1e6:F1} MB) {where}, and an ML.NET model names a folder instead ")
+                + $"of holding them. Set Options.OutputFolder before training, or call {nameof(SaveCheckpoint)}(folder) on the transformer, "
+                + "and save again. A graft, which GraftMask finds, travels inside the ML.NET model and needs no folder of its own.");
         }
 
-        return new() { Folder = CheckpointFolder!, Fingerprint = fingerprint, Settings = Classifier.Settings, Gpu = OnGpu };
+        return new() { Folder = folder, Fingerprint = Classifier.Fingerprint(), Settings = Classifier.Settings, Gpu = OnGpu };
     }
 
-    internal bool IsDisposed => _disposed;
+    internal bool IsDisposed => _ownership.HasEnded;
 
     private protected bool OnGpu => Classifier.Backbone.Device.type == TorchSharp.DeviceType.CUDA;
 
-    /// <summary>Releases the model.</summary>
-    /// <param name="disposing">True when called by <see cref="Dispose()"/>.</param>
-    protected virtual void Dispose(bool disposing)
-    {
-        if (disposing && !_disposed)
-        {
-            _disposed = true;
-            _classifier.Dispose();
-        }
-    }
-
     /// <summary>Does something with the model and some rows: scores them, or writes their answers.</summary>
     private protected virtual T[] Run<T>(IReadOnlyList<EncodedText> rows, Func<TextClassifier, T[]> work) => work(Classifier);
+
+    Ownership IRowScorer.Ownership => _ownership;
 
     IReadOnlyList<string> IRowScorer.Inputs => [.. Columns.Inputs];
 

@@ -114,7 +114,8 @@ public sealed class NeuronEvaluatorTests : IDisposable
 
         float[][] Noisy(int? context, int? seed)
         {
-            using NeuronPerturbationTransformer noisy = new MLContext(context).SkillLoc().PerturbNeurons(_model, probe.Select(1), alpha: 1, seed: seed);
+            using NeuronPerturbationTransformer noisy = new MLContext(context).SkillLoc()
+                .PerturbNeurons(_model, probe.Select(1), alpha: 1, seed: seed);
             Assert.Equal(seed ?? noisy.Seed, noisy.Seed);
             return [.. noisy.Transform(Data()).GetColumn<float[]>("Score")];
         }

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
+using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tests.Checkpoints;
 using static TorchSharp.torch;
 
@@ -28,6 +29,45 @@ public sealed class ForeignClassifierTests
         {
             Assert.Equal(expected[i][1], scores[i][1], 1e-5f);
         }
+    }
+
+    [Theory]
+    [InlineData("roberta")]
+    [InlineData("bert")]
+    [InlineData("gpt2")]
+    public void TextsAndPairsScoreAsInPython(string name)
+    {
+        // RoBERTa has two separators between the texts of a pair, GPT-2 nothing, and reads the last token.
+        string folder = Oracles.PathOf("foreign-classifiers", name);
+        JsonArray rows = JsonNode.Parse(File.ReadAllText(Path.Combine(folder, "expected.json")))!.AsArray();
+        foreach (bool isPair in new[] { false, true })
+        {
+            using TextClassifier classifier = TextClassifier.Create(folder, ClassifierSettings.Load(folder, isPair));
+            Assert.Equal(["no", "maybe", "yes"], classifier.Settings.Labels);
+            foreach (JsonNode? row in rows.Where(row => row!["pair"] is not null == isPair))
+            {
+                EncodedText encoded = classifier.Encode(row!["text"]!.GetValue<string>(), row["pair"]?.GetValue<string>());
+                Assert.Equal(row["ids"].Deserialize<int[]>(), encoded.Ids);
+                float[] expected = row["scores"].Deserialize<float[]>()!, scores = classifier.Score([encoded])[0];
+                for (int label = 0; label < 3; label++)
+                {
+                    Assert.Equal(expected[label], scores[label], 1e-5f);
+                }
+            }
+        }
+    }
+
+    [Fact]
+    public void ASavedForeignClassifierReadsAsBefore()
+    {
+        using var target = new TemporaryFolder();
+        string folder = Oracles.PathOf("foreign-classifiers", "roberta");
+        using TextClassifier classifier = TextClassifier.Create(folder, ClassifierSettings.Load(folder, hasTextPair: true));
+        string saved = target.PathOf("saved");
+        classifier.Save(saved);
+        using TextClassifier read = TextClassifier.Load(saved);
+        Assert.Equal(classifier.Encode("a fine film", "good").Ids, read.Encode("a fine film", "good").Ids);
+        Assert.Equal(classifier.Score([classifier.Encode("a", "b")])[0], read.Score([read.Encode("a", "b")])[0]);
     }
 
     [Theory]

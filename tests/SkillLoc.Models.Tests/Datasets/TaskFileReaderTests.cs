@@ -62,6 +62,9 @@ public sealed class TaskFileReaderTests : IDisposable
         Assert.Equal([new("plain \"inner\" quotes", null, "0", 1), new("comma, \"quote\"\nand line", null, "1", 3), new("", null, "0", 5), new(" space", null, "1", 6)], rows);
         Throws(Csv, "0,a\n1,\"never\nended\n0,b\n", "line 2: the column beginning \"never");
         Throws(Csv, "0,\"a\rb\"\r\n1,\"never", "line 3: the column beginning \"never");
+        Throws(Csv, "0,a\n1,\"never\nended\"\"", "line 2: the column beginning \"never");
+        Throws(Csv, "0,\"a\nb\"c,\"d\n", "line 1: the column beginning \"a");
+        Throws(Csv, "0,inner \"quote\",\"ended\" early\n", "line 1: the column beginning \"ended\" early");
         Throws(Csv, "0,a\n1,\"ended\" early\n", "line 2: the column beginning \"ended\" early has no closing quote");
         Assert.Equal([new("x", null, "1", 2)], Read(Csv with { HasHeader = true, Text = "b", Label = "a" }, "a,b\n1,x\n"));
     }

@@ -107,7 +107,7 @@ public class CheckpointTokenizerOracleTests
         using var folder = new TemporaryFolder();
         foreach (var lowercase in new[] { true, false })
         {
-            folder.With("tokenizer.json", JsonSerializer.Serialize(new { normalizer = new { type = "BertNormalizer", lowercase }, model = new { type = "WordPiece", vocab = vocabulary } }));
+            folder.With("tokenizer.json", JsonSerializer.Serialize(new { normalizer = new { type = "BertNormalizer", lowercase }, pre_tokenizer = new { type = "BertPreTokenizer" }, model = new { type = "WordPiece", vocab = vocabulary } }));
             var tokenizer = CheckpointTokenizer.Load(folder.Path);
             Assert.Equal(lowercase, OracleFolders.Texts("tiny-bert").Where(entry => entry.Text != SpecialSpellings).All(entry => entry.Ids.SequenceEqual(tokenizer.Encode(entry.Text))));
         }

@@ -238,8 +238,8 @@ public class UnigramTokenizerTests
         Refused<InvalidDataException>("""{"model": {"type": "Unigram", "unk_id": 0, "vocab": [["a"]]}}""", "[\"a\"]");
         Refused<InvalidDataException>("""{"model": {"type": "Unigram", "unk_id": 0, "vocab": [["a", 0], ["a", 0]]}}""", "'a'");
         Refused<InvalidDataException>("""{"model": {"type": "Unigram", "vocab": [["a", 0]]}}""", "unk_id");
-        Refused<NotSupportedException>("""{"normalizer": {"type": "NFD"}, "model": {"type": "Unigram", "unk_id": 0, "vocab": [["a", 0]]}}""", "'NFD'");
-        Refused<NotSupportedException>("""{"pre_tokenizer": {"type": "Digits"}, "model": {"type": "Unigram", "unk_id": 0, "vocab": [["a", 0]]}}""", "'Digits'");
+        Refused<NotSupportedException>("""{"normalizer": {"type": "ByteLevel"}, "model": {"type": "Unigram", "unk_id": 0, "vocab": [["a", 0]]}}""", "'ByteLevel'");
+        Refused<NotSupportedException>("""{"pre_tokenizer": {"type": "UnicodeScripts"}, "model": {"type": "Unigram", "unk_id": 0, "vocab": [["a", 0]]}}""", "'UnicodeScripts'");
         Refused<InvalidDataException>("""{"normalizer": {"type": "Precompiled", "precompiled_charsmap": "AAAA"}, "model": {"type": "Unigram", "unk_id": 0, "vocab": [["a", 0]]}}""", "charsmap");
 
         void Refused<T>(string json, string part)

@@ -4,6 +4,7 @@ using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Embeddings;
 using SkillLoc.Models.Prompts;
+using SkillLoc.Models.Tokenization;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -42,6 +43,90 @@ public sealed class EmbedTextTests
             Assert.True(allclose(expected, tensor(vectors[i]), 1e-4, 1e-4), $"row {i}");
         }
     }
+
+    [Theory]
+    [InlineData("tiny-gpt2", 1, "hidden.1")]
+    [InlineData("tiny-gpt2", null, "hidden.3")]
+    [InlineData("tiny-t5", null, "encoder_last")]
+    public void VectorsOfGpt2AndOfT5sEncoderAreMeansOverRealTokens(string name, int? layer, string tensorName)
+    {
+        using var scope = NewDisposeScope();
+        string folder = Oracles.PathOf(name);
+        using SafetensorsFile oracle = SafetensorsFile.Open(Path.Join(folder, "expected.safetensors"));
+        Tensor ids = oracle.Read("input_ids"), hidden = oracle.Read(tensorName);
+        long[] lengths = oracle.Read("attention_mask").sum(dim: 1).data<long>().ToArray();
+        EncodedText[] rows = [.. lengths.Select((length, i) => new EncodedText(
+            [.. ids.select(0, i).narrow(0, 0, length).clone().data<long>().ToArray().Select(id => (int)id)], null, 0))];
+        using var embedder = new TextEmbedder(folder, layer);
+        float[][] vectors = embedder.Embed(rows);
+        for (int i = 0; i < rows.Length; i++)
+        {
+            Assert.True(allclose(hidden.select(0, i).narrow(0, 0, lengths[i]).mean([0]), tensor(vectors[i]), 1e-4, 1e-4), $"row {i}");
+        }
+    }
+
+    [Theory]
+    [InlineData("tiny-gpt2")]
+    [InlineData("tiny-t5")]
+    [InlineData("tiny-t5-v11")]
+    [InlineData("tiny-bert")]
+    public void AnyCheckpointEmbedsEveryRow(string name)
+    {
+        string folder = Oracles.PathOf(name);
+        IDataView data = _ml.Data.LoadFromEnumerable(new[] { new Toy.Row { Text = "a fine film" }, new Toy.Row { Text = "" }, new Toy.Row { Text = "bad" } });
+        using EmbedTextTransformer transformer = _ml.SkillLoc().EmbedText(folder).Fit(data);
+        float[][] vectors = [.. transformer.Transform(data).GetColumn<float[]>("Features")];
+        Assert.Equal(3, vectors.Length);
+        Assert.All(vectors, vector => Assert.Equal(48, vector.Length));
+
+        // As the folder's own tokenizer has special tokens: T5 ends a text, GPT-2 has none.
+        using var embedder = new TextEmbedder(folder);
+        CheckpointTokenizer tokenizer = CheckpointTokenizer.Load(folder);
+        int[] bare = tokenizer.Encode("a fine film");
+        int[] expected = name switch { "tiny-gpt2" => bare, "tiny-bert" => [tokenizer.ClsId, .. bare, tokenizer.SepId], _ => [.. bare, tokenizer.SepId] };
+        Assert.Equal(expected, embedder.Encode("a fine film").Ids);
+        Assert.Equal(vectors[0], embedder.Embed([embedder.Encode("a fine film")])[0], (a, b) => Math.Abs(a - b) < 1e-4);
+    }
+
+    [Fact]
+    public void T5sEncoderAloneEmbedsAndSaysThatItCannotWrite()
+    {
+        string folder = Directory.CreateTempSubdirectory("skillloc-").FullName;
+        try
+        {
+            string whole = Oracles.PathOf("tiny-t5");
+            ModelConfig config = ModelConfig.Load(Path.Join(whole, "config.json")).WithArchitecture("T5EncoderModel");
+            using (var scope = NewDisposeScope())
+            using (SafetensorsFile weights = SafetensorsFile.Open(Path.Join(whole, "model.safetensors")))
+            {
+                CheckpointFolder.Save(
+                    folder, config,
+                    weights.Tensors.Where(info => !info.Name.StartsWith("decoder.", StringComparison.Ordinal)).Select(info => (info.Name, weights.Read(info.Name))),
+                    [Path.Join(whole, "spiece.model")]);
+            }
+
+            using (var alone = new TextEmbedder(folder))
+            using (var both = new TextEmbedder(whole))
+            {
+                Assert.Equal(both.Embed([both.Encode("a fine film")])[0], alone.Embed([alone.Encode("a fine film")])[0]);
+            }
+
+            string message = Assert.Throws<InvalidDataException>(() => LanguageModel.Load(folder)).Message;
+            Assert.Contains("T5EncoderModel", message, StringComparison.Ordinal);
+            Assert.Contains("EmbedText", message, StringComparison.Ordinal);
+            Assert.Contains("T5ForConditionalGeneration", message, StringComparison.Ordinal);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [Theory]
+    [InlineData("tiny-gpt2")]
+    [InlineData("tiny-t5")]
+    public void ATemplateNeedsAMask(string name) =>
+        Assert.Contains("has none", Assert.Throws<ArgumentException>(() => new TextEmbedder(Oracles.PathOf(name), template: "*cls**sent_0**mask**sep+*")).Message, StringComparison.Ordinal);
 
     [Fact]
     public void FeaturesAreAColumnInAPipeline()

@@ -5,25 +5,27 @@ using System.Text;
 
 namespace SkillLoc.Models.Tokenization;
 
-/// <summary>Unicode's normalization form KC: compatibility decomposition, then canonical composition.</summary>
+/// <summary>Unicode's normalization forms, of version 11, which Hugging Face's tokenizers have.</summary>
 /// <remarks>The tables are our own since <see cref="string.Normalize()"/> does nothing when globalization is invariant.</remarks>
-internal static class CompatibilityForm
+internal static class UnicodeForm
 {
     private const int FirstSyllable = 0xAC00, Syllables = 11172;
     private const int FirstLead = 0x1100, Leads = 19;
     private const int FirstVowel = 0x1161, Vowels = 21;
     private const int FirstTrail = 0x11A7, Trails = 28;
 
-    private static readonly FrozenDictionary<int, int[]> Decompositions;
+    private static readonly FrozenDictionary<int, int[]> Canonical;
+    private static readonly FrozenDictionary<int, int[]> Compatible;
     private static readonly FrozenDictionary<(int First, int Second), int> Compositions;
     private static readonly FrozenDictionary<int, int> Classes;
 
-    static CompatibilityForm()
+    static UnicodeForm()
     {
-        var decompositions = new Dictionary<int, int[]>();
+        var canonical = new Dictionary<int, int[]>();
+        var compatible = new Dictionary<int, int[]>();
         var compositions = new Dictionary<(int, int), int>();
         var classes = new Dictionary<int, int>();
-        using var stream = typeof(CompatibilityForm).Assembly.GetManifestResourceStream(typeof(CompatibilityForm), "CompatibilityForm.txt")!;
+        using var stream = typeof(UnicodeForm).Assembly.GetManifestResourceStream(typeof(UnicodeForm), "UnicodeForm.txt")!;
         using var reader = new StreamReader(stream);
         while (reader.ReadLine() is { } line)
         {
@@ -31,11 +33,11 @@ internal static class CompatibilityForm
                 continue;
             var colon = line.IndexOf(':', StringComparison.Ordinal);
             var (left, right) = (line[2..colon], line[(colon + 2)..]);
-            if (line[0] == '=')
+            if (line[0] is '=' or '~')
             {
                 int[] letters = [.. CodePoints(left)];
                 foreach (var codePoint in CodePoints(right))
-                    decompositions.Add(codePoint, letters);
+                    (line[0] == '=' ? canonical : compatible).Add(codePoint, letters);
             }
             else if (line[0] == '+')
             {
@@ -48,7 +50,8 @@ internal static class CompatibilityForm
                     classes.Add(codePoint, int.Parse(left, CultureInfo.InvariantCulture));
             }
         }
-        Decompositions = decompositions.ToFrozenDictionary();
+        Canonical = canonical.ToFrozenDictionary();
+        Compatible = compatible.ToFrozenDictionary();
         Compositions = compositions.ToFrozenDictionary();
         Classes = classes.ToFrozenDictionary();
 
@@ -59,17 +62,28 @@ internal static class CompatibilityForm
         static int Number(string hex) => int.Parse(hex, NumberStyles.HexNumber, CultureInfo.InvariantCulture);
     }
 
-    /// <summary>The form KC of a text without lone surrogates.</summary>
-    public static string Of(string text)
+    /// <summary>The form C of a text without lone surrogates: canonical decomposition, then composition.</summary>
+    public static string C(string text) => Of(text, compatible: false, composed: true);
+
+    /// <summary>The form D of a text without lone surrogates: canonical decomposition.</summary>
+    public static string D(string text) => Of(text, compatible: false, composed: false);
+
+    /// <summary>The form KC of a text without lone surrogates: compatibility decomposition, then composition.</summary>
+    public static string KC(string text) => Of(text, compatible: true, composed: true);
+
+    /// <summary>The form KD of a text without lone surrogates: compatibility decomposition.</summary>
+    public static string KD(string text) => Of(text, compatible: true, composed: false);
+
+    private static string Of(string text, bool compatible, bool composed)
     {
         if (Ascii.IsValid(text))
             return text;
-        var letters = Decompose(text);
+        var letters = Decompose(text, compatible);
         Order(letters);
-        return Compose(CollectionsMarshal.AsSpan(letters));
+        return composed ? Compose(CollectionsMarshal.AsSpan(letters)) : Text(CollectionsMarshal.AsSpan(letters));
     }
 
-    private static List<int> Decompose(string text)
+    private static List<int> Decompose(string text, bool compatible)
     {
         var letters = new List<int>(text.Length + 8);
         foreach (var rune in text.EnumerateRunes())
@@ -82,7 +96,7 @@ internal static class CompatibilityForm
                 if (syllable % Trails != 0)
                     letters.Add(FirstTrail + (syllable % Trails));
             }
-            else if (Decompositions.TryGetValue(rune.Value, out var parts))
+            else if ((compatible && Compatible.TryGetValue(rune.Value, out var parts)) || Canonical.TryGetValue(rune.Value, out parts))
             {
                 letters.AddRange(parts);
             }
@@ -131,8 +145,13 @@ internal static class CompatibilityForm
             letters[kept++] = letter;
         }
 
-        var text = new StringBuilder(kept);
-        foreach (var letter in letters[..kept])
+        return Text(letters[..kept]);
+    }
+
+    private static string Text(ReadOnlySpan<int> letters)
+    {
+        var text = new StringBuilder(letters.Length);
+        foreach (var letter in letters)
             text.Append(new Rune(letter));
         return text.ToString();
     }

@@ -1,0 +1,84 @@
+using System.Text;
+
+namespace SkillLoc.Models.Tokenization;
+
+/// <summary>
+/// Tokens that were added to a vocabulary and are not special: texts are searched for them before anything else is done, and only what is
+/// between them becomes words.
+/// </summary>
+internal sealed class AddedTokens
+{
+    private readonly Finder _inTexts;
+    private readonly Finder _inNormalized;
+
+    /// <param name="tokens">The tokens; special ones are not found.</param>
+    /// <param name="normalize">What texts go through; normalized tokens do so, too.</param>
+    public AddedTokens(IReadOnlyCollection<AddedToken> tokens, Func<string, string> normalize)
+    {
+        var found = tokens.Where(token => !token.IsSpecial).ToLookup(token => token.IsNormalized);
+        _inTexts = new Finder(found[false]);
+        _inNormalized = new Finder(found[true].Select(token => token with { Content = normalize(token.Content) }));
+    }
+
+    /// <summary>Whether there are none.</summary>
+    public bool AreNone => _inTexts.IsEmpty && _inNormalized.IsEmpty;
+
+    /// <summary>The parts of a text: added tokens, and what is between them.</summary>
+    public IEnumerable<(int? Id, string Text, bool IsFirst)> InText(string text) => _inTexts.Split(text);
+
+    /// <summary>The same of a text between such tokens, once it is normalized.</summary>
+    public IEnumerable<(int? Id, string Text, bool IsFirst)> InNormalized(string text) => _inNormalized.Split(text);
+
+    /// <summary>Finds tokens from left to right: where several begin, the longest.</summary>
+    private sealed class Finder
+    {
+        private readonly Dictionary<char, AddedToken[]> _byFirst;
+
+        public Finder(IEnumerable<AddedToken> tokens) =>
+            _byFirst = tokens.Where(token => token.Content.Length > 0).DistinctBy(token => token.Content, StringComparer.Ordinal).GroupBy(token => token.Content[0])
+                .ToDictionary(group => group.Key, group => group.OrderByDescending(token => token.Content.Length).ToArray());
+
+        public bool IsEmpty => _byFirst.Count == 0;
+
+        public IEnumerable<(int? Id, string Text, bool IsFirst)> Split(string text)
+        {
+            var done = 0;
+            for (var at = 0; at < text.Length && !IsEmpty;)
+            {
+                if (!_byFirst.TryGetValue(text[at], out var candidates)
+                    || Array.Find(candidates, token => string.CompareOrdinal(text, at, token.Content, 0, token.Content.Length) == 0) is not { } found)
+                {
+                    at++;
+                    continue;
+                }
+
+                var (start, end) = (at, at + found.Content.Length);
+                at = end;
+                if (found.IsSingleWord && (EndsWithWord(text.AsSpan(0, start)) || StartsWithWord(text.AsSpan(end))))
+                    continue;
+                if (found.StripsLeft)
+                    start = Math.Max(text.AsSpan(0, start).TrimEnd().Length, done);
+                if (found.StripsRight)
+                    end = text.Length - text.AsSpan(end).TrimStart().Length;
+                if (done < start)
+                    yield return (null, text[done..start], done == 0);
+                yield return (found.Id, found.Content, start == 0);
+                done = end;
+            }
+            if (done < text.Length)
+                yield return (null, text[done..], done == 0);
+        }
+
+        private static bool EndsWithWord(ReadOnlySpan<char> text)
+        {
+            Rune.DecodeLastFromUtf16(text, out var rune, out var length);
+            return length > 0 && WordCharacters.Contains(rune);
+        }
+
+        private static bool StartsWithWord(ReadOnlySpan<char> text)
+        {
+            Rune.DecodeFromUtf16(text, out var rune, out var length);
+            return length > 0 && WordCharacters.Contains(rune);
+        }
+    }
+}

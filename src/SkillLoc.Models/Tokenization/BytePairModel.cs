@@ -1,0 +1,158 @@
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using Microsoft.ML.Tokenizers;
+
+namespace SkillLoc.Models.Tokenization;
+
+/// <summary>Byte-level BPE as GPT-2 and RoBERTa have it: the bytes of each word, merged by <see cref="BpeTokenizer"/>.</summary>
+/// <remarks>
+/// <para>The library's time grows with the square of a word's length, so that a long word is merged part by part, with the same tokens.</para>
+/// <para>
+/// For merges go by rank, and from the left where ranks are equal. If each two neighbours of a sequence of tokens stay apart when they
+/// are merged alone, the whole sequence does: the first merge across one of its borders would have been made between these two as well,
+/// since up to then nothing else touched them. So a part may end behind a token that stays apart from every token that the rest of the
+/// word could begin with.
+/// </para>
+/// </remarks>
+internal sealed class BytePairModel
+{
+    private const int Part = 512;
+    private const char UnknownLetter = '\0';
+
+    private readonly BpeTokenizer _tokenizer;
+    private readonly Dictionary<int, string> _tokens;
+    private readonly Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> _ids;
+    private readonly int _longest;
+
+    private readonly IReadOnlySet<string> _special;
+    private readonly int? _unknown;
+    private readonly bool _fusesUnknown;
+    private readonly bool _ignoresMerges;
+
+    // How each byte is written, 0 where the vocabulary lacks it.
+    private readonly char[] _letters;
+
+    /// <param name="vocabulary">Token to id.</param>
+    /// <param name="merges">Pairs of tokens with a space between, the best merge first.</param>
+    /// <param name="special">The tokens that no text spells.</param>
+    /// <param name="model">What <c>tokenizer.json</c> says of the model; null where it is not there.</param>
+    /// <exception cref="InvalidDataException">The model names an unknown token that the vocabulary lacks.</exception>
+    /// <exception cref="NotSupportedException">The model has a setting that is not supported.</exception>
+    public BytePairModel(Dictionary<string, int> vocabulary, IEnumerable<string> merges, IReadOnlySet<string> special, SerializedStep? model)
+    {
+        Check(model);
+        _unknown = model?.Text("unk_token") is { } unknown
+            ? vocabulary.TryGetValue(unknown, out var id) ? id : throw model.Value.Lacks("unk_token")
+            : null;
+        _fusesUnknown = model?.Flag("fuse_unk", false) == true;
+        _special = special;
+        _ignoresMerges = model?.Flag("ignore_merges", false) == true;
+        _tokenizer = BpeTokenizer.Create(new BpeOptions(vocabulary) { Merges = merges });
+        _tokens = vocabulary.ToDictionary(entry => entry.Value, entry => entry.Key);
+        _ids = vocabulary.GetAlternateLookup<ReadOnlySpan<char>>();
+        _longest = vocabulary.Keys.Max(token => token.Length);
+        _letters = [.. Enumerable.Range(0, 256).Select(value => ByteAlphabet.CharOf((byte)value)).Select(letter => _ids.ContainsKey([letter]) ? letter : UnknownLetter)];
+        if (model?.Flag("byte_fallback", false) == true && _letters.Contains(UnknownLetter) && vocabulary.ContainsKey("<0x00>"))
+            throw new NotSupportedException($"{model.Value.Source}: byte_fallback is true, and the vocabulary lacks bytes of byte-level BPE; that is not supported.");
+    }
+
+    /// <summary>Appends the first ids of a word without lone surrogates.</summary>
+    /// <param name="word">The word.</param>
+    /// <param name="ids">Gets the ids, more than wanted at times.</param>
+    /// <param name="maxTokens">How many ids there shall be at most; what they do not need is not encoded.</param>
+    public void Encode(string word, List<int> ids, int maxTokens)
+    {
+        var letters = Spell(word);
+        if (_ignoresMerges && _ids.TryGetValue(letters, out var whole) && !_special.Contains(_tokens[whole]))
+        {
+            ids.Add(whole);
+            return;
+        }
+
+        for (var rest = letters; !rest.IsEmpty && ids.Count < maxTokens;)
+        {
+            // Unknown letters, which are written so only where there is a token for them, stand apart.
+            var known = rest.IndexOf(UnknownLetter) is >= 0 and var end ? rest[..end] : rest;
+            rest = rest[known.Length..];
+            while (!known.IsEmpty && ids.Count < maxTokens)
+                known = known[AppendPart(known, ids)..];
+            var unknown = rest.IndexOfAnyExcept(UnknownLetter) is >= 0 and var next ? next : rest.Length;
+            rest = rest[unknown..];
+            if (unknown > 0)
+                ids.AddRange(Enumerable.Repeat(_unknown!.Value, _fusesUnknown ? 1 : unknown));
+        }
+    }
+
+    /// <exception cref="NotSupportedException">The model has a setting that is not supported.</exception>
+    private static void Check(SerializedStep? model)
+    {
+        if (model is not { } step)
+            return;
+        step.Only("vocab", "merges", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", "byte_fallback", "ignore_merges");
+        if (step.Find("dropout") is { } dropout && !(dropout.ValueKind == JsonValueKind.Number && dropout.TryGetDouble(out var share) && share == 0))
+            throw new NotSupportedException($"{step.Source}: dropout is {dropout.GetRawText()}; texts that are spelled by chance are not supported.");
+        foreach (var setting in new[] { "continuing_subword_prefix", "end_of_word_suffix" })
+        {
+            if (step.Text(setting) is { Length: > 0 } text)
+                throw new NotSupportedException($"{step.Source}: {setting} is '{text}'; byte-level BPE with any is not supported.");
+        }
+    }
+
+    // Bytes that the vocabulary lacks are left out where there is no token for what is unknown.
+    private ReadOnlySpan<char> Spell(string word)
+    {
+        var letters = new List<char>(word.Length);
+        Span<byte> utf8 = stackalloc byte[4];
+        foreach (var rune in word.EnumerateRunes())
+        {
+            foreach (var value in utf8[..rune.EncodeToUtf8(utf8)])
+            {
+                if (_letters[value] is not UnknownLetter and var letter)
+                    letters.Add(letter);
+                else if (_unknown is not null)
+                    letters.Add(UnknownLetter);
+            }
+        }
+        return CollectionsMarshal.AsSpan(letters);
+    }
+
+    /// <summary>Appends the first tokens of a word, all of them where it is short.</summary>
+    /// <returns>How many letters they are.</returns>
+    private int AppendPart(ReadOnlySpan<char> word, List<int> ids)
+    {
+        for (var size = Part; size < word.Length; size *= 2)
+        {
+            var part = Merge(word[..size]);
+            var end = size;
+            for (var count = part.Count; count > 0; count--)
+            {
+                if (StaysApart(part[count - 1], word[end..]))
+                {
+                    ids.AddRange(part.Take(count));
+                    return end;
+                }
+                end -= _tokens[part[count - 1]].Length;
+            }
+        }
+        ids.AddRange(Merge(word));
+        return word.Length;
+    }
+
+    private bool StaysApart(int id, ReadOnlySpan<char> rest)
+    {
+        var token = _tokens[id];
+        for (var length = Math.Min(_longest, rest.Length); length > 0; length--)
+        {
+            // What merges do not make of its letters is no token that text begins with.
+            if (_ids.TryGetValue(rest[..length], out var next) && Merge(rest[..length]).SequenceEqual([next])
+                && !Merge(string.Concat(token, rest[..length])).SequenceEqual([id, next]))
+            {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private IReadOnlyList<int> Merge(ReadOnlySpan<char> letters) =>
+        _tokenizer.EncodeToIds(letters, considerPreTokenization: false, considerNormalization: false);
+}

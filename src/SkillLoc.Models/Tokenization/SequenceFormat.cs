@@ -1,0 +1,119 @@
+using System.Text.Json;
+
+namespace SkillLoc.Models.Tokenization;
+
+/// <summary>The special tokens around a text and between two of a pair, as a checkpoint's own tokenizer puts them there (a post-processor).</summary>
+/// <param name="Single">The parts of a single text.</param>
+/// <param name="Pair">The parts of a pair.</param>
+internal sealed record SequenceFormat(IReadOnlyList<SequenceFormat.Part> Single, IReadOnlyList<SequenceFormat.Part> Pair)
+{
+    /// <summary>A part of a sequence.</summary>
+    /// <param name="Id">A special token; null for a text.</param>
+    /// <param name="IsSecond">Whether it is the second text.</param>
+    /// <param name="Type">The segment.</param>
+    internal readonly record struct Part(int? Id, bool IsSecond, int Type)
+    {
+        public static Part First { get; } = new(null, false, 0);
+
+        public static Part Second(int type) => new(null, true, type);
+
+        public static Part Special(int id, int type = 0) => new(id, false, type);
+    }
+
+    /// <summary>Nothing around a text.</summary>
+    public static SequenceFormat Bare { get; } = new([Part.First], [Part.First, Part.Second(1)]);
+
+    /// <summary>BERT's.</summary>
+    public static SequenceFormat Bert(int cls, int sep) => new(
+        [Part.Special(cls), Part.First, Part.Special(sep)],
+        [Part.Special(cls), Part.First, Part.Special(sep), Part.Second(1), Part.Special(sep, 1)]);
+
+    /// <summary>RoBERTa's, with two separators between the texts of a pair.</summary>
+    public static SequenceFormat Roberta(int cls, int sep) => new(
+        [Part.Special(cls), Part.First, Part.Special(sep)],
+        [Part.Special(cls), Part.First, Part.Special(sep), Part.Special(sep), Part.Second(0), Part.Special(sep)]);
+
+    /// <summary>T5's: an end after each text.</summary>
+    public static SequenceFormat Ends(int end) => new([Part.First, Part.Special(end)], [Part.First, Part.Special(end), Part.Second(0), Part.Special(end)]);
+
+    /// <summary>A start and an end of each text, where these are given.</summary>
+    public static SequenceFormat Around(int? start, int? end)
+    {
+        Part[] single = [.. Special(start, 0), Part.First, .. Special(end, 0)];
+        return new(single, [.. single, .. Special(start, 1), Part.Second(1), .. Special(end, 1)]);
+
+        static Part[] Special(int? id, int type) => id is { } token ? [Part.Special(token, type)] : [];
+    }
+
+    /// <summary>What <c>tokenizer.json</c> says; null where it says nothing.</summary>
+    /// <param name="root">The file.</param>
+    /// <param name="source">What error messages call it.</param>
+    /// <exception cref="InvalidDataException">A setting is missing or not valid.</exception>
+    /// <exception cref="NotSupportedException">The post-processor is of another kind.</exception>
+    public static SequenceFormat? Read(JsonElement root, string source)
+    {
+        if (!root.TryGetProperty("post_processor", out var processor) || processor.ValueKind == JsonValueKind.Null)
+            return null;
+        if (processor.ValueKind != JsonValueKind.Object)
+            throw new InvalidDataException($"{source}: its post_processor is a JSON {processor.ValueKind}; it should be an object or null.");
+
+        // What ByteLevel does there is about offsets alone.
+        var steps = new SerializedStep(processor, $"{source}, post_processor").Flatten("processors").Where(step => step.Type != "ByteLevel").ToList();
+        return steps.Count switch
+        {
+            0 => Bare,
+            1 => Of(steps[0]),
+            _ => throw new NotSupportedException($"{source} has the post-processors {string.Join(", ", steps.Select(step => $"'{step.Type}'"))}, one after another, which is not supported."),
+        };
+    }
+
+    private static SequenceFormat Of(SerializedStep step)
+    {
+        switch (step.Type)
+        {
+            case "BertProcessing":
+                step.Only("sep", "cls");
+                return Bert(Token("cls"), Token("sep"));
+            case "RobertaProcessing":
+                step.Only("sep", "cls", "trim_offsets", "add_prefix_space");
+                return Roberta(Token("cls"), Token("sep"));
+            case "TemplateProcessing":
+                step.Only("single", "pair", "special_tokens");
+                return new([.. Parts(step, "single")], [.. Parts(step, "pair")]);
+            case var other:
+                throw new NotSupportedException(
+                    $"{step.Source} is of type '{other}'; supported are TemplateProcessing, BertProcessing, RobertaProcessing, ByteLevel and sequences of them.");
+        }
+
+        // A token and its id.
+        int Token(string name) => step.Find(name) is { ValueKind: JsonValueKind.Array } pair && pair.GetArrayLength() == 2 && Id(pair[1]) is { } id ? id : throw step.Lacks(name);
+    }
+
+    private static IEnumerable<Part> Parts(SerializedStep step, string name)
+    {
+        if (step.Find(name) is not { ValueKind: JsonValueKind.Array } pieces)
+            throw step.Lacks(name);
+        foreach (var piece in pieces.EnumerateArray())
+        {
+            if (TokenizerFiles.Find(piece, "Sequence") is { } sequence && TokenizerFiles.Text(sequence, "id") is "A" or "B" && Type(sequence) is { } type)
+                yield return new(null, TokenizerFiles.Text(sequence, "id") == "B", type);
+            else if (TokenizerFiles.Find(piece, "SpecialToken") is { } special && TokenizerFiles.Text(special, "id") is { } token && Type(special) is { } segment)
+                foreach (var id in Ids(step, token))
+                    yield return Part.Special(id, segment);
+            else
+                throw step.Lacks(name);
+        }
+
+        static int? Type(JsonElement part) => TokenizerFiles.Find(part, "type_id") is { } value ? Id(value) : 0;
+    }
+
+    // What a special token of a template stands for: as a rule itself.
+    private static List<int> Ids(SerializedStep step, string token)
+    {
+        if (TokenizerFiles.Find(TokenizerFiles.Find(step.Find("special_tokens"), token), "ids") is not { ValueKind: JsonValueKind.Array } ids)
+            throw step.Lacks("special_tokens");
+        return [.. ids.EnumerateArray().Select(value => Id(value) ?? throw step.Lacks("special_tokens"))];
+    }
+
+    private static int? Id(JsonElement value) => value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var id) && id >= 0 ? id : null;
+}

@@ -1,0 +1,129 @@
+using System.Buffers;
+using System.Globalization;
+using System.Text;
+
+namespace SkillLoc.Models.Tokenization;
+
+/// <summary>The normalizers of <c>tokenizer.json</c>, which change a text before it is cut into words.</summary>
+internal static class TextNormalizers
+{
+    /// <summary>The function that a step describes, of texts without lone surrogates.</summary>
+    /// <exception cref="InvalidDataException">The step lacks a setting.</exception>
+    /// <exception cref="NotSupportedException">The step is of a kind, or has a setting, that is not known.</exception>
+    public static Func<string, string> Of(SerializedStep step)
+    {
+        switch (step.Type)
+        {
+            case "BertNormalizer":
+                step.Only("clean_text", "handle_chinese_chars", "strip_accents", "lowercase");
+                var lowers = step.Flag("lowercase", true);
+                return Bert(step.Flag("clean_text", true), step.Flag("handle_chinese_chars", true), step.OptionalFlag("strip_accents") ?? lowers, lowers);
+            case "NFC":
+                step.Only();
+                return UnicodeForm.C;
+            case "NFD":
+                step.Only();
+                return UnicodeForm.D;
+            case "NFKC":
+                step.Only();
+                return UnicodeForm.KC;
+            case "NFKD":
+                step.Only();
+                return UnicodeForm.KD;
+            case "Nmt":
+                step.Only();
+                return CleanForTranslation;
+            case "Lowercase":
+                step.Only();
+                return BertNormalizer.Lower;
+            case "StripAccents":
+                step.Only();
+                return WithoutMarks;
+            case "Strip":
+                step.Only("strip_left", "strip_right");
+                var (left, right) = (step.Flag("strip_left", false), step.Flag("strip_right", false));
+                return text => (left, right) switch { (true, true) => text.Trim(), (true, _) => text.TrimStart(), (_, true) => text.TrimEnd(), _ => text };
+            case "Prepend":
+                step.Only("prepend");
+                var before = step.Text("prepend") ?? throw step.Lacks("prepend");
+                return text => text.Length > 0 ? before + text : text;
+            case "Replace":
+                step.Only("pattern", "content");
+                var content = step.Text("content") ?? throw step.Lacks("content");
+                var pattern = new StepPattern(step);
+                return text => pattern.Replace(text, content);
+            case "Precompiled":
+                step.Only("precompiled_charsmap");
+                var encoded = step.Text("precompiled_charsmap") ?? throw step.Lacks("precompiled_charsmap");
+                var blob = new byte[encoded.Length];
+                if (!Convert.TryFromBase64String(encoded, blob, out var length))
+                    throw step.Lacks("precompiled_charsmap");
+                var rules = new CharsMap(blob.AsSpan(0, length), step.Source);
+                return text => Apply(rules, text);
+            case var other:
+                throw new NotSupportedException(
+                    $"{step.Source} has a normalizer of type '{other}'; supported are BertNormalizer, NFC, NFD, NFKC, NFKD, Nmt, Lowercase, StripAccents, "
+                    + "Strip, Prepend, Replace, Precompiled and sequences of them.");
+        }
+    }
+
+    /// <summary>BERT's own.</summary>
+    public static Func<string, string> Bert(bool cleans, bool splitsIdeographs, bool stripsAccents, bool lowers) =>
+        text => BertNormalizer.Normalize(text, cleans, splitsIdeographs, stripsAccents, lowers);
+
+    private static string WithoutMarks(string text)
+    {
+        var result = new StringBuilder(text.Length);
+        foreach (var rune in text.EnumerateRunes())
+        {
+            if (Rune.GetUnicodeCategory(rune) is not (UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark or UnicodeCategory.EnclosingMark))
+                result.Append(rune);
+        }
+        return result.ToString();
+    }
+
+    /// <summary>Control characters go, and what counts as white space in translation becomes a space.</summary>
+    private static string CleanForTranslation(string text)
+    {
+        var result = new StringBuilder(text.Length);
+        foreach (var letter in text)
+        {
+            if (letter is (>= '\u0001' and <= '\u0008') or '\u000B' or (>= '\u000E' and <= '\u001F') or '\u007F' or '\u008F' or '\u009F')
+                continue;
+            result.Append(letter is '\t' or '\n' or '\f' or '\r' or '\u1680' or (>= '\u200B' and <= '\u200F') or '\u2028' or '\u2029' or '\u2581' or '\uFEFF' or '\uFFFD'
+                ? ' '
+                : letter);
+        }
+        return result.ToString();
+    }
+
+    /// <summary>Replaces by SentencePiece's rules: short grapheme clusters whole where a rule begins them, else each character.</summary>
+    private static string Apply(CharsMap rules, string text)
+    {
+        const int LongestCluster = 6;
+        var result = new StringBuilder(text.Length);
+        var buffer = new ArrayBufferWriter<byte>();
+        for (var start = 0; start < text.Length;)
+        {
+            var cluster = text.AsSpan(start, StringInfo.GetNextTextElementLength(text, start));
+            start += cluster.Length;
+            if (Encoding.UTF8.GetByteCount(cluster) < LongestCluster && Replace(cluster))
+                continue;
+            foreach (var letter in cluster.EnumerateRunes())
+            {
+                if (!Replace(letter.ToString()))
+                    result.Append(letter);
+            }
+        }
+        return result.ToString();
+
+        bool Replace(ReadOnlySpan<char> letters)
+        {
+            buffer.ResetWrittenCount();
+            Encoding.UTF8.GetBytes(letters, buffer);
+            var (length, replacement) = rules.Match(buffer.WrittenSpan);
+            result.Append(replacement);
+            return length > 0;
+        }
+    }
+}

@@ -1,0 +1,87 @@
+using System.Text.Json;
+
+namespace SkillLoc.Models.Tokenization;
+
+/// <summary>Which tokenizer a checkpoint folder needs: what its files say, held against each other.</summary>
+internal static class TokenizerChoice
+{
+    // The classes that do what their family's tokenizer does; TokenizersBackend and PreTrainedTokenizer do what tokenizer.json says.
+    private static readonly Dictionary<string, TokenizerKind?> Classes = new(StringComparer.Ordinal)
+    {
+        ["BertTokenizer"] = TokenizerKind.WordPieces,
+        ["DistilBertTokenizer"] = TokenizerKind.WordPieces,
+        ["ElectraTokenizer"] = TokenizerKind.WordPieces,
+        ["RobertaTokenizer"] = TokenizerKind.BytePairs,
+        ["GPT2Tokenizer"] = TokenizerKind.BytePairs,
+        ["T5Tokenizer"] = TokenizerKind.Unigram,
+        ["TokenizersBackend"] = null,
+        ["PreTrainedTokenizer"] = null,
+    };
+
+    /// <summary>The architecture that <c>config.json</c> names; null where there is none.</summary>
+    public static string? ModelType(TokenizerFiles files) => TokenizerFiles.Text(files.ReadObject("config.json"), "model_type");
+
+    /// <summary>The class that <c>tokenizer_config.json</c>, else <c>config.json</c>, names, without the ending of fast ones; null where none does.</summary>
+    public static string? ClassOf(TokenizerFiles files)
+    {
+        var name = TokenizerFiles.Text(files.ReadObject(TokenizerFiles.Settings), "tokenizer_class") ?? TokenizerFiles.Text(files.ReadObject("config.json"), "tokenizer_class");
+        return name?.EndsWith("Fast", StringComparison.Ordinal) == true ? name[..^"Fast".Length] : name;
+    }
+
+    /// <summary>Whether what stands around a text is <c>tokenizer.json</c>'s alone to say.</summary>
+    public static bool IsGeneric(string? tokenizerClass) => tokenizerClass is "TokenizersBackend" or "PreTrainedTokenizer";
+
+    /// <summary>How the folder's tokenizer spells words.</summary>
+    /// <exception cref="NotSupportedException">It is another, or one that does not go with the model; the message names what says so.</exception>
+    public static TokenizerKind Of(TokenizerFiles files, string folder)
+    {
+        var model = ModelType(files);
+        if (TokenizerFiles.Find(TokenizerFiles.Find(files.ReadObject(TokenizerFiles.Settings), "auto_map"), "AutoTokenizer") is { } code)
+            throw new NotSupportedException($"{files.PathOf(TokenizerFiles.Settings)}: auto_map names the Python code {code.GetRawText()}, which is not supported.");
+
+        var tokenizerClass = ClassOf(files);
+        TokenizerKind? said = null;
+        if (tokenizerClass is not null && !Classes.TryGetValue(tokenizerClass, out said))
+        {
+            throw new NotSupportedException(
+                $"{files.PathOf(TokenizerFiles.Settings)}: tokenizer_class is '{tokenizerClass}', which is not supported; supported are {string.Join(", ", Classes.Keys)} (Fast or not). "
+                + $"If {TokenizerFiles.Serialized} says all that it does, 'PreTrainedTokenizerFast' is as right.");
+        }
+
+        var serialized = files.ReadSerialized()?.Kind;
+        if (said is not null && serialized is not null && said != serialized)
+            throw new NotSupportedException($"'{folder}': tokenizer_class is '{tokenizerClass}', and the model of {TokenizerFiles.Serialized} is of another kind; make them agree.");
+
+        var kind = model == "t5" && files.Has(TokenizerFiles.SentencePiece) ? TokenizerKind.Unigram : said ?? serialized ?? ByFiles(files, model);
+        if (kind is null || !Fits(model, kind.Value, files))
+        {
+            var found = string.Join(", ", files.Paths.Select(Path.GetFileName));
+            throw new NotSupportedException(
+                $"'{folder}' holds {(found.Length > 0 ? found : "no tokenizer files")}{(model is null ? "" : $" and a model of type '{model}'")}"
+                + $"{(tokenizerClass is null ? "" : $" with the tokenizer_class '{tokenizerClass}'")}; "
+                + "supported are vocab.json with merges.txt (RoBERTa, GPT-2), vocab.txt (BERT) and spiece.model (T5), or any of them in tokenizer.json.");
+        }
+        return kind.Value;
+    }
+
+    private static TokenizerKind? ByFiles(TokenizerFiles files, string? model) => model switch
+    {
+        // What is missing is said when it is read.
+        "roberta" when files.Has(TokenizerFiles.WordPieces) && !files.Has(TokenizerFiles.Vocabulary) => TokenizerKind.WordPieces,
+        "roberta" or "gpt2" => TokenizerKind.BytePairs,
+        "bert" => TokenizerKind.WordPieces,
+        "t5" or null when files.Has(TokenizerFiles.SentencePiece) => TokenizerKind.Unigram,
+        null when files.Has(TokenizerFiles.Vocabulary) || files.Has(TokenizerFiles.Merges) => TokenizerKind.BytePairs,
+        null when files.Has(TokenizerFiles.WordPieces) => TokenizerKind.WordPieces,
+        _ => null,
+    };
+
+    private static bool Fits(string? model, TokenizerKind kind, TokenizerFiles files) => model switch
+    {
+        "bert" or "roberta" => kind is TokenizerKind.WordPieces or TokenizerKind.BytePairs,
+        "gpt2" => kind == TokenizerKind.BytePairs,
+        "t5" => kind == TokenizerKind.Unigram && (files.Has(TokenizerFiles.SentencePiece) || files.ReadSerialized() is not null),
+        null => kind != TokenizerKind.Unigram || files.Has(TokenizerFiles.SentencePiece) || files.ReadSerialized() is not null,
+        _ => false,
+    };
+}

@@ -1,0 +1,75 @@
+using System.Text;
+using Microsoft.ML.Tokenizers;
+
+namespace SkillLoc.Models.Tokenization;
+
+/// <summary>WordPiece (BERT): a word is spelled by the longest pieces from its start on, or is unknown.</summary>
+internal sealed class WordPieceModel
+{
+    private const string UsualPrefix = "##";
+    private const int UsualLongestWord = 100;
+
+    // Time grows with the square of a word's length.
+    private const int LongestSupported = 10_000;
+
+    // No word of a text is that.
+    private const char Noncharacter = '\uFDD0';
+
+    private readonly WordPieceTokenizer _tokenizer;
+    private readonly string _prefix;
+    private readonly int _longestWord;
+    private readonly int _unknown;
+
+    /// <param name="vocabulary">Token to id.</param>
+    /// <param name="special">The tokens that no text spells.</param>
+    /// <param name="unknown">What words become that the pieces cannot spell.</param>
+    /// <param name="model">What <c>tokenizer.json</c> says of the model; null where it is not there.</param>
+    /// <exception cref="NotSupportedException">The model has a setting that is not known.</exception>
+    public WordPieceModel(Dictionary<string, int> vocabulary, IReadOnlySet<string> special, string unknown, SerializedStep? model)
+    {
+        model?.Only("vocab", "unk_token", "continuing_subword_prefix", "max_input_chars_per_word");
+        _longestWord = model?.Whole("max_input_chars_per_word", 1) ?? UsualLongestWord;
+        if (_longestWord > LongestSupported)
+            throw new NotSupportedException($"{model!.Value.Source}: max_input_chars_per_word is {_longestWord}; up to {LongestSupported} are supported.");
+        _prefix = model?.Text("continuing_subword_prefix") ?? UsualPrefix;
+        _unknown = vocabulary[unknown];
+        var lines = new string?[vocabulary.Values.Max() + 1];
+        foreach (var (token, id) in vocabulary)
+            lines[id] = special.Contains(token) && token != unknown ? Unspelled(id) : token;
+        using var stream = new MemoryStream(Encoding.UTF8.GetBytes(string.Join('\n', lines)));
+        _tokenizer = WordPieceTokenizer.Create(stream, new WordPieceOptions
+        {
+            PreTokenizer = null,
+            UnknownToken = unknown,
+            ContinuingSubwordPrefix = _prefix,
+            MaxInputCharsPerWord = 2 * _longestWord,
+        });
+
+        // Longer than any word that is looked up.
+        string Unspelled(int id) => new string(Noncharacter, _longestWord + 1) + id;
+    }
+
+    /// <summary>Appends the ids of a word.</summary>
+    public void Encode(string word, List<int> ids)
+    {
+        // The library counts UTF-16 units.
+        if (word.Length > _longestWord && word.EnumerateRunes().Count() > _longestWord)
+            ids.Add(_unknown);
+        else
+            ids.AddRange(_tokenizer.EncodeToIds(word, considerPreTokenization: false, considerNormalization: false));
+    }
+
+    /// <summary>The text that tokens stand for, words apart.</summary>
+    public string Decode(IEnumerable<string> tokens)
+    {
+        var text = new StringBuilder();
+        foreach (var token in tokens)
+        {
+            if (text.Length > 0 && token.Length > _prefix.Length && token.StartsWith(_prefix, StringComparison.Ordinal))
+                text.Append(token.AsSpan(_prefix.Length));
+            else
+                text.Append(text.Length > 0 ? " " : "").Append(token);
+        }
+        return text.ToString();
+    }
+}

@@ -1,0 +1,227 @@
+using System.Globalization;
+using System.Text;
+
+namespace SkillLoc.Models.Tokenization;
+
+/// <summary>The pre-tokenizers of <c>tokenizer.json</c>, which cut a normalized text into words.</summary>
+internal static class WordSplitters
+{
+    /// <summary>A part of a text.</summary>
+    /// <param name="Text">Its letters.</param>
+    /// <param name="First">How many of them were made of the whole text's first character.</param>
+    internal readonly record struct Word(string Text, int First);
+
+    /// <summary>What a step makes of a part of a text; parts without letters may be among the result.</summary>
+    internal delegate IEnumerable<Word> Splitter(Word word);
+
+    /// <summary>The function that a step describes.</summary>
+    /// <exception cref="InvalidDataException">The step lacks a setting.</exception>
+    /// <exception cref="NotSupportedException">The step is of a kind, or has a setting, that is not known.</exception>
+    public static Splitter Of(SerializedStep step)
+    {
+        switch (step.Type)
+        {
+            case "BertPreTokenizer":
+                step.Only();
+                return Bert;
+            case "Whitespace":
+                step.Only();
+                return word => Ranges(word, WordsAndOthers(word.Text));
+            case "WhitespaceSplit":
+                step.Only();
+                return word => Ranges(word, Behave(Parts(word.Text, Rune.IsWhiteSpace), "Removed"));
+            case "Punctuation":
+                step.Only("behavior");
+                var punctuation = Behavior(step, "Isolated");
+                return word => Ranges(word, Behave(Parts(word.Text, IsPunctuation), punctuation));
+            case "Digits":
+                step.Only("individual_digits");
+                var digits = step.Flag("individual_digits", false) ? "Isolated" : "Contiguous";
+                return word => Ranges(word, Behave(Parts(word.Text, Rune.IsNumber), digits));
+            case "CharDelimiterSplit":
+                step.Only("delimiter");
+                var delimiter = new Rune(step.Letter("delimiter"));
+                return word => Ranges(word, Behave(Parts(word.Text, letter => letter == delimiter), "Removed"));
+            case "Split":
+                step.Only("pattern", "behavior", "invert");
+                var (pattern, behavior, inverts) = (new StepPattern(step), Behavior(step, null), step.Flag("invert", false));
+                return word => Ranges(word, Behave(pattern.Parts(word.Text).Select(part => (part.Start, part.End, part.IsMatch != inverts)), behavior));
+            case "ByteLevel":
+                step.Only("add_prefix_space", "trim_offsets", "use_regex");
+                return ByteLevel(step.Flag("add_prefix_space", true), step.Flag("use_regex", true));
+            case "Metaspace":
+                return Metaspace(step);
+            case var other:
+                throw new NotSupportedException(
+                    $"{step.Source} has a pre-tokenizer of type '{other}'; supported are BertPreTokenizer, ByteLevel, CharDelimiterSplit, Digits, Metaspace, "
+                    + "Punctuation, Split, Whitespace, WhitespaceSplit and sequences of them.");
+        }
+    }
+
+    /// <summary>BERT's own: at white space, which goes, and around every punctuation character.</summary>
+    public static IEnumerable<Word> Bert(Word word) => Ranges(word, Words(word.Text));
+
+    /// <summary>GPT-2's own: as <see cref="ByteLevelPreTokenizer"/> does, if at all. Bytes are the model's to make.</summary>
+    public static Splitter ByteLevel(bool addsPrefixSpace, bool splits) => word =>
+    {
+        if (addsPrefixSpace && !word.Text.StartsWith(' '))
+            word = new(" " + word.Text, word.First + 1);
+        return splits ? Ranges(word, ByteLevelPreTokenizer.Split(word.Text).Select(part => (part.Offset, part.Offset + part.Length))) : [word];
+    };
+
+    private static Splitter Metaspace(SerializedStep step)
+    {
+        step.Only("replacement", "prepend_scheme", "split", "add_prefix_space", "str_rep");
+        var space = step.Letter("replacement");
+        var scheme = step.Text("prepend_scheme") ?? (step.Flag("add_prefix_space", true) ? "always" : "never");
+        if (scheme is not ("always" or "first" or "never"))
+            throw step.Lacks("prepend_scheme");
+        var splits = step.Flag("split", true);
+        return word =>
+        {
+            var text = word.Text.Replace(' ', space);
+            if ((scheme == "always" || (scheme == "first" && word.First > 0)) && !text.StartsWith(space))
+                text = space + text;
+            word = new(text, word.First + text.Length - word.Text.Length);
+            return splits ? Ranges(word, Before(text, space)) : [word];
+        };
+    }
+
+    private static IEnumerable<(int Start, int End)> Before(string text, char space)
+    {
+        for (var start = 0; start < text.Length;)
+        {
+            var end = text.IndexOf(space, start + 1);
+            end = end < 0 ? text.Length : end;
+            yield return (start, end);
+            start = end;
+        }
+    }
+
+    private static IEnumerable<Word> Ranges(Word word, IEnumerable<(int Start, int End)> ranges)
+    {
+        foreach (var (start, end) in ranges)
+        {
+            if (end > start)
+                yield return new(word.Text[start..end], word.First - start);
+        }
+    }
+
+    private static IEnumerable<(int Start, int End)> Words(string text)
+    {
+        var start = 0;
+        for (int i = 0, length; i < text.Length; i += length)
+        {
+            Rune.DecodeFromUtf16(text.AsSpan(i), out var rune, out length);
+            var punctuation = IsPunctuation(rune);
+            if (!punctuation && !Rune.IsWhiteSpace(rune))
+                continue;
+            yield return (start, i);
+            if (punctuation)
+                yield return (i, i + length);
+            start = i + length;
+        }
+        yield return (start, text.Length);
+    }
+
+    /// <summary>Runs of word characters, and runs of what is neither such nor white space.</summary>
+    private static IEnumerable<(int Start, int End)> WordsAndOthers(string text)
+    {
+        var (start, kind) = (0, 0);
+        for (int i = 0, length; i < text.Length; i += length)
+        {
+            Rune.DecodeFromUtf16(text.AsSpan(i), out var rune, out length);
+            var now = WordCharacters.Contains(rune) ? 1 : Rune.IsWhiteSpace(rune) ? 0 : 2;
+            if (now == kind)
+                continue;
+            if (kind != 0)
+                yield return (start, i);
+            (start, kind) = (i, now);
+        }
+        if (kind != 0)
+            yield return (start, text.Length);
+    }
+
+    private static IEnumerable<(int Start, int End, bool IsMatch)> Parts(string text, Predicate<Rune> matches)
+    {
+        var done = 0;
+        for (int i = 0, length; i < text.Length; i += length)
+        {
+            Rune.DecodeFromUtf16(text.AsSpan(i), out var rune, out length);
+            if (!matches(rune))
+                continue;
+            if (i > done)
+                yield return (done, i, false);
+            yield return (i, i + length, true);
+            done = i + length;
+        }
+        if (done < text.Length)
+            yield return (done, text.Length, false);
+    }
+
+    private static string Behavior(SerializedStep step, string? fallback) => step.Text("behavior") switch
+    {
+        "Removed" or "Isolated" or "Contiguous" or "MergedWithPrevious" or "MergedWithNext" => step.Text("behavior")!,
+        null when fallback is not null => fallback,
+        _ => throw step.Lacks("behavior"),
+    };
+
+    /// <summary>What becomes of a text's parts: where a match goes.</summary>
+    private static IEnumerable<(int Start, int End)> Behave(IEnumerable<(int Start, int End, bool IsMatch)> parts, string behavior)
+    {
+        switch (behavior)
+        {
+            case "Removed":
+                return parts.Where(part => !part.IsMatch).Select(part => (part.Start, part.End));
+            case "Isolated":
+                return parts.Select(part => (part.Start, part.End));
+            case "Contiguous":
+                return Merge(parts, (before, now) => before == now);
+            case "MergedWithPrevious":
+                return Merge(parts, (before, now) => now && !before);
+            default:
+                // A match joins what follows, but of several in a row only the last one does.
+                var all = parts.ToList();
+                var words = new List<(int Start, int End)>();
+                var after = false;
+                for (var i = all.Count - 1; i >= 0; i--)
+                {
+                    var (start, end, isMatch) = all[i];
+                    if (isMatch && !after && words.Count > 0)
+                        words[^1] = (start, words[^1].End);
+                    else
+                        words.Add((start, end));
+                    after = isMatch;
+                }
+                words.Reverse();
+                return words;
+        }
+    }
+
+    private static IEnumerable<(int Start, int End)> Merge(IEnumerable<(int Start, int End, bool IsMatch)> parts, Func<bool, bool, bool> joins)
+    {
+        (int Start, int End)? word = null;
+        var before = false;
+        foreach (var (start, end, isMatch) in parts)
+        {
+            if (word is { } begun && joins(before, isMatch))
+            {
+                word = (begun.Start, end);
+            }
+            else
+            {
+                if (word is { } whole)
+                    yield return whole;
+                word = (start, end);
+            }
+            before = isMatch;
+        }
+        if (word is { } last)
+            yield return last;
+    }
+
+    // Every ASCII symbol counts, `$` and `+` included, which Unicode calls symbols.
+    private static bool IsPunctuation(Rune rune) => rune.IsAscii
+        ? rune.Value is > ' ' and < 0x7F && !Rune.IsLetterOrDigit(rune)
+        : Rune.GetUnicodeCategory(rune) is >= UnicodeCategory.ConnectorPunctuation and <= UnicodeCategory.OtherPunctuation;
+}
