@@ -55,6 +55,26 @@ public static class SkillLocEvaluators
         var other = new LabelTexts(catalog.Context, second, secondPredictedLabelColumnName ?? predictedLabelColumnName);
         return AgreementMetrics.Of(LabelTexts.Pairs(one, other));
     }
+
+    /// <summary>Measures how well any number of labels a row are predicted.</summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="data">Rows that a multi-label model scored.</param>
+    /// <param name="labelColumnName">The true labels: a vector of keys with key values, or of Boolean or Single (0 or 1) with the labels as
+    /// slot names. They go with the scores by name; a row may have none.</param>
+    /// <param name="scoreColumnName">One probability for each label, a vector of known size with the labels as slot names.</param>
+    /// <param name="predictedLabelColumnName">The predicted labels, a vector as the true ones'.</param>
+    /// <returns>The measures, over all labels and for each.</returns>
+    /// <exception cref="ArgumentException">A column is missing or of another type, or has a label that the scores lack.</exception>
+    /// <exception cref="InvalidOperationException">There are no rows, or a score is no probability.</exception>
+    public static MultiLabelMetrics EvaluateMultiLabel(
+        this SkillLocCatalog catalog, IDataView data, string labelColumnName = "Label", string scoreColumnName = "Score",
+        string predictedLabelColumnName = "PredictedLabel")
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        ArgumentNullException.ThrowIfNull(data);
+        return MultiLabelMetrics.Of(data, labelColumnName, scoreColumnName, predictedLabelColumnName);
+    }
+
     /// <summary>
     /// Measures models on the data that they were trained for and on other data: accuracy, calibration, and how much accuracy is lost.
     /// Labels are matched by name, so sets may have them in another order, or lack some.

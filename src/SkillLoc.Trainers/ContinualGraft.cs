@@ -111,12 +111,12 @@ public sealed partial class ContinualGraft
         {
             using TextClassifier classifier = whole.ForTask(settings[i]);
             stages[i] = new(
-                i, sequence[i], options[i], settings[i], Rows(sequence[i].Train, "training data"), Rows(sequence[i].Test, "test data"),
+                i, sequence[i], options[i], settings[i], Rows(sequence[i].Train, "training data", options[i].Weighting), Rows(sequence[i].Test, "test data"),
                 sequence[i].Validation is { } set ? Rows(set, "validation data") : null, _host.DrawSeed(), _host.DrawSeed());
             before = _options.Folder is null ? "" : stages[i].Fingerprint = RunFingerprint.Of(Describe(stages[i], before));
 
-            LabeledTexts Rows(IDataView view, string role) => LabeledTexts.Read(
-                view, options[i].Columns(), options[i].LabelColumnName, classifier, $"{role} of '{sequence[i].Prompt.Name}'");
+            LabeledTexts Rows(IDataView view, string role, RowWeighting? weighting = null) => LabeledTexts.Read(
+                view, options[i].Columns(), options[i].LabelColumnName, classifier, $"{role} of '{sequence[i].Prompt.Name}'", weighting);
         }
 
         return stages;

@@ -282,6 +282,7 @@ internal sealed class FineTuning : IDisposable
         {
             int[] order = [.. Enumerable.Range(0, rows.Count)];
             random.Shuffle(order);
+            order = _options.Sampling == RowSampling.Balanced ? Balance(order, rows.Labels, random) : order;
             return order.Chunk(_options.BatchSize).Select(part => (task, part));
         })];
         if (train.Count > 1)
@@ -290,6 +291,18 @@ internal sealed class FineTuning : IDisposable
         }
 
         return batches;
+    }
+
+    /// <summary>As many rows of each label, of shuffled rows; the labels' rows come round again when they are used up.</summary>
+    private static int[] Balance(int[] shuffled, int[] labels, Random random)
+    {
+        int[][] byLabel = [.. shuffled.GroupBy(row => labels[row]).OrderBy(group => group.Key).Select(group => group.ToArray())];
+        random.Shuffle(byLabel);
+
+        // The labels that are shuffled first get what the division leaves over.
+        int[] drawn = [.. Enumerable.Range(0, shuffled.Length).Select(i => byLabel[i % byLabel.Length][i / byLabel.Length % byLabel[i % byLabel.Length].Length])];
+        random.Shuffle(drawn);
+        return drawn;
     }
 
     private void Evaluate(TrainingState state, int steps, IReadOnlyList<LabeledTexts>? validation)
@@ -407,7 +420,7 @@ internal sealed class FineTuning : IDisposable
             {
                 int[] rows = [.. parts.SelectMany(part => part)];
                 int[][]? targets = Targets(train[parts.Key], rows, _seed, epoch);
-                float[] weights = Weights(parts, _options.GradientAccumulationSteps, targets);
+                float[] weights = Weights(train[parts.Key], parts, _options.GradientAccumulationSteps, targets);
                 loss += Backward(_passes[parts.Key], train[parts.Key], rows, weights, _options.MaxTokensPerBatch, training: true, targets);
                 TakeGradients();
             }
@@ -444,17 +457,18 @@ internal sealed class FineTuning : IDisposable
         train.TargetsOf(rows, row => Derive((int)Derive(seed, 3, pass), 3, row));
 
     /// <summary>The weights of an update's rows, one after another; see <see cref="Update"/>.</summary>
+    /// <param name="train">What the rows are of, which may weigh them too.</param>
     /// <param name="microBatches">The rows of micro-batches.</param>
     /// <param name="count">How many micro-batches the update has.</param>
     /// <param name="targets">What <see cref="Targets"/> gave for the rows.</param>
-    public static float[] Weights(IEnumerable<int[]> microBatches, int count, int[][]? targets)
+    public static float[] Weights(LabeledTexts train, IEnumerable<int[]> microBatches, int count, int[][]? targets)
     {
         var weights = new List<float>();
         foreach (int[] part in microBatches)
         {
             int[] tokens = [.. part.Select((_, i) => targets is null ? 1 : targets[weights.Count + i].Length)];
             float all = count * tokens.Sum();
-            weights.AddRange(tokens.Select(number => number / all));
+            weights.AddRange(tokens.Select((number, i) => number / all * (train.Weights.Length > 0 ? train.Weights[part[i]] : 1)));
         }
 
         return [.. weights];

@@ -21,6 +21,14 @@ public sealed partial class GraftMaskEstimator
         /// <summary>The label column, as fine-tuning had it: a key, for a regression a Single.</summary>
         public string LabelColumnName = "Label";
 
+        /// <summary>A column of weights of training rows, as <see cref="PromptFineTuneTrainer.Options.ExampleWeightColumnName"/>; null
+        /// weighs all alike.</summary>
+        public string? ExampleWeightColumnName;
+
+        /// <summary>Weights of the labels, as <see cref="PromptFineTuneTrainer.Options.ClassWeights"/>; give a graft those that fine-tuning
+        /// had. Null weighs all alike.</summary>
+        public ClassWeights? ClassWeights;
+
         /// <summary>Rows that help choose the best epoch; columns as the training view's. Null chooses by training rows alone.</summary>
         public IDataView? ValidationSet;
 
@@ -106,6 +114,10 @@ public sealed partial class GraftMaskEstimator
         /// <summary>Ends the training with the best mask so far, as does the end of the context's execution.</summary>
         public CancellationToken CancellationToken;
 
+        /// <summary>What training rows count by; null where all count alike.</summary>
+        internal RowWeighting? Weighting =>
+            ExampleWeightColumnName is null && ClassWeights is null ? null : new(ExampleWeightColumnName, ClassWeights);
+
         /// <summary>Taken where neither <see cref="Seed"/> nor a stored state has one; null draws one from the context.</summary>
         internal int? SpareSeed { get; set; }
 
@@ -165,6 +177,11 @@ public sealed partial class GraftMaskEstimator
                     PatchFile is null
                         ? "BasePatchKind.Loaded reads the base patch from Options.PatchFile; name it."
                         : $"Options.PatchFile is read with BasePatchKind.Loaded, and Options.BasePatch is {BasePatch}.");
+            }
+
+            if (ClassWeights is not null && FineTuned.Labels.Count == 0)
+            {
+                throw new ArgumentException("Options.ClassWeights are of labels, and the fine-tuned model has none.");
             }
 
             if (Outside == GraftOutside.Zero && BaseGrafts is { Count: > 0 })

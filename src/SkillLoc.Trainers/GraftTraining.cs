@@ -94,7 +94,7 @@ internal sealed class GraftTraining : IDisposable
             _classifier = TextClassifier.Create(
                 _base, _tuned.Settings, _tuned.Backbone.Device, _tuned.Backbone.Dtype, twin: _tuned, mayShare: name => !own.Contains(name));
             ScoringColumns columns = options.FineTuned.Columns;
-            _train = LabeledTexts.Read(input, columns, options.LabelColumnName, _tuned, "training data");
+            _train = LabeledTexts.Read(input, columns, options.LabelColumnName, _tuned, "training data", options.Weighting);
             _validation = options.ValidationSet is { } set
                 ? LabeledTexts.Read(set, columns, options.LabelColumnName, _tuned, "validation data")
                 : null;
@@ -147,7 +147,7 @@ internal sealed class GraftTraining : IDisposable
         {
             BaseFingerprint = _fingerprint,
             Task = _tuned.Settings.Task,
-            Settings = _tuned.Settings.ToJson(),
+            Settings = SettingsWith(parts).ToJson(),
             Sparsity = counted ? sparsity : (double)_mask.BaseCount / _mask.Count,
             ConsideredCount = _mask.Count,
             Metrics = metrics,
@@ -170,6 +170,8 @@ internal sealed class GraftTraining : IDisposable
         var run = new RunDescription(_options, nameof(_options.StateInterval));
         run.Put(nameof(_options.Sparsity), sparsity);
         run.Put(nameof(_options.PatchFile), _options.PatchFile);
+        run.Put(nameof(_options.ExampleWeightColumnName), _options.ExampleWeightColumnName);
+        run.Put(nameof(_options.ClassWeights), _options.ClassWeights);
         run.Put(nameof(_options.BaseGrafts), _options.BaseGrafts is { Count: > 0 } earlier ? Hash(earlier.Select(HashOf)) : null);
         return new()
         {
@@ -189,6 +191,11 @@ internal sealed class GraftTraining : IDisposable
     public GraftTransformer Finish(Graft graft)
     {
         _classifier.Apply(graft, _fingerprint);
+        if (ClassifierSettings.FromJson(graft.Settings, "the graft").Thresholds is { } thresholds)
+        {
+            _classifier.SetThresholds(thresholds);
+        }
+
         _handedOver = true;
         return new(_classifier, _options.FineTuned!.Columns, graft, _base, _options.BaseGrafts) { Host = _host, Record = _record };
     }
@@ -208,14 +215,26 @@ internal sealed class GraftTraining : IDisposable
             : Measure(graft.Parts, graft.Outside, graft.Considered);
     }
 
-    private GraftQuality Measure(IReadOnlyList<GraftPart> parts, GraftOutside outside, IReadOnlyList<string> considered)
+    private GraftQuality Measure(IReadOnlyList<GraftPart> parts, GraftOutside outside, IReadOnlyList<string> considered) =>
+        Grafted(parts, outside, considered, () => Judge(_classifier));
+
+    /// <summary>The fine-tuned model's settings; the grafted model has thresholds of its own, which the validation rows tell.</summary>
+    private ClassifierSettings SettingsWith(IReadOnlyList<GraftPart> parts) => _validation is { LabelSets: { Length: > 0 } sets }
+        ? _tuned.Settings with
+        {
+            Thresholds = Grafted(parts, _options.Outside, _considered, () => LabelThresholds.Choose(_classifier.Score(_validation.Texts), sets)),
+        }
+        : _tuned.Settings;
+
+    /// <summary>Does something while the model has a graft.</summary>
+    private T Grafted<T>(IReadOnlyList<GraftPart> parts, GraftOutside outside, IReadOnlyList<string> considered, Func<T> work)
     {
         var graft = new Graft { BaseFingerprint = _fingerprint, Parts = parts, Outside = outside, Considered = considered };
         using var grafted = new GraftSwitch(_classifier.Backbone, graft, _fingerprint);
         grafted.Apply();
         try
         {
-            return Judge(_classifier);
+            return work();
         }
         finally
         {
@@ -323,7 +342,7 @@ internal sealed class GraftTraining : IDisposable
                 Random draws = Draws(epoch);
                 int[][] batches = Draw(draws);
                 int[] drawn = [.. batches.SelectMany(batch => batch)];
-                float[] weights = FineTuning.Weights(batches, batches.Length, _train.TargetsOf(drawn));
+                float[] weights = FineTuning.Weights(_train, batches, batches.Length, _train.TargetsOf(drawn));
                 double loss = FineTuning.Backward(_classifier, _train, drawn, weights, _options.MaxTokensPerBatch, training: false);
                 if (!double.IsFinite(loss))
                 {

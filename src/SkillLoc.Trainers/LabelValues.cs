@@ -1,6 +1,7 @@
 using System.Globalization;
 using Microsoft.ML;
 using Microsoft.ML.Data;
+using SkillLoc.Transforms;
 
 namespace SkillLoc.Trainers;
 
@@ -15,8 +16,11 @@ internal static class LabelValues
         if (column.Type is not KeyDataViewType key || column.Type.RawType != typeof(uint))
         {
             throw new ArgumentException(
-                $"The label column '{name}' is {column.Type}; it must be a key: put mlContext.Transforms.Conversion.MapValueToKey(\"{name}\") "
-                + "before the trainer.", nameof(schema));
+                column.Type is VectorDataViewType
+                    ? $"The label column '{name}' is {column.Type}; it must be a key, one a row. Where rows have several labels, set Options.MultiLabel."
+                    : $"The label column '{name}' is {column.Type}; it must be a key: put mlContext.Transforms.Conversion.MapValueToKey(\"{name}\") "
+                        + "before the trainer.",
+                nameof(schema));
         }
 
         count = checked((int)key.Count);
@@ -36,6 +40,18 @@ internal static class LabelValues
                     $"The label column '{name}' has key values of type {vector.ItemType}; they must be text, numbers or booleans.", nameof(schema)),
             };
     }
+
+    /// <summary>The labels that the label column of a multi-label task names.</summary>
+    /// <exception cref="ArgumentException">The column is missing, or of another type.</exception>
+    public static IReadOnlyList<string> OfSets(DataViewSchema schema, string name)
+    {
+        DataViewSchema.Column column = Find(schema, name);
+        return LabelSets.Names(column) ?? throw new ArgumentException(SetsAreVectors(name, column.Type), nameof(schema));
+    }
+
+    /// <summary>What is wrong with the label column of a multi-label task, where it has another type.</summary>
+    public static string SetsAreVectors(string name, object type) =>
+        $"The label column '{name}' is {type}; with Options.MultiLabel it must be {LabelSets.Wanted}.";
 
     /// <summary>Whether the label column holds answers, one a row or several, rather than keys.</summary>
     /// <exception cref="ArgumentException">The column is missing, or holds neither.</exception>

@@ -26,29 +26,44 @@ internal sealed record LabeledTexts(EncodedText[] Texts, int[] Labels, float[] S
     /// <summary>The answers as the model should write them.</summary>
     public int[][][] Targets { get; private init; } = [];
 
+    /// <summary>Of a multi-label task for each row 1 for the labels that it has and 0 for the others; none for others.</summary>
+    public float[][] LabelSets { get; private init; } = [];
+
+    /// <summary>How much each row counts, 1 on average; none where all count alike.</summary>
+    public float[] Weights { get; private init; } = [];
+
+    /// <summary>Of a multi-label task how much having a label counts against not having it; none where both count alike.</summary>
+    private float[] PositiveWeights { get; init; } = [];
+
     /// <summary>Reads a view; rows without a label are left out, as ML.NET's own trainers do.</summary>
     /// <exception cref="InvalidOperationException">There are no rows, or one cannot be encoded or has a score outside the range; the
     /// message names it.</exception>
-    public static LabeledTexts Read(IDataView data, ScoringColumns columns, string labelColumn, TextClassifier classifier, string role)
+    public static LabeledTexts Read(
+        IDataView data, ScoringColumns columns, string labelColumn, TextClassifier classifier, string role, RowWeighting? weighting = null)
     {
         DataViewSchema schema = data.Schema;
         ScoringSchema.CheckInputs(schema, columns);
+        weighting?.Check(schema);
         var texts = new List<EncodedText>();
         var indices = new List<int>();
         var shares = new List<float>();
         var answers = new List<string[]>();
         var numbers = new List<int>();
-        using DataViewRowCursor cursor = data.GetRowCursor(
-            schema.Where(column => !column.IsHidden && (column.Name == labelColumn || columns.Inputs.Contains(column.Name))));
+        var sets = new List<float[]>();
+        var weights = new List<float>();
+        using DataViewRowCursor cursor = data.GetRowCursor(schema.Where(column => !column.IsHidden
+            && (column.Name == labelColumn || column.Name == weighting?.Column || columns.Inputs.Contains(column.Name))));
         Func<bool> readLabel = classifier.Settings switch
         {
             { ScoreRange: { } range } => Scores(range),
             { Labels.Count: 0 } => FreeTexts(),
+            { IsMultiLabel: true } settings => Sets(settings.Labels),
             var settings => Keys(settings.Labels),
         };
         ValueGetter<ReadOnlyMemory<char>> text = cursor.GetGetter<ReadOnlyMemory<char>>(schema[columns.Text]);
         ValueGetter<ReadOnlyMemory<char>>? pair =
             columns.TextPair is { } name ? cursor.GetGetter<ReadOnlyMemory<char>>(schema[name]) : null;
+        Func<float>? weight = weighting?.Reader(cursor, role);
         ReadOnlyMemory<char> first = default, second = default;
         for (int number = 0; cursor.MoveNext(); number++)
         {
@@ -58,6 +73,7 @@ internal sealed record LabeledTexts(EncodedText[] Texts, int[] Labels, float[] S
             }
 
             numbers.Add(number);
+            weights.Add(weight?.Invoke() ?? 1);
             text(ref first);
             pair?.Invoke(ref second);
             try
@@ -75,8 +91,32 @@ internal sealed record LabeledTexts(EncodedText[] Texts, int[] Labels, float[] S
             throw new InvalidOperationException($"The {role} has no rows with a label in '{labelColumn}'.");
         }
 
-        var read = new LabeledTexts([.. texts], [.. indices], [.. shares], [.. numbers]);
-        return classifier.Settings.TextToText is { } task ? Answered(read, task) : read;
+        var read = new LabeledTexts([.. texts], [.. indices], [.. shares], [.. numbers]) { LabelSets = [.. sets] };
+        read = classifier.Settings.TextToText is { } task ? Answered(read, task) : read;
+        return weighting is null ? read : read with
+        {
+            Weights = weighting.Of(weights, read, classifier.Settings.Labels),
+            PositiveWeights = sets.Count > 0 && weighting.Classes is { } classes ? Positive(classes) : [],
+        };
+
+        float[] Positive(ClassWeights classes) =>
+        [
+            .. classes.Of(classifier.Settings.Labels, label =>
+            {
+                int has = sets.Count(set => set[label] > 0);
+                return has == 0 || has == sets.Count ? 1 : (sets.Count - has) / (double)has;
+            }).Select(value => (float)value),
+        ];
+
+        Func<bool> Sets(IReadOnlyList<string> labels)
+        {
+            Func<float[]> getter = Transforms.LabelSets.Reader(cursor, schema[labelColumn], labels, role);
+            return () =>
+            {
+                sets.Add(getter());
+                return true;
+            };
+        }
 
         Func<bool> Keys(IReadOnlyList<string> labels)
         {
@@ -179,7 +219,8 @@ internal sealed record LabeledTexts(EncodedText[] Texts, int[] Labels, float[] S
     /// <summary>
     /// How far predictions are from the labels: the cross-entropy for classes; for a regression the Kullback-Leibler divergence of the two
     /// label words' probabilities p from t = [1 - share, share], sum over the words of t (ln t - ln p) (grafting reference A.1, decision 3);
-    /// for a model that writes the mean cross-entropy of an answer's tokens (C.2).
+    /// for several labels a row the mean of their binary cross-entropies; for a model that writes the mean cross-entropy of an answer's
+    /// tokens (C.2).
     /// </summary>
     /// <param name="classifier">The model.</param>
     /// <param name="batch">The batch that it made of the rows.</param>
@@ -196,6 +237,14 @@ internal sealed record LabeledTexts(EncodedText[] Texts, int[] Labels, float[] S
 
         using var scope = NewDisposeScope();
         Tensor logits = classifier.Logits(batch, training);
+        if (LabelSets.Length > 0)
+        {
+            Tensor sets = tensor(rows.SelectMany(i => LabelSets[i]).ToArray(), device: logits.device).view(logits.shape);
+            Tensor? positive = PositiveWeights.Length == 0 ? null : tensor(PositiveWeights, device: logits.device);
+            return F.binary_cross_entropy_with_logits(logits, sets, reduction: nn.Reduction.None, pos_weights: positive)
+                .mean([1]).MoveToOuterDisposeScope();
+        }
+
         if (Shares.Length == 0)
         {
             Tensor labels = tensor(rows.Select(i => (long)Labels[i]).ToArray(), device: logits.device);
@@ -207,7 +256,8 @@ internal sealed record LabeledTexts(EncodedText[] Texts, int[] Labels, float[] S
         return F.kl_div(F.log_softmax(logits, 1), wanted, log_target: false, reduction: nn.Reduction.None).sum(dim: 1).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Scores the rows, or has the model write their answers, and judges them by the task's metric.</summary>
+    /// <summary>Scores the rows, or has the model write their answers, and judges them by the task's metric; several labels a row by
+    /// their micro-averaged F1 at the thresholds that suit these rows best.</summary>
     public double Judge(TextClassifier classifier, IReadOnlyList<int>? rows = null, CancellationToken cancellation = default)
     {
         EncodedText[] texts = rows is null ? Texts : [.. rows.Select(i => Texts[i])];
@@ -221,6 +271,12 @@ internal sealed record LabeledTexts(EncodedText[] Texts, int[] Labels, float[] S
         }
 
         float[][] probabilities = classifier.Score(texts, cancellation);
+        if (LabelSets.Length > 0)
+        {
+            float[][] sets = rows is null ? LabelSets : [.. rows.Select(i => LabelSets[i])];
+            return LabelThresholds.MicroF1(probabilities, sets, LabelThresholds.Choose(probabilities, sets));
+        }
+
         if (Shares.Length > 0)
         {
             // Correlation does not see the range, so shares are compared with probabilities.

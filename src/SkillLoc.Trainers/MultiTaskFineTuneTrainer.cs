@@ -39,10 +39,10 @@ public sealed class MultiTaskFineTuneTrainer
         }
 
         if (options.Tuning is not null || options.CheckpointFolder is not null || options.OutputFolder is not null
-            || options.CartographyPath is not null || options.TextToText is not null)
+            || options.CartographyPath is not null || options.TextToText is not null || options.MultiLabel)
         {
             throw new ArgumentException(
-                "Options.TextToText, Tuning, CheckpointFolder, OutputFolder and CartographyPath are for one task; leave them out. "
+                "Options.TextToText, MultiLabel, Tuning, CheckpointFolder, OutputFolder and CartographyPath are for one task; leave them out. "
                 + "Options.StateFile keeps the state of training, and each task's transformer can be saved.");
         }
 
@@ -98,7 +98,7 @@ public sealed class MultiTaskFineTuneTrainer
             outputs.AddFile(nameof(_options.StateFile), _options.StateFile, PromptFineTuneTrainer.StateBytes(_options, classifiers));
             outputs.AddLog(nameof(_options.RecordPath), _options.RecordPath);
             outputs.Check();
-            LabeledTexts[] rows = Read(train, classifiers, "training data");
+            LabeledTexts[] rows = Read(train, classifiers, "training data", _options.Weighting);
             LabeledTexts[]? chosenBy = validation is null ? null : Read(validation, classifiers, "validation data");
             string? fingerprint = _options.RecordPath is not null || _options.StartFrom.Count > 0 ? classifiers[0].Backbone.Fingerprint() : null;
             foreach (TextClassifier classifier in classifiers)
@@ -182,10 +182,11 @@ public sealed class MultiTaskFineTuneTrainer
         }
     }
 
-    private LabeledTexts[] Read(IReadOnlyDictionary<string, IDataView> views, List<TextClassifier> classifiers, string role) =>
+    private LabeledTexts[] Read(
+        IReadOnlyDictionary<string, IDataView> views, List<TextClassifier> classifiers, string role, RowWeighting? weighting = null) =>
     [
         .. _tasks.Zip(classifiers, (task, classifier) => LabeledTexts.Read(
-            views[task.Key], task.Value.Columns(), _options.LabelColumnName, classifier, $"{role} of '{task.Key}'")),
+            views[task.Key], task.Value.Columns(), _options.LabelColumnName, classifier, $"{role} of '{task.Key}'", weighting)),
     ];
 
     private void CheckViews(IReadOnlyDictionary<string, IDataView> views, string role)

@@ -42,8 +42,17 @@ public sealed partial class PromptFineTuneTrainer
         public IReadOnlyDictionary<string, string>? Answers;
 
         /// <summary>
-        /// What makes logits: the label words (prompt mode), or a classification head. Null takes the label words, and with
-        /// <see cref="TextToText"/> <see cref="HeadKind.Generation"/>.
+        /// Whether a row may have any number of the labels. A classification head then gives each label a probability of its own, the
+        /// sigmoid of its logit, and learns by binary cross-entropy. The thresholds from which labels are predicted are chosen on the
+        /// validation rows when training is over, each for the best F1 of its label, and are 0.5 without such rows; the best state is that
+        /// of the best micro-averaged F1. Not for label words, nor for <see cref="TextToText"/>.
+        /// </summary>
+        public bool MultiLabel;
+
+        /// <summary>
+        /// What makes logits: the label words (prompt mode), or a classification head. Null takes the label words, with
+        /// <see cref="TextToText"/> <see cref="HeadKind.Generation"/>, and with <see cref="MultiLabel"/>
+        /// <see cref="HeadKind.SequenceClassification"/>.
         /// </summary>
         public HeadKind? Head;
 
@@ -51,8 +60,24 @@ public sealed partial class PromptFineTuneTrainer
         public OptionScoring OptionScoring;
 
         /// <summary>The label column: a key; for a regression a Single in the task's score range, where rows with NaN are left out; for
-        /// <see cref="TextToText"/> also text or a vector of text, where rows without an answer are left out.</summary>
+        /// <see cref="TextToText"/> also text or a vector of text, where rows without an answer are left out; for
+        /// <see cref="MultiLabel"/> a vector of keys, or one of Boolean or Single (0 or 1) with the labels as slot names.</summary>
         public string LabelColumnName = "Label";
+
+        /// <summary>
+        /// A column of weights, Single, finite and 0 or more: how much a training row counts in the loss. They are scaled to a mean of 1, so
+        /// only their ratios matter. Validation rows count alike. Null weighs all rows alike.
+        /// </summary>
+        public string? ExampleWeightColumnName;
+
+        /// <summary>
+        /// How much the rows of each label count in the loss, on top of <see cref="ExampleWeightColumnName"/>, for labels of which some are
+        /// rare; scaled like those. Null weighs all labels alike. For labels only.
+        /// </summary>
+        public ClassWeights? ClassWeights;
+
+        /// <summary>Which rows an epoch sees: all, shuffled, or as many of each label.</summary>
+        public RowSampling Sampling;
 
         /// <summary>The text column.</summary>
         public string TextColumnName = "Text";
@@ -249,7 +274,12 @@ public sealed partial class PromptFineTuneTrainer
         internal bool IsRegression => Task?.IsRegression == true;
 
         /// <summary>The head that was chosen, or the task's.</summary>
-        internal HeadKind HeadKind => Head ?? (TextToText is null ? HeadKind.LabelWords : HeadKind.Generation);
+        internal HeadKind HeadKind => Head
+            ?? (TextToText is not null ? HeadKind.Generation : MultiLabel ? HeadKind.SequenceClassification : HeadKind.LabelWords);
+
+        /// <summary>What training rows count by; null where all count alike.</summary>
+        internal RowWeighting? Weighting =>
+            ExampleWeightColumnName is null && ClassWeights is null ? null : new(ExampleWeightColumnName, ClassWeights);
 
         private bool HasTemplate => HeadKind is HeadKind.LabelWords or HeadKind.MaskTokenLinear;
 
@@ -266,6 +296,12 @@ public sealed partial class PromptFineTuneTrainer
                     + $"{(TextToText is null ? "null" : $"'{TextToText.Name}'")} and Options.Task {(Task is null ? "null" : $"'{Task.Name}'")}.");
             }
 
+            if (MultiLabel && HeadKind is HeadKind.LabelWords or HeadKind.Generation)
+            {
+                throw new NotSupportedException(
+                    $"Options.MultiLabel needs a classification head, such as {nameof(HeadKind)}.{HeadKind.SequenceClassification}, not {HeadKind}.");
+            }
+
             if (HasTemplate && Task is null)
             {
                 throw new ArgumentException($"The head {HeadKind} reads a template's mask, so Options.Task must be set.");
@@ -274,6 +310,20 @@ public sealed partial class PromptFineTuneTrainer
             if (Answers is not null && TextToText is null)
             {
                 throw new ArgumentException("Options.Answers are those of Options.TextToText, which is null.");
+            }
+
+            if (MultiLabel && (Sampling == RowSampling.Balanced || CartographyPath is not null))
+            {
+                throw new ArgumentException(
+                    "Options.MultiLabel gives rows any number of labels: Options.Sampling and Options.CartographyPath are for rows of one. "
+                    + "ClassWeights.Balanced helps rare labels.");
+            }
+
+            if (IsRegression && (ClassWeights is not null || Sampling == RowSampling.Balanced))
+            {
+                throw new ArgumentException(
+                    $"Options.ClassWeights and Options.Sampling balance labels, and '{Task!.Name}' is a regression task: use "
+                    + "Options.ExampleWeightColumnName.");
             }
 
             if (IsRegression && HeadKind != HeadKind.LabelWords)
@@ -433,7 +483,11 @@ public sealed partial class PromptFineTuneTrainer
 
             IReadOnlyList<string>? values = null;
             int keys = 2;
-            if (IsRegression)
+            if (MultiLabel)
+            {
+                values = LabelValues.OfSets(schema, LabelColumnName);
+            }
+            else if (IsRegression)
             {
                 LabelValues.CheckScores(schema, LabelColumnName);
             }
@@ -454,6 +508,12 @@ public sealed partial class PromptFineTuneTrainer
             {
                 labels = LabelValues.Of(schema, LabelColumnName, out int keys) ?? Numbers(keys);
                 RequireTwo(labels);
+            }
+            else if (ClassWeights is not null || Sampling == RowSampling.Balanced)
+            {
+                throw new ArgumentException(
+                    $"Options.ClassWeights and Options.Sampling balance labels, and the label column '{LabelColumnName}' is text: put "
+                    + $"mlContext.Transforms.Conversion.MapValueToKey(\"{LabelColumnName}\") before the trainer, or leave them out.");
             }
             else if (Answers is not null)
             {
@@ -528,6 +588,7 @@ public sealed partial class PromptFineTuneTrainer
                 Labels = labels,
                 Words = verbalizer is null ? null : [.. labels.Select(label => Word(verbalizer, prompt?.Options ?? verbalizer.Words, label))],
                 ScoreRange = Task?.ScoreRange,
+                Thresholds = MultiLabel ? [.. labels.Select(_ => LabelThresholds.Usual)] : null,
                 HasTextPair = HasTextPair(),
                 MaxLength = MaxLength ?? (config.IsCausal
                     ? prompt?.MaxLength ?? AutoregressivePrompt.UsualMaxLength
@@ -559,6 +620,8 @@ public sealed partial class PromptFineTuneTrainer
             run.Put(nameof(settings.FirstSentenceLimit), settings.FirstSentenceLimit);
             run.Put(nameof(settings.OtherSentenceLimit), settings.OtherSentenceLimit);
             run.Put(nameof(settings.Metric), settings.Metric);
+            run.Put(nameof(ExampleWeightColumnName), ExampleWeightColumnName);
+            run.Put(nameof(ClassWeights), ClassWeights);
             run.Put(nameof(Tuning), Tuning?.ToJson());
             run.Put(nameof(StartFrom), StartFrom.Count == 0 ? null : RunFingerprint.Of(StartFrom.SelectMany(graft => graft.Parts)));
             run.Put(nameof(Frozen), Frozen.Count == 0 ? null : RunFingerprint.Of(Frozen.SelectMany(graft => graft.Parts)));

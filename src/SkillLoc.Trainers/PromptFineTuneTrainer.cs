@@ -60,7 +60,7 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
         try
         {
             CheckOutputs(classifier);
-            LabeledTexts train = LabeledTexts.Read(trainData, _columns, _options.LabelColumnName, classifier, "training data");
+            LabeledTexts train = LabeledTexts.Read(trainData, _columns, _options.LabelColumnName, classifier, "training data", _options.Weighting);
             LabeledTexts? validation = validationData is null
                 ? null
                 : LabeledTexts.Read(validationData, _columns, _options.LabelColumnName, classifier, "validation data");
@@ -80,6 +80,11 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
             using (var training = new FineTuning(options, [classifier], _host, channel))
             {
                 state = training.Run([train], validation is null ? null : [validation], stateFile);
+            }
+
+            if (validation is { LabelSets: { Length: > 0 } sets })
+            {
+                classifier.SetThresholds(LabelThresholds.Choose(classifier.Score(validation.Texts), sets));
             }
 
             string? output = _options.OutputFolder is { } folder ? Path.GetFullPath(folder) : null;
@@ -123,6 +128,13 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
             return label.ItemType == NumberDataViewType.Single && !label.IsKey && label.Kind == SchemaShape.Column.VectorKind.Scalar
                 ? ScoringSchema.Append(inputSchema, _columns, [])
                 : throw new ArgumentOutOfRangeException(nameof(inputSchema), LabelValues.ScoresAreSingle(label.Name, label.ItemType));
+        }
+
+        if (_options.MultiLabel)
+        {
+            return label.Kind != SchemaShape.Column.VectorKind.Scalar
+                ? ScoringSchema.Append(inputSchema, _columns, ["0", "1"], multiLabel: true)
+                : throw new ArgumentOutOfRangeException(nameof(inputSchema), LabelValues.SetsAreVectors(label.Name, label.ItemType));
         }
 
         if (_options.TextToText is not null)

@@ -17,6 +17,7 @@ internal static class RunFingerprint
     public static string Of(LabeledTexts data)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        Append<float>(hash, data.Weights);
         for (int i = 0; i < data.Count; i++)
         {
             EncodedText text = data.Texts[i];
@@ -30,6 +31,12 @@ internal static class RunFingerprint
                     Append(hash, [target.Length, .. target]);
                 }
 
+                continue;
+            }
+
+            if (data.LabelSets.Length > 0)
+            {
+                Append<float>(hash, data.LabelSets[i]);
                 continue;
             }
 

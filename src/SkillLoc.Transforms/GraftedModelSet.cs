@@ -89,6 +89,12 @@ public sealed class GraftedModelSet : ITransformer, IRowScorer, IDisposable
             throw new ArgumentException($"The skill '{writer}' writes free text, and a set predicts labels; use a GraftTransformer for it.", nameof(grafts));
         }
 
+        if (settings.FirstOrDefault(pair => pair.Value.IsMultiLabel).Key is { } several)
+        {
+            throw new ArgumentException(
+                $"The skill '{several}' predicts any number of labels, and a set predicts one; use a GraftTransformer for it.", nameof(grafts));
+        }
+
         string? onPairs = settings.FirstOrDefault(pair => pair.Value.HasTextPair).Key;
         columns ??= new ScoringColumns { TextPair = onPairs is null ? null : "TextPair" };
         if (onPairs is not null && columns.TextPair is null)

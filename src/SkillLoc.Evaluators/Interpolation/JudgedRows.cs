@@ -27,6 +27,8 @@ internal abstract class JudgedRows(int[] numbers, ScoringBatch[] batches) : IDis
         {
             { TextToText: not null } => JudgedTexts.Read(context, data, task, options),
             { ScoreRange: { } range } => JudgedScores.Read(data, task, range, options),
+            { IsMultiLabel: true } => throw new NotSupportedException(
+                "Models of a multi-label task are not evaluated along paths: score points of the path with LoadTextScorer and EvaluateMultiLabel."),
             _ => JudgedClasses.Read(context, data, task, options),
         };
 

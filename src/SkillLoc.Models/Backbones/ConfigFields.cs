@@ -11,6 +11,11 @@ namespace SkillLoc.Models.Backbones;
 /// </summary>
 internal static class ConfigFields
 {
+    /// <summary>What Python calls the kind of a classifier of several labels a row.</summary>
+    public const string MultiLabel = "multi_label_classification";
+
+    private const string SingleLabel = "single_label_classification";
+
     private static readonly OrderedDictionary<string, string> Others = new(StringComparer.Ordinal)
     {
         ["albert"] = "ALBERT", ["bart"] = "BART", ["bloom"] = "BLOOM", ["camembert"] = "CamemBERT", ["deberta"] = "DeBERTa",
@@ -85,16 +90,19 @@ internal static class ConfigFields
         }
     }
 
-    /// <summary>Throws where a Hugging Face classifier gives something else than the probabilities of labels of which one is right.</summary>
+    /// <summary>Whether a row of a Hugging Face classifier may have any number of its labels.</summary>
+    public static bool IsMultiLabel(ModelConfig config) => config.Text("problem_type") == MultiLabel;
+
+    /// <summary>Throws where a Hugging Face classifier gives something else than the probabilities of labels.</summary>
     /// <exception cref="NotSupportedException">It does; the message names the key.</exception>
     public static void CheckClassifier(ModelConfig config)
     {
         string? type = config.Text("problem_type");
-        if (type is not (null or "single_label_classification") || config.Labels.Count == 1)
+        if (type is not (null or SingleLabel or MultiLabel) || config.Labels.Count == 1)
         {
             throw new NotSupportedException(
                 $"{config.Source}: problem_type is {(type is null ? "not set, and there is one label, which makes it a regression" : $"'{type}'")}; "
-                + "supported are Hugging Face classifiers of 'single_label_classification'.");
+                + $"supported are Hugging Face classifiers of '{SingleLabel}' and '{MultiLabel}'.");
         }
     }
 

@@ -63,6 +63,16 @@ public sealed record ClassifierSettings
     /// </summary>
     public ScoreRange? ScoreRange { get; init; }
 
+    /// <summary>
+    /// Of a multi-label task, where a row may have any number of the labels, the probability from which each is predicted; null where
+    /// exactly one is right.
+    /// </summary>
+    public IReadOnlyList<float>? Thresholds { get; init; }
+
+    /// <summary>Whether a row may have any number of the labels.</summary>
+    [JsonIgnore]
+    public bool IsMultiLabel => Thresholds is not null;
+
     /// <summary>True when rows have two texts.</summary>
     public bool HasTextPair { get; init; }
 
@@ -115,7 +125,7 @@ public sealed record ClassifierSettings
     /// <returns>The settings.</returns>
     /// <exception cref="FileNotFoundException">The folder holds no classifier.</exception>
     /// <exception cref="InvalidDataException">A file is not valid.</exception>
-    /// <exception cref="NotSupportedException">It is a Hugging Face classifier of several labels a row, or a regression.</exception>
+    /// <exception cref="NotSupportedException">It is a Hugging Face regression.</exception>
     public static ClassifierSettings Load(string folder, bool hasTextPair = false)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
@@ -142,7 +152,16 @@ public sealed record ClassifierSettings
         bool hasLabels = config is { IsSequenceClassifier: true, Labels.Count: > 1 };
         if (!File.Exists(path))
         {
-            return hasLabels ? new() { Head = HeadKind.SequenceClassification, Labels = config!.Labels, HasTextPair = hasTextPair, SpecialTokens = SpecialTokenLayout.Checkpoint } : null;
+            return hasLabels
+                ? new()
+                {
+                    Head = HeadKind.SequenceClassification,
+                    Labels = config!.Labels,
+                    Thresholds = ConfigFields.IsMultiLabel(config) ? [.. config.Labels.Select(_ => LabelThresholds.Usual)] : null,
+                    HasTextPair = hasTextPair,
+                    SpecialTokens = SpecialTokenLayout.Checkpoint,
+                }
+                : null;
         }
 
         ClassifierSettings settings = FromJson(File.ReadAllText(path), path);
@@ -303,6 +322,19 @@ public sealed record ClassifierSettings
         if (Head == HeadKind.LabelWords && Words is null)
         {
             return "'words' is missing, which the head 'label_words' reads";
+        }
+
+        if (Thresholds is not null)
+        {
+            if (NeedsWords)
+            {
+                return $"'thresholds' are of a multi-label task, which the head '{JsonNamingPolicy.SnakeCaseLower.ConvertName(Head.ToString())}' does not do";
+            }
+
+            if (Thresholds.Count != Labels.Count || Thresholds.Any(threshold => !(threshold >= 0 && threshold <= 1)))
+            {
+                return $"'thresholds' must be one number in [0, 1] for each of the {Labels.Count} labels";
+            }
         }
 
         foreach ((string name, int? value) in new[] { ("max_length", MaxLength), ("first_sentence_limit", FirstSentenceLimit), ("other_sentence_limit", OtherSentenceLimit) })

@@ -40,7 +40,7 @@ public sealed class TextClassifier : IDisposable
     public ClassificationHead Head { get; }
 
     /// <summary>Labels, prompt and limits.</summary>
-    public ClassifierSettings Settings { get; }
+    public ClassifierSettings Settings { get; private set; }
 
     /// <summary>The parameters that <see cref="ClassifierSettings.Tuning"/> trains, and the head's own; empty without a tuning method.</summary>
     public IReadOnlyDictionary<string, Parameter> TunedParameters => Settings.Tuning is null
@@ -196,6 +196,10 @@ public sealed class TextClassifier : IDisposable
         }
     }
 
+    /// <summary>Predicts labels of a multi-label task from other probabilities on.</summary>
+    /// <param name="thresholds">One for each label.</param>
+    internal void SetThresholds(IReadOnlyList<float> thresholds) => Settings = Settings with { Thresholds = thresholds };
+
     /// <summary>Turns a row's texts into token ids.</summary>
     /// <param name="text">The text.</param>
     /// <param name="textPair">The second text of a pair.</param>
@@ -321,7 +325,8 @@ public sealed class TextClassifier : IDisposable
         return Run(batches, Count(batches), batch => Answer(batch, cancellation), cancellation, keep: true);
     }
 
-    /// <summary>Probabilities of the labels: the softmax over the label words, classes or answers.</summary>
+    /// <summary>Probabilities of the labels: the softmax over the label words, classes or answers; of a multi-label task each label's own,
+    /// the sigmoid of its logit.</summary>
     /// <param name="rows">Encoded rows, any number and any lengths; they are scored in groups of similar length.</param>
     /// <param name="cancellation">Stops between batches.</param>
     /// <returns>For each row one probability per label.</returns>
@@ -632,7 +637,8 @@ public sealed class TextClassifier : IDisposable
         return results;
     }
 
-    private float[][] Probabilities(ScoringBatch batch) => ByRow(F.softmax(Logits(batch.Tokens), 1));
+    private float[][] Probabilities(ScoringBatch batch) =>
+        ByRow(Settings.IsMultiLabel ? Logits(batch.Tokens).sigmoid() : F.softmax(Logits(batch.Tokens), 1));
 
     /// <summary>A tensor <c>[rows, labels]</c> as numbers.</summary>
     private float[][] ByRow(Tensor values) => [.. values.cpu().data<float>().ToArray().Chunk(Settings.Labels.Count)];
@@ -671,6 +677,7 @@ public sealed class TextClassifier : IDisposable
         config = config.IsCausal && config.PadTokenId is null ? config.With("pad_token_id", _tokenizer.PadId) : config;
         return HasPythonHead
             ? config.WithArchitecture(family + "ForSequenceClassification").WithLabels(Settings.Labels)
+                .With("problem_type", Settings.IsMultiLabel ? ConfigFields.MultiLabel : null)
             : config.WithArchitecture(family + "Model").With("id2label", null).With("label2id", null);
     }
 }

@@ -202,7 +202,7 @@ internal abstract class PathTraining : IDisposable
                 Move(places);
                 int[] rows = MicroBatch(train.Count, ((long)state.Step * _options.GradientAccumulationSteps) + i);
                 int[][]? targets = FineTuning.Targets(train, rows, _seed, (int)_pass);
-                float[] weights = FineTuning.Weights([rows], _options.GradientAccumulationSteps, targets);
+                float[] weights = FineTuning.Weights(train, [rows], _options.GradientAccumulationSteps, targets);
                 loss = FineTuning.Backward(Walker, train, rows, weights, _options.MaxTokensPerBatch, training: true, targets)
                     * _options.GradientAccumulationSteps;
                 if (!double.IsFinite(loss))

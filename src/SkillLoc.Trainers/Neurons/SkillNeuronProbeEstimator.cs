@@ -94,6 +94,11 @@ public sealed partial class SkillNeuronProbeEstimator : IEstimator<SkillNeuronPr
         LabeledTexts data = LabeledTexts.Read(view, model.Columns, _options.LabelColumnName, model.Classifier, role);
         try
         {
+            if (model.IsMultiLabel)
+            {
+                return (data.Texts, [.. model.Labels.Select(OneAgainstRows)]);
+            }
+
             return (data.Texts, model.Labels.Count == 2
                 ? [ProbeTask.Binary(data.Labels, model.Labels[1])]
                 : ProbeTask.OneVersusRest(data.Labels, model.Labels));
@@ -102,5 +107,9 @@ public sealed partial class SkillNeuronProbeEstimator : IEstimator<SkillNeuronPr
         {
             throw new ArgumentException($"The {role} cannot be probed: {error.Message}", error);
         }
+
+        // Of several labels a row each is told from the rows without it.
+        ProbeTask OneAgainstRows(string label, int index) =>
+            ProbeTask.OneVersusRest([.. data.LabelSets.Select(set => (int)set[index])], ["others", label])[1];
     }
 }

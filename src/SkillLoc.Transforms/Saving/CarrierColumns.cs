@@ -10,6 +10,7 @@ internal static class CarrierColumns
     public const string State = "SkillLoc.State";
     public const string Scores = "SkillLoc.Scores";
     public const string Label = "SkillLoc.Label";
+    public const string Labels = "SkillLoc.Labels";
     public const string Slot = "SkillLoc.Slot";
     public const string SlotScore = "SkillLoc.SlotScore";
     public const string Written = "SkillLoc.Written";

@@ -14,9 +14,13 @@ internal sealed class RestoredScorer
         TextClassifier classifier = Restore(state);
         float[] probabilities = classifier.Score([classifier.Encode(text, pair)])[0];
         ClassifierSettings settings = classifier.Settings;
-        (output.Scores, output.Label) = settings.ScoreRange is { } range
-            ? ([range.Predict(probabilities)], "")
-            : (probabilities, settings.Labels[TextClassifier.MostProbable(probabilities)]);
+        var scores = new RowScores(probabilities, settings);
+        (output.Scores, output.Label, output.Labels) = settings switch
+        {
+            { ScoreRange: { } range } => ([range.Predict(probabilities)], "", []),
+            { IsMultiLabel: true } => (probabilities, "", Array.ConvertAll(scores.PredictedSet, label => settings.Labels[label])),
+            _ => (probabilities, scores.Label, []),
+        };
     }
 
     public void Write(ReadOnlyMemory<char> state, string text, string? pair, WrittenRow output)

@@ -59,7 +59,7 @@ internal sealed record SavedModelSet
             .Append<ITransformer>(ml.Transforms.CopyColumns(columns.Score, CarrierColumns.Scores))
             .Append<ITransformer>(ml.Transforms.DropColumns(
                 CarrierColumns.Text, CarrierColumns.TextPair, CarrierColumns.Skill, CarrierColumns.Key, CarrierColumns.State,
-                CarrierColumns.Label, CarrierColumns.Scores))
+                CarrierColumns.Label, CarrierColumns.Labels, CarrierColumns.Scores))
             .Fit(EmptyInput(ml, columns, skillColumn));
     }
 

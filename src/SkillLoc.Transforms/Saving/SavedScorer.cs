@@ -109,7 +109,7 @@ internal sealed record SavedScorer
             chain = chain.Append<ITransformer>(columns.TextPair is null
                 ? ml.Transforms.CustomMapping(new TextScoringMapping().GetMapping(), TextScoringMapping.Contract)
                 : ml.Transforms.CustomMapping(new TextPairScoringMapping().GetMapping(), TextPairScoringMapping.Contract));
-            dropped.AddRange([CarrierColumns.Scores, CarrierColumns.Label, CarrierColumns.Slot, CarrierColumns.SlotScore]);
+            dropped.AddRange([CarrierColumns.Scores, CarrierColumns.Label, CarrierColumns.Labels, CarrierColumns.Slot, CarrierColumns.SlotScore]);
         }
 
         for (int i = 0; i < slots.Length; i++)
@@ -126,7 +126,8 @@ internal sealed record SavedScorer
         {
             IDataView keys = ml.Data.LoadFromEnumerable(labels.Select(label => new LabelRow { Label = label }));
             chain = chain
-                .Append<ITransformer>(ml.Transforms.Conversion.MapValueToKey(columns.PredictedLabel, CarrierColumns.Label, keyData: keys))
+                .Append<ITransformer>(ml.Transforms.Conversion.MapValueToKey(
+                    columns.PredictedLabel, state.Settings.IsMultiLabel ? CarrierColumns.Labels : CarrierColumns.Label, keyData: keys))
                 .Append<ITransformer>(ml.Transforms.Concatenate(columns.Score, slots));
             dropped.AddRange(slots);
         }

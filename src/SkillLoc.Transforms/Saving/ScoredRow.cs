@@ -9,7 +9,11 @@ public sealed class ScoredRow
     [ColumnName(CarrierColumns.Scores)]
     public float[] Scores { get; set; } = [];
 
-    /// <summary>The most probable label; empty for a regression.</summary>
+    /// <summary>The most probable label; empty for a regression and for a multi-label task.</summary>
     [ColumnName(CarrierColumns.Label)]
     public string Label { get; set; } = "";
+
+    /// <summary>The labels that are predicted of a multi-label task; none for others.</summary>
+    [ColumnName(CarrierColumns.Labels)]
+    public string[] Labels { get; set; } = [];
 }

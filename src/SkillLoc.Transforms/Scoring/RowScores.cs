@@ -23,6 +23,9 @@ internal sealed class RowScores(Func<float[]> values, ClassifierSettings? settin
     /// <summary>The most probable label.</summary>
     public string Label => settings!.Labels[Predicted];
 
+    /// <summary>Of a multi-label task the indices of the labels whose probabilities reach their thresholds.</summary>
+    public int[] PredictedSet => [.. Enumerable.Range(0, Values.Length).Where(label => Values[label] >= settings!.Thresholds![label])];
+
     /// <summary>What the model wrote.</summary>
     public string Text => text!();
 }

@@ -9,6 +9,15 @@ namespace SkillLoc.Transforms;
 /// </summary>
 internal sealed class ScoreAnnotations
 {
+    /// <summary>The kind of a scorer of one number.</summary>
+    public const string Regression = "Regression";
+
+    /// <summary>The kind of a scorer of labels of which one is right.</summary>
+    public const string Multiclass = "MulticlassClassification";
+
+    /// <summary>The kind of a scorer of any number of labels, which ML.NET has no name for.</summary>
+    public const string MultiLabel = "MultiLabelClassification";
+
     private const string SetId = "ScoreColumnSetId";
 
     private static readonly KeyDataViewType SetIdType = new(typeof(uint), int.MaxValue);
@@ -17,17 +26,17 @@ internal sealed class ScoreAnnotations
     private readonly uint _set;
 
     /// <param name="input">The schema that the columns are added to; they get the number of a set after all that are there.</param>
-    /// <param name="isRegression">Whether scores are predicted, rather than classes.</param>
-    public ScoreAnnotations(IEnumerable<DataViewSchema.Column> input, bool isRegression)
+    /// <param name="kind">What ML.NET calls the kind of the scorer.</param>
+    public ScoreAnnotations(IEnumerable<DataViewSchema.Column> input, string kind)
     {
-        _kind = isRegression ? "Regression" : "MulticlassClassification";
+        _kind = kind;
         _set = input.Select(SetOf).DefaultIfEmpty().Max() + 1;
     }
 
     /// <summary>Annotations of the score column.</summary>
     /// <param name="labels">The labels, in the order of the scores; none for a regression.</param>
     public DataViewSchema.Annotations Score(IReadOnlyList<string> labels) =>
-        Build("Score", labels.Count == 0 ? [] : ["SlotNames", "TrainingLabelValues"], labels);
+        Build("Score", labels.Count == 0 ? [] : _kind == MultiLabel ? ["SlotNames"] : ["SlotNames", "TrainingLabelValues"], labels);
 
     /// <summary>Annotations of the predicted label.</summary>
     /// <param name="labels">The labels, in the order of the keys.</param>

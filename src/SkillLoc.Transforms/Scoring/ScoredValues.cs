@@ -19,6 +19,19 @@ internal static class ScoredValues
     /// <summary>The most probable label as a key; keys count from 1.</summary>
     public static ValueGetter<uint> PredictedLabel(Func<RowScores> scores) => (ref uint value) => value = (uint)scores().Predicted + 1;
 
+    /// <summary>The labels of a multi-label task that are predicted, as keys, which count from 1.</summary>
+    public static ValueGetter<VBuffer<uint>> PredictedLabels(Func<RowScores> scores) => (ref VBuffer<uint> value) =>
+    {
+        int[] predicted = scores().PredictedSet;
+        VBufferEditor<uint> editor = VBufferEditor.Create(ref value, predicted.Length);
+        for (int i = 0; i < predicted.Length; i++)
+        {
+            editor.Values[i] = (uint)predicted[i] + 1;
+        }
+
+        value = editor.Commit();
+    };
+
     /// <summary>What the model wrote.</summary>
     public static ValueGetter<ReadOnlyMemory<char>> WrittenText(Func<RowScores> scores) =>
         (ref ReadOnlyMemory<char> value) => value = scores().Text.AsMemory();

@@ -14,7 +14,8 @@ public sealed record ScoringColumns
     /// </summary>
     public string Score { get; init; } = "Score";
 
-    /// <summary>Added: the most probable label, a key with the labels as key values; not added for a regression.</summary>
+    /// <summary>Added: the most probable label, a key with the labels as key values, or of a multi-label task a vector of keys, of the labels
+    /// that are predicted; not added for a regression.</summary>
     public string PredictedLabel { get; init; } = "PredictedLabel";
 
     /// <summary>

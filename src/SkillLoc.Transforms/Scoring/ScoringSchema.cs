@@ -14,12 +14,14 @@ public static class ScoringSchema
     /// <param name="columns">The names.</param>
     /// <param name="labels">The labels, in the order of the scores; none for a regression and for free text.</param>
     /// <param name="writes">Whether the model writes its answers, so that PredictedText is added.</param>
+    /// <param name="multiLabel">Whether a row may have any number of the labels, so that PredictedLabel is a vector.</param>
     /// <returns>The longer schema.</returns>
     /// <exception cref="ArgumentOutOfRangeException">A text column is missing, or not text.</exception>
-    public static DataViewSchema Append(DataViewSchema input, ScoringColumns columns, IReadOnlyList<string> labels, bool writes = false)
+    public static DataViewSchema Append(
+        DataViewSchema input, ScoringColumns columns, IReadOnlyList<string> labels, bool writes = false, bool multiLabel = false)
     {
         ArgumentNullException.ThrowIfNull(columns);
-        return Append(input, columns, builder => Add(builder, input, columns, labels, writes));
+        return Append(input, columns, builder => Add(builder, input, columns, labels, writes, multiLabel));
     }
 
     /// <summary>Appends a vector of Single with slot names to a schema.</summary>
@@ -46,12 +48,14 @@ public static class ScoringSchema
     /// <param name="columns">The names.</param>
     /// <param name="labels">The labels, none for a regression and for free text; only their being there matters to a shape.</param>
     /// <param name="writes">Whether the model writes its answers, so that PredictedText is added.</param>
+    /// <param name="multiLabel">Whether a row may have any number of the labels, so that PredictedLabel is a vector.</param>
     /// <returns>The longer shape.</returns>
     /// <exception cref="ArgumentOutOfRangeException">A text column is missing, or not text.</exception>
-    public static SchemaShape Append(SchemaShape input, ScoringColumns columns, IReadOnlyList<string> labels, bool writes = false)
+    public static SchemaShape Append(
+        SchemaShape input, ScoringColumns columns, IReadOnlyList<string> labels, bool writes = false, bool multiLabel = false)
     {
         ArgumentNullException.ThrowIfNull(columns);
-        return Append(input, columns, builder => Add(builder, [], columns, labels, writes));
+        return Append(input, columns, builder => Add(builder, [], columns, labels, writes, multiLabel));
     }
 
     /// <summary>Finds a column of a shape.</summary>
@@ -126,12 +130,14 @@ public static class ScoringSchema
 
     private static void Add(
         DataViewSchema.Builder builder, IEnumerable<DataViewSchema.Column> input, ScoringColumns columns, IReadOnlyList<string> labels,
-        bool writes)
+        bool writes, bool multiLabel)
     {
-        var annotations = new ScoreAnnotations(input, isRegression: labels.Count == 0);
+        var annotations = new ScoreAnnotations(
+            input, labels.Count == 0 ? ScoreAnnotations.Regression : multiLabel ? ScoreAnnotations.MultiLabel : ScoreAnnotations.Multiclass);
         if (labels.Count > 0)
         {
-            builder.AddColumn(columns.PredictedLabel, new KeyDataViewType(typeof(uint), labels.Count), annotations.PredictedLabel(labels));
+            var key = new KeyDataViewType(typeof(uint), labels.Count);
+            builder.AddColumn(columns.PredictedLabel, multiLabel ? new VectorDataViewType(key) : key, annotations.PredictedLabel(labels));
             builder.AddColumn(columns.Score, new VectorDataViewType(NumberDataViewType.Single, labels.Count), annotations.Score(labels));
         }
         else if (!writes)

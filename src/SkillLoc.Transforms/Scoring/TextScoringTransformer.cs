@@ -63,6 +63,9 @@ public class TextScoringTransformer : ITransformer, IRowScorer, IDisposable
     /// <summary>Whether the model writes its answers.</summary>
     public bool Writes => _classifier.Settings.Head == HeadKind.Generation;
 
+    /// <summary>Whether a row may have any number of the labels.</summary>
+    public bool IsMultiLabel => _classifier.Settings.IsMultiLabel;
+
     /// <summary>The folder that holds the fine-tuned checkpoint; null until it is saved.</summary>
     public string? CheckpointFolder { get; private set; }
 
@@ -94,7 +97,7 @@ public class TextScoringTransformer : ITransformer, IRowScorer, IDisposable
     public bool IsRowToRowMapper => true;
 
     /// <inheritdoc/>
-    public DataViewSchema GetOutputSchema(DataViewSchema inputSchema) => ScoringSchema.Append(inputSchema, Columns, Labels, Writes);
+    public DataViewSchema GetOutputSchema(DataViewSchema inputSchema) => ScoringSchema.Append(inputSchema, Columns, Labels, Writes, IsMultiLabel);
 
     /// <summary>Scores lazily: nothing runs before rows are read.</summary>
     /// <param name="input">A view with the text columns.</param>
@@ -187,7 +190,11 @@ public class TextScoringTransformer : ITransformer, IRowScorer, IDisposable
         ? [ScoredValues.Score(range, current)]
         :
         [
-            .. Labels.Count > 0 ? [ScoredValues.PredictedLabel(current), ScoredValues.Vector(current)] : Array.Empty<Delegate>(),
+            .. Labels.Count == 0 ? Array.Empty<Delegate>() :
+            [
+                IsMultiLabel ? ScoredValues.PredictedLabels(current) : ScoredValues.PredictedLabel(current),
+                ScoredValues.Vector(current),
+            ],
             .. Writes ? [ScoredValues.WrittenText(current)] : Array.Empty<Delegate>(),
         ];
 }

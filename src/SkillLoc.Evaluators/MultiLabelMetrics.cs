@@ -1,0 +1,152 @@
+using Microsoft.ML;
+using Microsoft.ML.Data;
+using SkillLoc.Transforms;
+
+namespace SkillLoc.Evaluators;
+
+/// <summary>How well any number of labels a row are predicted (Tsoumakas and Katakis 2007, "Multi-label classification: an overview";
+/// Zhang and Zhou 2014, "A review on multi-label learning algorithms", section II.C).</summary>
+public sealed record MultiLabelMetrics
+{
+    /// <summary>Rows.</summary>
+    public required long Count { get; init; }
+
+    /// <summary>The share of rows whose predicted labels are exactly the true ones, in [0, 1].</summary>
+    public required double SubsetAccuracy { get; init; }
+
+    /// <summary>The share of all single decisions, one a row and label, that are wrong, in [0, 1]; lower is better.</summary>
+    public required double HammingLoss { get; init; }
+
+    /// <summary>Of all predicted labels the share that is true; NaN where none is predicted.</summary>
+    public required double MicroPrecision { get; init; }
+
+    /// <summary>Of all true labels the share that is predicted; NaN where there is none.</summary>
+    public required double MicroRecall { get; init; }
+
+    /// <summary>The harmonic mean of <see cref="MicroPrecision"/> and <see cref="MicroRecall"/>; 0 where nothing is predicted, NaN where
+    /// nothing is true either.</summary>
+    public required double MicroF1 { get; init; }
+
+    /// <summary>The mean of <see cref="MultiLabelEntry.F1"/> over the labels that some row has or is predicted to have.</summary>
+    public required double MacroF1 { get; init; }
+
+    /// <summary>The mean of <see cref="MultiLabelEntry.AveragePrecision"/> over the labels that some row has; no threshold plays a part.
+    /// </summary>
+    public required double MeanAveragePrecision { get; init; }
+
+    /// <summary>
+    /// For each true label of a row the share of true ones among the labels that score at least as high, averaged over the row's labels and
+    /// over the rows (Schapire and Singer 2000); a row without labels, or with all, counts 1.
+    /// </summary>
+    public required double LabelRankingAveragePrecision { get; init; }
+
+    /// <summary>The mean binary cross-entropy of a row and label, in nats.</summary>
+    public required double LogLoss { get; init; }
+
+    /// <summary>The labels one by one, in the order of the scores.</summary>
+    public required IReadOnlyList<MultiLabelEntry> Labels { get; init; }
+
+    /// <summary>The measures as one row.</summary>
+    /// <param name="context">The context.</param>
+    /// <returns>One row.</returns>
+    public IDataView ToDataView(MLContext context)
+    {
+        ArgumentNullException.ThrowIfNull(context);
+        return context.Data.LoadFromEnumerable([
+            new Row(Count, SubsetAccuracy, HammingLoss, MicroPrecision, MicroRecall, MicroF1, MacroF1, MeanAveragePrecision, LabelRankingAveragePrecision, LogLoss)]);
+    }
+
+    /// <summary>The labels as rows, with the columns of <see cref="MultiLabelEntry"/>.</summary>
+    /// <param name="context">The context.</param>
+    /// <returns>One row a label.</returns>
+    public IDataView LabelsToDataView(MLContext context)
+    {
+        ArgumentNullException.ThrowIfNull(context);
+        return context.Data.LoadFromEnumerable(Labels);
+    }
+
+    internal static MultiLabelMetrics Of(IDataView data, string labelColumn, string scoreColumn, string predictedLabelColumn)
+    {
+        IReadOnlyList<string> labels = LabelsOf(data.Schema, scoreColumn);
+        (float[] Scores, bool[] Predicted, bool[] True)[] rows = [.. Read(data, labels, labelColumn, scoreColumn, predictedLabelColumn)];
+        if (rows.Length == 0)
+        {
+            throw new InvalidOperationException("There are no rows.");
+        }
+
+        MultiLabelEntry[] entries = [.. labels.Select((label, i) => MultiLabelEntry.Of(
+            label, [.. rows.Select(row => row.Scores[i])], [.. rows.Select(row => row.Predicted[i])], [.. rows.Select(row => row.True[i])]))];
+        double hits = entries.Sum(entry => entry.Hits), predicted = entries.Sum(entry => entry.PredictedCount), there = entries.Sum(entry => entry.Count);
+        return new()
+        {
+            Count = rows.Length,
+            SubsetAccuracy = rows.Average(row => row.Predicted.AsSpan().SequenceEqual(row.True) ? 1 : 0),
+            HammingLoss = rows.Average(row => row.Predicted.Zip(row.True).Count(pair => pair.First != pair.Second) / (double)labels.Count),
+            MicroPrecision = hits / predicted,
+            MicroRecall = hits / there,
+            MicroF1 = 2 * hits / (predicted + there),
+            MacroF1 = Mean(entries.Where(entry => entry.Count + entry.PredictedCount > 0).Select(entry => entry.F1)),
+            MeanAveragePrecision = Mean(entries.Where(entry => entry.Count > 0).Select(entry => entry.AveragePrecision)),
+            LabelRankingAveragePrecision = rows.Average(row => RankingPrecision(row.Scores, row.True)),
+            LogLoss = rows.Average(row => row.Scores.Zip(row.True).Average(pair => CrossEntropy(pair.First, pair.Second))),
+            Labels = entries,
+        };
+    }
+
+    private static double Mean(IEnumerable<double> values) => values.DefaultIfEmpty(double.NaN).Average();
+
+    // A probability of 0 or 1 comes of float32's sigmoid, whose next neighbour of 1 is 6e-8 away.
+    private static double CrossEntropy(float score, bool isTrue) => -Math.Log(Math.Max(isTrue ? score : 1.0 - score, 1e-8));
+
+    private static double RankingPrecision(float[] scores, bool[] isTrue)
+    {
+        int[] there = [.. Enumerable.Range(0, scores.Length).Where(i => isTrue[i])];
+        return there.Length == 0 || there.Length == scores.Length
+            ? 1
+            : there.Average(label => there.Count(other => scores[other] >= scores[label]) / (double)scores.Count(other => other >= scores[label]));
+    }
+
+    private static IReadOnlyList<string> LabelsOf(DataViewSchema schema, string scoreColumn)
+    {
+        DataViewSchema.Column scores = EvaluatedColumn.Find(schema, scoreColumn);
+        return scores.Type is VectorDataViewType { IsKnownSize: true } vector && vector.ItemType == NumberDataViewType.Single
+            && LabelSets.Names(scores) is { } names
+            ? names
+            : throw EvaluatedColumn.WrongType(scores, "a vector of Single of known size, with the labels as slot names");
+    }
+
+    private static IEnumerable<(float[] Scores, bool[] Predicted, bool[] True)> Read(
+        IDataView data, IReadOnlyList<string> labels, string labelColumn, string scoreColumn, string predictedLabelColumn)
+    {
+        DataViewSchema.Column label = EvaluatedColumn.Find(data.Schema, labelColumn), score = EvaluatedColumn.Find(data.Schema, scoreColumn);
+        DataViewSchema.Column predicted = EvaluatedColumn.Find(data.Schema, predictedLabelColumn);
+        foreach (DataViewSchema.Column column in new[] { label, predicted })
+        {
+            if (LabelSets.Names(column) is null)
+            {
+                throw EvaluatedColumn.WrongType(column, LabelSets.Wanted);
+            }
+        }
+
+        using DataViewRowCursor cursor = data.GetRowCursor([label, score, predicted]);
+        Func<float[]> readTrue = LabelSets.Reader(cursor, label, labels, "data"), readPredicted = LabelSets.Reader(cursor, predicted, labels, "data");
+        ValueGetter<VBuffer<float>> readScores = cursor.GetGetter<VBuffer<float>>(score);
+        for (VBuffer<float> scores = default; cursor.MoveNext();)
+        {
+            readScores(ref scores);
+            float[] values = [.. scores.DenseValues()];
+            int wrong = Array.FindIndex(values, value => !(value >= 0 && value <= 1));
+            if (wrong >= 0)
+            {
+                throw new InvalidOperationException(FormattableString.Invariant(
+                    $"Row {cursor.Position} has the score {values[wrong]} for the label '{labels[wrong]}' in '{scoreColumn}'; it must be a probability."));
+            }
+
+            yield return (values, Array.ConvertAll(readPredicted(), value => value > 0), Array.ConvertAll(readTrue(), value => value > 0));
+        }
+    }
+
+    private sealed record Row(
+        long Count, double SubsetAccuracy, double HammingLoss, double MicroPrecision, double MicroRecall, double MicroF1, double MacroF1,
+        double MeanAveragePrecision, double LabelRankingAveragePrecision, double LogLoss);
+}
