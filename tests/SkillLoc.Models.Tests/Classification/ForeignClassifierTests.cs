@@ -87,7 +87,6 @@ public sealed class ForeignClassifierTests
     }
 
     [Theory]
-    [InlineData("problem_type", "\"multi_label_classification\"")]
     [InlineData("problem_type", "\"regression\"")]
     [InlineData("num_labels", "1")]
     public void WhatIsNoChoiceOfOneLabelIsRefusedByName(string key, string value)
@@ -99,6 +98,27 @@ public sealed class ForeignClassifierTests
         string message = Assert.Throws<NotSupportedException>(() => ClassifierSettings.Load(folder.Path)).Message;
         Assert.Contains("problem_type", message, StringComparison.Ordinal);
         Assert.Contains(folder.PathOf("config.json"), message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void SeveralLabelsARowHaveProbabilitiesOfTheirOwn()
+    {
+        using var folder = new TemporaryFolder();
+        foreach (string file in Directory.GetFiles(SeqCls))
+        {
+            File.Copy(file, folder.PathOf(Path.GetFileName(file)));
+        }
+
+        JsonNode json = JsonNode.Parse(File.ReadAllText(folder.PathOf("config.json")))!;
+        json["problem_type"] = "multi_label_classification";
+        File.WriteAllText(folder.PathOf("config.json"), json.ToJsonString());
+        using var one = TextClassifier.Load(SeqCls);
+        using var several = TextClassifier.Load(folder.Path);
+        Assert.All(several.Settings.Thresholds!, threshold => Assert.Equal(0.5f, threshold));
+        float[] odds = one.Score([one.Encode("the man was")])[0], probabilities = several.Score([several.Encode("the man was")])[0];
+        double[] logits = Array.ConvertAll(probabilities, value => Math.Log(value / (1 - value)));
+        Assert.Equal(Math.Log(odds[1] / odds[0]), logits[1] - logits[0], 1e-4);
+        Assert.NotEqual(1, probabilities.Sum(), 3);
     }
 
     [Fact]
