@@ -125,7 +125,7 @@ public sealed class TextClassifier : IDisposable
 
             backbone.Adaptation = settings.Tuning?.Create(backbone, checkpoint, seed, required: goesOn);
             settings = settings with { MaxLength = Math.Min(settings.MaxLength, backbone.MaxLength) };
-            head = new ClassificationHead(settings.Head, backbone, settings.Labels, ids, checkpoint, seed, options);
+            head = ClassificationHead.Create(settings.Head, backbone, settings.Labels, ids, checkpoint, seed, options);
             return new(backbone, head, tokenizer, settings) { FoldedTuning = folded };
         }
         catch
@@ -364,7 +364,7 @@ public sealed class TextClassifier : IDisposable
         ArgumentNullException.ThrowIfNull(rows);
         T5ForConditionalGeneration model = Writer;
         return Run(
-            Batches(rows), rows.Count, batch => ByRow(F.softmax(Head.AnswerTokenScores(model, batch.Tokens).to(ScalarType.Float32), 1)), cancellation);
+            Batches(rows), rows.Count, batch => ByRow(F.softmax(((AnswerHead)Head).TokenScores(model, batch.Tokens).to(ScalarType.Float32), 1)), cancellation);
     }
 
     /// <summary>Groups rows of similar length and pads them, so that they can be scored more than once.</summary>
@@ -574,7 +574,7 @@ public sealed class TextClassifier : IDisposable
         ClassificationHead? head = null;
         try
         {
-            head = new ClassificationHead(settings.Head, backbone, settings.Labels, ids, stored, seed, options);
+            head = ClassificationHead.Create(settings.Head, backbone, settings.Labels, ids, stored, seed, options);
             return new(backbone, head, _tokenizer, settings);
         }
         catch
