@@ -3,6 +3,7 @@ using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Prompts;
+using SkillLoc.Models.Tasks;
 using SkillLoc.Models.Tokenization;
 using SkillLoc.Models.Tuning;
 using TorchSharp;
@@ -29,6 +30,7 @@ public sealed class TextClassifier : IDisposable
         Head = head;
         backbone.DisposeWith(head);
         Settings = settings;
+        Task = TextTask.Of(settings);
         _tokenizer = tokenizer;
         _encoder = settings.CreateEncoder(tokenizer);
     }
@@ -41,6 +43,9 @@ public sealed class TextClassifier : IDisposable
 
     /// <summary>Labels, prompt and limits.</summary>
     public ClassifierSettings Settings { get; private set; }
+
+    /// <summary>What is predicted, and how it is judged.</summary>
+    internal TextTask Task { get; private set; }
 
     /// <summary>The parameters that <see cref="ClassifierSettings.Tuning"/> trains, and the head's own; empty without a tuning method.</summary>
     public IReadOnlyDictionary<string, Parameter> TunedParameters => Settings.Tuning is null
@@ -198,7 +203,11 @@ public sealed class TextClassifier : IDisposable
 
     /// <summary>Predicts labels of a multi-label task from other probabilities on.</summary>
     /// <param name="thresholds">One for each label.</param>
-    internal void SetThresholds(IReadOnlyList<float> thresholds) => Settings = Settings with { Thresholds = thresholds };
+    internal void SetThresholds(IReadOnlyList<float> thresholds)
+    {
+        Settings = Settings with { Thresholds = thresholds };
+        Task = TextTask.Of(Settings);
+    }
 
     /// <summary>Turns a row's texts into token ids.</summary>
     /// <param name="text">The text.</param>
@@ -637,8 +646,7 @@ public sealed class TextClassifier : IDisposable
         return results;
     }
 
-    private float[][] Probabilities(ScoringBatch batch) =>
-        ByRow(Settings.IsMultiLabel ? Logits(batch.Tokens).sigmoid() : F.softmax(Logits(batch.Tokens), 1));
+    private float[][] Probabilities(ScoringBatch batch) => ByRow(Task.Probabilities(Logits(batch.Tokens)));
 
     /// <summary>A tensor <c>[rows, labels]</c> as numbers.</summary>
     private float[][] ByRow(Tensor values) => [.. values.cpu().data<float>().ToArray().Chunk(Settings.Labels.Count)];

@@ -1,3 +1,6 @@
+using System.Text.Json.Serialization;
+using SkillLoc.Models.Prompts;
+
 namespace SkillLoc.Models.Generation;
 
 /// <summary>
@@ -6,7 +9,7 @@ namespace SkillLoc.Models.Generation;
 /// </summary>
 /// <param name="Name">The task's name, which the model reads before each text; the last component of its folder's path.</param>
 /// <param name="Metric">How its answers are judged.</param>
-public sealed record TextToTextTask(string Name, TextMetric Metric)
+public sealed record TextToTextTask(string Name, TextMetric Metric) : TaskDefinition(Name)
 {
     /// <summary>The usual <see cref="MaxInputLength"/>.</summary>
     public const int UsualMaxInputLength = 512;
@@ -19,7 +22,7 @@ public sealed record TextToTextTask(string Name, TextMetric Metric)
 
     /// <summary>The task's name, which the model reads before each text.</summary>
     /// <exception cref="ArgumentException">It is empty or blank.</exception>
-    public string Name
+    public override string Name
     {
         get;
         init => field = CheckedName(value);
@@ -48,6 +51,10 @@ public sealed record TextToTextTask(string Name, TextMetric Metric)
             field = value;
         }
     } = UsualMaxOutputLength;
+
+    /// <summary>For a classification the answer to each label; null takes the labels themselves.</summary>
+    [JsonIgnore]
+    public IReadOnlyDictionary<string, string>? Answers { get; init; }
 
     /// <summary>Whether texts, the task's name with them, and answers are learned in lower case. Metrics see answers as they are.</summary>
     public bool Lowercase { get; init; }

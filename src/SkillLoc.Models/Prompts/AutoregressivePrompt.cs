@@ -1,3 +1,5 @@
+using SkillLoc.Models.Classification;
+
 namespace SkillLoc.Models.Prompts;
 
 /// <summary>How a causal language model is asked for a label: a text that it continues, and the continuations that mean the labels.</summary>
@@ -29,6 +31,9 @@ public sealed record AutoregressivePrompt
 
     /// <summary>The continuations in the order of the task's labels, each with the space that it starts with.</summary>
     public IReadOnlyList<string> Options { get; }
+
+    /// <summary>How the options are scored.</summary>
+    public OptionScoring Scoring { get; init; }
 
     /// <summary>The longest row, in tokens, the longest option included.</summary>
     public int MaxLength { get; init; } = UsualMaxLength;

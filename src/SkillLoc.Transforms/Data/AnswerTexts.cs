@@ -4,7 +4,7 @@ using Microsoft.ML.Data;
 namespace SkillLoc.Transforms;
 
 /// <summary>Reads what is right to answer: a text, or a vector of texts.</summary>
-public static class AnswerTexts
+internal static class AnswerTexts
 {
     /// <summary>A reader of the row's current answers; blank texts are none.</summary>
     /// <param name="row">The row, or a cursor over rows.</param>

@@ -5,6 +5,7 @@ using Microsoft.ML.Data;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Runtime;
+using SkillLoc.Models.Tasks;
 using TorchSharp;
 
 namespace SkillLoc.Transforms;
@@ -87,11 +88,11 @@ internal sealed record SavedScorer
     public static ITransformer Carrier(ScoringColumns columns, SavedScorer state)
     {
         var ml = new MLContext();
-        bool writes = state.Settings.Head == HeadKind.Generation;
-        IReadOnlyList<string> labels = state.Settings.ScoreRange is null ? state.Settings.Labels : [];
+        TaskOutputs outputs = TextTask.Of(state.Settings).Outputs;
+        IReadOnlyList<string> labels = outputs.Labels;
         string[] slots = labels.Count > 0
             ? [.. labels.Select(label => Collides(label, columns) ? $"{columns.Score}.{label}" : label)]
-            : writes ? [] : [columns.Score];
+            : outputs.IsScore ? [columns.Score] : [];
         List<string> dropped = [CarrierColumns.Text, CarrierColumns.Key, CarrierColumns.State];
         EstimatorChain<ITransformer> chain = new EstimatorChain<ITransformer>()
             .Append<ITransformer>(ml.Transforms.CopyColumns(CarrierColumns.Text, columns.Text));
@@ -127,12 +128,12 @@ internal sealed record SavedScorer
             IDataView keys = ml.Data.LoadFromEnumerable(labels.Select(label => new LabelRow { Label = label }));
             chain = chain
                 .Append<ITransformer>(ml.Transforms.Conversion.MapValueToKey(
-                    columns.PredictedLabel, state.Settings.IsMultiLabel ? CarrierColumns.Labels : CarrierColumns.Label, keyData: keys))
+                    columns.PredictedLabel, outputs.IsMultiLabel ? CarrierColumns.Labels : CarrierColumns.Label, keyData: keys))
                 .Append<ITransformer>(ml.Transforms.Concatenate(columns.Score, slots));
             dropped.AddRange(slots);
         }
 
-        if (writes)
+        if (outputs.IsText)
         {
             // A mapping of its own, which runs only where somebody reads the text.
             chain = chain

@@ -4,6 +4,7 @@ using Microsoft.ML.Data;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Runs;
+using SkillLoc.Models.Tasks;
 
 namespace SkillLoc.Transforms;
 
@@ -55,16 +56,16 @@ public class TextScoringTransformer : ITransformer, IRowScorer, IDisposable
     public ScoringColumns Columns { get; }
 
     /// <summary>The labels, in the order of the scores; none for a regression and for free text.</summary>
-    public IReadOnlyList<string> Labels => ScoreRange is null ? _classifier.Settings.Labels : [];
+    public IReadOnlyList<string> Labels => Outputs.Labels;
 
     /// <summary>The range of a regression's scores; null for classes.</summary>
     public ScoreRange? ScoreRange => _classifier.Settings.ScoreRange;
 
     /// <summary>Whether the model writes its answers.</summary>
-    public bool Writes => _classifier.Settings.Head == HeadKind.Generation;
+    public bool Writes => Outputs.IsText;
 
     /// <summary>Whether a row may have any number of the labels.</summary>
-    public bool IsMultiLabel => _classifier.Settings.IsMultiLabel;
+    public bool IsMultiLabel => Outputs.IsMultiLabel;
 
     /// <summary>The folder that holds the fine-tuned checkpoint; null until it is saved.</summary>
     public string? CheckpointFolder { get; private set; }
@@ -97,7 +98,7 @@ public class TextScoringTransformer : ITransformer, IRowScorer, IDisposable
     public bool IsRowToRowMapper => true;
 
     /// <inheritdoc/>
-    public DataViewSchema GetOutputSchema(DataViewSchema inputSchema) => ScoringSchema.Append(inputSchema, Columns, Labels, Writes, IsMultiLabel);
+    public DataViewSchema GetOutputSchema(DataViewSchema inputSchema) => ScoringSchema.Append(inputSchema, Columns, Outputs);
 
     /// <summary>Scores lazily: nothing runs before rows are read.</summary>
     /// <param name="input">A view with the text columns.</param>
@@ -165,6 +166,9 @@ public class TextScoringTransformer : ITransformer, IRowScorer, IDisposable
         return new() { Folder = folder, Fingerprint = Classifier.Fingerprint(), Settings = Classifier.Settings, Gpu = OnGpu };
     }
 
+    /// <summary>What is predicted.</summary>
+    internal TaskOutputs Outputs => _classifier.Task.Outputs;
+
     internal bool IsDisposed => _ownership.HasEnded;
 
     private protected bool OnGpu => Classifier.Backbone.Device.type == TorchSharp.DeviceType.CUDA;
@@ -186,15 +190,5 @@ public class TextScoringTransformer : ITransformer, IRowScorer, IDisposable
     }
 
     /// <summary>In the order in which <see cref="ScoringSchema"/> adds their columns.</summary>
-    Delegate[] IRowScorer.Getters(Func<RowScores> current) => ScoreRange is { } range
-        ? [ScoredValues.Score(range, current)]
-        :
-        [
-            .. Labels.Count == 0 ? Array.Empty<Delegate>() :
-            [
-                IsMultiLabel ? ScoredValues.PredictedLabels(current) : ScoredValues.PredictedLabel(current),
-                ScoredValues.Vector(current),
-            ],
-            .. Writes ? [ScoredValues.WrittenText(current)] : Array.Empty<Delegate>(),
-        ];
+    Delegate[] IRowScorer.Getters(Func<RowScores> current) => ScoredValues.Getters(_classifier.Task, current);
 }

@@ -1,12 +1,13 @@
 using System.Runtime.InteropServices;
 using Microsoft.ML;
 using Microsoft.ML.Data;
+using SkillLoc.Transforms;
 
 namespace SkillLoc.Evaluators;
 
 /// <summary>What is measured of one row: the slots of its true and its most probable label, and how far its probabilities are off.</summary>
 [StructLayout(LayoutKind.Auto)]
-internal readonly record struct ScoredRow(int Label, int Predicted, double Confidence, double LabelProbability, double SquaredError)
+internal readonly record struct MeasuredRow(int Label, int Predicted, double Confidence, double LabelProbability, double SquaredError)
 {
     public bool IsRight => Label == Predicted;
 
@@ -16,7 +17,7 @@ internal readonly record struct ScoredRow(int Label, int Predicted, double Confi
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
     /// <exception cref="InvalidOperationException">There are no labelled rows, no label is among the names of the slots, or a row's scores
     /// are no probabilities.</exception>
-    public static IEnumerable<ScoredRow> Read(MLContext context, IDataView data, string labelColumn, string scoreColumn)
+    public static IEnumerable<MeasuredRow> Read(MLContext context, IDataView data, string labelColumn, string scoreColumn)
     {
         DataViewSchema.Column label = EvaluatedColumn.Find(data.Schema, labelColumn);
         bool isBinary = data.Schema.GetColumnOrNull(scoreColumn) is { } named && Probabilities.IsBinary(named);
@@ -73,7 +74,7 @@ internal readonly record struct ScoredRow(int Label, int Predicted, double Confi
     }
 
     /// <summary>Judges one row; of equal probabilities the first is the prediction.</summary>
-    public static ScoredRow Of(int label, float[] probabilities)
+    public static MeasuredRow Of(int label, float[] probabilities)
     {
         int predicted = Array.IndexOf(probabilities, probabilities.Max());
         double error = label < probabilities.Length ? 0 : 1;

@@ -1,7 +1,7 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
 
-namespace SkillLoc.Evaluators;
+namespace SkillLoc.Transforms;
 
 /// <summary>Finds the columns that evaluators read, or says what is wrong with them.</summary>
 internal static class EvaluatedColumn
