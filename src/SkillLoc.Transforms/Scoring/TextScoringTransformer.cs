@@ -21,7 +21,7 @@ namespace SkillLoc.Transforms;
 /// <para>Shares that are never given back (an engine that was not disposed, the owner's where only engines were, and all but one where a
 /// chain was disposed, which passes that on once) cost nothing but time: the garbage collector releases a model that nobody refers to.</para>
 /// </remarks>
-public class TextScoringTransformer : ITransformer, IRowScorer, IDisposable
+public class TextScoringTransformer : ITransformer, IRowScorer, INamesCheckpoint, IDisposable
 {
     private readonly TextClassifier _classifier;
     private readonly Ownership _ownership;
@@ -161,6 +161,22 @@ public class TextScoringTransformer : ITransformer, IRowScorer, IDisposable
 
         return new() { Folder = folder, Fingerprint = Classifier.Fingerprint(), Settings = Classifier.Settings, Gpu = OnGpu };
     }
+
+    /// <summary>The same where the file that is written holds the checkpoint.</summary>
+    private protected virtual SavedScorer State(PackedCheckpoints packed)
+    {
+        string content = packed.AddWritten(folder => Classifier.Save(folder));
+        return new()
+        {
+            Folder = CheckpointFolder ?? content,
+            Fingerprint = Classifier.Fingerprint(),
+            Settings = Classifier.Settings,
+            Gpu = OnGpu,
+            Content = content,
+        };
+    }
+
+    ITransformer INamesCheckpoint.Carrier(PackedCheckpoints packed) => SavedScorer.Carrier(Columns, State(packed));
 
     internal bool IsDisposed => _ownership.HasEnded;
 
