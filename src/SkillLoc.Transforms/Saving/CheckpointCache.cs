@@ -56,7 +56,7 @@ internal static class CheckpointCache
                 try
                 {
                     Directory.CreateDirectory(root);
-                    AtomicFolder.Write(folder, stage => checkpoint.Files.ToList().ForEach(file => Copy(file, stage)), isStale: _ => true, validBy: Config);
+                    AtomicFolder.Write(folder, Fill, isStale: _ => true, validBy: Config);
                 }
                 catch (Exception error) when (error is IOException or UnauthorizedAccessException)
                 {
@@ -74,6 +74,20 @@ internal static class CheckpointCache
             }
 
             Used.Add(root);
+        }
+
+        void Fill(string stage)
+        {
+            foreach (PackedFile file in checkpoint.Files)
+            {
+                Copy(file, stage);
+            }
+
+            // What another process has put there meanwhile, and reads, stays.
+            if (IsThere(checkpoint, folder))
+            {
+                throw new IOException("another program has written it");
+            }
         }
 
         void Copy(PackedFile file, string stage)
