@@ -193,6 +193,15 @@ public sealed class OneFileTests : IDisposable
         using TextScoringTransformer scorer = Toy.Scorer();
         Assert.Throws<IOException>(() => _ml.SkillLoc().SaveModel(scorer, null, Path.Join(inTheWay, "model.zip")));
         Assert.Throws<FileNotFoundException>(() => _ml.SkillLoc().LoadModel(Path.Join(_folder, "none.zip"), out _));
+
+        // What stands for a full disk on Linux.
+        if (File.Exists("/dev/full"))
+        {
+            using var full = new FileStream("/dev/full", FileMode.Open, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0);
+            Assert.ThrowsAny<IOException>(() => _ml.SkillLoc().SaveModel(scorer, null, full));
+        }
+
+        Assert.Equal([inTheWay, _file], Directory.GetFileSystemEntries(_folder).Order(StringComparer.Ordinal));
     }
 
     [Fact]

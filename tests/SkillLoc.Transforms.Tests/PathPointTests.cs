@@ -5,6 +5,7 @@ using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Generation;
 using SkillLoc.Models.Interpolation;
+using SkillLoc.Models.Neurons;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tuning;
 using TorchSharp;
@@ -130,6 +131,38 @@ public sealed class PathPointTests : IDisposable
             using TextClassifier classifier = TextClassifier.Load(folder);
             return classifier.Fingerprint();
         }
+    }
+
+    [Fact]
+    public void WhatWasTunedOnABaseAndLiesInFilesIsTakenToo()
+    {
+        string one = Path.Join(_folder, "one.safetensors"), other = Path.Join(_folder, "other.safetensors"), root = Oracles.PathOf("tiny-roberta");
+        ClassifierSettings settings = Toy.Settings with { Tuning = new LoraOptions { Rank = 2 } };
+        double expected = 0;
+        foreach ((string file, int seed) in new[] { (one, 1), (other, 2) })
+        {
+            using TextClassifier tuned = TextClassifier.Create(root, settings, seed: seed);
+            tuned.SaveTuned(file);
+            expected += 0.5 * tuned.TunedParameters.Values.First().data<float>()[3];
+        }
+
+        _ml.SkillLoc().SavePathPoint(one, other, 0.5, _target, root);
+        using TextClassifier point = TextClassifier.Load(_target);
+        Assert.Equal(expected, point.TunedParameters.Values.First().data<float>()[3], 1e-6);
+        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().SavePathPoint(one, other, 0.5, root, root));
+        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().SavePathPoint(one, other, 0.5, Path.Join(_folder, "without")));
+    }
+
+    [Fact]
+    public void APerturbedModelIsNoEnd()
+    {
+        using TextScoringTransformer plain = Scorer("prompt", 1);
+        int layers = plain.Classifier.Backbone.Config.Layers, width = plain.Classifier.Backbone.Config.FeedForwardSizes[0];
+        using NeuronPerturbationTransformer perturbed = _ml.SkillLoc().PerturbNeurons(
+            plain, new NeuronSet([.. Enumerable.Repeat(true, layers * width)], layers, width), PerturbationKind.Zero);
+        Assert.Throws<NotSupportedException>(() => _ml.SkillLoc().SavePathPoint(plain, perturbed, 0.5, _target));
+        Assert.Throws<NotSupportedException>(() => _ml.SkillLoc().SaveModel(perturbed, null, Path.Join(_folder, "model.zip")));
+        Assert.Empty(Directory.GetFileSystemEntries(_folder));
     }
 
     private static TextScoringTransformer Scorer(string kind, int seed)

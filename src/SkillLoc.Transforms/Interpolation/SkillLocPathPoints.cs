@@ -22,6 +22,7 @@ public static class SkillLocPathPoints
     /// <exception cref="ArgumentException">The folder is an end's, or the base of one; the curve has other ends; or the ends differ in more
     /// than weights, and the first five differences are named.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The place is not from 0 to 1.</exception>
+    /// <exception cref="NotSupportedException">Neurons of a model are perturbed, which no checkpoint holds.</exception>
     /// <exception cref="IOException">The folder could not be written; what was there is untouched.</exception>
     public static void SavePathPoint(
         this SkillLocCatalog catalog, TextScoringTransformer first, TextScoringTransformer second, double place, string folder,
@@ -45,7 +46,9 @@ public static class SkillLocPathPoints
 
     /// <summary>Writes a point of the straight line between two saved models as a checkpoint folder.</summary>
     /// <param name="catalog">The catalog.</param>
-    /// <param name="first">The model at 0: a classifier's checkpoint folder, or the file of a graft or of a tuning method's weights.</param>
+    /// <param name="first">The model at 0: a classifier's checkpoint folder, or the file of a graft or of a tuning method's weights. A Hugging Face
+    /// classifier, which does not say what it is for, scores single texts; for pairs load the ends with
+    /// <see cref="SkillLocTransforms.LoadTextScorer"/>.</param>
     /// <param name="second">The model at 1, of the same architecture, kind of tokenizer and tuning method.</param>
     /// <param name="place">The place, from 0 to 1.</param>
     /// <param name="folder">The folder, made with its parents where missing; an older checkpoint is replaced when the new one is complete.</param>
@@ -80,6 +83,7 @@ public static class SkillLocPathPoints
     /// <param name="mixture">The mixture.</param>
     /// <param name="folder">The folder, made with its parents where missing; an older checkpoint is replaced when the new one is complete.</param>
     /// <exception cref="ArgumentException">The folder is an end's, or the base of one, or the mixture has other ends.</exception>
+    /// <exception cref="NotSupportedException">Neurons of a model are perturbed, which no checkpoint holds.</exception>
     /// <exception cref="IOException">The folder could not be written; what was there is untouched.</exception>
     public static void SavePathPoint(
         this SkillLocCatalog catalog, TextScoringTransformer first, TextScoringTransformer second, CheckpointMixture mixture, string folder)
@@ -107,6 +111,7 @@ public static class SkillLocPathPoints
     /// <exception cref="ArgumentException">The folder is an end's, or the base of one; there are fewer than two models or not as many weights; or
     /// the ends differ in more than weights, and the first five differences are named.</exception>
     /// <exception cref="ArgumentOutOfRangeException">A weight is negative, or the sum is not 1.</exception>
+    /// <exception cref="NotSupportedException">Neurons of a model are perturbed, which no checkpoint holds.</exception>
     /// <exception cref="IOException">The folder could not be written; what was there is untouched.</exception>
     public static void SavePathPoint(
         this SkillLocCatalog catalog, IReadOnlyList<TextScoringTransformer> ends, IReadOnlyList<double> weights, string folder)
@@ -123,6 +128,11 @@ public static class SkillLocPathPoints
     {
         foreach (TextScoringTransformer end in ends)
         {
+            if (end is NeuronPerturbationTransformer)
+            {
+                throw new NotSupportedException("A checkpoint holds no perturbation of neurons; take the model that is perturbed.");
+            }
+
             CheckpointStore.CheckTarget(folder, end.BaseCheckpoint);
             CheckFolder(folder, end.CheckpointFolder);
         }
