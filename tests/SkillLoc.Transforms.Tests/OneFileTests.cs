@@ -48,10 +48,11 @@ public sealed class OneFileTests : IDisposable
             // What no checkpoint of the repository holds.
             using (torch.no_grad())
             {
+                using var scope = torch.NewDisposeScope();
+                using var generator = new torch.Generator(1);
                 foreach (torch.Tensor parameter in scorer.Classifier.TunedParameters.Values.Append(scorer.Classifier.Backbone.Parameters[Bias]))
                 {
-                    using torch.Tensor noise = torch.randn_like(parameter);
-                    parameter.add_(noise);
+                    parameter.add_(torch.randn(parameter.shape, generator: generator) * 0.2);
                 }
             }
 
