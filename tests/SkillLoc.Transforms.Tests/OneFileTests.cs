@@ -37,7 +37,13 @@ public sealed class OneFileTests : IDisposable
         ClassifierSettings settings = tuning switch
         {
             "lora" => Toy.Settings with { Tuning = new LoraOptions { Rank = 3, Mlp = true } },
-            "soft_prompt" => new ClassifierSettings { Labels = ["neg", "pos"], Words = ["bad", "good"], Tuning = new SoftPromptOptions { Size = 4 }, MaxLength = 32 },
+            "soft_prompt" => new ClassifierSettings
+            {
+                Labels = ["neg", "pos"],
+                Words = ["bad", "good"],
+                Tuning = new SoftPromptOptions { Size = 4 },
+                MaxLength = 32,
+            },
             "head" => new ClassifierSettings { Labels = ["neg", "pos"], Head = HeadKind.FirstTokenLinear, MaxLength = 64 },
             _ => Toy.Settings,
         };
@@ -148,7 +154,8 @@ public sealed class OneFileTests : IDisposable
         }
 
         Assert.Contains("'vocab.json'", Refused(whole, (archive, folder) => archive.GetEntry($"{folder}vocab.json")!.Delete()), StringComparison.Ordinal);
-        Assert.Contains("'config.json'", Refused(whole, (archive, folder) => Change(archive, $"{folder}config.json", text => text.Replace("gelu", "relu"))), StringComparison.Ordinal);
+        string changed = Refused(whole, (archive, folder) => Change(archive, $"{folder}config.json", text => text.Replace("gelu", "relu")));
+        Assert.Contains("'config.json'", changed, StringComparison.Ordinal);
         foreach (string name in new[] { "../evil.json", "/tmp/evil.json", "..", "a/b.json", "a\\\\b.json", "c:evil.json", "" })
         {
             string message = Refused(whole, (archive, _) => Change(archive, "SkillLoc/checkpoints.json", text => text.Replace("vocab.json", name)));

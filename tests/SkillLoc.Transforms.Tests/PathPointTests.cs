@@ -43,7 +43,14 @@ public sealed class PathPointTests : IDisposable
         // What Python's classes read.
         using var config = JsonDocument.Parse(File.ReadAllText(Path.Join(_target, "config.json")));
         string architecture = config.RootElement.GetProperty("architectures")[0].GetString()!;
-        Assert.Equal(kind switch { "head" => "RobertaForSequenceClassification", "token head" => "RobertaModel", "t5" => "T5ForConditionalGeneration", _ => "RobertaForMaskedLM" }, architecture);
+        string expected = kind switch
+        {
+            "head" => "RobertaForSequenceClassification",
+            "token head" => "RobertaModel",
+            "t5" => "T5ForConditionalGeneration",
+            _ => "RobertaForMaskedLM",
+        };
+        Assert.Equal(expected, architecture);
         Assert.Equal(kind == "head", config.RootElement.TryGetProperty("id2label", out _));
         string[] files = [.. Directory.GetFiles(_target).Select(file => Path.GetFileName(file)!)];
         string[] needed = kind == "t5" ? ["spiece.model", "skillloc.json"] : ["vocab.json", "merges.txt", "skillloc.json"];
@@ -107,7 +114,8 @@ public sealed class PathPointTests : IDisposable
             foreach (string folder in new[] { one, other, Path.Join(_folder, ".", "one") + "/", Oracles.PathOf("tiny-roberta") })
             {
                 Assert.Throws<ArgumentException>(() => _ml.SkillLoc().SavePathPoint(first, second, 0.5, folder));
-                Assert.Throws<ArgumentException>(() => _ml.SkillLoc().SavePathPoint(first, second, new CheckpointMixture(first.Classifier, second.Classifier), folder));
+                var mixture = new CheckpointMixture(first.Classifier, second.Classifier);
+                Assert.Throws<ArgumentException>(() => _ml.SkillLoc().SavePathPoint(first, second, mixture, folder));
                 Assert.Throws<ArgumentException>(() => _ml.SkillLoc().SavePathPoint([first, second], [0.5, 0.5], folder));
             }
 

@@ -56,7 +56,8 @@ public static class CheckpointMean
         ArgumentNullException.ThrowIfNull(weights);
         if (ends < 2 || ends != weights.Count)
         {
-            throw new ArgumentException($"There are {ends} models and {weights.Count} weights; right would be two models or more, and a weight for each.", nameof(weights));
+            throw new ArgumentException(
+                $"There are {ends} models and {weights.Count} weights; right would be two models or more, and a weight for each.", nameof(weights));
         }
 
         if (!weights.All(weight => weight >= 0) || !(Math.Abs(weights.Sum() - 1) <= Tolerance))

@@ -8,7 +8,8 @@ public static class CheckpointStore
     /// <summary>An environment variable with more folders to look in, separated as in PATH.</summary>
     public const string SearchPathVariable = "SKILLLOC_CHECKPOINTS";
 
-    /// <summary>An environment variable with the folder that <see cref="SkillLocSaving.LoadModel(SkillLocCatalog, string, out Microsoft.ML.DataViewSchema, string)"/>
+    /// <summary>An environment variable with the folder that
+    /// <see cref="SkillLocSaving.LoadModel(SkillLocCatalog, string, out Microsoft.ML.DataViewSchema, string)"/>
     /// unpacks checkpoints into; by default <c>SkillLoc/checkpoints</c> among the user's local application data, or, where there is no such
     /// place, among temporary files.</summary>
     public const string CacheVariable = "SKILLLOC_CACHE";
@@ -67,6 +68,7 @@ public static class CheckpointStore
         return candidates.FirstOrDefault(Directory.Exists) ?? throw new FileNotFoundException(
             $"The model needs the checkpoint folder '{name}', which is at none of {string.Join(", ", candidates)}. Put it at one of them, "
             + $"or name its parent in the environment variable {SearchPathVariable}."
-            + (content is null ? "" : $" Or load the model with mlContext.SkillLoc().{nameof(SkillLocSaving.LoadModel)}: its file holds the checkpoint."), folder);
+            + (content is null ? "" : $" Or load the model with mlContext.SkillLoc().{nameof(SkillLocSaving.LoadModel)}: its file holds the checkpoint."),
+            folder);
     }
 }

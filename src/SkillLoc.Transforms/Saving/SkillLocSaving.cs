@@ -10,8 +10,8 @@ public static class SkillLocSaving
     private const int BufferBytes = 1 << 16;
 
     /// <summary>
-    /// Saves a model into one file that holds everything, the checkpoints that its parts need included: what <see cref="LoadModel(SkillLocCatalog, string, out DataViewSchema, string)"/>
-    /// loads on any machine. It is ML.NET's own file with the checkpoints beside; <c>mlContext.Model.Load</c> reads it too, and finds the
+    /// Saves a model into one file that holds everything, the checkpoints that its parts need included: what
+    /// <see cref="LoadModel(SkillLocCatalog, string, out DataViewSchema, string)"/> loads on any machine. It is ML.NET's own file with the checkpoints beside; <c>mlContext.Model.Load</c> reads it too, and finds the
     /// checkpoints where they lay, or where <c>LoadModel</c> has unpacked them.
     /// </summary>
     /// <param name="catalog">The catalog.</param>
@@ -30,7 +30,8 @@ public static class SkillLocSaving
         Write(catalog, model, inputSchema, write => AtomicFile.Write(path, write));
     }
 
-    /// <summary>Saves a model with all that it needs into a stream; see <see cref="SaveModel(SkillLocCatalog, ITransformer, DataViewSchema?, string)"/>.</summary>
+    /// <summary>Saves a model with all that it needs into a stream; see
+    /// <see cref="SaveModel(SkillLocCatalog, ITransformer, DataViewSchema?, string)"/>.</summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="model">A transformer or a chain.</param>
     /// <param name="inputSchema">The schema of its input; null for none.</param>

@@ -156,7 +156,8 @@ public class TextScoringTransformer : ITransformer, IRowScorer, INamesCheckpoint
             throw new InvalidOperationException(
                 FormattableString.Invariant($"The model's weights ({bytes / 1e6:F1} MB) {where}, and an ML.NET model names a folder instead ")
                 + $"of holding them. Set Options.OutputFolder before training, or call {nameof(SaveCheckpoint)}(folder) on the transformer, "
-                + $"and save again; or let mlContext.SkillLoc().{nameof(SkillLocSaving.SaveModel)} write a file that holds them. A graft, which GraftMask finds, travels inside the ML.NET model and needs no folder of its own.");
+                + $"and save again; or let mlContext.SkillLoc().{nameof(SkillLocSaving.SaveModel)} write a file that holds them. "
+                + "A graft, which GraftMask finds, travels inside the ML.NET model and needs no folder of its own.");
         }
 
         return new() { Folder = folder, Fingerprint = Classifier.Fingerprint(), Settings = Classifier.Settings, Gpu = OnGpu };
