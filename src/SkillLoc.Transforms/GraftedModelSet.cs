@@ -14,7 +14,7 @@ namespace SkillLoc.Transforms;
 /// take turns, as they share the weights. It owns the model: dispose it when done.
 /// </summary>
 /// <remarks>Engines share it with its owner as they do a <see cref="TextScoringTransformer"/>; see there what disposes it.</remarks>
-public sealed class GraftedModelSet : ITransformer, IRowScorer, IDisposable
+public sealed class GraftedModelSet : ITransformer, IRowScorer, INamesCheckpoint, IDisposable
 {
     private readonly OrderedDictionary<string, Skill> _skills = new(StringComparer.Ordinal);
     private readonly Lock _weights = new();
@@ -199,7 +199,13 @@ public sealed class GraftedModelSet : ITransformer, IRowScorer, IDisposable
     void ICanSaveModel.Save(ModelSaveContext ctx)
     {
         _ownership.Check();
-        SavedModelSet.Carrier(Columns, SkillColumn, SavedModelSet.Of(this, _skills.Select(pair => (pair.Key, pair.Value.Graft)))).Save(ctx);
+        SavedModelSet.Carrier(Columns, SkillColumn, State()).Save(ctx);
+    }
+
+    ITransformer INamesCheckpoint.Carrier(PackedCheckpoints packed)
+    {
+        _ownership.Check();
+        return SavedModelSet.Carrier(Columns, SkillColumn, State() with { Content = packed.Add(BaseCheckpoint) });
     }
 
     /// <summary>Releases the model, for engines and views too, after the pass that runs.</summary>
@@ -232,6 +238,8 @@ public sealed class GraftedModelSet : ITransformer, IRowScorer, IDisposable
     }
 
     Delegate[] IRowScorer.Getters(Func<RowScores> current) => [ScoredValues.LabelText(current), ScoredValues.Vector(current)];
+
+    private SavedModelSet State() => SavedModelSet.Of(this, _skills.Select(pair => (pair.Key, pair.Value.Graft)));
 
     private void Release()
     {

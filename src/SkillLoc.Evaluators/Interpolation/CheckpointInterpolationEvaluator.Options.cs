@@ -13,7 +13,7 @@ public sealed partial class CheckpointInterpolationEvaluator
         /// <summary>The model at 0: fine-tuned, tuned by a method, or grafted. It stays as it is.</summary>
         public TextScoringTransformer? First;
 
-        /// <summary>The model at 1, of the same architecture, vocabulary and tuning method. It stays as it is.</summary>
+        /// <summary>The model at 1, of the same architecture, kind of tokenizer and tuning method. It stays as it is.</summary>
         public TextScoringTransformer? Second;
 
         /// <summary>A curve between the two, which stays the caller's; null walks on the straight line.</summary>

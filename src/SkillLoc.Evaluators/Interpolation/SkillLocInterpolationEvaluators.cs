@@ -16,7 +16,7 @@ public static class SkillLocInterpolationEvaluators
     /// <summary>Walks on the straight line from one model to another and measures the models on the way.</summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="first">The model at 0: fine-tuned, tuned by a method, or grafted. It stays as it is.</param>
-    /// <param name="second">The model at 1, of the same architecture, vocabulary and tuning method. It stays as it is.</param>
+    /// <param name="second">The model at 1, of the same architecture, kind of tokenizer and tuning method. It stays as it is.</param>
     /// <param name="validation">Labelled rows, with the text columns of the first model.</param>
     /// <param name="test">More of them; null for none.</param>
     /// <param name="labelColumnName">The true label, as for <see cref="CheckpointInterpolationEvaluator.Options.LabelColumnName"/>.</param>
@@ -50,7 +50,7 @@ public static class SkillLocInterpolationEvaluators
     /// </summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="first">The model at 0: a classifier's checkpoint folder, or the file of a graft or of a tuning method's weights.</param>
-    /// <param name="second">The model at 1, of the same architecture, vocabulary and tuning method.</param>
+    /// <param name="second">The model at 1, of the same architecture, kind of tokenizer and tuning method.</param>
     /// <param name="validation">Labelled rows, with the columns Text and, for pairs, TextPair. A Hugging Face classifier, which does not say
     /// what it is for, scores pairs where TextPair is there.</param>
     /// <param name="test">More of them; null for none.</param>

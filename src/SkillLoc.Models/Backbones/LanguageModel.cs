@@ -116,6 +116,12 @@ public abstract class LanguageModel : IDisposable
     /// <summary>The longest row, in tokens, that the model's position table can take beside the slots of a soft prompt.</summary>
     public abstract int MaxLength { get; }
 
+    /// <summary>The names of the parameters that have a row for each token: word embeddings, and what the language-model head has of its own.</summary>
+    internal IEnumerable<string> TokenParameters => Architectures[Config.ModelType].Shapes(Config, HasHead)
+        .Zip(Architectures[Config.ModelType].Shapes(Config.With("vocab_size", Config.VocabularySize + 1), HasHead))
+        .Where(pair => pair.First.Shape[0] != pair.Second.Shape[0])
+        .Select(pair => pair.First.Name);
+
     /// <summary>Throws unless the architecture is one of those supported.</summary>
     /// <param name="config">The configuration.</param>
     /// <exception cref="NotSupportedException">It is not, or not in the variant asked for; the message says which are.</exception>

@@ -8,6 +8,12 @@ public static class CheckpointStore
     /// <summary>An environment variable with more folders to look in, separated as in PATH.</summary>
     public const string SearchPathVariable = "SKILLLOC_CHECKPOINTS";
 
+    /// <summary>An environment variable with the folder that
+    /// <see cref="SkillLocSaving.LoadModel(SkillLocCatalog, string, out Microsoft.ML.DataViewSchema, string)"/>
+    /// unpacks checkpoints into; by default <c>SkillLoc/checkpoints</c> among the user's local application data, or, where there is no such
+    /// place, among temporary files.</summary>
+    public const string CacheVariable = "SKILLLOC_CACHE";
+
     /// <summary>Throws where a model must not be written: over the base that it came from, which grafts are found and put against, or over the
     /// base of a graft of this program that is not disposed.</summary>
     /// <param name="folder">Where it shall be written.</param>
@@ -39,9 +45,17 @@ public static class CheckpointStore
     /// <param name="folder">The folder as it was saved.</param>
     /// <returns>The folder that exists.</returns>
     /// <exception cref="FileNotFoundException">None does; the message names all that were tried.</exception>
-    public static string Find(string folder)
+    public static string Find(string folder) => Find(folder, content: null);
+
+    /// <summary>Finds a checkpoint; one that the model's file holds is first looked for where such files were unpacked.</summary>
+    internal static string Find(string folder, string? content)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
+        if (content is not null && CheckpointCache.Find(content) is { } unpacked)
+        {
+            return unpacked;
+        }
+
         string name = Path.GetFileName(Path.TrimEndingDirectorySeparator(folder));
         string[] candidates =
         [
@@ -53,6 +67,8 @@ public static class CheckpointStore
         ];
         return candidates.FirstOrDefault(Directory.Exists) ?? throw new FileNotFoundException(
             $"The model needs the checkpoint folder '{name}', which is at none of {string.Join(", ", candidates)}. Put it at one of them, "
-            + $"or name its parent in the environment variable {SearchPathVariable}.", folder);
+            + $"or name its parent in the environment variable {SearchPathVariable}."
+            + (content is null ? "" : $" Or load the model with mlContext.SkillLoc().{nameof(SkillLocSaving.LoadModel)}: its file holds the checkpoint."),
+            folder);
     }
 }

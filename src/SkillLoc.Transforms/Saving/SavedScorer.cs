@@ -48,6 +48,12 @@ internal sealed record SavedScorer
     /// <summary>True when it ran on a GPU; it will again where there is one.</summary>
     public bool Gpu { get; init; }
 
+    /// <summary>The <see cref="PackedCheckpoint.Content"/> of the checkpoint where the model's file holds it; else null.</summary>
+    public string? Content { get; init; }
+
+    /// <summary>The text of a state.</summary>
+    public static string Write<T>(T state) => JsonSerializer.Serialize(state, Json);
+
     /// <summary>Reads the state of a saved component.</summary>
     /// <exception cref="InvalidDataException">It is damaged.</exception>
     public static T Read<T>(string state)
@@ -104,7 +110,7 @@ internal sealed record SavedScorer
 
         chain = chain
             .Append<ITransformer>(ml.Transforms.CustomMapping(new ConstantKeyMapping().GetMapping(), ConstantKeyMapping.Contract))
-            .Append<ITransformer>(Constant(ml, CarrierColumns.State, JsonSerializer.Serialize(state, Json).AsMemory()));
+            .Append<ITransformer>(Constant(ml, CarrierColumns.State, Write(state).AsMemory()));
         if (slots.Length > 0)
         {
             chain = chain.Append<ITransformer>(columns.TextPair is null
@@ -164,7 +170,7 @@ internal sealed record SavedScorer
 
     private TextClassifier Load()
     {
-        string folder = CheckpointStore.Find(Folder);
+        string folder = CheckpointStore.Find(Folder, Content);
         TorchRuntime.Require();
         torch.Device device = Gpu && torch.cuda.is_available() ? torch.CUDA : torch.CPU;
         TextClassifier classifier = TextClassifier.Create(folder, Settings, device);

@@ -22,7 +22,7 @@ namespace SkillLoc.Transforms;
 /// <para>Shares that are never given back (an engine that was not disposed, the owner's where only engines were, and all but one where a
 /// chain was disposed, which passes that on once) cost nothing but time: the garbage collector releases a model that nobody refers to.</para>
 /// </remarks>
-public class TextScoringTransformer : ITransformer, IRowScorer, IDisposable
+public class TextScoringTransformer : ITransformer, IRowScorer, INamesCheckpoint, IDisposable
 {
     private readonly TextClassifier _classifier;
     private readonly Ownership _ownership;
@@ -160,7 +160,8 @@ public class TextScoringTransformer : ITransformer, IRowScorer, IDisposable
             throw new InvalidOperationException(
                 FormattableString.Invariant($"The model's weights ({bytes / 1e6:F1} MB) {where}, and an ML.NET model names a folder instead ")
                 + $"of holding them. Set Options.OutputFolder before training, or call {nameof(SaveCheckpoint)}(folder) on the transformer, "
-                + "and save again. A graft, which GraftMask finds, travels inside the ML.NET model and needs no folder of its own.");
+                + $"and save again; or let mlContext.SkillLoc().{nameof(SkillLocSaving.SaveModel)} write a file that holds them. "
+                + "A graft, which GraftMask finds, travels inside the ML.NET model and needs no folder of its own.");
         }
 
         return new() { Folder = folder, Fingerprint = Classifier.Fingerprint(), Settings = Classifier.Settings, Gpu = OnGpu };
@@ -168,6 +169,22 @@ public class TextScoringTransformer : ITransformer, IRowScorer, IDisposable
 
     /// <summary>What is predicted.</summary>
     internal TaskOutputs Outputs => _classifier.Task.Outputs;
+
+    /// <summary>The same where the file that is written holds the checkpoint.</summary>
+    private protected virtual SavedScorer State(PackedCheckpoints packed)
+    {
+        string content = packed.AddWritten(folder => Classifier.Save(folder));
+        return new()
+        {
+            Folder = CheckpointFolder ?? content,
+            Fingerprint = Classifier.Fingerprint(),
+            Settings = Classifier.Settings,
+            Gpu = OnGpu,
+            Content = content,
+        };
+    }
+
+    ITransformer INamesCheckpoint.Carrier(PackedCheckpoints packed) => SavedScorer.Carrier(Columns, State(packed));
 
     internal bool IsDisposed => _ownership.HasEnded;
 
