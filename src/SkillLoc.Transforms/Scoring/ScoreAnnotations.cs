@@ -9,6 +9,9 @@ namespace SkillLoc.Transforms;
 /// </summary>
 internal sealed class ScoreAnnotations
 {
+    public const string ValueKind = "ScoreValueKind";
+    public const string IsNormalized = "IsNormalized";
+
     private const string SetId = "ScoreColumnSetId";
 
     private static readonly KeyDataViewType SetIdType = new(typeof(uint), int.MaxValue);
@@ -50,7 +53,7 @@ internal sealed class ScoreAnnotations
         }
 
         builder.AddPrimitiveValue("ScoreColumnKind", TextDataViewType.Instance, _kind.AsMemory());
-        builder.AddPrimitiveValue("ScoreValueKind", TextDataViewType.Instance, valueKind.AsMemory());
+        builder.AddPrimitiveValue(ValueKind, TextDataViewType.Instance, valueKind.AsMemory());
         builder.AddPrimitiveValue(SetId, SetIdType, _set);
         return builder.ToAnnotations();
     }
