@@ -82,7 +82,12 @@ public sealed class TextClassifier : IDisposable
     /// neither the one asked for nor folds into the weights.</exception>
     public static TextClassifier Create(
         string folder, ClassifierSettings settings, Device? device = null, ScalarType dtype = ScalarType.Float32, int seed = 0,
-        TextClassifier? twin = null, Func<string, bool>? mayShare = null)
+        TextClassifier? twin = null, Func<string, bool>? mayShare = null) =>
+        Make(folder, settings, device, dtype, seed, twin, mayShare, learnt: null);
+
+    private static TextClassifier Make(
+        string folder, ClassifierSettings settings, Device? device, ScalarType dtype, int seed, TextClassifier? twin,
+        Func<string, bool>? mayShare, TunedWeights? learnt)
     {
         ArgumentNullException.ThrowIfNull(settings);
         if (settings.ScoreRange is not null && (settings.Head != HeadKind.LabelWords || settings.Labels.Count != 2))
@@ -128,7 +133,7 @@ public sealed class TextClassifier : IDisposable
                 }
             }
 
-            backbone.Adaptation = settings.Tuning?.Create(backbone, checkpoint, seed, required: goesOn);
+            backbone.Adaptation = settings.Tuning?.Create(backbone, checkpoint, seed, required: goesOn, learnt);
             settings = settings with { MaxLength = Math.Min(settings.MaxLength, backbone.MaxLength) };
             head = ClassificationHead.Create(settings.Head, backbone, settings.Labels, ids, checkpoint, seed, options);
             return new(backbone, head, tokenizer, settings) { FoldedTuning = folded };
@@ -175,7 +180,7 @@ public sealed class TextClassifier : IDisposable
 
         ClassifierSettings settings = ClassifierSettings.FromJson(tuned.Settings, $"{path}, the metadata's 'settings'");
         TextClassifier classifier = FromFile(
-            path, () => Create(folder, settings, device, dtype, twin: twin, mayShare: name => !tuned.Tensors.ContainsKey(name)));
+            path, () => Make(folder, settings, device, dtype, 0, twin, name => !tuned.Tensors.ContainsKey(name), tuned));
         try
         {
             classifier.Apply(tuned);
@@ -447,12 +452,7 @@ public sealed class TextClassifier : IDisposable
         IReadOnlyDictionary<string, Parameter> parameters = TunedParameters;
         foreach (string name in parameters.Keys.Union(tuned.Tensors.Keys, StringComparer.Ordinal))
         {
-            string wanted = parameters.TryGetValue(name, out Parameter? parameter) ? Describe(parameter.shape) : "no such tensor";
-            string given = tuned.Tensors.TryGetValue(name, out (long[] Shape, float[] Values) value) ? Describe(value.Shape) : "no such tensor";
-            if (wanted != given)
-            {
-                throw new InvalidDataException($"Of '{name}' the tuned weights have {given}, and this classifier has {wanted}.");
-            }
+            tuned.CheckShape(name, parameters.GetValueOrDefault(name)?.shape);
         }
 
         string fingerprint = UntunedFingerprint();
@@ -472,8 +472,6 @@ public sealed class TextClassifier : IDisposable
             using Tensor shaped = given.view(shape);
             parameters[name].copy_(shaped);
         }
-
-        static string Describe(long[] shape) => $"shape [{string.Join(", ", shape)}]";
     }
 
     /// <summary>What the tuning method has learnt, without the base model.</summary>

@@ -18,6 +18,9 @@ internal sealed class ScoreAnnotations
     /// <summary>The kind of a scorer of any number of labels, which ML.NET has no name for.</summary>
     public const string MultiLabel = "MultiLabelClassification";
 
+    public const string ValueKind = "ScoreValueKind";
+    public const string IsNormalized = "IsNormalized";
+
     private const string SetId = "ScoreColumnSetId";
 
     private static readonly KeyDataViewType SetIdType = new(typeof(uint), int.MaxValue);
@@ -59,7 +62,7 @@ internal sealed class ScoreAnnotations
         }
 
         builder.AddPrimitiveValue("ScoreColumnKind", TextDataViewType.Instance, _kind.AsMemory());
-        builder.AddPrimitiveValue("ScoreValueKind", TextDataViewType.Instance, valueKind.AsMemory());
+        builder.AddPrimitiveValue(ValueKind, TextDataViewType.Instance, valueKind.AsMemory());
         builder.AddPrimitiveValue(SetId, SetIdType, _set);
         return builder.ToAnnotations();
     }

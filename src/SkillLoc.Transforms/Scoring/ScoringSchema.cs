@@ -53,6 +53,14 @@ internal static class ScoringSchema
         return Append(input, columns, builder => Add(builder, [], columns, outputs));
     }
 
+    /// <summary>Appends a Single to a shape.</summary>
+    internal static SchemaShape AppendSingle(SchemaShape input, string name)
+    {
+        var builder = new DataViewSchema.Builder();
+        builder.AddColumn(name, NumberDataViewType.Single);
+        return new(input.Concat(ToShape(builder.ToSchema())));
+    }
+
     /// <summary>Finds a column of a shape.</summary>
     /// <param name="shape">The shape.</param>
     /// <param name="name">The column's name.</param>
