@@ -218,9 +218,9 @@ internal sealed record LabeledTexts(EncodedText[] Texts, int[] Labels, float[] S
 
     /// <summary>
     /// How far predictions are from the labels: the cross-entropy for classes; for a regression the Kullback-Leibler divergence of the two
-    /// label words' probabilities p from t = [1 - share, share], sum over the words of t (ln t - ln p) (grafting reference A.1, decision 3);
+    /// label words' probabilities p from t = [1 - share, share], sum over the words of t (ln t - ln p) (methods, A.1);
     /// for several labels a row the mean of their binary cross-entropies; for a model that writes the mean cross-entropy of an answer's
-    /// tokens (C.2).
+    /// tokens (methods, C.2).
     /// </summary>
     /// <param name="classifier">The model.</param>
     /// <param name="batch">The batch that it made of the rows.</param>

@@ -13,7 +13,7 @@ internal abstract class JudgedRows(int[] numbers, ScoringBatch[] batches) : IDis
     /// <summary>The rows' zero-based numbers in their view.</summary>
     public int[] Numbers => numbers;
 
-    /// <summary>The name of the metric, as in the reference's files.</summary>
+    /// <summary>The name of the metric, as in the files of the paper's code.</summary>
     public abstract string MetricName { get; }
 
     protected ScoringBatch[] Batches => batches;

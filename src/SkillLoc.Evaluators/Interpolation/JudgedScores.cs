@@ -51,7 +51,7 @@ internal sealed class JudgedScores : JudgedRows
     }
 
     /// <summary>The loss is the Kullback-Leibler divergence of the two words' probabilities from those that the score stands for, as it is
-    /// trained (grafting reference A.1, decision 3).</summary>
+    /// trained (methods, A.1).</summary>
     public override RowsJudgement Judge(TextClassifier model, CancellationToken cancellation)
     {
         float[][] probabilities = model.Score(Batches, cancellation);

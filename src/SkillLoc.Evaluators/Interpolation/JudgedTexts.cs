@@ -48,7 +48,7 @@ internal sealed class JudgedTexts : JudgedRows
         return new(rows, classes?.Labels, task.Classifier, options.NumberOfBins);
     }
 
-    /// <summary>The loss is the mean cross-entropy of the tokens of the first answers (C.1, C.4).</summary>
+    /// <summary>The loss is the mean cross-entropy of the tokens of the first answers (methods, C.1, C.4).</summary>
     public override RowsJudgement Judge(TextClassifier model, CancellationToken cancellation)
     {
         string[] written = model.Generate(Batches, cancellation);

@@ -359,7 +359,7 @@ public sealed class ClassificationHead : IDisposable
 
     /// <summary>
     /// For a model that writes the labels' answers: their logits by the first token in which they differ, after the tokens that all begin
-    /// with (C.6); where two of them differ later only, the log-likelihoods of the whole answers.
+    /// with (methods, C.6); where two of them differ later only, the log-likelihoods of the whole answers.
     /// </summary>
     /// <returns><c>[rows, labels]</c>.</returns>
     internal Tensor AnswerTokenScores(T5ForConditionalGeneration model, TokenBatch batch)

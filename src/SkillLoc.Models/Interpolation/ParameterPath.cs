@@ -10,13 +10,13 @@ namespace SkillLoc.Models.Interpolation;
 
 /// <summary>
 /// A path in the space of parameters from one checkpoint to another: a straight line, or a Bezier curve with control points between the
-/// fixed ends (mode connectivity, C.4 and C.8). It covers the parameters that differ at the ends, of the backbone, of the head and of a
+/// fixed ends (methods, C.4, C.8). It covers the parameters that differ at the ends, of the backbone, of the head and of a
 /// tuning method; all others are the same everywhere on it.
 /// </summary>
 /// <remarks>
-/// Where the ends have different labels, their last projections are not mixed: labels, last projection, template and words are those of
-/// the end whose task is evaluated (C.9). The same labels in another order are matched by name. The path reads the ends whenever it moves,
-/// and does not own them.
+/// Where the ends have different labels, their last projections are not mixed: labels, last projection, template and words are those of the
+/// end whose task is evaluated (methods, C.9). The same labels in another order are matched by name. The path reads the ends whenever it
+/// moves, and does not own them.
 /// </remarks>
 public sealed class ParameterPath : IDisposable
 {
@@ -29,7 +29,7 @@ public sealed class ParameterPath : IDisposable
     /// <param name="first">Where t is 0; it must outlive the path.</param>
     /// <param name="second">Where t is 1; it must outlive the path.</param>
     /// <param name="task">The end whose labels, prompt and last projection hold on the whole path, where those of the ends differ.</param>
-    /// <param name="bends">The number of control points, 0 for a line. All start at the midpoint, as C.8 starts a full model's.</param>
+    /// <param name="bends">The number of control points, 0 for a line. All start at the midpoint (methods, C.8).</param>
     /// <exception cref="ArgumentException">The ends differ in architecture, vocabulary, tuning method, or names or shapes of parameters;
     /// the first five differences are named.</exception>
     public ParameterPath(TextClassifier first, TextClassifier second, PathEnd task = PathEnd.First, int bends = 0)
@@ -155,7 +155,8 @@ public sealed class ParameterPath : IDisposable
     /// <returns>A classifier for <see cref="MoveTo"/>; the caller disposes it.</returns>
     public TextClassifier CreateWalker() => _ends.CreateWalker();
 
-    /// <summary>Puts the path's parameters at some place into a model, in place, one by one. At 0 and 1 they are the ends' bit for bit.</summary>
+    /// <summary>Puts the path's parameters at some place into a model, in place, one by one. At 0 and 1 they are the ends' bit for
+    /// bit.</summary>
     /// <param name="walker">What <see cref="CreateWalker"/> made.</param>
     /// <param name="t">The place, from 0 to 1.</param>
     /// <exception cref="ArgumentException">It is no walker of this path.</exception>
