@@ -2,7 +2,7 @@
 SHELL := bash
 ARGS ?=
 
-.PHONY: demo test build format bench pack consumer neuron-features pretrain grafting-study neuron-study connectivity-study clean
+.PHONY: demo test build format bench pack consumer docs neuron-features pretrain grafting-study neuron-study connectivity-study clean
 
 demo: ## fine-tune, graft and measure on real e-mail
 	@eng/demo.sh $(ARGS)
@@ -24,6 +24,9 @@ pack: ## the NuGet packages, into artifacts/packages
 
 consumer: ## a program outside of the solution that has the packages and the README's snippet
 	@eng/consumer.sh
+
+docs: ## the pages and an API reference as a site, into artifacts/docs
+	@. eng/setup.sh && dotnet tool restore >/dev/null && rm -rf artifacts/api artifacts/docs && dotnet docfx --logLevel warning
 
 neuron-features: ## probed neurons as features of FastTree and LightGBM, on the demo's e-mail
 	@eng/neuron-features.sh $(ARGS)

@@ -1,6 +1,6 @@
 namespace SkillLoc.Tests;
 
-/// <summary>Where the tests' reference files are.</summary>
+/// <summary>Where the tests' oracle files are.</summary>
 internal static class Oracles
 {
     private static readonly string RepositoryRoot = FindRepositoryRoot();

@@ -1,4 +1,4 @@
-"""The peer of SkillLoc's benchmarks: RoBERTa with a masked-language-model head in plain PyTorch, trained as the reference does.
+"""The peer of SkillLoc's benchmarks: RoBERTa with a masked-language-model head in plain PyTorch, trained as the grafting paper's code does.
 
   peer.py fine-tune FOLDER OPTIMIZER BATCH ACCUMULATION STEPS [--pad 128|longest] [--gradients all|trained]
   peer.py mask FOLDER BATCHES [--pad 128|longest] [--gradients all|trained]
@@ -121,7 +121,7 @@ class Head(nn.Module):
 
 
 class PromptModel(nn.Module):
-    """Logits of the label words at the mask: the whole sequence and then the whole vocabulary are computed, as in the reference."""
+    """Logits of the label words at the mask: the whole sequence and then the whole vocabulary are computed, as in the paper's code."""
 
     def __init__(self, config, words):
         super().__init__()
@@ -231,7 +231,7 @@ def top_movement(pre, tuned, names, sparsity):
 
 
 def train_mask(arguments, words, rows):
-    """One epoch of the reference's mask training: gradients, one update of the scores, the metric of the rounded mask."""
+    """One epoch of the paper's mask training: gradients, one update of the scores, the metric of the rounded mask."""
     model = load(f"{arguments.folder}/base", words)
     freeze_others(model, arguments.gradients)
     model.eval()

@@ -2,7 +2,7 @@ using SkillLoc.Trainers;
 
 namespace SkillLoc.ConnectivityStudy;
 
-/// <summary>Curves in place of the straight lines with the highest barriers (C.8).</summary>
+/// <summary>Curves in place of the straight lines with the highest barriers (methods, C.8).</summary>
 public sealed record CurvePlan
 {
     /// <summary>For how many of each method's lines, those with the highest loss barriers; 0 for none.</summary>

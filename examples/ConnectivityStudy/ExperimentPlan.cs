@@ -24,6 +24,6 @@ public sealed record ExperimentPlan
     /// <summary>Points of a path; null takes the plan's number.</summary>
     public int? Points { get; init; }
 
-    /// <summary>Whether the first end's training rows are followed along the path too (C.6).</summary>
+    /// <summary>Whether the first end's training rows are followed along the path too (methods, C.6).</summary>
     public bool Knowledge { get; init; }
 }

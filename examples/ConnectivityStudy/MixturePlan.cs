@@ -2,7 +2,8 @@ using SkillLoc.Models.Interpolation;
 
 namespace SkillLoc.ConnectivityStudy;
 
-/// <summary>Mixtures of the ends whose lines have the highest barriers, with trained weights for groups of parameters (C.8, "weight find").</summary>
+/// <summary>Mixtures of the ends whose lines have the highest barriers, with trained weights for groups of parameters (methods, C.8,
+/// "weight find").</summary>
 public sealed record MixturePlan
 {
     /// <summary>For how many of each method's lines, those with the highest loss barriers; 0 for none.</summary>
@@ -20,7 +21,8 @@ public sealed record MixturePlan
     /// <summary>The learning rate.</summary>
     public double LearningRate { get; init; } = 0.1;
 
-    /// <summary>The standard deviation that weights are drawn with; the paper's is 10, for many more updates, and 0 starts at equal shares.</summary>
+    /// <summary>The standard deviation that weights are drawn with; the paper's is 10, for many more updates, and 0 starts at equal
+    /// shares.</summary>
     public double InitialDeviation { get; init; } = 10;
 
     /// <summary>Updates between evaluations on development rows.</summary>

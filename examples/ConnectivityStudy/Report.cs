@@ -67,7 +67,8 @@ public sealed class Report(StudyPlan plan, StudyResult result)
         text.AppendLine();
     }
 
-    /// <summary>Where ends of different tasks stay good on the line: within the tolerance of the end that knows the task (C.9).</summary>
+    /// <summary>Where ends of different tasks stay good on the line: within the tolerance of the end that knows the task
+    /// (methods, C.9).</summary>
     private string Boundaries(ExperimentPlan experiment)
     {
         var text = new StringBuilder();

@@ -227,7 +227,7 @@ public sealed class Study
             map.Average(row => row.Correctness), map.Average(row => row.Turns), forgetting.Entries);
     }
 
-    /// <summary>Writes a path's files of the reference's layout, in place of those of a study that stopped at this path.</summary>
+    /// <summary>Writes a path's files in the layout of the paper's code, in place of those of a study that stopped at this path.</summary>
     private string Save(InterpolationMetrics metrics, Pair pair, string name)
     {
         string folder = Path.Combine(_output, pair.Experiment.Name, pair.Method, pair.Name, name);

@@ -29,7 +29,7 @@ public sealed record StudyPlan
     /// <summary>At most this many rows to judge by.</summary>
     public int TestRows { get; init; } = 500;
 
-    /// <summary>Seed of the split and of which rows are taken; the same for everything (decision 15).</summary>
+    /// <summary>Seed of the split and of which rows are taken; the same for everything (methods, B.5).</summary>
     public uint SplitSeed { get; init; }
 
     /// <summary>Points of a path, both ends among them.</summary>

@@ -3,10 +3,11 @@ using SkillLoc.Trainers;
 
 namespace SkillLoc.ConnectivityStudy;
 
-/// <summary>How ends are trained, unless an experiment says otherwise. The last state is kept, as the reference's checkpoints are of steps.</summary>
+/// <summary>How ends are trained, unless an experiment says otherwise. The last state is kept, as the paper compares checkpoints of
+/// steps.</summary>
 public sealed record TrainingPlan
 {
-    /// <summary>AdamW, whose learning rate falls to 0, is the reference's for RoBERTa, Adafactor with a constant one for T5.</summary>
+    /// <summary>AdamW, whose learning rate falls to 0, is the paper's for RoBERTa, Adafactor with a constant one for T5.</summary>
     public OptimizerKind Optimizer { get; init; } = OptimizerKind.AdamW;
 
     /// <summary>What makes logits; null takes the label words, or of T5 what it writes.</summary>

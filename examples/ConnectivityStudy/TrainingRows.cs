@@ -1,6 +1,6 @@
 namespace SkillLoc.ConnectivityStudy;
 
-/// <summary>Which of a task's training rows an end learns from (C.1, datasplit).</summary>
+/// <summary>Which of a task's training rows an end learns from (methods, C.1).</summary>
 public enum TrainingRows
 {
     /// <summary>All of them.</summary>

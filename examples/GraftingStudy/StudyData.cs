@@ -3,7 +3,7 @@ using SkillLoc.Models.Datasets;
 
 namespace SkillLoc.GraftingStudy;
 
-/// <summary>The data sets, read once. What is measured on is held out before any shot is drawn (decision 15).</summary>
+/// <summary>The data sets, read once. What is measured on is held out before any shot is drawn (methods, B.5).</summary>
 public sealed class StudyData
 {
     private readonly Dictionary<string, (LabeledText[] Train, LabeledText[] Test)> _sets;
@@ -20,7 +20,7 @@ public sealed class StudyData
     /// <summary>The rows that a task is measured on.</summary>
     public IDataView Test(StudyTask task) => View(_sets[task.Name].Test);
 
-    /// <summary>Draws shots as the reference does (A.7).</summary>
+    /// <summary>Draws shots as LM-BFF's script does (methods, A.7).</summary>
     public (IDataView Train, IDataView Validation) Shots(StudyTask task, int shots, int seed)
     {
         (IReadOnlyList<LabeledText> train, IReadOnlyList<LabeledText> dev) = Draw(task, shots, seed);

@@ -30,7 +30,7 @@ public sealed record StudyPlan
     /// <summary>At most this many rows of a test set, drawn once for all seeds.</summary>
     public int TestRows { get; init; } = 1000;
 
-    /// <summary>Seed of what is held out and of which test rows are measured; the same for everything (decision 15).</summary>
+    /// <summary>Seed of what is held out and of which test rows are measured; the same for everything (methods, B.5).</summary>
     public uint SplitSeed { get; init; }
 
     /// <summary>Draws of each random mask.</summary>

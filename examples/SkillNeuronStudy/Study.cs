@@ -240,7 +240,7 @@ public sealed class Study
         }
     }
 
-    /// <summary>What the runs found, as one probe: predictivity is the mean over the runs (decision 14).</summary>
+    /// <summary>What the runs found, as one probe: predictivity is the mean over the runs (methods, B.8).</summary>
     private NeuronProbeResult Aggregate(StudyTask task)
     {
         using TextScoringTransformer model = Load(task, _plan.Seeds[0]);

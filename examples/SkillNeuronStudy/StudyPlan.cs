@@ -26,7 +26,7 @@ public sealed record StudyPlan
     /// <summary>At most this many rows to judge by.</summary>
     public int TestRows { get; init; } = 1000;
 
-    /// <summary>Seed of the split and of which rows are taken; the same for everything (decision 15).</summary>
+    /// <summary>Seed of the split and of which rows are taken; the same for everything (methods, B.5).</summary>
     public uint SplitSeed { get; init; }
 
     /// <summary>The share of each layer's neurons that are compared between tasks.</summary>
@@ -58,7 +58,7 @@ public sealed record StudyPlan
         Require(plan.Seeds.Count > 0 && plan.Seeds.Distinct().Count() == plan.Seeds.Count, "needs seeds, each once");
         Require(plan.TrainRows > 0 && plan.DevRows > 0 && plan.TestRows > 0, "needs train_rows, dev_rows and test_rows of 1 or more");
         Require(plan.Perturbation.Methods.Count > 0 && plan.Perturbation.Fractions.Count > 0, "needs methods and fractions of perturbation");
-        Require(plan.Perturbation.Controls >= 5, "needs 5 or more controls (decision 21)");
+        Require(plan.Perturbation.Controls >= 5, "needs 5 or more controls");
         Require(
             plan.Perturbation.Fractions.Append(plan.TopFraction).Append(plan.Pruning.Fraction).All(fraction => fraction is > 0 and <= 1),
             "needs fractions in (0, 1]");

@@ -2,7 +2,7 @@ using SkillLoc.Models.Datasets;
 
 namespace SkillLoc.Studies;
 
-/// <summary>A task's rows, the same in all runs (decision 15).</summary>
+/// <summary>A task's rows, the same in all runs (methods, B.5).</summary>
 /// <param name="Train">What models learn from.</param>
 /// <param name="Dev">What states are chosen by.</param>
 /// <param name="Test">What is judged by.</param>

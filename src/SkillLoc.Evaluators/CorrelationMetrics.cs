@@ -5,7 +5,7 @@ using SkillLoc.Transforms;
 
 namespace SkillLoc.Evaluators;
 
-/// <summary>How strongly predicted scores go with true ones, as GLUE judges STS-B (grafting reference A.10).</summary>
+/// <summary>How strongly predicted scores go with true ones, as GLUE judges STS-B (methods, A.10).</summary>
 public sealed record CorrelationMetrics
 {
     /// <summary>The rows that were judged.</summary>

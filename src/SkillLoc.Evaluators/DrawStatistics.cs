@@ -1,6 +1,6 @@
 namespace SkillLoc.Evaluators;
 
-/// <summary>A measure over several draws of a random control, such as random masks, which want at least 5 (decision 21).</summary>
+/// <summary>A measure over several draws of a random control, such as random masks, which want at least 5 (methods, D.6).</summary>
 /// <param name="Mean">The mean.</param>
 /// <param name="StandardDeviation">The sample standard deviation, over n - 1; NaN for a single draw.</param>
 /// <param name="Count">n, the number of draws.</param>

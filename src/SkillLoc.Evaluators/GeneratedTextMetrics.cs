@@ -5,7 +5,7 @@ using SkillLoc.Transforms;
 
 namespace SkillLoc.Evaluators;
 
-/// <summary>How well generated texts answer (mode connectivity, C.5).</summary>
+/// <summary>How well generated texts answer (methods, C.5).</summary>
 public sealed record GeneratedTextMetrics
 {
     /// <summary>The metric.</summary>
@@ -18,12 +18,13 @@ public sealed record GeneratedTextMetrics
     public required long Count { get; init; }
 
     /// <summary>
-    /// The score of every row of the data, in order and NaN for those without answers, so that places are the data's own; null for metrics that
-    /// <see cref="TextMetrics.RowScores"/> does not have.
+    /// The score of every row of the data, in order and NaN for those without answers, so that places are the data's own; null for metrics
+    /// that <see cref="TextMetrics.RowScores"/> does not have.
     /// </summary>
     public required IReadOnlyList<double>? RowScores { get; init; }
 
-    /// <summary>The measure as one row, with the columns Metric (its name in the reference, such as <c>ACC</c>), Value and Count.</summary>
+    /// <summary>The measure as one row, with the columns Metric (its name in the paper's code, such as <c>ACC</c>), Value and
+    /// Count.</summary>
     /// <param name="context">The context.</param>
     /// <returns>One row.</returns>
     public IDataView ToDataView(MLContext context)

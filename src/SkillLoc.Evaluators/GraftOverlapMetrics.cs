@@ -3,7 +3,7 @@ using SkillLoc.Models.Grafts;
 
 namespace SkillLoc.Evaluators;
 
-/// <summary>The overlap matrix of grafts, which is not symmetric (Panigrahi et al. 2023; grafting reference A.13).</summary>
+/// <summary>The overlap matrix of grafts, which is not symmetric (Panigrahi et al. 2023; methods, A.13).</summary>
 public sealed record GraftOverlapMetrics
 {
     /// <summary>The grafts' names, in the order given.</summary>

@@ -2,7 +2,7 @@ using Microsoft.ML;
 
 namespace SkillLoc.Evaluators;
 
-/// <summary>Grafts beside the models that they come from (Panigrahi et al. 2023; grafting reference A.13).</summary>
+/// <summary>Grafts beside the models that they come from (Panigrahi et al. 2023; methods, A.13).</summary>
 public sealed record GraftReport
 {
     /// <summary>One row a graft.</summary>

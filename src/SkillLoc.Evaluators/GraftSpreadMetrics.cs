@@ -5,7 +5,7 @@ using SkillLoc.Transforms;
 
 namespace SkillLoc.Evaluators;
 
-/// <summary>Where a graft lives: layers and kinds of parameters (Panigrahi et al. 2023; grafting reference A.13).</summary>
+/// <summary>Where a graft lives: layers and kinds of parameters (Panigrahi et al. 2023; methods, A.13).</summary>
 public sealed record GraftSpreadMetrics
 {
     /// <summary>One entry a parameter, those without any of the graft included, in the model's order.</summary>

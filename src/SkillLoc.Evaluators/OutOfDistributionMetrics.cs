@@ -2,7 +2,7 @@ using Microsoft.ML;
 
 namespace SkillLoc.Evaluators;
 
-/// <summary>What models are worth on data that they were not trained for (Panigrahi et al. 2023; grafting reference A.13).</summary>
+/// <summary>What models are worth on data that they were not trained for (Panigrahi et al. 2023; methods, A.13).</summary>
 public sealed record OutOfDistributionMetrics
 {
     /// <summary>The name of the set that the models' training data is like.</summary>

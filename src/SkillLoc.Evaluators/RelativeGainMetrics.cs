@@ -5,7 +5,7 @@ namespace SkillLoc.Evaluators;
 
 /// <summary>
 /// The relative gain of every graft on every task: Rel(gamma, t) = (P_gamma,t - P_0,t) / (P_1,t - P_0,t) (Panigrahi et al. 2023;
-/// grafting reference A.13).
+/// methods, A.13).
 /// </summary>
 public sealed record RelativeGainMetrics
 {

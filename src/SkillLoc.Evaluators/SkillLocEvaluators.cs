@@ -148,7 +148,7 @@ public static class SkillLocEvaluators
         return CorrelationMetrics.Of(data, labelColumnName, scoreColumnName);
     }
 
-    /// <summary>Measures how well generated texts answer, by one of the metrics of text-to-text tasks (mode connectivity, C.5).</summary>
+    /// <summary>Measures how well generated texts answer, by one of the metrics of text-to-text tasks (methods, C.5).</summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="data">Rows with their answers and what a model generated for them.</param>
     /// <param name="metric">The metric; see <see cref="TextMetrics.Evaluate"/> for what each one is.</param>

@@ -1,6 +1,6 @@
 namespace SkillLoc.Trainers;
 
-/// <summary>Which states of a fine-tuning are written as checkpoints while it runs (grafting reference, A.9).</summary>
+/// <summary>Which states of a fine-tuning are written as checkpoints while it runs (methods, A.9).</summary>
 [Flags]
 public enum CheckpointPolicy
 {

@@ -10,7 +10,7 @@ using TorchSharp;
 namespace SkillLoc.Trainers;
 
 /// <summary>
-/// Continual learning with grafts (Panigrahi et al. 2023; grafting reference A.13): tasks are learnt one after another, and of each only a
+/// Continual learning with grafts (Panigrahi et al. 2023; methods, A.13): tasks are learnt one after another, and of each only a
 /// sparse graft is kept, which no later task changes.
 /// </summary>
 /// <remarks>

@@ -13,11 +13,11 @@ using static TorchSharp.torch;
 namespace SkillLoc.Trainers;
 
 /// <summary>
-/// The fine-tuning loop (grafting reference A.9, with decisions 8 and 9), for one task or, in turns, for several over one backbone (A.13).
+/// The fine-tuning loop (methods, A.9), for one task or, in turns, for several over one backbone (methods, A.13).
 /// </summary>
 internal sealed class FineTuning : IDisposable
 {
-    /// <summary>A mean loss below which training has nothing left to learn (mode connectivity reference, C.2).</summary>
+    /// <summary>A mean loss below which training has nothing left to learn (methods, C.2).</summary>
     private const double LeastLoss = 1e-7;
 
     private const string BestName = "best";
@@ -119,7 +119,8 @@ internal sealed class FineTuning : IDisposable
         }
     }
 
-    /// <summary>The names of the checkpoints that a policy writes into a folder; of the numbered ones those that are there already.</summary>
+    /// <summary>The names of the checkpoints that a policy writes into a folder; of the numbered ones those that are there
+    /// already.</summary>
     public static IEnumerable<string> NamesOf(CheckpointPolicy policy, string folder)
     {
         if (policy.HasFlag(CheckpointPolicy.Best))
@@ -315,7 +316,7 @@ internal sealed class FineTuning : IDisposable
             state.Metric = metric;
             _channel.Info(MessageSensitivity.None, $"Update {state.Step} of {steps}: loss {state.Loss:F4}, validation {metric:F4}.");
 
-            // Ties go to the later state, as in the reference, and so count as better; the least loss ends a training that cannot get better.
+            // Of equal metrics the later counts as better, as in the paper's code; a mean loss below LeastLoss as no improvement.
             bool isBest = state.Best is not { } best || metric >= best.Metric;
             int updates = state.Step - ((state.Step - 1) / _options.EvaluationInterval * _options.EvaluationInterval);
             state.Stale = isBest && state.LossSum / updates >= LeastLoss ? 0 : state.Stale + 1;

@@ -9,7 +9,7 @@ namespace SkillLoc.Trainers;
 
 public sealed partial class GraftMaskEstimator
 {
-    /// <summary>Everything that grafting can be told (grafting reference A.12, decision 10).</summary>
+    /// <summary>Everything that grafting can be told (methods, A.12).</summary>
     public sealed class Options
     {
         /// <summary>The fine-tuned transformer whose skill is to be localised; it stays as it is and must live until Fit ends.</summary>
@@ -37,7 +37,7 @@ public sealed partial class GraftMaskEstimator
 
         /// <summary>
         /// Whether the graft is held to the K = floor(sparsity N) coordinates that the soft mask puts nearest to 1, at every evaluation and
-        /// in the end. Without, as in the reference, training may grow the mask beyond the base patch.
+        /// in the end. Without, as in the paper's code, training may grow the mask beyond the base patch.
         /// </summary>
         public bool WithinSparsity;
 
@@ -54,8 +54,8 @@ public sealed partial class GraftMaskEstimator
         public GraftOutside Outside;
 
         /// <summary>
-        /// Grafts of earlier skills that are put into the base first (continual learning, A.13): the mask is found relative to them,
-        /// their coordinates are not considered, and the new graft holds none of them.
+        /// Grafts of earlier skills that are put into the base first (continual learning; methods, A.13): the mask is found relative to
+        /// them, their coordinates are not considered, and the new graft holds none of them.
         /// </summary>
         public IReadOnlyList<Graft>? BaseGrafts;
 
@@ -105,7 +105,8 @@ public sealed partial class GraftMaskEstimator
         /// <summary>The state is stored after every so many epochs, and at the end.</summary>
         public int StateInterval = 10;
 
-        /// <summary>A log to which each graft that is found appends one line (<see cref="Models.Runs.RunRecord"/>); null appends none.</summary>
+        /// <summary>A log to which each graft that is found appends one line (<see cref="Models.Runs.RunRecord"/>); null appends
+        /// none.</summary>
         public string? RecordPath;
 
         /// <summary>Told after every epoch; a step is an epoch.</summary>

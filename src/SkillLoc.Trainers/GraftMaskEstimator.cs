@@ -6,7 +6,7 @@ namespace SkillLoc.Trainers;
 
 /// <summary>
 /// Localises a skill: finds the few parameters whose fine-tuned values, put into the pre-trained model, keep what fine-tuning learnt
-/// (Panigrahi et al. 2023, section 3; grafting reference A.12).
+/// (Panigrahi et al. 2023, section 3; methods, A.12).
 /// </summary>
 public sealed partial class GraftMaskEstimator : IEstimator<GraftTransformer>
 {

@@ -1,9 +1,9 @@
 namespace SkillLoc.Trainers;
 
-/// <summary>What chooses the epoch whose rounded mask becomes the graft (decision 6).</summary>
+/// <summary>What chooses the epoch whose rounded mask becomes the graft (methods, A.12).</summary>
 public enum GraftSelection
 {
-    /// <summary>The sum of the metrics on training rows and on the validation set, as in the reference.</summary>
+    /// <summary>The sum of the metrics on training rows and on the validation set, as in the paper's code.</summary>
     TrainingAndValidation,
 
     /// <summary>The metric on the validation set alone.</summary>

@@ -18,7 +18,7 @@ namespace SkillLoc.Trainers;
 
 /// <summary>
 /// What grafting loads once, whatever the number of sparsities: the base model, the rows as token ids, and the mask with its ranking of
-/// movements. Then, for each sparsity, the training of the mask (grafting reference A.12).
+/// movements. Then, for each sparsity, the training of the mask (methods, A.12).
 /// </summary>
 internal sealed class GraftTraining : IDisposable
 {
@@ -315,7 +315,7 @@ internal sealed class GraftTraining : IDisposable
         }
     }
 
-    /// <summary>Trains the scores (A.12, step 3) and gives the mask of the best epoch.</summary>
+    /// <summary>Trains the scores (methods, A.12, step 3) and gives the mask of the best epoch.</summary>
     private (IReadOnlyList<GraftPart> Parts, IReadOnlyDictionary<string, double> Metrics) TrainScores(
         double sparsity, string? file, GraftMaskState? stored)
     {

@@ -12,7 +12,7 @@ namespace SkillLoc.Trainers;
 
 /// <summary>
 /// Fine-tunes one language model on several tasks at once, each with its own prompt and labels, or its own classification head
-/// (Panigrahi et al. 2023; grafting reference A.13).
+/// (Panigrahi et al. 2023; methods, A.13).
 /// </summary>
 /// <remarks>
 /// A micro-batch is of one task. An epoch is all tasks' micro-batches in random order, so that tasks are seen in proportion to their rows.

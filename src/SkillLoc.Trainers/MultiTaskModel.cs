@@ -5,7 +5,7 @@ using SkillLoc.Transforms;
 namespace SkillLoc.Trainers;
 
 /// <summary>
-/// One model that was fine-tuned on several tasks (Panigrahi et al. 2023; grafting reference A.13): a transformer per task, all over the
+/// One model that was fine-tuned on several tasks (Panigrahi et al. 2023; methods, A.13): a transformer per task, all over the
 /// same weights in memory. It owns the transformers: dispose it when done with all of them.
 /// </summary>
 public sealed class MultiTaskModel : IDisposable

@@ -1,6 +1,6 @@
 namespace SkillLoc.Trainers;
 
-/// <summary>The optimisers that fine-tuning offers (grafting reference, A.9; mode connectivity reference, C.2).</summary>
+/// <summary>The optimisers that fine-tuning offers (methods, A.9, C.2).</summary>
 public enum OptimizerKind
 {
     /// <summary>Decoupled weight decay, betas 0.9 and 0.999; linear warm-up, then linear decay to 0.</summary>

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace SkillLoc.Trainers;
 
 /// <summary>
-/// One update of the parameters (grafting reference, A.9; mode connectivity reference, C.2). These are TorchSharp's own SGD and AdamW, and
+/// One update of the parameters (methods, A.9, C.2). These are TorchSharp's own SGD and AdamW, and
 /// transformers' Adafactor, to rounding; written out here, their state is plain tensors that a file holds exactly, whichever version of
 /// TorchSharp wrote it.
 /// </summary>

@@ -115,7 +115,7 @@ public sealed partial class PromptFineTuneTrainer
         public double MaxGradientNorm = 1;
 
         /// <summary>
-        /// Counts the gradients of frozen parameters in the norm too, as the reference does (decision 8); costs their computation.
+        /// Counts the gradients of frozen parameters in the norm too, as the paper's code does (methods, A.9); costs their computation.
         /// </summary>
         public bool ClipOverAllParameters;
 
@@ -143,7 +143,7 @@ public sealed partial class PromptFineTuneTrainer
 
         /// <summary>
         /// Strength of an anchor that adds L1 * sum |value - value at the start| to the loss, over the encoder's parameters that train,
-        /// embeddings included (A.1). The paper localises AdamW's skills with 0.001; 0 is none.
+        /// embeddings included (methods, A.1). The paper localises AdamW's skills with 0.001; 0 is none.
         /// </summary>
         public double L1;
 
@@ -170,7 +170,7 @@ public sealed partial class PromptFineTuneTrainer
 
         /// <summary>
         /// Ends training after so many validations in a row that did not improve: the metric was below the best, or the mean training loss
-        /// since the validation before was below 1e-7 (mode connectivity reference, C.2). Needs a validation set. Null never does.
+        /// since the validation before was below 1e-7 (methods, C.2). Needs a validation set. Null never does.
         /// </summary>
         public int? Patience;
 
@@ -197,15 +197,15 @@ public sealed partial class PromptFineTuneTrainer
         public int StateInterval = 100;
 
         /// <summary>
-        /// A file, <c>cartography.json</c> in the reference, for what the model makes of the training rows after each epoch (mode connectivity
-        /// reference, C.6); <see cref="Models.Cartography.TrainingDynamics.Load"/> reads it. It is replaced after each epoch, so that it holds
+        /// A file, <c>cartography.json</c> in the paper's code, for what the model makes of the training rows after each epoch
+        /// (methods, C.6); <see cref="Models.Cartography.TrainingDynamics.Load"/> reads it. It is replaced after each epoch, so that it holds
         /// all complete epochs, by the rows' numbers in the view; an epoch that training leaves early is not recorded. For labels only;
         /// where a model writes their answers, a row is right when what it writes is, and the confidence is that of the first token in
-        /// which the answers differ, such as C.6's letters. Null records none.
+        /// which the answers differ. Null records none.
         /// </summary>
         public string? CartographyPath;
 
-        /// <summary>A log to which the run's record is appended when training is complete (A.11); null appends none.</summary>
+        /// <summary>A log to which the run's record is appended when training is complete (methods, A.11); null appends none.</summary>
         public string? RecordPath;
 
         /// <summary>The longest row in tokens; null takes the task's. The model's own limit holds in any case.</summary>
@@ -233,7 +233,7 @@ public sealed partial class PromptFineTuneTrainer
 
         /// <summary>
         /// Seed of a fresh head and of a tuning method's fresh parameters, so that runs can start alike and differ in <see cref="Seed"/>, or
-        /// start differently and see the rows in the same order (mode connectivity reference, C.2). Null takes <see cref="Seed"/>.
+        /// start differently and see the rows in the same order (methods, C.2). Null takes <see cref="Seed"/>.
         /// </summary>
         public int? InitialisationSeed;
 

@@ -16,8 +16,8 @@ namespace SkillLoc.Trainers;
 
 /// <summary>
 /// Fine-tunes a language model to classify text or to predict a score, with a prompt whose mask the model fills with a label word, or to
-/// classify with a head (Panigrahi et al. 2023, section 2; grafting reference A.1-A.11). T5 learns to write its answers instead (Qin et al.
-/// 2022; mode connectivity C.1, C.2): one of a few, which classifies text, or any.
+/// classify with a head (Panigrahi et al. 2023, section 2; methods, A.1 to A.11). T5 learns to write its answers instead (Qin et al.
+/// 2022; methods, C.1, C.2): one of a few, which classifies text, or any.
 /// </summary>
 public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransformer>
 {

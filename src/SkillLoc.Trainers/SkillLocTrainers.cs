@@ -59,7 +59,7 @@ public static class SkillLocTrainers
         return new(catalog, options);
     }
 
-    /// <summary>Fine-tunes one language model on several tasks at once (grafting reference A.13).</summary>
+    /// <summary>Fine-tunes one language model on several tasks at once (methods, A.13).</summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="options">Everything that can be told of the training; its Task, ValidationSet, Tuning, CheckpointFolder and OutputFolder,
     /// which are of one task, must be left out.</param>
@@ -74,7 +74,7 @@ public static class SkillLocTrainers
     }
 
     /// <summary>
-    /// Learns tasks one after another, each in a sparse graft beside the earlier ones' (grafting reference A.13).
+    /// Learns tasks one after another, each in a sparse graft beside the earlier ones' (methods, A.13).
     /// </summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="options">Everything that can be told.</param>

@@ -25,7 +25,7 @@ internal sealed class TrainedParameter : IDisposable
     /// <param name="weight">The model's parameter.</param>
     /// <param name="region">Flat indices of the coordinates that train; null for all.</param>
     /// <param name="frozen">Flat indices that keep their values, when all others train.</param>
-    /// <param name="decays">False where weight decay does not apply whatever the name (skill neurons, B.3).</param>
+    /// <param name="decays">False where weight decay does not apply whatever the name (methods, B.3).</param>
     public TrainedParameter(string name, Parameter weight, long[]? region, long[]? frozen, bool decays = true)
     {
         _decays = decays;
@@ -64,7 +64,7 @@ internal sealed class TrainedParameter : IDisposable
     /// </summary>
     public (Tensor Rows, Tensor? Columns)? Squares { get; private set; }
 
-    /// <summary>Whether weight decay applies: to all but biases and layer norms (A.9).</summary>
+    /// <summary>Whether weight decay applies: to all but biases and layer norms (methods, A.9).</summary>
     public bool Decays =>
         _decays
         && !Name.Contains("bias", StringComparison.Ordinal)
@@ -72,7 +72,7 @@ internal sealed class TrainedParameter : IDisposable
         && !Name.Contains("layer_norm.weight", StringComparison.Ordinal)
         && !Name.Contains(".ln_", StringComparison.Ordinal);
 
-    /// <summary>Whether the L1 anchor holds it: the encoder's parameters, embeddings included (A.1).</summary>
+    /// <summary>Whether the L1 anchor holds it: the encoder's parameters, embeddings included (methods, A.1).</summary>
     public bool IsAnchored => ParameterPlace.Of(Name).Region != ParameterRegion.Head;
 
     /// <summary>What a state file holds of it.</summary>

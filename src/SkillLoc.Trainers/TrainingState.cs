@@ -35,7 +35,7 @@ internal sealed record TrainingState
     /// <summary>The training rows after each epoch, where that is asked for.</summary>
     public List<EpochScores> Epochs { get; init; } = [];
 
-    /// <summary>What a log of runs says of it (A.11).</summary>
+    /// <summary>What a log of runs says of it (methods, A.11).</summary>
     public RunRecord ToRecord(
         string kind, string task, string checkpoint, string? fingerprint, int trainingRows, IReadOnlyDictionary<string, string> options)
     {

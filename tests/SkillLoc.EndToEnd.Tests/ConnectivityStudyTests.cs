@@ -186,7 +186,8 @@ public sealed class ConnectivityStudyTests : IDisposable
         ],
         3, 0.5, 0.25);
 
-    /// <summary>ML.NET's own accuracy of the ends that were kept, against the path's and the file in the reference's layout.</summary>
+    /// <summary>ML.NET's own accuracy of the ends that were kept, against the path's and the file in the layout of the paper's
+    /// code.</summary>
     private void IsWhatTheModelsDo(StudyPlan plan, StudyResult result)
     {
         var report = new Report(plan, result);

@@ -10,7 +10,7 @@ using SkillLoc.Transforms;
 
 namespace SkillLoc.EndToEnd.Tests;
 
-/// <summary>The pages of docs/components say what the code does. That their snippets compile is <see cref="PackageTests"/>'s.</summary>
+/// <summary>The pages of docs say what the code does. That their snippets compile is <see cref="PackageTests"/>'s.</summary>
 public sealed class DocumentationTests
 {
     private static readonly string Root = Path.GetFullPath(Oracles.PathOf("..", ".."));
@@ -72,6 +72,38 @@ public sealed class DocumentationTests
         Assert.True(methods.Length > 30);
         Assert.All(methods, method => Assert.Contains($"`{method}`", readme, StringComparison.Ordinal));
         Assert.All(methods, method => Assert.Matches($@"\b{method}\b", pages));
+    }
+
+    /// <summary>Comments cite sections of docs/methods.md by their labels, and nothing that is not in the repository.</summary>
+    [Fact]
+    public void CitedMethodsAreSectionsOfTheirPage()
+    {
+        string methods = File.ReadAllText(Path.Join(Root, "docs", "methods.md"));
+        HashSet<string> sections =
+            [.. Regex.Matches(methods, @"^## ([A-D]\.\d+) ", RegexOptions.Multiline).Select(heading => heading.Groups[1].Value)];
+        string[] folders = ["src", "tests", "examples", "benchmarks", "docs"];
+        (string File, string Text)[] sources =
+        [
+            .. folders.SelectMany(folder => Directory.EnumerateFiles(Path.Join(Root, folder), "*.*", SearchOption.AllDirectories))
+                .Where(file => Path.GetExtension(file) is ".cs" or ".md" && !Regex.IsMatch(file, @"[\\/](bin|obj)[\\/]"))
+                .Where(file => Path.GetFileName(file) is not ("methods.md" or "DocumentationTests.cs"))
+                .Select(file => (Path.GetRelativePath(Root, file), Regex.Replace(File.ReadAllText(file), @"\s*\n\s*(///? ?)?", " "))),
+        ];
+        (string File, string Label)[] cited =
+        [
+            .. from source in sources
+               from Match citation in Regex.Matches(source.Text, @"methods(?:\.md)?,\s(?:[A-D]\.\d+(?:, | to )?)+")
+               from Match label in Regex.Matches(citation.Value, @"[A-D]\.\d+")
+               select (source.File, label.Value),
+        ];
+
+        Assert.True(sections.Count > 30);
+        Assert.True(cited.Length > 100);
+        Assert.All(cited, citation => Assert.True(
+            sections.Contains(citation.Label), $"{citation.File} cites {citation.Label}, which docs/methods.md lacks."));
+        Assert.All(sources, source => Assert.False(
+            Regex.IsMatch(source.Text, @"\bdecisions? \d|\b(grafting|neurons|connectivity|reference),? [A-D]\.\d|\bthe specification\b"),
+            $"{source.File} cites something else than docs/methods.md."));
     }
 
     [Fact]

@@ -8,7 +8,7 @@ using SkillLoc.Transforms;
 
 namespace SkillLoc.EndToEnd.Tests;
 
-/// <summary>What training recorded of its rows is joined with what a path between two models forgets (mode connectivity reference, C.6).</summary>
+/// <summary>What training recorded of its rows is joined with what a path between two models forgets (methods, C.6).</summary>
 public sealed class ForgettingTests : IDisposable
 {
     private readonly MLContext _ml = new(seed: 1);

@@ -6,7 +6,7 @@ using SkillLoc.Transforms;
 
 namespace SkillLoc.Trainers.Tests;
 
-/// <summary>What a model makes of the training rows is recorded after each epoch (mode connectivity reference, C.6).</summary>
+/// <summary>What a model makes of the training rows is recorded after each epoch (methods, C.6).</summary>
 public sealed class CartographyTests : IDisposable
 {
     /// <summary>Updates of an epoch: 21 labelled rows are 11 micro-batches, of which the last is left over.</summary>

@@ -5,7 +5,7 @@ using SkillLoc.Transforms;
 
 namespace SkillLoc.Trainers.Tests;
 
-/// <summary>Training ends when validations no longer improve (mode connectivity reference, C.2).</summary>
+/// <summary>Training ends when validations no longer improve (methods, C.2).</summary>
 public sealed class EarlyStoppingTests : IDisposable
 {
     private readonly MLContext _ml = new(seed: 1);

@@ -3,7 +3,7 @@ using SkillLoc.Models.Tuning;
 
 namespace SkillLoc.Trainers.Tests;
 
-/// <summary>The rules of the grafting reference, A.8, by name.</summary>
+/// <summary>The rules of selection (methods, A.8), by name.</summary>
 public sealed class ParameterSelectionTests
 {
     // Each name with what selects it when everything is free, or one thing is fixed: free, embeddings, head, the lowest 2 layers, not biases.

@@ -4,7 +4,7 @@ using SkillLoc.Transforms;
 
 namespace SkillLoc.Trainers.Tests;
 
-/// <summary>Runs may share how they start and differ in the order of the rows, or the other way round (mode connectivity reference, C.2).</summary>
+/// <summary>Runs may share how they start and differ in the order of the rows, or the other way round (methods, C.2).</summary>
 public sealed class SeedTests
 {
     [Theory]

@@ -13,7 +13,7 @@ using static TorchSharp.torch;
 
 namespace SkillLoc.Trainers.Tests;
 
-/// <summary>T5 learns to write its answers: of labels, and free ones (mode connectivity C.1, C.2).</summary>
+/// <summary>T5 learns to write its answers: of labels, and free ones (methods, C.1, C.2).</summary>
 public sealed class TextToTextTests
 {
     private static readonly string Checkpoint = Oracles.PathOf("tiny-t5");

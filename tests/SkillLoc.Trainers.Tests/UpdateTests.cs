@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 
 namespace SkillLoc.Trainers.Tests;
 
-/// <summary>Updates against the formulas of the grafting reference (A.1, A.9), written out on doubles.</summary>
+/// <summary>Updates against the formulas (methods, A.1, A.9), written out on doubles.</summary>
 public sealed class UpdateTests
 {
     private const int Steps = 5;

@@ -6,7 +6,7 @@ using SkillLoc.Models.Interpolation;
 
 namespace SkillLoc.Evaluators;
 
-/// <summary>How far apart two checkpoints are, as a whole and by place (mode connectivity, C.7).</summary>
+/// <summary>How far apart two checkpoints are, as a whole and by place (methods, C.7).</summary>
 public sealed record CheckpointDistanceMetrics
 {
     /// <summary>All parameters taken as one vector.</summary>
@@ -31,7 +31,7 @@ public sealed record CheckpointDistanceMetrics
         return context.Data.LoadFromEnumerable(Parameters);
     }
 
-    /// <summary>Writes the whole distance as the reference's <c>distance.txt</c>.</summary>
+    /// <summary>Writes the whole distance as <c>distance.txt</c>, in the form of the paper's code.</summary>
     /// <param name="path">The file; an older one is replaced when the new one is complete.</param>
     /// <exception cref="IOException">It could not be written; what was there is untouched.</exception>
     public void Save(string path) => AtomicFile.WriteText(path, string.Create(

@@ -19,29 +19,29 @@ public sealed partial class CheckpointInterpolationEvaluator
         /// <summary>A curve between the two, which stays the caller's; null walks on the straight line.</summary>
         public ParameterPath? Path;
 
-        /// <summary>The end whose task is evaluated on a straight line; it matters where the ends have different labels (C.9). A
+        /// <summary>The end whose task is evaluated on a straight line; it matters where the ends have different labels (methods, C.9). A
         /// <see cref="Path"/> has its own.</summary>
         public PathEnd Task;
 
-        /// <summary>The number of points, both ends among them: x = i / (points - 1), rounded to three decimals as in C.4, as long as these
-        /// tell the points apart.</summary>
+        /// <summary>The number of points, both ends among them: x = i / (points - 1), rounded to three decimals (methods, C.4) as long as
+        /// these tell the points apart.</summary>
         public int NumberOfPoints = 26;
 
-        /// <summary>Rows whose measures are the reference's dev columns; null for none.</summary>
+        /// <summary>Validation rows, which fill the dev columns of <c>result.csv</c>; null for none.</summary>
         public IDataView? Validation;
 
-        /// <summary>Rows whose measures are the reference's test columns; null for none.</summary>
+        /// <summary>Test rows, which fill the test columns of <c>result.csv</c>; null for none.</summary>
         public IDataView? Test;
 
-        /// <summary>Training rows, of which the reference tells what is forgotten; null for none.</summary>
+        /// <summary>Training rows, of which is told what is forgotten along the path (methods, C.6); null for none.</summary>
         public IDataView? Training;
 
-        /// <summary>The true label: a key, which is compared by its value where it has values, or a text; for a regression a
-        /// Single, and for free text a text or a vector of texts, the answers, which <c>LoadTextToText</c> puts into <c>Answers</c>.</summary>
+        /// <summary>The true label: a key, which is compared by its value where it has values, or a text; for a regression a Single, and
+        /// for free text a text or a vector of texts, the answers, which <c>LoadTextToText</c> puts into <c>Answers</c>.</summary>
         public string LabelColumnName = "Label";
 
-        /// <summary>The metric of classes; null takes the evaluated task's. A regression has Pearson's correlation, and written answers have
-        /// their task's metric.</summary>
+        /// <summary>The metric of classes; null takes the evaluated task's. A regression has Pearson's correlation, and written answers
+        /// have their task's metric.</summary>
         public PromptMetric? Metric;
 
         /// <summary>Bins of confidence; 15 as in Guo et al. (2017).</summary>

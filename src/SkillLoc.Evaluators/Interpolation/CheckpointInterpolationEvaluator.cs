@@ -9,7 +9,7 @@ using static TorchSharp.torch;
 namespace SkillLoc.Evaluators;
 
 /// <summary>
-/// Walks from one checkpoint to another, on a straight line or a curve, and measures the models on the way (mode connectivity, C.4 and
+/// Walks from one checkpoint to another, on a straight line or a curve, and measures the models on the way (methods, C.4,
 /// C.9). Rows are encoded and grouped once for all points, one model moves in place, and every point scores every row once. Where
 /// a model writes its answers (T5), it is judged by what it writes.
 /// </summary>

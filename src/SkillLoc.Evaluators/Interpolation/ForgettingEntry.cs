@@ -1,6 +1,6 @@
 namespace SkillLoc.Evaluators;
 
-/// <summary>What is forgotten from one point of a path to the next, and what training made of those rows (mode connectivity, C.6).</summary>
+/// <summary>What is forgotten from one point of a path to the next, and what training made of those rows (methods, C.6).</summary>
 /// <param name="From">The earlier point as in the analysis files, such as 0.04; <c>start</c> before the first, where nothing is forgotten yet.</param>
 /// <param name="To">The later point.</param>
 /// <param name="Forgotten">The number of rows that are wrong at the later point and were not at the earlier one.</param>

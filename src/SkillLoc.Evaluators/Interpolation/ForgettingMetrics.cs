@@ -5,7 +5,7 @@ using SkillLoc.Models.Checkpoints;
 
 namespace SkillLoc.Evaluators;
 
-/// <summary>Which training rows a path forgets: hard ones first or easy ones (mode connectivity, C.6).</summary>
+/// <summary>Which training rows a path forgets: hard ones first or easy ones (methods, C.6).</summary>
 public sealed record ForgettingMetrics
 {
     /// <summary>One entry a point: what was forgotten since the point before.</summary>
@@ -20,7 +20,7 @@ public sealed record ForgettingMetrics
         return context.Data.LoadFromEnumerable(Entries);
     }
 
-    /// <summary>Writes the entries as the reference does, each under a header <c>from A ===> B</c>.</summary>
+    /// <summary>Writes the entries as the paper's code does, each under a header <c>from A ===> B</c>.</summary>
     /// <param name="path">The file; an older one is replaced when the new one is complete.</param>
     /// <exception cref="IOException">It could not be written; what was there is untouched.</exception>
     public void Save(string path) => AtomicFile.WriteText(path, string.Concat(Entries.Select(entry => string.Create(

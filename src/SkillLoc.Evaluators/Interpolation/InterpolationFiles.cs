@@ -6,7 +6,7 @@ using SkillLoc.Models.Checkpoints;
 
 namespace SkillLoc.Evaluators;
 
-/// <summary>The reference's files of a path (mode connectivity, C.4).</summary>
+/// <summary>The files that the paper's code writes of a path (methods, C.4).</summary>
 internal sealed class InterpolationFiles
 {
     private const string ResultFile = "result.csv";

@@ -2,13 +2,13 @@ using Microsoft.ML;
 
 namespace SkillLoc.Evaluators;
 
-/// <summary>What the models along a path between two checkpoints can do (mode connectivity, C.4).</summary>
+/// <summary>What the models along a path between two checkpoints can do (methods, C.4).</summary>
 public sealed record InterpolationMetrics
 {
     /// <summary>The evaluated task's name; may be empty.</summary>
     public required string Task { get; init; }
 
-    /// <summary>What <see cref="InterpolationPoint.Metric"/> is, by the name that the reference has for it: ACC, F1, Matthew-Correlation,
+    /// <summary>What <see cref="InterpolationPoint.Metric"/> is, by its name in the paper's code: ACC, F1, Matthew-Correlation,
     /// Pearson-Correlation, or for written answers what <see cref="Models.Generation.TextMetrics.NameOf"/> says.</summary>
     public required string Metric { get; init; }
 
@@ -39,14 +39,15 @@ public sealed record InterpolationMetrics
     }
 
     /// <summary>
-    /// Writes the reference's files into a folder: <c>result.csv</c>, to which rows are appended where it is there already, and
-    /// <c>data_analyze.txt</c>, <c>solution_analysis.txt</c> and for each set a <c>…_data_analysis.json</c>
-    /// (<c>valid</c>, <c>test</c>, <c>train</c>), which must not be there. Without validation and test rows there is no
-    /// <c>result.csv</c> and no <c>solution_analysis.txt</c>; without scores of single rows there are only these.
+    /// Writes the files of the paper's code (methods, C.4) into a folder: <c>result.csv</c>, to which rows are appended where it is there
+    /// already, and <c>data_analyze.txt</c>, <c>solution_analysis.txt</c> and for each set a <c>…_data_analysis.json</c> (<c>valid</c>,
+    /// <c>test</c>, <c>train</c>), which must not be there. Without validation and test rows there is no <c>result.csv</c> and no
+    /// <c>solution_analysis.txt</c>; without scores of single rows there are only these.
     /// </summary>
     /// <param name="folder">The folder, made where missing.</param>
     /// <param name="prefix">The experiment's name in the first column of <c>result.csv</c>; by default the task's.</param>
-    /// <exception cref="ArgumentException">The prefix is "average", which the last row has, or holds a comma, quote or line break.</exception>
+    /// <exception cref="ArgumentException">The prefix is "average", which the last row has, or holds a comma, quote or line
+    /// break.</exception>
     /// <exception cref="InvalidOperationException">There are training rows without scores alone, of which no file tells.</exception>
     /// <exception cref="IOException">The folder has an analysis already, or another kind of experiment wrote its <c>result.csv</c>;
     /// nothing was written.</exception>

@@ -29,7 +29,7 @@ internal sealed class JudgedRows : IDisposable
     /// <summary>The rows' zero-based numbers in their view.</summary>
     public int[] Numbers => _rows.Numbers;
 
-    /// <summary>The name of the metric, as in the reference's files.</summary>
+    /// <summary>The name of the metric, as in the files of the paper's code.</summary>
     public string MetricName => _task.MetricName;
 
     /// <summary>Runs a model over the rows.</summary>

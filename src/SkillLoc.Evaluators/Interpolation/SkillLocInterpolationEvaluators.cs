@@ -190,10 +190,10 @@ public static class SkillLocInterpolationEvaluators
             : throw new ArgumentException($"The rows of the set '{set.Name}' have no scores, so none can be forgotten.", nameof(set));
     }
 
-    /// <summary>Does the same with files, of ours or of the reference implementation, without running a model.</summary>
+    /// <summary>Does the same with files, of ours or of the paper's code, without running a model.</summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="analysisFile">The training rows along the path: <c>train_data_analysis.json</c>, which
-    /// <see cref="InterpolationMetrics.Save"/> writes, or <c>valid_data_analysis.json</c>, as the reference calls it.</param>
+    /// <see cref="InterpolationMetrics.Save"/> writes, or <c>valid_data_analysis.json</c>, as the paper's code calls it.</param>
     /// <param name="cartographyFile">The same rows over the epochs: <c>cartography.json</c>.</param>
     /// <returns>One entry a point, in the order of the file.</returns>
     /// <exception cref="ArgumentException">A row has no training dynamics.</exception>

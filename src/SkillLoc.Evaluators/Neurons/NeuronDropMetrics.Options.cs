@@ -29,7 +29,7 @@ public sealed partial record NeuronDropMetrics
         /// <summary>The noise's standard deviation.</summary>
         public double Alpha = 0.1;
 
-        /// <summary>Draws of random neurons for each point (decision 21: at least 5).</summary>
+        /// <summary>Draws of random neurons for each point, 5 or more (methods, D.6).</summary>
         public int Controls = 5;
 
         /// <summary>Seed of random neurons and noise; null takes one of the context's.</summary>

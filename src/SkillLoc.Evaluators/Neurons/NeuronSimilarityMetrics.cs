@@ -4,7 +4,7 @@ using SkillLoc.Models.Neurons;
 
 namespace SkillLoc.Evaluators;
 
-/// <summary>How alike two tasks use a model's neurons (Wang et al. 2022, section 6).</summary>
+/// <summary>How alike two tasks use a model's neurons (Wang et al. 2022, section 4; methods, B.11).</summary>
 public sealed record NeuronSimilarityMetrics
 {
     /// <summary>Spearman's correlation of the neurons' predictivity, the mean over the layers.</summary>

@@ -6,8 +6,8 @@ namespace SkillLoc.Evaluators;
 
 /// <summary>
 /// Whether a soft prompt may serve another task: how far two prompts activate the same neurons of a model at the scored slot, on the
-/// empty text (Wang et al. 2022, section 6.2; skill neurons, B.11). A neuron is active above 0; the overlap is the number of neurons
-/// active with both prompts by the number active with either. The reference has no code for it.
+/// empty text (Wang et al. 2022, section 6.2; methods, B.11). A neuron is active above 0; the overlap is the number of neurons
+/// active with both prompts by the number active with either. The paper's code has none for it.
 /// </summary>
 public sealed record TransferIndicator
 {

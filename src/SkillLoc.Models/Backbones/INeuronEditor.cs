@@ -2,7 +2,7 @@ using TorchSharp;
 
 namespace SkillLoc.Models.Backbones;
 
-/// <summary>Changes the activations of feed-forward neurons while a model runs, for example to perturb them (skill neurons, B.9).</summary>
+/// <summary>Changes the activations of feed-forward neurons while a model runs, for example to perturb them (methods, B.9).</summary>
 public interface INeuronEditor
 {
     /// <summary>Called in every layer of every pass, after the non-linearity and before the down-projection.</summary>

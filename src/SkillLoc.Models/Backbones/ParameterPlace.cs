@@ -29,7 +29,7 @@ public readonly record struct ParameterPlace(ParameterRegion Region, int Layer, 
         _ => "feed_forward",
     };
 
-    /// <summary>Reads the place from a Hugging Face parameter name, by the rules of the grafting reference (A.8).</summary>
+    /// <summary>Reads the place from a Hugging Face parameter name, (methods, A.8).</summary>
     /// <param name="name">A name such as <c>roberta.encoder.layer.3.output.dense.bias</c> or <c>transformer.h.3.mlp.c_proj.bias</c>.</param>
     /// <returns>The place.</returns>
     public static ParameterPlace Of(string name)

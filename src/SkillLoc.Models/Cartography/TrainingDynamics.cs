@@ -5,8 +5,8 @@ using SkillLoc.Models.Checkpoints;
 namespace SkillLoc.Models.Cartography;
 
 /// <summary>
-/// What a model made of each training row after each epoch, from which a data map is drawn (Swayamdipta et al. 2020; mode connectivity,
-/// C.6).
+/// What a model made of each training row after each epoch, from which a data map is drawn (Swayamdipta et al. 2020;
+/// methods, C.6).
 /// </summary>
 public sealed class TrainingDynamics
 {
@@ -71,7 +71,7 @@ public sealed class TrainingDynamics
         }
     });
 
-    /// <summary>Reads what <see cref="Save"/> or the reference implementation wrote.</summary>
+    /// <summary>Reads what <see cref="Save"/> or the paper's code wrote.</summary>
     /// <param name="path">The file.</param>
     /// <returns>The histories.</returns>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>

@@ -12,7 +12,7 @@ namespace SkillLoc.Models.Checkpoints;
 /// <remarks>Our own since TorchSharp.PyBridge 1.4 reads no metadata and does not look whether tensors overlap.</remarks>
 public sealed unsafe class SafetensorsFile : ITensorStore
 {
-    // The limit of the reference implementation: nothing sane comes near it, and it stops a corrupt length from being allocated.
+    // The limit of Hugging Face's own reader: nothing sane comes near it, and it stops a corrupt length from being allocated.
     private const long MaxHeaderBytes = 100_000_000;
     private const string MetadataKey = "__metadata__";
 

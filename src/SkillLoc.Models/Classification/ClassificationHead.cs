@@ -440,7 +440,7 @@ internal sealed class AnswerHead : ClassificationHead
     }
 
     /// <summary>
-    /// The answers' logits by the first token in which they differ, after the tokens that all begin with (C.6); where two of them differ
+    /// The answers' logits by the first token in which they differ, after the tokens that all begin with (methods, C.6); where two of them differ
     /// later only, the log-likelihoods of the whole answers.
     /// </summary>
     /// <returns><c>[rows, labels]</c>.</returns>

@@ -28,7 +28,7 @@ public sealed record ClassifierSettings
     public HeadKind Head { get; init; }
 
     /// <summary>The prompt template; null for heads on the first token, for a soft prompt, and where label words are read at the first
-    /// token (skill neurons, B.4).</summary>
+    /// token (methods, B.4).</summary>
     public string? Template { get; init; }
 
     /// <summary>

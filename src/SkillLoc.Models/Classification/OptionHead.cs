@@ -7,7 +7,7 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace SkillLoc.Models.Classification;
 
-/// <summary>Scores options of several tokens by their mean log-likelihood after the text (decision 7).</summary>
+/// <summary>Scores options of several tokens by their mean log-likelihood after the text (methods, A.6).</summary>
 internal sealed class OptionHead : ClassificationHead
 {
     private readonly int[][] _options;

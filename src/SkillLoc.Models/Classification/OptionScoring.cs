@@ -1,6 +1,6 @@
 namespace SkillLoc.Models.Classification;
 
-/// <summary>How a causal model scores the options of an autoregressive prompt (decision 7).</summary>
+/// <summary>How a causal model scores the options of an autoregressive prompt (methods, A.6).</summary>
 public enum OptionScoring
 {
     /// <summary><see cref="FirstToken"/> where the options' first tokens all differ, else <see cref="WholeOption"/>.</summary>

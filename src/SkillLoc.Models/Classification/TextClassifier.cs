@@ -366,7 +366,7 @@ public sealed class TextClassifier : IDisposable
 
     /// <summary>
     /// Of a model that writes the labels' answers, their probabilities by the first token in which they differ, after what they have in
-    /// common: the confidence of cartography (mode connectivity, C.6). Where two answers differ later only, those of <see cref="Score(IReadOnlyList{EncodedText}, CancellationToken)"/>.
+    /// common: the confidence of cartography (methods, C.6). Where two answers differ later only, those of <see cref="Score(IReadOnlyList{EncodedText}, CancellationToken)"/>.
     /// </summary>
     /// <param name="rows">Encoded rows, any number and any lengths.</param>
     /// <param name="cancellation">Stops between batches.</param>

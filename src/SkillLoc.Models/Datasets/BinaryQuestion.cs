@@ -1,6 +1,6 @@
 namespace SkillLoc.Models.Datasets;
 
-/// <summary>A question of two answers that is asked of a task with three or four labels (skill neurons, B.6).</summary>
+/// <summary>A question of two answers that is asked of a task with three or four labels (methods, B.6).</summary>
 public enum BinaryQuestion
 {
     /// <summary><c>pn</c>: negative (0) or positive (1); rows of other labels are left out.</summary>

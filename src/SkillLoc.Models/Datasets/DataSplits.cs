@@ -1,7 +1,7 @@
 namespace SkillLoc.Models.Datasets;
 
 /// <summary>
-/// The one rule by which a data set is parted into what trains, what chooses and what judges (skill neurons, B.5; decision 15). Programs that
+/// The one rule by which a data set is parted into what trains, what chooses and what judges (methods, B.5). Programs that
 /// use the same seed see the same split, so that nothing that trains sees a row that another calls dev or test.
 /// </summary>
 public static class DataSplits

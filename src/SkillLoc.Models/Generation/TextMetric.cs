@@ -1,6 +1,6 @@
 namespace SkillLoc.Models.Generation;
 
-/// <summary>How generated text is judged against the answers of a row (mode connectivity, C.5); see <see cref="TextMetrics"/>.</summary>
+/// <summary>How generated text is judged against the answers of a row (methods, C.5); see <see cref="TextMetrics"/>.</summary>
 public enum TextMetric
 {
     /// <summary><c>ACC</c>: the share of rows whose text is one of the answers, whatever the case.</summary>

@@ -6,15 +6,17 @@ using SkillLoc.Models.Prompts;
 namespace SkillLoc.Models.Generation;
 
 /// <summary>
-/// Judges generated text as Qin et al. (2022), Exploring mode connectivity for pre-trained language models, do (C.5). Higher is better, 1 is best.
+/// Judges generated text as Qin et al. (2022), Exploring mode connectivity for pre-trained language models, do (methods, C.5). Higher is
+/// better, 1 is best.
 /// </summary>
 public static partial class TextMetrics
 {
     private const string Acceptable = "acceptable";
 
-    /// <summary>What the reference, its task table and its result files call a metric.</summary>
+    /// <summary>The metric's name in the paper's code, its task table and its result files.</summary>
     /// <param name="metric">The metric.</param>
-    /// <returns><c>ACC</c>, <c>Classification-F1</c>, <c>EM</c>, <c>QA-F1</c>, <c>Matthew-Correlation</c>, <c>Pearson-Correlation</c> or <c>Rouge-L</c>.</returns>
+    /// <returns><c>ACC</c>, <c>Classification-F1</c>, <c>EM</c>, <c>QA-F1</c>, <c>Matthew-Correlation</c>, <c>Pearson-Correlation</c> or
+    /// <c>Rouge-L</c>.</returns>
     /// <exception cref="ArgumentOutOfRangeException">There is no such metric.</exception>
     public static string NameOf(TextMetric metric) => metric switch
     {
@@ -34,18 +36,22 @@ public static partial class TextMetrics
     /// <param name="answers">The answers of each row, at least one; of equal rank, except that <see cref="TextMetric.ClassificationF1"/>,
     /// <see cref="TextMetric.MatthewsCorrelation"/> and <see cref="TextMetric.PearsonCorrelation"/> know the first alone.</param>
     /// <returns>The value: the mean over the rows of the best score over a row's answers, or a measure of the whole set. NaN for
-    /// <see cref="TextMetric.PearsonCorrelation"/> alone: where a prediction is no finite number, or all predictions or all answers are equal.</returns>
+    /// <see cref="TextMetric.PearsonCorrelation"/> alone: where a prediction is no finite number, or all predictions or all answers are
+    /// equal.</returns>
     /// <remarks>
-    /// <para><see cref="TextMetric.ClassificationF1"/> compares labels as they are written, case included, as scikit-learn's <c>f1_score</c> does on
-    /// texts; a prediction that is no first answer of any row misses its own row's label and is no class of its own.</para>
-    /// <para><see cref="TextMetric.QuestionAnsweringF1"/> and <see cref="TextMetric.ExactMatch"/> take texts in lower case without ASCII punctuation,
-    /// the words a, an and the, and superfluous spaces. Where nothing remains of a text, the F1 is 1 if nothing remains of the answer either and
-    /// else 0, as in SQuAD 2.0's script (that of 1.1 gives 0 in both cases, less than the exact match).</para>
-    /// <para><see cref="TextMetric.MatthewsCorrelation"/> knows the text <c>acceptable</c> and any other, and is 0 where it is not defined.</para>
-    /// <para><see cref="TextMetric.PearsonCorrelation"/> reads what <c>double.Parse</c> reads in the invariant culture, exponents included, after removing
-    /// white space at the ends. It differs from Python's <c>float</c> in the underscores of <c>1_000</c> and in digits other than ASCII's, which are none.</para>
-    /// <para><see cref="TextMetric.RougeL"/> is 2PR / (P + R) over the words between white space, case and punctuation included (the package <c>rouge</c>
-    /// cuts texts at full stops too), and 0 for a prediction of nothing but ASCII punctuation and spaces.</para>
+    /// <para><see cref="TextMetric.ClassificationF1"/> compares labels as they are written, case included, as scikit-learn's
+    /// <c>f1_score</c> does on texts; a prediction that is no first answer of any row misses its own row's label and is no class of its
+    /// own.</para>
+    /// <para><see cref="TextMetric.QuestionAnsweringF1"/> and <see cref="TextMetric.ExactMatch"/> take texts in lower case without ASCII
+    /// punctuation, the words a, an and the, and superfluous spaces. Where nothing remains of a text, the F1 is 1 if nothing remains of the
+    /// answer either and else 0, as in SQuAD 2.0's script (that of 1.1 gives 0 in both cases, less than the exact match).</para>
+    /// <para><see cref="TextMetric.MatthewsCorrelation"/> knows the text <c>acceptable</c> and any other, and is 0 where it is not
+    /// defined.</para>
+    /// <para><see cref="TextMetric.PearsonCorrelation"/> reads what <c>double.Parse</c> reads in the invariant culture, exponents included,
+    /// after removing white space at the ends. It differs from Python's <c>float</c> in the underscores of <c>1_000</c> and in digits other
+    /// than ASCII's, which are none.</para>
+    /// <para><see cref="TextMetric.RougeL"/> is 2PR / (P + R) over the words between white space, case and punctuation included (the
+    /// package <c>rouge</c> cuts texts at full stops too), and 0 for a prediction of nothing but ASCII punctuation and spaces.</para>
     /// </remarks>
     /// <exception cref="ArgumentException">There are no rows, not as many predictions as rows, a row without answers, or, for
     /// <see cref="TextMetric.PearsonCorrelation"/>, one whose first answer is no finite number.</exception>
@@ -69,13 +75,15 @@ public static partial class TextMetrics
         };
     }
 
-    /// <summary>The scores of single rows, for the metrics whose rows the study of forgetting follows along a path (C.4).</summary>
+    /// <summary>The scores of single rows, for the metrics whose rows the study of forgetting follows along a path
+    /// (methods, C.4).</summary>
     /// <param name="metric">The metric.</param>
     /// <param name="predictions">The generated texts, as for <see cref="Evaluate"/>.</param>
     /// <param name="answers">The answers of each row, at least one.</param>
     /// <returns>
-    /// One score a row: for <see cref="TextMetric.Accuracy"/> and <see cref="TextMetric.ClassificationF1"/> 1 if the text is one of the answers, whatever
-    /// the case, and else 0; for <see cref="TextMetric.QuestionAnsweringF1"/> the F1 of the best answer. Null for the other metrics.
+    /// One score a row: for <see cref="TextMetric.Accuracy"/> and <see cref="TextMetric.ClassificationF1"/> 1 if the text is one of the
+    /// answers, whatever the case, and else 0; for <see cref="TextMetric.QuestionAnsweringF1"/> the F1 of the best answer. Null for the
+    /// other metrics.
     /// </returns>
     /// <exception cref="ArgumentException">There are no rows, not as many predictions as rows, or a row without answers.</exception>
     public static double[]? RowScores(TextMetric metric, IReadOnlyList<string> predictions, IReadOnlyList<IReadOnlyList<string>> answers)

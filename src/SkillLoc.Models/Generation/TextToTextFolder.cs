@@ -5,9 +5,10 @@ using SkillLoc.Models.Datasets;
 namespace SkillLoc.Models.Generation;
 
 /// <summary>
-/// The files of a text-to-text task as Ye et al. (2021), CrossFit, and Qin et al. (2022), Exploring mode connectivity, keep them (C.1): a folder that
-/// is called after the task, with <c>{prefix}_train.tsv</c>, <c>{prefix}_dev.tsv</c> and <c>{prefix}_test.tsv</c> for one prefix or more, such as draws of
-/// the same task. A line is a text, a tab and an answer, and for more answers a tab and an answer each; there is no header and no quoting.
+/// The files of a text-to-text task as Ye et al. (2021), CrossFit, and Qin et al. (2022), Exploring mode connectivity, keep them
+/// (methods, C.1): a folder that is called after the task, with <c>{prefix}_train.tsv</c>, <c>{prefix}_dev.tsv</c> and <c>{prefix}_test.tsv</c> for
+/// one prefix or more, such as draws of the same task. A line is a text, a tab and an answer, and for more answers a tab and an answer
+/// each; there is no header and no quoting.
 /// </summary>
 public sealed class TextToTextFolder
 {
@@ -20,7 +21,8 @@ public sealed class TextToTextFolder
         _encoding = encoding;
     }
 
-    /// <summary>The letters that answer inference tasks while a cartography is recorded, one token each: entailment a, neutral b, contradiction c.</summary>
+    /// <summary>The letters that answer inference tasks while a cartography is recorded, one token each: entailment a, neutral b,
+    /// contradiction c.</summary>
     public static IReadOnlyDictionary<string, string> CartographyLetters { get; } = new Dictionary<string, string>(StringComparer.Ordinal)
     {
         ["entailment"] = "a",
@@ -66,15 +68,16 @@ public sealed class TextToTextFolder
     /// <param name="split">The split, which names the file.</param>
     /// <param name="maxRows">How many rows are taken at most, the first ones of what <paramref name="half"/> leaves; null for all.</param>
     /// <param name="half">Which rows of the training file are taken.</param>
-    /// <param name="answerMap">What takes the place of each answer, such as <see cref="CartographyLetters"/>; an answer that is not in it is an error. Null
-    /// changes nothing.</param>
-    /// <returns>The rows in the file's order. White space at the ends of answers is removed; texts are as they are, and may be empty. Empty lines
-    /// are allowed at the file's end only.</returns>
-    /// <exception cref="ArgumentException">There is no such prefix, or half of a file other than the training file is asked for.</exception>
+    /// <param name="answerMap">What takes the place of each answer, such as <see cref="CartographyLetters"/>; an answer that is not in it
+    /// is an error. Null changes nothing.</param>
+    /// <returns>The rows in the file's order. White space at the ends of answers is removed; texts are as they are, and may be empty. Empty
+    /// lines are allowed at the file's end only.</returns>
+    /// <exception cref="ArgumentException">There is no such prefix, or half of a file other than the training file is asked
+    /// for.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The number of rows is below 1, or there is no such split or half.</exception>
     /// <exception cref="FileNotFoundException">The prefix has no file of that split.</exception>
-    /// <exception cref="InvalidDataException">A line has no tab, or an answer that is empty or not in the map; a byte cannot be decoded; or no rows
-    /// are there or left. The message names file and line.</exception>
+    /// <exception cref="InvalidDataException">A line has no tab, or an answer that is empty or not in the map; a byte cannot be decoded; or
+    /// no rows are there or left. The message names file and line.</exception>
     public IReadOnlyList<AnsweredText> Read(
         string prefix,
         DataSplit split,
@@ -129,8 +132,9 @@ public sealed class TextToTextFolder
     /// <param name="split">The split, which ends the name.</param>
     /// <param name="rows">At least one row. What the format cannot hold is refused, not changed.</param>
     /// <returns>The file's path.</returns>
-    /// <exception cref="ArgumentException">There are no rows; a row has no answers, or an empty one or one with white space at its ends; a text or an
-    /// answer has a tab or a line break; or the prefix does not make a file's name. The message names the row, from 0.</exception>
+    /// <exception cref="ArgumentException">There are no rows; a row has no answers, or an empty one or one with white space at its ends; a
+    /// text or an answer has a tab or a line break; or the prefix does not make a file's name. The message names the row, from
+    /// 0.</exception>
     /// <exception cref="ArgumentOutOfRangeException">There is no such split.</exception>
     /// <exception cref="IOException">The file could not be written.</exception>
     public static string Write(string folder, string prefix, DataSplit split, IReadOnlyList<AnsweredText> rows)

@@ -4,7 +4,7 @@ using SkillLoc.Models.Prompts;
 namespace SkillLoc.Models.Generation;
 
 /// <summary>
-/// A task whose rows an encoder-decoder model (T5) answers with text (mode connectivity, C.1). The encoder reads <see cref="InputOf"/>; the
+/// A task whose rows an encoder-decoder model (T5) answers with text (methods, C.1). The encoder reads <see cref="InputOf"/>; the
 /// decoder learns <c>&lt;extra_id_0&gt;</c>, the answer as <see cref="AnswerOf"/> gives it, and <c>&lt;/s&gt;</c>.
 /// </summary>
 /// <param name="Name">The task's name, which the model reads before each text; the last component of its folder's path.</param>
@@ -61,7 +61,7 @@ public sealed record TextToTextTask(string Name, TextMetric Metric) : TaskDefini
 
     /// <summary>
     /// Whether <see cref="LeadingStart"/> precedes what the encoder reads, and the target before its <c>&lt;extra_id_0&gt;</c>
-    /// (<c>append_another_bos</c> of the reference). T5 has no such token; it is text as any other.
+    /// (<c>append_another_bos</c> of the paper's code). T5 has no such token; it is text as any other.
     /// </summary>
     public bool HasLeadingStart { get; init; }
 

@@ -98,7 +98,7 @@ public sealed class Graft
 
     /// <summary>
     /// The same coordinates with the values that a classifier has there, with its head and its task. It takes the graft out of a model
-    /// whose training was restricted to it: of a union that was purified by a few steps (Panigrahi et al. 2023; grafting reference A.13),
+    /// whose training was restricted to it: of a union that was purified by a few steps (Panigrahi et al. 2023; methods, A.13),
     /// or of a region that was trained from scratch. Applied to the base it gives the trained model.
     /// </summary>
     /// <param name="classifier">A classifier of the base model's architecture.</param>

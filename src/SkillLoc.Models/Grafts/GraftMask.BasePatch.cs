@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 
 namespace SkillLoc.Models.Grafts;
 
-// What the mask starts from (grafting reference A.12, step 2, and the baselines of A.13).
+// What the mask starts from (methods, A.12, step 2, and the baselines of A.13).
 public sealed partial class GraftMask
 {
     /// <summary>Candidates that are gathered beyond those wanted before they are sorted.</summary>
@@ -17,7 +17,7 @@ public sealed partial class GraftMask
 
     /// <summary>
     /// Makes the base patch of the K = floor(sparsity N) coordinates that moved most, |fine-tuned - pre|, ties broken by the lower flat
-    /// index (decision 4).
+    /// index (methods, A.12).
     /// </summary>
     /// <param name="sparsity">Share of the considered scalars, in [0, 1].</param>
     public void SetBasePatch(double sparsity)
@@ -102,7 +102,7 @@ public sealed partial class GraftMask
         }
     }
 
-    /// <summary>Makes the base patch of K = floor(sparsity N) coordinates drawn uniformly, the control of decision 21.</summary>
+    /// <summary>Makes the base patch of K = floor(sparsity N) coordinates drawn uniformly: a random control (methods, D.6).</summary>
     /// <param name="sparsity">Share of the considered scalars, in [0, 1].</param>
     /// <param name="seed">Seed of the draw.</param>
     public void SetRandomBasePatch(double sparsity, int seed)

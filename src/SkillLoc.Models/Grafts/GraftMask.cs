@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 namespace SkillLoc.Models.Grafts;
 
 /// <summary>
-/// The mask of a graft and its training (Panigrahi et al. 2023, section 3; grafting reference A.12). With base patch b in {0, 1},
+/// The mask of a graft and its training (Panigrahi et al. 2023, section 3; methods, A.12). With base patch b in {0, 1},
 /// scores S, and s = sigmoid(S - beta), the soft mask is gamma = b (1 - s) + (1 - b) s, and the model's weights are
 /// W = pre + gamma (fine-tuned - pre), or gamma fine-tuned where what is outside the mask is zero. It works on the weights of a model in
 /// place; disposing it leaves them as they are.
@@ -80,7 +80,7 @@ public sealed partial class GraftMask : IDisposable
 
     /// <summary>
     /// The rounded mask holds at most so many coordinates: those whose soft mask is nearest to 1, and none that tie with the first one
-    /// too many. Null, as in the reference, takes all above 1/2.
+    /// too many. Null, as in the paper's code, takes all above 1/2.
     /// </summary>
     public long? Limit { get; set; }
 
@@ -176,7 +176,7 @@ public sealed partial class GraftMask : IDisposable
 
     /// <summary>
     /// One step of gradient descent on the scores, S &lt;- S - lr (1 - 2b) g (fine-tuned - pre) s (1 - s), from the gradients g of the
-    /// loss in the model's weights, which are zeroed (A.12, step 3).
+    /// loss in the model's weights, which are zeroed (methods, A.12, step 3).
     /// </summary>
     /// <param name="learningRate">lr; the paper's is 1e7.</param>
     public void Step(double learningRate)

@@ -7,7 +7,7 @@ namespace SkillLoc.Models.Grafts;
 
 /// <summary>
 /// How far the training of a mask is, so that it can go on later: base patch and scores, which are kept in the mask itself, and what is
-/// written here (decision 5). One safetensors file; it is large, as it holds a score for every considered scalar.
+/// written here (methods, A.12). One safetensors file; it is large, as it holds a score for every considered scalar.
 /// </summary>
 public sealed class GraftMaskState
 {

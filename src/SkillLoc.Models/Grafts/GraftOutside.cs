@@ -6,6 +6,6 @@ public enum GraftOutside
     /// <summary>Their pre-trained values.</summary>
     PreTrained,
 
-    /// <summary>Zero, as in lottery tickets (the paper's baseline; grafting reference A.13).</summary>
+    /// <summary>Zero, as in lottery tickets (the paper's baseline; methods, A.13).</summary>
     Zero,
 }

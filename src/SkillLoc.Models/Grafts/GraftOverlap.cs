@@ -1,6 +1,6 @@
 namespace SkillLoc.Models.Grafts;
 
-/// <summary>What two grafts of one base model share (Panigrahi et al. 2023; grafting reference A.13).</summary>
+/// <summary>What two grafts of one base model share (Panigrahi et al. 2023; methods, A.13).</summary>
 public static class GraftOverlap
 {
     /// <summary>|gamma_1 AND gamma_2|: how many scalars lie in both grafts, whatever their values.</summary>

@@ -5,7 +5,7 @@ namespace SkillLoc.Models.Grafts;
 
 /// <summary>
 /// The union of grafts: gamma_G = OR of gamma_i, which gives one base model several skills at once (Panigrahi et al. 2023;
-/// grafting reference A.13).
+/// methods, A.13).
 /// </summary>
 /// <remarks>
 /// A union is purified by a few steps of fine-tuning, 10 in the paper, that start from it and are restricted to its coordinates: the

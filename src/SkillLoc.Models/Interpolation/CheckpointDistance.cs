@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace SkillLoc.Models.Interpolation;
 
-/// <summary>How far apart two tensors, or two lists of tensors taken as one vector each, are (mode connectivity, C.7).</summary>
+/// <summary>How far apart two tensors, or two lists of tensors taken as one vector each, are (methods, C.7).</summary>
 /// <param name="Count">Number of scalars.</param>
 /// <param name="SquaredDifference">The sum of squared differences.</param>
 /// <param name="Product">The sum of products.</param>
@@ -14,7 +14,7 @@ namespace SkillLoc.Models.Interpolation;
 /// <param name="SquaredSecond">The sum of the second's squares.</param>
 public sealed record CheckpointDistance(long Count, double SquaredDifference, double Product, double SquaredFirst, double SquaredSecond)
 {
-    // The least product of norms, as in the reference.
+    // The least product of norms, as in the paper's code.
     private const double Epsilon = 1e-6;
 
     // Scalars that are widened to double at a time.

@@ -9,7 +9,7 @@ namespace SkillLoc.Models.Interpolation;
 
 /// <summary>
 /// Two checkpoints that models are made between, and the parameters that differ at them. Where the ends have different labels, their last
-/// projections are not among these: labels, last projection, template and words are those of the end whose task it is (C.9). Where they
+/// projections are not among these: labels, last projection, template and words are those of the end whose task it is (methods, C.9). Where they
 /// have the same labels in another order, the rows of the other end's last projection are matched by name. Where their vocabularies differ,
 /// the vocabulary is that of the end whose task it is too, and rows go by the texts of their tokens (<see cref="VocabularyMatch"/>).
 /// </summary>
@@ -94,7 +94,8 @@ internal sealed class CheckpointEnds
             : targets;
     }
 
-    /// <summary>Sets a parameter to a weighted sum, of which one tensor at a time is computed; a weight of 1 gives its tensor bit for bit.</summary>
+    /// <summary>Sets a parameter to a weighted sum, of which one tensor at a time is computed; a weight of 1 gives its tensor bit for
+    /// bit.</summary>
     /// <param name="target">The parameter.</param>
     /// <param name="parts">Tensors of its shape.</param>
     /// <param name="weights">As many weights, 0 or more, with the sum 1.</param>

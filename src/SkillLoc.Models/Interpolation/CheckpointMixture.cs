@@ -9,12 +9,12 @@ using static TorchSharp.torch;
 namespace SkillLoc.Models.Interpolation;
 
 /// <summary>
-/// A mixture of two checkpoints with a weight of its own for each group of parameters (mode connectivity, C.8, "weight find"):
+/// A mixture of two checkpoints with a weight of its own for each group of parameters (methods, C.8, "weight find"):
 /// s W1 + (1 - s) W2 with s = sigmoid(w), so that s is the share of the <b>first</b> end. It covers the parameters that differ at the ends.
 /// </summary>
 /// <remarks>
 /// Where the ends have different labels, their last projections are not mixed: labels, last projection, template and words are those of
-/// one end (C.9), as is the vocabulary where those of the ends differ: see <see cref="ParameterPath"/>. The mixture reads the ends whenever it
+/// one end (methods, C.9), as is the vocabulary where those of the ends differ: see <see cref="ParameterPath"/>. The mixture reads the ends whenever it
 /// is applied, does not own them, and holds no tensors of its own.
 /// </remarks>
 public sealed class CheckpointMixture

@@ -1,6 +1,6 @@
 namespace SkillLoc.Models.Interpolation;
 
-/// <summary>Which parameters of a <see cref="CheckpointMixture"/> share a mixing weight (mode connectivity, C.8). Tensors outside the
+/// <summary>Which parameters of a <see cref="CheckpointMixture"/> share a mixing weight (methods, C.8). Tensors outside the
 /// transformer blocks, such as embeddings, final norms and heads, have one of their own each in any case.</summary>
 public enum MixtureGranularity
 {

@@ -10,12 +10,12 @@ namespace SkillLoc.Models.Interpolation;
 
 /// <summary>
 /// A path in the space of parameters from one checkpoint to another: a straight line, or a Bezier curve with control points between the
-/// fixed ends (mode connectivity, C.4 and C.8). It covers the parameters that differ at the ends, of the backbone, of the head and of a
+/// fixed ends (methods, C.4, C.8). It covers the parameters that differ at the ends, of the backbone, of the head and of a
 /// tuning method; all others are the same everywhere on it.
 /// </summary>
 /// <remarks>
 /// Where the ends have different labels, their last projections are not mixed: labels, last projection, template and words are those of
-/// the end whose task is evaluated (C.9). The same labels in another order are matched by name. Where the ends have different vocabularies,
+/// the end whose task is evaluated (methods, C.9). The same labels in another order are matched by name. Where the ends have different vocabularies,
 /// the vocabulary and its tokenizer are that end's too: rows of word embeddings and of the language-model head are matched by the texts
 /// of their tokens, a token that the other end lacks has that end's row on the whole path, and one that only the other end has is on none
 /// of it. The path reads the ends whenever it moves, and does not own them.
@@ -31,7 +31,7 @@ public sealed class ParameterPath : IDisposable
     /// <param name="first">Where t is 0; it must outlive the path.</param>
     /// <param name="second">Where t is 1; it must outlive the path.</param>
     /// <param name="task">The end whose labels, prompt and last projection hold on the whole path, where those of the ends differ.</param>
-    /// <param name="bends">The number of control points, 0 for a line. All start at the midpoint, as C.8 starts a full model's.</param>
+    /// <param name="bends">The number of control points, 0 for a line. All start at the midpoint (methods, C.8).</param>
     /// <exception cref="ArgumentException">The ends differ in architecture, kind of tokenizer, tuning method, or names or shapes of parameters;
     /// the first five differences are named.</exception>
     public ParameterPath(TextClassifier first, TextClassifier second, PathEnd task = PathEnd.First, int bends = 0)

@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 namespace SkillLoc.Models.Neurons;
 
 /// <summary>
-/// Perturbs feed-forward neurons at all positions of a model's passes (Wang et al. 2022, section 4; skill neurons, B.9). Set it as a
+/// Perturbs feed-forward neurons at all positions of a model's passes (Wang et al. 2022, section 4; methods, B.9). Set it as a
 /// model's <see cref="LanguageModel.NeuronEditor"/>; dispose it when no pass uses it any more.
 /// </summary>
 public sealed class NeuronPerturbation : INeuronEditor, IDisposable

@@ -8,7 +8,7 @@ using static TorchSharp.torch;
 namespace SkillLoc.Models.Neurons;
 
 /// <summary>
-/// Reads feed-forward neurons of a model while it runs over rows (Wang et al. 2022, section 3; skill neurons, B.7). Statistics are
+/// Reads feed-forward neurons of a model while it runs over rows (Wang et al. 2022, section 3; methods, B.7). Statistics are
 /// running sums in float64 on the model's device: what is kept does not grow with the number of rows.
 /// </summary>
 public sealed class NeuronProbe

@@ -54,9 +54,9 @@ public sealed record NeuronProbeResult
     }
 
     /// <summary>
-    /// Writes everything in the reference's layout as safetensors (B.7, B.8): <c>train_avg</c>, <c>dev_perf</c> and <c>test_perf</c>
-    /// (<c>train_mean_avg</c>, ..., <c>train_max_avg</c>, ... over text), in a folder of each task's name where there are several, and
-    /// the sets of all fractions in <c>info</c>.
+    /// Writes everything as safetensors under the names of the paper's code (methods, B.7, B.8): <c>train_avg</c>, <c>dev_perf</c> and
+    /// <c>test_perf</c> (<c>train_mean_avg</c>, ..., <c>train_max_avg</c>, ... over text), in a folder of each task's name where there are
+    /// several, and the sets of all fractions in <c>info</c>.
     /// </summary>
     /// <param name="folder">The folder, made where it is missing.</param>
     /// <exception cref="IOException">A file could not be written.</exception>

@@ -10,7 +10,7 @@ namespace SkillLoc.Models.Neurons;
 
 /// <summary>
 /// Cuts feed-forward neurons out of a model and freezes those cut at their mean activation, which goes into the bias after them (Wang
-/// et al. 2022, section 5; skill neurons, B.10). The result is an ordinary classifier of narrower layers.
+/// et al. 2022, section 6.1; methods, B.10). The result is an ordinary classifier of narrower layers.
 /// </summary>
 public static class NeuronPruning
 {
@@ -23,7 +23,7 @@ public static class NeuronPruning
     /// <param name="highLayer">The layer after the last that is pruned; null prunes to the end.</param>
     /// <param name="fraction">The share of a layer's neurons that stay, at least one; where <paramref name="keep"/> has fewer, the first
     /// others stay too. Null keeps what <paramref name="keep"/> says, which then must have neurons in each pruned layer.</param>
-    /// <param name="foldKept">True adds the means of kept neurons to the bias too, counting them twice, as the reference does; only for
+    /// <param name="foldKept">True adds the means of kept neurons to the bias too, counting them twice, as the paper's code does; only for
     /// comparisons with it.</param>
     /// <returns>The pruned classifier; the caller disposes it.</returns>
     /// <exception cref="ArgumentException">A shape does not fit the model, or a layer has more neurons to keep than the fraction allows,

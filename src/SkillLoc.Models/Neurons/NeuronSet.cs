@@ -69,7 +69,7 @@ public sealed class NeuronSet
         return indices;
     }
 
-    /// <summary>A control for experiments: in each layer as many neurons as here, drawn uniformly (B.9, decision 21).</summary>
+    /// <summary>A control for experiments: in each layer as many neurons as here, drawn uniformly (methods, B.9, D.6).</summary>
     /// <param name="seed">Seed.</param>
     /// <returns>A set of the same shape and counts.</returns>
     public NeuronSet RandomControl(int seed)

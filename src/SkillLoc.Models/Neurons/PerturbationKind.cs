@@ -1,6 +1,6 @@
 namespace SkillLoc.Models.Neurons;
 
-/// <summary>What is done to the activations of neurons (skill neurons, B.9).</summary>
+/// <summary>What is done to the activations of neurons (methods, B.9).</summary>
 public enum PerturbationKind
 {
     /// <summary>Noise is added: alpha times a standard normal, one draw a row and neuron, the same at every position.</summary>

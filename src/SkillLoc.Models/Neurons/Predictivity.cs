@@ -1,6 +1,6 @@
 namespace SkillLoc.Models.Neurons;
 
-/// <summary>How well single neurons predict a binary label (Wang et al. 2022, section 3; skill neurons, B.8).</summary>
+/// <summary>How well single neurons predict a binary label (Wang et al. 2022, section 3; methods, B.8).</summary>
 public static class Predictivity
 {
     /// <summary>Predictivity: 0.5 + d, with the margins d of <see cref="Margins"/>.</summary>

@@ -55,7 +55,7 @@ public sealed record ProbeTask
 
     /// <summary>
     /// For each label the task of telling it from all others, balanced: of the more frequent side only the first rows count
-    /// (decision 11; skill neurons, B.6).
+    /// (methods, B.6).
     /// </summary>
     /// <param name="labels">For each row its label's index.</param>
     /// <param name="names">The labels.</param>

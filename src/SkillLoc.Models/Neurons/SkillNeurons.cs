@@ -2,13 +2,13 @@ using System.Globalization;
 
 namespace SkillLoc.Models.Neurons;
 
-/// <summary>Selects the neurons that carry a skill: in each layer those of the highest predictivity (skill neurons, B.8).</summary>
+/// <summary>Selects the neurons that carry a skill: in each layer those of the highest predictivity (methods, B.8).</summary>
 public static class SkillNeurons
 {
-    /// <summary>The fractions of a layer's neurons that sets are made of: 0.00, 0.01, ... 0.20 (decision 13).</summary>
+    /// <summary>The fractions of a layer's neurons that sets are made of: 0.00, 0.01, ... 0.20 (methods, B.8).</summary>
     public static IReadOnlyList<double> Fractions { get; } = [.. Enumerable.Range(0, 21).Select(i => i / 100.0)];
 
-    /// <summary>The reference's name for the set of a fraction: <c>0.0</c>, <c>0.01</c>, ... <c>0.1</c>, ... <c>0.2</c>.</summary>
+    /// <summary>The name of a fraction's set in the paper's code: <c>0.0</c>, <c>0.01</c>, ... <c>0.1</c>, ... <c>0.2</c>.</summary>
     /// <param name="fraction">In [0, 1].</param>
     /// <returns>The shortest decimal text, always with a point.</returns>
     public static string NameOf(double fraction)
@@ -39,7 +39,7 @@ public static class SkillNeurons
 
     /// <summary>
     /// Selects for a task of several labels from its binary subtasks: in each layer k = floor(fraction * width) neurons, made of the top
-    /// floor(k / m) of each of the m subtasks, filled up to exactly k (decision 11).
+    /// floor(k / m) of each of the m subtasks, filled up to exactly k (methods, B.8).
     /// </summary>
     /// <param name="subtasks">Each subtask's margins, <c>[layers, neurons]</c>; at least one.</param>
     /// <param name="fraction">The share of each layer's neurons, in [0, 1].</param>

@@ -3,9 +3,9 @@ namespace SkillLoc.Models.Neurons;
 /// <summary>Which rankings fill a multi-class set up after the subtasks' top neurons are in it.</summary>
 public enum SubtaskFill
 {
-    /// <summary>All of them in turn, each adding its best neuron that is not in the set yet (decision 11).</summary>
+    /// <summary>All of them in turn, each adding its best neuron that is not in the set yet (methods, B.8).</summary>
     RoundRobin,
 
-    /// <summary>The last subtask's alone, as the reference does with its two (skill neurons, B.8, step 6).</summary>
+    /// <summary>The last subtask's alone, as the paper's code does with its two (methods, B.8).</summary>
     Last,
 }

@@ -5,7 +5,7 @@ using TorchSharp;
 
 namespace SkillLoc.Models.Neurons;
 
-/// <summary>One timed evaluation of a classifier (probe type <c>speed</c>; skill neurons, B.7).</summary>
+/// <summary>One timed evaluation of a classifier (probe type <c>speed</c>; methods, B.7).</summary>
 /// <param name="Seconds">Wall-clock time of scoring all rows, encoding not included.</param>
 /// <param name="Metric">The task's metric.</param>
 public sealed record TimedEvaluation(double Seconds, double Metric)

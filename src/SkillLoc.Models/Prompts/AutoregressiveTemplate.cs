@@ -4,7 +4,7 @@ namespace SkillLoc.Models.Prompts;
 
 /// <summary>
 /// How a row becomes the text that a causal language model continues: <c>{0}</c> stands for the first sentence and <c>{1}</c> for the
-/// second, and everything else for itself, as in <c>"{0}" has a tone that is</c> (grafting reference, A.6).
+/// second, and everything else for itself, as in <c>"{0}" has a tone that is</c> (methods, A.6).
 /// </summary>
 public sealed partial class AutoregressiveTemplate
 {

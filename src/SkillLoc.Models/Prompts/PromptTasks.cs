@@ -13,7 +13,7 @@ public static class PromptTasks
     private const string Entailment = "{'entailment':'Yes','not_entailment':'No'}";
     private const string Inference = "{'contradiction':'No','entailment':'Yes','neutral':'Maybe'}";
 
-    // Options stand in the order of the labels above, which the reference's autoregressive code lists otherwise (subj, trec).
+    // Options stand in the order of the labels above, which the paper's code lists otherwise for subj and trec (methods, A.6).
     private static readonly AutoregressivePrompt Tone = new("\"{0}\" has a tone that is", " negative", " positive");
     private static readonly AutoregressivePrompt Subjectivity = new("\"{0}\" has a tone that is", " subject", " object");
     private static readonly AutoregressivePrompt FalseTrue = new(" {0}\n question: {1} true or false?\n answer:", " false", " true");

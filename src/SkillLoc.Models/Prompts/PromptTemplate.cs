@@ -12,7 +12,7 @@ namespace SkillLoc.Models.Prompts;
 /// (<c>label_0</c>), a sentence (<c>sent_0</c>, <c>sent_1</c>; <c>+sent_0</c> with a space before it; <c>sentl_0</c> and
 /// <c>sentu_0</c> with its first letter in lower or upper case; <c>sent-_0</c> without its last character; <c>+sentl_0</c>,
 /// <c>+sentu_0</c>, <c>sentl-_0</c>), or else literal text in which <c>_</c> is a space.
-/// Gao, Fisch and Chen (2021), Making pre-trained language models better few-shot learners, section 3.
+/// Gao, Fisch and Chen (2021), Making pre-trained language models better few-shot learners, section 4 (methods, A.2).
 /// </remarks>
 public sealed partial class PromptTemplate
 {

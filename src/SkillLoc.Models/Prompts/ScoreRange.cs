@@ -2,7 +2,7 @@ namespace SkillLoc.Models.Prompts;
 
 /// <summary>
 /// The range of a regression's scores. The task's two label words are its ends, and a score is predicted by how probable the second word
-/// is (grafting reference A.1).
+/// is (methods, A.1).
 /// </summary>
 public sealed record ScoreRange
 {

@@ -3,7 +3,7 @@ namespace SkillLoc.Models.Prompts;
 /// <summary>Which special tokens stand around texts that have no prompt.</summary>
 public enum SpecialTokenLayout
 {
-    /// <summary>The start token, then each text with a separator after it, as the grafting reference has it.</summary>
+    /// <summary>The start token, then each text with a separator after it, as LM-BFF's code has it.</summary>
     Plain,
 
     /// <summary>

@@ -4,8 +4,8 @@ using SkillLoc.Models.Tokenization;
 namespace SkillLoc.Models.Prompts;
 
 /// <summary>
-/// Puts rows before a model that writes its answers (T5), and answers as it should write them (C.1): the task's name and the text, and
-/// <c>&lt;extra_id_0&gt;</c> and the answer, both with the end token. Special tokens that a row or an answer spells stay text.
+/// Puts rows before a model that writes its answers (T5), and answers as it should write them (methods, C.1): the task's name and the text,
+/// and <c>&lt;extra_id_0&gt;</c> and the answer, both with the end token. Special tokens that a row or an answer spells stay text.
 /// </summary>
 public sealed class TextToTextEncoder : ITextEncoder
 {

@@ -6,7 +6,7 @@ namespace SkillLoc.Models.Runs;
 
 /// <summary>
 /// What a run did: its options, its data's size, its measures. A log of runs is a file of such records, one JSON object a line, to
-/// which any number of processes append (grafting reference, A.11).
+/// which any number of processes append (methods, A.11).
 /// </summary>
 public sealed record RunRecord
 {

@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace SkillLoc.Models.Tasks;
 
-/// <summary>The model writes an answer: the mean cross-entropy of its tokens (C.2). Where there are labels each has an answer, and a label's
+/// <summary>The model writes an answer: the mean cross-entropy of its tokens (methods, C.2). Where there are labels each has an answer, and a label's
 /// logit is the log-likelihood of its answer.</summary>
 /// <param name="task">What is asked, and by which metric the written answers are judged.</param>
 /// <param name="labels">The labels; none for free text.</param>

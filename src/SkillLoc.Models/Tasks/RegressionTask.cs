@@ -9,7 +9,7 @@ namespace SkillLoc.Models.Tasks;
 
 /// <summary>
 /// A score in a range, whose ends two label words stand for: the Kullback-Leibler divergence of the words' probabilities p from
-/// t = [1 - share, share], sum over the words of t (ln t - ln p) (grafting reference A.1, decision 3).
+/// t = [1 - share, share], sum over the words of t (ln t - ln p) (methods, A.1).
 /// </summary>
 /// <param name="range">The range.</param>
 internal sealed class RegressionTask(ScoreRange range) : TextTask

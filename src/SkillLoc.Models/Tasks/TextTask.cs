@@ -50,7 +50,7 @@ internal abstract class TextTask
     public abstract TaskEvaluation Evaluate(
         TextClassifier model, IReadOnlyList<ScoringBatch> batches, IReadOnlyList<RowTarget> targets, CancellationToken cancellation);
 
-    /// <summary>Of each row whether its label is predicted, and the probability of its label: what dataset cartography records (C.6).</summary>
+    /// <summary>Of each row whether its label is predicted, and the probability of its label: what dataset cartography records (methods, C.6).</summary>
     /// <exception cref="NotSupportedException">The task's rows have not one label each.</exception>
     public virtual (bool[] Right, float[] Confidence) Confidence(
         TextClassifier model, IReadOnlyList<EncodedText> rows, IReadOnlyList<RowTarget> targets) =>

@@ -2,7 +2,7 @@ using SkillLoc.Models.Backbones;
 
 namespace SkillLoc.Models.Tuning;
 
-/// <summary>Bottlenecks within the layers (decision 18); see <see cref="Adapters"/>.</summary>
+/// <summary>Bottlenecks within the layers (methods, C.3); see <see cref="Adapters"/>.</summary>
 public sealed record AdapterOptions : TuningOptions
 {
     /// <summary>Where a layer's adapters are.</summary>
@@ -22,10 +22,11 @@ public sealed record AdapterOptions : TuningOptions
     public double InitialDeviation { get; init; } = 0.02;
 
     /// <summary>The standard deviation that the up-projection is drawn with; 0, the default, starts it at <see cref="InitialMean"/>, and so
-    /// training at the pre-trained model. Mode connectivity (C.3, r_std) draws both projections with one.</summary>
+    /// training at the pre-trained model. The mode-connectivity paper draws both
+    /// projections with one (methods, C.3).</summary>
     public double InitialUpDeviation { get; init; }
 
-    /// <summary>The mean that both projections are drawn with (C.3, r_mean).</summary>
+    /// <summary>The mean that both projections are drawn with (methods, C.3).</summary>
     public double InitialMean { get; init; }
 
     /// <inheritdoc/>

@@ -5,7 +5,7 @@ namespace SkillLoc.Models.Tuning;
 
 /// <summary>
 /// The model's own biases train: every parameter whose name contains "bias", those of layer norms, embeddings and the language-model
-/// head included (skill neurons, B.3 and B.4). Unlike <see cref="ParameterSelection.BiasOnly"/> it is saved as biases alone. T5 is refused.
+/// head included (methods, B.4). Unlike <see cref="ParameterSelection.BiasOnly"/> it is saved as biases alone. T5 is refused.
 /// </summary>
 public sealed record BitFitOptions : TuningOptions
 {

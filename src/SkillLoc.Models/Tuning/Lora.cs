@@ -8,7 +8,7 @@ namespace SkillLoc.Models.Tuning;
 
 /// <summary>
 /// Low-rank adaptation (Hu et al. 2022): W x becomes W x + (alpha / r) B A x; with <see cref="LoraOptions.Bias"/>
-/// W x + (alpha / r) (B (A x + a) + b), and with <see cref="LoraOptions.Mlp"/> W x + (alpha / r) C tanh(B A x) (mode connectivity, C.3).
+/// W x + (alpha / r) (B (A x + a) + b), and with <see cref="LoraOptions.Mlp"/> W x + (alpha / r) C tanh(B A x) (methods, C.3).
 /// A is drawn uniformly (Kaiming, a = sqrt 5), C from N(0, 0.02), and B and the biases start at zero, so that training starts from the
 /// pre-trained model. <see cref="LanguageModel.FoldAdaptation"/> adds the product to W and what the biases come to to the map's own
 /// bias; with C, or with biases and none of the map's own (T5), it changes nothing.

@@ -14,10 +14,10 @@ public sealed record LoraOptions : TuningOptions
     /// <summary>The linear maps that get an update.</summary>
     public LinearLayers Targets { get; init; } = LinearLayers.Query | LinearLayers.Value;
 
-    /// <summary>Whether A and B have biases, which start at zero (mode connectivity, C.3, lora_wb).</summary>
+    /// <summary>Whether A and B have biases, which start at zero (methods, C.3).</summary>
     public bool Bias { get; init; }
 
-    /// <summary>Whether what A and B give passes through a hyperbolic tangent and a third map C (C.3, lora_mlp), which no weight of the
+    /// <summary>Whether what A and B give passes through a hyperbolic tangent and a third map C (methods, C.3), which no weight of the
     /// model can take over.</summary>
     public bool Mlp { get; init; }
 

@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 namespace SkillLoc.Models.Tuning;
 
 /// <summary>
-/// Low-rank biases (mode connectivity, C.3, lora_BR): W x becomes W x + (alpha / r) B R, beside a bias that the map has; with
+/// Low-rank biases (methods, C.3): W x becomes W x + (alpha / r) B R, beside a bias that the map has; with
 /// <see cref="LowRankBiasOptions.Mlp"/> (bias_mlp) W x + (alpha / r) C tanh(B R). R is drawn uniformly (Kaiming, a = sqrt 5, so from -1
 /// to 1), C from N(0, 0.02), and B starts at zero, so that training starts from the pre-trained model.
 /// <see cref="LanguageModel.FoldAdaptation"/> adds what it comes to to the map's own bias; in T5, whose maps have none, it changes nothing.

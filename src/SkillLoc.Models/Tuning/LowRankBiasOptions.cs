@@ -2,7 +2,7 @@ using SkillLoc.Models.Backbones;
 
 namespace SkillLoc.Models.Tuning;
 
-/// <summary>Biases of low rank on linear maps (mode connectivity, C.3); see <see cref="LowRankBias"/>.</summary>
+/// <summary>Biases of low rank on linear maps (methods, C.3); see <see cref="LowRankBias"/>.</summary>
 public sealed record LowRankBiasOptions : TuningOptions
 {
     /// <summary>r, the rank.</summary>
@@ -18,7 +18,7 @@ public sealed record LowRankBiasOptions : TuningOptions
     /// <summary>Whether all maps have one R together, instead of one each.</summary>
     public bool ShareR { get; init; }
 
-    /// <summary>Whether B R passes through a hyperbolic tangent and a third matrix C (C.3, bias_mlp).</summary>
+    /// <summary>Whether B R passes through a hyperbolic tangent and a third matrix C (methods, C.3).</summary>
     public bool Mlp { get; init; }
 
     /// <inheritdoc/>

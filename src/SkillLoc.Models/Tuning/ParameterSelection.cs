@@ -2,7 +2,7 @@ using SkillLoc.Models.Backbones;
 
 namespace SkillLoc.Models.Tuning;
 
-/// <summary>Which pre-trained parameters train, and so which a graft considers (grafting reference, A.8).</summary>
+/// <summary>Which pre-trained parameters train, and so which a graft considers (methods, A.8).</summary>
 public sealed record ParameterSelection
 {
     /// <summary>Keep token, position and segment embeddings as they are. The first version of T5 reads its head from them too.</summary>
@@ -16,7 +16,7 @@ public sealed record ParameterSelection
 
     /// <summary>Within layers and head, train parameters named "bias" only (BitFit; layer norms' biases count, and T5's relative positions,
     /// which are all the biases that it has).</summary>
-    /// <remarks>For GPT-2 too, where the reference implementation ignores it.</remarks>
+    /// <remarks>For GPT-2 too, where the paper's code ignores it.</remarks>
     public bool BiasOnly { get; init; }
 
     /// <summary>Whether a parameter trains.</summary>

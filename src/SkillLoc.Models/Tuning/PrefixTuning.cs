@@ -7,7 +7,7 @@ using F = TorchSharp.torch.nn.functional;
 namespace SkillLoc.Models.Tuning;
 
 /// <summary>
-/// Prefix tuning (Li and Liang 2021, as in mode connectivity, C.3): every self-attention gets keys and values before those of its
+/// Prefix tuning (Li and Liang 2021; methods, C.3): every self-attention gets keys and values before those of its
 /// input, which every position may attend to. They come from a table by a linear map, tanh and another, without biases; after
 /// training <see cref="LanguageModel.FoldAdaptation"/> keeps the keys and values alone. T5's two stacks have one each, whose keys get no
 /// relative position bias; the decoder's attention to the encoder's text gets none.

@@ -7,8 +7,8 @@ using static TorchSharp.torch;
 namespace SkillLoc.Models.Tuning;
 
 /// <summary>
-/// A soft prompt (skill neurons, B.1). The sequence is the mask, P - 1 trainable vectors, and the text with its special tokens; what is
-/// scored is slot 0, the mask, whatever <see cref="TokenBatch.Positions"/> says. For a causal model (B.7) it is the text and P trainable
+/// A soft prompt (methods, B.1). The sequence is the mask, P - 1 trainable vectors, and the text with its special tokens; what is
+/// scored is slot 0, the mask, whatever <see cref="TokenBatch.Positions"/> says. For a causal model it is the text and P trainable
 /// vectors right after each row's <see cref="TokenBatch.Positions"/>, and what is scored is the last of them. For T5 it is P trainable
 /// vectors and the text, which the encoder reads; the decoder reads what it does without a prompt. The model adds positions, counted over
 /// the whole sequence, and token types (0 for the prompt). The mask's embedding is the model's own, and no gradient reaches word

@@ -2,7 +2,7 @@ using SkillLoc.Models.Backbones;
 
 namespace SkillLoc.Models.Tuning;
 
-/// <summary>Trainable vectors before the text, or after a causal model's (skill neurons, B.1); see <see cref="SoftPrompt"/>.</summary>
+/// <summary>Trainable vectors before the text, or after a causal model's (methods, B.1); see <see cref="SoftPrompt"/>.</summary>
 public sealed record SoftPromptOptions : TuningOptions
 {
     /// <summary>P, the number of slots: the mask, which is read, and P - 1 trainable vectors; of a causal model and of T5 P trainable

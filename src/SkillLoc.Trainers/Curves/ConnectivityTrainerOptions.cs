@@ -4,7 +4,7 @@ using SkillLoc.Transforms;
 
 namespace SkillLoc.Trainers;
 
-/// <summary>What the trainers of models between two ends can be told alike (mode connectivity, C.8).</summary>
+/// <summary>What the trainers of models between two ends can be told alike (methods, C.8).</summary>
 public abstract class ConnectivityTrainerOptions
 {
     /// <summary>The first model; it stays as it is and must live as long as what is trained.</summary>
@@ -13,7 +13,7 @@ public abstract class ConnectivityTrainerOptions
     /// <summary>The second model, of the same architecture, kind of tokenizer and tuning method; as the first.</summary>
     public TextScoringTransformer? Second;
 
-    /// <summary>The end whose task is trained on; it matters where the ends have different labels (C.9).</summary>
+    /// <summary>The end whose task is trained on; it matters where the ends have different labels (methods, C.9).</summary>
     public PathEnd Task;
 
     /// <summary>The label column, as fine-tuning had it: a key, for a regression a Single, for free answers (T5) text or a vector of
@@ -35,7 +35,7 @@ public abstract class ConnectivityTrainerOptions
     /// <summary>Micro-batches of an update.</summary>
     public int GradientAccumulationSteps = 1;
 
-    /// <summary>The optimiser; C.8 has Adafactor. Whichever it is, there is neither decay nor clipping of gradients.</summary>
+    /// <summary>The optimiser; the default is the paper's. Whichever it is, there is neither decay nor clipping of gradients.</summary>
     public OptimizerKind Optimizer = OptimizerKind.Adafactor;
 
     /// <summary>The learning rate, which is constant.</summary>

@@ -4,8 +4,8 @@ namespace SkillLoc.Trainers;
 
 public sealed partial class CurveTrainer
 {
-    /// <summary>Everything that training a curve can be told (mode connectivity, C.8). The first model is at 0, the second at 1; for each
-    /// micro-batch one place is drawn (decision 19).</summary>
+    /// <summary>Everything that training a curve can be told (methods, C.8). The first model is at 0, the second at 1; for each
+    /// micro-batch one place is drawn.</summary>
     public sealed class Options : ConnectivityTrainerOptions
     {
         /// <summary>The number of control points, 1 or more.</summary>
@@ -15,7 +15,7 @@ public sealed partial class CurveTrainer
         public ControlStart Start;
 
         /// <summary>The places at which <see cref="ConnectivityTrainerOptions.ValidationSet"/> is judged; the mean metric counts. For
-        /// tuning methods C.8 has 0.7725638477843416, 0.3729565378240084 and 0.5129354059597470 instead.</summary>
+        /// tuning methods the paper's code has 0.7725638477843416, 0.3729565378240084 and 0.5129354059597470 instead.</summary>
         public IReadOnlyList<double> ValidationPlaces = [0.25, 0.5, 0.75];
 
         /// <summary>Told after every update.</summary>

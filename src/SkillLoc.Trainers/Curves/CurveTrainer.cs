@@ -8,7 +8,7 @@ namespace SkillLoc.Trainers;
 
 /// <summary>
 /// Finds a curve of low loss between two checkpoints: the ends stay, and the control points of a Bezier curve train so that models at
-/// random places of it do well (Garipov et al. 2018; mode connectivity, C.8).
+/// random places of it do well (Garipov et al. 2018; methods, C.8).
 /// </summary>
 public sealed partial class CurveTrainer
 {

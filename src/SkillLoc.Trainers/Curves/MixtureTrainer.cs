@@ -7,7 +7,7 @@ namespace SkillLoc.Trainers;
 
 /// <summary>
 /// Finds which groups of parameters to take from which of two checkpoints: the ends stay, and one weight a group trains, which says how
-/// they are mixed (mode connectivity, C.8, "weight find").
+/// they are mixed (methods, C.8, "weight find").
 /// </summary>
 public sealed partial class MixtureTrainer
 {

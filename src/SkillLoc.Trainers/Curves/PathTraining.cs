@@ -10,7 +10,7 @@ using static TorchSharp.torch;
 namespace SkillLoc.Trainers;
 
 /// <summary>
-/// The loop that trains what lies between two ends (mode connectivity, C.8): one model walks there, and what trains tells it where to. All
+/// The loop that trains what lies between two ends (methods, C.8): one model walks there, and what trains tells it where to. All
 /// randomness follows from the seed and the place in the run, so that a resumed run draws what an uninterrupted one would.
 /// </summary>
 internal abstract class PathTraining : IDisposable
@@ -230,7 +230,7 @@ internal abstract class PathTraining : IDisposable
         double metric = Judge(validation);
         state.Metric = metric;
 
-        // Ties go to the later state, as in the reference.
+        // Ties go to the later state, as in the paper's code.
         if (state.Best is not { } best || metric >= best.Metric)
         {
             state.Best = (metric, state.Step);

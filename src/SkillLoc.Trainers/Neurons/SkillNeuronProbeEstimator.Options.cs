@@ -6,7 +6,7 @@ namespace SkillLoc.Trainers;
 
 public sealed partial class SkillNeuronProbeEstimator
 {
-    /// <summary>Everything that probing can be told (skill neurons, B.7 and B.8).</summary>
+    /// <summary>Everything that probing can be told (methods, B.7, B.8).</summary>
     public sealed class Options
     {
         /// <summary>The fitted model whose neurons are probed; it stays as it is and must live until Fit ends.</summary>

@@ -10,7 +10,7 @@ namespace SkillLoc.Trainers;
 /// <summary>
 /// Finds the feed-forward neurons of a fitted model that predict the label by themselves (Wang et al. 2022, section 3), and makes
 /// features of them. The training view gives each neuron's threshold, the validation set its accuracy. A task of more than two labels
-/// is split into balanced subtasks of one label against the others (decision 11), all probed in the same passes.
+/// is split into balanced subtasks of one label against the others (methods, B.8), all probed in the same passes.
 /// </summary>
 public sealed partial class SkillNeuronProbeEstimator : IEstimator<SkillNeuronProbeTransformer>
 {

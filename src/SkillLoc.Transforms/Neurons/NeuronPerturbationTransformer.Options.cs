@@ -4,7 +4,7 @@ namespace SkillLoc.Transforms;
 
 public sealed partial class NeuronPerturbationTransformer
 {
-    /// <summary>Everything that a perturbation can be told (skill neurons, B.9).</summary>
+    /// <summary>Everything that a perturbation can be told (methods, B.9).</summary>
     public sealed class Options
     {
         /// <summary>The model that is perturbed; it stays as it is.</summary>

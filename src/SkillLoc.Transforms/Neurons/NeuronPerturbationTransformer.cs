@@ -6,7 +6,7 @@ using SkillLoc.Models.Prompts;
 namespace SkillLoc.Transforms;
 
 /// <summary>
-/// Scores text as another transformer does, with some of its model's feed-forward neurons perturbed (skill neurons, B.9). It shares that
+/// Scores text as another transformer does, with some of its model's feed-forward neurons perturbed (methods, B.9). It shares that
 /// model's weights, which other passes use unperturbed at the same time, and may outlive it.
 /// </summary>
 /// <remarks>Noise is drawn anew for each group of rows that is scored together, from the seed and the rows themselves: the same view

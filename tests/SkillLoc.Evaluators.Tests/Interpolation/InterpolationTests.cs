@@ -190,7 +190,7 @@ public sealed class InterpolationTests : IDisposable
         Assert.Equal(3 - ((0.96 * 1) + (0.04 * 2)), metrics.Sets[0].LossBarrier, 1e-12);
         Assert.Equal(((0.96 * 2) + (0.04 * 3) - 2) / 3, metrics.Sets[0].MetricBarrier, 1e-12);
 
-        // Of training rows the reference keeps two lists, and no table.
+        // Of training rows the paper's code keeps two lists, and no table.
         string training = Path.Join(_folder, "training");
         ByHand("Training", [[true, false, true], [false, true, true]], [1, 1]).Save(training);
         Assert.Equal(["data_analyze.txt", "train_data_analysis.json"], Directory.EnumerateFiles(training).Select(Path.GetFileName).Order());
@@ -374,7 +374,7 @@ public sealed class InterpolationTests : IDisposable
         forgetting.Save(Path.Join(_folder, "forgetting.txt"));
         Assert.StartsWith("from start ===> 0.0\ncount: 1\ncorrectness: 0.5\n", Text("forgetting.txt"), StringComparison.Ordinal);
 
-        // From files alone, as the reference writes them.
+        // From files alone, as the paper's code writes them.
         string analysis = Path.Join(_folder, "valid_data_analysis.json"), cartography = Path.Join(_folder, "cartography.json");
         dynamics.Save(cartography);
         File.WriteAllText(analysis, """{"0.0": {"zero_list": [1], "one_list": [0, 3]}, "0.04": {"zero_list": [0, 3], "one_list": [1]}, "1.0": {"zero_list": [0], "one_list": [1, 3], "up_list": []}}""");

@@ -12,7 +12,8 @@ using TemporaryFolder = SkillLoc.Models.Tests.Checkpoints.TemporaryFolder;
 
 namespace SkillLoc.Models.Tests.Classification;
 
-/// <summary>T5 as a classifier: labels scored by their answers, free text, and the losses that both are trained by (C.1, C.2).</summary>
+/// <summary>T5 as a classifier: labels scored by their answers, free text, and the losses that both are trained by (methods, C.1,
+/// C.2).</summary>
 public sealed class AnsweringClassifierTests
 {
     private const int End = 1;

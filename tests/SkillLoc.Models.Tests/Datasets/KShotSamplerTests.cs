@@ -4,7 +4,7 @@ using SkillLoc.Models.Tests.Checkpoints;
 
 namespace SkillLoc.Models.Tests.Datasets;
 
-// What is expected follows A.7 of the specification, drawn by Python's own Mersenne twister.
+// What is expected follows LM-BFF's script (methods, A.7), drawn by Python's own Mersenne twister.
 public sealed class KShotSamplerTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();

@@ -4,7 +4,7 @@ namespace SkillLoc.Models.Tests.Datasets;
 
 public class NumpyRandomTests
 {
-    // 0.3 of the specification; the row of 42 is NumPy's well-known one.
+    // Drawn by an independent program (methods, A.7); the row of 42 is NumPy's well-known one.
     [Theory]
     [InlineData(42, new[] { 8, 1, 5, 0, 7, 2, 9, 4, 3, 6 })]
     [InlineData(13, new[] { 3, 5, 6, 1, 4, 7, 8, 9, 0, 2 })]

@@ -10,7 +10,7 @@ public sealed class TaskFilesTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    // A.5 of the specification: columns are numbered, A, B and the label stand where the task has them. | is a tab.
+    // The published files (methods, A.5): columns are numbered, A, B and the label stand where the task has them. | is a tab.
     [Theory]
     [InlineData("cola", "train.tsv", "dev.tsv", "test.tsv", "0|{1}|2|A", null)]
     [InlineData("SST-2", "train.tsv", "dev.tsv", "test.tsv", "A|{1}", null)]

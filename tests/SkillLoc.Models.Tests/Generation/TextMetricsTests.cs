@@ -2,7 +2,7 @@ using SkillLoc.Models.Generation;
 
 namespace SkillLoc.Models.Tests.Generation;
 
-// Expected values are worked out by hand in the comments, from the definitions of C.5.
+// Expected values are worked out by hand in the comments, from the definitions (methods, C.5).
 public sealed class TextMetricsTests
 {
     /// <summary>One row; answers are parted by bars.</summary>

@@ -78,7 +78,7 @@ public sealed class AdaptationTests
         }
     }
 
-    /// <summary>Mode connectivity's study of initialisations (C.3): both projections N(r_mean, r_std), near or far.</summary>
+    /// <summary>Mode connectivity's study of initialisations (methods, C.3): both projections N(r_mean, r_std), near or far.</summary>
     [Theory]
     [InlineData("roberta", 0, 0.02)]
     [InlineData("bert", 0, 0.08)]
@@ -150,7 +150,7 @@ public sealed class AdaptationTests
         Assert.Equal(before, model.Fingerprint());
     }
 
-    /// <summary>C.3, lora_BR and bias_mlp: what they add is a bias like the model's own, summed here by hand.</summary>
+    /// <summary>Low-rank biases (methods, C.3): what they add is a bias like the model's own, summed here by hand.</summary>
     [Theory]
     [InlineData("roberta", false, false)]
     [InlineData("bert", true, false)]
@@ -220,7 +220,7 @@ public sealed class AdaptationTests
         }
     }
 
-    /// <summary>B and biases zero, A and R uniform within 1 / sqrt(columns), C N(0, 0.02) (C.3).</summary>
+    /// <summary>B and biases zero, A and R uniform within 1 / sqrt(columns), C N(0, 0.02) (methods, C.3).</summary>
     [Fact]
     public void VariantsOfLoraAreDrawnAsInC3()
     {

@@ -7,7 +7,7 @@ namespace SkillLoc.Models.Tests.Tuning;
 
 /// <summary>
 /// RoBERTa's pass over one row, written out from the papers' formulas with matrix products and elementary functions in float64:
-/// LoRA and low-rank biases as sums, adapters and prefixes where the specification puts them.
+/// LoRA and low-rank biases as sums, adapters and prefixes where they belong (methods, C.3).
 /// </summary>
 internal sealed class ReferencePass(LanguageModel model)
 {
@@ -56,7 +56,8 @@ internal sealed class ReferencePass(LanguageModel model)
             : Norm(h, at + "output.LayerNorm");
     }
 
-    /// <summary>The view of C.3, by index: [layers, 2, heads, length, size] over the memory of [length, layers * 2 * hidden].</summary>
+    /// <summary>The view of prefixes (methods, C.3), by index: [layers, 2, heads, length, size] over the memory of [length, layers * 2 *
+    /// hidden].</summary>
     private Tensor Prefix(PrefixOptions options, int layer, int which, int head)
     {
         int size = model.Config.HiddenSize / model.Config.Heads;

@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 namespace SkillLoc.Models.Tests.Tuning;
 
 /// <summary>
-/// T5's pass over one text, written out with matrix products and elementary functions in float64: LoRA and low-rank biases as sums, adapters,
-/// prefixes and prompts where mode connectivity (C.3) puts them. For texts so short that every distance has a bucket of its own.
+/// T5's pass over one text, written out with matrix products and elementary functions in float64: LoRA and low-rank biases as sums,
+/// adapters, prefixes and prompts where they belong (methods, C.3). For texts so short that every distance has a bucket of its own.
 /// </summary>
 internal sealed class T5ReferencePass(LanguageModel model)
 {
@@ -106,7 +106,8 @@ internal sealed class T5ReferencePass(LanguageModel model)
         return _options is AdapterOptions ? Adapter(output, name + "wo") : output;
     }
 
-    /// <summary>The view of C.3, by index: [layers, 2, heads, length, size] over the memory of [length, layers * 2 * heads * size].</summary>
+    /// <summary>The view of prefixes (methods, C.3), by index: [layers, 2, heads, length, size] over the memory of [length, layers * 2 *
+    /// heads * size].</summary>
     private Tensor Prefix(PrefixOptions options, string stack, int layer, int which, int head)
     {
         int size = model.Config.HeadSize;

@@ -10,7 +10,7 @@ using static TorchSharp.torch;
 
 namespace SkillLoc.Models.Tests.Tuning;
 
-/// <summary>The methods on T5 (mode connectivity, C.3): both stacks, attention to the text, and writing with a cache.</summary>
+/// <summary>The methods on T5 (methods, C.3): both stacks, attention to the text, and writing with a cache.</summary>
 public sealed class T5TuningTests
 {
     private static readonly int[][] Texts = [[7, 4, 9, 11, 1], [5, 6, 1]];
@@ -71,7 +71,7 @@ public sealed class T5TuningTests
             using Adaptation adaptation = options.Create(model)!;
             Assert.Equal(tensors, adaptation.Parameters.Count);
 
-            // The encoder's come first, as in the reference's flat vectors.
+            // The encoder's come first, as in the flat vectors of the paper's code.
             int encoder = (int)Math.Round(tensors * encoderShare);
             Assert.All(adaptation.Parameters.Keys.Take(encoder), name => Assert.StartsWith("encoder.", name, StringComparison.Ordinal));
             Assert.All(adaptation.Parameters.Keys.Skip(encoder), name => Assert.StartsWith("decoder.", name, StringComparison.Ordinal));

@@ -205,7 +205,7 @@ public sealed class TunedClassifierTests
         Assert.Empty(plain.TunedParameters);
     }
 
-    /// <summary>Label words are read at the first token without a template, and at its mask with one (B.4).</summary>
+    /// <summary>Label words are read at the first token without a template, and at its mask with one (methods, B.4).</summary>
     [Theory]
     [InlineData(null)]
     [InlineData("*cls**sent_0*_It_was*mask*.*sep+*")]
@@ -238,7 +238,7 @@ public sealed class TunedClassifierTests
         Assert.Equal(longest.Ids.Length + 8, prompted.TokensOf(longest));
         Assert.Single(prompted.Score([longest]));
 
-        // Two texts have a separator between them (decision 17).
+        // Two texts have a separator between them (methods, B.1).
         EncodedText pair = prompted.Encode("one", "two");
         Assert.Equal(3, pair.Ids.Count(id => id is 0 or 2));
 
