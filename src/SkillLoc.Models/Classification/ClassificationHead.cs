@@ -291,7 +291,7 @@ internal abstract class ProjectionHead : HiddenStateHead
     private protected Tensor Linear(string name, Tensor input) =>
         F.linear(input, _parameters[name + ".weight"], _parameters.GetValueOrDefault(name + ".bias"));
 
-    private protected double Dropout(LanguageModel model, bool training) => training ? model.Dropout ?? model.Config.ClassifierDropout : 0;
+    private protected static double Dropout(LanguageModel model, bool training) => training ? model.Dropout ?? model.Config.ClassifierDropout : 0;
 
     private protected override void Dispose(bool disposing)
     {
