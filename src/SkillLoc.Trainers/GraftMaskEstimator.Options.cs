@@ -115,6 +115,14 @@ public sealed partial class GraftMaskEstimator
         /// <summary>Ends the training with the best mask so far, as does the end of the context's execution.</summary>
         public CancellationToken CancellationToken;
 
+        /// <summary>What the best epoch is chosen by.</summary>
+        internal double Criterion(GraftQuality quality) => Selection switch
+        {
+            GraftSelection.Training => quality.Training,
+            GraftSelection.Validation => quality.Validation ?? quality.Training,
+            _ => quality.Training + (quality.Validation ?? 0),
+        };
+
         /// <summary>What training rows count by.</summary>
         internal RowWeighting Weighting => new(ExampleWeightColumnName, ClassWeights);
 
