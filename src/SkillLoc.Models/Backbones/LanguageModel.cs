@@ -100,7 +100,7 @@ public abstract class LanguageModel : IDisposable
     /// disposes it with itself, but not when another takes its place. It is no part of <see cref="Parameters"/> and
     /// <see cref="Fingerprint"/>.</summary>
     /// <exception cref="ArgumentException">It was made for a model of another kind or size.</exception>
-    public Adaptation? Adaptation
+    internal Adaptation? Adaptation
     {
         get;
         set

@@ -4,7 +4,7 @@ using System.Text;
 namespace SkillLoc.Models.Checkpoints;
 
 /// <summary>Writes a file so that its name never stands for something incomplete.</summary>
-public static class AtomicFile
+internal static class AtomicFile
 {
     private const int BufferBytes = 1 << 16;
 

@@ -13,7 +13,7 @@ namespace SkillLoc.Models.Checkpoints;
 /// (<see cref="Recover"/>) completes what a kill interrupted.</para>
 /// <para>Temporaries of writers that were killed are removed by the next.</para>
 /// </remarks>
-public static partial class AtomicFolder
+internal static partial class AtomicFolder
 {
     private const string InsidePrefix = ".skillloc-";
     private const string Suffix = ".tmp";

@@ -1,7 +1,7 @@
 namespace SkillLoc.Models.Checkpoints;
 
 /// <summary>Whether two paths lead to the same file or folder, however they are written: relative, with links, with separators at the end.</summary>
-public static class PathIdentity
+internal static class PathIdentity
 {
     // As many as Linux follows.
     private const int MostLinks = 40;

@@ -11,7 +11,7 @@ using F = TorchSharp.torch.nn.functional;
 namespace SkillLoc.Models.Classification;
 
 /// <summary>Computes one logit per label from what the backbone computes. Owns the parameters that the backbone lacks.</summary>
-public abstract class ClassificationHead : IDisposable
+internal abstract class ClassificationHead : IDisposable
 {
     private protected ClassificationHead(HeadKind kind, IReadOnlyList<string> labels)
     {

@@ -181,7 +181,7 @@ public sealed record ClassifierSettings
     /// <param name="tokenizer">The checkpoint's tokenizer.</param>
     /// <returns>An encoder of the text-to-text task, the template or the autoregressive template, or a plain one where there is none.</returns>
     /// <exception cref="ArgumentException">The longest option leaves no room for text, or the settings do not fit the tokenizer.</exception>
-    public ITextEncoder CreateEncoder(CheckpointTokenizer tokenizer)
+    internal ITextEncoder CreateEncoder(CheckpointTokenizer tokenizer)
     {
         ArgumentNullException.ThrowIfNull(tokenizer);
         if (TextToText is not null)

@@ -3,7 +3,7 @@ using TorchSharp;
 namespace SkillLoc.Models.Classification;
 
 /// <summary>Groups rows of similar length, so that little is computed for padding.</summary>
-public static class LengthBatches
+internal static class LengthBatches
 {
     /// <summary>
     /// A budget of padded tokens that keeps a device busy: on a CPU activations should stay in the caches, a GPU wants large batches.

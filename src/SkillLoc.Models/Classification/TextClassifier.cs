@@ -39,7 +39,7 @@ public sealed class TextClassifier : IDisposable
     public LanguageModel Backbone { get; }
 
     /// <summary>The head.</summary>
-    public ClassificationHead Head { get; }
+    internal ClassificationHead Head { get; }
 
     /// <summary>Labels, prompt and limits.</summary>
     public ClassifierSettings Settings { get; private set; }
@@ -260,7 +260,7 @@ public sealed class TextClassifier : IDisposable
     /// <returns>For each row one logit per label, as of <see cref="Logits(TokenBatch, bool)"/>.</returns>
     /// <exception cref="InvalidOperationException">The model writes free text, which has no labels.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
-    public float[][] Logits(IReadOnlyList<ScoringBatch> batches, CancellationToken cancellation = default)
+    internal float[][] Logits(IReadOnlyList<ScoringBatch> batches, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(batches);
         return Run(batches, Count(batches), batch => ByRow(Logits(batch.Tokens)), cancellation, keep: true);
@@ -298,7 +298,7 @@ public sealed class TextClassifier : IDisposable
     /// <exception cref="ArgumentException">There are not as many answers as rows.</exception>
     /// <exception cref="InvalidOperationException">The model writes no answers.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
-    public float[] Losses(IReadOnlyList<ScoringBatch> batches, IReadOnlyList<int[]> answers, CancellationToken cancellation = default)
+    internal float[] Losses(IReadOnlyList<ScoringBatch> batches, IReadOnlyList<int[]> answers, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(batches);
         ArgumentNullException.ThrowIfNull(answers);
@@ -333,7 +333,7 @@ public sealed class TextClassifier : IDisposable
     /// <returns>For each row its text.</returns>
     /// <exception cref="InvalidOperationException">The model writes no answers.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
-    public string[] Generate(IReadOnlyList<ScoringBatch> batches, CancellationToken cancellation = default)
+    internal string[] Generate(IReadOnlyList<ScoringBatch> batches, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(batches);
         return Run(batches, Count(batches), batch => Answer(batch, cancellation), cancellation, keep: true);
@@ -358,7 +358,7 @@ public sealed class TextClassifier : IDisposable
     /// <returns>For each row one probability per label.</returns>
     /// <exception cref="InvalidOperationException">The model writes free text, which has no labels.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
-    public float[][] Score(IReadOnlyList<ScoringBatch> batches, CancellationToken cancellation = default)
+    internal float[][] Score(IReadOnlyList<ScoringBatch> batches, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(batches);
         return Run(batches, Count(batches), Probabilities, cancellation, keep: true);
@@ -384,7 +384,7 @@ public sealed class TextClassifier : IDisposable
     /// <summary>Groups rows of similar length and pads them, so that they can be scored more than once.</summary>
     /// <param name="rows">Encoded rows, any number and any lengths.</param>
     /// <returns>Batches one by one, which the caller disposes.</returns>
-    public IEnumerable<ScoringBatch> Batches(IReadOnlyList<EncodedText> rows)
+    internal IEnumerable<ScoringBatch> Batches(IReadOnlyList<EncodedText> rows)
     {
         ArgumentNullException.ThrowIfNull(rows);
         return LengthBatches.Split([.. rows.Select(TokensOf)], LengthBatches.SuitableTokens(Backbone.Device))

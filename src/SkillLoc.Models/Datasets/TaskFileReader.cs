@@ -4,7 +4,7 @@ using System.Text.Json;
 namespace SkillLoc.Models.Datasets;
 
 /// <summary>Reads files of labelled text.</summary>
-public static class TaskFileReader
+internal static class TaskFileReader
 {
     /// <summary>Reads a file row by row. Nothing is read, and nothing is found wrong, before the rows are asked for.</summary>
     /// <param name="path">The file.</param>

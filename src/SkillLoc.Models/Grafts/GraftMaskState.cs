@@ -9,7 +9,7 @@ namespace SkillLoc.Models.Grafts;
 /// How far the training of a mask is, so that it can go on later: base patch and scores, which are kept in the mask itself, and what is
 /// written here (methods, A.12). One safetensors file; it is large, as it holds a score for every considered scalar.
 /// </summary>
-public sealed class GraftMaskState
+internal sealed class GraftMaskState
 {
     private const string Format = "skillloc-graft-mask";
     private const string Version = "1";

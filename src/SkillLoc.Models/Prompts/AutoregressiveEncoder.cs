@@ -7,7 +7,7 @@ namespace SkillLoc.Models.Prompts;
 /// Puts rows into the text that a causal model continues. The text is encoded as a whole, without special tokens, and its last token is
 /// the position that is scored: what the model says there is the label.
 /// </summary>
-public sealed class AutoregressiveEncoder : ITextEncoder
+internal sealed class AutoregressiveEncoder : ITextEncoder
 {
     private readonly AutoregressiveTemplate _template;
     private readonly CheckpointTokenizer _tokenizer;

@@ -1,7 +1,7 @@
 namespace SkillLoc.Models.Prompts;
 
 /// <summary>Turns a row's text into token ids. Implementations are thread-safe.</summary>
-public interface ITextEncoder
+internal interface ITextEncoder
 {
     /// <summary>The most tokens that a row becomes.</summary>
     int MaxLength { get; }

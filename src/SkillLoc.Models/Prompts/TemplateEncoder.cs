@@ -4,7 +4,7 @@ using SkillLoc.Models.Tokenization;
 namespace SkillLoc.Models.Prompts;
 
 /// <summary>Puts rows into a template. Every piece is encoded on its own; only the template inserts special tokens.</summary>
-public sealed class TemplateEncoder : ITextEncoder
+internal sealed class TemplateEncoder : ITextEncoder
 {
     private readonly PromptTemplate _template;
     private readonly CheckpointTokenizer _tokenizer;

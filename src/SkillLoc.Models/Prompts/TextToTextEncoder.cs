@@ -7,7 +7,7 @@ namespace SkillLoc.Models.Prompts;
 /// Puts rows before a model that writes its answers (T5), and answers as it should write them (methods, C.1): the task's name and the text,
 /// and <c>&lt;extra_id_0&gt;</c> and the answer, both with the end token. Special tokens that a row or an answer spells stay text.
 /// </summary>
-public sealed class TextToTextEncoder : ITextEncoder
+internal sealed class TextToTextEncoder : ITextEncoder
 {
     /// <summary>The token that answers begin with: T5 has learnt to write behind it what a text lacks.</summary>
     public const string Sentinel = "<extra_id_0>";

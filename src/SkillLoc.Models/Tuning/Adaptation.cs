@@ -11,7 +11,7 @@ namespace SkillLoc.Models.Tuning;
 /// What a parameter-efficient tuning method adds to a model: parameters of its own, and what they do in the forward pass. Made by
 /// <see cref="TuningOptions.Create(LanguageModel, int)"/>.
 /// </summary>
-public abstract class Adaptation : IDisposable
+internal abstract class Adaptation : IDisposable
 {
     private readonly OrderedDictionary<string, Parameter> _parameters = new(StringComparer.Ordinal);
     private readonly ParameterSource _source;

@@ -17,7 +17,7 @@ namespace SkillLoc.Models.Tuning;
 /// <c>MAP.lora_R.weight</c> <c>[rank, 1]</c>, <c>MAP.lora_B.weight</c> <c>[out, rank]</c> and, where asked for, <c>MAP.lora_C.weight</c>
 /// <c>[out, out]</c>. An R that all maps share is <c>lora_R.weight</c>, the first.
 /// </remarks>
-public sealed class LowRankBias : Adaptation
+internal sealed class LowRankBias : Adaptation
 {
     private const double InitialDeviation = 0.02;
 

@@ -35,7 +35,7 @@ public abstract record TuningOptions
     /// <returns>The caller's until it is assigned; null where the method changes the model's own parameters (BitFit).</returns>
     /// <exception cref="ArgumentException">An option is absurd, or does not fit the model.</exception>
     /// <exception cref="NotSupportedException">The model's architecture cannot be tuned so.</exception>
-    public Adaptation? Create(LanguageModel model, int seed = 0) => Create(model, null, seed, required: false);
+    internal Adaptation? Create(LanguageModel model, int seed = 0) => Create(model, null, seed, required: false);
 
     /// <summary>The parameters that the method trains: what it added to the model, or, with BitFit, the model's biases.</summary>
     /// <param name="model">A model that these options have been applied to.</param>

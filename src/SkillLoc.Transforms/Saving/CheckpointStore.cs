@@ -3,7 +3,7 @@ using SkillLoc.Models.Checkpoints;
 namespace SkillLoc.Transforms;
 
 /// <summary>Where checkpoints lie that a saved ML.NET model names.</summary>
-public static class CheckpointStore
+internal static class CheckpointStore
 {
     /// <summary>An environment variable with more folders to look in, separated as in PATH.</summary>
     public const string SearchPathVariable = "SKILLLOC_CHECKPOINTS";
