@@ -3,10 +3,10 @@ using CsvHelper;
 
 namespace SkillLoc.Models.Datasets;
 
-/// <summary>Rows of comma-separated files, quoted as RFC 4180 and pandas do.</summary>
+/// <summary>Rows of comma-separated files, quoted as in RFC 4180 and pandas.</summary>
 internal static class CsvRows
 {
-    /// <summary>The rows with the lines that they begin on; empty lines are passed over.</summary>
+    /// <summary>Reads the rows with their first line numbers; empty lines are skipped.</summary>
     /// <exception cref="InvalidDataException">A quoted column does not end, or a byte cannot be decoded.</exception>
     public static IEnumerable<(int Line, string[] Columns)> Read(string path, Encoding encoding)
     {
