@@ -7,15 +7,15 @@ namespace SkillLoc.Transforms;
 public static class ScoringSchema
 {
     /// <summary>
-    /// Appends PredictedLabel and Score to a schema, with the annotations that ML.NET's own scorers give them; for a regression Score
-    /// alone, for free text PredictedText alone.
+    /// Appends PredictedLabel and Score to a schema, with the annotations of ML.NET's own scorers; only Score for a regression, only
+    /// PredictedText for free text.
     /// </summary>
     /// <param name="input">The schema.</param>
     /// <param name="columns">The names.</param>
     /// <param name="labels">The labels, in the order of the scores; none for a regression and for free text.</param>
-    /// <param name="writes">Whether the model writes its answers, so that PredictedText is added.</param>
-    /// <param name="multiLabel">Whether a row may have any number of the labels, so that PredictedLabel is a vector.</param>
-    /// <returns>The longer schema.</returns>
+    /// <param name="writes">Whether the model generates text, so that PredictedText is added.</param>
+    /// <param name="multiLabel">Whether the task is multi-label, so that PredictedLabel is a vector.</param>
+    /// <returns>The extended schema.</returns>
     /// <exception cref="ArgumentOutOfRangeException">A text column is missing, or not text.</exception>
     public static DataViewSchema Append(
         DataViewSchema input, ScoringColumns columns, IReadOnlyList<string> labels, bool writes = false, bool multiLabel = false)
@@ -26,30 +26,30 @@ public static class ScoringSchema
 
     /// <summary>Appends a vector of Single with slot names to a schema.</summary>
     /// <param name="input">The schema.</param>
-    /// <param name="columns">The text columns, which must be there.</param>
+    /// <param name="columns">The text columns, which must exist.</param>
     /// <param name="name">The vector's name.</param>
-    /// <param name="slots">The names of its slots, which it has as many of.</param>
-    /// <returns>The longer schema.</returns>
+    /// <param name="slots">The slot names.</param>
+    /// <returns>The extended schema.</returns>
     /// <exception cref="ArgumentOutOfRangeException">A text column is missing, or not text.</exception>
     public static DataViewSchema AppendVector(DataViewSchema input, ScoringColumns columns, string name, IReadOnlyList<string> slots) =>
         Append(input, columns, builder => AddVector(builder, name, slots));
 
     /// <summary>Appends a vector of Single with slot names to a shape.</summary>
     /// <param name="input">The shape.</param>
-    /// <param name="columns">The text columns, which must be there.</param>
+    /// <param name="columns">The text columns, which must exist.</param>
     /// <param name="name">The vector's name.</param>
-    /// <returns>The longer shape.</returns>
+    /// <returns>The extended shape.</returns>
     /// <exception cref="ArgumentOutOfRangeException">A text column is missing, or not text.</exception>
     public static SchemaShape AppendVector(SchemaShape input, ScoringColumns columns, string name) =>
         Append(input, columns, builder => AddVector(builder, name, ["slot"]));
 
-    /// <summary>Appends PredictedLabel and Score to a shape; for a regression Score alone, for free text PredictedText alone.</summary>
+    /// <summary>Appends PredictedLabel and Score to a shape; only Score for a regression, only PredictedText for free text.</summary>
     /// <param name="input">The shape.</param>
     /// <param name="columns">The names.</param>
-    /// <param name="labels">The labels, none for a regression and for free text; only their being there matters to a shape.</param>
-    /// <param name="writes">Whether the model writes its answers, so that PredictedText is added.</param>
-    /// <param name="multiLabel">Whether a row may have any number of the labels, so that PredictedLabel is a vector.</param>
-    /// <returns>The longer shape.</returns>
+    /// <param name="labels">The labels, none for a regression and for free text; a shape depends only on whether there are any.</param>
+    /// <param name="writes">Whether the model generates text, so that PredictedText is added.</param>
+    /// <param name="multiLabel">Whether the task is multi-label, so that PredictedLabel is a vector.</param>
+    /// <returns>The extended shape.</returns>
     /// <exception cref="ArgumentOutOfRangeException">A text column is missing, or not text.</exception>
     public static SchemaShape Append(
         SchemaShape input, ScoringColumns columns, IReadOnlyList<string> labels, bool writes = false, bool multiLabel = false)
@@ -62,7 +62,7 @@ public static class ScoringSchema
     /// <param name="shape">The shape.</param>
     /// <param name="name">The column's name.</param>
     /// <returns>The column.</returns>
-    /// <exception cref="ArgumentOutOfRangeException">There is none.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The column is missing.</exception>
     public static SchemaShape.Column Find(SchemaShape shape, string name)
     {
         ArgumentNullException.ThrowIfNull(shape);
@@ -72,7 +72,7 @@ public static class ScoringSchema
             : throw new ArgumentOutOfRangeException(nameof(shape), Missing(name, shape.Select(other => other.Name)));
     }
 
-    /// <summary>Throws unless the text columns are there and are text.</summary>
+    /// <summary>Throws unless the text columns exist and are text.</summary>
     /// <param name="input">The schema.</param>
     /// <param name="columns">The names.</param>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing, or not text.</exception>
