@@ -4,11 +4,11 @@ using SkillLoc.Transforms;
 
 namespace SkillLoc.Evaluators;
 
-/// <summary>Reads labelled rows of classes.</summary>
+/// <summary>Reads labelled rows of classification tasks.</summary>
 internal static class EncodedRows
 {
-    /// <summary>Reads a view; labels are as the model counts them.</summary>
-    /// <exception cref="ArgumentException">The model has no labels, or a row's is none of them.</exception>
+    /// <summary>Reads a view; labels are indices of the model's labels.</summary>
+    /// <exception cref="ArgumentException">The model has no labels, or a row has an unknown label.</exception>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
     /// <exception cref="InvalidOperationException">There are no labelled rows, or one cannot be encoded.</exception>
     public static EncodedRows<int> Read(MLContext context, IDataView data, TextScoringTransformer model, string labelColumn)
@@ -36,16 +36,16 @@ internal static class EncodedRows
 }
 
 /// <summary>The labelled rows of a view, encoded once for a model that scores them many times.</summary>
-/// <typeparam name="TLabel">What a row should be predicted as.</typeparam>
-/// <param name="Numbers">For each row its zero-based number in the view, which counts rows without a label too.</param>
+/// <typeparam name="TLabel">The type of labels.</typeparam>
+/// <param name="Numbers">The zero-based number of each row in the view, where unlabelled rows count as well.</param>
 /// <param name="Texts">The rows' token ids.</param>
 /// <param name="Labels">The rows' labels.</param>
 internal sealed record EncodedRows<TLabel>(int[] Numbers, EncodedText[] Texts, TLabel[] Labels)
 {
     /// <param name="data">The view.</param>
-    /// <param name="model">The model, which names the text columns.</param>
+    /// <param name="model">The model with the names of the text columns.</param>
     /// <param name="labelColumn">The label's column, for error messages.</param>
-    /// <param name="labels">For each row of the view whether it has a label, and the label.</param>
+    /// <param name="labels">Whether each row of the view has a label, and the label.</param>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
     /// <exception cref="InvalidOperationException">There are no labelled rows, or one cannot be encoded.</exception>
     public static EncodedRows<TLabel> Read(

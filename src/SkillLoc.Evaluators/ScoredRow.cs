@@ -4,18 +4,17 @@ using Microsoft.ML.Data;
 
 namespace SkillLoc.Evaluators;
 
-/// <summary>What is measured of one row: the slots of its true and its most probable label, and how far its probabilities are off.</summary>
+/// <summary>The measured values of a row: the slots of its true and its most probable label, and the error of its probabilities.</summary>
 [StructLayout(LayoutKind.Auto)]
 internal readonly record struct ScoredRow(int Label, int Predicted, double Confidence, double LabelProbability, double SquaredError)
 {
     public bool IsRight => Label == Predicted;
 
-    /// <summary>Reads the labelled rows of a view. Where keys have values and scores slot names they go together by name, as keys may stand
-    /// in another order than the scores; else the i-th key is the label of the i-th score. Of a binary trainer true is the label of the
-    /// second.</summary>
+    /// <summary>Reads the labelled rows of a view. Keys with values and scores with slot names are matched by name, since their orders may
+    /// differ; otherwise, the i-th key belongs to the i-th score. For a binary trainer, true is the second label.</summary>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
-    /// <exception cref="InvalidOperationException">There are no labelled rows, no label is among the names of the slots, or a row's scores
-    /// are no probabilities.</exception>
+    /// <exception cref="InvalidOperationException">There are no labelled rows, no label is among the names of the slots, or scores are not
+    /// probabilities.</exception>
     public static IEnumerable<ScoredRow> Read(MLContext context, IDataView data, string labelColumn, string scoreColumn)
     {
         DataViewSchema.Column label = EvaluatedColumn.Find(data.Schema, labelColumn);
@@ -72,7 +71,7 @@ internal readonly record struct ScoredRow(int Label, int Predicted, double Confi
         };
     }
 
-    /// <summary>Judges one row; of equal probabilities the first is the prediction.</summary>
+    /// <summary>Evaluates a row; ties of probabilities go to the first.</summary>
     public static ScoredRow Of(int label, float[] probabilities)
     {
         int predicted = Array.IndexOf(probabilities, probabilities.Max());

@@ -5,7 +5,7 @@ using SkillLoc.Transforms;
 
 namespace SkillLoc.Evaluators;
 
-/// <summary>Rows of classes, judged by the probabilities of the labels.</summary>
+/// <summary>Rows of a classification task, evaluated by the probabilities of labels.</summary>
 internal sealed class JudgedClasses : JudgedRows
 {
     private readonly int[] _labels;
@@ -27,7 +27,7 @@ internal sealed class JudgedClasses : JudgedRows
         _ => "ACC",
     };
 
-    /// <exception cref="ArgumentException">The metric is of scores, or a label is none of the task's.</exception>
+    /// <exception cref="ArgumentException">The metric is for regressions, or a label is not one of the task's.</exception>
     public static JudgedClasses Read(MLContext context, IDataView data, TextScoringTransformer task, CheckpointInterpolationEvaluator.Options options)
     {
         PromptMetric metric = options.Metric ?? task.Classifier.Settings.Metric;

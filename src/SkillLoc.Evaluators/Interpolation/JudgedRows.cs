@@ -5,9 +5,9 @@ using SkillLoc.Transforms;
 
 namespace SkillLoc.Evaluators;
 
-/// <summary>The labelled rows of a set, encoded and grouped once, and how a task judges models on them.</summary>
+/// <summary>The labelled rows of a data set, encoded and batched once, with the evaluation of a task.</summary>
 /// <param name="numbers">The rows' numbers in their view.</param>
-/// <param name="batches">The rows in groups of similar length, which this owns.</param>
+/// <param name="batches">The rows in batches of similar length, owned by this object.</param>
 internal abstract class JudgedRows(int[] numbers, ScoringBatch[] batches) : IDisposable
 {
     /// <summary>The rows' zero-based numbers in their view.</summary>
@@ -18,8 +18,8 @@ internal abstract class JudgedRows(int[] numbers, ScoringBatch[] batches) : IDis
 
     protected ScoringBatch[] Batches => batches;
 
-    /// <summary>Reads a view for the task that is evaluated.</summary>
-    /// <exception cref="ArgumentException">A label is none of the task's, or the metric is not one for it.</exception>
+    /// <summary>Reads a view for the evaluated task.</summary>
+    /// <exception cref="ArgumentException">A label is not one of the task's, or the metric does not match the task.</exception>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
     /// <exception cref="InvalidOperationException">There are no labelled rows, one cannot be encoded, or a score is outside its range.</exception>
     public static JudgedRows Of(MLContext context, IDataView data, TextScoringTransformer task, CheckpointInterpolationEvaluator.Options options) =>
@@ -32,8 +32,8 @@ internal abstract class JudgedRows(int[] numbers, ScoringBatch[] batches) : IDis
             _ => JudgedClasses.Read(context, data, task, options),
         };
 
-    /// <summary>Runs a model over the rows, once.</summary>
-    /// <param name="model">A model for the same task and of the same encoder as the one that the rows were read for.</param>
+    /// <summary>Evaluates a model on the rows.</summary>
+    /// <param name="model">A model with the task and encoder for which the rows were read.</param>
     /// <param name="cancellation">Stops between batches.</param>
     public abstract RowsJudgement Judge(TextClassifier model, CancellationToken cancellation);
 

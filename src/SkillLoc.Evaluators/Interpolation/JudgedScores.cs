@@ -6,7 +6,7 @@ using SkillLoc.Transforms;
 
 namespace SkillLoc.Evaluators;
 
-/// <summary>Rows of a regression, judged by how probable the word at the upper end of the range is.</summary>
+/// <summary>Rows of a regression, evaluated by the probability of the second label word.</summary>
 internal sealed class JudgedScores : JudgedRows
 {
     // As of classes, smaller probabilities count as this.
@@ -19,8 +19,8 @@ internal sealed class JudgedScores : JudgedRows
 
     public override string MetricName => "Pearson-Correlation";
 
-    /// <exception cref="ArgumentException">A metric of classes is asked for.</exception>
-    /// <exception cref="InvalidOperationException">A score is outside the range, beside what every set may have.</exception>
+    /// <exception cref="ArgumentException">The metric is for classifications.</exception>
+    /// <exception cref="InvalidOperationException">A score is outside the range, in addition to the errors of all sets.</exception>
     public static JudgedScores Read(IDataView data, TextScoringTransformer task, ScoreRange range, CheckpointInterpolationEvaluator.Options options)
     {
         string labelColumn = options.LabelColumnName;
@@ -50,8 +50,8 @@ internal sealed class JudgedScores : JudgedRows
         }
     }
 
-    /// <summary>The loss is the Kullback-Leibler divergence of the two words' probabilities from those that the score stands for, as it is
-    /// trained (methods, A.1).</summary>
+    /// <summary>The loss is the Kullback-Leibler divergence of the two label words' probabilities from the target, as in training
+    /// (methods, A.1).</summary>
     public override RowsJudgement Judge(TextClassifier model, CancellationToken cancellation)
     {
         float[][] probabilities = model.Score(Batches, cancellation);

@@ -5,7 +5,7 @@ using SkillLoc.Transforms;
 
 namespace SkillLoc.Evaluators;
 
-/// <summary>Rows whose answers a model writes, judged by the text, and where there are labels also by the likelihoods of their answers.</summary>
+/// <summary>Rows of a text-to-text task, evaluated by the generated text and, with labels, by the likelihoods of their answers.</summary>
 internal sealed class JudgedTexts : JudgedRows
 {
     private readonly TextMetric _metric;
@@ -29,8 +29,9 @@ internal sealed class JudgedTexts : JudgedRows
 
     public override string MetricName => TextMetrics.NameOf(_metric);
 
-    /// <exception cref="ArgumentException">A metric of classes is asked for, or a label is none of the task's.</exception>
-    /// <exception cref="InvalidOperationException">An answer cannot be judged by the task's metric, beside what every set may have.</exception>
+    /// <exception cref="ArgumentException">The metric is for classifications, or a label is not one of the task's.</exception>
+    /// <exception cref="InvalidOperationException">An answer is invalid for the task's metric, in addition to the errors of all
+    /// sets.</exception>
     public static JudgedTexts Read(MLContext context, IDataView data, TextScoringTransformer task, CheckpointInterpolationEvaluator.Options options)
     {
         if (options.Metric is { } metric)
@@ -84,7 +85,7 @@ internal sealed class JudgedTexts : JudgedRows
         }
     }
 
-    /// <summary>Has the metric judge the first answers, so that what it cannot judge is known before anything is written.</summary>
+    /// <summary>Evaluates the metric on the first answers, so that invalid answers are detected before anything is generated.</summary>
     private static void Check(TextMetric metric, string labelColumn, EncodedRows<string[]> rows)
     {
         try
