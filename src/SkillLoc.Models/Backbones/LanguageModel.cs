@@ -134,7 +134,7 @@ public abstract class LanguageModel : IDisposable
     /// <summary>Loads a Hugging Face checkpoint folder; also the <see cref="Adaptation"/> of a classifier that was saved after
     /// tuning.</summary>
     /// <param name="folder">A folder with <c>config.json</c> and weights.</param>
-    /// <param name="withHead">False omits the language-model head, which a classification head does not need.</param>
+    /// <param name="withHead">False omits the language-model head, which classification heads do not need.</param>
     /// <param name="device">The device of the weights; the CPU by default.</param>
     /// <param name="dtype">The type that weights are converted to; float32 by default.</param>
     /// <returns>The model; the caller disposes it.</returns>

@@ -106,7 +106,7 @@ public sealed partial class CheckpointFolder : IDisposable
     /// <param name="textFiles">Additional text files, by name and content.</param>
     /// <param name="ownTensors">Tensors that the Python class does not have, stored in <c>skillloc.safetensors</c>; null for none.</param>
     /// <exception cref="ArgumentException">A weight's name occurs twice, or its type cannot be stored.</exception>
-    /// <exception cref="IOException">The folder could not be written or holds something else; what was there is untouched.</exception>
+    /// <exception cref="IOException">The folder could not be written or holds something else; existing content is unchanged.</exception>
     public static void Save(
         string folder,
         ModelConfig config,

@@ -126,7 +126,7 @@ public sealed class CheckpointMixture
     }
 
     /// <summary>Changes the weights.</summary>
-    /// <param name="weights">One w per group, in the order of <see cref="Groups"/>; infinities are allowed.</param>
+    /// <param name="weights">One weight w per group, in the order of <see cref="Groups"/>; infinities are allowed.</param>
     /// <exception cref="ArgumentException">There are more or fewer weights than groups, or one is NaN.</exception>
     public void SetWeights(IReadOnlyList<float> weights)
     {

@@ -15,7 +15,7 @@ public sealed class AutoregressiveEncoder : ITextEncoder
     /// <summary>Creates an encoder.</summary>
     /// <param name="template">The template.</param>
     /// <param name="tokenizer">The checkpoint's tokenizer, a byte-level BPE.</param>
-    /// <param name="maxLength">The maximum length of a row in tokens, without the option that may follow it.</param>
+    /// <param name="maxLength">The maximum length of a row in tokens, without the option that may follow.</param>
     /// <exception cref="ArgumentException">The tokenizer is not a byte-level BPE.</exception>
     public AutoregressiveEncoder(AutoregressiveTemplate template, CheckpointTokenizer tokenizer, int maxLength)
     {
