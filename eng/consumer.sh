@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A stranger's program (tests/Consumer): with the packages that eng/pack.sh wrote, in artifacts/consumer, outside of the solution, it is
-# built from the README's snippet as that stands, trains and saves; a second program loads the model. Leaves what either predicts in
-# artifacts/consumer/run: trained.tsv and loaded.tsv. The snippets of docs/components are compiled beside it.
+# built from the README's snippet as that stands, trains and saves; a second program loads the model, and once more as a single file.
+# Leaves what they predict in artifacts/consumer/run: trained.tsv, loaded.tsv and single.tsv. The snippets of docs/components are compiled beside it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # A test runs this: no build server stays behind and holds its output open.
@@ -36,6 +36,11 @@ properties=(-p:SkillLocVersion="${ours#SkillLoc.MLNet.}" -p:LibTorchVersion="$li
   -p:NuGetFolder="$(dotnet nuget locals global-packages --list --force-english-output | sed 's/^global-packages: //')")
 dotnet build "$consumer/Consumer.slnx" -c Release -v quiet -clp:NoSummary "${properties[@]}"
 
+# Files that lie beside it, libtorch's, are links to the package's.
+dotnet publish "$consumer/Predict" -c Release -v quiet -clp:NoSummary "${properties[@]}" -p:PublishSingleFile=true --self-contained false \
+  --use-current-runtime -p:CreateHardLinksForPublishFilesIfPossible=true -o "$consumer/single"
+[ ! -e "$consumer/single/Predict.dll" ] || { echo "consumer.sh: the single file is not one" >&2; exit 1; }
+
 run=$consumer/run sst2=../shared/data/sst-2
 mkdir -p "$run/models"
 ln -s "$root/models/mini-roberta" "$run/models/roberta-base"
@@ -49,4 +54,6 @@ fi
 cd "$run"
 export OMP_NUM_THREADS=1     # for a model this small threads would only wait for each other
 dotnet ../Train/bin/Release/net10.0/Train.dll
+../single/Predict
+mv loaded.tsv single.tsv
 dotnet ../Predict/bin/Release/net10.0/Predict.dll

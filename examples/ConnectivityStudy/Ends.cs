@@ -88,9 +88,7 @@ public sealed class Ends
         TextScoringTransformer trained = _ml.SkillLoc().PromptFineTune(new PromptFineTuneTrainer.Options
         {
             Checkpoint = checkpoint,
-            Task = writes ? null : task.Find(),
-            TextToText = writes ? TextToTextTasks.Find(task.Task) : null,
-            Answers = writes ? task.Words : null,
+            Task = writes ? TextToTextTasks.Find(task.Task) with { Answers = task.Words } : task.Find(),
             Tuning = end.Tuning,
             Head = end.Head,
             FixEmbeddings = false,

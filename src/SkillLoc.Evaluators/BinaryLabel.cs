@@ -1,5 +1,6 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
+using SkillLoc.Transforms;
 
 namespace SkillLoc.Evaluators;
 

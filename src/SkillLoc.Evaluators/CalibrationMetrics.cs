@@ -50,7 +50,7 @@ public sealed record CalibrationMetrics
         return context.Data.LoadFromEnumerable(Bins);
     }
 
-    internal static CalibrationMetrics Of(ScoredRow[] rows, int numberOfBins)
+    internal static CalibrationMetrics Of(MeasuredRow[] rows, int numberOfBins)
     {
         CalibrationBin[] bins = EqualWidthBins(rows, numberOfBins);
         return new()
@@ -66,9 +66,9 @@ public sealed record CalibrationMetrics
         };
     }
 
-    private static CalibrationBin[] EqualWidthBins(ScoredRow[] rows, int numberOfBins)
+    private static CalibrationBin[] EqualWidthBins(MeasuredRow[] rows, int numberOfBins)
     {
-        ILookup<int, ScoredRow> byBin = rows.ToLookup(row => BinOf(row.Confidence, numberOfBins));
+        ILookup<int, MeasuredRow> byBin = rows.ToLookup(row => BinOf(row.Confidence, numberOfBins));
         return
         [
             .. Enumerable.Range(0, numberOfBins).Select(bin => new CalibrationBin(
@@ -87,7 +87,7 @@ public sealed record CalibrationMetrics
         return bin > 0 && (float)confidence <= (float)((double)bin / numberOfBins) ? bin - 1 : bin;
     }
 
-    private static double AdaptiveError(ScoredRow[] rows, int numberOfBins)
+    private static double AdaptiveError(MeasuredRow[] rows, int numberOfBins)
     {
         double[] gaps =
         [

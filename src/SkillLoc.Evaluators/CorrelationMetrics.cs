@@ -1,6 +1,7 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using SkillLoc.Models.Classification;
+using SkillLoc.Transforms;
 
 namespace SkillLoc.Evaluators;
 

@@ -1,6 +1,7 @@
 using Microsoft.ML;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Grafts;
+using SkillLoc.Transforms;
 
 namespace SkillLoc.Evaluators;
 

@@ -1,4 +1,5 @@
 using Microsoft.ML;
+using SkillLoc.Transforms;
 
 namespace SkillLoc.Evaluators;
 

@@ -1,5 +1,6 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
+using SkillLoc.Transforms;
 
 namespace SkillLoc.Evaluators;
 
@@ -20,6 +21,22 @@ internal sealed class Probabilities(DataViewRowCursor cursor, DataViewSchema.Col
     /// column.</exception>
     public static DataViewSchema.Column Find(DataViewSchema schema, string name)
     {
+        DataViewSchema.Column column = FindAny(schema, name, out bool isMargin);
+        return !isMargin || !IsMarked(column)
+            ? column
+            : throw EvaluatedColumn.WrongType(
+                column,
+                $"a probability: this is a trainer's plain score, of which mlContext.BinaryClassification.Calibrators makes one");
+    }
+
+    /// <summary>Finds a score column, whatever its numbers; beside the margin of a binary trainer the probability that was made of it.</summary>
+    /// <param name="schema">The columns.</param>
+    /// <param name="name">The score column's name.</param>
+    /// <param name="isMargin">Whether it is a binary trainer's margin, without a probability beside it.</param>
+    /// <exception cref="ArgumentOutOfRangeException">It is missing or of another type.</exception>
+    public static DataViewSchema.Column FindAny(DataViewSchema schema, string name, out bool isMargin)
+    {
+        isMargin = false;
         DataViewSchema.Column column = EvaluatedColumn.Find(schema, name);
         if (column.Type is VectorDataViewType { Size: >= 2 } vector && vector.ItemType == NumberDataViewType.Single)
         {
@@ -42,11 +59,8 @@ internal sealed class Probabilities(DataViewRowCursor cursor, DataViewSchema.Col
         [
             .. schema.Where(other => !other.IsHidden && IsBinary(other) && IsProbability(other) && SetOf(other) == SetOf(column)),
         ];
-        return beside.Length > 0 ? beside[0]
-            : KindOf(column) is null ? column
-            : throw EvaluatedColumn.WrongType(
-                column,
-                $"a probability: this is a trainer's plain score, of which mlContext.BinaryClassification.Calibrators makes one");
+        isMargin = beside.Length == 0;
+        return isMargin ? column : beside[0];
     }
 
     /// <summary>Whether a column is from a binary trainer, with one number per row.</summary>
@@ -86,17 +100,22 @@ internal sealed class Probabilities(DataViewRowCursor cursor, DataViewSchema.Col
     public float[] Read()
     {
         float[] probabilities = _read();
-        return probabilities.All(p => p >= -Tolerance && p <= 1 + Tolerance) && Math.Abs(probabilities.Sum() - 1) <= Tolerance
-            ? probabilities
-            : throw new InvalidOperationException(
-                IsBinary(column)
-                    ? $"Row {cursor.Position} of column '{column.Name}' is {probabilities[1]}; calibration needs a probability: "
-                        + "a number from 0 to 1."
-                    : $"Row {cursor.Position} of column '{column.Name}' is [{string.Join(", ", probabilities)}]; calibration needs "
-                        + "probabilities: numbers from 0 to 1 that sum to 1.");
+        return Are(probabilities) ? probabilities : throw NoProbabilities(column, cursor.Position, probabilities);
     }
 
-    private static Func<float[]> Several(DataViewRowCursor cursor, DataViewSchema.Column column)
+    /// <summary>Whether numbers are probabilities of all there is.</summary>
+    public static bool Are(float[] scores) =>
+        scores.All(p => p >= -Tolerance && p <= 1 + Tolerance) && Math.Abs(scores.Sum() - 1) <= Tolerance;
+
+    /// <summary>What to throw when they are not.</summary>
+    public static InvalidOperationException NoProbabilities(DataViewSchema.Column column, long row, float[] scores) => new(
+        IsBinary(column)
+            ? $"Row {row} of column '{column.Name}' is {scores[1]}; calibration needs a probability: a number from 0 to 1."
+            : $"Row {row} of column '{column.Name}' is [{string.Join(", ", scores)}]; calibration needs "
+                + "probabilities: numbers from 0 to 1 that sum to 1.");
+
+    /// <summary>A reader of a vector of scores.</summary>
+    public static Func<float[]> Several(DataViewRowCursor cursor, DataViewSchema.Column column)
     {
         ValueGetter<VBuffer<float>> read = cursor.GetGetter<VBuffer<float>>(column);
         VBuffer<float> scores = default;
@@ -107,29 +126,44 @@ internal sealed class Probabilities(DataViewRowCursor cursor, DataViewSchema.Col
         };
     }
 
-    private static Func<float[]> Binary(DataViewRowCursor cursor, DataViewSchema.Column column)
+    /// <summary>A reader of a binary trainer's one number.</summary>
+    public static Func<float[]> One(DataViewRowCursor cursor, DataViewSchema.Column column)
     {
         ValueGetter<float> read = cursor.GetGetter<float>(column);
-        float probability = 0;
+        float score = 0;
         return () =>
         {
-            read(ref probability);
-            return [1 - probability, probability];
+            read(ref score);
+            return [score];
         };
     }
 
-    private static bool IsProbability(DataViewSchema.Column column) => column.Name == Probability || KindOf(column) == Probability;
-
-    private static string? KindOf(DataViewSchema.Column column)
+    private static Func<float[]> Binary(DataViewRowCursor cursor, DataViewSchema.Column column)
     {
-        const string Kind = "ScoreValueKind";
-        if (column.Annotations.Schema.GetColumnOrNull(Kind)?.Type is not TextDataViewType)
+        Func<float[]> read = One(cursor, column);
+        return () => read() is [var probability] ? [1 - probability, probability] : [];
+    }
+
+    /// <summary>Whether a column is a binary trainer's probability of true.</summary>
+    public static bool IsProbability(DataViewSchema.Column column) => column.Name == Probability || KindOf(column) == Probability;
+
+    /// <summary>Whether a trainer or a model says what a column holds.</summary>
+    public static bool IsMarked(DataViewSchema.Column column) => KindOf(column) is not null;
+
+    /// <summary>Whether a column is what a regression predicts.</summary>
+    public static bool IsRegression(DataViewSchema.Column column) => TextOf(column, "ScoreColumnKind") == "Regression";
+
+    private static string? KindOf(DataViewSchema.Column column) => TextOf(column, "ScoreValueKind");
+
+    private static string? TextOf(DataViewSchema.Column column, string annotation)
+    {
+        if (column.Annotations.Schema.GetColumnOrNull(annotation)?.Type is not TextDataViewType)
         {
             return null;
         }
 
         ReadOnlyMemory<char> text = default;
-        column.Annotations.GetValue(Kind, ref text);
+        column.Annotations.GetValue(annotation, ref text);
         return text.ToString();
     }
 

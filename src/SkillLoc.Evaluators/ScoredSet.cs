@@ -3,7 +3,7 @@ namespace SkillLoc.Evaluators;
 /// <summary>The labelled rows of a set with the scores of a model.</summary>
 /// <param name="Labels">The model's labels, by slot.</param>
 /// <param name="Rows">At least one row.</param>
-internal sealed record ScoredSet(string[] Labels, ScoredRow[] Rows)
+internal sealed record ScoredSet(string[] Labels, MeasuredRow[] Rows)
 {
     public IEnumerable<string> Predictions => Rows.Select(row => Labels[row.Predicted]);
 
@@ -14,7 +14,7 @@ internal sealed record ScoredSet(string[] Labels, ScoredRow[] Rows)
     {
         var right = new double[Labels.Length];
         var occurring = new double[Labels.Length];
-        foreach (ScoredRow row in Rows)
+        foreach (MeasuredRow row in Rows)
         {
             right[row.Label] += row.IsRight ? 1 : 0;
             occurring[row.Label]++;

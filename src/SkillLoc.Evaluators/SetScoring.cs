@@ -36,7 +36,7 @@ internal sealed class SetScoring
     /// <exception cref="InvalidOperationException">A row cannot be scored, or its scores are not probabilities.</exception>
     public ScoredSet Score()
     {
-        var rows = new List<ScoredRow>(_slots.Length);
+        var rows = new List<MeasuredRow>(_slots.Length);
         try
         {
             // Labels are the set's own, as a model may map its label column by the keys that it was trained with.
@@ -47,7 +47,7 @@ internal sealed class SetScoring
             {
                 if (row < _slots.Length && _slots[row] >= 0)
                 {
-                    rows.Add(ScoredRow.Of(_slots[row], probabilities.Read()));
+                    rows.Add(MeasuredRow.Of(_slots[row], probabilities.Read()));
                 }
             }
 

@@ -1,6 +1,7 @@
 using Microsoft.ML;
 using SkillLoc.Evaluators;
 using SkillLoc.Models.Generation;
+using SkillLoc.Transforms;
 
 namespace SkillLoc;
 
@@ -30,7 +31,7 @@ public static class SkillLocEvaluators
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(data);
         ArgumentOutOfRangeException.ThrowIfLessThan(numberOfBins, 1);
-        return CalibrationMetrics.Of([.. ScoredRow.Read(catalog.Context, data, labelColumnName, scoreColumnName)], numberOfBins);
+        return CalibrationMetrics.Of([.. MeasuredRow.Read(catalog.Context, data, labelColumnName, scoreColumnName)], numberOfBins);
     }
 
     /// <summary>Measures the agreement of two models' predictions.</summary>

@@ -36,12 +36,11 @@ public sealed partial class ContinualGraft
             ArgumentException.ThrowIfNullOrEmpty(FineTune.Checkpoint);
             if (FineTune.Task is not null || FineTune.ValidationSet is not null || FineTune.StartFrom.Count > 0 || FineTune.Frozen.Count > 0
                 || FineTune.Tuning is not null || FineTune.Region is not null || FineTune.CheckpointFolder is not null
-                || FineTune.OutputFolder is not null || FineTune.CartographyPath is not null || FineTune.TextToText is not null
-                || FineTune.MultiLabel)
+                || FineTune.OutputFolder is not null || FineTune.CartographyPath is not null || FineTune.MultiLabel)
             {
                 throw new ArgumentException(
                     "Options.FineTune holds for every task: leave out Task, ValidationSet, StartFrom and Frozen, which the sequence sets, and "
-                    + "TextToText, MultiLabel, Tuning, Region, CheckpointFolder, OutputFolder and CartographyPath.");
+                    + "MultiLabel, Tuning, Region, CheckpointFolder, OutputFolder and CartographyPath.");
             }
 
             if (GraftMask.FineTuned is not null || GraftMask.BaseCheckpoint is not null || GraftMask.ValidationSet is not null

@@ -115,8 +115,8 @@ public sealed partial class ContinualGraft
                 sequence[i].Validation is { } set ? Rows(set, "validation data") : null, _host.DrawSeed(), _host.DrawSeed());
             before = _options.Folder is null ? "" : stages[i].Fingerprint = RunFingerprint.Of(Describe(stages[i], before));
 
-            LabeledTexts Rows(IDataView view, string role, RowWeighting? weighting = null) => LabeledTexts.Read(
-                view, options[i].Columns(), options[i].LabelColumnName, classifier, $"{role} of '{sequence[i].Prompt.Name}'", weighting);
+            EncodedDataset Rows(IDataView view, string role, RowWeighting? weighting = null) => (weighting ?? RowWeighting.None).Read(
+                view, options[i].Columns(), options[i].LabelColumnName, classifier, $"{role} of '{sequence[i].Prompt.Name}'");
         }
 
         return stages;
@@ -224,7 +224,7 @@ public sealed partial class ContinualGraft
                     Graft union = GraftUnion.Of(grafts[..count]);
                     using var grafted = new GraftSwitch(classifier.Backbone, union, fingerprint);
                     grafted.Apply();
-                    double metric = stages[task].Test.Judge(classifier);
+                    double metric = stages[task].Test.Metric(classifier);
                     grafted.Remove();
                     rows.Add(new(stages[after].Name, stages[task].Name, method, metric, union.Count, bytes[..count].Sum()));
                 }
@@ -268,7 +268,7 @@ public sealed partial class ContinualGraft
 
                 long parameters = stage.Options.Selection.Of(whole.Backbone).Sum(name => whole.Backbone.Parameters[name].numel());
                 rows.AddRange(classifiers.Zip(stages, (each, of) => new ContinualGraftRow(
-                    stage.Name, of.Name, ContinualMethod.Sequential, of.Test.Judge(each), parameters,
+                    stage.Name, of.Name, ContinualMethod.Sequential, of.Test.Metric(each), parameters,
                     sizeof(float) * (parameters + each.Head.Parameters.Values.Sum(value => value.numel())))));
             }
 
@@ -283,8 +283,8 @@ public sealed partial class ContinualGraft
     /// <summary>A task with all that is known of it before training. The seeds, which serve where the options have none, are drawn for all
     /// tasks at once: those of a later task do not depend on whether an earlier one's graft is read from a file.</summary>
     private sealed record Stage(
-        int Place, ContinualTask Task, PromptFineTuneTrainer.Options Options, ClassifierSettings Settings, LabeledTexts Train, LabeledTexts Test,
-        LabeledTexts? Validation, int TuningSeed, int MaskSeed)
+        int Place, ContinualTask Task, PromptFineTuneTrainer.Options Options, ClassifierSettings Settings, EncodedDataset Train, EncodedDataset Test,
+        EncodedDataset? Validation, int TuningSeed, int MaskSeed)
     {
         public string Name => Task.Prompt.Name;
 

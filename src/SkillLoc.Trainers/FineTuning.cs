@@ -4,6 +4,8 @@ using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Cartography;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.NativeCalls;
+using SkillLoc.Models.Tasks;
+using SkillLoc.Transforms;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -145,7 +147,7 @@ internal sealed class FineTuning : IDisposable
     /// <param name="validation">Each task's rows for the metric, which is the mean over the tasks; null for none.</param>
     /// <param name="stateFile">Where the state is kept; null for nowhere.</param>
     /// <returns>What was reached.</returns>
-    public TrainingState Run(IReadOnlyList<LabeledTexts> train, IReadOnlyList<LabeledTexts>? validation, TrainingStateFile? stateFile)
+    public TrainingState Run(IReadOnlyList<EncodedDataset> train, IReadOnlyList<EncodedDataset>? validation, TrainingStateFile? stateFile)
     {
         int microBatches = train.Sum(rows => (rows.Count + _options.BatchSize - 1) / _options.BatchSize);
         int updatesPerEpoch = Math.Max(1, microBatches / _options.GradientAccumulationSteps);
@@ -276,14 +278,14 @@ internal sealed class FineTuning : IDisposable
     /// Micro-batches of an epoch, each of one task. Like dropout's, their randomness follows from the seed and the place in the run alone,
     /// so that a resumed run draws what an uninterrupted one would.
     /// </summary>
-    private (int Task, int[] Rows)[] Shuffle(IReadOnlyList<LabeledTexts> train, int epoch)
+    private (int Task, int[] Rows)[] Shuffle(IReadOnlyList<EncodedDataset> train, int epoch)
     {
         var random = new Random((int)Derive(_seed, 1, epoch));
         (int Task, int[] Rows)[] batches = [.. train.SelectMany((rows, task) =>
         {
             int[] order = [.. Enumerable.Range(0, rows.Count)];
             random.Shuffle(order);
-            order = _options.Sampling == RowSampling.Balanced ? Balance(order, rows.Labels, random) : order;
+            order = _options.Sampling == RowSampling.Balanced ? Balance(order, rows, random) : order;
             return order.Chunk(_options.BatchSize).Select(part => (task, part));
         })];
         if (train.Count > 1)
@@ -295,9 +297,9 @@ internal sealed class FineTuning : IDisposable
     }
 
     /// <summary>As many rows of each label, of shuffled rows; the labels' rows come round again when they are used up.</summary>
-    private static int[] Balance(int[] shuffled, int[] labels, Random random)
+    private static int[] Balance(int[] shuffled, EncodedDataset rows, Random random)
     {
-        int[][] byLabel = [.. shuffled.GroupBy(row => labels[row]).OrderBy(group => group.Key).Select(group => group.ToArray())];
+        int[][] byLabel = [.. shuffled.GroupBy(row => rows.Targets[row].Label).OrderBy(group => group.Key).Select(group => group.ToArray())];
         random.Shuffle(byLabel);
 
         // The labels that are shuffled first get what the division leaves over.
@@ -306,11 +308,11 @@ internal sealed class FineTuning : IDisposable
         return drawn;
     }
 
-    private void Evaluate(TrainingState state, int steps, IReadOnlyList<LabeledTexts>? validation)
+    private void Evaluate(TrainingState state, int steps, IReadOnlyList<EncodedDataset>? validation)
     {
         if (validation is not null)
         {
-            double metric = validation.Zip(_classifiers, (rows, classifier) => rows.Judge(classifier)).Average();
+            double metric = validation.Zip(_classifiers, (rows, classifier) => rows.Metric(classifier)).Average();
             state.Metric = metric;
             _channel.Info(MessageSensitivity.None, $"Update {state.Step} of {steps}: loss {state.Loss:F4}, validation {metric:F4}.");
 
@@ -348,9 +350,10 @@ internal sealed class FineTuning : IDisposable
     private bool IsStale(TrainingState state) => state.Stale >= _options.Patience;
 
     /// <summary>Scores the training rows after an epoch.</summary>
-    private void Record(TrainingState state, LabeledTexts train)
+    private void Record(TrainingState state, EncodedDataset train)
     {
-        EpochScores now = EpochScores.Of(_classifiers[0], train);
+        TextClassifier classifier = _classifiers[0];
+        var now = new EpochScores(classifier.Task.Confidence(classifier, train.Texts, train.Targets));
         if (now.Confidence.Any(float.IsNaN))
         {
             throw new InvalidOperationException(
@@ -361,7 +364,7 @@ internal sealed class FineTuning : IDisposable
     }
 
     /// <summary>Writes what all epochs made of the training rows.</summary>
-    private void SaveCartography(TrainingState state, LabeledTexts train)
+    private void SaveCartography(TrainingState state, EncodedDataset train)
     {
         var dynamics = new TrainingDynamics();
         foreach (EpochScores epoch in state.Epochs)
@@ -407,7 +410,7 @@ internal sealed class FineTuning : IDisposable
     /// weighs as much as another: 1 / (micro-batches x tokens of its micro-batch). Of several answers one is drawn for each use of a row.
     /// </summary>
     /// <returns>The loss, the anchor's part included.</returns>
-    private double Update(IReadOnlyList<LabeledTexts> train, (int Task, int[] Rows)[] group, int epoch, int step, int steps)
+    private double Update(IReadOnlyList<EncodedDataset> train, (int Task, int[] Rows)[] group, int epoch, int step, int steps)
     {
         foreach ((Parameter master, _) in _differentiated)
         {
@@ -420,7 +423,7 @@ internal sealed class FineTuning : IDisposable
             foreach (IGrouping<int, int[]> parts in group.GroupBy(part => part.Task, part => part.Rows))
             {
                 int[] rows = [.. parts.SelectMany(part => part)];
-                int[][]? targets = Targets(train[parts.Key], rows, _seed, epoch);
+                RowTarget[] targets = Targets(train[parts.Key], rows, _seed, epoch);
                 float[] weights = Weights(train[parts.Key], parts, _options.GradientAccumulationSteps, targets);
                 loss += Backward(_passes[parts.Key], train[parts.Key], rows, weights, _options.MaxTokensPerBatch, training: true, targets);
                 TakeGradients();
@@ -453,9 +456,8 @@ internal sealed class FineTuning : IDisposable
         return loss;
     }
 
-    /// <summary>What a model that writes should write for some rows in a pass over the data, one answer drawn for each; null for
-    /// others.</summary>
-    public static int[][]? Targets(LabeledTexts train, IReadOnlyList<int> rows, int seed, int pass) =>
+    /// <summary>What some rows should be predicted as in a pass over the data; of several answers one is drawn for each row.</summary>
+    public static RowTarget[] Targets(EncodedDataset train, IReadOnlyList<int> rows, int seed, int pass) =>
         train.TargetsOf(rows, row => Derive((int)Derive(seed, 3, pass), 3, row));
 
     /// <summary>The weights of an update's rows, one after another; see <see cref="Update"/>.</summary>
@@ -463,12 +465,12 @@ internal sealed class FineTuning : IDisposable
     /// <param name="microBatches">The rows of micro-batches.</param>
     /// <param name="count">How many micro-batches the update has.</param>
     /// <param name="targets">What <see cref="Targets"/> gave for the rows.</param>
-    public static float[] Weights(LabeledTexts train, IEnumerable<int[]> microBatches, int count, int[][]? targets)
+    public static float[] Weights(EncodedDataset train, IEnumerable<int[]> microBatches, int count, RowTarget[] targets)
     {
         var weights = new List<float>();
         foreach (int[] part in microBatches)
         {
-            int[] tokens = [.. part.Select((_, i) => targets is null ? 1 : targets[weights.Count + i].Length)];
+            int[] tokens = [.. part.Select((_, i) => Math.Max(1, train.Task.TokensOf(targets[weights.Count + i])))];
             float all = count * tokens.Sum();
             weights.AddRange(tokens.Select((number, i) => number / all * (train.Weights.Length > 0 ? train.Weights[part[i]] : 1)));
         }
@@ -532,29 +534,27 @@ internal sealed class FineTuning : IDisposable
         }
     }
 
-    /// <summary>Adds the gradients of a weighted sum of the rows' losses (<see cref="LabeledTexts.Losses"/>) to the parameters.</summary>
+    /// <summary>Adds the gradients of a weighted sum of the rows' losses (<see cref="TextTask.Losses"/>) to the parameters.</summary>
     /// <param name="classifier">The model.</param>
     /// <param name="data">What the rows are of.</param>
     /// <param name="rows">The rows.</param>
     /// <param name="weights">Their weights.</param>
     /// <param name="maxTokens">Padded tokens in one pass; null takes what suits the device.</param>
     /// <param name="training">True switches dropout on.</param>
-    /// <param name="targets">What a model that writes should write for each row; null takes its first answer.</param>
+    /// <param name="targets">What the rows should be predicted as.</param>
     /// <returns>The weighted sum, in nats.</returns>
     public static double Backward(
-        TextClassifier classifier, LabeledTexts data, int[] rows, float[] weights, int? maxTokens, bool training, int[][]? targets = null)
+        TextClassifier classifier, EncodedDataset data, int[] rows, float[] weights, int? maxTokens, bool training, RowTarget[] targets)
     {
-        targets ??= data.TargetsOf(rows);
         double loss = 0;
         Device device = classifier.Backbone.Device;
         int tokens = maxTokens ?? LengthBatches.SuitableTokens(device);
-        foreach (int[] part in LengthBatches.Split([.. rows.Select((row, i) => classifier.TokensOf(data.Texts[row]) + (targets?[i].Length ?? 0))], tokens))
+        foreach (int[] part in LengthBatches.Split([.. rows.Select((row, i) => classifier.TokensOf(data.Texts[row]) + data.Task.TokensOf(targets[i]))], tokens))
         {
             using var scope = NewDisposeScope();
             using TokenBatch batch = classifier.Batch([.. part.Select(i => data.Texts[rows[i]])]);
             Tensor weight = tensor(part.Select(i => weights[i]).ToArray(), device: device);
-            int[][]? answers = targets is null ? null : [.. part.Select(i => targets[i])];
-            Tensor losses = data.Losses(classifier, batch, [.. part.Select(i => rows[i])], answers, training);
+            Tensor losses = data.Task.Losses(classifier, batch, [.. part.Select(i => targets[i])], training);
             Tensor sum = (losses * weight).sum();
             sum.backward();
             loss += sum.item<float>();

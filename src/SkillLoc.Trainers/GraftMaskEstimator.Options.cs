@@ -115,9 +115,8 @@ public sealed partial class GraftMaskEstimator
         /// <summary>Ends the training with the best mask so far, as does the end of the context's execution.</summary>
         public CancellationToken CancellationToken;
 
-        /// <summary>What training rows count by; null where all count alike.</summary>
-        internal RowWeighting? Weighting =>
-            ExampleWeightColumnName is null && ClassWeights is null ? null : new(ExampleWeightColumnName, ClassWeights);
+        /// <summary>What training rows count by.</summary>
+        internal RowWeighting Weighting => new(ExampleWeightColumnName, ClassWeights);
 
         /// <summary>Taken where neither <see cref="Seed"/> nor a stored state has one; null draws one from the context.</summary>
         internal int? SpareSeed { get; set; }

@@ -41,6 +41,6 @@ public sealed partial class GraftMaskEstimator : IEstimator<GraftTransformer>
     public SchemaShape GetOutputSchema(SchemaShape inputSchema)
     {
         ArgumentNullException.ThrowIfNull(inputSchema);
-        return ScoringSchema.Append(inputSchema, _options.FineTuned!.Columns, _options.FineTuned.Labels, _options.FineTuned.Writes, _options.FineTuned.IsMultiLabel);
+        return ScoringSchema.Append(inputSchema, _options.FineTuned!.Columns, _options.FineTuned.Outputs);
     }
 }

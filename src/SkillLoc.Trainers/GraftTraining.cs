@@ -8,6 +8,7 @@ using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Runs;
+using SkillLoc.Models.Tasks;
 using SkillLoc.Models.Tuning;
 using SkillLoc.Transforms;
 using TorchSharp.Modules;
@@ -32,8 +33,8 @@ internal sealed class GraftTraining : IDisposable
     private readonly TextClassifier _classifier;
     private readonly string _fingerprint;
     private readonly string[] _considered;
-    private readonly LabeledTexts _train;
-    private readonly LabeledTexts? _validation;
+    private readonly EncodedDataset _train;
+    private readonly EncodedDataset? _validation;
     private readonly GraftMask _mask;
     private Dictionary<string, string>? _identity;
     private RunRecord? _record;
@@ -94,9 +95,9 @@ internal sealed class GraftTraining : IDisposable
             _classifier = TextClassifier.Create(
                 _base, _tuned.Settings, _tuned.Backbone.Device, _tuned.Backbone.Dtype, twin: _tuned, mayShare: name => !own.Contains(name));
             ScoringColumns columns = options.FineTuned.Columns;
-            _train = LabeledTexts.Read(input, columns, options.LabelColumnName, _tuned, "training data", options.Weighting);
+            _train = options.Weighting.Read(input, columns, options.LabelColumnName, _tuned, "training data");
             _validation = options.ValidationSet is { } set
-                ? LabeledTexts.Read(set, columns, options.LabelColumnName, _tuned, "validation data")
+                ? EncodedDataset.Read(set, columns, options.LabelColumnName, _tuned, "validation data")
                 : null;
             CopyHead(_tuned, _classifier);
             _fingerprint = _classifier.Backbone.Fingerprint();
@@ -219,10 +220,11 @@ internal sealed class GraftTraining : IDisposable
         Grafted(parts, outside, considered, () => Judge(_classifier));
 
     /// <summary>The fine-tuned model's settings; the grafted model has thresholds of its own, which the validation rows tell.</summary>
-    private ClassifierSettings SettingsWith(IReadOnlyList<GraftPart> parts) => _validation is { LabelSets: { Length: > 0 } sets }
+    private ClassifierSettings SettingsWith(IReadOnlyList<GraftPart> parts) => _tuned.Settings.IsMultiLabel && _validation is not null
         ? _tuned.Settings with
         {
-            Thresholds = Grafted(parts, _options.Outside, _considered, () => LabelThresholds.Choose(_classifier.Score(_validation.Texts), sets)),
+            Thresholds = Grafted(parts, _options.Outside, _considered, () => LabelThresholds.Choose(
+                _classifier.Score(_validation.Texts), [.. _validation.Targets.Select(target => target.LabelSet)])),
         }
         : _tuned.Settings;
 
@@ -243,7 +245,7 @@ internal sealed class GraftTraining : IDisposable
     }
 
     private GraftQuality Judge(TextClassifier classifier) =>
-        new(_train.Judge(classifier, [.. Draw(Draws(epoch: 0)).SelectMany(batch => batch)]), _validation?.Judge(classifier));
+        new(_train.Metric(classifier, [.. Draw(Draws(epoch: 0)).SelectMany(batch => batch)]), _validation?.Metric(classifier));
 
     private (IReadOnlyList<GraftPart> Parts, IReadOnlyDictionary<string, double> Metrics) Train(double sparsity)
     {
@@ -342,8 +344,9 @@ internal sealed class GraftTraining : IDisposable
                 Random draws = Draws(epoch);
                 int[][] batches = Draw(draws);
                 int[] drawn = [.. batches.SelectMany(batch => batch)];
-                float[] weights = FineTuning.Weights(_train, batches, batches.Length, _train.TargetsOf(drawn));
-                double loss = FineTuning.Backward(_classifier, _train, drawn, weights, _options.MaxTokensPerBatch, training: false);
+                RowTarget[] targets = _train.TargetsOf(drawn);
+                float[] weights = FineTuning.Weights(_train, batches, batches.Length, targets);
+                double loss = FineTuning.Backward(_classifier, _train, drawn, weights, _options.MaxTokensPerBatch, training: false, targets);
                 if (!double.IsFinite(loss))
                 {
                     throw new InvalidOperationException($"The loss of epoch {epoch} is {loss}: the weights or the scores are not finite.");
@@ -358,7 +361,7 @@ internal sealed class GraftTraining : IDisposable
                 {
                     _mask.ApplyRounded();
                     var quality = new GraftQuality(
-                        _train.Judge(_classifier, [.. Draw(draws).SelectMany(batch => batch)]), _validation?.Judge(_classifier));
+                        _train.Metric(_classifier, [.. Draw(draws).SelectMany(batch => batch)]), _validation?.Metric(_classifier));
                     score = Criterion(quality);
                     if (score > best)
                     {

@@ -39,10 +39,10 @@ public sealed class MultiTaskFineTuneTrainer
         }
 
         if (options.Tuning is not null || options.CheckpointFolder is not null || options.OutputFolder is not null
-            || options.CartographyPath is not null || options.TextToText is not null || options.MultiLabel)
+            || options.CartographyPath is not null || options.MultiLabel)
         {
             throw new ArgumentException(
-                "Options.TextToText, MultiLabel, Tuning, CheckpointFolder, OutputFolder and CartographyPath are for one task; leave them out. "
+                "Options.MultiLabel, Tuning, CheckpointFolder, OutputFolder and CartographyPath are for one task; leave them out. "
                 + "Options.StateFile keeps the state of training, and each task's transformer can be saved.");
         }
 
@@ -98,8 +98,8 @@ public sealed class MultiTaskFineTuneTrainer
             outputs.AddFile(nameof(_options.StateFile), _options.StateFile, PromptFineTuneTrainer.StateBytes(_options, classifiers));
             outputs.AddLog(nameof(_options.RecordPath), _options.RecordPath);
             outputs.Check();
-            LabeledTexts[] rows = Read(train, classifiers, "training data", _options.Weighting);
-            LabeledTexts[]? chosenBy = validation is null ? null : Read(validation, classifiers, "validation data");
+            EncodedDataset[] rows = Read(train, classifiers, "training data", _options.Weighting);
+            EncodedDataset[]? chosenBy = validation is null ? null : Read(validation, classifiers, "validation data", RowWeighting.None);
             string? fingerprint = _options.RecordPath is not null || _options.StartFrom.Count > 0 ? classifiers[0].Backbone.Fingerprint() : null;
             foreach (TextClassifier classifier in classifiers)
             {
@@ -182,11 +182,10 @@ public sealed class MultiTaskFineTuneTrainer
         }
     }
 
-    private LabeledTexts[] Read(
-        IReadOnlyDictionary<string, IDataView> views, List<TextClassifier> classifiers, string role, RowWeighting? weighting = null) =>
+    private EncodedDataset[] Read(IReadOnlyDictionary<string, IDataView> views, List<TextClassifier> classifiers, string role, RowWeighting weighting) =>
     [
-        .. _tasks.Zip(classifiers, (task, classifier) => LabeledTexts.Read(
-            views[task.Key], task.Value.Columns(), _options.LabelColumnName, classifier, $"{role} of '{task.Key}'", weighting)),
+        .. _tasks.Zip(classifiers, (task, classifier) => weighting.Read(
+            views[task.Key], task.Value.Columns(), _options.LabelColumnName, classifier, $"{role} of '{task.Key}'")),
     ];
 
     private void CheckViews(IReadOnlyDictionary<string, IDataView> views, string role)
@@ -213,7 +212,7 @@ public sealed class MultiTaskFineTuneTrainer
         .ToDictionary(StringComparer.Ordinal);
 
     private TrainingStateFile? StateFile(
-        Dictionary<string, string> run, List<TextClassifier> classifiers, LabeledTexts[] train, LabeledTexts[]? validation)
+        Dictionary<string, string> run, List<TextClassifier> classifiers, EncodedDataset[] train, EncodedDataset[]? validation)
     {
         if (_options.StateFile is not { } path)
         {

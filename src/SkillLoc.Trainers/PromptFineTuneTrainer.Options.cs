@@ -23,44 +23,34 @@ public sealed partial class PromptFineTuneTrainer
         public string Checkpoint = "";
 
         /// <summary>
-        /// The task: template, label words, limits. <see cref="PromptTasks.Find"/> knows those of the paper. A GPT-2 checkpoint takes its
-        /// <see cref="PromptTask.Autoregressive"/> prompt. Null for a classification head on plain text.
+        /// The task. A <see cref="PromptTask"/> has a template, label words and limits; <see cref="PromptTasks.Find"/> knows those of the paper,
+        /// and a GPT-2 checkpoint takes its <see cref="PromptTask.Autoregressive"/> prompt. T5, which writes its answers, takes a
+        /// <see cref="TextToTextTask"/>; <see cref="TextToTextTasks.Find"/> knows those of the paper. A key-typed label column makes it a
+        /// classification: each label has an answer (<see cref="TextToTextTask.Answers"/>), and the scores are the probabilities of the
+        /// answers. Answers that differ from row to row are a text column, or a vector of text where a row has several, of which each use of
+        /// the row draws one; nothing but the written text is predicted then. Validation has the model write, and judges by the task's
+        /// metric. To train all of T5, as the paper does, set <see cref="FixEmbeddings"/> and <see cref="FixHead"/> to false. Null for a
+        /// classification head on plain text.
         /// </summary>
-        public PromptTask? Task;
-
-        /// <summary>
-        /// The task of a model that writes its answers, which T5 takes in place of <see cref="Task"/>; <see cref="TextToTextTasks.Find"/>
-        /// knows those of the paper. A key-typed label column makes it a classification: each label has an answer, and the scores are
-        /// the probabilities of the answers. Answers that differ from row to row are a text column, or a vector of text where a row has
-        /// several, of which each use of the row draws one; nothing but the written text is predicted then. Validation has the model
-        /// write, and judges by the task's metric. To train all of T5, as the paper does, set <see cref="FixEmbeddings"/> and
-        /// <see cref="FixHead"/> to false.
-        /// </summary>
-        public TextToTextTask? TextToText;
-
-        /// <summary>For a classification by <see cref="TextToText"/> the answer to each label; null takes the labels themselves.</summary>
-        public IReadOnlyDictionary<string, string>? Answers;
+        public TaskDefinition? Task;
 
         /// <summary>
         /// Whether a row may have any number of the labels. A classification head then gives each label a probability of its own, the
         /// sigmoid of its logit, and learns by binary cross-entropy. The thresholds from which labels are predicted are chosen on the
         /// validation rows when training is over, each for the best F1 of its label, and are 0.5 without such rows; the best state is that
-        /// of the best micro-averaged F1. Not for label words, nor for <see cref="TextToText"/>.
+        /// of the best micro-averaged F1. Not for label words, nor for T5.
         /// </summary>
         public bool MultiLabel;
 
         /// <summary>
-        /// What makes logits: the label words (prompt mode), or a classification head. Null takes the label words, with
-        /// <see cref="TextToText"/> <see cref="HeadKind.Generation"/>, and with <see cref="MultiLabel"/>
+        /// What makes logits: the label words (prompt mode), or a classification head. Null takes the label words, for a
+        /// <see cref="TextToTextTask"/> <see cref="HeadKind.Generation"/>, and with <see cref="MultiLabel"/>
         /// <see cref="HeadKind.SequenceClassification"/>.
         /// </summary>
         public HeadKind? Head;
 
-        /// <summary>How a causal model (GPT-2) scores the options of the task's autoregressive prompt.</summary>
-        public OptionScoring OptionScoring;
-
         /// <summary>The label column: a key; for a regression a Single in the task's score range, where rows with NaN are left out; for
-        /// <see cref="TextToText"/> also text or a vector of text, where rows without an answer are left out; for
+        /// a <see cref="TextToTextTask"/> also text or a vector of text, where rows without an answer are left out; for
         /// <see cref="MultiLabel"/> a vector of keys, or one of Boolean or Single (0 or 1) with the labels as slot names.</summary>
         public string LabelColumnName = "Label";
 
@@ -91,7 +81,7 @@ public sealed partial class PromptFineTuneTrainer
         /// <summary>The column of the most probable label that scoring adds, but not for a regression.</summary>
         public string PredictedLabelColumnName = "PredictedLabel";
 
-        /// <summary>The column of the answer that a model writes, which <see cref="TextToText"/> adds.</summary>
+        /// <summary>The column of the answer that a model writes, which a <see cref="TextToTextTask"/> adds.</summary>
         public string PredictedTextColumnName = "PredictedText";
 
         /// <summary>Rows that choose the best state; its columns must be as the training view's. Null keeps the last state.</summary>
@@ -271,29 +261,30 @@ public sealed partial class PromptFineTuneTrainer
         /// <summary>Of fresh parameters, once <see cref="WithSeed(int)"/> has settled it.</summary>
         internal int FreshSeed => InitialisationSeed ?? Seed!.Value;
 
-        internal bool IsRegression => Task?.IsRegression == true;
+        /// <summary>The task with a prompt; null where there is none.</summary>
+        private PromptTask? Prompt => Task as PromptTask;
+
+        internal bool IsRegression => Prompt?.IsRegression == true;
 
         /// <summary>The head that was chosen, or the task's.</summary>
         internal HeadKind HeadKind => Head
-            ?? (TextToText is not null ? HeadKind.Generation : MultiLabel ? HeadKind.SequenceClassification : HeadKind.LabelWords);
+            ?? (Task is TextToTextTask ? HeadKind.Generation : MultiLabel ? HeadKind.SequenceClassification : HeadKind.LabelWords);
 
-        /// <summary>What training rows count by; null where all count alike.</summary>
-        internal RowWeighting? Weighting =>
-            ExampleWeightColumnName is null && ClassWeights is null ? null : new(ExampleWeightColumnName, ClassWeights);
+        /// <summary>What training rows count by.</summary>
+        internal RowWeighting Weighting => new(ExampleWeightColumnName, ClassWeights);
 
         private bool HasTemplate => HeadKind is HeadKind.LabelWords or HeadKind.MaskTokenLinear;
 
-        internal bool HasTextPair() => HasTemplate ? Task!.IsPair : TextPairColumnName is not null || Task?.IsPair == true;
+        internal bool HasTextPair() => HasTemplate ? Prompt!.IsPair : TextPairColumnName is not null || Prompt?.IsPair == true;
 
         /// <exception cref="ArgumentException">An option is out of its range.</exception>
         internal void Check()
         {
-            if ((HeadKind == HeadKind.Generation) != (TextToText is not null) || (TextToText is not null && Task is not null))
+            if ((HeadKind == HeadKind.Generation) != (Task is TextToTextTask))
             {
                 throw new ArgumentException(
-                    "A model that writes its answers (T5) has Options.TextToText, the head Generation, which is the default then, and no "
-                    + $"Options.Task; others have no Options.TextToText. Here the head is {HeadKind}, Options.TextToText "
-                    + $"{(TextToText is null ? "null" : $"'{TextToText.Name}'")} and Options.Task {(Task is null ? "null" : $"'{Task.Name}'")}.");
+                    $"A model that writes its answers (T5) has a {nameof(TextToTextTask)} as Options.Task, and the head {nameof(HeadKind.Generation)}, which "
+                    + $"is the default then. Here the head is {HeadKind}, and Options.Task {(Task is null ? "null" : $"the {Task.GetType().Name} '{Task.Name}'")}.");
             }
 
             if (MultiLabel && HeadKind is HeadKind.LabelWords or HeadKind.Generation)
@@ -302,14 +293,9 @@ public sealed partial class PromptFineTuneTrainer
                     $"Options.MultiLabel needs a classification head, such as {nameof(HeadKind)}.{HeadKind.SequenceClassification}, not {HeadKind}.");
             }
 
-            if (HasTemplate && Task is null)
+            if (HasTemplate && Prompt is null)
             {
                 throw new ArgumentException($"The head {HeadKind} reads a template's mask, so Options.Task must be set.");
-            }
-
-            if (Answers is not null && TextToText is null)
-            {
-                throw new ArgumentException("Options.Answers are those of Options.TextToText, which is null.");
             }
 
             if (MultiLabel && (Sampling == RowSampling.Balanced || CartographyPath is not null))
@@ -332,16 +318,16 @@ public sealed partial class PromptFineTuneTrainer
                     $"'{Task!.Name}' is a regression task, which is offered with {nameof(HeadKind.LabelWords)} only, not with {HeadKind}.");
             }
 
-            if (IsRegression && Task!.Verbalizer.Count != 2)
+            if (IsRegression && Prompt!.Verbalizer.Count != 2)
             {
                 throw new ArgumentException(
-                    $"'{Task.Name}' is a regression task, which needs two label words, one for each end of its range, not {Task.Verbalizer.Count}.");
+                    $"'{Prompt.Name}' is a regression task, which needs two label words, one for each end of its range, not {Prompt.Verbalizer.Count}.");
             }
 
-            if (Task is not null && IsRegression != (Task.Metric == PromptMetric.Correlation))
+            if (Prompt is not null && IsRegression != (Prompt.Metric == PromptMetric.Correlation))
             {
                 throw new ArgumentException(
-                    $"'{Task.Name}' is scored by {Task.Metric} and {(IsRegression ? "has a" : "has no")} score range: "
+                    $"'{Prompt.Name}' is scored by {Prompt.Metric} and {(IsRegression ? "has a" : "has no")} score range: "
                     + $"{PromptMetric.Correlation} goes with a score range, and the other metrics go without.");
             }
 
@@ -476,9 +462,9 @@ public sealed partial class PromptFineTuneTrainer
         internal ClassifierSettings Settings(DataViewSchema schema)
         {
             ScoringSchema.CheckInputs(schema, Columns());
-            if (TextToText is not null)
+            if (Task is TextToTextTask writing)
             {
-                return Settings(schema, TextToText);
+                return Settings(schema, writing);
             }
 
             IReadOnlyList<string>? values = null;
@@ -515,10 +501,10 @@ public sealed partial class PromptFineTuneTrainer
                     $"Options.ClassWeights and Options.Sampling balance labels, and the label column '{LabelColumnName}' is text: put "
                     + $"mlContext.Transforms.Conversion.MapValueToKey(\"{LabelColumnName}\") before the trainer, or leave them out.");
             }
-            else if (Answers is not null)
+            else if (task.Answers is not null)
             {
                 throw new ArgumentException(
-                    $"Options.Answers are those of labels, and the label column '{LabelColumnName}' is text, which holds the answers themselves.");
+                    $"The answers of Options.Task are those of labels, and the label column '{LabelColumnName}' is text, which holds the answers themselves.");
             }
             else if (CartographyPath is not null)
             {
@@ -531,9 +517,9 @@ public sealed partial class PromptFineTuneTrainer
             {
                 Task = task.Name,
                 Head = HeadKind,
-                TextToText = task,
+                TextToText = task with { Answers = null },
                 Labels = labels,
-                Words = Answers is null ? null : [.. labels.Select(Answer)],
+                Words = task.Answers is null ? null : [.. labels.Select(Answer)],
                 HasTextPair = HasTextPair(),
                 MaxLength = MaxLength ?? task.MaxInputLength,
                 Truncation = Truncation,
@@ -541,9 +527,9 @@ public sealed partial class PromptFineTuneTrainer
                 Tuning = Tuning,
             };
 
-            string Answer(string label) => Answers.TryGetValue(label, out string? answer) ? answer : throw new ArgumentException(
-                $"The label column '{LabelColumnName}' has the label '{label}', and Options.Answers has answers for "
-                + $"{string.Join(", ", Answers.Keys.Select(known => $"'{known}'"))} only.");
+            string Answer(string label) => task.Answers.TryGetValue(label, out string? answer) ? answer : throw new ArgumentException(
+                $"The label column '{LabelColumnName}' has the label '{label}', and Options.Task has answers for "
+                + $"{string.Join(", ", task.Answers.Keys.Select(known => $"'{known}'"))} only.");
         }
 
         /// <exception cref="ArgumentException">There are fewer than two labels.</exception>
@@ -567,11 +553,11 @@ public sealed partial class PromptFineTuneTrainer
         private ClassifierSettings Settings(IReadOnlyList<string>? keyValues, int keys, ModelConfig config)
         {
             AutoregressivePrompt? prompt = config.IsCausal && HeadKind == HeadKind.LabelWords
-                ? Task!.Autoregressive ?? throw new ArgumentException(
-                    $"The task '{Task.Name}' has no autoregressive prompt, which a causal model ({config.ModelType} in {Checkpoint}) needs: set "
+                ? Prompt!.Autoregressive ?? throw new ArgumentException(
+                    $"The task '{Prompt.Name}' has no autoregressive prompt, which a causal model ({config.ModelType} in {Checkpoint}) needs: set "
                     + $"{nameof(PromptTask)}.{nameof(PromptTask.Autoregressive)}, or use {nameof(HeadKind)}.{HeadKind.SequenceClassification}.")
                 : null;
-            Verbalizer? verbalizer = HasTemplate ? Task!.Verbalizer : null;
+            Verbalizer? verbalizer = HasTemplate ? Prompt!.Verbalizer : null;
             IReadOnlyList<string> labels = keyValues
                 ?? (verbalizer is not null && verbalizer.Count == keys
                     ? verbalizer.Labels
@@ -582,21 +568,21 @@ public sealed partial class PromptFineTuneTrainer
             {
                 Task = Task?.Name ?? "",
                 Head = HeadKind,
-                Template = HasTemplate && isPrompted && prompt is null ? Task!.Template.ToString() : null,
+                Template = HasTemplate && isPrompted && prompt is null ? Prompt!.Template.ToString() : null,
                 AutoregressiveTemplate = isPrompted ? prompt?.Template.ToString() : null,
-                OptionScoring = OptionScoring,
+                OptionScoring = prompt?.Scoring ?? OptionScoring.Auto,
                 Labels = labels,
                 Words = verbalizer is null ? null : [.. labels.Select(label => Word(verbalizer, prompt?.Options ?? verbalizer.Words, label))],
-                ScoreRange = Task?.ScoreRange,
+                ScoreRange = Prompt?.ScoreRange,
                 Thresholds = MultiLabel ? [.. labels.Select(_ => LabelThresholds.Usual)] : null,
                 HasTextPair = HasTextPair(),
                 MaxLength = MaxLength ?? (config.IsCausal
                     ? prompt?.MaxLength ?? AutoregressivePrompt.UsualMaxLength
-                    : Task?.MaxLength ?? PromptTask.UsualMaxLength),
-                FirstSentenceLimit = Task?.FirstSentenceLimit,
-                OtherSentenceLimit = Task?.OtherSentenceLimit,
+                    : Prompt?.MaxLength ?? PromptTask.UsualMaxLength),
+                FirstSentenceLimit = Prompt?.FirstSentenceLimit,
+                OtherSentenceLimit = Prompt?.OtherSentenceLimit,
                 Truncation = Truncation,
-                Metric = Task?.Metric ?? PromptMetric.Accuracy,
+                Metric = Prompt?.Metric ?? PromptMetric.Accuracy,
                 Trained = Tuning is null ? Selection : null,
                 Tuning = Tuning,
             };
@@ -611,6 +597,7 @@ public sealed partial class PromptFineTuneTrainer
             var run = new RunDescription(this, nameof(Checkpoints), nameof(CheckpointInterval), nameof(StateInterval));
             run.Put(nameof(Head), settings.Head);
             run.Put(nameof(settings.TextToText), settings.TextToText);
+            run.Put(nameof(settings.OptionScoring), settings.OptionScoring);
             run.Put(nameof(settings.Template), settings.Template);
             run.Put(nameof(settings.Labels), string.Join('|', settings.Labels));
             run.Put(nameof(settings.AutoregressiveTemplate), settings.AutoregressiveTemplate);

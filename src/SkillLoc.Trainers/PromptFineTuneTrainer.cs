@@ -3,9 +3,11 @@ using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
+using SkillLoc.Models.Generation;
 using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Runs;
+using SkillLoc.Models.Tasks;
 using SkillLoc.Models.Tuning;
 using SkillLoc.Transforms;
 using TorchSharp;
@@ -60,10 +62,10 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
         try
         {
             CheckOutputs(classifier);
-            LabeledTexts train = LabeledTexts.Read(trainData, _columns, _options.LabelColumnName, classifier, "training data", _options.Weighting);
-            LabeledTexts? validation = validationData is null
+            EncodedDataset train = _options.Weighting.Read(trainData, _columns, _options.LabelColumnName, classifier, "training data");
+            EncodedDataset? validation = validationData is null
                 ? null
-                : LabeledTexts.Read(validationData, _columns, _options.LabelColumnName, classifier, "validation data");
+                : EncodedDataset.Read(validationData, _columns, _options.LabelColumnName, classifier, "validation data");
             string? fingerprint = _options.RecordPath is not null || _options.StartFrom.Count > 0 ? classifier.Backbone.Fingerprint() : null;
             using IChannel channel = _host.Start("Training");
             HeadMatches.Tell(channel, classifier.Head.Match, _options.Checkpoint);
@@ -82,9 +84,10 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
                 state = training.Run([train], validation is null ? null : [validation], stateFile);
             }
 
-            if (validation is { LabelSets: { Length: > 0 } sets })
+            if (classifier.Settings.IsMultiLabel && validation is not null)
             {
-                classifier.SetThresholds(LabelThresholds.Choose(classifier.Score(validation.Texts), sets));
+                classifier.SetThresholds(
+                    LabelThresholds.Choose(classifier.Score(validation.Texts), [.. validation.Targets.Select(target => target.LabelSet)]));
             }
 
             string? output = _options.OutputFolder is { } folder ? Path.GetFullPath(folder) : null;
@@ -126,21 +129,21 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
         if (_options.IsRegression)
         {
             return label.ItemType == NumberDataViewType.Single && !label.IsKey && label.Kind == SchemaShape.Column.VectorKind.Scalar
-                ? ScoringSchema.Append(inputSchema, _columns, [])
+                ? ScoringSchema.Append(inputSchema, _columns, TaskOutputs.Score)
                 : throw new ArgumentOutOfRangeException(nameof(inputSchema), LabelValues.ScoresAreSingle(label.Name, label.ItemType));
         }
 
         if (_options.MultiLabel)
         {
             return label.Kind != SchemaShape.Column.VectorKind.Scalar
-                ? ScoringSchema.Append(inputSchema, _columns, ["0", "1"], multiLabel: true)
+                ? ScoringSchema.Append(inputSchema, _columns, new TaskOutputs(["0", "1"], IsMultiLabel: true))
                 : throw new ArgumentOutOfRangeException(nameof(inputSchema), LabelValues.SetsAreVectors(label.Name, label.ItemType));
         }
 
-        if (_options.TextToText is not null)
+        if (_options.Task is TextToTextTask)
         {
             return label.IsKey || label.ItemType is TextDataViewType
-                ? ScoringSchema.Append(inputSchema, _columns, label.IsKey ? ["0", "1"] : [], writes: true)
+                ? ScoringSchema.Append(inputSchema, _columns, new TaskOutputs(label.IsKey ? ["0", "1"] : [], IsText: true))
                 : throw new ArgumentOutOfRangeException(nameof(inputSchema), LabelValues.AnswersAreText(label.Name, label.ItemType));
         }
 
@@ -153,7 +156,7 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
         }
 
         // A shape tells kinds and annotations, not sizes, so any two labels give the right one.
-        return ScoringSchema.Append(inputSchema, _columns, _options.Task?.Verbalizer.Labels ?? ["0", "1"]);
+        return ScoringSchema.Append(inputSchema, _columns, new TaskOutputs(["0", "1"]));
     }
 
     /// <summary>Throws where something that will be written could not be.</summary>
@@ -212,7 +215,7 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
 
     /// <summary>The state file, with the description of the run that it must belong to.</summary>
     private TrainingStateFile? StateFile(
-        Dictionary<string, string> run, TextClassifier classifier, LabeledTexts train, LabeledTexts? validation) =>
+        Dictionary<string, string> run, TextClassifier classifier, EncodedDataset train, EncodedDataset? validation) =>
         _options.StateFile is not { } path ? null : new(path, new Dictionary<string, string>(run, StringComparer.Ordinal)
         {
             ["start"] = classifier.Fingerprint(),

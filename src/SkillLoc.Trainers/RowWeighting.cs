@@ -1,6 +1,8 @@
-using System.Globalization;
 using Microsoft.ML;
 using Microsoft.ML.Data;
+using SkillLoc.Models.Classification;
+using SkillLoc.Models.Tasks;
+using SkillLoc.Transforms;
 
 namespace SkillLoc.Trainers;
 
@@ -9,9 +11,25 @@ namespace SkillLoc.Trainers;
 /// <param name="Classes">Weights of the labels; null for none.</param>
 internal sealed record RowWeighting(string? Column, ClassWeights? Classes)
 {
-    /// <summary>Throws unless the column is one of weights.</summary>
-    /// <exception cref="ArgumentException">It is missing, or of another type.</exception>
-    public void Check(DataViewSchema schema)
+    /// <summary>All rows count alike.</summary>
+    public static RowWeighting None { get; } = new(null, null);
+
+    /// <summary>Reads the rows of training data; see <see cref="EncodedDataset.Read"/>.</summary>
+    /// <param name="data">The view.</param>
+    /// <param name="columns">The text columns.</param>
+    /// <param name="labelColumn">The column of what is right.</param>
+    /// <param name="classifier">The model that encodes the rows and knows the labels.</param>
+    /// <param name="role">What the rows are called in messages.</param>
+    /// <exception cref="ArgumentException">A column is missing or of another type, or a label or class weight is of none of the model's.</exception>
+    /// <exception cref="InvalidOperationException">There are no labelled rows, one cannot be encoded or weighed, or all weigh nothing.</exception>
+    public EncodedDataset Read(IDataView data, ScoringColumns columns, string labelColumn, TextClassifier classifier, string role)
+    {
+        Check(data.Schema);
+        EncodedDataset rows = EncodedDataset.Read(data, columns, labelColumn, classifier, role, Column);
+        return Column is null && Classes is null ? rows : Apply(rows);
+    }
+
+    private void Check(DataViewSchema schema)
     {
         if (Column is null)
         {
@@ -28,48 +46,37 @@ internal sealed record RowWeighting(string? Column, ClassWeights? Classes)
         }
     }
 
-    /// <summary>A reader of the current row's weight.</summary>
-    public Func<float> Reader(DataViewRowCursor cursor, string role)
-    {
-        if (Column is null)
-        {
-            return () => 1;
-        }
-
-        ValueGetter<float> getter = cursor.GetGetter<float>(cursor.Schema[Column]);
-        float weight = 0;
-        return () =>
-        {
-            getter(ref weight);
-            return weight >= 0 && float.IsFinite(weight) ? weight : throw new InvalidOperationException(string.Create(
-                CultureInfo.InvariantCulture,
-                $"Row {cursor.Position} of the {role} has the weight {weight} in '{Column}'; weights are finite, and 0 or more."));
-        };
-    }
-
-    /// <summary>The rows' weights with a mean of 1, so that they change neither the loss's scale nor what a learning rate means.</summary>
-    /// <param name="weights">For each row what the column says.</param>
-    /// <param name="rows">The rows.</param>
-    /// <param name="labels">The labels that <see cref="LabeledTexts.Labels"/> index.</param>
+    /// <summary>The rows with their weights, which have a mean of 1, so that they change neither the loss's scale nor what a learning rate
+    /// means.</summary>
+    /// <param name="rows">The rows, with the weights that the column says.</param>
     /// <exception cref="ArgumentException">A class weight is of none of the labels.</exception>
     /// <exception cref="InvalidOperationException">All weights are 0.</exception>
-    public float[] Of(IReadOnlyList<float> weights, LabeledTexts rows, IReadOnlyList<string> labels)
+    private EncodedDataset Apply(EncodedDataset rows)
     {
-        double[] all = [.. weights.Select(weight => (double)weight)];
-        if (Classes is not null && rows.Labels.Length > 0)
+        double[] weights = rows.Weights.Length == 0 ? [.. rows.Texts.Select(_ => 1.0)] : [.. rows.Weights.Select(weight => (double)weight)];
+        TextTask task = rows.Task;
+        if (Classes is not null && task is MultiLabelTask sets)
         {
-            int present = rows.Labels.Distinct().Count();
-            int[] counts = new int[labels.Count];
-            Array.ForEach(rows.Labels, label => counts[label]++);
-            double[] classes = Classes.Of(labels, label => counts[label] == 0 ? 1 : rows.Count / ((double)present * counts[label]));
-            for (int i = 0; i < all.Length; i++)
-            {
-                all[i] *= classes[rows.Labels[i]];
-            }
+            task = sets.Weighted([.. Classes.Of(task.Outputs.Labels, Balance).Select(weight => (float)weight)]);
+        }
+        else if (Classes is not null)
+        {
+            int[] counts = new int[task.Outputs.Labels.Count];
+            Array.ForEach(rows.Targets, target => counts[target.Label]++);
+            int present = counts.Count(count => count > 0);
+            double[] classes = Classes.Of(task.Outputs.Labels, label => counts[label] == 0 ? 1 : rows.Count / ((double)present * counts[label]));
+            weights = [.. weights.Select((weight, row) => weight * classes[rows.Targets[row].Label])];
         }
 
-        double mean = all.Average();
-        return mean > 0 ? [.. all.Select(weight => (float)(weight / mean))] : throw new InvalidOperationException(
-            $"All rows have the weight 0 in '{Column}', so there is nothing to learn from.");
+        double mean = weights.Average();
+        return mean > 0
+            ? rows with { Task = task, Weights = [.. weights.Select(weight => (float)(weight / mean))] }
+            : throw new InvalidOperationException($"All rows have the weight 0 in '{Column}', so there is nothing to learn from.");
+
+        double Balance(int label)
+        {
+            int has = rows.Targets.Count(target => target.LabelSet[label] > 0);
+            return has == 0 || has == rows.Count ? 1 : (rows.Count - has) / (double)has;
+        }
     }
 }

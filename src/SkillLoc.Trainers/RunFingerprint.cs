@@ -3,6 +3,8 @@ using System.Security.Cryptography;
 using System.Text.Json;
 using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Prompts;
+using SkillLoc.Models.Tasks;
+using SkillLoc.Transforms;
 
 namespace SkillLoc.Trainers;
 
@@ -14,7 +16,7 @@ internal static class RunFingerprint
         SHA256.HashData(JsonSerializer.SerializeToUtf8Bytes(run.OrderBy(pair => pair.Key, StringComparer.Ordinal))));
 
     /// <summary>Of encoded rows and their labels.</summary>
-    public static string Of(LabeledTexts data)
+    public static string Of(EncodedDataset data)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         Append<float>(hash, data.Weights);
@@ -24,23 +26,13 @@ internal static class RunFingerprint
             Append(hash, [text.Position]);
             Append(hash, [text.Ids.Length, .. text.Ids]);
             Append(hash, [text.TokenTypes?.Length ?? -1, .. text.TokenTypes ?? []]);
-            if (data.Targets.Length > 0)
+            RowTarget target = data.Targets[i];
+            Append(hash, [target.Label]);
+            Append<float>(hash, [target.Share, .. target.LabelSet]);
+            foreach (int[] tokens in target.AnswerTokens)
             {
-                foreach (int[] target in data.Targets[i])
-                {
-                    Append(hash, [target.Length, .. target]);
-                }
-
-                continue;
+                Append(hash, [tokens.Length, .. tokens]);
             }
-
-            if (data.LabelSets.Length > 0)
-            {
-                Append<float>(hash, data.LabelSets[i]);
-                continue;
-            }
-
-            Append(hash, [data.Shares.Length > 0 ? data.Shares[i] : (double)data.Labels[i]]);
         }
 
         return Convert.ToHexStringLower(hash.GetHashAndReset());

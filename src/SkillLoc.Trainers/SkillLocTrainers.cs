@@ -37,8 +37,7 @@ public static class SkillLocTrainers
         return catalog.PromptFineTune(new PromptFineTuneTrainer.Options
         {
             Checkpoint = checkpoint,
-            Task = writes ? null : PromptTasks.Find(task),
-            TextToText = writes ? TextToTextTasks.Find(task) : null,
+            Task = writes ? TextToTextTasks.Find(task) : PromptTasks.Find(task),
             LabelColumnName = labelColumnName,
             TextColumnName = textColumnName,
             TextPairColumnName = textPairColumnName,

@@ -91,4 +91,7 @@ public sealed class GraftTransformer : TextScoringTransformer
         BaseGrafts = [.. BaseGrafts.Select(SavedScorer.Pack)],
         Gpu = OnGpu,
     };
+
+    /// <inheritdoc/>
+    private protected override SavedScorer State(PackedCheckpoints packed) => State() with { Content = packed.Add(BaseCheckpoint!) };
 }

@@ -14,7 +14,7 @@ namespace SkillLoc.Transforms;
 /// dispose the set after use.
 /// </summary>
 /// <remarks>Prediction engines share the transformer as described at <see cref="TextScoringTransformer"/>.</remarks>
-public sealed class GraftedModelSet : ITransformer, IRowScorer, IDisposable
+public sealed class GraftedModelSet : ITransformer, IRowScorer, INamesCheckpoint, IDisposable
 {
     private readonly OrderedDictionary<string, Skill> _skills = new(StringComparer.Ordinal);
     private readonly Lock _weights = new();
@@ -200,7 +200,13 @@ public sealed class GraftedModelSet : ITransformer, IRowScorer, IDisposable
     void ICanSaveModel.Save(ModelSaveContext ctx)
     {
         _ownership.Check();
-        SavedModelSet.Carrier(Columns, SkillColumn, SavedModelSet.Of(this, _skills.Select(pair => (pair.Key, pair.Value.Graft)))).Save(ctx);
+        SavedModelSet.Carrier(Columns, SkillColumn, State()).Save(ctx);
+    }
+
+    ITransformer INamesCheckpoint.Carrier(PackedCheckpoints packed)
+    {
+        _ownership.Check();
+        return SavedModelSet.Carrier(Columns, SkillColumn, State() with { Content = packed.Add(BaseCheckpoint) });
     }
 
     /// <summary>Releases the model, also for engines and views, after the running pass.</summary>
@@ -233,6 +239,8 @@ public sealed class GraftedModelSet : ITransformer, IRowScorer, IDisposable
     }
 
     Delegate[] IRowScorer.Getters(Func<RowScores> current) => [ScoredValues.LabelText(current), ScoredValues.Vector(current)];
+
+    private SavedModelSet State() => SavedModelSet.Of(this, _skills.Select(pair => (pair.Key, pair.Value.Graft)));
 
     private void Release()
     {

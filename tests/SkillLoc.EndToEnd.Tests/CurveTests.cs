@@ -34,7 +34,7 @@ public sealed class CurveTests
         using TextScoringTransformer first = _ml.SkillLoc().PromptFineTune(new PromptFineTuneTrainer.Options
         {
             Checkpoint = Oracles.PathOf("tiny-roberta"),
-            Task = new("toy", PromptTemplate.Parse("*cls**sent_0*_It_was*mask*.*sep+*"), new Verbalizer([new("neg", "bad"), new("pos", "good")])),
+            Task = new PromptTask("toy", PromptTemplate.Parse("*cls**sent_0*_It_was*mask*.*sep+*"), new Verbalizer([new("neg", "bad"), new("pos", "good")])),
             Tuning = tuning,
             LearningRate = tuning is null ? 2e-3 : 1e-2,
             MaxSteps = 100,

@@ -62,7 +62,7 @@ public sealed class ForgettingTests : IDisposable
         TextScoringTransformer Fit(int seed, string? map = null) => _ml.SkillLoc().PromptFineTune(new PromptFineTuneTrainer.Options
         {
             Checkpoint = Oracles.PathOf("tiny-roberta"),
-            Task = new("toy", PromptTemplate.Parse("*cls**sent_0*_It_was*mask*.*sep+*"), new([new("neg", "bad"), new("pos", "good")])),
+            Task = new PromptTask("toy", PromptTemplate.Parse("*cls**sent_0*_It_was*mask*.*sep+*"), new([new("neg", "bad"), new("pos", "good")])),
             Optimizer = OptimizerKind.Adafactor,
             LearningRate = 1e-3,
             BatchSize = 4,

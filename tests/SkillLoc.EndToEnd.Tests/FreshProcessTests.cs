@@ -41,12 +41,23 @@ public sealed class FreshProcessTests : IDisposable
 
         Compare(model, data, texts, Path.Join(_folder, "tuned.zip"));
         Compare(grafted, data, texts, Path.Join(_folder, "grafted.zip"));
+        string whole = Path.Join(_folder, "whole.zip"), cache = Path.Join(_folder, "cache");
+        _ml.SkillLoc().SaveModel(model, data.Schema, whole);
 
         // Without its checkpoint folder the model says what it needs.
         Directory.Delete(Path.Join(_folder, "tuned"), recursive: true);
         (int code, _, string error) = Run(Path.Join(_folder, "tuned.zip"), texts[0]);
         Assert.Equal(1, code);
         Assert.Contains(CheckpointStore.SearchPathVariable, error, StringComparison.Ordinal);
+
+        // One that holds it says how it is unpacked; then any program reads it.
+        (code, _, error) = RunIn(cache, whole, texts[0]);
+        Assert.Equal(1, code);
+        Assert.Contains(nameof(SkillLocSaving.LoadModel), error, StringComparison.Ordinal);
+        _ml.SkillLoc().LoadModel(whole, out _, cache);
+        (code, string output, error) = RunIn(cache, whole, texts[0]);
+        Assert.True(code == 0, error);
+        Assert.Contains(texts[0], output, StringComparison.Ordinal);
         grafted.Dispose();
     }
 
@@ -67,9 +78,12 @@ public sealed class FreshProcessTests : IDisposable
         }
     }
 
-    private static (int Code, string Output, string Error) Run(params string[] arguments)
+    private static (int Code, string Output, string Error) Run(params string[] arguments) => RunIn(null, arguments);
+
+    private static (int Code, string Output, string Error) RunIn(string? cache, params string[] arguments)
     {
         var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true };
+        start.Environment[CheckpointStore.CacheVariable] = cache;
         start.ArgumentList.Add(Path.Join(AppContext.BaseDirectory, "Predict.dll"));
         foreach (string argument in arguments)
         {

@@ -109,7 +109,7 @@ public sealed class NeighbourTests
     private TextScoringTransformer Tuned() => _ml.SkillLoc().PromptFineTune(new PromptFineTuneTrainer.Options
     {
         Checkpoint = Oracles.PathOf("tiny-roberta"),
-        Task = new("toy", PromptTemplate.Parse("*cls**sent_0*_It_was*mask*.*sep+*"), new Verbalizer([new("neg", "bad"), new("pos", "good")])),
+        Task = new PromptTask("toy", PromptTemplate.Parse("*cls**sent_0*_It_was*mask*.*sep+*"), new Verbalizer([new("neg", "bad"), new("pos", "good")])),
         MaxSteps = 1,
     }).Fit(_rows);
 

@@ -23,6 +23,13 @@ public sealed class PackageTests(StrangersPrograms programs) : IClassFixture<Str
         Assert.All(trained.Zip(loaded), pair => Assert.All(pair.First.Zip(pair.Second), score => Assert.Equal(score.First, score.Second, 1e-4f)));
     }
 
+    [Fact]
+    public void ASingleFileLoadsAndPredictsTheSame()
+    {
+        Assert.NotNull(programs);
+        Assert.Equal(StrangersPrograms.Scores("loaded.tsv"), StrangersPrograms.Scores("single.tsv"));
+    }
+
     [Theory]
     [InlineData("SkillLoc.Models", "CsvHelper", "Google.Protobuf", "Microsoft.ML.Tokenizers", "TorchSharp")]
     [InlineData("SkillLoc.Transforms", "Microsoft.ML", "SkillLoc.Models")]

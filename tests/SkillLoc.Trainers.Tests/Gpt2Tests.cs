@@ -31,8 +31,7 @@ public sealed class Gpt2Tests : IDisposable
         {
             options.Checkpoint = Checkpoint;
             options.Head = head;
-            options.OptionScoring = scoring;
-            options.Task = negative is null ? null : Task with { Autoregressive = new("{0} It was", negative, positive!) };
+            options.Task = negative is null ? null : Task with { Autoregressive = new("{0} It was", negative, positive!) { Scoring = scoring } };
             options.Epochs = 10;
             options.OutputFolder = folder;
             options.Progress = new Immediate(report => losses.Add(report.Loss));
@@ -98,7 +97,7 @@ public sealed class Gpt2Tests : IDisposable
             var losses = new List<double>();
             Fit(Toy.Examples(24), options =>
             {
-                options.OptionScoring = scoring;
+                options.Task = Task with { Autoregressive = Task.Autoregressive! with { Scoring = scoring } };
                 options.Precision = precision;
                 options.MaxSteps = 3;
                 options.Progress = new Immediate(report => losses.Add(report.Loss));

@@ -2,6 +2,7 @@ using System.Globalization;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using SkillLoc.Models.Classification;
+using SkillLoc.Models.Tasks;
 
 namespace SkillLoc.Transforms.Tests;
 
@@ -42,14 +43,14 @@ public sealed class ScoreAnnotationTests
     {
         SchemaShape input = Shape(Data().Schema);
         SchemaShape.Column[] theirs = [.. _ml.MulticlassClassification.Trainers.SdcaMaximumEntropy().GetOutputSchema(input)];
-        SchemaShape.Column[] ours = [.. ScoringSchema.Append(input, new ScoringColumns(), Toy.Settings.Labels)];
+        SchemaShape.Column[] ours = [.. ScoringSchema.Append(input, new ScoringColumns(), new TaskOutputs(Toy.Settings.Labels))];
         foreach (string name in new[] { "Score", "PredictedLabel" })
         {
             Assert.Equal(Annotations(theirs.Single(column => column.Name == name)), Annotations(ours.Single(column => column.Name == name)));
         }
 
         SchemaShape.Column theirScore = _ml.Regression.Trainers.Sdca("Number").GetOutputSchema(input).Single(column => column.Name == "Score");
-        SchemaShape.Column ourScore = ScoringSchema.Append(input, new ScoringColumns(), []).Single(column => column.Name == "Score");
+        SchemaShape.Column ourScore = ScoringSchema.Append(input, new ScoringColumns(), TaskOutputs.Score).Single(column => column.Name == "Score");
         Assert.Equal(Annotations(theirScore), Annotations(ourScore));
     }
 
@@ -59,7 +60,7 @@ public sealed class ScoreAnnotationTests
         DataViewSchema schema = Data().Schema;
         DataViewSchema.Column features = ScoringSchema.AppendVector(schema, new(), "Neurons", ["0.1"])["Neurons"];
         Assert.Equal(["SlotNames"], features.Annotations.Schema.Select(kind => kind.Name));
-        Assert.Empty(ScoringSchema.Append(schema, new(), [], writes: true)["PredictedText"].Annotations.Schema);
+        Assert.Empty(ScoringSchema.Append(schema, new(), new TaskOutputs([], IsText: true))["PredictedText"].Annotations.Schema);
     }
 
     private static List<string> Annotations(DataViewSchema.Column column) =>

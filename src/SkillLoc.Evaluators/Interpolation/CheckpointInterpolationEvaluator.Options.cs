@@ -13,7 +13,7 @@ public sealed partial class CheckpointInterpolationEvaluator
         /// <summary>The first endpoint, at 0: fine-tuned, tuned by a method, or grafted. It is not changed.</summary>
         public TextScoringTransformer? First;
 
-        /// <summary>The second endpoint, at 1, with the same architecture, vocabulary and tuning method. It is not changed.</summary>
+        /// <summary>The model at 1, of the same architecture, kind of tokenizer and tuning method. It stays as it is.</summary>
         public TextScoringTransformer? Second;
 
         /// <summary>A curve between the two, owned by the caller; null (default) for the straight line.</summary>

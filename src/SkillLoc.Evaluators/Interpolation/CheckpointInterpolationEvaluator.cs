@@ -14,7 +14,6 @@ namespace SkillLoc.Evaluators;
 /// </summary>
 public sealed partial class CheckpointInterpolationEvaluator
 {
-    private readonly MLContext _context;
     private readonly ComponentHost _host;
     private readonly Options _options;
     private readonly TextScoringTransformer _task;
@@ -28,7 +27,6 @@ public sealed partial class CheckpointInterpolationEvaluator
         ArgumentNullException.ThrowIfNull(context);
         ArgumentNullException.ThrowIfNull(options);
         options.Check();
-        _context = context;
         _host = new(context, nameof(CheckpointInterpolationEvaluator));
         _options = options;
         _task = (options.Path?.Task ?? options.Task) == PathEnd.First ? options.First! : options.Second!;
@@ -93,7 +91,7 @@ public sealed partial class CheckpointInterpolationEvaluator
     {
         try
         {
-            return JudgedRows.Of(_context, data, _task, _options);
+            return new JudgedRows(data, _task, _options);
         }
         catch (InvalidOperationException error)
         {

@@ -1,47 +1,81 @@
 using Microsoft.ML;
 using SkillLoc.Models.Classification;
-using SkillLoc.Models.Prompts;
+using SkillLoc.Models.Tasks;
 using SkillLoc.Transforms;
 
 namespace SkillLoc.Evaluators;
 
 /// <summary>The labelled rows of a data set, encoded and batched once, with the evaluation of a task.</summary>
-/// <param name="numbers">The rows' numbers in their view.</param>
-/// <param name="batches">The rows in batches of similar length, owned by this object.</param>
-internal abstract class JudgedRows(int[] numbers, ScoringBatch[] batches) : IDisposable
+internal sealed class JudgedRows : IDisposable
 {
-    /// <summary>The rows' zero-based numbers in their view.</summary>
-    public int[] Numbers => numbers;
-
-    /// <summary>The name of the metric, as in the files of the paper's code.</summary>
-    public abstract string MetricName { get; }
-
-    protected ScoringBatch[] Batches => batches;
+    private readonly EncodedDataset _rows;
+    private readonly TextTask _task;
+    private readonly ScoringBatch[] _batches;
+    private readonly int _bins;
+    private readonly Dictionary<object, int> _predictions = [];
 
     /// <summary>Reads a view for the evaluated task.</summary>
-    /// <exception cref="ArgumentException">A label is not one of the task's, or the metric does not match the task.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
+    /// <exception cref="ArgumentException">A column is missing or of another type, a label is not one of the task's, or the metric does not
+    /// match the task.</exception>
     /// <exception cref="InvalidOperationException">There are no labelled rows, one cannot be encoded, or a score is outside its range.</exception>
-    public static JudgedRows Of(MLContext context, IDataView data, TextScoringTransformer task, CheckpointInterpolationEvaluator.Options options) =>
-        task.Classifier.Settings switch
-        {
-            { TextToText: not null } => JudgedTexts.Read(context, data, task, options),
-            { ScoreRange: { } range } => JudgedScores.Read(data, task, range, options),
-            { IsMultiLabel: true } => throw new NotSupportedException(
-                "Models of a multi-label task are not evaluated along paths: score points of the path with LoadTextScorer and EvaluateMultiLabel."),
-            _ => JudgedClasses.Read(context, data, task, options),
-        };
+    public JudgedRows(IDataView data, TextScoringTransformer task, CheckpointInterpolationEvaluator.Options options)
+    {
+        _task = task.Classifier.Task.JudgedBy(options.Metric);
+        _rows = EncodedDataset.Read(data, task.Columns, options.LabelColumnName, task.Classifier, "data");
+        _batches = [.. task.Classifier.Batches(_rows.Texts)];
+        _bins = options.NumberOfBins;
+    }
 
-    /// <summary>Evaluates a model on the rows.</summary>
+    /// <summary>The rows' zero-based numbers in their view.</summary>
+    public int[] Numbers => _rows.Numbers;
+
+    /// <summary>The name of the metric, as in the files of the paper's code.</summary>
+    public string MetricName => _task.MetricName;
+
+    /// <summary>Runs a model over the rows.</summary>
     /// <param name="model">A model with the task and encoder for which the rows were read.</param>
     /// <param name="cancellation">Stops between batches.</param>
-    public abstract RowsJudgement Judge(TextClassifier model, CancellationToken cancellation);
+    public RowsJudgement Judge(TextClassifier model, CancellationToken cancellation)
+    {
+        TaskEvaluation evaluation = _task.Evaluate(model, _batches, _rows.Targets, cancellation);
+        CalibrationMetrics? calibration = evaluation.Probabilities is null ? null : CalibrationMetrics.Of(
+            [.. evaluation.Probabilities.Select((row, i) => MeasuredRow.Of(_rows.Targets[i].Label, row))], _bins);
+        return new(evaluation.Loss, evaluation.Metric, evaluation.Scores, Array.ConvertAll(evaluation.Predictions, Number), calibration);
+    }
 
     public void Dispose()
     {
-        foreach (ScoringBatch batch in batches)
+        foreach (ScoringBatch batch in _batches)
         {
             batch.Dispose();
         }
     }
+
+    private int Number(object prediction)
+    {
+        if (!_predictions.TryGetValue(prediction, out int number))
+        {
+            _predictions.Add(prediction, number = _predictions.Count);
+        }
+
+        return number;
+    }
+}
+
+/// <summary>What one model makes of a set's rows.</summary>
+/// <param name="Loss">The mean loss, in nats.</param>
+/// <param name="Metric">The task's metric.</param>
+/// <param name="Scores">Each row's score from 0 to 1, of which 1 is right; empty where the task gives none.</param>
+/// <param name="Predictions">For each row the number of what is predicted, the same for the same prediction; empty where a task predicts
+/// scores.</param>
+/// <param name="Calibration">How well the probabilities match what comes true; null where there are none.</param>
+internal sealed record RowsJudgement(double Loss, double Metric, float[] Scores, int[] Predictions, CalibrationMetrics? Calibration)
+{
+    /// <summary>The share of rows of which another model predicts the same; NaN without predictions.</summary>
+    public double Agreement(RowsJudgement other) => Predictions.Length == 0
+        ? double.NaN
+        : Predictions.Zip(other.Predictions).Count(pair => pair.First == pair.Second) / (double)Predictions.Length;
+
+    /// <summary>The number of rows that are right here and were not before.</summary>
+    public long Learnt(RowsJudgement before) => Scores.Zip(before.Scores).LongCount(pair => pair.First == 1 && pair.Second != 1);
 }

@@ -16,7 +16,7 @@ public static class SkillLocInterpolationEvaluators
     /// <summary>Evaluates models along the straight line between two models.</summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="first">The first endpoint, at 0: fine-tuned, tuned by a method, or grafted. It is not changed.</param>
-    /// <param name="second">The second endpoint, at 1, with the same architecture, vocabulary and tuning method. It is not changed.</param>
+    /// <param name="second">The model at 1, of the same architecture, kind of tokenizer and tuning method. It stays as it is.</param>
     /// <param name="validation">Labelled rows, with the text columns of the first model.</param>
     /// <param name="test">Test rows; null for none.</param>
     /// <param name="labelColumnName">The true label, as for <see cref="CheckpointInterpolationEvaluator.Options.LabelColumnName"/>.</param>
@@ -50,7 +50,7 @@ public static class SkillLocInterpolationEvaluators
     /// </summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="first">The first endpoint, at 0: a classifier's checkpoint folder, or the file of a graft or of tuned weights.</param>
-    /// <param name="second">The second endpoint, at 1, with the same architecture, vocabulary and tuning method.</param>
+    /// <param name="second">The model at 1, of the same architecture, kind of tokenizer and tuning method.</param>
     /// <param name="validation">Labelled rows, with the columns Text and, for pairs, TextPair. A Hugging Face classifier without settings
     /// scores pairs if TextPair exists.</param>
     /// <param name="test">Test rows; null for none.</param>

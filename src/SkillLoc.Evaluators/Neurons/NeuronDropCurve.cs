@@ -1,6 +1,8 @@
 using Microsoft.ML;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Neurons;
+using SkillLoc.Models.Tasks;
+using SkillLoc.Transforms;
 
 namespace SkillLoc.Evaluators;
 
@@ -9,7 +11,7 @@ internal sealed class NeuronDropCurve : IDisposable
 {
     private readonly NeuronDropMetrics.Options _options;
     private readonly TextClassifier _classifier;
-    private readonly EncodedRows<int> _rows;
+    private readonly EncodedDataset _rows;
     private readonly CancellationWatch _cancellation;
     private readonly int _seed;
 
@@ -20,7 +22,12 @@ internal sealed class NeuronDropCurve : IDisposable
         _cancellation = host.Watch(options.CancellationToken);
         _seed = options.Seed ?? host.DrawSeed();
         _classifier = options.Model!.Classifier;
-        _rows = EncodedRows.Read(context, data, options.Model, options.LabelColumnName);
+        if (_classifier.Task is not (ClassificationTask or GenerationTask { Outputs.Labels.Count: > 0 }))
+        {
+            throw new ArgumentException("Options.Model has not one label a row, by which the accuracy could be judged.");
+        }
+
+        _rows = EncodedDataset.Read(data, options.Model.Columns, options.LabelColumnName, _classifier, "data");
     }
 
     public void Dispose() => _cancellation.Dispose();
@@ -38,7 +45,7 @@ internal sealed class NeuronDropCurve : IDisposable
             }
         }
 
-        return new() { Count = _rows.Labels.Length, Accuracy = plain, Seed = _seed, Points = points };
+        return new() { Count = _rows.Count, Accuracy = plain, Seed = _seed, Points = points };
     }
 
     private NeuronDropPoint Point(PerturbationKind method, int low, int high, double fraction, double plain)
@@ -78,6 +85,6 @@ internal sealed class NeuronDropCurve : IDisposable
         using TextClassifier own = _classifier.Clone(_ => true);
         own.Backbone.NeuronEditor = perturbation;
         float[][] scores = own.Score(_rows.Texts, _cancellation.Token);
-        return Enumerable.Range(0, _rows.Labels.Length).Count(i => TextClassifier.MostProbable(scores[i]) == _rows.Labels[i]) / (double)_rows.Labels.Length;
+        return scores.Index().Count(row => TextClassifier.MostProbable(row.Item) == _rows.Targets[row.Index].Label) / (double)_rows.Count;
     }
 }

@@ -115,6 +115,12 @@ public abstract class LanguageModel : IDisposable
     /// <summary>The maximum length of a row in tokens that the position table allows, beside the slots of a soft prompt.</summary>
     public abstract int MaxLength { get; }
 
+    /// <summary>The names of the parameters that have a row for each token: word embeddings, and what the language-model head has of its own.</summary>
+    internal IEnumerable<string> TokenParameters => Architectures[Config.ModelType].Shapes(Config, HasHead)
+        .Zip(Architectures[Config.ModelType].Shapes(Config.With("vocab_size", Config.VocabularySize + 1), HasHead))
+        .Where(pair => pair.First.Shape[0] != pair.Second.Shape[0])
+        .Select(pair => pair.First.Name);
+
     /// <summary>Throws if the architecture is not supported.</summary>
     /// <param name="config">The configuration.</param>
     /// <exception cref="NotSupportedException">The architecture or its variant is not supported; the message lists those that

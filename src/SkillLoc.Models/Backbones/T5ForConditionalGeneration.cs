@@ -1,4 +1,5 @@
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Generation;
 using SkillLoc.Models.NativeCalls;
 using SkillLoc.Models.Tuning;
 using TorchSharp;
@@ -30,6 +31,10 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     public const int Ignored = -100;
 
     private const string Words = "shared.weight";
+
+    /// <summary>How many steps of writing there is room for at first: the usual limit.</summary>
+    private const int FirstRoom = TextToTextTask.UsualMaxOutputLength;
+
     private const string HeadWeight = "lm_head.weight";
     private const string ScaleKey = "scale_decoder_outputs";
     private const string TieKey = "tie_word_embeddings";
@@ -302,11 +307,14 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         Tensor encoded = Encode(batch);
         Tensor? unread = Unread(batch), prefix = Adaptation?.KeyValues(decoder: true);
         long before = prefix?.size(3) ?? 0;
+
+        // There is room for so many steps; it grows, so that a limit that no answer comes near costs nothing.
+        int room = Math.Min(maxNewTokens, FirstRoom);
         Cache[] caches = [.. Decoder.Layers.Select((layer, i) => new Cache(
-            KeysAndValues(layer.Cross!, encoded), Steps(i, 0), Steps(i, 1)))];
+            KeysAndValues(layer.Cross!, encoded), Steps(prefix?[i, 0]), Steps(prefix?[i, 1])))];
 
         // Distances of the last step to all before it; those of step t are the last t + 1.
-        Tensor distances = PositionBias(Decoder, maxNewTokens - 1, 1, maxNewTokens);
+        Tensor distances = PositionBias(Decoder, room - 1, 1, room);
         List<int>[] written = [.. Enumerable.Range(0, rows).Select(_ => new List<int>())];
         var ended = new bool[rows];
         IReadOnlyList<int> ends = Config.EosTokenIds;
@@ -314,8 +322,16 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         for (int step = 0; step < maxNewTokens && Array.Exists(ended, done => !done); step++)
         {
             cancellation.ThrowIfCancellationRequested();
+            if (step == room)
+            {
+                room = (int)Math.Min(maxNewTokens, 2L * room);
+                caches = Array.ConvertAll(caches, cache => cache with { Keys = Grown(cache.Keys), Values = Grown(cache.Values) });
+                distances.Dispose();
+                distances = PositionBias(Decoder, room - 1, 1, room);
+            }
+
             using var one = NewDisposeScope();
-            Tensor bias = Behind(before, distances.narrow(3, maxNewTokens - 1 - step, step + 1))!;
+            Tensor bias = Behind(before, distances.narrow(3, room - 1 - step, step + 1))!;
             Tensor hidden = Step(ids, before + step, caches, bias, unread);
             Tensor next = WordScores(hidden.squeeze(1)).argmax(1);
             long[] chosen = next.cpu().data<long>().ToArray();
@@ -334,16 +350,23 @@ public sealed class T5ForConditionalGeneration : LanguageModel
 
         return [.. written.Select(row => row.ToArray())];
 
-        // Keys or values: the prefix's, and room for those of the steps.
-        Tensor Steps(int layer, long which)
+        // Keys or values: those that there are, a prefix's at first, and room for those of the steps.
+        Tensor Steps(Tensor? known)
         {
-            Tensor steps = zeros([rows, Config.Heads, before + maxNewTokens, Config.HeadSize], encoded.dtype, encoded.device);
-            if (prefix is not null)
+            Tensor steps = zeros([rows, Config.Heads, before + room, Config.HeadSize], encoded.dtype, encoded.device);
+            if (known is not null)
             {
-                steps.narrow(2, 0, before).copy_(prefix[layer, which]);
+                steps.narrow(2, 0, known.size(-2)).copy_(known);
             }
 
             return steps;
+        }
+
+        Tensor Grown(Tensor known)
+        {
+            Tensor grown = Steps(known);
+            known.Dispose();
+            return grown;
         }
     }
 

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using SkillLoc.Models.Classification;
 using TorchSharp;
 
 namespace SkillLoc.Models.Checkpoints;
@@ -26,11 +27,14 @@ public sealed partial class CheckpointFolder : IDisposable
         "spiece.model", "sentencepiece.bpe.model", "generation_config.json",
     ];
 
-    private CheckpointFolder(string path, ModelConfig config, ITensorStore weights)
+    private readonly string[] _weightFiles;
+
+    private CheckpointFolder(string path, ModelConfig config, ITensorStore weights, string[] weightFiles)
     {
         Path = path;
         Config = config;
         Weights = weights;
+        _weightFiles = weightFiles;
     }
 
     /// <summary>The folder.</summary>
@@ -47,6 +51,15 @@ public sealed partial class CheckpointFolder : IDisposable
     public IReadOnlyList<string> TokenizerFiles =>
         [.. KnownTokenizerFiles.Select(name => System.IO.Path.Join(Path, name)).Where(File.Exists)];
 
+    /// <summary>The full paths of the files that the checkpoint is made of: the configuration, the weights that are read with their index and
+    /// shards, what a tokenizer or a generating model needs, and a classifier's settings. What else lies in the folder is not among them.</summary>
+    public IReadOnlyList<string> Files =>
+    [
+        .. new[] { ConfigFile, ClassifierSettings.FileName }.Select(name => System.IO.Path.Join(Path, name)).Where(File.Exists),
+        .. _weightFiles,
+        .. TokenizerFiles,
+    ];
+
     /// <summary>Opens a folder: reads its configuration and checks that its weights are complete, without reading them.</summary>
     /// <exception cref="DirectoryNotFoundException">The folder does not exist.</exception>
     /// <exception cref="FileNotFoundException">The folder has no <c>config.json</c> or no weights.</exception>
@@ -58,11 +71,12 @@ public sealed partial class CheckpointFolder : IDisposable
             ?? throw new FileNotFoundException($"The checkpoint folder '{folder}' has no weights: none of {string.Join(", ", WeightFiles)}.");
         var store = OpenWeights(System.IO.Path.Join(folder, weights));
         var own = System.IO.Path.Join(folder, OwnTensors);
+        string[] files = [store.Path, .. store is ShardedTensorStore sharded ? sharded.Shards : []];
         if (!File.Exists(own))
-            return new CheckpointFolder(folder, config, store);
+            return new CheckpointFolder(folder, config, store, files);
         try
         {
-            return new CheckpointFolder(folder, config, new JointTensorStore(store, SafetensorsFile.Open(own)));
+            return new CheckpointFolder(folder, config, new JointTensorStore(store, SafetensorsFile.Open(own)), [.. files, own]);
         }
         catch
         {

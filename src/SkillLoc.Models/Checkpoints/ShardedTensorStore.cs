@@ -38,6 +38,9 @@ public sealed class ShardedTensorStore : ITensorStore
     /// <inheritdoc/>
     public IReadOnlyList<TensorInfo> Tensors { get; }
 
+    /// <summary>The full paths of the files that the index names.</summary>
+    internal IReadOnlyList<string> Shards => [.. _shards.Values.Select(shard => shard.Path)];
+
     /// <summary>Opens an index and all files that it names, in the same folder.</summary>
     /// <exception cref="FileNotFoundException">The index or one of its files is missing.</exception>
     /// <exception cref="InvalidDataException">The index or one of its files is invalid.</exception>

@@ -3,6 +3,7 @@ using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Prompts;
+using SkillLoc.Models.Tasks;
 using SkillLoc.Models.Tokenization;
 using SkillLoc.Models.Tuning;
 using TorchSharp;
@@ -29,6 +30,7 @@ public sealed class TextClassifier : IDisposable
         Head = head;
         backbone.DisposeWith(head);
         Settings = settings;
+        Task = TextTask.Of(settings);
         _tokenizer = tokenizer;
         _encoder = settings.CreateEncoder(tokenizer);
     }
@@ -41,6 +43,9 @@ public sealed class TextClassifier : IDisposable
 
     /// <summary>Labels, prompt and limits.</summary>
     public ClassifierSettings Settings { get; private set; }
+
+    /// <summary>What is predicted, and how it is judged.</summary>
+    internal TextTask Task { get; private set; }
 
     /// <summary>The parameters that <see cref="ClassifierSettings.Tuning"/> trains, and the head's own; empty without a tuning method.</summary>
     public IReadOnlyDictionary<string, Parameter> TunedParameters => Settings.Tuning is null
@@ -77,7 +82,12 @@ public sealed class TextClassifier : IDisposable
     /// neither the one asked for nor folds into the weights.</exception>
     public static TextClassifier Create(
         string folder, ClassifierSettings settings, Device? device = null, ScalarType dtype = ScalarType.Float32, int seed = 0,
-        TextClassifier? twin = null, Func<string, bool>? mayShare = null)
+        TextClassifier? twin = null, Func<string, bool>? mayShare = null) =>
+        Make(folder, settings, device, dtype, seed, twin, mayShare, learnt: null);
+
+    private static TextClassifier Make(
+        string folder, ClassifierSettings settings, Device? device, ScalarType dtype, int seed, TextClassifier? twin,
+        Func<string, bool>? mayShare, TunedWeights? learnt)
     {
         ArgumentNullException.ThrowIfNull(settings);
         if (settings.ScoreRange is not null && (settings.Head != HeadKind.LabelWords || settings.Labels.Count != 2))
@@ -123,9 +133,9 @@ public sealed class TextClassifier : IDisposable
                 }
             }
 
-            backbone.Adaptation = settings.Tuning?.Create(backbone, checkpoint, seed, required: goesOn);
+            backbone.Adaptation = settings.Tuning?.Create(backbone, checkpoint, seed, required: goesOn, learnt);
             settings = settings with { MaxLength = Math.Min(settings.MaxLength, backbone.MaxLength) };
-            head = new ClassificationHead(settings.Head, backbone, settings.Labels, ids, checkpoint, seed, options);
+            head = ClassificationHead.Create(settings.Head, backbone, settings.Labels, ids, checkpoint, seed, options);
             return new(backbone, head, tokenizer, settings) { FoldedTuning = folded };
         }
         catch
@@ -170,7 +180,7 @@ public sealed class TextClassifier : IDisposable
 
         ClassifierSettings settings = ClassifierSettings.FromJson(tuned.Settings, $"{path}, the metadata's 'settings'");
         TextClassifier classifier = FromFile(
-            path, () => Create(folder, settings, device, dtype, twin: twin, mayShare: name => !tuned.Tensors.ContainsKey(name)));
+            path, () => Make(folder, settings, device, dtype, 0, twin, name => !tuned.Tensors.ContainsKey(name), tuned));
         try
         {
             classifier.Apply(tuned);
@@ -198,7 +208,11 @@ public sealed class TextClassifier : IDisposable
 
     /// <summary>Predicts labels of a multi-label task from other probabilities on.</summary>
     /// <param name="thresholds">One for each label.</param>
-    internal void SetThresholds(IReadOnlyList<float> thresholds) => Settings = Settings with { Thresholds = thresholds };
+    internal void SetThresholds(IReadOnlyList<float> thresholds)
+    {
+        Settings = Settings with { Thresholds = thresholds };
+        Task = TextTask.Of(Settings);
+    }
 
     /// <summary>Turns a row's texts into token ids.</summary>
     /// <param name="text">The text.</param>
@@ -364,7 +378,7 @@ public sealed class TextClassifier : IDisposable
         ArgumentNullException.ThrowIfNull(rows);
         T5ForConditionalGeneration model = Writer;
         return Run(
-            Batches(rows), rows.Count, batch => ByRow(F.softmax(Head.AnswerTokenScores(model, batch.Tokens).to(ScalarType.Float32), 1)), cancellation);
+            Batches(rows), rows.Count, batch => ByRow(F.softmax(((AnswerHead)Head).TokenScores(model, batch.Tokens).to(ScalarType.Float32), 1)), cancellation);
     }
 
     /// <summary>Groups rows of similar length and pads them, so that they can be scored more than once.</summary>
@@ -438,12 +452,7 @@ public sealed class TextClassifier : IDisposable
         IReadOnlyDictionary<string, Parameter> parameters = TunedParameters;
         foreach (string name in parameters.Keys.Union(tuned.Tensors.Keys, StringComparer.Ordinal))
         {
-            string wanted = parameters.TryGetValue(name, out Parameter? parameter) ? Describe(parameter.shape) : "no such tensor";
-            string given = tuned.Tensors.TryGetValue(name, out (long[] Shape, float[] Values) value) ? Describe(value.Shape) : "no such tensor";
-            if (wanted != given)
-            {
-                throw new InvalidDataException($"Of '{name}' the tuned weights have {given}, and this classifier has {wanted}.");
-            }
+            tuned.CheckShape(name, parameters.GetValueOrDefault(name)?.shape);
         }
 
         string fingerprint = UntunedFingerprint();
@@ -463,8 +472,6 @@ public sealed class TextClassifier : IDisposable
             using Tensor shaped = given.view(shape);
             parameters[name].copy_(shaped);
         }
-
-        static string Describe(long[] shape) => $"shape [{string.Join(", ", shape)}]";
     }
 
     /// <summary>What the tuning method has learnt, without the base model.</summary>
@@ -574,7 +581,7 @@ public sealed class TextClassifier : IDisposable
         ClassificationHead? head = null;
         try
         {
-            head = new ClassificationHead(settings.Head, backbone, settings.Labels, ids, stored, seed, options);
+            head = ClassificationHead.Create(settings.Head, backbone, settings.Labels, ids, stored, seed, options);
             return new(backbone, head, _tokenizer, settings);
         }
         catch
@@ -637,8 +644,7 @@ public sealed class TextClassifier : IDisposable
         return results;
     }
 
-    private float[][] Probabilities(ScoringBatch batch) =>
-        ByRow(Settings.IsMultiLabel ? Logits(batch.Tokens).sigmoid() : F.softmax(Logits(batch.Tokens), 1));
+    private float[][] Probabilities(ScoringBatch batch) => ByRow(Task.Probabilities(Logits(batch.Tokens)));
 
     /// <summary>A tensor <c>[rows, labels]</c> as numbers.</summary>
     private float[][] ByRow(Tensor values) => [.. values.cpu().data<float>().ToArray().Chunk(Settings.Labels.Count)];

@@ -7,10 +7,10 @@ namespace SkillLoc.Models.Datasets;
 [JsonConverter(typeof(NameConverter<TaskFileLayout>))]
 public enum TaskFileLayout
 {
-    /// <summary><c>tabs</c>: one row per line, tab-separated columns, quotes are ordinary text, as in GLUE.</summary>
+    /// <summary><c>tabs</c>: a row a line, columns parted by tabs (<see cref="TaskFileFormat.Separator"/>), quotes are text like any other, as GLUE has it.</summary>
     Tabs,
 
-    /// <summary><c>csv</c>: comma-separated columns, quoted if they contain commas, quotes (doubled) or line breaks (RFC 4180).</summary>
+    /// <summary><c>csv</c>: columns parted by commas (<see cref="TaskFileFormat.Separator"/>), quoted where they hold commas, quotes (doubled) or line breaks (RFC 4180).</summary>
     Csv,
 
     /// <summary><c>json_lines</c>: one JSON object per line, whose properties are the columns.</summary>

@@ -11,8 +11,8 @@ public static class TaskFileReader
     /// <param name="format">The format of the file.</param>
     /// <param name="labelsPath">The file whose lines are the labels, for <see cref="TaskFileLayout.Lines"/> only.</param>
     /// <returns>The rows in the file's order. Empty texts are rows; empty lines are allowed only at the end and skipped.</returns>
-    /// <exception cref="ArgumentException">The file of labels is missing or superfluous, or a column is named in a layout without
-    /// names.</exception>
+    /// <exception cref="ArgumentException">The labels' file is missing or one too many, a layout without names is asked for a column by its name, or
+    /// the separator or the quote is not one character, or the layout has none.</exception>
     /// <exception cref="FileNotFoundException">The file does not exist.</exception>
     /// <exception cref="InvalidDataException">
     /// A row has more or fewer columns than the header or, without one, the first row; a column is missing; a label is unknown or not a
@@ -30,6 +30,7 @@ public static class TaskFileReader
             throw new ArgumentException($"The column '{name}' is asked for by its name and the file has no header; give its place.", nameof(format));
         if (format.Layout == TaskFileLayout.JsonLines && (format.Text.Name is null || format.Label.Name is null || format.TextPair is { Name: null }))
             throw new ArgumentException("The columns of JSON lines have names; give those instead of places.", nameof(format));
+        SeparatedRows.Check(format);
         return Labelled(path, format, labelsPath);
     }
 
@@ -38,8 +39,7 @@ public static class TaskFileReader
         var isEmpty = true;
         foreach (var row in format.Layout switch
         {
-            TaskFileLayout.Tabs => Columns(path, format, StrictText.FullLines(path, format.Encoding).Select(line => (line.Number, line.Line.Split('\t')))),
-            TaskFileLayout.Csv => Columns(path, format, CsvRows.Read(path, format.Encoding)),
+            TaskFileLayout.Tabs or TaskFileLayout.Csv => Columns(path, format, SeparatedRows.Read(path, format)),
             TaskFileLayout.JsonLines => Objects(path, format),
             TaskFileLayout.LabelFirst => LabelsFirst(path, format),
             _ => Parallel(path, format, labelsPath!),
@@ -65,6 +65,9 @@ public static class TaskFileReader
                 text = Place(format.Text, columns, line);
                 pair = format.TextPair is { } second ? Place(second, columns, line) : -1;
                 label = Place(format.Label, columns, line);
+                // The whole line would be both.
+                if (width == 1)
+                    throw new InvalidDataException($"{path}, line {line}: there is 1 column, and a text and a label are two.{SeparatedRows.Hint(format, columns)}");
                 if (format.HasHeader)
                     continue;
             }
@@ -82,7 +85,7 @@ public static class TaskFileReader
             return place >= 0 && place < first.Length
                 ? place
                 : throw new InvalidDataException(
-                    $"{path}, line {line}: there is no column {column}; {(column.Name is null ? $"there are {first.Length} columns" : $"the header has {string.Join(", ", first)}")}.");
+                    $"{path}, line {line}: there is no column {column}; {(column.Name is null ? $"there are {first.Length} columns" : $"the header has {string.Join(", ", first)}")}.{SeparatedRows.Hint(format, first)}");
         }
     }
 

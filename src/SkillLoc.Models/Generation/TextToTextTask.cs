@@ -1,3 +1,6 @@
+using System.Text.Json.Serialization;
+using SkillLoc.Models.Prompts;
+
 namespace SkillLoc.Models.Generation;
 
 /// <summary>
@@ -6,7 +9,7 @@ namespace SkillLoc.Models.Generation;
 /// </summary>
 /// <param name="Name">The task's name, which precedes each text; the last component of its folder's path.</param>
 /// <param name="Metric">The metric of its answers.</param>
-public sealed record TextToTextTask(string Name, TextMetric Metric)
+public sealed record TextToTextTask(string Name, TextMetric Metric) : TaskDefinition(Name)
 {
     /// <summary>The default of <see cref="MaxInputLength"/>.</summary>
     public const int UsualMaxInputLength = 512;
@@ -19,7 +22,7 @@ public sealed record TextToTextTask(string Name, TextMetric Metric)
 
     /// <summary>The task's name, which precedes each text.</summary>
     /// <exception cref="ArgumentException">It is empty or blank.</exception>
-    public string Name
+    public override string Name
     {
         get;
         init => field = CheckedName(value);
@@ -49,6 +52,10 @@ public sealed record TextToTextTask(string Name, TextMetric Metric)
             field = value;
         }
     } = UsualMaxOutputLength;
+
+    /// <summary>For a classification the answer to each label; null takes the labels themselves.</summary>
+    [JsonIgnore]
+    public IReadOnlyDictionary<string, string>? Answers { get; init; }
 
     /// <summary>Whether to convert inputs, including the task's name, and targets to lower case; false by default. Metrics use the original
     /// answers.</summary>

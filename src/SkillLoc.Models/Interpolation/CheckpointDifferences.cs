@@ -1,6 +1,8 @@
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
+using SkillLoc.Models.Tokenization;
+using SkillLoc.Models.Tuning;
 
 namespace SkillLoc.Models.Interpolation;
 
@@ -17,28 +19,34 @@ internal static class CheckpointDifferences
         ("number of attention heads", config => config.Heads),
         ("activation", config => config.HiddenActivation),
         ("epsilon of layer norms", config => config.LayerNormEpsilon),
-        ("padding id", config => config.PadTokenId ?? -1),
-        ("decoder's start id", config => config.DecoderStartTokenId ?? -1),
         ("farthest relative position", config => config.RelativeAttentionMaxDistance),
 
         // What T5 alone reads.
         ("scaling of the decoder's output", config => config.IsEncoderDecoder && T5ForConditionalGeneration.ScalesHead(config)),
-        ("end id", config => config.IsEncoderDecoder ? config.EosTokenId ?? -1 : -1),
+    ];
+
+    // Compared by what they stand for.
+    private static readonly (string Name, Func<ModelConfig, int?> Id)[] Ids =
+    [
+        ("padding id", config => config.PadTokenId),
+        ("decoder's start id", config => config.DecoderStartTokenId),
+        ("end id", config => config.IsEncoderDecoder ? config.EosTokenId : null),
     ];
 
     /// <summary>Throws unless two classifiers can be endpoints of a path.</summary>
     /// <param name="first">One endpoint.</param>
     /// <param name="second">The other endpoint.</param>
     /// <param name="mixed">The parameters that both must have with the same shape.</param>
+    /// <param name="words">Matches the tokens of one with those of the other; null where both have the same.</param>
     /// <exception cref="ArgumentException">They cannot; the message names the first differences.</exception>
-    public static void Check(TextClassifier first, TextClassifier second, Func<string, bool> mixed)
+    public static void Check(TextClassifier first, TextClassifier second, Func<string, bool> mixed, VocabularyMatch? words)
     {
-        string[] found = [.. Between(first, second, mixed).Take(Named + 1)];
+        string[] found = [.. Between(first, second, mixed, words).Take(Named + 1)];
         if (found.Length > 0)
         {
             throw new ArgumentException(
                 $"The two checkpoints are no ends of one path: {string.Join("; ", found.Take(Named))}{(found.Length > Named ? "; and more" : "")}. "
-                + "Take checkpoints of one architecture, vocabulary and tuning method.",
+                + "Take checkpoints of one architecture, kind of tokenizer and tuning method.",
                 nameof(second));
         }
     }
@@ -56,7 +64,7 @@ internal static class CheckpointDifferences
         }
     }
 
-    private static IEnumerable<string> Between(TextClassifier first, TextClassifier second, Func<string, bool> mixed)
+    private static IEnumerable<string> Between(TextClassifier first, TextClassifier second, Func<string, bool> mixed, VocabularyMatch? words)
     {
         IEnumerable<string> architecture =
             from property in Architecture
@@ -64,20 +72,48 @@ internal static class CheckpointDifferences
             let other = property.Value(second.Backbone.Config)
             where !one.Equals(other)
             select $"the {property.Name} is {one} and {other}";
+        IEnumerable<string> vocabulary = words is null ? []
+            : first.Tokenizer.Kind != second.Tokenizer.Kind
+                ? [$"the tokenizer's kind is {Spelled(first)} and {Spelled(second)}, whose tokens cannot be matched"]
+            : [];
         IEnumerable<string> parts =
         [
+            .. Ids.SelectMany(id => Unequal(id.Name, Token(first, id.Id), Token(second, id.Id))),
+            .. first.Backbone is RobertaForMaskedLM && second.Backbone is RobertaForMaskedLM && words is not null
+                ? Unequal("id that positions are counted from", first.Backbone.Config.PadTokenId, second.Backbone.Config.PadTokenId)
+                : [],
             .. Unequal("head", first.Head.Kind, second.Head.Kind),
-            .. Unequal("tuning", first.Settings.Tuning?.WithoutDraws(), second.Settings.Tuning?.WithoutDraws()),
+            .. Unequal("tuning", Tuning(first), Tuning(second)),
             .. Unequal("device", $"{first.Backbone.Device}", $"{second.Backbone.Device}"),
         ];
-        IEnumerable<string> tokens = first.Tokenizer.Differences(second.Tokenizer).Select(token =>
-            $"token {token.Id} is {Token(token.Own)} and {Token(token.Other)}");
-        return architecture.Concat(parts).Concat(Between(Shapes(first), Shapes(second))).Concat(tokens);
+        return architecture.Concat(vocabulary).Concat(parts).Concat(Between(Shapes(first), Shapes(second)));
 
-        Dictionary<string, long[]> Shapes(TextClassifier classifier) =>
-            classifier.Parameters.Where(pair => mixed(pair.Key)).ToDictionary(pair => pair.Key, pair => pair.Value.shape, StringComparer.Ordinal);
+        // Tables of tokens have the first's rows once they are matched.
+        Dictionary<string, long[]> Shapes(TextClassifier classifier) => classifier.Parameters.Where(pair => mixed(pair.Key)).ToDictionary(
+            pair => pair.Key,
+            pair => words?.Holds(pair.Key) == true ? [first.Backbone.Config.VocabularySize, .. pair.Value.shape[1..]] : pair.Value.shape,
+            StringComparer.Ordinal);
 
-        static string Token(string? token) => token is null ? "missing" : $"'{token}'";
+        object? Token(TextClassifier classifier, Func<ModelConfig, int?> id) =>
+            id(classifier.Backbone.Config) is not { } place ? null
+            : words is not null && classifier.Tokenizer.Find(place) is { } token ? $"'{token}'"
+            : place;
+
+        // Where vocabularies differ, so does the id of one mask.
+        TuningOptions? Tuning(TextClassifier classifier)
+        {
+            TuningOptions? tuning = classifier.Settings.Tuning?.WithoutDraws();
+            return words is not null && classifier.Tokenizer.HasMask && tuning is SoftPromptOptions prompt && prompt.MaskTokenId == classifier.Tokenizer.MaskId
+                ? prompt with { MaskTokenId = null }
+                : tuning;
+        }
+
+        static string Spelled(TextClassifier classifier) => classifier.Tokenizer.Kind switch
+        {
+            TokenizerKind.BytePairs => "byte pairs",
+            TokenizerKind.WordPieces => "WordPiece",
+            _ => "SentencePiece's unigrams",
+        };
     }
 
     private static IEnumerable<string> Between(IReadOnlyDictionary<string, long[]> first, IReadOnlyDictionary<string, long[]> second) =>

@@ -123,7 +123,7 @@ public sealed record CheckpointDistance(long Count, double SquaredDifference, do
         ClassifierSettings? one = ClassifierSettings.Find(first.Path, first.Config);
         ClassifierSettings? other = ClassifierSettings.Find(second.Path, second.Config);
         HeadMatch? match = one is not null && one.Head == other?.Head ? Reordered(one.Labels, other.Labels) : null;
-        string output = match is null ? "" : ClassificationHead.NamesOf(one!.Head, first.Config).Output;
+        string output = match is null ? "" : ClassificationHead.OutputName(one!.Head, first.Config);
         return Between(
             first.Weights,
             second.Weights,

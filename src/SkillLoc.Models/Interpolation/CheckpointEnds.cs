@@ -10,7 +10,8 @@ namespace SkillLoc.Models.Interpolation;
 /// <summary>
 /// Two endpoint checkpoints and the parameters that differ between them. With different labels, the last projections are not interpolated:
 /// labels, last projection, template and label words are those of the endpoint whose task is evaluated (methods, C.9). With the same labels
-/// in another order, the rows of the last projection are matched by name.
+/// in another order, the rows of the last projection are matched by name. Where their vocabularies differ, the vocabulary is that of the
+/// end whose task it is too, and rows go by the texts of their tokens (<see cref="VocabularyMatch"/>).
 /// </summary>
 internal sealed class CheckpointEnds
 {
@@ -18,6 +19,9 @@ internal sealed class CheckpointEnds
 
     /// <summary>Matches the labels of the other endpoint; null if the order is the same.</summary>
     private readonly HeadMatch? _match;
+
+    /// <summary>Matches the tokens of the end that does not have the task; null where they stand in the same order.</summary>
+    private readonly VocabularyMatch? _words;
 
     /// <summary>The parameters of both endpoints.</summary>
     private readonly OrderedDictionary<string, (Parameter First, Parameter Second)> _ends;
@@ -34,7 +38,8 @@ internal sealed class CheckpointEnds
         var match = HeadMatch.Between(TaskEnd.Settings.Labels, OtherEnd.Settings.Labels);
         bool oneTask = sameOrder || match.IsWhole;
         _match = sameOrder ? null : match;
-        CheckpointDifferences.Check(first, second, Mixed);
+        _words = VocabularyMatch.Between(TaskEnd, OtherEnd);
+        CheckpointDifferences.Check(first, second, Mixed, _words);
         IReadOnlyDictionary<string, Parameter> ends = second.Parameters;
         _ends = new(
             first.Parameters.Where(pair => Mixed(pair.Key)).Select(pair => KeyValuePair.Create(pair.Key, (pair.Value, ends[pair.Key]))),
@@ -58,19 +63,17 @@ internal sealed class CheckpointEnds
 
     private TextClassifier OtherEnd => Task == PathEnd.First ? Second : First;
 
+    /// <summary>Whether a parameter is mixed: all but the last projections of other labels.</summary>
+    public bool Has(string name) => _ends.ContainsKey(name);
+
     /// <summary>Returns the values of a parameter at both endpoints, with rows in the order of the evaluated task: the endpoints' own
     /// tensors, or copies in the caller's dispose scope.</summary>
-    /// <param name="name">One of <see cref="Names"/>.</param>
+    /// <param name="name">One that there is (<see cref="Has"/>).</param>
     public (Tensor First, Tensor Second) At(string name)
     {
         (Tensor first, Tensor second) = _ends[name];
-        if (_match is null || !TaskEnd.Head.IsOutput(name))
-        {
-            return (first, second);
-        }
-
         using IDisposable noGradients = no_grad();
-        return Task == PathEnd.First ? (first, _match.Take(second.detach())) : (_match.Take(first.detach()), second);
+        return Task == PathEnd.First ? (first, Aligned(name, first, second)) : (Aligned(name, second, first), second);
     }
 
     /// <summary>Creates a model that shares the backbone parameters that are equal at both endpoints.</summary>
@@ -178,6 +181,12 @@ internal sealed class CheckpointEnds
             ? Enum.GetValues<T>()[index]
             : throw new InvalidDataException(
                 $"{file.Path}: the metadata's '{key}' is '{text}'; it must be one of {string.Join(", ", Enum.GetNames<T>())}.");
+
+    /// <summary>The other end's rows in the order of the task's end.</summary>
+    private Tensor Aligned(string name, Tensor own, Tensor other) =>
+        _words?.Holds(name) == true ? _words.Take(own, other.detach())
+        : _match is not null && TaskEnd.Head.IsOutput(name) ? _match.Take(other.detach())
+        : other;
 
     private bool Differs(string name)
     {

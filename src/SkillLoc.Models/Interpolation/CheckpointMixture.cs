@@ -13,8 +13,9 @@ namespace SkillLoc.Models.Interpolation;
 /// sigmoid(w), so that s is the share of the <b>first</b> end. It covers the parameters that differ between the endpoints.
 /// </summary>
 /// <remarks>
-/// With different labels, the last projections are not mixed: labels, last projection, template and label words are those of one endpoint
-/// (methods, C.9). The mixture reads the endpoints whenever it is applied, does not own them, and has no tensors of its own.
+/// Where the ends have different labels, their last projections are not mixed: labels, last projection, template and words are those of
+/// one end (methods, C.9), as is the vocabulary where those of the ends differ: see <see cref="ParameterPath"/>. The mixture reads the ends whenever it
+/// is applied, does not own them, and holds no tensors of its own.
 /// </remarks>
 public sealed class CheckpointMixture
 {
@@ -29,7 +30,7 @@ public sealed class CheckpointMixture
     /// <param name="second">The end whose share is 1 - s; it must outlive the mixture.</param>
     /// <param name="granularity">Which parameters share a weight.</param>
     /// <param name="task">The endpoint whose labels, prompt and last projection are used if they differ.</param>
-    /// <exception cref="ArgumentException">The ends differ in architecture, vocabulary, tuning method, or names or shapes of parameters;
+    /// <exception cref="ArgumentException">The ends differ in architecture, kind of tokenizer, tuning method, or names or shapes of parameters;
     /// the first five differences are named.</exception>
     public CheckpointMixture(
         TextClassifier first, TextClassifier second, MixtureGranularity granularity = MixtureGranularity.Block, PathEnd task = PathEnd.First)

@@ -1,3 +1,5 @@
+using SkillLoc.Models.Classification;
+
 namespace SkillLoc.Models.Prompts;
 
 /// <summary>The prompt of a causal language model: a text to continue, and one continuation per label.</summary>
@@ -29,6 +31,9 @@ public sealed record AutoregressivePrompt
 
     /// <summary>The continuations in the order of the task's labels, each with its leading space.</summary>
     public IReadOnlyList<string> Options { get; }
+
+    /// <summary>How the options are scored.</summary>
+    public OptionScoring Scoring { get; init; }
 
     /// <summary>The maximum length of a row in tokens, the longest option included; 256 by default.</summary>
     public int MaxLength { get; init; } = UsualMaxLength;

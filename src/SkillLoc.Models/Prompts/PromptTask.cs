@@ -4,7 +4,7 @@ namespace SkillLoc.Models.Prompts;
 /// <param name="Name">The task's name, in lower case.</param>
 /// <param name="Template">The template of its rows.</param>
 /// <param name="Verbalizer">Its labels, in order, and their words.</param>
-public sealed record PromptTask(string Name, PromptTemplate Template, Verbalizer Verbalizer)
+public sealed record PromptTask(string Name, PromptTemplate Template, Verbalizer Verbalizer) : TaskDefinition(Name)
 {
     /// <summary>The default maximum length of a row in tokens, for BERT and RoBERTa; for GPT-2 see
     /// <see cref="AutoregressivePrompt.MaxLength"/>.</summary>

@@ -92,6 +92,9 @@ public sealed class CheckpointTokenizer
     /// <summary>Whether the model takes token types (segment ids), as BERT does.</summary>
     public bool UsesTokenTypes { get; }
 
+    /// <summary>How it spells words.</summary>
+    internal TokenizerKind Kind => _kind;
+
     /// <summary>The special tokens around texts.</summary>
     internal SequenceFormat Format { get; }
 
@@ -193,6 +196,9 @@ public sealed class CheckpointTokenizer
         ? token
         : throw new ArgumentOutOfRangeException(nameof(id), id, $"The vocabulary of '{_folder}' has no token {id}; it ends at {VocabularySize - 1}.");
 
+    /// <summary>The vocabulary's spelling of an id; null where it has no such id.</summary>
+    internal string? Find(int id) => _tokens.GetValueOrDefault(id);
+
     /// <summary>Checks that a model can embed every id and, for masked language models, that there is a mask token.</summary>
     /// <param name="modelVocabularySize">The model's <c>vocab_size</c>.</param>
     /// <exception cref="InvalidDataException">The tokenizer does not fit the model.</exception>
@@ -206,13 +212,9 @@ public sealed class CheckpointTokenizer
                 $"The vocabulary in '{_folder}' has '{_special.Cls}' but no mask token; it should hold '<mask>' or '[MASK]', or special_tokens_map.json should name it.");
     }
 
-    /// <summary>Ids whose tokens differ between two vocabularies, or that only one of them has.</summary>
-    internal IEnumerable<(int Id, string? Own, string? Other)> Differences(CheckpointTokenizer other) =>
-        from id in Enumerable.Range(0, Math.Max(VocabularySize, other.VocabularySize))
-        let own = _tokens.GetValueOrDefault(id)
-        let others = other._tokens.GetValueOrDefault(id)
-        where own != others
-        select (id, own, others);
+    /// <summary>Whether another tokenizer's vocabulary has the same tokens with the same ids.</summary>
+    internal bool HasVocabularyOf(CheckpointTokenizer other) =>
+        _tokens.Count == other._tokens.Count && _tokens.All(entry => other._tokens.GetValueOrDefault(entry.Key) == entry.Value);
 
     /// <summary>Encodes the part of a text between added tokens that are matched before normalization.</summary>
     private void EncodePart(string text, bool isFirst, List<int> ids, int maxTokens)

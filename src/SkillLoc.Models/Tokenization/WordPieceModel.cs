@@ -19,6 +19,7 @@ internal sealed class WordPieceModel
     private readonly string _prefix;
     private readonly int _longestWord;
     private readonly int _unknown;
+    private readonly int[] _ids;
 
     /// <param name="vocabulary">Token to id.</param>
     /// <param name="special">Tokens that are not matched in texts.</param>
@@ -33,9 +34,10 @@ internal sealed class WordPieceModel
             throw new NotSupportedException($"{model!.Value.Source}: max_input_chars_per_word is {_longestWord}; up to {LongestSupported} are supported.");
         _prefix = model?.Text("continuing_subword_prefix") ?? UsualPrefix;
         _unknown = vocabulary[unknown];
-        var lines = new string?[vocabulary.Values.Max() + 1];
-        foreach (var (token, id) in vocabulary)
-            lines[id] = special.Contains(token) && token != unknown ? Unspelled(id) : token;
+        // The library numbers lines; a file's ids may have gaps.
+        var byId = vocabulary.OrderBy(entry => entry.Value).ToArray();
+        _ids = Array.ConvertAll(byId, entry => entry.Value);
+        var lines = byId.Select(entry => special.Contains(entry.Key) && entry.Key != unknown ? Unspelled(entry.Value) : entry.Key);
         using var stream = new MemoryStream(Encoding.UTF8.GetBytes(string.Join('\n', lines)));
         _tokenizer = WordPieceTokenizer.Create(stream, new WordPieceOptions
         {
@@ -56,7 +58,7 @@ internal sealed class WordPieceModel
         if (word.Length > _longestWord && word.EnumerateRunes().Count() > _longestWord)
             ids.Add(_unknown);
         else
-            ids.AddRange(_tokenizer.EncodeToIds(word, considerPreTokenization: false, considerNormalization: false));
+            ids.AddRange(_tokenizer.EncodeToIds(word, considerPreTokenization: false, considerNormalization: false).Select(line => _ids[line]));
     }
 
     /// <summary>Returns the text of tokens, with separated words.</summary>

@@ -74,6 +74,19 @@ public sealed class TunedWeights
         return Read(file, source);
     }
 
+    /// <summary>Throws unless a tensor is as a classifier has it; null for one that it lacks.</summary>
+    /// <exception cref="InvalidDataException">It is not.</exception>
+    internal void CheckShape(string name, long[]? shape)
+    {
+        string wanted = Describe(shape), given = Describe(Tensors.TryGetValue(name, out (long[] Shape, float[] Values) value) ? value.Shape : null);
+        if (wanted != given)
+        {
+            throw new InvalidDataException($"Of '{name}' the tuned weights have {given}, and this classifier has {wanted}.");
+        }
+
+        static string Describe(long[]? shape) => shape is null ? "no such tensor" : $"shape [{string.Join(", ", shape)}]";
+    }
+
     private static TunedWeights Read(SafetensorsFile file, string source)
     {
         if (file.Metadata.GetValueOrDefault("format") != FileFormat)

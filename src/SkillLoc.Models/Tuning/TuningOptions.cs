@@ -70,14 +70,16 @@ public abstract record TuningOptions
     /// <param name="stored">The checkpoint; null draws all parameters.</param>
     /// <param name="seed">Seed of the parameters that it lacks.</param>
     /// <param name="required">Whether the checkpoint must have all parameters.</param>
+    /// <param name="learnt">What will take the place of what is drawn; null for nothing. Its shapes are looked at before anything is.</param>
     /// <exception cref="InvalidDataException">A parameter of the checkpoint is missing, has another shape, or holds NaN.</exception>
-    internal Adaptation? Create(LanguageModel model, CheckpointFolder? stored, int seed, bool required)
+    internal Adaptation? Create(LanguageModel model, CheckpointFolder? stored, int seed, bool required, TunedWeights? learnt = null)
     {
         ArgumentNullException.ThrowIfNull(model);
         using var scope = NewDisposeScope();
         using var generator = new Generator((ulong)(uint)seed);
         return Build(model, (name, shape, draw) =>
         {
+            learnt?.CheckShape(name, shape);
             if (stored?.Weights.Tensors.FirstOrDefault(info => info.Name == name) is not { } info)
             {
                 return !required ? draw(generator).to(model.Dtype, model.Device) : throw new InvalidDataException(

@@ -10,7 +10,7 @@ public abstract class ConnectivityTrainerOptions
     /// <summary>The first model; it stays as it is and must live as long as what is trained.</summary>
     public TextScoringTransformer? First;
 
-    /// <summary>The second model, of the same architecture, vocabulary and tuning method; as the first.</summary>
+    /// <summary>The second model, of the same architecture, kind of tokenizer and tuning method; as the first.</summary>
     public TextScoringTransformer? Second;
 
     /// <summary>The end whose task is trained on; it matters where the ends have different labels (methods, C.9).</summary>

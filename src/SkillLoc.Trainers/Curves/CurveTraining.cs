@@ -1,5 +1,6 @@
 using SkillLoc.Models.Interpolation;
 using SkillLoc.Models.NativeCalls;
+using SkillLoc.Transforms;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -51,10 +52,10 @@ internal sealed class CurveTraining(CurveTrainer.Options options, ComponentHost 
     }
 
     /// <inheritdoc/>
-    protected override double Judge(LabeledTexts validation) => options.ValidationPlaces.Average(place =>
+    protected override double Judge(EncodedDataset validation) => options.ValidationPlaces.Average(place =>
     {
         path.MoveTo(Walker, place);
-        return validation.Judge(Walker);
+        return validation.Metric(Walker);
     });
 
     /// <inheritdoc/>

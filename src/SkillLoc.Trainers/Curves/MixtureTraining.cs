@@ -1,5 +1,6 @@
 using SkillLoc.Models.Interpolation;
 using SkillLoc.Models.NativeCalls;
+using SkillLoc.Transforms;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -32,7 +33,7 @@ internal sealed class MixtureTraining(MixtureTrainer.Options options, ComponentH
     }
 
     /// <inheritdoc/>
-    protected override double Judge(LabeledTexts validation) => validation.Judge(Walker);
+    protected override double Judge(EncodedDataset validation) => validation.Metric(Walker);
 
     /// <inheritdoc/>
     protected override void Report(TrainingState state) =>

@@ -2,6 +2,8 @@ using System.Diagnostics;
 using Microsoft.ML;
 using Microsoft.ML.Runtime;
 using SkillLoc.Models.Classification;
+using SkillLoc.Models.Tasks;
+using SkillLoc.Transforms;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -78,8 +80,8 @@ internal abstract class PathTraining : IDisposable
         var outputs = new RunOutputs();
         outputs.AddFile(nameof(_options.StateFile), _options.StateFile, 4 * RunOutputs.BytesOf(_trained.Select(parameter => parameter.Value)));
         outputs.Check();
-        LabeledTexts train = Read(trainData, "training data");
-        LabeledTexts? validation = _options.ValidationSet is null ? null : Read(_options.ValidationSet, "validation data");
+        EncodedDataset train = Read(trainData, "training data");
+        EncodedDataset? validation = _options.ValidationSet is null ? null : Read(_options.ValidationSet, "validation data");
         TrainingStateFile? stateFile = StateFile(train, validation);
         TrainingState state = stateFile?.Load(_trained, _options.MaxSteps) ?? new();
         ValuesChanged();
@@ -163,15 +165,15 @@ internal abstract class PathTraining : IDisposable
     protected abstract void TakeGradients();
 
     /// <summary>The metric that the best state is chosen by.</summary>
-    protected abstract double Judge(LabeledTexts validation);
+    protected abstract double Judge(EncodedDataset validation);
 
     /// <summary>Tells how far it is.</summary>
     protected abstract void Report(TrainingState state);
 
-    private LabeledTexts Read(IDataView data, string role) =>
-        LabeledTexts.Read(data, _options.TaskEnd.Columns, _options.LabelColumnName, _options.TaskEnd.Classifier, role);
+    private EncodedDataset Read(IDataView data, string role) =>
+        EncodedDataset.Read(data, _options.TaskEnd.Columns, _options.LabelColumnName, _options.TaskEnd.Classifier, role);
 
-    private TrainingStateFile? StateFile(LabeledTexts train, LabeledTexts? validation)
+    private TrainingStateFile? StateFile(EncodedDataset train, EncodedDataset? validation)
     {
         if (_options.StateFile is not { } path)
         {
@@ -191,7 +193,7 @@ internal abstract class PathTraining : IDisposable
     /// <summary>One update.</summary>
     /// <returns>The mean loss of its last micro-batch.</returns>
     /// <exception cref="InvalidOperationException">The loss of a micro-batch is not finite; nothing has changed then.</exception>
-    private double Update(LabeledTexts train, TrainingState state)
+    private double Update(EncodedDataset train, TrainingState state)
     {
         var places = new Random((int)FineTuning.Derive(_seed, 3, state.Step));
         double loss = 0;
@@ -201,7 +203,7 @@ internal abstract class PathTraining : IDisposable
             {
                 Move(places);
                 int[] rows = MicroBatch(train.Count, ((long)state.Step * _options.GradientAccumulationSteps) + i);
-                int[][]? targets = FineTuning.Targets(train, rows, _seed, (int)_pass);
+                RowTarget[] targets = FineTuning.Targets(train, rows, _seed, (int)_pass);
                 float[] weights = FineTuning.Weights(train, [rows], _options.GradientAccumulationSteps, targets);
                 loss = FineTuning.Backward(Walker, train, rows, weights, _options.MaxTokensPerBatch, training: true, targets)
                     * _options.GradientAccumulationSteps;
@@ -223,7 +225,7 @@ internal abstract class PathTraining : IDisposable
         return loss;
     }
 
-    private void Evaluate(TrainingState state, LabeledTexts validation)
+    private void Evaluate(TrainingState state, EncodedDataset validation)
     {
         double metric = Judge(validation);
         state.Metric = metric;

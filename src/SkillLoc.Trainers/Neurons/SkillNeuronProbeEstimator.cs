@@ -91,7 +91,7 @@ public sealed partial class SkillNeuronProbeEstimator : IEstimator<SkillNeuronPr
     private (EncodedText[] Rows, IReadOnlyList<ProbeTask> Tasks) Read(IDataView view, string role)
     {
         TextScoringTransformer model = _options.Model!;
-        LabeledTexts data = LabeledTexts.Read(view, model.Columns, _options.LabelColumnName, model.Classifier, role);
+        EncodedDataset data = EncodedDataset.Read(view, model.Columns, _options.LabelColumnName, model.Classifier, role);
         try
         {
             if (model.IsMultiLabel)
@@ -99,9 +99,10 @@ public sealed partial class SkillNeuronProbeEstimator : IEstimator<SkillNeuronPr
                 return (data.Texts, [.. model.Labels.Select(OneAgainstRows)]);
             }
 
+            int[] labels = [.. data.Targets.Select(target => target.Label)];
             return (data.Texts, model.Labels.Count == 2
-                ? [ProbeTask.Binary(data.Labels, model.Labels[1])]
-                : ProbeTask.OneVersusRest(data.Labels, model.Labels));
+                ? [ProbeTask.Binary(labels, model.Labels[1])]
+                : ProbeTask.OneVersusRest(labels, model.Labels));
         }
         catch (ArgumentException error)
         {
@@ -110,6 +111,6 @@ public sealed partial class SkillNeuronProbeEstimator : IEstimator<SkillNeuronPr
 
         // Of several labels a row each is told from the rows without it.
         ProbeTask OneAgainstRows(string label, int index) =>
-            ProbeTask.OneVersusRest([.. data.LabelSets.Select(set => (int)set[index])], ["others", label])[1];
+            ProbeTask.OneVersusRest([.. data.Targets.Select(target => (int)target.LabelSet[index])], ["others", label])[1];
     }
 }

@@ -4,7 +4,7 @@ using Microsoft.ML.Data;
 namespace SkillLoc.Transforms;
 
 /// <summary>Reads correct answers: a text, or a vector of texts.</summary>
-public static class AnswerTexts
+internal static class AnswerTexts
 {
     /// <summary>Returns a reader of the current row's answers; blank texts are ignored.</summary>
     /// <param name="row">The row, or a cursor over rows.</param>

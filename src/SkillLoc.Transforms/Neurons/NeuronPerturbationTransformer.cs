@@ -85,6 +85,9 @@ public sealed partial class NeuronPerturbationTransformer : TextScoringTransform
     private protected override SavedScorer State() => throw new NotSupportedException(
         "A perturbed model is for experiments and cannot be saved into an ML.NET model; save the model that it perturbs.");
 
+    /// <inheritdoc/>
+    private protected override SavedScorer State(PackedCheckpoints packed) => State();
+
     private static TextScoringTransformer Checked(Options options)
     {
         ArgumentNullException.ThrowIfNull(options);

@@ -14,4 +14,11 @@ internal static class CarrierColumns
     public const string Slot = "SkillLoc.Slot";
     public const string SlotScore = "SkillLoc.SlotScore";
     public const string Written = "SkillLoc.Written";
+    public const string Temperature = "SkillLoc.Temperature";
+    public const string Floor = "SkillLoc.Floor";
+    public const string Logits = "SkillLoc.Logits";
+    public const string Highest = "SkillLoc.Highest";
+    public const string LogSum = "SkillLoc.LogSum";
+    public const string IsLogit = "SkillLoc.IsLogit";
+    public const string Probability = "SkillLoc.Probability";
 }

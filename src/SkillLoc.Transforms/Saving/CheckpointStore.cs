@@ -8,6 +8,12 @@ public static class CheckpointStore
     /// <summary>Name of an environment variable with additional folders to search, separated as in PATH.</summary>
     public const string SearchPathVariable = "SKILLLOC_CHECKPOINTS";
 
+    /// <summary>An environment variable with the folder that
+    /// <see cref="SkillLocSaving.LoadModel(SkillLocCatalog, string, out Microsoft.ML.DataViewSchema, string)"/>
+    /// unpacks checkpoints into; by default <c>SkillLoc/checkpoints</c> among the user's local application data, or, where there is no such
+    /// place, among temporary files.</summary>
+    public const string CacheVariable = "SKILLLOC_CACHE";
+
     /// <summary>Throws if a folder must not be overwritten by a model: its own base, which grafts refer to, or the base of a live graft in
     /// this program.</summary>
     /// <param name="folder">The target folder.</param>
@@ -39,9 +45,17 @@ public static class CheckpointStore
     /// <param name="folder">The saved path.</param>
     /// <returns>The existing folder.</returns>
     /// <exception cref="FileNotFoundException">No folder exists; the message names all that were tried.</exception>
-    public static string Find(string folder)
+    public static string Find(string folder) => Find(folder, content: null);
+
+    /// <summary>Finds a checkpoint; one that the model's file holds is first looked for where such files were unpacked.</summary>
+    internal static string Find(string folder, string? content)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
+        if (content is not null && CheckpointCache.Find(content) is { } unpacked)
+        {
+            return unpacked;
+        }
+
         string name = Path.GetFileName(Path.TrimEndingDirectorySeparator(folder));
         string[] candidates =
         [
@@ -53,6 +67,8 @@ public static class CheckpointStore
         ];
         return candidates.FirstOrDefault(Directory.Exists) ?? throw new FileNotFoundException(
             $"The model needs the checkpoint folder '{name}', which is at none of {string.Join(", ", candidates)}. Put it at one of them, "
-            + $"or name its parent in the environment variable {SearchPathVariable}.", folder);
+            + $"or name its parent in the environment variable {SearchPathVariable}."
+            + (content is null ? "" : $" Or load the model with mlContext.SkillLoc().{nameof(SkillLocSaving.LoadModel)}: its file holds the checkpoint."),
+            folder);
     }
 }

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using SkillLoc.Models.Grafts;
@@ -10,8 +9,6 @@ namespace SkillLoc.Transforms;
 /// <summary>The state of a saved <see cref="GraftedModelSet"/>, stored like that of a <see cref="SavedScorer"/>.</summary>
 internal sealed record SavedModelSet
 {
-    private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
-
     /// <summary>Restored sets by state.</summary>
     public static StateCache<GraftedModelSet> Restored { get; } = new(state => SavedScorer.Read<SavedModelSet>(state).Load());
 
@@ -29,6 +26,9 @@ internal sealed record SavedModelSet
 
     /// <summary>Whether it ran on a GPU; it will again if one is available.</summary>
     public bool Gpu { get; init; }
+
+    /// <inheritdoc cref="SavedScorer.Content"/>
+    public string? Content { get; init; }
 
     /// <summary>Returns the state of a set.</summary>
     public static SavedModelSet Of(GraftedModelSet set, IEnumerable<(string Name, Graft Graft)> skills)
@@ -53,7 +53,7 @@ internal sealed record SavedModelSet
             .Append<ITransformer>(ml.Transforms.CopyColumns(CarrierColumns.TextPair, columns.TextPair ?? columns.Text))
             .Append<ITransformer>(ml.Transforms.CopyColumns(CarrierColumns.Skill, skillColumn))
             .Append<ITransformer>(ml.Transforms.CustomMapping(new ConstantKeyMapping().GetMapping(), ConstantKeyMapping.Contract))
-            .Append<ITransformer>(SavedScorer.Constant(ml, CarrierColumns.State, JsonSerializer.Serialize(state, Json).AsMemory()))
+            .Append<ITransformer>(SavedScorer.Constant(ml, CarrierColumns.State, SavedScorer.Write(state).AsMemory()))
             .Append<ITransformer>(ml.Transforms.CustomMapping(new SkillScoringMapping().GetMapping(), SkillScoringMapping.Contract))
             .Append<ITransformer>(ml.Transforms.CopyColumns(columns.PredictedLabel, CarrierColumns.Label))
             .Append<ITransformer>(ml.Transforms.CopyColumns(columns.Score, CarrierColumns.Scores))
@@ -76,7 +76,7 @@ internal sealed record SavedModelSet
     {
         TorchRuntime.Require();
         return GraftedModelSet.Create(
-            CheckpointStore.Find(Folder),
+            CheckpointStore.Find(Folder, Content),
             new Dictionary<string, Graft>(Skills.Zip(Grafts, (name, graft) => KeyValuePair.Create(name, SavedScorer.Unpack(graft))), StringComparer.Ordinal),
             new ScoringColumns { TextPair = HasTextPair ? CarrierColumns.TextPair : null },
             device: Gpu && torch.cuda.is_available() ? torch.CUDA : torch.CPU);

@@ -5,6 +5,7 @@ using Microsoft.ML.Data;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Runtime;
+using SkillLoc.Models.Tasks;
 using TorchSharp;
 
 namespace SkillLoc.Transforms;
@@ -47,6 +48,12 @@ internal sealed record SavedScorer
     /// <summary>Whether it ran on a GPU; it will again if one is available.</summary>
     public bool Gpu { get; init; }
 
+    /// <summary>The <see cref="PackedCheckpoint.Content"/> of the checkpoint where the model's file holds it; else null.</summary>
+    public string? Content { get; init; }
+
+    /// <summary>The text of a state.</summary>
+    public static string Write<T>(T state) => JsonSerializer.Serialize(state, Json);
+
     /// <summary>Reads the state of a saved component.</summary>
     /// <exception cref="InvalidDataException">The state is damaged.</exception>
     public static T Read<T>(string state)
@@ -87,11 +94,11 @@ internal sealed record SavedScorer
     public static ITransformer Carrier(ScoringColumns columns, SavedScorer state)
     {
         var ml = new MLContext();
-        bool writes = state.Settings.Head == HeadKind.Generation;
-        IReadOnlyList<string> labels = state.Settings.ScoreRange is null ? state.Settings.Labels : [];
+        TaskOutputs outputs = TextTask.Of(state.Settings).Outputs;
+        IReadOnlyList<string> labels = outputs.Labels;
         string[] slots = labels.Count > 0
             ? [.. labels.Select(label => Collides(label, columns) ? $"{columns.Score}.{label}" : label)]
-            : writes ? [] : [columns.Score];
+            : outputs.IsScore ? [columns.Score] : [];
         List<string> dropped = [CarrierColumns.Text, CarrierColumns.Key, CarrierColumns.State];
         EstimatorChain<ITransformer> chain = new EstimatorChain<ITransformer>()
             .Append<ITransformer>(ml.Transforms.CopyColumns(CarrierColumns.Text, columns.Text));
@@ -103,7 +110,7 @@ internal sealed record SavedScorer
 
         chain = chain
             .Append<ITransformer>(ml.Transforms.CustomMapping(new ConstantKeyMapping().GetMapping(), ConstantKeyMapping.Contract))
-            .Append<ITransformer>(Constant(ml, CarrierColumns.State, JsonSerializer.Serialize(state, Json).AsMemory()));
+            .Append<ITransformer>(Constant(ml, CarrierColumns.State, Write(state).AsMemory()));
         if (slots.Length > 0)
         {
             chain = chain.Append<ITransformer>(columns.TextPair is null
@@ -127,12 +134,12 @@ internal sealed record SavedScorer
             IDataView keys = ml.Data.LoadFromEnumerable(labels.Select(label => new LabelRow { Label = label }));
             chain = chain
                 .Append<ITransformer>(ml.Transforms.Conversion.MapValueToKey(
-                    columns.PredictedLabel, state.Settings.IsMultiLabel ? CarrierColumns.Labels : CarrierColumns.Label, keyData: keys))
+                    columns.PredictedLabel, outputs.IsMultiLabel ? CarrierColumns.Labels : CarrierColumns.Label, keyData: keys))
                 .Append<ITransformer>(ml.Transforms.Concatenate(columns.Score, slots));
             dropped.AddRange(slots);
         }
 
-        if (writes)
+        if (outputs.IsText)
         {
             // A mapping of its own, which runs only where somebody reads the text.
             chain = chain
@@ -163,7 +170,7 @@ internal sealed record SavedScorer
 
     private TextClassifier Load()
     {
-        string folder = CheckpointStore.Find(Folder);
+        string folder = CheckpointStore.Find(Folder, Content);
         TorchRuntime.Require();
         torch.Device device = Gpu && torch.cuda.is_available() ? torch.CUDA : torch.CPU;
         TextClassifier classifier = TextClassifier.Create(folder, Settings, device);

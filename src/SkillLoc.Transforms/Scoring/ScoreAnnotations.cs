@@ -17,6 +17,9 @@ internal sealed class ScoreAnnotations
     /// <summary>Score kind of multi-label classifiers, for which ML.NET has no name.</summary>
     public const string MultiLabel = "MultiLabelClassification";
 
+    public const string ValueKind = "ScoreValueKind";
+    public const string IsNormalized = "IsNormalized";
+
     private const string SetId = "ScoreColumnSetId";
 
     private static readonly KeyDataViewType SetIdType = new(typeof(uint), int.MaxValue);
@@ -58,7 +61,7 @@ internal sealed class ScoreAnnotations
         }
 
         builder.AddPrimitiveValue("ScoreColumnKind", TextDataViewType.Instance, _kind.AsMemory());
-        builder.AddPrimitiveValue("ScoreValueKind", TextDataViewType.Instance, valueKind.AsMemory());
+        builder.AddPrimitiveValue(ValueKind, TextDataViewType.Instance, valueKind.AsMemory());
         builder.AddPrimitiveValue(SetId, SetIdType, _set);
         return builder.ToAnnotations();
     }

@@ -1,12 +1,36 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using SkillLoc.Models.Prompts;
+using SkillLoc.Models.Tasks;
 
 namespace SkillLoc.Transforms;
 
 /// <summary>Getters of the added columns from the result of a row.</summary>
 internal static class ScoredValues
 {
+    /// <summary>All that a task predicts, in the order in which <see cref="ScoringSchema"/> adds the columns.</summary>
+    public static Delegate[] Getters(TextTask task, Func<RowScores> scores)
+    {
+        var getters = new List<Delegate>();
+        if (task.Outputs.Labels.Count > 0)
+        {
+            getters.Add(task.Outputs.IsMultiLabel ? PredictedLabels(scores) : PredictedLabel(scores));
+            getters.Add(Vector(scores));
+        }
+
+        if (task is RegressionTask { Range: var range })
+        {
+            getters.Add(Score(range, scores));
+        }
+
+        if (task.Outputs.IsText)
+        {
+            getters.Add(WrittenText(scores));
+        }
+
+        return [.. getters];
+    }
+
     /// <summary>The output values.</summary>
     public static ValueGetter<VBuffer<float>> Vector(Func<RowScores> scores) => (ref VBuffer<float> value) =>
     {

@@ -1,10 +1,11 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
+using SkillLoc.Models.Tasks;
 
 namespace SkillLoc.Transforms;
 
 /// <summary>The columns that scoring adds, as ML.NET's schemas and shapes.</summary>
-public static class ScoringSchema
+internal static class ScoringSchema
 {
     /// <summary>
     /// Appends PredictedLabel and Score to a schema, with the annotations of ML.NET's own scorers; only Score for a regression, only
@@ -12,16 +13,13 @@ public static class ScoringSchema
     /// </summary>
     /// <param name="input">The schema.</param>
     /// <param name="columns">The names.</param>
-    /// <param name="labels">The labels, in the order of the scores; none for a regression and for free text.</param>
-    /// <param name="writes">Whether the model generates text, so that PredictedText is added.</param>
-    /// <param name="multiLabel">Whether the task is multi-label, so that PredictedLabel is a vector.</param>
+    /// <param name="outputs">What is predicted.</param>
     /// <returns>The extended schema.</returns>
     /// <exception cref="ArgumentOutOfRangeException">A text column is missing, or not text.</exception>
-    public static DataViewSchema Append(
-        DataViewSchema input, ScoringColumns columns, IReadOnlyList<string> labels, bool writes = false, bool multiLabel = false)
+    public static DataViewSchema Append(DataViewSchema input, ScoringColumns columns, TaskOutputs outputs)
     {
         ArgumentNullException.ThrowIfNull(columns);
-        return Append(input, columns, builder => Add(builder, input, columns, labels, writes, multiLabel));
+        return Append(input, columns, builder => Add(builder, input, columns, outputs));
     }
 
     /// <summary>Appends a vector of Single with slot names to a schema.</summary>
@@ -46,16 +44,21 @@ public static class ScoringSchema
     /// <summary>Appends PredictedLabel and Score to a shape; only Score for a regression, only PredictedText for free text.</summary>
     /// <param name="input">The shape.</param>
     /// <param name="columns">The names.</param>
-    /// <param name="labels">The labels, none for a regression and for free text; a shape depends only on whether there are any.</param>
-    /// <param name="writes">Whether the model generates text, so that PredictedText is added.</param>
-    /// <param name="multiLabel">Whether the task is multi-label, so that PredictedLabel is a vector.</param>
+    /// <param name="outputs">What is predicted; of the labels only their being there matters to a shape.</param>
     /// <returns>The extended shape.</returns>
     /// <exception cref="ArgumentOutOfRangeException">A text column is missing, or not text.</exception>
-    public static SchemaShape Append(
-        SchemaShape input, ScoringColumns columns, IReadOnlyList<string> labels, bool writes = false, bool multiLabel = false)
+    public static SchemaShape Append(SchemaShape input, ScoringColumns columns, TaskOutputs outputs)
     {
         ArgumentNullException.ThrowIfNull(columns);
-        return Append(input, columns, builder => Add(builder, [], columns, labels, writes, multiLabel));
+        return Append(input, columns, builder => Add(builder, [], columns, outputs));
+    }
+
+    /// <summary>Appends a Single to a shape.</summary>
+    internal static SchemaShape AppendSingle(SchemaShape input, string name)
+    {
+        var builder = new DataViewSchema.Builder();
+        builder.AddColumn(name, NumberDataViewType.Single);
+        return new(input.Concat(ToShape(builder.ToSchema())));
     }
 
     /// <summary>Finds a column of a shape.</summary>
@@ -129,23 +132,26 @@ public static class ScoringSchema
     private static string WrongType(string name, DataViewType type) => $"Input column '{name}' is {type}; it must be a text column.";
 
     private static void Add(
-        DataViewSchema.Builder builder, IEnumerable<DataViewSchema.Column> input, ScoringColumns columns, IReadOnlyList<string> labels,
-        bool writes, bool multiLabel)
+        DataViewSchema.Builder builder, IEnumerable<DataViewSchema.Column> input, ScoringColumns columns, TaskOutputs outputs)
     {
+        IReadOnlyList<string> labels = outputs.Labels;
         var annotations = new ScoreAnnotations(
-            input, labels.Count == 0 ? ScoreAnnotations.Regression : multiLabel ? ScoreAnnotations.MultiLabel : ScoreAnnotations.Multiclass);
+            input,
+            outputs.IsScore ? ScoreAnnotations.Regression : outputs.IsMultiLabel ? ScoreAnnotations.MultiLabel : ScoreAnnotations.Multiclass);
         if (labels.Count > 0)
         {
             var key = new KeyDataViewType(typeof(uint), labels.Count);
-            builder.AddColumn(columns.PredictedLabel, multiLabel ? new VectorDataViewType(key) : key, annotations.PredictedLabel(labels));
+            builder.AddColumn(
+                columns.PredictedLabel, outputs.IsMultiLabel ? new VectorDataViewType(key) : key, annotations.PredictedLabel(labels));
             builder.AddColumn(columns.Score, new VectorDataViewType(NumberDataViewType.Single, labels.Count), annotations.Score(labels));
         }
-        else if (!writes)
+
+        if (outputs.IsScore)
         {
             builder.AddColumn(columns.Score, NumberDataViewType.Single, annotations.Score(labels));
         }
 
-        if (writes)
+        if (outputs.IsText)
         {
             builder.AddColumn(columns.PredictedText, TextDataViewType.Instance);
         }

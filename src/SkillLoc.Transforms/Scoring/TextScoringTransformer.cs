@@ -4,6 +4,7 @@ using Microsoft.ML.Data;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Runs;
+using SkillLoc.Models.Tasks;
 
 namespace SkillLoc.Transforms;
 
@@ -21,7 +22,7 @@ namespace SkillLoc.Transforms;
 /// <para>Shares that are never released (undisposed engines, the owner's if only engines were disposed, and all but one if a chain was
 /// disposed, which disposes once) only delay the release: the garbage collector releases unreferenced models.</para>
 /// </remarks>
-public class TextScoringTransformer : ITransformer, IRowScorer, IDisposable
+public class TextScoringTransformer : ITransformer, IRowScorer, INamesCheckpoint, IDisposable
 {
     private readonly TextClassifier _classifier;
     private readonly Ownership _ownership;
@@ -55,16 +56,16 @@ public class TextScoringTransformer : ITransformer, IRowScorer, IDisposable
     public ScoringColumns Columns { get; }
 
     /// <summary>The labels, in the order of the scores; none for a regression and for free text.</summary>
-    public IReadOnlyList<string> Labels => ScoreRange is null ? _classifier.Settings.Labels : [];
+    public IReadOnlyList<string> Labels => Outputs.Labels;
 
     /// <summary>The range of a regression's scores; null for classes.</summary>
     public ScoreRange? ScoreRange => _classifier.Settings.ScoreRange;
 
     /// <summary>Whether the model generates text.</summary>
-    public bool Writes => _classifier.Settings.Head == HeadKind.Generation;
+    public bool Writes => Outputs.IsText;
 
     /// <summary>Whether the task is multi-label.</summary>
-    public bool IsMultiLabel => _classifier.Settings.IsMultiLabel;
+    public bool IsMultiLabel => Outputs.IsMultiLabel;
 
     /// <summary>The folder that holds the fine-tuned checkpoint; null until it is saved.</summary>
     public string? CheckpointFolder { get; private set; }
@@ -97,7 +98,7 @@ public class TextScoringTransformer : ITransformer, IRowScorer, IDisposable
     public bool IsRowToRowMapper => true;
 
     /// <inheritdoc/>
-    public DataViewSchema GetOutputSchema(DataViewSchema inputSchema) => ScoringSchema.Append(inputSchema, Columns, Labels, Writes, IsMultiLabel);
+    public DataViewSchema GetOutputSchema(DataViewSchema inputSchema) => ScoringSchema.Append(inputSchema, Columns, Outputs);
 
     /// <summary>Scores lazily, when rows are read.</summary>
     /// <param name="input">A view with the text columns.</param>
@@ -160,11 +161,31 @@ public class TextScoringTransformer : ITransformer, IRowScorer, IDisposable
             throw new InvalidOperationException(
                 FormattableString.Invariant($"The model's weights ({bytes / 1e6:F1} MB) {where}, and an ML.NET model names a folder instead ")
                 + $"of holding them. Set Options.OutputFolder before training, or call {nameof(SaveCheckpoint)}(folder) on the transformer, "
-                + "and save again. A graft, which GraftMask finds, travels inside the ML.NET model and needs no folder of its own.");
+                + $"and save again; or let mlContext.SkillLoc().{nameof(SkillLocSaving.SaveModel)} write a file that holds them. "
+                + "A graft, which GraftMask finds, travels inside the ML.NET model and needs no folder of its own.");
         }
 
         return new() { Folder = folder, Fingerprint = Classifier.Fingerprint(), Settings = Classifier.Settings, Gpu = OnGpu };
     }
+
+    /// <summary>What is predicted.</summary>
+    internal TaskOutputs Outputs => _classifier.Task.Outputs;
+
+    /// <summary>The same where the file that is written holds the checkpoint.</summary>
+    private protected virtual SavedScorer State(PackedCheckpoints packed)
+    {
+        string content = packed.AddWritten(folder => Classifier.Save(folder));
+        return new()
+        {
+            Folder = CheckpointFolder ?? content,
+            Fingerprint = Classifier.Fingerprint(),
+            Settings = Classifier.Settings,
+            Gpu = OnGpu,
+            Content = content,
+        };
+    }
+
+    ITransformer INamesCheckpoint.Carrier(PackedCheckpoints packed) => SavedScorer.Carrier(Columns, State(packed));
 
     internal bool IsDisposed => _ownership.HasEnded;
 
@@ -187,15 +208,5 @@ public class TextScoringTransformer : ITransformer, IRowScorer, IDisposable
     }
 
     /// <summary>Getters in the order of <see cref="ScoringSchema"/>.</summary>
-    Delegate[] IRowScorer.Getters(Func<RowScores> current) => ScoreRange is { } range
-        ? [ScoredValues.Score(range, current)]
-        :
-        [
-            .. Labels.Count == 0 ? Array.Empty<Delegate>() :
-            [
-                IsMultiLabel ? ScoredValues.PredictedLabels(current) : ScoredValues.PredictedLabel(current),
-                ScoredValues.Vector(current),
-            ],
-            .. Writes ? [ScoredValues.WrittenText(current)] : Array.Empty<Delegate>(),
-        ];
+    Delegate[] IRowScorer.Getters(Func<RowScores> current) => ScoredValues.Getters(_classifier.Task, current);
 }

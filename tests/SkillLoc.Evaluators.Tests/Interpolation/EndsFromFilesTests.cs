@@ -162,6 +162,24 @@ public sealed class EndsFromFilesTests : IDisposable
         Assert.True(pairs.Classifier.Settings.HasTextPair);
     }
 
+    [Theory]
+    [InlineData(HeadKind.LabelWords)]
+    [InlineData(HeadKind.SequenceClassification)]
+    public void EndsWithOppositeLabelOrdersMeetByName(HeadKind head)
+    {
+        ClassifierSettings one = Settings("whole", "tiny-roberta", head, "");
+        ClassifierSettings other = one with { Labels = ["pos", "neg"], Words = one.Words is null ? null : [.. one.Words.Reverse()] };
+        string first = Save("whole", Oracles.PathOf("tiny-roberta"), one, 1), second = Save("whole", Oracles.PathOf("tiny-roberta"), other, 2);
+        InterpolationMetrics metrics = _ml.SkillLoc().EvaluateInterpolation(first, second, Data(), numberOfPoints: 2);
+        foreach ((string end, int point) in new[] { (first, 0), (second, 1) })
+        {
+            using TextScoringTransformer model = _ml.SkillLoc().LoadTextScorer(end);
+            CalibrationMetrics expected = _ml.SkillLoc().EvaluateCalibration(Keyed(model.Transform(Data())));
+            Assert.Equal(expected.LogLoss, metrics.Sets[0].Points[point].Loss, 1e-5);
+            Assert.Equal(expected.Accuracy, metrics.Sets[0].Points[point].Accuracy, 1e-12);
+        }
+    }
+
     [Fact]
     public void FilesThatDoNotFitAreNamed()
     {

@@ -292,6 +292,22 @@ public sealed class InterpolationTests : IDisposable
         Assert.Equal(before, Text("result.csv"));
     }
 
+    [Theory]
+    [InlineData("Кириллица и ё", 1)]
+    [InlineData("中文 路径", 1)]
+    [InlineData("long", 25)]
+    public void TheFilesMayLieAnywhere(string name, int times)
+    {
+        InterpolationMetrics metrics = ByHand("Validation", [[true, false, true], [true, true, true]], [1, 2]);
+        string folder = Path.Join([_folder, .. Enumerable.Repeat(times == 1 ? name : $"{name}-{name}-{name}", times)]);
+        metrics.Save(folder, "a");
+        Assert.True(times == 1 || folder.Length > 300);
+        metrics.Save(_folder, "a");
+        string[] names = [.. Directory.EnumerateFiles(_folder).Select(file => Path.GetFileName(file))];
+        Assert.NotEmpty(names);
+        Assert.All(names, file => Assert.Equal(Text(file), File.ReadAllText(Path.Join(folder, file))));
+    }
+
     [Fact]
     public void WhatAnInterruptedSaveLeftIsCompleted()
     {

@@ -70,6 +70,43 @@ public sealed class TaskFileReaderTests : IDisposable
     }
 
     [Fact]
+    public void Columns_may_be_parted_and_quoted_otherwise()
+    {
+        var excel = new TaskFileFormat { Layout = TaskFileLayout.Csv, Separator = ";", HasHeader = true, Text = "body", Label = "class" };
+        Assert.Equal(
+            [new("3,5; \"fine\"\nand more", null, "good", 2), new("a, b", null, "bad", 4)],
+            Read(excel, "class;body\ngood;\"3,5; \"\"fine\"\"\nand more\"\r\nbad;a, b\r\n"));
+        Throws(excel, "class;body\ngood;\"never\nbad;a\n", "line 2: the column beginning \"never\nbad;a\n has no closing quote before a separator");
+        Assert.Equal([new("it's\tthis", null, "1", 1)], Read(new() { Quote = "'" }, "'it''s\tthis'\t1\n"));
+        Assert.Equal([new("a\tb", null, "1", 1)], Read(new() { Quote = "\"" }, "\"a\tb\"\t1\n"));
+        Assert.Equal([new("\"a", null, "1", 1)], Read(Csv with { Quote = "" }, "1,\"a\n"));
+        Assert.Equal([new("a,b", null, "1", 1)], Read(new() { Separator = "|" }, "a,b|1\n"));
+
+        // What a file seems to have is said.
+        Throws(excel with { Separator = null }, "class;body\ngood;a\n", "there is no column 'body'; the header has class;body. The columns seem to be parted by semicolons: set Separator (\"separator\") to \";\".");
+        Throws(excel with { Separator = null }, "class\tbody\ngood\ta\n", "parted by tabs: set Separator (\"separator\") to \"\\t\".");
+        Throws(new(), "fine, but long;good\nbad;a\n", "line 1: there is 1 column, and a text and a label are two. The columns seem to be parted by");
+        Throws(new(), "fine\n", "there is 1 column, and a text and a label are two.");
+        Throws(new() { HasHeader = true, Text = "body" }, "\"class\"\t\"body\"\ngood\ta\n", "The columns seem to be quoted: set Quote");
+        Assert.DoesNotContain("seem", Assert.Throws<InvalidDataException>(() => Read(excel, "class;text\ngood;a\n")).Message);
+
+        foreach (var wrong in new TaskFileFormat[] { new() { Separator = ";;" }, new() { Separator = "" }, new() { Separator = "\n" }, new() { Separator = "\u3001" }, Csv with { Separator = "\"" }, new() { Quote = "''" }, Json with { Separator = ";" }, Json with { Quote = "" } })
+            Assert.Throws<ArgumentException>(() => Read(wrong, "a\t1\n"));
+    }
+
+    [Theory]
+    [InlineData("\n")]
+    [InlineData("\r\n")]
+    public void A_marked_file_with_quoted_line_breaks_is_read(string end)
+    {
+        File.WriteAllText(_folder.PathOf("file"), $"label,text{end}1,\"two{end}lines, and{end}{end}more\"{end}0,\"\"{end}", new UTF8Encoding(encoderShouldEmitUTF8Identifier: true));
+        Assert.Equal(Encoding.UTF8.Preamble.ToArray(), File.ReadAllBytes(_folder.PathOf("file"))[..3]);
+        Assert.Equal(
+            [new($"two{end}lines, and{end}{end}more", null, "1", 2), new("", null, "0", 6)],
+            TaskFileReader.Read(_folder.PathOf("file"), Csv with { HasHeader = true, Text = "text", Label = "label" }));
+    }
+
+    [Fact]
     public void Json_lines_have_named_properties()
     {
         var rows = Read(Json, "{\"question\":\"why\\n?\",\"answer\":1}\n{\"more\":[],\"answer\":true,\"question\":\"\\u00e9\"}\n");
@@ -154,10 +191,11 @@ public sealed class TaskFileReaderTests : IDisposable
             {
               // Hand-written files have comments.
               "layout": "csv", "header": true, "text": "body", "text_pair": 3, "label": -1, "skip_short_rows": true, "encoding": "windows-1252",
-              "labels": ["no", "yes"], "label_map": { "0": "no", "1": "yes" }, "score_range": [0, 2.5],
+              "separator": ";", "quote": "'", "labels": ["no", "yes"], "label_map": { "0": "no", "1": "yes" }, "score_range": [0, 2.5],
             }
             """);
         Assert.Equal((TaskFileLayout.Csv, true, (FileColumn)"body", (FileColumn?)3, (FileColumn)(^1), true), (format.Layout, format.HasHeader, format.Text, format.TextPair, format.Label, format.SkipsShortRows));
+        Assert.Equal((";", "'"), (format.Separator, format.Quote));
         Assert.Equal(1252, format.Encoding.CodePage);
         Assert.Equal(["no", "yes"], format.Labels);
         Assert.Equal("yes", format.LabelMap!["1"]);
@@ -172,7 +210,7 @@ public sealed class TaskFileReaderTests : IDisposable
     }
 
     [Theory]
-    [InlineData("{\n\"separator\": \",\"}", "line 2, at $.separator")]
+    [InlineData("{\n\"delimiter\": \",\"}", "line 2, at $.delimiter")]
     [InlineData("{\n\"layout\": \"tsv\"}", "line 2, at $.layout: \"tsv\" was found; right would be one of tabs, csv, json_lines, label_first, lines.")]
     [InlineData("{\n\n\"text\": 1.5}", "line 3, at $.text: A column is a whole number")]
     [InlineData("{\"encoding\": \"klingon\"}", "line 1, at $.encoding: There is no encoding \"klingon\"")]

@@ -282,35 +282,6 @@ public sealed class ParameterPathTests
     }
 
     [Fact]
-    public void OtherVocabulariesAreNamed()
-    {
-        string folder = Path.Join(Path.GetTempPath(), Path.GetRandomFileName());
-        Directory.CreateDirectory(folder);
-        try
-        {
-            foreach (string file in Directory.EnumerateFiles(Oracles.PathOf("tiny-roberta-finetuned")))
-            {
-                File.Copy(file, Path.Join(folder, Path.GetFileName(file)));
-            }
-
-            // The finetuned folder has no tokenizer of its own.
-            File.Copy(Oracles.PathOf("tiny-roberta", "merges.txt"), Path.Join(folder, "merges.txt"));
-            string vocabulary = File.ReadAllText(Oracles.PathOf("tiny-roberta", "vocab.json"));
-            string swapped = vocabulary.Replace("\"A\"", "\"none\"", StringComparison.Ordinal).Replace("\"B\"", "\"A\"", StringComparison.Ordinal)
-                .Replace("\"none\"", "\"B\"", StringComparison.Ordinal);
-            File.WriteAllText(Path.Join(folder, "vocab.json"), swapped);
-            using TextClassifier first = Classifier();
-            using TextClassifier second = TextClassifier.Create(folder, Words);
-            string message = Assert.Throws<ArgumentException>(() => new ParameterPath(first, second)).Message;
-            Assert.Contains("is 'A' and 'B'", message, StringComparison.Ordinal);
-        }
-        finally
-        {
-            Directory.Delete(folder, recursive: true);
-        }
-    }
-
-    [Fact]
     public void WhatIsSavedIsLoaded()
     {
         using var folder = new TemporaryFolder();

@@ -46,6 +46,23 @@ public sealed class WordPieceTokenizerTests : IDisposable
     public void Settings_are_heeded(string settings, string text, string pieces) => Assert.Equal(pieces, Encode(Load(settings), text));
 
     [Fact]
+    public void Ids_may_have_gaps()
+    {
+        Save(1 << 24);
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        var tokenizer = CheckpointTokenizer.Load(_folder.Path);
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 20_000_000);
+        Assert.Equal([7, 1 << 24, 1], tokenizer.Encode("una b"));
+        Assert.Contains("ids up to 16777216", Assert.Throws<InvalidDataException>(() => tokenizer.CheckVocabulary(30_000)).Message, StringComparison.Ordinal);
+        Save(int.MaxValue);
+        Assert.Contains("'##a' has the id 2147483647", Assert.Throws<InvalidDataException>(() => CheckpointTokenizer.Load(_folder.Path)).Message, StringComparison.Ordinal);
+
+        void Save(int last) => _folder.With("config.json", """{"model_type": "bert"}""").With(
+            "tokenizer.json",
+            $$$"""{"normalizer": {"type": "BertNormalizer", "lowercase": true}, "pre_tokenizer": {"type": "BertPreTokenizer"}, "model": {"type": "WordPiece", "vocab": {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "[MASK]": 4, "un": 7, "##a": {{{last}}} } } }""");
+    }
+
+    [Fact]
     public void Words_of_more_than_a_hundred_code_points_are_unknown()
     {
         var tokenizer = Load();

@@ -120,6 +120,28 @@ public sealed class T5TuningTests
         }
     }
 
+    [Fact]
+    public void RoomForStepsGrowsAsTheyAreWritten()
+    {
+        using var scope = NewDisposeScope();
+        ModelConfig config = ModelConfig.Load(Oracles.PathOf("tiny-t5", "config.json")).With("vocab_size", 500).With("tie_word_embeddings", false)
+            .With("scale_decoder_outputs", null).With("eos_token_id", null).With("relative_attention_num_buckets", 8);
+        using var model = (T5ForConditionalGeneration)LanguageModel.Create(config, 1);
+        model.Adaptation = Toy.Options("prefix").Create(model);
+        Toy.Shake(model.Parameters.Values);
+        using IDisposable inference = no_grad();
+        using TokenBatch batch = Batch([[87, 412, 346, 43, 1], [240, 61, 1]]), first = Batch([[87, 412, 346, 43, 1]]);
+        IReadOnlyList<int[]> written = model.Generate(batch, 140);
+        Assert.True(written[0].Distinct().Count() > 2, string.Join(' ', written[0].Distinct()));
+        using Tensor logits = model.Logits(first, tensor(written[0].Select(id => (long)id).Prepend(0).SkipLast(1).ToArray(), 1, 140));
+        Assert.Equal(written[0].Select(id => (long)id), logits[0].argmax(1).data<long>().ToArray());
+        Assert.Equal(written[1][..50], model.Generate(batch, 50)[1]);
+
+        // A limit that no memory has room for costs none before it is come near to.
+        using var cancellation = new CancellationTokenSource(TimeSpan.FromMilliseconds(200));
+        Assert.Throws<OperationCanceledException>(() => model.Generate(batch, int.MaxValue, cancellation.Token));
+    }
+
     [Theory]
     [MemberData(nameof(Toy.Methods), MemberType = typeof(Toy))]
     public void CachedStepsAreWholePasses(string method)

@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
@@ -34,6 +35,35 @@ public sealed class TunedClassifierTests
             cases.Add("lora_mlp_bias", HeadKind.SequenceClassification, "tiny-gpt2");
             return cases;
         }
+    }
+
+    [Theory]
+    [InlineData("lora", "\"rank\":2000000000", "lora_A.weight' the tuned weights have shape [")]
+    [InlineData("low_rank_bias", "\"rank\":2000000000", "the tuned weights have shape [")]
+    [InlineData("prefix", "\"length\":2000000000", "the tuned weights have shape [")]
+    [InlineData("pfeiffer", "\"bottleneck_size\":2000000000", "the tuned weights have shape [")]
+    [InlineData("soft_prompt", "\"size\":2000000000", "Size is 2000000000")]
+    public void ASizeThatTheTensorsDoNotHaveIsNotMadeRoomFor(string method, string huge, string said)
+    {
+        using var folder = new TemporaryFolder();
+        string path = folder.PathOf("tuned.safetensors"), whole = folder.PathOf("whole"), name = huge[..(huge.IndexOf(':', StringComparison.Ordinal) + 1)];
+        using TextClassifier classifier = TextClassifier.Create(Base, Settings(method, HeadKind.LabelWords, "tiny-roberta"), seed: 3);
+        TunedWeights tuned = classifier.Tuned();
+        string Enlarged(string json) => Regex.Replace(json, Regex.Escape(name) + @"\s*\d+", huge);
+        string options = Enlarged(tuned.Options.ToJson());
+        Assert.Contains("2000000000", options);
+        new TunedWeights
+        {
+            BaseFingerprint = tuned.BaseFingerprint, Tensors = tuned.Tensors, Options = TuningOptions.FromJson(options, "options"), Settings = Enlarged(tuned.Settings),
+        }.Save(path);
+        Assert.Contains(said, Assert.Throws<InvalidDataException>(() => TextClassifier.LoadTuned(Base, path)).Message);
+
+        // The same of a folder, whose settings and tensors are two files.
+        classifier.Save(whole);
+        string file = Path.Join(whole, ClassifierSettings.FileName);
+        File.WriteAllText(file, Enlarged(File.ReadAllText(file)));
+        Assert.Contains("2000000000", File.ReadAllText(file));
+        Assert.Contains("2000000000", Assert.Throws<InvalidDataException>(() => TextClassifier.Load(whole)).Message);
     }
 
     [Theory]

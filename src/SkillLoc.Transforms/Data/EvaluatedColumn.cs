@@ -1,7 +1,7 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
 
-namespace SkillLoc.Evaluators;
+namespace SkillLoc.Transforms;
 
 /// <summary>Finds the input columns of evaluators.</summary>
 internal static class EvaluatedColumn

@@ -8,7 +8,7 @@ using F = TorchSharp.torch.nn.functional;
 namespace SkillLoc.Models.Classification;
 
 /// <summary>Scores options of several tokens by their mean log-likelihood after the text (methods, A.6).</summary>
-internal sealed class OptionLikelihood : IDisposable
+internal sealed class OptionHead : ClassificationHead
 {
     private readonly int[][] _options;
     private readonly int _longest;
@@ -18,9 +18,21 @@ internal sealed class OptionLikelihood : IDisposable
     private readonly Tensor _tokens;
     private readonly Tensor _weights;
 
+    /// <param name="model">A causal model.</param>
+    /// <param name="labels">The labels.</param>
     /// <param name="options">Each label's option as token ids, none empty.</param>
-    /// <param name="device">The backbone's device.</param>
-    public OptionLikelihood(int[][] options, Device device)
+    public OptionHead(LanguageModel model, IReadOnlyList<string> labels, IReadOnlyList<int[]> options)
+        : this(
+            labels,
+            options.Count == labels.Count && options.All(option => option.Length > 0) && model is Gpt2ForCausalLM { HasHead: true }
+                ? [.. options]
+                : throw new ArgumentException("Whole options need one option per label and a causal model with its head.", nameof(options)),
+            model.Device)
+    {
+    }
+
+    private OptionHead(IReadOnlyList<string> labels, int[][] options, Device device)
+        : base(HeadKind.LabelWords, labels)
     {
         _options = options;
         _longest = options.Max(option => option.Length);
@@ -40,41 +52,32 @@ internal sealed class OptionLikelihood : IDisposable
         _weights = tensor(weights, tokens.Length, options.Length, device: device).DetachFromDisposeScope();
     }
 
-    /// <summary>How many sequences a row becomes.</summary>
-    public int Count => _options.Length;
+    public override ClassificationHead Clone(ScalarType? dtype = null) => new OptionHead(Labels, _options, _tokens.device);
 
-    /// <summary>The padded tokens that a row costs in a batch.</summary>
-    public int TokensOf(EncodedText row) => Count * (row.Ids.Length + _longest);
+    internal override int TokensOf(EncodedText row) => _options.Length * (row.Ids.Length + _longest);
 
     /// <summary>Each row once for each option, with the option after it; the position is still the text's last.</summary>
-    public IReadOnlyList<EncodedText> Expand(IReadOnlyList<EncodedText> rows) =>
+    internal override IReadOnlyList<EncodedText> Sequences(IReadOnlyList<EncodedText> rows) =>
         [.. rows.SelectMany(row => _options.Select(option => row with { Ids = [.. row.Ids, .. option] }))];
 
-    /// <summary>Mean log-likelihoods of the options.</summary>
-    /// <param name="model">A causal model.</param>
-    /// <param name="batch">Rows that <see cref="Expand"/> gave.</param>
-    /// <param name="training">True switches dropout on.</param>
-    /// <returns>In nats, Float32 <c>[batch / options, options]</c>.</returns>
-    public Tensor Scores(Gpt2ForCausalLM model, TokenBatch batch, bool training)
+    /// <summary>Mean log-likelihoods of the options, in nats.</summary>
+    internal override Tensor Logits(LanguageModel model, TokenBatch batch, bool training)
     {
+        using Held held = new(this);
         using var scope = NewDisposeScope();
-        long rows = batch.Ids.size(0) / Count;
+        long rows = batch.Ids.size(0) / _options.Length;
 
         // Position p predicts token p + 1. A short option's surplus positions may lie behind the end, and nobody reads them.
         Tensor places = TensorArithmetic.Arange(0, _longest, _tokens.device);
         Tensor positions = batch.Positions.unsqueeze(1).Add(places).ClampMax(batch.Ids.size(1) - 1);
-        Tensor hidden = model.EncodeAt(batch, positions, training);
-        Tensor read = hidden.view(rows, (long)Count * _longest, -1).index_select(1, _places);
+        Tensor hidden = ((Gpt2ForCausalLM)model).EncodeAt(batch, positions, training);
+        Tensor read = hidden.view(rows, (long)_options.Length * _longest, -1).index_select(1, _places);
         Tensor logLikelihoods = F.log_softmax(model.WordScores(read).to(ScalarType.Float32), -1);
         Tensor index = _tokens.view(1, -1, 1).expand(rows, -1, 1);
         return logLikelihoods.gather(2, index).squeeze(2).matmul(_weights).MoveToOuterDisposeScope();
     }
 
-    /// <summary>The same for another head.</summary>
-    public OptionLikelihood Clone() => new(_options, _tokens.device);
-
-    /// <inheritdoc/>
-    public void Dispose()
+    private protected override void Dispose(bool disposing)
     {
         _places.Dispose();
         _tokens.Dispose();

@@ -2,7 +2,7 @@ using System.Globalization;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 
-namespace SkillLoc.Evaluators;
+namespace SkillLoc.Transforms;
 
 /// <summary>The true or predicted labels of a view as text.</summary>
 internal sealed class LabelTexts
@@ -40,6 +40,9 @@ internal sealed class LabelTexts
         _column = data.Schema[name];
     }
 
+    /// <summary>The view, with the labels as text.</summary>
+    public IDataView Data => _data;
+
     /// <summary>Whether the labels are keys without values.</summary>
     public bool AreBareKeys { get; }
 
@@ -68,27 +71,32 @@ internal sealed class LabelTexts
     public IEnumerable<string> Read()
     {
         using DataViewRowCursor cursor = _data.GetRowCursor(_key is { } key && !AreBareKeys ? [key, _column] : [_column]);
+        Func<string?> read = Reader(cursor);
+        while (cursor.MoveNext())
+        {
+            yield return read() ?? (AreBareKeys ? "0" : "");
+        }
+    }
+
+    /// <summary>A reader of the row's current label; null for a missing key and for empty text.</summary>
+    /// <param name="cursor">A cursor over <see cref="Data"/>.</param>
+    public Func<string?> Reader(DataViewRowCursor cursor)
+    {
         ValueGetter<uint>? readKey = _key is null ? null : cursor.GetGetter<uint>(_key.Value);
         ValueGetter<ReadOnlyMemory<char>>? readText = AreBareKeys ? null : cursor.GetGetter<ReadOnlyMemory<char>>(_column);
         uint number = 0;
         ReadOnlyMemory<char> text = default;
-        while (cursor.MoveNext())
+        return () =>
         {
             // A missing key's value would be 0 where values are integers.
             readKey?.Invoke(ref number);
-            if (readText is null)
+            if (readKey is not null && (number == 0 || readText is null))
             {
-                yield return number.ToString(CultureInfo.InvariantCulture);
+                return number == 0 ? null : number.ToString(CultureInfo.InvariantCulture);
             }
-            else if (readKey is not null && number == 0)
-            {
-                yield return "";
-            }
-            else
-            {
-                readText(ref text);
-                yield return text.ToString();
-            }
-        }
+
+            readText!(ref text);
+            return text.IsEmpty ? null : text.ToString();
+        };
     }
 }

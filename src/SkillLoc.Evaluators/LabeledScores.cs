@@ -1,0 +1,79 @@
+using Microsoft.ML;
+using Microsoft.ML.Data;
+using SkillLoc.Transforms;
+
+namespace SkillLoc.Evaluators;
+
+/// <summary>Reads scores with the slot of each row's true label.</summary>
+internal static class LabeledScores
+{
+    /// <summary>Throws unless the label column fits the scores: a key, or of a binary trainer what its own evaluator reads.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">It is missing or of another type.</exception>
+    public static void CheckLabel(DataViewSchema schema, string labelColumn, string scoreColumn)
+    {
+        DataViewSchema.Column label = EvaluatedColumn.Find(schema, labelColumn);
+        bool isBinary = schema.GetColumnOrNull(scoreColumn) is { } score && Probabilities.IsBinary(score);
+        if (!isBinary && (label.Type is not KeyDataViewType || label.Type.RawType != typeof(uint)))
+        {
+            throw EvaluatedColumn.WrongType(label, "a key, as MapValueToKey makes it");
+        }
+    }
+
+    /// <summary>Reads the labelled rows of a view. Where keys have values and scores slot names they go together by name, as keys may stand
+    /// in another order than the scores; else the i-th key is the label of the i-th score. Of a binary trainer true is the label of the
+    /// second. A label that the scores do not know has the slot after the last.</summary>
+    /// <param name="context">The context.</param>
+    /// <param name="data">The view.</param>
+    /// <param name="labelColumn">The labels.</param>
+    /// <param name="score">The scores.</param>
+    /// <param name="reader">Makes of the cursor what reads a row's scores.</param>
+    /// <exception cref="InvalidOperationException">There are no labelled rows, or no label is among the names of the slots.</exception>
+    public static IEnumerable<(int Slot, float[] Scores)> Read(
+        MLContext context, IDataView data, string labelColumn, DataViewSchema.Column score, Func<DataViewRowCursor, Func<float[]>> reader)
+    {
+        DataViewSchema.Column label = EvaluatedColumn.Find(data.Schema, labelColumn);
+        bool isBinary = Probabilities.IsBinary(score);
+        LabelTexts? texts = isBinary || !score.HasSlotNames() ? null : new(context, data, labelColumn);
+        string[]? names = texts is null or { AreBareKeys: true } ? null : Probabilities.Labels(data.Schema, score);
+        using IEnumerator<string>? labels = names is null ? null : texts!.Read().GetEnumerator();
+        using DataViewRowCursor cursor = data.GetRowCursor([label, score]);
+        Func<int> readLabel = isBinary ? BinaryLabel.Reader(cursor, label) : Keys(cursor, label);
+        Func<float[]> readScores = reader(cursor);
+        bool any = false, known = names is null;
+        while (cursor.MoveNext())
+        {
+            labels?.MoveNext();
+            int slot = readLabel();
+            if (slot >= 0)
+            {
+                any = true;
+                slot = names is null ? slot : Array.IndexOf(names, labels!.Current);
+                known |= slot >= 0;
+                yield return (slot < 0 ? names!.Length : slot, readScores());
+            }
+        }
+
+        if (!any)
+        {
+            throw new InvalidOperationException($"There are no rows with a label in column '{labelColumn}'.");
+        }
+
+        if (!known)
+        {
+            throw new InvalidOperationException(
+                $"No label of column '{labelColumn}' is among the slots of '{score.Name}', which are named {EvaluatedColumn.Quote(names!)}: "
+                + "labels and scores go together by name.");
+        }
+    }
+
+    private static Func<int> Keys(DataViewRow row, DataViewSchema.Column column)
+    {
+        ValueGetter<uint> read = row.GetGetter<uint>(column);
+        uint key = 0;
+        return () =>
+        {
+            read(ref key);
+            return (int)key - 1;
+        };
+    }
+}

@@ -1,0 +1,55 @@
+namespace SkillLoc.Models.Datasets;
+
+/// <summary>Rows of columns that a character parts, by a format's separator and quote; says which other one a file seems to have.</summary>
+internal static class SeparatedRows
+{
+    private static readonly (char Separator, string Name)[] Usual = [(',', "commas"), (';', "semicolons"), ('\t', "tabs"), ('|', "bars")];
+
+    /// <summary>Throws where a format's separator or quote is none, or its layout has no columns.</summary>
+    /// <exception cref="ArgumentException">They are.</exception>
+    public static void Check(TaskFileFormat format)
+    {
+        if (format is { Separator: null, Quote: null })
+            return;
+        if (format.Layout is not (TaskFileLayout.Tabs or TaskFileLayout.Csv))
+            throw new ArgumentException($"The layout {format.Layout} has no {(format.Separator is null ? "Quote" : "Separator")}; {TaskFileLayout.Tabs} and {TaskFileLayout.Csv} have.", nameof(format));
+        if (format.Separator is { } separator && !IsOne(separator))
+            throw new ArgumentException($"The Separator '{separator}' is not one ASCII character other than a line break.", nameof(format));
+        if (format.Quote is { Length: > 0 } quote && !IsOne(quote))
+            throw new ArgumentException($"The Quote '{quote}' is not one ASCII character other than a line break; an empty one says that quotes are text.", nameof(format));
+        if (Of(format) is var (separating, quoting) && separating == quoting)
+            throw new ArgumentException($"The Separator and the Quote are both '{separating}'.", nameof(format));
+    }
+
+    /// <summary>The rows with the lines that they begin on.</summary>
+    /// <exception cref="InvalidDataException">A quoted column does not end, a line is empty where it must not be, or a byte cannot be decoded.</exception>
+    public static IEnumerable<(int Line, string[] Columns)> Read(string path, TaskFileFormat format)
+    {
+        var (separator, quote) = Of(format);
+        return quote is { } mark
+            ? CsvRows.Read(path, format.Encoding, separator, mark)
+            : StrictText.FullLines(path, format.Encoding).Select(line => (line.Number, line.Line.Split(separator)));
+    }
+
+    /// <summary>What an error about the columns of a file's first row shall add: another separator or quote that it seems to have; else nothing.</summary>
+    public static string Hint(TaskFileFormat format, string[] first)
+    {
+        var (separator, quote) = Of(format);
+        var line = string.Join(separator, first);
+        var (other, name) = Usual.Where(usual => usual.Separator != separator).MaxBy(usual => line.Count(usual.Separator));
+        if (line.Count(other) >= first.Length)
+            return $" The columns seem to be parted by {name}: set Separator (\"separator\") to \"{(other == '\t' ? "\\t" : other)}\".";
+        return quote is null && Array.Exists(first, column => column is ['"', .., '"'])
+            ? " The columns seem to be quoted: set Quote (\"quote\") to a quotation mark."
+            : "";
+    }
+
+    private static (char Separator, char? Quote) Of(TaskFileFormat format)
+    {
+        var isCsv = format.Layout == TaskFileLayout.Csv;
+        var quote = format.Quote ?? (isCsv ? "\"" : "");
+        return (format.Separator is { } separator ? separator[0] : isCsv ? ',' : '\t', quote.Length == 0 ? null : quote[0]);
+    }
+
+    private static bool IsOne(string text) => text is [var character] && char.IsAscii(character) && character is not ('\0' or '\r' or '\n');
+}

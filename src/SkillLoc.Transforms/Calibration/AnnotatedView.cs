@@ -1,0 +1,51 @@
+using Microsoft.ML;
+using Microsoft.ML.Data;
+
+namespace SkillLoc.Transforms;
+
+/// <summary>A view as it is, by a schema that has the same columns with other annotations.</summary>
+internal sealed class AnnotatedView(IDataView inner, DataViewSchema schema) : IDataView
+{
+    public DataViewSchema Schema => schema;
+
+    public bool CanShuffle => inner.CanShuffle;
+
+    public long? GetRowCount() => inner.GetRowCount();
+
+    public DataViewRowCursor GetRowCursor(IEnumerable<DataViewSchema.Column> columnsNeeded, Random? rand = null) =>
+        new Cursor(inner.GetRowCursor(Inner(columnsNeeded), rand), schema);
+
+    public DataViewRowCursor[] GetRowCursorSet(IEnumerable<DataViewSchema.Column> columnsNeeded, int n, Random? rand = null) =>
+        Array.ConvertAll(inner.GetRowCursorSet(Inner(columnsNeeded), n, rand), cursor => new Cursor(cursor, schema));
+
+    private IEnumerable<DataViewSchema.Column> Inner(IEnumerable<DataViewSchema.Column> columns) =>
+        columns.Select(column => inner.Schema[column.Index]);
+
+    private sealed class Cursor(DataViewRowCursor inner, DataViewSchema schema) : DataViewRowCursor
+    {
+        public override DataViewSchema Schema => schema;
+
+        public override long Position => inner.Position;
+
+        public override long Batch => inner.Batch;
+
+        public override bool MoveNext() => inner.MoveNext();
+
+        public override bool IsColumnActive(DataViewSchema.Column column) => inner.IsColumnActive(inner.Schema[column.Index]);
+
+        public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column) =>
+            inner.GetGetter<TValue>(inner.Schema[column.Index]);
+
+        public override ValueGetter<DataViewRowId> GetIdGetter() => inner.GetIdGetter();
+
+        protected override void Dispose(bool disposing)
+        {
+            if (disposing)
+            {
+                inner.Dispose();
+            }
+
+            base.Dispose(disposing);
+        }
+    }
+}

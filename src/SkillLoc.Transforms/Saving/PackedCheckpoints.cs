@@ -1,0 +1,153 @@
+using System.IO.Compression;
+using System.Text.Json;
+using Microsoft.ML;
+using SkillLoc.Models.Checkpoints;
+
+namespace SkillLoc.Transforms;
+
+/// <summary>
+/// The checkpoints that a model's file holds. The file is ML.NET's own, an archive, with entries of ours beside ML.NET's: a list, and the
+/// checkpoints' files as they are.
+/// </summary>
+/// <param name="temporary">A folder for checkpoints that lie in none yet; removed at the end.</param>
+internal sealed class PackedCheckpoints(string temporary) : IDisposable
+{
+    private const string Root = "SkillLoc/";
+    private const string ListName = Root + "checkpoints.json";
+
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        AllowDuplicateProperties = false,
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        RespectNullableAnnotations = true,
+        RespectRequiredConstructorParameters = true,
+    };
+
+    private readonly OrderedDictionary<string, (PackedCheckpoint Checkpoint, string[] Paths)> _checkpoints = new(StringComparer.Ordinal);
+    private int _written;
+
+    /// <summary>Adds a checkpoint folder.</summary>
+    /// <returns>Its <see cref="PackedCheckpoint.Content"/>.</returns>
+    public string Add(string folder)
+    {
+        string[] paths;
+        using (CheckpointFolder checkpoint = CheckpointFolder.Open(folder))
+        {
+            paths = [.. checkpoint.Files.OrderBy(Path.GetFileName, StringComparer.Ordinal)];
+        }
+
+        var packed = new PackedCheckpoint([.. paths.Select(PackedFile.Of)]);
+        packed.Check($"The checkpoint folder '{folder}'");
+        _checkpoints.TryAdd(packed.Content, (packed, paths));
+        return packed.Content;
+    }
+
+    /// <summary>Adds a checkpoint that is written for this.</summary>
+    /// <param name="write">Writes it into the folder that it is given.</param>
+    /// <returns>Its <see cref="PackedCheckpoint.Content"/>.</returns>
+    public string AddWritten(Action<string> write)
+    {
+        Directory.CreateDirectory(temporary);
+        string folder = Path.Join(temporary, $"{++_written}");
+        write(folder);
+        return Add(folder);
+    }
+
+    /// <summary>Writes ML.NET's file with the checkpoints.</summary>
+    /// <param name="model">What ML.NET wrote.</param>
+    /// <param name="output">Where it goes; need not be seekable.</param>
+    public void Write(Stream model, Stream output)
+    {
+        using var from = new ZipArchive(model, ZipArchiveMode.Read, leaveOpen: true);
+        using var to = new ZipArchive(output, ZipArchiveMode.Create, leaveOpen: true);
+        foreach (ZipArchiveEntry entry in from.Entries)
+        {
+            using Stream read = entry.Open();
+            Append(entry.FullName, read, CompressionLevel.Optimal);
+        }
+
+        if (_checkpoints.Count == 0)
+        {
+            return;
+        }
+
+        using (var list = new MemoryStream(JsonSerializer.SerializeToUtf8Bytes(_checkpoints.Values.Select(each => each.Checkpoint.Files), Json)))
+        {
+            Append(ListName, list, CompressionLevel.Optimal);
+        }
+
+        foreach ((string content, (PackedCheckpoint checkpoint, string[] paths)) in _checkpoints)
+        {
+            foreach ((PackedFile file, string path) in checkpoint.Files.Zip(paths))
+            {
+                // Numbers of weights hardly shrink.
+                using FileStream read = File.OpenRead(path);
+                Append($"{Root}{content}/{file.Name}", read, file.Length > 1 << 24 ? CompressionLevel.NoCompression : CompressionLevel.Fastest);
+            }
+        }
+
+        void Append(string name, Stream read, CompressionLevel level)
+        {
+            using Stream entry = to.CreateEntry(name, level).Open();
+            read.CopyTo(entry);
+        }
+    }
+
+    /// <summary>Puts the checkpoints of a model's file where they are found, as far as they are not there.</summary>
+    /// <param name="model">The file's bytes, seekable.</param>
+    /// <param name="source">What it is, for messages.</param>
+    /// <param name="cacheFolder">Where they go; null for the usual place.</param>
+    /// <exception cref="InvalidDataException">The file is damaged.</exception>
+    /// <exception cref="IOException">The checkpoints could not be written.</exception>
+    public static void Unpack(Stream model, string source, string? cacheFolder)
+    {
+        try
+        {
+            using var archive = new ZipArchive(model, ZipArchiveMode.Read, leaveOpen: true);
+            if (archive.GetEntry(ListName) is not { } list)
+            {
+                return;
+            }
+
+            foreach (PackedCheckpoint checkpoint in Read(list, source))
+            {
+                string content = checkpoint.Content;
+                CheckpointCache.Put(checkpoint, cacheFolder, source, name => archive.GetEntry($"{Root}{content}/{name}")?.Open());
+            }
+        }
+        catch (InvalidDataException error) when (!error.Message.StartsWith(source, StringComparison.Ordinal))
+        {
+            throw new InvalidDataException($"{source} is damaged, or is no model that was saved: {error.Message}", error);
+        }
+    }
+
+    /// <summary>Removes what was written on the way.</summary>
+    public void Dispose()
+    {
+        if (Directory.Exists(temporary))
+        {
+            Directory.Delete(temporary, recursive: true);
+        }
+    }
+
+    private static PackedCheckpoint[] Read(ZipArchiveEntry list, string source)
+    {
+        try
+        {
+            using Stream stream = list.Open();
+            PackedFile?[]?[]? files = JsonSerializer.Deserialize<PackedFile?[]?[]>(stream, Json);
+            if (files is null || files.Any(each => each is null || each.Contains(null)))
+            {
+                throw new JsonException("It holds null.");
+            }
+
+            PackedCheckpoint[] checkpoints = [.. files.Select(each => new PackedCheckpoint(each!))];
+            Array.ForEach(checkpoints, checkpoint => checkpoint.Check(source));
+            return checkpoints;
+        }
+        catch (Exception error) when (error is JsonException or NotSupportedException)
+        {
+            throw new InvalidDataException($"{source} is damaged: its list of checkpoints cannot be read ({error.Message.TrimEnd('.')}).", error);
+        }
+    }
+}
