@@ -5,13 +5,14 @@ using TorchSharp.Modules;
 
 namespace SkillLoc.Trainers;
 
-/// <summary>Which coordinates train: those of the selected parameters, within a region if there is one, without the frozen ones.</summary>
+/// <summary>Determines the coordinates that train: those of the selected parameters, within a region if there is one, without the frozen
+/// ones.</summary>
 internal static class CoordinateMask
 {
     /// <summary>
-    /// What trains of classifiers over one backbone; classification heads of their own, and what a tuning method adds, train whole.
+    /// Returns the trained parameters of classifiers with one backbone; new classification heads and adaptations train completely.
     /// </summary>
-    /// <exception cref="ArgumentException">A coordinate is none of the model's, or does not train; or nothing is left to train.</exception>
+    /// <exception cref="ArgumentException">A coordinate is outside the model or does not train, or no coordinate trains.</exception>
     public static TrainedParameter[] Apply(PromptFineTuneTrainer.Options options, IReadOnlyList<TextClassifier> classifiers)
     {
         TextClassifier classifier = classifiers[0];
@@ -62,7 +63,7 @@ internal static class CoordinateMask
         }
     }
 
-    /// <summary>The name under which a parameter of a task's head trains; the first task's is the head's own.</summary>
+    /// <summary>Returns the training name of a parameter of a task's head; for the first task, the head's own name.</summary>
     public static string HeadName(string name, int task) => task == 0 ? name : string.Create(CultureInfo.InvariantCulture, $"{name}#{task}");
 
     private static Dictionary<string, SortedSet<long>> Coordinates(

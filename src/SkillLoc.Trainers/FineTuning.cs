@@ -17,7 +17,7 @@ namespace SkillLoc.Trainers;
 /// </summary>
 internal sealed class FineTuning : IDisposable
 {
-    /// <summary>A mean loss below which training has nothing left to learn (methods, C.2).</summary>
+    /// <summary>A mean loss below this counts as no improvement (methods, C.2).</summary>
     private const double LeastLoss = 1e-7;
 
     private const string BestName = "best";
@@ -34,19 +34,19 @@ internal sealed class FineTuning : IDisposable
     private readonly TrainedParameter[] _trained;
 
     /// <summary>
-    /// Parameters that get a gradient, those that train, or all, for the norm's sake; each with what stands for it in passes where that is
-    /// not the master itself: a copy of another type, and every other task's view of the same storage.
+    /// Parameters with gradients (trained ones, or all for the norm), each with its counterparts in the passes other than the master
+    /// itself: a copy of another type, and the views of other tasks on the same storage.
     /// </summary>
     private readonly (Parameter Master, Parameter[] Passes)[] _differentiated;
 
-    /// <summary>Those that train, with the first of what stands for each, whose storage the others share.</summary>
+    /// <summary>Trained parameters, each with its first counterpart, whose storage the others share.</summary>
     private readonly (Parameter Master, Parameter Pass)[] _given;
 
-    /// <summary>What the norm of the gradients is taken over.</summary>
+    /// <summary>Parameters in the gradient norm.</summary>
     private readonly Parameter[] _clipped;
 
-    /// <param name="options">What training is told, its seed included.</param>
-    /// <param name="classifiers">The tasks' classifiers; of several, all lie over the first one's storage.</param>
+    /// <param name="options">The options, with a seed.</param>
+    /// <param name="classifiers">The classifiers of the tasks; all share the storage of the first.</param>
     /// <param name="host">The trainer's.</param>
     /// <param name="channel">The trainer's.</param>
     public FineTuning(
@@ -119,8 +119,8 @@ internal sealed class FineTuning : IDisposable
         }
     }
 
-    /// <summary>The names of the checkpoints that a policy writes into a folder; of the numbered ones those that are there
-    /// already.</summary>
+    /// <summary>Returns the names of the checkpoints that a policy writes into a folder; for numbered ones, those that already
+    /// exist.</summary>
     public static IEnumerable<string> NamesOf(CheckpointPolicy policy, string folder)
     {
         if (policy.HasFlag(CheckpointPolicy.Best))
@@ -142,11 +142,11 @@ internal sealed class FineTuning : IDisposable
         }
     }
 
-    /// <summary>Trains, from the start or from where a state file stands, and leaves the kept state in the classifier.</summary>
+    /// <summary>Trains from the start or a saved state, and leaves the kept state in the classifier.</summary>
     /// <param name="train">Each task's rows.</param>
-    /// <param name="validation">Each task's rows for the metric, which is the mean over the tasks; null for none.</param>
-    /// <param name="stateFile">Where the state is kept; null for nowhere.</param>
-    /// <returns>What was reached.</returns>
+    /// <param name="validation">The validation rows of each task, whose metrics are averaged; null for none.</param>
+    /// <param name="stateFile">The state file; null for none.</param>
+    /// <returns>The final state.</returns>
     public TrainingState Run(IReadOnlyList<EncodedDataset> train, IReadOnlyList<EncodedDataset>? validation, TrainingStateFile? stateFile)
     {
         int microBatches = train.Sum(rows => (rows.Count + _options.BatchSize - 1) / _options.BatchSize);
@@ -275,8 +275,8 @@ internal sealed class FineTuning : IDisposable
     }
 
     /// <summary>
-    /// Micro-batches of an epoch, each of one task. Like dropout's, their randomness follows from the seed and the place in the run alone,
-    /// so that a resumed run draws what an uninterrupted one would.
+    /// Micro-batches of an epoch, each of one task. As for dropout, the randomness depends only on the seed and the step, so that a resumed
+    /// run equals an uninterrupted one.
     /// </summary>
     private (int Task, int[] Rows)[] Shuffle(IReadOnlyList<EncodedDataset> train, int epoch)
     {
@@ -296,7 +296,7 @@ internal sealed class FineTuning : IDisposable
         return batches;
     }
 
-    /// <summary>As many rows of each label, of shuffled rows; the labels' rows come round again when they are used up.</summary>
+    /// <summary>Balances shuffled rows by label; rows of rare labels are repeated.</summary>
     private static int[] Balance(int[] shuffled, EncodedDataset rows, Random random)
     {
         int[][] byLabel = [.. shuffled.GroupBy(row => rows.Targets[row].Label).OrderBy(group => group.Key).Select(group => group.ToArray())];
@@ -346,7 +346,7 @@ internal sealed class FineTuning : IDisposable
         }
     }
 
-    /// <summary>Whether the validation metric has not improved for so long that training ends.</summary>
+    /// <summary>Whether training stops early, since the validation metric has not improved.</summary>
     private bool IsStale(TrainingState state) => state.Stale >= _options.Patience;
 
     /// <summary>Scores the training rows after an epoch.</summary>
@@ -363,7 +363,7 @@ internal sealed class FineTuning : IDisposable
         state.Epochs.Add(now);
     }
 
-    /// <summary>Writes what all epochs made of the training rows.</summary>
+    /// <summary>Writes the training dynamics of all epochs.</summary>
     private void SaveCartography(TrainingState state, EncodedDataset train)
     {
         var dynamics = new TrainingDynamics();
@@ -406,10 +406,10 @@ internal sealed class FineTuning : IDisposable
 
     /// <summary>
     /// One update. The rows of all its micro-batches of a task are regrouped by length and weighted 1 / (micro-batches x rows of their own
-    /// micro-batch), which gives the same gradient as one pass per micro-batch with far less padding. Where answers are written, a token
-    /// weighs as much as another: 1 / (micro-batches x tokens of its micro-batch). Of several answers one is drawn for each use of a row.
+    /// micro-batch), which gives the same gradient as one pass per micro-batch with far less padding. In text-to-text tasks, all tokens
+    /// have equal weight: 1 / (micro-batches x tokens of its micro-batch). One of several answers is drawn for each use of a row.
     /// </summary>
-    /// <returns>The loss, the anchor's part included.</returns>
+    /// <returns>The loss, including the penalty.</returns>
     private double Update(IReadOnlyList<EncodedDataset> train, (int Task, int[] Rows)[] group, int epoch, int step, int steps)
     {
         foreach ((Parameter master, _) in _differentiated)
@@ -460,11 +460,11 @@ internal sealed class FineTuning : IDisposable
     public static RowTarget[] Targets(EncodedDataset train, IReadOnlyList<int> rows, int seed, int pass) =>
         train.TargetsOf(rows, row => Derive((int)Derive(seed, 3, pass), 3, row));
 
-    /// <summary>The weights of an update's rows, one after another; see <see cref="Update"/>.</summary>
+    /// <summary>Returns the weights of an update's rows, in order; see <see cref="Update"/>.</summary>
     /// <param name="train">What the rows are of, which may weigh them too.</param>
     /// <param name="microBatches">The rows of micro-batches.</param>
-    /// <param name="count">How many micro-batches the update has.</param>
-    /// <param name="targets">What <see cref="Targets"/> gave for the rows.</param>
+    /// <param name="count">The number of micro-batches of the update.</param>
+    /// <param name="targets">The result of <see cref="Targets"/> for the rows.</param>
     public static float[] Weights(EncodedDataset train, IEnumerable<int[]> microBatches, int count, RowTarget[] targets)
     {
         var weights = new List<float>();
@@ -478,8 +478,8 @@ internal sealed class FineTuning : IDisposable
         return [.. weights];
     }
 
-    /// <summary>The L1 anchor: its gradient needs no graph.</summary>
-    /// <returns>Its part of the loss.</returns>
+    /// <summary>Adds the L1 penalty to the gradients, without a graph.</summary>
+    /// <returns>The penalty term.</returns>
     private double Anchor()
     {
         using IDisposable noGradients = no_grad();
@@ -488,7 +488,7 @@ internal sealed class FineTuning : IDisposable
         return sums.Length == 0 ? 0 : _options.L1 * stack(sums).sum().item<float>();
     }
 
-    /// <summary>A task's parameters, by the names under which they train.</summary>
+    /// <summary>Returns the parameters of a task by their training names.</summary>
     private static IEnumerable<(string Name, Parameter Value)> Named(TextClassifier classifier, int task)
     {
         IReadOnlyDictionary<string, Parameter> backbone = classifier.Backbone.Parameters, head = classifier.Head.Parameters;
@@ -498,7 +498,7 @@ internal sealed class FineTuning : IDisposable
                 .Where(pair => !backbone.ContainsKey(pair.Key) && !head.ContainsKey(pair.Key)).Select(pair => (pair.Key, pair.Value)));
     }
 
-    /// <summary>Moves the gradients of the passes to the masters.</summary>
+    /// <summary>Accumulates the gradients of the passes in the masters.</summary>
     private void TakeGradients()
     {
         using var scope = NewDisposeScope();
@@ -524,7 +524,7 @@ internal sealed class FineTuning : IDisposable
         }
     }
 
-    /// <summary>Copies the masters to the weights of the passes, where these are others.</summary>
+    /// <summary>Copies the masters to the weights of the passes, if these differ.</summary>
     private void GiveWeights()
     {
         using IDisposable noGradients = no_grad();
@@ -539,8 +539,8 @@ internal sealed class FineTuning : IDisposable
     /// <param name="data">What the rows are of.</param>
     /// <param name="rows">The rows.</param>
     /// <param name="weights">Their weights.</param>
-    /// <param name="maxTokens">Padded tokens in one pass; null takes what suits the device.</param>
-    /// <param name="training">True switches dropout on.</param>
+    /// <param name="maxTokens">Padded tokens in one pass; null chooses a size that suits the device.</param>
+    /// <param name="training">True enables dropout.</param>
     /// <param name="targets">What the rows should be predicted as.</param>
     /// <returns>The weighted sum, in nats.</returns>
     public static double Backward(
@@ -563,7 +563,7 @@ internal sealed class FineTuning : IDisposable
         return loss;
     }
 
-    /// <summary>A seed of its own for each use and place, well mixed (SplitMix64's finaliser).</summary>
+    /// <summary>Derives a seed for each use and step, mixed by SplitMix64's finaliser.</summary>
     public static uint Derive(int seed, uint use, int place)
     {
         ulong mixed = (((ulong)(uint)seed << 32) | (uint)place) + (use * 0x9E3779B97F4A7C15);
