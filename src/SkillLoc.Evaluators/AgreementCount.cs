@@ -1,7 +1,7 @@
 namespace SkillLoc.Evaluators;
 
-/// <summary>How many rows got a pair of labels from two models.</summary>
-/// <param name="First">What the first model predicted.</param>
-/// <param name="Second">What the second model predicted.</param>
+/// <summary>The number of rows with a pair of labels predicted by two models.</summary>
+/// <param name="First">The label predicted by the first model.</param>
+/// <param name="Second">The label predicted by the second model.</param>
 /// <param name="Count">Number of rows.</param>
 public sealed record AgreementCount(string First, string Second, long Count);

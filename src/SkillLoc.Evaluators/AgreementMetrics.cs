@@ -2,7 +2,7 @@ using Microsoft.ML;
 
 namespace SkillLoc.Evaluators;
 
-/// <summary>How far two models predict the same (Panigrahi et al. 2023, section 3.2).</summary>
+/// <summary>The agreement of two models' predictions (Panigrahi et al. 2023, section 3.2).</summary>
 public sealed record AgreementMetrics
 {
     /// <summary>Number of rows.</summary>
@@ -12,8 +12,8 @@ public sealed record AgreementMetrics
     public required double Agreement { get; init; }
 
     /// <summary>
-    /// Cohen's kappa (Cohen 1960): agreement beyond what the two models' label frequencies would give by chance,
-    /// (agreement - chance) / (1 - chance). NaN when both models predict one and the same label throughout.
+    /// Cohen's kappa (Cohen 1960): agreement beyond what the two models' label frequencies would give by chance, (agreement - chance) / (1
+    /// - chance). NaN if both models predict the same single label for all rows.
     /// </summary>
     public required double Kappa { get; init; }
 
@@ -25,7 +25,7 @@ public sealed record AgreementMetrics
 
     /// <summary>The counts as rows, with the columns First, Second and Count.</summary>
     /// <param name="context">The context.</param>
-    /// <returns>One row a pair of labels.</returns>
+    /// <returns>One row per pair of labels.</returns>
     public IDataView ToDataView(MLContext context)
     {
         ArgumentNullException.ThrowIfNull(context);

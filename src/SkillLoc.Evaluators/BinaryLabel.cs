@@ -4,14 +4,14 @@ using SkillLoc.Transforms;
 
 namespace SkillLoc.Evaluators;
 
-/// <summary>Reads labels that are true or false, as ML.NET's binary evaluator does.</summary>
+/// <summary>Reads binary labels like ML.NET's binary evaluator.</summary>
 internal static class BinaryLabel
 {
     /// <summary>
-    /// A reader of the row's label: 1 for true, 0 for false, -1 for none. A boolean is itself, a number is true above 0, and of two keys
-    /// the one whose value says so is true, or else the second.
+    /// Returns a reader of the row's label: 1 for true, 0 for false, -1 for missing. Numbers above 0 are true; of two keys, the one with a
+    /// value that means true is true, else the second.
     /// </summary>
-    /// <exception cref="ArgumentOutOfRangeException">The column is of another type.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The column has another type.</exception>
     public static Func<int> Reader(DataViewRow row, DataViewSchema.Column column)
     {
         switch (column.Type)
@@ -46,7 +46,7 @@ internal static class BinaryLabel
         }
     }
 
-    /// <summary>What two keys stand for, where they stand for true and false.</summary>
+    /// <summary>The meaning of two keys that stand for true and false.</summary>
     private static bool[] Values(DataViewSchema.Column column)
     {
         switch ((column.Annotations.Schema.GetColumnOrNull("KeyValues")?.Type as VectorDataViewType)?.ItemType)

@@ -2,7 +2,7 @@ using Microsoft.ML;
 
 namespace SkillLoc.Evaluators;
 
-/// <summary>How well the probabilities of a classifier match what comes true.</summary>
+/// <summary>Calibration of a classifier: how well its probabilities match the observed frequencies (methods, D.5).</summary>
 public sealed record CalibrationMetrics
 {
     // ML.NET's evaluator counts smaller probabilities as this.
@@ -11,7 +11,7 @@ public sealed record CalibrationMetrics
     /// <summary>Number of labelled rows.</summary>
     public required long Count { get; init; }
 
-    /// <summary>The share of rows whose label has the highest score; of equal scores the first counts.</summary>
+    /// <summary>The share of rows whose label has the highest score; ties go to the first.</summary>
     public required double Accuracy { get; init; }
 
     /// <summary>
@@ -21,8 +21,8 @@ public sealed record CalibrationMetrics
     public required double ExpectedCalibrationError { get; init; }
 
     /// <summary>
-    /// The same over as many bins of equally many rows, which differ by one row at most (Nguyen and O'Connor 2015, section 3). Rows of
-    /// equal confidence share their accuracy, so that the order of the rows does not matter.
+    /// The adaptive error: the same over equally many bins of equal size, which differ by at most one row (Nguyen and O'Connor 2015,
+    /// section 3). Rows of equal confidence share their accuracy, so that the order of the rows does not matter.
     /// </summary>
     public required double AdaptiveCalibrationError { get; init; }
 
@@ -30,7 +30,7 @@ public sealed record CalibrationMetrics
     public required double MaximumCalibrationError { get; init; }
 
     /// <summary>
-    /// The mean squared distance of the probabilities from the truth, summed over all labels (Brier 1950), so from 0 to 2; for two labels
+    /// The Brier score (Brier 1950): the mean squared error of the probabilities, summed over all labels, from 0 to 2; for two labels,
     /// twice the binary score.
     /// </summary>
     public required double BrierScore { get; init; }
@@ -38,12 +38,12 @@ public sealed record CalibrationMetrics
     /// <summary>The mean of -ln(probability of the true label), in nats; probabilities below 1e-15 count as 1e-15, as in ML.NET.</summary>
     public required double LogLoss { get; init; }
 
-    /// <summary>The bins of equal width from 0 to 1, empty ones included: a reliability diagram.</summary>
+    /// <summary>The bins of equal width from 0 to 1, empty ones included, for a reliability diagram.</summary>
     public required IReadOnlyList<CalibrationBin> Bins { get; init; }
 
     /// <summary>The bins as rows, with the columns Lower, Upper, Count, MeanConfidence and Accuracy.</summary>
     /// <param name="context">The context.</param>
-    /// <returns>One row a bin.</returns>
+    /// <returns>One row per bin.</returns>
     public IDataView ToDataView(MLContext context)
     {
         ArgumentNullException.ThrowIfNull(context);

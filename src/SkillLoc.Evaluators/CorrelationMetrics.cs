@@ -5,22 +5,22 @@ using SkillLoc.Transforms;
 
 namespace SkillLoc.Evaluators;
 
-/// <summary>How strongly predicted scores go with true ones, as GLUE judges STS-B (methods, A.10).</summary>
+/// <summary>The correlation of predicted and true scores, as in GLUE for STS-B (methods, A.10).</summary>
 public sealed record CorrelationMetrics
 {
-    /// <summary>The rows that were judged.</summary>
+    /// <summary>Number of labelled rows.</summary>
     public required long Count { get; init; }
 
-    /// <summary>Pearson's correlation, from -1 to 1; NaN where all labels or all scores are equal.</summary>
+    /// <summary>Pearson's correlation, from -1 to 1; NaN if all labels or all scores are equal.</summary>
     public required double Pearson { get; init; }
 
-    /// <summary>Spearman's correlation of the ranks, from -1 to 1; equal values share the mean of their ranks. NaN as for Pearson's.</summary>
+    /// <summary>Spearman's correlation of the ranks, from -1 to 1; ties have their mean rank. NaN as for Pearson's.</summary>
     public required double Spearman { get; init; }
 
-    /// <summary>The mean of both, which GLUE reports.</summary>
+    /// <summary>The mean of both, as reported by GLUE.</summary>
     public double Corr => (Pearson + Spearman) / 2;
 
-    /// <summary>The measures as one row, with the columns Count, Pearson, Spearman and Corr.</summary>
+    /// <summary>Returns the metrics as one row, with the columns Count, Pearson, Spearman and Corr.</summary>
     /// <param name="context">The context.</param>
     /// <returns>One row.</returns>
     public IDataView ToDataView(MLContext context)
@@ -29,7 +29,7 @@ public sealed record CorrelationMetrics
         return context.Data.LoadFromEnumerable([this]);
     }
 
-    /// <exception cref="ArgumentOutOfRangeException">A column is missing or no Single.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing or not a Single.</exception>
     /// <exception cref="InvalidOperationException">There are no labelled rows, or a label or score is not finite.</exception>
     internal static CorrelationMetrics Of(IDataView data, string labelColumn, string scoreColumn)
     {

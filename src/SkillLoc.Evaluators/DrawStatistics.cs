@@ -1,15 +1,15 @@
 namespace SkillLoc.Evaluators;
 
-/// <summary>A measure over several draws of a random control, such as random masks, which want at least 5 (methods, D.6).</summary>
+/// <summary>Statistics of a metric over several draws of a random control, such as random masks; use at least 5 (methods, D.6).</summary>
 /// <param name="Mean">The mean.</param>
 /// <param name="StandardDeviation">The sample standard deviation, over n - 1; NaN for a single draw.</param>
 /// <param name="Count">n, the number of draws.</param>
 public sealed record DrawStatistics(double Mean, double StandardDeviation, int Count)
 {
-    /// <summary>Sums up draws.</summary>
-    /// <param name="values">The measure of each draw.</param>
+    /// <summary>Computes the statistics of draws.</summary>
+    /// <param name="values">The metric of each draw.</param>
     /// <returns>Mean and standard deviation.</returns>
-    /// <exception cref="ArgumentException">There is no draw.</exception>
+    /// <exception cref="ArgumentException">There are no draws.</exception>
     public static DrawStatistics Of(IReadOnlyCollection<double> values)
     {
         ArgumentNullException.ThrowIfNull(values);

@@ -5,25 +5,25 @@ using SkillLoc.Transforms;
 
 namespace SkillLoc.Evaluators;
 
-/// <summary>How well generated texts answer (methods, C.5).</summary>
+/// <summary>The quality of generated texts (methods, C.5).</summary>
 public sealed record GeneratedTextMetrics
 {
     /// <summary>The metric.</summary>
     public required TextMetric Metric { get; init; }
 
-    /// <summary>Its value, as <see cref="TextMetrics.Evaluate"/> defines it; NaN where a correlation is not defined.</summary>
+    /// <summary>The value of <see cref="TextMetrics.Evaluate"/>; NaN for an undefined correlation.</summary>
     public required double Value { get; init; }
 
-    /// <summary>The rows that were judged.</summary>
+    /// <summary>Number of evaluated rows.</summary>
     public required long Count { get; init; }
 
     /// <summary>
-    /// The score of every row of the data, in order and NaN for those without answers, so that places are the data's own; null for metrics
-    /// that <see cref="TextMetrics.RowScores"/> does not have.
+    /// The score of each row of the data in order, NaN for rows without answers; null for metrics without
+    /// <see cref="TextMetrics.RowScores"/>.
     /// </summary>
     public required IReadOnlyList<double>? RowScores { get; init; }
 
-    /// <summary>The measure as one row, with the columns Metric (its name in the paper's code, such as <c>ACC</c>), Value and
+    /// <summary>Returns the metric as one row, with the columns Metric (its name in the paper's code, such as <c>ACC</c>), Value and
     /// Count.</summary>
     /// <param name="context">The context.</param>
     /// <returns>One row.</returns>
@@ -34,7 +34,8 @@ public sealed record GeneratedTextMetrics
     }
 
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
-    /// <exception cref="InvalidOperationException">There are no rows with answers, or a correlation's answer is no number.</exception>
+    /// <exception cref="InvalidOperationException">There are no rows with answers, or an answer is not a number as a correlation
+    /// needs.</exception>
     internal static GeneratedTextMetrics Of(IDataView data, TextMetric metric, string answersColumn, string predictedTextColumn)
     {
         var predictions = new List<string>();

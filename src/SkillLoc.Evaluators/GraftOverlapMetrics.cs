@@ -9,12 +9,12 @@ public sealed record GraftOverlapMetrics
     /// <summary>The grafts' names, in the order given.</summary>
     public required IReadOnlyList<string> Grafts { get; init; }
 
-    /// <summary>The matrix row by row, its diagonal included: every graft with every graft.</summary>
+    /// <summary>The matrix in row order, including the diagonal: all pairs of grafts.</summary>
     public required IReadOnlyList<GraftOverlapEntry> Entries { get; init; }
 
     /// <summary>The entries as rows, with the columns First, Second, FirstCount, SecondCount, SharedCount and Overlap.</summary>
     /// <param name="context">The context.</param>
-    /// <returns>One row a pair of grafts.</returns>
+    /// <returns>One row per pair of grafts.</returns>
     public IDataView ToDataView(MLContext context)
     {
         ArgumentNullException.ThrowIfNull(context);

@@ -2,15 +2,15 @@ using Microsoft.ML;
 
 namespace SkillLoc.Evaluators;
 
-/// <summary>Grafts beside the models that they come from (Panigrahi et al. 2023; methods, A.13).</summary>
+/// <summary>Grafts compared with their base and fine-tuned models (Panigrahi et al. 2023; methods, A.13).</summary>
 public sealed record GraftReport
 {
-    /// <summary>One row a graft.</summary>
+    /// <summary>One row per graft.</summary>
     public required IReadOnlyList<GraftReportRow> Rows { get; init; }
 
-    /// <summary>The rows, with the columns that <see cref="GraftReportRow"/> has properties.</summary>
+    /// <summary>Returns the rows, with one column per property of <see cref="GraftReportRow"/>.</summary>
     /// <param name="context">The context.</param>
-    /// <returns>One row a graft.</returns>
+    /// <returns>One row per graft.</returns>
     public IDataView ToDataView(MLContext context)
     {
         ArgumentNullException.ThrowIfNull(context);

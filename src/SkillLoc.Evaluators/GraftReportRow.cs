@@ -1,6 +1,6 @@
 namespace SkillLoc.Evaluators;
 
-/// <summary>What one graft costs and what it keeps.</summary>
+/// <summary>Size and quality of a graft.</summary>
 public sealed record GraftReportRow
 {
     /// <summary>The graft's name in the report.</summary>
@@ -9,22 +9,22 @@ public sealed record GraftReportRow
     /// <summary>The graft's task.</summary>
     public required string Task { get; init; }
 
-    /// <summary>The sparsity that was asked for, a share of the scalars that the graft could use.</summary>
+    /// <summary>The requested sparsity, as a share of the considered scalars.</summary>
     public required double Sparsity { get; init; }
 
-    /// <summary>Scalars in the graft.</summary>
+    /// <summary>Number of scalars in the graft.</summary>
     public required long Scalars { get; init; }
 
-    /// <summary>The same as a share of the scalars that the graft could use.</summary>
+    /// <summary>The scalars in the graft as a share of the considered scalars.</summary>
     public required double Share { get; init; }
 
     /// <summary>The size of the graft's file in bytes.</summary>
     public required long FileBytes { get; init; }
 
-    /// <summary>Labelled rows of the test set.</summary>
+    /// <summary>Number of labelled test rows.</summary>
     public required long Count { get; init; }
 
-    /// <summary>The share of them for which the grafted and the fine-tuned model predict the same label.</summary>
+    /// <summary>The share of rows for which the grafted and the fine-tuned model predict the same label.</summary>
     public required double Agreement { get; init; }
 
     /// <summary>The pre-trained model's accuracy.</summary>
@@ -36,7 +36,7 @@ public sealed record GraftReportRow
     /// <summary>The grafted model's accuracy.</summary>
     public required double GraftedAccuracy { get; init; }
 
-    /// <summary>Skill retention: the grafted model's accuracy over the fine-tuned one's; NaN when that is 0.</summary>
+    /// <summary>Skill retention: the grafted model's accuracy over the fine-tuned one's; NaN if that is 0.</summary>
     public double Retention => FineTunedAccuracy == 0 ? double.NaN : GraftedAccuracy / FineTunedAccuracy;
 
     /// <summary>The pre-trained model's expected calibration error.</summary>
@@ -49,8 +49,8 @@ public sealed record GraftReportRow
     public required double GraftedCalibrationError { get; init; }
 
     /// <summary>
-    /// By what share of the fine-tuned model's the calibration error is less, (ECE_1 - ECE_gamma) / ECE_1; negative when it is more, NaN
-    /// when the fine-tuned model has none.
+    /// Relative reduction of the calibration error, (ECE_1 - ECE_gamma) / ECE_1; negative if it increased, NaN if that of the fine-tuned
+    /// model is 0.
     /// </summary>
     public double CalibrationErrorReduction => FineTunedCalibrationError == 0
         ? double.NaN

@@ -1,15 +1,15 @@
 namespace SkillLoc.Evaluators;
 
-/// <summary>How much of a graft lies in one place of the model.</summary>
+/// <summary>The part of a graft in a region of the model.</summary>
 /// <param name="Region">Embeddings, Layer or Head, as <see cref="Models.Backbones.ParameterRegion"/> names them.</param>
-/// <param name="Layer">Zero-based layer; -1 outside the layers, and where layers are taken together.</param>
+/// <param name="Layer">Zero-based layer; -1 outside the layers, and for totals over layers.</param>
 /// <param name="Kind">The parameter's name within its layer, such as <c>attention.self.query.weight</c>, or its whole name outside the
-/// layers; empty where kinds are taken together.</param>
-/// <param name="Count">The graft's scalars here.</param>
-/// <param name="Scalars">All scalars here that the graft could have used.</param>
-/// <param name="Share"><paramref name="Count"/> as a share of the graft; NaN when the graft is empty.</param>
+/// layers; empty for totals over kinds.</param>
+/// <param name="Count">Number of the graft's scalars here.</param>
+/// <param name="Scalars">Number of considered scalars here.</param>
+/// <param name="Share"><paramref name="Count"/> as a share of the graft; NaN if the graft is empty.</param>
 public sealed record GraftSpreadEntry(string Region, int Layer, string Kind, long Count, long Scalars, double Share)
 {
-    /// <summary>The share of the place's scalars that are the graft's.</summary>
+    /// <summary>Density: the share of considered scalars here that are in the graft.</summary>
     public double Density => (double)Count / Scalars;
 }

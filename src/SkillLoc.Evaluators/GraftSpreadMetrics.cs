@@ -5,21 +5,21 @@ using SkillLoc.Transforms;
 
 namespace SkillLoc.Evaluators;
 
-/// <summary>Where a graft lives: layers and kinds of parameters (Panigrahi et al. 2023; methods, A.13).</summary>
+/// <summary>The distribution of a graft over layers and kinds of parameters (Panigrahi et al. 2023; methods, A.13).</summary>
 public sealed record GraftSpreadMetrics
 {
-    /// <summary>One entry a parameter, those without any of the graft included, in the model's order.</summary>
+    /// <summary>One entry per parameter in the model's order, including parameters without graft.</summary>
     public required IReadOnlyList<GraftSpreadEntry> Parameters { get; init; }
 
-    /// <summary>The same by layer, kinds taken together; embeddings and head are an entry each.</summary>
+    /// <summary>Totals by layer; embeddings and head have one entry each.</summary>
     public required IReadOnlyList<GraftSpreadEntry> Layers { get; init; }
 
-    /// <summary>The same by kind, layers taken together.</summary>
+    /// <summary>Totals by kind.</summary>
     public required IReadOnlyList<GraftSpreadEntry> Kinds { get; init; }
 
     /// <summary><see cref="Parameters"/> as rows, with the columns Region, Layer, Kind, Count, Scalars, Share and Density.</summary>
     /// <param name="context">The context.</param>
-    /// <returns>One row a parameter.</returns>
+    /// <returns>One row per parameter.</returns>
     public IDataView ToDataView(MLContext context)
     {
         ArgumentNullException.ThrowIfNull(context);

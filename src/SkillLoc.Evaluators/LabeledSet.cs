@@ -3,7 +3,7 @@ using SkillLoc.Transforms;
 
 namespace SkillLoc.Evaluators;
 
-/// <summary>A named set of rows and their true labels by name, read once for all models that score it.</summary>
+/// <summary>A named data set with true labels by name, read once for all models.</summary>
 internal sealed class LabeledSet
 {
     private readonly string[] _labels;
@@ -44,10 +44,10 @@ internal sealed class LabeledSet
 
     public IDataView Data { get; }
 
-    /// <summary>The model's label for some of the set's; others stand for themselves.</summary>
+    /// <summary>Maps labels of the set to labels of the model; others are unchanged.</summary>
     public IReadOnlyDictionary<string, string>? LabelMap { get; }
 
-    /// <summary>For each row the slot of its label among a model's, or -1 for a row without one.</summary>
+    /// <summary>Returns the slot of each row's label among the labels of a model, or -1 for unlabelled rows.</summary>
     /// <exception cref="InvalidOperationException">The model does not know a label.</exception>
     public int[] Slots(string[] known)
     {

@@ -1,23 +1,24 @@
 namespace SkillLoc.Evaluators;
 
-/// <summary>How well one label of several is predicted.</summary>
+/// <summary>The quality of the predictions of one label of a multi-label task.</summary>
 /// <param name="Label">The label.</param>
-/// <param name="Count">Rows that have it.</param>
-/// <param name="PredictedCount">Rows that are predicted to have it.</param>
-/// <param name="Hits">Rows that are both.</param>
+/// <param name="Count">Number of rows with the label.</param>
+/// <param name="PredictedCount">Number of rows predicted to have the label.</param>
+/// <param name="Hits">Number of true positives.</param>
 /// <param name="AveragePrecision">
 /// The mean, over the rows that have the label, of the share of such rows among those that score at least as high: the area under the
-/// precision-recall curve as steps. NaN where no row has it.
+/// precision-recall curve as steps. NaN if no row has it.
 /// </param>
 public sealed record MultiLabelEntry(string Label, long Count, long PredictedCount, long Hits, double AveragePrecision)
 {
-    /// <summary>Of the rows that are predicted to have the label the share that has; NaN where none is.</summary>
+    /// <summary>Precision: the share of rows predicted to have the label that have it; NaN without predictions.</summary>
     public double Precision => (double)Hits / PredictedCount;
 
-    /// <summary>Of the rows that have the label the share that is predicted to; NaN where none has.</summary>
+    /// <summary>Recall: the share of rows with the label that are predicted to have it; NaN without such rows.</summary>
     public double Recall => (double)Hits / Count;
 
-    /// <summary>The harmonic mean of precision and recall: 2 hits / (rows with it + rows predicted to have it); NaN where both are none.</summary>
+    /// <summary>The harmonic mean of precision and recall: 2 hits / (rows with it + rows predicted to have it); NaN if both are
+    /// 0.</summary>
     public double F1 => 2.0 * Hits / (Count + PredictedCount);
 
     internal static MultiLabelEntry Of(string label, float[] scores, bool[] predicted, bool[] isTrue)

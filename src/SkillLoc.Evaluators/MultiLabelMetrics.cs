@@ -4,49 +4,49 @@ using SkillLoc.Transforms;
 
 namespace SkillLoc.Evaluators;
 
-/// <summary>How well any number of labels a row are predicted (Tsoumakas and Katakis 2007, "Multi-label classification: an overview";
-/// Zhang and Zhou 2014, "A review on multi-label learning algorithms", section II.C).</summary>
+/// <summary>Metrics of multi-label predictions (Tsoumakas and Katakis 2007, "Multi-label classification: an overview"; Zhang and Zhou 2014,
+/// "A review on multi-label learning algorithms", section II.C).</summary>
 public sealed record MultiLabelMetrics
 {
-    /// <summary>Rows.</summary>
+    /// <summary>Number of rows.</summary>
     public required long Count { get; init; }
 
-    /// <summary>The share of rows whose predicted labels are exactly the true ones, in [0, 1].</summary>
+    /// <summary>Subset accuracy: the share of rows whose predicted label set equals the true one, in [0, 1].</summary>
     public required double SubsetAccuracy { get; init; }
 
-    /// <summary>The share of all single decisions, one a row and label, that are wrong, in [0, 1]; lower is better.</summary>
+    /// <summary>Hamming loss: the share of wrong decisions, one per row and label, in [0, 1]; lower is better.</summary>
     public required double HammingLoss { get; init; }
 
-    /// <summary>Of all predicted labels the share that is true; NaN where none is predicted.</summary>
+    /// <summary>The share of predicted labels that are true; NaN without predictions.</summary>
     public required double MicroPrecision { get; init; }
 
-    /// <summary>Of all true labels the share that is predicted; NaN where there is none.</summary>
+    /// <summary>The share of true labels that are predicted; NaN without true labels.</summary>
     public required double MicroRecall { get; init; }
 
-    /// <summary>The harmonic mean of <see cref="MicroPrecision"/> and <see cref="MicroRecall"/>; 0 where nothing is predicted, NaN where
-    /// nothing is true either.</summary>
+    /// <summary>The harmonic mean of <see cref="MicroPrecision"/> and <see cref="MicroRecall"/>; 0 without predictions, NaN without true
+    /// labels as well.</summary>
     public required double MicroF1 { get; init; }
 
     /// <summary>The mean of <see cref="MultiLabelEntry.F1"/> over the labels that some row has or is predicted to have.</summary>
     public required double MacroF1 { get; init; }
 
-    /// <summary>The mean of <see cref="MultiLabelEntry.AveragePrecision"/> over the labels that some row has; no threshold plays a part.
+    /// <summary>The mean of <see cref="MultiLabelEntry.AveragePrecision"/> over the labels that some row has; independent of thresholds.
     /// </summary>
     public required double MeanAveragePrecision { get; init; }
 
     /// <summary>
-    /// For each true label of a row the share of true ones among the labels that score at least as high, averaged over the row's labels and
-    /// over the rows (Schapire and Singer 2000); a row without labels, or with all, counts 1.
+    /// Label ranking average precision (Schapire and Singer 2000): for each true label, the share of true labels among those that score at
+    /// least as high, averaged over the labels of a row and over rows; rows without labels, or with all, count 1.
     /// </summary>
     public required double LabelRankingAveragePrecision { get; init; }
 
-    /// <summary>The mean binary cross-entropy of a row and label, in nats.</summary>
+    /// <summary>The mean binary cross-entropy over rows and labels, in nats.</summary>
     public required double LogLoss { get; init; }
 
-    /// <summary>The labels one by one, in the order of the scores.</summary>
+    /// <summary>The metrics of each label, in the order of the scores.</summary>
     public required IReadOnlyList<MultiLabelEntry> Labels { get; init; }
 
-    /// <summary>The measures as one row.</summary>
+    /// <summary>Returns the metrics as one row.</summary>
     /// <param name="context">The context.</param>
     /// <returns>One row.</returns>
     public IDataView ToDataView(MLContext context)
@@ -56,9 +56,9 @@ public sealed record MultiLabelMetrics
             new Row(Count, SubsetAccuracy, HammingLoss, MicroPrecision, MicroRecall, MicroF1, MacroF1, MeanAveragePrecision, LabelRankingAveragePrecision, LogLoss)]);
     }
 
-    /// <summary>The labels as rows, with the columns of <see cref="MultiLabelEntry"/>.</summary>
+    /// <summary>Returns the labels as rows, with the columns of <see cref="MultiLabelEntry"/>.</summary>
     /// <param name="context">The context.</param>
-    /// <returns>One row a label.</returns>
+    /// <returns>One row per label.</returns>
     public IDataView LabelsToDataView(MLContext context)
     {
         ArgumentNullException.ThrowIfNull(context);

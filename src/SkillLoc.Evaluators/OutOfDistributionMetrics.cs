@@ -2,19 +2,19 @@ using Microsoft.ML;
 
 namespace SkillLoc.Evaluators;
 
-/// <summary>What models are worth on data that they were not trained for (Panigrahi et al. 2023; methods, A.13).</summary>
+/// <summary>The quality of models on in-distribution and out-of-distribution data (Panigrahi et al. 2023; methods, A.13).</summary>
 public sealed record OutOfDistributionMetrics
 {
-    /// <summary>The name of the set that the models' training data is like.</summary>
+    /// <summary>The name of the in-distribution set.</summary>
     public required string InDistribution { get; init; }
 
-    /// <summary>One entry a model and set, models first, in the order given.</summary>
+    /// <summary>One entry per model and set, in the given order, sets varying fastest.</summary>
     public required IReadOnlyList<OutOfDistributionEntry> Entries { get; init; }
 
     /// <summary>The entries as rows, with the columns Model, Set, Count, Accuracy, MacroF1, ExpectedCalibrationError, LogLoss,
     /// MeanConfidence and AccuracyDrop.</summary>
     /// <param name="context">The context.</param>
-    /// <returns>One row a model and set.</returns>
+    /// <returns>One row per model and set.</returns>
     public IDataView ToDataView(MLContext context)
     {
         ArgumentNullException.ThrowIfNull(context);

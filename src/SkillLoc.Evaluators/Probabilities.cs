@@ -5,8 +5,8 @@ using SkillLoc.Transforms;
 namespace SkillLoc.Evaluators;
 
 /// <summary>
-/// Reads a score column, row by row, and sees to it that the scores are probabilities. ML.NET's binary trainers have one number a row, the
-/// probability of true.
+/// Reads a score column and checks that the scores are probabilities. ML.NET's binary trainers have one number per row, the probability of
+/// true.
 /// </summary>
 internal sealed class Probabilities(DataViewRowCursor cursor, DataViewSchema.Column column)
 {
@@ -16,8 +16,9 @@ internal sealed class Probabilities(DataViewRowCursor cursor, DataViewSchema.Col
 
     private readonly Func<float[]> _read = IsBinary(column) ? Binary(cursor, column) : Several(cursor, column);
 
-    /// <summary>Finds a score column; beside the margin of a binary trainer the probability that was made of it.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">It is missing or of another type, or a margin without a probability.</exception>
+    /// <summary>Finds a score column; for the margin of a binary trainer, the probability column beside it.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">It is missing or of another type, or is a margin without a probability
+    /// column.</exception>
     public static DataViewSchema.Column Find(DataViewSchema schema, string name)
     {
         DataViewSchema.Column column = FindAny(schema, name, out bool isMargin);
@@ -62,11 +63,11 @@ internal sealed class Probabilities(DataViewRowCursor cursor, DataViewSchema.Col
         return isMargin ? column : beside[0];
     }
 
-    /// <summary>Whether a column is a binary trainer's, of one number a row.</summary>
+    /// <summary>Whether a column is from a binary trainer, with one number per row.</summary>
     public static bool IsBinary(DataViewSchema.Column column) => column.Type == NumberDataViewType.Single;
 
-    /// <summary>The labels that the slots of a score column are named after; False and True of a binary trainer.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">The slots have no names, or two have the same.</exception>
+    /// <summary>The labels named by the slots of a score column; False and True for a binary trainer.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The slots have no names, or a name occurs twice.</exception>
     public static string[] Labels(DataViewSchema schema, DataViewSchema.Column column)
     {
         if (IsBinary(column))
@@ -94,8 +95,8 @@ internal sealed class Probabilities(DataViewRowCursor cursor, DataViewSchema.Col
         }
     }
 
-    /// <summary>The probabilities of the cursor's row.</summary>
-    /// <exception cref="InvalidOperationException">The scores are no probabilities.</exception>
+    /// <summary>Returns the probabilities of the current row.</summary>
+    /// <exception cref="InvalidOperationException">The scores are not probabilities.</exception>
     public float[] Read()
     {
         float[] probabilities = _read();

@@ -9,12 +9,12 @@ namespace SkillLoc.Evaluators;
 /// </summary>
 public sealed record RelativeGainMetrics
 {
-    /// <summary>The matrix row by row: a graft's tasks, then the next graft's.</summary>
+    /// <summary>The matrix in row order: one graft with all tasks, then the next.</summary>
     public required IReadOnlyList<RelativeGainEntry> Entries { get; init; }
 
     /// <summary>The entries as rows, with the columns Graft, Task, PreTrained, FineTuned, Grafted, RelativeGain and Retention.</summary>
     /// <param name="context">The context.</param>
-    /// <returns>One row a graft and task.</returns>
+    /// <returns>One row per graft and task.</returns>
     public IDataView ToDataView(MLContext context)
     {
         ArgumentNullException.ThrowIfNull(context);

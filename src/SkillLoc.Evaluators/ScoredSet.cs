@@ -1,6 +1,6 @@
 namespace SkillLoc.Evaluators;
 
-/// <summary>The labelled rows of a set as one model scored them.</summary>
+/// <summary>The labelled rows of a set with the scores of a model.</summary>
 /// <param name="Labels">The model's labels, by slot.</param>
 /// <param name="Rows">At least one row.</param>
 internal sealed record ScoredSet(string[] Labels, MeasuredRow[] Rows)

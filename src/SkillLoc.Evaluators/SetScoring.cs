@@ -2,7 +2,7 @@ using Microsoft.ML;
 
 namespace SkillLoc.Evaluators;
 
-/// <summary>One model on one set: what can be checked without scoring is checked at once.</summary>
+/// <summary>A model and a set; everything that needs no scoring is checked on construction.</summary>
 internal sealed class SetScoring
 {
     private readonly IDataView _scored;
@@ -32,8 +32,8 @@ internal sealed class SetScoring
 
     public string Set { get; }
 
-    /// <summary>Scores the set, once.</summary>
-    /// <exception cref="InvalidOperationException">A row cannot be scored, or its scores are no probabilities.</exception>
+    /// <summary>Scores the set once.</summary>
+    /// <exception cref="InvalidOperationException">A row cannot be scored, or its scores are not probabilities.</exception>
     public ScoredSet Score()
     {
         var rows = new List<MeasuredRow>(_slots.Length);

@@ -5,7 +5,7 @@ using SkillLoc.Transforms;
 
 namespace SkillLoc;
 
-/// <summary>The evaluators in SkillLoc's catalog.</summary>
+/// <summary>Catalog methods that evaluate scored data.</summary>
 public static class SkillLocEvaluators
 {
     /// <summary>
@@ -13,18 +13,18 @@ public static class SkillLocEvaluators
     /// prediction is its highest probability.
     /// </summary>
     /// <param name="catalog">The catalog.</param>
-    /// <param name="data">Scored rows of any trainer. Labels go with scores by name where the label's keys have values and the score's slots
-    /// have names; else, as for ML.NET's multiclass evaluator, the i-th key belongs to the i-th score. Rows without a label are left out,
-    /// and a label that the scores do not know counts as wrong with probability 0.</param>
+    /// <param name="data">Scored rows of any trainer. Labels are matched with scores by name if keys have values and slots have names;
+    /// otherwise, as in ML.NET's multiclass evaluator, the i-th key belongs to the i-th score. Unlabelled rows are excluded; a label that
+    /// the scores lack counts as wrong with probability 0.</param>
     /// <param name="labelColumnName">The true label, a key; for a binary trainer as its own evaluator has it: a boolean, a Single, which is
     /// true above 0, or a key of two, of which the one whose value says so is true, or else the second.</param>
     /// <param name="scoreColumnName">The probabilities of the labels, a float vector of known size. Of a binary trainer the probability of
     /// true, a Single; where this names its margin, <c>Score</c>, its <c>Probability</c> is taken.</param>
-    /// <param name="numberOfBins">Bins of confidence; 15 as in Guo et al. (2017).</param>
-    /// <returns>The measures and the bins behind them.</returns>
+    /// <param name="numberOfBins">Number of confidence bins, 1 or more; 15 by default, as in Guo et al. (2017).</param>
+    /// <returns>The metrics and their bins.</returns>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type, or there is no bin.</exception>
-    /// <exception cref="InvalidOperationException">There are no labelled rows, none of their labels is among the names of the slots, or a
-    /// row's scores are no probabilities.</exception>
+    /// <exception cref="InvalidOperationException">There are no labelled rows, none of their labels is among the names of the slots, or
+    /// scores are not probabilities.</exception>
     public static CalibrationMetrics EvaluateCalibration(
         this SkillLocCatalog catalog, IDataView data, string labelColumnName = "Label", string scoreColumnName = "Score", int numberOfBins = 15)
     {
@@ -34,17 +34,16 @@ public static class SkillLocEvaluators
         return CalibrationMetrics.Of([.. MeasuredRow.Read(catalog.Context, data, labelColumnName, scoreColumnName)], numberOfBins);
     }
 
-    /// <summary>Measures how often two models predict the same label, row by row.</summary>
+    /// <summary>Measures the agreement of two models' predictions.</summary>
     /// <param name="catalog">The catalog.</param>
-    /// <param name="first">One model's predictions.</param>
-    /// <param name="second">The other's predictions of the same rows in the same order.</param>
-    /// <param name="predictedLabelColumnName">The prediction: a key, which is compared by its value where it has values, or a text, number
-    /// or boolean, which is called True or False. A missing key is a label of its own.</param>
+    /// <param name="first">The predictions of one model.</param>
+    /// <param name="second">The predictions of the other model for the same rows in the same order.</param>
+    /// <param name="predictedLabelColumnName">The prediction: a key, compared by value if it has values, or a text, number or boolean (True
+    /// or False). A missing key is a separate label.</param>
     /// <param name="secondPredictedLabelColumnName">The column's name in the second view; null for the same name.</param>
-    /// <returns>The agreement and the counts behind it.</returns>
-    /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type, or one has key values and the other has
-    /// keys without values.</exception>
-    /// <exception cref="InvalidOperationException">There are no rows, or the views differ in their number.</exception>
+    /// <returns>The agreement and the counts of all pairs of labels.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type, or only one has keys with values.</exception>
+    /// <exception cref="InvalidOperationException">There are no rows, or the numbers of rows differ.</exception>
     public static AgreementMetrics EvaluateAgreement(
         this SkillLocCatalog catalog, IDataView first, IDataView second, string predictedLabelColumnName = "PredictedLabel",
         string? secondPredictedLabelColumnName = null)
@@ -57,16 +56,16 @@ public static class SkillLocEvaluators
         return AgreementMetrics.Of(LabelTexts.Pairs(one, other));
     }
 
-    /// <summary>Measures how well any number of labels a row are predicted.</summary>
+    /// <summary>Measures the quality of multi-label predictions.</summary>
     /// <param name="catalog">The catalog.</param>
-    /// <param name="data">Rows that a multi-label model scored.</param>
+    /// <param name="data">Rows scored by a multi-label model.</param>
     /// <param name="labelColumnName">The true labels: a vector of keys with key values, or of Boolean or Single (0 or 1) with the labels as
-    /// slot names. They go with the scores by name; a row may have none.</param>
+    /// slot names. They are matched with the scores by name; a row may have none.</param>
     /// <param name="scoreColumnName">One probability for each label, a vector of known size with the labels as slot names.</param>
-    /// <param name="predictedLabelColumnName">The predicted labels, a vector as the true ones'.</param>
-    /// <returns>The measures, over all labels and for each.</returns>
+    /// <param name="predictedLabelColumnName">The predicted labels, a vector of the same kind as the true ones.</param>
+    /// <returns>The metrics over all labels and for each label.</returns>
     /// <exception cref="ArgumentException">A column is missing or of another type, or has a label that the scores lack.</exception>
-    /// <exception cref="InvalidOperationException">There are no rows, or a score is no probability.</exception>
+    /// <exception cref="InvalidOperationException">There are no rows, or a score is not a probability.</exception>
     public static MultiLabelMetrics EvaluateMultiLabel(
         this SkillLocCatalog catalog, IDataView data, string labelColumnName = "Label", string scoreColumnName = "Score",
         string predictedLabelColumnName = "PredictedLabel")
@@ -77,26 +76,26 @@ public static class SkillLocEvaluators
     }
 
     /// <summary>
-    /// Measures models on the data that they were trained for and on other data: accuracy, calibration, and how much accuracy is lost.
-    /// Labels are matched by name, so sets may have them in another order, or lack some.
+    /// Measures models on in-distribution and out-of-distribution data: accuracy, calibration, and the loss of accuracy. Labels are matched
+    /// by name, so sets may have them in another order, or lack some.
     /// </summary>
     /// <param name="catalog">The catalog.</param>
-    /// <param name="models">Models by name; each scores each set once.</param>
-    /// <param name="sets">Sets by name, with the columns that the models read; each must give its rows in the same order whenever it is
+    /// <param name="models">The models by name; each scores each set once.</param>
+    /// <param name="sets">Sets by name, with the columns that the models read; rows must have the same order each time a set is
     /// read.</param>
-    /// <param name="inDistribution">The name of the set that the models' training data is like.</param>
+    /// <param name="inDistribution">The name of the in-distribution set.</param>
     /// <param name="labelColumnName">The sets' true label: text, a number, or a key with values. It is read from the set itself, not from
-    /// what a model makes of it. Rows whose label is missing or empty are left out.</param>
-    /// <param name="scoreColumnName">The models' probabilities, a float vector of known size whose slots are named after the labels, or a
-    /// binary trainer's, as for <see cref="EvaluateCalibration"/>, whose labels are called False and True.</param>
-    /// <param name="labelMaps">By set, the models' label for the set's, such as contradiction and neutral to not_entailment. A label that
-    /// its set's map lacks stands for itself. Null maps nothing.</param>
-    /// <param name="numberOfBins">Bins of confidence; 15 as in Guo et al. (2017).</param>
-    /// <returns>One entry a model and set.</returns>
+    /// the output of a model. Rows with a missing or empty label are excluded.</param>
+    /// <param name="scoreColumnName">The models' probabilities, a float vector of known size whose slots are named after the labels, or
+    /// those of a binary trainer, as for <see cref="EvaluateCalibration"/>, with the labels False and True.</param>
+    /// <param name="labelMaps">For each set, a map from its labels to the models' labels, such as contradiction and neutral to
+    /// not_entailment. Labels that are not in the map are unchanged. Null (default) maps nothing.</param>
+    /// <param name="numberOfBins">Number of confidence bins, 1 or more; 15 by default, as in Guo et al. (2017).</param>
+    /// <returns>One entry per model and set.</returns>
     /// <exception cref="ArgumentException">There is no model, a set's name is unknown, or a set's label column is missing or of another
     /// type.</exception>
     /// <exception cref="InvalidOperationException">A set has no labelled rows, a model cannot score it or does not know one of its labels,
-    /// or scores are no probabilities.</exception>
+    /// or scores are not probabilities.</exception>
     public static OutOfDistributionMetrics EvaluateOutOfDistribution(
         this SkillLocCatalog catalog, IReadOnlyDictionary<string, ITransformer> models, IReadOnlyDictionary<string, IDataView> sets,
         string inDistribution, string labelColumnName = "Label", string scoreColumnName = "Score",
@@ -132,9 +131,9 @@ public static class SkillLocEvaluators
             numberOfBins);
     }
 
-    /// <summary>Measures how strongly a regression's scores go with the true ones: Pearson's and Spearman's correlation.</summary>
+    /// <summary>Measures Pearson's and Spearman's correlation of predicted and true scores.</summary>
     /// <param name="catalog">The catalog.</param>
-    /// <param name="data">Scored rows of any regression trainer; rows whose label is NaN are left out.</param>
+    /// <param name="data">Scored rows of any regression trainer; rows whose label is NaN are excluded.</param>
     /// <param name="labelColumnName">The true score, a Single.</param>
     /// <param name="scoreColumnName">The predicted score, a Single.</param>
     /// <returns>The correlations.</returns>
@@ -148,17 +147,17 @@ public static class SkillLocEvaluators
         return CorrelationMetrics.Of(data, labelColumnName, scoreColumnName);
     }
 
-    /// <summary>Measures how well generated texts answer, by one of the metrics of text-to-text tasks (methods, C.5).</summary>
+    /// <summary>Measures generated texts by a metric of text-to-text tasks (methods, C.5).</summary>
     /// <param name="catalog">The catalog.</param>
-    /// <param name="data">Rows with their answers and what a model generated for them.</param>
-    /// <param name="metric">The metric; see <see cref="TextMetrics.Evaluate"/> for what each one is.</param>
-    /// <param name="answersColumnName">What is right to answer: a text, or a vector of texts, as <c>LoadTextToText</c> makes it. Blank texts are no answers,
-    /// and rows without answers are left out.</param>
-    /// <param name="predictedTextColumnName">What was generated, a text.</param>
-    /// <returns>The measure, and the scores of single rows where the metric has them.</returns>
-    /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type, or there is no such metric.</exception>
-    /// <exception cref="InvalidOperationException">There are no rows with answers, or, for <see cref="TextMetric.PearsonCorrelation"/>, one whose first
-    /// answer is no finite number.</exception>
+    /// <param name="data">Rows with answers and generated texts.</param>
+    /// <param name="metric">The metric; see <see cref="TextMetrics.Evaluate"/> for definitions.</param>
+    /// <param name="answersColumnName">The correct answers: a text, or a vector of texts, as from <c>LoadTextToText</c>. Blank texts are
+    /// ignored, and rows without answers are excluded.</param>
+    /// <param name="predictedTextColumnName">The generated text.</param>
+    /// <returns>The metric, and scores of single rows if the metric has them.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type, or the metric is undefined.</exception>
+    /// <exception cref="InvalidOperationException">There are no rows with answers, or, for <see cref="TextMetric.PearsonCorrelation"/>, a
+    /// first answer is not a finite number.</exception>
     public static GeneratedTextMetrics EvaluateText(
         this SkillLocCatalog catalog,
         IDataView data,

@@ -5,13 +5,13 @@ using SkillLoc.Models.Grafts;
 
 namespace SkillLoc;
 
-/// <summary>The evaluators of grafts in SkillLoc's catalog.</summary>
+/// <summary>Catalog methods that evaluate grafts.</summary>
 public static class SkillLocGraftEvaluators
 {
-    /// <summary>Measures how much of each graft lies in each other: |gamma_i AND gamma_j| / |gamma_j|.</summary>
+    /// <summary>Measures the pairwise overlap of grafts: |gamma_i AND gamma_j| / |gamma_j|.</summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="grafts">Grafts of one base model, by name.</param>
-    /// <returns>The matrix, row by row.</returns>
+    /// <returns>The matrix in row order.</returns>
     /// <exception cref="ArgumentException">There is no graft, or two are for different base models.</exception>
     public static GraftOverlapMetrics EvaluateGraftOverlap(this SkillLocCatalog catalog, IReadOnlyDictionary<string, Graft> grafts)
     {
@@ -23,14 +23,14 @@ public static class SkillLocGraftEvaluators
     }
 
     /// <summary>
-    /// Sets what grafts achieve on tasks in relation to their base and to the fine-tuned model. Any metric serves that is measured alike
-    /// for all, such as accuracy, or F1 for MRPC and QQP.
+    /// Computes the relative gain of grafts on tasks, between their base and the fine-tuned model. Any metric can be used that is measured
+    /// in the same way for all, such as accuracy, or F1 for MRPC and QQP.
     /// </summary>
     /// <param name="catalog">The catalog.</param>
-    /// <param name="preTrained">The pre-trained model's metric by task; its tasks are the matrix's.</param>
-    /// <param name="fineTuned">The fine-tuned (multi-task) model's metric, for each of these tasks.</param>
-    /// <param name="grafted">By graft, its metric for each of these tasks.</param>
-    /// <returns>The matrix, row by row.</returns>
+    /// <param name="preTrained">The metric of the pre-trained model by task, which determines the tasks of the matrix.</param>
+    /// <param name="fineTuned">The metric of the fine-tuned (multi-task) model for each of these tasks.</param>
+    /// <param name="grafted">The metrics of each graft for each of these tasks.</param>
+    /// <returns>The matrix in row order.</returns>
     /// <exception cref="ArgumentException">There is no task or no graft, or a task's metric is missing.</exception>
     public static RelativeGainMetrics EvaluateRelativeGain(
         this SkillLocCatalog catalog, IReadOnlyDictionary<string, double> preTrained, IReadOnlyDictionary<string, double> fineTuned,
@@ -45,12 +45,12 @@ public static class SkillLocGraftEvaluators
             : throw new ArgumentException($"There are {preTrained.Count} tasks and {grafted.Count} grafts; one of each is needed.", nameof(grafted));
     }
 
-    /// <summary>Counts where in the model a graft lives, and how densely.</summary>
+    /// <summary>Counts the scalars of a graft by parameter, layer and kind, with densities.</summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="graft">The graft.</param>
-    /// <param name="model">Any model of the graft's architecture; only its shapes are read.</param>
-    /// <param name="considered">The names of the parameters that the graft could use, such as
-    /// <see cref="Models.Tuning.ParameterSelection.Of"/> gives; null for all of the model's.</param>
+    /// <param name="model">A model of the graft's architecture; only its shapes are used.</param>
+    /// <param name="considered">The names of the considered parameters, for example from <see cref="Models.Tuning.ParameterSelection.Of"/>;
+    /// null for all.</param>
     /// <returns>Counts by parameter, by layer and by kind.</returns>
     /// <exception cref="ArgumentException">The graft does not fit the model, or uses a parameter that is not considered.</exception>
     public static GraftSpreadMetrics EvaluateGraftSpread(
@@ -63,23 +63,23 @@ public static class SkillLocGraftEvaluators
     }
 
     /// <summary>
-    /// Measures what grafts cost and what they keep: size, accuracy, skill retention, agreement with the fine-tuned model, and
+    /// Compares grafts with their base and fine-tuned models: size, accuracy, skill retention, agreement with the fine-tuned model, and
     /// calibration. Every model scores the test set once.
     /// </summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="preTrained">The base model.</param>
     /// <param name="fineTuned">The fine-tuned model.</param>
-    /// <param name="grafted">The grafts by name, each with the model that carries it.</param>
-    /// <param name="test">The test set, with the columns that the models read; it must give its rows in the same order whenever it is
+    /// <param name="grafted">The grafts by name, each with a model that has it applied.</param>
+    /// <param name="test">The test set, with the columns that the models read; its rows must have the same order each time it is
     /// read.</param>
     /// <param name="labelColumnName">The true label: a key with values, text or a number, matched by name with the models' labels. Rows
-    /// whose label is missing or empty are left out.</param>
+    /// with a missing or empty label are excluded.</param>
     /// <param name="scoreColumnName">The models' probabilities, a float vector of known size whose slots are named after the labels.</param>
-    /// <param name="numberOfBins">Bins of confidence; 15 as in Guo et al. (2017).</param>
-    /// <returns>One row a graft.</returns>
+    /// <param name="numberOfBins">Number of confidence bins, 1 or more; 15 by default, as in Guo et al. (2017).</param>
+    /// <returns>One row per graft.</returns>
     /// <exception cref="ArgumentException">There is no graft, or the label column is missing or of another type.</exception>
     /// <exception cref="InvalidOperationException">There are no labelled rows, a model cannot score them or does not know one of the
-    /// labels, or scores are no probabilities.</exception>
+    /// labels, or scores are not probabilities.</exception>
     public static GraftReport EvaluateGrafts(
         this SkillLocCatalog catalog, ITransformer preTrained, ITransformer fineTuned, IReadOnlyDictionary<string, GraftedModel> grafted,
         IDataView test, string labelColumnName = "Label", string scoreColumnName = "Score", int numberOfBins = 15)

@@ -1,15 +1,16 @@
 namespace SkillLoc.Trainers;
 
-/// <summary>What a graft's mask starts from.</summary>
+/// <summary>The base patch of a graft's mask.</summary>
 public enum BasePatchKind
 {
-    /// <summary>The coordinates that fine-tuning moved most, as many as the sparsity allows.</summary>
+    /// <summary>The coordinates with the largest movement, as many as the sparsity allows.</summary>
     HighestMovement,
 
-    /// <summary>Nothing; every coordinate must be found by training the mask.</summary>
+    /// <summary>Empty; training the mask must find all coordinates.</summary>
     Empty,
 
-    /// <summary>Coordinates drawn uniformly, as many as the sparsity allows; the seed decides. A control wants at least 5 draws.</summary>
+    /// <summary>Coordinates drawn uniformly, as many as the sparsity allows; depending on the seed. Controls need at least 5
+    /// draws.</summary>
     Random,
 
     /// <summary>All considered biases, whatever the sparsity.</summary>

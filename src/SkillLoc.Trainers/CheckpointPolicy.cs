@@ -1,6 +1,6 @@
 namespace SkillLoc.Trainers;
 
-/// <summary>Which states of a fine-tuning are written as checkpoints while it runs (methods, A.9).</summary>
+/// <summary>The states that are saved as checkpoints during fine-tuning (methods, A.9).</summary>
 [Flags]
 public enum CheckpointPolicy
 {

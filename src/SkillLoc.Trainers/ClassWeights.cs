@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace SkillLoc.Trainers;
 
-/// <summary>How much the rows of each label count in the loss.</summary>
+/// <summary>Weights of labels in the loss.</summary>
 public sealed class ClassWeights
 {
     private readonly IReadOnlyDictionary<string, double>? _byLabel;
@@ -10,14 +10,14 @@ public sealed class ClassWeights
     private ClassWeights(IReadOnlyDictionary<string, double>? byLabel) => _byLabel = byLabel;
 
     /// <summary>
-    /// Every label counts as much as every other: a row weighs rows / (labels x rows of its label), as scikit-learn's "balanced" does. Of a
-    /// multi-label task the rows that have a label count as much as those that have not: the positive ones weigh negatives / positives.
+    /// Balances labels: the weight of a row is rows / (labels x rows of its label), like "balanced" in scikit-learn. In a multi-label task,
+    /// rows with and without a label are balanced: the positive weight is negatives / positives.
     /// </summary>
     public static ClassWeights Balanced { get; } = new(null);
 
-    /// <summary>Weights of one's own.</summary>
-    /// <param name="weights">Positive weights by label; a label that is missing has the weight 1. Of a multi-label task how much rows that
-    /// have the label count against those that have not.</param>
+    /// <summary>Creates custom weights.</summary>
+    /// <param name="weights">Positive weights by label; missing labels have the weight 1. In a multi-label task, the weights of positive
+    /// rows of a label relative to negative ones.</param>
     /// <returns>The weights.</returns>
     /// <exception cref="ArgumentException">There is no weight, or one is not positive and finite.</exception>
     public static ClassWeights ByLabel(IReadOnlyDictionary<string, double> weights)
@@ -41,17 +41,17 @@ public sealed class ClassWeights
         return new(new Dictionary<string, double>(weights, StringComparer.Ordinal));
     }
 
-    /// <summary>The weights as text, which runs are compared by.</summary>
+    /// <summary>Returns the weights as text, by which runs are compared.</summary>
     /// <returns>The text.</returns>
     public override string ToString() => _byLabel is null
         ? "balanced"
         : string.Join(", ", _byLabel.OrderBy(pair => pair.Key, StringComparer.Ordinal)
             .Select(pair => string.Create(CultureInfo.InvariantCulture, $"{pair.Key}: {pair.Value:R}")));
 
-    /// <summary>One weight for each label.</summary>
+    /// <summary>Returns one weight per label.</summary>
     /// <param name="labels">The labels.</param>
-    /// <param name="balance">Gives the balanced weight of a label, by its index.</param>
-    /// <exception cref="ArgumentException">A weight is of none of the labels.</exception>
+    /// <param name="balance">Returns the balanced weight of the label with an index.</param>
+    /// <exception cref="ArgumentException">A weight has an unknown label.</exception>
     internal double[] Of(IReadOnlyList<string> labels, Func<int, double> balance)
     {
         if (_byLabel is null)

@@ -4,30 +4,30 @@ namespace SkillLoc.Trainers;
 
 public sealed partial class ContinualGraft
 {
-    /// <summary>Everything that continual learning can be told.</summary>
+    /// <summary>Options for <see cref="ContinualGraft"/>.</summary>
     public sealed class Options
     {
         /// <summary>
-        /// How each task is fine-tuned, the checkpoint included. Task, ValidationSet, StartFrom and Frozen are set by the sequence, and
-        /// TextToText, Tuning, Region, CheckpointFolder, OutputFolder and CartographyPath do not go with it: leave them out. With StateFile
-        /// a task that was interrupted goes on from there.
+        /// Options of fine-tuning each task, including the checkpoint. Task, ValidationSet, StartFrom and Frozen are set by the sequence,
+        /// and TextToText, Tuning, Region, CheckpointFolder, OutputFolder and CartographyPath must not be set. With StateFile, an
+        /// interrupted task is resumed.
         /// </summary>
         public PromptFineTuneTrainer.Options FineTune = new();
 
         /// <summary>
-        /// How each task's graft is found. FineTuned, BaseCheckpoint, ValidationSet, LabelColumnName and BaseGrafts are set by the sequence;
-        /// Outside and a loaded base patch do not go with it. StateFolder gets a folder per task.
+        /// Options of finding each task's graft. FineTuned, BaseCheckpoint, ValidationSet, LabelColumnName and BaseGrafts are set by the
+        /// sequence; Outside and a loaded base patch must not be set. StateFolder has one folder per task.
         /// </summary>
         public GraftMaskEstimator.Options GraftMask = new();
 
         /// <summary>
-        /// Where each task's graft is written as soon as it is found, a safetensors file with the run's fingerprint in its name. Where the
-        /// same task was learnt with the same options, data and predecessors before, it is read from there; where the options name no seed,
-        /// whichever seed it was learnt with. Null writes none.
+        /// Folder to which each graft is saved when found, as a safetensors file with the run's fingerprint in its name. A task that was
+        /// learnt before with the same options, data and predecessors is loaded from there; without seeds in the options, whatever its
+        /// seed. Null (default) saves none.
         /// </summary>
         public string? Folder;
 
-        /// <summary>Also fine-tunes one model on task after task, for comparison; what comes of it is not stored.</summary>
+        /// <summary>Whether to fine-tune one model on task after task as well, as a baseline that is not saved; false by default.</summary>
         public bool SequentialBaseline;
 
         /// <exception cref="ArgumentException">An option is missing, out of its range, or set by the sequence itself.</exception>

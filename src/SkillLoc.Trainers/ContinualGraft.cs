@@ -10,14 +10,14 @@ using TorchSharp;
 namespace SkillLoc.Trainers;
 
 /// <summary>
-/// Continual learning with grafts (Panigrahi et al. 2023; methods, A.13): tasks are learnt one after another, and of each only a
-/// sparse graft is kept, which no later task changes.
+/// Continual learning with grafts (Panigrahi et al. 2023; methods, A.13): learns tasks one after another and keeps a sparse graft of each,
+/// which later tasks do not change.
 /// </summary>
 /// <remarks>
-/// For each task the base with all earlier grafts is fine-tuned, their coordinates frozen; among the free coordinates the task's own graft
-/// is found. A task is scored with the union of the grafts up to its own: the paper leaves open which grafts are used, and this is the
-/// model in which the task was learnt. The result also says how it does with later tasks' grafts beside them. A classification head is
-/// every task's own and is kept with its graft.
+/// For each task, the base with all earlier grafts is fine-tuned with their coordinates frozen, and the task's graft is found among the
+/// free coordinates. A task is scored with the union of the grafts up to its own, the model in which it was learnt; the paper does not
+/// specify this. The result also reports metrics with the grafts of later tasks. Classification heads are separate for each task and stored
+/// with its graft.
 /// </remarks>
 public sealed partial class ContinualGraft
 {
@@ -36,15 +36,15 @@ public sealed partial class ContinualGraft
         _options = options;
     }
 
-    /// <summary>Learns tasks in their order. Every row of every view is read before the first is trained.</summary>
-    /// <param name="tasks">One task or more, with different names.</param>
-    /// <returns>Grafts and metrics; of the tasks that were learnt, when it was cancelled.</returns>
-    /// <exception cref="ArgumentException">There is no task, one is given twice, a view is missing, a column is missing or of another type,
-    /// or a label is none of the task's.</exception>
+    /// <summary>Learns tasks in order. All views are read completely before training starts.</summary>
+    /// <param name="tasks">At least one task; names must differ.</param>
+    /// <returns>Grafts and metrics; if cancelled, those of the tasks learnt so far.</returns>
+    /// <exception cref="ArgumentException">There are no tasks, a name occurs twice, a view is missing, a column is missing or of another
+    /// type, or a label is not one of the task's.</exception>
     /// <exception cref="InvalidOperationException">A view has no rows, a row cannot be encoded, or training diverged.</exception>
     /// <exception cref="FileNotFoundException">The checkpoint or one of its files is missing.</exception>
     /// <exception cref="InvalidDataException">The checkpoint, or a graft in the folder, is damaged.</exception>
-    /// <exception cref="IOException">Something that shall be written could not be; nothing was trained.</exception>
+    /// <exception cref="IOException">An output could not be written; nothing was trained.</exception>
     public ContinualGraftResult Fit(params IEnumerable<ContinualTask> tasks)
     {
         ArgumentNullException.ThrowIfNull(tasks);
@@ -98,7 +98,7 @@ public sealed partial class ContinualGraft
         }
     }
 
-    /// <summary>Every task's settings and rows, so that bad input is met before hours of training.</summary>
+    /// <summary>Reads the settings and rows of all tasks, to detect bad input before hours of training.</summary>
     private Stage[] Read(ContinualTask[] sequence)
     {
         PromptFineTuneTrainer.Options[] options = Array.ConvertAll(sequence, task => _options.FineTune.For(task.Prompt));
@@ -122,7 +122,8 @@ public sealed partial class ContinualGraft
         return stages;
     }
 
-    /// <summary>All that a task's graft depends on: its own data and options, and the fingerprint of what came before.</summary>
+    /// <summary>Describes everything that a task's graft depends on: its data and options, and the fingerprint of its
+    /// predecessors.</summary>
     private Dictionary<string, string> Describe(Stage stage, string before)
     {
         GraftMaskEstimator.Options mask = _options.GraftMask;
@@ -138,7 +139,7 @@ public sealed partial class ContinualGraft
         };
     }
 
-    /// <summary>A task's graft, from the folder where it is there; null when it was cancelled.</summary>
+    /// <summary>Returns a task's graft, from the folder if it exists; null if cancelled.</summary>
     private Graft? Learn(Stage stage, List<Graft> earlier, IChannel channel)
     {
         string label = string.Create(CultureInfo.InvariantCulture, $"task-{stage.Place + 1:00}");
@@ -183,7 +184,7 @@ public sealed partial class ContinualGraft
         return grafted.Graft;
     }
 
-    /// <summary>What the tasks' own trainings check only when it is their turn.</summary>
+    /// <summary>Checks what the trainings of tasks would check only later.</summary>
     private void CheckOutputs()
     {
         var outputs = new RunOutputs();
@@ -198,7 +199,7 @@ public sealed partial class ContinualGraft
     private bool IsCancelled() => _host.IsCancelled
         || _options.FineTune.CancellationToken.IsCancellationRequested || _options.GraftMask.CancellationToken.IsCancellationRequested;
 
-    /// <summary>Scores every task with its own grafts and with all, after every task; nothing is taken for granted to stay the same.</summary>
+    /// <summary>Scores every task with its own grafts and with all, after every task.</summary>
     private List<ContinualGraftRow> Measure(Stage[] stages, List<Graft> grafts)
     {
         var rows = new List<ContinualGraftRow>();

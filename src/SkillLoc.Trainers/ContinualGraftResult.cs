@@ -4,7 +4,7 @@ using SkillLoc.Models.Grafts;
 
 namespace SkillLoc.Trainers;
 
-/// <summary>What a sequence of tasks gave: sparse grafts, and how well every task does as others are learnt.</summary>
+/// <summary>The result of continual learning: sparse grafts, and the metrics of all tasks after each one.</summary>
 public sealed record ContinualGraftResult
 {
     internal ContinualGraftResult(OrderedDictionary<string, Graft> grafts, IReadOnlyList<ContinualGraftRow> rows)
@@ -13,29 +13,29 @@ public sealed record ContinualGraftResult
         Rows = rows;
     }
 
-    /// <summary>The grafts by the tasks' names, in the order in which they were learnt; no coordinate lies in two of them.</summary>
+    /// <summary>The grafts by task, in the order of learning; they are disjoint.</summary>
     public IReadOnlyDictionary<string, Graft> Grafts { get; }
 
-    /// <summary>After every task, for it and every earlier task, one row a method.</summary>
+    /// <summary>After each task, one row per method for it and all earlier tasks.</summary>
     public IReadOnlyList<ContinualGraftRow> Rows { get; }
 
     /// <summary>
-    /// The graft that scores a task: the union of those up to its own, with its head. <c>GraftTransformer.Create</c> takes it, and
-    /// <c>GraftedModelSet.Create</c> those of all tasks.
+    /// Returns the graft that scores a task: the union of those up to its own, with its head, for <c>GraftTransformer.Create</c> or, for
+    /// all tasks, <c>GraftedModelSet.Create</c>.
     /// </summary>
     /// <param name="task">The task's name.</param>
     /// <returns>The union.</returns>
-    /// <exception cref="KeyNotFoundException">There is no such task.</exception>
+    /// <exception cref="KeyNotFoundException">The task is unknown.</exception>
     public Graft Union(string task)
     {
         Graft own = Grafts[task];
         return GraftUnion.Of([.. Grafts.Values.TakeWhile(graft => graft != own), own], own);
     }
 
-    /// <summary>How much of a task is forgotten: the best metric that it had before the last task was learnt, less the one after it.</summary>
-    /// <param name="method">How it is scored.</param>
+    /// <summary>Returns the forgetting of a task: its best metric before the last task was learnt minus the final one.</summary>
+    /// <param name="method">The scoring method.</param>
     /// <param name="task">The task's name.</param>
-    /// <returns>The difference, negative when later tasks made it better than ever; NaN for the last task, which nothing followed.</returns>
+    /// <returns>The difference, negative if later tasks improved it; NaN for the last task.</returns>
     /// <exception cref="ArgumentException">The task was not scored in this way.</exception>
     public double Forgetting(ContinualMethod method, string task)
     {
@@ -48,9 +48,9 @@ public sealed record ContinualGraftResult
         };
     }
 
-    /// <summary>The mean of what is forgotten of all tasks but the last.</summary>
-    /// <param name="method">How the tasks are scored.</param>
-    /// <returns>The mean; NaN where there is one task only.</returns>
+    /// <summary>Returns the mean forgetting of all tasks except the last.</summary>
+    /// <param name="method">The scoring method.</param>
+    /// <returns>The mean; NaN for a single task.</returns>
     /// <exception cref="ArgumentException">The tasks were not scored in this way.</exception>
     public double AverageForgetting(ContinualMethod method)
     {
@@ -58,9 +58,9 @@ public sealed record ContinualGraftResult
         return all.Length > 1 ? all[..^1].Average() : double.NaN;
     }
 
-    /// <summary>The rows as a view.</summary>
+    /// <summary>Returns the rows as a view.</summary>
     /// <param name="context">The context that the view belongs to.</param>
-    /// <returns>Columns After, Task, Method (texts), Metric, Parameters and Bytes, as <see cref="ContinualGraftRow"/> has them.</returns>
+    /// <returns>Columns After, Task, Method (texts), Metric, Parameters and Bytes, as in <see cref="ContinualGraftRow"/>.</returns>
     public IDataView ToDataView(MLContext context)
     {
         ArgumentNullException.ThrowIfNull(context);

@@ -1,13 +1,13 @@
 namespace SkillLoc.Trainers;
 
-/// <summary>How a task of a sequence is scored.</summary>
+/// <summary>How a task is scored in continual learning.</summary>
 public enum ContinualMethod
 {
-    /// <summary>The base with all grafts learnt so far, those of later tasks included: one model for every task.</summary>
+    /// <summary>The base with all grafts learnt so far, including those of later tasks: one model for all tasks.</summary>
     AllGrafts,
 
     /// <summary>
-    /// The base with the grafts of the tasks up to this one, which is what this one's graft was learnt with. Later tasks cannot change it.
+    /// The base with the grafts of the tasks up to this one, in which this task was learnt. Later tasks do not change it.
     /// </summary>
     OwnGrafts,
 

@@ -5,9 +5,9 @@ using static TorchSharp.torch;
 namespace SkillLoc.Trainers;
 
 /// <summary>
-/// What dropout draws from in one training, seeded anew for each update. On the CPU it is a generator of the training's own, so that
-/// trainings side by side, and whoever else draws in the process, do not disturb each other. CUDA's fused attention draws from its
-/// device's generator and no other: there that one is seeded, and trainings take turns, an update at a time.
+/// The generator of dropout in a training, seeded for each update. On the CPU, each training has its own, independent of other users of
+/// random numbers in the process. CUDA's fused attention uses the device's generator only, which is seeded there, so trainings take turns
+/// by update.
 /// </summary>
 internal sealed class DropoutDraws : IDisposable
 {
@@ -16,7 +16,7 @@ internal sealed class DropoutDraws : IDisposable
     private readonly LanguageModel[] _models;
     private readonly Generator? _own;
 
-    /// <param name="models">The models that train, on one device; they draw from it until it is disposed.</param>
+    /// <param name="models">The trained models, on one device, which use the generator until it is disposed.</param>
     public DropoutDraws(IEnumerable<LanguageModel> models)
     {
         _models = [.. models];
@@ -24,8 +24,8 @@ internal sealed class DropoutDraws : IDisposable
         Array.ForEach(_models, model => model.DropoutGenerator = _own);
     }
 
-    /// <summary>Runs an update's passes.</summary>
-    /// <param name="seed">What they draw by.</param>
+    /// <summary>Runs the passes of an update.</summary>
+    /// <param name="seed">The seed.</param>
     /// <param name="passes">The passes.</param>
     public void Run(uint seed, Action passes)
     {

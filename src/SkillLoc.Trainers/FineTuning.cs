@@ -77,8 +77,8 @@ internal sealed class FineTuning : TrainingObjective, IDisposable
         _parameters.Dispose();
     }
 
-    /// <summary>The names of the checkpoints that a policy writes into a folder; of the numbered ones those that are there
-    /// already.</summary>
+    /// <summary>Returns the names of the checkpoints that a policy writes into a folder; for numbered ones, those that already
+    /// exist.</summary>
     public static IEnumerable<string> NamesOf(CheckpointPolicy policy, string folder)
     {
         if (policy.HasFlag(CheckpointPolicy.Best))
@@ -262,7 +262,7 @@ internal sealed class FineTuning : TrainingObjective, IDisposable
         return batches;
     }
 
-    /// <summary>As many rows of each label, of shuffled rows; the labels' rows come round again when they are used up.</summary>
+    /// <summary>Balances shuffled rows by label; rows of rare labels are repeated.</summary>
     private static int[] Balance(int[] shuffled, EncodedDataset rows, Random random)
     {
         int[][] byLabel = [.. shuffled.GroupBy(row => rows.Targets[row].Label).OrderBy(group => group.Key).Select(group => group.ToArray())];
@@ -288,7 +288,7 @@ internal sealed class FineTuning : TrainingObjective, IDisposable
         state.Epochs.Add(now);
     }
 
-    /// <summary>Writes what all epochs made of the training rows.</summary>
+    /// <summary>Writes the training dynamics of all epochs.</summary>
     private void SaveCartography(TrainingState state, EncodedDataset train)
     {
         var dynamics = new TrainingDynamics();

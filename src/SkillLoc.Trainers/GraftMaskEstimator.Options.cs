@@ -9,110 +9,112 @@ namespace SkillLoc.Trainers;
 
 public sealed partial class GraftMaskEstimator
 {
-    /// <summary>Everything that grafting can be told (methods, A.12).</summary>
+    /// <summary>Options for <see cref="GraftMaskEstimator"/> (methods, A.12).</summary>
     public sealed class Options
     {
-        /// <summary>The fine-tuned transformer whose skill is to be localised; it stays as it is and must live until Fit ends.</summary>
+        /// <summary>The fine-tuned transformer whose skill is localised. It is not changed, and must not be disposed before Fit
+        /// ends.</summary>
         public TextScoringTransformer? FineTuned;
 
-        /// <summary>The pre-trained checkpoint folder; null takes the one that the fine-tuned transformer came from.</summary>
+        /// <summary>The pre-trained checkpoint folder; null (default) for that of the fine-tuned transformer.</summary>
         public string? BaseCheckpoint;
 
-        /// <summary>The label column, as fine-tuning had it: a key, for a regression a Single.</summary>
+        /// <summary>The label column, as in fine-tuning: a key, or a Single for a regression.</summary>
         public string LabelColumnName = "Label";
 
         /// <summary>A column of weights of training rows, as <see cref="PromptFineTuneTrainer.Options.ExampleWeightColumnName"/>; null
-        /// weighs all alike.</summary>
+        /// (default) for equal weights.</summary>
         public string? ExampleWeightColumnName;
 
-        /// <summary>Weights of the labels, as <see cref="PromptFineTuneTrainer.Options.ClassWeights"/>; give a graft those that fine-tuning
-        /// had. Null weighs all alike.</summary>
+        /// <summary>Weights of the labels, as <see cref="PromptFineTuneTrainer.Options.ClassWeights"/>; use those of fine-tuning. Null
+        /// (default) for equal weights.</summary>
         public ClassWeights? ClassWeights;
 
-        /// <summary>Rows that help choose the best epoch; columns as the training view's. Null chooses by training rows alone.</summary>
+        /// <summary>Validation rows for selecting the best epoch, with the columns of the training view. Null (default) selects by training
+        /// rows only.</summary>
         public IDataView? ValidationSet;
 
-        /// <summary>The size of the base patch, as a share of the considered parameters.</summary>
+        /// <summary>Size of the base patch as a share of the considered scalars, in [0, 1]; 1e-4 by default.</summary>
         public double Sparsity = 1e-4;
 
         /// <summary>
-        /// Whether the graft is held to the K = floor(sparsity N) coordinates that the soft mask puts nearest to 1, at every evaluation and
-        /// in the end. Without, as in the paper's code, training may grow the mask beyond the base patch.
+        /// Whether to limit the graft to the K = floor(sparsity N) coordinates with the highest soft mask, at every evaluation and in the
+        /// result. False (default, as in the paper's code) lets the mask grow beyond the base patch.
         /// </summary>
         public bool WithinSparsity;
 
-        /// <summary>What the mask starts from.</summary>
+        /// <summary>The base patch of the mask; the largest movements by default.</summary>
         public BasePatchKind BasePatch = BasePatchKind.HighestMovement;
 
-        /// <summary>The layer of <see cref="BasePatchKind.Layer"/>, from 0.</summary>
+        /// <summary>The zero-based layer of <see cref="BasePatchKind.Layer"/>; 0 by default.</summary>
         public int PatchLayer;
 
         /// <summary>The file of <see cref="BasePatchKind.Loaded"/>.</summary>
         public string? PatchFile;
 
-        /// <summary>What the considered parameters hold outside the mask.</summary>
+        /// <summary>The values of considered parameters outside the mask; pre-trained by default.</summary>
         public GraftOutside Outside;
 
         /// <summary>
-        /// Grafts of earlier skills that are put into the base first (continual learning; methods, A.13): the mask is found relative to
-        /// them, their coordinates are not considered, and the new graft holds none of them.
+        /// Grafts of earlier skills to apply to the base first (continual learning; methods, A.13); their coordinates are not considered
+        /// and not part of the new graft.
         /// </summary>
         public IReadOnlyList<Graft>? BaseGrafts;
 
         /// <summary>
-        /// Passes over the data, each with one update of the scores; 0 only evaluates the base patch, or the best mask of a training that
-        /// was stored in <see cref="StateFolder"/>.
+        /// Number of epochs, each with one update of the scores, 0 or more; 100 by default. 0 evaluates the base patch, or the best mask in
+        /// <see cref="StateFolder"/>.
         /// </summary>
         public int Epochs = 100;
 
-        /// <summary>The learning rate of the scores.</summary>
+        /// <summary>Learning rate of the scores, above 0; 1e7 by default.</summary>
         public double LearningRate = 1e7;
 
-        /// <summary>beta: what is taken off the scores before the sigmoid.</summary>
+        /// <summary>beta, which is subtracted from the scores before the sigmoid, 0 or more; 10 by default.</summary>
         public double SigmoidBias = 10;
 
-        /// <summary>Rows of a micro-batch.</summary>
+        /// <summary>Rows per micro-batch, 1 or more; 8 by default.</summary>
         public int BatchSize = 8;
 
-        /// <summary>At most this many micro-batches make an epoch, drawn anew for each.</summary>
+        /// <summary>Maximum number of micro-batches per epoch, drawn for each epoch, 1 or more; 128 by default.</summary>
         public int MaxBatchesPerEpoch = 128;
 
-        /// <summary>What chooses the best epoch.</summary>
+        /// <summary>The criterion for the best epoch; the sum of training and validation metric by default.</summary>
         public GraftSelection Selection = GraftSelection.TrainingAndValidation;
 
-        /// <summary>Which parameters the graft may use; null takes those that fine-tuning could change.</summary>
+        /// <summary>The considered parameters; null (default) for those that fine-tuning could change.</summary>
         public ParameterSelection? Considered;
 
         /// <summary>
-        /// Padded tokens in one forward pass; lower it when memory is short. It does not change the result's mathematics. Null takes what
-        /// suits the device.
+        /// Maximum number of padded tokens in a forward pass, 1 or more; lower it to save memory. It does not change the result except for
+        /// rounding. Null (default) chooses a size that suits the device.
         /// </summary>
         public int? MaxTokensPerBatch;
 
         /// <summary>
-        /// Seed of a random base patch, of the scores and of the shuffles. Null takes the seed of the state that training goes on from, if
-        /// there is one, or else one of the context's, as <see cref="PromptFineTuneTrainer.Options.Seed"/> does.
+        /// Seed of a random base patch, the scores and the shuffles. Null (default) uses the seed of the resumed state, or else draws one
+        /// from the context, as <see cref="PromptFineTuneTrainer.Options.Seed"/> does.
         /// </summary>
         public int? Seed;
 
         /// <summary>
-        /// A folder for the state of the training, a file per sparsity with base patch and scores (4 bytes for each considered scalar).
-        /// Where the file is there the training goes on from it, to the same result as if it had never stopped; a state that has done
-        /// <see cref="Epochs"/> or more gives its best mask. Null stores nothing.
+        /// Folder for the training state, with one file per sparsity that holds base patch and scores (4 bytes per considered scalar).
+        /// Training resumes from an existing file, with the same result as an uninterrupted run; a state with <see cref="Epochs"/> or more
+        /// epochs returns its best mask. Null (default) saves no state.
         /// </summary>
         public string? StateFolder;
 
-        /// <summary>The state is stored after every so many epochs, and at the end.</summary>
+        /// <summary>Epochs between writes of the state, 1 or more; 10 by default. The final state is always written.</summary>
         public int StateInterval = 10;
 
-        /// <summary>A log to which each graft that is found appends one line (<see cref="Models.Runs.RunRecord"/>); null appends
+        /// <summary>A log to which each found graft appends a line (<see cref="Models.Runs.RunRecord"/>); null (default) for
         /// none.</summary>
         public string? RecordPath;
 
-        /// <summary>Told after every epoch; a step is an epoch.</summary>
+        /// <summary>Receives a report after each epoch, which counts as one step.</summary>
         public IProgress<TrainingProgress>? Progress;
 
-        /// <summary>Ends the training with the best mask so far, as does the end of the context's execution.</summary>
+        /// <summary>Cancels training, which returns the best mask so far, as does cancelling the context's execution.</summary>
         public CancellationToken CancellationToken;
 
         /// <summary>What the best epoch is chosen by.</summary>
@@ -126,15 +128,15 @@ public sealed partial class GraftMaskEstimator
         /// <summary>What training rows count by.</summary>
         internal RowWeighting Weighting => new(ExampleWeightColumnName, ClassWeights);
 
-        /// <summary>Taken where neither <see cref="Seed"/> nor a stored state has one; null draws one from the context.</summary>
+        /// <summary>Used if neither <see cref="Seed"/> nor a stored state has a seed; null draws one from the context.</summary>
         internal int? SpareSeed { get; set; }
 
-        /// <summary>The file of the state for a sparsity; null where none is stored.</summary>
+        /// <summary>Returns the state file of a sparsity; null for none.</summary>
         internal string? StateFile(double sparsity) => StateFolder is null
             ? null
             : Path.Join(StateFolder, string.Create(CultureInfo.InvariantCulture, $"graft-mask-{sparsity:R}.safetensors"));
 
-        /// <summary>The same options with a seed for certain: their own, that of the first stored state, or one of the context's.</summary>
+        /// <summary>Returns the options with a seed: their own, that of the first stored state, or one drawn from the context.</summary>
         internal Options WithSeed(ComponentHost host, IEnumerable<double> sparsities)
         {
             var options = (Options)MemberwiseClone();
@@ -143,7 +145,7 @@ public sealed partial class GraftMaskEstimator
             return options;
         }
 
-        /// <summary>The same options for one task of a sequence.</summary>
+        /// <summary>Returns the options for one task of a sequence.</summary>
         internal Options For(
             TextScoringTransformer fineTuned, string labelColumnName, IDataView? validation, IReadOnlyList<Graft> baseGrafts,
             string stateName, int? spareSeed)

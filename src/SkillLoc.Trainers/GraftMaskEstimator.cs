@@ -5,8 +5,8 @@ using SkillLoc.Transforms;
 namespace SkillLoc.Trainers;
 
 /// <summary>
-/// Localises a skill: finds the few parameters whose fine-tuned values, put into the pre-trained model, keep what fine-tuning learnt
-/// (Panigrahi et al. 2023, section 3; methods, A.12).
+/// Localises a skill: finds the few parameters whose fine-tuned values, in the pre-trained model, preserve the skill (Panigrahi et al.
+/// 2023, section 3; methods, A.12).
 /// </summary>
 public sealed partial class GraftMaskEstimator : IEstimator<GraftTransformer>
 {
@@ -22,13 +22,14 @@ public sealed partial class GraftMaskEstimator : IEstimator<GraftTransformer>
     }
 
     /// <summary>Trains the mask.</summary>
-    /// <param name="input">The training view, with the label column that fine-tuning had and the fine-tuned transformer's text columns.</param>
-    /// <returns>A scoring transformer over the base model with the graft; the caller disposes it.</returns>
-    /// <exception cref="ArgumentException">A column is missing or of another type, or a label is none of the task's.</exception>
+    /// <param name="input">The training view, with the label column of fine-tuning and the text columns of the fine-tuned
+    /// transformer.</param>
+    /// <returns>A scoring transformer with base model and graft; the caller disposes it.</returns>
+    /// <exception cref="ArgumentException">A column is missing or of another type, or a label is not one of the task's.</exception>
     /// <exception cref="InvalidOperationException">There are no rows, or a row cannot be encoded.</exception>
     /// <exception cref="InvalidDataException">The base checkpoint is damaged, or of another architecture than the fine-tuned model; or the
     /// file of a base patch or of a stored training is damaged or belongs to something else.</exception>
-    /// <exception cref="IOException">Something that shall be written could not be; nothing was trained.</exception>
+    /// <exception cref="IOException">An output could not be written; nothing was trained.</exception>
     public GraftTransformer Fit(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);

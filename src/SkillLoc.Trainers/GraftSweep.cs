@@ -4,10 +4,10 @@ using Microsoft.ML.Runtime;
 namespace SkillLoc.Trainers;
 
 /// <summary>
-/// Grafts of several sparsities in one go (the paper's figures over sparsity). Models are loaded, rows encoded, movements ranked and the
-/// pre-trained and fine-tuned models measured once; between measurements grafts change in place. Each graft is bit for bit the one that
-/// <see cref="GraftMaskEstimator"/> finds for its sparsity. The training of each mask needs passes of its own: with epochs, a sweep takes
-/// as many of them as sparsities.
+/// Finds grafts of several sparsities (the paper's figures over sparsity). Models are loaded, rows encoded, movements ranked and the
+/// pre-trained and fine-tuned models evaluated once; grafts are exchanged in place. Each graft equals, bit for bit, the one that
+/// <see cref="GraftMaskEstimator"/> finds for its sparsity. Each mask is trained separately, so with epochs, the cost is proportional to
+/// the number of sparsities.
 /// </summary>
 public sealed class GraftSweep
 {
@@ -36,13 +36,13 @@ public sealed class GraftSweep
         _options = options;
     }
 
-    /// <summary>Finds and measures the grafts.</summary>
+    /// <summary>Finds and evaluates the grafts.</summary>
     /// <param name="input">The training view, as for <see cref="GraftMaskEstimator.Fit"/>.</param>
-    /// <returns>The grafts in the order of the sparsities; fewer when it was cancelled.</returns>
-    /// <exception cref="ArgumentException">A column is missing or of another type, or a label is none of the task's.</exception>
+    /// <returns>The grafts in the order of the sparsities; fewer if cancelled.</returns>
+    /// <exception cref="ArgumentException">A column is missing or of another type, or a label is not one of the task's.</exception>
     /// <exception cref="InvalidOperationException">There are no rows, or a row cannot be encoded.</exception>
     /// <exception cref="InvalidDataException">The base checkpoint is damaged, or of another architecture than the fine-tuned model.</exception>
-    /// <exception cref="IOException">Something that shall be written could not be; nothing was trained.</exception>
+    /// <exception cref="IOException">An output could not be written; nothing was trained.</exception>
     public GraftSweepResult Fit(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);

@@ -2,17 +2,17 @@ using Microsoft.ML;
 
 namespace SkillLoc.Trainers;
 
-/// <summary>What a sweep over sparsities found.</summary>
-/// <param name="PreTrained">The base model's metrics, with the fine-tuned head where there is one.</param>
+/// <summary>The result of a sweep over sparsities.</summary>
+/// <param name="PreTrained">The base model's metrics, with the fine-tuned head if there is one.</param>
 /// <param name="FineTuned">The fine-tuned model's metrics.</param>
-/// <param name="Points">The grafts, in the order of the sparsities asked for.</param>
+/// <param name="Points">The grafts, in the order of the requested sparsities.</param>
 public sealed record GraftSweepResult(GraftQuality PreTrained, GraftQuality FineTuned, IReadOnlyList<GraftSweepPoint> Points)
 {
-    /// <summary>The results as rows: the pre-trained model, the grafts, the fine-tuned model.</summary>
+    /// <summary>Returns the results as rows: the pre-trained model, the grafts, the fine-tuned model.</summary>
     /// <param name="context">The context that the view belongs to.</param>
     /// <returns>
     /// Columns Model (text: pre-trained, graft or fine-tuned), Sparsity, Parameters (the graft's scalars), Share (of those considered),
-    /// Training and Validation (the task's metric; NaN where there is no validation set).
+    /// Training and Validation (the task's metric; NaN without a validation set).
     /// </returns>
     public IDataView ToDataView(MLContext context)
     {

@@ -17,8 +17,8 @@ using static TorchSharp.torch;
 namespace SkillLoc.Trainers;
 
 /// <summary>
-/// What grafting loads once, whatever the number of sparsities: the base model, the rows as token ids, and the mask with its ranking of
-/// movements. Then, for each sparsity, the training of the mask (methods, A.12).
+/// The state shared by all sparsities (base model, encoded rows, and the mask with its ranking of movements) and the training of the mask
+/// for each sparsity (methods, A.12).
 /// </summary>
 internal sealed class GraftTraining : IDisposable
 {
@@ -44,8 +44,8 @@ internal sealed class GraftTraining : IDisposable
 
     /// <param name="host">The estimator's.</param>
     /// <param name="channel">The estimator's.</param>
-    /// <param name="options">What training is told.</param>
-    /// <param name="sparsities">All that grafts will be found for, which share a seed.</param>
+    /// <param name="options">The options.</param>
+    /// <param name="sparsities">All sparsities to be used, which share a seed.</param>
     /// <param name="input">The training view.</param>
     public GraftTraining(
         ComponentHost host, IChannel channel, GraftMaskEstimator.Options options, IReadOnlyList<double> sparsities,
@@ -132,7 +132,7 @@ internal sealed class GraftTraining : IDisposable
         }
     }
 
-    /// <summary>Ranks movements for the largest of several sparsities, so that each of them need not.</summary>
+    /// <summary>Ranks movements once for the largest of several sparsities.</summary>
     public void Rank(double largestSparsity)
     {
         if (_options.BasePatch == BasePatchKind.HighestMovement)
@@ -141,7 +141,7 @@ internal sealed class GraftTraining : IDisposable
         }
     }
 
-    /// <summary>Trains the mask for a sparsity. The model holds its base weights before and after.</summary>
+    /// <summary>Trains the mask for a sparsity. The model has its base weights before and after.</summary>
     public Graft Find(double sparsity)
     {
         var clock = Stopwatch.StartNew();
@@ -191,7 +191,7 @@ internal sealed class GraftTraining : IDisposable
         };
     }
 
-    /// <summary>Gives the model away with a graft in it; no more can be found then.</summary>
+    /// <summary>Returns the model with a graft applied; no further grafts can be found.</summary>
     public GraftTransformer Finish(Graft graft)
     {
         _classifier.Apply(graft, _fingerprint);
@@ -231,7 +231,7 @@ internal sealed class GraftTraining : IDisposable
         }
         : _tuned.Settings;
 
-    /// <summary>Does something while the model has a graft.</summary>
+    /// <summary>Runs an action with a graft applied.</summary>
     private T Grafted<T>(IReadOnlyList<GraftPart> parts, GraftOutside outside, IReadOnlyList<string> considered, Func<T> work)
     {
         var graft = new Graft { BaseFingerprint = _fingerprint, Parts = parts, Outside = outside, Considered = considered };
@@ -318,7 +318,7 @@ internal sealed class GraftTraining : IDisposable
         }
     }
 
-    /// <summary>Trains the scores (methods, A.12, step 3) and gives the mask of the best epoch.</summary>
+    /// <summary>Trains the scores (methods, A.12, step 3) and returns the mask of the best epoch.</summary>
     private (IReadOnlyList<GraftPart> Parts, IReadOnlyDictionary<string, double> Metrics) TrainScores(
         double sparsity, string? file, GraftMaskState? stored)
     {
@@ -364,7 +364,7 @@ internal sealed class GraftTraining : IDisposable
             });
     }
 
-    /// <summary>Fingerprints of all that the training for a sparsity depends on.</summary>
+    /// <summary>Returns the fingerprints of everything that the training for a sparsity depends on.</summary>
     private Dictionary<string, string> Identity(double sparsity)
     {
         _identity ??= new(StringComparer.Ordinal)
@@ -413,8 +413,8 @@ internal sealed class GraftTraining : IDisposable
         return (parameter.shape, parameter.detach().to(ScalarType.Float32).cpu().data<float>().ToArray());
     }
 
-    /// <summary>Against a base that was overwritten with the fine-tuned model every graft would be perfect.</summary>
-    /// <exception cref="InvalidOperationException">No parameter that the graft considers differs from the base.</exception>
+    /// <summary>Throws if base and fine-tuned model are equal, where every graft would be perfect.</summary>
+    /// <exception cref="InvalidOperationException">No considered parameter differs from the base.</exception>
     private void CheckMovement()
     {
         if (_considered.All(name => _classifier.Backbone.Parameters[name].Equals(_tuned.Backbone.Parameters[name])))

@@ -3,14 +3,14 @@ using SkillLoc.Models.Classification;
 
 namespace SkillLoc.Trainers;
 
-/// <summary>Tells what training goes on from of a trained classification head.</summary>
+/// <summary>Reports what is reused of a trained classification head.</summary>
 internal static class HeadMatches
 {
-    /// <summary>Says it on the channel: a message where every label is known and none is left out, a warning else.</summary>
+    /// <summary>Logs to the channel: a message if all labels match, else a warning.</summary>
     /// <param name="channel">The trainer's.</param>
-    /// <param name="match">What was taken over; null where there was no trained head.</param>
-    /// <param name="source">What the trained head is of.</param>
-    /// <param name="task">The task, where there are several; else empty.</param>
+    /// <param name="match">The matched labels; null without a trained head.</param>
+    /// <param name="source">The source of the trained head.</param>
+    /// <param name="task">The task if there are several; else empty.</param>
     public static void Tell(IChannel channel, HeadMatch? match, string source, string task = "")
     {
         if (match is null)

@@ -1,9 +1,9 @@
 namespace SkillLoc.Trainers;
 
-/// <summary>What a fine-tuned transformer holds.</summary>
+/// <summary>The state that a fine-tuned transformer keeps.</summary>
 public enum KeptState
 {
-    /// <summary>The state that was best on the validation set, the later one of equals; the last where there is no validation set.</summary>
+    /// <summary>The best state on the validation set, with ties going to the later one; the last state without a validation set.</summary>
     Best,
 
     /// <summary>The state after the last update.</summary>

@@ -5,11 +5,11 @@ using SkillLoc.Transforms;
 
 namespace SkillLoc.Trainers;
 
-/// <summary>Reads what a key-typed label column's keys stand for, and checks columns of scores and of answers.</summary>
+/// <summary>Reads the key values of label columns, and checks columns of scores and answers.</summary>
 internal static class LabelValues
 {
-    /// <summary>The key values as text, in key order; null when the column has none.</summary>
-    /// <exception cref="ArgumentException">The column is missing or no key.</exception>
+    /// <summary>The key values as text, in key order; null if the column has none.</summary>
+    /// <exception cref="ArgumentException">The column is missing or not a key.</exception>
     public static IReadOnlyList<string>? Of(DataViewSchema schema, string name, out int count)
     {
         DataViewSchema.Column column = Find(schema, name);
@@ -41,20 +41,20 @@ internal static class LabelValues
             };
     }
 
-    /// <summary>The labels that the label column of a multi-label task names.</summary>
-    /// <exception cref="ArgumentException">The column is missing, or of another type.</exception>
+    /// <summary>Returns the labels of a multi-label column.</summary>
+    /// <exception cref="ArgumentException">The column is missing or has another type.</exception>
     public static IReadOnlyList<string> OfSets(DataViewSchema schema, string name)
     {
         DataViewSchema.Column column = Find(schema, name);
         return LabelSets.Names(column) ?? throw new ArgumentException(SetsAreVectors(name, column.Type), nameof(schema));
     }
 
-    /// <summary>What is wrong with the label column of a multi-label task, where it has another type.</summary>
+    /// <summary>Error message: unsupported label type for a multi-label task.</summary>
     public static string SetsAreVectors(string name, object type) =>
         $"The label column '{name}' is {type}; with Options.MultiLabel it must be {LabelSets.Wanted}.";
 
-    /// <summary>Whether the label column holds answers, one a row or several, rather than keys.</summary>
-    /// <exception cref="ArgumentException">The column is missing, or holds neither.</exception>
+    /// <summary>Whether the label column contains answers instead of keys.</summary>
+    /// <exception cref="ArgumentException">The column is missing, or contains neither.</exception>
     public static bool AreAnswers(DataViewSchema schema, string name) => Find(schema, name).Type switch
     {
         TextDataViewType or VectorDataViewType { ItemType: TextDataViewType } => true,
@@ -62,13 +62,13 @@ internal static class LabelValues
         var other => throw new ArgumentException(AnswersAreText(name, other), nameof(schema)),
     };
 
-    /// <summary>What is wrong with the label column of a model that writes, where it has another type.</summary>
+    /// <summary>Error message: unsupported label type for a text-to-text model.</summary>
     public static string AnswersAreText(string name, object type) =>
         $"The label column '{name}' is {type}; for a model that writes its answers it must be a key, each label with an answer, or text, one "
         + "answer a row or a vector of several.";
 
     /// <summary>Checks the label column of a regression.</summary>
-    /// <exception cref="ArgumentException">The column is missing, or no Single.</exception>
+    /// <exception cref="ArgumentException">The column is missing, or not a Single.</exception>
     public static void CheckScores(DataViewSchema schema, string name)
     {
         DataViewSchema.Column column = Find(schema, name);
@@ -78,7 +78,7 @@ internal static class LabelValues
         }
     }
 
-    /// <summary>What is wrong with a regression's label column of another type.</summary>
+    /// <summary>Error message: unsupported label type for a regression.</summary>
     public static string ScoresAreSingle(string name, object type) =>
         $"The label column '{name}' is {type}; for a regression it must be Single: put mlContext.Transforms.Conversion.ConvertType(\"{name}\") "
         + "before the trainer.";

@@ -15,10 +15,10 @@ namespace SkillLoc.Trainers;
 /// (Panigrahi et al. 2023; methods, A.13).
 /// </summary>
 /// <remarks>
-/// A micro-batch is of one task. An epoch is all tasks' micro-batches in random order, so that tasks are seen in proportion to their rows.
-/// The options are those of <see cref="PromptFineTuneTrainer"/>. A graft of <see cref="PromptFineTuneTrainer.Options.StartFrom"/> that
-/// carries a head gives it to the task that the graft names; to purify a union where tasks have heads, start from the union and then from
-/// the tasks' own grafts, whose values it has already.
+/// Each micro-batch has rows of one task. An epoch has the micro-batches of all tasks in random order, so tasks are seen in proportion to
+/// their rows. The options are those of <see cref="PromptFineTuneTrainer"/>. A graft in
+/// <see cref="PromptFineTuneTrainer.Options.StartFrom"/> with a head initialises that of its task; to purify a union of tasks with heads,
+/// start from the union followed by the grafts of the tasks, whose values it contains.
 /// </remarks>
 public sealed class MultiTaskFineTuneTrainer
 {
@@ -67,17 +67,17 @@ public sealed class MultiTaskFineTuneTrainer
     }
 
     /// <summary>Fine-tunes on one view per task.</summary>
-    /// <param name="train">For each task's name a view with the label column and the text columns that the options name.</param>
-    /// <param name="validation">For each task's name rows that choose the best state, by the mean of the tasks' metrics; null keeps the
-    /// last.</param>
+    /// <param name="train">The training view of each task, with the columns named in the options.</param>
+    /// <param name="validation">The validation view of each task; the best state has the highest mean metric. Null keeps the last
+    /// state.</param>
     /// <returns>The model; the caller disposes it.</returns>
-    /// <exception cref="ArgumentException">A task has no view, a view is of no task, a column is missing or of another type, or a label is
-    /// none of the task's.</exception>
+    /// <exception cref="ArgumentException">A task has no view, a view has no task, a column is missing or of another type, or a label is
+    /// not one of the task's.</exception>
     /// <exception cref="InvalidOperationException">A view has no rows, a row cannot be encoded, training diverged, or the state file is of
     /// another run.</exception>
     /// <exception cref="FileNotFoundException">The checkpoint or one of its files is missing.</exception>
-    /// <exception cref="InvalidDataException">The checkpoint is damaged, or a graft to start from is for another one.</exception>
-    /// <exception cref="IOException">Something that shall be written could not be; nothing was trained.</exception>
+    /// <exception cref="InvalidDataException">The checkpoint is damaged, or a graft to start from was made for another one.</exception>
+    /// <exception cref="IOException">An output could not be written; nothing was trained.</exception>
     public MultiTaskModel Fit(IReadOnlyDictionary<string, IDataView> train, IReadOnlyDictionary<string, IDataView>? validation = null)
     {
         ArgumentNullException.ThrowIfNull(train);
@@ -155,7 +155,7 @@ public sealed class MultiTaskFineTuneTrainer
         }
     }
 
-    /// <summary>Puts a graft into the backbone, and the head that it may carry into its task's.</summary>
+    /// <summary>Applies a graft to the backbone, and its head, if any, to that of its task.</summary>
     private static void Start(List<TextClassifier> classifiers, Graft graft, string fingerprint, IChannel channel)
     {
         if (graft.HeadParameters.Count > 0)
@@ -168,8 +168,8 @@ public sealed class MultiTaskFineTuneTrainer
         graft.ApplyTo(classifiers[0].Backbone, fingerprint);
     }
 
-    /// <summary>Every task's classifier, over one backbone; heads of their own are fresh for all alike, but for the labels that a trained head
-    /// of the checkpoint knows.</summary>
+    /// <summary>Creates the classifiers of all tasks over one backbone; heads are new, except for labels of a trained head in the
+    /// checkpoint.</summary>
     private void Load(IReadOnlyDictionary<string, IDataView> train, List<TextClassifier> classifiers, int seed, IChannel channel)
     {
         ClassifierSettings[] settings = [.. _tasks.Select(task => task.Value.Settings(train[task.Key].Schema))];
@@ -201,7 +201,7 @@ public sealed class MultiTaskFineTuneTrainer
         }
     }
 
-    /// <summary>The description of the run: what tasks have in common once, the rest per task.</summary>
+    /// <summary>Describes the run: common options once, others per task.</summary>
     private Dictionary<string, string> Describe(List<TextClassifier> classifiers, int seed) => _tasks
         .Zip(classifiers, (task, classifier) => (Task: task.Key, Run: task.Value.WithSeed(seed).Describe(classifier.Settings)))
         .SelectMany(each => each.Run, (each, pair) => (each.Task, pair.Key, pair.Value))

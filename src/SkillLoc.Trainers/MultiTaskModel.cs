@@ -5,8 +5,8 @@ using SkillLoc.Transforms;
 namespace SkillLoc.Trainers;
 
 /// <summary>
-/// One model that was fine-tuned on several tasks (Panigrahi et al. 2023; methods, A.13): a transformer per task, all over the
-/// same weights in memory. It owns the transformers: dispose it when done with all of them.
+/// One model that was fine-tuned on several tasks (Panigrahi et al. 2023; methods, A.13): one transformer per task, all sharing the same
+/// weights. Owns the transformers: dispose it after using all of them.
 /// </summary>
 public sealed class MultiTaskModel : IDisposable
 {
@@ -17,13 +17,12 @@ public sealed class MultiTaskModel : IDisposable
     }
 
     /// <summary>
-    /// The transformers by the tasks' names, in the order in which the tasks were given. Each is what
-    /// <see cref="GraftMaskEstimator.Options.FineTuned"/> takes, so that one mask per task is found in the shared model; one that is saved
-    /// takes the whole model with it.
+    /// The transformers by task, in the given order. Each can be used as <see cref="GraftMaskEstimator.Options.FineTuned"/>, to find one
+    /// mask per task in the shared model. Saving one saves the whole model.
     /// </summary>
     public IReadOnlyDictionary<string, TextScoringTransformer> Tasks { get; }
 
-    /// <summary>How the model was trained; its validation metrics are means over the tasks.</summary>
+    /// <summary>The record of the training; its validation metrics are means over the tasks.</summary>
     public RunRecord Record { get; }
 
     /// <inheritdoc/>

@@ -4,9 +4,8 @@ using static TorchSharp.torch;
 namespace SkillLoc.Trainers;
 
 /// <summary>
-/// One update of the parameters (methods, A.9, C.2). These are TorchSharp's own SGD and AdamW, and
-/// transformers' Adafactor, to rounding; written out here, their state is plain tensors that a file holds exactly, whichever version of
-/// TorchSharp wrote it.
+/// One update of the parameters (methods, A.9, C.2). Equal to TorchSharp's SGD and AdamW, and to Adafactor in transformers, except for
+/// rounding. Implemented here so that their state is plain tensors, which files store exactly, independent of TorchSharp's version.
 /// </summary>
 internal static class ParameterUpdate
 {
@@ -16,7 +15,7 @@ internal static class ParameterUpdate
     private const double SquareFloor = 1e-30;
     private const double SquareDecay = -0.8;
 
-    /// <summary>One update by an optimiser. May use the gradients up.</summary>
+    /// <summary>Applies one update of an optimiser. May overwrite the gradients.</summary>
     /// <param name="kind">The optimiser.</param>
     /// <param name="parameters">Parameters with its <see cref="TrainedParameter.AddMoments">moments</see>.</param>
     /// <param name="rate">The learning rate.</param>
@@ -38,10 +37,11 @@ internal static class ParameterUpdate
         }
     }
 
-    /// <summary>The learning rate: SGD's and Adafactor's are constant; AdamW's rises linearly from 0 and falls linearly to 0.</summary>
+    /// <summary>Returns the learning rate: SGD's and Adafactor's are constant; AdamW's rises linearly from 0 and falls linearly to
+    /// 0.</summary>
     /// <param name="options">The options.</param>
-    /// <param name="step">Updates done.</param>
-    /// <param name="steps">Updates of the whole training.</param>
+    /// <param name="step">Number of completed updates.</param>
+    /// <param name="steps">Total number of updates.</param>
     public static double Rate(PromptFineTuneTrainer.Options options, int step, int steps)
     {
         if (options.Optimizer != OptimizerKind.AdamW)
@@ -55,7 +55,7 @@ internal static class ParameterUpdate
         return factor * options.LearningRate;
     }
 
-    /// <summary>Plain gradient descent; decay is part of the gradient. Uses the gradients up.</summary>
+    /// <summary>Plain gradient descent; decay is part of the gradient. Overwrites the gradients.</summary>
     public static void Sgd(IEnumerable<TrainedParameter> parameters, double rate, double decay)
     {
         using IDisposable noGradients = no_grad();
@@ -76,12 +76,12 @@ internal static class ParameterUpdate
         }
     }
 
-    /// <summary>AdamW (Loshchilov and Hutter 2019); the bias corrections are taken into the rate and into epsilon.</summary>
+    /// <summary>AdamW (Loshchilov and Hutter 2019); bias corrections are included in the rate and in epsilon.</summary>
     /// <param name="parameters">Parameters with moments.</param>
     /// <param name="rate">The learning rate.</param>
     /// <param name="decay">The decoupled weight decay.</param>
     /// <param name="update">This update's number, from 1.</param>
-    /// <param name="beta2">The share that the mean of squares keeps in an update.</param>
+    /// <param name="beta2">The decay rate of the mean of squares.</param>
     public static void AdamW(IEnumerable<TrainedParameter> parameters, double rate, double decay, int update, double beta2 = Beta2)
     {
         using IDisposable noGradients = no_grad();
@@ -108,11 +108,11 @@ internal static class ParameterUpdate
     }
 
     /// <summary>
-    /// Adafactor (Shazeer and Stern 2018, algorithms 4 and 5) with a given rate, no momentum and decoupled decay. Uses the gradients up.
+    /// Adafactor (Shazeer and Stern 2018, algorithms 4 and 5) with a given rate, no momentum and decoupled decay. Overwrites the gradients.
     /// </summary>
     /// <remarks>Our own since TorchSharp 0.107 has none among its optimizers.</remarks>
     /// <param name="parameters">Parameters with squares.</param>
-    /// <param name="rate">The learning rate, relative to nothing.</param>
+    /// <param name="rate">The absolute learning rate.</param>
     /// <param name="decay">The decoupled weight decay.</param>
     /// <param name="update">This update's number, from 1.</param>
     public static void Adafactor(IEnumerable<TrainedParameter> parameters, double rate, double decay, int update)

@@ -7,8 +7,8 @@ public enum Precision
     Float32,
 
     /// <summary>
-    /// bfloat16 weights and activations, with float32 master copies that the optimiser updates, and float32 losses. Worth it on CUDA
-    /// devices; the result is float32 either way.
+    /// bfloat16 weights and activations, with float32 master copies that the optimiser updates, and float32 losses. Useful on CUDA devices;
+    /// the result is float32 in any case.
     /// </summary>
     BFloat16,
 }

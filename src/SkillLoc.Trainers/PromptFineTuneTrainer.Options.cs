@@ -12,13 +12,13 @@ namespace SkillLoc.Trainers;
 
 public sealed partial class PromptFineTuneTrainer
 {
-    /// <summary>Everything that fine-tuning can be told.</summary>
+    /// <summary>Options for <see cref="PromptFineTuneTrainer"/>.</summary>
     public sealed class Options
     {
         /// <summary>
-        /// A Hugging Face checkpoint folder. A classification head in it goes on by the names of its labels. Where a method tuned the model,
-        /// training goes on with that if it is <see cref="Tuning"/>; else what it learnt is folded into the weights, as LoRA's is, or the
-        /// folder is refused.
+        /// A Hugging Face checkpoint folder. The rows of an existing classification head are reused by label name. The adaptation of a
+        /// tuned checkpoint is continued if its method equals <see cref="Tuning"/>; otherwise it is folded into the weights, as for LoRA,
+        /// or the folder is refused.
         /// </summary>
         public string Checkpoint = "";
 
@@ -43,7 +43,7 @@ public sealed partial class PromptFineTuneTrainer
         public bool MultiLabel;
 
         /// <summary>
-        /// What makes logits: the label words (prompt mode), or a classification head. Null takes the label words, for a
+        /// The head: label words (prompt mode) or a classification head. Null (default) uses the label words, for a
         /// <see cref="TextToTextTask"/> <see cref="HeadKind.Generation"/>, and with <see cref="MultiLabel"/>
         /// <see cref="HeadKind.SequenceClassification"/>.
         /// </summary>
@@ -55,210 +55,217 @@ public sealed partial class PromptFineTuneTrainer
         public string LabelColumnName = "Label";
 
         /// <summary>
-        /// A column of weights, Single, finite and 0 or more: how much a training row counts in the loss. They are scaled to a mean of 1, so
-        /// only their ratios matter. Validation rows count alike. Null weighs all rows alike.
+        /// A column of weights of training rows in the loss: Single, finite, 0 or more. They are scaled to a mean of 1, so only ratios
+        /// matter. Validation rows have equal weights. Null (default) for equal weights.
         /// </summary>
         public string? ExampleWeightColumnName;
 
         /// <summary>
-        /// How much the rows of each label count in the loss, on top of <see cref="ExampleWeightColumnName"/>, for labels of which some are
-        /// rare; scaled like those. Null weighs all labels alike. For labels only.
+        /// Weights of labels in the loss, multiplied by <see cref="ExampleWeightColumnName"/>, for imbalanced labels; scaled likewise. Null
+        /// (default) for equal weights. For classifications only.
         /// </summary>
         public ClassWeights? ClassWeights;
 
-        /// <summary>Which rows an epoch sees: all, shuffled, or as many of each label.</summary>
+        /// <summary>How rows are sampled in an epoch: all, shuffled (default), or balanced by label.</summary>
         public RowSampling Sampling;
 
         /// <summary>The text column.</summary>
         public string TextColumnName = "Text";
 
-        /// <summary>The second text column; for a task on pairs it is "TextPair" unless named, for other tasks there is none.</summary>
+        /// <summary>The second text column; null (default) is "TextPair" for tasks on pairs, and none for others.</summary>
         public string? TextPairColumnName;
 
-        /// <summary>The column of probabilities that scoring adds; for a regression it holds the predicted score.</summary>
+        /// <summary>The added column of probabilities, or of the predicted score of a regression; "Score" by default.</summary>
         public string ScoreColumnName = "Score";
 
-        /// <summary>The column of the most probable label that scoring adds, but not for a regression.</summary>
+        /// <summary>The added column of the most probable label, except for regressions; "PredictedLabel" by default.</summary>
         public string PredictedLabelColumnName = "PredictedLabel";
 
         /// <summary>The column of the answer that a model writes, which a <see cref="TextToTextTask"/> adds.</summary>
         public string PredictedTextColumnName = "PredictedText";
 
-        /// <summary>Rows that choose the best state; its columns must be as the training view's. Null keeps the last state.</summary>
+        /// <summary>Validation rows for selecting the best state, with the columns of the training view. Null (default) keeps the last
+        /// state.</summary>
         public IDataView? ValidationSet;
 
-        /// <summary>The optimiser. For grafts at the paper's sparsity use <see cref="OptimizerKind.Sgd"/>: AdamW's change is spread wide.</summary>
+        /// <summary>The optimiser; AdamW by default. For grafts at the paper's sparsity use <see cref="OptimizerKind.Sgd"/>, since the
+        /// changes of AdamW are spread over all parameters.</summary>
         public OptimizerKind Optimizer = OptimizerKind.AdamW;
 
-        /// <summary>The learning rate, or its peak after warm-up.</summary>
+        /// <summary>The learning rate, or its peak after warm-up, above 0; 2e-5 by default.</summary>
         public double LearningRate = 2e-5;
 
-        /// <summary>Weight decay of selected parameters that are neither biases nor layer-norm weights.</summary>
+        /// <summary>Weight decay of selected parameters other than biases and layer-norm weights, 0 or more; 1e-4 by default.</summary>
         public double WeightDecay = 1e-4;
 
-        /// <summary>Updates over which AdamW's learning rate rises from 0.</summary>
+        /// <summary>Number of warm-up updates, in which AdamW's learning rate rises from 0; 0 by default.</summary>
         public int WarmupSteps;
 
-        /// <summary>Rows of a micro-batch.</summary>
+        /// <summary>Rows per micro-batch, 1 or more; 16 by default.</summary>
         public int BatchSize = 16;
 
-        /// <summary>Micro-batches whose gradients make one update.</summary>
+        /// <summary>Micro-batches per update, 1 or more; 1 by default.</summary>
         public int GradientAccumulationSteps = 1;
 
-        /// <summary>Passes over the data, when <see cref="MaxSteps"/> is null; 0 trains nothing, which scores zero-shot.</summary>
+        /// <summary>Number of epochs if <see cref="MaxSteps"/> is null, 0 or more; 3 by default. 0 does not train, for zero-shot
+        /// scoring.</summary>
         public int Epochs = 3;
 
-        /// <summary>Exactly this many updates, over as many epochs as they need.</summary>
+        /// <summary>Exact number of updates, 1 or more; null (default) uses <see cref="Epochs"/>.</summary>
         public int? MaxSteps;
 
-        /// <summary>Gradients are scaled to this global norm when they exceed it; 0 does not clip.</summary>
+        /// <summary>Maximum global norm of gradients, which are clipped to it, 0 or more; 1 by default, 0 for no clipping.</summary>
         public double MaxGradientNorm = 1;
 
         /// <summary>
-        /// Counts the gradients of frozen parameters in the norm too, as the paper's code does (methods, A.9); costs their computation.
+        /// Whether to include frozen parameters in the gradient norm, as the paper's code does (methods, A.9), which requires computing
+        /// their gradients; false by default.
         /// </summary>
         public bool ClipOverAllParameters;
 
-        /// <summary>Dropout of hidden states and attention; null takes the checkpoint's own.</summary>
+        /// <summary>Dropout of hidden states and attention, from 0 to below 1; null (default) uses the checkpoint's.</summary>
         public double? Dropout;
 
         /// <summary>
-        /// A parameter-efficient method: only what it adds (with <see cref="BitFitOptions"/> the biases) and a fresh classification head
-        /// train, and neither weight decay nor the options that choose or anchor pre-trained parameters apply. With a soft prompt the
-        /// task's template is not used, its label words are. Null trains the model's own parameters.
+        /// A parameter-efficient tuning method: only its parameters (with <see cref="BitFitOptions"/>, the biases) and a new classification
+        /// head train; weight decay and options that select or anchor pre-trained parameters do not apply. A soft prompt uses the task's
+        /// label words, but not its template. Null (default) trains the model's own parameters.
         /// </summary>
         public TuningOptions? Tuning;
 
-        /// <summary>Keep embeddings as they are; T5's first version reads its head from them too.</summary>
+        /// <summary>Freezes embeddings, which are also the head of T5 1.0; true by default.</summary>
         public bool FixEmbeddings = true;
 
-        /// <summary>Keep the pre-trained head as it is, and T5's last norms with it; a fresh classification head always trains.</summary>
+        /// <summary>Freezes the pre-trained head, including T5's final norms; true by default. A new classification head always
+        /// trains.</summary>
         public bool FixHead = true;
 
-        /// <summary>Keep this many of the lowest layers as they are, of T5's encoder and decoder alike.</summary>
+        /// <summary>Number of lowest layers to freeze, in T5 of both encoder and decoder; 0 by default.</summary>
         public int FixLayers;
 
-        /// <summary>Train biases only (BitFit); T5 has those of its relative positions alone.</summary>
+        /// <summary>Trains biases only (BitFit); in T5, only those of relative positions. False by default.</summary>
         public bool BiasOnly;
 
         /// <summary>
-        /// Strength of an anchor that adds L1 * sum |value - value at the start| to the loss, over the encoder's parameters that train,
-        /// embeddings included (methods, A.1). The paper localises AdamW's skills with 0.001; 0 is none.
+        /// Strength of the L1 anchor, 0 or more; 0 (default) for none. Adds L1 * sum |value - initial value| to the loss, over the trained
+        /// encoder parameters, embeddings included (methods, A.1). The paper uses 0.001 with AdamW.
         /// </summary>
         public double L1;
 
         /// <summary>
-        /// Grafts that are put into the checkpoint before training, in this order. Each must have been made for the checkpoint, and one
-        /// that carries a head needs the same <see cref="Head"/>.
+        /// Grafts to apply to the checkpoint before training, in order. Each must have been made for the checkpoint, and grafts with a head
+        /// need the same <see cref="Head"/>.
         /// </summary>
         public IReadOnlyList<Graft> StartFrom = [];
 
         /// <summary>
-        /// Grafts whose coordinates keep their starting values bit for bit, as continual learning asks of those of earlier tasks. Their
-        /// values are not read: see <see cref="StartFrom"/>.
+        /// Grafts whose coordinates are frozen at their initial values, as for earlier tasks in continual learning. Their values are not
+        /// applied: see <see cref="StartFrom"/>.
         /// </summary>
         public IReadOnlyList<Graft> Frozen = [];
 
         /// <summary>
-        /// The only pre-trained coordinates that train, such as a graft's <see cref="Graft.Parts"/>; values are not read. All others keep
-        /// their starting values bit for bit; a classification head of its own trains as ever. Null is no limit.
+        /// The only pre-trained coordinates that train, such as a graft's <see cref="Graft.Parts"/>, whose values are not applied. All
+        /// others are frozen; a new classification head always trains. Null (default) for no limit.
         /// </summary>
         public IReadOnlyList<GraftPart>? Region;
 
-        /// <summary>Updates between evaluations on the validation set; there is always one after the last update.</summary>
+        /// <summary>Updates between evaluations on the validation set, 1 or more; 100 by default. The last update is always
+        /// evaluated.</summary>
         public int EvaluationInterval = 100;
 
         /// <summary>
-        /// Ends training after so many validations in a row that did not improve: the metric was below the best, or the mean training loss
-        /// since the validation before was below 1e-7 (methods, C.2). Needs a validation set. Null never does.
+        /// Early stopping: the number of consecutive validations without improvement, 1 or more. A metric below the best, or a mean
+        /// training loss below 1e-7 since the previous validation, counts as none (methods, C.2). Needs a validation set. Null (default)
+        /// never stops early.
         /// </summary>
         public int? Patience;
 
-        /// <summary>What the fitted transformer holds.</summary>
+        /// <summary>The state that the fitted transformer keeps; the best by default.</summary>
         public KeptState Keep;
 
-        /// <summary>Where checkpoints are written while training runs; null writes none.</summary>
+        /// <summary>Folder for checkpoints during training; null (default) for none.</summary>
         public string? CheckpointFolder;
 
-        /// <summary>Which states are written to <see cref="CheckpointFolder"/>, each a Hugging Face checkpoint folder.</summary>
+        /// <summary>The states saved to <see cref="CheckpointFolder"/>, each as a Hugging Face checkpoint folder.</summary>
         public CheckpointPolicy Checkpoints = CheckpointPolicy.Every;
 
-        /// <summary>Evaluations between checkpoints of <see cref="CheckpointPolicy.Every"/>.</summary>
+        /// <summary>Evaluations between checkpoints of <see cref="CheckpointPolicy.Every"/>, 1 or more; 1 by default.</summary>
         public int CheckpointInterval = 1;
 
         /// <summary>
-        /// A file that holds the state of the training while it runs. When the program is ended, at whatever moment, the next Fit with the
-        /// same options and data finds it, goes on from there and, on the CPU, comes to the same result bit for bit. It is removed when
-        /// training is complete. Null keeps no state.
+        /// File for the state of a running training. If the program is interrupted at any time, the next Fit with the same options and data
+        /// resumes from it; on the CPU, the result is the same bit for bit. It is removed when training completes. Null (default) saves no
+        /// state.
         /// </summary>
         public string? StateFile;
 
-        /// <summary>Updates between writes of <see cref="StateFile"/>, which is also written when training is cancelled.</summary>
+        /// <summary>Updates between writes of <see cref="StateFile"/>, 1 or more; 100 by default. It is also written on
+        /// cancellation.</summary>
         public int StateInterval = 100;
 
         /// <summary>
-        /// A file, <c>cartography.json</c> in the paper's code, for what the model makes of the training rows after each epoch
-        /// (methods, C.6); <see cref="Models.Cartography.TrainingDynamics.Load"/> reads it. It is replaced after each epoch, so that it holds
-        /// all complete epochs, by the rows' numbers in the view; an epoch that training leaves early is not recorded. For labels only;
-        /// where a model writes their answers, a row is right when what it writes is, and the confidence is that of the first token in
-        /// which the answers differ. Null records none.
+        /// File for the training dynamics of each row (<c>cartography.json</c> in the paper's code) (methods, C.6);
+        /// <see cref="Models.Cartography.TrainingDynamics.Load"/> reads it. It is rewritten after each complete epoch, by row number in the
+        /// view. For classifications only; in text-to-text models, correctness is that of the generated text, and confidence that of the
+        /// first token in which the answers differ. Null (default) for none.
         /// </summary>
         public string? CartographyPath;
 
-        /// <summary>A log to which the run's record is appended when training is complete (methods, A.11); null appends none.</summary>
+        /// <summary>A log to which the run's record is appended after training (methods, A.11); null (default) for none.</summary>
         public string? RecordPath;
 
-        /// <summary>The longest row in tokens; null takes the task's. The model's own limit holds in any case.</summary>
+        /// <summary>Maximum length of a row in tokens, 3 or more; null (default) uses the task's. The model's own limit always
+        /// applies.</summary>
         public int? MaxLength;
 
-        /// <summary>What gives way in rows that are too long.</summary>
+        /// <summary>How rows that exceed the limit are truncated; the ends of sentences by default.</summary>
         public Truncation Truncation;
 
         /// <summary>
-        /// Padded tokens in one forward pass; lower it when memory is short. It does not change the result's mathematics. Null takes what
-        /// suits the device.
+        /// Maximum number of padded tokens in a forward pass, 1 or more; lower it to save memory. It does not change the result except for
+        /// rounding. Null (default) chooses a size that suits the device.
         /// </summary>
         public int? MaxTokensPerBatch;
 
-        /// <summary>The arithmetic of the passes; what comes out is float32.</summary>
+        /// <summary>The arithmetic of the passes; float32 by default. The result is float32.</summary>
         public Precision Precision;
 
         /// <summary>
-        /// Seed of the shuffle and of dropout, and of fresh parameters where these have no seed of their own. Null takes the seed of the
-        /// state that training goes on from, if there is one, or else one of the context's: with a seed of its own
-        /// (<c>new MLContext(seed: 1)</c>) the same in every run of a program, without one another each time. What was taken stands in the
-        /// log and in the run's record.
+        /// Seed of shuffles and dropout, and of new parameters without their own seed. Null (default) uses the seed of the resumed state,
+        /// or else draws one from the context: with a seed (<c>new MLContext(seed: 1)</c>) the same in every run of a program, without one
+        /// a different one each time. The log and the run's record contain it.
         /// </summary>
         public int? Seed;
 
         /// <summary>
-        /// Seed of a fresh head and of a tuning method's fresh parameters, so that runs can start alike and differ in <see cref="Seed"/>, or
-        /// start differently and see the rows in the same order (methods, C.2). Null takes <see cref="Seed"/>.
+        /// Seed of a new head and of a tuning method's parameters, so that runs may share their initialisation and differ in
+        /// <see cref="Seed"/>, or the reverse (methods, C.2). Null (default) uses <see cref="Seed"/>.
         /// </summary>
         public int? InitialisationSeed;
 
         /// <summary>
-        /// Where the fine-tuned checkpoint is written, which an ML.NET model that is saved names; not <see cref="Checkpoint"/>'s folder. Null
-        /// writes none; then <see cref="TextScoringTransformer.SaveCheckpoint"/> must be called before an ML.NET model can be saved. As all
-        /// that is written, it is checked before the first update; where writing fails in the end all the same, the model is handed back with
-        /// a warning, and what <see cref="StateFile"/> holds stays.
+        /// Folder for the fine-tuned checkpoint, to which saved ML.NET models refer; must differ from <see cref="Checkpoint"/>. Null
+        /// (default) for none; then <see cref="TextScoringTransformer.SaveCheckpoint"/> must be called before an ML.NET model can be saved.
+        /// It is checked before the first update; if writing fails nevertheless, the model is returned with a warning, and
+        /// <see cref="StateFile"/> is kept.
         /// </summary>
         public string? OutputFolder;
 
-        /// <summary>Told after every update.</summary>
+        /// <summary>Receives a report after each update.</summary>
         public IProgress<TrainingProgress>? Progress;
 
-        /// <summary>Ends training with the best state so far, as does the end of the context's execution.</summary>
+        /// <summary>Cancels training, which returns the best state so far, as does cancelling the context's execution.</summary>
         public CancellationToken CancellationToken;
 
-        /// <summary>Which pre-trained parameters train.</summary>
+        /// <summary>The selection of pre-trained parameters that train.</summary>
         internal ParameterSelection Selection =>
             new() { FixEmbeddings = FixEmbeddings, FixHead = FixHead, FixLayers = FixLayers, BiasOnly = BiasOnly };
 
-        /// <summary>Taken where neither <see cref="Seed"/> nor a stored state has one; null draws one from the context.</summary>
+        /// <summary>Used if neither <see cref="Seed"/> nor a stored state has a seed; null draws one from the context.</summary>
         internal int? SpareSeed { get; set; }
 
-        /// <summary>Of fresh parameters, once <see cref="WithSeed(int)"/> has settled it.</summary>
+        /// <summary>Seed of new parameters, after <see cref="WithSeed(int)"/>.</summary>
         internal int FreshSeed => InitialisationSeed ?? Seed!.Value;
 
         /// <summary>The task with a prompt; null where there is none.</summary>
@@ -266,7 +273,7 @@ public sealed partial class PromptFineTuneTrainer
 
         internal bool IsRegression => Prompt?.IsRegression == true;
 
-        /// <summary>The head that was chosen, or the task's.</summary>
+        /// <summary>The chosen head, or that of the task.</summary>
         internal HeadKind HeadKind => Head
             ?? (Task is TextToTextTask ? HeadKind.Generation : MultiLabel ? HeadKind.SequenceClassification : HeadKind.LabelWords);
 
@@ -377,8 +384,8 @@ public sealed partial class PromptFineTuneTrainer
             }
         }
 
-        /// <summary>Throws where training would overwrite the checkpoint that it starts from, also through links.</summary>
-        /// <exception cref="ArgumentException">It would.</exception>
+        /// <summary>Throws if training would overwrite its initial checkpoint, also through links.</summary>
+        /// <exception cref="ArgumentException">It would overwrite it.</exception>
         private void CheckTargets()
         {
             if (OutputFolder is not null)
@@ -408,9 +415,9 @@ public sealed partial class PromptFineTuneTrainer
             }
         }
 
-        /// <summary>Checks what needs a validation set.</summary>
+        /// <summary>Checks options that need a validation set.</summary>
         /// <param name="isThere">Whether there is one.</param>
-        /// <exception cref="ArgumentException">There is none, and an option needs it.</exception>
+        /// <exception cref="ArgumentException">An option needs a validation set, and there is none.</exception>
         internal void CheckValidation(bool isThere)
         {
             if (CheckpointFolder is not null && Checkpoints.HasFlag(CheckpointPolicy.Best) && !isThere)
@@ -425,11 +432,11 @@ public sealed partial class PromptFineTuneTrainer
             }
         }
 
-        /// <summary>The same options with a seed for certain: their own, that of a stored state, or one of the context's.</summary>
+        /// <summary>Returns the options with a seed: their own, that of a stored state, or one drawn from the context.</summary>
         internal Options WithSeed(ComponentHost host) =>
             WithSeed(Seed ?? TrainingStateFile.SeedOf(StateFile) ?? SpareSeed ?? host.DrawSeed());
 
-        /// <summary>The same options with a seed.</summary>
+        /// <summary>Returns the options with a seed.</summary>
         internal Options WithSeed(int seed)
         {
             var options = (Options)MemberwiseClone();
@@ -437,7 +444,7 @@ public sealed partial class PromptFineTuneTrainer
             return options;
         }
 
-        /// <summary>The same options for one task of several; where it is on single texts there is no second column.</summary>
+        /// <summary>Returns the options for one task of several, without a second text column for single texts.</summary>
         internal Options For(PromptTask task)
         {
             var options = (Options)MemberwiseClone();
@@ -446,7 +453,7 @@ public sealed partial class PromptFineTuneTrainer
             return options;
         }
 
-        /// <summary>The columns that the task's rows are read from and scored into.</summary>
+        /// <summary>The input and output columns of the task.</summary>
         internal ScoringColumns Columns() => new()
         {
             Text = TextColumnName,
@@ -457,7 +464,7 @@ public sealed partial class PromptFineTuneTrainer
         };
 
         /// <summary>The classifier's settings for training rows.</summary>
-        /// <exception cref="ArgumentException">A column is missing or of another type, a label is none of the task's, or the task has no
+        /// <exception cref="ArgumentException">A column is missing or of another type, a label is not one of the task's, or the task has no
         /// prompt for the checkpoint's kind of model.</exception>
         internal ClassifierSettings Settings(DataViewSchema schema)
         {
@@ -543,13 +550,14 @@ public sealed partial class PromptFineTuneTrainer
             }
         }
 
-        /// <summary>What labels are called whose keys have no values.</summary>
+        /// <summary>The names of labels whose keys have no values.</summary>
         private static string[] Numbers(int keys) => [.. Enumerable.Range(0, keys).Select(i => i.ToString(CultureInfo.InvariantCulture))];
 
         /// <summary>
         /// The classifier's settings. Scores stand in the order of the label column's keys, as ML.NET's evaluators expect.
         /// </summary>
-        /// <exception cref="ArgumentException">A label is none of the task's, or the task has no prompt for the checkpoint's kind of model.</exception>
+        /// <exception cref="ArgumentException">A label is not one of the task's, or the task has no prompt for the checkpoint's kind of
+        /// model.</exception>
         private ClassifierSettings Settings(IReadOnlyList<string>? keyValues, int keys, ModelConfig config)
         {
             AutoregressivePrompt? prompt = config.IsCausal && HeadKind == HeadKind.LabelWords
@@ -589,8 +597,8 @@ public sealed partial class PromptFineTuneTrainer
         }
 
         /// <summary>
-        /// What bears on a run's result beside checkpoint and data, by name in snake case: numbers, flags and choices, the classifier's
-        /// settings, and the fingerprints of regions.
+        /// Everything that affects the result of a run beside checkpoint and data, by name in snake_case: numbers, flags and choices, the
+        /// classifier's settings, and the fingerprints of regions.
         /// </summary>
         internal RunDescription Describe(ClassifierSettings settings)
         {

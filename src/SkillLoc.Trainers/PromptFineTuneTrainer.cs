@@ -15,9 +15,9 @@ using TorchSharp;
 namespace SkillLoc.Trainers;
 
 /// <summary>
-/// Fine-tunes a language model to classify text or to predict a score, with a prompt whose mask the model fills with a label word, or to
-/// classify with a head (Panigrahi et al. 2023, section 2; methods, A.1 to A.11). T5 learns to write its answers instead (Qin et al.
-/// 2022; methods, C.1, C.2): one of a few, which classifies text, or any.
+/// Fine-tunes a language model for classification or regression of text, with a prompt whose mask is filled with a label word, or with a
+/// classification head (Panigrahi et al. 2023, section 2; methods, A.1 to A.11). T5 learns to generate answers (Qin et al. 2022; methods,
+/// C.1, C.2), either one of a few, as a classification, or free text.
 /// </summary>
 public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransformer>
 {
@@ -40,17 +40,17 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
     /// <summary>Fine-tunes on a view.</summary>
     /// <param name="input">A view with the label column (a key, for a regression a Single, for T5 also text) and the text columns.</param>
     /// <returns>The scoring transformer, which owns the model; the caller disposes it.</returns>
-    /// <exception cref="ArgumentException">A column is missing or of another type, or a label is none of the task's.</exception>
+    /// <exception cref="ArgumentException">A column is missing or of another type, or a label is not one of the task's.</exception>
     /// <exception cref="InvalidOperationException">There are no rows, a row cannot be encoded, training diverged, or the state file is of
     /// another run.</exception>
     /// <exception cref="FileNotFoundException">The checkpoint or one of its files is missing.</exception>
-    /// <exception cref="InvalidDataException">The checkpoint is damaged, or a graft to start from is for another one.</exception>
-    /// <exception cref="IOException">Something that shall be written could not be; nothing was trained.</exception>
+    /// <exception cref="InvalidDataException">The checkpoint is damaged, or a graft to start from was made for another one.</exception>
+    /// <exception cref="IOException">An output could not be written; nothing was trained.</exception>
     public TextScoringTransformer Fit(IDataView input) => Fit(input, _options.ValidationSet);
 
-    /// <summary>Fine-tunes on a view and keeps the state that is best on another.</summary>
+    /// <summary>Fine-tunes on a view and keeps the best state on a validation view.</summary>
     /// <param name="trainData">A view with the label column (a key, for a regression a Single, for T5 also text) and the text columns.</param>
-    /// <param name="validationData">Rows for choosing the best state; null keeps the last.</param>
+    /// <param name="validationData">Validation rows for selecting the best state; null keeps the last.</param>
     /// <returns>The scoring transformer, which owns the model; the caller disposes it.</returns>
     public TextScoringTransformer Fit(IDataView trainData, IDataView? validationData)
     {
@@ -160,7 +160,7 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
         return ScoringSchema.Append(inputSchema, _columns, new TaskOutputs(["0", "1"]));
     }
 
-    /// <summary>Throws where something that will be written could not be.</summary>
+    /// <summary>Throws if an output cannot be written.</summary>
     private void CheckOutputs(TextClassifier classifier)
     {
         if (_options.OutputFolder is not null)
@@ -187,14 +187,14 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
         outputs.Check();
     }
 
-    /// <summary>About how much a state file takes: what trains, its moments, and its best values.</summary>
+    /// <summary>Estimates the size of a state file: trained parameters, moments and best values.</summary>
     internal static long StateBytes(Options options, IReadOnlyList<TextClassifier> classifiers) => 4 * RunOutputs.BytesOf(
         options.Tuning is not null
             ? classifiers[0].TunedParameters.Values
             : options.Selection.Of(classifiers[0].Backbone).Select(name => classifiers[0].Backbone.Parameters[name])
                 .Concat(classifiers.SelectMany(classifier => classifier.Head.Parameters.Values)));
 
-    /// <summary>Says what becomes of a tuning method that the checkpoint was tuned with before.</summary>
+    /// <summary>Logs how the tuning method of the checkpoint is handled.</summary>
     internal static void TellOfTuning(IChannel channel, string checkpoint, TextClassifier classifier)
     {
         if (classifier.FoldedTuning is { } folded)
@@ -203,7 +203,7 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
         }
     }
 
-    /// <summary>Puts a graft into the model, and the head that it may carry.</summary>
+    /// <summary>Applies a graft to the model, and its head, if any.</summary>
     private static void Start(TextClassifier classifier, Graft graft, string fingerprint, IChannel channel)
     {
         if (graft.HeadParameters.Count > 0)

@@ -1,14 +1,14 @@
 namespace SkillLoc.Trainers;
 
-/// <summary>Which rows an epoch of fine-tuning sees.</summary>
+/// <summary>How rows are sampled in an epoch of fine-tuning.</summary>
 public enum RowSampling
 {
     /// <summary>Every row once, shuffled.</summary>
     Shuffled,
 
     /// <summary>
-    /// As many rows as there are, of every label as many: those of rare labels several times, of frequent ones a part, which is another in
-    /// each epoch. For labels only.
+    /// As many rows as in the data, equally many of each label: rows of rare labels are repeated, those of frequent ones subsampled anew in
+    /// each epoch. For classifications only.
     /// </summary>
     Balanced,
 }

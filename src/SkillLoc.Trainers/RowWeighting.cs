@@ -6,7 +6,7 @@ using SkillLoc.Transforms;
 
 namespace SkillLoc.Trainers;
 
-/// <summary>What rows of the training data count by.</summary>
+/// <summary>The weighting of training rows.</summary>
 /// <param name="Column">A column of weights, Single; null for none.</param>
 /// <param name="Classes">Weights of the labels; null for none.</param>
 internal sealed record RowWeighting(string? Column, ClassWeights? Classes)
@@ -49,7 +49,7 @@ internal sealed record RowWeighting(string? Column, ClassWeights? Classes)
     /// <summary>The rows with their weights, which have a mean of 1, so that they change neither the loss's scale nor what a learning rate
     /// means.</summary>
     /// <param name="rows">The rows, with the weights that the column says.</param>
-    /// <exception cref="ArgumentException">A class weight is of none of the labels.</exception>
+    /// <exception cref="ArgumentException">A class weight has an unknown label.</exception>
     /// <exception cref="InvalidOperationException">All weights are 0.</exception>
     private EncodedDataset Apply(EncodedDataset rows)
     {

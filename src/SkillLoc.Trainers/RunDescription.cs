@@ -4,12 +4,12 @@ using System.Text.Json;
 
 namespace SkillLoc.Trainers;
 
-/// <summary>What bears on a run's result, by name in snake case.</summary>
+/// <summary>Everything that affects the result of a run, by name in snake_case.</summary>
 internal sealed class RunDescription : Dictionary<string, string>
 {
     /// <summary>Describes every number, flag and choice of an options class.</summary>
-    /// <param name="options">Public fields, as ML.NET's options have them.</param>
-    /// <param name="except">Names of fields that do not bear on the result.</param>
+    /// <param name="options">The options, with public fields as in ML.NET.</param>
+    /// <param name="except">Names of fields that do not affect the result.</param>
     public RunDescription(object options, params string[] except)
         : base(StringComparer.Ordinal)
     {
@@ -23,7 +23,7 @@ internal sealed class RunDescription : Dictionary<string, string>
         }
     }
 
-    /// <summary>Adds something else; null is left out.</summary>
+    /// <summary>Adds another value; null is omitted.</summary>
     public void Put(string name, object? value)
     {
         if (value is not null)

@@ -8,14 +8,14 @@ using SkillLoc.Transforms;
 
 namespace SkillLoc.Trainers;
 
-/// <summary>Hexadecimal SHA-256 of what a run's result depends on.</summary>
+/// <summary>Hexadecimal SHA-256 fingerprints of what the result of a run depends on.</summary>
 internal static class RunFingerprint
 {
-    /// <summary>Of a description of a run.</summary>
+    /// <summary>Returns the fingerprint of a run description.</summary>
     public static string Of(IReadOnlyDictionary<string, string> run) => Convert.ToHexStringLower(
         SHA256.HashData(JsonSerializer.SerializeToUtf8Bytes(run.OrderBy(pair => pair.Key, StringComparer.Ordinal))));
 
-    /// <summary>Of encoded rows and their labels.</summary>
+    /// <summary>Returns the fingerprint of encoded rows and their labels.</summary>
     public static string Of(EncodedDataset data)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
@@ -38,7 +38,7 @@ internal static class RunFingerprint
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 
-    /// <summary>Of coordinates.</summary>
+    /// <summary>Returns the fingerprint of coordinates.</summary>
     public static string Of(IEnumerable<GraftPart> parts)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);

@@ -7,20 +7,20 @@ using static TorchSharp.torch;
 namespace SkillLoc.Trainers;
 
 /// <summary>
-/// What a run will write: all of it is checked before the first update, so that no training is lost to a name that cannot be written. What
-/// fails all the same costs a warning, not the model.
+/// The outputs of a run, all of which are checked before the first update, so that no training is lost to a path that cannot be written.
+/// Later failures cause a warning and do not lose the model.
 /// </summary>
 internal sealed class RunOutputs
 {
     private readonly List<Output> _all = [];
 
     /// <summary>Adds a file that is replaced.</summary>
-    /// <param name="option">The option that names it.</param>
+    /// <param name="option">The name of the option.</param>
     /// <param name="path">The file; null for none.</param>
-    /// <param name="bytes">About how large it gets.</param>
+    /// <param name="bytes">Its approximate size.</param>
     public void AddFile(string option, string? path, long bytes) => Add(new(option, path!, Kind.File, bytes));
 
-    /// <summary>Adds the file of what training makes of rows, which is replaced.</summary>
+    /// <summary>Adds the file of training dynamics, which is replaced.</summary>
     public void AddCartography(string option, string? path) => Add(new(option, path!, Kind.Cartography, 0));
 
     /// <summary>Adds a log of runs, which is appended to.</summary>
@@ -29,13 +29,13 @@ internal sealed class RunOutputs
     /// <summary>Adds a checkpoint folder, which is replaced.</summary>
     public void AddCheckpoint(string option, string? path, long bytes) => Add(new(option, path!, Kind.Checkpoint, bytes));
 
-    /// <summary>Adds a folder that things are put into.</summary>
+    /// <summary>Adds a folder to which files are added.</summary>
     public void AddFolder(string option, string? path, long bytes) => Add(new(option, path!, Kind.Folder, bytes));
 
-    /// <summary>Throws unless all can be written; makes the folders that they lie in, and clears away what killed writers left.</summary>
-    /// <param name="freeSpace">Tells for a folder the free bytes of its disk and which disk that is; null asks the system.</param>
+    /// <summary>Throws unless all can be written; creates their folders, and removes temporary files of killed writers.</summary>
+    /// <param name="freeSpace">Returns the free bytes and the id of a folder's disk; null queries the system.</param>
     /// <exception cref="ArgumentException">Two options name the same place.</exception>
-    /// <exception cref="IOException">Something cannot be written; the message names the option.</exception>
+    /// <exception cref="IOException">An output cannot be written; the message names the option.</exception>
     public void Check(Func<string, (string Disk, long Free)>? freeSpace = null)
     {
         for (int i = 0; i < _all.Count; i++)
@@ -64,11 +64,11 @@ internal sealed class RunOutputs
         CheckSpace(freeSpace ?? Free);
     }
 
-    /// <summary>Writes something, and warns where that fails.</summary>
+    /// <summary>Writes an output, and logs a warning if that fails.</summary>
     /// <param name="channel">The trainer's.</param>
-    /// <param name="what">What is written, as a message begins.</param>
+    /// <param name="what">The output's name at the start of messages.</param>
     /// <param name="write">Writes it.</param>
-    /// <returns>Whether it was written.</returns>
+    /// <returns>Whether it succeeded.</returns>
     public static bool Try(IChannel channel, string what, Action write)
     {
         try
@@ -83,7 +83,7 @@ internal sealed class RunOutputs
         }
     }
 
-    /// <summary>What some parameters take in a file.</summary>
+    /// <summary>Returns the size of parameters in a file.</summary>
     public static long BytesOf(IEnumerable<Tensor> parameters) => parameters.Sum(parameter => parameter.numel() * parameter.element_size());
 
     private static (string Disk, long Free) Free(string folder)
@@ -142,7 +142,7 @@ internal sealed class RunOutputs
         }
     }
 
-    /// <summary>A folder that is there, of the disk that something will be written to.</summary>
+    /// <summary>Returns an existing folder on the disk of an output.</summary>
     private static string FolderOf(Output output) =>
         Directory.Exists(output.Path) ? output.Path : Path.GetDirectoryName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(output.Path)))!;
 
@@ -157,7 +157,7 @@ internal sealed class RunOutputs
 
     private sealed record Output(string Option, string Path, Kind Kind, long Bytes)
     {
-        /// <summary>Whether another may have the same place: lines go behind each other, and files beside each other.</summary>
+        /// <summary>Whether outputs may share a path: appended logs, and folders for several files.</summary>
         public bool IsShared => Kind is Kind.Log or Kind.Folder;
     }
 }

@@ -7,25 +7,25 @@ using SkillLoc.Transforms;
 
 namespace SkillLoc;
 
-/// <summary>The trainers in SkillLoc's catalog.</summary>
+/// <summary>Catalog methods for training.</summary>
 public static class SkillLocTrainers
 {
     /// <summary>Fine-tunes a language model with a prompt.</summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="checkpoint">A Hugging Face checkpoint folder.</param>
-    /// <param name="task">A task that <see cref="PromptTasks"/> knows, such as <c>sst-2</c>; of a T5 one that <see cref="TextToTextTasks"/>
-    /// knows, such as <c>glue-sst2</c>.</param>
-    /// <param name="labelColumnName">The label column: a key, for a regression a Single; of a T5 also the answer as text, or a vector of
-    /// several.</param>
+    /// <param name="task">A task of <see cref="PromptTasks"/>, such as <c>sst-2</c>; for T5, one of <see cref="TextToTextTasks"/>, such as
+    /// <c>glue-sst2</c>.</param>
+    /// <param name="labelColumnName">The label column: a key, for a regression a Single; for T5, also the answer as text, or a vector of
+    /// answers.</param>
     /// <param name="textColumnName">The text column.</param>
-    /// <param name="textPairColumnName">The second text column; for tasks on pairs it is "TextPair" unless named.</param>
-    /// <param name="validationSet">Rows that choose the best state; null keeps the last.</param>
-    /// <param name="epochs">Passes over the data.</param>
-    /// <param name="batchSize">Rows of an update.</param>
+    /// <param name="textPairColumnName">The second text column; null is "TextPair" for tasks on pairs.</param>
+    /// <param name="validationSet">Validation rows for selecting the best state; null keeps the last.</param>
+    /// <param name="epochs">Number of epochs.</param>
+    /// <param name="batchSize">Rows per update.</param>
     /// <param name="learningRate">The peak learning rate.</param>
     /// <returns>The trainer.</returns>
     /// <exception cref="ArgumentException">The task is unknown, or an option is out of its range.</exception>
-    /// <exception cref="InvalidDataException">The checkpoint's <c>config.json</c> is not valid.</exception>
+    /// <exception cref="InvalidDataException">The checkpoint's <c>config.json</c> is invalid.</exception>
     public static PromptFineTuneTrainer PromptFineTune(
         this SkillLocCatalog catalog, string checkpoint, string task, string labelColumnName = "Label", string textColumnName = "Text",
         string? textPairColumnName = null, IDataView? validationSet = null, int epochs = 3, int batchSize = 16, double learningRate = 2e-5)
@@ -48,9 +48,9 @@ public static class SkillLocTrainers
         });
     }
 
-    /// <summary>Fine-tunes a language model with a prompt or a classification head, or T5 to write its answers.</summary>
+    /// <summary>Fine-tunes a language model with a prompt or a classification head, or T5 for text generation.</summary>
     /// <param name="catalog">The catalog.</param>
-    /// <param name="options">Everything that can be told.</param>
+    /// <param name="options">The trainer options.</param>
     /// <returns>The trainer.</returns>
     /// <exception cref="ArgumentException">An option is missing or out of its range.</exception>
     public static PromptFineTuneTrainer PromptFineTune(this SkillLocCatalog catalog, PromptFineTuneTrainer.Options options)
@@ -61,11 +61,12 @@ public static class SkillLocTrainers
 
     /// <summary>Fine-tunes one language model on several tasks at once (methods, A.13).</summary>
     /// <param name="catalog">The catalog.</param>
-    /// <param name="options">Everything that can be told of the training; its Task, ValidationSet, Tuning, CheckpointFolder and OutputFolder,
-    /// which are of one task, must be left out.</param>
-    /// <param name="tasks">The tasks, with different names; order matters for the draws alone.</param>
+    /// <param name="options">The trainer options; Task, ValidationSet, Tuning, CheckpointFolder and OutputFolder, which concern a single
+    /// task, must not be set.</param>
+    /// <param name="tasks">The tasks, with different names; their order only affects random draws.</param>
     /// <returns>The trainer.</returns>
-    /// <exception cref="ArgumentException">There is no task, one is given twice, or an option is missing or out of its range.</exception>
+    /// <exception cref="ArgumentException">There are no tasks, a name occurs twice, or an option is missing or out of its
+    /// range.</exception>
     public static MultiTaskFineTuneTrainer MultiTaskFineTune(
         this SkillLocCatalog catalog, PromptFineTuneTrainer.Options options, params IEnumerable<PromptTask> tasks)
     {
@@ -74,10 +75,10 @@ public static class SkillLocTrainers
     }
 
     /// <summary>
-    /// Learns tasks one after another, each in a sparse graft beside the earlier ones' (methods, A.13).
+    /// Learns tasks one after another, each as a sparse graft disjoint from earlier ones (methods, A.13).
     /// </summary>
     /// <param name="catalog">The catalog.</param>
-    /// <param name="options">Everything that can be told.</param>
+    /// <param name="options">The trainer options.</param>
     /// <returns>The sequence.</returns>
     /// <exception cref="ArgumentException">An option is missing, out of its range, or set by the sequence itself.</exception>
     public static ContinualGraft ContinualGraft(this SkillLocCatalog catalog, Trainers.ContinualGraft.Options options)
@@ -88,11 +89,12 @@ public static class SkillLocTrainers
 
     /// <summary>Finds the few parameters that carry a fine-tuned skill.</summary>
     /// <param name="catalog">The catalog.</param>
-    /// <param name="fineTuned">What <see cref="PromptFineTune(SkillLocCatalog, PromptFineTuneTrainer.Options)"/> fitted.</param>
-    /// <param name="sparsity">The size of the base patch, as a share of the considered parameters.</param>
+    /// <param name="fineTuned">A transformer fitted by
+    /// <see cref="PromptFineTune(SkillLocCatalog, PromptFineTuneTrainer.Options)"/>.</param>
+    /// <param name="sparsity">Size of the base patch as a share of the considered scalars, in [0, 1].</param>
     /// <param name="labelColumnName">The label column: a key, for a regression a Single.</param>
-    /// <param name="validationSet">Rows that help choose the best epoch.</param>
-    /// <param name="epochs">Updates of the mask.</param>
+    /// <param name="validationSet">Validation rows for selecting the best epoch.</param>
+    /// <param name="epochs">Number of updates of the mask.</param>
     /// <param name="learningRate">The learning rate of the mask's scores.</param>
     /// <returns>The estimator.</returns>
     /// <exception cref="ArgumentException">An option is out of its range.</exception>
@@ -111,7 +113,7 @@ public static class SkillLocTrainers
 
     /// <summary>Finds the few parameters that carry a fine-tuned skill.</summary>
     /// <param name="catalog">The catalog.</param>
-    /// <param name="options">Everything that can be told.</param>
+    /// <param name="options">The trainer options.</param>
     /// <returns>The estimator.</returns>
     /// <exception cref="ArgumentException">An option is missing or out of its range.</exception>
     public static GraftMaskEstimator GraftMask(this SkillLocCatalog catalog, GraftMaskEstimator.Options options)
@@ -120,10 +122,10 @@ public static class SkillLocTrainers
         return new(catalog, options);
     }
 
-    /// <summary>Finds grafts of several sparsities in one go, and measures them beside the pre-trained and the fine-tuned model.</summary>
+    /// <summary>Finds grafts of several sparsities, and evaluates them together with the pre-trained and the fine-tuned model.</summary>
     /// <param name="catalog">The catalog.</param>
-    /// <param name="options">Everything that can be told; <see cref="GraftMaskEstimator.Options.Sparsity"/> is not used.</param>
-    /// <param name="sparsities">The sizes of the base patches, as shares of the considered parameters.</param>
+    /// <param name="options">The trainer options; <see cref="GraftMaskEstimator.Options.Sparsity"/> is not used.</param>
+    /// <param name="sparsities">Sizes of the base patches as shares of the considered scalars, in [0, 1].</param>
     /// <returns>The sweep.</returns>
     /// <exception cref="ArgumentException">An option is missing or out of its range.</exception>
     public static GraftSweep GraftSweep(this SkillLocCatalog catalog, GraftMaskEstimator.Options options, params IEnumerable<double> sparsities)

@@ -7,8 +7,8 @@ using static TorchSharp.torch;
 namespace SkillLoc.Trainers;
 
 /// <summary>
-/// What trains of one parameter, and everything that training keeps for it: all its coordinates, all but some frozen ones, or a few.
-/// When only a few train, they are trained as a vector of their own, so that the rest is never touched and the cost is theirs alone.
+/// A parameter, or some of its coordinates, with optimizer state and best snapshot. Few coordinates are trained as a separate vector, so
+/// that the others are never touched and cost nothing.
 /// </summary>
 internal sealed class TrainedParameter : IDisposable
 {
@@ -25,7 +25,7 @@ internal sealed class TrainedParameter : IDisposable
     /// <param name="weight">The model's parameter.</param>
     /// <param name="region">Flat indices of the coordinates that train; null for all.</param>
     /// <param name="frozen">Flat indices that keep their values, when all others train.</param>
-    /// <param name="decays">False where weight decay does not apply whatever the name (methods, B.3).</param>
+    /// <param name="decays">False to disable weight decay regardless of the name (methods, B.3).</param>
     public TrainedParameter(string name, Parameter weight, long[]? region, long[]? frozen, bool decays = true)
     {
         _decays = decays;
@@ -49,22 +49,21 @@ internal sealed class TrainedParameter : IDisposable
 
     public string Name { get; }
 
-    /// <summary>The model's parameter, which takes part in passes.</summary>
+    /// <summary>The model's parameter, used in passes.</summary>
     public Parameter Weight { get; }
 
-    /// <summary>What the optimiser changes: <see cref="Weight"/> itself, or its coordinates that train.</summary>
+    /// <summary>The values that the optimiser changes: <see cref="Weight"/> itself, or its trained coordinates.</summary>
     public Parameter Value { get; }
 
     /// <summary>AdamW's running means of the gradient and of its square.</summary>
     public (Tensor First, Tensor Second)? Moments { get; private set; }
 
     /// <summary>
-    /// Adafactor's running means of the gradient's square along the last and the last but one dimension; of a vector, which has no columns,
-    /// each coordinate's own.
+    /// Adafactor's running means of the gradient's square along the last and the last but one dimension; for a vector, one per coordinate.
     /// </summary>
     public (Tensor Rows, Tensor? Columns)? Squares { get; private set; }
 
-    /// <summary>Whether weight decay applies: to all but biases and layer norms (methods, A.9).</summary>
+    /// <summary>Whether weight decay applies, which excludes biases and layer norms (methods, A.9).</summary>
     public bool Decays =>
         _decays
         && !Name.Contains("bias", StringComparison.Ordinal)
@@ -72,10 +71,10 @@ internal sealed class TrainedParameter : IDisposable
         && !Name.Contains("layer_norm.weight", StringComparison.Ordinal)
         && !Name.Contains(".ln_", StringComparison.Ordinal);
 
-    /// <summary>Whether the L1 anchor holds it: the encoder's parameters, embeddings included (methods, A.1).</summary>
+    /// <summary>Whether the L1 anchor applies: to the encoder's parameters, embeddings included (methods, A.1).</summary>
     public bool IsAnchored => ParameterPlace.Of(Name).Region != ParameterRegion.Head;
 
-    /// <summary>What a state file holds of it.</summary>
+    /// <summary>Its tensors in a state file.</summary>
     public IEnumerable<(string Name, Tensor Value)> State
     {
         get
@@ -103,10 +102,10 @@ internal sealed class TrainedParameter : IDisposable
         }
     }
 
-    /// <summary>Remembers the present values as those that the L1 anchor pulls to.</summary>
+    /// <summary>Stores the current values as the target of the L1 anchor.</summary>
     public void Anchor() => _start = Copy();
 
-    /// <summary>Starts what an optimiser remembers of past gradients, where it does.</summary>
+    /// <summary>Creates the optimiser's moments, if it has any.</summary>
     public void AddMoments(OptimizerKind kind)
     {
         long[] shape = Value.shape;
@@ -122,7 +121,7 @@ internal sealed class TrainedParameter : IDisposable
         Tensor Zeros(long[] size) => zeros(size, dtype: Value.dtype, device: Value.device).DetachFromDisposeScope();
     }
 
-    /// <summary>After the backward pass: the gradient of what trains, and of nothing else.</summary>
+    /// <summary>Extracts the gradient of the trained coordinates after the backward pass.</summary>
     public void TakeGradient()
     {
         if (_region is null && _frozen is null)
@@ -147,7 +146,7 @@ internal sealed class TrainedParameter : IDisposable
         }
     }
 
-    /// <summary>Adds the anchor's gradient, strength * sign(value - start).</summary>
+    /// <summary>Adds the gradient of the L1 penalty, strength * sign(value - start).</summary>
     /// <returns>The sum of |value - start|, a scalar tensor in the caller's scope.</returns>
     public Tensor Pull(double strength)
     {
@@ -157,7 +156,7 @@ internal sealed class TrainedParameter : IDisposable
         return difference.abs_().sum().MoveToOuterDisposeScope();
     }
 
-    /// <summary>After values changed: the model gets them, and frozen coordinates theirs.</summary>
+    /// <summary>Copies changed values to the model and restores frozen coordinates.</summary>
     public void GiveValue()
     {
         using IDisposable noGradients = no_grad();
@@ -185,7 +184,7 @@ internal sealed class TrainedParameter : IDisposable
         }
     }
 
-    /// <summary>Goes back to the best values, where some were kept.</summary>
+    /// <summary>Restores the best values, if any.</summary>
     public void RestoreBest()
     {
         if (_best is not null)
@@ -195,8 +194,8 @@ internal sealed class TrainedParameter : IDisposable
         }
     }
 
-    /// <summary>Takes over what <see cref="State"/> gave.</summary>
-    /// <exception cref="InvalidDataException">The store lacks some of it, or holds values that training cannot have left.</exception>
+    /// <summary>Restores the tensors of <see cref="State"/>.</summary>
+    /// <exception cref="InvalidDataException">The store lacks a tensor, or has values that training cannot produce.</exception>
     public void Load(ITensorStore store)
     {
         foreach ((string name, Tensor target) in State.ToArray())

@@ -2,16 +2,16 @@ using SkillLoc.Models.Runs;
 
 namespace SkillLoc.Trainers;
 
-/// <summary>How far a fine-tuning is and what it found, beside its parameters.</summary>
+/// <summary>The state of a fine-tuning, except its parameters.</summary>
 internal sealed record TrainingState
 {
-    /// <summary>Updates done; epoch and place in it follow from it.</summary>
+    /// <summary>Number of completed updates, which determines the position in the data.</summary>
     public int Step { get; set; }
 
-    /// <summary>Whether all updates are done, rather than a part of them before it was cancelled.</summary>
+    /// <summary>Whether training is complete, instead of cancelled.</summary>
     public bool IsComplete { get; set; }
 
-    /// <summary>Training rows seen.</summary>
+    /// <summary>Number of training rows processed.</summary>
     public long Rows { get; set; }
 
     /// <summary>Wall time, over all parts of a resumed run.</summary>
@@ -23,19 +23,19 @@ internal sealed record TrainingState
     /// <summary>The latest value of the validation metric.</summary>
     public double? Metric { get; set; }
 
-    /// <summary>The best value of it, and the update after which it was measured.</summary>
+    /// <summary>The best validation metric and its update.</summary>
     public (double Metric, int Step)? Best { get; set; }
 
     /// <summary>The sum of the losses of the updates since the last validation.</summary>
     public double LossSum { get; set; }
 
-    /// <summary>Validations in a row that did not improve.</summary>
+    /// <summary>Number of consecutive validations without improvement.</summary>
     public int Stale { get; set; }
 
-    /// <summary>The training rows after each epoch, where that is asked for.</summary>
+    /// <summary>The training dynamics after each epoch, if requested.</summary>
     public List<EpochScores> Epochs { get; init; } = [];
 
-    /// <summary>What a log of runs says of it (methods, A.11).</summary>
+    /// <summary>Returns its metrics for a log of runs (methods, A.11).</summary>
     public RunRecord ToRecord(
         string kind, string task, string checkpoint, string? fingerprint, int trainingRows, IReadOnlyDictionary<string, string> options)
     {

@@ -7,17 +7,15 @@ using static TorchSharp.torch;
 namespace SkillLoc.Trainers;
 
 /// <summary>
-/// The file from which an interrupted fine-tuning goes on: one safetensors file with what trains, its moments and its best values, with
-/// what was recorded of the training rows, and with the description of the run that it belongs to. One file, since only a single rename
-/// survives a kill at any moment.
+/// The state file from which an interrupted fine-tuning resumes: one safetensors file with trained parameters, moments, best values,
+/// training dynamics and the run description. A single file, since only one rename is atomic.
 /// </summary>
 internal sealed class TrainingStateFile(string path, IReadOnlyDictionary<string, string> run)
 {
     private const string Format = "skillloc-training-state";
     private const string Version = "2";
 
-    /// <summary>The seed of the run that a state file belongs to; null where there is none. What else is wrong with the file
-    /// <see cref="Load"/> tells.</summary>
+    /// <summary>Returns the seed in a state file; null without a file. <see cref="Load"/> reports other errors.</summary>
     /// <exception cref="InvalidDataException">The file is damaged.</exception>
     public static int? SeedOf(string? path)
     {
@@ -39,7 +37,7 @@ internal sealed class TrainingStateFile(string path, IReadOnlyDictionary<string,
         }
     }
 
-    /// <summary>Writes the state; an older one is replaced when the new one is complete.</summary>
+    /// <summary>Writes the state; an existing file is replaced once the new one is complete.</summary>
     public void Save(TrainingState state, TrainedParameter[] parameters)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
@@ -67,12 +65,12 @@ internal sealed class TrainingStateFile(string path, IReadOnlyDictionary<string,
         });
     }
 
-    /// <summary>Reads the state, if there is one, and gives the parameters their values.</summary>
-    /// <param name="parameters">What trains.</param>
-    /// <param name="steps">The updates that the whole training has.</param>
-    /// <returns>The state, or null when there is no file.</returns>
+    /// <summary>Reads the state, if there is one, and restores the parameters.</summary>
+    /// <param name="parameters">The trained parameters.</param>
+    /// <param name="steps">Total number of updates.</param>
+    /// <returns>The state, or null without a file.</returns>
     /// <exception cref="InvalidOperationException">The file belongs to another run.</exception>
-    /// <exception cref="InvalidDataException">The file is damaged, or holds no state.</exception>
+    /// <exception cref="InvalidDataException">The file is damaged, or is not a state file.</exception>
     public TrainingState? Load(TrainedParameter[] parameters, int steps)
     {
         AtomicFile.RemoveLeftovers(path);

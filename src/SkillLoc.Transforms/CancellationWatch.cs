@@ -1,9 +1,9 @@
 namespace SkillLoc;
 
-/// <summary>Tells a long call that it shall end: its own token was cancelled, or the context that it belongs to.</summary>
+/// <summary>Watches whether a long call should be cancelled, by its own token or by its context.</summary>
 public sealed class CancellationWatch : IDisposable
 {
-    /// <summary>How often the context is asked on behalf of <see cref="Token"/>; it raises no event.</summary>
+    /// <summary>Polling interval of the context for <see cref="Token"/>, since it raises no event.</summary>
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(20);
 
     private readonly ComponentHost _host;
@@ -19,10 +19,10 @@ public sealed class CancellationWatch : IDisposable
         _cancellation = cancellation;
     }
 
-    /// <summary>Whether the call shall end, as of now.</summary>
+    /// <summary>Whether cancellation was requested.</summary>
     public bool IsRequested => _cancellation.IsCancellationRequested || _host.IsCancelled;
 
-    /// <summary>A token that follows, for what takes one; of the context it hears some milliseconds later.</summary>
+    /// <summary>A linked token; cancellation of the context reaches it some milliseconds later.</summary>
     public CancellationToken Token
     {
         get
@@ -37,8 +37,8 @@ public sealed class CancellationWatch : IDisposable
         }
     }
 
-    /// <summary>Ends the call where it shall end.</summary>
-    /// <exception cref="OperationCanceledException">It shall.</exception>
+    /// <summary>Throws if cancellation was requested.</summary>
+    /// <exception cref="OperationCanceledException">Cancellation was requested.</exception>
     public void ThrowIfRequested()
     {
         _cancellation.ThrowIfCancellationRequested();
@@ -59,7 +59,7 @@ public sealed class CancellationWatch : IDisposable
         }
     }
 
-    /// <summary>Asks for a watch that is still there: one that nobody disposed, of a forgotten cursor, say, ends with its last user.</summary>
+    /// <summary>Polls while the watch is alive: an undisposed watch, for example of a forgotten cursor, ends with its last user.</summary>
     private static void Ask(object? state)
     {
         if (((WeakReference<CancellationWatch>)state!).TryGetTarget(out CancellationWatch? watch))

@@ -5,7 +5,7 @@ using Microsoft.ML.Runtime;
 namespace SkillLoc;
 
 /// <summary>
-/// What a component has of its context: a log, seeds for what is random in it, and word when the context's execution is cancelled.
+/// Gives a component access to its context: the log, seeds, and cancellation.
 /// </summary>
 public sealed class ComponentHost
 {
@@ -18,7 +18,7 @@ public sealed class ComponentHost
 
     /// <summary>Registers a component.</summary>
     /// <param name="context">The context.</param>
-    /// <param name="name">The component's name, which the log shows.</param>
+    /// <param name="name">The component's name in the log.</param>
     public ComponentHost(MLContext context, string name)
     {
         ArgumentNullException.ThrowIfNull(context);
@@ -30,13 +30,13 @@ public sealed class ComponentHost
 
     /// <summary>
     /// Whether the execution of the context was cancelled, as ML.NET's AutoML does with trials that take too long. A context stays
-    /// cancelled: what is called afterwards ends at once.
+    /// cancelled, so later calls end at once.
     /// </summary>
     public bool IsCancelled => _isCancelled?.Invoke() == true;
 
-    /// <summary>Draws a seed. A context with a seed gives the same ones in the same order in every run of a program, one without gives
-    /// others each time.</summary>
-    /// <returns>A seed, not negative.</returns>
+    /// <summary>Draws a seed. A context with a seed gives the same sequence in every run of a program; one without gives different
+    /// seeds.</summary>
+    /// <returns>A non-negative seed.</returns>
     public int DrawSeed()
     {
         lock (_host)
@@ -46,16 +46,16 @@ public sealed class ComponentHost
     }
 
     /// <summary>Opens a channel of the log.</summary>
-    /// <param name="name">What is being done.</param>
+    /// <param name="name">The activity.</param>
     /// <returns>The channel; the caller disposes it.</returns>
     public IChannel Start(string name) => _host.Start(name);
 
     /// <summary>Opens a channel of progress.</summary>
-    /// <param name="name">What is being done.</param>
+    /// <param name="name">The activity.</param>
     /// <returns>The channel; the caller disposes it.</returns>
     public IProgressChannel StartProgressChannel(string name) => _host.StartProgressChannel(name);
 
-    /// <summary>Watches for the end of a long call: by its own token, or because the context is cancelled.</summary>
+    /// <summary>Creates a watch for the cancellation of a long call, by its own token or by the context.</summary>
     /// <param name="cancellation">The call's own token.</param>
     /// <returns>The watch; the caller disposes it.</returns>
     public CancellationWatch Watch(CancellationToken cancellation = default) => new(this, cancellation);

@@ -3,15 +3,15 @@ using SkillLoc.Models.Grafts;
 
 namespace SkillLoc.Transforms;
 
-/// <summary>Scores text with a pre-trained model that carries a graft. Inside an ML.NET model it takes a few kilobytes.</summary>
+/// <summary>Scores text with a pre-trained model and a graft. In a saved ML.NET model, it takes a few kilobytes.</summary>
 public sealed class GraftTransformer : TextScoringTransformer
 {
-    /// <summary>Takes over a classifier that holds the base weights with the graft applied.</summary>
+    /// <summary>Creates a transformer from a classifier with the base weights and the graft applied.</summary>
     /// <param name="classifier">The classifier; disposed with the transformer.</param>
-    /// <param name="columns">The columns it reads and adds.</param>
+    /// <param name="columns">The columns to read and add.</param>
     /// <param name="graft">The graft.</param>
-    /// <param name="baseCheckpoint">The base checkpoint folder, which a saved model names.</param>
-    /// <param name="baseGrafts">Grafts that the base carries beside this one.</param>
+    /// <param name="baseCheckpoint">The base checkpoint folder, which saved models refer to.</param>
+    /// <param name="baseGrafts">Other grafts applied to the base.</param>
     public GraftTransformer(
         TextClassifier classifier, ScoringColumns columns, Graft graft, string baseCheckpoint, IReadOnlyList<Graft>? baseGrafts = null)
         : base(classifier, columns, baseCheckpoint: baseCheckpoint)
@@ -23,25 +23,25 @@ public sealed class GraftTransformer : TextScoringTransformer
         BasesInUse.Add(this, baseCheckpoint, transformer => transformer.IsDisposed);
     }
 
-    /// <summary>The graft: indices, values, where they lie, and what was measured.</summary>
+    /// <summary>The graft with its indices, values and metrics.</summary>
     public Graft Graft { get; }
 
-    /// <summary>Grafts that the base carries beside this one, in the order in which they were put in.</summary>
+    /// <summary>Other grafts applied to the base, in order of application.</summary>
     public IReadOnlyList<Graft> BaseGrafts { get; }
 
     /// <summary>Writes the graft as one safetensors file.</summary>
-    /// <param name="path">The file; an older one is replaced when the new one is complete.</param>
+    /// <param name="path">The file; an existing file is replaced once the new one is complete.</param>
     public void SaveGraft(string path) => Graft.Save(path);
 
     /// <summary>Loads a graft onto its base.</summary>
     /// <param name="graft">The graft.</param>
     /// <param name="baseCheckpoint">The base checkpoint folder.</param>
-    /// <param name="columns">The columns it reads and adds; by default Text (and TextPair), PredictedLabel and Score.</param>
-    /// <param name="device">Where the weights go; the CPU by default.</param>
-    /// <param name="baseGrafts">Grafts that are put into the base first, such as those of <see cref="BaseGrafts"/>.</param>
-    /// <param name="twin">A model whose storage is shared by base parameters that equal its own and that no graft changes.</param>
+    /// <param name="columns">The columns to read and add; by default Text (and TextPair), PredictedLabel and Score.</param>
+    /// <param name="device">The device of the weights; the CPU by default.</param>
+    /// <param name="baseGrafts">Grafts to apply first, such as those of <see cref="BaseGrafts"/>.</param>
+    /// <param name="twin">A model whose storage is shared by equal base parameters that no graft changes.</param>
     /// <returns>The transformer; the caller disposes it.</returns>
-    /// <exception cref="InvalidDataException">The graft is for another base, or carries no task.</exception>
+    /// <exception cref="InvalidDataException">The graft was made for another base, or has no task.</exception>
     public static GraftTransformer Create(
         Graft graft, string baseCheckpoint, ScoringColumns? columns = null, TorchSharp.torch.Device? device = null,
         IReadOnlyList<Graft>? baseGrafts = null, TextScoringTransformer? twin = null)
@@ -69,7 +69,7 @@ public sealed class GraftTransformer : TextScoringTransformer
         }
     }
 
-    /// <summary>Puts earlier grafts and then one with its head into a base; all of them were made for the base as it is now.</summary>
+    /// <summary>Applies earlier grafts and then one with its head to a base; all were made for this base.</summary>
     internal static void Apply(TextClassifier classifier, Graft graft, IEnumerable<Graft> baseGrafts)
     {
         string fingerprint = classifier.Backbone.Fingerprint();

@@ -8,12 +8,12 @@ using TorchSharp;
 namespace SkillLoc.Transforms;
 
 /// <summary>
-/// One base model in memory with many skills: grafts, each with its own task. A column says which skill scores a row; rows that are read
-/// ahead are grouped by it, and the grafts are put in and taken out in place. Adds <c>PredictedLabel</c>, the most probable label as
-/// text, and <c>Score</c>, one probability per label of the skill, in the order of its settings. Safe to use from several threads, which
-/// take turns, as they share the weights. It owns the model: dispose it when done.
+/// One base model in memory with many skills, each a graft with its own task. A column names the skill of each row; rows that are read
+/// ahead are grouped by skill, and grafts are applied and removed in place. Adds <c>PredictedLabel</c>, the most probable label as text,
+/// and <c>Score</c>, one probability per label of the skill. Thread-safe; threads take turns, since they share the weights. Owns the model:
+/// dispose the set after use.
 /// </summary>
-/// <remarks>Engines share it with its owner as they do a <see cref="TextScoringTransformer"/>; see there what disposes it.</remarks>
+/// <remarks>Prediction engines share the transformer as described at <see cref="TextScoringTransformer"/>.</remarks>
 public sealed class GraftedModelSet : ITransformer, IRowScorer, INamesCheckpoint, IDisposable
 {
     private readonly OrderedDictionary<string, Skill> _skills = new(StringComparer.Ordinal);
@@ -31,10 +31,10 @@ public sealed class GraftedModelSet : ITransformer, IRowScorer, INamesCheckpoint
         BasesInUse.Add(this, baseCheckpoint, set => set._ownership.HasEnded);
     }
 
-    /// <summary>The base checkpoint folder, which a saved model names.</summary>
+    /// <summary>The base checkpoint folder, which saved models refer to.</summary>
     public string BaseCheckpoint { get; }
 
-    /// <summary>The columns it reads and adds; the second text is read for skills on pairs only.</summary>
+    /// <summary>The columns to read and add; the second text is used only by skills on pairs.</summary>
     public ScoringColumns Columns { get; }
 
     /// <summary>The column that names each row's skill: text, or a key with texts for values.</summary>
@@ -46,7 +46,7 @@ public sealed class GraftedModelSet : ITransformer, IRowScorer, INamesCheckpoint
     /// <inheritdoc cref="TextScoringTransformer.Host"/>
     public ComponentHost? Host { get; set; }
 
-    /// <summary>True: each row is scored from its own values.</summary>
+    /// <summary>True: each row is scored separately.</summary>
     public bool IsRowToRowMapper => true;
 
     internal bool OnGpu { get; }
@@ -55,16 +55,17 @@ public sealed class GraftedModelSet : ITransformer, IRowScorer, INamesCheckpoint
 
     IReadOnlyList<string> IRowScorer.Inputs => [.. Columns.Inputs, SkillColumn];
 
-    /// <summary>Loads a base model once for some grafts.</summary>
+    /// <summary>Loads a base model for a set of grafts.</summary>
     /// <param name="baseCheckpoint">The base checkpoint folder.</param>
-    /// <param name="grafts">The grafts by the names of their skills; each carries its task, as those that GraftMask finds do.</param>
-    /// <param name="columns">The columns it reads and adds; by default Text (and TextPair where a skill needs it), PredictedLabel and Score.</param>
+    /// <param name="grafts">The grafts by skill; each must have its task, as grafts from GraftMask do.</param>
+    /// <param name="columns">The columns to read and add; by default Text (and TextPair if a skill needs it), PredictedLabel and
+    /// Score.</param>
     /// <param name="skillColumn">The column that names each row's skill.</param>
-    /// <param name="device">Where the weights go; the CPU by default.</param>
+    /// <param name="device">The device of the weights; the CPU by default.</param>
     /// <returns>The set; the caller disposes it.</returns>
-    /// <exception cref="ArgumentException">There are no grafts, one scores pairs and no second text column is named, or one is of a
+    /// <exception cref="ArgumentException">There are no grafts, one scores pairs without a second text column, or one is a
     /// regression.</exception>
-    /// <exception cref="InvalidDataException">A graft is for another base, or carries no task.</exception>
+    /// <exception cref="InvalidDataException">A graft was made for another base, or has no task.</exception>
     public static GraftedModelSet Create(
         string baseCheckpoint, IReadOnlyDictionary<string, Graft> grafts, ScoringColumns? columns = null, string skillColumn = "Skill",
         torch.Device? device = null)
@@ -132,12 +133,12 @@ public sealed class GraftedModelSet : ITransformer, IRowScorer, INamesCheckpoint
         }
     }
 
-    /// <summary>Does something with the base model while it carries a skill; other threads wait for it.</summary>
-    /// <typeparam name="TResult">What the work gives.</typeparam>
+    /// <summary>Runs an action on the base model with a skill applied; other threads wait.</summary>
+    /// <typeparam name="TResult">The type of the result.</typeparam>
     /// <param name="skill">The skill's name.</param>
-    /// <param name="work">The work; the classifier and its weights are the skill's for as long as it runs, and must not be kept.</param>
-    /// <returns>What the work gave.</returns>
-    /// <exception cref="ArgumentException">There is no such skill; the message names those that are.</exception>
+    /// <param name="work">The action; the classifier is valid only while it runs.</param>
+    /// <returns>The result of the action.</returns>
+    /// <exception cref="ArgumentException">The skill is unknown; the message lists the known ones.</exception>
     /// <exception cref="ObjectDisposedException">The set was disposed.</exception>
     public TResult Use<TResult>(string skill, Func<TextClassifier, TResult> work)
     {
@@ -176,10 +177,10 @@ public sealed class GraftedModelSet : ITransformer, IRowScorer, INamesCheckpoint
         return builder.ToSchema();
     }
 
-    /// <summary>Scores lazily: nothing runs before rows are read.</summary>
+    /// <summary>Scores lazily, when rows are read.</summary>
     /// <param name="input">A view with the text columns and the skill column.</param>
     /// <returns>The view with <c>PredictedLabel</c> and <c>Score</c>.</returns>
-    /// <exception cref="ObjectDisposedException">The set was disposed; also when a row is read after that.</exception>
+    /// <exception cref="ObjectDisposedException">The set was disposed; also thrown when a row is read afterwards.</exception>
     public IDataView Transform(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
@@ -191,10 +192,10 @@ public sealed class GraftedModelSet : ITransformer, IRowScorer, INamesCheckpoint
     public IRowToRowMapper GetRowToRowMapper(DataViewSchema inputSchema) => new ScoringRowMapper(this, inputSchema);
 
     /// <summary>
-    /// Writes the set into an ML.NET model: the grafts travel inside, the base checkpoint is named. What is loaded reads the skill column
-    /// as text only.
+    /// Saves the set into an ML.NET model, which contains the grafts and refers to the base checkpoint. The loaded model reads the skill
+    /// column as text only.
     /// </summary>
-    /// <param name="ctx">Where ML.NET wants it.</param>
+    /// <param name="ctx">ML.NET's save context.</param>
     /// <exception cref="ObjectDisposedException">The set was disposed.</exception>
     void ICanSaveModel.Save(ModelSaveContext ctx)
     {
@@ -208,10 +209,10 @@ public sealed class GraftedModelSet : ITransformer, IRowScorer, INamesCheckpoint
         return SavedModelSet.Carrier(Columns, SkillColumn, State() with { Content = packed.Add(BaseCheckpoint) });
     }
 
-    /// <summary>Releases the model, for engines and views too, after the pass that runs.</summary>
+    /// <summary>Releases the model, also for engines and views, after the running pass.</summary>
     public void Dispose() => _ownership.End();
 
-    /// <summary>Gives back one share; see the remarks on <see cref="TextScoringTransformer"/>.</summary>
+    /// <summary>Releases one share; see the remarks on <see cref="TextScoringTransformer"/>.</summary>
     void IDisposable.Dispose() => _ownership.GiveBack();
 
     IReadOnlyList<RowScores> IRowScorer.Score(IReadOnlyList<RowTexts> rows, CancellationToken cancellation)
@@ -260,7 +261,7 @@ public sealed class GraftedModelSet : ITransformer, IRowScorer, INamesCheckpoint
 
     private string Known() => string.Join(", ", _skills.Keys.Select(name => $"'{name}'"));
 
-    /// <summary>Changes the weights to a skill's.</summary>
+    /// <summary>Applies the graft of a skill.</summary>
     private TextClassifier Carry(Skill skill)
     {
         if (_applied != skill)

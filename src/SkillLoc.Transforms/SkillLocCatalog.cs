@@ -6,7 +6,7 @@ using TorchSharp;
 
 namespace SkillLoc;
 
-/// <summary>The entry to SkillLoc's components: <c>mlContext.SkillLoc()</c>. Each package adds its own as extension methods.</summary>
+/// <summary>The entry to SkillLoc's components: <c>mlContext.SkillLoc()</c>. Packages add components as extension methods.</summary>
 public sealed class SkillLocCatalog
 {
     private static readonly ConditionalWeakTable<MLContext, string> Logged = [];
@@ -14,18 +14,19 @@ public sealed class SkillLocCatalog
     internal SkillLocCatalog(MLContext context) => Context = context;
 
     /// <summary>
-    /// The context that the catalog belongs to: its seed, its device and its log are used. Long calls end when its execution is cancelled,
-    /// as ML.NET's AutoML does with trials that take too long: as by a token of their own.
+    /// The context of the catalog, whose seed, device and log are used. Cancelling its execution, as ML.NET's AutoML does with trials that
+    /// take too long, also cancels long calls.
     /// </summary>
     public MLContext Context { get; }
 
     /// <summary>
-    /// The device that <see cref="MLContext.GpuDeviceId"/> and <see cref="MLContext.FallbackToCpu"/> decide, as for ML.NET's own
-    /// deep-learning trainers.
+    /// Returns the device from <see cref="MLContext.GpuDeviceId"/> and <see cref="MLContext.FallbackToCpu"/>, as for ML.NET's deep-learning
+    /// trainers.
     /// </summary>
-    /// <returns>The CPU when no GPU is asked for.</returns>
-    /// <exception cref="InvalidOperationException">A GPU is asked for, none is there, and falling back is not allowed.</exception>
-    /// <exception cref="DllNotFoundException">libtorch cannot be loaded; the message says why and what helps.</exception>
+    /// <returns>The GPU if requested and available, else the CPU.</returns>
+    /// <exception cref="InvalidOperationException">A GPU was requested but is not available, and falling back to the CPU is not
+    /// allowed.</exception>
+    /// <exception cref="DllNotFoundException">libtorch cannot be loaded; the message names the cause and the remedy.</exception>
     public torch.Device Device()
     {
         TorchRuntime.Require();

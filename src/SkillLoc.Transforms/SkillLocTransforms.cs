@@ -4,29 +4,29 @@ using SkillLoc.Transforms;
 
 namespace SkillLoc;
 
-/// <summary>The transformers in SkillLoc's catalog that need no training.</summary>
+/// <summary>Catalog methods that load transformers without training.</summary>
 public static class SkillLocTransforms
 {
     /// <summary>
-    /// Loads a model that scores text, on the context's device: a classifier's checkpoint folder (as <c>SaveCheckpoint</c>,
-    /// <c>OutputFolder</c> and <c>CheckpointFolder</c> write it, or a Hugging Face classifier), or a base checkpoint with one file of what
-    /// was learnt on it, a graft or a tuning method's weights.
+    /// Loads a text scorer on the context's device: a classifier's checkpoint folder (from <c>SaveCheckpoint</c>, <c>OutputFolder</c> or
+    /// <c>CheckpointFolder</c>, or a Hugging Face classifier), or a base checkpoint with the file of a graft or of tuned weights.
     /// </summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="checkpoint">The folder of the classifier, or of the base.</param>
-    /// <param name="learnt">A file for the base that <c>SaveGraft</c> or <c>SaveTuned</c> wrote; null where the folder is all.</param>
-    /// <param name="settings">What the folder's model shall do, where it does not say so itself, such as a pre-trained model, or shall do
-    /// something else; null takes the folder's or the file's. A head that the folder lacks is initialised.</param>
-    /// <param name="columns">The columns it reads and adds; by default Text (and TextPair), PredictedLabel and Score.</param>
-    /// <param name="twin">A model of the same architecture that was loaded before: backbone parameters that are equal, such as those of a
-    /// common base, share its memory. Neither may train then.</param>
+    /// <param name="learnt">A file for the base from <c>SaveGraft</c> or <c>SaveTuned</c>; null for the folder alone.</param>
+    /// <param name="settings">Classifier settings, for folders without settings (such as pre-trained models) or to override them; null uses
+    /// those of the folder or file. Cannot be combined with <paramref name="learnt"/>, which has its own. A missing head is
+    /// initialised.</param>
+    /// <param name="columns">The columns to read and add; by default Text (and TextPair), PredictedLabel and Score.</param>
+    /// <param name="twin">A loaded model of the same architecture, whose memory is shared by equal backbone parameters, such as those of a
+    /// common base. Neither model may be trained then.</param>
     /// <returns>The model; the caller disposes it.</returns>
-    /// <exception cref="FileNotFoundException">The folder holds no classifier, or a file is missing.</exception>
-    /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
-    /// <exception cref="InvalidDataException">A file is damaged, is neither a graft nor tuned weights, carries no task, or is for another
+    /// <exception cref="FileNotFoundException">The folder is not a classifier, or a file is missing.</exception>
+    /// <exception cref="DirectoryNotFoundException">The folder does not exist.</exception>
+    /// <exception cref="InvalidDataException">A file is damaged, is neither a graft nor tuned weights, has no task, or was made for another
     /// base.</exception>
-    /// <exception cref="ArgumentException">There are settings beside a file, which has its own, they do not fit the checkpoint, or the
-    /// columns do not fit them.</exception>
+    /// <exception cref="ArgumentException">Settings are given together with a file, or settings, checkpoint and columns do not
+    /// match.</exception>
     public static TextScoringTransformer LoadTextScorer(
         this SkillLocCatalog catalog, string checkpoint, string? learnt = null, ClassifierSettings? settings = null,
         ScoringColumns? columns = null, TextScoringTransformer? twin = null)
@@ -42,15 +42,16 @@ public static class SkillLocTransforms
         return scorer;
     }
 
-    /// <summary>One base model in memory with many grafted skills, on the context's device.</summary>
+    /// <summary>Loads one base model with many grafted skills, on the context's device.</summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="baseCheckpoint">The base checkpoint folder.</param>
-    /// <param name="grafts">The grafts by the names of their skills.</param>
-    /// <param name="columns">The columns it reads and adds; by default Text (and TextPair where a skill needs it), PredictedLabel and Score.</param>
+    /// <param name="grafts">The grafts by skill.</param>
+    /// <param name="columns">The columns to read and add; by default Text (and TextPair if a skill needs it), PredictedLabel and
+    /// Score.</param>
     /// <param name="skillColumnName">The column that names each row's skill.</param>
     /// <returns>The set; the caller disposes it.</returns>
-    /// <exception cref="ArgumentException">There are no grafts, or one scores pairs and no second text column is named.</exception>
-    /// <exception cref="InvalidDataException">A graft is for another base, or carries no task.</exception>
+    /// <exception cref="ArgumentException">There are no grafts, or one scores pairs without a second text column.</exception>
+    /// <exception cref="InvalidDataException">A graft was made for another base, or has no task.</exception>
     public static GraftedModelSet GraftedModelSet(
         this SkillLocCatalog catalog, string baseCheckpoint, IReadOnlyDictionary<string, Graft> grafts, ScoringColumns? columns = null,
         string skillColumnName = "Skill")

@@ -6,34 +6,34 @@ using SkillLoc.Models.Interpolation;
 
 namespace SkillLoc.Evaluators;
 
-/// <summary>How far apart two checkpoints are, as a whole and by place (methods, C.7).</summary>
+/// <summary>The distance between two checkpoints, in total and by region (methods, C.7).</summary>
 public sealed record CheckpointDistanceMetrics
 {
-    /// <summary>All parameters taken as one vector.</summary>
+    /// <summary>The distance of all parameters as one vector.</summary>
     public required CheckpointDistanceEntry Whole { get; init; }
 
-    /// <summary>One entry a parameter, in the checkpoint's order.</summary>
+    /// <summary>One entry per parameter, in the checkpoint's order.</summary>
     public required IReadOnlyList<CheckpointDistanceEntry> Parameters { get; init; }
 
-    /// <summary>The same by layer, kinds taken together; embeddings and head are an entry each. T5's stacks have layers of their own, and
-    /// there the stack stands for the kind.</summary>
+    /// <summary>Totals by layer; embeddings and head have one entry each. T5 has the layers of both stacks, with the stack as
+    /// kind.</summary>
     public required IReadOnlyList<CheckpointDistanceEntry> Layers { get; init; }
 
-    /// <summary>The same by kind, layers taken together.</summary>
+    /// <summary>Totals by kind.</summary>
     public required IReadOnlyList<CheckpointDistanceEntry> Kinds { get; init; }
 
     /// <summary><see cref="Parameters"/> as rows, with the columns Region, Layer, Kind, Count, L2, MeanL2 and Cosine.</summary>
     /// <param name="context">The context.</param>
-    /// <returns>One row a parameter.</returns>
+    /// <returns>One row per parameter.</returns>
     public IDataView ToDataView(MLContext context)
     {
         ArgumentNullException.ThrowIfNull(context);
         return context.Data.LoadFromEnumerable(Parameters);
     }
 
-    /// <summary>Writes the whole distance as <c>distance.txt</c>, in the form of the paper's code.</summary>
-    /// <param name="path">The file; an older one is replaced when the new one is complete.</param>
-    /// <exception cref="IOException">It could not be written; what was there is untouched.</exception>
+    /// <summary>Writes the total distance as <c>distance.txt</c>, in the form of the paper's code.</summary>
+    /// <param name="path">The file; an existing file is replaced once the new one is complete.</param>
+    /// <exception cref="IOException">It could not be written; an existing file is unchanged.</exception>
     public void Save(string path) => AtomicFile.WriteText(path, string.Create(
         CultureInfo.InvariantCulture,
         $"L2 distance: {Whole.L2}\nnum of para: {Whole.Count}\naverage L2 distance: {Whole.MeanL2}\nCos distance: {Whole.Cosine}\n"));

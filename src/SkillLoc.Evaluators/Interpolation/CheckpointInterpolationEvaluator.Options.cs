@@ -7,24 +7,24 @@ namespace SkillLoc.Evaluators;
 
 public sealed partial class CheckpointInterpolationEvaluator
 {
-    /// <summary>Everything that an evaluation along a path can be told.</summary>
+    /// <summary>Options for <see cref="CheckpointInterpolationEvaluator"/>.</summary>
     public sealed class Options
     {
-        /// <summary>The model at 0: fine-tuned, tuned by a method, or grafted. It stays as it is.</summary>
+        /// <summary>The first endpoint, at 0: fine-tuned, tuned by a method, or grafted. It is not changed.</summary>
         public TextScoringTransformer? First;
 
         /// <summary>The model at 1, of the same architecture, kind of tokenizer and tuning method. It stays as it is.</summary>
         public TextScoringTransformer? Second;
 
-        /// <summary>A curve between the two, which stays the caller's; null walks on the straight line.</summary>
+        /// <summary>A curve between the two, owned by the caller; null (default) for the straight line.</summary>
         public ParameterPath? Path;
 
-        /// <summary>The end whose task is evaluated on a straight line; it matters where the ends have different labels (methods, C.9). A
-        /// <see cref="Path"/> has its own.</summary>
+        /// <summary>The endpoint whose task is evaluated on a straight line, if labels differ (methods, C.9). A <see cref="Path"/> has its
+        /// own.</summary>
         public PathEnd Task;
 
-        /// <summary>The number of points, both ends among them: x = i / (points - 1), rounded to three decimals (methods, C.4) as long as
-        /// these tell the points apart.</summary>
+        /// <summary>Number of points including both endpoints, 2 or more; 26 by default. x = i / (points - 1), rounded to three decimals if
+        /// these distinguish the points (methods, C.4).</summary>
         public int NumberOfPoints = 26;
 
         /// <summary>Validation rows, which fill the dev columns of <c>result.csv</c>; null for none.</summary>
@@ -33,28 +33,28 @@ public sealed partial class CheckpointInterpolationEvaluator
         /// <summary>Test rows, which fill the test columns of <c>result.csv</c>; null for none.</summary>
         public IDataView? Test;
 
-        /// <summary>Training rows, of which is told what is forgotten along the path (methods, C.6); null for none.</summary>
+        /// <summary>Training rows, for measuring what is forgotten along the path (methods, C.6); null for none.</summary>
         public IDataView? Training;
 
-        /// <summary>The true label: a key, which is compared by its value where it has values, or a text; for a regression a Single, and
-        /// for free text a text or a vector of texts, the answers, which <c>LoadTextToText</c> puts into <c>Answers</c>.</summary>
+        /// <summary>The true label: a key, compared by value if it has values, or a text; a Single for a regression; for free text, the
+        /// answers as a text or vector of texts (<c>Answers</c> from <c>LoadTextToText</c>).</summary>
         public string LabelColumnName = "Label";
 
-        /// <summary>The metric of classes; null takes the evaluated task's. A regression has Pearson's correlation, and written answers
-        /// have their task's metric.</summary>
+        /// <summary>The metric of a classification; null (default) for that of the task. Regressions use Pearson's correlation, and
+        /// generated text the task's metric.</summary>
         public PromptMetric? Metric;
 
-        /// <summary>Bins of confidence; 15 as in Guo et al. (2017).</summary>
+        /// <summary>Number of confidence bins, 1 or more; 15 by default, as in Guo et al. (2017).</summary>
         public int NumberOfBins = 15;
 
-        /// <summary>Told the share of the work that is done, from 0 to 1.</summary>
+        /// <summary>Receives the completed share of the work, from 0 to 1.</summary>
         public IProgress<double>? Progress;
 
-        /// <summary>Ends the evaluation with an <see cref="OperationCanceledException"/>, as does the end of the context's
+        /// <summary>Cancels the evaluation with an <see cref="OperationCanceledException"/>, as does cancelling the context's
         /// execution.</summary>
         public CancellationToken CancellationToken;
 
-        /// <summary>The views that are there, by the names of their sets.</summary>
+        /// <summary>The given views by name of their set.</summary>
         internal IEnumerable<(string Name, IDataView Data)> Sets =>
             from set in new[] { (Name: nameof(Validation), Data: Validation), (Name: nameof(Test), Data: Test), (Name: nameof(Training), Data: Training) }
             where set.Data is not null

@@ -9,9 +9,8 @@ using static TorchSharp.torch;
 namespace SkillLoc.Evaluators;
 
 /// <summary>
-/// Walks from one checkpoint to another, on a straight line or a curve, and measures the models on the way (methods, C.4,
-/// C.9). Rows are encoded and grouped once for all points, one model moves in place, and every point scores every row once. Where
-/// a model writes its answers (T5), it is judged by what it writes.
+/// Evaluates models along a straight line or curve between two checkpoints (methods, C.4, C.9). Rows are encoded and batched once, and one
+/// model is moved along the path in place. Text-to-text models are evaluated by their generated text.
 /// </summary>
 public sealed partial class CheckpointInterpolationEvaluator
 {
@@ -19,9 +18,9 @@ public sealed partial class CheckpointInterpolationEvaluator
     private readonly Options _options;
     private readonly TextScoringTransformer _task;
 
-    /// <summary>Makes an evaluator.</summary>
+    /// <summary>Creates an evaluator.</summary>
     /// <param name="context">The context.</param>
-    /// <param name="options">The ends, the rows, and what is to be measured.</param>
+    /// <param name="options">The options.</param>
     /// <exception cref="ArgumentException">An option is missing, out of its range, or does not go with another.</exception>
     public CheckpointInterpolationEvaluator(MLContext context, Options options)
     {
@@ -34,12 +33,12 @@ public sealed partial class CheckpointInterpolationEvaluator
     }
 
     /// <summary>Evaluates the path.</summary>
-    /// <returns>Points by set.</returns>
-    /// <exception cref="ArgumentException">The ends differ in more than weights (the first five differences are named), or a label is
-    /// none of the evaluated task's.</exception>
+    /// <returns>The points by data set.</returns>
+    /// <exception cref="ArgumentException">The ends differ in more than weights (the first five differences are named), or a label is not
+    /// one of the evaluated task.</exception>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
     /// <exception cref="InvalidOperationException">A set has no labelled rows, or a row cannot be encoded.</exception>
-    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <exception cref="OperationCanceledException">The operation was cancelled.</exception>
     public InterpolationMetrics Evaluate()
     {
         using var scope = NewDisposeScope();

@@ -5,30 +5,30 @@ using SkillLoc.Models.Checkpoints;
 
 namespace SkillLoc.Evaluators;
 
-/// <summary>Which training rows a path forgets: hard ones first or easy ones (methods, C.6).</summary>
+/// <summary>The training rows that are forgotten along a path, with their training dynamics (methods, C.6).</summary>
 public sealed record ForgettingMetrics
 {
-    /// <summary>One entry a point: what was forgotten since the point before.</summary>
+    /// <summary>One entry per point: the rows forgotten since the previous point.</summary>
     public required IReadOnlyList<ForgettingEntry> Entries { get; init; }
 
     /// <summary>The entries as rows, with the columns From, To, Forgotten, Relearnt, Correctness, Confidence, Variability and Turns.</summary>
     /// <param name="context">The context.</param>
-    /// <returns>One row a point.</returns>
+    /// <returns>One row per point.</returns>
     public IDataView ToDataView(MLContext context)
     {
         ArgumentNullException.ThrowIfNull(context);
         return context.Data.LoadFromEnumerable(Entries);
     }
 
-    /// <summary>Writes the entries as the paper's code does, each under a header <c>from A ===> B</c>.</summary>
-    /// <param name="path">The file; an older one is replaced when the new one is complete.</param>
-    /// <exception cref="IOException">It could not be written; what was there is untouched.</exception>
+    /// <summary>Writes the entries in the format of the paper's code, each under a header <c>from A ===> B</c>.</summary>
+    /// <param name="path">The file; an existing file is replaced once the new one is complete.</param>
+    /// <exception cref="IOException">It could not be written; an existing file is unchanged.</exception>
     public void Save(string path) => AtomicFile.WriteText(path, string.Concat(Entries.Select(entry => string.Create(
         CultureInfo.InvariantCulture,
         $"from {entry.From} ===> {entry.To}\ncount: {entry.Forgotten}\ncorrectness: {entry.Correctness}\nconfidence: {entry.Confidence}\nvariance: {entry.Variability}\nturn: {entry.Turns}\n"))));
 
     /// <summary>Joins the rows with score 0 at each point, in order, with training dynamics.</summary>
-    /// <param name="source">What error messages call the rows.</param>
+    /// <param name="source">The name of the rows in error messages.</param>
     /// <param name="rows">The rows that were evaluated.</param>
     /// <param name="points">The points as in the analysis files, such as 0.04, and their rows with score 0.</param>
     /// <param name="dynamics">The dynamics.</param>

@@ -23,7 +23,7 @@ internal sealed class InterpolationFiles
     private readonly string _prefix;
     private readonly string _metric;
 
-    /// <exception cref="ArgumentException">The prefix cannot stand in the file.</exception>
+    /// <exception cref="ArgumentException">The prefix is invalid in the file.</exception>
     public InterpolationFiles(InterpolationMetrics metrics, string prefix)
     {
         if (prefix.Length == 0 || prefix == Average || prefix.AsSpan().ContainsAny(Separators))
@@ -41,12 +41,12 @@ internal sealed class InterpolationFiles
 
     private InterpolationSet[] Compared => [.. new[] { _validation, _test }.OfType<InterpolationSet>()];
 
-    /// <summary>The text of a place as Python writes it: 0.0, 0.04, 1.0.</summary>
+    /// <summary>Formats a position as Python does: 0.0, 0.04, 1.0.</summary>
     public static string Key(double x) => x.ToString("0.0##############", CultureInfo.InvariantCulture);
 
-    /// <summary>Reads a <c>…_data_analysis.json</c>: by place the rows with score 0 and 1.</summary>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">It is of another form; the message says what is wrong.</exception>
+    /// <summary>Reads a <c>…_data_analysis.json</c>: the rows with score 0 and 1 at each position.</summary>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
+    /// <exception cref="InvalidDataException">The file is invalid; the message names the error.</exception>
     public static OrderedDictionary<string, (int[] Wrong, int[] Right)> Read(string path)
     {
         OrderedDictionary<string, Dictionary<string, int[]>>? file;
@@ -74,7 +74,7 @@ internal sealed class InterpolationFiles
     }
 
     /// <exception cref="InvalidOperationException">There is nothing to write.</exception>
-    /// <exception cref="IOException">Something is there that must not be replaced, or a file could not be written.</exception>
+    /// <exception cref="IOException">An existing file must not be replaced, or a file could not be written.</exception>
     public void Save(string folder)
     {
         (string Name, InterpolationSet? Set)[] sets = [("valid", _validation), ("test", _test), ("train", _training)];
@@ -120,7 +120,7 @@ internal sealed class InterpolationFiles
     /// <summary>The lines of a table without their prefixes.</summary>
     private static string Bare(string table) => string.Join('\n', table.Split('\n').Select(line => line[(line.IndexOf(',') + 1)..]));
 
-    /// <summary>The rows that are there already, or the header of a new file.</summary>
+    /// <summary>The existing rows, or the header of a new file.</summary>
     private static string Existing(string path)
     {
         if (!File.Exists(path))
@@ -152,8 +152,8 @@ internal sealed class InterpolationFiles
             $"{prefix},{_metric},{string.Join(',', values.Select(value => value.ToString("F4", CultureInfo.InvariantCulture)))}\n";
     }
 
-    /// <summary>By place the rows with score 0 and 1, and except of training rows those whose score rose and fell since the place before;
-    /// at the first place a score above 0 counts as risen.</summary>
+    /// <summary>The rows with score 0 and 1 at each position and, except for training rows, those whose score rose or fell since the
+    /// previous position; at the first, scores above 0 count as risen.</summary>
     private string Rows(InterpolationSet set)
     {
         using var stream = new MemoryStream();
@@ -191,7 +191,7 @@ internal sealed class InterpolationFiles
         return Encoding.UTF8.GetString(stream.ToArray());
     }
 
-    /// <summary>How many rows there are in each list, and how many of those that rose got to 1 and of those that fell to 0.</summary>
+    /// <summary>The sizes of the lists, and the numbers of rows that rose to 1 and fell to 0.</summary>
     private static string Counts(IEnumerable<InterpolationSet> sets)
     {
         var text = new StringBuilder("set\tx\tzero\tone\tup\tup_to_one\tdown\tdown_to_zero\n");

@@ -5,7 +5,7 @@ using SkillLoc.Transforms;
 
 namespace SkillLoc.Evaluators;
 
-/// <summary>The labelled rows of a set, encoded and grouped once, and how a task judges models on them.</summary>
+/// <summary>The labelled rows of a data set, encoded and batched once, with the evaluation of a task.</summary>
 internal sealed class JudgedRows : IDisposable
 {
     private readonly EncodedDataset _rows;
@@ -14,9 +14,9 @@ internal sealed class JudgedRows : IDisposable
     private readonly int _bins;
     private readonly Dictionary<object, int> _predictions = [];
 
-    /// <summary>Reads a view for the task that is evaluated.</summary>
-    /// <exception cref="ArgumentException">A column is missing or of another type, a label is none of the task's, or the metric is not one
-    /// for it.</exception>
+    /// <summary>Reads a view for the evaluated task.</summary>
+    /// <exception cref="ArgumentException">A column is missing or of another type, a label is not one of the task's, or the metric does not
+    /// match the task.</exception>
     /// <exception cref="InvalidOperationException">There are no labelled rows, one cannot be encoded, or a score is outside its range.</exception>
     public JudgedRows(IDataView data, TextScoringTransformer task, CheckpointInterpolationEvaluator.Options options)
     {
@@ -33,7 +33,7 @@ internal sealed class JudgedRows : IDisposable
     public string MetricName => _task.MetricName;
 
     /// <summary>Runs a model over the rows.</summary>
-    /// <param name="model">A model for the same task and of the same encoder as the one that the rows were read for.</param>
+    /// <param name="model">A model with the task and encoder for which the rows were read.</param>
     /// <param name="cancellation">Stops between batches.</param>
     public RowsJudgement Judge(TextClassifier model, CancellationToken cancellation)
     {

@@ -10,20 +10,20 @@ using static TorchSharp.torch;
 
 namespace SkillLoc;
 
-/// <summary>The evaluators of mode connectivity in SkillLoc's catalog.</summary>
+/// <summary>Catalog methods for mode connectivity.</summary>
 public static class SkillLocInterpolationEvaluators
 {
-    /// <summary>Walks on the straight line from one model to another and measures the models on the way.</summary>
+    /// <summary>Evaluates models along the straight line between two models.</summary>
     /// <param name="catalog">The catalog.</param>
-    /// <param name="first">The model at 0: fine-tuned, tuned by a method, or grafted. It stays as it is.</param>
+    /// <param name="first">The first endpoint, at 0: fine-tuned, tuned by a method, or grafted. It is not changed.</param>
     /// <param name="second">The model at 1, of the same architecture, kind of tokenizer and tuning method. It stays as it is.</param>
     /// <param name="validation">Labelled rows, with the text columns of the first model.</param>
-    /// <param name="test">More of them; null for none.</param>
+    /// <param name="test">Test rows; null for none.</param>
     /// <param name="labelColumnName">The true label, as for <see cref="CheckpointInterpolationEvaluator.Options.LabelColumnName"/>.</param>
-    /// <param name="numberOfPoints">The number of points, both ends among them.</param>
-    /// <returns>Points by set.</returns>
+    /// <param name="numberOfPoints">Number of points including both endpoints, 2 or more.</param>
+    /// <returns>The points by data set.</returns>
     /// <exception cref="ArgumentException">The ends differ in more than weights (the first five differences are named), there are fewer
-    /// than two points, or a label is none of the first model's.</exception>
+    /// than two points, or a label is not one of the first model.</exception>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
     /// <exception cref="InvalidOperationException">A set has no labelled rows, or a row cannot be encoded.</exception>
     public static InterpolationMetrics EvaluateInterpolation(
@@ -45,28 +45,27 @@ public static class SkillLocInterpolationEvaluators
     }
 
     /// <summary>
-    /// Walks on the straight line from one saved model to another and measures the models on the way. What the two have in common, such
-    /// as the base of two adapters, is in memory once.
+    /// Evaluates models along the straight line between two saved models. Common weights, such as the base of two adapters, are in memory
+    /// once.
     /// </summary>
     /// <param name="catalog">The catalog.</param>
-    /// <param name="first">The model at 0: a classifier's checkpoint folder, or the file of a graft or of a tuning method's weights.</param>
+    /// <param name="first">The first endpoint, at 0: a classifier's checkpoint folder, or the file of a graft or of tuned weights.</param>
     /// <param name="second">The model at 1, of the same architecture, kind of tokenizer and tuning method.</param>
-    /// <param name="validation">Labelled rows, with the columns Text and, for pairs, TextPair. A Hugging Face classifier, which does not say
-    /// what it is for, scores pairs where TextPair is there.</param>
-    /// <param name="test">More of them; null for none.</param>
-    /// <param name="baseCheckpoint">The base checkpoint folder of ends that are files; null where both are folders. For ends with bases of
-    /// their own see <see cref="SkillLocTransforms.LoadTextScorer"/>.</param>
+    /// <param name="validation">Labelled rows, with the columns Text and, for pairs, TextPair. A Hugging Face classifier without settings
+    /// scores pairs if TextPair exists.</param>
+    /// <param name="test">Test rows; null for none.</param>
+    /// <param name="baseCheckpoint">The base checkpoint folder of endpoints that are files; null if both are folders. For endpoints with
+    /// different bases, see <see cref="SkillLocTransforms.LoadTextScorer"/>.</param>
     /// <param name="labelColumnName">The true label, as for <see cref="CheckpointInterpolationEvaluator.Options.LabelColumnName"/>.</param>
-    /// <param name="numberOfPoints">The number of points, both ends among them.</param>
-    /// <returns>Points by set.</returns>
+    /// <param name="numberOfPoints">Number of points including both endpoints, 2 or more.</param>
+    /// <returns>The points by data set.</returns>
     /// <exception cref="ArgumentException">The ends differ in more than weights (the first five differences are named), there are fewer
-    /// than two points, a label is none of the first model's, or an end is a file and no base is named,
-    /// or none is and one is named.</exception>
+    /// than two points, a label is not one of the first model, or a base is missing for a file, or given without files.</exception>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
     /// <exception cref="InvalidOperationException">A set has no labelled rows, or a row cannot be encoded.</exception>
-    /// <exception cref="FileNotFoundException">A folder holds no classifier, or a file is missing.</exception>
-    /// <exception cref="DirectoryNotFoundException">There is no such file or folder.</exception>
-    /// <exception cref="InvalidDataException">A file is damaged, or is for another base.</exception>
+    /// <exception cref="FileNotFoundException">A folder is not a classifier, or a file is missing.</exception>
+    /// <exception cref="DirectoryNotFoundException">A file or folder does not exist.</exception>
+    /// <exception cref="InvalidDataException">A file is damaged, or was made for another base.</exception>
     public static InterpolationMetrics EvaluateInterpolation(
         this SkillLocCatalog catalog, string first, string second, IDataView validation, IDataView? test = null,
         string? baseCheckpoint = null, string labelColumnName = "Label", int numberOfPoints = 26)
@@ -92,10 +91,10 @@ public static class SkillLocInterpolationEvaluators
         }
     }
 
-    /// <summary>Walks from one model to another, on a straight line or a curve, and measures the models on the way.</summary>
+    /// <summary>Evaluates models along a straight line or curve between two models.</summary>
     /// <param name="catalog">The catalog.</param>
-    /// <param name="options">The ends, the rows, and what is to be measured.</param>
-    /// <returns>Points by set.</returns>
+    /// <param name="options">The options.</param>
+    /// <returns>The points by data set.</returns>
     /// <inheritdoc cref="CheckpointInterpolationEvaluator.Evaluate" path="/exception"/>
     public static InterpolationMetrics EvaluateInterpolation(this SkillLocCatalog catalog, CheckpointInterpolationEvaluator.Options options)
     {
@@ -104,13 +103,14 @@ public static class SkillLocInterpolationEvaluators
         return new CheckpointInterpolationEvaluator(catalog.Context, options).Evaluate();
     }
 
-    /// <summary>Measures how far apart two models' weights are; heads with the same labels in another order are matched by name.</summary>
+    /// <summary>Measures the distance between the weights of two models; heads with the same labels in another order are matched by
+    /// name.</summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="first">A model.</param>
     /// <param name="second">Another with the same parameters.</param>
-    /// <param name="tunedOnly">True compares only what a tuning method trains and the head; the base of two adapters, say, is the same and
-    /// would hide how far apart they point.</param>
-    /// <returns>Distances by place.</returns>
+    /// <param name="tunedOnly">True compares only tuned parameters and head; otherwise, for example, the common base of two adapters
+    /// dominates the result.</param>
+    /// <returns>The distances in total and by region.</returns>
     /// <exception cref="ArgumentException">Names or shapes differ (the first five differences are named), or there is nothing to compare.</exception>
     public static CheckpointDistanceMetrics EvaluateDistance(
         this SkillLocCatalog catalog, TextScoringTransformer first, TextScoringTransformer second, bool tunedOnly = false)
@@ -123,15 +123,15 @@ public static class SkillLocInterpolationEvaluators
             : CheckpointDistanceMetrics.Of(CheckpointDistance.Between(first.Classifier, second.Classifier, tunedOnly));
     }
 
-    /// <summary>Measures how far apart two stored checkpoints' weights are, of which one tensor each is in memory at a time. Folders of
-    /// classifiers with the same labels in another order are matched by name.</summary>
+    /// <summary>Measures the distance between the weights of two stored checkpoints, loading one tensor of each at a time. Classifiers with
+    /// the same labels in another order are matched by name.</summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="first">A checkpoint folder, or a file of tensors: a tuning method's weights (safetensors), or a state dict that
     /// <c>torch.save</c> wrote (<c>.bin</c>, <c>.pt</c>, <c>.pth</c>).</param>
     /// <param name="second">Another with the same tensors.</param>
-    /// <returns>Distances by place.</returns>
+    /// <returns>The distances in total and by region.</returns>
     /// <exception cref="ArgumentException">Names or shapes differ (the first five differences are named), or a file is a graft, whose
-    /// values lie at places of its own.</exception>
+    /// coordinates are its own.</exception>
     /// <exception cref="FileNotFoundException">A folder or one of its files is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged, or holds NaN or infinity.</exception>
     public static CheckpointDistanceMetrics EvaluateDistance(this SkillLocCatalog catalog, string first, string second)
@@ -170,11 +170,11 @@ public static class SkillLocInterpolationEvaluators
         }
     }
 
-    /// <summary>Joins what a path forgets of training rows with what training made of them.</summary>
+    /// <summary>Joins the training rows that a path forgets with their training dynamics.</summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="set">The training rows along the path.</param>
-    /// <param name="dynamics">The same rows over the epochs.</param>
-    /// <returns>One entry a point.</returns>
+    /// <param name="dynamics">The training dynamics of the same rows.</param>
+    /// <returns>One entry per point.</returns>
     /// <exception cref="ArgumentException">The set's rows have no scores, or one has no training dynamics.</exception>
     public static ForgettingMetrics EvaluateForgetting(this SkillLocCatalog catalog, InterpolationSet set, TrainingDynamics dynamics)
     {
@@ -190,15 +190,15 @@ public static class SkillLocInterpolationEvaluators
             : throw new ArgumentException($"The rows of the set '{set.Name}' have no scores, so none can be forgotten.", nameof(set));
     }
 
-    /// <summary>Does the same with files, of ours or of the paper's code, without running a model.</summary>
+    /// <summary>Does the same from files of SkillLoc or of the paper's code.</summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="analysisFile">The training rows along the path: <c>train_data_analysis.json</c>, which
-    /// <see cref="InterpolationMetrics.Save"/> writes, or <c>valid_data_analysis.json</c>, as the paper's code calls it.</param>
-    /// <param name="cartographyFile">The same rows over the epochs: <c>cartography.json</c>.</param>
-    /// <returns>One entry a point, in the order of the file.</returns>
+    /// <see cref="InterpolationMetrics.Save"/> writes, or <c>valid_data_analysis.json</c>, as in the paper's code.</param>
+    /// <param name="cartographyFile">The training dynamics of the same rows, <c>cartography.json</c>.</param>
+    /// <returns>One entry per point, in the order of the file.</returns>
     /// <exception cref="ArgumentException">A row has no training dynamics.</exception>
     /// <exception cref="FileNotFoundException">A file is missing.</exception>
-    /// <exception cref="InvalidDataException">A file is of another form.</exception>
+    /// <exception cref="InvalidDataException">A file is invalid.</exception>
     public static ForgettingMetrics EvaluateForgetting(this SkillLocCatalog catalog, string analysisFile, string cartographyFile)
     {
         ArgumentNullException.ThrowIfNull(catalog);

@@ -6,7 +6,7 @@ using SkillLoc.Transforms;
 
 namespace SkillLoc.Evaluators;
 
-/// <summary>Measures accuracy-drop curves. Rows are encoded once; every point scores them all.</summary>
+/// <summary>Measures accuracy-drop curves. Rows are encoded once and scored at every point.</summary>
 internal sealed class NeuronDropCurve : IDisposable
 {
     private readonly NeuronDropMetrics.Options _options;

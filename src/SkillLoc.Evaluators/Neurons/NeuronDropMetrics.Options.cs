@@ -5,37 +5,37 @@ namespace SkillLoc.Evaluators;
 
 public sealed partial record NeuronDropMetrics
 {
-    /// <summary>Everything that an accuracy-drop curve can be told.</summary>
+    /// <summary>Options of accuracy-drop curves.</summary>
     public sealed class Options
     {
-        /// <summary>The model; it stays as it is.</summary>
+        /// <summary>The model, which is not changed.</summary>
         public TextScoringTransformer? Model;
 
-        /// <summary>What a probe of the model, or of another one of its shape, found.</summary>
+        /// <summary>The probe result of the model, or of another model of the same shape.</summary>
         public NeuronProbeResult? Probe;
 
-        /// <summary>The label column: a key, which is compared by its value where it has values, or a text.</summary>
+        /// <summary>The label column: a key, compared by value if it has values, or a text.</summary>
         public string LabelColumnName = "Label";
 
-        /// <summary>The shares of each layer's neurons.</summary>
+        /// <summary>The shares of each layer's neurons, in [0, 1].</summary>
         public IReadOnlyList<double> Fractions = [0, 0.01, 0.02, 0.05, 0.1, 0.2];
 
-        /// <summary>What is done to neurons.</summary>
+        /// <summary>The kinds of perturbation; Gaussian noise by default.</summary>
         public IReadOnlyList<PerturbationKind> Methods = [PerturbationKind.Gaussian];
 
-        /// <summary>Ranges of layers, the low one included and the high one not; null takes all layers.</summary>
+        /// <summary>Ranges of layers, excluding the high one; null (default) for all layers.</summary>
         public IReadOnlyList<(int Low, int High)>? LayerRanges;
 
-        /// <summary>The noise's standard deviation.</summary>
+        /// <summary>Standard deviation of the noise; 0.1 by default.</summary>
         public double Alpha = 0.1;
 
-        /// <summary>Draws of random neurons for each point, 5 or more (methods, D.6).</summary>
+        /// <summary>Number of draws of random neurons per point, 5 or more (methods, D.6); 5 by default.</summary>
         public int Controls = 5;
 
-        /// <summary>Seed of random neurons and noise; null takes one of the context's.</summary>
+        /// <summary>Seed of random neurons and noise; null (default) draws one from the context.</summary>
         public int? Seed;
 
-        /// <summary>Ends the evaluation with an <see cref="OperationCanceledException"/>, as does the end of the context's
+        /// <summary>Cancels the evaluation with an <see cref="OperationCanceledException"/>, as does cancelling the context's
         /// execution.</summary>
         public CancellationToken CancellationToken;
 

@@ -4,21 +4,21 @@ using SkillLoc.Models.Neurons;
 
 namespace SkillLoc.Evaluators;
 
-/// <summary>How alike two tasks use a model's neurons (Wang et al. 2022, section 4; methods, B.11).</summary>
+/// <summary>The similarity of two tasks by a model's neurons (Wang et al. 2022, section 4; methods, B.11).</summary>
 public sealed record NeuronSimilarityMetrics
 {
-    /// <summary>Spearman's correlation of the neurons' predictivity, the mean over the layers.</summary>
+    /// <summary>Spearman's correlation of the neurons' predictivity, averaged over layers.</summary>
     public required double Spearman { get; init; }
 
-    /// <summary>The share of one task's top neurons that are the other's too, over all layers; NaN where there are none.</summary>
+    /// <summary>The share of top neurons that both tasks have in common, over all layers; NaN if there are none.</summary>
     public required double Overlap { get; init; }
 
-    /// <summary>The same layer by layer, from the first.</summary>
+    /// <summary>The similarity of each layer.</summary>
     public required IReadOnlyList<LayerSimilarity> Layers { get; init; }
 
     /// <summary>The layers as rows, with the columns Layer, Spearman and Overlap.</summary>
     /// <param name="context">The context.</param>
-    /// <returns>One row a layer.</returns>
+    /// <returns>One row per layer.</returns>
     public IDataView ToDataView(MLContext context)
     {
         ArgumentNullException.ThrowIfNull(context);

@@ -5,18 +5,18 @@ using SkillLoc.Transforms;
 
 namespace SkillLoc;
 
-/// <summary>Evaluators of skill neurons in SkillLoc's catalog.</summary>
+/// <summary>Catalog methods that evaluate skill neurons.</summary>
 public static class SkillLocNeuronEvaluators
 {
-    /// <summary>Measures how a model's accuracy falls when its skill neurons are perturbed, beside as many random neurons.</summary>
+    /// <summary>Measures the drop of a model's accuracy when skill neurons are perturbed, compared with random neurons.</summary>
     /// <param name="catalog">The catalog.</param>
-    /// <param name="data">Labelled rows that were not trained or probed on.</param>
-    /// <param name="options">The model, its probe, and what is to be measured.</param>
+    /// <param name="data">Labelled rows that were not used for training or probing.</param>
+    /// <param name="options">The options.</param>
     /// <returns>The curve.</returns>
-    /// <exception cref="ArgumentException">An option is missing, a label is none of the model's, or the probe is of another shape than
-    /// the model.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type, a fraction is outside [0, 1], or layers do
-    /// not lie in the model.</exception>
+    /// <exception cref="ArgumentException">An option is missing, a label is not one of the model's, or the shapes of probe and model
+    /// differ.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type, a fraction is outside [0, 1], or layers are
+    /// outside the model.</exception>
     /// <exception cref="InvalidOperationException">There are no labelled rows, or one cannot be encoded.</exception>
     public static NeuronDropMetrics EvaluateNeuronDrop(this SkillLocCatalog catalog, IDataView data, NeuronDropMetrics.Options options)
     {
@@ -28,11 +28,11 @@ public static class SkillLocNeuronEvaluators
         return curve.Measure();
     }
 
-    /// <summary>Compares which neurons two tasks use.</summary>
+    /// <summary>Measures the similarity of two tasks by their neurons.</summary>
     /// <param name="catalog">The catalog.</param>
-    /// <param name="first">One task's margins or predictivity, <c>[layers, neurons]</c>.</param>
-    /// <param name="second">The other's, of the same shape.</param>
-    /// <param name="fraction">The share of each layer's neurons whose overlap is counted.</param>
+    /// <param name="first">Margins or predictivity of one task, <c>[layers, neurons]</c>.</param>
+    /// <param name="second">Those of the other task, of the same shape.</param>
+    /// <param name="fraction">The share of each layer's neurons for the overlap, in [0, 1].</param>
     /// <returns>Correlations and overlaps by layer.</returns>
     /// <exception cref="ArgumentException">The shapes differ, or the fraction is outside [0, 1].</exception>
     public static NeuronSimilarityMetrics EvaluateNeuronSimilarity(
@@ -44,11 +44,11 @@ public static class SkillLocNeuronEvaluators
         return NeuronSimilarityMetrics.Of(first, second, fraction);
     }
 
-    /// <summary>Tells from activations alone whether one model's soft prompt may serve the other's task.</summary>
+    /// <summary>Computes the transfer indicator of two soft prompts from activations alone.</summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="first">A model with a soft prompt.</param>
     /// <param name="second">The same backbone with another soft prompt.</param>
-    /// <param name="skill">The skill neurons of the task in question.</param>
+    /// <param name="skill">The skill neurons of the target task.</param>
     /// <returns>Overlaps of active neurons.</returns>
     /// <exception cref="ArgumentException">A model has no soft prompt, or shapes differ.</exception>
     public static TransferIndicator EvaluateTransfer(

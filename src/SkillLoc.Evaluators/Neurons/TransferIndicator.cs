@@ -5,16 +5,16 @@ using SkillLoc.Models.Prompts;
 namespace SkillLoc.Evaluators;
 
 /// <summary>
-/// Whether a soft prompt may serve another task: how far two prompts activate the same neurons of a model at the scored slot, on the
-/// empty text (Wang et al. 2022, section 6.2; methods, B.11). A neuron is active above 0; the overlap is the number of neurons
-/// active with both prompts by the number active with either. The paper's code has none for it.
+/// Indicates how well a soft prompt transfers to another task: the overlap of neurons that two prompts activate at the scored slot for the
+/// empty text (Wang et al. 2022, section 6.2; methods, B.11). A neuron is active if its activation is above 0; the overlap is the number of
+/// neurons active with both prompts divided by the number active with either. The paper's code does not include it.
 /// </summary>
 public sealed record TransferIndicator
 {
-    /// <summary>The overlap over all neurons; NaN where none is active.</summary>
+    /// <summary>The overlap over all neurons; NaN if none is active.</summary>
     public required double AllNeurons { get; init; }
 
-    /// <summary>The overlap over the skill neurons; NaN where none of them is active.</summary>
+    /// <summary>The overlap over the skill neurons; NaN if none is active.</summary>
     public required double SkillNeurons { get; init; }
 
     internal static TransferIndicator Of(TextClassifier first, TextClassifier second, NeuronSet skill)

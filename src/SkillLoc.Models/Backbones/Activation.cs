@@ -6,7 +6,7 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace SkillLoc.Models.Backbones;
 
-/// <summary>The feed-forward layers' non-linearities by the names that configurations give them.</summary>
+/// <summary>Activation functions by their names in configurations.</summary>
 internal static class Activation
 {
     private static readonly OrderedDictionary<string, Func<Tensor, Tensor>> Known = new(StringComparer.Ordinal)
@@ -33,14 +33,14 @@ internal static class Activation
         ["linear"] = x => x.alias(),
     };
 
-    /// <summary>The activation that a configuration names.</summary>
-    /// <exception cref="NotSupportedException">It is not one of those known; the message lists them.</exception>
+    /// <summary>Returns the activation function with a name.</summary>
+    /// <exception cref="NotSupportedException">The name is unknown; the message lists the known ones.</exception>
     public static Func<Tensor, Tensor> Of(ModelConfig config) =>
         Known.TryGetValue(config.HiddenActivation, out Func<Tensor, Tensor>? activation) ? activation : throw new NotSupportedException(
             $"{config.Source}: the activation '{config.HiddenActivation}' ({ConfigFields.ActivationKey(config)}) is not supported; it must be one of "
             + $"{string.Join(", ", Known.Keys.Select(name => $"'{name}'"))}.");
 
-    /// <summary>x times the standard normal distribution's value at x.</summary>
+    /// <summary>x times the standard normal cumulative distribution function at x.</summary>
     public static Tensor Gelu(Tensor x) => F.gelu(x);
 
     /// <summary>

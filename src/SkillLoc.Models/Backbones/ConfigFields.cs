@@ -5,13 +5,13 @@ using SkillLoc.Models.Checkpoints;
 namespace SkillLoc.Models.Backbones;
 
 /// <summary>
-/// The keys of <c>config.json</c> that change what a model computes and that no backbone honours: each is refused by its name unless it
-/// says what is done anyway. Keys that change nothing here (<c>use_cache</c>, <c>chunk_size_feed_forward</c>, the type of stored weights,
-/// GPT-2's <c>reorder_and_upcast_attn</c>, which moves a rounding, <c>summary_...</c> of heads that there are not) are passed over.
+/// Checks the keys of <c>config.json</c> that change what a model computes and that no backbone supports: each is refused by name unless
+/// its value matches what is computed. Keys that have no effect here (<c>use_cache</c>, <c>chunk_size_feed_forward</c>, the type of stored
+/// weights, GPT-2's <c>reorder_and_upcast_attn</c>, which moves a rounding, <c>summary_...</c> of unused heads) are ignored.
 /// </summary>
 internal static class ConfigFields
 {
-    /// <summary>What Python calls the kind of a classifier of several labels a row.</summary>
+    /// <summary>The <c>problem_type</c> of a multi-label classifier in Python.</summary>
     public const string MultiLabel = "multi_label_classification";
 
     private const string SingleLabel = "single_label_classification";
@@ -27,7 +27,7 @@ internal static class ConfigFields
         ["umt5"] = "UMT5", ["xlm-roberta"] = "XLM-RoBERTa", ["xlm-roberta-xl"] = "XLM-RoBERTa-XL", ["xlnet"] = "XLNet",
     };
 
-    /// <summary>What is wrong with an architecture that is not supported: its name, and which are.</summary>
+    /// <summary>Error message: the architecture is not supported; lists those that are.</summary>
     public static NotSupportedException Unknown(ModelConfig config)
     {
         string name = Others.TryGetValue(config.ModelType, out string? known) ? $"is of {known}" : "is of another architecture";
@@ -37,8 +37,8 @@ internal static class ConfigFields
             + "model_type must be one of 'roberta', 'bert', 'gpt2', 't5'.");
     }
 
-    /// <summary>Throws where a key asks for something else than what is computed.</summary>
-    /// <exception cref="NotSupportedException">A key does; the message names it.</exception>
+    /// <summary>Throws if a key asks for a computation that is not supported.</summary>
+    /// <exception cref="NotSupportedException">A key is not supported; the message names it.</exception>
     public static void Check(ModelConfig config)
     {
         bool encodes = config.ModelType is "bert" or "roberta";
@@ -90,11 +90,11 @@ internal static class ConfigFields
         }
     }
 
-    /// <summary>Whether a row of a Hugging Face classifier may have any number of its labels.</summary>
+    /// <summary>Whether a Hugging Face classifier is multi-label.</summary>
     public static bool IsMultiLabel(ModelConfig config) => config.Text("problem_type") == MultiLabel;
 
-    /// <summary>Throws where a Hugging Face classifier gives something else than the probabilities of labels.</summary>
-    /// <exception cref="NotSupportedException">It does; the message names the key.</exception>
+    /// <summary>Throws if a Hugging Face classifier does not predict probabilities of labels.</summary>
+    /// <exception cref="NotSupportedException">It does not; the message names the key.</exception>
     public static void CheckClassifier(ModelConfig config)
     {
         string? type = config.Text("problem_type");
@@ -106,7 +106,7 @@ internal static class ConfigFields
         }
     }
 
-    /// <summary>The key that names an architecture's activation.</summary>
+    /// <summary>The key of an architecture's activation.</summary>
     public static string ActivationKey(ModelConfig config) => config.ModelType switch
     {
         "gpt2" => "activation_function",

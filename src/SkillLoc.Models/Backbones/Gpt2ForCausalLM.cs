@@ -9,8 +9,8 @@ using F = TorchSharp.torch.nn.functional;
 namespace SkillLoc.Models.Backbones;
 
 /// <summary>
-/// GPT-2 with its language-model head. A position sees itself and what is before it, so rows are padded on the right and padding
-/// needs no mask of its own: only padded positions see padding, and their values mean nothing.
+/// GPT-2 with its language-model head. Attention is causal, so rows are padded on the right and padding needs no mask: only padded
+/// positions attend to padding, and their values are not used.
 /// </summary>
 public sealed class Gpt2ForCausalLM : LanguageModel
 {
@@ -92,10 +92,11 @@ public sealed class Gpt2ForCausalLM : LanguageModel
         return F.linear(hidden, words is null ? _head : _head.index_select(0, words)).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Hidden states of the last layer at several positions of each row; the last layer computes nothing for the others.</summary>
+    /// <summary>Returns the hidden states of the last layer at several positions per row; the last layer is not computed at the
+    /// others.</summary>
     /// <param name="batch">Token ids.</param>
     /// <param name="positions">Int64 <c>[batch, count]</c>.</param>
-    /// <param name="training">True switches dropout on.</param>
+    /// <param name="training">True enables dropout.</param>
     /// <returns><c>[batch, count, hidden]</c>.</returns>
     internal Tensor EncodeAt(TokenBatch batch, Tensor positions, bool training)
     {
@@ -104,7 +105,8 @@ public sealed class Gpt2ForCausalLM : LanguageModel
         return Run(batch, positions, training, null).MoveToOuterDisposeScope();
     }
 
-    /// <summary>The configuration as the weights have it: a stored head that differs from the word embeddings is not tied to them.</summary>
+    /// <summary>The configuration that matches the weights: a stored head that differs from the word embeddings is not tied to
+    /// them.</summary>
     internal static ModelConfig Settle(CheckpointFolder checkpoint) =>
         StoredTensor.HasOwnHead(checkpoint, HeadWeight, "transformer.wte.weight") ? checkpoint.Config.With("tie_word_embeddings", false) : checkpoint.Config;
 
@@ -163,11 +165,11 @@ public sealed class Gpt2ForCausalLM : LanguageModel
         }
     }
 
-    /// <summary>The standard deviation of fresh weights: projections onto the residual stream are scaled by 1 / sqrt(2 layers).</summary>
+    /// <summary>Standard deviation of new weights: projections onto the residual stream are scaled by 1 / sqrt(2 layers).</summary>
     internal static double InitialDeviation(ModelConfig config, string name) =>
         config.InitializerRange / (name.EndsWith("c_proj.weight", StringComparison.Ordinal) ? Math.Sqrt(2.0 * config.Layers) : 1);
 
-    /// <summary>The whole pass; the last layer answers for <paramref name="positions"/> only, null for all.</summary>
+    /// <summary>Runs the forward pass; the last layer is computed at <paramref name="positions"/> only, or at all for null.</summary>
     private Tensor Run(TokenBatch batch, Tensor? positions, bool training, IForwardObserver? observer)
     {
         Tensor? prefix = Adaptation?.KeyValues();
@@ -268,7 +270,7 @@ public sealed class Gpt2ForCausalLM : LanguageModel
 
     private Tensor Drop(Tensor x, double probability, bool training) => Drop(x, training ? Dropout ?? probability : 0);
 
-    /// <summary>A linear map whose weight is stored as [in, out] (Conv1D in <c>transformers</c>).</summary>
+    /// <summary>A linear layer whose weight is stored as [in, out] (Conv1D in <c>transformers</c>).</summary>
     private readonly record struct Projection(Tensor Weight, Tensor Bias)
     {
         public Tensor Apply(Tensor x) => F.linear(x, Weight.transpose(0, 1), Bias);

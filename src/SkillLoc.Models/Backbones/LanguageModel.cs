@@ -11,10 +11,9 @@ using F = TorchSharp.torch.nn.functional;
 namespace SkillLoc.Models.Backbones;
 
 /// <summary>
-/// A pre-trained language model: its named parameters and its forward pass. Weights are changed in place, so a model that trains,
-/// takes a graft, or walks between checkpoints keeps its tensors. Forward passes of one model may run on several threads at once as
-/// long as nobody changes its weights. It may be disposed meanwhile: the passes that run finish, and the last of them releases the
-/// weights; later ones get an <see cref="ObjectDisposedException"/>.
+/// A pre-trained language model: named parameters and forward pass. Training, grafting and interpolation change weights in place and keep
+/// the tensors. Forward passes may run concurrently on several threads as long as the weights do not change. The model may be disposed
+/// meanwhile: running passes finish, the last one releases the weights, and later ones throw an <see cref="ObjectDisposedException"/>.
 /// </summary>
 public abstract class LanguageModel : IDisposable
 {
@@ -47,7 +46,7 @@ public abstract class LanguageModel : IDisposable
     private readonly List<IDisposable> _companions = [];
     private readonly Lifetime _lifetime;
 
-    /// <summary>Takes over the parameters.</summary>
+    /// <summary>Creates a model, which takes over the parameters.</summary>
     /// <param name="config">The model's configuration.</param>
     /// <param name="parameters">Parameters by Hugging Face name, in the order in which <c>transformers</c> lists them.</param>
     private protected LanguageModel(ModelConfig config, OrderedDictionary<string, Parameter> parameters)
@@ -63,7 +62,7 @@ public abstract class LanguageModel : IDisposable
     /// <summary>The parameters by Hugging Face name, in the order in which <c>transformers</c> lists them.</summary>
     public IReadOnlyDictionary<string, Parameter> Parameters => _parameters;
 
-    /// <summary>Where the weights live.</summary>
+    /// <summary>The device of the weights.</summary>
     public Device Device
     {
         get
@@ -83,23 +82,23 @@ public abstract class LanguageModel : IDisposable
         }
     }
 
-    /// <summary>Dropout of hidden states, attention and classifier while training; null takes what the configuration says.</summary>
+    /// <summary>Dropout of hidden states, attention and classifier during training, from 0 to below 1; null (default) uses the
+    /// configuration's.</summary>
     public double? Dropout { get; set; }
 
     /// <summary>
-    /// What dropout draws from while training, on the model's device; null, the default, takes libtorch's own generator, which is one for
-    /// all of a process. It stays the caller's, and a copy of the model has none. On the CPU the same seed gives the same draws either way.
-    /// On CUDA attention is not fused while it drops something from a generator that is given.
+    /// The generator of dropout during training, on the model's device; null (default) uses libtorch's, which is shared by the process. The
+    /// caller keeps ownership, and copies of the model have none. On the CPU, the same seed gives the same draws either way. On CUDA,
+    /// attention with dropout is not fused if a generator is given.
     /// </summary>
     public Generator? DropoutGenerator { get; set; }
 
-    /// <summary>Changes feed-forward activations in every pass; null, the default, costs nothing. A copy of the model has none.</summary>
+    /// <summary>Edits the feed-forward activations in every pass; null (default) for none. Copies of the model have none.</summary>
     public INeuronEditor? NeuronEditor { get; set; }
 
-    /// <summary>What a parameter-efficient tuning method added, which every pass heeds; null, the default, costs nothing. The model
-    /// disposes it with itself, but not when another takes its place. It is no part of <see cref="Parameters"/> and
-    /// <see cref="Fingerprint"/>.</summary>
-    /// <exception cref="ArgumentException">It was made for a model of another kind or size.</exception>
+    /// <summary>The adaptation of a parameter-efficient tuning method, applied in every pass; null (default) for none. The model disposes
+    /// it with itself, but not when it is replaced. It is not part of <see cref="Parameters"/> and <see cref="Fingerprint"/>.</summary>
+    /// <exception cref="ArgumentException">It was created for a model of another kind or size.</exception>
     internal Adaptation? Adaptation
     {
         get;
@@ -110,10 +109,10 @@ public abstract class LanguageModel : IDisposable
         }
     }
 
-    /// <summary>True when the language-model head is there, so that <see cref="WordScores"/> can be called.</summary>
+    /// <summary>Whether the model has its language-model head, which <see cref="WordScores"/> needs.</summary>
     public abstract bool HasHead { get; }
 
-    /// <summary>The longest row, in tokens, that the model's position table can take beside the slots of a soft prompt.</summary>
+    /// <summary>The maximum length of a row in tokens that the position table allows, beside the slots of a soft prompt.</summary>
     public abstract int MaxLength { get; }
 
     /// <summary>The names of the parameters that have a row for each token: word embeddings, and what the language-model head has of its own.</summary>
@@ -122,9 +121,10 @@ public abstract class LanguageModel : IDisposable
         .Where(pair => pair.First.Shape[0] != pair.Second.Shape[0])
         .Select(pair => pair.First.Name);
 
-    /// <summary>Throws unless the architecture is one of those supported.</summary>
+    /// <summary>Throws if the architecture is not supported.</summary>
     /// <param name="config">The configuration.</param>
-    /// <exception cref="NotSupportedException">It is not, or not in the variant asked for; the message says which are.</exception>
+    /// <exception cref="NotSupportedException">The architecture or its variant is not supported; the message lists those that
+    /// are.</exception>
     public static void CheckArchitecture(ModelConfig config)
     {
         ArgumentNullException.ThrowIfNull(config);
@@ -137,12 +137,12 @@ public abstract class LanguageModel : IDisposable
         architecture.Check?.Invoke(config);
     }
 
-    /// <summary>Loads a Hugging Face checkpoint folder; of one that a classifier was saved to after tuning by a method, also its
-    /// <see cref="Adaptation"/>.</summary>
+    /// <summary>Loads a Hugging Face checkpoint folder; also the <see cref="Adaptation"/> of a classifier that was saved after
+    /// tuning.</summary>
     /// <param name="folder">A folder with <c>config.json</c> and weights.</param>
-    /// <param name="withHead">False leaves the language-model head away, which a classification head does not need.</param>
-    /// <param name="device">Where the weights go; the CPU by default.</param>
-    /// <param name="dtype">The type the weights are converted to; float32 by default.</param>
+    /// <param name="withHead">False omits the language-model head, which classification heads do not need.</param>
+    /// <param name="device">The device of the weights; the CPU by default.</param>
+    /// <param name="dtype">The type that weights are converted to; float32 by default.</param>
     /// <returns>The model; the caller disposes it.</returns>
     /// <exception cref="FileNotFoundException">The folder or one of its files is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged, or a tensor is missing, has another shape, or holds NaN.</exception>
@@ -156,12 +156,13 @@ public abstract class LanguageModel : IDisposable
 
     /// <summary>Loads an opened checkpoint folder; see <see cref="Load(string, bool, Device?, ScalarType)"/>.</summary>
     /// <param name="checkpoint">The opened folder.</param>
-    /// <param name="withHead">False leaves the language-model head away.</param>
-    /// <param name="device">Where the weights go; the CPU by default.</param>
-    /// <param name="dtype">The type the weights are converted to.</param>
-    /// <param name="twin">A model of the same architecture, type and device: parameters that equal its own share its storage instead of
-    /// taking memory twice. The storage lives as long as either model.</param>
-    /// <param name="mayShare">Which names may be shared with <paramref name="twin"/>; weights that will change in place may not.</param>
+    /// <param name="withHead">False omits the language-model head.</param>
+    /// <param name="device">The device of the weights; the CPU by default.</param>
+    /// <param name="dtype">The type that weights are converted to.</param>
+    /// <param name="twin">A model of the same architecture, type and device, whose storage is shared by equal parameters. The storage lives
+    /// as long as either model.</param>
+    /// <param name="mayShare">Returns true for names that may be shared with <paramref name="twin"/>; exclude weights that change in
+    /// place.</param>
     /// <returns>The model; the caller disposes it.</returns>
     public static LanguageModel Load(
         CheckpointFolder checkpoint, bool withHead = true, Device? device = null, ScalarType dtype = ScalarType.Float32,
@@ -171,7 +172,7 @@ public abstract class LanguageModel : IDisposable
         return WithTuning(checkpoint, LoadUntuned(checkpoint, withHead, device, dtype, twin, mayShare));
     }
 
-    /// <summary>Adds what the folder says that a tuning method added.</summary>
+    /// <summary>Adds the adaptation that a folder contains.</summary>
     private static LanguageModel WithTuning(CheckpointFolder checkpoint, LanguageModel model)
     {
         try
@@ -187,7 +188,7 @@ public abstract class LanguageModel : IDisposable
         }
     }
 
-    /// <summary>The same without what a tuning method added.</summary>
+    /// <summary>The same without an adaptation.</summary>
     internal static LanguageModel LoadUntuned(
         CheckpointFolder checkpoint, bool withHead, Device? device, ScalarType dtype, LanguageModel? twin, Func<string, bool>? mayShare)
     {
@@ -216,9 +217,9 @@ public abstract class LanguageModel : IDisposable
         });
     }
 
-    /// <summary>Loads what reads a text: a model without its head, and of T5 without its decoder.</summary>
+    /// <summary>Loads an encoder: a model without its head, and in T5 without its decoder.</summary>
     /// <param name="checkpoint">The opened folder.</param>
-    /// <param name="device">Where the weights go; the CPU by default.</param>
+    /// <param name="device">The device of the weights; the CPU by default.</param>
     internal static LanguageModel LoadReader(CheckpointFolder checkpoint, Device? device)
     {
         CheckArchitecture(checkpoint.Config);
@@ -232,7 +233,7 @@ public abstract class LanguageModel : IDisposable
             config, withHead: false, (name, shape) => (StoredTensor.Read(checkpoint, name, shape, device, ScalarType.Float32), false)));
     }
 
-    /// <summary>Holds the sizes of config.json against the tensors that are there, before anything of these sizes is made or read.</summary>
+    /// <summary>Compares the sizes of config.json with the tensors before anything of these sizes is allocated or read.</summary>
     private static void CheckSizes(CheckpointFolder checkpoint, ModelConfig config, bool withHead)
     {
         foreach ((string name, long[] shape) in Architectures[config.ModelType].Shapes(config, withHead))
@@ -241,10 +242,10 @@ public abstract class LanguageModel : IDisposable
         }
     }
 
-    /// <summary>Makes a randomly initialised model, as <c>transformers</c> initialises one from a configuration.</summary>
+    /// <summary>Creates a randomly initialised model, as <c>transformers</c> does from a configuration.</summary>
     /// <param name="config">The configuration.</param>
     /// <param name="seed">Seed of the weights.</param>
-    /// <param name="withHead">False leaves the language-model head away.</param>
+    /// <param name="withHead">False omits the language-model head.</param>
     /// <returns>A model on the CPU; the caller disposes it.</returns>
     /// <exception cref="NotSupportedException">The architecture is not one of those supported.</exception>
     public static LanguageModel Create(ModelConfig config, int seed, bool withHead = true)
@@ -267,25 +268,25 @@ public abstract class LanguageModel : IDisposable
         }
     }
 
-    /// <summary>Hidden states of the last layer at every position.</summary>
+    /// <summary>Returns the hidden states of the last layer at every position.</summary>
     /// <param name="batch">Token ids.</param>
-    /// <param name="training">True switches dropout on.</param>
-    /// <param name="observer">Sees hidden states and feed-forward activations; null costs nothing.</param>
-    /// <returns><c>[batch, length, hidden]</c>; with a soft prompt, whose slots count, <c>[batch, P + length, hidden]</c>.</returns>
+    /// <param name="training">True enables dropout.</param>
+    /// <param name="observer">Receives hidden states and feed-forward activations; null for none.</param>
+    /// <returns><c>[batch, length, hidden]</c>; with a soft prompt, <c>[batch, P + length, hidden]</c>.</returns>
     public abstract Tensor Encode(TokenBatch batch, bool training = false, IForwardObserver? observer = null);
 
     /// <summary>
-    /// Hidden states of the last layer at <see cref="TokenBatch.Positions"/> only (with a soft prompt, at the slot that it is read at);
-    /// the last layer computes nothing for the others.
+    /// Returns the hidden states of the last layer at <see cref="TokenBatch.Positions"/> only (with a soft prompt, at its scored slot); the
+    /// last layer is not computed at other positions.
     /// </summary>
     /// <param name="batch">Token ids.</param>
-    /// <param name="training">True switches dropout on.</param>
-    /// <param name="observer">Sees hidden states and feed-forward activations, those of the last layer at the scored positions only
-    /// (<c>[batch, 1, size]</c>); null costs nothing.</param>
+    /// <param name="training">True enables dropout.</param>
+    /// <param name="observer">Receives hidden states and feed-forward activations, those of the last layer at the scored positions only
+    /// (<c>[batch, 1, size]</c>); null for none.</param>
     /// <returns><c>[batch, hidden]</c>.</returns>
     public abstract Tensor EncodeAt(TokenBatch batch, bool training = false, IForwardObserver? observer = null);
 
-    /// <summary>The language-model head on some hidden states, for the words asked for only.</summary>
+    /// <summary>Returns the logits of selected words: the language-model head applied to hidden states.</summary>
     /// <param name="hidden">Hidden states, <c>[rows, hidden]</c>.</param>
     /// <param name="words">Int64 ids of the words to score; null scores the whole vocabulary.</param>
     /// <returns>Logits, <c>[rows, words]</c>.</returns>
@@ -293,9 +294,9 @@ public abstract class LanguageModel : IDisposable
     public abstract Tensor WordScores(Tensor hidden, Tensor? words = null);
 
     /// <summary>
-    /// Makes scoring with <see cref="Adaptation"/> as cheap as it can be, in place: LoRA's products are added to the weights and low-rank
-    /// biases to the biases, and then nothing of them is left; a prefix keeps its keys and values, without the projection that they came
-    /// from. Others stay as they are: adapters, prompts, LoRA with a tanh, and, where linear maps have no biases (T5), what adds to them.
+    /// Folds <see cref="Adaptation"/> into the weights, in place, so that scoring is cheaper: LoRA products are added to the weights and
+    /// low-rank biases to the biases, and the adaptation is removed; a prefix keeps its keys and values without the projection. Adapters,
+    /// prompts, LoRA with tanh, and biases of models without them (T5) are not changed.
     /// </summary>
     public void FoldAdaptation()
     {
@@ -308,11 +309,11 @@ public abstract class LanguageModel : IDisposable
         }
     }
 
-    /// <summary>A model of its own with the same weights and the same adaptation.</summary>
-    /// <param name="shares">Names whose storage is shared with this model instead of copied; none by default. The storage lives as long
-    /// as either model.</param>
+    /// <summary>Returns an independent copy with the same weights and adaptation.</summary>
+    /// <param name="shares">Returns true for names whose storage is shared with this model instead of copied; none by default. The storage
+    /// lives as long as either model.</param>
     /// <param name="dtype">The type of the copy's own weights; this model's by default.</param>
-    /// <param name="withHead">False leaves the language-model head away; where this model has none the copy has none either.</param>
+    /// <param name="withHead">False omits the language-model head; the copy has none if this model has none.</param>
     /// <returns>The copy; the caller disposes it.</returns>
     public LanguageModel Clone(Func<string, bool>? shares = null, ScalarType? dtype = null, bool withHead = true)
     {
@@ -327,9 +328,9 @@ public abstract class LanguageModel : IDisposable
         return clone;
     }
 
-    /// <summary>Number of parameters of a model, tied ones counted once.</summary>
+    /// <summary>Returns the number of parameters of a model; tied ones count once.</summary>
     /// <param name="config">The configuration.</param>
-    /// <param name="withHead">False leaves the language-model head away.</param>
+    /// <param name="withHead">False omits the language-model head.</param>
     /// <returns>The number of scalars.</returns>
     /// <exception cref="NotSupportedException">The architecture is not one of those supported.</exception>
     public static long ParameterCount(ModelConfig config, bool withHead = true)
@@ -338,7 +339,8 @@ public abstract class LanguageModel : IDisposable
         return Architectures[config.ModelType].Shapes(config, withHead).Sum(parameter => parameter.Shape.Aggregate(1L, (product, size) => product * size));
     }
 
-    /// <summary>A model of its own of another configuration: some parameters are new, the others and the adaptation copies.</summary>
+    /// <summary>Returns an independent model with another configuration and some new parameters; the others and the adaptation are
+    /// copied.</summary>
     /// <param name="config">The configuration, of the same architecture.</param>
     /// <param name="changed">The new parameters; copied.</param>
     internal LanguageModel With(ModelConfig config, IReadOnlyDictionary<string, Tensor> changed)
@@ -350,7 +352,7 @@ public abstract class LanguageModel : IDisposable
         return model;
     }
 
-    /// <summary>The identity of these weights: see <see cref="CheckpointFingerprint"/>.</summary>
+    /// <summary>Returns the fingerprint of the weights; see <see cref="CheckpointFingerprint"/>.</summary>
     /// <returns>A hexadecimal SHA-256.</returns>
     public string Fingerprint()
     {
@@ -358,16 +360,16 @@ public abstract class LanguageModel : IDisposable
         return CheckpointFingerprint.Compute(_parameters.Select(pair => (pair.Key, (Tensor)pair.Value)));
     }
 
-    /// <summary>Releases the weights, now or with the end of the last pass that runs.</summary>
+    /// <summary>Releases the weights, now or at the end of the last running pass.</summary>
     public void Dispose()
     {
         _lifetime.End();
         GC.SuppressFinalize(this);
     }
 
-    /// <summary>Hands over something that passes use, such as a <see cref="NeuronEditor"/>: it is disposed with the weights, when no pass
-    /// runs any more.</summary>
-    /// <param name="companion">What is disposed.</param>
+    /// <summary>Takes ownership of an object that passes use, such as a <see cref="NeuronEditor"/>: it is disposed with the weights, after
+    /// the last running pass.</summary>
+    /// <param name="companion">The object to dispose.</param>
     public void DisposeWith(IDisposable companion)
     {
         ArgumentNullException.ThrowIfNull(companion);
@@ -377,8 +379,8 @@ public abstract class LanguageModel : IDisposable
         }
     }
 
-    /// <summary>Keeps the weights for a pass or more, even where the model is disposed meanwhile.</summary>
-    /// <returns>What is disposed at the end of the pass.</returns>
+    /// <summary>Keeps the weights alive for one or more passes, even if the model is disposed meanwhile.</summary>
+    /// <returns>A handle to dispose at the end of the pass.</returns>
     /// <exception cref="ObjectDisposedException">The model was disposed.</exception>
     internal Lifetime.Hold Hold() => _lifetime.Take(GetType().Name);
 
@@ -401,16 +403,16 @@ public abstract class LanguageModel : IDisposable
         }
     }
 
-    /// <summary>The linear maps of all layers, in order; T5's decoder layers follow those of its encoder.</summary>
-    /// <param name="kinds">Which of them.</param>
+    /// <summary>The linear layers of all blocks, in order; T5's decoder layers follow those of its encoder.</summary>
+    /// <param name="kinds">The kinds to include.</param>
     internal IEnumerable<LinearMap> LinearMaps(LinearLayers kinds) =>
         Enumerable.Range(0, Config.Layers + Config.DecoderLayers).SelectMany(LinearMaps).Where(map => kinds.HasFlag(map.Place.Kind));
 
-    /// <summary>The linear maps of a layer, in order.</summary>
+    /// <summary>The linear layers of a block, in order.</summary>
     /// <param name="layer">Zero-based layer.</param>
     internal abstract IEnumerable<LinearMap> LinearMaps(int layer);
 
-    /// <summary>Drops values and scales up the others, as training does.</summary>
+    /// <summary>Applies dropout: drops values and scales up the others.</summary>
     /// <param name="x">The values.</param>
     /// <param name="probability">The probability that a value is dropped; 0 drops none.</param>
     internal Tensor Drop(Tensor x, double probability)
@@ -435,9 +437,9 @@ public abstract class LanguageModel : IDisposable
     /// <param name="query"><c>[rows, heads, queries, head size]</c>.</param>
     /// <param name="keys"><c>[rows, heads, keys, head size]</c>.</param>
     /// <param name="values"><c>[rows, heads, keys, head size]</c>.</param>
-    /// <param name="mask">True where a query sees a key, spreading to <c>[rows, heads, queries, keys]</c>; null sees all.</param>
+    /// <param name="mask">True where a query attends to a key, broadcast to <c>[rows, heads, queries, keys]</c>; null for all.</param>
     /// <param name="dropout">The probability that a weight is dropped.</param>
-    /// <param name="isCausal">Whether the i-th query sees the first i keys only; there is no mask then.</param>
+    /// <param name="isCausal">Whether attention is causal; must be false with a mask.</param>
     private protected Tensor Attend(Tensor query, Tensor keys, Tensor values, Tensor? mask, double dropout, bool isCausal = false)
     {
         if (dropout == 0 || DropoutGenerator is null)
@@ -461,8 +463,8 @@ public abstract class LanguageModel : IDisposable
     }
 
     /// <param name="config">The configuration.</param>
-    /// <param name="withHead">False leaves the language-model head away.</param>
-    /// <param name="source">The parameter of a name and shape, and whether its storage is another model's.</param>
+    /// <param name="withHead">False omits the language-model head.</param>
+    /// <param name="source">Provides the parameter with a name and shape, and whether its storage is another model's.</param>
     private static LanguageModel Build(ModelConfig config, bool withHead, Func<string, long[], (Tensor Value, bool IsShared)> source)
     {
         CheckArchitecture(config);
@@ -526,7 +528,7 @@ public abstract class LanguageModel : IDisposable
         return parameter;
     }
 
-    /// <summary>What an architecture's parameters are called and how a model is made of them.</summary>
+    /// <summary>The parameter names of an architecture and how a model is created from them.</summary>
     private sealed record Architecture(
         Func<ModelConfig, bool, IEnumerable<(string Name, long[] Shape)>> Shapes,
         Func<ModelConfig, OrderedDictionary<string, Parameter>, LanguageModel> Make)
@@ -534,13 +536,13 @@ public abstract class LanguageModel : IDisposable
         /// <summary>Refuses variants that are not supported.</summary>
         public Action<ModelConfig>? Check { get; init; }
 
-        /// <summary>What the names of the language-model head's own weights begin with; null where it has none that it cannot do without.</summary>
+        /// <summary>Prefix of the names of required language-model head weights; null for none.</summary>
         public string? HeadPrefix { get; init; }
 
-        /// <summary>The configuration as a checkpoint's weights have it, where its file may say otherwise.</summary>
+        /// <summary>The configuration that matches the weights of a checkpoint, which may differ from its file.</summary>
         public Func<CheckpointFolder, ModelConfig>? Settle { get; init; }
 
-        /// <summary>The standard deviation of a fresh weight; the configuration's range where null.</summary>
+        /// <summary>Standard deviation of a new weight; null for the configuration's.</summary>
         public Func<ModelConfig, string, double>? InitialDeviation { get; init; }
     }
 }

@@ -1,18 +1,18 @@
 namespace SkillLoc.Models.Backbones;
 
 /// <summary>
-/// Lets something be disposed while other threads use it: those that hold it finish, the last of them releases it, and nobody else gets
-/// hold of it. Nobody waits, so that it may be disposed from within a use as well.
+/// Allows an object to be disposed while other threads use it: current users finish, the last one releases it, and new users are refused.
+/// Nothing blocks, so it may also be disposed from within a use.
 /// </summary>
-/// <param name="release">What frees it; called once.</param>
+/// <param name="release">Releases the object; called once.</param>
 internal sealed class Lifetime(Action release)
 {
     private readonly Lock _lock = new();
     private int _holds;
     private bool _ended;
 
-    /// <summary>Keeps it alive, for the garbage collector too, until the result is disposed.</summary>
-    /// <exception cref="ObjectDisposedException">It was disposed.</exception>
+    /// <summary>Keeps the object alive, also for the garbage collector, until the result is disposed.</summary>
+    /// <exception cref="ObjectDisposedException">The object was disposed.</exception>
     public Hold Take(string name)
     {
         lock (_lock)
@@ -27,7 +27,7 @@ internal sealed class Lifetime(Action release)
         }
     }
 
-    /// <summary>Nobody gets hold of it any more; it is released now, or by the last who holds it.</summary>
+    /// <summary>Refuses new users; releases the object now or by its last user.</summary>
     public void End()
     {
         lock (_lock)

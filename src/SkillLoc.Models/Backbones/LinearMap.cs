@@ -2,12 +2,12 @@ using TorchSharp;
 
 namespace SkillLoc.Models.Backbones;
 
-/// <summary>A linear map within a layer.</summary>
-/// <param name="Place">Which one.</param>
+/// <summary>A linear layer within a transformer block.</summary>
+/// <param name="Place">Its identity.</param>
 /// <param name="Name">Its Hugging Face name.</param>
 /// <param name="WeightName">The name of the parameter that holds its weight.</param>
 /// <param name="Weight">The weight as <c>[out, in]</c>: the parameter or a view of it.</param>
-/// <param name="BiasName">The name of the parameter that holds its bias; null where it has none, as in T5.</param>
+/// <param name="BiasName">The name of the parameter that holds its bias; null for none, as in T5.</param>
 /// <param name="Bias">The bias, <c>[out]</c>: the parameter or a view of it.</param>
 internal readonly record struct LinearMap(
     LinearPlace Place, string Name, string WeightName, torch.Tensor Weight, string? BiasName = null, torch.Tensor? Bias = null);

@@ -59,13 +59,13 @@ public abstract class MaskedLanguageModel : LanguageModel
     /// <inheritdoc/>
     public override int MaxLength => Config.MaxPositions - PositionOffset - PromptSize;
 
-    /// <summary>The position id of a row's first token.</summary>
+    /// <summary>Position id of the first token of a row.</summary>
     private protected abstract int PositionOffset { get; }
 
-    /// <summary>The token that no position is counted for, null where all are.</summary>
+    /// <summary>The token that positions do not count; null for none.</summary>
     private protected virtual int? UncountedToken => null;
 
-    /// <summary>What the head's dense layer ends with.</summary>
+    /// <summary>Activation of the head's dense layer.</summary>
     private protected virtual Func<Tensor, Tensor> HeadActivation => _activation;
 
     private int PromptSize => Adaptation?.PromptSize ?? 0;
@@ -202,14 +202,14 @@ public abstract class MaskedLanguageModel : LanguageModel
         }
     }
 
-    /// <summary>The configuration as the weights have it: <c>transformers</c> does not tie a head whose stored weights differ from the word
-    /// embeddings, whatever the file says.</summary>
+    /// <summary>The configuration that matches the weights: <c>transformers</c> does not tie a head whose stored weights differ from the
+    /// word embeddings, whatever the file says.</summary>
     private protected static ModelConfig Settle(CheckpointFolder checkpoint, Names names) =>
         StoredTensor.HasOwnHead(checkpoint, names.HeadDecoder, names.Prefix + ".embeddings.word_embeddings.weight")
             ? checkpoint.Config.With("tie_word_embeddings", false)
             : checkpoint.Config;
 
-    /// <summary>What all layers of a pass share.</summary>
+    /// <summary>State that all layers of a pass share.</summary>
     private Pass Start(TokenBatch batch, bool training, IForwardObserver? observer)
     {
         Tensor? prefix = Adaptation?.KeyValues();
@@ -219,7 +219,7 @@ public abstract class MaskedLanguageModel : LanguageModel
         return new(mask, prefix, training, observer);
     }
 
-    /// <summary>What is no padding; a prefix and a prompt are none. Null where nothing is.</summary>
+    /// <summary>True except for padding; prefix and prompt count as text. Null without padding.</summary>
     private Tensor? Readable(TokenBatch batch, Tensor? prefix)
     {
         Tensor? mask = batch.Mask;
@@ -227,10 +227,10 @@ public abstract class MaskedLanguageModel : LanguageModel
         return mask is not null && more > 0 ? cat([ones([mask.size(0), 1, 1, more], ScalarType.Bool, mask.device), mask], 3) : mask;
     }
 
-    /// <summary>What is no padding and not behind some positions (<c>is_decoder</c>); a prefix stands before all.</summary>
+    /// <summary>True except for padding and later positions (<c>is_decoder</c>); a prefix precedes all.</summary>
     /// <param name="batch">The batch.</param>
     /// <param name="prefix">Keys and values of a prefix.</param>
-    /// <param name="positions">Those that look; keys are spread over its last dimension.</param>
+    /// <param name="positions">Positions of the queries; keys are broadcast over the last dimension.</param>
     private Tensor LookingBack(TokenBatch batch, Tensor? prefix, Tensor positions)
     {
         long keys = PromptSize + batch.Ids.size(1);
@@ -266,7 +266,7 @@ public abstract class MaskedLanguageModel : LanguageModel
         return Drop(normed, training).MoveToOuterDisposeScope();
     }
 
-    /// <summary>One post-norm layer. Queries come from <paramref name="scored"/>, which may be fewer positions than the keys'.</summary>
+    /// <summary>One post-norm layer. Queries come from <paramref name="scored"/>, which may be fewer positions than the keys.</summary>
     private Tensor Run(int index, Tensor scored, Tensor all, Pass pass)
     {
         using var scope = NewDisposeScope();
@@ -309,12 +309,12 @@ public abstract class MaskedLanguageModel : LanguageModel
 
     private Tensor Drop(Tensor x, bool training) => Drop(x, training ? Dropout ?? Config.HiddenDropout : 0);
 
-    /// <summary>How an architecture spells its parameters.</summary>
+    /// <summary>Parameter names of an architecture.</summary>
     /// <remarks>The head has one bias. Where its weights are the word embeddings, <c>transformers</c> keeps it as <paramref name="HeadBias"/>,
     /// else as <paramref name="DecoderBias"/>.</remarks>
     private protected sealed record Names(string Prefix, string HeadBias, string HeadDense, string HeadNorm, string HeadDecoder, string DecoderBias);
 
-    /// <summary>What all layers of a pass share; the mask covers prompt and prefix.</summary>
+    /// <summary>State that all layers of a pass share; the mask covers prompt and prefix.</summary>
     private readonly record struct Pass(Tensor? Mask, Tensor? Prefix, bool Training, IForwardObserver? Observer);
 
     private readonly record struct Affine(Tensor Weight, Tensor Bias)

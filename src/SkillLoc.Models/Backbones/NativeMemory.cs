@@ -1,8 +1,8 @@
 namespace SkillLoc.Models.Backbones;
 
 /// <summary>
-/// Tells the garbage collector of memory that it cannot see. Tensors release themselves when nobody refers to them, but without this the
-/// collector finds a model of a gigabyte too small to be worth a look.
+/// Reports native memory to the garbage collector. Unreferenced tensors release themselves when collected, but without this the collector
+/// would consider a model of a gigabyte too small to collect.
 /// </summary>
 internal sealed class NativeMemory : IDisposable
 {

@@ -2,11 +2,11 @@ using System.Globalization;
 
 namespace SkillLoc.Models.Backbones;
 
-/// <summary>A parameter's place: its region, its layer, and its name within that layer.</summary>
+/// <summary>The location of a parameter: region, layer, and name within the layer.</summary>
 /// <param name="Region">Embeddings, a layer, or the head.</param>
 /// <param name="Layer">Zero-based layer index; -1 outside the layers.</param>
-/// <param name="Kind">The name within the layer, such as <c>attention.self.query.weight</c>; the whole name elsewhere. T5's two stacks
-/// both count their layers from 0, so there it begins with the stack: <c>decoder.layer.1.EncDecAttention.q.weight</c>.</param>
+/// <param name="Kind">The name within the layer, such as <c>attention.self.query.weight</c>; the whole name elsewhere. In T5, it begins
+/// with the stack, since both count layers from 0: <c>decoder.layer.1.EncDecAttention.q.weight</c>.</param>
 public readonly record struct ParameterPlace(ParameterRegion Region, int Layer, string Kind)
 {
     private static readonly (string Marker, string Stack)[] LayerMarkers =
@@ -14,14 +14,14 @@ public readonly record struct ParameterPlace(ParameterRegion Region, int Layer, 
 
     private static readonly string[] EmbeddingMarkers = ["embeddings", "transformer.wte.", "transformer.wpe.", "shared."];
 
-    /// <summary>The stack of a layer of T5, <c>encoder</c> or <c>decoder</c>; empty elsewhere.</summary>
+    /// <summary>The stack of a layer in T5, <c>encoder</c> or <c>decoder</c>; empty elsewhere.</summary>
     public string Stack => Region != ParameterRegion.Layer ? ""
         : Kind.StartsWith("encoder.", StringComparison.Ordinal) ? "encoder"
         : Kind.StartsWith("decoder.", StringComparison.Ordinal) ? "decoder"
         : "";
 
-    /// <summary>The part of a layer that it belongs to, with its layer norm and what a tuning method adds to it: <c>attention</c>,
-    /// <c>cross_attention</c> or <c>feed_forward</c>; empty outside the layers.</summary>
+    /// <summary>The sublayer, including its layer norm and the parameters of tuning methods: <c>attention</c>, <c>cross_attention</c> or
+    /// <c>feed_forward</c>; empty outside the layers.</summary>
     public string Sublayer => Region != ParameterRegion.Layer ? "" : Kind.Split('.') switch
     {
         ["attention" or "attn" or "ln_1", ..] or ["encoder" or "decoder", "layer", "0", ..] => "attention",
@@ -29,7 +29,7 @@ public readonly record struct ParameterPlace(ParameterRegion Region, int Layer, 
         _ => "feed_forward",
     };
 
-    /// <summary>Reads the place from a Hugging Face parameter name, (methods, A.8).</summary>
+    /// <summary>Parses the place from a Hugging Face parameter name (methods, A.8).</summary>
     /// <param name="name">A name such as <c>roberta.encoder.layer.3.output.dense.bias</c> or <c>transformer.h.3.mlp.c_proj.bias</c>.</param>
     /// <returns>The place.</returns>
     public static ParameterPlace Of(string name)
@@ -51,8 +51,8 @@ public readonly record struct ParameterPlace(ParameterRegion Region, int Layer, 
             : new(ParameterRegion.Head, -1, name);
     }
 
-    /// <summary>The name of the block that a parameter is in: its own up to the number of the layer.</summary>
-    /// <param name="name">The name that <see cref="Of"/> read, of a place in a layer.</param>
+    /// <summary>Returns the name of a parameter's block: its own name up to the layer number.</summary>
+    /// <param name="name">The name that <see cref="Of"/> parsed, of a place in a layer.</param>
     internal string BlockIn(string name)
     {
         string number = string.Create(CultureInfo.InvariantCulture, $".{Layer}.");

@@ -1,6 +1,6 @@
 namespace SkillLoc.Models.Backbones;
 
-/// <summary>Where in a language model a parameter lives.</summary>
+/// <summary>A region of the parameters of a language model.</summary>
 public enum ParameterRegion
 {
     /// <summary>Token, position and segment embeddings and their normalisation.</summary>

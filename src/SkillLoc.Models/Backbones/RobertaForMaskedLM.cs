@@ -18,10 +18,10 @@ public sealed class RobertaForMaskedLM : MaskedLanguageModel
     /// <summary>RoBERTa counts positions from the padding id + 1.</summary>
     private protected override int PositionOffset => Config.PadTokenId!.Value + 1;
 
-    /// <summary>A padding token within a text gets the padding's position, and those behind it are counted on without it.</summary>
+    /// <summary>A padding token within a text has the position of padding, and positions after it do not count it.</summary>
     private protected override int? UncountedToken => Config.PadTokenId;
 
-    /// <summary>GELU, whatever the layers' activation is.</summary>
+    /// <summary>GELU, regardless of the activation of the layers.</summary>
     private protected override Func<Tensor, Tensor> HeadActivation => Activation.Gelu;
 
     internal static IEnumerable<(string Name, long[] Shape)> Shapes(ModelConfig config, bool withHead) => Shapes(config, Spelling, withHead);

@@ -11,7 +11,7 @@ internal static class StoredTensor
     public static Tensor Read(CheckpointFolder checkpoint, string name, long[] shape, Device? device, ScalarType dtype) =>
         checkpoint.Weights.ReadFinite(Find(checkpoint, name, shape), dtype, device);
 
-    /// <summary>The name that a parameter is stored under.</summary>
+    /// <summary>Returns the name under which a parameter is stored.</summary>
     /// <exception cref="InvalidDataException">The tensor is missing, or has another shape.</exception>
     public static string Find(CheckpointFolder checkpoint, string name, long[] shape)
     {
@@ -30,8 +30,8 @@ internal static class StoredTensor
         return stored;
     }
 
-    /// <summary>Whether a checkpoint holds an output layer beside the word embeddings that is not the same.</summary>
-    /// <param name="checkpoint">The folder, whose configuration may say that both are one.</param>
+    /// <summary>Whether a checkpoint has an output layer that differs from the word embeddings.</summary>
+    /// <param name="checkpoint">The folder, whose configuration may say that they are tied.</param>
     /// <param name="head">The output layer's name.</param>
     /// <param name="words">The word embeddings' name.</param>
     public static bool HasOwnHead(CheckpointFolder checkpoint, string head, string words)

@@ -10,24 +10,24 @@ using F = TorchSharp.torch.nn.functional;
 namespace SkillLoc.Models.Backbones;
 
 /// <summary>
-/// T5, an encoder and a decoder that writes one token after another, in its first version (ReLU, tied head) and 1.1 (gated GELU).
+/// T5, an encoder-decoder, in versions 1.0 (ReLU, tied head) and 1.1 (gated GELU).
 /// </summary>
 /// <remarks>
-/// <para>What the members of the base class mean here: <see cref="Encode"/> gives the encoder's last hidden states, and
+/// <para>Members of the base class: <see cref="Encode"/> returns the encoder's last hidden states, and
 /// <see cref="EncodeAt(TokenBatch, bool, IForwardObserver?)"/> the decoder's hidden state at its first step, so that
-/// <see cref="LanguageModel.WordScores"/> of it scores the word that an answer begins with.</para>
-/// <para>Targets are Int64 <c>[rows, length]</c>, each row an answer's token ids with <c>&lt;/s&gt;</c> at its end, filled up with
-/// <see cref="Ignored"/>. Where a batch of texts meets targets there may be k times as many rows of these as of texts, each text's
-/// targets one after another: texts are read once however many answers are scored.</para>
-/// <para>Observers and neuron editors see the encoder's layers as 0 to L - 1 and the decoder's as L to L + D - 1. Hidden states are
-/// 0 to L of the encoder, then L + 1 to L + 1 + D of the decoder, each stack's embeddings first and its last after the final norm.</para>
-/// <para>Every pass heeds the adaptation, the steps of <see cref="Generate"/> too: what it does after a linear map comes before that
-/// map's dropout; keys and values of a prefix stand before those of both stacks' self-attentions, and the vectors of a soft prompt before
-/// the encoder's text, whose positions count on from theirs.</para>
+/// <see cref="LanguageModel.WordScores"/> of it scores the first word of an answer.</para>
+/// <para>Targets are Int64 <c>[rows, length]</c>, each row the token ids of an answer with <c>&lt;/s&gt;</c> at its end, padded with
+/// <see cref="Ignored"/>. A batch of texts may have k targets per text, in consecutive rows: each text is encoded once for all its
+/// answers.</para>
+/// <para>Observers and neuron editors number the encoder's layers 0 to L - 1 and the decoder's L to L + D - 1. Hidden states are 0 to L of
+/// the encoder, then L + 1 to L + 1 + D of the decoder, each stack's embeddings first and its last after the final norm.</para>
+/// <para>The adaptation applies to every pass, including the steps of <see cref="Generate"/>: it acts after a linear layer and before its
+/// dropout; prefixes are prepended in the self-attention of both stacks, and soft prompts to the encoder's text, whose positions continue
+/// from theirs.</para>
 /// </remarks>
 public sealed class T5ForConditionalGeneration : LanguageModel
 {
-    /// <summary>The target that no loss counts.</summary>
+    /// <summary>The target value that losses ignore.</summary>
     public const int Ignored = -100;
 
     private const string Words = "shared.weight";
@@ -86,7 +86,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     /// <inheritdoc/>
     public override bool HasHead => _head is not null;
 
-    /// <summary>No limit of the model's own: T5 has no position table.</summary>
+    /// <summary>Unlimited, since T5 has no position table.</summary>
     public override int MaxLength => int.MaxValue;
 
     private int PromptSize => Adaptation?.PromptSize ?? 0;
@@ -94,9 +94,9 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     private Stack Decoder => _decoder
         ?? throw new InvalidOperationException("This is T5's encoder alone, without a decoder: it can read and embed texts, but not write.");
 
-    /// <summary>Fills rows of token ids up with <see cref="Ignored"/>.</summary>
+    /// <summary>Pads rows of token ids with <see cref="Ignored"/>.</summary>
     /// <param name="rows">At least one row, none empty, each ending with <c>&lt;/s&gt;</c> as a rule.</param>
-    /// <param name="device">Where the tensor lives; the CPU by default.</param>
+    /// <param name="device">The device; the CPU by default.</param>
     /// <returns>Targets, Int64 <c>[rows, length]</c>.</returns>
     /// <exception cref="ArgumentException">There is no row, or a row without tokens.</exception>
     public static Tensor Targets(IReadOnlyList<IReadOnlyList<int>> rows, Device? device = null)
@@ -112,10 +112,10 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         return tensor(ids, rows.Count, length, device: device);
     }
 
-    /// <summary>The encoder's last hidden states.</summary>
+    /// <summary>Returns the encoder's last hidden states.</summary>
     /// <param name="batch">Token ids.</param>
-    /// <param name="training">True switches dropout on.</param>
-    /// <param name="observer">Sees hidden states and feed-forward activations; null costs nothing.</param>
+    /// <param name="training">True enables dropout.</param>
+    /// <param name="observer">Receives hidden states and feed-forward activations; null for none.</param>
     /// <returns><c>[batch, length, hidden]</c>; with a soft prompt, whose slots count, <c>[batch, P + length, hidden]</c>.</returns>
     public override Tensor Encode(TokenBatch batch, bool training = false, IForwardObserver? observer = null)
     {
@@ -145,10 +145,10 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         return End(hidden, pass).MoveToOuterDisposeScope();
     }
 
-    /// <summary>The decoder's hidden state at its first step, where it has read its start token only.</summary>
+    /// <summary>Returns the decoder's hidden state at its first step, after the start token.</summary>
     /// <param name="batch">Token ids of the encoder's texts.</param>
-    /// <param name="training">True switches dropout on.</param>
-    /// <param name="observer">Sees hidden states and feed-forward activations; null costs nothing.</param>
+    /// <param name="training">True enables dropout.</param>
+    /// <param name="observer">Receives hidden states and feed-forward activations; null for none.</param>
     /// <returns><c>[batch, hidden]</c>.</returns>
     public override Tensor EncodeAt(TokenBatch batch, bool training = false, IForwardObserver? observer = null)
     {
@@ -175,11 +175,11 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         return F.linear(scaled, words is null ? _head : _head.index_select(0, words)).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Hidden states of the decoder's last layer at every step.</summary>
+    /// <summary>Returns the hidden states of the decoder's last layer at every step.</summary>
     /// <param name="batch">Token ids of the encoder's texts.</param>
-    /// <param name="decoderIds">What the decoder reads, its start token first, Int64 <c>[k batch, steps]</c>.</param>
-    /// <param name="training">True switches dropout on.</param>
-    /// <param name="observer">Sees hidden states and feed-forward activations of both stacks; null costs nothing.</param>
+    /// <param name="decoderIds">The decoder's input, beginning with its start token, Int64 <c>[k batch, steps]</c>.</param>
+    /// <param name="training">True enables dropout.</param>
+    /// <param name="observer">Receives hidden states and feed-forward activations of both stacks; null for none.</param>
     /// <returns><c>[k batch, steps, hidden]</c>.</returns>
     /// <exception cref="ArgumentException">The number of decoder rows is not a multiple of the number of texts.</exception>
     public Tensor Decode(TokenBatch batch, Tensor decoderIds, bool training = false, IForwardObserver? observer = null)
@@ -225,10 +225,10 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         return End(hidden, pass).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Logits of the next token at every step of the decoder.</summary>
+    /// <summary>Returns the logits of the next token at every step of the decoder.</summary>
     /// <param name="batch">Token ids of the encoder's texts.</param>
-    /// <param name="decoderIds">What the decoder reads, its start token first, Int64 <c>[k batch, steps]</c>.</param>
-    /// <param name="training">True switches dropout on.</param>
+    /// <param name="decoderIds">The decoder's input, beginning with its start token, Int64 <c>[k batch, steps]</c>.</param>
+    /// <param name="training">True enables dropout.</param>
     /// <returns><c>[k batch, steps, vocabulary]</c>.</returns>
     /// <exception cref="ArgumentException">The number of decoder rows is not a multiple of the number of texts.</exception>
     /// <exception cref="InvalidOperationException">The model was loaded without its head.</exception>
@@ -239,7 +239,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         return WordScores(hidden);
     }
 
-    /// <summary>What the decoder reads when targets are given: they move one step to the right, behind the start token.</summary>
+    /// <summary>Returns the decoder's input for targets: shifted to the right by one step, after the start token.</summary>
     /// <param name="targets">Int64 <c>[rows, length]</c>; <see cref="Ignored"/> becomes padding.</param>
     /// <returns>Int64 <c>[rows, length]</c>.</returns>
     public Tensor ShiftRight(Tensor targets)
@@ -251,12 +251,13 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         return shifted.MaskedFill(shifted.Eq(Ignored), Config.PadTokenId ?? 0).MoveToOuterDisposeScope();
     }
 
-    /// <summary>The sequence loss: the mean cross-entropy of all targets that are not <see cref="Ignored"/>.</summary>
+    /// <summary>Returns the sequence loss: the mean cross-entropy of all targets except <see cref="Ignored"/>.</summary>
     /// <param name="batch">Token ids of the encoder's texts.</param>
     /// <param name="targets">Int64 <c>[k batch, length]</c>.</param>
-    /// <param name="training">True switches dropout on.</param>
+    /// <param name="training">True enables dropout.</param>
     /// <returns>In nats, Float32, a scalar.</returns>
-    /// <exception cref="ArgumentException">No target counts, or the rows are not a multiple of the texts.</exception>
+    /// <exception cref="ArgumentException">All targets are ignored, or the number of rows is not a multiple of the number of
+    /// texts.</exception>
     /// <exception cref="InvalidOperationException">The model was loaded without its head.</exception>
     public Tensor Loss(TokenBatch batch, Tensor targets, bool training = false)
     {
@@ -266,12 +267,13 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         return F.cross_entropy(logits, ids).MoveToOuterDisposeScope();
     }
 
-    /// <summary>The log-likelihood of each row of targets, given the text and the targets before (teacher forcing).</summary>
+    /// <summary>Returns the log-likelihood of each row of targets, given the text and the previous targets (teacher forcing).</summary>
     /// <param name="batch">Token ids of the encoder's texts.</param>
-    /// <param name="targets">Int64 <c>[k batch, length]</c>; <see cref="Ignored"/> counts nothing.</param>
-    /// <param name="training">True switches dropout on.</param>
+    /// <param name="targets">Int64 <c>[k batch, length]</c>; <see cref="Ignored"/> is skipped.</param>
+    /// <param name="training">True enables dropout.</param>
     /// <returns>Sums over a row's targets, in nats, Float32 <c>[k batch]</c>.</returns>
-    /// <exception cref="ArgumentException">No target counts, or the rows are not a multiple of the texts.</exception>
+    /// <exception cref="ArgumentException">All targets are ignored, or the number of rows is not a multiple of the number of
+    /// texts.</exception>
     /// <exception cref="InvalidOperationException">The model was loaded without its head.</exception>
     public Tensor LogLikelihoods(TokenBatch batch, Tensor targets, bool training = false)
     {
@@ -284,16 +286,16 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     }
 
     /// <summary>
-    /// Writes greedily: at each step the likeliest token. Keys and values of the steps before are kept, so that a token costs one
-    /// pass over one position; a batch ends as soon as all its rows have.
+    /// Generates greedily: the most likely token at each step. Keys and values of earlier steps are cached, so each token costs one pass
+    /// over one position; a batch ends when all its rows have ended.
     /// </summary>
     /// <param name="batch">Token ids of the encoder's texts.</param>
-    /// <param name="maxNewTokens">How many tokens a row may get, the end token counted.</param>
-    /// <param name="cancellation">Ends the work between two steps.</param>
-    /// <returns>Each row's ids, without the start token, up to and without the end token.</returns>
+    /// <param name="maxNewTokens">Maximum number of tokens per row, end token included.</param>
+    /// <param name="cancellation">Cancels between two steps.</param>
+    /// <returns>The token ids of each row, without the start and end tokens.</returns>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="maxNewTokens"/> is below 1.</exception>
     /// <exception cref="InvalidOperationException">The model was loaded without its head.</exception>
-    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <exception cref="OperationCanceledException">The operation was cancelled.</exception>
     public IReadOnlyList<int[]> Generate(TokenBatch batch, int maxNewTokens, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(batch);
@@ -368,7 +370,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         }
     }
 
-    /// <exception cref="NotSupportedException">There is no start token, or the relative positions' buckets are absurd.</exception>
+    /// <exception cref="NotSupportedException">There is no start token, or the buckets of relative positions are out of range.</exception>
     internal static void Check(ModelConfig config)
     {
         if (config.DecoderStartTokenId is null && config.DecoderLayers > 0)
@@ -447,9 +449,9 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     }
 
     /// <summary>
-    /// The configuration as the weights have it: newer versions of <c>transformers</c> write that embeddings are tied even where the
-    /// head has weights of its own, tie a head that has none whatever the file says, and say by another key whether the decoder's output
-    /// is scaled. Where there is no decoder, as of a <c>T5EncoderModel</c>, there are no layers of it.
+    /// The configuration that matches the weights: newer versions of <c>transformers</c> write that embeddings are tied even where the head
+    /// has weights of its own, tie a head that has none whatever the file says, and say by another key whether the decoder's output is
+    /// scaled. Without a decoder, as in a <c>T5EncoderModel</c>, there are no decoder layers.
     /// </summary>
     /// <exception cref="NotSupportedException">Encoder and decoder have different word embeddings.</exception>
     internal static ModelConfig Settle(CheckpointFolder checkpoint)
@@ -493,10 +495,10 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     /// <summary>The configuration of the encoder alone.</summary>
     internal static ModelConfig WithoutDecoder(ModelConfig config) => config.With(DecoderLayersKey, 0);
 
-    /// <summary>Whether the decoder's output is scaled before the head reads it, as of tied embeddings.</summary>
+    /// <summary>Whether the decoder's output is scaled before the head, as with tied embeddings.</summary>
     internal static bool ScalesHead(ModelConfig config) => config.Flag(ScaleKey, config.TieWordEmbeddings);
 
-    /// <summary>The standard deviation of fresh weights, as in the Mesh TensorFlow original.</summary>
+    /// <summary>Standard deviation of new weights, as in the Mesh TensorFlow original.</summary>
     internal static double InitialDeviation(ModelConfig config, string name)
     {
         double fan = name switch
@@ -538,13 +540,13 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     }
 
     /// <summary>
-    /// The bucket of a distance from a query to a key (T5's relative positions): exact while it is short, then ever coarser up to the
-    /// largest distance, after which all are one.
+    /// The bucket of a distance from a query to a key (T5's relative positions): exact for short distances, then increasingly coarse up to
+    /// the largest distance, beyond which all share one.
     /// </summary>
     /// <param name="distance">The key's position less the query's.</param>
-    /// <param name="bidirectional">True gives keys behind the query half of the buckets; false gives them bucket 0.</param>
-    /// <param name="buckets">How many there are.</param>
-    /// <param name="farthest">The distance that the last bucket ends with.</param>
+    /// <param name="bidirectional">True uses half of the buckets for keys after the query; false puts them into bucket 0.</param>
+    /// <param name="buckets">Number of buckets.</param>
+    /// <param name="farthest">The end of the last bucket.</param>
     internal static int Bucket(int distance, bool bidirectional, int buckets, int farthest)
     {
         int first = 0;
@@ -572,7 +574,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
 
     private int StartId => Config.DecoderStartTokenId!.Value;
 
-    /// <summary>Logits where there is a target that counts, those targets, and their places in the flattened targets.</summary>
+    /// <summary>Logits at targets that are not ignored, these targets, and their indices in the flattened targets.</summary>
     private (Tensor Logits, Tensor Ids, Tensor Places) Scored(TokenBatch batch, Tensor targets, bool training)
     {
         ArgumentNullException.ThrowIfNull(targets);
@@ -588,12 +590,12 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         return (WordScores(read).to(ScalarType.Float32), flat.index_select(0, places), places);
     }
 
-    /// <summary>One step of the decoder: reads one token a row and adds its keys and values to the caches.</summary>
+    /// <summary>Runs one step of the decoder: one token per row, whose keys and values are added to the caches.</summary>
     /// <param name="ids">Int64 <c>[rows, 1]</c>.</param>
-    /// <param name="place">Where in the caches: a prefix and the steps before come first.</param>
+    /// <param name="place">Position in the caches, after a prefix and the earlier steps.</param>
     /// <param name="caches">Keys and values of each layer.</param>
-    /// <param name="bias">Is added to the self-attention's scores, <c>[1, heads, 1, place + 1]</c>.</param>
-    /// <param name="unread">True where the encoder's output is padding; null where nothing is.</param>
+    /// <param name="bias">Added to the scores of the self-attention, <c>[1, heads, 1, place + 1]</c>.</param>
+    /// <param name="unread">True where the encoder's output is padding; null without padding.</param>
     private Tensor Step(Tensor ids, long place, Cache[] caches, Tensor bias, Tensor? unread)
     {
         using var scope = NewDisposeScope();
@@ -625,12 +627,12 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         return hidden;
     }
 
-    /// <summary>True where the encoder's output is padding, which a soft prompt is not; null where nothing is.</summary>
+    /// <summary>True where the encoder's output is padding, which a soft prompt is not; null without padding.</summary>
     private Tensor? Unread(TokenBatch batch) => Behind(PromptSize, batch.Mask?.logical_not());
 
-    /// <summary>What is said of some keys, when keys of which nothing is said (0 or false) stand before them.</summary>
-    /// <param name="before">How many.</param>
-    /// <param name="said">A bias or a mask, keys last; null says nothing.</param>
+    /// <summary>Pads a bias or mask of keys with zeros (or false) for the keys before them.</summary>
+    /// <param name="before">Number of keys before.</param>
+    /// <param name="said">A bias or a mask, keys last; null for none.</param>
     private static Tensor? Behind(long before, Tensor? said) => said is null || before == 0
         ? said
         : cat([zeros([said.size(0), said.size(1), said.size(2), before], said.dtype, said.device), said], 3);
@@ -643,7 +645,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         return normed.MoveToOuterDisposeScope();
     }
 
-    /// <summary>Shows a layer's output; the last layer's is shown after the final norm.</summary>
+    /// <summary>Passes the output of a layer to the observer; that of the last layer after the final norm.</summary>
     private static void Observe(int layer, Tensor hidden, Pass pass)
     {
         if (layer < pass.Stack.Layers.Length - 1)
@@ -658,7 +660,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         return Adaptation?.AfterLinear(place, x, y) ?? y;
     }
 
-    /// <summary>Keys and values of what an attention reads, behind the layer's share of a prefix (<c>[2, heads, prefix, head size]</c>).</summary>
+    /// <summary>Keys and values of an attention, after the layer's part of a prefix (<c>[2, heads, prefix, head size]</c>).</summary>
     private (Tensor Keys, Tensor Values) KeysAndValues(Attention attention, Tensor read, Tensor? prefix = null)
     {
         Tensor keys = SplitHeads(Map(attention.Place(LinearLayers.Key), attention.Key, read));
@@ -668,12 +670,12 @@ public sealed class T5ForConditionalGeneration : LanguageModel
 
     /// <summary>Attention whose scores are not scaled.</summary>
     /// <param name="attention">The weights.</param>
-    /// <param name="normed">What queries are made of, <c>[rows, queries, hidden]</c>.</param>
+    /// <param name="normed">Input of the queries, <c>[rows, queries, hidden]</c>.</param>
     /// <param name="keys"><c>[rows, heads, keys, head size]</c>.</param>
     /// <param name="values"><c>[rows, heads, keys, head size]</c>.</param>
-    /// <param name="bias">Is added to the scores; a shape that spreads to <c>[rows, heads, queries, keys]</c>.</param>
-    /// <param name="training">True switches dropout on.</param>
-    /// <param name="unread">True where a key is not looked at; spreads likewise.</param>
+    /// <param name="bias">Added to the scores; broadcast to <c>[rows, heads, queries, keys]</c>.</param>
+    /// <param name="training">True enables dropout.</param>
+    /// <param name="unread">True where a key is masked; broadcast likewise.</param>
     private Tensor Attend(Attention attention, Tensor normed, Tensor keys, Tensor values, Tensor? bias, bool training, Tensor? unread = null)
     {
         using var scope = NewDisposeScope();
@@ -709,7 +711,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         return hidden.Add(Drop(down, pass.Training)).MoveToOuterDisposeScope();
     }
 
-    /// <summary>What the scores of some queries at some keys get added, by their distance; keys stand from position 0 on.</summary>
+    /// <summary>Relative position bias of the scores of queries and keys; keys start at position 0.</summary>
     /// <returns><c>[1, heads, queries, keys]</c>.</returns>
     private Tensor PositionBias(Stack stack, long firstQuery, long queries, long keys)
     {
@@ -724,7 +726,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         return byDistance.index_select(0, distance.view(-1)).view(queries, keys, -1).permute(2, 0, 1).unsqueeze(0).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Divides by the root of the mean square, which is computed in single precision; no mean is taken off.</summary>
+    /// <summary>Root mean square normalisation, computed in single precision, without subtracting the mean.</summary>
     private Tensor Normalise(Tensor x, Tensor weight)
     {
         using var scope = NewDisposeScope();
@@ -737,8 +739,8 @@ public sealed class T5ForConditionalGeneration : LanguageModel
 
     private Tensor Drop(Tensor x, bool training) => Drop(x, training ? Dropout ?? Config.HiddenDropout : 0);
 
-    /// <summary>An attention's weights, <c>[out, in]</c>, and the norm before it. <paramref name="Number"/> is its layer's, the decoder's
-    /// counted on from the encoder's, and <paramref name="Crosses"/> says that it reads the encoder's text.</summary>
+    /// <summary>An attention's weights, <c>[out, in]</c>, and the norm before it. <paramref name="Number"/> is that of its layer, where the
+    /// decoder continues the encoder's count; <paramref name="Crosses"/> marks cross-attention.</summary>
     private sealed record Attention(int Number, bool Crosses, Tensor Norm, Tensor Query, Tensor Key, Tensor Value, Tensor Output)
     {
         public LinearPlace Place(LinearLayers kind) => new(Number, kind, Crosses);
@@ -750,13 +752,13 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     /// <summary>Encoder or decoder; <paramref name="First"/> is the number of its first layer, 0 for the encoder.</summary>
     private sealed record Stack(Layer[] Layers, Tensor Distances, Tensor LastNorm, int First);
 
-    /// <summary>What all layers of a stack's pass share.</summary>
+    /// <summary>State that all layers of a pass through a stack share.</summary>
     private readonly record struct Pass(Stack Stack, bool Training, IForwardObserver? Observer)
     {
-        /// <summary>The number that the embeddings go by.</summary>
+        /// <summary>Layer number of the embeddings.</summary>
         public int FirstHidden => Stack.First == 0 ? 0 : Stack.First + 1;
     }
 
-    /// <summary>A decoder layer's keys and values: of the text, made once, and of the steps so far.</summary>
+    /// <summary>Keys and values of a decoder layer: those of the text, computed once, and those of the steps so far.</summary>
     private sealed record Cache((Tensor Keys, Tensor Values) Text, Tensor Keys, Tensor Values);
 }

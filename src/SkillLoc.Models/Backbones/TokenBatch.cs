@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace SkillLoc.Models.Backbones;
 
-/// <summary>A right-padded batch of token ids on a device. Disposing it releases its tensors.</summary>
+/// <summary>A right-padded batch of token ids on a device. Disposing the batch releases its tensors.</summary>
 public sealed class TokenBatch : IDisposable
 {
     private readonly IReadOnlyList<EncodedText> _rows;
@@ -21,19 +21,19 @@ public sealed class TokenBatch : IDisposable
     /// <summary>Token ids, Int64 <c>[batch, length]</c>.</summary>
     public Tensor Ids { get; }
 
-    /// <summary>True where a token may be attended to, <c>[batch, 1, 1, length]</c>; null when no row is padded.</summary>
+    /// <summary>Attention mask, true for tokens, <c>[batch, 1, 1, length]</c>; null if no row is padded.</summary>
     public Tensor? Mask { get; }
 
-    /// <summary>Segment ids, Int64 <c>[batch, length]</c>; null where the model has one segment.</summary>
+    /// <summary>Segment ids, Int64 <c>[batch, length]</c>; null for models with one segment.</summary>
     public Tensor? TokenTypes { get; }
 
-    /// <summary>For each row the position that is scored (the mask's, or 0), Int64 <c>[batch]</c>.</summary>
+    /// <summary>The scored position of each row (that of the mask, or 0), Int64 <c>[batch]</c>.</summary>
     public Tensor Positions { get; }
 
     /// <summary>Pads rows to the longest of them and moves them to a device.</summary>
     /// <param name="rows">At least one row; none may be empty.</param>
-    /// <param name="padId">The id that fills up short rows.</param>
-    /// <param name="device">Where the tensors live; the CPU by default.</param>
+    /// <param name="padId">The padding id.</param>
+    /// <param name="device">The device; the CPU by default.</param>
     /// <returns>The batch.</returns>
     /// <exception cref="ArgumentException">There is no row, or a row without tokens.</exception>
     public static TokenBatch Create(IReadOnlyList<EncodedText> rows, int padId, Device? device = null)
@@ -84,7 +84,7 @@ public sealed class TokenBatch : IDisposable
             tensor(positions, device: device).DetachFromDisposeScope());
     }
 
-    /// <summary>Whether a row has a token, padding not counted.</summary>
+    /// <summary>Whether a row has a token other than padding.</summary>
     internal bool Holds(int id)
     {
         foreach (EncodedText row in _rows)
@@ -98,9 +98,9 @@ public sealed class TokenBatch : IDisposable
         return false;
     }
 
-    /// <summary>Positions that count on at every token but one, which itself gets the position before the first.</summary>
-    /// <param name="uncounted">That token.</param>
-    /// <param name="first">The position of the first token that counts.</param>
+    /// <summary>Positions that are incremented at every token but one, which has the position before the first.</summary>
+    /// <param name="uncounted">The token that is not counted.</param>
+    /// <param name="first">The position of the first counted token.</param>
     /// <returns>Int64 <c>[batch, length]</c>; the caller disposes it.</returns>
     internal Tensor CountedPositions(int uncounted, int first)
     {

@@ -5,7 +5,7 @@ using SkillLoc.Models.Checkpoints;
 namespace SkillLoc.Models.Cartography;
 
 /// <summary>
-/// What a model made of each training row after each epoch, from which a data map is drawn (Swayamdipta et al. 2020;
+/// Training dynamics: correctness and confidence of each training row after each epoch, the basis of a data map (Swayamdipta et al. 2020;
 /// methods, C.6).
 /// </summary>
 public sealed class TrainingDynamics
@@ -17,7 +17,7 @@ public sealed class TrainingDynamics
     /// <summary>Number of rows.</summary>
     public int Count => _rows.Count;
 
-    /// <summary>Adds an epoch of a row.</summary>
+    /// <summary>Adds the result of an epoch for a row.</summary>
     /// <param name="row">The row's zero-based number in the training data.</param>
     /// <param name="isRight">Whether it was predicted right.</param>
     /// <param name="confidence">The probability of its true label, from 0 to 1.</param>
@@ -38,13 +38,13 @@ public sealed class TrainingDynamics
         history.Confidence.Add(confidence);
     }
 
-    /// <summary>The measures of all rows.</summary>
-    /// <returns>One entry a row, in the order of the rows.</returns>
+    /// <summary>Returns the measures of all rows.</summary>
+    /// <returns>One entry per row, in the order of the rows.</returns>
     public IReadOnlyList<CartographyRow> Map() => [.. _rows.Select(pair => pair.Value.Measure(pair.Key))];
 
-    /// <summary>Writes <c>cartography.json</c>: by row the lists <c>acc</c>, of 0 and 1, and <c>confidence</c>.</summary>
-    /// <param name="path">The file; an older one is replaced when the new one is complete.</param>
-    /// <exception cref="IOException">It could not be written; what was there is untouched.</exception>
+    /// <summary>Writes <c>cartography.json</c>: for each row, the lists <c>acc</c> (0 or 1) and <c>confidence</c>.</summary>
+    /// <param name="path">The file; an existing file is replaced once the new one is complete.</param>
+    /// <exception cref="IOException">It could not be written; an existing file is unchanged.</exception>
     public void Save(string path) => AtomicFile.Write(path, stream =>
     {
         using var json = new Utf8JsonWriter(stream);
@@ -71,11 +71,11 @@ public sealed class TrainingDynamics
         }
     });
 
-    /// <summary>Reads what <see cref="Save"/> or the paper's code wrote.</summary>
+    /// <summary>Reads a file that <see cref="Save"/> or the paper's code wrote.</summary>
     /// <param name="path">The file.</param>
     /// <returns>The histories.</returns>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">It is of another form; the message says where.</exception>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
+    /// <exception cref="InvalidDataException">The file is invalid; the message says where.</exception>
     public static TrainingDynamics Load(string path)
     {
         Dictionary<string, Dictionary<string, double[]>>? file;

@@ -3,7 +3,7 @@ using System.Text;
 
 namespace SkillLoc.Models.Checkpoints;
 
-/// <summary>Writes a file so that its name never stands for something incomplete.</summary>
+/// <summary>Writes files atomically: a file name never refers to incomplete content.</summary>
 internal static class AtomicFile
 {
     private const int BufferBytes = 1 << 16;
@@ -12,11 +12,11 @@ internal static class AtomicFile
     private const int LongestName = 255;
 
     /// <summary>
-    /// Writes to a temporary name in the same folder, flushes it to the disk and renames it. Whatever goes wrong, the temporary
-    /// is removed and a file that was there is untouched. Temporaries of writers that were killed are removed too.
+    /// Writes to a temporary file in the same folder, flushes it to disk and renames it. If writing fails, the temporary file is removed
+    /// and an existing file is unchanged. Temporary files of killed writers are removed as well.
     /// </summary>
     /// <param name="path">The file to create or replace.</param>
-    /// <param name="write">Writes the content; what it throws other than an input or output error comes through as it is.</param>
+    /// <param name="write">Writes the content; exceptions other than I/O errors are passed on unchanged.</param>
     /// <exception cref="IOException">The file could not be written, for instance because the disk is full.</exception>
     public static void Write(string path, Action<Stream> write)
     {
@@ -45,13 +45,13 @@ internal static class AtomicFile
         }
     }
 
-    /// <summary>Writes text as UTF-8 without a byte order mark, as <see cref="Write"/> does.</summary>
+    /// <summary>Writes text atomically as UTF-8 without a byte order mark; see <see cref="Write"/>.</summary>
     /// <exception cref="IOException">The file could not be written, for instance because the disk is full.</exception>
     public static void WriteText(string path, string text) => Write(path, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
 
-    /// <summary>Throws unless <see cref="Write"/> could write a file now; makes its folder where that is missing.</summary>
-    /// <param name="path">The file, which stays as it is.</param>
-    /// <exception cref="IOException">It could not.</exception>
+    /// <summary>Throws unless <see cref="Write"/> could currently write a file; creates its folder if missing.</summary>
+    /// <param name="path">The file, which is not changed.</param>
+    /// <exception cref="IOException">The file cannot be written.</exception>
     public static void CheckWritable(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
@@ -73,8 +73,8 @@ internal static class AtomicFile
         }
     }
 
-    /// <summary>Removes what writers of a file that were killed left beside it, as far as that is possible.</summary>
-    /// <param name="path">The file, which need not exist; it stays, and so do temporaries of writers that are at work.</param>
+    /// <summary>Removes the temporary files of killed writers beside a file, as far as possible.</summary>
+    /// <param name="path">The file, which need not exist; it and the temporary files of active writers are kept.</param>
     public static void RemoveLeftovers(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
@@ -85,14 +85,14 @@ internal static class AtomicFile
             Try(() => File.Delete(temporary));
     }
 
-    /// <summary>A name beside <paramref name="target"/> that nothing has.</summary>
+    /// <summary>An unused name beside <paramref name="target"/>.</summary>
     internal static string TemporaryName(string target) =>
         Path.Join(Path.GetDirectoryName(target), $"{TemporaryPrefix(target)}{Guid.NewGuid():N}.tmp");
 
-    /// <summary>What finds the names that <see cref="TemporaryName"/> gives.</summary>
+    /// <summary>The pattern of the names from <see cref="TemporaryName"/>.</summary>
     internal static string TemporaryPattern(string target) => $"{TemporaryPrefix(target)}{new string('?', 32)}.tmp";
 
-    /// <summary>Whether nobody has a file open that its writer keeps open, so that the writer is dead.</summary>
+    /// <summary>Whether a temporary file is no longer held open, so that its writer has died.</summary>
     internal static bool IsAbandoned(string path)
     {
         // Where the runtime was told not to lock files, nobody can know.
@@ -102,8 +102,8 @@ internal static class AtomicFile
         return Try(() => new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None).Dispose());
     }
 
-    /// <summary>Does what may be left undone.</summary>
-    /// <returns>Whether it was done.</returns>
+    /// <summary>Runs an action whose failure can be ignored.</summary>
+    /// <returns>Whether it succeeded.</returns>
     internal static bool Try(Action action)
     {
         try

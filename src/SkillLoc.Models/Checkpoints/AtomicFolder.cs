@@ -4,14 +4,14 @@ using System.Text.Json;
 
 namespace SkillLoc.Models.Checkpoints;
 
-/// <summary>Writes several files that belong together so that their folder never holds a mixture of old and new.</summary>
+/// <summary>Writes folders atomically: a folder never holds a mixture of old and new files.</summary>
 /// <remarks>
-/// <para>The new files are complete beside the folder before it changes. On Linux the two change places in one step, with what else is in
-/// the folder linked into both, so that a kill at any moment leaves the old content or the new. Where that cannot be done (on other
-/// systems, where the folder is a mount point, its parent cannot be written to, or the file system has no links), the files are replaced one
-/// by one, and the one without which the folder is not valid goes first and comes last; whoever opens or writes the folder next
-/// (<see cref="Recover"/>) completes what a kill interrupted.</para>
-/// <para>Temporaries of writers that were killed are removed by the next.</para>
+/// <para>The new files are completed beside the folder before it changes. On Linux, the two folders are exchanged in one step, with all
+/// other files linked into both, so that a kill at any moment leaves the old content or the new. Where this is not possible (other systems,
+/// mount points, a read-only parent, or a file system without links), the files are replaced one by one; the file without which the folder
+/// is invalid is removed first and written last. The next call that opens or writes the folder (<see cref="Recover"/>) completes an
+/// interrupted replacement.</para>
+/// <para>Temporary files of killed writers are removed by the next writer.</para>
 /// </remarks>
 internal static partial class AtomicFolder
 {
@@ -24,20 +24,20 @@ internal static partial class AtomicFolder
     private const string Journal = ".journal";
 
     /// <summary>
-    /// Writes into a temporary folder, flushes it to the disk and puts it in the folder's place. Whatever goes wrong, the temporary
-    /// is removed and a folder that was there is untouched.
+    /// Writes into a temporary folder, flushes it to disk and moves it into place. If writing fails, the temporary folder is removed and an
+    /// existing folder is unchanged.
     /// </summary>
     /// <param name="folder">The folder to create or replace.</param>
-    /// <param name="write">Writes the files into the folder that it is given; what it throws other than an input or output error comes through as it is.</param>
+    /// <param name="write">Writes the files into the given folder; exceptions other than I/O errors are passed on unchanged.</param>
     /// <param name="isStale">
-    /// Says of a file or folder name in the old folder, one that <paramref name="write"/> did not write anew, whether it goes; null keeps all such.
+    /// Returns true for names in the old folder that are removed unless <paramref name="write"/> writes them; null keeps all.
     /// </param>
-    /// <param name="validBy">The name of the file without which the folder is not valid; null for none.</param>
+    /// <param name="validBy">Name of the file without which the folder is invalid; null for none.</param>
     /// <exception cref="IOException">The folder could not be written, for instance because the disk is full.</exception>
     public static void Write(string folder, Action<string> write, Predicate<string>? isStale = null, string? validBy = null) =>
         Write(folder, write, isStale, validBy, isInside: false);
 
-    /// <summary>The same; file by file also where the folders could change places.</summary>
+    /// <summary>The same, optionally file by file where the folders could be exchanged.</summary>
     internal static void Write(string folder, Action<string> write, Predicate<string>? isStale, string? validBy, bool isInside)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
@@ -62,9 +62,9 @@ internal static partial class AtomicFolder
         }
     }
 
-    /// <summary>Throws unless a folder could be written now; makes its parents where they are missing.</summary>
-    /// <param name="folder">The folder, which stays as it is.</param>
-    /// <exception cref="IOException">It could not.</exception>
+    /// <summary>Throws unless a folder could currently be written; creates missing parents.</summary>
+    /// <param name="folder">The folder, which is not changed.</param>
+    /// <exception cref="IOException">The folder cannot be written.</exception>
     internal static void CheckWritable(string folder)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
@@ -85,9 +85,9 @@ internal static partial class AtomicFolder
         }
     }
 
-    /// <summary>Completes what a writer that was killed had begun to put into a folder file by file; see the remarks.</summary>
+    /// <summary>Completes an interrupted file-by-file replacement of a folder; see the remarks.</summary>
     /// <param name="folder">The folder, which need not exist.</param>
-    /// <exception cref="IOException">It could not be completed.</exception>
+    /// <exception cref="IOException">It cannot be completed.</exception>
     public static void Recover(string folder)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
@@ -111,9 +111,9 @@ internal static partial class AtomicFolder
         }
     }
 
-    /// <summary>Recovers a folder, and removes what writers of it that were killed left beside it, as far as that is possible.</summary>
+    /// <summary>Recovers a folder and removes the temporary folders of killed writers beside it, as far as possible.</summary>
     /// <param name="folder">The folder, which need not exist.</param>
-    /// <exception cref="IOException">What a killed writer had begun could not be completed.</exception>
+    /// <exception cref="IOException">An interrupted replacement cannot be completed.</exception>
     public static void RemoveLeftovers(string folder)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
@@ -125,11 +125,11 @@ internal static partial class AtomicFolder
             Remove(held);
     }
 
-    /// <summary>Whether a writer is at work in the folder itself, so that files may be missing for a moment.</summary>
+    /// <summary>Whether a writer is replacing files in the folder, so that files may be missing for a moment.</summary>
     internal static bool IsBeingReplaced(string folder) =>
         Directory.Exists(folder) && Directory.EnumerateFiles(folder, InsidePattern).Any();
 
-    /// <summary>Removes the stage of a dead writer by its lock, which goes last.</summary>
+    /// <summary>Removes the stage of a dead writer; its lock is removed last.</summary>
     private static void Remove(string held) => AtomicFile.Try(() =>
     {
         var stage = held[..^LockSuffix.Length];
@@ -138,14 +138,14 @@ internal static partial class AtomicFolder
         File.Delete(held);
     });
 
-    /// <summary>The folder itself, where a link leads to it.</summary>
+    /// <summary>The folder that a link refers to.</summary>
     private static string Resolve(string folder)
     {
         var target = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
         return Directory.Exists(target) ? new DirectoryInfo(target).ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? target : target;
     }
 
-    /// <summary>Puts what is complete into the place of what was there.</summary>
+    /// <summary>Replaces the target with the completed stage.</summary>
     private static void Put(Stage stage, string target, Predicate<string> isStale, string? validBy)
     {
         if (!Directory.Exists(target))
@@ -198,7 +198,7 @@ internal static partial class AtomicFolder
         }
     }
 
-    /// <summary>Does what a journal says, from wherever it stands.</summary>
+    /// <summary>Completes a journal from its current state.</summary>
     private static void Finish(string stage, string target)
     {
         var steps = JsonSerializer.Deserialize<Steps>(File.ReadAllText(Path.Join(stage, Journal)))!;
@@ -239,7 +239,7 @@ internal static partial class AtomicFolder
         Directory.Move(from, to);
     }
 
-    /// <summary>Links what else is in a folder into another; false where something cannot be linked.</summary>
+    /// <summary>Links the other content of a folder into another; returns false if something cannot be linked.</summary>
     [UnsupportedOSPlatform("windows")]
     private static bool LinkOthers(string from, string to, Predicate<string> isStale)
     {
@@ -279,7 +279,7 @@ internal static partial class AtomicFolder
         }
     }
 
-    /// <summary>Moves what is in a folder and not in another, and is not stale.</summary>
+    /// <summary>Moves the content that exists in one folder only and is not stale.</summary>
     private static bool CarryOver(string from, string to, Predicate<string> isStale)
     {
         var isDone = true;
@@ -308,10 +308,11 @@ internal static partial class AtomicFolder
 
     private sealed record Steps(string[] Written, string[] Stale, string? ValidBy);
 
-    /// <summary>Something is written and something is not, which the message says.</summary>
+    /// <summary>A replacement that was only partly done; the message says what is missing.</summary>
     private sealed class HalfwayException(string message, Exception? cause = null) : IOException(message, cause);
 
-    /// <summary>A temporary folder, and beside it a lock that its writer holds for as long as it lives: made before it and removed after it.</summary>
+    /// <summary>A temporary folder with a lock beside it that its writer holds while it lives; created before and removed after the
+    /// folder.</summary>
     private sealed class Stage : IDisposable
     {
         private readonly FileStream _lock;
@@ -334,13 +335,13 @@ internal static partial class AtomicFolder
 
         public string Path { get; }
 
-        /// <summary>Whether it lies in the folder itself, and not beside it.</summary>
+        /// <summary>Whether it is inside the folder instead of beside it.</summary>
         public bool IsInside { get; }
 
-        /// <summary>Whether it stays, because something in it is needed.</summary>
+        /// <summary>Whether it is kept because its content is still needed.</summary>
         public bool IsKept { get; set; }
 
-        /// <summary>A stage beside a folder, or in it where nothing can be made beside it.</summary>
+        /// <summary>Creates a stage beside a folder, or inside it where that is not possible.</summary>
         public static Stage Create(string target)
         {
             try

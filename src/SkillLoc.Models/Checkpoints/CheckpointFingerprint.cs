@@ -6,12 +6,12 @@ using TorchSharp;
 namespace SkillLoc.Models.Checkpoints;
 
 /// <summary>
-/// The identity of a set of weights: SHA-256 over their names in ordinal order, shapes and float32 values. The same weights
-/// have the same fingerprint whichever file format, order or device they come from, and whichever wider type holds them.
+/// The fingerprint of a set of weights: SHA-256 over their names in ordinal order, shapes and float32 values. It does not depend on the
+/// file format, the order, the device, or a wider element type.
 /// </summary>
 public static class CheckpointFingerprint
 {
-    /// <summary>The fingerprint of tensors in memory.</summary>
+    /// <summary>Returns the fingerprint of tensors in memory.</summary>
     /// <returns>64 lower-case hexadecimal digits.</returns>
     /// <exception cref="ArgumentException">A name occurs twice.</exception>
     public static string Compute(IEnumerable<(string Name, torch.Tensor Value)> tensors)
@@ -29,12 +29,12 @@ public static class CheckpointFingerprint
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 
-    /// <summary>The fingerprint of tensors in a file, of which one at a time is in memory.</summary>
+    /// <summary>Returns the fingerprint of tensors in a file, reading one at a time.</summary>
     /// <param name="store">The file or files.</param>
-    /// <param name="names">The tensors that count; null for all.</param>
+    /// <param name="names">The tensors to include; null for all.</param>
     /// <returns>64 lower-case hexadecimal digits.</returns>
-    /// <exception cref="KeyNotFoundException">There is no tensor of one of the names.</exception>
-    /// <exception cref="InvalidDataException">The file does not hold what it announces.</exception>
+    /// <exception cref="KeyNotFoundException">No tensor has one of the names.</exception>
+    /// <exception cref="InvalidDataException">The content of the file does not match its header.</exception>
     public static string Compute(ITensorStore store, IEnumerable<string>? names = null)
     {
         ArgumentNullException.ThrowIfNull(store);

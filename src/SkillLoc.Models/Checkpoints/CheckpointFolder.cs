@@ -5,7 +5,7 @@ using TorchSharp;
 
 namespace SkillLoc.Models.Checkpoints;
 
-/// <summary>A checkpoint in the Hugging Face layout: <c>config.json</c>, weights, and the tokenizer's files.</summary>
+/// <summary>A checkpoint folder in the Hugging Face layout: <c>config.json</c>, weights, and the tokenizer's files.</summary>
 public sealed partial class CheckpointFolder : IDisposable
 {
     private const string ConfigFile = "config.json";
@@ -40,14 +40,14 @@ public sealed partial class CheckpointFolder : IDisposable
     /// <summary>The folder.</summary>
     public string Path { get; }
 
-    /// <summary>What <c>config.json</c> says.</summary>
+    /// <summary>The configuration, as in <c>config.json</c>.</summary>
     public ModelConfig Config { get; }
 
-    /// <summary>The weights, which this object owns; <see cref="ITensorStore.Path"/> names the file. Tensors that a classifier of ours has
-    /// beside a Python class's, which lie in <c>skillloc.safetensors</c>, are among them.</summary>
+    /// <summary>The weights, which this object owns; <see cref="ITensorStore.Path"/> names the file. They include the tensors in
+    /// <c>skillloc.safetensors</c>, which the Python classes do not have.</summary>
     public ITensorStore Weights { get; }
 
-    /// <summary>The full paths of the files beside the weights that a tokenizer or a generating model needs, as far as they are there.</summary>
+    /// <summary>Full paths of the existing tokenizer and generation files.</summary>
     public IReadOnlyList<string> TokenizerFiles =>
         [.. KnownTokenizerFiles.Select(name => System.IO.Path.Join(Path, name)).Where(File.Exists)];
 
@@ -61,9 +61,9 @@ public sealed partial class CheckpointFolder : IDisposable
     ];
 
     /// <summary>Opens a folder: reads its configuration and checks that its weights are complete, without reading them.</summary>
-    /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
+    /// <exception cref="DirectoryNotFoundException">The folder does not exist.</exception>
     /// <exception cref="FileNotFoundException">The folder has no <c>config.json</c> or no weights.</exception>
-    /// <exception cref="InvalidDataException">One of its files is truncated or otherwise not valid.</exception>
+    /// <exception cref="InvalidDataException">One of its files is truncated or otherwise invalid.</exception>
     public static CheckpointFolder Open(string folder)
     {
         var config = ReadConfig(folder);
@@ -85,10 +85,10 @@ public sealed partial class CheckpointFolder : IDisposable
         }
     }
 
-    /// <summary>Reads a folder's configuration alone.</summary>
-    /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
+    /// <summary>Reads only the configuration of a folder.</summary>
+    /// <exception cref="DirectoryNotFoundException">The folder does not exist.</exception>
     /// <exception cref="FileNotFoundException">The folder has no <c>config.json</c>.</exception>
-    /// <exception cref="InvalidDataException">The configuration is not valid.</exception>
+    /// <exception cref="InvalidDataException">The configuration is invalid.</exception>
     public static ModelConfig ReadConfig(string folder)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
@@ -100,28 +100,27 @@ public sealed partial class CheckpointFolder : IDisposable
             : throw new DirectoryNotFoundException($"There is no checkpoint folder '{System.IO.Path.GetFullPath(folder)}'.");
     }
 
-    /// <summary>Throws unless a checkpoint could be written to a folder now, so that this is known before hours of training; makes its parents
-    /// where they are missing.</summary>
-    /// <param name="folder">The folder, which stays as it is.</param>
-    /// <param name="others">Files and folders that may lie in it although it is no checkpoint yet; null for none.</param>
-    /// <exception cref="IOException">It could not, or the folder holds something else.</exception>
+    /// <summary>Throws unless a checkpoint could currently be written to a folder, to fail before hours of training; creates missing
+    /// parents.</summary>
+    /// <param name="folder">The folder, which is not changed.</param>
+    /// <param name="others">Names of files and folders that are allowed although the folder is not a checkpoint yet; null for none.</param>
+    /// <exception cref="IOException">The folder cannot be written, or holds something else.</exception>
     public static void CheckWritable(string folder, IReadOnlyList<string>? others = null)
     {
         AtomicFolder.CheckWritable(folder);
         CheckReplaceable(folder, others ?? []);
     }
 
-    /// <summary>Writes a folder that Python reads too, and that replaces an older one only when it is complete.</summary>
-    /// <param name="folder">A folder that is new, empty or a checkpoint; of a checkpoint, files other than the weights and those written anew stay.</param>
-    /// <param name="config">The configuration; <c>dtype</c> is set to what the weights are stored in.</param>
-    /// <param name="tensors">The weights in the order that they shall have.</param>
-    /// <param name="tokenizerFilesToCopy">Files to copy into the folder, for example another folder's <see cref="TokenizerFiles"/>.</param>
-    /// <param name="storeAs">The type to store floating-point weights in; null for each one's own.</param>
-    /// <param name="textFiles">More files to write into the folder: name and content.</param>
-    /// <param name="ownTensors">Tensors that the configuration's Python class does not have, which get a file of their own,
-    /// <c>skillloc.safetensors</c>; null for none.</param>
+    /// <summary>Writes a checkpoint folder, which Python reads as well; an existing one is replaced once the new one is complete.</summary>
+    /// <param name="folder">A new or empty folder, or a checkpoint, whose other files are kept.</param>
+    /// <param name="config">The configuration, whose <c>dtype</c> is set to the stored type.</param>
+    /// <param name="tensors">The weights in the order of the file.</param>
+    /// <param name="tokenizerFilesToCopy">Files to copy, for example the <see cref="TokenizerFiles"/> of another folder.</param>
+    /// <param name="storeAs">The type in which floating-point weights are stored; null keeps their own.</param>
+    /// <param name="textFiles">Additional text files, by name and content.</param>
+    /// <param name="ownTensors">Tensors that the Python class does not have, stored in <c>skillloc.safetensors</c>; null for none.</param>
     /// <exception cref="ArgumentException">A weight's name occurs twice, or its type cannot be stored.</exception>
-    /// <exception cref="IOException">The folder could not be written or holds something else; what was there is untouched.</exception>
+    /// <exception cref="IOException">The folder could not be written or holds something else; existing content is unchanged.</exception>
     public static void Save(
         string folder,
         ModelConfig config,
@@ -132,7 +131,7 @@ public sealed partial class CheckpointFolder : IDisposable
         IReadOnlyList<(string Name, torch.Tensor Value)>? ownTensors = null) =>
         Write(folder, config, tensors, tokenizerFilesToCopy, storeAs, textFiles, ownTensors, isChecked: false);
 
-    /// <summary>The same as <see cref="Save"/>; <paramref name="isChecked"/> where <see cref="CheckWritable"/> was asked before.</summary>
+    /// <summary>Like <see cref="Save"/>; <paramref name="isChecked"/> if <see cref="CheckWritable"/> was called before.</summary>
     internal static void Write(
         string folder,
         ModelConfig config,
@@ -179,7 +178,7 @@ public sealed partial class CheckpointFolder : IDisposable
     /// <summary>Releases the weights' file. Tensors that were read stay valid.</summary>
     public void Dispose() => Weights.Dispose();
 
-    /// <summary>Throws unless a folder is new, empty, or a checkpoint, which saving replaces.</summary>
+    /// <summary>Throws unless a folder is new, empty, or a checkpoint that may be replaced.</summary>
     /// <exception cref="IOException">It holds something else.</exception>
     private static void CheckReplaceable(string folder, IReadOnlyList<string> others)
     {
@@ -198,14 +197,14 @@ public sealed partial class CheckpointFolder : IDisposable
         return path.EndsWith(".safetensors", StringComparison.Ordinal) ? SafetensorsFile.Open(path) : TorchCheckpointFile.Open(path);
     }
 
-    /// <summary>Names the type of the weights under the key that the configuration has for it.</summary>
+    /// <summary>Sets the element type in the configuration.</summary>
     private static ModelConfig WithType(ModelConfig config, torch.ScalarType type)
     {
         var json = JsonNode.Parse(config.ToJson())!.AsObject();
         return config.With(json.ContainsKey("dtype") ? "dtype" : "torch_dtype", ElementTypes.TorchName(type));
     }
 
-    /// <summary>The names that weights have in this layout, shards and indexes included.</summary>
+    /// <summary>The names of weight files in this layout, shards and indexes included.</summary>
     [GeneratedRegex(
         @"^(model|pytorch_model)(-\d+-of-\d+)?\.(safetensors|bin)(\.index\.json)?$|^skillloc\.safetensors$",
         RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 1000)]

@@ -2,7 +2,7 @@ using TorchSharp;
 
 namespace SkillLoc.Models.Checkpoints;
 
-/// <summary>The element types that checkpoints are stored in.</summary>
+/// <summary>The element types that checkpoints support.</summary>
 internal static class ElementTypes
 {
     // PyTorch's own limit.
@@ -28,7 +28,7 @@ internal static class ElementTypes
     public static bool IsFloatingPoint(torch.ScalarType type) =>
         type is torch.ScalarType.Float64 or torch.ScalarType.Float32 or torch.ScalarType.Float16 or torch.ScalarType.BFloat16;
 
-    /// <summary>The size of an element in bytes; 0 if checkpoints cannot hold that type.</summary>
+    /// <summary>Returns the size of an element in bytes; 0 if checkpoints do not support the type.</summary>
     public static int Size(torch.ScalarType type) => Array.Find(Known, known => known.Type == type).Size;
 
     /// <summary>The name in a safetensors header.</summary>
@@ -44,7 +44,7 @@ internal static class ElementTypes
 
     public static torch.ScalarType? FromTorch(string name) => Find(known => string.Equals(known.Torch, name, StringComparison.Ordinal));
 
-    /// <summary>The number of bytes of a tensor; null if no tensor can have that shape.</summary>
+    /// <summary>The number of bytes of a tensor; null if the shape is impossible.</summary>
     public static long? ByteLength(torch.ScalarType type, ReadOnlySpan<long> shape)
     {
         if (shape.Length > MaxDimensions)

@@ -2,14 +2,14 @@ using TorchSharp;
 
 namespace SkillLoc.Models.Checkpoints;
 
-/// <summary>A model's weights and what lies in a file of its own beside them, as one.</summary>
+/// <summary>Combines the weights of a model with those of a second file.</summary>
 internal sealed class JointTensorStore : ITensorStore
 {
     private readonly ITensorStore _weights;
     private readonly ITensorStore _own;
 
-    /// <summary>Takes over both.</summary>
-    /// <exception cref="InvalidDataException">A tensor is in both.</exception>
+    /// <summary>Combines two stores, which it takes over.</summary>
+    /// <exception cref="InvalidDataException">Both have a tensor with the same name.</exception>
     public JointTensorStore(ITensorStore weights, ITensorStore own)
     {
         _weights = weights;

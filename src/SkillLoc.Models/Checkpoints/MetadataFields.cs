@@ -3,17 +3,17 @@ using TorchSharp;
 
 namespace SkillLoc.Models.Checkpoints;
 
-/// <summary>Reads what a safetensors file of our own says of itself; whatever is wrong is said with the file and the field.</summary>
+/// <summary>Reads the metadata of SkillLoc's safetensors files; errors name the file and the field.</summary>
 /// <param name="file">The file.</param>
-/// <param name="source">What error messages call it.</param>
+/// <param name="source">Its name in error messages.</param>
 internal sealed class MetadataFields(SafetensorsFile file, string source)
 {
-    /// <summary>A field that must be there.</summary>
-    /// <exception cref="InvalidDataException">It is not.</exception>
+    /// <summary>Returns a required field.</summary>
+    /// <exception cref="InvalidDataException">The field is missing.</exception>
     public string Text(string key) => file.Metadata.GetValueOrDefault(key) ?? throw Wrong(key, "is missing");
 
-    /// <summary>A number, which may be NaN or infinite only where no range is given.</summary>
-    /// <exception cref="InvalidDataException">The field is missing, no number, or out of the range.</exception>
+    /// <summary>Returns a number, which may be NaN or infinite only without a range.</summary>
+    /// <exception cref="InvalidDataException">The field is missing, not a number, or out of range.</exception>
     public double Number(string key, double least = double.NegativeInfinity, double most = double.PositiveInfinity)
     {
         bool isFree = double.IsNegativeInfinity(least) && double.IsPositiveInfinity(most);
@@ -23,8 +23,8 @@ internal sealed class MetadataFields(SafetensorsFile file, string source)
             : throw Wrong(key, $"is '{text}'; it must be a number{(isFree ? "" : $" {Range(least, most)}")}");
     }
 
-    /// <summary>A whole number.</summary>
-    /// <exception cref="InvalidDataException">The field is missing, no whole number, or out of the range.</exception>
+    /// <summary>Returns an integer.</summary>
+    /// <exception cref="InvalidDataException">The field is missing, not an integer, or out of range.</exception>
     public long Whole(string key, long least = 0, long most = long.MaxValue)
     {
         string text = Text(key);
@@ -33,8 +33,8 @@ internal sealed class MetadataFields(SafetensorsFile file, string source)
             : throw Wrong(key, $"is '{text}'; it must be a whole number {Range(least, most == long.MaxValue ? double.PositiveInfinity : most)}");
     }
 
-    /// <summary>The numbers of a tensor of one dimension that holds integers of 32 bits.</summary>
-    /// <exception cref="InvalidDataException">The tensor is missing or of another kind.</exception>
+    /// <summary>Returns the values of a one-dimensional tensor of 32-bit integers.</summary>
+    /// <exception cref="InvalidDataException">The tensor is missing or has another type or shape.</exception>
     public int[] Integers(string tensor)
     {
         TensorInfo info = Info(tensor);
@@ -47,8 +47,8 @@ internal sealed class MetadataFields(SafetensorsFile file, string source)
         return values.data<int>().ToArray();
     }
 
-    /// <summary>The finite numbers of a tensor.</summary>
-    /// <exception cref="InvalidDataException">The tensor is missing, holds no floating-point numbers, or NaN or infinity.</exception>
+    /// <summary>Returns the values of a floating-point tensor, which must be finite.</summary>
+    /// <exception cref="InvalidDataException">The tensor is missing, is not floating-point, or holds NaN or infinity.</exception>
     public float[] Floats(string tensor)
     {
         TensorInfo info = Info(tensor);
@@ -61,7 +61,7 @@ internal sealed class MetadataFields(SafetensorsFile file, string source)
         return values.data<float>().ToArray();
     }
 
-    /// <summary>What to throw where a field is not what it must be.</summary>
+    /// <summary>Creates the exception for an invalid field.</summary>
     public InvalidDataException Wrong(string key, string problem) => new($"{source}: the metadata's '{key}' {problem}.");
 
     private InvalidDataException Wrong(TensorInfo info, string problem) =>

@@ -7,8 +7,8 @@ using System.Text.Json.Nodes;
 namespace SkillLoc.Models.Checkpoints;
 
 /// <summary>
-/// A model's <c>config.json</c>: one set of names for what each architecture calls by its own, checked, and the original JSON
-/// so that it can be written back with what this class does not know. Immutable.
+/// The configuration of a model (<c>config.json</c>): common names for the keys of all architectures, validated, with the original JSON, so
+/// that unknown keys are kept when it is written. Immutable.
 /// </summary>
 public sealed class ModelConfig
 {
@@ -92,125 +92,128 @@ public sealed class ModelConfig
         Labels = ReadLabels();
     }
 
-    /// <summary>Where the configuration came from, as error messages call it.</summary>
+    /// <summary>The source of the configuration, as named in error messages.</summary>
     public string Source { get; }
 
-    /// <summary>The architecture, for example <c>roberta</c>, <c>bert</c>, <c>gpt2</c> or <c>t5</c>; any other is kept as it is (see <see cref="IsKnown"/>).</summary>
+    /// <summary>The architecture, for example <c>roberta</c>, <c>bert</c>, <c>gpt2</c> or <c>t5</c>; others are kept unchanged (see
+    /// <see cref="IsKnown"/>).</summary>
     public string ModelType { get; }
 
-    /// <summary>Whether this is one of the architectures whose keys are known and checked; of others the sizes may be 0.</summary>
+    /// <summary>Whether the keys of the architecture are known and checked; for others, sizes may be 0.</summary>
     public bool IsKnown => ModelType is "roberta" or "bert" or "gpt2" or "t5";
 
-    /// <summary>Whether the model reads from left to right only and continues a text, as GPT-2 does.</summary>
+    /// <summary>Whether the model is a causal language model, such as GPT-2.</summary>
     public bool IsCausal => ModelType is "gpt2";
 
-    /// <summary>Whether the model writes text about a text that it has read (T5).</summary>
+    /// <summary>Whether the model is an encoder-decoder (T5).</summary>
     public bool IsEncoderDecoder => ModelType is "t5";
 
     /// <summary>The Python classes that the weights belong to, for example <c>RobertaForMaskedLM</c>; may be empty.</summary>
     public IReadOnlyList<string> Architectures { get; }
 
-    /// <summary>Whether the weights are those of a classifier of texts (<c>...ForSequenceClassification</c>).</summary>
+    /// <summary>Whether the weights are those of a sequence classifier (<c>...ForSequenceClassification</c>).</summary>
     internal bool IsSequenceClassifier => Architectures.Any(name => name.EndsWith("ForSequenceClassification", StringComparison.Ordinal));
 
-    /// <summary>The length of a hidden state.</summary>
+    /// <summary>The hidden size.</summary>
     public int HiddenSize { get; }
 
-    /// <summary>The number of layers; for T5, of the encoder.</summary>
+    /// <summary>Number of layers; in T5, of the encoder.</summary>
     public int Layers { get; }
 
-    /// <summary>The number of layers of T5's decoder; 0 for the others.</summary>
+    /// <summary>Number of layers of T5's decoder; 0 for other architectures.</summary>
     public int DecoderLayers { get; }
 
     /// <summary>The number of attention heads.</summary>
     public int Heads { get; }
 
-    /// <summary>The length of an attention head's queries and keys.</summary>
+    /// <summary>The size of an attention head.</summary>
     public int HeadSize { get; }
 
-    /// <summary>The number of neurons of a feed-forward layer, unless <see cref="FeedForwardSizes"/> differ.</summary>
+    /// <summary>The feed-forward size of all layers, unless <see cref="FeedForwardSizes"/> differ.</summary>
     public int FeedForwardSize { get; }
 
-    /// <summary>The number of neurons of each feed-forward layer (for T5, of the encoder). They differ in a pruned model only, whose
-    /// <c>config.json</c> has them as <c>intermediate_sizes</c>, a key of ours.</summary>
+    /// <summary>The feed-forward size of each layer (in T5, of the encoder). They differ only in pruned models, whose <c>config.json</c>
+    /// has the additional key <c>intermediate_sizes</c>.</summary>
     public IReadOnlyList<int> FeedForwardSizes { get; }
 
     /// <summary>The number of rows of the word embeddings.</summary>
     public int VocabularySize { get; }
 
-    /// <summary>The number of rows of the position embeddings (RoBERTa's first two included, which no token gets); 0 for T5, which has none.</summary>
+    /// <summary>The number of rows of the position embeddings (including RoBERTa's first two, which no token uses); 0 for T5, which has
+    /// none.</summary>
     public int MaxPositions { get; }
 
-    /// <summary>The number of token types; 0 where there are none.</summary>
+    /// <summary>Number of token types; 0 for none.</summary>
     public int TypeVocabularySize { get; }
 
-    /// <summary>What layer normalisation adds to the variance.</summary>
+    /// <summary>The epsilon of layer normalisation.</summary>
     public double LayerNormEpsilon { get; }
 
-    /// <summary>The token that fills batches up.</summary>
+    /// <summary>Id of the padding token.</summary>
     public int? PadTokenId { get; }
 
-    /// <summary>The token that begins a text.</summary>
+    /// <summary>Id of the token that begins a text.</summary>
     public int? BosTokenId { get; }
 
-    /// <summary>The token that ends a text.</summary>
+    /// <summary>Id of the token that ends a text.</summary>
     public int? EosTokenId { get; }
 
-    /// <summary>The mask token, which few configurations name: it is otherwise the tokenizer's to know.</summary>
+    /// <summary>Id of the mask token; null in most configurations, since the tokenizer has it.</summary>
     public int? MaskTokenId { get; }
 
-    /// <summary>The token that T5's decoder begins with.</summary>
+    /// <summary>Id of the start token of T5's decoder.</summary>
     public int? DecoderStartTokenId { get; }
 
-    /// <summary>The probability that a hidden value is dropped in training.</summary>
+    /// <summary>Dropout probability of hidden states.</summary>
     public double HiddenDropout { get; }
 
-    /// <summary>The probability that a value of the embeddings is dropped in training.</summary>
+    /// <summary>Dropout probability of embeddings.</summary>
     public double EmbeddingDropout { get; }
 
-    /// <summary>The probability that an attention weight is dropped in training.</summary>
+    /// <summary>Dropout probability of attention weights.</summary>
     public double AttentionDropout { get; }
 
-    /// <summary>The probability that a value before the classifier is dropped in training: <see cref="HiddenDropout"/> unless it is given.</summary>
+    /// <summary>Dropout probability before the classifier; <see cref="HiddenDropout"/> by default.</summary>
     public double ClassifierDropout { get; }
 
-    /// <summary>The feed-forward layers' activation in Python's spelling, for example <c>gelu</c>, <c>gelu_new</c> or <c>relu</c>.</summary>
+    /// <summary>The activation of feed-forward layers, as named in Python, for example <c>gelu</c>, <c>gelu_new</c> or
+    /// <c>relu</c>.</summary>
     public string HiddenActivation { get; }
 
-    /// <summary>Whether the feed-forward layers are gated, as those of T5 1.1.</summary>
+    /// <summary>Whether feed-forward layers are gated, as in T5 1.1.</summary>
     public bool HasGatedFeedForward { get; }
 
-    /// <summary>The number of buckets of T5's relative positions; 0 for the others.</summary>
+    /// <summary>Number of buckets of T5's relative positions; 0 for other architectures.</summary>
     public int RelativeAttentionBuckets { get; }
 
-    /// <summary>The distance from which on T5's relative positions are the same; 0 for the others.</summary>
+    /// <summary>The distance beyond which T5's relative positions share a bucket; 0 for other architectures.</summary>
     public int RelativeAttentionMaxDistance { get; }
 
-    /// <summary>Whether the output layer's weights are the word embeddings.</summary>
+    /// <summary>Whether the output layer is tied to the word embeddings.</summary>
     public bool TieWordEmbeddings { get; }
 
-    /// <summary>The standard deviation that new weights are drawn with; for T5 the factor that all its own deviations get.</summary>
+    /// <summary>Standard deviation of new weights; in T5, a factor of all deviations.</summary>
     public double InitializerRange { get; }
 
-    /// <summary>The labels of a classifier in the order of their ids (<c>id2label</c>); empty if there are none. A
-    /// <c>...ForSequenceClassification</c> without <c>id2label</c> has LABEL_0, LABEL_1 and so on, two unless <c>num_labels</c> says
-    /// otherwise, as in <c>transformers</c>, which leaves these out.</summary>
+    /// <summary>The labels of a classifier in the order of their ids (<c>id2label</c>); empty if there are none. As in <c>transformers</c>,
+    /// a <c>...ForSequenceClassification</c> without <c>id2label</c> has the labels LABEL_0, LABEL_1, ..., two unless <c>num_labels</c> is
+    /// given.</summary>
     public IReadOnlyList<string> Labels { get; }
 
-    /// <summary>Whether <see cref="Labels"/> come from <c>id2label</c>.</summary>
+    /// <summary>Whether <see cref="Labels"/> are from <c>id2label</c>.</summary>
     internal bool NamesLabels => _json["id2label"] is not null;
 
-    /// <summary>All tokens that end a text: <c>eos_token_id</c> may be an array.</summary>
+    /// <summary>Ids of all tokens that end a text; <c>eos_token_id</c> may be an array.</summary>
     internal IReadOnlyList<int> EosTokenIds => _json["eos_token_id"] is JsonArray ids
         ? [.. ids.Select(id => id is JsonValue value && value.TryGetValue(out int number) ? number : -1)]
         : EosTokenId is { } one ? [one] : [];
 
-    /// <summary>Whether a position sees itself and what is before it only: of GPT-2, and of BERT and RoBERTa with <c>is_decoder</c>.</summary>
+    /// <summary>Whether attention is causal: in GPT-2, and in BERT and RoBERTa with <c>is_decoder</c>.</summary>
     internal bool AttendsBackwardsOnly => ModelType is "gpt2" || (ModelType is "bert" or "roberta" && Flag("is_decoder", fallback: false));
 
     /// <summary>Reads a <c>config.json</c>.</summary>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">A key is missing or absurd; the message names it and says what would be right.</exception>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
+    /// <exception cref="InvalidDataException">A key is missing or out of range; the message names it and says what is expected.</exception>
     public static ModelConfig Load(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
@@ -221,8 +224,8 @@ public sealed class ModelConfig
 
     /// <summary>Reads the text of a <c>config.json</c>.</summary>
     /// <param name="json">The text.</param>
-    /// <param name="source">What error messages call it.</param>
-    /// <exception cref="InvalidDataException">A key is missing or absurd; the message names it and says what would be right.</exception>
+    /// <param name="source">Its name in error messages.</param>
+    /// <exception cref="InvalidDataException">A key is missing or out of range; the message names it and says what is expected.</exception>
     public static ModelConfig Parse(string json, string source = "config.json")
     {
         ArgumentNullException.ThrowIfNull(json);
@@ -241,15 +244,15 @@ public sealed class ModelConfig
         }
     }
 
-    /// <summary>The configuration of a new RoBERTa; what has no parameter can be set by <see cref="With"/>.</summary>
-    /// <param name="hiddenSize">The length of a hidden state.</param>
+    /// <summary>Creates the configuration of a new RoBERTa; set other keys by <see cref="With"/>.</summary>
+    /// <param name="hiddenSize">The hidden size.</param>
     /// <param name="layers">The number of layers.</param>
     /// <param name="heads">The number of attention heads.</param>
     /// <param name="feedForwardSize">The number of neurons of a feed-forward layer.</param>
     /// <param name="vocabularySize">The number of tokens.</param>
-    /// <param name="maxPositions">The number of position embeddings, two more than the longest text has tokens.</param>
-    /// <param name="dropout">The probability of every dropout.</param>
-    /// <exception cref="InvalidDataException">A size is absurd.</exception>
+    /// <param name="maxPositions">Number of position embeddings: the maximum number of tokens plus two.</param>
+    /// <param name="dropout">Probability of every dropout.</param>
+    /// <exception cref="InvalidDataException">A size is out of range.</exception>
     public static ModelConfig Roberta(
         int hiddenSize = 768, int layers = 12, int heads = 12, int feedForwardSize = 3072, int vocabularySize = 50265, int maxPositions = 514, double dropout = 0.1) =>
         Encoder("roberta", "RobertaForMaskedLM", hiddenSize, layers, heads, feedForwardSize, vocabularySize, maxPositions, dropout, new JsonObject
@@ -261,15 +264,15 @@ public sealed class ModelConfig
             ["eos_token_id"] = 2,
         });
 
-    /// <summary>The configuration of a new BERT; what has no parameter can be set by <see cref="With"/>.</summary>
-    /// <param name="hiddenSize">The length of a hidden state.</param>
+    /// <summary>Creates the configuration of a new BERT; set other keys by <see cref="With"/>.</summary>
+    /// <param name="hiddenSize">The hidden size.</param>
     /// <param name="layers">The number of layers.</param>
     /// <param name="heads">The number of attention heads.</param>
     /// <param name="feedForwardSize">The number of neurons of a feed-forward layer.</param>
     /// <param name="vocabularySize">The number of tokens.</param>
     /// <param name="maxPositions">The number of position embeddings.</param>
-    /// <param name="dropout">The probability of every dropout.</param>
-    /// <exception cref="InvalidDataException">A size is absurd.</exception>
+    /// <param name="dropout">Probability of every dropout.</param>
+    /// <exception cref="InvalidDataException">A size is out of range.</exception>
     public static ModelConfig Bert(
         int hiddenSize = 768, int layers = 12, int heads = 12, int feedForwardSize = 3072, int vocabularySize = 30522, int maxPositions = 512, double dropout = 0.1) =>
         Encoder("bert", "BertForMaskedLM", hiddenSize, layers, heads, feedForwardSize, vocabularySize, maxPositions, dropout, new JsonObject
@@ -279,10 +282,10 @@ public sealed class ModelConfig
             ["pad_token_id"] = 0,
         });
 
-    /// <summary>The same configuration with one key of the JSON changed; null removes it.</summary>
+    /// <summary>Returns a copy with one JSON key changed; null removes it.</summary>
     /// <param name="key">The key as <c>config.json</c> spells it, for example <c>hidden_dropout_prob</c>.</param>
-    /// <param name="value">The new value; numbers, texts and flags convert by themselves.</param>
-    /// <exception cref="InvalidDataException">The value is absurd.</exception>
+    /// <param name="value">The new value; numbers, texts and flags are converted implicitly.</param>
+    /// <exception cref="InvalidDataException">The value is out of range.</exception>
     public ModelConfig With(string key, JsonNode? value)
     {
         var json = (JsonObject)_json.DeepClone();
@@ -293,10 +296,10 @@ public sealed class ModelConfig
         return new ModelConfig(json, Source);
     }
 
-    /// <summary>The same configuration for another Python class, for example <c>RobertaForSequenceClassification</c>.</summary>
+    /// <summary>Returns a copy for another Python class, for example <c>RobertaForSequenceClassification</c>.</summary>
     public ModelConfig WithArchitecture(string architecture) => With("architectures", new JsonArray(architecture));
 
-    /// <summary>The same configuration for a classifier with these labels (<c>id2label</c> and <c>label2id</c>).</summary>
+    /// <summary>Returns a copy for a classifier with these labels (<c>id2label</c> and <c>label2id</c>).</summary>
     /// <param name="labels">The labels in the order of their ids, all different.</param>
     public ModelConfig WithLabels(IReadOnlyList<string> labels)
     {
@@ -311,16 +314,16 @@ public sealed class ModelConfig
         return With("id2label", names).With("label2id", ids);
     }
 
-    /// <summary>The same configuration with feed-forward layers of these widths (<c>intermediate_sizes</c>).</summary>
+    /// <summary>Returns a copy with these feed-forward sizes (<c>intermediate_sizes</c>).</summary>
     /// <param name="sizes">The number of neurons of each layer.</param>
-    /// <exception cref="InvalidDataException">There is not one number above 0 for each layer.</exception>
+    /// <exception cref="InvalidDataException">There is not one positive number per layer.</exception>
     public ModelConfig WithFeedForwardSizes(IReadOnlyList<int> sizes)
     {
         ArgumentNullException.ThrowIfNull(sizes);
         return With("intermediate_sizes", new JsonArray([.. sizes.Select(size => (JsonNode)size)]));
     }
 
-    /// <summary>The text of a <c>config.json</c>, keys that this class does not know included.</summary>
+    /// <summary>Returns the text of <c>config.json</c>, unknown keys included.</summary>
     public string ToJson() => _json.ToJsonString(Indented) + "\n";
 
     private static ModelConfig Encoder(
@@ -465,7 +468,7 @@ public sealed class ModelConfig
             : throw Invalid(key, $"is {value.Value.ToString(CultureInfo.InvariantCulture)}", "a probability, at least 0 and below 1");
     }
 
-    /// <summary>A key that is true or false.</summary>
+    /// <summary>Returns a boolean key.</summary>
     internal bool Flag(string key, bool fallback)
     {
         if (_json[key] is not { } node)
@@ -473,10 +476,10 @@ public sealed class ModelConfig
         return node is JsonValue value && value.TryGetValue(out bool flag) ? flag : throw Invalid(key, $"is {node.ToJsonString()}", "true or false");
     }
 
-    /// <summary>A key's value as it is, or null.</summary>
+    /// <summary>Returns the value of a key, or null.</summary>
     internal JsonNode? Field(string key) => _json[key];
 
-    /// <summary>A key that holds a text.</summary>
+    /// <summary>Returns a string key.</summary>
     internal string? Text(string key)
     {
         if (_json[key] is not { } node)
@@ -497,7 +500,7 @@ public sealed class ModelConfig
     private InvalidDataException Invalid(string key, string problem, string right) =>
         new($"{Source}: {key} {problem}; right would be {right}.");
 
-    /// <summary>One number, many times.</summary>
+    /// <summary>A list of one repeated number.</summary>
     private sealed class Alike(int value, int count) : IReadOnlyList<int>
     {
         public int Count => count;

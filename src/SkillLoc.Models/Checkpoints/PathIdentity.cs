@@ -1,6 +1,6 @@
 namespace SkillLoc.Models.Checkpoints;
 
-/// <summary>Whether two paths lead to the same file or folder, however they are written: relative, with links, with separators at the end.</summary>
+/// <summary>Compares paths by the file or folder they refer to, whether relative, with links, or with trailing separators.</summary>
 internal static class PathIdentity
 {
     // As many as Linux follows.
@@ -9,12 +9,12 @@ internal static class PathIdentity
     private static readonly StringComparison Comparison =
         OperatingSystem.IsWindows() || OperatingSystem.IsMacOS() ? StringComparison.OrdinalIgnoreCase : StringComparison.Ordinal;
 
-    /// <summary>Whether two paths lead to the same place.</summary>
+    /// <summary>Whether two paths refer to the same file or folder.</summary>
     /// <param name="first">A path, which need not exist.</param>
-    /// <param name="second">Another.</param>
+    /// <param name="second">Another path.</param>
     public static bool Same(string first, string second) => string.Equals(Of(first), Of(second), Comparison);
 
-    /// <summary>Whether a path is a folder's own or leads into it.</summary>
+    /// <summary>Whether a path is a folder or inside it.</summary>
     /// <param name="folder">The folder, which need not exist.</param>
     /// <param name="path">The path, which need not exist.</param>
     public static bool IsWithin(string folder, string path)
@@ -23,7 +23,7 @@ internal static class PathIdentity
         return (Of(path) + Path.DirectorySeparatorChar).StartsWith(outer, Comparison);
     }
 
-    /// <summary>The full path with every link on the way followed.</summary>
+    /// <summary>Returns the full path with all links resolved.</summary>
     /// <param name="path">A path, which need not exist.</param>
     public static string Of(string path)
     {

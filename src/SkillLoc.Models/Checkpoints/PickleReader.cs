@@ -5,8 +5,8 @@ using TorchSharp;
 namespace SkillLoc.Models.Checkpoints;
 
 /// <summary>
-/// Reads the pickles that <c>torch.save</c> writes for a state dict. A pickle is a program that may call anything in Python;
-/// this reader knows containers, numbers, texts and the functions that rebuild tensors, and refuses every other name.
+/// Reads the pickles that <c>torch.save</c> writes for a state dict. A pickle is a program that may call anything in Python; this reader
+/// supports containers, numbers, texts and the functions that rebuild tensors, and refuses all other names.
 /// </summary>
 /// <remarks>Our own since TorchSharp.PyBridge reads with a general unpickler, which leaves open what may be made.</remarks>
 internal sealed class PickleReader
@@ -27,7 +27,7 @@ internal sealed class PickleReader
     /// The value of a pickle: null, <see cref="bool"/>, <see cref="long"/>, <see cref="double"/>, <see cref="string"/>, a list,
     /// an array (tuple), a <see cref="PickledDictionary"/>, a <see cref="PickledTensor"/>, a <see cref="PickledStorage"/> or an element type.
     /// </summary>
-    /// <exception cref="InvalidDataException">The pickle is not valid or asks for something that is refused.</exception>
+    /// <exception cref="InvalidDataException">The pickle is invalid, or uses a name that is refused.</exception>
     public static object? Read(byte[] bytes) => new PickleReader(bytes).Run();
 
     private object? Run()

@@ -1,6 +1,6 @@
 namespace SkillLoc.Models.Checkpoints;
 
-/// <summary>What a pickle says about a tensor: a view of a storage, in elements.</summary>
+/// <summary>The description of a tensor in a pickle: a view of a storage, in elements.</summary>
 internal sealed record PickledTensor(PickledStorage Storage, long Offset, long[] Shape, long[] Stride)
 {
     /// <summary>The number of elements from the first to the last, both included: what a strided view spans.</summary>

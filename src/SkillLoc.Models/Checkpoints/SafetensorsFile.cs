@@ -6,13 +6,13 @@ using TorchSharp;
 namespace SkillLoc.Models.Checkpoints;
 
 /// <summary>
-/// Reads the safetensors format: an 8-byte little-endian header length, a JSON header, and the tensors' bytes without gaps.
-/// A file is mapped into memory, so that opening costs only the header and reading a tensor only that tensor.
+/// Reads the safetensors format: an 8-byte little-endian header length, a JSON header, and the tensors' bytes without gaps. Files are
+/// memory-mapped: opening reads only the header, and reading a tensor only that tensor.
 /// </summary>
 /// <remarks>Our own since TorchSharp.PyBridge 1.4 reads no metadata and does not look whether tensors overlap.</remarks>
 public sealed unsafe class SafetensorsFile : ITensorStore
 {
-    // The limit of Hugging Face's own reader: nothing sane comes near it, and it stops a corrupt length from being allocated.
+    // The limit of Hugging Face's reader, which keeps a corrupt length from being allocated.
     private const long MaxHeaderBytes = 100_000_000;
     private const string MetadataKey = "__metadata__";
 
@@ -40,8 +40,8 @@ public sealed unsafe class SafetensorsFile : ITensorStore
     public IReadOnlyList<TensorInfo> Tensors { get; }
 
     /// <summary>Maps a file and checks its header against its length.</summary>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">The file is not valid; the message names the tensor and says what would be right.</exception>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
+    /// <exception cref="InvalidDataException">The file is invalid; the message names the tensor and says what is expected.</exception>
     public static SafetensorsFile Open(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
@@ -53,18 +53,18 @@ public sealed unsafe class SafetensorsFile : ITensorStore
 
     /// <summary>Reads tensors from bytes in memory, which must not change until the result is disposed.</summary>
     /// <param name="bytes">A whole safetensors file.</param>
-    /// <param name="name">What error messages call it.</param>
-    /// <exception cref="InvalidDataException">The bytes are not valid; the message names the tensor and says what would be right.</exception>
+    /// <param name="name">Its name in error messages.</param>
+    /// <exception cref="InvalidDataException">The bytes are invalid; the message names the tensor and says what is expected.</exception>
     public static SafetensorsFile FromBytes(ReadOnlyMemory<byte> bytes, string name = "safetensors in memory")
     {
         var pinned = bytes.Pin();
         return Create(name, pinned, (byte*)pinned.Pointer, bytes.Length);
     }
 
-    /// <summary>Reads tensors from the rest of a stream, which is read to its end and stays open.</summary>
+    /// <summary>Reads tensors from the rest of a stream, which is read to its end and left open.</summary>
     /// <param name="stream">A stream at the start of the header length.</param>
-    /// <param name="name">What error messages call it.</param>
-    /// <exception cref="InvalidDataException">The bytes are not valid; the message names the tensor and says what would be right.</exception>
+    /// <param name="name">Its name in error messages.</param>
+    /// <exception cref="InvalidDataException">The bytes are invalid; the message names the tensor and says what is expected.</exception>
     public static SafetensorsFile FromStream(Stream stream, string name = "safetensors stream")
     {
         ArgumentNullException.ThrowIfNull(stream);
@@ -85,9 +85,9 @@ public sealed unsafe class SafetensorsFile : ITensorStore
 
     /// <summary>Copies stored bytes of a tensor, little endian and in row-major order.</summary>
     /// <param name="name">The tensor's name.</param>
-    /// <param name="offset">The first byte wanted, counted from the tensor's own first byte.</param>
+    /// <param name="offset">The first byte, counted from the start of the tensor.</param>
     /// <param name="destination">Filled completely.</param>
-    /// <exception cref="KeyNotFoundException">There is no such tensor.</exception>
+    /// <exception cref="KeyNotFoundException">No tensor has this name.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The tensor has no such bytes.</exception>
     public void CopyBytes(string name, long offset, Span<byte> destination)
     {
@@ -97,7 +97,7 @@ public sealed unsafe class SafetensorsFile : ITensorStore
         Copy(start + offset, destination);
     }
 
-    /// <summary>Releases the file. Tensors that were read stay valid.</summary>
+    /// <summary>Closes the file. Tensors that were read stay valid.</summary>
     public void Dispose()
     {
         _memory?.Dispose();

@@ -5,7 +5,7 @@ using TorchSharp;
 
 namespace SkillLoc.Models.Checkpoints;
 
-/// <summary>Writes the safetensors format, one tensor at a time and with no more than one piece of a tensor copied.</summary>
+/// <summary>Writes the safetensors format tensor by tensor, copying one piece of a tensor at a time.</summary>
 /// <remarks>Our own since TorchSharp.PyBridge 1.4 writes no metadata, which grafts and states need, and overwrites files in place.</remarks>
 public static class SafetensorsWriter
 {
@@ -14,13 +14,13 @@ public static class SafetensorsWriter
     // Names and metadata are read by machines: nothing needs escaping beyond what JSON asks for.
     private static readonly JsonWriterOptions HeaderOptions = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    /// <summary>Writes a file, which replaces an older one only when it is complete.</summary>
+    /// <summary>Writes a file; an existing one is replaced once the new one is complete.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="tensors">The tensors in the order that the header shall have, on any device and of any layout.</param>
+    /// <param name="tensors">The tensors in the order of the header, on any device and with any layout.</param>
     /// <param name="metadata">Free-form metadata, or null.</param>
-    /// <param name="storeAs">The type to store floating-point tensors in; null for each one's own. Others keep theirs.</param>
+    /// <param name="storeAs">The type in which floating-point tensors are stored; null keeps their own. Other tensors keep theirs.</param>
     /// <exception cref="ArgumentException">A name occurs twice or is reserved, or a tensor's type cannot be stored.</exception>
-    /// <exception cref="IOException">The file could not be written; what was there is untouched.</exception>
+    /// <exception cref="IOException">The file could not be written; an existing one is unchanged.</exception>
     public static void Write(
         string path,
         IEnumerable<(string Name, torch.Tensor Value)> tensors,
@@ -28,11 +28,11 @@ public static class SafetensorsWriter
         torch.ScalarType? storeAs = null) =>
         AtomicFile.Write(path, stream => Write(stream, tensors, metadata, storeAs));
 
-    /// <summary>Writes to a stream, which stays open.</summary>
-    /// <param name="stream">A stream that can be written to.</param>
-    /// <param name="tensors">The tensors in the order that the header shall have, on any device and of any layout.</param>
+    /// <summary>Writes to a stream, which is left open.</summary>
+    /// <param name="stream">A writable stream.</param>
+    /// <param name="tensors">The tensors in the order of the header, on any device and with any layout.</param>
     /// <param name="metadata">Free-form metadata, or null.</param>
-    /// <param name="storeAs">The type to store floating-point tensors in; null for each one's own. Others keep theirs.</param>
+    /// <param name="storeAs">The type in which floating-point tensors are stored; null keeps their own. Other tensors keep theirs.</param>
     /// <exception cref="ArgumentException">A name occurs twice or is reserved, or a tensor's type cannot be stored.</exception>
     public static void Write(
         Stream stream,

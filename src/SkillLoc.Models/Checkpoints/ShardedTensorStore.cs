@@ -3,7 +3,7 @@ using TorchSharp;
 
 namespace SkillLoc.Models.Checkpoints;
 
-/// <summary>Tensors spread over several files by an index: <c>model.safetensors.index.json</c> or <c>pytorch_model.bin.index.json</c>.</summary>
+/// <summary>Tensors in several files with an index: <c>model.safetensors.index.json</c> or <c>pytorch_model.bin.index.json</c>.</summary>
 public sealed class ShardedTensorStore : ITensorStore
 {
     private readonly Dictionary<string, ITensorStore> _shards = new(StringComparer.Ordinal);
@@ -41,9 +41,9 @@ public sealed class ShardedTensorStore : ITensorStore
     /// <summary>The full paths of the files that the index names.</summary>
     internal IReadOnlyList<string> Shards => [.. _shards.Values.Select(shard => shard.Path)];
 
-    /// <summary>Opens an index and all the files that it names, which lie beside it.</summary>
+    /// <summary>Opens an index and all files that it names, in the same folder.</summary>
     /// <exception cref="FileNotFoundException">The index or one of its files is missing.</exception>
-    /// <exception cref="InvalidDataException">The index or one of its files is not valid.</exception>
+    /// <exception cref="InvalidDataException">The index or one of its files is invalid.</exception>
     public static ShardedTensorStore Open(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
@@ -64,7 +64,7 @@ public sealed class ShardedTensorStore : ITensorStore
             : throw new KeyNotFoundException($"{Path} has no tensor '{name}' among its {Tensors.Count}.");
     }
 
-    /// <summary>Releases all files. Tensors that were read stay valid.</summary>
+    /// <summary>Closes all files. Tensors that were read stay valid.</summary>
     public void Dispose()
     {
         foreach (var shard in _shards.Values)

@@ -3,20 +3,20 @@ using TorchSharp;
 
 namespace SkillLoc.Models.Checkpoints;
 
-/// <summary>Moves values between tensors on any device and plain little-endian bytes, a piece at a time.</summary>
+/// <summary>Converts between tensors on any device and little-endian bytes, piece by piece.</summary>
 internal static class TensorBytes
 {
     // What can be addressed in place goes in large pieces; what is converted or crosses to a device needs a second buffer of this size.
     private const int DirectBytes = 1 << 30;
     private const int StagedBytes = 1 << 24;
 
-    /// <summary>Copies the stored bytes that begin at <paramref name="offset"/> into <paramref name="destination"/>, all of it.</summary>
+    /// <summary>Copies the stored bytes that begin at <paramref name="offset"/> to fill <paramref name="destination"/>.</summary>
     public delegate void Source(long offset, Span<byte> destination);
 
-    /// <summary>Takes the next piece.</summary>
+    /// <summary>Receives the next piece.</summary>
     public delegate void Sink(ReadOnlySpan<byte> piece);
 
-    /// <summary>A new tensor of the stored values, converted and moved on the way.</summary>
+    /// <summary>Returns a new tensor of the stored values, converted and moved to the device.</summary>
     public static torch.Tensor Read(TensorInfo info, Source source, torch.ScalarType? asType, torch.Device? device)
     {
         TorchRuntime.Require();
@@ -34,7 +34,7 @@ internal static class TensorBytes
         }
     }
 
-    /// <summary>Hands the values to <paramref name="sink"/> in row-major order as <paramref name="asType"/>.</summary>
+    /// <summary>Passes the values to <paramref name="sink"/> in row-major order as <paramref name="asType"/>.</summary>
     public static void Write(torch.Tensor tensor, torch.ScalarType asType, Sink sink)
     {
         using var detached = tensor.detach();

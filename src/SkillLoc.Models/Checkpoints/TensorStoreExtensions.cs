@@ -2,12 +2,13 @@ using TorchSharp;
 
 namespace SkillLoc.Models.Checkpoints;
 
-/// <summary>What every <see cref="ITensorStore"/> can do.</summary>
+/// <summary>Extension methods of <see cref="ITensorStore"/>.</summary>
 public static class TensorStoreExtensions
 {
-    /// <summary>Reads a tensor as <see cref="ITensorStore.Read"/> does, and refuses it if a value is NaN or infinite.</summary>
-    /// <exception cref="KeyNotFoundException">There is no such tensor.</exception>
-    /// <exception cref="InvalidDataException">A value is NaN or infinite, also if only as <paramref name="asType"/>.</exception>
+    /// <summary>Reads a tensor like <see cref="ITensorStore.Read"/>, and throws if a value is NaN or infinite.</summary>
+    /// <exception cref="KeyNotFoundException">No tensor has this name.</exception>
+    /// <exception cref="InvalidDataException">A value is NaN or infinite, possibly only after conversion to
+    /// <paramref name="asType"/>.</exception>
     public static torch.Tensor ReadFinite(
         this ITensorStore store, string name, torch.ScalarType? asType = null, torch.Device? device = null)
     {
@@ -25,12 +26,12 @@ public static class TensorStoreExtensions
         }
     }
 
-    /// <summary>Reads all tensors in the order of the file; none may hold a NaN or an infinity.</summary>
+    /// <summary>Reads all tensors in the order of the file; all values must be finite.</summary>
     /// <param name="store">The store.</param>
-    /// <param name="asType">The type that floating-point tensors are wanted in; null for the stored one. Integers keep theirs.</param>
-    /// <param name="device">Where the tensors go; null for the CPU.</param>
+    /// <param name="asType">The type of floating-point tensors; null for the stored one. Integers keep theirs.</param>
+    /// <param name="device">The device; null for the CPU.</param>
     /// <returns>The tensors, which the caller owns.</returns>
-    /// <exception cref="InvalidDataException">A value is NaN or infinite, or the file does not hold what it announces.</exception>
+    /// <exception cref="InvalidDataException">A value is NaN or infinite, or the content of the file does not match its header.</exception>
     public static IReadOnlyList<(string Name, torch.Tensor Value)> ReadAll(
         this ITensorStore store, torch.ScalarType? asType = null, torch.Device? device = null)
     {

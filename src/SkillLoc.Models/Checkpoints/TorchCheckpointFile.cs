@@ -6,8 +6,8 @@ using TorchSharp;
 namespace SkillLoc.Models.Checkpoints;
 
 /// <summary>
-/// Reads the tensors of a <c>pytorch_model.bin</c>: a zip with a pickle and one entry for each block of values. The pickle is
-/// not run: whatever is not a tensor or a plain container is refused by name.
+/// Reads the tensors of a <c>pytorch_model.bin</c>: a zip with a pickle and one entry for each block of values. The pickle is not executed:
+/// anything but tensors and plain containers is refused by name.
 /// </summary>
 public sealed class TorchCheckpointFile : ITensorStore
 {
@@ -45,7 +45,7 @@ public sealed class TorchCheckpointFile : ITensorStore
     public IReadOnlyList<TensorInfo> Tensors { get; }
 
     /// <summary>Opens a file that <c>torch.save</c> wrote for a state dict (or for a dictionary with one under <c>state_dict</c>).</summary>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
     /// <exception cref="InvalidDataException">The file is truncated, of the format before PyTorch 1.6, or holds something other than tensors.</exception>
     public static TorchCheckpointFile Open(string path)
     {
@@ -85,7 +85,7 @@ public sealed class TorchCheckpointFile : ITensorStore
         return flat.index_select(0, Positions(view)).reshape(view.Shape).to(asType ?? info.Dtype, device ?? torch.CPU).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Releases the file. Tensors that were read stay valid.</summary>
+    /// <summary>Closes the file. Tensors that were read stay valid.</summary>
     public void Dispose()
     {
         _disposed = true;
@@ -178,7 +178,7 @@ public sealed class TorchCheckpointFile : ITensorStore
         }
     }
 
-    /// <summary>Where the elements of a view are, counted from its first, in row-major order.</summary>
+    /// <summary>Offsets of the elements of a view from its first, in row-major order.</summary>
     private static torch.Tensor Positions(PickledTensor view)
     {
         var positions = torch.zeros([], dtype: torch.ScalarType.Int64);

@@ -2,13 +2,13 @@ using System.Globalization;
 
 namespace SkillLoc.Models.Datasets;
 
-/// <summary>Makes sets of two labels, <c>0</c> and <c>1</c>, of sets of more, so that single neurons can be probed for them (methods, B.5,
-/// B.6).</summary>
+/// <summary>Converts data sets with several labels into binary ones with the labels <c>0</c> and <c>1</c>, for probing neurons
+/// (methods, B.5, B.6).</summary>
 public static class BinaryTasks
 {
     /// <summary>
-    /// Asks a question of rows with three or four labels, and balances the answers: t being the number of the rarer one, the first t rows
-    /// of each are kept, in order. (The paper's code keeps t - 1, by a slip.)
+    /// Answers a question for rows with three or four labels and balances the answers: the first t rows of each are kept in order, where t
+    /// is the count of the rarer one. (The paper's code keeps t - 1, by a slip.)
     /// </summary>
     /// <param name="rows">The rows of one split.</param>
     /// <param name="labels">Their labels in order: negative, neutral, positive, or conflict, negative, neutral, positive.</param>
@@ -44,10 +44,10 @@ public static class BinaryTasks
         ];
     }
 
-    /// <summary>Keeps the rows of some labels, which are renamed to <c>0</c>, <c>1</c>, ... in the order given, as <c>ag_news_s</c> and
-    /// <c>dbpedia_s</c> do.</summary>
+    /// <summary>Selects the rows of some labels, renamed to <c>0</c>, <c>1</c>, ... in the given order, as in <c>ag_news_s</c> and
+    /// <c>dbpedia_s</c>.</summary>
     /// <param name="rows">The rows.</param>
-    /// <param name="labels">The labels that stay; at least two.</param>
+    /// <param name="labels">The labels to keep, at least two.</param>
     /// <returns>The rows kept, in order; they are not balanced.</returns>
     /// <exception cref="ArgumentException">There are fewer than two labels, or one occurs twice.</exception>
     /// <exception cref="InvalidDataException">A label has no rows.</exception>

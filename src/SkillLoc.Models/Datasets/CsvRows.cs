@@ -6,7 +6,7 @@ namespace SkillLoc.Models.Datasets;
 /// <summary>Rows of files whose columns are parted by commas, or another character, quoted as RFC 4180 and pandas do.</summary>
 internal static class CsvRows
 {
-    /// <summary>The rows with the lines that they begin on; empty lines are passed over.</summary>
+    /// <summary>Reads the rows with their first line numbers; empty lines are skipped.</summary>
     /// <exception cref="InvalidDataException">A quoted column does not end, or a byte cannot be decoded.</exception>
     public static IEnumerable<(int Line, string[] Columns)> Read(string path, Encoding encoding, char separator = ',', char quote = '"')
     {

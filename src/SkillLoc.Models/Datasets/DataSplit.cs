@@ -3,12 +3,12 @@ namespace SkillLoc.Models.Datasets;
 /// <summary>A part of a data set.</summary>
 public enum DataSplit
 {
-    /// <summary>What a model learns from.</summary>
+    /// <summary>Training rows.</summary>
     Train,
 
-    /// <summary>What its best state is chosen by.</summary>
+    /// <summary>Development rows, by which the best state is selected.</summary>
     Dev,
 
-    /// <summary>What it is judged by.</summary>
+    /// <summary>Test rows.</summary>
     Test,
 }

@@ -1,20 +1,20 @@
 namespace SkillLoc.Models.Datasets;
 
 /// <summary>
-/// The one rule by which a data set is parted into what trains, what chooses and what judges (methods, B.5). Programs that
-/// use the same seed see the same split, so that nothing that trains sees a row that another calls dev or test.
+/// Splits a data set into training, development and test rows (methods, B.5). All programs with the same seed use the same split, so that
+/// no training row is a development or test row of another program.
 /// </summary>
 public static class DataSplits
 {
-    /// <summary>The seed that all programs use unless they are told another.</summary>
+    /// <summary>The default seed of all programs.</summary>
     public const uint UsualSeed = 0;
 
     /// <summary>
-    /// Splits a data set. Three sources are training, development and test rows as they are. Of two the second is for the test, and the first
-    /// is parted at random, 80 % for training. One is parted at random, 80 % for training and 10 % for development. Parts are rounded down, and the
-    /// last gets the rest.
+    /// Splits a data set. Three sources are used as training, development and test rows. Of two, the second is the test set, and the first
+    /// is split at random, 80 % for training. One source is split at random, 80 % for training and 10 % for development. Sizes are rounded
+    /// down; the last part gets the rest.
     /// </summary>
-    /// <param name="sources">One to three sources, such as a file's rows each; they are not changed.</param>
+    /// <param name="sources">One to three sources, such as the rows of a file; they are not changed.</param>
     /// <param name="seed">The seed of NumPy's generator.</param>
     /// <returns>The three splits.</returns>
     /// <exception cref="ArgumentException">There are no sources, or more than three.</exception>

@@ -4,41 +4,41 @@ using System.Text.Json.Serialization;
 namespace SkillLoc.Models.Datasets;
 
 /// <summary>
-/// A column of a file: its place from 0 (<c>3</c>), its place from the end (<c>^1</c> is the last) or its name in the header or in a JSON object.
-/// In JSON a number (-1 is the last) or a string.
+/// A column of a file, identified by its index from 0 (<c>3</c>), from the end (<c>^1</c> is the last), or its name in the header or a JSON
+/// object. In JSON a number (-1 is the last) or a string.
 /// </summary>
 [JsonConverter(typeof(Converter))]
 public readonly record struct FileColumn
 {
     private FileColumn(Index place, string? name) => (Place, Name) = (place, name);
 
-    /// <summary>Where the column is; of no meaning when it has a name.</summary>
+    /// <summary>The index of the column; not used if it has a name.</summary>
     public Index Place { get; }
 
-    /// <summary>What the column is called; null when it is known by its place.</summary>
+    /// <summary>The name of the column; null if it is identified by its index.</summary>
     public string? Name { get; }
 
-    /// <summary>A column by its place.</summary>
-    /// <param name="place">The place, from 0.</param>
-    /// <exception cref="ArgumentOutOfRangeException">The place is below 0.</exception>
+    /// <summary>Identifies a column by its index.</summary>
+    /// <param name="place">The index, from 0.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The index is below 0.</exception>
     public static implicit operator FileColumn(int place) => FromPlace(place);
 
-    /// <summary>A column by its place.</summary>
-    /// <param name="place">The place, from either end.</param>
+    /// <summary>Identifies a column by its index.</summary>
+    /// <param name="place">The index, from either end.</param>
     public static implicit operator FileColumn(Index place) => FromPlace(place);
 
-    /// <summary>A column by its name.</summary>
-    /// <param name="name">The name, case included.</param>
+    /// <summary>Identifies a column by its name.</summary>
+    /// <param name="name">The name; case matters.</param>
     /// <exception cref="ArgumentException">The name is empty.</exception>
     public static implicit operator FileColumn(string name) => FromName(name);
 
-    /// <summary>A column by its place.</summary>
-    /// <param name="place">The place, from either end.</param>
+    /// <summary>Identifies a column by its index.</summary>
+    /// <param name="place">The index, from either end.</param>
     /// <returns>The column.</returns>
     public static FileColumn FromPlace(Index place) => new(place, null);
 
-    /// <summary>A column by its name.</summary>
-    /// <param name="name">The name, case included.</param>
+    /// <summary>Identifies a column by its name.</summary>
+    /// <param name="name">The name; case matters.</param>
     /// <returns>The column.</returns>
     /// <exception cref="ArgumentException">The name is empty.</exception>
     public static FileColumn FromName(string name)
@@ -47,7 +47,7 @@ public readonly record struct FileColumn
         return new(default, name);
     }
 
-    /// <summary>The place or name, as an error message gives it.</summary>
+    /// <summary>Returns the index or name for error messages.</summary>
     /// <returns><c>3</c>, <c>^1</c> or <c>'sentence'</c>.</returns>
     public override string ToString() => Name is null ? Place.ToString() : $"'{Name}'";
 

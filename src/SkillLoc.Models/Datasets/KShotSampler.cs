@@ -5,8 +5,8 @@ using SkillLoc.Models.Checkpoints;
 namespace SkillLoc.Models.Datasets;
 
 /// <summary>
-/// Draws k rows of each class for training and k more for development, as <c>generate_k_shot_data</c> of Gao et al. (2021), Making pre-trained
-/// language models better few-shot learners, does: the same seed gives the same rows, file for file.
+/// Draws k rows of each class for training and k more for development, like <c>generate_k_shot_data</c> of Gao et al. (2021), Making
+/// pre-trained language models better few-shot learners (methods, A.7): the same seed gives the same rows, file for file.
 /// </summary>
 public static class KShotSampler
 {
@@ -20,14 +20,17 @@ public static class KShotSampler
     public static IReadOnlyList<string> UsualTasks { get; } = Array.AsReadOnly(
         ["SST-2", "sst-5", "mr", "cr", "mpqa", "subj", "trec", "CoLA", "MRPC", "QQP", "STS-B", "MNLI", "SNLI", "QNLI", "RTE"]);
 
-    /// <summary>Draws from rows in memory: shuffles all, groups them by label in the order of first appearance, and takes from each group in turn.</summary>
+    /// <summary>Samples rows in memory: shuffles them, groups them by label in the order of first appearance, and takes the first rows of
+    /// each group.</summary>
     /// <param name="rows">The rows; they are not changed.</param>
-    /// <param name="k">Training rows of a class.</param>
+    /// <param name="k">Number of training rows per class, 1 or more.</param>
     /// <param name="seed">The seed of NumPy's generator.</param>
-    /// <param name="scoreBorder">For a regression the score that parts the two groups: below it, and from it on. Null groups by label.</param>
-    /// <returns>The first k rows of each class, and the up to k rows that follow them.</returns>
-    /// <exception cref="InvalidDataException">There are no rows, or a class has no more than k, so that none is left for development.</exception>
-    /// <exception cref="FormatException">A score border is given and a label is no number.</exception>
+    /// <param name="scoreBorder">For a regression, the score from which rows belong to the second of two groups. Null groups by
+    /// label.</param>
+    /// <returns>The first k rows of each class, and up to k following rows.</returns>
+    /// <exception cref="InvalidDataException">There are no rows, or a class has at most k rows, which leaves none for
+    /// development.</exception>
+    /// <exception cref="FormatException">A score border is given and a label is not a number.</exception>
     public static (IReadOnlyList<LabeledText> Train, IReadOnlyList<LabeledText> Dev) Sample(
         IReadOnlyList<LabeledText> rows, int k, uint seed, float? scoreBorder = null)
     {
@@ -39,23 +42,23 @@ public static class KShotSampler
     }
 
     /// <summary>
-    /// Draws from the files of tasks. Of <c>{input}/{task}</c>, whose files are those of <see cref="TaskFiles"/>, it makes
+    /// Samples the files of tasks: from <c>{input}/{task}</c>, with the files of <see cref="TaskFiles"/>, it creates
     /// <c>{output}/k-shot/{task}/{k}-{seed}</c> with a training, a development and a test file. The test file is the original's development
-    /// file, or its test file for comma-separated tasks, whose development rows nobody publishes.
+    /// file, or its test file for comma-separated tasks, whose development rows are not published.
     /// </summary>
     /// <param name="input">The folder of the original data.</param>
-    /// <param name="output">The folder to write to; it is made when it is missing.</param>
-    /// <param name="k">Training rows of a class.</param>
-    /// <param name="seeds">The seeds, <see cref="UsualSeeds"/> unless given. Their order matters for CoLA alone, whose rows are shuffled on from the
-    /// last seed's order instead of the file's: the published CoLA splits need the usual seeds up to theirs.</param>
-    /// <param name="tasks">The folders of the tasks, <see cref="UsualTasks"/> unless given; case matters for the folder only.</param>
-    /// <param name="tenfoldDev">Whether ten times as many rows are for development; the folder is then called <c>k-shot-10x</c>.</param>
-    /// <returns>The folders written, each of which appears whole or not at all.</returns>
+    /// <param name="output">The output folder; created if missing.</param>
+    /// <param name="k">Number of training rows per class, 1 or more.</param>
+    /// <param name="seeds">The seeds; <see cref="UsualSeeds"/> by default. Their order matters only for CoLA, whose rows are shuffled
+    /// starting from the order of the previous seed: the published CoLA splits need the usual seeds up to their own.</param>
+    /// <param name="tasks">The folders of the tasks; <see cref="UsualTasks"/> by default. Case matters only for the folder.</param>
+    /// <param name="tenfoldDev">Whether to use ten times as many development rows, in a folder <c>k-shot-10x</c>.</param>
+    /// <returns>The folders written, each atomically.</returns>
     /// <remarks>
-    /// Rows of tab-separated files are copied byte for byte. Broken rows of QQP, which the reader passes over, are carried along as the original
-    /// does, grouped by their last column.
+    /// Rows of tab-separated files are copied byte for byte. Broken rows of QQP, which the reader skips, are kept as in the original,
+    /// grouped by their last column.
     /// </remarks>
-    /// <exception cref="ArgumentException">A task is none of <see cref="UsualTasks"/>, or no seed or task is given.</exception>
+    /// <exception cref="ArgumentException">A task is not one of <see cref="UsualTasks"/>, or no seed or task is given.</exception>
     /// <exception cref="FileNotFoundException">A file of a task is missing.</exception>
     /// <exception cref="DirectoryNotFoundException">The folder of a task is missing.</exception>
     /// <exception cref="InvalidDataException">A class has no more than k rows, or a row's label is unknown.</exception>
@@ -93,7 +96,7 @@ public static class KShotSampler
         return written;
     }
 
-    /// <summary>What writes the folder of a seed, for rows that are lines of bytes.</summary>
+    /// <summary>Returns the writer of a seed's folder, for rows that are lines of bytes.</summary>
     private static Func<uint, Action<string>> LineSplits(string source, string task, TaskFiles files, int k, int dev)
     {
         var path = Path.Combine(source, files.FileName(DataSplit.Train));
@@ -122,7 +125,7 @@ public static class KShotSampler
         };
     }
 
-    /// <summary>What writes the folder of a seed, for comma-separated rows.</summary>
+    /// <summary>Returns the writer of a seed's folder, for comma-separated rows.</summary>
     private static Func<uint, Action<string>> CsvSplits(string source, string task, TaskFiles files, int k, int dev)
     {
         var path = Path.Combine(source, files.FileName(DataSplit.Train));
@@ -173,7 +176,7 @@ public static class KShotSampler
         return ([.. groups.Values.SelectMany(group => group.Take(k))], [.. groups.Values.SelectMany(group => group.Skip(k).Take(devRows))]);
     }
 
-    /// <summary>Takes the first line, its end included, off the front.</summary>
+    /// <summary>Removes the first line, including its end, and returns it.</summary>
     private static ReadOnlyMemory<byte> TakeLine(ref ReadOnlyMemory<byte> bytes)
     {
         var end = bytes.Span.IndexOf((byte)'\n');
@@ -194,7 +197,7 @@ public static class KShotSampler
             : throw new InvalidDataException($"{path}, line {number}: there are {columns.Length} columns and the label is expected in column {format.Label}.");
     }
 
-    /// <summary>The group that a label puts its row into.</summary>
+    /// <summary>Returns the group of a label.</summary>
     private static string Known(string label, TaskFileFormat format, string path, int line)
     {
         if (format.ScoreRange is not null)

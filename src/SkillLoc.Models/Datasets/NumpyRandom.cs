@@ -23,7 +23,7 @@ internal sealed class NumpyRandom
     }
 
     /// <summary>Shuffles in place.</summary>
-    /// <typeparam name="T">What is shuffled.</typeparam>
+    /// <typeparam name="T">The type of the values.</typeparam>
     /// <param name="values">The values.</param>
     public void Shuffle<T>(Span<T> values)
     {

@@ -2,11 +2,11 @@ using System.Text;
 
 namespace SkillLoc.Models.Datasets;
 
-/// <summary>Reads text files without ever replacing a byte that the encoding does not know.</summary>
+/// <summary>Reads text files strictly: bytes that are invalid in the encoding are errors, never replaced.</summary>
 internal static class StrictText
 {
     /// <summary>Opens a file after its byte order mark. Reading throws <see cref="DecoderFallbackException"/>; see <see cref="Undecodable"/>.</summary>
-    /// <exception cref="InvalidDataException">The file has UTF-8's byte order mark and is to be read as something else.</exception>
+    /// <exception cref="InvalidDataException">The file has a UTF-8 byte order mark, but another encoding was given.</exception>
     public static StreamReader Open(string path, Encoding encoding)
     {
         var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
@@ -28,7 +28,8 @@ internal static class StrictText
         }
     }
 
-    /// <summary>The file's lines with their numbers from 1; a line ends at a line feed, a carriage return or both, as in Python.</summary>
+    /// <summary>Reads the lines of the file with their numbers from 1; a line ends at a line feed, a carriage return or both, as in
+    /// Python.</summary>
     /// <exception cref="InvalidDataException">A byte cannot be decoded.</exception>
     public static IEnumerable<(int Number, string Line)> Lines(string path, Encoding encoding)
     {
@@ -49,7 +50,7 @@ internal static class StrictText
         }
     }
 
-    /// <summary>The file's <see cref="Lines"/> without the empty ones, which are allowed at the end only.</summary>
+    /// <summary>Reads the <see cref="Lines"/> of the file except empty ones, which are allowed only at the end.</summary>
     /// <exception cref="InvalidDataException">A line within the file is empty, or a byte cannot be decoded.</exception>
     public static IEnumerable<(int Number, string Line)> FullLines(string path, Encoding encoding)
     {
@@ -67,10 +68,10 @@ internal static class StrictText
         }
     }
 
-    /// <summary>A text's beginning, as messages show it.</summary>
+    /// <summary>The beginning of a text for error messages.</summary>
     public static string Shown(string text) => text.Length <= 40 ? text : text[..40] + "...";
 
-    /// <summary>What to throw when reading met a byte that cannot be decoded: the reader works in blocks and does not know where.</summary>
+    /// <summary>Creates the exception for an invalid byte, whose position the block reader does not know.</summary>
     public static InvalidDataException Undecodable(string path, Encoding encoding)
     {
         var bytes = File.ReadAllBytes(path);
@@ -91,7 +92,7 @@ internal static class StrictText
         return new InvalidDataException($"{path} changed while it was read.");
     }
 
-    /// <summary>How often a line ends in a text, as <see cref="Lines"/> understands it.</summary>
+    /// <summary>Counts the line ends of a text as <see cref="Lines"/> defines them.</summary>
     public static int LineEnds(ReadOnlySpan<char> text) => text.Count('\n') + text.Count('\r') - text.Count("\r\n");
 
     private static Encoding Strict(Encoding encoding)

@@ -6,11 +6,12 @@ using SkillLoc.Models.Prompts;
 
 namespace SkillLoc.Models.Datasets;
 
-/// <summary>How a file of labelled text is laid out, and which labels are right in it. The default is text, tab, label, in UTF-8 and without a header.</summary>
+/// <summary>The format of a file of labelled text and its valid labels. The default is text, tab, label, in UTF-8 without a
+/// header.</summary>
 [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
 public sealed record TaskFileFormat
 {
-    /// <summary>How rows are written (<c>layout</c>).</summary>
+    /// <summary>The layout of rows (<c>layout</c>).</summary>
     [JsonPropertyName("layout")]
     public TaskFileLayout Layout { get; init; }
 
@@ -45,26 +46,28 @@ public sealed record TaskFileFormat
     [JsonPropertyName("label")]
     public FileColumn Label { get; init; } = ^1;
 
-    /// <summary>What the task calls a label that the file calls otherwise (<c>label_map</c>); a label that is not in it is an error. Null changes nothing.</summary>
+    /// <summary>Maps labels of the file to labels of the task (<c>label_map</c>); unknown labels are errors. Null (default) keeps
+    /// labels.</summary>
     [JsonPropertyName("label_map")]
     public IReadOnlyDictionary<string, string>? LabelMap { get; init; }
 
-    /// <summary>The task's labels, in order (<c>labels</c>); another one is an error. Null allows any.</summary>
+    /// <summary>The labels of the task, in order (<c>labels</c>); others are errors. Null (default) allows any.</summary>
     [JsonPropertyName("labels")]
     public IReadOnlyList<string>? Labels { get; init; }
 
-    /// <summary>The lowest and highest label of a regression (<c>score_range</c>); null where labels are classes.</summary>
+    /// <summary>The lowest and highest label of a regression (<c>score_range</c>); null (default) for classes.</summary>
     [JsonPropertyName("score_range")]
     [JsonConverter(typeof(ScoreRangeConverter))]
     public ScoreRange? ScoreRange { get; init; }
 
-    /// <summary>Whether rows with too few columns are passed over rather than an error, as QQP's are (<c>skip_short_rows</c>).</summary>
+    /// <summary>Whether to skip rows with too few columns instead of throwing, as for QQP (<c>skip_short_rows</c>); false by
+    /// default.</summary>
     [JsonPropertyName("skip_short_rows")]
     public bool SkipsShortRows { get; init; }
 
     /// <summary>
-    /// The file's encoding (<c>encoding</c>, a name such as <c>latin1</c> or <c>windows-1252</c>), UTF-8 unless it is given. Bytes that it does not
-    /// know are an error, never replaced.
+    /// The file's encoding (<c>encoding</c>, a name such as <c>latin1</c> or <c>windows-1252</c>), UTF-8 by default. Invalid bytes are
+    /// errors, never replaced.
     /// </summary>
     [JsonIgnore]
     public Encoding Encoding { get; init; } = Encoding.UTF8;
@@ -89,10 +92,10 @@ public sealed record TaskFileFormat
     }
 
     /// <summary>Reads a format from a JSON object with the properties named above.</summary>
-    /// <param name="json">The text; what it leaves out is the default.</param>
-    /// <param name="source">What error messages call it.</param>
+    /// <param name="json">The text; missing properties have their defaults.</param>
+    /// <param name="source">Its name in error messages.</param>
     /// <returns>The format.</returns>
-    /// <exception cref="InvalidDataException">It is not such an object; the message names line and property.</exception>
+    /// <exception cref="InvalidDataException">The object is invalid; the message names line and property.</exception>
     public static TaskFileFormat FromJson(string json, string source = "the file format")
     {
         ArgumentNullException.ThrowIfNull(json);

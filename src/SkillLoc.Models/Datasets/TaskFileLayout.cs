@@ -3,7 +3,7 @@ using SkillLoc.Models.Json;
 
 namespace SkillLoc.Models.Datasets;
 
-/// <summary>How a file's rows are written; in JSON by the name that follows each.</summary>
+/// <summary>The layout of the rows of a file; the name in JSON is given first.</summary>
 [JsonConverter(typeof(NameConverter<TaskFileLayout>))]
 public enum TaskFileLayout
 {
@@ -13,10 +13,10 @@ public enum TaskFileLayout
     /// <summary><c>csv</c>: columns parted by commas (<see cref="TaskFileFormat.Separator"/>), quoted where they hold commas, quotes (doubled) or line breaks (RFC 4180).</summary>
     Csv,
 
-    /// <summary><c>json_lines</c>: a JSON object a line, whose properties are the columns.</summary>
+    /// <summary><c>json_lines</c>: one JSON object per line, whose properties are the columns.</summary>
     JsonLines,
 
-    /// <summary><c>label_first</c>: a row a line, the label, a space, the text.</summary>
+    /// <summary><c>label_first</c>: one row per line: the label, a space, the text.</summary>
     LabelFirst,
 
     /// <summary><c>lines</c>: the whole line is the text; the labels are the lines of a second file.</summary>

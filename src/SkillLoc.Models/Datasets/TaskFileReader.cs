@@ -6,17 +6,18 @@ namespace SkillLoc.Models.Datasets;
 /// <summary>Reads files of labelled text.</summary>
 internal static class TaskFileReader
 {
-    /// <summary>Reads a file row by row. Nothing is read, and nothing is found wrong, before the rows are asked for.</summary>
+    /// <summary>Reads a file row by row, lazily: errors occur when the rows are enumerated.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="format">How it is laid out.</param>
-    /// <param name="labelsPath">The file whose lines are the labels; given for <see cref="TaskFileLayout.Lines"/> and only for that.</param>
-    /// <returns>The rows in the file's order. Empty texts are rows; empty lines are not, and are allowed at the end only.</returns>
+    /// <param name="format">The format of the file.</param>
+    /// <param name="labelsPath">The file whose lines are the labels, for <see cref="TaskFileLayout.Lines"/> only.</param>
+    /// <returns>The rows in the file's order. Empty texts are rows; empty lines are allowed only at the end and skipped.</returns>
     /// <exception cref="ArgumentException">The labels' file is missing or one too many, a layout without names is asked for a column by its name, or
     /// the separator or the quote is not one character, or the layout has none.</exception>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
     /// <exception cref="InvalidDataException">
-    /// A row has more or fewer columns than the header or, without one, the first row; a column is missing; a label is unknown or no score in its
-    /// range; a byte cannot be decoded; there are no rows, or not as many labels. The message names file and line and says what would be right.
+    /// A row has more or fewer columns than the header or, without one, the first row; a column is missing; a label is unknown or not a
+    /// score in the range; a byte cannot be decoded; there are no rows, or not as many labels. The message names file and line and says
+    /// what is expected.
     /// </exception>
     public static IEnumerable<LabeledText> Read(string path, TaskFileFormat format, string? labelsPath = null)
     {

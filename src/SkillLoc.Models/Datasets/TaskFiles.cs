@@ -2,10 +2,10 @@ namespace SkillLoc.Models.Datasets;
 
 /// <summary>
 /// The files of a task as Gao et al. (2021), Making pre-trained language models better few-shot learners, and Panigrahi et al. (2023),
-/// Task-specific skill localization in fine-tuned language models, keep them: a folder a task with a file a split.
+/// Task-specific skill localization in fine-tuned language models, publish them: one folder per task with one file per split.
 /// </summary>
 /// <param name="Name">The task's name, in lower case.</param>
-/// <param name="Format">How its files are laid out.</param>
+/// <param name="Format">The format of its files.</param>
 public sealed record TaskFiles(string Name, TaskFileFormat Format)
 {
     private static readonly string[] ZeroOne = ["0", "1"];
@@ -49,15 +49,15 @@ public sealed record TaskFiles(string Name, TaskFileFormat Format)
         new("amazon_polarity", Csv(2) with { Text = 2, LabelMap = new Dictionary<string, string>(StringComparer.Ordinal) { ["1"] = "0", ["2"] = "1" } }),
     ];
 
-    /// <summary>Every task whose files are known.</summary>
+    /// <summary>All tasks with known files.</summary>
     public static IReadOnlyList<TaskFiles> All { get; } = Array.AsReadOnly(Tasks);
 
     private string EvaluationSuffix { get; init; } = "";
 
     /// <summary>Finds a task's files.</summary>
-    /// <param name="name">The task's name; case does not matter.</param>
+    /// <param name="name">The task's name; case is ignored.</param>
     /// <returns>The files.</returns>
-    /// <exception cref="ArgumentException">There is no such task; the message lists those there are.</exception>
+    /// <exception cref="ArgumentException">No task has this name; the message lists the known ones.</exception>
     public static TaskFiles Find(string name)
     {
         ArgumentNullException.ThrowIfNull(name);
@@ -67,10 +67,10 @@ public sealed record TaskFiles(string Name, TaskFileFormat Format)
                 + "another task's file needs a format of its own.", nameof(name));
     }
 
-    /// <summary>The name of a split's file.</summary>
+    /// <summary>Returns the file name of a split.</summary>
     /// <param name="split">The split.</param>
     /// <returns>A name such as <c>train.tsv</c> or <c>dev_matched.tsv</c>.</returns>
-    /// <exception cref="ArgumentOutOfRangeException">There is no such split.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The split is undefined.</exception>
     public string FileName(DataSplit split)
     {
         var extension = Format.Layout == TaskFileLayout.Csv ? ".csv" : ".tsv";

@@ -9,8 +9,8 @@ using static TorchSharp.torch;
 namespace SkillLoc.Models.Embeddings;
 
 /// <summary>
-/// Pooled hidden states of one layer of a checkpoint: of RoBERTa, BERT and GPT-2, and of T5's encoder. Texts have the special tokens around
-/// them that the checkpoint's own tokenizer puts there (<see cref="SpecialTokenLayout.Checkpoint"/>), which are pooled with them.
+/// Pooled hidden states of one layer of a checkpoint: of RoBERTa, BERT and GPT-2, and of T5's encoder. Special tokens are those of the
+/// checkpoint's tokenizer (<see cref="SpecialTokenLayout.Checkpoint"/>) and are pooled as well.
 /// </summary>
 public sealed class TextEmbedder : IDisposable
 {
@@ -18,17 +18,17 @@ public sealed class TextEmbedder : IDisposable
     private readonly CheckpointTokenizer _tokenizer;
     private readonly ITextEncoder _encoder;
 
-    /// <summary>Loads a checkpoint, without its head; of one that was tuned by a method, with what that added.</summary>
+    /// <summary>Loads a checkpoint without its head, including the adaptation of a tuning method.</summary>
     /// <param name="folder">A Hugging Face checkpoint folder.</param>
-    /// <param name="layer">Whose output is pooled: 0 for the embeddings, i for layer i, counted from 1; null for the last.</param>
-    /// <param name="pooling">How hidden states become one vector.</param>
+    /// <param name="layer">The pooled layer: 0 for the embeddings, i for layer i from 1; null (default) for the last.</param>
+    /// <param name="pooling">How hidden states are pooled into one vector.</param>
     /// <param name="template">A prompt template; null for plain text.</param>
-    /// <param name="maxLength">The most tokens of a row; lowered to what the model can take.</param>
-    /// <param name="device">Where the weights go; the CPU by default.</param>
+    /// <param name="maxLength">The maximum length of a row in tokens; at most the model's.</param>
+    /// <param name="device">The device of the weights; the CPU by default.</param>
     /// <exception cref="FileNotFoundException">The folder or one of its files is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged.</exception>
     /// <exception cref="NotSupportedException">The checkpoint was tuned with a soft prompt.</exception>
-    /// <exception cref="ArgumentException">The model has no such layer, or the mask is asked for without a template that has one.</exception>
+    /// <exception cref="ArgumentException">The model has no such layer, or pooling at the mask has no template with a mask.</exception>
     public TextEmbedder(
         string folder, int? layer = null, TextPooling pooling = TextPooling.Mean, string? template = null, int maxLength = 128, Device? device = null)
     {
@@ -81,13 +81,13 @@ public sealed class TextEmbedder : IDisposable
     /// <summary>0 for the embeddings, i for the output of layer i, counted from 1.</summary>
     public int Layer { get; }
 
-    /// <summary>How hidden states become one vector.</summary>
+    /// <summary>How hidden states are pooled into one vector.</summary>
     public TextPooling Pooling { get; }
 
-    /// <summary>The length of a vector.</summary>
+    /// <summary>The size of a vector.</summary>
     public int Size => _model.Config.HiddenSize;
 
-    /// <summary>Turns a row's texts into token ids.</summary>
+    /// <summary>Encodes the texts of a row.</summary>
     /// <param name="text">The text.</param>
     /// <param name="textPair">The second text of a pair.</param>
     /// <returns>Ids and the position of the mask.</returns>
@@ -96,8 +96,8 @@ public sealed class TextEmbedder : IDisposable
     /// <summary>Embeds rows, in groups of similar length.</summary>
     /// <param name="rows">Encoded rows, any number and any lengths.</param>
     /// <param name="cancellation">Stops between batches.</param>
-    /// <returns>For each row a vector of <see cref="Size"/>.</returns>
-    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <returns>A vector of <see cref="Size"/> for each row.</returns>
+    /// <exception cref="OperationCanceledException">The operation was cancelled.</exception>
     public float[][] Embed(IReadOnlyList<EncodedText> rows, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(rows);
@@ -121,7 +121,7 @@ public sealed class TextEmbedder : IDisposable
         return vectors;
     }
 
-    /// <summary>Releases the weights, now or with the end of the last <see cref="Embed"/> that runs.</summary>
+    /// <summary>Releases the weights, now or at the end of the last running <see cref="Embed"/>.</summary>
     public void Dispose() => _model.Dispose();
 
     private sealed class Pool(TextEmbedder owner, TokenBatch batch, DisposeScope scope) : IForwardObserver

@@ -1,14 +1,14 @@
 namespace SkillLoc.Models.Embeddings;
 
-/// <summary>How a text's hidden states become one vector.</summary>
+/// <summary>How the hidden states of a text are pooled into one vector.</summary>
 public enum TextPooling
 {
     /// <summary>The mean over the row's tokens, without padding.</summary>
     Mean,
 
-    /// <summary>The first token's.</summary>
+    /// <summary>The hidden state of the first token.</summary>
     FirstToken,
 
-    /// <summary>The mask's, which a template must have.</summary>
+    /// <summary>The hidden state of the mask, which needs a template.</summary>
     Mask,
 }

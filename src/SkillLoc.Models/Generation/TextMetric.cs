@@ -1,21 +1,21 @@
 namespace SkillLoc.Models.Generation;
 
-/// <summary>How generated text is judged against the answers of a row (methods, C.5); see <see cref="TextMetrics"/>.</summary>
+/// <summary>The metric of generated text against the answers of a row (methods, C.5); see <see cref="TextMetrics"/>.</summary>
 public enum TextMetric
 {
-    /// <summary><c>ACC</c>: the share of rows whose text is one of the answers, whatever the case.</summary>
+    /// <summary><c>ACC</c>: the share of rows whose text equals an answer, ignoring case.</summary>
     Accuracy,
 
     /// <summary><c>Classification-F1</c>: the mean F1 of the labels that occur among the first answers.</summary>
     ClassificationF1,
 
-    /// <summary><c>EM</c>: the share of rows whose text is one of the answers but for case, punctuation, articles and spaces.</summary>
+    /// <summary><c>EM</c>: the share of rows whose text equals an answer, ignoring case, punctuation, articles and spaces.</summary>
     ExactMatch,
 
     /// <summary><c>QA-F1</c>: the mean F1 of the words that a row's text and its best answer have in common.</summary>
     QuestionAnsweringF1,
 
-    /// <summary><c>Matthew-Correlation</c>: Matthews' correlation of what is called <c>acceptable</c> (CoLA).</summary>
+    /// <summary><c>Matthew-Correlation</c>: Matthews' correlation of the text <c>acceptable</c> (CoLA).</summary>
     MatthewsCorrelation,
 
     /// <summary><c>Pearson-Correlation</c>: Pearson's correlation of texts that are numbers.</summary>

@@ -6,18 +6,18 @@ using SkillLoc.Models.Prompts;
 namespace SkillLoc.Models.Generation;
 
 /// <summary>
-/// Judges generated text as Qin et al. (2022), Exploring mode connectivity for pre-trained language models, do (methods, C.5). Higher is
+/// Evaluates generated text as in Qin et al. (2022), Exploring mode connectivity for pre-trained language models (methods, C.5). Higher is
 /// better, 1 is best.
 /// </summary>
 public static partial class TextMetrics
 {
     private const string Acceptable = "acceptable";
 
-    /// <summary>The metric's name in the paper's code, its task table and its result files.</summary>
+    /// <summary>Returns the name of a metric in the paper's code and result files.</summary>
     /// <param name="metric">The metric.</param>
     /// <returns><c>ACC</c>, <c>Classification-F1</c>, <c>EM</c>, <c>QA-F1</c>, <c>Matthew-Correlation</c>, <c>Pearson-Correlation</c> or
     /// <c>Rouge-L</c>.</returns>
-    /// <exception cref="ArgumentOutOfRangeException">There is no such metric.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The metric is undefined.</exception>
     public static string NameOf(TextMetric metric) => metric switch
     {
         TextMetric.Accuracy => "ACC",
@@ -30,32 +30,30 @@ public static partial class TextMetrics
         _ => throw Unknown(metric),
     };
 
-    /// <summary>Judges the texts generated for a set of rows.</summary>
+    /// <summary>Evaluates the texts generated for a set of rows.</summary>
     /// <param name="metric">The metric.</param>
     /// <param name="predictions">The generated texts, without special tokens and without spaces at their ends.</param>
-    /// <param name="answers">The answers of each row, at least one; of equal rank, except that <see cref="TextMetric.ClassificationF1"/>,
-    /// <see cref="TextMetric.MatthewsCorrelation"/> and <see cref="TextMetric.PearsonCorrelation"/> know the first alone.</param>
-    /// <returns>The value: the mean over the rows of the best score over a row's answers, or a measure of the whole set. NaN for
-    /// <see cref="TextMetric.PearsonCorrelation"/> alone: where a prediction is no finite number, or all predictions or all answers are
+    /// <param name="answers">The answers of each row, at least one; all equivalent, except that <see cref="TextMetric.ClassificationF1"/>,
+    /// <see cref="TextMetric.MatthewsCorrelation"/> and <see cref="TextMetric.PearsonCorrelation"/> use only the first.</param>
+    /// <returns>The value: the mean over the rows of the best score over a row's answers, or a measure of the whole set. NaN only for
+    /// <see cref="TextMetric.PearsonCorrelation"/>: if a prediction is not a finite number, or all predictions or all answers are
     /// equal.</returns>
     /// <remarks>
     /// <para><see cref="TextMetric.ClassificationF1"/> compares labels as they are written, case included, as scikit-learn's
-    /// <c>f1_score</c> does on texts; a prediction that is no first answer of any row misses its own row's label and is no class of its
-    /// own.</para>
+    /// <c>f1_score</c> does on texts; a prediction that is not the first answer of any row counts as a miss and not as a class.</para>
     /// <para><see cref="TextMetric.QuestionAnsweringF1"/> and <see cref="TextMetric.ExactMatch"/> take texts in lower case without ASCII
     /// punctuation, the words a, an and the, and superfluous spaces. Where nothing remains of a text, the F1 is 1 if nothing remains of the
     /// answer either and else 0, as in SQuAD 2.0's script (that of 1.1 gives 0 in both cases, less than the exact match).</para>
-    /// <para><see cref="TextMetric.MatthewsCorrelation"/> knows the text <c>acceptable</c> and any other, and is 0 where it is not
-    /// defined.</para>
-    /// <para><see cref="TextMetric.PearsonCorrelation"/> reads what <c>double.Parse</c> reads in the invariant culture, exponents included,
-    /// after removing white space at the ends. It differs from Python's <c>float</c> in the underscores of <c>1_000</c> and in digits other
-    /// than ASCII's, which are none.</para>
+    /// <para><see cref="TextMetric.MatthewsCorrelation"/> distinguishes the text <c>acceptable</c> from all others, and is 0 if
+    /// undefined.</para>
+    /// <para><see cref="TextMetric.PearsonCorrelation"/> parses trimmed numbers like <c>double.Parse</c> in the invariant culture,
+    /// exponents included. Unlike Python's <c>float</c>, it does not accept underscores as in <c>1_000</c> or non-ASCII digits.</para>
     /// <para><see cref="TextMetric.RougeL"/> is 2PR / (P + R) over the words between white space, case and punctuation included (the
     /// package <c>rouge</c> cuts texts at full stops too), and 0 for a prediction of nothing but ASCII punctuation and spaces.</para>
     /// </remarks>
-    /// <exception cref="ArgumentException">There are no rows, not as many predictions as rows, a row without answers, or, for
-    /// <see cref="TextMetric.PearsonCorrelation"/>, one whose first answer is no finite number.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">There is no such metric.</exception>
+    /// <exception cref="ArgumentException">There are no rows, the number of predictions differs, a row has no answers, or, for
+    /// <see cref="TextMetric.PearsonCorrelation"/>, its first answer is not a finite number.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The metric is undefined.</exception>
     public static double Evaluate(TextMetric metric, IReadOnlyList<string> predictions, IReadOnlyList<IReadOnlyList<string>> answers)
     {
         Check(predictions, answers);
@@ -75,17 +73,16 @@ public static partial class TextMetrics
         };
     }
 
-    /// <summary>The scores of single rows, for the metrics whose rows the study of forgetting follows along a path
-    /// (methods, C.4).</summary>
+    /// <summary>Returns the scores of single rows, for the metrics by which forgetting along a path is measured (methods, C.4).</summary>
     /// <param name="metric">The metric.</param>
     /// <param name="predictions">The generated texts, as for <see cref="Evaluate"/>.</param>
     /// <param name="answers">The answers of each row, at least one.</param>
     /// <returns>
-    /// One score a row: for <see cref="TextMetric.Accuracy"/> and <see cref="TextMetric.ClassificationF1"/> 1 if the text is one of the
-    /// answers, whatever the case, and else 0; for <see cref="TextMetric.QuestionAnsweringF1"/> the F1 of the best answer. Null for the
-    /// other metrics.
+    /// One score per row: for <see cref="TextMetric.Accuracy"/> and <see cref="TextMetric.ClassificationF1"/> 1 if the text is one of the
+    /// answers, ignoring case, and else 0; for <see cref="TextMetric.QuestionAnsweringF1"/> the F1 of the best answer. Null for the other
+    /// metrics.
     /// </returns>
-    /// <exception cref="ArgumentException">There are no rows, not as many predictions as rows, or a row without answers.</exception>
+    /// <exception cref="ArgumentException">There are no rows, the number of predictions differs, or a row has no answers.</exception>
     public static double[]? RowScores(TextMetric metric, IReadOnlyList<string> predictions, IReadOnlyList<IReadOnlyList<string>> answers)
     {
         Check(predictions, answers);
@@ -97,7 +94,7 @@ public static partial class TextMetrics
         };
     }
 
-    /// <summary>Whether <see cref="TextMetric.PearsonCorrelation"/> knows what to make of a text.</summary>
+    /// <summary>Whether <see cref="TextMetric.PearsonCorrelation"/> can parse a text.</summary>
     /// <param name="text">A prediction or an answer.</param>
     /// <returns>True for a finite number.</returns>
     public static bool IsNumber(string text)
@@ -124,7 +121,7 @@ public static partial class TextMetrics
         }
     }
 
-    /// <summary>The score of each row's best answer.</summary>
+    /// <summary>Returns the score of the best answer of each row.</summary>
     private static double[] Scores(
         Func<string, string, double> score, IReadOnlyList<string> predictions, IReadOnlyList<IReadOnlyList<string>> answers) =>
         [.. predictions.Zip(answers, (prediction, row) => row.Max(answer => score(prediction, answer)))];
@@ -184,7 +181,7 @@ public static partial class TextMetrics
     private static double Number(string text) =>
         double.TryParse(text.AsSpan().Trim(), NumberStyles.Float, CultureInfo.InvariantCulture, out double number) ? number : double.NaN;
 
-    /// <summary>F1 of the words of two normalised texts, each word counted as often as it occurs in both.</summary>
+    /// <summary>Returns the F1 of the words of two normalised texts, counting repeated words.</summary>
     private static double WordF1(string text, string answer)
     {
         string[] words = Words(text), right = Words(answer);
@@ -245,7 +242,7 @@ public static partial class TextMetrics
 
     private static string[] Words(string text) => text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
 
-    /// <summary>Whether a character is of Python's <c>string.punctuation</c>.</summary>
+    /// <summary>Whether a character is in Python's <c>string.punctuation</c>.</summary>
     private static bool IsPunctuation(char letter) => char.IsAscii(letter) && (char.IsPunctuation(letter) || char.IsSymbol(letter));
 
     private static string Lower(string text) => text.ToLowerInvariant();

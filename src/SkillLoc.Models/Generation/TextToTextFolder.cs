@@ -5,10 +5,10 @@ using SkillLoc.Models.Datasets;
 namespace SkillLoc.Models.Generation;
 
 /// <summary>
-/// The files of a text-to-text task as Ye et al. (2021), CrossFit, and Qin et al. (2022), Exploring mode connectivity, keep them
-/// (methods, C.1): a folder that is called after the task, with <c>{prefix}_train.tsv</c>, <c>{prefix}_dev.tsv</c> and <c>{prefix}_test.tsv</c> for
-/// one prefix or more, such as draws of the same task. A line is a text, a tab and an answer, and for more answers a tab and an answer
-/// each; there is no header and no quoting.
+/// The files of a text-to-text task, as Ye et al. (2021), CrossFit, and Qin et al. (2022), Exploring mode connectivity, publish them
+/// (methods, C.1): a folder named after the task, with <c>{prefix}_train.tsv</c>, <c>{prefix}_dev.tsv</c> and <c>{prefix}_test.tsv</c> for
+/// one prefix or more, such as draws of the same task. Each line has a text and one or more answers, separated by tabs, without header or
+/// quoting.
 /// </summary>
 public sealed class TextToTextFolder
 {
@@ -21,8 +21,8 @@ public sealed class TextToTextFolder
         _encoding = encoding;
     }
 
-    /// <summary>The letters that answer inference tasks while a cartography is recorded, one token each: entailment a, neutral b,
-    /// contradiction c.</summary>
+    /// <summary>The letters used as answers of inference tasks in cartography, one token each: entailment a, neutral b, contradiction
+    /// c.</summary>
     public static IReadOnlyDictionary<string, string> CartographyLetters { get; } = new Dictionary<string, string>(StringComparer.Ordinal)
     {
         ["entailment"] = "a",
@@ -33,18 +33,18 @@ public sealed class TextToTextFolder
     /// <summary>The folder's full path.</summary>
     public string Path { get; }
 
-    /// <summary>The last component of the path, by which <see cref="TextToTextTasks.Find"/> knows the task.</summary>
+    /// <summary>The last component of the path, which is the task's name for <see cref="TextToTextTasks.Find"/>.</summary>
     public string TaskName => System.IO.Path.GetFileName(Path);
 
-    /// <summary>What stands before the last underscore of the files' names, in the ordinal order of those names; at least one.</summary>
+    /// <summary>The parts of the file names before the last underscore, in ordinal order; at least one.</summary>
     public IReadOnlyList<string> Prefixes { get; }
 
-    /// <summary>Finds the files of a folder; other files in it do not matter. Nothing is read yet.</summary>
+    /// <summary>Opens a folder without reading its files; other files are ignored.</summary>
     /// <param name="folder">The folder.</param>
-    /// <param name="encoding">The files' encoding, UTF-8 unless given. Bytes that it does not know are an error, never replaced.</param>
+    /// <param name="encoding">The encoding, UTF-8 by default. Invalid bytes are errors, never replaced.</param>
     /// <returns>The folder.</returns>
-    /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
-    /// <exception cref="FileNotFoundException">It has no file of that form.</exception>
+    /// <exception cref="DirectoryNotFoundException">The folder does not exist.</exception>
+    /// <exception cref="FileNotFoundException">The folder has no such files.</exception>
     public static TextToTextFolder Open(string folder, Encoding? encoding = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
@@ -63,21 +63,21 @@ public sealed class TextToTextFolder
             : throw new FileNotFoundException($"'{path}' has no files of a text-to-text task, which are called {{prefix}}{string.Join(", {prefix}", endings)}.");
     }
 
-    /// <summary>Reads the rows of a file, all of which are checked.</summary>
+    /// <summary>Reads and checks all rows of a file.</summary>
     /// <param name="prefix">One of <see cref="Prefixes"/>.</param>
     /// <param name="split">The split, which names the file.</param>
-    /// <param name="maxRows">How many rows are taken at most, the first ones of what <paramref name="half"/> leaves; null for all.</param>
-    /// <param name="half">Which rows of the training file are taken.</param>
-    /// <param name="answerMap">What takes the place of each answer, such as <see cref="CartographyLetters"/>; an answer that is not in it
-    /// is an error. Null changes nothing.</param>
-    /// <returns>The rows in the file's order. White space at the ends of answers is removed; texts are as they are, and may be empty. Empty
-    /// lines are allowed at the file's end only.</returns>
-    /// <exception cref="ArgumentException">There is no such prefix, or half of a file other than the training file is asked
-    /// for.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">The number of rows is below 1, or there is no such split or half.</exception>
-    /// <exception cref="FileNotFoundException">The prefix has no file of that split.</exception>
+    /// <param name="maxRows">Maximum number of rows, from the start of the selected <paramref name="half"/>; null for all.</param>
+    /// <param name="half">The part of the training file to read.</param>
+    /// <param name="answerMap">Replacements of answers, such as <see cref="CartographyLetters"/>; unknown answers are errors. Null keeps
+    /// answers.</param>
+    /// <returns>The rows in the file's order. Answers are trimmed; texts are unchanged and may be empty. Empty lines are allowed only at
+    /// the end.</returns>
+    /// <exception cref="ArgumentException">The prefix is unknown, or a half of another file than the training file was
+    /// requested.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The number of rows is below 1, or the split or half is undefined.</exception>
+    /// <exception cref="FileNotFoundException">The prefix has no file for the split.</exception>
     /// <exception cref="InvalidDataException">A line has no tab, or an answer that is empty or not in the map; a byte cannot be decoded; or
-    /// no rows are there or left. The message names file and line.</exception>
+    /// no rows remain. The message names file and line.</exception>
     public IReadOnlyList<AnsweredText> Read(
         string prefix,
         DataSplit split,
@@ -126,16 +126,16 @@ public sealed class TextToTextFolder
             : throw new InvalidDataException($"{path} has no rows{(half == TrainingHalf.Both ? "" : " in that half")}.");
     }
 
-    /// <summary>Writes a file of a task, in UTF-8; it appears whole or not at all.</summary>
-    /// <param name="folder">The task's folder, called after the task; it is made when it is missing.</param>
-    /// <param name="prefix">What the file's name begins with, usually the task's name.</param>
-    /// <param name="split">The split, which ends the name.</param>
-    /// <param name="rows">At least one row. What the format cannot hold is refused, not changed.</param>
+    /// <summary>Writes a file of a task atomically, in UTF-8.</summary>
+    /// <param name="folder">The folder, named after the task; created if missing.</param>
+    /// <param name="prefix">The prefix of the file name, usually the task's name.</param>
+    /// <param name="split">The split.</param>
+    /// <param name="rows">At least one row; content that the format cannot represent is refused.</param>
     /// <returns>The file's path.</returns>
     /// <exception cref="ArgumentException">There are no rows; a row has no answers, or an empty one or one with white space at its ends; a
     /// text or an answer has a tab or a line break; or the prefix does not make a file's name. The message names the row, from
     /// 0.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">There is no such split.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The split is undefined.</exception>
     /// <exception cref="IOException">The file could not be written.</exception>
     public static string Write(string folder, string prefix, DataSplit split, IReadOnlyList<AnsweredText> rows)
     {

@@ -4,23 +4,23 @@ using SkillLoc.Models.Prompts;
 namespace SkillLoc.Models.Generation;
 
 /// <summary>
-/// A task whose rows an encoder-decoder model (T5) answers with text (methods, C.1). The encoder reads <see cref="InputOf"/>; the
-/// decoder learns <c>&lt;extra_id_0&gt;</c>, the answer as <see cref="AnswerOf"/> gives it, and <c>&lt;/s&gt;</c>.
+/// A text-to-text task for an encoder-decoder model (T5; methods, C.1). The encoder's input is <see cref="InputOf"/>; the target is
+/// <c>&lt;extra_id_0&gt;</c>, <see cref="AnswerOf"/> and <c>&lt;/s&gt;</c>.
 /// </summary>
-/// <param name="Name">The task's name, which the model reads before each text; the last component of its folder's path.</param>
-/// <param name="Metric">How its answers are judged.</param>
+/// <param name="Name">The task's name, which precedes each text; the last component of its folder's path.</param>
+/// <param name="Metric">The metric of its answers.</param>
 public sealed record TextToTextTask(string Name, TextMetric Metric) : TaskDefinition(Name)
 {
-    /// <summary>The usual <see cref="MaxInputLength"/>.</summary>
+    /// <summary>The default of <see cref="MaxInputLength"/>.</summary>
     public const int UsualMaxInputLength = 512;
 
-    /// <summary>The usual <see cref="MaxOutputLength"/>.</summary>
+    /// <summary>The default of <see cref="MaxOutputLength"/>.</summary>
     public const int UsualMaxOutputLength = 64;
 
-    /// <summary>What <see cref="HasLeadingStart"/> puts before a text.</summary>
+    /// <summary>The text that <see cref="HasLeadingStart"/> prepends.</summary>
     public const string LeadingStart = "<s> ";
 
-    /// <summary>The task's name, which the model reads before each text.</summary>
+    /// <summary>The task's name, which precedes each text.</summary>
     /// <exception cref="ArgumentException">It is empty or blank.</exception>
     public override string Name
     {
@@ -28,7 +28,7 @@ public sealed record TextToTextTask(string Name, TextMetric Metric) : TaskDefini
         init => field = CheckedName(value);
     } = CheckedName(Name);
 
-    /// <summary>The most tokens that the encoder reads of a row, <c>&lt;/s&gt;</c> included; what is beyond them is cut off.</summary>
+    /// <summary>Maximum length of an input in tokens, <c>&lt;/s&gt;</c> included; longer inputs are truncated. 512 by default.</summary>
     /// <exception cref="ArgumentOutOfRangeException">It is below 1.</exception>
     public int MaxInputLength
     {
@@ -40,7 +40,8 @@ public sealed record TextToTextTask(string Name, TextMetric Metric) : TaskDefini
         }
     } = UsualMaxInputLength;
 
-    /// <summary>The most tokens of a target, <c>&lt;extra_id_0&gt;</c> and <c>&lt;/s&gt;</c> included, and of what is generated.</summary>
+    /// <summary>Maximum length of a target in tokens, <c>&lt;extra_id_0&gt;</c> and <c>&lt;/s&gt;</c> included, and of generated text. 64
+    /// by default.</summary>
     /// <exception cref="ArgumentOutOfRangeException">It is below 1.</exception>
     public int MaxOutputLength
     {
@@ -56,18 +57,20 @@ public sealed record TextToTextTask(string Name, TextMetric Metric) : TaskDefini
     [JsonIgnore]
     public IReadOnlyDictionary<string, string>? Answers { get; init; }
 
-    /// <summary>Whether texts, the task's name with them, and answers are learned in lower case. Metrics see answers as they are.</summary>
+    /// <summary>Whether to convert inputs, including the task's name, and targets to lower case; false by default. Metrics use the original
+    /// answers.</summary>
     public bool Lowercase { get; init; }
 
     /// <summary>
-    /// Whether <see cref="LeadingStart"/> precedes what the encoder reads, and the target before its <c>&lt;extra_id_0&gt;</c>
-    /// (<c>append_another_bos</c> of the paper's code). T5 has no such token; it is text as any other.
+    /// Whether to prepend <see cref="LeadingStart"/> to inputs and targets (<c>append_another_bos</c> in the paper's code); false by
+    /// default. T5 has no such token, so it is ordinary text.
     /// </summary>
     public bool HasLeadingStart { get; init; }
 
-    /// <summary>What the encoder reads for a row's text: a space, the task's name in square brackets, a space and the text.</summary>
+    /// <summary>Returns the encoder's input for a text: a space, the task's name in square brackets, a space and the text.</summary>
     /// <param name="text">The row's text.</param>
-    /// <returns>For example <c> [glue-mnli] premise: ...</c>, in lower case and after <see cref="LeadingStart"/> where the task has it so.</returns>
+    /// <returns>For example <c> [glue-mnli] premise: ...</c>, in lower case and with <see cref="LeadingStart"/> if the task says
+    /// so.</returns>
     public string InputOf(string text)
     {
         ArgumentNullException.ThrowIfNull(text);
@@ -75,9 +78,9 @@ public sealed record TextToTextTask(string Name, TextMetric Metric) : TaskDefini
         return (HasLeadingStart ? LeadingStart : "") + (Lowercase ? input.ToLowerInvariant() : input);
     }
 
-    /// <summary>The answer as the decoder learns it, after <c>&lt;extra_id_0&gt;</c>.</summary>
+    /// <summary>Returns the answer as it follows <c>&lt;extra_id_0&gt;</c> in the target.</summary>
     /// <param name="answer">The row's answer.</param>
-    /// <returns>The answer, in lower case where the task has it so.</returns>
+    /// <returns>The answer, in lower case if the task says so.</returns>
     public string AnswerOf(string answer)
     {
         ArgumentNullException.ThrowIfNull(answer);

@@ -49,13 +49,13 @@ public static class TextToTextTasks
 
     private static readonly Dictionary<string, TextToTextTask> ByName = Tasks.ToDictionary(task => task.Name, StringComparer.Ordinal);
 
-    /// <summary>Every task, grouped by metric.</summary>
+    /// <summary>All tasks, grouped by metric.</summary>
     public static IReadOnlyList<TextToTextTask> All { get; } = Array.AsReadOnly(Tasks);
 
     /// <summary>Finds a task.</summary>
-    /// <param name="name">The task's name, such as <c>glue-mnli</c>; case matters, as the model reads the name.</param>
-    /// <returns>The task, with the usual lengths.</returns>
-    /// <exception cref="ArgumentException">There is no such task; the message names similar ones and says how to make one.</exception>
+    /// <param name="name">The task's name, such as <c>glue-mnli</c>; case matters, since it is part of the input.</param>
+    /// <returns>The task, with the default lengths.</returns>
+    /// <exception cref="ArgumentException">No task has this name; the message names similar ones and says how to create one.</exception>
     public static TextToTextTask Find(string name)
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
@@ -70,7 +70,8 @@ public static class TextToTextTasks
             + $"For a task of your own make a new {nameof(TextToTextTask)}(name, metric).", nameof(name));
     }
 
-    /// <summary>The names that share the longest run of characters with a name, at least half of it, whatever their case; the closest in length first.</summary>
+    /// <summary>The names that share the longest substring with a name, at least half of it, ignoring case; the closest in length
+    /// first.</summary>
     private static IEnumerable<string> Similar(string name) =>
         from task in Tasks
         let shared = LongestCommonRun(name, task.Name)

@@ -1,6 +1,6 @@
 namespace SkillLoc.Models.Generation;
 
-/// <summary>Which rows of a training file are taken, so that two models can learn from different ones (methods, C.1).</summary>
+/// <summary>The rows of a training file to use, so that two models can be trained on different ones (methods, C.1).</summary>
 public enum TrainingHalf
 {
     /// <summary>All rows.</summary>
@@ -9,6 +9,6 @@ public enum TrainingHalf
     /// <summary>The first n / 2 of n rows, rounded down (<c>split1</c> of the paper's code).</summary>
     First,
 
-    /// <summary>The rows after those (<c>split2</c>).</summary>
+    /// <summary>The remaining rows (<c>split2</c>).</summary>
     Second,
 }

@@ -14,25 +14,26 @@ namespace SkillLoc.Models.Grafts;
 /// </summary>
 public sealed class Graft
 {
-    /// <summary>What the metadata of a graft's file has as its <c>format</c>.</summary>
+    /// <summary>The value of <c>format</c> in the metadata of a graft file.</summary>
     public const string FileFormat = "skillloc-graft";
 
     private const string Version = "1";
 
-    /// <summary>Grafts with zeros outside; a program that knows version 1 alone would apply them wrongly, and refuses this.</summary>
+    /// <summary>Version of grafts with zeros outside, which a reader of version 1 would apply wrongly and so must refuse.</summary>
     private const string VersionOfZeros = "2";
     private const string ConsideredKey = "considered_names";
     private const string IndicesSuffix = ".indices";
     private const string ValuesSuffix = ".values";
     private const string HeadPrefix = "head.";
 
-    /// <summary>The base model's identity (<see cref="LanguageModel.Fingerprint"/>); a graft fits no other.</summary>
+    /// <summary>The fingerprint (<see cref="LanguageModel.Fingerprint"/>) of the base model, the only one that the graft can be applied
+    /// to.</summary>
     public required string BaseFingerprint { get; init; }
 
-    /// <summary>What to restore a classifier from, as JSON; empty when the graft stands alone.</summary>
+    /// <summary>Classifier settings as JSON, from which a scorer can be restored; empty for a graft without them.</summary>
     public string Settings { get; init; } = "";
 
-    /// <summary>The task's name, for people.</summary>
+    /// <summary>Display name of the task.</summary>
     public string Task { get; init; } = "";
 
     /// <summary>The base patch's sparsity, as a share of <see cref="ConsideredCount"/>.</summary>
@@ -41,20 +42,20 @@ public sealed class Graft
     /// <summary>N, the number of scalars that the graft could have used.</summary>
     public long ConsideredCount { get; init; }
 
-    /// <summary>Measures taken when it was made, by name.</summary>
+    /// <summary>Metrics measured when the graft was found, by name.</summary>
     public IReadOnlyDictionary<string, double> Metrics { get; init; } = new Dictionary<string, double>(StringComparer.Ordinal);
 
-    /// <summary>Indices and values by parameter.</summary>
+    /// <summary>The indices and fine-tuned values of each parameter.</summary>
     public required IReadOnlyList<GraftPart> Parts { get; init; }
 
-    /// <summary>A trained classification head's parameters, whole; empty in prompt mode.</summary>
+    /// <summary>All parameters of the trained classification head; empty in prompt mode.</summary>
     public IReadOnlyDictionary<string, (long[] Shape, float[] Values)> HeadParameters { get; init; } =
         new Dictionary<string, (long[] Shape, float[] Values)>(StringComparer.Ordinal);
 
-    /// <summary>What the <see cref="Considered"/> parameters hold outside the graft.</summary>
+    /// <summary>The values of the <see cref="Considered"/> parameters outside the graft.</summary>
     public GraftOutside Outside { get; init; }
 
-    /// <summary>The names of the parameters that are zero outside the graft; not used, and empty, with pre-trained values outside.</summary>
+    /// <summary>Names of the parameters that are zero outside the graft; empty when values outside are pre-trained.</summary>
     public IReadOnlyList<string> Considered { get; init; } = [];
 
     /// <summary>Number of scalars in the graft.</summary>
@@ -63,18 +64,18 @@ public sealed class Graft
     /// <summary><see cref="Count"/> as a share of <see cref="ConsideredCount"/>.</summary>
     public double Share => ConsideredCount == 0 ? 0 : (double)Count / ConsideredCount;
 
-    /// <summary>Where the graft lives: how many of its scalars in each layer and kind of parameter.</summary>
+    /// <summary>Number of the graft's scalars in each layer and kind of parameter.</summary>
     /// <returns>Counts by place, in the model's order.</returns>
     public IReadOnlyList<(ParameterPlace Place, long Count)> Spread() =>
         [.. Parts.Select(part => (ParameterPlace.Of(part.Name), (long)part.Indices.Length))];
 
     /// <summary>
-    /// Puts the fine-tuned values into a base model, in place, and zeros into the other considered scalars where the graft asks for that.
-    /// To take them out again, or to change between grafts, use a <see cref="GraftSwitch"/>.
+    /// Applies the graft to a base model in place: sets the fine-tuned values and, with zeros outside, clears the other considered scalars.
+    /// To undo it, or to change between grafts, use a <see cref="GraftSwitch"/>.
     /// </summary>
     /// <param name="model">The base model.</param>
-    /// <param name="fingerprint">The model's fingerprint when the caller knows it; else it is computed, which reads every weight.</param>
-    /// <exception cref="InvalidDataException">The graft is for another base model, or does not fit its shapes.</exception>
+    /// <param name="fingerprint">The model's fingerprint, if known; null computes it, which reads every weight.</param>
+    /// <exception cref="InvalidDataException">The graft was made for another base model, or its shapes differ.</exception>
     public void ApplyTo(LanguageModel model, string? fingerprint = null)
     {
         ArgumentNullException.ThrowIfNull(model);
@@ -97,13 +98,13 @@ public sealed class Graft
     }
 
     /// <summary>
-    /// The same coordinates with the values that a classifier has there, with its head and its task. It takes the graft out of a model
-    /// whose training was restricted to it: of a union that was purified by a few steps (Panigrahi et al. 2023; methods, A.13),
-    /// or of a region that was trained from scratch. Applied to the base it gives the trained model.
+    /// Returns a graft with the same coordinates and the values, head and task of a classifier. Use it to extract the graft from a model
+    /// that was trained on these coordinates only: a union that was purified by a few steps (Panigrahi et al. 2023; methods, A.13), or a
+    /// region that was trained from scratch. Applied to the base, it reproduces the trained model.
     /// </summary>
     /// <param name="classifier">A classifier of the base model's architecture.</param>
     /// <returns>The graft, without metrics.</returns>
-    /// <exception cref="InvalidDataException">The graft does not fit the classifier's shapes.</exception>
+    /// <exception cref="InvalidDataException">The classifier's shapes differ.</exception>
     public Graft WithValuesOf(TextClassifier classifier)
     {
         ArgumentNullException.ThrowIfNull(classifier);
@@ -130,8 +131,8 @@ public sealed class Graft
     }
 
     /// <summary>Writes the graft as one safetensors file.</summary>
-    /// <param name="path">The file; an older one is replaced when the new one is complete.</param>
-    /// <exception cref="IOException">It could not be written; what was there is untouched.</exception>
+    /// <param name="path">The file; an existing file is replaced once the new one is complete.</param>
+    /// <exception cref="IOException">It could not be written; an existing file is unchanged.</exception>
     public void Save(string path)
     {
         using var scope = NewDisposeScope();
@@ -139,7 +140,7 @@ public sealed class Graft
     }
 
     /// <summary>Writes the graft to a stream.</summary>
-    /// <param name="stream">Where to.</param>
+    /// <param name="stream">A writable stream.</param>
     public void Save(Stream stream)
     {
         using var scope = NewDisposeScope();
@@ -149,8 +150,8 @@ public sealed class Graft
     /// <summary>Reads a graft.</summary>
     /// <param name="path">The file.</param>
     /// <returns>The graft.</returns>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">The file is damaged, or is no graft.</exception>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
+    /// <exception cref="InvalidDataException">The file is damaged or is not a graft.</exception>
     public static Graft Load(string path)
     {
         using SafetensorsFile file = SafetensorsFile.Open(path);
@@ -159,9 +160,9 @@ public sealed class Graft
 
     /// <summary>Reads a graft from the bytes of its file.</summary>
     /// <param name="bytes">The bytes.</param>
-    /// <param name="source">Where they came from, for error messages.</param>
+    /// <param name="source">Its name in error messages.</param>
     /// <returns>The graft.</returns>
-    /// <exception cref="InvalidDataException">The bytes are damaged, or no graft.</exception>
+    /// <exception cref="InvalidDataException">The bytes are damaged or are not a graft.</exception>
     public static Graft Load(byte[] bytes, string source)
     {
         using SafetensorsFile file = SafetensorsFile.FromBytes(bytes, source);
@@ -174,10 +175,10 @@ public sealed class Graft
     /// <summary>The names of the parameters that applying the graft changes.</summary>
     public IEnumerable<string> Changed => Parts.Select(part => part.Name).Concat(Zeroed).Distinct(StringComparer.Ordinal);
 
-    /// <summary>Whether a file says that it is a graft.</summary>
+    /// <summary>Whether a file's metadata identify it as a graft.</summary>
     internal static bool IsGraft(SafetensorsFile file) => file.Metadata.GetValueOrDefault("format") == FileFormat;
 
-    /// <exception cref="InvalidDataException">The graft is for another base model, or does not fit its shapes.</exception>
+    /// <exception cref="InvalidDataException">The graft was made for another base model, or its shapes differ.</exception>
     internal void Check(LanguageModel model, string? fingerprint)
     {
         fingerprint ??= model.Fingerprint();

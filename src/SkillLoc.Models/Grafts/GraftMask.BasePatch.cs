@@ -5,19 +5,19 @@ using static TorchSharp.torch;
 
 namespace SkillLoc.Models.Grafts;
 
-// What the mask starts from (methods, A.12, step 2, and the baselines of A.13).
+// The base patch (methods, A.12, step 2, and the baselines of A.13).
 public sealed partial class GraftMask
 {
-    /// <summary>Candidates that are gathered beyond those wanted before they are sorted.</summary>
+    /// <summary>Number of surplus candidates collected before they are sorted.</summary>
     private const int RankingSlack = 1 << 20;
     private const int NamedDifferences = 3;
 
-    /// <summary>Flat indices over all considered scalars, those that moved most first; ties in index order. Null until asked for.</summary>
+    /// <summary>Flat indices over all considered scalars, largest movement first, ties in index order; null until computed.</summary>
     private Tensor? _ranking;
 
     /// <summary>
-    /// Makes the base patch of the K = floor(sparsity N) coordinates that moved most, |fine-tuned - pre|, ties broken by the lower flat
-    /// index (methods, A.12).
+    /// Sets the base patch to the K = floor(sparsity N) coordinates with the largest |fine-tuned - pre|; ties go to the lowest flat index
+    /// (methods, A.12).
     /// </summary>
     /// <param name="sparsity">Share of the considered scalars, in [0, 1].</param>
     public void SetBasePatch(double sparsity)
@@ -43,8 +43,8 @@ public sealed partial class GraftMask
     }
 
     /// <summary>
-    /// Ranks the coordinates that moved most, once for several base patches: <see cref="SetBasePatch(double)"/> with this sparsity or a
-    /// smaller one then costs no more than its own size.
+    /// Ranks the coordinates by movement once for several base patches: later calls of <see cref="SetBasePatch(double)"/> with this
+    /// sparsity or a smaller one only select from the ranking.
     /// </summary>
     /// <param name="sparsity">The largest share of the considered scalars that will be asked for, in [0, 1].</param>
     public void RankMovement(double sparsity)
@@ -102,7 +102,7 @@ public sealed partial class GraftMask
         }
     }
 
-    /// <summary>Makes the base patch of K = floor(sparsity N) coordinates drawn uniformly: a random control (methods, D.6).</summary>
+    /// <summary>Sets the base patch to K = floor(sparsity N) coordinates drawn uniformly: a random control (methods, D.6).</summary>
     /// <param name="sparsity">Share of the considered scalars, in [0, 1].</param>
     /// <param name="seed">Seed of the draw.</param>
     public void SetRandomBasePatch(double sparsity, int seed)
@@ -134,8 +134,8 @@ public sealed partial class GraftMask
         });
     }
 
-    /// <summary>Makes the base patch of all coordinates of some considered parameters, such as all biases.</summary>
-    /// <param name="selects">Whether a parameter of that name belongs to the patch.</param>
+    /// <summary>Sets the base patch to all coordinates of selected parameters, such as all biases.</summary>
+    /// <param name="selects">Returns true for the names of parameters in the patch.</param>
     public void SetBasePatch(Func<string, bool> selects)
     {
         ArgumentNullException.ThrowIfNull(selects);
@@ -147,9 +147,9 @@ public sealed partial class GraftMask
     /// above 1 they are scores, and sigmoid(S - beta) is taken first; then they are clipped to [0, 1] and rounded.
     /// </summary>
     /// <param name="path">A graft, or any safetensors file.</param>
-    /// <param name="baseFingerprint">The fingerprint that a graft must be for.</param>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">The file is damaged, for another base model, or for other parameters.</exception>
+    /// <param name="baseFingerprint">The fingerprint of the base model that a graft must have been made for.</param>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
+    /// <exception cref="InvalidDataException">The file is damaged, or belongs to another base model or other parameters.</exception>
     public void ReadBasePatch(string path, string baseFingerprint)
     {
         using SafetensorsFile file = SafetensorsFile.Open(path);

@@ -7,10 +7,9 @@ using static TorchSharp.torch;
 namespace SkillLoc.Models.Grafts;
 
 /// <summary>
-/// The mask of a graft and its training (Panigrahi et al. 2023, section 3; methods, A.12). With base patch b in {0, 1},
-/// scores S, and s = sigmoid(S - beta), the soft mask is gamma = b (1 - s) + (1 - b) s, and the model's weights are
-/// W = pre + gamma (fine-tuned - pre), or gamma fine-tuned where what is outside the mask is zero. It works on the weights of a model in
-/// place; disposing it leaves them as they are.
+/// The mask of a graft and its training (Panigrahi et al. 2023, section 3; methods, A.12). With base patch b in {0, 1}, scores S, and s =
+/// sigmoid(S - beta), the soft mask is gamma = b (1 - s) + (1 - b) s, and the model's weights are W = pre + gamma (fine-tuned - pre), or
+/// gamma fine-tuned with zeros outside the mask. It changes the weights of a model in place; disposing it leaves them as they are.
 /// </summary>
 /// <remarks>
 /// Memory beside the model and the fine-tuned weights, which belong to the caller: the pre-trained values, the scores and, while it
@@ -23,18 +22,18 @@ public sealed partial class GraftMask : IDisposable
     private readonly GraftOutside _outside;
     private readonly long _scalars;
 
-    /// <summary>False while every score is known to be at most beta, so that the rounded mask is the base patch.</summary>
+    /// <summary>False while no score exceeds beta, so that the rounded mask equals the base patch.</summary>
     private bool _mayDiffer;
 
-    /// <summary>Starts from an empty base patch and scores of 0, which make an empty mask.</summary>
-    /// <param name="model">The working model: it holds the pre-trained weights now, and will be changed in place.</param>
+    /// <summary>Creates an empty mask: no base patch, and scores of 0.</summary>
+    /// <param name="model">The working model, which holds the pre-trained weights and is changed in place.</param>
     /// <param name="fineTuned">The fine-tuned model; read only. It must outlive the mask.</param>
     /// <param name="considered">The names of the parameters that the graft may use.</param>
     /// <param name="sigmoidBias">beta, at least 0.</param>
-    /// <param name="outside">What considered parameters hold where the mask is 0.</param>
-    /// <param name="taken">Grafts that the working model carries already: their coordinates keep their values and are not considered.</param>
-    /// <exception cref="ArgumentException">A name is unknown, the two models' shapes differ, or there are grafts under an outside of
-    /// zero, which would erase them.</exception>
+    /// <param name="outside">The values of considered parameters where the mask is 0.</param>
+    /// <param name="taken">Grafts already applied to the working model; their coordinates keep their values and are not considered.</param>
+    /// <exception cref="ArgumentException">A name is unknown, the two models' shapes differ, or grafts are given with
+    /// <see cref="GraftOutside.Zero"/>, which would erase them.</exception>
     public GraftMask(
         LanguageModel model, LanguageModel fineTuned, IEnumerable<string> considered, double sigmoidBias = 10,
         GraftOutside outside = GraftOutside.PreTrained, IReadOnlyList<Graft>? taken = null)
@@ -79,12 +78,12 @@ public sealed partial class GraftMask : IDisposable
     }
 
     /// <summary>
-    /// The rounded mask holds at most so many coordinates: those whose soft mask is nearest to 1, and none that tie with the first one
-    /// too many. Null, as in the paper's code, takes all above 1/2.
+    /// Maximum number of coordinates in the rounded mask: those with the highest soft mask, without those that tie with the first one
+    /// beyond the limit. Null (default, as in the paper's code) takes all above 1/2.
     /// </summary>
     public long? Limit { get; set; }
 
-    /// <summary>N, the number of considered scalars; those of grafts that the model carries already do not count.</summary>
+    /// <summary>N, the number of considered scalars, without those of grafts that are already applied.</summary>
     public long Count { get; }
 
     /// <summary>Number of scalars in the base patch.</summary>
@@ -139,7 +138,7 @@ public sealed partial class GraftMask : IDisposable
         return values.data<float>().ToArray();
     }
 
-    /// <summary>Sets the model's weights to what is outside + gamma (fine-tuned - outside) with the soft mask.</summary>
+    /// <summary>Sets the model's weights to outside + gamma (fine-tuned - outside) with the soft mask gamma.</summary>
     public void ApplySoft() => ForEach(entry =>
     {
         Tensor weight = _outside == GraftOutside.Zero ? entry.Weight.zero_() : entry.Weight.copy_(entry.Pre);
@@ -157,11 +156,11 @@ public sealed partial class GraftMask : IDisposable
         });
     }
 
-    /// <summary>Sets the model's weights back to the pre-trained ones.</summary>
+    /// <summary>Restores the pre-trained weights.</summary>
     public void Reset() => ForEach(entry => entry.Weight.copy_(entry.Pre));
 
-    /// <summary>Whether gradients of the considered parameters are recorded by the model's passes.</summary>
-    /// <param name="required">True before training; false drops the gradients again.</param>
+    /// <summary>Enables or disables gradients of the considered parameters.</summary>
+    /// <param name="required">True to record gradients; false to stop and release them.</param>
     public void RequireGradients(bool required)
     {
         foreach (Entry entry in _entries)
@@ -178,7 +177,7 @@ public sealed partial class GraftMask : IDisposable
     /// One step of gradient descent on the scores, S &lt;- S - lr (1 - 2b) g (fine-tuned - pre) s (1 - s), from the gradients g of the
     /// loss in the model's weights, which are zeroed (methods, A.12, step 3).
     /// </summary>
-    /// <param name="learningRate">lr; the paper's is 1e7.</param>
+    /// <param name="learningRate">lr; the paper uses 1e7.</param>
     public void Step(double learningRate)
     {
         ForEach(entry =>
@@ -197,8 +196,8 @@ public sealed partial class GraftMask : IDisposable
         _mayDiffer = true;
     }
 
-    /// <summary>The rounded mask with the fine-tuned values under it.</summary>
-    /// <returns>One part for each parameter that the mask touches.</returns>
+    /// <summary>Returns the coordinates of the rounded mask with their fine-tuned values.</summary>
+    /// <returns>One part per parameter with coordinates in the mask.</returns>
     public IReadOnlyList<GraftPart> Parts()
     {
         var parts = new List<GraftPart>();
@@ -232,19 +231,19 @@ public sealed partial class GraftMask : IDisposable
     /// <summary>The names of the considered parameters.</summary>
     internal IEnumerable<string> Names => _entries.Select(entry => entry.Name);
 
-    /// <summary>What training holds for each parameter; the tensors stay the mask's.</summary>
+    /// <summary>The training variables of each parameter; the mask keeps ownership of the tensors.</summary>
     internal IEnumerable<(string Name, Tensor Scores, Tensor? Base)> Variables =>
         _entries.Select(entry => (entry.Name, entry.Scores, entry.Base));
 
     /// <summary>The scalars of a parameter.</summary>
     internal long CountOf(string name) => Find(name).Scores.numel();
 
-    /// <summary>Sets what training holds for a parameter.</summary>
-    /// <param name="source">The file that it comes from, for error messages.</param>
+    /// <summary>Restores the training variables of a parameter.</summary>
+    /// <param name="source">The file's name for error messages.</param>
     /// <param name="name">The parameter.</param>
     /// <param name="scores">Its scores.</param>
     /// <param name="basePatch">Flat indices of its base patch, within the parameter.</param>
-    /// <exception cref="InvalidDataException">The number of scores does not fit it.</exception>
+    /// <exception cref="InvalidDataException">The number of scores differs from the parameter's.</exception>
     internal void Restore(string source, string name, Tensor scores, Tensor? basePatch)
     {
         Entry entry = Find(name);
@@ -299,7 +298,7 @@ public sealed partial class GraftMask : IDisposable
         return Free(entry, cut is { } bound ? mask.logical_and_(Margin(entry).Gt(bound)) : mask);
     }
 
-    /// <summary>How far scores are on the inner side of the threshold: S - beta, in the base patch beta - S; the logit of gamma.</summary>
+    /// <summary>The logit of gamma: S - beta, and beta - S within the base patch.</summary>
     private Tensor Margin(Entry entry)
     {
         Tensor margin = entry.Scores.Sub(_sigmoidBias);
@@ -307,7 +306,7 @@ public sealed partial class GraftMask : IDisposable
         return margin;
     }
 
-    /// <summary>The margin that coordinates must exceed so that no more than <see cref="Limit"/> are in; null when all may be.</summary>
+    /// <summary>The logit that coordinates must exceed so that at most <see cref="Limit"/> are selected; null without a limit.</summary>
     private float? Cut()
     {
         if (Limit is not { } limit)
@@ -326,7 +325,7 @@ public sealed partial class GraftMask : IDisposable
         return margins.numel() <= limit ? null : margins.topk((int)limit + 1, sorted: false).Item1.min().item<float>();
     }
 
-    /// <summary>Takes the coordinates of earlier grafts out of a mask.</summary>
+    /// <summary>Clears the coordinates of earlier grafts in a mask.</summary>
     private static Tensor Free(Entry entry, Tensor mask, double value = 0)
     {
         if (entry.Taken is not null)
@@ -337,7 +336,7 @@ public sealed partial class GraftMask : IDisposable
         return mask;
     }
 
-    /// <summary>Fine-tuned minus what is outside the mask. It may be the fine-tuned tensor itself.</summary>
+    /// <summary>Fine-tuned minus outside values; may be the fine-tuned tensor itself.</summary>
     private Tensor Delta(Entry entry) => _outside == GraftOutside.Zero ? entry.FineTuned : entry.FineTuned - entry.Pre;
 
     private void ForEach(Action<Entry> action)
@@ -373,10 +372,10 @@ public sealed partial class GraftMask : IDisposable
 
         public Tensor Scores => scores;
 
-        /// <summary>Flat indices of the base patch, ascending; null when it has none here.</summary>
+        /// <summary>Flat indices of the base patch, ascending; null when empty.</summary>
         public Tensor? Base { get; set; }
 
-        /// <summary>Flat indices that earlier grafts hold, ascending; null when there are none.</summary>
+        /// <summary>Flat indices of earlier grafts, ascending; null when there are none.</summary>
         public Tensor? Taken { get; init; }
     }
 }

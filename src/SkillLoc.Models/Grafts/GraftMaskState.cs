@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 namespace SkillLoc.Models.Grafts;
 
 /// <summary>
-/// How far the training of a mask is, so that it can go on later: base patch and scores, which are kept in the mask itself, and what is
-/// written here (methods, A.12). One safetensors file; it is large, as it holds a score for every considered scalar.
+/// Saved state of a mask's training, from which it can be resumed: the base patch and scores of the mask itself, and the fields below
+/// (methods, A.12). Stored as one safetensors file, which is large: it has one score per considered scalar.
 /// </summary>
 internal sealed class GraftMaskState
 {
@@ -19,31 +19,31 @@ internal sealed class GraftMaskState
     private const string IdentityPrefix = "identity.";
     private const string MetricPrefix = "metric.";
 
-    /// <summary>Fingerprints of what the training depends on (models, options, data), by what they are of.</summary>
+    /// <summary>Fingerprints of everything the training depends on (models, options, data), by name.</summary>
     public required IReadOnlyDictionary<string, string> Identity { get; init; }
 
-    /// <summary>The seed that the training draws by, for whoever goes on with it and names none; null where it is not known.</summary>
+    /// <summary>The seed of the training, taken over on resuming when the options name none; null if unknown.</summary>
     public int? Seed { get; init; }
 
-    /// <summary>Epochs done.</summary>
+    /// <summary>Number of completed epochs.</summary>
     public required int Epoch { get; init; }
 
-    /// <summary>The criterion of the latest rounded mask.</summary>
+    /// <summary>The selection criterion of the latest rounded mask.</summary>
     public required double Score { get; init; }
 
-    /// <summary>The criterion of the best one.</summary>
+    /// <summary>The selection criterion of the best rounded mask.</summary>
     public required double BestScore { get; init; }
 
     /// <summary>The best rounded mask so far.</summary>
     public required IReadOnlyList<GraftPart> Best { get; init; }
 
-    /// <summary>Measures of the best mask.</summary>
+    /// <summary>Metrics of the best mask, by name.</summary>
     public required IReadOnlyDictionary<string, double> Metrics { get; init; }
 
     /// <summary>Writes the state together with a mask's base patch and scores.</summary>
-    /// <param name="path">The file; an older one is replaced when the new one is complete.</param>
+    /// <param name="path">The file; an existing file is replaced once the new one is complete.</param>
     /// <param name="mask">The mask.</param>
-    /// <exception cref="IOException">It could not be written; what was there is untouched.</exception>
+    /// <exception cref="IOException">It could not be written; an existing file is unchanged.</exception>
     public void Save(string path, GraftMask mask)
     {
         ArgumentNullException.ThrowIfNull(mask);
@@ -76,10 +76,10 @@ internal sealed class GraftMaskState
         static string Text(double value) => value.ToString("R", CultureInfo.InvariantCulture);
     }
 
-    /// <summary>Reads of a state the seed alone.</summary>
+    /// <summary>Reads only the seed of a saved state.</summary>
     /// <param name="path">The file.</param>
-    /// <returns>The seed; null where the file does not say.</returns>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <returns>The seed; null if the file has none.</returns>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
     /// <exception cref="InvalidDataException">The file is damaged.</exception>
     public static int? SeedOf(string path)
     {
@@ -87,14 +87,14 @@ internal sealed class GraftMaskState
         return SeedOf(file.Metadata);
     }
 
-    /// <summary>Reads a state, and gives a mask its base patch and scores.</summary>
+    /// <summary>Reads a state and restores the base patch and scores of a mask.</summary>
     /// <param name="path">The file.</param>
     /// <param name="mask">A mask over the same models and parameters as the one that was saved.</param>
-    /// <param name="identity">What <see cref="Identity"/> must be for this training.</param>
+    /// <param name="identity">The expected <see cref="Identity"/>.</param>
     /// <returns>The state.</returns>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">The file is damaged, no state, or of a training that depends on other things; the message
-    /// names what differs and both fingerprints.</exception>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
+    /// <exception cref="InvalidDataException">The file is damaged, is not a saved state, or its identity differs; the message names what
+    /// differs and both fingerprints.</exception>
     public static GraftMaskState Load(string path, GraftMask mask, IReadOnlyDictionary<string, string> identity)
     {
         ArgumentNullException.ThrowIfNull(mask);

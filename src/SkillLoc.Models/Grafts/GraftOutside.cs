@@ -1,6 +1,6 @@
 namespace SkillLoc.Models.Grafts;
 
-/// <summary>What the considered parameters hold outside a graft's mask.</summary>
+/// <summary>The values of considered parameters outside a graft's mask.</summary>
 public enum GraftOutside
 {
     /// <summary>Their pre-trained values.</summary>

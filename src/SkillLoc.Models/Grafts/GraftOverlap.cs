@@ -1,11 +1,11 @@
 namespace SkillLoc.Models.Grafts;
 
-/// <summary>What two grafts of one base model share (Panigrahi et al. 2023; methods, A.13).</summary>
+/// <summary>The overlap of two grafts of one base model (Panigrahi et al. 2023; methods, A.13).</summary>
 public static class GraftOverlap
 {
-    /// <summary>|gamma_1 AND gamma_2|: how many scalars lie in both grafts, whatever their values.</summary>
+    /// <summary>|gamma_1 AND gamma_2|: the number of scalars in both grafts, regardless of their values.</summary>
     /// <param name="first">A graft.</param>
-    /// <param name="second">Another of the same base model.</param>
+    /// <param name="second">Another graft of the same base model.</param>
     /// <returns>The number of scalars.</returns>
     /// <exception cref="ArgumentException">The grafts are for different base models.</exception>
     public static long Count(Graft first, Graft second)

@@ -7,21 +7,21 @@ using static TorchSharp.torch;
 namespace SkillLoc.Models.Grafts;
 
 /// <summary>
-/// Puts a graft into a resident base model and takes it out again, in place and in time proportional to the graft: what it overwrites
-/// was saved when it was prepared, so that the base's weights come back bit for bit. Of several switches on one model at most one may
-/// be applied at a time, and nobody may run the model meanwhile.
+/// Applies a graft to a resident base model and removes it again, in place and in time proportional to the graft. The overwritten values
+/// are saved on construction, so the base's weights are restored bit for bit. At most one switch of a model may be applied at a time, and
+/// the model must not run while one is applied or removed.
 /// </summary>
-/// <remarks>A graft with zeros outside overwrites every parameter that it considers, and so keeps a copy of those.</remarks>
+/// <remarks>A graft with zeros outside overwrites every considered parameter, so the switch keeps a copy of all of them.</remarks>
 public sealed class GraftSwitch : IDisposable
 {
     private readonly List<Place> _places = [];
     private readonly List<(Parameter Weight, Tensor Saved)> _zeroed = [];
 
-    /// <summary>Prepares the switch; the model stays as it is.</summary>
+    /// <summary>Prepares the switch without changing the model.</summary>
     /// <param name="model">The base model, without any graft; it must outlive the switch.</param>
     /// <param name="graft">The graft.</param>
-    /// <param name="fingerprint">The model's fingerprint when the caller knows it; else it is computed, which reads every weight.</param>
-    /// <exception cref="InvalidDataException">The graft is for another base model, or does not fit its shapes.</exception>
+    /// <param name="fingerprint">The model's fingerprint, if known; null computes it, which reads every weight.</param>
+    /// <exception cref="InvalidDataException">The graft was made for another base model, or its shapes differ.</exception>
     public GraftSwitch(LanguageModel model, Graft graft, string? fingerprint = null)
     {
         ArgumentNullException.ThrowIfNull(model);
@@ -43,10 +43,10 @@ public sealed class GraftSwitch : IDisposable
     /// <summary>Number of scalars in the graft.</summary>
     public long Count { get; }
 
-    /// <summary>Whether the model carries the graft now.</summary>
+    /// <summary>Whether the graft is applied.</summary>
     public bool IsApplied { get; private set; }
 
-    /// <summary>Puts the graft in; nothing happens when it is there already.</summary>
+    /// <summary>Applies the graft; does nothing if it is applied.</summary>
     public void Apply()
     {
         if (!IsApplied)
@@ -67,7 +67,7 @@ public sealed class GraftSwitch : IDisposable
         }
     }
 
-    /// <summary>Takes the graft out; nothing happens when it is not there.</summary>
+    /// <summary>Removes the graft; does nothing if it is not applied.</summary>
     public void Remove()
     {
         if (IsApplied)
@@ -87,7 +87,7 @@ public sealed class GraftSwitch : IDisposable
         }
     }
 
-    /// <summary>Releases what was saved. The model stays as it is: remove the graft first where the base is wanted back.</summary>
+    /// <summary>Releases the saved values without changing the model; remove the graft first to get the base back.</summary>
     public void Dispose()
     {
         foreach (Place place in _places)
@@ -104,14 +104,14 @@ public sealed class GraftSwitch : IDisposable
         _zeroed.Clear();
     }
 
-    /// <summary>A parameter, some of its scalars, and what they are in the base and in the graft.</summary>
+    /// <summary>Some scalars of a parameter with their values in the base and in the graft.</summary>
     private abstract class Place : IDisposable
     {
         public abstract void Write(bool graft);
 
         public abstract void Dispose();
 
-        /// <summary>An operator call costs more than the few scalars of a parameter, so they are written directly where that can be done.</summary>
+        /// <summary>Writes the scalars directly where possible, since an operator call costs more than a few scalars.</summary>
         public static Place Of(Parameter weight, GraftPart part)
         {
             using var scope = NewDisposeScope();

@@ -4,30 +4,27 @@ using SkillLoc.Models.Backbones;
 namespace SkillLoc.Models.Grafts;
 
 /// <summary>
-/// The union of grafts: gamma_G = OR of gamma_i, which gives one base model several skills at once (Panigrahi et al. 2023;
-/// methods, A.13).
+/// The union of grafts: gamma_G = OR of gamma_i, which combines several skills in one base model (Panigrahi et al. 2023; methods, A.13).
 /// </summary>
 /// <remarks>
-/// A union is purified by a few steps of fine-tuning, 10 in the paper, that start from it and are restricted to its coordinates: the
-/// trainers' options StartFrom = [union], Region = union.Parts and MaxSteps = 10. <see cref="Graft.WithValuesOf"/> then takes the purified
-/// union out of the trained model.
+/// To purify a union, fine-tune it for a few steps (10 in the paper) restricted to its coordinates, with the trainer options StartFrom =
+/// [union], Region = union.Parts and MaxSteps = 10, and extract it with <see cref="Graft.WithValuesOf"/>.
 /// </remarks>
 public static class GraftUnion
 {
     /// <summary>
-    /// Joins grafts that were cut from one fine-tuned model (a multi-task model, or the sequence of continual learning), so that they
-    /// agree wherever they overlap.
+    /// Combines grafts of one fine-tuned model (a multi-task model, or the sequence of continual learning), whose values agree where they
+    /// overlap.
     /// </summary>
     /// <param name="grafts">At least one graft, all of the same base model, in any order.</param>
-    /// <param name="scoring">Whose task the union is for: its <see cref="Graft.Settings"/>, <see cref="Graft.Task"/> and
-    /// <see cref="Graft.HeadParameters"/> are taken over, so that the union can score texts of that task. Null leaves settings and head
-    /// out and joins the tasks' names with <c>+</c>.</param>
+    /// <param name="scoring">The graft whose task the union will score: its <see cref="Graft.Settings"/>, <see cref="Graft.Task"/> and
+    /// <see cref="Graft.HeadParameters"/> are taken over. Null omits settings and head and joins the task names with <c>+</c>.</param>
     /// <returns>
-    /// The union, without metrics; its sparsity is 0, as it has no base patch of its own. <see cref="Graft.ConsideredCount"/> is the
-    /// grafts' own where they have the same, else 0. Parts are in the order embeddings, layers, head, and by name within.
+    /// The union, without metrics and with a sparsity of 0, since it has no base patch. <see cref="Graft.ConsideredCount"/> is that of the
+    /// grafts if they agree, else 0. Parts are ordered by embeddings, layers and head, then by name.
     /// </returns>
-    /// <exception cref="ArgumentException">There is no graft, they are for different base models, or two have different values at the
-    /// same place.</exception>
+    /// <exception cref="ArgumentException">There is no graft, their base models differ, or two have different values at the same
+    /// coordinate.</exception>
     public static Graft Of(IReadOnlyCollection<Graft> grafts, Graft? scoring = null)
     {
         ArgumentNullException.ThrowIfNull(grafts);

@@ -6,7 +6,7 @@ using SkillLoc.Models.Tuning;
 
 namespace SkillLoc.Models.Interpolation;
 
-/// <summary>What keeps two checkpoints from being ends of one path.</summary>
+/// <summary>Differences that prevent two checkpoints from being endpoints of a path.</summary>
 internal static class CheckpointDifferences
 {
     private const int Named = 5;
@@ -33,12 +33,12 @@ internal static class CheckpointDifferences
         ("end id", config => config.IsEncoderDecoder ? config.EosTokenId : null),
     ];
 
-    /// <summary>Throws unless two classifiers can be ends of one path.</summary>
-    /// <param name="first">One end.</param>
-    /// <param name="second">The other.</param>
-    /// <param name="mixed">The parameters that must be there with the same shape in both.</param>
+    /// <summary>Throws unless two classifiers can be endpoints of a path.</summary>
+    /// <param name="first">One endpoint.</param>
+    /// <param name="second">The other endpoint.</param>
+    /// <param name="mixed">The parameters that both must have with the same shape.</param>
     /// <param name="words">Matches the tokens of one with those of the other; null where both have the same.</param>
-    /// <exception cref="ArgumentException">They cannot; the first differences are named.</exception>
+    /// <exception cref="ArgumentException">They cannot; the message names the first differences.</exception>
     public static void Check(TextClassifier first, TextClassifier second, Func<string, bool> mixed, VocabularyMatch? words)
     {
         string[] found = [.. Between(first, second, mixed, words).Take(Named + 1)];
@@ -52,7 +52,7 @@ internal static class CheckpointDifferences
     }
 
     /// <summary>Throws unless two sets of tensors have the same names and shapes.</summary>
-    /// <exception cref="ArgumentException">They have not; the first differences are named.</exception>
+    /// <exception cref="ArgumentException">They differ; the message names the first differences.</exception>
     public static void Check(IReadOnlyDictionary<string, long[]> first, IReadOnlyDictionary<string, long[]> second)
     {
         string[] found = [.. Between(first, second).Take(Named + 1)];

@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace SkillLoc.Models.Interpolation;
 
-/// <summary>How far apart two tensors, or two lists of tensors taken as one vector each, are (methods, C.7).</summary>
+/// <summary>The distance between two tensors, or two lists of tensors as one vector each (methods, C.7).</summary>
 /// <param name="Count">Number of scalars.</param>
 /// <param name="SquaredDifference">The sum of squared differences.</param>
 /// <param name="Product">The sum of products.</param>
@@ -26,12 +26,12 @@ public sealed record CheckpointDistance(long Count, double SquaredDifference, do
     /// <summary>The root of the mean squared difference, sqrt(L2^2 / n); NaN without scalars.</summary>
     public double MeanL2 => Math.Sqrt(SquaredDifference / Count);
 
-    /// <summary>The cosine of the angle between the two; where a norm is about 0, 0.</summary>
+    /// <summary>The cosine similarity; 0 if a norm is about 0.</summary>
     public double Cosine => Product / Math.Max(Math.Sqrt(SquaredFirst) * Math.Sqrt(SquaredSecond), Epsilon);
 
-    /// <summary>Compares two tensors; sums are of double precision.</summary>
+    /// <summary>Compares two tensors; sums have double precision.</summary>
     /// <param name="first">A tensor.</param>
-    /// <param name="second">Another of its shape.</param>
+    /// <param name="second">Another tensor of the same shape.</param>
     /// <returns>The distance.</returns>
     /// <exception cref="ArgumentException">The shapes differ.</exception>
     public static CheckpointDistance Between(Tensor first, Tensor second)
@@ -90,7 +90,7 @@ public sealed record CheckpointDistance(long Count, double SquaredDifference, do
     /// <summary>Compares two models' parameters; where their heads have the same labels in another order, rows are matched by name.</summary>
     /// <param name="first">A model.</param>
     /// <param name="second">Another with the same parameters.</param>
-    /// <param name="tunedOnly">True compares only what a tuning method trains and the head.</param>
+    /// <param name="tunedOnly">True compares only the tuned parameters and the head.</param>
     /// <returns>The distances by name, in the order of the first.</returns>
     /// <exception cref="ArgumentException">Names or shapes differ; the first five differences are named.</exception>
     public static IReadOnlyDictionary<string, CheckpointDistance> Between(
@@ -109,8 +109,8 @@ public sealed record CheckpointDistance(long Count, double SquaredDifference, do
             StringComparer.Ordinal);
     }
 
-    /// <summary>Compares two checkpoint folders, of which one tensor each is in memory at a time; where both are classifiers with the same
-    /// labels in another order, rows are matched by name. Integers, such as position ids, do not count.</summary>
+    /// <summary>Compares two checkpoint folders, loading one tensor of each at a time; rows of classifiers with the same labels in another
+    /// order are matched by name. Integer tensors, such as position ids, are ignored.</summary>
     /// <param name="first">An opened folder.</param>
     /// <param name="second">Another with the same tensors.</param>
     /// <returns>The distances by name, in the order of the first.</returns>
@@ -132,7 +132,8 @@ public sealed record CheckpointDistance(long Count, double SquaredDifference, do
                 : (name, rows) => name.StartsWith(output + ".", StringComparison.Ordinal) ? match.Take(rows) : rows);
     }
 
-    /// <summary>Compares two files of tensors, of which one tensor each is in memory at a time. Integers, such as position ids, do not count.</summary>
+    /// <summary>Compares two files of tensors, loading one tensor of each at a time. Integer tensors, such as position ids, are
+    /// ignored.</summary>
     /// <param name="first">A file, for example <see cref="CheckpointFolder.Weights"/>.</param>
     /// <param name="second">Another with the same names and shapes.</param>
     /// <returns>The distances by name, in the order of the first.</returns>
@@ -160,7 +161,7 @@ public sealed record CheckpointDistance(long Count, double SquaredDifference, do
             StringComparer.Ordinal);
     }
 
-    /// <summary>The distance of several tensors taken as one vector.</summary>
+    /// <summary>Returns the distance of several tensors as one vector.</summary>
     /// <param name="parts">Their distances.</param>
     /// <returns>The distance.</returns>
     public static CheckpointDistance Of(IEnumerable<CheckpointDistance> parts)
@@ -174,7 +175,7 @@ public sealed record CheckpointDistance(long Count, double SquaredDifference, do
             sum.SquaredSecond + part.SquaredSecond));
     }
 
-    /// <summary>How the second's labels go with the first's, where they are the same in another order; else null.</summary>
+    /// <summary>Matches the labels if they are the same in another order; else null.</summary>
     private static HeadMatch? Reordered(IReadOnlyList<string> first, IReadOnlyList<string> second) =>
         !first.SequenceEqual(second, StringComparer.Ordinal) && HeadMatch.Between(first, second) is { IsWhole: true } match ? match : null;
 

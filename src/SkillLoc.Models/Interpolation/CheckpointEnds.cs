@@ -8,22 +8,22 @@ using static TorchSharp.torch;
 namespace SkillLoc.Models.Interpolation;
 
 /// <summary>
-/// Two checkpoints that models are made between, and the parameters that differ at them. Where the ends have different labels, their last
-/// projections are not among these: labels, last projection, template and words are those of the end whose task it is (methods, C.9). Where they
-/// have the same labels in another order, the rows of the other end's last projection are matched by name. Where their vocabularies differ,
-/// the vocabulary is that of the end whose task it is too, and rows go by the texts of their tokens (<see cref="VocabularyMatch"/>).
+/// Two endpoint checkpoints and the parameters that differ between them. With different labels, the last projections are not interpolated:
+/// labels, last projection, template and label words are those of the endpoint whose task is evaluated (methods, C.9). With the same labels
+/// in another order, the rows of the last projection are matched by name. Where their vocabularies differ, the vocabulary is that of the
+/// end whose task it is too, and rows go by the texts of their tokens (<see cref="VocabularyMatch"/>).
 /// </summary>
 internal sealed class CheckpointEnds
 {
     private const string Version = "1";
 
-    /// <summary>Matches the labels of the end that does not have the task; null where they stand in the same order.</summary>
+    /// <summary>Matches the labels of the other endpoint; null if the order is the same.</summary>
     private readonly HeadMatch? _match;
 
     /// <summary>Matches the tokens of the end that does not have the task; null where they stand in the same order.</summary>
     private readonly VocabularyMatch? _words;
 
-    /// <summary>The parameters that both ends have.</summary>
+    /// <summary>The parameters of both endpoints.</summary>
     private readonly OrderedDictionary<string, (Parameter First, Parameter Second)> _ends;
 
     /// <exception cref="ArgumentException">The ends differ in more than weights; the first five differences are named.</exception>
@@ -55,7 +55,7 @@ internal sealed class CheckpointEnds
 
     public PathEnd Task { get; }
 
-    /// <summary>The end whose task it is.</summary>
+    /// <summary>The endpoint whose task is evaluated.</summary>
     public TextClassifier TaskEnd => Task == PathEnd.First ? First : Second;
 
     /// <summary>The names of the parameters that differ, in the order of the checkpoints.</summary>
@@ -66,8 +66,8 @@ internal sealed class CheckpointEnds
     /// <summary>Whether a parameter is mixed: all but the last projections of other labels.</summary>
     public bool Has(string name) => _ends.ContainsKey(name);
 
-    /// <summary>A parameter's values at both ends, rows in the order of the task's end: the ends' own tensors, or copies in the caller's
-    /// dispose scope.</summary>
+    /// <summary>Returns the values of a parameter at both endpoints, with rows in the order of the evaluated task: the endpoints' own
+    /// tensors, or copies in the caller's dispose scope.</summary>
     /// <param name="name">One that there is (<see cref="Has"/>).</param>
     public (Tensor First, Tensor Second) At(string name)
     {
@@ -76,15 +76,15 @@ internal sealed class CheckpointEnds
         return Task == PathEnd.First ? (first, Aligned(name, first, second)) : (Aligned(name, second, first), second);
     }
 
-    /// <summary>A model that shares the backbone's parameters that are the same at both ends.</summary>
+    /// <summary>Creates a model that shares the backbone parameters that are equal at both endpoints.</summary>
     public TextClassifier CreateWalker()
     {
         HashSet<string> differ = [.. Names];
         return TaskEnd.Clone(name => !differ.Contains(name));
     }
 
-    /// <summary>A walker's parameters.</summary>
-    /// <exception cref="ArgumentException">It is no walker between these ends.</exception>
+    /// <summary>Returns the parameters of an interpolated model.</summary>
+    /// <exception cref="ArgumentException">The model was not created for these endpoints.</exception>
     public IReadOnlyDictionary<string, Parameter> Targets(TextClassifier walker)
     {
         ArgumentNullException.ThrowIfNull(walker);
@@ -94,11 +94,10 @@ internal sealed class CheckpointEnds
             : targets;
     }
 
-    /// <summary>Sets a parameter to a weighted sum, of which one tensor at a time is computed; a weight of 1 gives its tensor bit for
-    /// bit.</summary>
+    /// <summary>Sets a parameter to a weighted sum, adding one tensor at a time; a weight of 1 copies its tensor bit for bit.</summary>
     /// <param name="target">The parameter.</param>
     /// <param name="parts">Tensors of its shape.</param>
-    /// <param name="weights">As many weights, 0 or more, with the sum 1.</param>
+    /// <param name="weights">As many weights, 0 or more, which sum to 1.</param>
     public static void SetToSum(Parameter target, IReadOnlyList<Tensor> parts, ReadOnlySpan<double> weights)
     {
         using IDisposable noGradients = no_grad();
@@ -124,7 +123,7 @@ internal sealed class CheckpointEnds
         }
     }
 
-    /// <summary>What a file of a model between these ends says of them.</summary>
+    /// <summary>Returns the metadata that identify the endpoints in files.</summary>
     public Dictionary<string, string> Metadata(string format) => new(StringComparer.Ordinal)
     {
         ["format"] = format,
@@ -135,15 +134,15 @@ internal sealed class CheckpointEnds
         ["settings"] = TaskEnd.Settings.ToJson(),
     };
 
-    /// <summary>Reads what <see cref="Metadata"/> says, for the ends that it was written for.</summary>
+    /// <summary>Reads and checks <see cref="Metadata"/> against the endpoints.</summary>
     /// <param name="file">The file.</param>
-    /// <param name="format">What it must hold.</param>
-    /// <param name="what">The same in words.</param>
-    /// <param name="first">One end.</param>
-    /// <param name="second">The other.</param>
+    /// <param name="format">The expected format.</param>
+    /// <param name="what">The format in words, for error messages.</param>
+    /// <param name="first">The first endpoint.</param>
+    /// <param name="second">The second endpoint.</param>
     /// <returns>The ends.</returns>
     /// <exception cref="ArgumentException">The ends differ in more than weights; the first five differences are named.</exception>
-    /// <exception cref="InvalidDataException">The file holds something else, or is for other ends.</exception>
+    /// <exception cref="InvalidDataException">The file holds something else, or belongs to other endpoints.</exception>
     public static CheckpointEnds Read(SafetensorsFile file, string format, string what, TextClassifier first, TextClassifier second)
     {
         if (file.Metadata.GetValueOrDefault("format") != format)
@@ -170,13 +169,13 @@ internal sealed class CheckpointEnds
         return ends;
     }
 
-    /// <summary>A value of a file's metadata.</summary>
-    /// <exception cref="InvalidDataException">There is none.</exception>
+    /// <summary>Returns a metadata value.</summary>
+    /// <exception cref="InvalidDataException">The value is missing.</exception>
     public static string Text(SafetensorsFile file, string key) => file.Metadata.GetValueOrDefault(key)
         ?? throw new InvalidDataException($"{file.Path}: the metadata lacks '{key}'.");
 
-    /// <summary>A name in a file's metadata.</summary>
-    /// <exception cref="InvalidDataException">It is none of those there are.</exception>
+    /// <summary>Returns an enum name in the metadata.</summary>
+    /// <exception cref="InvalidDataException">The name is unknown.</exception>
     public static T Choice<T>(SafetensorsFile file, string key)
         where T : struct, Enum => Text(file, key) is var text && Array.IndexOf(Enum.GetNames<T>(), text) is >= 0 and var index
             ? Enum.GetValues<T>()[index]

@@ -12,9 +12,9 @@ public static class CheckpointMean
     // What sums of doubles that are meant to be 1 may be off.
     private const double Tolerance = 1e-6;
 
-    /// <summary>Makes the mean, which shares nothing with the ends.</summary>
+    /// <summary>Creates the mean, which shares nothing with the ends.</summary>
     /// <param name="ends">Two models or more; they stay as they are.</param>
-    /// <param name="weights">One weight a model, 0 or more; their sum is 1.</param>
+    /// <param name="weights">One weight per model, 0 or more; their sum is 1.</param>
     /// <returns>The classifier; the caller disposes it.</returns>
     /// <exception cref="ArgumentException">There are fewer than two models or not as many weights, or the ends differ in architecture, kind of
     /// tokenizer, tuning method, or names or shapes of parameters; the first five differences are named.</exception>

@@ -9,8 +9,8 @@ using static TorchSharp.torch;
 namespace SkillLoc.Models.Interpolation;
 
 /// <summary>
-/// A mixture of two checkpoints with a weight of its own for each group of parameters (methods, C.8, "weight find"):
-/// s W1 + (1 - s) W2 with s = sigmoid(w), so that s is the share of the <b>first</b> end. It covers the parameters that differ at the ends.
+/// A mixture of two checkpoints with one mixing weight per group of parameters (methods, C.8, "weight find"): s W1 + (1 - s) W2 with s =
+/// sigmoid(w), so that s is the share of the <b>first</b> end. It covers the parameters that differ between the endpoints.
 /// </summary>
 /// <remarks>
 /// Where the ends have different labels, their last projections are not mixed: labels, last projection, template and words are those of
@@ -25,11 +25,11 @@ public sealed class CheckpointMixture
     private readonly CheckpointEnds _ends;
     private readonly MixtureGroup[] _groups;
 
-    /// <summary>Makes a mixture of equal shares: all weights are 0.</summary>
+    /// <summary>Creates a mixture with equal shares: all weights are 0.</summary>
     /// <param name="first">The end whose share is s; it must outlive the mixture.</param>
     /// <param name="second">The end whose share is 1 - s; it must outlive the mixture.</param>
     /// <param name="granularity">Which parameters share a weight.</param>
-    /// <param name="task">The end whose labels, prompt and last projection hold, where those of the ends differ.</param>
+    /// <param name="task">The endpoint whose labels, prompt and last projection are used if they differ.</param>
     /// <exception cref="ArgumentException">The ends differ in architecture, kind of tokenizer, tuning method, or names or shapes of parameters;
     /// the first five differences are named.</exception>
     public CheckpointMixture(
@@ -51,21 +51,21 @@ public sealed class CheckpointMixture
     /// <summary>The end whose share is 1 - s.</summary>
     public TextClassifier Second => _ends.Second;
 
-    /// <summary>The end whose task it is.</summary>
+    /// <summary>The endpoint whose task is evaluated.</summary>
     public PathEnd Task => _ends.Task;
 
     /// <summary>Which parameters share a weight.</summary>
     public MixtureGranularity Granularity { get; }
 
-    /// <summary>The groups with their weights as they are now, in the order of the checkpoints. Parameters that are the same at both ends
-    /// are in none.</summary>
+    /// <summary>The groups with their current weights, in the order of the checkpoints. Parameters that are equal at both endpoints are in
+    /// no group.</summary>
     public IReadOnlyList<MixtureGroup> Groups => [.. _groups];
 
-    /// <summary>The group that a parameter belongs to.</summary>
+    /// <summary>Returns the group of a parameter.</summary>
     /// <param name="parameter">Its Hugging Face name.</param>
     /// <param name="granularity">Which parameters share a weight.</param>
     /// <returns>The group's name: the block's, such as <c>transformer.h.0</c>, with <c>.attention</c>, <c>.cross_attention</c> or
-    /// <c>.feed_forward</c> where it is a sublayer's; the parameter's own name outside the blocks.</returns>
+    /// <c>.feed_forward</c> for a sublayer; the parameter's own name outside the blocks.</returns>
     public static string GroupOf(string parameter, MixtureGranularity granularity)
     {
         ArgumentNullException.ThrowIfNull(parameter);
@@ -78,15 +78,15 @@ public sealed class CheckpointMixture
         return granularity == MixtureGranularity.Block ? place.BlockIn(parameter) : $"{place.BlockIn(parameter)}.{place.Sublayer}";
     }
 
-    /// <summary>Reads what <see cref="Save"/> wrote.</summary>
+    /// <summary>Reads a file that <see cref="Save"/> wrote.</summary>
     /// <param name="path">The file.</param>
     /// <param name="first">The first model that the mixture was saved with; it must outlive the mixture.</param>
     /// <param name="second">The second model that the mixture was saved with; it must outlive the mixture.</param>
     /// <returns>The mixture.</returns>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
     /// <exception cref="ArgumentException">The ends differ in more than weights; the first five differences are named.</exception>
-    /// <exception cref="InvalidDataException">The file is damaged, holds something else, or is of a mixture of other ends; the message
-    /// says what differs.</exception>
+    /// <exception cref="InvalidDataException">The file is damaged, holds something else, or belongs to other endpoints; the message says
+    /// what differs.</exception>
     public static CheckpointMixture Load(string path, TextClassifier first, TextClassifier second)
     {
         using SafetensorsFile file = SafetensorsFile.Open(path);
@@ -114,9 +114,9 @@ public sealed class CheckpointMixture
         return mixture;
     }
 
-    /// <summary>Writes weights and groups as one safetensors file, with the identity of the ends, which it does not hold.</summary>
-    /// <param name="path">The file; an older one is replaced when the new one is complete.</param>
-    /// <exception cref="IOException">It could not be written; what was there is untouched.</exception>
+    /// <summary>Writes weights and groups as one safetensors file, with the fingerprints of the endpoints, but not their weights.</summary>
+    /// <param name="path">The file; an existing file is replaced once the new one is complete.</param>
+    /// <exception cref="IOException">It could not be written; an existing file is unchanged.</exception>
     public void Save(string path)
     {
         Dictionary<string, string> metadata = _ends.Metadata(Format);
@@ -127,7 +127,7 @@ public sealed class CheckpointMixture
     }
 
     /// <summary>Changes the weights.</summary>
-    /// <param name="weights">One w a group, in the order of <see cref="Groups"/>; infinities are allowed.</param>
+    /// <param name="weights">One weight w per group, in the order of <see cref="Groups"/>; infinities are allowed.</param>
     /// <exception cref="ArgumentException">There are more or fewer weights than groups, or one is NaN.</exception>
     public void SetWeights(IReadOnlyList<float> weights)
     {
@@ -148,12 +148,12 @@ public sealed class CheckpointMixture
         }
     }
 
-    /// <summary>Makes a model that the mixture can be put into whenever its weights change: the evaluated task's end, which shares the
-    /// backbone's parameters that are the same at both ends.</summary>
+    /// <summary>Creates a model to which the mixture can be applied repeatedly: a copy of the evaluated endpoint that shares the backbone
+    /// parameters that are equal at both endpoints.</summary>
     /// <returns>A classifier for <see cref="ApplyTo"/>; the caller disposes it.</returns>
     public TextClassifier CreateWalker() => _ends.CreateWalker();
 
-    /// <summary>Makes a model of the mixture as it is now, which shares nothing with the ends.</summary>
+    /// <summary>Creates a model with the current mixture, which shares nothing with the endpoints.</summary>
     /// <returns>The classifier; the caller disposes it.</returns>
     public TextClassifier CreateModel()
     {
@@ -162,9 +162,9 @@ public sealed class CheckpointMixture
         return model;
     }
 
-    /// <summary>Puts the mixture into a model, in place, tensor by tensor. Where a share is 1 they are the end's bit for bit.</summary>
-    /// <param name="walker">What <see cref="CreateWalker"/> made.</param>
-    /// <exception cref="ArgumentException">It is no walker of these ends.</exception>
+    /// <summary>Applies the mixture to a model, in place, tensor by tensor. A share of 1 copies the endpoint bit for bit.</summary>
+    /// <param name="walker">The result of <see cref="CreateWalker"/>.</param>
+    /// <exception cref="ArgumentException">The model was not created for these endpoints.</exception>
     public void ApplyTo(TextClassifier walker)
     {
         IReadOnlyDictionary<string, Parameter> targets = _ends.Targets(walker);
@@ -180,12 +180,12 @@ public sealed class CheckpointMixture
     }
 
     /// <summary>
-    /// The gradient of a loss by the weights w, from the gradient by a walker's parameters W, which its backward pass left:
-    /// s (1 - s) times the sum of dL/dW (W1 - W2) over a group's parameters. No tensor of the mixture's own is differentiated.
+    /// Returns the gradient of a loss by the weights w, from the gradients of the model's parameters W: s (1 - s) times the sum of dL/dW
+    /// (W1 - W2) over a group's parameters. The mixture itself needs no gradients.
     /// </summary>
-    /// <param name="walker">What <see cref="ApplyTo"/> put the mixture into; a parameter without gradient counts as 0.</param>
-    /// <returns>One number a group, in the order of <see cref="Groups"/>.</returns>
-    /// <exception cref="ArgumentException">It is no walker of these ends.</exception>
+    /// <param name="walker">The model that the mixture was applied to; parameters without gradient count as 0.</param>
+    /// <returns>One number per group, in the order of <see cref="Groups"/>.</returns>
+    /// <exception cref="ArgumentException">The model was not created for these endpoints.</exception>
     public double[] Gradients(TextClassifier walker)
     {
         IReadOnlyDictionary<string, Parameter> targets = _ends.Targets(walker);

@@ -1,15 +1,15 @@
 namespace SkillLoc.Models.Interpolation;
 
-/// <summary>Which parameters of a <see cref="CheckpointMixture"/> share a mixing weight (methods, C.8). Tensors outside the
-/// transformer blocks, such as embeddings, final norms and heads, have one of their own each in any case.</summary>
+/// <summary>The groups of parameters in a <see cref="CheckpointMixture"/> that share a mixing weight (methods, C.8). Tensors outside the
+/// transformer blocks, such as embeddings, final norms and heads, always have their own.</summary>
 public enum MixtureGranularity
 {
-    /// <summary>Those of a transformer block.</summary>
+    /// <summary>One weight per transformer block.</summary>
     Block,
 
-    /// <summary>Those of a sublayer of a block: attention, cross-attention or feed-forward, each with its layer norm.</summary>
+    /// <summary>One weight per sublayer: attention, cross-attention or feed-forward, each with its layer norm.</summary>
     Layer,
 
-    /// <summary>Each tensor has its own.</summary>
+    /// <summary>One weight per tensor.</summary>
     Weight,
 }

@@ -9,9 +9,9 @@ using static TorchSharp.torch;
 namespace SkillLoc.Models.Interpolation;
 
 /// <summary>
-/// A path in the space of parameters from one checkpoint to another: a straight line, or a Bezier curve with control points between the
-/// fixed ends (methods, C.4, C.8). It covers the parameters that differ at the ends, of the backbone, of the head and of a
-/// tuning method; all others are the same everywhere on it.
+/// A path between two checkpoints in parameter space: a straight line, or a Bezier curve with control points between fixed endpoints
+/// (methods, C.4, C.8). It covers the parameters of backbone, head and tuning method that differ between the endpoints; all others are
+/// constant.
 /// </summary>
 /// <remarks>
 /// Where the ends have different labels, their last projections are not mixed: labels, last projection, template and words are those of
@@ -27,10 +27,10 @@ public sealed class ParameterPath : IDisposable
     private readonly CheckpointEnds _ends;
     private readonly Dictionary<string, Tensor[]> _controls;
 
-    /// <summary>Makes a straight line, or a curve that is the same line until its control points move.</summary>
-    /// <param name="first">Where t is 0; it must outlive the path.</param>
-    /// <param name="second">Where t is 1; it must outlive the path.</param>
-    /// <param name="task">The end whose labels, prompt and last projection hold on the whole path, where those of the ends differ.</param>
+    /// <summary>Creates a straight line, or a curve that initially equals it.</summary>
+    /// <param name="first">The endpoint at t = 0; it must outlive the path.</param>
+    /// <param name="second">The endpoint at t = 1; it must outlive the path.</param>
+    /// <param name="task">The endpoint whose labels, prompt and last projection are used on the whole path if they differ.</param>
     /// <param name="bends">The number of control points, 0 for a line. All start at the midpoint (methods, C.8).</param>
     /// <exception cref="ArgumentException">The ends differ in architecture, kind of tokenizer, tuning method, or names or shapes of parameters;
     /// the first five differences are named.</exception>
@@ -49,25 +49,25 @@ public sealed class ParameterPath : IDisposable
         _controls = controls;
     }
 
-    /// <summary>Where t is 0.</summary>
+    /// <summary>The endpoint at t = 0.</summary>
     public TextClassifier First => _ends.First;
 
-    /// <summary>Where t is 1.</summary>
+    /// <summary>The endpoint at t = 1.</summary>
     public TextClassifier Second => _ends.Second;
 
-    /// <summary>The end whose task it is.</summary>
+    /// <summary>The endpoint whose task is evaluated.</summary>
     public PathEnd Task => _ends.Task;
 
-    /// <summary>The number of control points between the ends; 0 for a line.</summary>
+    /// <summary>Number of control points; 0 for a line.</summary>
     public int Bends { get; }
 
     /// <summary>The names of the parameters that change along the path, in the order of the checkpoints.</summary>
     public IReadOnlyList<string> Names => _ends.Names;
 
-    /// <summary>The weights of the ends and of the control points between them at some place: with n control points
-    /// C(n + 1, i) t^i (1 - t)^(n + 1 - i) for i = 0 ... n + 1. They sum to 1; at 0 and 1 all but one are 0.</summary>
+    /// <summary>Returns the weights of the endpoints and control points at t: with n control points, C(n + 1, i) t^i (1 - t)^(n + 1 - i)
+    /// for i = 0 ... n + 1. They sum to 1; at 0 and 1 all but one are 0.</summary>
     /// <param name="bends">n, the number of control points.</param>
-    /// <param name="t">The place, from 0 to 1.</param>
+    /// <param name="t">The position on the path, from 0 to 1.</param>
     /// <returns>n + 2 weights.</returns>
     public static double[] Weights(int bends, double t)
     {
@@ -85,15 +85,15 @@ public sealed class ParameterPath : IDisposable
         return weights;
     }
 
-    /// <summary>Reads what <see cref="Save"/> wrote.</summary>
+    /// <summary>Reads a file that <see cref="Save"/> wrote.</summary>
     /// <param name="path">The file.</param>
     /// <param name="first">The model at 0 that the path was saved with; it must outlive the path.</param>
     /// <param name="second">The model at 1 that the path was saved with; it must outlive the path.</param>
     /// <returns>The path; the caller disposes it.</returns>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
     /// <exception cref="ArgumentException">The ends differ in more than weights; the first five differences are named.</exception>
-    /// <exception cref="InvalidDataException">The file is damaged, holds something else, or is of a path between other ends; the message
-    /// says what differs.</exception>
+    /// <exception cref="InvalidDataException">The file is damaged, holds something else, or belongs to other endpoints; the message says
+    /// what differs.</exception>
     public static ParameterPath Load(string path, TextClassifier first, TextClassifier second)
     {
         using SafetensorsFile file = SafetensorsFile.Open(path);
@@ -130,9 +130,9 @@ public sealed class ParameterPath : IDisposable
             : file.ReadFinite(name, ScalarType.Float32, end.device);
     }
 
-    /// <summary>Writes the control points as one safetensors file, with the identity of the ends, which it does not hold.</summary>
-    /// <param name="path">The file; an older one is replaced when the new one is complete.</param>
-    /// <exception cref="IOException">It could not be written; what was there is untouched.</exception>
+    /// <summary>Writes the control points as one safetensors file, with the fingerprints of the endpoints, but not their weights.</summary>
+    /// <param name="path">The file; an existing file is replaced once the new one is complete.</param>
+    /// <exception cref="IOException">It could not be written; an existing file is unchanged.</exception>
     public void Save(string path)
     {
         Dictionary<string, string> metadata = _ends.Metadata(Format);
@@ -140,28 +140,28 @@ public sealed class ParameterPath : IDisposable
         SafetensorsWriter.Write(path, Names.SelectMany(name => _controls[name].Select((control, i) => (ControlName(name, i), control))), metadata);
     }
 
-    /// <summary>The control points' values of a parameter, which may be changed in place.</summary>
+    /// <summary>Returns the values of the control points for a parameter, which may be changed in place.</summary>
     /// <param name="name">One of <see cref="Names"/>.</param>
-    /// <returns>One tensor a control point, float32 and of the parameter's shape; they stay the path's.</returns>
-    /// <exception cref="KeyNotFoundException">The parameter is none of them.</exception>
+    /// <returns>One tensor per control point, float32 with the parameter's shape, owned by the path.</returns>
+    /// <exception cref="KeyNotFoundException">The parameter is not on the path.</exception>
     public IReadOnlyList<Tensor> Controls(string name) => _controls[name];
 
-    /// <summary>The name of a control point's values of a parameter in files.</summary>
+    /// <summary>Returns the name under which files store a control point of a parameter.</summary>
     /// <param name="name">One of <see cref="Names"/>.</param>
-    /// <param name="index">The control point, counted from 0 at the first end's side.</param>
+    /// <param name="index">The index of the control point, from 0 at the first endpoint.</param>
     /// <returns>The name, such as <c>roberta.encoder.layer.0.output.dense.bias.0</c>.</returns>
     public static string ControlName(string name, int index) => string.Create(CultureInfo.InvariantCulture, $"{name}.{index}");
 
-    /// <summary>Makes the model that walks along the path: the evaluated task's end, which shares the backbone's parameters that the path
-    /// leaves alone.</summary>
+    /// <summary>Creates a model that can be moved along the path: a copy of the evaluated endpoint that shares the constant backbone
+    /// parameters.</summary>
     /// <returns>A classifier for <see cref="MoveTo"/>; the caller disposes it.</returns>
     public TextClassifier CreateWalker() => _ends.CreateWalker();
 
     /// <summary>Puts the path's parameters at some place into a model, in place, one by one. At 0 and 1 they are the ends' bit for bit,
     /// as far as the task's end has their rows.</summary>
-    /// <param name="walker">What <see cref="CreateWalker"/> made.</param>
-    /// <param name="t">The place, from 0 to 1.</param>
-    /// <exception cref="ArgumentException">It is no walker of this path.</exception>
+    /// <param name="walker">The result of <see cref="CreateWalker"/>.</param>
+    /// <param name="t">The position on the path, from 0 to 1.</param>
+    /// <exception cref="ArgumentException">The model was not created for this path.</exception>
     public void MoveTo(TextClassifier walker, double t)
     {
         double[] weights = Weights(Bends, t);

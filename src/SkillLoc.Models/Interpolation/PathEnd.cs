@@ -1,11 +1,11 @@
 namespace SkillLoc.Models.Interpolation;
 
-/// <summary>An end of a path between two checkpoints.</summary>
+/// <summary>An endpoint of a path between two checkpoints.</summary>
 public enum PathEnd
 {
-    /// <summary>Where t is 0.</summary>
+    /// <summary>The endpoint at t = 0.</summary>
     First,
 
-    /// <summary>Where t is 1.</summary>
+    /// <summary>The endpoint at t = 1.</summary>
     Second,
 }

@@ -4,8 +4,8 @@ using System.Text.Json.Serialization;
 
 namespace SkillLoc.Models.Json;
 
-/// <summary>Reads JSON that people and programs write: comments are allowed, what nobody knows is an error, as are nulls in the place of
-/// values and keys that occur twice, and errors name their line.</summary>
+/// <summary>Reads JSON strictly: comments are allowed; unknown properties, nulls for values and duplicate keys are errors, which name their
+/// line.</summary>
 internal static class JsonText
 {
     private static readonly JsonSerializerOptions Options = new()
@@ -18,7 +18,7 @@ internal static class JsonText
         UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
     };
 
-    /// <summary>The same, for files of our own, whose enums are names in snake_case.</summary>
+    /// <summary>The same, for SkillLoc's own files, with enum names in snake_case.</summary>
     public static JsonSerializerOptions OwnFiles { get; } = new(Options)
     {
         DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
@@ -26,11 +26,11 @@ internal static class JsonText
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower, allowIntegerValues: false) },
     };
 
-    /// <summary>Reads a value whose properties are in snake_case.</summary>
+    /// <summary>Reads a value with properties in snake_case.</summary>
     /// <param name="json">The text.</param>
-    /// <param name="source">What error messages call it.</param>
-    /// <param name="options">How it is read; by default as people write it.</param>
-    /// <exception cref="InvalidDataException">It is not such a value; the message names line and property.</exception>
+    /// <param name="source">Its name in error messages.</param>
+    /// <param name="options">The serializer options; by default, those for user files.</param>
+    /// <exception cref="InvalidDataException">The value is invalid; the message names line and property.</exception>
     public static T Read<T>(string json, string source, JsonSerializerOptions? options = null)
         where T : class
     {
@@ -53,7 +53,7 @@ internal static class JsonText
         }
     }
 
-    /// <summary>Throws where an element of an array is null, which annotations say nothing of.</summary>
+    /// <summary>Throws if an element of an array is null, which annotations do not cover.</summary>
     private static void CheckElements(ReadOnlySpan<byte> json)
     {
         var reader = new Utf8JsonReader(json, new JsonReaderOptions { AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip });

@@ -3,7 +3,7 @@ using System.Text.Json.Serialization;
 
 namespace SkillLoc.Models.Json;
 
-/// <summary>An enum by its names in snake_case; any other text is answered with the names there are.</summary>
+/// <summary>Converts an enum by its names in snake_case; unknown names throw an error that lists the valid ones.</summary>
 internal sealed class NameConverter<T> : JsonConverter<T>
     where T : struct, Enum
 {

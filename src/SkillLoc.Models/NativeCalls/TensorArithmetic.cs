@@ -4,14 +4,14 @@ using static TorchSharp.torch;
 namespace SkillLoc.Models.NativeCalls;
 
 /// <summary>
-/// Torch's operations with numbers, by their own names with a capital letter. TorchSharp 0.107 makes a <see cref="Scalar"/> of each
-/// number, and of the alpha of a sum of two tensors, and lets it go before the native call has read it: when its finaliser runs first,
-/// the call throws, computes with another number, or ends the process. Here every scalar lives until the call has returned.
+/// Torch operations with numbers, under their names with a capital letter. TorchSharp 0.107 creates a <see cref="Scalar"/> for each number,
+/// and for the alpha of a sum of two tensors, and releases it before the native call has read it: if its finaliser runs first, the call
+/// throws, uses a wrong number, or crashes the process. Here, every scalar lives until the call has returned.
 /// </summary>
 /// <remarks>
-/// All our code calls these instead of what takes a scalar or makes one inside, such as <c>x * 0.5</c>, <c>x + y</c>, <c>x.square()</c>
-/// and TorchSharp's optimisers; a test looks for such calls in the compiled assemblies. What ends with an underscore works in place and
-/// returns its tensor, as torch's does.
+/// All code of SkillLoc uses these methods instead of operations that take or create a scalar, such as <c>x * 0.5</c>, <c>x + y</c>,
+/// <c>x.square()</c> and TorchSharp's optimisers; a test checks the compiled assemblies. Methods whose names end with an underscore work in
+/// place and return their tensor, as in torch.
 /// </remarks>
 internal static class TensorArithmetic
 {
@@ -63,7 +63,7 @@ internal static class TensorArithmetic
         return x.sub_(held);
     }
 
-    /// <summary>A number less the tensor.</summary>
+    /// <summary>Returns a number minus the tensor.</summary>
     public static Tensor Rsub(this Tensor x, double other) => x.negative().Add(other);
 
     public static Tensor Mul(this Tensor x, long other)
@@ -90,14 +90,14 @@ internal static class TensorArithmetic
         return x.div_(held);
     }
 
-    /// <summary>Adds value first second.</summary>
+    /// <summary>Adds value * first * second.</summary>
     public static Tensor Addcmul_(this Tensor x, Tensor first, Tensor second, double value = 1)
     {
         using Scalar held = value;
         return x.addcmul_(first, second, held);
     }
 
-    /// <summary>Adds value first / second.</summary>
+    /// <summary>Adds value * first / second.</summary>
     public static Tensor Addcdiv_(this Tensor x, Tensor first, Tensor second, double value)
     {
         using Scalar held = value;

@@ -3,14 +3,14 @@ using TorchSharp;
 
 namespace SkillLoc.Models.Neurons;
 
-/// <summary>The safetensors files of probing: each holds one tensor, under the name of the file.</summary>
+/// <summary>Safetensors files with one tensor each, named like the file.</summary>
 internal static class NeuronFile
 {
     public static void Write(string path, torch.Tensor values) =>
         SafetensorsWriter.Write(path, [(Path.GetFileNameWithoutExtension(path), values)]);
 
-    /// <summary>Reads the tensor of a name, or the only one of the file.</summary>
-    /// <exception cref="InvalidDataException">The file has several tensors and none of the name, or the tensor is of another shape.</exception>
+    /// <summary>Reads the tensor with a name, or the only one of the file.</summary>
+    /// <exception cref="InvalidDataException">The file has several tensors and none has the name, or the shape differs.</exception>
     public static torch.Tensor Read(string path, string? name, IReadOnlyList<long>? expected, torch.ScalarType type)
     {
         using SafetensorsFile file = SafetensorsFile.Open(path);

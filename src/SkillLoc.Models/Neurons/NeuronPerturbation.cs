@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 namespace SkillLoc.Models.Neurons;
 
 /// <summary>
-/// Perturbs feed-forward neurons at all positions of a model's passes (Wang et al. 2022, section 4; methods, B.9). Set it as a
-/// model's <see cref="LanguageModel.NeuronEditor"/>; dispose it when no pass uses it any more.
+/// Perturbs feed-forward neurons at all positions of a model's passes (Wang et al. 2022, section 4; methods, B.9). Assign it to
+/// <see cref="LanguageModel.NeuronEditor"/>, and dispose it once no pass uses it.
 /// </summary>
 public sealed class NeuronPerturbation : INeuronEditor, IDisposable
 {
@@ -26,19 +26,19 @@ public sealed class NeuronPerturbation : INeuronEditor, IDisposable
 
     private delegate Tensor Values(int layer, int[] neurons);
 
-    /// <summary>What is done.</summary>
+    /// <summary>The kind of perturbation.</summary>
     public PerturbationKind Kind { get; }
 
     /// <summary>
-    /// Adds noise: alpha N(0, 1), one draw for each row and neuron, the same at every position, fresh for each layer and batch. Passes on
-    /// several threads draw from one sequence; for a result that can be repeated, make a new perturbation and score on one thread.
+    /// Adds noise: alpha N(0, 1), one draw for each row and neuron, the same at every position, fresh for each layer and batch. Concurrent
+    /// passes share one sequence of draws; for reproducible results, create a new perturbation and score on one thread.
     /// </summary>
-    /// <param name="model">The model; its passes on any device draw the same noise.</param>
+    /// <param name="model">The model; the noise does not depend on its device.</param>
     /// <param name="neurons">The neurons.</param>
     /// <param name="seed">Seed of the noise.</param>
-    /// <param name="alpha">The noise's standard deviation.</param>
+    /// <param name="alpha">Standard deviation of the noise, 0 or more; 0.1 by default.</param>
     /// <returns>The perturbation; the caller disposes it.</returns>
-    /// <exception cref="ArgumentException">The set is of another shape than the model's neurons.</exception>
+    /// <exception cref="ArgumentException">The shape of the set differs from the model's.</exception>
     public static NeuronPerturbation Gaussian(LanguageModel model, NeuronSet neurons, int seed, double alpha = 0.1)
     {
         if (!(alpha >= 0 && double.IsFinite(alpha)))
@@ -54,17 +54,17 @@ public sealed class NeuronPerturbation : INeuronEditor, IDisposable
     /// <param name="model">The model.</param>
     /// <param name="neurons">The neurons.</param>
     /// <returns>The perturbation; the caller disposes it.</returns>
-    /// <exception cref="ArgumentException">The set is of another shape than the model's neurons.</exception>
+    /// <exception cref="ArgumentException">The shape of the set differs from the model's.</exception>
     public static NeuronPerturbation Zero(LanguageModel model, NeuronSet neurons) =>
         new(PerturbationKind.Zero, Layers(model, neurons, (_, _) => zeros(neurons.Width, dtype: model.Dtype, device: model.Device)));
 
     /// <summary>Sets neurons to their mean activation.</summary>
     /// <param name="model">The model.</param>
     /// <param name="neurons">The neurons.</param>
-    /// <param name="means">Means such as a probe's thresholds, <c>[layers, neurons]</c>, or <c>[layers, slots, neurons]</c>, whose mean
-    /// over the slots is used.</param>
+    /// <param name="means">Means such as a probe's thresholds, <c>[layers, neurons]</c>, or <c>[layers, slots, neurons]</c>, which are
+    /// averaged over the slots.</param>
     /// <returns>The perturbation; the caller disposes it.</returns>
-    /// <exception cref="ArgumentException">The set or the means are of another shape than the model's neurons.</exception>
+    /// <exception cref="ArgumentException">The shape of the set or of the means differs from the model's.</exception>
     public static NeuronPerturbation Mean(LanguageModel model, NeuronSet neurons, NeuronValues means)
     {
         ArgumentNullException.ThrowIfNull(model);
@@ -102,7 +102,7 @@ public sealed class NeuronPerturbation : INeuronEditor, IDisposable
         }
     }
 
-    /// <summary>Drawn on the CPU, so that a GPU gets the same.</summary>
+    /// <summary>Drawn on the CPU, so that every device gets the same noise.</summary>
     private Tensor Noise(Tensor neurons, Tensor activations)
     {
         long rows = activations.size(0);
@@ -132,6 +132,6 @@ public sealed class NeuronPerturbation : INeuronEditor, IDisposable
         ];
     }
 
-    /// <summary>Which neurons, <c>[width]</c>, and what becomes of them: new values <c>[width]</c>, or the indices that noise goes to.</summary>
+    /// <summary>The selected neurons, <c>[width]</c>, and their new values, <c>[width]</c>, or the indices that receive noise.</summary>
     private sealed record Layer(Tensor Mask, Tensor Values);
 }

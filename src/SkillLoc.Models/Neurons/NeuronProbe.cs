@@ -8,18 +8,18 @@ using static TorchSharp.torch;
 namespace SkillLoc.Models.Neurons;
 
 /// <summary>
-/// Reads feed-forward neurons of a model while it runs over rows (Wang et al. 2022, section 3; methods, B.7). Statistics are
-/// running sums in float64 on the model's device: what is kept does not grow with the number of rows.
+/// Measures the feed-forward neurons of a model over rows (Wang et al. 2022, section 3; methods, B.7). Statistics are running sums in
+/// float64 on the model's device, so memory does not grow with the number of rows.
 /// </summary>
 public sealed class NeuronProbe
 {
     private readonly TextClassifier _classifier;
 
-    /// <summary>Makes a probe.</summary>
-    /// <param name="classifier">The model; the caller keeps it.</param>
+    /// <summary>Creates a probe.</summary>
+    /// <param name="classifier">The model, which the caller keeps owning.</param>
     /// <param name="kind">At which positions neurons are read.</param>
-    /// <exception cref="ArgumentException">Prompt slots are to be read, and the model has no soft prompt.</exception>
-    /// <exception cref="NotSupportedException">The model's layers are of different widths, as pruning leaves them.</exception>
+    /// <exception cref="ArgumentException">The kind needs a soft prompt, and the model has none.</exception>
+    /// <exception cref="NotSupportedException">The model's layers differ in width, as in a pruned model.</exception>
     public NeuronProbe(TextClassifier classifier, NeuronProbeKind kind = NeuronProbeKind.Prompt)
     {
         ArgumentNullException.ThrowIfNull(classifier);
@@ -47,15 +47,15 @@ public sealed class NeuronProbe
 
     private int PromptSize => _classifier.Backbone.Adaptation?.PromptSize ?? 0;
 
-    /// <summary>A causal model's prompt stands after the text, another's before it.</summary>
+    /// <summary>Whether the prompt follows the text (causal models) instead of preceding it.</summary>
     private bool IsCausal => _classifier.Backbone.Config.IsCausal;
 
-    /// <summary>The thresholds of a task of two labels: each neuron's mean over all rows.</summary>
+    /// <summary>Returns the thresholds of a binary task: the mean activation of each neuron over all rows.</summary>
     /// <param name="rows">Training rows; at least one.</param>
     /// <param name="cancellation">Stops between batches.</param>
     /// <returns>Values of <see cref="Shape"/>.</returns>
     /// <exception cref="ArgumentException">There are no rows.</exception>
-    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <exception cref="OperationCanceledException">The operation was cancelled.</exception>
     public NeuronValues Baseline(IReadOnlyList<EncodedText> rows, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(rows);
@@ -64,13 +64,14 @@ public sealed class NeuronProbe
             : throw new ArgumentException("There are no rows to take thresholds from.", nameof(rows));
     }
 
-    /// <summary>The thresholds of several tasks, in one pass: each neuron's mean over the rows that count.</summary>
+    /// <summary>Returns the thresholds of several tasks in one pass: the mean activation of each neuron over the rows of the
+    /// task.</summary>
     /// <param name="rows">Training rows.</param>
-    /// <param name="tasks">Which rows count for each.</param>
+    /// <param name="tasks">The tasks, which say which rows belong to them.</param>
     /// <param name="cancellation">Stops between batches.</param>
-    /// <returns>Values of <see cref="Shape"/>, one table a task.</returns>
-    /// <exception cref="ArgumentException">A task has not one label a row.</exception>
-    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <returns>Values of <see cref="Shape"/>, one table per task.</returns>
+    /// <exception cref="ArgumentException">The number of labels of a task differs from the number of rows.</exception>
+    /// <exception cref="OperationCanceledException">The operation was cancelled.</exception>
     public IReadOnlyList<NeuronValues> Baselines(
         IReadOnlyList<EncodedText> rows, IReadOnlyList<ProbeTask> tasks, CancellationToken cancellation = default)
     {
@@ -86,25 +87,26 @@ public sealed class NeuronProbe
     }
 
     /// <summary>
-    /// The accuracy of each neuron as a classifier: the share of a task's rows for which "activation above threshold" equals the label.
+    /// Returns the accuracy of each neuron as a classifier: the share of a task's rows where "activation above threshold" equals the label.
     /// </summary>
-    /// <param name="rows">Rows that the thresholds were not taken from.</param>
-    /// <param name="task">Their labels.</param>
-    /// <param name="thresholds">What <see cref="Baseline"/> gave.</param>
+    /// <param name="rows">Rows other than those of the thresholds.</param>
+    /// <param name="task">The binary task with the labels of the rows.</param>
+    /// <param name="thresholds">The result of <see cref="Baseline"/>.</param>
     /// <param name="cancellation">Stops between batches.</param>
     /// <returns>Values of <see cref="Shape"/>, in [0, 1].</returns>
     public NeuronValues Accuracy(
         IReadOnlyList<EncodedText> rows, ProbeTask task, NeuronValues thresholds, CancellationToken cancellation = default) =>
         Accuracies(rows, [task], [thresholds], cancellation)[0];
 
-    /// <summary>The accuracies for several tasks, in one pass.</summary>
-    /// <param name="rows">Rows that the thresholds were not taken from.</param>
-    /// <param name="tasks">Their labels.</param>
-    /// <param name="thresholds">What <see cref="Baselines"/> gave, in the order of the tasks.</param>
+    /// <summary>Returns the accuracies for several tasks in one pass.</summary>
+    /// <param name="rows">Rows other than those of the thresholds.</param>
+    /// <param name="tasks">The binary tasks with the labels of the rows.</param>
+    /// <param name="thresholds">The result of <see cref="Baselines"/>, in the order of the tasks.</param>
     /// <param name="cancellation">Stops between batches.</param>
-    /// <returns>Values of <see cref="Shape"/>, in [0, 1], one table a task.</returns>
-    /// <exception cref="ArgumentException">A task has not one label a row, or thresholds are of another shape.</exception>
-    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <returns>Values of <see cref="Shape"/>, in [0, 1], one table per task.</returns>
+    /// <exception cref="ArgumentException">The number of labels of a task differs from the number of rows, or the shape of the thresholds
+    /// differs.</exception>
+    /// <exception cref="OperationCanceledException">The operation was cancelled.</exception>
     public IReadOnlyList<NeuronValues> Accuracies(
         IReadOnlyList<EncodedText> rows, IReadOnlyList<ProbeTask> tasks, IReadOnlyList<NeuronValues> thresholds,
         CancellationToken cancellation = default)
@@ -142,13 +144,13 @@ public sealed class NeuronProbe
         return [.. tasks.Select((task, i) => Share(counts[i], task, task.Labels.Count(label => label == false)))];
     }
 
-    /// <summary>Activations of some neurons, row by row.</summary>
+    /// <summary>Returns the activations of selected neurons for each row.</summary>
     /// <param name="rows">The rows.</param>
-    /// <param name="neurons">The neurons, with the slot that each is read at where this probe reads prompts.</param>
+    /// <param name="neurons">The neurons, with their slots if this probe reads prompts.</param>
     /// <param name="cancellation">Stops between batches.</param>
-    /// <returns>For each row one value a neuron, in the order given.</returns>
+    /// <returns>For each row one value per neuron, in the order given.</returns>
     /// <exception cref="ArgumentException">The model has no such neuron or slot.</exception>
-    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <exception cref="OperationCanceledException">The operation was cancelled.</exception>
     public float[][] Activations(
         IReadOnlyList<EncodedText> rows, IReadOnlyList<NeuronPosition> neurons, CancellationToken cancellation = default)
     {
@@ -194,25 +196,25 @@ public sealed class NeuronProbe
         return activations;
     }
 
-    /// <summary>One neuron on every slot of the soft prompt (<c>pos</c>).</summary>
+    /// <summary>Returns the activations of one neuron at every slot of the soft prompt (<c>pos</c>).</summary>
     /// <param name="rows">The rows.</param>
     /// <param name="layer">Zero-based layer.</param>
     /// <param name="neuron">Zero-based neuron.</param>
     /// <param name="cancellation">Stops between batches.</param>
     /// <returns><c>[rows][slots]</c>.</returns>
-    /// <exception cref="InvalidOperationException">This probe does not read prompts.</exception>
+    /// <exception cref="InvalidOperationException">This probe does not read prompt slots.</exception>
     public float[][] OnPrompt(IReadOnlyList<EncodedText> rows, int layer, int neuron, CancellationToken cancellation = default)
     {
         RequirePrompt();
         return Activations(rows, [.. Enumerable.Range(0, PromptSize).Select(slot => new NeuronPosition(layer, neuron, slot))], cancellation);
     }
 
-    /// <summary>All neurons at the slot that is scored, the mask's or a causal prompt's last (<c>prompt_act</c>), for example of the
-    /// empty text.</summary>
+    /// <summary>Returns the activations of all neurons at the scored slot, which is the mask or the last slot of a causal prompt
+    /// (<c>prompt_act</c>), for example for the empty text.</summary>
     /// <param name="rows">The rows.</param>
     /// <param name="cancellation">Stops between batches.</param>
     /// <returns><c>[rows][layers * neurons]</c>.</returns>
-    /// <exception cref="InvalidOperationException">This probe does not read prompts.</exception>
+    /// <exception cref="InvalidOperationException">This probe does not read prompt slots.</exception>
     public float[][] AtScoredSlot(IReadOnlyList<EncodedText> rows, CancellationToken cancellation = default)
     {
         RequirePrompt();
@@ -250,7 +252,7 @@ public sealed class NeuronProbe
             zeros([.. Shape], dtype: ScalarType.Float64, device: _classifier.Backbone.Device).unbind().ToArray()),
     ];
 
-    /// <summary>What was summed up, and what more there is of it, by the rows that count.</summary>
+    /// <summary>Sums plus an offset, divided by the number of rows of the task.</summary>
     private NeuronValues Share(Tensor[] sums, ProbeTask task, int more)
     {
         using var scope = NewDisposeScope();
@@ -259,8 +261,8 @@ public sealed class NeuronProbe
     }
 
     /// <summary>
-    /// Thresholds as activations are compared with them. A float32 is above a float64 exactly where it is above the next float32 at or
-    /// below that, so that activations need not be widened.
+    /// Thresholds in the type of the activations. A float32 exceeds a float64 exactly if it exceeds the largest float32 that is not above
+    /// it, so activations need not be widened.
     /// </summary>
     private Tensor Limits(NeuronValues table)
     {
@@ -270,12 +272,12 @@ public sealed class NeuronProbe
             : tensor(Array.ConvertAll(values, value => (float)value is var near && near > value ? MathF.BitDecrement(near) : (float)value));
     }
 
-    /// <summary>The rows of a batch that count; null for all of them.</summary>
+    /// <summary>Indices of the rows of a batch that belong to the task; null for all.</summary>
     private static Tensor? Counting(bool?[] labels) => labels.Contains(null)
         ? tensor(Enumerable.Range(0, labels.Length).Where(i => labels[i] is not null).Select(i => (long)i).ToArray())
         : null;
 
-    /// <summary>1 and -1 for the two labels, 0 for rows that do not count.</summary>
+    /// <summary>1 and -1 for the two labels, 0 for rows outside the task.</summary>
     private static Tensor Signs(bool?[] labels) => tensor(Array.ConvertAll(labels, label => label switch
     {
         true => 1f,
@@ -283,7 +285,8 @@ public sealed class NeuronProbe
         null => 0f,
     }));
 
-    /// <summary>Runs the model; each layer's values are accumulated for each task, with what was prepared of a batch's labels for it.</summary>
+    /// <summary>Runs the model and accumulates the values of each layer for each task, with the tensor prepared from the labels of the
+    /// batch.</summary>
     private void Run(
         IReadOnlyList<EncodedText> rows, IReadOnlyList<ProbeTask> tasks, Func<bool?[], Tensor?> prepare,
         Action<int, int, Tensor, Tensor?> accumulate, CancellationToken cancellation)
@@ -309,7 +312,8 @@ public sealed class NeuronProbe
         }, cancellation);
     }
 
-    /// <summary>Runs the model and tells each layer's values, <c>[rows, slots, neurons]</c> or <c>[rows, neurons]</c>.</summary>
+    /// <summary>Runs the model and passes the values of each layer to a callback, <c>[rows, slots, neurons]</c> or
+    /// <c>[rows, neurons]</c>.</summary>
     private void ForEachBatch(IReadOnlyList<EncodedText> rows, Action<int[], int, Tensor> tell, CancellationToken cancellation)
     {
         LanguageModel model = _classifier.Backbone;
@@ -326,7 +330,7 @@ public sealed class NeuronProbe
         }
     }
 
-    /// <summary>Reduces a layer's activations to what the probe reads.</summary>
+    /// <summary>Reduces the activations of a layer to the positions of the probe.</summary>
     private sealed class Reader(NeuronProbe probe, Action<int, Tensor> tell, int[] lengths) : IForwardObserver
     {
         public void OnHidden(int layer, Tensor hidden)
@@ -339,7 +343,7 @@ public sealed class NeuronProbe
             tell(layer, probe.Kind == NeuronProbeKind.Prompt && !probe.IsCausal ? activations.narrow(1, 0, probe.PromptSize) : ByLength(activations));
         }
 
-        /// <summary>Rows come sorted by length, so runs of one length are read together, without their padding.</summary>
+        /// <summary>Rows are sorted by length, so rows of one length are reduced together, without padding.</summary>
         private Tensor ByLength(Tensor activations)
         {
             var runs = new List<Tensor>();

@@ -1,6 +1,6 @@
 namespace SkillLoc.Models.Neurons;
 
-/// <summary>At which positions a probe reads feed-forward neurons (methods, B.7).</summary>
+/// <summary>The positions at which a probe reads feed-forward neurons (methods, B.7).</summary>
 public enum NeuronProbeKind
 {
     /// <summary><c>acc</c>: at each slot of the soft prompt, the mask slot included.</summary>

@@ -1,28 +1,28 @@
 namespace SkillLoc.Models.Neurons;
 
-/// <summary>What probing a model for a task found: thresholds and accuracies, one table for each binary task.</summary>
+/// <summary>The result of probing a model for a task: one table of thresholds and one of accuracies per binary task.</summary>
 public sealed record NeuronProbeResult
 {
-    /// <summary>At which positions neurons were read.</summary>
+    /// <summary>The positions at which neurons were read.</summary>
     public required NeuronProbeKind Kind { get; init; }
 
-    /// <summary>The names of the binary tasks: one for two labels, else one a label against the others.</summary>
+    /// <summary>Names of the binary tasks: one for two labels, else one per label against the others.</summary>
     public required IReadOnlyList<string> Tasks { get; init; }
 
     /// <summary>Mean activations on training rows, <c>[layers, slots, neurons]</c> or <c>[layers, neurons]</c>.</summary>
     public required IReadOnlyList<NeuronValues> Thresholds { get; init; }
 
-    /// <summary>Accuracies that neurons are chosen by, of the thresholds' shape.</summary>
+    /// <summary>Accuracies by which neurons are selected, of the same shape as the thresholds.</summary>
     public required IReadOnlyList<NeuronValues> Accuracies { get; init; }
 
-    /// <summary>Accuracies on test rows; null where there were none.</summary>
+    /// <summary>Accuracies on test rows; null without test rows.</summary>
     public IReadOnlyList<NeuronValues>? TestAccuracies { get; init; }
 
-    /// <summary>For each task its neurons' margins over chance (<see cref="Predictivity.Margins"/>).</summary>
-    /// <returns><c>[layers, neurons]</c> a task.</returns>
+    /// <summary>Returns the margins over chance of the neurons for each task (<see cref="Predictivity.Margins"/>).</summary>
+    /// <returns><c>[layers, neurons]</c> per task.</returns>
     public IReadOnlyList<NeuronValues> Margins() => [.. Accuracies.Select(table => Predictivity.Margins([table]))];
 
-    /// <summary>For each neuron the largest predictivity of any task.</summary>
+    /// <summary>Returns the largest predictivity of each neuron over the tasks.</summary>
     /// <returns><c>[layers, neurons]</c>, from 0.5 to 1.</returns>
     public NeuronValues BestPredictivity()
     {
@@ -31,13 +31,13 @@ public sealed record NeuronProbeResult
         return new(best, margins[0].Shape);
     }
 
-    /// <summary>The skill neurons (<see cref="SkillNeurons.Select(IReadOnlyList{NeuronValues}, double, SubtaskFill)"/>).</summary>
+    /// <summary>Selects the skill neurons (<see cref="SkillNeurons.Select(IReadOnlyList{NeuronValues}, double, SubtaskFill)"/>).</summary>
     /// <param name="fraction">The share of each layer's neurons, in [0, 1].</param>
     /// <returns>The set.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The fraction is outside [0, 1].</exception>
     public NeuronSet Select(double fraction) => SkillNeurons.Select(Margins(), fraction);
 
-    /// <summary>The neurons of a set, each with the slot and task where it is most predictive; the lower of equals.</summary>
+    /// <summary>Returns the neurons of a set, each at the slot where it is most predictive; ties go to the lowest.</summary>
     /// <param name="set">The set.</param>
     /// <returns>By layer, then by neuron.</returns>
     public IReadOnlyList<NeuronPosition> Positions(NeuronSet set)
@@ -58,7 +58,7 @@ public sealed record NeuronProbeResult
     /// <c>test_perf</c> (<c>train_mean_avg</c>, ..., <c>train_max_avg</c>, ... over text), in a folder of each task's name where there are
     /// several, and the sets of all fractions in <c>info</c>.
     /// </summary>
-    /// <param name="folder">The folder, made where it is missing.</param>
+    /// <param name="folder">The folder; created if missing.</param>
     /// <exception cref="IOException">A file could not be written.</exception>
     public void Save(string folder)
     {
@@ -75,11 +75,11 @@ public sealed record NeuronProbeResult
         SkillNeurons.SaveAll(Path.Join(folder, "info"), Margins());
     }
 
-    /// <summary>Reads what <see cref="Save"/> wrote.</summary>
+    /// <summary>Reads a file that <see cref="Save"/> wrote.</summary>
     /// <param name="folder">The folder.</param>
-    /// <param name="kind">At which positions neurons were read.</param>
+    /// <param name="kind">The positions at which neurons were read.</param>
     /// <param name="tasks">The names of the binary tasks.</param>
-    /// <returns>The tables; accuracies on test rows where all tasks have them.</returns>
+    /// <returns>The result, with test accuracies if all tasks have them.</returns>
     /// <exception cref="IOException">A file is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged or holds something else.</exception>
     public static NeuronProbeResult Load(string folder, NeuronProbeKind kind, IReadOnlyList<string> tasks)

@@ -9,26 +9,27 @@ using static TorchSharp.torch;
 namespace SkillLoc.Models.Neurons;
 
 /// <summary>
-/// Cuts feed-forward neurons out of a model and freezes those cut at their mean activation, which goes into the bias after them (Wang
-/// et al. 2022, section 6.1; methods, B.10). The result is an ordinary classifier of narrower layers.
+/// Removes feed-forward neurons from a model and freezes them at their mean activation, which is folded into the next bias (Wang et al.
+/// 2022, section 6.1; methods, B.10). The result is an ordinary classifier with narrower layers.
 /// </summary>
 public static class NeuronPruning
 {
     /// <summary>Prunes a classifier.</summary>
-    /// <param name="classifier">The classifier; it stays as it is.</param>
-    /// <param name="keep">The neurons that stay.</param>
+    /// <param name="classifier">The classifier, which is not changed.</param>
+    /// <param name="keep">The neurons to keep.</param>
     /// <param name="means">Mean activations such as a probe's thresholds, <c>[layers, neurons]</c>, or <c>[layers, slots, neurons]</c>,
-    /// whose mean over the slots is used.</param>
-    /// <param name="lowLayer">The first layer that is pruned, zero-based; the paper's is 3 of 12.</param>
-    /// <param name="highLayer">The layer after the last that is pruned; null prunes to the end.</param>
-    /// <param name="fraction">The share of a layer's neurons that stay, at least one; where <paramref name="keep"/> has fewer, the first
-    /// others stay too. Null keeps what <paramref name="keep"/> says, which then must have neurons in each pruned layer.</param>
-    /// <param name="foldKept">True adds the means of kept neurons to the bias too, counting them twice, as the paper's code does; only for
-    /// comparisons with it.</param>
+    /// which are averaged over the slots.</param>
+    /// <param name="lowLayer">The first pruned layer, zero-based; the paper uses 3 of 12.</param>
+    /// <param name="highLayer">The layer after the last pruned one; null prunes to the end.</param>
+    /// <param name="fraction">The share of each layer's neurons to keep, at least one neuron; where <paramref name="keep"/> has fewer, it
+    /// is filled up with the neurons of the lowest index. Null keeps exactly <paramref name="keep"/>, which must then have neurons in each
+    /// pruned layer.</param>
+    /// <param name="foldKept">True also folds the means of kept neurons into the bias, which counts them twice, as the paper's code does;
+    /// only for comparisons with it.</param>
     /// <returns>The pruned classifier; the caller disposes it.</returns>
-    /// <exception cref="ArgumentException">A shape does not fit the model, or a layer has more neurons to keep than the fraction allows,
-    /// or none.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">The layers do not lie in the model, or the fraction is outside [0, 1].</exception>
+    /// <exception cref="ArgumentException">A shape does not fit the model, or a layer keeps no neurons or more than the fraction
+    /// allows.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The layers are outside the model, or the fraction is outside [0, 1].</exception>
     /// <exception cref="NotSupportedException">The model is T5.</exception>
     public static TextClassifier Prune(
         TextClassifier classifier, NeuronSet keep, NeuronValues means, int lowLayer = 0, int? highLayer = null, double? fraction = null,
@@ -83,14 +84,15 @@ public static class NeuronPruning
             changed[map.WeightName] = ReferenceEquals(map.Weight, model.Parameters[map.WeightName]) ? weight : weight.transpose(0, 1).contiguous();
     }
 
-    /// <summary>The share of parameters that pruning leaves: 0.666 for RoBERTa-base with 2 % of the neurons in layers 3 to 11.</summary>
+    /// <summary>Returns the share of parameters that remain after pruning: 0.666 for RoBERTa-base with 2 % of the neurons in layers 3 to
+    /// 11.</summary>
     /// <param name="pruned">The pruned model's configuration.</param>
-    /// <param name="original">The configuration before.</param>
-    /// <returns>Parameters of the one by those of the other, language-model heads included.</returns>
+    /// <param name="original">The original configuration.</param>
+    /// <returns>The ratio of the parameter counts, language-model heads included.</returns>
     public static double ParameterRatio(ModelConfig pruned, ModelConfig original) =>
         (double)LanguageModel.ParameterCount(pruned) / LanguageModel.ParameterCount(original);
 
-    /// <summary>The neurons of a layer that stay, ascending.</summary>
+    /// <summary>The neurons of a layer to keep, ascending.</summary>
     private static int[] Kept(NeuronSet keep, int layer, double? fraction)
     {
         int[] wanted = keep.Indices(layer);

@@ -9,11 +9,11 @@ public sealed class NeuronSet
 {
     private readonly bool[] _members;
 
-    /// <summary>Takes over a mask.</summary>
+    /// <summary>Creates a set from a mask, which it takes over.</summary>
     /// <param name="members">Row-major <c>[layers, width]</c>: true where a neuron is in the set.</param>
     /// <param name="layers">Number of layers.</param>
     /// <param name="width">Number of neurons of a layer.</param>
-    /// <exception cref="ArgumentException">The mask is of another length.</exception>
+    /// <exception cref="ArgumentException">The length of the mask differs from layers x width.</exception>
     public NeuronSet(bool[] members, int layers, int width)
     {
         ArgumentNullException.ThrowIfNull(members);
@@ -41,7 +41,7 @@ public sealed class NeuronSet
     /// <summary>The mask, row-major <c>[layers, width]</c>.</summary>
     public ReadOnlySpan<bool> Members => _members;
 
-    /// <summary>A layer's part of the mask.</summary>
+    /// <summary>Returns the mask of a layer.</summary>
     /// <param name="layer">Zero-based layer.</param>
     /// <returns>True where a neuron is in the set.</returns>
     public ReadOnlySpan<bool> Of(int layer)
@@ -51,7 +51,7 @@ public sealed class NeuronSet
         return _members.AsSpan(layer * Width, Width);
     }
 
-    /// <summary>The neurons of a layer that are in the set.</summary>
+    /// <summary>Returns the neurons of the set in a layer.</summary>
     /// <param name="layer">Zero-based layer.</param>
     /// <returns>Zero-based neurons, ascending.</returns>
     public int[] Indices(int layer)
@@ -69,7 +69,7 @@ public sealed class NeuronSet
         return indices;
     }
 
-    /// <summary>A control for experiments: in each layer as many neurons as here, drawn uniformly (methods, B.9, D.6).</summary>
+    /// <summary>Draws a random control: a set with as many neurons in each layer, drawn uniformly (methods, B.9, D.6).</summary>
     /// <param name="seed">Seed.</param>
     /// <returns>A set of the same shape and counts.</returns>
     public NeuronSet RandomControl(int seed)
@@ -89,11 +89,11 @@ public sealed class NeuronSet
         return new(members, Layers, Width);
     }
 
-    /// <summary>The neurons of a range of layers.</summary>
+    /// <summary>Returns the neurons of the set within a range of layers.</summary>
     /// <param name="lowLayer">The first layer, zero-based.</param>
     /// <param name="highLayer">The layer after the last.</param>
     /// <returns>The set without the other layers' neurons.</returns>
-    /// <exception cref="ArgumentOutOfRangeException">The range does not lie in the model.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The range is outside the model.</exception>
     public NeuronSet Within(int lowLayer, int highLayer)
     {
         CheckRange(lowLayer, highLayer, Layers);
@@ -104,8 +104,8 @@ public sealed class NeuronSet
     }
 
     /// <summary>Writes a safetensors file with one boolean tensor, named as the file is without its extension.</summary>
-    /// <param name="path">The file; an older one is replaced when the new one is complete.</param>
-    /// <exception cref="IOException">It could not be written; what was there is untouched.</exception>
+    /// <param name="path">The file; an existing file is replaced once the new one is complete.</param>
+    /// <exception cref="IOException">It could not be written; an existing file is unchanged.</exception>
     public void Save(string path)
     {
         using Tensor members = tensor(_members);
@@ -113,14 +113,14 @@ public sealed class NeuronSet
         NeuronFile.Write(path, shaped);
     }
 
-    /// <summary>Reads what <see cref="Save"/> wrote, or a tensor of 0 and 1 of another origin.</summary>
+    /// <summary>Reads a file that <see cref="Save"/> wrote, or a tensor of 0 and 1 of another origin.</summary>
     /// <param name="path">A safetensors file.</param>
-    /// <param name="name">The tensor's name; null for the only one of the file.</param>
-    /// <param name="expectedShape"><c>[layers, neurons]</c> that it must have; null accepts any.</param>
+    /// <param name="name">The tensor's name; null for the only tensor of the file.</param>
+    /// <param name="expectedShape">The expected shape <c>[layers, neurons]</c>; null accepts any.</param>
     /// <returns>The set.</returns>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">The file is damaged, the tensor is of another shape (the message has both), or it holds
-    /// something else than 0 and 1.</exception>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
+    /// <exception cref="InvalidDataException">The file is damaged, the shape of the tensor differs (the message names both), or it holds
+    /// values other than 0 and 1.</exception>
     public static NeuronSet Load(string path, string? name = null, IReadOnlyList<long>? expectedShape = null)
     {
         using Tensor values = NeuronFile.Read(path, name, expectedShape, ScalarType.Float64);
@@ -137,7 +137,7 @@ public sealed class NeuronSet
             : throw new InvalidDataException($"{path}: value {wrong} of a set of neurons is {numbers[wrong]}; it must be 0 or 1.");
     }
 
-    /// <summary>Throws unless a range of layers lies in a model.</summary>
+    /// <summary>Throws if a range of layers is outside a model.</summary>
     internal static void CheckRange(int lowLayer, int highLayer, int layers)
     {
         if (lowLayer < 0 || highLayer > layers || lowLayer > highLayer)
@@ -148,9 +148,9 @@ public sealed class NeuronSet
         }
     }
 
-    /// <summary>Throws unless the set has a place for every neuron of a model.</summary>
+    /// <summary>Throws if the shape of the set differs from a model's.</summary>
     /// <param name="config">The model's configuration.</param>
-    /// <exception cref="ArgumentException">The shapes differ; the message has both.</exception>
+    /// <exception cref="ArgumentException">The shapes differ; the message names both.</exception>
     internal void CheckFits(ModelConfig config) => CheckFits(Layers, Width, config);
 
     internal static void CheckFits(int layers, int width, ModelConfig config)
@@ -162,8 +162,8 @@ public sealed class NeuronSet
         }
     }
 
-    /// <summary>The one width of a model's layers.</summary>
-    /// <exception cref="NotSupportedException">Its layers differ, as a pruned model's do.</exception>
+    /// <summary>The width that all layers of a model have.</summary>
+    /// <exception cref="NotSupportedException">The layers differ in width, as in a pruned model.</exception>
     internal static int WidthOf(ModelConfig config) => config.FeedForwardSizes.Distinct().Count() == 1
         ? config.FeedForwardSizes[0]
         : throw new NotSupportedException(

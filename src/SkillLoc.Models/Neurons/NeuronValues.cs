@@ -5,17 +5,17 @@ using static TorchSharp.torch;
 namespace SkillLoc.Models.Neurons;
 
 /// <summary>
-/// One number for every feed-forward neuron, <c>[layers, neurons]</c>, or for every neuron at every slot of a soft prompt,
-/// <c>[layers, slots, neurons]</c>: mean activations, accuracies, predictivity.
+/// One number per feed-forward neuron, <c>[layers, neurons]</c>, or per neuron and slot of a soft prompt, <c>[layers, slots, neurons]</c>:
+/// mean activations, accuracies, predictivity.
 /// </summary>
 public sealed class NeuronValues
 {
     private readonly double[] _values;
 
-    /// <summary>Takes over values.</summary>
+    /// <summary>Creates a table from values, which it takes over.</summary>
     /// <param name="values">Row-major values.</param>
     /// <param name="shape"><c>[layers, neurons]</c> or <c>[layers, slots, neurons]</c>.</param>
-    /// <exception cref="ArgumentException">The shape is neither, or has another number of values.</exception>
+    /// <exception cref="ArgumentException">The shape is neither of these, or does not fit the number of values.</exception>
     public NeuronValues(double[] values, params IReadOnlyList<long> shape)
     {
         ArgumentNullException.ThrowIfNull(values);
@@ -40,7 +40,7 @@ public sealed class NeuronValues
     /// <summary>Number of layers.</summary>
     public int Layers => (int)Shape[0];
 
-    /// <summary>Number of slots of the soft prompt; null where there is one number a neuron.</summary>
+    /// <summary>Number of slots of the soft prompt; null for one number per neuron.</summary>
     public int? Slots => Shape.Count == 3 ? (int)Shape[1] : null;
 
     /// <summary>Number of neurons of a layer.</summary>
@@ -49,10 +49,10 @@ public sealed class NeuronValues
     /// <summary>All values, row-major.</summary>
     public ReadOnlySpan<double> Values => _values;
 
-    /// <summary>The values of one layer (and slot).</summary>
+    /// <summary>Returns the values of a layer (and slot).</summary>
     /// <param name="layer">Zero-based layer.</param>
-    /// <param name="slot">Zero-based slot; 0 where there are none.</param>
-    /// <returns>One value a neuron.</returns>
+    /// <param name="slot">Zero-based slot; 0 without slots.</param>
+    /// <returns>One value per neuron.</returns>
     public ReadOnlySpan<double> Of(int layer, int slot = 0)
     {
         int slots = Slots ?? 1;
@@ -63,7 +63,7 @@ public sealed class NeuronValues
         return _values.AsSpan(((layer * slots) + slot) * Width, Width);
     }
 
-    /// <summary>One number a neuron: the mean over the slots, or these values where there are none.</summary>
+    /// <summary>Returns the mean over the slots, or these values if there are no slots.</summary>
     /// <returns><c>[layers, neurons]</c>.</returns>
     public NeuronValues MeanOverSlots()
     {
@@ -90,8 +90,9 @@ public sealed class NeuronValues
     }
 
     /// <summary>Writes a safetensors file with one float64 tensor, named as the file is without its extension.</summary>
-    /// <param name="path">The file, for example <c>dev_perf.safetensors</c>; an older one is replaced when the new one is complete.</param>
-    /// <exception cref="IOException">It could not be written; what was there is untouched.</exception>
+    /// <param name="path">The file, for example <c>dev_perf.safetensors</c>; an existing file is replaced once the new one is
+    /// complete.</param>
+    /// <exception cref="IOException">It could not be written; an existing file is unchanged.</exception>
     public void Save(string path)
     {
         using Tensor values = tensor(_values);
@@ -99,14 +100,14 @@ public sealed class NeuronValues
         NeuronFile.Write(path, shaped);
     }
 
-    /// <summary>Reads what <see cref="Save"/> wrote, or a tensor of floating-point numbers of another origin.</summary>
+    /// <summary>Reads a file that <see cref="Save"/> wrote, or a tensor of floating-point numbers of another origin.</summary>
     /// <param name="path">A safetensors file.</param>
-    /// <param name="name">The tensor's name; null for the only one of the file.</param>
-    /// <param name="expectedShape">The shape that it must have; null accepts any of two or three dimensions.</param>
+    /// <param name="name">The tensor's name; null for the only tensor of the file.</param>
+    /// <param name="expectedShape">The expected shape; null accepts any of two or three dimensions.</param>
     /// <returns>The values.</returns>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">The file is damaged, the tensor is of another shape (the message has both), or a value
-    /// is NaN or infinite.</exception>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
+    /// <exception cref="InvalidDataException">The file is damaged, the shape of the tensor differs (the message names both), or a value is
+    /// NaN or infinite.</exception>
     public static NeuronValues Load(string path, string? name = null, IReadOnlyList<long>? expectedShape = null)
     {
         using Tensor values = NeuronFile.Read(path, name, expectedShape, ScalarType.Float64);
@@ -117,8 +118,8 @@ public sealed class NeuronValues
                 + "[layers, slots, neurons].");
     }
 
-    /// <summary>Throws unless there is a value for every neuron of a model.</summary>
+    /// <summary>Throws if the shape differs from a model's.</summary>
     /// <param name="config">The model's configuration.</param>
-    /// <exception cref="ArgumentException">The shapes differ; the message has both.</exception>
+    /// <exception cref="ArgumentException">The shapes differ; the message names both.</exception>
     internal void CheckFits(ModelConfig config) => NeuronSet.CheckFits(Layers, Width, config);
 }

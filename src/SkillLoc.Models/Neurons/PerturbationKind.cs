@@ -1,14 +1,14 @@
 namespace SkillLoc.Models.Neurons;
 
-/// <summary>What is done to the activations of neurons (methods, B.9).</summary>
+/// <summary>How the activations of neurons are perturbed (methods, B.9).</summary>
 public enum PerturbationKind
 {
-    /// <summary>Noise is added: alpha times a standard normal, one draw a row and neuron, the same at every position.</summary>
+    /// <summary>Adds alpha N(0, 1), one draw per row and neuron, the same at every position.</summary>
     Gaussian,
 
-    /// <summary>They become 0.</summary>
+    /// <summary>Sets them to 0.</summary>
     Zero,
 
-    /// <summary>They become their mean, such as a probe's thresholds.</summary>
+    /// <summary>Sets them to their mean, such as the thresholds of a probe.</summary>
     Mean,
 }

@@ -1,13 +1,13 @@
 namespace SkillLoc.Models.Neurons;
 
-/// <summary>How well single neurons predict a binary label (Wang et al. 2022, section 3; methods, B.8).</summary>
+/// <summary>The predictivity of single neurons for a binary label (Wang et al. 2022, section 3; methods, B.8).</summary>
 public static class Predictivity
 {
-    /// <summary>Predictivity: 0.5 + d, with the margins d of <see cref="Margins"/>.</summary>
-    /// <param name="accuracies">One table a run, <c>[layers, slots, neurons]</c> or <c>[layers, neurons]</c>; at least one.</param>
-    /// <param name="aggregation">What becomes of several runs.</param>
+    /// <summary>Returns the predictivity 0.5 + d, with the margins d of <see cref="Margins"/>.</summary>
+    /// <param name="accuracies">One table per run, <c>[layers, slots, neurons]</c> or <c>[layers, neurons]</c>; at least one.</param>
+    /// <param name="aggregation">How several runs are combined.</param>
     /// <returns><c>[layers, neurons]</c>, from 0.5 to 1.</returns>
-    /// <exception cref="ArgumentException">There is no run, runs are of different shapes, or a value is no accuracy.</exception>
+    /// <exception cref="ArgumentException">There is no run, the shapes of runs differ, or a value is not in [0, 1].</exception>
     public static NeuronValues Of(IReadOnlyList<NeuronValues> accuracies, RunAggregation aggregation = RunAggregation.Mean)
     {
         NeuronValues margins = Margins(accuracies, aggregation);
@@ -15,13 +15,13 @@ public static class Predictivity
     }
 
     /// <summary>
-    /// Margins over chance, which neurons are ranked by: d = |accuracy - 0.5|, the maximum over the slots of the soft prompt, then the
-    /// mean or minimum over runs. They are as exact as the accuracies; adding 0.5 would round some to ties.
+    /// Returns the margins over chance by which neurons are ranked: d = |accuracy - 0.5|, the maximum over the slots of the soft prompt,
+    /// then the mean or minimum over runs. They are as exact as the accuracies; adding 0.5 would round some to ties.
     /// </summary>
-    /// <param name="accuracies">One table a run, <c>[layers, slots, neurons]</c> or <c>[layers, neurons]</c>; at least one.</param>
-    /// <param name="aggregation">What becomes of several runs.</param>
+    /// <param name="accuracies">One table per run, <c>[layers, slots, neurons]</c> or <c>[layers, neurons]</c>; at least one.</param>
+    /// <param name="aggregation">How several runs are combined.</param>
     /// <returns><c>[layers, neurons]</c>, from 0 to 0.5.</returns>
-    /// <exception cref="ArgumentException">There is no run, runs are of different shapes, or a value is no accuracy.</exception>
+    /// <exception cref="ArgumentException">There is no run, the shapes of runs differ, or a value is not in [0, 1].</exception>
     public static NeuronValues Margins(IReadOnlyList<NeuronValues> accuracies, RunAggregation aggregation = RunAggregation.Mean)
     {
         ArgumentNullException.ThrowIfNull(accuracies);
@@ -44,9 +44,9 @@ public static class Predictivity
         return new([.. total!.Select(distance => distance / divisor)], first.Layers, first.Width);
     }
 
-    /// <summary>At which slot of the soft prompt each neuron is most predictive; the lower of equals.</summary>
+    /// <summary>Returns the slot of the soft prompt at which each neuron is most predictive; ties go to the lowest.</summary>
     /// <param name="accuracies"><c>[layers, slots, neurons]</c> or <c>[layers, neurons]</c>.</param>
-    /// <returns>Slots, row-major <c>[layers, neurons]</c>; all 0 where there are no slots.</returns>
+    /// <returns>Slots, row-major <c>[layers, neurons]</c>; all 0 without slots.</returns>
     public static int[] BestSlots(NeuronValues accuracies)
     {
         ArgumentNullException.ThrowIfNull(accuracies);

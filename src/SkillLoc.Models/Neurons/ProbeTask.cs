@@ -1,12 +1,12 @@
 namespace SkillLoc.Models.Neurons;
 
-/// <summary>A binary question that neurons are probed for: which rows count, and what is right for each.</summary>
+/// <summary>A binary task that neurons are probed for: the rows that belong to it, and their labels.</summary>
 public sealed record ProbeTask
 {
-    /// <summary>Makes a task.</summary>
+    /// <summary>Creates a task.</summary>
     /// <param name="name">Its name.</param>
-    /// <param name="labels">For each row its label; null leaves the row out.</param>
-    /// <exception cref="ArgumentException">One of the two labels has no rows.</exception>
+    /// <param name="labels">The label of each row; null excludes the row.</param>
+    /// <exception cref="ArgumentException">A label has no rows.</exception>
     public ProbeTask(string name, IReadOnlyList<bool?> labels)
     {
         ArgumentNullException.ThrowIfNull(name);
@@ -23,26 +23,26 @@ public sealed record ProbeTask
         Labels = labels;
     }
 
-    /// <summary>Every row counts, and labels are not asked for.</summary>
+    /// <summary>All rows, without labels.</summary>
     private ProbeTask(int rows)
     {
         Name = "all rows";
         Labels = [.. Enumerable.Repeat<bool?>(false, rows)];
     }
 
-    /// <summary>The task's name: the label that it tells from the others.</summary>
+    /// <summary>The task's name: the label that is told from the others.</summary>
     public string Name { get; }
 
-    /// <summary>For each row its label; null where the row is left out.</summary>
+    /// <summary>The label of each row; null for excluded rows.</summary>
     public IReadOnlyList<bool?> Labels { get; }
 
     internal static ProbeTask AllRows(int rows) => new(rows);
 
-    /// <summary>The task of two labels: all rows, the second label being what a neuron above its threshold predicts.</summary>
-    /// <param name="labels">For each row 0 or 1.</param>
+    /// <summary>Creates the task of two labels with all rows; an activation above the threshold predicts the second label.</summary>
+    /// <param name="labels">0 or 1 for each row.</param>
     /// <param name="name">Its name.</param>
     /// <returns>The task.</returns>
-    /// <exception cref="ArgumentException">There are other labels, or one of the two has no rows.</exception>
+    /// <exception cref="ArgumentException">There are other labels, or a label has no rows.</exception>
     public static ProbeTask Binary(IReadOnlyList<int> labels, string name = "label")
     {
         ArgumentNullException.ThrowIfNull(labels);
@@ -54,13 +54,12 @@ public sealed record ProbeTask
     }
 
     /// <summary>
-    /// For each label the task of telling it from all others, balanced: of the more frequent side only the first rows count
-    /// (methods, B.6).
+    /// Creates one balanced task per label against all others: of the more frequent side, only the first rows are included (methods, B.6).
     /// </summary>
-    /// <param name="labels">For each row its label's index.</param>
+    /// <param name="labels">The label index of each row.</param>
     /// <param name="names">The labels.</param>
-    /// <returns>One task a label.</returns>
-    /// <exception cref="ArgumentException">A label has no rows, or has all.</exception>
+    /// <returns>One task per label.</returns>
+    /// <exception cref="ArgumentException">A label has no rows, or all rows.</exception>
     public static IReadOnlyList<ProbeTask> OneVersusRest(IReadOnlyList<int> labels, IReadOnlyList<string> names)
     {
         ArgumentNullException.ThrowIfNull(labels);

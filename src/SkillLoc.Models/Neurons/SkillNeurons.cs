@@ -2,22 +2,23 @@ using System.Globalization;
 
 namespace SkillLoc.Models.Neurons;
 
-/// <summary>Selects the neurons that carry a skill: in each layer those of the highest predictivity (methods, B.8).</summary>
+/// <summary>Selects the skill neurons: those with the highest predictivity in each layer (methods, B.8).</summary>
 public static class SkillNeurons
 {
-    /// <summary>The fractions of a layer's neurons that sets are made of: 0.00, 0.01, ... 0.20 (methods, B.8).</summary>
+    /// <summary>The usual fractions of neurons per layer: 0.00, 0.01, ... 0.20 (methods, B.8).</summary>
     public static IReadOnlyList<double> Fractions { get; } = [.. Enumerable.Range(0, 21).Select(i => i / 100.0)];
 
-    /// <summary>The name of a fraction's set in the paper's code: <c>0.0</c>, <c>0.01</c>, ... <c>0.1</c>, ... <c>0.2</c>.</summary>
+    /// <summary>Returns the name of a fraction's set in the paper's code: <c>0.0</c>, <c>0.01</c>, ... <c>0.1</c>, ...
+    /// <c>0.2</c>.</summary>
     /// <param name="fraction">In [0, 1].</param>
-    /// <returns>The shortest decimal text, always with a point.</returns>
+    /// <returns>The shortest decimal text, with a decimal point.</returns>
     public static string NameOf(double fraction)
     {
         CheckFraction(fraction);
         return fraction.ToString("0.0###############", CultureInfo.InvariantCulture);
     }
 
-    /// <summary>The number of neurons that a fraction of a layer is: floor(fraction * width).</summary>
+    /// <summary>Returns floor(fraction * width), the number of neurons of a fraction of a layer.</summary>
     /// <param name="fraction">In [0, 1].</param>
     /// <param name="width">Number of neurons of a layer.</param>
     /// <returns>The number.</returns>
@@ -30,29 +31,29 @@ public static class SkillNeurons
         return (int)Math.Floor((decimal)fraction * width);
     }
 
-    /// <summary>Selects for one binary task.</summary>
-    /// <param name="margins"><c>[layers, neurons]</c>, as <see cref="Predictivity.Margins"/> gives them.</param>
+    /// <summary>Selects the skill neurons of a binary task.</summary>
+    /// <param name="margins"><c>[layers, neurons]</c>, from <see cref="Predictivity.Margins"/>.</param>
     /// <param name="fraction">The share of each layer's neurons, in [0, 1].</param>
-    /// <returns>In each layer floor(fraction * width) neurons; of equal ones the lower.</returns>
+    /// <returns>floor(fraction * width) neurons in each layer; ties go to the lowest index.</returns>
     /// <exception cref="ArgumentException">The values have slots, or the fraction is outside [0, 1].</exception>
     public static NeuronSet Select(NeuronValues margins, double fraction) => Select([margins], fraction);
 
     /// <summary>
-    /// Selects for a task of several labels from its binary subtasks: in each layer k = floor(fraction * width) neurons, made of the top
-    /// floor(k / m) of each of the m subtasks, filled up to exactly k (methods, B.8).
+    /// Selects the skill neurons of a task of several labels from its m binary subtasks: the top floor(k / m) neurons of each subtask,
+    /// filled up to exactly k = floor(fraction * width) in each layer (methods, B.8).
     /// </summary>
     /// <param name="subtasks">Each subtask's margins, <c>[layers, neurons]</c>; at least one.</param>
     /// <param name="fraction">The share of each layer's neurons, in [0, 1].</param>
-    /// <param name="fill">What fills the set up.</param>
+    /// <param name="fill">How the set is filled up.</param>
     /// <returns>The set.</returns>
-    /// <exception cref="ArgumentException">The values are of different shapes or have slots, or the fraction is outside [0, 1].</exception>
+    /// <exception cref="ArgumentException">The shapes differ or have slots, or the fraction is outside [0, 1].</exception>
     public static NeuronSet Select(IReadOnlyList<NeuronValues> subtasks, double fraction, SubtaskFill fill = SubtaskFill.RoundRobin) =>
         Take(Rank(subtasks), subtasks[0].Layers, subtasks[0].Width, fraction, fill);
 
-    /// <summary>Writes the sets of all <see cref="Fractions"/>, each to a safetensors file of its <see cref="NameOf"/>.</summary>
-    /// <param name="folder">The folder, made where it is missing.</param>
+    /// <summary>Writes the sets of all <see cref="Fractions"/> to safetensors files named by <see cref="NameOf"/>.</summary>
+    /// <param name="folder">The folder; created if missing.</param>
     /// <param name="subtasks">The margins of the task, or of each of its subtasks.</param>
-    /// <param name="fill">What fills sets of several subtasks up.</param>
+    /// <param name="fill">How sets of several subtasks are filled up.</param>
     /// <exception cref="IOException">A file could not be written.</exception>
     public static void SaveAll(string folder, IReadOnlyList<NeuronValues> subtasks, SubtaskFill fill = SubtaskFill.RoundRobin)
     {
@@ -64,7 +65,7 @@ public static class SkillNeurons
         }
     }
 
-    /// <summary>Each subtask's neurons by layer, the most predictive first.</summary>
+    /// <summary>The neurons of each subtask and layer, the most predictive first.</summary>
     private static int[][][] Rank(IReadOnlyList<NeuronValues> subtasks)
     {
         ArgumentNullException.ThrowIfNull(subtasks);

@@ -13,11 +13,11 @@ internal sealed record TimedEvaluation(double Seconds, double Metric)
     /// <summary>Evaluates a classifier several times on the same rows, for example before and after pruning.</summary>
     /// <param name="classifier">The classifier.</param>
     /// <param name="rows">The rows.</param>
-    /// <param name="labels">For each row its label's index.</param>
-    /// <param name="repetitions">How many times.</param>
+    /// <param name="labels">The label index of each row.</param>
+    /// <param name="repetitions">Number of repetitions.</param>
     /// <param name="cancellation">Stops between batches.</param>
-    /// <returns>One entry a repetition; the first includes what a device does once.</returns>
-    /// <exception cref="ArgumentException">There are no rows, or not one label a row.</exception>
+    /// <returns>One entry per repetition; the first includes one-time costs of the device.</returns>
+    /// <exception cref="ArgumentException">There are no rows, or the number of labels differs from it.</exception>
     public static IReadOnlyList<TimedEvaluation> Measure(
         TextClassifier classifier, IReadOnlyList<EncodedText> rows, IReadOnlyList<int> labels, int repetitions = 3,
         CancellationToken cancellation = default)
@@ -43,9 +43,9 @@ internal sealed record TimedEvaluation(double Seconds, double Metric)
     }
 
     /// <summary>Writes the times and metrics as a safetensors file with the float64 tensors <c>inference_time</c> and <c>inference_perf</c>.</summary>
-    /// <param name="path">The file; an older one is replaced when the new one is complete.</param>
-    /// <param name="evaluations">What <see cref="Measure"/> gave.</param>
-    /// <exception cref="IOException">It could not be written; what was there is untouched.</exception>
+    /// <param name="path">The file; an existing file is replaced once the new one is complete.</param>
+    /// <param name="evaluations">The result of <see cref="Measure"/>.</param>
+    /// <exception cref="IOException">It could not be written; an existing file is unchanged.</exception>
     public static void Save(string path, IReadOnlyList<TimedEvaluation> evaluations)
     {
         ArgumentNullException.ThrowIfNull(evaluations);

@@ -4,19 +4,19 @@ using SkillLoc.Models.Tokenization;
 namespace SkillLoc.Models.Prompts;
 
 /// <summary>
-/// Puts rows into the text that a causal model continues. The text is encoded as a whole, without special tokens, and its last token is
-/// the position that is scored: what the model says there is the label.
+/// Encodes rows as a text that a causal model continues. The text is encoded as a whole, without special tokens; its last token is scored
+/// and predicts the label.
 /// </summary>
 internal sealed class AutoregressiveEncoder : ITextEncoder
 {
     private readonly AutoregressiveTemplate _template;
     private readonly CheckpointTokenizer _tokenizer;
 
-    /// <summary>Makes an encoder.</summary>
+    /// <summary>Creates an encoder.</summary>
     /// <param name="template">The template.</param>
     /// <param name="tokenizer">The checkpoint's tokenizer, a byte-level BPE.</param>
-    /// <param name="maxLength">The most tokens that a row becomes, without the option that may follow it.</param>
-    /// <exception cref="ArgumentException">The tokenizer is of another kind, whose tokens do not tell which text they stand for.</exception>
+    /// <param name="maxLength">The maximum length of a row in tokens, without the option that may follow.</param>
+    /// <exception cref="ArgumentException">The tokenizer is not a byte-level BPE.</exception>
     public AutoregressiveEncoder(AutoregressiveTemplate template, CheckpointTokenizer tokenizer, int maxLength)
     {
         ArgumentNullException.ThrowIfNull(template);
@@ -33,13 +33,14 @@ internal sealed class AutoregressiveEncoder : ITextEncoder
     public int MaxLength { get; }
 
     /// <summary>
-    /// What is cut when a row is too long. <see cref="Truncation.Tail"/> cuts the end of the template, and with it the question.
+    /// How rows that exceed the limit are truncated. <see cref="Truncation.Tail"/> cuts the end of the template, and with it the question.
     /// </summary>
     public Truncation Truncation { get; init; }
 
     /// <inheritdoc/>
-    /// <remarks>A row that is empty, template included, becomes the end-of-text token, which GPT-2's texts start after.</remarks>
-    /// <exception cref="InvalidDataException">The template needs a second sentence and there is none, or the template alone is too long.</exception>
+    /// <remarks>A row that is empty including the template becomes the end-of-text token, which precedes texts in GPT-2.</remarks>
+    /// <exception cref="InvalidDataException">The template needs a second sentence and the row has none, or the template alone exceeds the
+    /// limit.</exception>
     public EncodedText Encode(string text, string? textPair)
     {
         ArgumentNullException.ThrowIfNull(text);

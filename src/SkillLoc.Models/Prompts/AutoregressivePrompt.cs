@@ -2,15 +2,15 @@ using SkillLoc.Models.Classification;
 
 namespace SkillLoc.Models.Prompts;
 
-/// <summary>How a causal language model is asked for a label: a text that it continues, and the continuations that mean the labels.</summary>
+/// <summary>The prompt of a causal language model: a text to continue, and one continuation per label.</summary>
 public sealed record AutoregressivePrompt
 {
-    /// <summary>The usual length limit of a row, in tokens, in the paper.</summary>
+    /// <summary>The default maximum length of a row in tokens, as in the paper.</summary>
     public const int UsualMaxLength = 256;
 
-    /// <summary>Makes a prompt.</summary>
+    /// <summary>Creates a prompt.</summary>
     /// <param name="template">The text, with <c>{0}</c> for the first and <c>{1}</c> for the second sentence.</param>
-    /// <param name="options">The continuations in the order of the task's labels, each with the space that it starts with.</param>
+    /// <param name="options">The continuations in the order of the task's labels, each with its leading space.</param>
     /// <exception cref="FormatException">The template has no <c>{0}</c>.</exception>
     /// <exception cref="ArgumentException">There are fewer than two options, one is empty, or one occurs twice.</exception>
     public AutoregressivePrompt(string template, params IReadOnlyList<string> options)
@@ -29,12 +29,12 @@ public sealed record AutoregressivePrompt
     /// <summary>The text that the model continues.</summary>
     public AutoregressiveTemplate Template { get; }
 
-    /// <summary>The continuations in the order of the task's labels, each with the space that it starts with.</summary>
+    /// <summary>The continuations in the order of the task's labels, each with its leading space.</summary>
     public IReadOnlyList<string> Options { get; }
 
     /// <summary>How the options are scored.</summary>
     public OptionScoring Scoring { get; init; }
 
-    /// <summary>The longest row, in tokens, the longest option included.</summary>
+    /// <summary>The maximum length of a row in tokens, the longest option included; 256 by default.</summary>
     public int MaxLength { get; init; } = UsualMaxLength;
 }

@@ -3,8 +3,8 @@ using System.Text.RegularExpressions;
 namespace SkillLoc.Models.Prompts;
 
 /// <summary>
-/// How a row becomes the text that a causal language model continues: <c>{0}</c> stands for the first sentence and <c>{1}</c> for the
-/// second, and everything else for itself, as in <c>"{0}" has a tone that is</c> (methods, A.6).
+/// A template for the text that a causal language model continues: <c>{0}</c> is the first and <c>{1}</c> the second sentence, and
+/// everything else is literal, as in <c>"{0}" has a tone that is</c> (methods, A.6).
 /// </summary>
 public sealed partial class AutoregressiveTemplate
 {
@@ -23,7 +23,7 @@ public sealed partial class AutoregressiveTemplate
     public bool IsPair => Pieces.OfType<TemplatePiece.Sentence>().Any(sentence => sentence.Index == 1);
 
     /// <summary>Reads a template.</summary>
-    /// <param name="template">Text with <c>{0}</c> and, for pairs, <c>{1}</c> in it.</param>
+    /// <param name="template">Text with <c>{0}</c> and, for pairs, <c>{1}</c>.</param>
     /// <returns>The template.</returns>
     /// <exception cref="FormatException">The text has no <c>{0}</c>.</exception>
     public static AutoregressiveTemplate Parse(string template)
@@ -47,7 +47,7 @@ public sealed partial class AutoregressiveTemplate
     }
 
     /// <summary>The template as it was written.</summary>
-    /// <returns>What <see cref="Parse"/> read.</returns>
+    /// <returns>The text that <see cref="Parse"/> read.</returns>
     public override string ToString() => _source;
 
     [GeneratedRegex(" ?\\{[01]\\}", RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 1000)]

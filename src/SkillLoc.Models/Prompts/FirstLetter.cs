@@ -1,9 +1,9 @@
 namespace SkillLoc.Models.Prompts;
 
-/// <summary>What a template does to a sentence's first letter.</summary>
+/// <summary>How a template changes the first letter of a sentence.</summary>
 public enum FirstLetter
 {
-    /// <summary><c>sent_i</c>: nothing.</summary>
+    /// <summary><c>sent_i</c>: unchanged.</summary>
     AsIs,
 
     /// <summary><c>sentl_i</c>: lower case.</summary>

@@ -1,9 +1,9 @@
 namespace SkillLoc.Models.Prompts;
 
-/// <summary>Turns a row's text into token ids. Implementations are thread-safe.</summary>
+/// <summary>Encodes the text of a row as token ids. Implementations are thread-safe.</summary>
 internal interface ITextEncoder
 {
-    /// <summary>The most tokens that a row becomes.</summary>
+    /// <summary>The maximum length of a row in tokens.</summary>
     int MaxLength { get; }
 
     /// <summary>Encodes a row.</summary>

@@ -1,6 +1,6 @@
 namespace SkillLoc.Models.Prompts;
 
-/// <summary>How a task is scored.</summary>
+/// <summary>The metric of a task.</summary>
 public enum PromptMetric
 {
     /// <summary>The share of rows predicted right.</summary>

@@ -1,20 +1,22 @@
 namespace SkillLoc.Models.Prompts;
 
-/// <summary>A text classification task: how its rows are prompted, what its labels are called and how it is scored.</summary>
+/// <summary>A text classification task: template, label words and metric.</summary>
 /// <param name="Name">The task's name, in lower case.</param>
-/// <param name="Template">The template that its rows go into.</param>
+/// <param name="Template">The template of its rows.</param>
 /// <param name="Verbalizer">Its labels, in order, and their words.</param>
 public sealed record PromptTask(string Name, PromptTemplate Template, Verbalizer Verbalizer) : TaskDefinition(Name)
 {
-    /// <summary>The usual length limit of a row, in tokens, for BERT and RoBERTa; for GPT-2 see <see cref="AutoregressivePrompt.MaxLength"/>.</summary>
+    /// <summary>The default maximum length of a row in tokens, for BERT and RoBERTa; for GPT-2 see
+    /// <see cref="AutoregressivePrompt.MaxLength"/>.</summary>
     public const int UsualMaxLength = 128;
 
     private readonly AutoregressivePrompt? _autoregressive;
 
-    /// <summary>How the task is scored.</summary>
+    /// <summary>The metric of the task; accuracy by default.</summary>
     public PromptMetric Metric { get; init; }
 
-    /// <summary>The score range of a regression task, whose two label words are its ends; null for classification.</summary>
+    /// <summary>The score range of a regression task, whose two label words stand for its ends; null (default) for
+    /// classification.</summary>
     public ScoreRange? ScoreRange { get; init; }
 
     /// <summary>Whether labels are scores rather than classes (STS-B).</summary>
@@ -36,8 +38,10 @@ public sealed record PromptTask(string Name, PromptTemplate Template, Verbalizer
         }
     } = Verbalizer;
 
-    /// <summary>How a causal model (GPT-2) is asked, with the options in the order of the verbalizer's labels; null where it is not.</summary>
-    /// <exception cref="ArgumentException">Its options or sentences are not as many as the task's labels or sentences.</exception>
+    /// <summary>The prompt for causal models (GPT-2), with options in the order of the verbalizer's labels; null if there is
+    /// none.</summary>
+    /// <exception cref="ArgumentException">The number of options or sentences differs from the number of labels or sentences of the
+    /// task.</exception>
     public AutoregressivePrompt? Autoregressive
     {
         get => _autoregressive;
@@ -51,12 +55,12 @@ public sealed record PromptTask(string Name, PromptTemplate Template, Verbalizer
         }
     }
 
-    /// <summary>The longest row, in tokens.</summary>
+    /// <summary>The maximum length of a row in tokens; 128 by default.</summary>
     public int MaxLength { get; init; } = UsualMaxLength;
 
-    /// <summary>The most tokens of the first sentence; null for no limit of its own.</summary>
+    /// <summary>The maximum number of tokens of the first sentence; null (default) for no separate limit.</summary>
     public int? FirstSentenceLimit { get; init; }
 
-    /// <summary>The most tokens of the second sentence; null for no limit of its own.</summary>
+    /// <summary>The maximum number of tokens of the second sentence; null (default) for no separate limit.</summary>
     public int? OtherSentenceLimit { get; init; }
 }

@@ -3,12 +3,12 @@ using SkillLoc.Models.Json;
 
 namespace SkillLoc.Models.Prompts;
 
-/// <summary>Reads tasks that a user describes in JSON; see <see cref="PromptTasks.Load"/>.</summary>
+/// <summary>Reads tasks from JSON; see <see cref="PromptTasks.Load"/>.</summary>
 internal static class PromptTaskFile
 {
     /// <summary>Reads the tasks.</summary>
     /// <param name="json">An array of tasks.</param>
-    /// <param name="source">What error messages call it.</param>
+    /// <param name="source">Its name in error messages.</param>
     /// <exception cref="InvalidDataException">A task is wrong; the message names it and its property.</exception>
     public static IReadOnlyList<PromptTask> Read(string json, string source)
     {

@@ -47,13 +47,13 @@ public static class PromptTasks
         Task("mpqa", ItWas, Sentiment) with { Autoregressive = Tone, FirstSentenceLimit = 110 },
     ];
 
-    /// <summary>Every task, in the order of the paper's scripts.</summary>
+    /// <summary>All tasks, in the order of the paper's scripts.</summary>
     public static IReadOnlyList<PromptTask> All { get; } = Array.AsReadOnly(Tasks);
 
     /// <summary>Finds a task.</summary>
-    /// <param name="name">Its name; case does not matter.</param>
+    /// <param name="name">The task's name; case is ignored.</param>
     /// <returns>The task.</returns>
-    /// <exception cref="ArgumentException">There is no such task; the message lists those there are.</exception>
+    /// <exception cref="ArgumentException">No task has this name; the message lists the known ones.</exception>
     public static PromptTask Find(string name)
     {
         ArgumentNullException.ThrowIfNull(name);
@@ -61,17 +61,17 @@ public static class PromptTasks
             ?? throw new ArgumentException($"There is no task '{name}'. Known are {string.Join(", ", Tasks.Select(task => task.Name))}; another task needs a template and a verbalizer of its own.", nameof(name));
     }
 
-    /// <summary>Reads tasks of your own from a JSON file.</summary>
+    /// <summary>Reads custom tasks from a JSON file.</summary>
     /// <param name="path">
-    /// An array of objects with <c>name</c>, <c>template</c> and <c>mapping</c> (an object from labels to words, in order) and, where they differ
-    /// from the usual, <c>metric</c> (<c>accuracy</c>, <c>accuracy_and_f1</c>, <c>matthews_correlation</c>, <c>correlation</c>), <c>score_range</c>
-    /// (<c>[0, 5]</c>, for a regression), <c>max_length</c>, <c>first_sentence_limit</c>, <c>other_sentence_limit</c>, and for causal models
-    /// <c>autoregressive</c>: an object with <c>template</c>, <c>options</c> (from labels to continuations) and <c>max_length</c>.
+    /// An array of objects with <c>name</c>, <c>template</c> and <c>mapping</c> (an object from labels to words, in order) and optionally
+    /// <c>metric</c> (<c>accuracy</c>, <c>accuracy_and_f1</c>, <c>matthews_correlation</c>, <c>correlation</c>), <c>score_range</c>
+    /// (<c>[0, 5]</c>, for a regression), <c>max_length</c>, <c>first_sentence_limit</c>, <c>other_sentence_limit</c>, and for causal
+    /// models <c>autoregressive</c>: an object with <c>template</c>, <c>options</c> (from labels to continuations) and <c>max_length</c>.
     /// </param>
     /// <returns>The tasks, in the file's order.</returns>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
     /// <exception cref="InvalidDataException">
-    /// It is not such a file: a property is missing, unknown or wrong. The message names the file, the task or line, and the property.
+    /// The file is invalid: a property is missing, unknown or wrong. The message names the file, the task or line, and the property.
     /// </exception>
     public static IReadOnlyList<PromptTask> Load(string path)
     {

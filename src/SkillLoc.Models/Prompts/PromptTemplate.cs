@@ -4,8 +4,8 @@ using System.Text.RegularExpressions;
 namespace SkillLoc.Models.Prompts;
 
 /// <summary>
-/// How a row becomes a sequence with one mask in it, in the template language of LM-BFF:
-/// <c>*cls**sent_0*_It_was*mask*.*sep+*</c> reads <c>&lt;s&gt;…It was&lt;mask&gt;.&lt;/s&gt;</c>.
+/// A template that turns a row into a sequence with one mask, in the language of LM-BFF: <c>*cls**sent_0*_It_was*mask*.*sep+*</c> reads
+/// <c>&lt;s&gt;…It was&lt;mask&gt;.&lt;/s&gt;</c>.
 /// </summary>
 /// <remarks>
 /// The string is split at <c>*</c>. A piece is a special token (<c>cls</c>, <c>mask</c>, <c>sep</c>, <c>sep+</c>), a label's word
@@ -45,7 +45,7 @@ public sealed partial class PromptTemplate
     }
 
     /// <summary>The template as it was written.</summary>
-    /// <returns>What <see cref="Parse"/> read.</returns>
+    /// <returns>The text that <see cref="Parse"/> read.</returns>
     public override string ToString() => _source;
 
     private static TemplatePiece ParsePiece(string piece, string template)

@@ -1,15 +1,15 @@
 namespace SkillLoc.Models.Prompts;
 
 /// <summary>
-/// The range of a regression's scores. The task's two label words are its ends, and a score is predicted by how probable the second word
-/// is (methods, A.1).
+/// The range of scores of a regression. Two label words stand for its ends, and the probability of the second word predicts the score
+/// (methods, A.1).
 /// </summary>
 public sealed record ScoreRange
 {
-    /// <summary>Makes a range.</summary>
+    /// <summary>Creates a range.</summary>
     /// <param name="lowest">The score that the first label word stands for.</param>
     /// <param name="highest">The score that the second label word stands for.</param>
-    /// <exception cref="ArgumentOutOfRangeException">The ends are not finite, or not in order.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The ends are not finite, or not in ascending order.</exception>
     public ScoreRange(float lowest, float highest)
     {
         if (!float.IsFinite(highest - lowest) || lowest >= highest)
@@ -33,13 +33,13 @@ public sealed record ScoreRange
     /// <returns>False for NaN too.</returns>
     public bool Contains(float score) => score >= Lowest && score <= Highest;
 
-    /// <summary>The share of the range that lies below a score: the probability that the second label word should have.</summary>
+    /// <summary>Returns the position of a score in the range, which is the target probability of the second label word.</summary>
     /// <param name="score">A score in the range.</param>
     /// <returns>0 at <see cref="Lowest"/>, 1 at <see cref="Highest"/>.</returns>
     public float ShareOf(float score) => (score - Lowest) / (Highest - Lowest);
 
-    /// <summary>The score that probabilities predict.</summary>
-    /// <param name="probabilities">Those of the two label words.</param>
+    /// <summary>Returns the score that corresponds to probabilities.</summary>
+    /// <param name="probabilities">The probabilities of the two label words.</param>
     /// <returns>A score in the range.</returns>
     public float Predict(ReadOnlySpan<float> probabilities) => (probabilities[1] * (Highest - Lowest)) + Lowest;
 

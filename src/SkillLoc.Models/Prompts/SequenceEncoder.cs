@@ -2,16 +2,16 @@ using SkillLoc.Models.Tokenization;
 
 namespace SkillLoc.Models.Prompts;
 
-/// <summary>Rows without a prompt: the texts with special tokens around them.</summary>
+/// <summary>Encodes rows without a prompt: the texts with special tokens.</summary>
 internal sealed class SequenceEncoder : ITextEncoder
 {
     private readonly CheckpointTokenizer _tokenizer;
     private readonly SequenceFormat _format;
 
-    /// <summary>Makes an encoder.</summary>
+    /// <summary>Creates an encoder.</summary>
     /// <param name="tokenizer">The checkpoint's tokenizer.</param>
-    /// <param name="maxLength">The most tokens that a row becomes.</param>
-    /// <param name="layout">Which special tokens stand around the texts.</param>
+    /// <param name="maxLength">The maximum length of a row in tokens.</param>
+    /// <param name="layout">The layout of special tokens around the texts.</param>
     /// <exception cref="InvalidOperationException">The layout is plain, and the vocabulary has no start or no separator token.</exception>
     public SequenceEncoder(CheckpointTokenizer tokenizer, int maxLength, SpecialTokenLayout layout = SpecialTokenLayout.Plain)
     {
@@ -25,14 +25,14 @@ internal sealed class SequenceEncoder : ITextEncoder
     /// <inheritdoc/>
     public int MaxLength { get; }
 
-    /// <summary>What is cut when a row is too long.</summary>
+    /// <summary>How rows that exceed the limit are truncated.</summary>
     public Truncation Truncation { get; init; }
 
-    /// <summary>Whether the last token is the position that is scored, as of a causal model; else it is the first.</summary>
+    /// <summary>Whether the last token is scored, as in causal models, instead of the first.</summary>
     public bool ScoresLast { get; init; }
 
     /// <inheritdoc/>
-    /// <remarks>A row without any token becomes the padding token, which of GPT-2 is the end of a text.</remarks>
+    /// <remarks>A row without tokens becomes the padding token, which in GPT-2 is the end-of-text token.</remarks>
     public EncodedText Encode(string text, string? textPair)
     {
         ArgumentNullException.ThrowIfNull(text);

@@ -12,6 +12,6 @@ public enum SpecialPiece
     /// <summary><c>sep</c>: the separator.</summary>
     Sep,
 
-    /// <summary><c>sep+</c>: the separator; what follows belongs to the next segment (token types).</summary>
+    /// <summary><c>sep+</c>: the separator, after which the next segment (token type) begins.</summary>
     SepAndNextSegment,
 }

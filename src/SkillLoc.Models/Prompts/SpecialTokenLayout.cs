@@ -1,14 +1,14 @@
 namespace SkillLoc.Models.Prompts;
 
-/// <summary>Which special tokens stand around texts that have no prompt.</summary>
+/// <summary>The layout of special tokens around texts without a prompt.</summary>
 public enum SpecialTokenLayout
 {
-    /// <summary>The start token, then each text with a separator after it, as LM-BFF's code has it.</summary>
+    /// <summary>The start token, then each text followed by a separator, as in LM-BFF's code.</summary>
     Plain,
 
     /// <summary>
-    /// As the checkpoint's own tokenizer has it in Python: what the post-processor of <c>tokenizer.json</c> says, else the family's way
-    /// (RoBERTa has two separators between the texts of a pair, T5 ends after each text, GPT-2 nothing).
+    /// As in the checkpoint's Python tokenizer: the post-processor of <c>tokenizer.json</c>, else the default of the family (RoBERTa: two
+    /// separators between the texts of a pair, T5: an end token after each text, GPT-2: none).
     /// </summary>
     Checkpoint,
 }

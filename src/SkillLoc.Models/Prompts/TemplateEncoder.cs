@@ -3,7 +3,7 @@ using SkillLoc.Models.Tokenization;
 
 namespace SkillLoc.Models.Prompts;
 
-/// <summary>Puts rows into a template. Every piece is encoded on its own; only the template inserts special tokens.</summary>
+/// <summary>Encodes rows with a template. Each piece is encoded separately; only the template inserts special tokens.</summary>
 internal sealed class TemplateEncoder : ITextEncoder
 {
     private readonly PromptTemplate _template;
@@ -11,12 +11,12 @@ internal sealed class TemplateEncoder : ITextEncoder
     private readonly int[] _labelWords;
     private readonly int _sentences;
 
-    /// <summary>Makes an encoder.</summary>
+    /// <summary>Creates an encoder.</summary>
     /// <param name="template">The template.</param>
     /// <param name="tokenizer">The checkpoint's tokenizer.</param>
     /// <param name="labelWords">The label words' ids, in label order (<see cref="Verbalizer.Resolve(CheckpointTokenizer)"/>).</param>
-    /// <param name="maxLength">The most tokens that a row becomes.</param>
-    /// <exception cref="ArgumentException">The template names a label that there is no word for.</exception>
+    /// <param name="maxLength">The maximum length of a row in tokens.</param>
+    /// <exception cref="ArgumentException">The template names a label without a word.</exception>
     /// <exception cref="InvalidOperationException">The vocabulary lacks a special token that the template inserts.</exception>
     public TemplateEncoder(PromptTemplate template, CheckpointTokenizer tokenizer, IReadOnlyList<int> labelWords, int maxLength)
     {
@@ -42,18 +42,18 @@ internal sealed class TemplateEncoder : ITextEncoder
     /// <inheritdoc/>
     public int MaxLength { get; }
 
-    /// <summary>The most tokens of the first sentence; null for no limit of its own.</summary>
+    /// <summary>The maximum number of tokens of the first sentence; null for no separate limit.</summary>
     public int? FirstSentenceLimit { get; init; }
 
-    /// <summary>The most tokens of the second sentence; null for no limit of its own.</summary>
+    /// <summary>The maximum number of tokens of the second sentence; null for no separate limit.</summary>
     public int? OtherSentenceLimit { get; init; }
 
-    /// <summary>What is cut when a row is too long.</summary>
+    /// <summary>How rows that exceed the limit are truncated.</summary>
     public Truncation Truncation { get; init; }
 
     /// <inheritdoc/>
     /// <exception cref="InvalidDataException">
-    /// The template needs a second sentence and there is none, the mask was cut off, or the template alone is too long.
+    /// The template needs a second sentence and the row has none, the mask was cut off, or the template alone exceeds the limit.
     /// </exception>
     public EncodedText Encode(string text, string? textPair)
     {

@@ -10,7 +10,7 @@ internal abstract record TemplatePiece
     }
 
     /// <summary>A special token.</summary>
-    /// <param name="Token">Which one.</param>
+    /// <param name="Token">The token.</param>
     public sealed record Special(SpecialPiece Token) : TemplatePiece;
 
     /// <summary>The word of a label.</summary>
@@ -23,12 +23,12 @@ internal abstract record TemplatePiece
 
     /// <summary>A sentence of the row.</summary>
     /// <param name="Index">0 for the text, 1 for the text pair.</param>
-    /// <param name="LeadingSpace">Whether a space is put before it.</param>
-    /// <param name="FirstLetter">What becomes of its first letter.</param>
-    /// <param name="DropsLastCharacter">Whether its last character, usually a full stop, is left off.</param>
+    /// <param name="LeadingSpace">Whether a space precedes it.</param>
+    /// <param name="FirstLetter">How its first letter is changed.</param>
+    /// <param name="DropsLastCharacter">Whether its last character, usually a full stop, is dropped.</param>
     public sealed record Sentence(int Index, bool LeadingSpace, FirstLetter FirstLetter, bool DropsLastCharacter) : TemplatePiece
     {
-        /// <summary>The sentence as the template wants it.</summary>
+        /// <summary>Applies the changes to a sentence.</summary>
         /// <param name="text">The row's sentence.</param>
         /// <returns>The text to encode.</returns>
         public string Apply(string text)

@@ -4,12 +4,12 @@ using SkillLoc.Models.Tokenization;
 namespace SkillLoc.Models.Prompts;
 
 /// <summary>
-/// Puts rows before a model that writes its answers (T5), and answers as it should write them (methods, C.1): the task's name and the text,
-/// and <c>&lt;extra_id_0&gt;</c> and the answer, both with the end token. Special tokens that a row or an answer spells stay text.
+/// Encodes rows and answers for a text-to-text model (T5; methods, C.1): the input is the task's name and the text, the target
+/// <c>&lt;extra_id_0&gt;</c> and the answer, both with the end token. Special tokens spelled in a row or an answer stay text.
 /// </summary>
 internal sealed class TextToTextEncoder : ITextEncoder
 {
-    /// <summary>The token that answers begin with: T5 has learnt to write behind it what a text lacks.</summary>
+    /// <summary>The first token of targets, after which T5 was trained to write what a text lacks.</summary>
     public const string Sentinel = "<extra_id_0>";
 
     private readonly TextToTextTask _task;
@@ -17,11 +17,11 @@ internal sealed class TextToTextEncoder : ITextEncoder
     private readonly int _sentinel;
     private readonly int[] _start;
 
-    /// <summary>Makes an encoder.</summary>
-    /// <param name="task">The task, whose name rows begin with.</param>
+    /// <summary>Creates an encoder.</summary>
+    /// <param name="task">The task, whose name precedes each row.</param>
     /// <param name="tokenizer">The checkpoint's tokenizer.</param>
-    /// <param name="maxLength">The most tokens that a row becomes, the end token counted.</param>
-    /// <exception cref="ArgumentException">The vocabulary has no <see cref="Sentinel"/>, or a limit leaves no room.</exception>
+    /// <param name="maxLength">The maximum length of a row in tokens, end token included.</param>
+    /// <exception cref="ArgumentException">The vocabulary has no <see cref="Sentinel"/>, or a limit is too small.</exception>
     public TextToTextEncoder(TextToTextTask task, CheckpointTokenizer tokenizer, int maxLength)
     {
         ArgumentNullException.ThrowIfNull(task);
@@ -44,12 +44,12 @@ internal sealed class TextToTextEncoder : ITextEncoder
     /// <inheritdoc/>
     public int MaxLength { get; }
 
-    /// <summary>What of a row gives way when it is too long: its end, or, with <see cref="Truncation.Head"/>, its start with the task's
-    /// name. The end token stays in any case.</summary>
+    /// <summary>How rows that exceed the limit are truncated: at their end, or with <see cref="Truncation.Head"/> at their start, task name
+    /// included. The end token is always kept.</summary>
     public Truncation Truncation { get; init; }
 
     /// <inheritdoc/>
-    /// <remarks>The texts of a pair become one, with a space between.</remarks>
+    /// <remarks>The texts of a pair are joined with a space.</remarks>
     public EncodedText Encode(string text, string? textPair)
     {
         ArgumentNullException.ThrowIfNull(text);
@@ -58,19 +58,18 @@ internal sealed class TextToTextEncoder : ITextEncoder
         return new([.. ids[Math.Max(0, ids.Length - (MaxLength - 1))..], _tokenizer.SepId], TokenTypes: null, Position: 0);
     }
 
-    /// <summary>What the model should write for an answer.</summary>
+    /// <summary>Encodes an answer as a target.</summary>
     /// <param name="answer">The answer.</param>
-    /// <returns>Token ids, the sentinel and the end token counted at most <see cref="TextToTextTask.MaxOutputLength"/>; of a longer answer
-    /// the end is cut.</returns>
+    /// <returns>At most <see cref="TextToTextTask.MaxOutputLength"/> token ids, sentinel and end token included; longer answers are cut at
+    /// the end.</returns>
     public int[] EncodeAnswer(string answer)
     {
         return [.. _start, .. _tokenizer.EncodeFirst(_task.AnswerOf(answer), _task.MaxOutputLength - _start.Length - 1), _tokenizer.SepId];
     }
 
-    /// <summary>The answer that the model wrote.</summary>
-    /// <param name="ids">Token ids, as <see cref="Backbones.T5ForConditionalGeneration.Generate"/> gives them.</param>
-    /// <returns>Their text without special tokens and without spaces around it; where targets have a leading start, what is behind the
-    /// sentinel.</returns>
+    /// <summary>Decodes a generated answer.</summary>
+    /// <param name="ids">Token ids, from <see cref="Backbones.T5ForConditionalGeneration.Generate"/>.</param>
+    /// <returns>The trimmed text without special tokens; if targets have a leading start, the part after the sentinel.</returns>
     public string DecodeAnswer(int[] ids)
     {
         ArgumentNullException.ThrowIfNull(ids);

@@ -1,13 +1,13 @@
 namespace SkillLoc.Models.Prompts;
 
-/// <summary>A sequence under construction: runs of tokens, some of which are sentences and may be cut.</summary>
+/// <summary>Builds a sequence from runs of tokens, of which sentences may be cut.</summary>
 internal sealed class TokenSequence(Truncation truncation, int maxLength)
 {
     private readonly List<Run> _runs = [];
     private int? _position;
 
-    /// <summary>How many of a sentence's first tokens are enough for the sequence not to depend on the others.</summary>
-    /// <param name="sentences">How many sentences the sequence has: which of several is cut depends on how long they are.</param>
+    /// <summary>The number of leading tokens of a sentence that can affect the sequence.</summary>
+    /// <param name="sentences">The number of sentences; which of several is cut depends on their lengths.</param>
     public int NeededOf(int sentences) => truncation switch
     {
         Truncation.Tail => maxLength,
@@ -15,7 +15,7 @@ internal sealed class TokenSequence(Truncation truncation, int maxLength)
         _ => int.MaxValue,
     };
 
-    /// <summary>Appends a token that the template owns.</summary>
+    /// <summary>Appends a token of the template.</summary>
     public void Add(int id, int type, bool isPosition = false)
     {
         if (isPosition)
@@ -23,12 +23,12 @@ internal sealed class TokenSequence(Truncation truncation, int maxLength)
         _runs.Add(new Run(new[] { id }, type, isSentence: false));
     }
 
-    /// <summary>Appends tokens that the template owns, or a sentence's.</summary>
+    /// <summary>Appends tokens of the template or of a sentence.</summary>
     public void AddRange(ArraySegment<int> ids, int type, bool isSentence) => _runs.Add(new Run(ids, type, isSentence));
 
-    /// <summary>The sequence, cut to the limit.</summary>
-    /// <param name="withTypes">Whether segment ids are wanted.</param>
-    /// <exception cref="InvalidDataException">The position that is scored was cut off, or the template alone is too long.</exception>
+    /// <summary>Returns the sequence, truncated to the limit.</summary>
+    /// <param name="withTypes">Whether to include segment ids.</param>
+    /// <exception cref="InvalidDataException">The scored position was cut off, or the template alone exceeds the limit.</exception>
     public EncodedText ToEncodedText(bool withTypes)
     {
         var length = _runs.Sum(run => run.Ids.Count);

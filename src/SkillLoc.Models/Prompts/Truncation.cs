@@ -1,14 +1,14 @@
 namespace SkillLoc.Models.Prompts;
 
-/// <summary>What is cut when a row is longer than the limit.</summary>
+/// <summary>How rows that exceed the length limit are truncated.</summary>
 public enum Truncation
 {
-    /// <summary>The ends of the sentences, the longest first; the template with its mask and separators stays whole.</summary>
+    /// <summary>Cuts the ends of the sentences, the longest first, and keeps the template with its mask and separators.</summary>
     Sentences,
 
-    /// <summary>The sequence's end: its first tokens are kept, whatever they are.</summary>
+    /// <summary>Cuts the end of the sequence, whatever the tokens are.</summary>
     Tail,
 
-    /// <summary>The sequence's start: its last tokens are kept, whatever they are.</summary>
+    /// <summary>Cuts the start of the sequence, whatever the tokens are.</summary>
     Head,
 }

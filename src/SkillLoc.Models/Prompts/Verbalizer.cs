@@ -4,14 +4,14 @@ using SkillLoc.Models.Tokenization;
 
 namespace SkillLoc.Models.Prompts;
 
-/// <summary>The word that each label is predicted as, in the order of the labels.</summary>
+/// <summary>The label words: one word per label, in the order of the labels.</summary>
 public sealed class Verbalizer
 {
     // Words that start so are vocabulary entries of their own and take no space before them.
     private const string RawStarts = "<[.,";
 
-    /// <summary>Makes a verbalizer.</summary>
-    /// <param name="words">Label and word, in label order.</param>
+    /// <summary>Creates a verbalizer.</summary>
+    /// <param name="words">Labels and words, in label order.</param>
     /// <exception cref="ArgumentException">There are fewer than two labels, a label or word occurs twice, or one is empty.</exception>
     public Verbalizer(IEnumerable<KeyValuePair<string, string>> words)
     {
@@ -35,13 +35,13 @@ public sealed class Verbalizer
     /// <summary>The words, in the labels' order.</summary>
     public IReadOnlyList<string> Words { get; }
 
-    /// <summary>How many labels there are.</summary>
+    /// <summary>Number of labels.</summary>
     public int Count => Labels.Count;
 
     /// <summary>Reads a dictionary literal, <c>{'0':'terrible','1':'great'}</c>; keys may be numbers, <c>{0:'terrible'}</c>.</summary>
-    /// <param name="mapping">Label to word; the order given is kept.</param>
+    /// <param name="mapping">The literal; its order is kept.</param>
     /// <returns>The verbalizer.</returns>
-    /// <exception cref="FormatException">The string is not such a literal.</exception>
+    /// <exception cref="FormatException">The string is not a dictionary literal.</exception>
     /// <exception cref="ArgumentException">A label or word occurs twice, or there are fewer than two.</exception>
     public static Verbalizer ParseMapping(string mapping)
     {
@@ -109,9 +109,9 @@ public sealed class Verbalizer
             new($"Mapping \"{mapping}\": {expected} was expected at character {position + 1}; it should read like {{'0':'terrible','1':'great'}}.");
     }
 
-    /// <summary>The index of a label that a row names by its label or by its word.</summary>
+    /// <summary>Returns the index of a label, given the label or its word.</summary>
     /// <param name="labelOrWord">A label (<c>1</c>, <c>entailment</c>) or a word (<c>great</c>).</param>
-    /// <returns>The index, or -1.</returns>
+    /// <returns>The index, or -1 if unknown.</returns>
     public int IndexOf(string labelOrWord)
     {
         var index = Find(Labels, labelOrWord);
@@ -126,11 +126,12 @@ public sealed class Verbalizer
         }
     }
 
-    /// <summary>The words' token ids, in label order.</summary>
+    /// <summary>Returns the token ids of the words, in label order.</summary>
     /// <param name="tokenizer">The checkpoint's tokenizer.</param>
-    /// <returns>One id a label.</returns>
-    /// <remarks>A word is encoded with a space before it, unless it starts with one of <c>&lt; [ . ,</c>, when it is looked up as it is.</remarks>
-    /// <exception cref="ArgumentException">A word is not one token, or two words are the same token.</exception>
+    /// <returns>One id per label.</returns>
+    /// <remarks>A word is encoded with a leading space, unless it starts with one of <c>&lt; [ . ,</c>; such words are looked up
+    /// unchanged.</remarks>
+    /// <exception cref="ArgumentException">A word is not a single token, or two words are the same token.</exception>
     public int[] Resolve(CheckpointTokenizer tokenizer)
     {
         ArgumentNullException.ThrowIfNull(tokenizer);
@@ -144,7 +145,7 @@ public sealed class Verbalizer
         return ids;
     }
 
-    /// <summary>The dictionary literal that <see cref="ParseMapping"/> reads.</summary>
+    /// <summary>Returns the dictionary literal that <see cref="ParseMapping"/> reads.</summary>
     /// <returns>Labels and words in order.</returns>
     public override string ToString() =>
         "{" + string.Join(",", Labels.Zip(Words, (label, word) => $"'{Escape(label)}':'{Escape(word)}'")) + "}";

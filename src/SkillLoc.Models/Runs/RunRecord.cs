@@ -5,8 +5,8 @@ using SkillLoc.Models.Checkpoints;
 namespace SkillLoc.Models.Runs;
 
 /// <summary>
-/// What a run did: its options, its data's size, its measures. A log of runs is a file of such records, one JSON object a line, to
-/// which any number of processes append (methods, A.11).
+/// The record of a run: options, size of the data, and metrics. A log of runs is a file with one JSON record per line, to which any number
+/// of processes append (methods, A.11).
 /// </summary>
 public sealed record RunRecord
 {
@@ -21,41 +21,41 @@ public sealed record RunRecord
         DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
     };
 
-    /// <summary>The run's identity: records that were appended for one run, such as its test metrics later on, share it.</summary>
+    /// <summary>Id of the run, shared by all its records, such as later test metrics.</summary>
     public string Id { get; init; } = Guid.NewGuid().ToString("N");
 
-    /// <summary>When the record was made, in UTC; ISO 8601 in the file.</summary>
+    /// <summary>Time of the record in UTC; ISO 8601 in the file.</summary>
     public DateTimeOffset Time { get; init; } = DateTimeOffset.UtcNow;
 
-    /// <summary>What kind of run it was, such as <c>fine-tune</c> or <c>graft</c>.</summary>
+    /// <summary>The kind of run, such as <c>fine-tune</c> or <c>graft</c>.</summary>
     public required string Kind { get; init; }
 
     /// <summary>The task's name; may be empty.</summary>
     public string Task { get; init; } = "";
 
-    /// <summary>The checkpoint folder that the run started from.</summary>
+    /// <summary>The initial checkpoint folder.</summary>
     public string Checkpoint { get; init; } = "";
 
-    /// <summary>The fingerprint of that checkpoint's backbone; null where nothing asked for it, as it reads every weight.</summary>
+    /// <summary>The fingerprint of the checkpoint's backbone; null if it was not computed, which reads every weight.</summary>
     public string? Fingerprint { get; init; }
 
-    /// <summary>Training rows.</summary>
+    /// <summary>Number of training rows.</summary>
     public int Rows { get; init; }
 
-    /// <summary>Updates done.</summary>
+    /// <summary>Number of updates.</summary>
     public int Steps { get; init; }
 
     /// <summary>Wall time of the training, evaluations included, in seconds; summed over the parts of a resumed run.</summary>
     public double Seconds { get; init; }
 
-    /// <summary>Every option that bears on the result, by name in snake case.</summary>
+    /// <summary>All options that affect the result, by name in snake_case.</summary>
     public IReadOnlyDictionary<string, string> Options { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
 
-    /// <summary>Finite measures by name, such as <c>loss</c>, <c>validation</c>, <c>test.accuracy</c>.</summary>
+    /// <summary>Finite metrics by name, such as <c>loss</c>, <c>validation</c>, <c>test.accuracy</c>.</summary>
     public IReadOnlyDictionary<string, double> Metrics { get; init; } = new Dictionary<string, double>(StringComparer.Ordinal);
 
-    /// <summary>Appends a record to a log as one line, which no line of another process can mix with.</summary>
-    /// <param name="path">The log; made with its folder where missing.</param>
+    /// <summary>Appends a record to a log as one line, safely with concurrent processes.</summary>
+    /// <param name="path">The log; created with its folder if missing.</param>
     /// <param name="record">The record.</param>
     /// <exception cref="ArgumentException">A metric is not finite.</exception>
     /// <exception cref="IOException">It could not be written, or another process kept the file locked for half a minute.</exception>
@@ -85,9 +85,9 @@ public sealed record RunRecord
         log.Flush(flushToDisk: true);
     }
 
-    /// <summary>Throws unless <see cref="Append"/> could append to a log now; makes its folder where that is missing.</summary>
-    /// <param name="path">The log, which stays as it is.</param>
-    /// <exception cref="IOException">It could not, or the file is something else.</exception>
+    /// <summary>Throws unless <see cref="Append"/> could currently append to a log; creates its folder if missing.</summary>
+    /// <param name="path">The log, which is not changed.</param>
+    /// <exception cref="IOException">The log cannot be written, or is not a log.</exception>
     internal static void CheckWritable(string path)
     {
         AtomicFile.CheckWritable(path);
@@ -105,9 +105,9 @@ public sealed record RunRecord
 
     /// <summary>Reads a log.</summary>
     /// <param name="path">The log.</param>
-    /// <returns>The records, in the order of the lines; lines that a killed process left incomplete are passed over.</returns>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">A line is complete JSON and no record; the message names it.</exception>
+    /// <returns>The records, in the order of the lines; incomplete lines of killed processes are skipped.</returns>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
+    /// <exception cref="InvalidDataException">A line is valid JSON but not a record; the message names it.</exception>
     public static IReadOnlyList<RunRecord> Read(string path) => [.. File.ReadLines(path).Select((line, i) => Parse(line, path, i + 1)).OfType<RunRecord>()];
 
     private static RunRecord? Parse(string line, string path, int number)
@@ -131,7 +131,7 @@ public sealed record RunRecord
         }
     }
 
-    /// <summary>Opens the log for this process alone, which waits for others that have it open.</summary>
+    /// <summary>Opens the log exclusively, waiting for other processes.</summary>
     private static FileStream OpenAlone(string path)
     {
         long start = Environment.TickCount64;

@@ -4,15 +4,15 @@ using System.Text.RegularExpressions;
 
 namespace SkillLoc.Models.Runtime;
 
-/// <summary>Why libtorch could not be loaded, and what helps.</summary>
+/// <summary>Explains why libtorch could not be loaded, and the remedy.</summary>
 internal static partial class TorchLoadFailure
 {
     private const string Packages =
         "Reference TorchSharp-cpu, TorchSharp-cuda-linux or TorchSharp-cuda-windows (or libtorch-cpu-<platform>) in the program's project.";
 
-    /// <summary>The message for a cause that is certain; null when TorchSharp may yet find its libraries elsewhere.</summary>
-    /// <param name="error">What the loader said.</param>
-    /// <param name="folders">Where it looks for native libraries.</param>
+    /// <summary>Returns the message for a certain cause; null if TorchSharp may still find its libraries elsewhere.</summary>
+    /// <param name="error">The loader's error message.</param>
+    /// <param name="folders">The folders searched for native libraries.</param>
     public static string? Known(string error, IEnumerable<string> folders)
     {
         if (RuntimeInformation.ProcessArchitecture is not (Architecture.X64 or Architecture.Arm64)
@@ -45,8 +45,8 @@ internal static partial class TorchLoadFailure
             : null;
     }
 
-    /// <summary>The message when TorchSharp found nothing either.</summary>
-    /// <param name="error">What the loader said.</param>
+    /// <summary>Returns the message if TorchSharp found no libraries either.</summary>
+    /// <param name="error">The loader's error message.</param>
     public static string Unknown(string error) =>
         Because("the program brings no libtorch that loads here", $"{Packages} The loader said: {FirstLines(error)}");
 

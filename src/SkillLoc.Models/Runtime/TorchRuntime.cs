@@ -7,19 +7,19 @@ using TorchSharp;
 namespace SkillLoc.Models.Runtime;
 
 /// <summary>
-/// TorchSharp's native part, libtorch: prepared before it is loaded, and explained where it cannot be. The first use of any type of this
-/// assembly prepares it; a program that calls TorchSharp before that reads <see cref="Description"/> first.
+/// Prepares TorchSharp's native library, libtorch, before it is loaded, and explains failures. The first use of any type of this assembly
+/// does so; a program that calls TorchSharp earlier should read <see cref="Description"/> first.
 /// <para>
-/// <b>Waiting threads.</b> libtorch's OpenMP threads spin while they wait, and beside any other busy process everything becomes several
-/// times slower. So <c>OMP_WAIT_POLICY</c> is set to <c>PASSIVE</c>, unless the environment has that variable already, or the runtime
-/// option <c>SkillLoc.PassiveThreads</c> (an <see cref="AppContext"/> switch, in a project file a <c>RuntimeHostConfigurationOption</c>;
-/// default true) is false.
+/// <b>Waiting threads.</b> libtorch's OpenMP threads spin while they wait, which makes everything slower beside any other busy process. So
+/// <c>OMP_WAIT_POLICY</c> is set to <c>PASSIVE</c>, unless the environment has that variable already, or the runtime option
+/// <c>SkillLoc.PassiveThreads</c> (an <see cref="AppContext"/> switch, in a project file a <c>RuntimeHostConfigurationOption</c>; default
+/// true) is false.
 /// </para>
 /// <para>
-/// <b>MKL on AMD.</b> libtorch's matrix products come from MKL, which takes slow code on processors that are not Intel's. Where the
-/// processor is AMD's with AVX2, the runtime option <c>SkillLoc.MklOnAmd</c> is true (default false) and <c>libskilloc_mkl.so</c> lies
-/// beside the program, that library answers MKL's question in Intel's favour. The environment variable <c>SKILLLOC_MKL_ON_AMD</c>, 0 or
-/// 1, overrides the option. Results differ in the last digits, as between two processors.
+/// <b>MKL on AMD.</b> libtorch's matrix products come from MKL, which uses slow code on processors of other vendors than Intel. On AMD
+/// processors with AVX2, if the runtime option <c>SkillLoc.MklOnAmd</c> is true (default false) and <c>libskilloc_mkl.so</c> is beside the
+/// program, that library makes MKL use its fast code. The environment variable <c>SKILLLOC_MKL_ON_AMD</c>, 0 or 1, overrides the option.
+/// Results differ in the last digits, as between two processors.
 /// </para>
 /// </summary>
 public static partial class TorchRuntime
@@ -31,7 +31,8 @@ public static partial class TorchRuntime
     private static readonly Lazy<string?> Missing = new(Load);
     private static string _mkl = "";
 
-    /// <summary>How libtorch is run, in one line for logs: its threads' wait policy and, on AMD processors, which code MKL takes.</summary>
+    /// <summary>Describes how libtorch runs, in one line for logs: the wait policy of threads and, on AMD processors, the code that MKL
+    /// uses.</summary>
     public static string Description
     {
         get
@@ -41,8 +42,8 @@ public static partial class TorchRuntime
         }
     }
 
-    /// <summary>Loads libtorch, once; what needs it calls this before its first tensor.</summary>
-    /// <exception cref="DllNotFoundException">It cannot be loaded; the message says why and what helps.</exception>
+    /// <summary>Loads libtorch once; called before the first tensor is created.</summary>
+    /// <exception cref="DllNotFoundException">It cannot be loaded; the message names the cause and the remedy.</exception>
     public static void Require()
     {
         if (Missing.Value is { } message)

@@ -35,7 +35,7 @@ internal abstract class TextTask
     /// <param name="model">The model.</param>
     /// <param name="batch">A batch that it made of some rows.</param>
     /// <param name="targets">Their targets.</param>
-    /// <param name="training">True switches dropout on.</param>
+    /// <param name="training">True enables dropout.</param>
     /// <returns><c>[rows]</c>, in nats.</returns>
     public abstract Tensor Losses(TextClassifier model, TokenBatch batch, IReadOnlyList<RowTarget> targets, bool training);
 

@@ -5,18 +5,18 @@ namespace SkillLoc.Models.Tokenization;
 /// <param name="Id">Its id.</param>
 internal sealed record AddedToken(string Content, int Id)
 {
-    /// <summary>Whether it is a special token, whose spelling in a text stays text.</summary>
+    /// <summary>Whether it is a special token, which is not matched in texts.</summary>
     public bool IsSpecial { get; init; }
 
-    /// <summary>Whether it is found only where no word goes on before or behind it.</summary>
+    /// <summary>Whether it is matched only as a single word.</summary>
     public bool IsSingleWord { get; init; }
 
-    /// <summary>Whether it takes the white space before it.</summary>
+    /// <summary>Whether it includes white space before it.</summary>
     public bool StripsLeft { get; init; }
 
-    /// <summary>Whether it takes the white space behind it.</summary>
+    /// <summary>Whether it includes white space after it.</summary>
     public bool StripsRight { get; init; }
 
-    /// <summary>Whether it is looked for in normalized texts, itself normalized.</summary>
+    /// <summary>Whether it is normalized and matched in normalized texts.</summary>
     public bool IsNormalized { get; init; }
 }

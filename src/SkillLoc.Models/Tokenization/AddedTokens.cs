@@ -3,16 +3,15 @@ using System.Text;
 namespace SkillLoc.Models.Tokenization;
 
 /// <summary>
-/// Tokens that were added to a vocabulary and are not special: texts are searched for them before anything else is done, and only what is
-/// between them becomes words.
+/// Added tokens that are not special: texts are searched for them first, and only the parts between them are split into words.
 /// </summary>
 internal sealed class AddedTokens
 {
     private readonly Finder _inTexts;
     private readonly Finder _inNormalized;
 
-    /// <param name="tokens">The tokens; special ones are not found.</param>
-    /// <param name="normalize">What texts go through; normalized tokens do so, too.</param>
+    /// <param name="tokens">The tokens; special ones are not matched.</param>
+    /// <param name="normalize">Normalizes texts and normalized tokens.</param>
     public AddedTokens(IReadOnlyCollection<AddedToken> tokens, Func<string, string> normalize)
     {
         var found = tokens.Where(token => !token.IsSpecial).ToLookup(token => token.IsNormalized);
@@ -20,16 +19,16 @@ internal sealed class AddedTokens
         _inNormalized = new Finder(found[true].Select(token => token with { Content = normalize(token.Content) }));
     }
 
-    /// <summary>Whether there are none.</summary>
+    /// <summary>Whether there are no tokens.</summary>
     public bool AreNone => _inTexts.IsEmpty && _inNormalized.IsEmpty;
 
-    /// <summary>The parts of a text: added tokens, and what is between them.</summary>
+    /// <summary>Splits a text into added tokens and the parts between them.</summary>
     public IEnumerable<(int? Id, string Text, bool IsFirst)> InText(string text) => _inTexts.Split(text);
 
-    /// <summary>The same of a text between such tokens, once it is normalized.</summary>
+    /// <summary>Splits a normalized part of a text in the same way.</summary>
     public IEnumerable<(int? Id, string Text, bool IsFirst)> InNormalized(string text) => _inNormalized.Split(text);
 
-    /// <summary>Finds tokens from left to right: where several begin, the longest.</summary>
+    /// <summary>Finds tokens from left to right, the longest at each position.</summary>
     private sealed class Finder
     {
         private readonly Dictionary<char, AddedToken[]> _byFirst;

@@ -4,8 +4,8 @@ using System.Text;
 namespace SkillLoc.Models.Tokenization;
 
 /// <summary>
-/// BERT's text cleaning, in this order: control characters go and white space becomes a space, CJK ideographs are set apart,
-/// accents are taken off, letters become lower case.
+/// BERT's text cleaning, in this order: control characters are removed and white space becomes a space, CJK ideographs are separated,
+/// accents are removed, letters become lower case.
 /// </summary>
 /// <remarks>
 /// Our own since Microsoft.ML.Tokenizers' BertTokenizer gives Hugging Face's ids for 16 of the 25 texts of the tests (18 where
@@ -28,7 +28,7 @@ internal static class BertNormalizer
         return lowers ? Lower(text) : text;
     }
 
-    /// <summary>A text in lower case, character by character.</summary>
+    /// <summary>Returns a text in lower case, character by character.</summary>
     public static string Lower(string text)
     {
         if (Ascii.IsValid(text))

@@ -4,8 +4,8 @@ using System.Text;
 namespace SkillLoc.Models.Tokenization;
 
 /// <summary>
-/// The alphabet of byte-level BPE vocabularies (GPT-2, RoBERTa): every byte is written as one printable character,
-/// itself where it is printable Latin-1, else one from U+0100 on; a space becomes <c>Ġ</c>.
+/// The alphabet of byte-level BPE vocabularies (GPT-2, RoBERTa): each byte is a printable character, itself if it is printable Latin-1,
+/// else one from U+0100 on; a space is <c>Ġ</c>.
 /// </summary>
 internal static class ByteAlphabet
 {
@@ -14,13 +14,13 @@ internal static class ByteAlphabet
     private static readonly FrozenDictionary<char, byte> Bytes =
         Enumerable.Range(0, 256).ToFrozenDictionary(b => Chars[b], b => (byte)b);
 
-    /// <summary>The character that stands for a byte.</summary>
+    /// <summary>Returns the character of a byte.</summary>
     public static char CharOf(byte value) => Chars[value];
 
-    /// <summary>The spelling of a text's UTF-8 bytes in this alphabet.</summary>
+    /// <summary>Returns the UTF-8 bytes of a text in this alphabet.</summary>
     public static string Spell(string text) => string.Concat(Encoding.UTF8.GetBytes(text).Select(CharOf));
 
-    /// <summary>The text that a sequence of tokens spells. Characters outside the alphabet stand for themselves.</summary>
+    /// <summary>Returns the text of a sequence of tokens. Characters outside the alphabet are kept.</summary>
     public static string Read(IEnumerable<string> tokens)
     {
         var bytes = new List<byte>();

@@ -22,7 +22,7 @@ internal static class ByteLevelPreTokenizer
         Other,
     }
 
-    /// <summary>The words of a text, one after the other.</summary>
+    /// <summary>Returns the words of a text in order.</summary>
     public static IEnumerable<(int Offset, int Length)> Split(string text)
     {
         for (int start = 0, end; start < text.Length; start = end)

@@ -4,14 +4,13 @@ using Microsoft.ML.Tokenizers;
 
 namespace SkillLoc.Models.Tokenization;
 
-/// <summary>Byte-level BPE as GPT-2 and RoBERTa have it: the bytes of each word, merged by <see cref="BpeTokenizer"/>.</summary>
+/// <summary>Byte-level BPE of GPT-2 and RoBERTa: the bytes of each word, merged by <see cref="BpeTokenizer"/>.</summary>
 /// <remarks>
-/// <para>The library's time grows with the square of a word's length, so that a long word is merged part by part, with the same tokens.</para>
+/// <para>The library's time is quadratic in the length of a word, so long words are merged part by part, with the same result.</para>
 /// <para>
-/// For merges go by rank, and from the left where ranks are equal. If each two neighbours of a sequence of tokens stay apart when they
-/// are merged alone, the whole sequence does: the first merge across one of its borders would have been made between these two as well,
-/// since up to then nothing else touched them. So a part may end behind a token that stays apart from every token that the rest of the
-/// word could begin with.
+/// Merges are applied by rank, from left to right within a rank. If no two neighbours of a sequence of tokens merge on their own, the whole
+/// sequence does not: the first merge across a border would also happen between these two alone. So a part may end after a token that
+/// merges with no token that the rest of the word could begin with.
 /// </para>
 /// </remarks>
 internal sealed class BytePairModel
@@ -34,8 +33,8 @@ internal sealed class BytePairModel
 
     /// <param name="vocabulary">Token to id.</param>
     /// <param name="merges">Pairs of tokens with a space between, the best merge first.</param>
-    /// <param name="special">The tokens that no text spells.</param>
-    /// <param name="model">What <c>tokenizer.json</c> says of the model; null where it is not there.</param>
+    /// <param name="special">Tokens that are not matched in texts.</param>
+    /// <param name="model">The model in <c>tokenizer.json</c>; null without such a file.</param>
     /// <exception cref="InvalidDataException">The model names an unknown token that the vocabulary lacks.</exception>
     /// <exception cref="NotSupportedException">The model has a setting that is not supported.</exception>
     public BytePairModel(Dictionary<string, int> vocabulary, IEnumerable<string> merges, IReadOnlySet<string> special, SerializedStep? model)
@@ -58,8 +57,8 @@ internal sealed class BytePairModel
 
     /// <summary>Appends the first ids of a word without lone surrogates.</summary>
     /// <param name="word">The word.</param>
-    /// <param name="ids">Gets the ids, more than wanted at times.</param>
-    /// <param name="maxTokens">How many ids there shall be at most; what they do not need is not encoded.</param>
+    /// <param name="ids">Receives the ids, possibly more than requested.</param>
+    /// <param name="maxTokens">Maximum number of ids; the rest of the word is not encoded.</param>
     public void Encode(string word, List<int> ids, int maxTokens)
     {
         var letters = Spell(word);
@@ -116,8 +115,8 @@ internal sealed class BytePairModel
         return CollectionsMarshal.AsSpan(letters);
     }
 
-    /// <summary>Appends the first tokens of a word, all of them where it is short.</summary>
-    /// <returns>How many letters they are.</returns>
+    /// <summary>Appends the first tokens of a word, or all of a short one.</summary>
+    /// <returns>The number of letters encoded.</returns>
     private int AppendPart(ReadOnlySpan<char> word, List<int> ids)
     {
         for (var size = Part; size < word.Length; size *= 2)

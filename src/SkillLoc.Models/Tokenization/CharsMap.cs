@@ -4,16 +4,16 @@ using System.Text;
 namespace SkillLoc.Models.Tokenization;
 
 /// <summary>
-/// SentencePiece's compiled normalization rules (<c>precompiled_charsmap</c>): a double-array trie over UTF-8 from what is replaced to
-/// the place of what replaces it.
+/// SentencePiece's compiled normalization rules (<c>precompiled_charsmap</c>): a double-array trie over UTF-8 from replaced texts to the
+/// offsets of their replacements.
 /// </summary>
 internal sealed class CharsMap
 {
     private readonly uint[] _trie;
     private readonly byte[] _replacements;
 
-    /// <summary>Takes a map apart: the trie's size in bytes, the trie, and replacements with a zero byte after each.</summary>
-    /// <exception cref="InvalidDataException">It is not complete.</exception>
+    /// <summary>Parses a map: the size of the trie in bytes, the trie, and zero-terminated replacements.</summary>
+    /// <exception cref="InvalidDataException">The map is incomplete.</exception>
     public CharsMap(ReadOnlySpan<byte> blob, string source)
     {
         var size = blob.Length < 4 ? 0 : BinaryPrimitives.ReadUInt32LittleEndian(blob);
@@ -25,9 +25,9 @@ internal sealed class CharsMap
         _replacements = blob[(4 + (int)size)..].ToArray();
     }
 
-    /// <summary>The shortest rule for the beginning of a text.</summary>
+    /// <summary>Finds the shortest rule for the beginning of a text.</summary>
     /// <param name="text">UTF-8.</param>
-    /// <returns>How many bytes are replaced, 0 where there is no rule, and what by.</returns>
+    /// <returns>The number of replaced bytes, 0 without a rule, and the replacement.</returns>
     public (int Length, string Replacement) Match(ReadOnlySpan<byte> text)
     {
         var node = Offset(_trie[0]);

@@ -8,8 +8,8 @@ namespace SkillLoc.Models.Tokenization;
 /// unigram model (T5).
 /// </summary>
 /// <remarks>
-/// The ids equal those of Hugging Face's tokenizers, with one exception: a special token's spelling inside a text is ordinary text,
-/// so that no row can move the mask. Instances are thread-safe.
+/// The ids equal those of Hugging Face's tokenizers, with one exception: special tokens spelled in a text are ordinary text, so that no row
+/// can move the mask (methods, A.2). Instances are thread-safe.
 /// </remarks>
 public sealed class CheckpointTokenizer
 {
@@ -67,22 +67,23 @@ public sealed class CheckpointTokenizer
     /// <exception cref="InvalidOperationException">The vocabulary has no such token.</exception>
     public int ClsId => IdOf(_special.Cls, "start-of-sequence");
 
-    /// <summary>The id that ends a sequence or a sentence: <c>&lt;/s&gt;</c> or <c>[SEP]</c>; T5's texts and answers both end so.</summary>
+    /// <summary>The id that ends a sequence or a sentence: <c>&lt;/s&gt;</c> or <c>[SEP]</c>; T5 ends both texts and answers with
+    /// it.</summary>
     /// <exception cref="InvalidOperationException">The vocabulary has no such token.</exception>
     public int SepId => IdOf(_special.Sep, "separator");
 
     /// <summary>The id of <c>&lt;mask&gt;</c> or <c>[MASK]</c>.</summary>
-    /// <exception cref="InvalidOperationException">The vocabulary has no such token, as GPT-2's has none.</exception>
+    /// <exception cref="InvalidOperationException">The vocabulary has no such token, as in GPT-2.</exception>
     public int MaskId => IdOf(_special.Mask, "mask");
 
-    /// <summary>The id that fills a batch's shorter rows; 0 where the vocabulary has no padding token.</summary>
+    /// <summary>The id that pads shorter rows of a batch; 0 if the vocabulary has no padding token.</summary>
     public int PadId => _special.Pad is null ? 0 : _vocabulary[_special.Pad];
 
-    /// <summary>The id of what the vocabulary cannot spell.</summary>
+    /// <summary>The id of unknown text.</summary>
     /// <exception cref="InvalidOperationException">The vocabulary has no such token.</exception>
     public int UnknownId => IdOf(_special.Unknown, "unknown");
 
-    /// <summary>Whether the vocabulary has a mask token, as masked language models' have.</summary>
+    /// <summary>Whether the vocabulary has a mask token, as for masked language models.</summary>
     public bool HasMask => _special.Mask is not null;
 
     /// <summary>Whether a word after a space and the same word without one are different tokens (byte-level BPE).</summary>
@@ -97,23 +98,23 @@ public sealed class CheckpointTokenizer
     /// <summary>The special tokens around texts.</summary>
     internal SequenceFormat Format { get; }
 
-    /// <summary>The paths of the tokenizer files, which a saved checkpoint needs copies of.</summary>
+    /// <summary>Paths of the tokenizer files, which saved checkpoints include.</summary>
     public IReadOnlyList<string> Files { get; }
 
     /// <summary>Loads the tokenizer of a checkpoint folder.</summary>
     /// <param name="folder">
-    /// A folder with a <c>tokenizer.json</c>, else with <c>vocab.json</c> and <c>merges.txt</c> (RoBERTa, GPT-2) or <c>vocab.txt</c> (BERT);
-    /// of T5 with <c>spiece.model</c>, else a <c>tokenizer.json</c>.
+    /// A folder with a <c>tokenizer.json</c>, else with <c>vocab.json</c> and <c>merges.txt</c> (RoBERTa, GPT-2) or <c>vocab.txt</c>
+    /// (BERT); for T5, with <c>spiece.model</c>, else a <c>tokenizer.json</c>.
     /// </param>
     /// <returns>The tokenizer.</returns>
     /// <remarks>
-    /// <para>Every step of <c>tokenizer.json</c> (normalizers, pre-tokenizers, the model's settings, added tokens, what stands around a text) is
-    /// done or refused by its name, as are <c>tokenizer_class</c> and the settings of <c>tokenizer_config.json</c>; settings of both files that
-    /// contradict each other are refused. What both <c>tokenizer.json</c> and a class of <c>transformers</c> would do goes by the file.</para>
-    /// <para>Passed over on purpose: <c>truncation</c> and <c>padding</c>, <c>model_max_length</c>, <c>padding_side</c> and
-    /// <c>truncation_side</c>, which are the caller's here, and what is about offsets and about text made of ids.</para>
+    /// <para>Every step of <c>tokenizer.json</c> (normalizers, pre-tokenizers, model settings, added tokens, post-processor) is applied or
+    /// refused by name, as are <c>tokenizer_class</c> and the settings of <c>tokenizer_config.json</c>; settings of both files that
+    /// contradict each other are refused. Where <c>tokenizer.json</c> and a class of <c>transformers</c> differ, the file decides.</para>
+    /// <para>Deliberately ignored: <c>truncation</c> and <c>padding</c>, <c>model_max_length</c>, <c>padding_side</c> and
+    /// <c>truncation_side</c>, which are up to the caller here, and settings about offsets and decoding.</para>
     /// </remarks>
-    /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
+    /// <exception cref="DirectoryNotFoundException">The folder does not exist.</exception>
     /// <exception cref="FileNotFoundException">A file that the kind of model needs is missing.</exception>
     /// <exception cref="InvalidDataException">A file is malformed or cut off.</exception>
     /// <exception cref="NotSupportedException">The checkpoint has another kind of tokenizer, or one of its steps is not supported.</exception>
@@ -134,14 +135,14 @@ public sealed class CheckpointTokenizer
         }
     }
 
-    /// <summary>The ids of a text, without special tokens around or in it. Lone surrogates count as U+FFFD.</summary>
+    /// <summary>Encodes a text without special tokens. Lone surrogates become U+FFFD.</summary>
     /// <param name="text">Any text.</param>
     /// <returns>Token ids.</returns>
     public int[] Encode(string text) => EncodeFirst(text, int.MaxValue);
 
-    /// <summary>The first ids of a text: those of <see cref="Encode(string)"/>, cut, without the work that the others are.</summary>
+    /// <summary>Returns the first ids of <see cref="Encode(string)"/> without encoding the rest of the text.</summary>
     /// <param name="text">Any text.</param>
-    /// <param name="maxTokens">How many ids are wanted at most; 0 or more.</param>
+    /// <param name="maxTokens">Maximum number of ids, 0 or more.</param>
     /// <returns>Token ids.</returns>
     public int[] EncodeFirst(string text, int maxTokens)
     {
@@ -163,10 +164,10 @@ public sealed class CheckpointTokenizer
     /// <inheritdoc cref="Encode(string)"/>
     public int[] Encode(ReadOnlySpan<char> text) => Encode(text.ToString());
 
-    /// <summary>The text that ids stand for. Byte-level BPE gives back what was encoded; WordPiece a cleaned text, words apart;
-    /// T5's a cleaned text without spaces around it.</summary>
-    /// <param name="ids">Token ids; special tokens are spelled out, but T5's, which writes them itself, are left out with the ids that its
-    /// model has beyond the vocabulary.</param>
+    /// <summary>Decodes ids. Byte-level BPE returns the encoded text, WordPiece a cleaned text with separated words, T5 a cleaned and
+    /// trimmed text.</summary>
+    /// <param name="ids">Token ids; special tokens are spelled out, except in T5, where they are omitted with the ids beyond the
+    /// vocabulary.</param>
     /// <returns>The text.</returns>
     /// <exception cref="ArgumentOutOfRangeException">An id is not in the vocabulary.</exception>
     public string Decode(IEnumerable<int> ids)
@@ -178,7 +179,7 @@ public sealed class CheckpointTokenizer
         return DistinguishesLeadingSpace ? ByteAlphabet.Read(list.Select(TokenOf)) : _wordPieces!.Decode(Array.ConvertAll(list, TokenOf));
     }
 
-    /// <summary>The id of a token as the vocabulary spells it (<c>Ġgreat</c>, <c>##ing</c>), or null.</summary>
+    /// <summary>Returns the id of a vocabulary entry (<c>Ġgreat</c>, <c>##ing</c>), or null.</summary>
     /// <param name="token">A vocabulary entry.</param>
     /// <returns>Its id, or null when the vocabulary has no such entry.</returns>
     public int? TokenId(string token)
@@ -187,7 +188,7 @@ public sealed class CheckpointTokenizer
         return _vocabulary.TryGetValue(token, out var id) ? id : null;
     }
 
-    /// <summary>The vocabulary's spelling of an id.</summary>
+    /// <summary>Returns the vocabulary entry of an id.</summary>
     /// <param name="id">A token id.</param>
     /// <returns>The vocabulary entry.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The id is not in the vocabulary.</exception>
@@ -215,7 +216,7 @@ public sealed class CheckpointTokenizer
     internal bool HasVocabularyOf(CheckpointTokenizer other) =>
         _tokens.Count == other._tokens.Count && _tokens.All(entry => other._tokens.GetValueOrDefault(entry.Key) == entry.Value);
 
-    /// <summary>Encodes what lies between added tokens that are looked for before texts are normalized.</summary>
+    /// <summary>Encodes the part of a text between added tokens that are matched before normalization.</summary>
     private void EncodePart(string text, bool isFirst, List<int> ids, int maxTokens)
     {
         var normalized = _steps.Normalize(text);
@@ -241,7 +242,8 @@ public sealed class CheckpointTokenizer
         }
     }
 
-    /// <summary>The steps of <c>tokenizer.json</c>, which <c>tokenizer_config.json</c> must not contradict; without it those of the family.</summary>
+    /// <summary>The steps of <c>tokenizer.json</c>, which <c>tokenizer_config.json</c> must not contradict; without the file, those of the
+    /// family.</summary>
     private SerializedSteps Steps(TokenizerFiles files, JsonElement? serialized)
     {
         var settings = files.ReadObject(TokenizerFiles.Settings);

@@ -4,12 +4,12 @@ using Microsoft.ML.Tokenizers;
 
 namespace SkillLoc.Models.Tokenization;
 
-/// <summary>A <c>spiece.model</c>: its pieces, and texts spelled in them by <see cref="SentencePieceTokenizer"/>.</summary>
+/// <summary>A <c>spiece.model</c>: its pieces, and the encoding of texts by <see cref="SentencePieceTokenizer"/>.</summary>
 /// <remarks>
 /// The library's version 2.0.1 throws on T5's models, which have no token for the start of a text; it keeps characters that the model's
-/// rules remove, and throws where they make more than twice as many; it gives each of several unknown characters in a row an id of its
-/// own, and looks for bytes at wrong ids. So it is given a model that says otherwise and a text where such characters are replaced, and
-/// the rest is done here.
+/// rules remove, and throws where they make more than twice as many; it gives each of several unknown characters in a row an id of its own,
+/// and looks for bytes at wrong ids. So it receives an adapted model and a text in which such characters are replaced; the rest is done
+/// here.
 /// </remarks>
 internal sealed class SentencePieceModel
 {
@@ -24,9 +24,9 @@ internal sealed class SentencePieceModel
 
     /// <summary>Reads a file.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="isSpecial">Whether a piece is never spelled, whatever type it has.</param>
-    /// <exception cref="InvalidDataException">It is not complete.</exception>
-    /// <exception cref="NotSupportedException">Its model is not a unigram model.</exception>
+    /// <param name="isSpecial">Returns true for pieces that are never matched, whatever their type.</param>
+    /// <exception cref="InvalidDataException">The file is incomplete.</exception>
+    /// <exception cref="NotSupportedException">The model is not a unigram model.</exception>
     public SentencePieceModel(string path, Predicate<string> isSpecial)
     {
         _path = path;
@@ -54,15 +54,16 @@ internal sealed class SentencePieceModel
     /// <summary>Pieces by id, all different.</summary>
     public List<(string Text, PieceType Type)> Pieces { get; } = [];
 
-    /// <summary>The id of what the pieces cannot spell.</summary>
+    /// <summary>The id of unknown text.</summary>
     public int Unknown { get; }
 
-    /// <summary>Whether characters that no piece has become bytes.</summary>
+    /// <summary>True when <c>byte_fallback</c> is set: characters without a piece become bytes.</summary>
     public bool FallsBackToBytes { get; private set; }
 
-    /// <summary>The ids of a text without lone surrogates.</summary>
+    /// <summary>Encodes a text without lone surrogates.</summary>
     /// <param name="text">The text.</param>
-    /// <param name="bytes">The ids of the 256 bytes, which characters without a piece become; null where a run of them is one unknown.</param>
+    /// <param name="bytes">Ids of the 256 bytes for characters without a piece; null if a run of such characters is one unknown
+    /// token.</param>
     public List<int> Encode(string text, int[]? bytes)
     {
         if (_rules is not null && text.AsSpan().ContainsAnyExceptInRange(' ', '~'))
@@ -81,8 +82,8 @@ internal sealed class SentencePieceModel
     }
 
     /// <summary>
-    /// Does beforehand what the library gets wrong: characters that become none or more than two. (A mark behind one that becomes none
-    /// then joins the letter before it.)
+    /// Applies the rules that the library gets wrong: characters that become none or more than two. (A mark after a removed character then
+    /// joins the previous letter.)
     /// </summary>
     private static string Replace(string text, CharsMap rules)
     {
@@ -103,7 +104,7 @@ internal sealed class SentencePieceModel
     }
 
     /// <summary>Reads a <c>ModelProto</c> and copies it, special pieces as unused ones.</summary>
-    /// <returns>The rules that characters are replaced by; empty for none.</returns>
+    /// <returns>The normalization rules; empty for none.</returns>
     private ByteString Copy(byte[] bytes, MemoryStream copy, Predicate<string> isSpecial)
     {
         var rules = ByteString.Empty;
@@ -181,7 +182,7 @@ internal sealed class SentencePieceModel
     }
 
     /// <summary>Checks the pieces.</summary>
-    /// <returns>The unknown one's id.</returns>
+    /// <returns>The id of the unknown piece.</returns>
     private int Check()
     {
         var ids = new Dictionary<string, int>(StringComparer.Ordinal);
@@ -197,8 +198,8 @@ internal sealed class SentencePieceModel
     }
 
     /// <summary>
-    /// A <c>TrainerSpec</c> without byte fallback whose special tokens all are the unknown one. Appended to a <c>ModelProto</c>, its
-    /// fields take the place of those that are there.
+    /// A <c>TrainerSpec</c> without byte fallback, with the unknown token for all special tokens. Appended to a <c>ModelProto</c>, its
+    /// fields override existing ones.
     /// </summary>
     private byte[] TrainingWithoutStart()
     {
@@ -223,7 +224,7 @@ internal sealed class SentencePieceModel
         output.WriteBytes(ByteString.CopyFrom(content));
     }
 
-    /// <summary>Does what reads the file or its rules; the library throws all kinds of exceptions where these are damaged.</summary>
+    /// <summary>Runs code that reads the file or its rules, and converts the library's various exceptions for damaged files.</summary>
     private T Complete<T>(Func<T> read)
     {
         try

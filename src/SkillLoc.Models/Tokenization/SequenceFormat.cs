@@ -2,7 +2,8 @@ using System.Text.Json;
 
 namespace SkillLoc.Models.Tokenization;
 
-/// <summary>The special tokens around a text and between two of a pair, as a checkpoint's own tokenizer puts them there (a post-processor).</summary>
+/// <summary>The special tokens around a text and between two of a pair, as inserted by the post-processor of a checkpoint's
+/// tokenizer.</summary>
 /// <param name="Single">The parts of a single text.</param>
 /// <param name="Pair">The parts of a pair.</param>
 internal sealed record SequenceFormat(IReadOnlyList<SequenceFormat.Part> Single, IReadOnlyList<SequenceFormat.Part> Pair)
@@ -20,23 +21,23 @@ internal sealed record SequenceFormat(IReadOnlyList<SequenceFormat.Part> Single,
         public static Part Special(int id, int type = 0) => new(id, false, type);
     }
 
-    /// <summary>Nothing around a text.</summary>
+    /// <summary>No special tokens.</summary>
     public static SequenceFormat Bare { get; } = new([Part.First], [Part.First, Part.Second(1)]);
 
-    /// <summary>BERT's.</summary>
+    /// <summary>The format of BERT.</summary>
     public static SequenceFormat Bert(int cls, int sep) => new(
         [Part.Special(cls), Part.First, Part.Special(sep)],
         [Part.Special(cls), Part.First, Part.Special(sep), Part.Second(1), Part.Special(sep, 1)]);
 
-    /// <summary>RoBERTa's, with two separators between the texts of a pair.</summary>
+    /// <summary>The format of RoBERTa, with two separators between the texts of a pair.</summary>
     public static SequenceFormat Roberta(int cls, int sep) => new(
         [Part.Special(cls), Part.First, Part.Special(sep)],
         [Part.Special(cls), Part.First, Part.Special(sep), Part.Special(sep), Part.Second(0), Part.Special(sep)]);
 
-    /// <summary>T5's: an end after each text.</summary>
+    /// <summary>The format of T5: an end token after each text.</summary>
     public static SequenceFormat Ends(int end) => new([Part.First, Part.Special(end)], [Part.First, Part.Special(end), Part.Second(0), Part.Special(end)]);
 
-    /// <summary>A start and an end of each text, where these are given.</summary>
+    /// <summary>Optional start and end tokens around each text.</summary>
     public static SequenceFormat Around(int? start, int? end)
     {
         Part[] single = [.. Special(start, 0), Part.First, .. Special(end, 0)];
@@ -45,10 +46,10 @@ internal sealed record SequenceFormat(IReadOnlyList<SequenceFormat.Part> Single,
         static Part[] Special(int? id, int type) => id is { } token ? [Part.Special(token, type)] : [];
     }
 
-    /// <summary>What <c>tokenizer.json</c> says; null where it says nothing.</summary>
+    /// <summary>Reads the post-processor of <c>tokenizer.json</c>; null if there is none.</summary>
     /// <param name="root">The file.</param>
-    /// <param name="source">What error messages call it.</param>
-    /// <exception cref="InvalidDataException">A setting is missing or not valid.</exception>
+    /// <param name="source">Its name in error messages.</param>
+    /// <exception cref="InvalidDataException">A setting is missing or invalid.</exception>
     /// <exception cref="NotSupportedException">The post-processor is of another kind.</exception>
     public static SequenceFormat? Read(JsonElement root, string source)
     {

@@ -2,19 +2,19 @@ using System.Text.Json;
 
 namespace SkillLoc.Models.Tokenization;
 
-/// <summary>A step of <c>tokenizer.json</c>, or its model: an object whose settings are read one by one, and none of which is passed over.</summary>
+/// <summary>A step of <c>tokenizer.json</c>, or its model: an object whose settings must all be read.</summary>
 /// <param name="json">The step.</param>
-/// <param name="source">The file, and the place in it.</param>
+/// <param name="source">The file and the position in it.</param>
 internal readonly struct SerializedStep(JsonElement json, string source)
 {
-    /// <summary>The step's kind, empty where it says none.</summary>
+    /// <summary>The step's type; empty if it has none.</summary>
     public string Type => TokenizerFiles.Text(json, "type") ?? "";
 
-    /// <summary>What error messages call it.</summary>
+    /// <summary>Its name in error messages.</summary>
     public string Source => source;
 
-    /// <summary>Refuses settings that nobody knows.</summary>
-    /// <exception cref="NotSupportedException">There is one.</exception>
+    /// <summary>Throws if there are unknown settings.</summary>
+    /// <exception cref="NotSupportedException">There is an unknown setting.</exception>
     public SerializedStep Only(params ReadOnlySpan<string> settings)
     {
         foreach (var property in json.EnumerateObject())
@@ -25,8 +25,8 @@ internal readonly struct SerializedStep(JsonElement json, string source)
         return this;
     }
 
-    /// <summary>A text, or null where it is missing or null.</summary>
-    /// <exception cref="InvalidDataException">It is something else.</exception>
+    /// <summary>Returns a string, or null if missing or null.</summary>
+    /// <exception cref="InvalidDataException">It has another type.</exception>
     public string? Text(string setting) => Find(setting) switch
     {
         null => null,
@@ -34,12 +34,12 @@ internal readonly struct SerializedStep(JsonElement json, string source)
         _ => throw Lacks(setting),
     };
 
-    /// <summary>A flag.</summary>
-    /// <exception cref="InvalidDataException">It is something else.</exception>
+    /// <summary>Returns a boolean.</summary>
+    /// <exception cref="InvalidDataException">It has another type.</exception>
     public bool Flag(string setting, bool fallback) => OptionalFlag(setting) ?? fallback;
 
-    /// <summary>A flag, or null where it is missing or null.</summary>
-    /// <exception cref="InvalidDataException">It is something else.</exception>
+    /// <summary>Returns a boolean, or null if missing or null.</summary>
+    /// <exception cref="InvalidDataException">It has another type.</exception>
     public bool? OptionalFlag(string setting) => Find(setting) switch
     {
         null => null,
@@ -47,8 +47,8 @@ internal readonly struct SerializedStep(JsonElement json, string source)
         _ => throw Lacks(setting),
     };
 
-    /// <summary>A whole number, or null where it is missing or null.</summary>
-    /// <exception cref="InvalidDataException">It is something else, or below the least.</exception>
+    /// <summary>Returns an integer, or null if missing or null.</summary>
+    /// <exception cref="InvalidDataException">It has another type, or is below the minimum.</exception>
     public int? Whole(string setting, int least) => Find(setting) switch
     {
         null => null,
@@ -56,17 +56,17 @@ internal readonly struct SerializedStep(JsonElement json, string source)
         _ => throw Lacks(setting),
     };
 
-    /// <summary>A character.</summary>
-    /// <exception cref="InvalidDataException">It is missing or something else.</exception>
+    /// <summary>Returns a character.</summary>
+    /// <exception cref="InvalidDataException">It is missing or has another type.</exception>
     public char Letter(string setting) => Text(setting) is [var letter] ? letter : throw Lacks(setting);
 
-    /// <summary>An object or array, or null where it is missing or null.</summary>
+    /// <summary>Returns an object or array, or null if missing or null.</summary>
     public JsonElement? Find(string setting) =>
         json.TryGetProperty(setting, out var value) && value.ValueKind is not (JsonValueKind.Null or JsonValueKind.Undefined) ? value : null;
 
-    /// <summary>The steps of a sequence, those of sequences within it in their place; itself where it is none.</summary>
-    /// <param name="inner">The setting that holds them.</param>
-    /// <exception cref="InvalidDataException">A sequence has no steps, or something else among them.</exception>
+    /// <summary>Returns the steps of a sequence, with nested sequences flattened; the step itself if it is not a sequence.</summary>
+    /// <param name="inner">The setting with the steps.</param>
+    /// <exception cref="InvalidDataException">A sequence has no steps, or an invalid one.</exception>
     public IEnumerable<SerializedStep> Flatten(string inner)
     {
         if (Type != "Sequence")
@@ -80,6 +80,6 @@ internal readonly struct SerializedStep(JsonElement json, string source)
         return all;
     }
 
-    /// <summary>What is wrong with a setting that is missing or not valid.</summary>
+    /// <summary>Creates the exception for a missing or invalid setting.</summary>
     public InvalidDataException Lacks(string setting) => new($"{source}: a step of type '{Type}' has no valid '{setting}'.");
 }

@@ -3,17 +3,18 @@ using System.Text.Json;
 
 namespace SkillLoc.Models.Tokenization;
 
-/// <summary>How a text becomes words: normalizers, then pre-tokenizers, as <c>tokenizer.json</c> lists them or as a model's family has them.</summary>
+/// <summary>The steps from a text to words: normalizers, then pre-tokenizers, from <c>tokenizer.json</c> or the default of a
+/// family.</summary>
 internal sealed class SerializedSteps
 {
     private readonly List<Func<string, string>> _normalizers = [];
     private readonly List<WordSplitters.Splitter> _splitters = [];
 
-    /// <summary>The steps of a <c>tokenizer.json</c>.</summary>
+    /// <summary>Reads the steps of a <c>tokenizer.json</c>.</summary>
     /// <param name="root">The file.</param>
-    /// <param name="source">What error messages call it.</param>
+    /// <param name="source">Its name in error messages.</param>
     /// <exception cref="InvalidDataException">A step lacks a setting.</exception>
-    /// <exception cref="NotSupportedException">A step is of another kind, or has a setting that is not known.</exception>
+    /// <exception cref="NotSupportedException">A step or one of its settings is not supported.</exception>
     public SerializedSteps(JsonElement root, string source)
     {
         Normalizers = Flatten(root, "normalizer", "normalizers", source);
@@ -28,13 +29,13 @@ internal sealed class SerializedSteps
         _splitters.AddRange(splitters);
     }
 
-    /// <summary>The normalizers as the file has them.</summary>
+    /// <summary>The normalizers of the file.</summary>
     public IReadOnlyList<SerializedStep> Normalizers { get; } = [];
 
-    /// <summary>The pre-tokenizers as the file has them.</summary>
+    /// <summary>The pre-tokenizers of the file.</summary>
     public IReadOnlyList<SerializedStep> Splitters { get; } = [];
 
-    /// <summary>No steps: the model takes a text as it is.</summary>
+    /// <summary>No steps.</summary>
     public static SerializedSteps None { get; } = new([], []);
 
     /// <summary>BERT's steps.</summary>
@@ -44,7 +45,7 @@ internal sealed class SerializedSteps
     /// <summary>GPT-2's and RoBERTa's steps.</summary>
     public static SerializedSteps ByteLevel(bool addsPrefixSpace) => new([], [WordSplitters.ByteLevel(addsPrefixSpace, splits: true)]);
 
-    /// <summary>A text as the pre-tokenizers take it.</summary>
+    /// <summary>Normalizes a text.</summary>
     public string Normalize(string text)
     {
         foreach (var normalize in _normalizers)
@@ -52,7 +53,8 @@ internal sealed class SerializedSteps
         return text;
     }
 
-    /// <summary>How many letters of a normalized text were made of its first character, which a step asks for that marks first words only.</summary>
+    /// <summary>The number of letters of a normalized text that come from its first character, needed by steps that mark the first word
+    /// only.</summary>
     public int FirstOf(string text, string normalized)
     {
         if (text.Length == 0 || !Splitters.Any(step => step.Type == "Metaspace" && step.Text("prepend_scheme") == "first"))
@@ -62,9 +64,9 @@ internal sealed class SerializedSteps
         return normalized.EndsWith(rest, StringComparison.Ordinal) ? normalized.Length - rest.Length : 1;
     }
 
-    /// <summary>The words of a normalized text, or of a part of one.</summary>
+    /// <summary>Splits a normalized text, or a part of one, into words.</summary>
     /// <param name="text">The letters.</param>
-    /// <param name="first">How many of them were made of the whole text's first character.</param>
+    /// <param name="first">The number of letters that come from the first character of the whole text.</param>
     public IEnumerable<string> Split(string text, int first)
     {
         IEnumerable<WordSplitters.Word> words = [new(text, first)];

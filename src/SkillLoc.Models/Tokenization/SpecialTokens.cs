@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace SkillLoc.Models.Tokenization;
 
-/// <summary>How a vocabulary spells its special tokens; null where it has none.</summary>
+/// <summary>The special tokens of a vocabulary; null for none.</summary>
 internal sealed record SpecialTokens(string? Cls, string? Sep, string? Mask, string? Pad, string? Unknown)
 {
     private static readonly SpecialTokens Bert = new("[CLS]", "[SEP]", "[MASK]", "[PAD]", "[UNK]");
@@ -13,13 +13,13 @@ internal sealed record SpecialTokens(string? Cls, string? Sep, string? Mask, str
     private static readonly string[] Roles = ["cls_token", "sep_token", "mask_token", "pad_token", "unk_token", "bos_token", "eos_token"];
     private static readonly string[] Lists = ["additional_special_tokens", "extra_special_tokens"];
 
-    /// <summary>The token that begins a text where <c>tokenizer_config.json</c> has one added.</summary>
+    /// <summary>The token at the start of a text, if <c>tokenizer_config.json</c> adds one.</summary>
     public string? Bos { get; private init; }
 
-    /// <summary>The token that ends a text where <c>tokenizer_config.json</c> has one added.</summary>
+    /// <summary>The token at the end of a text, if <c>tokenizer_config.json</c> adds one.</summary>
     public string? Eos { get; private init; }
 
-    /// <summary>The spelling that the files give, else the model family's.</summary>
+    /// <summary>The token in the files, else the default of the model family.</summary>
     public static SpecialTokens Find(TokenizerFiles files, IReadOnlyDictionary<string, int> vocabulary, TokenizerKind kind)
     {
         var family = kind == TokenizerKind.Unigram ? T5
@@ -46,7 +46,7 @@ internal sealed record SpecialTokens(string? Cls, string? Sep, string? Mask, str
         }
     }
 
-    /// <summary>The spellings that the files call special, whether the vocabulary has them or not.</summary>
+    /// <summary>The special tokens in the files, whether the vocabulary has them or not.</summary>
     public static HashSet<string> Named(TokenizerFiles files)
     {
         var named = new HashSet<string>(StringComparer.Ordinal);
@@ -62,7 +62,7 @@ internal sealed record SpecialTokens(string? Cls, string? Sep, string? Mask, str
         return named;
     }
 
-    /// <summary>The spellings that there are.</summary>
+    /// <summary>The existing special tokens.</summary>
     public IEnumerable<string> All => new[] { Cls, Sep, Mask, Pad, Unknown, Bos, Eos }.OfType<string>();
 
     private static IEnumerable<JsonElement> Maps(TokenizerFiles files) =>

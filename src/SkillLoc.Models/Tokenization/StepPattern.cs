@@ -6,10 +6,10 @@ using System.Text.RegularExpressions;
 
 namespace SkillLoc.Models.Tokenization;
 
-/// <summary>What a step of <c>tokenizer.json</c> looks for: a text, or a regular expression in Oniguruma's language.</summary>
+/// <summary>The pattern of a step of <c>tokenizer.json</c>: a text, or an Oniguruma regular expression.</summary>
 /// <remarks>
-/// The expression is run by .NET. What the two understand differently is put into .NET's words, or refused; and since .NET sees UTF-16
-/// units, a character outside the basic plane is shown to it as one of the same category from within.
+/// The expression is run by .NET. Constructs with a different meaning are translated or refused; since .NET works on UTF-16 units,
+/// characters outside the basic plane are replaced by ones of the same category within it.
 /// </remarks>
 internal sealed class StepPattern
 {
@@ -35,9 +35,10 @@ internal sealed class StepPattern
     private readonly string? _literal;
     private readonly Regex? _regex;
 
-    /// <param name="step">The step whose <c>pattern</c> it is.</param>
+    /// <param name="step">The step with the <c>pattern</c>.</param>
     /// <exception cref="InvalidDataException">There is no pattern.</exception>
-    /// <exception cref="NotSupportedException">The expression has something that .NET knows not, or otherwise.</exception>
+    /// <exception cref="NotSupportedException">The expression has a construct that .NET does not support or interprets
+    /// differently.</exception>
     public StepPattern(SerializedStep step)
     {
         var pattern = step.Find("pattern");
@@ -60,7 +61,7 @@ internal sealed class StepPattern
         return result.ToString();
     }
 
-    /// <summary>A text's parts in order, matches and what is between them; empty ones may be among them.</summary>
+    /// <summary>Returns the parts of a text in order: matches and the parts between them, possibly empty.</summary>
     public IEnumerable<(int Start, int End, bool IsMatch)> Parts(string text)
     {
         var done = 0;
@@ -91,7 +92,7 @@ internal sealed class StepPattern
         int Place(int index) => places?[index] ?? index;
     }
 
-    /// <summary>The text as .NET is shown it, and where its characters are in the text; null where they are in the same places.</summary>
+    /// <summary>The text for .NET, and the positions of its characters in the original; null if they are the same.</summary>
     private static (string Text, int[]? Places) Show(string text)
     {
         if (!text.AsSpan().ContainsAnyInRange('\uD800', '\uDFFF'))
@@ -124,7 +125,7 @@ internal sealed class StepPattern
         }
     }
 
-    /// <exception cref="NotSupportedException">A part of the expression means something else to .NET, or nothing.</exception>
+    /// <exception cref="NotSupportedException">A construct is not supported by .NET or has a different meaning.</exception>
     private static string Translate(string pattern)
     {
         // Word characters: .NET's are fewer. (Of other numbers, Oniguruma takes Latin-1's.)

@@ -4,12 +4,12 @@ using System.Text;
 
 namespace SkillLoc.Models.Tokenization;
 
-/// <summary>The normalizers of <c>tokenizer.json</c>, which change a text before it is cut into words.</summary>
+/// <summary>The normalizers of <c>tokenizer.json</c>, which change a text before it is split into words.</summary>
 internal static class TextNormalizers
 {
-    /// <summary>The function that a step describes, of texts without lone surrogates.</summary>
+    /// <summary>Returns the function of a step, for texts without lone surrogates.</summary>
     /// <exception cref="InvalidDataException">The step lacks a setting.</exception>
-    /// <exception cref="NotSupportedException">The step is of a kind, or has a setting, that is not known.</exception>
+    /// <exception cref="NotSupportedException">The step or one of its settings is not supported.</exception>
     public static Func<string, string> Of(SerializedStep step)
     {
         switch (step.Type)
@@ -67,7 +67,7 @@ internal static class TextNormalizers
         }
     }
 
-    /// <summary>BERT's own.</summary>
+    /// <summary>BERT's normalizer.</summary>
     public static Func<string, string> Bert(bool cleans, bool splitsIdeographs, bool stripsAccents, bool lowers) =>
         text => BertNormalizer.Normalize(text, cleans, splitsIdeographs, stripsAccents, lowers);
 
@@ -82,7 +82,7 @@ internal static class TextNormalizers
         return result.ToString();
     }
 
-    /// <summary>Control characters go, and what counts as white space in translation becomes a space.</summary>
+    /// <summary>Removes control characters and replaces white space by a space, as in the NMT normalizer.</summary>
     private static string CleanForTranslation(string text)
     {
         var result = new StringBuilder(text.Length);
@@ -97,7 +97,7 @@ internal static class TextNormalizers
         return result.ToString();
     }
 
-    /// <summary>Replaces by SentencePiece's rules: short grapheme clusters whole where a rule begins them, else each character.</summary>
+    /// <summary>Applies SentencePiece's rules to short grapheme clusters as a whole where possible, else to each character.</summary>
     private static string Apply(CharsMap rules, string text)
     {
         const int LongestCluster = 6;

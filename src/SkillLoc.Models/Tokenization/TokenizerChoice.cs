@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace SkillLoc.Models.Tokenization;
 
-/// <summary>Which tokenizer a checkpoint folder needs: what its files say, held against each other.</summary>
+/// <summary>Determines the tokenizer of a checkpoint folder from its files, which must agree.</summary>
 internal static class TokenizerChoice
 {
     // The classes that do what their family's tokenizer does; TokenizersBackend and PreTrainedTokenizer do what tokenizer.json says.
@@ -18,21 +18,23 @@ internal static class TokenizerChoice
         ["PreTrainedTokenizer"] = null,
     };
 
-    /// <summary>The architecture that <c>config.json</c> names; null where there is none.</summary>
+    /// <summary>The architecture in <c>config.json</c>; null if there is none.</summary>
     public static string? ModelType(TokenizerFiles files) => TokenizerFiles.Text(files.ReadObject("config.json"), "model_type");
 
-    /// <summary>The class that <c>tokenizer_config.json</c>, else <c>config.json</c>, names, without the ending of fast ones; null where none does.</summary>
+    /// <summary>The class that <c>tokenizer_config.json</c>, else <c>config.json</c>, names, without the suffix of fast tokenizers; null if
+    /// there is none.</summary>
     public static string? ClassOf(TokenizerFiles files)
     {
         var name = TokenizerFiles.Text(files.ReadObject(TokenizerFiles.Settings), "tokenizer_class") ?? TokenizerFiles.Text(files.ReadObject("config.json"), "tokenizer_class");
         return name?.EndsWith("Fast", StringComparison.Ordinal) == true ? name[..^"Fast".Length] : name;
     }
 
-    /// <summary>Whether what stands around a text is <c>tokenizer.json</c>'s alone to say.</summary>
+    /// <summary>Whether only <c>tokenizer.json</c> determines the special tokens around a text.</summary>
     public static bool IsGeneric(string? tokenizerClass) => tokenizerClass is "TokenizersBackend" or "PreTrainedTokenizer";
 
-    /// <summary>How the folder's tokenizer spells words.</summary>
-    /// <exception cref="NotSupportedException">It is another, or one that does not go with the model; the message names what says so.</exception>
+    /// <summary>Returns the kind of the folder's tokenizer.</summary>
+    /// <exception cref="NotSupportedException">The kind is not supported or does not match the model; the message names the
+    /// setting.</exception>
     public static TokenizerKind Of(TokenizerFiles files, string folder)
     {
         var model = ModelType(files);

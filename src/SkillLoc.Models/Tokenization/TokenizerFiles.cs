@@ -4,7 +4,7 @@ using System.Text.Json;
 
 namespace SkillLoc.Models.Tokenization;
 
-/// <summary>Reads a checkpoint folder's tokenizer files; whatever is wrong with one is said with its path.</summary>
+/// <summary>Reads a checkpoint folder's tokenizer files; errors name the path.</summary>
 internal sealed class TokenizerFiles(string folder)
 {
     public const string Vocabulary = "vocab.json";
@@ -33,7 +33,7 @@ internal sealed class TokenizerFiles(string folder)
 
     public bool Has(string name) => File.Exists(PathOf(name));
 
-    /// <summary>A JSON object, or null when the file is not there; read once.</summary>
+    /// <summary>Returns a JSON object, read once; null if the file does not exist.</summary>
     public JsonElement? ReadObject(string name)
     {
         if (_read.TryGetValue(name, out var known))
@@ -48,8 +48,8 @@ internal sealed class TokenizerFiles(string folder)
         return root;
     }
 
-    /// <summary>What <c>tokenizer.json</c> holds, or null where it is not there or has no model.</summary>
-    /// <exception cref="NotSupportedException">Its model is of another kind than these three.</exception>
+    /// <summary>Returns the kind of <c>tokenizer.json</c>; null if the file does not exist or has no model.</summary>
+    /// <exception cref="NotSupportedException">The model is of another kind.</exception>
     public (TokenizerKind Kind, JsonElement Root)? ReadSerialized()
     {
         if (ReadObject(Serialized) is not { } root || !root.TryGetProperty("model", out var model) || model.ValueKind != JsonValueKind.Object)
@@ -69,23 +69,23 @@ internal sealed class TokenizerFiles(string folder)
         };
     }
 
-    /// <summary>The model of <c>tokenizer.json</c>, for what it says beside its vocabulary.</summary>
+    /// <summary>The model of <c>tokenizer.json</c>, for its settings.</summary>
     public SerializedStep ModelOf(JsonElement root) => new(root.GetProperty("model"), $"{PathOf(Serialized)}, model");
 
-    /// <summary>A property of a property, or null.</summary>
+    /// <summary>Returns a nested property, or null.</summary>
     public static JsonElement? Find(JsonElement? root, string outer, string inner) =>
         root?.TryGetProperty(outer, out var value) == true && value.ValueKind == JsonValueKind.Object && value.TryGetProperty(inner, out var found)
             ? found
             : null;
 
-    /// <summary>A property that is a text, or null.</summary>
+    /// <summary>Returns a string property, or null.</summary>
     public static string? Text(JsonElement? root, string name) =>
         root is { ValueKind: JsonValueKind.Object } owner && owner.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 
-    /// <summary>A property of a property that is a text, or null.</summary>
+    /// <summary>Returns a nested string property, or null.</summary>
     public static string? Text(JsonElement? root, string outer, string inner) => Find(root, outer, inner) is { ValueKind: JsonValueKind.String } value ? value.GetString() : null;
 
-    /// <summary>Token to id, all ids different: what <c>tokenizer.json</c> holds, else <c>vocab.json</c>.</summary>
+    /// <summary>The vocabulary with unique ids: from <c>tokenizer.json</c>, else <c>vocab.json</c>.</summary>
     public Dictionary<string, int> ReadVocabulary()
     {
         if (ReadSerialized() is (TokenizerKind.BytePairs, var root))
@@ -94,7 +94,7 @@ internal sealed class TokenizerFiles(string folder)
         return Tokens(Vocabulary, document.RootElement);
     }
 
-    /// <summary>Pairs of tokens with a space between, the best merge first: what <c>tokenizer.json</c> holds, else the lines of <c>merges.txt</c>.</summary>
+    /// <summary>Pairs of tokens with a space between, best merge first: from <c>tokenizer.json</c>, else <c>merges.txt</c>.</summary>
     public List<string> ReadMerges(IReadOnlyDictionary<string, int> vocabulary)
     {
         var merges = new List<string>();
@@ -125,7 +125,8 @@ internal sealed class TokenizerFiles(string folder)
         return merges;
     }
 
-    /// <summary>Token to id: what <c>tokenizer.json</c> holds, else <c>vocab.txt</c>, one token a line, its id the line's number from 0 on.</summary>
+    /// <summary>The vocabulary: from <c>tokenizer.json</c>, else <c>vocab.txt</c> with one token per line, whose id is the zero-based line
+    /// number.</summary>
     public Dictionary<string, int> ReadWordPieces()
     {
         if (ReadSerialized() is (TokenizerKind.WordPieces, var root))
@@ -145,13 +146,13 @@ internal sealed class TokenizerFiles(string folder)
     }
 
     /// <summary>
-    /// The tokens that were added to a vocabulary, in which they are put: those of <c>tokenizer.json</c>, and what <c>tokenizer_config.json</c>
-    /// (<c>added_tokens_decoder</c>) and <c>added_tokens.json</c> have beside them.
+    /// Adds the added tokens to a vocabulary and returns them: those of <c>tokenizer.json</c>, and additional ones of
+    /// <c>tokenizer_config.json</c> (<c>added_tokens_decoder</c>) and <c>added_tokens.json</c>.
     /// </summary>
     /// <param name="vocabulary">Token to id.</param>
-    /// <param name="special">The spellings that are special whatever else is said of them.</param>
-    /// <param name="withoutSpecial">Whether the special tokens of <c>tokenizer.json</c> are another vocabulary's.</param>
-    /// <exception cref="InvalidDataException">A token is not as it should be, or has another's id.</exception>
+    /// <param name="special">Tokens that are special regardless of the files.</param>
+    /// <param name="withoutSpecial">Whether the special tokens of <c>tokenizer.json</c> belong to another vocabulary.</param>
+    /// <exception cref="InvalidDataException">A token is invalid, or its id is taken.</exception>
     public List<AddedToken> ReadAdded(Dictionary<string, int> vocabulary, IReadOnlySet<string> special, bool withoutSpecial = false)
     {
         var tokens = new OrderedDictionary<string, AddedToken>(StringComparer.Ordinal);
@@ -226,7 +227,7 @@ internal sealed class TokenizerFiles(string folder)
         }
     }
 
-    /// <summary>A property, or null.</summary>
+    /// <summary>Returns a property, or null.</summary>
     public static JsonElement? Find(JsonElement? root, string name) =>
         root is { ValueKind: JsonValueKind.Object } owner && owner.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
 

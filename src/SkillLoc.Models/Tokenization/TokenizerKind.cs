@@ -1,6 +1,6 @@
 namespace SkillLoc.Models.Tokenization;
 
-/// <summary>How a checkpoint's tokenizer spells words.</summary>
+/// <summary>The algorithm of a checkpoint's tokenizer.</summary>
 internal enum TokenizerKind
 {
     /// <summary>Byte-level BPE (RoBERTa, GPT-2).</summary>

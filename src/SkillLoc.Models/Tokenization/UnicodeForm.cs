@@ -5,7 +5,7 @@ using System.Text;
 
 namespace SkillLoc.Models.Tokenization;
 
-/// <summary>Unicode's normalization forms, of version 11, which Hugging Face's tokenizers have.</summary>
+/// <summary>Unicode normalization forms of version 11, as in Hugging Face's tokenizers.</summary>
 /// <remarks>The tables are our own since <see cref="string.Normalize()"/> does nothing when globalization is invariant.</remarks>
 internal static class UnicodeForm
 {
@@ -62,16 +62,16 @@ internal static class UnicodeForm
         static int Number(string hex) => int.Parse(hex, NumberStyles.HexNumber, CultureInfo.InvariantCulture);
     }
 
-    /// <summary>The form C of a text without lone surrogates: canonical decomposition, then composition.</summary>
+    /// <summary>Returns form C of a text without lone surrogates: canonical decomposition, then composition.</summary>
     public static string C(string text) => Of(text, compatible: false, composed: true);
 
-    /// <summary>The form D of a text without lone surrogates: canonical decomposition.</summary>
+    /// <summary>Returns form D of a text without lone surrogates: canonical decomposition.</summary>
     public static string D(string text) => Of(text, compatible: false, composed: false);
 
-    /// <summary>The form KC of a text without lone surrogates: compatibility decomposition, then composition.</summary>
+    /// <summary>Returns form KC of a text without lone surrogates: compatibility decomposition, then composition.</summary>
     public static string KC(string text) => Of(text, compatible: true, composed: true);
 
-    /// <summary>The form KD of a text without lone surrogates: compatibility decomposition.</summary>
+    /// <summary>Returns form KD of a text without lone surrogates: compatibility decomposition.</summary>
     public static string KD(string text) => Of(text, compatible: true, composed: false);
 
     private static string Of(string text, bool compatible, bool composed)
@@ -108,7 +108,7 @@ internal static class UnicodeForm
         return letters;
     }
 
-    /// <summary>Sorts each run of marks by class; marks of one class stay in order.</summary>
+    /// <summary>Sorts each run of marks by class; the sort is stable.</summary>
     private static void Order(List<int> letters)
     {
         for (var i = 1; i < letters.Count; i++)

@@ -3,8 +3,8 @@ using System.Text;
 namespace SkillLoc.Models.Tokenization;
 
 /// <summary>
-/// The unigram language model of Kudo (2018), as <c>tokenizer.json</c> holds it: of all ways to spell a text in pieces, the one whose
-/// pieces' log-probabilities sum up to most.
+/// The unigram language model of Kudo (2018), as in <c>tokenizer.json</c>: the segmentation of a text into pieces with the highest sum of
+/// log-probabilities.
 /// </summary>
 /// <remarks>
 /// Our own since Microsoft.ML.Tokenizers 2.0.1 has it for <c>spiece.model</c> only, with sums in single precision. Hugging Face's are
@@ -22,10 +22,10 @@ internal sealed class UnigramModel
     private readonly double _unknownScore;
     private readonly int[]? _bytes;
 
-    /// <param name="pieces">The pieces that text may be spelled in.</param>
-    /// <param name="unknown">The id of what they cannot spell; one for each run of such characters.</param>
+    /// <param name="pieces">The pieces that texts may contain.</param>
+    /// <param name="unknown">The id of unknown text, one per run of such characters.</param>
     /// <param name="worst">The smallest log-probability of a piece.</param>
-    /// <param name="bytes">The ids of the 256 bytes, which characters without a piece become instead; null for none.</param>
+    /// <param name="bytes">Ids of the 256 bytes, used for characters without a piece; null for none.</param>
     public UnigramModel(IEnumerable<(int Id, string Text, double Score)> pieces, int unknown, double worst, int[]? bytes)
     {
         foreach (var (id, text, score) in pieces)

@@ -5,8 +5,8 @@ using System.Text.Json;
 namespace SkillLoc.Models.Tokenization;
 
 /// <summary>
-/// T5's tokenizer: text is spelled by a unigram model as <c>spiece.model</c> (<see cref="SentencePieceModel"/>) or <c>tokenizer.json</c>
-/// (<see cref="SerializedSteps"/>, <see cref="UnigramModel"/>) says. Special tokens are no pieces that text could be spelled in.
+/// T5's tokenizer: a unigram model from <c>spiece.model</c> (<see cref="SentencePieceModel"/>) or <c>tokenizer.json</c>
+/// (<see cref="SerializedSteps"/>, <see cref="UnigramModel"/>). Texts never match special tokens.
 /// </summary>
 internal sealed class UnigramTokenizer
 {
@@ -32,28 +32,28 @@ internal sealed class UnigramTokenizer
             _bytes.TryAdd(bytes[value], (byte)value);
     }
 
-    /// <summary>How a text becomes words.</summary>
+    /// <summary>The steps from a text to words.</summary>
     public SerializedSteps Steps { get; }
 
-    /// <summary>The tokens that were added to the pieces.</summary>
+    /// <summary>The added tokens.</summary>
     public IReadOnlyList<AddedToken> Added { get; }
 
-    /// <summary>Piece to id, special tokens included.</summary>
+    /// <summary>The vocabulary, special tokens included.</summary>
     public Dictionary<string, int> Vocabulary { get; }
 
     /// <summary>
-    /// Reads <c>spiece.model</c>, else <c>tokenizer.json</c>. To pieces without <c>&lt;extra_id_0&gt;</c> the hundred extra ids (or
-    /// <c>extra_ids</c> of <c>tokenizer_config.json</c>, as many as the model embeds) are added, the last of them first.
+    /// Reads <c>spiece.model</c>, else <c>tokenizer.json</c>. If the pieces lack <c>&lt;extra_id_0&gt;</c>, 100 extra ids (or
+    /// <c>extra_ids</c> of <c>tokenizer_config.json</c>) are added in descending order, as many as the model embeds.
     /// </summary>
     /// <exception cref="InvalidDataException">A file is malformed or cut off.</exception>
-    /// <exception cref="NotSupportedException">A file asks for a step that is not there.</exception>
+    /// <exception cref="NotSupportedException">A file needs a step that is not supported.</exception>
     public static UnigramTokenizer Load(TokenizerFiles files) =>
         files.Has(TokenizerFiles.SentencePiece) ? FromSentencePiece(files) : FromSerialized(files, files.ReadSerialized()!.Value.Root);
 
     /// <summary>Appends the ids of a word without lone surrogates.</summary>
     public void Encode(string word, List<int> ids) => _spell(word, ids);
 
-    /// <summary>The text of ids, without special tokens and without spaces around it.</summary>
+    /// <summary>Decodes ids as a trimmed text without special tokens.</summary>
     public string Decode(IEnumerable<int> ids)
     {
         var text = new StringBuilder();
@@ -100,7 +100,8 @@ internal sealed class UnigramTokenizer
         static bool IsExtraId(string piece) => piece.StartsWith(ExtraId, StringComparison.Ordinal);
     }
 
-    /// <summary>Refuses a <c>tokenizer.json</c> beside <c>spiece.model</c> that does more to a text than what Python makes of such a model.</summary>
+    /// <summary>Throws if a <c>tokenizer.json</c> beside <c>spiece.model</c> has more steps than Python derives from such a
+    /// model.</summary>
     private static void CheckBeside(TokenizerFiles files)
     {
         if (files.ReadSerialized() is not { } serialized)

@@ -3,10 +3,10 @@ using System.Text;
 
 namespace SkillLoc.Models.Tokenization;
 
-/// <summary>The characters of words (<c>\w</c>) by Unicode's annex 18, as Hugging Face's tokenizers have them; .NET's are fewer.</summary>
+/// <summary>Word characters (<c>\w</c>) by Unicode's annex 18, as in Hugging Face's tokenizers; .NET's are fewer.</summary>
 internal static class WordCharacters
 {
-    /// <summary>Whether a character is one: alphabetic, a mark, a decimal digit, a connector, or a joiner.</summary>
+    /// <summary>Whether a character is a word character: alphabetic, a mark, a decimal digit, a connector, or a joiner.</summary>
     public static bool Contains(Rune rune) =>
         Rune.GetUnicodeCategory(rune) is <= UnicodeCategory.LetterNumber or UnicodeCategory.ConnectorPunctuation
         // Joiners; circled and squared letters, which are symbols and yet alphabetic.

@@ -3,7 +3,7 @@ using Microsoft.ML.Tokenizers;
 
 namespace SkillLoc.Models.Tokenization;
 
-/// <summary>WordPiece (BERT): a word is spelled by the longest pieces from its start on, or is unknown.</summary>
+/// <summary>WordPiece (BERT): a word is split into the longest pieces from its start, or is unknown.</summary>
 internal sealed class WordPieceModel
 {
     private const string UsualPrefix = "##";
@@ -22,10 +22,10 @@ internal sealed class WordPieceModel
     private readonly int[] _ids;
 
     /// <param name="vocabulary">Token to id.</param>
-    /// <param name="special">The tokens that no text spells.</param>
-    /// <param name="unknown">What words become that the pieces cannot spell.</param>
-    /// <param name="model">What <c>tokenizer.json</c> says of the model; null where it is not there.</param>
-    /// <exception cref="NotSupportedException">The model has a setting that is not known.</exception>
+    /// <param name="special">Tokens that are not matched in texts.</param>
+    /// <param name="unknown">The token of words that cannot be split into pieces.</param>
+    /// <param name="model">The model in <c>tokenizer.json</c>; null without such a file.</param>
+    /// <exception cref="NotSupportedException">The model has a setting that is not supported.</exception>
     public WordPieceModel(Dictionary<string, int> vocabulary, IReadOnlySet<string> special, string unknown, SerializedStep? model)
     {
         model?.Only("vocab", "unk_token", "continuing_subword_prefix", "max_input_chars_per_word");
@@ -61,7 +61,7 @@ internal sealed class WordPieceModel
             ids.AddRange(_tokenizer.EncodeToIds(word, considerPreTokenization: false, considerNormalization: false).Select(line => _ids[line]));
     }
 
-    /// <summary>The text that tokens stand for, words apart.</summary>
+    /// <summary>Returns the text of tokens, with separated words.</summary>
     public string Decode(IEnumerable<string> tokens)
     {
         var text = new StringBuilder();

@@ -3,20 +3,20 @@ using System.Text;
 
 namespace SkillLoc.Models.Tokenization;
 
-/// <summary>The pre-tokenizers of <c>tokenizer.json</c>, which cut a normalized text into words.</summary>
+/// <summary>The pre-tokenizers of <c>tokenizer.json</c>, which split a normalized text into words.</summary>
 internal static class WordSplitters
 {
     /// <summary>A part of a text.</summary>
     /// <param name="Text">Its letters.</param>
-    /// <param name="First">How many of them were made of the whole text's first character.</param>
+    /// <param name="First">The number of letters that come from the first character of the whole text.</param>
     internal readonly record struct Word(string Text, int First);
 
-    /// <summary>What a step makes of a part of a text; parts without letters may be among the result.</summary>
+    /// <summary>Splits a part of a text; the result may include empty parts.</summary>
     internal delegate IEnumerable<Word> Splitter(Word word);
 
-    /// <summary>The function that a step describes.</summary>
+    /// <summary>Returns the function of a step.</summary>
     /// <exception cref="InvalidDataException">The step lacks a setting.</exception>
-    /// <exception cref="NotSupportedException">The step is of a kind, or has a setting, that is not known.</exception>
+    /// <exception cref="NotSupportedException">The step or one of its settings is not supported.</exception>
     public static Splitter Of(SerializedStep step)
     {
         switch (step.Type)
@@ -58,10 +58,11 @@ internal static class WordSplitters
         }
     }
 
-    /// <summary>BERT's own: at white space, which goes, and around every punctuation character.</summary>
+    /// <summary>BERT's pre-tokenizer: splits at white space, which is removed, and around punctuation.</summary>
     public static IEnumerable<Word> Bert(Word word) => Ranges(word, Words(word.Text));
 
-    /// <summary>GPT-2's own: as <see cref="ByteLevelPreTokenizer"/> does, if at all. Bytes are the model's to make.</summary>
+    /// <summary>GPT-2's pre-tokenizer: optionally splits as <see cref="ByteLevelPreTokenizer"/> does. The model converts to
+    /// bytes.</summary>
     public static Splitter ByteLevel(bool addsPrefixSpace, bool splits) => word =>
     {
         if (addsPrefixSpace && !word.Text.StartsWith(' '))
@@ -124,7 +125,7 @@ internal static class WordSplitters
         yield return (start, text.Length);
     }
 
-    /// <summary>Runs of word characters, and runs of what is neither such nor white space.</summary>
+    /// <summary>Runs of word characters, and runs of other characters except white space.</summary>
     private static IEnumerable<(int Start, int End)> WordsAndOthers(string text)
     {
         var (start, kind) = (0, 0);
@@ -166,7 +167,7 @@ internal static class WordSplitters
         _ => throw step.Lacks("behavior"),
     };
 
-    /// <summary>What becomes of a text's parts: where a match goes.</summary>
+    /// <summary>How matches are assigned to the parts of a text.</summary>
     private static IEnumerable<(int Start, int End)> Behave(IEnumerable<(int Start, int End, bool IsMatch)> parts, string behavior)
     {
         switch (behavior)

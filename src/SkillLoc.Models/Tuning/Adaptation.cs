@@ -8,7 +8,7 @@ using static TorchSharp.torch;
 namespace SkillLoc.Models.Tuning;
 
 /// <summary>
-/// What a parameter-efficient tuning method adds to a model: parameters of its own, and what they do in the forward pass. Made by
+/// A parameter-efficient tuning method applied to a model: its parameters and their part in the forward pass. Created by
 /// <see cref="TuningOptions.Create(LanguageModel, int)"/>.
 /// </summary>
 internal abstract class Adaptation : IDisposable
@@ -27,10 +27,10 @@ internal abstract class Adaptation : IDisposable
     /// <summary>The method and its options.</summary>
     public TuningOptions Options { get; }
 
-    /// <summary>The parameters by name; each method's class says which.</summary>
+    /// <summary>The parameters by name; the class of each method documents them.</summary>
     public IReadOnlyDictionary<string, Parameter> Parameters => _parameters;
 
-    /// <summary>The number of slots that the input sequence becomes longer by.</summary>
+    /// <summary>Number of virtual tokens added to the input sequence.</summary>
     internal virtual int PromptSize => 0;
 
     /// <inheritdoc/>
@@ -44,43 +44,43 @@ internal abstract class Adaptation : IDisposable
         GC.SuppressFinalize(this);
     }
 
-    /// <summary>The embedded sequence with its prompt.</summary>
+    /// <summary>Returns the embedded sequence with the prompt.</summary>
     /// <param name="words">The text's word embeddings, <c>[batch, length, hidden]</c>.</param>
     /// <param name="table">The model's word embeddings, <c>[vocabulary, hidden]</c>.</param>
-    /// <param name="batch">The batch that <paramref name="words"/> came from.</param>
+    /// <param name="batch">The batch of <paramref name="words"/>.</param>
     /// <returns><c>[batch, PromptSize + length, hidden]</c>.</returns>
     internal virtual Tensor Prompt(Tensor words, Tensor table, TokenBatch batch) => words;
 
-    /// <summary>The positions that are scored, counted with the prompt, Int64 <c>[batch]</c>.</summary>
+    /// <summary>The scored positions, prompt included, Int64 <c>[batch]</c>.</summary>
     internal virtual Tensor ScoredPositions(TokenBatch batch) => batch.Positions;
 
-    /// <summary>What comes before the keys and values of each layer's self-attention, computed once in a pass.</summary>
-    /// <param name="decoder">True for the second of T5's two stacks.</param>
+    /// <summary>Returns the keys and values prepended in each layer's self-attention, computed once per pass.</summary>
+    /// <param name="decoder">True for T5's decoder.</param>
     /// <returns><c>[layers, 2, heads, prefix, head size]</c>, or null.</returns>
     internal virtual Tensor? KeyValues(bool decoder = false) => null;
 
-    /// <summary>Called after each linear map of a layer.</summary>
-    /// <param name="place">Which linear map.</param>
-    /// <param name="input">What it read, <c>[batch, positions, in]</c>.</param>
-    /// <param name="output">What it gave, <c>[batch, positions, out]</c>.</param>
-    /// <returns>What the layer goes on with.</returns>
+    /// <summary>Called after each linear layer of a block.</summary>
+    /// <param name="place">The linear layer.</param>
+    /// <param name="input">Its input, <c>[batch, positions, in]</c>.</param>
+    /// <param name="output">Its output, <c>[batch, positions, out]</c>.</param>
+    /// <returns>The output to continue with.</returns>
     internal virtual Tensor AfterLinear(LinearPlace place, Tensor input, Tensor output) => output;
 
-    /// <summary>Called with a layer's output, normalised where layers end with a norm.</summary>
+    /// <summary>Called with the output of a layer, after its final norm if it has one.</summary>
     /// <param name="layer">Zero-based layer.</param>
     /// <param name="normed"><c>[batch, positions, hidden]</c>.</param>
-    /// <returns>What is added to the output as it was before its norm, and the sum is normalised instead; or null.</returns>
+    /// <returns>A term to add to the output before its norm, whose sum is normalised instead; or null.</returns>
     internal virtual Tensor? Correction(int layer, Tensor normed) => null;
 
     /// <summary>Whether <see cref="Fold"/> changes a parameter of the model.</summary>
     internal virtual bool FoldsInto(string name) => false;
 
-    /// <summary>Makes scoring as cheap as it can be: weights that a linear map can take over go into the model's, in place.</summary>
-    /// <param name="model">The model that has this adaptation.</param>
-    /// <returns>What is left: this, another, or null.</returns>
+    /// <summary>Folds the adaptation into the model's weights, in place, as far as possible, so that scoring is cheaper.</summary>
+    /// <param name="model">The model of this adaptation.</param>
+    /// <returns>The remaining adaptation: this, another, or null.</returns>
     internal virtual Adaptation? Fold(LanguageModel model) => this;
 
-    /// <summary>A copy for a copy of the model.</summary>
+    /// <summary>Returns a copy for a copy of the model.</summary>
     internal Adaptation Clone(LanguageModel model, ScalarType? dtype)
     {
         using var scope = NewDisposeScope();
@@ -91,7 +91,7 @@ internal abstract class Adaptation : IDisposable
         })!;
     }
 
-    /// <exception cref="ArgumentException">It was made for a model of another kind or size.</exception>
+    /// <exception cref="ArgumentException">It was created for a model of another kind or size.</exception>
     internal void CheckFits(LanguageModel model)
     {
         if (Describe(model) is var found && found != _fits)
@@ -100,7 +100,7 @@ internal abstract class Adaptation : IDisposable
         }
     }
 
-    /// <summary>Makes a parameter; for constructors.</summary>
+    /// <summary>Creates a parameter; for constructors.</summary>
     private protected Parameter Add(string name, long[] shape, Func<Generator, Tensor> draw)
     {
         var parameter = new Parameter(_source(name, shape, draw), requires_grad: false);

@@ -1,17 +1,17 @@
 namespace SkillLoc.Models.Tuning;
 
-/// <summary>The non-linearity within an adapter.</summary>
+/// <summary>The activation of an adapter.</summary>
 public enum AdapterActivation
 {
     /// <summary>max(x, 0).</summary>
     Relu,
 
-    /// <summary>x times the normal distribution's cumulative function.</summary>
+    /// <summary>x times the standard normal cumulative distribution function.</summary>
     Gelu,
 
-    /// <summary>The same, approximated by a hyperbolic tangent, as GPT-2 does.</summary>
+    /// <summary>GELU in the tanh approximation of GPT-2.</summary>
     GeluNew,
 
-    /// <summary>x times its logistic function.</summary>
+    /// <summary>x times the logistic function of x (SiLU).</summary>
     Swish,
 }

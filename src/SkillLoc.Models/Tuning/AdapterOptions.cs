@@ -2,31 +2,31 @@ using SkillLoc.Models.Backbones;
 
 namespace SkillLoc.Models.Tuning;
 
-/// <summary>Bottlenecks within the layers (methods, C.3); see <see cref="Adapters"/>.</summary>
+/// <summary>Bottleneck adapters (methods, C.3); see <see cref="Adapters"/>.</summary>
 public sealed record AdapterOptions : TuningOptions
 {
-    /// <summary>Where a layer's adapters are.</summary>
+    /// <summary>Placement of the adapters in a layer; <see cref="AdapterPlacement.Pfeiffer"/> by default.</summary>
     public AdapterPlacement Placement { get; init; }
 
-    /// <summary>The bottleneck's width; null takes a sixteenth of the hidden size.</summary>
+    /// <summary>Bottleneck size, 1 or more; null (default) is a sixteenth of the hidden size.</summary>
     public int? BottleneckSize { get; init; }
 
-    /// <summary>The non-linearity; null takes <see cref="AdapterActivation.Relu"/> for Pfeiffer's placement and
+    /// <summary>The activation; null (default) is <see cref="AdapterActivation.Relu"/> for Pfeiffer's placement and
     /// <see cref="AdapterActivation.GeluNew"/> for Houlsby's.</summary>
     public AdapterActivation? Activation { get; init; }
 
-    /// <summary>Whether both projections have biases.</summary>
+    /// <summary>Whether both projections have biases; true by default.</summary>
     public bool Bias { get; init; } = true;
 
-    /// <summary>The standard deviation that the down-projection is drawn with.</summary>
+    /// <summary>Standard deviation of the down-projection's initialisation, above 0; 0.02 by default.</summary>
     public double InitialDeviation { get; init; } = 0.02;
 
-    /// <summary>The standard deviation that the up-projection is drawn with; 0, the default, starts it at <see cref="InitialMean"/>, and so
-    /// training at the pre-trained model. The mode-connectivity paper draws both
-    /// projections with one (methods, C.3).</summary>
+    /// <summary>Standard deviation of the up-projection's initialisation, 0 or more. 0 (default) sets it to <see cref="InitialMean"/>, so
+    /// that with a mean of 0 training starts at the pre-trained model; the mode-connectivity paper draws both projections with the same
+    /// deviation (methods, C.3).</summary>
     public double InitialUpDeviation { get; init; }
 
-    /// <summary>The mean that both projections are drawn with (methods, C.3).</summary>
+    /// <summary>Mean of both projections' initialisation; 0 by default (methods, C.3).</summary>
     public double InitialMean { get; init; }
 
     /// <inheritdoc/>

@@ -1,6 +1,6 @@
 namespace SkillLoc.Models.Tuning;
 
-/// <summary>Where a layer's adapters are (methods, C.3).</summary>
+/// <summary>Placement of the adapters in a layer (methods, C.3).</summary>
 public enum AdapterPlacement
 {
     /// <summary>One, after the feed-forward block: LayerNorm(adapter(LayerNorm(h + x)) + h + x), where h is the block's output, x its

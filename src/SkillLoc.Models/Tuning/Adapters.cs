@@ -8,9 +8,8 @@ using F = TorchSharp.torch.nn.functional;
 namespace SkillLoc.Models.Tuning;
 
 /// <summary>
-/// Adapters: up(activation(down(x))), added where <see cref="AdapterPlacement"/> says. Unless
-/// <see cref="AdapterOptions.InitialUpDeviation"/> says otherwise the up-projection starts at zero, so that training starts from the
-/// pre-trained model.
+/// Bottleneck adapters: up(activation(down(x))), placed as <see cref="AdapterPlacement"/> says. By default the up-projection starts at zero
+/// (<see cref="AdapterOptions.InitialUpDeviation"/>), so that training starts at the pre-trained model.
 /// </summary>
 /// <remarks>
 /// Parameters, for each linear map that an adapter follows (<c>….attention.output.dense</c>, <c>….output.dense</c>; in T5

@@ -4,8 +4,9 @@ using TorchSharp.Modules;
 namespace SkillLoc.Models.Tuning;
 
 /// <summary>
-/// The model's own biases train: every parameter whose name contains "bias", those of layer norms, embeddings and the language-model
-/// head included (methods, B.4). Unlike <see cref="ParameterSelection.BiasOnly"/> it is saved as biases alone. T5 is refused.
+/// BitFit: trains the model's biases, which are all parameters whose name contains "bias", those of layer norms, embeddings and the
+/// language-model head included (methods, B.4). Unlike <see cref="ParameterSelection.BiasOnly"/> only the biases are saved. T5 is not
+/// supported.
 /// </summary>
 public sealed record BitFitOptions : TuningOptions
 {

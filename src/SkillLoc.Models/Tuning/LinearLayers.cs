@@ -1,6 +1,6 @@
 namespace SkillLoc.Models.Tuning;
 
-/// <summary>The linear maps of a transformer layer. In T5's decoder those of the attention to the encoder's text are meant too.</summary>
+/// <summary>The linear layers of a transformer block. In T5's decoder, they include those of the cross-attention.</summary>
 [Flags]
 public enum LinearLayers
 {

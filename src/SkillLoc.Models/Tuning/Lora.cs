@@ -7,17 +7,16 @@ using F = TorchSharp.torch.nn.functional;
 namespace SkillLoc.Models.Tuning;
 
 /// <summary>
-/// Low-rank adaptation (Hu et al. 2022): W x becomes W x + (alpha / r) B A x; with <see cref="LoraOptions.Bias"/>
-/// W x + (alpha / r) (B (A x + a) + b), and with <see cref="LoraOptions.Mlp"/> W x + (alpha / r) C tanh(B A x) (methods, C.3).
-/// A is drawn uniformly (Kaiming, a = sqrt 5), C from N(0, 0.02), and B and the biases start at zero, so that training starts from the
-/// pre-trained model. <see cref="LanguageModel.FoldAdaptation"/> adds the product to W and what the biases come to to the map's own
-/// bias; with C, or with biases and none of the map's own (T5), it changes nothing.
+/// Low-rank adaptation (Hu et al. 2022): W x becomes W x + (alpha / r) B A x; with <see cref="LoraOptions.Bias"/> W x + (alpha / r) (B (A x
+/// + a) + b), and with <see cref="LoraOptions.Mlp"/> W x + (alpha / r) C tanh(B A x) (methods, C.3). A is drawn uniformly (Kaiming, a =
+/// sqrt 5), C from N(0, 0.02), and B and the biases start at zero, so that training starts at the pre-trained model.
+/// <see cref="LanguageModel.FoldAdaptation"/> folds the product into W and the biases into the layer's own; with C, or with biases where
+/// the layer has none (T5), it changes nothing.
 /// </summary>
 /// <remarks>
-/// Parameters, for each targeted linear map (such as <c>roberta.encoder.layer.0.attention.self.query</c>):
-/// <c>MAP.lora_A.weight</c> <c>[rank, in]</c> and <c>MAP.lora_B.weight</c> <c>[out, rank]</c>, as PEFT calls them after its own prefix;
-/// where asked for also <c>MAP.lora_A.bias</c> <c>[rank]</c>, <c>MAP.lora_B.bias</c> <c>[out]</c> and <c>MAP.lora_C.weight</c>
-/// <c>[out, out]</c>.
+/// Parameters, for each target module (such as <c>roberta.encoder.layer.0.attention.self.query</c>): <c>MAP.lora_A.weight</c>
+/// <c>[rank, in]</c> and <c>MAP.lora_B.weight</c> <c>[out, rank]</c>, named as in PEFT after its prefix; optionally also
+/// <c>MAP.lora_A.bias</c> <c>[rank]</c>, <c>MAP.lora_B.bias</c> <c>[out]</c> and <c>MAP.lora_C.weight</c> <c>[out, out]</c>.
 /// </remarks>
 internal sealed class Lora : Adaptation
 {

@@ -7,15 +7,15 @@ using static TorchSharp.torch;
 namespace SkillLoc.Models.Tuning;
 
 /// <summary>
-/// Low-rank biases (methods, C.3): W x becomes W x + (alpha / r) B R, beside a bias that the map has; with
-/// <see cref="LowRankBiasOptions.Mlp"/> (bias_mlp) W x + (alpha / r) C tanh(B R). R is drawn uniformly (Kaiming, a = sqrt 5, so from -1
-/// to 1), C from N(0, 0.02), and B starts at zero, so that training starts from the pre-trained model.
-/// <see cref="LanguageModel.FoldAdaptation"/> adds what it comes to to the map's own bias; in T5, whose maps have none, it changes nothing.
+/// Low-rank biases (methods, C.3): W x becomes W x + (alpha / r) B R, in addition to the layer's own bias; with
+/// <see cref="LowRankBiasOptions.Mlp"/>, W x + (alpha / r) C tanh(B R). R is drawn uniformly (Kaiming, a = sqrt 5, so from -1 to 1), C from
+/// N(0, 0.02), and B starts at zero, so that training starts at the pre-trained model. <see cref="LanguageModel.FoldAdaptation"/> folds the
+/// result into the layer's own bias; in T5, whose layers have none, it changes nothing.
 /// </summary>
 /// <remarks>
-/// Parameters, for each targeted linear map (such as <c>roberta.encoder.layer.0.attention.self.query</c>):
-/// <c>MAP.lora_R.weight</c> <c>[rank, 1]</c>, <c>MAP.lora_B.weight</c> <c>[out, rank]</c> and, where asked for, <c>MAP.lora_C.weight</c>
-/// <c>[out, out]</c>. An R that all maps share is <c>lora_R.weight</c>, the first.
+/// Parameters, for each target module (such as <c>roberta.encoder.layer.0.attention.self.query</c>): <c>MAP.lora_R.weight</c>
+/// <c>[rank, 1]</c>, <c>MAP.lora_B.weight</c> <c>[out, rank]</c> and optionally <c>MAP.lora_C.weight</c> <c>[out, out]</c>. A shared R is
+/// <c>lora_R.weight</c>, the first parameter.
 /// </remarks>
 internal sealed class LowRankBias : Adaptation
 {
@@ -70,7 +70,7 @@ internal sealed class LowRankBias : Adaptation
         return null;
     }
 
-    /// <summary>What is added to a map's output, <c>[out]</c>.</summary>
+    /// <summary>The bias that is added to a layer's output, <c>[out]</c>.</summary>
     private Tensor Bias(Factors factors)
     {
         Tensor bias = factors.B.mm(factors.R);

@@ -2,23 +2,23 @@ using SkillLoc.Models.Backbones;
 
 namespace SkillLoc.Models.Tuning;
 
-/// <summary>Biases of low rank on linear maps (methods, C.3); see <see cref="LowRankBias"/>.</summary>
+/// <summary>Low-rank biases of linear layers (methods, C.3); see <see cref="LowRankBias"/>.</summary>
 public sealed record LowRankBiasOptions : TuningOptions
 {
-    /// <summary>r, the rank.</summary>
+    /// <summary>The rank r, 1 or more; 8 by default.</summary>
     public int Rank { get; init; } = 8;
 
-    /// <summary>The bias is scaled by alpha / r.</summary>
+    /// <summary>alpha, above 0; the bias is scaled by alpha / r. 16 by default.</summary>
     public double Alpha { get; init; } = 16;
 
-    /// <summary>The linear maps that get a bias. One on the keys changes no score, since it adds the same to a query's scores of all of
-    /// them.</summary>
+    /// <summary>The target modules; queries and values by default. A bias on the keys has no effect, since it adds the same to all scores
+    /// of a query.</summary>
     public LinearLayers Targets { get; init; } = LinearLayers.Query | LinearLayers.Value;
 
-    /// <summary>Whether all maps have one R together, instead of one each.</summary>
+    /// <summary>Whether all target modules share one R; false by default.</summary>
     public bool ShareR { get; init; }
 
-    /// <summary>Whether B R passes through a hyperbolic tangent and a third matrix C (methods, C.3).</summary>
+    /// <summary>Whether B R passes through tanh and a third matrix C (methods, C.3); false by default.</summary>
     public bool Mlp { get; init; }
 
     /// <inheritdoc/>

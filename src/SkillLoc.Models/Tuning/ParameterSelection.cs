@@ -2,21 +2,22 @@ using SkillLoc.Models.Backbones;
 
 namespace SkillLoc.Models.Tuning;
 
-/// <summary>Which pre-trained parameters train, and so which a graft considers (methods, A.8).</summary>
+/// <summary>Selects the pre-trained parameters that train, which are also those that a graft considers (methods, A.8).</summary>
 public sealed record ParameterSelection
 {
-    /// <summary>Keep token, position and segment embeddings as they are. The first version of T5 reads its head from them too.</summary>
+    /// <summary>Freezes token, position and segment embeddings, which are also the head of T5 1.0; true by default.</summary>
     public bool FixEmbeddings { get; init; } = true;
 
-    /// <summary>Keep the pre-trained head (pooler, language-model head, GPT-2's and T5's last layer norms) as it is. A freshly made classification head always trains.</summary>
+    /// <summary>Freezes the pre-trained head: pooler, language-model head, and the final layer norms of GPT-2 and T5; true by default. A
+    /// new classification head always trains.</summary>
     public bool FixHead { get; init; } = true;
 
-    /// <summary>Keep this many of the lowest layers as they are, of T5's encoder and decoder alike.</summary>
+    /// <summary>Number of lowest layers to freeze, in T5 of both encoder and decoder; 0 by default.</summary>
     public int FixLayers { get; init; }
 
-    /// <summary>Within layers and head, train parameters named "bias" only (BitFit; layer norms' biases count, and T5's relative positions,
-    /// which are all the biases that it has).</summary>
-    /// <remarks>For GPT-2 too, where the paper's code ignores it.</remarks>
+    /// <summary>Trains only parameters named "bias" within layers and head (BitFit), those of layer norms and T5's relative positions
+    /// included; false by default.</summary>
+    /// <remarks>Also applies to GPT-2, where the paper's code ignores it.</remarks>
     public bool BiasOnly { get; init; }
 
     /// <summary>Whether a parameter trains.</summary>
@@ -34,10 +35,10 @@ public sealed record ParameterSelection
         };
     }
 
-    /// <summary>The names of a model's parameters that train, in the model's order.</summary>
+    /// <summary>Returns the names of a model's parameters that train, in the model's order.</summary>
     /// <param name="model">The model.</param>
     /// <returns>The names.</returns>
-    /// <exception cref="ArgumentException"><see cref="FixLayers"/> is not within the model.</exception>
+    /// <exception cref="ArgumentException"><see cref="FixLayers"/> is outside the model.</exception>
     public IReadOnlyList<string> Of(LanguageModel model)
     {
         ArgumentNullException.ThrowIfNull(model);

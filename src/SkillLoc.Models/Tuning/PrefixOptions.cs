@@ -3,17 +3,18 @@ using SkillLoc.Models.Backbones;
 
 namespace SkillLoc.Models.Tuning;
 
-/// <summary>Trainable keys and values before each layer's own (Li and Liang 2021); see <see cref="PrefixTuning"/>.</summary>
+/// <summary>Prefix tuning: trainable keys and values prepended in each layer (Li and Liang 2021); see <see cref="PrefixTuning"/>.</summary>
 public sealed record PrefixOptions : TuningOptions
 {
-    /// <summary>The number of keys and values in each layer.</summary>
+    /// <summary>Number of keys and values in each layer, 1 or more; 100 by default.</summary>
     public int Length { get; init; } = 100;
 
-    /// <summary>The width of the projection that the keys and values are made by; null trains them directly.</summary>
+    /// <summary>Width of the projection that produces the keys and values, 1 or more; null trains them directly. 512 by default.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.Never)]
     public int? ProjectionSize { get; init; } = 512;
 
-    /// <summary>The standard deviation that the table, or else the keys and values, are drawn with.</summary>
+    /// <summary>Standard deviation of the initialisation of the table, or of the keys and values without a projection, above 0; 0.02 by
+    /// default.</summary>
     public double InitialDeviation { get; init; } = 0.02;
 
     /// <inheritdoc/>

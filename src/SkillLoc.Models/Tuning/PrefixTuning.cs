@@ -7,16 +7,16 @@ using F = TorchSharp.torch.nn.functional;
 namespace SkillLoc.Models.Tuning;
 
 /// <summary>
-/// Prefix tuning (Li and Liang 2021; methods, C.3): every self-attention gets keys and values before those of its
-/// input, which every position may attend to. They come from a table by a linear map, tanh and another, without biases; after
-/// training <see cref="LanguageModel.FoldAdaptation"/> keeps the keys and values alone. T5's two stacks have one each, whose keys get no
-/// relative position bias; the decoder's attention to the encoder's text gets none.
+/// Prefix tuning (Li and Liang 2021; methods, C.3): prepends keys and values in every self-attention, which every position may attend to.
+/// They are computed from a table by two linear layers with tanh between, without biases; after training,
+/// <see cref="LanguageModel.FoldAdaptation"/> keeps only the keys and values. T5 has one prefix per stack, without relative position bias,
+/// and none in the cross-attention.
 /// </summary>
 /// <remarks>
 /// Parameters: <c>prefix.embedding.weight</c> <c>[length, hidden]</c>, <c>prefix.transform.0.weight</c> <c>[projection, hidden]</c> and
 /// <c>prefix.transform.2.weight</c> <c>[layers * 2 * heads * head size, projection]</c>, whose result is viewed in memory order as
-/// <c>[layers, 2, heads, length, head size]</c>; or, without a projection, <c>prefix.key_values</c> of that shape. In T5 these names are
-/// there twice, as <c>encoder.prefix…</c> and <c>decoder.prefix…</c>.
+/// <c>[layers, 2, heads, length, head size]</c>; or, without a projection, <c>prefix.key_values</c> of that shape. In T5 these names exist
+/// twice, as <c>encoder.prefix…</c> and <c>decoder.prefix…</c>.
 /// </remarks>
 internal sealed class PrefixTuning : Adaptation
 {
@@ -47,7 +47,7 @@ internal sealed class PrefixTuning : Adaptation
     /// <inheritdoc/>
     internal override Tensor? KeyValues(bool decoder = false) => (decoder ? _decoder : _first)?.KeyValues();
 
-    /// <summary>Puts a layer's share of <see cref="KeyValues"/> before its keys and values.</summary>
+    /// <summary>Prepends a layer's part of <see cref="KeyValues"/> to its keys and values.</summary>
     /// <param name="prefix"><c>[2, heads, prefix, head size]</c>.</param>
     /// <param name="keys"><c>[batch, heads, length, head size]</c>.</param>
     /// <param name="values">The same.</param>

@@ -7,14 +7,14 @@ using static TorchSharp.torch;
 namespace SkillLoc.Models.Tuning;
 
 /// <summary>
-/// A soft prompt (methods, B.1). The sequence is the mask, P - 1 trainable vectors, and the text with its special tokens; what is
-/// scored is slot 0, the mask, whatever <see cref="TokenBatch.Positions"/> says. For a causal model it is the text and P trainable
-/// vectors right after each row's <see cref="TokenBatch.Positions"/>, and what is scored is the last of them. For T5 it is P trainable
-/// vectors and the text, which the encoder reads; the decoder reads what it does without a prompt. The model adds positions, counted over
-/// the whole sequence, and token types (0 for the prompt). The mask's embedding is the model's own, and no gradient reaches word
-/// embeddings through the encoder's or a one-stack model's input.
+/// A soft prompt (methods, B.1). The sequence is the mask, P - 1 trainable vectors, and the text with its special tokens; slot 0, the mask,
+/// is scored, whatever <see cref="TokenBatch.Positions"/> says. In a causal model, P trainable vectors follow each row's
+/// <see cref="TokenBatch.Positions"/>, and the last one is scored. In T5, P trainable vectors precede the encoder's text; the decoder's
+/// input is unchanged. Positions count over the whole sequence; token types are 0 for the prompt. The mask's embedding is the model's own,
+/// and word embeddings receive no gradient from the input.
 /// </summary>
-/// <remarks>Parameter: <c>prompt</c> <c>[1, P - 1, hidden]</c>, of a causal model and of T5 <c>[1, P, hidden]</c>, initialised N(0, 1) / 30.</remarks>
+/// <remarks>Parameter: <c>prompt</c> <c>[1, P - 1, hidden]</c>, in causal models and T5 <c>[1, P, hidden]</c>, initialised N(0, 1) /
+/// 30.</remarks>
 internal sealed class SoftPrompt : Adaptation
 {
     private readonly Parameter _prompt;
@@ -49,7 +49,7 @@ internal sealed class SoftPrompt : Adaptation
         _prompt = AddNormal("prompt", 1.0 / 30, 1, masked ? Size - 1 : Size, model.Config.HiddenSize);
     }
 
-    /// <summary>P, the number of slots: a masked model's text begins at index P.</summary>
+    /// <summary>P, the number of slots; the text of a masked model begins at index P.</summary>
     public int Size { get; }
 
     /// <inheritdoc/>

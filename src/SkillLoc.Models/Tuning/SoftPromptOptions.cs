@@ -2,15 +2,16 @@ using SkillLoc.Models.Backbones;
 
 namespace SkillLoc.Models.Tuning;
 
-/// <summary>Trainable vectors before the text, or after a causal model's (methods, B.1); see <see cref="SoftPrompt"/>.</summary>
+/// <summary>A soft prompt: trainable vectors before the text, or after it in causal models (methods, B.1); see
+/// <see cref="SoftPrompt"/>.</summary>
 public sealed record SoftPromptOptions : TuningOptions
 {
-    /// <summary>P, the number of slots: the mask, which is read, and P - 1 trainable vectors; of a causal model and of T5 P trainable
-    /// vectors.</summary>
+    /// <summary>P, the number of slots, 2 or more: the mask and P - 1 trainable vectors. In causal models and T5, 1 or more trainable
+    /// vectors. 16 by default.</summary>
     public int Size { get; init; } = 16;
 
-    /// <summary>The id of the mask token; null takes the tokenizer's (in a classifier) or the configuration's. A
-    /// causal model and T5 need none.</summary>
+    /// <summary>Id of the mask token; null (default) uses that of the tokenizer (in a classifier) or of the configuration. Not used by
+    /// causal models and T5.</summary>
     public int? MaskTokenId { get; init; }
 
     /// <inheritdoc/>

@@ -5,23 +5,24 @@ using static TorchSharp.torch;
 namespace SkillLoc.Models.Tuning;
 
 /// <summary>
-/// What a parameter-efficient tuning method learnt, without the base model: one safetensors file of the tuned tensors, whole, that says
-/// by which method and for which base model they are.
+/// The weights of a parameter-efficient tuning method without the base model: one safetensors file with the tuned tensors, the method and
+/// the fingerprint of the base model.
 /// </summary>
 public sealed class TunedWeights
 {
-    /// <summary>What the metadata of such a file has as its <c>format</c>.</summary>
+    /// <summary>The value of <c>format</c> in the metadata of such a file.</summary>
     public const string FileFormat = "skillloc-tuned";
 
     private const string Version = "1";
 
-    /// <summary>The identity of the weights that tuning left alone (<see cref="CheckpointFingerprint"/>); the tuned ones fit no others.</summary>
+    /// <summary>The fingerprint (<see cref="CheckpointFingerprint"/>) of the weights that were not tuned, the only base that these
+    /// fit.</summary>
     public required string BaseFingerprint { get; init; }
 
     /// <summary>The method and its options.</summary>
     public required TuningOptions Options { get; init; }
 
-    /// <summary>What to restore a classifier from, as JSON; empty when the weights stand alone.</summary>
+    /// <summary>Classifier settings as JSON, from which a scorer can be restored; empty without them.</summary>
     public string Settings { get; init; } = "";
 
     /// <summary>The tuned tensors by name, a trained classification head's included, in row-major order.</summary>
@@ -31,12 +32,12 @@ public sealed class TunedWeights
     public long Count => Tensors.Values.Sum(tensor => (long)tensor.Values.Length);
 
     /// <summary>Writes one safetensors file.</summary>
-    /// <param name="path">The file; an older one is replaced when the new one is complete.</param>
-    /// <exception cref="IOException">It could not be written; what was there is untouched.</exception>
+    /// <param name="path">The file; an existing file is replaced once the new one is complete.</param>
+    /// <exception cref="IOException">It could not be written; an existing file is unchanged.</exception>
     public void Save(string path) => AtomicFile.Write(path, Save);
 
-    /// <summary>Writes the same to a stream.</summary>
-    /// <param name="stream">Where to.</param>
+    /// <summary>Writes the file to a stream.</summary>
+    /// <param name="stream">A writable stream.</param>
     public void Save(Stream stream)
     {
         using var scope = NewDisposeScope();
@@ -51,10 +52,10 @@ public sealed class TunedWeights
             });
     }
 
-    /// <summary>Reads what <see cref="Save(string)"/> wrote.</summary>
+    /// <summary>Reads a file that <see cref="Save(string)"/> wrote.</summary>
     /// <param name="path">The file.</param>
     /// <returns>The weights.</returns>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
     /// <exception cref="InvalidDataException">The file is damaged, or holds something else.</exception>
     public static TunedWeights Load(string path)
     {
@@ -64,7 +65,7 @@ public sealed class TunedWeights
 
     /// <summary>Reads the bytes of such a file.</summary>
     /// <param name="bytes">The bytes.</param>
-    /// <param name="source">Where they came from, for error messages.</param>
+    /// <param name="source">Its name in error messages.</param>
     /// <returns>The weights.</returns>
     /// <exception cref="InvalidDataException">The bytes are damaged, or hold something else.</exception>
     public static TunedWeights Load(byte[] bytes, string source)

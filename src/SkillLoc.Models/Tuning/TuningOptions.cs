@@ -10,8 +10,8 @@ using static TorchSharp.torch;
 namespace SkillLoc.Models.Tuning;
 
 /// <summary>
-/// A parameter-efficient tuning method and its options: the pre-trained weights stay as they are (with <see cref="BitFitOptions"/>,
-/// all but the biases), and few parameters train.
+/// A parameter-efficient tuning method and its options: the pre-trained weights are frozen (with <see cref="BitFitOptions"/>, all but the
+/// biases), and few parameters train.
 /// </summary>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
 [JsonDerivedType(typeof(SoftPromptOptions), "soft_prompt")]
@@ -28,19 +28,20 @@ public abstract record TuningOptions
     {
     }
 
-    /// <summary>Makes what the method adds to a model, as it is at the start of training; assign it to
-    /// <see cref="LanguageModel.Adaptation"/>.</summary>
-    /// <param name="model">The model, whose device and type of weights the new parameters get.</param>
+    /// <summary>Creates the initial adaptation of a model; assign it to <see cref="LanguageModel.Adaptation"/>.</summary>
+    /// <param name="model">The model, whose device and type the new parameters have.</param>
     /// <param name="seed">Seed of the initialisation.</param>
-    /// <returns>The caller's until it is assigned; null where the method changes the model's own parameters (BitFit).</returns>
-    /// <exception cref="ArgumentException">An option is absurd, or does not fit the model.</exception>
-    /// <exception cref="NotSupportedException">The model's architecture cannot be tuned so.</exception>
+    /// <returns>The adaptation, which the caller owns until it is assigned; null if the method changes the model's own parameters
+    /// (BitFit).</returns>
+    /// <exception cref="ArgumentException">An option is out of range, or does not fit the model.</exception>
+    /// <exception cref="NotSupportedException">The method does not support the model's architecture.</exception>
     internal Adaptation? Create(LanguageModel model, int seed = 0) => Create(model, null, seed, required: false);
 
-    /// <summary>The parameters that the method trains: what it added to the model, or, with BitFit, the model's biases.</summary>
+    /// <summary>Returns the parameters that the method trains: those that it added to the model, or with BitFit the model's
+    /// biases.</summary>
     /// <param name="model">A model that these options have been applied to.</param>
     /// <returns>Parameters by name.</returns>
-    /// <exception cref="ArgumentException">The model's <see cref="LanguageModel.Adaptation"/> is not of these options.</exception>
+    /// <exception cref="ArgumentException">The model's <see cref="LanguageModel.Adaptation"/> has other options.</exception>
     public virtual IReadOnlyDictionary<string, Parameter> ParametersOf(LanguageModel model)
     {
         ArgumentNullException.ThrowIfNull(model);
@@ -49,9 +50,9 @@ public abstract record TuningOptions
             : throw new ArgumentException($"The model is tuned with {model.Adaptation?.Options.ToString() ?? "nothing"}, not with {this}.", nameof(model));
     }
 
-    /// <summary>Reads options.</summary>
-    /// <param name="json">What <see cref="ToJson"/> gave.</param>
-    /// <param name="source">Where it came from, for error messages.</param>
+    /// <summary>Reads options from JSON.</summary>
+    /// <param name="json">The result of <see cref="ToJson"/>.</param>
+    /// <param name="source">Its name in error messages.</param>
     /// <returns>The options.</returns>
     /// <exception cref="InvalidDataException">It is not the JSON of a known method.</exception>
     public static TuningOptions FromJson(string json, string source)
@@ -64,11 +65,11 @@ public abstract record TuningOptions
     /// <returns>The text.</returns>
     public string ToJson() => JsonSerializer.Serialize(this, Json);
 
-    /// <summary>The same as <see cref="Create(LanguageModel, int)"/>, with parameters that a checkpoint holds taken from there.</summary>
+    /// <summary>Like <see cref="Create(LanguageModel, int)"/>, with the parameters of a checkpoint where it has them.</summary>
     /// <param name="model">The model.</param>
-    /// <param name="stored">The checkpoint; null draws all.</param>
-    /// <param name="seed">Seed of what it lacks.</param>
-    /// <param name="required">Whether it must lack nothing.</param>
+    /// <param name="stored">The checkpoint; null draws all parameters.</param>
+    /// <param name="seed">Seed of the parameters that it lacks.</param>
+    /// <param name="required">Whether the checkpoint must have all parameters.</param>
     /// <param name="learnt">What will take the place of what is drawn; null for nothing. Its shapes are looked at before anything is.</param>
     /// <exception cref="InvalidDataException">A parameter of the checkpoint is missing, has another shape, or holds NaN.</exception>
     internal Adaptation? Create(LanguageModel model, CheckpointFolder? stored, int seed, bool required, TunedWeights? learnt = null)
@@ -93,7 +94,7 @@ public abstract record TuningOptions
         });
     }
 
-    /// <summary>The same options whatever parameters were drawn like at the start, which no forward pass reads.</summary>
+    /// <summary>Returns the options without those of the initialisation, which no forward pass reads.</summary>
     internal TuningOptions WithoutDraws() => this switch
     {
         AdapterOptions adapter => adapter with { InitialDeviation = 1, InitialUpDeviation = 0, InitialMean = 0 },
@@ -101,7 +102,7 @@ public abstract record TuningOptions
         _ => this,
     };
 
-    /// <summary>Makes what the method adds to a model.</summary>
+    /// <summary>Creates the adaptation of a model.</summary>
     internal abstract Adaptation? Build(LanguageModel model, ParameterSource source);
 
     private protected static void RequireMaps(LinearLayers targets, string option)

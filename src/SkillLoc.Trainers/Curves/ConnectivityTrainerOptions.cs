@@ -4,76 +4,77 @@ using SkillLoc.Transforms;
 
 namespace SkillLoc.Trainers;
 
-/// <summary>What the trainers of models between two ends can be told alike (methods, C.8).</summary>
+/// <summary>Common options of trainers of models between two endpoints (methods, C.8).</summary>
 public abstract class ConnectivityTrainerOptions
 {
-    /// <summary>The first model; it stays as it is and must live as long as what is trained.</summary>
+    /// <summary>The first endpoint. It is not changed, and must outlive the result.</summary>
     public TextScoringTransformer? First;
 
-    /// <summary>The second model, of the same architecture, kind of tokenizer and tuning method; as the first.</summary>
+    /// <summary>The second endpoint, with the same architecture, kind of tokenizer and tuning method; under the same conditions.</summary>
     public TextScoringTransformer? Second;
 
-    /// <summary>The end whose task is trained on; it matters where the ends have different labels (methods, C.9).</summary>
+    /// <summary>The endpoint whose task is trained, if labels differ (methods, C.9); the first by default.</summary>
     public PathEnd Task;
 
     /// <summary>The label column, as fine-tuning had it: a key, for a regression a Single, for free answers (T5) text or a vector of
     /// text.</summary>
     public string LabelColumnName = "Label";
 
-    /// <summary>Rows that choose the best state; null keeps the last.</summary>
+    /// <summary>Validation rows for selecting the best state; null (default) keeps the last.</summary>
     public IDataView? ValidationSet;
 
-    /// <summary>Updates between two evaluations; there is always one after the last update.</summary>
+    /// <summary>Updates between evaluations, 1 or more; 100 by default. The last update is always evaluated.</summary>
     public int EvaluationInterval = 100;
 
-    /// <summary>Updates.</summary>
+    /// <summary>Number of updates, 1 or more; 5,000 by default.</summary>
     public int MaxSteps = 5000;
 
-    /// <summary>Rows of a micro-batch.</summary>
+    /// <summary>Rows per micro-batch, 1 or more.</summary>
     public int BatchSize = 16;
 
-    /// <summary>Micro-batches of an update.</summary>
+    /// <summary>Micro-batches per update, 1 or more; 1 by default.</summary>
     public int GradientAccumulationSteps = 1;
 
-    /// <summary>The optimiser; the default is the paper's. Whichever it is, there is neither decay nor clipping of gradients.</summary>
+    /// <summary>The optimiser; Adafactor by default, as in the paper. There is neither weight decay nor gradient clipping.</summary>
     public OptimizerKind Optimizer = OptimizerKind.Adafactor;
 
-    /// <summary>The learning rate, which is constant.</summary>
+    /// <summary>The constant learning rate, above 0.</summary>
     public double LearningRate = 1e-4;
 
-    /// <summary>Dropout while training; null takes what the configuration says.</summary>
+    /// <summary>Dropout during training, from 0 to below 1; null (default) uses the configuration's.</summary>
     public double? Dropout;
 
-    /// <summary>Padded tokens in one forward pass; null takes what suits the device.</summary>
+    /// <summary>Maximum number of padded tokens in a forward pass, 1 or more; null (default) chooses a size that suits the
+    /// device.</summary>
     public int? MaxTokensPerBatch;
 
     /// <summary>
-    /// Seed of the start, the order of rows, places and dropout. Null takes the seed of the state that training goes on from, if there is
-    /// one, or else one of the context's, as <see cref="PromptFineTuneTrainer.Options.Seed"/> does.
+    /// Seed of initialisation, shuffles, positions and dropout. Null (default) uses the seed of the resumed state, or else draws one from
+    /// the context, as <see cref="PromptFineTuneTrainer.Options.Seed"/> does.
     /// </summary>
     public int? Seed;
 
     /// <summary>
-    /// A file that holds the state of the training while it runs. When the program is ended, at whatever moment, the next Fit with the
-    /// same options, ends and data finds it, goes on from there and, on the CPU, comes to the same result bit for bit. It is removed when
-    /// training is complete. Null keeps no state.
+    /// File for the state of a running training. If the program is interrupted at any time, the next Fit with the same options, endpoints
+    /// and data resumes from it; on the CPU, the result is the same bit for bit. It is removed when training completes. Null (default)
+    /// saves no state.
     /// </summary>
     public string? StateFile;
 
-    /// <summary>Updates between writes of <see cref="StateFile"/>, which is also written when training is cancelled.</summary>
+    /// <summary>Updates between writes of <see cref="StateFile"/>, 1 or more; 100 by default. It is also written on cancellation.</summary>
     public int StateInterval = 100;
 
-    /// <summary>Ends training with the best state so far, as does the end of the context's execution.</summary>
+    /// <summary>Cancels training, which returns the best state so far, as does cancelling the context's execution.</summary>
     public CancellationToken CancellationToken;
 
     private protected ConnectivityTrainerOptions()
     {
     }
 
-    /// <summary>The end whose task it is.</summary>
+    /// <summary>The endpoint whose task is trained.</summary>
     internal TextScoringTransformer TaskEnd => Task == PathEnd.First ? First! : Second!;
 
-    /// <summary>The same options with a seed for certain: their own, that of a stored state, or one of the context's.</summary>
+    /// <summary>Returns the options with a seed: their own, that of a stored state, or one drawn from the context.</summary>
     internal ConnectivityTrainerOptions WithSeed(ComponentHost host)
     {
         var options = (ConnectivityTrainerOptions)MemberwiseClone();
@@ -81,7 +82,7 @@ public abstract class ConnectivityTrainerOptions
         return options;
     }
 
-    /// <summary>What bears on a run's result beside the ends and the data.</summary>
+    /// <summary>Describes everything that affects the result beside endpoints and data.</summary>
     internal virtual RunDescription Describe() => new(this, nameof(StateInterval));
 
     /// <exception cref="ArgumentException">An option is missing or out of its range.</exception>

@@ -1,12 +1,13 @@
 namespace SkillLoc.Trainers;
 
-/// <summary>Where the control points of a tuning method's parameters start; all others start at the midpoint of the ends.</summary>
+/// <summary>The initialisation of control points for the parameters of tuning methods; those of other parameters start at the midpoint of
+/// the endpoints.</summary>
 public enum ControlStart
 {
-    /// <summary>Each is drawn as the method draws its parameters at the start of training, such as LoRA's A uniformly and its B as zeros
-    /// (methods, C.8; of adapters it draws both projections, which <c>AdapterOptions.InitialUpDeviation</c> does).</summary>
+    /// <summary>Drawn like the method's initial parameters, such as a uniform A and a zero B in LoRA (methods, C.8; for adapters, the paper
+    /// draws both projections: set <c>AdapterOptions.InitialUpDeviation</c>).</summary>
     Drawn,
 
-    /// <summary>At the midpoint of the ends.</summary>
+    /// <summary>At the midpoint of the endpoints.</summary>
     Midpoint,
 }

@@ -4,21 +4,22 @@ namespace SkillLoc.Trainers;
 
 public sealed partial class CurveTrainer
 {
-    /// <summary>Everything that training a curve can be told (methods, C.8). The first model is at 0, the second at 1; for each
-    /// micro-batch one place is drawn.</summary>
+    /// <summary>Options for <see cref="CurveTrainer"/> (methods, C.8). The first endpoint is at 0, the second at 1; one position is drawn
+    /// per micro-batch.</summary>
     public sealed class Options : ConnectivityTrainerOptions
     {
-        /// <summary>The number of control points, 1 or more.</summary>
+        /// <summary>Number of control points, 1 or more; 1 by default.</summary>
         public int Bends = 1;
 
-        /// <summary>Where the control points of a tuning method's parameters start.</summary>
+        /// <summary>The initialisation of control points for the parameters of tuning methods; drawn by default.</summary>
         public ControlStart Start;
 
-        /// <summary>The places at which <see cref="ConnectivityTrainerOptions.ValidationSet"/> is judged; the mean metric counts. For
-        /// tuning methods the paper's code has 0.7725638477843416, 0.3729565378240084 and 0.5129354059597470 instead.</summary>
+        /// <summary>The positions at which <see cref="ConnectivityTrainerOptions.ValidationSet"/> is evaluated, from 0 to 1; the mean
+        /// metric selects the best state. For tuning methods, the paper's code uses 0.7725638477843416, 0.3729565378240084 and
+        /// 0.5129354059597470 instead.</summary>
         public IReadOnlyList<double> ValidationPlaces = [0.25, 0.5, 0.75];
 
-        /// <summary>Told after every update.</summary>
+        /// <summary>Receives a report after each update.</summary>
         public IProgress<CurveProgress>? Progress;
 
         /// <inheritdoc/>

@@ -7,17 +7,17 @@ using static TorchSharp.torch;
 namespace SkillLoc.Trainers;
 
 /// <summary>
-/// Finds a curve of low loss between two checkpoints: the ends stay, and the control points of a Bezier curve train so that models at
-/// random places of it do well (Garipov et al. 2018; methods, C.8).
+/// Finds a curve of low loss between two checkpoints: the control points of a Bezier curve between fixed endpoints are trained for low loss
+/// at random positions (Garipov et al. 2018; methods, C.8).
 /// </summary>
 public sealed partial class CurveTrainer
 {
     private readonly ComponentHost _host;
     private readonly Options _options;
 
-    /// <summary>Makes a trainer.</summary>
+    /// <summary>Creates a trainer.</summary>
     /// <param name="context">The context: its seed and its log are used.</param>
-    /// <param name="options">The ends, and how the curve is trained.</param>
+    /// <param name="options">The options.</param>
     /// <exception cref="ArgumentException">An option is missing or out of its range.</exception>
     public CurveTrainer(MLContext context, Options options)
     {
@@ -30,13 +30,13 @@ public sealed partial class CurveTrainer
 
     /// <summary>Trains a curve.</summary>
     /// <param name="trainData">Rows with the label column and the text columns of the evaluated task's model.</param>
-    /// <returns>The curve, which <c>EvaluateInterpolation</c> walks along; the caller disposes it, before the ends.</returns>
-    /// <exception cref="ArgumentException">The ends differ in more than weights (the first five differences are named) or do not differ
-    /// at all, a column is missing or of another type, or a label is none of the task's.</exception>
+    /// <returns>The curve, for <c>EvaluateInterpolation</c>; the caller disposes it before the endpoints.</returns>
+    /// <exception cref="ArgumentException">The ends differ in more than weights (the first five differences are named) or do not differ at
+    /// all, a column is missing or of another type, or a label is not one of the task's.</exception>
     /// <exception cref="InvalidOperationException">There are no rows, a row cannot be encoded, training diverged, or the state file is of
     /// another run.</exception>
     /// <exception cref="InvalidDataException">The state file is damaged, or holds something else.</exception>
-    /// <exception cref="IOException">Something that shall be written could not be; nothing was trained.</exception>
+    /// <exception cref="IOException">An output could not be written; nothing was trained.</exception>
     public ParameterPath Fit(IDataView trainData)
     {
         ArgumentNullException.ThrowIfNull(trainData);

@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 
 namespace SkillLoc.Trainers;
 
-/// <summary>Trains the control points of a curve at places drawn evenly from it.</summary>
+/// <summary>Trains the control points of a curve at uniformly drawn positions.</summary>
 internal sealed class CurveTraining(CurveTrainer.Options options, ComponentHost host, ParameterPath path)
     : PathTraining(options, host, path.CreateWalker(), path.Names, Controls(path))
 {
@@ -20,7 +20,7 @@ internal sealed class CurveTraining(CurveTrainer.Options options, ComponentHost 
         path.MoveTo(Walker, _place);
     }
 
-    /// <summary>By the chain rule a control point's gradient is the walker's times the point's weight.</summary>
+    /// <summary>By the chain rule, the gradient of a control point is that of the model times the point's weight.</summary>
     protected override void TakeGradients()
     {
         using IDisposable noGradients = no_grad();

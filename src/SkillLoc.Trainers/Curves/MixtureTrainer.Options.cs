@@ -4,20 +4,20 @@ namespace SkillLoc.Trainers;
 
 public sealed partial class MixtureTrainer
 {
-    /// <summary>Everything that training mixing weights can be told (methods, C.8, "weight find").</summary>
+    /// <summary>Options for <see cref="MixtureTrainer"/> (methods, C.8).</summary>
     public sealed class Options : ConnectivityTrainerOptions
     {
-        /// <summary>Which parameters share a weight.</summary>
+        /// <summary>The groups of parameters that share a weight; blocks by default.</summary>
         public MixtureGranularity Granularity;
 
-        /// <summary>The standard deviation that weights are drawn with, about 0. At the paper's 10, where most groups start at one of the
-        /// ends, it takes many updates to leave the wrong one; 0 starts at equal shares.</summary>
+        /// <summary>Standard deviation of the initial weights around 0, 0 or more; 10 by default, as in the paper, where most groups start
+        /// near one endpoint and leave a wrong one only after many updates. 0 starts with equal shares.</summary>
         public double InitialDeviation = 10;
 
-        /// <summary>Told after every update.</summary>
+        /// <summary>Receives a report after each update.</summary>
         public IProgress<TrainingProgress>? Progress;
 
-        /// <summary>Takes the paper's learning rate and batch size.</summary>
+        /// <summary>Creates options with the paper's learning rate and batch size.</summary>
         public Options()
         {
             LearningRate = 0.1;

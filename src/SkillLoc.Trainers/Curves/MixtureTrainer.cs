@@ -6,17 +6,16 @@ using static TorchSharp.torch;
 namespace SkillLoc.Trainers;
 
 /// <summary>
-/// Finds which groups of parameters to take from which of two checkpoints: the ends stay, and one weight a group trains, which says how
-/// they are mixed (methods, C.8, "weight find").
+/// Trains a mixture of two checkpoints with one mixing weight per group of parameters (methods, C.8, "weight find").
 /// </summary>
 public sealed partial class MixtureTrainer
 {
     private readonly ComponentHost _host;
     private readonly Options _options;
 
-    /// <summary>Makes a trainer.</summary>
+    /// <summary>Creates a trainer.</summary>
     /// <param name="context">The context: its seed and its log are used.</param>
-    /// <param name="options">The ends, and how the weights are trained.</param>
+    /// <param name="options">The options.</param>
     /// <exception cref="ArgumentException">An option is missing or out of its range.</exception>
     public MixtureTrainer(MLContext context, Options options)
     {
@@ -29,13 +28,13 @@ public sealed partial class MixtureTrainer
 
     /// <summary>Trains mixing weights.</summary>
     /// <param name="trainData">Rows with the label column and the text columns of the evaluated task's model.</param>
-    /// <returns>The mixture, which needs the ends as long as models are made of it.</returns>
-    /// <exception cref="ArgumentException">The ends differ in more than weights (the first five differences are named) or do not differ
-    /// at all, a column is missing or of another type, or a label is none of the task's.</exception>
+    /// <returns>The mixture, which needs the endpoints as long as it is applied to models.</returns>
+    /// <exception cref="ArgumentException">The ends differ in more than weights (the first five differences are named) or do not differ at
+    /// all, a column is missing or of another type, or a label is not one of the task's.</exception>
     /// <exception cref="InvalidOperationException">There are no rows, a row cannot be encoded, training diverged, or the state file is of
     /// another run.</exception>
     /// <exception cref="InvalidDataException">The state file is damaged, or holds something else.</exception>
-    /// <exception cref="IOException">Something that shall be written could not be; nothing was trained.</exception>
+    /// <exception cref="IOException">An output could not be written; nothing was trained.</exception>
     public CheckpointMixture Fit(IDataView trainData)
     {
         ArgumentNullException.ThrowIfNull(trainData);

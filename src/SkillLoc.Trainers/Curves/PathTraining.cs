@@ -27,11 +27,11 @@ internal abstract class PathTraining : TrainingObjective, IDisposable
     private int[] _order = [];
     private long _pass = -1;
 
-    /// <param name="options">What training is told, its seed included.</param>
+    /// <param name="options">The options, with a seed.</param>
     /// <param name="host">The trainer's.</param>
     /// <param name="walker">The model; disposed with this.</param>
-    /// <param name="walked">The names of its parameters that change on the way.</param>
-    /// <param name="trained">What trains; disposed with this, weights included.</param>
+    /// <param name="walked">The names of its parameters that change.</param>
+    /// <param name="trained">The trained values; disposed with this, including weights.</param>
     protected PathTraining(
         ConnectivityTrainerOptions options, ComponentHost host, TextClassifier walker, IReadOnlyList<string> walked,
         IEnumerable<(string Name, Tensor Value)> trained)
@@ -56,13 +56,13 @@ internal abstract class PathTraining : TrainingObjective, IDisposable
         }
     }
 
-    /// <summary>The model that passes are of.</summary>
+    /// <summary>The model at the current point of the path.</summary>
     protected TextClassifier Walker { get; }
 
-    /// <summary>Those of its parameters that change on the way.</summary>
+    /// <summary>Its parameters that change.</summary>
     protected IReadOnlyList<Parameter> Walked => _walked;
 
-    /// <summary>What trains, which shares the storage of the tensors that it was made of.</summary>
+    /// <summary>The trained values, which share the storage of the given tensors.</summary>
     protected IReadOnlyList<TrainedParameter> Values => _trained;
 
     public void Dispose()
@@ -77,7 +77,7 @@ internal abstract class PathTraining : TrainingObjective, IDisposable
         Walker.Dispose();
     }
 
-    /// <summary>Trains, from the start or from where a state file stands, and leaves the best state.</summary>
+    /// <summary>Trains from the start or a saved state, and keeps the best state.</summary>
     public void Run(IDataView trainData)
     {
         var outputs = new RunOutputs();
@@ -180,17 +180,16 @@ internal abstract class PathTraining : TrainingObjective, IDisposable
     {
     }
 
-    /// <summary>Called before each micro-batch: puts the walker where the loss is taken.</summary>
-    /// <param name="places">What places are drawn from.</param>
+    /// <summary>Called before each micro-batch: moves the model to the point of the loss.</summary>
+    /// <param name="places">Generator of positions.</param>
     protected virtual void Move(Random places)
     {
     }
 
-    /// <summary>Called after each micro-batch: adds to the gradients of <see cref="Values"/> what follows from the walker's, and takes
-    /// these away.</summary>
+    /// <summary>Called after each micro-batch: maps the model's gradients to those of <see cref="Values"/>, and clears them.</summary>
     protected abstract void TakeGradients();
 
-    /// <summary>The metric that the best state is chosen by.</summary>
+    /// <summary>Computes the metric for selecting the best state.</summary>
     protected abstract double Judge(EncodedDataset validation);
 
     private EncodedDataset Read(IDataView data, string role) =>
@@ -215,7 +214,8 @@ internal abstract class PathTraining : TrainingObjective, IDisposable
 
     private void ClearGradients() => Array.ForEach(_trained, parameter => parameter.Value.grad = null!);
 
-    /// <summary>A micro-batch by its number; rows are shuffled anew for each pass, and an incomplete one is used where a pass has no other.</summary>
+    /// <summary>Returns a micro-batch by its number; rows are shuffled for each epoch, and an incomplete micro-batch is used only if it is
+    /// the only one.</summary>
     private int[] MicroBatch(int rows, long number)
     {
         int size = Math.Min(_options.BatchSize, rows), batches = rows / size;

@@ -2,12 +2,12 @@ using SkillLoc.Trainers;
 
 namespace SkillLoc;
 
-/// <summary>The trainers of curves and mixtures between checkpoints in SkillLoc's catalog.</summary>
+/// <summary>Catalog methods that train curves and mixtures between checkpoints.</summary>
 public static class SkillLocCurves
 {
     /// <summary>Finds a curve of low loss between two checkpoints.</summary>
     /// <param name="catalog">The catalog.</param>
-    /// <param name="options">The ends, and how the curve is trained.</param>
+    /// <param name="options">The options.</param>
     /// <returns>The trainer.</returns>
     /// <exception cref="ArgumentException">An option is missing or out of its range.</exception>
     public static CurveTrainer FindCurve(this SkillLocCatalog catalog, CurveTrainer.Options options)
@@ -16,9 +16,9 @@ public static class SkillLocCurves
         return new(catalog.Context, options);
     }
 
-    /// <summary>Finds which groups of parameters to take from which of two checkpoints.</summary>
+    /// <summary>Trains a mixture of two checkpoints with one mixing weight per group of parameters.</summary>
     /// <param name="catalog">The catalog.</param>
-    /// <param name="options">The ends, and how the mixing weights are trained.</param>
+    /// <param name="options">The options.</param>
     /// <returns>The trainer.</returns>
     /// <exception cref="ArgumentException">An option is missing or out of its range.</exception>
     public static MixtureTrainer FindMixture(this SkillLocCatalog catalog, MixtureTrainer.Options options)

@@ -5,17 +5,17 @@ using SkillLoc.Transforms;
 
 namespace SkillLoc;
 
-/// <summary>Probes in SkillLoc's catalog.</summary>
+/// <summary>Catalog methods that probe neurons.</summary>
 public static class SkillLocProbes
 {
-    /// <summary>Finds the neurons that predict a task's label, and makes features of their activations.</summary>
+    /// <summary>Finds the neurons that predict a task's label, and uses their activations as features.</summary>
     /// <param name="catalog">The catalog.</param>
-    /// <param name="model">What <c>PromptFineTune</c> fitted.</param>
-    /// <param name="kind">At which positions neurons are read.</param>
-    /// <param name="fraction">The share of each layer's neurons that become features.</param>
+    /// <param name="model">A transformer fitted by <c>PromptFineTune</c>.</param>
+    /// <param name="kind">The positions at which neurons are read.</param>
+    /// <param name="fraction">The share of each layer's neurons to use as features, above 0 and at most 1.</param>
     /// <param name="labelColumnName">The key-typed label column.</param>
-    /// <param name="outputColumnName">The column that is added.</param>
-    /// <param name="validationSet">Rows that neurons are judged by; null judges them by the training rows.</param>
+    /// <param name="outputColumnName">The output column.</param>
+    /// <param name="validationSet">Validation rows for the accuracies of neurons; null uses the training rows.</param>
     /// <returns>The estimator.</returns>
     /// <exception cref="ArgumentException">An option is out of its range.</exception>
     public static SkillNeuronProbeEstimator ProbeSkillNeurons(
@@ -31,9 +31,9 @@ public static class SkillLocProbes
             ValidationSet = validationSet,
         });
 
-    /// <summary>Finds the neurons that predict a task's label, and makes features of their activations.</summary>
+    /// <summary>Finds the neurons that predict a task's label, and uses their activations as features.</summary>
     /// <param name="catalog">The catalog.</param>
-    /// <param name="options">Everything that can be told.</param>
+    /// <param name="options">The options.</param>
     /// <returns>The estimator.</returns>
     /// <exception cref="ArgumentException">An option is missing or out of its range.</exception>
     public static SkillNeuronProbeEstimator ProbeSkillNeurons(this SkillLocCatalog catalog, SkillNeuronProbeEstimator.Options options)

@@ -6,32 +6,32 @@ namespace SkillLoc.Trainers;
 
 public sealed partial class SkillNeuronProbeEstimator
 {
-    /// <summary>Everything that probing can be told (methods, B.7, B.8).</summary>
+    /// <summary>Options for <see cref="SkillNeuronProbeEstimator"/> (methods, B.7, B.8).</summary>
     public sealed class Options
     {
-        /// <summary>The fitted model whose neurons are probed; it stays as it is and must live until Fit ends.</summary>
+        /// <summary>The fitted model to probe. It is not changed, and must not be disposed before Fit ends.</summary>
         public TextScoringTransformer? Model;
 
-        /// <summary>At which positions neurons are read; the slots of a soft prompt, which the model must have, by default.</summary>
+        /// <summary>The positions at which neurons are read; by default the slots of a soft prompt, which the model must have.</summary>
         public NeuronProbeKind Kind = NeuronProbeKind.Prompt;
 
-        /// <summary>The share of each layer's neurons whose activations become features.</summary>
+        /// <summary>The share of each layer's neurons to use as features, above 0 and at most 1; 0.01 by default.</summary>
         public double Fraction = 0.01;
 
         /// <summary>The key-typed label column.</summary>
         public string LabelColumnName = "Label";
 
-        /// <summary>The column that is added.</summary>
+        /// <summary>The output column; "Neurons" by default.</summary>
         public string OutputColumnName = "Neurons";
 
-        /// <summary>Rows that neurons are judged by; columns as the training view's. Null judges them by the training rows, which is
-        /// optimistic.</summary>
+        /// <summary>Validation rows for the accuracies of neurons, with the columns of the training view. Null (default) uses the training
+        /// rows, which is optimistic.</summary>
         public IDataView? ValidationSet;
 
-        /// <summary>Rows for a second, untouched measurement of the accuracies; null leaves it out.</summary>
+        /// <summary>Test rows for additional accuracies; null (default) for none.</summary>
         public IDataView? TestSet;
 
-        /// <summary>Ends Fit with an <see cref="OperationCanceledException"/>, as does the end of the context's execution.</summary>
+        /// <summary>Cancels Fit with an <see cref="OperationCanceledException"/>, as does cancelling the context's execution.</summary>
         public CancellationToken CancellationToken;
 
         /// <exception cref="ArgumentException">An option is missing or out of its range.</exception>

@@ -8,9 +8,9 @@ using SkillLoc.Transforms;
 namespace SkillLoc.Trainers;
 
 /// <summary>
-/// Finds the feed-forward neurons of a fitted model that predict the label by themselves (Wang et al. 2022, section 3), and makes
-/// features of them. The training view gives each neuron's threshold, the validation set its accuracy. A task of more than two labels
-/// is split into balanced subtasks of one label against the others (methods, B.8), all probed in the same passes.
+/// Finds the feed-forward neurons of a fitted model that predict the label by themselves (Wang et al. 2022, section 3), and uses them as
+/// features. Thresholds are computed on the training view, accuracies on the validation set. A task of more than two labels is split into
+/// balanced subtasks of one label against the others (methods, B.8), all probed in the same passes.
 /// </summary>
 public sealed partial class SkillNeuronProbeEstimator : IEstimator<SkillNeuronProbeTransformer>
 {
@@ -28,10 +28,10 @@ public sealed partial class SkillNeuronProbeEstimator : IEstimator<SkillNeuronPr
     /// <summary>Probes the model.</summary>
     /// <param name="input">The training view, with a key-typed label column and the model's text columns.</param>
     /// <returns>A transformer that appends the skill neurons' activations; the caller disposes it.</returns>
-    /// <exception cref="ArgumentException">A column is missing or of another type, a label is none of the task's or has no rows, the
-    /// model has no soft prompt to be probed, or the fraction leaves no neuron.</exception>
+    /// <exception cref="ArgumentException">A column is missing or of another type, a label is unknown or has no rows, the model has no soft
+    /// prompt, or the fraction selects no neurons.</exception>
     /// <exception cref="InvalidOperationException">There are no rows, or a row cannot be encoded.</exception>
-    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <exception cref="OperationCanceledException">The operation was cancelled.</exception>
     public SkillNeuronProbeTransformer Fit(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);

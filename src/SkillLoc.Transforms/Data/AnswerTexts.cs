@@ -3,14 +3,14 @@ using Microsoft.ML.Data;
 
 namespace SkillLoc.Transforms;
 
-/// <summary>Reads what is right to answer: a text, or a vector of texts.</summary>
+/// <summary>Reads correct answers: a text, or a vector of texts.</summary>
 internal static class AnswerTexts
 {
-    /// <summary>A reader of the row's current answers; blank texts are none.</summary>
+    /// <summary>Returns a reader of the current row's answers; blank texts are ignored.</summary>
     /// <param name="row">The row, or a cursor over rows.</param>
-    /// <param name="column">Its column, a text or a vector of texts.</param>
-    /// <returns>Gives the answers of the row as it is when it is called; there may be none.</returns>
-    /// <exception cref="ArgumentException">The row does not give the column.</exception>
+    /// <param name="column">The column, a text or a vector of texts.</param>
+    /// <returns>A function that returns the answers of the current row, possibly none.</returns>
+    /// <exception cref="ArgumentException">The column is not active in the row.</exception>
     public static Func<string[]> Reader(DataViewRow row, DataViewSchema.Column column)
     {
         ArgumentNullException.ThrowIfNull(row);

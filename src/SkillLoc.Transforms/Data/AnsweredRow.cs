@@ -3,7 +3,7 @@ using SkillLoc.Models.Generation;
 
 namespace SkillLoc.Transforms;
 
-/// <summary>A row of a text-to-text task as ML.NET takes it.</summary>
+/// <summary>A row of a text-to-text task for ML.NET.</summary>
 internal sealed class AnsweredRow
 {
     public string Text { get; set; } = "";

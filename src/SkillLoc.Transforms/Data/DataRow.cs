@@ -4,7 +4,7 @@ using SkillLoc.Models.Datasets;
 
 namespace SkillLoc.Transforms;
 
-/// <summary>A row of labelled text as ML.NET takes it; a view has the columns that its data has.</summary>
+/// <summary>A row of labelled text for ML.NET; views have the columns of their data.</summary>
 internal sealed class DataRow
 {
     public string Text { get; set; } = "";
@@ -15,7 +15,7 @@ internal sealed class DataRow
 
     public float Score { get; set; }
 
-    /// <summary>A view of rows that are alike: all with a second sentence or none.</summary>
+    /// <summary>Creates a view of rows that all have a second sentence or all have none.</summary>
     /// <param name="context">The context.</param>
     /// <param name="rows">At least one row.</param>
     /// <param name="isRegression">Whether labels are numbers.</param>

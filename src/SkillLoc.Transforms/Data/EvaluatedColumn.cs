@@ -3,7 +3,7 @@ using Microsoft.ML.Data;
 
 namespace SkillLoc.Transforms;
 
-/// <summary>Finds the columns that evaluators read, or says what is wrong with them.</summary>
+/// <summary>Finds the input columns of evaluators.</summary>
 internal static class EvaluatedColumn
 {
     public static DataViewSchema.Column Find(DataViewSchema schema, string name) =>
@@ -13,7 +13,7 @@ internal static class EvaluatedColumn
     public static ArgumentOutOfRangeException WrongType(DataViewSchema.Column column, string right) =>
         new(nameof(column), $"Column '{column.Name}' is {column.Type}; it must be {right}.");
 
-    /// <summary>Names as they stand in messages.</summary>
+    /// <summary>Quotes names for messages.</summary>
     public static string Quote(IEnumerable<string> names) => string.Join(", ", names.Select(name => $"'{name}'"));
 
     /// <summary>Finds a column of answers, a text or a vector of texts.</summary>

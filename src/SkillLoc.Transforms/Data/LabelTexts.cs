@@ -4,14 +4,14 @@ using Microsoft.ML.Data;
 
 namespace SkillLoc.Transforms;
 
-/// <summary>A view's labels, true or predicted, as text.</summary>
+/// <summary>The true or predicted labels of a view as text.</summary>
 internal sealed class LabelTexts
 {
     private readonly IDataView _data;
     private readonly DataViewSchema.Column _column;
     private readonly DataViewSchema.Column? _key;
 
-    /// <exception cref="ArgumentOutOfRangeException">The column is missing, or no key, text or number.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The column is missing, or not a key, text or number.</exception>
     public LabelTexts(MLContext context, IDataView data, string name)
     {
         DataViewSchema.Column column = EvaluatedColumn.Find(data.Schema, name);
@@ -43,12 +43,12 @@ internal sealed class LabelTexts
     /// <summary>The view, with the labels as text.</summary>
     public IDataView Data => _data;
 
-    /// <summary>Whether the labels are keys without values, so that only their numbers are known.</summary>
+    /// <summary>Whether the labels are keys without values.</summary>
     public bool AreBareKeys { get; }
 
-    /// <summary>The predictions of both, row by row.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">One has labels and the other has keys without values.</exception>
-    /// <exception cref="InvalidOperationException">There are no rows, or not as many in both.</exception>
+    /// <summary>Pairs the predictions of both, row by row.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">Only one has keys without values.</exception>
+    /// <exception cref="InvalidOperationException">There are no rows, or their numbers differ.</exception>
     public static IEnumerable<(string First, string Second)> Pairs(LabelTexts first, LabelTexts second)
     {
         if (first.AreBareKeys != second.AreBareKeys)
@@ -67,7 +67,7 @@ internal sealed class LabelTexts
         return ones.Length > 0 ? ones.Zip(others) : throw new InvalidOperationException("There are no rows.");
     }
 
-    /// <summary>The labels, row by row: keys without values as numbers, 0 for a missing one; else a missing key is empty text.</summary>
+    /// <summary>The label of each row; keys without values are numbers, with 0 for missing ones; other missing keys are empty.</summary>
     public IEnumerable<string> Read()
     {
         using DataViewRowCursor cursor = _data.GetRowCursor(_key is { } key && !AreBareKeys ? [key, _column] : [_column]);

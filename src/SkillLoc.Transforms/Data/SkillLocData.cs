@@ -7,20 +7,20 @@ using SkillLoc.Transforms;
 
 namespace SkillLoc;
 
-/// <summary>Labelled text in SkillLoc's catalog.</summary>
+/// <summary>Catalog methods that load and split labelled text.</summary>
 public static class SkillLocData
 {
-    /// <summary>Loads a split of a task that <see cref="TaskFiles"/> knows, from the folder of its files.</summary>
+    /// <summary>Loads a split of a task in <see cref="TaskFiles"/> from its folder.</summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="folder">The task's folder, such as <c>data/k-shot/SST-2/16-42</c>.</param>
-    /// <param name="task">The task, such as <c>sst-2</c>; case does not matter.</param>
+    /// <param name="task">The task, such as <c>sst-2</c>; case is ignored.</param>
     /// <param name="split">The split.</param>
-    /// <returns>The columns <c>Text</c>, for tasks on pairs <c>TextPair</c>, and <c>Label</c>: a text, or a float for a regression. The whole file
-    /// is read, and all that is wrong with it found, at once.</returns>
-    /// <exception cref="ArgumentException">The task's files are not known.</exception>
-    /// <exception cref="FileNotFoundException">The folder lacks the split's file.</exception>
-    /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
-    /// <exception cref="InvalidDataException">The file is not the task's; the message names its line.</exception>
+    /// <returns>The columns <c>Text</c>, for tasks on pairs <c>TextPair</c>, and <c>Label</c>: a text, or a float for a regression. The
+    /// file is read and checked as a whole.</returns>
+    /// <exception cref="ArgumentException">The task is unknown.</exception>
+    /// <exception cref="FileNotFoundException">The folder has no file for the split.</exception>
+    /// <exception cref="DirectoryNotFoundException">The folder does not exist.</exception>
+    /// <exception cref="InvalidDataException">The file does not have the task's format; the message names its line.</exception>
     public static IDataView LoadTask(this SkillLocCatalog catalog, string folder, string task, DataSplit split = DataSplit.Train)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
@@ -31,24 +31,25 @@ public static class SkillLocData
     /// <summary>Loads a file of labelled text.</summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="path">The file.</param>
-    /// <param name="format">How it is laid out.</param>
-    /// <param name="labelsPath">The file whose lines are the labels; given for <see cref="TaskFileLayout.Lines"/> and only for that.</param>
-    /// <returns>The columns that <see cref="LoadTask"/> gives. The whole file is read, and all that is wrong with it found, at once.</returns>
-    /// <exception cref="ArgumentException">The format contradicts itself.</exception>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">The file is not of that format; the message names its line.</exception>
+    /// <param name="format">The format of the file.</param>
+    /// <param name="labelsPath">The file whose lines are the labels, for <see cref="TaskFileLayout.Lines"/> only.</param>
+    /// <returns>The columns of <see cref="LoadTask"/>. The file is read and checked as a whole.</returns>
+    /// <exception cref="ArgumentException">The format is inconsistent.</exception>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
+    /// <exception cref="InvalidDataException">The file does not have the format; the message names its line.</exception>
     public static IDataView LoadTaskFile(this SkillLocCatalog catalog, string path, TaskFileFormat format, string? labelsPath = null)
     {
         ArgumentNullException.ThrowIfNull(catalog);
         return DataRow.Load(catalog.Context, [.. TaskFileReader.Read(path, format, labelsPath)], format.ScoreRange is not null);
     }
 
-    /// <summary>Makes a view of rows in memory, such as <see cref="TaskFileReader"/>, <see cref="KShotSampler"/> or <see cref="DataSplits"/> give.</summary>
+    /// <summary>Creates a view of rows in memory, for example from <see cref="TaskFileReader"/>, <see cref="KShotSampler"/> or
+    /// <see cref="DataSplits"/>.</summary>
     /// <param name="catalog">The catalog.</param>
-    /// <param name="rows">At least one row; all with a second sentence or none.</param>
+    /// <param name="rows">At least one row; all or none with a second sentence.</param>
     /// <param name="isRegression">Whether labels are scores, which become numbers.</param>
-    /// <returns>The columns that <see cref="LoadTask"/> gives.</returns>
-    /// <exception cref="ArgumentException">There are no rows, one is null or has no text or no label, some have a second sentence and some not, or a
+    /// <returns>The columns of <see cref="LoadTask"/>.</returns>
+    /// <exception cref="ArgumentException">There are no rows, one is null or lacks text or label, only some have a second sentence, or a
     /// regression's label is not a finite number; the message names the row.</exception>
     public static IDataView LoadRows(this SkillLocCatalog catalog, IReadOnlyList<LabeledText> rows, bool isRegression = false)
     {
@@ -85,20 +86,20 @@ public static class SkillLocData
     /// <param name="catalog">The catalog.</param>
     /// <param name="folder">The task's folder, such as <c>data/glue-mnli</c>.</param>
     /// <param name="split">The split.</param>
-    /// <param name="prefix">What the file's name begins with; null where the folder has one prefix only.</param>
-    /// <param name="maxRows">How many rows are taken at most, the first ones of what <paramref name="half"/> leaves; null for all.</param>
+    /// <param name="prefix">The prefix of the file name; null if the folder has only one.</param>
+    /// <param name="maxRows">Maximum number of rows, from the start of the selected <paramref name="half"/>; null for all.</param>
     /// <param name="half">Which rows of the training file are taken.</param>
-    /// <param name="answerMap">What takes the place of each answer, such as <see cref="TextToTextFolder.CartographyLetters"/>; an answer that is not in it
-    /// is an error. Null changes nothing.</param>
-    /// <returns>The columns <c>Text</c>, <c>Answers</c> (texts, a vector of varying size) and <c>Label</c> (the first answer). Of rows with several right
-    /// answers name <c>Answers</c> as the label column wherever one is asked for: <c>Label</c> knows one alone. The whole file is read, and all
-    /// that is wrong with it found, at once.</returns>
-    /// <exception cref="ArgumentException">There is no such prefix, or it is left out and there are several, or half of a file other than the training
-    /// file is asked for.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">The number of rows is below 1, or there is no such split or half.</exception>
+    /// <param name="answerMap">Replacements of answers, such as <see cref="TextToTextFolder.CartographyLetters"/>; unknown answers are
+    /// errors. Null keeps answers.</param>
+    /// <returns>The columns <c>Text</c>, <c>Answers</c> (texts, a vector of varying size) and <c>Label</c> (the first answer). For rows
+    /// with several correct answers, use <c>Answers</c> as the label column, since <c>Label</c> has only one. The file is read and checked
+    /// as a whole.</returns>
+    /// <exception cref="ArgumentException">The prefix is unknown, or null with several prefixes, or a half of another file than the
+    /// training file was requested.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The number of rows is below 1, or the split or half is undefined.</exception>
     /// <exception cref="FileNotFoundException">The folder lacks the file.</exception>
-    /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
-    /// <exception cref="InvalidDataException">The file is not of the form, or has no rows; the message names its line.</exception>
+    /// <exception cref="DirectoryNotFoundException">The folder does not exist.</exception>
+    /// <exception cref="InvalidDataException">The file is invalid, or has no rows; the message names its line.</exception>
     public static IDataView LoadTextToText(
         this SkillLocCatalog catalog,
         string folder,
@@ -118,10 +119,10 @@ public static class SkillLocData
         return AnsweredRow.Load(catalog.Context, files.Read(prefix ?? files.Prefixes[0], split, maxRows, half, answerMap));
     }
 
-    /// <summary>Makes a view of rows in memory, such as <see cref="TextToTextFolder.Read"/> gives.</summary>
+    /// <summary>Creates a view of rows in memory, for example from <see cref="TextToTextFolder.Read"/>.</summary>
     /// <param name="catalog">The catalog.</param>
-    /// <param name="rows">At least one row, each with an answer or more.</param>
-    /// <returns>The columns that <see cref="LoadTextToText"/> gives.</returns>
+    /// <param name="rows">At least one row, each with at least one answer.</param>
+    /// <returns>The columns of <see cref="LoadTextToText"/>.</returns>
     /// <exception cref="ArgumentException">There are no rows, or one has no answers.</exception>
     public static IDataView LoadTextToTextRows(this SkillLocCatalog catalog, IReadOnlyList<AnsweredText> rows)
     {
@@ -144,19 +145,20 @@ public static class SkillLocData
     }
 
     /// <summary>
-    /// Draws k rows of each class for training and up to k more for development, as <see cref="KShotSampler"/> does. Rows that were drawn from
-    /// the same data with the same seed are the same.
+    /// Draws k rows of each class for training and up to k more for development, like <see cref="KShotSampler"/>. The same data and seed
+    /// give the same rows.
     /// </summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="data">The rows, with <c>Text</c>, <c>Label</c> (a text, before it becomes a key, or the float of a regression) and, for tasks on
     /// pairs, <c>TextPair</c>. Rows without a label are left out.</param>
-    /// <param name="k">Training rows of a class.</param>
+    /// <param name="k">Number of training rows per class, 1 or more.</param>
     /// <param name="seed">The seed of NumPy's generator.</param>
-    /// <param name="scoreBorder">For a regression the score that parts the two groups: below it, and from it on.</param>
-    /// <returns>Two views with these columns; others are left out.</returns>
+    /// <param name="scoreBorder">For a regression, the score from which rows belong to the second of two groups.</param>
+    /// <returns>Two views with these columns only.</returns>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type, k is below 1, or a regression's score border is
     /// missing.</exception>
-    /// <exception cref="InvalidDataException">There are no rows, or a class has no more than k, so that none is left for development.</exception>
+    /// <exception cref="InvalidDataException">There are no rows, or a class has at most k rows, which leaves none for
+    /// development.</exception>
     public static (IDataView Train, IDataView Dev) SampleKShot(
         this SkillLocCatalog catalog, IDataView data, int k, uint seed, float? scoreBorder = null)
     {
@@ -180,12 +182,12 @@ public static class SkillLocData
         return (DataRow.Load(catalog.Context, train, isRegression), DataRow.Load(catalog.Context, dev, isRegression));
     }
 
-    /// <summary>Parts a data set into training, development and test rows, by the one rule of <see cref="DataSplits"/>.</summary>
+    /// <summary>Splits a data set into training, development and test sets, as <see cref="DataSplits"/> documents.</summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="sources">One to three views with <c>Text</c>, <c>Label</c> (a text, before it becomes a key) and, for tasks on pairs,
     /// <c>TextPair</c>. Rows without a label are left out.</param>
     /// <param name="seed">The seed of NumPy's generator; the same in all programs that share the data.</param>
-    /// <returns>Three views with these columns; others are left out.</returns>
+    /// <returns>Three views with these columns only.</returns>
     /// <exception cref="ArgumentException">There are no sources, or more than three.</exception>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
     /// <exception cref="InvalidDataException">A split would be empty.</exception>
@@ -199,7 +201,8 @@ public static class SkillLocData
         return (DataRow.Load(catalog.Context, train, false), DataRow.Load(catalog.Context, dev, false), DataRow.Load(catalog.Context, test, false));
     }
 
-    /// <summary>Asks a question of two answers of rows with three or four labels, and balances the answers (<see cref="BinaryTasks.Ask"/>).</summary>
+    /// <summary>Answers a binary question for rows with three or four labels, and balances the answers
+    /// (<see cref="BinaryTasks.Ask"/>).</summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="data">The rows of one split, with <c>Text</c>, <c>Label</c> (a text, before it becomes a key) and, for tasks on pairs,
     /// <c>TextPair</c>. Rows without a label are left out.</param>
@@ -216,10 +219,11 @@ public static class SkillLocData
         return DataRow.Load(catalog.Context, BinaryTasks.Ask(ReadClasses(data), labels, question), false);
     }
 
-    /// <summary>Keeps the rows of some labels, renamed to <c>0</c>, <c>1</c>, ... in the order given (<see cref="BinaryTasks.Subset"/>).</summary>
+    /// <summary>Selects the rows of some labels, renamed to <c>0</c>, <c>1</c>, ... in the order given
+    /// (<see cref="BinaryTasks.Subset"/>).</summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="data">The rows, with <c>Text</c>, <c>Label</c> (a text, before it becomes a key) and, for tasks on pairs, <c>TextPair</c>.</param>
-    /// <param name="labels">The labels that stay; at least two.</param>
+    /// <param name="labels">The labels to keep, at least two.</param>
     /// <returns>A view with these columns.</returns>
     /// <exception cref="ArgumentException">There are fewer than two labels, or one occurs twice.</exception>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>

@@ -34,7 +34,7 @@ internal abstract class TargetColumn(IDataView data, IEnumerable<string> names)
     /// <summary>A reader of the row's current target; null where the row has none.</summary>
     public abstract Func<RowTarget?> Reader(DataViewRowCursor cursor);
 
-    /// <summary>One label a row: a key, a text, a number or a boolean, by its value where it has one.</summary>
+    /// <summary>One label per row: a key, a text, a number or a boolean, by its value where it has one.</summary>
     private sealed class Labels : TargetColumn
     {
         private readonly LabelTexts _texts;
@@ -76,7 +76,7 @@ internal abstract class TargetColumn(IDataView data, IEnumerable<string> names)
         }
     }
 
-    /// <summary>Any number of labels a row.</summary>
+    /// <summary>Any number of labels per row.</summary>
     private sealed class Sets(IDataView data, string name, string role, IReadOnlyList<string> labels) : TargetColumn(data, [name])
     {
         public override Func<RowTarget?> Reader(DataViewRowCursor cursor)

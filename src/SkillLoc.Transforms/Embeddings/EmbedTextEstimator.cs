@@ -3,7 +3,7 @@ using SkillLoc.Models.Embeddings;
 
 namespace SkillLoc.Transforms;
 
-/// <summary>Loads a checkpoint to make features of texts; it learns nothing of the data.</summary>
+/// <summary>Computes features of texts with a checkpoint; Fit does not use the data.</summary>
 public sealed class EmbedTextEstimator : IEstimator<EmbedTextTransformer>
 {
     private readonly SkillLocCatalog _catalog;
@@ -22,7 +22,7 @@ public sealed class EmbedTextEstimator : IEstimator<EmbedTextTransformer>
     /// <summary>Loads the checkpoint.</summary>
     /// <param name="input">A view with the text columns; its rows are not read.</param>
     /// <returns>The transformer; the caller disposes it.</returns>
-    /// <exception cref="ArgumentOutOfRangeException">A text column is missing, or not text, or the model has no such layer.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A text column is missing or not text, or the layer is out of range.</exception>
     /// <exception cref="FileNotFoundException">The checkpoint or one of its files is missing.</exception>
     public EmbedTextTransformer Fit(IDataView input)
     {
@@ -36,22 +36,22 @@ public sealed class EmbedTextEstimator : IEstimator<EmbedTextTransformer>
     /// <inheritdoc/>
     public SchemaShape GetOutputSchema(SchemaShape inputSchema) => ScoringSchema.AppendVector(inputSchema, Columns, _options.OutputColumnName);
 
-    /// <summary>Everything that an embedding can be told.</summary>
+    /// <summary>Options of text embeddings.</summary>
     public sealed class Options
     {
         /// <summary>A Hugging Face checkpoint folder.</summary>
         public string? Checkpoint;
 
-        /// <summary>Whose output is pooled: 0 for the embeddings, i for layer i, counted from 1; null for the last.</summary>
+        /// <summary>The pooled layer: 0 for the embeddings, i for layer i from 1; null (default) for the last.</summary>
         public int? Layer;
 
-        /// <summary>How hidden states become one vector.</summary>
+        /// <summary>How hidden states are pooled into one vector.</summary>
         public TextPooling Pooling = TextPooling.Mean;
 
         /// <summary>A prompt template; null for plain text.</summary>
         public string? Template;
 
-        /// <summary>The most tokens of a row.</summary>
+        /// <summary>The maximum length of a row in tokens.</summary>
         public int MaxLength = 128;
 
         /// <summary>The text column.</summary>
@@ -60,7 +60,7 @@ public sealed class EmbedTextEstimator : IEstimator<EmbedTextTransformer>
         /// <summary>The second text column; null for single texts.</summary>
         public string? TextPairColumnName;
 
-        /// <summary>The column that is added.</summary>
+        /// <summary>The output column.</summary>
         public string OutputColumnName = "Features";
     }
 }

@@ -5,8 +5,8 @@ using SkillLoc.Models.Prompts;
 
 namespace SkillLoc.Transforms;
 
-/// <summary>Appends pooled hidden states of a checkpoint as a feature vector. It owns the model's tensors: dispose it when done.</summary>
-/// <remarks>Engines share it with its owner as they do a <see cref="TextScoringTransformer"/>; see there what disposes it.</remarks>
+/// <summary>Appends pooled hidden states of a checkpoint as a feature vector. Owns the model: dispose it after use.</summary>
+/// <remarks>Prediction engines share the transformer as described at <see cref="TextScoringTransformer"/>.</remarks>
 public sealed class EmbedTextTransformer : ITransformer, IRowScorer, IDisposable
 {
     private readonly TextEmbedder _embedder;
@@ -14,10 +14,10 @@ public sealed class EmbedTextTransformer : ITransformer, IRowScorer, IDisposable
     private readonly string[] _slots;
     private readonly Ownership _ownership;
 
-    /// <summary>Takes over an embedder.</summary>
+    /// <summary>Creates a transformer from an embedder.</summary>
     /// <param name="embedder">The embedder; disposed with the transformer.</param>
     /// <param name="columns">The text columns.</param>
-    /// <param name="outputColumnName">The column that is added: a vector of Single, with the dimensions' numbers as slot names.</param>
+    /// <param name="outputColumnName">The output column: a vector of Single, with the dimensions' numbers as slot names.</param>
     public EmbedTextTransformer(TextEmbedder embedder, ScoringColumns columns, string outputColumnName = "Features")
     {
         ArgumentNullException.ThrowIfNull(embedder);
@@ -30,13 +30,13 @@ public sealed class EmbedTextTransformer : ITransformer, IRowScorer, IDisposable
         _slots = [.. Enumerable.Range(0, embedder.Size).Select(i => $"{i}")];
     }
 
-    /// <summary>The column that is added.</summary>
+    /// <summary>The output column.</summary>
     public string OutputColumnName { get; }
 
     /// <inheritdoc cref="TextScoringTransformer.Host"/>
     public ComponentHost? Host { get; set; }
 
-    /// <summary>True: each row is embedded by itself.</summary>
+    /// <summary>True: each row is embedded separately.</summary>
     public bool IsRowToRowMapper => true;
 
     Ownership IRowScorer.Ownership => _ownership;
@@ -46,10 +46,10 @@ public sealed class EmbedTextTransformer : ITransformer, IRowScorer, IDisposable
     /// <inheritdoc/>
     public DataViewSchema GetOutputSchema(DataViewSchema inputSchema) => ScoringSchema.AppendVector(inputSchema, _columns, OutputColumnName, _slots);
 
-    /// <summary>Embeds lazily: nothing runs before rows are read.</summary>
+    /// <summary>Embeds lazily, when rows are read.</summary>
     /// <param name="input">A view with the text columns.</param>
     /// <returns>The view with <see cref="OutputColumnName"/>.</returns>
-    /// <exception cref="ObjectDisposedException">The transformer was disposed; also when a row is read after that.</exception>
+    /// <exception cref="ObjectDisposedException">The transformer was disposed; also thrown when a row is read afterwards.</exception>
     public IDataView Transform(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
@@ -85,9 +85,9 @@ public sealed class EmbedTextTransformer : ITransformer, IRowScorer, IDisposable
         }
     }
 
-    /// <summary>Releases the model, for engines and views too: now, or with the end of the last pass that runs.</summary>
+    /// <summary>Releases the model, also for engines and views, now or at the end of the last running pass.</summary>
     public void Dispose() => _ownership.End();
 
-    /// <summary>Gives back one share; see the remarks on <see cref="TextScoringTransformer"/>.</summary>
+    /// <summary>Releases one share; see the remarks on <see cref="TextScoringTransformer"/>.</summary>
     void IDisposable.Dispose() => _ownership.GiveBack();
 }

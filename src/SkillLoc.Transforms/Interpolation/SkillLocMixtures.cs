@@ -6,7 +6,7 @@ namespace SkillLoc;
 /// <summary>Models of mixtures as transformers.</summary>
 public static class SkillLocMixtures
 {
-    /// <summary>Makes a scoring transformer of a mixture as it is now, which shares nothing with the ends.</summary>
+    /// <summary>Creates a scoring transformer of a mixture as it is now, which shares nothing with the ends.</summary>
     /// <param name="mixture">The mixture.</param>
     /// <param name="columns">The columns it reads and adds; by default Text, PredictedLabel and Score.</param>
     /// <returns>The transformer; the caller disposes it.</returns>

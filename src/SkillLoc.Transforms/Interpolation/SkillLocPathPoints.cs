@@ -23,7 +23,7 @@ public static class SkillLocPathPoints
     /// than weights, and the first five differences are named.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The place is not from 0 to 1.</exception>
     /// <exception cref="NotSupportedException">Neurons of a model are perturbed, which no checkpoint holds.</exception>
-    /// <exception cref="IOException">The folder could not be written; what was there is untouched.</exception>
+    /// <exception cref="IOException">The folder could not be written; an existing one is unchanged.</exception>
     public static void SavePathPoint(
         this SkillLocCatalog catalog, TextScoringTransformer first, TextScoringTransformer second, double place, string folder,
         ParameterPath? path = null, PathEnd task = PathEnd.First)
@@ -84,7 +84,7 @@ public static class SkillLocPathPoints
     /// <param name="folder">The folder, made with its parents where missing; an older checkpoint is replaced when the new one is complete.</param>
     /// <exception cref="ArgumentException">The folder is an end's, or the base of one, or the mixture has other ends.</exception>
     /// <exception cref="NotSupportedException">Neurons of a model are perturbed, which no checkpoint holds.</exception>
-    /// <exception cref="IOException">The folder could not be written; what was there is untouched.</exception>
+    /// <exception cref="IOException">The folder could not be written; an existing one is unchanged.</exception>
     public static void SavePathPoint(
         this SkillLocCatalog catalog, TextScoringTransformer first, TextScoringTransformer second, CheckpointMixture mixture, string folder)
     {
@@ -106,13 +106,13 @@ public static class SkillLocPathPoints
     /// <summary>Writes a weighted mean of several models as a checkpoint folder, with the labels, prompt and tokenizer of the first.</summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="ends">Two models or more, of the same architecture, kind of tokenizer and tuning method.</param>
-    /// <param name="weights">One weight a model, 0 or more; their sum is 1.</param>
+    /// <param name="weights">One weight per model, 0 or more; their sum is 1.</param>
     /// <param name="folder">The folder, made with its parents where missing; an older checkpoint is replaced when the new one is complete.</param>
     /// <exception cref="ArgumentException">The folder is an end's, or the base of one; there are fewer than two models or not as many weights; or
     /// the ends differ in more than weights, and the first five differences are named.</exception>
     /// <exception cref="ArgumentOutOfRangeException">A weight is negative, or the sum is not 1.</exception>
     /// <exception cref="NotSupportedException">Neurons of a model are perturbed, which no checkpoint holds.</exception>
-    /// <exception cref="IOException">The folder could not be written; what was there is untouched.</exception>
+    /// <exception cref="IOException">The folder could not be written; an existing one is unchanged.</exception>
     public static void SavePathPoint(
         this SkillLocCatalog catalog, IReadOnlyList<TextScoringTransformer> ends, IReadOnlyList<double> weights, string folder)
     {

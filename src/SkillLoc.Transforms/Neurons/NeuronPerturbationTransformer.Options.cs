@@ -4,32 +4,32 @@ namespace SkillLoc.Transforms;
 
 public sealed partial class NeuronPerturbationTransformer
 {
-    /// <summary>Everything that a perturbation can be told (methods, B.9).</summary>
+    /// <summary>Options of a perturbation (methods, B.9).</summary>
     public sealed class Options
     {
-        /// <summary>The model that is perturbed; it stays as it is.</summary>
+        /// <summary>The model, which is not changed.</summary>
         public TextScoringTransformer? Model;
 
-        /// <summary>The neurons that are perturbed, <c>[layers, neurons]</c>.</summary>
+        /// <summary>The neurons to perturb, <c>[layers, neurons]</c>.</summary>
         public NeuronSet? Neurons;
 
-        /// <summary>What is done to them.</summary>
+        /// <summary>The kind of perturbation; Gaussian noise by default.</summary>
         public PerturbationKind Kind = PerturbationKind.Gaussian;
 
-        /// <summary>The noise's standard deviation.</summary>
+        /// <summary>Standard deviation of the noise, 0 or more; 0.1 by default.</summary>
         public double Alpha = 0.1;
 
-        /// <summary>What they are set to by <see cref="PerturbationKind.Mean"/>: <c>[layers, neurons]</c>, or
-        /// <c>[layers, slots, neurons]</c>, whose mean over the slots is used.</summary>
+        /// <summary>The values for <see cref="PerturbationKind.Mean"/>: <c>[layers, neurons]</c>, or <c>[layers, slots, neurons]</c>, which
+        /// are averaged over the slots.</summary>
         public NeuronValues? Means;
 
-        /// <summary>The first layer that is perturbed, zero-based.</summary>
+        /// <summary>The first perturbed layer, zero-based; 0 by default.</summary>
         public int LowLayer;
 
-        /// <summary>The layer after the last that is perturbed; null goes to the end.</summary>
+        /// <summary>The layer after the last perturbed one; null (default) for the end.</summary>
         public int? HighLayer;
 
-        /// <summary>Seed of the noise; null takes one of the context's.</summary>
+        /// <summary>Seed of the noise; null (default) draws one from the context.</summary>
         public int? Seed;
 
         /// <exception cref="ArgumentException">An option is missing.</exception>

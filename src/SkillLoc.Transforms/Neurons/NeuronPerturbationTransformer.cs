@@ -6,22 +6,22 @@ using SkillLoc.Models.Prompts;
 namespace SkillLoc.Transforms;
 
 /// <summary>
-/// Scores text as another transformer does, with some of its model's feed-forward neurons perturbed (methods, B.9). It shares that
-/// model's weights, which other passes use unperturbed at the same time, and may outlive it.
+/// Scores text as another transformer does, with some of its model's feed-forward neurons perturbed (methods, B.9). It shares that model's
+/// weights, which other passes use unperturbed, and may outlive it.
 /// </summary>
-/// <remarks>Noise is drawn anew for each group of rows that is scored together, from the seed and the rows themselves: the same view
-/// gives the same scores whenever and on however many threads it is read. A single row gets other noise than within a view.</remarks>
+/// <remarks>Noise is drawn for each group of rows scored together, from the seed and the rows: the same view always gives the same scores,
+/// on any number of threads. A single row gets different noise than within a view.</remarks>
 public sealed partial class NeuronPerturbationTransformer : TextScoringTransformer
 {
     private readonly Options _options;
     private readonly NeuronSet _neurons;
     private readonly NeuronPerturbation? _fixed;
 
-    /// <summary>Makes a transformer.</summary>
-    /// <param name="context">The context, which gives a seed where there is none.</param>
-    /// <param name="options">What is perturbed, and how.</param>
-    /// <exception cref="ArgumentException">An option is missing, or of another shape than the model's neurons.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">The layers do not lie in the model, or alpha is negative.</exception>
+    /// <summary>Creates a transformer.</summary>
+    /// <param name="context">The context, which provides a seed if none is given.</param>
+    /// <param name="options">The options.</param>
+    /// <exception cref="ArgumentException">An option is missing, or its shape differs from the model's neurons.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The layers are outside the model, or alpha is negative.</exception>
     public NeuronPerturbationTransformer(MLContext context, Options options)
         : base(Checked(options).Classifier.Clone(_ => true), options.Model!.Columns, options.Model.CheckpointFolder, options.Model.BaseCheckpoint)
     {

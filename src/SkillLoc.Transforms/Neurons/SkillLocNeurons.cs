@@ -4,21 +4,21 @@ using SkillLoc.Transforms;
 
 namespace SkillLoc;
 
-/// <summary>What can be done to a model's neurons, in SkillLoc's catalog.</summary>
+/// <summary>Catalog methods that perturb and prune neurons.</summary>
 public static class SkillLocNeurons
 {
     /// <summary>Perturbs feed-forward neurons of a fitted model (Wang et al. 2022, section 4).</summary>
     /// <param name="catalog">The catalog.</param>
-    /// <param name="model">The model; it stays as it is.</param>
-    /// <param name="neurons">The neurons that are perturbed.</param>
-    /// <param name="kind">What is done to them.</param>
-    /// <param name="alpha">The noise's standard deviation.</param>
-    /// <param name="means">What they are set to by <see cref="PerturbationKind.Mean"/>.</param>
-    /// <param name="lowLayer">The first layer that is perturbed, zero-based.</param>
-    /// <param name="highLayer">The layer after the last; null goes to the end.</param>
-    /// <param name="seed">Seed of the noise; null takes one of the context's.</param>
+    /// <param name="model">The model, which is not changed.</param>
+    /// <param name="neurons">The neurons to perturb.</param>
+    /// <param name="kind">The kind of perturbation.</param>
+    /// <param name="alpha">Standard deviation of the noise, 0 or more; 0.1 by default.</param>
+    /// <param name="means">The values for <see cref="PerturbationKind.Mean"/>.</param>
+    /// <param name="lowLayer">The first perturbed layer, zero-based.</param>
+    /// <param name="highLayer">The layer after the last; null for the end.</param>
+    /// <param name="seed">Seed of the noise; null draws one from the context.</param>
     /// <returns>A scoring transformer with the perturbation; the caller disposes it.</returns>
-    /// <exception cref="ArgumentException">Something is missing, or of another shape than the model's neurons.</exception>
+    /// <exception cref="ArgumentException">An argument is missing, or its shape differs from the model's neurons.</exception>
     public static NeuronPerturbationTransformer PerturbNeurons(
         this SkillLocCatalog catalog, TextScoringTransformer model, NeuronSet neurons, PerturbationKind kind = PerturbationKind.Gaussian,
         double alpha = 0.1, NeuronValues? means = null, int lowLayer = 0, int? highLayer = null, int? seed = null) =>
@@ -36,25 +36,25 @@ public static class SkillLocNeurons
 
     /// <summary>Perturbs feed-forward neurons of a fitted model (Wang et al. 2022, section 4).</summary>
     /// <param name="catalog">The catalog.</param>
-    /// <param name="options">Everything that can be told.</param>
+    /// <param name="options">The options.</param>
     /// <returns>A scoring transformer with the perturbation; the caller disposes it.</returns>
-    /// <exception cref="ArgumentException">Something is missing, or of another shape than the model's neurons.</exception>
+    /// <exception cref="ArgumentException">An argument is missing, or its shape differs from the model's neurons.</exception>
     public static NeuronPerturbationTransformer PerturbNeurons(this SkillLocCatalog catalog, NeuronPerturbationTransformer.Options options)
     {
         ArgumentNullException.ThrowIfNull(catalog);
         return new(catalog.Context, options);
     }
 
-    /// <summary>Cuts neurons out of a fitted model and freezes them at their mean (<see cref="NeuronPruning.Prune"/>).</summary>
+    /// <summary>Removes neurons from a fitted model and freezes them at their mean (<see cref="NeuronPruning.Prune"/>).</summary>
     /// <param name="catalog">The catalog.</param>
-    /// <param name="model">The model; it stays as it is.</param>
-    /// <param name="keep">The neurons that stay.</param>
+    /// <param name="model">The model, which is not changed.</param>
+    /// <param name="keep">The neurons to keep.</param>
     /// <param name="means">Mean activations such as a probe's thresholds.</param>
-    /// <param name="lowLayer">The first layer that is pruned, zero-based; the paper's is 3 of 12.</param>
-    /// <param name="highLayer">The layer after the last; null goes to the end.</param>
-    /// <param name="fraction">The share of a layer's neurons that stay; null keeps what <paramref name="keep"/> says.</param>
-    /// <returns>A scoring transformer of the smaller model, which saves as any other; the caller disposes it.</returns>
-    /// <exception cref="ArgumentException">A shape does not fit the model, or a layer has too many neurons to keep, or none.</exception>
+    /// <param name="lowLayer">The first pruned layer, zero-based; the paper uses 3 of 12.</param>
+    /// <param name="highLayer">The layer after the last; null for the end.</param>
+    /// <param name="fraction">The share of each layer's neurons to keep; null keeps exactly <paramref name="keep"/>.</param>
+    /// <returns>A scoring transformer with the smaller model; the caller disposes it.</returns>
+    /// <exception cref="ArgumentException">A shape does not fit the model, or a layer keeps too many neurons or none.</exception>
     public static TextScoringTransformer PruneNeurons(
         this SkillLocCatalog catalog, TextScoringTransformer model, NeuronSet keep, NeuronValues means, int lowLayer = 0, int? highLayer = null,
         double? fraction = null)

@@ -7,11 +7,11 @@ using SkillLoc.Models.Prompts;
 namespace SkillLoc.Transforms;
 
 /// <summary>
-/// Appends the activations of a model's skill neurons as a feature vector, one slot a neuron, named <c>layer.neuron</c> (both from 0).
-/// With a soft prompt a neuron is read at the slot of the prompt where it is most predictive; else it is its mean or maximum over the
-/// text. It shares the weights of the model that was probed, and may outlive it.
+/// Appends the activations of a model's skill neurons as a feature vector with one slot per neuron, named <c>layer.neuron</c> (both from
+/// 0). With a soft prompt, a neuron is read at the slot where it is most predictive; otherwise, its mean or maximum over the text is used.
+/// It shares the weights of the probed model, and may outlive it.
 /// </summary>
-/// <remarks>Engines share it with its owner as they do a <see cref="TextScoringTransformer"/>; see there what disposes it.</remarks>
+/// <remarks>Prediction engines share the transformer as described at <see cref="TextScoringTransformer"/>.</remarks>
 public sealed class SkillNeuronProbeTransformer : ITransformer, IRowScorer, IDisposable
 {
     private readonly TextClassifier _classifier;
@@ -20,12 +20,12 @@ public sealed class SkillNeuronProbeTransformer : ITransformer, IRowScorer, IDis
     private readonly NeuronProbe _probe;
     private readonly Ownership _ownership;
 
-    /// <summary>Makes a transformer of what was found.</summary>
-    /// <param name="model">The model that was probed; the caller keeps it.</param>
-    /// <param name="result">What was found; see <see cref="NeuronProbe"/>.</param>
-    /// <param name="neurons">The neurons whose activations are wanted; at least one.</param>
-    /// <param name="outputColumnName">The column that is added.</param>
-    /// <exception cref="ArgumentException">The set is empty, or is not of the model's shape.</exception>
+    /// <summary>Creates a transformer from the result of a probe.</summary>
+    /// <param name="model">The probed model, which the caller keeps owning.</param>
+    /// <param name="result">The result; see <see cref="NeuronProbe"/>.</param>
+    /// <param name="neurons">The neurons to read, at least one.</param>
+    /// <param name="outputColumnName">The output column.</param>
+    /// <exception cref="ArgumentException">The set is empty, or its shape differs from the model's.</exception>
     public SkillNeuronProbeTransformer(TextScoringTransformer model, NeuronProbeResult result, NeuronSet neurons, string outputColumnName = "Neurons")
     {
         ArgumentNullException.ThrowIfNull(model);
@@ -66,19 +66,19 @@ public sealed class SkillNeuronProbeTransformer : ITransformer, IRowScorer, IDis
     /// <summary>Thresholds and accuracies; <see cref="NeuronProbeResult.Save"/> writes them.</summary>
     public NeuronProbeResult Result { get; }
 
-    /// <summary>The neurons that are read.</summary>
+    /// <summary>The neurons to read.</summary>
     public NeuronSet Neurons { get; }
 
-    /// <summary>The neurons in the order of the vector's slots, with the slot of the prompt that each is read at.</summary>
+    /// <summary>The neurons in the order of the vector's slots, with the slot of the prompt at which each is read.</summary>
     public IReadOnlyList<NeuronPosition> Positions { get; }
 
-    /// <summary>The column that is added: a vector of Single.</summary>
+    /// <summary>The output column: a vector of Single.</summary>
     public string OutputColumnName { get; }
 
     /// <inheritdoc cref="TextScoringTransformer.Host"/>
     public ComponentHost? Host { get; set; }
 
-    /// <summary>True: each row is read by itself.</summary>
+    /// <summary>True: each row is processed separately.</summary>
     public bool IsRowToRowMapper => true;
 
     Ownership IRowScorer.Ownership => _ownership;
@@ -89,10 +89,10 @@ public sealed class SkillNeuronProbeTransformer : ITransformer, IRowScorer, IDis
     public DataViewSchema GetOutputSchema(DataViewSchema inputSchema) =>
         ScoringSchema.AppendVector(inputSchema, _columns, OutputColumnName, _slots);
 
-    /// <summary>Reads neurons lazily: nothing runs before rows are read.</summary>
+    /// <summary>Reads neurons lazily, when rows are read.</summary>
     /// <param name="input">A view with the text columns.</param>
     /// <returns>The view with <see cref="OutputColumnName"/>.</returns>
-    /// <exception cref="ObjectDisposedException">The transformer was disposed; also when a row is read after that.</exception>
+    /// <exception cref="ObjectDisposedException">The transformer was disposed; also thrown when a row is read afterwards.</exception>
     public IDataView Transform(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
@@ -120,9 +120,9 @@ public sealed class SkillNeuronProbeTransformer : ITransformer, IRowScorer, IDis
 
     Delegate[] IRowScorer.Getters(Func<RowScores> current) => [ScoredValues.Vector(current)];
 
-    /// <summary>Releases the model, for engines and views too: now, or with the end of the last pass that runs.</summary>
+    /// <summary>Releases the model, also for engines and views, now or at the end of the last running pass.</summary>
     public void Dispose() => _ownership.End();
 
-    /// <summary>Gives back one share; see the remarks on <see cref="TextScoringTransformer"/>.</summary>
+    /// <summary>Releases one share; see the remarks on <see cref="TextScoringTransformer"/>.</summary>
     void IDisposable.Dispose() => _ownership.GiveBack();
 }

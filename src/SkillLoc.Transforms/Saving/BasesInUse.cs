@@ -2,16 +2,16 @@ using SkillLoc.Models.Checkpoints;
 
 namespace SkillLoc.Transforms;
 
-/// <summary>The base checkpoint folders of this program's live grafts, which name them when they are saved.</summary>
+/// <summary>The base checkpoint folders of live grafts in this program, to which saved grafts refer.</summary>
 internal static class BasesInUse
 {
     private static readonly List<(WeakReference<object> Owner, Func<object, bool> IsDisposed, string Folder)> Uses = [];
 
-    /// <summary>Notes a base for as long as what is over it lives.</summary>
-    /// <typeparam name="T">What is over it.</typeparam>
+    /// <summary>Registers a base for the lifetime of a transformer.</summary>
+    /// <typeparam name="T">The type of the transformer.</typeparam>
     /// <param name="owner">The transformer.</param>
     /// <param name="folder">The base's folder.</param>
-    /// <param name="isDisposed">Tells when it is no longer used; must not keep it alive.</param>
+    /// <param name="isDisposed">Returns true once the transformer is disposed; must not keep it alive.</param>
     public static void Add<T>(T owner, string folder, Func<T, bool> isDisposed)
         where T : class
     {
@@ -22,7 +22,7 @@ internal static class BasesInUse
         }
     }
 
-    /// <summary>Whether a live graft is over a folder.</summary>
+    /// <summary>Whether a live graft uses a folder as its base.</summary>
     public static bool Contains(string folder)
     {
         lock (Uses)

@@ -2,10 +2,10 @@ using SkillLoc.Models.Checkpoints;
 
 namespace SkillLoc.Transforms;
 
-/// <summary>Where checkpoints lie that a saved ML.NET model names.</summary>
+/// <summary>Locates the checkpoint folders that saved ML.NET models refer to.</summary>
 internal static class CheckpointStore
 {
-    /// <summary>An environment variable with more folders to look in, separated as in PATH.</summary>
+    /// <summary>Name of an environment variable with additional folders to search, separated as in PATH.</summary>
     public const string SearchPathVariable = "SKILLLOC_CHECKPOINTS";
 
     /// <summary>An environment variable with the folder that
@@ -14,11 +14,11 @@ internal static class CheckpointStore
     /// place, among temporary files.</summary>
     public const string CacheVariable = "SKILLLOC_CACHE";
 
-    /// <summary>Throws where a model must not be written: over the base that it came from, which grafts are found and put against, or over the
-    /// base of a graft of this program that is not disposed.</summary>
-    /// <param name="folder">Where it shall be written.</param>
-    /// <param name="baseCheckpoint">The base that it came from; null where that is not known.</param>
-    /// <exception cref="ArgumentException">It is such a folder, under whatever name.</exception>
+    /// <summary>Throws if a folder must not be overwritten by a model: its own base, which grafts refer to, or the base of a live graft in
+    /// this program.</summary>
+    /// <param name="folder">The target folder.</param>
+    /// <param name="baseCheckpoint">The base of the model; null if unknown.</param>
+    /// <exception cref="ArgumentException">The folder is one of these, under any path.</exception>
     public static void CheckTarget(string folder, string? baseCheckpoint)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
@@ -39,12 +39,12 @@ internal static class CheckpointStore
     }
 
     /// <summary>
-    /// Finds a checkpoint folder: where it was when the model was saved, else a folder of its name in <see cref="SearchPathVariable"/>,
-    /// beside the program, or in the current directory.
+    /// Finds a checkpoint folder: at its saved path, else a folder of the same name in <see cref="SearchPathVariable"/>, beside the
+    /// program, or in the current directory.
     /// </summary>
-    /// <param name="folder">The folder as it was saved.</param>
-    /// <returns>The folder that exists.</returns>
-    /// <exception cref="FileNotFoundException">None does; the message names all that were tried.</exception>
+    /// <param name="folder">The saved path.</param>
+    /// <returns>The existing folder.</returns>
+    /// <exception cref="FileNotFoundException">No folder exists; the message names all that were tried.</exception>
     public static string Find(string folder) => Find(folder, content: null);
 
     /// <summary>Finds a checkpoint; one that the model's file holds is first looked for where such files were unpacked.</summary>

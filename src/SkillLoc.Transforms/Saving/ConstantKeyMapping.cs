@@ -3,7 +3,7 @@ using Microsoft.ML.Transforms;
 
 namespace SkillLoc.Transforms;
 
-/// <summary>Part of saved models: a column that is 0 in every row, which constants hang on.</summary>
+/// <summary>Part of saved models: a column that is 0 in every row, to which constants are mapped.</summary>
 [CustomMappingFactoryAttribute(Contract)]
 public sealed class ConstantKeyMapping : CustomMappingFactory<ConstantKeyMapping.Input, ConstantKeyMapping.Output>
 {
@@ -12,12 +12,12 @@ public sealed class ConstantKeyMapping : CustomMappingFactory<ConstantKeyMapping
     /// <inheritdoc/>
     public override Action<Input, Output> GetMapping() => static (_, output) => output.Key = 0;
 
-    /// <summary>Nothing is read.</summary>
+    /// <summary>The empty input.</summary>
     public sealed class Input
     {
     }
 
-    /// <summary>What is added.</summary>
+    /// <summary>The output.</summary>
     public sealed class Output
     {
         /// <summary>0.</summary>

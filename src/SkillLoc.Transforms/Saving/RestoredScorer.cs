@@ -2,7 +2,7 @@ using SkillLoc.Models.Classification;
 
 namespace SkillLoc.Transforms;
 
-/// <summary>The scorer behind a loaded model, found by the first row's state. Safe to use from several threads.</summary>
+/// <summary>The scorer of a loaded model, restored from the state in the first row. Thread-safe.</summary>
 internal sealed class RestoredScorer
 {
     private sealed record Current(ReadOnlyMemory<char> State, TextClassifier Classifier);

@@ -6,10 +6,10 @@ using TorchSharp;
 
 namespace SkillLoc.Transforms;
 
-/// <summary>What a saved <see cref="GraftedModelSet"/> is restored from; it travels as the state of a <see cref="SavedScorer"/> does.</summary>
+/// <summary>The state of a saved <see cref="GraftedModelSet"/>, stored like that of a <see cref="SavedScorer"/>.</summary>
 internal sealed record SavedModelSet
 {
-    /// <summary>Sets by their states.</summary>
+    /// <summary>Restored sets by state.</summary>
     public static StateCache<GraftedModelSet> Restored { get; } = new(state => SavedScorer.Read<SavedModelSet>(state).Load());
 
     /// <summary>The base checkpoint folder.</summary>
@@ -18,19 +18,19 @@ internal sealed record SavedModelSet
     /// <summary>The skills' names.</summary>
     public required IReadOnlyList<string> Skills { get; init; }
 
-    /// <summary>The grafts' files, deflated.</summary>
+    /// <summary>The graft files, compressed by Deflate.</summary>
     public required IReadOnlyList<byte[]> Grafts { get; init; }
 
     /// <summary>Whether rows have a second text.</summary>
     public bool HasTextPair { get; init; }
 
-    /// <summary>True when it ran on a GPU; it will again where there is one.</summary>
+    /// <summary>Whether it ran on a GPU; it will again if one is available.</summary>
     public bool Gpu { get; init; }
 
     /// <inheritdoc cref="SavedScorer.Content"/>
     public string? Content { get; init; }
 
-    /// <summary>The state of a set.</summary>
+    /// <summary>Returns the state of a set.</summary>
     public static SavedModelSet Of(GraftedModelSet set, IEnumerable<(string Name, Graft Graft)> skills)
     {
         (string Name, Graft Graft)[] all = [.. skills];
@@ -44,7 +44,7 @@ internal sealed record SavedModelSet
         };
     }
 
-    /// <summary>The built-in transformers that carry a state and score by it.</summary>
+    /// <summary>Returns the built-in transformers that contain a state and score with it.</summary>
     public static ITransformer Carrier(ScoringColumns columns, string skillColumn, SavedModelSet state)
     {
         var ml = new MLContext();

@@ -11,9 +11,9 @@ using TorchSharp;
 namespace SkillLoc.Transforms;
 
 /// <summary>
-/// What a saved scorer is restored from, as the text that travels inside an ML.NET model. ML.NET's own repository types are closed to
-/// other assemblies, so the model holds built-in transformers only: a constant text (this state), a stateless custom mapping that
-/// finds the scorer by it, and what gives the new columns their types and names.
+/// The state of a saved scorer, stored as text inside an ML.NET model. ML.NET's repository types are closed to other assemblies, so the
+/// model contains built-in transformers only: a constant text (this state), a stateless custom mapping that restores the scorer from it,
+/// and transformers for the types and names of the new columns.
 /// </summary>
 internal sealed record SavedScorer
 {
@@ -25,27 +25,27 @@ internal sealed record SavedScorer
     };
 
     /// <summary>
-    /// Classifiers by their states. Restoring throws <see cref="FileNotFoundException"/> where the checkpoint folder is missing, and
-    /// <see cref="InvalidDataException"/> where it holds other weights.
+    /// Restored classifiers by state. Restoring throws <see cref="FileNotFoundException"/> if the checkpoint folder is missing, and
+    /// <see cref="InvalidDataException"/> if its weights differ.
     /// </summary>
     public static StateCache<TextClassifier> Restored { get; } = new(state => Read<SavedScorer>(state).Load());
 
-    /// <summary>The checkpoint folder: the classifier's own, or a graft's base.</summary>
+    /// <summary>The checkpoint folder of the classifier or of a graft's base.</summary>
     public required string Folder { get; init; }
 
-    /// <summary>The fingerprint that the folder's weights must have.</summary>
+    /// <summary>The expected fingerprint of the weights.</summary>
     public required string Fingerprint { get; init; }
 
     /// <summary>The task.</summary>
     public required ClassifierSettings Settings { get; init; }
 
-    /// <summary>A graft's file, deflated; null when the folder holds the classifier itself.</summary>
+    /// <summary>The graft file, compressed by Deflate; null if the folder is the classifier.</summary>
     public byte[]? Graft { get; init; }
 
-    /// <summary>Grafts that are put into the base before <see cref="Graft"/>.</summary>
+    /// <summary>Grafts to apply before <see cref="Graft"/>.</summary>
     public IReadOnlyList<byte[]> BaseGrafts { get; init; } = [];
 
-    /// <summary>True when it ran on a GPU; it will again where there is one.</summary>
+    /// <summary>Whether it ran on a GPU; it will again if one is available.</summary>
     public bool Gpu { get; init; }
 
     /// <summary>The <see cref="PackedCheckpoint.Content"/> of the checkpoint where the model's file holds it; else null.</summary>
@@ -55,7 +55,7 @@ internal sealed record SavedScorer
     public static string Write<T>(T state) => JsonSerializer.Serialize(state, Json);
 
     /// <summary>Reads the state of a saved component.</summary>
-    /// <exception cref="InvalidDataException">It is damaged.</exception>
+    /// <exception cref="InvalidDataException">The state is damaged.</exception>
     public static T Read<T>(string state)
         where T : class
     {
@@ -81,7 +81,7 @@ internal sealed record SavedScorer
         return packed.ToArray();
     }
 
-    /// <summary>What <see cref="Pack"/> packed.</summary>
+    /// <summary>Decompresses the result of <see cref="Pack"/>.</summary>
     public static Graft Unpack(byte[] packed)
     {
         using var inflate = new DeflateStream(new MemoryStream(packed), CompressionMode.Decompress);
@@ -90,7 +90,7 @@ internal sealed record SavedScorer
         return Models.Grafts.Graft.Load(bytes.ToArray(), "the graft inside the model");
     }
 
-    /// <summary>The built-in transformers that carry a state and score by it.</summary>
+    /// <summary>Returns the built-in transformers that contain a state and score with it.</summary>
     public static ITransformer Carrier(ScoringColumns columns, SavedScorer state)
     {
         var ml = new MLContext();
@@ -153,7 +153,7 @@ internal sealed record SavedScorer
         return chain.Append<ITransformer>(ml.Transforms.DropColumns([.. dropped])).Fit(EmptyInput(ml, columns));
     }
 
-    /// <summary>A column that is the same in every row.</summary>
+    /// <summary>A column with a constant value.</summary>
     public static IEstimator<ITransformer> Constant<T>(MLContext ml, string column, T value) =>
         ml.Transforms.Conversion.MapValue(column, [KeyValuePair.Create(0, value)], CarrierColumns.Key);
 

@@ -17,11 +17,11 @@ public static class SkillLocSaving
     /// <param name="catalog">The catalog.</param>
     /// <param name="model">A transformer or a chain, of which parts may be fitted, loaded or ML.NET's own. The weights need not lie in a folder.</param>
     /// <param name="inputSchema">The schema of its input; null for none.</param>
-    /// <param name="path">The file; an older one is replaced when the new one is complete.</param>
+    /// <param name="path">The file; an existing file is replaced once the new one is complete.</param>
     /// <exception cref="NotSupportedException">A part cannot be saved, such as a wide feature vector's.</exception>
     /// <exception cref="FileNotFoundException">A checkpoint folder that a part needs, such as a graft's base, is missing.</exception>
     /// <exception cref="InvalidDataException">A checkpoint folder that a loaded part needs holds other weights by now.</exception>
-    /// <exception cref="IOException">The file could not be written; what was there is untouched.</exception>
+    /// <exception cref="IOException">The file could not be written; an existing one is unchanged.</exception>
     public static void SaveModel(this SkillLocCatalog catalog, ITransformer model, DataViewSchema? inputSchema, string path)
     {
         ArgumentNullException.ThrowIfNull(catalog);

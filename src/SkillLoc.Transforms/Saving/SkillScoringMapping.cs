@@ -3,7 +3,7 @@ using Microsoft.ML.Transforms;
 
 namespace SkillLoc.Transforms;
 
-/// <summary>Part of saved models: scores a row by the skill that it names.</summary>
+/// <summary>Part of saved models: scores a row with the skill that it names.</summary>
 [CustomMappingFactoryAttribute(Contract)]
 public sealed class SkillScoringMapping : CustomMappingFactory<SkillScoringMapping.Input, ScoredRow>
 {
@@ -34,14 +34,14 @@ public sealed class SkillScoringMapping : CustomMappingFactory<SkillScoringMappi
 
     private sealed record Current(ReadOnlyMemory<char> State, GraftedModelSet Set);
 
-    /// <summary>What is read.</summary>
+    /// <summary>The input columns.</summary>
     public sealed class Input
     {
         /// <summary>The text.</summary>
         [ColumnName(CarrierColumns.Text)]
         public ReadOnlyMemory<char> Text { get; set; }
 
-        /// <summary>The second text; the first again where there is none.</summary>
+        /// <summary>The second text; the first again if there is none.</summary>
         [ColumnName(CarrierColumns.TextPair)]
         public ReadOnlyMemory<char> TextPair { get; set; }
 
@@ -49,7 +49,7 @@ public sealed class SkillScoringMapping : CustomMappingFactory<SkillScoringMappi
         [ColumnName(CarrierColumns.Skill)]
         public ReadOnlyMemory<char> Skill { get; set; }
 
-        /// <summary>What the set is restored from.</summary>
+        /// <summary>The state of the set.</summary>
         [ColumnName(CarrierColumns.State)]
         public ReadOnlyMemory<char> State { get; set; }
     }

@@ -12,7 +12,7 @@ public sealed class SlotMapping : CustomMappingFactory<SlotMapping.Input, SlotMa
     /// <inheritdoc/>
     public override Action<Input, Output> GetMapping() => static (input, output) => output.Score = input.Scores[input.Slot];
 
-    /// <summary>What is read.</summary>
+    /// <summary>The input columns.</summary>
     public sealed class Input
     {
         /// <summary>All scores of the row.</summary>
@@ -24,7 +24,7 @@ public sealed class SlotMapping : CustomMappingFactory<SlotMapping.Input, SlotMa
         public int Slot { get; set; }
     }
 
-    /// <summary>What is added.</summary>
+    /// <summary>The output column.</summary>
     public sealed class Output
     {
         /// <summary>The slot's score.</summary>

@@ -1,7 +1,7 @@
 namespace SkillLoc.Transforms;
 
-/// <summary>Keeps what saved states were restored to while somebody uses it, so that one instance serves all who have the same state.</summary>
-/// <typeparam name="T">What a state is restored to.</typeparam>
+/// <summary>Weak cache of restored models by serialized state, so that models with the same state share one instance.</summary>
+/// <typeparam name="T">The type of the restored model.</typeparam>
 internal sealed class StateCache<T>(Func<string, T> restore)
     where T : class
 {

@@ -16,7 +16,7 @@ public sealed class TextPairScoringMapping : CustomMappingFactory<TextPairScorin
         return (input, output) => scorer.Score(input.State, input.Text.ToString(), input.TextPair.ToString(), output);
     }
 
-    /// <summary>What is read.</summary>
+    /// <summary>The input columns.</summary>
     public sealed class Input
     {
         /// <summary>The text.</summary>
@@ -27,7 +27,7 @@ public sealed class TextPairScoringMapping : CustomMappingFactory<TextPairScorin
         [ColumnName(CarrierColumns.TextPair)]
         public ReadOnlyMemory<char> TextPair { get; set; }
 
-        /// <summary>What the scorer is restored from.</summary>
+        /// <summary>The state of the scorer.</summary>
         [ColumnName(CarrierColumns.State)]
         public ReadOnlyMemory<char> State { get; set; }
     }

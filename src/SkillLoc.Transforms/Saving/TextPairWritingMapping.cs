@@ -16,7 +16,7 @@ public sealed class TextPairWritingMapping : CustomMappingFactory<TextPairWritin
         return (input, output) => scorer.Write(input.State, input.Text.ToString(), input.TextPair.ToString(), output);
     }
 
-    /// <summary>What is read.</summary>
+    /// <summary>The input columns.</summary>
     public sealed class Input
     {
         /// <summary>The text.</summary>
@@ -27,7 +27,7 @@ public sealed class TextPairWritingMapping : CustomMappingFactory<TextPairWritin
         [ColumnName(CarrierColumns.TextPair)]
         public ReadOnlyMemory<char> TextPair { get; set; }
 
-        /// <summary>What the model is restored from.</summary>
+        /// <summary>The state of the model.</summary>
         [ColumnName(CarrierColumns.State)]
         public ReadOnlyMemory<char> State { get; set; }
     }

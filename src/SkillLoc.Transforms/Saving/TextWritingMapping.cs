@@ -16,14 +16,14 @@ public sealed class TextWritingMapping : CustomMappingFactory<TextWritingMapping
         return (input, output) => scorer.Write(input.State, input.Text.ToString(), null, output);
     }
 
-    /// <summary>What is read.</summary>
+    /// <summary>The input columns.</summary>
     public sealed class Input
     {
         /// <summary>The text.</summary>
         [ColumnName(CarrierColumns.Text)]
         public ReadOnlyMemory<char> Text { get; set; }
 
-        /// <summary>What the model is restored from.</summary>
+        /// <summary>The state of the model.</summary>
         [ColumnName(CarrierColumns.State)]
         public ReadOnlyMemory<char> State { get; set; }
     }

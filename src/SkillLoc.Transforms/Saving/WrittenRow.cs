@@ -2,10 +2,10 @@ using Microsoft.ML.Data;
 
 namespace SkillLoc.Transforms;
 
-/// <summary>What the writing mappings of saved models add.</summary>
+/// <summary>The output of the text-generating mappings of saved models.</summary>
 public sealed class WrittenRow
 {
-    /// <summary>What the model wrote.</summary>
+    /// <summary>The generated text.</summary>
     [ColumnName(CarrierColumns.Written)]
     public string Text { get; set; } = "";
 }

@@ -3,10 +3,10 @@ using Microsoft.ML.Data;
 
 namespace SkillLoc.Transforms;
 
-/// <summary>Keeps one column's values of the rows that were read ahead.</summary>
+/// <summary>Buffers the values of a column for rows that were read ahead.</summary>
 internal abstract class ColumnBuffer
 {
-    /// <summary>Makes a buffer for a column of any type.</summary>
+    /// <summary>Creates a buffer for a column of any type.</summary>
     public static ColumnBuffer Create(DataViewRow source, DataViewSchema.Column column)
     {
         Type raw = column.Type.RawType;
@@ -16,13 +16,13 @@ internal abstract class ColumnBuffer
         return (ColumnBuffer)Activator.CreateInstance(buffer, source, column)!;
     }
 
-    /// <summary>Makes room for a number of rows.</summary>
+    /// <summary>Allocates a number of rows.</summary>
     public abstract void Reserve(int rows);
 
-    /// <summary>Reads the source's current row into a place.</summary>
+    /// <summary>Reads the current row of the source into a slot.</summary>
     public abstract void Read(int place);
 
-    /// <summary>A <see cref="ValueGetter{TValue}"/> of the value at the place that <paramref name="place"/> tells.</summary>
+    /// <summary>Returns a <see cref="ValueGetter{TValue}"/> for the slot that <paramref name="place"/> returns.</summary>
     public abstract Delegate Getter(Func<int> place);
 
     private abstract class Typed<T>(ValueGetter<T> source) : ColumnBuffer
@@ -43,7 +43,7 @@ internal abstract class ColumnBuffer
         protected override void Copy(in T from, ref T to) => to = from;
     }
 
-    /// <summary>A vector's memory belongs to whoever reads it, so it is copied.</summary>
+    /// <summary>The reader owns the memory of a vector, so it is copied.</summary>
     private sealed class Vectors<T>(DataViewRow source, DataViewSchema.Column column)
         : Typed<VBuffer<T>>(source.GetGetter<VBuffer<T>>(column))
     {

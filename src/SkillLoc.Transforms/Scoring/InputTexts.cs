@@ -3,7 +3,7 @@ using Microsoft.ML.Data;
 
 namespace SkillLoc.Transforms;
 
-/// <summary>Reads columns as texts: text columns, and keys that stand for texts.</summary>
+/// <summary>Reads columns as texts: text columns, and keys with text values.</summary>
 internal static class InputTexts
 {
     /// <summary>Whether a column can be read: text, or a key with texts for values.</summary>
@@ -12,7 +12,7 @@ internal static class InputTexts
         || (column.Type is KeyDataViewType && column.Type.RawType == typeof(uint)
             && column.Annotations.Schema.GetColumnOrNull("KeyValues")?.Type is VectorDataViewType { ItemType: TextDataViewType });
 
-    /// <summary>A reader of the row's current values of some columns.</summary>
+    /// <summary>Returns a reader of the current row's values.</summary>
     public static Func<string[]> Reader(DataViewRow row, IReadOnlyList<string> columns)
     {
         Func<string>[] readers = [.. columns.Select(name => Reader(row, row.Schema[name]))];

@@ -3,15 +3,15 @@ using Microsoft.ML.Data;
 
 namespace SkillLoc.Transforms;
 
-/// <summary>Reads which labels of several a row has: a vector of keys, or one slot for each label.</summary>
+/// <summary>Reads the label sets of a multi-label task: a vector of keys, or one slot per label.</summary>
 internal static class LabelSets
 {
-    /// <summary>What the label column of a multi-label task must be.</summary>
+    /// <summary>Describes the valid types of a multi-label column, for error messages.</summary>
     public const string Wanted =
         "a vector of keys with key values (mlContext.Transforms.Conversion.MapValueToKey makes it of a vector of text), or a vector of Boolean or "
         + "Single with the labels as slot names";
 
-    /// <summary>The labels that a column names; null where it is of another kind.</summary>
+    /// <summary>Returns the labels that a column names; null for other types.</summary>
     public static IReadOnlyList<string>? Names(DataViewSchema.Column column) => column.Type switch
     {
         VectorDataViewType { ItemType: KeyDataViewType key } when key.RawType == typeof(uint) => Texts(column, "KeyValues"),
@@ -20,13 +20,13 @@ internal static class LabelSets
         _ => null,
     };
 
-    /// <summary>A reader of the row's current labels.</summary>
+    /// <summary>Returns a reader of the current row's labels.</summary>
     /// <param name="row">The row, or a cursor over rows.</param>
     /// <param name="column">The column.</param>
-    /// <param name="labels">The labels to tell of.</param>
-    /// <param name="role">What the rows are called in messages.</param>
-    /// <returns>Gives 1 for each of the labels that the row has and 0 for the others.</returns>
-    /// <exception cref="ArgumentException">The column is of another kind, or names a label that is none of these.</exception>
+    /// <param name="labels">The labels to report.</param>
+    /// <param name="role">The name of the rows in messages.</param>
+    /// <returns>A function that returns 1 for each label of the row and 0 for others.</returns>
+    /// <exception cref="ArgumentException">The column has another type, or an unknown label.</exception>
     public static Func<float[]> Reader(DataViewRow row, DataViewSchema.Column column, IReadOnlyList<string> labels, string role)
     {
         IReadOnlyList<string> names = Names(column) ?? throw new ArgumentException(

@@ -3,17 +3,17 @@ using Microsoft.ML;
 namespace SkillLoc.Transforms;
 
 /// <summary>
-/// Who uses a transformer: its owner, and every <see cref="PredictionEngine{TSrc, TDst}"/> made from it, as an engine disposes the
-/// transformer that it was made from. Each has a share; the last one that is given back releases the model.
+/// Reference count of a transformer: its owner and every <see cref="PredictionEngine{TSrc, TDst}"/> created from it have one share each,
+/// since engines dispose their transformer. Releasing the last share releases the model.
 /// </summary>
 /// <param name="owner">The transformer.</param>
-/// <param name="release">What frees it; called once.</param>
+/// <param name="release">Releases the model; called once.</param>
 internal sealed class Ownership(ITransformer owner, Action release)
 {
     private readonly Lock _lock = new();
     private int _shares = 1;
 
-    /// <summary>Whether every share was given back.</summary>
+    /// <summary>Whether all shares were released.</summary>
     public bool HasEnded
     {
         get
@@ -39,7 +39,7 @@ internal sealed class Ownership(ITransformer owner, Action release)
         }
     }
 
-    /// <summary>An engine is made.</summary>
+    /// <summary>Adds a share for an engine.</summary>
     /// <exception cref="ObjectDisposedException">The transformer has been disposed.</exception>
     public void Share()
     {
@@ -50,7 +50,7 @@ internal sealed class Ownership(ITransformer owner, Action release)
         }
     }
 
-    /// <summary>An engine, or the owner, is done.</summary>
+    /// <summary>Releases a share.</summary>
     public void GiveBack()
     {
         lock (_lock)
@@ -64,7 +64,7 @@ internal sealed class Ownership(ITransformer owner, Action release)
         release();
     }
 
-    /// <summary>It ends for everyone.</summary>
+    /// <summary>Releases all shares.</summary>
     public void End()
     {
         lock (_lock)

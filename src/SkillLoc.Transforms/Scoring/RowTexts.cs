@@ -3,15 +3,15 @@ using SkillLoc.Models.Prompts;
 
 namespace SkillLoc.Transforms;
 
-/// <summary>What is scored of a row: the text, the second text where there is a column of it, and what else the scorer reads.</summary>
+/// <summary>The input of a row: the text, an optional second text, and other values that the scorer reads.</summary>
 /// <param name="Values">The values of the scorer's input columns.</param>
-/// <param name="Position">The row's number, for error messages; null where it is not known.</param>
+/// <param name="Position">The row's number, for error messages; null if unknown.</param>
 internal sealed record RowTexts(string[] Values, long? Position)
 {
-    /// <summary>What error messages call the row.</summary>
+    /// <summary>The row's name in error messages.</summary>
     public string Name => Position is { } position ? $"Row {position}" : "A row";
 
-    /// <summary>Encodes the row, saying which when it cannot be.</summary>
+    /// <summary>Encodes the row; errors name it.</summary>
     public EncodedText Encode(TextClassifier classifier, ScoringColumns columns)
     {
         try

@@ -4,18 +4,17 @@ using Microsoft.ML.Data;
 namespace SkillLoc.Transforms;
 
 /// <summary>
-/// What ML.NET's scorers say of the columns that they add, by which its tools know them: what kind of scorer they come from, which of them
-/// belong together, and what each holds.
+/// The annotations by which ML.NET's tools recognise score columns: the kind of scorer, the column set, and the kind of value.
 /// </summary>
 internal sealed class ScoreAnnotations
 {
-    /// <summary>The kind of a scorer of one number.</summary>
+    /// <summary>Score kind of regressions.</summary>
     public const string Regression = "Regression";
 
-    /// <summary>The kind of a scorer of labels of which one is right.</summary>
+    /// <summary>Score kind of multiclass classifiers.</summary>
     public const string Multiclass = "MulticlassClassification";
 
-    /// <summary>The kind of a scorer of any number of labels, which ML.NET has no name for.</summary>
+    /// <summary>Score kind of multi-label classifiers, for which ML.NET has no name.</summary>
     public const string MultiLabel = "MultiLabelClassification";
 
     public const string ValueKind = "ScoreValueKind";
@@ -28,8 +27,8 @@ internal sealed class ScoreAnnotations
     private readonly string _kind;
     private readonly uint _set;
 
-    /// <param name="input">The schema that the columns are added to; they get the number of a set after all that are there.</param>
-    /// <param name="kind">What ML.NET calls the kind of the scorer.</param>
+    /// <param name="input">The schema to extend; the columns get the next free set id.</param>
+    /// <param name="kind">The score kind.</param>
     public ScoreAnnotations(IEnumerable<DataViewSchema.Column> input, string kind)
     {
         _kind = kind;
@@ -45,7 +44,7 @@ internal sealed class ScoreAnnotations
     /// <param name="labels">The labels, in the order of the keys.</param>
     public DataViewSchema.Annotations PredictedLabel(IReadOnlyList<string> labels) => Build("PredictedLabel", ["KeyValues"], labels);
 
-    /// <summary>Annotations that are nothing but names, of slots say.</summary>
+    /// <summary>Annotations with names only, for example of slots.</summary>
     public static DataViewSchema.Annotations Names(string kind, IReadOnlyList<string> names)
     {
         var builder = new DataViewSchema.Annotations.Builder();

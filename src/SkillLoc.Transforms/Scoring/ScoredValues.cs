@@ -5,7 +5,7 @@ using SkillLoc.Models.Tasks;
 
 namespace SkillLoc.Transforms;
 
-/// <summary>Getters of the added columns from what a row's model gave.</summary>
+/// <summary>Getters of the added columns from the result of a row.</summary>
 internal static class ScoredValues
 {
     /// <summary>All that a task predicts, in the order in which <see cref="ScoringSchema"/> adds the columns.</summary>
@@ -31,7 +31,7 @@ internal static class ScoredValues
         return [.. getters];
     }
 
-    /// <summary>The numbers as they are.</summary>
+    /// <summary>The output values.</summary>
     public static ValueGetter<VBuffer<float>> Vector(Func<RowScores> scores) => (ref VBuffer<float> value) =>
     {
         float[] current = scores().Values;
@@ -43,7 +43,7 @@ internal static class ScoredValues
     /// <summary>The most probable label as a key; keys count from 1.</summary>
     public static ValueGetter<uint> PredictedLabel(Func<RowScores> scores) => (ref uint value) => value = (uint)scores().Predicted + 1;
 
-    /// <summary>The labels of a multi-label task that are predicted, as keys, which count from 1.</summary>
+    /// <summary>The predicted labels of a multi-label task as keys, which count from 1.</summary>
     public static ValueGetter<VBuffer<uint>> PredictedLabels(Func<RowScores> scores) => (ref VBuffer<uint> value) =>
     {
         int[] predicted = scores().PredictedSet;
@@ -56,15 +56,15 @@ internal static class ScoredValues
         value = editor.Commit();
     };
 
-    /// <summary>What the model wrote.</summary>
+    /// <summary>The generated text.</summary>
     public static ValueGetter<ReadOnlyMemory<char>> WrittenText(Func<RowScores> scores) =>
         (ref ReadOnlyMemory<char> value) => value = scores().Text.AsMemory();
 
-    /// <summary>The label itself, where rows have labels of different tasks.</summary>
+    /// <summary>The predicted label as text, for rows of different tasks.</summary>
     public static ValueGetter<ReadOnlyMemory<char>> LabelText(Func<RowScores> scores) =>
         (ref ReadOnlyMemory<char> value) => value = scores().Label.AsMemory();
 
-    /// <summary>The score that a regression predicts.</summary>
+    /// <summary>The predicted score of a regression.</summary>
     public static ValueGetter<float> Score(ScoreRange range, Func<RowScores> scores) =>
         (ref float value) => value = range.Predict(scores().Values);
 }

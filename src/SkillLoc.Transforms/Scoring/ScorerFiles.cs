@@ -6,10 +6,10 @@ using TorchSharp;
 
 namespace SkillLoc.Transforms;
 
-/// <summary>Text scorers from what was saved of them.</summary>
+/// <summary>Loads text scorers from files.</summary>
 internal static class ScorerFiles
 {
-    /// <summary>Loads a classifier's folder, or a base with settings that say what it shall do.</summary>
+    /// <summary>Loads a classifier folder, or a base with settings.</summary>
     public static TextScoringTransformer Load(
         string checkpoint, ClassifierSettings? settings, ScoringColumns? columns, torch.Device device, TextScoringTransformer? twin)
     {
@@ -23,8 +23,9 @@ internal static class ScorerFiles
             baseCheckpoint: isClassifier ? null : folder);
     }
 
-    /// <summary>Loads a base with a graft or a tuning method's weights.</summary>
-    /// <exception cref="InvalidDataException">The file is neither, is damaged, or is for another base; the message names it.</exception>
+    /// <summary>Loads a base with a graft or tuned weights.</summary>
+    /// <exception cref="InvalidDataException">The file is neither, is damaged, or was made for another base; the message names
+    /// it.</exception>
     public static TextScoringTransformer LoadLearnt(
         string checkpoint, string learnt, ScoringColumns? columns, torch.Device device, TextScoringTransformer? twin)
     {

@@ -3,7 +3,7 @@ namespace SkillLoc.Transforms;
 /// <summary>The columns that a scoring transformer reads and adds.</summary>
 public sealed record ScoringColumns
 {
-    /// <summary>The text column that is scored.</summary>
+    /// <summary>The text column.</summary>
     public string Text { get; init; } = "Text";
 
     /// <summary>The second text column, for tasks on pairs.</summary>
@@ -14,13 +14,13 @@ public sealed record ScoringColumns
     /// </summary>
     public string Score { get; init; } = "Score";
 
-    /// <summary>Added: the most probable label, a key with the labels as key values, or of a multi-label task a vector of keys, of the labels
-    /// that are predicted; not added for a regression.</summary>
+    /// <summary>Added: the most probable label, a key with the labels as key values; for a multi-label task a vector of keys with the
+    /// predicted labels. Not added for a regression.</summary>
     public string PredictedLabel { get; init; } = "PredictedLabel";
 
     /// <summary>
-    /// Added by a model that writes its answers: what it wrote, a text. Without labels it is all that is added. It is written only where
-    /// somebody reads the column.
+    /// Added by text-to-text models: the generated text, which is the only added column without labels. Text is generated only if the
+    /// column is read.
     /// </summary>
     public string PredictedText { get; init; } = "PredictedText";
 

@@ -3,10 +3,10 @@ using Microsoft.ML.Data;
 
 namespace SkillLoc.Transforms;
 
-/// <summary>Reads rows ahead, scores them together, and gives them back in order with their other columns.</summary>
+/// <summary>Reads rows ahead, scores them in groups, and returns them in order with their other columns.</summary>
 internal sealed class ScoringCursor : DataViewRowCursor
 {
-    /// <summary>The first group is small, so that a peek at a few rows is quick; later ones double up to the largest.</summary>
+    /// <summary>The first group is small, so that reading a few rows is quick; later ones double up to the maximum.</summary>
     private const int FirstWindow = 32;
     private const int LargestWindow = 1024;
 

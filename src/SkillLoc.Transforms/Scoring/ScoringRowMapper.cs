@@ -21,7 +21,7 @@ internal sealed class ScoringRowMapper(IRowScorer scorer, DataViewSchema input) 
         return needed.Select(index => input[index]);
     }
 
-    /// <summary>A row for an engine, which will dispose the transformer and so gets a share of it.</summary>
+    /// <summary>Creates the row of a prediction engine, which gets a share of the transformer, since it will dispose it.</summary>
     DataViewRow IRowToRowMapper.GetRow(DataViewRow input, IEnumerable<DataViewSchema.Column> activeColumns)
     {
         scorer.Ownership.Share();

@@ -8,13 +8,13 @@ namespace SkillLoc.Transforms;
 internal static class ScoringSchema
 {
     /// <summary>
-    /// Appends PredictedLabel and Score to a schema, with the annotations that ML.NET's own scorers give them; for a regression Score
-    /// alone, for free text PredictedText alone.
+    /// Appends PredictedLabel and Score to a schema, with the annotations of ML.NET's own scorers; only Score for a regression, only
+    /// PredictedText for free text.
     /// </summary>
     /// <param name="input">The schema.</param>
     /// <param name="columns">The names.</param>
     /// <param name="outputs">What is predicted.</param>
-    /// <returns>The longer schema.</returns>
+    /// <returns>The extended schema.</returns>
     /// <exception cref="ArgumentOutOfRangeException">A text column is missing, or not text.</exception>
     public static DataViewSchema Append(DataViewSchema input, ScoringColumns columns, TaskOutputs outputs)
     {
@@ -24,28 +24,28 @@ internal static class ScoringSchema
 
     /// <summary>Appends a vector of Single with slot names to a schema.</summary>
     /// <param name="input">The schema.</param>
-    /// <param name="columns">The text columns, which must be there.</param>
+    /// <param name="columns">The text columns, which must exist.</param>
     /// <param name="name">The vector's name.</param>
-    /// <param name="slots">The names of its slots, which it has as many of.</param>
-    /// <returns>The longer schema.</returns>
+    /// <param name="slots">The slot names.</param>
+    /// <returns>The extended schema.</returns>
     /// <exception cref="ArgumentOutOfRangeException">A text column is missing, or not text.</exception>
     public static DataViewSchema AppendVector(DataViewSchema input, ScoringColumns columns, string name, IReadOnlyList<string> slots) =>
         Append(input, columns, builder => AddVector(builder, name, slots));
 
     /// <summary>Appends a vector of Single with slot names to a shape.</summary>
     /// <param name="input">The shape.</param>
-    /// <param name="columns">The text columns, which must be there.</param>
+    /// <param name="columns">The text columns, which must exist.</param>
     /// <param name="name">The vector's name.</param>
-    /// <returns>The longer shape.</returns>
+    /// <returns>The extended shape.</returns>
     /// <exception cref="ArgumentOutOfRangeException">A text column is missing, or not text.</exception>
     public static SchemaShape AppendVector(SchemaShape input, ScoringColumns columns, string name) =>
         Append(input, columns, builder => AddVector(builder, name, ["slot"]));
 
-    /// <summary>Appends PredictedLabel and Score to a shape; for a regression Score alone, for free text PredictedText alone.</summary>
+    /// <summary>Appends PredictedLabel and Score to a shape; only Score for a regression, only PredictedText for free text.</summary>
     /// <param name="input">The shape.</param>
     /// <param name="columns">The names.</param>
     /// <param name="outputs">What is predicted; of the labels only their being there matters to a shape.</param>
-    /// <returns>The longer shape.</returns>
+    /// <returns>The extended shape.</returns>
     /// <exception cref="ArgumentOutOfRangeException">A text column is missing, or not text.</exception>
     public static SchemaShape Append(SchemaShape input, ScoringColumns columns, TaskOutputs outputs)
     {
@@ -65,7 +65,7 @@ internal static class ScoringSchema
     /// <param name="shape">The shape.</param>
     /// <param name="name">The column's name.</param>
     /// <returns>The column.</returns>
-    /// <exception cref="ArgumentOutOfRangeException">There is none.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The column is missing.</exception>
     public static SchemaShape.Column Find(SchemaShape shape, string name)
     {
         ArgumentNullException.ThrowIfNull(shape);
@@ -75,7 +75,7 @@ internal static class ScoringSchema
             : throw new ArgumentOutOfRangeException(nameof(shape), Missing(name, shape.Select(other => other.Name)));
     }
 
-    /// <summary>Throws unless the text columns are there and are text.</summary>
+    /// <summary>Throws unless the text columns exist and are text.</summary>
     /// <param name="input">The schema.</param>
     /// <param name="columns">The names.</param>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing, or not text.</exception>

@@ -21,7 +21,7 @@ internal sealed class ScoringView(IRowScorer scorer, IDataView input) : IDataVie
         return new ScoringCursor(scorer, input.GetRowCursor(upstream, rand), Schema, active);
     }
 
-    /// <summary>One cursor: the model uses all cores by itself.</summary>
+    /// <summary>Returns one cursor, since the model uses all cores.</summary>
     public DataViewRowCursor[] GetRowCursorSet(IEnumerable<DataViewSchema.Column> columnsNeeded, int n, Random? rand = null) =>
         [GetRowCursor(columnsNeeded, rand)];
 

@@ -9,29 +9,29 @@ using SkillLoc.Models.Tasks;
 namespace SkillLoc.Transforms;
 
 /// <summary>
-/// Scores text with a fine-tuned language model: adds <c>PredictedLabel</c> and <c>Score</c>, for a regression <c>Score</c> alone; a model
-/// that writes its answers adds <c>PredictedText</c>, without labels that alone. Rows are read ahead, scored in groups of similar length,
-/// and given back in order; what nobody reads is not computed. It owns the model's tensors: dispose it when done.
+/// Scores text with a fine-tuned language model. Adds <c>PredictedLabel</c> and <c>Score</c>; only <c>Score</c> for a regression;
+/// text-to-text models also add <c>PredictedText</c>, and without labels only that. Rows are read ahead, scored in groups of similar
+/// length, and returned in order; columns that are not read are not computed. Owns the model: dispose it after use.
 /// </summary>
 /// <remarks>
-/// <para>ML.NET's <see cref="PredictionEngine{TSrc, TDst}"/> disposes the transformer that it was made from. So the transformer has a share
-/// for its owner and one for each engine, and whatever disposes it as an <see cref="IDisposable"/> (an engine, a
-/// <see cref="TransformerChain{TLastTransformer}"/>, a <c>using</c> statement) gives one back; the last one releases the model. Any number
-/// of engines can be made, one after another or at once, and surplus ones disposed. <see cref="Dispose"/>, called by its name, ends it
-/// for everyone. What runs meanwhile finishes; later calls get an <see cref="ObjectDisposedException"/>.</para>
-/// <para>Shares that are never given back (an engine that was not disposed, the owner's where only engines were, and all but one where a
-/// chain was disposed, which passes that on once) cost nothing but time: the garbage collector releases a model that nobody refers to.</para>
+/// <para>ML.NET's <see cref="PredictionEngine{TSrc, TDst}"/> disposes its transformer. So the transformer counts shares, one for its owner
+/// and one per engine; disposing it as an <see cref="IDisposable"/> (by an engine, a <see cref="TransformerChain{TLastTransformer}"/> or a
+/// <c>using</c> statement) releases one, and the last one releases the model. Any number of engines can be created and disposed. Calling
+/// <see cref="Dispose"/> on the transformer releases the model for all. Running passes finish; later calls throw an
+/// <see cref="ObjectDisposedException"/>.</para>
+/// <para>Shares that are never released (undisposed engines, the owner's if only engines were disposed, and all but one if a chain was
+/// disposed, which disposes once) only delay the release: the garbage collector releases unreferenced models.</para>
 /// </remarks>
 public class TextScoringTransformer : ITransformer, IRowScorer, INamesCheckpoint, IDisposable
 {
     private readonly TextClassifier _classifier;
     private readonly Ownership _ownership;
 
-    /// <summary>Takes over a classifier.</summary>
+    /// <summary>Creates a transformer from a classifier.</summary>
     /// <param name="classifier">The classifier; disposed with the transformer.</param>
-    /// <param name="columns">The columns it reads and adds.</param>
-    /// <param name="checkpointFolder">Where the classifier is saved already, if it is.</param>
-    /// <param name="baseCheckpoint">The pre-trained checkpoint folder that it came from.</param>
+    /// <param name="columns">The columns to read and add.</param>
+    /// <param name="checkpointFolder">The folder where the classifier is already saved, if any.</param>
+    /// <param name="baseCheckpoint">The pre-trained checkpoint folder.</param>
     public TextScoringTransformer(TextClassifier classifier, ScoringColumns columns, string? checkpointFolder = null, string? baseCheckpoint = null)
     {
         ArgumentNullException.ThrowIfNull(classifier);
@@ -52,7 +52,7 @@ public class TextScoringTransformer : ITransformer, IRowScorer, INamesCheckpoint
         BaseCheckpoint = baseCheckpoint;
     }
 
-    /// <summary>The columns it reads and adds.</summary>
+    /// <summary>The columns to read and add.</summary>
     public ScoringColumns Columns { get; }
 
     /// <summary>The labels, in the order of the scores; none for a regression and for free text.</summary>
@@ -61,29 +61,29 @@ public class TextScoringTransformer : ITransformer, IRowScorer, INamesCheckpoint
     /// <summary>The range of a regression's scores; null for classes.</summary>
     public ScoreRange? ScoreRange => _classifier.Settings.ScoreRange;
 
-    /// <summary>Whether the model writes its answers.</summary>
+    /// <summary>Whether the model generates text.</summary>
     public bool Writes => Outputs.IsText;
 
-    /// <summary>Whether a row may have any number of the labels.</summary>
+    /// <summary>Whether the task is multi-label.</summary>
     public bool IsMultiLabel => Outputs.IsMultiLabel;
 
     /// <summary>The folder that holds the fine-tuned checkpoint; null until it is saved.</summary>
     public string? CheckpointFolder { get; private set; }
 
-    /// <summary>The pre-trained checkpoint folder that the model came from, where it is known.</summary>
+    /// <summary>The pre-trained checkpoint folder, if known.</summary>
     public string? BaseCheckpoint { get; }
 
-    /// <summary>How the model was trained; null for one that was loaded.</summary>
+    /// <summary>The record of the training; null for a loaded model.</summary>
     public RunRecord? Record { get; init; }
 
     /// <summary>
-    /// What it has of the context that made it; null for one that no context made. When the execution of the context is cancelled, reading
-    /// scored rows ends with an <see cref="OperationCanceledException"/>, which ML.NET wraps where it reads on threads of its own;
-    /// predictions of single rows go on.
+    /// Access to the context; null without one. When the execution of the context is cancelled, reading scored rows throws an
+    /// <see cref="OperationCanceledException"/>, which ML.NET wraps when it reads on its own threads; predictions of single rows are not
+    /// affected.
     /// </summary>
     public ComponentHost? Host { get; set; }
 
-    /// <summary>The model, the head and the task.</summary>
+    /// <summary>The classifier: model, head and task.</summary>
     /// <exception cref="ObjectDisposedException">The transformer was disposed.</exception>
     public TextClassifier Classifier
     {
@@ -94,16 +94,16 @@ public class TextScoringTransformer : ITransformer, IRowScorer, INamesCheckpoint
         }
     }
 
-    /// <summary>True: each row is scored from its own text.</summary>
+    /// <summary>True: each row is scored separately.</summary>
     public bool IsRowToRowMapper => true;
 
     /// <inheritdoc/>
     public DataViewSchema GetOutputSchema(DataViewSchema inputSchema) => ScoringSchema.Append(inputSchema, Columns, Outputs);
 
-    /// <summary>Scores lazily: nothing runs before rows are read.</summary>
+    /// <summary>Scores lazily, when rows are read.</summary>
     /// <param name="input">A view with the text columns.</param>
     /// <returns>The view with the added columns.</returns>
-    /// <exception cref="ObjectDisposedException">The transformer was disposed; also when a row is read after that.</exception>
+    /// <exception cref="ObjectDisposedException">The transformer was disposed; also thrown when a row is read afterwards.</exception>
     public IDataView Transform(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
@@ -114,11 +114,12 @@ public class TextScoringTransformer : ITransformer, IRowScorer, INamesCheckpoint
     /// <inheritdoc/>
     public IRowToRowMapper GetRowToRowMapper(DataViewSchema inputSchema) => new ScoringRowMapper(this, inputSchema);
 
-    /// <summary>Writes the model as a Hugging Face checkpoint folder, with the task's settings beside it.</summary>
-    /// <param name="folder">The folder, made with its parents where missing; an older one is replaced when the new one is complete.</param>
+    /// <summary>Saves the model as a Hugging Face checkpoint folder with the task's settings.</summary>
+    /// <param name="folder">The folder; created with its parents if missing. An existing one is replaced once the new one is
+    /// complete.</param>
     /// <exception cref="ArgumentException">The folder is the model's base checkpoint, or that of a graft in use.</exception>
-    /// <exception cref="NotSupportedException">Neurons of the model are perturbed, which no checkpoint holds.</exception>
-    /// <exception cref="IOException">It could not be written; what was there is untouched.</exception>
+    /// <exception cref="NotSupportedException">Neurons of the model are perturbed, which checkpoints cannot represent.</exception>
+    /// <exception cref="IOException">It could not be written; an existing file is unchanged.</exception>
     public void SaveCheckpoint(string folder)
     {
         CheckpointStore.CheckTarget(folder, BaseCheckpoint);
@@ -134,23 +135,23 @@ public class TextScoringTransformer : ITransformer, IRowScorer, INamesCheckpoint
     }
 
     /// <summary>
-    /// Writes the transformer into an ML.NET model: what is written names <see cref="CheckpointFolder"/>, and loads with
-    /// <c>mlContext.Model.Load</c> in any program that has SkillLoc's assemblies beside it. The columns of a loaded model have key values
-    /// and slot names, but not the annotations that mark scores, which nothing public of ML.NET restores.
+    /// Saves the transformer into an ML.NET model that refers to <see cref="CheckpointFolder"/> and can be loaded with
+    /// <c>mlContext.Model.Load</c> in any program with SkillLoc's assemblies. The columns of a loaded model have key values and slot names,
+    /// but not the annotations of score columns, which ML.NET's public API cannot restore.
     /// </summary>
-    /// <param name="ctx">Where ML.NET wants it.</param>
-    /// <exception cref="InvalidOperationException">The weights lie in no folder: <c>Options.OutputFolder</c> of the trainer, or
-    /// <see cref="SaveCheckpoint"/>, puts them into one. ML.NET has begun the file by then.</exception>
+    /// <param name="ctx">ML.NET's save context.</param>
+    /// <exception cref="InvalidOperationException">The weights are not in a folder: set <c>Options.OutputFolder</c> of the trainer, or call
+    /// <see cref="SaveCheckpoint"/>. ML.NET has already started to write the file then.</exception>
     void ICanSaveModel.Save(ModelSaveContext ctx) => SavedScorer.Carrier(Columns, State()).Save(ctx);
 
-    /// <summary>Releases the model, for engines and views too: now, or with the end of the last pass that runs.</summary>
+    /// <summary>Releases the model, also for engines and views, now or at the end of the last running pass.</summary>
     public void Dispose() => _ownership.End();
 
-    /// <summary>Gives back one share; see the remarks on the class.</summary>
+    /// <summary>Releases one share; see the remarks on the class.</summary>
     [SuppressMessage("Usage", "CA1816", Justification = "Other shares may be left, and there is no finalizer to suppress.")]
     void IDisposable.Dispose() => _ownership.GiveBack();
 
-    /// <summary>What the saved model is restored from.</summary>
+    /// <summary>The state of a saved model.</summary>
     private protected virtual SavedScorer State()
     {
         if (CheckpointFolder is not { } folder || !Directory.Exists(folder))
@@ -190,7 +191,7 @@ public class TextScoringTransformer : ITransformer, IRowScorer, INamesCheckpoint
 
     private protected bool OnGpu => Classifier.Backbone.Device.type == TorchSharp.DeviceType.CUDA;
 
-    /// <summary>Does something with the model and some rows: scores them, or writes their answers.</summary>
+    /// <summary>Runs the model on rows: scores them, or generates their answers.</summary>
     private protected virtual T[] Run<T>(IReadOnlyList<EncodedText> rows, Func<TextClassifier, T[]> work) => work(Classifier);
 
     Ownership IRowScorer.Ownership => _ownership;
@@ -206,6 +207,6 @@ public class TextScoringTransformer : ITransformer, IRowScorer, INamesCheckpoint
         return [.. encoded.Select((_, i) => new RowScores(() => scores.Value[i], classifier.Settings, () => written.Value[i]))];
     }
 
-    /// <summary>In the order in which <see cref="ScoringSchema"/> adds their columns.</summary>
+    /// <summary>Getters in the order of <see cref="ScoringSchema"/>.</summary>
     Delegate[] IRowScorer.Getters(Func<RowScores> current) => ScoredValues.Getters(_classifier.Task, current);
 }
