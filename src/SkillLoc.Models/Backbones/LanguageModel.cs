@@ -1,5 +1,6 @@
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
+using SkillLoc.Models.Hooks;
 using SkillLoc.Models.NativeCalls;
 using SkillLoc.Models.Runtime;
 using SkillLoc.Models.Tuning;
@@ -55,6 +56,7 @@ public abstract class LanguageModel : IDisposable
         Config = config;
         _parameters = parameters;
         _lifetime = new(() => Dispose(true));
+        Hooks = new(Points);
     }
 
     /// <summary>The configuration, as in <c>config.json</c>.</summary>
@@ -93,8 +95,12 @@ public abstract class LanguageModel : IDisposable
     /// </summary>
     public Generator? DropoutGenerator { get; set; }
 
-    /// <summary>Changes feed-forward activations in every pass; null, the default, costs nothing. A copy of the model has none.</summary>
-    public INeuronEditor? NeuronEditor { get; set; }
+    /// <summary>Where hooks can read and edit activations, in the order of a pass. Which there are depends on the architecture;
+    /// docs/components/activations.md lists them.</summary>
+    public IReadOnlyList<HookPoint> HookPoints => Points;
+
+    /// <summary>The hooks of all the model's passes; none, as at first, cost nothing. A copy of the model has none.</summary>
+    public ActivationHooks Hooks { get; }
 
     /// <summary>What a parameter-efficient tuning method added, which every pass heeds; null, the default, costs nothing. The model
     /// disposes it with itself, but not when another takes its place. It is no part of <see cref="Parameters"/> and
@@ -109,6 +115,12 @@ public abstract class LanguageModel : IDisposable
             field = value;
         }
     }
+
+    /// <summary>The points; a constructor adds them.</summary>
+    internal HookPoints Points { get; } = [];
+
+    /// <summary>The last layer's output, of T5 the encoder's: what <see cref="Encode"/> returns.</summary>
+    private protected abstract HookPoint LastHidden { get; }
 
     /// <summary>True when the language-model head is there, so that <see cref="WordScores"/> can be called.</summary>
     public abstract bool HasHead { get; }
@@ -270,9 +282,9 @@ public abstract class LanguageModel : IDisposable
     /// <summary>Hidden states of the last layer at every position.</summary>
     /// <param name="batch">Token ids.</param>
     /// <param name="training">True switches dropout on.</param>
-    /// <param name="observer">Sees hidden states and feed-forward activations; null costs nothing.</param>
+    /// <param name="hooks">Hooks of this pass beside the model's; null for none.</param>
     /// <returns><c>[batch, length, hidden]</c>; with a soft prompt, whose slots count, <c>[batch, P + length, hidden]</c>.</returns>
-    public abstract Tensor Encode(TokenBatch batch, bool training = false, IForwardObserver? observer = null);
+    public abstract Tensor Encode(TokenBatch batch, bool training = false, ActivationHooks? hooks = null);
 
     /// <summary>
     /// Hidden states of the last layer at <see cref="TokenBatch.Positions"/> only (with a soft prompt, at the slot that it is read at);
@@ -280,10 +292,10 @@ public abstract class LanguageModel : IDisposable
     /// </summary>
     /// <param name="batch">Token ids.</param>
     /// <param name="training">True switches dropout on.</param>
-    /// <param name="observer">Sees hidden states and feed-forward activations, those of the last layer at the scored positions only
-    /// (<c>[batch, 1, size]</c>); null costs nothing.</param>
+    /// <param name="hooks">Hooks of this pass beside the model's; null for none. In the last layer they get what is computed there, which
+    /// but for keys and values is the scored positions only (<c>[batch, 1, size]</c>).</param>
     /// <returns><c>[batch, hidden]</c>.</returns>
-    public abstract Tensor EncodeAt(TokenBatch batch, bool training = false, IForwardObserver? observer = null);
+    public abstract Tensor EncodeAt(TokenBatch batch, bool training = false, ActivationHooks? hooks = null);
 
     /// <summary>The language-model head on some hidden states, for the words asked for only.</summary>
     /// <param name="hidden">Hidden states, <c>[rows, hidden]</c>.</param>
@@ -365,7 +377,7 @@ public abstract class LanguageModel : IDisposable
         GC.SuppressFinalize(this);
     }
 
-    /// <summary>Hands over something that passes use, such as a <see cref="NeuronEditor"/>: it is disposed with the weights, when no pass
+    /// <summary>Hands over something that passes use, such as a hook's tensors: it is disposed with the weights, when no pass
     /// runs any more.</summary>
     /// <param name="companion">What is disposed.</param>
     public void DisposeWith(IDisposable companion)
@@ -400,6 +412,14 @@ public abstract class LanguageModel : IDisposable
             }
         }
     }
+
+    /// <summary>Where hidden states are read: 0 for the embeddings, i for the output of layer i, counted from 1; the last is taken after a
+    /// final norm. Of T5 the encoder's.</summary>
+    internal HookPoint HiddenPoint(int layer) =>
+        layer == Config.Layers ? LastHidden : Points.Of($"{(Config.IsEncoderDecoder ? "encoder" : "blocks")}.{layer}.hook_resid_pre");
+
+    /// <summary>The hooks of a pass that begins; null for none.</summary>
+    private protected PassHooks? HooksOf(TokenBatch batch, bool training, ActivationHooks? own) => PassHooks.Of(Hooks, own, batch, training);
 
     /// <summary>The linear maps of all layers, in order; T5's decoder layers follow those of its encoder.</summary>
     /// <param name="kinds">Which of them.</param>

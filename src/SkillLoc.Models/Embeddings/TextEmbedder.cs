@@ -1,6 +1,7 @@
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
+using SkillLoc.Models.Hooks;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tokenization;
 using TorchSharp;
@@ -109,9 +110,15 @@ public sealed class TextEmbedder : IDisposable
             cancellation.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();
             using TokenBatch batch = TokenBatch.Create([.. group.Select(i => rows[i])], _tokenizer.PadId, _model.Device);
-            var pool = new Pool(this, batch, scope);
-            _model.Encode(batch, observer: pool);
-            float[] values = pool.Vectors!.to(ScalarType.Float32).cpu().data<float>().ToArray();
+            Tensor? pooled = null;
+            var hooks = new ActivationHooks(_model);
+            hooks.Add([_model.HiddenPoint(Layer)], (hidden, _) =>
+            {
+                pooled = Pooled(hidden, batch).MoveToOtherDisposeScope(scope);
+                return null;
+            });
+            _model.Encode(batch, hooks: hooks);
+            float[] values = pooled!.to(ScalarType.Float32).cpu().data<float>().ToArray();
             for (int i = 0; i < group.Length; i++)
             {
                 vectors[group[i]] = values[(i * Size)..((i + 1) * Size)];
@@ -124,29 +131,16 @@ public sealed class TextEmbedder : IDisposable
     /// <summary>Releases the weights, now or with the end of the last <see cref="Embed"/> that runs.</summary>
     public void Dispose() => _model.Dispose();
 
-    private sealed class Pool(TextEmbedder owner, TokenBatch batch, DisposeScope scope) : IForwardObserver
+    private Tensor Pooled(Tensor hidden, TokenBatch batch)
     {
-        public Tensor? Vectors { get; private set; }
-
-        public void OnHidden(int layer, Tensor hidden)
+        return Pooling switch
         {
-            if (layer == owner.Layer)
-            {
-                using var inner = NewDisposeScope();
-                Vectors = (owner.Pooling switch
-                {
-                    TextPooling.FirstToken => hidden.select(1, 0).clone(),
-                    TextPooling.Mask => hidden.gather(1, batch.Positions.view(-1, 1, 1).expand(-1, 1, hidden.size(2))).squeeze(1),
-                    _ => Mean(hidden),
-                }).MoveToOtherDisposeScope(scope);
-            }
-        }
+            TextPooling.FirstToken => hidden.select(1, 0).clone(),
+            TextPooling.Mask => hidden.gather(1, batch.Positions.view(-1, 1, 1).expand(-1, 1, hidden.size(2))).squeeze(1),
+            _ => Mean(),
+        };
 
-        public void OnFeedForward(int layer, Tensor activations)
-        {
-        }
-
-        private Tensor Mean(Tensor hidden)
+        Tensor Mean()
         {
             if (batch.Mask is null)
             {

@@ -1,4 +1,5 @@
 using SkillLoc.Models.Backbones;
+using SkillLoc.Models.Hooks;
 using SkillLoc.Models.NativeCalls;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -6,10 +7,10 @@ using static TorchSharp.torch;
 namespace SkillLoc.Models.Neurons;
 
 /// <summary>
-/// Perturbs feed-forward neurons at all positions of a model's passes (Wang et al. 2022, section 4; methods, B.9). Set it as a
-/// model's <see cref="LanguageModel.NeuronEditor"/>; dispose it when no pass uses it any more.
+/// Perturbs feed-forward neurons at all positions of a model's passes (Wang et al. 2022, section 4; methods, B.9). Add it to the
+/// hooks of a model or of a pass; dispose it when no pass uses it any more.
 /// </summary>
-public sealed class NeuronPerturbation : INeuronEditor, IDisposable
+public sealed class NeuronPerturbation : IDisposable
 {
     private readonly Layer?[] _layers;
     private readonly double _alpha;
@@ -74,16 +75,19 @@ public sealed class NeuronPerturbation : INeuronEditor, IDisposable
         return new(PerturbationKind.Mean, Layers(model, neurons, (layer, _) => tensor(each.Of(layer).ToArray()).to(model.Dtype, model.Device)));
     }
 
-    /// <inheritdoc/>
-    public Tensor Edit(int layer, Tensor activations)
+    /// <summary>Perturbs the passes that have these hooks, at <c>mlp.hook_post</c> of the layers that have some of the neurons.</summary>
+    /// <param name="hooks">A model's own, <see cref="LanguageModel.Hooks"/>, or some passes'.</param>
+    /// <returns>What ends the perturbing when it is disposed, but not the perturbation.</returns>
+    public IDisposable AddTo(ActivationHooks hooks)
     {
-        ArgumentNullException.ThrowIfNull(activations);
-        // T5's decoder comes after the layers that neurons are counted in.
-        if (layer >= _layers.Length || _layers[layer] is not { } edited)
-        {
-            return activations;
-        }
+        ArgumentNullException.ThrowIfNull(hooks);
+        var places = hooks.Points.Neurons.Take(_layers.Length).Index().Where(place => _layers[place.Index] is not null).ToDictionary(
+            place => place.Item.Index, place => _layers[place.Index]!);
+        return hooks.Add([.. places.Keys.Select(index => hooks.Points[index])], (activations, context) => Edit(places[context.Point.Index], activations));
+    }
 
+    private Tensor Edit(Layer edited, Tensor activations)
+    {
         using Held held = new(this, activations);
         using var scope = NewDisposeScope();
         return (Kind == PerturbationKind.Gaussian
