@@ -31,17 +31,16 @@ public sealed class Gpt2ForCausalLM : LanguageModel
     {
         _words = parameters["transformer.wte.weight"];
         _positions = parameters["transformer.wpe.weight"];
-        _wordsPoint = Points.Add("hook_embed", config.HiddenSize);
+        _wordsPoint = Points.Of("hook_embed");
         _layers = [.. Enumerable.Range(0, config.Layers).Select(i =>
         {
             string layer = $"transformer.h.{i}";
             return new Layer(
-                Points.AddBlock($"blocks.{i}", config.HiddenSize, config.HiddenSize, config.FeedForwardSizes[i]),
-                NormAt(layer + ".ln_1"), At(layer + ".attn.c_attn"), At(layer + ".attn.c_proj"),
+                Points.Blocks[i], NormAt(layer + ".ln_1"), At(layer + ".attn.c_attn"), At(layer + ".attn.c_proj"),
                 NormAt(layer + ".ln_2"), At(layer + ".mlp.c_fc"), At(layer + ".mlp.c_proj"));
         })];
         _lastNorm = NormAt("transformer.ln_f");
-        _lastPoint = Points.Add("ln_final.hook_normalized", config.HiddenSize);
+        _lastPoint = Points.Of("ln_final.hook_normalized");
         _head = config.TieWordEmbeddings ? _words : parameters.GetValueOrDefault(HeadWeight);
         _activation = Activation.Of(config);
 
@@ -59,8 +58,6 @@ public sealed class Gpt2ForCausalLM : LanguageModel
 
     /// <inheritdoc/>
     public override int MaxLength => Config.MaxPositions - PromptSize;
-
-    private protected override HookPoint LastHidden => _lastPoint;
 
     private int PromptSize => Adaptation?.PromptSize ?? 0;
 

@@ -56,6 +56,7 @@ public abstract class LanguageModel : IDisposable
         Config = config;
         _parameters = parameters;
         _lifetime = new(() => Dispose(true));
+        Points = new(config);
         Hooks = new(Points);
     }
 
@@ -116,11 +117,8 @@ public abstract class LanguageModel : IDisposable
         }
     }
 
-    /// <summary>The points; a constructor adds them.</summary>
-    internal HookPoints Points { get; } = [];
-
-    /// <summary>The last layer's output, of T5 the encoder's: what <see cref="Encode"/> returns.</summary>
-    private protected abstract HookPoint LastHidden { get; }
+    /// <summary>The points, and which of them a layer has.</summary>
+    internal HookPoints Points { get; }
 
     /// <summary>True when the language-model head is there, so that <see cref="WordScores"/> can be called.</summary>
     public abstract bool HasHead { get; }
@@ -231,7 +229,8 @@ public abstract class LanguageModel : IDisposable
     /// <summary>Loads what reads a text: a model without its head, and of T5 without its decoder.</summary>
     /// <param name="checkpoint">The opened folder.</param>
     /// <param name="device">Where the weights go; the CPU by default.</param>
-    internal static LanguageModel LoadReader(CheckpointFolder checkpoint, Device? device)
+    /// <param name="withDecoder">Whether T5's decoder is needed all the same.</param>
+    internal static LanguageModel LoadReader(CheckpointFolder checkpoint, Device? device, bool withDecoder)
     {
         CheckArchitecture(checkpoint.Config);
         ModelConfig config = Architectures[checkpoint.Config.ModelType].Settle?.Invoke(checkpoint) ?? checkpoint.Config;
@@ -239,7 +238,7 @@ public abstract class LanguageModel : IDisposable
         bool isTuned = ClassifierSettings.Find(checkpoint.Path, checkpoint.Config)?.Tuning is not null;
 
         // A tuning method has parameters in the decoder too.
-        config = config.IsEncoderDecoder && !isTuned ? T5ForConditionalGeneration.WithoutDecoder(config) : config;
+        config = config.IsEncoderDecoder && !isTuned && !withDecoder ? T5ForConditionalGeneration.WithoutDecoder(config) : config;
         return WithTuning(checkpoint, Build(
             config, withHead: false, (name, shape) => (StoredTensor.Read(checkpoint, name, shape, device, ScalarType.Float32), false)));
     }
@@ -415,8 +414,14 @@ public abstract class LanguageModel : IDisposable
 
     /// <summary>Where hidden states are read: 0 for the embeddings, i for the output of layer i, counted from 1; the last is taken after a
     /// final norm. Of T5 the encoder's.</summary>
-    internal HookPoint HiddenPoint(int layer) =>
-        layer == Config.Layers ? LastHidden : Points.Of($"{(Config.IsEncoderDecoder ? "encoder" : "blocks")}.{layer}.hook_resid_pre");
+    internal static string HiddenPoint(ModelConfig config, int layer) => (config.ModelType, layer == config.Layers) switch
+    {
+        ("t5", true) => "encoder_final_ln.hook_normalized",
+        ("t5", false) => $"encoder.{layer}.hook_resid_pre",
+        ("gpt2", true) => "ln_final.hook_normalized",
+        (_, true) => $"blocks.{layer - 1}.hook_normalized_resid_post",
+        _ => $"blocks.{layer}.hook_resid_pre",
+    };
 
     /// <summary>The hooks of a pass that begins; null for none.</summary>
     private protected PassHooks? HooksOf(TokenBatch batch, bool training, ActivationHooks? own) => PassHooks.Of(Hooks, own, batch, training);

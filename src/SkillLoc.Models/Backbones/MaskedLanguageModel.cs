@@ -35,14 +35,13 @@ public abstract class MaskedLanguageModel : LanguageModel
         _tokenTypes = parameters[embeddings + ".token_type_embeddings.weight"];
         _embeddingNorm = At(embeddings + ".LayerNorm");
         _layerPrefix = names.Prefix + ".encoder.layer.";
-        _wordsPoint = Points.Add("embed.hook_embed", config.HiddenSize);
-        _embeddedPoint = Points.Add("hook_full_embed", config.HiddenSize);
+        _wordsPoint = Points.Of("embed.hook_embed");
+        _embeddedPoint = Points.Of("hook_full_embed");
         _layers = [.. Enumerable.Range(0, config.Layers).Select(i =>
         {
             string layer = _layerPrefix + i;
             return new Layer(
-                Points.AddBlock($"blocks.{i}", config.HiddenSize, config.HiddenSize, config.FeedForwardSizes[i], BlockKind.PostNorm),
-                At(layer + ".attention.self.query"), At(layer + ".attention.self.key"), At(layer + ".attention.self.value"),
+                Points.Blocks[i], At(layer + ".attention.self.query"), At(layer + ".attention.self.key"), At(layer + ".attention.self.value"),
                 At(layer + ".attention.output.dense"), At(layer + ".attention.output.LayerNorm"),
                 At(layer + ".intermediate.dense"), At(layer + ".output.dense"), At(layer + ".output.LayerNorm"));
         })];
@@ -64,8 +63,6 @@ public abstract class MaskedLanguageModel : LanguageModel
 
     /// <inheritdoc/>
     public override int MaxLength => Config.MaxPositions - PositionOffset - PromptSize;
-
-    private protected override HookPoint LastHidden => _layers[^1].Points.NormalizedResidPost!;
 
     /// <summary>The position id of a row's first token.</summary>
     private protected abstract int PositionOffset { get; }

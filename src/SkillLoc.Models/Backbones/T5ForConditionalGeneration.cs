@@ -61,12 +61,9 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         Stack StackAt(string stack, int layers, int first)
         {
             bool decodes = first > 0;
-            var kind = (decodes ? BlockKind.Decoder : BlockKind.Plain) | (config.HasGatedFeedForward ? BlockKind.Gated : BlockKind.Plain);
-            HookPoint? embedded = decodes ? null : Points.Add("hook_embed", config.HiddenSize);
             Layer[] all = [.. Enumerable.Range(0, layers).Select(i =>
             {
-                int neurons = decodes ? config.FeedForwardSize : config.FeedForwardSizes[i];
-                BlockHookPoints points = Points.AddBlock($"{stack}.{i}", config.HiddenSize, config.Heads * config.HeadSize, neurons, kind);
+                BlockHookPoints points = Points.Blocks[first + i];
                 string layer = $"{stack}.block.{i}.layer.";
                 string feedForward = decodes ? layer + "2" : layer + "1";
                 string up = feedForward + (config.HasGatedFeedForward ? ".DenseReluDense.wi_1" : ".DenseReluDense.wi");
@@ -81,8 +78,8 @@ public sealed class T5ForConditionalGeneration : LanguageModel
             })];
             return new(
                 all, parameters[stack + ".block.0.layer.0.SelfAttention.relative_attention_bias.weight"],
-                parameters[stack + ".final_layer_norm.weight"], first, embedded,
-                Points.Add(stack + "_final_ln.hook_normalized", config.HiddenSize, decodes));
+                parameters[stack + ".final_layer_norm.weight"], first, decodes ? null : Points.Of("hook_embed"),
+                Points.Of(stack + "_final_ln.hook_normalized"));
         }
 
         Attention AttentionAt(AttentionHookPoints points, int number, bool crosses, string layer, string name) => new(
@@ -95,8 +92,6 @@ public sealed class T5ForConditionalGeneration : LanguageModel
 
     /// <summary>No limit of the model's own: T5 has no position table.</summary>
     public override int MaxLength => int.MaxValue;
-
-    private protected override HookPoint LastHidden => _encoder.Last;
 
     private int PromptSize => Adaptation?.PromptSize ?? 0;
 

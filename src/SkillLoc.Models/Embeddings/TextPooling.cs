@@ -1,6 +1,6 @@
 namespace SkillLoc.Models.Embeddings;
 
-/// <summary>How a text's hidden states become one vector.</summary>
+/// <summary>How a text's activations become one vector.</summary>
 public enum TextPooling
 {
     /// <summary>The mean over the row's tokens, without padding.</summary>
@@ -9,6 +9,10 @@ public enum TextPooling
     /// <summary>The first token's.</summary>
     FirstToken,
 
-    /// <summary>The mask's, which a template must have.</summary>
-    Mask,
+    /// <summary>The position that a head reads: the mask's where a template has one, the last token's of a causal model (GPT-2), else the
+    /// first token's. With a soft prompt it is the slot that is scored, and in T5's decoder the first step.</summary>
+    ScoredPosition,
+
+    /// <summary>The largest value of each dimension over the row's tokens, without padding.</summary>
+    Max,
 }

@@ -53,7 +53,7 @@ public sealed class ActivationHooks
             : throw new ArgumentException("None of the model's hook points is meant; LanguageModel.HookPoints lists them.", nameof(which));
     }
 
-    /// <summary>Adds a hook at some points.</summary>
+    /// <summary>Adds a hook at some points, which may be none.</summary>
     internal IDisposable Add(IReadOnlyList<HookPoint> points, ActivationHook hook)
     {
         ArgumentNullException.ThrowIfNull(hook);

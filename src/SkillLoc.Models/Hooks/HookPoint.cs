@@ -6,12 +6,13 @@ namespace SkillLoc.Models.Hooks;
 /// </summary>
 public sealed class HookPoint
 {
-    internal HookPoint(string name, int size, int index, bool isDecoder)
+    internal HookPoint(string name, int size, int index, bool isDecoder, bool isOfText)
     {
         Name = name;
         Size = size;
         Index = index;
         IsDecoder = isDecoder;
+        IsOfText = isOfText;
     }
 
     /// <summary>The name, unique in its model.</summary>
@@ -20,8 +21,12 @@ public sealed class HookPoint
     /// <summary>The last dimension of the activation, which is <c>[batch, positions, size]</c>.</summary>
     public int Size { get; }
 
-    /// <summary>Whether it lies in T5's decoder, whose rows and positions are those of the answers.</summary>
+    /// <summary>Whether it lies in T5's decoder. Rows and positions are then those of the answers, but in <c>cross_attn.hook_k</c> and
+    /// <c>cross_attn.hook_v</c>, which are made of the text.</summary>
     public bool IsDecoder { get; }
+
+    /// <summary>Whether its positions are the text's.</summary>
+    internal bool IsOfText { get; }
 
     /// <summary>The place among the model's points.</summary>
     internal int Index { get; }

@@ -1,4 +1,5 @@
 using System.Collections;
+using SkillLoc.Models.Checkpoints;
 
 namespace SkillLoc.Models.Hooks;
 
@@ -6,10 +7,50 @@ namespace SkillLoc.Models.Hooks;
 internal sealed class HookPoints : IReadOnlyList<HookPoint>
 {
     private readonly List<HookPoint> _points = [];
-    private readonly List<HookPoint> _neurons = [];
+    private readonly List<BlockHookPoints> _blocks = [];
 
-    /// <summary>The feed-forward activations of each layer; T5's decoder layers follow those of its encoder.</summary>
-    public IReadOnlyList<HookPoint> Neurons => _neurons;
+    /// <summary>The points that a model of a configuration has.</summary>
+    /// <param name="config">The configuration, of a supported architecture.</param>
+    public HookPoints(ModelConfig config)
+    {
+        int hidden = config.HiddenSize, heads = config.Heads * config.HeadSize;
+        BlockKind gated = config.HasGatedFeedForward ? BlockKind.Gated : BlockKind.Plain;
+        switch (config.ModelType)
+        {
+            case "t5":
+                Add("hook_embed", hidden);
+                AddBlocks("encoder", config.FeedForwardSizes, gated);
+                Add("encoder_final_ln.hook_normalized", hidden);
+                if (config.DecoderLayers > 0)
+                {
+                    AddBlocks("decoder", Enumerable.Repeat(config.FeedForwardSize, config.DecoderLayers), gated | BlockKind.Decoder);
+                    Add("decoder_final_ln.hook_normalized", hidden, isDecoder: true);
+                }
+
+                break;
+            case "gpt2":
+                Add("hook_embed", hidden);
+                AddBlocks("blocks", config.FeedForwardSizes, BlockKind.Plain);
+                Add("ln_final.hook_normalized", hidden);
+                break;
+            default:
+                Add("embed.hook_embed", hidden);
+                Add("hook_full_embed", hidden);
+                AddBlocks("blocks", config.FeedForwardSizes, BlockKind.PostNorm);
+                break;
+        }
+
+        void AddBlocks(string stack, IEnumerable<int> neurons, BlockKind kind)
+        {
+            foreach ((int i, int size) in neurons.Index())
+            {
+                _blocks.Add(AddBlock($"{stack}.{i}", hidden, heads, size, kind));
+            }
+        }
+    }
+
+    /// <summary>The layers; those of T5's decoder follow those of its encoder.</summary>
+    public IReadOnlyList<BlockHookPoints> Blocks => _blocks;
 
     public int Count => _points.Count;
 
@@ -27,9 +68,9 @@ internal sealed class HookPoints : IReadOnlyList<HookPoint>
     public bool Equal(HookPoints other) => ReferenceEquals(this, other)
         || (Count == other.Count && _points.Zip(other._points).All(pair => pair.First.Name == pair.Second.Name && pair.First.Size == pair.Second.Size));
 
-    public HookPoint Add(string name, int size, bool isDecoder = false)
+    private HookPoint Add(string name, int size, bool isDecoder = false, bool isOfText = false)
     {
-        var point = new HookPoint(name, size, Count, isDecoder);
+        var point = new HookPoint(name, size, Count, isDecoder, isOfText || !isDecoder);
         _points.Add(point);
         return point;
     }
@@ -40,27 +81,26 @@ internal sealed class HookPoints : IReadOnlyList<HookPoint>
     /// <param name="attention">The size of all heads together.</param>
     /// <param name="neurons">The size of the feed-forward layer.</param>
     /// <param name="kind">What the block has beside the usual.</param>
-    public BlockHookPoints AddBlock(string block, int hidden, int attention, int neurons, BlockKind kind = BlockKind.Plain)
+    private BlockHookPoints AddBlock(string block, int hidden, int attention, int neurons, BlockKind kind)
     {
         bool isDecoder = kind.HasFlag(BlockKind.Decoder);
         HookPoint residPre = At("hook_resid_pre", hidden);
-        AttentionHookPoints self = Attention("attn");
+        AttentionHookPoints self = Attention("attn", readsText: false);
         HookPoint residMid = At("hook_resid_mid", hidden);
-        AttentionHookPoints? cross = isDecoder ? Attention("cross_attn") : null;
+        AttentionHookPoints? cross = isDecoder ? Attention("cross_attn", readsText: true) : null;
         HookPoint? residMidCross = isDecoder ? At("hook_resid_mid_cross", hidden) : null;
         HookPoint pre = At("mlp.hook_pre", neurons);
         HookPoint? preLinear = kind.HasFlag(BlockKind.Gated) ? At("mlp.hook_pre_linear", neurons) : null;
         HookPoint post = At("mlp.hook_post", neurons);
-        _neurons.Add(post);
         return new(
             residPre, self, residMid, cross, residMidCross, pre, preLinear, post, At("hook_mlp_out", hidden), At("hook_resid_post", hidden),
             kind.HasFlag(BlockKind.PostNorm) ? At("hook_normalized_resid_post", hidden) : null);
 
-        HookPoint At(string name, int size) => Add($"{block}.{name}", size, isDecoder);
+        HookPoint At(string name, int size, bool isOfText = false) => Add($"{block}.{name}", size, isDecoder, isOfText);
 
-        AttentionHookPoints Attention(string name) => new(
-            At(name + ".hook_q", attention), At(name + ".hook_k", attention), At(name + ".hook_v", attention), At(name + ".hook_z", attention),
-            At($"hook_{name}_out", hidden));
+        AttentionHookPoints Attention(string name, bool readsText) => new(
+            At(name + ".hook_q", attention), At(name + ".hook_k", attention, readsText), At(name + ".hook_v", attention, readsText),
+            At(name + ".hook_z", attention), At($"hook_{name}_out", hidden));
     }
 
     /// <summary>The names, those of all blocks as one with an <c>{i}</c>.</summary>

@@ -77,13 +77,14 @@ public sealed class NeuronPerturbation : IDisposable
 
     /// <summary>Perturbs the passes that have these hooks, at <c>mlp.hook_post</c> of the layers that have some of the neurons.</summary>
     /// <param name="hooks">A model's own, <see cref="LanguageModel.Hooks"/>, or some passes'.</param>
-    /// <returns>What ends the perturbing when it is disposed, but not the perturbation.</returns>
+    /// <returns>What ends the perturbing when it is disposed, but does not dispose the perturbation.</returns>
+    /// <exception cref="ArgumentException">The model is not of the shape that the perturbation was made for.</exception>
     public IDisposable AddTo(ActivationHooks hooks)
     {
         ArgumentNullException.ThrowIfNull(hooks);
-        var places = hooks.Points.Neurons.Take(_layers.Length).Index().Where(place => _layers[place.Index] is not null).ToDictionary(
-            place => place.Item.Index, place => _layers[place.Index]!);
-        return hooks.Add([.. places.Keys.Select(index => hooks.Points[index])], (activations, context) => Edit(places[context.Point.Index], activations));
+        var places = hooks.Points.Blocks.Take(_layers.Length).Index().Where(block => _layers[block.Index] is not null).ToDictionary(
+            block => block.Item.Post, block => _layers[block.Index]!);
+        return hooks.Add([.. places.Keys], (activations, context) => Edit(places[context.Point], activations));
     }
 
     private Tensor Edit(Layer edited, Tensor activations)

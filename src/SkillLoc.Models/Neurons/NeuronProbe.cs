@@ -324,9 +324,9 @@ public sealed class NeuronProbe
             using TokenBatch batch = _classifier.Batch([.. group.Select(i => rows[i])]);
             int[] ofBatch = [.. group.Select(i => lengths[i])];
             var hooks = new ActivationHooks(model);
-            foreach ((int layer, HookPoint point) in model.Points.Neurons.Take(Layers).Index())
+            foreach ((int layer, BlockHookPoints points) in model.Points.Blocks.Take(Layers).Index())
             {
-                hooks.Add([point], (activations, _) =>
+                hooks.Add([points.Post], (activations, _) =>
                 {
                     tell(group, layer, Read(activations, ofBatch));
                     return null;
