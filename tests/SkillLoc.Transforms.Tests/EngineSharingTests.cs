@@ -399,7 +399,7 @@ public sealed class EngineSharingTests : IDisposable
             case GraftedModelSet set:
                 set.Dispose();
                 break;
-            case EmbedTextTransformer embedding:
+            case ActivationTransformer embedding:
                 embedding.Dispose();
                 break;
             case SkillNeuronProbeTransformer probe:
