@@ -456,7 +456,7 @@ internal sealed class FineTuning : IDisposable
         return loss;
     }
 
-    /// <summary>What some rows should be predicted as in a pass over the data; of several answers one is drawn for each row.</summary>
+    /// <summary>The targets of rows in a pass over the data; of several answers one is drawn for each row.</summary>
     public static RowTarget[] Targets(EncodedDataset train, IReadOnlyList<int> rows, int seed, int pass) =>
         train.TargetsOf(rows, row => Derive((int)Derive(seed, 3, pass), 3, row));
 

@@ -117,7 +117,7 @@ public sealed partial class GraftMaskEstimator
         /// <summary>Cancels training, which returns the best mask so far, as does cancelling the context's execution.</summary>
         public CancellationToken CancellationToken;
 
-        /// <summary>What training rows count by.</summary>
+        /// <summary>The weighting of training rows.</summary>
         internal RowWeighting Weighting => new(ExampleWeightColumnName, ClassWeights);
 
         /// <summary>Used if neither <see cref="Seed"/> nor a stored state has a seed; null draws one from the context.</summary>

@@ -115,7 +115,8 @@ public abstract class LanguageModel : IDisposable
     /// <summary>The maximum length of a row in tokens that the position table allows, beside the slots of a soft prompt.</summary>
     public abstract int MaxLength { get; }
 
-    /// <summary>The names of the parameters that have a row for each token: word embeddings, and what the language-model head has of its own.</summary>
+    /// <summary>The names of the parameters that have a row for each token: word embeddings, and what the language-model head has of its
+    /// own.</summary>
     internal IEnumerable<string> TokenParameters => Architectures[Config.ModelType].Shapes(Config, HasHead)
         .Zip(Architectures[Config.ModelType].Shapes(Config.With("vocab_size", Config.VocabularySize + 1), HasHead))
         .Where(pair => pair.First.Shape[0] != pair.Second.Shape[0])
@@ -496,7 +497,8 @@ public abstract class LanguageModel : IDisposable
         return model;
     }
 
-    /// <exception cref="InvalidDataException">The folder has no language-model head; the message says what it is and what reads it.</exception>
+    /// <exception cref="InvalidDataException">The folder has no language-model head; the message says what it is and what reads
+    /// it.</exception>
     private static void CheckHead(CheckpointFolder checkpoint, ModelConfig config, string? prefix)
     {
         string classes = config.Architectures.Count > 0 ? string.Join(", ", config.Architectures) : $"a model of type '{config.ModelType}'";

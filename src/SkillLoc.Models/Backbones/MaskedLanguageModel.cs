@@ -310,8 +310,8 @@ public abstract class MaskedLanguageModel : LanguageModel
     private Tensor Drop(Tensor x, bool training) => Drop(x, training ? Dropout ?? Config.HiddenDropout : 0);
 
     /// <summary>Parameter names of an architecture.</summary>
-    /// <remarks>The head has one bias. Where its weights are the word embeddings, <c>transformers</c> keeps it as <paramref name="HeadBias"/>,
-    /// else as <paramref name="DecoderBias"/>.</remarks>
+    /// <remarks>The head has one bias. Where its weights are the word embeddings, <c>transformers</c> keeps it as
+    /// <paramref name="HeadBias"/>, else as <paramref name="DecoderBias"/>.</remarks>
     private protected sealed record Names(string Prefix, string HeadBias, string HeadDense, string HeadNorm, string HeadDecoder, string DecoderBias);
 
     /// <summary>State that all layers of a pass share; the mask covers prompt and prefix.</summary>
