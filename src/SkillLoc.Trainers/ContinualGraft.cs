@@ -257,9 +257,10 @@ public sealed partial class ContinualGraft
                 TextClassifier classifier = whole.ForTask(stage.Settings, tuning.FreshSeed, stored);
                 classifiers.Add(classifier);
                 channel.Info(MessageSensitivity.None, $"Fine-tuning one model on '{stage.Name}', task {stage.Place + 1}.");
-                using (var training = new FineTuning(tuning, [classifier], _host, channel))
+                using (var training = new FineTuning(
+                    tuning, [classifier], [stage.Train], stage.Validation is null ? null : [stage.Validation], stateFile: null, _host, channel))
                 {
-                    training.Run([stage.Train], stage.Validation is null ? null : [stage.Validation], stateFile: null);
+                    training.Run();
                 }
 
                 if (IsCancelled())

@@ -117,6 +117,14 @@ public sealed partial class GraftMaskEstimator
         /// <summary>Cancels training, which returns the best mask so far, as does cancelling the context's execution.</summary>
         public CancellationToken CancellationToken;
 
+        /// <summary>What the best epoch is chosen by.</summary>
+        internal double Criterion(GraftQuality quality) => Selection switch
+        {
+            GraftSelection.Training => quality.Training,
+            GraftSelection.Validation => quality.Validation ?? quality.Training,
+            _ => quality.Training + (quality.Validation ?? 0),
+        };
+
         /// <summary>The weighting of training rows.</summary>
         internal RowWeighting Weighting => new(ExampleWeightColumnName, ClassWeights);
 

@@ -22,6 +22,8 @@ namespace SkillLoc.Trainers;
 /// </summary>
 internal sealed class GraftTraining : IDisposable
 {
+    private static readonly Dictionary<string, string> NoIdentity = [];
+
     private readonly ComponentHost _host;
     private readonly CancellationWatch _cancellation;
     private readonly int _seed;
@@ -50,7 +52,6 @@ internal sealed class GraftTraining : IDisposable
         Microsoft.ML.IDataView input)
     {
         _host = host;
-        _cancellation = host.Watch(options.CancellationToken);
         _channel = channel;
         _options = options = options.WithSeed(host, sparsities);
         _seed = options.Seed!.Value;
@@ -109,9 +110,11 @@ internal sealed class GraftTraining : IDisposable
             CheckMovement();
             _mask = new(_classifier.Backbone, _tuned.Backbone, _considered, options.SigmoidBias, options.Outside, earlier);
             WarnOfOtherChanges(changes);
+            _cancellation = host.Watch(options.CancellationToken);
         }
         catch
         {
+            _mask?.Dispose();
             _classifier?.Dispose();
             _folded?.Dispose();
             throw;
@@ -245,7 +248,7 @@ internal sealed class GraftTraining : IDisposable
     }
 
     private GraftQuality Judge(TextClassifier classifier) =>
-        new(_train.Metric(classifier, [.. Draw(Draws(epoch: 0)).SelectMany(batch => batch)]), _validation?.Metric(classifier));
+        new(_train.Metric(classifier, [.. GraftScoreTraining.Draw(GraftScoreTraining.Draws(_seed, epoch: 0), _train.Count, _options).SelectMany(batch => batch)]), _validation?.Metric(classifier));
 
     private (IReadOnlyList<GraftPart> Parts, IReadOnlyDictionary<string, double> Metrics) Train(double sparsity)
     {
@@ -270,7 +273,7 @@ internal sealed class GraftTraining : IDisposable
         if (_options.Epochs == 0)
         {
             IReadOnlyList<GraftPart> patch = _mask.Parts();
-            return (patch, Metrics(0, Measure(patch, _options.Outside, _considered)));
+            return (patch, Measure(patch, _options.Outside, _considered).Metrics(0));
         }
 
         if (stored is null)
@@ -319,71 +322,22 @@ internal sealed class GraftTraining : IDisposable
     private (IReadOnlyList<GraftPart> Parts, IReadOnlyDictionary<string, double> Metrics) TrainScores(
         double sparsity, string? file, GraftMaskState? stored)
     {
-        IReadOnlyList<GraftPart> parts = _mask.Parts(), bestParts = stored?.Best ?? parts;
-        IReadOnlyDictionary<string, double> metrics = stored?.Metrics ?? new Dictionary<string, double>(StringComparer.Ordinal);
-
-        // Correlations may stay below 0; then the best of them is the best there is.
-        double best = metrics.Count > 0 ? stored!.BestScore : double.NegativeInfinity, score = stored?.Score ?? 0;
-        int epoch = stored?.Epoch ?? 0, saved = epoch, rows = 0;
-        using IProgressChannel progress = _host.StartProgressChannel("Grafting");
-        progress.SetHeader(new ProgressHeader(["score"], ["epochs"]), entry =>
-        {
-            entry.SetProgress(0, epoch, _options.Epochs);
-            entry.SetMetric(0, score);
-        });
-        var clock = Stopwatch.StartNew();
+        var scores = new GraftScoreTraining(
+            _mask, _classifier, _train, _validation, _options, _seed, stored, file is null ? NoIdentity : Identity(sparsity), Write);
+        TrainingState state;
         _mask.RequireGradients(true);
         try
         {
-            while (epoch < _options.Epochs && !_cancellation.IsRequested)
+            state = new TrainingLoop(_host, _channel)
             {
-                epoch++;
-                _mask.ApplySoft();
-
-                // Every epoch has random numbers of its own, so that a training can go on from any of them.
-                Random draws = Draws(epoch);
-                int[][] batches = Draw(draws);
-                int[] drawn = [.. batches.SelectMany(batch => batch)];
-                RowTarget[] targets = _train.TargetsOf(drawn);
-                float[] weights = FineTuning.Weights(_train, batches, batches.Length, targets);
-                double loss = FineTuning.Backward(_classifier, _train, drawn, weights, _options.MaxTokensPerBatch, training: false, targets);
-                if (!double.IsFinite(loss))
-                {
-                    throw new InvalidOperationException($"The loss of epoch {epoch} is {loss}: the weights or the scores are not finite.");
-                }
-
-                _mask.Step(_options.LearningRate);
-                rows += drawn.Length;
-                IReadOnlyList<GraftPart> current = _mask.Parts();
-
-                // Scores move for epochs before a coordinate crosses; an unchanged mask needs no second evaluation.
-                if (metrics.Count == 0 || !Same(current, parts))
-                {
-                    _mask.ApplyRounded();
-                    var quality = new GraftQuality(
-                        _train.Metric(_classifier, [.. Draw(draws).SelectMany(batch => batch)]), _validation?.Metric(_classifier));
-                    score = Criterion(quality);
-                    if (score > best)
-                    {
-                        best = score;
-                        bestParts = current;
-                        metrics = Metrics(epoch, quality);
-                    }
-                }
-
-                parts = current;
-                _channel.Info(
-                    MessageSensitivity.None,
-                    $"Epoch {epoch} of {_options.Epochs}: loss {loss:F4}, score {score:F4}, {parts.Sum(part => (long)part.Indices.Length)} parameters.");
-                _options.Progress?.Report(new(epoch, _options.Epochs, loss, score, rows / clock.Elapsed.TotalSeconds));
-                progress.Checkpoint(score, epoch);
-                if (epoch % _options.StateInterval == 0)
-                {
-                    Save();
-                }
-            }
-
-            Save();
+                Name = "Grafting",
+                Unit = "epoch",
+                Steps = _options.Epochs,
+                StateInterval = _options.StateInterval,
+                LaterWins = false,
+                Cancellation = _options.CancellationToken,
+            }.Run(scores);
+            scores.Save(state);
         }
         finally
         {
@@ -391,69 +345,23 @@ internal sealed class GraftTraining : IDisposable
             _mask.Reset();
         }
 
-        if (best <= 0)
+        if (state.Best is not { Metric: > 0 })
         {
             _channel.Warning(
                 MessageSensitivity.None,
-                metrics.Count > 0
-                    ? $"The score never rose above 0: the best mask is that of epoch {metrics["epoch"]}, with {best:F4}."
+                state.Best is { } best
+                    ? $"The score never rose above 0: the best mask is that of epoch {best.Step}, with {best.Metric:F4}."
                     : "No epoch was judged, so the graft is the base patch, without metrics.");
         }
 
-        return (bestParts, metrics);
+        return (scores.Best, scores.Metrics);
 
-        void Save()
-        {
-            if (file is null || epoch <= saved)
-            {
-                return;
-            }
-
-            var state = new GraftMaskState
-            {
-                Identity = Identity(sparsity),
-                Seed = _seed,
-                Epoch = epoch,
-                Score = score,
-                BestScore = best,
-                Best = bestParts,
-                Metrics = metrics,
-            };
-            bool isWritten = RunOutputs.Try(_channel, $"The state of the mask's training ({file})", () =>
+        bool Write(GraftMaskState written) =>
+            file is not null && RunOutputs.Try(_channel, $"The state of the mask's training ({file})", () =>
             {
                 Directory.CreateDirectory(_options.StateFolder!);
-                state.Save(file, _mask);
+                written.Save(file, _mask);
             });
-            saved = isWritten ? epoch : saved;
-        }
-    }
-
-    private double Criterion(GraftQuality quality) => _options.Selection switch
-    {
-        GraftSelection.Training => quality.Training,
-        GraftSelection.Validation => quality.Validation ?? quality.Training,
-        _ => quality.Training + (quality.Validation ?? 0),
-    };
-
-    private static Dictionary<string, double> Metrics(int epoch, GraftQuality quality)
-    {
-        var metrics = new Dictionary<string, double>(StringComparer.Ordinal) { ["epoch"] = epoch, ["train"] = quality.Training };
-        if (quality.Validation is { } validation)
-        {
-            metrics["validation"] = validation;
-        }
-
-        return metrics;
-    }
-
-    private Random Draws(int epoch) => new(unchecked((_seed * 486187739) + epoch));
-
-    /// <summary>At most <see cref="GraftMaskEstimator.Options.MaxBatchesPerEpoch"/> micro-batches of freshly shuffled rows.</summary>
-    private int[][] Draw(Random draws)
-    {
-        int[] order = [.. Enumerable.Range(0, _train.Count)];
-        draws.Shuffle(order);
-        return [.. order.Chunk(_options.BatchSize).Take(_options.MaxBatchesPerEpoch)];
     }
 
     /// <summary>Returns the fingerprints of everything that the training for a sparsity depends on.</summary>
@@ -488,10 +396,6 @@ internal sealed class GraftTraining : IDisposable
         graft.Save(file);
         return Convert.ToHexStringLower(SHA256.HashData(file.ToArray()));
     }
-
-    private static bool Same(IReadOnlyList<GraftPart> left, IReadOnlyList<GraftPart> right) =>
-        left.Count == right.Count
-        && left.Zip(right).All(pair => pair.First.Name == pair.Second.Name && pair.First.Indices.AsSpan().SequenceEqual(pair.Second.Indices));
 
     /// <summary>Copies the fine-tuned head, which base and graft use.</summary>
     private static void CopyHead(TextClassifier from, TextClassifier to)

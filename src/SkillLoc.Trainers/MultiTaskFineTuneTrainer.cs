@@ -117,9 +117,9 @@ public sealed class MultiTaskFineTuneTrainer
             channel.Info(
                 MessageSensitivity.None,
                 $"Fine-tuning {_options.Checkpoint} on {rows.Sum(each => each.Count)} rows of {_tasks.Count} tasks with seed {options.Seed}.");
-            using (var training = new FineTuning(options, classifiers, _host, channel))
+            using (var training = new FineTuning(options, classifiers, rows, chosenBy, stateFile, _host, channel))
             {
-                state = training.Run(rows, chosenBy, stateFile);
+                state = training.Run();
             }
 
             RunRecord record = state.ToRecord(
@@ -225,7 +225,7 @@ public sealed class MultiTaskFineTuneTrainer
             [
                 .. classifiers[0].Backbone.Parameters.Select(pair => (pair.Key, (torch.Tensor)pair.Value)),
                 .. classifiers.SelectMany((classifier, task) =>
-                    classifier.Head.Parameters.Select(pair => (CoordinateMask.HeadName(pair.Key, task), (torch.Tensor)pair.Value))),
+                    classifier.Head.Parameters.Select(pair => (TrainableParameters.HeadName(pair.Key, task), (torch.Tensor)pair.Value))),
             ]),
         };
         foreach ((string name, int i) in _tasks.Keys.Select((name, i) => (name, i)))

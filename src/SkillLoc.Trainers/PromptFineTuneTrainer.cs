@@ -80,9 +80,10 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
             TrainingStateFile? stateFile = StateFile(run, classifier, train, validation);
             TrainingState state;
             channel.Info(MessageSensitivity.None, $"Fine-tuning {_options.Checkpoint} on {train.Count} rows with seed {options.Seed}.");
-            using (var training = new FineTuning(options, [classifier], _host, channel))
+            using (var training = new FineTuning(
+                options, [classifier], [train], validation is null ? null : [validation], stateFile, _host, channel))
             {
-                state = training.Run([train], validation is null ? null : [validation], stateFile);
+                state = training.Run();
             }
 
             if (classifier.Settings.IsMultiLabel && validation is not null)

@@ -99,7 +99,7 @@ public abstract class LanguageModel : IDisposable
     /// <summary>The adaptation of a parameter-efficient tuning method, applied in every pass; null (default) for none. The model disposes
     /// it with itself, but not when it is replaced. It is not part of <see cref="Parameters"/> and <see cref="Fingerprint"/>.</summary>
     /// <exception cref="ArgumentException">It was created for a model of another kind or size.</exception>
-    public Adaptation? Adaptation
+    internal Adaptation? Adaptation
     {
         get;
         set

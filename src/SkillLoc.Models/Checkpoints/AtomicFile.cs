@@ -4,7 +4,7 @@ using System.Text;
 namespace SkillLoc.Models.Checkpoints;
 
 /// <summary>Writes files atomically: a file name never refers to incomplete content.</summary>
-public static class AtomicFile
+internal static class AtomicFile
 {
     private const int BufferBytes = 1 << 16;
 

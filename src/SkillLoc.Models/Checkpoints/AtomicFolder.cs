@@ -13,7 +13,7 @@ namespace SkillLoc.Models.Checkpoints;
 /// interrupted replacement.</para>
 /// <para>Temporary files of killed writers are removed by the next writer.</para>
 /// </remarks>
-public static partial class AtomicFolder
+internal static partial class AtomicFolder
 {
     private const string InsidePrefix = ".skillloc-";
     private const string Suffix = ".tmp";

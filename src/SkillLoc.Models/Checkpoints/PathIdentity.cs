@@ -1,7 +1,7 @@
 namespace SkillLoc.Models.Checkpoints;
 
 /// <summary>Compares paths by the file or folder they refer to, whether relative, with links, or with trailing separators.</summary>
-public static class PathIdentity
+internal static class PathIdentity
 {
     // As many as Linux follows.
     private const int MostLinks = 40;

@@ -11,7 +11,7 @@ using F = TorchSharp.torch.nn.functional;
 namespace SkillLoc.Models.Classification;
 
 /// <summary>Computes one logit per label from the output of the backbone, and owns the parameters that are not part of it.</summary>
-public abstract class ClassificationHead : IDisposable
+internal abstract class ClassificationHead : IDisposable
 {
     private protected ClassificationHead(HeadKind kind, IReadOnlyList<string> labels)
     {

@@ -180,7 +180,7 @@ public sealed record ClassifierSettings
     /// <returns>The encoder of the text-to-text task, template or autoregressive template; a plain one if there is none.</returns>
     /// <exception cref="ArgumentException">The longest option leaves no room for text, or the settings do not fit the
     /// tokenizer.</exception>
-    public ITextEncoder CreateEncoder(CheckpointTokenizer tokenizer)
+    internal ITextEncoder CreateEncoder(CheckpointTokenizer tokenizer)
     {
         ArgumentNullException.ThrowIfNull(tokenizer);
         if (TextToText is not null)

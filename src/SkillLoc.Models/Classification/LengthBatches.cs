@@ -3,7 +3,7 @@ using TorchSharp;
 namespace SkillLoc.Models.Classification;
 
 /// <summary>Groups rows of similar length to reduce padding.</summary>
-public static class LengthBatches
+internal static class LengthBatches
 {
     /// <summary>
     /// A budget of padded tokens per batch that suits the device: small on a CPU, so that activations stay in its caches, large on a GPU.

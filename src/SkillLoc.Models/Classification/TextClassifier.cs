@@ -39,7 +39,7 @@ public sealed class TextClassifier : IDisposable
     public LanguageModel Backbone { get; }
 
     /// <summary>The head.</summary>
-    public ClassificationHead Head { get; }
+    internal ClassificationHead Head { get; }
 
     /// <summary>Labels, prompt and limits.</summary>
     public ClassifierSettings Settings { get; private set; }
@@ -261,7 +261,7 @@ public sealed class TextClassifier : IDisposable
     /// <returns>For each row one logit per label, as <see cref="Logits(TokenBatch, bool)"/> computes them.</returns>
     /// <exception cref="InvalidOperationException">The model generates free text and has no labels.</exception>
     /// <exception cref="OperationCanceledException">The operation was cancelled.</exception>
-    public float[][] Logits(IReadOnlyList<ScoringBatch> batches, CancellationToken cancellation = default)
+    internal float[][] Logits(IReadOnlyList<ScoringBatch> batches, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(batches);
         return Run(batches, Count(batches), batch => ByRow(Logits(batch.Tokens)), cancellation, keep: true);
@@ -299,7 +299,7 @@ public sealed class TextClassifier : IDisposable
     /// <exception cref="ArgumentException">The numbers of answers and rows differ.</exception>
     /// <exception cref="InvalidOperationException">The model does not generate answers.</exception>
     /// <exception cref="OperationCanceledException">The operation was cancelled.</exception>
-    public float[] Losses(IReadOnlyList<ScoringBatch> batches, IReadOnlyList<int[]> answers, CancellationToken cancellation = default)
+    internal float[] Losses(IReadOnlyList<ScoringBatch> batches, IReadOnlyList<int[]> answers, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(batches);
         ArgumentNullException.ThrowIfNull(answers);
@@ -335,7 +335,7 @@ public sealed class TextClassifier : IDisposable
     /// <returns>The text for each row.</returns>
     /// <exception cref="InvalidOperationException">The model does not generate answers.</exception>
     /// <exception cref="OperationCanceledException">The operation was cancelled.</exception>
-    public string[] Generate(IReadOnlyList<ScoringBatch> batches, CancellationToken cancellation = default)
+    internal string[] Generate(IReadOnlyList<ScoringBatch> batches, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(batches);
         return Run(batches, Count(batches), batch => Answer(batch, cancellation), cancellation, keep: true);
@@ -361,7 +361,7 @@ public sealed class TextClassifier : IDisposable
     /// <returns>For each row one probability per label.</returns>
     /// <exception cref="InvalidOperationException">The model generates free text and has no labels.</exception>
     /// <exception cref="OperationCanceledException">The operation was cancelled.</exception>
-    public float[][] Score(IReadOnlyList<ScoringBatch> batches, CancellationToken cancellation = default)
+    internal float[][] Score(IReadOnlyList<ScoringBatch> batches, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(batches);
         return Run(batches, Count(batches), Probabilities, cancellation, keep: true);
@@ -388,7 +388,7 @@ public sealed class TextClassifier : IDisposable
     /// <summary>Batches rows by length, for scoring them more than once.</summary>
     /// <param name="rows">Encoded rows, any number and any lengths.</param>
     /// <returns>The batches, lazily; the caller disposes each.</returns>
-    public IEnumerable<ScoringBatch> Batches(IReadOnlyList<EncodedText> rows)
+    internal IEnumerable<ScoringBatch> Batches(IReadOnlyList<EncodedText> rows)
     {
         ArgumentNullException.ThrowIfNull(rows);
         return LengthBatches.Split([.. rows.Select(TokensOf)], LengthBatches.SuitableTokens(Backbone.Device))

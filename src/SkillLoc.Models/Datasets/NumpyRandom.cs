@@ -6,7 +6,7 @@ namespace SkillLoc.Models.Datasets;
 /// </summary>
 /// <remarks>Our own since Math.NET's twister does not give its 32-bit draws in order: shuffles differ for every seed that was
 /// tried.</remarks>
-public sealed class NumpyRandom
+internal sealed class NumpyRandom
 {
     private const int Length = 624;
     private const int Middle = 397;

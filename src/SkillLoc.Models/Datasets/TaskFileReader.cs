@@ -4,7 +4,7 @@ using System.Text.Json;
 namespace SkillLoc.Models.Datasets;
 
 /// <summary>Reads files of labelled text.</summary>
-public static class TaskFileReader
+internal static class TaskFileReader
 {
     /// <summary>Reads a file row by row, lazily: errors occur when the rows are enumerated.</summary>
     /// <param name="path">The file.</param>

@@ -9,7 +9,7 @@ namespace SkillLoc.Models.Grafts;
 /// Saved state of a mask's training, from which it can be resumed: the base patch and scores of the mask itself, and the fields below
 /// (methods, A.12). Stored as one safetensors file, which is large: it has one score per considered scalar.
 /// </summary>
-public sealed class GraftMaskState
+internal sealed class GraftMaskState
 {
     private const string Format = "skillloc-graft-mask";
     private const string Version = "1";

@@ -8,7 +8,7 @@ namespace SkillLoc.Models.Neurons;
 /// <summary>One timed evaluation of a classifier (probe type <c>speed</c>; methods, B.7).</summary>
 /// <param name="Seconds">Wall-clock time of scoring all rows, encoding not included.</param>
 /// <param name="Metric">The task's metric.</param>
-public sealed record TimedEvaluation(double Seconds, double Metric)
+internal sealed record TimedEvaluation(double Seconds, double Metric)
 {
     /// <summary>Evaluates a classifier several times on the same rows, for example before and after pruning.</summary>
     /// <param name="classifier">The classifier.</param>

@@ -7,7 +7,7 @@ namespace SkillLoc.Models.Prompts;
 /// Encodes rows as a text that a causal model continues. The text is encoded as a whole, without special tokens; its last token is scored
 /// and predicts the label.
 /// </summary>
-public sealed class AutoregressiveEncoder : ITextEncoder
+internal sealed class AutoregressiveEncoder : ITextEncoder
 {
     private readonly AutoregressiveTemplate _template;
     private readonly CheckpointTokenizer _tokenizer;

@@ -17,7 +17,7 @@ public sealed partial class AutoregressiveTemplate
     }
 
     /// <summary>The pieces, in order: literals and sentences. A space before a sentence belongs to it.</summary>
-    public IReadOnlyList<TemplatePiece> Pieces { get; }
+    internal IReadOnlyList<TemplatePiece> Pieces { get; }
 
     /// <summary>Whether the template uses the row's second sentence.</summary>
     public bool IsPair => Pieces.OfType<TemplatePiece.Sentence>().Any(sentence => sentence.Index == 1);

@@ -1,7 +1,7 @@
 namespace SkillLoc.Models.Prompts;
 
 /// <summary>Encodes the text of a row as token ids. Implementations are thread-safe.</summary>
-public interface ITextEncoder
+internal interface ITextEncoder
 {
     /// <summary>The maximum length of a row in tokens.</summary>
     int MaxLength { get; }

@@ -25,7 +25,7 @@ public sealed partial class PromptTemplate
     }
 
     /// <summary>The pieces, in order.</summary>
-    public IReadOnlyList<TemplatePiece> Pieces { get; }
+    internal IReadOnlyList<TemplatePiece> Pieces { get; }
 
     /// <summary>Whether the template uses the row's second sentence.</summary>
     public bool IsPair => Pieces.OfType<TemplatePiece.Sentence>().Any(sentence => sentence.Index == 1);

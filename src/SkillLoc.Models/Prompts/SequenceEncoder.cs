@@ -3,7 +3,7 @@ using SkillLoc.Models.Tokenization;
 namespace SkillLoc.Models.Prompts;
 
 /// <summary>Encodes rows without a prompt: the texts with special tokens.</summary>
-public sealed class SequenceEncoder : ITextEncoder
+internal sealed class SequenceEncoder : ITextEncoder
 {
     private readonly CheckpointTokenizer _tokenizer;
     private readonly SequenceFormat _format;

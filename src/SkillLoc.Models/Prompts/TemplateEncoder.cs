@@ -4,7 +4,7 @@ using SkillLoc.Models.Tokenization;
 namespace SkillLoc.Models.Prompts;
 
 /// <summary>Encodes rows with a template. Each piece is encoded separately; only the template inserts special tokens.</summary>
-public sealed class TemplateEncoder : ITextEncoder
+internal sealed class TemplateEncoder : ITextEncoder
 {
     private readonly PromptTemplate _template;
     private readonly CheckpointTokenizer _tokenizer;

@@ -3,7 +3,7 @@ using System.Text;
 namespace SkillLoc.Models.Prompts;
 
 /// <summary>One piece of a <see cref="PromptTemplate"/>.</summary>
-public abstract record TemplatePiece
+internal abstract record TemplatePiece
 {
     private TemplatePiece()
     {

@@ -7,7 +7,7 @@ namespace SkillLoc.Models.Prompts;
 /// Encodes rows and answers for a text-to-text model (T5; methods, C.1): the input is the task's name and the text, the target
 /// <c>&lt;extra_id_0&gt;</c> and the answer, both with the end token. Special tokens spelled in a row or an answer stay text.
 /// </summary>
-public sealed class TextToTextEncoder : ITextEncoder
+internal sealed class TextToTextEncoder : ITextEncoder
 {
     /// <summary>The first token of targets, after which T5 was trained to write what a text lacks.</summary>
     public const string Sentinel = "<extra_id_0>";

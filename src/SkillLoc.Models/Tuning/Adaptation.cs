@@ -11,7 +11,7 @@ namespace SkillLoc.Models.Tuning;
 /// A parameter-efficient tuning method applied to a model: its parameters and their part in the forward pass. Created by
 /// <see cref="TuningOptions.Create(LanguageModel, int)"/>.
 /// </summary>
-public abstract class Adaptation : IDisposable
+internal abstract class Adaptation : IDisposable
 {
     private readonly OrderedDictionary<string, Parameter> _parameters = new(StringComparer.Ordinal);
     private readonly ParameterSource _source;

@@ -17,7 +17,7 @@ namespace SkillLoc.Models.Tuning;
 /// <c>MAP.adapter.down.weight</c> <c>[bottleneck, hidden]</c>, <c>MAP.adapter.down.bias</c>, <c>MAP.adapter.up.weight</c>
 /// <c>[hidden, bottleneck]</c>, <c>MAP.adapter.up.bias</c>.
 /// </remarks>
-public sealed class Adapters : Adaptation
+internal sealed class Adapters : Adaptation
 {
     private readonly bool _correct;
     private readonly Func<Tensor, Tensor> _activation;

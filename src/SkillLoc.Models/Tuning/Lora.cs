@@ -18,7 +18,7 @@ namespace SkillLoc.Models.Tuning;
 /// <c>[rank, in]</c> and <c>MAP.lora_B.weight</c> <c>[out, rank]</c>, named as in PEFT after its prefix; optionally also
 /// <c>MAP.lora_A.bias</c> <c>[rank]</c>, <c>MAP.lora_B.bias</c> <c>[out]</c> and <c>MAP.lora_C.weight</c> <c>[out, out]</c>.
 /// </remarks>
-public sealed class Lora : Adaptation
+internal sealed class Lora : Adaptation
 {
     private const double InitialDeviation = 0.02;
 

@@ -17,7 +17,7 @@ namespace SkillLoc.Models.Tuning;
 /// <c>[rank, 1]</c>, <c>MAP.lora_B.weight</c> <c>[out, rank]</c> and optionally <c>MAP.lora_C.weight</c> <c>[out, out]</c>. A shared R is
 /// <c>lora_R.weight</c>, the first parameter.
 /// </remarks>
-public sealed class LowRankBias : Adaptation
+internal sealed class LowRankBias : Adaptation
 {
     private const double InitialDeviation = 0.02;
 

@@ -18,7 +18,7 @@ namespace SkillLoc.Models.Tuning;
 /// <c>[layers, 2, heads, length, head size]</c>; or, without a projection, <c>prefix.key_values</c> of that shape. In T5 these names exist
 /// twice, as <c>encoder.prefix…</c> and <c>decoder.prefix…</c>.
 /// </remarks>
-public sealed class PrefixTuning : Adaptation
+internal sealed class PrefixTuning : Adaptation
 {
     private const string KeyValuesName = ".key_values";
     private readonly StackPrefix _first;

@@ -15,7 +15,7 @@ namespace SkillLoc.Models.Tuning;
 /// </summary>
 /// <remarks>Parameter: <c>prompt</c> <c>[1, P - 1, hidden]</c>, in causal models and T5 <c>[1, P, hidden]</c>, initialised N(0, 1) /
 /// 30.</remarks>
-public sealed class SoftPrompt : Adaptation
+internal sealed class SoftPrompt : Adaptation
 {
     private readonly Parameter _prompt;
     private readonly bool _causal;

@@ -35,7 +35,7 @@ public abstract record TuningOptions
     /// (BitFit).</returns>
     /// <exception cref="ArgumentException">An option is out of range, or does not fit the model.</exception>
     /// <exception cref="NotSupportedException">The method does not support the model's architecture.</exception>
-    public Adaptation? Create(LanguageModel model, int seed = 0) => Create(model, null, seed, required: false);
+    internal Adaptation? Create(LanguageModel model, int seed = 0) => Create(model, null, seed, required: false);
 
     /// <summary>Returns the parameters that the method trains: those that it added to the model, or with BitFit the model's
     /// biases.</summary>

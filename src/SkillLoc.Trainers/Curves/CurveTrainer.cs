@@ -72,7 +72,7 @@ public sealed partial class CurveTrainer
         using IDisposable noGradients = no_grad();
         for (int i = 0; i < path.Bends; i++)
         {
-            using Adaptation drawn = adaptation.Options.Create(backbone, (int)FineTuning.Derive(seed, 4, i))!;
+            using Adaptation drawn = adaptation.Options.Create(backbone, (int)BatchGradients.Derive(seed, 4, i))!;
             foreach (string name in path.Names.Where(drawn.Parameters.ContainsKey))
             {
                 path.Controls(name)[i].copy_(drawn.Parameters[name]);

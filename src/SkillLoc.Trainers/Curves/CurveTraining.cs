@@ -59,7 +59,7 @@ internal sealed class CurveTraining(CurveTrainer.Options options, ComponentHost 
     });
 
     /// <inheritdoc/>
-    protected override void Report(TrainingState state) =>
+    public override void Report(TrainingState state) =>
         options.Progress?.Report(new(state.Step, options.MaxSteps, _place, state.Loss, state.Metric));
 
     /// <summary>All control points of a parameter, then those of the next.</summary>

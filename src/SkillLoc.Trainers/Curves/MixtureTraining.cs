@@ -36,6 +36,6 @@ internal sealed class MixtureTraining(MixtureTrainer.Options options, ComponentH
     protected override double Judge(EncodedDataset validation) => validation.Metric(Walker);
 
     /// <inheritdoc/>
-    protected override void Report(TrainingState state) =>
+    public override void Report(TrainingState state) =>
         options.Progress?.Report(new(state.Step, options.MaxSteps, state.Loss, state.Metric, state.Rows / state.Seconds));
 }

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Microsoft.ML;
 using Microsoft.ML.Runtime;
 using SkillLoc.Models.Classification;
@@ -10,10 +9,10 @@ using static TorchSharp.torch;
 namespace SkillLoc.Trainers;
 
 /// <summary>
-/// The training loop of curves and mixtures (methods, C.8): one model is moved along the path, and its gradients are mapped to the trained
-/// values. All randomness depends only on the seed and the step, so that a resumed run equals an uninterrupted one.
+/// Trains what lies between two ends (methods, C.8): one model walks there, and what trains tells it where to. All
+/// randomness follows from the seed and the place in the run, so that a resumed run draws what an uninterrupted one would.
 /// </summary>
-internal abstract class PathTraining : IDisposable
+internal abstract class PathTraining : TrainingObjective, IDisposable
 {
     private readonly ConnectivityTrainerOptions _options;
     private readonly ComponentHost _host;
@@ -21,6 +20,10 @@ internal abstract class PathTraining : IDisposable
     private readonly DropoutDraws _dropout;
     private readonly TrainedParameter[] _trained;
     private readonly Parameter[] _walked;
+    private EncodedDataset? _train;
+    private EncodedDataset? _validation;
+    private TrainingStateFile? _stateFile;
+    private IChannel? _channel;
     private int[] _order = [];
     private long _pass = -1;
 
@@ -80,44 +83,22 @@ internal abstract class PathTraining : IDisposable
         var outputs = new RunOutputs();
         outputs.AddFile(nameof(_options.StateFile), _options.StateFile, 4 * RunOutputs.BytesOf(_trained.Select(parameter => parameter.Value)));
         outputs.Check();
-        EncodedDataset train = Read(trainData, "training data");
-        EncodedDataset? validation = _options.ValidationSet is null ? null : Read(_options.ValidationSet, "validation data");
-        TrainingStateFile? stateFile = StateFile(train, validation);
-        TrainingState state = stateFile?.Load(_trained, _options.MaxSteps) ?? new();
-        ValuesChanged();
-        using CancellationWatch cancellation = _host.Watch(_options.CancellationToken);
-        using IChannel channel = _host.Start("Training");
-        channel.Info(
-            MessageSensitivity.None,
-            $"Training on {train.Count} rows with seed {_seed}, from update {state.Step} of {_options.MaxSteps}.");
-        double secondsBefore = state.Seconds;
-        var clock = Stopwatch.StartNew();
+        EncodedDataset train = _train = Read(trainData, "training data");
+        _validation = _options.ValidationSet is null ? null : Read(_options.ValidationSet, "validation data");
+        _stateFile = StateFile(train, _validation);
+        using IChannel channel = _channel = _host.Start("Training");
+        TrainingState state;
         try
         {
             Array.ForEach(_walked, parameter => parameter.requires_grad_(true));
-            while (state.Step < _options.MaxSteps && !cancellation.IsRequested)
+            state = new TrainingLoop(_host, channel)
             {
-                state.Loss = Update(train, state);
-                state.Step++;
-                if (validation is not null && (state.Step % _options.EvaluationInterval == 0 || state.Step == _options.MaxSteps))
-                {
-                    Evaluate(state, validation);
-                }
-
-                state.Seconds = secondsBefore + clock.Elapsed.TotalSeconds;
-                if (state.Step % _options.StateInterval == 0)
-                {
-                    Save();
-                }
-
-                Report(state);
-            }
-
-            if (state.Step < _options.MaxSteps)
-            {
-                Save();
-            }
-
+                Name = GetType().Name,
+                Steps = _options.MaxSteps,
+                EvaluationInterval = _options.EvaluationInterval,
+                StateInterval = _options.StateInterval,
+                Cancellation = _options.CancellationToken,
+            }.Run(this);
             Array.ForEach(_trained, parameter => parameter.RestoreBest());
             ValuesChanged();
         }
@@ -132,20 +113,65 @@ internal abstract class PathTraining : IDisposable
             ClearGradients();
         }
 
-        if (state.Step == _options.MaxSteps)
+        if (state.IsComplete && _stateFile is not null)
         {
-            if (stateFile is not null)
+            RunOutputs.Try(channel, $"That the training is complete ({_options.StateFile})", _stateFile.Delete);
+        }
+    }
+
+    public override TrainingState? Resume()
+    {
+        TrainingState? state = _stateFile?.Load(_trained, _options.MaxSteps);
+        ValuesChanged();
+        _channel!.Info(
+            MessageSensitivity.None,
+            $"Training on {_train!.Count} rows with seed {_seed}, from update {state?.Step ?? 0} of {_options.MaxSteps}.");
+        return state;
+    }
+
+    /// <summary>Runs one update.</summary>
+    /// <returns>The mean loss of its last micro-batch; where one is not finite, that, and nothing has changed.</returns>
+    public override double Step(TrainingState state)
+    {
+        EncodedDataset train = _train!;
+        var places = new Random((int)BatchGradients.Derive(_seed, 3, state.Step));
+        double loss = 0;
+        _dropout.Run(BatchGradients.Derive(_seed, 2, state.Step), () =>
+        {
+            for (int i = 0; i < _options.GradientAccumulationSteps && double.IsFinite(loss); i++)
             {
-                RunOutputs.Try(channel, $"That the training is complete ({_options.StateFile})", stateFile.Delete);
+                Move(places);
+                int[] rows = MicroBatch(train.Count, ((long)state.Step * _options.GradientAccumulationSteps) + i);
+                RowTarget[] targets = BatchGradients.Targets(train, rows, _seed, (int)_pass);
+                float[] weights = BatchGradients.Weights(train, [rows], _options.GradientAccumulationSteps, targets);
+                loss = BatchGradients.Add(Walker, train, rows, weights, _options.MaxTokensPerBatch, training: true, targets)
+                    * _options.GradientAccumulationSteps;
+                TakeGradients();
+                state.Rows += rows.Length;
             }
+        });
+        if (double.IsFinite(loss))
+        {
+            ParameterUpdate.Apply(_options.Optimizer, _trained, _options.LearningRate, decay: 0, state.Step + 1);
+            ClearGradients();
+            ValuesChanged();
         }
 
-        void Save()
+        return loss;
+    }
+
+    public override string Diverged(TrainingState state) =>
+        $"Training diverged: the loss of update {state.Step} is {state.Loss}. Lower the learning rate ({_options.LearningRate}).";
+
+    public override double? Validate(TrainingState state) => _validation is null ? null : Judge(_validation);
+
+    public override void KeepBest(TrainingState state) => Array.ForEach(_trained, parameter => parameter.KeepAsBest());
+
+    public override void Save(TrainingState state)
+    {
+        if (_stateFile is not null)
         {
-            if (stateFile is not null)
-            {
-                RunOutputs.Try(channel, $"The state of the training ({_options.StateFile})", () => stateFile.Save(state, _trained));
-            }
+            RunOutputs.Try(_channel!, $"The state of the training ({_options.StateFile})", () => _stateFile.Save(state, _trained));
         }
     }
 
@@ -165,9 +191,6 @@ internal abstract class PathTraining : IDisposable
 
     /// <summary>Computes the metric for selecting the best state.</summary>
     protected abstract double Judge(EncodedDataset validation);
-
-    /// <summary>Reports progress.</summary>
-    protected abstract void Report(TrainingState state);
 
     private EncodedDataset Read(IDataView data, string role) =>
         EncodedDataset.Read(data, _options.TaskEnd.Columns, _options.LabelColumnName, _options.TaskEnd.Classifier, role);
@@ -189,54 +212,6 @@ internal abstract class PathTraining : IDisposable
         return new(path, run);
     }
 
-    /// <summary>Runs one update.</summary>
-    /// <returns>The mean loss of its last micro-batch.</returns>
-    /// <exception cref="InvalidOperationException">The loss of a micro-batch is not finite; nothing has changed then.</exception>
-    private double Update(EncodedDataset train, TrainingState state)
-    {
-        var places = new Random((int)FineTuning.Derive(_seed, 3, state.Step));
-        double loss = 0;
-        _dropout.Run(FineTuning.Derive(_seed, 2, state.Step), () =>
-        {
-            for (int i = 0; i < _options.GradientAccumulationSteps; i++)
-            {
-                Move(places);
-                int[] rows = MicroBatch(train.Count, ((long)state.Step * _options.GradientAccumulationSteps) + i);
-                RowTarget[] targets = FineTuning.Targets(train, rows, _seed, (int)_pass);
-                float[] weights = FineTuning.Weights(train, [rows], _options.GradientAccumulationSteps, targets);
-                loss = FineTuning.Backward(Walker, train, rows, weights, _options.MaxTokensPerBatch, training: true, targets)
-                    * _options.GradientAccumulationSteps;
-                if (!double.IsFinite(loss))
-                {
-                    throw new InvalidOperationException(
-                        $"Training diverged: the loss of update {state.Step + 1} is {loss}. Lower the learning rate "
-                        + $"({_options.LearningRate}).");
-                }
-
-                TakeGradients();
-                state.Rows += rows.Length;
-            }
-        });
-
-        ParameterUpdate.Apply(_options.Optimizer, _trained, _options.LearningRate, decay: 0, state.Step + 1);
-        ClearGradients();
-        ValuesChanged();
-        return loss;
-    }
-
-    private void Evaluate(TrainingState state, EncodedDataset validation)
-    {
-        double metric = Judge(validation);
-        state.Metric = metric;
-
-        // Ties go to the later state, as in the paper's code.
-        if (state.Best is not { } best || metric >= best.Metric)
-        {
-            state.Best = (metric, state.Step);
-            Array.ForEach(_trained, parameter => parameter.KeepAsBest());
-        }
-    }
-
     private void ClearGradients() => Array.ForEach(_trained, parameter => parameter.Value.grad = null!);
 
     /// <summary>Returns a micro-batch by its number; rows are shuffled for each epoch, and an incomplete micro-batch is used only if it is
@@ -248,7 +223,7 @@ internal abstract class PathTraining : IDisposable
         {
             _pass = number / batches;
             _order = [.. Enumerable.Range(0, rows)];
-            new Random((int)FineTuning.Derive(_seed, 1, (int)_pass)).Shuffle(_order);
+            new Random((int)BatchGradients.Derive(_seed, 1, (int)_pass)).Shuffle(_order);
         }
 
         int start = (int)(number % batches) * size;

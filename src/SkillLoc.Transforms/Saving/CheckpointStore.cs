@@ -3,7 +3,7 @@ using SkillLoc.Models.Checkpoints;
 namespace SkillLoc.Transforms;
 
 /// <summary>Locates the checkpoint folders that saved ML.NET models refer to.</summary>
-public static class CheckpointStore
+internal static class CheckpointStore
 {
     /// <summary>Name of an environment variable with additional folders to search, separated as in PATH.</summary>
     public const string SearchPathVariable = "SKILLLOC_CHECKPOINTS";

@@ -1,0 +1,76 @@
+using SkillLoc.Models.Backbones;
+using SkillLoc.Models.Classification;
+using SkillLoc.Models.Tasks;
+using SkillLoc.Transforms;
+using static TorchSharp.torch;
+
+namespace SkillLoc.Trainers;
+
+/// <summary>The gradients of some rows' losses, which every training takes alike.</summary>
+internal static class BatchGradients
+{
+    /// <summary>What some rows should be predicted as in a pass over the data; of several answers one is drawn for each row.</summary>
+    public static RowTarget[] Targets(EncodedDataset train, IReadOnlyList<int> rows, int seed, int pass) =>
+        train.TargetsOf(rows, row => Derive((int)Derive(seed, 3, pass), 3, row));
+
+    /// <summary>
+    /// The weights of the rows of micro-batches, one after another: 1 / (micro-batches x rows of their own micro-batch), which gives the
+    /// same gradient as one pass per micro-batch; where answers are written, a token weighs as much as another, 1 / (micro-batches x tokens
+    /// of its micro-batch). Times the row's own weight.
+    /// </summary>
+    /// <param name="train">What the rows are of.</param>
+    /// <param name="microBatches">The rows of micro-batches.</param>
+    /// <param name="count">How many micro-batches the update has.</param>
+    /// <param name="targets">What <see cref="Targets"/> gave for the rows.</param>
+    public static float[] Weights(EncodedDataset train, IEnumerable<int[]> microBatches, int count, RowTarget[] targets)
+    {
+        var weights = new List<float>();
+        foreach (int[] part in microBatches)
+        {
+            int[] tokens = [.. part.Select((_, i) => Math.Max(1, train.Task.TokensOf(targets[weights.Count + i])))];
+            float all = count * tokens.Sum();
+            weights.AddRange(tokens.Select((number, i) => number / all * (train.Weights.Length > 0 ? train.Weights[part[i]] : 1)));
+        }
+
+        return [.. weights];
+    }
+
+    /// <summary>Adds the gradients of a weighted sum of the rows' losses (<see cref="TextTask.Losses"/>) to the parameters. Rows are
+    /// regrouped by length, which changes nothing but the padding.</summary>
+    /// <param name="classifier">The model.</param>
+    /// <param name="data">What the rows are of.</param>
+    /// <param name="rows">The rows.</param>
+    /// <param name="weights">Their weights.</param>
+    /// <param name="maxTokens">Padded tokens in one pass; null chooses a size that suits the device.</param>
+    /// <param name="training">True enables dropout.</param>
+    /// <param name="targets">What the rows should be predicted as.</param>
+    /// <returns>The weighted sum, in nats.</returns>
+    public static double Add(
+        TextClassifier classifier, EncodedDataset data, int[] rows, float[] weights, int? maxTokens, bool training, RowTarget[] targets)
+    {
+        double loss = 0;
+        Device device = classifier.Backbone.Device;
+        int tokens = maxTokens ?? LengthBatches.SuitableTokens(device);
+        foreach (int[] part in LengthBatches.Split([.. rows.Select((row, i) => classifier.TokensOf(data.Texts[row]) + data.Task.TokensOf(targets[i]))], tokens))
+        {
+            using var scope = NewDisposeScope();
+            using TokenBatch batch = classifier.Batch([.. part.Select(i => data.Texts[rows[i]])]);
+            Tensor weight = tensor(part.Select(i => weights[i]).ToArray(), device: device);
+            Tensor losses = data.Task.Losses(classifier, batch, [.. part.Select(i => targets[i])], training);
+            Tensor sum = (losses * weight).sum();
+            sum.backward();
+            loss += sum.item<float>();
+        }
+
+        return loss;
+    }
+
+    /// <summary>A seed of its own for each use and place, well mixed (SplitMix64's finaliser).</summary>
+    public static uint Derive(int seed, uint use, int place)
+    {
+        ulong mixed = (((ulong)(uint)seed << 32) | (uint)place) + (use * 0x9E3779B97F4A7C15);
+        mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9;
+        mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EB;
+        return (uint)(mixed ^ (mixed >> 31));
+    }
+}
