@@ -117,7 +117,7 @@ public sealed partial class GraftMaskEstimator
         /// <summary>Cancels training, which returns the best mask so far, as does cancelling the context's execution.</summary>
         public CancellationToken CancellationToken;
 
-        /// <summary>What the best epoch is chosen by.</summary>
+        /// <summary>The criterion by which the best epoch is chosen.</summary>
         internal double Criterion(GraftQuality quality) => Selection switch
         {
             GraftSelection.Training => quality.Training,
