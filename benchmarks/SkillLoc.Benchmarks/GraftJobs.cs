@@ -105,7 +105,7 @@ public static class GraftJobs
         tuned.Classifier.Score(texts);
         double evaluation = Seconds(() => tuned.Classifier.Score(texts));
         double single = Seconds(() => context.SkillLoc().GraftMask(Options(sparsities[^1])).Fit(view).Dispose());
-        double sweep = Seconds(() => context.SkillLoc().GraftSweep(Options(0), sparsities).Fit(view));
+        double sweep = Seconds(() => context.SkillLoc().Grafts.SweepSparsity(Options(0), sparsities).Fit(view));
 
         // The single run holds one evaluation; the sweep one for each sparsity, the pre-trained and the fine-tuned model.
         int further = sparsities.Length + 2 - 1;

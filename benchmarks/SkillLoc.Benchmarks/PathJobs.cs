@@ -35,7 +35,7 @@ public static class PathJobs
         List<double> paths = [], evaluations = [], passes = [];
         for (int i = 0; i <= times; i++)
         {
-            double path = GraftJobs.Seconds(() => context.SkillLoc().EvaluateInterpolation(first, tuned, view, numberOfPoints: Points));
+            double path = GraftJobs.Seconds(() => context.SkillLoc().Connectivity.EvaluateInterpolation(first, tuned, view, numberOfPoints: Points));
             double evaluation = GraftJobs.Seconds(() => context.SkillLoc().EvaluateCalibration(tuned.Transform(view)));
             double pass = GraftJobs.Seconds(() =>
             {

@@ -62,7 +62,7 @@ public sealed class Ends
                 trained.Classifier.SaveTuned(tuned);
             return end;
         });
-        return end.Tuning is null ? _ml.SkillLoc().LoadTextScorer(folder, twin: twin) : _ml.SkillLoc().LoadTextScorer(checkpoint, tuned, twin: twin);
+        return end.Tuning is null ? _ml.SkillLoc().Connectivity.LoadTextScorer(folder, twin: twin) : _ml.SkillLoc().Connectivity.LoadTextScorer(checkpoint, tuned, twin: twin);
     }
 
     /// <summary>What the model made of an end's training rows after each epoch, recorded in a training of its own that is the same.</summary>

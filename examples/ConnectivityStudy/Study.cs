@@ -123,7 +123,7 @@ public sealed class Study
         if (File.Exists(found))
             return ParameterPath.Load(found, first.Classifier, second.Classifier);
         CurvePlan plan = _plan.Curves;
-        ParameterPath curve = _ml.SkillLoc().FindCurve(new()
+        ParameterPath curve = _ml.SkillLoc().Connectivity.FindCurve(new()
         {
             First = first,
             Second = second,
@@ -171,7 +171,7 @@ public sealed class Study
         if (File.Exists(found))
             return CheckpointMixture.Load(found, first.Classifier, second.Classifier);
         MixturePlan plan = _plan.Mixtures;
-        CheckpointMixture mixture = _ml.SkillLoc().FindMixture(new()
+        CheckpointMixture mixture = _ml.SkillLoc().Connectivity.FindMixture(new()
         {
             First = first,
             Second = second,
@@ -201,7 +201,7 @@ public sealed class Study
         options.Test = _data.Test(task);
         options.NumberOfPoints = PointsOf(pair);
         options.CancellationToken = _stop;
-        InterpolationMetrics metrics = _ml.SkillLoc().EvaluateInterpolation(options);
+        InterpolationMetrics metrics = _ml.SkillLoc().Connectivity.EvaluateInterpolation(options);
         Save(metrics, pair, isCurve ? task + ", curve" : task);
         return new(
             pair.Experiment.Name, pair.Method, pair.Name, task, isCurve, metrics.Find(nameof(options.Test))!.Points, distance.L2, distance.MeanL2, distance.Cosine);
@@ -209,7 +209,7 @@ public sealed class Study
 
     private ForgettingResult Forgetting(Pair pair, TextScoringTransformer first, TextScoringTransformer second)
     {
-        InterpolationMetrics metrics = _ml.SkillLoc().EvaluateInterpolation(new CheckpointInterpolationEvaluator.Options
+        InterpolationMetrics metrics = _ml.SkillLoc().Connectivity.EvaluateInterpolation(new CheckpointInterpolationEvaluator.Options
         {
             First = first,
             Second = second,
@@ -219,7 +219,7 @@ public sealed class Study
         });
         string folder = Save(metrics, pair, "knowledge");
         TrainingDynamics dynamics = _ends.Dynamics(pair.First);
-        ForgettingMetrics forgetting = _ml.SkillLoc().EvaluateForgetting(metrics.Sets[0], dynamics);
+        ForgettingMetrics forgetting = _ml.SkillLoc().Connectivity.EvaluateForgetting(metrics.Sets[0], dynamics);
         forgetting.Save(Path.Combine(folder, "forgetting.txt"));
         IReadOnlyList<CartographyRow> map = dynamics.Map();
         return new(

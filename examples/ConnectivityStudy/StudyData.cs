@@ -21,7 +21,7 @@ public sealed class StudyData
         {
             TaskRows rows = plan.RowsOf(task);
             ITransformer keys = ml.Transforms.Conversion
-                .MapValueToKey("Label", keyOrdinality: ValueToKeyMappingEstimator.KeyOrdinality.ByValue).Fit(ml.SkillLoc().LoadRows(rows.Train));
+                .MapValueToKey("Label", keyOrdinality: ValueToKeyMappingEstimator.KeyOrdinality.ByValue).Fit(ml.SkillLoc().Data.LoadRows(rows.Train));
             return (rows, keys, StudyJson.FingerprintOf(task.Task, task.Words ?? noWords, rows.Train), StudyJson.FingerprintOf(rows));
         }, StringComparer.Ordinal);
     }
@@ -50,5 +50,5 @@ public sealed class StudyData
     /// <summary>Rows to judge by.</summary>
     public IDataView Test(string task) => View(task, _sets[task].Rows.Test);
 
-    private IDataView View(string task, IReadOnlyList<LabeledText> rows) => _ml.Data.Cache(_sets[task].Keys.Transform(_ml.SkillLoc().LoadRows(rows)));
+    private IDataView View(string task, IReadOnlyList<LabeledText> rows) => _ml.Data.Cache(_sets[task].Keys.Transform(_ml.SkillLoc().Data.LoadRows(rows)));
 }

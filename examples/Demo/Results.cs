@@ -32,7 +32,7 @@ public sealed class Results(MLContext ml, IReadOnlyList<TestSet> tests, ITransfo
             IDataView scored = Score(ml, model, tests[i].Rows);
             MulticlassClassificationMetrics quality = ml.MulticlassClassification.Evaluate(scored);
             CalibrationMetrics calibration = ml.SkillLoc().EvaluateCalibration(scored);
-            AgreementMetrics agreement = ml.SkillLoc().EvaluateAgreement(scored, _reference[i]);
+            AgreementMetrics agreement = ml.SkillLoc().Evaluation.EvaluateAgreement(scored, _reference[i]);
             _rows.Add(new(
                 tests[i].Name, name, quality.MicroAccuracy, quality.MacroAccuracy, calibration.ExpectedCalibrationError, agreement.Agreement,
                 changed, share, bytes));

@@ -176,7 +176,7 @@ public sealed class Study
             // A model that is trained stays until all is measured, so that a study that was stopped need not train it again.
             string kept = Path.Combine(state, name + " model");
             if (Directory.Exists(kept))
-                return _ml.SkillLoc().LoadTextScorer(kept);
+                return _ml.SkillLoc().Connectivity.LoadTextScorer(kept);
             options.StateFile = Path.Combine(state, name);
             TextScoringTransformer model = _ml.SkillLoc().PromptFineTune(options).Fit(train);
             try
@@ -213,7 +213,7 @@ public sealed class Study
 
         IEnumerable<Measurement> Sweep(string method, Action<GraftMaskEstimator.Options> change)
         {
-            GraftSweepResult sweep = _ml.SkillLoc().GraftSweep(Masks(change), _plan.Sparsities).Fit(train);
+            GraftSweepResult sweep = _ml.SkillLoc().Grafts.SweepSparsity(Masks(change), _plan.Sparsities).Fit(train);
             _stop.ThrowIfCancellationRequested();
             foreach (GraftSweepPoint point in sweep.Points)
             {
@@ -248,7 +248,7 @@ public sealed class Study
                 Share = (double)changed / considered,
                 Accuracy = quality.Accuracy,
                 CalibrationError = quality.ExpectedCalibrationError,
-                Agreement = _ml.SkillLoc().EvaluateAgreement(scored, reference).Agreement,
+                Agreement = _ml.SkillLoc().Evaluation.EvaluateAgreement(scored, reference).Agreement,
                 Others = task.OutOfDistribution.ToDictionary(other => other, other =>
                 {
                     CalibrationMetrics there = _ml.SkillLoc().EvaluateCalibration(Score(model, tests[other]));

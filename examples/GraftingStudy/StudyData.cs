@@ -60,5 +60,5 @@ public sealed class StudyData
         return (train, test[..Math.Min(test.Length, plan.TestRows)]);
     }
 
-    private IDataView View(IReadOnlyList<LabeledText> rows) => _ml.SkillLoc().LoadRows(rows);
+    private IDataView View(IReadOnlyList<LabeledText> rows) => _ml.SkillLoc().Data.LoadRows(rows);
 }

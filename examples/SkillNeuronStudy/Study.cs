@@ -144,7 +144,7 @@ public sealed class Study
             string name, TextScoringTransformer perturbed, NeuronValues fixedAt, IReadOnlyList<PerturbationKind> kinds,
             IReadOnlyList<(int Low, int High)>? ranges)
         {
-            NeuronDropMetrics drop = _ml.SkillLoc().EvaluateNeuronDrop(
+            NeuronDropMetrics drop = _ml.SkillLoc().Neurons.EvaluateNeuronDrop(
                 Keyed(task, [.. rows.Test.Take(_plan.Perturbation.Rows)]),
                 new()
                 {
@@ -185,7 +185,7 @@ public sealed class Study
         yield return new(task.Name, Measures.Retrained, Accuracy(retrained.Classifier, rows.Test));
 
         TextScoringTransformer PruneTo(NeuronSet neurons) =>
-            _ml.SkillLoc().PruneNeurons(model, neurons, means, low, fraction: _plan.Pruning.Fraction);
+            _ml.SkillLoc().Neurons.PruneNeurons(model, neurons, means, low, fraction: _plan.Pruning.Fraction);
 
         double Seconds(TextClassifier classifier)
         {
@@ -204,7 +204,7 @@ public sealed class Study
             for (int j = i + 1; j < predictivity.Length; j++)
             {
                 string task = _plan.Tasks[i].Name, other = _plan.Tasks[j].Name;
-                NeuronSimilarityMetrics similarity = _ml.SkillLoc().EvaluateNeuronSimilarity(predictivity[i], predictivity[j], _plan.TopFraction);
+                NeuronSimilarityMetrics similarity = _ml.SkillLoc().Neurons.EvaluateNeuronSimilarity(predictivity[i], predictivity[j], _plan.TopFraction);
                 yield return new(task, Measures.Spearman, similarity.Spearman, Other: other);
                 yield return new(task, Measures.Overlap, similarity.Overlap, Other: other);
                 foreach (LayerSimilarity layer in similarity.Layers)
@@ -231,7 +231,7 @@ public sealed class Study
                     ClassifierSettings settings = foreign.Classifier.Settings;
                     if (!settings.Words!.SequenceEqual(own.Classifier.Settings.Words!) || settings.HasTextPair != own.Classifier.Settings.HasTextPair)
                         continue;
-                    TransferIndicator indicator = _ml.SkillLoc().EvaluateTransfer(foreign, own, skill);
+                    TransferIndicator indicator = _ml.SkillLoc().Neurons.EvaluateTransfer(foreign, own, skill);
                     yield return new(task.Name, Measures.Transfer, Accuracy(foreign.Classifier, _rows[task.Name].Test, own.Labels), seed, other.Name);
                     yield return new(task.Name, Measures.IndicatorSkill, indicator.SkillNeurons, seed, other.Name);
                     yield return new(task.Name, Measures.IndicatorAll, indicator.AllNeurons, seed, other.Name);
@@ -343,8 +343,8 @@ public sealed class Study
     {
         ValueToKeyMappingTransformer keys = _ml.Transforms.Conversion
             .MapValueToKey("Label", keyOrdinality: ValueToKeyMappingEstimator.KeyOrdinality.ByValue)
-            .Fit(_ml.SkillLoc().LoadRows(_rows[task.Name].Train));
-        return _ml.Data.Cache(keys.Transform(_ml.SkillLoc().LoadRows(rows)));
+            .Fit(_ml.SkillLoc().Data.LoadRows(_rows[task.Name].Train));
+        return _ml.Data.Cache(keys.Transform(_ml.SkillLoc().Data.LoadRows(rows)));
     }
 
     private static EncodedText[] Encode(TextClassifier classifier, IReadOnlyList<LabeledText> rows) =>

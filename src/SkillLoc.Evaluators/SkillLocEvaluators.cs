@@ -45,7 +45,7 @@ public static class SkillLocEvaluators
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type, or only one has keys with values.</exception>
     /// <exception cref="InvalidOperationException">There are no rows, or the numbers of rows differ.</exception>
     public static AgreementMetrics EvaluateAgreement(
-        this SkillLocCatalog catalog, IDataView first, IDataView second, string predictedLabelColumnName = "PredictedLabel",
+        this EvaluationCatalog catalog, IDataView first, IDataView second, string predictedLabelColumnName = "PredictedLabel",
         string? secondPredictedLabelColumnName = null)
     {
         ArgumentNullException.ThrowIfNull(catalog);
@@ -67,7 +67,7 @@ public static class SkillLocEvaluators
     /// <exception cref="ArgumentException">A column is missing or of another type, or has a label that the scores lack.</exception>
     /// <exception cref="InvalidOperationException">There are no rows, or a score is not a probability.</exception>
     public static MultiLabelMetrics EvaluateMultiLabel(
-        this SkillLocCatalog catalog, IDataView data, string labelColumnName = "Label", string scoreColumnName = "Score",
+        this EvaluationCatalog catalog, IDataView data, string labelColumnName = "Label", string scoreColumnName = "Score",
         string predictedLabelColumnName = "PredictedLabel")
     {
         ArgumentNullException.ThrowIfNull(catalog);
@@ -97,7 +97,7 @@ public static class SkillLocEvaluators
     /// <exception cref="InvalidOperationException">A set has no labelled rows, a model cannot score it or does not know one of its labels,
     /// or scores are not probabilities.</exception>
     public static OutOfDistributionMetrics EvaluateOutOfDistribution(
-        this SkillLocCatalog catalog, IReadOnlyDictionary<string, ITransformer> models, IReadOnlyDictionary<string, IDataView> sets,
+        this EvaluationCatalog catalog, IReadOnlyDictionary<string, ITransformer> models, IReadOnlyDictionary<string, IDataView> sets,
         string inDistribution, string labelColumnName = "Label", string scoreColumnName = "Score",
         IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>>? labelMaps = null, int numberOfBins = 15)
     {
@@ -140,7 +140,7 @@ public static class SkillLocEvaluators
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
     /// <exception cref="InvalidOperationException">There are no labelled rows, or a label or score is not finite.</exception>
     public static CorrelationMetrics EvaluateCorrelation(
-        this SkillLocCatalog catalog, IDataView data, string labelColumnName = "Label", string scoreColumnName = "Score")
+        this EvaluationCatalog catalog, IDataView data, string labelColumnName = "Label", string scoreColumnName = "Score")
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(data);
@@ -159,7 +159,7 @@ public static class SkillLocEvaluators
     /// <exception cref="InvalidOperationException">There are no rows with answers, or, for <see cref="TextMetric.PearsonCorrelation"/>, a
     /// first answer is not a finite number.</exception>
     public static GeneratedTextMetrics EvaluateText(
-        this SkillLocCatalog catalog,
+        this EvaluationCatalog catalog,
         IDataView data,
         TextMetric metric,
         string answersColumnName = "Answers",

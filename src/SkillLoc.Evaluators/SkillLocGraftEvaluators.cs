@@ -13,7 +13,7 @@ public static class SkillLocGraftEvaluators
     /// <param name="grafts">Grafts of one base model, by name.</param>
     /// <returns>The matrix in row order.</returns>
     /// <exception cref="ArgumentException">There is no graft, or two are for different base models.</exception>
-    public static GraftOverlapMetrics EvaluateGraftOverlap(this SkillLocCatalog catalog, IReadOnlyDictionary<string, Graft> grafts)
+    public static GraftOverlapMetrics EvaluateGraftOverlap(this GraftCatalog catalog, IReadOnlyDictionary<string, Graft> grafts)
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(grafts);
@@ -33,7 +33,7 @@ public static class SkillLocGraftEvaluators
     /// <returns>The matrix in row order.</returns>
     /// <exception cref="ArgumentException">There is no task or no graft, or a task's metric is missing.</exception>
     public static RelativeGainMetrics EvaluateRelativeGain(
-        this SkillLocCatalog catalog, IReadOnlyDictionary<string, double> preTrained, IReadOnlyDictionary<string, double> fineTuned,
+        this GraftCatalog catalog, IReadOnlyDictionary<string, double> preTrained, IReadOnlyDictionary<string, double> fineTuned,
         IReadOnlyDictionary<string, IReadOnlyDictionary<string, double>> grafted)
     {
         ArgumentNullException.ThrowIfNull(catalog);
@@ -54,7 +54,7 @@ public static class SkillLocGraftEvaluators
     /// <returns>Counts by parameter, by layer and by kind.</returns>
     /// <exception cref="ArgumentException">The graft does not fit the model, or uses a parameter that is not considered.</exception>
     public static GraftSpreadMetrics EvaluateGraftSpread(
-        this SkillLocCatalog catalog, Graft graft, LanguageModel model, IEnumerable<string>? considered = null)
+        this GraftCatalog catalog, Graft graft, LanguageModel model, IEnumerable<string>? considered = null)
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(graft);
@@ -82,7 +82,7 @@ public static class SkillLocGraftEvaluators
     /// <exception cref="InvalidOperationException">There are no labelled rows, a model cannot score them or does not know one of the
     /// labels, or scores are not probabilities.</exception>
     public static GraftReport EvaluateGrafts(
-        this SkillLocCatalog catalog, ITransformer preTrained, ITransformer fineTuned, IReadOnlyDictionary<string, GraftedModel> grafted,
+        this GraftCatalog catalog, ITransformer preTrained, ITransformer fineTuned, IReadOnlyDictionary<string, GraftedModel> grafted,
         IDataView test, string labelColumnName = "Label", string scoreColumnName = "Score", int numberOfBins = 15)
     {
         ArgumentNullException.ThrowIfNull(catalog);

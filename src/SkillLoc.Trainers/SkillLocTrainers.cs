@@ -68,10 +68,10 @@ public static class SkillLocTrainers
     /// <exception cref="ArgumentException">There are no tasks, a name occurs twice, or an option is missing or out of its
     /// range.</exception>
     public static MultiTaskFineTuneTrainer MultiTaskFineTune(
-        this SkillLocCatalog catalog, PromptFineTuneTrainer.Options options, params IEnumerable<PromptTask> tasks)
+        this GraftCatalog catalog, PromptFineTuneTrainer.Options options, params IEnumerable<PromptTask> tasks)
     {
         ArgumentNullException.ThrowIfNull(catalog);
-        return new(catalog, options, tasks);
+        return new(catalog.Catalog, options, tasks);
     }
 
     /// <summary>
@@ -81,10 +81,10 @@ public static class SkillLocTrainers
     /// <param name="options">The trainer options.</param>
     /// <returns>The sequence.</returns>
     /// <exception cref="ArgumentException">An option is missing, out of its range, or set by the sequence itself.</exception>
-    public static ContinualGraft ContinualGraft(this SkillLocCatalog catalog, Trainers.ContinualGraft.Options options)
+    public static ContinualGraft GraftContinually(this GraftCatalog catalog, Trainers.ContinualGraft.Options options)
     {
         ArgumentNullException.ThrowIfNull(catalog);
-        return new(catalog, options);
+        return new(catalog.Catalog, options);
     }
 
     /// <summary>Finds the few parameters that carry a fine-tuned skill.</summary>
@@ -128,9 +128,9 @@ public static class SkillLocTrainers
     /// <param name="sparsities">Sizes of the base patches as shares of the considered scalars, in [0, 1].</param>
     /// <returns>The sweep.</returns>
     /// <exception cref="ArgumentException">An option is missing or out of its range.</exception>
-    public static GraftSweep GraftSweep(this SkillLocCatalog catalog, GraftMaskEstimator.Options options, params IEnumerable<double> sparsities)
+    public static GraftSweep SweepSparsity(this GraftCatalog catalog, GraftMaskEstimator.Options options, params IEnumerable<double> sparsities)
     {
         ArgumentNullException.ThrowIfNull(catalog);
-        return new(catalog, options, sparsities);
+        return new(catalog.Catalog, options, sparsities);
     }
 }

@@ -19,6 +19,21 @@ public sealed class SkillLocCatalog
     /// </summary>
     public MLContext Context { get; }
 
+    /// <summary>Reads labelled text and draws samples of it.</summary>
+    public DataCatalog Data => new(this);
+
+    /// <summary>Many grafts: sweeps, sets, sequences and their measures.</summary>
+    public GraftCatalog Grafts => new(this);
+
+    /// <summary>What is done with skill neurons that were probed.</summary>
+    public NeuronCatalog Neurons => new(this);
+
+    /// <summary>Paths between checkpoints.</summary>
+    public ConnectivityCatalog Connectivity => new(this);
+
+    /// <summary>Measures of any trainer's scores.</summary>
+    public EvaluationCatalog Evaluation => new(this);
+
     /// <summary>
     /// Returns the device from <see cref="MLContext.GpuDeviceId"/> and <see cref="MLContext.FallbackToCpu"/>, as for ML.NET's deep-learning
     /// trainers.

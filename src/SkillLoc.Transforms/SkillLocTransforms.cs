@@ -28,7 +28,7 @@ public static class SkillLocTransforms
     /// <exception cref="ArgumentException">Settings are given together with a file, or settings, checkpoint and columns do not
     /// match.</exception>
     public static TextScoringTransformer LoadTextScorer(
-        this SkillLocCatalog catalog, string checkpoint, string? learnt = null, ClassifierSettings? settings = null,
+        this ConnectivityCatalog catalog, string checkpoint, string? learnt = null, ClassifierSettings? settings = null,
         ScoringColumns? columns = null, TextScoringTransformer? twin = null)
     {
         ArgumentNullException.ThrowIfNull(catalog);
@@ -52,8 +52,8 @@ public static class SkillLocTransforms
     /// <returns>The set; the caller disposes it.</returns>
     /// <exception cref="ArgumentException">There are no grafts, or one scores pairs without a second text column.</exception>
     /// <exception cref="InvalidDataException">A graft was made for another base, or has no task.</exception>
-    public static GraftedModelSet GraftedModelSet(
-        this SkillLocCatalog catalog, string baseCheckpoint, IReadOnlyDictionary<string, Graft> grafts, ScoringColumns? columns = null,
+    public static GraftedModelSet CreateModelSet(
+        this GraftCatalog catalog, string baseCheckpoint, IReadOnlyDictionary<string, Graft> grafts, ScoringColumns? columns = null,
         string skillColumnName = "Skill")
     {
         ArgumentNullException.ThrowIfNull(catalog);

@@ -43,9 +43,9 @@ public sealed class CurveTests
         }).Fit(data);
         using var second = new TextScoringTransformer(Twin(first.Classifier), first.Columns);
         var options = new CheckpointInterpolationEvaluator.Options { First = first, Second = second, Training = data, NumberOfPoints = 11 };
-        InterpolationSet line = _ml.SkillLoc().EvaluateInterpolation(options).Sets[0];
+        InterpolationSet line = _ml.SkillLoc().Connectivity.EvaluateInterpolation(options).Sets[0];
         Assert.Equal(line.Points[0].Loss, line.Points[10].Loss, 1e-5);
-        using ParameterPath path = _ml.SkillLoc().FindCurve(new CurveTrainer.Options
+        using ParameterPath path = _ml.SkillLoc().Connectivity.FindCurve(new CurveTrainer.Options
         {
             First = first,
             Second = second,
@@ -55,7 +55,7 @@ public sealed class CurveTests
             Seed = 0,
         }).Fit(data);
         options.Path = path;
-        InterpolationSet curve = _ml.SkillLoc().EvaluateInterpolation(options).Sets[0];
+        InterpolationSet curve = _ml.SkillLoc().Connectivity.EvaluateInterpolation(options).Sets[0];
         Assert.True(line.LossBarrier > 0.1, $"{line.LossBarrier}");
         Assert.True(curve.LossBarrier < 0.5 * line.LossBarrier, $"{curve.LossBarrier} on the curve, {line.LossBarrier} on the line");
     }

@@ -34,7 +34,7 @@ public sealed class ForgettingTests : IDisposable
         IDataView data = _ml.Data.LoadFromEnumerable(rows);
         data = _ml.Transforms.Conversion.MapValueToKey("Label").Fit(data).Transform(data);
         using TextScoringTransformer first = Fit(0, Map), second = Fit(1);
-        InterpolationSet set = _ml.SkillLoc().EvaluateInterpolation(new CheckpointInterpolationEvaluator.Options
+        InterpolationSet set = _ml.SkillLoc().Connectivity.EvaluateInterpolation(new CheckpointInterpolationEvaluator.Options
         {
             First = first,
             Second = second,
@@ -51,7 +51,7 @@ public sealed class ForgettingTests : IDisposable
         Assert.Contains(false, atFirst);
         Assert.Contains(true, atFirst);
 
-        ForgettingMetrics forgetting = _ml.SkillLoc().EvaluateForgetting(set, TrainingDynamics.Load(Map));
+        ForgettingMetrics forgetting = _ml.SkillLoc().Connectivity.EvaluateForgetting(set, TrainingDynamics.Load(Map));
         int[] wrong = [.. Enumerable.Range(0, labelled.Length).Where(i => !atFirst[i])];
         ForgettingEntry start = forgetting.Entries[0];
         Assert.Equal((wrong.Length, 0), (start.Forgotten, start.Relearnt));

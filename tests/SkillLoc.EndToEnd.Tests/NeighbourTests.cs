@@ -72,8 +72,8 @@ public sealed class NeighbourTests
 
         CalibrationMetrics calibration = _ml.SkillLoc().EvaluateCalibration(theirs);
         Assert.InRange(calibration.ExpectedCalibrationError, 0, 1);
-        Assert.InRange(_ml.SkillLoc().EvaluateAgreement(theirs, tuned.Transform(_rows)).Agreement, 0, 1);
-        Assert.Equal(1, _ml.SkillLoc().EvaluateAgreement(theirs, theirs).Agreement);
+        Assert.InRange(_ml.SkillLoc().Evaluation.EvaluateAgreement(theirs, tuned.Transform(_rows)).Agreement, 0, 1);
+        Assert.Equal(1, _ml.SkillLoc().Evaluation.EvaluateAgreement(theirs, theirs).Agreement);
     }
 
     /// <summary>

@@ -60,8 +60,8 @@ public sealed class SkillNeuronStudyTests : IDisposable
         using var model = new TextScoringTransformer(
             TextClassifier.LoadTuned(plan.Checkpoint, Path.Combine(output, "Films-2", "prompt.safetensors")), new ScoringColumns());
         IDataView test = ml.Transforms.Conversion.MapValueToKey(
-            "Label", keyOrdinality: Microsoft.ML.Transforms.ValueToKeyMappingEstimator.KeyOrdinality.ByValue).Fit(ml.SkillLoc().LoadRows(rows.Train))
-            .Transform(ml.SkillLoc().LoadRows(rows.Test));
+            "Label", keyOrdinality: Microsoft.ML.Transforms.ValueToKeyMappingEstimator.KeyOrdinality.ByValue).Fit(ml.SkillLoc().Data.LoadRows(rows.Train))
+            .Transform(ml.SkillLoc().Data.LoadRows(rows.Test));
         Assert.Equal(
             ml.MulticlassClassification.Evaluate(model.Transform(test)).MicroAccuracy,
             result.Measurements.Single(each => each is { Task: "Films", Seed: 2, Measure: Measures.Accuracy }).Value, 1e-9);

@@ -42,7 +42,7 @@ public sealed class AgreementTests
     private static IDataView BareKeys(params uint[] keys) =>
         Ml.Data.LoadFromEnumerable(keys.Select(key => new BareKey { PredictedLabel = unchecked(key - 1) }));
 
-    private static AgreementMetrics Evaluate(IDataView first, IDataView second) => Ml.SkillLoc().EvaluateAgreement(first, second);
+    private static AgreementMetrics Evaluate(IDataView first, IDataView second) => Ml.SkillLoc().Evaluation.EvaluateAgreement(first, second);
 
     [Fact]
     public void Kappa_matches_what_was_computed_by_hand()
@@ -121,6 +121,6 @@ public sealed class AgreementTests
         Assert.Throws<ArgumentOutOfRangeException>(() => Evaluate(BareKeys(1), Keys("a")));
         Assert.Throws<ArgumentOutOfRangeException>(() => Evaluate(Ml.Data.LoadFromEnumerable(new[] { new Vector() }), Keys("a")));
         Assert.Contains("'Other'", Assert.Throws<ArgumentOutOfRangeException>(
-            () => Ml.SkillLoc().EvaluateAgreement(Keys("a"), Keys("a"), secondPredictedLabelColumnName: "Other")).Message);
+            () => Ml.SkillLoc().Evaluation.EvaluateAgreement(Keys("a"), Keys("a"), secondPredictedLabelColumnName: "Other")).Message);
     }
 }

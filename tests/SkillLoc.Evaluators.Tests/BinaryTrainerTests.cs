@@ -105,13 +105,13 @@ public sealed class BinaryTrainerTests
         IDataView one = Logistic().Transform(Data());
         IDataView other = Ml.BinaryClassification.Trainers.LinearSvm(numberOfIterations: 3).Fit(Data()).Transform(Data());
         bool[] ones = [.. one.GetColumn<bool>("PredictedLabel")], others = [.. other.GetColumn<bool>("PredictedLabel")];
-        AgreementMetrics metrics = Ml.SkillLoc().EvaluateAgreement(one, other);
+        AgreementMetrics metrics = Ml.SkillLoc().Evaluation.EvaluateAgreement(one, other);
         Assert.Equal(["False", "True"], metrics.Labels);
         Assert.Equal(ones.Zip(others, (first, second) => first == second ? 1.0 : 0.0).Average(), metrics.Agreement, 1e-12);
 
         // A multiclass model of the same labels is compared by their names.
         IDataView classes = Ml.MulticlassClassification.Trainers.SdcaMaximumEntropy("KeyOfTrue").Fit(Data()).Transform(Data());
-        Assert.Equal(["False", "True"], Ml.SkillLoc().EvaluateAgreement(one, classes).Labels);
+        Assert.Equal(["False", "True"], Ml.SkillLoc().Evaluation.EvaluateAgreement(one, classes).Labels);
     }
 
     [Fact]
@@ -119,7 +119,7 @@ public sealed class BinaryTrainerTests
     {
         var models = new Dictionary<string, ITransformer> { ["logistic"] = Logistic() };
         var sets = new Dictionary<string, IDataView> { ["usual"] = Data(), ["other"] = Data(seed: 9, shift: 0.5f) };
-        OutOfDistributionMetrics metrics = Ml.SkillLoc().EvaluateOutOfDistribution(models, sets, "usual");
+        OutOfDistributionMetrics metrics = Ml.SkillLoc().Evaluation.EvaluateOutOfDistribution(models, sets, "usual");
         foreach (OutOfDistributionEntry entry in metrics.Entries)
         {
             CalibrationMetrics alone = Ml.SkillLoc().EvaluateCalibration(models["logistic"].Transform(sets[entry.Set]));
@@ -131,7 +131,7 @@ public sealed class BinaryTrainerTests
         {
             ["usual"] = new Dictionary<string, string> { ["no"] = "False", ["yes"] = "True" },
         };
-        OutOfDistributionEntry mapped = Ml.SkillLoc().EvaluateOutOfDistribution(
+        OutOfDistributionEntry mapped = Ml.SkillLoc().Evaluation.EvaluateOutOfDistribution(
             models, new Dictionary<string, IDataView> { ["usual"] = Data() }, "usual", labelColumnName: "Text", labelMaps: maps).Entries[0];
         Assert.Equal(metrics.Entries[0].Accuracy, mapped.Accuracy);
     }

@@ -40,7 +40,7 @@ public sealed class CancelExecutionTests : IDisposable
             }),
         };
         long live = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-        Assert.Throws<OperationCanceledException>(() => _ml.SkillLoc().EvaluateInterpolation(options));
+        Assert.Throws<OperationCanceledException>(() => _ml.SkillLoc().Connectivity.EvaluateInterpolation(options));
         Assert.Equal(3, shares.Count);
         Assert.Equal(live, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }
@@ -56,9 +56,9 @@ public sealed class CancelExecutionTests : IDisposable
             Probe = new() { Kind = NeuronProbeKind.TextMean, Tasks = ["pos"], Thresholds = [half], Accuracies = [half] },
             Methods = [PerturbationKind.Zero],
         };
-        Assert.Equal(6, new MLContext().SkillLoc().EvaluateNeuronDrop(Data(), options).Points.Count);
+        Assert.Equal(6, new MLContext().SkillLoc().Neurons.EvaluateNeuronDrop(Data(), options).Points.Count);
         _ml.CancelExecution();
-        Assert.Throws<OperationCanceledException>(() => _ml.SkillLoc().EvaluateNeuronDrop(Data(), options));
+        Assert.Throws<OperationCanceledException>(() => _ml.SkillLoc().Neurons.EvaluateNeuronDrop(Data(), options));
     }
 
     [Fact]
@@ -69,14 +69,14 @@ public sealed class CancelExecutionTests : IDisposable
         var models = new Dictionary<string, ITransformer> { ["model"] = _first };
         var sets = new Dictionary<string, IDataView> { ["set"] = Data() };
         Assert.Equal(12, _data.SkillLoc().EvaluateCalibration(scored).Count);
-        Assert.Single(_data.SkillLoc().EvaluateOutOfDistribution(models, sets, "set").Entries);
+        Assert.Single(_data.SkillLoc().Evaluation.EvaluateOutOfDistribution(models, sets, "set").Entries);
         _ml.CancelExecution();
         Assert.Throws<OperationCanceledException>(() => _data.SkillLoc().EvaluateCalibration(scored));
 
         // ML.NET reads for its own transformers on threads of its own, and wraps what they throw.
-        var wrapped = Assert.Throws<InvalidOperationException>(() => _data.SkillLoc().EvaluateAgreement(scored, scored));
+        var wrapped = Assert.Throws<InvalidOperationException>(() => _data.SkillLoc().Evaluation.EvaluateAgreement(scored, scored));
         Assert.IsType<OperationCanceledException>(wrapped.GetBaseException());
-        Assert.Throws<OperationCanceledException>(() => _data.SkillLoc().EvaluateOutOfDistribution(models, sets, "set"));
+        Assert.Throws<OperationCanceledException>(() => _data.SkillLoc().Evaluation.EvaluateOutOfDistribution(models, sets, "set"));
     }
 
     private static TextScoringTransformer Model(int seed) => new(

@@ -23,7 +23,7 @@ public sealed class CorrelationTests
     public void Correlations_match_what_was_computed_by_hand()
     {
         // Spearman's ranks are 1 2.5 2.5 4 and 1 2 3.5 3.5. The row without a label does not count, whatever its score.
-        CorrelationMetrics metrics = Ml.SkillLoc().EvaluateCorrelation(View((1, 10), (float.NaN, float.NaN), (2, 20), (2, 30), (4, 30)));
+        CorrelationMetrics metrics = Ml.SkillLoc().Evaluation.EvaluateCorrelation(View((1, 10), (float.NaN, float.NaN), (2, 20), (2, 30), (4, 30)));
         Assert.Equal(4, metrics.Count);
         Assert.Equal(27.5 / Math.Sqrt(4.75 * 275), metrics.Pearson, 9);
         Assert.Equal(3.75 / 4.5, metrics.Spearman, 9);
@@ -39,25 +39,25 @@ public sealed class CorrelationTests
     {
         IDataView data = Ml.Transforms.CopyColumns("Truth", "Label").Append(Ml.Transforms.CopyColumns("Guess", "Score"))
             .Fit(View((1, 3), (2, 2), (3, 1))).Transform(View((1, 3), (2, 2), (3, 1)));
-        Assert.Equal(-1, Ml.SkillLoc().EvaluateCorrelation(data, "Truth", "Guess").Corr, 12);
+        Assert.Equal(-1, Ml.SkillLoc().Evaluation.EvaluateCorrelation(data, "Truth", "Guess").Corr, 12);
     }
 
     [Fact]
     public void Equal_scores_leave_correlation_undefined() =>
-        Assert.True(double.IsNaN(Ml.SkillLoc().EvaluateCorrelation(View((1, 2), (2, 2))).Corr));
+        Assert.True(double.IsNaN(Ml.SkillLoc().Evaluation.EvaluateCorrelation(View((1, 2), (2, 2))).Corr));
 
     [Fact]
     public void Bad_input_is_refused()
     {
-        Assert.Throws<InvalidOperationException>(() => Ml.SkillLoc().EvaluateCorrelation(View((float.NaN, 1))));
+        Assert.Throws<InvalidOperationException>(() => Ml.SkillLoc().Evaluation.EvaluateCorrelation(View((float.NaN, 1))));
         Assert.Contains(
-            "Row 1", Assert.Throws<InvalidOperationException>(() => Ml.SkillLoc().EvaluateCorrelation(View((1, 1), (2, float.NaN)))).Message,
+            "Row 1", Assert.Throws<InvalidOperationException>(() => Ml.SkillLoc().Evaluation.EvaluateCorrelation(View((1, 1), (2, float.NaN)))).Message,
             StringComparison.Ordinal);
         Assert.Contains(
-            "'Absent'", Assert.Throws<ArgumentOutOfRangeException>(() => Ml.SkillLoc().EvaluateCorrelation(View((1, 1)), "Absent")).Message,
+            "'Absent'", Assert.Throws<ArgumentOutOfRangeException>(() => Ml.SkillLoc().Evaluation.EvaluateCorrelation(View((1, 1)), "Absent")).Message,
             StringComparison.Ordinal);
         Assert.Contains(
-            "Single", Assert.Throws<ArgumentOutOfRangeException>(() => Ml.SkillLoc().EvaluateCorrelation(View((1, 1)), scoreColumnName: "Wide")).Message,
+            "Single", Assert.Throws<ArgumentOutOfRangeException>(() => Ml.SkillLoc().Evaluation.EvaluateCorrelation(View((1, 1)), scoreColumnName: "Wide")).Message,
             StringComparison.Ordinal);
     }
 }

@@ -41,7 +41,7 @@ public sealed class GeneratedTextTests
     {
         // Words: 2 common of 3 and 2, then none; the row without answers does not count, whatever was generated.
         IDataView data = View(("dog|red dog", "big red dog"), ("", "cat"), ("bird", "fish"));
-        GeneratedTextMetrics metrics = Ml.SkillLoc().EvaluateText(data, TextMetric.QuestionAnsweringF1);
+        GeneratedTextMetrics metrics = Ml.SkillLoc().Evaluation.EvaluateText(data, TextMetric.QuestionAnsweringF1);
         Assert.Equal((TextMetric.QuestionAnsweringF1, 2), (metrics.Metric, metrics.Count));
         Assert.Equal(0.4, metrics.Value, 12);
         Assert.Equal([0.8, double.NaN, 0], metrics.RowScores!);
@@ -59,7 +59,7 @@ public sealed class GeneratedTextTests
     [InlineData("Label", 0.5)]
     public void Answers_are_a_text_or_a_vector_of_texts(string column, double expected)
     {
-        GeneratedTextMetrics metrics = Ml.SkillLoc().EvaluateText(View(("a|b", "B"), ("c", "c"), ("", ""), (" ", "")), TextMetric.Accuracy, column);
+        GeneratedTextMetrics metrics = Ml.SkillLoc().Evaluation.EvaluateText(View(("a|b", "B"), ("c", "c"), ("", ""), (" ", "")), TextMetric.Accuracy, column);
         Assert.Equal(expected, metrics.Value);
         Assert.Equal(2, metrics.Count);
     }
@@ -70,17 +70,17 @@ public sealed class GeneratedTextTests
         IDataView data = View(("a", "a"), ("b", "a"));
         data = Ml.Transforms.CopyColumns("Truth", "Answers").Append(Ml.Transforms.CopyColumns("Guess", "PredictedText")).Fit(data).Transform(data);
         data = Ml.Transforms.DropColumns("Answers", "PredictedText").Fit(data).Transform(data);
-        Assert.Equal(0.5, Ml.SkillLoc().EvaluateText(data, TextMetric.ExactMatch, "Truth", "Guess").Value);
-        Assert.Contains("'Truth'", Assert.Throws<ArgumentOutOfRangeException>(() => Ml.SkillLoc().EvaluateText(data, TextMetric.ExactMatch)).Message);
+        Assert.Equal(0.5, Ml.SkillLoc().Evaluation.EvaluateText(data, TextMetric.ExactMatch, "Truth", "Guess").Value);
+        Assert.Contains("'Truth'", Assert.Throws<ArgumentOutOfRangeException>(() => Ml.SkillLoc().Evaluation.EvaluateText(data, TextMetric.ExactMatch)).Message);
     }
 
     [Fact]
     public void Metrics_of_whole_sets_have_no_row_scores()
     {
-        GeneratedTextMetrics metrics = Ml.SkillLoc().EvaluateText(View(("1", "2"), ("2", "1")), TextMetric.PearsonCorrelation);
+        GeneratedTextMetrics metrics = Ml.SkillLoc().Evaluation.EvaluateText(View(("1", "2"), ("2", "1")), TextMetric.PearsonCorrelation);
         Assert.Equal(-1, metrics.Value, 12);
         Assert.Null(metrics.RowScores);
-        Assert.Equal(double.NaN, Ml.SkillLoc().EvaluateText(View(("1", "good"), ("2", "1")), TextMetric.PearsonCorrelation).Value);
+        Assert.Equal(double.NaN, Ml.SkillLoc().Evaluation.EvaluateText(View(("1", "good"), ("2", "1")), TextMetric.PearsonCorrelation).Value);
     }
 
     [Fact]
@@ -89,16 +89,16 @@ public sealed class GeneratedTextTests
         IDataView data = View(("1", "1"), ("good", "2"));
         Assert.Contains(
             "'Answers', counted from 0: Row 1 has the first answer 'good'",
-            Assert.Throws<InvalidOperationException>(() => Ml.SkillLoc().EvaluateText(data, TextMetric.PearsonCorrelation)).Message,
+            Assert.Throws<InvalidOperationException>(() => Ml.SkillLoc().Evaluation.EvaluateText(data, TextMetric.PearsonCorrelation)).Message,
             StringComparison.Ordinal);
         Assert.Contains(
-            "'Absent'", Assert.Throws<ArgumentOutOfRangeException>(() => Ml.SkillLoc().EvaluateText(data, TextMetric.Accuracy, "Absent")).Message,
+            "'Absent'", Assert.Throws<ArgumentOutOfRangeException>(() => Ml.SkillLoc().Evaluation.EvaluateText(data, TextMetric.Accuracy, "Absent")).Message,
             StringComparison.Ordinal);
         Assert.Contains(
-            "vector of texts", Assert.Throws<ArgumentOutOfRangeException>(() => Ml.SkillLoc().EvaluateText(data, TextMetric.Accuracy, "Number")).Message,
+            "vector of texts", Assert.Throws<ArgumentOutOfRangeException>(() => Ml.SkillLoc().Evaluation.EvaluateText(data, TextMetric.Accuracy, "Number")).Message,
             StringComparison.Ordinal);
-        Assert.Throws<ArgumentOutOfRangeException>(() => Ml.SkillLoc().EvaluateText(data, TextMetric.Accuracy, predictedTextColumnName: "Answers"));
-        Assert.Throws<ArgumentOutOfRangeException>(() => Ml.SkillLoc().EvaluateText(data, (TextMetric)7));
-        Assert.Throws<InvalidOperationException>(() => Ml.SkillLoc().EvaluateText(View(("", "1")), TextMetric.Accuracy));
+        Assert.Throws<ArgumentOutOfRangeException>(() => Ml.SkillLoc().Evaluation.EvaluateText(data, TextMetric.Accuracy, predictedTextColumnName: "Answers"));
+        Assert.Throws<ArgumentOutOfRangeException>(() => Ml.SkillLoc().Evaluation.EvaluateText(data, (TextMetric)7));
+        Assert.Throws<InvalidOperationException>(() => Ml.SkillLoc().Evaluation.EvaluateText(View(("", "1")), TextMetric.Accuracy));
     }
 }

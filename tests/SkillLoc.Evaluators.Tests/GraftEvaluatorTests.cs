@@ -25,7 +25,7 @@ public sealed class GraftEvaluatorTests
     [Fact]
     public void Overlap_is_a_share_of_the_second_graft()
     {
-        GraftOverlapMetrics metrics = _catalog.EvaluateGraftOverlap(new Dictionary<string, Graft>
+        GraftOverlapMetrics metrics = _catalog.Grafts.EvaluateGraftOverlap(new Dictionary<string, Graft>
         {
             ["a"] = Of(Part(Query, 1, 2, 3, 4)),
             ["b"] = Of(Part(Norm, 1), Part(Query, 4)),
@@ -48,10 +48,10 @@ public sealed class GraftEvaluatorTests
     {
         var other = new Graft { BaseFingerprint = "def", Parts = [] };
         string message = Assert.Throws<ArgumentException>(
-            () => _catalog.EvaluateGraftOverlap(new Dictionary<string, Graft> { ["a"] = Of(), ["b"] = other })).Message;
+            () => _catalog.Grafts.EvaluateGraftOverlap(new Dictionary<string, Graft> { ["a"] = Of(), ["b"] = other })).Message;
         Assert.Contains("abc", message);
         Assert.Contains("def", message);
-        Assert.Throws<ArgumentException>(() => _catalog.EvaluateGraftOverlap(new Dictionary<string, Graft>()));
+        Assert.Throws<ArgumentException>(() => _catalog.Grafts.EvaluateGraftOverlap(new Dictionary<string, Graft>()));
     }
 
     [Fact]
@@ -59,7 +59,7 @@ public sealed class GraftEvaluatorTests
     {
         var pre = new Dictionary<string, double> { ["s"] = 0.5, ["t"] = 0.25, ["u"] = 0 };
         var fine = new Dictionary<string, double> { ["u"] = 0, ["t"] = 0.75, ["s"] = 1 };
-        RelativeGainMetrics metrics = _catalog.EvaluateRelativeGain(pre, fine, new Dictionary<string, IReadOnlyDictionary<string, double>>
+        RelativeGainMetrics metrics = _catalog.Grafts.EvaluateRelativeGain(pre, fine, new Dictionary<string, IReadOnlyDictionary<string, double>>
         {
             ["a"] = new Dictionary<string, double> { ["s"] = 0.875, ["t"] = 0.125, ["u"] = 0.5 },
             ["b"] = new Dictionary<string, double> { ["s"] = 1, ["t"] = 1, ["u"] = 0 },
@@ -81,12 +81,12 @@ public sealed class GraftEvaluatorTests
         var some = new Dictionary<string, double> { ["s"] = 1 };
         var grafted = new Dictionary<string, IReadOnlyDictionary<string, double>> { ["g"] = some };
         Assert.Contains("fine-tuned model has no metric for task 't'", Assert.Throws<ArgumentException>(
-            () => _catalog.EvaluateRelativeGain(all, some, grafted)).Message);
+            () => _catalog.Grafts.EvaluateRelativeGain(all, some, grafted)).Message);
         Assert.Contains("graft 'g' has no metric for task 't'", Assert.Throws<ArgumentException>(
-            () => _catalog.EvaluateRelativeGain(all, all, grafted)).Message);
-        Assert.Throws<ArgumentException>(() => _catalog.EvaluateRelativeGain(new Dictionary<string, double>(), all, grafted));
+            () => _catalog.Grafts.EvaluateRelativeGain(all, all, grafted)).Message);
+        Assert.Throws<ArgumentException>(() => _catalog.Grafts.EvaluateRelativeGain(new Dictionary<string, double>(), all, grafted));
         Assert.Throws<ArgumentException>(
-            () => _catalog.EvaluateRelativeGain(all, all, new Dictionary<string, IReadOnlyDictionary<string, double>>()));
+            () => _catalog.Grafts.EvaluateRelativeGain(all, all, new Dictionary<string, IReadOnlyDictionary<string, double>>()));
     }
 
     [Fact]
@@ -95,7 +95,7 @@ public sealed class GraftEvaluatorTests
         // 3 layers, 48 wide, 96 inside: a query has 48 * 48 scalars, a layer 4 * (48 * 48 + 48) + 2 * 48 * 96 + 96 + 48 + 4 * 48.
         using LanguageModel model = LanguageModel.Load(Oracles.PathOf("tiny-roberta"));
         long live = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-        GraftSpreadMetrics spread = _catalog.EvaluateGraftSpread(Of(Part(Query, 0, 1, 2303), Part(LowQuery, 7), Part(Norm, 0, 1, 2, 47)), model);
+        GraftSpreadMetrics spread = _catalog.Grafts.EvaluateGraftSpread(Of(Part(Query, 0, 1, 2303), Part(LowQuery, 7), Part(Norm, 0, 1, 2, 47)), model);
         Assert.Equal(live, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
 
         Assert.Equal(model.Parameters.Count, spread.Parameters.Count);
@@ -124,13 +124,13 @@ public sealed class GraftEvaluatorTests
     {
         using LanguageModel model = LanguageModel.Load(Oracles.PathOf("tiny-roberta"));
         IReadOnlyList<string> considered = new ParameterSelection().Of(model);
-        GraftSpreadMetrics spread = _catalog.EvaluateGraftSpread(Of(Part(Query, 5)), model, considered);
+        GraftSpreadMetrics spread = _catalog.Grafts.EvaluateGraftSpread(Of(Part(Query, 5)), model, considered);
         Assert.Equal([18960, 18960, 18960], spread.Layers.Select(entry => entry.Scalars));
-        Assert.True(double.IsNaN(_catalog.EvaluateGraftSpread(Of(), model).Layers[0].Share));
+        Assert.True(double.IsNaN(_catalog.Grafts.EvaluateGraftSpread(Of(), model).Layers[0].Share));
 
-        Assert.Contains(Norm, Assert.Throws<ArgumentException>(() => _catalog.EvaluateGraftSpread(Of(Part(Norm, 5)), model, considered)).Message);
-        Assert.Contains("2304", Assert.Throws<ArgumentException>(() => _catalog.EvaluateGraftSpread(Of(Part(Query, 2304)), model)).Message);
-        Assert.Contains("'x'", Assert.Throws<ArgumentException>(() => _catalog.EvaluateGraftSpread(Of(), model, ["x"])).Message);
+        Assert.Contains(Norm, Assert.Throws<ArgumentException>(() => _catalog.Grafts.EvaluateGraftSpread(Of(Part(Norm, 5)), model, considered)).Message);
+        Assert.Contains("2304", Assert.Throws<ArgumentException>(() => _catalog.Grafts.EvaluateGraftSpread(Of(Part(Query, 2304)), model)).Message);
+        Assert.Contains("'x'", Assert.Throws<ArgumentException>(() => _catalog.Grafts.EvaluateGraftSpread(Of(), model, ["x"])).Message);
     }
 
     [Fact]
@@ -142,7 +142,7 @@ public sealed class GraftEvaluatorTests
 
         // Yes, yes, no, yes with 0.75, of which the second is wrong; its labels are in the other order.
         Graft graft = Of(Part(Query, 1, 2), Part(Norm, 3)), rest = Of();
-        GraftReport report = _catalog.EvaluateGrafts(
+        GraftReport report = _catalog.Grafts.EvaluateGrafts(
             pre, fine,
             new Dictionary<string, GraftedModel>
             {
@@ -197,7 +197,7 @@ public sealed class GraftEvaluatorTests
             Tune(fine.Classifier);
             using (GraftTransformer grafted = Cut(pre.Classifier, fine.Classifier, settings, folder))
             {
-                GraftReportRow row = _catalog.EvaluateGrafts(
+                GraftReportRow row = _catalog.Grafts.EvaluateGrafts(
                     pre, fine, new Dictionary<string, GraftedModel> { ["g"] = new(grafted.Graft, grafted) }, test).Rows[0];
                 Assert.Equal(40, row.Count);
                 IDataView expected = grafted.Transform(test);
@@ -205,7 +205,7 @@ public sealed class GraftEvaluatorTests
                 Assert.Equal(_catalog.EvaluateCalibration(expected).ExpectedCalibrationError, row.GraftedCalibrationError, 9);
                 Assert.Equal(_catalog.EvaluateCalibration(pre.Transform(test)).ExpectedCalibrationError, row.PreTrainedCalibrationError, 9);
                 Assert.Equal(_catalog.EvaluateCalibration(fine.Transform(test)).Accuracy, row.FineTunedAccuracy, 9);
-                Assert.Equal(_catalog.EvaluateAgreement(expected, fine.Transform(test)).Agreement, row.Agreement, 9);
+                Assert.Equal(_catalog.Evaluation.EvaluateAgreement(expected, fine.Transform(test)).Agreement, row.Agreement, 9);
             }
         }
 
@@ -218,11 +218,11 @@ public sealed class GraftEvaluatorTests
         IDataView test = Fake.Rows((0.5f, "yes"), (0.5f, "maybe"));
         Dictionary<string, GraftedModel> grafted = new() { ["g"] = new(Of(), Fake.YesNo()) };
         string message = Assert.Throws<InvalidOperationException>(
-            () => _catalog.EvaluateGrafts(Fake.YesNo(), Fake.YesNo(), grafted, test)).Message;
+            () => _catalog.Grafts.EvaluateGrafts(Fake.YesNo(), Fake.YesNo(), grafted, test)).Message;
         Assert.Contains("'pre-trained'", message);
         Assert.Contains("'maybe'", message);
-        Assert.Throws<ArgumentException>(() => _catalog.EvaluateGrafts(Fake.YesNo(), Fake.YesNo(), new Dictionary<string, GraftedModel>(), test));
-        Assert.Throws<ArgumentException>(() => _catalog.EvaluateGrafts(Fake.YesNo(), Fake.YesNo(), grafted, test, "Wrong"));
+        Assert.Throws<ArgumentException>(() => _catalog.Grafts.EvaluateGrafts(Fake.YesNo(), Fake.YesNo(), new Dictionary<string, GraftedModel>(), test));
+        Assert.Throws<ArgumentException>(() => _catalog.Grafts.EvaluateGrafts(Fake.YesNo(), Fake.YesNo(), grafted, test, "Wrong"));
     }
 
     [Fact]

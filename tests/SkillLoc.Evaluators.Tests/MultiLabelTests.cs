@@ -13,7 +13,7 @@ public sealed class MultiLabelTests
     [Fact]
     public void FourRowsByHand()
     {
-        MultiLabelMetrics metrics = _ml.SkillLoc().EvaluateMultiLabel(View(
+        MultiLabelMetrics metrics = _ml.SkillLoc().Evaluation.EvaluateMultiLabel(View(
             ([0.9f, 0.2f, 0.6f], ["a"], ["a", "c"]),
             ([0.8f, 0.7f, 0.1f], ["a", "b"], ["b"]),
             ([0.3f, 0.4f, 0.2f], [], []),
@@ -42,7 +42,7 @@ public sealed class MultiLabelTests
     public void RankingsByHand()
     {
         // a: true at ranks 2 and 3 of 3: (1/2 + 2/3) / 2. The rows: a is second of three, then b before a, then tied with c.
-        MultiLabelMetrics metrics = _ml.SkillLoc().EvaluateMultiLabel(View(
+        MultiLabelMetrics metrics = _ml.SkillLoc().Evaluation.EvaluateMultiLabel(View(
             ([0.5f, 0.9f, 0.1f], ["a"], []),
             ([0.4f, 0.3f, 0.4f], ["a"], []),
             ([0.6f, 0.1f, 0.2f], ["c"], ["b"])));
@@ -62,18 +62,18 @@ public sealed class MultiLabelTests
         data.Schema["Label"].GetKeyValues(ref values);
         Assert.NotEqual(Names, values.DenseValues().Select(value => value.ToString()));
         Assert.Equal(3UL, keys.Count);
-        Assert.Equal(1, _ml.SkillLoc().EvaluateMultiLabel(data).SubsetAccuracy);
+        Assert.Equal(1, _ml.SkillLoc().Evaluation.EvaluateMultiLabel(data).SubsetAccuracy);
     }
 
     [Fact]
     public void WhatIsNoProbabilityIsNamed()
     {
-        var error = Assert.Throws<InvalidOperationException>(() => _ml.SkillLoc().EvaluateMultiLabel(View(([0.5f, 1.5f, 0], ["a"], ["a"]))));
+        var error = Assert.Throws<InvalidOperationException>(() => _ml.SkillLoc().Evaluation.EvaluateMultiLabel(View(([0.5f, 1.5f, 0], ["a"], ["a"]))));
         Assert.Contains("Row 0 has the score 1.5 for the label 'b'", error.Message, StringComparison.Ordinal);
-        Assert.Contains("no rows", Assert.Throws<InvalidOperationException>(() => _ml.SkillLoc().EvaluateMultiLabel(
+        Assert.Contains("no rows", Assert.Throws<InvalidOperationException>(() => _ml.SkillLoc().Evaluation.EvaluateMultiLabel(
             _ml.Data.SkipRows(View(([0.5f, 0.5f, 0], ["a"], ["a"])), 1))).Message, StringComparison.Ordinal);
-        Assert.ThrowsAny<ArgumentException>(() => _ml.SkillLoc().EvaluateMultiLabel(View(([0.5f, 0.5f, 0], ["a"], ["z"]))));
-        Assert.ThrowsAny<ArgumentException>(() => _ml.SkillLoc().EvaluateMultiLabel(View(([0.5f, 0.5f, 0], ["a"], ["a"])), labelColumnName: "A"));
+        Assert.ThrowsAny<ArgumentException>(() => _ml.SkillLoc().Evaluation.EvaluateMultiLabel(View(([0.5f, 0.5f, 0], ["a"], ["z"]))));
+        Assert.ThrowsAny<ArgumentException>(() => _ml.SkillLoc().Evaluation.EvaluateMultiLabel(View(([0.5f, 0.5f, 0], ["a"], ["a"])), labelColumnName: "A"));
     }
 
     private IDataView View(params (float[] Score, string[] Label, string[] Predicted)[] rows)

@@ -46,7 +46,7 @@ public sealed class OutOfDistributionTests
     private static OutOfDistributionMetrics Evaluate(
         ITransformer model, Dictionary<string, IDataView> sets, string inDistribution = "usual",
         Dictionary<string, IReadOnlyDictionary<string, string>>? labelMaps = null, string label = "Label", string score = "Score") =>
-        Fake.Ml.SkillLoc().EvaluateOutOfDistribution(
+        Fake.Ml.SkillLoc().Evaluation.EvaluateOutOfDistribution(
             new Dictionary<string, ITransformer> { ["m"] = model }, sets, inDistribution, label, score, labelMaps);
 
     [Theory]
@@ -105,7 +105,7 @@ public sealed class OutOfDistributionTests
     public void Every_model_scores_every_set_once()
     {
         int first = 0, second = 0;
-        OutOfDistributionMetrics metrics = Fake.Ml.SkillLoc().EvaluateOutOfDistribution(
+        OutOfDistributionMetrics metrics = Fake.Ml.SkillLoc().Evaluation.EvaluateOutOfDistribution(
             new Dictionary<string, ITransformer>
             {
                 ["a"] = Fake.YesNo(row => row.Chance + (0 * ++first)),
@@ -184,7 +184,7 @@ public sealed class OutOfDistributionTests
             () => Evaluate(new Shortened(Fake.YesNo()), usual)).Message);
         Assert.Contains("Row 3", Assert.Throws<InvalidOperationException>(
             () => Evaluate(Fake.YesNo(row => row.Id == 3 ? 2 : 0.5f), usual)).Message);
-        Assert.Throws<ArgumentException>(() => Fake.Ml.SkillLoc().EvaluateOutOfDistribution(new Dictionary<string, ITransformer>(), usual, "usual"));
+        Assert.Throws<ArgumentException>(() => Fake.Ml.SkillLoc().Evaluation.EvaluateOutOfDistribution(new Dictionary<string, ITransformer>(), usual, "usual"));
 
         IDataView unfit = Fake.Ml.Data.LoadFromEnumerable(new[] { new Unfit { Vector = [0.5f, 0.5f] } });
         Assert.Contains("no values", Assert.Throws<ArgumentException>(

@@ -158,7 +158,7 @@ public sealed class TemperatureTests : IDisposable
         {
             Task = "toy", Template = "*cls**sent_0*_It_was*mask*.*sep+*", Labels = ["good", "bad"], Words = ["good", "bad"], MaxLength = 32,
         };
-        using TextScoringTransformer model = _ml.SkillLoc().LoadTextScorer(checkpoint, settings: settings);
+        using TextScoringTransformer model = _ml.SkillLoc().Connectivity.LoadTextScorer(checkpoint, settings: settings);
         model.SaveCheckpoint(folder);
         IDataView texts = _ml.Data.LoadFromEnumerable(Enumerable.Range(0, 12)
             .Select(i => new TextRow { Text = string.Join(' ', Enumerable.Range(0, (i % 5) + 1).Select(j => $"film {i * j}")), Label = i % 3 == 0 ? "bad" : "good" }));

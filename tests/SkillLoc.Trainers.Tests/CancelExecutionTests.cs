@@ -57,7 +57,7 @@ public sealed class CancelExecutionTests : IDisposable
             }
 
             options.Task = null;
-            using MultiTaskModel tasks = ml.SkillLoc().MultiTaskFineTune(options, ToyTasks.Film, ToyTasks.Plot)
+            using MultiTaskModel tasks = ml.SkillLoc().Grafts.MultiTaskFineTune(options, ToyTasks.Film, ToyTasks.Plot)
                 .Fit(ToyTasks.Views(_data, [ToyTasks.Film, ToyTasks.Plot], 12));
             return string.Join(' ', tasks.Tasks.Values.Select(task => task.Classifier.Fingerprint()));
         }
@@ -70,7 +70,7 @@ public sealed class CancelExecutionTests : IDisposable
             .Fit(Toy.View(_data, Toy.Examples(16)));
         IDataView data = Toy.View(_data, Toy.Examples(16));
         var sweeping = new MLContext();
-        GraftSweepResult sweep = sweeping.SkillLoc().GraftSweep(Options(sweeping), 0.01, 0.02, 0.03).Fit(data);
+        GraftSweepResult sweep = sweeping.SkillLoc().Grafts.SweepSparsity(Options(sweeping), 0.01, 0.02, 0.03).Fit(data);
         Assert.Equal([1, 2], _steps);
         Assert.Equal(0.01, Assert.Single(sweep.Points).Sparsity);
         _steps.Clear();
@@ -93,7 +93,7 @@ public sealed class CancelExecutionTests : IDisposable
     public void ASequenceEndsWithTheTasksThatAreLearnt()
     {
         int tasks = 0;
-        ContinualGraftResult result = _ml.SkillLoc().ContinualGraft(new ContinualGraft.Options
+        ContinualGraftResult result = _ml.SkillLoc().Grafts.GraftContinually(new ContinualGraft.Options
         {
             FineTune = Toy.Options(options =>
             {
@@ -116,7 +116,7 @@ public sealed class CancelExecutionTests : IDisposable
     {
         using TextScoringTransformer first = Ends.Model("adapter", 1), second = Ends.Model("adapter", 2);
         var curves = new MLContext();
-        curves.SkillLoc().FindCurve(new CurveTrainer.Options
+        curves.SkillLoc().Connectivity.FindCurve(new CurveTrainer.Options
         {
             First = first,
             Second = second,
@@ -128,7 +128,7 @@ public sealed class CancelExecutionTests : IDisposable
         Assert.True(File.Exists(Path.Join(_folder, "curve")));
         _steps.Clear();
         var mixtures = new MLContext();
-        mixtures.SkillLoc().FindMixture(new MixtureTrainer.Options
+        mixtures.SkillLoc().Connectivity.FindMixture(new MixtureTrainer.Options
         {
             First = first,
             Second = second,

@@ -83,7 +83,7 @@ public sealed class CartographyTests : IDisposable
             options => options.Task = Toy.Task with { ScoreRange = new(0, 1), Metric = PromptMetric.Correlation }, "CartographyPath", "regression");
         Assert.Contains(
             "CartographyPath",
-            Assert.Throws<ArgumentException>(() => _ml.SkillLoc().MultiTaskFineTune(
+            Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Grafts.MultiTaskFineTune(
                 Toy.Options(options =>
                 {
                     options.Task = null;
@@ -92,7 +92,7 @@ public sealed class CartographyTests : IDisposable
             StringComparison.Ordinal);
         Assert.Contains(
             "CartographyPath",
-            Assert.Throws<ArgumentException>(() => _ml.SkillLoc().ContinualGraft(new ContinualGraft.Options
+            Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Grafts.GraftContinually(new ContinualGraft.Options
             {
                 FineTune = Toy.Options(options =>
                 {

@@ -118,7 +118,7 @@ public sealed class ContextSeedTests : IDisposable
             var ml = new MLContext();
             ContinualGraft.Options options = Sequence(null);
             options.Folder = _folder;
-            return [.. ml.SkillLoc().ContinualGraft(options).Fit(Tasks(ml)).Grafts.Values.Select(Bytes)];
+            return [.. ml.SkillLoc().Grafts.GraftContinually(options).Fit(Tasks(ml)).Grafts.Values.Select(Bytes)];
         }
     }
 
@@ -135,7 +135,7 @@ public sealed class ContextSeedTests : IDisposable
             var ml = new MLContext(seed: 4);
             ContinualGraft.Options options = Sequence(null);
             options.Folder = _folder;
-            return [.. ml.SkillLoc().ContinualGraft(options).Fit(Tasks(ml)).Grafts.Values.Select(Bytes)];
+            return [.. ml.SkillLoc().Grafts.GraftContinually(options).Fit(Tasks(ml)).Grafts.Values.Select(Bytes)];
         }
     }
 
@@ -203,7 +203,7 @@ public sealed class ContextSeedTests : IDisposable
                     (mask.StateFolder, mask.Progress) = (folder, kill is null ? null : new Trainings.Immediate(report => Kill(report.Step)));
                     if (what == "sweep")
                     {
-                        return string.Join(' ', ml.SkillLoc().GraftSweep(mask, 0.01, 0.02).Fit(View(ml)).Points.Select(point => Bytes(point.Graft)));
+                        return string.Join(' ', ml.SkillLoc().Grafts.SweepSparsity(mask, 0.01, 0.02).Fit(View(ml)).Points.Select(point => Bytes(point.Graft)));
                     }
 
                     using GraftTransformer grafted = ml.SkillLoc().GraftMask(mask).Fit(View(ml));
@@ -214,7 +214,7 @@ public sealed class ContextSeedTests : IDisposable
                 PromptFineTuneTrainer.Options several = Tuning(seed);
                 several.Task = null;
                 Keep(several);
-                using (MultiTaskModel model = ml.SkillLoc().MultiTaskFineTune(several, ToyTasks.Film, ToyTasks.Plot)
+                using (MultiTaskModel model = ml.SkillLoc().Grafts.MultiTaskFineTune(several, ToyTasks.Film, ToyTasks.Plot)
                     .Fit(ToyTasks.Views(ml, [ToyTasks.Film, ToyTasks.Plot], 12)))
                 {
                     return string.Join(' ', model.Tasks.Values.Select(task => task.Classifier.Fingerprint()));
@@ -223,19 +223,19 @@ public sealed class ContextSeedTests : IDisposable
             case "sequence":
                 ContinualGraft.Options sequence = Sequence(seed);
                 Keep(sequence.FineTune);
-                return string.Join(' ', ml.SkillLoc().ContinualGraft(sequence).Fit(Tasks(ml)).Grafts.Values.Select(Bytes));
+                return string.Join(' ', ml.SkillLoc().Grafts.GraftContinually(sequence).Fit(Tasks(ml)).Grafts.Values.Select(Bytes));
         }
 
         using TextScoringTransformer first = Ends.Model("adapter", 1), second = Ends.Model("adapter", 2);
         if (what == "curve")
         {
-            using ParameterPath path = ml.SkillLoc().FindCurve(Set(new CurveTrainer.Options())).Fit(View(ml));
+            using ParameterPath path = ml.SkillLoc().Connectivity.FindCurve(Set(new CurveTrainer.Options())).Fit(View(ml));
             using TextClassifier walker = path.CreateWalker();
             path.MoveTo(walker, 0.5);
             return walker.Fingerprint();
         }
 
-        using TextClassifier mixed = ml.SkillLoc().FindMixture(Set(new MixtureTrainer.Options())).Fit(View(ml)).CreateModel();
+        using TextClassifier mixed = ml.SkillLoc().Connectivity.FindMixture(Set(new MixtureTrainer.Options())).Fit(View(ml)).CreateModel();
         return mixed.Fingerprint();
 
         T Set<T>(T options)

@@ -230,14 +230,14 @@ public sealed class ContinualGraftTests : IClassFixture<ContinualGraftTests.Sequ
     public void BadInputIsRefused()
     {
         ContinualTask film = TaskOf(_ml, ToyTasks.Film);
-        ContinualGraft sequence = _ml.SkillLoc().ContinualGraft(OptionsOf(_ => { }));
+        ContinualGraft sequence = _ml.SkillLoc().Grafts.GraftContinually(OptionsOf(_ => { }));
         Says("no task", () => sequence.Fit());
         Says("'toy' is given twice", () => sequence.Fit(film, film));
         Says("Task 2 of the sequence, 'plot'", () => sequence.Fit(film, TaskOf(_ml, ToyTasks.Plot) with { Test = null! }));
         Says("'early'", () => sequence.Fit(film with { Test = ToyTasks.View(_ml, ToyTasks.Plot, 4) }));
-        Says("StartFrom", () => _ml.SkillLoc().ContinualGraft(OptionsOf(options => options.FineTune.Task = ToyTasks.Film)));
-        Says("zeros", () => _ml.SkillLoc().ContinualGraft(OptionsOf(options => options.GraftMask.Outside = GraftOutside.Zero)));
-        Says("Sparsity", () => _ml.SkillLoc().ContinualGraft(OptionsOf(options => options.GraftMask.Sparsity = 2)));
+        Says("StartFrom", () => _ml.SkillLoc().Grafts.GraftContinually(OptionsOf(options => options.FineTune.Task = ToyTasks.Film)));
+        Says("zeros", () => _ml.SkillLoc().Grafts.GraftContinually(OptionsOf(options => options.GraftMask.Outside = GraftOutside.Zero)));
+        Says("Sparsity", () => _ml.SkillLoc().Grafts.GraftContinually(OptionsOf(options => options.GraftMask.Sparsity = 2)));
 
         static void Says(string text, Func<object> work) =>
             Assert.Contains(text, Assert.ThrowsAny<ArgumentException>(work).Message, StringComparison.Ordinal);
@@ -278,7 +278,7 @@ public sealed class ContinualGraftTests : IClassFixture<ContinualGraftTests.Sequ
     }
 
     private ContinualGraftResult Fit(Action<ContinualGraft.Options> change, int tasks) =>
-        _ml.SkillLoc().ContinualGraft(OptionsOf(change)).Fit(ToyTasks.All.Take(tasks).Select(task => TaskOf(_ml, task)));
+        _ml.SkillLoc().Grafts.GraftContinually(OptionsOf(change)).Fit(ToyTasks.All.Take(tasks).Select(task => TaskOf(_ml, task)));
 
     private float[][] ScoresOf(Graft graft, PromptTask task)
     {
@@ -295,7 +295,7 @@ public sealed class ContinualGraftTests : IClassFixture<ContinualGraftTests.Sequ
         public Sequence()
         {
             var ml = new MLContext(seed: 1);
-            Result = ml.SkillLoc().ContinualGraft(OptionsOf(options =>
+            Result = ml.SkillLoc().Grafts.GraftContinually(OptionsOf(options =>
             {
                 options.Folder = Folder;
                 options.SequentialBaseline = true;

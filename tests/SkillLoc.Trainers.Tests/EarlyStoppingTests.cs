@@ -124,7 +124,7 @@ public sealed class EarlyStoppingTests : IDisposable
     public void ItNeedsAValidationSet()
     {
         Says(() => Trainings.Fit(Toy.Examples(8), options => options.Patience = 1));
-        MultiTaskFineTuneTrainer trainer = _ml.SkillLoc().MultiTaskFineTune(
+        MultiTaskFineTuneTrainer trainer = _ml.SkillLoc().Grafts.MultiTaskFineTune(
             Toy.Options(options =>
             {
                 options.Task = null;

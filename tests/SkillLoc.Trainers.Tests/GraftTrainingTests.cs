@@ -240,7 +240,7 @@ public sealed class GraftTrainingTests : IClassFixture<GraftMaskEstimatorTests.F
         double[] sparsities = [0.01, 1e-3, 0.2];
         foreach (int epochs in new[] { 0, 3 })
         {
-            GraftSweepResult sweep = _ml.SkillLoc().GraftSweep(New(Change), sparsities).Fit(View(Toy.Examples(40)));
+            GraftSweepResult sweep = _ml.SkillLoc().Grafts.SweepSparsity(New(Change), sparsities).Fit(View(Toy.Examples(40)));
             Assert.Equal(sparsities, sweep.Points.Select(point => point.Sparsity));
             foreach (GraftSweepPoint point in sweep.Points)
             {
@@ -266,9 +266,9 @@ public sealed class GraftTrainingTests : IClassFixture<GraftMaskEstimatorTests.F
             }
         }
 
-        Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().GraftSweep(New(_ => { }), 0.1, 1.1));
-        Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().GraftSweep(New(_ => { })));
-        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().GraftSweep(New(options => options.BasePatch = BasePatchKind.Biases), 0.1));
+        Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().Grafts.SweepSparsity(New(_ => { }), 0.1, 1.1));
+        Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().Grafts.SweepSparsity(New(_ => { })));
+        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Grafts.SweepSparsity(New(options => options.BasePatch = BasePatchKind.Biases), 0.1));
     }
 
     [Fact]
@@ -357,7 +357,7 @@ public sealed class GraftTrainingTests : IClassFixture<GraftMaskEstimatorTests.F
             Directory.Delete(Path.Join(_folder, "leak"), recursive: true);
             Find(Options(Path.Join(_folder, "leak"), epochs: 1));
             Find(Options(Path.Join(_folder, "leak"), epochs: 2));
-            _ml.SkillLoc().GraftSweep(New(_ => { }), 0.1, 0.01).Fit(View(Toy.Examples(8)));
+            _ml.SkillLoc().Grafts.SweepSparsity(New(_ => { }), 0.1, 0.01).Fit(View(Toy.Examples(8)));
         }
     }
 

@@ -100,7 +100,7 @@ public sealed class HeadLabelTests : IDisposable
             each.Checkpoint = trained.CheckpointFolder!;
             each.Epochs = 0;
         });
-        using MultiTaskModel model = _ml.SkillLoc().MultiTaskFineTune(options, ToyTasks.Film, ToyTasks.Plot).Fit(new Dictionary<string, IDataView>
+        using MultiTaskModel model = _ml.SkillLoc().Grafts.MultiTaskFineTune(options, ToyTasks.Film, ToyTasks.Plot).Fit(new Dictionary<string, IDataView>
         {
             ["toy"] = Toy.View(_ml, rows.Reverse()),
             ["plot"] = ToyTasks.View(_ml, ToyTasks.Plot, 8),
@@ -128,7 +128,7 @@ public sealed class HeadLabelTests : IDisposable
         IDataView scored = loaded.Transform(_ml.Data.LoadFromEnumerable(rows));
         scored = _ml.Transforms.Conversion.MapKeyToValue("PredictedLabel").Fit(scored).Transform(scored);
         Assert.Equal(rows.Select(row => row.Label), scored.GetColumn<string>("PredictedLabel"));
-        using TextScoringTransformer end = _ml.SkillLoc().LoadTextScorer(folder);
+        using TextScoringTransformer end = _ml.SkillLoc().Connectivity.LoadTextScorer(folder);
         Assert.Equal(1, Accuracy(end, rows));
     }
 

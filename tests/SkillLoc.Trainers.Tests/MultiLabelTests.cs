@@ -21,7 +21,7 @@ public sealed class MultiLabelTests : IDisposable
         IDataView train = View(Examples(96)), test = View(Examples(40, seed: 7));
         using TextScoringTransformer model = Fit(train, View(Examples(40, seed: 3)));
         IDataView scored = model.Transform(test);
-        MultiLabelMetrics metrics = _ml.SkillLoc().EvaluateMultiLabel(scored);
+        MultiLabelMetrics metrics = _ml.SkillLoc().Evaluation.EvaluateMultiLabel(scored);
         Assert.InRange(metrics.MicroF1, 0.95, 1);
         Assert.InRange(metrics.SubsetAccuracy, 0.85, 1);
         Assert.Equal(["film", "man", "was"], metrics.Labels.Select(entry => entry.Label).Order());
@@ -44,7 +44,7 @@ public sealed class MultiLabelTests : IDisposable
         Assert.Contains("multi_label_classification", File.ReadAllText(Path.Join(model.CheckpointFolder!, "config.json")), StringComparison.Ordinal);
         using TextScoringTransformer next = Fit(View(Examples(96).OrderBy(row => row.Label.FirstOrDefault())), null, options => (options.Checkpoint, options.Epochs, options.OutputFolder) = (model.CheckpointFolder!, 0, null));
         Assert.NotEqual(model.Labels, next.Labels);
-        Assert.InRange(_ml.SkillLoc().EvaluateMultiLabel(next.Transform(test)).MeanAveragePrecision, 0.95, 1);
+        Assert.InRange(_ml.SkillLoc().Evaluation.EvaluateMultiLabel(next.Transform(test)).MeanAveragePrecision, 0.95, 1);
         File.Delete(Path.Join(model.CheckpointFolder!, ClassifierSettings.FileName));
         ClassifierSettings plain = ClassifierSettings.Load(model.CheckpointFolder!);
         Assert.Equal([0.5f, 0.5f, 0.5f], plain.Thresholds);
@@ -57,8 +57,8 @@ public sealed class MultiLabelTests : IDisposable
         using TextScoringTransformer one = Fit(train, null, options => (options.Epochs, options.OutputFolder) = (1, null));
         Assert.Equal([0.5f, 0.5f, 0.5f], one.Classifier.Settings.Thresholds);
         using TextScoringTransformer other = Fit(train, validation, options => (options.Epochs, options.OutputFolder) = (1, null));
-        double before = _ml.SkillLoc().EvaluateMultiLabel(one.Transform(validation)).MacroF1;
-        double after = _ml.SkillLoc().EvaluateMultiLabel(other.Transform(validation)).MacroF1;
+        double before = _ml.SkillLoc().Evaluation.EvaluateMultiLabel(one.Transform(validation)).MacroF1;
+        double after = _ml.SkillLoc().Evaluation.EvaluateMultiLabel(other.Transform(validation)).MacroF1;
         Assert.NotEqual(one.Classifier.Settings.Thresholds, other.Classifier.Settings.Thresholds);
         Assert.True(after > before || double.IsNaN(before), $"{before} {after}");
     }
@@ -82,7 +82,7 @@ public sealed class MultiLabelTests : IDisposable
         Assert.Equal(left, right);
         Assert.Equal(
             Examples(24).Count(row => row.Label.Contains("film")),
-            _ml.SkillLoc().EvaluateMultiLabel(flags.Transform(data)).Labels.Single(entry => entry.Label == "film").Count);
+            _ml.SkillLoc().Evaluation.EvaluateMultiLabel(flags.Transform(data)).Labels.Single(entry => entry.Label == "film").Count);
 
         static void EncodedTexts(TextScoringTransformer model, out float[][] scores) =>
             scores = model.Classifier.Score([.. Examples(10).Select(row => model.Classifier.Encode(row.Text))]);
@@ -100,7 +100,7 @@ public sealed class MultiLabelTests : IDisposable
             Sparsity = 0.2,
             Epochs = 0,
         }).Fit(train);
-        Assert.InRange(_ml.SkillLoc().EvaluateMultiLabel(graft.Transform(validation)).MicroF1, 0.8, 1);
+        Assert.InRange(_ml.SkillLoc().Evaluation.EvaluateMultiLabel(graft.Transform(validation)).MicroF1, 0.8, 1);
         Predicted[] rows = Read(graft.Transform(validation));
         _ml.Model.Save(graft, validation.Schema, Path.Join(_folder, "graft.zip"));
         AssertSame(rows, Read(_ml.Model.Load(Path.Join(_folder, "graft.zip"), out _).Transform(validation)));
@@ -115,7 +115,7 @@ public sealed class MultiLabelTests : IDisposable
         {
             using TextScoringTransformer model = Fit(View(rows), null, options =>
                 (options.Epochs, options.LearningRate, options.OutputFolder, options.ClassWeights) = (4, 1e-3, null, weights));
-            return _ml.SkillLoc().EvaluateMultiLabel(model.Transform(View(Examples(40, seed: 7)))).Labels.Single(entry => entry.Label == "film").Recall;
+            return _ml.SkillLoc().Evaluation.EvaluateMultiLabel(model.Transform(View(Examples(40, seed: 7)))).Labels.Single(entry => entry.Label == "film").Recall;
         });
         Assert.True(recall[1] > recall[0], $"{recall[0]} {recall[1]}");
     }
@@ -129,8 +129,8 @@ public sealed class MultiLabelTests : IDisposable
         AssertThrows<NotSupportedException>("classification head", () => Fit(several, null, options => options.Head = HeadKind.LabelWords));
         AssertThrows<ArgumentException>("Options.Sampling", () => Fit(several, null, options => options.Sampling = RowSampling.Balanced));
         using TextScoringTransformer model = Fit(several, null, options => (options.Epochs, options.OutputFolder) = (0, null));
-        AssertThrows<ArgumentException>("PredictedLabel", () => _ml.SkillLoc().EvaluateMultiLabel(several, scoreColumnName: "Score"), "Score");
-        AssertThrows<ArgumentException>("Label", () => _ml.SkillLoc().EvaluateMultiLabel(model.Transform(one)));
+        AssertThrows<ArgumentException>("PredictedLabel", () => _ml.SkillLoc().Evaluation.EvaluateMultiLabel(several, scoreColumnName: "Score"), "Score");
+        AssertThrows<ArgumentException>("Label", () => _ml.SkillLoc().Evaluation.EvaluateMultiLabel(model.Transform(one)));
 
         void AssertThrows<T>(string text, Action act, string? or = null)
             where T : Exception

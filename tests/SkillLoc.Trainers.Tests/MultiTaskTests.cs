@@ -83,7 +83,7 @@ public sealed class MultiTaskTests : IDisposable
     {
         // 5 micro-batches of one task and 2 of the other make an epoch.
         var steps = new List<int>();
-        using MultiTaskModel model = _ml.SkillLoc().MultiTaskFineTune(Toy.Options(options =>
+        using MultiTaskModel model = _ml.SkillLoc().Grafts.MultiTaskFineTune(Toy.Options(options =>
         {
             options.Task = null;
             options.Epochs = 2;
@@ -307,9 +307,9 @@ public sealed class MultiTaskTests : IDisposable
     {
         Says("no task", () => Fit(_ => { }, [], rows: 8));
         Says("'toy' is given twice", () => Fit(_ => { }, [ToyTasks.Film, ToyTasks.Film], rows: 8));
-        Says("beside the options", () => _ml.SkillLoc().MultiTaskFineTune(Toy.Options(), ToyTasks.Film));
+        Says("beside the options", () => _ml.SkillLoc().Grafts.MultiTaskFineTune(Toy.Options(), ToyTasks.Film));
         Says("StateFile", () => Fit(options => options.OutputFolder = _folder, Two, rows: 8));
-        MultiTaskFineTuneTrainer trainer = _ml.SkillLoc().MultiTaskFineTune(Toy.Options(options => options.Task = null), Two);
+        MultiTaskFineTuneTrainer trainer = _ml.SkillLoc().Grafts.MultiTaskFineTune(Toy.Options(options => options.Task = null), Two);
         Says("'plot' has no training view", () => trainer.Fit(ToyTasks.Views(_ml, [ToyTasks.Film], 8)));
         Says("'plot' has no training view", () => trainer.Fit(new Dictionary<string, IDataView>(ToyTasks.Views(_ml, Two, 8)) { ["plot"] = null! }));
         Says("'plot' has no validation view", () => trainer.Fit(ToyTasks.Views(_ml, Two, 8), ToyTasks.Views(_ml, [ToyTasks.Film], 8)));
@@ -328,7 +328,7 @@ public sealed class MultiTaskTests : IDisposable
     {
         PromptFineTuneTrainer.Options options = Toy.Options(change);
         options.Task = null;
-        return _ml.SkillLoc().MultiTaskFineTune(options, tasks).Fit(
+        return _ml.SkillLoc().Grafts.MultiTaskFineTune(options, tasks).Fit(
             ToyTasks.Views(_ml, tasks, rows), validation is { } count ? ToyTasks.Views(_ml, tasks, count, seed: 3) : null);
     }
 }

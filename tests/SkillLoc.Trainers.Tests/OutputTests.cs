@@ -276,7 +276,7 @@ public sealed class OutputTests : IDisposable
         (options.Folder, options.FineTune.StateFile, options.FineTune.RecordPath, options.GraftMask.StateFolder, options.GraftMask.RecordPath) = (
             Of("Folder"), Of("FineTune.StateFile"), Of("FineTune.RecordPath"), Of("GraftMask.StateFolder"), Of("GraftMask.RecordPath"));
         IDataView rows = ToyTasks.View(_ml, ToyTasks.Film, 8);
-        var error = Assert.Throws<IOException>(() => _ml.SkillLoc().ContinualGraft(options).Fit(new ContinualTask(ToyTasks.Film, rows, rows)));
+        var error = Assert.Throws<IOException>(() => _ml.SkillLoc().Grafts.GraftContinually(options).Fit(new ContinualTask(ToyTasks.Film, rows, rows)));
         Assert.Contains($"Options.{option}", error.Message, StringComparison.Ordinal);
         Assert.Equal(0, updates);
 
@@ -296,7 +296,7 @@ public sealed class OutputTests : IDisposable
             each.Progress = new Trainings.Immediate(_ => updates++);
             Set(each, option, Path.Join(_folder, "place", "output"));
         });
-        var error = Assert.Throws<IOException>(() => _ml.SkillLoc().MultiTaskFineTune(options, ToyTasks.All).Fit(ToyTasks.Views(_ml, ToyTasks.All, 8)));
+        var error = Assert.Throws<IOException>(() => _ml.SkillLoc().Grafts.MultiTaskFineTune(options, ToyTasks.All).Fit(ToyTasks.Views(_ml, ToyTasks.All, 8)));
         Assert.Contains($"Options.{option}", error.Message, StringComparison.Ordinal);
         Assert.Equal(0, updates);
     }
@@ -324,7 +324,7 @@ public sealed class OutputTests : IDisposable
         };
         if (later)
         {
-            _ml.SkillLoc().FindCurve(options).Fit(Toy.View(_ml, Toy.Examples(8))).Dispose();
+            _ml.SkillLoc().Connectivity.FindCurve(options).Fit(Toy.View(_ml, Toy.Examples(8))).Dispose();
             Assert.Equal(3, updates);
             Assert.Contains(_warnings, text => text.Contains(path, StringComparison.Ordinal));
             return;
@@ -332,7 +332,7 @@ public sealed class OutputTests : IDisposable
 
         Take(place);
         Assert.Contains(
-            "Options.StateFile", Assert.Throws<IOException>(() => _ml.SkillLoc().FindCurve(options).Fit(Toy.View(_ml, Toy.Examples(8)))).Message, StringComparison.Ordinal);
+            "Options.StateFile", Assert.Throws<IOException>(() => _ml.SkillLoc().Connectivity.FindCurve(options).Fit(Toy.View(_ml, Toy.Examples(8)))).Message, StringComparison.Ordinal);
         Assert.Equal(0, updates);
     }
 

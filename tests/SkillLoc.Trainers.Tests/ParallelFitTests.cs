@@ -47,15 +47,15 @@ public sealed class ParallelFitTests
         var ml = new MLContext(seed: 1);
         IDataView data = Toy.View(ml, Toy.Examples(12));
         Torch("fine-tuning", () => ml.SkillLoc().PromptFineTune(Toy.Options(Short)).Fit(data).Dispose());
-        Torch("several tasks", () => ml.SkillLoc().MultiTaskFineTune(Toy.Options(options =>
+        Torch("several tasks", () => ml.SkillLoc().Grafts.MultiTaskFineTune(Toy.Options(options =>
         {
             Short(options);
             options.Task = null;
         }), ToyTasks.Film, ToyTasks.Plot).Fit(ToyTasks.Views(ml, [ToyTasks.Film, ToyTasks.Plot], 8)).Dispose());
         using TextScoringTransformer first = Ends.Model("model", 1), second = Ends.Model("model", 2);
-        Torch("a curve", () => ml.SkillLoc().FindCurve(
+        Torch("a curve", () => ml.SkillLoc().Connectivity.FindCurve(
             new CurveTrainer.Options { First = first, Second = second, MaxSteps = 2, Dropout = 0.1 }).Fit(data).Dispose());
-        Torch("a mixture", () => ml.SkillLoc().FindMixture(
+        Torch("a mixture", () => ml.SkillLoc().Connectivity.FindMixture(
             new MixtureTrainer.Options { First = first, Second = second, MaxSteps = 2, Dropout = 0.1 }).Fit(data));
         using TextScoringTransformer tuned = ml.SkillLoc().PromptFineTune(Toy.Options(Short)).Fit(data);
         Torch("a graft", () => ml.SkillLoc().GraftMask(

@@ -44,7 +44,7 @@ public sealed class SavedModelTests : IDisposable
         if (Methods[method] is not null)
         {
             model.Classifier.SaveTuned(file);
-            using TextScoringTransformer loaded = _ml.SkillLoc().LoadTextScorer(Toy.Checkpoint, file);
+            using TextScoringTransformer loaded = _ml.SkillLoc().Connectivity.LoadTextScorer(Toy.Checkpoint, file);
             Assert.Equal(expected, Scores(loaded));
         }
     }
@@ -96,7 +96,7 @@ public sealed class SavedModelTests : IDisposable
         {
             string folder = Directory.CreateDirectory(Path.Join(_folder, name)).FullName, csv = Path.Join(folder, "rows.csv");
             File.WriteAllLines(csv, Toy.Examples(12).Select(row => $"{row.Label};{row.Text}, and 1.5 more"));
-            IDataView rows = _ml.SkillLoc().LoadTaskFile(csv, new TaskFileFormat { Layout = TaskFileLayout.Csv, Separator = ";", Label = 0, Text = 1 });
+            IDataView rows = _ml.SkillLoc().Data.LoadTaskFile(csv, new TaskFileFormat { Layout = TaskFileLayout.Csv, Separator = ";", Label = 0, Text = 1 });
             IDataView data = _ml.Transforms.Conversion.MapValueToKey("Label").Fit(rows).Transform(rows);
             using TextScoringTransformer model = _ml.SkillLoc().PromptFineTune(Toy.Options(options =>
             {
@@ -133,10 +133,10 @@ public sealed class SavedModelTests : IDisposable
             options.Progress = new Trainings.Immediate(progress => _ = progress.Step == 2 ? throw new TimeoutException() : 0))));
         Assert.True(File.Exists(Path.Join(place, "states", "state.safetensors")));
         using TextScoringTransformer model = Fit(outputs);
-        using TextScoringTransformer loaded = _ml.SkillLoc().LoadTextScorer(Path.Join(place, "model"));
+        using TextScoringTransformer loaded = _ml.SkillLoc().Connectivity.LoadTextScorer(Path.Join(place, "model"));
         float[][] expected = Scores(model);
         Assert.Equal(expected, Scores(loaded));
-        using TextScoringTransformer last = _ml.SkillLoc().LoadTextScorer(Path.Join(place, "checkpoints", "last"));
+        using TextScoringTransformer last = _ml.SkillLoc().Connectivity.LoadTextScorer(Path.Join(place, "checkpoints", "last"));
         Assert.Equal(expected, Scores(last));
         Assert.Equal(8, TrainingDynamics.Load(Path.Join(place, "cartography.json")).Count);
         Assert.Single(RunRecord.Read(Path.Join(place, "log.jsonl")));

@@ -57,7 +57,7 @@ public sealed class SeedTests
         static string Fingerprint(int seed, int initialisation)
         {
             var ml = new Microsoft.ML.MLContext(seed: 1);
-            using MultiTaskModel model = ml.SkillLoc().MultiTaskFineTune(
+            using MultiTaskModel model = ml.SkillLoc().Grafts.MultiTaskFineTune(
                 Toy.Options(options =>
                 {
                     options.Task = null;

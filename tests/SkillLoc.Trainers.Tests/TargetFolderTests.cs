@@ -69,7 +69,7 @@ public sealed class TargetFolderTests : IDisposable
     public void SeveralTasksAndLoadedGraftsGuardTheirBaseToo()
     {
         PromptFineTuneTrainer.Options options = Toy.Options(each => (each.Checkpoint, each.Task, each.MaxSteps) = (_base, null, 1));
-        using MultiTaskModel model = _ml.SkillLoc().MultiTaskFineTune(options, ToyTasks.Film, ToyTasks.Plot)
+        using MultiTaskModel model = _ml.SkillLoc().Grafts.MultiTaskFineTune(options, ToyTasks.Film, ToyTasks.Plot)
             .Fit(ToyTasks.Views(_ml, [ToyTasks.Film, ToyTasks.Plot], 8));
         Assert.Throws<ArgumentException>(() => model.Tasks["toy"].SaveCheckpoint(_base));
 
@@ -82,11 +82,11 @@ public sealed class TargetFolderTests : IDisposable
 
         // A model that came from elsewhere, and a graft that is in use over the folder.
         using TextScoringTransformer stranger = Fit(each => each.Checkpoint = Toy.Checkpoint);
-        TextScoringTransformer loaded = _ml.SkillLoc().LoadTextScorer(_base, file);
+        TextScoringTransformer loaded = _ml.SkillLoc().Connectivity.LoadTextScorer(_base, file);
         Assert.Throws<ArgumentException>(() => loaded.SaveCheckpoint(_base));
         Assert.Contains("in use", Assert.Throws<ArgumentException>(() => stranger.SaveCheckpoint(_base)).Message, StringComparison.Ordinal);
         loaded.Dispose();
-        using (_ml.SkillLoc().GraftedModelSet(_base, new Dictionary<string, Graft> { ["toy"] = Models.Grafts.Graft.Load(file) }))
+        using (_ml.SkillLoc().Grafts.CreateModelSet(_base, new Dictionary<string, Graft> { ["toy"] = Models.Grafts.Graft.Load(file) }))
         {
             Assert.Throws<ArgumentException>(() => stranger.SaveCheckpoint(_base));
         }
@@ -114,7 +114,7 @@ public sealed class TargetFolderTests : IDisposable
     public void APerturbationIsNotSavedAsIfItWereNone()
     {
         using TextScoringTransformer tuned = Fit();
-        using NeuronPerturbationTransformer perturbed = _ml.SkillLoc().PerturbNeurons(
+        using NeuronPerturbationTransformer perturbed = _ml.SkillLoc().Neurons.PerturbNeurons(
             tuned, new NeuronSet(new bool[3 * 96], 3, 96), PerturbationKind.Zero);
         Assert.Throws<NotSupportedException>(() => perturbed.SaveCheckpoint(Path.Join(_folder, "perturbed")));
         Assert.False(Directory.Exists(Path.Join(_folder, "perturbed")));

@@ -388,11 +388,11 @@ public sealed class TextToTextTests
                 .Fit(_ml.Data.LoadFromEnumerable(scores))),
             "Row 2 of the training data", "'four'", "PearsonCorrelation");
         Says(
-            Assert.Throws<ArgumentException>(() => _ml.SkillLoc().MultiTaskFineTune(
+            Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Grafts.MultiTaskFineTune(
                 new PromptFineTuneTrainer.Options { Checkpoint = Checkpoint, Task = Task }, ToyTasks.Film)),
             "Options.Task", "one task");
         Says(
-            Assert.Throws<ArgumentException>(() => _ml.SkillLoc().ContinualGraft(
+            Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Grafts.GraftContinually(
                 new ContinualGraft.Options { FineTune = new() { Checkpoint = Checkpoint, Task = Task } })),
             "leave out", "Task");
         Says(

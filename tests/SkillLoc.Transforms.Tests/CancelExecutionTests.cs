@@ -60,7 +60,7 @@ public sealed class CancelExecutionTests : IDisposable
     [Fact]
     public void SingleRowsAndOtherContextsGoOn()
     {
-        using TextScoringTransformer scorer = _ml.SkillLoc().LoadTextScorer(_folder), plain = Toy.Scorer();
+        using TextScoringTransformer scorer = _ml.SkillLoc().Connectivity.LoadTextScorer(_folder), plain = Toy.Scorer();
         using PredictionEngine<Toy.Row, Toy.Scored> engine = _data.Model.CreatePredictionEngine<Toy.Row, Toy.Scored>(
             scorer, new PredictionEngineOptions { OwnsTransformer = false });
         new MLContext().CancelExecution();
@@ -125,15 +125,15 @@ public sealed class CancelExecutionTests : IDisposable
             return owned.Add(catalog.EmbedText(Oracles.PathOf("tiny-roberta")).Fit(Rows()));
         }
 
-        TextScoringTransformer scorer = owned.Add(catalog.LoadTextScorer(_folder));
+        TextScoringTransformer scorer = owned.Add(catalog.Connectivity.LoadTextScorer(_folder));
         int layers = scorer.Classifier.Backbone.Config.Layers, width = scorer.Classifier.Backbone.Config.FeedForwardSize;
         var all = new NeuronSet([.. Enumerable.Repeat(true, layers * width)], layers, width);
         switch (what)
         {
             case "perturbed":
-                return owned.Add(catalog.PerturbNeurons(scorer, all, PerturbationKind.Zero));
+                return owned.Add(catalog.Neurons.PerturbNeurons(scorer, all, PerturbationKind.Zero));
             case "pruned":
-                return owned.Add(catalog.PruneNeurons(scorer, all, new NeuronValues(new double[layers * width], [layers, width])));
+                return owned.Add(catalog.Neurons.PruneNeurons(scorer, all, new NeuronValues(new double[layers * width], [layers, width])));
             case "set":
                 var graft = new Graft
                 {
@@ -142,7 +142,7 @@ public sealed class CancelExecutionTests : IDisposable
                     Parts = [new("roberta.encoder.layer.1.output.dense.bias", [0], [3])],
                 };
                 return _data.Transforms.CustomMapping<Toy.Row, Skill>((_, row) => row.Name = "tone", null).Fit(Rows())
-                    .Append(owned.Add(catalog.GraftedModelSet(_folder, new Dictionary<string, Graft> { ["tone"] = graft })));
+                    .Append(owned.Add(catalog.Grafts.CreateModelSet(_folder, new Dictionary<string, Graft> { ["tone"] = graft })));
             default:
                 return scorer;
         }

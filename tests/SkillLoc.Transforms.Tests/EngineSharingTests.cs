@@ -399,7 +399,7 @@ public sealed class EngineSharingTests : IDisposable
             case GraftedModelSet set:
                 set.Dispose();
                 break;
-            case EmbedTextTransformer embedding:
+            case ActivationTransformer embedding:
                 embedding.Dispose();
                 break;
             case SkillNeuronProbeTransformer probe:
@@ -439,7 +439,7 @@ public sealed class EngineSharingTests : IDisposable
                 using (TextScoringTransformer whole = Toy.Scorer())
                 {
                     var every = new NeuronSet([.. Enumerable.Range(0, 3 * 96).Select(i => i % 5 == 0)], 3, 96);
-                    return _ml.SkillLoc().PerturbNeurons(whole, every, kind == Kind.Noisy ? PerturbationKind.Gaussian : PerturbationKind.Zero);
+                    return _ml.SkillLoc().Neurons.PerturbNeurons(whole, every, kind == Kind.Noisy ? PerturbationKind.Gaussian : PerturbationKind.Zero);
                 }
 
             case Kind.Zip:

@@ -47,7 +47,7 @@ public sealed class GraftedModelSetTests : IDisposable
     [Fact]
     public void EveryRowIsScoredByItsOwnSkillAsAloneAndInOrder()
     {
-        using GraftedModelSet set = _ml.SkillLoc().GraftedModelSet(Base, _grafts);
+        using GraftedModelSet set = _ml.SkillLoc().Grafts.CreateModelSet(Base, _grafts);
         Row[] rows = Rows(100);
         Scored[] scored = [.. _ml.Data.CreateEnumerable<Scored>(set.Transform(_ml.Data.LoadFromEnumerable(rows)), reuseRowObject: false)];
         Assert.Equal(rows.Select(row => row.Id), scored.Select(row => row.Id));

@@ -30,11 +30,11 @@ public sealed class PathPointTests : IDisposable
     public void APointIsACheckpointThatScoresAsTheWalkerThere(string kind)
     {
         using TextScoringTransformer first = Scorer(kind, 1), second = Scorer(kind, 2);
-        _ml.SkillLoc().SavePathPoint(first, second, 0.25, _target);
+        _ml.SkillLoc().Connectivity.SavePathPoint(first, second, 0.25, _target);
         using var path = new ParameterPath(first.Classifier, second.Classifier);
         using TextClassifier walker = path.CreateWalker();
         path.MoveTo(walker, 0.25);
-        using TextScoringTransformer read = _ml.SkillLoc().LoadTextScorer(_target);
+        using TextScoringTransformer read = _ml.SkillLoc().Connectivity.LoadTextScorer(_target);
         Assert.Equal(walker.Fingerprint(), read.Classifier.Fingerprint());
         Assert.Equal(walker.Settings.ToJson(), read.Classifier.Settings.ToJson());
         float[][] scores = [.. read.Transform(Toy.Rows(_ml, 5)).GetColumn<float[]>("Score")];
@@ -72,22 +72,22 @@ public sealed class PathPointTests : IDisposable
         }
 
         // Midway on a curve of one bend the control point counts a half: 0.5 more than on the line.
-        _ml.SkillLoc().SavePathPoint(first, second, 0.5, _target, curve);
+        _ml.SkillLoc().Connectivity.SavePathPoint(first, second, 0.5, _target, curve);
         Assert.Equal(Mean("classifier.dense.weight", 0.5, 0.5, 0) + 0.5, Stored("classifier.dense.weight"), 1e-5);
 
         var mixture = new CheckpointMixture(first.Classifier, second.Classifier, MixtureGranularity.Weight);
         mixture.SetWeights([.. mixture.Groups.Select(_ => (float)Math.Log(3))]);
-        _ml.SkillLoc().SavePathPoint(first, second, mixture, _target);
+        _ml.SkillLoc().Connectivity.SavePathPoint(first, second, mixture, _target);
         Assert.Equal(Mean("classifier.dense.weight", 0.75, 0.25, 0), Stored("classifier.dense.weight"), 1e-5);
 
-        _ml.SkillLoc().SavePathPoint([first, second, third], [0.5, 0.25, 0.25], _target);
+        _ml.SkillLoc().Connectivity.SavePathPoint([first, second, third], [0.5, 0.25, 0.25], _target);
         Assert.Equal(Mean("classifier.dense.weight", 0.5, 0.25, 0.25), Stored("classifier.dense.weight"), 1e-5);
 
         // Curves and mixtures of other models, and weights that are none.
-        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().SavePathPoint(second, first, 0.5, _target, curve));
-        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().SavePathPoint(first, third, mixture, _target));
-        Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().SavePathPoint([first, second], [0.5, 0.6], _target));
-        Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().SavePathPoint(first, second, 1.5, _target));
+        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Connectivity.SavePathPoint(second, first, 0.5, _target, curve));
+        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Connectivity.SavePathPoint(first, third, mixture, _target));
+        Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().Connectivity.SavePathPoint([first, second], [0.5, 0.6], _target));
+        Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().Connectivity.SavePathPoint(first, second, 1.5, _target));
 
         double Stored(string name)
         {
@@ -113,26 +113,26 @@ public sealed class PathPointTests : IDisposable
             string before = Fingerprint(one);
             foreach (string folder in new[] { one, other, Path.Join(_folder, ".", "one") + "/", Oracles.PathOf("tiny-roberta") })
             {
-                Assert.Throws<ArgumentException>(() => _ml.SkillLoc().SavePathPoint(first, second, 0.5, folder));
+                Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Connectivity.SavePathPoint(first, second, 0.5, folder));
                 var mixture = new CheckpointMixture(first.Classifier, second.Classifier);
-                Assert.Throws<ArgumentException>(() => _ml.SkillLoc().SavePathPoint(first, second, mixture, folder));
-                Assert.Throws<ArgumentException>(() => _ml.SkillLoc().SavePathPoint([first, second], [0.5, 0.5], folder));
+                Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Connectivity.SavePathPoint(first, second, mixture, folder));
+                Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Connectivity.SavePathPoint([first, second], [0.5, 0.5], folder));
             }
 
             Assert.Equal(before, Fingerprint(one));
         }
 
-        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().SavePathPoint(one, other, 0.5, other));
-        _ml.SkillLoc().SavePathPoint(one, other, 0.5, _target);
+        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Connectivity.SavePathPoint(one, other, 0.5, other));
+        _ml.SkillLoc().Connectivity.SavePathPoint(one, other, 0.5, _target);
         Assert.NotEqual(Fingerprint(one), Fingerprint(_target));
 
         // A folder of something else stays, and is refused before a model is loaded.
         string notes = Path.Join(_folder, "notes");
         Directory.CreateDirectory(notes);
         File.WriteAllText(Path.Join(notes, "a.txt"), "mine");
-        Assert.Throws<IOException>(() => _ml.SkillLoc().SavePathPoint(one, Path.Join(_folder, "missing"), 0.5, notes));
+        Assert.Throws<IOException>(() => _ml.SkillLoc().Connectivity.SavePathPoint(one, Path.Join(_folder, "missing"), 0.5, notes));
         Assert.Equal(["a.txt"], Directory.GetFileSystemEntries(notes).Select(Path.GetFileName));
-        Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().SavePathPoint(one, other, double.NaN, _target));
+        Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().Connectivity.SavePathPoint(one, other, double.NaN, _target));
 
         static string Fingerprint(string folder)
         {
@@ -154,11 +154,11 @@ public sealed class PathPointTests : IDisposable
             expected += 0.5 * tuned.TunedParameters.Values.First().data<float>()[3];
         }
 
-        _ml.SkillLoc().SavePathPoint(one, other, 0.5, _target, root);
+        _ml.SkillLoc().Connectivity.SavePathPoint(one, other, 0.5, _target, root);
         using TextClassifier point = TextClassifier.Load(_target);
         Assert.Equal(expected, point.TunedParameters.Values.First().data<float>()[3], 1e-6);
-        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().SavePathPoint(one, other, 0.5, root, root));
-        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().SavePathPoint(one, other, 0.5, Path.Join(_folder, "without")));
+        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Connectivity.SavePathPoint(one, other, 0.5, root, root));
+        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Connectivity.SavePathPoint(one, other, 0.5, Path.Join(_folder, "without")));
     }
 
     [Fact]
@@ -166,9 +166,9 @@ public sealed class PathPointTests : IDisposable
     {
         using TextScoringTransformer plain = Scorer("prompt", 1);
         int layers = plain.Classifier.Backbone.Config.Layers, width = plain.Classifier.Backbone.Config.FeedForwardSizes[0];
-        using NeuronPerturbationTransformer perturbed = _ml.SkillLoc().PerturbNeurons(
+        using NeuronPerturbationTransformer perturbed = _ml.SkillLoc().Neurons.PerturbNeurons(
             plain, new NeuronSet([.. Enumerable.Repeat(true, layers * width)], layers, width), PerturbationKind.Zero);
-        Assert.Throws<NotSupportedException>(() => _ml.SkillLoc().SavePathPoint(plain, perturbed, 0.5, _target));
+        Assert.Throws<NotSupportedException>(() => _ml.SkillLoc().Connectivity.SavePathPoint(plain, perturbed, 0.5, _target));
         Assert.Throws<NotSupportedException>(() => _ml.SkillLoc().SaveModel(perturbed, null, Path.Join(_folder, "model.zip")));
         Assert.Empty(Directory.GetFileSystemEntries(_folder));
     }

@@ -16,7 +16,7 @@ public sealed class TextToTextDataTests : IDisposable
     public void ATaskIsLoadedWithAllItsAnswers()
     {
         Write("t_train.tsv", "question: who?\tAnne\tAnne B.\nquestion: what?\tÅ\n");
-        IDataView view = _ml.SkillLoc().LoadTextToText(_folder);
+        IDataView view = _ml.SkillLoc().Data.LoadTextToText(_folder);
         Assert.Equal(["Answers", "Label", "Text"], view.Schema.Select(column => column.Name).Order(StringComparer.Ordinal));
         Assert.Equal(["question: who?", "question: what?"], view.GetColumn<string>("Text"));
         Assert.Equal(["Anne", "Å"], view.GetColumn<string>("Label"));
@@ -36,31 +36,31 @@ public sealed class TextToTextDataTests : IDisposable
     {
         Write("a_train.tsv", "1\tneutral\n2\tentailment\n3\tcontradiction\n4\tneutral\n5\tneutral\n");
         Write("b_dev.tsv", "6\tx\n");
-        IDataView view = _ml.SkillLoc().LoadTextToText(
+        IDataView view = _ml.SkillLoc().Data.LoadTextToText(
             _folder, prefix: "a", maxRows: 2, half: TrainingHalf.Second, answerMap: TextToTextFolder.CartographyLetters);
         Assert.Equal(["3", "4"], view.GetColumn<string>("Text"));
         Assert.Equal(["c", "b"], view.GetColumn<string>("Label"));
-        Assert.Equal(["6"], _ml.SkillLoc().LoadTextToText(_folder, DataSplit.Dev, "b").GetColumn<string>("Text"));
-        Assert.Contains("files of a, b; name one", Assert.Throws<ArgumentException>(() => _ml.SkillLoc().LoadTextToText(_folder)).Message);
-        Assert.Throws<FileNotFoundException>(() => _ml.SkillLoc().LoadTextToText(_folder, DataSplit.Test, "a"));
+        Assert.Equal(["6"], _ml.SkillLoc().Data.LoadTextToText(_folder, DataSplit.Dev, "b").GetColumn<string>("Text"));
+        Assert.Contains("files of a, b; name one", Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Data.LoadTextToText(_folder)).Message);
+        Assert.Throws<FileNotFoundException>(() => _ml.SkillLoc().Data.LoadTextToText(_folder, DataSplit.Test, "a"));
     }
 
     [Fact]
     public void RowsInMemoryAreAView()
     {
-        IDataView view = _ml.SkillLoc().LoadTextToTextRows([new("a", ["x", "y"]), new("b", ["z"])]);
+        IDataView view = _ml.SkillLoc().Data.LoadTextToTextRows([new("a", ["x", "y"]), new("b", ["z"])]);
         Assert.Equal(["x", "z"], view.GetColumn<string>("Label"));
         Assert.Equal([["x", "y"], ["z"]], view.GetColumn<string[]>("Answers"));
-        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().LoadTextToTextRows([]));
-        Assert.Contains("Row 1", Assert.Throws<ArgumentException>(() => _ml.SkillLoc().LoadTextToTextRows([new("a", ["x"]), new("b", [])])).Message);
+        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Data.LoadTextToTextRows([]));
+        Assert.Contains("Row 1", Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Data.LoadTextToTextRows([new("a", ["x"]), new("b", [])])).Message);
     }
 
     [Fact]
     public void BadInputIsFoundAtTheCall()
     {
         Write("t_train.tsv", "a\tb\nno tab\n");
-        Assert.Contains("t_train.tsv, line 2", Assert.Throws<InvalidDataException>(() => _ml.SkillLoc().LoadTextToText(_folder)).Message);
-        Assert.Throws<DirectoryNotFoundException>(() => _ml.SkillLoc().LoadTextToText(Path.Join(_folder, "absent")));
+        Assert.Contains("t_train.tsv, line 2", Assert.Throws<InvalidDataException>(() => _ml.SkillLoc().Data.LoadTextToText(_folder)).Message);
+        Assert.Throws<DirectoryNotFoundException>(() => _ml.SkillLoc().Data.LoadTextToText(Path.Join(_folder, "absent")));
     }
 
     private void Write(string name, string text) => File.WriteAllText(Path.Join(_folder, name), text);

@@ -69,8 +69,7 @@ public sealed class WrittenTextTests : IDisposable
     {
         using TextScoringTransformer scorer = Scorer(Closed);
         IDataView scored = scorer.Transform(Toy.Rows(_ml, 4));
-        var passes = new DecoderPasses(scorer.Classifier.Backbone.Config.Layers);
-        scorer.Classifier.Backbone.NeuronEditor = passes;
+        var passes = new DecoderPasses(scorer.Classifier.Backbone);
         Assert.Equal(4, scored.GetColumn<int>("Id").Count());
         Assert.Equal((0, 0), passes.Take());
         Assert.Equal(4, scored.GetColumn<float[]>("Score").Count());
@@ -132,17 +131,17 @@ public sealed class WrittenTextTests : IDisposable
     }
 
     /// <summary>Counts the passes through the decoder's first layer: of whole answers, and of single steps.</summary>
-    private sealed class DecoderPasses(int firstLayer) : INeuronEditor
+    private sealed class DecoderPasses
     {
         private int _whole;
         private int _steps;
 
-        public Tensor Edit(int layer, Tensor activations)
+        public DecoderPasses(LanguageModel model) => model.Hooks.Add("decoder.0.mlp.hook_post", (activations, context) =>
         {
-            _whole += layer == firstLayer && activations.size(1) > 1 ? 1 : 0;
-            _steps += layer == firstLayer && activations.size(1) == 1 ? 1 : 0;
-            return activations;
-        }
+            _whole += context.Positions is null ? 1 : 0;
+            _steps += context.Positions is null ? 0 : 1;
+            return null;
+        });
 
         public (int Whole, int Steps) Take()
         {

@@ -27,7 +27,7 @@ public static class SkillLocInterpolationEvaluators
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
     /// <exception cref="InvalidOperationException">A set has no labelled rows, or a row cannot be encoded.</exception>
     public static InterpolationMetrics EvaluateInterpolation(
-        this SkillLocCatalog catalog, TextScoringTransformer first, TextScoringTransformer second, IDataView validation,
+        this ConnectivityCatalog catalog, TextScoringTransformer first, TextScoringTransformer second, IDataView validation,
         IDataView? test = null, string labelColumnName = "Label", int numberOfPoints = 26)
     {
         ArgumentNullException.ThrowIfNull(first);
@@ -67,7 +67,7 @@ public static class SkillLocInterpolationEvaluators
     /// <exception cref="DirectoryNotFoundException">A file or folder does not exist.</exception>
     /// <exception cref="InvalidDataException">A file is damaged, or was made for another base.</exception>
     public static InterpolationMetrics EvaluateInterpolation(
-        this SkillLocCatalog catalog, string first, string second, IDataView validation, IDataView? test = null,
+        this ConnectivityCatalog catalog, string first, string second, IDataView validation, IDataView? test = null,
         string? baseCheckpoint = null, string labelColumnName = "Label", int numberOfPoints = 26)
     {
         ArgumentNullException.ThrowIfNull(catalog);
@@ -96,7 +96,7 @@ public static class SkillLocInterpolationEvaluators
     /// <param name="options">The options.</param>
     /// <returns>The points by data set.</returns>
     /// <inheritdoc cref="CheckpointInterpolationEvaluator.Evaluate" path="/exception"/>
-    public static InterpolationMetrics EvaluateInterpolation(this SkillLocCatalog catalog, CheckpointInterpolationEvaluator.Options options)
+    public static InterpolationMetrics EvaluateInterpolation(this ConnectivityCatalog catalog, CheckpointInterpolationEvaluator.Options options)
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(options);
@@ -114,7 +114,7 @@ public static class SkillLocInterpolationEvaluators
     /// <exception cref="ArgumentException">Names or shapes differ (the first five differences are named), or there is nothing to
     /// compare.</exception>
     public static CheckpointDistanceMetrics EvaluateDistance(
-        this SkillLocCatalog catalog, TextScoringTransformer first, TextScoringTransformer second, bool tunedOnly = false)
+        this ConnectivityCatalog catalog, TextScoringTransformer first, TextScoringTransformer second, bool tunedOnly = false)
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(first);
@@ -135,7 +135,7 @@ public static class SkillLocInterpolationEvaluators
     /// coordinates are its own.</exception>
     /// <exception cref="FileNotFoundException">A folder or one of its files is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged, or holds NaN or infinity.</exception>
-    public static CheckpointDistanceMetrics EvaluateDistance(this SkillLocCatalog catalog, string first, string second)
+    public static CheckpointDistanceMetrics EvaluateDistance(this ConnectivityCatalog catalog, string first, string second)
     {
         ArgumentNullException.ThrowIfNull(catalog);
         if (Directory.Exists(first) && Directory.Exists(second))
@@ -177,7 +177,7 @@ public static class SkillLocInterpolationEvaluators
     /// <param name="dynamics">The training dynamics of the same rows.</param>
     /// <returns>One entry per point.</returns>
     /// <exception cref="ArgumentException">The set's rows have no scores, or one has no training dynamics.</exception>
-    public static ForgettingMetrics EvaluateForgetting(this SkillLocCatalog catalog, InterpolationSet set, TrainingDynamics dynamics)
+    public static ForgettingMetrics EvaluateForgetting(this ConnectivityCatalog catalog, InterpolationSet set, TrainingDynamics dynamics)
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(set);
@@ -200,7 +200,7 @@ public static class SkillLocInterpolationEvaluators
     /// <exception cref="ArgumentException">A row has no training dynamics.</exception>
     /// <exception cref="FileNotFoundException">A file is missing.</exception>
     /// <exception cref="InvalidDataException">A file is invalid.</exception>
-    public static ForgettingMetrics EvaluateForgetting(this SkillLocCatalog catalog, string analysisFile, string cartographyFile)
+    public static ForgettingMetrics EvaluateForgetting(this ConnectivityCatalog catalog, string analysisFile, string cartographyFile)
     {
         ArgumentNullException.ThrowIfNull(catalog);
         OrderedDictionary<string, (int[] Wrong, int[] Right)> points = InterpolationFiles.Read(analysisFile);

@@ -83,7 +83,7 @@ internal sealed class NeuronDropCurve : IDisposable
 
         // The same weights in a model of its own: other passes of the given one stay unperturbed.
         using TextClassifier own = _classifier.Clone(_ => true);
-        own.Backbone.NeuronEditor = perturbation;
+        perturbation?.AddTo(own.Backbone.Hooks);
         float[][] scores = own.Score(_rows.Texts, _cancellation.Token);
         return scores.Index().Count(row => TextClassifier.MostProbable(row.Item) == _rows.Targets[row.Index].Label) / (double)_rows.Count;
     }

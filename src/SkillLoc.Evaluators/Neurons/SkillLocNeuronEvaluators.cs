@@ -18,7 +18,7 @@ public static class SkillLocNeuronEvaluators
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type, a fraction is outside [0, 1], or layers are
     /// outside the model.</exception>
     /// <exception cref="InvalidOperationException">There are no labelled rows, or one cannot be encoded.</exception>
-    public static NeuronDropMetrics EvaluateNeuronDrop(this SkillLocCatalog catalog, IDataView data, NeuronDropMetrics.Options options)
+    public static NeuronDropMetrics EvaluateNeuronDrop(this NeuronCatalog catalog, IDataView data, NeuronDropMetrics.Options options)
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(data);
@@ -36,7 +36,7 @@ public static class SkillLocNeuronEvaluators
     /// <returns>Correlations and overlaps by layer.</returns>
     /// <exception cref="ArgumentException">The shapes differ, or the fraction is outside [0, 1].</exception>
     public static NeuronSimilarityMetrics EvaluateNeuronSimilarity(
-        this SkillLocCatalog catalog, NeuronValues first, NeuronValues second, double fraction = 0.2)
+        this NeuronCatalog catalog, NeuronValues first, NeuronValues second, double fraction = 0.2)
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(first);
@@ -52,7 +52,7 @@ public static class SkillLocNeuronEvaluators
     /// <returns>Overlaps of active neurons.</returns>
     /// <exception cref="ArgumentException">A model has no soft prompt, or shapes differ.</exception>
     public static TransferIndicator EvaluateTransfer(
-        this SkillLocCatalog catalog, TextScoringTransformer first, TextScoringTransformer second, NeuronSet skill)
+        this NeuronCatalog catalog, TextScoringTransformer first, TextScoringTransformer second, NeuronSet skill)
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(first);

@@ -1,4 +1,5 @@
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Hooks;
 using SkillLoc.Models.NativeCalls;
 using SkillLoc.Models.Tuning;
 using TorchSharp;
@@ -17,6 +18,8 @@ public sealed class Gpt2ForCausalLM : LanguageModel
     private const string HeadWeight = "lm_head.weight";
     private readonly Tensor _words;
     private readonly Tensor _positions;
+    private readonly HookPoint _wordsPoint;
+    private readonly HookPoint _lastPoint;
     private readonly Layer[] _layers;
     private readonly Norm _lastNorm;
     private readonly Tensor? _head;
@@ -28,14 +31,16 @@ public sealed class Gpt2ForCausalLM : LanguageModel
     {
         _words = parameters["transformer.wte.weight"];
         _positions = parameters["transformer.wpe.weight"];
+        _wordsPoint = Points.Of("hook_embed");
         _layers = [.. Enumerable.Range(0, config.Layers).Select(i =>
         {
             string layer = $"transformer.h.{i}";
             return new Layer(
-                NormAt(layer + ".ln_1"), At(layer + ".attn.c_attn"), At(layer + ".attn.c_proj"),
+                Points.Blocks[i], NormAt(layer + ".ln_1"), At(layer + ".attn.c_attn"), At(layer + ".attn.c_proj"),
                 NormAt(layer + ".ln_2"), At(layer + ".mlp.c_fc"), At(layer + ".mlp.c_proj"));
         })];
         _lastNorm = NormAt("transformer.ln_f");
+        _lastPoint = Points.Of("ln_final.hook_normalized");
         _head = config.TieWordEmbeddings ? _words : parameters.GetValueOrDefault(HeadWeight);
         _activation = Activation.Of(config);
 
@@ -58,24 +63,24 @@ public sealed class Gpt2ForCausalLM : LanguageModel
 
     /// <inheritdoc/>
     /// <remarks>As in <c>transformers</c>, the last layer's hidden states are those after the final layer norm.</remarks>
-    public override Tensor Encode(TokenBatch batch, bool training = false, IForwardObserver? observer = null)
+    public override Tensor Encode(TokenBatch batch, bool training = false, ActivationHooks? hooks = null)
     {
         ArgumentNullException.ThrowIfNull(batch);
         using Held held = new(this, batch);
         using Lifetime.Hold hold = Hold();
         using var scope = NewDisposeScope();
-        return Run(batch, null, training, observer).MoveToOuterDisposeScope();
+        return Run(batch, null, training, hooks).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
-    public override Tensor EncodeAt(TokenBatch batch, bool training = false, IForwardObserver? observer = null)
+    public override Tensor EncodeAt(TokenBatch batch, bool training = false, ActivationHooks? hooks = null)
     {
         ArgumentNullException.ThrowIfNull(batch);
         using Held held = new(this, batch);
         using Lifetime.Hold hold = Hold();
         using var scope = NewDisposeScope();
         Tensor positions = Adaptation?.ScoredPositions(batch) ?? batch.Positions;
-        return Run(batch, positions.unsqueeze(1), training, observer).squeeze(1).MoveToOuterDisposeScope();
+        return Run(batch, positions.unsqueeze(1), training, hooks).squeeze(1).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -170,24 +175,20 @@ public sealed class Gpt2ForCausalLM : LanguageModel
         config.InitializerRange / (name.EndsWith("c_proj.weight", StringComparison.Ordinal) ? Math.Sqrt(2.0 * config.Layers) : 1);
 
     /// <summary>Runs the forward pass; the last layer is computed at <paramref name="positions"/> only, or at all for null.</summary>
-    private Tensor Run(TokenBatch batch, Tensor? positions, bool training, IForwardObserver? observer)
+    private Tensor Run(TokenBatch batch, Tensor? positions, bool training, ActivationHooks? hooks)
     {
-        Tensor? prefix = Adaptation?.KeyValues();
-        Tensor hidden = Embed(batch, training);
-        observer?.OnHidden(0, hidden);
+        var pass = new Pass(Adaptation?.KeyValues(), training, HooksOf(batch, training, hooks));
+        Tensor hidden = Embed(batch, pass);
         int last = _layers.Length - 1;
         for (int i = 0; i < last; i++)
         {
-            hidden = Run(i, hidden, null, prefix, training, observer);
-            observer?.OnHidden(i + 1, hidden);
+            hidden = Run(i, hidden, null, pass);
         }
 
-        hidden = _lastNorm.Apply(Run(last, hidden, positions, prefix, training, observer));
-        observer?.OnHidden(last + 1, hidden);
-        return hidden;
+        return pass.At(_lastPoint, _lastNorm.Apply(Run(last, hidden, positions, pass)), positions);
     }
 
-    private Tensor Embed(TokenBatch batch, bool training)
+    private Tensor Embed(TokenBatch batch, Pass pass)
     {
         long rows = batch.Ids.size(0), length = batch.Ids.size(1);
         if (length > MaxLength)
@@ -202,14 +203,18 @@ public sealed class Gpt2ForCausalLM : LanguageModel
             words = Adaptation!.Prompt(words, _words, batch);
         }
 
-        return Drop(words.Add(_positions.narrow(0, 0, PromptSize + length)), Config.EmbeddingDropout, training).MoveToOuterDisposeScope();
+        words = pass.At(_wordsPoint, words);
+        return Drop(words.Add(_positions.narrow(0, 0, PromptSize + length)), Config.EmbeddingDropout, pass.Training).MoveToOuterDisposeScope();
     }
 
     /// <summary>One pre-norm layer.</summary>
-    private Tensor Run(int index, Tensor hidden, Tensor? positions, Tensor? prefix, bool training, IForwardObserver? observer)
+    private Tensor Run(int index, Tensor hidden, Tensor? positions, Pass pass)
     {
         using var scope = NewDisposeScope();
         Layer layer = _layers[index];
+        BlockHookPoints points = layer.Points;
+        (Tensor? prefix, bool training) = (pass.Prefix, pass.Training);
+        hidden = pass.At(points.ResidPre, hidden);
         Tensor normed = layer.AttentionNorm.Apply(hidden);
         double dropout = training ? Dropout ?? Config.AttentionDropout : 0;
         long width = hidden.size(2), length = hidden.size(1);
@@ -226,8 +231,9 @@ public sealed class Gpt2ForCausalLM : LanguageModel
             parts = [layer.Attention.Columns(0, width).Apply(queried), .. layer.Attention.Columns(width, 2 * width).Apply(normed).chunk(2, -1)];
         }
 
-        Tensor query = SplitHeads(Adapt(LinearLayers.Query, queried, parts[0]));
-        Tensor keys = SplitHeads(Adapt(LinearLayers.Key, normed, parts[1])), values = SplitHeads(Adapt(LinearLayers.Value, normed, parts[2]));
+        Tensor query = SplitHeads(pass.At(points.Attention.Q, Adapt(LinearLayers.Query, queried, parts[0]), positions));
+        Tensor keys = SplitHeads(pass.At(points.Attention.K, Adapt(LinearLayers.Key, normed, parts[1])));
+        Tensor values = SplitHeads(pass.At(points.Attention.V, Adapt(LinearLayers.Value, normed, parts[2])));
         if (prefix is not null)
         {
             (keys, values) = PrefixTuning.Prepend(prefix[index], keys, values);
@@ -251,15 +257,17 @@ public sealed class Gpt2ForCausalLM : LanguageModel
             context = Attend(query, keys, values, places <= seers.unsqueeze(-1), dropout);
         }
 
-        Tensor merged = context.transpose(1, 2).reshape(hidden.size(0), hidden.size(1), -1);
+        Tensor merged = pass.At(points.Attention.Z, context.transpose(1, 2).reshape(hidden.size(0), hidden.size(1), -1), positions);
         Tensor output = Adapt(LinearLayers.AttentionOutput, merged, layer.AttentionOutput.Apply(merged));
-        Tensor attended = hidden.Add(Drop(output, Config.HiddenDropout, training));
+        Tensor written = pass.At(points.Attention.Out, Drop(output, Config.HiddenDropout, training), positions);
+        Tensor attended = pass.At(points.ResidMid, hidden.Add(written), positions);
         Tensor read = layer.FeedForwardNorm.Apply(attended);
-        Tensor neurons = _activation(Adapt(LinearLayers.Up, read, layer.Up.Apply(read)));
-        neurons = NeuronEditor?.Edit(index, neurons) ?? neurons;
-        observer?.OnFeedForward(index, neurons);
-        Tensor sum = attended.Add(Drop(Adapt(LinearLayers.Down, neurons, layer.Down.Apply(neurons)), Config.HiddenDropout, training));
-        return (Adaptation?.Correction(index, sum) is { } correction ? sum.Add(correction) : sum).MoveToOuterDisposeScope();
+        Tensor neurons = _activation(pass.At(points.Pre, Adapt(LinearLayers.Up, read, layer.Up.Apply(read)), positions));
+        neurons = pass.At(points.Post, neurons, positions);
+        Tensor down = Adapt(LinearLayers.Down, neurons, layer.Down.Apply(neurons));
+        Tensor sum = attended.Add(pass.At(points.MlpOut, Drop(down, Config.HiddenDropout, training), positions));
+        sum = Adaptation?.Correction(index, sum) is { } correction ? sum.Add(correction) : sum;
+        return pass.At(points.ResidPost, sum, positions).MoveToOuterDisposeScope();
 
         Tensor Adapt(LinearLayers map, Tensor input, Tensor mapped) => Adaptation?.AfterLinear(new(index, map), input, mapped) ?? mapped;
     }
@@ -269,6 +277,12 @@ public sealed class Gpt2ForCausalLM : LanguageModel
     private Tensor SplitHeads(Tensor x) => x.view(x.size(0), x.size(1), Config.Heads, -1).transpose(1, 2);
 
     private Tensor Drop(Tensor x, double probability, bool training) => Drop(x, training ? Dropout ?? probability : 0);
+
+    /// <summary>What all layers of a pass share.</summary>
+    private readonly record struct Pass(Tensor? Prefix, bool Training, PassHooks? Hooks)
+    {
+        public Tensor At(HookPoint point, Tensor x, Tensor? positions = null) => Hooks?.Run(point, x, positions) ?? x;
+    }
 
     /// <summary>A linear layer whose weight is stored as [in, out] (Conv1D in <c>transformers</c>).</summary>
     private readonly record struct Projection(Tensor Weight, Tensor Bias)
@@ -284,5 +298,5 @@ public sealed class Gpt2ForCausalLM : LanguageModel
     }
 
     private sealed record Layer(
-        Norm AttentionNorm, Projection Attention, Projection AttentionOutput, Norm FeedForwardNorm, Projection Up, Projection Down);
+        BlockHookPoints Points, Norm AttentionNorm, Projection Attention, Projection AttentionOutput, Norm FeedForwardNorm, Projection Up, Projection Down);
 }

@@ -1,5 +1,6 @@
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
+using SkillLoc.Models.Hooks;
 using SkillLoc.Models.NativeCalls;
 using SkillLoc.Models.Runtime;
 using SkillLoc.Models.Tuning;
@@ -54,6 +55,8 @@ public abstract class LanguageModel : IDisposable
         Config = config;
         _parameters = parameters;
         _lifetime = new(() => Dispose(true));
+        Points = new(config);
+        Hooks = new(Points);
     }
 
     /// <summary>The configuration, as in <c>config.json</c>.</summary>
@@ -93,8 +96,12 @@ public abstract class LanguageModel : IDisposable
     /// </summary>
     public Generator? DropoutGenerator { get; set; }
 
-    /// <summary>Edits the feed-forward activations in every pass; null (default) for none. Copies of the model have none.</summary>
-    public INeuronEditor? NeuronEditor { get; set; }
+    /// <summary>Where hooks can read and edit activations, in the order of a pass. Which there are depends on the architecture;
+    /// docs/components/activations.md lists them.</summary>
+    public IReadOnlyList<HookPoint> HookPoints => Points;
+
+    /// <summary>The hooks of all the model's passes; none, as at first, cost nothing. A copy of the model has none.</summary>
+    public ActivationHooks Hooks { get; }
 
     /// <summary>The adaptation of a parameter-efficient tuning method, applied in every pass; null (default) for none. The model disposes
     /// it with itself, but not when it is replaced. It is not part of <see cref="Parameters"/> and <see cref="Fingerprint"/>.</summary>
@@ -108,6 +115,9 @@ public abstract class LanguageModel : IDisposable
             field = value;
         }
     }
+
+    /// <summary>The points, and which of them a layer has.</summary>
+    internal HookPoints Points { get; }
 
     /// <summary>Whether the model has its language-model head, which <see cref="WordScores"/> needs.</summary>
     public abstract bool HasHead { get; }
@@ -221,7 +231,8 @@ public abstract class LanguageModel : IDisposable
     /// <summary>Loads an encoder: a model without its head, and in T5 without its decoder.</summary>
     /// <param name="checkpoint">The opened folder.</param>
     /// <param name="device">The device of the weights; the CPU by default.</param>
-    internal static LanguageModel LoadReader(CheckpointFolder checkpoint, Device? device)
+    /// <param name="withDecoder">Whether T5's decoder is needed all the same.</param>
+    internal static LanguageModel LoadReader(CheckpointFolder checkpoint, Device? device, bool withDecoder)
     {
         CheckArchitecture(checkpoint.Config);
         ModelConfig config = Architectures[checkpoint.Config.ModelType].Settle?.Invoke(checkpoint) ?? checkpoint.Config;
@@ -229,7 +240,7 @@ public abstract class LanguageModel : IDisposable
         bool isTuned = ClassifierSettings.Find(checkpoint.Path, checkpoint.Config)?.Tuning is not null;
 
         // A tuning method has parameters in the decoder too.
-        config = config.IsEncoderDecoder && !isTuned ? T5ForConditionalGeneration.WithoutDecoder(config) : config;
+        config = config.IsEncoderDecoder && !isTuned && !withDecoder ? T5ForConditionalGeneration.WithoutDecoder(config) : config;
         return WithTuning(checkpoint, Build(
             config, withHead: false, (name, shape) => (StoredTensor.Read(checkpoint, name, shape, device, ScalarType.Float32), false)));
     }
@@ -272,9 +283,9 @@ public abstract class LanguageModel : IDisposable
     /// <summary>Returns the hidden states of the last layer at every position.</summary>
     /// <param name="batch">Token ids.</param>
     /// <param name="training">True enables dropout.</param>
-    /// <param name="observer">Receives hidden states and feed-forward activations; null for none.</param>
+    /// <param name="hooks">Hooks of this pass beside the model's; null for none.</param>
     /// <returns><c>[batch, length, hidden]</c>; with a soft prompt, <c>[batch, P + length, hidden]</c>.</returns>
-    public abstract Tensor Encode(TokenBatch batch, bool training = false, IForwardObserver? observer = null);
+    public abstract Tensor Encode(TokenBatch batch, bool training = false, ActivationHooks? hooks = null);
 
     /// <summary>
     /// Returns the hidden states of the last layer at <see cref="TokenBatch.Positions"/> only (with a soft prompt, at its scored slot); the
@@ -282,10 +293,10 @@ public abstract class LanguageModel : IDisposable
     /// </summary>
     /// <param name="batch">Token ids.</param>
     /// <param name="training">True enables dropout.</param>
-    /// <param name="observer">Receives hidden states and feed-forward activations, those of the last layer at the scored positions only
+    /// <param name="hooks">Hooks of this pass beside the model's, for which the last layer is at the scored positions only
     /// (<c>[batch, 1, size]</c>); null for none.</param>
     /// <returns><c>[batch, hidden]</c>.</returns>
-    public abstract Tensor EncodeAt(TokenBatch batch, bool training = false, IForwardObserver? observer = null);
+    public abstract Tensor EncodeAt(TokenBatch batch, bool training = false, ActivationHooks? hooks = null);
 
     /// <summary>Returns the logits of selected words: the language-model head applied to hidden states.</summary>
     /// <param name="hidden">Hidden states, <c>[rows, hidden]</c>.</param>
@@ -368,7 +379,7 @@ public abstract class LanguageModel : IDisposable
         GC.SuppressFinalize(this);
     }
 
-    /// <summary>Takes ownership of an object that passes use, such as a <see cref="NeuronEditor"/>: it is disposed with the weights, after
+    /// <summary>Takes ownership of an object that passes use, such as what <see cref="Hooks"/> hold: it is disposed with the weights, after
     /// the last running pass.</summary>
     /// <param name="companion">The object to dispose.</param>
     public void DisposeWith(IDisposable companion)
@@ -403,6 +414,20 @@ public abstract class LanguageModel : IDisposable
             }
         }
     }
+
+    /// <summary>Where hidden states are read: 0 for the embeddings, i for the output of layer i, counted from 1; the last is taken after a
+    /// final norm. Of T5 the encoder's.</summary>
+    internal static string HiddenPoint(ModelConfig config, int layer) => (config.ModelType, layer == config.Layers) switch
+    {
+        ("t5", true) => "encoder_final_ln.hook_normalized",
+        ("t5", false) => $"encoder.{layer}.hook_resid_pre",
+        ("gpt2", true) => "ln_final.hook_normalized",
+        (_, true) => $"blocks.{layer - 1}.hook_normalized_resid_post",
+        _ => $"blocks.{layer}.hook_resid_pre",
+    };
+
+    /// <summary>The hooks of a pass that begins; null for none.</summary>
+    private protected PassHooks? HooksOf(TokenBatch batch, bool training, ActivationHooks? own) => PassHooks.Of(Hooks, own, batch, training);
 
     /// <summary>The linear layers of all blocks, in order; T5's decoder layers follow those of its encoder.</summary>
     /// <param name="kinds">The kinds to include.</param>

@@ -1,4 +1,5 @@
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Hooks;
 using SkillLoc.Models.NativeCalls;
 using SkillLoc.Models.Tuning;
 using TorchSharp;
@@ -16,6 +17,8 @@ public abstract class MaskedLanguageModel : LanguageModel
     private readonly Tensor _tokenTypes;
     private readonly Affine _embeddingNorm;
     private readonly string _layerPrefix;
+    private readonly HookPoint _wordsPoint;
+    private readonly HookPoint _embeddedPoint;
     private readonly Layer[] _layers;
     private readonly Head? _head;
     private readonly long _heads;
@@ -32,11 +35,13 @@ public abstract class MaskedLanguageModel : LanguageModel
         _tokenTypes = parameters[embeddings + ".token_type_embeddings.weight"];
         _embeddingNorm = At(embeddings + ".LayerNorm");
         _layerPrefix = names.Prefix + ".encoder.layer.";
+        _wordsPoint = Points.Of("embed.hook_embed");
+        _embeddedPoint = Points.Of("hook_full_embed");
         _layers = [.. Enumerable.Range(0, config.Layers).Select(i =>
         {
             string layer = _layerPrefix + i;
             return new Layer(
-                At(layer + ".attention.self.query"), At(layer + ".attention.self.key"), At(layer + ".attention.self.value"),
+                Points.Blocks[i], At(layer + ".attention.self.query"), At(layer + ".attention.self.key"), At(layer + ".attention.self.value"),
                 At(layer + ".attention.output.dense"), At(layer + ".attention.output.LayerNorm"),
                 At(layer + ".intermediate.dense"), At(layer + ".output.dense"), At(layer + ".output.LayerNorm"));
         })];
@@ -71,51 +76,43 @@ public abstract class MaskedLanguageModel : LanguageModel
     private int PromptSize => Adaptation?.PromptSize ?? 0;
 
     /// <inheritdoc/>
-    public override Tensor Encode(TokenBatch batch, bool training = false, IForwardObserver? observer = null)
+    public override Tensor Encode(TokenBatch batch, bool training = false, ActivationHooks? hooks = null)
     {
         ArgumentNullException.ThrowIfNull(batch);
         using Held held = new(this, batch);
         using Lifetime.Hold hold = Hold();
         using var scope = NewDisposeScope();
-        Pass pass = Start(batch, training, observer);
-        Tensor hidden = Embed(batch, training);
-        observer?.OnHidden(0, hidden);
+        Pass pass = Start(batch, training, hooks);
+        Tensor hidden = Embed(batch, pass);
         for (int i = 0; i < _layers.Length; i++)
         {
-            hidden = Run(i, hidden, hidden, pass);
-            observer?.OnHidden(i + 1, hidden);
+            hidden = Run(i, hidden, null, pass);
         }
 
         return hidden.MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
-    public override Tensor EncodeAt(TokenBatch batch, bool training = false, IForwardObserver? observer = null)
+    public override Tensor EncodeAt(TokenBatch batch, bool training = false, ActivationHooks? hooks = null)
     {
         ArgumentNullException.ThrowIfNull(batch);
         using Held held = new(this, batch);
         using Lifetime.Hold hold = Hold();
         using var scope = NewDisposeScope();
-        Pass pass = Start(batch, training, observer);
-        Tensor hidden = Embed(batch, training);
-        observer?.OnHidden(0, hidden);
+        Pass pass = Start(batch, training, hooks);
+        Tensor hidden = Embed(batch, pass);
         for (int i = 0; i < _layers.Length - 1; i++)
         {
-            hidden = Run(i, hidden, hidden, pass);
-            observer?.OnHidden(i + 1, hidden);
+            hidden = Run(i, hidden, null, pass);
         }
 
         Tensor positions = Adaptation?.ScoredPositions(batch) ?? batch.Positions;
-        Tensor index = positions.view(-1, 1, 1).expand(-1, 1, hidden.size(2));
-        Tensor scored = hidden.gather(1, index);
         if (_looksBackOnly)
         {
             pass = pass with { Mask = LookingBack(batch, pass.Prefix, positions.view(-1, 1, 1, 1)) };
         }
 
-        scored = Run(_layers.Length - 1, scored, hidden, pass);
-        observer?.OnHidden(_layers.Length, scored);
-        return scored.squeeze(1).MoveToOuterDisposeScope();
+        return Run(_layers.Length - 1, hidden, positions.unsqueeze(1), pass).squeeze(1).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -210,13 +207,13 @@ public abstract class MaskedLanguageModel : LanguageModel
             : checkpoint.Config;
 
     /// <summary>State that all layers of a pass share.</summary>
-    private Pass Start(TokenBatch batch, bool training, IForwardObserver? observer)
+    private Pass Start(TokenBatch batch, bool training, ActivationHooks? hooks)
     {
         Tensor? prefix = Adaptation?.KeyValues();
         Tensor? mask = _looksBackOnly
             ? LookingBack(batch, prefix, TensorArithmetic.Arange(0, PromptSize + batch.Ids.size(1), batch.Ids.device).unsqueeze(-1))
             : Readable(batch, prefix);
-        return new(mask, prefix, training, observer);
+        return new(mask, prefix, training, HooksOf(batch, training, hooks));
     }
 
     /// <summary>True except for padding; prefix and prompt count as text. Null without padding.</summary>
@@ -238,7 +235,7 @@ public abstract class MaskedLanguageModel : LanguageModel
         return Readable(batch, prefix) is { } mask ? mask.logical_and(seen) : seen;
     }
 
-    private Tensor Embed(TokenBatch batch, bool training)
+    private Tensor Embed(TokenBatch batch, Pass pass)
     {
         long rows = batch.Ids.size(0), length = batch.Ids.size(1), prompt = PromptSize;
         if (length > MaxLength)
@@ -255,6 +252,8 @@ public abstract class MaskedLanguageModel : LanguageModel
             typeIds = typeIds is null ? null : cat([zeros([rows, prompt], ScalarType.Int64, typeIds.device), typeIds], 1);
         }
 
+        words = pass.At(_wordsPoint, words);
+
         // A prompt is no token, and beside it transformers counts the tokens through.
         Tensor positions = prompt == 0 && UncountedToken is { } uncounted && batch.Holds(uncounted)
             ? _positions.index_select(0, batch.CountedPositions(uncounted, PositionOffset).view(-1)).view(rows, length, -1)
@@ -263,38 +262,53 @@ public abstract class MaskedLanguageModel : LanguageModel
             ? _tokenTypes.narrow(0, 0, 1)
             : _tokenTypes.index_select(0, typeIds.view(-1)).view(rows, prompt + length, -1);
         Tensor normed = Normalise(words.Add(positions).Add(types), _embeddingNorm);
-        return Drop(normed, training).MoveToOuterDisposeScope();
+        return Drop(pass.At(_embeddedPoint, normed), pass.Training).MoveToOuterDisposeScope();
     }
 
-    /// <summary>One post-norm layer. Queries come from <paramref name="scored"/>, which may be fewer positions than the keys.</summary>
-    private Tensor Run(int index, Tensor scored, Tensor all, Pass pass)
+    /// <summary>One post-norm layer.</summary>
+    /// <param name="index">Zero-based layer.</param>
+    /// <param name="hidden">What it reads, <c>[batch, length, hidden]</c>.</param>
+    /// <param name="positions">Whose output is computed, Int64 <c>[batch, count]</c>; null for all.</param>
+    /// <param name="pass">The pass.</param>
+    private Tensor Run(int index, Tensor hidden, Tensor? positions, Pass pass)
     {
         using var scope = NewDisposeScope();
         Layer layer = _layers[index];
+        BlockHookPoints points = layer.Points;
+        Tensor all = pass.At(points.ResidPre, hidden);
+        Tensor scored = positions is null ? all : all.gather(1, positions.unsqueeze(-1).expand(-1, -1, all.size(2)));
         double attentionDropout = pass.Training ? Dropout ?? Config.AttentionDropout : 0;
-        Tensor query = SplitHeads(Map(LinearLayers.Query, layer.Query, scored));
-        Tensor keys = SplitHeads(Map(LinearLayers.Key, layer.Key, all));
-        Tensor values = SplitHeads(Map(LinearLayers.Value, layer.Value, all));
+        Tensor query = SplitHeads(pass.At(points.Attention.Q, Map(LinearLayers.Query, layer.Query, scored), positions));
+        Tensor keys = SplitHeads(pass.At(points.Attention.K, Map(LinearLayers.Key, layer.Key, all)));
+        Tensor values = SplitHeads(pass.At(points.Attention.V, Map(LinearLayers.Value, layer.Value, all)));
         if (pass.Prefix is not null)
         {
             (keys, values) = PrefixTuning.Prepend(pass.Prefix[index], keys, values);
         }
 
         Tensor context = Attend(query, keys, values, pass.Mask, attentionDropout);
-        Tensor merged = context.transpose(1, 2).reshape(scored.size(0), scored.size(1), -1);
-        Tensor attended = Normalise(
-            Drop(Map(LinearLayers.AttentionOutput, layer.AttentionOutput, merged), pass.Training).Add(scored), layer.AttentionNorm);
-        Tensor neurons = _activation(Map(LinearLayers.Up, layer.Up, attended));
-        neurons = NeuronEditor?.Edit(index, neurons) ?? neurons;
-        pass.Observer?.OnFeedForward(index, neurons);
-        Tensor sum = Drop(Map(LinearLayers.Down, layer.Down, neurons), pass.Training).Add(attended);
+        Tensor merged = pass.At(points.Attention.Z, context.transpose(1, 2).reshape(scored.size(0), scored.size(1), -1), positions);
+        Tensor written = Drop(Map(LinearLayers.AttentionOutput, layer.AttentionOutput, merged), pass.Training);
+        Tensor middle = pass.At(points.ResidMid, pass.At(points.Attention.Out, written, positions).Add(scored), positions);
+        Tensor attended = Normalise(middle, layer.AttentionNorm);
+        Tensor neurons = _activation(pass.At(points.Pre, Map(LinearLayers.Up, layer.Up, attended), positions));
+        neurons = pass.At(points.Post, neurons, positions);
+        written = Drop(Map(LinearLayers.Down, layer.Down, neurons), pass.Training);
+        Tensor sum = pass.At(points.MlpOut, written, positions).Add(attended);
         Tensor output = Normalise(sum, layer.OutputNorm);
         if (Adaptation?.Correction(index, output) is { } correction)
         {
-            output = Normalise(sum.Add(correction), layer.OutputNorm);
+            sum = sum.Add(correction);
+            output = Normalise(sum, layer.OutputNorm);
         }
 
-        return output.MoveToOuterDisposeScope();
+        Tensor after = pass.At(points.ResidPost, sum, positions);
+        if (!ReferenceEquals(after, sum))
+        {
+            output = Normalise(after, layer.OutputNorm);
+        }
+
+        return pass.At(points.NormalizedResidPost!, output, positions).MoveToOuterDisposeScope();
 
         Tensor Map(LinearLayers map, Affine affine, Tensor x)
         {
@@ -315,7 +329,10 @@ public abstract class MaskedLanguageModel : LanguageModel
     private protected sealed record Names(string Prefix, string HeadBias, string HeadDense, string HeadNorm, string HeadDecoder, string DecoderBias);
 
     /// <summary>State that all layers of a pass share; the mask covers prompt and prefix.</summary>
-    private readonly record struct Pass(Tensor? Mask, Tensor? Prefix, bool Training, IForwardObserver? Observer);
+    private readonly record struct Pass(Tensor? Mask, Tensor? Prefix, bool Training, PassHooks? Hooks)
+    {
+        public Tensor At(HookPoint point, Tensor x, Tensor? positions = null) => Hooks?.Run(point, x, positions) ?? x;
+    }
 
     private readonly record struct Affine(Tensor Weight, Tensor Bias)
     {
@@ -323,7 +340,7 @@ public abstract class MaskedLanguageModel : LanguageModel
     }
 
     private sealed record Layer(
-        Affine Query, Affine Key, Affine Value, Affine AttentionOutput, Affine AttentionNorm, Affine Up, Affine Down, Affine OutputNorm);
+        BlockHookPoints Points, Affine Query, Affine Key, Affine Value, Affine AttentionOutput, Affine AttentionNorm, Affine Up, Affine Down, Affine OutputNorm);
 
     private sealed record Head(Affine Dense, Affine Norm, Tensor Bias, Tensor Decoder);
 }

@@ -1,5 +1,6 @@
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Generation;
+using SkillLoc.Models.Hooks;
 using SkillLoc.Models.NativeCalls;
 using SkillLoc.Models.Tuning;
 using TorchSharp;
@@ -14,7 +15,7 @@ namespace SkillLoc.Models.Backbones;
 /// </summary>
 /// <remarks>
 /// <para>Members of the base class: <see cref="Encode"/> returns the encoder's last hidden states, and
-/// <see cref="EncodeAt(TokenBatch, bool, IForwardObserver?)"/> the decoder's hidden state at its first step, so that
+/// <see cref="EncodeAt(TokenBatch, bool, ActivationHooks?)"/> the decoder's hidden state at its first step, so that
 /// <see cref="LanguageModel.WordScores"/> of it scores the first word of an answer.</para>
 /// <para>Targets are Int64 <c>[rows, length]</c>, each row the token ids of an answer with <c>&lt;/s&gt;</c> at its end, padded with
 /// <see cref="Ignored"/>. A batch of texts may have k targets per text, in consecutive rows: each text is encoded once for all its
@@ -62,12 +63,14 @@ public sealed class T5ForConditionalGeneration : LanguageModel
             bool decodes = first > 0;
             Layer[] all = [.. Enumerable.Range(0, layers).Select(i =>
             {
+                BlockHookPoints points = Points.Blocks[first + i];
                 string layer = $"{stack}.block.{i}.layer.";
                 string feedForward = decodes ? layer + "2" : layer + "1";
                 string up = feedForward + (config.HasGatedFeedForward ? ".DenseReluDense.wi_1" : ".DenseReluDense.wi");
                 return new Layer(
-                    AttentionAt(first + i, false, layer + "0", "SelfAttention"),
-                    decodes ? AttentionAt(first + i, true, layer + "1", "EncDecAttention") : null,
+                    points,
+                    AttentionAt(points.Attention, first + i, false, layer + "0", "SelfAttention"),
+                    decodes ? AttentionAt(points.CrossAttention!, first + i, true, layer + "1", "EncDecAttention") : null,
                     parameters[feedForward + ".layer_norm.weight"],
                     config.HasGatedFeedForward ? parameters[feedForward + ".DenseReluDense.wi_0.weight"] : null,
                     parameters[up + ".weight"],
@@ -75,11 +78,12 @@ public sealed class T5ForConditionalGeneration : LanguageModel
             })];
             return new(
                 all, parameters[stack + ".block.0.layer.0.SelfAttention.relative_attention_bias.weight"],
-                parameters[stack + ".final_layer_norm.weight"], first);
+                parameters[stack + ".final_layer_norm.weight"], first, decodes ? null : Points.Of("hook_embed"),
+                Points.Of(stack + "_final_ln.hook_normalized"));
         }
 
-        Attention AttentionAt(int number, bool crosses, string layer, string name) => new(
-            number, crosses, parameters[layer + ".layer_norm.weight"], parameters[$"{layer}.{name}.q.weight"], parameters[$"{layer}.{name}.k.weight"],
+        Attention AttentionAt(AttentionHookPoints points, int number, bool crosses, string layer, string name) => new(
+            points, number, crosses, parameters[layer + ".layer_norm.weight"], parameters[$"{layer}.{name}.q.weight"], parameters[$"{layer}.{name}.k.weight"],
             parameters[$"{layer}.{name}.v.weight"], parameters[$"{layer}.{name}.o.weight"]);
     }
 
@@ -115,9 +119,9 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     /// <summary>Returns the encoder's last hidden states.</summary>
     /// <param name="batch">Token ids.</param>
     /// <param name="training">True enables dropout.</param>
-    /// <param name="observer">Receives hidden states and feed-forward activations; null for none.</param>
+    /// <param name="hooks">Hooks of this pass beside the model's; null for none.</param>
     /// <returns><c>[batch, length, hidden]</c>; with a soft prompt, whose slots count, <c>[batch, P + length, hidden]</c>.</returns>
-    public override Tensor Encode(TokenBatch batch, bool training = false, IForwardObserver? observer = null)
+    public override Tensor Encode(TokenBatch batch, bool training = false, ActivationHooks? hooks = null)
     {
         ArgumentNullException.ThrowIfNull(batch);
         using Held held = new(this, batch);
@@ -128,18 +132,19 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         long before = prefix?.size(3) ?? 0;
         Tensor bias = Behind(before, PositionBias(_encoder, 0, length, length))!;
         Tensor? unread = Behind(before, Unread(batch));
-        var pass = new Pass(_encoder, training, observer);
+        var pass = new Pass(_encoder, training, HooksOf(batch, training, hooks));
         Tensor words = WordsOf(batch.Ids);
         Tensor hidden = Start(PromptSize > 0 ? Adaptation!.Prompt(words, _words, batch) : words, pass);
         for (int i = 0; i < _encoder.Layers.Length; i++)
         {
             using var layer = NewDisposeScope();
             Attention attention = _encoder.Layers[i].Self;
+            BlockHookPoints points = _encoder.Layers[i].Points;
+            hidden = pass.At(points.ResidPre, hidden);
             Tensor normed = Normalise(hidden, attention.Norm);
-            (Tensor keys, Tensor values) = KeysAndValues(attention, normed, prefix?[i]);
-            Tensor attended = hidden.Add(Attend(attention, normed, keys, values, bias, training, unread));
+            (Tensor keys, Tensor values) = KeysAndValues(attention, normed, pass, prefix?[i]);
+            Tensor attended = pass.At(points.ResidMid, hidden.Add(Attend(attention, normed, keys, values, bias, pass, unread)));
             hidden = FeedForward(i, attended, pass).MoveToOuterDisposeScope();
-            Observe(i, hidden, pass);
         }
 
         return End(hidden, pass).MoveToOuterDisposeScope();
@@ -148,16 +153,16 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     /// <summary>Returns the decoder's hidden state at its first step, after the start token.</summary>
     /// <param name="batch">Token ids of the encoder's texts.</param>
     /// <param name="training">True enables dropout.</param>
-    /// <param name="observer">Receives hidden states and feed-forward activations; null for none.</param>
+    /// <param name="hooks">Hooks of this pass beside the model's; null for none.</param>
     /// <returns><c>[batch, hidden]</c>.</returns>
-    public override Tensor EncodeAt(TokenBatch batch, bool training = false, IForwardObserver? observer = null)
+    public override Tensor EncodeAt(TokenBatch batch, bool training = false, ActivationHooks? hooks = null)
     {
         ArgumentNullException.ThrowIfNull(batch);
         using Held held = new(this, batch);
         using Lifetime.Hold hold = Hold();
         using var scope = NewDisposeScope();
         Tensor start = TensorArithmetic.Full([batch.Ids.size(0), 1], StartId, batch.Ids.device);
-        return Decode(batch, start, training, observer).squeeze(1).MoveToOuterDisposeScope();
+        return Decode(batch, start, training, hooks).squeeze(1).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -179,10 +184,10 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     /// <param name="batch">Token ids of the encoder's texts.</param>
     /// <param name="decoderIds">The decoder's input, beginning with its start token, Int64 <c>[k batch, steps]</c>.</param>
     /// <param name="training">True enables dropout.</param>
-    /// <param name="observer">Receives hidden states and feed-forward activations of both stacks; null for none.</param>
+    /// <param name="hooks">Hooks of this pass beside the model's; null for none.</param>
     /// <returns><c>[k batch, steps, hidden]</c>.</returns>
     /// <exception cref="ArgumentException">The number of decoder rows is not a multiple of the number of texts.</exception>
-    public Tensor Decode(TokenBatch batch, Tensor decoderIds, bool training = false, IForwardObserver? observer = null)
+    public Tensor Decode(TokenBatch batch, Tensor decoderIds, bool training = false, ActivationHooks? hooks = null)
     {
         ArgumentNullException.ThrowIfNull(batch);
         ArgumentNullException.ThrowIfNull(decoderIds);
@@ -195,7 +200,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         using Held held = new(this, batch, decoderIds);
         using Lifetime.Hold hold = Hold();
         using var scope = NewDisposeScope();
-        Tensor encoded = Encode(batch, training, observer);
+        Tensor encoded = Encode(batch, training, hooks);
         Tensor? unread = Unread(batch);
         if (rows > texts)
         {
@@ -207,19 +212,20 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         Tensor later = places.unsqueeze(0) > places.unsqueeze(1);
         Tensor? prefix = Adaptation?.KeyValues(decoder: true);
         Tensor bias = Behind(prefix?.size(3) ?? 0, PositionBias(Decoder, 0, steps, steps).MaskedFill(later, double.NegativeInfinity))!;
-        var pass = new Pass(Decoder, training, observer);
+        var pass = new Pass(Decoder, training, HooksOf(batch, training, hooks));
         Tensor hidden = Start(WordsOf(decoderIds), pass);
         for (int i = 0; i < Decoder.Layers.Length; i++)
         {
             using var layer = NewDisposeScope();
             (Attention self, Attention cross) = (Decoder.Layers[i].Self, Decoder.Layers[i].Cross!);
+            BlockHookPoints points = Decoder.Layers[i].Points;
+            hidden = pass.At(points.ResidPre, hidden);
             Tensor normed = Normalise(hidden, self.Norm);
-            (Tensor keys, Tensor values) = KeysAndValues(self, normed, prefix?[i]);
-            Tensor attended = hidden.Add(Attend(self, normed, keys, values, bias, training));
-            (keys, values) = KeysAndValues(cross, encoded);
-            attended = attended.Add(Attend(cross, Normalise(attended, cross.Norm), keys, values, null, training, unread));
-            hidden = FeedForward(i, attended, pass).MoveToOuterDisposeScope();
-            Observe(i, hidden, pass);
+            (Tensor keys, Tensor values) = KeysAndValues(self, normed, pass, prefix?[i]);
+            Tensor attended = pass.At(points.ResidMid, hidden.Add(Attend(self, normed, keys, values, bias, pass)));
+            (keys, values) = KeysAndValues(cross, encoded, pass);
+            Tensor read = Attend(cross, Normalise(attended, cross.Norm), keys, values, null, pass, unread);
+            hidden = FeedForward(i, pass.At(points.ResidMidCross!, attended.Add(read)), pass).MoveToOuterDisposeScope();
         }
 
         return End(hidden, pass).MoveToOuterDisposeScope();
@@ -310,8 +316,9 @@ public sealed class T5ForConditionalGeneration : LanguageModel
 
         // There is room for so many steps; it grows, so that a limit that no answer comes near costs nothing.
         int room = Math.Min(maxNewTokens, FirstRoom);
+        var pass = new Pass(Decoder, false, HooksOf(batch, false, null));
         Cache[] caches = [.. Decoder.Layers.Select((layer, i) => new Cache(
-            KeysAndValues(layer.Cross!, encoded), Steps(prefix?[i, 0]), Steps(prefix?[i, 1])))];
+            KeysAndValues(layer.Cross!, encoded, pass), Steps(prefix?[i, 0]), Steps(prefix?[i, 1])))];
 
         // Distances of the last step to all before it; those of step t are the last t + 1.
         Tensor distances = PositionBias(Decoder, room - 1, 1, room);
@@ -332,7 +339,8 @@ public sealed class T5ForConditionalGeneration : LanguageModel
 
             using var one = NewDisposeScope();
             Tensor bias = Behind(before, distances.narrow(3, room - 1 - step, step + 1))!;
-            Tensor hidden = Step(ids, before + step, caches, bias, unread);
+            Tensor? positions = pass.Hooks is null ? null : TensorArithmetic.Full([rows, 1], step, batch.Ids.device);
+            Tensor hidden = Step(ids, before + step, caches, bias, unread, pass with { Positions = positions });
             Tensor next = WordScores(hidden.squeeze(1)).argmax(1);
             long[] chosen = next.cpu().data<long>().ToArray();
             for (int row = 0; row < rows; row++)
@@ -596,22 +604,24 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     /// <param name="caches">Keys and values of each layer.</param>
     /// <param name="bias">Added to the scores of the self-attention, <c>[1, heads, 1, place + 1]</c>.</param>
     /// <param name="unread">True where the encoder's output is padding; null without padding.</param>
-    private Tensor Step(Tensor ids, long place, Cache[] caches, Tensor bias, Tensor? unread)
+    /// <param name="pass">The pass.</param>
+    private Tensor Step(Tensor ids, long place, Cache[] caches, Tensor bias, Tensor? unread, Pass pass)
     {
         using var scope = NewDisposeScope();
-        var pass = new Pass(Decoder, false, null);
         Tensor hidden = Start(WordsOf(ids), pass);
         for (int i = 0; i < caches.Length; i++)
         {
             (Attention self, Attention cross) = (Decoder.Layers[i].Self, Decoder.Layers[i].Cross!);
+            BlockHookPoints points = Decoder.Layers[i].Points;
+            hidden = pass.At(points.ResidPre, hidden);
             Tensor normed = Normalise(hidden, self.Norm);
-            (Tensor key, Tensor value) = KeysAndValues(self, normed);
+            (Tensor key, Tensor value) = KeysAndValues(self, normed, pass);
             caches[i].Keys.narrow(2, place, 1).copy_(key);
             caches[i].Values.narrow(2, place, 1).copy_(value);
             Tensor keys = caches[i].Keys.narrow(2, 0, place + 1), values = caches[i].Values.narrow(2, 0, place + 1);
-            hidden = hidden.Add(Attend(self, normed, keys, values, bias, false));
+            hidden = pass.At(points.ResidMid, hidden.Add(Attend(self, normed, keys, values, bias, pass)));
             (keys, values) = caches[i].Text;
-            hidden = hidden.Add(Attend(cross, Normalise(hidden, cross.Norm), keys, values, null, false, unread));
+            hidden = pass.At(points.ResidMidCross!, hidden.Add(Attend(cross, Normalise(hidden, cross.Norm), keys, values, null, pass, unread)));
             hidden = FeedForward(i, hidden, pass);
         }
 
@@ -620,12 +630,8 @@ public sealed class T5ForConditionalGeneration : LanguageModel
 
     private Tensor WordsOf(Tensor ids) => _words.index_select(0, ids.reshape(-1)).view(ids.size(0), ids.size(1), -1);
 
-    private Tensor Start(Tensor words, Pass pass)
-    {
-        Tensor hidden = Drop(words, pass.Training);
-        pass.Observer?.OnHidden(pass.FirstHidden, hidden);
-        return hidden;
-    }
+    private Tensor Start(Tensor words, Pass pass) =>
+        Drop(pass.Stack.Embedded is { } point ? pass.At(point, words) : words, pass.Training);
 
     /// <summary>True where the encoder's output is padding, which a soft prompt is not; null without padding.</summary>
     private Tensor? Unread(TokenBatch batch) => Behind(PromptSize, batch.Mask?.logical_not());
@@ -641,17 +647,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     {
         using var scope = NewDisposeScope();
         Tensor normed = Drop(Normalise(hidden, pass.Stack.LastNorm), pass.Training);
-        pass.Observer?.OnHidden(pass.FirstHidden + pass.Stack.Layers.Length, normed);
-        return normed.MoveToOuterDisposeScope();
-    }
-
-    /// <summary>Passes the output of a layer to the observer; that of the last layer after the final norm.</summary>
-    private static void Observe(int layer, Tensor hidden, Pass pass)
-    {
-        if (layer < pass.Stack.Layers.Length - 1)
-        {
-            pass.Observer?.OnHidden(pass.FirstHidden + layer + 1, hidden);
-        }
+        return pass.At(pass.Stack.Last, normed).MoveToOuterDisposeScope();
     }
 
     private Tensor Map(LinearPlace place, Tensor weight, Tensor x)
@@ -661,10 +657,10 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     }
 
     /// <summary>Keys and values of an attention, after the layer's part of a prefix (<c>[2, heads, prefix, head size]</c>).</summary>
-    private (Tensor Keys, Tensor Values) KeysAndValues(Attention attention, Tensor read, Tensor? prefix = null)
+    private (Tensor Keys, Tensor Values) KeysAndValues(Attention attention, Tensor read, Pass pass, Tensor? prefix = null)
     {
-        Tensor keys = SplitHeads(Map(attention.Place(LinearLayers.Key), attention.Key, read));
-        Tensor values = SplitHeads(Map(attention.Place(LinearLayers.Value), attention.Value, read));
+        Tensor keys = SplitHeads(pass.At(attention.Points.K, Map(attention.Place(LinearLayers.Key), attention.Key, read)));
+        Tensor values = SplitHeads(pass.At(attention.Points.V, Map(attention.Place(LinearLayers.Value), attention.Value, read)));
         return prefix is null ? (keys, values) : PrefixTuning.Prepend(prefix, keys, values);
     }
 
@@ -674,12 +670,12 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     /// <param name="keys"><c>[rows, heads, keys, head size]</c>.</param>
     /// <param name="values"><c>[rows, heads, keys, head size]</c>.</param>
     /// <param name="bias">Added to the scores; broadcast to <c>[rows, heads, queries, keys]</c>.</param>
-    /// <param name="training">True enables dropout.</param>
+    /// <param name="pass">The pass.</param>
     /// <param name="unread">True where a key is masked; broadcast likewise.</param>
-    private Tensor Attend(Attention attention, Tensor normed, Tensor keys, Tensor values, Tensor? bias, bool training, Tensor? unread = null)
+    private Tensor Attend(Attention attention, Tensor normed, Tensor keys, Tensor values, Tensor? bias, Pass pass, Tensor? unread = null)
     {
         using var scope = NewDisposeScope();
-        Tensor query = SplitHeads(Map(attention.Place(LinearLayers.Query), attention.Query, normed));
+        Tensor query = SplitHeads(pass.At(attention.Points.Q, Map(attention.Place(LinearLayers.Query), attention.Query, normed)));
         Tensor scores = query.matmul(keys.transpose(2, 3));
         if (bias is not null)
         {
@@ -692,9 +688,10 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         }
 
         Tensor weights = F.softmax(scores, -1, ScalarType.Float32).to(values.dtype);
-        Tensor context = Drop(weights, training).matmul(values);
-        Tensor merged = context.transpose(1, 2).reshape(normed.size(0), normed.size(1), -1);
-        return Drop(Map(attention.Place(LinearLayers.AttentionOutput), attention.Output, merged), training).MoveToOuterDisposeScope();
+        Tensor context = Drop(weights, pass.Training).matmul(values);
+        Tensor merged = pass.At(attention.Points.Z, context.transpose(1, 2).reshape(normed.size(0), normed.size(1), -1));
+        Tensor written = Drop(Map(attention.Place(LinearLayers.AttentionOutput), attention.Output, merged), pass.Training);
+        return pass.At(attention.Points.Out, written).MoveToOuterDisposeScope();
     }
 
     private Tensor FeedForward(int index, Tensor hidden, Pass pass)
@@ -702,13 +699,23 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         using var scope = NewDisposeScope();
         Layer layer = pass.Stack.Layers[index];
         int number = pass.Stack.First + index;
+        BlockHookPoints points = layer.Points;
         Tensor read = Normalise(hidden, layer.FeedForwardNorm);
-        Tensor up = Map(new(number, LinearLayers.Up), layer.Up, read);
-        Tensor neurons = layer.Gate is null ? _activation(up) : _activation(Map(new(number, LinearLayers.Up, true), layer.Gate, read)) * up;
-        neurons = NeuronEditor?.Edit(number, neurons) ?? neurons;
-        pass.Observer?.OnFeedForward(number, neurons);
+        Tensor up = Map(new(number, LinearLayers.Up), layer.Up, read), neurons;
+        if (layer.Gate is null)
+        {
+            neurons = _activation(pass.At(points.Pre, up));
+        }
+        else
+        {
+            Tensor gate = pass.At(points.Pre, Map(new(number, LinearLayers.Up, true), layer.Gate, read));
+            neurons = _activation(gate) * pass.At(points.PreLinear!, up);
+        }
+
+        neurons = pass.At(points.Post, neurons);
         Tensor down = Map(new(number, LinearLayers.Down), layer.Down, Drop(neurons, pass.Training));
-        return hidden.Add(Drop(down, pass.Training)).MoveToOuterDisposeScope();
+        Tensor written = pass.At(points.MlpOut, Drop(down, pass.Training));
+        return pass.At(points.ResidPost, hidden.Add(written)).MoveToOuterDisposeScope();
     }
 
     /// <summary>Relative position bias of the scores of queries and keys; keys start at position 0.</summary>
@@ -741,22 +748,23 @@ public sealed class T5ForConditionalGeneration : LanguageModel
 
     /// <summary>An attention's weights, <c>[out, in]</c>, and the norm before it. <paramref name="Number"/> is that of its layer, where the
     /// decoder continues the encoder's count; <paramref name="Crosses"/> marks cross-attention.</summary>
-    private sealed record Attention(int Number, bool Crosses, Tensor Norm, Tensor Query, Tensor Key, Tensor Value, Tensor Output)
+    private sealed record Attention(
+        AttentionHookPoints Points, int Number, bool Crosses, Tensor Norm, Tensor Query, Tensor Key, Tensor Value, Tensor Output)
     {
         public LinearPlace Place(LinearLayers kind) => new(Number, kind, Crosses);
     }
 
     /// <summary>One block; the encoder's have no <paramref name="Cross"/>, and only version 1.1 has a <paramref name="Gate"/>.</summary>
-    private sealed record Layer(Attention Self, Attention? Cross, Tensor FeedForwardNorm, Tensor? Gate, Tensor Up, Tensor Down);
+    private sealed record Layer(BlockHookPoints Points, Attention Self, Attention? Cross, Tensor FeedForwardNorm, Tensor? Gate, Tensor Up, Tensor Down);
 
-    /// <summary>Encoder or decoder; <paramref name="First"/> is the number of its first layer, 0 for the encoder.</summary>
-    private sealed record Stack(Layer[] Layers, Tensor Distances, Tensor LastNorm, int First);
+    /// <summary>Encoder or decoder; <paramref name="First"/> is the number of its first layer, 0 for the encoder, which alone has a point
+    /// for its words.</summary>
+    private sealed record Stack(Layer[] Layers, Tensor Distances, Tensor LastNorm, int First, HookPoint? Embedded, HookPoint Last);
 
     /// <summary>State that all layers of a pass through a stack share.</summary>
-    private readonly record struct Pass(Stack Stack, bool Training, IForwardObserver? Observer)
+    private readonly record struct Pass(Stack Stack, bool Training, PassHooks? Hooks, Tensor? Positions = null)
     {
-        /// <summary>Layer number of the embeddings.</summary>
-        public int FirstHidden => Stack.First == 0 ? 0 : Stack.First + 1;
+        public Tensor At(HookPoint point, Tensor x) => Hooks?.Run(point, x, Positions) ?? x;
     }
 
     /// <summary>Keys and values of a decoder layer: those of the text, computed once, and those of the steps so far.</summary>

@@ -1,6 +1,6 @@
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
-using SkillLoc.Models.Classification;
+using SkillLoc.Models.Hooks;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tokenization;
 using TorchSharp;
@@ -14,9 +14,8 @@ namespace SkillLoc.Models.Embeddings;
 /// </summary>
 public sealed class TextEmbedder : IDisposable
 {
-    private readonly LanguageModel _model;
-    private readonly CheckpointTokenizer _tokenizer;
-    private readonly ITextEncoder _encoder;
+    /// <summary>Reads the hook point of the layer.</summary>
+    internal ActivationReader Reader { get; }
 
     /// <summary>Loads a checkpoint without its head, including the adaptation of a tuning method.</summary>
     /// <param name="folder">A Hugging Face checkpoint folder.</param>
@@ -32,129 +31,43 @@ public sealed class TextEmbedder : IDisposable
     public TextEmbedder(
         string folder, int? layer = null, TextPooling pooling = TextPooling.Mean, string? template = null, int maxLength = 128, Device? device = null)
     {
-        PromptTemplate? prompt = template is null ? null : PromptTemplate.Parse(template);
-        if (pooling == TextPooling.Mask && prompt is null)
-        {
-            throw new ArgumentException($"{nameof(TextPooling)}.{nameof(TextPooling.Mask)} needs a template with a mask.", nameof(template));
-        }
+        Reader = new(folder, PointOf, pooling, template, maxLength, device);
 
-        using CheckpointFolder checkpoint = CheckpointFolder.Open(folder);
-        LanguageModel.CheckArchitecture(checkpoint.Config);
-        int layers = checkpoint.Config.Layers;
-        if (layer is < 0 || layer > layers)
+        string PointOf(ModelConfig config)
         {
-            throw new ArgumentOutOfRangeException(nameof(layer), layer, $"The model of {folder} has the layers 1 to {layers}, and 0 for its embeddings.");
-        }
-
-        Layer = layer ?? layers;
-        Pooling = pooling;
-        _tokenizer = CheckpointTokenizer.Load(folder);
-        _tokenizer.CheckVocabulary(checkpoint.Config.VocabularySize);
-        if (prompt is not null && !_tokenizer.HasMask)
-        {
-            throw new ArgumentException(
-                $"The template '{prompt}' has a mask, and the vocabulary of {folder} ({checkpoint.Config.ModelType}) has none; leave the template out.", nameof(template));
-        }
-
-        _model = LanguageModel.LoadReader(checkpoint, device);
-        try
-        {
-            if (_model.Adaptation?.PromptSize > 0)
+            if (layer is < 0 || layer > config.Layers)
             {
-                throw new NotSupportedException(
-                    $"{folder} was tuned with a soft prompt, whose slots would be among the hidden states; embed texts with the checkpoint "
-                    + "that was tuned.");
+                throw new ArgumentOutOfRangeException(
+                    nameof(layer), layer, $"The model of {folder} has the layers 1 to {config.Layers}, and 0 for its embeddings.");
             }
 
-            int length = Math.Min(maxLength, _model.MaxLength);
-            _encoder = prompt is null
-                ? new SequenceEncoder(_tokenizer, length, SpecialTokenLayout.Checkpoint)
-                : new TemplateEncoder(prompt, _tokenizer, [], length);
-        }
-        catch
-        {
-            _model.Dispose();
-            throw;
+            Layer = layer ?? config.Layers;
+            return LanguageModel.HiddenPoint(config, Layer);
         }
     }
 
     /// <summary>0 for the embeddings, i for the output of layer i, counted from 1.</summary>
-    public int Layer { get; }
+    public int Layer { get; private set; }
 
     /// <summary>How hidden states are pooled into one vector.</summary>
-    public TextPooling Pooling { get; }
+    public TextPooling Pooling => Reader.Pooling;
 
     /// <summary>The size of a vector.</summary>
-    public int Size => _model.Config.HiddenSize;
+    public int Size => Reader.Point.Size;
 
     /// <summary>Encodes the texts of a row.</summary>
     /// <param name="text">The text.</param>
     /// <param name="textPair">The second text of a pair.</param>
     /// <returns>Ids and the position of the mask.</returns>
-    public EncodedText Encode(string text, string? textPair = null) => _encoder.Encode(text, textPair);
+    public EncodedText Encode(string text, string? textPair = null) => Reader.Encode(text, textPair);
 
     /// <summary>Embeds rows, in groups of similar length.</summary>
     /// <param name="rows">Encoded rows, any number and any lengths.</param>
     /// <param name="cancellation">Stops between batches.</param>
     /// <returns>A vector of <see cref="Size"/> for each row.</returns>
     /// <exception cref="OperationCanceledException">The operation was cancelled.</exception>
-    public float[][] Embed(IReadOnlyList<EncodedText> rows, CancellationToken cancellation = default)
-    {
-        ArgumentNullException.ThrowIfNull(rows);
-        var vectors = new float[rows.Count][];
-        using Lifetime.Hold hold = _model.Hold();
-        using IDisposable inference = no_grad();
-        foreach (int[] group in LengthBatches.Split([.. rows.Select(row => row.Ids.Length)], LengthBatches.SuitableTokens(_model.Device)))
-        {
-            cancellation.ThrowIfCancellationRequested();
-            using var scope = NewDisposeScope();
-            using TokenBatch batch = TokenBatch.Create([.. group.Select(i => rows[i])], _tokenizer.PadId, _model.Device);
-            var pool = new Pool(this, batch, scope);
-            _model.Encode(batch, observer: pool);
-            float[] values = pool.Vectors!.to(ScalarType.Float32).cpu().data<float>().ToArray();
-            for (int i = 0; i < group.Length; i++)
-            {
-                vectors[group[i]] = values[(i * Size)..((i + 1) * Size)];
-            }
-        }
-
-        return vectors;
-    }
+    public float[][] Embed(IReadOnlyList<EncodedText> rows, CancellationToken cancellation = default) => Reader.Read(rows, cancellation);
 
     /// <summary>Releases the weights, now or at the end of the last running <see cref="Embed"/>.</summary>
-    public void Dispose() => _model.Dispose();
-
-    private sealed class Pool(TextEmbedder owner, TokenBatch batch, DisposeScope scope) : IForwardObserver
-    {
-        public Tensor? Vectors { get; private set; }
-
-        public void OnHidden(int layer, Tensor hidden)
-        {
-            if (layer == owner.Layer)
-            {
-                using var inner = NewDisposeScope();
-                Vectors = (owner.Pooling switch
-                {
-                    TextPooling.FirstToken => hidden.select(1, 0).clone(),
-                    TextPooling.Mask => hidden.gather(1, batch.Positions.view(-1, 1, 1).expand(-1, 1, hidden.size(2))).squeeze(1),
-                    _ => Mean(hidden),
-                }).MoveToOtherDisposeScope(scope);
-            }
-        }
-
-        public void OnFeedForward(int layer, Tensor activations)
-        {
-        }
-
-        private Tensor Mean(Tensor hidden)
-        {
-            if (batch.Mask is null)
-            {
-                return hidden.mean([1]);
-            }
-
-            Tensor counts = batch.Mask.view(hidden.size(0), -1, 1).to(hidden.dtype);
-            return (hidden * counts).sum(dim: 1) / counts.sum(dim: 1);
-        }
-    }
+    public void Dispose() => Reader.Dispose();
 }

@@ -1,4 +1,5 @@
 using SkillLoc.Models.Backbones;
+using SkillLoc.Models.Hooks;
 using SkillLoc.Models.NativeCalls;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -6,10 +7,10 @@ using static TorchSharp.torch;
 namespace SkillLoc.Models.Neurons;
 
 /// <summary>
-/// Perturbs feed-forward neurons at all positions of a model's passes (Wang et al. 2022, section 4; methods, B.9). Assign it to
-/// <see cref="LanguageModel.NeuronEditor"/>, and dispose it once no pass uses it.
+/// Perturbs feed-forward neurons at all positions of a model's passes (Wang et al. 2022, section 4; methods, B.9). Add it to the
+/// hooks of a model or of a pass (<see cref="AddTo"/>), and dispose it once no pass uses it.
 /// </summary>
-public sealed class NeuronPerturbation : INeuronEditor, IDisposable
+public sealed class NeuronPerturbation : IDisposable
 {
     private readonly Layer?[] _layers;
     private readonly double _alpha;
@@ -74,16 +75,20 @@ public sealed class NeuronPerturbation : INeuronEditor, IDisposable
         return new(PerturbationKind.Mean, Layers(model, neurons, (layer, _) => tensor(each.Of(layer).ToArray()).to(model.Dtype, model.Device)));
     }
 
-    /// <inheritdoc/>
-    public Tensor Edit(int layer, Tensor activations)
+    /// <summary>Perturbs the passes that have these hooks, at <c>mlp.hook_post</c> of the layers that have some of the neurons.</summary>
+    /// <param name="hooks">A model's own, <see cref="LanguageModel.Hooks"/>, or some passes'.</param>
+    /// <returns>What ends the perturbing when it is disposed, but does not dispose the perturbation.</returns>
+    /// <exception cref="ArgumentException">The model is not of the shape that the perturbation was made for.</exception>
+    public IDisposable AddTo(ActivationHooks hooks)
     {
-        ArgumentNullException.ThrowIfNull(activations);
-        // T5's decoder comes after the layers that neurons are counted in.
-        if (layer >= _layers.Length || _layers[layer] is not { } edited)
-        {
-            return activations;
-        }
+        ArgumentNullException.ThrowIfNull(hooks);
+        var places = hooks.Points.Blocks.Take(_layers.Length).Index().Where(block => _layers[block.Index] is not null).ToDictionary(
+            block => block.Item.Post, block => _layers[block.Index]!);
+        return hooks.Add([.. places.Keys], (activations, context) => Edit(places[context.Point], activations));
+    }
 
+    private Tensor Edit(Layer edited, Tensor activations)
+    {
         using Held held = new(this, activations);
         using var scope = NewDisposeScope();
         return (Kind == PerturbationKind.Gaussian

@@ -1,5 +1,6 @@
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Classification;
+using SkillLoc.Models.Hooks;
 using SkillLoc.Models.NativeCalls;
 using SkillLoc.Models.Prompts;
 using TorchSharp;
@@ -326,45 +327,45 @@ public sealed class NeuronProbe
             using var scope = NewDisposeScope();
             using TokenBatch batch = _classifier.Batch([.. group.Select(i => rows[i])]);
             int[] ofBatch = [.. group.Select(i => lengths[i])];
-            model.Encode(batch, observer: new Reader(this, (layer, values) => tell(group, layer, values), ofBatch));
+            var hooks = new ActivationHooks(model);
+            foreach ((int layer, BlockHookPoints points) in model.Points.Blocks.Take(Layers).Index())
+            {
+                hooks.Add([points.Post], (activations, _) =>
+                {
+                    tell(group, layer, Read(activations, ofBatch));
+                    return null;
+                });
+            }
+
+            model.Encode(batch, hooks: hooks);
         }
     }
 
-    /// <summary>Reduces the activations of a layer to the positions of the probe.</summary>
-    private sealed class Reader(NeuronProbe probe, Action<int, Tensor> tell, int[] lengths) : IForwardObserver
+    /// <summary>A layer's activations at what the probe reads.</summary>
+    private Tensor Read(Tensor activations, int[] lengths) =>
+        Kind == NeuronProbeKind.Prompt && !IsCausal ? activations.narrow(1, 0, PromptSize) : ByLength(activations, lengths);
+
+    /// <summary>Rows are sorted by length, so rows of one length are reduced together, without padding.</summary>
+    private Tensor ByLength(Tensor activations, int[] lengths)
     {
-        public void OnHidden(int layer, Tensor hidden)
+        var runs = new List<Tensor>();
+        for (int start = 0, end; start < lengths.Length; start = end)
         {
-        }
-
-        public void OnFeedForward(int layer, Tensor activations)
-        {
-            using var scope = NewDisposeScope();
-            tell(layer, probe.Kind == NeuronProbeKind.Prompt && !probe.IsCausal ? activations.narrow(1, 0, probe.PromptSize) : ByLength(activations));
-        }
-
-        /// <summary>Rows are sorted by length, so rows of one length are reduced together, without padding.</summary>
-        private Tensor ByLength(Tensor activations)
-        {
-            var runs = new List<Tensor>();
-            for (int start = 0, end; start < lengths.Length; start = end)
+            for (end = start + 1; end < lengths.Length && lengths[end] == lengths[start]; end++)
             {
-                for (end = start + 1; end < lengths.Length && lengths[end] == lengths[start]; end++)
-                {
-                }
-
-                Tensor run = activations.narrow(0, start, end - start);
-                runs.Add(probe.Kind switch
-                {
-                    NeuronProbeKind.Prompt => run.narrow(1, lengths[start], probe.PromptSize),
-                    NeuronProbeKind.TextMax => Text().amax(1),
-                    _ => Text().sum(dim: 1, type: ScalarType.Float64).Div_(lengths[start]),
-                });
-
-                Tensor Text() => run.narrow(1, probe.IsCausal ? 0 : probe.PromptSize, lengths[start]);
             }
 
-            return cat(runs);
+            Tensor run = activations.narrow(0, start, end - start);
+            runs.Add(Kind switch
+            {
+                NeuronProbeKind.Prompt => run.narrow(1, lengths[start], PromptSize),
+                NeuronProbeKind.TextMax => Text().amax(1),
+                _ => Text().sum(dim: 1, type: ScalarType.Float64).Div_(lengths[start]),
+            });
+
+            Tensor Text() => run.narrow(1, IsCausal ? 0 : PromptSize, lengths[start]);
         }
+
+        return cat(runs);
     }
 }

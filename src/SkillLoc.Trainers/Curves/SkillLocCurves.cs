@@ -10,7 +10,7 @@ public static class SkillLocCurves
     /// <param name="options">The options.</param>
     /// <returns>The trainer.</returns>
     /// <exception cref="ArgumentException">An option is missing or out of its range.</exception>
-    public static CurveTrainer FindCurve(this SkillLocCatalog catalog, CurveTrainer.Options options)
+    public static CurveTrainer FindCurve(this ConnectivityCatalog catalog, CurveTrainer.Options options)
     {
         ArgumentNullException.ThrowIfNull(catalog);
         return new(catalog.Context, options);
@@ -21,7 +21,7 @@ public static class SkillLocCurves
     /// <param name="options">The options.</param>
     /// <returns>The trainer.</returns>
     /// <exception cref="ArgumentException">An option is missing or out of its range.</exception>
-    public static MixtureTrainer FindMixture(this SkillLocCatalog catalog, MixtureTrainer.Options options)
+    public static MixtureTrainer FindMixture(this ConnectivityCatalog catalog, MixtureTrainer.Options options)
     {
         ArgumentNullException.ThrowIfNull(catalog);
         return new(catalog.Context, options);

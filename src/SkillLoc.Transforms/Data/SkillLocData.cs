@@ -21,7 +21,7 @@ public static class SkillLocData
     /// <exception cref="FileNotFoundException">The folder has no file for the split.</exception>
     /// <exception cref="DirectoryNotFoundException">The folder does not exist.</exception>
     /// <exception cref="InvalidDataException">The file does not have the task's format; the message names its line.</exception>
-    public static IDataView LoadTask(this SkillLocCatalog catalog, string folder, string task, DataSplit split = DataSplit.Train)
+    public static IDataView LoadTask(this DataCatalog catalog, string folder, string task, DataSplit split = DataSplit.Train)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         TaskFiles files = TaskFiles.Find(task);
@@ -37,7 +37,7 @@ public static class SkillLocData
     /// <exception cref="ArgumentException">The format is inconsistent.</exception>
     /// <exception cref="FileNotFoundException">The file does not exist.</exception>
     /// <exception cref="InvalidDataException">The file does not have the format; the message names its line.</exception>
-    public static IDataView LoadTaskFile(this SkillLocCatalog catalog, string path, TaskFileFormat format, string? labelsPath = null)
+    public static IDataView LoadTaskFile(this DataCatalog catalog, string path, TaskFileFormat format, string? labelsPath = null)
     {
         ArgumentNullException.ThrowIfNull(catalog);
         return DataRow.Load(catalog.Context, [.. TaskFileReader.Read(path, format, labelsPath)], format.ScoreRange is not null);
@@ -51,7 +51,7 @@ public static class SkillLocData
     /// <returns>The columns of <see cref="LoadTask"/>.</returns>
     /// <exception cref="ArgumentException">There are no rows, one is null or lacks text or label, only some have a second sentence, or a
     /// regression's label is not a finite number; the message names the row.</exception>
-    public static IDataView LoadRows(this SkillLocCatalog catalog, IReadOnlyList<LabeledText> rows, bool isRegression = false)
+    public static IDataView LoadRows(this DataCatalog catalog, IReadOnlyList<LabeledText> rows, bool isRegression = false)
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(rows);
@@ -101,7 +101,7 @@ public static class SkillLocData
     /// <exception cref="DirectoryNotFoundException">The folder does not exist.</exception>
     /// <exception cref="InvalidDataException">The file is invalid, or has no rows; the message names its line.</exception>
     public static IDataView LoadTextToText(
-        this SkillLocCatalog catalog,
+        this DataCatalog catalog,
         string folder,
         DataSplit split = DataSplit.Train,
         string? prefix = null,
@@ -124,7 +124,7 @@ public static class SkillLocData
     /// <param name="rows">At least one row, each with at least one answer.</param>
     /// <returns>The columns of <see cref="LoadTextToText"/>.</returns>
     /// <exception cref="ArgumentException">There are no rows, or one has no answers.</exception>
-    public static IDataView LoadTextToTextRows(this SkillLocCatalog catalog, IReadOnlyList<AnsweredText> rows)
+    public static IDataView LoadTextToTextRows(this DataCatalog catalog, IReadOnlyList<AnsweredText> rows)
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(rows);
@@ -160,7 +160,7 @@ public static class SkillLocData
     /// <exception cref="InvalidDataException">There are no rows, or a class has at most k rows, which leaves none for
     /// development.</exception>
     public static (IDataView Train, IDataView Dev) SampleKShot(
-        this SkillLocCatalog catalog, IDataView data, int k, uint seed, float? scoreBorder = null)
+        this DataCatalog catalog, IDataView data, int k, uint seed, float? scoreBorder = null)
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(data);
@@ -192,7 +192,7 @@ public static class SkillLocData
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
     /// <exception cref="InvalidDataException">A split would be empty.</exception>
     public static (IDataView Train, IDataView Dev, IDataView Test) Split(
-        this SkillLocCatalog catalog, IReadOnlyList<IDataView> sources, uint seed = DataSplits.UsualSeed)
+        this DataCatalog catalog, IReadOnlyList<IDataView> sources, uint seed = DataSplits.UsualSeed)
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(sources);
@@ -213,7 +213,7 @@ public static class SkillLocData
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
     /// <exception cref="InvalidDataException">A row has another label, or one of the answers has no rows.</exception>
     public static IDataView Binarize(
-        this SkillLocCatalog catalog, IDataView data, IReadOnlyList<string> labels, BinaryQuestion question = BinaryQuestion.PositiveNegative)
+        this DataCatalog catalog, IDataView data, IReadOnlyList<string> labels, BinaryQuestion question = BinaryQuestion.PositiveNegative)
     {
         ArgumentNullException.ThrowIfNull(catalog);
         return DataRow.Load(catalog.Context, BinaryTasks.Ask(ReadClasses(data), labels, question), false);
@@ -229,7 +229,7 @@ public static class SkillLocData
     /// <exception cref="ArgumentException">There are fewer than two labels, or one occurs twice.</exception>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
     /// <exception cref="InvalidDataException">A label has no rows.</exception>
-    public static IDataView SelectLabels(this SkillLocCatalog catalog, IDataView data, IReadOnlyList<string> labels)
+    public static IDataView SelectLabels(this DataCatalog catalog, IDataView data, IReadOnlyList<string> labels)
     {
         ArgumentNullException.ThrowIfNull(catalog);
         return DataRow.Load(catalog.Context, BinaryTasks.Subset(ReadClasses(data), labels), false);

@@ -26,7 +26,7 @@ public static class SkillLocPathPoints
     /// <exception cref="NotSupportedException">Neurons of a model are perturbed, which no checkpoint holds.</exception>
     /// <exception cref="IOException">The folder could not be written; an existing one is unchanged.</exception>
     public static void SavePathPoint(
-        this SkillLocCatalog catalog, TextScoringTransformer first, TextScoringTransformer second, double place, string folder,
+        this ConnectivityCatalog catalog, TextScoringTransformer first, TextScoringTransformer second, double place, string folder,
         ParameterPath? path = null, PathEnd task = PathEnd.First)
     {
         ArgumentNullException.ThrowIfNull(catalog);
@@ -56,11 +56,11 @@ public static class SkillLocPathPoints
     /// complete.</param>
     /// <param name="baseCheckpoint">The base checkpoint folder of ends that are files; null where both are folders.</param>
     /// <param name="task">The end whose task it is.</param>
-    /// <inheritdoc cref="SavePathPoint(SkillLocCatalog, TextScoringTransformer, TextScoringTransformer, double, string, ParameterPath?, PathEnd)" path="/exception"/>
+    /// <inheritdoc cref="SavePathPoint(ConnectivityCatalog, TextScoringTransformer, TextScoringTransformer, double, string, ParameterPath?, PathEnd)" path="/exception"/>
     /// <exception cref="FileNotFoundException">A folder holds no classifier, or a file is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged, or is for another base.</exception>
     public static void SavePathPoint(
-        this SkillLocCatalog catalog, string first, string second, double place, string folder, string? baseCheckpoint = null,
+        this ConnectivityCatalog catalog, string first, string second, double place, string folder, string? baseCheckpoint = null,
         PathEnd task = PathEnd.First)
     {
         ArgumentNullException.ThrowIfNull(catalog);
@@ -89,7 +89,7 @@ public static class SkillLocPathPoints
     /// <exception cref="NotSupportedException">Neurons of a model are perturbed, which no checkpoint holds.</exception>
     /// <exception cref="IOException">The folder could not be written; an existing one is unchanged.</exception>
     public static void SavePathPoint(
-        this SkillLocCatalog catalog, TextScoringTransformer first, TextScoringTransformer second, CheckpointMixture mixture, string folder)
+        this ConnectivityCatalog catalog, TextScoringTransformer first, TextScoringTransformer second, CheckpointMixture mixture, string folder)
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(first);
@@ -119,7 +119,7 @@ public static class SkillLocPathPoints
     /// <exception cref="NotSupportedException">Neurons of a model are perturbed, which no checkpoint holds.</exception>
     /// <exception cref="IOException">The folder could not be written; an existing one is unchanged.</exception>
     public static void SavePathPoint(
-        this SkillLocCatalog catalog, IReadOnlyList<TextScoringTransformer> ends, IReadOnlyList<double> weights, string folder)
+        this ConnectivityCatalog catalog, IReadOnlyList<TextScoringTransformer> ends, IReadOnlyList<double> weights, string folder)
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(ends);

@@ -39,7 +39,7 @@ public sealed partial class NeuronPerturbationTransformer : TextScoringTransform
             };
             if (_fixed is not null)
             {
-                Classifier.Backbone.NeuronEditor = _fixed;
+                _fixed.AddTo(Classifier.Backbone.Hooks);
                 Classifier.Backbone.DisposeWith(_fixed);
             }
             else
@@ -77,7 +77,7 @@ public sealed partial class NeuronPerturbationTransformer : TextScoringTransform
         // A model of its own, of the same weights: other threads draw from their own seeds.
         using TextClassifier own = Classifier.Clone(_ => true);
         using NeuronPerturbation noise = Noise(seed);
-        own.Backbone.NeuronEditor = noise;
+        noise.AddTo(own.Backbone.Hooks);
         return work(own);
     }
 

@@ -20,7 +20,7 @@ public static class SkillLocNeurons
     /// <returns>A scoring transformer with the perturbation; the caller disposes it.</returns>
     /// <exception cref="ArgumentException">An argument is missing, or its shape differs from the model's neurons.</exception>
     public static NeuronPerturbationTransformer PerturbNeurons(
-        this SkillLocCatalog catalog, TextScoringTransformer model, NeuronSet neurons, PerturbationKind kind = PerturbationKind.Gaussian,
+        this NeuronCatalog catalog, TextScoringTransformer model, NeuronSet neurons, PerturbationKind kind = PerturbationKind.Gaussian,
         double alpha = 0.1, NeuronValues? means = null, int lowLayer = 0, int? highLayer = null, int? seed = null) =>
         catalog.PerturbNeurons(new NeuronPerturbationTransformer.Options
         {
@@ -39,7 +39,7 @@ public static class SkillLocNeurons
     /// <param name="options">The options.</param>
     /// <returns>A scoring transformer with the perturbation; the caller disposes it.</returns>
     /// <exception cref="ArgumentException">An argument is missing, or its shape differs from the model's neurons.</exception>
-    public static NeuronPerturbationTransformer PerturbNeurons(this SkillLocCatalog catalog, NeuronPerturbationTransformer.Options options)
+    public static NeuronPerturbationTransformer PerturbNeurons(this NeuronCatalog catalog, NeuronPerturbationTransformer.Options options)
     {
         ArgumentNullException.ThrowIfNull(catalog);
         return new(catalog.Context, options);
@@ -56,7 +56,7 @@ public static class SkillLocNeurons
     /// <returns>A scoring transformer with the smaller model; the caller disposes it.</returns>
     /// <exception cref="ArgumentException">A shape does not fit the model, or a layer keeps too many neurons or none.</exception>
     public static TextScoringTransformer PruneNeurons(
-        this SkillLocCatalog catalog, TextScoringTransformer model, NeuronSet keep, NeuronValues means, int lowLayer = 0, int? highLayer = null,
+        this NeuronCatalog catalog, TextScoringTransformer model, NeuronSet keep, NeuronValues means, int lowLayer = 0, int? highLayer = null,
         double? fraction = null)
     {
         ArgumentNullException.ThrowIfNull(catalog);

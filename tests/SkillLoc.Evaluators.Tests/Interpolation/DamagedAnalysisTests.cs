@@ -23,7 +23,7 @@ public sealed class DamagedAnalysisTests : IDisposable
     {
         (string analysis, string cartography) = Files();
         File.WriteAllText(analysis, json);
-        string message = Assert.Throws<InvalidDataException>(() => _ml.SkillLoc().EvaluateForgetting(analysis, cartography)).Message;
+        string message = Assert.Throws<InvalidDataException>(() => _ml.SkillLoc().Connectivity.EvaluateForgetting(analysis, cartography)).Message;
         Assert.All(said.Append(analysis), part => Assert.Contains(part, message, StringComparison.Ordinal));
     }
 
@@ -35,7 +35,7 @@ public sealed class DamagedAnalysisTests : IDisposable
         {
             try
             {
-                _ml.SkillLoc().EvaluateForgetting(analysis, cartography);
+                _ml.SkillLoc().Connectivity.EvaluateForgetting(analysis, cartography);
             }
             catch (ArgumentException error) when (error.Message.StartsWith("Row ", StringComparison.Ordinal))
             {

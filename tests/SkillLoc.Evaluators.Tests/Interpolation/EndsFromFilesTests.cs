@@ -51,7 +51,7 @@ public sealed class EndsFromFilesTests : IDisposable
         string? baseFolder = kind == "whole" ? null : folder;
         IDataView data = Data();
         long live = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-        InterpolationMetrics metrics = _ml.SkillLoc().EvaluateInterpolation(first, second, data, baseCheckpoint: baseFolder, numberOfPoints: 3);
+        InterpolationMetrics metrics = _ml.SkillLoc().Connectivity.EvaluateInterpolation(first, second, data, baseCheckpoint: baseFolder, numberOfPoints: 3);
         Assert.Equal(live, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
 
         using TextScoringTransformer one = Load(first), other = Load(second), middle = Load(first);
@@ -73,16 +73,16 @@ public sealed class EndsFromFilesTests : IDisposable
             Assert.Equal(expected.LogLoss, actual.Loss, 2e-5);
             Assert.Equal(expected.Accuracy, actual.Metric, 1e-9);
             Assert.Equal(expected.BrierScore, actual.BrierScore, 2e-5);
-            Assert.Equal(_ml.SkillLoc().EvaluateAgreement(scored, one.Transform(data)).Agreement, actual.AgreementWithFirst, 1e-9);
-            Assert.Equal(_ml.SkillLoc().EvaluateAgreement(scored, other.Transform(data)).Agreement, actual.AgreementWithSecond, 1e-9);
+            Assert.Equal(_ml.SkillLoc().Evaluation.EvaluateAgreement(scored, one.Transform(data)).Agreement, actual.AgreementWithFirst, 1e-9);
+            Assert.Equal(_ml.SkillLoc().Evaluation.EvaluateAgreement(scored, other.Transform(data)).Agreement, actual.AgreementWithSecond, 1e-9);
         }
 
         // The test must see ends that differ.
         Assert.True(Math.Abs(set.Points[0].Loss - set.Points[2].Loss) > 1e-4);
 
         TextScoringTransformer Load(string path) => baseFolder is null
-            ? _ml.SkillLoc().LoadTextScorer(path)
-            : _ml.SkillLoc().LoadTextScorer(baseFolder, path);
+            ? _ml.SkillLoc().Connectivity.LoadTextScorer(path)
+            : _ml.SkillLoc().Connectivity.LoadTextScorer(baseFolder, path);
     }
 
     [Theory]
@@ -114,8 +114,8 @@ public sealed class EndsFromFilesTests : IDisposable
         Assert.Equal(kind switch { "adapter" => all, "whole" => 0, "graft" => all - 1, _ => all - one.Classifier.TunedParameters.Count }, shared);
 
         TextScoringTransformer Load(string path, TextScoringTransformer? twin) => kind == "whole"
-            ? _ml.SkillLoc().LoadTextScorer(path, twin: twin)
-            : _ml.SkillLoc().LoadTextScorer(folder, path, twin: twin);
+            ? _ml.SkillLoc().Connectivity.LoadTextScorer(path, twin: twin)
+            : _ml.SkillLoc().Connectivity.LoadTextScorer(folder, path, twin: twin);
     }
 
     [Fact]
@@ -123,10 +123,10 @@ public sealed class EndsFromFilesTests : IDisposable
     {
         string folder = Oracles.PathOf("tiny-roberta");
         ClassifierSettings words = Settings("graft", "tiny-roberta", HeadKind.LabelWords, "template");
-        using (TextScoringTransformer graft = _ml.SkillLoc().LoadTextScorer(folder, Save("graft", folder, words, 1)))
-        using (TextScoringTransformer bare = _ml.SkillLoc().LoadTextScorer(folder, settings: graft.Classifier.Settings, twin: graft))
+        using (TextScoringTransformer graft = _ml.SkillLoc().Connectivity.LoadTextScorer(folder, Save("graft", folder, words, 1)))
+        using (TextScoringTransformer bare = _ml.SkillLoc().Connectivity.LoadTextScorer(folder, settings: graft.Classifier.Settings, twin: graft))
         {
-            InterpolationPoint end = _ml.SkillLoc().EvaluateInterpolation(bare, graft, Data(), numberOfPoints: 2).Sets[0].Points[0];
+            InterpolationPoint end = _ml.SkillLoc().Connectivity.EvaluateInterpolation(bare, graft, Data(), numberOfPoints: 2).Sets[0].Points[0];
             using TextClassifier plain = TextClassifier.Create(folder, words);
             using var scorer = new TextScoringTransformer(plain, new ScoringColumns());
             Assert.Equal(_ml.SkillLoc().EvaluateCalibration(Keyed(scorer.Transform(Data()))).LogLoss, end.Loss, 1e-5);
@@ -135,9 +135,9 @@ public sealed class EndsFromFilesTests : IDisposable
         // Two steps of pre-training, an adapter on each: everything is mixed.
         string later = Save("whole", folder, words, 5);
         ClassifierSettings tuned = Settings("adapter", "tiny-roberta", HeadKind.LabelWords, "template");
-        using TextScoringTransformer one = _ml.SkillLoc().LoadTextScorer(folder, Save("adapter", folder, tuned, 1));
-        using TextScoringTransformer other = _ml.SkillLoc().LoadTextScorer(later, Save("adapter", later, tuned, 2), twin: one);
-        InterpolationMetrics metrics = _ml.SkillLoc().EvaluateInterpolation(one, other, Data(), numberOfPoints: 2);
+        using TextScoringTransformer one = _ml.SkillLoc().Connectivity.LoadTextScorer(folder, Save("adapter", folder, tuned, 1));
+        using TextScoringTransformer other = _ml.SkillLoc().Connectivity.LoadTextScorer(later, Save("adapter", later, tuned, 2), twin: one);
+        InterpolationMetrics metrics = _ml.SkillLoc().Connectivity.EvaluateInterpolation(one, other, Data(), numberOfPoints: 2);
         Assert.Equal(_ml.SkillLoc().EvaluateCalibration(Keyed(other.Transform(Data()))).LogLoss, metrics.Sets[0].Points[1].Loss, 1e-5);
         using var path = new Models.Interpolation.ParameterPath(one.Classifier, other.Classifier);
         Assert.Equal(one.Classifier.Parameters.Keys, path.Names);
@@ -153,12 +153,12 @@ public sealed class EndsFromFilesTests : IDisposable
 
         // Whether rows are pairs is for the data to say.
         IDataView data = prompt == "pair" ? Data() : _ml.Transforms.SelectColumns("Label", "Text").Fit(Data()).Transform(Data());
-        InterpolationMetrics expected = _ml.SkillLoc().EvaluateInterpolation(first, second, data, numberOfPoints: 2);
+        InterpolationMetrics expected = _ml.SkillLoc().Connectivity.EvaluateInterpolation(first, second, data, numberOfPoints: 2);
         File.Delete(Path.Join(first, ClassifierSettings.FileName));
         File.Delete(Path.Join(second, ClassifierSettings.FileName));
-        InterpolationMetrics plain = _ml.SkillLoc().EvaluateInterpolation(first, second, data, numberOfPoints: 2);
+        InterpolationMetrics plain = _ml.SkillLoc().Connectivity.EvaluateInterpolation(first, second, data, numberOfPoints: 2);
         Assert.Equal(expected.Sets[0].Points, plain.Sets[0].Points);
-        using TextScoringTransformer pairs = _ml.SkillLoc().LoadTextScorer(first, columns: new() { TextPair = "TextPair" });
+        using TextScoringTransformer pairs = _ml.SkillLoc().Connectivity.LoadTextScorer(first, columns: new() { TextPair = "TextPair" });
         Assert.True(pairs.Classifier.Settings.HasTextPair);
     }
 
@@ -170,10 +170,10 @@ public sealed class EndsFromFilesTests : IDisposable
         ClassifierSettings one = Settings("whole", "tiny-roberta", head, "");
         ClassifierSettings other = one with { Labels = ["pos", "neg"], Words = one.Words is null ? null : [.. one.Words.Reverse()] };
         string first = Save("whole", Oracles.PathOf("tiny-roberta"), one, 1), second = Save("whole", Oracles.PathOf("tiny-roberta"), other, 2);
-        InterpolationMetrics metrics = _ml.SkillLoc().EvaluateInterpolation(first, second, Data(), numberOfPoints: 2);
+        InterpolationMetrics metrics = _ml.SkillLoc().Connectivity.EvaluateInterpolation(first, second, Data(), numberOfPoints: 2);
         foreach ((string end, int point) in new[] { (first, 0), (second, 1) })
         {
-            using TextScoringTransformer model = _ml.SkillLoc().LoadTextScorer(end);
+            using TextScoringTransformer model = _ml.SkillLoc().Connectivity.LoadTextScorer(end);
             CalibrationMetrics expected = _ml.SkillLoc().EvaluateCalibration(Keyed(model.Transform(Data())));
             Assert.Equal(expected.LogLoss, metrics.Sets[0].Points[point].Loss, 1e-5);
             Assert.Equal(expected.Accuracy, metrics.Sets[0].Points[point].Accuracy, 1e-12);
@@ -204,26 +204,26 @@ public sealed class EndsFromFilesTests : IDisposable
         Assert.Contains("its metadata's format", Refused<InvalidDataException>(Path.Join(roberta, "model.safetensors"), adapter, roberta), StringComparison.Ordinal);
         Assert.Contains("skillloc.json", Refused<FileNotFoundException>(roberta, other), StringComparison.Ordinal);
         Refused<DirectoryNotFoundException>(other, Path.Join(_folder, "nowhere"));
-        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().LoadTextScorer(roberta, adapter, settings));
+        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Connectivity.LoadTextScorer(roberta, adapter, settings));
         foreach (int points in new[] { -1, 0, 1 })
         {
-            Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().EvaluateInterpolation(other, other, Data(), numberOfPoints: points));
+            Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().Connectivity.EvaluateInterpolation(other, other, Data(), numberOfPoints: points));
         }
 
         IDataView empty = _ml.Data.LoadFromEnumerable(Array.Empty<Row>());
         Assert.Contains("Test", Assert.Throws<InvalidOperationException>(() =>
-            _ml.SkillLoc().EvaluateInterpolation(other, other, Data(), empty)).Message, StringComparison.Ordinal);
+            _ml.SkillLoc().Connectivity.EvaluateInterpolation(other, other, Data(), empty)).Message, StringComparison.Ordinal);
         Assert.Equal(live, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
 
         // Another experiment's table stays as it is.
-        InterpolationMetrics metrics = _ml.SkillLoc().EvaluateInterpolation(other, other, Data(), numberOfPoints: 2);
+        InterpolationMetrics metrics = _ml.SkillLoc().Connectivity.EvaluateInterpolation(other, other, Data(), numberOfPoints: 2);
         Assert.Throws<IOException>(() => metrics.Save(_folder));
         Assert.Equal("mine", File.ReadAllText(file));
         Assert.DoesNotContain(Directory.EnumerateFiles(_folder), path => path.EndsWith("_data_analysis.json", StringComparison.Ordinal));
 
         string Refused<TException>(string first, string second, string? baseFolder = null)
             where TException : Exception =>
-            Assert.Throws<TException>(() => _ml.SkillLoc().EvaluateInterpolation(first, second, Data(), baseCheckpoint: baseFolder)).Message;
+            Assert.Throws<TException>(() => _ml.SkillLoc().Connectivity.EvaluateInterpolation(first, second, Data(), baseCheckpoint: baseFolder)).Message;
     }
 
     [Fact]
@@ -239,7 +239,7 @@ public sealed class EndsFromFilesTests : IDisposable
         int[] counts = [.. new[] { 2, 26 }.Select(points =>
         {
             read = 0;
-            _ml.SkillLoc().EvaluateInterpolation(folder, folder, data, numberOfPoints: points);
+            _ml.SkillLoc().Connectivity.EvaluateInterpolation(folder, folder, data, numberOfPoints: points);
             return read;
         })];
         Assert.InRange(counts[0], 1, 2 * Rows().Length);

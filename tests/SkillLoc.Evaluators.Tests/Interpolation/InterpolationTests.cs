@@ -44,7 +44,7 @@ public sealed class InterpolationTests : IDisposable
 
         IDataView data = Data();
         long live = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-        InterpolationMetrics metrics = _ml.SkillLoc().EvaluateInterpolation(first, second, data, data, numberOfPoints: 6);
+        InterpolationMetrics metrics = _ml.SkillLoc().Connectivity.EvaluateInterpolation(first, second, data, data, numberOfPoints: 6);
         Assert.Equal(live, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
         Assert.Equal(["Validation", "Test"], metrics.Sets.Select(set => set.Name));
         InterpolationSet set = metrics.Sets[0];
@@ -92,9 +92,9 @@ public sealed class InterpolationTests : IDisposable
         using TextScoringTransformer first = Model(1), second = Model(2);
         using var curve = new ParameterPath(first.Classifier, second.Classifier, bends: 2);
         CheckpointInterpolationEvaluator.Options options = new() { First = first, Second = second, Training = Data(), NumberOfPoints = 3 };
-        InterpolationSet line = _ml.SkillLoc().EvaluateInterpolation(options).Sets[0];
+        InterpolationSet line = _ml.SkillLoc().Connectivity.EvaluateInterpolation(options).Sets[0];
         options.Path = curve;
-        InterpolationSet bent = _ml.SkillLoc().EvaluateInterpolation(options).Sets[0];
+        InterpolationSet bent = _ml.SkillLoc().Connectivity.EvaluateInterpolation(options).Sets[0];
 
         // Control points at the middle: at 0.5 the weights are symmetric, and the ends are fixed.
         Assert.Equal("Training", bent.Name);
@@ -105,7 +105,7 @@ public sealed class InterpolationTests : IDisposable
 
         using TextScoringTransformer third = Model(3);
         options.Second = third;
-        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().EvaluateInterpolation(options));
+        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Connectivity.EvaluateInterpolation(options));
     }
 
     [Fact]
@@ -113,7 +113,7 @@ public sealed class InterpolationTests : IDisposable
     {
         using TextScoringTransformer model = Model(1);
         IDataView row = _ml.Data.LoadFromEnumerable(Rows()[..1]);
-        double[] places = [.. _ml.SkillLoc().EvaluateInterpolation(model, model, row, numberOfPoints: 1002).Sets[0].Points.Select(point => point.X)];
+        double[] places = [.. _ml.SkillLoc().Connectivity.EvaluateInterpolation(model, model, row, numberOfPoints: 1002).Sets[0].Points.Select(point => point.X)];
         Assert.Equal(1002, places.Distinct().Count());
         Assert.Equal((0, 1), (places[0], places[^1]));
         Assert.Equal(1 / 1001.0, places[1], 1e-14);
@@ -124,13 +124,13 @@ public sealed class InterpolationTests : IDisposable
     {
         using TextScoringTransformer first = Model(1), second = Model(2, Settings with { Labels = ["yes", "no", "maybe"], Task = "other" });
         CheckpointInterpolationEvaluator.Options options = new() { First = first, Second = second, Test = Data(), NumberOfPoints = 2 };
-        InterpolationMetrics metrics = _ml.SkillLoc().EvaluateInterpolation(options);
+        InterpolationMetrics metrics = _ml.SkillLoc().Connectivity.EvaluateInterpolation(options);
         Assert.Equal(_ml.SkillLoc().EvaluateCalibration(Keyed(first.Transform(Data()))).LogLoss, metrics.Sets[0].Points[0].Loss, 1e-5);
         options.Task = PathEnd.Second;
-        string message = Assert.Throws<ArgumentException>(() => _ml.SkillLoc().EvaluateInterpolation(options)).Message;
+        string message = Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Connectivity.EvaluateInterpolation(options)).Message;
         Assert.Contains("'maybe'", message, StringComparison.Ordinal);
         options.Test = _ml.Data.LoadFromEnumerable(Rows().Select(row => new Row { Label = row.Label == "" ? "" : "maybe", Text = row.Text }));
-        metrics = _ml.SkillLoc().EvaluateInterpolation(options);
+        metrics = _ml.SkillLoc().Connectivity.EvaluateInterpolation(options);
         Assert.Equal("other", metrics.Task);
         Assert.InRange(metrics.Sets[0].Points[1].Loss, 0.1, 10);
     }
@@ -155,7 +155,7 @@ public sealed class InterpolationTests : IDisposable
         {
             var options = new CheckpointInterpolationEvaluator.Options { First = first, Second = second, Validation = Data() };
             change(options);
-            _ml.SkillLoc().EvaluateInterpolation(options);
+            _ml.SkillLoc().Connectivity.EvaluateInterpolation(options);
         }
     }
 
@@ -226,7 +226,7 @@ public sealed class InterpolationTests : IDisposable
         using TextScoringTransformer first = Model(1, settings), second = Model(2, settings);
         float[] labels = [.. Rows().Select((_, i) => i == 4 ? float.NaN : i == 5 ? 0 : i * 7 % 11 / 2f)];
         IDataView data = _ml.Data.LoadFromEnumerable(Rows().Zip(labels, (row, label) => new ScoreRow { Label = label, Text = row.Text }));
-        InterpolationMetrics metrics = _ml.SkillLoc().EvaluateInterpolation(first, second, data, numberOfPoints: 2);
+        InterpolationMetrics metrics = _ml.SkillLoc().Connectivity.EvaluateInterpolation(first, second, data, numberOfPoints: 2);
         Assert.Equal("Pearson-Correlation", metrics.Metric);
         InterpolationSet set = metrics.Sets[0];
         Assert.Equal(29, set.Rows.Count);
@@ -243,7 +243,7 @@ public sealed class InterpolationTests : IDisposable
             ];
             InterpolationPoint actual = set.Points[point];
             Assert.Equal(losses.Average(), actual.Loss, 1e-5);
-            Assert.Equal(_ml.SkillLoc().EvaluateCorrelation(scored).Pearson, actual.Metric, 1e-5);
+            Assert.Equal(_ml.SkillLoc().Evaluation.EvaluateCorrelation(scored).Pearson, actual.Metric, 1e-5);
             Assert.All(new[] { actual.Accuracy, actual.BrierScore, actual.ExpectedCalibrationError, actual.AgreementWithFirst, actual.AgreementWithSecond }, value => Assert.True(double.IsNaN(value)));
             Assert.Equal((0, 0, 0), (actual.Right, actual.Learnt, actual.Forgotten));
         }
@@ -254,14 +254,14 @@ public sealed class InterpolationTests : IDisposable
         metrics.Save(_folder, "sts");
         Assert.Equal(["result.csv", "solution_analysis.txt"], Directory.EnumerateFiles(_folder).Select(Path.GetFileName).Order());
         Assert.StartsWith("sts,Pearson-Correlation,0.0000,", Text("result.csv").Split('\n')[1], StringComparison.Ordinal);
-        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().EvaluateForgetting(set, new TrainingDynamics()));
+        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Connectivity.EvaluateForgetting(set, new TrainingDynamics()));
         Assert.Throws<InvalidOperationException>(() => (metrics with { Sets = [set with { Name = "Training" }] }).Save(_folder + "-training"));
-        Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().EvaluateInterpolation(first, second, Data()));
-        string message = Assert.Throws<InvalidOperationException>(() => _ml.SkillLoc().EvaluateInterpolation(
+        Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().Connectivity.EvaluateInterpolation(first, second, Data()));
+        string message = Assert.Throws<InvalidOperationException>(() => _ml.SkillLoc().Connectivity.EvaluateInterpolation(
             first, second, _ml.Data.LoadFromEnumerable(new[] { new ScoreRow { Label = 5.5f, Text = "a" } }))).Message;
         Assert.Contains("Row 0", message, StringComparison.Ordinal);
         Assert.Contains("5.5", message, StringComparison.Ordinal);
-        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().EvaluateInterpolation(
+        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Connectivity.EvaluateInterpolation(
             new CheckpointInterpolationEvaluator.Options { First = first, Second = second, Validation = data, Metric = PromptMetric.Accuracy }));
     }
 
@@ -359,7 +359,7 @@ public sealed class InterpolationTests : IDisposable
         }
 
         InterpolationSet set = ByHand("Training", [[true, false, true], [false, true, false], [false, true, true]], [1, 1, 1]).Sets[0];
-        ForgettingMetrics forgetting = _ml.SkillLoc().EvaluateForgetting(set, dynamics);
+        ForgettingMetrics forgetting = _ml.SkillLoc().Connectivity.EvaluateForgetting(set, dynamics);
         Assert.Equal([("start", "0.0", 1, 0), ("0.0", "0.04", 2, 1), ("0.04", "1.0", 0, 1)], forgetting.Entries.Select(entry => (entry.From, entry.To, entry.Forgotten, entry.Relearnt)));
         Assert.Equal((0.5, 0.3, 0.1, 1), (forgetting.Entries[0].Correctness, Math.Round(forgetting.Entries[0].Confidence, 12), Math.Round(forgetting.Entries[0].Variability, 12), forgetting.Entries[0].Turns));
 
@@ -378,17 +378,17 @@ public sealed class InterpolationTests : IDisposable
         string analysis = Path.Join(_folder, "valid_data_analysis.json"), cartography = Path.Join(_folder, "cartography.json");
         dynamics.Save(cartography);
         File.WriteAllText(analysis, """{"0.0": {"zero_list": [1], "one_list": [0, 3]}, "0.04": {"zero_list": [0, 3], "one_list": [1]}, "1.0": {"zero_list": [0], "one_list": [1, 3], "up_list": []}}""");
-        Assert.Equal(forgetting.Entries, _ml.SkillLoc().EvaluateForgetting(analysis, cartography).Entries);
+        Assert.Equal(forgetting.Entries, _ml.SkillLoc().Connectivity.EvaluateForgetting(analysis, cartography).Entries);
         File.WriteAllText(analysis, """{"0.0": {"zero_list": [], "one_list": [7]}}""");
-        Assert.Contains("Row 7", Assert.Throws<ArgumentException>(() => _ml.SkillLoc().EvaluateForgetting(analysis, cartography)).Message, StringComparison.Ordinal);
+        Assert.Contains("Row 7", Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Connectivity.EvaluateForgetting(analysis, cartography)).Message, StringComparison.Ordinal);
         foreach (string wrong in new[] { "{}", "[1]", """{"0.0": null}""", """{"0.0": {"zero_list": []}}""", """{"0.0": {"zero_list": null, "one_list": []}}""", """{"0.0": {"zero_list": ["a"], "one_list": []}}""" })
         {
             File.WriteAllText(analysis, wrong);
-            Assert.Contains(analysis, Assert.Throws<InvalidDataException>(() => _ml.SkillLoc().EvaluateForgetting(analysis, cartography)).Message, StringComparison.Ordinal);
+            Assert.Contains(analysis, Assert.Throws<InvalidDataException>(() => _ml.SkillLoc().Connectivity.EvaluateForgetting(analysis, cartography)).Message, StringComparison.Ordinal);
         }
 
-        Assert.Throws<FileNotFoundException>(() => _ml.SkillLoc().EvaluateForgetting(Path.Join(_folder, "none.json"), cartography));
-        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().EvaluateForgetting(set, new TrainingDynamics()));
+        Assert.Throws<FileNotFoundException>(() => _ml.SkillLoc().Connectivity.EvaluateForgetting(Path.Join(_folder, "none.json"), cartography));
+        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Connectivity.EvaluateForgetting(set, new TrainingDynamics()));
     }
 
     [Fact]
@@ -402,7 +402,7 @@ public sealed class InterpolationTests : IDisposable
             second.Classifier.Parameters["roberta.encoder.layer.2.attention.self.query.lora_B.weight"].add_(2);
         }
 
-        CheckpointDistanceMetrics metrics = _ml.SkillLoc().EvaluateDistance(first, second);
+        CheckpointDistanceMetrics metrics = _ml.SkillLoc().Connectivity.EvaluateDistance(first, second);
 
         // 48 biases by 0.5 and 48 x 2 scalars by 2.
         Assert.Equal(Math.Sqrt((48 * 0.25) + (96 * 4)), metrics.Whole.L2, 1e-5);
@@ -410,7 +410,7 @@ public sealed class InterpolationTests : IDisposable
         Assert.Equal(Math.Sqrt(48 * 0.25), Assert.Single(metrics.Kinds, kind => kind.Kind == "attention.self.query.bias").L2, 1e-5);
         Assert.Equal(3 * 48, Assert.Single(metrics.Kinds, kind => kind.Kind == "attention.self.query.bias").Count);
         Assert.Equal(2, metrics.Parameters.Count(parameter => parameter.L2 > 0));
-        Assert.Equal(Math.Sqrt(96 * 4), _ml.SkillLoc().EvaluateDistance(first, second, tunedOnly: true).Whole.L2, 1e-5);
+        Assert.Equal(Math.Sqrt(96 * 4), _ml.SkillLoc().Connectivity.EvaluateDistance(first, second, tunedOnly: true).Whole.L2, 1e-5);
         Assert.Equal(metrics.Parameters.Count, metrics.ToDataView(_ml).GetColumn<double>("Cosine").Count());
         Directory.CreateDirectory(_folder);
         metrics.Save(Path.Join(_folder, "distance.txt"));
@@ -420,24 +420,24 @@ public sealed class InterpolationTests : IDisposable
         string[] files = [.. new[] { first, second }.Select((model, i) => Path.Join(_folder, $"{i}.safetensors"))];
         first.Classifier.SaveTuned(files[0]);
         second.Classifier.SaveTuned(files[1]);
-        Assert.Equal(Math.Sqrt(96 * 4), _ml.SkillLoc().EvaluateDistance(files[0], files[1]).Whole.L2, 1e-5);
-        CheckpointDistanceEntry same = _ml.SkillLoc().EvaluateDistance(Oracles.PathOf("tiny-roberta", "pytorch_model.bin"), Oracles.PathOf("tiny-roberta", "pytorch_model.bin")).Whole;
+        Assert.Equal(Math.Sqrt(96 * 4), _ml.SkillLoc().Connectivity.EvaluateDistance(files[0], files[1]).Whole.L2, 1e-5);
+        CheckpointDistanceEntry same = _ml.SkillLoc().Connectivity.EvaluateDistance(Oracles.PathOf("tiny-roberta", "pytorch_model.bin"), Oracles.PathOf("tiny-roberta", "pytorch_model.bin")).Whole;
         Assert.Equal((0, 1), (same.L2, Math.Round(same.Cosine, 12)));
         string graft = Path.Join(_folder, "graft.safetensors");
         new Graft { BaseFingerprint = "a", Parts = [] }.Save(graft);
-        Assert.Contains("is a graft", Assert.Throws<ArgumentException>(() => _ml.SkillLoc().EvaluateDistance(graft, graft)).Message, StringComparison.Ordinal);
+        Assert.Contains("is a graft", Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Connectivity.EvaluateDistance(graft, graft)).Message, StringComparison.Ordinal);
 
         // Both stacks of T5 count their layers from 0.
-        CheckpointDistanceMetrics stacks = _ml.SkillLoc().EvaluateDistance(Oracles.PathOf("tiny-t5"), Oracles.PathOf("tiny-t5"));
+        CheckpointDistanceMetrics stacks = _ml.SkillLoc().Connectivity.EvaluateDistance(Oracles.PathOf("tiny-t5"), Oracles.PathOf("tiny-t5"));
         Assert.Equal(["decoder", "encoder"], stacks.Layers.Where(layer => layer.Layer == 0).Select(layer => layer.Kind).Order());
         Assert.Equal((stacks.Whole.Count, 0), (stacks.Layers.Sum(layer => layer.Count), stacks.Whole.L2));
         Assert.All(new[] { "encoder.layer.0.SelfAttention.q.weight", "decoder.layer.1.EncDecAttention.q.weight" }, kind => Assert.Single(stacks.Kinds, entry => entry.Kind == kind));
 
-        CheckpointDistanceMetrics folders = _ml.SkillLoc().EvaluateDistance(Oracles.PathOf("tiny-roberta"), Oracles.PathOf("tiny-roberta-finetuned"));
+        CheckpointDistanceMetrics folders = _ml.SkillLoc().Connectivity.EvaluateDistance(Oracles.PathOf("tiny-roberta"), Oracles.PathOf("tiny-roberta-finetuned"));
         Assert.InRange(folders.Whole.L2, 0.01, 100);
-        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().EvaluateDistance(Oracles.PathOf("tiny-roberta"), Oracles.PathOf("tiny-bert")));
+        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Connectivity.EvaluateDistance(Oracles.PathOf("tiny-roberta"), Oracles.PathOf("tiny-bert")));
         using TextScoringTransformer plain = Model(1);
-        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().EvaluateDistance(plain, plain, tunedOnly: true));
+        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Connectivity.EvaluateDistance(plain, plain, tunedOnly: true));
     }
 
     private static TextScoringTransformer Model(int seed, ClassifierSettings? settings = null, bool shake = true)

@@ -46,7 +46,7 @@ public sealed class WrittenAnswersTests : IDisposable
         string first = Save(checkpoint, settings, 1), second = Save(checkpoint, settings, 2);
         IDataView data = _ml.Data.LoadFromEnumerable(Texts().Select((text, i) => new Row { Text = text, Label = i == 2 ? "" : i % 3 == 0 ? "no" : "yes" }));
         long live = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-        InterpolationMetrics metrics = _ml.SkillLoc().EvaluateInterpolation(first, second, data, baseCheckpoint: baseFolder, numberOfPoints: 3);
+        InterpolationMetrics metrics = _ml.SkillLoc().Connectivity.EvaluateInterpolation(first, second, data, baseCheckpoint: baseFolder, numberOfPoints: 3);
         Assert.Equal(live, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
         Assert.Equal("ACC", metrics.Metric);
         InterpolationSet set = metrics.Sets[0];
@@ -73,7 +73,7 @@ public sealed class WrittenAnswersTests : IDisposable
         Assert.True(Math.Abs(set.Points[0].Loss - set.Points[2].Loss) > 1e-3);
 
         TextScoringTransformer Load(string path) =>
-            baseFolder is null ? _ml.SkillLoc().LoadTextScorer(path) : _ml.SkillLoc().LoadTextScorer(baseFolder, path);
+            baseFolder is null ? _ml.SkillLoc().Connectivity.LoadTextScorer(path) : _ml.SkillLoc().Connectivity.LoadTextScorer(baseFolder, path);
     }
 
     [Fact]
@@ -81,7 +81,7 @@ public sealed class WrittenAnswersTests : IDisposable
     {
         ClassifierSettings settings = Settings(TextMetric.QuestionAnsweringF1);
         string first = Save("tiny-t5", settings, 1), second = Save("tiny-t5", settings, 2);
-        using TextScoringTransformer one = _ml.SkillLoc().LoadTextScorer(first), other = _ml.SkillLoc().LoadTextScorer(second);
+        using TextScoringTransformer one = _ml.SkillLoc().Connectivity.LoadTextScorer(first), other = _ml.SkillLoc().Connectivity.LoadTextScorer(second);
         string[] ones = Written(one), others = Written(other);
         Assert.True(ones.Zip(others).Count(pair => pair.First != pair.Second && pair.First.Length > 0) > Texts().Length / 2);
 
@@ -92,13 +92,13 @@ public sealed class WrittenAnswersTests : IDisposable
             Answers = i == 3 ? [" "] : (i % 3) switch { 0 => ["nothing", $"{ones[i]}"], 1 => [$"{ones[i]} more words"], _ => [$"x {others[i]}", others[i].Length > 0 ? others[i] : "x"] },
         })];
         IDataView data = _ml.Data.LoadFromEnumerable(rows);
-        InterpolationMetrics metrics = _ml.SkillLoc().EvaluateInterpolation(one, other, data, labelColumnName: "Answers", numberOfPoints: 3);
+        InterpolationMetrics metrics = _ml.SkillLoc().Connectivity.EvaluateInterpolation(one, other, data, labelColumnName: "Answers", numberOfPoints: 3);
         Assert.Equal("QA-F1", metrics.Metric);
         InterpolationSet set = metrics.Sets[0];
         int[] kept = [.. Enumerable.Range(0, rows.Length).Where(row => row != 3)];
         Assert.Equal(kept, set.Rows);
         string[][] answers = [.. kept.Select(row => rows[row].Answers)];
-        using TextScoringTransformer middle = _ml.SkillLoc().LoadTextScorer(first);
+        using TextScoringTransformer middle = _ml.SkillLoc().Connectivity.LoadTextScorer(first);
         MakeMean(middle, one, other);
         foreach ((TextScoringTransformer model, int point) in new[] { (one, 0), (middle, 1), (other, 2) })
         {
@@ -114,7 +114,7 @@ public sealed class WrittenAnswersTests : IDisposable
 
         Assert.Contains(set.Scores[0], score => score is > 0 and < 1);
         Assert.Contains(set.Changes, change => change.IsForgotten);
-        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().EvaluateInterpolation(new CheckpointInterpolationEvaluator.Options
+        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Connectivity.EvaluateInterpolation(new CheckpointInterpolationEvaluator.Options
         {
             First = one,
             Second = other,
@@ -123,7 +123,7 @@ public sealed class WrittenAnswersTests : IDisposable
             Metric = PromptMetric.Accuracy,
         }));
         IDataView keys = _ml.Data.LoadFromEnumerable(new[] { new { Label = 1f, Text = "a" } });
-        Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().EvaluateInterpolation(one, other, keys));
+        Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().Connectivity.EvaluateInterpolation(one, other, keys));
 
         string[] Written(TextScoringTransformer model) =>
             [.. model.Transform(_ml.Data.LoadFromEnumerable(Texts().Select(text => new Row { Text = text }))).GetColumn<string>("PredictedText")];
@@ -135,7 +135,7 @@ public sealed class WrittenAnswersTests : IDisposable
         ClassifierSettings settings = Settings(TextMetric.RougeL);
         string first = Save("tiny-t5", settings, 1), second = Save("tiny-t5", settings, 2);
         IDataView data = _ml.Data.LoadFromEnumerable(Texts().Select(text => new Row { Text = text, Label = "the good film" }));
-        InterpolationMetrics metrics = _ml.SkillLoc().EvaluateInterpolation(first, second, data, numberOfPoints: 2);
+        InterpolationMetrics metrics = _ml.SkillLoc().Connectivity.EvaluateInterpolation(first, second, data, numberOfPoints: 2);
         Assert.Equal("toy", metrics.Task);
         Assert.Empty(metrics.Sets[0].Scores);
         Assert.True(double.IsNaN(metrics.Sets[0].Points[0].Accuracy));
@@ -144,7 +144,7 @@ public sealed class WrittenAnswersTests : IDisposable
         // What cannot be judged is told before anything is written.
         ClassifierSettings numbers = Settings(TextMetric.PearsonCorrelation);
         string third = Save("tiny-t5", numbers, 3);
-        Assert.Contains("PearsonCorrelation", Assert.Throws<InvalidOperationException>(() => _ml.SkillLoc().EvaluateInterpolation(third, third, data)).Message, StringComparison.Ordinal);
+        Assert.Contains("PearsonCorrelation", Assert.Throws<InvalidOperationException>(() => _ml.SkillLoc().Connectivity.EvaluateInterpolation(third, third, data)).Message, StringComparison.Ordinal);
     }
 
     private static ClassifierSettings Settings(TextMetric metric) => new()

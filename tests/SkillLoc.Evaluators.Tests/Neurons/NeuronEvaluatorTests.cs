@@ -22,7 +22,7 @@ public sealed class NeuronEvaluatorTests : IDisposable
         NeuronProbeResult probe = Probe();
         IDataView data = Data();
         long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-        NeuronDropMetrics drop = _ml.SkillLoc().EvaluateNeuronDrop(data, new NeuronDropMetrics.Options
+        NeuronDropMetrics drop = _ml.SkillLoc().Neurons.EvaluateNeuronDrop(data, new NeuronDropMetrics.Options
         {
             Model = _model,
             Probe = probe,
@@ -43,7 +43,7 @@ public sealed class NeuronEvaluatorTests : IDisposable
 
         NeuronDropPoint zero = drop.Points[4];
         Assert.Equal(("Zero", 1, 2, 0.2), (zero.Method, zero.LowLayer, zero.HighLayer, zero.Fraction));
-        using (NeuronPerturbationTransformer perturbed = _ml.SkillLoc().PerturbNeurons(
+        using (NeuronPerturbationTransformer perturbed = _ml.SkillLoc().Neurons.PerturbNeurons(
             _model, probe.Select(0.2), PerturbationKind.Zero, lowLayer: 1, highLayer: 2))
         {
             Assert.Equal(Accuracy(perturbed), zero.Accuracy, 1e-12);
@@ -51,7 +51,7 @@ public sealed class NeuronEvaluatorTests : IDisposable
 
         double[] controls = [.. Enumerable.Range(1, 5).Select(draw =>
         {
-            using NeuronPerturbationTransformer control = _ml.SkillLoc().PerturbNeurons(
+            using NeuronPerturbationTransformer control = _ml.SkillLoc().Neurons.PerturbNeurons(
                 _model, probe.Select(0.2).Within(1, 2).RandomControl(drop.Seed + draw), PerturbationKind.Zero);
             return Accuracy(control);
         })];
@@ -70,15 +70,15 @@ public sealed class NeuronEvaluatorTests : IDisposable
         // By hand: ranks 0 1 2 3 against 3 2 1 0; and 0 1.5 1.5 3 against 0 1 2 3, whose correlation is 4.5 / sqrt(4.5 * 5).
         var first = new NeuronValues([0.1, 0.2, 0.3, 0.4, 0.1, 0.2, 0.2, 0.4], 2, 4);
         var second = new NeuronValues([0.4, 0.3, 0.2, 0.1, 0.1, 0.2, 0.3, 0.4], 2, 4);
-        NeuronSimilarityMetrics similarity = _ml.SkillLoc().EvaluateNeuronSimilarity(first, second, fraction: 0.5);
+        NeuronSimilarityMetrics similarity = _ml.SkillLoc().Neurons.EvaluateNeuronSimilarity(first, second, fraction: 0.5);
         Assert.Equal(-1, similarity.Layers[0].Spearman, 1e-12);
         Assert.Equal(4.5 / Math.Sqrt(4.5 * 5), similarity.Layers[1].Spearman, 1e-12);
         Assert.Equal([0, 0.5], similarity.Layers.Select(layer => layer.Overlap));
         Assert.Equal(0.25, similarity.Overlap);
         Assert.Equal(similarity.Layers.Average(layer => layer.Spearman), similarity.Spearman, 1e-12);
         Assert.Equal(2, similarity.ToDataView(_ml).GetColumn<double>("Spearman").Count());
-        Assert.Equal(1, _ml.SkillLoc().EvaluateNeuronSimilarity(first, first).Spearman, 1e-12);
-        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().EvaluateNeuronSimilarity(first, new NeuronValues([0.1, 0.2], 1, 2)));
+        Assert.Equal(1, _ml.SkillLoc().Neurons.EvaluateNeuronSimilarity(first, first).Spearman, 1e-12);
+        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Neurons.EvaluateNeuronSimilarity(first, new NeuronValues([0.1, 0.2], 1, 2)));
     }
 
     [Fact]
@@ -86,14 +86,14 @@ public sealed class NeuronEvaluatorTests : IDisposable
     {
         using TextScoringTransformer other = Model(2);
         NeuronSet skill = Probe().Select(0.1);
-        TransferIndicator same = _ml.SkillLoc().EvaluateTransfer(_model, _model, skill), transfer = _ml.SkillLoc().EvaluateTransfer(_model, other, skill);
+        TransferIndicator same = _ml.SkillLoc().Neurons.EvaluateTransfer(_model, _model, skill), transfer = _ml.SkillLoc().Neurons.EvaluateTransfer(_model, other, skill);
         Assert.Equal((1, 1), (same.AllNeurons, same.SkillNeurons));
         Assert.InRange(transfer.AllNeurons, 0.01, 0.999);
         bool[] one = Active(_model), two = Active(other);
         int[] members = [.. Enumerable.Range(0, 288).Where(i => skill.Members[i])];
         Assert.Equal(
             (double)members.Count(i => one[i] && two[i]) / members.Count(i => one[i] || two[i]), transfer.SkillNeurons, 1e-12);
-        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().EvaluateTransfer(_model, other, new NeuronSet(new bool[96], 1, 96)));
+        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Neurons.EvaluateTransfer(_model, other, new NeuronSet(new bool[96], 1, 96)));
 
         static bool[] Active(TextScoringTransformer model) =>
             [.. new NeuronProbe(model.Classifier).AtScoredSlot([model.Classifier.Encode("")])[0].Select(value => value > 0)];
@@ -115,12 +115,12 @@ public sealed class NeuronEvaluatorTests : IDisposable
         float[][] Noisy(int? context, int? seed)
         {
             using NeuronPerturbationTransformer noisy = new MLContext(context).SkillLoc()
-                .PerturbNeurons(_model, probe.Select(1), alpha: 1, seed: seed);
+                .Neurons.PerturbNeurons(_model, probe.Select(1), alpha: 1, seed: seed);
             Assert.Equal(seed ?? noisy.Seed, noisy.Seed);
             return [.. noisy.Transform(Data()).GetColumn<float[]>("Score")];
         }
 
-        NeuronDropMetrics Drop(int? context, int? seed) => new MLContext(context).SkillLoc().EvaluateNeuronDrop(
+        NeuronDropMetrics Drop(int? context, int? seed) => new MLContext(context).SkillLoc().Neurons.EvaluateNeuronDrop(
             Data(), new NeuronDropMetrics.Options { Model = _model, Probe = probe, Fractions = [0.2], Alpha = 3, Seed = seed });
     }
 
@@ -128,7 +128,7 @@ public sealed class NeuronEvaluatorTests : IDisposable
     public void WhatDoesNotFitIsNamed()
     {
         NeuronProbeResult probe = Probe();
-        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().EvaluateNeuronDrop(Data(), new NeuronDropMetrics.Options()));
+        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Neurons.EvaluateNeuronDrop(Data(), new NeuronDropMetrics.Options()));
         Assert.Throws<ArgumentOutOfRangeException>(() => Drop(options => options.Controls = 4));
         Assert.Throws<ArgumentOutOfRangeException>(() => Drop(options => options.Fractions = [1.5]));
         Assert.Throws<ArgumentOutOfRangeException>(() => Drop(options => options.LayerRanges = [(0, 4)]));
@@ -140,7 +140,7 @@ public sealed class NeuronEvaluatorTests : IDisposable
         {
             var options = new NeuronDropMetrics.Options { Model = _model, Probe = probe };
             change(options);
-            _ml.SkillLoc().EvaluateNeuronDrop(data ?? Data(), options);
+            _ml.SkillLoc().Neurons.EvaluateNeuronDrop(data ?? Data(), options);
         }
     }
 

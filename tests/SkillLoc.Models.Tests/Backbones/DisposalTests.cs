@@ -5,6 +5,7 @@ using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Embeddings;
 using SkillLoc.Models.Generation;
+using SkillLoc.Models.Hooks;
 using SkillLoc.Models.Neurons;
 using SkillLoc.Models.Prompts;
 using TorchSharp;
@@ -79,7 +80,14 @@ public sealed class DisposalTests
             LanguageModel model = LanguageModel.Load(Folder);
             model.DisposeWith(companion);
             Tensor expected = model.EncodeAt(batch);
-            Tensor actual = model.EncodeAt(batch, observer: new Disposing(model, companion));
+            var hooks = new ActivationHooks(model);
+            hooks.Add(_ => true, (_, _) =>
+            {
+                model.Dispose();
+                Assert.False(companion.IsDisposed);
+                return null;
+            });
+            Tensor actual = model.EncodeAt(batch, hooks: hooks);
             Assert.True(expected.Equals(actual));
             Assert.True(companion.IsDisposed);
             Assert.Contains("Load it again", Assert.Throws<ObjectDisposedException>(() => model.EncodeAt(batch)).Message, StringComparison.Ordinal);
@@ -140,18 +148,5 @@ public sealed class DisposalTests
         public bool IsDisposed { get; private set; }
 
         public void Dispose() => IsDisposed = true;
-    }
-
-    private sealed class Disposing(LanguageModel model, Companion companion) : IForwardObserver
-    {
-        public void OnHidden(int layer, Tensor hidden)
-        {
-            model.Dispose();
-            Assert.False(companion.IsDisposed);
-        }
-
-        public void OnFeedForward(int layer, Tensor activations)
-        {
-        }
     }
 }

@@ -71,10 +71,10 @@ public sealed class Gpt2ForCausalLMTests
         float[] inputs = [.. Enumerable.Range(0, 192).Select(i => ((i - 96) / 12f) + 0.01f)];
         model.Parameters["transformer.h.0.mlp.c_fc.weight"].zero_();
         model.Parameters["transformer.h.0.mlp.c_fc.bias"].copy_(tensor(inputs));
-        var neurons = new Neurons();
+        var recording = new Recording(model, scope);
         using TokenBatch batch = Batch([1]);
-        model.Encode(batch, observer: neurons);
-        Assert.All(inputs.Zip(neurons.Values), pair => Assert.Equal(Formula(pair.First), pair.Second, 2e-6));
+        model.Encode(batch, hooks: recording.Hooks);
+        Assert.All(inputs.Zip(recording.FeedForward[0].data<float>()), pair => Assert.Equal(Formula(pair.First), pair.Second, 2e-6));
 
         double Formula(double x) => name switch
         {
@@ -218,15 +218,4 @@ public sealed class Gpt2ForCausalLMTests
 
     private static TokenBatch Batch(params int[][] rows) =>
         TokenBatch.Create([.. rows.Select(row => new EncodedText(row, null, row.Length - 1))], padId: 0);
-
-    private sealed class Neurons : IForwardObserver
-    {
-        public float[] Values { get; private set; } = [];
-
-        public void OnHidden(int layer, Tensor hidden)
-        {
-        }
-
-        public void OnFeedForward(int layer, Tensor activations) => Values = activations.data<float>().ToArray();
-    }
 }

@@ -23,11 +23,15 @@ public sealed class NeuronHookTests
             cut.Parameters[$"roberta.encoder.layer.{layer}.output.dense.weight"].narrow(1, 3, 4).zero_();
         }
 
-        model.NeuronEditor = new Zeroing();
+        IDisposable added = model.Hooks.Add(point => point.Name.EndsWith("mlp.hook_post", StringComparison.Ordinal), (activations, _) =>
+        {
+            activations.narrow(2, 3, 4).zero_();
+            return activations;
+        });
         Assert.True(allclose(cut.Encode(batch), model.Encode(batch), 1e-6, 1e-7));
         Assert.True(allclose(cut.EncodeAt(batch), model.EncodeAt(batch), 1e-6, 1e-7));
         Assert.False(allclose(plain, model.EncodeAt(batch), 1e-3, 1e-3));
-        model.NeuronEditor = null;
+        added.Dispose();
         Assert.True(plain.Equals(model.EncodeAt(batch)));
     }
 
@@ -38,14 +42,15 @@ public sealed class NeuronHookTests
         using LanguageModel model = Toy(2);
         using TokenBatch batch = Batch();
         using IDisposable inference = no_grad();
-        var all = new Recorder(scope);
-        var scored = new Recorder(scope);
-        model.Encode(batch, observer: all);
-        model.EncodeAt(batch, observer: scored);
+        var all = new Recording(model, scope);
+        var scored = new Recording(model, scope);
+        model.Encode(batch, hooks: all.Hooks);
+        model.EncodeAt(batch, hooks: scored.Hooks);
         Assert.Equal(all.Seen.Keys, scored.Seen.Keys);
         foreach ((string name, Tensor value) in all.Seen)
         {
-            Tensor expected = name is "hidden.2" or "ffn.1" ? stack([value[0, 2], value[1, 0]]).unsqueeze(1) : value;
+            bool isWhole = !name.StartsWith("blocks.1.", StringComparison.Ordinal) || name is "blocks.1.hook_resid_pre" or "blocks.1.attn.hook_k" or "blocks.1.attn.hook_v";
+            Tensor expected = isWhole ? value : stack([value[0, 2], value[1, 0]]).unsqueeze(1);
             Assert.True(allclose(expected, scored.Seen[name], 1e-5, 1e-6), name);
         }
     }
@@ -68,22 +73,4 @@ public sealed class NeuronHookTests
     private static LanguageModel Toy(int seed) => LanguageModel.Create(Config, seed);
 
     private static TokenBatch Batch() => TokenBatch.Create([new([0, 7, 4, 9, 2], null, 2), new([0, 5, 2], null, 0)], 1);
-
-    private sealed class Zeroing : INeuronEditor
-    {
-        public Tensor Edit(int layer, Tensor activations)
-        {
-            activations.narrow(2, 3, 4).zero_();
-            return activations;
-        }
-    }
-
-    private sealed class Recorder(DisposeScope scope) : IForwardObserver
-    {
-        public Dictionary<string, Tensor> Seen { get; } = [];
-
-        public void OnHidden(int layer, Tensor hidden) => Seen.Add($"hidden.{layer}", hidden.clone().MoveToOtherDisposeScope(scope));
-
-        public void OnFeedForward(int layer, Tensor activations) => Seen.Add($"ffn.{layer}", activations.clone().MoveToOtherDisposeScope(scope));
-    }
 }

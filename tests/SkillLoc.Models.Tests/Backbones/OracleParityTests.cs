@@ -20,10 +20,10 @@ public sealed class OracleParityTests
         using var scope = NewDisposeScope();
         using var oracle = Oracle.Open(name);
         using TokenBatch batch = oracle.Batch();
-        var recorder = new Recorder();
+        var recorder = new Recording(oracle.Model, scope);
         using (no_grad())
         {
-            oracle.Model.Encode(batch, observer: recorder);
+            oracle.Model.Encode(batch, hooks: recorder.Hooks);
         }
 
         Assert.Equal(oracle.Model.Config.Layers + 1, recorder.Hidden.Count);
@@ -141,18 +141,6 @@ public sealed class OracleParityTests
         }
 
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
-    }
-
-    private sealed class Recorder : IForwardObserver
-    {
-        public List<Tensor> Hidden { get; } = [];
-
-        public List<Tensor> FeedForward { get; } = [];
-
-        public void OnHidden(int layer, Tensor hidden) => Hidden.Add(hidden.clone().MoveToOuterDisposeScope());
-
-        public void OnFeedForward(int layer, Tensor activations) =>
-            FeedForward.Add(activations.clone().MoveToOuterDisposeScope().MoveToOuterDisposeScope());
     }
 
     private sealed class Oracle(LanguageModel model, SafetensorsFile expected) : IDisposable

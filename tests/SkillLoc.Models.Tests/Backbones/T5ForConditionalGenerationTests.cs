@@ -181,15 +181,20 @@ public sealed class T5ForConditionalGenerationTests
     }
 
     [Fact]
-    public void ObserversSeeBothStacks()
+    public void HooksSeeBothStacks()
     {
         using var scope = NewDisposeScope();
         using T5ForConditionalGeneration model = Load("tiny-t5-v11");
         using TokenBatch batch = Batch(Texts);
-        var seen = new Shapes();
-        model.Decode(batch, zeros([3, 2], ScalarType.Int64), observer: seen);
-        Assert.Equal([(0, 7), (1, 7), (2, 7), (3, 2), (4, 2), (5, 2)], seen.Hidden);
-        Assert.Equal([(0, 7), (1, 7), (2, 2), (3, 2)], seen.FeedForward);
+        var seen = new Recording(model, scope);
+        model.Decode(batch, zeros([3, 2], ScalarType.Int64), hooks: seen.Hooks);
+        Assert.Equal(model.HookPoints.Select(point => point.Name).Order(), seen.Seen.Keys.Order());
+        Assert.All(model.HookPoints, point =>
+        {
+            bool ofTheText = !point.IsDecoder || point.Name.EndsWith("cross_attn.hook_k", StringComparison.Ordinal)
+                || point.Name.EndsWith("cross_attn.hook_v", StringComparison.Ordinal);
+            Assert.Equal([3, ofTheText ? 7 : 2, point.Size], seen.Seen[point.Name].shape);
+        });
     }
 
     [Fact]
@@ -353,16 +358,5 @@ public sealed class T5ForConditionalGenerationTests
         Assert.Equal(wanted.shape, actual.shape);
         double distance = (actual - wanted).norm().ToDouble(), size = wanted.norm().ToDouble();
         Assert.True(distance <= Tolerance * Math.Max(size, 1e-6), $"{name}: relative distance {distance / Math.Max(size, 1e-12):E2}");
-    }
-
-    private sealed class Shapes : IForwardObserver
-    {
-        public List<(int Layer, long Length)> Hidden { get; } = [];
-
-        public List<(int Layer, long Length)> FeedForward { get; } = [];
-
-        public void OnHidden(int layer, Tensor hidden) => Hidden.Add((layer, hidden.size(1)));
-
-        public void OnFeedForward(int layer, Tensor activations) => FeedForward.Add((layer, activations.size(1)));
     }
 }

@@ -263,7 +263,7 @@ public sealed class AnsweringClassifierTests
         }
 
         using NeuronPerturbation zero = NeuronPerturbation.Zero(classifier.Backbone, all);
-        classifier.Backbone.NeuronEditor = zero;
+        zero.AddTo(classifier.Backbone.Hooks);
         float[][] silenced = classifier.Score(rows);
         Assert.All(silenced.Zip(without.Score(rows)), pair => Assert.All(pair.First.Zip(pair.Second), both => Assert.Equal(both.First, both.Second, 1e-5f)));
         Assert.NotEqual(whole, silenced);

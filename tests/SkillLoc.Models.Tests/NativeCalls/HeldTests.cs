@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using SkillLoc.Models.Backbones;
+using SkillLoc.Models.Hooks;
 using SkillLoc.Models.Prompts;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -21,7 +22,7 @@ public sealed class HeldTests
             // Only optimised code, which a method becomes in stages by being called often, forgets what it no longer needs.
             for (int i = 0; i < 400; i++)
             {
-                model.Encode(batch, observer: new Watch(model, collect: false)).Dispose();
+                model.Encode(batch, hooks: new Watch(model, collect: false).Hooks()).Dispose();
                 Thread.Sleep(i % 100 == 99 ? 200 : 0);
             }
         }
@@ -34,18 +35,27 @@ public sealed class HeldTests
     {
         LanguageModel model = LanguageModel.Load(Oracles.PathOf(oracle));
         var watch = new Watch(model, collect: true);
-        model.Encode(batch, observer: watch).Dispose();
+        model.Encode(batch, hooks: watch.Hooks()).Dispose();
         return watch.Lives;
     }
 
-    private sealed class Watch(LanguageModel model, bool collect) : IForwardObserver
+    /// <summary>Its hooks must not refer to the model, as those of the model's points do not.</summary>
+    private sealed class Watch(LanguageModel model, bool collect)
     {
         private readonly WeakReference _model = new(model);
+        private readonly ActivationHooks _hooks = new(model);
 
         /// <summary>Whether the model was there when its last hidden states were.</summary>
         public bool Lives { get; private set; }
 
-        public void OnHidden(int layer, Tensor hidden)
+        public ActivationHooks Hooks()
+        {
+            _hooks.Add(point => point.Name.EndsWith("hook_resid_pre", StringComparison.Ordinal), (_, _) => Look());
+            _hooks.Add(point => point.Name.EndsWith("hook_normalized", StringComparison.Ordinal) || point.Name.EndsWith("hook_normalized_resid_post", StringComparison.Ordinal), (_, _) => Look());
+            return _hooks;
+        }
+
+        private Tensor? Look()
         {
             if (collect)
             {
@@ -54,10 +64,7 @@ public sealed class HeldTests
             }
 
             Lives = _model.IsAlive;
-        }
-
-        public void OnFeedForward(int layer, Tensor activations)
-        {
+            return null;
         }
     }
 }

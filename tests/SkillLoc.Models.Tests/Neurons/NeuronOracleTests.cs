@@ -56,17 +56,16 @@ public sealed class NeuronOracleTests : IDisposable
         CheckLogits("logits.plain", _classifier, rows);
         using (NeuronPerturbation zero = NeuronPerturbation.Zero(_classifier.Backbone, set))
         {
-            _classifier.Backbone.NeuronEditor = zero;
+            using IDisposable added = zero.AddTo(_classifier.Backbone.Hooks);
             CheckLogits("logits.zero", _classifier, rows);
         }
 
         using (NeuronPerturbation mean = NeuronPerturbation.Mean(_classifier.Backbone, set, means))
         {
-            _classifier.Backbone.NeuronEditor = mean;
+            using IDisposable added = mean.AddTo(_classifier.Backbone.Hooks);
             CheckLogits("logits.mean", _classifier, rows);
         }
 
-        _classifier.Backbone.NeuronEditor = null;
         using TextClassifier pruned = NeuronPruning.Prune(_classifier, set, means, lowLayer: 1, fraction: 0.1);
         Assert.Equal([96, 9, 9], pruned.Backbone.Config.FeedForwardSizes);
         CheckLogits("logits.pruned", pruned, rows);

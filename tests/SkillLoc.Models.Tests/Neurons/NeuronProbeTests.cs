@@ -1,6 +1,7 @@
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
+using SkillLoc.Models.Hooks;
 using SkillLoc.Models.Neurons;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tests.Checkpoints;
@@ -81,18 +82,36 @@ public sealed class NeuronProbeTests : IDisposable
     {
         using var scope = NewDisposeScope();
         NeuronSet set = SkillNeurons.Select(new NeuronValues([.. Enumerable.Range(0, 288).Select(i => i / 288.0)], 3, 96), 0.5).Within(1, 2);
-        Tensor activations = randn(8, 5, 96);
-        using NeuronPerturbation noise = NeuronPerturbation.Gaussian(_classifier.Backbone, set, seed: 3, alpha: 0.1);
-        Assert.True(ReferenceEquals(activations, noise.Edit(0, activations)));
-        Tensor added = noise.Edit(1, activations) - activations;
-        Assert.True(allclose(added, added.narrow(1, 0, 1).expand(-1, 5, -1), 1e-4, 1e-6));
+        using TokenBatch batch = _classifier.Batch([.. Enumerable.Range(0, 8).Select(i => Rows()[i % 2])]);
+        using NeuronPerturbation other = NeuronPerturbation.Gaussian(_classifier.Backbone, set, seed: 3, alpha: 0.1);
+        Assert.Equal(0, Added(other, 0).abs().sum().item<float>());
+        using NeuronPerturbation first = NeuronPerturbation.Gaussian(_classifier.Backbone, set, seed: 3, alpha: 0.1);
+        Tensor added = Added(first, 1);
+        Assert.True(allclose(added, added.narrow(1, 0, 1).expand_as(added), 1e-4, 1e-6));
         float[] drawn = added.narrow(1, 0, 1).squeeze(1).narrow(1, 48, 48).reshape(-1).data<float>().ToArray();
         Assert.Equal(0, added.narrow(2, 0, 48).abs().sum().item<float>());
         Assert.Equal(drawn.Length, drawn.Distinct().Count());
         Assert.InRange(Math.Sqrt(drawn.Average(value => value * value)), 0.08, 0.12);
-        Assert.False(allclose(added, noise.Edit(1, activations) - activations, 1e-2, 1e-2));
+        Assert.False(allclose(added, Added(first, 1), 1e-2, 1e-2));
         using NeuronPerturbation again = NeuronPerturbation.Gaussian(_classifier.Backbone, set, seed: 3, alpha: 0.1);
-        Assert.True(added.Equals(again.Edit(1, activations) - activations));
+        Assert.True(added.Equals(Added(again, 1)));
+
+        Tensor Added(NeuronPerturbation perturbation, int layer)
+        {
+            var hooks = new ActivationHooks(_classifier.Backbone);
+            var seen = new List<Tensor>();
+            hooks.Add($"blocks.{layer}.mlp.hook_post", Keep);
+            perturbation.AddTo(hooks);
+            hooks.Add($"blocks.{layer}.mlp.hook_post", Keep);
+            _classifier.Backbone.Encode(batch, hooks: hooks);
+            return seen[1] - seen[0];
+
+            Tensor? Keep(Tensor activations, HookContext context)
+            {
+                seen.Add(activations.clone().MoveToOtherDisposeScope(scope));
+                return null;
+            }
+        }
     }
 
     [Fact]
@@ -106,9 +125,9 @@ public sealed class NeuronProbeTests : IDisposable
         using TextClassifier pruned = NeuronPruning.Prune(_classifier, keep, means);
         using NeuronPerturbation mean = NeuronPerturbation.Mean(_classifier.Backbone, others, means);
         float[][] plain = _classifier.Score(rows);
-        _classifier.Backbone.NeuronEditor = mean;
+        IDisposable added = mean.AddTo(_classifier.Backbone.Hooks);
         float[][] expected = _classifier.Score(rows), actual = pruned.Score(rows);
-        _classifier.Backbone.NeuronEditor = null;
+        added.Dispose();
         AssertClose(expected, actual);
         Assert.Contains(plain.Zip(actual), pair => Math.Abs(pair.First[0] - pair.Second[0]) > 1e-3);
 
@@ -147,7 +166,7 @@ public sealed class NeuronProbeTests : IDisposable
         var others = new NeuronSet([.. keep.Members.ToArray().Select(member => !member)], means.Layers, means.Width);
         using TextClassifier pruned = NeuronPruning.Prune(classifier, keep, means);
         using NeuronPerturbation mean = NeuronPerturbation.Mean(classifier.Backbone, others, means);
-        classifier.Backbone.NeuronEditor = mean;
+        mean.AddTo(classifier.Backbone.Hooks);
         AssertClose(classifier.Score(rows), pruned.Score(rows));
     }
 
@@ -233,12 +252,12 @@ public sealed class NeuronProbeTests : IDisposable
             NeuronPerturbation.Gaussian(_classifier.Backbone, set, 1),
         })
         {
-            _classifier.Backbone.NeuronEditor = perturbation;
+            IDisposable added = perturbation.AddTo(_classifier.Backbone.Hooks);
             _classifier.Score(rows);
+            added.Dispose();
             perturbation.Dispose();
         }
 
-        _classifier.Backbone.NeuronEditor = null;
         NeuronPruning.Prune(_classifier, set, means).Dispose();
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }
@@ -260,17 +279,17 @@ public sealed class NeuronProbeTests : IDisposable
         using var scope = NewDisposeScope();
         using IDisposable inference = no_grad();
         using TokenBatch batch = classifier.Batch([row]);
-        var seen = new Dictionary<int, float[,]>();
-        classifier.Backbone.Encode(batch, observer: new Recorder(seen));
+        var recording = new Recording(classifier.Backbone, scope);
+        classifier.Backbone.Encode(batch, hooks: recording.Hooks);
         bool causal = classifier.Backbone.Config.IsCausal;
         int length = row.Ids.Length;
         return [.. neurons.Select(neuron =>
         {
-            float[,] layer = seen[neuron.Layer];
-            float[] text = [.. Enumerable.Range(causal ? 0 : 5, length).Select(position => layer[position, neuron.Neuron])];
+            float[] layer = recording.FeedForward[neuron.Layer][0].select(1, neuron.Neuron).contiguous().data<float>().ToArray();
+            float[] text = layer[(causal ? 0 : 5)..][..length];
             return kind switch
             {
-                NeuronProbeKind.Prompt => layer[neuron.Slot + (causal ? length : 0), neuron.Neuron],
+                NeuronProbeKind.Prompt => layer[neuron.Slot + (causal ? length : 0)],
                 NeuronProbeKind.TextMax => text.Max(),
                 _ => text.Average(),
             };
@@ -279,21 +298,4 @@ public sealed class NeuronProbeTests : IDisposable
 
     private static void AssertClose(float[][] expected, float[][] actual) =>
         Assert.All(expected.Zip(actual), pair => Assert.Equal(pair.First[0], pair.Second[0], 1e-5f));
-
-    private sealed class Recorder(Dictionary<int, float[,]> seen) : IForwardObserver
-    {
-        public void OnHidden(int layer, Tensor hidden)
-        {
-        }
-
-        public void OnFeedForward(int layer, Tensor activations)
-        {
-            using var scope = NewDisposeScope();
-            float[] values = activations.cpu().contiguous().data<float>().ToArray();
-            int width = (int)activations.size(2);
-            var table = new float[values.Length / width, width];
-            Buffer.BlockCopy(values, 0, table, 0, values.Length * sizeof(float));
-            seen[layer] = table;
-        }
-    }
 }

@@ -279,8 +279,8 @@ public sealed class AdaptationTests
         using IDisposable inference = no_grad();
         model.Parameters["transformer.wpe.weight"].zero_();
         using TokenBatch whole = TokenBatch.Create([new([13, 7, 4, 9], null, 3)], 0), rest = TokenBatch.Create([new([7, 4, 9], null, 2)], 0);
-        var recorder = new Recorder(scope);
-        Tensor wanted = model.Encode(whole, observer: recorder);
+        var recorder = new Recording(model, scope);
+        Tensor wanted = model.Encode(whole, hooks: recorder.Hooks);
         model.Adaptation = new PrefixOptions { Length = 1, ProjectionSize = null }.Create(model);
         Parameter prefix = model.Adaptation!.Parameters["prefix.key_values"];
         for (int i = 0; i < 2; i++)
@@ -441,17 +441,6 @@ public sealed class AdaptationTests
         foreach (string wrong in new[] { "{}", "null", "[]", """{"kind":"compacter"}""", """{"kind":"lora","rank":"x"}""" })
         {
             Assert.Contains("x.json", Assert.Throws<InvalidDataException>(() => TuningOptions.FromJson(wrong, "x.json")).Message, StringComparison.Ordinal);
-        }
-    }
-
-    private sealed class Recorder(DisposeScope scope) : IForwardObserver
-    {
-        public List<Tensor> Hidden { get; } = [];
-
-        public void OnHidden(int layer, Tensor hidden) => Hidden.Add(hidden.clone().MoveToOtherDisposeScope(scope));
-
-        public void OnFeedForward(int layer, Tensor activations)
-        {
         }
     }
 }

@@ -30,10 +30,10 @@ public sealed class SoftPromptTests
         // The positions do not matter: the prompt's own slot is scored.
         using TokenBatch batch = TokenBatch.Create(
             [.. lengths.Select((length, row) => new EncodedText([.. ids.Skip(row * columns).Take((int)length).Select(id => (int)id)], null, 1))], 1);
-        var recorder = new Recorder(scope);
+        var recorder = new Recording(model, scope);
         using (no_grad())
         {
-            model.Encode(batch, observer: recorder);
+            model.Encode(batch, hooks: recorder.Hooks);
         }
 
         Tensor all = cat([ones([mask.size(0), 8], ScalarType.Int64), mask], 1).to(ScalarType.Float32).unsqueeze(-1);
@@ -115,16 +115,5 @@ public sealed class SoftPromptTests
         Assert.Equal(expected.shape, actual.shape);
         double distance = (actual - expected).norm().ToDouble(), size = expected.norm().ToDouble();
         Assert.True(distance <= 1e-4 * size, $"relative distance {distance / size:E2}");
-    }
-
-    private sealed class Recorder(DisposeScope scope) : IForwardObserver
-    {
-        public List<Tensor> FeedForward { get; } = [];
-
-        public void OnHidden(int layer, Tensor hidden)
-        {
-        }
-
-        public void OnFeedForward(int layer, Tensor activations) => FeedForward.Add(activations.clone().MoveToOtherDisposeScope(scope));
     }
 }

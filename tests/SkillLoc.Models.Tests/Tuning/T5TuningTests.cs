@@ -1,5 +1,6 @@
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Hooks;
 using SkillLoc.Models.Interpolation;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tests.Checkpoints;
@@ -247,13 +248,17 @@ public sealed class T5TuningTests
         using TokenBatch batch = Toy.Batch(model);
         using IDisposable inference = no_grad();
         model.Dropout = 1;
-        var seen = new Largest();
-        model.Decode(batch, zeros([2, 3], ScalarType.Int64), training: true, seen);
-        Assert.Equal([0, 1, 2, 3, 4, 5, 6], seen.ByLayer.Keys);
-        Assert.All(seen.ByLayer.Values, value => Assert.Equal(0, value));
+        var dropped = new Recording(model, scope, IsHidden);
+        model.Decode(batch, zeros([2, 3], ScalarType.Int64), training: true, dropped.Hooks);
+        Assert.Equal(7, dropped.Seen.Count);
+        Assert.All(dropped.Seen.Values, hidden => Assert.Equal(0, hidden.abs().max().ToDouble()));
         model.Dropout = 0;
-        model.Decode(batch, zeros([2, 3], ScalarType.Int64), training: true, seen);
-        Assert.All(seen.ByLayer.Values, value => Assert.True(value > 0));
+        var kept = new Recording(model, scope, IsHidden);
+        model.Decode(batch, zeros([2, 3], ScalarType.Int64), training: true, kept.Hooks);
+        Assert.All(kept.Seen.Values, hidden => Assert.True(hidden.abs().max().ToDouble() > 0));
+
+        static bool IsHidden(HookPoint point) =>
+            point.Name.EndsWith("hook_resid_pre", StringComparison.Ordinal) || point.Name.EndsWith("hook_normalized", StringComparison.Ordinal);
     }
 
     [Theory]
@@ -402,20 +407,4 @@ public sealed class T5TuningTests
     }
 
     private static TokenBatch Batch(int[][] rows) => TokenBatch.Create([.. rows.Select(row => new EncodedText(row, null, 0))], 0);
-
-    private sealed class Largest : IForwardObserver
-    {
-        public SortedDictionary<int, double> ByLayer { get; } = [];
-
-        public void OnHidden(int layer, Tensor hidden)
-        {
-            using Tensor sizes = hidden.abs();
-            using Tensor largest = sizes.max();
-            ByLayer[layer] = largest.ToDouble();
-        }
-
-        public void OnFeedForward(int layer, Tensor activations)
-        {
-        }
-    }
 }

@@ -70,7 +70,7 @@ public sealed class AnsweringEndsTests : IDisposable
                 EvaluationInterval = 30,
             };
             change(options);
-            return _ml.SkillLoc().FindCurve(options).Fit(data);
+            return _ml.SkillLoc().Connectivity.FindCurve(options).Fit(data);
         }
     }
 
@@ -113,7 +113,7 @@ public sealed class AnsweringEndsTests : IDisposable
                 EvaluationInterval = 3,
             };
             change(options);
-            return [.. _ml.SkillLoc().FindMixture(options).Fit(data).Groups.Select(group => group.Weight)];
+            return [.. _ml.SkillLoc().Connectivity.FindMixture(options).Fit(data).Groups.Select(group => group.Weight)];
         }
     }
 

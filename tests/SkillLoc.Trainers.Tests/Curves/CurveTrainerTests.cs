@@ -291,7 +291,7 @@ public sealed class CurveTrainerTests : IDisposable
     {
         var options = new CurveTrainer.Options { First = first, Second = second, LearningRate = 3e-3, Dropout = 0, BatchSize = 16, Seed = 0 };
         change(options);
-        return _ml.SkillLoc().FindCurve(options);
+        return _ml.SkillLoc().Connectivity.FindCurve(options);
     }
 
     private static double Loss(ParameterPath path, double place)

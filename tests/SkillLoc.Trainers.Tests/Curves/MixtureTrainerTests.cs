@@ -178,7 +178,7 @@ public sealed class MixtureTrainerTests : IDisposable
     {
         var options = new MixtureTrainer.Options { First = first, Second = second, Dropout = 0, Seed = 0 };
         change(options);
-        return _ml.SkillLoc().FindMixture(options);
+        return _ml.SkillLoc().Connectivity.FindMixture(options);
     }
 
     /// <summary>A model whose layer went the wrong way from the pre-trained weights.</summary>

@@ -112,17 +112,17 @@ public sealed class SkillNeuronProbeTests : IDisposable
         IDataView rows = Toy.View(_ml, Toy.Examples(50));
         var all = new NeuronSet([.. Enumerable.Repeat(true, 288)], 3, 96);
         float[][] plain = Scores(_model, rows);
-        using NeuronPerturbationTransformer noisy = _ml.SkillLoc().PerturbNeurons(_model, all, alpha: 1, seed: 3);
+        using NeuronPerturbationTransformer noisy = _ml.SkillLoc().Neurons.PerturbNeurons(_model, all, alpha: 1, seed: 3);
         float[][] first = Scores(noisy, rows);
         Assert.Contains(plain.Zip(first), pair => Math.Abs(pair.First[0] - pair.Second[0]) > 1e-3);
         Parallel.For(0, 3, _ => Assert.Equal(first, Scores(noisy, rows)));
-        using NeuronPerturbationTransformer other = _ml.SkillLoc().PerturbNeurons(_model, all, alpha: 1, seed: 4);
+        using NeuronPerturbationTransformer other = _ml.SkillLoc().Neurons.PerturbNeurons(_model, all, alpha: 1, seed: 4);
         Assert.NotEqual(first, Scores(other, rows));
-        using NeuronPerturbationTransformer silent = _ml.SkillLoc().PerturbNeurons(_model, all, alpha: 0);
+        using NeuronPerturbationTransformer silent = _ml.SkillLoc().Neurons.PerturbNeurons(_model, all, alpha: 0);
         Assert.All(plain.Zip(Scores(silent, rows)), pair => Assert.Equal(pair.First[0], pair.Second[0], 1e-6f));
-        using NeuronPerturbationTransformer nowhere = _ml.SkillLoc().PerturbNeurons(_model, all, PerturbationKind.Zero, lowLayer: 2, highLayer: 2);
+        using NeuronPerturbationTransformer nowhere = _ml.SkillLoc().Neurons.PerturbNeurons(_model, all, PerturbationKind.Zero, lowLayer: 2, highLayer: 2);
         Assert.Equal(plain, Scores(nowhere, rows));
-        using NeuronPerturbationTransformer zero = _ml.SkillLoc().PerturbNeurons(_model, all, PerturbationKind.Zero, lowLayer: 2);
+        using NeuronPerturbationTransformer zero = _ml.SkillLoc().Neurons.PerturbNeurons(_model, all, PerturbationKind.Zero, lowLayer: 2);
         Assert.NotEqual(plain, Scores(zero, rows));
         Assert.Equal(plain, Scores(_model, rows));
         Assert.Throws<NotSupportedException>(() => _ml.Model.Save(zero, rows.Schema, new MemoryStream()));
@@ -136,7 +136,7 @@ public sealed class SkillNeuronProbeTests : IDisposable
         {
             IDataView rows = Toy.View(_ml, Toy.Examples(20));
             using SkillNeuronProbeTransformer probe = _ml.SkillLoc().ProbeSkillNeurons(_model, fraction: 0.1).Fit(rows);
-            using TextScoringTransformer pruned = _ml.SkillLoc().PruneNeurons(_model, probe.Neurons, probe.Result.Thresholds[0], lowLayer: 1);
+            using TextScoringTransformer pruned = _ml.SkillLoc().Neurons.PruneNeurons(_model, probe.Neurons, probe.Result.Thresholds[0], lowLayer: 1);
             pruned.SaveCheckpoint(Path.Join(folder, "pruned"));
             _ml.Model.Save(pruned, rows.Schema, Path.Join(folder, "pruned.zip"));
             ITransformer loaded = new MLContext().Model.Load(Path.Join(folder, "pruned.zip"), out _);
@@ -162,10 +162,10 @@ public sealed class SkillNeuronProbeTests : IDisposable
         Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().ProbeSkillNeurons(_model, fraction: 1.1));
         Assert.Throws<ArgumentException>(() => _ml.SkillLoc().ProbeSkillNeurons(new SkillNeuronProbeEstimator.Options()));
         var set = new NeuronSet(new bool[288], 3, 96);
-        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().PerturbNeurons(_model, set, PerturbationKind.Mean));
-        Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().PerturbNeurons(_model, set, alpha: -1));
-        Says("model of 3 layers", Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().PerturbNeurons(_model, set, lowLayer: 1, highLayer: 4)));
-        Says("[2, 96]", Assert.Throws<ArgumentException>(() => _ml.SkillLoc().PerturbNeurons(_model, new NeuronSet(new bool[192], 2, 96))));
+        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Neurons.PerturbNeurons(_model, set, PerturbationKind.Mean));
+        Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().Neurons.PerturbNeurons(_model, set, alpha: -1));
+        Says("model of 3 layers", Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().Neurons.PerturbNeurons(_model, set, lowLayer: 1, highLayer: 4)));
+        Says("[2, 96]", Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Neurons.PerturbNeurons(_model, new NeuronSet(new bool[192], 2, 96))));
         using SkillNeuronProbeTransformer probe = _ml.SkillLoc().ProbeSkillNeurons(_model, fraction: 0.05).Fit(train);
         Assert.Throws<NotSupportedException>(() => _ml.Model.Save(probe, train.Schema, new MemoryStream()));
         probe.Dispose();
@@ -180,15 +180,15 @@ public sealed class SkillNeuronProbeTests : IDisposable
         IDataView rows = Toy.View(_ml, Toy.Examples(20));
         long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         using (SkillNeuronProbeTransformer probe = _ml.SkillLoc().ProbeSkillNeurons(_model, fraction: 0.05).Fit(rows))
-        using (NeuronPerturbationTransformer noisy = _ml.SkillLoc().PerturbNeurons(_model, probe.Neurons))
-        using (NeuronPerturbationTransformer zero = _ml.SkillLoc().PerturbNeurons(_model, probe.Neurons, PerturbationKind.Zero))
+        using (NeuronPerturbationTransformer noisy = _ml.SkillLoc().Neurons.PerturbNeurons(_model, probe.Neurons))
+        using (NeuronPerturbationTransformer zero = _ml.SkillLoc().Neurons.PerturbNeurons(_model, probe.Neurons, PerturbationKind.Zero))
         {
             Assert.Equal(20, probe.Transform(rows).GetColumn<float[]>("Neurons").Count());
             Scores(noisy, rows);
             Scores(zero, rows);
         }
 
-        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().PerturbNeurons(_model, new NeuronSet(new bool[2], 1, 2)));
+        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Neurons.PerturbNeurons(_model, new NeuronSet(new bool[2], 1, 2)));
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }
 

@@ -19,7 +19,7 @@ public sealed class EmbedTextTests
     [InlineData(0, TextPooling.Mean)]
     [InlineData(2, TextPooling.FirstToken)]
     [InlineData(3, TextPooling.Mean)]
-    [InlineData(3, TextPooling.Mask)]
+    [InlineData(3, TextPooling.ScoredPosition)]
     public void VectorsArePooledFromTheOraclesHiddenStates(int layer, TextPooling pooling)
     {
         using var scope = NewDisposeScope();
@@ -37,7 +37,7 @@ public sealed class EmbedTextTests
             Tensor expected = pooling switch
             {
                 TextPooling.FirstToken => own.select(0, 0),
-                TextPooling.Mask => own.select(0, places[i]),
+                TextPooling.ScoredPosition => own.select(0, places[i]),
                 _ => own.mean([0]),
             };
             Assert.True(allclose(expected, tensor(vectors[i]), 1e-4, 1e-4), $"row {i}");
@@ -150,7 +150,6 @@ public sealed class EmbedTextTests
         }
 
         Assert.Throws<ArgumentOutOfRangeException>(() => new TextEmbedder(Checkpoint, layer: 4));
-        Assert.Throws<ArgumentException>(() => new TextEmbedder(Checkpoint, pooling: TextPooling.Mask));
         Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().EmbedText(Checkpoint, textColumnName: "Body").Fit(Toy.Rows(_ml)));
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }

@@ -1,0 +1,95 @@
+using Microsoft.ML;
+using SkillLoc.Models.Embeddings;
+using SkillLoc.Models.Hooks;
+
+namespace SkillLoc.Transforms;
+
+/// <summary>Makes features of texts from what a model computes at a hook point; it learns nothing of the data.</summary>
+public sealed class ReadActivationsEstimator : IEstimator<ReadActivationsTransformer>
+{
+    private readonly SkillLocCatalog _catalog;
+    private readonly Options _options;
+
+    internal ReadActivationsEstimator(SkillLocCatalog catalog, Options options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        options.Check();
+        _catalog = catalog;
+        _options = options;
+    }
+
+    private ScoringColumns Columns
+    {
+        get
+        {
+            ScoringColumns columns = _options.Model?.Columns ?? new();
+            return new() { Text = _options.TextColumnName ?? columns.Text, TextPair = _options.TextPairColumnName ?? columns.TextPair };
+        }
+    }
+
+    /// <summary>Loads the checkpoint, or takes a share in the model's weights.</summary>
+    /// <param name="input">A view with the text columns; its rows are not read.</param>
+    /// <returns>The transformer; the caller disposes it.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">A text column is missing, or not text.</exception>
+    /// <exception cref="ArgumentException">The model has no such hook point; the message lists those that it has.</exception>
+    /// <exception cref="FileNotFoundException">The checkpoint or one of its files is missing.</exception>
+    public ReadActivationsTransformer Fit(IDataView input)
+    {
+        ArgumentNullException.ThrowIfNull(input);
+        ScoringSchema.CheckInputs(input.Schema, Columns);
+        ActivationReader reader = _options.Model is { } model
+            ? new(model.Classifier, _options.Point!, _options.Pooling)
+            : new(_options.Checkpoint!, _options.Point!, _options.Pooling, _options.Template, _options.MaxLength, _catalog.Device());
+        return new(reader, Columns, _options.OutputColumnName) { Host = new(_catalog.Context, nameof(ReadActivationsEstimator)) };
+    }
+
+    /// <inheritdoc/>
+    public SchemaShape GetOutputSchema(SchemaShape inputSchema) => ScoringSchema.AppendVector(inputSchema, Columns, _options.OutputColumnName);
+
+    /// <summary>Everything that reading activations can be told.</summary>
+    public sealed class Options
+    {
+        /// <summary>A Hugging Face checkpoint folder; this or a model.</summary>
+        public string? Checkpoint;
+
+        /// <summary>A fitted model, read with its prompt and its tuning; it stays as it is. This or a checkpoint.</summary>
+        public TextScoringTransformer? Model;
+
+        /// <summary>The hook point's name.</summary>
+        public string? Point;
+
+        /// <summary>How a text's activations become one vector.</summary>
+        public TextPooling Pooling = TextPooling.Mean;
+
+        /// <summary>A prompt template for a checkpoint; null for plain text. A model has its own.</summary>
+        public string? Template;
+
+        /// <summary>The most tokens of a row of a checkpoint. A model has its own.</summary>
+        public int MaxLength = 128;
+
+        /// <summary>The text column; null takes the model's, and "Text" for a checkpoint.</summary>
+        public string? TextColumnName;
+
+        /// <summary>The second text column; null takes the model's, and none for a checkpoint.</summary>
+        public string? TextPairColumnName;
+
+        /// <summary>The column that is added.</summary>
+        public string OutputColumnName = "Activations";
+
+        /// <exception cref="ArgumentException">An option is missing, or one is there too many.</exception>
+        internal void Check()
+        {
+            ArgumentException.ThrowIfNullOrEmpty(Point);
+            ArgumentException.ThrowIfNullOrEmpty(OutputColumnName);
+            if (string.IsNullOrEmpty(Checkpoint) == (Model is null))
+            {
+                throw new ArgumentException($"One of Options.{nameof(Checkpoint)} and Options.{nameof(Model)} must be given, and not both.");
+            }
+
+            if (Model is not null && Template is not null)
+            {
+                throw new ArgumentException($"Options.{nameof(Template)} is for a checkpoint; the model has a prompt of its own. Leave it out.");
+            }
+        }
+    }
+}
