@@ -39,7 +39,7 @@ public sealed class GraftCatalog : CatalogRoom
     }
 }
 
-/// <summary>What is done with skill neurons that were probed: <c>mlContext.SkillLoc().Neurons</c>.</summary>
+/// <summary>Operations on probed skill neurons: <c>mlContext.SkillLoc().Neurons</c>.</summary>
 public sealed class NeuronCatalog : CatalogRoom
 {
     internal NeuronCatalog(SkillLocCatalog catalog)

@@ -278,7 +278,7 @@ public sealed class Gpt2ForCausalLM : LanguageModel
 
     private Tensor Drop(Tensor x, double probability, bool training) => Drop(x, training ? Dropout ?? probability : 0);
 
-    /// <summary>What all layers of a pass share.</summary>
+    /// <summary>State that all layers of a pass share.</summary>
     private readonly record struct Pass(Tensor? Prefix, bool Training, PassHooks? Hooks)
     {
         public Tensor At(HookPoint point, Tensor x, Tensor? positions = null) => Hooks?.Run(point, x, positions) ?? x;
