@@ -26,7 +26,8 @@ public sealed record CalibrationMetrics
     /// </summary>
     public required double AdaptiveCalibrationError { get; init; }
 
-    /// <summary>MCE: the largest |accuracy_b - confidence_b| of the bins of equal width that have rows (Guo et al. 2017, equation 5).</summary>
+    /// <summary>MCE: the largest |accuracy_b - confidence_b| of the bins of equal width that have rows (Guo et al. 2017, equation
+    /// 5).</summary>
     public required double MaximumCalibrationError { get; init; }
 
     /// <summary>

@@ -7,7 +7,8 @@ namespace SkillLoc.Evaluators;
 /// <summary>Reads scores with the slot of each row's true label.</summary>
 internal static class LabeledScores
 {
-    /// <summary>Throws unless the label column fits the scores: a key, or of a binary trainer what its own evaluator reads.</summary>
+    /// <summary>Throws unless the label column fits the scores: a key, or for a binary trainer a type that ML.NET's evaluator
+    /// accepts.</summary>
     /// <exception cref="ArgumentOutOfRangeException">It is missing or of another type.</exception>
     public static void CheckLabel(DataViewSchema schema, string labelColumn, string scoreColumn)
     {
@@ -19,14 +20,14 @@ internal static class LabeledScores
         }
     }
 
-    /// <summary>Reads the labelled rows of a view. Where keys have values and scores slot names they go together by name, as keys may stand
-    /// in another order than the scores; else the i-th key is the label of the i-th score. Of a binary trainer true is the label of the
-    /// second. A label that the scores do not know has the slot after the last.</summary>
+    /// <summary>Reads the labelled rows of a view. If keys have values and scores have slot names, they are matched by name, as their
+    /// orders may differ; else the i-th key is the label of the i-th score. For a binary trainer, true is the second label. A label that
+    /// the scores lack has the slot after the last.</summary>
     /// <param name="context">The context.</param>
     /// <param name="data">The view.</param>
     /// <param name="labelColumn">The labels.</param>
     /// <param name="score">The scores.</param>
-    /// <param name="reader">Makes of the cursor what reads a row's scores.</param>
+    /// <param name="reader">Creates the reader of a row's scores from the cursor.</param>
     /// <exception cref="InvalidOperationException">There are no labelled rows, or no label is among the names of the slots.</exception>
     public static IEnumerable<(int Slot, float[] Scores)> Read(
         MLContext context, IDataView data, string labelColumn, DataViewSchema.Column score, Func<DataViewRowCursor, Func<float[]>> reader)

@@ -5,17 +5,17 @@ using SkillLoc.Transforms;
 
 namespace SkillLoc.Evaluators;
 
-/// <summary>What is measured of one row: the slots of its true and its most probable label, and how far its probabilities are off.</summary>
+/// <summary>The measures of one row: the slots of its true and its most probable label, and the errors of its probabilities.</summary>
 [StructLayout(LayoutKind.Auto)]
 internal readonly record struct MeasuredRow(int Label, int Predicted, double Confidence, double LabelProbability, double SquaredError)
 {
     public bool IsRight => Label == Predicted;
 
-    /// <summary>Reads the labelled rows of a view, whose scores must be probabilities. A label that the scores do not know is wrong with
+    /// <summary>Reads the labelled rows of a view, whose scores must be probabilities. A label that the scores lack counts as wrong with
     /// probability 0.</summary>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
     /// <exception cref="InvalidOperationException">There are no labelled rows, no label is among the names of the slots, or a row's scores
-    /// are no probabilities.</exception>
+    /// are not probabilities.</exception>
     public static IEnumerable<MeasuredRow> Read(MLContext context, IDataView data, string labelColumn, string scoreColumn)
     {
         LabeledScores.CheckLabel(data.Schema, labelColumn, scoreColumn);
@@ -24,7 +24,7 @@ internal readonly record struct MeasuredRow(int Label, int Predicted, double Con
             .Select(row => Of(row.Slot, row.Scores));
     }
 
-    /// <summary>Judges one row; of equal probabilities the first is the prediction.</summary>
+    /// <summary>Measures one row; ties are predicted as the first label.</summary>
     public static MeasuredRow Of(int label, float[] probabilities)
     {
         int predicted = Array.IndexOf(probabilities, probabilities.Max());

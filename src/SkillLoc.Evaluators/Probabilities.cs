@@ -29,7 +29,8 @@ internal sealed class Probabilities(DataViewRowCursor cursor, DataViewSchema.Col
                 $"a probability: this is a trainer's plain score, of which mlContext.BinaryClassification.Calibrators makes one");
     }
 
-    /// <summary>Finds a score column, whatever its numbers; beside the margin of a binary trainer the probability that was made of it.</summary>
+    /// <summary>Finds a score column, whatever its numbers; beside the margin of a binary trainer the probability that was made of
+    /// it.</summary>
     /// <param name="schema">The columns.</param>
     /// <param name="name">The score column's name.</param>
     /// <param name="isMargin">Whether it is a binary trainer's margin, without a probability beside it.</param>
@@ -107,7 +108,7 @@ internal sealed class Probabilities(DataViewRowCursor cursor, DataViewSchema.Col
     public static bool Are(float[] scores) =>
         scores.All(p => p >= -Tolerance && p <= 1 + Tolerance) && Math.Abs(scores.Sum() - 1) <= Tolerance;
 
-    /// <summary>What to throw when they are not.</summary>
+    /// <summary>The exception for scores that are not probabilities.</summary>
     public static InvalidOperationException NoProbabilities(DataViewSchema.Column column, long row, float[] scores) => new(
         IsBinary(column)
             ? $"Row {row} of column '{column.Name}' is {scores[1]}; calibration needs a probability: a number from 0 to 1."

@@ -74,7 +74,8 @@ public static class SkillLocGraftEvaluators
     /// read.</param>
     /// <param name="labelColumnName">The true label: a key with values, text or a number, matched by name with the models' labels. Rows
     /// with a missing or empty label are excluded.</param>
-    /// <param name="scoreColumnName">The models' probabilities, a float vector of known size whose slots are named after the labels.</param>
+    /// <param name="scoreColumnName">The models' probabilities, a float vector of known size whose slots are named after the
+    /// labels.</param>
     /// <param name="numberOfBins">Number of confidence bins, 1 or more; 15 by default, as in Guo et al. (2017).</param>
     /// <returns>One row per graft.</returns>
     /// <exception cref="ArgumentException">There is no graft, or the label column is missing or of another type.</exception>

@@ -19,6 +19,7 @@ public enum BasePatchKind
     /// <summary>All considered coordinates of one layer, whatever the sparsity.</summary>
     Layer,
 
-    /// <summary>A mask from a file: a graft's coordinates, or a safetensors file with a mask or scores for each considered parameter.</summary>
+    /// <summary>A mask from a file: a graft's coordinates, or a safetensors file with a mask or scores for each considered
+    /// parameter.</summary>
     Loaded,
 }

@@ -6,22 +6,22 @@ using static TorchSharp.torch;
 
 namespace SkillLoc.Trainers;
 
-/// <summary>The gradients of some rows' losses, which every training takes alike.</summary>
+/// <summary>Computes the gradients of rows' losses, for all kinds of training.</summary>
 internal static class BatchGradients
 {
-    /// <summary>What some rows should be predicted as in a pass over the data; of several answers one is drawn for each row.</summary>
+    /// <summary>The targets of rows in a pass over the data; of several answers one is drawn for each row.</summary>
     public static RowTarget[] Targets(EncodedDataset train, IReadOnlyList<int> rows, int seed, int pass) =>
         train.TargetsOf(rows, row => Derive((int)Derive(seed, 3, pass), 3, row));
 
     /// <summary>
-    /// The weights of the rows of micro-batches, one after another: 1 / (micro-batches x rows of their own micro-batch), which gives the same
-    /// gradient as one pass per micro-batch; where answers are written, a token weighs as much as another, 1 / (micro-batches x tokens of
-    /// its micro-batch). Times the row's own weight.
+    /// Returns the weights of the rows of micro-batches, in order: 1 / (micro-batches x rows of the micro-batch), which gives the same
+    /// gradient as one pass per micro-batch; for generated answers 1 / (micro-batches x tokens of the micro-batch) per token. Each is
+    /// multiplied by the row's own weight.
     /// </summary>
-    /// <param name="train">What the rows are of.</param>
+    /// <param name="train">The data set of the rows.</param>
     /// <param name="microBatches">The rows of micro-batches.</param>
-    /// <param name="count">How many micro-batches the update has.</param>
-    /// <param name="targets">What <see cref="Targets"/> gave for the rows.</param>
+    /// <param name="count">Number of micro-batches in the update.</param>
+    /// <param name="targets">The rows' targets from <see cref="Targets"/>.</param>
     public static float[] Weights(EncodedDataset train, IEnumerable<int[]> microBatches, int count, RowTarget[] targets)
     {
         var weights = new List<float>();
@@ -35,15 +35,15 @@ internal static class BatchGradients
         return [.. weights];
     }
 
-    /// <summary>Adds the gradients of a weighted sum of the rows' losses (<see cref="TextTask.Losses"/>) to the parameters. Rows are regrouped
-    /// by length, which changes nothing but the padding.</summary>
+    /// <summary>Adds the gradients of a weighted sum of the rows' losses (<see cref="TextTask.Losses"/>) to the parameters. Rows are
+    /// regrouped by length, which affects only padding.</summary>
     /// <param name="classifier">The model.</param>
-    /// <param name="data">What the rows are of.</param>
+    /// <param name="data">The data set of the rows.</param>
     /// <param name="rows">The rows.</param>
     /// <param name="weights">Their weights.</param>
-    /// <param name="maxTokens">Padded tokens in one pass; null takes what suits the device.</param>
-    /// <param name="training">True switches dropout on.</param>
-    /// <param name="targets">What the rows should be predicted as.</param>
+    /// <param name="maxTokens">Padded tokens in one pass; null chooses a size that suits the device.</param>
+    /// <param name="training">True enables dropout.</param>
+    /// <param name="targets">The targets of the rows.</param>
     /// <returns>The weighted sum, in nats.</returns>
     public static double Add(
         TextClassifier classifier, EncodedDataset data, int[] rows, float[] weights, int? maxTokens, bool training, RowTarget[] targets)
@@ -65,7 +65,7 @@ internal static class BatchGradients
         return loss;
     }
 
-    /// <summary>A seed of its own for each use and place, well mixed (SplitMix64's finaliser).</summary>
+    /// <summary>Derives a distinct seed for each use and place with SplitMix64's finaliser.</summary>
     public static uint Derive(int seed, uint use, int place)
     {
         ulong mixed = (((ulong)(uint)seed << 32) | (uint)place) + (use * 0x9E3779B97F4A7C15);

@@ -5,7 +5,7 @@ namespace SkillLoc.Trainers;
 /// <param name="Confidence">The probability of each row's true label.</param>
 internal sealed record EpochScores(bool[] Right, float[] Confidence)
 {
-    /// <summary>What the task gave.</summary>
+    /// <summary>Creates the scores from the task's result.</summary>
     public EpochScores((bool[] Right, float[] Confidence) scores)
         : this(scores.Right, scores.Confidence)
     {

@@ -32,11 +32,11 @@ internal sealed class FineTuning : TrainingObjective, IDisposable
     private (int Task, int[] Rows)[] _batches = [];
     private int _epoch = -1;
 
-    /// <param name="options">What training is told, its seed included.</param>
-    /// <param name="classifiers">The tasks' classifiers; of several, all lie over the first one's storage.</param>
+    /// <param name="options">The options, with a seed.</param>
+    /// <param name="classifiers">The classifiers of the tasks; all share the storage of the first.</param>
     /// <param name="train">Each task's rows.</param>
-    /// <param name="validation">Each task's rows for the metric, which is the mean over the tasks; null for none.</param>
-    /// <param name="stateFile">Where the state is kept; null for nowhere.</param>
+    /// <param name="validation">The validation rows of each task, whose metrics are averaged; null for none.</param>
+    /// <param name="stateFile">The state file; null for none.</param>
     /// <param name="host">The trainer's.</param>
     /// <param name="channel">The trainer's.</param>
     /// <exception cref="InvalidOperationException">Training ends before the first epoch does, which cartography waits for.</exception>
@@ -100,8 +100,8 @@ internal sealed class FineTuning : TrainingObjective, IDisposable
         }
     }
 
-    /// <summary>Trains, from the start or from where a state file stands, and leaves the kept state in the classifier.</summary>
-    /// <returns>What was reached.</returns>
+    /// <summary>Trains from the start or a saved state, and leaves the kept state in the classifier.</summary>
+    /// <returns>The final state.</returns>
     public TrainingState Run()
     {
         using var outer = NewDisposeScope();
@@ -157,7 +157,7 @@ internal sealed class FineTuning : TrainingObjective, IDisposable
 
     /// <summary>
     /// One update. The rows of all its micro-batches of a task are regrouped by length, which gives the same gradient as one pass per
-    /// micro-batch with far less padding. Of several answers one is drawn for each use of a row.
+    /// micro-batch with far less padding. One of several answers is drawn for each use of a row.
     /// </summary>
     /// <returns>The loss, the L1 penalty included.</returns>
     public override double Step(TrainingState state)
@@ -241,8 +241,8 @@ internal sealed class FineTuning : TrainingObjective, IDisposable
         _options.Progress?.Report(new(state.Step, _steps, state.Loss, state.Metric, state.Rows / state.Seconds));
 
     /// <summary>
-    /// Micro-batches of an epoch, each of one task. Like dropout's, their randomness follows from the seed and the place in the run alone,
-    /// so that a resumed run draws what an uninterrupted one would.
+    /// Micro-batches of an epoch, each of one task. As for dropout, the randomness depends only on the seed and the step, so that a resumed
+    /// run equals an uninterrupted one.
     /// </summary>
     private (int Task, int[] Rows)[] Shuffle(int epoch)
     {

@@ -117,7 +117,7 @@ public sealed partial class GraftMaskEstimator
         /// <summary>Cancels training, which returns the best mask so far, as does cancelling the context's execution.</summary>
         public CancellationToken CancellationToken;
 
-        /// <summary>What the best epoch is chosen by.</summary>
+        /// <summary>The criterion by which the best epoch is chosen.</summary>
         internal double Criterion(GraftQuality quality) => Selection switch
         {
             GraftSelection.Training => quality.Training,
@@ -125,7 +125,7 @@ public sealed partial class GraftMaskEstimator
             _ => quality.Training + (quality.Validation ?? 0),
         };
 
-        /// <summary>What training rows count by.</summary>
+        /// <summary>The weighting of training rows.</summary>
         internal RowWeighting Weighting => new(ExampleWeightColumnName, ClassWeights);
 
         /// <summary>Used if neither <see cref="Seed"/> nor a stored state has a seed; null draws one from the context.</summary>

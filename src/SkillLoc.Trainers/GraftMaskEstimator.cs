@@ -29,7 +29,7 @@ public sealed partial class GraftMaskEstimator : IEstimator<GraftTransformer>
     /// <exception cref="InvalidOperationException">There are no rows, or a row cannot be encoded.</exception>
     /// <exception cref="InvalidDataException">The base checkpoint is damaged, or of another architecture than the fine-tuned model; or the
     /// file of a base patch or of a stored training is damaged or belongs to something else.</exception>
-    /// <exception cref="IOException">An output could not be written; nothing was trained.</exception>
+    /// <exception cref="IOException">An output cannot be written; nothing was trained.</exception>
     public GraftTransformer Fit(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);

@@ -1,8 +1,8 @@
 namespace SkillLoc.Trainers;
 
-/// <summary>The task's metric of one model.</summary>
-/// <param name="Training">On training rows: as many as an epoch of mask training takes, the same for every model.</param>
-/// <param name="Validation">On the whole validation set; null where there is none.</param>
+/// <summary>The metrics of a model.</summary>
+/// <param name="Training">The metric on as many training rows as an epoch of mask training uses, the same for every model.</param>
+/// <param name="Validation">The metric on the validation set; null if there is none.</param>
 public sealed record GraftQuality(double Training, double? Validation)
 {
     /// <summary>The measures as a graft carries them.</summary>

@@ -5,7 +5,8 @@ using SkillLoc.Transforms;
 
 namespace SkillLoc.Trainers;
 
-/// <summary>Trains the scores of a mask (methods, A.12, step 3): an update is an epoch, and the best epoch's rounded mask is kept.</summary>
+/// <summary>Trains the scores of a mask (methods, A.12, step 3): an update is an epoch, and the best epoch's rounded mask is
+/// kept.</summary>
 internal sealed class GraftScoreTraining : TrainingObjective
 {
     private readonly GraftMask _mask;
@@ -27,11 +28,11 @@ internal sealed class GraftScoreTraining : TrainingObjective
     /// <param name="classifier">The base model, which the mask changes.</param>
     /// <param name="train">The training rows.</param>
     /// <param name="validation">Rows that help choose the best epoch; null for none.</param>
-    /// <param name="options">What training is told.</param>
-    /// <param name="seed">What rows are drawn by.</param>
-    /// <param name="stored">What training goes on from; null starts anew.</param>
-    /// <param name="identity">What the training depends on.</param>
-    /// <param name="write">Writes a state, and says whether it is written.</param>
+    /// <param name="options">The options of training.</param>
+    /// <param name="seed">The seed by which rows are drawn.</param>
+    /// <param name="stored">The state to resume from; null to start anew.</param>
+    /// <param name="identity">The description of everything that affects the result.</param>
+    /// <param name="write">Writes a state and returns whether it was written.</param>
     public GraftScoreTraining(
         GraftMask mask, TextClassifier classifier, EncodedDataset train, EncodedDataset? validation, GraftMaskEstimator.Options options, int seed,
         GraftMaskState? stored, IReadOnlyDictionary<string, string> identity, Func<GraftMaskState, bool> write)
@@ -55,7 +56,7 @@ internal sealed class GraftScoreTraining : TrainingObjective
     /// <summary>The best epoch's rounded mask.</summary>
     public IReadOnlyList<GraftPart> Best { get; private set; }
 
-    /// <summary>What was measured of it; none where no epoch was judged.</summary>
+    /// <summary>The metrics of the best mask; empty if no epoch was evaluated.</summary>
     public IReadOnlyDictionary<string, double> Metrics { get; private set; }
 
     public override TrainingState? Resume() => _stored is null ? null : new()
@@ -134,7 +135,7 @@ internal sealed class GraftScoreTraining : TrainingObjective
     public override void Report(TrainingState state) =>
         _options.Progress?.Report(new(state.Step, _options.Epochs, state.Loss, _score, state.Rows / state.Seconds));
 
-    /// <summary>What an epoch draws by.</summary>
+    /// <summary>The random generator of an epoch.</summary>
     public static Random Draws(int seed, int epoch) => new(unchecked((seed * 486187739) + epoch));
 
     /// <summary>At most <see cref="GraftMaskEstimator.Options.MaxBatchesPerEpoch"/> micro-batches of freshly shuffled rows.</summary>

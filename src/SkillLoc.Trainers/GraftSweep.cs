@@ -41,8 +41,9 @@ public sealed class GraftSweep
     /// <returns>The grafts in the order of the sparsities; fewer if cancelled.</returns>
     /// <exception cref="ArgumentException">A column is missing or of another type, or a label is not one of the task's.</exception>
     /// <exception cref="InvalidOperationException">There are no rows, or a row cannot be encoded.</exception>
-    /// <exception cref="InvalidDataException">The base checkpoint is damaged, or of another architecture than the fine-tuned model.</exception>
-    /// <exception cref="IOException">An output could not be written; nothing was trained.</exception>
+    /// <exception cref="InvalidDataException">The base checkpoint is damaged, or of another architecture than the fine-tuned
+    /// model.</exception>
+    /// <exception cref="IOException">An output cannot be written; nothing was trained.</exception>
     public GraftSweepResult Fit(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);

@@ -397,7 +397,7 @@ internal sealed class GraftTraining : IDisposable
         return Convert.ToHexStringLower(SHA256.HashData(file.ToArray()));
     }
 
-    /// <summary>Base and graft use the head that fine-tuning trained.</summary>
+    /// <summary>Copies the fine-tuned head, which base and graft use.</summary>
     private static void CopyHead(TextClassifier from, TextClassifier to)
     {
         using IDisposable noGradients = no_grad();

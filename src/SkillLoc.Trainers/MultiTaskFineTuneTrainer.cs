@@ -77,7 +77,7 @@ public sealed class MultiTaskFineTuneTrainer
     /// another run.</exception>
     /// <exception cref="FileNotFoundException">The checkpoint or one of its files is missing.</exception>
     /// <exception cref="InvalidDataException">The checkpoint is damaged, or a graft to start from was made for another one.</exception>
-    /// <exception cref="IOException">An output could not be written; nothing was trained.</exception>
+    /// <exception cref="IOException">An output cannot be written; nothing was trained.</exception>
     public MultiTaskModel Fit(IReadOnlyDictionary<string, IDataView> train, IReadOnlyDictionary<string, IDataView>? validation = null)
     {
         ArgumentNullException.ThrowIfNull(train);

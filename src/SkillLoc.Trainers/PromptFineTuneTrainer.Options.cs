@@ -23,12 +23,12 @@ public sealed partial class PromptFineTuneTrainer
         public string Checkpoint = "";
 
         /// <summary>
-        /// The task. A <see cref="PromptTask"/> has a template, label words and limits; <see cref="PromptTasks.Find"/> knows those of the paper,
-        /// and a GPT-2 checkpoint takes its <see cref="PromptTask.Autoregressive"/> prompt. T5, which writes its answers, takes a
+        /// The task. A <see cref="PromptTask"/> has a template, label words and limits; <see cref="PromptTasks.Find"/> knows those of the
+        /// paper, and a GPT-2 checkpoint takes its <see cref="PromptTask.Autoregressive"/> prompt. T5, which writes its answers, takes a
         /// <see cref="TextToTextTask"/>; <see cref="TextToTextTasks.Find"/> knows those of the paper. A key-typed label column makes it a
         /// classification: each label has an answer (<see cref="TextToTextTask.Answers"/>), and the scores are the probabilities of the
-        /// answers. Answers that differ from row to row are a text column, or a vector of text where a row has several, of which each use of
-        /// the row draws one; nothing but the written text is predicted then. Validation has the model write, and judges by the task's
+        /// answers. Answers that differ from row to row are a text column, or a vector of text where a row has several, of which each use
+        /// of the row draws one; nothing but the written text is predicted then. Validation has the model write, and judges by the task's
         /// metric. To train all of T5, as the paper does, set <see cref="FixEmbeddings"/> and <see cref="FixHead"/> to false. Null for a
         /// classification head on plain text.
         /// </summary>
@@ -277,7 +277,7 @@ public sealed partial class PromptFineTuneTrainer
         internal HeadKind HeadKind => Head
             ?? (Task is TextToTextTask ? HeadKind.Generation : MultiLabel ? HeadKind.SequenceClassification : HeadKind.LabelWords);
 
-        /// <summary>What training rows count by.</summary>
+        /// <summary>The weighting of training rows.</summary>
         internal RowWeighting Weighting => new(ExampleWeightColumnName, ClassWeights);
 
         private bool HasTemplate => HeadKind is HeadKind.LabelWords or HeadKind.MaskTokenLinear;

@@ -45,11 +45,12 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
     /// another run.</exception>
     /// <exception cref="FileNotFoundException">The checkpoint or one of its files is missing.</exception>
     /// <exception cref="InvalidDataException">The checkpoint is damaged, or a graft to start from was made for another one.</exception>
-    /// <exception cref="IOException">An output could not be written; nothing was trained.</exception>
+    /// <exception cref="IOException">An output cannot be written; nothing was trained.</exception>
     public TextScoringTransformer Fit(IDataView input) => Fit(input, _options.ValidationSet);
 
     /// <summary>Fine-tunes on a view and keeps the best state on a validation view.</summary>
-    /// <param name="trainData">A view with the label column (a key, for a regression a Single, for T5 also text) and the text columns.</param>
+    /// <param name="trainData">A view with the label column (a key, for a regression a Single, for T5 also text) and the text
+    /// columns.</param>
     /// <param name="validationData">Validation rows for selecting the best state; null keeps the last.</param>
     /// <returns>The scoring transformer, which owns the model; the caller disposes it.</returns>
     public TextScoringTransformer Fit(IDataView trainData, IDataView? validationData)

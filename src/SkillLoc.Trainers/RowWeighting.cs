@@ -20,8 +20,10 @@ internal sealed record RowWeighting(string? Column, ClassWeights? Classes)
     /// <param name="labelColumn">The column of what is right.</param>
     /// <param name="classifier">The model that encodes the rows and knows the labels.</param>
     /// <param name="role">What the rows are called in messages.</param>
-    /// <exception cref="ArgumentException">A column is missing or of another type, or a label or class weight is of none of the model's.</exception>
-    /// <exception cref="InvalidOperationException">There are no labelled rows, one cannot be encoded or weighed, or all weigh nothing.</exception>
+    /// <exception cref="ArgumentException">A column is missing or of another type, or a label or class weight is of none of the
+    /// model's.</exception>
+    /// <exception cref="InvalidOperationException">There are no labelled rows, one cannot be encoded or weighed, or all weigh
+    /// nothing.</exception>
     public EncodedDataset Read(IDataView data, ScoringColumns columns, string labelColumn, TextClassifier classifier, string role)
     {
         Check(data.Schema);

@@ -4,7 +4,7 @@ using System.Text.Json;
 
 namespace SkillLoc.Trainers;
 
-/// <summary>Everything that affects the result of a run, by name in snake_case.</summary>
+/// <summary>The settings that affect the result of a run, by snake_case name.</summary>
 internal sealed class RunDescription : Dictionary<string, string>
 {
     /// <summary>Describes every number, flag and choice of an options class.</summary>

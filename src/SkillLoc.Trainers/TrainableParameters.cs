@@ -8,8 +8,8 @@ using static TorchSharp.torch;
 namespace SkillLoc.Trainers;
 
 /// <summary>
-/// The parameters that fine-tuning trains: those of the selection, within a region if there is one and without frozen coordinates, and what
-/// passes read in their place where that is something else: a copy of another type, or another task's view of the same storage.
+/// The parameters that fine-tuning trains: those of the selection, within a region if there is one and without frozen coordinates, with
+/// their stand-ins in forward passes: a copy of another type, or another task's view of the same storage.
 /// </summary>
 internal sealed class TrainableParameters : IDisposable
 {
@@ -22,12 +22,12 @@ internal sealed class TrainableParameters : IDisposable
     /// <summary>Those that train, with the first of their stand-ins, whose storage the others share.</summary>
     private readonly (Parameter Master, Parameter StandIn)[] _copied;
 
-    /// <summary>What the norm of the gradients is taken over.</summary>
+    /// <summary>The parameters whose gradients the norm includes.</summary>
     private readonly Parameter[] _clipped;
 
-    /// <param name="options">What trains, and in which precision.</param>
-    /// <param name="classifiers">The tasks' classifiers; of several, all lie over the first one's storage.</param>
-    /// <exception cref="ArgumentException">A coordinate is none of the model's, or does not train; or nothing is left to train.</exception>
+    /// <param name="options">The options that select parameters and precision.</param>
+    /// <param name="classifiers">The tasks' classifiers; if there are several, all share the first one's storage.</param>
+    /// <exception cref="ArgumentException">A coordinate is not in the model or is not trained, or nothing is left to train.</exception>
     public TrainableParameters(PromptFineTuneTrainer.Options options, IReadOnlyList<TextClassifier> classifiers)
     {
         _classifiers = [.. classifiers];
@@ -71,15 +71,15 @@ internal sealed class TrainableParameters : IDisposable
         SyncWeights();
     }
 
-    /// <summary>What the optimiser changes.</summary>
+    /// <summary>The parameters that the optimiser updates.</summary>
     public TrainedParameter[] Trained { get; }
 
-    /// <summary>The tasks' classifiers that passes run.</summary>
+    /// <summary>The classifiers that forward passes use, one per task.</summary>
     public IReadOnlyList<TextClassifier> Passes => _passes;
 
     private bool HasCopies => !ReferenceEquals(_passes, _classifiers);
 
-    /// <summary>Has gradients taken, or no longer.</summary>
+    /// <summary>Enables or disables gradients.</summary>
     public void RequireGradients(bool required)
     {
         foreach (Parameter parameter in _differentiated.SelectMany(pair => pair.StandIns.Prepend(pair.Master)))
@@ -89,7 +89,7 @@ internal sealed class TrainableParameters : IDisposable
         }
     }
 
-    /// <summary>Before an update.</summary>
+    /// <summary>Prepares an update.</summary>
     public void ClearGradients()
     {
         foreach ((Parameter master, _) in _differentiated)
@@ -124,9 +124,10 @@ internal sealed class TrainableParameters : IDisposable
         }
     }
 
-    /// <summary>After all backward passes of an update: leaves the gradients of what trains, adds the L1 penalty's, and clips.</summary>
+    /// <summary>After all backward passes of an update: keeps the gradients of trained parameters, adds the L1 penalty's, and
+    /// clips.</summary>
     /// <param name="l1">The strength of the L1 penalty.</param>
-    /// <param name="maxNorm">The largest norm; 0 does not clip.</param>
+    /// <param name="maxNorm">The maximum norm; 0 to not clip.</param>
     /// <returns>The L1 penalty.</returns>
     public double FinishGradients(double l1, double maxNorm)
     {
@@ -140,14 +141,14 @@ internal sealed class TrainableParameters : IDisposable
         return penalty;
     }
 
-    /// <summary>After the optimiser's step: the model gets the values, and passes their copies.</summary>
+    /// <summary>After the optimiser's step: copies the new values to the model and to the stand-ins.</summary>
     public void WriteBack()
     {
         Array.ForEach(Trained, parameter => parameter.GiveValue());
         SyncWeights();
     }
 
-    /// <summary>Copies the masters to the weights of the passes, where these are others.</summary>
+    /// <summary>Copies the master weights to their stand-ins.</summary>
     public void SyncWeights()
     {
         using IDisposable noGradients = no_grad();
@@ -189,9 +190,10 @@ internal sealed class TrainableParameters : IDisposable
     }
 
     /// <summary>
-    /// What trains of classifiers over one backbone; classification heads of their own, and what a tuning method adds, train whole.
+    /// Selects the trained parameters of classifiers over one backbone; classification heads and the parameters of a tuning method are
+    /// trained entirely.
     /// </summary>
-    /// <exception cref="ArgumentException">A coordinate is none of the model's, or does not train; or nothing is left to train.</exception>
+    /// <exception cref="ArgumentException">A coordinate is not in the model or is not trained, or nothing is left to train.</exception>
     private static TrainedParameter[] Select(PromptFineTuneTrainer.Options options, IReadOnlyList<TextClassifier> classifiers)
     {
         TextClassifier classifier = classifiers[0];

@@ -3,18 +3,18 @@ using Microsoft.ML.Runtime;
 
 namespace SkillLoc.Trainers;
 
-/// <summary>What a training does in each update; <see cref="TrainingLoop"/> does the rest.</summary>
+/// <summary>The objective of a <see cref="TrainingLoop"/>: its updates, metric and state.</summary>
 internal abstract class TrainingObjective
 {
-    /// <summary>Reads the state that training goes on from; null starts anew.</summary>
+    /// <summary>Reads the state to resume from; null to start anew.</summary>
     public virtual TrainingState? Resume() => null;
 
-    /// <summary>One update; adds the rows that it used to the state.</summary>
-    /// <param name="state">Where training is; its step counts the updates before this one.</param>
+    /// <summary>Runs one update and adds the number of rows used to the state.</summary>
+    /// <param name="state">The state of training; its step is the number of previous updates.</param>
     /// <returns>The loss.</returns>
     public abstract double Step(TrainingState state);
 
-    /// <summary>The metric that the best state is chosen by; null where there is nothing to choose by.</summary>
+    /// <summary>Computes the metric by which the best state is chosen; null if there is none.</summary>
     public virtual double? Validate(TrainingState state) => null;
 
     /// <summary>Called when the state is the best so far.</summary>
@@ -22,66 +22,66 @@ internal abstract class TrainingObjective
     {
     }
 
-    /// <summary>Called after each evaluation, whether there is something to choose by or not.</summary>
+    /// <summary>Called after each evaluation, with or without a metric.</summary>
     public virtual void Evaluated(TrainingState state)
     {
     }
 
-    /// <summary>Called after each update, when all else is done.</summary>
+    /// <summary>Called at the end of each update.</summary>
     public virtual void Updated(TrainingState state)
     {
     }
 
-    /// <summary>Writes the state that training can go on from.</summary>
+    /// <summary>Writes a state from which training can resume.</summary>
     public virtual void Save(TrainingState state)
     {
     }
 
-    /// <summary>Tells the caller's own progress.</summary>
+    /// <summary>Reports to the caller's progress.</summary>
     public virtual void Report(TrainingState state)
     {
     }
 
-    /// <summary>What is said where the loss is not finite.</summary>
+    /// <summary>Error message for a loss that is not finite.</summary>
     public abstract string Diverged(TrainingState state);
 }
 
 /// <summary>
-/// The loop of every training (methods, A.9): update, evaluate, keep the best, save the state, tell how far it is; until all updates are
-/// done, the metric no longer improves, or it is cancelled.
+/// The loop of every training (methods, A.9): update, evaluate, keep the best state, save the state and report progress, until all updates
+/// are done, the metric stops improving, or training is cancelled.
 /// </summary>
-/// <param name="host">The trainer's.</param>
-/// <param name="channel">The trainer's.</param>
+/// <param name="host">The trainer's host.</param>
+/// <param name="channel">The trainer's channel.</param>
 internal sealed class TrainingLoop(ComponentHost host, IChannel channel)
 {
-    /// <summary>A mean loss below which training has nothing left to learn (methods, C.2).</summary>
+    /// <summary>The mean loss below which an evaluation counts as no improvement (methods, C.2).</summary>
     private const double LeastLoss = 1e-7;
 
-    /// <summary>What ML.NET's log calls the training.</summary>
+    /// <summary>Name of the training in ML.NET's log.</summary>
     public required string Name { get; init; }
 
-    /// <summary>The updates of the whole training.</summary>
+    /// <summary>Total number of updates.</summary>
     public required int Steps { get; init; }
 
-    /// <summary>Updates between evaluations; there is always one after the last update.</summary>
+    /// <summary>Number of updates between evaluations; the last update is always followed by one.</summary>
     public int EvaluationInterval { get; init; } = 1;
 
-    /// <summary>Updates between writes of the state.</summary>
+    /// <summary>Number of updates between writes of the state.</summary>
     public int StateInterval { get; init; } = int.MaxValue;
 
-    /// <summary>Ends training after so many evaluations in a row that did not improve; null never does.</summary>
+    /// <summary>Number of consecutive evaluations without improvement that ends training; null for no limit.</summary>
     public int? Patience { get; init; }
 
-    /// <summary>Whether of equally good states the later is the best, as in the paper's fine-tuning; else the earlier.</summary>
+    /// <summary>Whether ties between states go to the later one, as in the paper's fine-tuning, or to the earlier.</summary>
     public bool LaterWins { get; init; } = true;
 
-    /// <summary>What an update is called.</summary>
+    /// <summary>Name of an update in progress reports.</summary>
     public string Unit { get; init; } = "update";
 
     /// <summary>Ends training, as does the end of the context's execution.</summary>
     public CancellationToken Cancellation { get; init; }
 
-    /// <summary>Trains, from the start or from where a stored state stands.</summary>
+    /// <summary>Runs the training from the start or from a stored state.</summary>
     /// <exception cref="InvalidOperationException">The loss is not finite.</exception>
     public TrainingState Run(TrainingObjective objective)
     {
@@ -153,6 +153,6 @@ internal sealed class TrainingLoop(ComponentHost host, IChannel channel)
         objective.Evaluated(state);
     }
 
-    /// <summary>Whether the metric has not improved for so long that training ends.</summary>
+    /// <summary>Whether training ends because the metric has stopped improving.</summary>
     private bool IsStale(TrainingState state) => state.Stale >= Patience;
 }

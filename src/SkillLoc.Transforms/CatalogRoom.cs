@@ -39,7 +39,7 @@ public sealed class GraftCatalog : CatalogRoom
     }
 }
 
-/// <summary>What is done with skill neurons that were probed: <c>mlContext.SkillLoc().Neurons</c>.</summary>
+/// <summary>Operations on probed skill neurons: <c>mlContext.SkillLoc().Neurons</c>.</summary>
 public sealed class NeuronCatalog : CatalogRoom
 {
     internal NeuronCatalog(SkillLocCatalog catalog)
@@ -57,7 +57,8 @@ public sealed class ConnectivityCatalog : CatalogRoom
     }
 }
 
-/// <summary>Measures of any trainer's scores, beside the catalog's <c>EvaluateCalibration</c>: <c>mlContext.SkillLoc().Evaluation</c>.</summary>
+/// <summary>Measures of any trainer's scores, beside the catalog's <c>EvaluateCalibration</c>:
+/// <c>mlContext.SkillLoc().Evaluation</c>.</summary>
 public sealed class EvaluationCatalog : CatalogRoom
 {
     internal EvaluationCatalog(SkillLocCatalog catalog)

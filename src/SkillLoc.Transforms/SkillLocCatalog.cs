@@ -25,7 +25,7 @@ public sealed class SkillLocCatalog
     /// <summary>Many grafts: sweeps, sets, sequences and their measures.</summary>
     public GraftCatalog Grafts => new(this);
 
-    /// <summary>What is done with skill neurons that were probed.</summary>
+    /// <summary>Operations on probed skill neurons.</summary>
     public NeuronCatalog Neurons => new(this);
 
     /// <summary>Paths between checkpoints.</summary>

@@ -6,8 +6,8 @@ using SkillLoc.Transforms;
 namespace SkillLoc.Evaluators;
 
 /// <summary>
-/// Finds the temperature at which scored rows are the most likely (Guo et al., 2017, On Calibration of Modern Neural Networks, section 4.2).
-/// Fit it on rows that the model was not trained on.
+/// Fits the temperature that maximises the likelihood of scored rows (Guo et al., 2017, On Calibration of Modern Neural Networks, section
+/// 4.2). Fit it on rows that the model was not trained on.
 /// </summary>
 public sealed class TemperatureCalibrationEstimator : IEstimator<TemperatureTransformer>
 {
@@ -22,13 +22,13 @@ public sealed class TemperatureCalibrationEstimator : IEstimator<TemperatureTran
         (_catalog, _labelColumn, _scoreColumn, _form) = (catalog, labelColumn, scoreColumn, form);
 
     /// <summary>Fits the temperature, in double precision on the CPU.</summary>
-    /// <param name="input">Scored validation rows. Rows without a label are left out, and so are those whose label the scores do not know.</param>
+    /// <param name="input">Scored validation rows. Rows without a label, or with a label that the scores lack, are skipped.</param>
     /// <returns>The transformer. Its temperature is from 0.01 to 100 (<see cref="TemperatureTransformer.LowestTemperature"/> and
-    /// <see cref="TemperatureTransformer.HighestTemperature"/>): rows that are all right, or better than every temperature makes them, give
-    /// a bound and a warning in the log; scores that say nothing of any row give 1.</returns>
+    /// <see cref="TemperatureTransformer.HighestTemperature"/>): rows whose likelihood has no maximum within it give a bound and a warning
+    /// in the log; scores that are equal in every row give 1.</returns>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type, or the scores are a regression's.</exception>
     /// <exception cref="InvalidOperationException">There are no labelled rows, none of their labels is among the names of the slots, or a
-    /// row's scores are not finite, or no probabilities where they must be.</exception>
+    /// row's scores are not finite, or not probabilities if they must be.</exception>
     public TemperatureTransformer Fit(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);

@@ -2,7 +2,7 @@ namespace SkillLoc.Evaluators;
 
 /// <summary>
 /// The mean negative log-likelihood of labelled logits over the inverse temperature b = 1/T: the mean of log sum_k exp(b z_k) - b z_label.
-/// It is convex in b, so its derivative rises, and bisection finds where it is 0 or that it is nowhere in the range.
+/// It is convex in b, so bisection finds the zero of its increasing derivative, or that the range contains none.
 /// </summary>
 internal sealed class TemperatureFit
 {
@@ -11,7 +11,7 @@ internal sealed class TemperatureFit
 
     private readonly List<(double Label, double[] Logits)> _rows = [];
 
-    /// <summary>How many rows there are.</summary>
+    /// <summary>The number of rows.</summary>
     public int Count => _rows.Count;
 
     /// <summary>Adds a row.</summary>
@@ -24,7 +24,7 @@ internal sealed class TemperatureFit
         _rows.Add((shifted[slot], shifted));
     }
 
-    /// <summary>The temperature in a range that the rows are the most likely at; 1 where all are equally good.</summary>
+    /// <summary>The temperature within a range that maximises the likelihood; 1 if all are equally good.</summary>
     public double Best(double lowest, double highest)
     {
         if (_rows.TrueForAll(row => Array.TrueForAll(row.Logits, logit => logit == 0)))
@@ -56,7 +56,7 @@ internal sealed class TemperatureFit
     public double LogLoss(double temperature) =>
         _rows.Average(row => Math.Log(row.Logits.Sum(logit => Math.Exp(logit / temperature))) - (row.Label / temperature));
 
-    /// <summary>The derivative: the mean of what the logit is expected to be, less the label's.</summary>
+    /// <summary>The derivative: the mean of the expected logit minus the label's logit.</summary>
     private double Slope(double inverse)
     {
         double slope = 0;

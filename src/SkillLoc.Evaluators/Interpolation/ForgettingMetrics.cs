@@ -11,7 +11,8 @@ public sealed record ForgettingMetrics
     /// <summary>One entry per point: the rows forgotten since the previous point.</summary>
     public required IReadOnlyList<ForgettingEntry> Entries { get; init; }
 
-    /// <summary>The entries as rows, with the columns From, To, Forgotten, Relearnt, Correctness, Confidence, Variability and Turns.</summary>
+    /// <summary>The entries as rows, with the columns From, To, Forgotten, Relearnt, Correctness, Confidence, Variability and
+    /// Turns.</summary>
     /// <param name="context">The context.</param>
     /// <returns>One row per point.</returns>
     public IDataView ToDataView(MLContext context)

@@ -17,7 +17,8 @@ internal sealed class JudgedRows : IDisposable
     /// <summary>Reads a view for the evaluated task.</summary>
     /// <exception cref="ArgumentException">A column is missing or of another type, a label is not one of the task's, or the metric does not
     /// match the task.</exception>
-    /// <exception cref="InvalidOperationException">There are no labelled rows, one cannot be encoded, or a score is outside its range.</exception>
+    /// <exception cref="InvalidOperationException">There are no labelled rows, one cannot be encoded, or a score is outside its
+    /// range.</exception>
     public JudgedRows(IDataView data, TextScoringTransformer task, CheckpointInterpolationEvaluator.Options options)
     {
         _task = task.Classifier.Task.JudgedBy(options.Metric);
@@ -62,20 +63,19 @@ internal sealed class JudgedRows : IDisposable
     }
 }
 
-/// <summary>What one model makes of a set's rows.</summary>
+/// <summary>The evaluation of one model on the rows of a set.</summary>
 /// <param name="Loss">The mean loss, in nats.</param>
 /// <param name="Metric">The task's metric.</param>
-/// <param name="Scores">Each row's score from 0 to 1, of which 1 is right; empty where the task gives none.</param>
-/// <param name="Predictions">For each row the number of what is predicted, the same for the same prediction; empty where a task predicts
-/// scores.</param>
-/// <param name="Calibration">How well the probabilities match what comes true; null where there are none.</param>
+/// <param name="Scores">The score of each row from 0 to 1, where 1 is correct; empty for tasks without such scores.</param>
+/// <param name="Predictions">For each row a number that identifies the prediction; empty for regressions.</param>
+/// <param name="Calibration">The calibration of the probabilities; null if there are none.</param>
 internal sealed record RowsJudgement(double Loss, double Metric, float[] Scores, int[] Predictions, CalibrationMetrics? Calibration)
 {
-    /// <summary>The share of rows of which another model predicts the same; NaN without predictions.</summary>
+    /// <summary>The fraction of rows with the same prediction as another model; NaN without predictions.</summary>
     public double Agreement(RowsJudgement other) => Predictions.Length == 0
         ? double.NaN
         : Predictions.Zip(other.Predictions).Count(pair => pair.First == pair.Second) / (double)Predictions.Length;
 
-    /// <summary>The number of rows that are right here and were not before.</summary>
+    /// <summary>Number of rows that are correct here but were not before.</summary>
     public long Learnt(RowsJudgement before) => Scores.Zip(before.Scores).LongCount(pair => pair.First == 1 && pair.Second != 1);
 }

@@ -111,7 +111,8 @@ public static class SkillLocInterpolationEvaluators
     /// <param name="tunedOnly">True compares only tuned parameters and head; otherwise, for example, the common base of two adapters
     /// dominates the result.</param>
     /// <returns>The distances in total and by region.</returns>
-    /// <exception cref="ArgumentException">Names or shapes differ (the first five differences are named), or there is nothing to compare.</exception>
+    /// <exception cref="ArgumentException">Names or shapes differ (the first five differences are named), or there is nothing to
+    /// compare.</exception>
     public static CheckpointDistanceMetrics EvaluateDistance(
         this ConnectivityCatalog catalog, TextScoringTransformer first, TextScoringTransformer second, bool tunedOnly = false)
     {

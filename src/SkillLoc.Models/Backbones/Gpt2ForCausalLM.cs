@@ -174,7 +174,7 @@ public sealed class Gpt2ForCausalLM : LanguageModel
     internal static double InitialDeviation(ModelConfig config, string name) =>
         config.InitializerRange / (name.EndsWith("c_proj.weight", StringComparison.Ordinal) ? Math.Sqrt(2.0 * config.Layers) : 1);
 
-    /// <summary>The whole pass; the last layer answers for <paramref name="positions"/> only, null for all.</summary>
+    /// <summary>Runs the forward pass; the last layer is computed at <paramref name="positions"/> only, or at all for null.</summary>
     private Tensor Run(TokenBatch batch, Tensor? positions, bool training, ActivationHooks? hooks)
     {
         var pass = new Pass(Adaptation?.KeyValues(), training, HooksOf(batch, training, hooks));
@@ -278,13 +278,13 @@ public sealed class Gpt2ForCausalLM : LanguageModel
 
     private Tensor Drop(Tensor x, double probability, bool training) => Drop(x, training ? Dropout ?? probability : 0);
 
-    /// <summary>What all layers of a pass share.</summary>
+    /// <summary>State that all layers of a pass share.</summary>
     private readonly record struct Pass(Tensor? Prefix, bool Training, PassHooks? Hooks)
     {
         public Tensor At(HookPoint point, Tensor x, Tensor? positions = null) => Hooks?.Run(point, x, positions) ?? x;
     }
 
-    /// <summary>A linear map whose weight is stored as [in, out] (Conv1D in <c>transformers</c>).</summary>
+    /// <summary>A linear layer whose weight is stored as [in, out] (Conv1D in <c>transformers</c>).</summary>
     private readonly record struct Projection(Tensor Weight, Tensor Bias)
     {
         public Tensor Apply(Tensor x) => F.linear(x, Weight.transpose(0, 1), Bias);

@@ -119,13 +119,14 @@ public abstract class LanguageModel : IDisposable
     /// <summary>The points, and which of them a layer has.</summary>
     internal HookPoints Points { get; }
 
-    /// <summary>True when the language-model head is there, so that <see cref="WordScores"/> can be called.</summary>
+    /// <summary>Whether the model has its language-model head, which <see cref="WordScores"/> needs.</summary>
     public abstract bool HasHead { get; }
 
     /// <summary>The maximum length of a row in tokens that the position table allows, beside the slots of a soft prompt.</summary>
     public abstract int MaxLength { get; }
 
-    /// <summary>The names of the parameters that have a row for each token: word embeddings, and what the language-model head has of its own.</summary>
+    /// <summary>The names of the parameters that have a row for each token: word embeddings, and what the language-model head has of its
+    /// own.</summary>
     internal IEnumerable<string> TokenParameters => Architectures[Config.ModelType].Shapes(Config, HasHead)
         .Zip(Architectures[Config.ModelType].Shapes(Config.With("vocab_size", Config.VocabularySize + 1), HasHead))
         .Where(pair => pair.First.Shape[0] != pair.Second.Shape[0])
@@ -229,7 +230,7 @@ public abstract class LanguageModel : IDisposable
 
     /// <summary>Loads an encoder: a model without its head, and in T5 without its decoder.</summary>
     /// <param name="checkpoint">The opened folder.</param>
-    /// <param name="device">Where the weights go; the CPU by default.</param>
+    /// <param name="device">The device of the weights; the CPU by default.</param>
     /// <param name="withDecoder">Whether T5's decoder is needed all the same.</param>
     internal static LanguageModel LoadReader(CheckpointFolder checkpoint, Device? device, bool withDecoder)
     {
@@ -281,9 +282,9 @@ public abstract class LanguageModel : IDisposable
 
     /// <summary>Returns the hidden states of the last layer at every position.</summary>
     /// <param name="batch">Token ids.</param>
-    /// <param name="training">True switches dropout on.</param>
+    /// <param name="training">True enables dropout.</param>
     /// <param name="hooks">Hooks of this pass beside the model's; null for none.</param>
-    /// <returns><c>[batch, length, hidden]</c>; with a soft prompt, whose slots count, <c>[batch, P + length, hidden]</c>.</returns>
+    /// <returns><c>[batch, length, hidden]</c>; with a soft prompt, <c>[batch, P + length, hidden]</c>.</returns>
     public abstract Tensor Encode(TokenBatch batch, bool training = false, ActivationHooks? hooks = null);
 
     /// <summary>
@@ -428,8 +429,8 @@ public abstract class LanguageModel : IDisposable
     /// <summary>The hooks of a pass that begins; null for none.</summary>
     private protected PassHooks? HooksOf(TokenBatch batch, bool training, ActivationHooks? own) => PassHooks.Of(Hooks, own, batch, training);
 
-    /// <summary>The linear maps of all layers, in order; T5's decoder layers follow those of its encoder.</summary>
-    /// <param name="kinds">Which of them.</param>
+    /// <summary>The linear layers of all blocks, in order; T5's decoder layers follow those of its encoder.</summary>
+    /// <param name="kinds">The kinds to include.</param>
     internal IEnumerable<LinearMap> LinearMaps(LinearLayers kinds) =>
         Enumerable.Range(0, Config.Layers + Config.DecoderLayers).SelectMany(LinearMaps).Where(map => kinds.HasFlag(map.Place.Kind));
 
@@ -521,7 +522,8 @@ public abstract class LanguageModel : IDisposable
         return model;
     }
 
-    /// <exception cref="InvalidDataException">The folder has no language-model head; the message says what it is and what reads it.</exception>
+    /// <exception cref="InvalidDataException">The folder has no language-model head; the message says what it is and what reads
+    /// it.</exception>
     private static void CheckHead(CheckpointFolder checkpoint, ModelConfig config, string? prefix)
     {
         string classes = config.Architectures.Count > 0 ? string.Join(", ", config.Architectures) : $"a model of type '{config.ModelType}'";

@@ -206,7 +206,7 @@ public abstract class MaskedLanguageModel : LanguageModel
             ? checkpoint.Config.With("tie_word_embeddings", false)
             : checkpoint.Config;
 
-    /// <summary>What all layers of a pass share.</summary>
+    /// <summary>State that all layers of a pass share.</summary>
     private Pass Start(TokenBatch batch, bool training, ActivationHooks? hooks)
     {
         Tensor? prefix = Adaptation?.KeyValues();
@@ -324,11 +324,11 @@ public abstract class MaskedLanguageModel : LanguageModel
     private Tensor Drop(Tensor x, bool training) => Drop(x, training ? Dropout ?? Config.HiddenDropout : 0);
 
     /// <summary>Parameter names of an architecture.</summary>
-    /// <remarks>The head has one bias. Where its weights are the word embeddings, <c>transformers</c> keeps it as <paramref name="HeadBias"/>,
-    /// else as <paramref name="DecoderBias"/>.</remarks>
+    /// <remarks>The head has one bias. Where its weights are the word embeddings, <c>transformers</c> keeps it as
+    /// <paramref name="HeadBias"/>, else as <paramref name="DecoderBias"/>.</remarks>
     private protected sealed record Names(string Prefix, string HeadBias, string HeadDense, string HeadNorm, string HeadDecoder, string DecoderBias);
 
-    /// <summary>What all layers of a pass share; the mask covers prompt and prefix.</summary>
+    /// <summary>State that all layers of a pass share; the mask covers prompt and prefix.</summary>
     private readonly record struct Pass(Tensor? Mask, Tensor? Prefix, bool Training, PassHooks? Hooks)
     {
         public Tensor At(HookPoint point, Tensor x, Tensor? positions = null) => Hooks?.Run(point, x, positions) ?? x;

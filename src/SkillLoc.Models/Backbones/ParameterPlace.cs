@@ -30,7 +30,8 @@ public readonly record struct ParameterPlace(ParameterRegion Region, int Layer, 
     };
 
     /// <summary>Parses the place from a Hugging Face parameter name (methods, A.8).</summary>
-    /// <param name="name">A name such as <c>roberta.encoder.layer.3.output.dense.bias</c> or <c>transformer.h.3.mlp.c_proj.bias</c>.</param>
+    /// <param name="name">A name such as <c>roberta.encoder.layer.3.output.dense.bias</c> or
+    /// <c>transformer.h.3.mlp.c_proj.bias</c>.</param>
     /// <returns>The place.</returns>
     public static ParameterPlace Of(string name)
     {

@@ -602,8 +602,8 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     /// <param name="ids">Int64 <c>[rows, 1]</c>.</param>
     /// <param name="place">Position in the caches, after a prefix and the earlier steps.</param>
     /// <param name="caches">Keys and values of each layer.</param>
-    /// <param name="bias">Is added to the self-attention's scores, <c>[1, heads, 1, place + 1]</c>.</param>
-    /// <param name="unread">True where the encoder's output is padding; null where nothing is.</param>
+    /// <param name="bias">Added to the scores of the self-attention, <c>[1, heads, 1, place + 1]</c>.</param>
+    /// <param name="unread">True where the encoder's output is padding; null without padding.</param>
     /// <param name="pass">The pass.</param>
     private Tensor Step(Tensor ids, long place, Cache[] caches, Tensor bias, Tensor? unread, Pass pass)
     {
@@ -656,7 +656,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         return Adaptation?.AfterLinear(place, x, y) ?? y;
     }
 
-    /// <summary>Keys and values of what an attention reads, behind the layer's share of a prefix (<c>[2, heads, prefix, head size]</c>).</summary>
+    /// <summary>Keys and values of an attention, after the layer's part of a prefix (<c>[2, heads, prefix, head size]</c>).</summary>
     private (Tensor Keys, Tensor Values) KeysAndValues(Attention attention, Tensor read, Pass pass, Tensor? prefix = null)
     {
         Tensor keys = SplitHeads(pass.At(attention.Points.K, Map(attention.Place(LinearLayers.Key), attention.Key, read)));
@@ -669,9 +669,9 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     /// <param name="normed">Input of the queries, <c>[rows, queries, hidden]</c>.</param>
     /// <param name="keys"><c>[rows, heads, keys, head size]</c>.</param>
     /// <param name="values"><c>[rows, heads, keys, head size]</c>.</param>
-    /// <param name="bias">Is added to the scores; a shape that spreads to <c>[rows, heads, queries, keys]</c>.</param>
+    /// <param name="bias">Added to the scores; broadcast to <c>[rows, heads, queries, keys]</c>.</param>
     /// <param name="pass">The pass.</param>
-    /// <param name="unread">True where a key is not looked at; spreads likewise.</param>
+    /// <param name="unread">True where a key is masked; broadcast likewise.</param>
     private Tensor Attend(Attention attention, Tensor normed, Tensor keys, Tensor values, Tensor? bias, Pass pass, Tensor? unread = null)
     {
         using var scope = NewDisposeScope();
@@ -746,8 +746,8 @@ public sealed class T5ForConditionalGeneration : LanguageModel
 
     private Tensor Drop(Tensor x, bool training) => Drop(x, training ? Dropout ?? Config.HiddenDropout : 0);
 
-    /// <summary>An attention's weights, <c>[out, in]</c>, and the norm before it. <paramref name="Number"/> is its layer's, the decoder's
-    /// counted on from the encoder's, and <paramref name="Crosses"/> says that it reads the encoder's text.</summary>
+    /// <summary>An attention's weights, <c>[out, in]</c>, and the norm before it. <paramref name="Number"/> is that of its layer, where the
+    /// decoder continues the encoder's count; <paramref name="Crosses"/> marks cross-attention.</summary>
     private sealed record Attention(
         AttentionHookPoints Points, int Number, bool Crosses, Tensor Norm, Tensor Query, Tensor Key, Tensor Value, Tensor Output)
     {
@@ -761,7 +761,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     /// for its words.</summary>
     private sealed record Stack(Layer[] Layers, Tensor Distances, Tensor LastNorm, int First, HookPoint? Embedded, HookPoint Last);
 
-    /// <summary>What all layers of a stack's pass share.</summary>
+    /// <summary>State that all layers of a pass through a stack share.</summary>
     private readonly record struct Pass(Stack Stack, bool Training, PassHooks? Hooks, Tensor? Positions = null)
     {
         public Tensor At(HookPoint point, Tensor x) => Hooks?.Run(point, x, Positions) ?? x;

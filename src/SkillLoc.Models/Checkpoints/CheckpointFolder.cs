@@ -51,8 +51,9 @@ public sealed partial class CheckpointFolder : IDisposable
     public IReadOnlyList<string> TokenizerFiles =>
         [.. KnownTokenizerFiles.Select(name => System.IO.Path.Join(Path, name)).Where(File.Exists)];
 
-    /// <summary>The full paths of the files that the checkpoint is made of: the configuration, the weights that are read with their index and
-    /// shards, what a tokenizer or a generating model needs, and a classifier's settings. What else lies in the folder is not among them.</summary>
+    /// <summary>The full paths of the files that the checkpoint is made of: the configuration, the weights that are read with their index
+    /// and shards, what a tokenizer or a generating model needs, and a classifier's settings. What else lies in the folder is not among
+    /// them.</summary>
     public IReadOnlyList<string> Files =>
     [
         .. new[] { ConfigFile, ClassifierSettings.FileName }.Select(name => System.IO.Path.Join(Path, name)).Where(File.Exists),

@@ -2,7 +2,8 @@ using TorchSharp;
 
 namespace SkillLoc.Models.Checkpoints;
 
-/// <summary>Named tensors in a file or a set of files. Reading is safe from several threads; disposing while another thread reads is not.</summary>
+/// <summary>Named tensors in a file or a set of files. Reading is safe from several threads; disposing while another thread reads is
+/// not.</summary>
 public interface ITensorStore : IDisposable
 {
     /// <summary>The opened file, as named in error messages; the index file of a sharded store.</summary>

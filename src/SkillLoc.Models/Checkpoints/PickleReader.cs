@@ -24,8 +24,8 @@ internal sealed class PickleReader
     private PickleReader(byte[] bytes) => _bytes = bytes;
 
     /// <summary>
-    /// The value of a pickle: null, <see cref="bool"/>, <see cref="long"/>, <see cref="double"/>, <see cref="string"/>, a list,
-    /// an array (tuple), a <see cref="PickledDictionary"/>, a <see cref="PickledTensor"/>, a <see cref="PickledStorage"/> or an element type.
+    /// The value of a pickle: null, <see cref="bool"/>, <see cref="long"/>, <see cref="double"/>, <see cref="string"/>, a list, an array
+    /// (tuple), a <see cref="PickledDictionary"/>, a <see cref="PickledTensor"/>, a <see cref="PickledStorage"/> or an element type.
     /// </summary>
     /// <exception cref="InvalidDataException">The pickle is invalid, or uses a name that is refused.</exception>
     public static object? Read(byte[] bytes) => new PickleReader(bytes).Run();

@@ -6,7 +6,8 @@ using TorchSharp;
 namespace SkillLoc.Models.Checkpoints;
 
 /// <summary>Writes the safetensors format tensor by tensor, copying one piece of a tensor at a time.</summary>
-/// <remarks>Our own since TorchSharp.PyBridge 1.4 writes no metadata, which grafts and states need, and overwrites files in place.</remarks>
+/// <remarks>Our own since TorchSharp.PyBridge 1.4 writes no metadata, which grafts and states need, and overwrites files in
+/// place.</remarks>
 public static class SafetensorsWriter
 {
     private const int Alignment = 8;

@@ -44,9 +44,11 @@ public sealed class TorchCheckpointFile : ITensorStore
     /// <inheritdoc/>
     public IReadOnlyList<TensorInfo> Tensors { get; }
 
-    /// <summary>Opens a file that <c>torch.save</c> wrote for a state dict (or for a dictionary with one under <c>state_dict</c>).</summary>
+    /// <summary>Opens a file that <c>torch.save</c> wrote for a state dict (or for a dictionary with one under
+    /// <c>state_dict</c>).</summary>
     /// <exception cref="FileNotFoundException">The file does not exist.</exception>
-    /// <exception cref="InvalidDataException">The file is truncated, of the format before PyTorch 1.6, or holds something other than tensors.</exception>
+    /// <exception cref="InvalidDataException">The file is truncated, of the format before PyTorch 1.6, or holds something other than
+    /// tensors.</exception>
     public static TorchCheckpointFile Open(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);

@@ -10,7 +10,7 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace SkillLoc.Models.Classification;
 
-/// <summary>Computes one logit per label from what the backbone computes. Owns the parameters that the backbone lacks.</summary>
+/// <summary>Computes one logit per label from the output of the backbone, and owns the parameters that are not part of it.</summary>
 internal abstract class ClassificationHead : IDisposable
 {
     private protected ClassificationHead(HeadKind kind, IReadOnlyList<string> labels)
@@ -22,29 +22,30 @@ internal abstract class ClassificationHead : IDisposable
     /// <summary>The kind of head.</summary>
     public HeadKind Kind { get; }
 
-    /// <summary>The labels, in the order of the logits; none where a model writes free text.</summary>
+    /// <summary>The labels, in the order of the logits; empty for free text.</summary>
     public IReadOnlyList<string> Labels { get; }
 
-    /// <summary>What was taken over from the trained head of the checkpoint that this one was made from; null where there was none of this
-    /// kind, and for heads without parameters of their own.</summary>
+    /// <summary>The labels whose weights came from the trained head of the checkpoint; null if the checkpoint has no head of this kind, and
+    /// for heads without parameters of their own.</summary>
     public HeadMatch? Match { get; private protected init; }
 
-    /// <summary>The head's own parameters by Hugging Face name; empty for label words and where the model writes.</summary>
+    /// <summary>The head's own parameters by Hugging Face name; empty for label words and generated answers.</summary>
     public virtual IReadOnlyDictionary<string, Parameter> Parameters => ReadOnlyDictionary<string, Parameter>.Empty;
 
-    /// <summary>Makes a head.</summary>
+    /// <summary>Creates a head.</summary>
     /// <param name="kind">The kind of head.</param>
-    /// <param name="model">The backbone that it will read.</param>
-    /// <param name="labels">The labels, at least 2; none for a model that writes free text.</param>
+    /// <param name="model">The backbone.</param>
+    /// <param name="labels">The labels, at least 2; none for free text.</param>
     /// <param name="words">Vocabulary ids of the label words, for <see cref="HeadKind.LabelWords"/>.</param>
-    /// <param name="stored">A checkpoint that may hold a trained head of this kind, whose rows are taken by the names of their labels (see
-    /// <see cref="Match"/>); what it lacks is initialised.</param>
+    /// <param name="stored">A checkpoint that may hold a trained head of this kind, whose rows are matched by label name (see
+    /// <see cref="Match"/>); missing rows are initialised.</param>
     /// <param name="seed">Seed of the initialisation.</param>
     /// <param name="options">Each label's option as token ids, instead of <paramref name="words"/>, for a causal model that scores whole
-    /// options, and for <see cref="HeadKind.Generation"/>.</param>
-    /// <exception cref="ArgumentException">Label words are asked for and there are none, the backbone has no head, a causal model is
-    /// asked for a head on the first token or the mask, or a model writes its answers and the other kind of head is asked for.</exception>
-    /// <exception cref="InvalidDataException">The checkpoint says that it holds a head of this kind, and its weights do not.</exception>
+    /// options and for <see cref="HeadKind.Generation"/>.</param>
+    /// <exception cref="ArgumentException">Label words are missing, the backbone has no language-model head, or the model does not support
+    /// the kind of head: a causal model has none on the first token or the mask, and an encoder-decoder only
+    /// <see cref="HeadKind.Generation"/>.</exception>
+    /// <exception cref="InvalidDataException">The checkpoint declares a head of this kind, but lacks its weights.</exception>
     public static ClassificationHead Create(
         HeadKind kind, LanguageModel model, IReadOnlyList<string> labels, IReadOnlyList<int>? words = null, CheckpointFolder? stored = null,
         int seed = 0, IReadOnlyList<int[]>? options = null)
@@ -67,7 +68,7 @@ internal abstract class ClassificationHead : IDisposable
         };
     }
 
-    /// <summary>A head of its own with the same weights.</summary>
+    /// <summary>Returns an independent copy.</summary>
     /// <param name="dtype">The type of the copy's weights; this head's by default.</param>
     /// <returns>The copy; the caller disposes it.</returns>
     public abstract ClassificationHead Clone(ScalarType? dtype = null);
@@ -79,8 +80,8 @@ internal abstract class ClassificationHead : IDisposable
         GC.SuppressFinalize(this);
     }
 
-    /// <summary>Throws unless a head can read a model.</summary>
-    /// <exception cref="ArgumentException">It cannot; the message says which can.</exception>
+    /// <summary>Throws unless the model supports the kind of head.</summary>
+    /// <exception cref="ArgumentException">It does not; the message names the kinds that it supports.</exception>
     internal static void Check(HeadKind kind, ModelConfig config)
     {
         bool writes = config.IsEncoderDecoder;
@@ -102,7 +103,7 @@ internal abstract class ClassificationHead : IDisposable
         }
     }
 
-    /// <summary>The name of a kind's last projection; empty where it has none.</summary>
+    /// <summary>The name of the last projection of a kind of head; empty if it has none.</summary>
     internal static string OutputName(HeadKind kind, ModelConfig config) => kind switch
     {
         HeadKind.LabelWords or HeadKind.Generation => "",
@@ -110,17 +111,16 @@ internal abstract class ClassificationHead : IDisposable
         _ => LinearHead.Projection,
     };
 
-    /// <summary>Whether a parameter is of the last projection, whose rows are the task's labels.</summary>
+    /// <summary>Whether a parameter belongs to the last projection, which has one row per label.</summary>
     internal virtual bool IsOutput(string name) => false;
 
-    /// <summary>Takes over another head's trained parameters, the rows of the last projection by the names of their labels; rows of labels
-    /// that the other lacks stay as they are.</summary>
-    /// <param name="values">The other's parameters, which have the names of this one's.</param>
-    /// <param name="labels">The other's labels, in the order of its rows; null where they are not known, and as many rows are taken in
-    /// order.</param>
-    /// <param name="source">What they are called in messages.</param>
-    /// <returns>What was taken; null for a head without parameters of its own.</returns>
-    /// <exception cref="InvalidDataException">The other head has other parameters, or of other sizes.</exception>
+    /// <summary>Copies another head's trained parameters. Rows of the last projection are matched by label name; rows of labels that the
+    /// other head lacks are unchanged.</summary>
+    /// <param name="values">The other head's parameters, under the same names.</param>
+    /// <param name="labels">The other's labels, in the order of its rows; null if unknown, when as many rows are copied in order.</param>
+    /// <param name="source">Their name in error messages.</param>
+    /// <returns>The match of labels; null for a head without parameters of its own.</returns>
+    /// <exception cref="InvalidDataException">The parameters of the heads differ in names or sizes.</exception>
     internal HeadMatch? Take(
         IReadOnlyDictionary<string, (long[] Shape, float[] Values)> values, IReadOnlyList<string>? labels, string source)
     {
@@ -161,24 +161,24 @@ internal abstract class ClassificationHead : IDisposable
         static string Names(IEnumerable<string> names) => $"[{string.Join(", ", names)}]";
     }
 
-    /// <summary>The sequences that the backbone must run to score some rows: the rows, or each once for each option.</summary>
+    /// <summary>The sequences that the backbone runs to score the rows: the rows themselves, or each row once per option.</summary>
     internal virtual IReadOnlyList<EncodedText> Sequences(IReadOnlyList<EncodedText> rows) => rows;
 
-    /// <summary>The tokens that a row costs in a batch.</summary>
+    /// <summary>Number of tokens that a row takes in a batch.</summary>
     internal virtual int TokensOf(EncodedText row) => row.Ids.Length;
 
-    /// <summary>Runs the backbone as the head needs it, and the head.</summary>
+    /// <summary>Runs the backbone and the head.</summary>
     /// <param name="model">The backbone.</param>
     /// <param name="batch">A batch of <see cref="Sequences"/>.</param>
-    /// <param name="training">True switches dropout on.</param>
+    /// <param name="training">True enables dropout.</param>
     /// <returns><c>[rows, labels]</c>.</returns>
-    /// <exception cref="InvalidOperationException">The model writes free text, which has no labels.</exception>
+    /// <exception cref="InvalidOperationException">The model generates free text and has no labels.</exception>
     internal abstract Tensor Logits(LanguageModel model, TokenBatch batch, bool training);
 
     private protected abstract void Dispose(bool disposing);
 }
 
-/// <summary>A head that reads one hidden state a row, at its scored position.</summary>
+/// <summary>A head that reads one hidden state per row, at the scored position.</summary>
 internal abstract class HiddenStateHead(HeadKind kind, IReadOnlyList<string> labels) : ClassificationHead(kind, labels)
 {
     internal sealed override Tensor Logits(LanguageModel model, TokenBatch batch, bool training)
@@ -191,12 +191,12 @@ internal abstract class HiddenStateHead(HeadKind kind, IReadOnlyList<string> lab
     /// <summary>Logits, one per label.</summary>
     /// <param name="model">The backbone.</param>
     /// <param name="hidden">Hidden states at the scored positions, <c>[batch, hidden]</c>.</param>
-    /// <param name="training">True switches dropout on.</param>
+    /// <param name="training">True enables dropout.</param>
     /// <returns><c>[batch, labels]</c>.</returns>
     private protected abstract Tensor Logits(LanguageModel model, Tensor hidden, bool training);
 }
 
-/// <summary>The pre-trained language-model head, for the label words only.</summary>
+/// <summary>The pre-trained language-model head, restricted to the label words.</summary>
 internal sealed class VerbalizerHead : HiddenStateHead
 {
     private readonly Tensor _words;
@@ -226,7 +226,7 @@ internal sealed class VerbalizerHead : HiddenStateHead
     private protected override void Dispose(bool disposing) => _words.Dispose();
 }
 
-/// <summary>A head with parameters of its own, the last of which project to the labels.</summary>
+/// <summary>A head with parameters of its own that ends in a projection to the labels.</summary>
 internal abstract class ProjectionHead : HiddenStateHead
 {
     private readonly OrderedDictionary<string, Parameter> _parameters = new(StringComparer.Ordinal);
@@ -261,7 +261,7 @@ internal abstract class ProjectionHead : HiddenStateHead
 
     internal sealed override bool IsOutput(string name) => _parameters.ContainsKey(name) && name.StartsWith(_output + ".", StringComparison.Ordinal);
 
-    /// <summary>Adds a parameter of the last projection: the trained rows by the names of their labels, and fresh ones for the others.</summary>
+    /// <summary>Adds a parameter of the last projection: trained rows where the label has one, else initialised rows.</summary>
     private protected void AddRows(string name, long[] shape, LanguageModel model, Func<long[], Tensor> initialise)
     {
         using var scope = NewDisposeScope();
@@ -271,12 +271,13 @@ internal abstract class ProjectionHead : HiddenStateHead
         Tensor Fresh() => initialise(shape).to(model.Dtype, model.Device);
     }
 
-    /// <summary>Adds a parameter that is the same for all labels.</summary>
+    /// <summary>Adds a parameter that all labels share.</summary>
     /// <param name="name">Its name.</param>
     /// <param name="shape">Its shape.</param>
     /// <param name="model">The backbone.</param>
-    /// <param name="initialise">Makes a fresh one.</param>
-    /// <param name="pretrained">A checkpoint that has it, whatever head that has; null where only a trained head does.</param>
+    /// <param name="initialise">Creates the initial value.</param>
+    /// <param name="pretrained">A checkpoint that contains the parameter regardless of its head; null if only a trained head contains
+    /// it.</param>
     private protected void AddWhole(string name, long[] shape, LanguageModel model, Func<long[], Tensor> initialise, CheckpointFolder? pretrained)
     {
         using var scope = NewDisposeScope();
@@ -309,7 +310,8 @@ internal abstract class ProjectionHead : HiddenStateHead
     }
 }
 
-/// <summary>The standard sequence-classification head: dense, tanh, output projection; of a causal model one projection without bias.</summary>
+/// <summary>The standard sequence-classification head: dense, tanh, output projection; for causal models one projection without
+/// bias.</summary>
 internal sealed class SequenceClassificationHead : ProjectionHead
 {
     private readonly string _dense;
@@ -343,7 +345,7 @@ internal sealed class SequenceClassificationHead : ProjectionHead
 
     public override ClassificationHead Clone(ScalarType? dtype = null) => new SequenceClassificationHead(this, dtype);
 
-    /// <summary>The names of the hidden layer, empty where there is none, and of the last projection.</summary>
+    /// <summary>The names of the hidden layer (empty if there is none) and of the last projection.</summary>
     internal static (string Dense, string Output) NamesOf(ModelConfig config) => config.ModelType switch
     {
         "gpt2" => ("", "score"),
@@ -401,7 +403,7 @@ internal sealed class LinearHead : ProjectionHead
     }
 }
 
-/// <summary>Scores the answers that a model (T5) could write by their log-likelihoods; a text is read once for all of them.</summary>
+/// <summary>Scores the answers of an encoder-decoder (T5) by their log-likelihoods; the encoder runs once per text.</summary>
 internal sealed class AnswerHead : ClassificationHead
 {
     // Each label's answer as targets, [labels, length]; null for free text.
@@ -440,8 +442,8 @@ internal sealed class AnswerHead : ClassificationHead
     }
 
     /// <summary>
-    /// The answers' logits by the first token in which they differ, after the tokens that all begin with (methods, C.6); where two of them differ
-    /// later only, the log-likelihoods of the whole answers.
+    /// Logits of the answers at the first token in which they differ, after their common prefix (methods, C.6); the log-likelihoods of the
+    /// whole answers if two of them differ only later.
     /// </summary>
     /// <returns><c>[rows, labels]</c>.</returns>
     internal Tensor TokenScores(T5ForConditionalGeneration model, TokenBatch batch)
@@ -460,7 +462,7 @@ internal sealed class AnswerHead : ClassificationHead
 
     private protected override void Dispose(bool disposing) => _answers?.Dispose();
 
-    /// <summary>The place of the first token that is not the same in all answers; null where it is the same in some.</summary>
+    /// <summary>The position of the first token after the common prefix of the answers; null if two answers share that token.</summary>
     private static int? DecidingToken(Tensor answers)
     {
         int length = (int)answers.size(1);

@@ -2,15 +2,16 @@ using SkillLoc.Models.Prompts;
 
 namespace SkillLoc.Models.Classification;
 
-/// <summary>The metric by which training keeps its best state.</summary>
+/// <summary>Metrics by which the best epoch is chosen.</summary>
 public static class ClassificationMetric
 {
-    /// <summary>Judges predictions: accuracy, the F1 of label 1, or Matthews' correlation, as the task asks.</summary>
+    /// <summary>Computes accuracy, the F1 of label 1, or Matthews' correlation.</summary>
     /// <param name="metric">The task's metric.</param>
     /// <param name="labels">True labels.</param>
-    /// <param name="predictions">Predicted labels, as many.</param>
+    /// <param name="predictions">Predicted labels, one per true label.</param>
     /// <returns>The value; higher is better.</returns>
-    /// <exception cref="ArgumentException">There are no rows, the two differ in number, or the metric is of scores.</exception>
+    /// <exception cref="ArgumentException">There are no rows, the numbers of labels and predictions differ, or the metric is for
+    /// scores.</exception>
     public static double Evaluate(PromptMetric metric, ReadOnlySpan<int> labels, ReadOnlySpan<int> predictions)
     {
         if (labels.Length == 0 || labels.Length != predictions.Length)
@@ -45,11 +46,11 @@ public static class ClassificationMetric
         static double Ratio(double part, double whole) => whole == 0 ? 0 : part / whole;
     }
 
-    /// <summary>Judges a regression's predictions by Pearson's correlation.</summary>
+    /// <summary>Computes Pearson's correlation of a regression's predictions.</summary>
     /// <param name="scores">True scores.</param>
-    /// <param name="predictions">Predicted scores, as many.</param>
-    /// <returns>The value; higher is better. Where it is not defined, because all scores or all predictions are equal, 0.</returns>
-    /// <exception cref="ArgumentException">There are no rows, or the two differ in number.</exception>
+    /// <param name="predictions">Predicted scores, one per true score.</param>
+    /// <returns>The value; higher is better. 0 if it is undefined because all scores or all predictions are equal.</returns>
+    /// <exception cref="ArgumentException">There are no rows, or the numbers of scores and predictions differ.</exception>
     public static double Evaluate(ReadOnlySpan<double> scores, ReadOnlySpan<double> predictions)
     {
         double pearson = Correlation.Pearson(scores, predictions);

@@ -10,7 +10,7 @@ using SkillLoc.Models.Tuning;
 
 namespace SkillLoc.Models.Classification;
 
-/// <summary>Everything beside weights that a classifier needs to score text; saved with it as <c>skillloc.json</c>.</summary>
+/// <summary>The settings that, with the weights, define a classifier; saved beside them as <c>skillloc.json</c>.</summary>
 public sealed record ClassifierSettings
 {
     /// <summary>The file's name in a checkpoint folder.</summary>
@@ -21,20 +21,20 @@ public sealed record ClassifierSettings
 
     private readonly int? _maxLength;
 
-    /// <summary>The task's name, for people; may be empty.</summary>
+    /// <summary>Display name of the task; may be empty.</summary>
     public string Task { get; init; } = "";
 
-    /// <summary>What makes logits of hidden states.</summary>
+    /// <summary>The kind of classification head.</summary>
     public HeadKind Head { get; init; }
 
-    /// <summary>The prompt template; null for heads on the first token, for a soft prompt, and where label words are read at the first
+    /// <summary>The prompt template; null for heads on the first token, for a soft prompt, and when label words are scored at the first
     /// token (methods, B.4).</summary>
     public string? Template { get; init; }
 
     /// <summary>
-    /// The text that a causal model continues, with <c>{0}</c> and <c>{1}</c> for the sentences (see <see cref="Prompts.AutoregressiveTemplate"/>);
-    /// null for masked language models. Where it is null, a causal model's <see cref="HeadKind.SequenceClassification"/> reads plain text,
-    /// the texts of a pair on two lines.
+    /// The prompt that a causal model continues, with <c>{0}</c> and <c>{1}</c> for the sentences (see
+    /// <see cref="Prompts.AutoregressiveTemplate"/>); null for masked language models. If it is null, a causal model's
+    /// <see cref="HeadKind.SequenceClassification"/> reads plain text, the texts of a pair on two lines.
     /// </summary>
     public string? AutoregressiveTemplate { get; init; }
 
@@ -42,75 +42,73 @@ public sealed record ClassifierSettings
     public OptionScoring OptionScoring { get; init; }
 
     /// <summary>
-    /// The task of a model that writes its answers, for <see cref="HeadKind.Generation"/>: the name that rows begin with, the longest
-    /// answer, and the metric of what was written. The longest row is <see cref="MaxLength"/>, by default the task's.
+    /// The text-to-text task, for <see cref="HeadKind.Generation"/>: the prefix of each row, the maximum length of answers, and the metric
+    /// of generated text. <see cref="MaxLength"/> limits rows, by default to the task's maximum.
     /// </summary>
     public TextToTextTask? TextToText { get; init; }
 
-    /// <summary>The labels in the order of the probabilities; for a regression the two ends of its range; none where a model writes
-    /// free text.</summary>
+    /// <summary>The labels in the order of the probabilities; for a regression the two ends of its range; empty for free text.</summary>
     public required IReadOnlyList<string> Labels { get; init; }
 
     /// <summary>
-    /// For each label its word, for <see cref="HeadKind.LabelWords"/> and for <c>*label_i*</c> in templates; beside an
-    /// <see cref="AutoregressiveTemplate"/> its option, with the space that it starts with; with <see cref="HeadKind.Generation"/> its
-    /// answer, which is the label itself where this is null.
+    /// The word of each label, for <see cref="HeadKind.LabelWords"/> and for <c>*label_i*</c> in templates; with an
+    /// <see cref="AutoregressiveTemplate"/> its option, including the leading space; with <see cref="HeadKind.Generation"/> its answer, by
+    /// default the label itself.
     /// </summary>
     public IReadOnlyList<string>? Words { get; init; }
 
     /// <summary>
-    /// The range of the scores that a regression predicts, with <see cref="HeadKind.LabelWords"/> and two labels; null for classes.
+    /// The range of a regression's scores, with <see cref="HeadKind.LabelWords"/> and two labels; null for classes.
     /// </summary>
     public ScoreRange? ScoreRange { get; init; }
 
     /// <summary>
-    /// Of a multi-label task, where a row may have any number of the labels, the probability from which each is predicted; null where
-    /// exactly one is right.
+    /// The probability at or above which each label of a multi-label task is predicted; null for tasks with exactly one label per row.
     /// </summary>
     public IReadOnlyList<float>? Thresholds { get; init; }
 
-    /// <summary>Whether a row may have any number of the labels.</summary>
+    /// <summary>Whether a row may have any number of labels.</summary>
     [JsonIgnore]
     public bool IsMultiLabel => Thresholds is not null;
 
-    /// <summary>True when rows have two texts.</summary>
+    /// <summary>Whether rows have two texts.</summary>
     public bool HasTextPair { get; init; }
 
-    /// <summary>The longest row in tokens; by default 128, or of a <see cref="TextToText"/> task its
-    /// <see cref="TextToTextTask.MaxInputLength"/>.</summary>
+    /// <summary>The maximum length of a row in tokens; by default 128, or the <see cref="TextToTextTask.MaxInputLength"/> of a
+    /// <see cref="TextToText"/> task.</summary>
     public int MaxLength
     {
         get => _maxLength ?? TextToText?.MaxInputLength ?? PromptTask.UsualMaxLength;
         init => _maxLength = value;
     }
 
-    /// <summary>The first text is cut to this many tokens; null does not cut.</summary>
+    /// <summary>Maximum number of tokens of the first text; null for no separate limit.</summary>
     public int? FirstSentenceLimit { get; init; }
 
-    /// <summary>Other texts are cut to this many tokens; null does not cut.</summary>
+    /// <summary>Maximum number of tokens of other texts; null for no separate limit.</summary>
     public int? OtherSentenceLimit { get; init; }
 
-    /// <summary>What gives way when a row is too long.</summary>
+    /// <summary>How rows that exceed the limit are truncated.</summary>
     public Truncation Truncation { get; init; }
 
-    /// <summary>Which special tokens stand around texts where there is no template; a Hugging Face classifier has its own.</summary>
+    /// <summary>The special tokens around texts without a template; <see cref="Load"/> sets those of a Hugging Face classifier.</summary>
     public SpecialTokenLayout SpecialTokens { get; init; }
 
-    /// <summary>How predictions are judged when a best epoch is chosen.</summary>
+    /// <summary>The metric by which the best epoch is chosen.</summary>
     public PromptMetric Metric { get; init; }
 
-    /// <summary>The parameter-efficient method that tunes the model; null where its own weights train. With a soft prompt rows are plain
-    /// text, so that there is no <see cref="Template"/>.</summary>
+    /// <summary>The parameter-efficient tuning method; null if the model's own weights are trained. A soft prompt excludes a
+    /// <see cref="Template"/>.</summary>
     public TuningOptions? Tuning { get; init; }
 
-    /// <summary>Which parameters fine-tuning could change; a graft considers the same. Null when that is not known.</summary>
+    /// <summary>The parameters that fine-tuning trained, which are those that a graft considers; null if unknown.</summary>
     public ParameterSelection? Trained { get; init; }
 
     /// <summary>Reads settings.</summary>
-    /// <param name="json">What <see cref="ToJson"/> gave.</param>
-    /// <param name="source">Where it came from, for error messages.</param>
+    /// <param name="json">The output of <see cref="ToJson"/>.</param>
+    /// <param name="source">Its name in error messages.</param>
     /// <returns>The settings.</returns>
-    /// <exception cref="InvalidDataException">It is not the JSON of settings.</exception>
+    /// <exception cref="InvalidDataException">The text is not valid settings JSON.</exception>
     public static ClassifierSettings FromJson(string json, string source)
     {
         ArgumentNullException.ThrowIfNull(json);
@@ -118,14 +116,14 @@ public sealed record ClassifierSettings
         return settings.Problem() is { } problem ? throw new InvalidDataException($"{source}: {problem}.") : settings;
     }
 
-    /// <summary>Reads the settings of a classifier's checkpoint folder: those that SkillLoc saved with it, or else those of a Hugging Face
-    /// classifier, which has the standard head and the labels of its <c>config.json</c>.</summary>
+    /// <summary>Reads the settings of a checkpoint folder: its <c>skillloc.json</c>, or else those of a Hugging Face classifier with the
+    /// standard head and the labels of its <c>config.json</c>.</summary>
     /// <param name="folder">The folder.</param>
-    /// <param name="hasTextPair">Whether rows have two texts, which a Hugging Face folder does not say.</param>
+    /// <param name="hasTextPair">Whether rows have two texts, which a Hugging Face folder does not record.</param>
     /// <returns>The settings.</returns>
     /// <exception cref="FileNotFoundException">The folder holds no classifier.</exception>
     /// <exception cref="InvalidDataException">A file is not valid.</exception>
-    /// <exception cref="NotSupportedException">It is a Hugging Face regression.</exception>
+    /// <exception cref="NotSupportedException">The folder holds a Hugging Face regression.</exception>
     public static ClassifierSettings Load(string folder, bool hasTextPair = false)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
@@ -143,7 +141,7 @@ public sealed record ClassifierSettings
             path);
     }
 
-    /// <summary>The same as <see cref="Load"/>, or null where the folder does not say that it is a classifier.</summary>
+    /// <summary>As <see cref="Load"/>, but null if the folder does not declare a classifier.</summary>
     /// <exception cref="InvalidDataException">A file is not valid, or <c>skillloc.json</c> and <c>config.json</c> name different
     /// labels.</exception>
     internal static ClassifierSettings? Find(string folder, ModelConfig? config, bool hasTextPair = false)
@@ -173,14 +171,15 @@ public sealed record ClassifierSettings
                 + $"{config.Source} is right, remove {FileName}; else restore what {config.Source} was.");
     }
 
-    /// <summary>Writes the settings as JSON.</summary>
+    /// <summary>Serialises the settings as JSON.</summary>
     /// <returns>The text.</returns>
     public string ToJson() => JsonSerializer.Serialize(this, JsonText.OwnFiles);
 
-    /// <summary>The encoder that these settings describe.</summary>
+    /// <summary>Creates the text encoder for these settings.</summary>
     /// <param name="tokenizer">The checkpoint's tokenizer.</param>
-    /// <returns>An encoder of the text-to-text task, the template or the autoregressive template, or a plain one where there is none.</returns>
-    /// <exception cref="ArgumentException">The longest option leaves no room for text, or the settings do not fit the tokenizer.</exception>
+    /// <returns>The encoder of the text-to-text task, template or autoregressive template; a plain one if there is none.</returns>
+    /// <exception cref="ArgumentException">The longest option leaves no room for text, or the settings do not fit the
+    /// tokenizer.</exception>
     internal ITextEncoder CreateEncoder(CheckpointTokenizer tokenizer)
     {
         ArgumentNullException.ThrowIfNull(tokenizer);
@@ -213,18 +212,19 @@ public sealed record ClassifierSettings
     }
 
     /// <summary>The verbalizer, in the order of the labels.</summary>
-    /// <returns>Label to word.</returns>
+    /// <returns>The label words.</returns>
     /// <exception cref="InvalidOperationException">There are no label words.</exception>
     public Verbalizer LabelWords() => Words is null
         ? throw new InvalidOperationException("These settings have no label words.")
         : new Verbalizer(Labels.Zip(Words, KeyValuePair.Create));
 
-    /// <summary>Whether the language-model head is read.</summary>
+    /// <summary>Whether the language-model head is used.</summary>
     internal bool NeedsWords => Head is HeadKind.LabelWords or HeadKind.Generation;
 
-    /// <summary>What <see cref="HeadKind.LabelWords"/> scores: one token for each label, or whole options; and the answers of
-    /// <see cref="HeadKind.Generation"/>. Nothing for other heads, and for free text.</summary>
-    /// <exception cref="ArgumentException">A word is not one token, or the options cannot be told apart as asked.</exception>
+    /// <summary>The tokens that are scored: for <see cref="HeadKind.LabelWords"/> one token per label or whole options, for
+    /// <see cref="HeadKind.Generation"/> the answers; null for other heads and for free text.</summary>
+    /// <exception cref="ArgumentException">A word is not a single token, or options cannot be distinguished by the requested
+    /// scoring.</exception>
     internal (int[]? Words, int[][]? Options) LabelTokens(CheckpointTokenizer tokenizer)
     {
         if (TextToText is not null)
@@ -265,9 +265,10 @@ public sealed record ClassifierSettings
         return whole ? (null, options) : (first, null);
     }
 
-    /// <summary>These settings as a model can take them: plain text for a causal model's head, no row longer than the model's positions.</summary>
-    /// <exception cref="ArgumentException">It cannot: a causal model needs an autoregressive prompt, and others cannot take one; a model
-    /// that writes needs a text-to-text task and an answer for each label.</exception>
+    /// <summary>Adapts the settings to a model: plain text for a causal model's head, and no rows longer than the model's
+    /// positions.</summary>
+    /// <exception cref="ArgumentException">The settings do not fit: a causal model needs an autoregressive prompt and others cannot use
+    /// one; T5 needs a text-to-text task and an answer for each label.</exception>
     internal ClassifierSettings For(ModelConfig config)
     {
         ClassificationHead.Check(Head, config);
@@ -301,7 +302,7 @@ public sealed record ClassifierSettings
         return AutoregressiveTemplate is null ? this with { AutoregressiveTemplate = HasTextPair ? PlainPair : PlainText } : this;
     }
 
-    /// <summary>What is wrong with these settings whatever the model, by the name that the file has for it; null where nothing is.</summary>
+    /// <summary>Error message for settings that no model supports, naming the field as in the file; null if they are valid.</summary>
     private string? Problem()
     {
         if (Labels.Count < 2 && !(Labels.Count == 0 && TextToText is not null))
@@ -366,7 +367,7 @@ public sealed record ClassifierSettings
         }
     }
 
-    /// <summary>The labels' answers as targets; null for free text.</summary>
+    /// <summary>The answers of the labels as token ids; null for free text.</summary>
     private int[][]? Answers(TextToTextEncoder encoder)
     {
         if (Labels.Count == 0)

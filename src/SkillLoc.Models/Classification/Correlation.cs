@@ -1,12 +1,12 @@
 namespace SkillLoc.Models.Classification;
 
-/// <summary>How strongly predicted scores go with true ones.</summary>
+/// <summary>Correlation coefficients.</summary>
 public static class Correlation
 {
-    /// <summary>Pearson's correlation: how well a straight line relates two series.</summary>
+    /// <summary>Pearson's correlation: the strength of the linear relation of two series.</summary>
     /// <param name="x">One series.</param>
-    /// <param name="y">The other, as long.</param>
-    /// <returns>From -1 to 1; NaN where a series is constant.</returns>
+    /// <param name="y">The other series, of the same length.</param>
+    /// <returns>From -1 to 1; NaN if a series is constant.</returns>
     /// <exception cref="ArgumentException">There are no values, or the series differ in length.</exception>
     public static double Pearson(ReadOnlySpan<double> x, ReadOnlySpan<double> y)
     {
@@ -28,10 +28,10 @@ public static class Correlation
         return IsConstant(x) || IsConstant(y) ? double.NaN : Math.Clamp(products / (Math.Sqrt(squaresX) * Math.Sqrt(squaresY)), -1, 1);
     }
 
-    /// <summary>Spearman's correlation: Pearson's of the ranks, where equal values share the mean of their ranks.</summary>
+    /// <summary>Spearman's correlation: Pearson's of the ranks, with tied values at their mean rank.</summary>
     /// <param name="x">One series.</param>
-    /// <param name="y">The other, as long.</param>
-    /// <returns>From -1 to 1; NaN where a series is constant.</returns>
+    /// <param name="y">The other series, of the same length.</param>
+    /// <returns>From -1 to 1; NaN if a series is constant.</returns>
     /// <exception cref="ArgumentException">There are no values, or the series differ in length.</exception>
     public static double Spearman(ReadOnlySpan<double> x, ReadOnlySpan<double> y) => Pearson(Ranks(x), Ranks(y));
 

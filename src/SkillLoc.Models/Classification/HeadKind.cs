@@ -1,16 +1,16 @@
 namespace SkillLoc.Models.Classification;
 
-/// <summary>What turns a hidden state into one logit per label.</summary>
+/// <summary>The classification head: how logits of labels are computed from hidden states.</summary>
 public enum HeadKind
 {
     /// <summary>
-    /// The pre-trained language-model head (prompt mode), for the label words only: read at the mask of the template or the soft prompt,
-    /// without either at the first token, or, of a causal model, after the text for the options of an autoregressive prompt.
+    /// The pre-trained language-model head, restricted to the label words (prompt mode): at the mask of the template or soft prompt, at the
+    /// first token without either, or, for causal models, at the options of an autoregressive prompt.
     /// </summary>
     LabelWords,
 
     /// <summary>
-    /// The standard sequence-classification head: dense, tanh, output projection on the first token; of a causal model one projection
+    /// The standard sequence-classification head: dense, tanh, output projection on the first token; for causal models one projection
     /// without bias on the last token.
     /// </summary>
     SequenceClassification,
@@ -22,8 +22,8 @@ public enum HeadKind
     MaskTokenLinear,
 
     /// <summary>
-    /// No head: the model writes its answer (T5, which takes nothing else). Where there are labels, each has an answer, and a label's
-    /// logit is the log-likelihood of its answer; without labels there is the written text alone.
+    /// No head: the model generates its answer (T5, which supports no other kind). With labels, each label has an answer and its logit is
+    /// the answer's log-likelihood; without labels the output is the generated text alone.
     /// </summary>
     Generation,
 }

@@ -3,11 +3,11 @@ using static TorchSharp.torch;
 
 namespace SkillLoc.Models.Classification;
 
-/// <summary>What a classification head took over of a trained one. Rows of the last projection go by the names of their labels, never by
-/// their places; a label that a Hugging Face folder calls <c>LABEL_1</c>, as one without names does, is also the label <c>1</c>.</summary>
-/// <param name="Kept">The labels whose trained rows were taken over, in the new head's order.</param>
-/// <param name="Fresh">The labels that the trained head does not know, whose rows are new.</param>
-/// <param name="Dropped">The labels of the trained head that the new one does not have.</param>
+/// <summary>The labels that a classification head shares with a trained one. Rows of the last projection are matched by label name, never
+/// by position; <c>LABEL_1</c>, as a Hugging Face folder without names has it, also matches the label <c>1</c>.</summary>
+/// <param name="Kept">The labels whose trained rows were copied, in the new head's order.</param>
+/// <param name="Fresh">The labels that the trained head lacks, whose rows are initialised.</param>
+/// <param name="Dropped">The labels of the trained head that the new head lacks.</param>
 public sealed record HeadMatch(IReadOnlyList<string> Kept, IReadOnlyList<string> Fresh, IReadOnlyList<string> Dropped)
 {
     private const string UnnamedPrefix = "LABEL_";
@@ -17,7 +17,7 @@ public sealed record HeadMatch(IReadOnlyList<string> Kept, IReadOnlyList<string>
     /// <summary>Whether both heads have the same labels, in any order.</summary>
     public bool IsWhole => Fresh.Count == 0 && Dropped.Count == 0;
 
-    /// <summary>What <c>transformers</c> calls a label that has no name.</summary>
+    /// <summary>The name that <c>transformers</c> gives a label without one.</summary>
     internal static string Unnamed(int id) => string.Create(CultureInfo.InvariantCulture, $"{UnnamedPrefix}{id}");
 
     /// <summary>Matches labels by name.</summary>
@@ -48,10 +48,10 @@ public sealed record HeadMatch(IReadOnlyList<string> Kept, IReadOnlyList<string>
         }
     }
 
-    /// <summary>The new head's rows: the trained ones where there are such, and of a fresh tensor the others.</summary>
-    /// <param name="trained">The trained head's, a row a label.</param>
-    /// <param name="fresh">Makes the fresh tensor, a row for each of the new head's labels; asked only where a row is needed, and null where
-    /// none is.</param>
+    /// <summary>Assembles the new head's rows from trained rows where they exist, else from an initialised tensor.</summary>
+    /// <param name="trained">The trained head's tensor, one row per label.</param>
+    /// <param name="fresh">Creates the initialised tensor, one row per label of the new head; called only if a row is missing, and null if
+    /// none can be.</param>
     internal Tensor Take(Tensor trained, Func<Tensor>? fresh = null)
     {
         if (Fresh.Count == 0)

@@ -1,27 +1,27 @@
 namespace SkillLoc.Models.Classification;
 
-/// <summary>From which probability on a label of several is predicted.</summary>
+/// <summary>Decision thresholds of multi-label tasks.</summary>
 internal static class LabelThresholds
 {
-    /// <summary>What is taken where no rows tell better.</summary>
+    /// <summary>The default threshold.</summary>
     public const float Usual = 0.5f;
 
     /// <summary>
-    /// For each label the threshold that gives its predictions the best F1 on some rows (Yang 2001, "A study of thresholding strategies for
-    /// text categorization", SCut): half-way between two neighbouring scores, of equally good ones the nearest to 0.5. Where no row has the
-    /// label, 0.5.
+    /// Chooses for each label the threshold with the best F1 on the rows (Yang 2001, "A study of thresholding strategies for text
+    /// categorization", SCut): half-way between neighbouring scores; of equally good thresholds the one nearest to 0.5, and 0.5 for labels
+    /// that no row has.
     /// </summary>
-    /// <param name="scores">For each row a probability for each label.</param>
-    /// <param name="sets">For each row 1 for the labels that it has, 0 for the others.</param>
-    /// <returns>One threshold for each label, in [0, 1]; a label is predicted where its score reaches it.</returns>
+    /// <param name="scores">The labels' probabilities of each row.</param>
+    /// <param name="sets">For each row 1 for its labels, 0 for the others.</param>
+    /// <returns>One threshold for each label, in [0, 1]; a label is predicted if its score is at least the threshold.</returns>
     public static float[] Choose(IReadOnlyList<float[]> scores, IReadOnlyList<float[]> sets) =>
         scores.Count == 0 ? [] : [.. Enumerable.Range(0, scores[0].Length).Select(label => Choose(scores, sets, label))];
 
-    /// <summary>The F1 of all predictions of all labels together, at some thresholds.</summary>
-    /// <param name="scores">For each row a probability for each label.</param>
-    /// <param name="sets">For each row 1 for the labels that it has, 0 for the others.</param>
+    /// <summary>The micro-averaged F1 at the given thresholds.</summary>
+    /// <param name="scores">The labels' probabilities of each row.</param>
+    /// <param name="sets">For each row 1 for its labels, 0 for the others.</param>
     /// <param name="thresholds">One for each label.</param>
-    /// <returns>From 0 to 1; 0 where nothing is predicted and no row has a label.</returns>
+    /// <returns>From 0 to 1; 0 if nothing is predicted and no row has a label.</returns>
     public static double MicroF1(IReadOnlyList<float[]> scores, IReadOnlyList<float[]> sets, IReadOnlyList<float> thresholds)
     {
         long hits = 0, predicted = 0, there = 0;

@@ -2,24 +2,24 @@ using TorchSharp;
 
 namespace SkillLoc.Models.Classification;
 
-/// <summary>Groups rows of similar length, so that little is computed for padding.</summary>
+/// <summary>Groups rows of similar length to reduce padding.</summary>
 internal static class LengthBatches
 {
     /// <summary>
-    /// A budget of padded tokens that keeps a device busy: on a CPU activations should stay in the caches, a GPU wants large batches.
+    /// A budget of padded tokens per batch that suits the device: small on a CPU, so that activations stay in its caches, large on a GPU.
     /// </summary>
     /// <param name="device">The device.</param>
-    /// <returns>Tokens.</returns>
+    /// <returns>The number of tokens.</returns>
     public static int SuitableTokens(torch.Device device)
     {
         ArgumentNullException.ThrowIfNull(device);
         return device.type == DeviceType.CPU ? 1024 : 16384;
     }
 
-    /// <summary>Splits rows into batches: longest first, each within a budget of padded tokens.</summary>
+    /// <summary>Splits rows into batches: longest rows first, each batch within a budget of padded tokens.</summary>
     /// <param name="lengths">Each row's length in tokens.</param>
-    /// <param name="maxTokens">Rows times the longest row of a batch is at most this, unless one row alone is longer.</param>
-    /// <returns>Batches of indices into <paramref name="lengths"/>; together each index once.</returns>
+    /// <param name="maxTokens">Upper limit of the number of rows times the longest row, which only a single longer row may exceed.</param>
+    /// <returns>Batches of indices into <paramref name="lengths"/>; each index occurs once.</returns>
     public static IEnumerable<int[]> Split(IReadOnlyList<int> lengths, int maxTokens)
     {
         ArgumentNullException.ThrowIfNull(lengths);

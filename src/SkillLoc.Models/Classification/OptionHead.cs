@@ -56,7 +56,7 @@ internal sealed class OptionHead : ClassificationHead
 
     internal override int TokensOf(EncodedText row) => _options.Length * (row.Ids.Length + _longest);
 
-    /// <summary>Each row once for each option, with the option after it; the position is still the text's last.</summary>
+    /// <summary>Each row once per option, followed by the option; the scored position remains the last one of the text.</summary>
     internal override IReadOnlyList<EncodedText> Sequences(IReadOnlyList<EncodedText> rows) =>
         [.. rows.SelectMany(row => _options.Select(option => row with { Ids = [.. row.Ids, .. option] }))];
 

@@ -18,13 +18,13 @@ internal sealed class StoredHead
     /// <summary>The labels of the rows.</summary>
     public IReadOnlyList<string> Labels { get; }
 
-    /// <summary>Finds the head of a folder that says what it is: by <c>skillloc.json</c>, or as a Hugging Face sequence classifier.</summary>
+    /// <summary>Finds the head of a folder with a <c>skillloc.json</c> or of a Hugging Face sequence classifier.</summary>
     /// <param name="folder">The opened folder.</param>
-    /// <param name="kind">The kind of head that is looked for.</param>
+    /// <param name="kind">The kind of head to find.</param>
     /// <param name="output">The name of the kind's last projection.</param>
-    /// <returns>The head; null where the folder has none of this kind.</returns>
-    /// <exception cref="InvalidDataException">The folder says that it has one, and the weights are not there; or labels and weights do not
-    /// go together.</exception>
+    /// <returns>The head; null if the folder has none of this kind.</returns>
+    /// <exception cref="InvalidDataException">The folder declares the head but lacks its weights, or the numbers of labels and rows
+    /// differ.</exception>
     public static StoredHead? Find(CheckpointFolder folder, HeadKind kind, string output)
     {
         string weight = output + ".weight";
@@ -50,13 +50,13 @@ internal sealed class StoredHead
     }
 
     /// <summary>Reads a tensor of the head.</summary>
-    /// <exception cref="InvalidDataException">It is missing, of another shape, or holds NaN.</exception>
+    /// <exception cref="InvalidDataException">The tensor is missing, has another shape, or contains NaN.</exception>
     public Tensor Read(string name, long[] shape, ScalarType dtype, Device device) =>
         _folder.Weights.Tensors.Any(info => info.Name == name && info.Shape.SequenceEqual(shape))
             ? _folder.Weights.ReadFinite(name, dtype, device)
             : throw Lacks(name, shape);
 
-    /// <summary>What is wrong where a tensor of the head is not there.</summary>
+    /// <summary>The exception for a missing tensor of the head.</summary>
     public InvalidDataException Lacks(string name, long[] shape) => new(
         $"{_folder.Path} is a classifier of {Quote(Labels)}, and its weights ({_folder.Weights.Path}) lack '{name}' of the shape "
         + $"[{string.Join(", ", shape)}]: the folder is incomplete.");

@@ -14,8 +14,8 @@ using F = TorchSharp.torch.nn.functional;
 namespace SkillLoc.Models.Classification;
 
 /// <summary>
-/// A language model, a head and an encoder of texts: what fine-tuning trains and scoring runs. It may be disposed while other threads
-/// score: what runs finishes, and the last of it releases the weights; later calls get an <see cref="ObjectDisposedException"/>.
+/// A text classifier: language model, head and text encoder. It may be disposed while other threads score: running passes finish, the last
+/// one releases the weights, and later calls throw an <see cref="ObjectDisposedException"/>.
 /// </summary>
 public sealed class TextClassifier : IDisposable
 {
@@ -44,10 +44,11 @@ public sealed class TextClassifier : IDisposable
     /// <summary>Labels, prompt and limits.</summary>
     public ClassifierSettings Settings { get; private set; }
 
-    /// <summary>What is predicted, and how it is judged.</summary>
+    /// <summary>The task, with its outputs and metric.</summary>
     internal TextTask Task { get; private set; }
 
-    /// <summary>The parameters that <see cref="ClassifierSettings.Tuning"/> trains, and the head's own; empty without a tuning method.</summary>
+    /// <summary>The parameters that <see cref="ClassifierSettings.Tuning"/> trains, and the head's own; empty without a tuning
+    /// method.</summary>
     public IReadOnlyDictionary<string, Parameter> TunedParameters => Settings.Tuning is null
         ? NoParameters
         : new OrderedDictionary<string, Parameter>(Settings.Tuning.ParametersOf(Backbone).Concat(Head.Parameters), StringComparer.Ordinal);
@@ -56,30 +57,30 @@ public sealed class TextClassifier : IDisposable
     public IReadOnlyDictionary<string, Parameter> Parameters => new OrderedDictionary<string, Parameter>(
         Backbone.Parameters.Concat(Head.Parameters).Concat(Backbone.Adaptation?.Parameters ?? NoParameters), StringComparer.Ordinal);
 
-    /// <summary>The tuning method of the checkpoint that this was made from, where it is not this classifier's and was folded into the
-    /// weights (<see cref="LanguageModel.FoldAdaptation"/>); else null.</summary>
+    /// <summary>The tuning method that was folded into the weights when the checkpoint was loaded, if it is not this classifier's
+    /// (<see cref="LanguageModel.FoldAdaptation"/>); else null.</summary>
     public TuningOptions? FoldedTuning { get; private init; }
 
-    /// <summary>The vocabulary that rows are encoded with.</summary>
+    /// <summary>The tokenizer.</summary>
     internal CheckpointTokenizer Tokenizer => _tokenizer;
 
-    /// <summary>Loads a checkpoint for a task; a head, or a tuning method's parameters, that the checkpoint lacks are initialised. Rows of a
-    /// trained head go by the names of their labels: <see cref="ClassificationHead.Match"/> says which were taken.</summary>
+    /// <summary>Loads a checkpoint for a task; a missing head or missing parameters of a tuning method are initialised. Rows of a trained
+    /// head are matched by label name; see <see cref="ClassificationHead.Match"/>.</summary>
     /// <param name="folder">A Hugging Face checkpoint folder.</param>
-    /// <param name="settings">The task; <see cref="ClassifierSettings.MaxLength"/> is lowered to what the model can take.</param>
-    /// <param name="device">Where the weights go; the CPU by default.</param>
+    /// <param name="settings">The task; <see cref="ClassifierSettings.MaxLength"/> is limited to the model's number of positions.</param>
+    /// <param name="device">The device of the weights; the CPU by default.</param>
     /// <param name="dtype">The type of the weights.</param>
-    /// <param name="seed">Seed of a fresh head and of a tuning method's fresh parameters.</param>
-    /// <param name="twin">A classifier of the same architecture: parameters for which <paramref name="mayShare"/> holds and that equal
-    /// its own share their storage with it.</param>
-    /// <param name="mayShare">Names that may share; see <paramref name="twin"/>.</param>
+    /// <param name="seed">Seed of the initialisation of a new head and new parameters of a tuning method.</param>
+    /// <param name="twin">A classifier of the same architecture: parameters that <paramref name="mayShare"/> selects share its storage if
+    /// they have the same values.</param>
+    /// <param name="mayShare">Selects parameters by name; see <paramref name="twin"/>.</param>
     /// <returns>The classifier; the caller disposes it.</returns>
     /// <exception cref="FileNotFoundException">The folder or one of its files is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged or does not fit the others.</exception>
     /// <exception cref="ArgumentException">The settings do not fit the checkpoint: a label word of several tokens, a template without a
-    /// mask, a score range without two label words, a causal model without an autoregressive prompt, a soft prompt beside a template, a
-    /// model that writes (T5) without a text-to-text task, answers that are the same tokens; or the folder was tuned by a method that is
-    /// neither the one asked for nor folds into the weights.</exception>
+    /// mask, a score range without two label words, a causal model without an autoregressive prompt, a soft prompt beside a template, T5
+    /// without a text-to-text task, or answers of the same tokens; or the folder was tuned by another method than the requested one that
+    /// cannot be folded into the weights.</exception>
     public static TextClassifier Create(
         string folder, ClassifierSettings settings, Device? device = null, ScalarType dtype = ScalarType.Float32, int seed = 0,
         TextClassifier? twin = null, Func<string, bool>? mayShare = null) =>
@@ -146,9 +147,9 @@ public sealed class TextClassifier : IDisposable
         }
     }
 
-    /// <summary>Loads what <see cref="Save"/> wrote, or a Hugging Face classifier of single texts.</summary>
+    /// <summary>Loads a folder that <see cref="Save"/> wrote, or a Hugging Face classifier of single texts.</summary>
     /// <param name="folder">The folder.</param>
-    /// <param name="device">Where the weights go; the CPU by default.</param>
+    /// <param name="device">The device of the weights; the CPU by default.</param>
     /// <param name="dtype">The type of the weights.</param>
     /// <returns>The classifier; the caller disposes it.</returns>
     /// <exception cref="FileNotFoundException">The folder holds no classifier, or a file is missing.</exception>
@@ -159,16 +160,16 @@ public sealed class TextClassifier : IDisposable
         return FromFile(Path.Combine(folder, ClassifierSettings.FileName), () => Create(folder, settings, device, dtype));
     }
 
-    /// <summary>Loads a base checkpoint with what a tuning method learnt on it (<see cref="SaveTuned"/>).</summary>
-    /// <param name="folder">The base's checkpoint folder.</param>
+    /// <summary>Loads a base checkpoint with tuned weights that <see cref="SaveTuned"/> wrote.</summary>
+    /// <param name="folder">Checkpoint folder of the base.</param>
     /// <param name="path">The file of the tuned weights.</param>
-    /// <param name="device">Where the weights go; the CPU by default.</param>
+    /// <param name="device">The device of the weights; the CPU by default.</param>
     /// <param name="dtype">The type of the weights.</param>
-    /// <param name="twin">A classifier whose storage is shared by base parameters that equal its own and are not tuned; see
+    /// <param name="twin">A classifier with which base parameters that are not tuned and have the same values share storage; see
     /// <see cref="Create"/>.</param>
     /// <returns>The classifier; the caller disposes it.</returns>
     /// <exception cref="FileNotFoundException">The file or the folder is missing.</exception>
-    /// <exception cref="InvalidDataException">The file is damaged, carries no task, or is for another base.</exception>
+    /// <exception cref="InvalidDataException">The file is damaged, contains no task, or was made for another base.</exception>
     public static TextClassifier LoadTuned(
         string folder, string path, Device? device = null, ScalarType dtype = ScalarType.Float32, TextClassifier? twin = null)
     {
@@ -193,7 +194,7 @@ public sealed class TextClassifier : IDisposable
         }
     }
 
-    /// <summary>Makes a classifier by settings that a file holds: what does not fit is the file's fault.</summary>
+    /// <summary>Creates a classifier from the settings of a file; settings that do not fit are reported as errors of the file.</summary>
     private static TextClassifier FromFile(string source, Func<TextClassifier> create)
     {
         try
@@ -206,7 +207,7 @@ public sealed class TextClassifier : IDisposable
         }
     }
 
-    /// <summary>Predicts labels of a multi-label task from other probabilities on.</summary>
+    /// <summary>Replaces the thresholds of a multi-label task.</summary>
     /// <param name="thresholds">One for each label.</param>
     internal void SetThresholds(IReadOnlyList<float> thresholds)
     {
@@ -214,39 +215,38 @@ public sealed class TextClassifier : IDisposable
         Task = TextTask.Of(Settings);
     }
 
-    /// <summary>Turns a row's texts into token ids.</summary>
+    /// <summary>Encodes the texts of a row.</summary>
     /// <param name="text">The text.</param>
     /// <param name="textPair">The second text of a pair.</param>
-    /// <returns>Ids and the position that is scored.</returns>
+    /// <returns>The token ids and the scored position.</returns>
     public EncodedText Encode(string text, string? textPair = null) => _encoder.Encode(text, textPair);
 
-    /// <summary>Turns an answer into what a model that writes should write.</summary>
+    /// <summary>Encodes an answer as target tokens.</summary>
     /// <param name="answer">The answer.</param>
-    /// <returns>Token ids, <c>&lt;/s&gt;</c> last.</returns>
-    /// <exception cref="InvalidOperationException">The model writes no answers.</exception>
+    /// <returns>The token ids, ending with <c>&lt;/s&gt;</c>.</returns>
+    /// <exception cref="InvalidOperationException">The model does not generate answers.</exception>
     public int[] EncodeAnswer(string answer) => Answers.EncodeAnswer(answer);
 
-    /// <summary>The tokens that a row costs in a batch: its own and a soft prompt's, or, where whole options are scored, those of a
-    /// sequence per option, and where answers are, those of all answers.</summary>
+    /// <summary>Number of tokens that a row takes in a batch, including a soft prompt, one sequence per option if whole options are scored,
+    /// and all answers if answers are.</summary>
     /// <param name="row">An encoded row.</param>
-    /// <returns>Tokens.</returns>
+    /// <returns>The number of tokens.</returns>
     public int TokensOf(EncodedText row)
     {
         ArgumentNullException.ThrowIfNull(row);
         return Head.TokensOf(row) + (Backbone.Adaptation?.PromptSize ?? 0);
     }
 
-    /// <summary>Pads rows into a batch on the model's device; where whole options are scored, each row is in it once per option.</summary>
+    /// <summary>Pads rows into a batch on the model's device; each row occurs once per option if whole options are scored.</summary>
     /// <param name="rows">Encoded rows.</param>
     /// <returns>The batch; the caller disposes it.</returns>
     public TokenBatch Batch(IReadOnlyList<EncodedText> rows) => TokenBatch.Create(Head.Sequences(rows), _tokenizer.PadId, Backbone.Device);
 
-    /// <summary>Logits of a batch; where whole options are scored, their mean log-likelihoods, and where answers are, their
-    /// log-likelihoods.</summary>
-    /// <param name="batch">The batch that <see cref="Batch"/> made of some rows.</param>
-    /// <param name="training">True switches dropout on.</param>
+    /// <summary>Computes the logits of a batch: mean log-likelihoods if whole options are scored, log-likelihoods if answers are.</summary>
+    /// <param name="batch">A batch from <see cref="Batch"/>.</param>
+    /// <param name="training">True enables dropout.</param>
     /// <returns>Float32 <c>[rows, labels]</c>.</returns>
-    /// <exception cref="InvalidOperationException">The model writes free text, which has no labels.</exception>
+    /// <exception cref="InvalidOperationException">The model generates free text and has no labels.</exception>
     public Tensor Logits(TokenBatch batch, bool training = false)
     {
         using Lifetime.Hold hold = Backbone.Hold();
@@ -254,25 +254,26 @@ public sealed class TextClassifier : IDisposable
         return Head.Logits(Backbone, batch, training).to(ScalarType.Float32).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Logits of rows in batches that were made before; they stay the caller's.</summary>
-    /// <param name="batches">What <see cref="Batches"/> made, by this classifier or by one of the same encoder and device.</param>
+    /// <summary>Computes the logits of prepared batches; the caller keeps ownership of these.</summary>
+    /// <param name="batches">Batches from <see cref="Batches"/> of this classifier, or of one with the same encoder on the same
+    /// device.</param>
     /// <param name="cancellation">Stops between batches.</param>
-    /// <returns>For each row one logit per label, as of <see cref="Logits(TokenBatch, bool)"/>.</returns>
-    /// <exception cref="InvalidOperationException">The model writes free text, which has no labels.</exception>
-    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <returns>For each row one logit per label, as <see cref="Logits(TokenBatch, bool)"/> computes them.</returns>
+    /// <exception cref="InvalidOperationException">The model generates free text and has no labels.</exception>
+    /// <exception cref="OperationCanceledException">The operation was cancelled.</exception>
     internal float[][] Logits(IReadOnlyList<ScoringBatch> batches, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(batches);
         return Run(batches, Count(batches), batch => ByRow(Logits(batch.Tokens)), cancellation, keep: true);
     }
 
-    /// <summary>How far a model that writes is from an answer to each row of a batch: the mean cross-entropy of its tokens.</summary>
-    /// <param name="batch">The batch that <see cref="Batch"/> made of some rows.</param>
-    /// <param name="answers">For each row what <see cref="EncodeAnswer"/> gave.</param>
-    /// <param name="training">True switches dropout on.</param>
-    /// <returns>In nats, Float32 <c>[rows]</c>.</returns>
-    /// <exception cref="ArgumentException">There are not as many answers as rows.</exception>
-    /// <exception cref="InvalidOperationException">The model writes no answers.</exception>
+    /// <summary>Computes the loss of an answer to each row of a batch: the mean cross-entropy of its tokens.</summary>
+    /// <param name="batch">A batch from <see cref="Batch"/>.</param>
+    /// <param name="answers">For each row an answer from <see cref="EncodeAnswer"/>.</param>
+    /// <param name="training">True enables dropout.</param>
+    /// <returns>Float32 <c>[rows]</c>, in nats.</returns>
+    /// <exception cref="ArgumentException">The numbers of answers and rows differ.</exception>
+    /// <exception cref="InvalidOperationException">The model does not generate answers.</exception>
     public Tensor AnswerLosses(TokenBatch batch, IReadOnlyList<int[]> answers, bool training = false)
     {
         ArgumentNullException.ThrowIfNull(batch);
@@ -290,14 +291,14 @@ public sealed class TextClassifier : IDisposable
         return model.LogLikelihoods(batch, targets, training).div(lengths).neg().MoveToOuterDisposeScope();
     }
 
-    /// <summary>How far a model that writes is from an answer to each row: the mean cross-entropy of its tokens.</summary>
-    /// <param name="batches">What <see cref="Batches"/> made; they stay the caller's.</param>
-    /// <param name="answers">For each row what <see cref="EncodeAnswer"/> gave, of its first answer as a rule.</param>
+    /// <summary>Computes the loss of an answer to each row: the mean cross-entropy of its tokens.</summary>
+    /// <param name="batches">Batches from <see cref="Batches"/>; the caller keeps ownership.</param>
+    /// <param name="answers">For each row an answer from <see cref="EncodeAnswer"/>, usually the first.</param>
     /// <param name="cancellation">Stops between batches.</param>
     /// <returns>For each row its loss, in nats.</returns>
-    /// <exception cref="ArgumentException">There are not as many answers as rows.</exception>
-    /// <exception cref="InvalidOperationException">The model writes no answers.</exception>
-    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <exception cref="ArgumentException">The numbers of answers and rows differ.</exception>
+    /// <exception cref="InvalidOperationException">The model does not generate answers.</exception>
+    /// <exception cref="OperationCanceledException">The operation was cancelled.</exception>
     internal float[] Losses(IReadOnlyList<ScoringBatch> batches, IReadOnlyList<int[]> answers, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(batches);
@@ -314,50 +315,52 @@ public sealed class TextClassifier : IDisposable
             AnswerLosses(batch.Tokens, [.. batch.Rows.Select(row => answers[row])]).cpu().data<float>().ToArray();
     }
 
-    /// <summary>What a model that writes answers to some rows: greedily the likeliest token after another.</summary>
-    /// <param name="rows">Encoded rows, any number and any lengths; they are answered in groups of similar length.</param>
+    /// <summary>Generates an answer to each row by greedy decoding.</summary>
+    /// <param name="rows">Encoded rows, any number and any lengths; they are batched by length.</param>
     /// <param name="cancellation">Stops between tokens.</param>
-    /// <returns>For each row its text, without special tokens and spaces around it, of at most
+    /// <returns>The text for each row, trimmed and without special tokens, of at most
     /// <see cref="Generation.TextToTextTask.MaxOutputLength"/> tokens.</returns>
-    /// <exception cref="InvalidOperationException">The model writes no answers.</exception>
-    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <exception cref="InvalidOperationException">The model does not generate answers.</exception>
+    /// <exception cref="OperationCanceledException">The operation was cancelled.</exception>
     public string[] Generate(IReadOnlyList<EncodedText> rows, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(rows);
         return Run(Batches(rows), rows.Count, batch => Answer(batch, cancellation), cancellation);
     }
 
-    /// <summary>What a model that writes answers to rows of batches that were made before; they stay the caller's.</summary>
-    /// <param name="batches">What <see cref="Batches"/> made, by this classifier or by one of the same encoder and device.</param>
+    /// <summary>Generates answers to the rows of prepared batches; the caller keeps ownership of these.</summary>
+    /// <param name="batches">Batches from <see cref="Batches"/> of this classifier, or of one with the same encoder on the same
+    /// device.</param>
     /// <param name="cancellation">Stops between tokens.</param>
-    /// <returns>For each row its text.</returns>
-    /// <exception cref="InvalidOperationException">The model writes no answers.</exception>
-    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <returns>The text for each row.</returns>
+    /// <exception cref="InvalidOperationException">The model does not generate answers.</exception>
+    /// <exception cref="OperationCanceledException">The operation was cancelled.</exception>
     internal string[] Generate(IReadOnlyList<ScoringBatch> batches, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(batches);
         return Run(batches, Count(batches), batch => Answer(batch, cancellation), cancellation, keep: true);
     }
 
-    /// <summary>Probabilities of the labels: the softmax over the label words, classes or answers; of a multi-label task each label's own,
-    /// the sigmoid of its logit.</summary>
-    /// <param name="rows">Encoded rows, any number and any lengths; they are scored in groups of similar length.</param>
+    /// <summary>Computes the probabilities of the labels: the softmax over label words, classes or answers; for multi-label tasks the
+    /// sigmoid of each logit.</summary>
+    /// <param name="rows">Encoded rows, any number and any lengths; they are batched by length.</param>
     /// <param name="cancellation">Stops between batches.</param>
     /// <returns>For each row one probability per label.</returns>
-    /// <exception cref="InvalidOperationException">The model writes free text, which has no labels.</exception>
-    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <exception cref="InvalidOperationException">The model generates free text and has no labels.</exception>
+    /// <exception cref="OperationCanceledException">The operation was cancelled.</exception>
     public float[][] Score(IReadOnlyList<EncodedText> rows, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(rows);
         return Run(Batches(rows), rows.Count, Probabilities, cancellation);
     }
 
-    /// <summary>Probabilities of the labels, of batches that were made before; they stay the caller's.</summary>
-    /// <param name="batches">What <see cref="Batches"/> made, by this classifier or by one of the same encoder and device.</param>
+    /// <summary>Computes the probabilities of the labels for prepared batches; the caller keeps ownership of these.</summary>
+    /// <param name="batches">Batches from <see cref="Batches"/> of this classifier, or of one with the same encoder on the same
+    /// device.</param>
     /// <param name="cancellation">Stops between batches.</param>
     /// <returns>For each row one probability per label.</returns>
-    /// <exception cref="InvalidOperationException">The model writes free text, which has no labels.</exception>
-    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <exception cref="InvalidOperationException">The model generates free text and has no labels.</exception>
+    /// <exception cref="OperationCanceledException">The operation was cancelled.</exception>
     internal float[][] Score(IReadOnlyList<ScoringBatch> batches, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(batches);
@@ -365,14 +368,15 @@ public sealed class TextClassifier : IDisposable
     }
 
     /// <summary>
-    /// Of a model that writes the labels' answers, their probabilities by the first token in which they differ, after what they have in
-    /// common: the confidence of cartography (methods, C.6). Where two answers differ later only, those of <see cref="Score(IReadOnlyList{EncodedText}, CancellationToken)"/>.
+    /// Computes the probabilities of generated answers at the first token in which they differ, after their common prefix: the confidence
+    /// of cartography (methods, C.6). If two answers differ only later, they are those of
+    /// <see cref="Score(IReadOnlyList{EncodedText}, CancellationToken)"/>.
     /// </summary>
     /// <param name="rows">Encoded rows, any number and any lengths.</param>
     /// <param name="cancellation">Stops between batches.</param>
     /// <returns>For each row one probability per label.</returns>
-    /// <exception cref="InvalidOperationException">The model writes no answers, or free text, which has no labels.</exception>
-    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <exception cref="InvalidOperationException">The model does not generate answers, or generates free text without labels.</exception>
+    /// <exception cref="OperationCanceledException">The operation was cancelled.</exception>
     public float[][] ScoreAnswerTokens(IReadOnlyList<EncodedText> rows, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(rows);
@@ -381,9 +385,9 @@ public sealed class TextClassifier : IDisposable
             Batches(rows), rows.Count, batch => ByRow(F.softmax(((AnswerHead)Head).TokenScores(model, batch.Tokens).to(ScalarType.Float32), 1)), cancellation);
     }
 
-    /// <summary>Groups rows of similar length and pads them, so that they can be scored more than once.</summary>
+    /// <summary>Batches rows by length, for scoring them more than once.</summary>
     /// <param name="rows">Encoded rows, any number and any lengths.</param>
-    /// <returns>Batches one by one, which the caller disposes.</returns>
+    /// <returns>The batches, lazily; the caller disposes each.</returns>
     internal IEnumerable<ScoringBatch> Batches(IReadOnlyList<EncodedText> rows)
     {
         ArgumentNullException.ThrowIfNull(rows);
@@ -405,10 +409,10 @@ public sealed class TextClassifier : IDisposable
         return best;
     }
 
-    /// <summary>Puts a graft, and the head it may carry, into this classifier's base weights, in place.</summary>
+    /// <summary>Applies a graft, with its head if it has one, to this classifier's base weights in place.</summary>
     /// <param name="graft">The graft.</param>
-    /// <param name="fingerprint">The backbone's fingerprint when the caller knows it; else it is computed.</param>
-    /// <exception cref="InvalidDataException">The graft is for another base model, or another head.</exception>
+    /// <param name="fingerprint">The backbone's fingerprint, if known; null computes it.</param>
+    /// <exception cref="InvalidDataException">The graft was made for another base model or another head.</exception>
     public void Apply(Graft graft, string? fingerprint = null)
     {
         ArgumentNullException.ThrowIfNull(graft);
@@ -417,10 +421,10 @@ public sealed class TextClassifier : IDisposable
         graft.ApplyTo(Backbone, fingerprint);
     }
 
-    /// <summary>Puts the head that a graft carries, if it does, into this classifier's head: its rows by the names of their labels.</summary>
+    /// <summary>Copies a graft's head, if it has one, into this classifier's head; rows are matched by label name.</summary>
     /// <param name="graft">The graft.</param>
-    /// <returns>What was taken over; null for a head without parameters of its own.</returns>
-    /// <exception cref="InvalidDataException">The graft carries another head.</exception>
+    /// <returns>The match of labels; null for a head without parameters of its own.</returns>
+    /// <exception cref="InvalidDataException">The graft has another kind of head.</exception>
     public HeadMatch? ApplyHead(Graft graft)
     {
         ArgumentNullException.ThrowIfNull(graft);
@@ -428,9 +432,9 @@ public sealed class TextClassifier : IDisposable
         return Head.Take(graft.HeadParameters, LabelsOf(graft.Settings, "the graft's metadata"), "The graft");
     }
 
-    /// <summary>Puts what a tuning method learnt into this classifier, which has the same method, in place.</summary>
+    /// <summary>Applies tuned weights to this classifier, which must have the same tuning method, in place.</summary>
     /// <param name="tuned">The tuned weights.</param>
-    /// <exception cref="InvalidDataException">They are for another base model, another method, or another head.</exception>
+    /// <exception cref="InvalidDataException">The weights were made for another base model, tuning method or head.</exception>
     public void Apply(TunedWeights tuned)
     {
         ArgumentNullException.ThrowIfNull(tuned);
@@ -474,9 +478,9 @@ public sealed class TextClassifier : IDisposable
         }
     }
 
-    /// <summary>What the tuning method has learnt, without the base model.</summary>
+    /// <summary>Returns the parameters of the tuning method, without the base model.</summary>
     /// <returns>Copies of <see cref="TunedParameters"/>, with the settings.</returns>
-    /// <exception cref="InvalidOperationException">There is no tuning method.</exception>
+    /// <exception cref="InvalidOperationException">The classifier has no tuning method.</exception>
     public TunedWeights Tuned()
     {
         TuningOptions options = Settings.Tuning
@@ -495,18 +499,20 @@ public sealed class TextClassifier : IDisposable
         };
     }
 
-    /// <summary>Writes what the tuning method has learnt as one safetensors file, which <see cref="LoadTuned"/> puts on the base again.</summary>
-    /// <param name="path">The file; an older one is replaced when the new one is complete.</param>
-    /// <exception cref="InvalidOperationException">There is no tuning method.</exception>
-    /// <exception cref="IOException">It could not be written; what was there is untouched.</exception>
+    /// <summary>Writes the parameters of the tuning method to one safetensors file, from which <see cref="LoadTuned"/> restores the
+    /// classifier.</summary>
+    /// <param name="path">The file; an existing file is replaced once the new one is complete.</param>
+    /// <exception cref="InvalidOperationException">The classifier has no tuning method.</exception>
+    /// <exception cref="IOException">It could not be written; an existing file is unchanged.</exception>
     public void SaveTuned(string path) => Tuned().Save(path);
 
     /// <summary>
-    /// A copy that scores the same, with tuning folded in as far as it can be (<see cref="LanguageModel.FoldAdaptation"/>): after LoRA,
-    /// low-rank biases and BitFit it has, as a rule, ordinary weights and no tuning method, and <see cref="Save"/> writes an ordinary
-    /// checkpoint.
+    /// Returns a copy with the same scores whose tuning method is folded into the weights as far as possible
+    /// (<see cref="LanguageModel.FoldAdaptation"/>). After LoRA, low-rank biases and BitFit it usually has no tuning method left, and
+    /// <see cref="Save"/> writes an ordinary checkpoint.
     /// </summary>
-    /// <param name="shares">Backbone parameters whose storage is shared instead of copied, unless folding changes them; none by default.</param>
+    /// <param name="shares">Backbone parameters whose storage is shared rather than copied, unless folding changes them; none by
+    /// default.</param>
     /// <returns>The copy; the caller disposes it.</returns>
     public TextClassifier Folded(Func<string, bool>? shares = null)
     {
@@ -518,19 +524,19 @@ public sealed class TextClassifier : IDisposable
     }
 
     /// <summary>
-    /// Writes a Hugging Face checkpoint folder with these weights, the tokenizer's files and the settings. What no class of Python's has (a
-    /// tuning method's parameters with the head that goes with them, and a head on one linear layer) lies in a file of its own,
-    /// <c>skillloc.safetensors</c>, so that Python reads the model without it: after a tuning method the one that was tuned, as it was.
+    /// Writes a Hugging Face checkpoint folder with these weights, the tokenizer's files and the settings. Parameters that no Python class
+    /// has (those of a tuning method with its head, and a head of one linear layer) go to <c>skillloc.safetensors</c>, so that Python reads
+    /// the model without them: after a tuning method, the unchanged base.
     /// </summary>
-    /// <param name="folder">The folder; an older one of that name is replaced when the new one is complete.</param>
-    /// <param name="storeAs">The type to store weights in; their own by default.</param>
-    /// <exception cref="IOException">It could not be written; what was there is untouched.</exception>
+    /// <param name="folder">The folder; an existing one is replaced once the new one is complete.</param>
+    /// <param name="storeAs">The stored type of the weights; their own by default.</param>
+    /// <exception cref="IOException">It could not be written; an existing file is unchanged.</exception>
     public void Save(string folder, ScalarType? storeAs = null) => Write(folder, storeAs, isChecked: false);
 
-    /// <summary>The same where <see cref="CheckpointFolder.CheckWritable"/> was asked before.</summary>
+    /// <summary>As <see cref="Save"/>, after <see cref="CheckpointFolder.CheckWritable"/> has been called.</summary>
     internal void SaveChecked(string folder) => Write(folder, storeAs: null, isChecked: true);
 
-    /// <summary>The identity of the weights, the head's and a tuning method's included: see <see cref="CheckpointFingerprint"/>.</summary>
+    /// <summary>Fingerprint of all weights, including the head and a tuning method; see <see cref="CheckpointFingerprint"/>.</summary>
     /// <returns>A hexadecimal SHA-256.</returns>
     public string Fingerprint()
     {
@@ -538,8 +544,8 @@ public sealed class TextClassifier : IDisposable
         return CheckpointFingerprint.Compute(AllParameters());
     }
 
-    /// <summary>A classifier of its own with the same weights.</summary>
-    /// <param name="shares">Backbone parameters whose storage is shared instead of copied; none by default.</param>
+    /// <summary>Returns an independent copy.</summary>
+    /// <param name="shares">Backbone parameters whose storage is shared rather than copied; none by default.</param>
     /// <param name="dtype">The type of the copy's own weights; this classifier's by default.</param>
     /// <returns>The copy; the caller disposes it.</returns>
     public TextClassifier Clone(Func<string, bool>? shares = null, ScalarType? dtype = null)
@@ -548,7 +554,7 @@ public sealed class TextClassifier : IDisposable
         return new(Backbone.Clone(shares, dtype), Head.Clone(dtype), _tokenizer, Settings);
     }
 
-    /// <summary>A classifier of its own whose model has another configuration: some parameters are new, the others copies.</summary>
+    /// <summary>Returns an independent copy with another configuration and some changed parameters.</summary>
     internal TextClassifier With(ModelConfig config, IReadOnlyDictionary<string, Tensor> changed)
     {
         using Lifetime.Hold hold = Backbone.Hold();
@@ -556,15 +562,16 @@ public sealed class TextClassifier : IDisposable
     }
 
     /// <summary>
-    /// A classifier for another task over the same backbone: the weights of both lie in the same storage, so that what changes in place
-    /// changes for both. The storage lives as long as either. A head of its own is initialised, or taken over from a checkpoint.
+    /// Returns a classifier for another task that shares the backbone's storage, so that changes in place affect both; the storage lives as
+    /// long as either. Its head is initialised or loaded from a checkpoint.
     /// </summary>
     /// <param name="settings">The other task.</param>
-    /// <param name="seed">Seed of a head of its own.</param>
-    /// <param name="stored">A checkpoint whose trained head is taken over, row by row, by the names of the labels; null takes none.</param>
+    /// <param name="seed">Seed of the head's initialisation.</param>
+    /// <param name="stored">A checkpoint with a trained head, whose rows are matched by label name; null for none.</param>
     /// <returns>The classifier; the caller disposes it.</returns>
-    /// <exception cref="ArgumentException">The settings do not fit the checkpoint, or need the language-model head and this backbone has none.</exception>
-    /// <exception cref="InvalidOperationException">A tuning method is at work in one of the two, which could not share it.</exception>
+    /// <exception cref="ArgumentException">The settings do not fit the checkpoint, or need a language-model head that this backbone
+    /// lacks.</exception>
+    /// <exception cref="InvalidOperationException">One of the two has a tuning method, which cannot be shared.</exception>
     public TextClassifier ForTask(ClassifierSettings settings, int seed = 0, CheckpointFolder? stored = null)
     {
         ArgumentNullException.ThrowIfNull(settings);
@@ -592,18 +599,18 @@ public sealed class TextClassifier : IDisposable
         }
     }
 
-    /// <summary>Releases the weights, now or with the end of the last pass that runs.</summary>
+    /// <summary>Releases the weights, now or when the last running pass ends.</summary>
     public void Dispose() => Backbone.Dispose();
 
-    /// <summary>The labels of a head that was saved with settings; null where there are none.</summary>
+    /// <summary>The labels in saved settings; null if there are none.</summary>
     private static IReadOnlyList<string>? LabelsOf(string settings, string source) =>
         settings.Length == 0 ? null : ClassifierSettings.FromJson(settings, source).Labels;
 
-    /// <summary>What encodes and decodes answers.</summary>
+    /// <summary>The encoder of answers.</summary>
     private TextToTextEncoder Answers => _encoder as TextToTextEncoder
         ?? throw new InvalidOperationException($"The model writes no answers: its head is {Head.Kind}.");
 
-    /// <summary>The model that writes answers.</summary>
+    /// <summary>The model that generates answers.</summary>
     private T5ForConditionalGeneration Writer => Backbone as T5ForConditionalGeneration
         ?? throw new InvalidOperationException($"The model writes no answers: it is {Backbone.Config.ModelType}, with the head {Head.Kind}.");
 
@@ -622,7 +629,7 @@ public sealed class TextClassifier : IDisposable
 
     private static int Count(IEnumerable<ScoringBatch> batches) => batches.Sum(batch => batch.Rows.Count);
 
-    /// <summary>Does something with each batch, and puts what it gave into the order of the rows.</summary>
+    /// <summary>Runs a function on each batch and returns its results in the order of the rows.</summary>
     private T[] Run<T>(
         IEnumerable<ScoringBatch> batches, int rows, Func<ScoringBatch, T[]> work, CancellationToken cancellation, bool keep = false)
     {
@@ -646,7 +653,7 @@ public sealed class TextClassifier : IDisposable
 
     private float[][] Probabilities(ScoringBatch batch) => ByRow(Task.Probabilities(Logits(batch.Tokens)));
 
-    /// <summary>A tensor <c>[rows, labels]</c> as numbers.</summary>
+    /// <summary>Converts a tensor <c>[rows, labels]</c> to arrays.</summary>
     private float[][] ByRow(Tensor values) => [.. values.cpu().data<float>().ToArray().Chunk(Settings.Labels.Count)];
 
     private string[] Answer(ScoringBatch batch, CancellationToken cancellation) =>
@@ -654,10 +661,11 @@ public sealed class TextClassifier : IDisposable
 
     private IEnumerable<(string Name, Tensor Value)> AllParameters() => Parameters.Select(pair => (pair.Key, (Tensor)pair.Value));
 
-    /// <summary>Whether a class of Python's is all of this: its language-model head, or its sequence classifier, and nothing added.</summary>
+    /// <summary>Whether a Python class represents the whole model: a language-model head or sequence classifier, and nothing
+    /// else.</summary>
     private bool HasPythonHead => Backbone.Adaptation is null && Head.Kind is not (HeadKind.FirstTokenLinear or HeadKind.MaskTokenLinear);
 
-    /// <summary>The identity of the backbone's weights that tuning leaves alone.</summary>
+    /// <summary>Fingerprint of the backbone's weights that tuning does not change.</summary>
     private string UntunedFingerprint()
     {
         IReadOnlyDictionary<string, Parameter> tuned = TunedParameters;

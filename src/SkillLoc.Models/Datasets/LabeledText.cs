@@ -11,6 +11,7 @@ public sealed record LabeledText(string Text, string? TextPair, string Label, in
 {
     /// <summary>Returns the label of a regression as a number.</summary>
     /// <returns>The score.</returns>
-    /// <exception cref="FormatException">The label is not a number; a file's labels are checked when its format has a score range.</exception>
+    /// <exception cref="FormatException">The label is not a number; a file's labels are checked when its format has a score
+    /// range.</exception>
     public float ToScore() => float.Parse(Label, NumberStyles.Float, CultureInfo.InvariantCulture);
 }

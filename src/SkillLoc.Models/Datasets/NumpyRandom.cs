@@ -4,7 +4,8 @@ namespace SkillLoc.Models.Datasets;
 /// NumPy's legacy generator, <c>numpy.random.seed(s)</c> and <c>numpy.random.shuffle(list)</c>, bit for bit: the 32-bit Mersenne twister of
 /// Matsumoto and Nishimura (1998), seeded by one integer.
 /// </summary>
-/// <remarks>Our own since Math.NET's twister does not give its 32-bit draws in order: shuffles differ for every seed that was tried.</remarks>
+/// <remarks>Our own since Math.NET's twister does not give its 32-bit draws in order: shuffles differ for every seed that was
+/// tried.</remarks>
 internal sealed class NumpyRandom
 {
     private const int Length = 624;

@@ -22,7 +22,8 @@ internal static class SeparatedRows
     }
 
     /// <summary>The rows with the lines that they begin on.</summary>
-    /// <exception cref="InvalidDataException">A quoted column does not end, a line is empty where it must not be, or a byte cannot be decoded.</exception>
+    /// <exception cref="InvalidDataException">A quoted column does not end, a line is empty where it must not be, or a byte cannot be
+    /// decoded.</exception>
     public static IEnumerable<(int Line, string[] Columns)> Read(string path, TaskFileFormat format)
     {
         var (separator, quote) = Of(format);
@@ -31,7 +32,8 @@ internal static class SeparatedRows
             : StrictText.FullLines(path, format.Encoding).Select(line => (line.Number, line.Line.Split(separator)));
     }
 
-    /// <summary>What an error about the columns of a file's first row shall add: another separator or quote that it seems to have; else nothing.</summary>
+    /// <summary>Hint for error messages about the columns of the first row: another separator or quote that the file seems to use; else
+    /// empty.</summary>
     public static string Hint(TaskFileFormat format, string[] first)
     {
         var (separator, quote) = Of(format);

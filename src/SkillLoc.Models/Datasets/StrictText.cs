@@ -5,7 +5,8 @@ namespace SkillLoc.Models.Datasets;
 /// <summary>Reads text files strictly: bytes that are invalid in the encoding are errors, never replaced.</summary>
 internal static class StrictText
 {
-    /// <summary>Opens a file after its byte order mark. Reading throws <see cref="DecoderFallbackException"/>; see <see cref="Undecodable"/>.</summary>
+    /// <summary>Opens a file after its byte order mark. Reading throws <see cref="DecoderFallbackException"/>; see
+    /// <see cref="Undecodable"/>.</summary>
     /// <exception cref="InvalidDataException">The file has a UTF-8 byte order mark, but another encoding was given.</exception>
     public static StreamReader Open(string path, Encoding encoding)
     {

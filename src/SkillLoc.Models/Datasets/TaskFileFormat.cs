@@ -16,16 +16,17 @@ public sealed record TaskFileFormat
     public TaskFileLayout Layout { get; init; }
 
     /// <summary>
-    /// What parts columns (<c>separator</c>), one ASCII character such as <c>;</c>, as spreadsheets in much of Europe write it; null for the
-    /// layout's: a tab for <see cref="TaskFileLayout.Tabs"/>, a comma for <see cref="TaskFileLayout.Csv"/>. Other layouts have none.
+    /// What parts columns (<c>separator</c>), one ASCII character such as <c>;</c>, as spreadsheets in much of Europe write it; null for
+    /// the layout's: a tab for <see cref="TaskFileLayout.Tabs"/>, a comma for <see cref="TaskFileLayout.Csv"/>. Other layouts have none.
     /// </summary>
     [JsonPropertyName("separator")]
     public string? Separator { get; init; }
 
     /// <summary>
-    /// What stands around columns that hold separators, line breaks or itself (<c>quote</c>), one ASCII character; empty where quotes are text
-    /// like any other. Null for the layout's: none for <see cref="TaskFileLayout.Tabs"/>, <c>"</c> for <see cref="TaskFileLayout.Csv"/>. A column
-    /// that begins with it must end with it, and within it is doubled; in a column that begins otherwise it is text.
+    /// What stands around columns that hold separators, line breaks or itself (<c>quote</c>), one ASCII character; empty where quotes are
+    /// text like any other. Null for the layout's: none for <see cref="TaskFileLayout.Tabs"/>, <c>"</c> for
+    /// <see cref="TaskFileLayout.Csv"/>. A column that begins with it must end with it, and within it is doubled; in a column that begins
+    /// otherwise it is text.
     /// </summary>
     [JsonPropertyName("quote")]
     public string? Quote { get; init; }

@@ -7,10 +7,12 @@ namespace SkillLoc.Models.Datasets;
 [JsonConverter(typeof(NameConverter<TaskFileLayout>))]
 public enum TaskFileLayout
 {
-    /// <summary><c>tabs</c>: a row a line, columns parted by tabs (<see cref="TaskFileFormat.Separator"/>), quotes are text like any other, as GLUE has it.</summary>
+    /// <summary><c>tabs</c>: a row a line, columns parted by tabs (<see cref="TaskFileFormat.Separator"/>), quotes are text like any other,
+    /// as GLUE has it.</summary>
     Tabs,
 
-    /// <summary><c>csv</c>: columns parted by commas (<see cref="TaskFileFormat.Separator"/>), quoted where they hold commas, quotes (doubled) or line breaks (RFC 4180).</summary>
+    /// <summary><c>csv</c>: columns parted by commas (<see cref="TaskFileFormat.Separator"/>), quoted where they hold commas, quotes
+    /// (doubled) or line breaks (RFC 4180).</summary>
     Csv,
 
     /// <summary><c>json_lines</c>: one JSON object per line, whose properties are the columns.</summary>

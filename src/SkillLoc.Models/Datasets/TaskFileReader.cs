@@ -11,8 +11,8 @@ internal static class TaskFileReader
     /// <param name="format">The format of the file.</param>
     /// <param name="labelsPath">The file whose lines are the labels, for <see cref="TaskFileLayout.Lines"/> only.</param>
     /// <returns>The rows in the file's order. Empty texts are rows; empty lines are allowed only at the end and skipped.</returns>
-    /// <exception cref="ArgumentException">The labels' file is missing or one too many, a layout without names is asked for a column by its name, or
-    /// the separator or the quote is not one character, or the layout has none.</exception>
+    /// <exception cref="ArgumentException">The labels' file is missing or one too many, a layout without names is asked for a column by its
+    /// name, or the separator or the quote is not one character, or the layout has none.</exception>
     /// <exception cref="FileNotFoundException">The file does not exist.</exception>
     /// <exception cref="InvalidDataException">
     /// A row has more or fewer columns than the header or, without one, the first row; a column is missing; a label is unknown or not a

@@ -49,10 +49,10 @@ public sealed class TextEmbedder : IDisposable
     /// <summary>0 for the embeddings, i for the output of layer i, counted from 1.</summary>
     public int Layer { get; private set; }
 
-    /// <summary>How hidden states become one vector.</summary>
+    /// <summary>How hidden states are pooled into one vector.</summary>
     public TextPooling Pooling => Reader.Pooling;
 
-    /// <summary>The length of a vector.</summary>
+    /// <summary>The size of a vector.</summary>
     public int Size => Reader.Point.Size;
 
     /// <summary>Encodes the texts of a row.</summary>
@@ -64,10 +64,10 @@ public sealed class TextEmbedder : IDisposable
     /// <summary>Embeds rows, in groups of similar length.</summary>
     /// <param name="rows">Encoded rows, any number and any lengths.</param>
     /// <param name="cancellation">Stops between batches.</param>
-    /// <returns>For each row a vector of <see cref="Size"/>.</returns>
-    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <returns>A vector of <see cref="Size"/> for each row.</returns>
+    /// <exception cref="OperationCanceledException">The operation was cancelled.</exception>
     public float[][] Embed(IReadOnlyList<EncodedText> rows, CancellationToken cancellation = default) => Reader.Read(rows, cancellation);
 
-    /// <summary>Releases the weights, now or with the end of the last <see cref="Embed"/> that runs.</summary>
+    /// <summary>Releases the weights, now or at the end of the last running <see cref="Embed"/>.</summary>
     public void Dispose() => Reader.Dispose();
 }

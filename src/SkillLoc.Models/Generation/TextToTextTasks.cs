@@ -1,6 +1,7 @@
 namespace SkillLoc.Models.Generation;
 
-/// <summary>The tasks of Ye et al. (2021), CrossFit, and of Qin et al. (2022), Exploring mode connectivity, with their metrics (appendix H).</summary>
+/// <summary>The tasks of Ye et al. (2021), CrossFit, and of Qin et al. (2022), Exploring mode connectivity, with their metrics (appendix
+/// H).</summary>
 public static class TextToTextTasks
 {
     private const int MostSimilar = 5;

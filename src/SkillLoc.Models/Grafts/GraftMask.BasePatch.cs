@@ -201,7 +201,8 @@ public sealed partial class GraftMask
         });
     }
 
-    /// <summary>Throws unless a mask file's parameters are considered ones, of the same shapes, and all of them where it must be whole.</summary>
+    /// <summary>Throws unless a mask file's parameters are considered ones, of the same shapes, and all of them where it must be
+    /// whole.</summary>
     private void CheckParameters(string path, IEnumerable<(string Name, long[]? Shape)> given, bool whole)
     {
         var own = _entries.ToDictionary(entry => entry.Name, entry => entry.Pre.shape, StringComparer.Ordinal);

@@ -20,20 +20,24 @@ public sealed class ActivationReader : IDisposable
     private readonly int _padId;
     private readonly Func<string, string?, EncodedText> _encode;
 
-    /// <summary>Loads a checkpoint, without its head; of one that was tuned by a method, with what that added. Texts have the special tokens
-    /// around them that the checkpoint's own tokenizer puts there (<see cref="SpecialTokenLayout.Checkpoint"/>), which are pooled with them.
+    /// <summary>Loads a checkpoint, without its head; of one that was tuned by a method, with what that added. Texts have the special
+    /// tokens around them that the checkpoint's own tokenizer puts there (<see cref="SpecialTokenLayout.Checkpoint"/>), which are pooled
+    /// with them.
     /// </summary>
     /// <param name="folder">A Hugging Face checkpoint folder.</param>
-    /// <param name="point">The hook point's name, such as <c>blocks.3.mlp.hook_post</c>; <see cref="LanguageModel.HookPoints"/> lists them.</param>
+    /// <param name="point">The hook point's name, such as <c>blocks.3.mlp.hook_post</c>; <see cref="LanguageModel.HookPoints"/> lists
+    /// them.</param>
     /// <param name="pooling">How a text's activations become one vector.</param>
     /// <param name="template">A prompt template; null for plain text.</param>
     /// <param name="maxLength">The most tokens of a row; lowered to what the model can take.</param>
-    /// <param name="device">Where the weights go; the CPU by default.</param>
+    /// <param name="device">The device of the weights; the CPU by default.</param>
     /// <exception cref="FileNotFoundException">The folder or one of its files is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged.</exception>
-    /// <exception cref="NotSupportedException">The checkpoint was tuned with a soft prompt, which a classifier's reader reads with.</exception>
-    /// <exception cref="ArgumentException">The model has no such point; the message lists those that it has. Or T5's decoder is to be pooled
-    /// otherwise than at its <see cref="TextPooling.ScoredPosition"/>, or the template has a mask and the vocabulary none.</exception>
+    /// <exception cref="NotSupportedException">The checkpoint was tuned with a soft prompt, which a classifier's reader reads
+    /// with.</exception>
+    /// <exception cref="ArgumentException">The model has no such point; the message lists those that it has. Or T5's decoder is to be
+    /// pooled otherwise than at its <see cref="TextPooling.ScoredPosition"/>, or the template has a mask and the vocabulary
+    /// none.</exception>
     public ActivationReader(
         string folder, string point, TextPooling pooling = TextPooling.Mean, string? template = null, int maxLength = 128, Device? device = null)
         : this(folder, _ => point, pooling, template, maxLength, device)
@@ -41,13 +45,14 @@ public sealed class ActivationReader : IDisposable
         ArgumentNullException.ThrowIfNull(point);
     }
 
-    /// <summary>Reads what a classifier computes, with its prompt or soft prompt. It shares the classifier's weights, but not its hooks, and
-    /// may outlive it.</summary>
+    /// <summary>Reads what a classifier computes, with its prompt or soft prompt. It shares the classifier's weights, but not its hooks,
+    /// and may outlive it.</summary>
     /// <param name="classifier">The classifier; the caller keeps it.</param>
-    /// <param name="point">The hook point's name, such as <c>blocks.3.mlp.hook_post</c>; <see cref="LanguageModel.HookPoints"/> lists them.</param>
+    /// <param name="point">The hook point's name, such as <c>blocks.3.mlp.hook_post</c>; <see cref="LanguageModel.HookPoints"/> lists
+    /// them.</param>
     /// <param name="pooling">How a text's activations become one vector; the slots of a soft prompt are no tokens of it.</param>
-    /// <exception cref="ArgumentException">The model has no such point; the message lists those that it has. Or T5's decoder is to be pooled
-    /// otherwise than at its <see cref="TextPooling.ScoredPosition"/>.</exception>
+    /// <exception cref="ArgumentException">The model has no such point; the message lists those that it has. Or T5's decoder is to be
+    /// pooled otherwise than at its <see cref="TextPooling.ScoredPosition"/>.</exception>
     public ActivationReader(TextClassifier classifier, string point, TextPooling pooling = TextPooling.Mean)
     {
         ArgumentNullException.ThrowIfNull(classifier);
@@ -121,7 +126,7 @@ public sealed class ActivationReader : IDisposable
     /// <param name="rows">Encoded rows, any number and any lengths.</param>
     /// <param name="cancellation">Stops between batches.</param>
     /// <returns>For each row a vector of the point's size.</returns>
-    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <exception cref="OperationCanceledException">The operation was cancelled.</exception>
     public float[][] Read(IReadOnlyList<EncodedText> rows, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(rows);

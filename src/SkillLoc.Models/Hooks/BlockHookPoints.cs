@@ -9,7 +9,7 @@ internal sealed record BlockHookPoints(
     HookPoint ResidPre, AttentionHookPoints Attention, HookPoint ResidMid, AttentionHookPoints? CrossAttention, HookPoint? ResidMidCross,
     HookPoint Pre, HookPoint? PreLinear, HookPoint Post, HookPoint MlpOut, HookPoint ResidPost, HookPoint? NormalizedResidPost);
 
-/// <summary>What a block has beside self-attention and a feed-forward layer.</summary>
+/// <summary>Properties of a block that determine its hook points.</summary>
 [Flags]
 internal enum BlockKind
 {

@@ -3,7 +3,7 @@ using TorchSharp;
 
 namespace SkillLoc.Models.Hooks;
 
-/// <summary>What an <see cref="ActivationHook"/> is told beside the activation.</summary>
+/// <summary>The context that an <see cref="ActivationHook"/> receives with the activation.</summary>
 public sealed class HookContext
 {
     internal HookContext(HookPoint point, TokenBatch batch, torch.Tensor? positions, bool isTraining)

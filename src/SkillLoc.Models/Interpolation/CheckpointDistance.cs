@@ -87,7 +87,8 @@ public sealed record CheckpointDistance(long Count, double SquaredDifference, do
             tensors.ToDictionary(pair => pair.Key, pair => pair.Value.shape, StringComparer.Ordinal);
     }
 
-    /// <summary>Compares two models' parameters; where their heads have the same labels in another order, rows are matched by name.</summary>
+    /// <summary>Compares two models' parameters; where their heads have the same labels in another order, rows are matched by
+    /// name.</summary>
     /// <param name="first">A model.</param>
     /// <param name="second">Another with the same parameters.</param>
     /// <param name="tunedOnly">True compares only the tuned parameters and the head.</param>

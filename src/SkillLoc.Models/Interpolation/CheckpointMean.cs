@@ -5,8 +5,8 @@ using static TorchSharp.torch;
 
 namespace SkillLoc.Models.Interpolation;
 
-/// <summary>Weighted means of checkpoints: the points of the line, triangle or simplex that they span. Where they have different labels or
-/// vocabularies, those of the first hold, as of a <see cref="ParameterPath"/>.</summary>
+/// <summary>Weighted means of checkpoints: the points of the line, triangle or simplex that they span. If their labels or vocabularies
+/// differ, those of the first are used, as by a <see cref="ParameterPath"/>.</summary>
 public static class CheckpointMean
 {
     // What sums of doubles that are meant to be 1 may be off.
@@ -16,8 +16,8 @@ public static class CheckpointMean
     /// <param name="ends">Two models or more; they stay as they are.</param>
     /// <param name="weights">One weight per model, 0 or more; their sum is 1.</param>
     /// <returns>The classifier; the caller disposes it.</returns>
-    /// <exception cref="ArgumentException">There are fewer than two models or not as many weights, or the ends differ in architecture, kind of
-    /// tokenizer, tuning method, or names or shapes of parameters; the first five differences are named.</exception>
+    /// <exception cref="ArgumentException">There are fewer than two models or not as many weights, or the ends differ in architecture, kind
+    /// of tokenizer, tuning method, or names or shapes of parameters; the first five differences are named.</exception>
     /// <exception cref="ArgumentOutOfRangeException">A weight is negative, or the sum is not 1.</exception>
     public static TextClassifier Of(IReadOnlyList<TextClassifier> ends, IReadOnlyList<double> weights)
     {

@@ -13,9 +13,9 @@ namespace SkillLoc.Models.Interpolation;
 /// sigmoid(w), so that s is the share of the <b>first</b> end. It covers the parameters that differ between the endpoints.
 /// </summary>
 /// <remarks>
-/// Where the ends have different labels, their last projections are not mixed: labels, last projection, template and words are those of
-/// one end (methods, C.9), as is the vocabulary where those of the ends differ: see <see cref="ParameterPath"/>. The mixture reads the ends whenever it
-/// is applied, does not own them, and holds no tensors of its own.
+/// Where the ends have different labels, their last projections are not mixed: labels, last projection, template and words are those of one
+/// end (methods, C.9), as is the vocabulary where those of the ends differ: see <see cref="ParameterPath"/>. The mixture reads the ends
+/// whenever it is applied, does not own them, and holds no tensors of its own.
 /// </remarks>
 public sealed class CheckpointMixture
 {
@@ -28,10 +28,10 @@ public sealed class CheckpointMixture
     /// <summary>Creates a mixture with equal shares: all weights are 0.</summary>
     /// <param name="first">The end whose share is s; it must outlive the mixture.</param>
     /// <param name="second">The end whose share is 1 - s; it must outlive the mixture.</param>
-    /// <param name="granularity">Which parameters share a weight.</param>
+    /// <param name="granularity">The parameters that share a weight.</param>
     /// <param name="task">The endpoint whose labels, prompt and last projection are used if they differ.</param>
-    /// <exception cref="ArgumentException">The ends differ in architecture, kind of tokenizer, tuning method, or names or shapes of parameters;
-    /// the first five differences are named.</exception>
+    /// <exception cref="ArgumentException">The ends differ in architecture, kind of tokenizer, tuning method, or names or shapes of
+    /// parameters; the first five differences are named.</exception>
     public CheckpointMixture(
         TextClassifier first, TextClassifier second, MixtureGranularity granularity = MixtureGranularity.Block, PathEnd task = PathEnd.First)
         : this(new(first, second, task), granularity)
@@ -54,7 +54,7 @@ public sealed class CheckpointMixture
     /// <summary>The endpoint whose task is evaluated.</summary>
     public PathEnd Task => _ends.Task;
 
-    /// <summary>Which parameters share a weight.</summary>
+    /// <summary>The parameters that share a weight.</summary>
     public MixtureGranularity Granularity { get; }
 
     /// <summary>The groups with their current weights, in the order of the checkpoints. Parameters that are equal at both endpoints are in
@@ -63,7 +63,7 @@ public sealed class CheckpointMixture
 
     /// <summary>Returns the group of a parameter.</summary>
     /// <param name="parameter">Its Hugging Face name.</param>
-    /// <param name="granularity">Which parameters share a weight.</param>
+    /// <param name="granularity">The parameters that share a weight.</param>
     /// <returns>The group's name: the block's, such as <c>transformer.h.0</c>, with <c>.attention</c>, <c>.cross_attention</c> or
     /// <c>.feed_forward</c> for a sublayer; the parameter's own name outside the blocks.</returns>
     public static string GroupOf(string parameter, MixtureGranularity granularity)

@@ -14,11 +14,11 @@ namespace SkillLoc.Models.Interpolation;
 /// constant.
 /// </summary>
 /// <remarks>
-/// Where the ends have different labels, their last projections are not mixed: labels, last projection, template and words are those of
-/// the end whose task is evaluated (methods, C.9). The same labels in another order are matched by name. Where the ends have different vocabularies,
-/// the vocabulary and its tokenizer are that end's too: rows of word embeddings and of the language-model head are matched by the texts
-/// of their tokens, a token that the other end lacks has that end's row on the whole path, and one that only the other end has is on none
-/// of it. The path reads the ends whenever it moves, and does not own them.
+/// Where the ends have different labels, their last projections are not mixed: labels, last projection, template and words are those of the
+/// end whose task is evaluated (methods, C.9). The same labels in another order are matched by name. Where the ends have different
+/// vocabularies, the vocabulary and its tokenizer are that end's too: rows of word embeddings and of the language-model head are matched by
+/// the texts of their tokens, a token that the other end lacks has that end's row on the whole path, and one that only the other end has is
+/// on none of it. The path reads the ends whenever it moves, and does not own them.
 /// </remarks>
 public sealed class ParameterPath : IDisposable
 {
@@ -32,8 +32,8 @@ public sealed class ParameterPath : IDisposable
     /// <param name="second">The endpoint at t = 1; it must outlive the path.</param>
     /// <param name="task">The endpoint whose labels, prompt and last projection are used on the whole path if they differ.</param>
     /// <param name="bends">The number of control points, 0 for a line. All start at the midpoint (methods, C.8).</param>
-    /// <exception cref="ArgumentException">The ends differ in architecture, kind of tokenizer, tuning method, or names or shapes of parameters;
-    /// the first five differences are named.</exception>
+    /// <exception cref="ArgumentException">The ends differ in architecture, kind of tokenizer, tuning method, or names or shapes of
+    /// parameters; the first five differences are named.</exception>
     public ParameterPath(TextClassifier first, TextClassifier second, PathEnd task = PathEnd.First, int bends = 0)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(bends);
@@ -157,8 +157,8 @@ public sealed class ParameterPath : IDisposable
     /// <returns>A classifier for <see cref="MoveTo"/>; the caller disposes it.</returns>
     public TextClassifier CreateWalker() => _ends.CreateWalker();
 
-    /// <summary>Puts the path's parameters at some place into a model, in place, one by one. At 0 and 1 they are the ends' bit for bit,
-    /// as far as the task's end has their rows.</summary>
+    /// <summary>Sets a model's parameters to a point of the path, in place, one by one. At 0 and 1 they are the ends' bit for bit, as far
+    /// as the task's end has their rows.</summary>
     /// <param name="walker">The result of <see cref="CreateWalker"/>.</param>
     /// <param name="t">The position on the path, from 0 to 1.</param>
     /// <exception cref="ArgumentException">The model was not created for this path.</exception>

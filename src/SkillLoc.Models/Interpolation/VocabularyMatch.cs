@@ -6,9 +6,9 @@ using static TorchSharp.torch;
 namespace SkillLoc.Models.Interpolation;
 
 /// <summary>
-/// Which rows of one model's word embeddings, and of its language-model head, are those of another's: rows go by the texts of their tokens,
-/// never by their places. The vocabulary is that of the model which the texts are encoded for; a token that the other lacks keeps that
-/// model's row, and one that only the other has is left out.
+/// Matches the rows of two models' word embeddings and language-model heads by the text of their tokens, never by position. The vocabulary
+/// is that of the model for which texts are encoded; a token that the other model lacks keeps its row, and tokens that only the other has
+/// are dropped.
 /// </summary>
 internal sealed class VocabularyMatch
 {
@@ -23,9 +23,9 @@ internal sealed class VocabularyMatch
         _others = [.. rows.Select(row => row.Other)];
     }
 
-    /// <summary>Matches two models; null where all rows stand in the same places.</summary>
-    /// <param name="own">The model whose vocabulary it is.</param>
-    /// <param name="other">The other.</param>
+    /// <summary>Matches two models; null if all rows have the same positions.</summary>
+    /// <param name="own">The model whose vocabulary is used.</param>
+    /// <param name="other">The other model.</param>
     public static VocabularyMatch? Between(TextClassifier own, TextClassifier other)
     {
         CheckpointTokenizer tokens = own.Tokenizer, others = other.Tokenizer;
@@ -47,13 +47,13 @@ internal sealed class VocabularyMatch
         return new(own.Backbone, known);
     }
 
-    /// <summary>Whether a parameter has a row for each token.</summary>
+    /// <summary>Whether a parameter has one row per token.</summary>
     public bool Holds(string name) => _parameters.Contains(name);
 
-    /// <summary>The other model's rows in the places of the own ones.</summary>
-    /// <param name="own">The own rows, which stand where the other model has none.</param>
-    /// <param name="other">The other model's.</param>
-    /// <returns>A tensor of its own, of the own shape and the other's type.</returns>
+    /// <summary>Reorders the other model's rows to the vocabulary.</summary>
+    /// <param name="own">The model's own rows, used for tokens that the other lacks.</param>
+    /// <param name="other">The other model's rows.</param>
+    /// <returns>A new tensor of the model's shape and the other model's type.</returns>
     public Tensor Take(Tensor own, Tensor other)
     {
         Tensor found = other.index_select(0, tensor(_others, device: other.device));

@@ -345,7 +345,7 @@ public sealed class NeuronProbe
     private Tensor Read(Tensor activations, int[] lengths) =>
         Kind == NeuronProbeKind.Prompt && !IsCausal ? activations.narrow(1, 0, PromptSize) : ByLength(activations, lengths);
 
-    /// <summary>Rows come sorted by length, so runs of one length are read together, without their padding.</summary>
+    /// <summary>Rows are sorted by length, so rows of one length are reduced together, without padding.</summary>
     private Tensor ByLength(Tensor activations, int[] lengths)
     {
         var runs = new List<Tensor>();

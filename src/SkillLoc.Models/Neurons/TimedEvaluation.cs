@@ -42,7 +42,8 @@ internal sealed record TimedEvaluation(double Seconds, double Metric)
         })];
     }
 
-    /// <summary>Writes the times and metrics as a safetensors file with the float64 tensors <c>inference_time</c> and <c>inference_perf</c>.</summary>
+    /// <summary>Writes the times and metrics as a safetensors file with the float64 tensors <c>inference_time</c> and
+    /// <c>inference_perf</c>.</summary>
     /// <param name="path">The file; an existing file is replaced once the new one is complete.</param>
     /// <param name="evaluations">The result of <see cref="Measure"/>.</param>
     /// <exception cref="IOException">It could not be written; an existing file is unchanged.</exception>

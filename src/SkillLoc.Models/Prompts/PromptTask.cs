@@ -25,7 +25,8 @@ public sealed record PromptTask(string Name, PromptTemplate Template, Verbalizer
     /// <summary>Whether rows have two sentences.</summary>
     public bool IsPair => Template.IsPair;
 
-    /// <summary>Its labels, in order, and their words. A task that takes other labels drops its <see cref="Autoregressive"/> prompt.</summary>
+    /// <summary>Its labels, in order, and their words. A task that takes other labels drops its <see cref="Autoregressive"/>
+    /// prompt.</summary>
     public Verbalizer Verbalizer
     {
         get;

@@ -1,6 +1,7 @@
 namespace SkillLoc.Models.Prompts;
 
-/// <summary>The tasks of Panigrahi et al. (2023), Task-specific skill localization in fine-tuned language models, with their prompts.</summary>
+/// <summary>The tasks of Panigrahi et al. (2023), Task-specific skill localization in fine-tuned language models, with their
+/// prompts.</summary>
 public static class PromptTasks
 {
     private const string ItWas = "*cls**sent_0*_It_was*mask*.*sep+*";

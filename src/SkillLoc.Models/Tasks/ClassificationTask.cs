@@ -6,9 +6,9 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace SkillLoc.Models.Tasks;
 
-/// <summary>One of several labels is right: cross-entropy.</summary>
+/// <summary>Single-label classification with cross-entropy loss.</summary>
 /// <param name="labels">The labels, in the order of the logits.</param>
-/// <param name="metric">What predictions are judged by.</param>
+/// <param name="metric">The metric.</param>
 internal sealed class ClassificationTask(IReadOnlyList<string> labels, PromptMetric metric) : TextTask
 {
     // As in ML.NET, smaller probabilities count as this.

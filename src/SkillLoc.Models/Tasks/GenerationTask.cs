@@ -6,18 +6,18 @@ using static TorchSharp.torch;
 
 namespace SkillLoc.Models.Tasks;
 
-/// <summary>The model writes an answer: the mean cross-entropy of its tokens (methods, C.2). Where there are labels each has an answer, and a label's
-/// logit is the log-likelihood of its answer.</summary>
-/// <param name="task">What is asked, and by which metric the written answers are judged.</param>
-/// <param name="labels">The labels; none for free text.</param>
-/// <param name="answers">For each label its answer.</param>
+/// <summary>Text generation, with the mean cross-entropy of the answer's tokens as loss (methods, C.2). With labels, each label has an
+/// answer and its logit is the answer's log-likelihood.</summary>
+/// <param name="task">The text-to-text task, with the metric of generated answers.</param>
+/// <param name="labels">The labels; empty for free text.</param>
+/// <param name="answers">The answer of each label.</param>
 internal sealed class GenerationTask(TextToTextTask task, IReadOnlyList<string> labels, IReadOnlyList<string> answers) : TextTask
 {
     public override TaskOutputs Outputs { get; } = new(labels, IsText: true);
 
     public override string MetricName => TextMetrics.NameOf(task.Metric);
 
-    /// <summary>For each label its answer.</summary>
+    /// <summary>The answer of each label.</summary>
     public IReadOnlyList<string> Answers => answers;
 
     public override TextTask JudgedBy(PromptMetric? metric) => metric is null ? this : throw new ArgumentException(

@@ -6,10 +6,10 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace SkillLoc.Models.Tasks;
 
-/// <summary>Any number of labels are right: the mean of the labels' binary cross-entropies, judged by the micro-averaged F1 at the thresholds
-/// that suit the judged rows best.</summary>
+/// <summary>Multi-label classification, with the mean binary cross-entropy of the labels as loss and as metric the micro-averaged F1 at the
+/// best thresholds for the evaluated rows.</summary>
 /// <param name="labels">The labels, in the order of the logits.</param>
-/// <param name="thresholds">The probability from which each is predicted.</param>
+/// <param name="thresholds">The probability at or above which each label is predicted.</param>
 internal sealed class MultiLabelTask(IReadOnlyList<string> labels, IReadOnlyList<float> thresholds) : TextTask
 {
     // float32's sigmoid reaches 0 and 1.
@@ -19,10 +19,10 @@ internal sealed class MultiLabelTask(IReadOnlyList<string> labels, IReadOnlyList
 
     public override string MetricName => "Micro-F1";
 
-    /// <summary>How much having a label counts in the loss against not having it; null where both count alike.</summary>
+    /// <summary>Weight in the loss of having a label relative to not having it; null for equal weights.</summary>
     public float[]? PositiveWeights { get; init; }
 
-    /// <summary>The same with weights of the labels.</summary>
+    /// <summary>Returns the task with weights of the labels.</summary>
     public MultiLabelTask Weighted(float[] positiveWeights) => new(Outputs.Labels, thresholds) { PositiveWeights = positiveWeights };
 
     public override TextTask JudgedBy(PromptMetric? metric) => metric is null
@@ -49,7 +49,7 @@ internal sealed class MultiLabelTask(IReadOnlyList<string> labels, IReadOnlyList
         return LabelThresholds.MicroF1(scores, sets, LabelThresholds.Choose(scores, sets));
     }
 
-    /// <summary>Predictions, and whether all of a row's are right, are by the model's own thresholds.</summary>
+    /// <summary>Predictions, and whether all of a row's are correct, are by the model's own thresholds.</summary>
     public override TaskEvaluation Evaluate(
         TextClassifier model, IReadOnlyList<ScoringBatch> batches, IReadOnlyList<RowTarget> targets, CancellationToken cancellation)
     {

@@ -8,8 +8,8 @@ using F = TorchSharp.torch.nn.functional;
 namespace SkillLoc.Models.Tasks;
 
 /// <summary>
-/// A score in a range, whose ends two label words stand for: the Kullback-Leibler divergence of the words' probabilities p from
-/// t = [1 - share, share], sum over the words of t (ln t - ln p) (methods, A.1).
+/// Regression to a range whose ends are two label words. The loss is the Kullback-Leibler divergence of the words' probabilities p from t =
+/// [1 - share, share], sum over the words of t (ln t - ln p) (methods, A.1).
 /// </summary>
 /// <param name="range">The range.</param>
 internal sealed class RegressionTask(ScoreRange range) : TextTask
@@ -21,7 +21,7 @@ internal sealed class RegressionTask(ScoreRange range) : TextTask
 
     public override string MetricName => "Pearson-Correlation";
 
-    /// <summary>The scores that a row may have.</summary>
+    /// <summary>The range of valid scores.</summary>
     public ScoreRange Range => range;
 
     public override TextTask JudgedBy(PromptMetric? metric) => metric is null or PromptMetric.Correlation

@@ -117,7 +117,8 @@ public sealed class CheckpointTokenizer
     /// <exception cref="DirectoryNotFoundException">The folder does not exist.</exception>
     /// <exception cref="FileNotFoundException">A file that the kind of model needs is missing.</exception>
     /// <exception cref="InvalidDataException">A file is malformed or cut off.</exception>
-    /// <exception cref="NotSupportedException">The checkpoint has another kind of tokenizer, or one of its steps is not supported.</exception>
+    /// <exception cref="NotSupportedException">The checkpoint has another kind of tokenizer, or one of its steps is not
+    /// supported.</exception>
     public static CheckpointTokenizer Load(string folder)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);

@@ -70,7 +70,8 @@ public abstract record TuningOptions
     /// <param name="stored">The checkpoint; null draws all parameters.</param>
     /// <param name="seed">Seed of the parameters that it lacks.</param>
     /// <param name="required">Whether the checkpoint must have all parameters.</param>
-    /// <param name="learnt">What will take the place of what is drawn; null for nothing. Its shapes are looked at before anything is.</param>
+    /// <param name="learnt">What will take the place of what is drawn; null for nothing. Its shapes are looked at before anything
+    /// is.</param>
     /// <exception cref="InvalidDataException">A parameter of the checkpoint is missing, has another shape, or holds NaN.</exception>
     internal Adaptation? Create(LanguageModel model, CheckpointFolder? stored, int seed, bool required, TunedWeights? learnt = null)
     {

@@ -34,7 +34,7 @@ public sealed partial class MixtureTrainer
     /// <exception cref="InvalidOperationException">There are no rows, a row cannot be encoded, training diverged, or the state file is of
     /// another run.</exception>
     /// <exception cref="InvalidDataException">The state file is damaged, or holds something else.</exception>
-    /// <exception cref="IOException">An output could not be written; nothing was trained.</exception>
+    /// <exception cref="IOException">An output cannot be written; nothing was trained.</exception>
     public CheckpointMixture Fit(IDataView trainData)
     {
         ArgumentNullException.ThrowIfNull(trainData);

@@ -129,7 +129,7 @@ internal abstract class PathTraining : TrainingObjective, IDisposable
         return state;
     }
 
-    /// <summary>One update.</summary>
+    /// <summary>Runs one update.</summary>
     /// <returns>The mean loss of its last micro-batch; where one is not finite, that, and nothing has changed.</returns>
     public override double Step(TrainingState state)
     {

@@ -46,25 +46,25 @@ public sealed class ReadActivationsEstimator : IEstimator<ReadActivationsTransfo
     /// <inheritdoc/>
     public SchemaShape GetOutputSchema(SchemaShape inputSchema) => ScoringSchema.AppendVector(inputSchema, Columns, _options.OutputColumnName);
 
-    /// <summary>Everything that reading activations can be told.</summary>
+    /// <summary>Options of <see cref="ReadActivationsEstimator"/>.</summary>
     public sealed class Options
     {
-        /// <summary>A Hugging Face checkpoint folder; this or a model.</summary>
+        /// <summary>A Hugging Face checkpoint folder; exclusive with <see cref="Model"/>.</summary>
         public string? Checkpoint;
 
-        /// <summary>A fitted model, read with its prompt and its tuning; it stays as it is. This or a checkpoint.</summary>
+        /// <summary>A fitted model with its prompt and tuning; exclusive with <see cref="Checkpoint"/>.</summary>
         public TextScoringTransformer? Model;
 
-        /// <summary>The hook point's name.</summary>
+        /// <summary>Name of the hook point; required.</summary>
         public string? Point;
 
-        /// <summary>How a text's activations become one vector.</summary>
+        /// <summary>How activations are pooled into one vector; the mean over tokens by default.</summary>
         public TextPooling Pooling = TextPooling.Mean;
 
-        /// <summary>A prompt template for a checkpoint; null for plain text. A model has its own.</summary>
+        /// <summary>Prompt template for a checkpoint; null for plain text. A model uses its own.</summary>
         public string? Template;
 
-        /// <summary>The most tokens of a row of a checkpoint. A model has its own.</summary>
+        /// <summary>Maximum length of a row in tokens for a checkpoint; 128 by default. A model uses its own.</summary>
         public int MaxLength = 128;
 
         /// <summary>The text column; null takes the model's, and "Text" for a checkpoint.</summary>
@@ -73,10 +73,10 @@ public sealed class ReadActivationsEstimator : IEstimator<ReadActivationsTransfo
         /// <summary>The second text column; null takes the model's, and none for a checkpoint.</summary>
         public string? TextPairColumnName;
 
-        /// <summary>The column that is added.</summary>
+        /// <summary>The output column.</summary>
         public string OutputColumnName = "Activations";
 
-        /// <exception cref="ArgumentException">An option is missing, or one is there too many.</exception>
+        /// <exception cref="ArgumentException">An option is missing, or exclusive options are combined.</exception>
         internal void Check()
         {
             ArgumentException.ThrowIfNullOrEmpty(Point);

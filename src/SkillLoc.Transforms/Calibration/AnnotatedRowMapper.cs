@@ -3,7 +3,7 @@ using Microsoft.ML.Data;
 
 namespace SkillLoc.Transforms;
 
-/// <summary>A mapper as it is, by an output schema that has the same columns with other annotations.</summary>
+/// <summary>A mapper whose output schema has other annotations of the same columns.</summary>
 internal sealed class AnnotatedRowMapper(IRowToRowMapper inner, DataViewSchema schema) : IRowToRowMapper
 {
     public DataViewSchema InputSchema => inner.InputSchema;

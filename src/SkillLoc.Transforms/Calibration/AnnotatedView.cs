@@ -3,7 +3,7 @@ using Microsoft.ML.Data;
 
 namespace SkillLoc.Transforms;
 
-/// <summary>A view as it is, by a schema that has the same columns with other annotations.</summary>
+/// <summary>A view whose schema has other annotations of the same columns.</summary>
 internal sealed class AnnotatedView(IDataView inner, DataViewSchema schema) : IDataView
 {
     public DataViewSchema Schema => schema;

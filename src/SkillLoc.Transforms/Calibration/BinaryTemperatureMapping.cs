@@ -16,7 +16,7 @@ public sealed class BinaryTemperatureMapping : CustomMappingFactory<BinaryTemper
         output.Probability = (float)(1 / (1 + Math.Exp(-logit / input.Temperature)));
     };
 
-    /// <summary>What is read.</summary>
+    /// <summary>The input columns.</summary>
     public sealed class Input
     {
         /// <summary>The probability of true, or its logit.</summary>
@@ -32,7 +32,7 @@ public sealed class BinaryTemperatureMapping : CustomMappingFactory<BinaryTemper
         public float Temperature { get; set; }
     }
 
-    /// <summary>What is added.</summary>
+    /// <summary>The output column.</summary>
     public sealed class Output
     {
         /// <summary>The probability of true.</summary>

@@ -3,7 +3,7 @@ using Microsoft.ML.Transforms;
 
 namespace SkillLoc.Transforms;
 
-/// <summary>Part of saved models: what a row's logits are shifted by, so that they become probabilities at a temperature.</summary>
+/// <summary>Part of saved models: the shift of a row's logits that makes them log-probabilities at a temperature.</summary>
 [CustomMappingFactoryAttribute(Contract)]
 public sealed class LogSumMapping : CustomMappingFactory<LogSumMapping.Input, LogSumMapping.Output>
 {
@@ -23,7 +23,7 @@ public sealed class LogSumMapping : CustomMappingFactory<LogSumMapping.Input, Lo
         (output.Highest, output.LogSum) = (highest, (float)Math.Log(sum));
     };
 
-    /// <summary>What is read.</summary>
+    /// <summary>The input columns.</summary>
     public sealed class Input
     {
         /// <summary>The logits.</summary>
@@ -35,7 +35,7 @@ public sealed class LogSumMapping : CustomMappingFactory<LogSumMapping.Input, Lo
         public float Temperature { get; set; }
     }
 
-    /// <summary>What is added.</summary>
+    /// <summary>The output column.</summary>
     public sealed class Output
     {
         /// <summary>The highest logit.</summary>

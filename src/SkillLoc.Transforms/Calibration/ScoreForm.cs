@@ -1,14 +1,15 @@
 namespace SkillLoc.Transforms;
 
-/// <summary>What scores are, before a temperature divides their logits.</summary>
+/// <summary>The form of scores before calibration.</summary>
 public enum ScoreForm
 {
-    /// <summary>Probabilities where every row that is fitted holds some: numbers from 0 to 1 that sum to 1. Else logits.</summary>
+    /// <summary><see cref="Probabilities"/> if the scores of every fitted row are from 0 to 1 and sum to 1, else
+    /// <see cref="Logits"/>.</summary>
     Detected,
 
     /// <summary>Probabilities, whose logarithms are the logits.</summary>
     Probabilities,
 
-    /// <summary>Logits: a softmax, or of a binary trainer's margin the logistic function, makes probabilities of them.</summary>
+    /// <summary>Logits, from which a softmax, or for a binary trainer's margin the logistic function, gives probabilities.</summary>
     Logits,
 }

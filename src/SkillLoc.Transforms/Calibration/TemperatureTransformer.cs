@@ -4,35 +4,36 @@ using Microsoft.ML.Data;
 namespace SkillLoc.Transforms;
 
 /// <summary>
-/// Divides the logits of scores by one temperature T and makes probabilities of them again: softmax(z / T), of one probability p of true
-/// 1 / (1 + exp(-logit(p) / T)) (Guo et al., 2017, On Calibration of Modern Neural Networks, section 4.2). A temperature above 1 makes a
-/// model less sure, one below 1 surer; which label is the most probable, and the predicted label, stay the same.
+/// Divides the logits of scores by a temperature T and converts them to probabilities again: softmax(z / T), or 1 / (1 + exp(-logit(p) /
+/// T)) for the probability p of a binary trainer (Guo et al., 2017, On Calibration of Modern Neural Networks, section 4.2). A temperature
+/// above 1 lowers the model's confidence, one below 1 raises it; the predicted label does not change.
 /// </summary>
 /// <remarks>
-/// The logits of probabilities are their logarithms, and a probability below 1.18e-38, the smallest normal Single, counts as that: else a
-/// wrong label with probability 0 would cost infinitely much at any temperature. A binary trainer's 1 counts as 1 - 2^-25, which rounds to
-/// it. The new scores keep slot names and annotations; of a loaded model slot names alone, as nothing public of ML.NET restores the others.
+/// The logits of probabilities are their logarithms, and a probability below 1.18e-38, the smallest normal Single, counts as that, since
+/// the log-likelihood of a label with probability 0 would be infinite at any temperature. A binary trainer's 1 counts as 1 - 2^-25, which
+/// rounds to it. The new scores keep slot names and annotations; in a loaded model only slot names, as ML.NET has no public way to restore
+/// the others.
 /// </remarks>
 public sealed class TemperatureTransformer : ITransformer
 {
-    /// <summary>The lowest temperature that is fitted, at which scores are all but 0 and 1.</summary>
+    /// <summary>Lower limit of the fitted temperature, at which scores are nearly 0 and 1.</summary>
     public const double LowestTemperature = 0.01;
 
-    /// <summary>The highest temperature that is fitted, at which scores are all but equal.</summary>
+    /// <summary>Upper limit of the fitted temperature, at which scores are nearly equal.</summary>
     public const double HighestTemperature = 100;
 
     /// <summary>The smallest normal Single; logarithms stay finite.</summary>
     internal const float Floor = 1.17549435e-38f;
 
-    /// <summary>Half the step of a Single below 1: what rounds to 1 is no surer than that.</summary>
+    /// <summary>Half the step of a Single below 1: the distance from 1 at which a probability rounds to 1.</summary>
     private const double HalfStep = 1.0 / (1 << 25);
 
     private readonly ITransformer _chain;
     private readonly string _source;
 
     /// <param name="input">A view with the scores; its rows are not read.</param>
-    /// <param name="source">The scores' column.</param>
-    /// <param name="output">The column that the new ones get.</param>
+    /// <param name="source">The column of scores.</param>
+    /// <param name="output">The column of the new scores.</param>
     /// <param name="form">Probabilities or logits.</param>
     /// <param name="temperature">The temperature.</param>
     internal TemperatureTransformer(IDataView input, string source, string output, ScoreForm form, double temperature)
@@ -47,16 +48,17 @@ public sealed class TemperatureTransformer : ITransformer
             : Binary(ml, chain, source, output, form)).Fit(input);
     }
 
-    /// <summary>What logits are divided by.</summary>
+    /// <summary>The temperature, by which logits are divided.</summary>
     public double Temperature { get; }
 
     /// <summary>Whether scores are taken as probabilities or as logits.</summary>
     public ScoreForm Form { get; }
 
-    /// <summary>The column with the new scores: that of the old ones, or <c>Probability</c> where a binary trainer's is a margin alone.</summary>
+    /// <summary>The column of the new scores: that of the old ones, or <c>Probability</c> if a binary trainer gives only a
+    /// margin.</summary>
     public string ScoreColumnName { get; }
 
-    /// <summary>How many rows it was fitted on.</summary>
+    /// <summary>Number of rows that the temperature was fitted on.</summary>
     public long Count { get; init; }
 
     /// <summary>The mean negative log-likelihood of the fitted rows, in nats, before: at temperature 1.</summary>
@@ -65,7 +67,7 @@ public sealed class TemperatureTransformer : ITransformer
     /// <summary>The mean negative log-likelihood of the fitted rows, in nats, at <see cref="Temperature"/>.</summary>
     public double LogLoss { get; init; }
 
-    /// <summary>True: each row is changed by itself.</summary>
+    /// <summary>True: rows are transformed independently.</summary>
     public bool IsRowToRowMapper => true;
 
     /// <inheritdoc/>
@@ -75,10 +77,10 @@ public sealed class TemperatureTransformer : ITransformer
         return Annotate(_chain.GetOutputSchema(inputSchema), inputSchema);
     }
 
-    /// <summary>Changes scores lazily: nothing runs before rows are read.</summary>
+    /// <summary>Transforms scores lazily, as rows are read.</summary>
     /// <param name="input">A view with the scores.</param>
     /// <returns>The view with the new scores.</returns>
-    /// <exception cref="ArgumentOutOfRangeException">There are no scores, or they are of another type than those that it was fitted on.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The scores are missing or of another type than the fitted ones.</exception>
     public IDataView Transform(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
@@ -94,11 +96,11 @@ public sealed class TemperatureTransformer : ITransformer
         return new AnnotatedRowMapper(mapper, Annotate(mapper.OutputSchema, inputSchema));
     }
 
-    /// <summary>Writes built-in transformers, which any program with SkillLoc's assemblies beside it loads.</summary>
-    /// <param name="ctx">Where ML.NET wants it.</param>
+    /// <summary>Writes built-in transformers that any program with SkillLoc's assemblies can load.</summary>
+    /// <param name="ctx">The save context.</param>
     void ICanSaveModel.Save(ModelSaveContext ctx) => _chain.Save(ctx);
 
-    /// <summary>The logit of a probability, which is finite.</summary>
+    /// <summary>The logit of a probability, always finite.</summary>
     internal static double Logit(float probability) =>
         Math.Log(Math.Max(probability, Floor)) - Math.Log(Math.Max(1 - (double)probability, HalfStep));
 
@@ -139,7 +141,8 @@ public sealed class TemperatureTransformer : ITransformer
             .Append<ITransformer>(ml.Transforms.DropColumns(
                 CarrierColumns.Key, CarrierColumns.Temperature, CarrierColumns.IsLogit, CarrierColumns.Scores, CarrierColumns.Probability));
 
-    /// <summary>The new scores have the annotations of the old ones; a probability that is made of a margin, the margin's, and what it is.</summary>
+    /// <summary>The new scores have the annotations of the old ones; a probability that is made of a margin, the margin's, and what it
+    /// is.</summary>
     private DataViewSchema Annotate(DataViewSchema changed, DataViewSchema input)
     {
         DataViewSchema.Annotations annotations = input[_source].Annotations;

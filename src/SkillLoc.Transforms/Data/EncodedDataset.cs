@@ -6,29 +6,29 @@ using SkillLoc.Models.Tasks;
 
 namespace SkillLoc.Transforms;
 
-/// <summary>The labelled rows of a view as token ids with what they should be predicted as, read once; training and evaluation use the same.</summary>
-/// <param name="Task">What is predicted of the rows.</param>
+/// <summary>The labelled rows of a view, encoded once for training and evaluation.</summary>
+/// <param name="Task">The task.</param>
 /// <param name="Texts">The rows' token ids.</param>
-/// <param name="Targets">What the rows should be predicted as.</param>
-/// <param name="Numbers">For each row its zero-based number in the view, which counts rows without a label too.</param>
+/// <param name="Targets">The targets of the rows.</param>
+/// <param name="Numbers">Zero-based number of each row in the view, counting rows without a label.</param>
 internal sealed record EncodedDataset(TextTask Task, EncodedText[] Texts, RowTarget[] Targets, int[] Numbers)
 {
-    /// <summary>How much each row counts, 1 on average; none where all count alike.</summary>
+    /// <summary>Weights of the rows, 1 on average; empty for equal weights.</summary>
     public float[] Weights { get; init; } = [];
 
     /// <summary>The number of rows.</summary>
     public int Count => Texts.Length;
 
-    /// <summary>Reads a view in one pass. Rows without a label are left out, as ML.NET's own trainers do.</summary>
+    /// <summary>Reads a view in one pass. Rows without a label are skipped, as by ML.NET's trainers.</summary>
     /// <param name="data">The view.</param>
     /// <param name="columns">The text columns.</param>
-    /// <param name="labelColumn">The column of what is right.</param>
+    /// <param name="labelColumn">The label column.</param>
     /// <param name="classifier">The model that encodes the rows and knows the labels.</param>
-    /// <param name="role">What the rows are called in messages, such as <c>training data</c>.</param>
+    /// <param name="role">Name of the rows in messages, such as <c>training data</c>.</param>
     /// <param name="weightColumn">A column of weights, Single; null for none.</param>
-    /// <exception cref="ArgumentException">A column is missing or of another type, or a label is none of the model's.</exception>
-    /// <exception cref="InvalidOperationException">There are no labelled rows, or one cannot be encoded, or has a weight or score that is out
-    /// of range; the message names it.</exception>
+    /// <exception cref="ArgumentException">A column is missing or of another type, or a label is unknown to the model.</exception>
+    /// <exception cref="InvalidOperationException">There are no labelled rows, or one cannot be encoded, or has a weight or score that is
+    /// out of range; the message names it.</exception>
     public static EncodedDataset Read(
         IDataView data, ScoringColumns columns, string labelColumn, TextClassifier classifier, string role, string? weightColumn = null)
     {
@@ -83,16 +83,16 @@ internal sealed record EncodedDataset(TextTask Task, EncodedText[] Texts, RowTar
             : throw new InvalidOperationException($"The {role} has no rows with a label in '{labelColumn}'.");
     }
 
-    /// <summary>What some rows should be predicted as; of several answers that a model may write one is drawn.</summary>
+    /// <summary>The targets of some rows; of several answers one is drawn.</summary>
     /// <param name="rows">The rows.</param>
-    /// <param name="draw">Draws a number for a row, which chooses among its answers; null takes the first.</param>
+    /// <param name="draw">Draws the number that chooses among a row's answers; null takes the first.</param>
     public RowTarget[] TargetsOf(IReadOnlyList<int> rows, Func<int, uint>? draw = null) => [.. rows.Select(row => Targets[row] switch
     {
         { AnswerTokens.Length: > 1 } several when draw is not null => several with { Answer = (int)(draw(row) % (uint)several.AnswerTokens.Length) },
         var target => target,
     })];
 
-    /// <summary>The task's metric of a model on the rows, or on some of them.</summary>
+    /// <summary>Computes the task's metric of a model on all or some of the rows.</summary>
     public double Metric(TextClassifier classifier, IReadOnlyList<int>? rows = null, CancellationToken cancellation = default) => rows is null
         ? Task.Metric(classifier, Texts, Targets, cancellation)
         : Task.Metric(classifier, [.. rows.Select(row => Texts[row])], [.. rows.Select(row => Targets[row])], cancellation);

@@ -149,14 +149,14 @@ public static class SkillLocData
     /// give the same rows.
     /// </summary>
     /// <param name="catalog">The catalog.</param>
-    /// <param name="data">The rows, with <c>Text</c>, <c>Label</c> (a text, before it becomes a key, or the float of a regression) and, for tasks on
-    /// pairs, <c>TextPair</c>. Rows without a label are left out.</param>
+    /// <param name="data">The rows, with <c>Text</c>, <c>Label</c> (a text, before it becomes a key, or the float of a regression) and, for
+    /// tasks on pairs, <c>TextPair</c>. Rows without a label are left out.</param>
     /// <param name="k">Number of training rows per class, 1 or more.</param>
     /// <param name="seed">The seed of NumPy's generator.</param>
     /// <param name="scoreBorder">For a regression, the score from which rows belong to the second of two groups.</param>
     /// <returns>Two views with these columns only.</returns>
-    /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type, k is below 1, or a regression's score border is
-    /// missing.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type, k is below 1, or a regression's score border
+    /// is missing.</exception>
     /// <exception cref="InvalidDataException">There are no rows, or a class has at most k rows, which leaves none for
     /// development.</exception>
     public static (IDataView Train, IDataView Dev) SampleKShot(
@@ -222,7 +222,8 @@ public static class SkillLocData
     /// <summary>Selects the rows of some labels, renamed to <c>0</c>, <c>1</c>, ... in the order given
     /// (<see cref="BinaryTasks.Subset"/>).</summary>
     /// <param name="catalog">The catalog.</param>
-    /// <param name="data">The rows, with <c>Text</c>, <c>Label</c> (a text, before it becomes a key) and, for tasks on pairs, <c>TextPair</c>.</param>
+    /// <param name="data">The rows, with <c>Text</c>, <c>Label</c> (a text, before it becomes a key) and, for tasks on pairs,
+    /// <c>TextPair</c>.</param>
     /// <param name="labels">The labels to keep, at least two.</param>
     /// <returns>A view with these columns.</returns>
     /// <exception cref="ArgumentException">There are fewer than two labels, or one occurs twice.</exception>

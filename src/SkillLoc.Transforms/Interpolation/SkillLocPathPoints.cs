@@ -16,7 +16,8 @@ public static class SkillLocPathPoints
     /// <param name="first">The model at 0: fine-tuned, tuned by a method, or grafted.</param>
     /// <param name="second">The model at 1, of the same architecture, kind of tokenizer and tuning method.</param>
     /// <param name="place">The place, from 0 to 1.</param>
-    /// <param name="folder">The folder, made with its parents where missing; an older checkpoint is replaced when the new one is complete.</param>
+    /// <param name="folder">The folder, made with its parents where missing; an older checkpoint is replaced when the new one is
+    /// complete.</param>
     /// <param name="path">A curve between the two; null takes the straight line.</param>
     /// <param name="task">The end whose task it is on a straight line; a curve has its own.</param>
     /// <exception cref="ArgumentException">The folder is an end's, or the base of one; the curve has other ends; or the ends differ in more
@@ -46,12 +47,13 @@ public static class SkillLocPathPoints
 
     /// <summary>Writes a point of the straight line between two saved models as a checkpoint folder.</summary>
     /// <param name="catalog">The catalog.</param>
-    /// <param name="first">The model at 0: a classifier's checkpoint folder, or the file of a graft or of a tuning method's weights. A Hugging Face
-    /// classifier, which does not say what it is for, scores single texts; for pairs load the ends with
+    /// <param name="first">The model at 0: a classifier's checkpoint folder, or the file of a graft or of a tuning method's weights. A
+    /// Hugging Face classifier, which does not say what it is for, scores single texts; for pairs load the ends with
     /// <see cref="SkillLocTransforms.LoadTextScorer"/>.</param>
     /// <param name="second">The model at 1, of the same architecture, kind of tokenizer and tuning method.</param>
     /// <param name="place">The place, from 0 to 1.</param>
-    /// <param name="folder">The folder, made with its parents where missing; an older checkpoint is replaced when the new one is complete.</param>
+    /// <param name="folder">The folder, made with its parents where missing; an older checkpoint is replaced when the new one is
+    /// complete.</param>
     /// <param name="baseCheckpoint">The base checkpoint folder of ends that are files; null where both are folders.</param>
     /// <param name="task">The end whose task it is.</param>
     /// <inheritdoc cref="SavePathPoint(ConnectivityCatalog, TextScoringTransformer, TextScoringTransformer, double, string, ParameterPath?, PathEnd)" path="/exception"/>
@@ -81,7 +83,8 @@ public static class SkillLocPathPoints
     /// <param name="first">The mixture's first end.</param>
     /// <param name="second">Its second.</param>
     /// <param name="mixture">The mixture.</param>
-    /// <param name="folder">The folder, made with its parents where missing; an older checkpoint is replaced when the new one is complete.</param>
+    /// <param name="folder">The folder, made with its parents where missing; an older checkpoint is replaced when the new one is
+    /// complete.</param>
     /// <exception cref="ArgumentException">The folder is an end's, or the base of one, or the mixture has other ends.</exception>
     /// <exception cref="NotSupportedException">Neurons of a model are perturbed, which no checkpoint holds.</exception>
     /// <exception cref="IOException">The folder could not be written; an existing one is unchanged.</exception>
@@ -103,13 +106,15 @@ public static class SkillLocPathPoints
         walker.Save(folder);
     }
 
-    /// <summary>Writes a weighted mean of several models as a checkpoint folder, with the labels, prompt and tokenizer of the first.</summary>
+    /// <summary>Writes a weighted mean of several models as a checkpoint folder, with the labels, prompt and tokenizer of the
+    /// first.</summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="ends">Two models or more, of the same architecture, kind of tokenizer and tuning method.</param>
     /// <param name="weights">One weight per model, 0 or more; their sum is 1.</param>
-    /// <param name="folder">The folder, made with its parents where missing; an older checkpoint is replaced when the new one is complete.</param>
-    /// <exception cref="ArgumentException">The folder is an end's, or the base of one; there are fewer than two models or not as many weights; or
-    /// the ends differ in more than weights, and the first five differences are named.</exception>
+    /// <param name="folder">The folder, made with its parents where missing; an older checkpoint is replaced when the new one is
+    /// complete.</param>
+    /// <exception cref="ArgumentException">The folder is an end's, or the base of one; there are fewer than two models or not as many
+    /// weights; or the ends differ in more than weights, and the first five differences are named.</exception>
     /// <exception cref="ArgumentOutOfRangeException">A weight is negative, or the sum is not 1.</exception>
     /// <exception cref="NotSupportedException">Neurons of a model are perturbed, which no checkpoint holds.</exception>
     /// <exception cref="IOException">The folder could not be written; an existing one is unchanged.</exception>

@@ -4,8 +4,8 @@ using SkillLoc.Models.Checkpoints;
 namespace SkillLoc.Transforms;
 
 /// <summary>
-/// Where checkpoints of models' files are unpacked: each into a folder that is called by what it holds, so that several models and several
-/// programs share it, and nothing in it is ever changed.
+/// The cache of checkpoints unpacked from model files. Each is in a folder named by the hash of its content, which models and programs
+/// share and which never changes.
 /// </summary>
 internal static class CheckpointCache
 {
@@ -28,7 +28,7 @@ internal static class CheckpointCache
         }
     }
 
-    /// <summary>The folder of a checkpoint that was unpacked; null where none was.</summary>
+    /// <summary>The folder of an unpacked checkpoint; null if it is not in the cache.</summary>
     /// <param name="content">Its <see cref="PackedCheckpoint.Content"/>.</param>
     public static string? Find(string content)
     {
@@ -38,12 +38,12 @@ internal static class CheckpointCache
         }
     }
 
-    /// <summary>Unpacks a checkpoint, unless it is there with the same bytes.</summary>
-    /// <param name="checkpoint">What it is.</param>
-    /// <param name="cacheFolder">Where; null for the usual place.</param>
-    /// <param name="source">What holds it, for messages.</param>
-    /// <param name="open">Opens a file of it; null where there is none.</param>
-    /// <exception cref="InvalidDataException">A file is not what the source says.</exception>
+    /// <summary>Unpacks a checkpoint unless the cache contains the same bytes.</summary>
+    /// <param name="checkpoint">The checkpoint.</param>
+    /// <param name="cacheFolder">The cache folder; null for the default.</param>
+    /// <param name="source">Name of the model file in messages.</param>
+    /// <param name="open">Opens a file of the checkpoint; null if it does not exist.</param>
+    /// <exception cref="InvalidDataException">A file differs from its description.</exception>
     /// <exception cref="IOException">The folder could not be written.</exception>
     public static void Put(PackedCheckpoint checkpoint, string? cacheFolder, string source, Func<string, Stream?> open)
     {

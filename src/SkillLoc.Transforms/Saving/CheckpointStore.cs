@@ -9,9 +9,9 @@ internal static class CheckpointStore
     public const string SearchPathVariable = "SKILLLOC_CHECKPOINTS";
 
     /// <summary>An environment variable with the folder that
-    /// <see cref="SkillLocSaving.LoadModel(SkillLocCatalog, string, out Microsoft.ML.DataViewSchema, string)"/>
-    /// unpacks checkpoints into; by default <c>SkillLoc/checkpoints</c> among the user's local application data, or, where there is no such
-    /// place, among temporary files.</summary>
+    /// <see cref="SkillLocSaving.LoadModel(SkillLocCatalog, string, out Microsoft.ML.DataViewSchema, string)"/> unpacks checkpoints into;
+    /// by default <c>SkillLoc/checkpoints</c> among the user's local application data, or, if there is no such folder, temporary
+    /// files.</summary>
     public const string CacheVariable = "SKILLLOC_CACHE";
 
     /// <summary>Throws if a folder must not be overwritten by a model: its own base, which grafts refer to, or the base of a live graft in

@@ -93,7 +93,7 @@ internal sealed class PackedCheckpoints(string temporary) : IDisposable
         }
     }
 
-    /// <summary>Puts the checkpoints of a model's file where they are found, as far as they are not there.</summary>
+    /// <summary>Unpacks the checkpoints of a model file that are not in the cache yet.</summary>
     /// <param name="model">The file's bytes, seekable.</param>
     /// <param name="source">What it is, for messages.</param>
     /// <param name="cacheFolder">Where they go; null for the usual place.</param>

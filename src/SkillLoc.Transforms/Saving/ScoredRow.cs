@@ -2,7 +2,7 @@ using Microsoft.ML.Data;
 
 namespace SkillLoc.Transforms;
 
-/// <summary>What the scoring mappings of saved models add.</summary>
+/// <summary>The output of the scoring mappings of saved models.</summary>
 public sealed class ScoredRow
 {
     /// <summary>One probability per label; for a regression the predicted score alone.</summary>

@@ -11,11 +11,13 @@ public static class SkillLocSaving
 
     /// <summary>
     /// Saves a model into one file that holds everything, the checkpoints that its parts need included: what
-    /// <see cref="LoadModel(SkillLocCatalog, string, out DataViewSchema, string)"/> loads on any machine. It is ML.NET's own file with the checkpoints beside; <c>mlContext.Model.Load</c> reads it too, and finds the
-    /// checkpoints where they lay, or where <c>LoadModel</c> has unpacked them.
+    /// <see cref="LoadModel(SkillLocCatalog, string, out DataViewSchema, string)"/> loads on any machine. It is ML.NET's own file with the
+    /// checkpoints beside; <c>mlContext.Model.Load</c> reads it too, and finds the checkpoints where they lay, or where <c>LoadModel</c>
+    /// has unpacked them.
     /// </summary>
     /// <param name="catalog">The catalog.</param>
-    /// <param name="model">A transformer or a chain, of which parts may be fitted, loaded or ML.NET's own. The weights need not lie in a folder.</param>
+    /// <param name="model">A transformer or a chain, of which parts may be fitted, loaded or ML.NET's own. The weights need not lie in a
+    /// folder.</param>
     /// <param name="inputSchema">The schema of its input; null for none.</param>
     /// <param name="path">The file; an existing file is replaced once the new one is complete.</param>
     /// <exception cref="NotSupportedException">A part cannot be saved, such as a wide feature vector's.</exception>
@@ -46,17 +48,19 @@ public static class SkillLocSaving
     }
 
     /// <summary>
-    /// Loads a model that <see cref="SaveModel(SkillLocCatalog, ITransformer, DataViewSchema?, string)"/> or <c>mlContext.Model.Save</c> saved,
-    /// with all that its first row would need, so that what is missing is said now.
+    /// Loads a model that <see cref="SaveModel(SkillLocCatalog, ITransformer, DataViewSchema?, string)"/> or <c>mlContext.Model.Save</c>
+    /// saved, with all that its first row would need, so that what is missing is said now.
     /// </summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="path">The file.</param>
     /// <param name="inputSchema">The schema of its input.</param>
-    /// <param name="cacheFolder">Where the checkpoints in the file are unpacked, each once, into a folder that is called by what it holds; programs
-    /// that run at once may share it, and it may be removed while none runs. Null takes <see cref="CheckpointStore.CacheVariable"/>.</param>
+    /// <param name="cacheFolder">Where the checkpoints in the file are unpacked, each once, into a folder that is called by what it holds;
+    /// programs that run at once may share it, and it may be removed while none runs. Null takes
+    /// <see cref="CheckpointStore.CacheVariable"/>.</param>
     /// <returns>The model.</returns>
     /// <exception cref="FileNotFoundException">There is no such file, or a checkpoint folder that the model names is missing.</exception>
-    /// <exception cref="InvalidDataException">The file is damaged, is no model, or a checkpoint holds other weights than it was saved with.</exception>
+    /// <exception cref="InvalidDataException">The file is damaged, is no model, or a checkpoint holds other weights than it was saved
+    /// with.</exception>
     /// <exception cref="IOException">The checkpoints could not be unpacked, for instance because the disk is full.</exception>
     public static ITransformer LoadModel(this SkillLocCatalog catalog, string path, out DataViewSchema inputSchema, string? cacheFolder = null)
     {
@@ -68,8 +72,8 @@ public static class SkillLocSaving
 
     /// <summary>Loads a model from a stream; see <see cref="LoadModel(SkillLocCatalog, string, out DataViewSchema, string?)"/>.</summary>
     /// <param name="catalog">The catalog.</param>
-    /// <param name="stream">The model, from where the stream stands to its end; one that is not seekable is copied into a temporary file first.
-    /// It stays open.</param>
+    /// <param name="stream">The model, from where the stream stands to its end; one that is not seekable is copied into a temporary file
+    /// first. It stays open.</param>
     /// <param name="inputSchema">The schema of its input.</param>
     /// <param name="cacheFolder">Where the checkpoints in it are unpacked.</param>
     /// <returns>The model.</returns>
@@ -90,14 +94,14 @@ public static class SkillLocSaving
     }
 
     /// <summary>
-    /// Throws where a loaded model's first row would, because a checkpoint that it names is missing or holds other weights, and loads what it
-    /// needs for that row. For the start of a service: <c>mlContext.Model.Load</c> and <c>CreatePredictionEngine</c> run no code of ours
+    /// Throws where a loaded model's first row would, because a checkpoint that it names is missing or holds other weights, and loads what
+    /// it needs for that row. For the start of a service: <c>mlContext.Model.Load</c> and <c>CreatePredictionEngine</c> run no code of ours
     /// that knows the checkpoints.
     /// </summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="model">The model; what is not SkillLoc's, or was not loaded, needs nothing.</param>
-    /// <exception cref="FileNotFoundException">A checkpoint folder is at none of the places where it is looked for; the message names them and
-    /// <see cref="CheckpointStore.SearchPathVariable"/>.</exception>
+    /// <exception cref="FileNotFoundException">A checkpoint folder is at none of the places where it is looked for; the message names them
+    /// and <see cref="CheckpointStore.SearchPathVariable"/>.</exception>
     /// <exception cref="InvalidDataException">A checkpoint is damaged or holds other weights, or the model is damaged.</exception>
     public static void CheckModel(this SkillLocCatalog catalog, ITransformer model)
     {
@@ -106,7 +110,8 @@ public static class SkillLocSaving
         SavedStates.Restore(model);
     }
 
-    /// <summary>Throws where the first row that a saved model scores would; see <see cref="CheckModel(SkillLocCatalog, ITransformer)"/>.</summary>
+    /// <summary>Throws where the first row that a saved model scores would; see
+    /// <see cref="CheckModel(SkillLocCatalog, ITransformer)"/>.</summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="path">The model's file. Checkpoints that it holds are unpacked as <c>LoadModel</c> does.</param>
     /// <inheritdoc cref="LoadModel(SkillLocCatalog, string, out DataViewSchema, string?)" path="/exception"/>

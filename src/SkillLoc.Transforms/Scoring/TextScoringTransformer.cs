@@ -168,7 +168,7 @@ public class TextScoringTransformer : ITransformer, IRowScorer, INamesCheckpoint
         return new() { Folder = folder, Fingerprint = Classifier.Fingerprint(), Settings = Classifier.Settings, Gpu = OnGpu };
     }
 
-    /// <summary>What is predicted.</summary>
+    /// <summary>The outputs of the task.</summary>
     internal TaskOutputs Outputs => _classifier.Task.Outputs;
 
     /// <summary>The same where the file that is written holds the checkpoint.</summary>
