@@ -194,7 +194,7 @@ internal sealed class TrainableParameters : IDisposable
     /// trained entirely.
     /// </summary>
     /// <exception cref="ArgumentException">A coordinate is not in the model or is not trained, or nothing is left to train.</exception>
-    private static TrainedParameter[] Select(PromptFineTuneTrainer.Options options, IReadOnlyList<TextClassifier> classifiers)
+    private static TrainedParameter[] Select(PromptFineTuneTrainer.Options options, TextClassifier[] classifiers)
     {
         TextClassifier classifier = classifiers[0];
         if (options.Tuning is not null)
