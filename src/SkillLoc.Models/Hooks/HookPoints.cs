@@ -105,6 +105,6 @@ internal sealed class HookPoints : IReadOnlyList<HookPoint>
 
     /// <summary>The names, those of all blocks as one with an <c>{i}</c>.</summary>
     private IEnumerable<string> Kinds() => _points
-        .GroupBy(point => string.Join('.', point.Name.Split('.').Select(part => int.TryParse(part, out _) ? "{i}" : part)))
+        .GroupBy(point => string.Join('.', point.Name.Split('.').Select(part => part.All(char.IsAsciiDigit) ? "{i}" : part)))
         .Select(kind => kind.Count() == 1 && !kind.Key.Contains("{i}", StringComparison.Ordinal) ? kind.Key : $"{kind.Key} (i from 0 to {kind.Count() - 1})");
 }
