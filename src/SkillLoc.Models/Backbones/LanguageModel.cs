@@ -340,6 +340,14 @@ public abstract class LanguageModel : IDisposable
         return clone;
     }
 
+    /// <summary>This model as TorchSharp's kind of module, for optimisers and code that take one.</summary>
+    /// <returns>A module whose parameters are this model's; it owns nothing.</returns>
+    public LanguageModelModule AsModule()
+    {
+        using Lifetime.Hold hold = Hold();
+        return new(this);
+    }
+
     /// <summary>Returns the number of parameters of a model; tied ones count once.</summary>
     /// <param name="config">The configuration.</param>
     /// <param name="withHead">False omits the language-model head.</param>

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using SkillLoc.Models.Hooks;
@@ -90,5 +91,6 @@ public abstract class ActivationTransformer : ITransformer, IRowScorer, IDisposa
     public void Dispose() => _ownership.End();
 
     /// <summary>Gives back one share; see the remarks on <see cref="TextScoringTransformer"/>.</summary>
+    [SuppressMessage("Usage", "CA1816", Justification = "Other shares may be left, and there is no finalizer to suppress.")]
     void IDisposable.Dispose() => _ownership.GiveBack();
 }

@@ -102,7 +102,7 @@ public sealed class ActivationHooksTests
         model.Hooks.Add(point => point.Name is "blocks.0.hook_attn_out" or "blocks.1.attn.hook_k" or Point, (x, context) =>
         {
             Assert.Same(batch, context.Batch);
-            Assert.True(context.Positions is null || context.Positions.shape.SequenceEqual(x.shape[..2]));
+            Assert.True(context.Positions is null || context.Positions.shape.SequenceEqual(x.shape.Take(2)));
             Assert.True(context.Positions is null || context.Positions.squeeze(1).Equals(batch.Positions));
             told.Add((context.Positions is null, context.IsTraining, context.Point.Name));
             return null;
@@ -123,7 +123,7 @@ public sealed class ActivationHooksTests
         var steps = new List<long>();
         model.Hooks.Add("decoder.2.mlp.hook_post", (x, context) =>
         {
-            Assert.Equal([2, 1], x.shape[..2]);
+            Assert.Equal([2, 1], x.shape.Take(2));
             Assert.Equal([2, 1], context.Positions!.shape);
             steps.Add(context.Positions[0, 0].item<long>());
             return null;

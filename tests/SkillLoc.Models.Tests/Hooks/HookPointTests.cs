@@ -22,7 +22,7 @@ public sealed class HookPointTests
         Recording recording = Record(model, batch, scope);
         Assert.Equal(model.HookPoints.Count, recording.Seen.Count);
         Assert.Equal(model.HookPoints.Select(point => point.Name).Order(), recording.Seen.Keys.Order());
-        Assert.All(model.HookPoints, point => Assert.Equal([point.Size], recording.Seen[point.Name].shape[2..]));
+        Assert.All(model.HookPoints, point => Assert.Equal(point.Size, recording.Seen[point.Name].size(2)));
         Assert.All(model.HookPoints, point => Assert.Equal($"{point.Name} [batch, positions, {point.Size}]", point.ToString()));
         Assert.All(model.HookPoints, point => Assert.Equal(point.Name.StartsWith("decoder", StringComparison.Ordinal), point.IsDecoder));
 
