@@ -1,4 +1,4 @@
-using SkillLoc.Models.Interpolation;
+using SkillLoc.Models.Connectivity;
 
 namespace SkillLoc.ConnectivityStudy;
 

@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Text;
 using SkillLoc.Evaluators;
 using SkillLoc.Models.Checkpoints;
-using SkillLoc.Models.Interpolation;
+using SkillLoc.Models.Connectivity;
 
 namespace SkillLoc.ConnectivityStudy;
 

@@ -2,7 +2,7 @@ using Microsoft.ML;
 using SkillLoc.Evaluators;
 using SkillLoc.Models.Cartography;
 using SkillLoc.Models.Classification;
-using SkillLoc.Models.Interpolation;
+using SkillLoc.Models.Connectivity;
 using SkillLoc.Studies;
 using SkillLoc.Trainers;
 using SkillLoc.Transforms;

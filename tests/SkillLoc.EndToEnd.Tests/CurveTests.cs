@@ -1,7 +1,7 @@
 using Microsoft.ML;
 using SkillLoc.Evaluators;
 using SkillLoc.Models.Classification;
-using SkillLoc.Models.Interpolation;
+using SkillLoc.Models.Connectivity;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tuning;
 using SkillLoc.Trainers;

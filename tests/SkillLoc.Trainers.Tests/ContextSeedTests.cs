@@ -2,7 +2,7 @@ using System.Globalization;
 using Microsoft.ML;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Grafts;
-using SkillLoc.Models.Interpolation;
+using SkillLoc.Models.Connectivity;
 using SkillLoc.Models.Runs;
 using SkillLoc.Trainers.Tests.Curves;
 using SkillLoc.Transforms;

@@ -1,5 +1,5 @@
 using Microsoft.ML;
-using SkillLoc.Models.Interpolation;
+using SkillLoc.Models.Connectivity;
 using SkillLoc.Trainers.Tests.Curves;
 using SkillLoc.Transforms;
 using TorchSharp;

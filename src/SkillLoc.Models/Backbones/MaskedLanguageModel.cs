@@ -344,3 +344,48 @@ public abstract class MaskedLanguageModel : LanguageModel
 
     private sealed record Head(Affine Dense, Affine Norm, Tensor Bias, Tensor Decoder);
 }
+
+/// <summary>BERT with its masked-language-model head.</summary>
+public sealed class BertForMaskedLM : MaskedLanguageModel
+{
+    private static readonly Names Spelling = new(
+        "bert", "cls.predictions.bias", "cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm",
+        "cls.predictions.decoder.weight", "cls.predictions.decoder.bias");
+
+    internal BertForMaskedLM(ModelConfig config, OrderedDictionary<string, Parameter> parameters)
+        : base(config, parameters, Spelling)
+    {
+    }
+
+    /// <inheritdoc/>
+    private protected override int PositionOffset => 0;
+
+    internal static IEnumerable<(string Name, long[] Shape)> Shapes(ModelConfig config, bool withHead) => Shapes(config, Spelling, withHead);
+
+    internal static ModelConfig Settle(CheckpointFolder checkpoint) => Settle(checkpoint, Spelling);
+}
+
+/// <summary>RoBERTa with its masked-language-model head.</summary>
+public sealed class RobertaForMaskedLM : MaskedLanguageModel
+{
+    private static readonly Names Spelling = new(
+        "roberta", "lm_head.bias", "lm_head.dense", "lm_head.layer_norm", "lm_head.decoder.weight", "lm_head.decoder.bias");
+
+    internal RobertaForMaskedLM(ModelConfig config, OrderedDictionary<string, Parameter> parameters)
+        : base(config, parameters, Spelling)
+    {
+    }
+
+    /// <summary>RoBERTa counts positions from the padding id + 1.</summary>
+    private protected override int PositionOffset => Config.PadTokenId!.Value + 1;
+
+    /// <summary>A padding token within a text has the position of padding, and positions after it do not count it.</summary>
+    private protected override int? UncountedToken => Config.PadTokenId;
+
+    /// <summary>GELU, regardless of the activation of the layers.</summary>
+    private protected override Func<Tensor, Tensor> HeadActivation => Activation.Gelu;
+
+    internal static IEnumerable<(string Name, long[] Shape)> Shapes(ModelConfig config, bool withHead) => Shapes(config, Spelling, withHead);
+
+    internal static ModelConfig Settle(CheckpointFolder checkpoint) => Settle(checkpoint, Spelling);
+}

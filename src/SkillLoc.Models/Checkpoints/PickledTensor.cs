@@ -1,3 +1,5 @@
+using TorchSharp;
+
 namespace SkillLoc.Models.Checkpoints;
 
 /// <summary>The description of a tensor in a pickle: a view of a storage, in elements.</summary>
@@ -30,4 +32,13 @@ internal sealed record PickledTensor(PickledStorage Storage, long Offset, long[]
             return true;
         }
     }
+}
+
+/// <summary>The description of a block of values in a pickle, stored under <paramref name="Key"/>.</summary>
+internal sealed record PickledStorage(torch.ScalarType Dtype, string Key, long Elements);
+
+/// <summary>A dictionary in a pickle, in its order.</summary>
+internal sealed class PickledDictionary
+{
+    public List<(object? Key, object? Value)> Items { get; } = [];
 }

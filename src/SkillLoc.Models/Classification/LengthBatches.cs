@@ -1,3 +1,4 @@
+using SkillLoc.Models.Backbones;
 using TorchSharp;
 
 namespace SkillLoc.Models.Classification;
@@ -32,4 +33,13 @@ internal static class LengthBatches
             start += count;
         }
     }
+}
+
+/// <summary>A padded batch of rows. Disposing it releases its tensors.</summary>
+/// <param name="Rows">The rows' indices.</param>
+/// <param name="Tokens">Their tokens; each row once per option if whole options are scored.</param>
+internal sealed record ScoringBatch(IReadOnlyList<int> Rows, TokenBatch Tokens) : IDisposable
+{
+    /// <inheritdoc/>
+    public void Dispose() => Tokens.Dispose();
 }

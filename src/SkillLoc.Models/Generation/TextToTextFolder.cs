@@ -230,3 +230,22 @@ public sealed class TextToTextFolder
         }
     }
 }
+
+/// <summary>A row of a text-to-text task.</summary>
+/// <param name="Text">The text, before <see cref="TextToTextTask.InputOf"/>.</param>
+/// <param name="Answers">The correct answers, at least one; the first is the label of the row.</param>
+/// <param name="Line">The line of the row in its file, from 1; 0 without a file.</param>
+public sealed record AnsweredText(string Text, IReadOnlyList<string> Answers, int Line = 0);
+
+/// <summary>The rows of a training file to use, so that two models can be trained on different ones (methods, C.1).</summary>
+public enum TrainingHalf
+{
+    /// <summary>All rows.</summary>
+    Both,
+
+    /// <summary>The first n / 2 of n rows, rounded down (<c>split1</c> of the paper's code).</summary>
+    First,
+
+    /// <summary>The remaining rows (<c>split2</c>).</summary>
+    Second,
+}

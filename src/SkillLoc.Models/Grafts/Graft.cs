@@ -323,3 +323,19 @@ public sealed class Graft
         return metadata;
     }
 }
+
+/// <summary>The part of a graft that lies in one parameter.</summary>
+/// <param name="Name">The parameter's Hugging Face name.</param>
+/// <param name="Indices">Row-major flat indices, ascending.</param>
+/// <param name="Values">The fine-tuned values at those indices.</param>
+public sealed record GraftPart(string Name, int[] Indices, float[] Values);
+
+/// <summary>The values of considered parameters outside a graft's mask.</summary>
+public enum GraftOutside
+{
+    /// <summary>Their pre-trained values.</summary>
+    PreTrained,
+
+    /// <summary>Zero, as in lottery tickets (the paper's baseline; methods, A.13).</summary>
+    Zero,
+}

@@ -140,3 +140,16 @@ public sealed class NeuronPerturbation : IDisposable
     /// <summary>The selected neurons, <c>[width]</c>, and their new values, <c>[width]</c>, or the indices that receive noise.</summary>
     private sealed record Layer(Tensor Mask, Tensor Values);
 }
+
+/// <summary>How the activations of neurons are perturbed (methods, B.9).</summary>
+public enum PerturbationKind
+{
+    /// <summary>Adds alpha N(0, 1), one draw per row and neuron, the same at every position.</summary>
+    Gaussian,
+
+    /// <summary>Sets them to 0.</summary>
+    Zero,
+
+    /// <summary>Sets them to their mean, such as the thresholds of a probe.</summary>
+    Mean,
+}

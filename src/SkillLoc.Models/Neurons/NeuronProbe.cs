@@ -369,3 +369,23 @@ public sealed class NeuronProbe
         return cat(runs);
     }
 }
+
+/// <summary>The positions at which a probe reads feed-forward neurons (methods, B.7).</summary>
+public enum NeuronProbeKind
+{
+    /// <summary><c>acc</c>: at each slot of the soft prompt, the mask slot included.</summary>
+    Prompt,
+
+    /// <summary><c>acc_mean</c>: the mean over the row's own tokens, start and end tokens included and padding excluded.</summary>
+    TextMean,
+
+    /// <summary><c>acc_max</c>: the maximum over the same tokens.</summary>
+    TextMax,
+}
+
+/// <summary>A feed-forward neuron and the slot of the soft prompt at which it is read.</summary>
+/// <param name="Layer">Zero-based layer.</param>
+/// <param name="Neuron">Zero-based neuron of that layer.</param>
+/// <param name="Slot">Zero-based slot of the soft prompt, 0 being the mask slot (of a masked model); 0 as well where neurons are read over
+/// the text.</param>
+public sealed record NeuronPosition(int Layer, int Neuron, int Slot = 0);

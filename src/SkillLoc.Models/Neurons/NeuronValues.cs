@@ -123,3 +123,13 @@ public sealed class NeuronValues
     /// <exception cref="ArgumentException">The shapes differ; the message names both.</exception>
     internal void CheckFits(ModelConfig config) => NeuronSet.CheckFits(Layers, Width, config);
 }
+
+/// <summary>How the predictivity of a neuron is aggregated over runs (methods, B.8).</summary>
+public enum RunAggregation
+{
+    /// <summary>The mean over the runs.</summary>
+    Mean,
+
+    /// <summary>The minimum over the runs.</summary>
+    Minimum,
+}

@@ -65,3 +65,30 @@ public sealed record PromptTask(string Name, PromptTemplate Template, Verbalizer
     /// <summary>The maximum number of tokens of the second sentence; null (default) for no separate limit.</summary>
     public int? OtherSentenceLimit { get; init; }
 }
+
+/// <summary>The metric of a task.</summary>
+public enum PromptMetric
+{
+    /// <summary>The share of rows predicted right.</summary>
+    Accuracy,
+
+    /// <summary>Accuracy and F1 of label 1 (MRPC, QQP).</summary>
+    AccuracyAndF1,
+
+    /// <summary>Matthews correlation (CoLA).</summary>
+    MatthewsCorrelation,
+
+    /// <summary>Pearson and Spearman correlation (STS-B).</summary>
+    Correlation,
+}
+
+/// <summary>
+/// The definition of a task: a <see cref="PromptTask"/> with label words, or a <see cref="Generation.TextToTextTask"/> with generated
+/// answers (T5).
+/// </summary>
+/// <param name="Name">The task's name.</param>
+public abstract record TaskDefinition(string Name)
+{
+    /// <summary>The task's name.</summary>
+    public virtual string Name { get; init; } = Name;
+}

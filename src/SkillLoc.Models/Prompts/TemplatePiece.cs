@@ -48,3 +48,32 @@ internal abstract record TemplatePiece
         }
     }
 }
+
+/// <summary>How a template changes the first letter of a sentence.</summary>
+public enum FirstLetter
+{
+    /// <summary><c>sent_i</c>: unchanged.</summary>
+    AsIs,
+
+    /// <summary><c>sentl_i</c>: lower case.</summary>
+    Lower,
+
+    /// <summary><c>sentu_i</c>: upper case.</summary>
+    Upper,
+}
+
+/// <summary>A special token that a template inserts.</summary>
+public enum SpecialPiece
+{
+    /// <summary><c>cls</c>: the token that starts a sequence.</summary>
+    Cls,
+
+    /// <summary><c>mask</c>: the token whose prediction is the label.</summary>
+    Mask,
+
+    /// <summary><c>sep</c>: the separator.</summary>
+    Sep,
+
+    /// <summary><c>sep+</c>: the separator, after which the next segment (token type) begins.</summary>
+    SepAndNextSegment,
+}

@@ -51,3 +51,33 @@ public sealed record AdapterOptions : TuningOptions
         return new(model, this, source);
     }
 }
+
+/// <summary>The activation of an adapter.</summary>
+public enum AdapterActivation
+{
+    /// <summary>max(x, 0).</summary>
+    Relu,
+
+    /// <summary>x times the standard normal cumulative distribution function.</summary>
+    Gelu,
+
+    /// <summary>GELU in the tanh approximation of GPT-2.</summary>
+    GeluNew,
+
+    /// <summary>x times the logistic function of x (SiLU).</summary>
+    Swish,
+}
+
+/// <summary>Placement of the adapters in a layer (methods, C.3).</summary>
+public enum AdapterPlacement
+{
+    /// <summary>One, after the feed-forward block: LayerNorm(adapter(LayerNorm(h + x)) + h + x), where h is the block's output, x its
+    /// input, and both norms are the layer's own (methods, B.4). GPT-2's layers end without a norm: adapter(h + x) + h + x. In T5 it is
+    /// <see cref="Houlsby"/>'s last: h + adapter(h), before dropout (methods, C.3).</summary>
+    Pfeiffer,
+
+    /// <summary>Two, after the attention's and the feed-forward block's output projections, each with a residual of its own, before
+    /// dropout, the layer's residual and its norm (methods, C.3). A layer of T5's decoder has a third, after its attention to
+    /// the encoder's text.</summary>
+    Houlsby,
+}

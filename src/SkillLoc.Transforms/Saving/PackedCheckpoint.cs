@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.RegularExpressions;
+using Microsoft.ML;
 
 namespace SkillLoc.Transforms;
 
@@ -36,4 +37,26 @@ internal sealed partial record PackedCheckpoint(IReadOnlyList<PackedFile> Files)
 
     [GeneratedRegex("^[A-Za-z0-9_][A-Za-z0-9._-]*$", RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 1000)]
     private static partial Regex FileName();
+}
+
+/// <summary>A file of a checkpoint.</summary>
+/// <param name="Name">Its name in the folder.</param>
+/// <param name="Length">Bytes.</param>
+/// <param name="Sha256">The SHA-256 of its bytes, in lower-case hexadecimal digits.</param>
+internal sealed record PackedFile(string Name, long Length, string Sha256)
+{
+    /// <summary>Describes a file on the disk.</summary>
+    public static PackedFile Of(string path)
+    {
+        using FileStream file = File.OpenRead(path);
+        return new(Path.GetFileName(path), file.Length, Convert.ToHexStringLower(SHA256.HashData(file)));
+    }
+}
+
+/// <summary>A transformer that names a checkpoint folder where it is saved.</summary>
+internal interface INamesCheckpoint
+{
+    /// <summary>The built-in transformers that it is saved as where the file holds the checkpoint.</summary>
+    /// <param name="packed">Takes the checkpoint.</param>
+    ITransformer Carrier(PackedCheckpoints packed);
 }

@@ -28,3 +28,49 @@ public sealed class TextScoringMapping : CustomMappingFactory<TextScoringMapping
         public ReadOnlyMemory<char> State { get; set; }
     }
 }
+
+/// <summary>Part of saved models: scores a pair of texts by the state beside it.</summary>
+[CustomMappingFactoryAttribute(Contract)]
+public sealed class TextPairScoringMapping : CustomMappingFactory<TextPairScoringMapping.Input, ScoredRow>
+{
+    internal const string Contract = "SkillLoc.ScoreTextPair";
+
+    /// <inheritdoc/>
+    public override Action<Input, ScoredRow> GetMapping()
+    {
+        var scorer = new RestoredScorer();
+        return (input, output) => scorer.Score(input.State, input.Text.ToString(), input.TextPair.ToString(), output);
+    }
+
+    /// <summary>The input columns.</summary>
+    public sealed class Input
+    {
+        /// <summary>The text.</summary>
+        [ColumnName(CarrierColumns.Text)]
+        public ReadOnlyMemory<char> Text { get; set; }
+
+        /// <summary>The second text.</summary>
+        [ColumnName(CarrierColumns.TextPair)]
+        public ReadOnlyMemory<char> TextPair { get; set; }
+
+        /// <summary>The state of the scorer.</summary>
+        [ColumnName(CarrierColumns.State)]
+        public ReadOnlyMemory<char> State { get; set; }
+    }
+}
+
+/// <summary>The output of the scoring mappings of saved models.</summary>
+public sealed class ScoredRow
+{
+    /// <summary>One probability per label; for a regression the predicted score alone.</summary>
+    [ColumnName(CarrierColumns.Scores)]
+    public float[] Scores { get; set; } = [];
+
+    /// <summary>The most probable label; empty for a regression and for a multi-label task.</summary>
+    [ColumnName(CarrierColumns.Label)]
+    public string Label { get; set; } = "";
+
+    /// <summary>The labels that are predicted of a multi-label task; none for others.</summary>
+    [ColumnName(CarrierColumns.Labels)]
+    public string[] Labels { get; set; } = [];
+}

@@ -1,4 +1,6 @@
 using Microsoft.ML;
+using SkillLoc.Models.Classification;
+using SkillLoc.Models.Prompts;
 
 namespace SkillLoc.Transforms;
 
@@ -23,4 +25,54 @@ internal interface IRowScorer
 
     /// <summary>Returns the getters of the added columns, in order.</summary>
     Delegate[] Getters(Func<RowScores> current);
+}
+
+/// <summary>The result of a model for a row, computed when first read for all rows scored together.</summary>
+/// <param name="values">The model's output values; for a classifier, one probability per label.</param>
+/// <param name="settings">The settings of a classifier; null for other models.</param>
+/// <param name="text">The generated text; null if the model does not generate.</param>
+internal sealed class RowScores(Func<float[]> values, ClassifierSettings? settings, Func<string>? text = null)
+{
+    /// <summary>Creates a result from computed values.</summary>
+    public RowScores(float[] values, ClassifierSettings? settings)
+        : this(() => values, settings)
+    {
+    }
+
+    /// <summary>The output values.</summary>
+    public float[] Values => values();
+
+    /// <summary>The index of the most probable label.</summary>
+    public int Predicted => TextClassifier.MostProbable(Values);
+
+    /// <summary>The most probable label.</summary>
+    public string Label => settings!.Labels[Predicted];
+
+    /// <summary>For a multi-label task, the indices of labels whose probabilities reach their thresholds.</summary>
+    public int[] PredictedSet => [.. Enumerable.Range(0, Values.Length).Where(label => Values[label] >= settings!.Thresholds![label])];
+
+    /// <summary>The generated text.</summary>
+    public string Text => text!();
+}
+
+/// <summary>The input of a row: the text, an optional second text, and other values that the scorer reads.</summary>
+/// <param name="Values">The values of the scorer's input columns.</param>
+/// <param name="Position">The row's number, for error messages; null if unknown.</param>
+internal sealed record RowTexts(string[] Values, long? Position)
+{
+    /// <summary>The row's name in error messages.</summary>
+    public string Name => Position is { } position ? $"Row {position}" : "A row";
+
+    /// <summary>Encodes the row; errors name it.</summary>
+    public EncodedText Encode(TextClassifier classifier, ScoringColumns columns)
+    {
+        try
+        {
+            return classifier.Encode(Values[0], classifier.Settings.HasTextPair ? Values[1] : null);
+        }
+        catch (Exception error) when (error is ArgumentException or InvalidDataException)
+        {
+            throw new InvalidOperationException($"{Name} of column '{columns.Text}' cannot be encoded: {error.Message}", error);
+        }
+    }
 }

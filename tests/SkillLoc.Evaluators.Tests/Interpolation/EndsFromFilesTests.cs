@@ -139,7 +139,7 @@ public sealed class EndsFromFilesTests : IDisposable
         using TextScoringTransformer other = _ml.SkillLoc().Connectivity.LoadTextScorer(later, Save("adapter", later, tuned, 2), twin: one);
         InterpolationMetrics metrics = _ml.SkillLoc().Connectivity.EvaluateInterpolation(one, other, Data(), numberOfPoints: 2);
         Assert.Equal(_ml.SkillLoc().EvaluateCalibration(Keyed(other.Transform(Data()))).LogLoss, metrics.Sets[0].Points[1].Loss, 1e-5);
-        using var path = new Models.Interpolation.ParameterPath(one.Classifier, other.Classifier);
+        using var path = new Models.Connectivity.ParameterPath(one.Classifier, other.Classifier);
         Assert.Equal(one.Classifier.Parameters.Keys, path.Names);
     }
 

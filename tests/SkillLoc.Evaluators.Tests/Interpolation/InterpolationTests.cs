@@ -4,7 +4,7 @@ using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Cartography;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Grafts;
-using SkillLoc.Models.Interpolation;
+using SkillLoc.Models.Connectivity;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tuning;
 using SkillLoc.Transforms;

@@ -2,7 +2,7 @@ using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Grafts;
-using SkillLoc.Models.Interpolation;
+using SkillLoc.Models.Connectivity;
 using SkillLoc.Models.Tests.Checkpoints;
 using SkillLoc.Models.Tests.Tuning;
 using SkillLoc.Models.Tuning;

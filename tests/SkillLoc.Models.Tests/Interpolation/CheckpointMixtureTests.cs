@@ -1,7 +1,7 @@
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
-using SkillLoc.Models.Interpolation;
+using SkillLoc.Models.Connectivity;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tests.Tuning;
 using SkillLoc.Models.Tuning;

@@ -1,7 +1,7 @@
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Hooks;
-using SkillLoc.Models.Interpolation;
+using SkillLoc.Models.Connectivity;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tests.Checkpoints;
 using SkillLoc.Models.Tuning;

@@ -1,6 +1,6 @@
 using Microsoft.ML;
 using SkillLoc.Models.Classification;
-using SkillLoc.Models.Interpolation;
+using SkillLoc.Models.Connectivity;
 using SkillLoc.Transforms;
 using TorchSharp;
 using static TorchSharp.torch;

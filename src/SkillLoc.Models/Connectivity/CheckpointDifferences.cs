@@ -1,0 +1,130 @@
+using SkillLoc.Models.Backbones;
+using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Classification;
+using SkillLoc.Models.Tokenization;
+using SkillLoc.Models.Tuning;
+
+namespace SkillLoc.Models.Connectivity;
+
+/// <summary>Differences that prevent two checkpoints from being endpoints of a path.</summary>
+internal static class CheckpointDifferences
+{
+    private const int Named = 5;
+
+    // What the forward pass, and T5 when it writes, reads beside weights, whose names and shapes tell the rest.
+    private static readonly (string Name, Func<ModelConfig, object> Value)[] Architecture =
+    [
+        ("architecture", config => config.ModelType),
+        ("number of layers", config => config.Layers),
+        ("number of attention heads", config => config.Heads),
+        ("activation", config => config.HiddenActivation),
+        ("epsilon of layer norms", config => config.LayerNormEpsilon),
+        ("farthest relative position", config => config.RelativeAttentionMaxDistance),
+
+        // What T5 alone reads.
+        ("scaling of the decoder's output", config => config.IsEncoderDecoder && T5ForConditionalGeneration.ScalesHead(config)),
+    ];
+
+    // Compared by what they stand for.
+    private static readonly (string Name, Func<ModelConfig, int?> Id)[] Ids =
+    [
+        ("padding id", config => config.PadTokenId),
+        ("decoder's start id", config => config.DecoderStartTokenId),
+        ("end id", config => config.IsEncoderDecoder ? config.EosTokenId : null),
+    ];
+
+    /// <summary>Throws unless two classifiers can be endpoints of a path.</summary>
+    /// <param name="first">One endpoint.</param>
+    /// <param name="second">The other endpoint.</param>
+    /// <param name="mixed">The parameters that both must have with the same shape.</param>
+    /// <param name="words">Matches the tokens of one with those of the other; null where both have the same.</param>
+    /// <exception cref="ArgumentException">They cannot; the message names the first differences.</exception>
+    public static void Check(TextClassifier first, TextClassifier second, Func<string, bool> mixed, VocabularyMatch? words)
+    {
+        string[] found = [.. Between(first, second, mixed, words).Take(Named + 1)];
+        if (found.Length > 0)
+        {
+            throw new ArgumentException(
+                $"The two checkpoints are no ends of one path: {string.Join("; ", found.Take(Named))}{(found.Length > Named ? "; and more" : "")}. "
+                + "Take checkpoints of one architecture, kind of tokenizer and tuning method.",
+                nameof(second));
+        }
+    }
+
+    /// <summary>Throws unless two sets of tensors have the same names and shapes.</summary>
+    /// <exception cref="ArgumentException">They differ; the message names the first differences.</exception>
+    public static void Check(IReadOnlyDictionary<string, long[]> first, IReadOnlyDictionary<string, long[]> second)
+    {
+        string[] found = [.. Between(first, second).Take(Named + 1)];
+        if (found.Length > 0)
+        {
+            throw new ArgumentException(
+                $"The two checkpoints have different tensors: {string.Join("; ", found.Take(Named))}{(found.Length > Named ? "; and more" : "")}.",
+                nameof(second));
+        }
+    }
+
+    private static IEnumerable<string> Between(TextClassifier first, TextClassifier second, Func<string, bool> mixed, VocabularyMatch? words)
+    {
+        IEnumerable<string> architecture =
+            from property in Architecture
+            let one = property.Value(first.Backbone.Config)
+            let other = property.Value(second.Backbone.Config)
+            where !one.Equals(other)
+            select $"the {property.Name} is {one} and {other}";
+        IEnumerable<string> vocabulary = words is null ? []
+            : first.Tokenizer.Kind != second.Tokenizer.Kind
+                ? [$"the tokenizer's kind is {Spelled(first)} and {Spelled(second)}, whose tokens cannot be matched"]
+            : [];
+        IEnumerable<string> parts =
+        [
+            .. Ids.SelectMany(id => Unequal(id.Name, Token(first, id.Id), Token(second, id.Id))),
+            .. first.Backbone is RobertaForMaskedLM && second.Backbone is RobertaForMaskedLM && words is not null
+                ? Unequal("id that positions are counted from", first.Backbone.Config.PadTokenId, second.Backbone.Config.PadTokenId)
+                : [],
+            .. Unequal("head", first.Head.Kind, second.Head.Kind),
+            .. Unequal("tuning", Tuning(first), Tuning(second)),
+            .. Unequal("device", $"{first.Backbone.Device}", $"{second.Backbone.Device}"),
+        ];
+        return architecture.Concat(vocabulary).Concat(parts).Concat(Between(Shapes(first), Shapes(second)));
+
+        // Tables of tokens have the first's rows once they are matched.
+        Dictionary<string, long[]> Shapes(TextClassifier classifier) => classifier.Parameters.Where(pair => mixed(pair.Key)).ToDictionary(
+            pair => pair.Key,
+            pair => words?.Holds(pair.Key) == true ? [first.Backbone.Config.VocabularySize, .. pair.Value.shape[1..]] : pair.Value.shape,
+            StringComparer.Ordinal);
+
+        object? Token(TextClassifier classifier, Func<ModelConfig, int?> id) =>
+            id(classifier.Backbone.Config) is not { } place ? null
+            : words is not null && classifier.Tokenizer.Find(place) is { } token ? $"'{token}'"
+            : place;
+
+        // Where vocabularies differ, so does the id of one mask.
+        TuningOptions? Tuning(TextClassifier classifier)
+        {
+            TuningOptions? tuning = classifier.Settings.Tuning?.WithoutDraws();
+            return words is not null && classifier.Tokenizer.HasMask && tuning is SoftPromptOptions prompt && prompt.MaskTokenId == classifier.Tokenizer.MaskId
+                ? prompt with { MaskTokenId = null }
+                : tuning;
+        }
+
+        static string Spelled(TextClassifier classifier) => classifier.Tokenizer.Kind switch
+        {
+            TokenizerKind.BytePairs => "byte pairs",
+            TokenizerKind.WordPieces => "WordPiece",
+            _ => "SentencePiece's unigrams",
+        };
+    }
+
+    private static IEnumerable<string> Between(IReadOnlyDictionary<string, long[]> first, IReadOnlyDictionary<string, long[]> second) =>
+        from name in first.Keys.Union(second.Keys, StringComparer.Ordinal)
+        let one = first.GetValueOrDefault(name)
+        let other = second.GetValueOrDefault(name)
+        where one is null || other is null || !one.SequenceEqual(other)
+        select one is null || other is null
+            ? $"'{name}' is in the {(one is null ? "second" : "first")} only"
+            : $"'{name}' has the shape [{string.Join(", ", one)}] and [{string.Join(", ", other)}]";
+
+    private static string[] Unequal(string what, object? one, object? other) =>
+        Equals(one, other) ? [] : [$"the {what} is {one ?? "none"} and {other ?? "none"}"];
+}
