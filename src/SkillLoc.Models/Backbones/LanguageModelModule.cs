@@ -50,10 +50,9 @@ public sealed class LanguageModelModule : nn.Module<TokenBatch, Tensor>
     /// <returns><c>[batch, length, hidden]</c>.</returns>
     public override Tensor forward(TokenBatch input) => _model.Encode(input, training);
 
-    /// <inheritdoc/>
-    protected override void Dispose(bool disposing)
-    {
-    }
+    /// <summary>Leaves the parameters, which are the model's and which the base class would dispose.</summary>
+    /// <param name="disposing">Makes no difference.</param>
+    protected override void Dispose(bool disposing) => base.Dispose(false);
 
     /// <summary>Not supported: the module would get parameters of its own. A model is loaded to a device and as a type, and
     /// <see cref="LanguageModel.Clone"/> makes one of another type.</summary>
@@ -70,8 +69,6 @@ public sealed class LanguageModelModule : nn.Module<TokenBatch, Tensor>
 
     private sealed class Branch(string name) : nn.Module(name)
     {
-        protected override void Dispose(bool disposing)
-        {
-        }
+        protected override void Dispose(bool disposing) => base.Dispose(false);
     }
 }
