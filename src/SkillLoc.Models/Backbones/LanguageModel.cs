@@ -245,6 +245,15 @@ public abstract class LanguageModel : IDisposable
             config, withHead: false, (name, shape) => (StoredTensor.Read(checkpoint, name, shape, device, ScalarType.Float32), false)));
     }
 
+    /// <summary>The hook points of a folder's model, whose weights are not read.</summary>
+    /// <param name="checkpoint">The opened folder, of a supported architecture.</param>
+    internal static HookPoints HookPointsOf(CheckpointFolder checkpoint)
+    {
+        ModelConfig config = Architectures[checkpoint.Config.ModelType].Settle?.Invoke(checkpoint) ?? checkpoint.Config;
+        CheckSizes(checkpoint, config, withHead: false);
+        return new(config);
+    }
+
     /// <summary>Compares the sizes of config.json with the tensors before anything of these sizes is allocated or read.</summary>
     private static void CheckSizes(CheckpointFolder checkpoint, ModelConfig config, bool withHead)
     {

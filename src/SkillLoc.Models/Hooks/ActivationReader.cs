@@ -76,7 +76,6 @@ public sealed class ActivationReader : IDisposable
         using CheckpointFolder checkpoint = CheckpointFolder.Open(folder);
         LanguageModel.CheckArchitecture(checkpoint.Config);
         string name = point(checkpoint.Config);
-        Check(new(checkpoint.Config), name, pooling);
         CheckpointTokenizer tokenizer = CheckpointTokenizer.Load(folder);
         tokenizer.CheckVocabulary(checkpoint.Config.VocabularySize);
         if (prompt is not null && !tokenizer.HasMask)
@@ -85,6 +84,7 @@ public sealed class ActivationReader : IDisposable
                 $"The template '{prompt}' has a mask, and the vocabulary of {folder} ({checkpoint.Config.ModelType}) has none; leave the template out.", nameof(template));
         }
 
+        Check(LanguageModel.HookPointsOf(checkpoint), name, pooling);
         LanguageModel model = LanguageModel.LoadReader(checkpoint, device, withDecoder: name.StartsWith("decoder", StringComparison.Ordinal));
         try
         {
