@@ -42,7 +42,7 @@ public sealed class TemperatureCalibrationEstimator : IEstimator<TemperatureTran
         var host = new ComponentHost(_catalog.Context, nameof(TemperatureCalibrationEstimator));
         using IChannel channel = host.Start("Fitting");
         using CancellationWatch cancellation = host.Watch();
-        
+
         // A trainer's margin is none, even where all happen to be from 0 to 1.
         ScoreForm asked = _form == ScoreForm.Detected && isMargin && Probabilities.IsMarked(score) ? ScoreForm.Logits : _form;
         (List<(int Slot, float[] Scores)> rows, ScoreForm form) = Read(input, score, asked, cancellation);

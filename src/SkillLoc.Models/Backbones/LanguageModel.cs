@@ -148,8 +148,8 @@ public abstract class LanguageModel : IDisposable
         architecture.Check?.Invoke(config);
     }
 
-    /// <summary>Loads a Hugging Face checkpoint folder; also the <see cref="Adaptation"/> of a classifier that was saved after
-    /// tuning.</summary>
+    /// <summary>Loads a Hugging Face checkpoint folder; also what a tuning method added to a classifier that was saved
+    /// after tuning.</summary>
     /// <param name="folder">A folder with <c>config.json</c> and weights.</param>
     /// <param name="withHead">False omits the language-model head, which classification heads do not need.</param>
     /// <param name="device">The device of the weights; the CPU by default.</param>
@@ -315,7 +315,7 @@ public abstract class LanguageModel : IDisposable
     public abstract Tensor WordScores(Tensor hidden, Tensor? words = null);
 
     /// <summary>
-    /// Folds <see cref="Adaptation"/> into the weights, in place, so that scoring is cheaper: LoRA products are added to the weights and
+    /// Folds what a tuning method added into the weights, in place, so that scoring is cheaper: LoRA products are added to the weights and
     /// low-rank biases to the biases, and the adaptation is removed; a prefix keeps its keys and values without the projection. Adapters,
     /// prompts, LoRA with tanh, and biases of models without them (T5) are not changed.
     /// </summary>

@@ -65,7 +65,7 @@ public sealed class TextClassifier : IDisposable
     internal CheckpointTokenizer Tokenizer => _tokenizer;
 
     /// <summary>Loads a checkpoint for a task; a missing head or missing parameters of a tuning method are initialised. Rows of a trained
-    /// head are matched by label name; see <see cref="ClassificationHead.Match"/>.</summary>
+    /// head are matched by label name.</summary>
     /// <param name="folder">A Hugging Face checkpoint folder.</param>
     /// <param name="settings">The task; <see cref="ClassifierSettings.MaxLength"/> is limited to the model's number of positions.</param>
     /// <param name="device">The device of the weights; the CPU by default.</param>

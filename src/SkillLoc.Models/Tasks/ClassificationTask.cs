@@ -24,7 +24,7 @@ internal sealed class ClassificationTask(IReadOnlyList<string> labels, PromptMet
     };
 
     /// <summary>The mean of -ln(probability of the true label), in nats.</summary>
-    public static double LogLoss(IEnumerable<float[]> probabilities, IReadOnlyList<RowTarget> targets) =>
+    private static double LogLoss(IEnumerable<float[]> probabilities, IReadOnlyList<RowTarget> targets) =>
         -probabilities.Select((row, i) => Math.Log(Math.Clamp(row[targets[i].Label], SmallestProbability, 1))).Average();
 
     public override TextTask JudgedBy(PromptMetric? other) => other switch

@@ -70,15 +70,10 @@ internal sealed class GenerationTask(TextToTextTask task, IReadOnlyList<string> 
             [.. probabilities.Select((row, i) => row[targets[i].Label])]);
     }
 
-    public override void Check(RowTarget target, string row)
-    {
-        // So that what cannot be judged is not trained for hours first.
-        if (task.Metric == TextMetric.PearsonCorrelation && !TextMetrics.IsNumber(target.Answers[0]))
-        {
-            throw new InvalidOperationException(
-                $"{row} has the answer '{target.Answers[0]}', and {TextMetric.PearsonCorrelation} needs a finite number.");
-        }
-    }
+    public override string? Problem(RowTarget target) =>
+        task.Metric == TextMetric.PearsonCorrelation && !TextMetrics.IsNumber(target.Answers[0])
+            ? $"has the answer '{target.Answers[0]}', and {TextMetric.PearsonCorrelation} needs a finite number"
+            : null;
 
     private static IReadOnlyList<string>[] AnswersOf(IReadOnlyList<RowTarget> targets) => [.. targets.Select(target => target.Answers)];
 

@@ -57,11 +57,8 @@ internal abstract class TextTask
         TextClassifier model, IReadOnlyList<EncodedText> rows, IReadOnlyList<RowTarget> targets) =>
         throw new NotSupportedException("Dataset cartography is for rows of one label each.");
 
-    /// <summary>Throws unless the metric applies to a row's target.</summary>
-    /// <exception cref="InvalidOperationException">It does not; the message starts with <paramref name="row"/>.</exception>
-    public virtual void Check(RowTarget target, string row)
-    {
-    }
+    /// <summary>Why the task's metric cannot judge a row's target, so that hours of training do not end with it; null where it can.</summary>
+    public virtual string? Problem(RowTarget target) => null;
 }
 
 /// <summary>The target of a row; each task uses its own properties.</summary>

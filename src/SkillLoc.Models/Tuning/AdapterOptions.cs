@@ -2,7 +2,7 @@ using SkillLoc.Models.Backbones;
 
 namespace SkillLoc.Models.Tuning;
 
-/// <summary>Bottleneck adapters (methods, C.3); see <see cref="Adapters"/>.</summary>
+/// <summary>Bottleneck adapters (methods, C.3).</summary>
 public sealed record AdapterOptions : TuningOptions
 {
     /// <summary>Placement of the adapters in a layer; <see cref="AdapterPlacement.Pfeiffer"/> by default.</summary>

@@ -2,7 +2,7 @@ using SkillLoc.Models.Backbones;
 
 namespace SkillLoc.Models.Tuning;
 
-/// <summary>LoRA: low-rank updates of linear layers (Hu et al. 2022); see <see cref="Lora"/>.</summary>
+/// <summary>LoRA: low-rank updates of linear layers (Hu et al. 2022).</summary>
 public sealed record LoraOptions : TuningOptions
 {
     /// <summary>The rank r, 1 or more; 8 by default.</summary>
@@ -31,7 +31,7 @@ public sealed record LoraOptions : TuningOptions
     }
 }
 
-/// <summary>Low-rank biases of linear layers (methods, C.3); see <see cref="LowRankBias"/>.</summary>
+/// <summary>Low-rank biases of linear layers (methods, C.3).</summary>
 public sealed record LowRankBiasOptions : TuningOptions
 {
     /// <summary>The rank r, 1 or more; 8 by default.</summary>

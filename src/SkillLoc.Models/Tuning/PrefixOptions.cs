@@ -3,7 +3,7 @@ using SkillLoc.Models.Backbones;
 
 namespace SkillLoc.Models.Tuning;
 
-/// <summary>Prefix tuning: trainable keys and values prepended in each layer (Li and Liang 2021); see <see cref="PrefixTuning"/>.</summary>
+/// <summary>Prefix tuning: trainable keys and values prepended in each layer (Li and Liang 2021).</summary>
 public sealed record PrefixOptions : TuningOptions
 {
     /// <summary>Number of keys and values in each layer, 1 or more; 100 by default.</summary>

@@ -2,8 +2,7 @@ using SkillLoc.Models.Backbones;
 
 namespace SkillLoc.Models.Tuning;
 
-/// <summary>A soft prompt: trainable vectors before the text, or after it in causal models (methods, B.1); see
-/// <see cref="SoftPrompt"/>.</summary>
+/// <summary>A soft prompt: trainable vectors before the text, or after it in causal models (methods, B.1).</summary>
 public sealed record SoftPromptOptions : TuningOptions
 {
     /// <summary>P, the number of slots, 2 or more: the mask and P - 1 trainable vectors. In causal models and T5, 1 or more trainable

@@ -55,8 +55,11 @@ internal sealed record EncodedDataset(TextTask Task, EncodedText[] Texts, RowTar
                 continue;
             }
 
-            string row = $"Row {number} of the {role}";
-            classifier.Task.Check(target, row);
+            if (classifier.Task.Problem(target) is { } problem)
+            {
+                throw new InvalidOperationException($"Row {number} of the {role} {problem}.");
+            }
+
             readText(ref first);
             readPair?.Invoke(ref second);
             try
@@ -65,7 +68,7 @@ internal sealed record EncodedDataset(TextTask Task, EncodedText[] Texts, RowTar
             }
             catch (Exception error) when (error is ArgumentException or InvalidDataException)
             {
-                throw new InvalidOperationException($"{row} cannot be encoded: {error.Message}", error);
+                throw new InvalidOperationException($"Row {number} of the {role} cannot be encoded: {error.Message}", error);
             }
 
             found.Add(target);
@@ -74,7 +77,7 @@ internal sealed record EncodedDataset(TextTask Task, EncodedText[] Texts, RowTar
             {
                 readWeight(ref weight);
                 weights.Add(weight >= 0 && float.IsFinite(weight) ? weight : throw new InvalidOperationException(
-                    FormattableString.Invariant($"{row} has the weight {weight} in '{weightColumn}'; weights are finite, and 0 or more.")));
+                    FormattableString.Invariant($"Row {number} of the {role} has the weight {weight} in '{weightColumn}'; weights are finite, and 0 or more.")));
             }
         }
 

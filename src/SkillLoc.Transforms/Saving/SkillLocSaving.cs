@@ -55,8 +55,8 @@ public static class SkillLocSaving
     /// <param name="path">The file.</param>
     /// <param name="inputSchema">The schema of its input.</param>
     /// <param name="cacheFolder">Where the checkpoints in the file are unpacked, each once, into a folder that is called by what it holds;
-    /// programs that run at once may share it, and it may be removed while none runs. Null takes
-    /// <see cref="CheckpointStore.CacheVariable"/>.</param>
+    /// programs that run at once may share it, and it may be removed while none runs. Null takes the
+    /// environment variable <c>SKILLLOC_CACHE</c>, or else <c>SkillLoc/checkpoints</c> in the user's local application data.</param>
     /// <returns>The model.</returns>
     /// <exception cref="FileNotFoundException">There is no such file, or a checkpoint folder that the model names is missing.</exception>
     /// <exception cref="InvalidDataException">The file is damaged, is no model, or a checkpoint holds other weights than it was saved
@@ -101,7 +101,7 @@ public static class SkillLocSaving
     /// <param name="catalog">The catalog.</param>
     /// <param name="model">The model; what is not SkillLoc's, or was not loaded, needs nothing.</param>
     /// <exception cref="FileNotFoundException">A checkpoint folder is at none of the places where it is looked for; the message names them
-    /// and <see cref="CheckpointStore.SearchPathVariable"/>.</exception>
+    /// and the environment variable <c>SKILLLOC_CHECKPOINTS</c>.</exception>
     /// <exception cref="InvalidDataException">A checkpoint is damaged or holds other weights, or the model is damaged.</exception>
     public static void CheckModel(this SkillLocCatalog catalog, ITransformer model)
     {
