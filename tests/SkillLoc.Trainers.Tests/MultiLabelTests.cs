@@ -108,6 +108,23 @@ public sealed class MultiLabelTests : IDisposable
     }
 
     [Fact]
+    public void APathStartsAsItsEndMeasures()
+    {
+        IDataView data = View(Examples(24));
+        using TextScoringTransformer first = Untrained(1), second = Untrained(2);
+        InterpolationMetrics path = _ml.SkillLoc().Connectivity.EvaluateInterpolation(first, second, data, numberOfPoints: 3);
+        MultiLabelMetrics end = _ml.SkillLoc().Evaluation.EvaluateMultiLabel(first.Transform(data));
+        InterpolationPoint start = path.Sets[0].Points[0];
+        Assert.Equal("Micro-F1", path.Metric);
+        Assert.Equal(end.LogLoss, start.Loss, 5);
+        Assert.Equal(end.SubsetAccuracy, start.Accuracy, 12);
+        Assert.NotEqual(start.Loss, path.Sets[0].Points[2].Loss);
+
+        TextScoringTransformer Untrained(int seed) =>
+            Fit(data, null, options => (options.Epochs, options.OutputFolder, options.InitialisationSeed) = (0, null, seed));
+    }
+
+    [Fact]
     public void RareLabelsCanCountMore()
     {
         Row[] rows = [.. Examples(96).Select((row, i) => i % 12 == 0 ? row : new Row { Text = row.Text.Replace("film", "the"), Label = [.. row.Label.Where(label => label != "film")] })];
