@@ -1,5 +1,7 @@
 using SkillLoc.Models.Classification;
+using SkillLoc.Models.Embeddings;
 using SkillLoc.Models.Grafts;
+using SkillLoc.Models.Neurons;
 using SkillLoc.Transforms;
 
 namespace SkillLoc;
@@ -60,5 +62,159 @@ public static class SkillLocTransforms
         GraftedModelSet set = Transforms.GraftedModelSet.Create(baseCheckpoint, grafts, columns, skillColumnName, catalog.Device());
         set.Host = new(catalog.Context, nameof(GraftedModelSet));
         return set;
+    }
+}
+
+/// <summary>Reading activations, in SkillLoc's catalog.</summary>
+public static class SkillLocActivations
+{
+    /// <summary>Makes features of texts from what a checkpoint's model computes at a hook point.</summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="checkpoint">A Hugging Face checkpoint folder.</param>
+    /// <param name="point">The hook point's name, such as <c>blocks.3.mlp.hook_post</c>.</param>
+    /// <param name="pooling">How a text's activations become one vector.</param>
+    /// <param name="outputColumnName">The column that is added: a vector of Single.</param>
+    /// <param name="textColumnName">The text column; null for "Text".</param>
+    /// <param name="template">A prompt template; null for plain text.</param>
+    /// <returns>The estimator.</returns>
+    public static ReadActivationsEstimator ReadActivations(
+        this SkillLocCatalog catalog, string checkpoint, string point, TextPooling pooling = TextPooling.Mean,
+        string outputColumnName = "Activations", string? textColumnName = null, string? template = null) =>
+        catalog.ReadActivations(new ReadActivationsEstimator.Options
+        {
+            Checkpoint = checkpoint,
+            Point = point,
+            Pooling = pooling,
+            OutputColumnName = outputColumnName,
+            TextColumnName = textColumnName,
+            Template = template,
+        });
+
+    /// <summary>Makes features of texts from what a fitted model computes at a hook point.</summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="model">The model, which is read with its prompt and its tuning; it stays as it is.</param>
+    /// <param name="point">The hook point's name, such as <c>blocks.3.mlp.hook_post</c>.</param>
+    /// <param name="pooling">How a text's activations become one vector.</param>
+    /// <param name="outputColumnName">The column that is added: a vector of Single.</param>
+    /// <returns>The estimator.</returns>
+    public static ReadActivationsEstimator ReadActivations(
+        this SkillLocCatalog catalog, TextScoringTransformer model, string point, TextPooling pooling = TextPooling.Mean,
+        string outputColumnName = "Activations") =>
+        catalog.ReadActivations(new ReadActivationsEstimator.Options
+        {
+            Model = model,
+            Point = point,
+            Pooling = pooling,
+            OutputColumnName = outputColumnName,
+        });
+
+    /// <summary>Makes features of texts from what a model computes at a hook point.</summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="options">Everything that can be told.</param>
+    /// <returns>The estimator.</returns>
+    /// <exception cref="ArgumentException">An option is missing, or one is there too many.</exception>
+    public static ReadActivationsEstimator ReadActivations(this SkillLocCatalog catalog, ReadActivationsEstimator.Options options)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        return new(catalog, options);
+    }
+}
+
+/// <summary>Catalog methods for text embeddings.</summary>
+public static class SkillLocEmbeddings
+{
+    /// <summary>Computes features of texts from the hidden states of any layer of a checkpoint.</summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="checkpoint">A Hugging Face checkpoint folder.</param>
+    /// <param name="outputColumnName">The output column, a vector of Single.</param>
+    /// <param name="textColumnName">The text column.</param>
+    /// <param name="layer">0 for the embeddings, i for layer i from 1; null (default) for the last.</param>
+    /// <param name="pooling">How hidden states are pooled into one vector.</param>
+    /// <param name="template">A prompt template, required for pooling at the mask.</param>
+    /// <returns>The estimator.</returns>
+    public static EmbedTextEstimator EmbedText(
+        this SkillLocCatalog catalog, string checkpoint, string outputColumnName = "Features", string textColumnName = "Text", int? layer = null,
+        TextPooling pooling = TextPooling.Mean, string? template = null) =>
+        catalog.EmbedText(new EmbedTextEstimator.Options
+        {
+            Checkpoint = checkpoint,
+            OutputColumnName = outputColumnName,
+            TextColumnName = textColumnName,
+            Layer = layer,
+            Pooling = pooling,
+            Template = template,
+        });
+
+    /// <summary>Computes features of texts from the hidden states of any layer of a checkpoint.</summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="options">The options.</param>
+    /// <returns>The estimator.</returns>
+    /// <exception cref="ArgumentException">No checkpoint is named.</exception>
+    public static EmbedTextEstimator EmbedText(this SkillLocCatalog catalog, EmbedTextEstimator.Options options)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        return new(catalog, options);
+    }
+}
+
+/// <summary>Catalog methods that perturb and prune neurons.</summary>
+public static class SkillLocNeurons
+{
+    /// <summary>Perturbs feed-forward neurons of a fitted model (Wang et al. 2022, section 4).</summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="model">The model, which is not changed.</param>
+    /// <param name="neurons">The neurons to perturb.</param>
+    /// <param name="kind">The kind of perturbation.</param>
+    /// <param name="alpha">Standard deviation of the noise, 0 or more; 0.1 by default.</param>
+    /// <param name="means">The values for <see cref="PerturbationKind.Mean"/>.</param>
+    /// <param name="lowLayer">The first perturbed layer, zero-based.</param>
+    /// <param name="highLayer">The layer after the last; null for the end.</param>
+    /// <param name="seed">Seed of the noise; null draws one from the context.</param>
+    /// <returns>A scoring transformer with the perturbation; the caller disposes it.</returns>
+    /// <exception cref="ArgumentException">An argument is missing, or its shape differs from the model's neurons.</exception>
+    public static NeuronPerturbationTransformer PerturbNeurons(
+        this NeuronCatalog catalog, TextScoringTransformer model, NeuronSet neurons, PerturbationKind kind = PerturbationKind.Gaussian,
+        double alpha = 0.1, NeuronValues? means = null, int lowLayer = 0, int? highLayer = null, int? seed = null) =>
+        catalog.PerturbNeurons(new NeuronPerturbationTransformer.Options
+        {
+            Model = model,
+            Neurons = neurons,
+            Kind = kind,
+            Alpha = alpha,
+            Means = means,
+            LowLayer = lowLayer,
+            HighLayer = highLayer,
+            Seed = seed,
+        });
+
+    /// <summary>Perturbs feed-forward neurons of a fitted model (Wang et al. 2022, section 4).</summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="options">The options.</param>
+    /// <returns>A scoring transformer with the perturbation; the caller disposes it.</returns>
+    /// <exception cref="ArgumentException">An argument is missing, or its shape differs from the model's neurons.</exception>
+    public static NeuronPerturbationTransformer PerturbNeurons(this NeuronCatalog catalog, NeuronPerturbationTransformer.Options options)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        return new(catalog.Context, options);
+    }
+
+    /// <summary>Removes neurons from a fitted model and freezes them at their mean (<see cref="NeuronPruning.Prune"/>).</summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="model">The model, which is not changed.</param>
+    /// <param name="keep">The neurons to keep.</param>
+    /// <param name="means">Mean activations such as a probe's thresholds.</param>
+    /// <param name="lowLayer">The first pruned layer, zero-based; the paper uses 3 of 12.</param>
+    /// <param name="highLayer">The layer after the last; null for the end.</param>
+    /// <param name="fraction">The share of each layer's neurons to keep; null keeps exactly <paramref name="keep"/>.</param>
+    /// <returns>A scoring transformer with the smaller model; the caller disposes it.</returns>
+    /// <exception cref="ArgumentException">A shape does not fit the model, or a layer keeps too many neurons or none.</exception>
+    public static TextScoringTransformer PruneNeurons(
+        this NeuronCatalog catalog, TextScoringTransformer model, NeuronSet keep, NeuronValues means, int lowLayer = 0, int? highLayer = null,
+        double? fraction = null)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        ArgumentNullException.ThrowIfNull(model);
+        TextClassifier pruned = NeuronPruning.Prune(model.Classifier, keep, means, lowLayer, highLayer, fraction);
+        return new(pruned, model.Columns) { Host = new(catalog.Context, nameof(PruneNeurons)) };
     }
 }

@@ -2,6 +2,7 @@ using Microsoft.ML;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Connectivity;
 using SkillLoc.Models.Prompts;
+using SkillLoc.Models.Tasks;
 using SkillLoc.Transforms;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -12,7 +13,7 @@ namespace SkillLoc.Evaluators;
 /// Evaluates models along a straight line or curve between two checkpoints (methods, C.4, C.9). Rows are encoded and batched once, and one
 /// model is moved along the path in place. Text-to-text models are evaluated by their generated text.
 /// </summary>
-public sealed partial class CheckpointInterpolationEvaluator
+public sealed class CheckpointInterpolationEvaluator
 {
     private readonly ComponentHost _host;
     private readonly Options _options;
@@ -131,4 +132,159 @@ public sealed partial class CheckpointInterpolationEvaluator
             };
         }
     }
+
+    /// <summary>Options for <see cref="CheckpointInterpolationEvaluator"/>.</summary>
+    public sealed class Options
+    {
+        /// <summary>The first endpoint, at 0: fine-tuned, tuned by a method, or grafted. It is not changed.</summary>
+        public TextScoringTransformer? First;
+
+        /// <summary>The model at 1, of the same architecture, kind of tokenizer and tuning method. It stays as it is.</summary>
+        public TextScoringTransformer? Second;
+
+        /// <summary>A curve between the two, owned by the caller; null (default) for the straight line.</summary>
+        public ParameterPath? Path;
+
+        /// <summary>The endpoint whose task is evaluated on a straight line, if labels differ (methods, C.9). A <see cref="Path"/> has its
+        /// own.</summary>
+        public PathEnd Task;
+
+        /// <summary>Number of points including both endpoints, 2 or more; 26 by default. x = i / (points - 1), rounded to three decimals if
+        /// these distinguish the points (methods, C.4).</summary>
+        public int NumberOfPoints = 26;
+
+        /// <summary>Validation rows, which fill the dev columns of <c>result.csv</c>; null for none.</summary>
+        public IDataView? Validation;
+
+        /// <summary>Test rows, which fill the test columns of <c>result.csv</c>; null for none.</summary>
+        public IDataView? Test;
+
+        /// <summary>Training rows, for measuring what is forgotten along the path (methods, C.6); null for none.</summary>
+        public IDataView? Training;
+
+        /// <summary>The true label: a key, compared by value if it has values, or a text; a Single for a regression; for free text, the
+        /// answers as a text or vector of texts (<c>Answers</c> from <c>LoadTextToText</c>).</summary>
+        public string LabelColumnName = "Label";
+
+        /// <summary>The metric of a classification; null (default) for that of the task. Regressions use Pearson's correlation, and
+        /// generated text the task's metric.</summary>
+        public PromptMetric? Metric;
+
+        /// <summary>Number of confidence bins, 1 or more; 15 by default, as in Guo et al. (2017).</summary>
+        public int NumberOfBins = 15;
+
+        /// <summary>Receives the completed share of the work, from 0 to 1.</summary>
+        public IProgress<double>? Progress;
+
+        /// <summary>Cancels the evaluation with an <see cref="OperationCanceledException"/>, as does cancelling the context's
+        /// execution.</summary>
+        public CancellationToken CancellationToken;
+
+        /// <summary>The given views by name of their set.</summary>
+        internal IEnumerable<(string Name, IDataView Data)> Sets =>
+            from set in new[] { (Name: nameof(Validation), Data: Validation), (Name: nameof(Test), Data: Test), (Name: nameof(Training), Data: Training) }
+            where set.Data is not null
+            select (set.Name, set.Data);
+
+        /// <exception cref="ArgumentException">An option is missing, out of its range, or does not go with another.</exception>
+        internal void Check()
+        {
+            if (First is null || Second is null)
+            {
+                throw new ArgumentException($"Options.{nameof(First)} and Options.{nameof(Second)} must be given.");
+            }
+
+            if (!Sets.Any())
+            {
+                throw new ArgumentException($"One of Options.{nameof(Validation)}, Options.{nameof(Test)} and Options.{nameof(Training)} must be given.");
+            }
+
+            if (NumberOfPoints < 2)
+            {
+                throw new ArgumentOutOfRangeException(
+                    nameof(NumberOfPoints), NumberOfPoints, $"Options.{nameof(NumberOfPoints)} must be 2 or more, as both ends are points.");
+            }
+
+            ArgumentOutOfRangeException.ThrowIfLessThan(NumberOfBins, 1);
+            if (Path is not null && (!ReferenceEquals(Path.First, First.Classifier) || !ReferenceEquals(Path.Second, Second.Classifier)))
+            {
+                throw new ArgumentException($"Options.{nameof(Path)} must lead from Options.{nameof(First)} to Options.{nameof(Second)}; it has other ends.");
+            }
+        }
+    }
+}
+
+/// <summary>The labelled rows of a data set, encoded and batched once, with the evaluation of a task.</summary>
+internal sealed class JudgedRows : IDisposable
+{
+    private readonly EncodedDataset _rows;
+    private readonly TextTask _task;
+    private readonly ScoringBatch[] _batches;
+    private readonly int _bins;
+    private readonly Dictionary<object, int> _predictions = [];
+
+    /// <summary>Reads a view for the evaluated task.</summary>
+    /// <exception cref="ArgumentException">A column is missing or of another type, a label is not one of the task's, or the metric does not
+    /// match the task.</exception>
+    /// <exception cref="InvalidOperationException">There are no labelled rows, one cannot be encoded, or a score is outside its
+    /// range.</exception>
+    public JudgedRows(IDataView data, TextScoringTransformer task, CheckpointInterpolationEvaluator.Options options)
+    {
+        _task = task.Classifier.Task.JudgedBy(options.Metric);
+        _rows = EncodedDataset.Read(data, task.Columns, options.LabelColumnName, task.Classifier, "data");
+        _batches = [.. task.Classifier.Batches(_rows.Texts)];
+        _bins = options.NumberOfBins;
+    }
+
+    /// <summary>The rows' zero-based numbers in their view.</summary>
+    public int[] Numbers => _rows.Numbers;
+
+    /// <summary>The name of the metric, as in the files of the paper's code.</summary>
+    public string MetricName => _task.MetricName;
+
+    /// <summary>Runs a model over the rows.</summary>
+    /// <param name="model">A model with the task and encoder for which the rows were read.</param>
+    /// <param name="cancellation">Stops between batches.</param>
+    public RowsJudgement Judge(TextClassifier model, CancellationToken cancellation)
+    {
+        TaskEvaluation evaluation = _task.Evaluate(model, _batches, _rows.Targets, cancellation);
+        CalibrationMetrics? calibration = evaluation.Probabilities is null ? null : CalibrationMetrics.Of(
+            [.. evaluation.Probabilities.Select((row, i) => MeasuredRow.Of(_rows.Targets[i].Label, row))], _bins);
+        return new(evaluation.Loss, evaluation.Metric, evaluation.Scores, Array.ConvertAll(evaluation.Predictions, Number), calibration);
+    }
+
+    public void Dispose()
+    {
+        foreach (ScoringBatch batch in _batches)
+        {
+            batch.Dispose();
+        }
+    }
+
+    private int Number(object prediction)
+    {
+        if (!_predictions.TryGetValue(prediction, out int number))
+        {
+            _predictions.Add(prediction, number = _predictions.Count);
+        }
+
+        return number;
+    }
+}
+
+/// <summary>The evaluation of one model on the rows of a set.</summary>
+/// <param name="Loss">The mean loss, in nats.</param>
+/// <param name="Metric">The task's metric.</param>
+/// <param name="Scores">The score of each row from 0 to 1, where 1 is correct; empty for tasks without such scores.</param>
+/// <param name="Predictions">For each row a number that identifies the prediction; empty for regressions.</param>
+/// <param name="Calibration">The calibration of the probabilities; null if there are none.</param>
+internal sealed record RowsJudgement(double Loss, double Metric, float[] Scores, int[] Predictions, CalibrationMetrics? Calibration)
+{
+    /// <summary>The fraction of rows with the same prediction as another model; NaN without predictions.</summary>
+    public double Agreement(RowsJudgement other) => Predictions.Length == 0
+        ? double.NaN
+        : Predictions.Zip(other.Predictions).Count(pair => pair.First == pair.Second) / (double)Predictions.Length;
+
+    /// <summary>Number of rows that are correct here but were not before.</summary>
+    public long Learnt(RowsJudgement before) => Scores.Zip(before.Scores).LongCount(pair => pair.First == 1 && pair.Second != 1);
 }

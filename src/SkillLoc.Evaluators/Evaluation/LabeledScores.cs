@@ -78,3 +78,128 @@ internal static class LabeledScores
         };
     }
 }
+
+/// <summary>Reads binary labels like ML.NET's binary evaluator.</summary>
+internal static class BinaryLabel
+{
+    /// <summary>
+    /// Returns a reader of the row's label: 1 for true, 0 for false, -1 for missing. Numbers above 0 are true; of two keys, the one with a
+    /// value that means true is true, else the second.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">The column has another type.</exception>
+    public static Func<int> Reader(DataViewRow row, DataViewSchema.Column column)
+    {
+        switch (column.Type)
+        {
+            case BooleanDataViewType:
+                ValueGetter<bool> readBoolean = row.GetGetter<bool>(column);
+                bool boolean = false;
+                return () =>
+                {
+                    readBoolean(ref boolean);
+                    return boolean ? 1 : 0;
+                };
+            case NumberDataViewType number when number == NumberDataViewType.Single:
+                ValueGetter<float> readNumber = row.GetGetter<float>(column);
+                float value = 0;
+                return () =>
+                {
+                    readNumber(ref value);
+                    return float.IsNaN(value) ? -1 : value > 0 ? 1 : 0;
+                };
+            case KeyDataViewType { Count: 2 } key when key.RawType == typeof(uint):
+                ValueGetter<uint> readKey = row.GetGetter<uint>(column);
+                bool isFirst = Values(column) is [true, false];
+                uint label = 0;
+                return () =>
+                {
+                    readKey(ref label);
+                    return label == 0 ? -1 : label == (isFirst ? 1 : 2) ? 1 : 0;
+                };
+            default:
+                throw EvaluatedColumn.WrongType(column, "a boolean, a Single, or a key with two values, as a binary trainer's label is");
+        }
+    }
+
+    /// <summary>The meaning of two keys that stand for true and false.</summary>
+    private static bool[] Values(DataViewSchema.Column column)
+    {
+        switch ((column.Annotations.Schema.GetColumnOrNull("KeyValues")?.Type as VectorDataViewType)?.ItemType)
+        {
+            case BooleanDataViewType:
+                VBuffer<bool> values = default;
+                column.GetKeyValues(ref values);
+                return [.. values.DenseValues()];
+            case TextDataViewType:
+                VBuffer<ReadOnlyMemory<char>> texts = default;
+                column.GetKeyValues(ref texts);
+                return [.. texts.DenseValues().Where(text => bool.TryParse(text.Span, out _)).Select(text => bool.Parse(text.Span))];
+            default:
+                return [];
+        }
+    }
+}
+
+/// <summary>A named data set with true labels by name, read once for all models.</summary>
+internal sealed class LabeledSet
+{
+    private readonly string[] _labels;
+
+    /// <exception cref="ArgumentException">The label column is missing, or its labels have no names.</exception>
+    /// <exception cref="InvalidOperationException">No row has a label.</exception>
+    public LabeledSet(MLContext context, string name, IDataView data, string labelColumn, IReadOnlyDictionary<string, string>? labelMap = null)
+    {
+        Name = name;
+        Data = data;
+        LabelMap = labelMap;
+        LabelTexts texts;
+        try
+        {
+            texts = new(context, data, labelColumn);
+        }
+        catch (ArgumentOutOfRangeException error)
+        {
+            throw new ArgumentException($"Set '{name}': {error.Message}", nameof(data), error);
+        }
+
+        if (texts.AreBareKeys)
+        {
+            throw new ArgumentException(
+                $"Set '{name}': the keys of column '{labelColumn}' have no values; labels are matched by name, so they must be text or keys "
+                + "with values, as MapValueToKey makes them.",
+                nameof(data));
+        }
+
+        _labels = [.. texts.Read()];
+        if (_labels.All(label => label.Length == 0))
+        {
+            throw new InvalidOperationException($"Set '{name}' has no rows with a label in column '{labelColumn}'.");
+        }
+    }
+
+    public string Name { get; }
+
+    public IDataView Data { get; }
+
+    /// <summary>Maps labels of the set to labels of the model; others are unchanged.</summary>
+    public IReadOnlyDictionary<string, string>? LabelMap { get; }
+
+    /// <summary>Returns the slot of each row's label among the labels of a model, or -1 for unlabelled rows.</summary>
+    /// <exception cref="InvalidOperationException">The model does not know a label.</exception>
+    public int[] Slots(string[] known)
+    {
+        Dictionary<string, int> slots = known.Index().ToDictionary(label => label.Item, label => label.Index, StringComparer.Ordinal);
+        var found = new int[_labels.Length];
+        for (int row = 0; row < found.Length; row++)
+        {
+            string label = LabelMap?.GetValueOrDefault(_labels[row], _labels[row]) ?? _labels[row];
+            found[row] = _labels[row].Length == 0 ? -1
+                : slots.TryGetValue(label, out int slot) ? slot
+                : throw new InvalidOperationException(
+                    $"Row {row} has the label '{_labels[row]}'{(label == _labels[row] ? "" : $", which is mapped to '{label}'")}; the model "
+                    + $"knows {EvaluatedColumn.Quote(known)}. Map the set's labels to those.");
+        }
+
+        return found;
+    }
+}

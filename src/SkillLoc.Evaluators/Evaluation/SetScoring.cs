@@ -1,4 +1,7 @@
+using System.Runtime.InteropServices;
 using Microsoft.ML;
+using Microsoft.ML.Data;
+using SkillLoc.Transforms;
 
 namespace SkillLoc.Evaluators;
 
@@ -62,4 +65,63 @@ internal sealed class SetScoring
     }
 
     private InvalidOperationException Located(Exception error) => new($"Model '{Model}' on set '{Set}': {error.Message}", error);
+}
+
+/// <summary>The labelled rows of a set with the scores of a model.</summary>
+/// <param name="Labels">The model's labels, by slot.</param>
+/// <param name="Rows">At least one row.</param>
+internal sealed record ScoredSet(string[] Labels, MeasuredRow[] Rows)
+{
+    public IEnumerable<string> Predictions => Rows.Select(row => Labels[row.Predicted]);
+
+    /// <summary>
+    /// The mean of the labels' F1, 2 TP / (2 TP + FP + FN), over the labels that some row has or is predicted to have.
+    /// </summary>
+    public double MacroF1()
+    {
+        var right = new double[Labels.Length];
+        var occurring = new double[Labels.Length];
+        foreach (MeasuredRow row in Rows)
+        {
+            right[row.Label] += row.IsRight ? 1 : 0;
+            occurring[row.Label]++;
+            occurring[row.Predicted]++;
+        }
+
+        return right.Zip(occurring).Where(label => label.Second > 0).Average(label => 2 * label.First / label.Second);
+    }
+}
+
+/// <summary>The measures of one row: the slots of its true and its most probable label, and the errors of its probabilities.</summary>
+[StructLayout(LayoutKind.Auto)]
+internal readonly record struct MeasuredRow(int Label, int Predicted, double Confidence, double LabelProbability, double SquaredError)
+{
+    public bool IsRight => Label == Predicted;
+
+    /// <summary>Reads the labelled rows of a view, whose scores must be probabilities. A label that the scores lack counts as wrong with
+    /// probability 0.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
+    /// <exception cref="InvalidOperationException">There are no labelled rows, no label is among the names of the slots, or a row's scores
+    /// are not probabilities.</exception>
+    public static IEnumerable<MeasuredRow> Read(MLContext context, IDataView data, string labelColumn, string scoreColumn)
+    {
+        LabeledScores.CheckLabel(data.Schema, labelColumn, scoreColumn);
+        DataViewSchema.Column score = Probabilities.Find(data.Schema, scoreColumn);
+        return LabeledScores.Read(context, data, labelColumn, score, cursor => new Probabilities(cursor, score).Read)
+            .Select(row => Of(row.Slot, row.Scores));
+    }
+
+    /// <summary>Measures one row; ties are predicted as the first label.</summary>
+    public static MeasuredRow Of(int label, float[] probabilities)
+    {
+        int predicted = Array.IndexOf(probabilities, probabilities.Max());
+        double error = label < probabilities.Length ? 0 : 1;
+        for (int i = 0; i < probabilities.Length; i++)
+        {
+            double difference = probabilities[i] - (i == label ? 1.0 : 0.0);
+            error += difference * difference;
+        }
+
+        return new(label, predicted, probabilities[predicted], label < probabilities.Length ? probabilities[label] : 0, error);
+    }
 }

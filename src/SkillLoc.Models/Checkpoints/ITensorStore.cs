@@ -1,3 +1,4 @@
+using System.Text.Json;
 using TorchSharp;
 
 namespace SkillLoc.Models.Checkpoints;
@@ -31,3 +32,210 @@ public interface ITensorStore : IDisposable
 /// <param name="Shape">The lengths of its dimensions; empty for a scalar.</param>
 /// <param name="ByteLength">The number of bytes of its values as stored.</param>
 public sealed record TensorInfo(string Name, torch.ScalarType Dtype, long[] Shape, long ByteLength);
+
+/// <summary>Extension methods of <see cref="ITensorStore"/>.</summary>
+public static class TensorStoreExtensions
+{
+    /// <summary>Reads a tensor like <see cref="ITensorStore.Read"/>, and throws if a value is NaN or infinite.</summary>
+    /// <exception cref="KeyNotFoundException">No tensor has this name.</exception>
+    /// <exception cref="InvalidDataException">A value is NaN or infinite, possibly only after conversion to
+    /// <paramref name="asType"/>.</exception>
+    public static torch.Tensor ReadFinite(
+        this ITensorStore store, string name, torch.ScalarType? asType = null, torch.Device? device = null)
+    {
+        ArgumentNullException.ThrowIfNull(store);
+        var tensor = store.Read(name, asType, device);
+        try
+        {
+            CheckFinite(tensor, name, store.Path);
+            return tensor;
+        }
+        catch
+        {
+            tensor.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Reads all tensors in the order of the file; all values must be finite.</summary>
+    /// <param name="store">The store.</param>
+    /// <param name="asType">The type of floating-point tensors; null for the stored one. Integers keep theirs.</param>
+    /// <param name="device">The device; null for the CPU.</param>
+    /// <returns>The tensors, which the caller owns.</returns>
+    /// <exception cref="InvalidDataException">A value is NaN or infinite, or the content of the file does not match its header.</exception>
+    public static IReadOnlyList<(string Name, torch.Tensor Value)> ReadAll(
+        this ITensorStore store, torch.ScalarType? asType = null, torch.Device? device = null)
+    {
+        ArgumentNullException.ThrowIfNull(store);
+        var tensors = new List<(string Name, torch.Tensor Value)>(store.Tensors.Count);
+        try
+        {
+            foreach (var info in store.Tensors)
+                tensors.Add((info.Name, store.ReadFinite(info.Name, ElementTypes.IsFloatingPoint(info.Dtype) ? asType : null, device)));
+            return tensors;
+        }
+        catch
+        {
+            foreach (var (_, value) in tensors)
+                value.Dispose();
+            throw;
+        }
+    }
+
+    private static void CheckFinite(torch.Tensor tensor, string name, string path)
+    {
+        if (!ElementTypes.IsFloatingPoint(tensor.dtype))
+            return;
+        using var finite = tensor.isfinite();
+        using var allFinite = finite.all();
+        if (allFinite.item<bool>())
+            return;
+        using var count = finite.sum();
+        throw new InvalidDataException(
+            $"{path}: tensor '{name}' has {tensor.numel() - count.item<long>()} values that are NaN or infinite (of {tensor.numel()}); weights must be finite.");
+    }
+}
+
+/// <summary>Combines the weights of a model with those of a second file.</summary>
+internal sealed class JointTensorStore : ITensorStore
+{
+    private readonly ITensorStore _weights;
+    private readonly ITensorStore _own;
+
+    /// <summary>Combines two stores, which it takes over.</summary>
+    /// <exception cref="InvalidDataException">Both have a tensor with the same name.</exception>
+    public JointTensorStore(ITensorStore weights, ITensorStore own)
+    {
+        _weights = weights;
+        _own = own;
+        if (own.Tensors.FirstOrDefault(info => weights.Contains(info.Name)) is { } twice)
+        {
+            Dispose();
+            throw new InvalidDataException($"The tensor '{twice.Name}' is in {weights.Path} and in {own.Path}; it must be in one of them.");
+        }
+    }
+
+    /// <inheritdoc/>
+    public string Path => _weights.Path;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<TensorInfo> Tensors => [.. _weights.Tensors, .. _own.Tensors];
+
+    /// <inheritdoc/>
+    public bool Contains(string name) => _weights.Contains(name) || _own.Contains(name);
+
+    /// <inheritdoc/>
+    public torch.Tensor Read(string name, torch.ScalarType? asType = null, torch.Device? device = null) =>
+        (_own.Contains(name) ? _own : _weights).Read(name, asType, device);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _weights.Dispose();
+        _own.Dispose();
+    }
+}
+
+/// <summary>Tensors in several files with an index: <c>model.safetensors.index.json</c> or <c>pytorch_model.bin.index.json</c>.</summary>
+public sealed class ShardedTensorStore : ITensorStore
+{
+    private readonly Dictionary<string, ITensorStore> _shards = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, ITensorStore> _byName = new(StringComparer.Ordinal);
+
+    private ShardedTensorStore(string path)
+    {
+        Path = path;
+        try
+        {
+            var tensors = new List<TensorInfo>();
+            foreach (var (name, file) in ReadIndex())
+            {
+                var shard = Shard(file);
+                if (shard.Tensors.FirstOrDefault(info => string.Equals(info.Name, name, StringComparison.Ordinal)) is not { } found)
+                    throw Invalid($"it says that tensor '{name}' is in {file}, where it is not");
+                _byName.Add(name, shard);
+                tensors.Add(found);
+            }
+            Tensors = tensors;
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public string Path { get; }
+
+    /// <inheritdoc/>
+    public IReadOnlyList<TensorInfo> Tensors { get; }
+
+    /// <summary>The full paths of the files that the index names.</summary>
+    internal IReadOnlyList<string> Shards => [.. _shards.Values.Select(shard => shard.Path)];
+
+    /// <summary>Opens an index and all files that it names, in the same folder.</summary>
+    /// <exception cref="FileNotFoundException">The index or one of its files is missing.</exception>
+    /// <exception cref="InvalidDataException">The index or one of its files is invalid.</exception>
+    public static ShardedTensorStore Open(string path)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        return File.Exists(path)
+            ? new ShardedTensorStore(path)
+            : throw new FileNotFoundException($"There is no index file '{path}'.", path);
+    }
+
+    /// <inheritdoc/>
+    public bool Contains(string name) => _byName.ContainsKey(name);
+
+    /// <inheritdoc/>
+    public torch.Tensor Read(string name, torch.ScalarType? asType = null, torch.Device? device = null)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        return _byName.TryGetValue(name, out var shard)
+            ? shard.Read(name, asType, device)
+            : throw new KeyNotFoundException($"{Path} has no tensor '{name}' among its {Tensors.Count}.");
+    }
+
+    /// <summary>Closes all files. Tensors that were read stay valid.</summary>
+    public void Dispose()
+    {
+        foreach (var shard in _shards.Values)
+            shard.Dispose();
+    }
+
+    private List<(string Name, string File)> ReadIndex()
+    {
+        try
+        {
+            using var json = JsonDocument.Parse(File.ReadAllBytes(Path), new JsonDocumentOptions { AllowDuplicateProperties = false });
+            if (json.RootElement.ValueKind != JsonValueKind.Object
+                || !json.RootElement.TryGetProperty("weight_map", out var map) || map.ValueKind != JsonValueKind.Object
+                || map.EnumerateObject().Any(entry => entry.Value.ValueKind != JsonValueKind.String))
+            {
+                throw Invalid("it needs an object weight_map from tensor names to file names");
+            }
+            return [.. map.EnumerateObject().Select(entry => (entry.Name, entry.Value.GetString()!))];
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        {
+            throw Invalid($"it is not valid JSON ({e.Message})", e);
+        }
+    }
+
+    private ITensorStore Shard(string file)
+    {
+        if (_shards.TryGetValue(file, out var shard))
+            return shard;
+        if (file.Length == 0 || file is "." or ".." || file.AsSpan().ContainsAny('/', '\\', ':'))
+            throw Invalid($"it names the file '{file}'; files must lie beside the index");
+        var path = System.IO.Path.Join(System.IO.Path.GetDirectoryName(Path), file);
+        if (!File.Exists(path))
+            throw new FileNotFoundException($"{Path} names the file '{file}', which is not beside it.", path);
+        shard = file.EndsWith(".safetensors", StringComparison.Ordinal) ? SafetensorsFile.Open(path) : TorchCheckpointFile.Open(path);
+        _shards.Add(file, shard);
+        return shard;
+    }
+
+    private InvalidDataException Invalid(string problem, Exception? inner = null) => new($"{Path} is not a valid index: {problem}.", inner);
+}

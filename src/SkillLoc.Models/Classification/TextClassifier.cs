@@ -1,13 +1,14 @@
 using System.Collections.ObjectModel;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Generation;
 using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tasks;
 using SkillLoc.Models.Tokenization;
 using SkillLoc.Models.Tuning;
-using TorchSharp;
 using TorchSharp.Modules;
+using TorchSharp;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
 

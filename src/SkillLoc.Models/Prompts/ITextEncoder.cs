@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using SkillLoc.Models.Tokenization;
 
 namespace SkillLoc.Models.Prompts;
 
@@ -34,4 +35,151 @@ public enum Truncation
 
     /// <summary>Cuts the start of the sequence, whatever the tokens are.</summary>
     Head,
+}
+
+/// <summary>Builds a sequence from runs of tokens, of which sentences may be cut.</summary>
+internal sealed class TokenSequence(Truncation truncation, int maxLength)
+{
+    private readonly List<Run> _runs = [];
+    private int? _position;
+
+    /// <summary>The number of leading tokens of a sentence that can affect the sequence.</summary>
+    /// <param name="sentences">The number of sentences; which of several is cut depends on their lengths.</param>
+    public int NeededOf(int sentences) => truncation switch
+    {
+        Truncation.Tail => maxLength,
+        Truncation.Sentences when sentences == 1 => maxLength,
+        _ => int.MaxValue,
+    };
+
+    /// <summary>Appends a token of the template.</summary>
+    public void Add(int id, int type, bool isPosition = false)
+    {
+        if (isPosition)
+            _position = _runs.Count;
+        _runs.Add(new Run(new[] { id }, type, isSentence: false));
+    }
+
+    /// <summary>Appends tokens of the template or of a sentence.</summary>
+    public void AddRange(ArraySegment<int> ids, int type, bool isSentence) => _runs.Add(new Run(ids, type, isSentence));
+
+    /// <summary>Returns the sequence, truncated to the limit.</summary>
+    /// <param name="withTypes">Whether to include segment ids.</param>
+    /// <exception cref="InvalidDataException">The scored position was cut off, or the template alone exceeds the limit.</exception>
+    public EncodedText ToEncodedText(bool withTypes)
+    {
+        var length = _runs.Sum(run => run.Ids.Count);
+        if (truncation == Truncation.Sentences && length > maxLength)
+        {
+            CutSentences(length - maxLength);
+            length = maxLength;
+        }
+
+        var (first, count) = truncation == Truncation.Head ? (Math.Max(0, length - maxLength), Math.Min(length, maxLength)) : (0, Math.Min(length, maxLength));
+        var ids = new int[length];
+        var types = withTypes ? new int[length] : null;
+        var position = 0;
+        for (int i = 0, offset = 0; i < _runs.Count; offset += _runs[i].Ids.Count, i++)
+        {
+            _runs[i].Ids.CopyTo(ids, offset);
+            types?.AsSpan(offset, _runs[i].Ids.Count).Fill(_runs[i].Type);
+            if (i == _position)
+                position = offset - first;
+        }
+
+        if (position < 0 || (_position is not null && position >= count))
+            throw new InvalidDataException(
+                $"Cut to its {(truncation == Truncation.Head ? "last" : "first")} {maxLength} tokens, the row loses its mask; "
+                + $"use {nameof(Truncation)}.{nameof(Truncation.Sentences)}, a larger MaxLength, or a sentence limit.");
+        return new EncodedText(ids[first..(first + count)], types?[first..(first + count)], position);
+    }
+
+    // The longest sentences shrink together until the surplus is gone.
+    private void CutSentences(int surplus)
+    {
+        var sentences = _runs.Where(run => run.IsSentence).ToArray();
+        var budget = sentences.Sum(run => run.Ids.Count) - surplus;
+        if (budget < 0)
+            throw new InvalidDataException($"The template alone is {-budget} tokens longer than the limit of {maxLength}; raise MaxLength.");
+
+        var left = sentences.Length;
+        foreach (var run in sentences.OrderBy(run => run.Ids.Count))
+        {
+            run.Ids = run.Ids[..Math.Min(run.Ids.Count, budget / left)];
+            budget -= run.Ids.Count;
+            left--;
+        }
+    }
+
+    private sealed class Run(ArraySegment<int> ids, int type, bool isSentence)
+    {
+        public ArraySegment<int> Ids { get; set; } = ids;
+
+        public int Type { get; } = type;
+
+        public bool IsSentence { get; } = isSentence;
+    }
+}
+
+/// <summary>Encodes rows without a prompt: the texts with special tokens.</summary>
+internal sealed class SequenceEncoder : ITextEncoder
+{
+    private readonly CheckpointTokenizer _tokenizer;
+    private readonly SequenceFormat _format;
+
+    /// <summary>Creates an encoder.</summary>
+    /// <param name="tokenizer">The checkpoint's tokenizer.</param>
+    /// <param name="maxLength">The maximum length of a row in tokens.</param>
+    /// <param name="layout">The layout of special tokens around the texts.</param>
+    /// <exception cref="InvalidOperationException">The layout is plain, and the vocabulary has no start or no separator token.</exception>
+    public SequenceEncoder(CheckpointTokenizer tokenizer, int maxLength, SpecialTokenLayout layout = SpecialTokenLayout.Plain)
+    {
+        ArgumentNullException.ThrowIfNull(tokenizer);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(maxLength);
+        _tokenizer = tokenizer;
+        _format = layout == SpecialTokenLayout.Checkpoint ? tokenizer.Format : SequenceFormat.Bert(tokenizer.ClsId, tokenizer.SepId);
+        MaxLength = maxLength;
+    }
+
+    /// <inheritdoc/>
+    public int MaxLength { get; }
+
+    /// <summary>How rows that exceed the limit are truncated.</summary>
+    public Truncation Truncation { get; init; }
+
+    /// <summary>Whether the last token is scored, as in causal models, instead of the first.</summary>
+    public bool ScoresLast { get; init; }
+
+    /// <inheritdoc/>
+    /// <remarks>A row without tokens becomes the padding token, which in GPT-2 is the end-of-text token.</remarks>
+    public EncodedText Encode(string text, string? textPair)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        var sequence = new TokenSequence(Truncation, MaxLength);
+        var needed = sequence.NeededOf(textPair is null ? 1 : 2);
+        foreach (var part in textPair is null ? _format.Single : _format.Pair)
+        {
+            if (part.Id is { } special)
+                sequence.Add(special, part.Type);
+            else
+                sequence.AddRange(_tokenizer.EncodeFirst(part.IsSecond ? textPair! : text, needed), part.Type, isSentence: true);
+        }
+        var row = sequence.ToEncodedText(_tokenizer.UsesTokenTypes);
+        if (row.Ids.Length == 0)
+            row = new([_tokenizer.PadId], row.TokenTypes is null ? null : [0], 0);
+        return ScoresLast ? row with { Position = row.Ids.Length - 1 } : row;
+    }
+}
+
+/// <summary>The layout of special tokens around texts without a prompt.</summary>
+public enum SpecialTokenLayout
+{
+    /// <summary>The start token, then each text followed by a separator, as in LM-BFF's code.</summary>
+    Plain,
+
+    /// <summary>
+    /// As in the checkpoint's Python tokenizer: the post-processor of <c>tokenizer.json</c>, else the default of the family (RoBERTa: two
+    /// separators between the texts of a pair, T5: an end token after each text, GPT-2: none).
+    /// </summary>
+    Checkpoint,
 }

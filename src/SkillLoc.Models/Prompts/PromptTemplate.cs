@@ -1,5 +1,7 @@
 using System.Globalization;
+using System.Text;
 using System.Text.RegularExpressions;
+using SkillLoc.Models.Tokenization;
 
 namespace SkillLoc.Models.Prompts;
 
@@ -100,4 +102,183 @@ public sealed partial class PromptTemplate
 
     [GeneratedRegex("^(?<name>labelx?|\\+?sent[a-z]?[-+]?)_(?<index>.*)$", RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Variable();
+}
+
+/// <summary>One piece of a <see cref="PromptTemplate"/>.</summary>
+internal abstract record TemplatePiece
+{
+    private TemplatePiece()
+    {
+    }
+
+    /// <summary>A special token.</summary>
+    /// <param name="Token">The token.</param>
+    public sealed record Special(SpecialPiece Token) : TemplatePiece;
+
+    /// <summary>The word of a label.</summary>
+    /// <param name="Index">The label's index in the verbalizer.</param>
+    public sealed record Label(int Index) : TemplatePiece;
+
+    /// <summary>Literal text, with its spaces.</summary>
+    /// <param name="Text">The text.</param>
+    public sealed record Literal(string Text) : TemplatePiece;
+
+    /// <summary>A sentence of the row.</summary>
+    /// <param name="Index">0 for the text, 1 for the text pair.</param>
+    /// <param name="LeadingSpace">Whether a space precedes it.</param>
+    /// <param name="FirstLetter">How its first letter is changed.</param>
+    /// <param name="DropsLastCharacter">Whether its last character, usually a full stop, is dropped.</param>
+    public sealed record Sentence(int Index, bool LeadingSpace, FirstLetter FirstLetter, bool DropsLastCharacter) : TemplatePiece
+    {
+        /// <summary>Applies the changes to a sentence.</summary>
+        /// <param name="text">The row's sentence.</param>
+        /// <returns>The text to encode.</returns>
+        public string Apply(string text)
+        {
+            ArgumentNullException.ThrowIfNull(text);
+            if (DropsLastCharacter && text.Length > 0)
+            {
+                Rune.DecodeLastFromUtf16(text, out _, out var length);
+                text = text[..^length];
+            }
+            if (FirstLetter != FirstLetter.AsIs && text.Length > 0 && Rune.DecodeFromUtf16(text, out var first, out var firstLength) == System.Buffers.OperationStatus.Done)
+            {
+                var letter = FirstLetter == FirstLetter.Lower ? Rune.ToLowerInvariant(first) : Rune.ToUpperInvariant(first);
+                text = string.Concat(letter.ToString(), text.AsSpan(firstLength));
+            }
+            return LeadingSpace ? " " + text : text;
+        }
+    }
+}
+
+/// <summary>How a template changes the first letter of a sentence.</summary>
+public enum FirstLetter
+{
+    /// <summary><c>sent_i</c>: unchanged.</summary>
+    AsIs,
+
+    /// <summary><c>sentl_i</c>: lower case.</summary>
+    Lower,
+
+    /// <summary><c>sentu_i</c>: upper case.</summary>
+    Upper,
+}
+
+/// <summary>A special token that a template inserts.</summary>
+public enum SpecialPiece
+{
+    /// <summary><c>cls</c>: the token that starts a sequence.</summary>
+    Cls,
+
+    /// <summary><c>mask</c>: the token whose prediction is the label.</summary>
+    Mask,
+
+    /// <summary><c>sep</c>: the separator.</summary>
+    Sep,
+
+    /// <summary><c>sep+</c>: the separator, after which the next segment (token type) begins.</summary>
+    SepAndNextSegment,
+}
+
+/// <summary>Encodes rows with a template. Each piece is encoded separately; only the template inserts special tokens.</summary>
+internal sealed class TemplateEncoder : ITextEncoder
+{
+    private readonly PromptTemplate _template;
+    private readonly CheckpointTokenizer _tokenizer;
+    private readonly int[] _labelWords;
+    private readonly int _sentences;
+
+    /// <summary>Creates an encoder.</summary>
+    /// <param name="template">The template.</param>
+    /// <param name="tokenizer">The checkpoint's tokenizer.</param>
+    /// <param name="labelWords">The label words' ids, in label order (<see cref="Verbalizer.Resolve(CheckpointTokenizer)"/>).</param>
+    /// <param name="maxLength">The maximum length of a row in tokens.</param>
+    /// <exception cref="ArgumentException">The template names a label without a word.</exception>
+    /// <exception cref="InvalidOperationException">The vocabulary lacks a special token that the template inserts.</exception>
+    public TemplateEncoder(PromptTemplate template, CheckpointTokenizer tokenizer, IReadOnlyList<int> labelWords, int maxLength)
+    {
+        ArgumentNullException.ThrowIfNull(template);
+        ArgumentNullException.ThrowIfNull(tokenizer);
+        ArgumentNullException.ThrowIfNull(labelWords);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(maxLength);
+        _template = template;
+        _tokenizer = tokenizer;
+        _labelWords = [.. labelWords];
+        MaxLength = maxLength;
+        _sentences = template.Pieces.Count(piece => piece is TemplatePiece.Sentence);
+
+        foreach (var piece in template.Pieces)
+        {
+            if (piece is TemplatePiece.Special special)
+                _ = IdOf(special.Token);
+            else if (piece is TemplatePiece.Label label && label.Index >= _labelWords.Length)
+                throw new ArgumentException($"Template '{template}' names label {label.Index}, but there are {_labelWords.Length} labels.", nameof(template));
+        }
+    }
+
+    /// <inheritdoc/>
+    public int MaxLength { get; }
+
+    /// <summary>The maximum number of tokens of the first sentence; null for no separate limit.</summary>
+    public int? FirstSentenceLimit { get; init; }
+
+    /// <summary>The maximum number of tokens of the second sentence; null for no separate limit.</summary>
+    public int? OtherSentenceLimit { get; init; }
+
+    /// <summary>How rows that exceed the limit are truncated.</summary>
+    public Truncation Truncation { get; init; }
+
+    /// <inheritdoc/>
+    /// <exception cref="InvalidDataException">
+    /// The template needs a second sentence and the row has none, the mask was cut off, or the template alone exceeds the limit.
+    /// </exception>
+    public EncodedText Encode(string text, string? textPair)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        var sequence = new TokenSequence(Truncation, MaxLength);
+        var needed = sequence.NeededOf(_sentences);
+        var segment = 0;
+        foreach (var piece in _template.Pieces)
+        {
+            switch (piece)
+            {
+                case TemplatePiece.Special special:
+                    sequence.Add(IdOf(special.Token), segment, isPosition: special.Token == SpecialPiece.Mask);
+                    segment += special.Token == SpecialPiece.SepAndNextSegment ? 1 : 0;
+                    break;
+                case TemplatePiece.Label label:
+                    sequence.Add(_labelWords[label.Index], segment);
+                    break;
+                case TemplatePiece.Literal literal:
+                    sequence.AddRange(EncodeLiteral(literal.Text), segment, isSentence: false);
+                    break;
+                case TemplatePiece.Sentence sentence:
+                    sequence.AddRange(EncodeSentence(sentence, sentence.Index == 0 ? text : textPair, needed), segment, isSentence: true);
+                    break;
+            }
+        }
+        return sequence.ToEncodedText(_tokenizer.UsesTokenTypes);
+    }
+
+    // A literal of one character is that vocabulary entry, where there is one.
+    private int[] EncodeLiteral(string literal)
+    {
+        Rune.DecodeFromUtf16(literal, out _, out var length);
+        return length == literal.Length && _tokenizer.TokenId(literal) is { } id ? [id] : _tokenizer.Encode(literal);
+    }
+
+    private int[] EncodeSentence(TemplatePiece.Sentence sentence, string? text, int needed)
+    {
+        if (text is null)
+            throw new InvalidDataException($"Template '{_template}' needs a second sentence, and the row has none; name the column that holds it.");
+        var limit = sentence.Index == 0 ? FirstSentenceLimit : OtherSentenceLimit;
+        return _tokenizer.EncodeFirst(sentence.Apply(text), Math.Min(needed, limit ?? int.MaxValue));
+    }
+
+    private int IdOf(SpecialPiece token) => token switch
+    {
+        SpecialPiece.Cls => _tokenizer.ClsId,
+        SpecialPiece.Mask => _tokenizer.MaskId,
+        _ => _tokenizer.SepId,
+    };
 }

@@ -1,5 +1,7 @@
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Classification;
+using SkillLoc.Models.Generation;
+using SkillLoc.Models.NativeCalls;
 using SkillLoc.Models.Prompts;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
@@ -105,4 +107,261 @@ internal sealed record TaskOutputs(IReadOnlyList<string> Labels, bool IsMultiLab
 
     /// <summary>Whether a score is predicted.</summary>
     public bool IsScore => Labels.Count == 0 && !IsText;
+}
+
+/// <summary>Single-label classification with cross-entropy loss.</summary>
+/// <param name="labels">The labels, in the order of the logits.</param>
+/// <param name="metric">The metric.</param>
+internal sealed class ClassificationTask(IReadOnlyList<string> labels, PromptMetric metric) : TextTask
+{
+    // As in ML.NET, smaller probabilities count as this.
+    private const double SmallestProbability = 1e-15;
+
+    public override TaskOutputs Outputs { get; } = new(labels);
+
+    public override string MetricName => metric switch
+    {
+        PromptMetric.AccuracyAndF1 => "F1",
+        PromptMetric.MatthewsCorrelation => "Matthew-Correlation",
+        _ => "ACC",
+    };
+
+    /// <summary>The mean of -ln(probability of the true label), in nats.</summary>
+    private static double LogLoss(IEnumerable<float[]> probabilities, IReadOnlyList<RowTarget> targets) =>
+        -probabilities.Select((row, i) => Math.Log(Math.Clamp(row[targets[i].Label], SmallestProbability, 1))).Average();
+
+    public override TextTask JudgedBy(PromptMetric? other) => other switch
+    {
+        null => this,
+        PromptMetric.Correlation => throw new ArgumentException($"{other} judges scores, and the evaluated task predicts classes."),
+        { } known => new ClassificationTask(Outputs.Labels, known),
+    };
+
+    public override Tensor Losses(TextClassifier model, TokenBatch batch, IReadOnlyList<RowTarget> targets, bool training)
+    {
+        using var scope = NewDisposeScope();
+        Tensor logits = model.Logits(batch, training);
+        Tensor truth = tensor(targets.Select(target => (long)target.Label).ToArray(), device: logits.device);
+        return F.cross_entropy(logits, truth, reduction: nn.Reduction.None).MoveToOuterDisposeScope();
+    }
+
+    public override double Metric(
+        TextClassifier model, IReadOnlyList<EncodedText> rows, IReadOnlyList<RowTarget> targets, CancellationToken cancellation = default) =>
+        Metric(targets, Array.ConvertAll(model.Score(rows, cancellation), row => TextClassifier.MostProbable(row)));
+
+    public override TaskEvaluation Evaluate(
+        TextClassifier model, IReadOnlyList<ScoringBatch> batches, IReadOnlyList<RowTarget> targets, CancellationToken cancellation)
+    {
+        float[][] probabilities = model.Score(batches, cancellation);
+        int[] predictions = Array.ConvertAll(probabilities, row => TextClassifier.MostProbable(row));
+        return new(
+            LogLoss(probabilities, targets),
+            Metric(targets, predictions),
+            [.. predictions.Select((label, i) => label == targets[i].Label ? 1f : 0f)],
+            Array.ConvertAll(predictions, label => (object)label),
+            probabilities);
+    }
+
+    public override (bool[] Right, float[] Confidence) Confidence(
+        TextClassifier model, IReadOnlyList<EncodedText> rows, IReadOnlyList<RowTarget> targets)
+    {
+        float[][] probabilities = model.Score(rows);
+        return (
+            [.. probabilities.Select((row, i) => TextClassifier.MostProbable(row) == targets[i].Label)],
+            [.. probabilities.Select((row, i) => row[targets[i].Label])]);
+    }
+
+    private double Metric(IReadOnlyList<RowTarget> targets, int[] predictions) =>
+        ClassificationMetric.Evaluate(metric, [.. targets.Select(target => target.Label)], predictions);
+}
+
+/// <summary>Multi-label classification, with the mean binary cross-entropy of the labels as loss and as metric the micro-averaged F1 at the
+/// best thresholds for the evaluated rows.</summary>
+/// <param name="labels">The labels, in the order of the logits.</param>
+/// <param name="thresholds">The probability at or above which each label is predicted.</param>
+internal sealed class MultiLabelTask(IReadOnlyList<string> labels, IReadOnlyList<float> thresholds) : TextTask
+{
+    // float32's sigmoid reaches 0 and 1.
+    private const double SmallestProbability = 1e-15;
+
+    public override TaskOutputs Outputs { get; } = new(labels, IsMultiLabel: true);
+
+    public override string MetricName => "Micro-F1";
+
+    /// <summary>Weight in the loss of having a label relative to not having it; null for equal weights.</summary>
+    public float[]? PositiveWeights { get; init; }
+
+    /// <summary>Returns the task with weights of the labels.</summary>
+    public MultiLabelTask Weighted(float[] positiveWeights) => new(Outputs.Labels, thresholds) { PositiveWeights = positiveWeights };
+
+    public override TextTask JudgedBy(PromptMetric? metric) => metric is null
+        ? this
+        : throw new ArgumentException($"{metric} judges one label a row, and the evaluated task predicts any number.");
+
+    public override Tensor Probabilities(Tensor logits) => logits.sigmoid();
+
+    public override Tensor Losses(TextClassifier model, TokenBatch batch, IReadOnlyList<RowTarget> targets, bool training)
+    {
+        using var scope = NewDisposeScope();
+        Tensor logits = model.Logits(batch, training);
+        Tensor sets = tensor(targets.SelectMany(target => target.LabelSet).ToArray(), device: logits.device).view(logits.shape);
+        Tensor? positive = PositiveWeights is null ? null : tensor(PositiveWeights, device: logits.device);
+        return F.binary_cross_entropy_with_logits(logits, sets, reduction: nn.Reduction.None, pos_weights: positive)
+            .mean([1]).MoveToOuterDisposeScope();
+    }
+
+    public override double Metric(
+        TextClassifier model, IReadOnlyList<EncodedText> rows, IReadOnlyList<RowTarget> targets, CancellationToken cancellation = default)
+    {
+        float[][] scores = model.Score(rows, cancellation);
+        float[][] sets = [.. targets.Select(target => target.LabelSet)];
+        return LabelThresholds.MicroF1(scores, sets, LabelThresholds.Choose(scores, sets));
+    }
+
+    /// <summary>Predictions, and whether all of a row's are correct, are by the model's own thresholds.</summary>
+    public override TaskEvaluation Evaluate(
+        TextClassifier model, IReadOnlyList<ScoringBatch> batches, IReadOnlyList<RowTarget> targets, CancellationToken cancellation)
+    {
+        float[][] scores = model.Score(batches, cancellation);
+        float[][] sets = [.. targets.Select(target => target.LabelSet)];
+        bool[][] predictions = Array.ConvertAll(scores, row => row.Select((score, label) => score >= thresholds[label]).ToArray());
+        return new(
+            scores.Zip(sets, (row, set) => row.Zip(set, (score, has) => -Math.Log(Math.Max(has > 0 ? score : 1.0 - score, SmallestProbability))).Average())
+                .Average(),
+            LabelThresholds.MicroF1(scores, sets, LabelThresholds.Choose(scores, sets)),
+            [.. predictions.Zip(sets, (row, set) => row.Zip(set).All(pair => pair.First == pair.Second > 0) ? 1f : 0f)],
+            Array.ConvertAll(predictions, row => (object)string.Join(' ', row.Select(says => says ? 1 : 0))),
+            null);
+    }
+}
+
+/// <summary>
+/// Regression to a range whose ends are two label words. The loss is the Kullback-Leibler divergence of the words' probabilities p from t =
+/// [1 - share, share], sum over the words of t (ln t - ln p) (methods, A.1).
+/// </summary>
+/// <param name="range">The range.</param>
+internal sealed class RegressionTask(ScoreRange range) : TextTask
+{
+    // As of classes, smaller probabilities count as this.
+    private const double SmallestProbability = 1e-15;
+
+    public override TaskOutputs Outputs => TaskOutputs.Score;
+
+    public override string MetricName => "Pearson-Correlation";
+
+    /// <summary>The range of valid scores.</summary>
+    public ScoreRange Range => range;
+
+    public override TextTask JudgedBy(PromptMetric? metric) => metric is null or PromptMetric.Correlation
+        ? this
+        : throw new ArgumentException($"{metric} judges classes, and the evaluated task predicts scores.");
+
+    public override Tensor Losses(TextClassifier model, TokenBatch batch, IReadOnlyList<RowTarget> targets, bool training)
+    {
+        using var scope = NewDisposeScope();
+        Tensor logits = model.Logits(batch, training);
+        Tensor share = tensor(targets.Select(target => target.Share).ToArray(), device: logits.device);
+        Tensor wanted = stack([share.Rsub(1), share], 1);
+        return F.kl_div(F.log_softmax(logits, 1), wanted, log_target: false, reduction: nn.Reduction.None).sum(dim: 1).MoveToOuterDisposeScope();
+    }
+
+    public override double Metric(
+        TextClassifier model, IReadOnlyList<EncodedText> rows, IReadOnlyList<RowTarget> targets, CancellationToken cancellation = default) =>
+        Correlation(model.Score(rows, cancellation), targets);
+
+    public override TaskEvaluation Evaluate(
+        TextClassifier model, IReadOnlyList<ScoringBatch> batches, IReadOnlyList<RowTarget> targets, CancellationToken cancellation)
+    {
+        float[][] probabilities = model.Score(batches, cancellation);
+        double loss = probabilities.Zip(targets, (row, target) => Divergence(1.0 - target.Share, row[0]) + Divergence(target.Share, row[1])).Average();
+        return new(loss, Correlation(probabilities, targets), [], [], null);
+    }
+
+    // Correlation does not see the range, so shares are compared with probabilities.
+    private static double Correlation(float[][] probabilities, IReadOnlyList<RowTarget> targets) => ClassificationMetric.Evaluate(
+        [.. targets.Select(target => (double)target.Share)], [.. probabilities.Select(row => (double)row[1])]);
+
+    private static double Divergence(double target, double probability) =>
+        target == 0 ? 0 : target * Math.Log(target / Math.Max(probability, SmallestProbability));
+}
+
+/// <summary>Text generation, with the mean cross-entropy of the answer's tokens as loss (methods, C.2). With labels, each label has an
+/// answer and its logit is the answer's log-likelihood.</summary>
+/// <param name="task">The text-to-text task, with the metric of generated answers.</param>
+/// <param name="labels">The labels; empty for free text.</param>
+/// <param name="answers">The answer of each label.</param>
+internal sealed class GenerationTask(TextToTextTask task, IReadOnlyList<string> labels, IReadOnlyList<string> answers) : TextTask
+{
+    public override TaskOutputs Outputs { get; } = new(labels, IsText: true);
+
+    public override string MetricName => TextMetrics.NameOf(task.Metric);
+
+    /// <summary>The answer of each label.</summary>
+    public IReadOnlyList<string> Answers => answers;
+
+    public override TextTask JudgedBy(PromptMetric? metric) => metric is null ? this : throw new ArgumentException(
+        $"{metric} judges classes, and the evaluated task is judged by what is written; leave Options.Metric out.");
+
+    public override int TokensOf(RowTarget target) => target.Tokens.Length;
+
+    public override Tensor Losses(TextClassifier model, TokenBatch batch, IReadOnlyList<RowTarget> targets, bool training) =>
+        model.AnswerLosses(batch, [.. targets.Select(target => target.Tokens)], training);
+
+    public override double Metric(
+        TextClassifier model, IReadOnlyList<EncodedText> rows, IReadOnlyList<RowTarget> targets, CancellationToken cancellation = default)
+    {
+        double metric = TextMetrics.Evaluate(task.Metric, model.Generate(rows, cancellation), AnswersOf(targets));
+
+        // A correlation that is not defined, because something else than a number was written, is none.
+        return double.IsNaN(metric) ? 0 : metric;
+    }
+
+    public override TaskEvaluation Evaluate(
+        TextClassifier model, IReadOnlyList<ScoringBatch> batches, IReadOnlyList<RowTarget> targets, CancellationToken cancellation)
+    {
+        IReadOnlyList<string>[] right = AnswersOf(targets);
+        string[] written = model.Generate(batches, cancellation);
+        double metric = TextMetrics.Evaluate(task.Metric, written, right);
+        float[] scores = [.. (TextMetrics.RowScores(task.Metric, written, right) ?? []).Select(score => (float)score)];
+        double tokens = targets.Sum(target => (double)target.Tokens.Length);
+        if (labels.Count == 0)
+        {
+            float[] losses = model.Losses(batches, [.. targets.Select(target => target.Tokens)], cancellation);
+            return new(losses.Zip(targets, (loss, target) => (double)loss * target.Tokens.Length).Sum() / tokens, metric, scores, written, null);
+        }
+
+        float[][] logits = model.Logits(batches, cancellation);
+        float[][] probabilities = Array.ConvertAll(logits, Softmax);
+        return new(
+            -logits.Zip(targets, (row, target) => (double)row[target.Label]).Sum() / tokens,
+            metric,
+            scores,
+            Array.ConvertAll(probabilities, row => (object)TextClassifier.MostProbable(row)),
+            probabilities);
+    }
+
+    public override (bool[] Right, float[] Confidence) Confidence(
+        TextClassifier model, IReadOnlyList<EncodedText> rows, IReadOnlyList<RowTarget> targets)
+    {
+        float[][] probabilities = model.ScoreAnswerTokens(rows);
+        return (
+            Array.ConvertAll(TextMetrics.RowScores(TextMetric.Accuracy, model.Generate(rows), AnswersOf(targets))!, score => score == 1),
+            [.. probabilities.Select((row, i) => row[targets[i].Label])]);
+    }
+
+    public override string? Problem(RowTarget target) =>
+        task.Metric == TextMetric.PearsonCorrelation && !TextMetrics.IsNumber(target.Answers[0])
+            ? $"has the answer '{target.Answers[0]}', and {TextMetric.PearsonCorrelation} needs a finite number"
+            : null;
+
+    private static IReadOnlyList<string>[] AnswersOf(IReadOnlyList<RowTarget> targets) => [.. targets.Select(target => target.Answers)];
+
+    // TensorPrimitives.SoftMax of ML.NET's System.Numerics.Tensors 9.0 gives NaN for scores of 1000.
+    private static float[] Softmax(float[] logits)
+    {
+        double highest = logits.Max();
+        double[] powers = Array.ConvertAll(logits, logit => Math.Exp(logit - highest));
+        double sum = powers.Sum();
+        return Array.ConvertAll(powers, power => (float)(power / sum));
+    }
 }

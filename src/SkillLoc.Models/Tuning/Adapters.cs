@@ -64,3 +64,83 @@ internal sealed class Adapters : Adaptation
 
     private readonly record struct Bottleneck(Tensor Down, Tensor? DownBias, Tensor Up, Tensor? UpBias);
 }
+
+/// <summary>Bottleneck adapters (methods, C.3).</summary>
+public sealed record AdapterOptions : TuningOptions
+{
+    /// <summary>Placement of the adapters in a layer; <see cref="AdapterPlacement.Pfeiffer"/> by default.</summary>
+    public AdapterPlacement Placement { get; init; }
+
+    /// <summary>Bottleneck size, 1 or more; null (default) is a sixteenth of the hidden size.</summary>
+    public int? BottleneckSize { get; init; }
+
+    /// <summary>The activation; null (default) is <see cref="AdapterActivation.Relu"/> for Pfeiffer's placement and
+    /// <see cref="AdapterActivation.GeluNew"/> for Houlsby's.</summary>
+    public AdapterActivation? Activation { get; init; }
+
+    /// <summary>Whether both projections have biases; true by default.</summary>
+    public bool Bias { get; init; } = true;
+
+    /// <summary>Standard deviation of the down-projection's initialisation, above 0; 0.02 by default.</summary>
+    public double InitialDeviation { get; init; } = 0.02;
+
+    /// <summary>Standard deviation of the up-projection's initialisation, 0 or more. 0 (default) sets it to <see cref="InitialMean"/>, so
+    /// that with a mean of 0 training starts at the pre-trained model; the mode-connectivity paper draws both projections with the same
+    /// deviation (methods, C.3).</summary>
+    public double InitialUpDeviation { get; init; }
+
+    /// <summary>Mean of both projections' initialisation; 0 by default (methods, C.3).</summary>
+    public double InitialMean { get; init; }
+
+    /// <inheritdoc/>
+    internal override Adapters Build(LanguageModel model, ParameterSource source)
+    {
+        if (BottleneckSize is { } size)
+        {
+            RequirePositive(size, "The adapters' BottleneckSize");
+        }
+
+        RequirePositive(InitialDeviation, "The adapters' InitialDeviation");
+        if (!(InitialUpDeviation >= 0) || !double.IsFinite(InitialUpDeviation))
+        {
+            throw new ArgumentException($"The adapters' InitialUpDeviation is {InitialUpDeviation}; it must be 0 or above.");
+        }
+
+        if (!double.IsFinite(InitialMean))
+        {
+            throw new ArgumentException($"The adapters' InitialMean is {InitialMean}; it must be a finite number.");
+        }
+
+        return new(model, this, source);
+    }
+}
+
+/// <summary>The activation of an adapter.</summary>
+public enum AdapterActivation
+{
+    /// <summary>max(x, 0).</summary>
+    Relu,
+
+    /// <summary>x times the standard normal cumulative distribution function.</summary>
+    Gelu,
+
+    /// <summary>GELU in the tanh approximation of GPT-2.</summary>
+    GeluNew,
+
+    /// <summary>x times the logistic function of x (SiLU).</summary>
+    Swish,
+}
+
+/// <summary>Placement of the adapters in a layer (methods, C.3).</summary>
+public enum AdapterPlacement
+{
+    /// <summary>One, after the feed-forward block: LayerNorm(adapter(LayerNorm(h + x)) + h + x), where h is the block's output, x its
+    /// input, and both norms are the layer's own (methods, B.4). GPT-2's layers end without a norm: adapter(h + x) + h + x. In T5 it is
+    /// <see cref="Houlsby"/>'s last: h + adapter(h), before dropout (methods, C.3).</summary>
+    Pfeiffer,
+
+    /// <summary>Two, after the attention's and the feed-forward block's output projections, each with a residual of its own, before
+    /// dropout, the layer's residual and its norm (methods, C.3). A layer of T5's decoder has a third, after its attention to
+    /// the encoder's text.</summary>
+    Houlsby,
+}

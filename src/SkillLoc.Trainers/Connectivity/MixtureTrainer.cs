@@ -1,6 +1,9 @@
 using Microsoft.ML;
 using SkillLoc.Models.Connectivity;
 using SkillLoc.Models.NativeCalls;
+using SkillLoc.Transforms;
+using TorchSharp;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace SkillLoc.Trainers;
@@ -8,7 +11,7 @@ namespace SkillLoc.Trainers;
 /// <summary>
 /// Trains a mixture of two checkpoints with one mixing weight per group of parameters (methods, C.8, "weight find").
 /// </summary>
-public sealed partial class MixtureTrainer
+public sealed class MixtureTrainer
 {
     private readonly ComponentHost _host;
     private readonly Options _options;
@@ -52,4 +55,69 @@ public sealed partial class MixtureTrainer
         training.Run(trainData);
         return mixture;
     }
+
+    /// <summary>Options for <see cref="MixtureTrainer"/> (methods, C.8).</summary>
+    public sealed class Options : ConnectivityTrainerOptions
+    {
+        /// <summary>The groups of parameters that share a weight; blocks by default.</summary>
+        public MixtureGranularity Granularity;
+
+        /// <summary>Standard deviation of the initial weights around 0, 0 or more; 10 by default, as in the paper, where most groups start
+        /// near one endpoint and leave a wrong one only after many updates. 0 starts with equal shares.</summary>
+        public double InitialDeviation = 10;
+
+        /// <summary>Receives a report after each update.</summary>
+        public IProgress<TrainingProgress>? Progress;
+
+        /// <summary>Creates options with the paper's learning rate and batch size.</summary>
+        public Options()
+        {
+            LearningRate = 0.1;
+            BatchSize = 8;
+        }
+
+        /// <inheritdoc/>
+        internal override void Check()
+        {
+            base.Check();
+            if (!(InitialDeviation >= 0) || !double.IsFinite(InitialDeviation))
+            {
+                throw new ArgumentOutOfRangeException(
+                    nameof(InitialDeviation), InitialDeviation, $"Options.{nameof(InitialDeviation)} must be 0 or more.");
+            }
+        }
+    }
+}
+
+/// <summary>Trains the weights of a mixture.</summary>
+internal sealed class MixtureTraining(MixtureTrainer.Options options, ComponentHost host, CheckpointMixture mixture, Tensor weights)
+    : PathTraining(options, host, mixture.CreateWalker(), [.. mixture.Groups.SelectMany(group => group.Parameters)], [("weights", weights)])
+{
+    /// <inheritdoc/>
+    protected override void ValuesChanged()
+    {
+        mixture.SetWeights(weights.data<float>().ToArray());
+        mixture.ApplyTo(Walker);
+    }
+
+    /// <inheritdoc/>
+    protected override void TakeGradients()
+    {
+        using IDisposable noGradients = no_grad();
+        using var scope = NewDisposeScope();
+        Tensor part = tensor(Array.ConvertAll(mixture.Gradients(Walker), gradient => (float)gradient));
+        Parameter value = Values[0].Value;
+        value.grad = value.grad is { } sum ? sum.Add(part) : part;
+        foreach (Parameter parameter in Walked)
+        {
+            parameter.grad = null!;
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override double Judge(EncodedDataset validation) => validation.Metric(Walker);
+
+    /// <inheritdoc/>
+    public override void Report(TrainingState state) =>
+        options.Progress?.Report(new(state.Step, options.MaxSteps, state.Loss, state.Metric, state.Rows / state.Seconds));
 }

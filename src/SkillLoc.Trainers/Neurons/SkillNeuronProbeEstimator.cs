@@ -12,7 +12,7 @@ namespace SkillLoc.Trainers;
 /// features. Thresholds are computed on the training view, accuracies on the validation set. A task of more than two labels is split into
 /// balanced subtasks of one label against the others (methods, B.8), all probed in the same passes.
 /// </summary>
-public sealed partial class SkillNeuronProbeEstimator : IEstimator<SkillNeuronProbeTransformer>
+public sealed class SkillNeuronProbeEstimator : IEstimator<SkillNeuronProbeTransformer>
 {
     private readonly ComponentHost _host;
     private readonly Options _options;
@@ -112,5 +112,56 @@ public sealed partial class SkillNeuronProbeEstimator : IEstimator<SkillNeuronPr
         // Of several labels a row each is told from the rows without it.
         ProbeTask OneAgainstRows(string label, int index) =>
             ProbeTask.OneVersusRest([.. data.Targets.Select(target => (int)target.LabelSet[index])], ["others", label])[1];
+    }
+
+    /// <summary>Options for <see cref="SkillNeuronProbeEstimator"/> (methods, B.7, B.8).</summary>
+    public sealed class Options
+    {
+        /// <summary>The fitted model to probe. It is not changed, and must not be disposed before Fit ends.</summary>
+        public TextScoringTransformer? Model;
+
+        /// <summary>The positions at which neurons are read; by default the slots of a soft prompt, which the model must have.</summary>
+        public NeuronProbeKind Kind = NeuronProbeKind.Prompt;
+
+        /// <summary>The share of each layer's neurons to use as features, above 0 and at most 1; 0.01 by default.</summary>
+        public double Fraction = 0.01;
+
+        /// <summary>The key-typed label column.</summary>
+        public string LabelColumnName = "Label";
+
+        /// <summary>The output column; "Neurons" by default.</summary>
+        public string OutputColumnName = "Neurons";
+
+        /// <summary>Validation rows for the accuracies of neurons, with the columns of the training view. Null (default) uses the training
+        /// rows, which is optimistic.</summary>
+        public IDataView? ValidationSet;
+
+        /// <summary>Test rows for additional accuracies; null (default) for none.</summary>
+        public IDataView? TestSet;
+
+        /// <summary>Cancels Fit with an <see cref="OperationCanceledException"/>, as does cancelling the context's execution.</summary>
+        public CancellationToken CancellationToken;
+
+        /// <exception cref="ArgumentException">An option is missing or out of its range.</exception>
+        internal void Check()
+        {
+            if (Model is null)
+            {
+                throw new ArgumentException("Options.Model must be the transformer that PromptFineTune gave.");
+            }
+
+            if (Model.Labels.Count == 0)
+            {
+                throw new ArgumentException(
+                    $"Neurons are judged by labels, and Options.Model {(Model.Writes ? "writes free text" : "predicts a score")}.");
+            }
+
+            if (!(Fraction is > 0 and <= 1))
+            {
+                throw new ArgumentOutOfRangeException(nameof(Fraction), Fraction, "Options.Fraction must be above 0 and at most 1.");
+            }
+
+            ArgumentException.ThrowIfNullOrEmpty(OutputColumnName);
+        }
     }
 }

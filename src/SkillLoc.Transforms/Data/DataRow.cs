@@ -1,6 +1,7 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using SkillLoc.Models.Datasets;
+using SkillLoc.Models.Generation;
 
 namespace SkillLoc.Transforms;
 
@@ -43,4 +44,18 @@ internal sealed class DataRow
                 row => new() { Text = row.Text, TextPair = row.TextPair, Label = row.Label, Score = isRegression ? row.ToScore() : 0 }),
             columns);
     }
+}
+
+/// <summary>A row of a text-to-text task for ML.NET.</summary>
+internal sealed class AnsweredRow
+{
+    public string Text { get; set; } = "";
+
+    public string Label { get; set; } = "";
+
+    public string[] Answers { get; set; } = [];
+
+    public static IDataView Load(MLContext context, IReadOnlyList<AnsweredText> rows) =>
+        context.Data.LoadFromEnumerable(Array.ConvertAll<AnsweredText, AnsweredRow>(
+            [.. rows], row => new() { Text = row.Text, Label = row.Answers[0], Answers = [.. row.Answers] }));
 }

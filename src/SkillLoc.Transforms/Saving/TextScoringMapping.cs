@@ -74,3 +74,67 @@ public sealed class ScoredRow
     [ColumnName(CarrierColumns.Labels)]
     public string[] Labels { get; set; } = [];
 }
+
+/// <summary>Part of saved models: answers a text by the state beside it.</summary>
+[CustomMappingFactoryAttribute(Contract)]
+public sealed class TextWritingMapping : CustomMappingFactory<TextWritingMapping.Input, WrittenRow>
+{
+    internal const string Contract = "SkillLoc.WriteText";
+
+    /// <inheritdoc/>
+    public override Action<Input, WrittenRow> GetMapping()
+    {
+        var scorer = new RestoredScorer();
+        return (input, output) => scorer.Write(input.State, input.Text.ToString(), null, output);
+    }
+
+    /// <summary>The input columns.</summary>
+    public sealed class Input
+    {
+        /// <summary>The text.</summary>
+        [ColumnName(CarrierColumns.Text)]
+        public ReadOnlyMemory<char> Text { get; set; }
+
+        /// <summary>The state of the model.</summary>
+        [ColumnName(CarrierColumns.State)]
+        public ReadOnlyMemory<char> State { get; set; }
+    }
+}
+
+/// <summary>Part of saved models: answers a pair of texts by the state beside it.</summary>
+[CustomMappingFactoryAttribute(Contract)]
+public sealed class TextPairWritingMapping : CustomMappingFactory<TextPairWritingMapping.Input, WrittenRow>
+{
+    internal const string Contract = "SkillLoc.WriteTextPair";
+
+    /// <inheritdoc/>
+    public override Action<Input, WrittenRow> GetMapping()
+    {
+        var scorer = new RestoredScorer();
+        return (input, output) => scorer.Write(input.State, input.Text.ToString(), input.TextPair.ToString(), output);
+    }
+
+    /// <summary>The input columns.</summary>
+    public sealed class Input
+    {
+        /// <summary>The text.</summary>
+        [ColumnName(CarrierColumns.Text)]
+        public ReadOnlyMemory<char> Text { get; set; }
+
+        /// <summary>The second text.</summary>
+        [ColumnName(CarrierColumns.TextPair)]
+        public ReadOnlyMemory<char> TextPair { get; set; }
+
+        /// <summary>The state of the model.</summary>
+        [ColumnName(CarrierColumns.State)]
+        public ReadOnlyMemory<char> State { get; set; }
+    }
+}
+
+/// <summary>The output of the text-generating mappings of saved models.</summary>
+public sealed class WrittenRow
+{
+    /// <summary>The generated text.</summary>
+    [ColumnName(CarrierColumns.Written)]
+    public string Text { get; set; } = "";
+}
