@@ -57,8 +57,10 @@ internal sealed class MetadataFields(SafetensorsFile file, string source)
             throw Wrong(info, "must hold floating-point numbers");
         }
 
+        // TorchSharp cannot copy an empty tensor of several dimensions.
         using torch.Tensor values = file.ReadFinite(tensor, torch.ScalarType.Float32);
-        return values.data<float>().ToArray();
+        using torch.Tensor flat = values.view(-1);
+        return flat.data<float>().ToArray();
     }
 
     /// <summary>Creates the exception for an invalid field.</summary>

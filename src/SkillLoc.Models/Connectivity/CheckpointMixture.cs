@@ -104,7 +104,7 @@ public sealed class CheckpointMixture
             throw new InvalidDataException($"{path} lacks the tensor '{WeightsName}'.");
         }
 
-        float[] weights = file.Read(WeightsName, ScalarType.Float32).data<float>().ToArray();
+        float[] weights = file.Read(WeightsName, ScalarType.Float32).view(-1).data<float>().ToArray();
         if (weights.Length != mixture._groups.Length || weights.Any(float.IsNaN))
         {
             throw new InvalidDataException($"{path}: the tensor '{WeightsName}' must hold {mixture._groups.Length} numbers.");

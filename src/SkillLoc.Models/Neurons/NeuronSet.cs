@@ -124,7 +124,7 @@ public sealed class NeuronSet
     public static NeuronSet Load(string path, string? name = null, IReadOnlyList<long>? expectedShape = null)
     {
         using Tensor values = NeuronFile.Read(path, name, expectedShape, ScalarType.Float64);
-        if (values.dim() != 2)
+        if (values.dim() != 2 || values.numel() == 0)
         {
             throw new InvalidDataException(
                 $"{path}: a tensor of shape [{string.Join(", ", values.shape)}] is no set of neurons; expected is [layers, neurons].");

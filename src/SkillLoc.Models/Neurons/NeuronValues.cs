@@ -111,7 +111,7 @@ public sealed class NeuronValues
     public static NeuronValues Load(string path, string? name = null, IReadOnlyList<long>? expectedShape = null)
     {
         using Tensor values = NeuronFile.Read(path, name, expectedShape, ScalarType.Float64);
-        return values.dim() is 2 or 3
+        return values.dim() is 2 or 3 && values.numel() > 0
             ? new(values.data<double>().ToArray(), values.shape)
             : throw new InvalidDataException(
                 $"{path}: a tensor of shape [{string.Join(", ", values.shape)}] holds no values of neurons; expected is [layers, neurons] or "
