@@ -106,6 +106,18 @@ public sealed class Passages
         return shuffled[..Math.Min(shuffled.Length, tokens / length)];
     }
 
+    /// <summary>How often each token occurs in what is trained on.</summary>
+    public long[] Frequencies(int vocabulary)
+    {
+        long[] counts = new long[vocabulary];
+        foreach (int id in _training.SelectMany(ids => ids))
+        {
+            counts[id]++;
+        }
+
+        return counts;
+    }
+
     /// <summary>A seed for <see cref="Random"/> that differs for every pair.</summary>
     internal static int HashSeed(int seed, int number) => unchecked((seed * 1_000_003) + number);
 

@@ -18,6 +18,9 @@ public sealed class Pretraining : IDisposable
     private const int StepsToGatherMoments = 50;
     private const double MaxGradientNorm = 1;
 
+    // Always the same, so that trainings with different ones can be compared.
+    private const double HeldOutMaskRate = 0.15;
+
     // RoBERTa's, for training from scratch.
     private const double Beta2 = 0.98;
 
@@ -31,6 +34,7 @@ public sealed class Pretraining : IDisposable
     private readonly CheckpointTokenizer _tokenizer;
     private readonly string _log;
     private readonly Passages _passages;
+    private readonly TrainedPart _part;
     private TrainingState _state;
 
     /// <summary>Reads the texts, and loads or makes the model.</summary>
@@ -80,6 +84,7 @@ public sealed class Pretraining : IDisposable
             throw new ArgumentException($"The model has {_model.MaxLength} positions; pieces of {options.LongestPiece} tokens are too long for it.");
         }
 
+        _part = TrainedPart.Parse(options.Train, _model.Config.Layers);
         _passages = new Passages(
             sources.SelectMany(source => source.Passages()),
             options.LeaveOut.Select(TextSource.Parse).SelectMany(source => source.Passages()),
@@ -97,6 +102,11 @@ public sealed class Pretraining : IDisposable
     /// <exception cref="OperationCanceledException">It was stopped; the next time it goes on from there.</exception>
     public IReadOnlyList<HeldOutResult> Run(CancellationToken stop = default)
     {
+        if (_options.HeadStart && _state.Step == 0)
+        {
+            StartHead();
+        }
+
         IReadOnlyList<HeldOutResult> results = Evaluate();
         if (Progress < 1)
         {
@@ -137,6 +147,17 @@ public sealed class Pretraining : IDisposable
         }
     }
 
+    private void StartHead()
+    {
+        const int Tokens = 400_000;
+        IEnumerable<int[][]> batches = _passages
+            .Batches(0, ~_options.Seed, _options.ShortestPiece, _options.LongestPiece, _options.TokensPerBatch)
+            .Take(Math.Max(1, Tokens / _options.TokensPerBatch));
+        double loss = HeadStart.Set(
+            _model, _tokenizer, batches, _options.MaskRate, _passages.Frequencies(_model.Config.VocabularySize), _options.Seed);
+        Tell($"head set in closed form: loss {loss:F3} on the pieces it was made from");
+    }
+
     private void Train(CancellationToken stop)
     {
         if (_passages.Count == 0)
@@ -145,7 +166,8 @@ public sealed class Pretraining : IDisposable
         }
 
         TrainedParameter[] parameters =
-            [.. _model.Parameters.Select(pair => new TrainedParameter(pair.Key, pair.Value, region: null, frozen: null))];
+            [.. _model.Parameters.Where(pair => _part.Includes(pair.Key))
+                .Select(pair => new TrainedParameter(pair.Key, pair.Value, region: null, frozen: null))];
         foreach (TrainedParameter parameter in parameters)
         {
             parameter.AddMoments(OptimizerKind.AdamW);
@@ -255,7 +277,12 @@ public sealed class Pretraining : IDisposable
 
         loss.backward();
         nn.utils.clip_grad_norm_(parameters.Select(parameter => parameter.Value), MaxGradientNorm);
-        ParameterUpdate.AdamW(parameters, learningRate, _options.WeightDecay, update, Beta2);
+        foreach (IGrouping<bool, TrainedParameter> group in parameters.GroupBy(parameter => TrainedPart.IsHead(parameter.Name)))
+        {
+            double rate = group.Key ? learningRate : learningRate * _options.BackboneRate;
+            ParameterUpdate.AdamW([.. group], rate, _options.WeightDecay, update, Beta2);
+        }
+
         return value;
     }
 
@@ -273,7 +300,7 @@ public sealed class Pretraining : IDisposable
     private IReadOnlyList<HeldOutResult> Evaluate()
     {
         IReadOnlyList<HeldOutResult> results = HeldOutResult.Measure(
-            _model, _tokenizer, _passages, _options.LongestPiece, _options.MaskRate, _options.TokensPerBatch);
+            _model, _tokenizer, _passages, _options.LongestPiece, HeldOutMaskRate, _options.TokensPerBatch);
         foreach (HeldOutResult result in results)
         {
             Log($"held-out loss {result.Length}", result.Loss);
