@@ -3,9 +3,11 @@ using System.Globalization;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Tokenization;
+using SkillLoc.Models.Tuning;
 using SkillLoc.Trainers;
 using Spectre.Console;
 using TorchSharp;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
 
@@ -35,6 +37,7 @@ public sealed class Pretraining : IDisposable
     private readonly string _log;
     private readonly Passages _passages;
     private readonly TrainedPart _part;
+    private readonly double[]? _weights;
     private TrainingState _state;
 
     /// <summary>Reads the texts, and loads or makes the model.</summary>
@@ -91,6 +94,7 @@ public sealed class Pretraining : IDisposable
             _tokenizer,
             options.HeldOut);
         Tell($"{_passages.Count:N0} passages of {_passages.Tokens:N0} tokens; {_passages.HeldOutCount:N0} held out; {_passages.LeftOut:N0} repetitions and left-out texts dropped");
+        _weights = _passages.MaskWeights(options.CommonShare, _model.Config.VocabularySize);
         string origin = stored is not null ? $"resuming after update {stored.Step}" : options.From is null ? "new" : $"from {options.From}";
         Tell($"{_model.Config.Layers} layers, hidden {_model.Config.HiddenSize}: {_model.Parameters.Values.Sum(p => p.numel()):N0} parameters, {origin}");
     }
@@ -165,8 +169,19 @@ public sealed class Pretraining : IDisposable
             throw new InvalidOperationException($"There is nothing to train on in {string.Join(", ", _options.Text)}.");
         }
 
+        if (_part.Rank is { } rank)
+        {
+            _model.Adaptation = new LoraOptions
+            {
+                Rank = rank,
+                Alpha = rank,
+                Targets = LinearLayers.Query | LinearLayers.Key | LinearLayers.Value | LinearLayers.AttentionOutput | LinearLayers.Up | LinearLayers.Down,
+            }.Create(_model, _options.Seed);
+        }
+
+        IEnumerable<KeyValuePair<string, Parameter>> added = _model.Adaptation is { } adaptation ? adaptation.Parameters : [];
         TrainedParameter[] parameters =
-            [.. _model.Parameters.Where(pair => _part.Includes(pair.Key))
+            [.. _model.Parameters.Where(pair => _part.Includes(pair.Key)).Concat(added)
                 .Select(pair => new TrainedParameter(pair.Key, pair.Value, region: null, frozen: null))];
         foreach (TrainedParameter parameter in parameters)
         {
@@ -188,6 +203,7 @@ public sealed class Pretraining : IDisposable
             }
         }
 
+        _model.FoldAdaptation();
         Tell($"trained: {_state.Step:N0} updates, {_state.Tokens:N0} tokens in {_state.Seconds / 60:F1} minutes, {_state.Tokens / _state.Seconds:N0} a second");
     }
 
@@ -228,12 +244,14 @@ public sealed class Pretraining : IDisposable
 
                 if (stop.IsCancellationRequested && Progress < 1)
                 {
+                    _model.FoldAdaptation();
                     Save();
                     Tell($"stopped after update {_state.Step}");
                     stop.ThrowIfCancellationRequested();
                 }
 
-                if ((clock.Elapsed - saved).TotalMinutes >= _options.CheckpointMinutes)
+                // Updates of low rank become part of the weights when they are saved, which they do once.
+                if (_part.Rank is null && (clock.Elapsed - saved).TotalMinutes >= _options.CheckpointMinutes)
                 {
                     Save();
                     saved = clock.Elapsed;
@@ -267,7 +285,7 @@ public sealed class Pretraining : IDisposable
         }
 
         var random = new Random(Passages.HashSeed(~_options.Seed, _state.Step));
-        using var masked = MaskedPieces.Create(batch, _options.MaskRate, _tokenizer, random, _model.Device);
+        using var masked = MaskedPieces.Create(batch, _options.MaskRate, _tokenizer, random, _model.Device, _weights);
         Tensor loss = F.cross_entropy(masked.Scores(_model, training: true), masked.Hidden);
         double value = loss.item<float>();
         if (!double.IsFinite(value))
