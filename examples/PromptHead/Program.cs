@@ -5,7 +5,6 @@ Argument<string> folder = new("folder") { Description = "A checkpoint folder." }
 Argument<string> from = new("from") { Description = "The checkpoint folder that training began with." };
 Argument<string> patch = new("patch") { Description = "The file to write." };
 Argument<string> data = new("data") { Description = "The folder of labelled texts, with sst-2 in it." };
-Option<string[]> label = new("--words") { Description = "Label words to choose from, each as NEGATIVE/POSITIVE.", DefaultValueFactory = _ => Sentiment.UsualWords, AllowMultipleArgumentsPerToken = true };
 Option<double[]> rates = new("--learning-rates") { Description = "Learning rates to choose from for fine-tuning; none leaves it away.", DefaultValueFactory = _ => [], AllowMultipleArgumentsPerToken = true };
 Option<int[]> seeds = new("--seeds") { Description = "Seeds of fine-tuning, with the rate and words chosen.", DefaultValueFactory = _ => [1], AllowMultipleArgumentsPerToken = true };
 Option<int> epochs = new("--epochs") { Description = "Epochs of fine-tuning.", DefaultValueFactory = _ => 4 };
@@ -15,7 +14,7 @@ Command begin = new("begin", "Writes MiniLM with an empty prompt head, for examp
 begin.SetAction(parsed => PromptHeadFiles.Begin(parsed.GetValue(folder)!));
 Command difference = new("patch", "Writes what training changed, for models/minilm-prompt-head.") { from, folder, patch };
 difference.SetAction(parsed => PromptHeadFiles.WritePatch(parsed.GetValue(from)!, parsed.GetValue(folder)!, parsed.GetValue(patch)!));
-Command measure = new("measure", "Measures a checkpoint on SST-2: zero-shot, and fine-tuned on 1,000 rows.") { folder, data, label, rates, seeds, epochs, test };
+Command measure = new("measure", "Measures a checkpoint on SST-2: zero-shot, and fine-tuned on 1,000 rows.") { folder, data, rates, seeds, epochs, test };
 measure.SetAction(parsed => new Sentiment(parsed.GetValue(folder)!, parsed.GetValue(data)!).Measure(
-    parsed.GetValue(label)!, parsed.GetValue(rates)!, parsed.GetValue(seeds)!, parsed.GetValue(epochs), parsed.GetValue(test)));
+    parsed.GetValue(rates)!, parsed.GetValue(seeds)!, parsed.GetValue(epochs), parsed.GetValue(test)));
 return new RootCommand("Makes and measures the prompt head of MiniLM (models/minilm-prompt-head).") { begin, difference, measure }.Parse(args).Invoke();
