@@ -14,8 +14,8 @@ namespace SkillLoc.Pretrain;
 /// <remarks>
 /// At <c>Q = 0</c> the gradient is the covariance of the true word's embedding with <c>h</c> and the Hessian the product of the embeddings'
 /// covariance and that of <c>h</c>, so that <c>Q = Cov(e)^-1 Cov(e, h) Cov(h)^-1</c>, the covariances with a ridge.
-/// The head is <c>LayerNorm(gelu(W h + b))</c>: <c>b</c> is so high that gelu is the identity there, and the norm puts the scale back that a
-/// search on the same states finds best.
+/// The head is <c>LayerNorm(gelu(W h + b))</c>: <c>b</c> is so high that gelu is the identity there, and the norm puts the scale back that
+/// a search on the same states finds best.
 /// </remarks>
 public static class HeadStart
 {
@@ -32,7 +32,8 @@ public static class HeadStart
     /// <param name="seed">Of the masks.</param>
     /// <returns>The mean loss on these pieces with the new head.</returns>
     public static double Set(
-        LanguageModel model, CheckpointTokenizer tokenizer, IEnumerable<int[][]> batches, double rate, IReadOnlyList<long> frequencies, int seed)
+        LanguageModel model, CheckpointTokenizer tokenizer, IEnumerable<int[][]> batches, double rate, IReadOnlyList<long> frequencies,
+        int seed)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(batches);
@@ -40,8 +41,10 @@ public static class HeadStart
         using var noGradients = no_grad();
         using var scope = NewDisposeScope();
         (Tensor states, Tensor words) = Collect(model, tokenizer, batches, rate, seed);
-        string prefix = model.Parameters.Keys.Single(name => name.EndsWith(".dense.weight", StringComparison.Ordinal) && TrainedPart.IsHead(name))[..^"dense.weight".Length];
-        string norm = model.Parameters.Keys.Single(name => name.StartsWith(prefix, StringComparison.Ordinal) && name.EndsWith("orm.weight", StringComparison.Ordinal))[..^"weight".Length];
+        string prefix = model.Parameters.Keys.Single(name =>
+            name.EndsWith(".dense.weight", StringComparison.Ordinal) && TrainedPart.IsHead(name))[..^"dense.weight".Length];
+        string norm = model.Parameters.Keys.Single(name =>
+            name.StartsWith(prefix, StringComparison.Ordinal) && name.EndsWith("orm.weight", StringComparison.Ordinal))[..^"weight".Length];
         string bias = prefix.StartsWith("cls.", StringComparison.Ordinal) ? "cls.predictions.bias" : "lm_head.bias";
         Tensor embeddings = model.Parameters.Single(pair => pair.Key.EndsWith("word_embeddings.weight", StringComparison.Ordinal)).Value;
 
@@ -79,7 +82,8 @@ public static class HeadStart
             {
                 using var part = NewDisposeScope();
                 long count = Math.Min(1024, few - start);
-                loss += F.cross_entropy(model.WordScores(states.narrow(0, start, count)), words.narrow(0, start, count), reduction: nn.Reduction.Sum).item<float>();
+                loss += F.cross_entropy(model.WordScores(states.narrow(0, start, count)), words.narrow(0, start, count),
+                    reduction: nn.Reduction.Sum).item<float>();
             }
 
             if (loss / few < best)

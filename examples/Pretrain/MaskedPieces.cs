@@ -19,7 +19,8 @@ public sealed class MaskedPieces : IDisposable
     /// <summary>What the model sees.</summary>
     public TokenBatch Batch { get; }
 
-    /// <summary>Where tokens were chosen, Int64 <c>[chosen]</c>, counted over the rows of <c>[batch, length]</c> one after another.</summary>
+    /// <summary>Where tokens were chosen, Int64 <c>[chosen]</c>, counted over the rows of <c>[batch, length]</c> one after
+    /// another.</summary>
     public Tensor Places { get; }
 
     /// <summary>The tokens that stood there, Int64 <c>[chosen]</c>.</summary>
@@ -33,7 +34,8 @@ public sealed class MaskedPieces : IDisposable
     /// <param name="device">Where the tensors go.</param>
     /// <param name="weights">By how much the rate of each token differs, by its id; null for not at all.</param>
     public static MaskedPieces Create(
-        IReadOnlyList<int[]> pieces, double rate, CheckpointTokenizer tokenizer, Random random, Device? device = null, IReadOnlyList<double>? weights = null)
+        IReadOnlyList<int[]> pieces, double rate, CheckpointTokenizer tokenizer, Random random, Device? device = null,
+        IReadOnlyList<double>? weights = null)
     {
         ArgumentNullException.ThrowIfNull(pieces);
         ArgumentNullException.ThrowIfNull(tokenizer);

@@ -118,9 +118,9 @@ public sealed class Passages
         return counts;
     }
 
-    /// <summary>How much less than others common tokens are to be hidden: by the square root of <paramref name="share"/> over their own share
-    /// of the texts, where that is larger (the subsampling of Mikolov et al. 2013), and all the more the others, so that as many tokens are
-    /// hidden as before.</summary>
+    /// <summary>How much less than others common tokens are to be hidden: by the square root of <paramref name="share"/> over their own
+    /// share of the texts, where that is larger (the subsampling of Mikolov et al. 2013), and all the more the others, so that as many
+    /// tokens are hidden as before.</summary>
     /// <param name="share">From which share of the texts a token is common; 0 makes all alike.</param>
     /// <param name="vocabulary">How many tokens there are.</param>
     /// <returns>A weight for each token id, whose mean over the texts is 1; null for all alike.</returns>

@@ -45,8 +45,8 @@ public sealed record PretrainOptions
     /// <summary>The share of tokens to predict.</summary>
     public double MaskRate { get; init; } = 0.15;
 
-    /// <summary>Tokens that are more than this share of the texts are predicted less often than others (<see cref="Passages.MaskWeights"/>); 0
-    /// chooses all alike.</summary>
+    /// <summary>Tokens that are more than this share of the texts are predicted less often than others
+    /// (<see cref="Passages.MaskWeights"/>); 0 chooses all alike.</summary>
     public double CommonShare { get; init; }
 
     /// <summary>The highest learning rate.</summary>

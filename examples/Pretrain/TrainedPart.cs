@@ -20,8 +20,8 @@ public sealed class TrainedPart
     /// <summary>The rank of the updates of all linear layers that are trained instead of these (LoRA); null for none.</summary>
     public int? Rank { get; private init; }
 
-    /// <summary>Reads <c>all</c>, <c>encoder</c> (all layers, no embeddings), <c>head</c>, <c>last:N</c> (the last N layers) or <c>lora:R</c>
-    /// (updates of rank R of all layers).</summary>
+    /// <summary>Reads <c>all</c>, <c>encoder</c> (all layers, no embeddings), <c>head</c>, <c>last:N</c> (the last N layers) or
+    /// <c>lora:R</c> (updates of rank R of all layers).</summary>
     /// <param name="text">What was written.</param>
     /// <param name="layers">How many layers the model has.</param>
     /// <exception cref="ArgumentException">It is none of these, or there are not so many layers.</exception>
@@ -44,12 +44,14 @@ public sealed class TrainedPart
             return new(text, name => LayerOf(name) >= layers - count);
         }
 
-        if (text.StartsWith("lora:", StringComparison.Ordinal) && int.TryParse(text[5..], NumberStyles.None, CultureInfo.InvariantCulture, out int rank) && rank >= 1)
+        if (text.StartsWith("lora:", StringComparison.Ordinal)
+            && int.TryParse(text[5..], NumberStyles.None, CultureInfo.InvariantCulture, out int rank) && rank >= 1)
         {
             return new(text, _ => false) { Rank = rank };
         }
 
-        throw new ArgumentException($"'{text}' does not say what to train: right are all, encoder, head, last:1 to last:{layers}, and lora:R.");
+        throw new ArgumentException(
+            $"'{text}' does not say what to train: right are all, encoder, head, last:1 to last:{layers}, and lora:R.");
     }
 
     /// <summary>Whether a parameter belongs to the head.</summary>

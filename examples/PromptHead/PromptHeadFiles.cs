@@ -1,5 +1,6 @@
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.NativeCalls;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -31,8 +32,33 @@ internal static class PromptHeadFiles
         using DisposeScope scope = NewDisposeScope();
         CheckpointPatch.Write(
             path,
-            before.Weights.Tensors.Where(info => info.Name.StartsWith("bert.", StringComparison.Ordinal)).Select(info => (info.Name, before.Weights.Read(info.Name))),
+            before.Weights.Tensors.Where(info => info.Name.StartsWith("bert.", StringComparison.Ordinal))
+                .Select(info => (info.Name, before.Weights.Read(info.Name))),
             after.Weights.Tensors.Select(info => (info.Name, after.Weights.Read(info.Name, ScalarType.Float32))));
         Console.WriteLine($"{path}: {new FileInfo(path).Length:N0} bytes");
+    }
+
+    /// <summary>Writes what a graft would leave of the training: only the largest changes of the encoder, the head as it is.</summary>
+    /// <param name="from">The folder that training began with.</param>
+    /// <param name="trained">The folder that it ended with.</param>
+    /// <param name="count">How many changes are kept.</param>
+    /// <param name="folder">The folder to write.</param>
+    public static void WriteGrafted(string from, string trained, int count, string folder)
+    {
+        using CheckpointFolder before = CheckpointFolder.Open(from), after = CheckpointFolder.Open(trained);
+        using DisposeScope scope = NewDisposeScope();
+        string[] encoder = [.. after.Weights.Tensors.Select(info => info.Name)
+            .Where(name => name.StartsWith("bert.encoder.", StringComparison.Ordinal))];
+        Dictionary<string, Tensor> changes = encoder.ToDictionary(
+            name => name, name => after.Weights.Read(name, ScalarType.Float32).Add_(before.Weights.Read(name), alpha: -1));
+        Tensor sizes = cat([.. changes.Values.Select(change => change.abs().view(-1))]);
+        double least = sizes.topk(count).values.min().item<float>();
+        CheckpointFolder.Save(folder, after.Config, after.Weights.Tensors.Select(info => (info.Name, ValueOf(info.Name))),
+            after.TokenizerFiles);
+        Console.WriteLine($"{folder}: {count:N0} of {sizes.numel():N0} changes, those of at least {least:G3}");
+
+        Tensor ValueOf(string name) => changes.TryGetValue(name, out Tensor? change)
+            ? before.Weights.Read(name).Add_(change.mul(change.abs().Gt(least - 1e-12)))
+            : after.Weights.Read(name, ScalarType.Float32);
     }
 }

@@ -27,7 +27,8 @@ internal sealed class Sentiment(string checkpoint, string data)
     ];
 
     private static readonly string[] Negative = ["terrible", "bad", "awful", "horrible", "boring", "dull", "poor", "disappointing"];
-    private static readonly string[] Positive = ["great", "good", "wonderful", "excellent", "brilliant", "fun", "amazing", "fantastic", "beautiful"];
+    private static readonly string[] Positive = ["great", "good", "wonderful", "excellent", "brilliant", "fun", "amazing", "fantastic",
+        "beautiful"];
 
     private readonly MLContext _ml = new(seed: 1);
 
@@ -50,7 +51,8 @@ internal sealed class Sentiment(string checkpoint, string data)
         Trial best = tried[0];
         if (test)
         {
-            foreach (Trial trial in Pairs(best.Template, dev).Where(pair => pair.Negative == best.Negative && pair.Positive == best.Positive)
+            foreach (Trial trial in Pairs(best.Template, dev)
+                .Where(pair => pair.Negative == best.Negative && pair.Positive == best.Positive)
                 .Concat(Pairs(Templates[0], dev).Where(pair => pair is { Negative: "terrible", Positive: "great" })))
             {
                 Tell($"zero-shot\ttest\t{trial.Accuracy:P1}\tat the median {trial.AtMedian:P1}\t{trial.Negative}/{trial.Positive}\t{trial.Template}");
@@ -62,7 +64,8 @@ internal sealed class Sentiment(string checkpoint, string data)
             return;
         }
 
-        double rate = rates.Length == 1 ? rates[0] : rates.MaxBy(candidate => Tune(best, train, validation, candidate, epochs, seeds[0], null).Validation);
+        double rate = rates.Length == 1 ? rates[0]
+            : rates.MaxBy(candidate => Tune(best, train, validation, candidate, epochs, seeds[0], null).Validation);
         foreach (int seed in seeds)
         {
             Tune(best, train, validation, rate, epochs, seed, test ? dev : null);
@@ -72,7 +75,8 @@ internal sealed class Sentiment(string checkpoint, string data)
     private static void Tell(FormattableString line) => Console.WriteLine(line.ToString(CultureInfo.InvariantCulture));
 
     private static PromptTask Task(string template, IEnumerable<(string Label, string Word)> words) => new(
-        "sentiment", PromptTemplate.Parse(template), new Verbalizer(words.Select(pair => KeyValuePair.Create(pair.Label, pair.Word)))) { MaxLength = LongestRow };
+        "sentiment", PromptTemplate.Parse(template),
+        new Verbalizer(words.Select(pair => KeyValuePair.Create(pair.Label, pair.Word)))) { MaxLength = LongestRow };
 
     private IEnumerable<Row> Rows(string file) => File.ReadLines(Path.Join(data, "sst-2", file)).Skip(1).Select(line => line.Split('\t'))
         .Select(cells => new Row { Label = cells[0], Text = cells[1] });
@@ -106,7 +110,8 @@ internal sealed class Sentiment(string checkpoint, string data)
             margins.Zip(positive, (margin, isPositive) => margin > threshold == isPositive).Count(right => right) / (double)positive.Length;
     }
 
-    private (double Validation, double Test) Tune(Trial trial, Row[] train, Row[] validation, double rate, int epochs, int seed, Row[]? test)
+    private (double Validation, double Test) Tune(Trial trial, Row[] train, Row[] validation, double rate, int epochs, int seed,
+        Row[]? test)
     {
         IDataView rows = _ml.Data.LoadFromEnumerable(train), chooses = _ml.Data.LoadFromEnumerable(validation);
         ITransformer keys = _ml.Transforms.Conversion.MapValueToKey("Label").Fit(rows);

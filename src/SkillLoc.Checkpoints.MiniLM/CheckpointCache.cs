@@ -94,7 +94,8 @@ internal static class CheckpointCache
             }
             catch (UnauthorizedAccessException e)
             {
-                throw new IOException($"The cache '{Path.GetDirectoryName(path)}' cannot be written ({e.Message.TrimEnd('.')}); {Variable} names another place.", e);
+                throw new IOException(
+                    $"The cache '{Path.GetDirectoryName(path)}' cannot be written ({e.Message.TrimEnd('.')}); {Variable} names another place.", e);
             }
             catch (IOException) when (File.Exists(path))
             {

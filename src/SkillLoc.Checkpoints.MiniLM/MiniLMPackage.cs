@@ -45,7 +45,8 @@ internal sealed class MiniLMPackage(string assembly)
         try
         {
             CheckpointFolder.Save(
-                folder, encoder.Config.WithArchitecture("BertForMaskedLM"), tensors.Where(tensor => !tensor.Name.Contains("pooler", StringComparison.Ordinal)),
+                folder, encoder.Config.WithArchitecture("BertForMaskedLM"),
+                tensors.Where(tensor => !tensor.Name.Contains("pooler", StringComparison.Ordinal)),
                 [], textFiles: encoder.TokenizerFiles(ReadVocabulary()));
         }
         finally

@@ -31,7 +31,8 @@ public static class CheckpointPatch
     /// <exception cref="ArgumentException">A tensor has another shape than before.</exception>
     /// <exception cref="IOException">The file could not be written; an existing one is unchanged.</exception>
     public static void Write(
-        string path, IEnumerable<(string Name, Tensor Value)> basis, IEnumerable<(string Name, Tensor Value)> tuned, IReadOnlyDictionary<string, string>? notes = null)
+        string path, IEnumerable<(string Name, Tensor Value)> basis, IEnumerable<(string Name, Tensor Value)> tuned,
+        IReadOnlyDictionary<string, string>? notes = null)
     {
         ArgumentNullException.ThrowIfNull(basis);
         ArgumentNullException.ThrowIfNull(tuned);
@@ -50,7 +51,8 @@ public static class CheckpointPatch
             if (!old.shape.SequenceEqual(value.shape))
             {
                 throw new ArgumentException(
-                    $"'{name}' is of shape [{string.Join(", ", value.shape)}] and was of [{string.Join(", ", old.shape)}] before.", nameof(tuned));
+                    $"'{name}' is of shape [{string.Join(", ", value.shape)}] and was of [{string.Join(", ", old.shape)}] before.",
+                    nameof(tuned));
             }
 
             if (value.Equals(old))
@@ -72,7 +74,8 @@ public static class CheckpointPatch
             changed.Add((name, old));
         }
 
-        var metadata = new Dictionary<string, string>(notes ?? new Dictionary<string, string>(StringComparer.Ordinal), StringComparer.Ordinal)
+        var metadata = new Dictionary<string, string>(notes ?? new Dictionary<string, string>(StringComparer.Ordinal),
+            StringComparer.Ordinal)
         {
             [FormatKey] = Format,
             [BasisKey] = CheckpointFingerprint.Compute(changed),
@@ -91,14 +94,16 @@ public static class CheckpointPatch
         ArgumentNullException.ThrowIfNull(basis);
         if (patch.Metadata.GetValueOrDefault(FormatKey) != Format || !patch.Metadata.TryGetValue(BasisKey, out string? expected))
         {
-            throw new InvalidDataException($"{patch.Path} is not a checkpoint's difference: its metadata should have {FormatKey} {Format} and {BasisKey}.");
+            throw new InvalidDataException(
+                $"{patch.Path} is not a checkpoint's difference: its metadata should have {FormatKey} {Format} and {BasisKey}.");
         }
 
         (string Name, Tensor Value)[] before = [.. basis];
         string found = CheckpointFingerprint.Compute(before.Where(tensor => patch.Contains(tensor.Name + StepsSuffix)));
         if (found != expected)
         {
-            throw new InvalidDataException($"{patch.Path} is a difference from other weights than these (fingerprint {found}, expected {expected}).");
+            throw new InvalidDataException(
+                $"{patch.Path} is a difference from other weights than these (fingerprint {found}, expected {expected}).");
         }
 
         using IDisposable noGradients = no_grad();
@@ -111,7 +116,8 @@ public static class CheckpointPatch
                 : old.detach().to(ScalarType.Float32, copy: true)));
         }
 
-        HashSet<string> known = [.. before.SelectMany(tensor => new[] { tensor.Name, tensor.Name + StepsSuffix, tensor.Name + StepSuffix })];
+        HashSet<string> known = [.. before.SelectMany(tensor =>
+            new[] { tensor.Name, tensor.Name + StepsSuffix, tensor.Name + StepSuffix })];
         foreach (TensorInfo info in patch.Tensors.Where(info => !known.Contains(info.Name)))
         {
             after.Add((info.Name, patch.ReadFinite(info.Name, ScalarType.Float32)));

@@ -7,8 +7,8 @@ using static TorchSharp.torch;
 
 namespace SkillLoc.Models.Checkpoints;
 
-/// <summary>The weights of a BERT encoder in an ONNX file, under their Hugging Face names: PyTorch's export keeps the names of biases, norms
-/// and embeddings, and the weight of a linear layer is the nameless second input of the MatMul whose result its bias is added to,
+/// <summary>The weights of a BERT encoder in an ONNX file, under their Hugging Face names: PyTorch's export keeps the names of biases,
+/// norms and embeddings, and the weight of a linear layer is the nameless second input of the MatMul whose result its bias is added to,
 /// transposed.</summary>
 /// <remarks>Read are float32 and float16 weights; sizes are taken from the tensors, the number of heads from the graph. Quantised and
 /// optimised graphs, in which layers are fused, are refused.</remarks>
@@ -107,7 +107,8 @@ public sealed partial class OnnxCheckpoint : IDisposable
     /// <param name="vocabulary">The vocabulary's text, one word piece a line.</param>
     /// <exception cref="InvalidDataException">The vocabulary has another number of word pieces than the model has embeddings.</exception>
     /// <exception cref="IOException">The folder could not be written; what was there before is unchanged.</exception>
-    public void Save(string folder, string vocabulary) => CheckpointFolder.Save(folder, Config, Tensors, [], textFiles: TokenizerFiles(vocabulary));
+    public void Save(string folder, string vocabulary) =>
+        CheckpointFolder.Save(folder, Config, Tensors, [], textFiles: TokenizerFiles(vocabulary));
 
     /// <summary>The tokenizer's files by name: the vocabulary with line ends as they should be, and its settings.</summary>
     /// <param name="vocabulary">The vocabulary's text, one word piece a line.</param>
@@ -236,7 +237,8 @@ public sealed partial class OnnxCheckpoint : IDisposable
         }
     }
 
-    private OnnxTensor Find(OnnxGraph graph, string name) => graph.Tensors.GetValueOrDefault(name) ?? throw Other($"it has no initialiser '{name}'");
+    private OnnxTensor Find(OnnxGraph graph, string name) =>
+        graph.Tensors.GetValueOrDefault(name) ?? throw Other($"it has no initialiser '{name}'");
 
     /// <summary>The weight of a linear layer, <c>[out, in]</c>.</summary>
     private Tensor Weight(OnnxGraph graph, string linear)
@@ -284,7 +286,8 @@ public sealed partial class OnnxCheckpoint : IDisposable
 
         Tensor value = TensorBytes.Read(
             new(tensor.Name, type, tensor.Shape, length),
-            (offset, destination) => tensor.Data.AsSpan((int)offset, destination.Length).CopyTo(destination), ScalarType.Float32, device: null);
+            (offset, destination) => tensor.Data.AsSpan((int)offset, destination.Length).CopyTo(destination), ScalarType.Float32,
+            device: null);
         try
         {
             TensorStoreExtensions.CheckFinite(value, tensor.Name, Name);
@@ -301,7 +304,8 @@ public sealed partial class OnnxCheckpoint : IDisposable
     private int Heads(OnnxGraph graph, string before, int hidden)
     {
         string bias = before + "encoder.layer.0.attention.self.query.bias";
-        foreach (OnnxNode reshape in graph.Readers(bias).SelectMany(node => node.Outputs).SelectMany(graph.Readers).Where(node => node.Operator == "Reshape"))
+        foreach (OnnxNode reshape in graph.Readers(bias).SelectMany(node => node.Outputs).SelectMany(graph.Readers)
+            .Where(node => node.Operator == "Reshape"))
         {
             string shape = reshape.Inputs[^1];
             long[] sizes = graph.Tensors.GetValueOrDefault(shape)?.Integers
@@ -324,16 +328,20 @@ public sealed partial class OnnxCheckpoint : IDisposable
     private static double Epsilon(OnnxGraph graph)
     {
         float? found = graph.Nodes.FirstOrDefault(node => node.Operator == "LayerNormalization")?.Epsilon
-            ?? graph.Nodes.Where(node => node.Operator == "Sqrt").Select(root => graph.Maker(root.Inputs[0])).Where(sum => sum?.Operator == "Add")
-                .SelectMany(sum => sum!.Inputs).Select(input => graph.Tensors.GetValueOrDefault(input)?.Single).FirstOrDefault(value => value > 0);
+            ?? graph.Nodes.Where(node => node.Operator == "Sqrt").Select(root => graph.Maker(root.Inputs[0]))
+                .Where(sum => sum?.Operator == "Add")
+                .SelectMany(sum => sum!.Inputs).Select(input => graph.Tensors.GetValueOrDefault(input)?.Single)
+                .FirstOrDefault(value => value > 0);
 
         // 1e-12 and not the float32 nearest to it.
-        return found is { } value ? double.Parse(value.ToString("R", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture) : UsualEpsilon;
+        return found is { } value ? double.Parse(value.ToString("R", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture)
+            : UsualEpsilon;
     }
 
     private NotSupportedException Other(string what) =>
         new($"{Name} is not of the layout that is read, a BERT encoder as PyTorch exports it: {what}.");
 
-    [GeneratedRegex(@"(^|\.)encoder\.layer\.(?<layer>\d{1,4})\.", RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 1000)]
+    [GeneratedRegex(@"(^|\.)encoder\.layer\.(?<layer>\d{1,4})\.", RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant,
+        matchTimeoutMilliseconds: 1000)]
     private static partial Regex LayerName();
 }

@@ -45,7 +45,8 @@ public sealed class CheckpointPatchTests : IDisposable
         Dictionary<string, Tensor> values = applied.ToDictionary(tensor => tensor.Name, tensor => tensor.Value);
         Assert.True(values["words"].Equals(_before[0].Value) && values["pooler"].Equals(_before[3].Value));
         Assert.False(ReferenceEquals(values["words"], _before[0].Value));
-        Tensor off = values["matrix"].sub(_after[1].Value).abs(), allowed = _after[1].Value.sub(_before[1].Value).abs().amax([1L], keepdim: true).mul(0.5f / 127);
+        Tensor off = values["matrix"].sub(_after[1].Value).abs(), allowed = _after[1].Value.sub(_before[1].Value).abs()
+            .amax([1L], keepdim: true).mul(0.5f / 127);
         Assert.True(off.sub(allowed).max().item<float>() < 1e-6f);
         Assert.True(values["matrix"][1].Equals(_before[1].Value[1]));
         Assert.False(values["matrix"][0].Equals(_before[1].Value[0]));
@@ -64,18 +65,23 @@ public sealed class CheckpointPatchTests : IDisposable
         {
             (string Name, Tensor Value)[] other = [.. _before];
             other[1] = ("matrix", _before[1].Value.add(1e-6f));
-            Assert.Contains("other weights", Assert.Throws<InvalidDataException>(() => CheckpointPatch.Apply(file, other)).Message, StringComparison.Ordinal);
-            Assert.Contains("other weights", Assert.Throws<InvalidDataException>(() => CheckpointPatch.Apply(file, _before[2..])).Message, StringComparison.Ordinal);
+            Assert.Contains("other weights", Assert.Throws<InvalidDataException>(() => CheckpointPatch.Apply(file, other)).Message,
+                StringComparison.Ordinal);
+            Assert.Contains("other weights", Assert.Throws<InvalidDataException>(() => CheckpointPatch.Apply(file, _before[2..]))
+                .Message, StringComparison.Ordinal);
             other[1] = _before[1];
             other[2] = ("bias", ones(5));
-            Assert.Contains("'bias' is of shape [6]", Assert.Throws<InvalidDataException>(() => CheckpointPatch.Apply(file, other)).Message, StringComparison.Ordinal);
+            Assert.Contains("'bias' is of shape [6]", Assert.Throws<InvalidDataException>(() => CheckpointPatch.Apply(file, other))
+                .Message, StringComparison.Ordinal);
         }
 
         string plain = _folder.PathOf("plain.safetensors");
         SafetensorsWriter.Write(plain, _after);
         using SafetensorsFile none = SafetensorsFile.Open(plain);
-        Assert.Contains("not a checkpoint's difference", Assert.Throws<InvalidDataException>(() => CheckpointPatch.Apply(none, _before)).Message, StringComparison.Ordinal);
+        Assert.Contains("not a checkpoint's difference", Assert.Throws<InvalidDataException>(() => CheckpointPatch.Apply(none, _before))
+            .Message, StringComparison.Ordinal);
         (string Name, Tensor Value)[] odd = [("matrix", ones(2, 2))];
-        Assert.Contains("'matrix'", Assert.Throws<ArgumentException>(() => CheckpointPatch.Write(plain, _before, odd)).Message, StringComparison.Ordinal);
+        Assert.Contains("'matrix'", Assert.Throws<ArgumentException>(() => CheckpointPatch.Write(plain, _before, odd)).Message,
+            StringComparison.Ordinal);
     }
 }

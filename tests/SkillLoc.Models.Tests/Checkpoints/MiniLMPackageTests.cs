@@ -23,7 +23,8 @@ public sealed class MiniLMPackageTests
         });
         string made = Assert.Single(answers.Distinct());
         Assert.Equal(Path.Join(folder.PathOf("cache"), "all-MiniLM-L6-v2"), made);
-        Assert.Equal(["all-MiniLM-L6-v2", "all-MiniLM-L6-v2.lock"], Directory.EnumerateFileSystemEntries(folder.PathOf("cache")).Select(Path.GetFileName).Order());
+        Assert.Equal(["all-MiniLM-L6-v2", "all-MiniLM-L6-v2.lock"], Directory.EnumerateFileSystemEntries(folder.PathOf("cache"))
+            .Select(Path.GetFileName).Order());
         using CheckpointFolder checkpoint = CheckpointFolder.Open(made);
         Assert.Equal(103, checkpoint.Weights.Tensors.Count);
 
@@ -50,7 +51,8 @@ public sealed class MiniLMPackageTests
         Assert.SkipUnless(OperatingSystem.IsLinux(), "A shell's ulimit stands for the end of the disk.");
         using var folder = new TemporaryFolder();
         string cache = folder.PathOf("cache");
-        using Process process = Start("bash", ["-c", "trap '' XFSZ; ulimit -f 40000; exec \"$@\"", "bash", "dotnet", .. Writer(cache, Assembly)]);
+        using Process process = Start("bash", ["-c", "trap '' XFSZ; ulimit -f 40000; exec \"$@\"", "bash", "dotnet",
+            .. Writer(cache, Assembly)]);
         string errors = process.StandardError.ReadToEnd();
         process.WaitForExit();
         Assert.NotEqual(0, process.ExitCode);

@@ -27,11 +27,13 @@ public sealed class OnnxCheckpointTests : IClassFixture<OnnxCheckpointTests.Impo
         Dictionary<string, string> hashes = folder.Weights.Tensors.ToDictionary(info => info.Name["bert.".Length..], info =>
         {
             using Tensor value = folder.Weights.Read(info.Name);
-            Assert.Equal(expected.RootElement.GetProperty(info.Name["bert.".Length..]).GetProperty("shape").EnumerateArray().Select(n => n.GetInt64()), value.shape);
+            Assert.Equal(expected.RootElement.GetProperty(info.Name["bert.".Length..]).GetProperty("shape").EnumerateArray()
+                .Select(n => n.GetInt64()), value.shape);
             return Convert.ToHexStringLower(SHA256.HashData(value.bytes));
         });
         Assert.Equal(
-            expected.RootElement.EnumerateObject().ToDictionary(tensor => tensor.Name, tensor => tensor.Value.GetProperty("sha256").GetString()!), hashes);
+            expected.RootElement.EnumerateObject().ToDictionary(tensor => tensor.Name, tensor => tensor.Value.GetProperty("sha256")
+                .GetString()!), hashes);
     }
 
     [Fact]
@@ -72,15 +74,18 @@ public sealed class OnnxCheckpointTests : IClassFixture<OnnxCheckpointTests.Impo
         ModelConfig config = CheckpointFolder.ReadConfig(_imported.Folder);
         Assert.Equal(
             (384, 6, 12, 1536, 30522, 512, 2, 1e-12),
-            (config.HiddenSize, config.Layers, config.Heads, config.FeedForwardSize, config.VocabularySize, config.MaxPositions, config.TypeVocabularySize, config.LayerNormEpsilon));
+            (config.HiddenSize, config.Layers, config.Heads, config.FeedForwardSize, config.VocabularySize, config.MaxPositions,
+                config.TypeVocabularySize, config.LayerNormEpsilon));
         Assert.Equal(["BertModel"], config.Architectures);
     }
 
     [Fact]
     public void OtherGraphsAreRefusedByWhatTheyLack()
     {
-        Refused<NotSupportedException>("embeddings.word_embeddings.weight", "embeddings.word_embeddings.xeight", "no initialiser 'embeddings.word_embeddings.weight'");
-        Refused<NotSupportedException>("embeddings.LayerNorm.bias", "embeddings.LayerNorm.bixs", "no initialiser 'embeddings.LayerNorm.bias'");
+        Refused<NotSupportedException>("embeddings.word_embeddings.weight", "embeddings.word_embeddings.xeight",
+            "no initialiser 'embeddings.word_embeddings.weight'");
+        Refused<NotSupportedException>("embeddings.LayerNorm.bias", "embeddings.LayerNorm.bixs",
+            "no initialiser 'embeddings.LayerNorm.bias'");
         Refused<NotSupportedException>("MatMul", "MatMux", "may be an optimised or a quantised graph");
         Refused<NotSupportedException>("Erf", "Exf", "its activation is another than gelu");
         Refused<NotSupportedException>("Reshape", "Xeshape", "Heads says how many");
@@ -91,7 +96,8 @@ public sealed class OnnxCheckpointTests : IClassFixture<OnnxCheckpointTests.Impo
         }
 
         Assert.Throws<ArgumentOutOfRangeException>(() => OnnxCheckpoint.Parse(_imported.Model, "x.onnx", options with { Heads = 0 }));
-        Assert.Contains("7 heads", Assert.Throws<NotSupportedException>(() => OnnxCheckpoint.Parse(_imported.Model, "x.onnx", options with { Heads = 7 })).Message, StringComparison.Ordinal);
+        Assert.Contains("7 heads", Assert.Throws<NotSupportedException>(() =>
+            OnnxCheckpoint.Parse(_imported.Model, "x.onnx", options with { Heads = 7 })).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -121,9 +127,11 @@ public sealed class OnnxCheckpointTests : IClassFixture<OnnxCheckpointTests.Impo
     {
         using var folder = new TemporaryFolder();
         string file = folder.PathOf("model.onnx"), target = folder.PathOf("out"), words = folder.PathOf("vocab.txt");
-        Assert.Contains("no ONNX file", Assert.Throws<FileNotFoundException>(() => OnnxCheckpoint.Import(file, target)).Message, StringComparison.Ordinal);
+        Assert.Contains("no ONNX file", Assert.Throws<FileNotFoundException>(() => OnnxCheckpoint.Import(file, target)).Message,
+            StringComparison.Ordinal);
         File.WriteAllBytes(file, _imported.Model);
-        Assert.Contains("vocab.txt", Assert.Throws<FileNotFoundException>(() => OnnxCheckpoint.Import(file, target)).Message, StringComparison.Ordinal);
+        Assert.Contains("vocab.txt", Assert.Throws<FileNotFoundException>(() => OnnxCheckpoint.Import(file, target)).Message,
+            StringComparison.Ordinal);
         File.WriteAllText(words, "[PAD]\n[UNK]\n");
         string message = Assert.Throws<InvalidDataException>(() => OnnxCheckpoint.Import(file, target)).Message;
         Assert.Contains("2 word pieces and the model 30522", message, StringComparison.Ordinal);
