@@ -1,6 +1,7 @@
 using System.Globalization;
 using Microsoft.ML;
 using Microsoft.ML.Data;
+using Microsoft.ML.Transforms;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Trainers;
 using SkillLoc.Transforms;
@@ -86,7 +87,7 @@ internal sealed class Sentiment(string checkpoint, string data)
     {
         string[] words = [.. Negative, .. Positive];
         IDataView labels = _ml.Data.LoadFromEnumerable(words.Select(word => new Row { Label = word, Text = "x" }));
-        ITransformer keys = _ml.Transforms.Conversion.MapValueToKey("Label").Fit(labels);
+        ValueToKeyMappingTransformer keys = _ml.Transforms.Conversion.MapValueToKey("Label").Fit(labels);
         using TextScoringTransformer scorer = _ml.SkillLoc().PromptFineTune(new PromptFineTuneTrainer.Options
         {
             Checkpoint = checkpoint,
@@ -114,7 +115,7 @@ internal sealed class Sentiment(string checkpoint, string data)
         Row[]? test)
     {
         IDataView rows = _ml.Data.LoadFromEnumerable(train), chooses = _ml.Data.LoadFromEnumerable(validation);
-        ITransformer keys = _ml.Transforms.Conversion.MapValueToKey("Label").Fit(rows);
+        ValueToKeyMappingTransformer keys = _ml.Transforms.Conversion.MapValueToKey("Label").Fit(rows);
         using TextScoringTransformer tuned = _ml.SkillLoc().PromptFineTune(new PromptFineTuneTrainer.Options
         {
             Checkpoint = checkpoint,

@@ -1,18 +1,22 @@
 using System.Diagnostics;
+using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Prompts;
+using SkillLoc.Models.Tokenization;
+using static TorchSharp.torch;
 
 namespace SkillLoc.Models.Tests.Checkpoints;
 
 /// <summary>The folder that a package's weights become on first use.</summary>
 public sealed class MiniLMPackageTests
 {
-    private static readonly string Assembly = Path.Join(AppContext.BaseDirectory, MiniLMPackage.FileName);
+    private static readonly string Weights = Path.Join(AppContext.BaseDirectory, MiniLMPackage.FileName);
 
     [Fact]
     public void EightProcessesAtOnceGetOneFolder()
     {
         using var folder = new TemporaryFolder();
-        Process[] processes = [.. Enumerable.Range(0, 8).Select(_ => Start("dotnet", Writer(folder.PathOf("cache"), Assembly)))];
+        Process[] processes = [.. Enumerable.Range(0, 8).Select(_ => Start("dotnet", Writer(folder.PathOf("cache"), Weights)))];
         string[] answers = [.. processes.Select(process => process.StandardOutput.ReadToEnd().Trim())];
         Assert.All(processes, process =>
         {
@@ -31,7 +35,7 @@ public sealed class MiniLMPackageTests
         // What is there is not written again; what was cut off is.
         string weights = Path.Join(made, "model.safetensors");
         DateTime written = File.GetLastWriteTimeUtc(weights);
-        var package = new MiniLMPackage(Assembly);
+        var package = new MiniLMPackage(Weights);
         Assert.Equal(made, package.Folder(MiniLMKind.Encoder, folder.PathOf("cache")));
         Assert.Equal(written, File.GetLastWriteTimeUtc(weights));
         checkpoint.Dispose();
@@ -52,7 +56,7 @@ public sealed class MiniLMPackageTests
         using var folder = new TemporaryFolder();
         string cache = folder.PathOf("cache");
         using Process process = Start("bash", ["-c", "trap '' XFSZ; ulimit -f 40000; exec \"$@\"", "bash", "dotnet",
-            .. Writer(cache, Assembly)]);
+            .. Writer(cache, Weights)]);
         string errors = process.StandardError.ReadToEnd();
         process.WaitForExit();
         Assert.NotEqual(0, process.ExitCode);
@@ -69,7 +73,7 @@ public sealed class MiniLMPackageTests
         var package = new MiniLMPackage(copy);
         Assert.Contains("is missing", Refused<FileNotFoundException>(), StringComparison.Ordinal);
 
-        byte[] bytes = File.ReadAllBytes(Assembly);
+        byte[] bytes = File.ReadAllBytes(Weights);
         bytes[bytes.Length / 2] ^= 1;
         File.WriteAllBytes(copy, bytes);
         Assert.Contains("damaged or of another version", Refused<InvalidDataException>(), StringComparison.Ordinal);
@@ -93,11 +97,41 @@ public sealed class MiniLMPackageTests
     }
 
     [Fact]
+    public void ThePromptHeadPredictsHiddenWords()
+    {
+        using var folder = new TemporaryFolder();
+        string made = new MiniLMPackage(Weights).Folder(MiniLMKind.PromptHead, folder.Path);
+        Assert.Equal(["BertForMaskedLM"], CheckpointFolder.ReadConfig(made).Architectures);
+        CheckpointTokenizer tokenizer = CheckpointTokenizer.Load(made);
+        using LanguageModel model = LanguageModel.Load(made);
+        string[] texts =
+        [
+            "the film is one of the best of the year , and it is very funny .", "i do not know what to say about this movie .",
+            "the company said on monday that it would sell its shares .", "if you want to be removed from our mailing list , please click here .",
+        ];
+        int right = 0, all = 0;
+        foreach (string text in texts)
+        {
+            int[] ids = [tokenizer.ClsId, .. tokenizer.Encode(text), tokenizer.SepId];
+            EncodedText[] rows = [.. Enumerable.Range(1, ids.Length - 2).Select(place =>
+                new EncodedText([.. ids[..place], tokenizer.MaskId, .. ids[(place + 1)..]], new int[ids.Length], place))];
+            using TokenBatch batch = TokenBatch.Create(rows, tokenizer.PadId);
+            using Tensor hidden = model.EncodeAt(batch);
+            using Tensor scores = model.WordScores(hidden);
+            using Tensor words = scores.argmax(1);
+            right += words.data<long>().Zip(ids[1..^1]).Count(pair => pair.First == pair.Second);
+            all += rows.Length;
+        }
+
+        Assert.True(right > 0.5 * all, $"{right} of {all} hidden words were the first guess.");
+    }
+
+    [Fact]
     public void ACacheThatCannotBeMadeIsNamed()
     {
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder.PathOf("file"), "");
-        Assert.ThrowsAny<IOException>(() => new MiniLMPackage(Assembly).Folder(MiniLMKind.Encoder, folder.PathOf("file")));
+        Assert.ThrowsAny<IOException>(() => new MiniLMPackage(Weights).Folder(MiniLMKind.Encoder, folder.PathOf("file")));
     }
 
     private static string[] Writer(string cache, string assembly) =>
