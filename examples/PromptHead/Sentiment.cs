@@ -15,11 +15,10 @@ namespace SkillLoc.PromptHead;
 internal sealed class Sentiment(string checkpoint, string data)
 {
     private const int TrainingRows = 1000;
+    private const int PromptRows = 3000;
     private const int ValidationRows = 1000;
     private const int LongestRow = 80;
 
-    // Parts of sentences, as half of the training file are, say less about the test rows, which are sentences.
-    private const int LeastWords = 9;
 
     private static readonly string[] Templates =
     [
@@ -40,10 +39,11 @@ internal sealed class Sentiment(string checkpoint, string data)
     /// <param name="test">Whether to look at the test rows.</param>
     public void Measure(double[] rates, int[] seeds, int epochs, bool test)
     {
-        Row[] whole = [.. Rows("train.tsv").Where(row => row.Text.Trim().Count(letter => letter == ' ') >= LeastWords - 1)];
+        Row[] whole = [.. Sentences()];
         new Random(1).Shuffle(whole);
-        Row[] train = whole[..TrainingRows], validation = whole[^ValidationRows..], dev = [.. Rows("dev.tsv")];
-        var tried = Templates.SelectMany(template => Pairs(template, validation)).OrderByDescending(pair => pair.Accuracy).ToList();
+        Row[] train = whole[..TrainingRows], validation = whole[^ValidationRows..], chooses = whole[^PromptRows..],
+            dev = [.. Rows("dev.tsv")];
+        var tried = Templates.SelectMany(template => Pairs(template, chooses)).OrderByDescending(pair => pair.Accuracy).ToList();
         foreach (Trial trial in tried.Take(8).Concat(tried.Where(pair => pair is { Negative: "terrible", Positive: "great" })).Distinct())
         {
             Tell($"zero-shot\tvalidation\t{trial.Accuracy:P1}\tat the median {trial.AtMedian:P1}\t{trial.Negative}/{trial.Positive}\t{trial.Template}");
@@ -81,6 +81,21 @@ internal sealed class Sentiment(string checkpoint, string data)
 
     private IEnumerable<Row> Rows(string file) => File.ReadLines(Path.Join(data, "sst-2", file)).Skip(1).Select(line => line.Split('\t'))
         .Select(cells => new Row { Label = cells[0], Text = cells[1] });
+
+    /// <summary>The sentences of the training file, as the test rows are: of each only the longest of the parts that end with a stop, so
+    /// that
+    /// no validation row is part of a training row.</summary>
+    private IEnumerable<Row> Sentences()
+    {
+        (string Reversed, Row Row)[] ends =
+        [
+            .. Rows("train.tsv").Where(row => row.Text.TrimEnd().EndsWith('.'))
+                .Select(row => (Reversed: string.Concat(row.Text.TrimEnd().Reverse()), Row: row))
+                    .OrderBy(pair => pair.Reversed, StringComparer.Ordinal),
+        ];
+        return ends.Where((end, i) => i + 1 == ends.Length || !ends[i + 1].Reversed.StartsWith(end.Reversed, StringComparison.Ordinal))
+            .Select(end => end.Row);
+    }
 
     /// <summary>All pairs of label words under a template: every word is a label of its own, scored once.</summary>
     private IEnumerable<Trial> Pairs(string template, Row[] rows)
