@@ -19,7 +19,8 @@ public sealed class MaskedPieces : IDisposable
     /// <summary>What the model sees.</summary>
     public TokenBatch Batch { get; }
 
-    /// <summary>Where tokens were chosen, Int64 <c>[chosen]</c>, counted over the rows of <c>[batch, length]</c> one after another.</summary>
+    /// <summary>Where tokens were chosen, Int64 <c>[chosen]</c>, counted over the rows of <c>[batch, length]</c> one after
+    /// another.</summary>
     public Tensor Places { get; }
 
     /// <summary>The tokens that stood there, Int64 <c>[chosen]</c>.</summary>
@@ -31,7 +32,10 @@ public sealed class MaskedPieces : IDisposable
     /// <param name="tokenizer">The model's tokenizer.</param>
     /// <param name="random">Decides.</param>
     /// <param name="device">Where the tensors go.</param>
-    public static MaskedPieces Create(IReadOnlyList<int[]> pieces, double rate, CheckpointTokenizer tokenizer, Random random, Device? device = null)
+    /// <param name="weights">By how much the rate of each token differs, by its id; null for not at all.</param>
+    public static MaskedPieces Create(
+        IReadOnlyList<int[]> pieces, double rate, CheckpointTokenizer tokenizer, Random random, Device? device = null,
+        IReadOnlyList<double>? weights = null)
     {
         ArgumentNullException.ThrowIfNull(pieces);
         ArgumentNullException.ThrowIfNull(tokenizer);
@@ -45,7 +49,7 @@ public sealed class MaskedPieces : IDisposable
             int[] ids = [.. pieces[row]];
             for (int i = 1; i < ids.Length - 1; i++)
             {
-                if (random.NextDouble() >= rate && (row > 0 || i != certain))
+                if (random.NextDouble() >= rate * (weights?[ids[i]] ?? 1) && (row > 0 || i != certain))
                 {
                     continue;
                 }

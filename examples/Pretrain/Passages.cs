@@ -106,6 +106,38 @@ public sealed class Passages
         return shuffled[..Math.Min(shuffled.Length, tokens / length)];
     }
 
+    /// <summary>How often each token occurs in what is trained on.</summary>
+    public long[] Frequencies(int vocabulary)
+    {
+        long[] counts = new long[vocabulary];
+        foreach (int id in _training.SelectMany(ids => ids))
+        {
+            counts[id]++;
+        }
+
+        return counts;
+    }
+
+    /// <summary>How much less than others common tokens are to be hidden: by the square root of <paramref name="share"/> over their own
+    /// share of the texts, where that is larger (the subsampling of Mikolov et al. 2013), and all the more the others, so that as many
+    /// tokens are hidden as before.</summary>
+    /// <param name="share">From which share of the texts a token is common; 0 makes all alike.</param>
+    /// <param name="vocabulary">How many tokens there are.</param>
+    /// <returns>A weight for each token id, whose mean over the texts is 1; null for all alike.</returns>
+    public double[]? MaskWeights(double share, int vocabulary)
+    {
+        if (share == 0)
+        {
+            return null;
+        }
+
+        long[] counts = Frequencies(vocabulary);
+        double total = counts.Sum();
+        double[] weights = [.. counts.Select(count => Math.Min(1, Math.Sqrt(share * total / Math.Max(1, count))))];
+        double mean = counts.Zip(weights, (count, weight) => count * weight).Sum() / total;
+        return [.. weights.Select(weight => weight / mean)];
+    }
+
     /// <summary>A seed for <see cref="Random"/> that differs for every pair.</summary>
     internal static int HashSeed(int seed, int number) => unchecked((seed * 1_000_003) + number);
 

@@ -45,8 +45,21 @@ public sealed record PretrainOptions
     /// <summary>The share of tokens to predict.</summary>
     public double MaskRate { get; init; } = 0.15;
 
+    /// <summary>Tokens that are more than this share of the texts are predicted less often than others
+    /// (<see cref="Passages.MaskWeights"/>); 0 chooses all alike.</summary>
+    public double CommonShare { get; init; }
+
     /// <summary>The highest learning rate.</summary>
     public double LearningRate { get; init; } = 1e-3;
+
+    /// <summary>What is trained, as <see cref="TrainedPart.Parse"/> reads it.</summary>
+    public string Train { get; init; } = "all";
+
+    /// <summary>The backbone's learning rate as a share of the head's.</summary>
+    public double BackboneRate { get; init; } = 1;
+
+    /// <summary>True sets the head of a model that never had one in closed form before the training (<see cref="HeadStart"/>).</summary>
+    public bool HeadStart { get; init; }
 
     /// <summary>The share of the training in which the learning rate rises.</summary>
     public double WarmUp { get; init; } = 0.02;

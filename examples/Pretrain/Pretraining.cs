@@ -3,9 +3,11 @@ using System.Globalization;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Tokenization;
+using SkillLoc.Models.Tuning;
 using SkillLoc.Trainers;
 using Spectre.Console;
 using TorchSharp;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
 
@@ -17,6 +19,9 @@ public sealed class Pretraining : IDisposable
     // AdamW starts without moments, also after a resume: its first updates are held small.
     private const int StepsToGatherMoments = 50;
     private const double MaxGradientNorm = 1;
+
+    // Always the same, so that trainings with different ones can be compared.
+    private const double HeldOutMaskRate = 0.15;
 
     // RoBERTa's, for training from scratch.
     private const double Beta2 = 0.98;
@@ -31,6 +36,8 @@ public sealed class Pretraining : IDisposable
     private readonly CheckpointTokenizer _tokenizer;
     private readonly string _log;
     private readonly Passages _passages;
+    private readonly TrainedPart _part;
+    private readonly double[]? _weights;
     private TrainingState _state;
 
     /// <summary>Reads the texts, and loads or makes the model.</summary>
@@ -80,12 +87,14 @@ public sealed class Pretraining : IDisposable
             throw new ArgumentException($"The model has {_model.MaxLength} positions; pieces of {options.LongestPiece} tokens are too long for it.");
         }
 
+        _part = TrainedPart.Parse(options.Train, _model.Config.Layers);
         _passages = new Passages(
             sources.SelectMany(source => source.Passages()),
             options.LeaveOut.Select(TextSource.Parse).SelectMany(source => source.Passages()),
             _tokenizer,
             options.HeldOut);
         Tell($"{_passages.Count:N0} passages of {_passages.Tokens:N0} tokens; {_passages.HeldOutCount:N0} held out; {_passages.LeftOut:N0} repetitions and left-out texts dropped");
+        _weights = _passages.MaskWeights(options.CommonShare, _model.Config.VocabularySize);
         string origin = stored is not null ? $"resuming after update {stored.Step}" : options.From is null ? "new" : $"from {options.From}";
         Tell($"{_model.Config.Layers} layers, hidden {_model.Config.HiddenSize}: {_model.Parameters.Values.Sum(p => p.numel()):N0} parameters, {origin}");
     }
@@ -97,6 +106,11 @@ public sealed class Pretraining : IDisposable
     /// <exception cref="OperationCanceledException">It was stopped; the next time it goes on from there.</exception>
     public IReadOnlyList<HeldOutResult> Run(CancellationToken stop = default)
     {
+        if (_options.HeadStart && _state.Step == 0)
+        {
+            StartHead();
+        }
+
         IReadOnlyList<HeldOutResult> results = Evaluate();
         if (Progress < 1)
         {
@@ -137,6 +151,17 @@ public sealed class Pretraining : IDisposable
         }
     }
 
+    private void StartHead()
+    {
+        const int Tokens = 400_000;
+        IEnumerable<int[][]> batches = _passages
+            .Batches(0, ~_options.Seed, _options.ShortestPiece, _options.LongestPiece, _options.TokensPerBatch)
+            .Take(Math.Max(1, Tokens / _options.TokensPerBatch));
+        double loss = HeadStart.Set(
+            _model, _tokenizer, batches, _options.MaskRate, _passages.Frequencies(_model.Config.VocabularySize), _options.Seed);
+        Tell($"head set in closed form: loss {loss:F3} on the pieces it was made from");
+    }
+
     private void Train(CancellationToken stop)
     {
         if (_passages.Count == 0)
@@ -144,8 +169,20 @@ public sealed class Pretraining : IDisposable
             throw new InvalidOperationException($"There is nothing to train on in {string.Join(", ", _options.Text)}.");
         }
 
+        if (_part.Rank is { } rank)
+        {
+            _model.Adaptation = new LoraOptions
+            {
+                Rank = rank,
+                Alpha = rank,
+                Targets = LinearLayers.Query | LinearLayers.Key | LinearLayers.Value | LinearLayers.AttentionOutput | LinearLayers.Up | LinearLayers.Down,
+            }.Create(_model, _options.Seed);
+        }
+
+        IEnumerable<KeyValuePair<string, Parameter>> added = _model.Adaptation is { } adaptation ? adaptation.Parameters : [];
         TrainedParameter[] parameters =
-            [.. _model.Parameters.Select(pair => new TrainedParameter(pair.Key, pair.Value, region: null, frozen: null))];
+            [.. _model.Parameters.Where(pair => _part.Includes(pair.Key)).Concat(added)
+                .Select(pair => new TrainedParameter(pair.Key, pair.Value, region: null, frozen: null))];
         foreach (TrainedParameter parameter in parameters)
         {
             parameter.AddMoments(OptimizerKind.AdamW);
@@ -166,6 +203,7 @@ public sealed class Pretraining : IDisposable
             }
         }
 
+        _model.FoldAdaptation();
         Tell($"trained: {_state.Step:N0} updates, {_state.Tokens:N0} tokens in {_state.Seconds / 60:F1} minutes, {_state.Tokens / _state.Seconds:N0} a second");
     }
 
@@ -206,12 +244,14 @@ public sealed class Pretraining : IDisposable
 
                 if (stop.IsCancellationRequested && Progress < 1)
                 {
+                    _model.FoldAdaptation();
                     Save();
                     Tell($"stopped after update {_state.Step}");
                     stop.ThrowIfCancellationRequested();
                 }
 
-                if ((clock.Elapsed - saved).TotalMinutes >= _options.CheckpointMinutes)
+                // Updates of low rank become part of the weights when they are saved, which they do once.
+                if (_part.Rank is null && (clock.Elapsed - saved).TotalMinutes >= _options.CheckpointMinutes)
                 {
                     Save();
                     saved = clock.Elapsed;
@@ -245,7 +285,7 @@ public sealed class Pretraining : IDisposable
         }
 
         var random = new Random(Passages.HashSeed(~_options.Seed, _state.Step));
-        using var masked = MaskedPieces.Create(batch, _options.MaskRate, _tokenizer, random, _model.Device);
+        using var masked = MaskedPieces.Create(batch, _options.MaskRate, _tokenizer, random, _model.Device, _weights);
         Tensor loss = F.cross_entropy(masked.Scores(_model, training: true), masked.Hidden);
         double value = loss.item<float>();
         if (!double.IsFinite(value))
@@ -255,7 +295,12 @@ public sealed class Pretraining : IDisposable
 
         loss.backward();
         nn.utils.clip_grad_norm_(parameters.Select(parameter => parameter.Value), MaxGradientNorm);
-        ParameterUpdate.AdamW(parameters, learningRate, _options.WeightDecay, update, Beta2);
+        foreach (IGrouping<bool, TrainedParameter> group in parameters.GroupBy(parameter => TrainedPart.IsHead(parameter.Name)))
+        {
+            double rate = group.Key ? learningRate : learningRate * _options.BackboneRate;
+            ParameterUpdate.AdamW([.. group], rate, _options.WeightDecay, update, Beta2);
+        }
+
         return value;
     }
 
@@ -273,7 +318,7 @@ public sealed class Pretraining : IDisposable
     private IReadOnlyList<HeldOutResult> Evaluate()
     {
         IReadOnlyList<HeldOutResult> results = HeldOutResult.Measure(
-            _model, _tokenizer, _passages, _options.LongestPiece, _options.MaskRate, _options.TokensPerBatch);
+            _model, _tokenizer, _passages, _options.LongestPiece, HeldOutMaskRate, _options.TokensPerBatch);
         foreach (HeldOutResult result in results)
         {
             Log($"held-out loss {result.Length}", result.Loss);

@@ -32,7 +32,11 @@ Option<(int Shortest, int Longest)> lengths = new("--lengths")
 };
 Option<int> tokensPerBatch = Number("--tokens-per-batch", "Tokens of one update, padding included.", defaults.TokensPerBatch);
 Option<double> maskRate = Share("--mask-rate", "Share of tokens to predict.", defaults.MaskRate);
+Option<double> commonShare = Share("--common-share", "Tokens that are more than this share of the texts are predicted less often than others; 0 chooses all alike.", defaults.CommonShare);
 Option<double> learningRate = Share("--learning-rate", "Highest learning rate.", defaults.LearningRate);
+Option<string> train = new("--train") { Description = "What is trained beside the head: all, encoder (no embeddings), last:N (layers), lora:R (updates of rank R) or head.", DefaultValueFactory = _ => defaults.Train };
+Option<double> backboneRate = Share("--backbone-rate", "The backbone's learning rate as a share of --learning-rate, which is the head's.", defaults.BackboneRate);
+Option<bool> headStart = new("--head-start") { Description = "Sets the head in closed form before training: for an encoder that never had one." };
 Option<double> warmUp = Share("--warm-up", "Share of the training in which the learning rate rises.", defaults.WarmUp);
 Option<string> decay = new Option<string>("--decay") { Description = "How the learning rate falls.", DefaultValueFactory = _ => "linear" }.AcceptOnlyFromAmong("linear", "cosine");
 Option<double> weightDecay = Share("--weight-decay", "AdamW's weight decay of matrices.", defaults.WeightDecay);
@@ -47,7 +51,8 @@ Option<bool> half = new("--half") { Description = "Store the finished weights as
 
 RootCommand command = new("Trains a masked language model on text files, or goes on from a checkpoint.")
 {
-    text, leaveOut, output, from, vocabulary, words, hidden, layers, heads, feedForward, lengths, tokensPerBatch, maskRate, learningRate,
+    text, leaveOut, output, from, vocabulary, words, hidden, layers, heads, feedForward, lengths, tokensPerBatch, maskRate, learningRate, train,
+    backboneRate, headStart, commonShare,
     warmUp, decay, weightDecay, minutes, steps, seed, heldOut, evaluation, checkpoint, device, half,
 };
 command.SetAction(parsed =>
@@ -69,6 +74,10 @@ command.SetAction(parsed =>
         TokensPerBatch = parsed.GetValue(tokensPerBatch),
         MaskRate = parsed.GetValue(maskRate),
         LearningRate = parsed.GetValue(learningRate),
+        CommonShare = parsed.GetValue(commonShare),
+        Train = parsed.GetValue(train)!,
+        BackboneRate = parsed.GetValue(backboneRate),
+        HeadStart = parsed.GetValue(headStart),
         WarmUp = parsed.GetValue(warmUp),
         Cosine = parsed.GetValue(decay) == "cosine",
         WeightDecay = parsed.GetValue(weightDecay),

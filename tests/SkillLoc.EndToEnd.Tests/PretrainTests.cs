@@ -145,6 +145,71 @@ public sealed class PretrainTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData("head", 0, true)]
+    [InlineData("last:1", 1, true)]
+    [InlineData("encoder", 2, true)]
+    [InlineData("all", 2, false)]
+    [InlineData("lora:4", 2, true)]
+    public void Only_what_is_asked_for_is_trained(string part, int layers, bool keepsEmbeddings)
+    {
+        Train("a", steps: 0, change: options => options with { Layers = 2 });
+        Train("b", steps: 20, change: options => options with { From = PathOf("a"), Train = part });
+        using LanguageModel before = LanguageModel.Load(PathOf("a")), after = LanguageModel.Load(PathOf("b"));
+        string[] changed = [.. before.Parameters.Where(pair => !pair.Value.Equals(after.Parameters[pair.Key])).Select(pair => pair.Key)];
+
+        Assert.Contains("lm_head.dense.weight", changed);
+        Assert.Equal(keepsEmbeddings, !changed.Any(name => name.Contains("embeddings.", StringComparison.Ordinal)));
+        Assert.Equal(layers, Enumerable.Range(0, 2).Count(i => changed.Any(name => name.Contains($"layer.{i}.", StringComparison.Ordinal))));
+        Assert.Equal(part is not "lora:4" && layers > 0, changed.Any(name => name.EndsWith("output.LayerNorm.weight", StringComparison.Ordinal)));
+    }
+
+    [Theory]
+    [InlineData("last:3")]
+    [InlineData("last:0")]
+    [InlineData("lora:0")]
+    [InlineData("some")]
+    public void Other_parts_are_refused(string part) => Assert.Contains(
+        part, Assert.Throws<ArgumentException>(() => Train("a", steps: 1, change: options => options with { Layers = 2, Train = part })).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void A_head_in_closed_form_predicts_what_an_encoder_knows()
+    {
+        // An encoder that knows the weeks, with the head of one that knows nothing.
+        Train("known", steps: 200, change: options => options with { Train = "encoder" });
+        Train("new", steps: 0, change: options => options with { Seed = 2 });
+        using LanguageModel known = LanguageModel.Load(PathOf("known")), fresh = LanguageModel.Load(PathOf("new"));
+        SkillLoc.Models.Checkpoints.CheckpointFolder.Save(
+            PathOf("a"), known.Config,
+            known.Parameters.Select(pair => (pair.Key, (Tensor)(TrainedPart.IsHead(pair.Key) ? fresh.Parameters[pair.Key] : pair.Value))),
+            CheckpointTokenizer.Load(PathOf("known")).Files);
+
+        HeldOutResult without = Train("b", steps: 0, change: options => options with { From = PathOf("a") })[0];
+        HeldOutResult with = Train("c", steps: 0, change: options => options with { From = PathOf("a"), HeadStart = true })[0];
+        Assert.True(with.Loss < without.Loss - 2 && with.Accuracy > without.Accuracy + 0.2, $"{without} -> {with}");
+    }
+
+    [Fact]
+    public void Common_tokens_are_chosen_less_often_and_as_many_altogether()
+    {
+        Train("a", steps: 0);
+        CheckpointTokenizer tokenizer = CheckpointTokenizer.Load(PathOf("a"));
+        int monday = tokenizer.Encode(" monday")[0], friday = tokenizer.Encode(" friday")[0];
+        string text = string.Join(' ', Enumerable.Repeat("monday", 80).Append("friday"));
+        var passages = new Passages(Enumerable.Range(0, 300).Select(i => $"{i} {text}"), [], tokenizer, heldOut: 0);
+
+        Assert.Null(passages.MaskWeights(0, tokenizer.VocabularySize));
+        double[] weights = passages.MaskWeights(0.1, tokenizer.VocabularySize)!;
+
+        long[] counts = passages.Frequencies(tokenizer.VocabularySize);
+        Assert.Equal(1, counts.Zip(weights, (count, weight) => count * weight).Sum() / counts.Sum(), 1e-9);
+        Assert.Equal(Math.Sqrt(0.1 / (counts[monday] / (double)counts.Sum())), weights[monday] / weights[friday], 1e-9);
+        int[][] pieces = [.. Enumerable.Repeat((int[])[tokenizer.ClsId, .. Enumerable.Repeat(monday, 60), .. Enumerable.Repeat(friday, 60), tokenizer.SepId], 100)];
+        using var masked = MaskedPieces.Create(pieces, 0.1, tokenizer, new Random(1), weights: weights);
+        long[] hidden = masked.Hidden.data<long>().ToArray();
+        Assert.Equal(weights[monday] / weights[friday], hidden.Count(id => id == monday) / (double)hidden.Count(id => id == friday), 0.06);
+    }
+
     private string PathOf(string name) => Path.Join(_folder.FullName, name);
 
     private byte[] WeightsOf(string name) => File.ReadAllBytes(Path.Join(PathOf(name), "model.safetensors"));

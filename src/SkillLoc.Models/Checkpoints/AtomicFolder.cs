@@ -56,11 +56,15 @@ internal static partial class AtomicFolder
                 FlushToDisk(file);
             Put(stage, target, isStale ?? (_ => false), validBy);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException && e is not HalfwayException)
+        catch (Exception e) when ((e is IOException or UnauthorizedAccessException || IsTooLarge(e)) && e is not HalfwayException)
         {
             throw new IOException($"The folder '{target}' could not be written ({e.Message.TrimEnd('.')}); what was there before is unchanged.", e);
         }
     }
+
+    /// <summary>Whether a file became longer than its file system or the user's limit allows, which .NET does not report as an I/O
+    /// error.</summary>
+    private static bool IsTooLarge(Exception error) => error is ArgumentOutOfRangeException { ParamName: "value", Source: "System.Private.CoreLib" };
 
     /// <summary>Throws unless a folder could currently be written; creates missing parents.</summary>
     /// <param name="folder">The folder, which is not changed.</param>

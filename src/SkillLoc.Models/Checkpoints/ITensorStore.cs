@@ -82,7 +82,7 @@ public static class TensorStoreExtensions
         }
     }
 
-    private static void CheckFinite(torch.Tensor tensor, string name, string path)
+    internal static void CheckFinite(torch.Tensor tensor, string name, string path)
     {
         if (!ElementTypes.IsFloatingPoint(tensor.dtype))
             return;

