@@ -98,7 +98,7 @@ internal static class Mutants
             }
 
             byte[] text8 = Encoding.UTF8.GetBytes(parsed.ToJsonString());
-            var bytes = new byte[8 + text8.Length + valid.Length - 8 - length];
+            byte[] bytes = new byte[8 + text8.Length + valid.Length - 8 - length];
             BinaryPrimitives.WriteInt64LittleEndian(bytes, text8.Length);
             text8.CopyTo(bytes, 8);
             valid.AsSpan(8 + length).CopyTo(bytes.AsSpan(8 + text8.Length));

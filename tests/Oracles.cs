@@ -16,7 +16,9 @@ internal static class Oracles
         for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
         {
             if (Directory.Exists(Path.Combine(folder.FullName, "tests", "oracles")))
+            {
                 return folder.FullName;
+            }
         }
         throw new DirectoryNotFoundException($"There is no folder tests/oracles above {AppContext.BaseDirectory}.");
     }

@@ -62,7 +62,7 @@ public static class GraftJobs
         {
             foreach (int[] part in LengthBatches.Split([.. texts.Select(text => text.Ids.Length)], LengthBatches.SuitableTokens(classifier.Backbone.Device)))
             {
-                using var scope = torch.NewDisposeScope();
+                using DisposeScope scope = torch.NewDisposeScope();
                 using TokenBatch batch = classifier.Batch([.. part.Select(row => texts[row])]);
                 torch.Tensor losses = F.cross_entropy(
                     classifier.Logits(batch), torch.tensor(part.Select(row => labels[row]).ToArray()), reduction: torch.nn.Reduction.None);
@@ -118,7 +118,7 @@ public static class GraftJobs
     /// <returns>A line of JSON: medians in milliseconds, in a row and with other memory read in between, and those of an operator a tensor.</returns>
     public static string Switch(Workload workload, int times)
     {
-        using LanguageModel model = LanguageModel.Load(workload.Base);
+        using var model = LanguageModel.Load(workload.Base);
         Graft graft;
         using (var mask = new GraftMask(model, model, new ParameterSelection().Of(model)))
         {

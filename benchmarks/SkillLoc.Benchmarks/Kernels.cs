@@ -17,7 +17,7 @@ internal static class Kernels
     {
         TorchRuntime.Require();
         torch.set_num_threads(threads);
-        using var none = torch.no_grad();
+        using IDisposable none = torch.no_grad();
         double single = GigaFlops(torch.ScalarType.Float32);
         double half = GigaFlops(torch.ScalarType.BFloat16);
         return $"linear {Tokens} x {Hidden} x {FeedForward}, {threads} threads: {single:F0} GFLOP/s in float32, {half:F0} in bfloat16. {TorchRuntime.Description}";
@@ -25,8 +25,8 @@ internal static class Kernels
 
     private static double GigaFlops(torch.ScalarType type)
     {
-        using var input = torch.randn(Tokens, Hidden, dtype: type);
-        using var weight = torch.randn(FeedForward, Hidden, dtype: type);
+        using torch.Tensor input = torch.randn(Tokens, Hidden, dtype: type);
+        using torch.Tensor weight = torch.randn(FeedForward, Hidden, dtype: type);
         double[] seconds = new double[21];
         for (int i = -3; i < seconds.Length; i++)
         {

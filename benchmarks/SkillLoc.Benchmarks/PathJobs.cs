@@ -72,7 +72,7 @@ public static class PathJobs
             }
             """), seed: 1);
         var random = new Random(1);
-        using TokenBatch batch = TokenBatch.Create(
+        using var batch = TokenBatch.Create(
             [.. Enumerable.Range(0, 8).Select(_ => new EncodedText([.. Enumerable.Range(0, 32).Select(_ => random.Next(3, 32000))], null, 0))], 0);
         model.Generate(batch, 2);
         return JsonSerializer.Serialize(lengths.Select(length =>

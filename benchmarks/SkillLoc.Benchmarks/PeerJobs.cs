@@ -106,8 +106,8 @@ public static class PeerJobs
     /// <summary>The mean cross-entropy of the first rows, which the peer must agree on.</summary>
     private static double Loss(string checkpoint, Workload workload)
     {
-        using TextClassifier classifier = TextClassifier.Create(checkpoint, Workload.Settings);
-        using JsonDocument rows = JsonDocument.Parse(File.ReadAllText(workload.Rows));
+        using var classifier = TextClassifier.Create(checkpoint, Workload.Settings);
+        using var rows = JsonDocument.Parse(File.ReadAllText(workload.Rows));
         JsonElement[] first = [.. rows.RootElement.GetProperty("rows").EnumerateArray().Take(LossRows)];
         float[][] scores = classifier.Score([.. first.Select(row => new EncodedText(
             [.. row.GetProperty("ids").EnumerateArray().Select(id => id.GetInt32())], null, row.GetProperty("position").GetInt32()))]);

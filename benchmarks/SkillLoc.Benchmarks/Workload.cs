@@ -101,7 +101,7 @@ public sealed class Workload(string folder)
         string tokenizer = Path.Join(folder, "tokenizer");
         new ByteLevelBpeTrainer { VocabularySize = 6000, WholeWords = [.. Task.Verbalizer.Words, "It", "was"] }
             .Train(reviews.Select(review => " " + review.Text), tokenizer);
-        ModelConfig config = ModelConfig.Parse($$"""
+        var config = ModelConfig.Parse($$"""
             {
               "architectures": ["RobertaForMaskedLM"], "model_type": "roberta", "vocab_size": {{vocabulary}}, "hidden_size": {{hidden}},
               "num_hidden_layers": {{layers}}, "num_attention_heads": {{hidden / 64}}, "intermediate_size": {{4 * hidden}},
@@ -109,7 +109,7 @@ public sealed class Workload(string folder)
               "hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2
             }
             """);
-        using LanguageModel model = LanguageModel.Create(config, seed: 1);
+        using var model = LanguageModel.Create(config, seed: 1);
         CheckpointFolder.Save(
             Base, config, model.Parameters.Select(pair => (pair.Key, (torch.Tensor)pair.Value)), Directory.GetFiles(tokenizer));
 
@@ -133,8 +133,8 @@ public sealed class Workload(string folder)
     /// <summary>Writes the rows, and the base with noise for the fine-tuned checkpoint.</summary>
     private void Tune(IReadOnlyList<Review> reviews)
     {
-        using TextClassifier classifier = TextClassifier.Create(Base, Settings);
-        var encoded = reviews.Select(review => (Text: classifier.Encode(review.Text), review.Label)).ToArray();
+        using var classifier = TextClassifier.Create(Base, Settings);
+        (EncodedText Text, string Label)[] encoded = reviews.Select(review => (Text: classifier.Encode(review.Text), review.Label)).ToArray();
         using (FileStream file = File.Create(Rows))
         {
             JsonSerializer.Serialize(file, new

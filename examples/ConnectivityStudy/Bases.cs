@@ -39,8 +39,11 @@ public sealed class Bases
     public (string Checkpoint, string Fingerprint) Get(int? steps)
     {
         if (steps is not { } count)
+        {
             return (_plan.Checkpoint, _fingerprint.Value);
-        if (!_made.TryGetValue(count, out var known))
+        }
+
+        if (!_made.TryGetValue(count, out (string Checkpoint, string Fingerprint, BaseResult Result) known))
         {
             string name = $"{count} steps", checkpoint = Path.Combine(_path, name);
             PretrainingPlan plan = _plan.Pretraining! with { Steps = [count] };
@@ -55,7 +58,7 @@ public sealed class Bases
 
     private static string FingerprintOf(string checkpoint)
     {
-        using LanguageModel model = LanguageModel.Load(checkpoint);
+        using var model = LanguageModel.Load(checkpoint);
         return model.Fingerprint();
     }
 

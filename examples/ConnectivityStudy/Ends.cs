@@ -57,9 +57,14 @@ public sealed class Ends
             Directory.CreateDirectory(folder);
             using TextScoringTransformer trained = Train(end, checkpoint, Path.Combine(state, "training"));
             if (end.Tuning is null)
+            {
                 trained.SaveCheckpoint(folder);
+            }
             else
+            {
                 trained.Classifier.SaveTuned(tuned);
+            }
+
             return end;
         });
         return end.Tuning is null ? _ml.SkillLoc().Connectivity.LoadTextScorer(folder, twin: twin) : _ml.SkillLoc().Connectivity.LoadTextScorer(checkpoint, tuned, twin: twin);

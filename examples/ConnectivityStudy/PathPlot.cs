@@ -28,7 +28,7 @@ public static class PathPlot
         using Plot loss = Panel("loss", paths, point => point.Loss), metric = Panel("metric", paths, point => point.Metric);
         using var svg = new MemoryStream();
         using (SKCanvas canvas = SKSvgCanvas.Create(SKRect.Create(2 * Width, height), svg))
-        using (Paint paint = Paint.NewDisposablePaint())
+        using (var paint = Paint.NewDisposablePaint())
         {
             canvas.Clear(SKColors.White);
             loss.Render(canvas, new PixelRect(0, Width, Height, 0));
@@ -67,7 +67,10 @@ public static class PathPlot
         }
 
         if (Array.Find(SansSerif, SKFontManager.Default.FontFamilies.Contains) is { } font)
+        {
             plot.Font.Set(font);
+        }
+
         plot.RenderInMemory(Width, Height); // Limits are found in a first rendering, which would be in the picture, too.
         return plot;
     }

@@ -37,12 +37,20 @@ public sealed class Report(StudyPlan plan, StudyResult result)
         {
             text.AppendLine(CultureInfo.InvariantCulture, $"## {experiment.Name}").AppendLine();
             if (experiment.Question.Length > 0)
+            {
                 text.AppendLine(experiment.Question).AppendLine();
+            }
+
             Table(text, result.Paths.Where(path => path.Experiment == experiment.Name && !path.IsCurve));
             if (Boundaries(experiment) is { Length: > 0 } boundaries)
+            {
                 text.Append(boundaries).AppendLine();
+            }
+
             foreach (ForgettingResult each in result.Forgetting.Where(each => each.Experiment == experiment.Name))
+            {
                 Forgetting(text, each);
+            }
         }
 
         Curves(text);
@@ -80,9 +88,13 @@ public sealed class Report(StudyPlan plan, StudyResult result)
             text.Append(CultureInfo.InvariantCulture,
                 $"- {tasks[0].Method}, {tasks[0].Pair}: {tasks[0].Task} stays within {Points(plan.Tolerance)} points of its end up to x = {first}, {tasks[1].Task} from x = {second} on: ");
             if (second <= first)
+            {
                 text.AppendLine(CultureInfo.InvariantCulture, $"both do from {second} to {first}.");
+            }
             else
+            {
                 text.AppendLine(CultureInfo.InvariantCulture, $"there is a gap of {second - first:0.###} between them.");
+            }
         }
 
         return text.ToString();
@@ -112,7 +124,10 @@ public sealed class Report(StudyPlan plan, StudyResult result)
     {
         PathResult[] curves = [.. result.Paths.Where(path => path.IsCurve)];
         if (curves.Length == 0)
+        {
             return;
+        }
+
         text.AppendLine("## Curves in place of the worst lines").AppendLine()
             .AppendLine(CultureInfo.InvariantCulture, $"Of each method the {plan.Curves.Lines} line(s) with the highest loss barrier; Bezier curves with {plan.Curves.Bends} control point(s), {plan.Curves.Steps} updates.").AppendLine()
             .AppendLine("| method | experiment | ends | on | least: line | curve | metric barrier: line | curve | loss barrier: line | curve | curve connected |")
@@ -132,12 +147,18 @@ public sealed class Report(StudyPlan plan, StudyResult result)
     private void Mixtures(StringBuilder text)
     {
         if (result.Mixtures.Count == 0)
+        {
             return;
+        }
+
         text.AppendLine("## Mixtures of the worst lines' ends").AppendLine()
             .AppendLine(CultureInfo.InvariantCulture, $"Of each method the {plan.Mixtures.Lines} line(s) with the highest loss barrier; {plan.Mixtures.Steps} updates of a weight for each group, drawn with a standard deviation of {plan.Mixtures.InitialDeviation}. Accuracy (loss).").AppendLine()
             .Append("| method | experiment | ends | on | at 0 | at 1 | halfway |");
         foreach (MixtureGranularity granularity in plan.Mixtures.Granularities)
+        {
             text.Append(CultureInfo.InvariantCulture, $" by {granularity.ToString().ToLowerInvariant()} |");
+        }
+
         text.AppendLine().Append("|---|---|---|---|---|---|---|").Insert(text.Length, "---|", plan.Mixtures.Granularities.Count).AppendLine();
         foreach (MixtureResult[] mixtures in result.Mixtures.GroupBy(each => (each.Experiment, each.Method, each.Pair)).Select(group => group.ToArray()))
         {
@@ -145,9 +166,15 @@ public sealed class Report(StudyPlan plan, StudyResult result)
             PathResult line = result.Paths.First(path => !path.IsCurve && (path.Experiment, path.Method, path.Pair, path.Task) == (any.Experiment, any.Method, any.Pair, any.Task));
             text.Append(CultureInfo.InvariantCulture, $"| {any.Method} | {any.Experiment} | {any.Pair} | {any.Task} |");
             foreach (InterpolationPoint point in new[] { line.Points[0], line.Points[^1], line.Points[line.Points.Count / 2] })
+            {
                 text.Append(CultureInfo.InvariantCulture, $" {Percent(point.Accuracy)} ({point.Loss:0.000}) |");
+            }
+
             foreach (MixtureResult mixture in mixtures)
+            {
                 text.Append(CultureInfo.InvariantCulture, $" {Percent(mixture.Accuracy)} ({mixture.Loss:0.000}); {mixture.Groups} groups, first end's share {mixture.FirstShare:0.00} |");
+            }
+
             text.AppendLine();
         }
 
@@ -157,10 +184,16 @@ public sealed class Report(StudyPlan plan, StudyResult result)
     private void Bases(StringBuilder text)
     {
         if (result.Bases.Count == 0)
+        {
             return;
+        }
+
         text.AppendLine("## Bases").AppendLine().AppendLine("| steps of pre-training | held-out loss | hidden tokens right |").AppendLine("|---|---|---|");
         foreach (BaseResult each in result.Bases)
+        {
             text.AppendLine(CultureInfo.InvariantCulture, $"| {each.Steps} | {each.Loss:0.000} | {Percent(each.Accuracy)} |");
+        }
+
         text.AppendLine();
     }
 

@@ -68,7 +68,9 @@ public sealed class Study
         ];
         var curves = new List<PathResult>();
         foreach (Pair pair in worst.SelectMany(method => method.Take(_plan.Curves.Lines)))
+        {
             curves.Add(_folder.Get(pair.FileName + ", curve", Fingerprint(pair, _plan.Curves, PointsOf(pair)), state => Curve(pair, state)));
+        }
 
         var mixtures = new List<MixtureResult>();
         foreach (Pair pair in worst.SelectMany(method => method.Take(_plan.Mixtures.Lines)))
@@ -121,7 +123,10 @@ public sealed class Study
     {
         string found = state + ".safetensors";
         if (File.Exists(found))
+        {
             return ParameterPath.Load(found, first.Classifier, second.Classifier);
+        }
+
         CurvePlan plan = _plan.Curves;
         ParameterPath curve = _ml.SkillLoc().Connectivity.FindCurve(new()
         {
@@ -169,7 +174,10 @@ public sealed class Study
     {
         string found = state + ".safetensors";
         if (File.Exists(found))
+        {
             return CheckpointMixture.Load(found, first.Classifier, second.Classifier);
+        }
+
         MixturePlan plan = _plan.Mixtures;
         CheckpointMixture mixture = _ml.SkillLoc().Connectivity.FindMixture(new()
         {
@@ -232,7 +240,10 @@ public sealed class Study
     {
         string folder = Path.Combine(_output, pair.Experiment.Name, pair.Method, pair.Name, name);
         if (Directory.Exists(folder))
+        {
             Directory.Delete(folder, recursive: true);
+        }
+
         metrics.Save(folder);
         return folder;
     }

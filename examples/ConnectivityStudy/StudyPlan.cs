@@ -65,7 +65,10 @@ public sealed record StudyPlan
     public StudyPlan Only(IReadOnlyCollection<string> names)
     {
         foreach (string name in names.Where(name => Experiments.All(each => each.Name != name)))
+        {
             throw new ArgumentException($"The plan has no experiment '{name}'; it has {string.Join(", ", Experiments.Select(each => $"'{each.Name}'"))}.");
+        }
+
         return names.Count == 0 ? this : this with { Experiments = [.. Experiments.Where(each => names.Contains(each.Name))] };
     }
 
@@ -77,9 +80,15 @@ public sealed record StudyPlan
         StudyPlan plan = StudyJson.ReadPlan<StudyPlan>(path);
         Require(plan.Tasks.Count > 0 && plan.Methods.Count > 0 && plan.Experiments.Count > 0, "needs tasks, methods and experiments");
         foreach ((string name, MethodPlan? method) in plan.Methods)
+        {
             Require(method is { LearningRate: > 0 }, $"gives the method '{name}' no learning_rate above 0");
+        }
+
         foreach (StudyTask task in plan.Tasks)
+        {
             Require(task.Words?.Values.All(word => word is not null) ?? true, $"has null for a word of {task.Name}");
+        }
+
         Require(
             plan.Training is { Steps: > 0, BatchSize: > 0, MaxGradientNorm: >= 0, MaxLength: null or > 0 },
             "needs in training steps, batch_size and max_length of 1 or more and a max_gradient_norm of 0 or more");
@@ -103,13 +112,18 @@ public sealed record StudyPlan
             Require(experiment.Methods.Count > 0 && experiment.Pairs.Count > 0, $"gives {name} no methods or no pairs");
             Require((experiment.Points ?? plan.Points) > 1, $"needs 2 points or more for {name}");
             foreach (string method in experiment.Methods.Where(method => !plan.Methods.ContainsKey(method)))
+            {
                 Require(false, $"tunes {name} by '{method}', which is none of its methods");
+            }
+
             foreach (EndPlan end in experiment.Pairs.SelectMany(pair => new[] { pair.First, pair.Second }).Select(end => end.Or(experiment.Both)))
             {
                 Require(end.Task is not null, $"has ends of {name} without a task");
                 Require(plan.Tasks.Any(task => task.Name == end.Task), $"trains {name} on '{end.Task}', which is none of its tasks");
                 foreach (int steps in experiment.Bases.Concat(end.PretrainingSteps is { } own ? [own] : []))
+                {
                     Require(plan.Pretraining?.Steps.Contains(steps) == true, $"builds {name} on {steps} steps of pre-training, which are none of its pretraining steps");
+                }
             }
         }
 
@@ -119,14 +133,19 @@ public sealed record StudyPlan
         {
             string[] given = [.. names];
             foreach (string name in given.Where(name => name.Length == 0 || name.IndexOfAny([',', '|', .. Path.GetInvalidFileNameChars()]) >= 0))
+            {
                 Require(false, $"calls a {what} '{name}'; the name becomes a folder's and stands in tables");
+            }
+
             Require(given.Distinct(StringComparer.OrdinalIgnoreCase).Count() == given.Length, $"names a {what} twice");
         }
 
         void Require(bool holds, string complaint)
         {
             if (!holds)
+            {
                 throw new InvalidDataException($"{path} {complaint}.");
+            }
         }
     }
 }

@@ -59,7 +59,10 @@ public sealed class ConsoleProgress
         {
             Last = Text(value);
             if (_sinceLine.Elapsed < BetweenLines)
+            {
                 return;
+            }
+
             Console.WriteLine($"{title}: {Last}");
             _sinceLine.Restart();
         }

@@ -35,9 +35,15 @@ public sealed record DemoData(IDataView Train, IDataView Validation, IReadOnlyLi
     {
         List<(string, string, Message[])> tests = [];
         if (test is not null)
+        {
             tests.Add(("Test", test, Load(ml, test)));
+        }
+
         if (outOfDistribution is not null)
+        {
             tests.Add(("Unlike", outOfDistribution, Load(ml, outOfDistribution)));
+        }
+
         return Split(ml, Load(ml, data), tests, $"of {data}", limit);
     }
 
@@ -55,7 +61,10 @@ public sealed record DemoData(IDataView Train, IDataView Validation, IReadOnlyLi
         }
 
         if (!Directory.Exists(path))
+        {
             throw new FileNotFoundException($"There is no file or folder '{Path.GetFullPath(path)}'.");
+        }
+
         Message[] found =
         [
             .. from folder in Directory.GetDirectories(path).Order(StringComparer.Ordinal)

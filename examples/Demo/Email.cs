@@ -25,7 +25,7 @@ public sealed partial record Email(string Subject, string Body)
         using var stream = new MemoryStream(message);
         try
         {
-            using MimeMessage mail = MimeMessage.Load(Options, stream);
+            using var mail = MimeMessage.Load(Options, stream);
             return new((mail.Subject ?? "").Trim(), TextOf(mail.Body) ?? "");
         }
         catch (FormatException)
@@ -47,7 +47,10 @@ public sealed partial record Email(string Subject, string Body)
     {
         // Mail that says nothing, ASCII or Latin-1 is often UTF-8, which cannot be mistaken, or windows-1252.
         if (part.TryDetectEncoding(out Encoding? encoding, out _) && !encoding!.Equals(Encoding.ASCII) && !encoding.Equals(Encoding.Latin1))
+        {
             return part.GetText(encoding);
+        }
+
         try
         {
             return part.GetText(Utf8);
@@ -69,7 +72,7 @@ public sealed partial record Email(string Subject, string Body)
     private static string TextOfPage(string html)
     {
         var text = new StringBuilder();
-        var hidden = HtmlTagId.Unknown;
+        HtmlTagId hidden = HtmlTagId.Unknown;
         using var reader = new StringReader(html);
         var tokens = new HtmlTokenizer(reader);
         while (tokens.ReadNextToken(out HtmlToken? token))
@@ -78,9 +81,13 @@ public sealed partial record Email(string Subject, string Body)
             {
                 text.Append(' ');
                 if (hidden == HtmlTagId.Unknown && tag is { IsEndTag: false, IsEmptyElement: false } && Hidden.Contains(tag.Id))
+                {
                     hidden = tag.Id;
+                }
                 else if (tag.IsEndTag && tag.Id == hidden)
+                {
                     hidden = HtmlTagId.Unknown;
+                }
             }
             else if (token is HtmlDataToken data && hidden == HtmlTagId.Unknown)
             {

@@ -49,13 +49,19 @@ public sealed class Results(MLContext ml, IReadOnlyList<TestSet> tests, ITransfo
 
     public Table Table()
     {
-        var table = new Table().Border(TableBorder.Simple).AddColumn(new TableColumn("Model").NoWrap().Padding(0, 0));
+        Table table = new Table().Border(TableBorder.Simple).AddColumn(new TableColumn("Model").NoWrap().Padding(0, 0));
         foreach (string column in new[] { "Acc.", "Macro", "ECE", "Agree", "Changed", "Share", "On disk" })
+        {
             table.AddColumn(new TableColumn(column).RightAligned().NoWrap().Padding(1, 0));
+        }
+
         foreach (IGrouping<string, Row> test in _rows.OrderBy(TestIndex).GroupBy(row => row.Test))
         {
             if (table.Rows.Count > 0)
+            {
                 table.AddEmptyRow();
+            }
+
             table.AddRow(test.Key);
             foreach (Row row in test)
             {

@@ -27,8 +27,8 @@ public sealed class SkillLocalization(DemoOptions options, ConsoleProgress conso
         KeyToValueMappingEstimator answers = _ml.Transforms.Conversion.MapKeyToValue("Answer", "PredictedLabel");
         IDataView validation = keys.Fit(data.Train).Transform(data.Validation);
 
-        using var preTrained = keys.Append(_ml.SkillLoc().PromptFineTune(FineTuning(epochs: 0))).Fit(data.Train);
-        using var fineTuned = console.Step("Fine-tuning", progress => keys
+        using TransformerChain<TextScoringTransformer> preTrained = keys.Append(_ml.SkillLoc().PromptFineTune(FineTuning(epochs: 0))).Fit(data.Train);
+        using TransformerChain<TextScoringTransformer> fineTuned = console.Step("Fine-tuning", progress => keys
             .Append(_ml.SkillLoc().PromptFineTune(FineTuning(options.Epochs, validation, progress)))
             .Fit(data.Train));
         StopSignals.ThrowIfCut(StatePath("fine-tuning"), stop);
@@ -44,7 +44,7 @@ public sealed class SkillLocalization(DemoOptions options, ConsoleProgress conso
 
         foreach (double sparsity in options.Sparsities)
         {
-            using var grafted = console.Step($"Grafting, sparsity {sparsity}", progress => keys
+            using TransformerChain<KeyToValueMappingTransformer> grafted = console.Step($"Grafting, sparsity {sparsity}", progress => keys
                 .Append(_ml.SkillLoc().GraftMask(Grafting(fineTuned.LastTransformer, sparsity, validation, progress)))
                 .Append(answers)
                 .Fit(data.Train));
@@ -57,11 +57,17 @@ public sealed class SkillLocalization(DemoOptions options, ConsoleProgress conso
         }
 
         if (Directory.Exists(StatePath("")))
+        {
             Directory.Delete(StatePath(""), recursive: true);
+        }
+
         results.Save(Path.Combine(options.Output, "results.tsv"));
         console.Show(results.Table());
         foreach (TestSet test in data.Tests)
+        {
             console.Say($"{test.Name}: {test.About}.");
+        }
+
         console.Say("Acc.: accuracy; macro: averaged over the labels. ECE: expected calibration error.");
         console.Say("Agree: same prediction as the fine-tuned model. Changed: parameters unlike the");
         console.Say("pre-trained model's. Share: of those that fine-tuning could change.");

@@ -8,7 +8,7 @@ return StudyProgram.Run(
     "artifacts/grafting-study",
     (path, output, checkpoint, data, stop) =>
     {
-        StudyPlan plan = StudyPlan.Load(path);
+        var plan = StudyPlan.Load(path);
         plan = plan with { Checkpoint = checkpoint ?? plan.Checkpoint, Data = data ?? plan.Data };
         var report = new Report(plan, new Study(plan, output, stop).Run());
         report.Save(output);

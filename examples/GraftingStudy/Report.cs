@@ -30,7 +30,9 @@ public sealed class Report(StudyPlan plan, IReadOnlyList<Measurement> measuremen
             Measurement[] here = [.. measurements.Where(each => each.Shots == shots[each.Task])];
             Summary(text, here);
             foreach (StudyTask task in plan.Tasks)
+            {
                 Table(text, task, [.. here.Where(each => each.Task == task.Name)]);
+            }
         }
 
         return text.ToString();
@@ -66,7 +68,10 @@ public sealed class Report(StudyPlan plan, IReadOnlyList<Measurement> measuremen
         text.AppendLine(CultureInfo.InvariantCulture, $"### {task.Name}").AppendLine()
             .Append("| model | parameters | accuracy | ECE | agreement |");
         foreach (string other in task.OutOfDistribution)
+        {
             text.Append(CultureInfo.InvariantCulture, $" {other}: accuracy | ECE |");
+        }
+
         text.AppendLine().Append("|---|---|---|---|---|").Insert(text.Length, "---|---|", task.OutOfDistribution.Count).AppendLine();
         foreach (IGrouping<(string, double?), Measurement> group in ByModel(here))
         {
@@ -97,7 +102,9 @@ public sealed class Report(StudyPlan plan, IReadOnlyList<Measurement> measuremen
                 $"{each.Task},{each.Shots},{each.Seed},{each.Method},{each.Sparsity},{each.Changed},{each.Share:R},{each.Accuracy:R},{each.CalibrationError:R},{each.Agreement:R}");
             text.Append(start).AppendLine(",,,");
             foreach ((string set, OutOfDistribution other) in each.Others)
+            {
                 text.Append(start).AppendLine(CultureInfo.InvariantCulture, $",{set},{other.Accuracy:R},{other.CalibrationError:R}");
+            }
         }
 
         return text.ToString();
@@ -114,7 +121,7 @@ public sealed class Report(StudyPlan plan, IReadOnlyList<Measurement> measuremen
 
     private static string Spread(IEnumerable<double> values)
     {
-        DrawStatistics drawn = DrawStatistics.Of([.. values]);
+        var drawn = DrawStatistics.Of([.. values]);
         return drawn.Count == 1 ? Percent(drawn.Mean) : $"{Percent(drawn.Mean)} ± {(100 * drawn.StandardDeviation).ToString("0.0", CultureInfo.InvariantCulture)}";
     }
 

@@ -35,7 +35,7 @@ public sealed class Study
         _stop = stop;
         _data = new(_ml, plan);
         _ownTasks = plan.TaskFile is null ? [] : PromptTasks.Load(plan.TaskFile);
-        using LanguageModel model = LanguageModel.Load(plan.Checkpoint);
+        using var model = LanguageModel.Load(plan.Checkpoint);
         _checkpoint = model.Fingerprint();
         _folder = new(output, stop);
     }
@@ -81,7 +81,9 @@ public sealed class Study
         validation = _ml.Data.Cache(keys.Transform(validation));
         var tests = new Dictionary<string, IDataView>(StringComparer.Ordinal) { [task.Name] = keys.Transform(_data.Test(task)) };
         foreach (StudyTask other in _plan.Tasks.Where(other => task.OutOfDistribution.Contains(other.Name)))
+        {
             tests.Add(other.Name, keys.Transform(_data.Test(other)));
+        }
 
         using TextScoringTransformer preTrained = FineTune(options => options.Epochs = 0, "pre-trained");
         using TextScoringTransformer tuned = FineTune(_ => { }, "fine-tuned");
@@ -113,11 +115,20 @@ public sealed class Study
         }
 
         foreach (Measurement grafted in Sweep("graft", options => options.WithinSparsity = true))
+        {
             yield return grafted;
+        }
+
         foreach (Measurement grafted in Sweep("graft, grown", _ => { }))
+        {
             yield return grafted;
+        }
+
         foreach (Measurement grafted in Sweep("top movement", options => options.Epochs = 0))
+        {
             yield return grafted;
+        }
+
         foreach (Measurement grafted in Sweep("lottery ticket", options =>
         {
             options.Epochs = 0;
@@ -171,12 +182,17 @@ public sealed class Study
             };
             change(options);
             if (options.Epochs == 0)
+            {
                 return _ml.SkillLoc().PromptFineTune(options).Fit(train);
+            }
 
             // A model that is trained stays until all is measured, so that a study that was stopped need not train it again.
             string kept = Path.Combine(state, name + " model");
             if (Directory.Exists(kept))
+            {
                 return _ml.SkillLoc().Connectivity.LoadTextScorer(kept);
+            }
+
             options.StateFile = Path.Combine(state, name);
             TextScoringTransformer model = _ml.SkillLoc().PromptFineTune(options).Fit(train);
             try
@@ -207,7 +223,10 @@ public sealed class Study
             };
             change(options);
             if (options.Epochs > 0)
+            {
                 options.StateFolder = Path.Combine(state, options.WithinSparsity ? "grafts" : "grown");
+            }
+
             return options;
         }
 
@@ -217,7 +236,7 @@ public sealed class Study
             _stop.ThrowIfCancellationRequested();
             foreach (GraftSweepPoint point in sweep.Points)
             {
-                using GraftTransformer grafted = GraftTransformer.Create(point.Graft, _plan.Checkpoint, tuned.Columns);
+                using var grafted = GraftTransformer.Create(point.Graft, _plan.Checkpoint, tuned.Columns);
                 yield return Result(method, grafted, point.Graft.Count, point.Sparsity);
             }
         }

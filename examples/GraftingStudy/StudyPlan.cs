@@ -65,7 +65,9 @@ public sealed record StudyPlan
                 task.Shots is null || (task.Shots.Count == plan.Shots.Count && task.Shots.All(shots => shots > 0)),
                 $"gives {task.Name} shots of its own; they must be as many as the plan's {plan.Shots.Count}, and 1 or more");
             foreach (string other in task.OutOfDistribution)
+            {
                 Require(plan.Tasks.Any(known => known.Name == other), $"measures {task.Name} on '{other}', which is none of its tasks");
+            }
         }
 
         return plan;
@@ -73,7 +75,9 @@ public sealed record StudyPlan
         void Require(bool holds, string complaint)
         {
             if (!holds)
+            {
                 throw new InvalidDataException($"{path} {complaint}.");
+            }
         }
     }
 }

@@ -25,7 +25,10 @@ command.SetAction(arguments =>
         AnsiConsole.Write(Table(new TreesOnNeurons(ml, all)
             .Run(arguments.GetValue(checkpoint)!, arguments.GetValue(fraction), arguments.GetValue(maxLength))));
         foreach (TestSet set in all.Tests)
+        {
             Console.WriteLine($"{set.Name}: {set.About}.");
+        }
+
         return 0;
     }
     catch (Exception error) when (error is IOException or UnauthorizedAccessException or InvalidDataException or ArgumentException
@@ -39,11 +42,17 @@ return command.Parse(args).Invoke();
 
 static Table Table(IReadOnlyList<FeatureResult> results)
 {
-    var table = new Table().Border(TableBorder.Simple).AddColumns("Measured on", "Features", "Trainer");
+    Table table = new Table().Border(TableBorder.Simple).AddColumns("Measured on", "Features", "Trainer");
     foreach (string column in new[] { "Acc.", "ECE" })
+    {
         table.AddColumn(new TableColumn(column).RightAligned());
+    }
+
     foreach (FeatureResult row in results.GroupBy(result => result.Test).SelectMany(set => set))
+    {
         table.AddRow(row.Test, $"{row.Count} {row.Features}", row.Trainer, Percent(row.Accuracy), Percent(row.CalibrationError));
+    }
+
     return table;
 }
 

@@ -1,5 +1,6 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
+using Microsoft.ML.Transforms;
 using Microsoft.ML.Transforms.Text;
 using SkillLoc.Demo;
 using SkillLoc.Models.Classification;
@@ -30,7 +31,7 @@ public sealed class TreesOnNeurons(MLContext ml, DemoData data)
     /// <returns>The measures, a row for each kind of features, trainer and test set.</returns>
     public IReadOnlyList<FeatureResult> Run(string checkpoint, double fraction, int maxLength)
     {
-        var keys = ml.Transforms.Conversion.MapValueToKey("Label").Fit(data.Train);
+        ValueToKeyMappingTransformer keys = ml.Transforms.Conversion.MapValueToKey("Label").Fit(data.Train);
         IDataView train = keys.Transform(data.Train);
 
         // The head is there for the labels' sake alone: no epochs, no training.

@@ -36,21 +36,25 @@ public sealed class ByteLevelBpeTrainer
     {
         ArgumentNullException.ThrowIfNull(texts);
         ArgumentException.ThrowIfNullOrEmpty(folder);
-        var room = VocabularySize - SpecialTokens.Count - 256;
+        int room = VocabularySize - SpecialTokens.Count - 256;
         if (room < 0)
+        {
             throw TooSmall();
+        }
 
-        var spelt = WholeWords.Select(Spell).ToArray();
-        var merges = new BytePairLearner(CountWords(texts), SpecialTokens).Learn(room, Math.Max(1, MinFrequency));
+        string[] spelt = WholeWords.Select(Spell).ToArray();
+        List<(string Left, string Right)> merges = new BytePairLearner(CountWords(texts), SpecialTokens).Learn(room, Math.Max(1, MinFrequency));
         merges = WithWholeWords(merges, spelt, room);
 
-        var tokens = SpecialTokens
+        IEnumerable<string> tokens = SpecialTokens
             .Concat(Enumerable.Range(0, 256).Select(b => ByteAlphabet.CharOf((byte)b).ToString()))
             .Concat(merges.Select(merge => merge.Left + merge.Right))
             .Distinct(StringComparer.Ordinal);
         var vocabulary = new Dictionary<string, int>(StringComparer.Ordinal);
-        foreach (var token in tokens)
+        foreach (string? token in tokens)
+        {
             vocabulary.Add(token, vocabulary.Count);
+        }
 
         Directory.CreateDirectory(folder);
         AtomicFile.WriteText(Path.Combine(folder, "vocab.json"), JsonSerializer.Serialize(vocabulary, Json));
@@ -62,13 +66,13 @@ public sealed class ByteLevelBpeTrainer
     private static Dictionary<string, long> CountWords(IEnumerable<string> texts)
     {
         var counts = new Dictionary<string, long>(StringComparer.Ordinal);
-        var lookup = counts.GetAlternateLookup<ReadOnlySpan<char>>();
-        foreach (var text in texts)
+        Dictionary<string, long>.AlternateLookup<ReadOnlySpan<char>> lookup = counts.GetAlternateLookup<ReadOnlySpan<char>>();
+        foreach (string text in texts)
         {
-            foreach (var (offset, length) in ByteLevelPreTokenizer.Split(text))
+            foreach ((int offset, int length) in ByteLevelPreTokenizer.Split(text))
             {
-                var word = text.AsSpan(offset, length);
-                lookup.TryGetValue(word, out var count);
+                ReadOnlySpan<char> word = text.AsSpan(offset, length);
+                lookup.TryGetValue(word, out long count);
                 lookup[word] = count + 1;
             }
         }
@@ -77,7 +81,7 @@ public sealed class ByteLevelBpeTrainer
 
     private static string Spell(string word)
     {
-        var text = " " + word;
+        string text = " " + word;
         return !string.IsNullOrEmpty(word) && ByteLevelPreTokenizer.Split(text).Count() == 1
             ? ByteAlphabet.Spell(text)
             : throw new InvalidOperationException($"'{word}' is not one word, so it cannot become one token.");
@@ -86,16 +90,25 @@ public sealed class ByteLevelBpeTrainer
     // The last merges give way to those that finish the whole words.
     private List<(string Left, string Right)> WithWholeWords(List<(string Left, string Right)> merges, string[] words, int room)
     {
-        for (var kept = merges.Count; ;)
+        for (int kept = merges.Count; ;)
         {
-            var all = merges[..kept];
-            foreach (var word in words)
+            List<(string Left, string Right)> all = merges[..kept];
+            foreach (string word in words)
+            {
                 Finish(all, word);
-            var surplus = all.Select(merge => merge.Left + merge.Right).Distinct(StringComparer.Ordinal).Count() - room;
+            }
+
+            int surplus = all.Select(merge => merge.Left + merge.Right).Distinct(StringComparer.Ordinal).Count() - room;
             if (surplus <= 0)
+            {
                 return all;
+            }
+
             if (kept == 0)
+            {
                 throw TooSmall();
+            }
+
             kept -= Math.Min(surplus, kept);
         }
     }
@@ -104,15 +117,20 @@ public sealed class ByteLevelBpeTrainer
     private static void Finish(List<(string Left, string Right)> merges, string word)
     {
         var ranks = new Dictionary<(string Left, string Right), int>();
-        for (var i = 0; i < merges.Count; i++)
+        for (int i = 0; i < merges.Count; i++)
+        {
             ranks.TryAdd(merges[i], i);
+        }
 
         var pieces = word.Select(c => c.ToString()).ToList();
         while (pieces.Count > 1)
         {
-            var best = Enumerable.Range(0, pieces.Count - 1).MinBy(i => ranks.GetValueOrDefault((pieces[i], pieces[i + 1]), int.MaxValue));
+            int best = Enumerable.Range(0, pieces.Count - 1).MinBy(i => ranks.GetValueOrDefault((pieces[i], pieces[i + 1]), int.MaxValue));
             if (ranks.TryAdd((pieces[best], pieces[best + 1]), merges.Count))
+            {
                 merges.Add((pieces[best], pieces[best + 1]));
+            }
+
             pieces[best] += pieces[best + 1];
             pieces.RemoveAt(best + 1);
         }

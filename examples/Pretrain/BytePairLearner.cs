@@ -22,17 +22,24 @@ internal sealed class BytePairLearner
     public BytePairLearner(IReadOnlyDictionary<string, long> counts, IEnumerable<string> forbidden)
     {
         _forbidden = forbidden.ToHashSet(StringComparer.Ordinal);
-        for (var id = 0; id < _tokens.Count; id++)
+        for (int id = 0; id < _tokens.Count; id++)
+        {
             _ids.Add(_tokens[id], id);
+        }
 
         // In a fixed order, whatever order the dictionary has.
-        var words = counts.OrderBy(entry => entry.Key, StringComparer.Ordinal).ToArray();
+        KeyValuePair<string, long>[] words = counts.OrderBy(entry => entry.Key, StringComparer.Ordinal).ToArray();
         _words = Array.ConvertAll(words, word => Array.ConvertAll(Encoding.UTF8.GetBytes(word.Key), b => (int)b));
         _frequencies = Array.ConvertAll(words, word => word.Value);
-        for (var i = 0; i < _words.Length; i++)
+        for (int i = 0; i < _words.Length; i++)
+        {
             CountPairs(i, +1);
-        foreach (var (key, pair) in _pairs)
+        }
+
+        foreach (((int Left, int Right) key, Pair? pair) in _pairs)
+        {
             Enqueue(key, pair.Count);
+        }
     }
 
     /// <summary>The merges, the first one first.</summary>
@@ -41,21 +48,27 @@ internal sealed class BytePairLearner
     public List<(string Left, string Right)> Learn(int room, int minFrequency)
     {
         var merges = new List<(string Left, string Right)>();
-        var limit = _tokens.Count + room;
-        while (_tokens.Count < limit && _queue.TryDequeue(out var entry, out _))
+        int limit = _tokens.Count + room;
+        while (_tokens.Count < limit && _queue.TryDequeue(out ((int Left, int Right) Pair, long Count) entry, out _))
         {
-            var pair = _pairs[entry.Pair];
+            Pair pair = _pairs[entry.Pair];
             if (pair.Count < minFrequency)
+            {
                 continue;
+            }
+
             if (pair.Count != entry.Count)
             {
                 Enqueue(entry.Pair, pair.Count);
                 continue;
             }
 
-            var (left, right) = (_tokens[entry.Pair.Left], _tokens[entry.Pair.Right]);
+            (string? left, string? right) = (_tokens[entry.Pair.Left], _tokens[entry.Pair.Right]);
             if (_forbidden.Contains(left + right))
+            {
                 continue;
+            }
+
             merges.Add((left, right));
             Merge(entry.Pair, pair, IdOf(left + right));
         }
@@ -64,7 +77,7 @@ internal sealed class BytePairLearner
 
     private int IdOf(string token)
     {
-        if (!_ids.TryGetValue(token, out var id))
+        if (!_ids.TryGetValue(token, out int id))
         {
             id = _tokens.Count;
             _ids.Add(token, id);
@@ -75,29 +88,38 @@ internal sealed class BytePairLearner
 
     private void Merge((int Left, int Right) pair, Pair counted, int merged)
     {
-        var words = counted.Words.ToArray();
+        int[] words = counted.Words.ToArray();
         counted.Words.Clear();
         var changed = new HashSet<(int Left, int Right)>();
-        foreach (var word in words)
+        foreach (int word in words)
         {
-            var symbols = Replace(_words[word], pair, merged);
+            int[] symbols = Replace(_words[word], pair, merged);
             if (symbols.Length == _words[word].Length)
+            {
                 continue;
+            }
+
             CountPairs(word, -1);
             _words[word] = symbols;
             CountPairs(word, +1);
-            for (var i = 0; i + 1 < symbols.Length; i++)
+            for (int i = 0; i + 1 < symbols.Length; i++)
+            {
                 if (symbols[i] == merged || symbols[i + 1] == merged)
+                {
                     changed.Add((symbols[i], symbols[i + 1]));
+                }
+            }
         }
-        foreach (var key in changed)
+        foreach ((int Left, int Right) key in changed)
+        {
             Enqueue(key, _pairs[key].Count);
+        }
     }
 
     private static int[] Replace(int[] symbols, (int Left, int Right) pair, int merged)
     {
         var result = new List<int>(symbols.Length);
-        for (var i = 0; i < symbols.Length; i++)
+        for (int i = 0; i < symbols.Length; i++)
         {
             if (i + 1 < symbols.Length && symbols[i] == pair.Left && symbols[i + 1] == pair.Right)
             {
@@ -114,15 +136,20 @@ internal sealed class BytePairLearner
 
     private void CountPairs(int word, int sign)
     {
-        var symbols = _words[word];
-        for (var i = 0; i + 1 < symbols.Length; i++)
+        int[] symbols = _words[word];
+        for (int i = 0; i + 1 < symbols.Length; i++)
         {
-            var key = (symbols[i], symbols[i + 1]);
-            if (!_pairs.TryGetValue(key, out var pair))
+            (int, int) key = (symbols[i], symbols[i + 1]);
+            if (!_pairs.TryGetValue(key, out Pair? pair))
+            {
                 _pairs.Add(key, pair = new Pair());
+            }
+
             pair.Count += sign * _frequencies[word];
             if (sign > 0)
+            {
                 pair.Words.Add(word);
+            }
         }
     }
 

@@ -38,8 +38,8 @@ public static class HeadStart
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(batches);
         ArgumentNullException.ThrowIfNull(frequencies);
-        using var noGradients = no_grad();
-        using var scope = NewDisposeScope();
+        using IDisposable noGradients = no_grad();
+        using DisposeScope scope = NewDisposeScope();
         (Tensor states, Tensor words) = Collect(model, tokenizer, batches, rate, seed);
         string prefix = model.Parameters.Keys.Single(name =>
             name.EndsWith(".dense.weight", StringComparison.Ordinal) && TrainedPart.IsHead(name))[..^"dense.weight".Length];
@@ -74,13 +74,13 @@ public static class HeadStart
         float chosen = 0, unit = deviation.item<float>();
         foreach (float factor in new[] { 0.125f, 0.25f, 0.5f, 1f, 2f, 4f })
         {
-            using var trial = NewDisposeScope();
+            using DisposeScope trial = NewDisposeScope();
             SetScale(unit * factor);
             double loss = 0;
             long few = Math.Min(n, 8192);
             for (long start = 0; start < few; start += 1024)
             {
-                using var part = NewDisposeScope();
+                using DisposeScope part = NewDisposeScope();
                 long count = Math.Min(1024, few - start);
                 loss += F.cross_entropy(model.WordScores(states.narrow(0, start, count)), words.narrow(0, start, count),
                     reduction: nn.Reduction.Sum).item<float>();
@@ -110,7 +110,7 @@ public static class HeadStart
         var random = new Random(seed);
         foreach (int[][] batch in batches)
         {
-            using var part = NewDisposeScope();
+            using DisposeScope part = NewDisposeScope();
             using var masked = MaskedPieces.Create(batch, rate, tokenizer, random, model.Device);
             Tensor all = model.Encode(masked.Batch);
             states.Add(all.view(-1, all.size(2)).index_select(0, masked.Places).MoveToOuterDisposeScope());

@@ -28,7 +28,7 @@ public sealed record HeldOutResult(int Length, int Predicted, double Loss, doubl
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(passages);
         List<HeldOutResult> results = [];
-        using var frozen = no_grad();
+        using IDisposable frozen = no_grad();
         for (int length = 16; length <= longest; length *= 2)
         {
             IReadOnlyList<int[]> pieces = passages.HeldOutPieces(length, TokensPerLength);
@@ -42,7 +42,7 @@ public sealed record HeldOutResult(int Length, int Predicted, double Loss, doubl
             long right = 0, predicted = 0;
             foreach (int[][] batch in pieces.Chunk(Math.Max(1, tokensPerBatch / length)))
             {
-                using var scope = NewDisposeScope();
+                using DisposeScope scope = NewDisposeScope();
                 using var masked = MaskedPieces.Create(batch, maskRate, tokenizer, random, model.Device);
                 Tensor scores = masked.Scores(model, training: false);
                 loss += F.cross_entropy(scores, masked.Hidden, reduction: nn.Reduction.Sum).item<float>();

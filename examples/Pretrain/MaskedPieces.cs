@@ -78,7 +78,7 @@ public sealed class MaskedPieces : IDisposable
     public Tensor Scores(LanguageModel model, bool training)
     {
         ArgumentNullException.ThrowIfNull(model);
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Tensor states = model.Encode(Batch, training);
         return model.WordScores(states.view(-1, states.size(2)).index_select(0, Places)).MoveToOuterDisposeScope();
     }

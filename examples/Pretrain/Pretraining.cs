@@ -49,7 +49,7 @@ public sealed class Pretraining : IDisposable
         _options = options;
         _console = console;
         _log = Path.TrimEndingDirectorySeparator(options.Out) + ".log.tsv";
-        TrainingState? stored = TrainingState.Load(options.Out);
+        var stored = TrainingState.Load(options.Out);
         if (stored is null && File.Exists(Path.Join(options.Out, "config.json")))
         {
             throw new IOException($"'{options.Out}' holds a checkpoint that was not trained here; to go on from it name it with --from and write to another folder.");
@@ -139,10 +139,10 @@ public sealed class Pretraining : IDisposable
             var trainer = new ByteLevelBpeTrainer { VocabularySize = options.Vocabulary, WholeWords = options.Words };
             trainer.Train(sources.SelectMany(source => source.Passages()), vocabulary.FullName);
             var tokenizer = CheckpointTokenizer.Load(vocabulary.FullName);
-            ModelConfig config = ModelConfig.Roberta(
+            var config = ModelConfig.Roberta(
                 options.Hidden, options.Layers, options.Heads, options.FeedForward, tokenizer.VocabularySize,
                 Math.Max(LeastPositions, options.LongestPiece + 2), dropout: 0);
-            using LanguageModel model = LanguageModel.Create(config, options.Seed);
+            using var model = LanguageModel.Create(config, options.Seed);
             Save(options.Out, model, tokenizer, new(options.Seed), storeAs: null);
         }
         finally
@@ -278,7 +278,7 @@ public sealed class Pretraining : IDisposable
 
     private double Update(TrainedParameter[] parameters, int update, int[][] batch, double learningRate)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         foreach (TrainedParameter parameter in parameters)
         {
             parameter.Value.grad = null!;

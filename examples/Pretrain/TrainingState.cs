@@ -27,7 +27,10 @@ public sealed record TrainingState(int Seed, int Step = 0, int Pass = 0, int Bat
     {
         string path = Path.Join(folder, FileName);
         if (!File.Exists(path))
+        {
             return null;
+        }
+
         try
         {
             TrainingState state = JsonSerializer.Deserialize<TrainingState>(File.ReadAllText(path), Format) ?? throw new JsonException("it is null");

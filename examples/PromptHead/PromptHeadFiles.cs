@@ -13,10 +13,10 @@ internal static class PromptHeadFiles
     /// is no dropout, since so short a training does not overfit.</summary>
     public static void Begin(string folder)
     {
-        using CheckpointFolder encoder = CheckpointFolder.Open(Checkpoints.MiniLMEncoder());
+        using var encoder = CheckpointFolder.Open(Checkpoints.MiniLMEncoder());
         ModelConfig config = encoder.Config.WithArchitecture("BertForMaskedLM")
             .With("hidden_dropout_prob", 0.0).With("attention_probs_dropout_prob", 0.0);
-        using LanguageModel fresh = LanguageModel.Create(config, seed: 1);
+        using var fresh = LanguageModel.Create(config, seed: 1);
         using DisposeScope scope = NewDisposeScope();
         CheckpointFolder.Save(
             folder, config,

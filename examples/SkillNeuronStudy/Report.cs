@@ -51,14 +51,20 @@ public sealed class Report(StudyPlan plan, StudyResult result)
             .AppendLine(CultureInfo.InvariantCulture, $"Skill neurons / as many random ones of each layer, mean ± standard deviation of {plan.Perturbation.Controls} draws. Noise of standard deviation {plan.Perturbation.Alpha}.").AppendLine()
             .Append("| task | model | layers | perturbation | none |");
         foreach (double fraction in plan.Perturbation.Fractions)
+        {
             text.Append(CultureInfo.InvariantCulture, $" {Percent(fraction, 0)} |");
+        }
+
         text.AppendLine().Append("|---|---|---|---|---|").Insert(text.Length, "---|", plan.Perturbation.Fractions.Count).AppendLine();
-        foreach (var curve in result.Curves.GroupBy(each => (each.Task, each.Model, each.Point.LowLayer, each.Point.HighLayer, each.Point.Method)))
+        foreach (IGrouping<(string Task, string Model, int LowLayer, int HighLayer, string Method), CurvePoint> curve in result.Curves.GroupBy(each => (each.Task, each.Model, each.Point.LowLayer, each.Point.HighLayer, each.Point.Method)))
         {
             text.Append(CultureInfo.InvariantCulture,
                 $"| {curve.Key.Task} | {curve.Key.Model} | {curve.Key.LowLayer} to {curve.Key.HighLayer - 1} | {curve.Key.Method.ToLowerInvariant()} | {Percent(curve.First().Unperturbed)} |");
             foreach (NeuronDropPoint point in curve.Select(each => each.Point))
+            {
                 text.Append(CultureInfo.InvariantCulture, $" {Percent(point.Accuracy)} / {Spread(point.ControlAccuracy, point.ControlDeviation)} |");
+            }
+
             text.AppendLine();
         }
 
@@ -84,16 +90,25 @@ public sealed class Report(StudyPlan plan, StudyResult result)
     {
         Measurement[] pairs = [.. result.Measurements.Where(each => each.Measure is Measures.Spearman or Measures.Overlap)];
         if (pairs.Length == 0)
+        {
             return;
+        }
+
         int[] layers = [.. pairs.Where(each => each.Layer is not null).Select(each => each.Layer!.Value).Distinct()];
         text.AppendLine("## Tasks compared").AppendLine()
             .AppendLine(CultureInfo.InvariantCulture, $"Spearman's correlation of predictivity, by layer and its mean, and the overlap of the top {Percent(plan.TopFraction, 0)}, where chance is as much.").AppendLine()
             .Append("| tasks |");
         foreach (int layer in layers)
+        {
             text.Append(CultureInfo.InvariantCulture, $" layer {layer} |");
+        }
+
         text.AppendLine(" mean | overlap |").Append("|---|---|---|").Insert(text.Length, "---|", layers.Length).AppendLine();
-        foreach (var pair in pairs.GroupBy(each => $"{each.Task}, {each.Other}"))
+        foreach (IGrouping<string, Measurement> pair in pairs.GroupBy(each => $"{each.Task}, {each.Other}"))
+        {
             Row(pair.Key, pair);
+        }
+
         Row("all pairs", pairs);
         text.AppendLine();
 
@@ -101,7 +116,10 @@ public sealed class Report(StudyPlan plan, StudyResult result)
         {
             text.Append(CultureInfo.InvariantCulture, $"| {name} |");
             foreach (int? layer in layers.Select(layer => (int?)layer).Append(null))
+            {
                 text.Append(CultureInfo.InvariantCulture, $" {rows.Where(each => each.Measure == Measures.Spearman && each.Layer == layer).Average(each => each.Value):0.00} |");
+            }
+
             text.AppendLine(CultureInfo.InvariantCulture, $" {Percent(rows.Where(each => each.Measure == Measures.Overlap && each.Layer is null).Average(each => each.Value))} |");
         }
     }
@@ -110,10 +128,13 @@ public sealed class Report(StudyPlan plan, StudyResult result)
     {
         Measurement[] transfers = [.. result.Measurements.Where(each => each.Measure == Measures.Transfer)];
         if (transfers.Length == 0)
+        {
             return;
+        }
+
         text.AppendLine("## Prompts on other tasks with the same label words").AppendLine()
             .AppendLine("| prompt of | on | accuracy | own prompt | indicator: skill neurons | all neurons |").AppendLine("|---|---|---|---|---|---|");
-        foreach (var pair in transfers.GroupBy(each => (each.Task, each.Other!)))
+        foreach (IGrouping<(string Task, string), Measurement> pair in transfers.GroupBy(each => (each.Task, each.Other!)))
         {
             StudyTask task = plan.Tasks.First(each => each.Name == pair.Key.Task);
             text.AppendLine(CultureInfo.InvariantCulture,
@@ -134,7 +155,10 @@ public sealed class Report(StudyPlan plan, StudyResult result)
     {
         var text = new StringBuilder("task,other,layer,seed,measure,value\n");
         foreach (Measurement each in result.Measurements)
+        {
             text.Append(CultureInfo.InvariantCulture, $"{each.Task},{each.Other},{each.Layer},{each.Seed},{each.Measure},{each.Value:R}\n");
+        }
+
         return text.ToString();
     }
 
@@ -157,7 +181,7 @@ public sealed class Report(StudyPlan plan, StudyResult result)
 
     private static string Spread(IEnumerable<double> values)
     {
-        DrawStatistics drawn = DrawStatistics.Of([.. values]);
+        var drawn = DrawStatistics.Of([.. values]);
         return drawn.Count == 1 ? Percent(drawn.Mean) : Spread(drawn.Mean, drawn.StandardDeviation);
     }
 

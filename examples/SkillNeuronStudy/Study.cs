@@ -40,7 +40,7 @@ public sealed class Study
         _stop = stop;
         _output = output;
         _rows = plan.Tasks.ToDictionary(task => task.Name, plan.RowsOf, StringComparer.Ordinal);
-        using LanguageModel model = LanguageModel.Load(plan.Checkpoint);
+        using var model = LanguageModel.Load(plan.Checkpoint);
         _checkpoint = model.Fingerprint();
         _folder = new(output, stop);
     }
@@ -124,7 +124,9 @@ public sealed class Study
         IReadOnlyList<PerturbationKind> methods = _plan.Perturbation.Methods;
         Curve("prompt", model, means, methods, null);
         if (_plan.Perturbation.LayerRanges.Count > 0)
+        {
             Curve("prompt", model, means, [methods[0]], [.. _plan.Perturbation.LayerRanges.Select(range => (range.Low, range.High))]);
+        }
 
         Other("BitFit", Measures.BitFit, new BitFitOptions(), _plan.Tuning.BiasLearningRate);
         Other("adapter", Measures.Adapter, new AdapterOptions(), _plan.Tuning.AdapterLearningRate);
@@ -230,7 +232,10 @@ public sealed class Study
                     using TextScoringTransformer foreign = Load(other, seed);
                     ClassifierSettings settings = foreign.Classifier.Settings;
                     if (!settings.Words!.SequenceEqual(own.Classifier.Settings.Words!) || settings.HasTextPair != own.Classifier.Settings.HasTextPair)
+                    {
                         continue;
+                    }
+
                     TransferIndicator indicator = _ml.SkillLoc().Neurons.EvaluateTransfer(foreign, own, skill);
                     yield return new(task.Name, Measures.Transfer, Accuracy(foreign.Classifier, _rows[task.Name].Test, own.Labels), seed, other.Name);
                     yield return new(task.Name, Measures.IndicatorSkill, indicator.SkillNeurons, seed, other.Name);
@@ -264,7 +269,10 @@ public sealed class Study
         TaskRows rows = _rows[task.Name];
         string tuned = state + " tuned.safetensors";
         if (state is not null && File.Exists(tuned))
+        {
             return Scorer(TextClassifier.LoadTuned(checkpoint ?? _plan.Checkpoint, tuned));
+        }
+
         TextScoringTransformer model = _ml.SkillLoc().PromptFineTune(new PromptFineTuneTrainer.Options
         {
             Checkpoint = checkpoint ?? _plan.Checkpoint,
@@ -332,7 +340,7 @@ public sealed class Study
     {
         int[] words = CheckpointTokenizer.Load(_plan.Checkpoint).Encode(" " + sentence);
         using IDisposable noGradients = torch.no_grad();
-        using var scope = torch.NewDisposeScope();
+        using DisposeScope scope = torch.NewDisposeScope();
         torch.Tensor prompt = classifier.TunedParameters["prompt"];
         torch.Tensor table = classifier.Backbone.Parameters.First(pair => pair.Key.EndsWith("word_embeddings.weight", StringComparison.Ordinal)).Value;
         long[] ids = [.. Enumerable.Range(0, (int)prompt.size(1)).Select(i => (long)words[i % words.Length])];

@@ -81,7 +81,9 @@ public sealed record StudyPlan
         void Require(bool holds, string complaint)
         {
             if (!holds)
+            {
                 throw new InvalidDataException($"{path} {complaint}.");
+            }
         }
     }
 }

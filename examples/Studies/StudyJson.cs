@@ -37,10 +37,12 @@ public static class StudyJson
         try
         {
             string json = File.ReadAllText(path);
-            using (JsonDocument document = JsonDocument.Parse(json, new JsonDocumentOptions { AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip }))
+            using (var document = JsonDocument.Parse(json, new JsonDocumentOptions { AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip }))
             {
                 if (NullElement(document.RootElement, "$") is { } place)
+                {
                     throw new JsonException($"{place} is null.");
+                }
             }
 
             return JsonSerializer.Deserialize<T>(json, options ?? Options)!;

@@ -41,7 +41,10 @@ public static class StudyProgram
         Option<string?> data = new("--data") { Description = "another data folder than the plan's" };
         RootCommand command = new(description) { planOption, outputOption, checkpoint, data };
         foreach (Option option in own)
+        {
             command.Options.Add(option);
+        }
+
         command.SetAction(given => StopSignals.Run(stop =>
         {
             try

@@ -74,7 +74,7 @@ internal static class CheckpointCache
 
         try
         {
-            using CheckpointFolder checkpoint = CheckpointFolder.Open(folder);
+            using var checkpoint = CheckpointFolder.Open(folder);
             return File.Exists(Path.Join(folder, "vocab.txt"));
         }
         catch (Exception e) when (e is InvalidDataException or FileNotFoundException)

@@ -40,7 +40,7 @@ internal sealed class MiniLMPackage(string assembly)
     {
         using OnnxCheckpoint encoder = Read();
         using Stream stream = typeof(MiniLMPackage).Assembly.GetManifestResourceStream(PatchResource)!;
-        using SafetensorsFile stored = SafetensorsFile.FromStream(stream, PatchResource);
+        using var stored = SafetensorsFile.FromStream(stream, PatchResource);
         IReadOnlyList<(string Name, Tensor Value)> tensors = CheckpointPatch.Apply(stored, encoder.Tensors);
         try
         {

@@ -59,7 +59,7 @@ public static class SkillLocTransforms
         string skillColumnName = "Skill")
     {
         ArgumentNullException.ThrowIfNull(catalog);
-        GraftedModelSet set = Transforms.GraftedModelSet.Create(baseCheckpoint, grafts, columns, skillColumnName, catalog.Device());
+        var set = Transforms.GraftedModelSet.Create(baseCheckpoint, grafts, columns, skillColumnName, catalog.Device());
         set.Host = new(catalog.Context, nameof(GraftedModelSet));
         return set;
     }

@@ -14,7 +14,7 @@ public sealed class ByteLevelBpeTrainerTests : IDisposable
     [Fact]
     public void Special_tokens_come_first_then_bytes_then_merges()
     {
-        var tokenizer = Train(new ByteLevelBpeTrainer { VocabularySize = 270 }, "low lower lowest", "new newer newest low");
+        CheckpointTokenizer tokenizer = Train(new ByteLevelBpeTrainer { VocabularySize = 270 }, "low lower lowest", "new newer newest low");
         Assert.Equal((0, 1, 2, 3, 4), (tokenizer.ClsId, tokenizer.PadId, tokenizer.SepId, tokenizer.UnknownId, tokenizer.MaskId));
         Assert.Equal("Ā", tokenizer.TokenOf(5));
         Assert.Equal("lo", tokenizer.TokenOf(5 + 256));
@@ -25,11 +25,11 @@ public sealed class ByteLevelBpeTrainerTests : IDisposable
     [Fact]
     public void Merges_are_those_of_counting_anew_every_time()
     {
-        var gen = Gen.Elements("ab", "abc", "aa", "aaaa", "cab ", " ", "é", "b a", "abab").ListOf(30).Select(parts => string.Concat(parts)).ListOf(5);
+        Gen<List<string>> gen = Gen.Elements("ab", "abc", "aa", "aaaa", "cab ", " ", "é", "b a", "abab").ListOf(30).Select(parts => string.Concat(parts)).ListOf(5);
         Prop.ForAll(Arb.From(gen), texts =>
         {
             new ByteLevelBpeTrainer { VocabularySize = 5 + 256 + 12, SpecialTokens = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"] }.Train(texts, _folder.FullName);
-            var learnt = File.ReadLines(Path.Combine(_folder.FullName, "merges.txt")).Skip(1);
+            IEnumerable<string> learnt = File.ReadLines(Path.Combine(_folder.FullName, "merges.txt")).Skip(1);
             return learnt.SequenceEqual(NaiveMerges(texts, 12, 2));
         }).QuickCheckThrowOnFailure();
     }
@@ -38,13 +38,18 @@ public sealed class ByteLevelBpeTrainerTests : IDisposable
     public void Whole_words_become_single_tokens_within_the_size()
     {
         string[] words = ["great", "terrible", "Maybe", "naïve"];
-        var texts = Enumerable.Range(0, 50).Select(i => $"the cat number {i} sat on the mat and ate the grated terrier maybe {i * i}").ToArray();
-        var tokenizer = Train(new ByteLevelBpeTrainer { VocabularySize = 320, WholeWords = words }, texts);
+        string[] texts = Enumerable.Range(0, 50).Select(i => $"the cat number {i} sat on the mat and ate the grated terrier maybe {i * i}").ToArray();
+        CheckpointTokenizer tokenizer = Train(new ByteLevelBpeTrainer { VocabularySize = 320, WholeWords = words }, texts);
         Assert.True(tokenizer.VocabularySize <= 320);
-        foreach (var word in words)
+        foreach (string word in words)
+        {
             Assert.Equal(" " + word, tokenizer.Decode([Assert.Single(tokenizer.Encode(" " + word))]));
-        foreach (var text in texts)
+        }
+
+        foreach (string? text in texts)
+        {
             Assert.Equal(text, tokenizer.Decode(tokenizer.Encode(text)));
+        }
     }
 
     [Fact]
@@ -61,7 +66,7 @@ public sealed class ByteLevelBpeTrainerTests : IDisposable
     {
         string[] texts = ["a rose is a rose is a rose", "abc abd abe"];
         Train(new ByteLevelBpeTrainer(), texts);
-        var first = File.ReadAllText(Path.Combine(_folder.FullName, "merges.txt"));
+        string first = File.ReadAllText(Path.Combine(_folder.FullName, "merges.txt"));
         Train(new ByteLevelBpeTrainer(), texts);
         Assert.Equal(first, File.ReadAllText(Path.Combine(_folder.FullName, "merges.txt")));
     }
@@ -75,27 +80,34 @@ public sealed class ByteLevelBpeTrainerTests : IDisposable
     // Counts all pairs of all words again after every merge.
     private static List<string> NaiveMerges(IEnumerable<string> texts, int count, int minFrequency)
     {
-        var alphabet = Alphabet();
+        string[] alphabet = Alphabet();
         var ids = alphabet.Select((token, id) => (token, id)).ToDictionary(entry => entry.token, entry => entry.id);
         var words = texts.SelectMany(Words).Select(word => System.Text.Encoding.UTF8.GetBytes(word).Select(b => alphabet[b]).ToList()).ToList();
         var merges = new List<string>();
         while (ids.Count < 256 + count)
         {
-            var best = words.SelectMany(word => word.Zip(word.Skip(1))).GroupBy(pair => pair)
+            ((string First, string Second) Pair, int Count) best = words.SelectMany(word => word.Zip(word.Skip(1))).GroupBy(pair => pair)
                 .Select(group => (Pair: group.Key, Count: group.Count()))
                 .OrderByDescending(entry => entry.Count).ThenBy(entry => ids[entry.Pair.First]).ThenBy(entry => ids[entry.Pair.Second]).FirstOrDefault();
             if (best.Count < minFrequency)
+            {
                 break;
-            var (left, right) = best.Pair;
+            }
+
+            (string? left, string? right) = best.Pair;
             merges.Add($"{left} {right}");
             ids.TryAdd(left + right, ids.Count);
-            foreach (var word in words)
-                for (var i = 0; i + 1 < word.Count; i++)
+            foreach (List<string>? word in words)
+            {
+                for (int i = 0; i + 1 < word.Count; i++)
+                {
                     if (word[i] == left && word[i + 1] == right)
                     {
                         word[i] = left + right;
                         word.RemoveAt(i + 1);
                     }
+                }
+            }
         }
         return merges;
     }
@@ -105,7 +117,7 @@ public sealed class ByteLevelBpeTrainerTests : IDisposable
 
     private static string[] Alphabet()
     {
-        var next = 0x100;
+        int next = 0x100;
         return [.. Enumerable.Range(0, 256).Select(b => ((char)(b is (>= 33 and <= 126) or (>= 161 and <= 172) or >= 174 ? b : next++)).ToString())];
     }
 }

@@ -111,7 +111,7 @@ public sealed class ConnectivityStudyTests : IDisposable
     [InlineData("\"both\": { \"task\": \"Films\" }, \"points\": 1", "2 points or more")]
     public void Plans_that_make_no_sense_are_refused(string part, string complaint)
     {
-        var error = Assert.Throws<InvalidDataException>(() => Plan($$"""{ "name": "a", "methods": ["full"], "pairs": [{ "name": "b" }], {{part}} }"""));
+        InvalidDataException error = Assert.Throws<InvalidDataException>(() => Plan($$"""{ "name": "a", "methods": ["full"], "pairs": [{ "name": "b" }], {{part}} }"""));
         Assert.Contains("plan.json", error.Message, StringComparison.Ordinal);
         Assert.Contains(complaint, error.Message, StringComparison.Ordinal);
     }
@@ -145,7 +145,7 @@ public sealed class ConnectivityStudyTests : IDisposable
     public void Pictures_show_every_path_in_both_panels()
     {
         PathResult films = Line("Films", (0.2, 0.9), (0.8, 0.7), (0.4, 0.8)), moods = Line("Moods", (1, 0.1), (1, 0.79), (1, 0.8)) with { Method = "a < b & c" };
-        XElement picture = XElement.Parse(PathPlot.Svg([films, moods]));
+        var picture = XElement.Parse(PathPlot.Svg([films, moods]));
         XElement[] shapes = [.. picture.Descendants()];
 
         // White covers the whole picture last among what covers it.

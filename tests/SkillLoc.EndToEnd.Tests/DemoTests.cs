@@ -78,7 +78,7 @@ public sealed class DemoTests
     public void Deep_messages_take_no_quadratic_time(string part)
     {
         string type = part[0] == '<' ? "text/html" : "multipart/mixed; boundary=x";
-        Stopwatch watch = Stopwatch.StartNew();
+        var watch = Stopwatch.StartNew();
         Parse($"Content-Type: {type}\n\n" + string.Concat(Enumerable.Repeat(part, 100_000)));
         Assert.True(watch.Elapsed < TimeSpan.FromSeconds(30), $"{watch.Elapsed}");
     }

@@ -47,7 +47,7 @@ public sealed class DocumentationTests
             Type type = Assert.Single(Assemblies.SelectMany(assembly => assembly.GetExportedTypes()), type => NameOf(type) == name);
             object defaults = type.GetConstructor([]) is { } make ? make.Invoke([]) : RuntimeHelpers.GetUninitializedObject(type);
             Dictionary<string, object?> options = Options(type, defaults);
-            Dictionary<string, string> documented = Regex
+            var documented = Regex
                 .Matches(section.Groups[2].Value, @"^\| `(\w+)` \| `(.*?)` \|", RegexOptions.Multiline)
                 .ToDictionary(row => row.Groups[1].Value, row => row.Groups[2].Value.Replace("\\|", "|"));
 

@@ -44,7 +44,7 @@ public sealed class ForgettingTests : IDisposable
         Assert.Equal(labelled, set.Rows);
 
         // What the first end gets right is what it got right after its last epoch.
-        using JsonDocument json = JsonDocument.Parse(File.ReadAllText(Map));
+        using var json = JsonDocument.Parse(File.ReadAllText(Map));
         double[][] right = [.. labelled.Select(row => Values(row, "acc"))], confidence = [.. labelled.Select(row => Values(row, "confidence"))];
         bool[] atFirst = [.. set.Scores[0].Select(score => score == 1)];
         Assert.Equal(right.Select(epochs => epochs[^1] == 1), atFirst);

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Microsoft.ML;
 using Microsoft.ML.Data;
+using Microsoft.ML.Transforms;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Trainers;
 using SkillLoc.Transforms;
@@ -22,7 +23,7 @@ public sealed class FreshProcessTests : IDisposable
         IDataView data = _ml.Data.LoadFromEnumerable(texts.Select((text, i) => new Row { Label = i % 2 == 0 ? "pos" : "neg", Text = text }));
         var task = new PromptTask(
             "toy", PromptTemplate.Parse("*cls**sent_0*_It_was*mask*.*sep+*"), new Verbalizer([new("neg", "bad"), new("pos", "good")]));
-        using var model = _ml.Transforms.Conversion.MapValueToKey("Label")
+        using TransformerChain<KeyToValueMappingTransformer> model = _ml.Transforms.Conversion.MapValueToKey("Label")
             .Append(_ml.SkillLoc().PromptFineTune(new PromptFineTuneTrainer.Options
             {
                 Checkpoint = Oracles.PathOf("tiny-roberta"),
@@ -34,7 +35,7 @@ public sealed class FreshProcessTests : IDisposable
             .Append(_ml.Transforms.Conversion.MapKeyToValue("PredictedLabel"))
             .Fit(data);
         TextScoringTransformer tuned = model.OfType<TextScoringTransformer>().Single();
-        var grafted = _ml.Transforms.Conversion.MapValueToKey("Label")
+        TransformerChain<KeyToValueMappingTransformer> grafted = _ml.Transforms.Conversion.MapValueToKey("Label")
             .Append(_ml.SkillLoc().GraftMask(tuned, sparsity: 1e-2, epochs: 1))
             .Append(_ml.Transforms.Conversion.MapKeyToValue("PredictedLabel"))
             .Fit(data);
@@ -67,7 +68,7 @@ public sealed class FreshProcessTests : IDisposable
         (int code, string output, string error) = Run([zip, .. texts]);
         Assert.True(code == 0, error);
         string[][] lines = [.. output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => line.Split('\t'))];
-        using var engine = _ml.Model.CreatePredictionEngine<Row, Prediction>(model);
+        using PredictionEngine<Row, Prediction> engine = _ml.Model.CreatePredictionEngine<Row, Prediction>(model);
         Assert.Equal(texts.Length, lines.Length);
         for (int i = 0; i < texts.Length; i++)
         {

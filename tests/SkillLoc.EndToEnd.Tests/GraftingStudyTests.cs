@@ -59,7 +59,7 @@ public sealed class GraftingStudyTests : IDisposable
         using (var stop = new CancellationTokenSource())
         {
             // Stopped when no training is left but that of the masks.
-            Task stopper = Task.Run(async () =>
+            var stopper = Task.Run(async () =>
             {
                 for (int i = 0; i < 10_000 && Models().Length < 3; i++)
                 {
@@ -95,7 +95,7 @@ public sealed class GraftingStudyTests : IDisposable
     [Fact]
     public void What_cannot_be_drawn_is_told_before_anything_is_measured()
     {
-        var error = Assert.Throws<InvalidDataException>(() => new Study(Plan(shots: 99), PathOf("out")).Run());
+        InvalidDataException error = Assert.Throws<InvalidDataException>(() => new Study(Plan(shots: 99), PathOf("out")).Run());
         Assert.Contains("Films: ", error.Message, StringComparison.Ordinal);
         Assert.Empty(Directory.GetFiles(PathOf("out")));
     }
@@ -114,7 +114,7 @@ public sealed class GraftingStudyTests : IDisposable
     public void Plans_that_make_no_sense_are_refused(string part, string complaint)
     {
         File.WriteAllText(PathOf("bad.json"), $$"""{ "checkpoint": "x", "data": "y", "shots": [1], "tasks": [{ "name": "a", "task": "sst-2", "train": { "path": "z" } }], {{part}}{{(part.Contains("sparsities", StringComparison.Ordinal) ? "" : ", \"sparsities\": [0.1]")}} }""");
-        var error = Assert.Throws<InvalidDataException>(() => StudyPlan.Load(PathOf("bad.json")));
+        InvalidDataException error = Assert.Throws<InvalidDataException>(() => StudyPlan.Load(PathOf("bad.json")));
         Assert.Contains("bad.json", error.Message, StringComparison.Ordinal);
         Assert.Contains(complaint, error.Message, StringComparison.Ordinal);
     }

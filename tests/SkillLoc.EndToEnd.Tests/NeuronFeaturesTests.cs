@@ -26,7 +26,7 @@ public sealed class NeuronFeaturesTests : IDisposable
                 .Prepend("Label\tText"));
         long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         var ml = new MLContext(seed: 1);
-        DemoData data = DemoData.FromPaths(ml, path, test: null, outOfDistribution: null, limit: 200);
+        var data = DemoData.FromPaths(ml, path, test: null, outOfDistribution: null, limit: 200);
 
         IReadOnlyList<FeatureResult> results = new TreesOnNeurons(ml, data).Run(Oracles.PathOf("tiny-roberta"), fraction: 0.25, maxLength: 32);
 

@@ -96,7 +96,7 @@ public sealed class PackageTests(StrangersPrograms programs) : IClassFixture<Str
         }
 
         symbols.Position = 0;
-        using MetadataReaderProvider provider = MetadataReaderProvider.FromPortablePdbStream(symbols);
+        using var provider = MetadataReaderProvider.FromPortablePdbStream(symbols);
         MetadataReader reader = provider.GetMetadataReader();
         string[] sources = [.. reader.Documents.Select(document => reader.GetString(reader.GetDocument(document).Name))];
         Assert.NotEmpty(sources);

@@ -25,7 +25,7 @@ public sealed class PretrainTests : IDisposable
         HeldOutResult trained = Train("a", steps: 40)[0];
 
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
-        using LanguageModel model = LanguageModel.Load(PathOf("a"));
+        using var model = LanguageModel.Load(PathOf("a"));
         Assert.Equal(Math.Log(model.Config.VocabularySize), untrained.Loss, 0.2);
         Assert.True(trained.Loss < untrained.Loss - 1.5, $"{untrained} -> {trained}");
     }
@@ -35,10 +35,10 @@ public sealed class PretrainTests : IDisposable
     {
         Train("a", steps: 2, change: options => options with { Half = true, Words = ["terrible"] });
 
-        CheckpointTokenizer tokenizer = CheckpointTokenizer.Load(PathOf("a"));
-        using LanguageModel model = LanguageModel.Load(PathOf("a"));
+        var tokenizer = CheckpointTokenizer.Load(PathOf("a"));
+        using var model = LanguageModel.Load(PathOf("a"));
         int[] ids = [tokenizer.ClsId, .. tokenizer.Encode(" after monday comes tuesday"), tokenizer.SepId];
-        using TokenBatch batch = TokenBatch.Create([new EncodedText(ids, null, 1)], tokenizer.PadId);
+        using var batch = TokenBatch.Create([new EncodedText(ids, null, 1)], tokenizer.PadId);
         using Tensor hidden = model.EncodeAt(batch);
         using Tensor scores = model.WordScores(hidden);
         Assert.Equal([1L, model.Config.VocabularySize], scores.shape);
@@ -102,7 +102,7 @@ public sealed class PretrainTests : IDisposable
     public void Pieces_are_of_the_asked_lengths_and_leave_nothing_out()
     {
         Train("a", steps: 0);
-        CheckpointTokenizer tokenizer = CheckpointTokenizer.Load(PathOf("a"));
+        var tokenizer = CheckpointTokenizer.Load(PathOf("a"));
         string[] texts = [.. Enumerable.Range(0, 30).Select(i => string.Join(' ', Enumerable.Range(i, 40 + i).Select(j => Days[j * i % 7])))];
         var passages = new Passages([.. texts, texts[1].ToUpperInvariant(), texts[2]], [texts[3] + " ."], tokenizer, heldOut: 0);
 
@@ -121,7 +121,7 @@ public sealed class PretrainTests : IDisposable
     public void Fifteen_percent_are_chosen_and_eight_of_ten_of_them_masked()
     {
         Train("a", steps: 0);
-        CheckpointTokenizer tokenizer = CheckpointTokenizer.Load(PathOf("a"));
+        var tokenizer = CheckpointTokenizer.Load(PathOf("a"));
         int word = tokenizer.Encode(" monday")[0];
         int[][] pieces = [.. Enumerable.Range(0, 200).Select(i => (int[])[tokenizer.ClsId, .. Enumerable.Repeat(word, 50 + (i % 50)), tokenizer.SepId])];
 
@@ -134,7 +134,7 @@ public sealed class PretrainTests : IDisposable
         Assert.InRange(places.Count(place => seen[place] == tokenizer.MaskId) / (double)places.Length, 0.77, 0.83);
         Assert.InRange(places.Count(place => seen[place] == word) / (double)places.Length, 0.07, 0.13);
         Assert.All(masked.Hidden.data<long>().ToArray(), id => Assert.Equal(word, id));
-        var chosen = places.ToHashSet();
+        HashSet<long> chosen = places.ToHashSet();
         for (int row = 0; row < pieces.Length; row++)
         {
             for (int i = 0; i < pieces[row].Length; i++)
@@ -193,7 +193,7 @@ public sealed class PretrainTests : IDisposable
     public void Common_tokens_are_chosen_less_often_and_as_many_altogether()
     {
         Train("a", steps: 0);
-        CheckpointTokenizer tokenizer = CheckpointTokenizer.Load(PathOf("a"));
+        var tokenizer = CheckpointTokenizer.Load(PathOf("a"));
         int monday = tokenizer.Encode(" monday")[0], friday = tokenizer.Encode(" friday")[0];
         string text = string.Join(' ', Enumerable.Repeat("monday", 80).Append("friday"));
         var passages = new Passages(Enumerable.Range(0, 300).Select(i => $"{i} {text}"), [], tokenizer, heldOut: 0);

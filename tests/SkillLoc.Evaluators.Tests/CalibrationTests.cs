@@ -93,7 +93,7 @@ public sealed class CalibrationTests
         Assert.Equal((-Math.Log(1e-15) - Math.Log(0.75)) / 2, metrics.LogLoss, 1e-6);
 
         IDataView other = Fake.YesNo().Transform(Fake.KeyedRows((0.75f, "ja"), (0.5f, "nein")));
-        var error = Assert.Throws<InvalidOperationException>(() => Evaluate(other));
+        InvalidOperationException error = Assert.Throws<InvalidOperationException>(() => Evaluate(other));
         Assert.Contains("'yes', 'no'", error.Message, StringComparison.Ordinal);
     }
 

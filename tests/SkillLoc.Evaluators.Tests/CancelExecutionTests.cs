@@ -74,7 +74,7 @@ public sealed class CancelExecutionTests : IDisposable
         Assert.Throws<OperationCanceledException>(() => _data.SkillLoc().EvaluateCalibration(scored));
 
         // ML.NET reads for its own transformers on threads of its own, and wraps what they throw.
-        var wrapped = Assert.Throws<InvalidOperationException>(() => _data.SkillLoc().Evaluation.EvaluateAgreement(scored, scored));
+        InvalidOperationException wrapped = Assert.Throws<InvalidOperationException>(() => _data.SkillLoc().Evaluation.EvaluateAgreement(scored, scored));
         Assert.IsType<OperationCanceledException>(wrapped.GetBaseException());
         Assert.Throws<OperationCanceledException>(() => _data.SkillLoc().Evaluation.EvaluateOutOfDistribution(models, sets, "set"));
     }

@@ -93,7 +93,7 @@ public sealed class GraftEvaluatorTests
     public void Spread_counts_layers_and_kinds()
     {
         // 3 layers, 48 wide, 96 inside: a query has 48 * 48 scalars, a layer 4 * (48 * 48 + 48) + 2 * 48 * 96 + 96 + 48 + 4 * 48.
-        using LanguageModel model = LanguageModel.Load(Oracles.PathOf("tiny-roberta"));
+        using var model = LanguageModel.Load(Oracles.PathOf("tiny-roberta"));
         long live = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         GraftSpreadMetrics spread = _catalog.Grafts.EvaluateGraftSpread(Of(Part(Query, 0, 1, 2303), Part(LowQuery, 7), Part(Norm, 0, 1, 2, 47)), model);
         Assert.Equal(live, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
@@ -122,7 +122,7 @@ public sealed class GraftEvaluatorTests
     [Fact]
     public void Spread_is_over_what_the_graft_could_use()
     {
-        using LanguageModel model = LanguageModel.Load(Oracles.PathOf("tiny-roberta"));
+        using var model = LanguageModel.Load(Oracles.PathOf("tiny-roberta"));
         IReadOnlyList<string> considered = new ParameterSelection().Of(model);
         GraftSpreadMetrics spread = _catalog.Grafts.EvaluateGraftSpread(Of(Part(Query, 5)), model, considered);
         Assert.Equal([18960, 18960, 18960], spread.Layers.Select(entry => entry.Scalars));
@@ -229,7 +229,7 @@ public sealed class GraftEvaluatorTests
     public void Draws_have_a_sample_standard_deviation()
     {
         // Deviations 3, 1, 1, 1, 2 and 0 of mean 5: squares sum to 16 over n - 1 = 5.
-        DrawStatistics draws = DrawStatistics.Of([2, 4, 6, 6, 7, 5]);
+        var draws = DrawStatistics.Of([2, 4, 6, 6, 7, 5]);
         Assert.Equal((5, 6), (draws.Mean, draws.Count));
         Assert.Equal(Math.Sqrt(16 / 5.0), draws.StandardDeviation, 12);
         Assert.True(double.IsNaN(DrawStatistics.Of([1]).StandardDeviation));
@@ -239,7 +239,7 @@ public sealed class GraftEvaluatorTests
     /// <summary>The fine-tuned oracle has weights, but no tokenizer.</summary>
     private static void Tune(TextClassifier classifier)
     {
-        using LanguageModel tuned = LanguageModel.Load(Oracles.PathOf("tiny-roberta-finetuned"));
+        using var tuned = LanguageModel.Load(Oracles.PathOf("tiny-roberta-finetuned"));
         using IDisposable noGradients = torch.no_grad();
         foreach ((string name, torch.Tensor weight) in classifier.Backbone.Parameters)
         {

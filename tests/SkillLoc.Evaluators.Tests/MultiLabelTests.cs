@@ -68,7 +68,7 @@ public sealed class MultiLabelTests
     [Fact]
     public void WhatIsNoProbabilityIsNamed()
     {
-        var error = Assert.Throws<InvalidOperationException>(() => _ml.SkillLoc().Evaluation.EvaluateMultiLabel(View(([0.5f, 1.5f, 0], ["a"], ["a"]))));
+        InvalidOperationException error = Assert.Throws<InvalidOperationException>(() => _ml.SkillLoc().Evaluation.EvaluateMultiLabel(View(([0.5f, 1.5f, 0], ["a"], ["a"]))));
         Assert.Contains("Row 0 has the score 1.5 for the label 'b'", error.Message, StringComparison.Ordinal);
         Assert.Contains("no rows", Assert.Throws<InvalidOperationException>(() => _ml.SkillLoc().Evaluation.EvaluateMultiLabel(
             _ml.Data.SkipRows(View(([0.5f, 0.5f, 0], ["a"], ["a"])), 1))).Message, StringComparison.Ordinal);

@@ -1,5 +1,8 @@
 using Microsoft.ML;
+using Microsoft.ML.Calibrators;
 using Microsoft.ML.Data;
+using Microsoft.ML.Trainers;
+using Microsoft.ML.Transforms;
 using SkillLoc.Models.Classification;
 using SkillLoc.Transforms;
 
@@ -113,7 +116,7 @@ public sealed class TemperatureTests : IDisposable
     [Fact]
     public void ABinaryTrainersProbabilityIsReplaced()
     {
-        var model = _ml.BinaryClassification.Trainers.SdcaLogisticRegression("IsA", maximumNumberOfIterations: 20).Fit(Train());
+        BinaryPredictionTransformer<CalibratedModelParametersBase<LinearBinaryModelParameters, PlattCalibrator>> model = _ml.BinaryClassification.Trainers.SdcaLogisticRegression("IsA", maximumNumberOfIterations: 20).Fit(Train());
         IDataView scored = model.Transform(Validation());
         TemperatureTransformer calibrated = _ml.SkillLoc().CalibrateTemperature("IsA").Fit(scored);
         IDataView changed = model.Append(calibrated).Transform(Validation());
@@ -130,7 +133,7 @@ public sealed class TemperatureTests : IDisposable
     [Fact]
     public void ABinaryTrainersMarginGetsAProbability()
     {
-        var model = _ml.BinaryClassification.Trainers.LinearSvm("IsA", numberOfIterations: 3).Fit(Train());
+        BinaryPredictionTransformer<LinearBinaryModelParameters> model = _ml.BinaryClassification.Trainers.LinearSvm("IsA", numberOfIterations: 3).Fit(Train());
         IDataView scored = model.Transform(Validation());
         TemperatureCalibrationEstimator estimator = _ml.SkillLoc().CalibrateTemperature("IsA");
         TemperatureTransformer calibrated = estimator.Fit(scored);
@@ -143,7 +146,7 @@ public sealed class TemperatureTests : IDisposable
         SavedIsTheSame(model.Append(calibrated), "Probability");
 
         // A pipeline knows of the column before anything is fitted.
-        var pipeline = _ml.BinaryClassification.Trainers.LinearSvm("IsA", numberOfIterations: 3)
+        EstimatorChain<ColumnCopyingTransformer> pipeline = _ml.BinaryClassification.Trainers.LinearSvm("IsA", numberOfIterations: 3)
             .Append(estimator).Append(_ml.Transforms.CopyColumns("Chance", "Probability"));
         Assert.Equal(changed.GetColumn<float>("Probability").Count(), pipeline.Fit(Train()).Transform(Validation()).GetColumn<float>("Chance").Count());
         Assert.Throws<ArgumentOutOfRangeException>(() => estimator.Fit(
@@ -288,7 +291,7 @@ public sealed class TemperatureTests : IDisposable
 
     private IDataView Vectors(params (float[] Score, uint Label)[] rows)
     {
-        SchemaDefinition schema = SchemaDefinition.Create(typeof(Vector));
+        var schema = SchemaDefinition.Create(typeof(Vector));
         schema["Score"].ColumnType = new VectorDataViewType(NumberDataViewType.Single, rows.Length == 0 ? 2 : rows[0].Score.Length);
         schema["Label"].ColumnType = new KeyDataViewType(typeof(uint), 5);
         return _ml.Data.LoadFromEnumerable(rows.Select(row => new Vector { Score = row.Score, Label = unchecked(row.Label - 1) }), schema);

@@ -1,8 +1,10 @@
 using Microsoft.ML;
+using Microsoft.ML.Data;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Prompts;
+using SkillLoc.Transforms;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -92,7 +94,7 @@ public sealed class BadInputTests : IDisposable
     [Fact]
     public void LabelOutsideTheVerbalizer()
     {
-        var error = Assert.Throws<ArgumentException>(() =>
+        ArgumentException error = Assert.Throws<ArgumentException>(() =>
             _ml.SkillLoc().PromptFineTune(Toy.Options()).Fit(Toy.View(_ml, [.. Toy.Examples(4), new Toy.Row { Label = "meh", Text = "a film" }])));
         Says(error, "'meh'", "'neg', 'pos'");
     }
@@ -104,7 +106,7 @@ public sealed class BadInputTests : IDisposable
             _ml.Transforms.Conversion.MapValueToKey("Label").Fit(_ml.Data.LoadFromEnumerable([new Numbered(), new Numbered { Label = "pos" }]))
                 .Transform(_ml.Data.LoadFromEnumerable([new Numbered(), new Numbered { Label = "pos" }])),
             nameof(Numbered.Value), lowerBound: 5);
-        var error = Assert.Throws<InvalidOperationException>(() => _ml.SkillLoc().PromptFineTune(Toy.Options()).Fit(data));
+        InvalidOperationException error = Assert.Throws<InvalidOperationException>(() => _ml.SkillLoc().PromptFineTune(Toy.Options()).Fit(data));
         Says(error, "training data", "no rows");
     }
 
@@ -112,9 +114,9 @@ public sealed class BadInputTests : IDisposable
     public void LabelsThatAreNoKeys()
     {
         IDataView data = _ml.Data.LoadFromEnumerable(Toy.Examples(4));
-        var error = Assert.Throws<ArgumentException>(() => _ml.SkillLoc().PromptFineTune(Toy.Options()).Fit(data));
+        ArgumentException error = Assert.Throws<ArgumentException>(() => _ml.SkillLoc().PromptFineTune(Toy.Options()).Fit(data));
         Says(error, "MapValueToKey");
-        var pipeline = _ml.Transforms.CopyColumns("Other", "Text").Append(_ml.SkillLoc().PromptFineTune(Toy.Options()));
+        EstimatorChain<TextScoringTransformer> pipeline = _ml.Transforms.CopyColumns("Other", "Text").Append(_ml.SkillLoc().PromptFineTune(Toy.Options()));
         Says(Assert.Throws<ArgumentOutOfRangeException>(() => pipeline.Fit(data)), "MapValueToKey");
     }
 
@@ -150,9 +152,9 @@ public sealed class BadInputTests : IDisposable
     [Fact]
     public void LosingTheMaskNamesTheRow()
     {
-        var rows = Toy.Examples(4);
+        Toy.Row[] rows = Toy.Examples(4);
         rows[2].Text = string.Concat(Enumerable.Repeat("film ", 300));
-        var error = Assert.Throws<InvalidOperationException>(() =>
+        InvalidOperationException error = Assert.Throws<InvalidOperationException>(() =>
             _ml.SkillLoc().PromptFineTune(Toy.Options(options => options.Truncation = Truncation.Tail)).Fit(Toy.View(_ml, rows)));
         Says(error, "Row 2", "mask");
     }
@@ -204,9 +206,9 @@ public sealed class BadInputTests : IDisposable
     private string Rewrite(Func<(string Name, Tensor Value)[], IEnumerable<(string Name, Tensor Value)>> change)
     {
         string folder = Copy();
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         (string Name, Tensor Value)[] tensors;
-        using (CheckpointFolder files = CheckpointFolder.Open(folder))
+        using (var files = CheckpointFolder.Open(folder))
         {
             tensors = [.. files.Weights.Tensors.Select(info => (info.Name, files.Weights.Read(info.Name)))];
         }

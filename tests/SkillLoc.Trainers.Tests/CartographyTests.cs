@@ -106,7 +106,7 @@ public sealed class CartographyTests : IDisposable
         void Says<T>(Action<PromptFineTuneTrainer.Options> change, params string[] parts)
             where T : Exception
         {
-            var error = Assert.Throws<T>(() => Trainings.Fit(Toy.Examples(8), change + (options => options.CartographyPath = Map)));
+            T error = Assert.Throws<T>(() => Trainings.Fit(Toy.Examples(8), change + (options => options.CartographyPath = Map)));
             Assert.All(parts, part => Assert.Contains(part, error.Message, StringComparison.Ordinal));
         }
     }

@@ -45,7 +45,7 @@ public sealed class CheckpointAndRecordTests : IDisposable
 
         string Fingerprint(string name)
         {
-            using TextClassifier classifier = TextClassifier.Load(Path.Join(checkpoints, name));
+            using var classifier = TextClassifier.Load(Path.Join(checkpoints, name));
             return classifier.Fingerprint();
         }
     }
@@ -66,7 +66,7 @@ public sealed class CheckpointAndRecordTests : IDisposable
             options.RecordPath = Log;
             options.Progress = new Trainings.Immediate(reports.Add);
         }));
-        using JsonDocument json = JsonDocument.Parse(Assert.Single(File.ReadAllLines(Log)));
+        using var json = JsonDocument.Parse(Assert.Single(File.ReadAllLines(Log)));
         JsonElement line = json.RootElement;
         Assert.Equal("fine-tune", line.GetProperty("kind").GetString());
         Assert.Equal("toy", line.GetProperty("task").GetString());
@@ -74,7 +74,7 @@ public sealed class CheckpointAndRecordTests : IDisposable
         Assert.Equal(40, line.GetProperty("steps").GetInt32());
         Assert.Equal(TimeSpan.Zero, line.GetProperty("time").GetDateTimeOffset().Offset);
         Assert.Equal(Path.GetFullPath(Toy.Checkpoint), line.GetProperty("checkpoint").GetString());
-        using (TextClassifier start = TextClassifier.Create(Toy.Checkpoint, model.Classifier.Settings))
+        using (var start = TextClassifier.Create(Toy.Checkpoint, model.Classifier.Settings))
         {
             Assert.Equal(start.Backbone.Fingerprint(), line.GetProperty("fingerprint").GetString());
         }

@@ -45,7 +45,7 @@ public sealed class ConstantCollectionTests
         // Several engines over one model, each on a thread of its own.
         float[] Scores(ITransformer model)
         {
-            var scores = new float[4][];
+            float[][] scores = new float[4][];
             Parallel.For(0, scores.Length, thread =>
             {
                 using PredictionEngine<Toy.Row, Scored> engine = ml.Model.CreatePredictionEngine<Toy.Row, Scored>(

@@ -1,8 +1,8 @@
 using System.Globalization;
 using Microsoft.ML;
 using SkillLoc.Models.Classification;
-using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Connectivity;
+using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Runs;
 using SkillLoc.Trainers.Tests.Curves;
 using SkillLoc.Transforms;
@@ -81,7 +81,7 @@ public sealed class ContextSeedTests : IDisposable
         Assert.Throws<Ends.KilledException>(() => Train(what, context: null, seed: null, kill: 3));
         string state = Assert.Single(Directory.GetFiles(Path.Join(_folder, "states"), "*", SearchOption.AllDirectories));
         int seed;
-        using (Models.Checkpoints.SafetensorsFile file = Models.Checkpoints.SafetensorsFile.Open(state))
+        using (var file = Models.Checkpoints.SafetensorsFile.Open(state))
         {
             string text = file.Metadata.TryGetValue("run", out string? run)
                 ? System.Text.Json.JsonDocument.Parse(run).RootElement.GetProperty("seed").GetString()!

@@ -77,7 +77,7 @@ public sealed class ContinualGraftTests : IClassFixture<ContinualGraftTests.Sequ
                 PromptTask task = ToyTasks.All[place];
                 foreach ((ContinualMethod method, int count) in new[] { (ContinualMethod.AllGrafts, after + 1), (ContinualMethod.OwnGrafts, place + 1) })
                 {
-                    using GraftTransformer model = GraftTransformer.Create(GraftUnion.Of(grafts[..count], grafts[place]), Toy.Checkpoint);
+                    using var model = GraftTransformer.Create(GraftUnion.Of(grafts[..count], grafts[place]), Toy.Checkpoint);
                     ContinualGraftRow row = Row(ToyTasks.All[after], task, method);
                     Assert.Equal(ToyTasks.Accuracy(_ml, model, task, TestRows, TestSeed), row.Metric, 1e-9);
                     Assert.Equal(grafts[..count].Sum(graft => graft.Count), row.Parameters);
@@ -201,7 +201,7 @@ public sealed class ContinualGraftTests : IClassFixture<ContinualGraftTests.Sequ
         Assert.All(result.Grafts.Values, graft => Assert.NotEmpty(graft.HeadParameters));
         foreach (PromptTask task in ToyTasks.All.Take(2))
         {
-            using GraftTransformer model = GraftTransformer.Create(result.Union(task.Name), Toy.Checkpoint);
+            using var model = GraftTransformer.Create(result.Union(task.Name), Toy.Checkpoint);
             double metric = ToyTasks.Accuracy(_ml, model, task, TestRows, TestSeed);
             Assert.All(
                 result.Rows.Where(row => row.Task == task.Name && row.Method == ContinualMethod.OwnGrafts), row => Assert.Equal(metric, row.Metric, 1e-9));
@@ -282,7 +282,7 @@ public sealed class ContinualGraftTests : IClassFixture<ContinualGraftTests.Sequ
 
     private float[][] ScoresOf(Graft graft, PromptTask task)
     {
-        using GraftTransformer model = GraftTransformer.Create(graft, Toy.Checkpoint);
+        using var model = GraftTransformer.Create(graft, Toy.Checkpoint);
         return ToyTasks.Scores(_ml, model, task, TestRows, TestSeed);
     }
 

@@ -1,6 +1,7 @@
 using Microsoft.ML;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Transforms;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace SkillLoc.Trainers.Tests;
@@ -128,10 +129,10 @@ public sealed class DamagedStateTests : IDisposable
         Action<Dictionary<string, string>> fields, Action<(string Name, Tensor Value)[]>? values = null,
         Func<(string Name, Tensor Value)[], (string Name, Tensor Value)[]>? change = null)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Dictionary<string, string> metadata;
         (string Name, Tensor Value)[] tensors;
-        using (SafetensorsFile file = SafetensorsFile.Open(State))
+        using (var file = SafetensorsFile.Open(State))
         {
             metadata = new(file.Metadata);
             tensors = [.. file.Tensors.Select(info => (info.Name, file.Read(info.Name)))];

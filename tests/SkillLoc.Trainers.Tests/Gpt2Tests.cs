@@ -118,7 +118,7 @@ public sealed class Gpt2Tests : IDisposable
     public void ATaskWithoutAnAutoregressivePromptIsRefused()
     {
         IDataView data = Toy.View(_ml, Toy.Examples(8));
-        var error = Assert.Throws<ArgumentException>(() => _ml.SkillLoc().PromptFineTune(Toy.Options(options => options.Checkpoint = Checkpoint)).Fit(data));
+        ArgumentException error = Assert.Throws<ArgumentException>(() => _ml.SkillLoc().PromptFineTune(Toy.Options(options => options.Checkpoint = Checkpoint)).Fit(data));
         Assert.Contains("'toy'", error.Message, StringComparison.Ordinal);
         Assert.Contains(nameof(PromptTask.Autoregressive), error.Message, StringComparison.Ordinal);
     }
@@ -140,7 +140,7 @@ public sealed class Gpt2Tests : IDisposable
     public void LayerNormsDoNotDecay()
     {
         const string Norm = "transformer.h.1.ln_2.weight", Weight = "transformer.h.1.mlp.c_fc.weight";
-        using var scope = torch.NewDisposeScope();
+        using DisposeScope scope = torch.NewDisposeScope();
         using TextScoringTransformer decayed = Step(0.5), plain = Step(0);
         Assert.True(decayed.Classifier.Backbone.Parameters[Norm].Equals(plain.Classifier.Backbone.Parameters[Norm]));
         Assert.False(decayed.Classifier.Backbone.Parameters[Weight].Equals(plain.Classifier.Backbone.Parameters[Weight]));
@@ -169,7 +169,7 @@ public sealed class Gpt2Tests : IDisposable
         string file = Path.Join(_folder, "toy.graft.safetensors"), zip = Path.Join(_folder, "graft.zip");
         grafted.SaveGraft(file);
         float[][] scores = [.. grafted.Transform(data).GetColumn<float[]>("Score")];
-        using GraftTransformer again = GraftTransformer.Create(Graft.Load(file), Checkpoint);
+        using var again = GraftTransformer.Create(Graft.Load(file), Checkpoint);
         Assert.Equal(scores, [.. again.Transform(data).GetColumn<float[]>("Score")]);
         _ml.Model.Save(grafted, data.Schema, zip);
         float[][] loaded = [.. new MLContext().Model.Load(zip, out _).Transform(data).GetColumn<float[]>("Score")];

@@ -1,11 +1,13 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
+using Microsoft.ML.Transforms;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Grafts;
 using SkillLoc.Transforms;
 using TorchSharp;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace SkillLoc.Trainers.Tests;
@@ -24,11 +26,11 @@ public sealed class GraftMaskEstimatorTests : IClassFixture<GraftMaskEstimatorTe
     public void AGraftIsTheBaseWithFineTunedValuesUnderTheMaskAndNothingElse()
     {
         using GraftTransformer grafted = Graft(options => options.Epochs = 3);
-        using LanguageModel before = LanguageModel.Load(Toy.Checkpoint);
-        Dictionary<string, GraftPart> parts = grafted.Graft.Parts.ToDictionary(part => part.Name);
+        using var before = LanguageModel.Load(Toy.Checkpoint);
+        var parts = grafted.Graft.Parts.ToDictionary(part => part.Name);
         long changed = 0;
-        using var scope = NewDisposeScope();
-        foreach ((string name, var value) in before.Parameters)
+        using DisposeScope scope = NewDisposeScope();
+        foreach ((string name, Parameter? value) in before.Parameters)
         {
             float[] pre = Values(value), now = Values(grafted.Classifier.Backbone.Parameters[name]);
             float[] tuned = Values(_fixture.Transformer.Classifier.Backbone.Parameters[name]);
@@ -103,16 +105,16 @@ public sealed class GraftMaskEstimatorTests : IClassFixture<GraftMaskEstimatorTe
         using GraftTransformer grafted = Graft(options => options.Epochs = 1);
         string file = Path.Join(_folder, "toy.graft.safetensors");
         grafted.SaveGraft(file);
-        Graft loaded = Models.Grafts.Graft.Load(file);
+        var loaded = Models.Grafts.Graft.Load(file);
         Assert.Equal(grafted.Graft.BaseFingerprint, loaded.BaseFingerprint);
         Assert.Equal(grafted.Graft.Sparsity, loaded.Sparsity);
         Assert.Equal(grafted.Graft.Metrics, loaded.Metrics);
-        using GraftTransformer again = GraftTransformer.Create(loaded, Toy.Checkpoint);
+        using var again = GraftTransformer.Create(loaded, Toy.Checkpoint);
         Assert.Equal(grafted.Classifier.Fingerprint(), again.Classifier.Fingerprint());
 
         string export = Path.Join(_folder, "export");
         grafted.SaveCheckpoint(export);
-        using TextClassifier plain = TextClassifier.Load(export);
+        using var plain = TextClassifier.Load(export);
         Assert.Equal(grafted.Classifier.Fingerprint(), plain.Fingerprint());
     }
 
@@ -137,17 +139,17 @@ public sealed class GraftMaskEstimatorTests : IClassFixture<GraftMaskEstimatorTe
     public void AChainWithAGraftIsASmallZipThatLoads()
     {
         IDataView data = _ml.Data.LoadFromEnumerable(Toy.Examples(20));
-        var chain = _ml.Transforms.Conversion.MapValueToKey("Label")
+        EstimatorChain<KeyToValueMappingTransformer> chain = _ml.Transforms.Conversion.MapValueToKey("Label")
             .Append(_ml.SkillLoc().GraftMask(_fixture.Transformer, sparsity: 1e-2, epochs: 1))
             .Append(_ml.Transforms.Conversion.MapKeyToValue("PredictedLabel"));
-        var model = chain.Fit(data);
+        TransformerChain<KeyToValueMappingTransformer> model = chain.Fit(data);
         string zip = Path.Join(_folder, "chain.zip");
         _ml.Model.Save(model, data.Schema, zip);
         Assert.InRange(new FileInfo(zip).Length, 1, 40_000);
 
         var fresh = new MLContext();
-        using var engine = fresh.Model.CreatePredictionEngine<Toy.Row, Toy.Prediction>(fresh.Model.Load(zip, out _));
-        using var resident = _ml.Model.CreatePredictionEngine<Toy.Row, Toy.Prediction>(model);
+        using PredictionEngine<Toy.Row, Toy.Prediction> engine = fresh.Model.CreatePredictionEngine<Toy.Row, Toy.Prediction>(fresh.Model.Load(zip, out _));
+        using PredictionEngine<Toy.Row, Toy.Prediction> resident = _ml.Model.CreatePredictionEngine<Toy.Row, Toy.Prediction>(model);
         foreach (Toy.Row row in Toy.Examples(10, seed: 2))
         {
             Assert.Equal(resident.Predict(row).PredictedLabel, engine.Predict(row).PredictedLabel);
@@ -187,7 +189,7 @@ public sealed class GraftMaskEstimatorTests : IClassFixture<GraftMaskEstimatorTe
         Assert.Throws<DirectoryNotFoundException>(() => Graft(options => options.BaseCheckpoint = Path.Join(_folder, "none")));
 
         string other = Path.Join(_folder, "other");
-        using (LanguageModel model = LanguageModel.Create(ModelConfig.Roberta(32, 2, 2, 64, 900, 130, 0), seed: 1))
+        using (var model = LanguageModel.Create(ModelConfig.Roberta(32, 2, 2, 64, 900, 130, 0), seed: 1))
         {
             CheckpointFolder.Save(
                 other, model.Config, model.Parameters.Select(pair => (pair.Key, (Tensor)pair.Value)),

@@ -135,7 +135,7 @@ public sealed class GraftTrainingTests : IClassFixture<GraftMaskEstimatorTests.F
         Assert.Equal(scores.IndexOf(best) + 1, graft.Metrics["epoch"]);
         Assert.Contains(said, text => text.StartsWith("Warning", StringComparison.Ordinal) && text.Contains("never rose above 0", StringComparison.Ordinal));
 
-        using GraftTransformer grafted = GraftTransformer.Create(graft, Toy.Checkpoint);
+        using var grafted = GraftTransformer.Create(graft, Toy.Checkpoint);
         int[] wrong = [.. grafted.Transform(_ml.Data.LoadFromEnumerable(swapped)).GetColumn<float[]>("Score")
             .Zip(swapped, (score, row) => grafted.Labels[score[0] >= score[1] ? 0 : 1] == row.Label ? 0 : 1)];
         Assert.InRange(wrong.Average(), 0.5, 1);
@@ -182,7 +182,7 @@ public sealed class GraftTrainingTests : IClassFixture<GraftMaskEstimatorTests.F
                 }
             });
         }, expected: typeof(OperationCanceledException));
-        using (SafetensorsFile state = SafetensorsFile.Open(Assert.Single(Directory.GetFiles(parts))))
+        using (var state = SafetensorsFile.Open(Assert.Single(Directory.GetFiles(parts))))
         {
             Assert.Equal("3", state.Metadata["epoch"]);
         }
@@ -212,7 +212,7 @@ public sealed class GraftTrainingTests : IClassFixture<GraftMaskEstimatorTests.F
         string folder = Path.Join(_folder, "state");
         Find(Options(folder, epochs: 1));
         string found;
-        using (SafetensorsFile state = SafetensorsFile.Open(Assert.Single(Directory.GetFiles(folder))))
+        using (var state = SafetensorsFile.Open(Assert.Single(Directory.GetFiles(folder))))
         {
             found = state.Metadata["identity.options"];
         }
@@ -245,7 +245,7 @@ public sealed class GraftTrainingTests : IClassFixture<GraftMaskEstimatorTests.F
             foreach (GraftSweepPoint point in sweep.Points)
             {
                 Assert.Equal(Bytes(Find(Change, point.Sparsity)), Bytes(point.Graft));
-                using GraftTransformer alone = GraftTransformer.Create(point.Graft, Toy.Checkpoint);
+                using var alone = GraftTransformer.Create(point.Graft, Toy.Checkpoint);
                 Assert.Equal(Accuracy(alone), point.Quality.Validation!.Value, 1e-9);
             }
 
@@ -282,7 +282,7 @@ public sealed class GraftTrainingTests : IClassFixture<GraftMaskEstimatorTests.F
             options.Considered = new ParameterSelection { FixLayers = 1 };
             options.Epochs = 2;
         })).Fit(data);
-        Dictionary<string, int[]> mask = grafted.Graft.Parts.ToDictionary(part => part.Name, part => part.Indices);
+        var mask = grafted.Graft.Parts.ToDictionary(part => part.Name, part => part.Indices);
         foreach (string name in new ParameterSelection { FixLayers = 1 }.Of(grafted.Classifier.Backbone))
         {
             float[] now = grafted.Classifier.Backbone.Parameters[name].data<float>().ToArray();
@@ -313,7 +313,7 @@ public sealed class GraftTrainingTests : IClassFixture<GraftMaskEstimatorTests.F
         Assert.Empty(Indices(first).Intersect(Indices(second.Graft)));
 
         // Base, first, second: the model in memory, and the one that its files make.
-        using (LanguageModel model = LanguageModel.Load(Toy.Checkpoint))
+        using (var model = LanguageModel.Load(Toy.Checkpoint))
         {
             first.ApplyTo(model, first.BaseFingerprint);
             second.Graft.ApplyTo(model, first.BaseFingerprint);
@@ -337,7 +337,7 @@ public sealed class GraftTrainingTests : IClassFixture<GraftMaskEstimatorTests.F
     {
         // The earlier graft changes a parameter that is not considered, and that the two models would share.
         string before = _tuned.Classifier.Fingerprint();
-        using LanguageModel model = LanguageModel.Load(Toy.Checkpoint);
+        using var model = LanguageModel.Load(Toy.Checkpoint);
         var embeddings = new Graft { BaseFingerprint = model.Fingerprint(), Parts = [new("roberta.embeddings.word_embeddings.weight", [9], [7])] };
         Find(options => options.BaseGrafts = [embeddings]);
         Assert.Equal(before, _tuned.Classifier.Fingerprint());
@@ -380,8 +380,8 @@ public sealed class GraftTrainingTests : IClassFixture<GraftMaskEstimatorTests.F
     /// <summary>A state's tensors; the bytes beside them hold metadata in no certain order.</summary>
     private static Dictionary<string, byte[]> Tensors(string folder)
     {
-        using var scope = NewDisposeScope();
-        using SafetensorsFile file = SafetensorsFile.Open(Assert.Single(Directory.GetFiles(folder)));
+        using DisposeScope scope = NewDisposeScope();
+        using var file = SafetensorsFile.Open(Assert.Single(Directory.GetFiles(folder)));
         return file.Tensors.ToDictionary(info => info.Name, info => file.Read(info.Name).bytes.ToArray());
     }
 

@@ -1,6 +1,7 @@
 using Microsoft.ML;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Prompts;
+using SkillLoc.Transforms;
 
 namespace SkillLoc.Trainers.Tests;
 
@@ -16,7 +17,7 @@ public sealed class LabelMessageTests
     {
         Toy.Row[] rows = [.. Toy.Examples(8).Where(row => row.Label == "pos")];
         Assert.NotEmpty(rows);
-        var error = Assert.Throws<ArgumentException>(() =>
+        ArgumentException error = Assert.Throws<ArgumentException>(() =>
             _ml.SkillLoc().PromptFineTune(Toy.Options(options => options.Head = head)).Fit(Toy.View(_ml, rows)));
         Assert.Contains("'Label'", error.Message, StringComparison.Ordinal);
         Assert.Contains("'pos' only", error.Message, StringComparison.Ordinal);
@@ -26,7 +27,7 @@ public sealed class LabelMessageTests
     public void UnknownLabelsSayHowWordsAreGiven()
     {
         Toy.Row[] rows = [.. Toy.Examples(4), new Toy.Row { Label = "meh", Text = "a film" }];
-        var error = Assert.Throws<ArgumentException>(() => _ml.SkillLoc().PromptFineTune(Toy.Options()).Fit(Toy.View(_ml, rows)));
+        ArgumentException error = Assert.Throws<ArgumentException>(() => _ml.SkillLoc().PromptFineTune(Toy.Options()).Fit(Toy.View(_ml, rows)));
         foreach (string said in new[] { "'meh'", "'neg', 'pos'", "new Verbalizer([new(\"meh\", \"a word\")", "PromptTasks.Load", "HeadKind.SequenceClassification" })
         {
             Assert.Contains(said, error.Message, StringComparison.Ordinal);
@@ -34,7 +35,7 @@ public sealed class LabelMessageTests
 
         // And it is so.
         PromptTask task = Toy.Task with { Verbalizer = new Verbalizer([new("neg", "bad"), new("pos", "good"), new("meh", "some")]) };
-        using var model = _ml.SkillLoc().PromptFineTune(Toy.Options(options =>
+        using TextScoringTransformer model = _ml.SkillLoc().PromptFineTune(Toy.Options(options =>
         {
             options.Task = task;
             options.MaxSteps = 1;

@@ -46,7 +46,7 @@ public sealed class MultiLabelTests : IDisposable
         Assert.NotEqual(model.Labels, next.Labels);
         Assert.InRange(_ml.SkillLoc().Evaluation.EvaluateMultiLabel(next.Transform(test)).MeanAveragePrecision, 0.95, 1);
         File.Delete(Path.Join(model.CheckpointFolder!, ClassifierSettings.FileName));
-        ClassifierSettings plain = ClassifierSettings.Load(model.CheckpointFolder!);
+        var plain = ClassifierSettings.Load(model.CheckpointFolder!);
         Assert.Equal([0.5f, 0.5f, 0.5f], plain.Thresholds);
     }
 

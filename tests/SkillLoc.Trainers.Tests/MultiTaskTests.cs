@@ -161,7 +161,7 @@ public sealed class MultiTaskTests : IDisposable
                 throw new TimeoutException();
             }
         })), Two, rows: 20, validation: 8));
-        var other = Assert.Throws<InvalidOperationException>(() => Fit(change, [ToyTasks.Film, ToyTasks.Stage], rows: 20, validation: 8));
+        InvalidOperationException other = Assert.Throws<InvalidOperationException>(() => Fit(change, [ToyTasks.Film, ToyTasks.Stage], rows: 20, validation: 8));
         Assert.Contains("stage.training_data", other.Message, StringComparison.Ordinal);
 
         var steps = new List<int>();
@@ -206,15 +206,15 @@ public sealed class MultiTaskTests : IDisposable
             options.LearningRate = 0.01;
         }), Two, rows: 40);
         Dictionary<string, float[]> start = Trainings.Start();
-        Dictionary<string, HashSet<int>> within = union.Parts.ToDictionary(part => part.Name, part => part.Indices.ToHashSet());
-        Dictionary<string, Dictionary<int, float>> before = union.Parts.ToDictionary(
+        var within = union.Parts.ToDictionary(part => part.Name, part => part.Indices.ToHashSet());
+        var before = union.Parts.ToDictionary(
             part => part.Name, part => part.Indices.Zip(part.Values).ToDictionary(pair => pair.First, pair => pair.Second));
         foreach (PromptTask task in Two)
         {
             TextClassifier trained = pure.Tasks[task.Name].Classifier;
             Graft purified = union.WithValuesOf(trained);
             Assert.Equal(task.Name, purified.Task);
-            using GraftTransformer applied = GraftTransformer.Create(purified, Toy.Checkpoint);
+            using var applied = GraftTransformer.Create(purified, Toy.Checkpoint);
             ToyTasks.Same(trained, applied.Classifier);
             Assert.Equal(ToyTasks.Scores(_ml, pure.Tasks[task.Name], task, 12, 9), ToyTasks.Scores(_ml, applied, task, 12, 9));
             int moved = 0;
@@ -250,7 +250,7 @@ public sealed class MultiTaskTests : IDisposable
         }, Two, rows: 16);
         Assert.Equal(Head(model, "plot"), Head(next, "plot"));
         Assert.NotEqual(Head(model, "toy"), Head(next, "toy"));
-        var error = Assert.Throws<ArgumentException>(() => Fit(options =>
+        ArgumentException error = Assert.Throws<ArgumentException>(() => Fit(options =>
         {
             options.Head = HeadKind.SequenceClassification;
             options.StartFrom = [graft];
@@ -262,7 +262,7 @@ public sealed class MultiTaskTests : IDisposable
 
         static string Fingerprint(MultiTaskModel of)
         {
-            using TextClassifier untrained = TextClassifier.Create(Toy.Checkpoint, of.Tasks["toy"].Classifier.Settings);
+            using var untrained = TextClassifier.Create(Toy.Checkpoint, of.Tasks["toy"].Classifier.Settings);
             return untrained.Backbone.Fingerprint();
         }
     }
@@ -270,7 +270,7 @@ public sealed class MultiTaskTests : IDisposable
     [Fact]
     public void ValuesAreTakenFromAModelThatHasThem()
     {
-        using TextClassifier classifier = TextClassifier.Create(Toy.Checkpoint, new() { Head = HeadKind.SequenceClassification, Labels = ["a", "b"] });
+        using var classifier = TextClassifier.Create(Toy.Checkpoint, new() { Head = HeadKind.SequenceClassification, Labels = ["a", "b"] });
         foreach (GraftPart part in new GraftPart[] { new("other.weight", [0], [0]), new("roberta.encoder.layer.0.output.dense.bias", [48], [0]) })
         {
             var graft = new Graft { BaseFingerprint = "", Parts = [part] };

@@ -115,7 +115,7 @@ public sealed class OutputTests : IDisposable
 
             // The model can still be saved.
             model.SaveCheckpoint(Path.Join(_folder, "elsewhere"));
-            using TextClassifier loaded = TextClassifier.Load(Path.Join(_folder, "elsewhere"));
+            using var loaded = TextClassifier.Load(Path.Join(_folder, "elsewhere"));
             Assert.Equal(model.Classifier.Fingerprint(), loaded.Fingerprint());
         }
     }
@@ -175,11 +175,11 @@ public sealed class OutputTests : IDisposable
         for (int run = 1; run <= 2; run++)
         {
             using TextScoringTransformer model = Fit(options);
-            using TextClassifier loaded = TextClassifier.Load(all);
+            using var loaded = TextClassifier.Load(all);
             Assert.Equal(model.Classifier.Fingerprint(), loaded.Fingerprint());
             Assert.Equal(run, RunRecord.Read(Path.Join(all, "log.jsonl")).Count);
             Assert.Equal(8, TrainingDynamics.Load(Path.Join(all, "cartography.json")).Count);
-            using TextClassifier last = TextClassifier.Load(Path.Join(all, "checkpoints", "last"));
+            using var last = TextClassifier.Load(Path.Join(all, "checkpoints", "last"));
         }
 
         Assert.Empty(_warnings);
@@ -192,7 +192,7 @@ public sealed class OutputTests : IDisposable
         string one = Path.Join(_folder, "one");
         foreach ((string first, string second) in new[] { ("OutputFolder", "CheckpointFolder"), ("StateFile", "RecordPath"), ("RecordPath", "CartographyPath") })
         {
-            var error = Assert.Throws<ArgumentException>(() => Fit(options =>
+            ArgumentException error = Assert.Throws<ArgumentException>(() => Fit(options =>
             {
                 Set(options, first, one);
                 Set(options, second, Path.Join(_folder, ".", "one"));
@@ -210,7 +210,7 @@ public sealed class OutputTests : IDisposable
         outputs.AddFile("StateFile", Path.Join(_folder, "two", "state"), 500 << 20);
         outputs.AddLog("RecordPath", Path.Join(_folder, "log"));
         outputs.Check(_ => ("disk", 1200 << 20));
-        var error = Assert.Throws<IOException>(() => outputs.Check(_ => ("disk", 1000 << 20)));
+        IOException error = Assert.Throws<IOException>(() => outputs.Check(_ => ("disk", 1000 << 20)));
         Assert.Contains("OutputFolder", error.Message, StringComparison.Ordinal);
         Assert.Contains("1100 MiB", error.Message, StringComparison.Ordinal);
 
@@ -252,7 +252,7 @@ public sealed class OutputTests : IDisposable
         }
 
         Take(place);
-        var error = Assert.Throws<IOException>(() => _ml.SkillLoc().GraftMask(options).Fit(Toy.View(_ml, Toy.Examples(8))));
+        IOException error = Assert.Throws<IOException>(() => _ml.SkillLoc().GraftMask(options).Fit(Toy.View(_ml, Toy.Examples(8))));
         Assert.Contains($"Options.{option}", error.Message, StringComparison.Ordinal);
         Assert.Equal(0, epochs);
     }
@@ -276,7 +276,7 @@ public sealed class OutputTests : IDisposable
         (options.Folder, options.FineTune.StateFile, options.FineTune.RecordPath, options.GraftMask.StateFolder, options.GraftMask.RecordPath) = (
             Of("Folder"), Of("FineTune.StateFile"), Of("FineTune.RecordPath"), Of("GraftMask.StateFolder"), Of("GraftMask.RecordPath"));
         IDataView rows = ToyTasks.View(_ml, ToyTasks.Film, 8);
-        var error = Assert.Throws<IOException>(() => _ml.SkillLoc().Grafts.GraftContinually(options).Fit(new ContinualTask(ToyTasks.Film, rows, rows)));
+        IOException error = Assert.Throws<IOException>(() => _ml.SkillLoc().Grafts.GraftContinually(options).Fit(new ContinualTask(ToyTasks.Film, rows, rows)));
         Assert.Contains($"Options.{option}", error.Message, StringComparison.Ordinal);
         Assert.Equal(0, updates);
 
@@ -296,7 +296,7 @@ public sealed class OutputTests : IDisposable
             each.Progress = new Trainings.Immediate(_ => updates++);
             Set(each, option, Path.Join(_folder, "place", "output"));
         });
-        var error = Assert.Throws<IOException>(() => _ml.SkillLoc().Grafts.MultiTaskFineTune(options, ToyTasks.All).Fit(ToyTasks.Views(_ml, ToyTasks.All, 8)));
+        IOException error = Assert.Throws<IOException>(() => _ml.SkillLoc().Grafts.MultiTaskFineTune(options, ToyTasks.All).Fit(ToyTasks.Views(_ml, ToyTasks.All, 8)));
         Assert.Contains($"Options.{option}", error.Message, StringComparison.Ordinal);
         Assert.Equal(0, updates);
     }

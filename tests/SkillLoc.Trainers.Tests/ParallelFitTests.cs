@@ -16,7 +16,7 @@ public sealed class ParallelFitTests
         int[] seeds = [1, 2, 3, 4];
         string[] alone = Array.ConvertAll(seeds, Train);
         Assert.Equal(seeds.Length, alone.Distinct().Count());
-        var together = new string[seeds.Length];
+        string[] together = new string[seeds.Length];
         Thread[] threads = [.. seeds.Select((seed, i) => new Thread(() => together[i] = Train(seed)))];
         Array.ForEach(threads, thread => thread.Start());
 

@@ -43,7 +43,7 @@ public sealed class ParameterSelectionTests
     [InlineData("tiny-bert")]
     public void TheUsualSelectionIsTheEncodersLayers(string checkpoint)
     {
-        using LanguageModel model = LanguageModel.Load(Oracles.PathOf(checkpoint));
+        using var model = LanguageModel.Load(Oracles.PathOf(checkpoint));
         IReadOnlyList<string> names = new ParameterSelection().Of(model);
         Assert.Equal(16 * model.Config.Layers, names.Count);
         Assert.Equal(model.Parameters.Keys.Where(name => name.Contains(".encoder.layer.", StringComparison.Ordinal)), names);

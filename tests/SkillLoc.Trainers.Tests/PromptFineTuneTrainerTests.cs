@@ -1,11 +1,13 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
+using Microsoft.ML.Transforms;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Transforms;
 using TorchSharp;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace SkillLoc.Trainers.Tests;
@@ -24,7 +26,7 @@ public sealed class PromptFineTuneTrainerTests
     public void APipelineLearnsAndPredicts(HeadKind head, OptimizerKind optimizer)
     {
         IDataView train = _ml.Data.LoadFromEnumerable(Toy.Examples(160)), test = _ml.Data.LoadFromEnumerable(Toy.Examples(40, seed: 9));
-        var pipeline = _ml.Transforms.Conversion.MapValueToKey("Label")
+        EstimatorChain<KeyToValueMappingTransformer> pipeline = _ml.Transforms.Conversion.MapValueToKey("Label")
             .Append(_ml.SkillLoc().PromptFineTune(Toy.Options(options =>
             {
                 options.Head = head;
@@ -33,12 +35,12 @@ public sealed class PromptFineTuneTrainerTests
                 options.Task = head is HeadKind.LabelWords or HeadKind.MaskTokenLinear ? Toy.Task : null;
             })))
             .Append(_ml.Transforms.Conversion.MapKeyToValue("PredictedLabel"));
-        using var model = pipeline.Fit(train);
+        using TransformerChain<KeyToValueMappingTransformer> model = pipeline.Fit(train);
         MulticlassClassificationMetrics metrics = _ml.MulticlassClassification.Evaluate(
             _ml.Transforms.Conversion.MapValueToKey("PredictedLabel").Fit(model.Transform(test)).Transform(model.Transform(test)));
         Assert.InRange(metrics.MicroAccuracy, 0.85, 1);
 
-        using var engine = _ml.Model.CreatePredictionEngine<Toy.Row, Toy.Prediction>(model);
+        using PredictionEngine<Toy.Row, Toy.Prediction> engine = _ml.Model.CreatePredictionEngine<Toy.Row, Toy.Prediction>(model);
         Assert.Equal("pos", engine.Predict(new Toy.Row { Text = "and it was the film" }).PredictedLabel);
         Assert.Equal("neg", engine.Predict(new Toy.Row { Text = "and it was the man" }).PredictedLabel);
     }
@@ -57,7 +59,7 @@ public sealed class PromptFineTuneTrainerTests
     public void CrossValidationWorks()
     {
         IDataView data = Toy.View(_ml, Toy.Examples(60));
-        var results = _ml.MulticlassClassification.CrossValidate(data, _ml.SkillLoc().PromptFineTune(Toy.Options()), numberOfFolds: 3);
+        IReadOnlyList<TrainCatalogBase.CrossValidationResult<MulticlassClassificationMetrics>> results = _ml.MulticlassClassification.CrossValidate(data, _ml.SkillLoc().PromptFineTune(Toy.Options()), numberOfFolds: 3);
         Assert.Equal(3, results.Count);
         Assert.All(results, result => Assert.InRange(result.Metrics.MicroAccuracy, 0.7, 1));
     }
@@ -66,7 +68,7 @@ public sealed class PromptFineTuneTrainerTests
     public void OneSgdStepIsTheGradientDescentItSays()
     {
         const double rate = 0.1, decay = 0.01;
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Toy.Row[] rows = Toy.Examples(6);
         using TextScoringTransformer model = Fit(rows, options =>
         {
@@ -80,8 +82,8 @@ public sealed class PromptFineTuneTrainerTests
         });
 
         // The same gradient, computed plainly: the mean over all six rows.
-        using TextClassifier plain = TextClassifier.Create(Toy.Checkpoint, model.Classifier.Settings);
-        foreach (var parameter in plain.Backbone.Parameters.Values)
+        using var plain = TextClassifier.Create(Toy.Checkpoint, model.Classifier.Settings);
+        foreach (Parameter parameter in plain.Backbone.Parameters.Values)
         {
             parameter.requires_grad_(true);
         }
@@ -90,7 +92,7 @@ public sealed class PromptFineTuneTrainerTests
         long[] labels = [.. rows.Select(row => row.Label == model.Labels[0] ? 0L : 1L)];
         nn.functional.cross_entropy(plain.Logits(batch), tensor(labels)).backward();
         using IDisposable noGradients = no_grad();
-        foreach ((string name, var before) in plain.Backbone.Parameters)
+        foreach ((string name, Parameter? before) in plain.Backbone.Parameters)
         {
             Tensor after = model.Classifier.Backbone.Parameters[name];
             if (!name.Contains("encoder.layer", StringComparison.Ordinal))
@@ -109,8 +111,8 @@ public sealed class PromptFineTuneTrainerTests
     public void RegroupingByLengthDoesNotChangeTheUpdate()
     {
         using TextScoringTransformer small = Fit(Toy.Examples(24), Options(20)), large = Fit(Toy.Examples(24), Options(4096));
-        using var scope = NewDisposeScope();
-        foreach ((string name, var value) in small.Classifier.Backbone.Parameters)
+        using DisposeScope scope = NewDisposeScope();
+        foreach ((string name, Parameter? value) in small.Classifier.Backbone.Parameters)
         {
             Assert.True(allclose(value, large.Classifier.Backbone.Parameters[name], 1e-3, 1e-5), name);
         }
@@ -130,9 +132,9 @@ public sealed class PromptFineTuneTrainerTests
         Action<PromptFineTuneTrainer.Options> steps = options => options.MaxSteps = 3;
         using TextScoringTransformer full = Fit(Toy.Examples(24), steps);
         using TextScoringTransformer half = Fit(Toy.Examples(24), steps + (options => options.Precision = Precision.BFloat16));
-        using LanguageModel before = LanguageModel.Load(Toy.Checkpoint);
+        using var before = LanguageModel.Load(Toy.Checkpoint);
         const string Name = "roberta.encoder.layer.1.intermediate.dense.weight";
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Tensor start = before.Parameters[Name].detach(), moved = half.Classifier.Backbone.Parameters[Name].detach();
         Assert.Equal(ScalarType.Float32, moved.dtype);
 
@@ -171,8 +173,8 @@ public sealed class PromptFineTuneTrainerTests
             options.BiasOnly = biasOnly;
             options.MaxSteps = 3;
         });
-        using LanguageModel before = LanguageModel.Load(Toy.Checkpoint);
-        foreach ((string name, var value) in before.Parameters)
+        using var before = LanguageModel.Load(Toy.Checkpoint);
+        foreach ((string name, Parameter? value) in before.Parameters)
         {
             bool moves = name.Contains("encoder.layer.", StringComparison.Ordinal)
                 ? name[name.IndexOf("layer.", StringComparison.Ordinal) + 6] - '0' >= fixLayers && (!biasOnly || name.Contains("bias", StringComparison.Ordinal))
@@ -244,10 +246,10 @@ public sealed class PromptFineTuneTrainerTests
     {
         string folder = Path.Join(Directory.CreateTempSubdirectory().FullName, "tuned");
         using TextScoringTransformer model = Fit(Toy.Examples(20), options => options.OutputFolder = folder);
-        using CheckpointFolder files = CheckpointFolder.Open(folder);
+        using var files = CheckpointFolder.Open(folder);
         Assert.Equal(["RobertaForMaskedLM"], files.Config.Architectures);
         Assert.True(File.Exists(Path.Join(folder, "vocab.json")));
-        using TextClassifier loaded = TextClassifier.Load(folder);
+        using var loaded = TextClassifier.Load(folder);
         Assert.Equal(model.Classifier.Fingerprint(), loaded.Fingerprint());
         Directory.Delete(Path.GetDirectoryName(folder)!, recursive: true);
     }

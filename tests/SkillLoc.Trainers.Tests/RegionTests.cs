@@ -129,7 +129,7 @@ public sealed class RegionTests
     public void AGraftOfAnotherModelIsRefused()
     {
         var other = new Graft { BaseFingerprint = "abc", Parts = Parts };
-        var error = Assert.Throws<InvalidDataException>(() => Trainings.Fit(Rows, options => options.StartFrom = [other]));
+        InvalidDataException error = Assert.Throws<InvalidDataException>(() => Trainings.Fit(Rows, options => options.StartFrom = [other]));
         Assert.Contains("abc", error.Message, StringComparison.Ordinal);
         Assert.Contains(Fingerprint(), error.Message, StringComparison.Ordinal);
     }
@@ -141,7 +141,7 @@ public sealed class RegionTests
     [InlineData(Bias, -1, "-1")]
     public void CoordinatesOutsideAreRefused(string name, int index, string says)
     {
-        var error = Assert.Throws<ArgumentException>(() => Trainings.Fit(Rows, options => options.Region = [Part(name, [index])]));
+        ArgumentException error = Assert.Throws<ArgumentException>(() => Trainings.Fit(Rows, options => options.Region = [Part(name, [index])]));
         Assert.Contains(name, error.Message, StringComparison.Ordinal);
         Assert.Contains(says, error.Message, StringComparison.Ordinal);
         if (says != "does not train")
@@ -187,7 +187,7 @@ public sealed class RegionTests
 
     private static string Fingerprint()
     {
-        using LanguageModel model = LanguageModel.Load(Toy.Checkpoint);
+        using var model = LanguageModel.Load(Toy.Checkpoint);
         return model.Fingerprint();
     }
 }

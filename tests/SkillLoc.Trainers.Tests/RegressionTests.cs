@@ -5,6 +5,7 @@ using SkillLoc.Models.Classification;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Transforms;
 using TorchSharp;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace SkillLoc.Trainers.Tests;
@@ -30,8 +31,8 @@ public sealed class RegressionTests : IDisposable
     public void APipelineLearnsToPredictScores()
     {
         IDataView test = View(Examples(60, seed: 9));
-        using var zeroShot = Chain(options => options.Epochs = 0).Fit(View(Examples(4)));
-        using var tuned = Chain().Fit(View(Examples(160)));
+        using TransformerChain<TextScoringTransformer> zeroShot = Chain(options => options.Epochs = 0).Fit(View(Examples(4)));
+        using TransformerChain<TextScoringTransformer> tuned = Chain().Fit(View(Examples(160)));
         Assert.InRange(Pearson(zeroShot.Transform(test)), -0.5, 0.5);
         Assert.InRange(Pearson(tuned.Transform(test)), 0.8, 1);
 
@@ -41,7 +42,7 @@ public sealed class RegressionTests : IDisposable
         Assert.Equal(labels.Zip(scores).Average(pair => Math.Abs(pair.First - pair.Second)), metrics.MeanAbsoluteError, 1e-5);
         Assert.All(scores, score => Assert.True(Range.Contains(score)));
 
-        using var engine = _ml.Model.CreatePredictionEngine<Row, Scored>(tuned);
+        using PredictionEngine<Row, Scored> engine = _ml.Model.CreatePredictionEngine<Row, Scored>(tuned);
         Assert.True(engine.Predict(new Row { Text = "the film", TextPair = "it was film" }).Score > engine.Predict(new Row { Text = "the man", TextPair = "it was man" }).Score);
 
         EstimatorChain<TextScoringTransformer> Chain(Action<PromptFineTuneTrainer.Options>? change = null) =>
@@ -52,7 +53,7 @@ public sealed class RegressionTests : IDisposable
     public void OneSgdStepFollowsTheGradientOfTheDivergence()
     {
         const double rate = 0.1;
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Row[] rows = [.. Examples(6), new() { Label = 2.5f, Text = "it was", TextPair = "and the man" }];
         double reported = double.NaN;
         using TextScoringTransformer model = Fit(rows, options =>
@@ -66,8 +67,8 @@ public sealed class RegressionTests : IDisposable
             options.Progress = new Immediate(report => reported = report.Loss);
         });
 
-        using TextClassifier plain = TextClassifier.Create(Toy.Checkpoint, model.Classifier.Settings);
-        foreach (var parameter in plain.Backbone.Parameters.Values)
+        using var plain = TextClassifier.Create(Toy.Checkpoint, model.Classifier.Settings);
+        foreach (Parameter parameter in plain.Backbone.Parameters.Values)
         {
             parameter.requires_grad_(true);
         }
@@ -75,7 +76,7 @@ public sealed class RegressionTests : IDisposable
         using TokenBatch batch = plain.Batch([.. rows.Select(row => plain.Encode(row.Text, row.TextPair))]);
         Tensor logits = plain.Logits(batch);
         float[] values = logits.detach().data<float>().ToArray();
-        var gradient = new float[values.Length];
+        float[] gradient = new float[values.Length];
         double loss = 0;
         for (int i = 0; i < rows.Length; i++)
         {
@@ -93,7 +94,7 @@ public sealed class RegressionTests : IDisposable
         Assert.Equal(loss, reported, 1e-5);
         autograd.backward(logits, tensor(gradient).view(-1, 2));
         using IDisposable noGradients = no_grad();
-        foreach ((string name, var before) in plain.Backbone.Parameters.Where(pair => pair.Key.Contains("encoder.layer", StringComparison.Ordinal)))
+        foreach ((string name, Parameter? before) in plain.Backbone.Parameters.Where(pair => pair.Key.Contains("encoder.layer", StringComparison.Ordinal)))
         {
             Assert.True(allclose(before - (rate * before.grad!), model.Classifier.Backbone.Parameters[name], 1e-4, 1e-6), name);
         }
@@ -204,7 +205,7 @@ public sealed class RegressionTests : IDisposable
             options.MaxSteps = 5;
             options.OutputFolder = Path.Join(_folder, "tuned");
         });
-        using TextClassifier folder = TextClassifier.Load(Path.Join(_folder, "tuned"));
+        using var folder = TextClassifier.Load(Path.Join(_folder, "tuned"));
         Assert.Equal(Range, folder.Settings.ScoreRange);
         CompareWithLoaded(model, data);
     }
@@ -226,8 +227,8 @@ public sealed class RegressionTests : IDisposable
         Assert.InRange(kept, 0.5, 1);
         CompareWithLoaded(grafted, data);
 
-        var chain = _ml.Transforms.CopyColumns("Other", "Text").Append(_ml.SkillLoc().GraftMask(tuned, epochs: 0));
-        using var chained = chain.Fit(data);
+        EstimatorChain<GraftTransformer> chain = _ml.Transforms.CopyColumns("Other", "Text").Append(_ml.SkillLoc().GraftMask(tuned, epochs: 0));
+        using TransformerChain<GraftTransformer> chained = chain.Fit(data);
         Assert.Equal(NumberDataViewType.Single, chained.GetOutputSchema(data.Schema)["Score"].Type);
     }
 
@@ -261,8 +262,8 @@ public sealed class RegressionTests : IDisposable
         Assert.Equal(["Label", "Text", "TextPair", "Score"], scored.Schema.Where(column => !column.IsHidden).Select(column => column.Name));
         Assert.Equal(_ml.Regression.Evaluate(model.Transform(data)).RSquared, fresh.Regression.Evaluate(scored).RSquared, 1e-3);
 
-        using var engine = fresh.Model.CreatePredictionEngine<Row, Scored>(loaded);
-        using var resident = _ml.Model.CreatePredictionEngine<Row, Scored>(model);
+        using PredictionEngine<Row, Scored> engine = fresh.Model.CreatePredictionEngine<Row, Scored>(loaded);
+        using PredictionEngine<Row, Scored> resident = _ml.Model.CreatePredictionEngine<Row, Scored>(model);
         foreach ((Row row, float score) in Examples(3, seed: 4).Zip(_ml.Data.CreateEnumerable<Scored>(scored, reuseRowObject: false).Select(row => row.Score)))
         {
             Assert.Equal(resident.Predict(row).Score, engine.Predict(row).Score, 1e-4f);

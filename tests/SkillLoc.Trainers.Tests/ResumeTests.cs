@@ -97,14 +97,14 @@ public sealed class ResumeTests : IDisposable
             Assert.True(File.Exists(map));
         }
 
-        var error = Assert.Throws<InvalidOperationException>(() => Fit(Usual));
+        InvalidOperationException error = Assert.Throws<InvalidOperationException>(() => Fit(Usual));
         Assert.Contains("cartography is recorded there and none here", error.Message, StringComparison.Ordinal);
 
         // No epoch ends any more, and what was recorded is in the state.
         File.Delete(map);
         Fit(change).Dispose();
         Assert.Equal(File.ReadAllText(whole), File.ReadAllText(map));
-        using JsonDocument json = JsonDocument.Parse(File.ReadAllText(map));
+        using var json = JsonDocument.Parse(File.ReadAllText(map));
         Assert.Equal(21, json.RootElement.EnumerateObject().Count());
         Assert.All(json.RootElement.EnumerateObject(), row => Assert.Equal(2, row.Value.GetProperty("confidence").GetArrayLength()));
     }
@@ -149,7 +149,7 @@ public sealed class ResumeTests : IDisposable
         });
         using TextScoringTransformer whole = Fit(change + (options => options.StateFile = null));
         Assert.Throws<KilledException>(() => Fit(change + Kill(7)));
-        using (SafetensorsFile file = SafetensorsFile.Open(State))
+        using (var file = SafetensorsFile.Open(State))
         {
             // Of the backbone, a region's state holds the region alone.
             Assert.Equal([3], file.Tensors.Single(info => info.Name == part.Name + ".second").Shape);
@@ -168,8 +168,8 @@ public sealed class ResumeTests : IDisposable
             options.Optimizer = OptimizerKind.Adafactor;
             options.WarmupSteps = 0;
         }) + Kill(3)));
-        using SafetensorsFile file = SafetensorsFile.Open(State);
-        Dictionary<string, long[]> shapes = file.Tensors.ToDictionary(info => info.Name, info => info.Shape.ToArray(), StringComparer.Ordinal);
+        using var file = SafetensorsFile.Open(State);
+        var shapes = file.Tensors.ToDictionary(info => info.Name, info => info.Shape.ToArray(), StringComparer.Ordinal);
         long[] whole = shapes[matrix + ".value"];
         Assert.Equal([whole[0]], shapes[matrix + ".rows"]);
         Assert.Equal([whole[1]], shapes[matrix + ".columns"]);
@@ -221,7 +221,7 @@ public sealed class ResumeTests : IDisposable
 
         void Refuses(Func<TextScoringTransformer> fit, string says)
         {
-            var error = Assert.Throws<InvalidOperationException>(() => fit());
+            InvalidOperationException error = Assert.Throws<InvalidOperationException>(() => fit());
             Assert.Contains(says, error.Message, StringComparison.Ordinal);
             Assert.Matches("fingerprint is [0-9a-f]{64}, and this run's is [0-9a-f]{64}", error.Message);
         }
@@ -298,7 +298,7 @@ public sealed class ResumeTests : IDisposable
                 model.Parameters["roberta.encoder.layer.0.output.dense.bias"].add_(0.5);
             }
 
-            using CheckpointFolder files = CheckpointFolder.Open(Toy.Checkpoint);
+            using var files = CheckpointFolder.Open(Toy.Checkpoint);
             Directory.CreateDirectory(folder);
             foreach (string name in new[] { "config.json", "vocab.json", "merges.txt" })
             {

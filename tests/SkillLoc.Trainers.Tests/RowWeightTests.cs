@@ -66,7 +66,7 @@ public sealed class RowWeightTests
         Assert.Contains("must be Single", Assert.Throws<ArgumentException>(() => Scores(options => options.ExampleWeightColumnName = "Text")).Message, StringComparison.Ordinal);
         foreach (float bad in new[] { -1, float.NaN, float.PositiveInfinity })
         {
-            var error = Assert.Throws<InvalidOperationException>(
+            InvalidOperationException error = Assert.Throws<InvalidOperationException>(
                 () => Scores(options => options.ExampleWeightColumnName = "Weight", (_, i) => i == 2 ? bad : 1));
             Assert.Contains("Row 2 of the training data", error.Message, StringComparison.Ordinal);
         }
@@ -122,7 +122,7 @@ public sealed class RowWeightTests
             using var stop = new CancellationTokenSource();
             stop.Cancel();
             Scores(options => (options.StateFile, options.CancellationToken, options.ClassWeights) = (state, stop.Token, ClassWeights.Balanced));
-            var error = Assert.Throws<InvalidOperationException>(() => Scores(options => options.StateFile = state));
+            InvalidOperationException error = Assert.Throws<InvalidOperationException>(() => Scores(options => options.StateFile = state));
             Assert.Contains("class_weights", error.Message, StringComparison.Ordinal);
         }
         finally

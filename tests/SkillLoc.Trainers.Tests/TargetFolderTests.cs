@@ -93,7 +93,7 @@ public sealed class TargetFolderTests : IDisposable
 
         AssertBaseIsUntouched();
         stranger.SaveCheckpoint(_base);
-        using TextClassifier replaced = TextClassifier.Load(_base);
+        using var replaced = TextClassifier.Load(_base);
         Assert.Equal(stranger.Classifier.Fingerprint(), replaced.Fingerprint());
     }
 
@@ -102,7 +102,7 @@ public sealed class TargetFolderTests : IDisposable
     {
         string output = Path.Join(_folder, "tuned");
         using TextScoringTransformer tuned = Fit(options => options.OutputFolder = output);
-        var error = Assert.ThrowsAny<ArgumentException>(() => Graft(tuned, output + "/"));
+        ArgumentException error = Assert.ThrowsAny<ArgumentException>(() => Graft(tuned, output + "/"));
         Assert.Contains("BaseCheckpoint", error.Message, StringComparison.Ordinal);
 
         // Over a base that was overwritten on another way a graft would be as good as the model, whatever it holds.
@@ -148,7 +148,7 @@ public sealed class TargetFolderTests : IDisposable
 
     private void Refused(string option, Action<PromptFineTuneTrainer.Options> change)
     {
-        var error = Assert.Throws<ArgumentException>(() => _ml.SkillLoc().PromptFineTune(Options(change)));
+        ArgumentException error = Assert.Throws<ArgumentException>(() => _ml.SkillLoc().PromptFineTune(Options(change)));
         Assert.Contains($"Options.{option}", error.Message, StringComparison.Ordinal);
     }
 

@@ -9,6 +9,7 @@ using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tuning;
 using SkillLoc.Transforms;
 using TorchSharp;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace SkillLoc.Trainers.Tests;
@@ -99,10 +100,10 @@ public sealed class TextToTextTests
             options.MaxTokensPerBatch = maxTokens;
             options.Task = Task with { MaxOutputLength = 64 };
         }).Fit(_ml.Data.LoadFromEnumerable(rows));
-        using TextClassifier start = TextClassifier.Create(Checkpoint, model.Classifier.Settings);
-        using var scope = NewDisposeScope();
+        using var start = TextClassifier.Create(Checkpoint, model.Classifier.Settings);
+        using DisposeScope scope = NewDisposeScope();
         var plain = (T5ForConditionalGeneration)start.Backbone;
-        foreach (var parameter in plain.Parameters.Values)
+        foreach (Parameter parameter in plain.Parameters.Values)
         {
             parameter.requires_grad_(true);
         }
@@ -117,7 +118,7 @@ public sealed class TextToTextTests
         }
 
         Assert.Equal(loss, model.Record!.Metrics["loss"], 1e-4);
-        foreach ((string name, var before) in plain.Parameters)
+        foreach ((string name, Parameter? before) in plain.Parameters)
         {
             Tensor wanted = before.detach() - (0.05 * before.grad!);
             Tensor difference = model.Classifier.Backbone.Parameters[name].detach() - wanted;
@@ -263,7 +264,7 @@ public sealed class TextToTextTests
     [Fact]
     public void OptionsSayWhatTrains()
     {
-        using LanguageModel start = LanguageModel.Load(Checkpoint);
+        using var start = LanguageModel.Load(Checkpoint);
         string[] all = [.. start.Parameters.Keys], layers = [.. all.Where(name => name.Contains(".block.", StringComparison.Ordinal))];
         string[] norms = ["encoder.final_layer_norm.weight", "decoder.final_layer_norm.weight"];
         Assert.Equal(all, Changed(options => (options.FixEmbeddings, options.FixHead) = (false, false)));
@@ -278,7 +279,7 @@ public sealed class TextToTextTests
     {
         // Gradients are clipped to nothing, so that decay alone moves weights.
         string[] moved = Changed(options => (options.FixEmbeddings, options.FixHead, options.MaxGradientNorm, options.WeightDecay) = (false, false, 1e-15, 0.5));
-        using LanguageModel start = LanguageModel.Load(Checkpoint);
+        using var start = LanguageModel.Load(Checkpoint);
         Assert.Equal(
             [.. start.Parameters.Keys.Where(name => !name.Contains("layer_norm.weight", StringComparison.Ordinal) && !name.Contains("bias", StringComparison.Ordinal))],
             moved);
@@ -321,7 +322,7 @@ public sealed class TextToTextTests
         using TextScoringTransformer model = Trainer().Fit(train);
         using GraftTransformer graft = _ml.SkillLoc().GraftMask(model, sparsity: 0.3, epochs: 2).Fit(train);
         Assert.InRange(_ml.MulticlassClassification.Evaluate(graft.Transform(unseen)).MicroAccuracy, 0.9, 1);
-        using GraftedModelSet set = GraftedModelSet.Create(Checkpoint, new Dictionary<string, Graft> { ["toy"] = graft.Graft });
+        using var set = GraftedModelSet.Create(Checkpoint, new Dictionary<string, Graft> { ["toy"] = graft.Graft });
         Assert.All(
             graft.Transform(unseen).GetColumn<float[]>("Score").Zip(set.Use("toy", classifier => classifier.Score([.. Toy.Examples(40, seed: 9).Select(row => classifier.Encode(row.Text))]))),
             pair => Assert.Equal(pair.First[0], pair.Second[0], 1e-4f));
@@ -330,7 +331,7 @@ public sealed class TextToTextTests
     [Fact]
     public void AnAdapterIsLearntAndSaved()
     {
-        using LanguageModel start = LanguageModel.Load(Checkpoint);
+        using var start = LanguageModel.Load(Checkpoint);
         using TextScoringTransformer model = Trainer(options =>
         {
             (options.Tuning, options.Optimizer, options.LearningRate) = (new AdapterOptions { BottleneckSize = 12 }, OptimizerKind.Adafactor, 0.02);
@@ -342,7 +343,7 @@ public sealed class TextToTextTests
 
         string folder = Path.Join(Directory.CreateTempSubdirectory("skillloc-").FullName, "adapter");
         model.SaveCheckpoint(folder);
-        using TextClassifier loaded = TextClassifier.Load(folder);
+        using var loaded = TextClassifier.Load(folder);
         EncodedText[] rows = [.. unseen.Select(row => loaded.Encode(row.Text))];
         Assert.Equal(model.Classifier.Score(rows), loaded.Score(rows));
         Assert.Equal(model.Classifier.Generate(rows), loaded.Generate(rows));
@@ -405,7 +406,7 @@ public sealed class TextToTextTests
     /// <summary>The parameters that two updates change.</summary>
     private string[] Changed(Action<PromptFineTuneTrainer.Options> change)
     {
-        using LanguageModel start = LanguageModel.Load(Checkpoint);
+        using var start = LanguageModel.Load(Checkpoint);
         using TextScoringTransformer model = Trainer(options =>
         {
             (options.MaxSteps, options.Optimizer, options.FixEmbeddings, options.FixHead) = (2, OptimizerKind.Sgd, true, true);

@@ -3,6 +3,7 @@ using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Classification;
 using SkillLoc.Transforms;
 using TorchSharp;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace SkillLoc.Trainers.Tests;
@@ -23,15 +24,15 @@ internal static class Trainings
 
     public static Dictionary<string, float[]> Start()
     {
-        using LanguageModel model = LanguageModel.Load(Toy.Checkpoint);
+        using var model = LanguageModel.Load(Toy.Checkpoint);
         return model.Parameters.ToDictionary(pair => pair.Key, pair => Values(pair.Value), StringComparer.Ordinal);
     }
 
     public static void Set(TextClassifier classifier, IReadOnlyDictionary<string, float[]> weights)
     {
-        using var noGradients = no_grad();
-        using var scope = NewDisposeScope();
-        foreach ((string name, var parameter) in classifier.Backbone.Parameters)
+        using IDisposable noGradients = no_grad();
+        using DisposeScope scope = NewDisposeScope();
+        foreach ((string name, Parameter? parameter) in classifier.Backbone.Parameters)
         {
             parameter.copy_(tensor(weights[name]).view(parameter.shape));
         }
@@ -41,8 +42,8 @@ internal static class Trainings
     public static (double Loss, Dictionary<string, float[]> Gradients) Gradients(
         TextClassifier classifier, Toy.Row[] rows, Func<TextClassifier, Tensor>? penalty = null)
     {
-        using var scope = NewDisposeScope();
-        foreach (var parameter in classifier.Backbone.Parameters.Values)
+        using DisposeScope scope = NewDisposeScope();
+        foreach (Parameter parameter in classifier.Backbone.Parameters.Values)
         {
             parameter.requires_grad_(true);
             parameter.grad = null!;
@@ -68,7 +69,7 @@ internal static class Trainings
 
     private static float[] Values(Tensor tensor)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         return tensor.detach().data<float>().ToArray();
     }
 

@@ -5,6 +5,7 @@ using SkillLoc.Models.Tuning;
 using SkillLoc.Trainers;
 using SkillLoc.Transforms;
 using TorchSharp;
+using TorchSharp.Modules;
 
 namespace SkillLoc.Trainers.Tests;
 
@@ -30,12 +31,12 @@ public sealed class TuningTests
     public void OnlyTheMethodsParametersTrainAndTheySuffice(string method)
     {
         IDataView data = Toy.View(_ml, Toy.Examples(64));
-        using TextClassifier before = TextClassifier.Create(Toy.Checkpoint, Settings());
+        using var before = TextClassifier.Create(Toy.Checkpoint, Settings());
         using TextScoringTransformer model = Fit(data, method);
 
         Assert.True(_ml.MulticlassClassification.Evaluate(model.Transform(data)).MicroAccuracy > 0.9);
         var tuned = model.Classifier.TunedParameters.Keys.ToHashSet();
-        foreach ((string name, var value) in model.Classifier.Backbone.Parameters)
+        foreach ((string name, Parameter? value) in model.Classifier.Backbone.Parameters)
         {
             Assert.True(tuned.Contains(name) || value.Equals(before.Backbone.Parameters[name]), $"{name} moved");
         }
@@ -51,7 +52,7 @@ public sealed class TuningTests
         try
         {
             model.Classifier.SaveTuned(path);
-            using TextClassifier loaded = TextClassifier.LoadTuned(Toy.Checkpoint, path);
+            using var loaded = TextClassifier.LoadTuned(Toy.Checkpoint, path);
             EncodedText row = model.Classifier.Encode("the film was it");
             Assert.Equal(model.Classifier.Score([row])[0], loaded.Score([row])[0]);
         }
@@ -144,14 +145,14 @@ public sealed class TuningTests
             part => Assert.Matches("query|value", part.Name));
 
         using TextScoringTransformer prefix = Fit(data, "prefix", epochs: 1);
-        var error = Assert.Throws<NotSupportedException>(() => _ml.SkillLoc().GraftMask(new GraftMaskEstimator.Options { FineTuned = prefix }).Fit(data));
+        NotSupportedException error = Assert.Throws<NotSupportedException>(() => _ml.SkillLoc().GraftMask(new GraftMaskEstimator.Options { FineTuned = prefix }).Fit(data));
         Assert.Contains("PrefixOptions", error.Message);
     }
 
     [Fact]
     public void OptionsThatChoosePretrainedParametersAreRefused()
     {
-        var options = Toy.Options(options =>
+        PromptFineTuneTrainer.Options options = Toy.Options(options =>
         {
             options.Tuning = new LoraOptions();
             options.BiasOnly = true;

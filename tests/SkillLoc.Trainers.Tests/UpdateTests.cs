@@ -37,13 +37,13 @@ public sealed class UpdateTests
             // All rows make one update, so that their order does not matter.
             options.GradientAccumulationSteps = 3;
         });
-        using TextClassifier plain = TextClassifier.Create(Toy.Checkpoint, model.Classifier.Settings);
+        using var plain = TextClassifier.Create(Toy.Checkpoint, model.Classifier.Settings);
         Dictionary<string, float[]> start = Trainings.Start();
         string[] trained = [.. start.Keys.Where(name => !name.Contains("embeddings", StringComparison.Ordinal))];
-        var theta = trained.ToDictionary(name => name, name => Array.ConvertAll(start[name], x => (double)x));
-        var first = trained.ToDictionary(name => name, name => new double[start[name].Length]);
-        var second = trained.ToDictionary(name => name, name => new double[start[name].Length]);
-        var smallest = trained.ToDictionary(name => name, name => Enumerable.Repeat(double.MaxValue, start[name].Length).ToArray());
+        Dictionary<string, double[]> theta = trained.ToDictionary(name => name, name => Array.ConvertAll(start[name], x => (double)x));
+        Dictionary<string, double[]> first = trained.ToDictionary(name => name, name => new double[start[name].Length]);
+        Dictionary<string, double[]> second = trained.ToDictionary(name => name, name => new double[start[name].Length]);
+        Dictionary<string, double[]> smallest = trained.ToDictionary(name => name, name => Enumerable.Repeat(double.MaxValue, start[name].Length).ToArray());
         int clipped = 0;
         for (int step = 0; step < Steps; step++)
         {
@@ -114,13 +114,13 @@ public sealed class UpdateTests
             options.MaxGradientNorm = 0;
             options.MaxSteps = Steps;
         });
-        using TextClassifier plain = TextClassifier.Create(Toy.Checkpoint, model.Classifier.Settings);
+        using var plain = TextClassifier.Create(Toy.Checkpoint, model.Classifier.Settings);
         Dictionary<string, float[]> weights = Trainings.Start();
         string[] trained = [.. weights.Keys.Where(name => name.Contains("encoder.layer", StringComparison.Ordinal))];
-        var theta = trained.ToDictionary(name => name, name => Array.ConvertAll(weights[name], x => (double)x));
+        Dictionary<string, double[]> theta = trained.ToDictionary(name => name, name => Array.ConvertAll(weights[name], x => (double)x));
         var rows = new Dictionary<string, double[]>(StringComparer.Ordinal);
         var columns = new Dictionary<string, double[]>(StringComparer.Ordinal);
-        var smallest = trained.ToDictionary(name => name, _ => double.MaxValue);
+        Dictionary<string, double> smallest = trained.ToDictionary(name => name, _ => double.MaxValue);
         int clipped = 0, free = 0;
         for (int step = 1; step <= Steps; step++)
         {
@@ -192,7 +192,7 @@ public sealed class UpdateTests
             options.BiasOnly = true;
             options.MaxSteps = Steps;
         });
-        using TextClassifier plain = TextClassifier.Create(Toy.Checkpoint, model.Classifier.Settings);
+        using var plain = TextClassifier.Create(Toy.Checkpoint, model.Classifier.Settings);
         (string Name, Parameter Value)[] biases =
         [
             .. plain.Backbone.Parameters.Where(pair => pair.Key.Contains("encoder.layer", StringComparison.Ordinal)
@@ -239,7 +239,7 @@ public sealed class UpdateTests
             options.ClipOverAllParameters = all;
             options.MaxSteps = 1;
         });
-        using TextClassifier plain = TextClassifier.Create(Toy.Checkpoint, model.Classifier.Settings);
+        using var plain = TextClassifier.Create(Toy.Checkpoint, model.Classifier.Settings);
         Dictionary<string, float[]> gradients = Trainings.Gradients(plain, Rows).Gradients;
         double trained = Norm(name => name.Contains("encoder.layer", StringComparison.Ordinal)), whole = Norm(_ => true);
         Assert.True(whole > 1.1 * trained, "The test needs fixed parameters with gradients.");
@@ -259,9 +259,9 @@ public sealed class UpdateTests
         double reported = 0;
         using TextScoringTransformer once = Trainings.Fit(Rows, Change(1)), twice = Trainings.Fit(Rows, Change(2));
         Dictionary<string, float[]> start = Trainings.Start(), one = Trainings.Weights(once.Classifier), two = Trainings.Weights(twice.Classifier);
-        using TextClassifier plain = TextClassifier.Create(Toy.Checkpoint, once.Classifier.Settings);
+        using var plain = TextClassifier.Create(Toy.Checkpoint, once.Classifier.Settings);
         Trainings.Set(plain, one);
-        using LanguageModel origin = LanguageModel.Load(Toy.Checkpoint);
+        using var origin = LanguageModel.Load(Toy.Checkpoint);
         (double loss, Dictionary<string, float[]> gradients) = Trainings.Gradients(plain, Rows, classifier => strength * classifier.Backbone.Parameters
             .Where(pair => !pair.Key.StartsWith("lm_head", StringComparison.Ordinal))
             .Select(pair => (pair.Value - origin.Parameters[pair.Key]).abs().sum())

@@ -462,7 +462,7 @@ public sealed class EngineSharingTests : IDisposable
 
     private static Dictionary<string, Graft> Grafts()
     {
-        using LanguageModel whole = LanguageModel.Load(Base);
+        using var whole = LanguageModel.Load(Base);
         string fingerprint = whole.Fingerprint();
         return new(StringComparer.Ordinal)
         {

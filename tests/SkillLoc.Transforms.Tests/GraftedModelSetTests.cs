@@ -53,7 +53,7 @@ public sealed class GraftedModelSetTests : IDisposable
         Assert.Equal(rows.Select(row => row.Id), scored.Select(row => row.Id));
         foreach ((string name, Graft graft) in _grafts)
         {
-            using GraftTransformer alone = GraftTransformer.Create(graft, Base);
+            using var alone = GraftTransformer.Create(graft, Base);
             Row[] own = [.. rows.Where(row => row.Skill == name)];
             float[][] expected = [.. alone.Transform(_ml.Data.LoadFromEnumerable(own)).GetColumn<float[]>("Score")];
             Assert.True(own.Length > 10);
@@ -70,11 +70,11 @@ public sealed class GraftedModelSetTests : IDisposable
     [Fact]
     public void OneModelIsInMemoryAndTheBaseComesBack()
     {
-        using GraftedModelSet set = GraftedModelSet.Create(Base, _grafts);
+        using var set = GraftedModelSet.Create(Base, _grafts);
         Assert.Equal(["tone", "fact", "pair", "head"], set.Skills);
         foreach (string skill in set.Skills)
         {
-            using GraftTransformer alone = GraftTransformer.Create(_grafts[skill], Base);
+            using var alone = GraftTransformer.Create(_grafts[skill], Base);
             Assert.Equal(alone.Classifier.Fingerprint(), set.Use(skill, classifier => classifier.Fingerprint()));
         }
 
@@ -94,7 +94,7 @@ public sealed class GraftedModelSetTests : IDisposable
     [Fact]
     public void AnUnknownSkillIsNamedWithItsRow()
     {
-        using GraftedModelSet set = GraftedModelSet.Create(Base, _grafts);
+        using var set = GraftedModelSet.Create(Base, _grafts);
         IDataView rows = _ml.Data.LoadFromEnumerable([new Row { Text = "a", Skill = "tone" }, new Row { Text = "b", Skill = "tune" }]);
         string message = Assert.Throws<InvalidOperationException>(() => set.Transform(rows).GetColumn<float[]>("Score").Count()).Message;
         Assert.Contains("Row 1 of column 'Skill' names the skill 'tune'; known are 'tone', 'fact', 'pair', 'head'", message, StringComparison.Ordinal);
@@ -106,7 +106,7 @@ public sealed class GraftedModelSetTests : IDisposable
     [Fact]
     public void KeysNameSkillsToo()
     {
-        using GraftedModelSet set = GraftedModelSet.Create(Base, _grafts);
+        using var set = GraftedModelSet.Create(Base, _grafts);
         IDataView texts = _ml.Data.LoadFromEnumerable(Rows(20));
         IDataView keys = _ml.Transforms.Conversion.MapValueToKey("Skill").Fit(texts).Transform(texts);
         Assert.Equal([.. set.Transform(texts).GetColumn<float[]>("Score")], set.Transform(keys).GetColumn<float[]>("Score").ToArray());
@@ -120,7 +120,7 @@ public sealed class GraftedModelSetTests : IDisposable
     [Fact]
     public void EnginesAndThreadsShareTheWeights()
     {
-        using GraftedModelSet set = GraftedModelSet.Create(Base, _grafts);
+        using var set = GraftedModelSet.Create(Base, _grafts);
         Row[] rows = Rows(40);
         float[][] expected = [.. set.Transform(_ml.Data.LoadFromEnumerable(rows)).GetColumn<float[]>("Score")];
         Parallel.For(0, 4, worker =>
@@ -142,7 +142,7 @@ public sealed class GraftedModelSetTests : IDisposable
         string zip = Path.Join(_folder, "set.zip");
         float[][] expected;
         string[] labels;
-        using (GraftedModelSet set = GraftedModelSet.Create(Base, _grafts, columns, "Which"))
+        using (var set = GraftedModelSet.Create(Base, _grafts, columns, "Which"))
         {
             expected = [.. set.Transform(rows).GetColumn<float[]>("P")];
             labels = [.. set.Transform(rows).GetColumn<string>("Guess")];
@@ -174,7 +174,7 @@ public sealed class GraftedModelSetTests : IDisposable
     public void NoTensorIsLeftAndADisposedSetSaysSo()
     {
         long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-        GraftedModelSet set = GraftedModelSet.Create(Base, _grafts);
+        var set = GraftedModelSet.Create(Base, _grafts);
         IDataView view = set.Transform(_ml.Data.LoadFromEnumerable(Rows(10)));
         long loaded = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         Assert.Equal(10, view.GetColumn<float[]>("Score").Count());

@@ -54,7 +54,7 @@ public sealed class OneFileTests : IDisposable
             // What no checkpoint of the repository holds.
             using (torch.no_grad())
             {
-                using var scope = torch.NewDisposeScope();
+                using DisposeScope scope = torch.NewDisposeScope();
                 using var generator = new torch.Generator(1);
                 foreach (torch.Tensor parameter in scorer.Classifier.TunedParameters.Values.Append(scorer.Classifier.Backbone.Parameters[Bias]))
                 {
@@ -85,7 +85,7 @@ public sealed class OneFileTests : IDisposable
     public void AGraftAndASetTakeTheirBaseAlong()
     {
         string checkpoint = Copy("base");
-        using LanguageModel whole = LanguageModel.Load(checkpoint);
+        using var whole = LanguageModel.Load(checkpoint);
         var graft = new Graft
         {
             BaseFingerprint = whole.Fingerprint(), Settings = Toy.Settings.ToJson(), Sparsity = 1e-2, ConsideredCount = 56880,
@@ -94,8 +94,8 @@ public sealed class OneFileTests : IDisposable
         IDataView rows = _ml.Data.LoadFromEnumerable(Toy.Texts.Take(20).Select(text => new SkillRow { Text = text, Skill = "tone" }));
         string set = Path.Join(_folder, "set.zip");
         float[][] expected;
-        using (GraftTransformer one = GraftTransformer.Create(graft, checkpoint))
-        using (GraftedModelSet all = GraftedModelSet.Create(checkpoint, new Dictionary<string, Graft> { ["tone"] = graft }))
+        using (var one = GraftTransformer.Create(graft, checkpoint))
+        using (var all = GraftedModelSet.Create(checkpoint, new Dictionary<string, Graft> { ["tone"] = graft }))
         {
             expected = Scores(one, rows);
             _ml.SkillLoc().SaveModel(one, rows.Schema, _file);
@@ -229,7 +229,7 @@ public sealed class OneFileTests : IDisposable
         ITransformer loaded = _ml.Model.Load(_file, out _);
         using PredictionEngine<Toy.Row, Toy.Scored> engine = _ml.Model.CreatePredictionEngine<Toy.Row, Toy.Scored>(loaded);
         string late = Assert.ThrowsAny<Exception>(() => engine.Predict(new Toy.Row { Text = "a" })).ToString();
-        var early = Assert.Throws<FileNotFoundException>(() => _ml.SkillLoc().CheckModel(loaded));
+        FileNotFoundException early = Assert.Throws<FileNotFoundException>(() => _ml.SkillLoc().CheckModel(loaded));
         Assert.Contains(early.Message, late, StringComparison.Ordinal);
         Assert.Contains(checkpoint, early.Message, StringComparison.Ordinal);
         Assert.Contains(CheckpointStore.SearchPathVariable, early.Message, StringComparison.Ordinal);
@@ -308,7 +308,7 @@ public sealed class OneFileTests : IDisposable
     private string Refused(byte[] whole, Action<ZipArchive, string> change)
     {
         File.WriteAllBytes(_file, whole);
-        using (var archive = ZipFile.Open(_file, ZipArchiveMode.Update))
+        using (ZipArchive archive = ZipFile.Open(_file, ZipArchiveMode.Update))
         {
             string config = archive.Entries.Single(entry => entry.FullName.EndsWith("/config.json", StringComparison.Ordinal)).FullName;
             change(archive, config[..^"config.json".Length]);

@@ -3,8 +3,8 @@ using Microsoft.ML;
 using Microsoft.ML.Data;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
-using SkillLoc.Models.Generation;
 using SkillLoc.Models.Connectivity;
+using SkillLoc.Models.Generation;
 using SkillLoc.Models.Neurons;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tuning;
@@ -91,7 +91,7 @@ public sealed class PathPointTests : IDisposable
 
         double Stored(string name)
         {
-            using CheckpointFolder checkpoint = CheckpointFolder.Open(_target);
+            using var checkpoint = CheckpointFolder.Open(_target);
             using torch.Tensor value = checkpoint.Weights.Read(name);
             return value.data<float>()[7];
         }
@@ -136,7 +136,7 @@ public sealed class PathPointTests : IDisposable
 
         static string Fingerprint(string folder)
         {
-            using TextClassifier classifier = TextClassifier.Load(folder);
+            using var classifier = TextClassifier.Load(folder);
             return classifier.Fingerprint();
         }
     }
@@ -149,13 +149,13 @@ public sealed class PathPointTests : IDisposable
         double expected = 0;
         foreach ((string file, int seed) in new[] { (one, 1), (other, 2) })
         {
-            using TextClassifier tuned = TextClassifier.Create(root, settings, seed: seed);
+            using var tuned = TextClassifier.Create(root, settings, seed: seed);
             tuned.SaveTuned(file);
             expected += 0.5 * tuned.TunedParameters.Values.First().data<float>()[3];
         }
 
         _ml.SkillLoc().Connectivity.SavePathPoint(one, other, 0.5, _target, root);
-        using TextClassifier point = TextClassifier.Load(_target);
+        using var point = TextClassifier.Load(_target);
         Assert.Equal(expected, point.TunedParameters.Values.First().data<float>()[3], 1e-6);
         Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Connectivity.SavePathPoint(one, other, 0.5, root, root));
         Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Connectivity.SavePathPoint(one, other, 0.5, Path.Join(_folder, "without")));
@@ -185,7 +185,7 @@ public sealed class PathPointTests : IDisposable
             _ => Toy.Settings,
         };
         var classifier = TextClassifier.Create(folder, settings, seed: seed);
-        using var scope = torch.NewDisposeScope();
+        using DisposeScope scope = torch.NewDisposeScope();
         using IDisposable noGradients = torch.no_grad();
         using var generator = new torch.Generator((ulong)seed);
         foreach (torch.Tensor parameter in classifier.Parameters.Values)

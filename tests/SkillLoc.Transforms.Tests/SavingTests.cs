@@ -127,7 +127,7 @@ public sealed class SavingTests : IDisposable
         IDataView rows = Toy.Rows(_ml);
         string zip = Path.Join(_folder, "graft.zip");
         float[][] scores;
-        using (GraftTransformer grafted = GraftTransformer.Create(graft, Oracles.PathOf("tiny-roberta")))
+        using (var grafted = GraftTransformer.Create(graft, Oracles.PathOf("tiny-roberta")))
         {
             Assert.NotEqual(fingerprint, grafted.Classifier.Backbone.Fingerprint());
             scores = [.. grafted.Transform(rows).GetColumn<float[]>("Score")];
@@ -171,7 +171,7 @@ public sealed class SavingTests : IDisposable
     {
         string other = new('a', 64);
         var graft = new Graft { BaseFingerprint = other, Settings = Toy.Settings.ToJson(), Parts = [] };
-        var error = Assert.Throws<InvalidDataException>(() => GraftTransformer.Create(graft, Oracles.PathOf("tiny-roberta")));
+        InvalidDataException error = Assert.Throws<InvalidDataException>(() => GraftTransformer.Create(graft, Oracles.PathOf("tiny-roberta")));
         using TextScoringTransformer pre = Toy.Scorer();
         Assert.Contains(other, error.Message, StringComparison.Ordinal);
         Assert.Contains(pre.Classifier.Backbone.Fingerprint(), error.Message, StringComparison.Ordinal);

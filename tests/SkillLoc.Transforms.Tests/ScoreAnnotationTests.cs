@@ -1,6 +1,7 @@
 using System.Globalization;
 using Microsoft.ML;
 using Microsoft.ML.Data;
+using Microsoft.ML.Trainers;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Tasks;
 
@@ -15,7 +16,7 @@ public sealed class ScoreAnnotationTests
     public void ClassesAreAnnotatedAsMlNetsMulticlassScorersDo()
     {
         IDataView data = Data();
-        var theirs = _ml.MulticlassClassification.Trainers.SdcaMaximumEntropy(maximumNumberOfIterations: 2).Fit(data);
+        MulticlassPredictionTransformer<MaximumEntropyModelParameters> theirs = _ml.MulticlassClassification.Trainers.SdcaMaximumEntropy(maximumNumberOfIterations: 2).Fit(data);
         using TextScoringTransformer ours = Toy.Scorer();
         DataViewSchema expected = theirs.GetOutputSchema(data.Schema), actual = ours.GetOutputSchema(data.Schema);
         Assert.Equal(Annotations(expected["Score"]), Annotations(actual["Score"]));
@@ -32,7 +33,7 @@ public sealed class ScoreAnnotationTests
     public void ARegressionIsAnnotatedAsMlNetsAre()
     {
         IDataView data = Data();
-        var theirs = _ml.Regression.Trainers.Sdca("Number", maximumNumberOfIterations: 2).Fit(data);
+        RegressionPredictionTransformer<LinearRegressionModelParameters> theirs = _ml.Regression.Trainers.Sdca("Number", maximumNumberOfIterations: 2).Fit(data);
         using var ours = new TextScoringTransformer(
             TextClassifier.Create(Oracles.PathOf("tiny-roberta"), Toy.Settings with { ScoreRange = new(-2, 3) }), new ScoringColumns());
         Assert.Equal(Annotations(theirs.GetOutputSchema(data.Schema)["Score"]), Annotations(ours.GetOutputSchema(data.Schema)["Score"]));

@@ -97,8 +97,8 @@ public sealed class TextScoringTransformerTests
         float[][] first = [.. view.GetColumn<float[]>("Score")];
         using DataViewRowCursor one = view.GetRowCursor([view.Schema["Score"]]);
         using DataViewRowCursor two = view.GetRowCursor([view.Schema["Score"], view.Schema["Id"]]);
-        var getOne = one.GetGetter<VBuffer<float>>(view.Schema["Score"]);
-        var getTwo = two.GetGetter<VBuffer<float>>(view.Schema["Score"]);
+        ValueGetter<VBuffer<float>> getOne = one.GetGetter<VBuffer<float>>(view.Schema["Score"]);
+        ValueGetter<VBuffer<float>> getTwo = two.GetGetter<VBuffer<float>>(view.Schema["Score"]);
         VBuffer<float> a = default, b = default;
         for (int i = 0; one.MoveNext() && two.MoveNext(); i++)
         {
@@ -131,7 +131,7 @@ public sealed class TextScoringTransformerTests
     {
         using TextScoringTransformer scorer = Toy.Scorer();
         IDataView other = _ml.Data.LoadFromEnumerable([new Other { Body = "x", Text = 3 }]);
-        var error = Assert.Throws<ArgumentOutOfRangeException>(() => scorer.Transform(other));
+        ArgumentOutOfRangeException error = Assert.Throws<ArgumentOutOfRangeException>(() => scorer.Transform(other));
         Assert.Contains("'Text'", error.Message, StringComparison.Ordinal);
         Assert.Contains("text column", error.Message, StringComparison.Ordinal);
         IDataView none = _ml.Data.LoadFromEnumerable([new Nothing()]);

@@ -22,7 +22,7 @@ public sealed class TextToTextDataTests : IDisposable
         Assert.Equal(["Anne", "Å"], view.GetColumn<string>("Label"));
         Assert.Equal([["Anne", "Anne B."], ["Å"]], view.GetColumn<string[]>("Answers"));
 
-        var type = Assert.IsType<VectorDataViewType>(view.Schema["Answers"].Type);
+        VectorDataViewType type = Assert.IsType<VectorDataViewType>(view.Schema["Answers"].Type);
         Assert.IsType<TextDataViewType>(type.ItemType);
         Assert.False(type.IsKnownSize);
 

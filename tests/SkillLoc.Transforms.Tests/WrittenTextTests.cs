@@ -4,6 +4,7 @@ using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Generation;
+using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tokenization;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -32,7 +33,7 @@ public sealed class WrittenTextTests : IDisposable
         // A random model whose next token depends on its text and on what it has written; the oracle's writes one token over and over.
         _checkpoint = Path.Join(_folder, "lively");
         ModelConfig config = ModelConfig.Load(Oracles.PathOf("tiny-t5", "config.json")).With("tie_word_embeddings", false).With("scale_decoder_outputs", null);
-        using LanguageModel model = LanguageModel.Create(config, 1);
+        using var model = LanguageModel.Create(config, 1);
         CheckpointFolder.Save(
             _checkpoint, config, model.Parameters.Select(pair => (pair.Key, (Tensor)pair.Value)), CheckpointTokenizer.Load(Oracles.PathOf("tiny-t5")).Files);
     }
@@ -125,7 +126,7 @@ public sealed class WrittenTextTests : IDisposable
 
     private static void EncodedTexts(TextScoringTransformer scorer, out float[][] scores, out string[] texts)
     {
-        var rows = Toy.Texts.Select(text => scorer.Classifier.Encode(text)).ToArray();
+        EncodedText[] rows = Toy.Texts.Select(text => scorer.Classifier.Encode(text)).ToArray();
         scores = scorer.Labels.Count > 0 ? [.. rows.Select(row => scorer.Classifier.Score([row])[0])] : [];
         texts = [.. rows.Select(row => scorer.Classifier.Generate([row])[0])];
     }

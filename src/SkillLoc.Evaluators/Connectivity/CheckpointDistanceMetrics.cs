@@ -59,7 +59,7 @@ public sealed record CheckpointDistanceMetrics
 
     private static CheckpointDistanceEntry Entry(string region, int layer, string kind, IEnumerable<CheckpointDistance> parts)
     {
-        CheckpointDistance sum = CheckpointDistance.Of(parts);
+        var sum = CheckpointDistance.Of(parts);
         return new(region, layer, kind, sum.Count, sum.L2, sum.MeanL2, sum.Cosine);
     }
 }

@@ -42,7 +42,7 @@ public sealed class CheckpointInterpolationEvaluator
     /// <exception cref="OperationCanceledException">The operation was cancelled.</exception>
     public InterpolationMetrics Evaluate()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using CancellationWatch cancellation = _host.Watch(_options.CancellationToken);
         using ParameterPath? line = _options.Path is null
             ? new ParameterPath(_options.First!.Classifier, _options.Second!.Classifier, _options.Task)

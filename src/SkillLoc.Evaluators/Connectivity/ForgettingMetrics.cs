@@ -37,7 +37,7 @@ public sealed record ForgettingMetrics
     internal static ForgettingMetrics Of(
         string source, IEnumerable<int> rows, IEnumerable<(string Point, int[] Wrong)> points, TrainingDynamics dynamics)
     {
-        Dictionary<int, CartographyRow> map = dynamics.Map().ToDictionary(row => row.Row);
+        var map = dynamics.Map().ToDictionary(row => row.Row);
         foreach (int row in rows.Where(row => !map.ContainsKey(row)))
         {
             throw new ArgumentException(

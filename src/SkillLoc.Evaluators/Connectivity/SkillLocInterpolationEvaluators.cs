@@ -3,8 +3,8 @@ using SkillLoc.Evaluators;
 using SkillLoc.Models.Cartography;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
-using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Connectivity;
+using SkillLoc.Models.Grafts;
 using SkillLoc.Transforms;
 using static TorchSharp.torch;
 
@@ -160,7 +160,7 @@ public static class SkillLocInterpolationEvaluators
                 return TorchCheckpointFile.Open(path);
             }
 
-            SafetensorsFile file = SafetensorsFile.Open(path);
+            var file = SafetensorsFile.Open(path);
             if (file.Metadata.GetValueOrDefault("format") != Graft.FileFormat)
             {
                 return file;

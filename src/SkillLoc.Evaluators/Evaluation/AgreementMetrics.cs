@@ -34,7 +34,7 @@ public sealed record AgreementMetrics
 
     internal static AgreementMetrics Of(IEnumerable<(string First, string Second)> predictions)
     {
-        Dictionary<(string First, string Second), long> pairs =
+        var pairs =
             predictions.CountBy(pair => pair).ToDictionary(pair => pair.Key, pair => (long)pair.Value);
         string[] labels = [.. pairs.Keys.SelectMany(pair => new[] { pair.First, pair.Second }).Distinct().Order(StringComparer.Ordinal)];
         AgreementCount[] counts =

@@ -188,8 +188,8 @@ internal sealed class LabeledSet
     /// <exception cref="InvalidOperationException">The model does not know a label.</exception>
     public int[] Slots(string[] known)
     {
-        Dictionary<string, int> slots = known.Index().ToDictionary(label => label.Item, label => label.Index, StringComparer.Ordinal);
-        var found = new int[_labels.Length];
+        var slots = known.Index().ToDictionary(label => label.Item, label => label.Index, StringComparer.Ordinal);
+        int[] found = new int[_labels.Length];
         for (int row = 0; row < found.Length; row++)
         {
             string label = LabelMap?.GetValueOrDefault(_labels[row], _labels[row]) ?? _labels[row];

@@ -28,13 +28,13 @@ public sealed record OutOfDistributionMetrics
             .. scorings.Select(scoring =>
             {
                 ScoredSet scored = scoring.Score();
-                CalibrationMetrics metrics = CalibrationMetrics.Of(scored.Rows, numberOfBins);
+                var metrics = CalibrationMetrics.Of(scored.Rows, numberOfBins);
                 return new OutOfDistributionEntry(
                     scoring.Model, scoring.Set, metrics.Count, metrics.Accuracy, scored.MacroF1(), metrics.ExpectedCalibrationError,
                     metrics.LogLoss, scored.Rows.Average(row => row.Confidence), AccuracyDrop: 0);
             }),
         ];
-        Dictionary<string, double> usual = entries.Where(entry => entry.Set == inDistribution)
+        var usual = entries.Where(entry => entry.Set == inDistribution)
             .ToDictionary(entry => entry.Model, entry => entry.Accuracy, StringComparer.Ordinal);
         return new()
         {

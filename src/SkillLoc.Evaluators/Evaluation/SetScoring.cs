@@ -79,8 +79,8 @@ internal sealed record ScoredSet(string[] Labels, MeasuredRow[] Rows)
     /// </summary>
     public double MacroF1()
     {
-        var right = new double[Labels.Length];
-        var occurring = new double[Labels.Length];
+        double[] right = new double[Labels.Length];
+        double[] occurring = new double[Labels.Length];
         foreach (MeasuredRow row in Rows)
         {
             right[row.Label] += row.IsRight ? 1 : 0;

@@ -21,15 +21,15 @@ public sealed record GraftReport
     internal static GraftReport Of(
         SetScoring preTrained, SetScoring fineTuned, IReadOnlyList<(GraftedModel Model, SetScoring Scoring)> grafted, int numberOfBins)
     {
-        CalibrationMetrics before = CalibrationMetrics.Of(preTrained.Score().Rows, numberOfBins);
+        var before = CalibrationMetrics.Of(preTrained.Score().Rows, numberOfBins);
         ScoredSet target = fineTuned.Score();
-        CalibrationMetrics after = CalibrationMetrics.Of(target.Rows, numberOfBins);
+        var after = CalibrationMetrics.Of(target.Rows, numberOfBins);
         return new() { Rows = [.. grafted.Select(each => Row(each.Model, each.Scoring))] };
 
         GraftReportRow Row(GraftedModel model, SetScoring scoring)
         {
             ScoredSet scored = scoring.Score();
-            CalibrationMetrics metrics = CalibrationMetrics.Of(scored.Rows, numberOfBins);
+            var metrics = CalibrationMetrics.Of(scored.Rows, numberOfBins);
             using var file = new MemoryStream();
             model.Graft.Save(file);
             return new()

@@ -29,7 +29,7 @@ public sealed record GraftSpreadMetrics
     internal static GraftSpreadMetrics Of(Graft graft, LanguageModel model, IEnumerable<string> considered)
     {
         double total = graft.Count;
-        Dictionary<string, GraftPart> parts = graft.Parts.ToDictionary(part => part.Name, StringComparer.Ordinal);
+        var parts = graft.Parts.ToDictionary(part => part.Name, StringComparer.Ordinal);
         var parameters = new List<GraftSpreadEntry>();
         foreach (string name in considered)
         {
@@ -47,7 +47,7 @@ public sealed record GraftSpreadMetrics
                     nameof(graft));
             }
 
-            ParameterPlace place = ParameterPlace.Of(name);
+            var place = ParameterPlace.Of(name);
             parameters.Add(new(place.Region.ToString(), place.Layer, place.Kind, count, scalars, count / total));
         }
 

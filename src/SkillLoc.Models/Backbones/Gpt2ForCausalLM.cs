@@ -68,7 +68,7 @@ public sealed class Gpt2ForCausalLM : LanguageModel
         ArgumentNullException.ThrowIfNull(batch);
         using Held held = new(this, batch);
         using Lifetime.Hold hold = Hold();
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         return Run(batch, null, training, hooks).MoveToOuterDisposeScope();
     }
 
@@ -78,7 +78,7 @@ public sealed class Gpt2ForCausalLM : LanguageModel
         ArgumentNullException.ThrowIfNull(batch);
         using Held held = new(this, batch);
         using Lifetime.Hold hold = Hold();
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Tensor positions = Adaptation?.ScoredPositions(batch) ?? batch.Positions;
         return Run(batch, positions.unsqueeze(1), training, hooks).squeeze(1).MoveToOuterDisposeScope();
     }
@@ -93,7 +93,7 @@ public sealed class Gpt2ForCausalLM : LanguageModel
 
         using Held held = new(this, hidden, words);
         using Lifetime.Hold hold = Hold();
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         return F.linear(hidden, words is null ? _head : _head.index_select(0, words)).MoveToOuterDisposeScope();
     }
 
@@ -106,7 +106,7 @@ public sealed class Gpt2ForCausalLM : LanguageModel
     internal Tensor EncodeAt(TokenBatch batch, Tensor positions, bool training)
     {
         using Held held = new(this, batch, positions);
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         return Run(batch, positions, training, null).MoveToOuterDisposeScope();
     }
 
@@ -196,7 +196,7 @@ public sealed class Gpt2ForCausalLM : LanguageModel
             throw new ArgumentException($"A row of {length} tokens is longer than the model's {MaxLength} positions.", nameof(batch));
         }
 
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Tensor words = _words.index_select(0, batch.Ids.view(-1)).view(rows, length, -1);
         if (PromptSize > 0)
         {
@@ -210,7 +210,7 @@ public sealed class Gpt2ForCausalLM : LanguageModel
     /// <summary>One pre-norm layer.</summary>
     private Tensor Run(int index, Tensor hidden, Tensor? positions, Pass pass)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Layer layer = _layers[index];
         BlockHookPoints points = layer.Points;
         (Tensor? prefix, bool training) = (pass.Prefix, pass.Training);

@@ -161,7 +161,7 @@ public abstract class LanguageModel : IDisposable
     public static LanguageModel Load(string folder, bool withHead = true, Device? device = null, ScalarType dtype = ScalarType.Float32)
     {
         TorchRuntime.Require();
-        using CheckpointFolder checkpoint = CheckpointFolder.Open(folder);
+        using var checkpoint = CheckpointFolder.Open(folder);
         return Load(checkpoint, withHead, device, dtype);
     }
 
@@ -470,7 +470,7 @@ public abstract class LanguageModel : IDisposable
             return F.dropout(x, probability);
         }
 
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Tensor kept = empty_like(x).bernoulli_(1 - probability, DropoutGenerator);
         using Tensor scale = tensor(1f / (float)(1 - probability), x.dtype, x.device);
         return x.mul(kept.mul_(scale)).MoveToOuterDisposeScope();
@@ -491,7 +491,7 @@ public abstract class LanguageModel : IDisposable
         }
 
         // Libtorch's own takes no generator. These are its steps on the CPU wherever it drops something; its fused kernels there cannot.
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using Tensor scale = tensor((float)Math.Sqrt(1 / Math.Sqrt(query.size(-1))), device: query.device);
         Tensor scores = query.to(ScalarType.Float32).mul(scale).matmul(keys.to(ScalarType.Float32).transpose(-2, -1).mul(scale));
         mask = isCausal ? ones([query.size(-2), keys.size(-2)], ScalarType.Bool, query.device).tril() : mask;
@@ -516,7 +516,7 @@ public abstract class LanguageModel : IDisposable
         long ownBytes = 0;
         try
         {
-            using var scope = NewDisposeScope();
+            using DisposeScope scope = NewDisposeScope();
             foreach ((string name, long[] shape) in architecture.Shapes(config, withHead))
             {
                 (Tensor value, bool isShared) = source(name, shape);

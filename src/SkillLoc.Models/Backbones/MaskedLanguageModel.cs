@@ -81,7 +81,7 @@ public abstract class MaskedLanguageModel : LanguageModel
         ArgumentNullException.ThrowIfNull(batch);
         using Held held = new(this, batch);
         using Lifetime.Hold hold = Hold();
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Pass pass = Start(batch, training, hooks);
         Tensor hidden = Embed(batch, pass);
         for (int i = 0; i < _layers.Length; i++)
@@ -98,7 +98,7 @@ public abstract class MaskedLanguageModel : LanguageModel
         ArgumentNullException.ThrowIfNull(batch);
         using Held held = new(this, batch);
         using Lifetime.Hold hold = Hold();
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Pass pass = Start(batch, training, hooks);
         Tensor hidden = Embed(batch, pass);
         for (int i = 0; i < _layers.Length - 1; i++)
@@ -125,7 +125,7 @@ public abstract class MaskedLanguageModel : LanguageModel
 
         using Held held = new(this, hidden, words);
         using Lifetime.Hold hold = Hold();
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Tensor transformed = Normalise(HeadActivation(_head.Dense.Apply(hidden)), _head.Norm);
         Tensor weight = words is null ? _head.Decoder : _head.Decoder.index_select(0, words);
         Tensor bias = words is null ? _head.Bias : _head.Bias.index_select(0, words);
@@ -243,7 +243,7 @@ public abstract class MaskedLanguageModel : LanguageModel
             throw new ArgumentException($"A row of {length} tokens is longer than the model's {MaxLength} positions.", nameof(batch));
         }
 
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Tensor words = _words.index_select(0, batch.Ids.view(-1)).view(rows, length, -1);
         Tensor? typeIds = batch.TokenTypes;
         if (prompt > 0)
@@ -272,7 +272,7 @@ public abstract class MaskedLanguageModel : LanguageModel
     /// <param name="pass">The pass.</param>
     private Tensor Run(int index, Tensor hidden, Tensor? positions, Pass pass)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Layer layer = _layers[index];
         BlockHookPoints points = layer.Points;
         Tensor all = pass.At(points.ResidPre, hidden);

@@ -126,7 +126,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         ArgumentNullException.ThrowIfNull(batch);
         using Held held = new(this, batch);
         using Lifetime.Hold hold = Hold();
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         long length = PromptSize + batch.Ids.size(1);
         Tensor? prefix = Adaptation?.KeyValues();
         long before = prefix?.size(3) ?? 0;
@@ -137,7 +137,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         Tensor hidden = Start(PromptSize > 0 ? Adaptation!.Prompt(words, _words, batch) : words, pass);
         for (int i = 0; i < _encoder.Layers.Length; i++)
         {
-            using var layer = NewDisposeScope();
+            using DisposeScope layer = NewDisposeScope();
             Attention attention = _encoder.Layers[i].Self;
             BlockHookPoints points = _encoder.Layers[i].Points;
             hidden = pass.At(points.ResidPre, hidden);
@@ -160,7 +160,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         ArgumentNullException.ThrowIfNull(batch);
         using Held held = new(this, batch);
         using Lifetime.Hold hold = Hold();
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Tensor start = TensorArithmetic.Full([batch.Ids.size(0), 1], StartId, batch.Ids.device);
         return Decode(batch, start, training, hooks).squeeze(1).MoveToOuterDisposeScope();
     }
@@ -175,7 +175,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
 
         using Held held = new(this, hidden, words);
         using Lifetime.Hold hold = Hold();
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Tensor scaled = _headScale == 1 ? hidden : hidden.Mul(_headScale);
         return F.linear(scaled, words is null ? _head : _head.index_select(0, words)).MoveToOuterDisposeScope();
     }
@@ -199,7 +199,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
 
         using Held held = new(this, batch, decoderIds);
         using Lifetime.Hold hold = Hold();
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Tensor encoded = Encode(batch, training, hooks);
         Tensor? unread = Unread(batch);
         if (rows > texts)
@@ -216,7 +216,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         Tensor hidden = Start(WordsOf(decoderIds), pass);
         for (int i = 0; i < Decoder.Layers.Length; i++)
         {
-            using var layer = NewDisposeScope();
+            using DisposeScope layer = NewDisposeScope();
             (Attention self, Attention cross) = (Decoder.Layers[i].Self, Decoder.Layers[i].Cross!);
             BlockHookPoints points = Decoder.Layers[i].Points;
             hidden = pass.At(points.ResidPre, hidden);
@@ -251,7 +251,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     public Tensor ShiftRight(Tensor targets)
     {
         ArgumentNullException.ThrowIfNull(targets);
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Tensor start = TensorArithmetic.Full([targets.size(0), 1], StartId, targets.device);
         Tensor shifted = cat([start, targets.narrow(1, 0, targets.size(1) - 1)], 1);
         return shifted.MaskedFill(shifted.Eq(Ignored), Config.PadTokenId ?? 0).MoveToOuterDisposeScope();
@@ -268,7 +268,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     public Tensor Loss(TokenBatch batch, Tensor targets, bool training = false)
     {
         using Lifetime.Hold hold = Hold();
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         (Tensor logits, Tensor ids, _) = Scored(batch, targets, training);
         return F.cross_entropy(logits, ids).MoveToOuterDisposeScope();
     }
@@ -284,7 +284,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     public Tensor LogLikelihoods(TokenBatch batch, Tensor targets, bool training = false)
     {
         using Lifetime.Hold hold = Hold();
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         (Tensor logits, Tensor ids, Tensor places) = Scored(batch, targets, training);
         Tensor scores = F.log_softmax(logits, -1).gather(1, ids.unsqueeze(1)).squeeze(1);
         Tensor all = zeros([targets.numel()], ScalarType.Float32, targets.device).index_copy(0, places, scores);
@@ -308,7 +308,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         ArgumentOutOfRangeException.ThrowIfLessThan(maxNewTokens, 1);
         using Lifetime.Hold hold = Hold();
         using IDisposable inference = no_grad();
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         int rows = (int)batch.Ids.size(0);
         Tensor encoded = Encode(batch);
         Tensor? unread = Unread(batch), prefix = Adaptation?.KeyValues(decoder: true);
@@ -323,7 +323,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         // Distances of the last step to all before it; those of step t are the last t + 1.
         Tensor distances = PositionBias(Decoder, room - 1, 1, room);
         List<int>[] written = [.. Enumerable.Range(0, rows).Select(_ => new List<int>())];
-        var ended = new bool[rows];
+        bool[] ended = new bool[rows];
         IReadOnlyList<int> ends = Config.EosTokenIds;
         Tensor ids = TensorArithmetic.Full([rows, 1], StartId, batch.Ids.device);
         for (int step = 0; step < maxNewTokens && Array.Exists(ended, done => !done); step++)
@@ -337,7 +337,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
                 distances = PositionBias(Decoder, room - 1, 1, room);
             }
 
-            using var one = NewDisposeScope();
+            using DisposeScope one = NewDisposeScope();
             Tensor bias = Behind(before, distances.narrow(3, room - 1 - step, step + 1))!;
             Tensor? positions = pass.Hooks is null ? null : TensorArithmetic.Full([rows, 1], step, batch.Ids.device);
             Tensor hidden = Step(ids, before + step, caches, bias, unread, pass with { Positions = positions });
@@ -607,7 +607,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     /// <param name="pass">The pass.</param>
     private Tensor Step(Tensor ids, long place, Cache[] caches, Tensor bias, Tensor? unread, Pass pass)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Tensor hidden = Start(WordsOf(ids), pass);
         for (int i = 0; i < caches.Length; i++)
         {
@@ -645,7 +645,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
 
     private Tensor End(Tensor hidden, Pass pass)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Tensor normed = Drop(Normalise(hidden, pass.Stack.LastNorm), pass.Training);
         return pass.At(pass.Stack.Last, normed).MoveToOuterDisposeScope();
     }
@@ -674,7 +674,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     /// <param name="unread">True where a key is masked; broadcast likewise.</param>
     private Tensor Attend(Attention attention, Tensor normed, Tensor keys, Tensor values, Tensor? bias, Pass pass, Tensor? unread = null)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Tensor query = SplitHeads(pass.At(attention.Points.Q, Map(attention.Place(LinearLayers.Query), attention.Query, normed)));
         Tensor scores = query.matmul(keys.transpose(2, 3));
         if (bias is not null)
@@ -696,7 +696,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
 
     private Tensor FeedForward(int index, Tensor hidden, Pass pass)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Layer layer = pass.Stack.Layers[index];
         int number = pass.Stack.First + index;
         BlockHookPoints points = layer.Points;
@@ -722,7 +722,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     /// <returns><c>[1, heads, queries, keys]</c>.</returns>
     private Tensor PositionBias(Stack stack, long firstQuery, long queries, long keys)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         bool bidirectional = stack.First == 0;
         long nearest = -(firstQuery + queries - 1);
         long[] buckets = [.. Enumerable.Range(0, (int)(queries + keys - 1)).Select(i => (long)Bucket(
@@ -736,7 +736,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     /// <summary>Root mean square normalisation, computed in single precision, without subtracting the mean.</summary>
     private Tensor Normalise(Tensor x, Tensor weight)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Tensor single = x.to(ScalarType.Float32);
         Tensor scale = single.Square().mean([-1], keepdim: true).Add(Config.LayerNormEpsilon).rsqrt();
         return ((single * scale).to(weight.dtype) * weight).MoveToOuterDisposeScope();

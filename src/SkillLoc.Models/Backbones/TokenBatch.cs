@@ -52,8 +52,8 @@ public sealed class TokenBatch : IDisposable
             throw new ArgumentException("A row without tokens cannot be scored.", nameof(rows));
         }
 
-        var ids = new long[batch * length];
-        var positions = new long[batch];
+        long[] ids = new long[batch * length];
+        long[] positions = new long[batch];
         bool[]? mask = shortest == length ? null : new bool[batch * length];
         long[]? types = rows[0].TokenTypes is null ? null : new long[batch * length];
         Array.Fill(ids, padId);
@@ -105,7 +105,7 @@ public sealed class TokenBatch : IDisposable
     internal Tensor CountedPositions(int uncounted, int first)
     {
         int length = (int)Ids.size(1);
-        var positions = new long[_rows.Count * length];
+        long[] positions = new long[_rows.Count * length];
         Array.Fill(positions, first - 1);
         for (int i = 0; i < _rows.Count; i++)
         {

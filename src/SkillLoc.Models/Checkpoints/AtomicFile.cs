@@ -22,8 +22,8 @@ internal static class AtomicFile
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         ArgumentNullException.ThrowIfNull(write);
-        var target = Path.GetFullPath(path);
-        var temporary = TemporaryName(target);
+        string target = Path.GetFullPath(path);
+        string temporary = TemporaryName(target);
         try
         {
             RemoveLeftovers(target);
@@ -41,7 +41,9 @@ internal static class AtomicFile
         finally
         {
             if (File.Exists(temporary))
+            {
                 File.Delete(temporary);
+            }
         }
     }
 
@@ -55,11 +57,14 @@ internal static class AtomicFile
     public static void CheckWritable(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        var target = Path.GetFullPath(path);
+        string target = Path.GetFullPath(path);
         try
         {
             if (Directory.Exists(target) || Path.GetFileName(target).Length == 0)
+            {
                 throw new IOException("it is a folder");
+            }
+
             Directory.CreateDirectory(Path.GetDirectoryName(target)!);
             RemoveLeftovers(target);
             using var probe = new FileStream(
@@ -78,11 +83,16 @@ internal static class AtomicFile
     public static void RemoveLeftovers(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        var target = Path.GetFullPath(path);
+        string target = Path.GetFullPath(path);
         if (Path.GetDirectoryName(target) is not { } folder || !Directory.Exists(folder))
+        {
             return;
-        foreach (var temporary in Directory.EnumerateFiles(folder, TemporaryPattern(target)).Where(IsAbandoned))
+        }
+
+        foreach (string? temporary in Directory.EnumerateFiles(folder, TemporaryPattern(target)).Where(IsAbandoned))
+        {
             Try(() => File.Delete(temporary));
+        }
     }
 
     /// <summary>An unused name beside <paramref name="target"/>.</summary>
@@ -96,9 +106,12 @@ internal static class AtomicFile
     internal static bool IsAbandoned(string path)
     {
         // Where the runtime was told not to lock files, nobody can know.
-        if (AppContext.TryGetSwitch("System.IO.DisableFileLocking", out var isDisabled) && isDisabled
+        if (AppContext.TryGetSwitch("System.IO.DisableFileLocking", out bool isDisabled) && isDisabled
             || Environment.GetEnvironmentVariable("DOTNET_SYSTEM_IO_DISABLEFILELOCKING") is "1" or "true")
+        {
             return false;
+        }
+
         return Try(() => new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None).Dispose());
     }
 
@@ -119,7 +132,7 @@ internal static class AtomicFile
 
     private static string TemporaryPrefix(string target)
     {
-        var name = Path.GetFileName(target);
+        string name = Path.GetFileName(target);
 
         // A long name has no room for more, and a name with signs that patterns read otherwise would find others' temporaries.
         return Encoding.UTF8.GetByteCount(name) + ".".Length + Guid.Empty.ToString("N").Length + "..tmp.lock".Length <= LongestName
@@ -148,7 +161,7 @@ internal static class PathIdentity
     /// <param name="path">The path, which need not exist.</param>
     public static bool IsWithin(string folder, string path)
     {
-        var outer = Path.TrimEndingDirectorySeparator(Of(folder)) + Path.DirectorySeparatorChar;
+        string outer = Path.TrimEndingDirectorySeparator(Of(folder)) + Path.DirectorySeparatorChar;
         return (Of(path) + Path.DirectorySeparatorChar).StartsWith(outer, Comparison);
     }
 
@@ -162,10 +175,13 @@ internal static class PathIdentity
 
     private static string Resolve(string path, int links)
     {
-        var parent = Path.GetDirectoryName(path);
+        string? parent = Path.GetDirectoryName(path);
         if (parent is null || links == MostLinks)
+        {
             return path;
-        var here = Path.Join(Resolve(parent, links), Path.GetFileName(path));
+        }
+
+        string here = Path.Join(Resolve(parent, links), Path.GetFileName(path));
         return Target(here) is { } target ? Resolve(Path.TrimEndingDirectorySeparator(Path.GetFullPath(target, parent)), links + 1) : here;
     }
 

@@ -42,18 +42,27 @@ internal static partial class AtomicFolder
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         ArgumentNullException.ThrowIfNull(write);
-        var target = Resolve(folder);
+        string target = Resolve(folder);
         try
         {
             if (File.Exists(target))
+            {
                 throw new IOException("a file of that name is in the way");
+            }
+
             if (Path.GetDirectoryName(target) is { } parent && !Directory.Exists(parent))
+            {
                 throw new DirectoryNotFoundException($"there is no folder '{parent}'");
+            }
+
             RemoveLeftovers(target);
-            using var stage = isInside && Directory.Exists(target) ? Stage.Inside(target) : Stage.Create(target);
+            using Stage stage = isInside && Directory.Exists(target) ? Stage.Inside(target) : Stage.Create(target);
             write(stage.Path);
-            foreach (var file in Directory.EnumerateFiles(stage.Path, "*", SearchOption.AllDirectories))
+            foreach (string file in Directory.EnumerateFiles(stage.Path, "*", SearchOption.AllDirectories))
+            {
                 FlushToDisk(file);
+            }
+
             Put(stage, target, isStale ?? (_ => false), validBy);
         }
         catch (Exception e) when ((e is IOException or UnauthorizedAccessException || IsTooLarge(e)) && e is not HalfwayException)
@@ -72,13 +81,19 @@ internal static partial class AtomicFolder
     internal static void CheckWritable(string folder)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
-        var target = Resolve(folder);
+        string target = Resolve(folder);
         try
         {
             if (File.Exists(target))
+            {
                 throw new IOException("a file of that name is in the way");
+            }
+
             if (Path.GetDirectoryName(target) is { } parent)
+            {
                 Directory.CreateDirectory(parent);
+            }
+
             RemoveLeftovers(target);
             using var stage = Stage.Create(target);
             AtomicFile.CheckWritable(Path.Join(stage.Path, "file"));
@@ -96,14 +111,19 @@ internal static partial class AtomicFolder
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         if (!Directory.Exists(folder))
-            return;
-        foreach (var held in Directory.EnumerateFiles(folder, InsidePattern).Where(AtomicFile.IsAbandoned))
         {
-            var stage = held[..^LockSuffix.Length];
+            return;
+        }
+
+        foreach (string? held in Directory.EnumerateFiles(folder, InsidePattern).Where(AtomicFile.IsAbandoned))
+        {
+            string stage = held[..^LockSuffix.Length];
             try
             {
                 if (File.Exists(Path.Join(stage, Journal)))
+                {
                     Finish(stage, folder);
+                }
             }
             catch (UnauthorizedAccessException e)
             {
@@ -121,12 +141,17 @@ internal static partial class AtomicFolder
     public static void RemoveLeftovers(string folder)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
-        var target = Resolve(folder);
+        string target = Resolve(folder);
         Recover(target);
         if (Path.GetDirectoryName(target) is not { } parent || !Directory.Exists(parent))
+        {
             return;
-        foreach (var held in Directory.EnumerateFiles(parent, AtomicFile.TemporaryPattern(target) + LockSuffix).Where(AtomicFile.IsAbandoned))
+        }
+
+        foreach (string? held in Directory.EnumerateFiles(parent, AtomicFile.TemporaryPattern(target) + LockSuffix).Where(AtomicFile.IsAbandoned))
+        {
             Remove(held);
+        }
     }
 
     /// <summary>Whether a writer is replacing files in the folder, so that files may be missing for a moment.</summary>
@@ -136,16 +161,19 @@ internal static partial class AtomicFolder
     /// <summary>Removes the stage of a dead writer; its lock is removed last.</summary>
     private static void Remove(string held) => AtomicFile.Try(() =>
     {
-        var stage = held[..^LockSuffix.Length];
+        string stage = held[..^LockSuffix.Length];
         if (Directory.Exists(stage))
+        {
             Directory.Delete(stage, recursive: true);
+        }
+
         File.Delete(held);
     });
 
     /// <summary>The folder that a link refers to.</summary>
     private static string Resolve(string folder)
     {
-        var target = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
+        string target = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
         return Directory.Exists(target) ? new DirectoryInfo(target).ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? target : target;
     }
 
@@ -164,7 +192,10 @@ internal static partial class AtomicFolder
             // What came into the old folder in between.
             stage.IsKept = !CarryOver(stage.Path, target, isStale);
             if (stage.IsKept)
+            {
                 throw new HalfwayException($"'{target}' is written, but what else was in it could not be moved back and is in '{stage.Path}'.");
+            }
+
             return;
         }
 
@@ -178,8 +209,10 @@ internal static partial class AtomicFolder
         {
             if (!stage.IsInside)
             {
-                foreach (var name in written)
+                foreach (string name in written)
+                {
                     MoveOver(Path.Join(stage.Path, name), Path.Join(inside.Path, name));
+                }
             }
 
             // From here on a kill is completed, not undone.
@@ -205,27 +238,39 @@ internal static partial class AtomicFolder
     /// <summary>Completes a journal from its current state.</summary>
     private static void Finish(string stage, string target)
     {
-        var steps = JsonSerializer.Deserialize<Steps>(File.ReadAllText(Path.Join(stage, Journal)))!;
+        Steps steps = JsonSerializer.Deserialize<Steps>(File.ReadAllText(Path.Join(stage, Journal)))!;
         if (steps.ValidBy is { } valid && Path.Exists(Path.Join(stage, valid)))
+        {
             File.Delete(Path.Join(target, valid));
-        foreach (var name in steps.Written.OrderBy(name => name == steps.ValidBy))
+        }
+
+        foreach (string? name in steps.Written.OrderBy(name => name == steps.ValidBy))
         {
             if (name == steps.ValidBy)
+            {
                 RemoveStale();
+            }
+
             if (Path.Exists(Path.Join(stage, name)))
+            {
                 MoveOver(Path.Join(stage, name), Path.Join(target, name));
+            }
         }
 
         RemoveStale();
 
         void RemoveStale()
         {
-            foreach (var path in steps.Stale.Select(name => Path.Join(target, name)))
+            foreach (string? path in steps.Stale.Select(name => Path.Join(target, name)))
             {
                 if (Directory.Exists(path))
+                {
                     Directory.Delete(path, recursive: true);
+                }
                 else
+                {
                     File.Delete(path);
+                }
             }
         }
     }
@@ -239,7 +284,10 @@ internal static partial class AtomicFolder
         }
 
         if (Directory.Exists(to))
+        {
             Directory.Delete(to, recursive: true);
+        }
+
         Directory.Move(from, to);
     }
 
@@ -264,7 +312,10 @@ internal static partial class AtomicFolder
     private static bool Link(FileSystemInfo entry, string to)
     {
         if (entry is not DirectoryInfo { LinkTarget: null } folder)
+        {
             return HardLink(entry.FullName, to) == 0;
+        }
+
         Directory.CreateDirectory(to, folder.UnixFileMode);
         return folder.EnumerateFileSystemInfos().All(inner => Link(inner, Path.Join(to, inner.Name)));
     }
@@ -286,14 +337,18 @@ internal static partial class AtomicFolder
     /// <summary>Moves the content that exists in one folder only and is not stale.</summary>
     private static bool CarryOver(string from, string to, Predicate<string> isStale)
     {
-        var isDone = true;
-        foreach (var entry in new DirectoryInfo(from).EnumerateFileSystemInfos().Where(entry => !isStale(entry.Name)))
+        bool isDone = true;
+        foreach (FileSystemInfo? entry in new DirectoryInfo(from).EnumerateFileSystemInfos().Where(entry => !isStale(entry.Name)))
         {
-            var kept = Path.Join(to, entry.Name);
+            string kept = Path.Join(to, entry.Name);
             if (entry is DirectoryInfo { LinkTarget: null } && Directory.Exists(kept))
+            {
                 isDone &= CarryOver(entry.FullName, kept, _ => false);
+            }
             else if (!Path.Exists(kept) && new FileInfo(kept).LinkTarget is null)
+            {
                 isDone &= AtomicFile.Try(() => Directory.Move(entry.FullName, kept));
+            }
         }
         return isDone;
     }
@@ -363,7 +418,10 @@ internal static partial class AtomicFolder
         public void Dispose()
         {
             if (!IsKept && Directory.Exists(Path))
+            {
                 AtomicFile.Try(() => Directory.Delete(Path, recursive: true));
+            }
+
             _lock.Dispose();
         }
     }

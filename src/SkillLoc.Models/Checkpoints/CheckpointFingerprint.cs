@@ -19,10 +19,13 @@ public static class CheckpointFingerprint
         ArgumentNullException.ThrowIfNull(tensors);
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         string? previous = null;
-        foreach (var (name, value) in tensors.OrderBy(tensor => tensor.Name, StringComparer.Ordinal))
+        foreach ((string? name, torch.Tensor? value) in tensors.OrderBy(tensor => tensor.Name, StringComparer.Ordinal))
         {
             if (string.Equals(name, previous, StringComparison.Ordinal))
+            {
                 throw new ArgumentException($"The tensor name '{name}' occurs twice.", nameof(tensors));
+            }
+
             previous = name;
             Append(hash, name, value);
         }
@@ -39,9 +42,9 @@ public static class CheckpointFingerprint
     {
         ArgumentNullException.ThrowIfNull(store);
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach (var name in (names ?? store.Tensors.Select(info => info.Name)).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal))
+        foreach (string? name in (names ?? store.Tensors.Select(info => info.Name)).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal))
         {
-            using var value = store.Read(name);
+            using torch.Tensor value = store.Read(name);
             Append(hash, name, value);
         }
         return Convert.ToHexStringLower(hash.GetHashAndReset());
@@ -50,13 +53,16 @@ public static class CheckpointFingerprint
     private static void Append(IncrementalHash hash, string name, torch.Tensor value)
     {
         // Lengths come before what they measure, so that no two different sets give the same bytes.
-        var utf8 = Encoding.UTF8.GetBytes(name);
+        byte[] utf8 = Encoding.UTF8.GetBytes(name);
         Append(hash, utf8.Length);
         hash.AppendData(utf8);
-        var shape = value.shape;
+        long[] shape = value.shape;
         Append(hash, shape.Length);
-        foreach (var dimension in shape)
+        foreach (long dimension in shape)
+        {
             Append(hash, dimension);
+        }
+
         TensorBytes.Write(value, torch.ScalarType.Float32, hash.AppendData);
     }
 

@@ -67,14 +67,17 @@ public sealed partial class CheckpointFolder : IDisposable
     /// <exception cref="InvalidDataException">One of its files is truncated or otherwise invalid.</exception>
     public static CheckpointFolder Open(string folder)
     {
-        var config = ReadConfig(folder);
-        var weights = Array.Find(WeightFiles, name => File.Exists(System.IO.Path.Join(folder, name)))
+        ModelConfig config = ReadConfig(folder);
+        string weights = Array.Find(WeightFiles, name => File.Exists(System.IO.Path.Join(folder, name)))
             ?? throw new FileNotFoundException($"The checkpoint folder '{folder}' has no weights: none of {string.Join(", ", WeightFiles)}.");
-        var store = OpenWeights(System.IO.Path.Join(folder, weights));
-        var own = System.IO.Path.Join(folder, OwnTensors);
+        ITensorStore store = OpenWeights(System.IO.Path.Join(folder, weights));
+        string own = System.IO.Path.Join(folder, OwnTensors);
         string[] files = [store.Path, .. store is ShardedTensorStore sharded ? sharded.Shards : []];
         if (!File.Exists(own))
+        {
             return new CheckpointFolder(folder, config, store, files);
+        }
+
         try
         {
             return new CheckpointFolder(folder, config, new JointTensorStore(store, SafetensorsFile.Open(own)), [.. files, own]);
@@ -94,8 +97,11 @@ public sealed partial class CheckpointFolder : IDisposable
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         AtomicFolder.Recover(folder);
-        for (var wait = 0; wait < LongestWait && AtomicFolder.IsBeingReplaced(folder) && !File.Exists(System.IO.Path.Join(folder, ConfigFile)); wait += Pause)
+        for (int wait = 0; wait < LongestWait && AtomicFolder.IsBeingReplaced(folder) && !File.Exists(System.IO.Path.Join(folder, ConfigFile)); wait += Pause)
+        {
             Thread.Sleep(Pause);
+        }
+
         return Directory.Exists(folder)
             ? ModelConfig.Load(System.IO.Path.Join(folder, ConfigFile))
             : throw new DirectoryNotFoundException($"There is no checkpoint folder '{System.IO.Path.GetFullPath(folder)}'.");
@@ -149,10 +155,12 @@ public sealed partial class CheckpointFolder : IDisposable
         ArgumentNullException.ThrowIfNull(tokenizerFilesToCopy);
         AtomicFolder.RemoveLeftovers(folder);
         if (!isChecked)
+        {
             CheckReplaceable(folder, []);
+        }
 
         var weights = tensors.ToList();
-        var type = storeAs ?? weights.Select(weight => weight.Value.dtype).FirstOrDefault(ElementTypes.IsFloatingPoint, torch.ScalarType.Float32);
+        torch.ScalarType type = storeAs ?? weights.Select(weight => weight.Value.dtype).FirstOrDefault(ElementTypes.IsFloatingPoint, torch.ScalarType.Float32);
         AtomicFolder.Write(
             folder,
             temporary =>
@@ -160,15 +168,23 @@ public sealed partial class CheckpointFolder : IDisposable
                 File.WriteAllText(System.IO.Path.Join(temporary, ConfigFile), WithType(config, type).ToJson());
                 WriteTensors(SafetensorsWeights, weights, "pt");
                 if (ownTensors is { Count: > 0 })
+                {
                     WriteTensors(OwnTensors, ownTensors, "skillloc-own");
-                foreach (var file in tokenizerFilesToCopy)
+                }
+
+                foreach (string file in tokenizerFilesToCopy)
+                {
                     Copy(file, System.IO.Path.Join(temporary, System.IO.Path.GetFileName(file)));
-                foreach (var (name, content) in textFiles ?? new Dictionary<string, string>(StringComparer.Ordinal))
+                }
+
+                foreach ((string? name, string? content) in textFiles ?? new Dictionary<string, string>(StringComparer.Ordinal))
+                {
                     File.WriteAllText(System.IO.Path.Join(temporary, name), content);
+                }
 
                 void WriteTensors(string name, IEnumerable<(string Name, torch.Tensor Value)> values, string format)
                 {
-                    using var stream = File.Create(System.IO.Path.Join(temporary, name));
+                    using FileStream stream = File.Create(System.IO.Path.Join(temporary, name));
                     SafetensorsWriter.Write(stream, values, new Dictionary<string, string>(StringComparer.Ordinal) { ["format"] = format }, storeAs);
                 }
             },
@@ -194,14 +210,17 @@ public sealed partial class CheckpointFolder : IDisposable
     private static ITensorStore OpenWeights(string path)
     {
         if (path.EndsWith(".index.json", StringComparison.Ordinal))
+        {
             return ShardedTensorStore.Open(path);
+        }
+
         return path.EndsWith(".safetensors", StringComparison.Ordinal) ? SafetensorsFile.Open(path) : TorchCheckpointFile.Open(path);
     }
 
     /// <summary>Sets the element type in the configuration.</summary>
     private static ModelConfig WithType(ModelConfig config, torch.ScalarType type)
     {
-        var json = JsonNode.Parse(config.ToJson())!.AsObject();
+        JsonObject json = JsonNode.Parse(config.ToJson())!.AsObject();
         return config.With(json.ContainsKey("dtype") ? "dtype" : "torch_dtype", ElementTypes.TorchName(type));
     }
 
@@ -214,7 +233,7 @@ public sealed partial class CheckpointFolder : IDisposable
     // Not File.Copy: the copy of a file that may only be read could not be flushed to the disk or replaced later.
     private static void Copy(string from, string to)
     {
-        using var source = File.OpenRead(from);
+        using FileStream source = File.OpenRead(from);
         using var target = new FileStream(to, FileMode.CreateNew, FileAccess.Write);
         source.CopyTo(target);
     }

@@ -36,7 +36,7 @@ public static class CheckpointPatch
     {
         ArgumentNullException.ThrowIfNull(basis);
         ArgumentNullException.ThrowIfNull(tuned);
-        Dictionary<string, Tensor> before = basis.ToDictionary(tensor => tensor.Name, tensor => tensor.Value, StringComparer.Ordinal);
+        var before = basis.ToDictionary(tensor => tensor.Name, tensor => tensor.Value, StringComparer.Ordinal);
         using IDisposable noGradients = no_grad();
         using DisposeScope scope = NewDisposeScope();
         List<(string Name, Tensor Value)> stored = [], changed = [];

@@ -44,7 +44,7 @@ public static class TensorStoreExtensions
         this ITensorStore store, string name, torch.ScalarType? asType = null, torch.Device? device = null)
     {
         ArgumentNullException.ThrowIfNull(store);
-        var tensor = store.Read(name, asType, device);
+        torch.Tensor tensor = store.Read(name, asType, device);
         try
         {
             CheckFinite(tensor, name, store.Path);
@@ -70,14 +70,20 @@ public static class TensorStoreExtensions
         var tensors = new List<(string Name, torch.Tensor Value)>(store.Tensors.Count);
         try
         {
-            foreach (var info in store.Tensors)
+            foreach (TensorInfo info in store.Tensors)
+            {
                 tensors.Add((info.Name, store.ReadFinite(info.Name, ElementTypes.IsFloatingPoint(info.Dtype) ? asType : null, device)));
+            }
+
             return tensors;
         }
         catch
         {
-            foreach (var (_, value) in tensors)
+            foreach ((string _, torch.Tensor? value) in tensors)
+            {
                 value.Dispose();
+            }
+
             throw;
         }
     }
@@ -85,12 +91,18 @@ public static class TensorStoreExtensions
     internal static void CheckFinite(torch.Tensor tensor, string name, string path)
     {
         if (!ElementTypes.IsFloatingPoint(tensor.dtype))
+        {
             return;
-        using var finite = tensor.isfinite();
-        using var allFinite = finite.all();
+        }
+
+        using torch.Tensor finite = tensor.isfinite();
+        using torch.Tensor allFinite = finite.all();
         if (allFinite.item<bool>())
+        {
             return;
-        using var count = finite.sum();
+        }
+
+        using torch.Tensor count = finite.sum();
         throw new InvalidDataException(
             $"{path}: tensor '{name}' has {tensor.numel() - count.item<long>()} values that are NaN or infinite (of {tensor.numel()}); weights must be finite.");
     }
@@ -148,11 +160,14 @@ public sealed class ShardedTensorStore : ITensorStore
         try
         {
             var tensors = new List<TensorInfo>();
-            foreach (var (name, file) in ReadIndex())
+            foreach ((string? name, string? file) in ReadIndex())
             {
-                var shard = Shard(file);
+                ITensorStore shard = Shard(file);
                 if (shard.Tensors.FirstOrDefault(info => string.Equals(info.Name, name, StringComparison.Ordinal)) is not { } found)
+                {
                     throw Invalid($"it says that tensor '{name}' is in {file}, where it is not");
+                }
+
                 _byName.Add(name, shard);
                 tensors.Add(found);
             }
@@ -192,7 +207,7 @@ public sealed class ShardedTensorStore : ITensorStore
     public torch.Tensor Read(string name, torch.ScalarType? asType = null, torch.Device? device = null)
     {
         ArgumentNullException.ThrowIfNull(name);
-        return _byName.TryGetValue(name, out var shard)
+        return _byName.TryGetValue(name, out ITensorStore? shard)
             ? shard.Read(name, asType, device)
             : throw new KeyNotFoundException($"{Path} has no tensor '{name}' among its {Tensors.Count}.");
     }
@@ -200,8 +215,10 @@ public sealed class ShardedTensorStore : ITensorStore
     /// <summary>Closes all files. Tensors that were read stay valid.</summary>
     public void Dispose()
     {
-        foreach (var shard in _shards.Values)
+        foreach (ITensorStore shard in _shards.Values)
+        {
             shard.Dispose();
+        }
     }
 
     private List<(string Name, string File)> ReadIndex()
@@ -210,7 +227,7 @@ public sealed class ShardedTensorStore : ITensorStore
         {
             using var json = JsonDocument.Parse(File.ReadAllBytes(Path), new JsonDocumentOptions { AllowDuplicateProperties = false });
             if (json.RootElement.ValueKind != JsonValueKind.Object
-                || !json.RootElement.TryGetProperty("weight_map", out var map) || map.ValueKind != JsonValueKind.Object
+                || !json.RootElement.TryGetProperty("weight_map", out JsonElement map) || map.ValueKind != JsonValueKind.Object
                 || map.EnumerateObject().Any(entry => entry.Value.ValueKind != JsonValueKind.String))
             {
                 throw Invalid("it needs an object weight_map from tensor names to file names");
@@ -225,13 +242,22 @@ public sealed class ShardedTensorStore : ITensorStore
 
     private ITensorStore Shard(string file)
     {
-        if (_shards.TryGetValue(file, out var shard))
+        if (_shards.TryGetValue(file, out ITensorStore? shard))
+        {
             return shard;
+        }
+
         if (file.Length == 0 || file is "." or ".." || file.AsSpan().ContainsAny('/', '\\', ':'))
+        {
             throw Invalid($"it names the file '{file}'; files must lie beside the index");
-        var path = System.IO.Path.Join(System.IO.Path.GetDirectoryName(Path), file);
+        }
+
+        string path = System.IO.Path.Join(System.IO.Path.GetDirectoryName(Path), file);
         if (!File.Exists(path))
+        {
             throw new FileNotFoundException($"{Path} names the file '{file}', which is not beside it.", path);
+        }
+
         shard = file.EndsWith(".safetensors", StringComparison.Ordinal) ? SafetensorsFile.Open(path) : TorchCheckpointFile.Open(path);
         _shards.Add(file, shard);
         return shard;

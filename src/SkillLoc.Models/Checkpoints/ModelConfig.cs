@@ -80,10 +80,12 @@ public sealed class ModelConfig
         TieWordEmbeddings = Flag("tie_word_embeddings", fallback: true);
         HeadSize = ModelType is "t5" ? Size("d_kv", 64) : HiddenSize / Heads;
         if (ModelType is not "t5" && HiddenSize % Heads != 0)
+        {
             throw Invalid(ModelType is "gpt2" ? "n_embd" : "hidden_size", $"is {HiddenSize}", $"a multiple of the {Heads} attention heads");
+        }
 
         // No pass reads GPT-2's ids or looks a begin or end up, and transformers writes the defaults, 50256, whatever the vocabulary.
-        var (pad, bos, eos) = DefaultTokenIds();
+        (int? pad, int? bos, int? eos) = DefaultTokenIds();
         PadTokenId = ModelType is "gpt2" && TokenId("pad_token_id", pad, isEmbedded: false) >= VocabularySize ? null : TokenId("pad_token_id", pad);
         BosTokenId = TokenId("bos_token_id", bos, isEmbedded: false);
         EosTokenId = TokenId("eos_token_id", eos, isEmbedded: false);
@@ -290,9 +292,14 @@ public sealed class ModelConfig
     {
         var json = (JsonObject)_json.DeepClone();
         if (value is null)
+        {
             json.Remove(key);
+        }
         else
+        {
             json[key] = value.DeepClone();
+        }
+
         return new ModelConfig(json, Source);
     }
 
@@ -306,7 +313,7 @@ public sealed class ModelConfig
         ArgumentNullException.ThrowIfNull(labels);
         var names = new JsonObject();
         var ids = new JsonObject();
-        for (var id = 0; id < labels.Count; id++)
+        for (int id = 0; id < labels.Count; id++)
         {
             names.Add(id.ToString(CultureInfo.InvariantCulture), labels[id]);
             ids.Add(labels[id], id);
@@ -345,8 +352,10 @@ public sealed class ModelConfig
             ["initializer_range"] = 0.02,
             ["tie_word_embeddings"] = true,
         };
-        foreach (var (key, value) in rest)
+        foreach ((string? key, JsonNode? value) in rest)
+        {
             json[key] = value!.DeepClone();
+        }
         // Through text, so that numbers are what they would be in a file.
         return Parse(json.ToJsonString(), $"the new {modelType} configuration");
     }
@@ -364,10 +373,10 @@ public sealed class ModelConfig
     private (string Activation, bool Gated) FeedForwardProjection()
     {
         const string Gate = "gated-";
-        var projection = Text("feed_forward_proj") ?? "relu";
-        var gated = projection.StartsWith(Gate, StringComparison.Ordinal);
+        string projection = Text("feed_forward_proj") ?? "relu";
+        bool gated = projection.StartsWith(Gate, StringComparison.Ordinal);
         // The checkpoints of T5 1.1 say gated-gelu and mean the tanh approximation.
-        var activation = !gated ? projection : projection is "gated-gelu" ? "gelu_new" : projection[Gate.Length..];
+        string activation = !gated ? projection : projection is "gated-gelu" ? "gelu_new" : projection[Gate.Length..];
         return (Text("dense_act_fn") ?? activation, Flag("is_gated_act", gated));
     }
 
@@ -376,7 +385,10 @@ public sealed class ModelConfig
         const string Key = "intermediate_sizes";
         // What a file says of layers is not to be believed, and takes no memory, before there are weights of them.
         if (_json[Key] is not { } node)
+        {
             return new Alike(FeedForwardSize, Layers);
+        }
+
         int[]? sizes = node is JsonArray array
             ? [.. array.Select(item => item is JsonValue value && value.TryGetValue(out int size) ? size : 0)]
             : null;
@@ -389,11 +401,17 @@ public sealed class ModelConfig
     {
         const string Right = "an object from \"0\", \"1\", ... to the labels";
         if (_json["id2label"] is not { } node)
+        {
             return IsSequenceClassifier ? [.. Enumerable.Range(0, Size("num_labels", 2)).Select(id => string.Create(CultureInfo.InvariantCulture, $"LABEL_{id}"))] : [];
+        }
+
         if (node is not JsonObject names)
+        {
             throw Invalid("id2label", $"is {node.ToJsonString()}", Right);
+        }
+
         var labels = new List<string>();
-        while (names.TryGetPropertyValue(labels.Count.ToString(CultureInfo.InvariantCulture), out var label))
+        while (names.TryGetPropertyValue(labels.Count.ToString(CultureInfo.InvariantCulture), out JsonNode? label))
         {
             // A label may be a number.
             labels.Add(label is not JsonValue value ? throw Invalid("id2label", $"is {node.ToJsonString()}", Right)
@@ -404,19 +422,25 @@ public sealed class ModelConfig
 
     private int Size(string key, int? fallback = null)
     {
-        var value = Integer(key) ?? fallback ?? throw Invalid(key, "is missing", "a whole number above 0");
+        int value = Integer(key) ?? fallback ?? throw Invalid(key, "is missing", "a whole number above 0");
         return value > 0 || value == fallback ? value : throw Invalid(key, $"is {value}", "a whole number above 0");
     }
 
     private int? TokenId(string key, int? fallback, bool isEmbedded = true)
     {
         // A key that is there and null says that there is no such token.
-        var value = _json.ContainsKey(key) ? FirstInteger(key) : fallback;
+        int? value = _json.ContainsKey(key) ? FirstInteger(key) : fallback;
         // Older configurations write -1 for none.
         if (value is null or -1)
+        {
             return null;
+        }
+
         if (value < 0 || (isEmbedded && value >= VocabularySize && _json.ContainsKey(key)))
+        {
             throw Invalid(key, $"is {value}", $"a token id below the vocabulary size {VocabularySize}");
+        }
+
         return value;
     }
 
@@ -427,9 +451,15 @@ public sealed class ModelConfig
     {
         // The names that most encoders share stand for GPT-2's and T5's own, and go before them.
         if (ModelType is "gpt2" or "t5" && SharedName(key) is { } shared && _json[shared] is not null)
+        {
             key = shared;
+        }
+
         if (_json[key] is not { } node)
+        {
             return null;
+        }
+
         return node is JsonValue value && value.TryGetValue(out int integer) ? integer : throw Invalid(key, $"is {node.ToJsonString()}", "a whole number");
     }
 
@@ -446,7 +476,10 @@ public sealed class ModelConfig
     private double? Number(string key)
     {
         if (_json[key] is not { } node)
+        {
             return null;
+        }
+
         return node is JsonValue value && value.TryGetValue(out double number) && double.IsFinite(number)
             ? number
             : throw Invalid(key, $"is {node.ToJsonString()}", "a number");
@@ -454,7 +487,7 @@ public sealed class ModelConfig
 
     private double Positive(string key, double fallback)
     {
-        var value = Number(key) ?? fallback;
+        double value = Number(key) ?? fallback;
         return value > 0 ? value : throw Invalid(key, $"is {value.ToString(CultureInfo.InvariantCulture)}", "a number above 0");
     }
 
@@ -462,7 +495,7 @@ public sealed class ModelConfig
 
     private double? OptionalProbability(string key)
     {
-        var value = Number(key);
+        double? value = Number(key);
         return value is null or >= 0 and < 1
             ? value
             : throw Invalid(key, $"is {value.Value.ToString(CultureInfo.InvariantCulture)}", "a probability, at least 0 and below 1");
@@ -472,7 +505,10 @@ public sealed class ModelConfig
     internal bool Flag(string key, bool fallback)
     {
         if (_json[key] is not { } node)
+        {
             return fallback;
+        }
+
         return node is JsonValue value && value.TryGetValue(out bool flag) ? flag : throw Invalid(key, $"is {node.ToJsonString()}", "true or false");
     }
 
@@ -483,17 +519,26 @@ public sealed class ModelConfig
     internal string? Text(string key)
     {
         if (_json[key] is not { } node)
+        {
             return null;
+        }
+
         return node is JsonValue value && value.TryGetValue(out string? text) ? text : throw Invalid(key, $"is {node.ToJsonString()}", "a text");
     }
 
     private List<string> Texts(string key)
     {
         if (_json[key] is not { } node)
+        {
             return [];
+        }
+
         var texts = new List<string>();
-        foreach (var item in node as JsonArray ?? throw Invalid(key, $"is {node.ToJsonString()}", "an array of texts"))
+        foreach (JsonNode? item in node as JsonArray ?? throw Invalid(key, $"is {node.ToJsonString()}", "an array of texts"))
+        {
             texts.Add(item is JsonValue value && value.TryGetValue(out string? text) ? text : throw Invalid(key, $"is {node.ToJsonString()}", "an array of texts"));
+        }
+
         return texts;
     }
 

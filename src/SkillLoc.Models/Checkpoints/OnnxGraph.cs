@@ -27,7 +27,7 @@ internal sealed class OnnxGraph
         _name = name;
         try
         {
-            foreach (var field in Fields(bytes).Where(field => field.Number == 7))
+            foreach ((int Number, ArraySegment<byte> Bytes, ulong Value) field in Fields(bytes).Where(field => field.Number == 7))
             {
                 ReadGraph(field.Bytes);
             }
@@ -56,11 +56,11 @@ internal sealed class OnnxGraph
     public OnnxNode? Maker(string value) => _makers.GetValueOrDefault(value);
 
     /// <summary>The nodes that read a value.</summary>
-    public IReadOnlyList<OnnxNode> Readers(string value) => _readers.TryGetValue(value, out var nodes) ? nodes : [];
+    public IReadOnlyList<OnnxNode> Readers(string value) => _readers.TryGetValue(value, out List<OnnxNode>? nodes) ? nodes : [];
 
     private void ReadGraph(ArraySegment<byte> graph)
     {
-        foreach (var field in Fields(graph))
+        foreach ((int Number, ArraySegment<byte> Bytes, ulong Value) field in Fields(graph))
         {
             if (field.Number == 1)
             {
@@ -90,14 +90,14 @@ internal sealed class OnnxGraph
         }
 
         _nodes.Add(node);
-        foreach (var name in node.Outputs)
+        foreach (string name in node.Outputs)
         {
             _makers[name] = node;
         }
 
-        foreach (var name in node.Inputs.Distinct(StringComparer.Ordinal))
+        foreach (string? name in node.Inputs.Distinct(StringComparer.Ordinal))
         {
-            if (!_readers.TryGetValue(name, out var readers))
+            if (!_readers.TryGetValue(name, out List<OnnxNode>? readers))
             {
                 _readers.Add(name, readers = []);
             }
@@ -109,10 +109,10 @@ internal sealed class OnnxGraph
     private OnnxNode ReadNode(ArraySegment<byte> bytes)
     {
         List<string> inputs = [], outputs = [];
-        var kind = "";
+        string kind = "";
         OnnxTensor? value = null;
         float? epsilon = null;
-        foreach (var field in Fields(bytes))
+        foreach ((int Number, ArraySegment<byte> Bytes, ulong Value) field in Fields(bytes))
         {
             switch (field.Number)
             {
@@ -138,10 +138,10 @@ internal sealed class OnnxGraph
     /// <summary>Of the attributes, the tensor of a Constant and the epsilon of a LayerNormalization are read.</summary>
     private void ReadAttribute(ArraySegment<byte> bytes, ref OnnxTensor? value, ref float? epsilon)
     {
-        var name = "";
+        string name = "";
         OnnxTensor? tensor = null;
         float? number = null;
-        foreach (var field in Fields(bytes))
+        foreach ((int Number, ArraySegment<byte> Bytes, ulong Value) field in Fields(bytes))
         {
             if (field.Number == 1)
             {
@@ -163,9 +163,9 @@ internal sealed class OnnxGraph
     private OnnxTensor ReadTensor(ArraySegment<byte> bytes)
     {
         List<long> shape = [];
-        var (name, type, isElsewhere) = ("", 0, false);
+        (string? name, int type, bool isElsewhere) = ("", 0, false);
         ArraySegment<byte> data = default;
-        foreach (var field in Fields(bytes))
+        foreach ((int Number, ArraySegment<byte> Bytes, ulong Value) field in Fields(bytes))
         {
             switch (field.Number)
             {
@@ -198,8 +198,8 @@ internal sealed class OnnxGraph
 
     private static ArraySegment<byte> Raw(List<long> numbers)
     {
-        var bytes = new byte[numbers.Count * sizeof(long)];
-        for (var i = 0; i < numbers.Count; i++)
+        byte[] bytes = new byte[numbers.Count * sizeof(long)];
+        for (int i = 0; i < numbers.Count; i++)
         {
             BinaryPrimitives.WriteInt64LittleEndian(bytes.AsSpan(i * sizeof(long)), numbers[i]);
         }
@@ -227,18 +227,18 @@ internal sealed class OnnxGraph
     /// <summary>The fields of a message, those of length-delimited ones as parts of the message's own array.</summary>
     private IEnumerable<(int Number, ArraySegment<byte> Bytes, ulong Value)> Fields(ArraySegment<byte> message)
     {
-        var end = message.Offset + message.Count;
-        for (var at = message.Offset; at < end;)
+        int end = message.Offset + message.Count;
+        for (int at = message.Offset; at < end;)
         {
             using var input = new CodedInputStream(message.Array!, at, end - at);
-            var tag = input.ReadTag();
-            var number = WireFormat.GetTagFieldNumber(tag);
+            uint tag = input.ReadTag();
+            int number = WireFormat.GetTagFieldNumber(tag);
             ArraySegment<byte> bytes = default;
             ulong value = 0;
             switch (WireFormat.GetTagWireType(tag))
             {
                 case WireFormat.WireType.LengthDelimited:
-                    var length = input.ReadLength();
+                    int length = input.ReadLength();
                     if (length < 0 || length > end - input.Position)
                     {
                         throw Damaged($"at byte {at} a field of {length} bytes begins and {end - input.Position} are left");

@@ -34,13 +34,16 @@ internal sealed class PickleReader
     {
         while (true)
         {
-            var at = _position;
-            var opcode = Take(1)[0];
+            int at = _position;
+            byte opcode = Take(1)[0];
             switch (opcode)
             {
                 case 0x80: // PROTO
                     if (Take(1)[0] is var protocol && protocol > HighestProtocol)
+                    {
                         throw new InvalidDataException($"the pickle has protocol {protocol}; up to {HighestProtocol} is known");
+                    }
+
                     break;
                 case 0x95: // FRAME
                     Take(8);
@@ -97,13 +100,13 @@ internal sealed class PickleReader
                     break;
                 case (byte)'a': // APPEND
                     {
-                        var item = Pop();
+                        object? item = Pop();
                         Peek<List<object?>>("a list").Add(item);
                     }
                     break;
                 case (byte)'e': // APPENDS
                     {
-                        var items = PopToMark();
+                        object?[] items = PopToMark();
                         Peek<List<object?>>("a list").AddRange(items);
                     }
                     break;
@@ -145,7 +148,7 @@ internal sealed class PickleReader
                     break;
                 case 0x93: // STACK_GLOBAL
                     {
-                        var name = Pop<string>("a text");
+                        string name = Pop<string>("a text");
                         Push(Global(Pop<string>("a text"), name));
                     }
                     break;
@@ -154,7 +157,7 @@ internal sealed class PickleReader
                     break;
                 case (byte)'R': // REDUCE
                     {
-                        var arguments = Pop<object?[]>("a tuple");
+                        object?[] arguments = Pop<object?[]>("a tuple");
                         Push(Call(Pop(), arguments));
                     }
                     break;
@@ -201,10 +204,13 @@ internal sealed class PickleReader
     private static PickledDictionary Dictionary(List<object?> pairs)
     {
         var dictionary = new PickledDictionary();
-        foreach (var pair in pairs)
+        foreach (object? pair in pairs)
         {
             if (pair is not (object?[] and [var key, var value]))
+            {
                 throw new InvalidDataException("the pickle builds a dictionary from something that is not pairs");
+            }
+
             dictionary.Items.Add((key, value));
         }
         return dictionary;
@@ -215,18 +221,26 @@ internal sealed class PickleReader
 
     private void SetItems(object?[] items)
     {
-        var dictionary = Peek<PickledDictionary>("a dictionary");
+        PickledDictionary dictionary = Peek<PickledDictionary>("a dictionary");
         if (items.Length % 2 != 0)
+        {
             throw new InvalidDataException("the pickle gives a dictionary a key without a value");
-        for (var i = 0; i < items.Length; i += 2)
+        }
+
+        for (int i = 0; i < items.Length; i += 2)
+        {
             dictionary.Items.Add((items[i], items[i + 1]));
+        }
     }
 
     private ReadOnlySpan<byte> Take(long count)
     {
         if (count > _bytes.Length - _position)
+        {
             throw new InvalidDataException($"the pickle ends at byte {_bytes.Length}, in the middle of something; it is truncated");
-        var taken = _bytes.AsSpan(_position, (int)count);
+        }
+
+        Span<byte> taken = _bytes.AsSpan(_position, (int)count);
         _position += (int)count;
         return taken;
     }
@@ -236,8 +250,11 @@ internal sealed class PickleReader
     private long TakeLong(int count)
     {
         if (count > sizeof(long))
+        {
             throw new InvalidDataException($"the pickle has a whole number of {count} bytes; up to {sizeof(long)} are read");
-        var bytes = Take(count);
+        }
+
+        ReadOnlySpan<byte> bytes = Take(count);
         Span<byte> extended = stackalloc byte[sizeof(long)];
         extended.Fill(count > 0 && (bytes[^1] & 0x80) != 0 ? (byte)0xff : (byte)0);
         bytes.CopyTo(extended);
@@ -248,10 +265,13 @@ internal sealed class PickleReader
 
     private string TakeLine()
     {
-        var length = _bytes.AsSpan(_position).IndexOf((byte)'\n');
+        int length = _bytes.AsSpan(_position).IndexOf((byte)'\n');
         if (length < 0)
+        {
             throw new InvalidDataException("the pickle ends in the middle of a name; it is truncated");
-        var line = Text(Take(length));
+        }
+
+        string line = Text(Take(length));
         Take(1);
         return line;
     }
@@ -277,14 +297,14 @@ internal sealed class PickleReader
 
     private object? Pop()
     {
-        var value = Peek();
+        object? value = Peek();
         _stack.RemoveAt(_stack.Count - 1);
         return value;
     }
 
     private T Pop<T>(string expected)
     {
-        var value = Peek<T>(expected);
+        T? value = Peek<T>(expected);
         Pop();
         return value;
     }
@@ -292,23 +312,29 @@ internal sealed class PickleReader
     private object?[] PopMany(int count)
     {
         if (_stack.Count - count < Floor())
+        {
             throw Unbalanced();
-        var values = _stack.GetRange(_stack.Count - count, count).ToArray();
+        }
+
+        object?[] values = _stack.GetRange(_stack.Count - count, count).ToArray();
         _stack.RemoveRange(_stack.Count - count, count);
         return values;
     }
 
     private object?[] PopToMark()
     {
-        if (!_marks.TryPop(out var mark))
+        if (!_marks.TryPop(out int mark))
+        {
             throw Unbalanced();
+        }
+
         return PopMany(_stack.Count - mark);
     }
 
-    private int Floor() => _marks.TryPeek(out var mark) ? mark : 0;
+    private int Floor() => _marks.TryPeek(out int mark) ? mark : 0;
 
     private object? Remembered(long key) =>
-        _memo.TryGetValue(key, out var value) ? value : throw new InvalidDataException($"the pickle recalls entry {key}, which it never stored");
+        _memo.TryGetValue(key, out object? value) ? value : throw new InvalidDataException($"the pickle recalls entry {key}, which it never stored");
 
     private InvalidDataException Unbalanced() => new($"the pickle takes more values than it has at byte {_position}");
 
@@ -332,8 +358,11 @@ internal sealed record PickledTensor(PickledStorage Storage, long Offset, long[]
         get
         {
             Int128 span = 1;
-            for (var i = 0; i < Shape.Length; i++)
+            for (int i = 0; i < Shape.Length; i++)
+            {
                 span += (Int128)(Shape[i] - 1) * Stride[i];
+            }
+
             return Shape.Contains(0) ? 0 : span;
         }
     }
@@ -344,10 +373,13 @@ internal sealed record PickledTensor(PickledStorage Storage, long Offset, long[]
         get
         {
             Int128 expected = 1;
-            for (var i = Shape.Length - 1; i >= 0; i--)
+            for (int i = Shape.Length - 1; i >= 0; i--)
             {
                 if (Shape[i] != 1 && Stride[i] != expected)
+                {
                     return Shape.Contains(0);
+                }
+
                 expected *= Shape[i];
             }
             return true;

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using System.Diagnostics.CodeAnalysis;
 using System.IO.MemoryMappedFiles;
@@ -26,7 +27,7 @@ public sealed unsafe class SafetensorsFile : ITensorStore
     {
         Path = path;
         _memory = memory;
-        var headerLength = HeaderLength(bytes, length);
+        long headerLength = HeaderLength(bytes, length);
         _data = bytes + sizeof(long) + headerLength;
         (Metadata, Tensors) = ReadHeader(
             new UnmanagedMemoryStream(bytes + sizeof(long), headerLength), length - sizeof(long) - headerLength);
@@ -48,7 +49,10 @@ public sealed unsafe class SafetensorsFile : ITensorStore
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         if (!File.Exists(path))
+        {
             throw new FileNotFoundException($"There is no safetensors file '{path}'.", path);
+        }
+
         var map = new MappedFile(path);
         return Create(path, map, map.Bytes, map.Length);
     }
@@ -59,7 +63,7 @@ public sealed unsafe class SafetensorsFile : ITensorStore
     /// <exception cref="InvalidDataException">The bytes are invalid; the message names the tensor and says what is expected.</exception>
     public static SafetensorsFile FromBytes(ReadOnlyMemory<byte> bytes, string name = "safetensors in memory")
     {
-        var pinned = bytes.Pin();
+        MemoryHandle pinned = bytes.Pin();
         return Create(name, pinned, (byte*)pinned.Pointer, bytes.Length);
     }
 
@@ -81,7 +85,7 @@ public sealed unsafe class SafetensorsFile : ITensorStore
     /// <inheritdoc/>
     public torch.Tensor Read(string name, torch.ScalarType? asType = null, torch.Device? device = null)
     {
-        var (info, offset) = Find(name);
+        (TensorInfo? info, long offset) = Find(name);
         return TensorBytes.Read(info, (from, destination) => Copy(offset + from, destination), asType, device);
     }
 
@@ -93,7 +97,7 @@ public sealed unsafe class SafetensorsFile : ITensorStore
     /// <exception cref="ArgumentOutOfRangeException">The tensor has no such bytes.</exception>
     public void CopyBytes(string name, long offset, Span<byte> destination)
     {
-        var (info, start) = Find(name);
+        (TensorInfo? info, long start) = Find(name);
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, info.ByteLength - destination.Length);
         Copy(start + offset, destination);
@@ -122,7 +126,7 @@ public sealed unsafe class SafetensorsFile : ITensorStore
     private (TensorInfo Info, long Offset) Find(string name)
     {
         ArgumentNullException.ThrowIfNull(name);
-        return _byName.TryGetValue(name, out var found)
+        return _byName.TryGetValue(name, out (TensorInfo Info, long Offset) found)
             ? found
             : throw new KeyNotFoundException($"{Path} has no tensor '{name}' among its {Tensors.Count}.");
     }
@@ -136,12 +140,21 @@ public sealed unsafe class SafetensorsFile : ITensorStore
     private long HeaderLength(byte* bytes, long length)
     {
         if (length < sizeof(long))
+        {
             throw Invalid($"it has {length} bytes, fewer than the 8 of the header length");
-        var headerLength = System.Buffers.Binary.BinaryPrimitives.ReadUInt64LittleEndian(new ReadOnlySpan<byte>(bytes, sizeof(long)));
+        }
+
+        ulong headerLength = System.Buffers.Binary.BinaryPrimitives.ReadUInt64LittleEndian(new ReadOnlySpan<byte>(bytes, sizeof(long)));
         if (headerLength > MaxHeaderBytes)
+        {
             throw Invalid($"its header length is {headerLength}, more than the {MaxHeaderBytes} allowed; it may be another kind of file");
+        }
+
         if ((long)headerLength > length - sizeof(long))
+        {
             throw Invalid($"its header should have {headerLength} bytes, but only {length - sizeof(long)} follow; it is truncated");
+        }
+
         return (long)headerLength;
     }
 
@@ -151,15 +164,22 @@ public sealed unsafe class SafetensorsFile : ITensorStore
         {
             using var json = JsonDocument.Parse(header, new JsonDocumentOptions { AllowDuplicateProperties = false });
             if (json.RootElement.ValueKind != JsonValueKind.Object)
+            {
                 throw Invalid($"its header is a JSON {json.RootElement.ValueKind}, not an object");
+            }
+
             var metadata = new Dictionary<string, string>(StringComparer.Ordinal);
             var tensors = new List<TensorInfo>();
-            foreach (var property in json.RootElement.EnumerateObject())
+            foreach (JsonProperty property in json.RootElement.EnumerateObject())
             {
                 if (string.Equals(property.Name, MetadataKey, StringComparison.Ordinal))
+                {
                     ReadMetadata(property.Value, metadata);
+                }
                 else
+                {
                     tensors.Add(ReadTensor(property.Name, property.Value));
+                }
             }
             CheckLayout(dataLength);
             return (metadata, tensors);
@@ -174,11 +194,17 @@ public sealed unsafe class SafetensorsFile : ITensorStore
     private void ReadMetadata(JsonElement value, Dictionary<string, string> metadata)
     {
         if (value.ValueKind != JsonValueKind.Object)
+        {
             throw Invalid($"{MetadataKey} is a JSON {value.ValueKind}, not an object of strings");
-        foreach (var entry in value.EnumerateObject())
+        }
+
+        foreach (JsonProperty entry in value.EnumerateObject())
         {
             if (entry.Value.ValueKind != JsonValueKind.String)
+            {
                 throw Invalid($"{MetadataKey} entry '{entry.Name}' is a JSON {entry.Value.ValueKind}, not a string");
+            }
+
             metadata.Add(entry.Name, entry.Value.GetString()!);
         }
     }
@@ -186,21 +212,33 @@ public sealed unsafe class SafetensorsFile : ITensorStore
     private TensorInfo ReadTensor(string name, JsonElement value)
     {
         if (value.ValueKind != JsonValueKind.Object
-            || !value.TryGetProperty("dtype", out var dtype) || dtype.ValueKind != JsonValueKind.String
-            || !value.TryGetProperty("shape", out var shape) || !TryReadIntegers(shape, out var dimensions)
-            || !value.TryGetProperty("data_offsets", out var offsets) || !TryReadIntegers(offsets, out var range))
+            || !value.TryGetProperty("dtype", out JsonElement dtype) || dtype.ValueKind != JsonValueKind.String
+            || !value.TryGetProperty("shape", out JsonElement shape) || !TryReadIntegers(shape, out long[]? dimensions)
+            || !value.TryGetProperty("data_offsets", out JsonElement offsets) || !TryReadIntegers(offsets, out long[]? range))
         {
             throw Invalid($"tensor '{name}' needs a text dtype and the arrays of whole numbers shape and data_offsets");
         }
         if (ElementTypes.FromSafetensors(dtype.GetString()!) is not { } type)
+        {
             throw Invalid($"tensor '{name}' has dtype {dtype.GetString()}; supported are {ElementTypes.SafetensorsNames}");
+        }
+
         if (range.Length != 2 || range[0] < 0 || range[1] < range[0])
+        {
             throw Invalid($"tensor '{name}' has data_offsets [{string.Join(", ", range)}]; right would be [begin, end] with 0 <= begin <= end");
-        var shapeText = $"{dtype.GetString()} [{string.Join(", ", dimensions)}]";
+        }
+
+        string shapeText = $"{dtype.GetString()} [{string.Join(", ", dimensions)}]";
         if (ElementTypes.ByteLength(type, dimensions) is not { } byteLength)
+        {
             throw Invalid($"tensor '{name}' of {shapeText} has an impossible shape");
+        }
+
         if (byteLength != range[1] - range[0])
+        {
             throw Invalid($"tensor '{name}' of {shapeText} needs {byteLength} bytes, but its data_offsets give it {range[1] - range[0]}");
+        }
+
         var info = new TensorInfo(name, type, dimensions, byteLength);
         _byName.Add(name, (info, range[0]));
         return info;
@@ -209,27 +247,37 @@ public sealed unsafe class SafetensorsFile : ITensorStore
     private void CheckLayout(long dataLength)
     {
         long end = 0;
-        foreach (var (info, offset) in _byName.Values.OrderBy(entry => entry.Offset).ThenBy(entry => entry.Info.ByteLength))
+        foreach ((TensorInfo? info, long offset) in _byName.Values.OrderBy(entry => entry.Offset).ThenBy(entry => entry.Info.ByteLength))
         {
             if (offset != end)
+            {
                 throw Invalid($"tensor '{info.Name}' begins at byte {offset} of the data, but the tensors before it end at {end}; they must neither overlap nor leave gaps");
+            }
+
             end = offset + info.ByteLength;
         }
         if (end != dataLength)
+        {
             throw Invalid($"its tensors take {end} bytes, but {dataLength} follow the header; it is {(end > dataLength ? "truncated" : "longer than it should be")}");
+        }
     }
 
     private static bool TryReadIntegers(JsonElement array, [NotNullWhen(true)] out long[]? values)
     {
         values = null;
         if (array.ValueKind != JsonValueKind.Array)
+        {
             return false;
-        var read = new long[array.GetArrayLength()];
-        var index = 0;
-        foreach (var element in array.EnumerateArray())
+        }
+
+        long[] read = new long[array.GetArrayLength()];
+        int index = 0;
+        foreach (JsonElement element in array.EnumerateArray())
         {
             if (element.ValueKind != JsonValueKind.Number || !element.TryGetInt64(out read[index++]))
+            {
                 return false;
+            }
         }
         values = read;
         return true;
@@ -267,7 +315,10 @@ public sealed unsafe class SafetensorsFile : ITensorStore
         public void Dispose()
         {
             if (_view is null)
+            {
                 return;
+            }
+
             _view.SafeMemoryMappedViewHandle.ReleasePointer();
             _view.Dispose();
             _map!.Dispose();
@@ -314,32 +365,42 @@ public static class SafetensorsWriter
         ArgumentNullException.ThrowIfNull(stream);
         ArgumentNullException.ThrowIfNull(tensors);
         if (storeAs is { } type && !ElementTypes.IsFloatingPoint(type))
+        {
             throw new ArgumentException($"Weights can be stored as Float64, Float32, Float16 or BFloat16, not as {type}.", nameof(storeAs));
+        }
 
-        var entries = Plan(tensors, storeAs);
+        List<Entry> entries = Plan(tensors, storeAs);
         WriteHeader(stream, entries, metadata);
-        foreach (var entry in entries.OrderBy(entry => entry.Offset))
+        foreach (Entry? entry in entries.OrderBy(entry => entry.Offset))
+        {
             TensorBytes.Write(entry.Value, entry.Info.Dtype, stream.Write);
+        }
     }
 
     private static List<Entry> Plan(IEnumerable<(string Name, torch.Tensor Value)> tensors, torch.ScalarType? storeAs)
     {
         var names = new HashSet<string>(StringComparer.Ordinal) { "__metadata__" };
         var entries = new List<Entry>();
-        foreach (var (name, value) in tensors)
+        foreach ((string? name, torch.Tensor? value) in tensors)
         {
             if (!names.Add(name))
+            {
                 throw new ArgumentException($"The tensor name '{name}' occurs twice or is reserved.", nameof(tensors));
-            var type = storeAs is { } wanted && ElementTypes.IsFloatingPoint(value.dtype) ? wanted : value.dtype;
-            var shape = value.shape;
+            }
+
+            torch.ScalarType type = storeAs is { } wanted && ElementTypes.IsFloatingPoint(value.dtype) ? wanted : value.dtype;
+            long[] shape = value.shape;
             if (ElementTypes.Size(type) == 0 || ElementTypes.ByteLength(type, shape) is not { } byteLength)
+            {
                 throw new ArgumentException($"Tensor '{name}' is of type {type}; safetensors files can hold {ElementTypes.SafetensorsNames}.", nameof(tensors));
+            }
+
             entries.Add(new Entry(new TensorInfo(name, type, shape, byteLength), value));
         }
 
         // Larger elements first, so that every tensor is aligned to its own element size: readers that map the file ask for it.
         long offset = 0;
-        foreach (var entry in entries.OrderByDescending(entry => ElementTypes.Size(entry.Info.Dtype)))
+        foreach (Entry? entry in entries.OrderByDescending(entry => ElementTypes.Size(entry.Info.Dtype)))
         {
             entry.Offset = offset;
             offset += entry.Info.ByteLength;
@@ -357,11 +418,14 @@ public static class SafetensorsWriter
             if (metadata is { Count: > 0 })
             {
                 json.WriteStartObject("__metadata__");
-                foreach (var (key, value) in metadata)
+                foreach ((string? key, string? value) in metadata)
+                {
                     json.WriteString(key, value);
+                }
+
                 json.WriteEndObject();
             }
-            foreach (var entry in entries)
+            foreach (Entry entry in entries)
             {
                 json.WriteStartObject(entry.Info.Name);
                 json.WriteString("dtype", ElementTypes.SafetensorsName(entry.Info.Dtype));
@@ -372,8 +436,11 @@ public static class SafetensorsWriter
             json.WriteEndObject();
         }
         while (header.Length % Alignment != 0)
+        {
             header.WriteByte((byte)' ');
-        var bytes = header.GetBuffer().AsSpan(0, (int)header.Length);
+        }
+
+        Span<byte> bytes = header.GetBuffer().AsSpan(0, (int)header.Length);
         BinaryPrimitives.WriteInt64LittleEndian(bytes, bytes.Length - sizeof(long));
         stream.Write(bytes);
     }
@@ -381,8 +448,11 @@ public static class SafetensorsWriter
     private static void WriteIntegers(Utf8JsonWriter json, string name, ReadOnlySpan<long> values)
     {
         json.WriteStartArray(name);
-        foreach (var value in values)
+        foreach (long value in values)
+        {
             json.WriteNumberValue(value);
+        }
+
         json.WriteEndArray();
     }
 

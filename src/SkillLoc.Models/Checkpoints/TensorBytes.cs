@@ -20,11 +20,14 @@ internal static class TensorBytes
     public static torch.Tensor Read(TensorInfo info, Source source, torch.ScalarType? asType, torch.Device? device)
     {
         TorchRuntime.Require();
-        var tensor = torch.empty(info.Shape, dtype: asType ?? info.Dtype, device: device ?? torch.CPU);
+        torch.Tensor tensor = torch.empty(info.Shape, dtype: asType ?? info.Dtype, device: device ?? torch.CPU);
         try
         {
             if (info.ByteLength > 0)
+            {
                 Fill(tensor, info, source);
+            }
+
             return tensor;
         }
         catch
@@ -37,20 +40,20 @@ internal static class TensorBytes
     /// <summary>Passes the values to <paramref name="sink"/> in row-major order as <paramref name="asType"/>.</summary>
     public static void Write(torch.Tensor tensor, torch.ScalarType asType, Sink sink)
     {
-        using var detached = tensor.detach();
-        using var contiguous = detached.contiguous();
-        using var flat = contiguous.reshape(-1);
-        var inPlace = tensor.device.type == DeviceType.CPU && tensor.dtype == asType;
-        foreach (var (start, count) in Pieces(flat.numel(), inPlace, (int)tensor.element_size()))
+        using torch.Tensor detached = tensor.detach();
+        using torch.Tensor contiguous = detached.contiguous();
+        using torch.Tensor flat = contiguous.reshape(-1);
+        bool inPlace = tensor.device.type == DeviceType.CPU && tensor.dtype == asType;
+        foreach ((long start, long count) in Pieces(flat.numel(), inPlace, (int)tensor.element_size()))
         {
-            using var piece = flat.narrow(0, start, count);
+            using torch.Tensor piece = flat.narrow(0, start, count);
             if (inPlace)
             {
                 sink(piece.bytes);
             }
             else
             {
-                using var converted = piece.to(asType, torch.CPU);
+                using torch.Tensor converted = piece.to(asType, torch.CPU);
                 sink(converted.bytes);
             }
         }
@@ -58,19 +61,19 @@ internal static class TensorBytes
 
     private static void Fill(torch.Tensor tensor, TensorInfo info, Source source)
     {
-        using var flat = tensor.view(-1);
-        var inPlace = tensor.device.type == DeviceType.CPU && tensor.dtype == info.Dtype;
-        var size = ElementTypes.Size(info.Dtype);
-        foreach (var (start, count) in Pieces(flat.numel(), inPlace, size))
+        using torch.Tensor flat = tensor.view(-1);
+        bool inPlace = tensor.device.type == DeviceType.CPU && tensor.dtype == info.Dtype;
+        int size = ElementTypes.Size(info.Dtype);
+        foreach ((long start, long count) in Pieces(flat.numel(), inPlace, size))
         {
-            using var piece = flat.narrow(0, start, count);
+            using torch.Tensor piece = flat.narrow(0, start, count);
             if (inPlace)
             {
                 source(start * size, piece.bytes);
             }
             else
             {
-                using var staged = torch.empty([count], dtype: info.Dtype, device: torch.CPU);
+                using torch.Tensor staged = torch.empty([count], dtype: info.Dtype, device: torch.CPU);
                 source(start * size, staged.bytes);
                 piece.copy_(staged);
             }
@@ -81,7 +84,9 @@ internal static class TensorBytes
     {
         long step = (inPlace ? DirectBytes : StagedBytes) / elementSize;
         for (long start = 0; start < elements; start += step)
+        {
             yield return (start, Math.Min(step, elements - start));
+        }
     }
 }
 
@@ -131,22 +136,30 @@ internal static class ElementTypes
     public static long? ByteLength(torch.ScalarType type, ReadOnlySpan<long> shape)
     {
         if (shape.Length > MaxDimensions)
+        {
             return null;
+        }
+
         Int128 length = Size(type);
-        foreach (var dimension in shape)
+        foreach (long dimension in shape)
         {
             if (dimension < 0)
+            {
                 return null;
+            }
+
             length *= Math.Max(dimension, 1);
             if (length > long.MaxValue)
+            {
                 return null;
+            }
         }
         return shape.Contains(0) ? 0 : (long)length;
     }
 
     private static torch.ScalarType? Find(Predicate<(torch.ScalarType Type, string Safetensors, string Storage, string Torch, int Size)> match)
     {
-        var index = Array.FindIndex(Known, match);
+        int index = Array.FindIndex(Known, match);
         return index < 0 ? null : Known[index].Type;
     }
 }

@@ -22,17 +22,19 @@ public sealed class TorchCheckpointFile : ITensorStore
     {
         Path = path;
         _zip = zip;
-        var pickle = zip.Entries.FirstOrDefault(entry => string.Equals(entry.Name, "data.pkl", StringComparison.Ordinal))
+        ZipArchiveEntry pickle = zip.Entries.FirstOrDefault(entry => string.Equals(entry.Name, "data.pkl", StringComparison.Ordinal))
             ?? throw new InvalidDataException("the zip has no data.pkl; right would be what torch.save writes for a state dict");
-        var folder = pickle.FullName[..^pickle.Name.Length];
+        string folder = pickle.FullName[..^pickle.Name.Length];
         CheckByteOrder(zip.GetEntry(folder + "byteorder"));
         if (pickle.Length > MaxPickleBytes)
+        {
             throw new InvalidDataException($"its data.pkl has {pickle.Length} bytes, more than the {MaxPickleBytes} that a state dict could need");
+        }
 
         var tensors = new List<TensorInfo>();
-        foreach (var (name, view) in StateDict(PickleReader.Read(Content(pickle))))
+        foreach ((string? name, PickledTensor? view) in StateDict(PickleReader.Read(Content(pickle))))
         {
-            var info = Check(name, view, zip.GetEntry($"{folder}data/{view.Storage.Key}"));
+            TensorInfo info = Check(name, view, zip.GetEntry($"{folder}data/{view.Storage.Key}"));
             tensors.Add(info);
         }
         Tensors = tensors;
@@ -53,7 +55,10 @@ public sealed class TorchCheckpointFile : ITensorStore
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         if (!File.Exists(path))
+        {
             throw new FileNotFoundException($"There is no PyTorch checkpoint '{path}'.", path);
+        }
+
         var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
         try
         {
@@ -74,16 +79,21 @@ public sealed class TorchCheckpointFile : ITensorStore
     public torch.Tensor Read(string name, torch.ScalarType? asType = null, torch.Device? device = null)
     {
         ArgumentNullException.ThrowIfNull(name);
-        if (!_byName.TryGetValue(name, out var found))
+        if (!_byName.TryGetValue(name, out (TensorInfo Info, PickledTensor View, ZipArchiveEntry Values) found))
+        {
             throw new KeyNotFoundException($"{Path} has no tensor '{name}' among its {Tensors.Count}.");
-        var (info, view, values) = found;
-        if (view.IsContiguous)
-            return ReadRun(info, view.Offset, values, asType, device);
+        }
 
-        using var scope = torch.NewDisposeScope();
-        var span = (long)view.Span;
+        (TensorInfo? info, PickledTensor? view, ZipArchiveEntry? values) = found;
+        if (view.IsContiguous)
+        {
+            return ReadRun(info, view.Offset, values, asType, device);
+        }
+
+        using DisposeScope scope = torch.NewDisposeScope();
+        long span = (long)view.Span;
         var run = new TensorInfo(name, info.Dtype, [span], span * ElementTypes.Size(info.Dtype));
-        var flat = ReadRun(run, view.Offset, values, asType: null, device: null);
+        torch.Tensor flat = ReadRun(run, view.Offset, values, asType: null, device: null);
         return flat.index_select(0, Positions(view)).reshape(view.Shape).to(asType ?? info.Dtype, device ?? torch.CPU).MoveToOuterDisposeScope();
     }
 
@@ -96,11 +106,14 @@ public sealed class TorchCheckpointFile : ITensorStore
 
     private static void CheckSignature(FileStream file)
     {
-        var start = new byte[4];
-        var read = file.ReadAtLeast(start, start.Length, throwOnEndOfStream: false);
+        byte[] start = new byte[4];
+        int read = file.ReadAtLeast(start, start.Length, throwOnEndOfStream: false);
         file.Position = 0;
         if (read == start.Length && start.AsSpan().SequenceEqual("PK\u0003\u0004"u8))
+        {
             return;
+        }
+
         throw new InvalidDataException(start[0] == 0x80
             ? "it is in the format before PyTorch 1.6; right would be the zip format, so load and save it again with a newer PyTorch, or save it as safetensors"
             : "it is not a zip file");
@@ -109,13 +122,15 @@ public sealed class TorchCheckpointFile : ITensorStore
     private static void CheckByteOrder(ZipArchiveEntry? entry)
     {
         if (entry is not null && Encoding.UTF8.GetString(Content(entry)) is var order && !string.Equals(order, "little", StringComparison.Ordinal))
+        {
             throw new InvalidDataException($"its byte order is '{order}'; right would be little");
+        }
     }
 
     private static byte[] Content(ZipArchiveEntry entry)
     {
-        using var stream = entry.Open();
-        var bytes = new byte[Math.Min(entry.Length, MaxPickleBytes)];
+        using Stream stream = entry.Open();
+        byte[] bytes = new byte[Math.Min(entry.Length, MaxPickleBytes)];
         stream.ReadExactly(bytes);
         return bytes;
     }
@@ -123,30 +138,49 @@ public sealed class TorchCheckpointFile : ITensorStore
     private static List<(string Name, PickledTensor View)> StateDict(object? root)
     {
         if (root is not PickledDictionary dictionary)
+        {
             throw new InvalidDataException("it does not hold a dictionary; right would be the state dict of a model");
+        }
+
         if (dictionary.Items.Find(item => item.Key is "state_dict").Value is PickledDictionary inner)
+        {
             dictionary = inner;
+        }
+
         var tensors = new List<(string Name, PickledTensor View)>();
-        foreach (var (key, value) in dictionary.Items)
+        foreach ((object? key, object? value) in dictionary.Items)
         {
             if (key is string name && value is PickledTensor view)
+            {
                 tensors.Add((name, view));
+            }
             else if (value is PickledTensor)
+            {
                 throw new InvalidDataException($"it has a tensor under the key '{key}', which is not a text");
+            }
         }
         return tensors.Count > 0 ? tensors : throw new InvalidDataException("its dictionary has no tensors; right would be the state dict of a model");
     }
 
     private TensorInfo Check(string name, PickledTensor view, ZipArchiveEntry? values)
     {
-        var storage = view.Storage;
-        var size = ElementTypes.Size(storage.Dtype);
+        PickledStorage storage = view.Storage;
+        int size = ElementTypes.Size(storage.Dtype);
         if (values is null)
+        {
             throw new InvalidDataException($"the values of tensor '{name}' (data/{storage.Key}) are missing");
+        }
+
         if (values.CompressedLength != values.Length)
+        {
             throw new InvalidDataException($"the values of tensor '{name}' (data/{storage.Key}) are compressed; torch.save stores them as they are");
+        }
+
         if (storage.Elements < 0 || (Int128)storage.Elements * size != values.Length)
+        {
             throw new InvalidDataException($"the values of tensor '{name}' (data/{storage.Key}) have {values.Length} bytes; {storage.Elements} elements of {size} bytes would be right");
+        }
+
         if (view.Shape.Length != view.Stride.Length || view.Offset < 0 || Array.Exists(view.Stride, stride => stride < 0)
             || ElementTypes.ByteLength(storage.Dtype, view.Shape) is not { } byteLength
             || byteLength > values.Length || view.Offset + view.Span > storage.Elements)
@@ -156,7 +190,10 @@ public sealed class TorchCheckpointFile : ITensorStore
         }
         var info = new TensorInfo(name, storage.Dtype, view.Shape, byteLength);
         if (!_byName.TryAdd(name, (info, view, values)))
+        {
             throw new InvalidDataException($"the tensor name '{name}' occurs twice");
+        }
+
         return info;
     }
 
@@ -169,7 +206,7 @@ public sealed class TorchCheckpointFile : ITensorStore
             ObjectDisposedException.ThrowIf(_disposed, this);
             try
             {
-                using var stream = values.Open();
+                using Stream stream = values.Open();
                 Skip(stream, start * ElementTypes.Size(info.Dtype));
                 return TensorBytes.Read(info, (_, destination) => stream.ReadExactly(destination), asType, device);
             }
@@ -183,18 +220,21 @@ public sealed class TorchCheckpointFile : ITensorStore
     /// <summary>Offsets of the elements of a view from its first, in row-major order.</summary>
     private static torch.Tensor Positions(PickledTensor view)
     {
-        var positions = torch.zeros([], dtype: torch.ScalarType.Int64);
-        foreach (var (length, stride) in view.Shape.Zip(view.Stride))
+        torch.Tensor positions = torch.zeros([], dtype: torch.ScalarType.Int64);
+        foreach ((long length, long stride) in view.Shape.Zip(view.Stride))
+        {
             positions = positions.unsqueeze(-1).Add(TensorArithmetic.Arange(0, length, torch.CPU).Mul(stride));
+        }
+
         return positions.reshape(-1);
     }
 
     private static void Skip(Stream stream, long bytes)
     {
-        var ignored = new byte[Math.Min(bytes, 1 << 16)];
+        byte[] ignored = new byte[Math.Min(bytes, 1 << 16)];
         while (bytes > 0)
         {
-            var count = (int)Math.Min(bytes, ignored.Length);
+            int count = (int)Math.Min(bytes, ignored.Length);
             stream.ReadExactly(ignored.AsSpan(0, count));
             bytes -= count;
         }

@@ -147,11 +147,11 @@ internal abstract class ClassificationHead : IDisposable
             }
         }
 
-        HeadMatch match = HeadMatch.Between(Labels, labels);
+        var match = HeadMatch.Between(Labels, labels);
         using IDisposable noGradients = no_grad();
         foreach ((string name, Parameter parameter) in Parameters)
         {
-            using var scope = NewDisposeScope();
+            using DisposeScope scope = NewDisposeScope();
             Tensor given = tensor(values[name].Values).view(values[name].Shape).to(parameter.dtype, parameter.device);
             parameter.copy_(IsOutput(name) ? match.Take(given, () => parameter.detach().clone()) : given);
         }
@@ -264,7 +264,7 @@ internal abstract class ProjectionHead : HiddenStateHead
     /// <summary>Adds a parameter of the last projection: trained rows where the label has one, else initialised rows.</summary>
     private protected void AddRows(string name, long[] shape, LanguageModel model, Func<long[], Tensor> initialise)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Add(name, _trained is null ? Fresh() : Match!.Take(
             _trained.Read(name, [_trained.Labels.Count, .. shape[1..]], model.Dtype, model.Device), Fresh));
 
@@ -280,7 +280,7 @@ internal abstract class ProjectionHead : HiddenStateHead
     /// it.</param>
     private protected void AddWhole(string name, long[] shape, LanguageModel model, Func<long[], Tensor> initialise, CheckpointFolder? pretrained)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Add(
             name,
             _trained is not null ? _trained.Read(name, shape, model.Dtype, model.Device)
@@ -362,7 +362,7 @@ internal sealed class SequenceClassificationHead : ProjectionHead
             return Linear(_output, hidden);
         }
 
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         double dropout = Dropout(model, training);
 
         // BERT's pooler has no dropout before it.
@@ -398,7 +398,7 @@ internal sealed class LinearHead : ProjectionHead
     private protected override Tensor Logits(LanguageModel model, Tensor hidden, bool training)
     {
         using Held held = new(this, hidden);
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         return Linear(Projection, model.Drop(hidden, Dropout(model, training))).MoveToOuterDisposeScope();
     }
 }
@@ -435,7 +435,7 @@ internal sealed class AnswerHead : ClassificationHead
             throw new InvalidOperationException("This model writes free text and has no labels to score: use TextClassifier.Generate.");
         }
 
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         long rows = batch.Ids.size(0);
         Tensor targets = _answers.unsqueeze(0).expand(rows, -1, -1).reshape(-1, _answers.size(1));
         return ((T5ForConditionalGeneration)model).LogLikelihoods(batch, targets, training).view(rows, -1).MoveToOuterDisposeScope();
@@ -454,7 +454,7 @@ internal sealed class AnswerHead : ClassificationHead
             return Logits(model, batch, training: false);
         }
 
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Tensor begun = _answers.narrow(0, 0, 1).narrow(1, 0, step + 1).expand(batch.Ids.size(0), -1);
         Tensor hidden = model.Decode(batch, model.ShiftRight(begun)).select(1, step);
         return model.WordScores(hidden, _answers.select(1, step)).MoveToOuterDisposeScope();

@@ -53,7 +53,7 @@ public static class Correlation
         double[] sorted = values.ToArray();
         int[] order = [.. Enumerable.Range(0, sorted.Length)];
         Array.Sort(sorted, order);
-        var ranks = new double[sorted.Length];
+        double[] ranks = new double[sorted.Length];
         for (int start = 0, end; start < sorted.Length; start = end)
         {
             for (end = start + 1; end < sorted.Length && sorted[end] == sorted[start]; end++)

@@ -38,7 +38,7 @@ internal sealed class OptionHead : ClassificationHead
         _longest = options.Max(option => option.Length);
         long[] places = [.. options.SelectMany((option, label) => option.Select((_, i) => ((long)label * _longest) + i))];
         long[] tokens = [.. options.SelectMany(option => option.Select(id => (long)id))];
-        var weights = new float[tokens.Length * options.Length];
+        float[] weights = new float[tokens.Length * options.Length];
         for (int label = 0, token = 0; label < options.Length; label++)
         {
             foreach (int _ in options[label])
@@ -64,7 +64,7 @@ internal sealed class OptionHead : ClassificationHead
     internal override Tensor Logits(LanguageModel model, TokenBatch batch, bool training)
     {
         using Held held = new(this);
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         long rows = batch.Ids.size(0) / _options.Length;
 
         // Position p predicts token p + 1. A short option's surplus positions may lie behind the end, and nobody reads them.

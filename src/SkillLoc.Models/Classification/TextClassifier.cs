@@ -7,8 +7,8 @@ using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tasks;
 using SkillLoc.Models.Tokenization;
 using SkillLoc.Models.Tuning;
-using TorchSharp.Modules;
 using TorchSharp;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
 
@@ -100,10 +100,10 @@ public sealed class TextClassifier : IDisposable
                 nameof(settings));
         }
 
-        using CheckpointFolder checkpoint = CheckpointFolder.Open(folder);
+        using var checkpoint = CheckpointFolder.Open(folder);
         LanguageModel.CheckArchitecture(checkpoint.Config);
         settings = settings.For(checkpoint.Config);
-        CheckpointTokenizer tokenizer = CheckpointTokenizer.Load(folder);
+        var tokenizer = CheckpointTokenizer.Load(folder);
         tokenizer.CheckVocabulary(checkpoint.Config.VocabularySize);
         (int[]? ids, int[][]? options) = settings.LabelTokens(tokenizer);
         if (settings.Tuning is SoftPromptOptions { MaskTokenId: null } prompt && tokenizer.HasMask)
@@ -116,7 +116,7 @@ public sealed class TextClassifier : IDisposable
 
         // What another method added is part of the model that the folder holds.
         TuningOptions? folded = goesOn || stored is BitFitOptions ? null : stored;
-        LanguageModel backbone = LanguageModel.LoadUntuned(
+        var backbone = LanguageModel.LoadUntuned(
             checkpoint, settings.NeedsWords, device, dtype, folded is null ? twin?.Backbone : null, mayShare);
         ClassificationHead? head = null;
         try
@@ -157,7 +157,7 @@ public sealed class TextClassifier : IDisposable
     /// <exception cref="InvalidDataException">A file is damaged, or its settings do not fit the model.</exception>
     public static TextClassifier Load(string folder, Device? device = null, ScalarType dtype = ScalarType.Float32)
     {
-        ClassifierSettings settings = ClassifierSettings.Load(folder);
+        var settings = ClassifierSettings.Load(folder);
         return FromFile(Path.Combine(folder, ClassifierSettings.FileName), () => Create(folder, settings, device, dtype));
     }
 
@@ -174,13 +174,13 @@ public sealed class TextClassifier : IDisposable
     public static TextClassifier LoadTuned(
         string folder, string path, Device? device = null, ScalarType dtype = ScalarType.Float32, TextClassifier? twin = null)
     {
-        TunedWeights tuned = TunedWeights.Load(path);
+        var tuned = TunedWeights.Load(path);
         if (tuned.Settings.Length == 0)
         {
             throw new InvalidDataException($"{path} holds tuned weights that carry no task: its metadata lacks 'settings'.");
         }
 
-        ClassifierSettings settings = ClassifierSettings.FromJson(tuned.Settings, $"{path}, the metadata's 'settings'");
+        var settings = ClassifierSettings.FromJson(tuned.Settings, $"{path}, the metadata's 'settings'");
         TextClassifier classifier = FromFile(
             path, () => Make(folder, settings, device, dtype, 0, twin, name => !tuned.Tensors.ContainsKey(name), tuned));
         try
@@ -251,7 +251,7 @@ public sealed class TextClassifier : IDisposable
     public Tensor Logits(TokenBatch batch, bool training = false)
     {
         using Lifetime.Hold hold = Backbone.Hold();
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         return Head.Logits(Backbone, batch, training).to(ScalarType.Float32).MoveToOuterDisposeScope();
     }
 
@@ -286,7 +286,7 @@ public sealed class TextClassifier : IDisposable
 
         using Lifetime.Hold hold = Backbone.Hold();
         T5ForConditionalGeneration model = Writer;
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Tensor targets = T5ForConditionalGeneration.Targets(answers, model.Device);
         Tensor lengths = tensor(answers.Select(answer => (float)answer.Length).ToArray(), device: model.Device);
         return model.LogLikelihoods(batch, targets, training).div(lengths).neg().MoveToOuterDisposeScope();
@@ -487,7 +487,7 @@ public sealed class TextClassifier : IDisposable
         TuningOptions options = Settings.Tuning
             ?? throw new InvalidOperationException("This classifier has no tuning method: Save writes it as a whole.");
         using Lifetime.Hold hold = Backbone.Hold();
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         return new()
         {
             BaseFingerprint = UntunedFingerprint(),
@@ -641,7 +641,7 @@ public sealed class TextClassifier : IDisposable
         {
             using IDisposable? own = keep ? null : batch;
             cancellation.ThrowIfCancellationRequested();
-            using var scope = NewDisposeScope();
+            using DisposeScope scope = NewDisposeScope();
             T[] values = work(batch);
             for (int i = 0; i < batch.Rows.Count; i++)
             {

@@ -46,13 +46,13 @@ public sealed record CheckpointDistance(long Count, double SquaredDifference, do
 
         using Held held = new(first, second);
         using IDisposable noGradients = no_grad();
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Tensor one = first.detach().flatten(), other = second.detach().to(first.device).flatten();
         long count = one.numel();
         var sum = new CheckpointDistance(count, 0, 0, 0, 0);
         for (long start = 0; start < count; start += ChunkLength)
         {
-            using var chunk = NewDisposeScope();
+            using DisposeScope chunk = NewDisposeScope();
             long length = Math.Min(ChunkLength, count - start);
             Tensor a = one.narrow(0, start, length).to(ScalarType.Float64), b = other.narrow(0, start, length).to(ScalarType.Float64);
             Tensor difference = a - b;
@@ -100,7 +100,7 @@ public sealed record CheckpointDistance(long Count, double SquaredDifference, do
         ArgumentNullException.ThrowIfNull(first);
         ArgumentNullException.ThrowIfNull(second);
         using IDisposable noGradients = no_grad();
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         HeadMatch? match = Reordered(first.Settings.Labels, second.Settings.Labels);
         return Between(Parameters(first, null), Parameters(second, match));
 
@@ -121,8 +121,8 @@ public sealed record CheckpointDistance(long Count, double SquaredDifference, do
     {
         ArgumentNullException.ThrowIfNull(first);
         ArgumentNullException.ThrowIfNull(second);
-        ClassifierSettings? one = ClassifierSettings.Find(first.Path, first.Config);
-        ClassifierSettings? other = ClassifierSettings.Find(second.Path, second.Config);
+        var one = ClassifierSettings.Find(first.Path, first.Config);
+        var other = ClassifierSettings.Find(second.Path, second.Config);
         HeadMatch? match = one is not null && one.Head == other?.Head ? Reordered(one.Labels, other.Labels) : null;
         string output = match is null ? "" : ClassificationHead.OutputName(one!.Head, first.Config);
         return Between(
@@ -152,7 +152,7 @@ public sealed record CheckpointDistance(long Count, double SquaredDifference, do
         CheckpointDifferences.Check(shapes, Shapes(second));
         return Ordered(shapes.Keys, name =>
         {
-            using var scope = NewDisposeScope();
+            using DisposeScope scope = NewDisposeScope();
             Tensor one = first.ReadFinite(name), other = second.ReadFinite(name);
             return Between(one, align is null ? other : align(name, other));
         });

@@ -101,7 +101,7 @@ internal sealed class CheckpointEnds
     public static void SetToSum(Parameter target, IReadOnlyList<Tensor> parts, ReadOnlySpan<double> weights)
     {
         using IDisposable noGradients = no_grad();
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         if (weights.IndexOf(1.0) is >= 0 and var whole)
         {
             target.copy_(parts[whole]);
@@ -190,7 +190,7 @@ internal sealed class CheckpointEnds
 
     private bool Differs(string name)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         (Tensor first, Tensor second) = At(name);
         return first.dtype != second.dtype || !first.Equals(second);
     }

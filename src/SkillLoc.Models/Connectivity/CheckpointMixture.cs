@@ -69,7 +69,7 @@ public sealed class CheckpointMixture
     public static string GroupOf(string parameter, MixtureGranularity granularity)
     {
         ArgumentNullException.ThrowIfNull(parameter);
-        ParameterPlace place = ParameterPlace.Of(parameter);
+        var place = ParameterPlace.Of(parameter);
         if (granularity == MixtureGranularity.Weight || place.Region != ParameterRegion.Layer)
         {
             return parameter;
@@ -89,8 +89,8 @@ public sealed class CheckpointMixture
     /// what differs.</exception>
     public static CheckpointMixture Load(string path, TextClassifier first, TextClassifier second)
     {
-        using SafetensorsFile file = SafetensorsFile.Open(path);
-        CheckpointEnds ends = CheckpointEnds.Read(file, Format, "mixture", first, second);
+        using var file = SafetensorsFile.Open(path);
+        var ends = CheckpointEnds.Read(file, Format, "mixture", first, second);
         var mixture = new CheckpointMixture(ends, CheckpointEnds.Choice<MixtureGranularity>(file, "granularity"));
         string groups = mixture.GroupNames();
         if (CheckpointEnds.Text(file, "groups") is var stored && stored != groups)
@@ -98,7 +98,7 @@ public sealed class CheckpointMixture
             throw new InvalidDataException($"{path} holds weights of the groups {stored}, and the groups of these models are {groups}.");
         }
 
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         if (!file.Contains(WeightsName))
         {
             throw new InvalidDataException($"{path} lacks the tensor '{WeightsName}'.");
@@ -172,7 +172,7 @@ public sealed class CheckpointMixture
         {
             foreach (string name in group.Parameters)
             {
-                using var scope = NewDisposeScope();
+                using DisposeScope scope = NewDisposeScope();
                 (Tensor first, Tensor second) = _ends.At(name);
                 CheckpointEnds.SetToSum(targets[name], [first, second], [group.FirstShare, group.SecondShare]);
             }
@@ -195,10 +195,10 @@ public sealed class CheckpointMixture
         }
 
         using IDisposable noGradients = no_grad();
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Tensor slopes = stack([.. _groups.SelectMany(group => group.Parameters).Select(Slope)]).cpu();
         double[] values = slopes.data<double>().ToArray();
-        var gradients = new double[_groups.Length];
+        double[] gradients = new double[_groups.Length];
         int start = 0;
         for (int i = 0; i < gradients.Length; i++)
         {
@@ -212,7 +212,7 @@ public sealed class CheckpointMixture
         // One tensor at a time.
         Tensor Slope(string name)
         {
-            using var own = NewDisposeScope();
+            using DisposeScope own = NewDisposeScope();
             (Tensor first, Tensor second) = _ends.At(name);
             return (targets[name].grad is { } gradient
                 ? ((first.to(ScalarType.Float32) - second) * gradient).sum().to(ScalarType.Float64)
@@ -277,7 +277,7 @@ public static class CheckpointMean
             foreach (string name in pairs.SelectMany(pair => pair.Names).Distinct(StringComparer.Ordinal))
             {
                 // The first stands for an end whose last projection is of other labels.
-                using var scope = NewDisposeScope();
+                using DisposeScope scope = NewDisposeScope();
                 CheckpointEnds.SetToSum(
                     targets[name], [own[name], .. pairs.Select(pair => pair.Has(name) ? pair.At(name).Second : own[name])], [.. weights]);
             }

@@ -74,7 +74,7 @@ public sealed class ParameterPath : IDisposable
         ArgumentOutOfRangeException.ThrowIfNegative(bends);
         CheckPlace(t);
         int degree = bends + 1;
-        var weights = new double[degree + 1];
+        double[] weights = new double[degree + 1];
         double choose = 1;
         for (int i = 0; i <= degree; i++)
         {
@@ -96,15 +96,15 @@ public sealed class ParameterPath : IDisposable
     /// what differs.</exception>
     public static ParameterPath Load(string path, TextClassifier first, TextClassifier second)
     {
-        using SafetensorsFile file = SafetensorsFile.Open(path);
-        CheckpointEnds ends = CheckpointEnds.Read(file, Format, "curve", first, second);
+        using var file = SafetensorsFile.Open(path);
+        var ends = CheckpointEnds.Read(file, Format, "curve", first, second);
         if (!int.TryParse(CheckpointEnds.Text(file, "bends"), NumberStyles.None, CultureInfo.InvariantCulture, out int bends))
         {
             throw new InvalidDataException($"{path}: the metadata's 'bends' is '{CheckpointEnds.Text(file, "bends")}'; it must be 0 or more.");
         }
 
-        Dictionary<string, long[]> found = file.Tensors.ToDictionary(info => info.Name, info => info.Shape, StringComparer.Ordinal);
-        using var scope = NewDisposeScope();
+        var found = file.Tensors.ToDictionary(info => info.Name, info => info.Shape, StringComparer.Ordinal);
+        using DisposeScope scope = NewDisposeScope();
         var controls = new Dictionary<string, Tensor[]>(StringComparer.Ordinal);
         foreach (string name in ends.Names)
         {
@@ -168,7 +168,7 @@ public sealed class ParameterPath : IDisposable
         IReadOnlyDictionary<string, Parameter> targets = _ends.Targets(walker);
         foreach (string name in _ends.Names)
         {
-            using var scope = NewDisposeScope();
+            using DisposeScope scope = NewDisposeScope();
             (Tensor first, Tensor second) = _ends.At(name);
             CheckpointEnds.SetToSum(targets[name], [first, .. _controls[name], second], weights);
         }
@@ -194,7 +194,7 @@ public sealed class ParameterPath : IDisposable
     private Tensor[] Midpoints(string name, int bends)
     {
         using IDisposable noGradients = no_grad();
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         (Tensor first, Tensor second) = _ends.At(name);
         return [.. Enumerable.Range(0, bends).Select(_ =>
             first.to(ScalarType.Float32).Mul(0.5).Add(second.to(ScalarType.Float32).Mul(0.5)).DetachFromDisposeScope())];

@@ -21,22 +21,32 @@ public static class BinaryTasks
         ArgumentNullException.ThrowIfNull(rows);
         ArgumentNullException.ThrowIfNull(labels);
         if (labels.Count is not (3 or 4) || labels.Distinct(StringComparer.Ordinal).Count() != labels.Count)
-            throw new ArgumentException($"Three or four different labels are expected, in order, and given are {string.Join(", ", labels)}.", nameof(labels));
-        var neutral = labels.Count - 2;
-        var answered = new List<(LabeledText Row, bool Answer)>();
-        foreach (var row in rows)
         {
-            var label = IndexOf(labels, row);
-            if (question == BinaryQuestion.Neutral)
-                answered.Add((row, label == neutral));
-            else if (label == neutral - 1 || label == neutral + 1)
-                answered.Add((row, label > neutral));
+            throw new ArgumentException($"Three or four different labels are expected, in order, and given are {string.Join(", ", labels)}.", nameof(labels));
         }
 
-        var positive = answered.Count(pair => pair.Answer);
-        var kept = Math.Min(positive, answered.Count - positive);
+        int neutral = labels.Count - 2;
+        var answered = new List<(LabeledText Row, bool Answer)>();
+        foreach (LabeledText row in rows)
+        {
+            int label = IndexOf(labels, row);
+            if (question == BinaryQuestion.Neutral)
+            {
+                answered.Add((row, label == neutral));
+            }
+            else if (label == neutral - 1 || label == neutral + 1)
+            {
+                answered.Add((row, label > neutral));
+            }
+        }
+
+        int positive = answered.Count(pair => pair.Answer);
+        int kept = Math.Min(positive, answered.Count - positive);
         if (kept == 0)
+        {
             throw new InvalidDataException($"Of the rows {positive} answer {question} with 1 and {answered.Count - positive} with 0; both are needed.");
+        }
+
         int ones = 0, zeros = 0;
         return
         [
@@ -56,7 +66,10 @@ public static class BinaryTasks
         ArgumentNullException.ThrowIfNull(rows);
         ArgumentNullException.ThrowIfNull(labels);
         if (labels.Count < 2 || labels.Distinct(StringComparer.Ordinal).Count() != labels.Count)
+        {
             throw new ArgumentException($"Two or more different labels are expected, and given are {string.Join(", ", labels)}.", nameof(labels));
+        }
+
         var names = labels.Select((label, index) => (label, index)).ToDictionary(
             pair => pair.label, pair => pair.index.ToString(CultureInfo.InvariantCulture), StringComparer.Ordinal);
         LabeledText[] kept = [.. rows.Where(row => names.ContainsKey(row.Label)).Select(row => row with { Label = names[row.Label] })];
@@ -68,10 +81,12 @@ public static class BinaryTasks
 
     private static int IndexOf(IReadOnlyList<string> labels, LabeledText row)
     {
-        for (var i = 0; i < labels.Count; i++)
+        for (int i = 0; i < labels.Count; i++)
         {
             if (string.Equals(labels[i], row.Label, StringComparison.Ordinal))
+            {
                 return i;
+            }
         }
         throw new InvalidDataException($"{(row.Line > 0 ? $"Line {row.Line}: the" : "The")} label '{row.Label}' is unknown; known are {string.Join(", ", labels)}. "
             + "Leave rows without a label out first.");

@@ -25,7 +25,7 @@ public static class DataSplits
         IReadOnlyList<IReadOnlyList<LabeledText>> sources, uint seed = UsualSeed)
     {
         ArgumentNullException.ThrowIfNull(sources);
-        var splits = sources.Count switch
+        (IReadOnlyList<LabeledText>, IReadOnlyList<LabeledText>, IReadOnlyList<LabeledText>) splits = sources.Count switch
         {
             1 => Parts(sources[0], (int)(sources[0].Count * 8L / 10), (int)(sources[0].Count / 10L)),
             2 when Parts(sources[0], (int)(sources[0].Count * 8L / 10), null) is var parts => (parts.Item1, parts.Item2, sources[1]),
@@ -39,9 +39,9 @@ public static class DataSplits
 
         (IReadOnlyList<LabeledText>, IReadOnlyList<LabeledText>, IReadOnlyList<LabeledText>) Parts(IReadOnlyList<LabeledText> rows, int train, int? dev)
         {
-            var shuffled = rows.ToArray();
+            LabeledText[] shuffled = rows.ToArray();
             new NumpyRandom(seed).Shuffle<LabeledText>(shuffled);
-            var end = train + (dev ?? rows.Count - train);
+            int end = train + (dev ?? rows.Count - train);
             return (shuffled[..train], shuffled[train..end], shuffled[end..]);
         }
     }
@@ -93,8 +93,10 @@ internal sealed class NumpyRandom
     public NumpyRandom(uint seed)
     {
         _state[0] = seed;
-        for (var i = 1u; i < Length; i++)
+        for (uint i = 1u; i < Length; i++)
+        {
             _state[i] = (1812433253u * (_state[i - 1] ^ (_state[i - 1] >> 30))) + i;
+        }
     }
 
     /// <summary>Shuffles in place.</summary>
@@ -102,9 +104,9 @@ internal sealed class NumpyRandom
     /// <param name="values">The values.</param>
     public void Shuffle<T>(Span<T> values)
     {
-        for (var i = values.Length - 1; i > 0; i--)
+        for (int i = values.Length - 1; i > 0; i--)
         {
-            var j = (int)Below((uint)i);
+            int j = (int)Below((uint)i);
             (values[i], values[j]) = (values[j], values[i]);
         }
     }
@@ -112,10 +114,12 @@ internal sealed class NumpyRandom
     // A number from 0 to max: bits are drawn until they are one.
     private uint Below(uint max)
     {
-        var mask = uint.MaxValue >> System.Numerics.BitOperations.LeadingZeroCount(max);
+        uint mask = uint.MaxValue >> System.Numerics.BitOperations.LeadingZeroCount(max);
         uint value;
         do
+        {
             value = Next() & mask;
+        }
         while (value > max);
         return value;
     }
@@ -123,8 +127,11 @@ internal sealed class NumpyRandom
     private uint Next()
     {
         if (_next == Length)
+        {
             Twist();
-        var y = _state[_next++];
+        }
+
+        uint y = _state[_next++];
         y ^= y >> 11;
         y ^= (y << 7) & 0x9d2c5680u;
         y ^= (y << 15) & 0xefc60000u;
@@ -133,9 +140,9 @@ internal sealed class NumpyRandom
 
     private void Twist()
     {
-        for (var i = 0; i < Length; i++)
+        for (int i = 0; i < Length; i++)
         {
-            var y = (_state[i] & 0x80000000u) | (_state[(i + 1) % Length] & 0x7fffffffu);
+            uint y = (_state[i] & 0x80000000u) | (_state[(i + 1) % Length] & 0x7fffffffu);
             _state[i] = _state[(i + Middle) % Length] ^ (y >> 1) ^ ((y & 1) * 0x9908b0dfu);
         }
         _next = 0;

@@ -36,7 +36,7 @@ public static class KShotSampler
     {
         ArgumentNullException.ThrowIfNull(rows);
         ArgumentOutOfRangeException.ThrowIfLessThan(k, 1);
-        var shuffled = rows.ToArray();
+        LabeledText[] shuffled = rows.ToArray();
         new NumpyRandom(seed).Shuffle<LabeledText>(shuffled);
         return Split(shuffled, row => scoreBorder is { } border ? Bin(row.ToScore(), border) : row.Label, k, k, _ => true, "The data");
     }
@@ -72,23 +72,28 @@ public static class KShotSampler
         seeds ??= UsualSeeds;
         tasks ??= UsualTasks;
         if (seeds.Count == 0 || tasks.Count == 0)
+        {
             throw new ArgumentException("There must be at least one seed and one task.", seeds.Count == 0 ? nameof(seeds) : nameof(tasks));
+        }
+
         if (tasks.FirstOrDefault(task => !UsualTasks.Contains(task, StringComparer.OrdinalIgnoreCase)) is { } unknown)
+        {
             throw new ArgumentException($"There are no published splits of '{unknown}', only of {string.Join(", ", UsualTasks)}; "
                 + $"read its rows and use {nameof(Sample)}.", nameof(tasks));
+        }
 
         var written = new List<string>();
-        var dev = tenfoldDev ? TenfoldDev * k : k;
-        foreach (var task in tasks)
+        int dev = tenfoldDev ? TenfoldDev * k : k;
+        foreach (string task in tasks)
         {
             var files = TaskFiles.Find(task);
-            var source = Path.Combine(input, task);
-            var target = Path.Combine(output, tenfoldDev ? "k-shot-10x" : "k-shot", task);
+            string source = Path.Combine(input, task);
+            string target = Path.Combine(output, tenfoldDev ? "k-shot-10x" : "k-shot", task);
             Directory.CreateDirectory(target);
-            var write = files.Format.Layout == TaskFileLayout.Csv ? CsvSplits(source, task, files, k, dev) : LineSplits(source, task, files, k, dev);
-            foreach (var seed in seeds)
+            Func<uint, Action<string>> write = files.Format.Layout == TaskFileLayout.Csv ? CsvSplits(source, task, files, k, dev) : LineSplits(source, task, files, k, dev);
+            foreach (uint seed in seeds)
             {
-                var folder = Path.Combine(target, string.Create(CultureInfo.InvariantCulture, $"{k}-{seed}"));
+                string folder = Path.Combine(target, string.Create(CultureInfo.InvariantCulture, $"{k}-{seed}"));
                 AtomicFolder.Write(folder, write(seed));
                 written.Add(folder);
             }
@@ -99,28 +104,33 @@ public static class KShotSampler
     /// <summary>Returns the writer of a seed's folder, for rows that are lines of bytes.</summary>
     private static Func<uint, Action<string>> LineSplits(string source, string task, TaskFiles files, int k, int dev)
     {
-        var path = Path.Combine(source, files.FileName(DataSplit.Train));
+        string path = Path.Combine(source, files.FileName(DataSplit.Train));
         ReadOnlyMemory<byte> bytes = File.ReadAllBytes(path);
-        var header = files.Format.HasHeader ? TakeLine(ref bytes) : default;
+        ReadOnlyMemory<byte> header = files.Format.HasHeader ? TakeLine(ref bytes) : default;
         var rows = new List<Line>();
-        for (var number = files.Format.HasHeader ? 2 : 1; !bytes.IsEmpty; number++)
+        for (int number = files.Format.HasHeader ? 2 : 1; !bytes.IsEmpty; number++)
+        {
             rows.Add(LabelledLine(TakeLine(ref bytes), files.Format, path, number));
-        var lines = rows.ToArray();
+        }
+
+        Line[] lines = rows.ToArray();
         string[] devs = [files.FileName(DataSplit.Dev), .. files.Name == "mnli" ? [TaskFiles.Find("mnli-mm").FileName(DataSplit.Dev)] : Array.Empty<string>()];
-        var tests = Array.ConvertAll(devs, name => (Name: name.Replace("dev", "test", StringComparison.Ordinal), Bytes: File.ReadAllBytes(Path.Combine(source, name))));
+        (string Name, byte[] Bytes)[] tests = Array.ConvertAll(devs, name => (Name: name.Replace("dev", "test", StringComparison.Ordinal), Bytes: File.ReadAllBytes(Path.Combine(source, name))));
 
         return seed =>
         {
             // The original shuffles rows without a header (CoLA's) where they are, and a copy of the others.
-            var shuffled = files.Format.HasHeader ? lines[..] : lines;
+            Line[] shuffled = files.Format.HasHeader ? lines[..] : lines;
             new NumpyRandom(seed).Shuffle<Line>(shuffled);
-            var (trainRows, devRows) = Split(shuffled, line => line.Label, k, dev, label => files.Format.Labels?.Contains(label) ?? true, $"{task}: {path}");
+            (IReadOnlyList<Line>? trainRows, IReadOnlyList<Line>? devRows) = Split(shuffled, line => line.Label, k, dev, label => files.Format.Labels?.Contains(label) ?? true, $"{task}: {path}");
             return folder =>
             {
                 WriteLines(Path.Combine(folder, files.FileName(DataSplit.Train)), header, trainRows);
                 WriteLines(Path.Combine(folder, files.FileName(DataSplit.Dev)), header, devRows);
-                foreach (var test in tests)
+                foreach ((string Name, byte[] Bytes) test in tests)
+                {
                     File.WriteAllBytes(Path.Combine(folder, test.Name), test.Bytes);
+                }
             };
         };
     }
@@ -128,18 +138,18 @@ public static class KShotSampler
     /// <summary>Returns the writer of a seed's folder, for comma-separated rows.</summary>
     private static Func<uint, Action<string>> CsvSplits(string source, string task, TaskFiles files, int k, int dev)
     {
-        var path = Path.Combine(source, files.FileName(DataSplit.Train));
-        var rows = CsvRows.Read(path, files.Format.Encoding)
+        string path = Path.Combine(source, files.FileName(DataSplit.Train));
+        (string[] Columns, string Label)[] rows = CsvRows.Read(path, files.Format.Encoding)
             .Select(row => (row.Columns, Label: Known(row.Columns[0], files.Format, path, row.Line)))
             .ToArray();
-        var test = files.FileName(DataSplit.Test);
-        var testRows = CsvRows.Read(Path.Combine(source, test), files.Format.Encoding).Select(row => row.Columns).ToArray();
+        string test = files.FileName(DataSplit.Test);
+        string[][] testRows = CsvRows.Read(Path.Combine(source, test), files.Format.Encoding).Select(row => row.Columns).ToArray();
 
         return seed =>
         {
-            var shuffled = rows[..];
+            (string[] Columns, string Label)[] shuffled = rows[..];
             new NumpyRandom(seed).Shuffle(shuffled.AsSpan());
-            var (trainRows, devRows) = Split(shuffled, row => row.Label, k, dev, _ => true, $"{task}: {path}");
+            (IReadOnlyList<(string[] Columns, string Label)>? trainRows, IReadOnlyList<(string[] Columns, string Label)>? devRows) = Split(shuffled, row => row.Label, k, dev, _ => true, $"{task}: {path}");
             return folder =>
             {
                 WriteRows(folder, DataSplit.Train, trainRows.Select(row => row.Columns));
@@ -150,7 +160,7 @@ public static class KShotSampler
 
         void WriteRows(string folder, DataSplit split, IEnumerable<string[]> rows)
         {
-            using var file = File.Create(Path.Combine(folder, files.FileName(split)));
+            using FileStream file = File.Create(Path.Combine(folder, files.FileName(split)));
             CsvRows.Write(file, rows);
         }
     }
@@ -159,19 +169,27 @@ public static class KShotSampler
         IReadOnlyList<T> shuffled, Func<T, string> labelOf, int k, int devRows, Predicate<string> isClass, string what)
     {
         var groups = new OrderedDictionary<string, List<T>>(StringComparer.Ordinal);
-        foreach (var row in shuffled)
+        foreach (T? row in shuffled)
         {
-            var label = labelOf(row);
-            if (!groups.TryGetValue(label, out var group))
+            string label = labelOf(row);
+            if (!groups.TryGetValue(label, out List<T>? group))
+            {
                 groups.Add(label, group = []);
+            }
+
             group.Add(row);
         }
         if (groups.Count == 0)
+        {
             throw new InvalidDataException($"{what} has no rows.");
-        foreach (var (label, group) in groups)
+        }
+
+        foreach ((string? label, List<T>? group) in groups)
         {
             if (group.Count <= k && isClass(label))
+            {
                 throw new InvalidDataException($"{what} has {group.Count} rows of class '{label}'; k = {k} needs at least {k + 1}, {k} to train and one for development.");
+            }
         }
         return ([.. groups.Values.SelectMany(group => group.Take(k))], [.. groups.Values.SelectMany(group => group.Skip(k).Take(devRows))]);
     }
@@ -179,8 +197,8 @@ public static class KShotSampler
     /// <summary>Removes the first line, including its end, and returns it.</summary>
     private static ReadOnlyMemory<byte> TakeLine(ref ReadOnlyMemory<byte> bytes)
     {
-        var end = bytes.Span.IndexOf((byte)'\n');
-        var line = end < 0 ? bytes : bytes[..(end + 1)];
+        int end = bytes.Span.IndexOf((byte)'\n');
+        ReadOnlyMemory<byte> line = end < 0 ? bytes : bytes[..(end + 1)];
         bytes = bytes[line.Length..];
         return line;
     }
@@ -188,10 +206,13 @@ public static class KShotSampler
     private static Line LabelledLine(ReadOnlyMemory<byte> bytes, TaskFileFormat format, string path, int number)
     {
         // Labels are ASCII: the rest of the row need not be decoded.
-        var columns = Encoding.Latin1.GetString(bytes.Span).Trim(' ', '\t', '\r', '\n').Split('\t');
-        var place = format.Label.Place.GetOffset(columns.Length);
+        string[] columns = Encoding.Latin1.GetString(bytes.Span).Trim(' ', '\t', '\r', '\n').Split('\t');
+        int place = format.Label.Place.GetOffset(columns.Length);
         if (place < columns.Length)
+        {
             return new Line(bytes, Known(columns[place], format, path, number));
+        }
+
         return format.SkipsShortRows
             ? new Line(bytes, columns[^1])
             : throw new InvalidDataException($"{path}, line {number}: there are {columns.Length} columns and the label is expected in column {format.Label}.");
@@ -202,7 +223,7 @@ public static class KShotSampler
     {
         if (format.ScoreRange is not null)
         {
-            return float.TryParse(label, NumberStyles.Float, CultureInfo.InvariantCulture, out var score)
+            return float.TryParse(label, NumberStyles.Float, CultureInfo.InvariantCulture, out float score)
                 ? Bin(score, ScoreBorder)
                 : throw new InvalidDataException($"{path}, line {line}: a score was expected and '{label}' found.");
         }
@@ -215,14 +236,16 @@ public static class KShotSampler
 
     private static void WriteLines(string path, ReadOnlyMemory<byte> header, IEnumerable<Line> lines)
     {
-        using var file = File.Create(path);
+        using FileStream file = File.Create(path);
         file.Write(header.Span);
-        foreach (var line in lines)
+        foreach (Line line in lines)
         {
             file.Write(line.Bytes.Span);
             // The file's last line may lack its end, and need not be the last here.
             if (!line.Bytes.Span.EndsWith("\n"u8))
+            {
                 file.WriteByte((byte)'\n');
+            }
         }
     }
 

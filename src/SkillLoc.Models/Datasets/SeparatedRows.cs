@@ -13,15 +13,29 @@ internal static class SeparatedRows
     public static void Check(TaskFileFormat format)
     {
         if (format is { Separator: null, Quote: null })
+        {
             return;
+        }
+
         if (format.Layout is not (TaskFileLayout.Tabs or TaskFileLayout.Csv))
+        {
             throw new ArgumentException($"The layout {format.Layout} has no {(format.Separator is null ? "Quote" : "Separator")}; {TaskFileLayout.Tabs} and {TaskFileLayout.Csv} have.", nameof(format));
+        }
+
         if (format.Separator is { } separator && !IsOne(separator))
+        {
             throw new ArgumentException($"The Separator '{separator}' is not one ASCII character other than a line break.", nameof(format));
+        }
+
         if (format.Quote is { Length: > 0 } quote && !IsOne(quote))
+        {
             throw new ArgumentException($"The Quote '{quote}' is not one ASCII character other than a line break; an empty one says that quotes are text.", nameof(format));
+        }
+
         if (Of(format) is var (separating, quoting) && separating == quoting)
+        {
             throw new ArgumentException($"The Separator and the Quote are both '{separating}'.", nameof(format));
+        }
     }
 
     /// <summary>The rows with the lines that they begin on.</summary>
@@ -29,7 +43,7 @@ internal static class SeparatedRows
     /// decoded.</exception>
     public static IEnumerable<(int Line, string[] Columns)> Read(string path, TaskFileFormat format)
     {
-        var (separator, quote) = Of(format);
+        (char separator, char? quote) = Of(format);
         return quote is { } mark
             ? CsvRows.Read(path, format.Encoding, separator, mark)
             : StrictText.FullLines(path, format.Encoding).Select(line => (line.Number, line.Line.Split(separator)));
@@ -39,11 +53,14 @@ internal static class SeparatedRows
     /// empty.</summary>
     public static string Hint(TaskFileFormat format, string[] first)
     {
-        var (separator, quote) = Of(format);
-        var line = string.Join(separator, first);
-        var (other, name) = Usual.Where(usual => usual.Separator != separator).MaxBy(usual => line.Count(usual.Separator));
+        (char separator, char? quote) = Of(format);
+        string line = string.Join(separator, first);
+        (char other, string? name) = Usual.Where(usual => usual.Separator != separator).MaxBy(usual => line.Count(usual.Separator));
         if (line.Count(other) >= first.Length)
+        {
             return $" The columns seem to be parted by {name}: set Separator (\"separator\") to \"{(other == '\t' ? "\\t" : other)}\".";
+        }
+
         return quote is null && Array.Exists(first, column => column is ['"', .., '"'])
             ? " The columns seem to be quoted: set Quote (\"quote\") to a quotation mark."
             : "";
@@ -51,8 +68,8 @@ internal static class SeparatedRows
 
     private static (char Separator, char? Quote) Of(TaskFileFormat format)
     {
-        var isCsv = format.Layout == TaskFileLayout.Csv;
-        var quote = format.Quote ?? (isCsv ? "\"" : "");
+        bool isCsv = format.Layout == TaskFileLayout.Csv;
+        string quote = format.Quote ?? (isCsv ? "\"" : "");
         return (format.Separator is { } separator ? separator[0] : isCsv ? ',' : '\t', quote.Length == 0 ? null : quote[0]);
     }
 
@@ -71,9 +88,9 @@ internal static class CsvRows
         byte[] one = [(byte)quote], two = [(byte)quote, (byte)quote];
         while (Next())
         {
-            var line = (int)reader.LineNumber;
-            var columns = new string[reader.FieldCount];
-            for (var i = 0; i < columns.Length; i++)
+            int line = (int)reader.LineNumber;
+            string[] columns = new string[reader.FieldCount];
+            for (int i = 0; i < columns.Length; i++)
             {
                 Check(reader.GetRawSpan(i), line);
                 columns[i] = reader.GetString(i);
@@ -97,8 +114,11 @@ internal static class CsvRows
         void Check(ReadOnlySpan<byte> column, int line)
         {
             if (!column.StartsWith(one) || (column.Length > 1 && column.EndsWith(one) && column[1..^1].Count(one[0]) == 2 * column[1..^1].Count(two)))
+            {
                 return;
-            var text = Encoding.UTF8.GetString(column);
+            }
+
+            string text = Encoding.UTF8.GetString(column);
             throw new InvalidDataException(
                 $"{path}, line {line}: the column beginning {text[..Math.Min(text.Length, 40)]} has no "
                 + $"closing quote before a {(separator == ',' ? "comma" : "separator")} or the line's end; quotes within it must be doubled.");
@@ -109,10 +129,13 @@ internal static class CsvRows
     public static void Write(Stream stream, IEnumerable<IEnumerable<string>> rows)
     {
         using var writer = CsvWriter.Create(stream, new CsvWriterOptions { NewLine = "\n", ValidateFieldCount = false }, leaveOpen: true);
-        foreach (var row in rows)
+        foreach (IEnumerable<string> row in rows)
         {
-            foreach (var column in row)
+            foreach (string column in row)
+            {
                 writer.WriteField(column);
+            }
+
             writer.EndRecord();
         }
     }

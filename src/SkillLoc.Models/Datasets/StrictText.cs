@@ -14,11 +14,16 @@ internal static class StrictText
         try
         {
             Span<byte> start = stackalloc byte[3];
-            var isMarked = stream.ReadAtLeast(start, start.Length, throwOnEndOfStream: false) == start.Length && start.SequenceEqual(Encoding.UTF8.Preamble);
+            bool isMarked = stream.ReadAtLeast(start, start.Length, throwOnEndOfStream: false) == start.Length && start.SequenceEqual(Encoding.UTF8.Preamble);
             if (isMarked && encoding.CodePage != Encoding.UTF8.CodePage)
+            {
                 throw new InvalidDataException($"{path}, line 1: the file begins with UTF-8's byte order mark and is to be read as {encoding.WebName}; read it as UTF-8.");
+            }
+
             if (!isMarked)
+            {
                 stream.Position = 0;
+            }
             // Detecting an encoding would put a lenient one in the place of the strict one.
             return new StreamReader(stream, Strict(encoding), detectEncodingFromByteOrderMarks: false);
         }
@@ -34,9 +39,11 @@ internal static class StrictText
     /// <exception cref="InvalidDataException">A byte cannot be decoded.</exception>
     public static IEnumerable<(int Number, string Line)> Lines(string path, Encoding encoding)
     {
-        using var reader = Open(path, encoding);
-        for (var number = 1; Next() is { } line; number++)
+        using StreamReader reader = Open(path, encoding);
+        for (int number = 1; Next() is { } line; number++)
+        {
             yield return (number, line);
+        }
 
         string? Next()
         {
@@ -55,8 +62,8 @@ internal static class StrictText
     /// <exception cref="InvalidDataException">A line within the file is empty, or a byte cannot be decoded.</exception>
     public static IEnumerable<(int Number, string Line)> FullLines(string path, Encoding encoding)
     {
-        var firstEmpty = 0;
-        foreach (var (number, line) in Lines(path, encoding))
+        int firstEmpty = 0;
+        foreach ((int number, string? line) in Lines(path, encoding))
         {
             if (line.Length == 0)
             {
@@ -64,7 +71,10 @@ internal static class StrictText
                 continue;
             }
             if (firstEmpty > 0)
+            {
                 throw new InvalidDataException($"{path}, line {firstEmpty}: the line is empty; a row was expected.");
+            }
+
             yield return (number, line);
         }
     }
@@ -75,16 +85,16 @@ internal static class StrictText
     /// <summary>Creates the exception for an invalid byte, whose position the block reader does not know.</summary>
     public static InvalidDataException Undecodable(string path, Encoding encoding)
     {
-        var bytes = File.ReadAllBytes(path);
-        var strict = Strict(encoding);
+        byte[] bytes = File.ReadAllBytes(path);
+        Encoding strict = Strict(encoding);
         try
         {
             strict.GetCharCount(bytes);
         }
         catch (DecoderFallbackException e)
         {
-            var line = 1 + LineEnds(strict.GetString(bytes, 0, e.Index));
-            var instead = encoding.CodePage == Encoding.UTF8.CodePage
+            int line = 1 + LineEnds(strict.GetString(bytes, 0, e.Index));
+            string instead = encoding.CodePage == Encoding.UTF8.CodePage
                 ? "if the whole file is Latin-1, read it with Encoding.Latin1 (\"encoding\": \"latin1\")"
                 : "read the file with the encoding that it was written in";
             return new InvalidDataException($"{path}, line {line}: the byte 0x{bytes[e.Index]:X2} at offset {e.Index} of the file is not valid "

@@ -181,7 +181,7 @@ public readonly record struct FileColumn
     {
         public override FileColumn Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => reader.TokenType switch
         {
-            JsonTokenType.Number when reader.TryGetInt32(out var place) => place < 0 ? FromPlace(^-place) : FromPlace(place),
+            JsonTokenType.Number when reader.TryGetInt32(out int place) => place < 0 ? FromPlace(^-place) : FromPlace(place),
             JsonTokenType.String when reader.GetString() is { Length: > 0 } name => FromName(name),
             _ => throw new JsonException("A column is a whole number (from 0; -1 is the last) or a name."),
         };
@@ -189,9 +189,13 @@ public readonly record struct FileColumn
         public override void Write(Utf8JsonWriter writer, FileColumn value, JsonSerializerOptions options)
         {
             if (value.Name is { } name)
+            {
                 writer.WriteStringValue(name);
+            }
             else
+            {
                 writer.WriteNumberValue(value.Place.IsFromEnd ? -value.Place.Value : value.Place.Value);
+            }
         }
     }
 }

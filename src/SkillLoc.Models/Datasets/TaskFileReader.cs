@@ -24,20 +24,29 @@ internal static class TaskFileReader
         ArgumentException.ThrowIfNullOrEmpty(path);
         ArgumentNullException.ThrowIfNull(format);
         if (format.Layout == TaskFileLayout.Lines != labelsPath is not null)
+        {
             throw new ArgumentException($"The layout {format.Layout} {(labelsPath is null ? "needs a file of labels" : "has its labels in the file itself")}.", nameof(labelsPath));
+        }
+
         if (format.Layout is not (TaskFileLayout.JsonLines or TaskFileLayout.LabelFirst or TaskFileLayout.Lines) && !format.HasHeader
             && (format.Text.Name ?? format.TextPair?.Name ?? format.Label.Name) is { } name)
+        {
             throw new ArgumentException($"The column '{name}' is asked for by its name and the file has no header; give its place.", nameof(format));
+        }
+
         if (format.Layout == TaskFileLayout.JsonLines && (format.Text.Name is null || format.Label.Name is null || format.TextPair is { Name: null }))
+        {
             throw new ArgumentException("The columns of JSON lines have names; give those instead of places.", nameof(format));
+        }
+
         SeparatedRows.Check(format);
         return Labelled(path, format, labelsPath);
     }
 
     private static IEnumerable<LabeledText> Labelled(string path, TaskFileFormat format, string? labelsPath)
     {
-        var isEmpty = true;
-        foreach (var row in format.Layout switch
+        bool isEmpty = true;
+        foreach (LabeledText row in format.Layout switch
         {
             TaskFileLayout.Tabs or TaskFileLayout.Csv => Columns(path, format, SeparatedRows.Read(path, format)),
             TaskFileLayout.JsonLines => Objects(path, format),
@@ -46,18 +55,20 @@ internal static class TaskFileReader
         })
         {
             isEmpty = false;
-            var label = Label(row, format, labelsPath ?? path);
+            string label = Label(row, format, labelsPath ?? path);
             yield return ReferenceEquals(label, row.Label) ? row : row with { Label = label };
         }
         if (isEmpty)
+        {
             throw new InvalidDataException($"{path} has no rows{(format.HasHeader ? " after its header" : "")}.");
+        }
     }
 
     private static IEnumerable<LabeledText> Columns(string path, TaskFileFormat format, IEnumerable<(int Line, string[] Columns)> rows)
     {
         int? width = null;
         int text = 0, pair = 0, label = 0;
-        foreach (var (line, columns) in rows)
+        foreach ((int line, string[]? columns) in rows)
         {
             if (width is null)
             {
@@ -67,21 +78,32 @@ internal static class TaskFileReader
                 label = Place(format.Label, columns, line);
                 // The whole line would be both.
                 if (width == 1)
+                {
                     throw new InvalidDataException($"{path}, line {line}: there is 1 column, and a text and a label are two.{SeparatedRows.Hint(format, columns)}");
+                }
+
                 if (format.HasHeader)
+                {
                     continue;
+                }
             }
             if (columns.Length < width && format.SkipsShortRows)
+            {
                 continue;
+            }
+
             if (columns.Length != width)
+            {
                 throw new InvalidDataException($"{path}, line {line}: {columns.Length} columns were found and {width} expected, "
                     + $"as the {(format.HasHeader ? "header" : "first row")} has.");
+            }
+
             yield return new LabeledText(columns[text], pair < 0 ? null : columns[pair], columns[label], line);
         }
 
         int Place(FileColumn column, string[] first, int line)
         {
-            var place = column.Name is null ? column.Place.GetOffset(first.Length) : Array.IndexOf(first, column.Name);
+            int place = column.Name is null ? column.Place.GetOffset(first.Length) : Array.IndexOf(first, column.Name);
             return place >= 0 && place < first.Length
                 ? place
                 : throw new InvalidDataException(
@@ -91,7 +113,7 @@ internal static class TaskFileReader
 
     private static IEnumerable<LabeledText> Objects(string path, TaskFileFormat format)
     {
-        foreach (var (number, line) in StrictText.FullLines(path, format.Encoding))
+        foreach ((int number, string? line) in StrictText.FullLines(path, format.Encoding))
         {
             yield return Row(line, number);
         }
@@ -117,10 +139,16 @@ internal static class TaskFileReader
         string Value(JsonElement row, FileColumn column, int number)
         {
             if (row.ValueKind != JsonValueKind.Object)
+            {
                 throw new InvalidDataException($"{path}, line {number}: a JSON object was expected and {row.ValueKind} found.");
-            if (!row.TryGetProperty(column.Name!, out var value))
+            }
+
+            if (!row.TryGetProperty(column.Name!, out JsonElement value))
+            {
                 throw new InvalidDataException($"{path}, line {number}: the object has no property {column}, "
                     + $"only {string.Join(", ", row.EnumerateObject().Select(property => property.Name))}.");
+            }
+
             return value.ValueKind switch
             {
                 JsonValueKind.String => value.GetString()!,
@@ -132,41 +160,58 @@ internal static class TaskFileReader
 
     private static IEnumerable<LabeledText> LabelsFirst(string path, TaskFileFormat format)
     {
-        foreach (var (number, line) in StrictText.FullLines(path, format.Encoding))
+        foreach ((int number, string? line) in StrictText.FullLines(path, format.Encoding))
         {
-            var space = line.IndexOf(' ', StringComparison.Ordinal);
+            int space = line.IndexOf(' ', StringComparison.Ordinal);
             if (space <= 0)
+            {
                 throw new InvalidDataException($"{path}, line {number}: a label, a space and a text were expected and '{StrictText.Shown(line)}' found.");
+            }
+
             yield return new LabeledText(line[(space + 1)..], null, line[..space], number);
         }
     }
 
     private static IEnumerable<LabeledText> Parallel(string path, TaskFileFormat format, string labelsPath)
     {
-        using var labels = StrictText.Lines(labelsPath, format.Encoding).GetEnumerator();
-        var count = 0;
-        foreach (var (number, line) in StrictText.Lines(path, format.Encoding))
+        using IEnumerator<(int Number, string Line)> labels = StrictText.Lines(labelsPath, format.Encoding).GetEnumerator();
+        int count = 0;
+        foreach ((int number, string? line) in StrictText.Lines(path, format.Encoding))
         {
             if (!labels.MoveNext())
+            {
                 throw new InvalidDataException($"{labelsPath} has {count} lines and {path} has more; there must be a label a line.");
+            }
+
             yield return new LabeledText(line, null, labels.Current.Line, number);
             count++;
         }
         if (labels.MoveNext())
+        {
             throw new InvalidDataException($"{path} has {count} lines and {labelsPath} has more; there must be a label a line.");
+        }
     }
 
     private static string Label(LabeledText row, TaskFileFormat format, string path)
     {
-        var label = row.Label;
+        string? label = row.Label;
         if (format.LabelMap is { } map && !map.TryGetValue(label, out label))
+        {
             throw Unknown(map.Keys);
+        }
+
         if (format.Labels is { } labels && !labels.Contains(label, StringComparer.Ordinal))
+        {
             throw Unknown(labels);
+        }
+
         if (format.ScoreRange is { } range
-            && !(float.TryParse(label, NumberStyles.Float, CultureInfo.InvariantCulture, out var score) && range.Contains(score)))
+            && !(float.TryParse(label, NumberStyles.Float, CultureInfo.InvariantCulture, out float score) && range.Contains(score)))
+        {
             throw new InvalidDataException(string.Create(CultureInfo.InvariantCulture,
                 $"{path}, line {row.Line}: a score from {range.Lowest} to {range.Highest} was expected and '{StrictText.Shown(label)}' found."));
+        }
+
         return label;
 
         InvalidDataException Unknown(IEnumerable<string> known) =>

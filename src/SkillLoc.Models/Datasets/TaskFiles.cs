@@ -73,7 +73,7 @@ public sealed record TaskFiles(string Name, TaskFileFormat Format)
     /// <exception cref="ArgumentOutOfRangeException">The split is undefined.</exception>
     public string FileName(DataSplit split)
     {
-        var extension = Format.Layout == TaskFileLayout.Csv ? ".csv" : ".tsv";
+        string extension = Format.Layout == TaskFileLayout.Csv ? ".csv" : ".tsv";
         return split switch
         {
             DataSplit.Train => "train" + extension,

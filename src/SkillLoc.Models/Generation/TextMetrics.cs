@@ -163,7 +163,7 @@ public static partial class TextMetrics
 
     private static double Pearson(IReadOnlyList<string> predictions, IReadOnlyList<IReadOnlyList<string>> answers)
     {
-        var truth = new double[answers.Count];
+        double[] truth = new double[answers.Count];
         for (int row = 0; row < truth.Length; row++)
         {
             truth[row] = Number(answers[row][0]);
@@ -190,7 +190,7 @@ public static partial class TextMetrics
             return words.Length == right.Length ? 1 : 0;
         }
 
-        Dictionary<string, int> left = right.CountBy(word => word, StringComparer.Ordinal).ToDictionary(StringComparer.Ordinal);
+        var left = right.CountBy(word => word, StringComparer.Ordinal).ToDictionary(StringComparer.Ordinal);
         int common = 0;
         foreach (string word in words)
         {
@@ -218,7 +218,7 @@ public static partial class TextMetrics
     private static int LongestCommonSubsequence(string[] first, string[] second)
     {
         // lengths[j] is that of the words of the first so far and the first j words of the second.
-        var lengths = new int[second.Length + 1];
+        int[] lengths = new int[second.Length + 1];
         foreach (string word in first)
         {
             int diagonal = 0;

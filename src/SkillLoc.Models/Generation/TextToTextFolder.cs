@@ -187,7 +187,7 @@ public sealed class TextToTextFolder
             throw new InvalidDataException($"{path}, line {number}: a text, a tab and an answer were expected and '{StrictText.Shown(line)}' found.");
         }
 
-        var answers = new string[columns.Length - 1];
+        string[] answers = new string[columns.Length - 1];
         for (int i = 0; i < answers.Length; i++)
         {
             string answer = columns[i + 1].Trim();

@@ -89,7 +89,7 @@ public sealed class Graft
 
         foreach (GraftPart part in Parts)
         {
-            using var scope = NewDisposeScope();
+            using DisposeScope scope = NewDisposeScope();
             Parameter weight = model.Parameters[part.Name];
             Tensor indices = tensor(Array.ConvertAll(part.Indices, i => (long)i), device: weight.device);
             Tensor values = tensor(part.Values).to(weight.dtype, weight.device);
@@ -109,7 +109,7 @@ public sealed class Graft
     {
         ArgumentNullException.ThrowIfNull(classifier);
         Check(classifier.Backbone, BaseFingerprint);
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         return new()
         {
             BaseFingerprint = BaseFingerprint,
@@ -135,7 +135,7 @@ public sealed class Graft
     /// <exception cref="IOException">It could not be written; an existing file is unchanged.</exception>
     public void Save(string path)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         SafetensorsWriter.Write(path, Tensors(), Metadata());
     }
 
@@ -143,7 +143,7 @@ public sealed class Graft
     /// <param name="stream">A writable stream.</param>
     public void Save(Stream stream)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         SafetensorsWriter.Write(stream, Tensors(), Metadata());
     }
 
@@ -154,7 +154,7 @@ public sealed class Graft
     /// <exception cref="InvalidDataException">The file is damaged or is not a graft.</exception>
     public static Graft Load(string path)
     {
-        using SafetensorsFile file = SafetensorsFile.Open(path);
+        using var file = SafetensorsFile.Open(path);
         return Read(file, path);
     }
 
@@ -165,7 +165,7 @@ public sealed class Graft
     /// <exception cref="InvalidDataException">The bytes are damaged or are not a graft.</exception>
     public static Graft Load(byte[] bytes, string source)
     {
-        using SafetensorsFile file = SafetensorsFile.FromBytes(bytes, source);
+        using var file = SafetensorsFile.FromBytes(bytes, source);
         return Read(file, source);
     }
 

@@ -56,13 +56,13 @@ public sealed partial class GraftMask
         }
 
         using IDisposable noGradients = no_grad();
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         List<Tensor> values = [], places = [];
         long gathered = 0;
         float bound = -1;
         foreach (Entry entry in _entries)
         {
-            using var each = NewDisposeScope();
+            using DisposeScope each = NewDisposeScope();
 
             // The entries come in index order, so what only equals the last of those kept has lost against it.
             Tensor movement = Free(entry, (entry.FineTuned - entry.Pre).to(ScalarType.Float32).abs_(), -1).view(-1);
@@ -83,7 +83,7 @@ public sealed partial class GraftMask
 
         void Keep()
         {
-            using var each = NewDisposeScope();
+            using DisposeScope each = NewDisposeScope();
 
             // Only what reaches the K-th largest is sorted; a stable sort keeps ties in index order.
             Tensor all = cat(values);
@@ -152,7 +152,7 @@ public sealed partial class GraftMask
     /// <exception cref="InvalidDataException">The file is damaged, or belongs to another base model or other parameters.</exception>
     public void ReadBasePatch(string path, string baseFingerprint)
     {
-        using SafetensorsFile file = SafetensorsFile.Open(path);
+        using var file = SafetensorsFile.Open(path);
         if (Graft.IsGraft(file))
         {
             TakeCoordinates(Graft.Load(path), path, baseFingerprint);
@@ -162,7 +162,7 @@ public sealed partial class GraftMask
         CheckParameters(path, file.Tensors.Select(info => (info.Name, (long[]?)info.Shape)), whole: true);
         bool scores = _entries.Exists(entry =>
         {
-            using var scope = NewDisposeScope();
+            using DisposeScope scope = NewDisposeScope();
             return file.Read(entry.Name, ScalarType.Float32).max().item<float>() > 1;
         });
         SetBase(entry =>
@@ -182,7 +182,7 @@ public sealed partial class GraftMask
         }
 
         CheckParameters(path, graft.Parts.Select(part => (part.Name, (long[]?)null)), whole: false);
-        Dictionary<string, int[]> indices = graft.Parts.ToDictionary(part => part.Name, part => part.Indices, StringComparer.Ordinal);
+        var indices = graft.Parts.ToDictionary(part => part.Name, part => part.Indices, StringComparer.Ordinal);
         SetBase(entry =>
         {
             if (!indices.TryGetValue(entry.Name, out int[]? given))

@@ -314,11 +314,11 @@ public sealed partial class GraftMask : IDisposable
             return null;
         }
 
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Tensor[] inside = [.. _entries.Select(entry =>
         {
             using IDisposable noGradients = no_grad();
-            using var each = NewDisposeScope();
+            using DisposeScope each = NewDisposeScope();
             return Margin(entry).masked_select(Rounded(entry)).MoveToOuterDisposeScope();
         })];
         Tensor margins = cat(inside);
@@ -344,7 +344,7 @@ public sealed partial class GraftMask : IDisposable
         using IDisposable noGradients = no_grad();
         foreach (Entry entry in _entries)
         {
-            using var scope = NewDisposeScope();
+            using DisposeScope scope = NewDisposeScope();
             action(entry);
         }
     }

@@ -70,7 +70,7 @@ internal sealed class GraftMaskState
             metadata[MetricPrefix + name] = Text(value);
         }
 
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         SafetensorsWriter.Write(path, Tensors(mask), metadata);
 
         static string Text(double value) => value.ToString("R", CultureInfo.InvariantCulture);
@@ -83,7 +83,7 @@ internal sealed class GraftMaskState
     /// <exception cref="InvalidDataException">The file is damaged.</exception>
     public static int? SeedOf(string path)
     {
-        using SafetensorsFile file = SafetensorsFile.Open(path);
+        using var file = SafetensorsFile.Open(path);
         return SeedOf(file.Metadata);
     }
 
@@ -99,7 +99,7 @@ internal sealed class GraftMaskState
     {
         ArgumentNullException.ThrowIfNull(mask);
         ArgumentNullException.ThrowIfNull(identity);
-        using SafetensorsFile file = SafetensorsFile.Open(path);
+        using var file = SafetensorsFile.Open(path);
         IReadOnlyDictionary<string, string> metadata = file.Metadata;
         if (metadata.GetValueOrDefault("format") != Format || metadata.GetValueOrDefault("version") != Version)
         {
@@ -121,7 +121,7 @@ internal sealed class GraftMaskState
         var best = new List<GraftPart>();
         foreach (string name in mask.Names)
         {
-            using var scope = NewDisposeScope();
+            using DisposeScope scope = NewDisposeScope();
             if (!file.Contains(name + ScoresSuffix))
             {
                 throw new InvalidDataException($"{path} lacks the scores of '{name}'.");

@@ -13,7 +13,7 @@ public static class GraftOverlap
         ArgumentNullException.ThrowIfNull(first);
         ArgumentNullException.ThrowIfNull(second);
         CheckBase(first, second);
-        Dictionary<string, int[]> others = second.Parts.ToDictionary(part => part.Name, part => part.Indices, StringComparer.Ordinal);
+        var others = second.Parts.ToDictionary(part => part.Name, part => part.Indices, StringComparer.Ordinal);
         return first.Parts.Sum(part => others.TryGetValue(part.Name, out int[]? indices) ? Shared(part.Indices, indices) : 0);
     }
 

@@ -114,7 +114,7 @@ public sealed class GraftSwitch : IDisposable
         /// <summary>Writes the scalars directly where possible, since an operator call costs more than a few scalars.</summary>
         public static Place Of(Parameter weight, GraftPart part)
         {
-            using var scope = NewDisposeScope();
+            using DisposeScope scope = NewDisposeScope();
             using Tensor detached = weight.detach();
             Tensor indices = tensor(Array.ConvertAll(part.Indices, i => (long)i), device: weight.device);
             Tensor values = tensor(part.Values).to(weight.dtype, weight.device);

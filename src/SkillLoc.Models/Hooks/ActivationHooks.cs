@@ -184,7 +184,7 @@ internal sealed class PassHooks
         Tensor current = activation;
         foreach (ActivationHook hook in hooks)
         {
-            using var scope = NewDisposeScope();
+            using DisposeScope scope = NewDisposeScope();
             if (hook(current, context) is { } edited && !ReferenceEquals(edited, current))
             {
                 Check(point, current, edited);

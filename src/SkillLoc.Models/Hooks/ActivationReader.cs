@@ -73,10 +73,10 @@ public sealed class ActivationReader : IDisposable
     internal ActivationReader(string folder, Func<ModelConfig, string> point, TextPooling pooling, string? template, int maxLength, Device? device)
     {
         PromptTemplate? prompt = template is null ? null : PromptTemplate.Parse(template);
-        using CheckpointFolder checkpoint = CheckpointFolder.Open(folder);
+        using var checkpoint = CheckpointFolder.Open(folder);
         LanguageModel.CheckArchitecture(checkpoint.Config);
         string name = point(checkpoint.Config);
-        CheckpointTokenizer tokenizer = CheckpointTokenizer.Load(folder);
+        var tokenizer = CheckpointTokenizer.Load(folder);
         tokenizer.CheckVocabulary(checkpoint.Config.VocabularySize);
         if (prompt is not null && !tokenizer.HasMask)
         {
@@ -85,7 +85,7 @@ public sealed class ActivationReader : IDisposable
         }
 
         Check(LanguageModel.HookPointsOf(checkpoint), name, pooling);
-        LanguageModel model = LanguageModel.LoadReader(checkpoint, device, withDecoder: name.StartsWith("decoder", StringComparison.Ordinal));
+        var model = LanguageModel.LoadReader(checkpoint, device, withDecoder: name.StartsWith("decoder", StringComparison.Ordinal));
         try
         {
             if (model.Adaptation?.PromptSize > 0)
@@ -130,15 +130,15 @@ public sealed class ActivationReader : IDisposable
     public float[][] Read(IReadOnlyList<EncodedText> rows, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(rows);
-        var vectors = new float[rows.Count][];
+        float[][] vectors = new float[rows.Count][];
         using Lifetime.Hold hold = _model.Hold();
         using IDisposable inference = no_grad();
         int prompt = _model.Adaptation?.PromptSize ?? 0, size = Point.Size;
         foreach (int[] group in LengthBatches.Split([.. rows.Select(row => row.Ids.Length + prompt)], LengthBatches.SuitableTokens(_model.Device)))
         {
             cancellation.ThrowIfCancellationRequested();
-            using var scope = NewDisposeScope();
-            using TokenBatch batch = TokenBatch.Create([.. group.Select(i => rows[i])], _padId, _model.Device);
+            using DisposeScope scope = NewDisposeScope();
+            using var batch = TokenBatch.Create([.. group.Select(i => rows[i])], _padId, _model.Device);
             float[] values = Read(batch).to(ScalarType.Float32).cpu().data<float>().ToArray();
             for (int i = 0; i < group.Length; i++)
             {
@@ -166,7 +166,7 @@ public sealed class ActivationReader : IDisposable
     /// <summary>One vector a row.</summary>
     private Tensor Read(TokenBatch batch)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Tensor? pooled = null;
         var hooks = new ActivationHooks(_model);
         hooks.Add([Point], (activation, context) =>

@@ -42,8 +42,8 @@ internal static class JsonText
         catch (JsonException e)
         {
             // The message itself ends in path or line, counted from 0.
-            var end = e.Message.IndexOf(" Path: ", StringComparison.Ordinal) is >= 0 and var path ? path : e.Message.IndexOf(" LineNumber: ", StringComparison.Ordinal);
-            var place = string.IsNullOrEmpty(e.Path) || e.Path == "$" ? "" : $", at {e.Path}";
+            int end = e.Message.IndexOf(" Path: ", StringComparison.Ordinal) is >= 0 and var path ? path : e.Message.IndexOf(" LineNumber: ", StringComparison.Ordinal);
+            string place = string.IsNullOrEmpty(e.Path) || e.Path == "$" ? "" : $", at {e.Path}";
             throw new InvalidDataException($"{source}, line {(e.LineNumber ?? 0) + 1}{place}: {(end < 0 ? e.Message : e.Message[..end])}", e);
         }
         // What a constructor or a setter refuses, and texts that are not valid Unicode.
@@ -68,7 +68,7 @@ internal static class JsonText
                 case JsonTokenType.EndArray or JsonTokenType.EndObject:
                     inArray.Pop();
                     break;
-                case JsonTokenType.Null when inArray.TryPeek(out var isElement) && isElement:
+                case JsonTokenType.Null when inArray.TryPeek(out bool isElement) && isElement:
                     throw new JsonException("An element of an array is null.", null, json[..(int)reader.TokenStartIndex].Count((byte)'\n'), null);
             }
         }
@@ -84,8 +84,8 @@ internal sealed class NameConverter<T> : JsonConverter<T>
 
     public override T Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
     {
-        var name = reader.TokenType == JsonTokenType.String ? reader.GetString() : null;
-        return name is not null && Values.TryGetValue(name, out var value)
+        string? name = reader.TokenType == JsonTokenType.String ? reader.GetString() : null;
+        return name is not null && Values.TryGetValue(name, out T value)
             ? value
             : throw new JsonException($"{(name is null ? $"A {reader.TokenType}" : $"\"{name}\"")} was found; right would be one of {string.Join(", ", Values.Keys)}.");
     }

@@ -90,7 +90,7 @@ public sealed class NeuronPerturbation : IDisposable
     private Tensor Edit(Layer edited, Tensor activations)
     {
         using Held held = new(this, activations);
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         return (Kind == PerturbationKind.Gaussian
             ? activations.Add(Noise(edited.Values, activations))
             : where(edited.Mask, edited.Values, activations)).MoveToOuterDisposeScope();
@@ -126,7 +126,7 @@ public sealed class NeuronPerturbation : IDisposable
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(neurons);
         neurons.CheckFits(model.Config);
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         return
         [
             .. Enumerable.Range(0, neurons.Layers).Select(layer => neurons.Indices(layer) is { Length: > 0 } chosen

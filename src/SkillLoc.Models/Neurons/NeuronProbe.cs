@@ -77,7 +77,7 @@ public sealed class NeuronProbe
         IReadOnlyList<EncodedText> rows, IReadOnlyList<ProbeTask> tasks, CancellationToken cancellation = default)
     {
         Check(rows, tasks);
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Tensor[][] sums = Accumulators(tasks.Count);
         Run(
             rows, tasks, Counting,
@@ -129,7 +129,7 @@ public sealed class NeuronProbe
             }
         }
 
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Tensor[][] counts = Accumulators(tasks.Count);
         Tensor[][] limits = [.. thresholds.Select(table => Limits(table).to(_classifier.Backbone.Device).view([.. Shape]).unbind().ToArray())];
 
@@ -167,20 +167,20 @@ public sealed class NeuronProbe
             }
         }
 
-        var activations = new float[rows.Count][];
+        float[][] activations = new float[rows.Count][];
         for (int i = 0; i < activations.Length; i++)
         {
             activations[i] = new float[neurons.Count];
         }
 
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         var byLayer = neurons.Select((neuron, column) => (neuron, column)).GroupBy(pair => pair.neuron.Layer).ToDictionary(
             group => group.Key,
             group => (Columns: group.Select(pair => pair.column).ToArray(), Index: tensor(
                 group.Select(pair => ((long)pair.neuron.Slot * Width) + pair.neuron.Neuron).ToArray(), device: _classifier.Backbone.Device)));
         ForEachBatch(rows, (group, layer, values) =>
         {
-            if (!byLayer.TryGetValue(layer, out var wanted))
+            if (!byLayer.TryGetValue(layer, out (int[] Columns, Tensor Index) wanted))
             {
                 return;
             }
@@ -256,7 +256,7 @@ public sealed class NeuronProbe
     /// <summary>Sums plus an offset, divided by the number of rows of the task.</summary>
     private NeuronValues Share(Tensor[] sums, ProbeTask task, int more)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Tensor share = stack(sums).Add_(more).Div_(task.Labels.Count(label => label is not null));
         return new(share.cpu().data<double>().ToArray(), Shape);
     }
@@ -294,7 +294,7 @@ public sealed class NeuronProbe
     {
         int[]? current = null;
         var prepared = new Tensor?[tasks.Count];
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         ForEachBatch(rows, (group, layer, values) =>
         {
             for (int i = 0; i < prepared.Length; i++)
@@ -324,7 +324,7 @@ public sealed class NeuronProbe
         foreach (int[] group in LengthBatches.Split([.. lengths.Select(length => length + PromptSize)], LengthBatches.SuitableTokens(model.Device)))
         {
             cancellation.ThrowIfCancellationRequested();
-            using var scope = NewDisposeScope();
+            using DisposeScope scope = NewDisposeScope();
             using TokenBatch batch = _classifier.Batch([.. group.Select(i => rows[i])]);
             int[] ofBatch = [.. group.Select(i => lengths[i])];
             var hooks = new ActivationHooks(model);

@@ -54,7 +54,7 @@ public static class NeuronPruning
         int[] sizes = [.. model.Config.FeedForwardSizes];
 
         using IDisposable noGradients = no_grad();
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         var changed = new Dictionary<string, Tensor>(StringComparer.Ordinal);
         for (int layer = lowLayer; layer < high; layer++)
         {

@@ -57,7 +57,7 @@ public sealed class NeuronSet
     public int[] Indices(int layer)
     {
         ReadOnlySpan<bool> members = Of(layer);
-        var indices = new int[members.Count(true)];
+        int[] indices = new int[members.Count(true)];
         for (int i = 0, found = 0; i < members.Length; i++)
         {
             if (members[i])
@@ -75,7 +75,7 @@ public sealed class NeuronSet
     public NeuronSet RandomControl(int seed)
     {
         var random = new Random(seed);
-        var members = new bool[_members.Length];
+        bool[] members = new bool[_members.Length];
         for (int layer = 0; layer < Layers; layer++)
         {
             int[] neurons = [.. Enumerable.Range(0, Width)];
@@ -97,7 +97,7 @@ public sealed class NeuronSet
     public NeuronSet Within(int lowLayer, int highLayer)
     {
         CheckRange(lowLayer, highLayer, Layers);
-        var members = new bool[_members.Length];
+        bool[] members = new bool[_members.Length];
         int start = lowLayer * Width, count = (highLayer - lowLayer) * Width;
         _members.AsSpan(start, count).CopyTo(members.AsSpan(start, count));
         return new(members, Layers, Width);
@@ -183,7 +183,7 @@ internal static class NeuronFile
     /// <exception cref="InvalidDataException">The file has several tensors and none has the name, or the shape differs.</exception>
     public static torch.Tensor Read(string path, string? name, IReadOnlyList<long>? expected, torch.ScalarType type)
     {
-        using SafetensorsFile file = SafetensorsFile.Open(path);
+        using var file = SafetensorsFile.Open(path);
         TensorInfo info = file.Tensors.FirstOrDefault(tensor => tensor.Name == name)
             ?? (name is null && file.Tensors.Count == 1 ? file.Tensors[0] : throw new InvalidDataException(
                 $"{path} holds {file.Tensors.Count} tensors ({string.Join(", ", file.Tensors.Take(5).Select(tensor => $"'{tensor.Name}'"))}), "

@@ -72,7 +72,7 @@ public sealed class NeuronValues
             return this;
         }
 
-        var means = new double[Layers * Width];
+        double[] means = new double[Layers * Width];
         for (int layer = 0; layer < Layers; layer++)
         {
             Span<double> mean = means.AsSpan(layer * Width, Width);

@@ -98,7 +98,7 @@ public static class SkillNeurons
     private static NeuronSet Take(int[][][] rankings, int layers, int width, double fraction, SubtaskFill fill)
     {
         int count = CountOf(fraction, width), share = count / rankings.Length;
-        var members = new bool[layers * width];
+        bool[] members = new bool[layers * width];
         int[][][] fillers = fill == SubtaskFill.Last ? [rankings[^1]] : rankings;
         for (int layer = 0; layer < layers; layer++)
         {
@@ -111,7 +111,7 @@ public static class SkillNeurons
                 }
             }
 
-            var next = new int[fillers.Length];
+            int[] next = new int[fillers.Length];
             for (int turn = 0, missing = count - chosen.Count(true); missing > 0; turn = (turn + 1) % fillers.Length, missing--)
             {
                 int[] ranking = fillers[turn][layer];

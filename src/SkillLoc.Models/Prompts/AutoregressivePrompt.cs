@@ -21,11 +21,20 @@ public sealed record AutoregressivePrompt
         ArgumentNullException.ThrowIfNull(options);
         Template = AutoregressiveTemplate.Parse(template);
         if (options.Count < 2)
+        {
             throw new ArgumentException($"A prompt needs at least two options, not {options.Count}.", nameof(options));
+        }
+
         if (options.Any(string.IsNullOrEmpty))
+        {
             throw new ArgumentException("The prompt has an empty option.", nameof(options));
+        }
+
         if (options.GroupBy(option => option, StringComparer.Ordinal).FirstOrDefault(group => group.Count() > 1) is { } twice)
+        {
             throw new ArgumentException($"The prompt has the option '{twice.Key}' twice.", nameof(options));
+        }
+
         Options = [.. options];
     }
 
@@ -70,17 +79,23 @@ public sealed partial class AutoregressiveTemplate
     {
         ArgumentException.ThrowIfNullOrEmpty(template);
         var pieces = new List<TemplatePiece>();
-        var start = 0;
+        int start = 0;
         foreach (Match match in Placeholder().Matches(template))
         {
             if (match.Index > start)
+            {
                 pieces.Add(new TemplatePiece.Literal(template[start..match.Index]));
-            var index = match.Value.Contains('0', StringComparison.Ordinal) ? 0 : 1;
+            }
+
+            int index = match.Value.Contains('0', StringComparison.Ordinal) ? 0 : 1;
             pieces.Add(new TemplatePiece.Sentence(index, LeadingSpace: match.Value[0] == ' ', FirstLetter.AsIs, DropsLastCharacter: false));
             start = match.Index + match.Length;
         }
         if (start < template.Length)
+        {
             pieces.Add(new TemplatePiece.Literal(template[start..]));
+        }
+
         return pieces.Exists(piece => piece is TemplatePiece.Sentence { Index: 0 })
             ? new AutoregressiveTemplate(template, pieces)
             : throw new FormatException($"Template '{template}': it has no '{{0}}', where the row's sentence goes ('{{1}}' is the second sentence's place).");
@@ -114,7 +129,10 @@ internal sealed class AutoregressiveEncoder : ITextEncoder
         ArgumentNullException.ThrowIfNull(tokenizer);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(maxLength);
         if (!tokenizer.DistinguishesLeadingSpace)
+        {
             throw new ArgumentException("A text to be continued needs a byte-level BPE tokenizer, such as GPT-2's.", nameof(tokenizer));
+        }
+
         _template = template;
         _tokenizer = tokenizer;
         MaxLength = maxLength;
@@ -138,29 +156,37 @@ internal sealed class AutoregressiveEncoder : ITextEncoder
         var whole = new StringBuilder();
         var parts = new List<(string Text, bool IsSentence)>();
         var sentences = new List<(int Start, int End)>();
-        var bytes = 0;
-        foreach (var piece in _template.Pieces)
+        int bytes = 0;
+        foreach (TemplatePiece piece in _template.Pieces)
         {
-            var part = piece switch
+            string part = piece switch
             {
                 TemplatePiece.Sentence sentence => sentence.Apply((sentence.Index == 0 ? text : textPair) ?? throw new InvalidDataException(
                     $"Template '{_template}' needs a second sentence, and the row has none; name the column that holds it.")),
                 TemplatePiece.Literal literal => literal.Text,
                 _ => throw new InvalidOperationException($"Template '{_template}' has a piece of another kind than a sentence and a literal."),
             };
-            var length = Encoding.UTF8.GetByteCount(part);
+            int length = Encoding.UTF8.GetByteCount(part);
             if (piece is TemplatePiece.Sentence)
+            {
                 sentences.Add((bytes, bytes + length));
+            }
+
             bytes += length;
             parts.Add((part, piece is TemplatePiece.Sentence));
             whole.Append(part);
         }
 
-        var ids = _tokenizer.EncodeFirst(whole.ToString(), Truncation == Truncation.Tail ? MaxLength : int.MaxValue);
+        int[] ids = _tokenizer.EncodeFirst(whole.ToString(), Truncation == Truncation.Tail ? MaxLength : int.MaxValue);
         if (ids.Length > MaxLength)
+        {
             ids = Cut(ids, parts, sentences, bytes);
+        }
         else if (ids.Length == 0)
+        {
             ids = [_tokenizer.PadId];
+        }
+
         return new EncodedText(ids, TokenTypes: null, ids.Length - 1);
     }
 
@@ -168,24 +194,27 @@ internal sealed class AutoregressiveEncoder : ITextEncoder
     private int[] Cut(int[] ids, List<(string Text, bool IsSentence)> parts, List<(int Start, int End)> sentences, int bytes)
     {
         // A byte-level token has one character for each byte. A space that the tokenizer put before the text comes first.
-        var lengths = Array.ConvertAll(ids, id => _tokenizer.TokenOf(id).Length);
-        var end = bytes - lengths.Sum();
+        int[] lengths = Array.ConvertAll(ids, id => _tokenizer.TokenOf(id).Length);
+        int end = bytes - lengths.Sum();
         var sequence = new TokenSequence(Truncation, MaxLength);
         if (end is not (0 or -1))
         {
             // A tokenizer that changes texts does not tell which of them a token is of, so each is encoded alone.
-            foreach (var (text, isSentence) in parts)
+            foreach ((string? text, bool isSentence) in parts)
+            {
                 sequence.AddRange(_tokenizer.Encode(text), type: 0, isSentence);
+            }
+
             return sequence.ToEncodedText(withTypes: false).Ids;
         }
 
-        var start = 0;
+        int start = 0;
         int? owner = null;
-        for (var i = 0; i < ids.Length; i++)
+        for (int i = 0; i < ids.Length; i++)
         {
-            var from = end;
+            int from = end;
             end += lengths[i];
-            var place = sentences.FindIndex(sentence => sentence.Start <= from && end <= sentence.End);
+            int place = sentences.FindIndex(sentence => sentence.Start <= from && end <= sentence.End);
             if (i > 0 && place != owner)
             {
                 sequence.AddRange(new ArraySegment<int>(ids, start, i - start), type: 0, isSentence: owner >= 0);

@@ -56,7 +56,10 @@ internal sealed class TokenSequence(Truncation truncation, int maxLength)
     public void Add(int id, int type, bool isPosition = false)
     {
         if (isPosition)
+        {
             _position = _runs.Count;
+        }
+
         _runs.Add(new Run(new[] { id }, type, isSentence: false));
     }
 
@@ -68,42 +71,49 @@ internal sealed class TokenSequence(Truncation truncation, int maxLength)
     /// <exception cref="InvalidDataException">The scored position was cut off, or the template alone exceeds the limit.</exception>
     public EncodedText ToEncodedText(bool withTypes)
     {
-        var length = _runs.Sum(run => run.Ids.Count);
+        int length = _runs.Sum(run => run.Ids.Count);
         if (truncation == Truncation.Sentences && length > maxLength)
         {
             CutSentences(length - maxLength);
             length = maxLength;
         }
 
-        var (first, count) = truncation == Truncation.Head ? (Math.Max(0, length - maxLength), Math.Min(length, maxLength)) : (0, Math.Min(length, maxLength));
-        var ids = new int[length];
-        var types = withTypes ? new int[length] : null;
-        var position = 0;
+        (int first, int count) = truncation == Truncation.Head ? (Math.Max(0, length - maxLength), Math.Min(length, maxLength)) : (0, Math.Min(length, maxLength));
+        int[] ids = new int[length];
+        int[]? types = withTypes ? new int[length] : null;
+        int position = 0;
         for (int i = 0, offset = 0; i < _runs.Count; offset += _runs[i].Ids.Count, i++)
         {
             _runs[i].Ids.CopyTo(ids, offset);
             types?.AsSpan(offset, _runs[i].Ids.Count).Fill(_runs[i].Type);
             if (i == _position)
+            {
                 position = offset - first;
+            }
         }
 
         if (position < 0 || (_position is not null && position >= count))
+        {
             throw new InvalidDataException(
                 $"Cut to its {(truncation == Truncation.Head ? "last" : "first")} {maxLength} tokens, the row loses its mask; "
                 + $"use {nameof(Truncation)}.{nameof(Truncation.Sentences)}, a larger MaxLength, or a sentence limit.");
+        }
+
         return new EncodedText(ids[first..(first + count)], types?[first..(first + count)], position);
     }
 
     // The longest sentences shrink together until the surplus is gone.
     private void CutSentences(int surplus)
     {
-        var sentences = _runs.Where(run => run.IsSentence).ToArray();
-        var budget = sentences.Sum(run => run.Ids.Count) - surplus;
+        Run[] sentences = _runs.Where(run => run.IsSentence).ToArray();
+        int budget = sentences.Sum(run => run.Ids.Count) - surplus;
         if (budget < 0)
+        {
             throw new InvalidDataException($"The template alone is {-budget} tokens longer than the limit of {maxLength}; raise MaxLength.");
+        }
 
-        var left = sentences.Length;
-        foreach (var run in sentences.OrderBy(run => run.Ids.Count))
+        int left = sentences.Length;
+        foreach (Run? run in sentences.OrderBy(run => run.Ids.Count))
         {
             run.Ids = run.Ids[..Math.Min(run.Ids.Count, budget / left)];
             budget -= run.Ids.Count;
@@ -156,17 +166,24 @@ internal sealed class SequenceEncoder : ITextEncoder
     {
         ArgumentNullException.ThrowIfNull(text);
         var sequence = new TokenSequence(Truncation, MaxLength);
-        var needed = sequence.NeededOf(textPair is null ? 1 : 2);
-        foreach (var part in textPair is null ? _format.Single : _format.Pair)
+        int needed = sequence.NeededOf(textPair is null ? 1 : 2);
+        foreach (SequenceFormat.Part part in textPair is null ? _format.Single : _format.Pair)
         {
             if (part.Id is { } special)
+            {
                 sequence.Add(special, part.Type);
+            }
             else
+            {
                 sequence.AddRange(_tokenizer.EncodeFirst(part.IsSecond ? textPair! : text, needed), part.Type, isSentence: true);
+            }
         }
         var row = sequence.ToEncodedText(_tokenizer.UsesTokenTypes);
         if (row.Ids.Length == 0)
+        {
             row = new([_tokenizer.PadId], row.TokenTypes is null ? null : [0], 0);
+        }
+
         return ScoresLast ? row with { Position = row.Ids.Length - 1 } : row;
     }
 }

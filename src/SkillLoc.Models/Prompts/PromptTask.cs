@@ -37,7 +37,10 @@ public sealed record PromptTask(string Name, PromptTemplate Template, Verbalizer
         {
             // The options stand in the order of the labels before.
             if (!value.Labels.SequenceEqual(field.Labels, StringComparer.Ordinal))
+            {
                 _autoregressive = null;
+            }
+
             field = value;
         }
     } = Verbalizer;
@@ -52,9 +55,15 @@ public sealed record PromptTask(string Name, PromptTemplate Template, Verbalizer
         init
         {
             if (value is not null && value.Options.Count != Verbalizer.Count)
+            {
                 throw new ArgumentException($"The task '{Name}' has {Verbalizer.Count} labels, and its autoregressive prompt {value.Options.Count} options.", nameof(value));
+            }
+
             if (value is not null && value.Template.IsPair != IsPair)
+            {
                 throw new ArgumentException($"The task '{Name}' has {(IsPair ? "two sentences" : "one sentence")}, and its autoregressive template '{value.Template}' another number.", nameof(value));
+            }
+
             _autoregressive = value;
         }
     }
@@ -189,11 +198,17 @@ internal static class PromptTaskFile
     /// <exception cref="InvalidDataException">A task is wrong; the message names it and its property.</exception>
     public static IReadOnlyList<PromptTask> Read(string json, string source)
     {
-        var tasks = Array.ConvertAll(JsonText.Read<Entry[]>(json, source), entry => entry.ToTask(source));
+        PromptTask[] tasks = Array.ConvertAll(JsonText.Read<Entry[]>(json, source), entry => entry.ToTask(source));
         if (tasks.Length == 0)
+        {
             throw new InvalidDataException($"{source} has no tasks.");
+        }
+
         if (tasks.GroupBy(task => task.Name, StringComparer.OrdinalIgnoreCase).FirstOrDefault(group => group.Count() > 1) is { } twice)
+        {
             throw new InvalidDataException($"{source}: the task '{twice.Key}' is there twice; names must differ in more than case.");
+        }
+
         return Array.AsReadOnly(tasks);
     }
 
@@ -222,16 +237,27 @@ internal static class PromptTaskFile
         public PromptTask ToTask(string source)
         {
             if (string.IsNullOrWhiteSpace(Name))
+            {
                 throw new InvalidDataException($"{source}: a task's name is empty.");
+            }
+
             if (Mapping.FirstOrDefault(entry => entry.Value is null).Key is { } unspoken)
+            {
                 throw Wrong("mapping", $"the word of the label '{unspoken}' is null");
+            }
+
             Check(MaxLength, "max_length");
             Check(FirstSentenceLimit, "first_sentence_limit");
             Check(OtherSentenceLimit, "other_sentence_limit");
             if (ScoreRange is not null && Mapping.Count != 2)
+            {
                 throw Wrong("mapping", $"a task with a score range has two words, for its lowest and its highest score, not {Mapping.Count}");
+            }
+
             if (Metric is { } metric && metric == PromptMetric.Correlation != ScoreRange is not null)
+            {
                 throw Wrong("metric", ScoreRange is null ? "correlation needs a score_range" : "a task with a score range is judged by correlation");
+            }
 
             var task = new PromptTask(Name, Parse("template", () => PromptTemplate.Parse(Template)), Parse("mapping", () => new Verbalizer(Mapping)))
             {
@@ -246,7 +272,9 @@ internal static class PromptTaskFile
             void Check(int? value, string property)
             {
                 if (value < 1)
+                {
                     throw Wrong(property, $"it is {value} and must be at least 1");
+                }
             }
 
             T Parse<T>(string property, Func<T> parse)
@@ -277,9 +305,15 @@ internal static class PromptTaskFile
         public AutoregressivePrompt ToPrompt(IReadOnlyList<string> labels)
         {
             if (MaxLength < 1)
+            {
                 throw new ArgumentException($"its max_length is {MaxLength} and must be at least 1");
+            }
+
             if (Options.FirstOrDefault(entry => entry.Value is null).Key is { } missing)
+            {
                 throw new ArgumentException($"its option for the label '{missing}' is null");
+            }
+
             return Options.Count == labels.Count && labels.All(Options.ContainsKey)
                 ? new(Template, [.. labels.Select(label => Options[label])]) { MaxLength = MaxLength }
                 : throw new ArgumentException($"its options are for {string.Join(", ", Options.Keys)}, and the mapping has {string.Join(", ", labels)}");

@@ -39,10 +39,13 @@ public sealed partial class PromptTemplate
     public static PromptTemplate Parse(string template)
     {
         ArgumentException.ThrowIfNullOrEmpty(template);
-        var pieces = template.Split('*').Where(piece => piece.Length > 0).Select(piece => ParsePiece(piece, template)).ToArray();
-        var masks = pieces.Count(piece => piece is TemplatePiece.Special { Token: SpecialPiece.Mask });
+        TemplatePiece[] pieces = template.Split('*').Where(piece => piece.Length > 0).Select(piece => ParsePiece(piece, template)).ToArray();
+        int masks = pieces.Count(piece => piece is TemplatePiece.Special { Token: SpecialPiece.Mask });
         if (masks != 1)
+        {
             throw Wrong(template, $"it has {masks} masks; it needs exactly one '*mask*'");
+        }
+
         return new PromptTemplate(template, pieces);
     }
 
@@ -65,10 +68,15 @@ public sealed partial class PromptTemplate
         }
 
         if (Variable().Match(piece) is not { Success: true } match)
+        {
             return new TemplatePiece.Literal(piece.Replace('_', ' '));
+        }
 
-        if (!int.TryParse(match.Groups["index"].Value, NumberStyles.None, CultureInfo.InvariantCulture, out var index))
+        if (!int.TryParse(match.Groups["index"].Value, NumberStyles.None, CultureInfo.InvariantCulture, out int index))
+        {
             throw Wrong(template, $"'*{piece}*' needs a number after its underscore, as in '*sent_0*'");
+        }
+
         switch (match.Groups["name"].Value)
         {
             case "label":
@@ -138,12 +146,12 @@ internal abstract record TemplatePiece
             ArgumentNullException.ThrowIfNull(text);
             if (DropsLastCharacter && text.Length > 0)
             {
-                Rune.DecodeLastFromUtf16(text, out _, out var length);
+                Rune.DecodeLastFromUtf16(text, out _, out int length);
                 text = text[..^length];
             }
-            if (FirstLetter != FirstLetter.AsIs && text.Length > 0 && Rune.DecodeFromUtf16(text, out var first, out var firstLength) == System.Buffers.OperationStatus.Done)
+            if (FirstLetter != FirstLetter.AsIs && text.Length > 0 && Rune.DecodeFromUtf16(text, out Rune first, out int firstLength) == System.Buffers.OperationStatus.Done)
             {
-                var letter = FirstLetter == FirstLetter.Lower ? Rune.ToLowerInvariant(first) : Rune.ToUpperInvariant(first);
+                Rune letter = FirstLetter == FirstLetter.Lower ? Rune.ToLowerInvariant(first) : Rune.ToUpperInvariant(first);
                 text = string.Concat(letter.ToString(), text.AsSpan(firstLength));
             }
             return LeadingSpace ? " " + text : text;
@@ -207,12 +215,16 @@ internal sealed class TemplateEncoder : ITextEncoder
         MaxLength = maxLength;
         _sentences = template.Pieces.Count(piece => piece is TemplatePiece.Sentence);
 
-        foreach (var piece in template.Pieces)
+        foreach (TemplatePiece piece in template.Pieces)
         {
             if (piece is TemplatePiece.Special special)
+            {
                 _ = IdOf(special.Token);
+            }
             else if (piece is TemplatePiece.Label label && label.Index >= _labelWords.Length)
+            {
                 throw new ArgumentException($"Template '{template}' names label {label.Index}, but there are {_labelWords.Length} labels.", nameof(template));
+            }
         }
     }
 
@@ -236,9 +248,9 @@ internal sealed class TemplateEncoder : ITextEncoder
     {
         ArgumentNullException.ThrowIfNull(text);
         var sequence = new TokenSequence(Truncation, MaxLength);
-        var needed = sequence.NeededOf(_sentences);
-        var segment = 0;
-        foreach (var piece in _template.Pieces)
+        int needed = sequence.NeededOf(_sentences);
+        int segment = 0;
+        foreach (TemplatePiece piece in _template.Pieces)
         {
             switch (piece)
             {
@@ -263,15 +275,18 @@ internal sealed class TemplateEncoder : ITextEncoder
     // A literal of one character is that vocabulary entry, where there is one.
     private int[] EncodeLiteral(string literal)
     {
-        Rune.DecodeFromUtf16(literal, out _, out var length);
+        Rune.DecodeFromUtf16(literal, out _, out int length);
         return length == literal.Length && _tokenizer.TokenId(literal) is { } id ? [id] : _tokenizer.Encode(literal);
     }
 
     private int[] EncodeSentence(TemplatePiece.Sentence sentence, string? text, int needed)
     {
         if (text is null)
+        {
             throw new InvalidDataException($"Template '{_template}' needs a second sentence, and the row has none; name the column that holds it.");
-        var limit = sentence.Index == 0 ? FirstSentenceLimit : OtherSentenceLimit;
+        }
+
+        int? limit = sentence.Index == 0 ? FirstSentenceLimit : OtherSentenceLimit;
         return _tokenizer.EncodeFirst(sentence.Apply(text), Math.Min(needed, limit ?? int.MaxValue));
     }
 

@@ -55,7 +55,7 @@ internal sealed class ScoreRangeConverter : JsonConverter<ScoreRange>
 {
     public override ScoreRange Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
     {
-        var start = reader.TokenType;
+        JsonTokenType start = reader.TokenType;
         return start == JsonTokenType.StartArray && JsonSerializer.Deserialize<float[]>(ref reader, options) is [var lowest, var highest] && lowest < highest
             ? new(lowest, highest)
             : throw new JsonException("A score range is an array of the lowest and the highest score, such as [0, 5].");

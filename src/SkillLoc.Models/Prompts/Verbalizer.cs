@@ -16,17 +16,28 @@ public sealed class Verbalizer
     public Verbalizer(IEnumerable<KeyValuePair<string, string>> words)
     {
         ArgumentNullException.ThrowIfNull(words);
-        var list = words.ToArray();
+        KeyValuePair<string, string>[] list = words.ToArray();
         Labels = new ReadOnlyCollection<string>(Array.ConvertAll(list, entry => entry.Key));
         Words = new ReadOnlyCollection<string>(Array.ConvertAll(list, entry => entry.Value));
         if (list.Length < 2)
+        {
             throw new ArgumentException($"A verbalizer needs at least two labels, not {list.Length}.", nameof(words));
+        }
+
         if (Labels.Concat(Words).Any(string.IsNullOrEmpty))
+        {
             throw new ArgumentException("The verbalizer has an empty label or word.", nameof(words));
+        }
+
         if (FirstTwice(Labels) is { } label)
+        {
             throw new ArgumentException($"The verbalizer has the label '{label}' twice.", nameof(words));
+        }
+
         if (FirstTwice(Words) is { } word)
+        {
             throw new ArgumentException($"The verbalizer has the word '{word}' twice.", nameof(words));
+        }
     }
 
     /// <summary>The labels, in order.</summary>
@@ -47,60 +58,86 @@ public sealed class Verbalizer
     {
         ArgumentNullException.ThrowIfNull(mapping);
         var words = new List<KeyValuePair<string, string>>();
-        var position = 0;
+        int position = 0;
         Expect('{');
         while (Next() != '}')
         {
-            var label = Next() is '\'' or '"' ? Quoted() : Number();
+            string label = Next() is '\'' or '"' ? Quoted() : Number();
             Expect(':');
             words.Add(new KeyValuePair<string, string>(label, Quoted()));
             if (Next() != '}')
+            {
                 Expect(',');
+            }
         }
         position++;
         if (Next() != '\0')
+        {
             throw Wrong("nothing");
+        }
+
         return new Verbalizer(words);
 
         char Next()
         {
             while (position < mapping.Length && char.IsWhiteSpace(mapping[position]))
+            {
                 position++;
+            }
+
             return position < mapping.Length ? mapping[position] : '\0';
         }
 
         void Expect(char wanted)
         {
             if (Next() != wanted)
+            {
                 throw Wrong($"'{wanted}'");
+            }
+
             position++;
         }
 
         string Number()
         {
             Next();
-            var start = position;
+            int start = position;
             if (position < mapping.Length && mapping[position] == '-')
+            {
                 position++;
+            }
+
             while (position < mapping.Length && char.IsAsciiDigit(mapping[position]))
+            {
                 position++;
+            }
+
             return position > start ? mapping[start..position] : throw Wrong("a label");
         }
 
         string Quoted()
         {
-            var quote = Next();
+            char quote = Next();
             if (quote is not ('\'' or '"'))
+            {
                 throw Wrong("a quoted string");
+            }
+
             var text = new StringBuilder();
             for (position++; position < mapping.Length && mapping[position] != quote; position++)
             {
                 if (mapping[position] == '\\' && position + 1 < mapping.Length)
+                {
                     position++;
+                }
+
                 text.Append(mapping[position]);
             }
             if (position == mapping.Length)
+            {
                 throw Wrong($"the closing {quote}");
+            }
+
             position++;
             return text.ToString();
         }
@@ -114,14 +151,19 @@ public sealed class Verbalizer
     /// <returns>The index, or -1 if unknown.</returns>
     public int IndexOf(string labelOrWord)
     {
-        var index = Find(Labels, labelOrWord);
+        int index = Find(Labels, labelOrWord);
         return index >= 0 ? index : Find(Words, labelOrWord);
 
         static int Find(IReadOnlyList<string> values, string value)
         {
-            for (var i = 0; i < values.Count; i++)
+            for (int i = 0; i < values.Count; i++)
+            {
                 if (string.Equals(values[i], value, StringComparison.Ordinal))
+                {
                     return i;
+                }
+            }
+
             return -1;
         }
     }
@@ -135,12 +177,14 @@ public sealed class Verbalizer
     public int[] Resolve(CheckpointTokenizer tokenizer)
     {
         ArgumentNullException.ThrowIfNull(tokenizer);
-        var ids = Words.Select(word => Resolve(word, tokenizer)).ToArray();
-        for (var i = 0; i < ids.Length; i++)
+        int[] ids = Words.Select(word => Resolve(word, tokenizer)).ToArray();
+        for (int i = 0; i < ids.Length; i++)
         {
-            var first = Array.IndexOf(ids, ids[i]);
+            int first = Array.IndexOf(ids, ids[i]);
             if (first < i)
+            {
                 throw new ArgumentException($"The label words '{Words[first]}' and '{Words[i]}' are the same token '{tokenizer.TokenOf(ids[i])}'; no prediction could tell them apart.", nameof(tokenizer));
+            }
         }
         return ids;
     }
@@ -159,13 +203,18 @@ public sealed class Verbalizer
     private static int Resolve(string word, CheckpointTokenizer tokenizer)
     {
         if (RawStarts.Contains(word[0], StringComparison.Ordinal))
+        {
             return tokenizer.TokenId(word)
                 ?? throw new ArgumentException($"The label word '{word}' is not in the vocabulary; a word that starts with one of {RawStarts} must be a token as it stands.", nameof(tokenizer));
+        }
 
-        var ids = tokenizer.Encode(" " + word);
+        int[] ids = tokenizer.Encode(" " + word);
         if (ids.Length == 1 && !IsUnknown(tokenizer, ids[0]))
+        {
             return ids[0];
-        var pieces = string.Join(", ", ids.Select(id => $"'{tokenizer.TokenOf(id)}'"));
+        }
+
+        string pieces = string.Join(", ", ids.Select(id => $"'{tokenizer.TokenOf(id)}'"));
         throw new ArgumentException($"The label word '{word}' is not one token but {(ids.Length == 0 ? "none" : pieces)}; choose a word that the vocabulary has whole.", nameof(tokenizer));
     }
 

@@ -113,7 +113,7 @@ public static partial class TorchRuntime
         }
 
         // The vendor's twelve letters stand in EBX, EDX, ECX: "Auth" "enti" "cAMD".
-        var (_, ebx, ecx, edx) = X86Base.CpuId(0, 0);
+        (int _, int ebx, int ecx, int edx) = X86Base.CpuId(0, 0);
         return (ebx, edx, ecx) == (0x68747541, 0x69746E65, 0x444D4163);
     }
 

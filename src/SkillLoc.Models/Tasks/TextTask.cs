@@ -3,6 +3,7 @@ using SkillLoc.Models.Classification;
 using SkillLoc.Models.Generation;
 using SkillLoc.Models.NativeCalls;
 using SkillLoc.Models.Prompts;
+using TorchSharp;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
 
@@ -139,7 +140,7 @@ internal sealed class ClassificationTask(IReadOnlyList<string> labels, PromptMet
 
     public override Tensor Losses(TextClassifier model, TokenBatch batch, IReadOnlyList<RowTarget> targets, bool training)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Tensor logits = model.Logits(batch, training);
         Tensor truth = tensor(targets.Select(target => (long)target.Label).ToArray(), device: logits.device);
         return F.cross_entropy(logits, truth, reduction: nn.Reduction.None).MoveToOuterDisposeScope();
@@ -202,7 +203,7 @@ internal sealed class MultiLabelTask(IReadOnlyList<string> labels, IReadOnlyList
 
     public override Tensor Losses(TextClassifier model, TokenBatch batch, IReadOnlyList<RowTarget> targets, bool training)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Tensor logits = model.Logits(batch, training);
         Tensor sets = tensor(targets.SelectMany(target => target.LabelSet).ToArray(), device: logits.device).view(logits.shape);
         Tensor? positive = PositiveWeights is null ? null : tensor(PositiveWeights, device: logits.device);
@@ -258,7 +259,7 @@ internal sealed class RegressionTask(ScoreRange range) : TextTask
 
     public override Tensor Losses(TextClassifier model, TokenBatch batch, IReadOnlyList<RowTarget> targets, bool training)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Tensor logits = model.Logits(batch, training);
         Tensor share = tensor(targets.Select(target => target.Share).ToArray(), device: logits.device);
         Tensor wanted = stack([share.Rsub(1), share], 1);

@@ -14,7 +14,7 @@ internal sealed class AddedTokens
     /// <param name="normalize">Normalizes texts and normalized tokens.</param>
     public AddedTokens(IReadOnlyCollection<AddedToken> tokens, Func<string, string> normalize)
     {
-        var found = tokens.Where(token => !token.IsSpecial).ToLookup(token => token.IsNormalized);
+        ILookup<bool, AddedToken> found = tokens.Where(token => !token.IsSpecial).ToLookup(token => token.IsNormalized);
         _inTexts = new Finder(found[false]);
         _inNormalized = new Finder(found[true].Select(token => token with { Content = normalize(token.Content) }));
     }
@@ -41,42 +41,56 @@ internal sealed class AddedTokens
 
         public IEnumerable<(int? Id, string Text, bool IsFirst)> Split(string text)
         {
-            var done = 0;
-            for (var at = 0; at < text.Length && !IsEmpty;)
+            int done = 0;
+            for (int at = 0; at < text.Length && !IsEmpty;)
             {
-                if (!_byFirst.TryGetValue(text[at], out var candidates)
+                if (!_byFirst.TryGetValue(text[at], out AddedToken[]? candidates)
                     || Array.Find(candidates, token => string.CompareOrdinal(text, at, token.Content, 0, token.Content.Length) == 0) is not { } found)
                 {
                     at++;
                     continue;
                 }
 
-                var (start, end) = (at, at + found.Content.Length);
+                (int start, int end) = (at, at + found.Content.Length);
                 at = end;
                 if (found.IsSingleWord && (EndsWithWord(text.AsSpan(0, start)) || StartsWithWord(text.AsSpan(end))))
+                {
                     continue;
+                }
+
                 if (found.StripsLeft)
+                {
                     start = Math.Max(text.AsSpan(0, start).TrimEnd().Length, done);
+                }
+
                 if (found.StripsRight)
+                {
                     end = text.Length - text.AsSpan(end).TrimStart().Length;
+                }
+
                 if (done < start)
+                {
                     yield return (null, text[done..start], done == 0);
+                }
+
                 yield return (found.Id, found.Content, start == 0);
                 done = end;
             }
             if (done < text.Length)
+            {
                 yield return (null, text[done..], done == 0);
+            }
         }
 
         private static bool EndsWithWord(ReadOnlySpan<char> text)
         {
-            Rune.DecodeLastFromUtf16(text, out var rune, out var length);
+            Rune.DecodeLastFromUtf16(text, out Rune rune, out int length);
             return length > 0 && WordCharacters.Contains(rune);
         }
 
         private static bool StartsWithWord(ReadOnlySpan<char> text)
         {
-            Rune.DecodeFromUtf16(text, out var rune, out var length);
+            Rune.DecodeFromUtf16(text, out Rune rune, out int length);
             return length > 0 && WordCharacters.Contains(rune);
         }
     }

@@ -43,7 +43,7 @@ internal sealed class BytePairModel
     {
         Check(model);
         _unknown = model?.Text("unk_token") is { } unknown
-            ? vocabulary.TryGetValue(unknown, out var id) ? id : throw model.Value.Lacks("unk_token")
+            ? vocabulary.TryGetValue(unknown, out int id) ? id : throw model.Value.Lacks("unk_token")
             : null;
         _fusesUnknown = model?.Flag("fuse_unk", false) == true;
         _special = special;
@@ -54,7 +54,9 @@ internal sealed class BytePairModel
         _longest = vocabulary.Keys.Max(token => token.Length);
         _letters = [.. Enumerable.Range(0, 256).Select(value => ByteAlphabet.CharOf((byte)value)).Select(letter => _ids.ContainsKey([letter]) ? letter : UnknownLetter)];
         if (model?.Flag("byte_fallback", false) == true && _letters.Contains(UnknownLetter) && vocabulary.ContainsKey("<0x00>"))
+        {
             throw new NotSupportedException($"{model.Value.Source}: byte_fallback is true, and the vocabulary lacks bytes of byte-level BPE; that is not supported.");
+        }
     }
 
     /// <summary>Appends the first ids of a word without lone surrogates.</summary>
@@ -63,24 +65,29 @@ internal sealed class BytePairModel
     /// <param name="maxTokens">Maximum number of ids; the rest of the word is not encoded.</param>
     public void Encode(string word, List<int> ids, int maxTokens)
     {
-        var letters = Spell(word);
-        if (_ignoresMerges && _ids.TryGetValue(letters, out var whole) && !_special.Contains(_tokens[whole]))
+        ReadOnlySpan<char> letters = Spell(word);
+        if (_ignoresMerges && _ids.TryGetValue(letters, out int whole) && !_special.Contains(_tokens[whole]))
         {
             ids.Add(whole);
             return;
         }
 
-        for (var rest = letters; !rest.IsEmpty && ids.Count < maxTokens;)
+        for (ReadOnlySpan<char> rest = letters; !rest.IsEmpty && ids.Count < maxTokens;)
         {
             // Unknown letters, which are written so only where there is a token for them, stand apart.
-            var known = rest.IndexOf(UnknownLetter) is >= 0 and var end ? rest[..end] : rest;
+            ReadOnlySpan<char> known = rest.IndexOf(UnknownLetter) is >= 0 and var end ? rest[..end] : rest;
             rest = rest[known.Length..];
             while (!known.IsEmpty && ids.Count < maxTokens)
+            {
                 known = known[AppendPart(known, ids)..];
-            var unknown = rest.IndexOfAnyExcept(UnknownLetter) is >= 0 and var next ? next : rest.Length;
+            }
+
+            int unknown = rest.IndexOfAnyExcept(UnknownLetter) is >= 0 and var next ? next : rest.Length;
             rest = rest[unknown..];
             if (unknown > 0)
+            {
                 ids.AddRange(Enumerable.Repeat(_unknown!.Value, _fusesUnknown ? 1 : unknown));
+            }
         }
     }
 
@@ -88,14 +95,22 @@ internal sealed class BytePairModel
     private static void Check(SerializedStep? model)
     {
         if (model is not { } step)
+        {
             return;
+        }
+
         step.Only("vocab", "merges", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", "byte_fallback", "ignore_merges");
-        if (step.Find("dropout") is { } dropout && !(dropout.ValueKind == JsonValueKind.Number && dropout.TryGetDouble(out var share) && share == 0))
+        if (step.Find("dropout") is { } dropout && !(dropout.ValueKind == JsonValueKind.Number && dropout.TryGetDouble(out double share) && share == 0))
+        {
             throw new NotSupportedException($"{step.Source}: dropout is {dropout.GetRawText()}; texts that are spelled by chance are not supported.");
-        foreach (var setting in new[] { "continuing_subword_prefix", "end_of_word_suffix" })
+        }
+
+        foreach (string? setting in new[] { "continuing_subword_prefix", "end_of_word_suffix" })
         {
             if (step.Text(setting) is { Length: > 0 } text)
+            {
                 throw new NotSupportedException($"{step.Source}: {setting} is '{text}'; byte-level BPE with any is not supported.");
+            }
         }
     }
 
@@ -104,14 +119,18 @@ internal sealed class BytePairModel
     {
         var letters = new List<char>(word.Length);
         Span<byte> utf8 = stackalloc byte[4];
-        foreach (var rune in word.EnumerateRunes())
+        foreach (Rune rune in word.EnumerateRunes())
         {
-            foreach (var value in utf8[..rune.EncodeToUtf8(utf8)])
+            foreach (byte value in utf8[..rune.EncodeToUtf8(utf8)])
             {
                 if (_letters[value] is not UnknownLetter and var letter)
+                {
                     letters.Add(letter);
+                }
                 else if (_unknown is not null)
+                {
                     letters.Add(UnknownLetter);
+                }
             }
         }
         return CollectionsMarshal.AsSpan(letters);
@@ -121,11 +140,11 @@ internal sealed class BytePairModel
     /// <returns>The number of letters encoded.</returns>
     private int AppendPart(ReadOnlySpan<char> word, List<int> ids)
     {
-        for (var size = Part; size < word.Length; size *= 2)
+        for (int size = Part; size < word.Length; size *= 2)
         {
-            var part = Merge(word[..size]);
-            var end = size;
-            for (var count = part.Count; count > 0; count--)
+            IReadOnlyList<int> part = Merge(word[..size]);
+            int end = size;
+            for (int count = part.Count; count > 0; count--)
             {
                 if (StaysApart(part[count - 1], word[end..]))
                 {
@@ -141,11 +160,11 @@ internal sealed class BytePairModel
 
     private bool StaysApart(int id, ReadOnlySpan<char> rest)
     {
-        var token = _tokens[id];
-        for (var length = Math.Min(_longest, rest.Length); length > 0; length--)
+        string token = _tokens[id];
+        for (int length = Math.Min(_longest, rest.Length); length > 0; length--)
         {
             // What merges do not make of its letters is no token that text begins with.
-            if (_ids.TryGetValue(rest[..length], out var next) && Merge(rest[..length]).SequenceEqual([next])
+            if (_ids.TryGetValue(rest[..length], out int next) && Merge(rest[..length]).SequenceEqual([next])
                 && !Merge(string.Concat(token, rest[..length])).SequenceEqual([id, next]))
             {
                 return false;
@@ -179,21 +198,33 @@ internal static class ByteAlphabet
     public static string Read(IEnumerable<string> tokens)
     {
         var bytes = new List<byte>();
-        foreach (var token in tokens)
-            foreach (var rune in token.EnumerateRunes())
-                if (rune.IsBmp && Bytes.TryGetValue((char)rune.Value, out var value))
+        foreach (string token in tokens)
+        {
+            foreach (Rune rune in token.EnumerateRunes())
+            {
+                if (rune.IsBmp && Bytes.TryGetValue((char)rune.Value, out byte value))
+                {
                     bytes.Add(value);
+                }
                 else
+                {
                     bytes.AddRange(Encoding.UTF8.GetBytes(rune.ToString()));
+                }
+            }
+        }
+
         return Encoding.UTF8.GetString([.. bytes]);
     }
 
     private static char[] MakeChars()
     {
-        var chars = new char[256];
-        var next = '\u0100';
-        for (var b = 0; b < 256; b++)
+        char[] chars = new char[256];
+        char next = '\u0100';
+        for (int b = 0; b < 256; b++)
+        {
             chars[b] = b is (>= '!' and <= '~') or (>= 0xA1 and <= 0xAC) or >= 0xAE ? (char)b : next++;
+        }
+
         return chars;
     }
 }

@@ -32,20 +32,20 @@ public sealed class CheckpointTokenizer
         _unigram = kind == TokenizerKind.Unigram ? UnigramTokenizer.Load(files) : null;
         _vocabulary = _unigram?.Vocabulary ?? (DistinguishesLeadingSpace ? files.ReadVocabulary() : files.ReadWordPieces());
         HashSet<string> pieces = [.. _vocabulary.Keys];
-        var added = _unigram?.Added ?? files.ReadAdded(_vocabulary, SpecialTokens.Named(files));
+        IReadOnlyList<AddedToken> added = _unigram?.Added ?? files.ReadAdded(_vocabulary, SpecialTokens.Named(files));
         _tokens = _vocabulary.ToDictionary(entry => entry.Value, entry => entry.Key);
         _special = SpecialTokens.Find(files, _vocabulary, kind);
         VocabularySize = _tokens.Keys.Max() + 1;
 
         HashSet<string> special = [.. _special.All, .. SpecialTokens.Named(files), .. added.Where(token => token.IsSpecial).Select(token => token.Content)];
         HashSet<string> unspelled = [.. special, .. _vocabulary.Keys.Where(token => !pieces.Contains(token))];
-        var serialized = files.ReadSerialized()?.Root;
+        JsonElement? serialized = files.ReadSerialized()?.Root;
         SerializedStep? model = serialized is { } root && _unigram is null ? files.ModelOf(root) : null;
         _steps = _unigram?.Steps ?? Steps(files, serialized);
         if (kind == TokenizerKind.BytePairs)
         {
             // A merge that made a special token would let text spell it.
-            var merges = files.ReadMerges(_vocabulary).Where(merge => !special.Contains(merge.Replace(" ", "", StringComparison.Ordinal)));
+            IEnumerable<string> merges = files.ReadMerges(_vocabulary).Where(merge => !special.Contains(merge.Replace(" ", "", StringComparison.Ordinal)));
             _bytePairs = new BytePairModel(_vocabulary, merges, unspelled, model);
         }
         else if (kind == TokenizerKind.WordPieces)
@@ -56,7 +56,7 @@ public sealed class CheckpointTokenizer
         Format = FormatOf(files, serialized);
 
         // Rows of models of one segment, or of no segments, have no types.
-        var types = TokenizerFiles.Find(files.ReadObject("config.json"), "type_vocab_size") is { ValueKind: JsonValueKind.Number } size && size.TryGetInt32(out var count) ? count : 2;
+        int types = TokenizerFiles.Find(files.ReadObject("config.json"), "type_vocab_size") is { ValueKind: JsonValueKind.Number } size && size.TryGetInt32(out int count) ? count : 2;
         UsesTokenTypes = types > 1 && (kind == TokenizerKind.WordPieces || TokenizerChoice.ModelType(files) == "bert");
     }
 
@@ -123,7 +123,10 @@ public sealed class CheckpointTokenizer
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         if (!Directory.Exists(folder))
+        {
             throw new DirectoryNotFoundException($"There is no checkpoint folder '{folder}'.");
+        }
+
         var files = new TokenizerFiles(folder);
         try
         {
@@ -150,14 +153,21 @@ public sealed class CheckpointTokenizer
         ArgumentNullException.ThrowIfNull(text);
         ArgumentOutOfRangeException.ThrowIfNegative(maxTokens);
         var ids = new List<int>();
-        foreach (var (id, part, isFirst) in _added.InText(WellFormed(text)))
+        foreach ((int? id, string? part, bool isFirst) in _added.InText(WellFormed(text)))
         {
             if (id is { } token)
+            {
                 ids.Add(token);
+            }
             else
+            {
                 EncodePart(part, isFirst, ids, maxTokens);
+            }
+
             if (ids.Count >= maxTokens)
+            {
                 break;
+            }
         }
         return ids.Count > maxTokens ? [.. ids[..maxTokens]] : [.. ids];
     }
@@ -174,9 +184,12 @@ public sealed class CheckpointTokenizer
     public string Decode(IEnumerable<int> ids)
     {
         ArgumentNullException.ThrowIfNull(ids);
-        var list = ids.ToArray();
+        int[] list = ids.ToArray();
         if (_unigram is not null)
+        {
             return _unigram.Decode(list);
+        }
+
         return DistinguishesLeadingSpace ? ByteAlphabet.Read(list.Select(TokenOf)) : _wordPieces!.Decode(Array.ConvertAll(list, TokenOf));
     }
 
@@ -186,14 +199,14 @@ public sealed class CheckpointTokenizer
     public int? TokenId(string token)
     {
         ArgumentNullException.ThrowIfNull(token);
-        return _vocabulary.TryGetValue(token, out var id) ? id : null;
+        return _vocabulary.TryGetValue(token, out int id) ? id : null;
     }
 
     /// <summary>Returns the vocabulary entry of an id.</summary>
     /// <param name="id">A token id.</param>
     /// <returns>The vocabulary entry.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The id is not in the vocabulary.</exception>
-    public string TokenOf(int id) => _tokens.TryGetValue(id, out var token)
+    public string TokenOf(int id) => _tokens.TryGetValue(id, out string? token)
         ? token
         : throw new ArgumentOutOfRangeException(nameof(id), id, $"The vocabulary of '{_folder}' has no token {id}; it ends at {VocabularySize - 1}.");
 
@@ -206,11 +219,16 @@ public sealed class CheckpointTokenizer
     public void CheckVocabulary(int modelVocabularySize)
     {
         if (VocabularySize > modelVocabularySize)
+        {
             throw new InvalidDataException(
                 $"The tokenizer in '{_folder}' has ids up to {VocabularySize - 1}, but the model embeds only {modelVocabularySize} tokens (vocab_size in config.json); tokenizer and model should come from one checkpoint.");
+        }
+
         if (_special.Cls is not null && !HasMask)
+        {
             throw new InvalidDataException(
                 $"The vocabulary in '{_folder}' has '{_special.Cls}' but no mask token; it should hold '<mask>' or '[MASK]', or special_tokens_map.json should name it.");
+        }
     }
 
     /// <summary>Whether another tokenizer's vocabulary has the same tokens with the same ids.</summary>
@@ -220,25 +238,34 @@ public sealed class CheckpointTokenizer
     /// <summary>Encodes the part of a text between added tokens that are matched before normalization.</summary>
     private void EncodePart(string text, bool isFirst, List<int> ids, int maxTokens)
     {
-        var normalized = _steps.Normalize(text);
-        var first = isFirst ? _steps.FirstOf(text, normalized) : 0;
-        foreach (var (id, part, begins) in _added.InNormalized(normalized))
+        string normalized = _steps.Normalize(text);
+        int first = isFirst ? _steps.FirstOf(text, normalized) : 0;
+        foreach ((int? id, string? part, bool begins) in _added.InNormalized(normalized))
         {
             if (id is { } token)
             {
                 ids.Add(token);
                 continue;
             }
-            foreach (var word in _steps.Split(part, begins ? first : 0))
+            foreach (string word in _steps.Split(part, begins ? first : 0))
             {
                 if (ids.Count >= maxTokens)
+                {
                     return;
+                }
+
                 if (_bytePairs is not null)
+                {
                     _bytePairs.Encode(word, ids, maxTokens);
+                }
                 else if (_wordPieces is not null)
+                {
                     _wordPieces.Encode(word, ids);
+                }
                 else
+                {
                     _unigram!.Encode(word, ids);
+                }
             }
         }
     }
@@ -247,15 +274,18 @@ public sealed class CheckpointTokenizer
     /// family.</summary>
     private SerializedSteps Steps(TokenizerFiles files, JsonElement? serialized)
     {
-        var settings = files.ReadObject(TokenizerFiles.Settings);
+        JsonElement? settings = files.ReadObject(TokenizerFiles.Settings);
         if (serialized is not { } root)
         {
             Refuse("do_basic_tokenize", value => value.ValueKind == JsonValueKind.False, "words that are not cut at punctuation");
             Refuse("never_split", value => value.ValueKind != JsonValueKind.Array || value.GetArrayLength() > 0, "words that are not cut");
             Refuse("wordpieces_prefix", value => value.ValueKind != JsonValueKind.String || value.GetString() != "##", "other pieces than ##");
             if (DistinguishesLeadingSpace)
+            {
                 return SerializedSteps.ByteLevel(Flag("add_prefix_space") ?? false);
-            var lowers = Flag("do_lower_case") ?? true;
+            }
+
+            bool lowers = Flag("do_lower_case") ?? true;
             return SerializedSteps.Bert(Flag("tokenize_chinese_chars") ?? true, Flag("strip_accents") ?? lowers, lowers);
         }
 
@@ -266,10 +296,12 @@ public sealed class CheckpointTokenizer
                 $"{files.PathOf(TokenizerFiles.Serialized)}: its pre_tokenizer has {steps.Splitters.Count(step => step.Type == "ByteLevel")} steps of type 'ByteLevel'; BPE is supported with one.");
         }
         if (DistinguishesLeadingSpace && steps.Splitters[^1].Type != "ByteLevel")
+        {
             throw new NotSupportedException($"{files.PathOf(TokenizerFiles.Serialized)}: the pre-tokenizer '{steps.Splitters[^1].Type}' comes after 'ByteLevel', which is not supported.");
+        }
 
-        var bert = steps.Normalizers.Where(step => step.Type == "BertNormalizer").Select(step => (SerializedStep?)step).FirstOrDefault();
-        var lowersText = steps.Normalizers.Any(step => step.Type == "Lowercase") || bert?.Flag("lowercase", true) == true;
+        SerializedStep? bert = steps.Normalizers.Where(step => step.Type == "BertNormalizer").Select(step => (SerializedStep?)step).FirstOrDefault();
+        bool lowersText = steps.Normalizers.Any(step => step.Type == "Lowercase") || bert?.Flag("lowercase", true) == true;
         Agree("do_lower_case", lowersText, "lowercase");
         if (bert is { } normalizer)
         {
@@ -277,7 +309,10 @@ public sealed class CheckpointTokenizer
             Agree("tokenize_chinese_chars", normalizer.Flag("handle_chinese_chars", true), "handle_chinese_chars");
         }
         if (DistinguishesLeadingSpace)
+        {
             Agree("add_prefix_space", steps.Splitters[^1].Flag("add_prefix_space", true), "add_prefix_space");
+        }
+
         return steps;
 
         bool? Flag(string name) => TokenizerFiles.Find(settings, name) switch
@@ -299,29 +334,40 @@ public sealed class CheckpointTokenizer
         void Refuse(string name, Predicate<JsonElement> asksForMore, string meaning)
         {
             if (TokenizerFiles.Find(settings, name) is { } value && asksForMore(value))
+            {
                 throw new NotSupportedException($"{files.PathOf(TokenizerFiles.Settings)}: {name} is {value.GetRawText()}, which asks for {meaning}; that is not supported.");
+            }
         }
     }
 
     private string UnknownWord(TokenizerFiles files, SerializedStep? model)
     {
-        var file = files.ReadSerialized() is null ? TokenizerFiles.WordPieces : TokenizerFiles.Serialized;
-        var unknown = model?.Text("unk_token") ?? _special.Unknown ?? throw files.Malformed(file, "it has no '[UNK]', which words outside the vocabulary become");
+        string file = files.ReadSerialized() is null ? TokenizerFiles.WordPieces : TokenizerFiles.Serialized;
+        string unknown = model?.Text("unk_token") ?? _special.Unknown ?? throw files.Malformed(file, "it has no '[UNK]', which words outside the vocabulary become");
         return _vocabulary.ContainsKey(unknown) ? unknown : throw files.Malformed(file, $"its unk_token '{unknown}' is not in the vocabulary");
     }
 
     private SequenceFormat FormatOf(TokenizerFiles files, JsonElement? serialized)
     {
-        var settings = files.ReadObject(TokenizerFiles.Settings);
-        var tokenizerClass = TokenizerChoice.ClassOf(files);
-        var isFamily = _special.Cls is not null || _unigram is not null;
+        JsonElement? settings = files.ReadObject(TokenizerFiles.Settings);
+        string? tokenizerClass = TokenizerChoice.ClassOf(files);
+        bool isFamily = _special.Cls is not null || _unigram is not null;
         bool? start = Flag("add_bos_token"), end = Flag("add_eos_token");
         if ((start ?? end) is not null && (TokenizerChoice.IsGeneric(tokenizerClass) || !isFamily))
+        {
             return SequenceFormat.Around(start == true ? IdOf(_special.Bos ?? _special.Eos, "start") : null, end == true ? IdOf(_special.Eos, "end") : null);
+        }
+
         if (serialized is { } root && SequenceFormat.Read(root, files.PathOf(TokenizerFiles.Serialized)) is { } own)
+        {
             return own;
+        }
+
         if (serialized is not null && TokenizerChoice.IsGeneric(tokenizerClass))
+        {
             return SequenceFormat.Bare;
+        }
+
         return _unigram is not null && _special.Sep is { } close ? SequenceFormat.Ends(_vocabulary[close])
             : _special.Cls is { } cls && _special.Sep is { } sep
                 ? _kind == TokenizerKind.WordPieces ? SequenceFormat.Bert(_vocabulary[cls], _vocabulary[sep]) : SequenceFormat.Roberta(_vocabulary[cls], _vocabulary[sep])
@@ -336,14 +382,21 @@ public sealed class CheckpointTokenizer
 
     private static string WellFormed(string text)
     {
-        for (var i = 0; i < text.Length; i++)
+        for (int i = 0; i < text.Length; i++)
         {
             if (!char.IsSurrogate(text[i]))
+            {
                 continue;
+            }
+
             if (i + 1 < text.Length && char.IsSurrogatePair(text[i], text[i + 1]))
+            {
                 i++;
+            }
             else
+            {
                 return ReplaceLoneSurrogates(text);
+            }
         }
         return text;
     }
@@ -351,8 +404,11 @@ public sealed class CheckpointTokenizer
     private static string ReplaceLoneSurrogates(string text)
     {
         var result = new StringBuilder(text.Length);
-        foreach (var rune in text.EnumerateRunes())
+        foreach (Rune rune in text.EnumerateRunes())
+        {
             result.Append(rune);
+        }
+
         return result.ToString();
     }
 }

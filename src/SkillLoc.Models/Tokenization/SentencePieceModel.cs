@@ -32,7 +32,7 @@ internal sealed class SentencePieceModel
     {
         _path = path;
         using var model = new MemoryStream();
-        var rules = Complete(() => Copy(File.ReadAllBytes(path), model, isSpecial));
+        ByteString rules = Complete(() => Copy(File.ReadAllBytes(path), model, isSpecial));
         Unknown = Check();
         _rules = rules.IsEmpty ? null : new CharsMap(rules.Span, path);
         WriteField(model, 2, TrainingWithoutStart());
@@ -68,16 +68,25 @@ internal sealed class SentencePieceModel
     public List<int> Encode(string text, int[]? bytes)
     {
         if (_rules is not null && text.AsSpan().ContainsAnyExceptInRange(' ', '~'))
+        {
             text = Replace(text, _rules);
+        }
+
         var ids = new List<int>();
-        foreach (var token in Complete(() => _tokenizer.EncodeToTokens(text, out _)))
+        foreach (EncodedToken token in Complete(() => _tokenizer.EncodeToTokens(text, out _)))
         {
             if (token.Id != Unknown)
+            {
                 ids.Add(token.Id);
+            }
             else if (bytes is not null)
+            {
                 ids.AddRange(Encoding.UTF8.GetBytes(token.Value).Select(value => bytes[value]));
+            }
             else if (ids.Count == 0 || ids[^1] != Unknown)
+            {
                 ids.Add(Unknown);
+            }
         }
         return ids;
     }
@@ -90,14 +99,17 @@ internal sealed class SentencePieceModel
     {
         var result = new StringBuilder(text.Length);
         Span<byte> utf8 = stackalloc byte[4];
-        for (var rest = text.AsSpan(); !rest.IsEmpty;)
+        for (ReadOnlySpan<char> rest = text.AsSpan(); !rest.IsEmpty;)
         {
-            var plain = rest.IndexOfAnyExceptInRange(' ', '~');
+            int plain = rest.IndexOfAnyExceptInRange(' ', '~');
             result.Append(plain < 0 ? rest : rest[..plain]);
             if (plain < 0)
+            {
                 break;
-            Rune.DecodeFromUtf16(rest[plain..], out var letter, out var units);
-            var (length, replacement) = rules.Match(utf8[..letter.EncodeToUtf8(utf8)]);
+            }
+
+            Rune.DecodeFromUtf16(rest[plain..], out Rune letter, out int units);
+            (int length, string? replacement) = rules.Match(utf8[..letter.EncodeToUtf8(utf8)]);
             result.Append(length > 0 && replacement.Length is 0 or > 2 ? replacement : rest.Slice(plain, units));
             rest = rest[(plain + units)..];
         }
@@ -108,14 +120,14 @@ internal sealed class SentencePieceModel
     /// <returns>The normalization rules; empty for none.</returns>
     private ByteString Copy(byte[] bytes, MemoryStream copy, Predicate<string> isSpecial)
     {
-        var rules = ByteString.Empty;
+        ByteString rules = ByteString.Empty;
         using var input = new CodedInputStream(bytes);
-        for (var start = 0; input.ReadTag() is not 0 and var tag; start = (int)input.Position)
+        for (int start = 0; input.ReadTag() is not 0 and var tag; start = (int)input.Position)
         {
             switch (WireFormat.GetTagFieldNumber(tag))
             {
                 case 1:
-                    var piece = input.ReadBytes();
+                    ByteString piece = input.ReadBytes();
                     Pieces.Add(ReadPiece(piece));
                     if (isSpecial(Pieces[^1].Text))
                     {
@@ -140,13 +152,18 @@ internal sealed class SentencePieceModel
 
     private static (string Text, PieceType Type) ReadPiece(ByteString bytes)
     {
-        var (text, type) = ("", PieceType.Normal);
+        (string? text, PieceType type) = ("", PieceType.Normal);
         Read(bytes, (field, input) =>
         {
             if (field == 1)
+            {
                 text = Utf8.GetString(input.ReadBytes().Span);
+            }
             else if (field == 3)
+            {
                 type = (PieceType)input.ReadEnum();
+            }
+
             return field is 1 or 3;
         });
         return (text, type);
@@ -155,9 +172,15 @@ internal sealed class SentencePieceModel
     private void ReadTraining(ByteString bytes) => Read(bytes, (field, input) =>
     {
         if (field == 3 && input.ReadEnum() is not 1 and var type)
+        {
             throw new NotSupportedException($"{_path} holds a SentencePiece model of type {type}; only unigram models (1) are supported.");
+        }
+
         if (field == 35)
+        {
             FallsBackToBytes = input.ReadBool();
+        }
+
         return field is 3 or 35;
     });
 
@@ -174,11 +197,13 @@ internal sealed class SentencePieceModel
 
     private static void Read(ByteString message, Func<int, CodedInputStream, bool> takes)
     {
-        using var input = message.CreateCodedInput();
+        using CodedInputStream input = message.CreateCodedInput();
         while (input.ReadTag() is not 0 and var tag)
         {
             if (!takes(WireFormat.GetTagFieldNumber(tag), input))
+            {
                 input.SkipLastField();
+            }
         }
     }
 
@@ -187,14 +212,19 @@ internal sealed class SentencePieceModel
     private int Check()
     {
         var ids = new Dictionary<string, int>(StringComparer.Ordinal);
-        foreach (var (text, _) in Pieces)
+        foreach ((string? text, PieceType _) in Pieces)
         {
             if (!ids.TryAdd(text, ids.Count))
+            {
                 throw Malformed($"piece '{text}' has the ids {ids[text]} and {ids.Count}; every piece should occur once");
+            }
+
             if (Encoding.UTF8.GetByteCount(text) > LongestPiece)
+            {
                 throw Malformed($"piece {ids[text]} is longer than {LongestPiece} bytes");
+            }
         }
-        var unknown = Pieces.FindIndex(piece => piece.Type == PieceType.Unknown);
+        int unknown = Pieces.FindIndex(piece => piece.Type == PieceType.Unknown);
         return unknown >= 0 ? unknown : throw Malformed("it has no piece for what it cannot spell");
     }
 
@@ -209,7 +239,7 @@ internal sealed class SentencePieceModel
         {
             output.WriteTag(35, WireFormat.WireType.Varint);
             output.WriteBool(false);
-            for (var field = 40; field <= 43; field++)
+            for (int field = 40; field <= 43; field++)
             {
                 output.WriteTag(field, WireFormat.WireType.Varint);
                 output.WriteInt32(Unknown);
@@ -255,12 +285,18 @@ internal sealed class CharsMap
     /// <exception cref="InvalidDataException">The map is incomplete.</exception>
     public CharsMap(ReadOnlySpan<byte> blob, string source)
     {
-        var size = blob.Length < 4 ? 0 : BinaryPrimitives.ReadUInt32LittleEndian(blob);
+        uint size = blob.Length < 4 ? 0 : BinaryPrimitives.ReadUInt32LittleEndian(blob);
         if (size == 0 || size % 4 != 0 || size > blob.Length - 4)
+        {
             throw new InvalidDataException($"{source}: its normalization rules (precompiled_charsmap) are not complete.");
+        }
+
         _trie = new uint[size / 4];
-        for (var i = 0; i < _trie.Length; i++)
+        for (int i = 0; i < _trie.Length; i++)
+        {
             _trie[i] = BinaryPrimitives.ReadUInt32LittleEndian(blob[(4 + (4 * i))..]);
+        }
+
         _replacements = blob[(4 + (int)size)..].ToArray();
     }
 
@@ -269,24 +305,29 @@ internal sealed class CharsMap
     /// <returns>The number of replaced bytes, 0 without a rule, and the replacement.</returns>
     public (int Length, string Replacement) Match(ReadOnlySpan<byte> text)
     {
-        var node = Offset(_trie[0]);
-        for (var i = 0; i < text.Length; i++)
+        uint node = Offset(_trie[0]);
+        for (int i = 0; i < text.Length; i++)
         {
             node ^= text[i];
             if (node >= _trie.Length || (_trie[node] & 0x8000_00FF) != text[i])
+            {
                 break;
-            var unit = _trie[node];
+            }
+
+            uint unit = _trie[node];
             node ^= Offset(unit);
             if ((unit >> 8 & 1) != 0 && node < _trie.Length)
+            {
                 return (i + 1, ReplacementAt((int)(_trie[node] & 0x7FFF_FFFF)));
+            }
         }
         return (0, "");
     }
 
     private string ReplacementAt(int place)
     {
-        var rest = _replacements.AsSpan(Math.Min(place, _replacements.Length));
-        var end = rest.IndexOf((byte)0);
+        Span<byte> rest = _replacements.AsSpan(Math.Min(place, _replacements.Length));
+        int end = rest.IndexOf((byte)0);
         return Encoding.UTF8.GetString(end < 0 ? rest : rest[..end]);
     }
 

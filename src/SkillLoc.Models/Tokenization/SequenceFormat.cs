@@ -53,10 +53,15 @@ internal sealed record SequenceFormat(IReadOnlyList<SequenceFormat.Part> Single,
     /// <exception cref="NotSupportedException">The post-processor is of another kind.</exception>
     public static SequenceFormat? Read(JsonElement root, string source)
     {
-        if (!root.TryGetProperty("post_processor", out var processor) || processor.ValueKind == JsonValueKind.Null)
+        if (!root.TryGetProperty("post_processor", out JsonElement processor) || processor.ValueKind == JsonValueKind.Null)
+        {
             return null;
+        }
+
         if (processor.ValueKind != JsonValueKind.Object)
+        {
             throw new InvalidDataException($"{source}: its post_processor is a JSON {processor.ValueKind}; it should be an object or null.");
+        }
 
         // What ByteLevel does there is about offsets alone.
         var steps = new SerializedStep(processor, $"{source}, post_processor").Flatten("processors").Where(step => step.Type != "ByteLevel").ToList();
@@ -93,16 +98,27 @@ internal sealed record SequenceFormat(IReadOnlyList<SequenceFormat.Part> Single,
     private static IEnumerable<Part> Parts(SerializedStep step, string name)
     {
         if (step.Find(name) is not { ValueKind: JsonValueKind.Array } pieces)
+        {
             throw step.Lacks(name);
-        foreach (var piece in pieces.EnumerateArray())
+        }
+
+        foreach (JsonElement piece in pieces.EnumerateArray())
         {
             if (TokenizerFiles.Find(piece, "Sequence") is { } sequence && TokenizerFiles.Text(sequence, "id") is "A" or "B" && Type(sequence) is { } type)
+            {
                 yield return new(null, TokenizerFiles.Text(sequence, "id") == "B", type);
+            }
             else if (TokenizerFiles.Find(piece, "SpecialToken") is { } special && TokenizerFiles.Text(special, "id") is { } token && Type(special) is { } segment)
-                foreach (var id in Ids(step, token))
+            {
+                foreach (int id in Ids(step, token))
+                {
                     yield return Part.Special(id, segment);
+                }
+            }
             else
+            {
                 throw step.Lacks(name);
+            }
         }
 
         static int? Type(JsonElement part) => TokenizerFiles.Find(part, "type_id") is { } value ? Id(value) : 0;
@@ -112,11 +128,14 @@ internal sealed record SequenceFormat(IReadOnlyList<SequenceFormat.Part> Single,
     private static List<int> Ids(SerializedStep step, string token)
     {
         if (TokenizerFiles.Find(TokenizerFiles.Find(step.Find("special_tokens"), token), "ids") is not { ValueKind: JsonValueKind.Array } ids)
+        {
             throw step.Lacks("special_tokens");
+        }
+
         return [.. ids.EnumerateArray().Select(value => Id(value) ?? throw step.Lacks("special_tokens"))];
     }
 
-    private static int? Id(JsonElement value) => value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var id) && id >= 0 ? id : null;
+    private static int? Id(JsonElement value) => value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int id) && id >= 0 ? id : null;
 }
 
 /// <summary>The special tokens of a vocabulary; null for none.</summary>
@@ -139,7 +158,7 @@ internal sealed record SpecialTokens(string? Cls, string? Sep, string? Mask, str
     /// <summary>The token in the files, else the default of the model family.</summary>
     public static SpecialTokens Find(TokenizerFiles files, IReadOnlyDictionary<string, int> vocabulary, TokenizerKind kind)
     {
-        var family = kind == TokenizerKind.Unigram ? T5
+        SpecialTokens family = kind == TokenizerKind.Unigram ? T5
             : vocabulary.ContainsKey(Roberta.Cls!) ? Roberta
             : vocabulary.ContainsKey(EndOfText) ? new SpecialTokens(null, null, null, EndOfText, EndOfText)
             : Bert;
@@ -156,9 +175,14 @@ internal sealed record SpecialTokens(string? Cls, string? Sep, string? Mask, str
 
         string? Spelling(string name, string? usual)
         {
-            foreach (var map in Maps(files))
-                if (map.TryGetProperty(name, out var value) && TextOf(value) is { } text && vocabulary.ContainsKey(text))
+            foreach (JsonElement map in Maps(files))
+            {
+                if (map.TryGetProperty(name, out JsonElement value) && TextOf(value) is { } text && vocabulary.ContainsKey(text))
+                {
                     return text;
+                }
+            }
+
             return usual is not null && vocabulary.ContainsKey(usual) ? usual : null;
         }
     }
@@ -167,13 +191,15 @@ internal sealed record SpecialTokens(string? Cls, string? Sep, string? Mask, str
     public static HashSet<string> Named(TokenizerFiles files)
     {
         var named = new HashSet<string>(StringComparer.Ordinal);
-        foreach (var map in Maps(files))
+        foreach (JsonElement map in Maps(files))
         {
-            named.UnionWith(Roles.Select(role => map.TryGetProperty(role, out var value) ? TextOf(value) : null).OfType<string>());
-            foreach (var list in Lists)
+            named.UnionWith(Roles.Select(role => map.TryGetProperty(role, out JsonElement value) ? TextOf(value) : null).OfType<string>());
+            foreach (string list in Lists)
             {
-                if (map.TryGetProperty(list, out var values))
+                if (map.TryGetProperty(list, out JsonElement values))
+                {
                     named.UnionWith(Texts(values));
+                }
             }
         }
         return named;
@@ -197,7 +223,7 @@ internal sealed record SpecialTokens(string? Cls, string? Sep, string? Mask, str
     private static string? TextOf(JsonElement value) => value.ValueKind switch
     {
         JsonValueKind.String => value.GetString(),
-        JsonValueKind.Object when value.TryGetProperty("content", out var content) && content.ValueKind == JsonValueKind.String => content.GetString(),
+        JsonValueKind.Object when value.TryGetProperty("content", out JsonElement content) && content.ValueKind == JsonValueKind.String => content.GetString(),
         _ => null,
     };
 }

@@ -48,8 +48,11 @@ internal sealed class SerializedSteps
     /// <summary>Normalizes a text.</summary>
     public string Normalize(string text)
     {
-        foreach (var normalize in _normalizers)
+        foreach (Func<string, string> normalize in _normalizers)
+        {
             text = normalize(text);
+        }
+
         return text;
     }
 
@@ -58,9 +61,12 @@ internal sealed class SerializedSteps
     public int FirstOf(string text, string normalized)
     {
         if (text.Length == 0 || !Splitters.Any(step => step.Type == "Metaspace" && step.Text("prepend_scheme") == "first"))
+        {
             return 1;
-        Rune.DecodeFromUtf16(text, out _, out var length);
-        var rest = Normalize(text[length..]);
+        }
+
+        Rune.DecodeFromUtf16(text, out _, out int length);
+        string rest = Normalize(text[length..]);
         return normalized.EndsWith(rest, StringComparison.Ordinal) ? normalized.Length - rest.Length : 1;
     }
 
@@ -70,15 +76,21 @@ internal sealed class SerializedSteps
     public IEnumerable<string> Split(string text, int first)
     {
         IEnumerable<WordSplitters.Word> words = [new(text, first)];
-        foreach (var split in _splitters)
+        foreach (WordSplitters.Splitter split in _splitters)
+        {
             words = words.Where(word => word.Text.Length > 0).SelectMany(word => split(word));
+        }
+
         return words.Where(word => word.Text.Length > 0).Select(word => word.Text);
     }
 
     private static IReadOnlyList<SerializedStep> Flatten(JsonElement root, string name, string inner, string source)
     {
-        if (!root.TryGetProperty(name, out var step) || step.ValueKind == JsonValueKind.Null)
+        if (!root.TryGetProperty(name, out JsonElement step) || step.ValueKind == JsonValueKind.Null)
+        {
             return [];
+        }
+
         return step.ValueKind == JsonValueKind.Object
             ? [.. new SerializedStep(step, $"{source}, {name}").Flatten(inner)]
             : throw new InvalidDataException($"{source}: its {name} is a JSON {step.ValueKind}; it should be an object or null.");
@@ -100,10 +112,12 @@ internal readonly struct SerializedStep(JsonElement json, string source)
     /// <exception cref="NotSupportedException">There is an unknown setting.</exception>
     public SerializedStep Only(params ReadOnlySpan<string> settings)
     {
-        foreach (var property in json.EnumerateObject())
+        foreach (JsonProperty property in json.EnumerateObject())
         {
             if (property.Name != "type" && !settings.Contains(property.Name))
+            {
                 throw new NotSupportedException($"{source}: the step '{Type}' has the setting '{property.Name}', which is not supported.");
+            }
         }
         return this;
     }
@@ -135,7 +149,7 @@ internal readonly struct SerializedStep(JsonElement json, string source)
     public int? Whole(string setting, int least) => Find(setting) switch
     {
         null => null,
-        { ValueKind: JsonValueKind.Number } value when value.TryGetInt32(out var number) && number >= least => number,
+        { ValueKind: JsonValueKind.Number } value when value.TryGetInt32(out int number) && number >= least => number,
         _ => throw Lacks(setting),
     };
 
@@ -145,7 +159,7 @@ internal readonly struct SerializedStep(JsonElement json, string source)
 
     /// <summary>Returns an object or array, or null if missing or null.</summary>
     public JsonElement? Find(string setting) =>
-        json.TryGetProperty(setting, out var value) && value.ValueKind is not (JsonValueKind.Null or JsonValueKind.Undefined) ? value : null;
+        json.TryGetProperty(setting, out JsonElement value) && value.ValueKind is not (JsonValueKind.Null or JsonValueKind.Undefined) ? value : null;
 
     /// <summary>Returns the steps of a sequence, with nested sequences flattened; the step itself if it is not a sequence.</summary>
     /// <param name="inner">The setting with the steps.</param>
@@ -153,13 +167,22 @@ internal readonly struct SerializedStep(JsonElement json, string source)
     public IEnumerable<SerializedStep> Flatten(string inner)
     {
         if (Type != "Sequence")
+        {
             return [this];
+        }
+
         Only(inner);
         if (Find(inner) is not { ValueKind: JsonValueKind.Array } steps)
+        {
             throw Lacks(inner);
+        }
+
         var all = new List<SerializedStep>();
-        foreach (var step in steps.EnumerateArray())
+        foreach (JsonElement step in steps.EnumerateArray())
+        {
             all.AddRange(step.ValueKind == JsonValueKind.Object ? new SerializedStep(step, source).Flatten(inner) : throw Lacks(inner));
+        }
+
         return all;
     }
 

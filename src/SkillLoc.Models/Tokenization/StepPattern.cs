@@ -41,39 +41,56 @@ internal sealed class StepPattern
     /// differently.</exception>
     public StepPattern(SerializedStep step)
     {
-        var pattern = step.Find("pattern");
+        JsonElement? pattern = step.Find("pattern");
         if (TokenizerFiles.Text(pattern, "String") is { Length: > 0 } literal)
+        {
             _literal = literal;
+        }
         else if (TokenizerFiles.Text(pattern, "Regex") is { Length: > 0 } expression)
+        {
             _regex = Compile(expression, step);
+        }
         else
+        {
             throw step.Lacks("pattern");
+        }
     }
 
     /// <summary>Replaces each match.</summary>
     public string Replace(string text, string content)
     {
         if (_literal is not null)
+        {
             return text.Replace(_literal, content, StringComparison.Ordinal);
+        }
+
         var result = new StringBuilder(text.Length);
-        foreach (var (start, end, isMatch) in Parts(text))
+        foreach ((int start, int end, bool isMatch) in Parts(text))
+        {
             result.Append(isMatch ? content : text.AsSpan(start, end - start));
+        }
+
         return result.ToString();
     }
 
     /// <summary>Returns the parts of a text in order: matches and the parts between them, possibly empty.</summary>
     public IEnumerable<(int Start, int End, bool IsMatch)> Parts(string text)
     {
-        var done = 0;
-        foreach (var (start, end) in Matches(text))
+        int done = 0;
+        foreach ((int start, int end) in Matches(text))
         {
             if (start > done)
+            {
                 yield return (done, start, false);
+            }
+
             yield return (start, end, true);
             done = end;
         }
         if (done < text.Length)
+        {
             yield return (done, text.Length, false);
+        }
     }
 
     private IEnumerable<(int Start, int End)> Matches(string text)
@@ -81,13 +98,18 @@ internal sealed class StepPattern
         if (_literal is not null)
         {
             for (int at = 0; (at = text.IndexOf(_literal, at, StringComparison.Ordinal)) >= 0; at += _literal.Length)
+            {
                 yield return (at, at + _literal.Length);
+            }
+
             yield break;
         }
 
-        var (shown, places) = Show(text);
-        for (var match = _regex!.Match(shown); match.Success; match = match.NextMatch())
+        (string? shown, int[]? places) = Show(text);
+        for (Match match = _regex!.Match(shown); match.Success; match = match.NextMatch())
+        {
             yield return (Place(match.Index), Place(match.Index + match.Length));
+        }
 
         int Place(int index) => places?[index] ?? index;
     }
@@ -96,13 +118,16 @@ internal sealed class StepPattern
     private static (string Text, int[]? Places) Show(string text)
     {
         if (!text.AsSpan().ContainsAnyInRange('\uD800', '\uDFFF'))
+        {
             return (text, null);
+        }
+
         var shown = new StringBuilder(text.Length);
         var places = new List<int>(text.Length + 1);
-        var place = 0;
-        foreach (var rune in text.EnumerateRunes())
+        int place = 0;
+        foreach (Rune rune in text.EnumerateRunes())
         {
-            var category = Rune.GetUnicodeCategory(rune);
+            UnicodeCategory category = Rune.GetUnicodeCategory(rune);
             shown.Append(rune.IsBmp ? (char)rune.Value
                 : category == UnicodeCategory.OtherSymbol && WordCharacters.Contains(rune) ? CircledLetter
                 : Stands[(int)category]);
@@ -131,41 +156,65 @@ internal sealed class StepPattern
         // Word characters: .NET's are fewer. (Of other numbers, Oniguruma takes Latin-1's.)
         const string Word = @"\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}\u24B6-\u24E9\u00B2\u00B3\u00B9\u00BC-\u00BE";
         var result = new StringBuilder(pattern.Length);
-        var inClass = false;
-        for (var i = 0; i < pattern.Length; i++)
+        bool inClass = false;
+        for (int i = 0; i < pattern.Length; i++)
         {
-            var letter = pattern[i];
-            var rest = pattern.AsSpan(i);
+            char letter = pattern[i];
+            ReadOnlySpan<char> rest = pattern.AsSpan(i);
             if (char.IsSurrogate(letter))
+            {
                 throw Unknown("a character outside the basic plane");
+            }
+
             if (letter == '\\')
             {
-                var next = rest.Length > 1 ? rest[1] : throw Unknown("\\");
+                char next = rest.Length > 1 ? rest[1] : throw Unknown("\\");
                 if (next is 'w' or 'W' && !(inClass && next == 'W'))
+                {
                     result.Append(inClass ? Word : next == 'w' ? $"[{Word}]" : $"[^{Word}]");
+                }
                 else if (next is 'p' or 'P' && rest.Length > 3 && rest[2] == '{' && rest.IndexOf('}') is > 3 and var end && Categories.Contains(rest[3..end].ToString()))
+                {
                     result.Append(rest[..2]);
+                }
                 else if (SafeEscapes.Contains(next) || !char.IsAsciiLetterOrDigit(next) || (next == 'x' && rest.Length > 3 && char.IsAsciiHexDigit(rest[2]) && char.IsAsciiHexDigit(rest[3])) || (next == 'u' && rest.Length > 5))
+                {
                     result.Append(rest[..2]);
+                }
                 else
+                {
                     throw Unknown($"\\{next}");
+                }
+
                 i++;
                 continue;
             }
             if (inClass && (letter == '[' || rest.StartsWith("&&", StringComparison.Ordinal)))
+            {
                 throw Unknown("a class within a class");
+            }
+
             if (!inClass && rest.StartsWith("(?", StringComparison.Ordinal) && !(rest.Length > 2 && (rest[2] is ':' or '=' or '!' or '>' || rest.StartsWith("(?<=", StringComparison.Ordinal)
                 || rest.StartsWith("(?<!", StringComparison.Ordinal) || rest.StartsWith("(?i:", StringComparison.Ordinal) || rest.StartsWith("(?i)", StringComparison.Ordinal))))
+            {
                 throw Unknown("a group of that kind");
+            }
+
             if (!inClass && letter == '[')
             {
                 inClass = true;
                 result.Append(letter);
                 // What follows an opening bracket at once belongs to the class.
                 if (rest.Length > 1 && rest[1] == '^')
+                {
                     result.Append(pattern[++i]);
+                }
+
                 if (i + 1 < pattern.Length && pattern[i + 1] == ']')
+                {
                     result.Append('\\').Append(pattern[++i]);
+                }
+
                 continue;
             }
             inClass &= letter != ']';

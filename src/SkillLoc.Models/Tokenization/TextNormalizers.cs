@@ -16,7 +16,7 @@ internal static class TextNormalizers
         {
             case "BertNormalizer":
                 step.Only("clean_text", "handle_chinese_chars", "strip_accents", "lowercase");
-                var lowers = step.Flag("lowercase", true);
+                bool lowers = step.Flag("lowercase", true);
                 return Bert(step.Flag("clean_text", true), step.Flag("handle_chinese_chars", true), step.OptionalFlag("strip_accents") ?? lowers, lowers);
             case "NFC":
                 step.Only();
@@ -41,23 +41,26 @@ internal static class TextNormalizers
                 return WithoutMarks;
             case "Strip":
                 step.Only("strip_left", "strip_right");
-                var (left, right) = (step.Flag("strip_left", false), step.Flag("strip_right", false));
+                (bool left, bool right) = (step.Flag("strip_left", false), step.Flag("strip_right", false));
                 return text => (left, right) switch { (true, true) => text.Trim(), (true, _) => text.TrimStart(), (_, true) => text.TrimEnd(), _ => text };
             case "Prepend":
                 step.Only("prepend");
-                var before = step.Text("prepend") ?? throw step.Lacks("prepend");
+                string before = step.Text("prepend") ?? throw step.Lacks("prepend");
                 return text => text.Length > 0 ? before + text : text;
             case "Replace":
                 step.Only("pattern", "content");
-                var content = step.Text("content") ?? throw step.Lacks("content");
+                string content = step.Text("content") ?? throw step.Lacks("content");
                 var pattern = new StepPattern(step);
                 return text => pattern.Replace(text, content);
             case "Precompiled":
                 step.Only("precompiled_charsmap");
-                var encoded = step.Text("precompiled_charsmap") ?? throw step.Lacks("precompiled_charsmap");
-                var blob = new byte[encoded.Length];
-                if (!Convert.TryFromBase64String(encoded, blob, out var length))
+                string encoded = step.Text("precompiled_charsmap") ?? throw step.Lacks("precompiled_charsmap");
+                byte[] blob = new byte[encoded.Length];
+                if (!Convert.TryFromBase64String(encoded, blob, out int length))
+                {
                     throw step.Lacks("precompiled_charsmap");
+                }
+
                 var rules = new CharsMap(blob.AsSpan(0, length), step.Source);
                 return text => Apply(rules, text);
             case var other:
@@ -74,10 +77,12 @@ internal static class TextNormalizers
     private static string WithoutMarks(string text)
     {
         var result = new StringBuilder(text.Length);
-        foreach (var rune in text.EnumerateRunes())
+        foreach (Rune rune in text.EnumerateRunes())
         {
             if (Rune.GetUnicodeCategory(rune) is not (UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark or UnicodeCategory.EnclosingMark))
+            {
                 result.Append(rune);
+            }
         }
         return result.ToString();
     }
@@ -86,10 +91,13 @@ internal static class TextNormalizers
     private static string CleanForTranslation(string text)
     {
         var result = new StringBuilder(text.Length);
-        foreach (var letter in text)
+        foreach (char letter in text)
         {
             if (letter is (>= '\u0001' and <= '\u0008') or '\u000B' or (>= '\u000E' and <= '\u001F') or '\u007F' or '\u008F' or '\u009F')
+            {
                 continue;
+            }
+
             result.Append(letter is '\t' or '\n' or '\f' or '\r' or '\u1680' or (>= '\u200B' and <= '\u200F') or '\u2028' or '\u2029' or '\u2581' or '\uFEFF' or '\uFFFD'
                 ? ' '
                 : letter);
@@ -103,16 +111,21 @@ internal static class TextNormalizers
         const int LongestCluster = 6;
         var result = new StringBuilder(text.Length);
         var buffer = new ArrayBufferWriter<byte>();
-        for (var start = 0; start < text.Length;)
+        for (int start = 0; start < text.Length;)
         {
-            var cluster = text.AsSpan(start, StringInfo.GetNextTextElementLength(text, start));
+            ReadOnlySpan<char> cluster = text.AsSpan(start, StringInfo.GetNextTextElementLength(text, start));
             start += cluster.Length;
             if (Encoding.UTF8.GetByteCount(cluster) < LongestCluster && Replace(cluster))
+            {
                 continue;
-            foreach (var letter in cluster.EnumerateRunes())
+            }
+
+            foreach (Rune letter in cluster.EnumerateRunes())
             {
                 if (!Replace(letter.ToString()))
+                {
                     result.Append(letter);
+                }
             }
         }
         return result.ToString();
@@ -121,7 +134,7 @@ internal static class TextNormalizers
         {
             buffer.ResetWrittenCount();
             Encoding.UTF8.GetBytes(letters, buffer);
-            var (length, replacement) = rules.Match(buffer.WrittenSpan);
+            (int length, string? replacement) = rules.Match(buffer.WrittenSpan);
             result.Append(replacement);
             return length > 0;
         }
@@ -144,12 +157,18 @@ internal static class BertNormalizer
         if (cleans || splitsIdeographs)
         {
             var letters = new StringBuilder(text.Length + 16);
-            foreach (var rune in text.EnumerateRunes())
+            foreach (Rune rune in text.EnumerateRunes())
+            {
                 Append(letters, rune, cleans, splitsIdeographs);
+            }
+
             text = letters.ToString();
         }
         if (stripsAccents)
+        {
             text = WithoutNonSpacingMarks(UnicodeForm.D(text));
+        }
+
         return lowers ? Lower(text) : text;
     }
 
@@ -157,15 +176,22 @@ internal static class BertNormalizer
     public static string Lower(string text)
     {
         if (Ascii.IsValid(text))
+        {
             return text.ToLowerInvariant();
+        }
+
         var letters = new StringBuilder(text.Length);
-        foreach (var rune in text.EnumerateRunes())
+        foreach (Rune rune in text.EnumerateRunes())
         {
             // The one letter whose lower case is two characters.
             if (rune.Value == 'İ')
+            {
                 letters.Append("i\u0307");
+            }
             else
+            {
                 letters.Append(Rune.ToLowerInvariant(rune));
+            }
         }
         return letters.ToString();
     }
@@ -173,24 +199,38 @@ internal static class BertNormalizer
     private static void Append(StringBuilder text, Rune rune, bool cleans, bool splitsIdeographs)
     {
         if (cleans && rune.Value is not ('\t' or '\n' or '\r') && (rune.Value == 0 || rune == Rune.ReplacementChar || IsControl(rune)))
+        {
             return;
+        }
+
         if (cleans && Rune.IsWhiteSpace(rune))
+        {
             text.Append(' ');
+        }
         else if (splitsIdeographs && IsIdeograph(rune.Value))
+        {
             text.Append(' ').Append(rune).Append(' ');
+        }
         else
+        {
             text.Append(rune);
+        }
     }
 
     private static string WithoutNonSpacingMarks(string text)
     {
         if (Ascii.IsValid(text))
+        {
             return text;
+        }
+
         var letters = new StringBuilder(text.Length);
-        foreach (var rune in text.EnumerateRunes())
+        foreach (Rune rune in text.EnumerateRunes())
         {
             if (Rune.GetUnicodeCategory(rune) != UnicodeCategory.NonSpacingMark)
+            {
                 letters.Append(rune);
+            }
         }
         return letters.ToString();
     }

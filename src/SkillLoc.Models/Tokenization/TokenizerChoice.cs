@@ -25,7 +25,7 @@ internal static class TokenizerChoice
     /// there is none.</summary>
     public static string? ClassOf(TokenizerFiles files)
     {
-        var name = TokenizerFiles.Text(files.ReadObject(TokenizerFiles.Settings), "tokenizer_class") ?? TokenizerFiles.Text(files.ReadObject("config.json"), "tokenizer_class");
+        string? name = TokenizerFiles.Text(files.ReadObject(TokenizerFiles.Settings), "tokenizer_class") ?? TokenizerFiles.Text(files.ReadObject("config.json"), "tokenizer_class");
         return name?.EndsWith("Fast", StringComparison.Ordinal) == true ? name[..^"Fast".Length] : name;
     }
 
@@ -37,11 +37,13 @@ internal static class TokenizerChoice
     /// setting.</exception>
     public static TokenizerKind Of(TokenizerFiles files, string folder)
     {
-        var model = ModelType(files);
+        string? model = ModelType(files);
         if (TokenizerFiles.Find(TokenizerFiles.Find(files.ReadObject(TokenizerFiles.Settings), "auto_map"), "AutoTokenizer") is { } code)
+        {
             throw new NotSupportedException($"{files.PathOf(TokenizerFiles.Settings)}: auto_map names the Python code {code.GetRawText()}, which is not supported.");
+        }
 
-        var tokenizerClass = ClassOf(files);
+        string? tokenizerClass = ClassOf(files);
         TokenizerKind? said = null;
         if (tokenizerClass is not null && !Classes.TryGetValue(tokenizerClass, out said))
         {
@@ -50,14 +52,16 @@ internal static class TokenizerChoice
                 + $"If {TokenizerFiles.Serialized} says all that it does, 'PreTrainedTokenizerFast' is as right.");
         }
 
-        var serialized = files.ReadSerialized()?.Kind;
+        TokenizerKind? serialized = files.ReadSerialized()?.Kind;
         if (said is not null && serialized is not null && said != serialized)
+        {
             throw new NotSupportedException($"'{folder}': tokenizer_class is '{tokenizerClass}', and the model of {TokenizerFiles.Serialized} is of another kind; make them agree.");
+        }
 
-        var kind = model == "t5" && files.Has(TokenizerFiles.SentencePiece) ? TokenizerKind.Unigram : said ?? serialized ?? ByFiles(files, model);
+        TokenizerKind? kind = model == "t5" && files.Has(TokenizerFiles.SentencePiece) ? TokenizerKind.Unigram : said ?? serialized ?? ByFiles(files, model);
         if (kind is null || !Fits(model, kind.Value, files))
         {
-            var found = string.Join(", ", files.Paths.Select(Path.GetFileName));
+            string found = string.Join(", ", files.Paths.Select(Path.GetFileName));
             throw new NotSupportedException(
                 $"'{folder}' holds {(found.Length > 0 ? found : "no tokenizer files")}{(model is null ? "" : $" and a model of type '{model}'")}"
                 + $"{(tokenizerClass is null ? "" : $" with the tokenizer_class '{tokenizerClass}'")}; "

@@ -36,12 +36,15 @@ internal sealed class TokenizerFiles(string folder)
     /// <summary>Returns a JSON object, read once; null if the file does not exist.</summary>
     public JsonElement? ReadObject(string name)
     {
-        if (_read.TryGetValue(name, out var known))
+        if (_read.TryGetValue(name, out JsonElement? known))
+        {
             return known;
+        }
+
         JsonElement? root = null;
         if (Has(name))
         {
-            using var document = ParseObject(name);
+            using JsonDocument document = ParseObject(name);
             root = document.RootElement.Clone();
         }
         _read.Add(name, root);
@@ -52,11 +55,13 @@ internal sealed class TokenizerFiles(string folder)
     /// <exception cref="NotSupportedException">The model is of another kind.</exception>
     public (TokenizerKind Kind, JsonElement Root)? ReadSerialized()
     {
-        if (ReadObject(Serialized) is not { } root || !root.TryGetProperty("model", out var model) || model.ValueKind != JsonValueKind.Object)
+        if (ReadObject(Serialized) is not { } root || !root.TryGetProperty("model", out JsonElement model) || model.ValueKind != JsonValueKind.Object)
+        {
             return null;
+        }
 
         // Files of older versions do not name the kind.
-        var type = Text(root, "model", "type")
+        string type = Text(root, "model", "type")
             ?? (Find(root, "model", "vocab") is { ValueKind: JsonValueKind.Array } ? "Unigram"
                 : Find(root, "model", "merges") is not null ? "BPE"
                 : Find(root, "model", "max_input_chars_per_word") is not null ? "WordPiece" : "of no type");
@@ -74,13 +79,13 @@ internal sealed class TokenizerFiles(string folder)
 
     /// <summary>Returns a nested property, or null.</summary>
     public static JsonElement? Find(JsonElement? root, string outer, string inner) =>
-        root?.TryGetProperty(outer, out var value) == true && value.ValueKind == JsonValueKind.Object && value.TryGetProperty(inner, out var found)
+        root?.TryGetProperty(outer, out JsonElement value) == true && value.ValueKind == JsonValueKind.Object && value.TryGetProperty(inner, out JsonElement found)
             ? found
             : null;
 
     /// <summary>Returns a string property, or null.</summary>
     public static string? Text(JsonElement? root, string name) =>
-        root is { ValueKind: JsonValueKind.Object } owner && owner.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+        root is { ValueKind: JsonValueKind.Object } owner && owner.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 
     /// <summary>Returns a nested string property, or null.</summary>
     public static string? Text(JsonElement? root, string outer, string inner) => Find(root, outer, inner) is { ValueKind: JsonValueKind.String } value ? value.GetString() : null;
@@ -89,8 +94,11 @@ internal sealed class TokenizerFiles(string folder)
     public Dictionary<string, int> ReadVocabulary()
     {
         if (ReadSerialized() is (TokenizerKind.BytePairs, var root))
+        {
             return SerializedVocabulary(root);
-        using var document = ParseObject(Vocabulary);
+        }
+
+        using JsonDocument document = ParseObject(Vocabulary);
         return Tokens(Vocabulary, document.RootElement);
     }
 
@@ -100,28 +108,45 @@ internal sealed class TokenizerFiles(string folder)
         var merges = new List<string>();
         var seen = new HashSet<string>(StringComparer.Ordinal);
         var made = new HashSet<string>(StringComparer.Ordinal);
-        var number = 0;
-        var (file, lines) = ReadSerialized() is (TokenizerKind.BytePairs, var root) ? (Serialized, SerializedMerges(root)) : (Merges, ReadLines(Merges));
-        foreach (var line in lines)
+        int number = 0;
+        (string? file, string[]? lines) = ReadSerialized() is (TokenizerKind.BytePairs, var root) ? (Serialized, SerializedMerges(root)) : (Merges, ReadLines(Merges));
+        foreach (string line in lines)
         {
             number++;
             if (line.Length == 0 || (number == 1 && line.StartsWith("#version", StringComparison.Ordinal)))
+            {
                 continue;
+            }
+
             if (line.Split(' ') is not [{ Length: > 0 } left, { Length: > 0 } right])
+            {
                 throw Malformed(file, $"{(file == Merges ? "line" : "merge")} {number} is '{line}'; it should be two tokens with one space between");
-            foreach (var token in new[] { left, right, left + right })
+            }
+
+            foreach (string? token in new[] { left, right, left + right })
+            {
                 if (!vocabulary.ContainsKey(token))
+                {
                     throw Malformed(file, $"{(file == Merges ? "line" : "merge")} {number} ('{line}') needs the token '{token}', which the vocabulary lacks; the two should belong together");
+                }
+            }
+
             if (!seen.Add(line))
+            {
                 throw Malformed(file, $"{(file == Merges ? "line" : "merge")} {number} ('{line}') occurs twice");
+            }
+
             made.Add(left + right);
             merges.Add(line);
         }
 
-        var longer = vocabulary.Keys.Count(token => token.Length > 1);
-        var unmade = longer - made.Count;
+        int longer = vocabulary.Keys.Count(token => token.Length > 1);
+        int unmade = longer - made.Count;
         if (unmade > UnmergedTokens + (longer / 10))
+        {
             throw Malformed(file, $"its {merges.Count} merges leave {unmade} of the {longer} longer tokens of the vocabulary unreachable; it looks cut off");
+        }
+
         return merges;
     }
 
@@ -130,18 +155,26 @@ internal sealed class TokenizerFiles(string folder)
     public Dictionary<string, int> ReadWordPieces()
     {
         if (ReadSerialized() is (TokenizerKind.WordPieces, var root))
+        {
             return SerializedVocabulary(root);
+        }
 
         var vocabulary = new Dictionary<string, int>(StringComparer.Ordinal);
-        var id = 0;
-        foreach (var line in ReadLines(WordPieces))
+        int id = 0;
+        foreach (string line in ReadLines(WordPieces))
         {
             if (line.Length > 0 && !vocabulary.TryAdd(line, id))
+            {
                 throw Malformed(WordPieces, $"token '{line}' stands on lines {vocabulary[line] + 1} and {id + 1}; every token should stand once");
+            }
+
             id++;
         }
         if (vocabulary.Count == 0)
+        {
             throw Malformed(WordPieces, "it holds no tokens; it should have one token a line");
+        }
+
         return vocabulary;
     }
 
@@ -157,28 +190,39 @@ internal sealed class TokenizerFiles(string folder)
     {
         var tokens = new OrderedDictionary<string, AddedToken>(StringComparer.Ordinal);
         var ids = vocabulary.Values.ToHashSet();
-        if (ReadObject(Serialized) is { } root && root.TryGetProperty("added_tokens", out var added) && added.ValueKind != JsonValueKind.Null)
+        if (ReadObject(Serialized) is { } root && root.TryGetProperty("added_tokens", out JsonElement added) && added.ValueKind != JsonValueKind.Null)
         {
             if (added.ValueKind != JsonValueKind.Array)
+            {
                 throw Malformed(Serialized, $"its added_tokens are a JSON {added.ValueKind}; they should be an array");
-            foreach (var entry in added.EnumerateArray())
-                Add(Serialized, entry, entry.ValueKind == JsonValueKind.Object && entry.TryGetProperty("id", out var id) ? id : default);
+            }
+
+            foreach (JsonElement entry in added.EnumerateArray())
+            {
+                Add(Serialized, entry, entry.ValueKind == JsonValueKind.Object && entry.TryGetProperty("id", out JsonElement id) ? id : default);
+            }
         }
         if (Find(ReadObject(Settings), "added_tokens_decoder") is { ValueKind: JsonValueKind.Object } decoder)
         {
-            foreach (var entry in decoder.EnumerateObject())
+            foreach (JsonProperty entry in decoder.EnumerateObject())
             {
-                if (entry.Value.ValueKind != JsonValueKind.Object || !int.TryParse(entry.Name, NumberStyles.None, CultureInfo.InvariantCulture, out var id) || id > LargestId)
+                if (entry.Value.ValueKind != JsonValueKind.Object || !int.TryParse(entry.Name, NumberStyles.None, CultureInfo.InvariantCulture, out int id) || id > LargestId)
+                {
                     throw Malformed(Settings, $"the entry '{entry.Name}' of added_tokens_decoder should be an id with an object");
+                }
+
                 AddNew(Settings, Read(Settings, entry.Value, id));
             }
         }
         if (ReadObject(Added) is { } extra)
         {
-            foreach (var entry in extra.EnumerateObject())
+            foreach (JsonProperty entry in extra.EnumerateObject())
             {
-                if (entry.Value.ValueKind != JsonValueKind.Number || !entry.Value.TryGetInt32(out var id) || id is < 0 or > LargestId)
+                if (entry.Value.ValueKind != JsonValueKind.Number || !entry.Value.TryGetInt32(out int id) || id is < 0 or > LargestId)
+                {
                     throw Malformed(Added, $"token '{entry.Name}' has the id {entry.Value.GetRawText()}; ids are integers from 0 on");
+                }
+
                 AddNew(Added, new AddedToken(entry.Name, id) { IsSpecial = special.Contains(entry.Name), IsNormalized = true });
             }
         }
@@ -186,17 +230,22 @@ internal sealed class TokenizerFiles(string folder)
 
         void Add(string file, JsonElement entry, JsonElement number)
         {
-            if (entry.ValueKind != JsonValueKind.Object || number.ValueKind != JsonValueKind.Number || !number.TryGetInt32(out var id) || id is < 0 or > LargestId)
+            if (entry.ValueKind != JsonValueKind.Object || number.ValueKind != JsonValueKind.Number || !number.TryGetInt32(out int id) || id is < 0 or > LargestId)
+            {
                 throw Malformed(file, $"the added token {entry.GetRawText()} should have a 'content' and an 'id' from 0 on");
-            var token = Read(file, entry, id);
+            }
+
+            AddedToken token = Read(file, entry, id);
             if (!withoutSpecial || !token.IsSpecial)
+            {
                 AddNew(file, token);
+            }
         }
 
         AddedToken Read(string file, JsonElement entry, int id)
         {
-            var content = Text(entry, "content") ?? throw Malformed(file, $"the added token {entry.GetRawText()} should have a 'content' and an 'id' from 0 on");
-            var isSpecial = Flag("special", false) || special.Contains(content);
+            string content = Text(entry, "content") ?? throw Malformed(file, $"the added token {entry.GetRawText()} should have a 'content' and an 'id' from 0 on");
+            bool isSpecial = Flag("special", false) || special.Contains(content);
             return new AddedToken(content, id)
             {
                 IsSpecial = isSpecial,
@@ -206,7 +255,7 @@ internal sealed class TokenizerFiles(string folder)
                 IsNormalized = Flag("normalized", !isSpecial),
             };
 
-            bool Flag(string name, bool fallback) => !entry.TryGetProperty(name, out var value) || value.ValueKind == JsonValueKind.Null ? fallback
+            bool Flag(string name, bool fallback) => !entry.TryGetProperty(name, out JsonElement value) || value.ValueKind == JsonValueKind.Null ? fallback
                 : value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean()
                 : throw Malformed(file, $"the added token '{content}' has the {name} {value.GetRawText()}; it should be true or false");
         }
@@ -214,11 +263,16 @@ internal sealed class TokenizerFiles(string folder)
         void AddNew(string file, AddedToken token)
         {
             if (!tokens.TryAdd(token.Content, token))
+            {
                 return;
+            }
+
             if (vocabulary.TryAdd(token.Content, token.Id))
             {
                 if (!ids.Add(token.Id))
+                {
                     throw Malformed(file, $"the added token '{token.Content}' has the id {token.Id} of another token");
+                }
             }
             else if (vocabulary[token.Content] != token.Id)
             {
@@ -229,14 +283,17 @@ internal sealed class TokenizerFiles(string folder)
 
     /// <summary>Returns a property, or null.</summary>
     public static JsonElement? Find(JsonElement? root, string name) =>
-        root is { ValueKind: JsonValueKind.Object } owner && owner.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
+        root is { ValueKind: JsonValueKind.Object } owner && owner.TryGetProperty(name, out JsonElement value) && value.ValueKind != JsonValueKind.Null ? value : null;
 
     public InvalidDataException Malformed(string name, string problem, Exception? inner = null) => new($"{PathOf(name)}: {problem}.", inner);
 
     private Dictionary<string, int> SerializedVocabulary(JsonElement root)
     {
         if (Find(root, "model", "vocab") is not { ValueKind: JsonValueKind.Object } entries)
+        {
             throw Malformed(Serialized, "its model has no 'vocab'");
+        }
+
         return Tokens(Serialized, entries);
     }
 
@@ -249,14 +306,22 @@ internal sealed class TokenizerFiles(string folder)
     {
         var vocabulary = new Dictionary<string, int>(StringComparer.Ordinal);
         var tokens = new Dictionary<int, string>();
-        foreach (var property in entries.EnumerateObject())
+        foreach (JsonProperty property in entries.EnumerateObject())
         {
-            if (property.Value.ValueKind != JsonValueKind.Number || !property.Value.TryGetInt32(out var id) || id is < 0 or > LargestId)
+            if (property.Value.ValueKind != JsonValueKind.Number || !property.Value.TryGetInt32(out int id) || id is < 0 or > LargestId)
+            {
                 throw Malformed(file, $"token '{property.Name}' has the id {property.Value.GetRawText()}; ids are integers from 0 on, and no vocabulary is so large");
+            }
+
             if (!vocabulary.TryAdd(property.Name, id))
+            {
                 throw Malformed(file, $"token '{property.Name}' occurs twice");
+            }
+
             if (!tokens.TryAdd(id, property.Name))
+            {
                 throw Malformed(file, $"tokens '{tokens[id]}' and '{property.Name}' both have the id {id}");
+            }
         }
         return vocabulary.Count > 0 ? vocabulary : throw Malformed(file, "it holds no tokens; it should be an object of token to id");
     }
@@ -296,7 +361,7 @@ internal sealed class TokenizerFiles(string folder)
 
     private string Existing(string name)
     {
-        var path = PathOf(name);
+        string path = PathOf(name);
         return File.Exists(path) ? path : throw new FileNotFoundException($"{path} is missing; a checkpoint folder should hold it, or a {Serialized} of the same kind.", path);
     }
 }

@@ -25,29 +25,38 @@ internal static class UnicodeForm
         var compatible = new Dictionary<int, int[]>();
         var compositions = new Dictionary<(int, int), int>();
         var classes = new Dictionary<int, int>();
-        using var stream = typeof(UnicodeForm).Assembly.GetManifestResourceStream(typeof(UnicodeForm), "UnicodeForm.txt")!;
+        using Stream stream = typeof(UnicodeForm).Assembly.GetManifestResourceStream(typeof(UnicodeForm), "UnicodeForm.txt")!;
         using var reader = new StreamReader(stream);
         while (reader.ReadLine() is { } line)
         {
             if (line[0] == '#')
+            {
                 continue;
-            var colon = line.IndexOf(':', StringComparison.Ordinal);
-            var (left, right) = (line[2..colon], line[(colon + 2)..]);
+            }
+
+            int colon = line.IndexOf(':', StringComparison.Ordinal);
+            (string? left, string? right) = (line[2..colon], line[(colon + 2)..]);
             if (line[0] is '=' or '~')
             {
                 int[] letters = [.. CodePoints(left)];
-                foreach (var codePoint in CodePoints(right))
+                foreach (int codePoint in CodePoints(right))
+                {
                     (line[0] == '=' ? canonical : compatible).Add(codePoint, letters);
+                }
             }
             else if (line[0] == '+')
             {
-                foreach (var pair in CodePoints(right).Chunk(2))
+                foreach (int[] pair in CodePoints(right).Chunk(2))
+                {
                     compositions.Add((pair[0], Number(left)), pair[1]);
+                }
             }
             else
             {
-                foreach (var codePoint in CodePoints(right))
+                foreach (int codePoint in CodePoints(right))
+                {
                     classes.Add(codePoint, int.Parse(left, CultureInfo.InvariantCulture));
+                }
             }
         }
         Canonical = canonical.ToFrozenDictionary();
@@ -77,8 +86,11 @@ internal static class UnicodeForm
     private static string Of(string text, bool compatible, bool composed)
     {
         if (Ascii.IsValid(text))
+        {
             return text;
-        var letters = Decompose(text, compatible);
+        }
+
+        List<int> letters = Decompose(text, compatible);
         Order(letters);
         return composed ? Compose(CollectionsMarshal.AsSpan(letters)) : Text(CollectionsMarshal.AsSpan(letters));
     }
@@ -86,17 +98,19 @@ internal static class UnicodeForm
     private static List<int> Decompose(string text, bool compatible)
     {
         var letters = new List<int>(text.Length + 8);
-        foreach (var rune in text.EnumerateRunes())
+        foreach (Rune rune in text.EnumerateRunes())
         {
-            var syllable = rune.Value - FirstSyllable;
+            int syllable = rune.Value - FirstSyllable;
             if (syllable is >= 0 and < Syllables)
             {
                 letters.Add(FirstLead + (syllable / (Vowels * Trails)));
                 letters.Add(FirstVowel + (syllable / Trails % Vowels));
                 if (syllable % Trails != 0)
+                {
                     letters.Add(FirstTrail + (syllable % Trails));
+                }
             }
-            else if ((compatible && Compatible.TryGetValue(rune.Value, out var parts)) || Canonical.TryGetValue(rune.Value, out parts))
+            else if ((compatible && Compatible.TryGetValue(rune.Value, out int[]? parts)) || Canonical.TryGetValue(rune.Value, out parts))
             {
                 letters.AddRange(parts);
             }
@@ -111,27 +125,33 @@ internal static class UnicodeForm
     /// <summary>Sorts each run of marks by class; the sort is stable.</summary>
     private static void Order(List<int> letters)
     {
-        for (var i = 1; i < letters.Count; i++)
+        for (int i = 1; i < letters.Count; i++)
         {
-            var mark = letters[i];
-            var order = ClassOf(mark);
+            int mark = letters[i];
+            int order = ClassOf(mark);
             if (order == 0)
+            {
                 continue;
-            var at = i;
+            }
+
+            int at = i;
             for (; at > 0 && ClassOf(letters[at - 1]) > order; at--)
+            {
                 letters[at] = letters[at - 1];
+            }
+
             letters[at] = mark;
         }
     }
 
     private static string Compose(Span<int> letters)
     {
-        var kept = 0;
-        var starter = -1;
-        var last = 0;
-        foreach (var letter in letters)
+        int kept = 0;
+        int starter = -1;
+        int last = 0;
+        foreach (int letter in letters)
         {
-            var order = ClassOf(letter);
+            int order = ClassOf(letter);
 
             // A mark of the same or a higher class between a starter and a letter blocks it; so does any starter.
             if (starter >= 0 && (starter == kept - 1 || (last < order && last != 0)) && Pair(letters[starter], letter) is { } composed)
@@ -140,7 +160,10 @@ internal static class UnicodeForm
                 continue;
             }
             if (order == 0)
+            {
                 starter = kept;
+            }
+
             last = order;
             letters[kept++] = letter;
         }
@@ -151,18 +174,27 @@ internal static class UnicodeForm
     private static string Text(ReadOnlySpan<int> letters)
     {
         var text = new StringBuilder(letters.Length);
-        foreach (var letter in letters)
+        foreach (int letter in letters)
+        {
             text.Append(new Rune(letter));
+        }
+
         return text.ToString();
     }
 
     private static int? Pair(int first, int second)
     {
         if (first - FirstLead is >= 0 and < Leads && second - FirstVowel is >= 0 and < Vowels)
+        {
             return FirstSyllable + ((((first - FirstLead) * Vowels) + second - FirstVowel) * Trails);
+        }
+
         if (first - FirstSyllable is >= 0 and < Syllables && (first - FirstSyllable) % Trails == 0 && second - FirstTrail is > 0 and < Trails)
+        {
             return first + second - FirstTrail;
-        return Compositions.TryGetValue((first, second), out var composed) ? composed : null;
+        }
+
+        return Compositions.TryGetValue((first, second), out int composed) ? composed : null;
     }
 
     private static int ClassOf(int letter) => Classes.GetValueOrDefault(letter);

@@ -26,10 +26,15 @@ internal sealed class UnigramTokenizer
         Steps = steps;
         Vocabulary = vocabulary;
         Added = added;
-        foreach (var (piece, id) in vocabulary.Where(entry => !special.Contains(entry.Value)))
+        foreach ((string? piece, int id) in vocabulary.Where(entry => !special.Contains(entry.Value)))
+        {
             _pieces.Add(id, piece);
-        for (var value = 0; value < bytes?.Length; value++)
+        }
+
+        for (int value = 0; value < bytes?.Length; value++)
+        {
             _bytes.TryAdd(bytes[value], (byte)value);
+        }
     }
 
     /// <summary>The steps from a text to words.</summary>
@@ -58,16 +63,18 @@ internal sealed class UnigramTokenizer
     {
         var text = new StringBuilder();
         var bytes = new List<byte>();
-        foreach (var id in ids)
+        foreach (int id in ids)
         {
-            if (_bytes.TryGetValue(id, out var value))
+            if (_bytes.TryGetValue(id, out byte value))
             {
                 bytes.Add(value);
                 continue;
             }
             Flush();
-            if (_pieces.TryGetValue(id, out var piece))
+            if (_pieces.TryGetValue(id, out string? piece))
+            {
                 text.Append(piece);
+            }
         }
         Flush();
         return text.Replace(Space, ' ').ToString().Trim();
@@ -84,17 +91,20 @@ internal sealed class UnigramTokenizer
         var model = new SentencePieceModel(files.PathOf(TokenizerFiles.SentencePiece), IsExtraId);
         var vocabulary = new Dictionary<string, int>(StringComparer.Ordinal);
         var special = new HashSet<int>();
-        foreach (var (text, type) in model.Pieces)
+        foreach ((string? text, SentencePieceModel.PieceType type) in model.Pieces)
         {
             if (type is SentencePieceModel.PieceType.Unknown or SentencePieceModel.PieceType.Control || IsExtraId(text))
+            {
                 special.Add(vocabulary.Count);
+            }
+
             vocabulary.Add(text, vocabulary.Count);
         }
         AddExtraIds(files, vocabulary, special);
-        var added = files.ReadAdded(vocabulary, SpecialTokens.Named(files), withoutSpecial: true);
+        List<AddedToken> added = files.ReadAdded(vocabulary, SpecialTokens.Named(files), withoutSpecial: true);
         special.UnionWith(added.Where(token => token.IsSpecial).Select(token => token.Id));
         CheckBeside(files);
-        var bytes = model.FallsBackToBytes ? Bytes(files, vocabulary) : null;
+        int[]? bytes = model.FallsBackToBytes ? Bytes(files, vocabulary) : null;
         return new((text, ids) => ids.AddRange(model.Encode(text, bytes)), SerializedSteps.None, vocabulary, added, special, bytes);
 
         static bool IsExtraId(string piece) => piece.StartsWith(ExtraId, StringComparison.Ordinal);
@@ -105,7 +115,10 @@ internal sealed class UnigramTokenizer
     private static void CheckBeside(TokenizerFiles files)
     {
         if (files.ReadSerialized() is not { } serialized)
+        {
             return;
+        }
+
         var steps = new SerializedSteps(serialized.Root, files.PathOf(TokenizerFiles.Serialized));
         var strangers = steps.Normalizers.Where(step => step.Type is not ("Precompiled" or "Nmt" or "NFKC" or "Strip" or "Replace" or "Prepend"))
             .Concat(steps.Splitters.Where(step => step.Type is not ("WhitespaceSplit" or "Metaspace"))).Select(step => $"'{step.Type}'").ToList();
@@ -120,50 +133,67 @@ internal sealed class UnigramTokenizer
     private static void AddExtraIds(TokenizerFiles files, Dictionary<string, int> vocabulary, HashSet<int> special)
     {
         if (vocabulary.ContainsKey(ExtraId + "0>"))
+        {
             return;
-        var count = Integer(TokenizerFiles.Settings, "extra_ids") ?? ExtraIds;
+        }
+
+        int count = Integer(TokenizerFiles.Settings, "extra_ids") ?? ExtraIds;
         if (Integer("config.json", "vocab_size") is { } embedded)
+        {
             count = Math.Min(count, embedded - vocabulary.Count);
-        for (var i = count - 1; i >= 0; i--)
+        }
+
+        for (int i = count - 1; i >= 0; i--)
         {
             special.Add(vocabulary.Count);
             vocabulary.Add(string.Create(CultureInfo.InvariantCulture, $"{ExtraId}{i}>"), vocabulary.Count);
         }
 
         int? Integer(string file, string key) =>
-            files.ReadObject(file)?.TryGetProperty(key, out var value) == true && value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var number) ? number : null;
+            files.ReadObject(file)?.TryGetProperty(key, out JsonElement value) == true && value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int number) ? number : null;
     }
 
     private static UnigramTokenizer FromSerialized(TokenizerFiles files, JsonElement root)
     {
-        var model = root.GetProperty("model");
-        if (!model.TryGetProperty("vocab", out var entries) || entries.ValueKind != JsonValueKind.Array || entries.GetArrayLength() == 0)
+        JsonElement model = root.GetProperty("model");
+        if (!model.TryGetProperty("vocab", out JsonElement entries) || entries.ValueKind != JsonValueKind.Array || entries.GetArrayLength() == 0)
+        {
             throw files.Malformed(TokenizerFiles.Serialized, "its unigram model has no 'vocab', an array of pieces with their scores");
+        }
+
         var pieces = new List<(int Id, string Text, double Score)>();
         var vocabulary = new Dictionary<string, int>(StringComparer.Ordinal);
-        foreach (var entry in entries.EnumerateArray())
+        foreach (JsonElement entry in entries.EnumerateArray())
         {
             if (entry.ValueKind != JsonValueKind.Array || entry.GetArrayLength() != 2 || entry[0].ValueKind != JsonValueKind.String || entry[1].ValueKind != JsonValueKind.Number)
+            {
                 throw files.Malformed(TokenizerFiles.Serialized, $"its vocabulary holds {entry.GetRawText()}; right would be a piece and its score");
-            var text = entry[0].GetString()!;
+            }
+
+            string text = entry[0].GetString()!;
             if (!vocabulary.TryAdd(text, pieces.Count))
+            {
                 throw files.Malformed(TokenizerFiles.Serialized, $"piece '{text}' occurs twice");
+            }
+
             pieces.Add((pieces.Count, text, entry[1].GetDouble()));
         }
-        var step = files.ModelOf(root).Only("vocab", "unk_id", "byte_fallback");
+        SerializedStep step = files.ModelOf(root).Only("vocab", "unk_id", "byte_fallback");
         if (step.Find("unk_id") is null || step.Whole("unk_id", 0) is not { } unknownId || unknownId >= pieces.Count)
+        {
             throw files.Malformed(TokenizerFiles.Serialized, "its unigram model has no 'unk_id' within the vocabulary");
+        }
 
-        var added = files.ReadAdded(vocabulary, SpecialTokens.Named(files));
+        List<AddedToken> added = files.ReadAdded(vocabulary, SpecialTokens.Named(files));
         HashSet<int> special = [.. added.Where(token => token.IsSpecial).Select(token => token.Id), unknownId];
-        var bytes = step.Flag("byte_fallback", false) ? Bytes(files, vocabulary) : null;
+        int[]? bytes = step.Flag("byte_fallback", false) ? Bytes(files, vocabulary) : null;
         var unigrams = new UnigramModel(pieces.Where(piece => !special.Contains(piece.Id)), unknownId, pieces.Min(piece => piece.Score), bytes);
         return new((word, ids) => unigrams.Encode(word, ids), new SerializedSteps(root, files.PathOf(TokenizerFiles.Serialized)), vocabulary, added, special, bytes);
     }
 
     private static int[] Bytes(TokenizerFiles files, Dictionary<string, int> vocabulary) =>
     [
-        .. Enumerable.Range(0, 256).Select(value => string.Create(CultureInfo.InvariantCulture, $"<0x{value:X2}>")).Select(piece => vocabulary.TryGetValue(piece, out var id)
+        .. Enumerable.Range(0, 256).Select(value => string.Create(CultureInfo.InvariantCulture, $"<0x{value:X2}>")).Select(piece => vocabulary.TryGetValue(piece, out int id)
             ? id
             : throw files.Malformed(files.Has(TokenizerFiles.SentencePiece) ? TokenizerFiles.SentencePiece : TokenizerFiles.Serialized, $"it falls back to bytes and has no piece '{piece}'")),
     ];
@@ -195,12 +225,12 @@ internal sealed class UnigramModel
     /// <param name="bytes">Ids of the 256 bytes, used for characters without a piece; null for none.</param>
     public UnigramModel(IEnumerable<(int Id, string Text, double Score)> pieces, int unknown, double worst, int[]? bytes)
     {
-        foreach (var (id, text, score) in pieces)
+        foreach ((int id, string? text, double score) in pieces)
         {
-            var node = 0;
-            foreach (var letter in text)
+            int node = 0;
+            foreach (char letter in text)
             {
-                if (!_children.TryGetValue(Key(node, letter), out var child))
+                if (!_children.TryGetValue(Key(node, letter), out int child))
                 {
                     child = _nodes.Count;
                     _nodes.Add((-1, 0));
@@ -209,7 +239,9 @@ internal sealed class UnigramModel
                 node = child;
             }
             if (node != 0)
+            {
                 _nodes[node] = (id, score);
+            }
         }
         _unknown = unknown;
         _unknownScore = worst - UnknownPenalty;
@@ -222,36 +254,45 @@ internal sealed class UnigramModel
         // The best way to each place: where its last piece starts, that piece, and the score.
         var best = new (int Start, int Id, double Score)[text.Length + 1];
         best.AsSpan(1).Fill((-1, 0, 0));
-        for (var start = 0; start < text.Length;)
+        for (int start = 0; start < text.Length;)
         {
-            var letter = char.IsHighSurrogate(text[start]) ? 2 : 1;
-            var soFar = best[start].Score;
-            var known = false;
-            var node = 0;
-            for (var end = start; end < text.Length && _children.TryGetValue(Key(node, text[end]), out node); end++)
+            int letter = char.IsHighSurrogate(text[start]) ? 2 : 1;
+            double soFar = best[start].Score;
+            bool known = false;
+            int node = 0;
+            for (int end = start; end < text.Length && _children.TryGetValue(Key(node, text[end]), out node); end++)
             {
                 if (_nodes[node] is not ( >= 0 and var id, var score))
+                {
                     continue;
+                }
+
                 Offer(best, start, end + 1, id, score + soFar);
                 known |= end + 1 - start == letter;
             }
             if (!known)
+            {
                 Offer(best, start, start + letter, _unknown, _unknownScore + soFar);
+            }
+
             start += letter;
         }
 
-        var first = ids.Count;
-        var unknownBefore = false;
-        for (var end = text.Length; end > 0; end = best[end].Start)
+        int first = ids.Count;
+        bool unknownBefore = false;
+        for (int end = text.Length; end > 0; end = best[end].Start)
         {
-            var (start, id, _) = best[end];
+            (int start, int id, double _) = best[end];
             if (id == _unknown && _bytes is not null)
             {
                 AppendBytes(text[start..end], ids);
                 continue;
             }
             if (id != _unknown || !unknownBefore)
+            {
                 ids.Add(id);
+            }
+
             unknownBefore = id == _unknown;
         }
         ids.Reverse(first, ids.Count - first);
@@ -260,15 +301,19 @@ internal sealed class UnigramModel
     private static void Offer((int Start, int Id, double Score)[] best, int start, int end, int id, double score)
     {
         if (best[end].Start < 0 || score > best[end].Score)
+        {
             best[end] = (start, id, score);
+        }
     }
 
     // Backwards, as ids are gathered from the end.
     private void AppendBytes(ReadOnlySpan<char> letter, List<int> ids)
     {
         Span<byte> utf8 = stackalloc byte[4];
-        for (var i = Encoding.UTF8.GetBytes(letter, utf8) - 1; i >= 0; i--)
+        for (int i = Encoding.UTF8.GetBytes(letter, utf8) - 1; i >= 0; i--)
+        {
             ids.Add(_bytes![utf8[i]]);
+        }
     }
 
     private static long Key(int node, char letter) => ((long)node << 16) | letter;

@@ -31,13 +31,16 @@ internal sealed class WordPieceModel
         model?.Only("vocab", "unk_token", "continuing_subword_prefix", "max_input_chars_per_word");
         _longestWord = model?.Whole("max_input_chars_per_word", 1) ?? UsualLongestWord;
         if (_longestWord > LongestSupported)
+        {
             throw new NotSupportedException($"{model!.Value.Source}: max_input_chars_per_word is {_longestWord}; up to {LongestSupported} are supported.");
+        }
+
         _prefix = model?.Text("continuing_subword_prefix") ?? UsualPrefix;
         _unknown = vocabulary[unknown];
         // The library numbers lines; a file's ids may have gaps.
-        var byId = vocabulary.OrderBy(entry => entry.Value).ToArray();
+        KeyValuePair<string, int>[] byId = vocabulary.OrderBy(entry => entry.Value).ToArray();
         _ids = Array.ConvertAll(byId, entry => entry.Value);
-        var lines = byId.Select(entry => special.Contains(entry.Key) && entry.Key != unknown ? Unspelled(entry.Value) : entry.Key);
+        IEnumerable<string> lines = byId.Select(entry => special.Contains(entry.Key) && entry.Key != unknown ? Unspelled(entry.Value) : entry.Key);
         using var stream = new MemoryStream(Encoding.UTF8.GetBytes(string.Join('\n', lines)));
         _tokenizer = WordPieceTokenizer.Create(stream, new WordPieceOptions
         {
@@ -56,21 +59,29 @@ internal sealed class WordPieceModel
     {
         // The library counts UTF-16 units.
         if (word.Length > _longestWord && word.EnumerateRunes().Count() > _longestWord)
+        {
             ids.Add(_unknown);
+        }
         else
+        {
             ids.AddRange(_tokenizer.EncodeToIds(word, considerPreTokenization: false, considerNormalization: false).Select(line => _ids[line]));
+        }
     }
 
     /// <summary>Returns the text of tokens, with separated words.</summary>
     public string Decode(IEnumerable<string> tokens)
     {
         var text = new StringBuilder();
-        foreach (var token in tokens)
+        foreach (string token in tokens)
         {
             if (text.Length > 0 && token.Length > _prefix.Length && token.StartsWith(_prefix, StringComparison.Ordinal))
+            {
                 text.Append(token.AsSpan(_prefix.Length));
+            }
             else
+            {
                 text.Append(text.Length > 0 ? " " : "").Append(token);
+            }
         }
         return text.ToString();
     }

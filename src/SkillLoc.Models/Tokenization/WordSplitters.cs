@@ -33,11 +33,11 @@ internal static class WordSplitters
                 return word => Ranges(word, Behave(Parts(word.Text, Rune.IsWhiteSpace), "Removed"));
             case "Punctuation":
                 step.Only("behavior");
-                var punctuation = Behavior(step, "Isolated");
+                string punctuation = Behavior(step, "Isolated");
                 return word => Ranges(word, Behave(Parts(word.Text, IsPunctuation), punctuation));
             case "Digits":
                 step.Only("individual_digits");
-                var digits = step.Flag("individual_digits", false) ? "Isolated" : "Contiguous";
+                string digits = step.Flag("individual_digits", false) ? "Isolated" : "Contiguous";
                 return word => Ranges(word, Behave(Parts(word.Text, Rune.IsNumber), digits));
             case "CharDelimiterSplit":
                 step.Only("delimiter");
@@ -45,7 +45,7 @@ internal static class WordSplitters
                 return word => Ranges(word, Behave(Parts(word.Text, letter => letter == delimiter), "Removed"));
             case "Split":
                 step.Only("pattern", "behavior", "invert");
-                var (pattern, behavior, inverts) = (new StepPattern(step), Behavior(step, null), step.Flag("invert", false));
+                (StepPattern? pattern, string? behavior, bool inverts) = (new StepPattern(step), Behavior(step, null), step.Flag("invert", false));
                 return word => Ranges(word, Behave(pattern.Parts(word.Text).Select(part => (part.Start, part.End, part.IsMatch != inverts)), behavior));
             case "ByteLevel":
                 step.Only("add_prefix_space", "trim_offsets", "use_regex");
@@ -67,23 +67,32 @@ internal static class WordSplitters
     public static Splitter ByteLevel(bool addsPrefixSpace, bool splits) => word =>
     {
         if (addsPrefixSpace && !word.Text.StartsWith(' '))
+        {
             word = new(" " + word.Text, word.First + 1);
+        }
+
         return splits ? Ranges(word, ByteLevelPreTokenizer.Split(word.Text).Select(part => (part.Offset, part.Offset + part.Length))) : [word];
     };
 
     private static Splitter Metaspace(SerializedStep step)
     {
         step.Only("replacement", "prepend_scheme", "split", "add_prefix_space", "str_rep");
-        var space = step.Letter("replacement");
-        var scheme = step.Text("prepend_scheme") ?? (step.Flag("add_prefix_space", true) ? "always" : "never");
+        char space = step.Letter("replacement");
+        string scheme = step.Text("prepend_scheme") ?? (step.Flag("add_prefix_space", true) ? "always" : "never");
         if (scheme is not ("always" or "first" or "never"))
+        {
             throw step.Lacks("prepend_scheme");
-        var splits = step.Flag("split", true);
+        }
+
+        bool splits = step.Flag("split", true);
         return word =>
         {
-            var text = word.Text.Replace(' ', space);
+            string text = word.Text.Replace(' ', space);
             if ((scheme == "always" || (scheme == "first" && word.First > 0)) && !text.StartsWith(space))
+            {
                 text = space + text;
+            }
+
             word = new(text, word.First + text.Length - word.Text.Length);
             return splits ? Ranges(word, Before(text, space)) : [word];
         };
@@ -91,9 +100,9 @@ internal static class WordSplitters
 
     private static IEnumerable<(int Start, int End)> Before(string text, char space)
     {
-        for (var start = 0; start < text.Length;)
+        for (int start = 0; start < text.Length;)
         {
-            var end = text.IndexOf(space, start + 1);
+            int end = text.IndexOf(space, start + 1);
             end = end < 0 ? text.Length : end;
             yield return (start, end);
             start = end;
@@ -102,25 +111,33 @@ internal static class WordSplitters
 
     private static IEnumerable<Word> Ranges(Word word, IEnumerable<(int Start, int End)> ranges)
     {
-        foreach (var (start, end) in ranges)
+        foreach ((int start, int end) in ranges)
         {
             if (end > start)
+            {
                 yield return new(word.Text[start..end], word.First - start);
+            }
         }
     }
 
     private static IEnumerable<(int Start, int End)> Words(string text)
     {
-        var start = 0;
+        int start = 0;
         for (int i = 0, length; i < text.Length; i += length)
         {
-            Rune.DecodeFromUtf16(text.AsSpan(i), out var rune, out length);
-            var punctuation = IsPunctuation(rune);
+            Rune.DecodeFromUtf16(text.AsSpan(i), out Rune rune, out length);
+            bool punctuation = IsPunctuation(rune);
             if (!punctuation && !Rune.IsWhiteSpace(rune))
+            {
                 continue;
+            }
+
             yield return (start, i);
             if (punctuation)
+            {
                 yield return (i, i + length);
+            }
+
             start = i + length;
         }
         yield return (start, text.Length);
@@ -129,36 +146,52 @@ internal static class WordSplitters
     /// <summary>Runs of word characters, and runs of other characters except white space.</summary>
     private static IEnumerable<(int Start, int End)> WordsAndOthers(string text)
     {
-        var (start, kind) = (0, 0);
+        (int start, int kind) = (0, 0);
         for (int i = 0, length; i < text.Length; i += length)
         {
-            Rune.DecodeFromUtf16(text.AsSpan(i), out var rune, out length);
-            var now = WordCharacters.Contains(rune) ? 1 : Rune.IsWhiteSpace(rune) ? 0 : 2;
+            Rune.DecodeFromUtf16(text.AsSpan(i), out Rune rune, out length);
+            int now = WordCharacters.Contains(rune) ? 1 : Rune.IsWhiteSpace(rune) ? 0 : 2;
             if (now == kind)
+            {
                 continue;
+            }
+
             if (kind != 0)
+            {
                 yield return (start, i);
+            }
+
             (start, kind) = (i, now);
         }
         if (kind != 0)
+        {
             yield return (start, text.Length);
+        }
     }
 
     private static IEnumerable<(int Start, int End, bool IsMatch)> Parts(string text, Predicate<Rune> matches)
     {
-        var done = 0;
+        int done = 0;
         for (int i = 0, length; i < text.Length; i += length)
         {
-            Rune.DecodeFromUtf16(text.AsSpan(i), out var rune, out length);
+            Rune.DecodeFromUtf16(text.AsSpan(i), out Rune rune, out length);
             if (!matches(rune))
+            {
                 continue;
+            }
+
             if (i > done)
+            {
                 yield return (done, i, false);
+            }
+
             yield return (i, i + length, true);
             done = i + length;
         }
         if (done < text.Length)
+        {
             yield return (done, text.Length, false);
+        }
     }
 
     private static string Behavior(SerializedStep step, string? fallback) => step.Text("behavior") switch
@@ -185,14 +218,19 @@ internal static class WordSplitters
                 // A match joins what follows, but of several in a row only the last one does.
                 var all = parts.ToList();
                 var words = new List<(int Start, int End)>();
-                var after = false;
-                for (var i = all.Count - 1; i >= 0; i--)
+                bool after = false;
+                for (int i = all.Count - 1; i >= 0; i--)
                 {
-                    var (start, end, isMatch) = all[i];
+                    (int start, int end, bool isMatch) = all[i];
                     if (isMatch && !after && words.Count > 0)
+                    {
                         words[^1] = (start, words[^1].End);
+                    }
                     else
+                    {
                         words.Add((start, end));
+                    }
+
                     after = isMatch;
                 }
                 words.Reverse();
@@ -203,8 +241,8 @@ internal static class WordSplitters
     private static IEnumerable<(int Start, int End)> Merge(IEnumerable<(int Start, int End, bool IsMatch)> parts, Func<bool, bool, bool> joins)
     {
         (int Start, int End)? word = null;
-        var before = false;
-        foreach (var (start, end, isMatch) in parts)
+        bool before = false;
+        foreach ((int start, int end, bool isMatch) in parts)
         {
             if (word is { } begun && joins(before, isMatch))
             {
@@ -213,13 +251,18 @@ internal static class WordSplitters
             else
             {
                 if (word is { } whole)
+                {
                     yield return whole;
+                }
+
                 word = (start, end);
             }
             before = isMatch;
         }
         if (word is { } last)
+        {
             yield return last;
+        }
     }
 
     // Every ASCII symbol counts, `$` and `+` included, which Unicode calls symbols.
@@ -258,18 +301,22 @@ internal static class ByteLevelPreTokenizer
 
     private static int EndOfWord(ReadOnlySpan<char> text, int start)
     {
-        var contraction = LengthOfContraction(text[start..]);
+        int contraction = LengthOfContraction(text[start..]);
         if (contraction > 0)
+        {
             return start + contraction;
+        }
 
         // One ordinary space belongs to the word after it.
-        var first = text[start] == ' ' && start + 1 < text.Length ? start + 1 : start;
-        var kind = ClassAt(text, first, out _);
+        int first = text[start] == ' ' && start + 1 < text.Length ? start + 1 : start;
+        CharacterClass kind = ClassAt(text, first, out _);
         if (kind != CharacterClass.Space)
+        {
             return EndOfRun(text, first, kind);
+        }
 
         // White space before a word leaves its last character to that word.
-        var end = EndOfRun(text, start, CharacterClass.Space);
+        int end = EndOfRun(text, start, CharacterClass.Space);
         return end < text.Length && end - start > 1 ? end - 1 : end;
     }
 
@@ -282,17 +329,23 @@ internal static class ByteLevelPreTokenizer
 
     private static int EndOfRun(ReadOnlySpan<char> text, int start, CharacterClass kind)
     {
-        var end = start;
-        while (end < text.Length && ClassAt(text, end, out var length) == kind)
+        int end = start;
+        while (end < text.Length && ClassAt(text, end, out int length) == kind)
+        {
             end += length;
+        }
+
         return end;
     }
 
     private static CharacterClass ClassAt(ReadOnlySpan<char> text, int index, out int length)
     {
-        Rune.DecodeFromUtf16(text[index..], out var rune, out length);
+        Rune.DecodeFromUtf16(text[index..], out Rune rune, out length);
         if (Rune.IsWhiteSpace(rune))
+        {
             return CharacterClass.Space;
+        }
+
         return Rune.GetUnicodeCategory(rune) switch
         {
             <= UnicodeCategory.OtherLetter => CharacterClass.Letter,

@@ -83,7 +83,7 @@ internal abstract class Adaptation : IDisposable
     /// <summary>Returns a copy for a copy of the model.</summary>
     internal Adaptation Clone(LanguageModel model, ScalarType? dtype)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         return Options.Build(model, (name, _, _) =>
         {
             Tensor source = _parameters[name].detach();

@@ -74,10 +74,10 @@ internal sealed class Lora : Adaptation
         }
 
         using IDisposable noGradients = no_grad();
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         foreach (LinearMap map in model.LinearMaps(((LoraOptions)Options).Targets))
         {
-            using var one = NewDisposeScope();
+            using DisposeScope one = NewDisposeScope();
             Update update = _updates[map.Place];
             map.Weight.Add_(update.B.mm(update.A).Mul(_scale));
             if (update.ABias is not null)
@@ -231,7 +231,7 @@ internal sealed class LowRankBias : Adaptation
         }
 
         using IDisposable noGradients = no_grad();
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         foreach (LinearMap map in model.LinearMaps(((LowRankBiasOptions)Options).Targets))
         {
             map.Bias!.Add_(Bias(_biases[map.Place]));

@@ -25,7 +25,7 @@ public sealed record ParameterSelection
     /// <returns>True when it trains.</returns>
     public bool Selects(string name)
     {
-        ParameterPlace place = ParameterPlace.Of(name);
+        var place = ParameterPlace.Of(name);
         bool kind = !BiasOnly || name.Contains("bias", StringComparison.Ordinal);
         return place.Region switch
         {

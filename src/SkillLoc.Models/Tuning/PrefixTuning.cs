@@ -69,7 +69,7 @@ internal sealed class PrefixTuning : Adaptation
         }
 
         using IDisposable noGradients = no_grad();
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         return ((PrefixOptions)Options with { ProjectionSize = null }).Build(
             model, (name, _, _) => KeyValues(decoder: name == _decoder?.Name + KeyValuesName)!);
     }
@@ -84,7 +84,7 @@ internal sealed class PrefixTuning : Adaptation
                 return Table;
             }
 
-            using var scope = NewDisposeScope();
+            using DisposeScope scope = NewDisposeScope();
             return F.linear(F.linear(Table, first).tanh(), second).view(Shape).MoveToOuterDisposeScope();
         }
     }

@@ -58,7 +58,7 @@ internal sealed class SoftPrompt : Adaptation
     /// <inheritdoc/>
     internal override Tensor Prompt(Tensor words, Tensor table, TokenBatch batch)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         long rows = words.size(0);
         words = words.detach();
         if (!_causal)

@@ -1,5 +1,6 @@
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace SkillLoc.Models.Tuning;
@@ -40,7 +41,7 @@ public sealed class TunedWeights
     /// <param name="stream">A writable stream.</param>
     public void Save(Stream stream)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         SafetensorsWriter.Write(
             stream, Tensors.Select(pair => (pair.Key, tensor(pair.Value.Values).view(pair.Value.Shape))), new Dictionary<string, string>(StringComparer.Ordinal)
             {
@@ -59,7 +60,7 @@ public sealed class TunedWeights
     /// <exception cref="InvalidDataException">The file is damaged, or holds something else.</exception>
     public static TunedWeights Load(string path)
     {
-        using SafetensorsFile file = SafetensorsFile.Open(path);
+        using var file = SafetensorsFile.Open(path);
         return Read(file, path);
     }
 
@@ -70,7 +71,7 @@ public sealed class TunedWeights
     /// <exception cref="InvalidDataException">The bytes are damaged, or hold something else.</exception>
     public static TunedWeights Load(byte[] bytes, string source)
     {
-        using SafetensorsFile file = SafetensorsFile.FromBytes(bytes, source);
+        using var file = SafetensorsFile.FromBytes(bytes, source);
         return Read(file, source);
     }
 

@@ -76,7 +76,7 @@ public abstract record TuningOptions
     internal Adaptation? Create(LanguageModel model, CheckpointFolder? stored, int seed, bool required, TunedWeights? learnt = null)
     {
         ArgumentNullException.ThrowIfNull(model);
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using var generator = new Generator((ulong)(uint)seed);
         return Build(model, (name, shape, draw) =>
         {

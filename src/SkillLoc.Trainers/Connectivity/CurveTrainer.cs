@@ -45,7 +45,7 @@ public sealed class CurveTrainer
     {
         ArgumentNullException.ThrowIfNull(trainData);
         var options = (Options)_options.WithSeed(_host);
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         var path = new ParameterPath(_options.First!.Classifier, _options.Second!.Classifier, _options.Task, _options.Bends);
         try
         {
@@ -160,7 +160,7 @@ internal sealed class CurveTraining(CurveTrainer.Options options, ComponentHost 
     protected override void TakeGradients()
     {
         using IDisposable noGradients = no_grad();
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         double[] weights = ParameterPath.Weights(path.Bends, _place);
         for (int i = 0; i < Values.Count; i++)
         {

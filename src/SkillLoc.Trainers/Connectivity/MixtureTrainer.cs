@@ -42,7 +42,7 @@ public sealed class MixtureTrainer
     {
         ArgumentNullException.ThrowIfNull(trainData);
         var options = (Options)_options.WithSeed(_host);
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         var mixture = new CheckpointMixture(_options.First!.Classifier, _options.Second!.Classifier, _options.Granularity, _options.Task);
         if (mixture.Groups.Count == 0)
         {
@@ -104,7 +104,7 @@ internal sealed class MixtureTraining(MixtureTrainer.Options options, ComponentH
     protected override void TakeGradients()
     {
         using IDisposable noGradients = no_grad();
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Tensor part = tensor(Array.ConvertAll(mixture.Gradients(Walker), gradient => (float)gradient));
         Parameter value = Values[0].Value;
         value.grad = value.grad is { } sum ? sum.Add(part) : part;

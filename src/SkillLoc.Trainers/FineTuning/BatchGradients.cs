@@ -54,7 +54,7 @@ internal static class BatchGradients
         int tokens = maxTokens ?? LengthBatches.SuitableTokens(device);
         foreach (int[] part in LengthBatches.Split([.. rows.Select((row, i) => classifier.TokensOf(data.Texts[row]) + data.Task.TokensOf(targets[i]))], tokens))
         {
-            using var scope = NewDisposeScope();
+            using DisposeScope scope = NewDisposeScope();
             using TokenBatch batch = classifier.Batch([.. part.Select(i => data.Texts[rows[i]])]);
             Tensor weight = tensor(part.Select(i => weights[i]).ToArray(), device: device);
             Tensor losses = data.Task.Losses(classifier, batch, [.. part.Select(i => targets[i])], training);

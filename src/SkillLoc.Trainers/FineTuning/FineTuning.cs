@@ -104,7 +104,7 @@ internal sealed class FineTuning : TrainingObjective, IDisposable
     /// <returns>The final state.</returns>
     public TrainingState Run()
     {
-        using var outer = NewDisposeScope();
+        using DisposeScope outer = NewDisposeScope();
         TrainingState state;
         try
         {

@@ -174,9 +174,9 @@ public sealed class MultiTaskFineTuneTrainer
     private void Load(IReadOnlyDictionary<string, IDataView> train, List<TextClassifier> classifiers, int seed, IChannel channel)
     {
         ClassifierSettings[] settings = [.. _tasks.Select(task => task.Value.Settings(train[task.Key].Schema))];
-        using TextClassifier whole = TextClassifier.Create(_options.Checkpoint, settings[0], _device);
+        using var whole = TextClassifier.Create(_options.Checkpoint, settings[0], _device);
         PromptFineTuneTrainer.TellOfTuning(channel, _options.Checkpoint, whole);
-        using CheckpointFolder stored = CheckpointFolder.Open(_options.Checkpoint);
+        using var stored = CheckpointFolder.Open(_options.Checkpoint);
         foreach (ClassifierSettings each in settings)
         {
             classifiers.Add(whole.ForTask(each, seed, stored));

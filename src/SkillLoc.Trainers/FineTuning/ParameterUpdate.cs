@@ -1,4 +1,5 @@
 using SkillLoc.Models.NativeCalls;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace SkillLoc.Trainers;
@@ -61,7 +62,7 @@ internal static class ParameterUpdate
         using IDisposable noGradients = no_grad();
         foreach (TrainedParameter parameter in parameters)
         {
-            using var scope = NewDisposeScope();
+            using DisposeScope scope = NewDisposeScope();
             if (parameter.Value.grad is not { } gradient)
             {
                 continue;
@@ -89,7 +90,7 @@ internal static class ParameterUpdate
         double pace = rate * correction / (1 - Math.Pow(Beta1, update));
         foreach (TrainedParameter parameter in parameters)
         {
-            using var scope = NewDisposeScope();
+            using DisposeScope scope = NewDisposeScope();
             if (parameter.Value.grad is not { } gradient)
             {
                 continue;
@@ -123,7 +124,7 @@ internal static class ParameterUpdate
         double share = Math.Pow(update, SquareDecay);
         foreach (TrainedParameter parameter in parameters)
         {
-            using var scope = NewDisposeScope();
+            using DisposeScope scope = NewDisposeScope();
             if (parameter.Value.grad is not { } gradient)
             {
                 continue;

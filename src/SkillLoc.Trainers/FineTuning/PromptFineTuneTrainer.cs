@@ -58,7 +58,7 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
         ArgumentNullException.ThrowIfNull(trainData);
         _options.CheckValidation(validationData is not null);
         Options options = _options.WithSeed(_host);
-        TextClassifier classifier = TextClassifier.Create(
+        var classifier = TextClassifier.Create(
             options.Checkpoint, options.Settings(trainData.Schema), _device, seed: options.FreshSeed);
         try
         {

@@ -28,7 +28,7 @@ internal sealed record RowWeighting(string? Column, ClassWeights? Classes)
     public EncodedDataset Read(IDataView data, ScoringColumns columns, string labelColumn, TextClassifier classifier, string role)
     {
         Check(data.Schema);
-        EncodedDataset rows = EncodedDataset.Read(data, columns, labelColumn, classifier, role, Column);
+        var rows = EncodedDataset.Read(data, columns, labelColumn, classifier, role, Column);
         return Column is null && Classes is null ? rows : Apply(rows);
     }
 

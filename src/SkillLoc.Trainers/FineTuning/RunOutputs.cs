@@ -138,8 +138,8 @@ internal sealed class RunOutputs
 
     private void CheckSpace(Func<string, (string Disk, long Free)> freeSpace)
     {
-        var disks = _all.Where(output => output.Bytes > 0).Select(output => (Output: output, Disk: freeSpace(FolderOf(output))));
-        foreach (var disk in disks.GroupBy(each => each.Disk.Disk, StringComparer.Ordinal))
+        IEnumerable<(Output Output, (string Disk, long Free) Disk)> disks = _all.Where(output => output.Bytes > 0).Select(output => (Output: output, Disk: freeSpace(FolderOf(output))));
+        foreach (IGrouping<string, (Output Output, (string Disk, long Free) Disk)> disk in disks.GroupBy(each => each.Disk.Disk, StringComparer.Ordinal))
         {
             long needed = disk.Sum(each => each.Output.Bytes), free = disk.Min(each => each.Disk.Free);
             if (needed > free)

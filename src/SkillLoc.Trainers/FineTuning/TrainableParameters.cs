@@ -2,6 +2,7 @@ using System.Globalization;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Grafts;
 using SkillLoc.Models.NativeCalls;
+using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -101,7 +102,7 @@ internal sealed class TrainableParameters : IDisposable
     /// <summary>After a backward pass: moves the gradients of the stand-ins to the masters.</summary>
     public void AccumulateGradients()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         foreach ((Parameter master, Parameter[] standIns) in _differentiated)
         {
             foreach (Parameter pass in standIns)
@@ -184,7 +185,7 @@ internal sealed class TrainableParameters : IDisposable
     private double AddL1Penalty(double strength)
     {
         using IDisposable noGradients = no_grad();
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Tensor[] sums = [.. Trained.Where(parameter => parameter.IsAnchored).Select(parameter => parameter.Pull(strength))];
         return sums.Length == 0 ? 0 : strength * stack(sums).sum().item<float>();
     }

@@ -1,6 +1,7 @@
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.NativeCalls;
+using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -33,7 +34,7 @@ internal sealed class TrainedParameter : IDisposable
         Weight = weight;
         Value = weight;
         using IDisposable noGradients = no_grad();
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         if (region is not null)
         {
             _region = tensor(region, device: weight.device).DetachFromDisposeScope();
@@ -129,7 +130,7 @@ internal sealed class TrainedParameter : IDisposable
             return;
         }
 
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         if (Weight.grad is not { } gradient)
         {
             return;
@@ -150,7 +151,7 @@ internal sealed class TrainedParameter : IDisposable
     /// <returns>The sum of |value - start|, a scalar tensor in the caller's scope.</returns>
     public Tensor Pull(double strength)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Tensor difference = Value - _start!;
         Value.grad?.Add_(difference.sign(), strength);
         return difference.abs_().sum().MoveToOuterDisposeScope();
@@ -160,7 +161,7 @@ internal sealed class TrainedParameter : IDisposable
     public void GiveValue()
     {
         using IDisposable noGradients = no_grad();
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         if (_region is not null)
         {
             Weight.view(-1).index_copy_(0, _region, Value);

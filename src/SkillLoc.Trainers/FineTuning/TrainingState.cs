@@ -3,6 +3,7 @@ using System.Numerics;
 using System.Text.Json;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Runs;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace SkillLoc.Trainers;
@@ -106,7 +107,7 @@ internal sealed class TrainingStateFile(string path, IReadOnlyDictionary<string,
             return null;
         }
 
-        using SafetensorsFile file = SafetensorsFile.Open(path);
+        using var file = SafetensorsFile.Open(path);
         try
         {
             return file.Metadata.TryGetValue("run", out string? run)
@@ -123,7 +124,7 @@ internal sealed class TrainingStateFile(string path, IReadOnlyDictionary<string,
     public void Save(TrainingState state, TrainedParameter[] parameters)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         (string, Tensor)[] tensors =
         [
             .. parameters.SelectMany(parameter => parameter.State),
@@ -161,7 +162,7 @@ internal sealed class TrainingStateFile(string path, IReadOnlyDictionary<string,
             return null;
         }
 
-        using SafetensorsFile file = SafetensorsFile.Open(path);
+        using var file = SafetensorsFile.Open(path);
         if (file.Metadata.GetValueOrDefault("format") != Format || file.Metadata.GetValueOrDefault("version") != Version)
         {
             throw new InvalidDataException(

@@ -409,7 +409,7 @@ internal sealed class GraftTraining : IDisposable
 
     private static (long[] Shape, float[] Values) Values(Parameter parameter)
     {
-        using var scope = NewDisposeScope();
+        using TorchSharp.DisposeScope scope = NewDisposeScope();
         return (parameter.shape, parameter.detach().to(ScalarType.Float32).cpu().data<float>().ToArray());
     }
 

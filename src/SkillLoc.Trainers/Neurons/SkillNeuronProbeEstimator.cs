@@ -91,7 +91,7 @@ public sealed class SkillNeuronProbeEstimator : IEstimator<SkillNeuronProbeTrans
     private (EncodedText[] Rows, IReadOnlyList<ProbeTask> Tasks) Read(IDataView view, string role)
     {
         TextScoringTransformer model = _options.Model!;
-        EncodedDataset data = EncodedDataset.Read(view, model.Columns, _options.LabelColumnName, model.Classifier, role);
+        var data = EncodedDataset.Read(view, model.Columns, _options.LabelColumnName, model.Classifier, role);
         try
         {
             if (model.IsMultiLabel)

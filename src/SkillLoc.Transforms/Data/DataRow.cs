@@ -22,7 +22,7 @@ internal sealed class DataRow
     /// <param name="isRegression">Whether labels are numbers.</param>
     public static IDataView Load(MLContext context, IReadOnlyList<LabeledText> rows, bool isRegression)
     {
-        SchemaDefinition columns = SchemaDefinition.Create(typeof(DataRow));
+        var columns = SchemaDefinition.Create(typeof(DataRow));
         if (rows[0].TextPair is null)
         {
             columns.Remove(columns[nameof(TextPair)]);

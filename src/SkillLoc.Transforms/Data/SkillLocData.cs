@@ -24,7 +24,7 @@ public static class SkillLocData
     public static IDataView LoadTask(this DataCatalog catalog, string folder, string task, DataSplit split = DataSplit.Train)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
-        TaskFiles files = TaskFiles.Find(task);
+        var files = TaskFiles.Find(task);
         return catalog.LoadTaskFile(Path.Combine(folder, files.FileName(split)), files.Format);
     }
 
@@ -110,7 +110,7 @@ public static class SkillLocData
         IReadOnlyDictionary<string, string>? answerMap = null)
     {
         ArgumentNullException.ThrowIfNull(catalog);
-        TextToTextFolder files = TextToTextFolder.Open(folder);
+        var files = TextToTextFolder.Open(folder);
         if (prefix is null && files.Prefixes.Count > 1)
         {
             throw new ArgumentException($"'{files.Path}' has files of {string.Join(", ", files.Prefixes)}; name one of these prefixes.", nameof(prefix));

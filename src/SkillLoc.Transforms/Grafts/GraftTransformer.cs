@@ -52,9 +52,9 @@ public sealed class GraftTransformer : TextScoringTransformer
             throw new InvalidDataException("The graft carries no task: its metadata lacks 'settings'.");
         }
 
-        ClassifierSettings settings = ClassifierSettings.FromJson(graft.Settings, "the graft's metadata, 'settings'");
+        var settings = ClassifierSettings.FromJson(graft.Settings, "the graft's metadata, 'settings'");
         HashSet<string> changed = [.. (baseGrafts ?? []).Append(graft).SelectMany(each => each.Changed)];
-        TextClassifier classifier = TextClassifier.Create(
+        var classifier = TextClassifier.Create(
             baseCheckpoint, settings, device, twin: twin?.Classifier, mayShare: name => !changed.Contains(name));
         try
         {

@@ -34,7 +34,7 @@ internal sealed class PackedCheckpoints(string temporary) : IDisposable
     public string Add(string folder)
     {
         string[] paths;
-        using (CheckpointFolder checkpoint = CheckpointFolder.Open(folder))
+        using (var checkpoint = CheckpointFolder.Open(folder))
         {
             paths = [.. checkpoint.Files.OrderBy(Path.GetFileName, StringComparer.Ordinal)];
         }

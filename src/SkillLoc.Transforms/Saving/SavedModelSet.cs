@@ -66,7 +66,7 @@ internal sealed record SavedModelSet
 
     private static IDataView EmptyInput(MLContext ml, ScoringColumns columns, string skillColumn)
     {
-        SchemaDefinition schema = SchemaDefinition.Create(typeof(InputRow));
+        var schema = SchemaDefinition.Create(typeof(InputRow));
         schema[nameof(InputRow.Text)].ColumnName = columns.Text;
         schema[nameof(InputRow.TextPair)].ColumnName = columns.TextPair ?? CarrierColumns.TextPair;
         schema[nameof(InputRow.Skill)].ColumnName = skillColumn;

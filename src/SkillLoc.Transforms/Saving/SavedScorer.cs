@@ -162,7 +162,7 @@ internal sealed record SavedScorer
 
     private static IDataView EmptyInput(MLContext ml, ScoringColumns columns)
     {
-        SchemaDefinition schema = SchemaDefinition.Create(typeof(InputRow));
+        var schema = SchemaDefinition.Create(typeof(InputRow));
         schema[nameof(InputRow.Text)].ColumnName = columns.Text;
         schema[nameof(InputRow.TextPair)].ColumnName = columns.TextPair ?? CarrierColumns.TextPair;
         return ml.Data.LoadFromEnumerable(Array.Empty<InputRow>(), schema);
@@ -173,7 +173,7 @@ internal sealed record SavedScorer
         string folder = CheckpointStore.Find(Folder, Content);
         TorchRuntime.Require();
         torch.Device device = Gpu && torch.cuda.is_available() ? torch.CUDA : torch.CPU;
-        TextClassifier classifier = TextClassifier.Create(folder, Settings, device);
+        var classifier = TextClassifier.Create(folder, Settings, device);
         try
         {
             if (Graft is null)

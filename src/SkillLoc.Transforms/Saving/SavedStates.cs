@@ -54,7 +54,7 @@ internal static class SavedStates
             return SavedScorer.Write(set with { Content = packed.Add(CheckpointStore.Find(set.Folder, set.Content)) });
         }
 
-        SavedScorer scorer = SavedScorer.Read<SavedScorer>(state);
+        var scorer = SavedScorer.Read<SavedScorer>(state);
         return SavedScorer.Write(scorer with { Content = packed.Add(CheckpointStore.Find(scorer.Folder, scorer.Content)) });
     }
 

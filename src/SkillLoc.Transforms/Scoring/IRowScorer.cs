@@ -109,7 +109,7 @@ internal static class ScoredValues
     public static ValueGetter<VBuffer<float>> Vector(Func<RowScores> scores) => (ref VBuffer<float> value) =>
     {
         float[] current = scores().Values;
-        VBufferEditor<float> editor = VBufferEditor.Create(ref value, current.Length);
+        var editor = VBufferEditor.Create(ref value, current.Length);
         current.CopyTo(editor.Values);
         value = editor.Commit();
     };
@@ -121,7 +121,7 @@ internal static class ScoredValues
     public static ValueGetter<VBuffer<uint>> PredictedLabels(Func<RowScores> scores) => (ref VBuffer<uint> value) =>
     {
         int[] predicted = scores().PredictedSet;
-        VBufferEditor<uint> editor = VBufferEditor.Create(ref value, predicted.Length);
+        var editor = VBufferEditor.Create(ref value, predicted.Length);
         for (int i = 0; i < predicted.Length; i++)
         {
             editor.Values[i] = (uint)predicted[i] + 1;

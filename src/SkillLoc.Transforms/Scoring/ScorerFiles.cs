@@ -30,7 +30,7 @@ internal static class ScorerFiles
         string checkpoint, string learnt, ScoringColumns? columns, torch.Device device, TextScoringTransformer? twin)
     {
         string? format;
-        using (SafetensorsFile file = SafetensorsFile.Open(learnt))
+        using (var file = SafetensorsFile.Open(learnt))
         {
             format = file.Metadata.GetValueOrDefault("format");
         }

@@ -250,7 +250,7 @@ internal sealed class ScoreAnnotations
         ReadOnlyMemory<char>[] values = [.. names.Select(name => name.AsMemory())];
         ValueGetter<VBuffer<ReadOnlyMemory<char>>> getter = (ref VBuffer<ReadOnlyMemory<char>> destination) =>
         {
-            VBufferEditor<ReadOnlyMemory<char>> editor = VBufferEditor.Create(ref destination, values.Length);
+            var editor = VBufferEditor.Create(ref destination, values.Length);
             values.CopyTo(editor.Values);
             destination = editor.Commit();
         };

@@ -27,7 +27,7 @@ internal sealed class ScoringView(IRowScorer scorer, IDataView input) : IDataVie
 
     private bool[] Active(IEnumerable<DataViewSchema.Column> columnsNeeded)
     {
-        var active = new bool[Schema.Count];
+        bool[] active = new bool[Schema.Count];
         foreach (DataViewSchema.Column column in columnsNeeded)
         {
             active[column.Index] = true;
@@ -59,7 +59,7 @@ internal sealed class ScoringRowMapper(IRowScorer scorer, DataViewSchema input) 
     DataViewRow IRowToRowMapper.GetRow(DataViewRow input, IEnumerable<DataViewSchema.Column> activeColumns)
     {
         scorer.Ownership.Share();
-        var active = new bool[OutputSchema.Count];
+        bool[] active = new bool[OutputSchema.Count];
         foreach (DataViewSchema.Column column in activeColumns)
         {
             active[column.Index] = true;

@@ -59,7 +59,7 @@ public sealed class EndsFromFilesTests : IDisposable
         {
             foreach ((string name, Parameter parameter) in middle.Classifier.Parameters)
             {
-                using var scope = NewDisposeScope();
+                using DisposeScope scope = NewDisposeScope();
                 parameter.copy_((one.Classifier.Parameters[name] + other.Classifier.Parameters[name]) / 2);
             }
         }
@@ -127,7 +127,7 @@ public sealed class EndsFromFilesTests : IDisposable
         using (TextScoringTransformer bare = _ml.SkillLoc().Connectivity.LoadTextScorer(folder, settings: graft.Classifier.Settings, twin: graft))
         {
             InterpolationPoint end = _ml.SkillLoc().Connectivity.EvaluateInterpolation(bare, graft, Data(), numberOfPoints: 2).Sets[0].Points[0];
-            using TextClassifier plain = TextClassifier.Create(folder, words);
+            using var plain = TextClassifier.Create(folder, words);
             using var scorer = new TextScoringTransformer(plain, new ScoringColumns());
             Assert.Equal(_ml.SkillLoc().EvaluateCalibration(Keyed(scorer.Transform(Data()))).LogLoss, end.Loss, 1e-5);
         }
@@ -272,7 +272,7 @@ public sealed class EndsFromFilesTests : IDisposable
     private string Save(string kind, string baseFolder, ClassifierSettings settings, int seed)
     {
         string path = Path.Join(_folder, $"{kind}-{settings.GetHashCode()}-{seed}");
-        using TextClassifier classifier = TextClassifier.Create(baseFolder, settings, seed: seed);
+        using var classifier = TextClassifier.Create(baseFolder, settings, seed: seed);
         switch (kind)
         {
             case "whole":
@@ -282,7 +282,7 @@ public sealed class EndsFromFilesTests : IDisposable
             case "graft":
                 const string Name = "roberta.encoder.layer.1.output.dense.weight";
                 Shake(classifier.Head.Parameters.Values, seed);
-                using (var scope = NewDisposeScope())
+                using (DisposeScope scope = NewDisposeScope())
                 {
                     new Graft
                     {
@@ -306,7 +306,7 @@ public sealed class EndsFromFilesTests : IDisposable
 
     private static void Shake(IEnumerable<Tensor> parameters, int seed)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using IDisposable noGradients = no_grad();
         using var generator = new Generator((ulong)seed);
         foreach (Tensor parameter in parameters)

@@ -3,8 +3,8 @@ using Microsoft.ML.Data;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Cartography;
 using SkillLoc.Models.Classification;
-using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Connectivity;
+using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tuning;
 using SkillLoc.Transforms;
@@ -37,7 +37,7 @@ public sealed class InterpolationTests : IDisposable
         {
             foreach ((string name, Parameter parameter) in middle.Classifier.Parameters)
             {
-                using var scope = NewDisposeScope();
+                using DisposeScope scope = NewDisposeScope();
                 parameter.copy_((first.Classifier.Parameters[name] * 0.8) + (second.Classifier.Parameters[name] * 0.2));
             }
         }
@@ -445,7 +445,7 @@ public sealed class InterpolationTests : IDisposable
         var classifier = TextClassifier.Create(Oracles.PathOf("tiny-roberta"), settings ?? Settings, seed: seed);
         if (shake)
         {
-            using var scope = NewDisposeScope();
+            using DisposeScope scope = NewDisposeScope();
             using IDisposable noGradients = no_grad();
             using var generator = new Generator((ulong)seed);
             foreach (Parameter parameter in classifier.Parameters.Values)

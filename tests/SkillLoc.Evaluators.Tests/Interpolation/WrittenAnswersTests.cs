@@ -161,7 +161,7 @@ public sealed class WrittenAnswersTests : IDisposable
     /// <summary>The mean cross-entropy of all tokens of the rows' first answers, in one batch.</summary>
     private static double Loss(TextClassifier classifier, string[] texts, string[][] answers)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using IDisposable inference = no_grad();
         using TokenBatch batch = classifier.Batch([.. texts.Select(text => classifier.Encode(text))]);
         var model = (T5ForConditionalGeneration)classifier.Backbone;
@@ -173,7 +173,7 @@ public sealed class WrittenAnswersTests : IDisposable
         using IDisposable noGradients = no_grad();
         foreach ((string name, Parameter parameter) in middle.Classifier.Parameters)
         {
-            using var scope = NewDisposeScope();
+            using DisposeScope scope = NewDisposeScope();
             parameter.copy_((one.Classifier.Parameters[name] + other.Classifier.Parameters[name]) / 2);
         }
     }
@@ -181,10 +181,10 @@ public sealed class WrittenAnswersTests : IDisposable
     private string Save(string checkpoint, ClassifierSettings settings, int seed)
     {
         string path = Path.Join(_folder, $"{checkpoint}-{seed}");
-        using TextClassifier classifier = TextClassifier.Create(Oracles.PathOf(checkpoint), settings);
+        using var classifier = TextClassifier.Create(Oracles.PathOf(checkpoint), settings);
         using (no_grad())
         {
-            using var scope = NewDisposeScope();
+            using DisposeScope scope = NewDisposeScope();
             using var generator = new Generator((ulong)seed);
             foreach (Parameter parameter in (settings.Tuning is null ? classifier.Parameters : classifier.TunedParameters).Values)
             {

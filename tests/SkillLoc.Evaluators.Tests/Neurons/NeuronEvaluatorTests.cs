@@ -132,7 +132,7 @@ public sealed class NeuronEvaluatorTests : IDisposable
         Assert.Throws<ArgumentOutOfRangeException>(() => Drop(options => options.Controls = 4));
         Assert.Throws<ArgumentOutOfRangeException>(() => Drop(options => options.Fractions = [1.5]));
         Assert.Throws<ArgumentOutOfRangeException>(() => Drop(options => options.LayerRanges = [(0, 4)]));
-        var error = Assert.Throws<ArgumentException>(() => Drop(_ => { }, _ml.Data.LoadFromEnumerable([new Row { Label = "maybe", Text = "x" }])));
+        ArgumentException error = Assert.Throws<ArgumentException>(() => Drop(_ => { }, _ml.Data.LoadFromEnumerable([new Row { Label = "maybe", Text = "x" }])));
         Assert.Contains("'maybe'", error.Message, StringComparison.Ordinal);
         Assert.Throws<InvalidOperationException>(() => Drop(_ => { }, _ml.Data.LoadFromEnumerable(Array.Empty<Row>())));
 

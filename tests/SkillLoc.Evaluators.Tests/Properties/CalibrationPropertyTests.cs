@@ -77,7 +77,7 @@ public sealed class CalibrationPropertyTests
 
     private IDataView View((float[] Score, uint Label)[] rows)
     {
-        SchemaDefinition schema = SchemaDefinition.Create(typeof(Row));
+        var schema = SchemaDefinition.Create(typeof(Row));
         schema["Score"].ColumnType = new VectorDataViewType(NumberDataViewType.Single, rows[0].Score.Length);
         schema["Label"].ColumnType = new KeyDataViewType(typeof(uint), rows[0].Score.Length);
 

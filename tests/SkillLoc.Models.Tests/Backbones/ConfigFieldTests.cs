@@ -38,10 +38,10 @@ public sealed class ConfigFieldTests
     {
         using var folder = new TemporaryFolder();
         Write(folder, architecture, Listed(architecture).First(variant => variant!["name"]!.GetValue<string>() == name)!);
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using IDisposable inference = no_grad();
-        using SafetensorsFile expected = SafetensorsFile.Open(Oracles.PathOf("config-fields", architecture, "expected.safetensors"));
-        using LanguageModel model = LanguageModel.Load(folder.Path);
+        using var expected = SafetensorsFile.Open(Oracles.PathOf("config-fields", architecture, "expected.safetensors"));
+        using var model = LanguageModel.Load(folder.Path);
         using TokenBatch batch = Batch(expected, name);
         Tensor hidden = model.Encode(batch);
         AssertClose(expected.Read(name + ".hidden"), hidden, expected);
@@ -63,10 +63,10 @@ public sealed class ConfigFieldTests
         // Logits that transformers gives must come from a folder that we wrote from this one, too.
         using var folder = new TemporaryFolder();
         Write(folder, architecture, Listed(architecture).First(variant => variant!["name"]!.GetValue<string>() == name)!);
-        using LanguageModel model = LanguageModel.Load(folder.Path);
+        using var model = LanguageModel.Load(folder.Path);
         string copy = folder.PathOf("copy");
         CheckpointFolder.Save(copy, model.Config, model.Parameters.Select(pair => (pair.Key, (Tensor)pair.Value)), []);
-        using LanguageModel read = LanguageModel.Load(copy);
+        using var read = LanguageModel.Load(copy);
         Assert.Equal(model.Fingerprint(), read.Fingerprint());
         Assert.Equal(model.Config.ToJson(), read.Config.ToJson());
     }
@@ -93,7 +93,7 @@ public sealed class ConfigFieldTests
         var fields = new JsonObject { [key] = JsonNode.Parse(value) };
         JsonArray absent = key == "feed_forward_proj" ? ["dense_act_fn"] : [];
         Write(folder, architecture, new JsonObject { ["fields"] = fields, ["absent"] = absent, ["add"] = new JsonArray(), ["drop"] = new JsonArray() });
-        var error = Assert.Throws<NotSupportedException>(() => LanguageModel.Load(folder.Path));
+        NotSupportedException error = Assert.Throws<NotSupportedException>(() => LanguageModel.Load(folder.Path));
         Assert.Contains(key, error.Message, StringComparison.Ordinal);
         Assert.Contains(folder.PathOf("config.json"), error.Message, StringComparison.Ordinal);
     }
@@ -111,7 +111,7 @@ public sealed class ConfigFieldTests
         using var folder = new TemporaryFolder();
         var fields = new JsonObject { [key] = JsonNode.Parse(value) };
         Write(folder, architecture, new JsonObject { ["fields"] = fields, ["absent"] = new JsonArray(), ["add"] = new JsonArray(), ["drop"] = new JsonArray() });
-        using LanguageModel model = LanguageModel.Load(folder.Path);
+        using var model = LanguageModel.Load(folder.Path);
         Assert.True(model.HasHead);
     }
 
@@ -129,10 +129,10 @@ public sealed class ConfigFieldTests
     [InlineData("gpt2-defaultbos")]
     public void FoldersThatLoadedWronglyAreTransformers(string name)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using IDisposable inference = no_grad();
-        using SafetensorsFile expected = SafetensorsFile.Open(Oracles.PathOf("bugs", "checkpoints", name, "expected.safetensors"));
-        using LanguageModel model = LanguageModel.Load(Oracles.PathOf("bugs", "checkpoints", name));
+        using var expected = SafetensorsFile.Open(Oracles.PathOf("bugs", "checkpoints", name, "expected.safetensors"));
+        using var model = LanguageModel.Load(Oracles.PathOf("bugs", "checkpoints", name));
         using TokenBatch batch = Batch(expected, null);
         AssertClose(expected.Read("logits"), model.WordScores(model.Encode(batch)), expected.Contains("attention_mask") ? expected : null);
     }
@@ -171,10 +171,10 @@ public sealed class ConfigFieldTests
         }
 
         File.WriteAllText(folder.PathOf("config.json"), config.ToJsonString());
-        using var scope = NewDisposeScope();
-        using SafetensorsFile weights = SafetensorsFile.Open(Oracles.PathOf("config-fields", architecture, "model.safetensors"));
+        using DisposeScope scope = NewDisposeScope();
+        using var weights = SafetensorsFile.Open(Oracles.PathOf("config-fields", architecture, "model.safetensors"));
         string extra = Oracles.PathOf("config-fields", architecture, "extra.safetensors");
-        using SafetensorsFile added = SafetensorsFile.Open(extra);
+        using var added = SafetensorsFile.Open(extra);
         string[] dropped = variant["drop"]!.AsArray().Deserialize<string[]>()!;
         SafetensorsWriter.Write(
             folder.PathOf("model.safetensors"),
@@ -187,7 +187,7 @@ public sealed class ConfigFieldTests
 
     private static TokenBatch Batch(SafetensorsFile expected, string? variant)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Tensor ids = expected.Read(variant is null ? "input_ids" : variant + ".input_ids");
         Tensor mask = expected.Contains("attention_mask") ? expected.Read("attention_mask") : ones_like(ids);
         Tensor? types = expected.Contains("token_type_ids") ? expected.Read("token_type_ids") : null;

@@ -74,10 +74,10 @@ public sealed class DisposalTests
     {
         long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         var companion = new Companion();
-        using (var scope = NewDisposeScope())
-        using (TokenBatch batch = TokenBatch.Create([new([0, 7, 9, 2], null, 2)], 1))
+        using (DisposeScope scope = NewDisposeScope())
+        using (var batch = TokenBatch.Create([new([0, 7, 9, 2], null, 2)], 1))
         {
-            LanguageModel model = LanguageModel.Load(Folder);
+            var model = LanguageModel.Load(Folder);
             model.DisposeWith(companion);
             Tensor expected = model.EncodeAt(batch);
             var hooks = new ActivationHooks(model);
@@ -104,7 +104,7 @@ public sealed class DisposalTests
     public void TheCollectorKnowsOfModelsThatNobodyDisposed()
     {
         // 30 MB of weights each, and next to nothing that the collector sees by itself.
-        ModelConfig config = ModelConfig.Roberta(hiddenSize: 64, layers: 1, heads: 2, feedForwardSize: 64, vocabularySize: 120_000, maxPositions: 10);
+        var config = ModelConfig.Roberta(hiddenSize: 64, layers: 1, heads: 2, feedForwardSize: 64, vocabularySize: 120_000, maxPositions: 10);
         WeakReference[] models = [.. Enumerable.Range(0, 20).Select(i => Forgotten(i))];
         Assert.InRange(models.Count(model => model.IsAlive), 0, 10);
 

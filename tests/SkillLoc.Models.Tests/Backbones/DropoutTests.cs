@@ -25,7 +25,7 @@ public sealed class DropoutTests
     [MemberData(nameof(Models))]
     public void AGeneratorOfItsOwnDropsTheSameAsLibtorchs(string name, ScalarType dtype)
     {
-        using LanguageModel model = LanguageModel.Load(Oracles.PathOf(name), dtype: dtype);
+        using var model = LanguageModel.Load(Oracles.PathOf(name), dtype: dtype);
         model.Dropout = 0.3;
         manual_seed(11);
         (float[] hidden, float[][] gradients) = Pass(model);
@@ -45,7 +45,7 @@ public sealed class DropoutTests
     [InlineData("tiny-t5")]
     public void WithoutTrainingOrDropoutNothingIsDrawn(string name)
     {
-        using LanguageModel model = LanguageModel.Load(Oracles.PathOf(name));
+        using var model = LanguageModel.Load(Oracles.PathOf(name));
         using var generator = new Generator(11);
         using Tensor before = generator.get_state();
         float[] plain = Pass(model, training: false).Hidden;
@@ -60,7 +60,7 @@ public sealed class DropoutTests
     [Fact]
     public void ACopyHasNoGenerator()
     {
-        using LanguageModel model = LanguageModel.Create(ModelConfig.Roberta(8, 1, 2, 12, 30, 20), 1);
+        using var model = LanguageModel.Create(ModelConfig.Roberta(8, 1, 2, 12, 30, 20), 1);
         using var generator = new Generator(11);
         model.DropoutGenerator = generator;
         using LanguageModel copy = model.Clone();
@@ -70,8 +70,8 @@ public sealed class DropoutTests
     /// <summary>Hidden states of rows of different lengths, and the gradients of their squares' sum.</summary>
     private static (float[] Hidden, float[][] Gradients) Pass(LanguageModel model, bool training = true)
     {
-        using var scope = NewDisposeScope();
-        using TokenBatch batch = TokenBatch.Create([new([0, 7, 4, 9, 2], null, 2), new([0, 5, 2], null, 0)], 1);
+        using DisposeScope scope = NewDisposeScope();
+        using var batch = TokenBatch.Create([new([0, 7, 4, 9, 2], null, 2), new([0, 5, 2], null, 0)], 1);
         Parameter[] parameters = [.. model.Parameters.Values];
         foreach (Parameter parameter in parameters)
         {

@@ -4,6 +4,7 @@ using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tests.Checkpoints;
 using SkillLoc.Models.Tuning;
 using TorchSharp;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace SkillLoc.Models.Tests.Backbones;
@@ -17,8 +18,8 @@ public sealed class Gpt2ForCausalLMTests
     {
         using var folder = new TemporaryFolder();
         File.Copy(Oracles.PathOf("tiny-gpt2", "config.json"), folder.PathOf("config.json"));
-        using LanguageModel model = LanguageModel.Load(Oracles.PathOf("tiny-gpt2"));
-        using (var scope = NewDisposeScope())
+        using var model = LanguageModel.Load(Oracles.PathOf("tiny-gpt2"));
+        using (DisposeScope scope = NewDisposeScope())
         {
             var tensors = model.Parameters.Select(pair => (pair.Key["transformer.".Length..], (Tensor)pair.Value)).ToList();
             tensors.Add(("h.0.attn.bias", ones(1, 1, 128, 128, dtype: ScalarType.Byte)));
@@ -26,15 +27,15 @@ public sealed class Gpt2ForCausalLMTests
             SafetensorsWriter.Write(folder.PathOf("model.safetensors"), tensors);
         }
 
-        using LanguageModel bare = LanguageModel.Load(folder.Path);
+        using var bare = LanguageModel.Load(folder.Path);
         Assert.Equal(model.Fingerprint(), bare.Fingerprint());
     }
 
     [Fact]
     public void NothingLaterIsSeen()
     {
-        using var scope = NewDisposeScope();
-        using LanguageModel model = LanguageModel.Load(Oracles.PathOf("tiny-gpt2"));
+        using DisposeScope scope = NewDisposeScope();
+        using var model = LanguageModel.Load(Oracles.PathOf("tiny-gpt2"));
         using IDisposable inference = no_grad();
         int[] row = [5, 17, 300, 42, 8, 99];
         using TokenBatch one = Batch(row), other = Batch([5, 17, 300, 42, 9, 10]), padded = Batch(row, [3, 4, 5, 6, 7, 8, 9, 10, 11]);
@@ -47,10 +48,10 @@ public sealed class Gpt2ForCausalLMTests
     [Fact]
     public void AnyPositionCanBeScored()
     {
-        using var scope = NewDisposeScope();
-        using LanguageModel model = LanguageModel.Load(Oracles.PathOf("tiny-gpt2"));
+        using DisposeScope scope = NewDisposeScope();
+        using var model = LanguageModel.Load(Oracles.PathOf("tiny-gpt2"));
         using IDisposable inference = no_grad();
-        using TokenBatch batch = TokenBatch.Create([new([5, 17, 300, 42], null, 1), new([8, 99], null, 0), new([1, 2, 3], null, 2)], 0);
+        using var batch = TokenBatch.Create([new([5, 17, 300, 42], null, 1), new([8, 99], null, 0), new([1, 2, 3], null, 2)], 0);
         Tensor all = model.Encode(batch), picked = model.EncodeAt(batch);
         foreach ((int row, int position) in new[] { (0, 1), (1, 0), (2, 2) })
         {
@@ -66,8 +67,8 @@ public sealed class Gpt2ForCausalLMTests
     public void ActivationsAreTheirFormulas(string name)
     {
         // One layer whose feed-forward part gives out its neurons: with zero weights before it, they are the activations of c_fc's bias.
-        using var scope = NewDisposeScope();
-        using LanguageModel model = LanguageModel.Create(Tiny.With("activation_function", name).With("n_layer", 1), seed: 1);
+        using DisposeScope scope = NewDisposeScope();
+        using var model = LanguageModel.Create(Tiny.With("activation_function", name).With("n_layer", 1), seed: 1);
         float[] inputs = [.. Enumerable.Range(0, 192).Select(i => ((i - 96) / 12f) + 0.01f)];
         model.Parameters["transformer.h.0.mlp.c_fc.weight"].zero_();
         model.Parameters["transformer.h.0.mlp.c_fc.bias"].copy_(tensor(inputs));
@@ -102,7 +103,7 @@ public sealed class Gpt2ForCausalLMTests
     [Fact]
     public void UnknownActivationsAreNamedWithTheKnown()
     {
-        var error = Assert.Throws<NotSupportedException>(() => LanguageModel.Create(Tiny.With("activation_function", "laplace"), seed: 1));
+        NotSupportedException error = Assert.Throws<NotSupportedException>(() => LanguageModel.Create(Tiny.With("activation_function", "laplace"), seed: 1));
         Assert.Contains("'laplace'", error.Message, StringComparison.Ordinal);
         Assert.Contains("'gelu_new'", error.Message, StringComparison.Ordinal);
     }
@@ -111,9 +112,9 @@ public sealed class Gpt2ForCausalLMTests
     public void RobertaTakesTheSameActivations()
     {
         ModelConfig config = ModelConfig.Roberta(16, 1, 2, 32, 50, 20, 0).With("hidden_act", "gelu_new");
-        using LanguageModel model = LanguageModel.Create(config, seed: 1);
-        using LanguageModel exact = LanguageModel.Create(config.With("hidden_act", "gelu"), seed: 1);
-        using var scope = NewDisposeScope();
+        using var model = LanguageModel.Create(config, seed: 1);
+        using var exact = LanguageModel.Create(config.With("hidden_act", "gelu"), seed: 1);
+        using DisposeScope scope = NewDisposeScope();
         using TokenBatch batch = Batch([3, 4, 5]);
         using IDisposable inference = no_grad();
         Assert.True(allclose(model.Encode(batch), exact.Encode(batch), 1e-2, 1e-2));
@@ -123,10 +124,10 @@ public sealed class Gpt2ForCausalLMTests
     [Fact]
     public void AFreshModelIsInitialisedAsInTransformers()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         ModelConfig config = Tiny.With("n_layer", 8).With("initializer_range", 0.02);
-        using LanguageModel model = LanguageModel.Create(config, seed: 3);
-        foreach ((string name, var value) in model.Parameters)
+        using var model = LanguageModel.Create(config, seed: 3);
+        foreach ((string name, Parameter? value) in model.Parameters)
         {
             if (value.dim() == 1)
             {
@@ -144,7 +145,7 @@ public sealed class Gpt2ForCausalLMTests
     [Fact]
     public void AnUntiedHeadIsItsOwn()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         ModelConfig untied = Tiny.With("tie_word_embeddings", false).With("n_inner", 100).With("n_layer", 1);
         using LanguageModel model = LanguageModel.Create(untied, seed: 3), headless = LanguageModel.Create(untied, seed: 3, withHead: false);
         Assert.Equal("lm_head.weight", model.Parameters.Keys.Last());
@@ -163,8 +164,8 @@ public sealed class Gpt2ForCausalLMTests
     [Fact]
     public void DropoutIsForTrainingOnly()
     {
-        using var scope = NewDisposeScope();
-        using LanguageModel model = LanguageModel.Load(Oracles.PathOf("tiny-gpt2"));
+        using DisposeScope scope = NewDisposeScope();
+        using var model = LanguageModel.Load(Oracles.PathOf("tiny-gpt2"));
         using TokenBatch batch = Batch([5, 17, 300]);
         using IDisposable inference = no_grad();
         Tensor plain = model.EncodeAt(batch);
@@ -176,7 +177,7 @@ public sealed class Gpt2ForCausalLMTests
     [Fact]
     public void ARowLongerThanThePositionTableIsRefused()
     {
-        using LanguageModel model = LanguageModel.Load(Oracles.PathOf("tiny-gpt2"));
+        using var model = LanguageModel.Load(Oracles.PathOf("tiny-gpt2"));
         using TokenBatch batch = Batch(new int[129]);
         Assert.Equal(128, model.MaxLength);
         Assert.Contains("129", Assert.Throws<ArgumentException>(() => model.Encode(batch)).Message, StringComparison.Ordinal);
@@ -191,7 +192,7 @@ public sealed class Gpt2ForCausalLMTests
         Assert.Equal(ParameterRegion.Head, ParameterPlace.Of("transformer.ln_f.bias").Region);
         Assert.Equal(ParameterRegion.Head, ParameterPlace.Of("lm_head.weight").Region);
 
-        using LanguageModel model = LanguageModel.Load(Oracles.PathOf("tiny-gpt2"));
+        using var model = LanguageModel.Load(Oracles.PathOf("tiny-gpt2"));
         Assert.Equal(3 * 12, new ParameterSelection().Of(model).Count);
         Assert.Equal(2 * 6, new ParameterSelection { BiasOnly = true, FixLayers = 1 }.Of(model).Count);
         Assert.Equal(
@@ -204,7 +205,7 @@ public sealed class Gpt2ForCausalLMTests
     public void NothingStaysAlive()
     {
         long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-        using (LanguageModel model = LanguageModel.Load(Oracles.PathOf("tiny-gpt2")))
+        using (var model = LanguageModel.Load(Oracles.PathOf("tiny-gpt2")))
         using (TokenBatch batch = Batch([1, 2, 3], [4]))
         using (no_grad())
         {

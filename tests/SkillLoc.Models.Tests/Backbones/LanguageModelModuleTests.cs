@@ -18,7 +18,7 @@ public sealed class LanguageModelModuleTests
     {
         using LanguageModel model = Toy.Model(type);
         using LanguageModelModule module = model.AsModule();
-        Dictionary<string, Parameter> named = module.named_parameters().ToDictionary(pair => pair.name, pair => pair.parameter);
+        var named = module.named_parameters().ToDictionary(pair => pair.name, pair => pair.parameter);
         Assert.Equal(model.Parameters.Keys.Order(), named.Keys.Order());
         Assert.All(named, pair => Assert.Same(model.Parameters[pair.Key], pair.Value));
         Assert.Equal(model.Parameters.Keys.Order(), module.state_dict().Keys.Order());
@@ -28,7 +28,7 @@ public sealed class LanguageModelModuleTests
     [Fact]
     public void AnOptimizersStepIsTheModels()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using LanguageModel model = Toy.Model("roberta");
         using LanguageModelModule module = model.AsModule();
         using TokenBatch batch = Toy.Batch(model);
@@ -41,7 +41,7 @@ public sealed class LanguageModelModuleTests
         }
 
         double first = 0, last = 0;
-        using (var optimizer = optim.SGD(module.parameters(), learningRate: 0.01))
+        using (SGD optimizer = optim.SGD(module.parameters(), learningRate: 0.01))
         {
             for (int step = 0; step < 5; step++)
             {
@@ -61,7 +61,7 @@ public sealed class LanguageModelModuleTests
     [Fact]
     public void AStateIsLoadedIntoTheModel()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using IDisposable inference = no_grad();
         using LanguageModel model = Toy.Model("gpt2"), other = Toy.Model("gpt2", seed: 9);
         using LanguageModelModule module = model.AsModule(), others = other.AsModule();

@@ -12,7 +12,7 @@ public sealed class NeuronHookTests
     [Fact]
     public void ZeroedNeuronsEqualZeroedColumnsOfTheDownProjection()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using LanguageModel model = Toy(1);
         using LanguageModel cut = model.Clone();
         using TokenBatch batch = Batch();
@@ -38,7 +38,7 @@ public sealed class NeuronHookTests
     [Fact]
     public void TheLastLayerIsSeenAtTheScoredPositions()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using LanguageModel model = Toy(2);
         using TokenBatch batch = Batch();
         using IDisposable inference = no_grad();
@@ -58,8 +58,8 @@ public sealed class NeuronHookTests
     [Fact]
     public void LayersOfDifferentWidthsRun()
     {
-        using var scope = NewDisposeScope();
-        using LanguageModel model = LanguageModel.Create(Config.WithFeedForwardSizes([12, 5]), 3);
+        using DisposeScope scope = NewDisposeScope();
+        using var model = LanguageModel.Create(Config.WithFeedForwardSizes([12, 5]), 3);
         Assert.Equal([5, 8], model.Parameters["roberta.encoder.layer.1.intermediate.dense.weight"].shape);
         Assert.Equal([8, 12], model.Parameters["roberta.encoder.layer.0.output.dense.weight"].shape);
         using TokenBatch batch = Batch();

@@ -2,6 +2,7 @@ using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Prompts;
 using TorchSharp;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace SkillLoc.Models.Tests.Backbones;
@@ -17,7 +18,7 @@ public sealed class OracleParityTests
     [InlineData("tiny-gpt2")]
     public void HiddenStatesAndActivationsAreTransformers(string name)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using var oracle = Oracle.Open(name);
         using TokenBatch batch = oracle.Batch();
         var recorder = new Recording(oracle.Model, scope);
@@ -45,7 +46,7 @@ public sealed class OracleParityTests
     [InlineData("tiny-gpt2")]
     public void VocabularyLogitsAreTransformers(string name)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using var oracle = Oracle.Open(name);
         using TokenBatch batch = oracle.Batch();
         using IDisposable inference = no_grad();
@@ -60,10 +61,10 @@ public sealed class OracleParityTests
     [InlineData("tiny-roberta", false)]
     public void LossAndEveryGradientAreTransformers(string name, bool safetensors)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using var oracle = Oracle.Open(name, safetensors);
         using TokenBatch batch = oracle.Batch();
-        foreach (var parameter in oracle.Model.Parameters.Values)
+        foreach (Parameter parameter in oracle.Model.Parameters.Values)
         {
             parameter.requires_grad_(true);
         }
@@ -73,7 +74,7 @@ public sealed class OracleParityTests
         Tensor loss = nn.functional.cross_entropy(logits, oracle.Expected.Read("labels"));
         oracle.AssertClose("loss", loss.detach());
         loss.backward();
-        foreach ((string parameter, var value) in oracle.Model.Parameters)
+        foreach ((string parameter, Parameter? value) in oracle.Model.Parameters)
         {
             Tensor gradient = value.grad ?? zeros_like(value);
             if (parameter.EndsWith("key.bias", StringComparison.Ordinal))
@@ -93,7 +94,7 @@ public sealed class OracleParityTests
     [InlineData("tiny-gpt2")]
     public void ScoringOnePositionEqualsScoringAll(string name)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using var oracle = Oracle.Open(name);
         using TokenBatch batch = oracle.Batch();
         using IDisposable inference = no_grad();
@@ -160,14 +161,14 @@ public sealed class OracleParityTests
             string folder = Directory.CreateTempSubdirectory().FullName;
             File.Copy(Oracles.PathOf(name, "config.json"), Path.Join(folder, "config.json"));
             File.Copy(Oracles.PathOf(name, "pytorch_model.bin"), Path.Join(folder, "pytorch_model.bin"));
-            LanguageModel model = LanguageModel.Load(folder);
+            var model = LanguageModel.Load(folder);
             Directory.Delete(folder, true);
             return new(model, expected);
         }
 
         public TokenBatch Batch()
         {
-            using var scope = NewDisposeScope();
+            using DisposeScope scope = NewDisposeScope();
             long[] ids = Read("input_ids"), mask = Read("attention_mask");
             long[] positions = Read(expected.Contains("mask_pos") ? "mask_pos" : "last_pos");
             long[]? types = expected.Contains("token_type_ids") ? Read("token_type_ids") : null;
@@ -192,7 +193,7 @@ public sealed class OracleParityTests
         /// <summary>Relative Frobenius distance; with positions, over real tokens only.</summary>
         public void AssertClose(string name, Tensor actual, bool positions = false)
         {
-            using var scope = NewDisposeScope();
+            using DisposeScope scope = NewDisposeScope();
             Tensor wanted = expected.Read(name);
             Assert.Equal(wanted.shape, actual.shape);
             if (positions)

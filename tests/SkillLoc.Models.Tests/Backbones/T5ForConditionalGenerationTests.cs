@@ -3,6 +3,7 @@ using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tests.Checkpoints;
 using TorchSharp;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace SkillLoc.Models.Tests.Backbones;
@@ -20,7 +21,7 @@ public sealed class T5ForConditionalGenerationTests
     [MemberData(nameof(Checkpoints))]
     public void EncoderAndLogitsAreTransformers(string name)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using T5ForConditionalGeneration model = Load(name);
         using var expected = SafetensorsFile.Open(Oracles.PathOf(name, "expected.safetensors"));
         using TokenBatch batch = OracleBatch(expected);
@@ -37,11 +38,11 @@ public sealed class T5ForConditionalGenerationTests
     [MemberData(nameof(Checkpoints))]
     public void LossAndEveryGradientAreTransformers(string name)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using T5ForConditionalGeneration model = Load(name);
         using var expected = SafetensorsFile.Open(Oracles.PathOf(name, "expected.safetensors"));
         using TokenBatch batch = OracleBatch(expected);
-        foreach (var parameter in model.Parameters.Values)
+        foreach (Parameter parameter in model.Parameters.Values)
         {
             parameter.requires_grad_(true);
         }
@@ -50,7 +51,7 @@ public sealed class T5ForConditionalGenerationTests
         AssertClose("loss", expected.Read("loss"), loss.detach());
         loss.backward();
         Assert.Equal(expected.Tensors.Count(info => info.Name.StartsWith("grad.", StringComparison.Ordinal)), model.Parameters.Count);
-        foreach ((string parameter, var value) in model.Parameters)
+        foreach ((string parameter, Parameter? value) in model.Parameters)
         {
             AssertClose("grad." + parameter, expected.Read("grad." + parameter), value.grad ?? zeros_like(value));
         }
@@ -75,7 +76,7 @@ public sealed class T5ForConditionalGenerationTests
     public void CachedStepsAreWholePasses(string projection, int seed)
     {
         // What transformers' random checkpoints write is one token over and over; this model's texts differ and some end early.
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using T5ForConditionalGeneration model = Lively(projection, seed);
         using TokenBatch batch = Batch(Texts);
         using IDisposable inference = no_grad();
@@ -104,13 +105,13 @@ public sealed class T5ForConditionalGenerationTests
     [Fact]
     public void TextsEndAtTheEndToken()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using T5ForConditionalGeneration model = Lively("relu", 1);
         using TokenBatch batch = Batch(Texts);
         IReadOnlyList<int[]> unending = model.Generate(batch, 8);
         int end = unending[0][2];
         using var ending = (T5ForConditionalGeneration)LanguageModel.Create(model.Config.With("eos_token_id", end), 0);
-        foreach ((string name, var value) in model.Parameters)
+        foreach ((string name, Parameter? value) in model.Parameters)
         {
             ending.Parameters[name].copy_(value);
         }
@@ -121,7 +122,7 @@ public sealed class T5ForConditionalGenerationTests
     [Fact]
     public void LogLikelihoodsAreThoseOfTheLogits()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using T5ForConditionalGeneration model = Lively("relu", 3);
         using TokenBatch batch = Batch(Texts);
         using IDisposable inference = no_grad();
@@ -148,7 +149,7 @@ public sealed class T5ForConditionalGenerationTests
     [Fact]
     public void PaddingChangesNothing()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using T5ForConditionalGeneration model = Lively("gated-gelu", 4);
         using IDisposable inference = no_grad();
         using TokenBatch all = Batch(Texts), one = Batch([Texts[1]]);
@@ -167,7 +168,7 @@ public sealed class T5ForConditionalGenerationTests
     {
         // Only buckets that occur have a gradient. Of b buckets up to distance 128, b / 2 are exact, and the borders of the others lie
         // at (b / 2) (128 / (b / 2))^(i / (b / 2)); the encoder has 16 for what is before and 16 for what is after, the decoder 32.
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         ModelConfig config = Tiny.With("relative_attention_num_buckets", 32).With("relative_attention_max_distance", 128);
         using var model = (T5ForConditionalGeneration)LanguageModel.Create(config, 6);
         Tensor[] tables = [.. new[] { "encoder", "decoder" }.Select(stack => model.Parameters[stack + ".block.0.layer.0.SelfAttention.relative_attention_bias.weight"].requires_grad_(true))];
@@ -183,7 +184,7 @@ public sealed class T5ForConditionalGenerationTests
     [Fact]
     public void HooksSeeBothStacks()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using T5ForConditionalGeneration model = Load("tiny-t5-v11");
         using TokenBatch batch = Batch(Texts);
         var seen = new Recording(model, scope);
@@ -200,7 +201,7 @@ public sealed class T5ForConditionalGenerationTests
     [Fact]
     public void DropoutIsDrawnAnew()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using T5ForConditionalGeneration model = Load("tiny-t5");
         using TokenBatch batch = Batch(Texts);
         Tensor targets = T5ForConditionalGeneration.Targets([[5, 1], [7, 1], [4, 1]]);
@@ -213,7 +214,7 @@ public sealed class T5ForConditionalGenerationTests
     [Fact]
     public void FreshWeightsAreDrawnAsInTransformers()
     {
-        using LanguageModel model = LanguageModel.Create(Tiny.With("d_ff", 400).With("d_kv", 16), seed: 7);
+        using var model = LanguageModel.Create(Tiny.With("d_ff", 400).With("d_kv", 16), seed: 7);
         Deviates("shared.weight", 1);
         Deviates("encoder.block.1.layer.0.SelfAttention.q.weight", 1 / Math.Sqrt(48 * 16));
         Deviates("decoder.block.0.layer.1.EncDecAttention.k.weight", 1 / Math.Sqrt(48));
@@ -233,7 +234,7 @@ public sealed class T5ForConditionalGenerationTests
     [Fact]
     public void HalfPrecisionComesClose()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using var expected = SafetensorsFile.Open(Oracles.PathOf("tiny-t5-v11", "expected.safetensors"));
         using TokenBatch batch = OracleBatch(expected);
         using var model = (T5ForConditionalGeneration)LanguageModel.Load(Oracles.PathOf("tiny-t5-v11"), dtype: ScalarType.BFloat16);
@@ -247,14 +248,14 @@ public sealed class T5ForConditionalGenerationTests
     public void WhatWasSavedLoads()
     {
         using var folder = new TemporaryFolder();
-        using LanguageModel model = LanguageModel.Create(Tiny.With("tie_word_embeddings", false).With("scale_decoder_outputs", null), seed: 5);
+        using var model = LanguageModel.Create(Tiny.With("tie_word_embeddings", false).With("scale_decoder_outputs", null), seed: 5);
         Assert.Contains("lm_head.weight", model.Parameters.Keys);
         CheckpointFolder.Save(folder.PathOf("saved"), model.Config, model.Parameters.Select(pair => (pair.Key, (Tensor)pair.Value)), []);
-        using LanguageModel again = LanguageModel.Load(folder.PathOf("saved"));
+        using var again = LanguageModel.Load(folder.PathOf("saved"));
         Assert.Equal(model.Fingerprint(), again.Fingerprint());
         using LanguageModel copy = again.Clone();
         Assert.Equal(model.Fingerprint(), copy.Fingerprint());
-        using LanguageModel bare = LanguageModel.Load(folder.PathOf("saved"), withHead: false);
+        using var bare = LanguageModel.Load(folder.PathOf("saved"), withHead: false);
         Assert.False(bare.HasHead);
         Assert.DoesNotContain("lm_head.weight", bare.Parameters.Keys);
     }
@@ -269,7 +270,7 @@ public sealed class T5ForConditionalGenerationTests
         tensors.Add(("decoder.embed_tokens.weight", model.Parameters["shared.weight"]));
         tensors.Add(("lm_head.weight", model.Parameters["shared.weight"]));
         SafetensorsWriter.Write(folder.PathOf("model.safetensors"), tensors);
-        using LanguageModel again = LanguageModel.Load(folder.Path);
+        using var again = LanguageModel.Load(folder.Path);
         Assert.Equal(model.Fingerprint(), again.Fingerprint());
     }
 
@@ -277,14 +278,14 @@ public sealed class T5ForConditionalGenerationTests
     public void AHeadOfItsOwnCountsWhateverTheConfigurationSays()
     {
         // transformers 5 writes tie_word_embeddings: true for every T5, and leaves the head's weights in the file.
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
         using T5ForConditionalGeneration model = Load("tiny-t5-v11");
         File.Copy(Oracles.PathOf("tiny-t5-v11", "config.json"), folder.PathOf("config.json"));
         List<(string, Tensor)> tensors = [.. model.Parameters.Select(pair => (pair.Key, (Tensor)pair.Value))];
         tensors.Add(("lm_head.weight", model.Parameters["shared.weight"] * 2));
         SafetensorsWriter.Write(folder.PathOf("model.safetensors"), tensors);
-        using LanguageModel untied = LanguageModel.Load(folder.Path);
+        using var untied = LanguageModel.Load(folder.Path);
         using TokenBatch batch = Batch(Texts);
         using IDisposable inference = no_grad();
         AssertClose("scores", model.WordScores(model.EncodeAt(batch)) * 2, untied.WordScores(untied.EncodeAt(batch)));
@@ -303,7 +304,7 @@ public sealed class T5ForConditionalGenerationTests
     [Fact]
     public void WhatCannotBeIsRefused()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using T5ForConditionalGeneration model = Load("tiny-t5");
         using TokenBatch batch = Batch(Texts);
         Assert.Throws<ArgumentException>(() => model.Logits(batch, zeros([4, 2], ScalarType.Int64)));

@@ -29,7 +29,7 @@ public sealed class TrainingDynamicsTests : IDisposable
     public void TheFileIsTheReferences()
     {
         File.WriteAllText(_file, """{"0": {"acc": [1, 0.0], "confidence": [0.25, 1]}, "7": {"acc": [1, 1], "confidence": [0.5, 0.5]}}""");
-        TrainingDynamics dynamics = TrainingDynamics.Load(_file);
+        var dynamics = TrainingDynamics.Load(_file);
         Assert.Equal([new(0, 0.625, 0.375, 0.5, 1), new(7, 0.5, 0, 1, 0)], dynamics.Map());
         dynamics.Save(_file);
         Assert.Equal("""{"0":{"acc":[1,0],"confidence":[0.25,1]},"7":{"acc":[1,1],"confidence":[0.5,0.5]}}""", File.ReadAllText(_file));

@@ -12,9 +12,12 @@ public class AtomicFileTests
     public void Writes_a_new_file_and_replaces_an_old_one(bool exists)
     {
         using var folder = new TemporaryFolder();
-        var path = folder.PathOf("a.txt");
+        string path = folder.PathOf("a.txt");
         if (exists)
+        {
             File.WriteAllText(path, "old");
+        }
+
         AtomicFile.WriteText(path, "néw");
         Assert.Equal("néw", File.ReadAllText(path));
         Assert.Equal(["a.txt"], folder.Names());
@@ -24,7 +27,7 @@ public class AtomicFileTests
     public void The_target_is_untouched_until_the_content_is_complete()
     {
         using var folder = new TemporaryFolder();
-        var path = folder.PathOf("a.txt");
+        string path = folder.PathOf("a.txt");
         File.WriteAllText(path, "old");
         AtomicFile.Write(path, stream =>
         {
@@ -39,9 +42,9 @@ public class AtomicFileTests
     {
         Assert.SkipUnless(File.Exists(FullDevice), $"{FullDevice} is what stands for a full disk, and this system has none");
         using var folder = new TemporaryFolder();
-        var path = folder.PathOf("a.txt");
+        string path = folder.PathOf("a.txt");
         File.WriteAllText(path, "old");
-        var error = Assert.Throws<IOException>(() => AtomicFile.Write(path, stream =>
+        IOException error = Assert.Throws<IOException>(() => AtomicFile.Write(path, stream =>
         {
             stream.Write(new byte[1000]);
             using var full = new FileStream(FullDevice, FileMode.Open, FileAccess.Write);
@@ -70,10 +73,10 @@ public class AtomicFileTests
     public void A_missing_folder_or_a_folder_in_the_way_is_an_error_that_names_the_target()
     {
         using var folder = new TemporaryFolder();
-        var missing = Path.Combine(folder.PathOf("nowhere"), "a.txt");
+        string missing = Path.Combine(folder.PathOf("nowhere"), "a.txt");
         Assert.Contains(missing, Assert.Throws<IOException>(() => AtomicFile.WriteText(missing, "x")).Message, StringComparison.Ordinal);
 
-        var taken = folder.PathOf("taken");
+        string taken = folder.PathOf("taken");
         Directory.CreateDirectory(Path.Combine(taken, "inside"));
         Assert.Contains(taken, Assert.Throws<IOException>(() => AtomicFile.WriteText(taken, "x")).Message, StringComparison.Ordinal);
         Assert.Equal(["taken"], folder.Names());
@@ -83,7 +86,7 @@ public class AtomicFileTests
     public void A_folder_is_swapped_and_keeps_what_is_not_stale()
     {
         using var folder = new TemporaryFolder();
-        var target = folder.PathOf("model");
+        string target = folder.PathOf("model");
         Write(target, ("a", "1"), ("old", "1"));
         File.WriteAllText(Path.Combine(target, "notes"), "mine");
         Directory.CreateDirectory(Path.Combine(target, "logs"));
@@ -99,9 +102,9 @@ public class AtomicFileTests
     public void A_folder_that_fails_half_way_leaves_the_old_one()
     {
         using var folder = new TemporaryFolder();
-        var target = folder.PathOf("model");
+        string target = folder.PathOf("model");
         Write(target, ("a", "1"));
-        var error = Assert.Throws<IOException>(() => AtomicFolder.Write(target, into =>
+        IOException error = Assert.Throws<IOException>(() => AtomicFolder.Write(target, into =>
         {
             File.WriteAllText(Path.Combine(into, "a"), "2");
             throw new IOException("No space left on device");
@@ -116,8 +119,8 @@ public class AtomicFileTests
     public void A_folder_behind_a_link_is_replaced_and_the_link_stays()
     {
         using var folder = new TemporaryFolder();
-        var target = folder.PathOf("model");
-        var link = folder.PathOf("link");
+        string target = folder.PathOf("model");
+        string link = folder.PathOf("link");
         Write(target, ("a", "1"));
         Directory.CreateSymbolicLink(link, target);
         AtomicFolder.Write(link, into => File.WriteAllText(Path.Combine(into, "a"), "2"));
@@ -137,7 +140,9 @@ public class AtomicFileTests
 
     private static void Write(string folder, params (string Name, string Text)[] files) => AtomicFolder.Write(folder, into =>
     {
-        foreach (var (name, text) in files)
+        foreach ((string? name, string? text) in files)
+        {
             File.WriteAllText(Path.Combine(into, name), text);
+        }
     });
 }

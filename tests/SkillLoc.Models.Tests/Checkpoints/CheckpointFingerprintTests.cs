@@ -11,11 +11,11 @@ public class CheckpointFingerprintTests
     [Fact]
     public void Is_the_hash_of_names_shapes_and_float32_values()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         List<byte> bytes = [];
         void Add(long number)
         {
-            var eight = new byte[8];
+            byte[] eight = new byte[8];
             BinaryPrimitives.WriteInt64LittleEndian(eight, number);
             bytes.AddRange(eight);
         }
@@ -38,18 +38,18 @@ public class CheckpointFingerprintTests
     [Fact]
     public void Does_not_depend_on_format_order_layout_or_wider_type()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using var safetensors = SafetensorsFile.Open(Oracles.PathOf("tiny-roberta", "model.safetensors"));
         using var bin = TorchCheckpointFile.Open(Oracles.PathOf("tiny-roberta", "pytorch_model.bin"));
         var names = safetensors.Tensors.Select(info => info.Name).ToList();
-        var expected = CheckpointFingerprint.Compute(safetensors);
+        string expected = CheckpointFingerprint.Compute(safetensors);
         Assert.Equal(64, expected.Length);
         Assert.Equal(expected, CheckpointFingerprint.Compute(bin, names));
         Assert.Equal(expected, CheckpointFingerprint.Compute(safetensors.ReadAll().Reverse()));
         Assert.Equal(expected, CheckpointFingerprint.Compute(safetensors.ReadAll(ScalarType.Float64)));
         Assert.Equal(expected, CheckpointFingerprint.Compute(safetensors.ReadAll().Select(tensor => (tensor.Name, tensor.Value.flip(0).flip(0)))));
 
-        var half = safetensors.ReadAll(ScalarType.BFloat16);
+        IReadOnlyList<(string Name, Tensor Value)> half = safetensors.ReadAll(ScalarType.BFloat16);
         Assert.Equal(CheckpointFingerprint.Compute(half), CheckpointFingerprint.Compute(half.Select(tensor => (tensor.Name, tensor.Value.to(ScalarType.Float32)))));
         Assert.NotEqual(expected, CheckpointFingerprint.Compute(half));
     }
@@ -57,8 +57,8 @@ public class CheckpointFingerprintTests
     [Fact]
     public void Tells_names_shapes_and_values_apart()
     {
-        using var scope = NewDisposeScope();
-        var six = torch.arange(6, dtype: ScalarType.Float32);
+        using DisposeScope scope = NewDisposeScope();
+        Tensor six = torch.arange(6, dtype: ScalarType.Float32);
         string[] fingerprints =
         [
             CheckpointFingerprint.Compute([]),

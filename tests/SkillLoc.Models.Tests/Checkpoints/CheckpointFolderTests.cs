@@ -21,8 +21,11 @@ public class CheckpointFolderTests
     public void Falls_back_to_pytorch_model_bin()
     {
         using var temporary = new TemporaryFolder();
-        foreach (var file in new[] { "config.json", "pytorch_model.bin" })
+        foreach (string? file in new[] { "config.json", "pytorch_model.bin" })
+        {
             File.Copy(Oracles.PathOf("tiny-roberta", file), temporary.PathOf(file));
+        }
+
         using var folder = CheckpointFolder.Open(temporary.Path);
         Assert.IsType<TorchCheckpointFile>(folder.Weights);
     }
@@ -32,24 +35,27 @@ public class CheckpointFolderTests
     [InlineData(ScalarType.BFloat16, "bfloat16")]
     public void What_is_saved_is_complete_and_opens_again(ScalarType? storeAs, string type)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using var temporary = new TemporaryFolder();
         using var source = CheckpointFolder.Open(Oracles.PathOf("tiny-roberta"));
-        var tensors = source.Weights.ReadAll();
-        var target = temporary.PathOf("saved");
+        IReadOnlyList<(string Name, Tensor Value)> tensors = source.Weights.ReadAll();
+        string target = temporary.PathOf("saved");
         CheckpointFolder.Save(target, source.Config, tensors, source.TokenizerFiles, storeAs);
 
         Assert.Equal(["config.json", "merges.txt", "model.safetensors", "vocab.json"], Directory.EnumerateFiles(target).Select(file => Path.GetFileName(file)).Order());
         Assert.Equal(File.ReadAllBytes(source.TokenizerFiles[0]), File.ReadAllBytes(Path.Combine(target, "vocab.json")));
-        var config = JsonNode.Parse(File.ReadAllText(Path.Combine(target, "config.json")))!;
+        JsonNode config = JsonNode.Parse(File.ReadAllText(Path.Combine(target, "config.json")))!;
         Assert.Equal(type, (string?)config["dtype"]);
         Assert.Equal("RobertaForMaskedLM", (string?)config["architectures"]![0]);
 
         using var saved = CheckpointFolder.Open(target);
         Assert.Equal("pt", Assert.IsType<SafetensorsFile>(saved.Weights).Metadata["format"]);
         Assert.Equal(tensors.Select(tensor => tensor.Name), saved.Weights.Tensors.Select(info => info.Name));
-        foreach (var (name, value) in tensors)
+        foreach ((string? name, Tensor? value) in tensors)
+        {
             Assert.Equal(SafetensorsTests.Bytes(value.to(storeAs ?? ScalarType.Float32)), SafetensorsTests.Bytes(saved.Weights.Read(name)));
+        }
+
         Assert.Equal(["saved"], temporary.Names());
     }
 
@@ -57,13 +63,19 @@ public class CheckpointFolderTests
     public void Saving_over_a_checkpoint_replaces_its_weights_and_keeps_what_else_is_there()
     {
         using var temporary = new TemporaryFolder();
-        foreach (var file in new[] { "config.json", "model.safetensors" })
+        foreach (string? file in new[] { "config.json", "model.safetensors" })
+        {
             File.Copy(Oracles.PathOf("tiny-roberta", file), temporary.PathOf(file));
+        }
+
         string[] mine = ["README.md", "model_backup.safetensors"];
         string[] stale = ["pytorch_model.bin", "model-00001-of-00002.safetensors", "model.safetensors.index.json"];
-        foreach (var name in mine.Concat(stale))
+        foreach (string? name in mine.Concat(stale))
+        {
             File.WriteAllText(temporary.PathOf(name), name);
-        using var one = torch.ones(1);
+        }
+
+        using Tensor one = torch.ones(1);
         CheckpointFolder.Save(temporary.Path, ModelConfig.Roberta(), [("one", one)], []);
         Assert.Equal(["README.md", "config.json", "model.safetensors", "model_backup.safetensors"], temporary.Names());
         Assert.All(mine, name => Assert.Equal(name, File.ReadAllText(temporary.PathOf(name))));
@@ -74,10 +86,13 @@ public class CheckpointFolderTests
     [Fact]
     public void A_checkpoint_can_be_saved_over_itself_while_it_is_open()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using var temporary = new TemporaryFolder();
-        foreach (var file in new[] { "config.json", "model.safetensors", "vocab.json", "merges.txt" })
+        foreach (string? file in new[] { "config.json", "model.safetensors", "vocab.json", "merges.txt" })
+        {
             File.Copy(Oracles.PathOf("tiny-roberta", file), temporary.PathOf(file));
+        }
+
         string before;
         using (var folder = CheckpointFolder.Open(temporary.Path))
         {
@@ -93,10 +108,10 @@ public class CheckpointFolderTests
     public void A_save_that_fails_leaves_the_old_checkpoint()
     {
         using var temporary = new TemporaryFolder();
-        using var one = torch.ones(1);
-        var target = temporary.PathOf("model");
+        using Tensor one = torch.ones(1);
+        string target = temporary.PathOf("model");
         CheckpointFolder.Save(target, ModelConfig.Bert(), [("one", one)], []);
-        var error = Assert.Throws<IOException>(() => CheckpointFolder.Save(target, ModelConfig.Roberta(), [("two", one)], [temporary.PathOf("no-vocab.txt")]));
+        IOException error = Assert.Throws<IOException>(() => CheckpointFolder.Save(target, ModelConfig.Roberta(), [("two", one)], [temporary.PathOf("no-vocab.txt")]));
         Assert.Contains(target, error.Message, StringComparison.Ordinal);
         Assert.Contains("no-vocab.txt", error.Message, StringComparison.Ordinal);
         Assert.Throws<ArgumentException>(() => CheckpointFolder.Save(target, ModelConfig.Roberta(), [("two", one), ("two", one)], []));
@@ -109,9 +124,9 @@ public class CheckpointFolderTests
     public void A_folder_with_something_else_in_it_is_not_replaced()
     {
         using var temporary = new TemporaryFolder();
-        using var one = torch.ones(1);
+        using Tensor one = torch.ones(1);
         File.WriteAllText(temporary.PathOf("thesis.tex"), "x");
-        var error = Assert.Throws<IOException>(() => CheckpointFolder.Save(temporary.Path, ModelConfig.Bert(), [("one", one)], []));
+        IOException error = Assert.Throws<IOException>(() => CheckpointFolder.Save(temporary.Path, ModelConfig.Bert(), [("one", one)], []));
         Assert.Contains("not", error.Message, StringComparison.Ordinal);
         Assert.Equal(["thesis.tex"], temporary.Names());
     }
@@ -123,7 +138,7 @@ public class CheckpointFolderTests
         Assert.Contains("nowhere", Assert.Throws<DirectoryNotFoundException>(() => CheckpointFolder.Open(temporary.PathOf("nowhere"))).Message, StringComparison.Ordinal);
         Assert.Contains("config.json", Assert.Throws<FileNotFoundException>(() => CheckpointFolder.Open(temporary.Path)).Message, StringComparison.Ordinal);
         File.Copy(Oracles.PathOf("tiny-roberta", "config.json"), temporary.PathOf("config.json"));
-        var error = Assert.Throws<FileNotFoundException>(() => CheckpointFolder.Open(temporary.Path));
+        FileNotFoundException error = Assert.Throws<FileNotFoundException>(() => CheckpointFolder.Open(temporary.Path));
         Assert.Contains(temporary.Path, error.Message, StringComparison.Ordinal);
         Assert.Contains("model.safetensors, model.safetensors.index.json, pytorch_model.bin", error.Message, StringComparison.Ordinal);
         File.WriteAllBytes(temporary.PathOf("model.safetensors"), File.ReadAllBytes(Oracles.PathOf("tiny-roberta", "model.safetensors"))[..^1]);
@@ -135,13 +150,13 @@ public class CheckpointFolderTests
     [InlineData(float.PositiveInfinity)]
     public void Weights_that_are_not_finite_are_refused_by_file_and_name(float bad)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using var temporary = new TemporaryFolder();
-        var path = temporary.PathOf("a.safetensors");
+        string path = temporary.PathOf("a.safetensors");
         SafetensorsWriter.Write(path, [("good", torch.ones(2)), ("bad", torch.tensor(new[] { 1f, bad, 2f })), ("ids", torch.tensor(new[] { 1L }))]);
         using var file = SafetensorsFile.Open(path);
-        var before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-        var error = Assert.Throws<InvalidDataException>(() => file.ReadAll());
+        long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+        InvalidDataException error = Assert.Throws<InvalidDataException>(() => file.ReadAll());
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
         Assert.Contains(path, error.Message, StringComparison.Ordinal);
         Assert.Contains("'bad' has 1 values", error.Message, StringComparison.Ordinal);
@@ -151,7 +166,7 @@ public class CheckpointFolderTests
     [Fact]
     public void Reading_all_converts_weights_but_not_integers()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using var stream = new MemoryStream();
         SafetensorsWriter.Write(stream, [("w", torch.ones(2)), ("ids", torch.tensor(new[] { 1L }))]);
         using var file = SafetensorsFile.FromBytes(stream.ToArray());
@@ -161,19 +176,21 @@ public class CheckpointFolderTests
     [Fact]
     public void Shards_are_one_store()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using var temporary = new TemporaryFolder();
         using var whole = SafetensorsFile.Open(Oracles.PathOf("tiny-roberta", "model.safetensors"));
         File.Copy(Oracles.PathOf("tiny-roberta", "config.json"), temporary.PathOf("config.json"));
         var map = new Dictionary<string, string>();
-        var all = whole.ReadAll();
-        foreach (var (shard, file) in new[] { (all.Take(20), "model-00001-of-00002.safetensors"), (all.Skip(20), "model-00002-of-00002.safetensors") })
+        IReadOnlyList<(string Name, Tensor Value)> all = whole.ReadAll();
+        foreach ((IEnumerable<(string Name, Tensor Value)>? shard, string? file) in new[] { (all.Take(20), "model-00001-of-00002.safetensors"), (all.Skip(20), "model-00002-of-00002.safetensors") })
         {
             SafetensorsWriter.Write(temporary.PathOf(file), shard);
-            foreach (var (name, _) in shard)
+            foreach ((string? name, Tensor _) in shard)
+            {
                 map.Add(name, file);
+            }
         }
-        var index = temporary.PathOf("model.safetensors.index.json");
+        string index = temporary.PathOf("model.safetensors.index.json");
         File.WriteAllText(index, JsonSerializer.Serialize(new { metadata = new { total_size = 1 }, weight_map = map }));
 
         using (var folder = CheckpointFolder.Open(temporary.Path))
@@ -202,10 +219,10 @@ public class CheckpointFolderTests
     [Fact]
     public void Shards_of_pytorch_files_are_one_store_too()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using var temporary = new TemporaryFolder();
         File.Copy(Oracles.PathOf("torch-save", "wrapped.bin"), temporary.PathOf("pytorch_model-00001-of-00001.bin"));
-        var index = temporary.PathOf("pytorch_model.bin.index.json");
+        string index = temporary.PathOf("pytorch_model.bin.index.json");
         File.WriteAllText(index, """{"weight_map":{"bias":"pytorch_model-00001-of-00001.bin"}}""");
         using var store = ShardedTensorStore.Open(index);
         Assert.Equal([8f], store.Read("bias").data<float>().ToArray());

@@ -34,7 +34,7 @@ public sealed class CheckpointPatchTests : IDisposable
     public void MatricesAreOffByHalfAStepOfTheirRowAndTheRestByAFloat16()
     {
         long live = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-        using SafetensorsFile file = SafetensorsFile.Open(Path);
+        using var file = SafetensorsFile.Open(Path);
         IReadOnlyList<(string Name, Tensor Value)> applied = CheckpointPatch.Apply(file, _before);
         Assert.Equal(live + applied.Count, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
 
@@ -42,7 +42,7 @@ public sealed class CheckpointPatchTests : IDisposable
         Assert.Equal(["words", "matrix", "bias", "pooler", "head"], applied.Select(tensor => tensor.Name));
         Assert.Equal(["bias", "head", "matrix.step", "matrix.steps"], file.Tensors.Select(info => info.Name).Order(StringComparer.Ordinal));
         Assert.Equal("12", file.Metadata["steps"]);
-        Dictionary<string, Tensor> values = applied.ToDictionary(tensor => tensor.Name, tensor => tensor.Value);
+        var values = applied.ToDictionary(tensor => tensor.Name, tensor => tensor.Value);
         Assert.True(values["words"].Equals(_before[0].Value) && values["pooler"].Equals(_before[3].Value));
         Assert.False(ReferenceEquals(values["words"], _before[0].Value));
         Tensor off = values["matrix"].sub(_after[1].Value).abs(), allowed = _after[1].Value.sub(_before[1].Value).abs()
@@ -61,7 +61,7 @@ public sealed class CheckpointPatchTests : IDisposable
     [Fact]
     public void OtherWeightsAndOtherFilesAreRefused()
     {
-        using (SafetensorsFile file = SafetensorsFile.Open(Path))
+        using (var file = SafetensorsFile.Open(Path))
         {
             (string Name, Tensor Value)[] other = [.. _before];
             other[1] = ("matrix", _before[1].Value.add(1e-6f));
@@ -77,7 +77,7 @@ public sealed class CheckpointPatchTests : IDisposable
 
         string plain = _folder.PathOf("plain.safetensors");
         SafetensorsWriter.Write(plain, _after);
-        using SafetensorsFile none = SafetensorsFile.Open(plain);
+        using var none = SafetensorsFile.Open(plain);
         Assert.Contains("not a checkpoint's difference", Assert.Throws<InvalidDataException>(() => CheckpointPatch.Apply(none, _before))
             .Message, StringComparison.Ordinal);
         (string Name, Tensor Value)[] odd = [("matrix", ones(2, 2))];

@@ -100,7 +100,7 @@ public sealed class KillTests
                 File.CreateSymbolicLink(Path.Join(target, "link"), "notes.txt");
             }
 
-            using (var process = Process.Start(new ProcessStartInfo("dotnet", [Path.Join(AppContext.BaseDirectory, "KilledWriter.dll"), how, target])
+            using (Process process = Process.Start(new ProcessStartInfo("dotnet", [Path.Join(AppContext.BaseDirectory, "KilledWriter.dll"), how, target])
             {
                 RedirectStandardOutput = true,
             })!)

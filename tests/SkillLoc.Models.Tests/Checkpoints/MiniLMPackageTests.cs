@@ -29,7 +29,7 @@ public sealed class MiniLMPackageTests
         Assert.Equal(Path.Join(folder.PathOf("cache"), "all-MiniLM-L6-v2"), made);
         Assert.Equal(["all-MiniLM-L6-v2", "all-MiniLM-L6-v2.lock"], Directory.EnumerateFileSystemEntries(folder.PathOf("cache"))
             .Select(Path.GetFileName).Order());
-        using CheckpointFolder checkpoint = CheckpointFolder.Open(made);
+        using var checkpoint = CheckpointFolder.Open(made);
         Assert.Equal(103, checkpoint.Weights.Tensors.Count);
 
         // What is there is not written again; what was cut off is.
@@ -45,7 +45,7 @@ public sealed class MiniLMPackageTests
         }
 
         Assert.Equal(made, package.Folder(MiniLMKind.Encoder, folder.PathOf("cache")));
-        using CheckpointFolder again = CheckpointFolder.Open(made);
+        using var again = CheckpointFolder.Open(made);
         Assert.Equal(103, again.Weights.Tensors.Count);
     }
 
@@ -102,8 +102,8 @@ public sealed class MiniLMPackageTests
         using var folder = new TemporaryFolder();
         string made = new MiniLMPackage(Weights).Folder(MiniLMKind.PromptHead, folder.Path);
         Assert.Equal(["BertForMaskedLM"], CheckpointFolder.ReadConfig(made).Architectures);
-        CheckpointTokenizer tokenizer = CheckpointTokenizer.Load(made);
-        using LanguageModel model = LanguageModel.Load(made);
+        var tokenizer = CheckpointTokenizer.Load(made);
+        using var model = LanguageModel.Load(made);
         string[] texts =
         [
             "the film is one of the best of the year , and it is very funny .", "i do not know what to say about this movie .",
@@ -115,7 +115,7 @@ public sealed class MiniLMPackageTests
             int[] ids = [tokenizer.ClsId, .. tokenizer.Encode(text), tokenizer.SepId];
             EncodedText[] rows = [.. Enumerable.Range(1, ids.Length - 2).Select(place =>
                 new EncodedText([.. ids[..place], tokenizer.MaskId, .. ids[(place + 1)..]], new int[ids.Length], place))];
-            using TokenBatch batch = TokenBatch.Create(rows, tokenizer.PadId);
+            using var batch = TokenBatch.Create(rows, tokenizer.PadId);
             using Tensor hidden = model.EncodeAt(batch);
             using Tensor scores = model.WordScores(hidden);
             using Tensor words = scores.argmax(1);

@@ -46,7 +46,7 @@ public class ModelConfigTests
     [InlineData("tiny-t5-v11", "t5", 96, 2, 2, "gelu_new")]
     public void Reads_what_python_wrote_for_the_other_architectures(string name, string type, int feedForward, int layers, int decoderLayers, string activation)
     {
-        var path = Oracles.SharedPathOf("oracles", name, "config.json");
+        string path = Oracles.SharedPathOf("oracles", name, "config.json");
         Assert.SkipUnless(File.Exists(path), $"{path} is not there");
         var config = ModelConfig.Load(path);
         Assert.Equal((type, 48, 4, feedForward), (config.ModelType, config.HiddenSize, config.Heads, config.FeedForwardSize));
@@ -81,11 +81,11 @@ public class ModelConfigTests
     [Fact]
     public void What_is_not_known_survives_changes()
     {
-        var path = Oracles.PathOf("tiny-roberta", "config.json");
+        string path = Oracles.PathOf("tiny-roberta", "config.json");
         var original = ModelConfig.Load(path);
         Assert.True(JsonNode.DeepEquals(JsonNode.Parse(File.ReadAllText(path)), JsonNode.Parse(original.ToJson())));
 
-        var changed = original.With("hidden_dropout_prob", 0.25).WithLabels(["bad", "good"]).WithArchitecture("RobertaForSequenceClassification");
+        ModelConfig changed = original.With("hidden_dropout_prob", 0.25).WithLabels(["bad", "good"]).WithArchitecture("RobertaForSequenceClassification");
         var read = ModelConfig.Parse(changed.ToJson());
         Assert.Equal(0.25, read.HiddenDropout);
         Assert.Equal(["bad", "good"], read.Labels);
@@ -129,9 +129,9 @@ public class ModelConfigTests
     [InlineData("intermediate_sizes", "96", "each of the 3 layers")]
     public void Absurd_values_are_refused_by_file_and_key(string key, string value, string reason)
     {
-        var json = JsonNode.Parse(File.ReadAllText(Oracles.PathOf("tiny-roberta", "config.json")))!;
+        JsonNode json = JsonNode.Parse(File.ReadAllText(Oracles.PathOf("tiny-roberta", "config.json")))!;
         json[key] = JsonNode.Parse(value);
-        var error = Assert.Throws<InvalidDataException>(() => ModelConfig.Parse(json.ToJsonString(), "models/x/config.json"));
+        InvalidDataException error = Assert.Throws<InvalidDataException>(() => ModelConfig.Parse(json.ToJsonString(), "models/x/config.json"));
         Assert.StartsWith("models/x/config.json", error.Message, StringComparison.Ordinal);
         Assert.Contains(key, error.Message, StringComparison.Ordinal);
         Assert.Contains(reason, error.Message, StringComparison.Ordinal);

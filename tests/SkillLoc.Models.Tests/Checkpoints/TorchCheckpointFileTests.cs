@@ -12,13 +12,13 @@ public class TorchCheckpointFileTests
     [Fact]
     public void The_same_weights_are_the_same_bit_by_bit_as_in_safetensors()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using var bin = TorchCheckpointFile.Open(Oracles.PathOf("tiny-roberta", "pytorch_model.bin"));
         using var safetensors = SafetensorsFile.Open(Oracles.PathOf("tiny-roberta", "model.safetensors"));
-        foreach (var info in safetensors.Tensors)
+        foreach (TensorInfo info in safetensors.Tensors)
         {
-            var expected = safetensors.Read(info.Name);
-            var actual = bin.Read(info.Name);
+            Tensor expected = safetensors.Read(info.Name);
+            Tensor actual = bin.Read(info.Name);
             Assert.Equal(expected.shape, actual.shape);
             Assert.Equal(SafetensorsTests.Bytes(expected), SafetensorsTests.Bytes(actual));
         }
@@ -29,7 +29,7 @@ public class TorchCheckpointFileTests
     [InlineData("protocol4.bin")]
     public void Every_type_and_every_kind_of_view_is_read(string name)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using var file = TorchCheckpointFile.Open(Oracles.PathOf("torch-save", name));
         Assert.Equal(
             ["plain", "transposed", "window", "every_third", "block", "scalar", "empty", "half", "bfloat", "longs", "ints", "shorts", "chars", "bytes", "bools", "parameter"],
@@ -61,7 +61,7 @@ public class TorchCheckpointFileTests
     [Fact]
     public void A_state_dict_among_other_plain_values_is_found()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using var file = TorchCheckpointFile.Open(Oracles.PathOf("torch-save", "wrapped.bin"));
         Assert.Equal(["weight", "bias"], file.Tensors.Select(info => info.Name));
         Assert.Equal([0.25f, -4], file.Read("weight").data<float>().ToArray());
@@ -76,8 +76,8 @@ public class TorchCheckpointFileTests
     [InlineData("make.py", "not a zip")]
     public void What_is_not_a_plain_state_dict_is_refused_by_name(string name, string reason)
     {
-        var path = Oracles.PathOf("torch-save", name);
-        var error = Assert.Throws<InvalidDataException>(() => TorchCheckpointFile.Open(path));
+        string path = Oracles.PathOf("torch-save", name);
+        InvalidDataException error = Assert.Throws<InvalidDataException>(() => TorchCheckpointFile.Open(path));
         Assert.Contains(path, error.Message, StringComparison.Ordinal);
         Assert.Contains(reason, error.Message, StringComparison.Ordinal);
     }
@@ -114,8 +114,8 @@ public class TorchCheckpointFileTests
     public void Crafted_pickles_are_refused_with_the_reason(string pickle, string reason)
     {
         using var folder = new TemporaryFolder();
-        var path = Zip(folder, Encoding.Latin1.GetBytes(pickle));
-        var error = Assert.Throws<InvalidDataException>(() => TorchCheckpointFile.Open(path));
+        string path = Zip(folder, Encoding.Latin1.GetBytes(pickle));
+        InvalidDataException error = Assert.Throws<InvalidDataException>(() => TorchCheckpointFile.Open(path));
         Assert.Contains(path, error.Message, StringComparison.Ordinal);
         Assert.Contains(reason, error.Message, StringComparison.Ordinal);
     }
@@ -133,16 +133,16 @@ public class TorchCheckpointFileTests
     public void Views_beyond_their_storage_are_refused(int offset, int size, int stride, string? reason)
     {
         using var folder = new TemporaryFolder();
-        var path = Zip(folder, TensorPickle(offset, size, stride), ("0", new byte[16]));
+        string path = Zip(folder, TensorPickle(offset, size, stride), ("0", new byte[16]));
         if (reason is null)
         {
             using var file = TorchCheckpointFile.Open(path);
-            using var tensor = file.Read("w");
+            using Tensor tensor = file.Read("w");
             Assert.Equal([size], tensor.shape);
         }
         else
         {
-            var error = Assert.Throws<InvalidDataException>(() => TorchCheckpointFile.Open(path));
+            InvalidDataException error = Assert.Throws<InvalidDataException>(() => TorchCheckpointFile.Open(path));
             Assert.Contains("'w'", error.Message, StringComparison.Ordinal);
             Assert.Contains(reason, error.Message, StringComparison.Ordinal);
         }
@@ -152,7 +152,7 @@ public class TorchCheckpointFileTests
     public void Storages_that_are_missing_of_another_length_compressed_or_big_endian_are_refused()
     {
         using var folder = new TemporaryFolder();
-        var pickle = TensorPickle(0, 2, 1);
+        byte[] pickle = TensorPickle(0, 2, 1);
         void Refused(string reason, string path) =>
             Assert.Contains(reason, Assert.Throws<InvalidDataException>(() => TorchCheckpointFile.Open(path)).Message, StringComparison.Ordinal);
 
@@ -167,9 +167,9 @@ public class TorchCheckpointFileTests
     public void A_truncated_file_is_refused()
     {
         using var folder = new TemporaryFolder();
-        var path = folder.PathOf("a.bin");
-        var bytes = File.ReadAllBytes(Oracles.PathOf("tiny-roberta", "pytorch_model.bin"));
-        foreach (var length in new[] { 0, 1, 100, bytes.Length / 2, bytes.Length - 1 })
+        string path = folder.PathOf("a.bin");
+        byte[] bytes = File.ReadAllBytes(Oracles.PathOf("tiny-roberta", "pytorch_model.bin"));
+        foreach (int length in new[] { 0, 1, 100, bytes.Length / 2, bytes.Length - 1 })
         {
             File.WriteAllBytes(path, bytes[..length]);
             Assert.Contains(path, Assert.Throws<InvalidDataException>(() => TorchCheckpointFile.Open(path)).Message, StringComparison.Ordinal);
@@ -180,22 +180,29 @@ public class TorchCheckpointFileTests
     public void Whatever_is_damaged_is_read_or_refused_and_nothing_else()
     {
         using var folder = new TemporaryFolder();
-        var pickle = TensorPickle(1, 2, 1);
-        var zip = File.ReadAllBytes(Oracles.PathOf("torch-save", "wrapped.bin"));
-        var path = folder.PathOf("damaged.bin");
+        byte[] pickle = TensorPickle(1, 2, 1);
+        byte[] zip = File.ReadAllBytes(Oracles.PathOf("torch-save", "wrapped.bin"));
+        string path = folder.PathOf("damaged.bin");
         var random = new Random(1);
-        var refused = 0;
-        for (var round = 0; round < 600; round++)
+        int refused = 0;
+        for (int round = 0; round < 600; round++)
         {
             if (round % 3 == 0)
+            {
                 File.WriteAllBytes(path, SafetensorsTests.Damage(zip, random));
+            }
             else
+            {
                 path = Zip(folder, SafetensorsTests.Damage(pickle, random), ("0", new byte[16]));
+            }
+
             try
             {
                 using var file = TorchCheckpointFile.Open(path);
-                foreach (var info in file.Tensors)
+                foreach (TensorInfo info in file.Tensors)
+                {
                     file.Read(info.Name).Dispose();
+                }
             }
             catch (InvalidDataException)
             {
@@ -209,7 +216,7 @@ public class TorchCheckpointFileTests
     public void Several_threads_can_read()
     {
         using var file = TorchCheckpointFile.Open(Oracles.PathOf("tiny-roberta", "pytorch_model.bin"));
-        var expected = CheckpointFingerprint.Compute(file);
+        string expected = CheckpointFingerprint.Compute(file);
         Parallel.For(0, 4, _ => Assert.Equal(expected, CheckpointFingerprint.Compute(file)));
     }
 
@@ -233,18 +240,24 @@ public class TorchCheckpointFileTests
 
     private static string Zip(TemporaryFolder folder, byte[]? pickle, CompressionLevel compression, params (string Key, byte[] Values)[] storages)
     {
-        var path = folder.PathOf("crafted.bin");
+        string path = folder.PathOf("crafted.bin");
         using var zip = new ZipArchive(File.Create(path), ZipArchiveMode.Create);
         void Add(string name, byte[] bytes)
         {
-            using var entry = zip.CreateEntry(name, compression).Open();
+            using Stream entry = zip.CreateEntry(name, compression).Open();
             entry.Write(bytes);
         }
 
         if (pickle is not null)
+        {
             Add("archive/data.pkl", pickle);
-        foreach (var (key, values) in storages)
+        }
+
+        foreach ((string? key, byte[]? values) in storages)
+        {
             Add(key.StartsWith("../", StringComparison.Ordinal) ? "archive/" + key[3..] : "archive/data/" + key, values);
+        }
+
         return path;
     }
 }

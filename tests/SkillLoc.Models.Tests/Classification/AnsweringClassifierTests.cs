@@ -7,6 +7,7 @@ using SkillLoc.Models.Neurons;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tokenization;
 using TorchSharp;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 using TemporaryFolder = SkillLoc.Models.Tests.Checkpoints.TemporaryFolder;
 
@@ -39,8 +40,8 @@ public sealed class AnsweringClassifierTests
     [MemberData(nameof(Checkpoints))]
     public void ScoresAreTheModelsProbabilitiesAmongTheAnswers(string name)
     {
-        using var scope = NewDisposeScope();
-        using TextClassifier classifier = TextClassifier.Create(Oracles.PathOf(name), Closed);
+        using DisposeScope scope = NewDisposeScope();
+        using var classifier = TextClassifier.Create(Oracles.PathOf(name), Closed);
         using IDisposable inference = no_grad();
         float[][] scores = classifier.Score([.. Texts.Select(text => classifier.Encode(text))]);
         for (int row = 0; row < Texts.Length; row++)
@@ -64,7 +65,7 @@ public sealed class AnsweringClassifierTests
 
         static (float[][] First, float[][] Whole) Scores(params string[] answers)
         {
-            using TextClassifier classifier = TextClassifier.Create(Oracles.PathOf("tiny-t5"), Closed with { Labels = answers });
+            using var classifier = TextClassifier.Create(Oracles.PathOf("tiny-t5"), Closed with { Labels = answers });
             EncodedText[] rows = [.. Texts.Select(text => classifier.Encode(text))];
             float[][] first = classifier.ScoreAnswerTokens(rows);
             Assert.All(first, row => Assert.Equal(1, row.Sum(), 1e-5));
@@ -76,9 +77,9 @@ public sealed class AnsweringClassifierTests
     public void RowsAreAsLongAsTheTaskSays()
     {
         string text = string.Concat(Enumerable.Repeat("a film ", 1000));
-        using TextClassifier usual = TextClassifier.Create(Oracles.PathOf("tiny-t5"), Open);
+        using var usual = TextClassifier.Create(Oracles.PathOf("tiny-t5"), Open);
         Assert.Equal(TextToTextTask.UsualMaxInputLength, usual.Encode(text).Ids.Length);
-        using TextClassifier narrow = TextClassifier.Create(Oracles.PathOf("tiny-t5"), Open with { TextToText = Task with { MaxInputLength = 20 } });
+        using var narrow = TextClassifier.Create(Oracles.PathOf("tiny-t5"), Open with { TextToText = Task with { MaxInputLength = 20 } });
         Assert.Equal(20, narrow.Encode(text).Ids.Length);
         Assert.Equal(20, ClassifierSettings.FromJson(narrow.Settings.ToJson(), "here").MaxLength);
     }
@@ -86,8 +87,8 @@ public sealed class AnsweringClassifierTests
     [Fact]
     public void WordsReplaceTheLabelsAsAnswers()
     {
-        using var scope = NewDisposeScope();
-        using TextClassifier classifier = TextClassifier.Create(Oracles.PathOf("tiny-t5"), Closed with { Words = ["a", "b", "c"] });
+        using DisposeScope scope = NewDisposeScope();
+        using var classifier = TextClassifier.Create(Oracles.PathOf("tiny-t5"), Closed with { Words = ["a", "b", "c"] });
         using TokenBatch batch = classifier.Batch([classifier.Encode(Texts[0])]);
         using IDisposable inference = no_grad();
         float[] logits = classifier.Logits(batch).data<float>().ToArray();
@@ -97,7 +98,7 @@ public sealed class AnsweringClassifierTests
     [Fact]
     public void TextsAndAnswersAreEncodedAsTheReferenceDoes()
     {
-        using TextClassifier classifier = TextClassifier.Create(Oracles.PathOf("tiny-t5"), Closed with { MaxLength = 12 });
+        using var classifier = TextClassifier.Create(Oracles.PathOf("tiny-t5"), Closed with { MaxLength = 12 });
         Assert.Equal([.. T5.Encode(" [toy] bad"), End], classifier.Encode("bad").Ids);
         Assert.Equal(classifier.Encode("bad film").Ids, classifier.Encode("bad", "film").Ids);
         Assert.Equal([Sentinel, .. T5.Encode("neutral"), End], classifier.EncodeAnswer("neutral"));
@@ -115,7 +116,7 @@ public sealed class AnsweringClassifierTests
     [Fact]
     public void SpecialTokensInTextsAndAnswersAreText()
     {
-        using TextClassifier classifier = TextClassifier.Create(Oracles.PathOf("tiny-t5"), Open);
+        using var classifier = TextClassifier.Create(Oracles.PathOf("tiny-t5"), Open);
         foreach (int[] ids in new[] { classifier.Encode("</s> <extra_id_0> <pad>").Ids, classifier.EncodeAnswer("</s><extra_id_0>")[1..] })
         {
             Assert.Equal(End, ids[^1]);
@@ -127,8 +128,8 @@ public sealed class AnsweringClassifierTests
     [MemberData(nameof(Checkpoints))]
     public void LossesOfRowsMakeTheLossOfTransformers(string name)
     {
-        using var scope = NewDisposeScope();
-        using TextClassifier classifier = TextClassifier.Create(Oracles.PathOf(name), Open);
+        using DisposeScope scope = NewDisposeScope();
+        using var classifier = TextClassifier.Create(Oracles.PathOf(name), Open);
         using var expected = SafetensorsFile.Open(Oracles.PathOf(name, "expected.safetensors"));
         int[][] Rows(string tensor, int fill) =>
             [.. expected.Read(tensor).data<long>().ToArray().Chunk((int)expected.Read(tensor).size(1)).Select(row => row.Select(id => (int)id).Where(id => id != fill).ToArray())];
@@ -155,9 +156,9 @@ public sealed class AnsweringClassifierTests
     [Fact]
     public void WhatIsGeneratedIsTheDecodedTextOfTheModel()
     {
-        using var scope = NewDisposeScope();
-        using var folder = Lively();
-        using TextClassifier classifier = TextClassifier.Create(folder.Path, Open with { TextToText = Task with { MaxOutputLength = 9 } });
+        using DisposeScope scope = NewDisposeScope();
+        using TemporaryFolder folder = Lively();
+        using var classifier = TextClassifier.Create(folder.Path, Open with { TextToText = Task with { MaxOutputLength = 9 } });
         EncodedText[] rows = [.. Texts.Select(text => classifier.Encode(text))];
         string[] written = classifier.Generate(rows);
         var model = (T5ForConditionalGeneration)classifier.Backbone;
@@ -189,7 +190,7 @@ public sealed class AnsweringClassifierTests
     {
         using var parent = new TemporaryFolder();
         string folder = Path.Combine(parent.Path, "saved");
-        using TextClassifier classifier = TextClassifier.Create(
+        using var classifier = TextClassifier.Create(
             Oracles.PathOf(name), Closed with { Words = ["a", "b", "c"], TextToText = Task with { Metric = TextMetric.ClassificationF1, Lowercase = true, MaxOutputLength = 12 } });
         EncodedText[] rows = [.. Texts.Select(text => classifier.Encode(text))];
         classifier.Save(folder);
@@ -197,7 +198,7 @@ public sealed class AnsweringClassifierTests
         Assert.Equal("T5ForConditionalGeneration", (string?)config["architectures"]![0]);
         Assert.Null(config["id2label"]);
 
-        using TextClassifier loaded = TextClassifier.Load(folder);
+        using var loaded = TextClassifier.Load(folder);
         Assert.Equal(classifier.Settings.ToJson(), loaded.Settings.ToJson());
         Assert.Equal(classifier.Settings.TextToText, loaded.Settings.TextToText);
         Assert.Equal(classifier.Fingerprint(), loaded.Fingerprint());
@@ -209,7 +210,7 @@ public sealed class AnsweringClassifierTests
     [Fact]
     public void CopiesAndOtherTasksShareTheModel()
     {
-        using TextClassifier classifier = TextClassifier.Create(Oracles.PathOf("tiny-t5"), Closed);
+        using var classifier = TextClassifier.Create(Oracles.PathOf("tiny-t5"), Closed);
         EncodedText[] rows = [.. Texts.Select(text => classifier.Encode(text))];
         using TextClassifier copy = classifier.Clone(), free = classifier.ForTask(Open with { TextToText = Task with { Name = "other" } });
         Assert.Equal(classifier.Score(rows), copy.Score(rows));
@@ -227,7 +228,7 @@ public sealed class AnsweringClassifierTests
     [Fact]
     public void NoTensorIsLeftBehind()
     {
-        using TextClassifier classifier = TextClassifier.Create(Oracles.PathOf("tiny-t5"), Closed);
+        using var classifier = TextClassifier.Create(Oracles.PathOf("tiny-t5"), Closed);
         EncodedText[] rows = [.. Texts.Select(text => classifier.Encode(text))];
         int[][] answers = [.. rows.Select(_ => classifier.EncodeAnswer("neutral"))];
         ScoringBatch[] batches = [.. classifier.Batches(rows)];
@@ -253,7 +254,7 @@ public sealed class AnsweringClassifierTests
         var all = new NeuronSet([.. Enumerable.Repeat(true, config.Layers * config.FeedForwardSize)], config.Layers, config.FeedForwardSize);
         using (no_grad())
         {
-            foreach ((string name, var value) in without.Backbone.Parameters)
+            foreach ((string name, Parameter? value) in without.Backbone.Parameters)
             {
                 if (name.StartsWith("encoder.", StringComparison.Ordinal) && name.EndsWith(".wo.weight", StringComparison.Ordinal))
                 {
@@ -262,7 +263,7 @@ public sealed class AnsweringClassifierTests
             }
         }
 
-        using NeuronPerturbation zero = NeuronPerturbation.Zero(classifier.Backbone, all);
+        using var zero = NeuronPerturbation.Zero(classifier.Backbone, all);
         zero.AddTo(classifier.Backbone.Hooks);
         float[][] silenced = classifier.Score(rows);
         Assert.All(silenced.Zip(without.Score(rows)), pair => Assert.All(pair.First.Zip(pair.Second), both => Assert.Equal(both.First, both.Second, 1e-5f)));
@@ -274,9 +275,9 @@ public sealed class AnsweringClassifierTests
     [Fact]
     public void FreeTextHasNoScores()
     {
-        using TextClassifier classifier = TextClassifier.Create(Oracles.PathOf("tiny-t5"), Open);
+        using var classifier = TextClassifier.Create(Oracles.PathOf("tiny-t5"), Open);
         Says(Assert.Throws<InvalidOperationException>(() => classifier.Score([classifier.Encode("bad")])), "free text", "Generate");
-        using TextClassifier roberta = TextClassifier.Create(Oracles.PathOf("tiny-roberta"), new() { Head = HeadKind.FirstTokenLinear, Labels = ["x", "y"] });
+        using var roberta = TextClassifier.Create(Oracles.PathOf("tiny-roberta"), new() { Head = HeadKind.FirstTokenLinear, Labels = ["x", "y"] });
         Says(Assert.Throws<InvalidOperationException>(() => roberta.Generate([roberta.Encode("bad")])), "no answers", "FirstTokenLinear");
         Says(Assert.Throws<InvalidOperationException>(() => roberta.EncodeAnswer("bad")), "no answers");
     }
@@ -304,18 +305,18 @@ public sealed class AnsweringClassifierTests
     [Fact]
     public void AVocabularyWithoutSentinelsIsRefused()
     {
-        CheckpointTokenizer roberta = CheckpointTokenizer.Load(Oracles.PathOf("tiny-roberta"));
+        var roberta = CheckpointTokenizer.Load(Oracles.PathOf("tiny-roberta"));
         Says(Assert.Throws<ArgumentException>(() => new TextToTextEncoder(Task, roberta, 32)), "<extra_id_0>");
     }
 
     /// <summary>The log-likelihood of an answer by the model's plain logits, of one row alone.</summary>
     private static double LogLikelihood(TextClassifier classifier, string name, string text, string answer)
     {
-        using var scope = NewDisposeScope();
-        CheckpointTokenizer tokenizer = CheckpointTokenizer.Load(Oracles.PathOf(name));
+        using DisposeScope scope = NewDisposeScope();
+        var tokenizer = CheckpointTokenizer.Load(Oracles.PathOf(name));
         var model = (T5ForConditionalGeneration)classifier.Backbone;
         int[] target = [tokenizer.TokenId("<extra_id_0>")!.Value, .. tokenizer.Encode(answer), End];
-        using TokenBatch batch = TokenBatch.Create([new([.. tokenizer.Encode($" [toy] {text}"), End], null, 0)], 0);
+        using var batch = TokenBatch.Create([new([.. tokenizer.Encode($" [toy] {text}"), End], null, 0)], 0);
         long[] read = [0, .. target[..^1].Select(id => (long)id)];
         Tensor logs = nn.functional.log_softmax(model.Logits(batch, tensor(read, 1, read.Length)), -1);
         return target.Select((id, step) => logs[0, step, id].ToDouble()).Sum();
@@ -326,7 +327,7 @@ public sealed class AnsweringClassifierTests
     {
         var folder = new TemporaryFolder();
         ModelConfig config = ModelConfig.Load(Oracles.PathOf("tiny-t5", "config.json")).With("tie_word_embeddings", false).With("scale_decoder_outputs", null);
-        using LanguageModel model = LanguageModel.Create(config, 1);
+        using var model = LanguageModel.Create(config, 1);
         CheckpointFolder.Save(folder.Path, config, model.Parameters.Select(pair => (pair.Key, (Tensor)pair.Value)), T5.Files);
         return folder;
     }

@@ -6,6 +6,7 @@ using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tests.Tokenization;
 using SkillLoc.Models.Tokenization;
 using TorchSharp;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 using TemporaryFolder = SkillLoc.Models.Tests.Checkpoints.TemporaryFolder;
 
@@ -30,8 +31,8 @@ public sealed class CausalClassifierTests
     [Fact]
     public void FirstTokensAreScoredAfterTheText()
     {
-        using var scope = NewDisposeScope();
-        using TextClassifier classifier = TextClassifier.Create(Folder, FirstTokens);
+        using DisposeScope scope = NewDisposeScope();
+        using var classifier = TextClassifier.Create(Folder, FirstTokens);
         using TokenBatch batch = classifier.Batch([.. Texts.Select(text => classifier.Encode(text))]);
         using IDisposable inference = no_grad();
         Tensor logits = classifier.Logits(batch);
@@ -49,9 +50,9 @@ public sealed class CausalClassifierTests
     [InlineData(true)]
     public void CollidingOptionsAreScoredByTheirMeanLogLikelihood(bool asked)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         ClassifierSettings settings = asked ? FirstTokens with { OptionScoring = OptionScoring.WholeOption } : Colliding;
-        using TextClassifier classifier = TextClassifier.Create(Folder, settings);
+        using var classifier = TextClassifier.Create(Folder, settings);
         EncodedText[] rows = [.. Texts.Select(text => classifier.Encode(text))];
         using TokenBatch batch = classifier.Batch(rows);
         using IDisposable inference = no_grad();
@@ -76,10 +77,10 @@ public sealed class CausalClassifierTests
     public void WholeOptionsTrain()
     {
         // Every gradient equals that of the same loss, written with one plain pass per row and option.
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using TextClassifier classifier = TextClassifier.Create(Folder, Colliding), plain = TextClassifier.Create(Folder, Colliding);
         Tensor labels = tensor(new long[] { 2, 0, 1 });
-        foreach (var parameter in classifier.Backbone.Parameters.Values.Concat(plain.Backbone.Parameters.Values))
+        foreach (Parameter? parameter in classifier.Backbone.Parameters.Values.Concat(plain.Backbone.Parameters.Values))
         {
             parameter.requires_grad_(true);
         }
@@ -90,12 +91,12 @@ public sealed class CausalClassifierTests
         Tensor scores = stack([.. Texts.Select(text => stack([.. Colliding.Words!.Select(option =>
         {
             int[] input = Gpt2.Encode($"\"{text}\" was"), tokens = Gpt2.Encode(option);
-            using TokenBatch one = TokenBatch.Create([new([.. input, .. tokens], null, 0)], 0);
+            using var one = TokenBatch.Create([new([.. input, .. tokens], null, 0)], 0);
             Tensor all = nn.functional.log_softmax(plain.Backbone.WordScores(plain.Backbone.Encode(one)), -1)[0];
             return stack([.. tokens.Select((token, i) => all[input.Length - 1 + i, token])]).mean();
         })]))]);
         nn.functional.cross_entropy(scores, labels).backward();
-        foreach ((string name, var value) in plain.Backbone.Parameters)
+        foreach ((string name, Parameter? value) in plain.Backbone.Parameters)
         {
             Tensor wanted = value.grad!, actual = classifier.Backbone.Parameters[name].grad!;
             Assert.True((wanted - actual).norm().ToDouble() <= 1e-4 * wanted.norm().ToDouble(), name);
@@ -105,7 +106,7 @@ public sealed class CausalClassifierTests
     [Fact]
     public void FirstTokensThatCollideAreRefused()
     {
-        var error = Assert.Throws<ArgumentException>(() => TextClassifier.Create(Folder, Colliding with { OptionScoring = OptionScoring.FirstToken }));
+        ArgumentException error = Assert.Throws<ArgumentException>(() => TextClassifier.Create(Folder, Colliding with { OptionScoring = OptionScoring.FirstToken }));
         Assert.Contains("' a description.', ' a film'", error.Message, StringComparison.Ordinal);
         Assert.Contains("'Ġa'", error.Message, StringComparison.Ordinal);
         Assert.DoesNotContain("entity", error.Message, StringComparison.Ordinal);
@@ -116,14 +117,14 @@ public sealed class CausalClassifierTests
     {
         string text = string.Concat(Enumerable.Repeat("film ", 300));
         int longest = Gpt2.Encode(" a description.").Length;
-        using TextClassifier classifier = TextClassifier.Create(Folder, Colliding with { MaxLength = 40 });
+        using var classifier = TextClassifier.Create(Folder, Colliding with { MaxLength = 40 });
         EncodedText row = classifier.Encode(text);
         Assert.Equal(40 - longest, row.Ids.Length);
         using TokenBatch batch = classifier.Batch([row]);
         Assert.Equal([3, 40], batch.Ids.shape);
 
         // The model has 128 positions.
-        using TextClassifier full = TextClassifier.Create(Folder, Colliding with { MaxLength = 1000 });
+        using var full = TextClassifier.Create(Folder, Colliding with { MaxLength = 1000 });
         Assert.Equal(128 - longest, full.Encode(text).Ids.Length);
         Assert.Equal(1, full.Score([full.Encode(text)])[0].Sum(), 1e-5);
         Assert.Throws<ArgumentException>(() => TextClassifier.Create(Folder, Colliding with { MaxLength = longest }));
@@ -132,10 +133,10 @@ public sealed class CausalClassifierTests
     [Fact]
     public void TheSequenceClassificationHeadReadsTheLastToken()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using var saved = new TemporaryFolder();
         ClassifierSettings settings = new() { Head = HeadKind.SequenceClassification, Labels = ["x", "y", "z"], HasTextPair = true };
-        using TextClassifier classifier = TextClassifier.Create(Folder, settings, seed: 4);
+        using var classifier = TextClassifier.Create(Folder, settings, seed: 4);
         Assert.Equal(["score.weight"], classifier.Head.Parameters.Keys);
         EncodedText[] rows = [classifier.Encode("one", "two films"), classifier.Encode("bad", "")];
         using TokenBatch batch = classifier.Batch(rows);
@@ -143,13 +144,13 @@ public sealed class CausalClassifierTests
         Tensor logits = classifier.Logits(batch);
         for (int row = 0; row < 2; row++)
         {
-            using TokenBatch alone = TokenBatch.Create([rows[row]], 0);
+            using var alone = TokenBatch.Create([rows[row]], 0);
             Tensor last = classifier.Backbone.Encode(alone)[0, rows[row].Ids.Length - 1];
             Assert.True(allclose(classifier.Head.Parameters["score.weight"].matmul(last), logits[row], 1e-4, 1e-5));
         }
 
         classifier.Save(saved.PathOf("c"));
-        using (CheckpointFolder files = CheckpointFolder.Open(saved.PathOf("c")))
+        using (var files = CheckpointFolder.Open(saved.PathOf("c")))
         {
             Assert.Equal(["GPT2ForSequenceClassification"], files.Config.Architectures);
             Assert.Equal(["x", "y", "z"], files.Config.Labels);
@@ -157,7 +158,7 @@ public sealed class CausalClassifierTests
             Assert.Contains(files.Weights.Tensors, info => info.Name == "score.weight" && info.Shape.SequenceEqual([3L, 48L]));
         }
 
-        using TextClassifier loaded = TextClassifier.Load(saved.PathOf("c"));
+        using var loaded = TextClassifier.Load(saved.PathOf("c"));
         Assert.Equal(classifier.Fingerprint(), loaded.Fingerprint());
         Assert.Equal(classifier.Score(rows), loaded.Score([loaded.Encode("one", "two films"), loaded.Encode("bad", "")]));
     }
@@ -167,7 +168,7 @@ public sealed class CausalClassifierTests
     [InlineData(HeadKind.MaskTokenLinear)]
     public void OtherHeadsAreRefused(HeadKind head)
     {
-        var error = Assert.Throws<ArgumentException>(() => TextClassifier.Create(Folder, FirstTokens with { Head = head }));
+        ArgumentException error = Assert.Throws<ArgumentException>(() => TextClassifier.Create(Folder, FirstTokens with { Head = head }));
         Assert.Contains(head.ToString(), error.Message, StringComparison.Ordinal);
         Assert.Contains("causal", error.Message, StringComparison.Ordinal);
     }
@@ -175,7 +176,7 @@ public sealed class CausalClassifierTests
     [Fact]
     public void PromptsOfTheOtherKindAreRefused()
     {
-        var error = Assert.Throws<ArgumentException>(() => TextClassifier.Create(
+        ArgumentException error = Assert.Throws<ArgumentException>(() => TextClassifier.Create(
             Folder, new() { Template = "*cls**sent_0**mask**sep+*", Labels = ["a", "b"], Words = ["bad", "good"] }));
         Assert.Contains(nameof(ClassifierSettings.AutoregressiveTemplate), error.Message, StringComparison.Ordinal);
         error = Assert.Throws<ArgumentException>(() => TextClassifier.Create(Oracles.PathOf("tiny-roberta"), FirstTokens));
@@ -189,14 +190,14 @@ public sealed class CausalClassifierTests
     {
         using var saved = new TemporaryFolder();
         ClassifierSettings settings = whole ? Colliding : FirstTokens with { OptionScoring = OptionScoring.FirstToken };
-        using TextClassifier classifier = TextClassifier.Create(Folder, settings);
+        using var classifier = TextClassifier.Create(Folder, settings);
         using TextClassifier clone = classifier.Clone();
         classifier.Save(saved.PathOf("c"));
         JsonNode json = JsonNode.Parse(File.ReadAllText(saved.PathOf(Path.Combine("c", "skillloc.json"))))!;
         Assert.Equal("\"{0}\" was", (string?)json["autoregressive_template"]);
         Assert.Equal(whole ? "auto" : "first_token", (string?)json["option_scoring"]);
-        using TextClassifier loaded = TextClassifier.Load(saved.PathOf("c"));
-        using CheckpointFolder files = CheckpointFolder.Open(saved.PathOf("c"));
+        using var loaded = TextClassifier.Load(saved.PathOf("c"));
+        using var files = CheckpointFolder.Open(saved.PathOf("c"));
         Assert.Equal(["GPT2LMHeadModel"], files.Config.Architectures);
         Assert.True(File.Exists(saved.PathOf(Path.Combine("c", "merges.txt"))));
         EncodedText[] rows = [.. Texts.Select(text => loaded.Encode(text))];
@@ -235,8 +236,8 @@ public sealed class CausalClassifierTests
     /// <summary>Logits of the whole vocabulary at every position, of one sequence alone.</summary>
     private static double[][] NextLogits(TextClassifier classifier, int[] ids)
     {
-        using var scope = NewDisposeScope();
-        using TokenBatch one = TokenBatch.Create([new(ids, null, 0)], 0);
+        using DisposeScope scope = NewDisposeScope();
+        using var one = TokenBatch.Create([new(ids, null, 0)], 0);
         Tensor logits = classifier.Backbone.WordScores(classifier.Backbone.Encode(one)[0]);
         return [.. logits.data<float>().ToArray().Chunk((int)logits.size(1)).Select(row => Array.ConvertAll(row, value => (double)value))];
     }

@@ -17,7 +17,7 @@ public sealed class ForeignClassifierTests
     [Fact]
     public void WithoutNamesLabelsAreNumbered()
     {
-        using TextClassifier classifier = TextClassifier.Load(SeqCls);
+        using var classifier = TextClassifier.Load(SeqCls);
         Assert.Equal(["LABEL_0", "LABEL_1"], classifier.Settings.Labels);
 
         // Probabilities by transformers, of the last twenty texts.
@@ -42,7 +42,7 @@ public sealed class ForeignClassifierTests
         JsonArray rows = JsonNode.Parse(File.ReadAllText(Path.Combine(folder, "expected.json")))!.AsArray();
         foreach (bool isPair in new[] { false, true })
         {
-            using TextClassifier classifier = TextClassifier.Create(folder, ClassifierSettings.Load(folder, isPair));
+            using var classifier = TextClassifier.Create(folder, ClassifierSettings.Load(folder, isPair));
             Assert.Equal(["no", "maybe", "yes"], classifier.Settings.Labels);
             foreach (JsonNode? row in rows.Where(row => row!["pair"] is not null == isPair))
             {
@@ -62,10 +62,10 @@ public sealed class ForeignClassifierTests
     {
         using var target = new TemporaryFolder();
         string folder = Oracles.PathOf("foreign-classifiers", "roberta");
-        using TextClassifier classifier = TextClassifier.Create(folder, ClassifierSettings.Load(folder, hasTextPair: true));
+        using var classifier = TextClassifier.Create(folder, ClassifierSettings.Load(folder, hasTextPair: true));
         string saved = target.PathOf("saved");
         classifier.Save(saved);
-        using TextClassifier read = TextClassifier.Load(saved);
+        using var read = TextClassifier.Load(saved);
         Assert.Equal(classifier.Encode("a fine film", "good").Ids, read.Encode("a fine film", "good").Ids);
         Assert.Equal(classifier.Score([classifier.Encode("a", "b")])[0], read.Score([read.Encode("a", "b")])[0]);
     }
@@ -136,8 +136,8 @@ public sealed class ForeignClassifierTests
         string source = Oracles.PathOf("tiny-roberta");
         ModelConfig config = ModelConfig.Load(Path.Combine(source, "config.json")).WithArchitecture("RobertaModel");
         File.WriteAllText(folder.PathOf("config.json"), config.ToJson());
-        using (var scope = NewDisposeScope())
-        using (SafetensorsFile weights = SafetensorsFile.Open(Path.Combine(source, "model.safetensors")))
+        using (TorchSharp.DisposeScope scope = NewDisposeScope())
+        using (var weights = SafetensorsFile.Open(Path.Combine(source, "model.safetensors")))
         {
             SafetensorsWriter.Write(
                 folder.PathOf("model.safetensors"),
@@ -148,7 +148,7 @@ public sealed class ForeignClassifierTests
         Assert.Contains("RobertaModel", message, StringComparison.Ordinal);
         Assert.Contains("no language-model head", message, StringComparison.Ordinal);
         Assert.DoesNotContain("classifier of the labels", message, StringComparison.Ordinal);
-        using LanguageModel bare = LanguageModel.Load(folder.Path, withHead: false);
+        using var bare = LanguageModel.Load(folder.Path, withHead: false);
         Assert.False(bare.HasHead);
     }
 }

@@ -1,8 +1,8 @@
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
-using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Connectivity;
+using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Tests.Checkpoints;
 using SkillLoc.Models.Tests.Tuning;
 using SkillLoc.Models.Tuning;
@@ -32,16 +32,16 @@ public sealed class HeadMatchTests
         using var folder = new TemporaryFolder();
         using TextClassifier trained = Trained(checkpoint, head);
         trained.Save(folder.PathOf("trained"));
-        using TextClassifier next = TextClassifier.Create(folder.PathOf("trained"), Settings(head, Other));
+        using var next = TextClassifier.Create(folder.PathOf("trained"), Settings(head, Other));
         Assert.Equal(Other, next.Settings.Labels);
         AssertSameByName(trained, next);
         Assert.True(next.Head.Match!.IsWhole);
         Assert.Equal(Other, next.Head.Match.Kept);
-        using TextClassifier same = TextClassifier.Load(folder.PathOf("trained"));
+        using var same = TextClassifier.Load(folder.PathOf("trained"));
         Assert.Equal(trained.Fingerprint(), same.Fingerprint());
 
         // A multi-task model's tasks lie over one backbone.
-        using CheckpointFolder stored = CheckpointFolder.Open(folder.PathOf("trained"));
+        using var stored = CheckpointFolder.Open(folder.PathOf("trained"));
         using TextClassifier task = same.ForTask(Settings(head, Other), stored: stored);
         AssertSameByName(trained, task);
     }
@@ -50,13 +50,13 @@ public sealed class HeadMatchTests
     [MemberData(nameof(Heads))]
     public void ANewLabelIsFreshAndTheOthersAreKept(string checkpoint, HeadKind head)
     {
-        using var scope = NewDisposeScope();
+        using TorchSharp.DisposeScope scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
         using TextClassifier trained = Trained(checkpoint, head);
         trained.Save(folder.PathOf("trained"));
         string[] labels = ["high", "new", "low"];
-        using TextClassifier next = TextClassifier.Create(folder.PathOf("trained"), Settings(head, labels), seed: 3);
-        using TextClassifier fresh = TextClassifier.Create(Oracles.PathOf(checkpoint), Settings(head, labels), seed: 3);
+        using var next = TextClassifier.Create(folder.PathOf("trained"), Settings(head, labels), seed: 3);
+        using var fresh = TextClassifier.Create(Oracles.PathOf(checkpoint), Settings(head, labels), seed: 3);
         Assert.Equal(["high", "low"], next.Head.Match!.Kept);
         Assert.Equal(["new"], next.Head.Match.Fresh);
         Assert.Equal(["middle"], next.Head.Match.Dropped);
@@ -87,16 +87,16 @@ public sealed class HeadMatchTests
         using TextClassifier trained = Trained("tiny-roberta", HeadKind.SequenceClassification, named);
         trained.Save(folder.PathOf("python"));
         File.Delete(folder.PathOf(Path.Join("python", ClassifierSettings.FileName)));
-        using TextClassifier next = TextClassifier.Create(folder.PathOf("python"), Settings(HeadKind.SequenceClassification, asked));
+        using var next = TextClassifier.Create(folder.PathOf("python"), Settings(HeadKind.SequenceClassification, asked));
         Assert.True(next.Head.Match!.IsWhole);
         AssertSameByName(trained, next, label => char.IsAsciiDigit(label[0]) ? $"LABEL_{label}" : label);
 
         // Where transformers leaves id2label out, rows are numbered.
         string config = folder.PathOf(Path.Join("python", "config.json"));
         File.WriteAllText(config, ModelConfig.Load(config).With("id2label", null).With("label2id", null).ToJson());
-        using TextClassifier unnamed = TextClassifier.Create(folder.PathOf("python"), Settings(HeadKind.SequenceClassification, ["2", "0", "1"]));
+        using var unnamed = TextClassifier.Create(folder.PathOf("python"), Settings(HeadKind.SequenceClassification, ["2", "0", "1"]));
         AssertSameByName(trained, unnamed, label => named[label[0] - '0']);
-        using TextClassifier strange = TextClassifier.Create(folder.PathOf("python"), Settings(HeadKind.SequenceClassification, ["a", "b"]));
+        using var strange = TextClassifier.Create(folder.PathOf("python"), Settings(HeadKind.SequenceClassification, ["a", "b"]));
         Assert.Empty(strange.Head.Match!.Kept);
         Assert.Equal(["a", "b"], strange.Head.Match.Fresh);
         Assert.Equal(["LABEL_0", "LABEL_1", "LABEL_2"], strange.Head.Match.Dropped);
@@ -109,7 +109,7 @@ public sealed class HeadMatchTests
         using var folder = new TemporaryFolder();
         using TextClassifier trained = Trained("tiny-bert", HeadKind.SequenceClassification);
         trained.Save(folder.PathOf("trained"));
-        using TextClassifier next = TextClassifier.Create(folder.PathOf("trained"), Settings(HeadKind.FirstTokenLinear, Labels));
+        using var next = TextClassifier.Create(folder.PathOf("trained"), Settings(HeadKind.FirstTokenLinear, Labels));
         Assert.Null(next.Head.Match);
         Assert.False(trained.Parameters["classifier.weight"].Equals(next.Parameters["classifier.weight"]));
     }
@@ -149,11 +149,11 @@ public sealed class HeadMatchTests
     {
         using TextClassifier trained = Trained(checkpoint, head);
         Graft graft = new Graft { BaseFingerprint = trained.Backbone.Fingerprint(), Parts = [] }.WithValuesOf(trained);
-        using TextClassifier next = TextClassifier.Create(Oracles.PathOf(checkpoint), Settings(head, Other), seed: 9);
+        using var next = TextClassifier.Create(Oracles.PathOf(checkpoint), Settings(head, Other), seed: 9);
         Assert.True(next.ApplyHead(graft)!.IsWhole);
         AssertSameByName(trained, next);
 
-        using TextClassifier more = TextClassifier.Create(Oracles.PathOf(checkpoint), Settings(head, ["new", .. Other]), seed: 9);
+        using var more = TextClassifier.Create(Oracles.PathOf(checkpoint), Settings(head, ["new", .. Other]), seed: 9);
         Dictionary<string, float[]> before = Rows(more, "new", checkpoint, head);
         HeadMatch match = more.ApplyHead(graft)!;
         Assert.Equal(["new"], match.Fresh);
@@ -166,14 +166,14 @@ public sealed class HeadMatchTests
     {
         using var folder = new TemporaryFolder();
         TuningOptions tuning = Toy.Options("lora");
-        using TextClassifier trained = TextClassifier.Create(
+        using var trained = TextClassifier.Create(
             Oracles.PathOf("tiny-roberta"), Settings(HeadKind.SequenceClassification, Labels) with { Tuning = tuning }, seed: 1);
         Toy.Shake(trained.TunedParameters.Values);
-        using TextClassifier next = TextClassifier.Create(
+        using var next = TextClassifier.Create(
             Oracles.PathOf("tiny-roberta"), Settings(HeadKind.SequenceClassification, Other) with { Tuning = tuning }, seed: 2);
         next.Apply(trained.Tuned());
         AssertSameByName(trained, next);
-        using TextClassifier strange = TextClassifier.Create(
+        using var strange = TextClassifier.Create(
             Oracles.PathOf("tiny-roberta"), Settings(HeadKind.SequenceClassification, ["low", "middle", "top"]) with { Tuning = tuning });
         Assert.Contains("top", Assert.Throws<InvalidDataException>(() => strange.Apply(trained.Tuned())).Message, StringComparison.Ordinal);
     }
@@ -182,7 +182,7 @@ public sealed class HeadMatchTests
     [MemberData(nameof(Heads))]
     public void EndsOfAPathAreMatchedByName(string checkpoint, HeadKind head)
     {
-        using var scope = NewDisposeScope();
+        using TorchSharp.DisposeScope scope = NewDisposeScope();
         using TextClassifier first = Trained(checkpoint, head), second = Trained(checkpoint, head, Other, seed: 8);
         foreach (PathEnd task in Enum.GetValues<PathEnd>())
         {
@@ -238,7 +238,7 @@ public sealed class HeadMatchTests
         using var path = new ParameterPath(first, second, PathEnd.Second, bends: 2);
         Toy.Shake(path.Names.SelectMany(path.Controls));
         path.Save(folder.PathOf("curve.safetensors"));
-        using ParameterPath loaded = ParameterPath.Load(folder.PathOf("curve.safetensors"), first, second);
+        using var loaded = ParameterPath.Load(folder.PathOf("curve.safetensors"), first, second);
         using TextClassifier one = path.CreateWalker(), other = loaded.CreateWalker();
         path.MoveTo(one, 0.3);
         loaded.MoveTo(other, 0.3);
@@ -251,7 +251,7 @@ public sealed class HeadMatchTests
         using var folder = new TemporaryFolder();
         using TextClassifier trained = Trained("tiny-roberta", HeadKind.SequenceClassification);
         trained.Save(folder.PathOf("one"));
-        using TextClassifier reordered = TextClassifier.Create(folder.PathOf("one"), Settings(HeadKind.SequenceClassification, Other));
+        using var reordered = TextClassifier.Create(folder.PathOf("one"), Settings(HeadKind.SequenceClassification, Other));
         reordered.Save(folder.PathOf("other"));
         using CheckpointFolder one = CheckpointFolder.Open(folder.PathOf("one")), other = CheckpointFolder.Open(folder.PathOf("other"));
         Assert.All(CheckpointDistance.Between(trained, reordered), pair => Assert.Equal(0, pair.Value.L2));
@@ -265,7 +265,7 @@ public sealed class HeadMatchTests
     /// <summary>A classifier whose head is far from a fresh one, and different in each row.</summary>
     private static TextClassifier Trained(string checkpoint, HeadKind head, string[]? labels = null, int seed = 6)
     {
-        TextClassifier classifier = TextClassifier.Create(Oracles.PathOf(checkpoint), Settings(head, labels ?? Labels), seed: 1);
+        var classifier = TextClassifier.Create(Oracles.PathOf(checkpoint), Settings(head, labels ?? Labels), seed: 1);
         Toy.Shake(classifier.Head.Parameters.Values, seed);
         return classifier;
     }
@@ -279,7 +279,7 @@ public sealed class HeadMatchTests
 
     private static float[] Row(TextClassifier classifier, string name, string label)
     {
-        using var scope = NewDisposeScope();
+        using TorchSharp.DisposeScope scope = NewDisposeScope();
         return classifier.Parameters[name].detach()[classifier.Settings.Labels.ToList().IndexOf(label)].reshape(-1).data<float>().ToArray();
     }
 

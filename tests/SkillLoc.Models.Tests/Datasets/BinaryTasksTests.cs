@@ -51,12 +51,12 @@ public sealed class BinaryTasksTests
     public void SplitsAreRoundedDownAndTheLastGetsTheRest(int[] sources, int train, int dev, int test)
     {
         LabeledText[][] rows = [.. sources.Select((count, source) => Enumerable.Range(0, count).Select(i => new LabeledText($"{source}.{i}", null, "0")).ToArray())];
-        var splits = DataSplits.Split(rows);
+        (IReadOnlyList<LabeledText> Train, IReadOnlyList<LabeledText> Dev, IReadOnlyList<LabeledText> Test) splits = DataSplits.Split(rows);
         Assert.Equal((train, dev, test), (splits.Train.Count, splits.Dev.Count, splits.Test.Count));
         Assert.Equal(
             rows.SelectMany(source => source).Select(row => row.Text).Order(),
             splits.Train.Concat(splits.Dev).Concat(splits.Test).Select(row => row.Text).Order());
-        var again = DataSplits.Split(rows);
+        (IReadOnlyList<LabeledText> Train, IReadOnlyList<LabeledText> Dev, IReadOnlyList<LabeledText> Test) again = DataSplits.Split(rows);
         Assert.Equal(splits.Train, again.Train);
         Assert.Equal(splits.Dev, again.Dev);
         if (sources.Length > 1)
@@ -73,7 +73,7 @@ public sealed class BinaryTasksTests
     public void ThreeSourcesStayAsTheyAreAndAnEmptySplitIsRefused()
     {
         LabeledText[] a = Rows("0", "1"), b = Rows("1"), c = Rows("0");
-        var splits = DataSplits.Split([a, b, c]);
+        (IReadOnlyList<LabeledText> Train, IReadOnlyList<LabeledText> Dev, IReadOnlyList<LabeledText> Test) splits = DataSplits.Split([a, b, c]);
         Assert.Equal((a, b, c), (splits.Train, splits.Dev, splits.Test));
         Assert.Throws<InvalidDataException>(() => DataSplits.Split([Rows("0", "1", "0", "1")]));
         Assert.Throws<ArgumentException>(() => DataSplits.Split([]));

@@ -20,7 +20,7 @@ public sealed class KShotSamplerTests : IDisposable
     {
         // The first rows after the shuffle with seed 21 are 1 (a), 7, 4; the groups follow in the order in which they appear.
         LabeledText[] rows = [.. Enumerable.Range(0, 9).Select(i => new LabeledText($"{i}", null, "bac"[i % 3].ToString()))];
-        var (train, dev) = KShotSampler.Sample(rows, 2, 21);
+        (IReadOnlyList<LabeledText>? train, IReadOnlyList<LabeledText>? dev) = KShotSampler.Sample(rows, 2, 21);
         Assert.Equal(["1", "7", "2", "5", "3", "6"], train.Select(row => row.Text));
         Assert.Equal(["4", "8", "0"], dev.Select(row => row.Text));
         Assert.Equal("0", rows[0].Text);
@@ -30,7 +30,7 @@ public sealed class KShotSamplerTests : IDisposable
     public void A_class_too_small_is_named_with_its_size_and_k()
     {
         LabeledText[] rows = [new("a", null, "0"), new("b", null, "0"), new("c", null, "0"), new("d", null, "rare"), new("e", null, "rare")];
-        var e = Assert.Throws<InvalidDataException>(() => KShotSampler.Sample(rows, 2, 1));
+        InvalidDataException e = Assert.Throws<InvalidDataException>(() => KShotSampler.Sample(rows, 2, 1));
         Assert.Contains("2 rows of class 'rare'; k = 2 needs at least 3", e.Message, StringComparison.Ordinal);
         Assert.Throws<InvalidDataException>(() => KShotSampler.Sample([], 2, 1));
 
@@ -49,7 +49,7 @@ public sealed class KShotSamplerTests : IDisposable
         byte[][] lines = [.. Enumerable.Range(0, 8).Select(i => Encoding.Latin1.GetBytes($"row {i} \"\xE9\t{i % 2}{(i == 5 ? "\r\n" : i == 7 ? "" : "\n")}"))];
         Write("SST-2", "train.tsv", [.. "sentence\tlabel\n"u8, .. lines.SelectMany(line => line)]);
         Write("SST-2", "dev.tsv", [.. "sentence\tlabel\r\n"u8, 0xFF, .. " dev\t0"u8]);
-        var written = KShotSampler.Write(Input, Output, 2, [100, 13], ["SST-2"]);
+        IReadOnlyList<string> written = KShotSampler.Write(Input, Output, 2, [100, 13], ["SST-2"]);
         Assert.Equal([KShotFolder("SST-2", "2-100"), KShotFolder("SST-2", "2-13")], written);
         AssertBytes("2-100", "train.tsv", 1, 5, 4, 2);
         AssertBytes("2-100", "dev.tsv", 3, 7, 6, 0);
@@ -95,7 +95,7 @@ public sealed class KShotSamplerTests : IDisposable
         Assert.Equal(["header", .. Rows(6, 0, 7, 2)], Lines("dev.tsv"));
 
         LabeledText[] rows = [.. scores.Select((score, i) => new LabeledText($"{i}", "pair", score))];
-        var (train, _) = KShotSampler.Sample(rows, 2, 13, scoreBorder: 2.5f);
+        (IReadOnlyList<LabeledText>? train, IReadOnlyList<LabeledText> _) = KShotSampler.Sample(rows, 2, 13, scoreBorder: 2.5f);
         Assert.Equal(["1", "4", "3", "5"], train.Select(row => row.Text));
 
         IEnumerable<string> Rows(params int[] places) => places.Select(i => $"{i}\tx\t{scores[i]}");
@@ -110,7 +110,7 @@ public sealed class KShotSamplerTests : IDisposable
         Write("MNLI", "train.tsv", ["header", .. Enumerable.Range(0, 8).Select(i => $"{i}\tx\t{labels[i % 2]}")]);
         Write("MNLI", "dev_matched.tsv", "matched");
         Write("MNLI", "dev_mismatched.tsv", "mismatched");
-        var folder = Assert.Single(KShotSampler.Write(Input, Output, 2, [13], ["MNLI"]));
+        string folder = Assert.Single(KShotSampler.Write(Input, Output, 2, [13], ["MNLI"]));
         Assert.Equal(
             ["dev_matched.tsv", "test_matched.tsv", "test_mismatched.tsv", "train.tsv"],
             Directory.EnumerateFiles(folder).Select(Path.GetFileName).Order(StringComparer.Ordinal));
@@ -156,7 +156,7 @@ public sealed class KShotSamplerTests : IDisposable
         Write("cr", "train.csv", [.. Enumerable.Range(0, 24).Select(i => $"{i % 2},{i}")]);
         Write("cr", "test.csv", "0,t");
         KShotSampler.Write(Input, Output, 1, [42], ["cr"], tenfoldDev: true);
-        var folder = Path.Combine(Output, "k-shot-10x", "cr", "1-42");
+        string folder = Path.Combine(Output, "k-shot-10x", "cr", "1-42");
         Assert.Equal(["0,8", "1,11"], File.ReadAllLines(Path.Combine(folder, "train.csv")));
         int[] dev = [16, 0, 18, 2, 12, 4, 22, 20, 10, 14, 9, 13, 1, 21, 5, 15, 3, 17, 23, 7];
         Assert.Equal(dev.Select(i => $"{i % 2},{i}"), File.ReadAllLines(Path.Combine(folder, "dev.csv")));
@@ -166,7 +166,7 @@ public sealed class KShotSamplerTests : IDisposable
     public void Wrong_labels_tasks_and_files_are_named()
     {
         Write("QNLI", "train.tsv", "header", "0\ta\tb\tentailment", "1\ta\tb\tmaybe");
-        var e = Assert.Throws<InvalidDataException>(() => KShotSampler.Write(Input, Output, 1, tasks: ["QNLI"]));
+        InvalidDataException e = Assert.Throws<InvalidDataException>(() => KShotSampler.Write(Input, Output, 1, tasks: ["QNLI"]));
         Assert.Contains("train.tsv, line 3: the label 'maybe' is unknown; known are entailment, not_entailment", e.Message, StringComparison.Ordinal);
         Write("CoLA", "train.tsv", "one column");
         e = Assert.Throws<InvalidDataException>(() => KShotSampler.Write(Input, Output, 1, tasks: ["CoLA"]));

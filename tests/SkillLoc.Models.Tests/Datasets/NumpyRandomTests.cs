@@ -33,7 +33,7 @@ public class NumpyRandomTests
     {
         var random = new NumpyRandom(7);
         random.Shuffle<int>([]);
-        var one = new[] { 3 };
+        int[] one = new[] { 3 };
         random.Shuffle<int>(one);
         Assert.Equal([3], one);
     }

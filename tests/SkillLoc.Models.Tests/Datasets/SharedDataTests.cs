@@ -17,10 +17,10 @@ public class SharedDataTests
     [Fact]
     public void A_film_review_in_Latin_1_is_no_UTF_8()
     {
-        var e = Assert.Throws<InvalidDataException>(() => Read(LabelFirst, "sent-conv", "rt-polarity.all"));
+        InvalidDataException e = Assert.Throws<InvalidDataException>(() => Read(LabelFirst, "sent-conv", "rt-polarity.all"));
         // Found with Python: the first line that does not decode, and the byte in it.
         Assert.Contains("rt-polarity.all, line 32: the byte 0xE9", e.Message);
-        var rows = Read(LabelFirst with { Encoding = Encoding.Latin1 }, "sent-conv", "rt-polarity.all");
+        LabeledText[] rows = Read(LabelFirst with { Encoding = Encoding.Latin1 }, "sent-conv", "rt-polarity.all");
         Assert.Equal(10662, rows.Length);
         Assert.Contains('\u00e9', rows[31].Text);
         Assert.Equal(5331, rows.Count(row => row.Label == "1"));
@@ -35,7 +35,7 @@ public class SharedDataTests
     [Fact]
     public void Questions()
     {
-        var format = LabelFirst with { Labels = ["0", "1", "2", "3", "4", "5"], Encoding = Encoding.Latin1 };
+        TaskFileFormat format = LabelFirst with { Labels = ["0", "1", "2", "3", "4", "5"], Encoding = Encoding.Latin1 };
         Assert.Equal(5452, Read(format, "sent-conv", "TREC.train.all").Length);
         Assert.Equal(500, Read(format, "sent-conv", "TREC.test.all").Length);
     }
@@ -53,7 +53,7 @@ public class SharedDataTests
             Labels = TaskFiles.Find("rte").Format.Labels,
         };
         Assert.Equal(2490, Read(format, "rte", "train.tsv").Length);
-        var dev = Read(format, "rte", "dev.tsv");
+        LabeledText[] dev = Read(format, "rte", "dev.tsv");
         Assert.Equal(277, dev.Length);
         Assert.StartsWith("Dana Reeve, the widow", dev[0].Text);
         Assert.StartsWith("Christopher Reeve had an", dev[0].TextPair);
@@ -64,7 +64,7 @@ public class SharedDataTests
     {
         var format = new TaskFileFormat { HasHeader = true, Text = "#1 String", TextPair = "#2 String", Label = "Quality", Labels = ["0", "1"] };
         Assert.Equal(4076, Read(format, "mrpc", "msr_paraphrase_train.txt").Length);
-        var test = Read(format, "mrpc", "msr_paraphrase_test.txt");
+        LabeledText[] test = Read(format, "mrpc", "msr_paraphrase_test.txt");
         Assert.Equal(1725, test.Length);
         Assert.StartsWith("PCCW's chief operating officer", test[0].Text);
         Assert.DoesNotContain(test, row => row.TextPair!.Contains('\r'));
@@ -73,7 +73,7 @@ public class SharedDataTests
     [Fact]
     public void Long_reviews_are_balanced()
     {
-        var rows = Read(new() { HasHeader = true, Text = "text", Label = "label", Labels = ["0", "1"] }, "imdb", "test.tsv");
+        LabeledText[] rows = Read(new() { HasHeader = true, Text = "text", Label = "label", Labels = ["0", "1"] }, "imdb", "test.tsv");
         Assert.Equal((5000, 2500), (rows.Length, rows.Count(row => row.Label == "1")));
     }
 
@@ -85,7 +85,7 @@ public class SharedDataTests
             LabelMap = new Dictionary<string, string> { ["World"] = "0", ["Sports"] = "1", ["Business"] = "2", ["Sci/Tech"] = "3" },
             Labels = TaskFiles.Find("ag_news").Format.Labels,
         };
-        var rows = Read(format, "ag-news", "test.tsv");
+        LabeledText[] rows = Read(format, "ag-news", "test.tsv");
         Assert.Equal(7600, rows.Length);
         Assert.Equal("2", rows[0].Label);
     }
@@ -104,7 +104,7 @@ public class SharedDataTests
     public void Tweets_beside_their_labels(string split, int count)
     {
         var format = new TaskFileFormat { Layout = TaskFileLayout.Lines, Labels = ["0", "1", "2"] };
-        var rows = TaskFileReader.Read(PathOf("tweet-sentiment", $"{split}_text.txt"), format, PathOf("tweet-sentiment", $"{split}_labels.txt")).ToArray();
+        LabeledText[] rows = TaskFileReader.Read(PathOf("tweet-sentiment", $"{split}_text.txt"), format, PathOf("tweet-sentiment", $"{split}_labels.txt")).ToArray();
         Assert.Equal(count, rows.Length);
         Assert.Equal("1", rows[0].Label);
     }
@@ -113,7 +113,7 @@ public class SharedDataTests
 
     private static string PathOf(params string[] parts)
     {
-        var path = Oracles.SharedPathOf(["data", .. parts]);
+        string path = Oracles.SharedPathOf(["data", .. parts]);
         Assert.SkipUnless(File.Exists(path), $"There is no {path}.");
         return path;
     }

@@ -18,7 +18,7 @@ public sealed class TaskFileReaderTests : IDisposable
     [Fact]
     public void Tabs_part_columns_and_quotes_are_text()
     {
-        var rows = Read(new(), "\"quoted\t0\n she said \"hi\", twice \t1\r\n\t0\n");
+        LabeledText[] rows = Read(new(), "\"quoted\t0\n she said \"hi\", twice \t1\r\n\t0\n");
         Assert.Equal([new("\"quoted", null, "0", 1), new(" she said \"hi\", twice ", null, "1", 2), new("", null, "0", 3)], rows);
     }
 
@@ -58,7 +58,7 @@ public sealed class TaskFileReaderTests : IDisposable
     [Fact]
     public void Comma_separated_columns_may_be_quoted()
     {
-        var rows = Read(Csv, "0,plain \"inner\" quotes\n\n1,\"comma, \"\"quote\"\"\nand line\"\r\n0,\n1, space\n");
+        LabeledText[] rows = Read(Csv, "0,plain \"inner\" quotes\n\n1,\"comma, \"\"quote\"\"\nand line\"\r\n0,\n1, space\n");
         Assert.Equal([new("plain \"inner\" quotes", null, "0", 1), new("comma, \"quote\"\nand line", null, "1", 3), new("", null, "0", 5), new(" space", null, "1", 6)], rows);
         Throws(Csv, "0,a\n1,\"never\nended\n0,b\n", "line 2: the column beginning \"never");
         Throws(Csv, "0,\"a\rb\"\r\n1,\"never", "line 3: the column beginning \"never");
@@ -90,8 +90,10 @@ public sealed class TaskFileReaderTests : IDisposable
         Throws(new() { HasHeader = true, Text = "body" }, "\"class\"\t\"body\"\ngood\ta\n", "The columns seem to be quoted: set Quote");
         Assert.DoesNotContain("seem", Assert.Throws<InvalidDataException>(() => Read(excel, "class;text\ngood;a\n")).Message);
 
-        foreach (var wrong in new TaskFileFormat[] { new() { Separator = ";;" }, new() { Separator = "" }, new() { Separator = "\n" }, new() { Separator = "\u3001" }, Csv with { Separator = "\"" }, new() { Quote = "''" }, Json with { Separator = ";" }, Json with { Quote = "" } })
+        foreach (TaskFileFormat wrong in new TaskFileFormat[] { new() { Separator = ";;" }, new() { Separator = "" }, new() { Separator = "\n" }, new() { Separator = "\u3001" }, Csv with { Separator = "\"" }, new() { Quote = "''" }, Json with { Separator = ";" }, Json with { Quote = "" } })
+        {
             Assert.Throws<ArgumentException>(() => Read(wrong, "a\t1\n"));
+        }
     }
 
     [Theory]
@@ -109,7 +111,7 @@ public sealed class TaskFileReaderTests : IDisposable
     [Fact]
     public void Json_lines_have_named_properties()
     {
-        var rows = Read(Json, "{\"question\":\"why\\n?\",\"answer\":1}\n{\"more\":[],\"answer\":true,\"question\":\"\\u00e9\"}\n");
+        LabeledText[] rows = Read(Json, "{\"question\":\"why\\n?\",\"answer\":1}\n{\"more\":[],\"answer\":true,\"question\":\"\\u00e9\"}\n");
         Assert.Equal([new("why\n?", null, "1", 1), new("\u00e9", null, "true", 2)], rows);
         Assert.Equal([new("a", "b", "c", 1)], Read(Json with { TextPair = "pair" }, "{\"question\":\"a\",\"pair\":\"b\",\"answer\":\"c\"}"));
         const string First = "{\"question\":\"a\",\"answer\":1}\n";
@@ -153,28 +155,28 @@ public sealed class TaskFileReaderTests : IDisposable
         // Far enough for the reader to be blocks ahead: 32,768 rows of 10 bytes, then the row with the byte.
         byte[] bytes = [.. Enumerable.Range(0, 32768).SelectMany(_ => "caf\u00e9 a\t0\n"u8.ToArray()), .. "caf"u8, 0xE9, .. "\t1\n"u8];
         File.WriteAllBytes(_folder.PathOf("file"), bytes);
-        foreach (var encoding in new[] { Encoding.UTF8, new UTF8Encoding(false) })
+        foreach (Encoding? encoding in new[] { Encoding.UTF8, new UTF8Encoding(false) })
         {
-            var e = Assert.Throws<InvalidDataException>(() => TaskFileReader.Read(_folder.PathOf("file"), new() { Encoding = encoding }).Count());
+            InvalidDataException e = Assert.Throws<InvalidDataException>(() => TaskFileReader.Read(_folder.PathOf("file"), new() { Encoding = encoding }).Count());
             Assert.Contains("file, line 32769: the byte 0xE9 at offset 327683 of the file is not valid utf-8", e.Message);
             Assert.Contains("Encoding.Latin1", e.Message);
         }
         Assert.Equal("caf\u00e9", TaskFileReader.Read(_folder.PathOf("file"), new() { Encoding = Encoding.Latin1 }).Last().Text);
 
         File.WriteAllBytes(_folder.PathOf("file"), [.. "0,a\u0085\r\n1,\"b\rc\"\n1,"u8, 0xFF]);
-        var csv = Assert.Throws<InvalidDataException>(() => TaskFileReader.Read(_folder.PathOf("file"), Csv).Count());
+        InvalidDataException csv = Assert.Throws<InvalidDataException>(() => TaskFileReader.Read(_folder.PathOf("file"), Csv).Count());
         Assert.Contains("line 4: the byte 0xFF at offset 17", csv.Message);
     }
 
     [Fact]
     public void A_byte_order_mark_is_no_text()
     {
-        foreach (var format in new[] { new TaskFileFormat(), new TaskFileFormat { Encoding = new UTF8Encoding(false) } })
+        foreach (TaskFileFormat? format in new[] { new TaskFileFormat(), new TaskFileFormat { Encoding = new UTF8Encoding(false) } })
         {
             File.WriteAllBytes(_folder.PathOf("file"), [.. Encoding.UTF8.Preamble, .. "a\t0\n"u8]);
             Assert.Equal([new("a", null, "0", 1)], TaskFileReader.Read(_folder.PathOf("file"), format));
         }
-        var e = Assert.Throws<InvalidDataException>(() => TaskFileReader.Read(_folder.PathOf("file"), new() { Encoding = Encoding.Latin1 }).Count());
+        InvalidDataException e = Assert.Throws<InvalidDataException>(() => TaskFileReader.Read(_folder.PathOf("file"), new() { Encoding = Encoding.Latin1 }).Count());
         Assert.Contains("byte order mark and is to be read as iso-8859-1", e.Message);
         // The mark does not make what follows lenient.
         File.WriteAllBytes(_folder.PathOf("file"), [.. Encoding.UTF8.Preamble, .. "a\xC0\t0\n".Select(c => (byte)c)]);
@@ -203,7 +205,7 @@ public sealed class TaskFileReaderTests : IDisposable
         Assert.Equal(new TaskFileFormat(), TaskFileFormat.FromJson("{}"));
 
         // Also as a part of somebody else's JSON, whatever their options.
-        var copy = JsonSerializer.Deserialize<TaskFileFormat>(JsonSerializer.Serialize(format))!;
+        TaskFileFormat copy = JsonSerializer.Deserialize<TaskFileFormat>(JsonSerializer.Serialize(format))!;
         Assert.Equal(format, copy with { Labels = format.Labels, LabelMap = format.LabelMap });
         Assert.Equal(format.Labels, copy.Labels);
         Assert.Equal(format.LabelMap, copy.LabelMap);
@@ -220,7 +222,7 @@ public sealed class TaskFileReaderTests : IDisposable
     [InlineData("null", "null")]
     public void A_wrong_format_is_answered_with_line_and_property(string json, string expected)
     {
-        var e = Assert.Throws<InvalidDataException>(() => TaskFileFormat.FromJson(json, "study.json"));
+        InvalidDataException e = Assert.Throws<InvalidDataException>(() => TaskFileFormat.FromJson(json, "study.json"));
         Assert.StartsWith("study.json", e.Message);
         Assert.Contains(expected, e.Message);
         Assert.DoesNotContain("LineNumber", e.Message);

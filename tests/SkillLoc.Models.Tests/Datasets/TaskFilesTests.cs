@@ -42,14 +42,14 @@ public sealed class TaskFilesTests : IDisposable
         var files = TaskFiles.Find(task);
         Assert.Equal([train, dev, test], Enum.GetValues<DataSplit>().Select(files.FileName));
 
-        var label = row[(row.IndexOf('{') + 1)..row.IndexOf('}')];
+        string label = row[(row.IndexOf('{') + 1)..row.IndexOf('}')];
         // The files without a header, of those with tabs.
-        var hasHeader = !(task is "cola" or "anli" or "imdb" or "ag_news" or "yelp_polarity" || train.EndsWith(".csv"));
-        var header = string.Join('|', row.Split('|').Select((_, i) => $"name{i}"));
+        bool hasHeader = !(task is "cola" or "anli" or "imdb" or "ag_news" or "yelp_polarity" || train.EndsWith(".csv"));
+        string header = string.Join('|', row.Split('|').Select((_, i) => $"name{i}"));
         Assert.Equal([new LabeledText("A", pair, label, hasHeader ? 2 : 1)], Read(files.Format, (hasHeader ? header + "\n" : "") + row.Replace("{", "").Replace("}", "") + "\n"));
         if (label != "4.25")
         {
-            var e = Assert.Throws<InvalidDataException>(() => Read(files.Format, (hasHeader ? header + "\n" : "") + row.Replace($"{{{label}}}", "9") + "\n"));
+            InvalidDataException e = Assert.Throws<InvalidDataException>(() => Read(files.Format, (hasHeader ? header + "\n" : "") + row.Replace($"{{{label}}}", "9") + "\n"));
             Assert.Contains($"line {(hasHeader ? 2 : 1)}: the label '9' is unknown; known are {string.Join(", ", files.Format.Labels!)}", e.Message);
         }
     }
@@ -63,9 +63,9 @@ public sealed class TaskFilesTests : IDisposable
     [Fact]
     public void Short_rows_of_QQP_are_passed_over()
     {
-        var rows = Read(TaskFiles.Find("qqp").Format, "id|q1|q2|a|b|label\n0|1|2|A|B|1\n3|4|5|cut\noff|0\n6|7|8|C|D|0\n");
+        LabeledText[] rows = Read(TaskFiles.Find("qqp").Format, "id|q1|q2|a|b|label\n0|1|2|A|B|1\n3|4|5|cut\noff|0\n6|7|8|C|D|0\n");
         Assert.Equal([new("A", "B", "1", 2), new("C", "D", "0", 5)], rows);
-        var e = Assert.Throws<InvalidDataException>(() => Read(TaskFiles.Find("mrpc").Format, "q|1|2|a|b\n1|2\n"));
+        InvalidDataException e = Assert.Throws<InvalidDataException>(() => Read(TaskFiles.Find("mrpc").Format, "q|1|2|a|b\n1|2\n"));
         Assert.Contains("line 2: 2 columns were found and 5 expected, as the header has", e.Message);
     }
 
@@ -76,27 +76,29 @@ public sealed class TaskFilesTests : IDisposable
     [InlineData("high")]
     public void A_score_is_a_number_in_its_range(string score)
     {
-        var e = Assert.Throws<InvalidDataException>(() => Read(TaskFiles.Find("sts-b").Format, $"0|1|2|3|4|5|6|a|b|s\n0|1|2|3|4|5|6|A|B|{score}\n"));
+        InvalidDataException e = Assert.Throws<InvalidDataException>(() => Read(TaskFiles.Find("sts-b").Format, $"0|1|2|3|4|5|6|a|b|s\n0|1|2|3|4|5|6|A|B|{score}\n"));
         Assert.Contains($"line 2: a score from 0 to 5 was expected and '{score}' found", e.Message);
     }
 
     [Fact]
     public void Every_prompted_task_has_its_files_and_their_labels()
     {
-        foreach (var task in PromptTasks.All)
+        foreach (PromptTask task in PromptTasks.All)
         {
-            var format = TaskFiles.Find(task.Name).Format;
+            TaskFileFormat format = TaskFiles.Find(task.Name).Format;
             Assert.Equal(task.IsPair, format.TextPair is not null);
             Assert.Equal(task.ScoreRange, format.ScoreRange);
             if (!task.IsRegression)
+            {
                 Assert.Equal(task.Verbalizer.Labels, format.Labels);
+            }
         }
         Assert.Contains("sst-2, mnli", Assert.Throws<ArgumentException>(() => TaskFiles.Find("sst2")).Message);
     }
 
     private LabeledText[] Read(TaskFileFormat format, string text)
     {
-        var path = _folder.PathOf("file");
+        string path = _folder.PathOf("file");
         File.WriteAllText(path, format.Layout == TaskFileLayout.Tabs ? text.Replace('|', '\t') : text);
         return [.. TaskFileReader.Read(path, format)];
     }

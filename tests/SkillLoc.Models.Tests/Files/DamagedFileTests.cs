@@ -135,7 +135,7 @@ public sealed class DamagedFileTests : IDisposable
         {
             Json("config.json", File.ReadAllText(Oracles.PathOf(name, "config.json")), path =>
             {
-                ModelConfig config = ModelConfig.Load(path);
+                var config = ModelConfig.Load(path);
                 LanguageModel.CheckArchitecture(config);
             });
         }
@@ -230,11 +230,11 @@ public sealed class DamagedFileTests : IDisposable
     public void Tensors()
     {
         string path = Path.Join(_folder, "weights.safetensors");
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         SafetensorsWriter.Write(path, [("a", ones(3, 4)), ("b", arange(5))], new Dictionary<string, string> { ["format"] = "pt" });
         Safetensors(path, () =>
         {
-            using SafetensorsFile file = SafetensorsFile.Open(path);
+            using var file = SafetensorsFile.Open(path);
             foreach ((_, Tensor value) in file.ReadAll())
             {
                 value.Dispose();
@@ -250,7 +250,7 @@ public sealed class DamagedFileTests : IDisposable
         string path = Path.Join(_folder, "pytorch_model.bin");
         Mutants.AreReadOrRefused(path, Mutants.OfBytes(valid, 60, 3), () =>
         {
-            using TorchCheckpointFile file = TorchCheckpointFile.Open(path);
+            using var file = TorchCheckpointFile.Open(path);
             foreach ((_, Tensor value) in file.ReadAll())
             {
                 value.Dispose();
@@ -262,7 +262,7 @@ public sealed class DamagedFileTests : IDisposable
     public void Indexes()
     {
         string shard = Path.Join(_folder, "model-00001-of-00001.safetensors");
-        using (var scope = NewDisposeScope())
+        using (DisposeScope scope = NewDisposeScope())
         {
             SafetensorsWriter.Write(shard, [("a", ones(2)), ("b", ones(3))]);
         }

@@ -23,7 +23,7 @@ public sealed class EmptyTensorTests : IDisposable
             Parts = [new("w", [], [])],
             HeadParameters = new Dictionary<string, (long[] Shape, float[] Values)> { ["dense.weight"] = ([0, 3], []) },
         }.Save(_path);
-        Graft loaded = Graft.Load(_path);
+        var loaded = Graft.Load(_path);
         Assert.Equal([0, 3], loaded.HeadParameters["dense.weight"].Shape);
         Assert.Empty(loaded.HeadParameters["dense.weight"].Values);
         Assert.Equal(0, loaded.Count);
@@ -34,13 +34,13 @@ public sealed class EmptyTensorTests : IDisposable
     {
         var words = new ClassifierSettings { Labels = ["neg", "pos"], Words = ["bad", "good"] };
         using TextClassifier first = TextClassifier.Create(Oracles.PathOf("tiny-roberta"), words), second = first.Clone();
-        using (var scope = NewDisposeScope())
+        using (TorchSharp.DisposeScope scope = NewDisposeScope())
         using (IDisposable noGradients = no_grad())
         {
             second.Backbone.Parameters["lm_head.bias"].add_(1);
             new CheckpointMixture(first, second).Save(_path);
             Dictionary<string, string> metadata;
-            using (SafetensorsFile file = SafetensorsFile.Open(_path))
+            using (var file = SafetensorsFile.Open(_path))
             {
                 metadata = new(file.Metadata, StringComparer.Ordinal);
             }
@@ -57,7 +57,7 @@ public sealed class EmptyTensorTests : IDisposable
     [InlineData(2, 0)]
     public void NeuronsAreRefusedAsDamaged(int layers, int width)
     {
-        using (var scope = NewDisposeScope())
+        using (TorchSharp.DisposeScope scope = NewDisposeScope())
         {
             SafetensorsWriter.Write(_path, [("empty", zeros(layers, width))]);
         }

@@ -130,7 +130,7 @@ public sealed class TextMetricsTests
     public void Equal_numbers_have_no_correlation_and_answers_must_be_numbers()
     {
         Assert.Equal(double.NaN, Many(TextMetric.PearsonCorrelation, ("1", "1"), ("1", "2")));
-        var e = Assert.Throws<ArgumentException>(() => Many(TextMetric.PearsonCorrelation, ("1", "1"), ("2", "good")));
+        ArgumentException e = Assert.Throws<ArgumentException>(() => Many(TextMetric.PearsonCorrelation, ("1", "1"), ("2", "good")));
         Assert.Contains("Row 1 has the first answer 'good'; Pearson-Correlation", e.Message, StringComparison.Ordinal);
         Assert.Throws<ArgumentException>(() => Many(TextMetric.PearsonCorrelation, ("1", "NaN"), ("2", "2")));
     }

@@ -20,7 +20,7 @@ public sealed class TextToTextFolderTests : IDisposable
             Write(name, "x\ty\n");
         }
 
-        TextToTextFolder folder = TextToTextFolder.Open(_folder.Path + Path.DirectorySeparatorChar);
+        var folder = TextToTextFolder.Open(_folder.Path + Path.DirectorySeparatorChar);
         Assert.Equal(["a-b", "a_16_13", "a"], folder.Prefixes);
         Assert.Equal(Path.GetFileName(_folder.Path), folder.TaskName);
         Assert.Equal(_folder.Path, folder.Path);
@@ -114,7 +114,7 @@ public sealed class TextToTextFolderTests : IDisposable
         Assert.Equal(
             "\"quoted\" ünd, 𝒳 \u2028\tyes\toh yes\n\tno\n b\\n \t\"c\n"u8.ToArray(), File.ReadAllBytes(Path.Combine(folder, "glue-sst2_16_dev.tsv")));
 
-        TextToTextFolder read = TextToTextFolder.Open(folder);
+        var read = TextToTextFolder.Open(folder);
         Assert.Equal(("glue-sst2", "glue-sst2_16"), (read.TaskName, Assert.Single(read.Prefixes)));
         IReadOnlyList<AnsweredText> again = read.Read("glue-sst2_16", DataSplit.Dev);
         Assert.Equal(rows.Select(row => row.Text), again.Select(row => row.Text));
@@ -133,7 +133,7 @@ public sealed class TextToTextFolderTests : IDisposable
         ];
         foreach (AnsweredText row in wrong)
         {
-            var e = Assert.ThrowsAny<ArgumentException>(() => TextToTextFolder.Write(_folder.Path, "t", DataSplit.Train, [right, row]));
+            ArgumentException e = Assert.ThrowsAny<ArgumentException>(() => TextToTextFolder.Write(_folder.Path, "t", DataSplit.Train, [right, row]));
             Assert.True(e is EncoderFallbackException || e.Message.StartsWith("Row 1", StringComparison.Ordinal), e.Message);
         }
 

@@ -34,7 +34,7 @@ public sealed class TextToTextTasksTests
     [Fact]
     public void An_unknown_task_is_refused_with_similar_ones_and_a_way_out()
     {
-        var e = Assert.Throws<ArgumentException>(() => TextToTextTasks.Find("MNLI"));
+        ArgumentException e = Assert.Throws<ArgumentException>(() => TextToTextTasks.Find("MNLI"));
         Assert.Contains("no task 'MNLI'; similar are glue-mnli, ", e.Message, StringComparison.Ordinal);
         Assert.Contains("new TextToTextTask(name, metric)", e.Message, StringComparison.Ordinal);
         Assert.Contains("similar are superglue-record", Assert.Throws<ArgumentException>(() => TextToTextTasks.Find("superglue_record")).Message, StringComparison.Ordinal);
@@ -45,7 +45,7 @@ public sealed class TextToTextTasksTests
     [Fact]
     public void The_encoder_reads_the_name_in_brackets()
     {
-        var task = TextToTextTasks.Find("glue-mnli");
+        TextToTextTask task = TextToTextTasks.Find("glue-mnli");
         Assert.Equal((512, 64), (task.MaxInputLength, task.MaxOutputLength));
         Assert.Equal(" [glue-mnli] premise: Of course. [SEP]", task.InputOf("premise: Of course. [SEP]"));
         Assert.Equal("Yes", task.AnswerOf("Yes"));
@@ -59,7 +59,7 @@ public sealed class TextToTextTasksTests
     public void A_task_needs_a_name_and_lengths()
     {
         Assert.Throws<ArgumentException>(() => new TextToTextTask(" ", TextMetric.Accuracy));
-        var task = TextToTextTasks.Find("anli");
+        TextToTextTask task = TextToTextTasks.Find("anli");
         Assert.Throws<ArgumentException>(() => task with { Name = "" });
         Assert.Throws<ArgumentOutOfRangeException>(() => task with { MaxInputLength = 0 });
         Assert.Throws<ArgumentOutOfRangeException>(() => task with { MaxOutputLength = 0 });

@@ -29,14 +29,14 @@ public sealed class GraftBasePatchTests : IDisposable
         // |D| = 5, 4, 4, 3, 1 and K = 3 (worked values, G), then the same over two parameters and for all K.
         Set(_model, Bias, 0);
         Set(_tuned, Bias, 0, 5, -4, 4, 3, 1);
-        using var mask = Mask(Bias);
+        using GraftMask mask = Mask(Bias);
         mask.SetBasePatch(3.0 / 48);
         Assert.Equal([0, 1, 2], Assert.Single(mask.Parts()).Indices);
         Assert.Equal([5, -4, 4], mask.Parts()[0].Values);
 
         Set(_model, Norm, 0);
         Set(_tuned, Norm, 0, 4, 5, 1);
-        using var both = Mask(Bias, Norm);
+        using GraftMask both = Mask(Bias, Norm);
         int[] order = [0, 49, 1, 2, 48, 3, 4, 50];
         both.RankMovement(8.0 / 96);
         foreach (int count in new[] { 8, 1, 0, 5, 7, 3, 20 })
@@ -54,7 +54,7 @@ public sealed class GraftBasePatchTests : IDisposable
         // beta = 10. Base patch {0, 1, 2} with margins 9, 9.5 and -1 (out); outside 12, 3 and 0.5 (in), the others -9.
         Set(_model, Bias, 0);
         Set(_tuned, Bias, 0, 5, 4, 3, 2, 2, 2);
-        using var mask = Mask(Bias);
+        using GraftMask mask = Mask(Bias);
         mask.SetBasePatch(3.0 / 48);
         mask.SetScores(Bias, [1, 0.5f, 11, 22, 13, 10.5f, .. Enumerable.Repeat(1f, 42)]);
         (long? Limit, int[] Expected)[] cases =
@@ -77,7 +77,7 @@ public sealed class GraftBasePatchTests : IDisposable
     public void TheRankingOfMillionsIsThatOfASort()
     {
         // More scalars than are ranked in one piece, and whole numbers, so that most of them tie.
-        ModelConfig config = ModelConfig.Roberta(256, 2, 4, 1024, 50, 66, 0);
+        var config = ModelConfig.Roberta(256, 2, 4, 1024, 50, 66, 0);
         using LanguageModel pre = LanguageModel.Create(config, seed: 1), tuned = LanguageModel.Create(config, seed: 2);
         string[] names = [.. new ParameterSelection().Of(pre)];
         var movement = new List<float>();
@@ -85,7 +85,7 @@ public sealed class GraftBasePatchTests : IDisposable
         {
             foreach (string name in names)
             {
-                using var scope = NewDisposeScope();
+                using DisposeScope scope = NewDisposeScope();
                 pre.Parameters[name].zero_();
                 tuned.Parameters[name].mul_(500).round_();
                 movement.AddRange(tuned.Parameters[name].abs().data<float>().ToArray());
@@ -120,7 +120,7 @@ public sealed class GraftBasePatchTests : IDisposable
     [Fact]
     public void ARandomPatchHasTheSizeAskedForAndFollowsItsSeed()
     {
-        using var mask = Mask();
+        using GraftMask mask = Mask();
         mask.SetRandomBasePatch(0.1, seed: 4);
         int[] first = Flat(mask);
         Assert.Equal(mask.Count / 10, first.Length);
@@ -140,7 +140,7 @@ public sealed class GraftBasePatchTests : IDisposable
     [Fact]
     public void WholeParametersCanBeThePatch()
     {
-        using var mask = Mask();
+        using GraftMask mask = Mask();
         mask.SetBasePatch(name => name.EndsWith("bias", StringComparison.Ordinal));
         string[] biases = [.. new ParameterSelection { BiasOnly = true }.Of(_model)];
         Assert.Equal(biases, mask.Parts().Select(part => part.Name));
@@ -203,7 +203,7 @@ public sealed class GraftBasePatchTests : IDisposable
             mask.Reset();
         }
 
-        using LanguageModel again = LanguageModel.Load(Oracles.PathOf("tiny-roberta"));
+        using var again = LanguageModel.Load(Oracles.PathOf("tiny-roberta"));
         Assert.Equal(again.Fingerprint(), _model.Fingerprint());
     }
 
@@ -216,7 +216,7 @@ public sealed class GraftBasePatchTests : IDisposable
         HashSet<int> patch = [.. Flat(mask)];
         mask.SetScores(Bias, Enumerable.Repeat(0.5f, 48).ToArray());
         mask.RequireGradients(true);
-        using (var scope = NewDisposeScope())
+        using (DisposeScope scope = NewDisposeScope())
         {
             _model.Parameters[Bias].sum().backward();
         }
@@ -236,7 +236,7 @@ public sealed class GraftBasePatchTests : IDisposable
     {
         string path = Path.Join(_folder, "g.safetensors"), fingerprint = _model.Fingerprint();
         new Graft { BaseFingerprint = fingerprint, Parts = [new(Bias, [3, 7], [1, 2])] }.Save(path);
-        using var mask = Mask(Bias, Norm);
+        using GraftMask mask = Mask(Bias, Norm);
         mask.ReadBasePatch(path, fingerprint);
         Assert.Equal([3, 7], Flat(mask));
         Assert.Equal(new[] { 3, 7 }.Select(i => Values(_tuned, Bias)[i]), mask.Parts()[0].Values);
@@ -245,7 +245,7 @@ public sealed class GraftBasePatchTests : IDisposable
         string message = Assert.Throws<InvalidDataException>(() => mask.ReadBasePatch(path, other)).Message;
         Assert.Contains(other, message, StringComparison.Ordinal);
         Assert.Contains(fingerprint, message, StringComparison.Ordinal);
-        using var elsewhere = Mask(Norm);
+        using GraftMask elsewhere = Mask(Norm);
         Assert.Contains(Bias, Assert.Throws<InvalidDataException>(() => elsewhere.ReadBasePatch(path, fingerprint)).Message, StringComparison.Ordinal);
         new Graft { BaseFingerprint = fingerprint, Parts = [new(Bias, [3, 48], [1, 2])] }.Save(path);
         Assert.Contains("48", Assert.Throws<InvalidDataException>(() => mask.ReadBasePatch(path, fingerprint)).Message, StringComparison.Ordinal);
@@ -254,7 +254,7 @@ public sealed class GraftBasePatchTests : IDisposable
     [Fact]
     public void StoredMasksAreProbabilitiesUnlessOneIsAboveOne()
     {
-        using var mask = Mask(Bias, Norm);
+        using GraftMask mask = Mask(Bias, Norm);
         float[] bias = new float[48], norm = new float[48];
         (bias[1], bias[2], bias[3], norm[0], norm[9]) = (1, 0.6f, 0.4f, 0.9f, -2);
         Write(bias, norm);
@@ -269,7 +269,7 @@ public sealed class GraftBasePatchTests : IDisposable
 
         string message = Assert.Throws<InvalidDataException>(() =>
         {
-            using var more = Mask();
+            using GraftMask more = Mask();
             more.ReadBasePatch(Path.Join(_folder, "m.safetensors"), "");
         }).Message;
         Assert.Contains("is missing", message, StringComparison.Ordinal);
@@ -280,7 +280,7 @@ public sealed class GraftBasePatchTests : IDisposable
 
         void Write(float[] first, float[] second)
         {
-            using var scope = NewDisposeScope();
+            using DisposeScope scope = NewDisposeScope();
             SafetensorsWriter.Write(Path.Join(_folder, "m.safetensors"), [(Bias, tensor(first)), (Norm, tensor(second))]);
         }
     }

@@ -18,10 +18,10 @@ public sealed class GraftMaskOracleTests
     [InlineData("s0.01", 1e-2)]
     public void ThreeEpochsAreTheOracles(string prefix, double sparsity)
     {
-        using var scope = NewDisposeScope();
-        using SafetensorsFile oracle = SafetensorsFile.Open(Oracles.PathOf("grafting.safetensors"));
-        using LanguageModel model = LanguageModel.Load(Oracles.PathOf("tiny-roberta"));
-        using LanguageModel tuned = LanguageModel.Load(Oracles.PathOf("tiny-roberta-finetuned"));
+        using DisposeScope scope = NewDisposeScope();
+        using var oracle = SafetensorsFile.Open(Oracles.PathOf("grafting.safetensors"));
+        using var model = LanguageModel.Load(Oracles.PathOf("tiny-roberta"));
+        using var tuned = LanguageModel.Load(Oracles.PathOf("tiny-roberta-finetuned"));
         IReadOnlyList<string> considered = new ParameterSelection().Of(model);
         using var mask = new GraftMask(model, tuned, considered);
         Assert.Equal(long.Parse(oracle.Metadata["N"]), mask.Count);
@@ -53,7 +53,7 @@ public sealed class GraftMaskOracleTests
             long[] labels = oracle.Read("labels").data<long>().ToArray();
             foreach (int[] part in Enumerable.Range(0, rows.Length).Chunk(8))
             {
-                using TokenBatch batch = TokenBatch.Create([.. part.Select(i => rows[i])], 1);
+                using var batch = TokenBatch.Create([.. part.Select(i => rows[i])], 1);
                 Tensor logits = model.WordScores(model.EncodeAt(batch), words);
                 Tensor mean = nn.functional.cross_entropy(logits, tensor(part.Select(i => labels[i]).ToArray())) / (rows.Length / 8f);
                 mean.backward();
@@ -77,7 +77,7 @@ public sealed class GraftMaskOracleTests
             mask.ApplyRounded();
             using (no_grad())
             {
-                using TokenBatch all = TokenBatch.Create(rows, 1);
+                using var all = TokenBatch.Create(rows, 1);
                 Tensor logits = model.WordScores(model.EncodeAt(all), words);
                 Tensor reference = oracle.Read($"{prefix}.epoch{epoch}.label_logits");
                 double off = (logits - reference).norm().ToDouble() / reference.norm().ToDouble();
@@ -87,7 +87,7 @@ public sealed class GraftMaskOracleTests
 
         mask.RequireGradients(false);
         mask.Reset();
-        using LanguageModel again = LanguageModel.Load(Oracles.PathOf("tiny-roberta"));
+        using var again = LanguageModel.Load(Oracles.PathOf("tiny-roberta"));
         Assert.Equal(again.Fingerprint(), model.Fingerprint());
 
         long[] Flat() => [.. mask.Parts().SelectMany(part => part.Indices.Select(i => (long)i + offsets[part.Name]))];
@@ -97,7 +97,7 @@ public sealed class GraftMaskOracleTests
 
     private static EncodedText[] Rows(SafetensorsFile oracle)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         long[] ids = oracle.Read("rows").data<long>().ToArray(), lengths = oracle.Read("row_lengths").data<long>().ToArray();
         int start = 0;
         return [.. lengths.Select(length =>

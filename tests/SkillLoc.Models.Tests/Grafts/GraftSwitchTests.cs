@@ -21,8 +21,8 @@ public sealed class GraftSwitchTests : IDisposable
     public void AGraftGoesInAndOutBitForBit(ScalarType type, GraftOutside outside)
     {
         long live = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-        using (LanguageModel model = LanguageModel.Load(Oracles.PathOf("tiny-roberta"), dtype: type))
-        using (LanguageModel applied = LanguageModel.Load(Oracles.PathOf("tiny-roberta"), dtype: type))
+        using (var model = LanguageModel.Load(Oracles.PathOf("tiny-roberta"), dtype: type))
+        using (var applied = LanguageModel.Load(Oracles.PathOf("tiny-roberta"), dtype: type))
         {
             string before = model.Fingerprint();
             Graft graft = Graft(before, outside);
@@ -51,9 +51,9 @@ public sealed class GraftSwitchTests : IDisposable
     [Fact]
     public void AGraftForAnotherModelIsRefused()
     {
-        using LanguageModel model = LanguageModel.Load(Oracles.PathOf("tiny-roberta"));
+        using var model = LanguageModel.Load(Oracles.PathOf("tiny-roberta"));
         string fingerprint = model.Fingerprint(), other = new('c', 64);
-        var error = Assert.Throws<InvalidDataException>(() => new GraftSwitch(model, Graft(other, GraftOutside.PreTrained)));
+        InvalidDataException error = Assert.Throws<InvalidDataException>(() => new GraftSwitch(model, Graft(other, GraftOutside.PreTrained)));
         Assert.Contains(other, error.Message, StringComparison.Ordinal);
         Assert.Contains(fingerprint, error.Message, StringComparison.Ordinal);
         Graft stranger = new() { BaseFingerprint = fingerprint, Outside = GraftOutside.Zero, Considered = ["none"], Parts = [] };
@@ -66,16 +66,16 @@ public sealed class GraftSwitchTests : IDisposable
         string path = Path.Join(_folder, "g.safetensors");
         Graft zero = Graft(new('a', 64), GraftOutside.Zero);
         zero.Save(path);
-        Graft loaded = Models.Grafts.Graft.Load(path);
+        var loaded = Models.Grafts.Graft.Load(path);
         Assert.Equal(GraftOutside.Zero, loaded.Outside);
         Assert.Equal(zero.Considered, loaded.Considered);
-        using (SafetensorsFile file = SafetensorsFile.Open(path))
+        using (var file = SafetensorsFile.Open(path))
         {
             Assert.Equal("2", file.Metadata["version"]);
         }
 
         // A file of version 1, as it was written before there were zeros.
-        using (var scope = NewDisposeScope())
+        using (DisposeScope scope = NewDisposeScope())
         {
             SafetensorsWriter.Write(path, [("w.indices", tensor(new[] { 3 })), ("w.values", tensor(new[] { 0.5f }))], new Dictionary<string, string>
             {
@@ -97,8 +97,8 @@ public sealed class GraftSwitchTests : IDisposable
 
     private static Graft Graft(string fingerprint, GraftOutside outside)
     {
-        using LanguageModel model = LanguageModel.Load(Oracles.PathOf("tiny-roberta"));
-        using LanguageModel tuned = LanguageModel.Load(Oracles.PathOf("tiny-roberta-finetuned"));
+        using var model = LanguageModel.Load(Oracles.PathOf("tiny-roberta"));
+        using var tuned = LanguageModel.Load(Oracles.PathOf("tiny-roberta-finetuned"));
         IReadOnlyList<string> considered = new ParameterSelection().Of(model);
         using var mask = new GraftMask(model, tuned, considered);
         mask.SetBasePatch(0.01);

@@ -17,7 +17,7 @@ public sealed class ActivationHooksTests
     [MemberData(nameof(HookPointTests.Models), MemberType = typeof(HookPointTests))]
     public void AnEditAtAnyPointChangesTheOutputAndNoneChangesNothing(string type)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using IDisposable inference = no_grad();
         using LanguageModel model = Toy.Model(type);
         using TokenBatch batch = Toy.Batch(model);
@@ -48,7 +48,7 @@ public sealed class ActivationHooksTests
     [InlineData("t5_gated", "decoder_final_ln.hook_normalized")]
     public void AnotherTextsActivationGivesItsOutput(string type, string point)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using IDisposable inference = no_grad();
         using LanguageModel model = Toy.Model(type);
         using TokenBatch donor = Batch([5, 6, 7, 8], [9, 10, 11, 12]), batch = Batch([12, 11, 10, 9], [3, 4, 5, 6]);
@@ -65,7 +65,7 @@ public sealed class ActivationHooksTests
     [Fact]
     public void HooksOfAPointAreCalledInOrderTheModelsFirst()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using LanguageModel model = Toy.Model("gpt2");
         using TokenBatch batch = Toy.Batch(model);
         var seen = new List<string>();
@@ -95,7 +95,7 @@ public sealed class ActivationHooksTests
     [Fact]
     public void AHookIsToldWhereItIs()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using LanguageModel model = Toy.Model("roberta");
         using TokenBatch batch = Batch([5, 6, 7], [8, 9]);
         var told = new List<(bool All, bool Training, string Name)>();
@@ -117,7 +117,7 @@ public sealed class ActivationHooksTests
     [Fact]
     public void StepsOfWritingAreSeenOneByOne()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using var model = (T5ForConditionalGeneration)Toy.Model("t5");
         using TokenBatch batch = Toy.Batch(model);
         var steps = new List<long>();
@@ -136,7 +136,7 @@ public sealed class ActivationHooksTests
     [Fact]
     public void AnEditThatDoesNotFitIsRefused()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using LanguageModel model = Toy.Model("roberta"), other = Toy.Model("gpt2");
         using TokenBatch batch = Toy.Batch(model);
         foreach (ActivationHook wrong in new ActivationHook[] { (x, _) => x.narrow(2, 0, 3), (x, _) => x.to(ScalarType.Float64) })
@@ -154,7 +154,7 @@ public sealed class ActivationHooksTests
     [Fact]
     public void GradientsFlowThroughAnEdit()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using LanguageModel model = Toy.Model("roberta");
         using TokenBatch batch = Toy.Batch(model);
         Tensor direction = zeros(8).requires_grad_(true);
@@ -208,7 +208,7 @@ public sealed class ActivationHooksTests
 
         static float[] Values(LanguageModel model, ActivationHooks? hooks)
         {
-            using var scope = NewDisposeScope();
+            using DisposeScope scope = NewDisposeScope();
             using IDisposable inference = no_grad();
             using TokenBatch batch = Batch([5, 6, 7], [8, 9]);
             return model.EncodeAt(batch, hooks: hooks).data<float>().ToArray();

@@ -3,6 +3,7 @@ using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Hooks;
 using SkillLoc.Models.Tests.Tuning;
 using TorchSharp;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace SkillLoc.Models.Tests.Hooks;
@@ -16,7 +17,7 @@ public sealed class HookPointTests
     [MemberData(nameof(Models))]
     public void APassComesByEveryPointOnceAndInTheirOrder(string type)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using LanguageModel model = Toy.Model(type);
         using TokenBatch batch = Toy.Batch(model);
         Recording recording = Record(model, batch, scope);
@@ -37,7 +38,7 @@ public sealed class HookPointTests
     [MemberData(nameof(Models))]
     public void ResidualStreamsAreTheSumsOfTheirParts(string type)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using LanguageModel model = Toy.Model(type);
         using TokenBatch batch = Toy.Batch(model);
         OrderedDictionary<string, Tensor> seen = Record(model, batch, scope).Seen;
@@ -74,7 +75,7 @@ public sealed class HookPointTests
     [MemberData(nameof(Models))]
     public void WhatMapsReadAndGiveIsBetweenTheirPoints(string type)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using IDisposable inference = no_grad();
         using LanguageModel model = Toy.Model(type);
         using TokenBatch batch = Toy.Batch(model);
@@ -101,7 +102,7 @@ public sealed class HookPointTests
             string block = type.StartsWith("t5", StringComparison.Ordinal) ? "decoder.1." : "blocks.1.";
             Tensor weight = model.Parameters[map + ".weight"];
             Tensor mapped = seen[block + from].matmul(type == "gpt2" ? weight : weight.transpose(0, 1));
-            Toy.AssertClose(model.Parameters.TryGetValue(map + ".bias", out var bias) ? mapped + bias : mapped, seen[block + to], 1e-5);
+            Toy.AssertClose(model.Parameters.TryGetValue(map + ".bias", out Parameter? bias) ? mapped + bias : mapped, seen[block + to], 1e-5);
         }
 
         string first = type.StartsWith("t5", StringComparison.Ordinal) ? "encoder.0." : "blocks.0.";
@@ -118,7 +119,7 @@ public sealed class HookPointTests
     [Fact]
     public void WidthsOfAPrunedModelAreItsLayers()
     {
-        using LanguageModel model = LanguageModel.Create(ModelConfig.Roberta(8, 2, 2, 12, 30, 20).WithFeedForwardSizes([12, 5]), 3);
+        using var model = LanguageModel.Create(ModelConfig.Roberta(8, 2, 2, 12, 30, 20).WithFeedForwardSizes([12, 5]), 3);
         Assert.Equal([12, 5], model.HookPoints.Where(point => point.Name.EndsWith("mlp.hook_post", StringComparison.Ordinal)).Select(point => point.Size));
     }
 

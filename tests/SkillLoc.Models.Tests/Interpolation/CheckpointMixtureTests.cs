@@ -50,7 +50,7 @@ public sealed class CheckpointMixtureTests : IDisposable
 
         static void Same(string folder, int weights, string[] blocks, string[] sublayers)
         {
-            using LanguageModel model = LanguageModel.Load(Oracles.PathOf(folder));
+            using var model = LanguageModel.Load(Oracles.PathOf(folder));
             Assert.Equal(blocks.Order(StringComparer.Ordinal), Groups(MixtureGranularity.Block));
             Assert.Equal(sublayers.Order(StringComparer.Ordinal), Groups(MixtureGranularity.Layer));
             Assert.Equal(weights, Groups(MixtureGranularity.Weight).Count());
@@ -86,7 +86,7 @@ public sealed class CheckpointMixtureTests : IDisposable
     [Fact]
     public void SharesAreTheSigmoidsAndTheFirstEndsIsS()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using TextClassifier first = Classifier(), second = Classifier(1);
         var mixture = new CheckpointMixture(first, second);
         using TextClassifier walker = mixture.CreateWalker();
@@ -179,7 +179,7 @@ public sealed class CheckpointMixtureTests : IDisposable
                 parameter.grad = null!;
             }
 
-            using var scope = NewDisposeScope();
+            using DisposeScope scope = NewDisposeScope();
             using TokenBatch batch = walker.Batch([.. new[] { "a good film", "the man was bad", "it" }.Select(text => walker.Encode(text))]);
             Tensor loss = nn.functional.cross_entropy(walker.Logits(batch), tensor(new long[] { 1, 0, 0 }));
             loss.backward();
@@ -190,7 +190,7 @@ public sealed class CheckpointMixtureTests : IDisposable
     [Fact]
     public void OfOtherLabelsTheHeadIsChosen()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using TextClassifier first = Classifier(0, new() { Head = HeadKind.SequenceClassification, Labels = ["a", "b", "c"] });
         using TextClassifier second = Classifier(1, new() { Head = HeadKind.SequenceClassification, Labels = ["x", "y"] });
         var mixture = new CheckpointMixture(first, second, MixtureGranularity.Weight, PathEnd.Second);
@@ -224,7 +224,7 @@ public sealed class CheckpointMixtureTests : IDisposable
         mixture.SetWeights([.. mixture.Groups.Select((_, i) => i == 0 ? float.PositiveInfinity : (i / 3f) - 1)]);
         long live = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         mixture.Save(File);
-        CheckpointMixture loaded = CheckpointMixture.Load(File, first, second);
+        var loaded = CheckpointMixture.Load(File, first, second);
         Assert.Equal(live, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
         Assert.Equal((PathEnd.Second, MixtureGranularity.Layer), (loaded.Task, loaded.Granularity));
         Assert.Equal(
@@ -269,12 +269,12 @@ public sealed class CheckpointMixtureTests : IDisposable
             var mixture = new CheckpointMixture(first, second);
             mixture.Save(File);
             Dictionary<string, string> metadata;
-            using (SafetensorsFile file = SafetensorsFile.Open(File))
+            using (var file = SafetensorsFile.Open(File))
             {
                 metadata = new(file.Metadata, StringComparer.Ordinal);
             }
 
-            var weights = new float[mixture.Groups.Count];
+            float[] weights = new float[mixture.Groups.Count];
             change(metadata, weights);
             using Tensor values = tensor(weights);
             SafetensorsWriter.Write(File, [("weights", values)], metadata);
@@ -284,11 +284,11 @@ public sealed class CheckpointMixtureTests : IDisposable
     /// <summary>Seed 0 is the checkpoint; another moves every weight.</summary>
     private static TextClassifier Classifier(int seed = 0, ClassifierSettings? settings = null)
     {
-        TextClassifier classifier = TextClassifier.Create(
+        var classifier = TextClassifier.Create(
             Oracles.PathOf("tiny-roberta"), settings ?? (Words with { Template = "*cls**sent_0*_It_was*mask*.*sep+*" }), seed: seed);
         if (seed > 0)
         {
-            using var scope = NewDisposeScope();
+            using DisposeScope scope = NewDisposeScope();
             using IDisposable noGradients = no_grad();
             using var generator = new Generator((ulong)seed);
             foreach (Parameter parameter in classifier.Parameters.Values)

@@ -2,8 +2,8 @@ using System.Text.Json.Nodes;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
-using SkillLoc.Models.Generation;
 using SkillLoc.Models.Connectivity;
+using SkillLoc.Models.Generation;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tests.Checkpoints;
 using SkillLoc.Models.Tests.Tuning;
@@ -27,8 +27,8 @@ public sealed class ParameterPathTests
     [Fact]
     public void TheLineIsTheOracles()
     {
-        using var scope = NewDisposeScope();
-        using SafetensorsFile oracle = SafetensorsFile.Open(Oracles.PathOf("interpolation.safetensors"));
+        using DisposeScope scope = NewDisposeScope();
+        using var oracle = SafetensorsFile.Open(Oracles.PathOf("interpolation.safetensors"));
         using TextClassifier first = Classifier(), second = Classifier("tiny-roberta-finetuned");
         using var path = new ParameterPath(first, second);
         using TextClassifier walker = path.CreateWalker();
@@ -48,8 +48,8 @@ public sealed class ParameterPathTests
     [Fact]
     public void TheCurveIsTheOracles()
     {
-        using var scope = NewDisposeScope();
-        using SafetensorsFile oracle = SafetensorsFile.Open(Oracles.PathOf("interpolation.safetensors"));
+        using DisposeScope scope = NewDisposeScope();
+        using var oracle = SafetensorsFile.Open(Oracles.PathOf("interpolation.safetensors"));
         using TextClassifier first = Classifier(), second = Classifier("tiny-roberta-finetuned");
         using var path = new ParameterPath(first, second, bends: 1);
 
@@ -77,14 +77,14 @@ public sealed class ParameterPathTests
     [Fact]
     public void DistancesAreTheOracles()
     {
-        using var scope = NewDisposeScope();
-        using SafetensorsFile oracle = SafetensorsFile.Open(Oracles.PathOf("interpolation.safetensors"));
+        using DisposeScope scope = NewDisposeScope();
+        using var oracle = SafetensorsFile.Open(Oracles.PathOf("interpolation.safetensors"));
         using TextClassifier first = Classifier(), second = Classifier("tiny-roberta-finetuned");
         using CheckpointFolder one = CheckpointFolder.Open(Oracles.PathOf("tiny-roberta")), other = CheckpointFolder.Open(Oracles.PathOf("tiny-roberta-finetuned"));
         foreach (IReadOnlyDictionary<string, CheckpointDistance> distances in
             new[] { CheckpointDistance.Between(Tensors(first), Tensors(second)), CheckpointDistance.Between(one.Weights, other.Weights) })
         {
-            CheckpointDistance whole = CheckpointDistance.Of(distances.Values);
+            var whole = CheckpointDistance.Of(distances.Values);
             Assert.Equal(LanguageModel.ParameterCount(first.Backbone.Config), whole.Count);
             Assert.Equal(oracle.Read("l2").item<double>(), whole.L2, 1e-6 * whole.L2);
             Assert.Equal(oracle.Read("mean_l2").item<double>(), whole.MeanL2, 1e-6 * whole.MeanL2);
@@ -97,8 +97,8 @@ public sealed class ParameterPathTests
     [Fact]
     public void DistancesAreTheWorkedValues()
     {
-        using var scope = NewDisposeScope();
-        CheckpointDistance distance = CheckpointDistance.Between(tensor(new float[] { 3, 4 }), tensor(new float[] { 0, 0 }));
+        using DisposeScope scope = NewDisposeScope();
+        var distance = CheckpointDistance.Between(tensor(new float[] { 3, 4 }), tensor(new float[] { 0, 0 }));
         Assert.Equal((2, 5), (distance.Count, distance.L2));
         Assert.Equal(Math.Sqrt(12.5), distance.MeanL2, 1e-12);
         Assert.Equal(0, distance.Cosine);
@@ -154,7 +154,7 @@ public sealed class ParameterPathTests
     [Fact]
     public void AWalkerHoldsOnlyWhatChanges()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using TextClassifier first = Classifier(), second = Classifier("tiny-roberta-finetuned");
         using var path = new ParameterPath(first, second);
         using TextClassifier walker = path.CreateWalker();
@@ -177,7 +177,7 @@ public sealed class ParameterPathTests
     [MemberData(nameof(Methods))]
     public void TuningMethodsAreMixed(string method)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         ClassifierSettings settings = Words with { Tuning = Toy.Options(method) };
         using TextClassifier first = Classifier(settings: settings, seed: 1), second = Classifier(settings: settings, seed: 2);
         Toy.Shake(first.TunedParameters.Values, 3);
@@ -196,7 +196,7 @@ public sealed class ParameterPathTests
     [Fact]
     public void AdaptersDrawnOtherwiseAreMixed()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         var near = new AdapterOptions { Bias = false, InitialUpDeviation = 0.02 };
         using TextClassifier first = Classifier(settings: Words with { Tuning = near }, seed: 1);
         using TextClassifier second = Classifier(
@@ -208,7 +208,7 @@ public sealed class ParameterPathTests
     [Fact]
     public void OfOtherLabelsTheHeadIsChosen()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         var three = new ClassifierSettings { Head = HeadKind.SequenceClassification, Labels = ["a", "b", "c"] };
         var two = new ClassifierSettings { Head = HeadKind.SequenceClassification, Labels = ["x", "y"] };
         using TextClassifier first = Classifier(settings: three, seed: 1), second = Classifier("tiny-roberta-finetuned", two, seed: 2);
@@ -229,7 +229,7 @@ public sealed class ParameterPathTests
     [Fact]
     public void BFloat16IsSummedInFloat32()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using TextClassifier one = Classifier(), other = Classifier("tiny-roberta-finetuned");
         using TextClassifier first = one.Clone(dtype: ScalarType.BFloat16), second = other.Clone(dtype: ScalarType.BFloat16);
         using var path = new ParameterPath(first, second);
@@ -270,7 +270,7 @@ public sealed class ParameterPathTests
     {
         using var folder = new TemporaryFolder();
         ModelConfig config = ModelConfig.Load(Oracles.PathOf("tiny-t5", "config.json")).With(key, JsonNode.Parse(value));
-        using (LanguageModel model = LanguageModel.Load(Oracles.PathOf("tiny-t5")))
+        using (var model = LanguageModel.Load(Oracles.PathOf("tiny-t5")))
         {
             CheckpointFolder.Save(
                 folder.Path, config, model.Parameters.Select(pair => (pair.Key, (Tensor)pair.Value)), CheckpointTokenizer.Load(Oracles.PathOf("tiny-t5")).Files);
@@ -295,7 +295,7 @@ public sealed class ParameterPathTests
         {
             Toy.Shake(path.Names.SelectMany(path.Controls), 5);
             path.Save(file);
-            using ParameterPath loaded = ParameterPath.Load(file, first, second);
+            using var loaded = ParameterPath.Load(file, first, second);
             Assert.Equal((2, PathEnd.Second), (loaded.Bends, loaded.Task));
             Assert.Equal(path.Names, loaded.Names);
             using TextClassifier one = path.CreateWalker(), other = loaded.CreateWalker();
@@ -315,7 +315,7 @@ public sealed class ParameterPathTests
         using TextClassifier first = Classifier(), second = Classifier("tiny-roberta-finetuned");
         using var path = new ParameterPath(first, second);
         path.Save(file);
-        using ParameterPath loaded = ParameterPath.Load(file, first, second);
+        using var loaded = ParameterPath.Load(file, first, second);
         Assert.Equal(0, loaded.Bends);
     }
 
@@ -352,12 +352,12 @@ public sealed class ParameterPathTests
 
         void Says(string what, Action<Dictionary<string, string>, Dictionary<string, Tensor>> change)
         {
-            using (var scope = NewDisposeScope())
+            using (DisposeScope scope = NewDisposeScope())
             {
                 path.Save(file);
                 Dictionary<string, string> metadata;
                 Dictionary<string, Tensor> tensors;
-                using (SafetensorsFile stored = SafetensorsFile.Open(file))
+                using (var stored = SafetensorsFile.Open(file))
                 {
                     metadata = new(stored.Metadata, StringComparer.Ordinal);
                     tensors = stored.ReadAll().ToDictionary(pair => pair.Name, pair => pair.Value, StringComparer.Ordinal);
@@ -379,8 +379,8 @@ public sealed class ParameterPathTests
         }
 
         // That folder has weights alone.
-        TextClassifier classifier = TextClassifier.Create(Oracles.PathOf("tiny-roberta"), settings ?? Words, seed: seed);
-        using LanguageModel tuned = LanguageModel.Load(Oracles.PathOf(folder));
+        var classifier = TextClassifier.Create(Oracles.PathOf("tiny-roberta"), settings ?? Words, seed: seed);
+        using var tuned = LanguageModel.Load(Oracles.PathOf(folder));
         using IDisposable noGradients = no_grad();
         foreach ((string name, Parameter parameter) in classifier.Backbone.Parameters)
         {
@@ -393,9 +393,9 @@ public sealed class ParameterPathTests
     /// <summary>Loss and accuracy on the rows of grafting.safetensors.</summary>
     private static (double Loss, double Accuracy) Measure(LanguageModel model)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using IDisposable inference = no_grad();
-        using SafetensorsFile oracle = SafetensorsFile.Open(Oracles.PathOf("grafting.safetensors"));
+        using var oracle = SafetensorsFile.Open(Oracles.PathOf("grafting.safetensors"));
         long[] ids = oracle.Read("rows").data<long>().ToArray(), lengths = oracle.Read("row_lengths").data<long>().ToArray();
         int start = 0;
         EncodedText[] rows = [.. lengths.Select(length =>
@@ -404,7 +404,7 @@ public sealed class ParameterPathTests
             start += (int)length;
             return new EncodedText(row, null, Array.IndexOf(row, MaskId));
         })];
-        using TokenBatch batch = TokenBatch.Create(rows, 1);
+        using var batch = TokenBatch.Create(rows, 1);
         Tensor logits = model.WordScores(model.EncodeAt(batch), oracle.Read("label_words")), labels = oracle.Read("labels");
         return (nn.functional.cross_entropy(logits, labels).item<float>(), logits.argmax(1).eq(labels).to(ScalarType.Float32).mean().item<float>());
     }

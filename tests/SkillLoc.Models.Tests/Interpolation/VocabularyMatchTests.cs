@@ -3,8 +3,8 @@ using System.Text.Json.Nodes;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
-using SkillLoc.Models.Generation;
 using SkillLoc.Models.Connectivity;
+using SkillLoc.Models.Generation;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tests.Checkpoints;
 using SkillLoc.Models.Tuning;
@@ -31,7 +31,7 @@ public sealed class VocabularyMatchTests
     [MemberData(nameof(Checkpoints))]
     public void OneModelWithItsTokensInOtherPlacesIsTheSameModel(string checkpoint, bool isTied)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
         using TextClassifier first = Classifier(checkpoint, folder.PathOf("first"), isTied, turned: false);
         using TextClassifier second = Classifier(checkpoint, folder.PathOf("second"), isTied, turned: true);
@@ -61,7 +61,7 @@ public sealed class VocabularyMatchTests
     [InlineData(PathEnd.Second)]
     public void ATokenThatOneEndLacksHasTheTasksRowOrNone(PathEnd task)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
         using TextClassifier first = Classifier("tiny-bert", folder.PathOf("first"), isTied: true, turned: false);
         using TextClassifier second = Classifier("tiny-bert", folder.PathOf("second"), isTied: true, turned: true, extra: true);
@@ -98,7 +98,7 @@ public sealed class VocabularyMatchTests
         path.MoveTo(walker, task == PathEnd.First ? 0 : 1);
         Assert.Equal(end.Fingerprint(), walker.Fingerprint());
         path.Save(folder.PathOf("curve.safetensors"));
-        using ParameterPath loaded = ParameterPath.Load(folder.PathOf("curve.safetensors"), first, second);
+        using var loaded = ParameterPath.Load(folder.PathOf("curve.safetensors"), first, second);
         Assert.Equal(path.Names, loaded.Names);
         using TextClassifier mixed = new CheckpointMixture(first, second, MixtureGranularity.Weight, task).CreateModel();
         Tests.Tuning.Toy.AssertClose(
@@ -106,7 +106,7 @@ public sealed class VocabularyMatchTests
 
         // A point of it is an ordinary checkpoint.
         walker.Save(folder.PathOf("point"));
-        using TextClassifier read = TextClassifier.Load(folder.PathOf("point"));
+        using var read = TextClassifier.Load(folder.PathOf("point"));
         Assert.Equal(walker.Fingerprint(), read.Fingerprint());
         Assert.Equal(end.Encode(Text + Extra[1]).Ids, read.Encode(Text + Extra[1]).Ids);
     }
@@ -125,7 +125,7 @@ public sealed class VocabularyMatchTests
 
         File.WriteAllText(Path.Join(pairs, "tokenizer_config.json"), """{"tokenizer_class":"RobertaTokenizer"}""");
         using TextClassifier first = Classifier("tiny-bert", folder.PathOf("first"), isTied: true, turned: false);
-        using TextClassifier second = TextClassifier.Create(pairs, Settings("tiny-bert"));
+        using var second = TextClassifier.Create(pairs, Settings("tiny-bert"));
         string message = Assert.Throws<ArgumentException>(() => new ParameterPath(first, second)).Message;
         Assert.Contains("the tokenizer's kind is WordPiece and byte pairs", message, StringComparison.Ordinal);
         Assert.Contains("kind of tokenizer", message, StringComparison.Ordinal);
@@ -135,8 +135,8 @@ public sealed class VocabularyMatchTests
         Write("tiny-roberta", moved, isTied: true, turned: true, extra: false);
         string config = Path.Join(moved, "config.json");
         File.WriteAllText(config, ModelConfig.Load(config).With("pad_token_id", 3).ToJson());
-        using TextClassifier roberta = TextClassifier.Create(Oracles.PathOf("tiny-roberta"), Settings("tiny-roberta"));
-        using TextClassifier other = TextClassifier.Create(moved, Settings("tiny-roberta"));
+        using var roberta = TextClassifier.Create(Oracles.PathOf("tiny-roberta"), Settings("tiny-roberta"));
+        using var other = TextClassifier.Create(moved, Settings("tiny-roberta"));
         message = Assert.Throws<ArgumentException>(() => new ParameterPath(roberta, other)).Message;
         Assert.Contains("the id that positions are counted from is 1 and 3", message, StringComparison.Ordinal);
     }
@@ -144,7 +144,7 @@ public sealed class VocabularyMatchTests
     [Fact]
     public void AMeanOfThreeIsTheMeanInTheFirstsVocabulary()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
         using TextClassifier first = Classifier("tiny-bert", folder.PathOf("first"), isTied: true, turned: false);
         using TextClassifier second = Classifier("tiny-bert", folder.PathOf("second"), isTied: true, turned: true);
@@ -200,9 +200,9 @@ public sealed class VocabularyMatchTests
     /// <summary>Writes an oracle's checkpoint, perhaps with its tokens turned about, more of them, or a head of its own.</summary>
     private static void Write(string checkpoint, string folder, bool isTied, bool turned, bool extra)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using IDisposable noGradients = no_grad();
-        using CheckpointFolder oracle = CheckpointFolder.Open(Oracles.PathOf(checkpoint));
+        using var oracle = CheckpointFolder.Open(Oracles.PathOf(checkpoint));
         string[] tokens = Tokens(checkpoint);
         int size = oracle.Config.VocabularySize;
 

@@ -16,8 +16,8 @@ public sealed class HeldTests
     [InlineData("tiny-t5")]
     public void A_model_that_nobody_refers_to_lives_to_the_end_of_its_pass(string oracle)
     {
-        using TokenBatch batch = TokenBatch.Create([new EncodedText([5, 6, 7], null, 1)], 1, CPU);
-        using (LanguageModel model = LanguageModel.Load(Oracles.PathOf(oracle)))
+        using var batch = TokenBatch.Create([new EncodedText([5, 6, 7], null, 1)], 1, CPU);
+        using (var model = LanguageModel.Load(Oracles.PathOf(oracle)))
         {
             // Only optimised code, which a method becomes in stages by being called often, forgets what it no longer needs.
             for (int i = 0; i < 400; i++)
@@ -33,7 +33,7 @@ public sealed class HeldTests
     [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
     private static bool LivesToTheEnd(string oracle, TokenBatch batch)
     {
-        LanguageModel model = LanguageModel.Load(Oracles.PathOf(oracle));
+        var model = LanguageModel.Load(Oracles.PathOf(oracle));
         var watch = new Watch(model, collect: true);
         model.Encode(batch, hooks: watch.Hooks()).Dispose();
         return watch.Lives;

@@ -58,7 +58,7 @@ public sealed class TensorArithmeticTests
         {
             foreach (ScalarType type in one.Types)
             {
-                using var scope = NewDisposeScope();
+                using DisposeScope scope = NewDisposeScope();
                 Tensor expected = one.Torchs(Input(type)), found = one.Ours(Input(type));
                 Assert.Equal(expected.dtype, found.dtype);
                 Assert.Equal(expected.shape, found.shape);
@@ -83,7 +83,7 @@ public sealed class TensorArithmeticTests
 
         static byte[] Bytes(Case one)
         {
-            using var scope = NewDisposeScope();
+            using DisposeScope scope = NewDisposeScope();
             return one.Ours(Input(one.Types[0])).bytes.ToArray();
         }
     }

@@ -1,3 +1,4 @@
+using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Neurons;
@@ -31,8 +32,8 @@ public sealed class NeuronOracleTests : IDisposable
         SetPrompt(exact);
         var probe = new NeuronProbe(_classifier, kind);
         EncodedText[] train = Rows("train"), dev = Rows("dev");
-        ProbeTask labels = ProbeTask.Binary(Labels(), "1");
-        NeuronValues expected = NeuronValues.Load(_oracle.Path, name + ".baseline", probe.Shape);
+        var labels = ProbeTask.Binary(Labels(), "1");
+        var expected = NeuronValues.Load(_oracle.Path, name + ".baseline", probe.Shape);
 
         // Against float64 there is only the oracle's own rounding: neurons of up to 6, each a sum of 48 products in float32, so about
         // sqrt(48) * 2^-24 * 6 / 2 = 1.2e-6 (8.4e-7 was measured). In float32 ours comes to it, as kernels sum in orders of their own.
@@ -51,16 +52,16 @@ public sealed class NeuronOracleTests : IDisposable
     {
         SetPrompt(_classifier);
         EncodedText[] rows = Rows("dev")[..10];
-        NeuronSet set = NeuronSet.Load(_oracle.Path, "selected.0.1", [3, 96]);
-        NeuronValues means = NeuronValues.Load(_oracle.Path, "acc.baseline");
+        var set = NeuronSet.Load(_oracle.Path, "selected.0.1", [3, 96]);
+        var means = NeuronValues.Load(_oracle.Path, "acc.baseline");
         CheckLogits("logits.plain", _classifier, rows);
-        using (NeuronPerturbation zero = NeuronPerturbation.Zero(_classifier.Backbone, set))
+        using (var zero = NeuronPerturbation.Zero(_classifier.Backbone, set))
         {
             using IDisposable added = zero.AddTo(_classifier.Backbone.Hooks);
             CheckLogits("logits.zero", _classifier, rows);
         }
 
-        using (NeuronPerturbation mean = NeuronPerturbation.Mean(_classifier.Backbone, set, means))
+        using (var mean = NeuronPerturbation.Mean(_classifier.Backbone, set, means))
         {
             using IDisposable added = mean.AddTo(_classifier.Backbone.Hooks);
             CheckLogits("logits.mean", _classifier, rows);
@@ -80,9 +81,9 @@ public sealed class NeuronOracleTests : IDisposable
 
     private void CheckLogits(string name, TextClassifier classifier, EncodedText[] rows)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using IDisposable inference = no_grad();
-        using var batch = classifier.Batch(rows);
+        using TokenBatch batch = classifier.Batch(rows);
         Tensor hidden = classifier.Backbone.EncodeAt(batch);
         Tensor expected = _oracle.Read(name), logits = classifier.Backbone.WordScores(hidden, tensor(new long[] { 515, 632 }));
         Assert.True(allclose(expected, logits, 1e-4, 1e-4), name);
@@ -97,7 +98,7 @@ public sealed class NeuronOracleTests : IDisposable
 
     private EncodedText[] Rows(string name)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         long[] ids = _oracle.Read(name + "_rows").data<long>().ToArray(), lengths = _oracle.Read(name + "_lengths").data<long>().ToArray();
         int start = 0;
         return [.. lengths.Select(length =>

@@ -80,12 +80,12 @@ public sealed class NeuronProbeTests : IDisposable
     [Fact]
     public void NoiseIsOneDrawForEachRowAndNeuronAtEveryPosition()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         NeuronSet set = SkillNeurons.Select(new NeuronValues([.. Enumerable.Range(0, 288).Select(i => i / 288.0)], 3, 96), 0.5).Within(1, 2);
         using TokenBatch batch = _classifier.Batch([.. Enumerable.Range(0, 8).Select(i => Rows()[i % 2])]);
-        using NeuronPerturbation other = NeuronPerturbation.Gaussian(_classifier.Backbone, set, seed: 3, alpha: 0.1);
+        using var other = NeuronPerturbation.Gaussian(_classifier.Backbone, set, seed: 3, alpha: 0.1);
         Assert.Equal(0, Added(other, 0).abs().sum().item<float>());
-        using NeuronPerturbation first = NeuronPerturbation.Gaussian(_classifier.Backbone, set, seed: 3, alpha: 0.1);
+        using var first = NeuronPerturbation.Gaussian(_classifier.Backbone, set, seed: 3, alpha: 0.1);
         Tensor added = Added(first, 1);
         Assert.True(allclose(added, added.narrow(1, 0, 1).expand_as(added), 1e-4, 1e-6));
         float[] drawn = added.narrow(1, 0, 1).squeeze(1).narrow(1, 48, 48).reshape(-1).data<float>().ToArray();
@@ -93,7 +93,7 @@ public sealed class NeuronProbeTests : IDisposable
         Assert.Equal(drawn.Length, drawn.Distinct().Count());
         Assert.InRange(Math.Sqrt(drawn.Average(value => value * value)), 0.08, 0.12);
         Assert.False(allclose(added, Added(first, 1), 1e-2, 1e-2));
-        using NeuronPerturbation again = NeuronPerturbation.Gaussian(_classifier.Backbone, set, seed: 3, alpha: 0.1);
+        using var again = NeuronPerturbation.Gaussian(_classifier.Backbone, set, seed: 3, alpha: 0.1);
         Assert.True(added.Equals(Added(again, 1)));
 
         Tensor Added(NeuronPerturbation perturbation, int layer)
@@ -123,7 +123,7 @@ public sealed class NeuronProbeTests : IDisposable
         NeuronSet keep = SkillNeurons.Select(new NeuronValues([.. Enumerable.Range(0, 288).Select(i => i * 37 % 101 / 101.0)], 3, 96), 0.3);
         var others = new NeuronSet([.. keep.Members.ToArray().Select(member => !member)], 3, 96);
         using TextClassifier pruned = NeuronPruning.Prune(_classifier, keep, means);
-        using NeuronPerturbation mean = NeuronPerturbation.Mean(_classifier.Backbone, others, means);
+        using var mean = NeuronPerturbation.Mean(_classifier.Backbone, others, means);
         float[][] plain = _classifier.Score(rows);
         IDisposable added = mean.AddTo(_classifier.Backbone.Hooks);
         float[][] expected = _classifier.Score(rows), actual = pruned.Score(rows);
@@ -132,7 +132,7 @@ public sealed class NeuronProbeTests : IDisposable
         Assert.Contains(plain.Zip(actual), pair => Math.Abs(pair.First[0] - pair.Second[0]) > 1e-3);
 
         pruned.Save(Path.Join(folder.Path, "pruned"));
-        using TextClassifier loaded = TextClassifier.Load(Path.Join(folder.Path, "pruned"));
+        using var loaded = TextClassifier.Load(Path.Join(folder.Path, "pruned"));
         Assert.Equal([28, 28, 28], loaded.Backbone.Config.FeedForwardSizes);
         AssertClose(actual, loaded.Score(rows));
 
@@ -145,7 +145,7 @@ public sealed class NeuronProbeTests : IDisposable
     [Fact]
     public void TheReferencesBiasCountsKeptNeuronsToo()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         var keep = new NeuronSet([.. Enumerable.Range(0, 288).Select(i => i % 96 == 5)], 3, 96);
         var means = new NeuronValues([.. Enumerable.Range(0, 288).Select(i => (double)i / 100)], 3, 96);
         using TextClassifier ours = NeuronPruning.Prune(_classifier, keep, means, lowLayer: 2);
@@ -165,7 +165,7 @@ public sealed class NeuronProbeTests : IDisposable
         var keep = new NeuronSet([.. Enumerable.Range(0, means.Layers * means.Width).Select(i => i % 5 < 2)], means.Layers, means.Width);
         var others = new NeuronSet([.. keep.Members.ToArray().Select(member => !member)], means.Layers, means.Width);
         using TextClassifier pruned = NeuronPruning.Prune(classifier, keep, means);
-        using NeuronPerturbation mean = NeuronPerturbation.Mean(classifier.Backbone, others, means);
+        using var mean = NeuronPerturbation.Mean(classifier.Backbone, others, means);
         mean.AddTo(classifier.Backbone.Hooks);
         AssertClose(classifier.Score(rows), pruned.Score(rows));
     }
@@ -173,7 +173,7 @@ public sealed class NeuronProbeTests : IDisposable
     [Fact]
     public void RobertaBasePrunedToTwoPercentKeeps666ThousandthsOfItsParameters()
     {
-        ModelConfig full = ModelConfig.Roberta();
+        var full = ModelConfig.Roberta();
         Assert.Equal(124_697_433, LanguageModel.ParameterCount(full));
         ModelConfig pruned = full.WithFeedForwardSizes([3072, 3072, 3072, .. Enumerable.Repeat(61, 9)]);
         Assert.Equal(0.66598, NeuronPruning.ParameterRatio(pruned, full), 5e-6);
@@ -188,7 +188,7 @@ public sealed class NeuronProbeTests : IDisposable
         Assert.Equal(3, times.Count);
         Assert.All(times, time => Assert.True(time.Seconds > 0 && time.Metric == times[0].Metric));
         TimedEvaluation.Save(Path.Join(folder.Path, "speed.safetensors"), times);
-        using SafetensorsFile file = SafetensorsFile.Open(Path.Join(folder.Path, "speed.safetensors"));
+        using var file = SafetensorsFile.Open(Path.Join(folder.Path, "speed.safetensors"));
         using Tensor seconds = file.Read("inference_time");
         Assert.Equal(times.Select(time => time.Seconds), seconds.data<double>().ToArray());
     }
@@ -197,7 +197,7 @@ public sealed class NeuronProbeTests : IDisposable
     public void WhatDoesNotFitIsNamed()
     {
         EncodedText[] rows = Rows();
-        using TextClassifier plain = TextClassifier.Create(Oracles.PathOf("tiny-roberta"), new ClassifierSettings
+        using var plain = TextClassifier.Create(Oracles.PathOf("tiny-roberta"), new ClassifierSettings
         {
             Template = "*cls**sent_0*_It_was*mask*.*sep+*",
             Labels = ["no", "yes"],
@@ -207,7 +207,7 @@ public sealed class NeuronProbeTests : IDisposable
         Assert.Equal([3, 96], new NeuronProbe(plain, NeuronProbeKind.TextMean).Shape);
 
         var probe = new NeuronProbe(_classifier);
-        ProbeTask task = ProbeTask.Binary([.. rows.Select((_, i) => i % 2)]);
+        var task = ProbeTask.Binary([.. rows.Select((_, i) => i % 2)]);
         Contains("[3, 96]", Assert.Throws<ArgumentException>(() => probe.Accuracy(rows, task, new NeuronValues(new double[288], 3, 96))));
         Contains("30 labels for 29 rows", Assert.Throws<ArgumentException>(() => probe.Baselines(rows[1..], [task])));
         Assert.Throws<ArgumentException>(() => probe.Baseline([]));
@@ -276,7 +276,7 @@ public sealed class NeuronProbeTests : IDisposable
     /// <summary>The definition, on one row without padding.</summary>
     private static float[] ByHand(TextClassifier classifier, EncodedText row, NeuronProbeKind kind, NeuronPosition[] neurons)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using IDisposable inference = no_grad();
         using TokenBatch batch = classifier.Batch([row]);
         var recording = new Recording(classifier.Backbone, scope);

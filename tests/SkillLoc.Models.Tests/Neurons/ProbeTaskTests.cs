@@ -17,7 +17,7 @@ public sealed class ProbeTaskTests
     [Fact]
     public void MoreThanTwoLabelsNeedSubtasks()
     {
-        var error = Assert.Throws<ArgumentException>(() => ProbeTask.Binary([0, 1, 2]));
+        ArgumentException error = Assert.Throws<ArgumentException>(() => ProbeTask.Binary([0, 1, 2]));
         Assert.Contains("label 2", error.Message, StringComparison.Ordinal);
         Assert.Contains(nameof(ProbeTask.OneVersusRest), error.Message, StringComparison.Ordinal);
         Assert.Equal([false, true], ProbeTask.Binary([0, 1]).Labels);

@@ -37,8 +37,8 @@ public sealed class SkillNeuronsTests
     [InlineData("0.2")]
     public void SetsOfTheOraclesAccuraciesAreTheOracles(string name)
     {
-        NeuronValues accuracies = NeuronValues.Load(Oracles.PathOf("neurons.safetensors"), "acc.dev", [3, 8, 96]);
-        NeuronSet expected = NeuronSet.Load(Oracles.PathOf("neurons.safetensors"), "selected." + name, [3, 96]);
+        var accuracies = NeuronValues.Load(Oracles.PathOf("neurons.safetensors"), "acc.dev", [3, 8, 96]);
+        var expected = NeuronSet.Load(Oracles.PathOf("neurons.safetensors"), "selected." + name, [3, 96]);
         NeuronSet selected = SkillNeurons.Select(Predictivity.Margins([accuracies]), double.Parse(name, System.Globalization.CultureInfo.InvariantCulture));
         Assert.Equal(expected.Members.ToArray(), selected.Members.ToArray());
     }
@@ -139,7 +139,7 @@ public sealed class SkillNeuronsTests
         NeuronSet half = SkillNeurons.Select(predictivity, 0.5);
         half.Save(Path.Join(folder.Path, "half.safetensors"));
         Assert.Equal(half.Members.ToArray(), NeuronSet.Load(Path.Join(folder.Path, "half.safetensors")).Members.ToArray());
-        using (SafetensorsFile file = SafetensorsFile.Open(Path.Join(folder.Path, "half.safetensors")))
+        using (var file = SafetensorsFile.Open(Path.Join(folder.Path, "half.safetensors")))
         {
             Assert.Equal(ScalarType.Bool, file.Tensors.Single().Dtype);
         }
@@ -153,7 +153,7 @@ public sealed class SkillNeuronsTests
         using var folder = new TemporaryFolder();
         string path = Path.Join(folder.Path, "a.safetensors");
         new NeuronValues([1, 2, 3, 4, 5, 6], 2, 3).Save(path);
-        var error = Assert.Throws<InvalidDataException>(() => NeuronValues.Load(path, expectedShape: [2, 4]));
+        InvalidDataException error = Assert.Throws<InvalidDataException>(() => NeuronValues.Load(path, expectedShape: [2, 4]));
         Assert.Contains("[2, 3]", error.Message, StringComparison.Ordinal);
         Assert.Contains("[2, 4]", error.Message, StringComparison.Ordinal);
         Assert.Contains(path, error.Message, StringComparison.Ordinal);

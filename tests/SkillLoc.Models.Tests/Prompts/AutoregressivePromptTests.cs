@@ -28,7 +28,7 @@ public class AutoregressivePromptTests
     [InlineData("ag_news", " summary: {0}\n topic:", "0= World|1= Sports|2= Business|3= Science")]
     public void Tasks_ask_as_in_the_paper(string name, string template, string options)
     {
-        var task = PromptTasks.Find(name);
+        PromptTask task = PromptTasks.Find(name);
         Assert.Equal(template, task.Autoregressive!.Template.ToString());
         Assert.Equal(options, string.Join('|', task.Verbalizer.Labels.Zip(task.Autoregressive.Options, (label, option) => $"{label}={option}")));
         Assert.Equal(256, task.Autoregressive.MaxLength);
@@ -42,7 +42,7 @@ public class AutoregressivePromptTests
     [Fact]
     public void A_prompt_fits_its_task()
     {
-        var task = PromptTasks.Find("sst-2");
+        PromptTask task = PromptTasks.Find("sst-2");
         Assert.Throws<ArgumentException>(() => task with { Autoregressive = new("{0}", " a", " b", " c") });
         Assert.Throws<ArgumentException>(() => task with { Autoregressive = new("{0} {1}", " a", " b") });
 
@@ -65,14 +65,14 @@ public class AutoregressivePromptTests
     public void Rows_are_encoded_as_one_text_and_scored_at_its_end()
     {
         // "..." is one token across the border of sentence and template.
-        foreach (var (template, first, second, text) in new[]
+        foreach ((string? template, string? first, string? second, string? text) in new[]
         {
             (Tone, "A good film...", null, "\"A good film...\" has a tone that is"),
             (Inference, "It is.", "It {0} not!", " It is.\n question: It {0} not! true or false?\n answer:"),
             ("{0}. So", "Well..", null, "Well... So"),
         })
         {
-            var encoded = Encoder(template).Encode(first, second);
+            EncodedText encoded = Encoder(template).Encode(first, second);
             Assert.Equal(Gpt2.Encode(text), encoded.Ids);
             Assert.Equal(encoded.Ids.Length - 1, encoded.Position);
             Assert.Null(encoded.TokenTypes);
@@ -82,7 +82,7 @@ public class AutoregressivePromptTests
     [Fact]
     public void Special_spellings_are_text()
     {
-        var ids = Encoder(Tone).Encode("<|endoftext|>", null).Ids;
+        int[] ids = Encoder(Tone).Encode("<|endoftext|>", null).Ids;
         Assert.DoesNotContain(Gpt2.PadId, ids);
         Assert.Equal("\"<|endoftext|>\" has a tone that is", Gpt2.Decode(ids));
     }
@@ -90,15 +90,15 @@ public class AutoregressivePromptTests
     [Fact]
     public void Sentences_give_way_and_the_template_stays()
     {
-        var first = string.Concat(Enumerable.Repeat(" film", 40))[1..];
-        var second = string.Concat(Enumerable.Repeat(" story", 10))[1..];
-        var whole = Gpt2.Encode($" {first}\n question: {second} true or false?\n answer:");
+        string first = string.Concat(Enumerable.Repeat(" film", 40))[1..];
+        string second = string.Concat(Enumerable.Repeat(" story", 10))[1..];
+        int[] whole = Gpt2.Encode($" {first}\n question: {second} true or false?\n answer:");
         int[] ask = Gpt2.Encode("\n question:"), end = Gpt2.Encode(" true or false?\n answer:");
 
         // 40 and 10 sentence tokens: the longer one is cut first, then both alike.
-        var template = whole.Length - 50;
+        int template = whole.Length - 50;
         Assert.Equal(ask.Length + end.Length, template);
-        var cut = Encoder(Inference, template + 25).Encode(first, second);
+        EncodedText cut = Encoder(Inference, template + 25).Encode(first, second);
         Assert.Equal([.. whole[..15], .. whole[40..]], cut.Ids);
         cut = Encoder(Inference, template + 6).Encode(first, second);
         Assert.Equal([.. whole[..3], .. ask, .. Gpt2.Encode(" story story story"), .. end], cut.Ids);
@@ -112,18 +112,18 @@ public class AutoregressivePromptTests
     [InlineData("film...", "😀")]
     public void Characters_of_many_bytes_keep_their_places(string start, string repeated)
     {
-        var text = start + string.Concat(Enumerable.Repeat(repeated, 30)) + ".";
-        var whole = Gpt2.Encode($"\"{text}\" has a tone that is");
+        string text = start + string.Concat(Enumerable.Repeat(repeated, 30)) + ".";
+        int[] whole = Gpt2.Encode($"\"{text}\" has a tone that is");
         int[] end = Gpt2.Encode("\" has a tone that is");
-        var cut = Encoder(Tone, end.Length + 12).Encode(text, null).Ids;
+        int[] cut = Encoder(Tone, end.Length + 12).Encode(text, null).Ids;
         Assert.Equal([.. whole[..12], .. end], cut);
     }
 
     [Fact]
     public void Head_and_tail_keep_what_they_say()
     {
-        var text = string.Concat(Enumerable.Repeat("bad good ", 30));
-        var whole = Encoder(Tone).Encode(text, null).Ids;
+        string text = string.Concat(Enumerable.Repeat("bad good ", 30));
+        int[] whole = Encoder(Tone).Encode(text, null).Ids;
         Assert.Equal(whole[^16..], Encoder(Tone, 16, Truncation.Head).Encode(text, null).Ids);
         Assert.Equal(whole[..16], Encoder(Tone, 16, Truncation.Tail).Encode(text, null).Ids);
     }

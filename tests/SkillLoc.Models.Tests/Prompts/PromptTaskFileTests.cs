@@ -12,7 +12,7 @@ public sealed class PromptTaskFileTests : IDisposable
     [Fact]
     public void Tasks_of_a_user_are_read()
     {
-        var tasks = Load("""
+        IReadOnlyList<PromptTask> tasks = Load("""
             [
               // The order of the labels is the file's.
               { "name": "stance", "template": "*cls**sent-_0*?*mask*,*+sentl_1**sep+*",
@@ -35,7 +35,7 @@ public sealed class PromptTaskFileTests : IDisposable
             [{ "name": "tone", "template": "*cls**sent_0*_It_was*mask*.*sep+*", "mapping": { "bad": "terrible", "good": "great" },
                "autoregressive": { "template": "{0} Verdict:", "options": { "good": " fine", LABEL: " poor" }, "max_length": 99 } }]
             """;
-        var prompt = Load(Task.Replace("LABEL", "\"bad\""))[0].Autoregressive!;
+        AutoregressivePrompt prompt = Load(Task.Replace("LABEL", "\"bad\""))[0].Autoregressive!;
         Assert.Equal([" poor", " fine"], prompt.Options);
         Assert.Equal(("{0} Verdict:", 99), (prompt.Template.ToString(), prompt.MaxLength));
         Assert.Contains(
@@ -57,7 +57,7 @@ public sealed class PromptTaskFileTests : IDisposable
     [InlineData("\"name\": \" \", \"template\": \"*sent_0**mask*\", \"mapping\": {\"0\": \"a\", \"1\": \"b\"}", "name is empty")]
     public void A_wrong_task_is_answered_with_file_and_property(string task, string expected)
     {
-        var e = Assert.Throws<InvalidDataException>(() => Load($"[{{{task}}}]"));
+        InvalidDataException e = Assert.Throws<InvalidDataException>(() => Load($"[{{{task}}}]"));
         Assert.Contains("tasks.json", e.Message);
         Assert.Contains(expected, e.Message);
     }
@@ -74,7 +74,7 @@ public sealed class PromptTaskFileTests : IDisposable
 
     private IReadOnlyList<PromptTask> Load(string json)
     {
-        var path = _folder.PathOf("tasks.json");
+        string path = _folder.PathOf("tasks.json");
         File.WriteAllText(path, json);
         return PromptTasks.Load(path);
     }

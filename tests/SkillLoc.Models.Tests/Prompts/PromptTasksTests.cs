@@ -25,7 +25,7 @@ public class PromptTasksTests
     [InlineData("mpqa", "*cls**sent_0*_It_was*mask*.*sep+*", "{'0':'terrible','1':'great'}", 110, null, 128)]
     public void Tasks_are_those_of_the_paper(string name, string template, string mapping, int? first, int? other, int length)
     {
-        var task = PromptTasks.Find(name);
+        PromptTask task = PromptTasks.Find(name);
         Assert.Equal(template, task.Template.ToString());
         Assert.Equal(mapping, task.Verbalizer.ToString());
         Assert.Equal((first, other, length), (task.FirstSentenceLimit, task.OtherSentenceLimit, task.MaxLength));
@@ -40,7 +40,7 @@ public class PromptTasksTests
         Assert.Equal(PromptMetric.MatthewsCorrelation, PromptTasks.Find("cola").Metric);
         Assert.Equal(PromptMetric.AccuracyAndF1, PromptTasks.Find("qqp").Metric);
         Assert.Equal(PromptMetric.Accuracy, PromptTasks.Find("mnli").Metric);
-        var similarity = PromptTasks.Find("sts-b");
+        PromptTask similarity = PromptTasks.Find("sts-b");
         Assert.True(similarity.IsRegression);
         Assert.True(similarity.IsPair);
         Assert.Equal(new ScoreRange(0, 5), similarity.ScoreRange);
@@ -50,7 +50,7 @@ public class PromptTasksTests
     [Fact]
     public void An_unknown_task_is_answered_with_the_known_ones()
     {
-        var e = Assert.Throws<ArgumentException>(() => PromptTasks.Find("sst2"));
+        ArgumentException e = Assert.Throws<ArgumentException>(() => PromptTasks.Find("sst2"));
         Assert.Contains("sst2", e.Message, StringComparison.Ordinal);
         Assert.Contains("sst-2, imdb", e.Message, StringComparison.Ordinal);
     }

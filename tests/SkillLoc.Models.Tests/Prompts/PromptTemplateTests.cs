@@ -52,7 +52,7 @@ public class PromptTemplateTests
     [InlineData("*mask**labelx_0*", "demonstration")]
     public void A_wrong_template_is_explained(string template, string said)
     {
-        var e = Assert.Throws<FormatException>(() => PromptTemplate.Parse(template));
+        FormatException e = Assert.Throws<FormatException>(() => PromptTemplate.Parse(template));
         Assert.Contains(said, e.Message, StringComparison.Ordinal);
         Assert.Contains(template, e.Message, StringComparison.Ordinal);
     }

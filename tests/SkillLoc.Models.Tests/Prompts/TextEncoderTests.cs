@@ -14,8 +14,8 @@ public class TextEncoderTests
     [Fact]
     public void Pieces_are_encoded_apart_and_joined()
     {
-        var roberta = Load("tiny-roberta");
-        var encoded = Encoder(Sentiment, roberta).Encode("A good film", null);
+        CheckpointTokenizer roberta = Load("tiny-roberta");
+        EncodedText encoded = Encoder(Sentiment, roberta).Encode("A good film", null);
         int[] ids =
         [
             roberta.ClsId, .. roberta.Encode("A good film"), .. roberta.Encode(" It was"), roberta.MaskId, roberta.TokenId(".")!.Value, roberta.SepId,
@@ -30,8 +30,8 @@ public class TextEncoderTests
     [Fact]
     public void Bert_has_token_types()
     {
-        var bert = Load("tiny-bert");
-        var encoded = Encoder("*cls**sent_0**mask**sep+**sent_1**sep*", bert).Encode("good", "bad bad");
+        CheckpointTokenizer bert = Load("tiny-bert");
+        EncodedText encoded = Encoder("*cls**sent_0**mask**sep+**sent_1**sep*", bert).Encode("good", "bad bad");
         Assert.Equal([0, 0, 0, 0, 1, 1, 1], encoded.TokenTypes!);
         Assert.Equal(2, encoded.Position);
 
@@ -44,8 +44,8 @@ public class TextEncoderTests
     [Fact]
     public void Label_words_and_limits()
     {
-        var roberta = Load("tiny-roberta");
-        var words = Verbalizer.ParseMapping("{'0':'bad','1':'good'}").Resolve(roberta);
+        CheckpointTokenizer roberta = Load("tiny-roberta");
+        int[] words = Verbalizer.ParseMapping("{'0':'bad','1':'good'}").Resolve(roberta);
         var template = PromptTemplate.Parse("*sent_0**label_1**mask**+sent_1**+sent_0*");
         var encoder = new TemplateEncoder(template, roberta, words, 128) { FirstSentenceLimit = 3, OtherSentenceLimit = 1 };
         Assert.Equal(
@@ -57,8 +57,8 @@ public class TextEncoderTests
     [Fact]
     public void Rows_cannot_move_the_mask()
     {
-        var roberta = Load("tiny-roberta");
-        var encoded = Encoder(Sentiment, roberta).Encode("<mask> </s> <s>", null);
+        CheckpointTokenizer roberta = Load("tiny-roberta");
+        EncodedText encoded = Encoder(Sentiment, roberta).Encode("<mask> </s> <s>", null);
         Assert.Single(encoded.Ids, id => id == roberta.MaskId);
         Assert.Single(encoded.Ids, id => id == roberta.SepId);
         Assert.Equal(roberta.MaskId, encoded.Ids[encoded.Position]);
@@ -67,14 +67,14 @@ public class TextEncoderTests
     [Fact]
     public void Too_long_rows_lose_the_ends_of_their_longest_sentences()
     {
-        var roberta = Load("tiny-roberta");
-        var (first, second) = (Repeat("bad ", 40), Repeat("good ", 10));
-        var whole = Encoder(Entails, roberta, 500).Encode(first + ".", second);
-        var (firstLength, secondLength) = (roberta.Encode(first).Length, roberta.Encode(" " + second).Length);
-        var template = whole.Ids.Length - firstLength - secondLength;
+        CheckpointTokenizer roberta = Load("tiny-roberta");
+        (string? first, string? second) = (Repeat("bad ", 40), Repeat("good ", 10));
+        EncodedText whole = Encoder(Entails, roberta, 500).Encode(first + ".", second);
+        (int firstLength, int secondLength) = (roberta.Encode(first).Length, roberta.Encode(" " + second).Length);
+        int template = whole.Ids.Length - firstLength - secondLength;
 
         // Twice the shorter sentence's length: it stays whole, and the longer one is cut to the same length.
-        var cut = Encoder(Entails, roberta, template + (2 * secondLength)).Encode(first + ".", second);
+        EncodedText cut = Encoder(Entails, roberta, template + (2 * secondLength)).Encode(first + ".", second);
         Assert.Equal([.. whole.Ids[..(1 + secondLength)], .. whole.Ids[(1 + firstLength)..]], cut.Ids);
         Assert.Equal(roberta.MaskId, cut.Ids[cut.Position]);
 
@@ -89,15 +89,15 @@ public class TextEncoderTests
     [Fact]
     public void Head_and_tail_keep_what_they_say()
     {
-        var roberta = Load("tiny-roberta");
-        var text = Repeat("bad good ", 30);
-        var whole = Encoder(Sentiment, roberta).Encode(text, null);
+        CheckpointTokenizer roberta = Load("tiny-roberta");
+        string text = Repeat("bad good ", 30);
+        EncodedText whole = Encoder(Sentiment, roberta).Encode(text, null);
 
-        var head = Encoder(Sentiment, roberta, 16, Truncation.Head).Encode(text, null);
+        EncodedText head = Encoder(Sentiment, roberta, 16, Truncation.Head).Encode(text, null);
         Assert.Equal(whole.Ids[^16..], head.Ids);
         Assert.Equal(roberta.MaskId, head.Ids[head.Position]);
 
-        var e = Assert.Throws<InvalidDataException>(() => Encoder(Sentiment, roberta, 16, Truncation.Tail).Encode(text, null));
+        InvalidDataException e = Assert.Throws<InvalidDataException>(() => Encoder(Sentiment, roberta, 16, Truncation.Tail).Encode(text, null));
         Assert.Contains("mask", e.Message, StringComparison.Ordinal);
         Assert.Contains("16", e.Message, StringComparison.Ordinal);
         Assert.Throws<InvalidDataException>(() => Encoder(Topic, roberta, 16, Truncation.Head).Encode(text, null));
@@ -110,7 +110,7 @@ public class TextEncoderTests
     [Fact]
     public void A_template_for_pairs_wants_pairs()
     {
-        var e = Assert.Throws<InvalidDataException>(() => Encoder(Entails, Load("tiny-roberta")).Encode("one", null));
+        InvalidDataException e = Assert.Throws<InvalidDataException>(() => Encoder(Entails, Load("tiny-roberta")).Encode("one", null));
         Assert.Contains("second sentence", e.Message, StringComparison.Ordinal);
     }
 
@@ -123,7 +123,7 @@ public class TextEncoderTests
     [InlineData("tiny-bert")]
     public void A_text_of_a_hundred_thousand_characters_is_quick(string checkpoint)
     {
-        var encoder = Encoder(Sentiment, Load(checkpoint));
+        TemplateEncoder encoder = Encoder(Sentiment, Load(checkpoint));
         encoder.Encode("warm up", null);
         var watch = Stopwatch.StartNew();
         Assert.Equal(128, encoder.Encode(Repeat("a good film ", 100_000 / 12), null).Ids.Length);

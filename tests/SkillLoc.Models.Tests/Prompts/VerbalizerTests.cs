@@ -57,7 +57,7 @@ public class VerbalizerTests
     public void Words_are_single_tokens_after_a_space()
     {
         var roberta = CheckpointTokenizer.Load(OracleFolders.Of("tiny-roberta"));
-        var ids = Verbalizer.ParseMapping("{'0':'bad','1':'good','2':'<unk>','3':'.'}").Resolve(roberta);
+        int[] ids = Verbalizer.ParseMapping("{'0':'bad','1':'good','2':'<unk>','3':'.'}").Resolve(roberta);
         Assert.Equal([roberta.TokenId("Ġbad"), roberta.TokenId("Ġgood"), roberta.UnknownId, roberta.TokenId(".")], ids.Select(id => (int?)id));
 
         var bert = CheckpointTokenizer.Load(OracleFolders.Of("tiny-bert"));
@@ -72,7 +72,7 @@ public class VerbalizerTests
     public void A_word_that_is_not_one_token_is_named(string checkpoint, string mapping, string said)
     {
         var tokenizer = CheckpointTokenizer.Load(OracleFolders.Of(checkpoint));
-        var e = Assert.Throws<ArgumentException>(() => Verbalizer.ParseMapping(mapping).Resolve(tokenizer));
+        ArgumentException e = Assert.Throws<ArgumentException>(() => Verbalizer.ParseMapping(mapping).Resolve(tokenizer));
         Assert.Contains(said, e.Message, StringComparison.Ordinal);
     }
 }

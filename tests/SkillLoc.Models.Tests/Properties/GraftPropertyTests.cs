@@ -190,7 +190,7 @@ public sealed class GraftPropertyTests : IDisposable
 
         double[] Movements(string name)
         {
-            using var scope = NewDisposeScope();
+            using DisposeScope scope = NewDisposeScope();
             return [.. (tuned.Parameters[name] - pretrained.Parameters[name]).abs().data<float>().ToArray().Select(value => (double)value)];
         }
     }

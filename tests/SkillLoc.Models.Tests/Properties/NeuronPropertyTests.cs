@@ -43,7 +43,7 @@ public sealed class NeuronPropertyTests : IDisposable
             Assert.Equal(control.Members, given.set.RandomControl(given.seed).Members);
             string path = Path.Join(_folder, "set.safetensors");
             given.set.Save(path);
-            NeuronSet loaded = NeuronSet.Load(path);
+            var loaded = NeuronSet.Load(path);
             Assert.Equal((given.set.Layers, given.set.Width), (loaded.Layers, loaded.Width));
             Assert.Equal(given.set.Members, loaded.Members);
             Assert.Equal(

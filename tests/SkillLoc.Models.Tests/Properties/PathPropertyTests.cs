@@ -61,7 +61,7 @@ public sealed class PathPropertyTests : IDisposable
         select (bends, places),
         given =>
         {
-            using var scope = NewDisposeScope();
+            using DisposeScope scope = NewDisposeScope();
             using ParameterPath line = new(_first, _second), curve = new(_first, _second, bends: given.bends);
             Assert.Equal(line.Names, curve.Names);
             foreach (string name in curve.Names)
@@ -93,7 +93,7 @@ public sealed class PathPropertyTests : IDisposable
         select (granularity, weights),
         given =>
         {
-            using var scope = NewDisposeScope();
+            using DisposeScope scope = NewDisposeScope();
             var mixture = new CheckpointMixture(_first, _second, given.granularity);
             mixture.SetWeights(given.weights[..mixture.Groups.Count]);
             Assert.All(mixture.Groups, group => Assert.Equal(1, group.FirstShare + group.SecondShare, 1e-12));
@@ -113,7 +113,7 @@ public sealed class PathPropertyTests : IDisposable
         Gen.Choose(0, 5).ArrayOf(3).Where(shares => shares.Sum() > 0),
         shares =>
         {
-            using var scope = NewDisposeScope();
+            using DisposeScope scope = NewDisposeScope();
             using ParameterPath line = new(_first, _second);
             using TextClassifier middle = line.CreateWalker();
             line.MoveTo(middle, 0.5);
@@ -135,7 +135,7 @@ public sealed class PathPropertyTests : IDisposable
         Gen.Choose(-50, 50).Select(i => i / 8f).ArrayOf(5).ArrayOf(3),
         vectors =>
         {
-            using var scope = NewDisposeScope();
+            using DisposeScope scope = NewDisposeScope();
             Tensor[] points = [.. vectors.Select(vector => tensor(vector))];
             double ab = CheckpointDistance.Between(points[0], points[1]).L2, bc = CheckpointDistance.Between(points[1], points[2]).L2;
             double ac = CheckpointDistance.Between(points[0], points[2]).L2;

@@ -40,7 +40,7 @@ public sealed class PromptPropertyTests
         given =>
         {
             string written = $"*{string.Join("*" + given.empty, given.pieces.Select(piece => piece.Item1))}*";
-            PromptTemplate template = PromptTemplate.Parse(written);
+            var template = PromptTemplate.Parse(written);
             Assert.Equal(given.pieces.Select(piece => piece.Item2), template.Pieces);
             Assert.Equal(written, template.ToString());
             Assert.Equal(template.Pieces, PromptTemplate.Parse(template.ToString()).Pieces);
@@ -65,7 +65,7 @@ public sealed class PromptPropertyTests
             .Where(text => text.Contains("{0}", StringComparison.Ordinal)),
         written =>
         {
-            AutoregressiveTemplate template = AutoregressiveTemplate.Parse(written);
+            var template = AutoregressiveTemplate.Parse(written);
             Assert.Equal(written, template.ToString());
             Assert.Equal(written, string.Concat(template.Pieces.Select(Print)));
             Assert.Equal(written.Contains("{1}", StringComparison.Ordinal), template.IsPair);
@@ -95,7 +95,7 @@ public sealed class PromptPropertyTests
         entries =>
         {
             var verbalizer = new Verbalizer(entries.Select(entry => KeyValuePair.Create(entry.label, entry.word)));
-            Verbalizer read = Verbalizer.ParseMapping(verbalizer.ToString());
+            var read = Verbalizer.ParseMapping(verbalizer.ToString());
             Assert.Equal(entries.Select(entry => entry.label), read.Labels);
             Assert.Equal(entries.Select(entry => entry.word), read.Words);
             Assert.Equal(verbalizer.ToString(), read.ToString());
@@ -121,7 +121,7 @@ public sealed class PromptPropertyTests
         {
             string written = "{" + string.Join(
                 $"{given.space},{given.space}", given.numbers.Select(i => $"{i}{given.space}:{given.space}{given.quote}word {i}{given.quote}")) + given.space + "}";
-            Verbalizer read = Verbalizer.ParseMapping(written);
+            var read = Verbalizer.ParseMapping(written);
             Assert.Equal(given.numbers.Select(i => $"{i}"), read.Labels);
             Assert.Equal(given.numbers.Select(i => $"word {i}"), read.Words);
         });

@@ -39,10 +39,10 @@ public sealed class SafetensorsPropertyTests : IDisposable
         select (tensors, metadata: metadata.DistinctBy(pair => pair.key).ToDictionary(pair => pair.key, pair => pair.value)),
         given =>
         {
-            using var scope = NewDisposeScope();
+            using DisposeScope scope = NewDisposeScope();
             string path = Path.Join(_folder, "a.safetensors");
             SafetensorsWriter.Write(path, given.tensors.Select(entry => (entry.Name, Value: Of(entry))), given.metadata);
-            using SafetensorsFile file = SafetensorsFile.Open(path);
+            using var file = SafetensorsFile.Open(path);
             Assert.Equal(given.metadata, file.Metadata);
             Assert.Equal(given.tensors.Select(entry => entry.Name), file.Tensors.Select(info => info.Name));
             foreach ((string name, ScalarType type, long[] shape, byte[] bits) in given.tensors)
@@ -54,7 +54,7 @@ public sealed class SafetensorsPropertyTests : IDisposable
                 Assert.Equal(type, read.dtype);
                 Assert.Equal(shape, read.shape);
                 Assert.Equal(bits, BitsOf(read));
-                var stored = new byte[bits.Length];
+                byte[] stored = new byte[bits.Length];
                 file.CopyBytes(name, 0, stored);
                 Assert.Equal(bits, stored);
             }
@@ -74,12 +74,12 @@ public sealed class SafetensorsPropertyTests : IDisposable
         select (type.Type, rows, columns, step),
         given =>
         {
-            using var scope = NewDisposeScope();
+            using DisposeScope scope = NewDisposeScope();
             Tensor whole = arange(0, given.rows * given.columns * given.step, ScalarType.Int64).view(given.rows, given.columns * given.step).to(given.Type);
             Tensor spread = whole.t().slice(0, 0, given.columns * given.step, given.step);
             using var stream = new MemoryStream();
             SafetensorsWriter.Write(stream, [("w", spread)]);
-            using SafetensorsFile file = SafetensorsFile.FromBytes(stream.ToArray());
+            using var file = SafetensorsFile.FromBytes(stream.ToArray());
             Assert.Equal([given.columns, given.rows], file.Read("w").shape);
             Assert.Equal(BitsOf(spread.contiguous()), BitsOf(file.Read("w")));
         });
@@ -91,7 +91,7 @@ public sealed class SafetensorsPropertyTests : IDisposable
         select (tensors, share),
         given =>
         {
-            using var scope = NewDisposeScope();
+            using DisposeScope scope = NewDisposeScope();
             using var stream = new MemoryStream();
             SafetensorsWriter.Write(stream, given.tensors.Select(entry => (entry.Name, Of(entry))));
             byte[] whole = stream.ToArray();

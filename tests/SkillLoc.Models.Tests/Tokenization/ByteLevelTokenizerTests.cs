@@ -33,14 +33,14 @@ public sealed class ByteLevelTokenizerTests : IDisposable
     [InlineData("\u00A0he", "Â|ł|he")]
     public void Words_end_where_those_of_GPT2_end(string text, string tokens)
     {
-        var tokenizer = Load();
+        CheckpointTokenizer tokenizer = Load();
         Assert.Equal(tokens, string.Join('|', tokenizer.Encode(text).Select(tokenizer.TokenOf)));
     }
 
     [Fact]
     public void Special_tokens_are_not_made_by_merges()
     {
-        var tokenizer = Load();
+        CheckpointTokenizer tokenizer = Load();
         Assert.NotNull(tokenizer.TokenId("<mask>"));
         Assert.DoesNotContain(tokenizer.MaskId, tokenizer.Encode("a <mask> b<mask>"));
         Assert.Equal("a <mask> b<mask>", tokenizer.Decode(tokenizer.Encode("a <mask> b<mask>")));
@@ -49,7 +49,7 @@ public sealed class ByteLevelTokenizerTests : IDisposable
     [Fact]
     public void Any_text_comes_back()
     {
-        var tokenizer = Load();
+        CheckpointTokenizer tokenizer = Load();
         Prop.ForAll<string>(text => text is null || tokenizer.Decode(tokenizer.Encode(text)) == WellFormed(text)).QuickCheckThrowOnFailure();
         Assert.Equal("a\uFFFDb\uFFFD", tokenizer.Decode(tokenizer.Encode("a\uD800b\uDC00")));
         Assert.Equal("\uFFFD", tokenizer.Decode(tokenizer.Encode("\uD83D")));
@@ -60,9 +60,9 @@ public sealed class ByteLevelTokenizerTests : IDisposable
     [Fact]
     public void A_long_word_takes_no_quadratic_time()
     {
-        var tokenizer = Load();
+        CheckpointTokenizer tokenizer = Load();
         var watch = Stopwatch.StartNew();
-        var ids = tokenizer.Encode(new string('x', 100_000));
+        int[] ids = tokenizer.Encode(new string('x', 100_000));
         Assert.True(watch.Elapsed < TimeSpan.FromSeconds(5), $"{watch.Elapsed}");
         Assert.Equal(Enumerable.Repeat(tokenizer.TokenId("xxxx")!.Value, 25_000), ids);
     }
@@ -70,11 +70,11 @@ public sealed class ByteLevelTokenizerTests : IDisposable
     [Fact]
     public void Threads_share_a_tokenizer()
     {
-        var tokenizer = Load();
-        var texts = Enumerable.Range(0, 200).Select(i => $"hello world {i} xxxx's").ToArray();
-        var alone = Array.ConvertAll(texts, tokenizer.Encode);
-        var shared = Load();
-        var together = new int[texts.Length][];
+        CheckpointTokenizer tokenizer = Load();
+        string[] texts = Enumerable.Range(0, 200).Select(i => $"hello world {i} xxxx's").ToArray();
+        int[][] alone = Array.ConvertAll(texts, tokenizer.Encode);
+        CheckpointTokenizer shared = Load();
+        int[][] together = new int[texts.Length][];
         Parallel.For(0, texts.Length, i => together[i] = shared.Encode(texts[i]));
         Assert.Equal(alone, together);
     }
@@ -82,7 +82,7 @@ public sealed class ByteLevelTokenizerTests : IDisposable
     [Fact]
     public void A_prefix_space_is_added_where_the_checkpoint_says_so()
     {
-        var tokenizer = Load(("tokenizer_config.json", """{"add_prefix_space": true}"""));
+        CheckpointTokenizer tokenizer = Load(("tokenizer_config.json", """{"add_prefix_space": true}"""));
         Assert.Equal("Ġwor", tokenizer.TokenOf(tokenizer.Encode("world")[0]));
         Assert.Equal(tokenizer.Encode("world"), tokenizer.Encode(" world"));
         Assert.Empty(tokenizer.Encode(""));
@@ -91,7 +91,7 @@ public sealed class ByteLevelTokenizerTests : IDisposable
     [Fact]
     public void Special_tokens_may_be_spelt_otherwise()
     {
-        var tokenizer = Load(("special_tokens_map.json", """{"mask_token": {"content": "<blank>", "lstrip": true}, "sep_token": "<s>"}"""));
+        CheckpointTokenizer tokenizer = Load(("special_tokens_map.json", """{"mask_token": {"content": "<blank>", "lstrip": true}, "sep_token": "<s>"}"""));
         Assert.Equal(tokenizer.TokenId("<blank>"), tokenizer.MaskId);
         Assert.Equal(tokenizer.ClsId, tokenizer.SepId);
     }
@@ -99,19 +99,19 @@ public sealed class ByteLevelTokenizerTests : IDisposable
     [Fact]
     public void Files_to_copy_are_those_that_exist()
     {
-        var files = Load(("tokenizer_config.json", "{}")).Files.Select(Path.GetFileName);
+        IEnumerable<string?> files = Load(("tokenizer_config.json", "{}")).Files.Select(Path.GetFileName);
         Assert.Equal(new[] { "merges.txt", "tokenizer_config.json", "vocab.json" }, files.Order(StringComparer.Ordinal));
     }
 
     [Fact]
     public void A_tokenizer_that_does_not_fit_the_model_is_refused()
     {
-        var tokenizer = Load();
+        CheckpointTokenizer tokenizer = Load();
         tokenizer.CheckVocabulary(tokenizer.VocabularySize);
-        var e = Assert.Throws<InvalidDataException>(() => tokenizer.CheckVocabulary(tokenizer.VocabularySize - 1));
+        InvalidDataException e = Assert.Throws<InvalidDataException>(() => tokenizer.CheckVocabulary(tokenizer.VocabularySize - 1));
         Assert.Contains("vocab_size", e.Message, StringComparison.Ordinal);
 
-        var vocabulary = Vocabulary().Where(token => !token.Contains("mask", StringComparison.Ordinal) && token != "<blank>").ToArray();
+        string[] vocabulary = Vocabulary().Where(token => !token.Contains("mask", StringComparison.Ordinal) && token != "<blank>").ToArray();
         _folder.With("vocab.json", Json(vocabulary)).With("merges.txt", "h e\n");
         Assert.Contains("<mask>", Assert.Throws<InvalidDataException>(() => CheckpointTokenizer.Load(_folder.Path).CheckVocabulary(10_000)).Message, StringComparison.Ordinal);
     }
@@ -130,7 +130,7 @@ public sealed class ByteLevelTokenizerTests : IDisposable
     public void A_malformed_file_is_named(string file, string content, string said)
     {
         _folder.With("vocab.json", Json(Vocabulary())).With("merges.txt", "h e\n").With(file, content);
-        var e = Assert.Throws<InvalidDataException>(() => CheckpointTokenizer.Load(_folder.Path));
+        InvalidDataException e = Assert.Throws<InvalidDataException>(() => CheckpointTokenizer.Load(_folder.Path));
         Assert.Contains(file, e.Message, StringComparison.Ordinal);
         Assert.Contains(said, e.Message, StringComparison.Ordinal);
     }
@@ -147,7 +147,7 @@ public sealed class ByteLevelTokenizerTests : IDisposable
     [Fact]
     public void Cut_off_merges_are_noticed()
     {
-        var oracle = OracleFolders.Of("tiny-roberta");
+        string oracle = OracleFolders.Of("tiny-roberta");
         _folder.With("vocab.json", File.ReadAllText(Path.Combine(oracle, "vocab.json")))
             .With("merges.txt", string.Concat(File.ReadLines(Path.Combine(oracle, "merges.txt")).Take(300).Select(line => line + "\n")));
         Assert.Contains("cut off", Assert.Throws<InvalidDataException>(() => CheckpointTokenizer.Load(_folder.Path)).Message, StringComparison.Ordinal);
@@ -156,7 +156,7 @@ public sealed class ByteLevelTokenizerTests : IDisposable
     private static IEnumerable<string> Vocabulary()
     {
         // The byte alphabet, as GPT-2 defines it.
-        var shown = Enumerable.Range('!', '~' - '!' + 1).Concat(Enumerable.Range(0xA1, 12)).Concat(Enumerable.Range(0xAE, 82)).ToArray();
+        int[] shown = Enumerable.Range('!', '~' - '!' + 1).Concat(Enumerable.Range(0xA1, 12)).Concat(Enumerable.Range(0xAE, 82)).ToArray();
         return new[] { "<s>", "<pad>", "</s>", "<unk>", "<blank>" }
             .Concat(shown.Concat(Enumerable.Range(0x100, 256 - shown.Length)).Select(c => ((char)c).ToString()))
             .Concat(Merges.Select(merge => merge.Replace(" ", "", StringComparison.Ordinal)));
@@ -170,8 +170,11 @@ public sealed class ByteLevelTokenizerTests : IDisposable
     private CheckpointTokenizer Load(params (string Name, string Content)[] more)
     {
         _folder.With("vocab.json", Json(Vocabulary())).With("merges.txt", "#version: 0.2\n" + string.Join('\n', Merges) + "\n");
-        foreach (var (name, content) in more)
+        foreach ((string? name, string? content) in more)
+        {
             _folder.With(name, content);
+        }
+
         return CheckpointTokenizer.Load(_folder.Path);
     }
 }

@@ -14,10 +14,12 @@ public class CheckpointTokenizerOracleTests
     public void Ids_equal_those_of_Hugging_Face(string name)
     {
         var tokenizer = CheckpointTokenizer.Load(OracleFolders.Of(name));
-        var texts = OracleFolders.Texts(name);
+        IReadOnlyList<(string Text, int[] Ids)> texts = OracleFolders.Texts(name);
         Assert.NotEmpty(texts);
-        foreach (var (text, ids) in texts.Where(entry => entry.Text != SpecialSpellings))
+        foreach ((string? text, int[]? ids) in texts.Where(entry => entry.Text != SpecialSpellings))
+        {
             Assert.True(ids.SequenceEqual(tokenizer.Encode(text)), $"'{text}': {string.Join(',', tokenizer.Encode(text))} instead of {string.Join(',', ids)}");
+        }
     }
 
     [Theory]
@@ -26,8 +28,10 @@ public class CheckpointTokenizerOracleTests
     public void Byte_level_decoding_gives_the_text_back(string name)
     {
         var tokenizer = CheckpointTokenizer.Load(OracleFolders.Of(name));
-        foreach (var (text, _) in OracleFolders.Texts(name))
+        foreach ((string? text, int[] _) in OracleFolders.Texts(name))
+        {
             Assert.Equal(text, tokenizer.Decode(tokenizer.Encode(text)));
+        }
     }
 
     [Fact]
@@ -69,8 +73,8 @@ public class CheckpointTokenizerOracleTests
     [Fact]
     public void T5_without_its_files_is_refused_by_name()
     {
-        using var folder = new TemporaryFolder().With("config.json", """{"model_type": "t5"}""").With("tokenizer.json", "{}");
-        var e = Assert.Throws<NotSupportedException>(() => CheckpointTokenizer.Load(folder.Path));
+        using TemporaryFolder folder = new TemporaryFolder().With("config.json", """{"model_type": "t5"}""").With("tokenizer.json", "{}");
+        NotSupportedException e = Assert.Throws<NotSupportedException>(() => CheckpointTokenizer.Load(folder.Path));
         Assert.Contains("'t5'", e.Message, StringComparison.Ordinal);
         Assert.Contains("tokenizer.json", e.Message, StringComparison.Ordinal);
         Assert.Contains("spiece.model", e.Message, StringComparison.Ordinal);
@@ -81,9 +85,9 @@ public class CheckpointTokenizerOracleTests
     [InlineData(true)]
     public void Byte_pairs_are_read_from_tokenizer_json(bool mergesAsPairs)
     {
-        var source = OracleFolders.Of("tiny-roberta");
-        var merges = File.ReadLines(Path.Combine(source, "merges.txt")).Skip(1);
-        using var folder = new TemporaryFolder().With("tokenizer.json", JsonSerializer.Serialize(new
+        string source = OracleFolders.Of("tiny-roberta");
+        IEnumerable<string> merges = File.ReadLines(Path.Combine(source, "merges.txt")).Skip(1);
+        using TemporaryFolder folder = new TemporaryFolder().With("tokenizer.json", JsonSerializer.Serialize(new
         {
             added_tokens = new[] { new { id = 4, content = "<mask>" } },
             pre_tokenizer = new { type = "ByteLevel", add_prefix_space = false },
@@ -96,8 +100,10 @@ public class CheckpointTokenizerOracleTests
         }));
         var tokenizer = CheckpointTokenizer.Load(folder.Path);
         Assert.Equal(4, tokenizer.MaskId);
-        foreach (var (text, ids) in OracleFolders.Texts("tiny-roberta").Where(entry => entry.Text != SpecialSpellings))
+        foreach ((string? text, int[]? ids) in OracleFolders.Texts("tiny-roberta").Where(entry => entry.Text != SpecialSpellings))
+        {
             Assert.Equal(ids, tokenizer.Encode(text));
+        }
     }
 
     [Fact]
@@ -105,7 +111,7 @@ public class CheckpointTokenizerOracleTests
     {
         var vocabulary = File.ReadAllLines(Path.Combine(OracleFolders.Of("tiny-bert"), "vocab.txt")).Select((token, id) => (token, id)).ToDictionary(entry => entry.token, entry => entry.id);
         using var folder = new TemporaryFolder();
-        foreach (var lowercase in new[] { true, false })
+        foreach (bool lowercase in new[] { true, false })
         {
             folder.With("tokenizer.json", JsonSerializer.Serialize(new { normalizer = new { type = "BertNormalizer", lowercase }, pre_tokenizer = new { type = "BertPreTokenizer" }, model = new { type = "WordPiece", vocab = vocabulary } }));
             var tokenizer = CheckpointTokenizer.Load(folder.Path);
@@ -116,7 +122,7 @@ public class CheckpointTokenizerOracleTests
     [Fact]
     public void Other_kinds_of_tokenizer_json_are_refused()
     {
-        using var folder = new TemporaryFolder().With("tokenizer.json", """{"model": {"type": "WordLevel", "vocab": []}}""");
+        using TemporaryFolder folder = new TemporaryFolder().With("tokenizer.json", """{"model": {"type": "WordLevel", "vocab": []}}""");
         Assert.Contains("tokenizer.json", Assert.Throws<NotSupportedException>(() => CheckpointTokenizer.Load(folder.Path)).Message, StringComparison.Ordinal);
         folder.With("tokenizer.json", """{"added_tokens": [{"id": 0, "content": "b"}], "model": {"type": "WordPiece", "vocab": {"a": 0}}}""");
         Assert.Contains("'b'", Assert.Throws<InvalidDataException>(() => CheckpointTokenizer.Load(folder.Path)).Message, StringComparison.Ordinal);

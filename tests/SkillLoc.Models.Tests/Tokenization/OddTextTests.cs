@@ -18,16 +18,18 @@ public class OddTextTests
         using var folder = new TemporaryFolder();
         if (name == "tiny-t5")
         {
-            foreach (var file in new[] { "config.json", "tokenizer.json" })
+            foreach (string? file in new[] { "config.json", "tokenizer.json" })
+            {
                 File.Copy(Oracles.PathOf(name, file), Path.Join(folder.Path, file));
+            }
         }
         var tokenizer = CheckpointTokenizer.Load(name == "tiny-t5" ? folder.Path : OracleFolders.Of(name.Split('/')[0]));
         using var document = JsonDocument.Parse(File.ReadAllBytes(Oracles.PathOf("odd-texts.json")).AsMemory());
         Assert.Equal(13, document.RootElement.GetArrayLength());
         Assert.All(document.RootElement.EnumerateArray(), row =>
         {
-            var text = row.GetProperty("text").GetString()!;
-            var expected = string.Join(' ', row.GetProperty("ids").GetProperty(name).EnumerateArray());
+            string text = row.GetProperty("text").GetString()!;
+            string expected = string.Join(' ', row.GetProperty("ids").GetProperty(name).EnumerateArray());
             Assert.True(expected == string.Join(' ', tokenizer.Encode(text)), $"'{text}': {string.Join(' ', tokenizer.Encode(text))} instead of {expected}");
         });
     }
@@ -41,7 +43,9 @@ public class OddTextTests
     public void Half_a_surrogate_pair_is_the_replacement_character(string name)
     {
         var tokenizer = CheckpointTokenizer.Load(OracleFolders.Of(name));
-        foreach (var half in new[] { "\uD83D", "\uDE00", "\uDE00\uD83D" })
+        foreach (string? half in new[] { "\uD83D", "\uDE00", "\uDE00\uD83D" })
+        {
             Assert.Equal(tokenizer.Encode($"film {string.Concat(half.Select(_ => '\uFFFD'))} good"), tokenizer.Encode($"film {half} good"));
+        }
     }
 }

@@ -8,8 +8,11 @@ internal static class OracleFolders
     public static string Of(string name)
     {
         if (Oracles.PathOf(name) is var copied && Directory.Exists(copied))
+        {
             return copied;
-        var shared = Oracles.SharedPathOf("oracles", name);
+        }
+
+        string shared = Oracles.SharedPathOf("oracles", name);
         Assert.SkipUnless(Directory.Exists(shared), $"{shared} is not on this machine.");
         return shared;
     }

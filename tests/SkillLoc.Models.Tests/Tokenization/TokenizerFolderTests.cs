@@ -22,7 +22,7 @@ public sealed class TokenizerFolderTests : IDisposable
     public void GivenFoldersHaveTransformersIds(string name)
     {
         string path = Oracles.PathOf("bugs", "checkpoints", name);
-        CheckpointTokenizer tokenizer = CheckpointTokenizer.Load(path);
+        var tokenizer = CheckpointTokenizer.Load(path);
         string[] texts = Read<string[]>("texts.json");
         int[][] expected = Read<int[][]>(name, "expected-ids.json");
         Assert.Equal(texts.Length, expected.Length);
@@ -147,7 +147,7 @@ public sealed class TokenizerFolderTests : IDisposable
         _folder.With("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nnew\ntoken\na\n##token\n")
             .With("added_tokens.json", """{"newtoken": 9, "<ent>": 10, "[X]": 11}""")
             .With("tokenizer_config.json", """{"additional_special_tokens": ["[X]"], "added_tokens_decoder": {"10": {"content": "<ent>", "special": false, "normalized": false, "single_word": true, "lstrip": false, "rstrip": false}}}""");
-        CheckpointTokenizer tokenizer = CheckpointTokenizer.Load(_folder.Path);
+        var tokenizer = CheckpointTokenizer.Load(_folder.Path);
         Assert.Equal([7, 9, 7, 10, 7], tokenizer.Encode("a NewToken a <ent> a"));
         Assert.Equal([7, 7, 8], tokenizer.Encode("a atoken"));
         Assert.DoesNotContain(11, tokenizer.Encode("[X] a"));
@@ -168,7 +168,7 @@ public sealed class TokenizerFolderTests : IDisposable
     {
         // 0 and 1 stand for the texts, and 9 for the end of a text.
         Write(basis, $$"""{"post_processor": {{processor ?? "null"}}}""", settings ?? """{"tokenizer_class": "PreTrainedTokenizerFast"}""");
-        CheckpointTokenizer tokenizer = CheckpointTokenizer.Load(_folder.Path);
+        var tokenizer = CheckpointTokenizer.Load(_folder.Path);
         var encoder = new SequenceEncoder(tokenizer, 60, SpecialTokenLayout.Checkpoint);
         Assert.Equal(Expand(single), encoder.Encode("the film", null).Ids);
         Assert.Equal(Expand(pair.Replace('|', ' ')), encoder.Encode("the film", "good").Ids);

@@ -18,31 +18,35 @@ public class UnigramTokenizerTests
     {
         // SentencePiece takes special tokens' spellings for text too, so that this covers all texts.
         var tokenizer = CheckpointTokenizer.Load(Oracles.PathOf(name));
-        var texts = OracleFolders.Texts(name, "tokenization.spiece.json");
+        IReadOnlyList<(string Text, int[] Ids)> texts = OracleFolders.Texts(name, "tokenization.spiece.json");
         Assert.NotEmpty(texts);
-        foreach (var (text, ids) in texts)
+        foreach ((string? text, int[]? ids) in texts)
+        {
             Assert.True(ids.SequenceEqual(tokenizer.Encode(text)), $"'{text}': {string.Join(',', tokenizer.Encode(text))} instead of {string.Join(',', ids)}");
+        }
     }
 
     [Theory]
     [MemberData(nameof(Checkpoints))]
     public void Ids_of_tokenizer_json_equal_those_of_Hugging_Face(string name)
     {
-        using var folder = Serialized(name);
+        using TemporaryFolder folder = Serialized(name);
         var tokenizer = CheckpointTokenizer.Load(folder.Path);
-        var texts = OracleFolders.Texts(name);
+        IReadOnlyList<(string Text, int[] Ids)> texts = OracleFolders.Texts(name);
         Assert.NotEmpty(texts);
-        foreach (var (text, ids) in texts.Where(entry => entry.Text != SpecialSpellings))
+        foreach ((string? text, int[]? ids) in texts.Where(entry => entry.Text != SpecialSpellings))
+        {
             Assert.True(ids.SequenceEqual(tokenizer.Encode(text)), $"'{text}': {string.Join(',', tokenizer.Encode(text))} instead of {string.Join(',', ids)}");
+        }
     }
 
     [Fact]
     public void Special_spellings_in_text_are_text()
     {
-        using var folder = Serialized("tiny-t5");
+        using TemporaryFolder folder = Serialized("tiny-t5");
         var tokenizer = CheckpointTokenizer.Load(folder.Path);
         string[] special = ["<pad>", "</s>", "<unk>", .. Enumerable.Range(0, 10).Select(i => $"<extra_id_{i}>")];
-        foreach (var text in new[] { SpecialSpellings, "so <extra_id_0> is", "<unk></s>" })
+        foreach (string? text in new[] { SpecialSpellings, "so <extra_id_0> is", "<unk></s>" })
         {
             Assert.Empty(tokenizer.Encode(text).Intersect(special.Select(token => tokenizer.TokenId(token)!.Value)));
             Assert.Equal(text, tokenizer.Decode(tokenizer.Encode(text)));
@@ -94,8 +98,8 @@ public class UnigramTokenizerTests
     public void Compatibility_composition_is_Unicodes(string text, string form)
     {
         // From the Unicode standard, annex 15 and NormalizationTest.txt. Every character is a piece here, so that decoding shows the form.
-        var letters = form.EnumerateRunes().Select(rune => rune.ToString()).Distinct().Where(letter => letter != " ").ToArray();
-        var tokenizer = Of(letters.Select(letter => (letter, -1.0)), """{"type": "NFKC"}""");
+        string[] letters = form.EnumerateRunes().Select(rune => rune.ToString()).Distinct().Where(letter => letter != " ").ToArray();
+        CheckpointTokenizer tokenizer = Of(letters.Select(letter => (letter, -1.0)), """{"type": "NFKC"}""");
         Assert.Equal(form, tokenizer.Decode(tokenizer.Encode(text)));
     }
 
@@ -103,16 +107,16 @@ public class UnigramTokenizerTests
     public void Rules_of_spiece_model_work_in_tokenizer_json()
     {
         // As Python converts spiece.model: its rules as a Precompiled step, its pieces with their scores.
-        foreach (var name in new[] { "tiny-t5", "tiny-t5-v11" })
+        foreach (string? name in new[] { "tiny-t5", "tiny-t5-v11" })
         {
-            var (pieces, rules) = Read(File.ReadAllBytes(Oracles.PathOf(name, "spiece.model")));
-            var tokenizer = Of(pieces.Skip(3), $$"""
+            (List<(string Text, double Score)>? pieces, byte[]? rules) = Read(File.ReadAllBytes(Oracles.PathOf(name, "spiece.model")));
+            CheckpointTokenizer tokenizer = Of(pieces.Skip(3), $$"""
                 {"type": "Sequence", "normalizers": [
                   {"type": "Precompiled", "precompiled_charsmap": "{{Convert.ToBase64String(rules)}}"},
                   {"type": "Strip", "strip_left": false, "strip_right": true},
                   {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": "▁"}]}
                 """);
-            foreach (var (text, ids) in OracleFolders.Texts(name, "tokenization.spiece.json"))
+            foreach ((string? text, int[]? ids) in OracleFolders.Texts(name, "tokenization.spiece.json"))
             {
                 // The conversion leaves one space at a text's beginning, where SentencePiece leaves none.
                 Assert.True(ids.SequenceEqual(tokenizer.Encode(text.TrimStart(' '))), $"'{text}'");
@@ -124,7 +128,7 @@ public class UnigramTokenizerTests
     public void The_likeliest_spelling_wins()
     {
         // ▁ab + c is -3, ▁a + bc -3.5, letters -8; d is unknown.
-        var tokenizer = Of([("▁", -2.0), ("▁a", -2.5), ("▁ab", -1.0), ("b", -2.0), ("c", -2.0), ("bc", -1.0)]);
+        CheckpointTokenizer tokenizer = Of([("▁", -2.0), ("▁a", -2.5), ("▁ab", -1.0), ("b", -2.0), ("c", -2.0), ("bc", -1.0)]);
         Assert.Equal(["▁ab", "c"], tokenizer.Encode("abc").Select(tokenizer.TokenOf));
         Assert.Equal(["▁a", "<unk>", "bc"], tokenizer.Encode("addbc").Select(tokenizer.TokenOf));
     }
@@ -132,8 +136,8 @@ public class UnigramTokenizerTests
     [Fact]
     public void Bytes_stand_in_for_unknown_characters()
     {
-        var bytes = Enumerable.Range(0, 256).Select(value => ($"<0x{value:X2}>", -9.0));
-        var tokenizer = Of([("▁", -2.0), ("a", -2.0), .. bytes], bytes: true);
+        IEnumerable<(string, double)> bytes = Enumerable.Range(0, 256).Select(value => ($"<0x{value:X2}>", -9.0));
+        CheckpointTokenizer tokenizer = Of([("▁", -2.0), ("a", -2.0), .. bytes], bytes: true);
         Assert.Equal(["▁", "a", "<0xC3>", "<0xA9>", "<0xF0>", "<0x9F>", "<0x98>", "<0x80>"], tokenizer.Encode("aé😀").Select(tokenizer.TokenOf));
         Assert.Equal("aé😀 a", tokenizer.Decode(tokenizer.Encode("aé😀 a")));
     }
@@ -146,7 +150,7 @@ public class UnigramTokenizerTests
         Assert.Equal(tokenizer.Encode("good bad"), tokenizer.Encode("\u0001go\u0008od\u000B \u001Fb\u007Fad\u009F"));
         Assert.Empty(tokenizer.Encode("\u0001 \u0002"));
         const string Ligature = "\uFDFA", Letters = "\u0635\u0644\u0649 \u0627\u0644\u0644\u0647 \u0639\u0644\u064A\u0647 \u0648\u0633\u0644\u0645";
-        foreach (var count in new[] { 1, 2, 10, 1000 })
+        foreach (int count in new[] { 1, 2, 10, 1000 })
         {
             Assert.Equal(
                 tokenizer.Encode(string.Concat(Enumerable.Repeat(Letters, count)) + "\tgood"),
@@ -184,21 +188,24 @@ public class UnigramTokenizerTests
     public void Damaged_spiece_models_neither_crash_nor_hang()
     {
         using var folder = new TemporaryFolder();
-        var whole = File.ReadAllBytes(Oracles.PathOf("tiny-t5", "spiece.model"));
-        var path = Path.Join(folder.Path, "spiece.model");
+        byte[] whole = File.ReadAllBytes(Oracles.PathOf("tiny-t5", "spiece.model"));
+        string path = Path.Join(folder.Path, "spiece.model");
         var random = new Random(5);
-        var refused = 0;
-        for (var trial = 0; trial < 400; trial++)
+        int refused = 0;
+        for (int trial = 0; trial < 400; trial++)
         {
-            var bytes = trial % 4 == 0 ? whole[..random.Next(whole.Length)] : [.. whole];
-            for (var flips = trial % 4 == 0 || bytes.Length == 0 ? 0 : 1 << random.Next(8); flips > 0; flips--)
+            byte[] bytes = trial % 4 == 0 ? whole[..random.Next(whole.Length)] : [.. whole];
+            for (int flips = trial % 4 == 0 || bytes.Length == 0 ? 0 : 1 << random.Next(8); flips > 0; flips--)
+            {
                 bytes[random.Next(bytes.Length)] = (byte)random.Next(256);
+            }
+
             File.WriteAllBytes(path, bytes);
-            var before = GC.GetAllocatedBytesForCurrentThread();
+            long before = GC.GetAllocatedBytesForCurrentThread();
             try
             {
                 var tokenizer = CheckpointTokenizer.Load(folder.Path);
-                var ids = tokenizer.Encode("Good \uFB01lms are rare, aren't they? \uFDFA\u0001 \u4E2D\u6587 e\u0301");
+                int[] ids = tokenizer.Encode("Good \uFB01lms are rare, aren't they? \uFDFA\u0001 \u4E2D\u6587 e\u0301");
                 Assert.All(ids, id => Assert.InRange(id, 0, tokenizer.VocabularySize - 1));
             }
             catch (Exception e) when (e is InvalidDataException or NotSupportedException)
@@ -221,9 +228,9 @@ public class UnigramTokenizerTests
     public void Damaged_files_are_named()
     {
         using var folder = new TemporaryFolder();
-        var whole = File.ReadAllBytes(Oracles.PathOf("tiny-t5", "spiece.model"));
-        var path = Path.Join(folder.Path, "spiece.model");
-        foreach (var length in new[] { 0, 1, 100, whole.Length / 2, whole.Length - 1 })
+        byte[] whole = File.ReadAllBytes(Oracles.PathOf("tiny-t5", "spiece.model"));
+        string path = Path.Join(folder.Path, "spiece.model");
+        foreach (int length in new[] { 0, 1, 100, whole.Length / 2, whole.Length - 1 })
         {
             File.WriteAllBytes(path, whole[..length]);
             Assert.Contains(path, Assert.Throws<InvalidDataException>(() => CheckpointTokenizer.Load(folder.Path)).Message, StringComparison.Ordinal);
@@ -246,7 +253,7 @@ public class UnigramTokenizerTests
             where T : Exception
         {
             folder.With("tokenizer.json", json);
-            var message = Assert.Throws<T>(() => CheckpointTokenizer.Load(folder.Path)).Message;
+            string message = Assert.Throws<T>(() => CheckpointTokenizer.Load(folder.Path)).Message;
             Assert.Contains("tokenizer.json", message, StringComparison.Ordinal);
             Assert.Contains(part, message, StringComparison.Ordinal);
         }
@@ -278,15 +285,15 @@ public class UnigramTokenizerTests
                     .Select(piece => new JsonArray(piece.Item1, piece.Item2))]),
             },
         };
-        using var folder = new TemporaryFolder().With("tokenizer.json", json.ToJsonString());
+        using TemporaryFolder folder = new TemporaryFolder().With("tokenizer.json", json.ToJsonString());
         return CheckpointTokenizer.Load(folder.Path);
     }
 
     // A piece as spiece.model holds it: field 1 with text, score and type.
     private static byte[] Piece(string text, float score, int type)
     {
-        var letters = Encoding.UTF8.GetBytes(text);
-        var scored = new byte[4];
+        byte[] letters = Encoding.UTF8.GetBytes(text);
+        byte[] scored = new byte[4];
         BinaryPrimitives.WriteSingleLittleEndian(scored, score);
         byte[] content = [0x0A, .. Length(letters.Length), .. letters, 0x15, .. scored, 0x18, (byte)type];
         return [0x0A, .. Length(content.Length), .. content];
@@ -299,11 +306,11 @@ public class UnigramTokenizerTests
     {
         var pieces = new List<(string, double)>();
         byte[] rules = [];
-        foreach (var (field, content) in Messages(model))
+        foreach ((int field, byte[]? content) in Messages(model))
         {
             if (field == 1)
             {
-                var length = content[1];
+                byte length = content[1];
                 pieces.Add((Encoding.UTF8.GetString(content, 2, length), BinaryPrimitives.ReadSingleLittleEndian(content.AsSpan(3 + length))));
             }
             else if (field == 3)
@@ -316,15 +323,17 @@ public class UnigramTokenizerTests
 
         static IEnumerable<(int Field, byte[] Content)> Messages(byte[] bytes)
         {
-            for (var at = 0; at < bytes.Length;)
+            for (int at = 0; at < bytes.Length;)
             {
-                var field = bytes[at++] >> 3;
-                var length = 0;
-                for (var shift = 0; ; shift += 7)
+                int field = bytes[at++] >> 3;
+                int length = 0;
+                for (int shift = 0; ; shift += 7)
                 {
                     length |= (bytes[at] & 0x7F) << shift;
                     if (bytes[at++] < 0x80)
+                    {
                         break;
+                    }
                 }
                 yield return (field, bytes[at..(at + length)]);
                 at += length;

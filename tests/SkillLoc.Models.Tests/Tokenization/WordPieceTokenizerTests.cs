@@ -49,7 +49,7 @@ public sealed class WordPieceTokenizerTests : IDisposable
     public void Ids_may_have_gaps()
     {
         Save(1 << 24);
-        var before = GC.GetAllocatedBytesForCurrentThread();
+        long before = GC.GetAllocatedBytesForCurrentThread();
         var tokenizer = CheckpointTokenizer.Load(_folder.Path);
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 20_000_000);
         Assert.Equal([7, 1 << 24, 1], tokenizer.Encode("una b"));
@@ -65,7 +65,7 @@ public sealed class WordPieceTokenizerTests : IDisposable
     [Fact]
     public void Words_of_more_than_a_hundred_code_points_are_unknown()
     {
-        var tokenizer = Load();
+        CheckpointTokenizer tokenizer = Load();
         Assert.Equal(100, tokenizer.Encode(new string('a', 100)).Length);
         Assert.Equal([tokenizer.UnknownId], tokenizer.Encode(new string('a', 101)));
         Assert.Equal("b|[UNK]|-|a", Encode(tokenizer, $"b {new string('a', 101)}-a"));
@@ -84,7 +84,7 @@ public sealed class WordPieceTokenizerTests : IDisposable
     [Fact]
     public void Long_texts_are_quick()
     {
-        var tokenizer = Load();
+        CheckpointTokenizer tokenizer = Load();
         var watch = Stopwatch.StartNew();
         Assert.Equal([tokenizer.UnknownId], tokenizer.Encode(new string('a', 100_000)));
         Assert.Equal(50_000, tokenizer.Encode(string.Concat(Enumerable.Repeat("a ", 50_000))).Length);
@@ -94,7 +94,7 @@ public sealed class WordPieceTokenizerTests : IDisposable
     [Fact]
     public void No_text_makes_a_special_token_other_than_unknown()
     {
-        var tokenizer = Load();
+        CheckpointTokenizer tokenizer = Load();
         int[] special = [tokenizer.ClsId, tokenizer.SepId, tokenizer.MaskId, tokenizer.PadId];
         Prop.ForAll<string>(text => text is null || !tokenizer.Encode(text + "[SEP] [CLS]" + text).Intersect(special).Any()).QuickCheckThrowOnFailure();
     }
@@ -124,7 +124,7 @@ public sealed class WordPieceTokenizerTests : IDisposable
     public void A_malformed_vocabulary_is_named(string content, string said)
     {
         _folder.With("vocab.txt", content);
-        var e = Assert.Throws<InvalidDataException>(() => CheckpointTokenizer.Load(_folder.Path));
+        InvalidDataException e = Assert.Throws<InvalidDataException>(() => CheckpointTokenizer.Load(_folder.Path));
         Assert.Contains("vocab.txt", e.Message, StringComparison.Ordinal);
         Assert.Contains(said, e.Message, StringComparison.Ordinal);
     }
@@ -152,7 +152,10 @@ public sealed class WordPieceTokenizerTests : IDisposable
     {
         _folder.With("vocab.txt", string.Join('\n', Pieces));
         if (settings is not null)
+        {
             _folder.With("tokenizer_config.json", settings);
+        }
+
         return CheckpointTokenizer.Load(_folder.Path);
     }
 }

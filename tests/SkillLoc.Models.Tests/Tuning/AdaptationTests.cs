@@ -17,7 +17,7 @@ public sealed class AdaptationTests
     [InlineData("gpt2")]
     public void AFreshAdapterOrLoraChangesNoBit(string type)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using LanguageModel model = Toy.Model(type);
         using TokenBatch batch = Toy.Batch(model);
         using IDisposable inference = no_grad();
@@ -37,13 +37,13 @@ public sealed class AdaptationTests
     [MemberData(nameof(Toy.MethodsOfTheSameLength), MemberType = typeof(Toy))]
     public void RobertaWithItIsThePapersFormulas(string method)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using LanguageModel model = Toy.Model("roberta");
         using IDisposable inference = no_grad();
         model.Adaptation = Toy.Options(method).Create(model);
         Toy.Shake(model.Adaptation!.Parameters.Values);
         int[][] rows = [[0, 7, 4, 9, 2], [0, 5, 2]];
-        using TokenBatch batch = TokenBatch.Create([.. rows.Select(row => new EncodedText(row, null, 1))], 1);
+        using var batch = TokenBatch.Create([.. rows.Select(row => new EncodedText(row, null, 1))], 1);
         Tensor all = model.Encode(batch), scored = model.EncodeAt(batch);
         var reference = new ReferencePass(model);
         for (int i = 0; i < rows.Length; i++)
@@ -60,7 +60,7 @@ public sealed class AdaptationTests
     {
         foreach (string type in new[] { "roberta", "bert", "gpt2" })
         {
-            using var scope = NewDisposeScope();
+            using DisposeScope scope = NewDisposeScope();
             using LanguageModel model = Toy.Model(type);
             using IDisposable inference = no_grad();
             model.Adaptation = Toy.Options(method).Create(model);
@@ -86,7 +86,7 @@ public sealed class AdaptationTests
     [InlineData("t5", 0.1, 0.02)]
     public void BothProjectionsAreDrawnAsAsked(string type, double mean, double deviation)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using LanguageModel model = Toy.Model(type);
         var options = new AdapterOptions { BottleneckSize = 200, InitialMean = mean, InitialDeviation = deviation, InitialUpDeviation = deviation };
         using Adaptation adaptation = options.Create(model, seed: 4)!, near = (options with { InitialMean = 0, InitialUpDeviation = 0 }).Create(model)!;
@@ -116,7 +116,7 @@ public sealed class AdaptationTests
     [InlineData("gpt2", "low_rank_bias_mlp")]
     public void FoldedItIsOrdinaryWeights(string type, string method)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using LanguageModel model = Toy.Model(type);
         using TokenBatch batch = Toy.Batch(model);
         using IDisposable inference = no_grad();
@@ -158,7 +158,7 @@ public sealed class AdaptationTests
     [InlineData("gpt2", true, false)]
     public void ALowRankBiasIsABias(string type, bool shared, bool mlp)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using LanguageModel model = Toy.Model(type), biased = model.Clone();
         using TokenBatch batch = Toy.Batch(model);
         using IDisposable inference = no_grad();
@@ -224,7 +224,7 @@ public sealed class AdaptationTests
     [Fact]
     public void VariantsOfLoraAreDrawnAsInC3()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using LanguageModel model = Toy.Model("t5_gated");
         using Adaptation lora = new LoraOptions { Rank = 100, Targets = Toy.AllMaps, Bias = true, Mlp = true }.Create(model, seed: 3)!;
         using Adaptation low = new LowRankBiasOptions { Rank = 100, Targets = Toy.AllMaps, Mlp = true }.Create(model, seed: 3)!;
@@ -255,7 +255,7 @@ public sealed class AdaptationTests
     [InlineData("gpt2")]
     public void AFoldedPrefixIsKeysAndValues(string type)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using LanguageModel model = Toy.Model(type);
         using TokenBatch batch = Toy.Batch(model);
         using IDisposable inference = no_grad();
@@ -274,7 +274,7 @@ public sealed class AdaptationTests
     [Fact]
     public void Gpt2SeesAPrefixAsWhatStandsBefore()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using LanguageModel model = Toy.Model("gpt2");
         using IDisposable inference = no_grad();
         model.Parameters["transformer.wpe.weight"].zero_();
@@ -302,12 +302,12 @@ public sealed class AdaptationTests
     [InlineData(AdapterPlacement.Houlsby)]
     public void Gpt2sAdaptersFollowItsProjections(AdapterPlacement placement)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using LanguageModel model = Toy.Model("gpt2"), biased = model.Clone();
         using TokenBatch batch = Toy.Batch(model);
         using IDisposable inference = no_grad();
         model.Adaptation = new AdapterOptions { Placement = placement, BottleneckSize = 2 }.Create(model);
-        var biases = model.Adaptation!.Parameters.Where(pair => pair.Key.EndsWith(".up.bias", StringComparison.Ordinal)).ToArray();
+        KeyValuePair<string, Parameter>[] biases = model.Adaptation!.Parameters.Where(pair => pair.Key.EndsWith(".up.bias", StringComparison.Ordinal)).ToArray();
         Assert.Equal(placement == AdapterPlacement.Houlsby ? 4 : 2, biases.Length);
         Toy.Shake(biases.Select(pair => pair.Value));
         foreach ((string name, Parameter bias) in biases)
@@ -324,7 +324,7 @@ public sealed class AdaptationTests
     {
         foreach (string type in new[] { "roberta", "gpt2" })
         {
-            using var scope = NewDisposeScope();
+            using DisposeScope scope = NewDisposeScope();
             using LanguageModel model = Toy.Model(type);
             TuningOptions options = Toy.Options(method);
             model.Adaptation = options.Create(model);
@@ -348,7 +348,7 @@ public sealed class AdaptationTests
     [InlineData("gpt2")]
     public void BitFitTrainsEveryBias(string type)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using LanguageModel model = Toy.Model(type);
         Assert.Null(new BitFitOptions().Create(model));
         string[] names = [.. new BitFitOptions().ParametersOf(model).Keys];
@@ -393,7 +393,7 @@ public sealed class AdaptationTests
     {
         using LanguageModel model = Toy.Model("roberta"), other = LanguageModel.Create(ModelConfig.Roberta(16, 2, 2, 12, 30, 20), 1);
         using Adaptation adaptation = new LoraOptions().Create(model)!;
-        var error = Assert.Throws<ArgumentException>(() => other.Adaptation = adaptation);
+        ArgumentException error = Assert.Throws<ArgumentException>(() => other.Adaptation = adaptation);
         Assert.Contains("hidden size 8", error.Message, StringComparison.Ordinal);
         Assert.Contains("hidden size 16", error.Message, StringComparison.Ordinal);
         using LanguageModel causal = Toy.Model("gpt2");

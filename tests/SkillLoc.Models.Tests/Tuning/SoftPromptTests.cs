@@ -13,9 +13,9 @@ public sealed class SoftPromptTests
     [Fact]
     public void ActivationsLogitsLossAndGradientAreTransformers()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using var expected = SafetensorsFile.Open(Oracles.PathOf("tiny-roberta", "expected.safetensors"));
-        using LanguageModel model = LanguageModel.Load(Oracles.PathOf("tiny-roberta"));
+        using var model = LanguageModel.Load(Oracles.PathOf("tiny-roberta"));
         model.Adaptation = new SoftPromptOptions { Size = 8, MaskTokenId = 4 }.Create(model);
         Parameter prompt = model.Adaptation!.Parameters["prompt"];
         using (no_grad())
@@ -28,7 +28,7 @@ public sealed class SoftPromptTests
         int columns = (int)mask.size(1);
 
         // The positions do not matter: the prompt's own slot is scored.
-        using TokenBatch batch = TokenBatch.Create(
+        using var batch = TokenBatch.Create(
             [.. lengths.Select((length, row) => new EncodedText([.. ids.Skip(row * columns).Take((int)length).Select(id => (int)id)], null, 1))], 1);
         var recorder = new Recording(model, scope);
         using (no_grad())
@@ -59,17 +59,17 @@ public sealed class SoftPromptTests
     [InlineData("gpt2")]
     public void VectorsOfWordsAreWords(string type)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using LanguageModel model = Toy.Model(type);
         using IDisposable inference = no_grad();
         bool causal = model is Gpt2ForCausalLM;
         int[] words = causal ? [8, 21, 4] : [21, 8];
         int[][] texts = [[7, 4, 9, 11, 3], [5, 6]];
-        using TokenBatch plain = TokenBatch.Create(
+        using var plain = TokenBatch.Create(
             [.. texts.Select(text => causal
                 ? new EncodedText([.. text, .. words], null, text.Length + 2)
                 : new EncodedText([4, .. words, .. text], type == "bert" ? [0, 0, 0, .. text.Select(id => id % 2)] : null, 0))], 1);
-        using TokenBatch prompted = TokenBatch.Create(
+        using var prompted = TokenBatch.Create(
             [.. texts.Select(text => new EncodedText(text, type == "bert" ? [.. text.Select(id => id % 2)] : null, causal ? text.Length - 1 : 0))], 1);
         Tensor wanted = model.EncodeAt(plain), wantedAll = model.Encode(plain);
         int longest = model.MaxLength;
@@ -86,8 +86,8 @@ public sealed class SoftPromptTests
     [Fact]
     public void NewVectorsAreSmallAndDependOnTheSeed()
     {
-        using var scope = NewDisposeScope();
-        using LanguageModel model = LanguageModel.Create(ModelConfig.Roberta(64, 1, 2, 8, 30, 200), 1);
+        using DisposeScope scope = NewDisposeScope();
+        using var model = LanguageModel.Create(ModelConfig.Roberta(64, 1, 2, 8, 30, 200), 1);
         var options = new SoftPromptOptions { Size = 101, MaskTokenId = 4 };
         using Adaptation first = options.Create(model, 1)!, again = options.Create(model, 1)!, other = options.Create(model, 2)!;
         Tensor prompt = first.Parameters["prompt"];
@@ -106,7 +106,7 @@ public sealed class SoftPromptTests
     public void AbsurdOptionsAreRefused(int size, int? mask, string reason)
     {
         using LanguageModel model = Toy.Model("roberta");
-        var error = Assert.Throws<ArgumentException>(() => new SoftPromptOptions { Size = size, MaskTokenId = mask }.Create(model));
+        ArgumentException error = Assert.Throws<ArgumentException>(() => new SoftPromptOptions { Size = size, MaskTokenId = mask }.Create(model));
         Assert.Contains(reason, error.Message, StringComparison.Ordinal);
     }
 

@@ -1,7 +1,7 @@
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
-using SkillLoc.Models.Hooks;
 using SkillLoc.Models.Connectivity;
+using SkillLoc.Models.Hooks;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tests.Checkpoints;
 using SkillLoc.Models.Tuning;
@@ -38,7 +38,7 @@ public sealed class T5TuningTests
     [InlineData("t5_gated")]
     public void AFreshAdapterOrLoraChangesNoBit(string type)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using var model = (T5ForConditionalGeneration)Toy.Model(type);
         using TokenBatch batch = Toy.Batch(model);
         using IDisposable inference = no_grad();
@@ -106,7 +106,7 @@ public sealed class T5TuningTests
     {
         foreach (string type in new[] { "t5", "t5_gated" })
         {
-            using var scope = NewDisposeScope();
+            using DisposeScope scope = NewDisposeScope();
             using T5ForConditionalGeneration model = Tuned(type, method);
             IReadOnlyDictionary<string, Parameter> tuned = Toy.Options(method).ParametersOf(model);
             foreach (Parameter parameter in tuned.Values)
@@ -124,7 +124,7 @@ public sealed class T5TuningTests
     [Fact]
     public void RoomForStepsGrowsAsTheyAreWritten()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         ModelConfig config = ModelConfig.Load(Oracles.PathOf("tiny-t5", "config.json")).With("vocab_size", 500).With("tie_word_embeddings", false)
             .With("scale_decoder_outputs", null).With("eos_token_id", null).With("relative_attention_num_buckets", 8);
         using var model = (T5ForConditionalGeneration)LanguageModel.Create(config, 1);
@@ -147,7 +147,7 @@ public sealed class T5TuningTests
     [MemberData(nameof(Toy.Methods), MemberType = typeof(Toy))]
     public void CachedStepsAreWholePasses(string method)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         ModelConfig config = ModelConfig.Load(Oracles.PathOf("tiny-t5", "config.json")).With("vocab_size", 500).With("tie_word_embeddings", false)
             .With("scale_decoder_outputs", null).With("relative_attention_num_buckets", 8).With("relative_attention_max_distance", 10);
         using var model = (T5ForConditionalGeneration)LanguageModel.Create(config, 1);
@@ -183,7 +183,7 @@ public sealed class T5TuningTests
     [InlineData("t5_gated")]
     public void FoldedLoraIsOrdinaryWeights(string type)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using var model = (T5ForConditionalGeneration)Toy.Model(type);
         using var plain = (T5ForConditionalGeneration)model.Clone();
         using TokenBatch batch = Toy.Batch(model);
@@ -210,7 +210,7 @@ public sealed class T5TuningTests
     [Fact]
     public void AFoldedPrefixIsKeysAndValuesOfBothStacks()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using T5ForConditionalGeneration model = Tuned("t5", "prefix");
         using TokenBatch batch = Toy.Batch(model);
         using IDisposable inference = no_grad();
@@ -226,7 +226,7 @@ public sealed class T5TuningTests
     [Fact]
     public void VectorsOfWordsAreWords()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using var model = (T5ForConditionalGeneration)Toy.Model("t5");
         using IDisposable inference = no_grad();
         using TokenBatch plain = Batch([.. Texts.Select(text => (int[])[21, 8, 13, .. text])]), prompted = Batch(Texts);
@@ -243,7 +243,7 @@ public sealed class T5TuningTests
     [Fact]
     public void AdaptersComeBeforeDropout()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using T5ForConditionalGeneration model = Tuned("t5", "houlsby");
         using TokenBatch batch = Toy.Batch(model);
         using IDisposable inference = no_grad();
@@ -265,7 +265,7 @@ public sealed class T5TuningTests
     [MemberData(nameof(Toy.Methods), MemberType = typeof(Toy))]
     public void WhatWasTunedTravelsWithoutTheBase(string method)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
         using T5ForConditionalGeneration model = Tuned("t5_gated", method);
         using TokenBatch batch = Toy.Batch(model);
@@ -278,7 +278,7 @@ public sealed class T5TuningTests
             Tensors = model.Adaptation.Parameters.ToDictionary(pair => pair.Key, pair => (pair.Value.shape, pair.Value.data<float>().ToArray())),
         }.Save(folder.PathOf("tuned.safetensors"));
 
-        TunedWeights tuned = TunedWeights.Load(folder.PathOf("tuned.safetensors"));
+        var tuned = TunedWeights.Load(folder.PathOf("tuned.safetensors"));
         using var other = (T5ForConditionalGeneration)Toy.Model("t5_gated");
         Assert.Equal(other.Fingerprint(), tuned.BaseFingerprint);
         other.Adaptation = tuned.Options.Create(other, seed: 8);
@@ -300,7 +300,7 @@ public sealed class T5TuningTests
     [MemberData(nameof(Toy.Methods), MemberType = typeof(Toy))]
     public void HalfPrecisionComesClose(string method)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using IDisposable inference = no_grad();
         using T5ForConditionalGeneration model = Tuned("t5_gated", method);
         foreach (Parameter parameter in model.Adaptation!.Parameters.Values)
@@ -329,7 +329,7 @@ public sealed class T5TuningTests
 
         void Refuses(ModelConfig config, string said)
         {
-            using LanguageModel other = LanguageModel.Create(config, 1);
+            using var other = LanguageModel.Create(config, 1);
             string message = Assert.Throws<ArgumentException>(() => other.Adaptation = adaptation).Message;
             Assert.Contains(said, message, StringComparison.Ordinal);
             Assert.Contains("3 decoder layers", message, StringComparison.Ordinal);
@@ -374,7 +374,7 @@ public sealed class T5TuningTests
 
     private static void IsThePapersFormulas(string type, string method)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using T5ForConditionalGeneration model = Tuned(type, method);
         using TokenBatch batch = Toy.Batch(model);
         using IDisposable inference = no_grad();

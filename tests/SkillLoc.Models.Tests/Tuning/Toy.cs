@@ -57,7 +57,7 @@ internal static class Toy
             "t5" or "t5_gated" => T5(2, 3, type == "t5_gated"),
             _ => ModelConfig.Roberta(8, 2, 2, 12, 30, 20),
         };
-        LanguageModel model = LanguageModel.Create(config.With("initializer_range", 0.5), seed);
+        var model = LanguageModel.Create(config.With("initializer_range", 0.5), seed);
         string shaken = model is T5ForConditionalGeneration ? "norm.weight" : "bias";
         Shake(model.Parameters.Where(pair => pair.Key.EndsWith(shaken, StringComparison.Ordinal)).Select(pair => pair.Value), seed);
         return model;
@@ -71,7 +71,7 @@ internal static class Toy
     /// <summary>Adds N(0, 0.3) noise, so that nothing is zero.</summary>
     public static void Shake(IEnumerable<Tensor> parameters, int seed = 5)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using IDisposable noGradients = no_grad();
         using var generator = new Generator((ulong)seed);
         foreach (Tensor parameter in parameters)
@@ -91,7 +91,7 @@ internal static class Toy
 
     public static void AssertClose(Tensor expected, Tensor actual, double tolerance, string what = "")
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Assert.Equal(expected.shape, actual.shape);
         double distance = (actual - expected).abs().max().ToDouble();
         Assert.True(distance <= tolerance, $"{what}: {distance:E2}");

@@ -47,7 +47,7 @@ public sealed class TunedClassifierTests
     {
         using var folder = new TemporaryFolder();
         string path = folder.PathOf("tuned.safetensors"), whole = folder.PathOf("whole"), name = huge[..(huge.IndexOf(':', StringComparison.Ordinal) + 1)];
-        using TextClassifier classifier = TextClassifier.Create(Base, Settings(method, HeadKind.LabelWords, "tiny-roberta"), seed: 3);
+        using var classifier = TextClassifier.Create(Base, Settings(method, HeadKind.LabelWords, "tiny-roberta"), seed: 3);
         TunedWeights tuned = classifier.Tuned();
         string Enlarged(string json) => Regex.Replace(json, Regex.Escape(name) + @"\s*\d+", huge);
         string options = Enlarged(tuned.Options.ToJson());
@@ -70,28 +70,28 @@ public sealed class TunedClassifierTests
     [MemberData(nameof(Cases))]
     public void WhatWasTunedTravelsWithoutTheBase(string method, HeadKind head, string checkpoint)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
         string path = folder.PathOf("tuned.safetensors");
-        using TextClassifier classifier = TextClassifier.Create(Oracles.PathOf(checkpoint), Settings(method, head, checkpoint), seed: 3);
+        using var classifier = TextClassifier.Create(Oracles.PathOf(checkpoint), Settings(method, head, checkpoint), seed: 3);
         Toy.Shake(classifier.TunedParameters.Values);
         string untouched = classifier.Tuned().BaseFingerprint;
         float[][] expected = Scores(classifier);
         classifier.SaveTuned(path);
-        using (SafetensorsFile file = SafetensorsFile.Open(path))
+        using (var file = SafetensorsFile.Open(path))
         {
             Assert.Equal(classifier.TunedParameters.Keys.Order(), file.Tensors.Select(info => info.Name).Order());
             Assert.True(new FileInfo(path).Length < (file.Tensors.Sum(info => info.ByteLength) + 20_000));
         }
 
-        using TextClassifier restored = TextClassifier.LoadTuned(Oracles.PathOf(checkpoint), path);
+        using var restored = TextClassifier.LoadTuned(Oracles.PathOf(checkpoint), path);
         Assert.Equal(classifier.Settings.ToJson(), restored.Settings.ToJson());
         Assert.Equal(expected, Scores(restored));
         Assert.Equal(untouched, restored.Tuned().BaseFingerprint);
 
         string whole = folder.PathOf("whole");
         classifier.Save(whole);
-        using TextClassifier loaded = TextClassifier.Load(whole);
+        using var loaded = TextClassifier.Load(whole);
         Assert.Equal(expected, Scores(loaded));
         Assert.Equal(classifier.Fingerprint(), loaded.Fingerprint());
 
@@ -110,9 +110,9 @@ public sealed class TunedClassifierTests
     [InlineData("low_rank_bias_mlp")]
     public void FoldedItIsAnOrdinaryCheckpoint(string method)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
-        using TextClassifier classifier = TextClassifier.Create(Base, Settings(method, HeadKind.LabelWords));
+        using var classifier = TextClassifier.Create(Base, Settings(method, HeadKind.LabelWords));
         Toy.Shake(classifier.TunedParameters.Values);
         string before = classifier.Backbone.Fingerprint();
         using (TextClassifier folded = classifier.Folded(_ => true))
@@ -121,7 +121,7 @@ public sealed class TunedClassifierTests
         }
 
         Assert.Equal(before, classifier.Backbone.Fingerprint());
-        using TextClassifier loaded = TextClassifier.Load(folder.PathOf("folded"));
+        using var loaded = TextClassifier.Load(folder.PathOf("folded"));
         Assert.Null(loaded.Settings.Tuning);
         using (SafetensorsFile original = SafetensorsFile.Open(Path.Combine(Base, "model.safetensors")),
             written = SafetensorsFile.Open(folder.PathOf("folded/model.safetensors")))
@@ -141,13 +141,13 @@ public sealed class TunedClassifierTests
     {
         using var folder = new TemporaryFolder();
         string path = folder.PathOf("tuned.safetensors"), other = folder.PathOf("other");
-        using (TextClassifier classifier = TextClassifier.Create(Base, Settings("lora", HeadKind.LabelWords)))
+        using (var classifier = TextClassifier.Create(Base, Settings("lora", HeadKind.LabelWords)))
         {
             classifier.SaveTuned(path);
         }
 
         string wrong;
-        using (TextClassifier classifier = TextClassifier.Create(Base, Settings("bit_fit", HeadKind.LabelWords)))
+        using (var classifier = TextClassifier.Create(Base, Settings("bit_fit", HeadKind.LabelWords)))
         {
             using IDisposable noGradients = no_grad();
             classifier.Backbone.Parameters["roberta.encoder.layer.0.output.dense.weight"].mul_(1.001f);
@@ -156,7 +156,7 @@ public sealed class TunedClassifierTests
         }
 
         long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-        var error = Assert.Throws<InvalidDataException>(() => TextClassifier.LoadTuned(other, path));
+        InvalidDataException error = Assert.Throws<InvalidDataException>(() => TextClassifier.LoadTuned(other, path));
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
         Assert.Contains(TunedWeights.Load(path).BaseFingerprint, error.Message, StringComparison.Ordinal);
         Assert.Contains(wrong, error.Message, StringComparison.Ordinal);
@@ -165,7 +165,7 @@ public sealed class TunedClassifierTests
     [Fact]
     public void WeightsThatDoNotFitAreRefused()
     {
-        using TextClassifier classifier = TextClassifier.Create(Base, Settings("lora", HeadKind.LabelWords));
+        using var classifier = TextClassifier.Create(Base, Settings("lora", HeadKind.LabelWords));
         TunedWeights tuned = classifier.Tuned();
         const string Name = "roberta.encoder.layer.1.attention.self.value.lora_B.weight";
         Refused(With((long[])[48, 2], new float[96]), Name);
@@ -193,14 +193,14 @@ public sealed class TunedClassifierTests
     public void FilesOfAnotherKindAreRefused()
     {
         using var folder = new TemporaryFolder();
-        var error = Assert.Throws<InvalidDataException>(() => TunedWeights.Load(Path.Combine(Base, "model.safetensors")));
+        InvalidDataException error = Assert.Throws<InvalidDataException>(() => TunedWeights.Load(Path.Combine(Base, "model.safetensors")));
         Assert.Contains("skillloc-tuned", error.Message, StringComparison.Ordinal);
         string path = folder.PathOf("wrong.safetensors");
         SafetensorsWriter.Write(path, [], new Dictionary<string, string> { ["format"] = "skillloc-tuned", ["version"] = "7" });
         Assert.Contains("version 7", Assert.Throws<InvalidDataException>(() => TunedWeights.Load(path)).Message, StringComparison.Ordinal);
         SafetensorsWriter.Write(path, [], new Dictionary<string, string> { ["format"] = "skillloc-tuned", ["version"] = "1" });
         Assert.Contains("base_fingerprint", Assert.Throws<InvalidDataException>(() => TunedWeights.Load(path)).Message, StringComparison.Ordinal);
-        using TextClassifier plain = TextClassifier.Create(Base, Settings("none", HeadKind.LabelWords));
+        using var plain = TextClassifier.Create(Base, Settings("none", HeadKind.LabelWords));
         Assert.Throws<InvalidOperationException>(plain.Tuned);
         Assert.Empty(plain.TunedParameters);
     }
@@ -211,8 +211,8 @@ public sealed class TunedClassifierTests
     [InlineData("*cls**sent_0*_It_was*mask*.*sep+*")]
     public void LabelWordsAreReadAtTheFirstTokenOrTheMask(string? template)
     {
-        using var scope = NewDisposeScope();
-        using TextClassifier classifier = TextClassifier.Create(Base, Settings("pfeiffer", HeadKind.LabelWords) with { Template = template });
+        using DisposeScope scope = NewDisposeScope();
+        using var classifier = TextClassifier.Create(Base, Settings("pfeiffer", HeadKind.LabelWords) with { Template = template });
         Toy.Shake(classifier.TunedParameters.Values);
         EncodedText row = classifier.Encode("a good film");
         Assert.Equal(template is null ? 0 : 4, row.Ids[row.Position]);
@@ -227,10 +227,10 @@ public sealed class TunedClassifierTests
     [Fact]
     public void ASoftPromptTakesItsShareOfThePositionsAndTheTokenizersMask()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         ClassifierSettings settings = Settings("none", HeadKind.LabelWords) with { MaxLength = 10_000 };
-        using TextClassifier plain = TextClassifier.Create(Base, settings);
-        using TextClassifier prompted = TextClassifier.Create(Base, settings with { Tuning = new SoftPromptOptions { Size = 8 } });
+        using var plain = TextClassifier.Create(Base, settings);
+        using var prompted = TextClassifier.Create(Base, settings with { Tuning = new SoftPromptOptions { Size = 8 } });
         Assert.Equal(4, ((SoftPromptOptions)prompted.Settings.Tuning!).MaskTokenId);
         Assert.Equal(plain.Settings.MaxLength - 8, prompted.Settings.MaxLength);
         EncodedText longest = prompted.Encode(string.Concat(Enumerable.Repeat(" film", 1000)));
@@ -242,7 +242,7 @@ public sealed class TunedClassifierTests
         EncodedText pair = prompted.Encode("one", "two");
         Assert.Equal(3, pair.Ids.Count(id => id is 0 or 2));
 
-        var error = Assert.Throws<ArgumentException>(() => TextClassifier.Create(
+        ArgumentException error = Assert.Throws<ArgumentException>(() => TextClassifier.Create(
             Base, prompted.Settings with { Template = "*cls**sent_0*_It_was*mask*.*sep+*" }));
         Assert.Contains("its own mask", error.Message, StringComparison.Ordinal);
     }
@@ -254,7 +254,7 @@ public sealed class TunedClassifierTests
     {
         ClassifierSettings settings = Settings("soft_prompt", HeadKind.LabelWords, "tiny-gpt2") with { Words = [first, second] };
         settings = settings with { OptionScoring = first[1] == second[1] ? settings.OptionScoring : OptionScoring.WholeOption };
-        var error = Assert.Throws<ArgumentException>(() => TextClassifier.Create(Oracles.PathOf("tiny-gpt2"), settings));
+        ArgumentException error = Assert.Throws<ArgumentException>(() => TextClassifier.Create(Oracles.PathOf("tiny-gpt2"), settings));
         Assert.Contains("FirstToken", error.Message, StringComparison.Ordinal);
     }
 
@@ -263,12 +263,12 @@ public sealed class TunedClassifierTests
     {
         using var folder = new TemporaryFolder();
         string path = folder.PathOf("tuned");
-        using TextClassifier classifier = TextClassifier.Create(Base, Settings("lora", HeadKind.LabelWords));
+        using var classifier = TextClassifier.Create(Base, Settings("lora", HeadKind.LabelWords));
         Toy.Shake(classifier.TunedParameters.Values);
         classifier.Save(path);
-        using TextClassifier more = TextClassifier.Create(path, classifier.Settings, seed: 9);
+        using var more = TextClassifier.Create(path, classifier.Settings, seed: 9);
         Assert.Equal(classifier.Fingerprint(), more.Fingerprint());
-        var error = Assert.Throws<InvalidDataException>(() => TextClassifier.Create(path, classifier.Settings with { Tuning = new LoraOptions { Rank = 5 } }));
+        InvalidDataException error = Assert.Throws<InvalidDataException>(() => TextClassifier.Create(path, classifier.Settings with { Tuning = new LoraOptions { Rank = 5 } }));
         Assert.Contains("lora_A", error.Message, StringComparison.Ordinal);
         Assert.Contains("[5, 48]", error.Message, StringComparison.Ordinal);
     }
@@ -283,7 +283,7 @@ public sealed class TunedClassifierTests
     {
         using var folder = new TemporaryFolder();
         long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-        using (TextClassifier classifier = TextClassifier.Create(Base, Settings(method, HeadKind.LabelWords)))
+        using (var classifier = TextClassifier.Create(Base, Settings(method, HeadKind.LabelWords)))
         {
             classifier.SaveTuned(folder.PathOf("tuned.safetensors"));
             using TextClassifier copy = classifier.Clone(dtype: ScalarType.BFloat16);

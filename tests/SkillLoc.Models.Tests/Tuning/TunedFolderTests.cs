@@ -44,14 +44,14 @@ public sealed class TunedFolderTests : IDisposable
         using TextClassifier tuned = Save(method, head);
         ClassifierSettings plain = Settings(null, head);
         float[] expected = Score(tuned);
-        using (TextClassifier untuned = TextClassifier.Create(Base, plain, seed: 3))
+        using (var untuned = TextClassifier.Create(Base, plain, seed: 3))
         {
             Assert.NotEqual(expected[0], Score(untuned)[0], 1e-2f);
         }
 
         if (method.StartsWith("lo", StringComparison.Ordinal) && method is not ("lora_mlp" or "lora_mlp_bias"))
         {
-            using TextClassifier folded = TextClassifier.Create(Tuned, plain);
+            using var folded = TextClassifier.Create(Tuned, plain);
             Assert.Null(folded.Settings.Tuning);
             Assert.Equal(tuned.Settings.Tuning, folded.FoldedTuning);
 
@@ -59,15 +59,15 @@ public sealed class TunedFolderTests : IDisposable
             Assert.Equal(expected, Score(folded), (one, other) => Math.Abs(one - other) < 1e-3);
 
             // Beside a twin, whose memory it may share, that stays as it is.
-            using TextClassifier twin = TextClassifier.Create(Base, plain, seed: 3);
+            using var twin = TextClassifier.Create(Base, plain, seed: 3);
             float[] before = Score(twin);
-            using TextClassifier beside = TextClassifier.Create(Tuned, plain, twin: twin, mayShare: _ => true);
+            using var beside = TextClassifier.Create(Tuned, plain, twin: twin, mayShare: _ => true);
             Assert.Equal(Score(folded), Score(beside));
             Assert.Equal(before, Score(twin));
         }
         else
         {
-            var error = Assert.Throws<ArgumentException>(() => TextClassifier.Create(Tuned, plain));
+            ArgumentException error = Assert.Throws<ArgumentException>(() => TextClassifier.Create(Tuned, plain));
             Assert.Contains(tuned.Settings.Tuning!.GetType().Name, error.Message, StringComparison.Ordinal);
             Assert.Throws<ArgumentException>(() => TextClassifier.Create(Tuned, Settings(new LoraOptions { Rank = 7 }, head)));
         }
@@ -78,7 +78,7 @@ public sealed class TunedFolderTests : IDisposable
     public void WhatIsAskedForWithTheMethodGoesOn(string method, HeadKind head)
     {
         using TextClassifier tuned = Save(method, head);
-        using TextClassifier next = TextClassifier.Create(Tuned, Settings(Toy.Options(method), head));
+        using var next = TextClassifier.Create(Tuned, Settings(Toy.Options(method), head));
         Assert.Equal(Score(tuned), Score(next));
         Assert.Null(next.FoldedTuning);
 
@@ -88,7 +88,7 @@ public sealed class TunedFolderTests : IDisposable
             TuningOptions drawn = Toy.Options(method) is AdapterOptions adapter
                 ? adapter with { InitialDeviation = 0.5 }
                 : (PrefixOptions)Toy.Options(method) with { InitialDeviation = 0.5 };
-            using TextClassifier other = TextClassifier.Create(Tuned, Settings(drawn, head));
+            using var other = TextClassifier.Create(Tuned, Settings(drawn, head));
             Assert.Equal(Score(tuned), Score(other));
         }
     }
@@ -97,10 +97,10 @@ public sealed class TunedFolderTests : IDisposable
     [MemberData(nameof(Cases))]
     public void PythonReadsTheModelThatWasTuned(string method, HeadKind head)
     {
-        using var scope = NewDisposeScope();
+        using TorchSharp.DisposeScope scope = NewDisposeScope();
         using TextClassifier tuned = Save(method, head);
-        using SafetensorsFile weights = SafetensorsFile.Open(Path.Join(Tuned, "model.safetensors"));
-        using CheckpointFolder original = CheckpointFolder.Open(Base);
+        using var weights = SafetensorsFile.Open(Path.Join(Tuned, "model.safetensors"));
+        using var original = CheckpointFolder.Open(Base);
         ModelConfig config = CheckpointFolder.ReadConfig(Tuned);
         Assert.Equal([head == HeadKind.LabelWords ? "RobertaForMaskedLM" : "RobertaModel"], config.Architectures);
         Assert.Empty(config.Labels);
@@ -113,9 +113,9 @@ public sealed class TunedFolderTests : IDisposable
         Assert.All(missing, name => Assert.True(head != HeadKind.LabelWords && name.StartsWith("lm_head", StringComparison.Ordinal), name));
 
         // What Python has no place for lies beside it, and the two are one for us.
-        using SafetensorsFile own = SafetensorsFile.Open(Path.Join(Tuned, "skillloc.safetensors"));
+        using var own = SafetensorsFile.Open(Path.Join(Tuned, "skillloc.safetensors"));
         Assert.Equal(tuned.TunedParameters.Keys.Order(), own.Tensors.Select(info => info.Name).Order());
-        using CheckpointFolder both = CheckpointFolder.Open(Tuned);
+        using var both = CheckpointFolder.Open(Tuned);
         Assert.Equal(tuned.Parameters.Keys.Order(), both.Weights.Tensors.Select(info => info.Name).Order());
     }
 
@@ -127,7 +127,7 @@ public sealed class TunedFolderTests : IDisposable
     [InlineData("tiny-gpt2", HeadKind.SequenceClassification, "GPT2ForSequenceClassification")]
     public void AHeadThatPythonLacksIsNoneOfItsWeights(string checkpoint, HeadKind head, string architecture)
     {
-        using TextClassifier classifier = TextClassifier.Create(Oracles.PathOf(checkpoint), new() { Head = head, Labels = ["x", "y", "z"] });
+        using var classifier = TextClassifier.Create(Oracles.PathOf(checkpoint), new() { Head = head, Labels = ["x", "y", "z"] });
         Toy.Shake(classifier.Head.Parameters.Values);
         classifier.Save(Tuned);
         bool isPythons = architecture.EndsWith("Classification", StringComparison.Ordinal);
@@ -135,9 +135,9 @@ public sealed class TunedFolderTests : IDisposable
         Assert.Equal([architecture], config.Architectures);
         Assert.Equal(isPythons ? ["x", "y", "z"] : [], config.Labels);
         Assert.Equal(!isPythons, File.Exists(Path.Join(Tuned, "skillloc.safetensors")));
-        using SafetensorsFile weights = SafetensorsFile.Open(Path.Join(Tuned, "model.safetensors"));
+        using var weights = SafetensorsFile.Open(Path.Join(Tuned, "model.safetensors"));
         Assert.Equal(isPythons, classifier.Head.Parameters.Keys.All(weights.Contains));
-        using TextClassifier loaded = TextClassifier.Load(Tuned);
+        using var loaded = TextClassifier.Load(Tuned);
         Assert.Equal(classifier.Fingerprint(), loaded.Fingerprint());
     }
 
@@ -158,10 +158,10 @@ public sealed class TunedFolderTests : IDisposable
         using var plain = new TextEmbedder(Base);
         using var embedder = new TextEmbedder(Tuned);
         float[] before = plain.Embed([plain.Encode("the film was it")])[0], after = embedder.Embed([embedder.Encode("the film was it")])[0];
-        using var scope = NewDisposeScope();
-        using LanguageModel model = LanguageModel.Load(Tuned);
+        using TorchSharp.DisposeScope scope = NewDisposeScope();
+        using var model = LanguageModel.Load(Tuned);
         Assert.Equal(tuned.Settings.Tuning, model.Adaptation!.Options);
-        using TokenBatch batch = TokenBatch.Create([embedder.Encode("the film was it")], 1);
+        using var batch = TokenBatch.Create([embedder.Encode("the film was it")], 1);
         float[] expected = model.Encode(batch).mean([1])[0].data<float>().ToArray();
         Assert.Equal(expected, after, (one, other) => Math.Abs(one - other) < 1e-5);
         Assert.NotEqual(before[0], after[0], 1e-3f);
@@ -191,10 +191,10 @@ public sealed class TunedFolderTests : IDisposable
     public void APlainModelLeavesNothingOfATunedOneBehind()
     {
         using TextClassifier tuned = Save("houlsby", HeadKind.LabelWords);
-        using TextClassifier plain = TextClassifier.Create(Base, Settings(null, HeadKind.LabelWords));
+        using var plain = TextClassifier.Create(Base, Settings(null, HeadKind.LabelWords));
         plain.Save(Tuned);
         Assert.False(File.Exists(Path.Join(Tuned, "skillloc.safetensors")));
-        using TextClassifier loaded = TextClassifier.Load(Tuned);
+        using var loaded = TextClassifier.Load(Tuned);
         Assert.Equal(Score(plain), Score(loaded));
     }
 
@@ -218,7 +218,7 @@ public sealed class TunedFolderTests : IDisposable
 
     private TextClassifier Save(string method, HeadKind head)
     {
-        TextClassifier classifier = TextClassifier.Create(Base, Settings(Toy.Options(method), head), seed: 3);
+        var classifier = TextClassifier.Create(Base, Settings(Toy.Options(method), head), seed: 3);
         Toy.Shake(classifier.TunedParameters.Values);
         classifier.Save(Tuned);
         return classifier;

@@ -1,8 +1,8 @@
 using Microsoft.ML;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Classification;
-using SkillLoc.Models.Generation;
 using SkillLoc.Models.Connectivity;
+using SkillLoc.Models.Generation;
 using SkillLoc.Models.Tuning;
 using SkillLoc.Transforms;
 using TorchSharp;
@@ -122,7 +122,7 @@ public sealed class AnsweringEndsTests : IDisposable
         var classifier = TextClassifier.Create(
             Oracles.PathOf("tiny-t5"),
             new ClassifierSettings { Head = HeadKind.Generation, Labels = [], TextToText = Task, Tuning = Ends.Tuning(method) }, seed: seed);
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using IDisposable noGradients = no_grad();
         using var generator = new Generator((ulong)seed);
         foreach (Parameter parameter in method == "model" ? classifier.Backbone.Parameters.Values : classifier.TunedParameters.Values)
@@ -139,7 +139,7 @@ public sealed class AnsweringEndsTests : IDisposable
         using TextClassifier walker = path.CreateWalker();
         path.MoveTo(walker, 0.5);
         using IDisposable noGradients = no_grad();
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         return Examples(12).SelectMany(row => row.Answers.Select(answer =>
         {
             using TokenBatch batch = walker.Batch([walker.Encode(row.Text)]);

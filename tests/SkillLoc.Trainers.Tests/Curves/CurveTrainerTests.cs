@@ -63,7 +63,7 @@ public sealed class CurveTrainerTests : IDisposable
         Assert.True(Loss(curve, seen.Place) < seen.Loss);
 
         // AdamW's first step is the learning rate against the gradient's sign, which is the walker's gradient's, as the weight is positive.
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         string name = curve.Names[0];
         using IDisposable noGradients = no_grad();
         Assert.Equal(1e-4, (curve.Controls(name)[0] - before.Controls(name)[0]).abs().max().item<float>(), 1e-6);
@@ -126,7 +126,7 @@ public sealed class CurveTrainerTests : IDisposable
             });
         }));
         Assert.Equal(live, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
-        var other = Assert.Throws<InvalidOperationException>(() => Fit(options =>
+        InvalidOperationException other = Assert.Throws<InvalidOperationException>(() => Fit(options =>
         {
             options.StateFile = file;
             options.Start = ControlStart.Midpoint;
@@ -184,7 +184,7 @@ public sealed class CurveTrainerTests : IDisposable
             });
         }
 
-        var error = Assert.Throws<InvalidOperationException>(() => Fit(third, options => options.StateFile = file));
+        InvalidOperationException error = Assert.Throws<InvalidOperationException>(() => Fit(third, options => options.StateFile = file));
         Assert.Contains($"second is {second.Classifier.Fingerprint()} there and {third.Classifier.Fingerprint()} here", error.Message, StringComparison.Ordinal);
         using ParameterPath resumed = Fit(second, options => options.StateFile = file);
         Same(whole, resumed);
@@ -200,7 +200,7 @@ public sealed class CurveTrainerTests : IDisposable
     public void ControlsOfLoraStartAsLoraDoes()
     {
         using ParameterPath curve = Started("lora", ControlStart.Drawn);
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         var all = new List<Tensor>();
         foreach (string name in curve.Names)
         {
@@ -226,7 +226,7 @@ public sealed class CurveTrainerTests : IDisposable
     public void ControlsOfAPrefixStartAsAPrefixDoes()
     {
         using ParameterPath curve = Started("prefix", ControlStart.Drawn);
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         Assert.Equal(0.02, curve.Controls("prefix.embedding.weight")[0].std().item<float>(), 0.004);
         Assert.Equal(1 / Math.Sqrt(3 * 48), curve.Controls("prefix.transform.0.weight")[0].std().item<float>(), 0.006);
         Assert.Equal(1 / Math.Sqrt(3 * 16), curve.Controls("prefix.transform.2.weight")[0].std().item<float>(), 0.006);

@@ -26,7 +26,7 @@ internal static class Ends
         string? template = tuning is SoftPromptOptions ? null : "*cls**sent_0*_It_was*mask*.*sep+*";
         var classifier = TextClassifier.Create(
             Toy.Checkpoint, new ClassifierSettings { Labels = ["neg", "pos"], Words = ["bad", "good"], Template = template, Tuning = tuning }, seed: seed);
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using IDisposable noGradients = no_grad();
         using var generator = new Generator((ulong)seed);
         foreach (Parameter parameter in tuning is null ? classifier.Backbone.Parameters.Values : classifier.TunedParameters.Values)

@@ -164,7 +164,7 @@ public sealed class MixtureTrainerTests : IDisposable
     {
         using TextScoringTransformer first = Ends.Model("model", 1, deviation: 1e25), second = Ends.Model("model", 2);
         string file = Path.Join(_folder, "mixture.safetensors");
-        var error = Assert.Throws<InvalidOperationException>(() => Trainer(first, second, options =>
+        InvalidOperationException error = Assert.Throws<InvalidOperationException>(() => Trainer(first, second, options =>
         {
             options.InitialDeviation = 0;
             options.StateFile = file;
@@ -186,7 +186,7 @@ public sealed class MixtureTrainerTests : IDisposable
     {
         TextClassifier classifier = good.Classifier.Clone();
         Dictionary<string, float[]> start = Trainings.Start();
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using IDisposable noGradients = no_grad();
         foreach ((string name, Parameter parameter) in classifier.Parameters.Where(pair => pair.Key.StartsWith(layer, StringComparison.Ordinal)))
         {

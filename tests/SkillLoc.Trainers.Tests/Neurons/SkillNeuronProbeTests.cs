@@ -1,5 +1,6 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
+using Microsoft.ML.Transforms;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Neurons;
 using SkillLoc.Models.Prompts;
@@ -55,7 +56,7 @@ public sealed class SkillNeuronProbeTests : IDisposable
     public void WhatComesAfterInAPipelineFindsTheVector()
     {
         IDataView train = Toy.View(_ml, Toy.Examples(60));
-        var pipeline = _ml.SkillLoc().ProbeSkillNeurons(_model, NeuronProbeKind.TextMax, fraction: 0.02, outputColumnName: "Features")
+        EstimatorChain<ColumnCopyingTransformer> pipeline = _ml.SkillLoc().ProbeSkillNeurons(_model, NeuronProbeKind.TextMax, fraction: 0.02, outputColumnName: "Features")
             .Append(_ml.Transforms.CopyColumns("Copy", "Features"));
 
         // Fit checks that the shape, too, has the column that is copied.
@@ -90,7 +91,7 @@ public sealed class SkillNeuronProbeTests : IDisposable
                 NeuronValues.Load(Path.Join(folder, "neu", name + ".safetensors"), name, shape);
             }
 
-            NeuronProbeResult loaded = NeuronProbeResult.Load(folder, NeuronProbeKind.Prompt, ["neg", "pos", "neu"]);
+            var loaded = NeuronProbeResult.Load(folder, NeuronProbeKind.Prompt, ["neg", "pos", "neu"]);
             Assert.Equal(probe.Result.Thresholds[1].Values.ToArray(), loaded.Thresholds[1].Values.ToArray());
             Assert.Equal(probe.Result.Accuracies[2].Values.ToArray(), loaded.Accuracies[2].Values.ToArray());
             Assert.Equal(probe.Result.TestAccuracies![0].Values.ToArray(), loaded.TestAccuracies![0].Values.ToArray());

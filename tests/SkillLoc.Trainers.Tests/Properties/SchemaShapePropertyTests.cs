@@ -93,7 +93,7 @@ public sealed class SchemaShapePropertyTests
     public void CalibratedScoresAreAsPromised()
     {
         IDataView data = View("words", new("Text", "TextPair", "Label", "Score", "PredictedLabel", "PredictedText"));
-        var binary = _ml.BinaryClassification.Trainers;
+        BinaryClassificationCatalog.BinaryClassificationTrainers binary = _ml.BinaryClassification.Trainers;
         IEstimator<ITransformer>[] scorers =
         [
             _ml.MulticlassClassification.Trainers.SdcaMaximumEntropy(maximumNumberOfIterations: 2),

@@ -99,7 +99,7 @@ public sealed class TrainingPropertyTests
 
             float[] Train(long[]? within, long[]? frozen)
             {
-                using var scope = NewDisposeScope();
+                using DisposeScope scope = NewDisposeScope();
                 var weight = new Parameter(tensor(given.values).view(3, 4), requires_grad: true);
                 using var trained = new TrainedParameter("w", weight, within, frozen);
                 trained.AddMoments(kind);
@@ -153,7 +153,7 @@ public sealed class TrainingPropertyTests
         Func<string>[] trainings = [Tune, Graft, Curve, Mix, Tune, Graft];
         string[] alone = Array.ConvertAll(trainings, train => train());
         Assert.Equal(4, alone.Distinct().Count());
-        var together = new string[trainings.Length];
+        string[] together = new string[trainings.Length];
         Thread[] threads = [.. trainings.Select((train, i) => new Thread(() => together[i] = train()))];
         Array.ForEach(threads, thread => thread.Start());
         Array.ForEach(threads, thread => thread.Join());

@@ -1,5 +1,6 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
+using Microsoft.ML.Transforms;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
@@ -33,9 +34,9 @@ public sealed class ReadActivationsTests
     [InlineData("tiny-t5", "encoder_final_ln.hook_normalized", "encoder_last", TextPooling.Max)]
     public void ValuesArePooledFromWhatTransformersComputes(string name, string point, string tensorName, TextPooling pooling)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         string folder = Oracles.PathOf(name);
-        using SafetensorsFile oracle = SafetensorsFile.Open(Path.Join(folder, "expected.safetensors"));
+        using var oracle = SafetensorsFile.Open(Path.Join(folder, "expected.safetensors"));
         Tensor expected = oracle.Read(tensorName);
         long[] lengths = oracle.Read("attention_mask").sum(dim: 1).data<long>().ToArray();
         string position = name == "tiny-gpt2" ? "last_pos" : "mask_pos";
@@ -65,7 +66,7 @@ public sealed class ReadActivationsTests
     [Fact]
     public void TheColumnNamesItsSlotsAfterThePoint()
     {
-        var pipeline = _ml.SkillLoc().ReadActivations(Checkpoint, Point, TextPooling.Max).Append(_ml.Transforms.CopyColumns("Copy", "Activations"));
+        EstimatorChain<ColumnCopyingTransformer> pipeline = _ml.SkillLoc().ReadActivations(Checkpoint, Point, TextPooling.Max).Append(_ml.Transforms.CopyColumns("Copy", "Activations"));
         IDataView read = pipeline.Fit(Toy.Rows(_ml)).Transform(Toy.Rows(_ml));
         VBuffer<ReadOnlyMemory<char>> slots = default;
         read.Schema["Activations"].GetSlotNames(ref slots);
@@ -85,7 +86,7 @@ public sealed class ReadActivationsTests
     [Fact]
     public void AModelIsReadWithItsPromptAndMayBeDisposed()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using IDisposable inference = no_grad();
         float[][] wanted;
         ReadActivationsTransformer transformer;
@@ -118,9 +119,9 @@ public sealed class ReadActivationsTests
     [InlineData("tiny-gpt2")]
     public void ASoftPromptIsNotPooledAsText(string checkpoint)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using IDisposable inference = no_grad();
-        using TextClassifier classifier = TextClassifier.Create(Oracles.PathOf(checkpoint), new ClassifierSettings
+        using var classifier = TextClassifier.Create(Oracles.PathOf(checkpoint), new ClassifierSettings
         {
             Labels = ["no", "yes"],
             Words = checkpoint == "tiny-gpt2" ? [" bad", " good"] : ["bad", "good"],
@@ -161,17 +162,17 @@ public sealed class ReadActivationsTests
     [Fact]
     public void T5sDecoderIsReadAtItsFirstStep()
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         using IDisposable inference = no_grad();
         string folder = Oracles.PathOf("tiny-t5");
         using var last = new ActivationReader(folder, "decoder_final_ln.hook_normalized", TextPooling.ScoredPosition);
         using var keys = new ActivationReader(folder, "decoder.1.cross_attn.hook_k", TextPooling.Mean);
-        using LanguageModel model = LanguageModel.Load(folder);
+        using var model = LanguageModel.Load(folder);
         EncodedText[] rows = [last.Encode("a fine film"), last.Encode("bad")];
         float[][] read = last.Read(rows), means = keys.Read(rows);
         for (int i = 0; i < rows.Length; i++)
         {
-            using TokenBatch batch = TokenBatch.Create([rows[i]], 0);
+            using var batch = TokenBatch.Create([rows[i]], 0);
             Assert.True(allclose(model.EncodeAt(batch)[0], tensor(read[i]), 1e-4, 1e-5));
             Tensor mapped = model.Encode(batch)[0].matmul(model.Parameters["decoder.block.1.layer.1.EncDecAttention.k.weight"].transpose(0, 1));
             Assert.True(allclose(mapped.mean([0]), tensor(means[i]), 1e-4, 1e-5));
@@ -188,7 +189,7 @@ public sealed class ReadActivationsTests
         using (TextScoringTransformer scorer = Toy.Scorer())
         {
             SkillLocCatalog catalog = _ml.SkillLoc();
-            foreach (var estimator in new[] { catalog.ReadActivations(Checkpoint, "blocks.3.mlp.hook_post"), catalog.ReadActivations(scorer, "blocks.3.mlp.hook_post") })
+            foreach (ReadActivationsEstimator? estimator in new[] { catalog.ReadActivations(Checkpoint, "blocks.3.mlp.hook_post"), catalog.ReadActivations(scorer, "blocks.3.mlp.hook_post") })
             {
                 string message = Assert.Throws<ArgumentException>(() => estimator.Fit(Toy.Rows(_ml))).Message;
                 Assert.Contains("'blocks.3.mlp.hook_post'", message, StringComparison.Ordinal);
@@ -196,7 +197,7 @@ public sealed class ReadActivationsTests
             }
 
             Assert.Throws<ArgumentOutOfRangeException>(() => catalog.ReadActivations(Checkpoint, Point, textColumnName: "Body").Fit(Toy.Rows(_ml)));
-            foreach (var options in new ReadActivationsEstimator.Options[]
+            foreach (ReadActivationsEstimator.Options options in new ReadActivationsEstimator.Options[]
             {
                 new() { Point = Point }, new() { Point = Point, Checkpoint = Checkpoint, Model = scorer }, new() { Checkpoint = Checkpoint },
                 new() { Point = Point, Model = scorer, Template = "*cls**sent_0**mask**sep+*" },

@@ -1,5 +1,6 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
+using Microsoft.ML.Transforms;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Embeddings;
@@ -22,8 +23,8 @@ public sealed class EmbedTextTests
     [InlineData(3, TextPooling.ScoredPosition)]
     public void VectorsArePooledFromTheOraclesHiddenStates(int layer, TextPooling pooling)
     {
-        using var scope = NewDisposeScope();
-        using SafetensorsFile oracle = SafetensorsFile.Open(Path.Join(Checkpoint, "expected.safetensors"));
+        using DisposeScope scope = NewDisposeScope();
+        using var oracle = SafetensorsFile.Open(Path.Join(Checkpoint, "expected.safetensors"));
         Tensor ids = oracle.Read("input_ids"), mask = oracle.Read("attention_mask"), hidden = oracle.Read($"hidden.{layer}");
         long[] places = oracle.Read("mask_pos").data<long>().ToArray();
         long[] lengths = mask.sum(dim: 1).data<long>().ToArray();
@@ -50,9 +51,9 @@ public sealed class EmbedTextTests
     [InlineData("tiny-t5", null, "encoder_last")]
     public void VectorsOfGpt2AndOfT5sEncoderAreMeansOverRealTokens(string name, int? layer, string tensorName)
     {
-        using var scope = NewDisposeScope();
+        using DisposeScope scope = NewDisposeScope();
         string folder = Oracles.PathOf(name);
-        using SafetensorsFile oracle = SafetensorsFile.Open(Path.Join(folder, "expected.safetensors"));
+        using var oracle = SafetensorsFile.Open(Path.Join(folder, "expected.safetensors"));
         Tensor ids = oracle.Read("input_ids"), hidden = oracle.Read(tensorName);
         long[] lengths = oracle.Read("attention_mask").sum(dim: 1).data<long>().ToArray();
         EncodedText[] rows = [.. lengths.Select((length, i) => new EncodedText(
@@ -81,7 +82,7 @@ public sealed class EmbedTextTests
 
         // As the folder's own tokenizer has special tokens: T5 ends a text, GPT-2 has none.
         using var embedder = new TextEmbedder(folder);
-        CheckpointTokenizer tokenizer = CheckpointTokenizer.Load(folder);
+        var tokenizer = CheckpointTokenizer.Load(folder);
         int[] bare = tokenizer.Encode("a fine film");
         int[] expected = name switch { "tiny-gpt2" => bare, "tiny-bert" => [tokenizer.ClsId, .. bare, tokenizer.SepId], _ => [.. bare, tokenizer.SepId] };
         Assert.Equal(expected, embedder.Encode("a fine film").Ids);
@@ -96,8 +97,8 @@ public sealed class EmbedTextTests
         {
             string whole = Oracles.PathOf("tiny-t5");
             ModelConfig config = ModelConfig.Load(Path.Join(whole, "config.json")).WithArchitecture("T5EncoderModel");
-            using (var scope = NewDisposeScope())
-            using (SafetensorsFile weights = SafetensorsFile.Open(Path.Join(whole, "model.safetensors")))
+            using (DisposeScope scope = NewDisposeScope())
+            using (var weights = SafetensorsFile.Open(Path.Join(whole, "model.safetensors")))
             {
                 CheckpointFolder.Save(
                     folder, config,
@@ -131,7 +132,7 @@ public sealed class EmbedTextTests
     [Fact]
     public void FeaturesAreAColumnInAPipeline()
     {
-        var pipeline = _ml.SkillLoc().EmbedText(Checkpoint, layer: 1).Append(_ml.Transforms.CopyColumns("Copy", "Features"));
+        EstimatorChain<ColumnCopyingTransformer> pipeline = _ml.SkillLoc().EmbedText(Checkpoint, layer: 1).Append(_ml.Transforms.CopyColumns("Copy", "Features"));
         IDataView embedded = pipeline.Fit(Toy.Rows(_ml)).Transform(Toy.Rows(_ml));
         Assert.Equal(48, ((VectorDataViewType)embedded.Schema["Copy"].Type).Size);
         float[][] vectors = [.. embedded.GetColumn<float[]>("Copy")];

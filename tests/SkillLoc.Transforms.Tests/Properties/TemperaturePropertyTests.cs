@@ -94,7 +94,7 @@ public sealed class TemperaturePropertyTests
 
     private float[][] Scale(float[][] rows, ScoreForm form, double temperature)
     {
-        SchemaDefinition schema = SchemaDefinition.Create(typeof(Vector));
+        var schema = SchemaDefinition.Create(typeof(Vector));
         schema["Score"].ColumnType = new VectorDataViewType(NumberDataViewType.Single, rows[0].Length);
         IDataView data = _ml.Data.LoadFromEnumerable(rows.Select(row => new Vector { Score = row }), schema);
         return [.. new TemperatureTransformer(data, "Score", "Score", form, temperature).Transform(data).GetColumn<float[]>("Score")];
