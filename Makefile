@@ -13,8 +13,8 @@ test: ## build with warnings as errors and run every test
 build:
 	@. eng/setup.sh && dotnet build SkillLoc.MLNet.sln -c Release
 
-format:
-	@dotnet format SkillLoc.MLNet.sln
+format: ## style rules of .editorconfig, then CSharpier's line breaks
+	@. eng/setup.sh && dotnet tool restore >/dev/null && dotnet format style SkillLoc.MLNet.sln --severity warn && dotnet csharpier format .
 
 bench: ## against PyTorch on the same machine
 	@eng/bench.sh $(ARGS)

@@ -7,6 +7,7 @@ results=artifacts/test-results
 rm -rf "$results"
 . eng/setup.sh
 eng/gomp.sh
+dotnet tool restore >/dev/null && dotnet csharpier check . --log-level Error || { echo "make format has something to do"; exit 1; }
 dotnet build SkillLoc.MLNet.sln -c Release -v quiet -clp:NoSummary || { echo "the build failed"; exit 1; }
 dotnet test --solution SkillLoc.MLNet.sln -c Release --no-build --max-parallel-test-modules 2 \
   --report-xunit-trx --results-directory "$results" "$@"

@@ -20,7 +20,9 @@ internal sealed class ConstantCollection : IDisposable
                 GC.WaitForPendingFinalizers();
             }
         })
-        { IsBackground = true };
+        {
+            IsBackground = true,
+        };
         _collector.Start();
     }
 

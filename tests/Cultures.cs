@@ -13,7 +13,8 @@ internal static class Cultures
 
     public static T In<T>(string culture, Func<T> work)
     {
-        CultureInfo before = CultureInfo.CurrentCulture, threads = CultureInfo.DefaultThreadCurrentCulture ?? before;
+        CultureInfo before = CultureInfo.CurrentCulture,
+            threads = CultureInfo.DefaultThreadCurrentCulture ?? before;
         CultureInfo.CurrentCulture = Make(culture);
 
         // The threads that a training starts are in it too.
@@ -29,11 +30,15 @@ internal static class Cultures
         }
     }
 
-    public static void In(string culture, Action work) => In(culture, () =>
-    {
-        work();
-        return 0;
-    });
+    public static void In(string culture, Action work) =>
+        In(
+            culture,
+            () =>
+            {
+                work();
+                return 0;
+            }
+        );
 
     private static CultureInfo Make(string name)
     {

@@ -10,8 +10,33 @@ internal static class Mutants
 {
     private static readonly string[] Values =
     [
-        "null", "true", "false", "0", "-1", "1", "3.5", "1e300", "-1e300", "2147483648", "9223372036854775808", "\"\"", "\"x\"", "\"\\ud800\"", "\"\\udc00x\"",
-        "\"\\u0000\"", "[]", "{}", "[null]", "[1, \"a\"]", "{\"x\": null}", "{\"\\ud800\": 1}", "{\"x\": 1, \"x\": 2}", "\"NaN\"", "\"1e300\"", "\"*mask*\"", Deep,
+        "null",
+        "true",
+        "false",
+        "0",
+        "-1",
+        "1",
+        "3.5",
+        "1e300",
+        "-1e300",
+        "2147483648",
+        "9223372036854775808",
+        "\"\"",
+        "\"x\"",
+        "\"\\ud800\"",
+        "\"\\udc00x\"",
+        "\"\\u0000\"",
+        "[]",
+        "{}",
+        "[null]",
+        "[1, \"a\"]",
+        "{\"x\": null}",
+        "{\"\\ud800\": 1}",
+        "{\"x\": 1, \"x\": 2}",
+        "\"NaN\"",
+        "\"1e300\"",
+        "\"*mask*\"",
+        Deep,
     ];
 
     private static string Deep => new string('[', 80) + new string(']', 80);
@@ -23,7 +48,8 @@ internal static class Mutants
         for (int i = 0; i < count; i++)
         {
             List<byte> bytes = [.. valid];
-            int at = random.Next(bytes.Count), length = Math.Min(random.Next(1, 9), bytes.Count - at);
+            int at = random.Next(bytes.Count),
+                length = Math.Min(random.Next(1, 9), bytes.Count - at);
             switch (random.Next(5))
             {
                 case 0:
@@ -57,7 +83,8 @@ internal static class Mutants
         }
     }
 
-    /// <summary>A safetensors file whose header says something else of the file itself; bytes that are damaged are <see cref="OfBytes"/>.</summary>
+    /// <summary>A safetensors file whose header says something else of the file itself; bytes that are damaged are <see
+    /// cref="OfBytes"/>.</summary>
     public static IEnumerable<byte[]> OfSafetensors(byte[] valid, int count, int seed)
     {
         var random = new Random(seed);
@@ -80,7 +107,10 @@ internal static class Mutants
                         break;
                     default:
                         string value = Values[random.Next(Values.Length)];
-                        metadata[key] = value.StartsWith('"') && !value.Contains("ud", StringComparison.Ordinal) ? JsonSerializer.Deserialize<string>(value) : value;
+                        metadata[key] =
+                            value.StartsWith('"') && !value.Contains("ud", StringComparison.Ordinal)
+                                ? JsonSerializer.Deserialize<string>(value)
+                                : value;
                         break;
                 }
             }
@@ -134,7 +164,8 @@ internal static class Mutants
         return Encoding.UTF8.GetString(bytes, 0, start) + replacement + Encoding.UTF8.GetString(bytes, end, bytes.Length - end);
     }
 
-    /// <summary>Reads mutants one after another: each must be read, or refused by an exception that is meant for that and names the file.</summary>
+    /// <summary>Reads mutants one after another: each must be read, or refused by an exception that is meant for that and names the
+    /// file.</summary>
     /// <param name="path">Where each mutant is written to.</param>
     /// <param name="mutants">The mutants.</param>
     /// <param name="read">Reads the file.</param>
@@ -149,13 +180,19 @@ internal static class Mutants
             {
                 read();
             }
-            catch (Exception error) when (error is InvalidDataException or NotSupportedException && error.Message.Contains(Path.GetFileName(path), StringComparison.Ordinal))
+            catch (Exception error)
+                when (error is InvalidDataException or NotSupportedException
+                    && error.Message.Contains(Path.GetFileName(path), StringComparison.Ordinal)
+                )
             {
                 refused++;
             }
             catch (Exception error)
             {
-                Assert.Fail($"{error.GetType()}: {error.Message}\n{error.StackTrace}\nby the file\n{Encoding.UTF8.GetString(mutant[..Math.Min(mutant.Length, 4000)])}");
+                Assert.Fail(
+                    $"{error.GetType()}: {error.Message}\n{error.StackTrace}\nby the "
+                        + $"file\n{Encoding.UTF8.GetString(mutant[..Math.Min(mutant.Length, 4000)])}"
+                );
             }
         }
 
@@ -163,5 +200,6 @@ internal static class Mutants
     }
 
     /// <inheritdoc cref="AreReadOrRefused(string, IEnumerable{byte[]}, Action)"/>
-    public static int AreReadOrRefused(string path, IEnumerable<string> mutants, Action read) => AreReadOrRefused(path, mutants.Select(Encoding.UTF8.GetBytes), read);
+    public static int AreReadOrRefused(string path, IEnumerable<string> mutants, Action read) =>
+        AreReadOrRefused(path, mutants.Select(Encoding.UTF8.GetBytes), read);
 }

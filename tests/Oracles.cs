@@ -8,7 +8,8 @@ internal static class Oracles
     /// <summary>The full path of a file or folder in <c>tests/oracles</c>.</summary>
     public static string PathOf(params string[] parts) => Path.Combine([RepositoryRoot, "tests", "oracles", .. parts]);
 
-    /// <summary>The full path of a file or folder in <c>shared</c> beside the repository, which may be absent: skip the test then.</summary>
+    /// <summary>The full path of a file or folder in <c>shared</c> beside the repository, which may be absent: skip the test
+    /// then.</summary>
     public static string SharedPathOf(params string[] parts) => Path.GetFullPath(Path.Combine([RepositoryRoot, "..", "shared", .. parts]));
 
     private static string FindRepositoryRoot()

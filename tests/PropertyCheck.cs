@@ -23,7 +23,10 @@ internal static class PropertyCheck
     {
         // An odd gamma, as SplitMix64 wants it.
         var replay = new Replay(new Rnd(Seed, 0x9E3779B97F4A7C15), FSharpOption<int>.None);
-        Config config = Config.QuickThrowOnFailure.WithQuietOnSuccess(true).WithMaxTest(count).WithReplay(FSharpOption<Replay>.Some(replay));
+        Config config = Config
+            .QuickThrowOnFailure.WithQuietOnSuccess(true)
+            .WithMaxTest(count)
+            .WithReplay(FSharpOption<Replay>.Some(replay));
         Check.One(config, Prop.ForAll(cases, property));
     }
 }

@@ -64,19 +64,27 @@ public class ComponentBenchmarks
     [Benchmark]
     public void FineTune()
     {
-        using TextScoringTransformer fitted = _context.SkillLoc().PromptFineTune(new PromptFineTuneTrainer.Options
-        {
-            Checkpoint = _workload.Base,
-            Task = Workload.Task,
-            MaxSteps = 8,
-        }).Fit(_view);
+        using TextScoringTransformer fitted = _context
+            .SkillLoc()
+            .PromptFineTune(
+                new PromptFineTuneTrainer.Options
+                {
+                    Checkpoint = _workload.Base,
+                    Task = Workload.Task,
+                    MaxSteps = 8,
+                }
+            )
+            .Fit(_view);
     }
 
     /// <summary>Loading, an epoch of mask training over 128 rows, and disposing.</summary>
     [Benchmark]
     public void TrainMask()
     {
-        using GraftTransformer fitted = _context.SkillLoc().GraftMask(new GraftMaskEstimator.Options { FineTuned = _tuned, Epochs = 1 }).Fit(_view);
+        using GraftTransformer fitted = _context
+            .SkillLoc()
+            .GraftMask(new GraftMaskEstimator.Options { FineTuned = _tuned, Epochs = 1 })
+            .Fit(_view);
     }
 
     /// <summary>A graft into a copy of the base model.</summary>

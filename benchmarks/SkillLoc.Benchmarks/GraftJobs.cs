@@ -35,17 +35,22 @@ public static class GraftJobs
         var clock = new StepClock();
         using TextScoringTransformer tuned = workload.LoadTuned();
         IDataView rows = Workload.View(context, batches * MicroBatch);
-        using (context.SkillLoc().GraftMask(new GraftMaskEstimator.Options
-        {
-            FineTuned = tuned,
-            Epochs = epochs + 1,
-            BatchSize = MicroBatch,
-            MaxBatchesPerEpoch = batches,
-            LearningRate = 1e-30,
-            Progress = clock,
-        }).Fit(rows))
-        {
-        }
+        using (
+            context
+                .SkillLoc()
+                .GraftMask(
+                    new GraftMaskEstimator.Options
+                    {
+                        FineTuned = tuned,
+                        Epochs = epochs + 1,
+                        BatchSize = MicroBatch,
+                        MaxBatchesPerEpoch = batches,
+                        LearningRate = 1e-30,
+                        Progress = clock,
+                    }
+                )
+                .Fit(rows)
+        ) { }
 
         var passes = new StepClock();
         TextClassifier classifier = tuned.Classifier;
@@ -60,12 +65,20 @@ public static class GraftJobs
 
         for (int i = 0; i <= epochs; i++)
         {
-            foreach (int[] part in LengthBatches.Split([.. texts.Select(text => text.Ids.Length)], LengthBatches.SuitableTokens(classifier.Backbone.Device)))
+            foreach (
+                int[] part in LengthBatches.Split(
+                    [.. texts.Select(text => text.Ids.Length)],
+                    LengthBatches.SuitableTokens(classifier.Backbone.Device)
+                )
+            )
             {
                 using DisposeScope scope = torch.NewDisposeScope();
                 using TokenBatch batch = classifier.Batch([.. part.Select(row => texts[row])]);
                 torch.Tensor losses = F.cross_entropy(
-                    classifier.Logits(batch), torch.tensor(part.Select(row => labels[row]).ToArray()), reduction: torch.nn.Reduction.None);
+                    classifier.Logits(batch),
+                    torch.tensor(part.Select(row => labels[row]).ToArray()),
+                    reduction: torch.nn.Reduction.None
+                );
                 losses.Div_(texts.Length).sum().backward();
             }
 
@@ -74,33 +87,37 @@ public static class GraftJobs
 
         (double wall, double processor) = clock.Median();
         (double passesWall, double passesProcessor) = passes.Median();
-        return JsonSerializer.Serialize(new
-        {
-            epochSeconds = wall,
-            passesSeconds = passesWall,
-            ratio = wall / passesWall,
-            processorRatio = processor / passesProcessor,
-        });
+        return JsonSerializer.Serialize(
+            new
+            {
+                epochSeconds = wall,
+                passesSeconds = passesWall,
+                ratio = wall / passesWall,
+                processorRatio = processor / passesProcessor,
+            }
+        );
     }
 
     /// <summary>A sweep over five sparsities without training against one of them; evaluations are counted apart.</summary>
     /// <param name="workload">What to graft.</param>
     /// <param name="rows">Rows of data.</param>
-    /// <returns>A line of JSON: processor seconds, and the sweep's without those of its further evaluations as a share of the single run's.</returns>
+    /// <returns>A line of JSON: processor seconds, and the sweep's without those of its further evaluations as a share of the single
+    /// run's.</returns>
     public static string Sweep(Workload workload, int rows)
     {
         double[] sparsities = [1e-5, 1e-4, 1e-3, 1e-2, 5e-2];
         var context = new MLContext(seed: 1);
         using TextScoringTransformer tuned = workload.LoadTuned();
         IDataView view = Workload.View(context, rows);
-        GraftMaskEstimator.Options Options(double sparsity) => new()
-        {
-            FineTuned = tuned,
-            Epochs = 0,
-            Sparsity = sparsity,
-            BatchSize = MicroBatch,
-            MaxBatchesPerEpoch = rows / MicroBatch,
-        };
+        GraftMaskEstimator.Options Options(double sparsity) =>
+            new()
+            {
+                FineTuned = tuned,
+                Epochs = 0,
+                Sparsity = sparsity,
+                BatchSize = MicroBatch,
+                MaxBatchesPerEpoch = rows / MicroBatch,
+            };
         EncodedText[] texts = [.. Workload.Reviews(rows).Select(review => tuned.Classifier.Encode(review.Text))];
         tuned.Classifier.Score(texts);
         double evaluation = Seconds(() => tuned.Classifier.Score(texts));
@@ -109,13 +126,22 @@ public static class GraftJobs
 
         // The single run holds one evaluation; the sweep one for each sparsity, the pre-trained and the fine-tuned model.
         int further = sparsities.Length + 2 - 1;
-        return JsonSerializer.Serialize(new { evaluation, single, sweep, ratio = (sweep - (further * evaluation)) / single });
+        return JsonSerializer.Serialize(
+            new
+            {
+                evaluation,
+                single,
+                sweep,
+                ratio = (sweep - (further * evaluation)) / single,
+            }
+        );
     }
 
     /// <summary>Putting a graft of 0.01 % into a resident model and taking it out, in place.</summary>
     /// <param name="workload">The model.</param>
     /// <param name="times">How often.</param>
-    /// <returns>A line of JSON: medians in milliseconds, in a row and with other memory read in between, and those of an operator a tensor.</returns>
+    /// <returns>A line of JSON: medians in milliseconds, in a row and with other memory read in between, and those of an operator a
+    /// tensor.</returns>
     public static string Switch(Workload workload, int times)
     {
         using var model = LanguageModel.Load(workload.Base);
@@ -135,7 +161,8 @@ public static class GraftJobs
         var results = new Dictionary<string, double> { ["scalars"] = graft.Count, ["tensors"] = graft.Parts.Count };
         foreach (bool cold in new[] { false, true })
         {
-            List<double> apply = [], remove = [];
+            List<double> apply = [],
+                remove = [];
             for (int i = 0; i < times; i++)
             {
                 Disturb();
@@ -156,7 +183,9 @@ public static class GraftJobs
             }
         }
 
-        results["operatorsMs"] = Median([.. Enumerable.Range(0, times).Select(_ => Milliseconds(() => graft.ApplyTo(model, graft.BaseFingerprint)))]);
+        results["operatorsMs"] = Median([
+            .. Enumerable.Range(0, times).Select(_ => Milliseconds(() => graft.ApplyTo(model, graft.BaseFingerprint))),
+        ]);
         change.Apply();
         change.Remove();
         results["unchanged"] = model.Fingerprint() == graft.BaseFingerprint ? 1 : 0;

@@ -20,7 +20,8 @@ internal static class Kernels
         using IDisposable none = torch.no_grad();
         double single = GigaFlops(torch.ScalarType.Float32);
         double half = GigaFlops(torch.ScalarType.BFloat16);
-        return $"linear {Tokens} x {Hidden} x {FeedForward}, {threads} threads: {single:F0} GFLOP/s in float32, {half:F0} in bfloat16. {TorchRuntime.Description}";
+        return $"linear {Tokens} x {Hidden} x {FeedForward}, {threads} threads: {single:F0} GFLOP/s in float32, {half:F0} in "
+            + $"bfloat16. {TorchRuntime.Description}";
     }
 
     private static double GigaFlops(torch.ScalarType type)

@@ -16,7 +16,8 @@ public static class PathJobs
     private const int Points = 26;
 
     /// <summary>
-    /// A path of 26 points, everything included, against one model: scored and measured as any model is, and 26 times bare, its rows encoded
+    /// A path of 26 points, everything included, against one model: scored and measured as any model is, and 26 times bare, its rows
+    /// encoded
     /// and put into batches before. All take turns.
     /// </summary>
     /// <param name="workload">The ends are its fine-tuned model and its base.</param>
@@ -32,18 +33,23 @@ public static class PathJobs
         IDataView view = Workload.View(context, rows);
         TextClassifier classifier = tuned.Classifier;
         ScoringBatch[] batches = [.. classifier.Batches([.. Workload.Reviews(rows).Select(review => classifier.Encode(review.Text))])];
-        List<double> paths = [], evaluations = [], passes = [];
+        List<double> paths = [],
+            evaluations = [],
+            passes = [];
         for (int i = 0; i <= times; i++)
         {
-            double path = GraftJobs.Seconds(() => context.SkillLoc().Connectivity.EvaluateInterpolation(first, tuned, view, numberOfPoints: Points));
+            double path = GraftJobs.Seconds(() =>
+                context.SkillLoc().Connectivity.EvaluateInterpolation(first, tuned, view, numberOfPoints: Points)
+            );
             double evaluation = GraftJobs.Seconds(() => context.SkillLoc().EvaluateCalibration(tuned.Transform(view)));
-            double pass = GraftJobs.Seconds(() =>
-            {
-                for (int point = 0; point < Points; point++)
+            double pass =
+                GraftJobs.Seconds(() =>
                 {
-                    classifier.Score(batches);
-                }
-            }) / Points;
+                    for (int point = 0; point < Points; point++)
+                    {
+                        classifier.Score(batches);
+                    }
+                }) / Points;
             if (i > 0)
             {
                 paths.Add(path);
@@ -54,34 +60,63 @@ public static class PathJobs
 
         Array.ForEach(batches, batch => batch.Dispose());
         (double line, double one, double bare) = (GraftJobs.Median(paths), GraftJobs.Median(evaluations), GraftJobs.Median(passes));
-        return JsonSerializer.Serialize(new { path = line, evaluation = one, pass = bare, evaluations = line / one, passes = line / bare });
+        return JsonSerializer.Serialize(
+            new
+            {
+                path = line,
+                evaluation = one,
+                pass = bare,
+                evaluations = line / one,
+                passes = line / bare,
+            }
+        );
     }
 
     /// <summary>Greedy answers of growing length by a random T5 of t5-small's size.</summary>
     /// <param name="lengths">The most tokens of an answer.</param>
-    /// <returns>A line of JSON: for each length the tokens that were written a row, and the milliseconds of a step without the encoder's.</returns>
+    /// <returns>A line of JSON: for each length the tokens that were written a row, and the milliseconds of a step without the
+    /// encoder's.</returns>
     public static string Generate(IReadOnlyList<int> lengths)
     {
         // No token ends an answer, so that all get as long as they may.
-        using var model = (T5ForConditionalGeneration)LanguageModel.Create(ModelConfig.Parse("""
-            {
-              "architectures": ["T5ForConditionalGeneration"], "model_type": "t5", "vocab_size": 32128, "d_model": 512, "d_kv": 64, "d_ff": 2048,
-              "num_layers": 6, "num_decoder_layers": 6, "num_heads": 8, "relative_attention_num_buckets": 32, "dropout_rate": 0.1,
-              "layer_norm_epsilon": 1e-6, "feed_forward_proj": "relu", "decoder_start_token_id": 0, "pad_token_id": 0, "eos_token_id": 32127,
-              "tie_word_embeddings": true
-            }
-            """), seed: 1);
+        using var model = (T5ForConditionalGeneration)
+            LanguageModel.Create(
+                ModelConfig.Parse(
+                    """
+                    {
+                      "architectures": ["T5ForConditionalGeneration"], "model_type": "t5", "vocab_size": 32128, "d_model": 512, "d_kv": 64, "d_ff": 2048,
+                      "num_layers": 6, "num_decoder_layers": 6, "num_heads": 8, "relative_attention_num_buckets": 32, "dropout_rate": 0.1,
+                      "layer_norm_epsilon": 1e-6, "feed_forward_proj": "relu", "decoder_start_token_id": 0, "pad_token_id": 0, "eos_token_id": 32127,
+                      "tie_word_embeddings": true
+                    }
+                    """
+                ),
+                seed: 1
+            );
         var random = new Random(1);
         using var batch = TokenBatch.Create(
-            [.. Enumerable.Range(0, 8).Select(_ => new EncodedText([.. Enumerable.Range(0, 32).Select(_ => random.Next(3, 32000))], null, 0))], 0);
+            [
+                .. Enumerable
+                    .Range(0, 8)
+                    .Select(_ => new EncodedText([.. Enumerable.Range(0, 32).Select(_ => random.Next(3, 32000))], null, 0)),
+            ],
+            0
+        );
         model.Generate(batch, 2);
-        return JsonSerializer.Serialize(lengths.Select(length =>
-        {
-            double encoder = Timed(() => model.Generate(batch, 1));
-            int written = 0;
-            double all = Timed(() => written = model.Generate(batch, length).Max(row => row.Length));
-            return new { length, written, millisecondsPerStep = 1000 * (all - encoder) / (length - 1) };
-        }));
+        return JsonSerializer.Serialize(
+            lengths.Select(length =>
+            {
+                double encoder = Timed(() => model.Generate(batch, 1));
+                int written = 0;
+                double all = Timed(() => written = model.Generate(batch, length).Max(row => row.Length));
+                return new
+                {
+                    length,
+                    written,
+                    millisecondsPerStep = 1000 * (all - encoder) / (length - 1),
+                };
+            })
+        );
 
         static double Timed(Action action)
         {

@@ -29,31 +29,38 @@ public static class PeerJobs
         var context = new MLContext(seed: 1);
         var clock = new StepClock();
         long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-        using (TextScoringTransformer tuned = context.SkillLoc().PromptFineTune(new PromptFineTuneTrainer.Options
-        {
-            Checkpoint = workload.Base,
-            Task = Workload.Task,
-            Optimizer = Enum.Parse<OptimizerKind>(optimizer, ignoreCase: true),
-            LearningRate = 1e-5,
-            BatchSize = batch,
-            GradientAccumulationSteps = accumulation,
-            MaxSteps = Warmup + steps,
-            Progress = clock,
-            MaxTokensPerBatch = tokens,
-        }).Fit(Workload.View(context, 2048)))
-        {
-        }
+        using (
+            TextScoringTransformer tuned = context
+                .SkillLoc()
+                .PromptFineTune(
+                    new PromptFineTuneTrainer.Options
+                    {
+                        Checkpoint = workload.Base,
+                        Task = Workload.Task,
+                        Optimizer = Enum.Parse<OptimizerKind>(optimizer, ignoreCase: true),
+                        LearningRate = 1e-5,
+                        BatchSize = batch,
+                        GradientAccumulationSteps = accumulation,
+                        MaxSteps = Warmup + steps,
+                        Progress = clock,
+                        MaxTokensPerBatch = tokens,
+                    }
+                )
+                .Fit(Workload.View(context, 2048))
+        ) { }
 
         int examples = batch * accumulation * steps;
         (double wall, double processor) = clock.Since(Warmup - 1);
-        return Line(new
-        {
-            examplesPerSecond = examples / wall,
-            examplesPerCpuSecond = examples / processor,
-            loss = Loss(workload.Base, workload),
-            peakMiB = PeakMemory.MiB(),
-            liveTensors = DisposeScopeManager.Statistics.ThreadTotalLiveCount - before,
-        });
+        return Line(
+            new
+            {
+                examplesPerSecond = examples / wall,
+                examplesPerCpuSecond = examples / processor,
+                loss = Loss(workload.Base, workload),
+                peakMiB = PeakMemory.MiB(),
+                liveTensors = DisposeScopeManager.Statistics.ThreadTotalLiveCount - before,
+            }
+        );
     }
 
     /// <summary>Trains a mask for one epoch: gradients, one update of the scores, one evaluation of the rounded mask.</summary>
@@ -73,34 +80,43 @@ public static class PeerJobs
             }
         };
         long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-        double peak, parameters, start;
+        double peak,
+            parameters,
+            start;
         using (TextScoringTransformer tuned = workload.LoadTuned())
         {
             parameters = tuned.Classifier.Backbone.Parameters.Values.Sum(parameter => parameter.numel()) * 4 / PeakMemory.BytesPerMiB;
             start = PeakMemory.Restart() - parameters;
-            using GraftTransformer graft = context.SkillLoc().GraftMask(new GraftMaskEstimator.Options
-            {
-                FineTuned = tuned,
-                Epochs = 1,
-                BatchSize = MicroBatch,
-                MaxBatchesPerEpoch = batches,
-                Progress = clock,
-                MaxTokensPerBatch = tokens,
-            }).Fit(Workload.View(context, 2048));
+            using GraftTransformer graft = context
+                .SkillLoc()
+                .GraftMask(
+                    new GraftMaskEstimator.Options
+                    {
+                        FineTuned = tuned,
+                        Epochs = 1,
+                        BatchSize = MicroBatch,
+                        MaxBatchesPerEpoch = batches,
+                        Progress = clock,
+                        MaxTokensPerBatch = tokens,
+                    }
+                )
+                .Fit(Workload.View(context, 2048));
             peak = PeakMemory.MiB();
         }
 
         (double wall, double processor) = clock.Since(0);
-        return Line(new
-        {
-            examplesPerSecond = batches * MicroBatch / wall,
-            examplesPerCpuSecond = batches * MicroBatch / processor,
-            loss = Loss(workload.Tuned, workload),
-            peakMiB = peak,
-            peakOverRuntimeMiB = peak - start,
-            parametersMiB = parameters,
-            liveTensors = DisposeScopeManager.Statistics.ThreadTotalLiveCount - before,
-        });
+        return Line(
+            new
+            {
+                examplesPerSecond = batches * MicroBatch / wall,
+                examplesPerCpuSecond = batches * MicroBatch / processor,
+                loss = Loss(workload.Tuned, workload),
+                peakMiB = peak,
+                peakOverRuntimeMiB = peak - start,
+                parametersMiB = parameters,
+                liveTensors = DisposeScopeManager.Statistics.ThreadTotalLiveCount - before,
+            }
+        );
     }
 
     /// <summary>The mean cross-entropy of the first rows, which the peer must agree on.</summary>
@@ -109,8 +125,13 @@ public static class PeerJobs
         using var classifier = TextClassifier.Create(checkpoint, Workload.Settings);
         using var rows = JsonDocument.Parse(File.ReadAllText(workload.Rows));
         JsonElement[] first = [.. rows.RootElement.GetProperty("rows").EnumerateArray().Take(LossRows)];
-        float[][] scores = classifier.Score([.. first.Select(row => new EncodedText(
-            [.. row.GetProperty("ids").EnumerateArray().Select(id => id.GetInt32())], null, row.GetProperty("position").GetInt32()))]);
+        float[][] scores = classifier.Score([
+            .. first.Select(row => new EncodedText(
+                [.. row.GetProperty("ids").EnumerateArray().Select(id => id.GetInt32())],
+                null,
+                row.GetProperty("position").GetInt32()
+            )),
+        ]);
         return first.Zip(scores).Average(pair => -Math.Log(pair.Second[pair.First.GetProperty("label").GetInt32()]));
     }
 

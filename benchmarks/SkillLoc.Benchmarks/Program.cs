@@ -3,9 +3,11 @@ using BenchmarkDotNet.Running;
 namespace SkillLoc.Benchmarks;
 
 /// <summary>
-/// <c>write FOLDER</c> makes the workload, <c>fine-tune FOLDER OPTIMIZER BATCH ACCUMULATION STEPS TOKENS</c> and <c>mask FOLDER BATCHES TOKENS</c> run
+/// <c>write FOLDER</c> makes the workload, <c>fine-tune FOLDER OPTIMIZER BATCH ACCUMULATION STEPS TOKENS</c> and <c>mask FOLDER BATCHES
+/// TOKENS</c> run
 /// one of the jobs that the peer runs too and print a line of JSON. <c>write FOLDER LAYERS</c> and <c>write-from FOLDER CHECKPOINT</c> make
-/// workloads of other models, and <c>graft-epoch FOLDER BATCHES EPOCHS</c>, <c>graft-sweep FOLDER ROWS</c> and <c>graft-switch FOLDER TIMES</c>
+/// workloads of other models, and <c>graft-epoch FOLDER BATCHES EPOCHS</c>, <c>graft-sweep FOLDER ROWS</c> and <c>graft-switch FOLDER
+/// TIMES</c>
 /// measure what grafting adds to its passes, <c>path FOLDER ROWS TIMES</c> what a path between checkpoints does, <c>generate LENGTH ...</c>
 /// what a written token costs, and <c>kernels THREADS</c> how fast matrix products are. Anything else goes to BenchmarkDotNet.
 /// </summary>
@@ -40,7 +42,16 @@ internal static class Program
                 Console.WriteLine(PathJobs.Generate([.. lengths.Select(int.Parse)]));
                 break;
             case ["fine-tune", var folder, var optimizer, var batch, var accumulation, var steps, var tokens]:
-                Console.WriteLine(PeerJobs.FineTune(new(folder), optimizer, int.Parse(batch), int.Parse(accumulation), int.Parse(steps), int.Parse(tokens)));
+                Console.WriteLine(
+                    PeerJobs.FineTune(
+                        new(folder),
+                        optimizer,
+                        int.Parse(batch),
+                        int.Parse(accumulation),
+                        int.Parse(steps),
+                        int.Parse(tokens)
+                    )
+                );
                 break;
             case ["mask", var folder, var batches, var tokens]:
                 Console.WriteLine(PeerJobs.Mask(new(folder), int.Parse(batches), int.Parse(tokens)));

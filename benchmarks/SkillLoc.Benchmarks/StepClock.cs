@@ -20,8 +20,11 @@ public sealed class StepClock : IProgress<TrainingProgress>
     /// <summary>The time from one mark to the last.</summary>
     /// <param name="mark">The mark's index.</param>
     /// <returns>Wall and processor time, in seconds.</returns>
-    public (double Wall, double Processor) Since(int mark) => (
-        Stopwatch.GetElapsedTime(_marks[mark].Wall, _marks[^1].Wall).TotalSeconds, (_marks[^1].Processor - _marks[mark].Processor).TotalSeconds);
+    public (double Wall, double Processor) Since(int mark) =>
+        (
+            Stopwatch.GetElapsedTime(_marks[mark].Wall, _marks[^1].Wall).TotalSeconds,
+            (_marks[^1].Processor - _marks[mark].Processor).TotalSeconds
+        );
 
     /// <summary>The median time of a step, the one up to the first mark left out.</summary>
     /// <returns>Wall and processor time, in seconds.</returns>
@@ -29,8 +32,10 @@ public sealed class StepClock : IProgress<TrainingProgress>
     {
         (double Wall, double Processor)[] steps =
         [
-            .. _marks.Zip(_marks.Skip(1), (from, to) => (
-                Stopwatch.GetElapsedTime(from.Wall, to.Wall).TotalSeconds, (to.Processor - from.Processor).TotalSeconds)),
+            .. _marks.Zip(
+                _marks.Skip(1),
+                (from, to) => (Stopwatch.GetElapsedTime(from.Wall, to.Wall).TotalSeconds, (to.Processor - from.Processor).TotalSeconds)
+            ),
         ];
         int middle = steps.Length / 2;
         return (steps.Select(step => step.Wall).Order().ElementAt(middle), steps.Select(step => step.Processor).Order().ElementAt(middle));

@@ -24,8 +24,58 @@ public sealed class Workload(string folder)
     // SST-2's training set (GLUE): how many of its 67,349 rows have 1, 2, 3 ... words.
     private static readonly int[] RowsByWords =
     [
-        4270, 7241, 7031, 5511, 4578, 4019, 3594, 3092, 2861, 2564, 2230, 2051, 1830, 1748, 1560, 1388, 1265, 1182, 1040, 922, 860, 820,
-        741, 654, 572, 505, 460, 416, 335, 297, 281, 253, 226, 166, 152, 108, 90, 91, 60, 55, 53, 34, 30, 24, 27, 17, 9, 11, 9, 7, 6, 3,
+        4270,
+        7241,
+        7031,
+        5511,
+        4578,
+        4019,
+        3594,
+        3092,
+        2861,
+        2564,
+        2230,
+        2051,
+        1830,
+        1748,
+        1560,
+        1388,
+        1265,
+        1182,
+        1040,
+        922,
+        860,
+        820,
+        741,
+        654,
+        572,
+        505,
+        460,
+        416,
+        335,
+        297,
+        281,
+        253,
+        226,
+        166,
+        152,
+        108,
+        90,
+        91,
+        60,
+        55,
+        53,
+        34,
+        30,
+        24,
+        27,
+        17,
+        9,
+        11,
+        9,
+        7,
+        6,
+        3,
     ];
 
     /// <summary>The pre-trained checkpoint.</summary>
@@ -41,13 +91,14 @@ public sealed class Workload(string folder)
     public static PromptTask Task { get; } = PromptTasks.Find("sst-2");
 
     /// <summary>The task as a classifier's settings.</summary>
-    public static ClassifierSettings Settings { get; } = new()
-    {
-        Task = Task.Name,
-        Template = Task.Template.ToString(),
-        Labels = Task.Verbalizer.Labels,
-        Words = Task.Verbalizer.Words,
-    };
+    public static ClassifierSettings Settings { get; } =
+        new()
+        {
+            Task = Task.Name,
+            Template = Task.Template.ToString(),
+            Labels = Task.Verbalizer.Labels,
+            Words = Task.Verbalizer.Words,
+        };
 
     /// <summary>Texts of random words.</summary>
     /// <param name="count">How many.</param>
@@ -57,15 +108,21 @@ public sealed class Workload(string folder)
         var random = new Random(7);
         string[] words = Words();
         int total = RowsByWords.Sum();
-        return [.. Enumerable.Range(0, count).Select(_ => new Review
-        {
-            Text = string.Join(' ', Enumerable.Range(0, Length()).Select(_ => words[random.Next(words.Length)])),
-            Label = random.Next(2) == 0 ? "0" : "1",
-        })];
+        return
+        [
+            .. Enumerable
+                .Range(0, count)
+                .Select(_ => new Review
+                {
+                    Text = string.Join(' ', Enumerable.Range(0, Length()).Select(_ => words[random.Next(words.Length)])),
+                    Label = random.Next(2) == 0 ? "0" : "1",
+                }),
+        ];
 
         int Length()
         {
-            int drawn = random.Next(total), length = 0;
+            int drawn = random.Next(total),
+                length = 0;
             while (drawn >= 0)
             {
                 drawn -= RowsByWords[length++];
@@ -87,8 +144,7 @@ public sealed class Workload(string folder)
 
     /// <summary>The fine-tuned classifier as a transformer.</summary>
     /// <returns>The transformer; the caller disposes it.</returns>
-    public TextScoringTransformer LoadTuned() =>
-        new(TextClassifier.Load(Tuned), new ScoringColumns { Text = "Text" }, Tuned, Base);
+    public TextScoringTransformer LoadTuned() => new(TextClassifier.Load(Tuned), new ScoringColumns { Text = "Text" }, Tuned, Base);
 
     /// <summary>Writes both checkpoints and the rows.</summary>
     /// <param name="layers">Layers of the model.</param>
@@ -99,19 +155,27 @@ public sealed class Workload(string folder)
     {
         IReadOnlyList<Review> reviews = Reviews(rows);
         string tokenizer = Path.Join(folder, "tokenizer");
-        new ByteLevelBpeTrainer { VocabularySize = 6000, WholeWords = [.. Task.Verbalizer.Words, "It", "was"] }
-            .Train(reviews.Select(review => " " + review.Text), tokenizer);
-        var config = ModelConfig.Parse($$"""
+        new ByteLevelBpeTrainer { VocabularySize = 6000, WholeWords = [.. Task.Verbalizer.Words, "It", "was"] }.Train(
+            reviews.Select(review => " " + review.Text),
+            tokenizer
+        );
+        var config = ModelConfig.Parse(
+            $$"""
             {
               "architectures": ["RobertaForMaskedLM"], "model_type": "roberta", "vocab_size": {{vocabulary}}, "hidden_size": {{hidden}},
               "num_hidden_layers": {{layers}}, "num_attention_heads": {{hidden / 64}}, "intermediate_size": {{4 * hidden}},
               "max_position_embeddings": 514, "type_vocab_size": 1, "layer_norm_eps": 1e-5, "hidden_act": "gelu",
               "hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2
             }
-            """);
+            """
+        );
         using var model = LanguageModel.Create(config, seed: 1);
         CheckpointFolder.Save(
-            Base, config, model.Parameters.Select(pair => (pair.Key, (torch.Tensor)pair.Value)), Directory.GetFiles(tokenizer));
+            Base,
+            config,
+            model.Parameters.Select(pair => (pair.Key, (torch.Tensor)pair.Value)),
+            Directory.GetFiles(tokenizer)
+        );
 
         Tune(reviews);
     }
@@ -134,14 +198,24 @@ public sealed class Workload(string folder)
     private void Tune(IReadOnlyList<Review> reviews)
     {
         using var classifier = TextClassifier.Create(Base, Settings);
-        (EncodedText Text, string Label)[] encoded = reviews.Select(review => (Text: classifier.Encode(review.Text), review.Label)).ToArray();
+        (EncodedText Text, string Label)[] encoded = reviews
+            .Select(review => (Text: classifier.Encode(review.Text), review.Label))
+            .ToArray();
         using (FileStream file = File.Create(Rows))
         {
-            JsonSerializer.Serialize(file, new
-            {
-                words = Task.Verbalizer.Resolve(CheckpointTokenizer.Load(Base)),
-                rows = encoded.Select(row => new { ids = row.Text.Ids, position = row.Text.Position, label = int.Parse(row.Label, CultureInfo.InvariantCulture) }),
-            });
+            JsonSerializer.Serialize(
+                file,
+                new
+                {
+                    words = Task.Verbalizer.Resolve(CheckpointTokenizer.Load(Base)),
+                    rows = encoded.Select(row => new
+                    {
+                        ids = row.Text.Ids,
+                        position = row.Text.Position,
+                        label = int.Parse(row.Label, CultureInfo.InvariantCulture),
+                    }),
+                }
+            );
         }
 
         using (torch.no_grad())

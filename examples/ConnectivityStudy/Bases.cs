@@ -45,9 +45,11 @@ public sealed class Bases
 
         if (!_made.TryGetValue(count, out (string Checkpoint, string Fingerprint, BaseResult Result) known))
         {
-            string name = $"{count} steps", checkpoint = Path.Combine(_path, name);
+            string name = $"{count} steps",
+                checkpoint = Path.Combine(_path, name);
             PretrainingPlan plan = _plan.Pretraining! with { Steps = [count] };
-            IEnumerable<string> texts = plan.Text.Concat(plan.LeaveOut)
+            IEnumerable<string> texts = plan
+                .Text.Concat(plan.LeaveOut)
                 .Select(text => Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(TextSource.Parse(InData(text)).Path))));
             BaseResult result = _folder.Get(name, StudyJson.FingerprintOf(plan, Words(), texts), _ => Pretrain(plan, count, checkpoint));
             _made[count] = known = (checkpoint, FingerprintOf(checkpoint), result);
@@ -83,10 +85,15 @@ public sealed class Bases
                 Steps = steps,
                 Seed = plan.Seed,
             },
-            AnsiConsole.Console);
+            AnsiConsole.Console
+        );
         IReadOnlyList<HeldOutResult> results = pretraining.Run(_stop);
-        return results is [.., HeldOutResult longest] ? new(steps, longest.Loss, longest.Accuracy) : throw new InvalidDataException(
-            $"None of the passages of {string.Join(", ", plan.Text)} that are kept back has 16 tokens to measure on; pre-training needs more text.");
+        return results is [.., HeldOutResult longest]
+            ? new(steps, longest.Loss, longest.Accuracy)
+            : throw new InvalidDataException(
+                $"None of the passages of {string.Join(", ", plan.Text)} that are kept back has 16 tokens to measure on; pre-training "
+                    + "needs more text."
+            );
     }
 
     private string InData(string text) => Path.Combine(_plan.Data, text);

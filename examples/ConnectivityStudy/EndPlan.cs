@@ -38,17 +38,18 @@ public sealed record EndPlan
     public int? PretrainingSteps { get; init; }
 
     /// <summary>This end, and where it says nothing another.</summary>
-    public EndPlan Or(EndPlan usual) => new()
-    {
-        Task = Task ?? usual.Task,
-        Seed = Seed ?? usual.Seed,
-        InitialisationSeed = InitialisationSeed ?? usual.InitialisationSeed,
-        Steps = Steps ?? usual.Steps,
-        BatchSize = BatchSize ?? usual.BatchSize,
-        LearningRateFactor = LearningRateFactor ?? usual.LearningRateFactor,
-        Rows = Rows ?? usual.Rows,
-        Tuning = Tuning ?? usual.Tuning,
-        Head = Head ?? usual.Head,
-        PretrainingSteps = PretrainingSteps ?? usual.PretrainingSteps,
-    };
+    public EndPlan Or(EndPlan usual) =>
+        new()
+        {
+            Task = Task ?? usual.Task,
+            Seed = Seed ?? usual.Seed,
+            InitialisationSeed = InitialisationSeed ?? usual.InitialisationSeed,
+            Steps = Steps ?? usual.Steps,
+            BatchSize = BatchSize ?? usual.BatchSize,
+            LearningRateFactor = LearningRateFactor ?? usual.LearningRateFactor,
+            Rows = Rows ?? usual.Rows,
+            Tuning = Tuning ?? usual.Tuning,
+            Head = Head ?? usual.Head,
+            PretrainingSteps = PretrainingSteps ?? usual.PretrainingSteps,
+        };
 }

@@ -16,8 +16,18 @@ namespace SkillLoc.ConnectivityStudy;
 /// <param name="Rows">The training rows.</param>
 /// <param name="PretrainingSteps">The base; null for the plan's checkpoint.</param>
 public sealed record EndSettings(
-    string Task, string Method, TuningOptions? Tuning, HeadKind? Head, double LearningRate, int Steps, int BatchSize, int Seed, int InitialisationSeed,
-    TrainingRows Rows, int? PretrainingSteps)
+    string Task,
+    string Method,
+    TuningOptions? Tuning,
+    HeadKind? Head,
+    double LearningRate,
+    int Steps,
+    int BatchSize,
+    int Seed,
+    int InitialisationSeed,
+    TrainingRows Rows,
+    int? PretrainingSteps
+)
 {
     /// <summary>Fills in what an end's plan leaves to its method and to the study's plan.</summary>
     /// <param name="end">An end with a task.</param>
@@ -29,8 +39,17 @@ public sealed record EndSettings(
         TrainingPlan usual = plan.Training;
         int seed = end.Seed ?? usual.Seed;
         return new(
-            end.Task!, method, end.Tuning ?? tuning.Tuning, end.Head ?? usual.Head, tuning.LearningRate * (end.LearningRateFactor ?? 1),
-            end.Steps ?? usual.Steps, end.BatchSize ?? usual.BatchSize, seed, end.InitialisationSeed ?? seed, end.Rows ?? TrainingRows.All,
-            end.PretrainingSteps);
+            end.Task!,
+            method,
+            end.Tuning ?? tuning.Tuning,
+            end.Head ?? usual.Head,
+            tuning.LearningRate * (end.LearningRateFactor ?? 1),
+            end.Steps ?? usual.Steps,
+            end.BatchSize ?? usual.BatchSize,
+            seed,
+            end.InitialisationSeed ?? seed,
+            end.Rows ?? TrainingRows.All,
+            end.PretrainingSteps
+        );
     }
 }

@@ -13,5 +13,13 @@ namespace SkillLoc.ConnectivityStudy;
 /// <param name="Turns">Their mean number of turns.</param>
 /// <param name="Entries">One entry a point: what was forgotten since the point before.</param>
 public sealed record ForgettingResult(
-    string Experiment, string Method, string Pair, int Rows, double Confidence, double Variability, double Correctness, double Turns,
-    IReadOnlyList<ForgettingEntry> Entries);
+    string Experiment,
+    string Method,
+    string Pair,
+    int Rows,
+    double Confidence,
+    double Variability,
+    double Correctness,
+    double Turns,
+    IReadOnlyList<ForgettingEntry> Entries
+);

@@ -10,7 +10,8 @@ public sealed record MixturePlan
     public int Lines { get; init; }
 
     /// <summary>Which parameters share a weight; each of these is tried.</summary>
-    public IReadOnlyList<MixtureGranularity> Granularities { get; init; } = [MixtureGranularity.Block, MixtureGranularity.Layer, MixtureGranularity.Weight];
+    public IReadOnlyList<MixtureGranularity> Granularities { get; init; } =
+    [MixtureGranularity.Block, MixtureGranularity.Layer, MixtureGranularity.Weight];
 
     /// <summary>Updates.</summary>
     public int Steps { get; init; } = 100;

@@ -13,4 +13,13 @@ namespace SkillLoc.ConnectivityStudy;
 /// <param name="Accuracy">The share of rows predicted right.</param>
 /// <param name="Loss">The mean of -ln(probability of the true label), in nats.</param>
 public sealed record MixtureResult(
-    string Experiment, string Method, string Pair, string Task, MixtureGranularity Granularity, int Groups, double FirstShare, double Accuracy, double Loss);
+    string Experiment,
+    string Method,
+    string Pair,
+    string Task,
+    MixtureGranularity Granularity,
+    int Groups,
+    double FirstShare,
+    double Accuracy,
+    double Loss
+);

@@ -8,7 +8,10 @@ namespace SkillLoc.ConnectivityStudy;
 /// <summary>Paths as pictures.</summary>
 public static class PathPlot
 {
-    private const int Width = 520, Height = 360, LegendMargin = 30, LegendLine = 20;
+    private const int Width = 520,
+        Height = 360,
+        LegendMargin = 30,
+        LegendLine = 20;
     private const string Levels = "▁▂▃▄▅▆▇█";
 
     private static readonly string[] SansSerif = ["Arial", "Helvetica", "Liberation Sans", "DejaVu Sans"];
@@ -19,13 +22,15 @@ public static class PathPlot
     /// <summary>Whether the system has a font to draw letters with; pictures have none otherwise.</summary>
     public static bool HasLetters => SKTypeface.Default.ContainsGlyph('a');
 
-    /// <summary>Two panels over the place on the path, loss and metric, with a line for each path and a legend; curves are dashed.</summary>
+    /// <summary>Two panels over the place on the path, loss and metric, with a line for each path and a legend; curves are
+    /// dashed.</summary>
     /// <param name="paths">At least one path.</param>
     /// <returns>An SVG document.</returns>
     public static string Svg(IReadOnlyList<PathResult> paths)
     {
         int height = Height + LegendMargin + (LegendLine * paths.Count);
-        using Plot loss = Panel("loss", paths, point => point.Loss), metric = Panel("metric", paths, point => point.Metric);
+        using Plot loss = Panel("loss", paths, point => point.Loss),
+            metric = Panel("metric", paths, point => point.Metric);
         using var svg = new MemoryStream();
         using (SKCanvas canvas = SKSvgCanvas.Create(SKRect.Create(2 * Width, height), svg))
         using (var paint = Paint.NewDisposablePaint())
@@ -42,7 +47,8 @@ public static class PathPlot
     /// <summary>A line of text with a block for each point, between the lowest value and the highest.</summary>
     public static string Sparkline(IReadOnlyList<double> values)
     {
-        double low = values.Min(), span = values.Max() - low;
+        double low = values.Min(),
+            span = values.Max() - low;
         return string.Concat(values.Select(value => Levels[span > 0 ? (int)Math.Round((value - low) / span * (Levels.Length - 1)) : 0]));
     }
 
@@ -60,7 +66,10 @@ public static class PathPlot
         {
             PathResult path = paths[i];
             ScottPlot.Plottables.Scatter line = plot.Add.ScatterLine(
-                path.Points.Select(point => point.X).ToArray(), path.Points.Select(value).ToArray(), Colours.GetColor(i));
+                path.Points.Select(point => point.X).ToArray(),
+                path.Points.Select(value).ToArray(),
+                Colours.GetColor(i)
+            );
             line.LineWidth = 1.6f;
             line.LinePattern = path.IsCurve ? LinePattern.Dashed : LinePattern.Solid;
             line.LegendText = $"{path.Method}: {path.Pair}, on {path.Task}{(path.IsCurve ? ", curve" : "")}";

@@ -14,7 +14,16 @@ namespace SkillLoc.ConnectivityStudy;
 /// <param name="MeanL2">The root of the mean squared difference.</param>
 /// <param name="Cosine">The cosine of the angle between the ends.</param>
 public sealed record PathResult(
-    string Experiment, string Method, string Pair, string Task, bool IsCurve, IReadOnlyList<InterpolationPoint> Points, double L2, double MeanL2, double Cosine)
+    string Experiment,
+    string Method,
+    string Pair,
+    string Task,
+    bool IsCurve,
+    IReadOnlyList<InterpolationPoint> Points,
+    double L2,
+    double MeanL2,
+    double Cosine
+)
 {
     /// <summary>See <see cref="InterpolationSet.LossBarrier"/>.</summary>
     [JsonIgnore]
@@ -24,5 +33,12 @@ public sealed record PathResult(
     [JsonIgnore]
     public double MetricBarrier => Set.MetricBarrier;
 
-    private InterpolationSet Set => new() { Name = nameof(CheckpointInterpolationEvaluator.Options.Test), Rows = [], Points = Points, Scores = [] };
+    private InterpolationSet Set =>
+        new()
+        {
+            Name = nameof(CheckpointInterpolationEvaluator.Options.Test),
+            Rows = [],
+            Points = Points,
+            Scores = [],
+        };
 }

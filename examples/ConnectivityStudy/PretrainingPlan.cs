@@ -1,7 +1,8 @@
 namespace SkillLoc.ConnectivityStudy;
 
 /// <summary>
-/// Small RoBERTas that are pre-trained for different numbers of updates, each from the same random weights and over a learning-rate schedule of
+/// Small RoBERTas that are pre-trained for different numbers of updates, each from the same random weights and over a learning-rate
+/// schedule of
 /// its own.
 /// </summary>
 public sealed record PretrainingPlan

@@ -9,7 +9,8 @@ Option<string[]> experiments = new("--experiment")
 };
 return StudyProgram.Run(
     args,
-    "Repeats the experiments on mode connectivity on a checkpoint and data sets of yours: trains ends, walks between them, and tells where the path breaks.",
+    "Repeats the experiments on mode connectivity on a checkpoint and data sets of yours: trains ends, walks between them, and tells "
+        + "where the path breaks.",
     "examples/ConnectivityStudy/small.json",
     "artifacts/connectivity-study",
     [experiments],
@@ -21,8 +22,11 @@ return StudyProgram.Run(
         report.Save(output);
         if (!PathPlot.HasLetters)
         {
-            Console.Error.WriteLine("study: no font is installed here, so that the pictures have no letters; on Debian fonts-dejavu-core brings one.");
+            Console.Error.WriteLine(
+                "study: no font is installed here, so that the pictures have no letters; on Debian fonts-dejavu-core brings one."
+            );
         }
 
         return report.Markdown();
-    });
+    }
+);

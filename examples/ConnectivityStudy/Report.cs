@@ -30,9 +30,14 @@ public sealed class Report(StudyPlan plan, StudyResult result)
     public string Markdown()
     {
         var text = new StringBuilder();
-        text.AppendLine("*Barrier*: by how much the path is worse, at most, than the straight line between the values at its ends. *Connected*: the metric's barrier is "
-            + $"at most {Points(plan.Tolerance)} points. *Agreement*: the share of rows that both ends predict alike. *Distance*: L2 (root mean square; cosine) of what tuning "
-            + "added, or of all parameters. *Along the path*: the metric at each point, from its lowest to its highest.").AppendLine();
+        text.AppendLine(
+                "*Barrier*: by how much the path is worse, at most, than the straight line between the values at its ends. "
+                    + "*Connected*: the metric's barrier is "
+                    + $"at most {Points(plan.Tolerance)} points. *Agreement*: the share of rows that both ends predict alike. "
+                    + "*Distance*: L2 (root mean square; cosine) of what tuning "
+                    + "added, or of all parameters. *Along the path*: the metric at each point, from its lowest to its highest."
+            )
+            .AppendLine();
         foreach (ExperimentPlan experiment in plan.Experiments)
         {
             text.AppendLine(CultureInfo.InvariantCulture, $"## {experiment.Name}").AppendLine();
@@ -61,15 +66,24 @@ public sealed class Report(StudyPlan plan, StudyResult result)
 
     private void Table(StringBuilder text, IEnumerable<PathResult> paths)
     {
-        text.AppendLine("| method | ends | on | at 0 | at 1 | mean | least | metric barrier | loss barrier | connected | agreement | distance | along the path |")
+        text.AppendLine(
+                "| method | ends | on | at 0 | at 1 | mean | least | metric barrier | loss barrier | connected | agreement | distance "
+                    + "| along the path |"
+            )
             .AppendLine("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
         foreach (PathResult path in paths)
         {
-            text.AppendLine(string.Create(
-                CultureInfo.InvariantCulture,
-                $"| {path.Method} | {path.Pair} | {path.Task} | {Percent(path.Points[0].Metric)} | {Percent(path.Points[^1].Metric)} | {Percent(path.Points.Average(point => point.Metric))} "
-                + $"| {Percent(path.Points.Min(point => point.Metric))} | {Points(path.MetricBarrier)} | {path.LossBarrier:0.000} | {(IsConnected(path) ? "yes" : "no")} "
-                + $"| {Percent(path.Points[^1].AgreementWithFirst)} | {path.L2:0.00} ({path.MeanL2:0.0000}; {path.Cosine:0.00}) | {PathPlot.Sparkline([.. path.Points.Select(point => point.Metric)])} |"));
+            text.AppendLine(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"| {path.Method} | {path.Pair} | {path.Task} | {Percent(path.Points[0].Metric)} | "
+                        + $"{Percent(path.Points[^1].Metric)} | {Percent(path.Points.Average(point => point.Metric))} "
+                        + $"| {Percent(path.Points.Min(point => point.Metric))} | {Points(path.MetricBarrier)} | "
+                        + $"{path.LossBarrier:0.000} | {(IsConnected(path) ? "yes" : "no")} "
+                        + $"| {Percent(path.Points[^1].AgreementWithFirst)} | {path.L2:0.00} ({path.MeanL2:0.0000}; "
+                        + $"{path.Cosine:0.00}) | {PathPlot.Sparkline([.. path.Points.Select(point => point.Metric)])} |"
+                )
+            );
         }
 
         text.AppendLine();
@@ -80,13 +94,25 @@ public sealed class Report(StudyPlan plan, StudyResult result)
     private string Boundaries(ExperimentPlan experiment)
     {
         var text = new StringBuilder();
-        foreach (PathResult[] tasks in result.Paths.Where(path => path.Experiment == experiment.Name && !path.IsCurve)
-            .GroupBy(path => (path.Method, path.Pair)).Select(group => group.ToArray()).Where(group => group.Length == 2))
+        foreach (
+            PathResult[] tasks in result
+                .Paths.Where(path => path.Experiment == experiment.Name && !path.IsCurve)
+                .GroupBy(path => (path.Method, path.Pair))
+                .Select(group => group.ToArray())
+                .Where(group => group.Length == 2)
+        )
         {
             double first = tasks[0].Points.TakeWhile(point => point.Metric >= tasks[0].Points[0].Metric - plan.Tolerance).Last().X;
-            double second = tasks[1].Points.Reverse().TakeWhile(point => point.Metric >= tasks[1].Points[^1].Metric - plan.Tolerance).Last().X;
-            text.Append(CultureInfo.InvariantCulture,
-                $"- {tasks[0].Method}, {tasks[0].Pair}: {tasks[0].Task} stays within {Points(plan.Tolerance)} points of its end up to x = {first}, {tasks[1].Task} from x = {second} on: ");
+            double second = tasks[1]
+                .Points.Reverse()
+                .TakeWhile(point => point.Metric >= tasks[1].Points[^1].Metric - plan.Tolerance)
+                .Last()
+                .X;
+            text.Append(
+                CultureInfo.InvariantCulture,
+                $"- {tasks[0].Method}, {tasks[0].Pair}: {tasks[0].Task} stays within {Points(plan.Tolerance)} points of its end up to "
+                    + $"x = {first}, {tasks[1].Task} from x = {second} on: "
+            );
             if (second <= first)
             {
                 text.AppendLine(CultureInfo.InvariantCulture, $"both do from {second} to {first}.");
@@ -102,19 +128,31 @@ public sealed class Report(StudyPlan plan, StudyResult result)
 
     private static void Forgetting(StringBuilder text, ForgettingResult each)
     {
-        text.AppendLine(string.Create(
-            CultureInfo.InvariantCulture,
-            $"What the line forgets of the first end's {each.Rows} training rows, {each.Method}, {each.Pair}, with what the end's training made of those rows; from the start on those that are wrong at the end itself. Of all rows the mean "
-            + $"confidence is {each.Confidence:0.000}, variability {each.Variability:0.000}, correctness {each.Correctness:0.000}, turns {each.Turns:0.00}.")).AppendLine()
-            .AppendLine("| from | to | newly forgotten | learnt again | confidence | variability | correctness | turns |").AppendLine("|---|---|---|---|---|---|---|---|");
+        text.AppendLine(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"What the line forgets of the first end's {each.Rows} training rows, {each.Method}, {each.Pair}, with what the "
+                        + $"end's training made of those rows; from the start on those that are wrong at the end itself. Of all rows "
+                        + $"the mean confidence is {each.Confidence:0.000}, variability {each.Variability:0.000}, correctness "
+                        + $"{each.Correctness:0.000}, turns {each.Turns:0.00}."
+                )
+            )
+            .AppendLine()
+            .AppendLine("| from | to | newly forgotten | learnt again | confidence | variability | correctness | turns |")
+            .AppendLine("|---|---|---|---|---|---|---|---|");
         foreach (ForgettingEntry entry in each.Entries)
         {
-            text.Append(string.Create(
-                CultureInfo.InvariantCulture,
-                $"| {entry.From} | {entry.To} | {entry.Forgotten} | {entry.Relearnt} |"));
-            text.AppendLine(entry.Forgotten == 0 ? " | | | |" : string.Create(
-                CultureInfo.InvariantCulture,
-                $" {entry.Confidence:0.000} | {entry.Variability:0.000} | {entry.Correctness:0.000} | {entry.Turns:0.00} |"));
+            text.Append(
+                string.Create(CultureInfo.InvariantCulture, $"| {entry.From} | {entry.To} | {entry.Forgotten} | {entry.Relearnt} |")
+            );
+            text.AppendLine(
+                entry.Forgotten == 0
+                    ? " | | | |"
+                    : string.Create(
+                        CultureInfo.InvariantCulture,
+                        $" {entry.Confidence:0.000} | {entry.Variability:0.000} | {entry.Correctness:0.000} | {entry.Turns:0.00} |"
+                    )
+            );
         }
 
         text.AppendLine();
@@ -128,17 +166,34 @@ public sealed class Report(StudyPlan plan, StudyResult result)
             return;
         }
 
-        text.AppendLine("## Curves in place of the worst lines").AppendLine()
-            .AppendLine(CultureInfo.InvariantCulture, $"Of each method the {plan.Curves.Lines} line(s) with the highest loss barrier; Bezier curves with {plan.Curves.Bends} control point(s), {plan.Curves.Steps} updates.").AppendLine()
-            .AppendLine("| method | experiment | ends | on | least: line | curve | metric barrier: line | curve | loss barrier: line | curve | curve connected |")
+        text.AppendLine("## Curves in place of the worst lines")
+            .AppendLine()
+            .AppendLine(
+                CultureInfo.InvariantCulture,
+                $"Of each method the {plan.Curves.Lines} line(s) with the highest loss barrier; Bezier curves with "
+                    + $"{plan.Curves.Bends} control point(s), {plan.Curves.Steps} updates."
+            )
+            .AppendLine()
+            .AppendLine(
+                "| method | experiment | ends | on | least: line | curve | metric barrier: line | curve | loss barrier: line | curve "
+                    + "| curve connected |"
+            )
             .AppendLine("|---|---|---|---|---|---|---|---|---|---|---|");
         foreach (PathResult curve in curves)
         {
-            PathResult line = result.Paths.First(path => !path.IsCurve && (path.Experiment, path.Method, path.Pair, path.Task) == (curve.Experiment, curve.Method, curve.Pair, curve.Task));
-            text.AppendLine(string.Create(
-                CultureInfo.InvariantCulture,
-                $"| {curve.Method} | {curve.Experiment} | {curve.Pair} | {curve.Task} | {Percent(line.Points.Min(point => point.Metric))} | {Percent(curve.Points.Min(point => point.Metric))} "
-                + $"| {Points(line.MetricBarrier)} | {Points(curve.MetricBarrier)} | {line.LossBarrier:0.000} | {curve.LossBarrier:0.000} | {(IsConnected(curve) ? "yes" : "no")} |"));
+            PathResult line = result.Paths.First(path =>
+                !path.IsCurve
+                && (path.Experiment, path.Method, path.Pair, path.Task) == (curve.Experiment, curve.Method, curve.Pair, curve.Task)
+            );
+            text.AppendLine(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"| {curve.Method} | {curve.Experiment} | {curve.Pair} | {curve.Task} | "
+                        + $"{Percent(line.Points.Min(point => point.Metric))} | {Percent(curve.Points.Min(point => point.Metric))} "
+                        + $"| {Points(line.MetricBarrier)} | {Points(curve.MetricBarrier)} | {line.LossBarrier:0.000} | "
+                        + $"{curve.LossBarrier:0.000} | {(IsConnected(curve) ? "yes" : "no")} |"
+                )
+            );
         }
 
         text.AppendLine();
@@ -151,19 +206,34 @@ public sealed class Report(StudyPlan plan, StudyResult result)
             return;
         }
 
-        text.AppendLine("## Mixtures of the worst lines' ends").AppendLine()
-            .AppendLine(CultureInfo.InvariantCulture, $"Of each method the {plan.Mixtures.Lines} line(s) with the highest loss barrier; {plan.Mixtures.Steps} updates of a weight for each group, drawn with a standard deviation of {plan.Mixtures.InitialDeviation}. Accuracy (loss).").AppendLine()
+        text.AppendLine("## Mixtures of the worst lines' ends")
+            .AppendLine()
+            .AppendLine(
+                CultureInfo.InvariantCulture,
+                $"Of each method the {plan.Mixtures.Lines} line(s) with the highest loss barrier; {plan.Mixtures.Steps} updates of a "
+                    + $"weight for each group, drawn with a standard deviation of {plan.Mixtures.InitialDeviation}. Accuracy (loss)."
+            )
+            .AppendLine()
             .Append("| method | experiment | ends | on | at 0 | at 1 | halfway |");
         foreach (MixtureGranularity granularity in plan.Mixtures.Granularities)
         {
             text.Append(CultureInfo.InvariantCulture, $" by {granularity.ToString().ToLowerInvariant()} |");
         }
 
-        text.AppendLine().Append("|---|---|---|---|---|---|---|").Insert(text.Length, "---|", plan.Mixtures.Granularities.Count).AppendLine();
-        foreach (MixtureResult[] mixtures in result.Mixtures.GroupBy(each => (each.Experiment, each.Method, each.Pair)).Select(group => group.ToArray()))
+        text.AppendLine()
+            .Append("|---|---|---|---|---|---|---|")
+            .Insert(text.Length, "---|", plan.Mixtures.Granularities.Count)
+            .AppendLine();
+        foreach (
+            MixtureResult[] mixtures in result
+                .Mixtures.GroupBy(each => (each.Experiment, each.Method, each.Pair))
+                .Select(group => group.ToArray())
+        )
         {
             MixtureResult any = mixtures[0];
-            PathResult line = result.Paths.First(path => !path.IsCurve && (path.Experiment, path.Method, path.Pair, path.Task) == (any.Experiment, any.Method, any.Pair, any.Task));
+            PathResult line = result.Paths.First(path =>
+                !path.IsCurve && (path.Experiment, path.Method, path.Pair, path.Task) == (any.Experiment, any.Method, any.Pair, any.Task)
+            );
             text.Append(CultureInfo.InvariantCulture, $"| {any.Method} | {any.Experiment} | {any.Pair} | {any.Task} |");
             foreach (InterpolationPoint point in new[] { line.Points[0], line.Points[^1], line.Points[line.Points.Count / 2] })
             {
@@ -172,7 +242,11 @@ public sealed class Report(StudyPlan plan, StudyResult result)
 
             foreach (MixtureResult mixture in mixtures)
             {
-                text.Append(CultureInfo.InvariantCulture, $" {Percent(mixture.Accuracy)} ({mixture.Loss:0.000}); {mixture.Groups} groups, first end's share {mixture.FirstShare:0.00} |");
+                text.Append(
+                    CultureInfo.InvariantCulture,
+                    $" {Percent(mixture.Accuracy)} ({mixture.Loss:0.000}); {mixture.Groups} groups, first end's share "
+                        + $"{mixture.FirstShare:0.00} |"
+                );
             }
 
             text.AppendLine();
@@ -188,7 +262,10 @@ public sealed class Report(StudyPlan plan, StudyResult result)
             return;
         }
 
-        text.AppendLine("## Bases").AppendLine().AppendLine("| steps of pre-training | held-out loss | hidden tokens right |").AppendLine("|---|---|---|");
+        text.AppendLine("## Bases")
+            .AppendLine()
+            .AppendLine("| steps of pre-training | held-out loss | hidden tokens right |")
+            .AppendLine("|---|---|---|");
         foreach (BaseResult each in result.Bases)
         {
             text.AppendLine(CultureInfo.InvariantCulture, $"| {each.Steps} | {each.Loss:0.000} | {Percent(each.Accuracy)} |");
@@ -199,11 +276,15 @@ public sealed class Report(StudyPlan plan, StudyResult result)
 
     private string Csv()
     {
-        var text = new StringBuilder("experiment,method,pair,task,shape,first,second,mean,least,metric_barrier,loss_barrier,connected,agreement,l2,mean_l2,cosine\n");
+        var text = new StringBuilder(
+            "experiment,method,pair,task,shape,first,second,mean,least,metric_barrier,loss_barrier,connected,agreement,l2,mean_l2,cosine\n"
+        );
         foreach (PathResult path in result.Paths)
         {
-            text.Append(CultureInfo.InvariantCulture,
-                $"{NameOf(path)},{path.Points[0].Metric:R},{path.Points[^1].Metric:R},{path.Points.Average(point => point.Metric):R},{path.Points.Min(point => point.Metric):R},{path.MetricBarrier:R},{path.LossBarrier:R},{(IsConnected(path) ? 1 : 0)},{path.Points[^1].AgreementWithFirst:R},{path.L2:R},{path.MeanL2:R},{path.Cosine:R}\n");
+            text.Append(
+                CultureInfo.InvariantCulture,
+                $"{NameOf(path)},{path.Points[0].Metric:R},{path.Points[^1].Metric:R},{path.Points.Average(point => point.Metric):R},{path.Points.Min(point => point.Metric):R},{path.MetricBarrier:R},{path.LossBarrier:R},{(IsConnected(path) ? 1 : 0)},{path.Points[^1].AgreementWithFirst:R},{path.L2:R},{path.MeanL2:R},{path.Cosine:R}\n"
+            );
         }
 
         return text.ToString();
@@ -211,13 +292,17 @@ public sealed class Report(StudyPlan plan, StudyResult result)
 
     private static string PointsCsv(IEnumerable<PathResult> paths)
     {
-        var text = new StringBuilder("experiment,method,pair,task,shape,x,loss,metric,accuracy,ece,brier,agreement_first,agreement_second,right,learnt,forgotten\n");
+        var text = new StringBuilder(
+            "experiment,method,pair,task,shape,x,loss,metric,accuracy,ece,brier,agreement_first,agreement_second,right,learnt,forgotten\n"
+        );
         foreach (PathResult path in paths)
         {
             foreach (InterpolationPoint point in path.Points)
             {
-                text.Append(CultureInfo.InvariantCulture,
-                    $"{NameOf(path)},{point.X:R},{point.Loss:R},{point.Metric:R},{point.Accuracy:R},{point.ExpectedCalibrationError:R},{point.BrierScore:R},{point.AgreementWithFirst:R},{point.AgreementWithSecond:R},{point.Right},{point.Learnt},{point.Forgotten}\n");
+                text.Append(
+                    CultureInfo.InvariantCulture,
+                    $"{NameOf(path)},{point.X:R},{point.Loss:R},{point.Metric:R},{point.Accuracy:R},{point.ExpectedCalibrationError:R},{point.BrierScore:R},{point.AgreementWithFirst:R},{point.AgreementWithSecond:R},{point.Right},{point.Learnt},{point.Forgotten}\n"
+                );
             }
         }
 
@@ -231,15 +316,18 @@ public sealed class Report(StudyPlan plan, StudyResult result)
         {
             foreach (ForgettingEntry entry in each.Entries)
             {
-                text.Append(CultureInfo.InvariantCulture,
-                    $"{each.Experiment},{each.Method},{each.Pair},{entry.From},{entry.To},{entry.Forgotten},{entry.Relearnt},{entry.Confidence:R},{entry.Variability:R},{entry.Correctness:R},{entry.Turns:R}\n");
+                text.Append(
+                    CultureInfo.InvariantCulture,
+                    $"{each.Experiment},{each.Method},{each.Pair},{entry.From},{entry.To},{entry.Forgotten},{entry.Relearnt},{entry.Confidence:R},{entry.Variability:R},{entry.Correctness:R},{entry.Turns:R}\n"
+                );
             }
         }
 
         return text.ToString();
     }
 
-    private static string NameOf(PathResult path) => $"{path.Experiment},{path.Method},{path.Pair},{path.Task},{(path.IsCurve ? "curve" : "line")}";
+    private static string NameOf(PathResult path) =>
+        $"{path.Experiment},{path.Method},{path.Pair},{path.Task},{(path.IsCurve ? "curve" : "line")}";
 
     private bool IsConnected(PathResult path) => path.MetricBarrier <= plan.Tolerance;
 

@@ -17,13 +17,18 @@ public sealed class StudyData
     {
         _ml = ml;
         var noWords = new Dictionary<string, string>();
-        _sets = plan.Tasks.ToDictionary(task => task.Name, task =>
-        {
-            TaskRows rows = plan.RowsOf(task);
-            ITransformer keys = ml.Transforms.Conversion
-                .MapValueToKey("Label", keyOrdinality: ValueToKeyMappingEstimator.KeyOrdinality.ByValue).Fit(ml.SkillLoc().Data.LoadRows(rows.Train));
-            return (rows, keys, StudyJson.FingerprintOf(task.Task, task.Words ?? noWords, rows.Train), StudyJson.FingerprintOf(rows));
-        }, StringComparer.Ordinal);
+        _sets = plan.Tasks.ToDictionary(
+            task => task.Name,
+            task =>
+            {
+                TaskRows rows = plan.RowsOf(task);
+                ITransformer keys = ml
+                    .Transforms.Conversion.MapValueToKey("Label", keyOrdinality: ValueToKeyMappingEstimator.KeyOrdinality.ByValue)
+                    .Fit(ml.SkillLoc().Data.LoadRows(rows.Train));
+                return (rows, keys, StudyJson.FingerprintOf(task.Task, task.Words ?? noWords, rows.Train), StudyJson.FingerprintOf(rows));
+            },
+            StringComparer.Ordinal
+        );
     }
 
     /// <summary>What a task is and its training rows: a hash.</summary>
@@ -36,12 +41,15 @@ public sealed class StudyData
     public IDataView Train(string task, TrainingRows part)
     {
         IReadOnlyList<LabeledText> rows = _sets[task].Rows.Train;
-        return View(task, part switch
-        {
-            TrainingRows.FirstHalf => [.. rows.Take(rows.Count / 2)],
-            TrainingRows.SecondHalf => [.. rows.Skip(rows.Count / 2)],
-            _ => rows,
-        });
+        return View(
+            task,
+            part switch
+            {
+                TrainingRows.FirstHalf => [.. rows.Take(rows.Count / 2)],
+                TrainingRows.SecondHalf => [.. rows.Skip(rows.Count / 2)],
+                _ => rows,
+            }
+        );
     }
 
     /// <summary>Rows to choose a curve's state by.</summary>
@@ -50,5 +58,6 @@ public sealed class StudyData
     /// <summary>Rows to judge by.</summary>
     public IDataView Test(string task) => View(task, _sets[task].Rows.Test);
 
-    private IDataView View(string task, IReadOnlyList<LabeledText> rows) => _ml.Data.Cache(_sets[task].Keys.Transform(_ml.SkillLoc().Data.LoadRows(rows)));
+    private IDataView View(string task, IReadOnlyList<LabeledText> rows) =>
+        _ml.Data.Cache(_sets[task].Keys.Transform(_ml.SkillLoc().Data.LoadRows(rows)));
 }

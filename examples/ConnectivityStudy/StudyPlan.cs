@@ -66,7 +66,9 @@ public sealed record StudyPlan
     {
         foreach (string name in names.Where(name => Experiments.All(each => each.Name != name)))
         {
-            throw new ArgumentException($"The plan has no experiment '{name}'; it has {string.Join(", ", Experiments.Select(each => $"'{each.Name}'"))}.");
+            throw new ArgumentException(
+                $"The plan has no experiment '{name}'; it has {string.Join(", ", Experiments.Select(each => $"'{each.Name}'"))}."
+            );
         }
 
         return names.Count == 0 ? this : this with { Experiments = [.. Experiments.Where(each => names.Contains(each.Name))] };
@@ -74,7 +76,8 @@ public sealed record StudyPlan
 
     /// <summary>Reads a plan.</summary>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">It is not a plan; the message names line and property, or what is out of its range.</exception>
+    /// <exception cref="InvalidDataException">It is not a plan; the message names line and property, or what is out of its
+    /// range.</exception>
     public static StudyPlan Load(string path)
     {
         StudyPlan plan = StudyJson.ReadPlan<StudyPlan>(path);
@@ -91,23 +94,34 @@ public sealed record StudyPlan
 
         Require(
             plan.Training is { Steps: > 0, BatchSize: > 0, MaxGradientNorm: >= 0, MaxLength: null or > 0 },
-            "needs in training steps, batch_size and max_length of 1 or more and a max_gradient_norm of 0 or more");
+            "needs in training steps, batch_size and max_length of 1 or more and a max_gradient_norm of 0 or more"
+        );
         Require(
             plan.Curves is { Lines: >= 0, Bends: > 0, Steps: > 0, BatchSize: > 0, LearningRateFactor: > 0, EvaluationInterval: > 0 },
-            "needs in curves lines of 0 or more, bends, steps, batch_size and evaluation_interval of 1 or more and a learning_rate_factor above 0");
+            "needs in curves lines of 0 or more, bends, steps, batch_size and evaluation_interval of 1 or more and a "
+                + "learning_rate_factor above 0"
+        );
         Require(
             plan.Mixtures is { Lines: >= 0, Steps: > 0, BatchSize: > 0, LearningRate: > 0, InitialDeviation: > 0, EvaluationInterval: > 0 },
-            "needs in mixtures lines of 0 or more, steps, batch_size and evaluation_interval of 1 or more and a learning_rate and initial_deviation above 0");
+            "needs in mixtures lines of 0 or more, steps, batch_size and evaluation_interval of 1 or more and a learning_rate and "
+                + "initial_deviation above 0"
+        );
         Names("task", plan.Tasks.Select(task => task.Name));
         Names("method", plan.Methods.Keys);
         Names("experiment", plan.Experiments.Select(experiment => experiment.Name));
-        Require(plan.TrainRows > 1 && plan.DevRows > 0 && plan.TestRows > 0, "needs train_rows of 2 or more, dev_rows and test_rows of 1 or more");
+        Require(
+            plan.TrainRows > 1 && plan.DevRows > 0 && plan.TestRows > 0,
+            "needs train_rows of 2 or more, dev_rows and test_rows of 1 or more"
+        );
         Require(plan.KnowledgePoints > 1, "needs knowledge_points of 2 or more");
         Require(plan.Tolerance >= 0, "needs a tolerance of 0 or more");
         foreach (ExperimentPlan experiment in plan.Experiments)
         {
             string name = experiment.Name;
-            Require(name is not (Study.EndsFolder or Study.BasesFolder), $"calls an experiment '{name}', which is the name of a folder of the study's own");
+            Require(
+                name is not (Study.EndsFolder or Study.BasesFolder),
+                $"calls an experiment '{name}', which is the name of a folder of the study's own"
+            );
             Names($"pair of {name}", experiment.Pairs.Select(pair => pair.Name));
             Require(experiment.Methods.Count > 0 && experiment.Pairs.Count > 0, $"gives {name} no methods or no pairs");
             Require((experiment.Points ?? plan.Points) > 1, $"needs 2 points or more for {name}");
@@ -116,13 +130,18 @@ public sealed record StudyPlan
                 Require(false, $"tunes {name} by '{method}', which is none of its methods");
             }
 
-            foreach (EndPlan end in experiment.Pairs.SelectMany(pair => new[] { pair.First, pair.Second }).Select(end => end.Or(experiment.Both)))
+            foreach (
+                EndPlan end in experiment.Pairs.SelectMany(pair => new[] { pair.First, pair.Second }).Select(end => end.Or(experiment.Both))
+            )
             {
                 Require(end.Task is not null, $"has ends of {name} without a task");
                 Require(plan.Tasks.Any(task => task.Name == end.Task), $"trains {name} on '{end.Task}', which is none of its tasks");
                 foreach (int steps in experiment.Bases.Concat(end.PretrainingSteps is { } own ? [own] : []))
                 {
-                    Require(plan.Pretraining?.Steps.Contains(steps) == true, $"builds {name} on {steps} steps of pre-training, which are none of its pretraining steps");
+                    Require(
+                        plan.Pretraining?.Steps.Contains(steps) == true,
+                        $"builds {name} on {steps} steps of pre-training, which are none of its pretraining steps"
+                    );
                 }
             }
         }
@@ -132,7 +151,9 @@ public sealed record StudyPlan
         void Names(string what, IEnumerable<string> names)
         {
             string[] given = [.. names];
-            foreach (string name in given.Where(name => name.Length == 0 || name.IndexOfAny([',', '|', .. Path.GetInvalidFileNameChars()]) >= 0))
+            foreach (
+                string name in given.Where(name => name.Length == 0 || name.IndexOfAny([',', '|', .. Path.GetInvalidFileNameChars()]) >= 0)
+            )
             {
                 Require(false, $"calls a {what} '{name}'; the name becomes a folder's and stands in tables");
             }

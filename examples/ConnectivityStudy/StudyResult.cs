@@ -6,4 +6,8 @@ namespace SkillLoc.ConnectivityStudy;
 /// <param name="Mixtures">Mixtures of ends.</param>
 /// <param name="Bases">What was pre-trained.</param>
 public sealed record StudyResult(
-    IReadOnlyList<PathResult> Paths, IReadOnlyList<ForgettingResult> Forgetting, IReadOnlyList<MixtureResult> Mixtures, IReadOnlyList<BaseResult> Bases);
+    IReadOnlyList<PathResult> Paths,
+    IReadOnlyList<ForgettingResult> Forgetting,
+    IReadOnlyList<MixtureResult> Mixtures,
+    IReadOnlyList<BaseResult> Bases
+);

@@ -15,11 +15,15 @@ public sealed class ConsoleProgress
 
     public void Say(string line) => Console.WriteLine(line);
 
-    public void Step(string title, Action work) => Step(title, _ =>
-    {
-        work();
-        return true;
-    });
+    public void Step(string title, Action work) =>
+        Step(
+            title,
+            _ =>
+            {
+                work();
+                return true;
+            }
+        );
 
     public T Step<T>(string title, Func<T> work) => Step(title, _ => work());
 
@@ -32,9 +36,12 @@ public sealed class ConsoleProgress
         return result;
     }
 
-    private static T WithBar<T>(string title, Func<IProgress<TrainingProgress>, T> work) => AnsiConsole.Progress().AutoClear(true)
-        .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn())
-        .Start(context => work(new Bar(title, context.AddTask(title, autoStart: true))));
+    private static T WithBar<T>(string title, Func<IProgress<TrainingProgress>, T> work) =>
+        AnsiConsole
+            .Progress()
+            .AutoClear(true)
+            .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn())
+            .Start(context => work(new Bar(title, context.AddTask(title, autoStart: true))));
 
     private static string Text(TrainingProgress progress) =>
         $"{progress.Step}/{progress.Steps}, loss {progress.Loss:F3}, metric {progress.Metric:F3}, {progress.RowsPerSecond:F0} rows/s";

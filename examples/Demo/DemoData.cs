@@ -14,20 +14,27 @@ public sealed record DemoData(IDataView Train, IDataView Validation, IReadOnlyLi
         if (!Directory.Exists(Path.Combine(folder, "spam-1")))
         {
             throw new DirectoryNotFoundException(
-                $"The SpamAssassin corpus is not in '{Path.GetFullPath(folder)}'. `make demo` fetches it; for your own data see --help.");
+                $"The SpamAssassin corpus is not in '{Path.GetFullPath(folder)}'. `make demo` fetches it; for your own data see --help."
+            );
         }
 
-        return Split(ml, Load("easy-ham-1", "spam-1"), [
-            ("Later", "easy-ham-2 and spam-2, collected later", Load("easy-ham-2", "spam-2")),
-            ("Hard ham", "hard-ham-1, all of it ham that looks like spam", Load("hard-ham-1")),
-        ], "of easy-ham-1 and spam-1, which the training rows come from", limit);
+        return Split(
+            ml,
+            Load("easy-ham-1", "spam-1"),
+            [
+                ("Later", "easy-ham-2 and spam-2, collected later", Load("easy-ham-2", "spam-2")),
+                ("Hard ham", "hard-ham-1, all of it ham that looks like spam", Load("hard-ham-1")),
+            ],
+            "of easy-ham-1 and spam-1, which the training rows come from",
+            limit
+        );
 
         Message[] Load(params string[] groups) =>
-        [
-            .. from name in groups
-               from path in Directory.GetFiles(Path.Combine(folder, name), "*.txt").Order(StringComparer.Ordinal)
-               select new Message { Label = name.Contains("spam") ? "spam" : "ham", Text = Email.Parse(File.ReadAllBytes(path)).Text },
-        ];
+            [
+                .. from name in groups
+                from path in Directory.GetFiles(Path.Combine(folder, name), "*.txt").Order(StringComparer.Ordinal)
+                select new Message { Label = name.Contains("spam") ? "spam" : "ham", Text = Email.Parse(File.ReadAllBytes(path)).Text },
+            ];
     }
 
     /// <summary>The user's own data.</summary>
@@ -56,7 +63,12 @@ public sealed record DemoData(IDataView Train, IDataView Validation, IReadOnlyLi
         if (File.Exists(path))
         {
             char separator = Path.GetExtension(path).Equals(".csv", StringComparison.OrdinalIgnoreCase) ? ',' : '\t';
-            IDataView rows = ml.Data.LoadFromTextFile<Message>(path, separatorChar: separator, hasHeader: true, allowQuoting: separator == ',');
+            IDataView rows = ml.Data.LoadFromTextFile<Message>(
+                path,
+                separatorChar: separator,
+                hasHeader: true,
+                allowQuoting: separator == ','
+            );
             return [.. ml.Data.CreateEnumerable<Message>(rows, reuseRowObject: false)];
         }
 
@@ -68,15 +80,23 @@ public sealed record DemoData(IDataView Train, IDataView Validation, IReadOnlyLi
         Message[] found =
         [
             .. from folder in Directory.GetDirectories(path).Order(StringComparer.Ordinal)
-               from file in Directory.GetFiles(folder, "*.txt").Order(StringComparer.Ordinal)
-               select new Message { Label = Path.GetFileName(folder), Text = File.ReadAllText(file) },
+            from file in Directory.GetFiles(folder, "*.txt").Order(StringComparer.Ordinal)
+            select new Message { Label = Path.GetFileName(folder), Text = File.ReadAllText(file) },
         ];
-        return found.Length > 0 ? found : throw new InvalidDataException(
-            $"The folder '{Path.GetFullPath(path)}' must hold one folder of .txt files per label; there are none.");
+        return found.Length > 0
+            ? found
+            : throw new InvalidDataException(
+                $"The folder '{Path.GetFullPath(path)}' must hold one folder of .txt files per label; there are none."
+            );
     }
 
     private static DemoData Split(
-        MLContext ml, Message[] rows, IEnumerable<(string Name, string About, Message[] Rows)> tests, string aboutHeldOut, int limit)
+        MLContext ml,
+        Message[] rows,
+        IEnumerable<(string Name, string About, Message[] Rows)> tests,
+        string aboutHeldOut,
+        int limit
+    )
     {
         DataOperationsCatalog.TrainTestData held = ml.Data.TrainTestSplit(View(rows), testFraction: 0.25);
         DataOperationsCatalog.TrainTestData training = ml.Data.TrainTestSplit(held.TrainSet, testFraction: 0.15);
@@ -86,7 +106,8 @@ public sealed record DemoData(IDataView Train, IDataView Validation, IReadOnlyLi
             [
                 new("Held out", aboutHeldOut, ml.Data.TakeRows(held.TestSet, limit)),
                 .. tests.Select(test => new TestSet(test.Name, test.About, ml.Data.TakeRows(View(test.Rows), limit))),
-            ]);
+            ]
+        );
 
         IDataView View(Message[] messages)
         {

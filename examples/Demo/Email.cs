@@ -36,12 +36,16 @@ public sealed partial record Email(string Subject, string Body)
     }
 
     /// <summary>The first plain text with something in it, else the first HTML; null when there is neither.</summary>
-    private static string? TextOf(MimeEntity? entity) => entity switch
-    {
-        Multipart parts => parts.OrderBy(part => part is TextPart { IsHtml: true }).Select(TextOf).FirstOrDefault(text => !string.IsNullOrWhiteSpace(text)),
-        TextPart { IsAttachment: false } part => part.IsHtml ? TextOfPage(Decode(part)) : Decode(part),
-        _ => null,
-    };
+    private static string? TextOf(MimeEntity? entity) =>
+        entity switch
+        {
+            Multipart parts => parts
+                .OrderBy(part => part is TextPart { IsHtml: true })
+                .Select(TextOf)
+                .FirstOrDefault(text => !string.IsNullOrWhiteSpace(text)),
+            TextPart { IsAttachment: false } part => part.IsHtml ? TextOfPage(Decode(part)) : Decode(part),
+            _ => null,
+        };
 
     private static string Decode(TextPart part)
     {

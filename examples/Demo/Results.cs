@@ -22,30 +22,60 @@ public sealed class Results(MLContext ml, IReadOnlyList<TestSet> tests, ITransfo
     /// <param name="Share">The same as a share of those that fine-tuning could change.</param>
     /// <param name="Bytes">What has to be kept on disk beside the pre-trained model.</param>
     private sealed record Row(
-        string Test, string Model, double Accuracy, double MacroAccuracy, double CalibrationError, double Agreement, long Changed, double Share, long Bytes);
+        string Test,
+        string Model,
+        double Accuracy,
+        double MacroAccuracy,
+        double CalibrationError,
+        double Agreement,
+        long Changed,
+        double Share,
+        long Bytes
+    );
 
     public void Add(string name, ITransformer model, long changed, double share, string? path)
     {
-        long bytes = path is null ? 0 : File.Exists(path) ? new FileInfo(path).Length : new DirectoryInfo(path).EnumerateFiles().Sum(file => file.Length);
+        long bytes =
+            path is null ? 0
+            : File.Exists(path) ? new FileInfo(path).Length
+            : new DirectoryInfo(path).EnumerateFiles().Sum(file => file.Length);
         for (int i = 0; i < tests.Count; i++)
         {
             IDataView scored = Score(ml, model, tests[i].Rows);
             MulticlassClassificationMetrics quality = ml.MulticlassClassification.Evaluate(scored);
             CalibrationMetrics calibration = ml.SkillLoc().EvaluateCalibration(scored);
             AgreementMetrics agreement = ml.SkillLoc().Evaluation.EvaluateAgreement(scored, _reference[i]);
-            _rows.Add(new(
-                tests[i].Name, name, quality.MicroAccuracy, quality.MacroAccuracy, calibration.ExpectedCalibrationError, agreement.Agreement,
-                changed, share, bytes));
+            _rows.Add(
+                new(
+                    tests[i].Name,
+                    name,
+                    quality.MicroAccuracy,
+                    quality.MacroAccuracy,
+                    calibration.ExpectedCalibrationError,
+                    agreement.Agreement,
+                    changed,
+                    share,
+                    bytes
+                )
+            );
         }
     }
 
-    public void Save(string path) => File.WriteAllLines(path,
-    [
-        "test\tmodel\taccuracy\tmacro_accuracy\tece\tagreement\tchanged_parameters\tshare\tbytes",
-        .. _rows.OrderBy(TestIndex).Select(row => string.Create(
-            CultureInfo.InvariantCulture,
-            $"{row.Test}\t{row.Model}\t{row.Accuracy:F4}\t{row.MacroAccuracy:F4}\t{row.CalibrationError:F4}\t{row.Agreement:F4}\t{row.Changed}\t{row.Share:G4}\t{row.Bytes}")),
-    ]);
+    public void Save(string path) =>
+        File.WriteAllLines(
+            path,
+            [
+                "test\tmodel\taccuracy\tmacro_accuracy\tece\tagreement\tchanged_parameters\tshare\tbytes",
+                .. _rows
+                    .OrderBy(TestIndex)
+                    .Select(row =>
+                        string.Create(
+                            CultureInfo.InvariantCulture,
+                            $"{row.Test}\t{row.Model}\t{row.Accuracy:F4}\t{row.MacroAccuracy:F4}\t{row.CalibrationError:F4}\t{row.Agreement:F4}\t{row.Changed}\t{row.Share:G4}\t{row.Bytes}"
+                        )
+                    ),
+            ]
+        );
 
     public Table Table()
     {
@@ -66,8 +96,15 @@ public sealed class Results(MLContext ml, IReadOnlyList<TestSet> tests, ITransfo
             foreach (Row row in test)
             {
                 table.AddRow(
-                    " " + row.Model, Percent(row.Accuracy), Percent(row.MacroAccuracy), Percent(row.CalibrationError), Percent(row.Agreement),
-                    row.Changed.ToString("N0", CultureInfo.InvariantCulture), row.Share.ToString("0.##%", CultureInfo.InvariantCulture), Size(row.Bytes));
+                    " " + row.Model,
+                    Percent(row.Accuracy),
+                    Percent(row.MacroAccuracy),
+                    Percent(row.CalibrationError),
+                    Percent(row.Agreement),
+                    row.Changed.ToString("N0", CultureInfo.InvariantCulture),
+                    row.Share.ToString("0.##%", CultureInfo.InvariantCulture),
+                    Size(row.Bytes)
+                );
             }
         }
 
@@ -82,10 +119,11 @@ public sealed class Results(MLContext ml, IReadOnlyList<TestSet> tests, ITransfo
 
     private static string Percent(double value) => value.ToString("0.0%", CultureInfo.InvariantCulture);
 
-    private static string Size(long bytes) => bytes switch
-    {
-        0 => "-",
-        < 1_000_000 => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1000.0:F0} kB"),
-        _ => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e6:F1} MB"),
-    };
+    private static string Size(long bytes) =>
+        bytes switch
+        {
+            0 => "-",
+            < 1_000_000 => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1000.0:F0} kB"),
+            _ => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e6:F1} MB"),
+        };
 }

@@ -18,42 +18,56 @@ public sealed class SkillLocalization(DemoOptions options, ConsoleProgress conso
 
     public void Run()
     {
-        DemoData data = console.Step("Reading the data", () => options.Data is null
-            ? DemoData.SpamAssassin(_ml, options.Corpus, options.Rows)
-            : DemoData.FromPaths(_ml, options.Data, options.Test, options.OutOfDistribution, options.Rows));
+        DemoData data = console.Step(
+            "Reading the data",
+            () =>
+                options.Data is null
+                    ? DemoData.SpamAssassin(_ml, options.Corpus, options.Rows)
+                    : DemoData.FromPaths(_ml, options.Data, options.Test, options.OutOfDistribution, options.Rows)
+        );
 
         // A label becomes a key, a model scores the text, and the key that it predicts becomes a label again.
         ValueToKeyMappingEstimator keys = _ml.Transforms.Conversion.MapValueToKey("Label");
         KeyToValueMappingEstimator answers = _ml.Transforms.Conversion.MapKeyToValue("Answer", "PredictedLabel");
         IDataView validation = keys.Fit(data.Train).Transform(data.Validation);
 
-        using TransformerChain<TextScoringTransformer> preTrained = keys.Append(_ml.SkillLoc().PromptFineTune(FineTuning(epochs: 0))).Fit(data.Train);
-        using TransformerChain<TextScoringTransformer> fineTuned = console.Step("Fine-tuning", progress => keys
-            .Append(_ml.SkillLoc().PromptFineTune(FineTuning(options.Epochs, validation, progress)))
-            .Fit(data.Train));
+        using TransformerChain<TextScoringTransformer> preTrained = keys.Append(_ml.SkillLoc().PromptFineTune(FineTuning(epochs: 0)))
+            .Fit(data.Train);
+        using TransformerChain<TextScoringTransformer> fineTuned = console.Step(
+            "Fine-tuning",
+            progress => keys.Append(_ml.SkillLoc().PromptFineTune(FineTuning(options.Epochs, validation, progress))).Fit(data.Train)
+        );
         StopSignals.ThrowIfCut(StatePath("fine-tuning"), stop);
         string checkpoint = Path.Combine(options.Output, "fine-tuned");
         fineTuned.LastTransformer.SaveCheckpoint(checkpoint);
 
         var results = new Results(_ml, data.Tests, fineTuned);
-        console.Step("Measuring both", () =>
-        {
-            results.Add("zero-shot", preTrained, changed: 0, share: 0, path: null);
-            results.Add("fine-tuned", fineTuned, Trained(fineTuned.LastTransformer.Classifier), share: 1, checkpoint);
-        });
+        console.Step(
+            "Measuring both",
+            () =>
+            {
+                results.Add("zero-shot", preTrained, changed: 0, share: 0, path: null);
+                results.Add("fine-tuned", fineTuned, Trained(fineTuned.LastTransformer.Classifier), share: 1, checkpoint);
+            }
+        );
 
         foreach (double sparsity in options.Sparsities)
         {
-            using TransformerChain<KeyToValueMappingTransformer> grafted = console.Step($"Grafting, sparsity {sparsity}", progress => keys
-                .Append(_ml.SkillLoc().GraftMask(Grafting(fineTuned.LastTransformer, sparsity, validation, progress)))
-                .Append(answers)
-                .Fit(data.Train));
+            using TransformerChain<KeyToValueMappingTransformer> grafted = console.Step(
+                $"Grafting, sparsity {sparsity}",
+                progress =>
+                    keys.Append(_ml.SkillLoc().GraftMask(Grafting(fineTuned.LastTransformer, sparsity, validation, progress)))
+                        .Append(answers)
+                        .Fit(data.Train)
+            );
             stop.ThrowIfCancellationRequested();
             GraftTransformer scorer = grafted.OfType<GraftTransformer>().Single();
             scorer.SaveGraft(GraftPath(sparsity));
             _ml.Model.Save(grafted, data.Train.Schema, ModelPath(sparsity));
-            console.Step("Measuring it", () =>
-                results.Add($"graft {sparsity}", grafted, scorer.Graft.Count, scorer.Graft.Share, GraftPath(sparsity)));
+            console.Step(
+                "Measuring it",
+                () => results.Add($"graft {sparsity}", grafted, scorer.Graft.Count, scorer.Graft.Share, GraftPath(sparsity))
+            );
         }
 
         if (Directory.Exists(StatePath("")))
@@ -71,28 +85,41 @@ public sealed class SkillLocalization(DemoOptions options, ConsoleProgress conso
         console.Say("Acc.: accuracy; macro: averaged over the labels. ECE: expected calibration error.");
         console.Say("Agree: same prediction as the fine-tuned model. Changed: parameters unlike the");
         console.Say("pre-trained model's. Share: of those that fine-tuning could change.");
-        console.Say($"Written to {options.Output}: {string.Join(", ", Directory.GetFileSystemEntries(options.Output).Select(Path.GetFileName).Order())}");
+        console.Say(
+            $"Written to {options.Output}: "
+                + $"{string.Join(", ", Directory.GetFileSystemEntries(options.Output).Select(Path.GetFileName).Order())}"
+        );
         PredictWith(ModelPath(options.Sparsities[^1]), data);
     }
 
-    private PromptFineTuneTrainer.Options FineTuning(int epochs, IDataView? validation = null, IProgress<TrainingProgress>? progress = null) => new()
-    {
-        Checkpoint = options.Checkpoint,
-        Task = options.Task,
-        MaxLength = options.MaxLength,
-        ValidationSet = validation,
-        Optimizer = options.Optimizer,
-        LearningRate = options.LearningRate,
-        Epochs = epochs,
-        EvaluationInterval = 40,
-        Seed = 0,
-        StateFile = epochs > 0 ? StatePath("fine-tuning") : null,
-        Progress = progress,
-        CancellationToken = stop,
-    };
+    private PromptFineTuneTrainer.Options FineTuning(
+        int epochs,
+        IDataView? validation = null,
+        IProgress<TrainingProgress>? progress = null
+    ) =>
+        new()
+        {
+            Checkpoint = options.Checkpoint,
+            Task = options.Task,
+            MaxLength = options.MaxLength,
+            ValidationSet = validation,
+            Optimizer = options.Optimizer,
+            LearningRate = options.LearningRate,
+            Epochs = epochs,
+            EvaluationInterval = 40,
+            Seed = 0,
+            StateFile = epochs > 0 ? StatePath("fine-tuning") : null,
+            Progress = progress,
+            CancellationToken = stop,
+        };
 
     private GraftMaskEstimator.Options Grafting(
-        TextScoringTransformer fineTuned, double sparsity, IDataView validation, IProgress<TrainingProgress> progress) => new()
+        TextScoringTransformer fineTuned,
+        double sparsity,
+        IDataView validation,
+        IProgress<TrainingProgress> progress
+    ) =>
+        new()
         {
             FineTuned = fineTuned,
             Sparsity = sparsity,
@@ -119,7 +146,10 @@ public sealed class SkillLocalization(DemoOptions options, ConsoleProgress conso
         engine.OutputSchema["Score"].GetSlotNames(ref labels);
         console.Say($"Loaded {modelPath} into a fresh pre-trained model.");
         console.Say($"  \"{message.Text[..Math.Min(72, message.Text.Length)]}...\" ({message.Label})");
-        console.Say($"  is {prediction.Answer}: {string.Join(", ", labels.DenseValues().Zip(prediction.Score, (label, score) => $"{label} {score:0.0%}"))}");
+        console.Say(
+            $"  is {prediction.Answer}: "
+                + $"{string.Join(", ", labels.DenseValues().Zip(prediction.Score, (label, score) => $"{label} {score:0.0%}"))}"
+        );
     }
 
     private string StatePath(string name) => Path.Combine(options.Output, "state", name);

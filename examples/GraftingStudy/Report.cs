@@ -24,8 +24,11 @@ public sealed class Report(StudyPlan plan, IReadOnlyList<Measurement> measuremen
         var text = new StringBuilder();
         for (int i = 0; i < plan.Shots.Count; i++)
         {
-            string others = string.Concat(plan.Tasks.Where(task => task.Shots is not null).Select(task => $", {task.Name}: {task.Shots![i]}"));
-            text.AppendLine(CultureInfo.InvariantCulture, $"## {plan.Shots[i]} rows per label{others}; {plan.Seeds.Count} seed(s)").AppendLine();
+            string others = string.Concat(
+                plan.Tasks.Where(task => task.Shots is not null).Select(task => $", {task.Name}: {task.Shots![i]}")
+            );
+            text.AppendLine(CultureInfo.InvariantCulture, $"## {plan.Shots[i]} rows per label{others}; {plan.Seeds.Count} seed(s)")
+                .AppendLine();
             var shots = plan.Tasks.ToDictionary(task => task.Name, task => (task.Shots ?? plan.Shots)[i], StringComparer.Ordinal);
             Measurement[] here = [.. measurements.Where(each => each.Shots == shots[each.Task])];
             Summary(text, here);
@@ -38,26 +41,44 @@ public sealed class Report(StudyPlan plan, IReadOnlyList<Measurement> measuremen
         return text.ToString();
     }
 
-    /// <summary>How the paper's claims fare: retention, calibration and other distributions, by method and sparsity, over all tasks.</summary>
+    /// <summary>How the paper's claims fare: retention, calibration and other distributions, by method and sparsity, over all
+    /// tasks.</summary>
     private void Summary(StringBuilder text, Measurement[] here)
     {
-        text.AppendLine("Over all tasks. *Retention*: accuracy over the fine-tuned model's. *Gain kept*: how much of what fine-tuning gained over the pre-trained model, summed over the tasks.")
-            .AppendLine().AppendLine("| model | parameters | retention | tasks that keep 95 % | gain kept | agreement | ECE | accuracy elsewhere |")
+        text.AppendLine(
+                "Over all tasks. *Retention*: accuracy over the fine-tuned model's. *Gain kept*: how much of what fine-tuning gained "
+                    + "over the pre-trained model, summed over the tasks."
+            )
+            .AppendLine()
+            .AppendLine("| model | parameters | retention | tasks that keep 95 % | gain kept | agreement | ECE | accuracy elsewhere |")
             .AppendLine("|---|---|---|---|---|---|---|---|");
         foreach (IGrouping<(string, double?), Measurement> group in ByModel(here))
         {
             (double Own, double Before, double Tuned)[] tasks =
             [
-                .. group.GroupBy(each => each.Task).Select(task =>
-                    (task.Average(each => each.Accuracy), Accuracy(here, task.Key, "pre-trained"), Accuracy(here, task.Key, "fine-tuned"))),
+                .. group
+                    .GroupBy(each => each.Task)
+                    .Select(task =>
+                        (
+                            task.Average(each => each.Accuracy),
+                            Accuracy(here, task.Key, "pre-trained"),
+                            Accuracy(here, task.Key, "fine-tuned")
+                        )
+                    ),
             ];
             double[] elsewhere = [.. group.SelectMany(each => each.Others.Values).Select(other => other.Accuracy)];
-            text.AppendLine(string.Create(
-                CultureInfo.InvariantCulture,
-                $"| {NameOf(group.Key)} | {group.Average(each => each.Changed):N0} ({Percent(group.Average(each => each.Share), 3)}) "
-                + $"| {Percent(tasks.Average(task => task.Own / task.Tuned))} | {tasks.Count(task => task.Own / task.Tuned >= Kept)} of {tasks.Length} "
-                + $"| {Percent(tasks.Sum(task => task.Own - task.Before) / tasks.Sum(task => task.Tuned - task.Before))} | {Percent(group.Average(each => each.Agreement))} "
-                + $"| {Percent(group.Average(each => each.CalibrationError))} | {(elsewhere.Length == 0 ? "" : Percent(elsewhere.Average()))} |"));
+            text.AppendLine(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"| {NameOf(group.Key)} | {group.Average(each => each.Changed):N0} ({Percent(group.Average(each => each.Share), 3)}) "
+                        + $"| {Percent(tasks.Average(task => task.Own / task.Tuned))} | "
+                        + $"{tasks.Count(task => task.Own / task.Tuned >= Kept)} of {tasks.Length} "
+                        + $"| {Percent(tasks.Sum(task => task.Own - task.Before) / tasks.Sum(task => task.Tuned - task.Before))} | "
+                        + $"{Percent(group.Average(each => each.Agreement))} "
+                        + $"| {Percent(group.Average(each => each.CalibrationError))} | "
+                        + $"{(elsewhere.Length == 0 ? "" : Percent(elsewhere.Average()))} |"
+                )
+            );
         }
 
         text.AppendLine();
@@ -65,7 +86,8 @@ public sealed class Report(StudyPlan plan, IReadOnlyList<Measurement> measuremen
 
     private static void Table(StringBuilder text, StudyTask task, Measurement[] here)
     {
-        text.AppendLine(CultureInfo.InvariantCulture, $"### {task.Name}").AppendLine()
+        text.AppendLine(CultureInfo.InvariantCulture, $"### {task.Name}")
+            .AppendLine()
             .Append("| model | parameters | accuracy | ECE | agreement |");
         foreach (string other in task.OutOfDistribution)
         {
@@ -75,15 +97,20 @@ public sealed class Report(StudyPlan plan, IReadOnlyList<Measurement> measuremen
         text.AppendLine().Append("|---|---|---|---|---|").Insert(text.Length, "---|---|", task.OutOfDistribution.Count).AppendLine();
         foreach (IGrouping<(string, double?), Measurement> group in ByModel(here))
         {
-            text.Append(string.Create(
-                CultureInfo.InvariantCulture,
-                $"| {NameOf(group.Key)} | {group.Average(each => each.Changed):N0} | {Spread(group.Select(each => each.Accuracy))} "
-                + $"| {Spread(group.Select(each => each.CalibrationError))} | {Spread(group.Select(each => each.Agreement))} |"));
+            text.Append(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"| {NameOf(group.Key)} | {group.Average(each => each.Changed):N0} | {Spread(group.Select(each => each.Accuracy))} "
+                        + $"| {Spread(group.Select(each => each.CalibrationError))} | {Spread(group.Select(each => each.Agreement))} |"
+                )
+            );
             foreach (string other in task.OutOfDistribution)
             {
                 text.Append(
                     CultureInfo.InvariantCulture,
-                    $" {Spread(group.Select(each => each.Others[other].Accuracy))} | {Spread(group.Select(each => each.Others[other].CalibrationError))} |");
+                    $" {Spread(group.Select(each => each.Others[other].Accuracy))} | "
+                        + $"{Spread(group.Select(each => each.Others[other].CalibrationError))} |"
+                );
             }
 
             text.AppendLine();
@@ -99,7 +126,8 @@ public sealed class Report(StudyPlan plan, IReadOnlyList<Measurement> measuremen
         {
             string start = string.Create(
                 CultureInfo.InvariantCulture,
-                $"{each.Task},{each.Shots},{each.Seed},{each.Method},{each.Sparsity},{each.Changed},{each.Share:R},{each.Accuracy:R},{each.CalibrationError:R},{each.Agreement:R}");
+                $"{each.Task},{each.Shots},{each.Seed},{each.Method},{each.Sparsity},{each.Changed},{each.Share:R},{each.Accuracy:R},{each.CalibrationError:R},{each.Agreement:R}"
+            );
             text.Append(start).AppendLine(",,,");
             foreach ((string set, OutOfDistribution other) in each.Others)
             {
@@ -122,8 +150,11 @@ public sealed class Report(StudyPlan plan, IReadOnlyList<Measurement> measuremen
     private static string Spread(IEnumerable<double> values)
     {
         var drawn = DrawStatistics.Of([.. values]);
-        return drawn.Count == 1 ? Percent(drawn.Mean) : $"{Percent(drawn.Mean)} ± {(100 * drawn.StandardDeviation).ToString("0.0", CultureInfo.InvariantCulture)}";
+        return drawn.Count == 1
+            ? Percent(drawn.Mean)
+            : $"{Percent(drawn.Mean)} ± {(100 * drawn.StandardDeviation).ToString("0.0", CultureInfo.InvariantCulture)}";
     }
 
-    private static string Percent(double value, int digits = 1) => (100 * value).ToString("0." + new string('0', digits), CultureInfo.InvariantCulture) + " %";
+    private static string Percent(double value, int digits = 1) =>
+        (100 * value).ToString("0." + new string('0', digits), CultureInfo.InvariantCulture) + " %";
 }

@@ -13,7 +13,8 @@ using SkillLoc.Transforms;
 
 namespace SkillLoc.GraftingStudy;
 
-/// <summary>The protocol of the grafting paper: for each task, number of shots and seed, fine-tune, graft, and measure beside baselines.</summary>
+/// <summary>The protocol of the grafting paper: for each task, number of shots and seed, fine-tune, graft, and measure beside
+/// baselines.</summary>
 public sealed class Study
 {
     private readonly MLContext _ml = new();
@@ -48,7 +49,9 @@ public sealed class Study
     {
         (StudyTask Task, int Shots, int Seed)[] cells =
         [
-            .. _plan.Tasks.SelectMany(task => (task.Shots ?? _plan.Shots).SelectMany(shots => _plan.Seeds.Select(seed => (task, shots, seed)))),
+            .. _plan.Tasks.SelectMany(task =>
+                (task.Shots ?? _plan.Shots).SelectMany(shots => _plan.Seeds.Select(seed => (task, shots, seed)))
+            ),
         ];
 
         // What cannot be drawn is better known now than hours later.
@@ -64,10 +67,19 @@ public sealed class Study
     private IReadOnlyList<Measurement> RunCell(StudyTask task, int shots, int seed)
     {
         string name = $"{task.Name}-{shots}-{seed}";
-        string fingerprint = StudyJson.FingerprintOf(
-        [
-            _checkpoint, task, shots, seed, _plan.FineTuning, _plan.Masks, _plan.Sparsities, _plan.TestRows, _plan.SplitSeed, _plan.RandomDraws,
-            _plan.Tasks.Where(other => task.OutOfDistribution.Contains(other.Name)), .. _ownTasks.Select(own => own.ToString()),
+        string fingerprint = StudyJson.FingerprintOf([
+            _checkpoint,
+            task,
+            shots,
+            seed,
+            _plan.FineTuning,
+            _plan.Masks,
+            _plan.Sparsities,
+            _plan.TestRows,
+            _plan.SplitSeed,
+            _plan.RandomDraws,
+            _plan.Tasks.Where(other => task.OutOfDistribution.Contains(other.Name)),
+            .. _ownTasks.Select(own => own.ToString()),
         ]);
         return _folder.Get<IReadOnlyList<Measurement>>(name, fingerprint, state => [.. Measure(task, shots, seed, state)]);
     }
@@ -75,8 +87,9 @@ public sealed class Study
     private IEnumerable<Measurement> Measure(StudyTask task, int shots, int seed, string state)
     {
         (IDataView train, IDataView validation) = _data.Shots(task, shots, seed);
-        ValueToKeyMappingTransformer keys = _ml.Transforms.Conversion
-            .MapValueToKey("Label", keyOrdinality: ValueToKeyMappingEstimator.KeyOrdinality.ByValue).Fit(train);
+        ValueToKeyMappingTransformer keys = _ml
+            .Transforms.Conversion.MapValueToKey("Label", keyOrdinality: ValueToKeyMappingEstimator.KeyOrdinality.ByValue)
+            .Fit(train);
         train = _ml.Data.Cache(keys.Transform(train));
         validation = _ml.Data.Cache(keys.Transform(validation));
         var tests = new Dictionary<string, IDataView>(StringComparer.Ordinal) { [task.Name] = keys.Transform(_data.Test(task)) };
@@ -92,24 +105,30 @@ public sealed class Study
         yield return Result("pre-trained", preTrained, 0);
         yield return Result("fine-tuned", tuned, considered);
 
-        using (TextScoringTransformer biases = FineTune(
-            options =>
-            {
-                options.BiasOnly = true;
-                options.LearningRate = _plan.FineTuning.BiasLearningRate;
-            },
-            "BitFit"))
+        using (
+            TextScoringTransformer biases = FineTune(
+                options =>
+                {
+                    options.BiasOnly = true;
+                    options.LearningRate = _plan.FineTuning.BiasLearningRate;
+                },
+                "BitFit"
+            )
+        )
         {
             yield return Result("BitFit", biases, Trained(biases));
         }
 
-        using (TextScoringTransformer lora = FineTune(
-            options =>
-            {
-                options.Tuning = new LoraOptions();
-                options.LearningRate = _plan.FineTuning.LoraLearningRate;
-            },
-            "LoRA"))
+        using (
+            TextScoringTransformer lora = FineTune(
+                options =>
+                {
+                    options.Tuning = new LoraOptions();
+                    options.LearningRate = _plan.FineTuning.LoraLearningRate;
+                },
+                "LoRA"
+            )
+        )
         {
             yield return Result("LoRA", lora, lora.Classifier.TunedParameters.Values.Sum(parameter => parameter.numel()));
         }
@@ -129,11 +148,16 @@ public sealed class Study
             yield return grafted;
         }
 
-        foreach (Measurement grafted in Sweep("lottery ticket", options =>
-        {
-            options.Epochs = 0;
-            options.Outside = GraftOutside.Zero;
-        }))
+        foreach (
+            Measurement grafted in Sweep(
+                "lottery ticket",
+                options =>
+                {
+                    options.Epochs = 0;
+                    options.Outside = GraftOutside.Zero;
+                }
+            )
+        )
         {
             yield return grafted;
         }
@@ -141,12 +165,17 @@ public sealed class Study
         for (int draw = 0; draw < _plan.RandomDraws; draw++)
         {
             int random = draw;
-            foreach (Measurement grafted in Sweep("random mask", options =>
-            {
-                options.Epochs = 0;
-                options.BasePatch = BasePatchKind.Random;
-                options.Seed = (seed * _plan.RandomDraws) + random;
-            }))
+            foreach (
+                Measurement grafted in Sweep(
+                    "random mask",
+                    options =>
+                    {
+                        options.Epochs = 0;
+                        options.BasePatch = BasePatchKind.Random;
+                        options.Seed = (seed * _plan.RandomDraws) + random;
+                    }
+                )
+            )
             {
                 yield return grafted;
             }
@@ -156,11 +185,14 @@ public sealed class Study
         for (int layer = 0; layer < tuned.Classifier.Backbone.Config.Layers; layer++)
         {
             int patched = layer;
-            yield return Patch($"layer {layer + 1} whole", options =>
-            {
-                options.BasePatch = BasePatchKind.Layer;
-                options.PatchLayer = patched;
-            });
+            yield return Patch(
+                $"layer {layer + 1} whole",
+                options =>
+                {
+                    options.BasePatch = BasePatchKind.Layer;
+                    options.PatchLayer = patched;
+                }
+            );
         }
 
         TextScoringTransformer FineTune(Action<PromptFineTuneTrainer.Options> change, string name)
@@ -243,11 +275,15 @@ public sealed class Study
 
         Measurement Patch(string method, Action<GraftMaskEstimator.Options> change)
         {
-            using GraftTransformer grafted = _ml.SkillLoc().GraftMask(Masks(options =>
-            {
-                options.Epochs = 0;
-                change(options);
-            })).Fit(train);
+            using GraftTransformer grafted = _ml.SkillLoc()
+                .GraftMask(
+                    Masks(options =>
+                    {
+                        options.Epochs = 0;
+                        change(options);
+                    })
+                )
+                .Fit(train);
             return Result(method, grafted, grafted.Graft.Count);
         }
 
@@ -268,17 +304,22 @@ public sealed class Study
                 Accuracy = quality.Accuracy,
                 CalibrationError = quality.ExpectedCalibrationError,
                 Agreement = _ml.SkillLoc().Evaluation.EvaluateAgreement(scored, reference).Agreement,
-                Others = task.OutOfDistribution.ToDictionary(other => other, other =>
-                {
-                    CalibrationMetrics there = _ml.SkillLoc().EvaluateCalibration(Score(model, tests[other]));
-                    return new OutOfDistribution(there.Accuracy, there.ExpectedCalibrationError);
-                }, StringComparer.Ordinal),
+                Others = task.OutOfDistribution.ToDictionary(
+                    other => other,
+                    other =>
+                    {
+                        CalibrationMetrics there = _ml.SkillLoc().EvaluateCalibration(Score(model, tests[other]));
+                        return new OutOfDistribution(there.Accuracy, there.ExpectedCalibrationError);
+                    },
+                    StringComparer.Ordinal
+                ),
             };
         }
     }
 
     /// <summary>Scored once, read by several evaluators.</summary>
-    private IDataView Score(ITransformer model, IDataView rows) => _ml.Data.Cache(model.Transform(rows), "Label", "Score", "PredictedLabel");
+    private IDataView Score(ITransformer model, IDataView rows) =>
+        _ml.Data.Cache(model.Transform(rows), "Label", "Score", "PredictedLabel");
 
     private PromptTask TaskOf(StudyTask task) =>
         _ownTasks.FirstOrDefault(own => own.Name.Equals(task.Task, StringComparison.OrdinalIgnoreCase)) ?? PromptTasks.Find(task.Task);

@@ -52,7 +52,9 @@ public sealed class StudyData
             split.Shuffle<LabeledText>(train);
             if (train.Length <= plan.TestRows)
             {
-                throw new InvalidDataException($"{task.Name} has {train.Length} rows; {plan.TestRows} are held out, and none is left to train on.");
+                throw new InvalidDataException(
+                    $"{task.Name} has {train.Length} rows; {plan.TestRows} are held out, and none is left to train on."
+                );
             }
 
             return (train[plan.TestRows..], train[..plan.TestRows]);

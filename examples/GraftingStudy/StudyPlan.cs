@@ -44,26 +44,46 @@ public sealed record StudyPlan
 
     /// <summary>Reads a plan.</summary>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">It is not a plan; the message names line and property, or what is out of its range.</exception>
+    /// <exception cref="InvalidDataException">It is not a plan; the message names line and property, or what is out of its
+    /// range.</exception>
     public static StudyPlan Load(string path)
     {
         StudyPlan plan = StudyJson.ReadPlan<StudyPlan>(path);
         Require(plan.Tasks.Count > 0, "names no task");
-        Require(plan.Tasks.DistinctBy(task => task.Name, StringComparer.OrdinalIgnoreCase).Count() == plan.Tasks.Count, "names a task twice");
+        Require(
+            plan.Tasks.DistinctBy(task => task.Name, StringComparer.OrdinalIgnoreCase).Count() == plan.Tasks.Count,
+            "names a task twice"
+        );
         Require(plan.Shots.Count > 0 && plan.Shots.All(shots => shots > 0), "needs shots of 1 or more");
         Require(plan.Seeds.Count > 0, "names no seed");
         Require(plan.Sparsities.Count > 0 && plan.Sparsities.All(sparsity => sparsity is > 0 and <= 1), "needs sparsities in (0, 1]");
         Require(plan.TestRows > 0 && plan.RandomDraws > 0, "needs test_rows and random_draws of 1 or more");
         FineTuningPlan tuning = plan.FineTuning;
         Require(
-            tuning is { Epochs: > 0, BatchSize: > 0, EvaluationInterval: > 0, LearningRate: > 0, BiasLearningRate: > 0, LoraLearningRate: > 0, L1: >= 0, MaxLength: null or > 0 },
-            "needs in fine_tuning epochs, batch_size, evaluation_interval and max_length of 1 or more, learning rates above 0 and an l1 of 0 or more");
-        Require(plan.Masks is { Epochs: > 0, MaxBatches: > 0, LearningRate: > 0 }, "needs in masks epochs and max_batches of 1 or more and a learning_rate above 0");
+            tuning
+                is {
+                    Epochs: > 0,
+                    BatchSize: > 0,
+                    EvaluationInterval: > 0,
+                    LearningRate: > 0,
+                    BiasLearningRate: > 0,
+                    LoraLearningRate: > 0,
+                    L1: >= 0,
+                    MaxLength: null or > 0
+                },
+            "needs in fine_tuning epochs, batch_size, evaluation_interval and max_length of 1 or more, learning rates above 0 and an "
+                + "l1 of 0 or more"
+        );
+        Require(
+            plan.Masks is { Epochs: > 0, MaxBatches: > 0, LearningRate: > 0 },
+            "needs in masks epochs and max_batches of 1 or more and a learning_rate above 0"
+        );
         foreach (StudyTask task in plan.Tasks)
         {
             Require(
                 task.Shots is null || (task.Shots.Count == plan.Shots.Count && task.Shots.All(shots => shots > 0)),
-                $"gives {task.Name} shots of its own; they must be as many as the plan's {plan.Shots.Count}, and 1 or more");
+                $"gives {task.Name} shots of its own; they must be as many as the plan's {plan.Shots.Count}, and 1 or more"
+            );
             foreach (string other in task.OutOfDistribution)
             {
                 Require(plan.Tasks.Any(known => known.Name == other), $"measures {task.Name} on '{other}', which is none of its tasks");

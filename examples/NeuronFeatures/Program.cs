@@ -5,14 +5,42 @@ using SkillLoc.Demo;
 using SkillLoc.NeuronFeatures;
 using Spectre.Console;
 
-Option<string> checkpoint = new("--checkpoint") { Description = "Hugging Face checkpoint folder", DefaultValueFactory = _ => "models/mini-roberta" };
-Option<string> corpus = new("--corpus") { Description = "the SpamAssassin corpus, which `make demo` fetches", DefaultValueFactory = _ => "artifacts/data/spam-assassin" };
-Option<string?> data = new("--data") { Description = "your own data instead, as the demo takes it: a .tsv or .csv file with label and text, or a folder of folders" };
+Option<string> checkpoint = new("--checkpoint")
+{
+    Description = "Hugging Face checkpoint folder",
+    DefaultValueFactory = _ => "models/mini-roberta",
+};
+Option<string> corpus = new("--corpus")
+{
+    Description = "the SpamAssassin corpus, which `make demo` fetches",
+    DefaultValueFactory = _ => "artifacts/data/spam-assassin",
+};
+Option<string?> data = new("--data")
+{
+    Description = "your own data instead, as the demo takes it: a .tsv or .csv file with label and text, or a folder of folders",
+};
 Option<string?> test = new("--test") { Description = "with --data: more data to measure on" };
-Option<int> rows = new("--rows") { Description = "at most so many rows of a test set, and twice as many to train on", DefaultValueFactory = _ => 500 };
-Option<double> fraction = new("--fraction") { Description = "the share of each layer's neurons that become features", DefaultValueFactory = _ => 0.02 };
+Option<int> rows = new("--rows")
+{
+    Description = "at most so many rows of a test set, and twice as many to train on",
+    DefaultValueFactory = _ => 500,
+};
+Option<double> fraction = new("--fraction")
+{
+    Description = "the share of each layer's neurons that become features",
+    DefaultValueFactory = _ => 0.02,
+};
 Option<int> maxLength = new("--max-length") { Description = "the longest row in tokens", DefaultValueFactory = _ => 64 };
-RootCommand command = new("Feeds the neurons that predict a label to ML.NET's FastTree and LightGBM.") { checkpoint, corpus, data, test, rows, fraction, maxLength };
+RootCommand command = new("Feeds the neurons that predict a label to ML.NET's FastTree and LightGBM.")
+{
+    checkpoint,
+    corpus,
+    data,
+    test,
+    rows,
+    fraction,
+    maxLength,
+};
 command.SetAction(arguments =>
 {
     try
@@ -22,8 +50,15 @@ command.SetAction(arguments =>
         DemoData all = arguments.GetValue(data) is { } path
             ? DemoData.FromPaths(ml, path, arguments.GetValue(test), outOfDistribution: null, limit)
             : DemoData.SpamAssassin(ml, arguments.GetValue(corpus)!, limit);
-        AnsiConsole.Write(Table(new TreesOnNeurons(ml, all)
-            .Run(arguments.GetValue(checkpoint)!, arguments.GetValue(fraction), arguments.GetValue(maxLength))));
+        AnsiConsole.Write(
+            Table(
+                new TreesOnNeurons(ml, all).Run(
+                    arguments.GetValue(checkpoint)!,
+                    arguments.GetValue(fraction),
+                    arguments.GetValue(maxLength)
+                )
+            )
+        );
         foreach (TestSet set in all.Tests)
         {
             Console.WriteLine($"{set.Name}: {set.About}.");
@@ -31,8 +66,16 @@ command.SetAction(arguments =>
 
         return 0;
     }
-    catch (Exception error) when (error is IOException or UnauthorizedAccessException or InvalidDataException or ArgumentException
-        or FormatException or InvalidOperationException or NotSupportedException)
+    catch (Exception error)
+        when (error
+                is IOException
+                    or UnauthorizedAccessException
+                    or InvalidDataException
+                    or ArgumentException
+                    or FormatException
+                    or InvalidOperationException
+                    or NotSupportedException
+        )
     {
         Console.Error.WriteLine($"neuron-features: {error.Message}");
         return 1;

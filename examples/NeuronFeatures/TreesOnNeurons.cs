@@ -35,15 +35,26 @@ public sealed class TreesOnNeurons(MLContext ml, DemoData data)
         IDataView train = keys.Transform(data.Train);
 
         // The head is there for the labels' sake alone: no epochs, no training.
-        using TextScoringTransformer model = ml.SkillLoc().PromptFineTune(new PromptFineTuneTrainer.Options
-        {
-            Checkpoint = checkpoint,
-            Head = HeadKind.SequenceClassification,
-            Epochs = 0,
-            MaxLength = maxLength,
-        }).Fit(train);
-        using SkillNeuronProbeTransformer skill = ml.SkillLoc().ProbeSkillNeurons(
-            model, NeuronProbeKind.TextMean, fraction, outputColumnName: Features, validationSet: keys.Transform(data.Validation)).Fit(train);
+        using TextScoringTransformer model = ml.SkillLoc()
+            .PromptFineTune(
+                new PromptFineTuneTrainer.Options
+                {
+                    Checkpoint = checkpoint,
+                    Head = HeadKind.SequenceClassification,
+                    Epochs = 0,
+                    MaxLength = maxLength,
+                }
+            )
+            .Fit(train);
+        using SkillNeuronProbeTransformer skill = ml.SkillLoc()
+            .ProbeSkillNeurons(
+                model,
+                NeuronProbeKind.TextMean,
+                fraction,
+                outputColumnName: Features,
+                validationSet: keys.Transform(data.Validation)
+            )
+            .Fit(train);
         using var random = new SkillNeuronProbeTransformer(model, skill.Result, skill.Neurons.RandomControl(seed: 1), Features);
         return
         [
@@ -65,8 +76,13 @@ public sealed class TreesOnNeurons(MLContext ml, DemoData data)
                 {
                     IDataView scored = ml.Data.Cache(trees.Transform(rows), "Label", "Score", "PredictedLabel");
                     yield return new(
-                        name, count, trainer, test, ml.MulticlassClassification.Evaluate(scored).MicroAccuracy,
-                        ml.SkillLoc().EvaluateCalibration(scored).ExpectedCalibrationError);
+                        name,
+                        count,
+                        trainer,
+                        test,
+                        ml.MulticlassClassification.Evaluate(scored).MicroAccuracy,
+                        ml.SkillLoc().EvaluateCalibration(scored).ExpectedCalibrationError
+                    );
                 }
             }
         }
@@ -75,8 +91,11 @@ public sealed class TreesOnNeurons(MLContext ml, DemoData data)
     private IDataView Read(ITransformer features, IDataView rows) => ml.Data.Cache(features.Transform(rows), "Label", Features);
 
     private IEnumerable<(string Name, IEstimator<ITransformer> Estimator)> Trainers() =>
-    [
-        ("FastTree", ml.MulticlassClassification.Trainers.OneVersusAll(ml.BinaryClassification.Trainers.FastTree(featureColumnName: Features))),
-        ("LightGBM", ml.MulticlassClassification.Trainers.LightGbm(featureColumnName: Features)),
-    ];
+        [
+            (
+                "FastTree",
+                ml.MulticlassClassification.Trainers.OneVersusAll(ml.BinaryClassification.Trainers.FastTree(featureColumnName: Features))
+            ),
+            ("LightGBM", ml.MulticlassClassification.Trainers.LightGbm(featureColumnName: Features)),
+        ];
 }

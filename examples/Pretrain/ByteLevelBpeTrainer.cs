@@ -9,7 +9,8 @@ namespace SkillLoc.Pretrain;
 /// Trains a byte-level BPE vocabulary as RoBERTa and GPT-2 have it. Sennrich, Haddow and Birch (2016), Neural machine translation
 /// of rare words with subword units, section 3.2, over bytes.
 /// </summary>
-/// <remarks>The most frequent pair is merged first; of equally frequent ones that of the lower ids. The same texts give the same vocabulary.</remarks>
+/// <remarks>The most frequent pair is merged first; of equally frequent ones that of the lower ids. The same texts give the same
+/// vocabulary.</remarks>
 public sealed class ByteLevelBpeTrainer
 {
     private static readonly JsonSerializerOptions Json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
@@ -43,7 +44,10 @@ public sealed class ByteLevelBpeTrainer
         }
 
         string[] spelt = WholeWords.Select(Spell).ToArray();
-        List<(string Left, string Right)> merges = new BytePairLearner(CountWords(texts), SpecialTokens).Learn(room, Math.Max(1, MinFrequency));
+        List<(string Left, string Right)> merges = new BytePairLearner(CountWords(texts), SpecialTokens).Learn(
+            room,
+            Math.Max(1, MinFrequency)
+        );
         merges = WithWholeWords(merges, spelt, room);
 
         IEnumerable<string> tokens = SpecialTokens
@@ -60,7 +64,8 @@ public sealed class ByteLevelBpeTrainer
         AtomicFile.WriteText(Path.Combine(folder, "vocab.json"), JsonSerializer.Serialize(vocabulary, Json));
         AtomicFile.WriteText(
             Path.Combine(folder, "merges.txt"),
-            string.Concat(merges.Select(merge => $"{merge.Left} {merge.Right}\n").Prepend("#version: 0.2\n")));
+            string.Concat(merges.Select(merge => $"{merge.Left} {merge.Right}\n").Prepend("#version: 0.2\n"))
+        );
     }
 
     private static Dictionary<string, long> CountWords(IEnumerable<string> texts)
@@ -90,7 +95,7 @@ public sealed class ByteLevelBpeTrainer
     // The last merges give way to those that finish the whole words.
     private List<(string Left, string Right)> WithWholeWords(List<(string Left, string Right)> merges, string[] words, int room)
     {
-        for (int kept = merges.Count; ;)
+        for (int kept = merges.Count; ; )
         {
             List<(string Left, string Right)> all = merges[..kept];
             foreach (string word in words)
@@ -136,6 +141,9 @@ public sealed class ByteLevelBpeTrainer
         }
     }
 
-    private InvalidOperationException TooSmall() => new(
-        $"A vocabulary of {VocabularySize} has no room for {SpecialTokens.Count} special tokens, 256 bytes and the pieces of {WholeWords.Count} whole words.");
+    private InvalidOperationException TooSmall() =>
+        new(
+            $"A vocabulary of {VocabularySize} has no room for {SpecialTokens.Count} special tokens, 256 bytes and the pieces of "
+                + $"{WholeWords.Count} whole words."
+        );
 }

@@ -32,8 +32,13 @@ public static class HeadStart
     /// <param name="seed">Of the masks.</param>
     /// <returns>The mean loss on these pieces with the new head.</returns>
     public static double Set(
-        LanguageModel model, CheckpointTokenizer tokenizer, IEnumerable<int[][]> batches, double rate, IReadOnlyList<long> frequencies,
-        int seed)
+        LanguageModel model,
+        CheckpointTokenizer tokenizer,
+        IEnumerable<int[][]> batches,
+        double rate,
+        IReadOnlyList<long> frequencies,
+        int seed
+    )
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(batches);
@@ -42,9 +47,11 @@ public static class HeadStart
         using DisposeScope scope = NewDisposeScope();
         (Tensor states, Tensor words) = Collect(model, tokenizer, batches, rate, seed);
         string prefix = model.Parameters.Keys.Single(name =>
-            name.EndsWith(".dense.weight", StringComparison.Ordinal) && TrainedPart.IsHead(name))[..^"dense.weight".Length];
+            name.EndsWith(".dense.weight", StringComparison.Ordinal) && TrainedPart.IsHead(name)
+        )[..^"dense.weight".Length];
         string norm = model.Parameters.Keys.Single(name =>
-            name.StartsWith(prefix, StringComparison.Ordinal) && name.EndsWith("orm.weight", StringComparison.Ordinal))[..^"weight".Length];
+            name.StartsWith(prefix, StringComparison.Ordinal) && name.EndsWith("orm.weight", StringComparison.Ordinal)
+        )[..^"weight".Length];
         string bias = prefix.StartsWith("cls.", StringComparison.Ordinal) ? "cls.predictions.bias" : "lm_head.bias";
         Tensor embeddings = model.Parameters.Single(pair => pair.Key.EndsWith("word_embeddings.weight", StringComparison.Ordinal)).Value;
 
@@ -71,7 +78,8 @@ public static class HeadStart
         model.Parameters[norm + "bias"].zero_();
 
         double best = double.PositiveInfinity;
-        float chosen = 0, unit = deviation.item<float>();
+        float chosen = 0,
+            unit = deviation.item<float>();
         foreach (float factor in new[] { 0.125f, 0.25f, 0.5f, 1f, 2f, 4f })
         {
             using DisposeScope trial = NewDisposeScope();
@@ -82,8 +90,12 @@ public static class HeadStart
             {
                 using DisposeScope part = NewDisposeScope();
                 long count = Math.Min(1024, few - start);
-                loss += F.cross_entropy(model.WordScores(states.narrow(0, start, count)), words.narrow(0, start, count),
-                    reduction: nn.Reduction.Sum).item<float>();
+                loss += F.cross_entropy(
+                        model.WordScores(states.narrow(0, start, count)),
+                        words.narrow(0, start, count),
+                        reduction: nn.Reduction.Sum
+                    )
+                    .item<float>();
             }
 
             if (loss / few < best)
@@ -104,9 +116,15 @@ public static class HeadStart
     }
 
     private static (Tensor States, Tensor Words) Collect(
-        LanguageModel model, CheckpointTokenizer tokenizer, IEnumerable<int[][]> batches, double rate, int seed)
+        LanguageModel model,
+        CheckpointTokenizer tokenizer,
+        IEnumerable<int[][]> batches,
+        double rate,
+        int seed
+    )
     {
-        List<Tensor> states = [], words = [];
+        List<Tensor> states = [],
+            words = [];
         var random = new Random(seed);
         foreach (int[][] batch in batches)
         {
@@ -120,8 +138,7 @@ public static class HeadStart
         return (cat(states), cat(words));
     }
 
-    private static Tensor Ridged(Tensor covariance) =>
-        covariance.Add(eye(covariance.size(0)).mul(covariance.diagonal().mean().Mul(Ridge)));
+    private static Tensor Ridged(Tensor covariance) => covariance.Add(eye(covariance.size(0)).mul(covariance.diagonal().mean().Mul(Ridge)));
 
     private static Tensor Minus(Tensor x, Tensor y) => x.clone().Add_(y, alpha: -1);
 }

@@ -23,7 +23,13 @@ public sealed record HeldOutResult(int Length, int Predicted, double Loss, doubl
     /// <param name="maskRate">The share of tokens that is predicted.</param>
     /// <param name="tokensPerBatch">The most tokens of a batch.</param>
     public static IReadOnlyList<HeldOutResult> Measure(
-        LanguageModel model, CheckpointTokenizer tokenizer, Passages passages, int longest, double maskRate, int tokensPerBatch)
+        LanguageModel model,
+        CheckpointTokenizer tokenizer,
+        Passages passages,
+        int longest,
+        double maskRate,
+        int tokensPerBatch
+    )
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(passages);
@@ -39,7 +45,8 @@ public sealed record HeldOutResult(int Length, int Predicted, double Loss, doubl
 
             var random = new Random(length);
             double loss = 0;
-            long right = 0, predicted = 0;
+            long right = 0,
+                predicted = 0;
             foreach (int[][] batch in pieces.Chunk(Math.Max(1, tokensPerBatch / length)))
             {
                 using DisposeScope scope = NewDisposeScope();

@@ -34,15 +34,21 @@ public sealed class MaskedPieces : IDisposable
     /// <param name="device">Where the tensors go.</param>
     /// <param name="weights">By how much the rate of each token differs, by its id; null for not at all.</param>
     public static MaskedPieces Create(
-        IReadOnlyList<int[]> pieces, double rate, CheckpointTokenizer tokenizer, Random random, Device? device = null,
-        IReadOnlyList<double>? weights = null)
+        IReadOnlyList<int[]> pieces,
+        double rate,
+        CheckpointTokenizer tokenizer,
+        Random random,
+        Device? device = null,
+        IReadOnlyList<double>? weights = null
+    )
     {
         ArgumentNullException.ThrowIfNull(pieces);
         ArgumentNullException.ThrowIfNull(tokenizer);
         ArgumentNullException.ThrowIfNull(random);
         int length = pieces.Max(piece => piece.Length);
         var rows = new EncodedText[pieces.Count];
-        List<long> places = [], hidden = [];
+        List<long> places = [],
+            hidden = [];
         int certain = random.Next(1, pieces[0].Length - 1);
         for (int row = 0; row < rows.Length; row++)
         {
@@ -70,7 +76,8 @@ public sealed class MaskedPieces : IDisposable
         return new(
             TokenBatch.Create(rows, tokenizer.PadId, device),
             tensor(places, device: device).DetachFromDisposeScope(),
-            tensor(hidden, device: device).DetachFromDisposeScope());
+            tensor(hidden, device: device).DetachFromDisposeScope()
+        );
     }
 
     /// <summary>The model's scores of all words at the chosen places.</summary>

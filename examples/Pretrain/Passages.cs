@@ -143,7 +143,7 @@ public sealed class Passages
 
     private IEnumerable<int[]> Cut(int[] ids, Random random, int shortest, int longest)
     {
-        for (int start = 0; start < ids.Length;)
+        for (int start = 0; start < ids.Length; )
         {
             // Half of the pieces are as long as possible: those train the last positions.
             int length = random.Next(2) == 0 ? longest : random.Next(shortest, longest + 1);

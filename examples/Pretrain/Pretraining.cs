@@ -13,7 +13,8 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace SkillLoc.Pretrain;
 
-/// <summary>Trains a masked language model (Devlin et al. 2019; without the next-sentence task, as Liu et al. 2019) on text files.</summary>
+/// <summary>Trains a masked language model (Devlin et al. 2019; without the next-sentence task, as Liu et al. 2019) on text
+/// files.</summary>
 public sealed class Pretraining : IDisposable
 {
     // AdamW starts without moments, also after a resume: its first updates are held small.
@@ -52,14 +53,19 @@ public sealed class Pretraining : IDisposable
         var stored = TrainingState.Load(options.Out);
         if (stored is null && File.Exists(Path.Join(options.Out, "config.json")))
         {
-            throw new IOException($"'{options.Out}' holds a checkpoint that was not trained here; to go on from it name it with --from and write to another folder.");
+            throw new IOException(
+                $"'{options.Out}' holds a checkpoint that was not trained here; to go on from it name it with --from and write to "
+                    + "another folder."
+            );
         }
 
         CheckpointFolder.CheckWritable(options.Out);
         _state = stored ?? new(options.Seed);
         if (_state.Seed != options.Seed)
         {
-            throw new ArgumentException($"'{options.Out}' was trained with seed {_state.Seed}, not {options.Seed}; choose another folder or that seed.");
+            throw new ArgumentException(
+                $"'{options.Out}' was trained with seed {_state.Seed}, not {options.Seed}; choose another folder or that seed."
+            );
         }
 
         if (options.Device == "cuda" && !cuda.is_available())
@@ -84,7 +90,9 @@ public sealed class Pretraining : IDisposable
 
         if (options.LongestPiece > _model.MaxLength)
         {
-            throw new ArgumentException($"The model has {_model.MaxLength} positions; pieces of {options.LongestPiece} tokens are too long for it.");
+            throw new ArgumentException(
+                $"The model has {_model.MaxLength} positions; pieces of {options.LongestPiece} tokens are too long for it."
+            );
         }
 
         _part = TrainedPart.Parse(options.Train, _model.Config.Layers);
@@ -92,11 +100,21 @@ public sealed class Pretraining : IDisposable
             sources.SelectMany(source => source.Passages()),
             options.LeaveOut.Select(TextSource.Parse).SelectMany(source => source.Passages()),
             _tokenizer,
-            options.HeldOut);
-        Tell($"{_passages.Count:N0} passages of {_passages.Tokens:N0} tokens; {_passages.HeldOutCount:N0} held out; {_passages.LeftOut:N0} repetitions and left-out texts dropped");
+            options.HeldOut
+        );
+        Tell(
+            $"{_passages.Count:N0} passages of {_passages.Tokens:N0} tokens; {_passages.HeldOutCount:N0} held out; "
+                + $"{_passages.LeftOut:N0} repetitions and left-out texts dropped"
+        );
         _weights = _passages.MaskWeights(options.CommonShare, _model.Config.VocabularySize);
-        string origin = stored is not null ? $"resuming after update {stored.Step}" : options.From is null ? "new" : $"from {options.From}";
-        Tell($"{_model.Config.Layers} layers, hidden {_model.Config.HiddenSize}: {_model.Parameters.Values.Sum(p => p.numel()):N0} parameters, {origin}");
+        string origin =
+            stored is not null ? $"resuming after update {stored.Step}"
+            : options.From is null ? "new"
+            : $"from {options.From}";
+        Tell(
+            $"{_model.Config.Layers} layers, hidden {_model.Config.HiddenSize}: {_model.Parameters.Values.Sum(p => p.numel()):N0} "
+                + $"parameters, {origin}"
+        );
     }
 
     /// <summary>Trains until time or updates are up, and writes the checkpoint folder.</summary>
@@ -126,9 +144,12 @@ public sealed class Pretraining : IDisposable
     public void Dispose() => _model.Dispose();
 
     /// <summary>The share of the training that is done.</summary>
-    private double Progress => _options.Steps is { } steps
-        ? steps == 0 ? 1 : (double)_state.Step / steps
-        : _state.Seconds / (60 * _options.Minutes);
+    private double Progress =>
+        _options.Steps is { } steps
+            ? steps == 0
+                ? 1
+                : (double)_state.Step / steps
+            : _state.Seconds / (60 * _options.Minutes);
 
     /// <summary>Writes an untrained model with a vocabulary of these texts.</summary>
     private static void MakeModel(PretrainOptions options, TextSource[] sources)
@@ -140,8 +161,14 @@ public sealed class Pretraining : IDisposable
             trainer.Train(sources.SelectMany(source => source.Passages()), vocabulary.FullName);
             var tokenizer = CheckpointTokenizer.Load(vocabulary.FullName);
             var config = ModelConfig.Roberta(
-                options.Hidden, options.Layers, options.Heads, options.FeedForward, tokenizer.VocabularySize,
-                Math.Max(LeastPositions, options.LongestPiece + 2), dropout: 0);
+                options.Hidden,
+                options.Layers,
+                options.Heads,
+                options.FeedForward,
+                tokenizer.VocabularySize,
+                Math.Max(LeastPositions, options.LongestPiece + 2),
+                dropout: 0
+            );
             using var model = LanguageModel.Create(config, options.Seed);
             Save(options.Out, model, tokenizer, new(options.Seed), storeAs: null);
         }
@@ -158,7 +185,13 @@ public sealed class Pretraining : IDisposable
             .Batches(0, ~_options.Seed, _options.ShortestPiece, _options.LongestPiece, _options.TokensPerBatch)
             .Take(Math.Max(1, Tokens / _options.TokensPerBatch));
         double loss = HeadStart.Set(
-            _model, _tokenizer, batches, _options.MaskRate, _passages.Frequencies(_model.Config.VocabularySize), _options.Seed);
+            _model,
+            _tokenizer,
+            batches,
+            _options.MaskRate,
+            _passages.Frequencies(_model.Config.VocabularySize),
+            _options.Seed
+        );
         Tell($"head set in closed form: loss {loss:F3} on the pieces it was made from");
     }
 
@@ -175,14 +208,24 @@ public sealed class Pretraining : IDisposable
             {
                 Rank = rank,
                 Alpha = rank,
-                Targets = LinearLayers.Query | LinearLayers.Key | LinearLayers.Value | LinearLayers.AttentionOutput | LinearLayers.Up | LinearLayers.Down,
+                Targets =
+                    LinearLayers.Query
+                    | LinearLayers.Key
+                    | LinearLayers.Value
+                    | LinearLayers.AttentionOutput
+                    | LinearLayers.Up
+                    | LinearLayers.Down,
             }.Create(_model, _options.Seed);
         }
 
         IEnumerable<KeyValuePair<string, Parameter>> added = _model.Adaptation is { } adaptation ? adaptation.Parameters : [];
         TrainedParameter[] parameters =
-            [.. _model.Parameters.Where(pair => _part.Includes(pair.Key)).Concat(added)
-                .Select(pair => new TrainedParameter(pair.Key, pair.Value, region: null, frozen: null))];
+        [
+            .. _model
+                .Parameters.Where(pair => _part.Includes(pair.Key))
+                .Concat(added)
+                .Select(pair => new TrainedParameter(pair.Key, pair.Value, region: null, frozen: null)),
+        ];
         foreach (TrainedParameter parameter in parameters)
         {
             parameter.AddMoments(OptimizerKind.AdamW);
@@ -204,21 +247,29 @@ public sealed class Pretraining : IDisposable
         }
 
         _model.FoldAdaptation();
-        Tell($"trained: {_state.Step:N0} updates, {_state.Tokens:N0} tokens in {_state.Seconds / 60:F1} minutes, {_state.Tokens / _state.Seconds:N0} a second");
+        Tell(
+            $"trained: {_state.Step:N0} updates, {_state.Tokens:N0} tokens in {_state.Seconds / 60:F1} minutes, "
+                + $"{_state.Tokens / _state.Seconds:N0} a second"
+        );
     }
 
     private void Train(TrainedParameter[] parameters, CancellationToken stop)
     {
         var clock = Stopwatch.StartNew();
-        TimeSpan line = default, evaluated = default, saved = default;
+        TimeSpan line = default,
+            evaluated = default,
+            saved = default;
         double losses = 0;
-        int lossesCount = 0, stepsHere = 0;
+        int lossesCount = 0,
+            stepsHere = 0;
         long tokensAtLine = _state.Tokens;
         while (Progress < 1)
         {
-            foreach (int[][] batch in _passages
-                .Batches(_state.Pass, _options.Seed, _options.ShortestPiece, _options.LongestPiece, _options.TokensPerBatch)
-                .Skip(_state.BatchOfPass))
+            foreach (
+                int[][] batch in _passages
+                    .Batches(_state.Pass, _options.Seed, _options.ShortestPiece, _options.LongestPiece, _options.TokensPerBatch)
+                    .Skip(_state.BatchOfPass)
+            )
             {
                 TimeSpan before = clock.Elapsed;
                 double rate = LearningRate(Progress) * Math.Min(1, (stepsHere + 1.0) / StepsToGatherMoments);
@@ -237,7 +288,10 @@ public sealed class Pretraining : IDisposable
                 if (clock.Elapsed - line >= BetweenLines)
                 {
                     double perSecond = (_state.Tokens - tokensAtLine) / (clock.Elapsed - line).TotalSeconds;
-                    Tell($"{Progress,6:P1}  update {_state.Step,6}  pass {_state.Pass}  loss {losses / lossesCount:F3}  rate {rate:0.0e-0}  {_state.Tokens:N0} tokens, {perSecond:N0} a second");
+                    Tell(
+                        $"{Progress, 6:P1}  update {_state.Step, 6}  pass {_state.Pass}  loss {losses / lossesCount:F3}  rate "
+                            + $"{rate:0.0e-0}  {_state.Tokens:N0} tokens, {perSecond:N0} a second"
+                    );
                     Log("loss", losses / lossesCount);
                     (line, tokensAtLine, losses, lossesCount) = (clock.Elapsed, _state.Tokens, 0, 0);
                 }
@@ -290,7 +344,9 @@ public sealed class Pretraining : IDisposable
         double value = loss.item<float>();
         if (!double.IsFinite(value))
         {
-            throw new InvalidOperationException($"The loss of update {_state.Step + 1} is {value}; lower the learning rate ({_options.LearningRate}).");
+            throw new InvalidOperationException(
+                $"The loss of update {_state.Step + 1} is {value}; lower the learning rate ({_options.LearningRate})."
+            );
         }
 
         loss.backward();
@@ -318,12 +374,20 @@ public sealed class Pretraining : IDisposable
     private IReadOnlyList<HeldOutResult> Evaluate()
     {
         IReadOnlyList<HeldOutResult> results = HeldOutResult.Measure(
-            _model, _tokenizer, _passages, _options.LongestPiece, HeldOutMaskRate, _options.TokensPerBatch);
+            _model,
+            _tokenizer,
+            _passages,
+            _options.LongestPiece,
+            HeldOutMaskRate,
+            _options.TokensPerBatch
+        );
         foreach (HeldOutResult result in results)
         {
             Log($"held-out loss {result.Length}", result.Loss);
             Log($"held-out accuracy {result.Length}", result.Accuracy);
-            Tell($"held out  length {result.Length,3}  loss {result.Loss:F3}  right {result.Accuracy:P1}  of {result.Predicted:N0} tokens");
+            Tell(
+                $"held out  length {result.Length, 3}  loss {result.Loss:F3}  right {result.Accuracy:P1}  of {result.Predicted:N0} tokens"
+            );
         }
 
         return results;
@@ -338,12 +402,15 @@ public sealed class Pretraining : IDisposable
             model.Parameters.Select(pair => (pair.Key, (Tensor)pair.Value)),
             tokenizer.Files,
             storeAs,
-            new Dictionary<string, string>(StringComparer.Ordinal) { [TrainingState.FileName] = state.ToJson() });
+            new Dictionary<string, string>(StringComparer.Ordinal) { [TrainingState.FileName] = state.ToJson() }
+        );
 
     /// <summary>Adds a row to the log, which is tab-separated: update, tokens, seconds, what, value.</summary>
     private void Log(string what, double value) =>
-        File.AppendAllText(_log, string.Create(CultureInfo.InvariantCulture, $"{_state.Step}\t{_state.Tokens}\t{_state.Seconds:F1}\t{what}\t{value:R}\n"));
+        File.AppendAllText(
+            _log,
+            string.Create(CultureInfo.InvariantCulture, $"{_state.Step}\t{_state.Tokens}\t{_state.Seconds:F1}\t{what}\t{value:R}\n")
+        );
 
-    private void Tell(FormattableString line) =>
-        _console.WriteLine($"{DateTime.Now.ToString("HH:mm:ss", CultureInfo.InvariantCulture)}  {line.ToString(CultureInfo.InvariantCulture)}");
+    private void Tell(string line) => _console.WriteLine($"{DateTime.Now.ToString("HH:mm:ss", CultureInfo.InvariantCulture)}  {line}");
 }

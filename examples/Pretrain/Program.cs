@@ -7,7 +7,9 @@ using Spectre.Console;
 var defaults = new PretrainOptions { Text = [], Out = "" };
 Option<string[]> text = new("--text")
 {
-    Description = "Text files, one passage a line. FILE#1 takes column 1 of a tab-separated file (counted from 0), FILE#3,4 two of them, FILE#rest what follows a line's first space.",
+    Description =
+        "Text files, one passage a line. FILE#1 takes column 1 of a tab-separated file (counted from 0), FILE#3,4 two of them, "
+        + "FILE#rest what follows a line's first space.",
     AllowMultipleArgumentsPerToken = true,
     Required = true,
 };
@@ -16,10 +18,18 @@ Option<string[]> leaveOut = new("--leave-out")
     Description = "Files, written as for --text, whose texts are not trained on wherever they occur: test sets.",
     AllowMultipleArgumentsPerToken = true,
 };
-Option<string> output = new("--out") { Description = "The checkpoint folder to write. Training resumes when it holds one.", Required = true };
+Option<string> output = new("--out")
+{
+    Description = "The checkpoint folder to write. Training resumes when it holds one.",
+    Required = true,
+};
 Option<string?> from = new("--from") { Description = "A checkpoint folder to go on from; without it a new RoBERTa is trained." };
 Option<int> vocabulary = Number("--vocabulary", "Tokens in a new model's vocabulary.", defaults.Vocabulary);
-Option<string[]> words = new("--words") { Description = "Words that become one token each in a new vocabulary.", AllowMultipleArgumentsPerToken = true };
+Option<string[]> words = new("--words")
+{
+    Description = "Words that become one token each in a new vocabulary.",
+    AllowMultipleArgumentsPerToken = true,
+};
 Option<int> hidden = Number("--hidden", "Length of a new model's hidden states.", defaults.Hidden);
 Option<int> layers = Number("--layers", "Layers of a new model.", defaults.Layers);
 Option<int> heads = Number("--heads", "Attention heads of a new model.", defaults.Heads);
@@ -32,28 +42,85 @@ Option<(int Shortest, int Longest)> lengths = new("--lengths")
 };
 Option<int> tokensPerBatch = Number("--tokens-per-batch", "Tokens of one update, padding included.", defaults.TokensPerBatch);
 Option<double> maskRate = Share("--mask-rate", "Share of tokens to predict.", defaults.MaskRate);
-Option<double> commonShare = Share("--common-share", "Tokens that are more than this share of the texts are predicted less often than others; 0 chooses all alike.", defaults.CommonShare);
+Option<double> commonShare = Share(
+    "--common-share",
+    "Tokens that are more than this share of the texts are predicted less often than others; 0 chooses all alike.",
+    defaults.CommonShare
+);
 Option<double> learningRate = Share("--learning-rate", "Highest learning rate.", defaults.LearningRate);
-Option<string> train = new("--train") { Description = "What is trained beside the head: all, encoder (no embeddings), last:N (layers), lora:R (updates of rank R) or head.", DefaultValueFactory = _ => defaults.Train };
-Option<double> backboneRate = Share("--backbone-rate", "The backbone's learning rate as a share of --learning-rate, which is the head's.", defaults.BackboneRate);
-Option<bool> headStart = new("--head-start") { Description = "Sets the head in closed form before training: for an encoder that never had one." };
+Option<string> train = new("--train")
+{
+    Description = "What is trained beside the head: all, encoder (no embeddings), last:N (layers), lora:R (updates of rank R) or head.",
+    DefaultValueFactory = _ => defaults.Train,
+};
+Option<double> backboneRate = Share(
+    "--backbone-rate",
+    "The backbone's learning rate as a share of --learning-rate, which is the head's.",
+    defaults.BackboneRate
+);
+Option<bool> headStart = new("--head-start")
+{
+    Description = "Sets the head in closed form before training: for an encoder that never had one.",
+};
 Option<double> warmUp = Share("--warm-up", "Share of the training in which the learning rate rises.", defaults.WarmUp);
-Option<string> decay = new Option<string>("--decay") { Description = "How the learning rate falls.", DefaultValueFactory = _ => "linear" }.AcceptOnlyFromAmong("linear", "cosine");
+Option<string> decay = new Option<string>("--decay")
+{
+    Description = "How the learning rate falls.",
+    DefaultValueFactory = _ => "linear",
+}.AcceptOnlyFromAmong("linear", "cosine");
 Option<double> weightDecay = Share("--weight-decay", "AdamW's weight decay of matrices.", defaults.WeightDecay);
 Option<double> minutes = new("--minutes") { Description = "How long to train.", DefaultValueFactory = _ => defaults.Minutes };
 Option<int?> steps = new("--steps") { Description = "How many updates to make, instead of --minutes; 0 only measures." };
 Option<int> seed = new("--seed") { Description = "Seed of weights, order, pieces and masks.", DefaultValueFactory = _ => defaults.Seed };
 Option<double> heldOut = Share("--held-out", "Share of passages kept back to measure on.", defaults.HeldOut);
-Option<double> evaluation = new("--evaluation-minutes") { Description = "Minutes between measurements.", DefaultValueFactory = _ => defaults.EvaluationMinutes };
-Option<double> checkpoint = new("--checkpoint-minutes") { Description = "Minutes between checkpoints.", DefaultValueFactory = _ => defaults.CheckpointMinutes };
-Option<string> device = new Option<string>("--device") { Description = "Where to compute.", DefaultValueFactory = _ => defaults.Device }.AcceptOnlyFromAmong("cpu", "cuda");
+Option<double> evaluation = new("--evaluation-minutes")
+{
+    Description = "Minutes between measurements.",
+    DefaultValueFactory = _ => defaults.EvaluationMinutes,
+};
+Option<double> checkpoint = new("--checkpoint-minutes")
+{
+    Description = "Minutes between checkpoints.",
+    DefaultValueFactory = _ => defaults.CheckpointMinutes,
+};
+Option<string> device = new Option<string>("--device")
+{
+    Description = "Where to compute.",
+    DefaultValueFactory = _ => defaults.Device,
+}.AcceptOnlyFromAmong("cpu", "cuda");
 Option<bool> half = new("--half") { Description = "Store the finished weights as float16." };
 
 RootCommand command = new("Trains a masked language model on text files, or goes on from a checkpoint.")
 {
-    text, leaveOut, output, from, vocabulary, words, hidden, layers, heads, feedForward, lengths, tokensPerBatch, maskRate, learningRate, train,
-    backboneRate, headStart, commonShare,
-    warmUp, decay, weightDecay, minutes, steps, seed, heldOut, evaluation, checkpoint, device, half,
+    text,
+    leaveOut,
+    output,
+    from,
+    vocabulary,
+    words,
+    hidden,
+    layers,
+    heads,
+    feedForward,
+    lengths,
+    tokensPerBatch,
+    maskRate,
+    learningRate,
+    train,
+    backboneRate,
+    headStart,
+    commonShare,
+    warmUp,
+    decay,
+    weightDecay,
+    minutes,
+    steps,
+    seed,
+    heldOut,
+    evaluation,
+    checkpoint,
+    device,
+    half,
 };
 command.SetAction(parsed =>
 {
@@ -104,7 +171,16 @@ command.SetAction(parsed =>
             return 0;
         });
     }
-    catch (Exception e) when (e is IOException or InvalidDataException or FormatException or ArgumentException or InvalidOperationException or NotSupportedException or DllNotFoundException)
+    catch (Exception e)
+        when (e
+                is IOException
+                    or InvalidDataException
+                    or FormatException
+                    or ArgumentException
+                    or InvalidOperationException
+                    or NotSupportedException
+                    or DllNotFoundException
+        )
     {
         AnsiConsole.MarkupLineInterpolated($"[red]{e.Message}[/]");
         return 1;
@@ -137,7 +213,13 @@ static void Check(OptionResult result, bool holds, string demand)
 static (int Shortest, int Longest) ParseLengths(ArgumentResult result)
 {
     string[] ends = result.Tokens[0].Value.Split("..");
-    if (ends.Length == 2 && int.TryParse(ends[0], out int shortest) && int.TryParse(ends[1], out int longest) && shortest >= 8 && longest >= shortest)
+    if (
+        ends.Length == 2
+        && int.TryParse(ends[0], out int shortest)
+        && int.TryParse(ends[1], out int longest)
+        && shortest >= 8
+        && longest >= shortest
+    )
     {
         return (shortest, longest);
     }

@@ -22,7 +22,8 @@ public sealed record TextSource(string Path, IReadOnlyList<int>? Columns, bool A
             return new(specification, null, AfterLabel: false);
         }
 
-        string path = specification[..mark], what = specification[(mark + 1)..];
+        string path = specification[..mark],
+            what = specification[(mark + 1)..];
         if (what == "rest")
         {
             return new(path, null, AfterLabel: true);
@@ -31,9 +32,11 @@ public sealed record TextSource(string Path, IReadOnlyList<int>? Columns, bool A
         var columns = new List<int>();
         foreach (string number in what.Split(','))
         {
-            columns.Add(int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out int column)
-                ? column
-                : throw new FormatException($"'{specification}': after '#' come column numbers, as in '#1' or '#3,4', or 'rest'."));
+            columns.Add(
+                int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out int column)
+                    ? column
+                    : throw new FormatException($"'{specification}': after '#' come column numbers, as in '#1' or '#3,4', or 'rest'.")
+            );
         }
 
         return new(path, columns, AfterLabel: false);
@@ -73,7 +76,9 @@ public sealed record TextSource(string Path, IReadOnlyList<int>? Columns, bool A
         string[] cells = line.Split('\t');
         return Columns.Max() < cells.Length
             ? Columns.Select(column => cells[column])
-            : throw new InvalidDataException($"{Path}, line {number}: there is no column {Columns.Max()}; the line has {cells.Length}, counted from 0.");
+            : throw new InvalidDataException(
+                $"{Path}, line {number}: there is no column {Columns.Max()}; the line has {cells.Length}, counted from 0."
+            );
     }
 
     /// <summary>Lines of UTF-8; one that is not valid UTF-8 is taken for Latin-1.</summary>

@@ -38,20 +38,28 @@ public sealed class TrainedPart
                 return new(text, _ => false);
         }
 
-        if (text.StartsWith("last:", StringComparison.Ordinal)
-            && int.TryParse(text[5..], NumberStyles.None, CultureInfo.InvariantCulture, out int count) && count >= 1 && count <= layers)
+        if (
+            text.StartsWith("last:", StringComparison.Ordinal)
+            && int.TryParse(text[5..], NumberStyles.None, CultureInfo.InvariantCulture, out int count)
+            && count >= 1
+            && count <= layers
+        )
         {
             return new(text, name => LayerOf(name) >= layers - count);
         }
 
-        if (text.StartsWith("lora:", StringComparison.Ordinal)
-            && int.TryParse(text[5..], NumberStyles.None, CultureInfo.InvariantCulture, out int rank) && rank >= 1)
+        if (
+            text.StartsWith("lora:", StringComparison.Ordinal)
+            && int.TryParse(text[5..], NumberStyles.None, CultureInfo.InvariantCulture, out int rank)
+            && rank >= 1
+        )
         {
             return new(text, _ => false) { Rank = rank };
         }
 
         throw new ArgumentException(
-            $"'{text}' does not say what to train: right are all, encoder, head, last:1 to last:{layers}, and lora:R.");
+            $"'{text}' does not say what to train: right are all, encoder, head, last:1 to last:{layers}, and lora:R."
+        );
     }
 
     /// <summary>Whether a parameter belongs to the head.</summary>

@@ -33,7 +33,8 @@ public sealed record TrainingState(int Seed, int Step = 0, int Pass = 0, int Bat
 
         try
         {
-            TrainingState state = JsonSerializer.Deserialize<TrainingState>(File.ReadAllText(path), Format) ?? throw new JsonException("it is null");
+            TrainingState state =
+                JsonSerializer.Deserialize<TrainingState>(File.ReadAllText(path), Format) ?? throw new JsonException("it is null");
             return state is { Step: >= 0, Pass: >= 0, BatchOfPass: >= 0, Tokens: >= 0, Seconds: >= 0 }
                 ? state
                 : throw new JsonException($"one of its numbers is negative: {state}");

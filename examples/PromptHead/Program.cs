@@ -28,15 +28,40 @@ Command difference = new("patch", "Writes what training changed, for models/mini
 difference.SetAction(parsed => PromptHeadFiles.WritePatch(parsed.GetValue(from)!, parsed.GetValue(folder)!, parsed.GetValue(patch)!));
 Command shipped = new("folder", "Says where the folder is that the package gives, and writes it if need be.");
 shipped.SetAction(_ => Console.WriteLine(SkillLoc.Checkpoints.MiniLM()));
-Command graft = new("graft", "Writes a checkpoint with only the largest changes of the encoder, to be measured.") { from, folder, count,
-    output };
-graft.SetAction(parsed => PromptHeadFiles.WriteGrafted(
-    parsed.GetValue(from)!, parsed.GetValue(folder)!, parsed.GetValue(count), parsed.GetValue(output)!));
+Command graft = new("graft", "Writes a checkpoint with only the largest changes of the encoder, to be measured.")
+{
+    from,
+    folder,
+    count,
+    output,
+};
+graft.SetAction(parsed =>
+    PromptHeadFiles.WriteGrafted(parsed.GetValue(from)!, parsed.GetValue(folder)!, parsed.GetValue(count), parsed.GetValue(output)!)
+);
 Command measure = new("measure", "Measures a checkpoint on SST-2: zero-shot, and fine-tuned on 1,000 rows.")
 {
-    folder, data, rates, seeds, epochs, test,
+    folder,
+    data,
+    rates,
+    seeds,
+    epochs,
+    test,
 };
-measure.SetAction(parsed => new Sentiment(parsed.GetValue(folder)!, parsed.GetValue(data)!).Measure(
-    parsed.GetValue(rates)!, parsed.GetValue(seeds)!, parsed.GetValue(epochs), parsed.GetValue(test)));
-return new RootCommand("Makes and measures the prompt head of MiniLM (models/minilm-prompt-head).") { begin, difference, shipped, graft, measure }
-    .Parse(args).Invoke();
+measure.SetAction(parsed =>
+    new Sentiment(parsed.GetValue(folder)!, parsed.GetValue(data)!).Measure(
+        parsed.GetValue(rates)!,
+        parsed.GetValue(seeds)!,
+        parsed.GetValue(epochs),
+        parsed.GetValue(test)
+    )
+);
+return new RootCommand("Makes and measures the prompt head of MiniLM (models/minilm-prompt-head).")
+{
+    begin,
+    difference,
+    shipped,
+    graft,
+    measure,
+}
+    .Parse(args)
+    .Invoke();

@@ -9,7 +9,8 @@ namespace SkillLoc.SkillNeuronStudy;
 public sealed record PerturbationPlan
 {
     /// <summary>What is done to neurons.</summary>
-    public IReadOnlyList<PerturbationKind> Methods { get; init; } = [PerturbationKind.Gaussian, PerturbationKind.Zero, PerturbationKind.Mean];
+    public IReadOnlyList<PerturbationKind> Methods { get; init; } =
+    [PerturbationKind.Gaussian, PerturbationKind.Zero, PerturbationKind.Mean];
 
     /// <summary>The shares of each layer's neurons.</summary>
     public IReadOnlyList<double> Fractions { get; init; } = [0.05, 0.1, 0.2, 0.5];

@@ -13,4 +13,5 @@ return StudyProgram.Run(
         var report = new Report(plan, new Study(plan, output, stop).Run());
         report.Save(output);
         return report.Markdown();
-    });
+    }
+);

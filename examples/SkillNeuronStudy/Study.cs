@@ -58,21 +58,34 @@ public sealed class Study
         {
             foreach (int seed in _plan.Seeds)
             {
-                parts.Add(_folder.Get(
-                    NameOf(task, seed), StudyJson.FingerprintOf(Common(task), seed), state => new StudyResult([.. TuneAndProbe(task, seed, state)], [])));
+                parts.Add(
+                    _folder.Get(
+                        NameOf(task, seed),
+                        StudyJson.FingerprintOf(Common(task), seed),
+                        state => new StudyResult([.. TuneAndProbe(task, seed, state)], [])
+                    )
+                );
             }
         }
 
         foreach (StudyTask task in _plan.Tasks)
         {
-            parts.Add(_folder.Get(
-                task.Name, StudyJson.FingerprintOf(Common(task), _plan.Seeds, _plan.Perturbation, _plan.Pruning), state => PerturbAndPrune(task, state)));
+            parts.Add(
+                _folder.Get(
+                    task.Name,
+                    StudyJson.FingerprintOf(Common(task), _plan.Seeds, _plan.Perturbation, _plan.Pruning),
+                    state => PerturbAndPrune(task, state)
+                )
+            );
         }
 
-        parts.Add(_folder.Get(
-            "between tasks",
-            StudyJson.FingerprintOf(_plan.Tasks.Select(Common), _plan.Seeds, _plan.TopFraction),
-            _ => new StudyResult([.. Compare(), .. Transfer()], [])));
+        parts.Add(
+            _folder.Get(
+                "between tasks",
+                StudyJson.FingerprintOf(_plan.Tasks.Select(Common), _plan.Seeds, _plan.TopFraction),
+                _ => new StudyResult([.. Compare(), .. Transfer()], [])
+            )
+        );
         return new([.. parts.SelectMany(part => part.Measurements)], [.. parts.SelectMany(part => part.Curves)]);
     }
 
@@ -143,23 +156,29 @@ public sealed class Study
         }
 
         void Curve(
-            string name, TextScoringTransformer perturbed, NeuronValues fixedAt, IReadOnlyList<PerturbationKind> kinds,
-            IReadOnlyList<(int Low, int High)>? ranges)
+            string name,
+            TextScoringTransformer perturbed,
+            NeuronValues fixedAt,
+            IReadOnlyList<PerturbationKind> kinds,
+            IReadOnlyList<(int Low, int High)>? ranges
+        )
         {
-            NeuronDropMetrics drop = _ml.SkillLoc().Neurons.EvaluateNeuronDrop(
-                Keyed(task, [.. rows.Test.Take(_plan.Perturbation.Rows)]),
-                new()
-                {
-                    Model = perturbed,
-                    Probe = found with { Thresholds = [fixedAt] },
-                    Methods = kinds,
-                    Fractions = _plan.Perturbation.Fractions,
-                    LayerRanges = ranges,
-                    Alpha = _plan.Perturbation.Alpha,
-                    Controls = _plan.Perturbation.Controls,
-                    Seed = 0,
-                    CancellationToken = _stop,
-                });
+            NeuronDropMetrics drop = _ml.SkillLoc()
+                .Neurons.EvaluateNeuronDrop(
+                    Keyed(task, [.. rows.Test.Take(_plan.Perturbation.Rows)]),
+                    new()
+                    {
+                        Model = perturbed,
+                        Probe = found with { Thresholds = [fixedAt] },
+                        Methods = kinds,
+                        Fractions = _plan.Perturbation.Fractions,
+                        LayerRanges = ranges,
+                        Alpha = _plan.Perturbation.Alpha,
+                        Controls = _plan.Perturbation.Controls,
+                        Seed = 0,
+                        CancellationToken = _stop,
+                    }
+                );
             curves.AddRange(drop.Points.Select(point => new CurvePoint(task.Name, name, drop.Accuracy, point)));
         }
     }
@@ -170,20 +189,36 @@ public sealed class Study
         int low = _plan.Pruning.LowLayer;
         using TextScoringTransformer pruned = PruneTo(keep);
         yield return new(task.Name, Measures.Pruned, Accuracy(pruned.Classifier, rows.Test));
-        yield return new(task.Name, Measures.PrunedRandom, Enumerable.Range(1, _plan.Perturbation.Controls).Average(draw =>
-        {
-            using TextScoringTransformer random = PruneTo(keep.RandomControl(draw));
-            return Accuracy(random.Classifier, rows.Test);
-        }));
         yield return new(
-            task.Name, Measures.ParameterRatio, NeuronPruning.ParameterRatio(pruned.Classifier.Backbone.Config, model.Classifier.Backbone.Config));
+            task.Name,
+            Measures.PrunedRandom,
+            Enumerable
+                .Range(1, _plan.Perturbation.Controls)
+                .Average(draw =>
+                {
+                    using TextScoringTransformer random = PruneTo(keep.RandomControl(draw));
+                    return Accuracy(random.Classifier, rows.Test);
+                })
+        );
+        yield return new(
+            task.Name,
+            Measures.ParameterRatio,
+            NeuronPruning.ParameterRatio(pruned.Classifier.Backbone.Config, model.Classifier.Backbone.Config)
+        );
         yield return new(task.Name, Measures.SpeedUp, Seconds(model.Classifier) / Seconds(pruned.Classifier));
 
         // The saved checkpoint holds the prompt, from which tuning goes on.
         string folder = Path.Combine(state, "pruned");
         pruned.SaveCheckpoint(folder);
         using TextScoringTransformer retrained = Tune(
-            task, SoftPrompt, _plan.Tuning.LearningRate, _plan.Seeds[0], Path.Combine(state, "retrained"), _plan.Tuning.RetrainingEpochs, folder);
+            task,
+            SoftPrompt,
+            _plan.Tuning.LearningRate,
+            _plan.Seeds[0],
+            Path.Combine(state, "retrained"),
+            _plan.Tuning.RetrainingEpochs,
+            folder
+        );
         yield return new(task.Name, Measures.Retrained, Accuracy(retrained.Classifier, rows.Test));
 
         TextScoringTransformer PruneTo(NeuronSet neurons) =>
@@ -205,8 +240,10 @@ public sealed class Study
         {
             for (int j = i + 1; j < predictivity.Length; j++)
             {
-                string task = _plan.Tasks[i].Name, other = _plan.Tasks[j].Name;
-                NeuronSimilarityMetrics similarity = _ml.SkillLoc().Neurons.EvaluateNeuronSimilarity(predictivity[i], predictivity[j], _plan.TopFraction);
+                string task = _plan.Tasks[i].Name,
+                    other = _plan.Tasks[j].Name;
+                NeuronSimilarityMetrics similarity = _ml.SkillLoc()
+                    .Neurons.EvaluateNeuronSimilarity(predictivity[i], predictivity[j], _plan.TopFraction);
                 yield return new(task, Measures.Spearman, similarity.Spearman, Other: other);
                 yield return new(task, Measures.Overlap, similarity.Overlap, Other: other);
                 foreach (LayerSimilarity layer in similarity.Layers)
@@ -231,13 +268,22 @@ public sealed class Study
                 {
                     using TextScoringTransformer foreign = Load(other, seed);
                     ClassifierSettings settings = foreign.Classifier.Settings;
-                    if (!settings.Words!.SequenceEqual(own.Classifier.Settings.Words!) || settings.HasTextPair != own.Classifier.Settings.HasTextPair)
+                    if (
+                        !settings.Words!.SequenceEqual(own.Classifier.Settings.Words!)
+                        || settings.HasTextPair != own.Classifier.Settings.HasTextPair
+                    )
                     {
                         continue;
                     }
 
                     TransferIndicator indicator = _ml.SkillLoc().Neurons.EvaluateTransfer(foreign, own, skill);
-                    yield return new(task.Name, Measures.Transfer, Accuracy(foreign.Classifier, _rows[task.Name].Test, own.Labels), seed, other.Name);
+                    yield return new(
+                        task.Name,
+                        Measures.Transfer,
+                        Accuracy(foreign.Classifier, _rows[task.Name].Test, own.Labels),
+                        seed,
+                        other.Name
+                    );
                     yield return new(task.Name, Measures.IndicatorSkill, indicator.SkillNeurons, seed, other.Name);
                     yield return new(task.Name, Measures.IndicatorAll, indicator.AllNeurons, seed, other.Name);
                 }
@@ -250,7 +296,10 @@ public sealed class Study
     {
         using TextScoringTransformer model = Load(task, _plan.Seeds[0]);
         string[] tasks = model.Labels.Count == 2 ? [model.Labels[1]] : [.. model.Labels];
-        NeuronProbeResult[] runs = [.. _plan.Seeds.Select(seed => NeuronProbeResult.Load(FolderOf(task, seed), NeuronProbeKind.Prompt, tasks))];
+        NeuronProbeResult[] runs =
+        [
+            .. _plan.Seeds.Select(seed => NeuronProbeResult.Load(FolderOf(task, seed), NeuronProbeKind.Prompt, tasks)),
+        ];
         return runs[0] with
         {
             Accuracies = [.. tasks.Select((_, i) => Predictivity.Of([.. runs.Select(run => run.Accuracies[i])]))],
@@ -258,13 +307,21 @@ public sealed class Study
         };
     }
 
-    private TextScoringTransformer Load(StudyTask task, int seed) => Scorer(TextClassifier.LoadTuned(_plan.Checkpoint, PromptOf(task, seed)));
+    private TextScoringTransformer Load(StudyTask task, int seed) =>
+        Scorer(TextClassifier.LoadTuned(_plan.Checkpoint, PromptOf(task, seed)));
 
     private static TextScoringTransformer Scorer(TextClassifier classifier) =>
         new(classifier, new() { TextPair = classifier.Settings.HasTextPair ? "TextPair" : null });
 
     private TextScoringTransformer Tune(
-        StudyTask task, TuningOptions tuning, double learningRate, int seed, string? state = null, int? epochs = null, string? checkpoint = null)
+        StudyTask task,
+        TuningOptions tuning,
+        double learningRate,
+        int seed,
+        string? state = null,
+        int? epochs = null,
+        string? checkpoint = null
+    )
     {
         TaskRows rows = _rows[task.Name];
         string tuned = state + " tuned.safetensors";
@@ -273,21 +330,25 @@ public sealed class Study
             return Scorer(TextClassifier.LoadTuned(checkpoint ?? _plan.Checkpoint, tuned));
         }
 
-        TextScoringTransformer model = _ml.SkillLoc().PromptFineTune(new PromptFineTuneTrainer.Options
-        {
-            Checkpoint = checkpoint ?? _plan.Checkpoint,
-            Task = task.Find(),
-            Tuning = tuning,
-            ValidationSet = Keyed(task, rows.Dev),
-            LearningRate = learningRate,
-            Epochs = epochs ?? _plan.Tuning.Epochs,
-            BatchSize = _plan.Tuning.BatchSize,
-            EvaluationInterval = _plan.Tuning.EvaluationInterval,
-            MaxLength = _plan.Tuning.MaxLength,
-            Seed = seed,
-            StateFile = state,
-            CancellationToken = _stop,
-        }).Fit(Keyed(task, rows.Train));
+        TextScoringTransformer model = _ml.SkillLoc()
+            .PromptFineTune(
+                new PromptFineTuneTrainer.Options
+                {
+                    Checkpoint = checkpoint ?? _plan.Checkpoint,
+                    Task = task.Find(),
+                    Tuning = tuning,
+                    ValidationSet = Keyed(task, rows.Dev),
+                    LearningRate = learningRate,
+                    Epochs = epochs ?? _plan.Tuning.Epochs,
+                    BatchSize = _plan.Tuning.BatchSize,
+                    EvaluationInterval = _plan.Tuning.EvaluationInterval,
+                    MaxLength = _plan.Tuning.MaxLength,
+                    Seed = seed,
+                    StateFile = state,
+                    CancellationToken = _stop,
+                }
+            )
+            .Fit(Keyed(task, rows.Train));
         try
         {
             if (state is not null)
@@ -322,18 +383,25 @@ public sealed class Study
             TestAccuracies = probe.Accuracies(Encode(classifier, rows.Test), Questions(rows.Test), thresholds, _stop),
         };
 
-        IReadOnlyList<ProbeTask> Questions(IReadOnlyList<LabeledText> split) => model.Labels.Count == 2
-            ? [ProbeTask.Binary(LabelsOf(classifier, split), model.Labels[1])]
-            : ProbeTask.OneVersusRest(LabelsOf(classifier, split), model.Labels);
+        IReadOnlyList<ProbeTask> Questions(IReadOnlyList<LabeledText> split) =>
+            model.Labels.Count == 2
+                ? [ProbeTask.Binary(LabelsOf(classifier, split), model.Labels[1])]
+                : ProbeTask.OneVersusRest(LabelsOf(classifier, split), model.Labels);
     }
 
     /// <summary>Test accuracy of the neuron and slot that development rows choose, and the side that they say is right.</summary>
-    private static double BestNeuron(NeuronProbeResult probe) => probe.Accuracies.Zip(probe.TestAccuracies!, (dev, test) =>
-    {
-        double[] chosenBy = dev.Values.ToArray();
-        int best = Enumerable.Range(0, chosenBy.Length).MaxBy(i => Math.Abs(chosenBy[i] - 0.5));
-        return chosenBy[best] >= 0.5 ? test.Values[best] : 1 - test.Values[best];
-    }).Average();
+    private static double BestNeuron(NeuronProbeResult probe) =>
+        probe
+            .Accuracies.Zip(
+                probe.TestAccuracies!,
+                (dev, test) =>
+                {
+                    double[] chosenBy = dev.Values.ToArray();
+                    int best = Enumerable.Range(0, chosenBy.Length).MaxBy(i => Math.Abs(chosenBy[i] - 0.5));
+                    return chosenBy[best] >= 0.5 ? test.Values[best] : 1 - test.Values[best];
+                }
+            )
+            .Average();
 
     /// <summary>Puts a sentence's word embeddings into the prompt's vectors, again from its start where it is too short.</summary>
     private void Write(TextClassifier classifier, string sentence)
@@ -342,15 +410,17 @@ public sealed class Study
         using IDisposable noGradients = torch.no_grad();
         using DisposeScope scope = torch.NewDisposeScope();
         torch.Tensor prompt = classifier.TunedParameters["prompt"];
-        torch.Tensor table = classifier.Backbone.Parameters.First(pair => pair.Key.EndsWith("word_embeddings.weight", StringComparison.Ordinal)).Value;
+        torch.Tensor table = classifier
+            .Backbone.Parameters.First(pair => pair.Key.EndsWith("word_embeddings.weight", StringComparison.Ordinal))
+            .Value;
         long[] ids = [.. Enumerable.Range(0, (int)prompt.size(1)).Select(i => (long)words[i % words.Length])];
         prompt.copy_(table.index_select(0, torch.tensor(ids, device: table.device)).unsqueeze(0));
     }
 
     private IDataView Keyed(StudyTask task, IReadOnlyList<LabeledText> rows)
     {
-        ValueToKeyMappingTransformer keys = _ml.Transforms.Conversion
-            .MapValueToKey("Label", keyOrdinality: ValueToKeyMappingEstimator.KeyOrdinality.ByValue)
+        ValueToKeyMappingTransformer keys = _ml
+            .Transforms.Conversion.MapValueToKey("Label", keyOrdinality: ValueToKeyMappingEstimator.KeyOrdinality.ByValue)
             .Fit(_ml.SkillLoc().Data.LoadRows(_rows[task.Name].Train));
         return _ml.Data.Cache(keys.Transform(_ml.SkillLoc().Data.LoadRows(rows)));
     }
@@ -361,8 +431,16 @@ public sealed class Study
     private static int[] LabelsOf(TextClassifier classifier, IReadOnlyList<LabeledText> rows, IReadOnlyList<string>? labels = null)
     {
         string[] known = [.. labels ?? classifier.Settings.Labels];
-        return [.. rows.Select(row => Array.IndexOf(known, row.Label) is >= 0 and var label ? label : throw new InvalidDataException(
-            $"The label '{row.Label}' is not among the training rows, which have {string.Join(", ", known)}."))];
+        return
+        [
+            .. rows.Select(row =>
+                Array.IndexOf(known, row.Label) is >= 0 and var label
+                    ? label
+                    : throw new InvalidDataException(
+                        $"The label '{row.Label}' is not among the training rows, which have {string.Join(", ", known)}."
+                    )
+            ),
+        ];
     }
 
     private double Accuracy(TextClassifier classifier, IReadOnlyList<LabeledText> rows, IReadOnlyList<string>? labels = null)

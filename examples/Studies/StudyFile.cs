@@ -17,5 +17,11 @@ public sealed record StudyFile
     /// <exception cref="IOException">The file cannot be read.</exception>
     /// <exception cref="InvalidDataException">A row is not as the format says.</exception>
     public IReadOnlyList<LabeledText> Read(string folder) =>
-        [.. TaskFileReader.Read(System.IO.Path.Combine(folder, Path), Format, Labels is null ? null : System.IO.Path.Combine(folder, Labels))];
+        [
+            .. TaskFileReader.Read(
+                System.IO.Path.Combine(folder, Path),
+                Format,
+                Labels is null ? null : System.IO.Path.Combine(folder, Labels)
+            ),
+        ];
 }

@@ -43,7 +43,8 @@ public sealed class StudyFolder
 
         _stop.ThrowIfCancellationRequested();
         var clock = Stopwatch.StartNew();
-        string states = Path.Combine(_path, name + ".state"), state = Path.Combine(states, fingerprint);
+        string states = Path.Combine(_path, name + ".state"),
+            state = Path.Combine(states, fingerprint);
         Directory.CreateDirectory(state);
         T measured = measure(state);
         var part = new Part<T>(fingerprint, clock.Elapsed.TotalSeconds, measured);
@@ -56,9 +57,13 @@ public sealed class StudyFolder
     private static T Read<T>(string path, string fingerprint)
     {
         Part<T> part = StudyJson.Read<Part<T>>(path, $"{path} is damaged; delete it to measure again");
-        return part.Fingerprint == fingerprint ? part.Measurements : throw new InvalidDataException(
-            $"{path} is of a study with fingerprint {part.Fingerprint}, and this one's is {fingerprint}: the plan, the checkpoint or the data "
-            + "changed since. Give another output folder, or delete that file to measure again.");
+        return part.Fingerprint == fingerprint
+            ? part.Measurements
+            : throw new InvalidDataException(
+                $"{path} is of a study with fingerprint {part.Fingerprint}, and this one's is {fingerprint}: the plan, the checkpoint "
+                    + "or the data "
+                    + "changed since. Give another output folder, or delete that file to measure again."
+            );
     }
 
     private sealed record Part<T>(string Fingerprint, double Seconds, T Measurements);

@@ -30,14 +30,20 @@ public static class StudyJson
         where T : class => Read<T>(path, $"{path} is not a study plan", PlanOptions);
 
     /// <summary>Reads a value in which no element of a list is null.</summary>
-    /// <exception cref="InvalidDataException">The file holds something else; the message begins with <paramref name="complaint"/>.</exception>
+    /// <exception cref="InvalidDataException">The file holds something else; the message begins with <paramref
+    /// name="complaint"/>.</exception>
     internal static T Read<T>(string path, string complaint, JsonSerializerOptions? options = null)
         where T : class
     {
         try
         {
             string json = File.ReadAllText(path);
-            using (var document = JsonDocument.Parse(json, new JsonDocumentOptions { AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip }))
+            using (
+                var document = JsonDocument.Parse(
+                    json,
+                    new JsonDocumentOptions { AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip }
+                )
+            )
             {
                 if (NullElement(document.RootElement, "$") is { } place)
                 {
@@ -54,14 +60,21 @@ public static class StudyJson
     }
 
     /// <summary>The path of a list's element that is null, or of the whole; null where none is.</summary>
-    private static string? NullElement(JsonElement value, string path) => value.ValueKind switch
-    {
-        JsonValueKind.Null => path,
-        JsonValueKind.Array => value.EnumerateArray().Select((element, i) => NullElement(element, $"{path}[{i}]")).FirstOrDefault(found => found is not null),
-        JsonValueKind.Object => value.EnumerateObject().Where(property => property.Value.ValueKind != JsonValueKind.Null)
-            .Select(property => NullElement(property.Value, $"{path}.{property.Name}")).FirstOrDefault(found => found is not null),
-        _ => null,
-    };
+    private static string? NullElement(JsonElement value, string path) =>
+        value.ValueKind switch
+        {
+            JsonValueKind.Null => path,
+            JsonValueKind.Array => value
+                .EnumerateArray()
+                .Select((element, i) => NullElement(element, $"{path}[{i}]"))
+                .FirstOrDefault(found => found is not null),
+            JsonValueKind.Object => value
+                .EnumerateObject()
+                .Where(property => property.Value.ValueKind != JsonValueKind.Null)
+                .Select(property => NullElement(property.Value, $"{path}.{property.Name}"))
+                .FirstOrDefault(found => found is not null),
+            _ => null,
+        };
 
     /// <summary>The identity of a part of a study: a hash of everything that its measurements depend on.</summary>
     public static string FingerprintOf(params object[] parts) =>

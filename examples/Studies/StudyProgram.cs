@@ -14,10 +14,20 @@ public static class StudyProgram
     /// stops it. Returns the report as Markdown.</param>
     /// <returns>The process's exit code.</returns>
     public static int Run(
-        string[] arguments, string description, string plan, string output,
-        Func<string, string, string?, string?, CancellationToken, string> run) => Run(
-            arguments, description, plan, output, [],
-            (_, path, folder, checkpoint, data, stop) => run(path, folder, checkpoint, data, stop));
+        string[] arguments,
+        string description,
+        string plan,
+        string output,
+        Func<string, string, string?, string?, CancellationToken, string> run
+    ) =>
+        Run(
+            arguments,
+            description,
+            plan,
+            output,
+            [],
+            (_, path, folder, checkpoint, data, stop) => run(path, folder, checkpoint, data, stop)
+        );
 
     /// <summary>Runs a study that has options of its own.</summary>
     /// <param name="arguments">The command line.</param>
@@ -28,8 +38,13 @@ public static class StudyProgram
     /// <param name="run">As above, given the command line first.</param>
     /// <returns>The process's exit code.</returns>
     public static int Run(
-        string[] arguments, string description, string plan, string output, IReadOnlyList<Option> own,
-        Func<ParseResult, string, string, string?, string?, CancellationToken, string> run)
+        string[] arguments,
+        string description,
+        string plan,
+        string output,
+        IReadOnlyList<Option> own,
+        Func<ParseResult, string, string, string?, string?, CancellationToken, string> run
+    )
     {
         Option<string> planOption = new("--plan") { Description = "the study's plan, a JSON file", DefaultValueFactory = _ => plan };
         Option<string> outputOption = new("--output")
@@ -45,22 +60,35 @@ public static class StudyProgram
             command.Options.Add(option);
         }
 
-        command.SetAction(given => StopSignals.Run(stop =>
-        {
-            try
+        command.SetAction(given =>
+            StopSignals.Run(stop =>
             {
-                string folder = given.GetValue(outputOption)!;
-                Console.WriteLine(run(given, given.GetValue(planOption)!, folder, given.GetValue(checkpoint), given.GetValue(data), stop));
-                Console.WriteLine($"Written to {folder}: tables as CSV, results.md, and a file for each part of the study.");
-                return 0;
-            }
-            catch (Exception error) when (error is IOException or UnauthorizedAccessException or InvalidDataException or ArgumentException
-                or FormatException or InvalidOperationException or NotSupportedException or DllNotFoundException)
-            {
-                Console.Error.WriteLine($"study: {error.Message}");
-                return 1;
-            }
-        }));
+                try
+                {
+                    string folder = given.GetValue(outputOption)!;
+                    Console.WriteLine(
+                        run(given, given.GetValue(planOption)!, folder, given.GetValue(checkpoint), given.GetValue(data), stop)
+                    );
+                    Console.WriteLine($"Written to {folder}: tables as CSV, results.md, and a file for each part of the study.");
+                    return 0;
+                }
+                catch (Exception error)
+                    when (error
+                            is IOException
+                                or UnauthorizedAccessException
+                                or InvalidDataException
+                                or ArgumentException
+                                or FormatException
+                                or InvalidOperationException
+                                or NotSupportedException
+                                or DllNotFoundException
+                    )
+                {
+                    Console.Error.WriteLine($"study: {error.Message}");
+                    return 1;
+                }
+            })
+        );
         return command.Parse(arguments).Invoke();
     }
 }

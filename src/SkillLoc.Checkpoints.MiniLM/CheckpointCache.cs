@@ -21,8 +21,9 @@ internal static class CheckpointCache
             }
 
             string home = Environment.GetFolderPath(Environment.SpecialFolder.UserProfile, Environment.SpecialFolderOption.DoNotVerify);
-            string caches = OperatingSystem.IsWindows()
-                ? Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify)
+            string caches =
+                OperatingSystem.IsWindows()
+                    ? Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify)
                 : OperatingSystem.IsMacOS() ? Path.Join(home, "Library", "Caches")
                 : Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } cache && Path.IsPathFullyQualified(cache) ? cache
                 : Path.Join(home, ".cache");
@@ -38,7 +39,8 @@ internal static class CheckpointCache
     /// <exception cref="IOException">The cache cannot be written.</exception>
     public static string Get(string? cache, string name, Action<string> make)
     {
-        string root = Path.GetFullPath(cache ?? Default), folder = Path.Join(root, name);
+        string root = Path.GetFullPath(cache ?? Default),
+            folder = Path.Join(root, name);
         if (IsComplete(folder))
         {
             return folder;
@@ -95,7 +97,10 @@ internal static class CheckpointCache
             catch (UnauthorizedAccessException e)
             {
                 throw new IOException(
-                    $"The cache '{Path.GetDirectoryName(path)}' cannot be written ({e.Message.TrimEnd('.')}); {Variable} names another place.", e);
+                    $"The cache '{Path.GetDirectoryName(path)}' cannot be written ({e.Message.TrimEnd('.')}); {Variable} names "
+                        + "another place.",
+                    e
+                );
             }
             catch (IOException) when (File.Exists(path))
             {

@@ -26,9 +26,10 @@ internal sealed class MiniLMPackage(string assembly)
     /// <summary>Returns the folder of a checkpoint, written if need be; see <see cref="Checkpoints"/>.</summary>
     /// <param name="kind">Which.</param>
     /// <param name="cache">The cache; null for the user's.</param>
-    public string Folder(MiniLMKind kind, string? cache) => kind == MiniLMKind.Encoder
-        ? CheckpointCache.Get(cache, "all-MiniLM-L6-v2", WriteEncoder)
-        : CheckpointCache.Get(cache, "all-MiniLM-L6-v2-prompt-1", WritePromptHead);
+    public string Folder(MiniLMKind kind, string? cache) =>
+        kind == MiniLMKind.Encoder
+            ? CheckpointCache.Get(cache, "all-MiniLM-L6-v2", WriteEncoder)
+            : CheckpointCache.Get(cache, "all-MiniLM-L6-v2-prompt-1", WritePromptHead);
 
     private void WriteEncoder(string folder)
     {
@@ -45,9 +46,12 @@ internal sealed class MiniLMPackage(string assembly)
         try
         {
             CheckpointFolder.Save(
-                folder, encoder.Config.WithArchitecture("BertForMaskedLM"),
+                folder,
+                encoder.Config.WithArchitecture("BertForMaskedLM"),
                 tensors.Where(tensor => !tensor.Name.Contains("pooler", StringComparison.Ordinal)),
-                [], textFiles: encoder.TokenizerFiles(ReadVocabulary()));
+                [],
+                textFiles: encoder.TokenizerFiles(ReadVocabulary())
+            );
         }
         finally
         {
@@ -67,14 +71,21 @@ internal sealed class MiniLMPackage(string assembly)
         if (!File.Exists(assembly))
         {
             throw new FileNotFoundException(
-                $"'{assembly}' is missing, which holds the weights of MiniLM. The package SkillLoc.Checkpoints.MiniLM puts it beside the program; a program "
-                + "that was deployed without it needs that file from the package " + Package + ".", assembly);
+                $"'{assembly}' is missing, which holds the weights of MiniLM. The package SkillLoc.Checkpoints.MiniLM puts it beside "
+                    + "the program; a program "
+                    + "that was deployed without it needs that file from the package "
+                    + Package
+                    + ".",
+                assembly
+            );
         }
 
         (byte[] bytes, Version version) = AssemblyResources.Read(assembly, name);
         return Convert.ToHexStringLower(SHA256.HashData(bytes)) == hash
             ? bytes
             : throw new InvalidDataException(
-                $"'{assembly}' (version {version}) holds another {name} than {Package}: it is damaged or of another version. Restore that version.");
+                $"'{assembly}' (version {version}) holds another {name} than {Package}: it is damaged or of another version. Restore "
+                    + "that version."
+            );
     }
 }

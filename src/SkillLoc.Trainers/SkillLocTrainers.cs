@@ -28,25 +28,36 @@ public static class SkillLocTrainers
     /// <exception cref="ArgumentException">The task is unknown, or an option is out of its range.</exception>
     /// <exception cref="InvalidDataException">The checkpoint's <c>config.json</c> is invalid.</exception>
     public static PromptFineTuneTrainer PromptFineTune(
-        this SkillLocCatalog catalog, string checkpoint, string task, string labelColumnName = "Label", string textColumnName = "Text",
-        string? textPairColumnName = null, IDataView? validationSet = null, int epochs = 3, int batchSize = 16, double learningRate = 2e-5)
+        this SkillLocCatalog catalog,
+        string checkpoint,
+        string task,
+        string labelColumnName = "Label",
+        string textColumnName = "Text",
+        string? textPairColumnName = null,
+        IDataView? validationSet = null,
+        int epochs = 3,
+        int batchSize = 16,
+        double learningRate = 2e-5
+    )
     {
         ArgumentException.ThrowIfNullOrEmpty(checkpoint);
 
         // A folder that is not there is met when it is read.
         bool writes = File.Exists(Path.Combine(checkpoint, "config.json")) && CheckpointFolder.ReadConfig(checkpoint).IsEncoderDecoder;
-        return catalog.PromptFineTune(new PromptFineTuneTrainer.Options
-        {
-            Checkpoint = checkpoint,
-            Task = writes ? TextToTextTasks.Find(task) : PromptTasks.Find(task),
-            LabelColumnName = labelColumnName,
-            TextColumnName = textColumnName,
-            TextPairColumnName = textPairColumnName,
-            ValidationSet = validationSet,
-            Epochs = epochs,
-            BatchSize = batchSize,
-            LearningRate = learningRate,
-        });
+        return catalog.PromptFineTune(
+            new PromptFineTuneTrainer.Options
+            {
+                Checkpoint = checkpoint,
+                Task = writes ? TextToTextTasks.Find(task) : PromptTasks.Find(task),
+                LabelColumnName = labelColumnName,
+                TextColumnName = textColumnName,
+                TextPairColumnName = textPairColumnName,
+                ValidationSet = validationSet,
+                Epochs = epochs,
+                BatchSize = batchSize,
+                LearningRate = learningRate,
+            }
+        );
     }
 
     /// <summary>Fine-tunes a language model with a prompt or a classification head, or T5 for text generation.</summary>
@@ -69,7 +80,10 @@ public static class SkillLocTrainers
     /// <exception cref="ArgumentException">There are no tasks, a name occurs twice, or an option is missing or out of its
     /// range.</exception>
     public static MultiTaskFineTuneTrainer MultiTaskFineTune(
-        this GraftCatalog catalog, PromptFineTuneTrainer.Options options, params IEnumerable<PromptTask> tasks)
+        this GraftCatalog catalog,
+        PromptFineTuneTrainer.Options options,
+        params IEnumerable<PromptTask> tasks
+    )
     {
         ArgumentNullException.ThrowIfNull(catalog);
         return new(catalog.Catalog, options, tasks);
@@ -100,17 +114,25 @@ public static class SkillLocTrainers
     /// <returns>The estimator.</returns>
     /// <exception cref="ArgumentException">An option is out of its range.</exception>
     public static GraftMaskEstimator GraftMask(
-        this SkillLocCatalog catalog, TextScoringTransformer fineTuned, double sparsity = 1e-4, string labelColumnName = "Label",
-        IDataView? validationSet = null, int epochs = 100, double learningRate = 1e7) =>
-        catalog.GraftMask(new GraftMaskEstimator.Options
-        {
-            FineTuned = fineTuned,
-            Sparsity = sparsity,
-            LabelColumnName = labelColumnName,
-            ValidationSet = validationSet,
-            Epochs = epochs,
-            LearningRate = learningRate,
-        });
+        this SkillLocCatalog catalog,
+        TextScoringTransformer fineTuned,
+        double sparsity = 1e-4,
+        string labelColumnName = "Label",
+        IDataView? validationSet = null,
+        int epochs = 100,
+        double learningRate = 1e7
+    ) =>
+        catalog.GraftMask(
+            new GraftMaskEstimator.Options
+            {
+                FineTuned = fineTuned,
+                Sparsity = sparsity,
+                LabelColumnName = labelColumnName,
+                ValidationSet = validationSet,
+                Epochs = epochs,
+                LearningRate = learningRate,
+            }
+        );
 
     /// <summary>Finds the few parameters that carry a fine-tuned skill.</summary>
     /// <param name="catalog">The catalog.</param>
@@ -129,7 +151,11 @@ public static class SkillLocTrainers
     /// <param name="sparsities">Sizes of the base patches as shares of the considered scalars, in [0, 1].</param>
     /// <returns>The sweep.</returns>
     /// <exception cref="ArgumentException">An option is missing or out of its range.</exception>
-    public static GraftSweep SweepSparsity(this GraftCatalog catalog, GraftMaskEstimator.Options options, params IEnumerable<double> sparsities)
+    public static GraftSweep SweepSparsity(
+        this GraftCatalog catalog,
+        GraftMaskEstimator.Options options,
+        params IEnumerable<double> sparsities
+    )
     {
         ArgumentNullException.ThrowIfNull(catalog);
         return new(catalog.Catalog, options, sparsities);
@@ -176,17 +202,25 @@ public static class SkillLocProbes
     /// <returns>The estimator.</returns>
     /// <exception cref="ArgumentException">An option is out of its range.</exception>
     public static SkillNeuronProbeEstimator ProbeSkillNeurons(
-        this SkillLocCatalog catalog, TextScoringTransformer model, NeuronProbeKind kind = NeuronProbeKind.Prompt, double fraction = 0.01,
-        string labelColumnName = "Label", string outputColumnName = "Neurons", IDataView? validationSet = null) =>
-        catalog.ProbeSkillNeurons(new SkillNeuronProbeEstimator.Options
-        {
-            Model = model,
-            Kind = kind,
-            Fraction = fraction,
-            LabelColumnName = labelColumnName,
-            OutputColumnName = outputColumnName,
-            ValidationSet = validationSet,
-        });
+        this SkillLocCatalog catalog,
+        TextScoringTransformer model,
+        NeuronProbeKind kind = NeuronProbeKind.Prompt,
+        double fraction = 0.01,
+        string labelColumnName = "Label",
+        string outputColumnName = "Neurons",
+        IDataView? validationSet = null
+    ) =>
+        catalog.ProbeSkillNeurons(
+            new SkillNeuronProbeEstimator.Options
+            {
+                Model = model,
+                Kind = kind,
+                Fraction = fraction,
+                LabelColumnName = labelColumnName,
+                OutputColumnName = outputColumnName,
+                ValidationSet = validationSet,
+            }
+        );
 
     /// <summary>Finds the neurons that predict a task's label, and uses their activations as features.</summary>
     /// <param name="catalog">The catalog.</param>

@@ -10,8 +10,10 @@ namespace SkillLoc;
 public sealed class ComponentHost
 {
     // ML.NET tells its own assemblies alone whether execution was cancelled, through an interface that is internal.
-    private static readonly MethodInfo? CancelledGetter =
-        typeof(IHost).Assembly.GetType("Microsoft.ML.Runtime.ICancelable")?.GetProperty("IsCanceled")?.GetMethod;
+    private static readonly MethodInfo? CancelledGetter = typeof(IHost)
+        .Assembly.GetType("Microsoft.ML.Runtime.ICancelable")
+        ?.GetProperty("IsCanceled")
+        ?.GetMethod;
 
     private readonly IHost _host;
     private readonly Func<bool>? _isCancelled;
@@ -23,9 +25,8 @@ public sealed class ComponentHost
     {
         ArgumentNullException.ThrowIfNull(context);
         _host = ((IHostEnvironment)context).Register(name);
-        _isCancelled = CancelledGetter?.DeclaringType!.IsInstanceOfType(_host) == true
-            ? CancelledGetter.CreateDelegate<Func<bool>>(_host)
-            : null;
+        _isCancelled =
+            CancelledGetter?.DeclaringType!.IsInstanceOfType(_host) == true ? CancelledGetter.CreateDelegate<Func<bool>>(_host) : null;
     }
 
     /// <summary>

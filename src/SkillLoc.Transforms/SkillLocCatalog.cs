@@ -65,7 +65,8 @@ public sealed class SkillLocCatalog
         {
             throw new InvalidOperationException(
                 $"GPU {gpu} is asked for and CUDA offers {(torch.cuda.is_available() ? torch.cuda.device_count() : 0)} devices; "
-                + "set MLContext.FallbackToCpu or MLContext.GpuDeviceId = null.");
+                    + "set MLContext.FallbackToCpu or MLContext.GpuDeviceId = null."
+            );
         }
 
         channel.Warning(MessageSensitivity.None, $"GPU {gpu} is not available; running on the CPU.");
@@ -95,36 +96,28 @@ public abstract class CatalogRoom
 public sealed class DataCatalog : CatalogRoom
 {
     internal DataCatalog(SkillLocCatalog catalog)
-        : base(catalog)
-    {
-    }
+        : base(catalog) { }
 }
 
 /// <summary>Many grafts: sweeps, sets, sequences and their measures: <c>mlContext.SkillLoc().Grafts</c>.</summary>
 public sealed class GraftCatalog : CatalogRoom
 {
     internal GraftCatalog(SkillLocCatalog catalog)
-        : base(catalog)
-    {
-    }
+        : base(catalog) { }
 }
 
 /// <summary>Operations on probed skill neurons: <c>mlContext.SkillLoc().Neurons</c>.</summary>
 public sealed class NeuronCatalog : CatalogRoom
 {
     internal NeuronCatalog(SkillLocCatalog catalog)
-        : base(catalog)
-    {
-    }
+        : base(catalog) { }
 }
 
 /// <summary>Paths between checkpoints: <c>mlContext.SkillLoc().Connectivity</c>.</summary>
 public sealed class ConnectivityCatalog : CatalogRoom
 {
     internal ConnectivityCatalog(SkillLocCatalog catalog)
-        : base(catalog)
-    {
-    }
+        : base(catalog) { }
 }
 
 /// <summary>Measures of any trainer's scores, beside the catalog's <c>EvaluateCalibration</c>:
@@ -132,9 +125,7 @@ public sealed class ConnectivityCatalog : CatalogRoom
 public sealed class EvaluationCatalog : CatalogRoom
 {
     internal EvaluationCatalog(SkillLocCatalog catalog)
-        : base(catalog)
-    {
-    }
+        : base(catalog) { }
 }
 
 /// <summary>Adds SkillLoc to ML.NET's context.</summary>

@@ -30,16 +30,20 @@ public static class SkillLocTransforms
     /// <exception cref="ArgumentException">Settings are given together with a file, or settings, checkpoint and columns do not
     /// match.</exception>
     public static TextScoringTransformer LoadTextScorer(
-        this ConnectivityCatalog catalog, string checkpoint, string? learnt = null, ClassifierSettings? settings = null,
-        ScoringColumns? columns = null, TextScoringTransformer? twin = null)
+        this ConnectivityCatalog catalog,
+        string checkpoint,
+        string? learnt = null,
+        ClassifierSettings? settings = null,
+        ScoringColumns? columns = null,
+        TextScoringTransformer? twin = null
+    )
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentException.ThrowIfNullOrEmpty(checkpoint);
-        TextScoringTransformer scorer = learnt is null
-            ? ScorerFiles.Load(checkpoint, settings, columns, catalog.Device(), twin)
-            : settings is null
-                ? ScorerFiles.LoadLearnt(checkpoint, learnt, columns, catalog.Device(), twin)
-                : throw new ArgumentException("What was learnt brings its own settings; leave them out.", nameof(settings));
+        TextScoringTransformer scorer =
+            learnt is null ? ScorerFiles.Load(checkpoint, settings, columns, catalog.Device(), twin)
+            : settings is null ? ScorerFiles.LoadLearnt(checkpoint, learnt, columns, catalog.Device(), twin)
+            : throw new ArgumentException("What was learnt brings its own settings; leave them out.", nameof(settings));
         scorer.Host = new(catalog.Context, nameof(LoadTextScorer));
         return scorer;
     }
@@ -55,8 +59,12 @@ public static class SkillLocTransforms
     /// <exception cref="ArgumentException">There are no grafts, or one scores pairs without a second text column.</exception>
     /// <exception cref="InvalidDataException">A graft was made for another base, or has no task.</exception>
     public static GraftedModelSet CreateModelSet(
-        this GraftCatalog catalog, string baseCheckpoint, IReadOnlyDictionary<string, Graft> grafts, ScoringColumns? columns = null,
-        string skillColumnName = "Skill")
+        this GraftCatalog catalog,
+        string baseCheckpoint,
+        IReadOnlyDictionary<string, Graft> grafts,
+        ScoringColumns? columns = null,
+        string skillColumnName = "Skill"
+    )
     {
         ArgumentNullException.ThrowIfNull(catalog);
         var set = Transforms.GraftedModelSet.Create(baseCheckpoint, grafts, columns, skillColumnName, catalog.Device());
@@ -78,17 +86,25 @@ public static class SkillLocActivations
     /// <param name="template">A prompt template; null for plain text.</param>
     /// <returns>The estimator.</returns>
     public static ReadActivationsEstimator ReadActivations(
-        this SkillLocCatalog catalog, string checkpoint, string point, TextPooling pooling = TextPooling.Mean,
-        string outputColumnName = "Activations", string? textColumnName = null, string? template = null) =>
-        catalog.ReadActivations(new ReadActivationsEstimator.Options
-        {
-            Checkpoint = checkpoint,
-            Point = point,
-            Pooling = pooling,
-            OutputColumnName = outputColumnName,
-            TextColumnName = textColumnName,
-            Template = template,
-        });
+        this SkillLocCatalog catalog,
+        string checkpoint,
+        string point,
+        TextPooling pooling = TextPooling.Mean,
+        string outputColumnName = "Activations",
+        string? textColumnName = null,
+        string? template = null
+    ) =>
+        catalog.ReadActivations(
+            new ReadActivationsEstimator.Options
+            {
+                Checkpoint = checkpoint,
+                Point = point,
+                Pooling = pooling,
+                OutputColumnName = outputColumnName,
+                TextColumnName = textColumnName,
+                Template = template,
+            }
+        );
 
     /// <summary>Makes features of texts from what a fitted model computes at a hook point.</summary>
     /// <param name="catalog">The catalog.</param>
@@ -98,15 +114,21 @@ public static class SkillLocActivations
     /// <param name="outputColumnName">The column that is added: a vector of Single.</param>
     /// <returns>The estimator.</returns>
     public static ReadActivationsEstimator ReadActivations(
-        this SkillLocCatalog catalog, TextScoringTransformer model, string point, TextPooling pooling = TextPooling.Mean,
-        string outputColumnName = "Activations") =>
-        catalog.ReadActivations(new ReadActivationsEstimator.Options
-        {
-            Model = model,
-            Point = point,
-            Pooling = pooling,
-            OutputColumnName = outputColumnName,
-        });
+        this SkillLocCatalog catalog,
+        TextScoringTransformer model,
+        string point,
+        TextPooling pooling = TextPooling.Mean,
+        string outputColumnName = "Activations"
+    ) =>
+        catalog.ReadActivations(
+            new ReadActivationsEstimator.Options
+            {
+                Model = model,
+                Point = point,
+                Pooling = pooling,
+                OutputColumnName = outputColumnName,
+            }
+        );
 
     /// <summary>Makes features of texts from what a model computes at a hook point.</summary>
     /// <param name="catalog">The catalog.</param>
@@ -133,17 +155,25 @@ public static class SkillLocEmbeddings
     /// <param name="template">A prompt template, required for pooling at the mask.</param>
     /// <returns>The estimator.</returns>
     public static EmbedTextEstimator EmbedText(
-        this SkillLocCatalog catalog, string checkpoint, string outputColumnName = "Features", string textColumnName = "Text", int? layer = null,
-        TextPooling pooling = TextPooling.Mean, string? template = null) =>
-        catalog.EmbedText(new EmbedTextEstimator.Options
-        {
-            Checkpoint = checkpoint,
-            OutputColumnName = outputColumnName,
-            TextColumnName = textColumnName,
-            Layer = layer,
-            Pooling = pooling,
-            Template = template,
-        });
+        this SkillLocCatalog catalog,
+        string checkpoint,
+        string outputColumnName = "Features",
+        string textColumnName = "Text",
+        int? layer = null,
+        TextPooling pooling = TextPooling.Mean,
+        string? template = null
+    ) =>
+        catalog.EmbedText(
+            new EmbedTextEstimator.Options
+            {
+                Checkpoint = checkpoint,
+                OutputColumnName = outputColumnName,
+                TextColumnName = textColumnName,
+                Layer = layer,
+                Pooling = pooling,
+                Template = template,
+            }
+        );
 
     /// <summary>Computes features of texts from the hidden states of any layer of a checkpoint.</summary>
     /// <param name="catalog">The catalog.</param>
@@ -173,19 +203,29 @@ public static class SkillLocNeurons
     /// <returns>A scoring transformer with the perturbation; the caller disposes it.</returns>
     /// <exception cref="ArgumentException">An argument is missing, or its shape differs from the model's neurons.</exception>
     public static NeuronPerturbationTransformer PerturbNeurons(
-        this NeuronCatalog catalog, TextScoringTransformer model, NeuronSet neurons, PerturbationKind kind = PerturbationKind.Gaussian,
-        double alpha = 0.1, NeuronValues? means = null, int lowLayer = 0, int? highLayer = null, int? seed = null) =>
-        catalog.PerturbNeurons(new NeuronPerturbationTransformer.Options
-        {
-            Model = model,
-            Neurons = neurons,
-            Kind = kind,
-            Alpha = alpha,
-            Means = means,
-            LowLayer = lowLayer,
-            HighLayer = highLayer,
-            Seed = seed,
-        });
+        this NeuronCatalog catalog,
+        TextScoringTransformer model,
+        NeuronSet neurons,
+        PerturbationKind kind = PerturbationKind.Gaussian,
+        double alpha = 0.1,
+        NeuronValues? means = null,
+        int lowLayer = 0,
+        int? highLayer = null,
+        int? seed = null
+    ) =>
+        catalog.PerturbNeurons(
+            new NeuronPerturbationTransformer.Options
+            {
+                Model = model,
+                Neurons = neurons,
+                Kind = kind,
+                Alpha = alpha,
+                Means = means,
+                LowLayer = lowLayer,
+                HighLayer = highLayer,
+                Seed = seed,
+            }
+        );
 
     /// <summary>Perturbs feed-forward neurons of a fitted model (Wang et al. 2022, section 4).</summary>
     /// <param name="catalog">The catalog.</param>
@@ -209,8 +249,14 @@ public static class SkillLocNeurons
     /// <returns>A scoring transformer with the smaller model; the caller disposes it.</returns>
     /// <exception cref="ArgumentException">A shape does not fit the model, or a layer keeps too many neurons or none.</exception>
     public static TextScoringTransformer PruneNeurons(
-        this NeuronCatalog catalog, TextScoringTransformer model, NeuronSet keep, NeuronValues means, int lowLayer = 0, int? highLayer = null,
-        double? fraction = null)
+        this NeuronCatalog catalog,
+        TextScoringTransformer model,
+        NeuronSet keep,
+        NeuronValues means,
+        int lowLayer = 0,
+        int? highLayer = null,
+        double? fraction = null
+    )
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(model);

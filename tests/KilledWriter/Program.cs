@@ -21,7 +21,13 @@ for (int i = 0; ; i++)
     }
     else
     {
-        AtomicFolder.Write(path, Files, name => name.StartsWith("shard-", StringComparison.Ordinal), "config.json", isInside: args[0] == "inside");
+        AtomicFolder.Write(
+            path,
+            Files,
+            name => name.StartsWith("shard-", StringComparison.Ordinal),
+            "config.json",
+            isInside: args[0] == "inside"
+        );
     }
 
     if (i == 0)

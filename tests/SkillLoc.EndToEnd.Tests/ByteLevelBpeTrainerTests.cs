@@ -12,7 +12,7 @@ public sealed class ByteLevelBpeTrainerTests : IDisposable
     public void Dispose() => _folder.Delete(recursive: true);
 
     [Fact]
-    public void Special_tokens_come_first_then_bytes_then_merges()
+    public void SpecialTokensComeFirstThenBytesThenMerges()
     {
         CheckpointTokenizer tokenizer = Train(new ByteLevelBpeTrainer { VocabularySize = 270 }, "low lower lowest", "new newer newest low");
         Assert.Equal((0, 1, 2, 3, 4), (tokenizer.ClsId, tokenizer.PadId, tokenizer.SepId, tokenizer.UnknownId, tokenizer.MaskId));
@@ -23,22 +23,36 @@ public sealed class ByteLevelBpeTrainerTests : IDisposable
     }
 
     [Fact]
-    public void Merges_are_those_of_counting_anew_every_time()
+    public void MergesAreThoseOfCountingAnewEveryTime()
     {
-        Gen<List<string>> gen = Gen.Elements("ab", "abc", "aa", "aaaa", "cab ", " ", "é", "b a", "abab").ListOf(30).Select(parts => string.Concat(parts)).ListOf(5);
-        Prop.ForAll(Arb.From(gen), texts =>
-        {
-            new ByteLevelBpeTrainer { VocabularySize = 5 + 256 + 12, SpecialTokens = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"] }.Train(texts, _folder.FullName);
-            IEnumerable<string> learnt = File.ReadLines(Path.Combine(_folder.FullName, "merges.txt")).Skip(1);
-            return learnt.SequenceEqual(NaiveMerges(texts, 12, 2));
-        }).QuickCheckThrowOnFailure();
+        Gen<List<string>> gen = Gen.Elements("ab", "abc", "aa", "aaaa", "cab ", " ", "é", "b a", "abab")
+            .ListOf(30)
+            .Select(parts => string.Concat(parts))
+            .ListOf(5);
+        Prop.ForAll(
+                Arb.From(gen),
+                texts =>
+                {
+                    new ByteLevelBpeTrainer
+                    {
+                        VocabularySize = 5 + 256 + 12,
+                        SpecialTokens = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"],
+                    }.Train(texts, _folder.FullName);
+                    IEnumerable<string> learnt = File.ReadLines(Path.Combine(_folder.FullName, "merges.txt")).Skip(1);
+                    return learnt.SequenceEqual(NaiveMerges(texts, 12, 2));
+                }
+            )
+            .QuickCheckThrowOnFailure();
     }
 
     [Fact]
-    public void Whole_words_become_single_tokens_within_the_size()
+    public void WholeWordsBecomeSingleTokensWithinTheSize()
     {
         string[] words = ["great", "terrible", "Maybe", "naïve"];
-        string[] texts = Enumerable.Range(0, 50).Select(i => $"the cat number {i} sat on the mat and ate the grated terrier maybe {i * i}").ToArray();
+        string[] texts = Enumerable
+            .Range(0, 50)
+            .Select(i => $"the cat number {i} sat on the mat and ate the grated terrier maybe {i * i}")
+            .ToArray();
         CheckpointTokenizer tokenizer = Train(new ByteLevelBpeTrainer { VocabularySize = 320, WholeWords = words }, texts);
         Assert.True(tokenizer.VocabularySize <= 320);
         foreach (string word in words)
@@ -53,16 +67,18 @@ public sealed class ByteLevelBpeTrainerTests : IDisposable
     }
 
     [Fact]
-    public void A_vocabulary_without_room_is_refused()
+    public void AVocabularyWithoutRoomIsRefused()
     {
         Assert.Throws<InvalidOperationException>(() => Train(new ByteLevelBpeTrainer { VocabularySize = 200 }, "text"));
-        Assert.Throws<InvalidOperationException>(() => Train(new ByteLevelBpeTrainer { VocabularySize = 262, WholeWords = ["terrible"] }, "text"));
+        Assert.Throws<InvalidOperationException>(() =>
+            Train(new ByteLevelBpeTrainer { VocabularySize = 262, WholeWords = ["terrible"] }, "text")
+        );
         Assert.Throws<InvalidOperationException>(() => Train(new ByteLevelBpeTrainer { WholeWords = ["two words"] }, "text"));
         Assert.False(File.Exists(Path.Combine(_folder.FullName, "vocab.json")));
     }
 
     [Fact]
-    public void Same_texts_same_files()
+    public void SameTextsSameFiles()
     {
         string[] texts = ["a rose is a rose is a rose", "abc abd abe"];
         Train(new ByteLevelBpeTrainer(), texts);
@@ -82,13 +98,21 @@ public sealed class ByteLevelBpeTrainerTests : IDisposable
     {
         string[] alphabet = Alphabet();
         var ids = alphabet.Select((token, id) => (token, id)).ToDictionary(entry => entry.token, entry => entry.id);
-        var words = texts.SelectMany(Words).Select(word => System.Text.Encoding.UTF8.GetBytes(word).Select(b => alphabet[b]).ToList()).ToList();
+        var words = texts
+            .SelectMany(Words)
+            .Select(word => System.Text.Encoding.UTF8.GetBytes(word).Select(b => alphabet[b]).ToList())
+            .ToList();
         var merges = new List<string>();
         while (ids.Count < 256 + count)
         {
-            ((string First, string Second) Pair, int Count) best = words.SelectMany(word => word.Zip(word.Skip(1))).GroupBy(pair => pair)
+            ((string First, string Second) Pair, int Count) best = words
+                .SelectMany(word => word.Zip(word.Skip(1)))
+                .GroupBy(pair => pair)
                 .Select(group => (Pair: group.Key, Count: group.Count()))
-                .OrderByDescending(entry => entry.Count).ThenBy(entry => ids[entry.Pair.First]).ThenBy(entry => ids[entry.Pair.Second]).FirstOrDefault();
+                .OrderByDescending(entry => entry.Count)
+                .ThenBy(entry => ids[entry.Pair.First])
+                .ThenBy(entry => ids[entry.Pair.Second])
+                .FirstOrDefault();
             if (best.Count < minFrequency)
             {
                 break;
@@ -118,6 +142,11 @@ public sealed class ByteLevelBpeTrainerTests : IDisposable
     private static string[] Alphabet()
     {
         int next = 0x100;
-        return [.. Enumerable.Range(0, 256).Select(b => ((char)(b is (>= 33 and <= 126) or (>= 161 and <= 172) or >= 174 ? b : next++)).ToString())];
+        return
+        [
+            .. Enumerable
+                .Range(0, 256)
+                .Select(b => ((char)(b is (>= 33 and <= 126) or (>= 161 and <= 172) or >= 174 ? b : next++)).ToString()),
+        ];
     }
 }

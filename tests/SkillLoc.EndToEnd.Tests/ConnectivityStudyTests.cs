@@ -37,7 +37,7 @@ public sealed class ConnectivityStudyTests : IDisposable
     public void Dispose() => _folder.Delete(recursive: true);
 
     [Fact]
-    public void A_study_that_stopped_goes_on_to_the_same_results()
+    public void AStudyThatStoppedGoesOnToTheSameResults()
     {
         long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         StudyPlan plan = Plan();
@@ -75,8 +75,11 @@ public sealed class ConnectivityStudyTests : IDisposable
         IsWhatTheModelsDo(plan, whole);
 
         // Other rows to judge by are another measurement of the same ends.
-        Assert.Contains("fingerprint", Assert.Throws<InvalidDataException>(
-            () => new Study(plan with { TestRows = 5 }, PathOf("out")).Run()).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "fingerprint",
+            Assert.Throws<InvalidDataException>(() => new Study(plan with { TestRows = 5 }, PathOf("out")).Run()).Message,
+            StringComparison.Ordinal
+        );
         Directory.GetFiles(PathOf("out"), "*.json").ToList().ForEach(File.Delete);
         int count = Parts("ends").Length;
         new Study((plan with { TestRows = 5 }).Only(["seeds"]), PathOf("out")).Run();
@@ -84,23 +87,35 @@ public sealed class ConnectivityStudyTests : IDisposable
     }
 
     [Fact]
-    public void A_T5_answers_along_the_path()
+    public void AT5AnswersAlongThePath()
     {
-        StudyPlan plan = Plan("""
+        StudyPlan plan = Plan(
+            """
             {
               "name": "seeds", "methods": ["full", "adapter"], "both": { "task": "Films" },
               "pairs": [{ "name": "one and two", "first": { "seed": 1 }, "second": { "seed": 2 } }]
             }
-            """);
+            """
+        );
         plan = plan with
         {
             Checkpoint = Oracles.PathOf("tiny-t5"),
-            Tasks = [plan.Tasks[0] with { Task = "glue-sst2", Words = new Dictionary<string, string> { ["0"] = "bad", ["1"] = "good" } }],
+            Tasks =
+            [
+                plan.Tasks[0] with
+                {
+                    Task = "glue-sst2",
+                    Words = new Dictionary<string, string> { ["0"] = "bad", ["1"] = "good" },
+                },
+            ],
             Training = plan.Training with { Optimizer = SkillLoc.Trainers.OptimizerKind.Adafactor },
         };
         StudyResult result = new Study(plan, PathOf("t5")).Run();
         Assert.Equal(2 + 2, result.Paths.Count);
-        Assert.All(result.Paths.SelectMany(path => path.Points), point => Assert.True(point.Loss > 0 && point.Metric is >= 0 and <= 1, $"{point}"));
+        Assert.All(
+            result.Paths.SelectMany(path => path.Points),
+            point => Assert.True(point.Loss > 0 && point.Metric is >= 0 and <= 1, $"{point}")
+        );
     }
 
     [Theory]
@@ -109,47 +124,77 @@ public sealed class ConnectivityStudyTests : IDisposable
     [InlineData("\"both\": { \"task\": \"Films\" }, \"bases\": [7]", "7 steps of pre-training")]
     [InlineData("\"both\": { \"task\": \"Films\", \"colour\": 1 }", "colour")]
     [InlineData("\"both\": { \"task\": \"Films\" }, \"points\": 1", "2 points or more")]
-    public void Plans_that_make_no_sense_are_refused(string part, string complaint)
+    public void PlansThatMakeNoSenseAreRefused(string part, string complaint)
     {
-        InvalidDataException error = Assert.Throws<InvalidDataException>(() => Plan($$"""{ "name": "a", "methods": ["full"], "pairs": [{ "name": "b" }], {{part}} }"""));
+        InvalidDataException error = Assert.Throws<InvalidDataException>(() =>
+            Plan($$"""{ "name": "a", "methods": ["full"], "pairs": [{ "name": "b" }], {{part}} }""")
+        );
         Assert.Contains("plan.json", error.Message, StringComparison.Ordinal);
         Assert.Contains(complaint, error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
-    public void Experiments_are_found_by_name()
+    public void ExperimentsAreFoundByName()
     {
         Assert.Equal(["boundary", "grown"], Plan().Only(["grown", "boundary"]).Experiments.Select(each => each.Name));
-        Assert.Contains("'seeds', 'boundary', 'grown'", Assert.Throws<ArgumentException>(() => Plan().Only(["seed"])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "'seeds', 'boundary', 'grown'",
+            Assert.Throws<ArgumentException>(() => Plan().Only(["seed"])).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
-    public void The_report_tells_barriers_and_boundaries()
+    public void TheReportTellsBarriersAndBoundaries()
     {
         // Halfway between 0.9 and 0.8 lies 0.85, between 0.2 and 0.4 0.3.
-        PathResult films = Line("Films", (0.2, 0.9), (0.8, 0.7), (0.4, 0.8)), moods = Line("Moods", (1, 0.1), (1, 0.79), (1, 0.8));
-        PathResult easy = Line("Films", (0.2, 0.9), (0.2, 0.89), (0.2, 0.5)) with { Pair = "easy" }, gone = Line("Moods", (1, 0.1), (1, 0.2), (1, 0.8)) with { Pair = "easy" };
+        PathResult films = Line("Films", (0.2, 0.9), (0.8, 0.7), (0.4, 0.8)),
+            moods = Line("Moods", (1, 0.1), (1, 0.79), (1, 0.8));
+        PathResult easy = Line("Films", (0.2, 0.9), (0.2, 0.89), (0.2, 0.5)) with { Pair = "easy" },
+            gone = Line("Moods", (1, 0.1), (1, 0.2), (1, 0.8)) with { Pair = "easy" };
         PathResult near = easy with { Task = "Moods", Points = [.. moods.Points] };
-        string text = new Report(Plan(), new([films, moods, easy, gone, films with { IsCurve = true, Points = moods.Points }], [], [], [])).Markdown();
+        string text = new Report(
+            Plan(),
+            new([films, moods, easy, gone, films with { IsCurve = true, Points = moods.Points }], [], [], [])
+        ).Markdown();
 
-        Assert.Contains("| full | both | Films | 90.0 % | 80.0 % | 80.0 % | 70.0 % | 15.0 | 0.500 | no | 75.0 % | 3.00 (0.5000; 0.25) | █▁▅ |", text, StringComparison.Ordinal);
+        Assert.Contains(
+            "| full | both | Films | 90.0 % | 80.0 % | 80.0 % | 70.0 % | 15.0 | 0.500 | no | 75.0 % | 3.00 (0.5000; 0.25) | █▁▅ |",
+            text,
+            StringComparison.Ordinal
+        );
         Assert.Contains("| full | easy | Films | 90.0 % | 50.0 % | 76.3 % | 50.0 % | 0.0 | 0.000 | yes |", text, StringComparison.Ordinal);
-        Assert.Contains("full, both: Films stays within 2.0 points of its end up to x = 0, Moods from x = 0.5 on: there is a gap of 0.5 between them.", text, StringComparison.Ordinal);
-        Assert.Contains("full, easy: Films stays within 2.0 points of its end up to x = 0.5, Moods from x = 1 on: there is a gap of 0.5", text, StringComparison.Ordinal);
+        Assert.Contains(
+            "full, both: Films stays within 2.0 points of its end up to x = 0, Moods from x = 0.5 on: there is a gap of 0.5 between them.",
+            text,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "full, easy: Films stays within 2.0 points of its end up to x = 0.5, Moods from x = 1 on: there is a gap of 0.5",
+            text,
+            StringComparison.Ordinal
+        );
         Assert.Contains("both do from 0.5 to 0.5.", new Report(Plan(), new([easy, near], [], [], [])).Markdown(), StringComparison.Ordinal);
-        Assert.Contains("| full | boundary | both | Films | 70.0 % | 10.0 % | 15.0 | 0.0 | 0.500 | 0.000 | yes |", text, StringComparison.Ordinal);
-
+        Assert.Contains(
+            "| full | boundary | both | Films | 70.0 % | 10.0 % | 15.0 | 0.0 | 0.500 | 0.000 | yes |",
+            text,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
-    public void Pictures_show_every_path_in_both_panels()
+    public void PicturesShowEveryPathInBothPanels()
     {
-        PathResult films = Line("Films", (0.2, 0.9), (0.8, 0.7), (0.4, 0.8)), moods = Line("Moods", (1, 0.1), (1, 0.79), (1, 0.8)) with { Method = "a < b & c" };
+        PathResult films = Line("Films", (0.2, 0.9), (0.8, 0.7), (0.4, 0.8)),
+            moods = Line("Moods", (1, 0.1), (1, 0.79), (1, 0.8)) with { Method = "a < b & c" };
         var picture = XElement.Parse(PathPlot.Svg([films, moods]));
         XElement[] shapes = [.. picture.Descendants()];
 
         // White covers the whole picture last among what covers it.
-        XElement[] covers = [.. shapes.Where(each => each.Name.LocalName == "rect" && Attribute(each, "width") == Attribute(picture, "width"))];
+        XElement[] covers =
+        [
+            .. shapes.Where(each => each.Name.LocalName == "rect" && Attribute(each, "width") == Attribute(picture, "width")),
+        ];
         Assert.Equal("white", Attribute(covers[^1], "fill"));
 
         // A line for each path in each panel and in the legend; ScottPlot's first colours that are not black or grey are the second path's.
@@ -163,7 +208,11 @@ public sealed class ConnectivityStudyTests : IDisposable
 
         // Curves are dashed: their lines are cut into pieces.
         XElement[] curve = [.. XElement.Parse(PathPlot.Svg([films, moods with { IsCurve = true }])).Descendants()];
-        Assert.True(curve.Where(each => Attribute(each, "fill") == "#E69F00" || Attribute(each, "stroke") == "#E69F00").Sum(each => Attribute(each, "d")!.Count(letter => letter == 'M')) > 12);
+        Assert.True(
+            curve
+                .Where(each => Attribute(each, "fill") == "#E69F00" || Attribute(each, "stroke") == "#E69F00")
+                .Sum(each => Attribute(each, "d")!.Count(letter => letter == 'M')) > 12
+        );
 
         string letters = string.Concat(shapes.Where(each => each.Name.LocalName == "text").Select(each => each.Value.Trim()));
         Assert.Equal(PathPlot.HasLetters, letters.Contains("a < b & c: both, on Moods", StringComparison.Ordinal));
@@ -172,19 +221,43 @@ public sealed class ConnectivityStudyTests : IDisposable
         static string? Attribute(XElement element, string name) => element.Attribute(name)?.Value;
 
         static double[] Numbers(string path) =>
-            [.. path.Split(['M', 'L', ' '], StringSplitOptions.RemoveEmptyEntries).Select(number => double.Parse(number, CultureInfo.InvariantCulture))];
+            [
+                .. path.Split(['M', 'L', ' '], StringSplitOptions.RemoveEmptyEntries)
+                    .Select(number => double.Parse(number, CultureInfo.InvariantCulture)),
+            ];
     }
 
-    private static PathResult Line(string task, params (double Loss, double Metric)[] points) => new(
-        "boundary", "full", "both", task, false,
-        [
-            .. points.Select((point, i) => new InterpolationPoint
-            {
-                Set = "Test", X = (double)i / (points.Length - 1), Loss = point.Loss, Metric = point.Metric, Accuracy = 0, ExpectedCalibrationError = 0,
-                BrierScore = 0, AgreementWithFirst = 0.75, AgreementWithSecond = 0, Right = 0, Learnt = 0, Forgotten = 0,
-            }),
-        ],
-        3, 0.5, 0.25);
+    private static PathResult Line(string task, params (double Loss, double Metric)[] points) =>
+        new(
+            "boundary",
+            "full",
+            "both",
+            task,
+            false,
+            [
+                .. points.Select(
+                    (point, i) =>
+                        new InterpolationPoint
+                        {
+                            Set = "Test",
+                            X = (double)i / (points.Length - 1),
+                            Loss = point.Loss,
+                            Metric = point.Metric,
+                            Accuracy = 0,
+                            ExpectedCalibrationError = 0,
+                            BrierScore = 0,
+                            AgreementWithFirst = 0.75,
+                            AgreementWithSecond = 0,
+                            Right = 0,
+                            Learnt = 0,
+                            Forgotten = 0,
+                        }
+                ),
+            ],
+            3,
+            0.5,
+            0.25
+        );
 
     /// <summary>ML.NET's own accuracy of the ends that were kept, against the path's and the file in the layout of the paper's
     /// code.</summary>
@@ -216,20 +289,47 @@ public sealed class ConnectivityStudyTests : IDisposable
     private static string Json(object value) => JsonSerializer.Serialize(value, Named);
 
     private string[] Parts(string folder) =>
-        [.. Directory.GetFiles(PathOf("out/" + folder), "*.json").Where(path => !path.EndsWith("-rows.json", StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
+        [
+            .. Directory
+                .GetFiles(PathOf("out/" + folder), "*.json")
+                .Where(path => !path.EndsWith("-rows.json", StringComparison.Ordinal))
+                .Order(StringComparer.Ordinal),
+        ];
 
     private string PathOf(string name) => Path.Combine(_folder.FullName, name);
 
     private StudyPlan Plan(string experiments = Experiments)
     {
         string[] fillers = ["the", "was", "and", "it"];
-        AtomicFile.WriteText(PathOf("films.txt"), string.Concat(Enumerable.Range(0, 60).Select(
-            i => $"{i % 2} {fillers[i % 4]} {(i % 2 == 1 ? "film" : "man")} {fillers[i / 4 % 4]} {fillers[i / 16]}\n")));
-        AtomicFile.WriteText(PathOf("moods.txt"), string.Concat(Enumerable.Range(0, 90).Select(
-            i => $"{i % 3} {fillers[i % 4]} {(i % 3 == 0 ? "man" : "film")} {fillers[i / 4 % 4]} {fillers[i / 30]}\n")));
-        AtomicFile.WriteText(PathOf("tales.txt"), string.Concat(Enumerable.Range(0, 200).Select(
-            i => string.Join(' ', Enumerable.Range(i, 30).Select(word => $"{fillers[word % 4]} film{word % (i + 1)}")) + "\n")));
-        File.WriteAllText(PathOf("plan.json"), $$"""
+        AtomicFile.WriteText(
+            PathOf("films.txt"),
+            string.Concat(
+                Enumerable
+                    .Range(0, 60)
+                    .Select(i => $"{i % 2} {fillers[i % 4]} {(i % 2 == 1 ? "film" : "man")} {fillers[i / 4 % 4]} {fillers[i / 16]}\n")
+            )
+        );
+        AtomicFile.WriteText(
+            PathOf("moods.txt"),
+            string.Concat(
+                Enumerable
+                    .Range(0, 90)
+                    .Select(i => $"{i % 3} {fillers[i % 4]} {(i % 3 == 0 ? "man" : "film")} {fillers[i / 4 % 4]} {fillers[i / 30]}\n")
+            )
+        );
+        AtomicFile.WriteText(
+            PathOf("tales.txt"),
+            string.Concat(
+                Enumerable
+                    .Range(0, 200)
+                    .Select(i =>
+                        string.Join(' ', Enumerable.Range(i, 30).Select(word => $"{fillers[word % 4]} film{word % (i + 1)}")) + "\n"
+                    )
+            )
+        );
+        File.WriteAllText(
+            PathOf("plan.json"),
+            $$"""
             {
               "checkpoint": {{JsonSerializer.Serialize(Oracles.PathOf("tiny-roberta"))}},
               "data": {{JsonSerializer.Serialize(_folder.FullName)}},
@@ -250,7 +350,8 @@ public sealed class ConnectivityStudyTests : IDisposable
                 { "name": "Moods", "task": "sst-2", "words": { "0": "bad", "1": "it", "2": "good" }, "sources": [{ "path": "moods.txt", "format": { "layout": "label_first" } }] }
               ]
             }
-            """);
+            """
+        );
         return StudyPlan.Load(PathOf("plan.json"));
     }
 }

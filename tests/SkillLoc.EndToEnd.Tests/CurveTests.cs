@@ -11,7 +11,8 @@ using static TorchSharp.torch;
 
 namespace SkillLoc.EndToEnd.Tests;
 
-/// <summary>Two models that compute the same from other weights: the line between them leads over a barrier, a trained curve round it.</summary>
+/// <summary>Two models that compute the same from other weights: the line between them leads over a barrier, a trained curve round
+/// it.</summary>
 public sealed class CurveTests
 {
     private readonly MLContext _ml = new(seed: 1);
@@ -31,29 +32,47 @@ public sealed class CurveTests
             _ => null,
         };
         IDataView data = Data();
-        using TextScoringTransformer first = _ml.SkillLoc().PromptFineTune(new PromptFineTuneTrainer.Options
-        {
-            Checkpoint = Oracles.PathOf("tiny-roberta"),
-            Task = new PromptTask("toy", PromptTemplate.Parse("*cls**sent_0*_It_was*mask*.*sep+*"), new Verbalizer([new("neg", "bad"), new("pos", "good")])),
-            Tuning = tuning,
-            LearningRate = tuning is null ? 2e-3 : 1e-2,
-            MaxSteps = 100,
-            Dropout = 0,
-            Seed = 0,
-        }).Fit(data);
+        using TextScoringTransformer first = _ml.SkillLoc()
+            .PromptFineTune(
+                new PromptFineTuneTrainer.Options
+                {
+                    Checkpoint = Oracles.PathOf("tiny-roberta"),
+                    Task = new PromptTask(
+                        "toy",
+                        PromptTemplate.Parse("*cls**sent_0*_It_was*mask*.*sep+*"),
+                        new Verbalizer([new("neg", "bad"), new("pos", "good")])
+                    ),
+                    Tuning = tuning,
+                    LearningRate = tuning is null ? 2e-3 : 1e-2,
+                    MaxSteps = 100,
+                    Dropout = 0,
+                    Seed = 0,
+                }
+            )
+            .Fit(data);
         using var second = new TextScoringTransformer(Twin(first.Classifier), first.Columns);
-        var options = new CheckpointInterpolationEvaluator.Options { First = first, Second = second, Training = data, NumberOfPoints = 11 };
-        InterpolationSet line = _ml.SkillLoc().Connectivity.EvaluateInterpolation(options).Sets[0];
-        Assert.Equal(line.Points[0].Loss, line.Points[10].Loss, 1e-5);
-        using ParameterPath path = _ml.SkillLoc().Connectivity.FindCurve(new CurveTrainer.Options
+        var options = new CheckpointInterpolationEvaluator.Options
         {
             First = first,
             Second = second,
-            LearningRate = 1e-2,
-            MaxSteps = 150,
-            Dropout = 0,
-            Seed = 0,
-        }).Fit(data);
+            Training = data,
+            NumberOfPoints = 11,
+        };
+        InterpolationSet line = _ml.SkillLoc().Connectivity.EvaluateInterpolation(options).Sets[0];
+        Assert.Equal(line.Points[0].Loss, line.Points[10].Loss, 1e-5);
+        using ParameterPath path = _ml.SkillLoc()
+            .Connectivity.FindCurve(
+                new CurveTrainer.Options
+                {
+                    First = first,
+                    Second = second,
+                    LearningRate = 1e-2,
+                    MaxSteps = 150,
+                    Dropout = 0,
+                    Seed = 0,
+                }
+            )
+            .Fit(data);
         options.Path = path;
         InterpolationSet curve = _ml.SkillLoc().Connectivity.EvaluateInterpolation(options).Sets[0];
         Assert.True(line.LossBarrier > 0.1, $"{line.LossBarrier}");
@@ -89,12 +108,17 @@ public sealed class CurveTests
     {
         var random = new Random(0);
         string[] fillers = ["the", "was", "and", "it"];
-        IDataView data = _ml.Data.LoadFromEnumerable(Enumerable.Range(0, 32).Select(i =>
-        {
-            List<string> words = [.. Enumerable.Range(0, random.Next(1, 7)).Select(_ => fillers[random.Next(fillers.Length)])];
-            words.Insert(random.Next(words.Count + 1), i % 2 == 1 ? "film" : "man");
-            return new Row { Label = i % 2 == 1 ? "pos" : "neg", Text = string.Join(' ', words) };
-        }).ToArray());
+        IDataView data = _ml.Data.LoadFromEnumerable(
+            Enumerable
+                .Range(0, 32)
+                .Select(i =>
+                {
+                    List<string> words = [.. Enumerable.Range(0, random.Next(1, 7)).Select(_ => fillers[random.Next(fillers.Length)])];
+                    words.Insert(random.Next(words.Count + 1), i % 2 == 1 ? "film" : "man");
+                    return new Row { Label = i % 2 == 1 ? "pos" : "neg", Text = string.Join(' ', words) };
+                })
+                .ToArray()
+        );
         return _ml.Transforms.Conversion.MapValueToKey("Label").Fit(data).Transform(data);
     }
 

@@ -16,13 +16,32 @@ public sealed class DocumentationTests
     private static readonly string Root = Path.GetFullPath(Oracles.PathOf("..", ".."));
 
     private static readonly string[] Headings =
-        ["What it is for", "Example", "Options", "Output", "What it costs", "When not to use it", "References"];
+    [
+        "What it is for",
+        "Example",
+        "Options",
+        "Output",
+        "What it costs",
+        "When not to use it",
+        "References",
+    ];
 
     private static readonly Assembly[] Assemblies =
-        [typeof(TuningOptions).Assembly, typeof(TextScoringTransformer).Assembly, typeof(PromptFineTuneTrainer).Assembly, typeof(CalibrationMetrics).Assembly];
+    [
+        typeof(TuningOptions).Assembly,
+        typeof(TextScoringTransformer).Assembly,
+        typeof(PromptFineTuneTrainer).Assembly,
+        typeof(CalibrationMetrics).Assembly,
+    ];
 
     public static TheoryData<string> Pages =>
-        [.. Directory.GetFiles(Path.Join(Root, "docs", "components"), "*.md").Select(path => Path.GetFileName(path)).Where(name => name != "README.md").Order()];
+        [
+            .. Directory
+                .GetFiles(Path.Join(Root, "docs", "components"), "*.md")
+                .Select(path => Path.GetFileName(path))
+                .Where(name => name != "README.md")
+                .Order(),
+        ];
 
     [Theory]
     [MemberData(nameof(Pages))]
@@ -52,8 +71,14 @@ public sealed class DocumentationTests
                 .ToDictionary(row => row.Groups[1].Value, row => row.Groups[2].Value.Replace("\\|", "|"));
 
             Assert.Equal(options.Keys.Order(), documented.Keys.Order());
-            Assert.All(documented, row => Assert.True(
-                Same(options[row.Key], row.Value), $"{name}.{row.Key} is {Text(options[row.Key])} by default, and {page} says {row.Value}."));
+            Assert.All(
+                documented,
+                row =>
+                    Assert.True(
+                        Same(options[row.Key], row.Value),
+                        $"{name}.{row.Key} is {Text(options[row.Key])} by default, and {page} says {row.Value}."
+                    )
+            );
         }
     }
 
@@ -64,11 +89,16 @@ public sealed class DocumentationTests
         string pages = string.Concat(Pages.Select(page => Read(page.Data)));
         string[] methods =
         [
-            .. Assemblies.SelectMany(assembly => assembly.GetExportedTypes()).Where(type => type is { IsAbstract: true, IsSealed: true })
+            .. Assemblies
+                .SelectMany(assembly => assembly.GetExportedTypes())
+                .Where(type => type is { IsAbstract: true, IsSealed: true })
                 .SelectMany(type => type.GetMethods(BindingFlags.Public | BindingFlags.Static))
-                .Where(method => method.GetParameters().FirstOrDefault()?.ParameterType is { } first
-                    && (first == typeof(SkillLocCatalog) || first.IsSubclassOf(typeof(CatalogRoom))))
-                .Select(method => method.Name).Distinct(),
+                .Where(method =>
+                    method.GetParameters().FirstOrDefault()?.ParameterType is { } first
+                    && (first == typeof(SkillLocCatalog) || first.IsSubclassOf(typeof(CatalogRoom)))
+                )
+                .Select(method => method.Name)
+                .Distinct(),
         ];
         Assert.True(methods.Length > 30);
         Assert.All(methods, method => Assert.Contains($"`{method}`", readme, StringComparison.Ordinal));
@@ -81,11 +111,14 @@ public sealed class DocumentationTests
     {
         string methods = File.ReadAllText(Path.Join(Root, "docs", "methods.md"));
         HashSet<string> sections =
-            [.. Regex.Matches(methods, @"^## ([A-D]\.\d+) ", RegexOptions.Multiline).Select(heading => heading.Groups[1].Value)];
+        [
+            .. Regex.Matches(methods, @"^## ([A-D]\.\d+) ", RegexOptions.Multiline).Select(heading => heading.Groups[1].Value),
+        ];
         string[] folders = ["src", "tests", "examples", "benchmarks", "docs"];
         (string File, string Text)[] sources =
         [
-            .. folders.SelectMany(folder => Directory.EnumerateFiles(Path.Join(Root, folder), "*.*", SearchOption.AllDirectories))
+            .. folders
+                .SelectMany(folder => Directory.EnumerateFiles(Path.Join(Root, folder), "*.*", SearchOption.AllDirectories))
                 .Where(file => Path.GetExtension(file) is ".cs" or ".md" && !Regex.IsMatch(file, @"[\\/](bin|obj)[\\/]"))
                 .Where(file => Path.GetFileName(file) is not ("methods.md" or "DocumentationTests.cs"))
                 .Select(file => (Path.GetRelativePath(Root, file), Regex.Replace(File.ReadAllText(file), @"\s*\n\s*(///? ?)?", " "))),
@@ -93,26 +126,41 @@ public sealed class DocumentationTests
         (string File, string Label)[] cited =
         [
             .. from source in sources
-               from Match citation in Regex.Matches(source.Text, @"methods(?:\.md)?,\s(?:[A-D]\.\d+(?:, | to )?)+")
-               from Match label in Regex.Matches(citation.Value, @"[A-D]\.\d+")
-               select (source.File, label.Value),
+            from Match citation in Regex.Matches(source.Text, @"methods(?:\.md)?,\s(?:[A-D]\.\d+(?:, | to )?)+")
+            from Match label in Regex.Matches(citation.Value, @"[A-D]\.\d+")
+            select (source.File, label.Value),
         ];
 
         Assert.True(sections.Count > 30);
         Assert.True(cited.Length > 100);
-        Assert.All(cited, citation => Assert.True(
-            sections.Contains(citation.Label), $"{citation.File} cites {citation.Label}, which docs/methods.md lacks."));
-        Assert.All(sources, source => Assert.False(
-            Regex.IsMatch(source.Text, @"\bdecisions? \d|\b(grafting|neurons|connectivity|reference),? [A-D]\.\d|\bthe specification\b"),
-            $"{source.File} cites something else than docs/methods.md."));
+        Assert.All(
+            cited,
+            citation =>
+                Assert.True(sections.Contains(citation.Label), $"{citation.File} cites {citation.Label}, which docs/methods.md lacks.")
+        );
+        Assert.All(
+            sources,
+            source =>
+                Assert.False(
+                    Regex.IsMatch(
+                        source.Text,
+                        @"\bdecisions? \d|\b(grafting|neurons|connectivity|reference),? [A-D]\.\d|\bthe specification\b"
+                    ),
+                    $"{source.File} cites something else than docs/methods.md."
+                )
+        );
     }
 
     [Fact]
-    public void LinksLeadSomewhere() => Assert.All(
-        Directory.GetFiles(Path.Join(Root, "docs"), "*.md", SearchOption.AllDirectories).Append(Path.Join(Root, "README.md")),
-        file => Assert.All(
-            Regex.Matches(File.ReadAllText(file), @"\]\((?!https?:|#)([^)#]+)").Select(link => link.Groups[1].Value),
-            link => Assert.True(Path.Exists(Path.Join(Path.GetDirectoryName(file), link)), $"{file} leads to {link}")));
+    public void LinksLeadSomewhere() =>
+        Assert.All(
+            Directory.GetFiles(Path.Join(Root, "docs"), "*.md", SearchOption.AllDirectories).Append(Path.Join(Root, "README.md")),
+            file =>
+                Assert.All(
+                    Regex.Matches(File.ReadAllText(file), @"\]\((?!https?:|#)([^)#]+)").Select(link => link.Groups[1].Value),
+                    link => Assert.True(Path.Exists(Path.Join(Path.GetDirectoryName(file), link)), $"{file} leads to {link}")
+                )
+        );
 
     private static string Read(string page) => File.ReadAllText(Path.Join(Root, "docs", "components", page));
 
@@ -124,22 +172,26 @@ public sealed class DocumentationTests
         FieldInfo[] fields = type.GetFields(BindingFlags.Public | BindingFlags.Instance);
         return fields.Length > 0
             ? fields.ToDictionary(field => field.Name, field => field.GetValue(defaults))
-            : type.GetProperties().Where(property => property.CanWrite).ToDictionary(property => property.Name, property => property.GetValue(defaults));
+            : type.GetProperties()
+                .Where(property => property.CanWrite)
+                .ToDictionary(property => property.Name, property => property.GetValue(defaults));
     }
 
-    private static bool Same(object? value, string documented) => value is double number
-        ? double.TryParse(documented, CultureInfo.InvariantCulture, out double other) && number == other
-        : Text(value) == documented;
+    private static bool Same(object? value, string documented) =>
+        value is double number
+            ? double.TryParse(documented, CultureInfo.InvariantCulture, out double other) && number == other
+            : Text(value) == documented;
 
-    private static string Text(object? value) => value switch
-    {
-        null => "null",
-        string text => $"\"{text}\"",
-        bool flag => flag ? "true" : "false",
-        CancellationToken => "none",
-        Enum choice => choice.ToString().Replace(", ", " | "),
-        IEnumerable list => $"[{string.Join(", ", list.Cast<object?>().Select(Text))}]",
-        IFormattable number => number.ToString(null, CultureInfo.InvariantCulture),
-        _ => "new()",
-    };
+    private static string Text(object? value) =>
+        value switch
+        {
+            null => "null",
+            string text => $"\"{text}\"",
+            bool flag => flag ? "true" : "false",
+            CancellationToken => "none",
+            Enum choice => choice.ToString().Replace(", ", " | "),
+            IEnumerable list => $"[{string.Join(", ", list.Cast<object?>().Select(Text))}]",
+            IFormattable number => number.ToString(null, CultureInfo.InvariantCulture),
+            _ => "new()",
+        };
 }

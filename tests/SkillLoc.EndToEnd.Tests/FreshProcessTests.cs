@@ -20,29 +20,42 @@ public sealed class FreshProcessTests : IDisposable
     public void FineTunedAndGraftedModelsPredictInANewProcess()
     {
         string[] texts = ["it was a good film", "the man was bad", "I can't believe it's 12:45 already..."];
-        IDataView data = _ml.Data.LoadFromEnumerable(texts.Select((text, i) => new Row { Label = i % 2 == 0 ? "pos" : "neg", Text = text }));
+        IDataView data = _ml.Data.LoadFromEnumerable(
+            texts.Select((text, i) => new Row { Label = i % 2 == 0 ? "pos" : "neg", Text = text })
+        );
         var task = new PromptTask(
-            "toy", PromptTemplate.Parse("*cls**sent_0*_It_was*mask*.*sep+*"), new Verbalizer([new("neg", "bad"), new("pos", "good")]));
-        using TransformerChain<KeyToValueMappingTransformer> model = _ml.Transforms.Conversion.MapValueToKey("Label")
-            .Append(_ml.SkillLoc().PromptFineTune(new PromptFineTuneTrainer.Options
-            {
-                Checkpoint = Oracles.PathOf("tiny-roberta"),
-                Task = task,
-                LearningRate = 1e-3,
-                MaxSteps = 3,
-                OutputFolder = Path.Join(_folder, "tuned"),
-            }))
+            "toy",
+            PromptTemplate.Parse("*cls**sent_0*_It_was*mask*.*sep+*"),
+            new Verbalizer([new("neg", "bad"), new("pos", "good")])
+        );
+        using TransformerChain<KeyToValueMappingTransformer> model = _ml
+            .Transforms.Conversion.MapValueToKey("Label")
+            .Append(
+                _ml.SkillLoc()
+                    .PromptFineTune(
+                        new PromptFineTuneTrainer.Options
+                        {
+                            Checkpoint = Oracles.PathOf("tiny-roberta"),
+                            Task = task,
+                            LearningRate = 1e-3,
+                            MaxSteps = 3,
+                            OutputFolder = Path.Join(_folder, "tuned"),
+                        }
+                    )
+            )
             .Append(_ml.Transforms.Conversion.MapKeyToValue("PredictedLabel"))
             .Fit(data);
         TextScoringTransformer tuned = model.OfType<TextScoringTransformer>().Single();
-        TransformerChain<KeyToValueMappingTransformer> grafted = _ml.Transforms.Conversion.MapValueToKey("Label")
+        TransformerChain<KeyToValueMappingTransformer> grafted = _ml
+            .Transforms.Conversion.MapValueToKey("Label")
             .Append(_ml.SkillLoc().GraftMask(tuned, sparsity: 1e-2, epochs: 1))
             .Append(_ml.Transforms.Conversion.MapKeyToValue("PredictedLabel"))
             .Fit(data);
 
         Compare(model, data, texts, Path.Join(_folder, "tuned.zip"));
         Compare(grafted, data, texts, Path.Join(_folder, "grafted.zip"));
-        string whole = Path.Join(_folder, "whole.zip"), cache = Path.Join(_folder, "cache");
+        string whole = Path.Join(_folder, "whole.zip"),
+            cache = Path.Join(_folder, "cache");
         _ml.SkillLoc().SaveModel(model, data.Schema, whole);
 
         // Without its checkpoint folder the model says what it needs.
@@ -74,8 +87,7 @@ public sealed class FreshProcessTests : IDisposable
         {
             Prediction here = engine.Predict(new Row { Text = texts[i] });
             Assert.Equal(here.PredictedLabel, lines[i][0]);
-            Assert.All(
-                here.Score.Zip(lines[i][1].Split(' ')), pair => Assert.Equal(pair.First, float.Parse(pair.Second), 1e-4f));
+            Assert.All(here.Score.Zip(lines[i][1].Split(' ')), pair => Assert.Equal(pair.First, float.Parse(pair.Second), 1e-4f));
         }
     }
 

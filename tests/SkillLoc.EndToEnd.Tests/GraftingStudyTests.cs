@@ -13,14 +13,15 @@ public sealed class GraftingStudyTests : IDisposable
     public void Dispose() => _folder.Delete(recursive: true);
 
     [Fact]
-    public void A_study_measures_every_method_and_goes_on_where_it_stopped()
+    public void AStudyMeasuresEveryMethodAndGoesOnWhereItStopped()
     {
         long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         StudyPlan plan = Plan();
         IReadOnlyList<Measurement> first = new Study(plan, PathOf("out")).Run();
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
 
-        // Two tasks; pre-trained, fine-tuned, BitFit, LoRA; graft, grown, top movement, lottery ticket and 5 random draws at two sparsities;
+        // Two tasks; pre-trained, fine-tuned, BitFit, LoRA; graft, grown, top movement, lottery ticket and 5 random draws at two
+        // sparsities;
         // all biases; three layers.
         Assert.Equal(2 * (4 + (2 * (4 + 5)) + 1 + 3), first.Count);
         Assert.All(first, each => Assert.InRange(each.Accuracy, 0, 1));
@@ -28,7 +29,10 @@ public sealed class GraftingStudyTests : IDisposable
         Measurement tuned = Of(first, "fine-tuned");
         Assert.True(tuned.Accuracy > 0.8, $"{tuned.Accuracy}");
         Assert.Equal((1, 56880), (tuned.Agreement, tuned.Changed));
-        Assert.All(first.Where(each => each is { Method: "graft" or "top movement" or "random mask", Sparsity: 0.01 }), each => Assert.InRange(each.Changed, 0, 568));
+        Assert.All(
+            first.Where(each => each is { Method: "graft" or "top movement" or "random mask", Sparsity: 0.01 }),
+            each => Assert.InRange(each.Changed, 0, 568)
+        );
         Assert.Equal(3 * ((4 * 48 * 48) + (2 * 48 * 96) + (5 * 48) + 96 + (4 * 48)), 3 * Of(first, "layer 1 whole").Changed);
 
         // One part is lost: the other is taken as it is, and the lost one comes out the same.
@@ -38,7 +42,8 @@ public sealed class GraftingStudyTests : IDisposable
         Assert.Equal(written, File.GetLastWriteTimeUtc(PathOf("out/Films-8-3.json")));
         Assert.Equal(
             first.Select(each => (each.Method, each.Sparsity, each.Accuracy, each.CalibrationError)),
-            again.Select(each => (each.Method, each.Sparsity, each.Accuracy, each.CalibrationError)));
+            again.Select(each => (each.Method, each.Sparsity, each.Accuracy, each.CalibrationError))
+        );
         Assert.Empty(Directory.GetDirectories(PathOf("out"), "*.state"));
 
         var report = new Report(plan, again);
@@ -47,12 +52,15 @@ public sealed class GraftingStudyTests : IDisposable
         Assert.Contains("| fine-tuned | 56,880 (100.000 %) | 100.0 % | 2 of 2 | 100.0 % |", report.Markdown(), StringComparison.Ordinal);
         Assert.Equal(1 + first.Count + first.Sum(each => each.Others.Count), File.ReadAllLines(PathOf("out/results.csv")).Length);
 
-        Assert.Contains("fingerprint", Assert.Throws<InvalidDataException>(
-            () => new Study(plan with { Masks = new() { Epochs = 3 } }, PathOf("out")).Run()).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "fingerprint",
+            Assert.Throws<InvalidDataException>(() => new Study(plan with { Masks = new() { Epochs = 3 } }, PathOf("out")).Run()).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
-    public async Task What_was_trained_before_a_stop_is_not_trained_again()
+    public async Task WhatWasTrainedBeforeAStopIsNotTrainedAgain()
     {
         StudyPlan plan = Plan() with { Tasks = [Plan().Tasks[1]] };
         IReadOnlyList<Measurement> whole = new Study(plan, PathOf("whole")).Run();
@@ -83,17 +91,24 @@ public sealed class GraftingStudyTests : IDisposable
         Assert.Equal(Numbers(whole.Single(each => each.Method == "BitFit")), Numbers(resumed.Single(each => each.Method == "LoRA")));
         Assert.Empty(Directory.GetDirectories(PathOf("out")));
 
-        string[] Models() => !Directory.Exists(PathOf("out/Men-6-3.state"))
-            ? []
-            : [.. Directory.GetDirectories(PathOf("out/Men-6-3.state"), "* model", SearchOption.AllDirectories).Order(StringComparer.Ordinal)];
+        string[] Models() =>
+            !Directory.Exists(PathOf("out/Men-6-3.state"))
+                ? []
+                :
+                [
+                    .. Directory
+                        .GetDirectories(PathOf("out/Men-6-3.state"), "* model", SearchOption.AllDirectories)
+                        .Order(StringComparer.Ordinal),
+                ];
 
         static bool IsOther(Measurement each) => each.Method != "LoRA";
 
-        static (double?, double, double, double) Numbers(Measurement each) => (each.Sparsity, each.Accuracy, each.CalibrationError, each.Agreement);
+        static (double?, double, double, double) Numbers(Measurement each) =>
+            (each.Sparsity, each.Accuracy, each.CalibrationError, each.Agreement);
     }
 
     [Fact]
-    public void What_cannot_be_drawn_is_told_before_anything_is_measured()
+    public void WhatCannotBeDrawnIsToldBeforeAnythingIsMeasured()
     {
         InvalidDataException error = Assert.Throws<InvalidDataException>(() => new Study(Plan(shots: 99), PathOf("out")).Run());
         Assert.Contains("Films: ", error.Message, StringComparison.Ordinal);
@@ -111,9 +126,12 @@ public sealed class GraftingStudyTests : IDisposable
     [InlineData("\"seeds\": [3], \"fine_tuning\": {\"learning_rate\": \"NaN\"}", "learning_rate")]
     [InlineData("\"seeds\": [3], \"masks\": null", "masks")]
     [InlineData("\"seeds\": [3], \"task_file\": \"\\ud800\"", "task_file")]
-    public void Plans_that_make_no_sense_are_refused(string part, string complaint)
+    public void PlansThatMakeNoSenseAreRefused(string part, string complaint)
     {
-        File.WriteAllText(PathOf("bad.json"), $$"""{ "checkpoint": "x", "data": "y", "shots": [1], "tasks": [{ "name": "a", "task": "sst-2", "train": { "path": "z" } }], {{part}}{{(part.Contains("sparsities", StringComparison.Ordinal) ? "" : ", \"sparsities\": [0.1]")}} }""");
+        File.WriteAllText(
+            PathOf("bad.json"),
+            $$"""{ "checkpoint": "x", "data": "y", "shots": [1], "tasks": [{ "name": "a", "task": "sst-2", "train": { "path": "z" } }], {{part}}{{(part.Contains("sparsities", StringComparison.Ordinal) ? "" : ", \"sparsities\": [0.1]")}} }"""
+        );
         InvalidDataException error = Assert.Throws<InvalidDataException>(() => StudyPlan.Load(PathOf("bad.json")));
         Assert.Contains("bad.json", error.Message, StringComparison.Ordinal);
         Assert.Contains(complaint, error.Message, StringComparison.Ordinal);
@@ -129,14 +147,25 @@ public sealed class GraftingStudyTests : IDisposable
         string[] fillers = ["the", "was", "and", "it"];
         foreach ((string name, string first, string second) in new[] { ("films", "man", "film"), ("men", "a man", "the film") })
         {
-            AtomicFile.WriteText(PathOf(name + ".txt"), string.Concat(Enumerable.Range(0, 60).Select(
-                i => $"{i % 2} {fillers[i % 4]} {(i % 2 == 1 ? second : first)} {fillers[i / 4 % 4]} {fillers[i / 16]}\n")));
+            AtomicFile.WriteText(
+                PathOf(name + ".txt"),
+                string.Concat(
+                    Enumerable
+                        .Range(0, 60)
+                        .Select(i => $"{i % 2} {fillers[i % 4]} {(i % 2 == 1 ? second : first)} {fillers[i / 4 % 4]} {fillers[i / 16]}\n")
+                )
+            );
         }
 
-        File.WriteAllText(PathOf("tasks.json"), """
+        File.WriteAllText(
+            PathOf("tasks.json"),
+            """
             [{ "name": "toy", "template": "*cls**sent_0*_It_was*mask*.*sep+*", "mapping": { "0": "bad", "1": "good" } }]
-            """);
-        File.WriteAllText(PathOf("plan.json"), $$"""
+            """
+        );
+        File.WriteAllText(
+            PathOf("plan.json"),
+            $$"""
             {
               "checkpoint": {{System.Text.Json.JsonSerializer.Serialize(Oracles.PathOf("tiny-roberta"))}},
               "data": {{System.Text.Json.JsonSerializer.Serialize(_folder.FullName)}},
@@ -152,7 +181,8 @@ public sealed class GraftingStudyTests : IDisposable
                 { "name": "Men", "task": "toy", "shots": [6], "train": { "path": "men.txt", "format": { "layout": "label_first" } } }
               ]
             }
-            """);
+            """
+        );
         return StudyPlan.Load(PathOf("plan.json"));
     }
 }

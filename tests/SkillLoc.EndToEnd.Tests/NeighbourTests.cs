@@ -24,11 +24,11 @@ public sealed class NeighbourTests
 
     public NeighbourTests()
     {
-        IDataView texts = _ml.Data.LoadFromEnumerable(Enumerable.Range(0, 32).Select(i => new Row
-        {
-            Label = i % 2 == 0 ? "pos" : "neg",
-            Text = i % 2 == 0 ? "it was a good film" : "the man was bad",
-        }));
+        IDataView texts = _ml.Data.LoadFromEnumerable(
+            Enumerable
+                .Range(0, 32)
+                .Select(i => new Row { Label = i % 2 == 0 ? "pos" : "neg", Text = i % 2 == 0 ? "it was a good film" : "the man was bad" })
+        );
         _rows = _ml.Transforms.Conversion.MapValueToKey("Label").Fit(texts).Transform(texts);
     }
 
@@ -44,7 +44,8 @@ public sealed class NeighbourTests
         Assert.InRange(_ml.MulticlassClassification.Evaluate(scored).MacroAccuracy, 0, 1);
         Assert.All(
             neighbour.GetOutputSchema(SchemaShapeOf(_rows)).Select(column => column.Name).Except(["Label", "Text"]),
-            name => Assert.NotNull(scored.Schema.GetColumnOrNull(name)));
+            name => Assert.NotNull(scored.Schema.GetColumnOrNull(name))
+        );
     }
 
     [Fact]
@@ -65,8 +66,10 @@ public sealed class NeighbourTests
         }
         catch (InvalidOperationException error) when (error.Message.Contains("Tensor invalid", StringComparison.Ordinal))
         {
-            Assert.Skip($"Microsoft.ML.TorchSharp {Version(typeof(TextClassificationTrainer))} does not train on TorchSharp "
-                + $"{Version(typeof(torch))}: it disposes its own weights (see ItsInitialisationDisposesWeights).");
+            Assert.Skip(
+                $"Microsoft.ML.TorchSharp {Version(typeof(TextClassificationTrainer))} does not train on TorchSharp "
+                    + $"{Version(typeof(torch))}: it disposes its own weights (see ItsInitialisationDisposesWeights)."
+            );
             return;
         }
 
@@ -77,7 +80,8 @@ public sealed class NeighbourTests
     }
 
     /// <summary>
-    /// Why it does not train beside SkillLoc: 0.23.1 is built for TorchSharp 0.102.7, whose in-place initialisers gave a second tensor, which
+    /// Why it does not train beside SkillLoc: 0.23.1 is built for TorchSharp 0.102.7, whose in-place initialisers gave a second tensor,
+    /// which
     /// it disposes; those of 0.107 give the tensor itself. When this fails, the two fit again, and the documentation is to say so.
     /// </summary>
     [Fact]
@@ -86,7 +90,10 @@ public sealed class NeighbourTests
         using torch.Tensor weights = torch.zeros(2, 2);
         Assert.Same(weights, torch.nn.init.zeros_(weights));
 
-        Type initialisation = typeof(TextClassificationTrainer).Assembly.GetType("Microsoft.ML.TorchSharp.Utils.ModelUtils", throwOnError: true)!;
+        Type initialisation = typeof(TextClassificationTrainer).Assembly.GetType(
+            "Microsoft.ML.TorchSharp.Utils.ModelUtils",
+            throwOnError: true
+        )!;
         initialisation.GetMethod("InitZeros", BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic)!.Invoke(null, [weights]);
         Assert.True(weights.IsInvalid);
     }
@@ -106,18 +113,35 @@ public sealed class NeighbourTests
     private TextClassificationTrainer TextClassification() =>
         _ml.MulticlassClassification.Trainers.TextClassification(labelColumnName: "Label", sentence1ColumnName: "Text", maxEpochs: 1);
 
-    private TextScoringTransformer Tuned() => _ml.SkillLoc().PromptFineTune(new PromptFineTuneTrainer.Options
-    {
-        Checkpoint = Oracles.PathOf("tiny-roberta"),
-        Task = new PromptTask("toy", PromptTemplate.Parse("*cls**sent_0*_It_was*mask*.*sep+*"), new Verbalizer([new("neg", "bad"), new("pos", "good")])),
-        MaxSteps = 1,
-    }).Fit(_rows);
+    private TextScoringTransformer Tuned() =>
+        _ml.SkillLoc()
+            .PromptFineTune(
+                new PromptFineTuneTrainer.Options
+                {
+                    Checkpoint = Oracles.PathOf("tiny-roberta"),
+                    Task = new PromptTask(
+                        "toy",
+                        PromptTemplate.Parse("*cls**sent_0*_It_was*mask*.*sep+*"),
+                        new Verbalizer([new("neg", "bad"), new("pos", "good")])
+                    ),
+                    MaxSteps = 1,
+                }
+            )
+            .Fit(_rows);
 
     /// <summary>The shape of a view's columns, which a trainer is asked about before it is fitted.</summary>
-    private SchemaShape SchemaShapeOf(IDataView view) => _ml.Transforms.CopyColumns("Text", "Text").GetOutputSchema(
-        (SchemaShape)typeof(SchemaShape).GetMethod("Create", BindingFlags.Static | BindingFlags.NonPublic | BindingFlags.Public)!.Invoke(null, [view.Schema])!);
+    private SchemaShape SchemaShapeOf(IDataView view) =>
+        _ml
+            .Transforms.CopyColumns("Text", "Text")
+            .GetOutputSchema(
+                (SchemaShape)
+                    typeof(SchemaShape)
+                        .GetMethod("Create", BindingFlags.Static | BindingFlags.NonPublic | BindingFlags.Public)!
+                        .Invoke(null, [view.Schema])!
+            );
 
-    private static string? Version(Type type) => type.Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0];
+    private static string? Version(Type type) =>
+        type.Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0];
 
     private sealed class Row
     {

@@ -20,21 +20,39 @@ public sealed class NeuronFeaturesTests : IDisposable
         string path = Path.Join(_folder, "films.tsv");
         File.WriteAllLines(
             path,
-            Enumerable.Range(0, 256)
-                .Select(i => (Label: i % 2, Words: new[] { fillers[i / 2 % 4], i % 2 == 1 ? "film" : "man", fillers[i / 8 % 4], fillers[i / 32 % 4] }))
+            Enumerable
+                .Range(0, 256)
+                .Select(i =>
+                    (
+                        Label: i % 2,
+                        Words: new[] { fillers[i / 2 % 4], i % 2 == 1 ? "film" : "man", fillers[i / 8 % 4], fillers[i / 32 % 4] }
+                    )
+                )
                 .Select(row => $"{(row.Label == 1 ? "new" : "old")}\t{string.Join(' ', row.Words)}")
-                .Prepend("Label\tText"));
+                .Prepend("Label\tText")
+        );
         long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         var ml = new MLContext(seed: 1);
         var data = DemoData.FromPaths(ml, path, test: null, outOfDistribution: null, limit: 200);
 
-        IReadOnlyList<FeatureResult> results = new TreesOnNeurons(ml, data).Run(Oracles.PathOf("tiny-roberta"), fraction: 0.25, maxLength: 32);
+        IReadOnlyList<FeatureResult> results = new TreesOnNeurons(ml, data).Run(
+            Oracles.PathOf("tiny-roberta"),
+            fraction: 0.25,
+            maxLength: 32
+        );
 
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
         Assert.Equal(
-            [("skill neurons", "FastTree"), ("skill neurons", "LightGBM"), ("random neurons", "FastTree"), ("random neurons", "LightGBM"),
-                ("words", "FastTree"), ("words", "LightGBM")],
-            results.Select(result => (result.Features, result.Trainer)));
+            [
+                ("skill neurons", "FastTree"),
+                ("skill neurons", "LightGBM"),
+                ("random neurons", "FastTree"),
+                ("random neurons", "LightGBM"),
+                ("words", "FastTree"),
+                ("words", "LightGBM"),
+            ],
+            results.Select(result => (result.Features, result.Trainer))
+        );
 
         // Two layers of 48 neurons or three: a quarter of each, as many of the control.
         Assert.Equal(results[0].Count, results[2].Count);

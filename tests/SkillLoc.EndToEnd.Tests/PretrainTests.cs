@@ -18,7 +18,7 @@ public sealed class PretrainTests : IDisposable
     public void Dispose() => _folder.Delete(recursive: true);
 
     [Fact]
-    public void The_loss_falls_from_that_of_guessing()
+    public void TheLossFallsFromThatOfGuessing()
     {
         long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         HeldOutResult untrained = Train("a", steps: 0)[0];
@@ -31,7 +31,7 @@ public sealed class PretrainTests : IDisposable
     }
 
     [Fact]
-    public void The_folder_loads_as_a_model_and_its_tokenizer()
+    public void TheFolderLoadsAsAModelAndItsTokenizer()
     {
         Train("a", steps: 2, change: options => options with { Half = true, Words = ["terrible"] });
 
@@ -48,7 +48,7 @@ public sealed class PretrainTests : IDisposable
     }
 
     [Fact]
-    public void A_training_resumes_where_it_ended()
+    public void ATrainingResumesWhereItEnded()
     {
         HeldOutResult first = Train("a", steps: 10)[0];
         TrainingState state = TrainingState.Load(PathOf("a"))!;
@@ -64,7 +64,7 @@ public sealed class PretrainTests : IDisposable
     }
 
     [Fact]
-    public void The_same_seed_gives_the_same_weights()
+    public void TheSameSeedGivesTheSameWeights()
     {
         Train("a", steps: 3);
         Train("b", steps: 3);
@@ -75,7 +75,7 @@ public sealed class PretrainTests : IDisposable
     }
 
     [Fact]
-    public void Another_checkpoint_is_not_overwritten()
+    public void AnotherCheckpointIsNotOverwritten()
     {
         Train("a", steps: 0);
         File.Delete(Path.Join(PathOf("a"), TrainingState.FileName));
@@ -86,24 +86,34 @@ public sealed class PretrainTests : IDisposable
     }
 
     [Fact]
-    public void Texts_come_from_lines_columns_and_behind_labels_in_either_encoding()
+    public void TextsComeFromLinesColumnsAndBehindLabelsInEitherEncoding()
     {
         string path = PathOf("text");
-        File.WriteAllBytes(path, [.. Encoding.UTF8.Preamble, .. "1 crème\tb\r\n"u8, .. Encoding.Latin1.GetBytes("0 brûlée\td\n"), .. "\n2 x\ty"u8]);
+        File.WriteAllBytes(
+            path,
+            [.. Encoding.UTF8.Preamble, .. "1 crème\tb\r\n"u8, .. Encoding.Latin1.GetBytes("0 brûlée\td\n"), .. "\n2 x\ty"u8]
+        );
 
         Assert.Equal(["1 crème\tb", "0 brûlée\td", "2 x\ty"], TextSource.Parse(path).Passages());
         Assert.Equal(["crème\tb", "brûlée\td", "x\ty"], TextSource.Parse(path + "#rest").Passages());
         Assert.Equal(["b", "1 crème", "d", "0 brûlée", "y", "2 x"], TextSource.Parse(path + "#1,0").Passages());
-        Assert.Contains("line 1", Assert.Throws<InvalidDataException>(() => TextSource.Parse(path + "#2").Passages().ToList()).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "line 1",
+            Assert.Throws<InvalidDataException>(() => TextSource.Parse(path + "#2").Passages().ToList()).Message,
+            StringComparison.Ordinal
+        );
         Assert.Throws<FormatException>(() => TextSource.Parse(path + "#-1"));
     }
 
     [Fact]
-    public void Pieces_are_of_the_asked_lengths_and_leave_nothing_out()
+    public void PiecesAreOfTheAskedLengthsAndLeaveNothingOut()
     {
         Train("a", steps: 0);
         var tokenizer = CheckpointTokenizer.Load(PathOf("a"));
-        string[] texts = [.. Enumerable.Range(0, 30).Select(i => string.Join(' ', Enumerable.Range(i, 40 + i).Select(j => Days[j * i % 7])))];
+        string[] texts =
+        [
+            .. Enumerable.Range(0, 30).Select(i => string.Join(' ', Enumerable.Range(i, 40 + i).Select(j => Days[j * i % 7]))),
+        ];
         var passages = new Passages([.. texts, texts[1].ToUpperInvariant(), texts[2]], [texts[3] + " ."], tokenizer, heldOut: 0);
 
         int[][][] batches = [.. passages.Batches(pass: 0, seed: 1, shortest: 8, longest: 32, tokensPerBatch: 100)];
@@ -118,17 +128,21 @@ public sealed class PretrainTests : IDisposable
     }
 
     [Fact]
-    public void Fifteen_percent_are_chosen_and_eight_of_ten_of_them_masked()
+    public void FifteenPercentAreChosenAndEightOfTenOfThemMasked()
     {
         Train("a", steps: 0);
         var tokenizer = CheckpointTokenizer.Load(PathOf("a"));
         int word = tokenizer.Encode(" monday")[0];
-        int[][] pieces = [.. Enumerable.Range(0, 200).Select(i => (int[])[tokenizer.ClsId, .. Enumerable.Repeat(word, 50 + (i % 50)), tokenizer.SepId])];
+        int[][] pieces =
+        [
+            .. Enumerable.Range(0, 200).Select(i => (int[])[tokenizer.ClsId, .. Enumerable.Repeat(word, 50 + (i % 50)), tokenizer.SepId]),
+        ];
 
         using var masked = MaskedPieces.Create(pieces, 0.15, tokenizer, new Random(1));
 
         int length = pieces.Max(piece => piece.Length);
-        long[] seen = masked.Batch.Ids.data<long>().ToArray(), places = masked.Places.data<long>().ToArray();
+        long[] seen = masked.Batch.Ids.data<long>().ToArray(),
+            places = masked.Places.data<long>().ToArray();
         int inner = pieces.Sum(piece => piece.Length - 2);
         Assert.InRange((double)places.Length / inner, 0.14, 0.16);
         Assert.InRange(places.Count(place => seen[place] == tokenizer.MaskId) / (double)places.Length, 0.77, 0.83);
@@ -151,17 +165,24 @@ public sealed class PretrainTests : IDisposable
     [InlineData("encoder", 2, true)]
     [InlineData("all", 2, false)]
     [InlineData("lora:4", 2, true)]
-    public void Only_what_is_asked_for_is_trained(string part, int layers, bool keepsEmbeddings)
+    public void OnlyWhatIsAskedForIsTrained(string part, int layers, bool keepsEmbeddings)
     {
         Train("a", steps: 0, change: options => options with { Layers = 2 });
         Train("b", steps: 20, change: options => options with { From = PathOf("a"), Train = part });
-        using LanguageModel before = LanguageModel.Load(PathOf("a")), after = LanguageModel.Load(PathOf("b"));
+        using LanguageModel before = LanguageModel.Load(PathOf("a")),
+            after = LanguageModel.Load(PathOf("b"));
         string[] changed = [.. before.Parameters.Where(pair => !pair.Value.Equals(after.Parameters[pair.Key])).Select(pair => pair.Key)];
 
         Assert.Contains("lm_head.dense.weight", changed);
         Assert.Equal(keepsEmbeddings, !changed.Any(name => name.Contains("embeddings.", StringComparison.Ordinal)));
-        Assert.Equal(layers, Enumerable.Range(0, 2).Count(i => changed.Any(name => name.Contains($"layer.{i}.", StringComparison.Ordinal))));
-        Assert.Equal(part is not "lora:4" && layers > 0, changed.Any(name => name.EndsWith("output.LayerNorm.weight", StringComparison.Ordinal)));
+        Assert.Equal(
+            layers,
+            Enumerable.Range(0, 2).Count(i => changed.Any(name => name.Contains($"layer.{i}.", StringComparison.Ordinal)))
+        );
+        Assert.Equal(
+            part is not "lora:4" && layers > 0,
+            changed.Any(name => name.EndsWith("output.LayerNorm.weight", StringComparison.Ordinal))
+        );
     }
 
     [Theory]
@@ -169,20 +190,29 @@ public sealed class PretrainTests : IDisposable
     [InlineData("last:0")]
     [InlineData("lora:0")]
     [InlineData("some")]
-    public void Other_parts_are_refused(string part) => Assert.Contains(
-        part, Assert.Throws<ArgumentException>(() => Train("a", steps: 1, change: options => options with { Layers = 2, Train = part })).Message, StringComparison.Ordinal);
+    public void OtherPartsAreRefused(string part) =>
+        Assert.Contains(
+            part,
+            Assert
+                .Throws<ArgumentException>(() => Train("a", steps: 1, change: options => options with { Layers = 2, Train = part }))
+                .Message,
+            StringComparison.Ordinal
+        );
 
     [Fact]
-    public void A_head_in_closed_form_predicts_what_an_encoder_knows()
+    public void AHeadInClosedFormPredictsWhatAnEncoderKnows()
     {
         // An encoder that knows the weeks, with the head of one that knows nothing.
         Train("known", steps: 200, change: options => options with { Train = "encoder" });
         Train("new", steps: 0, change: options => options with { Seed = 2 });
-        using LanguageModel known = LanguageModel.Load(PathOf("known")), fresh = LanguageModel.Load(PathOf("new"));
+        using LanguageModel known = LanguageModel.Load(PathOf("known")),
+            fresh = LanguageModel.Load(PathOf("new"));
         SkillLoc.Models.Checkpoints.CheckpointFolder.Save(
-            PathOf("a"), known.Config,
+            PathOf("a"),
+            known.Config,
             known.Parameters.Select(pair => (pair.Key, (Tensor)(TrainedPart.IsHead(pair.Key) ? fresh.Parameters[pair.Key] : pair.Value))),
-            CheckpointTokenizer.Load(PathOf("known")).Files);
+            CheckpointTokenizer.Load(PathOf("known")).Files
+        );
 
         HeldOutResult without = Train("b", steps: 0, change: options => options with { From = PathOf("a") })[0];
         HeldOutResult with = Train("c", steps: 0, change: options => options with { From = PathOf("a"), HeadStart = true })[0];
@@ -190,11 +220,12 @@ public sealed class PretrainTests : IDisposable
     }
 
     [Fact]
-    public void Common_tokens_are_chosen_less_often_and_as_many_altogether()
+    public void CommonTokensAreChosenLessOftenAndAsManyAltogether()
     {
         Train("a", steps: 0);
         var tokenizer = CheckpointTokenizer.Load(PathOf("a"));
-        int monday = tokenizer.Encode(" monday")[0], friday = tokenizer.Encode(" friday")[0];
+        int monday = tokenizer.Encode(" monday")[0],
+            friday = tokenizer.Encode(" friday")[0];
         string text = string.Join(' ', Enumerable.Repeat("monday", 80).Append("friday"));
         var passages = new Passages(Enumerable.Range(0, 300).Select(i => $"{i} {text}"), [], tokenizer, heldOut: 0);
 
@@ -204,7 +235,13 @@ public sealed class PretrainTests : IDisposable
         long[] counts = passages.Frequencies(tokenizer.VocabularySize);
         Assert.Equal(1, counts.Zip(weights, (count, weight) => count * weight).Sum() / counts.Sum(), 1e-9);
         Assert.Equal(Math.Sqrt(0.1 / (counts[monday] / (double)counts.Sum())), weights[monday] / weights[friday], 1e-9);
-        int[][] pieces = [.. Enumerable.Repeat((int[])[tokenizer.ClsId, .. Enumerable.Repeat(monday, 60), .. Enumerable.Repeat(friday, 60), tokenizer.SepId], 100)];
+        int[][] pieces =
+        [
+            .. Enumerable.Repeat(
+                (int[])[tokenizer.ClsId, .. Enumerable.Repeat(monday, 60), .. Enumerable.Repeat(friday, 60), tokenizer.SepId],
+                100
+            ),
+        ];
         using var masked = MaskedPieces.Create(pieces, 0.1, tokenizer, new Random(1), weights: weights);
         long[] hidden = masked.Hidden.data<long>().ToArray();
         Assert.Equal(weights[monday] / weights[friday], hidden.Count(id => id == monday) / (double)hidden.Count(id => id == friday), 0.06);
@@ -218,7 +255,10 @@ public sealed class PretrainTests : IDisposable
     private IReadOnlyList<HeldOutResult> Train(string name, int steps, Func<PretrainOptions, PretrainOptions>? change = null)
     {
         string text = PathOf("days.txt");
-        File.WriteAllLines(text, Enumerable.Range(0, 400).Select(i => $"{i} " + string.Join(' ', Enumerable.Range(i, 20).Select(j => Days[j % 7]))));
+        File.WriteAllLines(
+            text,
+            Enumerable.Range(0, 400).Select(i => $"{i} " + string.Join(' ', Enumerable.Range(i, 20).Select(j => Days[j % 7])))
+        );
         var options = new PretrainOptions
         {
             Text = [text],
@@ -237,7 +277,8 @@ public sealed class PretrainTests : IDisposable
         };
         using var pretraining = new Pretraining(
             change?.Invoke(options) ?? options,
-            AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(TextWriter.Null) }));
+            AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(TextWriter.Null) })
+        );
         return pretraining.Run();
     }
 }

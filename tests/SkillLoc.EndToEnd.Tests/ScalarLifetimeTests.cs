@@ -17,20 +17,31 @@ public sealed class ScalarLifetimeTests
 
     private static readonly ReaderParameters Reading = new() { AssemblyResolver = Resolver() };
 
-    private static readonly HashSet<string> UnsafeMembers =
-        Unsafe(AssemblyDefinition.ReadAssembly(typeof(torch).Assembly.Location, Reading));
+    private static readonly HashSet<string> UnsafeMembers = Unsafe(
+        AssemblyDefinition.ReadAssembly(typeof(torch).Assembly.Location, Reading)
+    );
 
     [Fact]
-    public void Only_one_place_makes_scalars_or_hands_them_to_TorchSharp()
+    public void OnlyOnePlaceMakesScalarsOrHandsThemToTorchSharp()
     {
         AssemblyDefinition[] ours = [.. Directory.GetFiles(AppContext.BaseDirectory, "*.dll").Select(Ours).OfType<AssemblyDefinition>()];
         Assert.Superset(
             new HashSet<string>
             {
-                "SkillLoc.Models", "SkillLoc.Transforms", "SkillLoc.Trainers", "SkillLoc.Evaluators", "SkillLoc.Benchmarks",
-                "Demo", "Pretrain", "Predict", "GraftingStudy", "SkillNeuronStudy", "ConnectivityStudy",
+                "SkillLoc.Models",
+                "SkillLoc.Transforms",
+                "SkillLoc.Trainers",
+                "SkillLoc.Evaluators",
+                "SkillLoc.Benchmarks",
+                "Demo",
+                "Pretrain",
+                "Predict",
+                "GraftingStudy",
+                "SkillNeuronStudy",
+                "ConnectivityStudy",
             },
-            ours.Select(assembly => assembly.Name.Name).ToHashSet());
+            ours.Select(assembly => assembly.Name.Name).ToHashSet()
+        );
         ILookup<bool, string> calls = ours.SelectMany(UnsafeCalls).ToLookup(call => call.Type == Holder, call => call.What);
         Assert.NotEmpty(calls[true]);
         Assert.True(!calls[false].Any(), $"Use {Holder} instead:\n{string.Join('\n', calls[false])}");
@@ -46,25 +57,27 @@ public sealed class ScalarLifetimeTests
     [InlineData("TorchSharp.torch/Tensor TorchSharp.torch/Tensor::square()")]
     [InlineData("TorchSharp.torch/Tensor TorchSharp.torch/nn/functional::leaky_relu(TorchSharp.torch/Tensor,System.Double,System.Boolean)")]
     [InlineData("TorchSharp.torch/Tensor TorchSharp.torch/optim/Optimizer::step(System.Func`1<TorchSharp.torch/Tensor>)")]
-    public void Unsafe_members_are_known(string member) => Assert.Contains(member, UnsafeMembers);
+    public void UnsafeMembersAreKnown(string member) => Assert.Contains(member, UnsafeMembers);
 
     [Theory]
     [InlineData("TorchSharp.torch/Tensor TorchSharp.torch/Tensor::op_Multiply(TorchSharp.torch/Tensor,TorchSharp.torch/Tensor)")]
     [InlineData("TorchSharp.torch/Tensor TorchSharp.torch/Tensor::op_Subtraction(TorchSharp.torch/Tensor,TorchSharp.torch/Tensor)")]
-    public void Safe_members_are_free(string member) => Assert.DoesNotContain(member, UnsafeMembers);
+    public void SafeMembersAreFree(string member) => Assert.DoesNotContain(member, UnsafeMembers);
 
     /// <summary>Members that take or give scalars, that make some inside, or that call one of these; and what they override.</summary>
     private static HashSet<string> Unsafe(AssemblyDefinition torchSharp)
     {
         MethodDefinition[] methods = [.. Methods(torchSharp).Where(method => method.DeclaringType.FullName != Scalar || method.IsStatic)];
         Dictionary<string, string[]> callees = methods.ToDictionary(
-            method => method.FullName, method => References(method).Select(pair => FullName(pair.Method)).Distinct().ToArray());
+            method => method.FullName,
+            method => References(method).Select(pair => FullName(pair.Method)).Distinct().ToArray()
+        );
         HashSet<string> found =
         [
             .. methods.Where(method => method.ReturnType.FullName == Scalar).Select(method => method.FullName),
             .. torchSharp.MainModule.GetType(Scalar).Methods.Where(method => method.IsConstructor).Select(method => method.FullName),
         ];
-        for (int before = -1; before < found.Count;)
+        for (int before = -1; before < found.Count; )
         {
             before = found.Count;
             foreach (MethodDefinition method in methods)
@@ -80,9 +93,11 @@ public sealed class ScalarLifetimeTests
             }
         }
 
-        found.UnionWith(methods
-            .Where(method => method.Parameters.Any(parameter => parameter.ParameterType.GetElementType().FullName == Scalar))
-            .Select(method => method.FullName));
+        found.UnionWith(
+            methods
+                .Where(method => method.Parameters.Any(parameter => parameter.ParameterType.GetElementType().FullName == Scalar))
+                .Select(method => method.FullName)
+        );
         return found;
     }
 
@@ -91,8 +106,12 @@ public sealed class ScalarLifetimeTests
         TypeReference? lower = method.DeclaringType.BaseType;
         for (; lower?.Resolve() is { } type && type.Module == method.Module; lower = type.BaseType)
         {
-            if (type.Methods.FirstOrDefault(
-                other => other.IsVirtual && other.Name == method.Name && other.Parameters.Count == method.Parameters.Count) is { } found)
+            if (
+                type.Methods.FirstOrDefault(other =>
+                    other.IsVirtual && other.Name == method.Name && other.Parameters.Count == method.Parameters.Count
+                ) is
+                { } found
+            )
             {
                 return found;
             }
@@ -104,11 +123,14 @@ public sealed class ScalarLifetimeTests
     private static IEnumerable<(string Type, string What)> UnsafeCalls(AssemblyDefinition assembly) =>
         from method in Methods(assembly)
         from reference in References(method)
-        where reference.Method.DeclaringType.Scope.Name == "TorchSharp" && UnsafeMembers.Contains(FullName(reference.Method))
+        where
+            reference.Method.DeclaringType.Scope.Name == "TorchSharp"
+            && UnsafeMembers.Contains(FullName(reference.Method))
             && !IsModuleConstructor(reference.Method)
         select (method.DeclaringType.FullName, $"{reference.Line}: {FullName(reference.Method)}");
 
-    /// <summary>It takes the address of a method that calls forward, which some of TorchSharp's own modules make scalars in; it calls none.</summary>
+    /// <summary>It takes the address of a method that calls forward, which some of TorchSharp's own modules make scalars in; it calls
+    /// none.</summary>
     private static bool IsModuleConstructor(MethodReference method) =>
         method.Name == ".ctor" && FullName(method).Contains(" TorchSharp.torch/nn/Module", StringComparison.Ordinal);
 
@@ -118,10 +140,14 @@ public sealed class ScalarLifetimeTests
         try
         {
             var assembly = AssemblyDefinition.ReadAssembly(path, Reading);
-            object? company = assembly.CustomAttributes.FirstOrDefault(
-                attribute => attribute.AttributeType.Name == nameof(AssemblyCompanyAttribute))?.ConstructorArguments[0].Value;
-            if (company as string != typeof(ScalarLifetimeTests).Assembly.GetCustomAttribute<AssemblyCompanyAttribute>()!.Company
-                || assembly.Name.Name.EndsWith(".Tests", StringComparison.Ordinal))
+            object? company = assembly
+                .CustomAttributes.FirstOrDefault(attribute => attribute.AttributeType.Name == nameof(AssemblyCompanyAttribute))
+                ?.ConstructorArguments[0]
+                .Value;
+            if (
+                company as string != typeof(ScalarLifetimeTests).Assembly.GetCustomAttribute<AssemblyCompanyAttribute>()!.Company
+                || assembly.Name.Name.EndsWith(".Tests", StringComparison.Ordinal)
+            )
             {
                 return null;
             }
@@ -145,8 +171,9 @@ public sealed class ScalarLifetimeTests
     /// <summary>The methods that a method calls or takes the address of, with the line.</summary>
     private static IEnumerable<(MethodReference Method, string Line)> References(MethodDefinition method)
     {
-        IDictionary<Instruction, SequencePoint>? points =
-            method.DebugInformation.HasSequencePoints ? method.DebugInformation.GetSequencePointMapping() : null;
+        IDictionary<Instruction, SequencePoint>? points = method.DebugInformation.HasSequencePoints
+            ? method.DebugInformation.GetSequencePointMapping()
+            : null;
         string line = method.FullName;
         foreach (Instruction instruction in method.Body.Instructions)
         {

@@ -10,7 +10,9 @@ namespace SkillLoc.EndToEnd.Tests;
 /// <summary>Programs, as processes of their own, stop when they are told to, save their state, and go on with the same command.</summary>
 public sealed class SignalTests : IDisposable
 {
-    private const int Interrupt = 2, Terminate = 15, User1 = 10;
+    private const int Interrupt = 2,
+        Terminate = 15,
+        User1 = 10;
 
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("signal-tests");
 
@@ -18,12 +20,22 @@ public sealed class SignalTests : IDisposable
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "Signals are sent as Linux numbers them.");
         string[] fillers = ["the", "was", "and", "it"];
-        File.WriteAllLines(PathOf("films.txt"), Enumerable.Range(0, 60).Select(
-            i => $"{i % 2} {fillers[i % 4]} {(i % 2 == 1 ? "film" : "man")} {fillers[i / 4 % 4]} {fillers[i / 16]}"));
         File.WriteAllLines(
-            PathOf("films.tsv"), File.ReadAllLines(PathOf("films.txt")).Select(line => $"{line[..1]}\t{line[2..]}").Prepend("label\ttext"));
-        File.WriteAllLines(PathOf("tales.txt"), Enumerable.Range(0, 200).Select(
-            i => string.Join(' ', Enumerable.Range(i, 30).Select(word => $"{fillers[word % 4]} film{word % (i + 1)}"))));
+            PathOf("films.txt"),
+            Enumerable
+                .Range(0, 60)
+                .Select(i => $"{i % 2} {fillers[i % 4]} {(i % 2 == 1 ? "film" : "man")} {fillers[i / 4 % 4]} {fillers[i / 16]}")
+        );
+        File.WriteAllLines(
+            PathOf("films.tsv"),
+            File.ReadAllLines(PathOf("films.txt")).Select(line => $"{line[..1]}\t{line[2..]}").Prepend("label\ttext")
+        );
+        File.WriteAllLines(
+            PathOf("tales.txt"),
+            Enumerable
+                .Range(0, 200)
+                .Select(i => string.Join(' ', Enumerable.Range(i, 30).Select(word => $"{fillers[word % 4]} film{word % (i + 1)}")))
+        );
     }
 
     public void Dispose() => _folder.Delete(recursive: true);
@@ -102,14 +114,49 @@ public sealed class SignalTests : IDisposable
         {
             "Demo" =>
             [
-                "--data", PathOf("films.tsv"), "--checkpoint", Oracles.PathOf("tiny-roberta"), "--output", PathOf(output),
-                "--template", "*cls**sent_0*_It_was*mask*.*sep+*", "--mapping", "{'0':'bad','1':'good'}",
-                "--optimizer", "AdamW", "--learning-rate", "0.002", "--epochs", "100", "--graft-epochs", "4", "--sparsity", "0.01",
+                "--data",
+                PathOf("films.tsv"),
+                "--checkpoint",
+                Oracles.PathOf("tiny-roberta"),
+                "--output",
+                PathOf(output),
+                "--template",
+                "*cls**sent_0*_It_was*mask*.*sep+*",
+                "--mapping",
+                "{'0':'bad','1':'good'}",
+                "--optimizer",
+                "AdamW",
+                "--learning-rate",
+                "0.002",
+                "--epochs",
+                "100",
+                "--graft-epochs",
+                "4",
+                "--sparsity",
+                "0.01",
             ],
             "Pretrain" =>
             [
-                "--text", PathOf("tales.txt"), "--out", PathOf(output), "--vocabulary", "280", "--hidden", "16", "--layers", "1",
-                "--heads", "2", "--ffn", "16", "--lengths", "8..16", "--tokens-per-batch", "64", "--steps", "300",
+                "--text",
+                PathOf("tales.txt"),
+                "--out",
+                PathOf(output),
+                "--vocabulary",
+                "280",
+                "--hidden",
+                "16",
+                "--layers",
+                "1",
+                "--heads",
+                "2",
+                "--ffn",
+                "16",
+                "--lengths",
+                "8..16",
+                "--tokens-per-batch",
+                "64",
+                "--steps",
+                "300",
             ],
             _ => ["--plan", Plan(program), "--output", PathOf(output)],
         };
@@ -149,16 +196,22 @@ public sealed class SignalTests : IDisposable
                 "tasks": [{ {{Films}}, "sources": [{ "path": "films.txt", {{Format}} }] }]
                 """,
         };
-        File.WriteAllText(PathOf("tasks.json"), """
+        File.WriteAllText(
+            PathOf("tasks.json"),
+            """
             [{ "name": "toy", "template": "*cls**sent_0*_It_was*mask*.*sep+*", "mapping": { "0": "bad", "1": "good" } }]
-            """);
-        File.WriteAllText(PathOf("plan.json"), $$"""
+            """
+        );
+        File.WriteAllText(
+            PathOf("plan.json"),
+            $$"""
             {
               "checkpoint": {{JsonSerializer.Serialize(Oracles.PathOf("tiny-roberta"))}},
               "data": {{JsonSerializer.Serialize(_folder.FullName)}},
               {{rest}}
             }
-            """);
+            """
+        );
         return PathOf("plan.json");
     }
 
@@ -168,7 +221,9 @@ public sealed class SignalTests : IDisposable
     private string[] Entries(string output, string pattern)
     {
         string folder = PathOf(Path.Combine(output, Path.GetDirectoryName(pattern)!));
-        return Directory.Exists(folder) ? Directory.GetFileSystemEntries(folder, Path.GetFileName(pattern), SearchOption.AllDirectories) : [];
+        return Directory.Exists(folder)
+            ? Directory.GetFileSystemEntries(folder, Path.GetFileName(pattern), SearchOption.AllDirectories)
+            : [];
     }
 
     [DllImport("libc", EntryPoint = "mkfifo")]

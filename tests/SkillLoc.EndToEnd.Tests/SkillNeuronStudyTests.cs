@@ -17,32 +17,45 @@ public sealed class SkillNeuronStudyTests : IDisposable
     public void Dispose() => _folder.Delete(recursive: true);
 
     [Fact]
-    public void A_study_that_stopped_goes_on_to_the_same_results()
+    public void AStudyThatStoppedGoesOnToTheSameResults()
     {
         long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-        string stopped = PathOf("stopped"), output = PathOf("whole");
+        string stopped = PathOf("stopped"),
+            output = PathOf("whole");
 
         // The runs are done when pruning finds that there is no layer 99.
         Assert.Throws<ArgumentOutOfRangeException>(() => new Study(Plan(lowLayer: 99), stopped).Run());
         string run = Path.Combine(stopped, "Films-1.json");
         DateTime written = File.GetLastWriteTimeUtc(run);
-        StudyResult resumed = new Study(Plan(), stopped).Run(), whole = new Study(Plan(), output).Run();
+        StudyResult resumed = new Study(Plan(), stopped).Run(),
+            whole = new Study(Plan(), output).Run();
 
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
         Assert.Equal(written, File.GetLastWriteTimeUtc(run));
         Assert.Equal(WithoutTimes(whole), WithoutTimes(resumed));
         Assert.Equal(whole.Curves, resumed.Curves);
         Assert.Empty(Directory.GetDirectories(stopped, "*.state"));
-        Assert.Contains("fingerprint", Assert.Throws<InvalidDataException>(
-            () => new Study(Plan() with { TestRows = 5 }, stopped).Run()).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "fingerprint",
+            Assert.Throws<InvalidDataException>(() => new Study(Plan() with { TestRows = 5 }, stopped).Run()).Message,
+            StringComparison.Ordinal
+        );
         IsWhatTheModelsDo(Plan(), whole, output);
     }
 
     [Fact]
-    public void Plans_that_make_no_sense_are_refused()
+    public void PlansThatMakeNoSenseAreRefused()
     {
-        Assert.Contains("sources", Assert.Throws<InvalidDataException>(() => Plan(films: "\"sources\": []")).Message, StringComparison.Ordinal);
-        Assert.Contains("colour", Assert.Throws<InvalidDataException>(() => Plan(films: "\"colour\": 1")).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "sources",
+            Assert.Throws<InvalidDataException>(() => Plan(films: "\"sources\": []")).Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "colour",
+            Assert.Throws<InvalidDataException>(() => Plan(films: "\"colour\": 1")).Message,
+            StringComparison.Ordinal
+        );
     }
 
     private static void IsWhatTheModelsDo(StudyPlan plan, StudyResult result, string output)
@@ -58,19 +71,29 @@ public sealed class SkillNeuronStudyTests : IDisposable
         var ml = new MLContext();
         TaskRows rows = plan.RowsOf(plan.Tasks[0]);
         using var model = new TextScoringTransformer(
-            TextClassifier.LoadTuned(plan.Checkpoint, Path.Combine(output, "Films-2", "prompt.safetensors")), new ScoringColumns());
-        IDataView test = ml.Transforms.Conversion.MapValueToKey(
-            "Label", keyOrdinality: Microsoft.ML.Transforms.ValueToKeyMappingEstimator.KeyOrdinality.ByValue).Fit(ml.SkillLoc().Data.LoadRows(rows.Train))
+            TextClassifier.LoadTuned(plan.Checkpoint, Path.Combine(output, "Films-2", "prompt.safetensors")),
+            new ScoringColumns()
+        );
+        IDataView test = ml
+            .Transforms.Conversion.MapValueToKey(
+                "Label",
+                keyOrdinality: Microsoft.ML.Transforms.ValueToKeyMappingEstimator.KeyOrdinality.ByValue
+            )
+            .Fit(ml.SkillLoc().Data.LoadRows(rows.Train))
             .Transform(ml.SkillLoc().Data.LoadRows(rows.Test));
         Assert.Equal(
             ml.MulticlassClassification.Evaluate(model.Transform(test)).MicroAccuracy,
-            result.Measurements.Single(each => each is { Task: "Films", Seed: 2, Measure: Measures.Accuracy }).Value, 1e-9);
+            result.Measurements.Single(each => each is { Task: "Films", Seed: 2, Measure: Measures.Accuracy }).Value,
+            1e-9
+        );
         Assert.Equal(0.5, result.Measurements.Single(each => each is { Task: "Moods", Measure: Measures.Majority }).Value, 0.2);
 
         // Two layers lose 87 of 96 neurons, each with 48 weights in, 48 out and a bias, of 109812 parameters.
         Assert.Equal(
             (109812 - (2 * 87 * 97)) / 109812.0,
-            result.Measurements.Single(each => each is { Task: "Films", Measure: Measures.ParameterRatio }).Value, 1e-12);
+            result.Measurements.Single(each => each is { Task: "Films", Measure: Measures.ParameterRatio }).Value,
+            1e-12
+        );
 
         // Films and Moods have the same label words, so that prompts go both ways in both runs.
         Assert.Equal(4, result.Measurements.Count(each => each.Measure == Measures.Transfer));
@@ -80,19 +103,34 @@ public sealed class SkillNeuronStudyTests : IDisposable
         Assert.Equal(48 * 3, result.Curves[0].Point.Neurons);
     }
 
-    private static Measurement[] WithoutTimes(StudyResult result) => [.. result.Measurements.Where(each => each.Measure != Measures.SpeedUp)];
+    private static Measurement[] WithoutTimes(StudyResult result) =>
+        [.. result.Measurements.Where(each => each.Measure != Measures.SpeedUp)];
 
     private string PathOf(string name) => Path.Combine(_folder.FullName, name);
 
     private StudyPlan Plan(int lowLayer = 1, string? films = null)
     {
         string[] fillers = ["the", "was", "and", "it"];
-        AtomicFile.WriteText(PathOf("films.txt"), string.Concat(Enumerable.Range(0, 60).Select(
-            i => $"{i % 2} {fillers[i % 4]} {(i % 2 == 1 ? "film" : "man")} {fillers[i / 4 % 4]} {fillers[i / 16]}\n")));
-        AtomicFile.WriteText(PathOf("moods.txt"), string.Concat(Enumerable.Range(0, 90).Select(
-            i => $"{i % 3} {fillers[i % 4]} {(i % 3 == 0 ? "man" : "film")} {fillers[i / 4 % 4]} {fillers[i / 30]}\n")));
+        AtomicFile.WriteText(
+            PathOf("films.txt"),
+            string.Concat(
+                Enumerable
+                    .Range(0, 60)
+                    .Select(i => $"{i % 2} {fillers[i % 4]} {(i % 2 == 1 ? "film" : "man")} {fillers[i / 4 % 4]} {fillers[i / 16]}\n")
+            )
+        );
+        AtomicFile.WriteText(
+            PathOf("moods.txt"),
+            string.Concat(
+                Enumerable
+                    .Range(0, 90)
+                    .Select(i => $"{i % 3} {fillers[i % 4]} {(i % 3 == 0 ? "man" : "film")} {fillers[i / 4 % 4]} {fillers[i / 30]}\n")
+            )
+        );
         films ??= """ "sources": [{ "path": "films.txt", "format": { "layout": "label_first" } }] """;
-        File.WriteAllText(PathOf("plan.json"), $$"""
+        File.WriteAllText(
+            PathOf("plan.json"),
+            $$"""
             {
               "checkpoint": {{System.Text.Json.JsonSerializer.Serialize(Oracles.PathOf("tiny-roberta"))}},
               "data": {{System.Text.Json.JsonSerializer.Serialize(_folder.FullName)}},
@@ -110,7 +148,8 @@ public sealed class SkillNeuronStudyTests : IDisposable
                 }
               ]
             }
-            """);
+            """
+        );
         return StudyPlan.Load(PathOf("plan.json"));
     }
 }

@@ -25,8 +25,8 @@ public sealed class StrangersPrograms
 
     /// <summary>The scores that a file of the run holds, a row each.</summary>
     public static float[][] Scores(string file) =>
-    [
-        .. File.ReadLines(Oracles.PathOf("..", "..", "artifacts", "consumer", "run", file))
-            .Select(line => line.Split('\t').Select(float.Parse).ToArray()),
-    ];
+        [
+            .. File.ReadLines(Oracles.PathOf("..", "..", "artifacts", "consumer", "run", file))
+                .Select(line => line.Split('\t').Select(float.Parse).ToArray()),
+        ];
 }

@@ -16,7 +16,9 @@ public sealed class TorchRuntimeTests : IDisposable
     {
         string helper = (Environment.GetEnvironmentVariable("LD_LIBRARY_PATH") ?? "").Split(':')[0];
         Assert.SkipUnless(
-            File.Exists(Path.Join(helper, "libstdc++.so.6")), "This system's libstdc++ has what TorchSharp needs; nothing is missing.");
+            File.Exists(Path.Join(helper, "libstdc++.so.6")),
+            "This system's libstdc++ has what TorchSharp needs; nothing is missing."
+        );
         (int code, string error) = RunDemo(AppContext.BaseDirectory, start => start.Environment.Remove("LD_LIBRARY_PATH"));
         Assert.Equal(1, code);
         Assert.Contains("GLIBCXX_3.4.32", error, StringComparison.Ordinal);
@@ -31,12 +33,19 @@ public sealed class TorchRuntimeTests : IDisposable
     [InlineData(true, "is there and libtorch is not")]
     public void AMissingPackageIsNamed(bool hasTorchSharp, string expected)
     {
-        foreach (string file in Directory.GetFiles(AppContext.BaseDirectory, "*.dll").Append(Path.Join(AppContext.BaseDirectory, "Demo.runtimeconfig.json")))
+        foreach (
+            string file in Directory
+                .GetFiles(AppContext.BaseDirectory, "*.dll")
+                .Append(Path.Join(AppContext.BaseDirectory, "Demo.runtimeconfig.json"))
+        )
         {
             File.Copy(file, Path.Join(_folder, Path.GetFileName(file)));
         }
 
-        string native = OperatingSystem.IsWindows() ? "LibTorchSharp.dll" : OperatingSystem.IsMacOS() ? "libLibTorchSharp.dylib" : "libLibTorchSharp.so";
+        string native =
+            OperatingSystem.IsWindows() ? "LibTorchSharp.dll"
+            : OperatingSystem.IsMacOS() ? "libLibTorchSharp.dylib"
+            : "libLibTorchSharp.so";
         File.Delete(Path.Join(_folder, native));
         if (hasTorchSharp)
         {
@@ -69,8 +78,15 @@ public sealed class TorchRuntimeTests : IDisposable
         var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true };
         string[] arguments =
         [
-            Path.Join(program, "Demo.dll"), "--data", data, "--checkpoint", Oracles.PathOf("tiny-roberta"), "--task", "sst-2",
-            "--output", Path.Join(_folder, "out"),
+            Path.Join(program, "Demo.dll"),
+            "--data",
+            data,
+            "--checkpoint",
+            Oracles.PathOf("tiny-roberta"),
+            "--task",
+            "sst-2",
+            "--output",
+            Path.Join(_folder, "out"),
         ];
         foreach (string argument in arguments)
         {

@@ -42,14 +42,21 @@ public sealed class AgreementTests
     private static IDataView BareKeys(params uint[] keys) =>
         Ml.Data.LoadFromEnumerable(keys.Select(key => new BareKey { PredictedLabel = unchecked(key - 1) }));
 
-    private static AgreementMetrics Evaluate(IDataView first, IDataView second) => Ml.SkillLoc().Evaluation.EvaluateAgreement(first, second);
+    private static AgreementMetrics Evaluate(IDataView first, IDataView second) =>
+        Ml.SkillLoc().Evaluation.EvaluateAgreement(first, second);
 
     [Fact]
-    public void Kappa_matches_what_was_computed_by_hand()
+    public void KappaMatchesWhatWasComputedByHand()
     {
         // Cohen's usual example: 20 yes/yes, 5 yes/no, 10 no/yes, 15 no/no. Agreement 0.7, chance 0.5 * 0.6 + 0.5 * 0.4 = 0.5.
         string[] first = [.. Enumerable.Repeat("yes", 25), .. Enumerable.Repeat("no", 25)];
-        string[] second = [.. Enumerable.Repeat("yes", 20), .. Enumerable.Repeat("no", 5), .. Enumerable.Repeat("yes", 10), .. Enumerable.Repeat("no", 15)];
+        string[] second =
+        [
+            .. Enumerable.Repeat("yes", 20),
+            .. Enumerable.Repeat("no", 5),
+            .. Enumerable.Repeat("yes", 10),
+            .. Enumerable.Repeat("no", 15),
+        ];
         AgreementMetrics metrics = Evaluate(Keys(first), Keys(second));
 
         Assert.Equal(50, metrics.Count);
@@ -65,7 +72,7 @@ public sealed class AgreementTests
     }
 
     [Fact]
-    public void Keys_are_compared_by_value()
+    public void KeysAreComparedByValue()
     {
         // The same labels, in another order of keys.
         AgreementMetrics metrics = Evaluate(Keys("ham", "spam", "spam"), Keys("spam", "ham", "spam"));
@@ -74,7 +81,7 @@ public sealed class AgreementTests
     }
 
     [Fact]
-    public void Keys_without_values_are_compared_as_they_are()
+    public void KeysWithoutValuesAreComparedAsTheyAre()
     {
         AgreementMetrics metrics = Evaluate(BareKeys(1, 2, 3, 0), BareKeys(1, 3, 3, 0));
         Assert.Equal(0.75, metrics.Agreement, 9);
@@ -82,15 +89,21 @@ public sealed class AgreementTests
     }
 
     [Fact]
-    public void Numbers_are_compared()
+    public void NumbersAreCompared()
     {
-        IDataView first = Ml.Data.LoadFromEnumerable(new[] { new Number { PredictedLabel = 1 }, new Number { PredictedLabel = 2.5f } });
+        IDataView first = Ml.Data.LoadFromEnumerable(
+            new[]
+            {
+                new Number { PredictedLabel = 1 },
+                new Number { PredictedLabel = 2.5f },
+            }
+        );
         Assert.Equal(1, Evaluate(first, first).Agreement);
         Assert.Equal(0.5, Evaluate(first, Texts("1", "2")).Agreement);
     }
 
     [Fact]
-    public void One_label_throughout_leaves_kappa_undefined()
+    public void OneLabelThroughoutLeavesKappaUndefined()
     {
         AgreementMetrics metrics = Evaluate(Keys("a", "a"), Keys("a", "a"));
         Assert.Equal(1, metrics.Agreement);
@@ -100,12 +113,14 @@ public sealed class AgreementTests
     [Theory]
     [InlineData(2)]
     [InlineData(5)]
-    public void Agreement_with_oneself_is_complete_and_the_order_does_not_matter(int labels)
+    public void AgreementWithOneselfIsCompleteAndTheOrderDoesNotMatter(int labels)
     {
         var random = new Random(labels);
-        string[] first = Draw(), second = Draw();
+        string[] first = Draw(),
+            second = Draw();
         Assert.Equal(1, Evaluate(Keys(first), Keys(first)).Kappa, 9);
-        AgreementMetrics forth = Evaluate(Keys(first), Keys(second)), back = Evaluate(Keys(second), Keys(first));
+        AgreementMetrics forth = Evaluate(Keys(first), Keys(second)),
+            back = Evaluate(Keys(second), Keys(first));
         Assert.Equal(forth.Kappa, back.Kappa, 9);
         Assert.Equal(first.Zip(second).Count(pair => pair.First == pair.Second) / 100.0, forth.Agreement, 9);
         Assert.Equal(100, forth.Counts.Sum(count => count.Count));
@@ -114,13 +129,22 @@ public sealed class AgreementTests
     }
 
     [Fact]
-    public void Bad_input_is_refused()
+    public void BadInputIsRefused()
     {
-        Assert.Contains("3 rows and the second 2", Assert.Throws<InvalidOperationException>(() => Evaluate(Keys("a", "b", "a"), Keys("a", "b"))).Message);
+        Assert.Contains(
+            "3 rows and the second 2",
+            Assert.Throws<InvalidOperationException>(() => Evaluate(Keys("a", "b", "a"), Keys("a", "b"))).Message
+        );
         Assert.Throws<InvalidOperationException>(() => Evaluate(Texts(), Texts()));
         Assert.Throws<ArgumentOutOfRangeException>(() => Evaluate(BareKeys(1), Keys("a")));
         Assert.Throws<ArgumentOutOfRangeException>(() => Evaluate(Ml.Data.LoadFromEnumerable(new[] { new Vector() }), Keys("a")));
-        Assert.Contains("'Other'", Assert.Throws<ArgumentOutOfRangeException>(
-            () => Ml.SkillLoc().Evaluation.EvaluateAgreement(Keys("a"), Keys("a"), secondPredictedLabelColumnName: "Other")).Message);
+        Assert.Contains(
+            "'Other'",
+            Assert
+                .Throws<ArgumentOutOfRangeException>(() =>
+                    Ml.SkillLoc().Evaluation.EvaluateAgreement(Keys("a"), Keys("a"), secondPredictedLabelColumnName: "Other")
+                )
+                .Message
+        );
     }
 }

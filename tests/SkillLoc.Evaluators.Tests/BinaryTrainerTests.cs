@@ -27,11 +27,15 @@ public sealed class BinaryTrainerTests
         double[] confidences = [.. chances.Select(chance => Math.Max(chance, 1 - chance))];
         bool[] right = [.. chances.Select((chance, i) => chance > 0.5 == labels[i])];
         Assert.InRange(right.Count(each => each), 30, 55);
-        double error = Enumerable.Range(0, 5).Sum(bin =>
-        {
-            int[] rows = [.. Enumerable.Range(0, 60).Where(i => confidences[i] > bin / 5.0 && confidences[i] <= (bin + 1) / 5.0)];
-            return rows.Length == 0 ? 0 : Math.Abs(rows.Average(i => right[i] ? 1.0 : 0.0) - rows.Average(i => confidences[i])) * rows.Length / 60;
-        });
+        double error = Enumerable
+            .Range(0, 5)
+            .Sum(bin =>
+            {
+                int[] rows = [.. Enumerable.Range(0, 60).Where(i => confidences[i] > bin / 5.0 && confidences[i] <= (bin + 1) / 5.0)];
+                return rows.Length == 0
+                    ? 0
+                    : Math.Abs(rows.Average(i => right[i] ? 1.0 : 0.0) - rows.Average(i => confidences[i])) * rows.Length / 60;
+            });
         Assert.Equal(60, metrics.Count);
         Assert.Equal(right.Average(each => each ? 1.0 : 0.0), metrics.Accuracy, 1e-12);
         Assert.Equal(error, metrics.ExpectedCalibrationError, 1e-6);
@@ -59,7 +63,11 @@ public sealed class BinaryTrainerTests
         IDataView margins = Ml.BinaryClassification.Trainers.LinearSvm(numberOfIterations: 3).Fit(Data()).Transform(Data());
         IDataView calibrated = Ml.BinaryClassification.Calibrators.Platt().Fit(margins).Transform(margins);
         float[] chances = [.. calibrated.GetColumn<float>("Probability")];
-        Assert.Equal(chances.Average(chance => Math.Max(chance, 1 - chance)), Confidence(Ml.SkillLoc().EvaluateCalibration(calibrated)), 1e-5);
+        Assert.Equal(
+            chances.Average(chance => Math.Max(chance, 1 - chance)),
+            Confidence(Ml.SkillLoc().EvaluateCalibration(calibrated)),
+            1e-5
+        );
         IDataView regression = Ml.Regression.Trainers.Sdca("Number", maximumNumberOfIterations: 2).Fit(Data()).Transform(Data());
         Assert.Throws<ArgumentOutOfRangeException>(() => Ml.SkillLoc().EvaluateCalibration(regression));
 
@@ -70,25 +78,48 @@ public sealed class BinaryTrainerTests
     [Fact]
     public void ColumnsThatNoTrainerMarkedAreTakenByTheirNames()
     {
-        IDataView file = Ml.Data.LoadFromEnumerable(new[]
-        {
-            new Plain { Label = true, Score = 3, Probability = 0.9f, Chance = 0.2f },
-            new Plain { Label = false, Score = -1, Probability = 0.4f, Chance = 2 },
-        });
+        IDataView file = Ml.Data.LoadFromEnumerable(
+            new[]
+            {
+                new Plain
+                {
+                    Label = true,
+                    Score = 3,
+                    Probability = 0.9f,
+                    Chance = 0.2f,
+                },
+                new Plain
+                {
+                    Label = false,
+                    Score = -1,
+                    Probability = 0.4f,
+                    Chance = 2,
+                },
+            }
+        );
         Assert.Equal(-(Math.Log(0.9) + Math.Log(0.6)) / 2, Ml.SkillLoc().EvaluateCalibration(file).LogLoss, 1e-6);
-        string message = Assert.Throws<InvalidOperationException>(() => Ml.SkillLoc().EvaluateCalibration(file, scoreColumnName: "Chance")).Message;
+        string message = Assert
+            .Throws<InvalidOperationException>(() => Ml.SkillLoc().EvaluateCalibration(file, scoreColumnName: "Chance"))
+            .Message;
         Assert.Contains("Row 1 of column 'Chance' is 2", message, StringComparison.Ordinal);
         Assert.Contains(
-            "a boolean", Assert.Throws<ArgumentOutOfRangeException>(() => Ml.SkillLoc().EvaluateCalibration(file, "Text")).Message, StringComparison.Ordinal);
+            "a boolean",
+            Assert.Throws<ArgumentOutOfRangeException>(() => Ml.SkillLoc().EvaluateCalibration(file, "Text")).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
     public void MissingLabelsAreLeftOut()
     {
-        IDataView data = Ml.Data.LoadFromEnumerable(new[]
-        {
-            new Missing { Number = float.NaN, Key = uint.MaxValue }, new Missing { Number = 0, Key = 0 }, new Missing { Number = 2, Key = 1 },
-        });
+        IDataView data = Ml.Data.LoadFromEnumerable(
+            new[]
+            {
+                new Missing { Number = float.NaN, Key = uint.MaxValue },
+                new Missing { Number = 0, Key = 0 },
+                new Missing { Number = 2, Key = 1 },
+            }
+        );
         Assert.Equal((2, 0.5), Measured("Number"));
         Assert.Equal((2, 0.5), Measured("Key"));
 
@@ -104,7 +135,8 @@ public sealed class BinaryTrainerTests
     {
         IDataView one = Logistic().Transform(Data());
         IDataView other = Ml.BinaryClassification.Trainers.LinearSvm(numberOfIterations: 3).Fit(Data()).Transform(Data());
-        bool[] ones = [.. one.GetColumn<bool>("PredictedLabel")], others = [.. other.GetColumn<bool>("PredictedLabel")];
+        bool[] ones = [.. one.GetColumn<bool>("PredictedLabel")],
+            others = [.. other.GetColumn<bool>("PredictedLabel")];
         AgreementMetrics metrics = Ml.SkillLoc().Evaluation.EvaluateAgreement(one, other);
         Assert.Equal(["False", "True"], metrics.Labels);
         Assert.Equal(ones.Zip(others, (first, second) => first == second ? 1.0 : 0.0).Average(), metrics.Agreement, 1e-12);
@@ -123,7 +155,10 @@ public sealed class BinaryTrainerTests
         foreach (OutOfDistributionEntry entry in metrics.Entries)
         {
             CalibrationMetrics alone = Ml.SkillLoc().EvaluateCalibration(models["logistic"].Transform(sets[entry.Set]));
-            Assert.Equal((60, alone.Accuracy, alone.ExpectedCalibrationError), (entry.Count, entry.Accuracy, entry.ExpectedCalibrationError));
+            Assert.Equal(
+                (60, alone.Accuracy, alone.ExpectedCalibrationError),
+                (entry.Count, entry.Accuracy, entry.ExpectedCalibrationError)
+            );
         }
 
         Assert.Equal(metrics.Entries[0].Accuracy - metrics.Entries[1].Accuracy, metrics.Entries[1].AccuracyDrop, 1e-12);
@@ -131,8 +166,15 @@ public sealed class BinaryTrainerTests
         {
             ["usual"] = new Dictionary<string, string> { ["no"] = "False", ["yes"] = "True" },
         };
-        OutOfDistributionEntry mapped = Ml.SkillLoc().Evaluation.EvaluateOutOfDistribution(
-            models, new Dictionary<string, IDataView> { ["usual"] = Data() }, "usual", labelColumnName: "Text", labelMaps: maps).Entries[0];
+        OutOfDistributionEntry mapped = Ml.SkillLoc()
+            .Evaluation.EvaluateOutOfDistribution(
+                models,
+                new Dictionary<string, IDataView> { ["usual"] = Data() },
+                "usual",
+                labelColumnName: "Text",
+                labelMaps: maps
+            )
+            .Entries[0];
         Assert.Equal(metrics.Entries[0].Accuracy, mapped.Accuracy);
     }
 
@@ -143,26 +185,34 @@ public sealed class BinaryTrainerTests
     private static IDataView Data(int seed = 3, float shift = 0)
     {
         var random = new Random(seed);
-        Row[] rows = [.. Enumerable.Range(0, 60).Select(_ =>
-        {
-            float[] features = [random.NextSingle() + shift, random.NextSingle()];
-            bool label = features[0] + (0.8f * random.NextSingle()) > 0.9f + shift;
-            return new Row
-            {
-                Features = features,
-                Label = label,
-                Number = label ? 1 : 0,
-                Key = label ? 1u : 0u,
-                Text = label ? "yes" : "no",
-                Words = $"{label}",
-            };
-        })];
+        Row[] rows =
+        [
+            .. Enumerable
+                .Range(0, 60)
+                .Select(_ =>
+                {
+                    float[] features = [random.NextSingle() + shift, random.NextSingle()];
+                    bool label = features[0] + (0.8f * random.NextSingle()) > 0.9f + shift;
+                    return new Row
+                    {
+                        Features = features,
+                        Label = label,
+                        Number = label ? 1 : 0,
+                        Key = label ? 1u : 0u,
+                        Text = label ? "yes" : "no",
+                        Words = $"{label}",
+                    };
+                }),
+        ];
 
         // Keys in the order of first occurrence, true first.
         rows = [.. rows.OrderBy(row => !row.Label)];
         IDataView data = Ml.Data.LoadFromEnumerable(rows);
-        return Ml.Transforms.Conversion.MapValueToKey("KeyOfTrue", "Label")
-            .Append(Ml.Transforms.Conversion.MapValueToKey("KeyOfTexts", "Words")).Fit(data).Transform(data);
+        return Ml
+            .Transforms.Conversion.MapValueToKey("KeyOfTrue", "Label")
+            .Append(Ml.Transforms.Conversion.MapValueToKey("KeyOfTexts", "Words"))
+            .Fit(data)
+            .Transform(data);
     }
 
     private sealed class Row

@@ -41,19 +41,23 @@ public sealed class CalibrationTests
         public uint Key { get; set; }
     }
 
-    /// <summary>Rows by the probability of the first label and the label's key, 0 for none; in user classes ML.NET's keys count from 0.</summary>
-    private static IDataView View(params (float Probability, uint Label)[] rows) => Ml.Data.LoadFromEnumerable(rows.Select(row => new Binary
-    {
-        Label = unchecked(row.Label - 1),
-        Score = [row.Probability, 1 - row.Probability],
-        PredictedLabel = row.Probability >= 0.5f ? 0u : 1u,
-    }));
+    /// <summary>Rows by the probability of the first label and the label's key, 0 for none; in user classes ML.NET's keys count from
+    /// 0.</summary>
+    private static IDataView View(params (float Probability, uint Label)[] rows) =>
+        Ml.Data.LoadFromEnumerable(
+            rows.Select(row => new Binary
+            {
+                Label = unchecked(row.Label - 1),
+                Score = [row.Probability, 1 - row.Probability],
+                PredictedLabel = row.Probability >= 0.5f ? 0u : 1u,
+            })
+        );
 
     private static CalibrationMetrics Evaluate(IDataView data, int numberOfBins = 15) =>
         Ml.SkillLoc().EvaluateCalibration(data, numberOfBins: numberOfBins);
 
     [Fact]
-    public void Four_rows_match_what_was_computed_by_hand()
+    public void FourRowsMatchWhatWasComputedByHand()
     {
         // Confidences 0.9 (right), 0.8 (wrong), 0.75 (right), 0.625 (right); ten bins put them into the 9th, 8th, 8th and 7th.
         CalibrationMetrics metrics = Evaluate(View((0.9f, 1), (0.8f, 2), (0.25f, 2), (0.625f, 1)), numberOfBins: 10);
@@ -75,7 +79,7 @@ public sealed class CalibrationTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public void Keys_and_scores_go_together_by_name(bool reverse)
+    public void KeysAndScoresGoTogetherByName(bool reverse)
     {
         // The keys are 1 for no and 2 for yes; the slots are yes, no, or the other way round.
         IDataView data = Fake.KeyedRows((0.25f, "no"), (0.75f, "yes"), (0.875f, "yes"), (0.625f, "no"));
@@ -86,7 +90,7 @@ public sealed class CalibrationTests
     }
 
     [Fact]
-    public void A_label_that_the_scores_do_not_know_is_wrong()
+    public void ALabelThatTheScoresDoNotKnowIsWrong()
     {
         CalibrationMetrics metrics = Evaluate(Fake.YesNo().Transform(Fake.KeyedRows((0.75f, "maybe"), (0.75f, "yes"))));
         Assert.Equal(0.5, metrics.Accuracy);
@@ -98,23 +102,42 @@ public sealed class CalibrationTests
     }
 
     [Fact]
-    public void Numbers_go_together_by_name_too()
+    public void NumbersGoTogetherByNameToo()
     {
-        IDataView data = Ml.Data.LoadFromEnumerable(new[]
-        {
-            new Numbered { Label = 2, One = 0.75f, Two = 0.25f }, new Numbered { Label = 1, One = 0.75f, Two = 0.25f },
-        });
-        IDataView scored = Ml.Transforms.Conversion.MapValueToKey("Label").Append(Ml.Transforms.Concatenate("Score", "1", "2"))
-            .Fit(data).Transform(data);
+        IDataView data = Ml.Data.LoadFromEnumerable(
+            new[]
+            {
+                new Numbered
+                {
+                    Label = 2,
+                    One = 0.75f,
+                    Two = 0.25f,
+                },
+                new Numbered
+                {
+                    Label = 1,
+                    One = 0.75f,
+                    Two = 0.25f,
+                },
+            }
+        );
+        IDataView scored = Ml
+            .Transforms.Conversion.MapValueToKey("Label")
+            .Append(Ml.Transforms.Concatenate("Score", "1", "2"))
+            .Fit(data)
+            .Transform(data);
         Assert.Equal((Math.Log(1 / 0.25) + Math.Log(1 / 0.75)) / 2, Evaluate(scored).LogLoss, 1e-6);
     }
 
     [Fact]
-    public void A_label_that_is_called_as_a_column_is_found_in_a_loaded_model()
+    public void ALabelThatIsCalledAsAColumnIsFoundInALoadedModel()
     {
         IDataView data = Fake.KeyedRows((0.75f, "Label"), (0.75f, "no"));
-        IDataView scored = Ml.Transforms.CopyColumns("Score.Label", "yes").Append(Ml.Transforms.Concatenate("Score", "no", "Score.Label"))
-            .Fit(Fake.YesNo().Transform(data)).Transform(Fake.YesNo().Transform(data));
+        IDataView scored = Ml
+            .Transforms.CopyColumns("Score.Label", "yes")
+            .Append(Ml.Transforms.Concatenate("Score", "no", "Score.Label"))
+            .Fit(Fake.YesNo().Transform(data))
+            .Transform(Fake.YesNo().Transform(data));
         Assert.Equal((Math.Log(1 / 0.75) + Math.Log(1 / 0.25)) / 2, Evaluate(scored).LogLoss, 1e-6);
     }
 
@@ -130,13 +153,15 @@ public sealed class CalibrationTests
     }
 
     [Fact]
-    public void Three_labels_match_what_was_computed_by_hand()
+    public void ThreeLabelsMatchWhatWasComputedByHand()
     {
-        IDataView data = Ml.Data.LoadFromEnumerable(new[]
-        {
-            new Ternary { Label = 0, Score = [0.5f, 0.25f, 0.25f] },
-            new Ternary { Label = 2, Score = [0.25f, 0.625f, 0.125f] },
-        });
+        IDataView data = Ml.Data.LoadFromEnumerable(
+            new[]
+            {
+                new Ternary { Label = 0, Score = [0.5f, 0.25f, 0.25f] },
+                new Ternary { Label = 2, Score = [0.25f, 0.625f, 0.125f] },
+            }
+        );
         CalibrationMetrics metrics = Evaluate(data, numberOfBins: 2);
 
         // 0.5 is the upper bound of the first bin, and bounds belong to the bin below.
@@ -151,7 +176,7 @@ public sealed class CalibrationTests
     [InlineData(1)]
     [InlineData(4)]
     [InlineData(15)]
-    public void Perfect_calibration_has_no_error(int numberOfBins)
+    public void PerfectCalibrationHasNoError(int numberOfBins)
     {
         // Of 8 rows with confidence k/8, k are right.
         (float, uint)[] rows =
@@ -165,7 +190,7 @@ public sealed class CalibrationTests
     }
 
     [Fact]
-    public void One_bin_measures_the_distance_of_accuracy_and_mean_confidence()
+    public void OneBinMeasuresTheDistanceOfAccuracyAndMeanConfidence()
     {
         CalibrationMetrics metrics = Evaluate(View((1, 1), (0.75f, 1), (0.75f, 2), (0.5f, 2)), numberOfBins: 1);
         Assert.Equal(0.25, metrics.ExpectedCalibrationError, 9);
@@ -175,7 +200,7 @@ public sealed class CalibrationTests
     }
 
     [Fact]
-    public void Adaptive_bins_have_equally_many_rows()
+    public void AdaptiveBinsHaveEquallyManyRows()
     {
         // By confidence: 0.5 right, 0.625 wrong | 0.75 right, 0.875 right: |1 - 1.125| and |2 - 1.625|. By width, 0.5 is alone in the
         // lower bin: |1 - 0.5| and |2 - 2.25|.
@@ -185,7 +210,7 @@ public sealed class CalibrationTests
     }
 
     [Fact]
-    public void Equal_confidences_give_the_same_adaptive_error_in_any_order()
+    public void EqualConfidencesGiveTheSameAdaptiveErrorInAnyOrder()
     {
         (float, uint)[] rows = [(0.75f, 1), (0.75f, 2), (0.75f, 1), (0.75f, 2), (0.75f, 2)];
         Assert.Equal(0.35, Evaluate(View(rows), 2).AdaptiveCalibrationError, 9);
@@ -193,7 +218,7 @@ public sealed class CalibrationTests
     }
 
     [Fact]
-    public void More_bins_than_rows_are_allowed()
+    public void MoreBinsThanRowsAreAllowed()
     {
         CalibrationMetrics metrics = Evaluate(View((0.75f, 1)), numberOfBins: 100);
         Assert.Equal(0.25, metrics.ExpectedCalibrationError, 9);
@@ -201,22 +226,28 @@ public sealed class CalibrationTests
     }
 
     [Fact]
-    public void Bounds_hold_for_any_rows() => FsCheck.Check.QuickThrowOnFailure(Prop.ForAll(
-        ArbMap.Default.GeneratorFor<(byte, bool)[]>().Where(rows => rows.Length > 0).ToArbitrary(),
-        rows =>
-        {
-            CalibrationMetrics metrics = Evaluate(View([.. rows.Select(row => (row.Item1 / 255f, row.Item2 ? 1u : 2u))]), 7);
-            double slack = 1e-9, gap = Math.Abs(metrics.Accuracy - rows.Average(row => Math.Max(row.Item1, 255 - row.Item1) / 255.0));
-            return metrics.Bins.Sum(bin => bin.Count) == rows.Length
-                && gap <= metrics.ExpectedCalibrationError + 1e-6
-                && gap <= metrics.AdaptiveCalibrationError + 1e-6
-                && metrics.ExpectedCalibrationError <= metrics.MaximumCalibrationError + slack
-                && metrics.MaximumCalibrationError <= 1
-                && metrics.BrierScore >= 0 && metrics.BrierScore <= 2 + slack;
-        }));
+    public void BoundsHoldForAnyRows() =>
+        FsCheck.Check.QuickThrowOnFailure(
+            Prop.ForAll(
+                ArbMap.Default.GeneratorFor<(byte, bool)[]>().Where(rows => rows.Length > 0).ToArbitrary(),
+                rows =>
+                {
+                    CalibrationMetrics metrics = Evaluate(View([.. rows.Select(row => (row.Item1 / 255f, row.Item2 ? 1u : 2u))]), 7);
+                    double slack = 1e-9,
+                        gap = Math.Abs(metrics.Accuracy - rows.Average(row => Math.Max(row.Item1, 255 - row.Item1) / 255.0));
+                    return metrics.Bins.Sum(bin => bin.Count) == rows.Length
+                        && gap <= metrics.ExpectedCalibrationError + 1e-6
+                        && gap <= metrics.AdaptiveCalibrationError + 1e-6
+                        && metrics.ExpectedCalibrationError <= metrics.MaximumCalibrationError + slack
+                        && metrics.MaximumCalibrationError <= 1
+                        && metrics.BrierScore >= 0
+                        && metrics.BrierScore <= 2 + slack;
+                }
+            )
+        );
 
     [Fact]
-    public void Accuracy_and_log_loss_are_those_of_MLNet()
+    public void AccuracyAndLogLossAreThoseOfMLNet()
     {
         var random = new Random(3);
         IDataView data = View([.. Enumerable.Range(0, 200).Select(i => (i < 3 ? i / 2f : random.NextSingle(), (uint)random.Next(0, 3)))]);
@@ -233,14 +264,14 @@ public sealed class CalibrationTests
     [InlineData(0.7f, 10, 6)]
     [InlineData(1.0f, 10, 9)]
     [InlineData(0.8001f, 15, 12)]
-    public void A_confidence_on_a_bound_belongs_to_the_bin_below_it(float confidence, int bins, int expected)
+    public void AConfidenceOnABoundBelongsToTheBinBelowIt(float confidence, int bins, int expected)
     {
         IReadOnlyList<CalibrationBin> all = Evaluate(View((confidence, 1)), bins).Bins;
         Assert.Equal(1, all[expected].Count);
     }
 
     [Fact]
-    public void Bins_are_a_data_view()
+    public void BinsAreADataView()
     {
         CalibrationMetrics metrics = Evaluate(View((0.9f, 1), (0.6f, 2)), numberOfBins: 4);
         IDataView bins = metrics.ToDataView(Ml);
@@ -250,10 +281,10 @@ public sealed class CalibrationTests
     }
 
     [Fact]
-    public void Rows_without_a_label_are_left_out() => Assert.Equal(1, Evaluate(View((0.75f, 1), (0.75f, 0))).Count);
+    public void RowsWithoutALabelAreLeftOut() => Assert.Equal(1, Evaluate(View((0.75f, 1), (0.75f, 0))).Count);
 
     [Fact]
-    public void A_view_without_labelled_rows_is_refused()
+    public void AViewWithoutLabelledRowsIsRefused()
     {
         Assert.Contains("Label", Assert.Throws<InvalidOperationException>(() => Evaluate(View())).Message);
         Assert.Throws<InvalidOperationException>(() => Evaluate(View((0.75f, 0))));
@@ -263,27 +294,35 @@ public sealed class CalibrationTests
     [InlineData(2f, -1f)]
     [InlineData(0.7f, 0.7f)]
     [InlineData(float.NaN, 0.5f)]
-    public void Scores_that_are_no_probabilities_are_refused(float first, float second)
+    public void ScoresThatAreNoProbabilitiesAreRefused(float first, float second)
     {
-        IDataView data = Ml.Data.LoadFromEnumerable(new[]
-        {
-            new Binary { Label = 1, Score = [0.5f, 0.5f] },
-            new Binary { Label = 1, Score = [first, second] },
-        });
+        IDataView data = Ml.Data.LoadFromEnumerable(
+            new[]
+            {
+                new Binary { Label = 1, Score = [0.5f, 0.5f] },
+                new Binary { Label = 1, Score = [first, second] },
+            }
+        );
         string message = Assert.Throws<InvalidOperationException>(() => Evaluate(data)).Message;
         Assert.Contains("Row 1", message);
         Assert.Contains("Score", message);
     }
 
     [Fact]
-    public void Columns_are_checked()
+    public void ColumnsAreChecked()
     {
         IDataView unfit = Ml.Data.LoadFromEnumerable(new[] { new Unfit() });
         SkillLocCatalog catalog = Ml.SkillLoc();
-        Assert.Contains("'Nothing'", Assert.Throws<ArgumentOutOfRangeException>(() => catalog.EvaluateCalibration(unfit, "Nothing")).Message);
+        Assert.Contains(
+            "'Nothing'",
+            Assert.Throws<ArgumentOutOfRangeException>(() => catalog.EvaluateCalibration(unfit, "Nothing")).Message
+        );
         Assert.Contains("'Label'", Assert.Throws<ArgumentOutOfRangeException>(() => catalog.EvaluateCalibration(unfit)).Message);
         Assert.Contains("'Score'", Assert.Throws<ArgumentOutOfRangeException>(() => catalog.EvaluateCalibration(unfit, "Key")).Message);
-        Assert.Contains("'Text'", Assert.Throws<ArgumentOutOfRangeException>(() => catalog.EvaluateCalibration(unfit, "Key", "Text")).Message);
+        Assert.Contains(
+            "'Text'",
+            Assert.Throws<ArgumentOutOfRangeException>(() => catalog.EvaluateCalibration(unfit, "Key", "Text")).Message
+        );
         Assert.Throws<ArgumentOutOfRangeException>(() => catalog.EvaluateCalibration(View((1, 1)), numberOfBins: 0));
     }
 }

@@ -48,12 +48,19 @@ public sealed class CancelExecutionTests : IDisposable
     [Fact]
     public void ADropCurveEnds()
     {
-        int width = _first.Classifier.Backbone.Config.FeedForwardSize, layers = _first.Classifier.Backbone.Config.Layers;
+        int width = _first.Classifier.Backbone.Config.FeedForwardSize,
+            layers = _first.Classifier.Backbone.Config.Layers;
         var half = new NeuronValues([.. Enumerable.Range(0, layers * width).Select(i => i / (double)(layers * width))], layers, width);
         var options = new NeuronDropMetrics.Options
         {
             Model = _first,
-            Probe = new() { Kind = NeuronProbeKind.TextMean, Tasks = ["pos"], Thresholds = [half], Accuracies = [half] },
+            Probe = new()
+            {
+                Kind = NeuronProbeKind.TextMean,
+                Tasks = ["pos"],
+                Thresholds = [half],
+                Accuracies = [half],
+            },
             Methods = [PerturbationKind.Zero],
         };
         Assert.Equal(6, new MLContext().SkillLoc().Neurons.EvaluateNeuronDrop(Data(), options).Points.Count);
@@ -74,20 +81,28 @@ public sealed class CancelExecutionTests : IDisposable
         Assert.Throws<OperationCanceledException>(() => _data.SkillLoc().EvaluateCalibration(scored));
 
         // ML.NET reads for its own transformers on threads of its own, and wraps what they throw.
-        InvalidOperationException wrapped = Assert.Throws<InvalidOperationException>(() => _data.SkillLoc().Evaluation.EvaluateAgreement(scored, scored));
+        InvalidOperationException wrapped = Assert.Throws<InvalidOperationException>(() =>
+            _data.SkillLoc().Evaluation.EvaluateAgreement(scored, scored)
+        );
         Assert.IsType<OperationCanceledException>(wrapped.GetBaseException());
         Assert.Throws<OperationCanceledException>(() => _data.SkillLoc().Evaluation.EvaluateOutOfDistribution(models, sets, "set"));
     }
 
-    private static TextScoringTransformer Model(int seed) => new(
-        TextClassifier.Create(
-            Oracles.PathOf("tiny-roberta"), new ClassifierSettings { Head = HeadKind.SequenceClassification, Labels = ["neg", "pos"] }, seed: seed),
-        new ScoringColumns());
+    private static TextScoringTransformer Model(int seed) =>
+        new(
+            TextClassifier.Create(
+                Oracles.PathOf("tiny-roberta"),
+                new ClassifierSettings { Head = HeadKind.SequenceClassification, Labels = ["neg", "pos"] },
+                seed: seed
+            ),
+            new ScoringColumns()
+        );
 
     private IDataView Data()
     {
         IDataView rows = _data.Data.LoadFromEnumerable(
-            Enumerable.Range(0, 12).Select(i => new Row { Label = i % 2 == 0 ? "neg" : "pos", Text = $"row {i}" }));
+            Enumerable.Range(0, 12).Select(i => new Row { Label = i % 2 == 0 ? "neg" : "pos", Text = $"row {i}" })
+        );
         return _data.Transforms.Conversion.MapValueToKey("Label").Fit(rows).Transform(rows);
     }
 

@@ -20,10 +20,11 @@ public sealed class CorrelationTests
         Ml.Data.LoadFromEnumerable(rows.Select(row => new Row { Label = row.Label, Score = row.Score }));
 
     [Fact]
-    public void Correlations_match_what_was_computed_by_hand()
+    public void CorrelationsMatchWhatWasComputedByHand()
     {
         // Spearman's ranks are 1 2.5 2.5 4 and 1 2 3.5 3.5. The row without a label does not count, whatever its score.
-        CorrelationMetrics metrics = Ml.SkillLoc().Evaluation.EvaluateCorrelation(View((1, 10), (float.NaN, float.NaN), (2, 20), (2, 30), (4, 30)));
+        CorrelationMetrics metrics = Ml.SkillLoc()
+            .Evaluation.EvaluateCorrelation(View((1, 10), (float.NaN, float.NaN), (2, 20), (2, 30), (4, 30)));
         Assert.Equal(4, metrics.Count);
         Assert.Equal(27.5 / Math.Sqrt(4.75 * 275), metrics.Pearson, 9);
         Assert.Equal(3.75 / 4.5, metrics.Spearman, 9);
@@ -35,29 +36,44 @@ public sealed class CorrelationTests
     }
 
     [Fact]
-    public void Columns_may_have_other_names()
+    public void ColumnsMayHaveOtherNames()
     {
-        IDataView data = Ml.Transforms.CopyColumns("Truth", "Label").Append(Ml.Transforms.CopyColumns("Guess", "Score"))
-            .Fit(View((1, 3), (2, 2), (3, 1))).Transform(View((1, 3), (2, 2), (3, 1)));
+        IDataView data = Ml
+            .Transforms.CopyColumns("Truth", "Label")
+            .Append(Ml.Transforms.CopyColumns("Guess", "Score"))
+            .Fit(View((1, 3), (2, 2), (3, 1)))
+            .Transform(View((1, 3), (2, 2), (3, 1)));
         Assert.Equal(-1, Ml.SkillLoc().Evaluation.EvaluateCorrelation(data, "Truth", "Guess").Corr, 12);
     }
 
     [Fact]
-    public void Equal_scores_leave_correlation_undefined() =>
+    public void EqualScoresLeaveCorrelationUndefined() =>
         Assert.True(double.IsNaN(Ml.SkillLoc().Evaluation.EvaluateCorrelation(View((1, 2), (2, 2))).Corr));
 
     [Fact]
-    public void Bad_input_is_refused()
+    public void BadInputIsRefused()
     {
         Assert.Throws<InvalidOperationException>(() => Ml.SkillLoc().Evaluation.EvaluateCorrelation(View((float.NaN, 1))));
         Assert.Contains(
-            "Row 1", Assert.Throws<InvalidOperationException>(() => Ml.SkillLoc().Evaluation.EvaluateCorrelation(View((1, 1), (2, float.NaN)))).Message,
-            StringComparison.Ordinal);
+            "Row 1",
+            Assert
+                .Throws<InvalidOperationException>(() => Ml.SkillLoc().Evaluation.EvaluateCorrelation(View((1, 1), (2, float.NaN))))
+                .Message,
+            StringComparison.Ordinal
+        );
         Assert.Contains(
-            "'Absent'", Assert.Throws<ArgumentOutOfRangeException>(() => Ml.SkillLoc().Evaluation.EvaluateCorrelation(View((1, 1)), "Absent")).Message,
-            StringComparison.Ordinal);
+            "'Absent'",
+            Assert.Throws<ArgumentOutOfRangeException>(() => Ml.SkillLoc().Evaluation.EvaluateCorrelation(View((1, 1)), "Absent")).Message,
+            StringComparison.Ordinal
+        );
         Assert.Contains(
-            "Single", Assert.Throws<ArgumentOutOfRangeException>(() => Ml.SkillLoc().Evaluation.EvaluateCorrelation(View((1, 1)), scoreColumnName: "Wide")).Message,
-            StringComparison.Ordinal);
+            "Single",
+            Assert
+                .Throws<ArgumentOutOfRangeException>(() =>
+                    Ml.SkillLoc().Evaluation.EvaluateCorrelation(View((1, 1)), scoreColumnName: "Wide")
+                )
+                .Message,
+            StringComparison.Ordinal
+        );
     }
 }

@@ -53,11 +53,13 @@ internal sealed class CountedReads(ITransformer model) : ITransformer
         public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column)
         {
             ValueGetter<TValue> getter = cursor.GetGetter<TValue>(column);
-            return column.Name != "Score" ? getter : (ref TValue value) =>
-            {
-                owner.Count++;
-                getter(ref value);
-            };
+            return column.Name != "Score"
+                ? getter
+                : (ref TValue value) =>
+                {
+                    owner.Count++;
+                    getter(ref value);
+                };
         }
 
         protected override void Dispose(bool disposing)

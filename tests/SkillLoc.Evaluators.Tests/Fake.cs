@@ -9,7 +9,17 @@ internal static class Fake
     public static MLContext Ml { get; } = new(seed: 1);
 
     public static IDataView Rows(params (float Chance, string Label)[] rows) =>
-        Ml.Data.LoadFromEnumerable(rows.Select((row, id) => new Row { Id = id, Chance = row.Chance, Label = row.Label }));
+        Ml.Data.LoadFromEnumerable(
+            rows.Select(
+                (row, id) =>
+                    new Row
+                    {
+                        Id = id,
+                        Chance = row.Chance,
+                        Label = row.Label,
+                    }
+            )
+        );
 
     /// <summary>The rows with key-typed labels, whose keys are in the order of first occurrence.</summary>
     public static IDataView KeyedRows(params (float Chance, string Label)[] rows)
@@ -20,15 +30,17 @@ internal static class Fake
 
     /// <summary>A model of the labels yes and no; in the reverse order of slots if asked.</summary>
     public static ITransformer YesNo(Func<Inputs, float>? chance = null, bool reverse = false) =>
-        Ml.Transforms.CustomMapping<Inputs, YesNoScores>(
-            (row, scores) =>
-            {
-                scores.Yes = chance is null ? row.Chance : chance(row);
-                scores.No = 1 - scores.Yes;
-            },
-            null)
-        .Append(reverse ? Ml.Transforms.Concatenate("Score", "no", "yes") : Ml.Transforms.Concatenate("Score", "yes", "no"))
-        .Fit(Rows((0, "")));
+        Ml
+            .Transforms.CustomMapping<Inputs, YesNoScores>(
+                (row, scores) =>
+                {
+                    scores.Yes = chance is null ? row.Chance : chance(row);
+                    scores.No = 1 - scores.Yes;
+                },
+                null
+            )
+            .Append(reverse ? Ml.Transforms.Concatenate("Score", "no", "yes") : Ml.Transforms.Concatenate("Score", "yes", "no"))
+            .Fit(Rows((0, "")));
 
     public class Inputs
     {

@@ -24,20 +24,22 @@ public sealed class GeneratedTextTests
 
     /// <summary>Rows whose answers are parted by bars; no text is no answers.</summary>
     private static IDataView View(params (string Answers, string PredictedText)[] rows) =>
-        Ml.Data.LoadFromEnumerable(rows.Select(row =>
-        {
-            string[] answers = row.Answers.Length == 0 ? [] : row.Answers.Split('|');
-            return new Row
+        Ml.Data.LoadFromEnumerable(
+            rows.Select(row =>
             {
-                Answers = answers,
-                Two = [.. answers.Concat(["", ""]).Take(2)],
-                Label = answers.FirstOrDefault(""),
-                PredictedText = row.PredictedText,
-            };
-        }));
+                string[] answers = row.Answers.Length == 0 ? [] : row.Answers.Split('|');
+                return new Row
+                {
+                    Answers = answers,
+                    Two = [.. answers.Concat(["", ""]).Take(2)],
+                    Label = answers.FirstOrDefault(""),
+                    PredictedText = row.PredictedText,
+                };
+            })
+        );
 
     [Fact]
-    public void Values_and_row_scores_match_what_was_computed_by_hand()
+    public void ValuesAndRowScoresMatchWhatWasComputedByHand()
     {
         // Words: 2 common of 3 and 2, then none; the row without answers does not count, whatever was generated.
         IDataView data = View(("dog|red dog", "big red dog"), ("", "cat"), ("bird", "fish"));
@@ -57,47 +59,71 @@ public sealed class GeneratedTextTests
     [InlineData("Answers", 1)]
     [InlineData("Two", 1)]
     [InlineData("Label", 0.5)]
-    public void Answers_are_a_text_or_a_vector_of_texts(string column, double expected)
+    public void AnswersAreATextOrAVectorOfTexts(string column, double expected)
     {
-        GeneratedTextMetrics metrics = Ml.SkillLoc().Evaluation.EvaluateText(View(("a|b", "B"), ("c", "c"), ("", ""), (" ", "")), TextMetric.Accuracy, column);
+        GeneratedTextMetrics metrics = Ml.SkillLoc()
+            .Evaluation.EvaluateText(View(("a|b", "B"), ("c", "c"), ("", ""), (" ", "")), TextMetric.Accuracy, column);
         Assert.Equal(expected, metrics.Value);
         Assert.Equal(2, metrics.Count);
     }
 
     [Fact]
-    public void Columns_may_have_other_names()
+    public void ColumnsMayHaveOtherNames()
     {
         IDataView data = View(("a", "a"), ("b", "a"));
-        data = Ml.Transforms.CopyColumns("Truth", "Answers").Append(Ml.Transforms.CopyColumns("Guess", "PredictedText")).Fit(data).Transform(data);
+        data = Ml
+            .Transforms.CopyColumns("Truth", "Answers")
+            .Append(Ml.Transforms.CopyColumns("Guess", "PredictedText"))
+            .Fit(data)
+            .Transform(data);
         data = Ml.Transforms.DropColumns("Answers", "PredictedText").Fit(data).Transform(data);
         Assert.Equal(0.5, Ml.SkillLoc().Evaluation.EvaluateText(data, TextMetric.ExactMatch, "Truth", "Guess").Value);
-        Assert.Contains("'Truth'", Assert.Throws<ArgumentOutOfRangeException>(() => Ml.SkillLoc().Evaluation.EvaluateText(data, TextMetric.ExactMatch)).Message);
+        Assert.Contains(
+            "'Truth'",
+            Assert.Throws<ArgumentOutOfRangeException>(() => Ml.SkillLoc().Evaluation.EvaluateText(data, TextMetric.ExactMatch)).Message
+        );
     }
 
     [Fact]
-    public void Metrics_of_whole_sets_have_no_row_scores()
+    public void MetricsOfWholeSetsHaveNoRowScores()
     {
         GeneratedTextMetrics metrics = Ml.SkillLoc().Evaluation.EvaluateText(View(("1", "2"), ("2", "1")), TextMetric.PearsonCorrelation);
         Assert.Equal(-1, metrics.Value, 12);
         Assert.Null(metrics.RowScores);
-        Assert.Equal(double.NaN, Ml.SkillLoc().Evaluation.EvaluateText(View(("1", "good"), ("2", "1")), TextMetric.PearsonCorrelation).Value);
+        Assert.Equal(
+            double.NaN,
+            Ml.SkillLoc().Evaluation.EvaluateText(View(("1", "good"), ("2", "1")), TextMetric.PearsonCorrelation).Value
+        );
     }
 
     [Fact]
-    public void Bad_input_is_refused()
+    public void BadInputIsRefused()
     {
         IDataView data = View(("1", "1"), ("good", "2"));
         Assert.Contains(
             "'Answers', counted from 0: Row 1 has the first answer 'good'",
-            Assert.Throws<InvalidOperationException>(() => Ml.SkillLoc().Evaluation.EvaluateText(data, TextMetric.PearsonCorrelation)).Message,
-            StringComparison.Ordinal);
+            Assert
+                .Throws<InvalidOperationException>(() => Ml.SkillLoc().Evaluation.EvaluateText(data, TextMetric.PearsonCorrelation))
+                .Message,
+            StringComparison.Ordinal
+        );
         Assert.Contains(
-            "'Absent'", Assert.Throws<ArgumentOutOfRangeException>(() => Ml.SkillLoc().Evaluation.EvaluateText(data, TextMetric.Accuracy, "Absent")).Message,
-            StringComparison.Ordinal);
+            "'Absent'",
+            Assert
+                .Throws<ArgumentOutOfRangeException>(() => Ml.SkillLoc().Evaluation.EvaluateText(data, TextMetric.Accuracy, "Absent"))
+                .Message,
+            StringComparison.Ordinal
+        );
         Assert.Contains(
-            "vector of texts", Assert.Throws<ArgumentOutOfRangeException>(() => Ml.SkillLoc().Evaluation.EvaluateText(data, TextMetric.Accuracy, "Number")).Message,
-            StringComparison.Ordinal);
-        Assert.Throws<ArgumentOutOfRangeException>(() => Ml.SkillLoc().Evaluation.EvaluateText(data, TextMetric.Accuracy, predictedTextColumnName: "Answers"));
+            "vector of texts",
+            Assert
+                .Throws<ArgumentOutOfRangeException>(() => Ml.SkillLoc().Evaluation.EvaluateText(data, TextMetric.Accuracy, "Number"))
+                .Message,
+            StringComparison.Ordinal
+        );
+        Assert.Throws<ArgumentOutOfRangeException>(() =>
+            Ml.SkillLoc().Evaluation.EvaluateText(data, TextMetric.Accuracy, predictedTextColumnName: "Answers")
+        );
         Assert.Throws<ArgumentOutOfRangeException>(() => Ml.SkillLoc().Evaluation.EvaluateText(data, (TextMetric)7));
         Assert.Throws<InvalidOperationException>(() => Ml.SkillLoc().Evaluation.EvaluateText(View(("", "1")), TextMetric.Accuracy));
     }

@@ -18,23 +18,30 @@ public sealed class GraftEvaluatorTests
     private readonly SkillLocCatalog _catalog = Fake.Ml.SkillLoc();
 
     private static Graft Of(params GraftPart[] parts) =>
-        new() { BaseFingerprint = "abc", Task = "toy", Sparsity = 0.25, ConsideredCount = 40, Parts = parts };
+        new()
+        {
+            BaseFingerprint = "abc",
+            Task = "toy",
+            Sparsity = 0.25,
+            ConsideredCount = 40,
+            Parts = parts,
+        };
 
     private static GraftPart Part(string name, params int[] indices) => new(name, indices, new float[indices.Length]);
 
     [Fact]
-    public void Overlap_is_a_share_of_the_second_graft()
+    public void OverlapIsAShareOfTheSecondGraft()
     {
-        GraftOverlapMetrics metrics = _catalog.Grafts.EvaluateGraftOverlap(new Dictionary<string, Graft>
-        {
-            ["a"] = Of(Part(Query, 1, 2, 3, 4)),
-            ["b"] = Of(Part(Norm, 1), Part(Query, 4)),
-            ["none"] = Of(),
-        });
+        GraftOverlapMetrics metrics = _catalog.Grafts.EvaluateGraftOverlap(
+            new Dictionary<string, Graft>
+            {
+                ["a"] = Of(Part(Query, 1, 2, 3, 4)),
+                ["b"] = Of(Part(Norm, 1), Part(Query, 4)),
+                ["none"] = Of(),
+            }
+        );
         Assert.Equal(["a", "b", "none"], metrics.Grafts);
-        Assert.Equal(
-            [1, 0.5, double.NaN, 0.25, 1, double.NaN, 0, 0, double.NaN],
-            metrics.Entries.Select(entry => entry.Overlap));
+        Assert.Equal([1, 0.5, double.NaN, 0.25, 1, double.NaN, 0, 0, double.NaN], metrics.Entries.Select(entry => entry.Overlap));
         Assert.Equal(new("a", "b", 4, 2, 1), metrics.Entries[1]);
 
         IDataView rows = metrics.ToDataView(Fake.Ml);
@@ -44,64 +51,102 @@ public sealed class GraftEvaluatorTests
     }
 
     [Fact]
-    public void Overlap_refuses_other_bases_and_nothing()
+    public void OverlapRefusesOtherBasesAndNothing()
     {
         var other = new Graft { BaseFingerprint = "def", Parts = [] };
-        string message = Assert.Throws<ArgumentException>(
-            () => _catalog.Grafts.EvaluateGraftOverlap(new Dictionary<string, Graft> { ["a"] = Of(), ["b"] = other })).Message;
+        string message = Assert
+            .Throws<ArgumentException>(() =>
+                _catalog.Grafts.EvaluateGraftOverlap(new Dictionary<string, Graft> { ["a"] = Of(), ["b"] = other })
+            )
+            .Message;
         Assert.Contains("abc", message);
         Assert.Contains("def", message);
         Assert.Throws<ArgumentException>(() => _catalog.Grafts.EvaluateGraftOverlap(new Dictionary<string, Graft>()));
     }
 
     [Fact]
-    public void Relative_gain_goes_from_the_pre_trained_to_the_fine_tuned_model()
+    public void RelativeGainGoesFromThePreTrainedToTheFineTunedModel()
     {
-        var pre = new Dictionary<string, double> { ["s"] = 0.5, ["t"] = 0.25, ["u"] = 0 };
-        var fine = new Dictionary<string, double> { ["u"] = 0, ["t"] = 0.75, ["s"] = 1 };
-        RelativeGainMetrics metrics = _catalog.Grafts.EvaluateRelativeGain(pre, fine, new Dictionary<string, IReadOnlyDictionary<string, double>>
+        var pre = new Dictionary<string, double>
         {
-            ["a"] = new Dictionary<string, double> { ["s"] = 0.875, ["t"] = 0.125, ["u"] = 0.5 },
-            ["b"] = new Dictionary<string, double> { ["s"] = 1, ["t"] = 1, ["u"] = 0 },
-        });
+            ["s"] = 0.5,
+            ["t"] = 0.25,
+            ["u"] = 0,
+        };
+        var fine = new Dictionary<string, double>
+        {
+            ["u"] = 0,
+            ["t"] = 0.75,
+            ["s"] = 1,
+        };
+        RelativeGainMetrics metrics = _catalog.Grafts.EvaluateRelativeGain(
+            pre,
+            fine,
+            new Dictionary<string, IReadOnlyDictionary<string, double>>
+            {
+                ["a"] = new Dictionary<string, double>
+                {
+                    ["s"] = 0.875,
+                    ["t"] = 0.125,
+                    ["u"] = 0.5,
+                },
+                ["b"] = new Dictionary<string, double>
+                {
+                    ["s"] = 1,
+                    ["t"] = 1,
+                    ["u"] = 0,
+                },
+            }
+        );
         Assert.Equal([0.75, -0.25, double.NaN, 1, 1.5, double.NaN], metrics.Entries.Select(entry => entry.RelativeGain));
         Assert.Equal([0.875, 0.125 / 0.75, double.NaN, 1, 1 / 0.75, double.NaN], metrics.Entries.Select(entry => entry.Retention));
         Assert.Equal(new("a", "t", 0.25, 0.75, 0.125), metrics.Entries[1]);
 
         IDataView rows = metrics.ToDataView(Fake.Ml);
         Assert.Equal(
-            ["Graft", "Task", "PreTrained", "FineTuned", "Grafted", "RelativeGain", "Retention"], rows.Schema.Select(column => column.Name));
+            ["Graft", "Task", "PreTrained", "FineTuned", "Grafted", "RelativeGain", "Retention"],
+            rows.Schema.Select(column => column.Name)
+        );
         Assert.Equal(0.75, rows.GetColumn<double>("RelativeGain").First());
     }
 
     [Fact]
-    public void Relative_gain_names_what_is_missing()
+    public void RelativeGainNamesWhatIsMissing()
     {
         var all = new Dictionary<string, double> { ["s"] = 1, ["t"] = 1 };
         var some = new Dictionary<string, double> { ["s"] = 1 };
         var grafted = new Dictionary<string, IReadOnlyDictionary<string, double>> { ["g"] = some };
-        Assert.Contains("fine-tuned model has no metric for task 't'", Assert.Throws<ArgumentException>(
-            () => _catalog.Grafts.EvaluateRelativeGain(all, some, grafted)).Message);
-        Assert.Contains("graft 'g' has no metric for task 't'", Assert.Throws<ArgumentException>(
-            () => _catalog.Grafts.EvaluateRelativeGain(all, all, grafted)).Message);
+        Assert.Contains(
+            "fine-tuned model has no metric for task 't'",
+            Assert.Throws<ArgumentException>(() => _catalog.Grafts.EvaluateRelativeGain(all, some, grafted)).Message
+        );
+        Assert.Contains(
+            "graft 'g' has no metric for task 't'",
+            Assert.Throws<ArgumentException>(() => _catalog.Grafts.EvaluateRelativeGain(all, all, grafted)).Message
+        );
         Assert.Throws<ArgumentException>(() => _catalog.Grafts.EvaluateRelativeGain(new Dictionary<string, double>(), all, grafted));
-        Assert.Throws<ArgumentException>(
-            () => _catalog.Grafts.EvaluateRelativeGain(all, all, new Dictionary<string, IReadOnlyDictionary<string, double>>()));
+        Assert.Throws<ArgumentException>(() =>
+            _catalog.Grafts.EvaluateRelativeGain(all, all, new Dictionary<string, IReadOnlyDictionary<string, double>>())
+        );
     }
 
     [Fact]
-    public void Spread_counts_layers_and_kinds()
+    public void SpreadCountsLayersAndKinds()
     {
         // 3 layers, 48 wide, 96 inside: a query has 48 * 48 scalars, a layer 4 * (48 * 48 + 48) + 2 * 48 * 96 + 96 + 48 + 4 * 48.
         using var model = LanguageModel.Load(Oracles.PathOf("tiny-roberta"));
         long live = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-        GraftSpreadMetrics spread = _catalog.Grafts.EvaluateGraftSpread(Of(Part(Query, 0, 1, 2303), Part(LowQuery, 7), Part(Norm, 0, 1, 2, 47)), model);
+        GraftSpreadMetrics spread = _catalog.Grafts.EvaluateGraftSpread(
+            Of(Part(Query, 0, 1, 2303), Part(LowQuery, 7), Part(Norm, 0, 1, 2, 47)),
+            model
+        );
         Assert.Equal(live, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
 
         Assert.Equal(model.Parameters.Count, spread.Parameters.Count);
         Assert.Equal(
             new("Layer", 1, "attention.self.query.weight", 3, 2304, 0.375),
-            spread.Parameters.Single(entry => entry is { Layer: 1, Kind: "attention.self.query.weight" }));
+            spread.Parameters.Single(entry => entry is { Layer: 1, Kind: "attention.self.query.weight" })
+        );
         Assert.Equal(["Embeddings", "Layer", "Layer", "Layer", "Head"], spread.Layers.Select(entry => entry.Region));
         Assert.Equal([-1, 0, 1, 2, -1], spread.Layers.Select(entry => entry.Layer));
         Assert.Equal([4, 1, 3, 0, 0], spread.Layers.Select(entry => entry.Count));
@@ -110,7 +155,8 @@ public sealed class GraftEvaluatorTests
         Assert.Equal(3.0 / 18960, spread.Layers[2].Density, 12);
         Assert.Equal(
             new("Layer", -1, "attention.self.query.weight", 4, 3 * 2304, 0.5),
-            spread.Kinds.Single(entry => entry.Kind == "attention.self.query.weight"));
+            spread.Kinds.Single(entry => entry.Kind == "attention.self.query.weight")
+        );
         Assert.Equal(new("Embeddings", -1, Norm, 4, 48, 0.5), spread.Kinds.Single(entry => entry.Kind == Norm));
         Assert.Equal(spread.Parameters.Sum(entry => entry.Scalars), spread.Kinds.Sum(entry => entry.Scalars));
 
@@ -120,7 +166,7 @@ public sealed class GraftEvaluatorTests
     }
 
     [Fact]
-    public void Spread_is_over_what_the_graft_could_use()
+    public void SpreadIsOverWhatTheGraftCouldUse()
     {
         using var model = LanguageModel.Load(Oracles.PathOf("tiny-roberta"));
         IReadOnlyList<string> considered = new ParameterSelection().Of(model);
@@ -128,32 +174,43 @@ public sealed class GraftEvaluatorTests
         Assert.Equal([18960, 18960, 18960], spread.Layers.Select(entry => entry.Scalars));
         Assert.True(double.IsNaN(_catalog.Grafts.EvaluateGraftSpread(Of(), model).Layers[0].Share));
 
-        Assert.Contains(Norm, Assert.Throws<ArgumentException>(() => _catalog.Grafts.EvaluateGraftSpread(Of(Part(Norm, 5)), model, considered)).Message);
-        Assert.Contains("2304", Assert.Throws<ArgumentException>(() => _catalog.Grafts.EvaluateGraftSpread(Of(Part(Query, 2304)), model)).Message);
+        Assert.Contains(
+            Norm,
+            Assert.Throws<ArgumentException>(() => _catalog.Grafts.EvaluateGraftSpread(Of(Part(Norm, 5)), model, considered)).Message
+        );
+        Assert.Contains(
+            "2304",
+            Assert.Throws<ArgumentException>(() => _catalog.Grafts.EvaluateGraftSpread(Of(Part(Query, 2304)), model)).Message
+        );
         Assert.Contains("'x'", Assert.Throws<ArgumentException>(() => _catalog.Grafts.EvaluateGraftSpread(Of(), model, ["x"])).Message);
     }
 
     [Fact]
-    public void A_report_matches_what_was_computed_by_hand()
+    public void AReportMatchesWhatWasComputedByHand()
     {
         // Pre-trained: yes with 0.75 throughout. Fine-tuned: yes, no, yes, yes with 0.875, of which the third is wrong.
         IDataView test = Fake.KeyedRows((0.875f, "yes"), (0.125f, "no"), (0.875f, "no"), (0.875f, "yes"), (0.5f, ""));
-        CountedReads pre = new(Fake.YesNo(_ => 0.75f)), fine = new(Fake.YesNo());
+        CountedReads pre = new(Fake.YesNo(_ => 0.75f)),
+            fine = new(Fake.YesNo());
 
         // Yes, yes, no, yes with 0.75, of which the second is wrong; its labels are in the other order.
-        Graft graft = Of(Part(Query, 1, 2), Part(Norm, 3)), rest = Of();
+        Graft graft = Of(Part(Query, 1, 2), Part(Norm, 3)),
+            rest = Of();
         GraftReport report = _catalog.Grafts.EvaluateGrafts(
-            pre, fine,
+            pre,
+            fine,
             new Dictionary<string, GraftedModel>
             {
                 ["good"] = new(graft, Fake.YesNo(row => row.Id == 2 ? 0.25f : 0.75f, reverse: true)),
                 ["useless"] = new(rest, Fake.YesNo(_ => 0.75f)),
             },
-            test);
+            test
+        );
 
         // The fifth row has no label, so nobody asks for its scores.
         Assert.Equal((4, 4), (pre.Count, fine.Count));
-        GraftReportRow good = report.Rows[0], useless = report.Rows[1];
+        GraftReportRow good = report.Rows[0],
+            useless = report.Rows[1];
         Assert.Equal(("good", "toy", 0.25, 3, 3 / 40.0, 4), (good.Graft, good.Task, good.Sparsity, good.Scalars, good.Share, good.Count));
         Assert.Equal((0.5, 0.75, 0.75), (good.PreTrainedAccuracy, good.FineTunedAccuracy, good.GraftedAccuracy));
         Assert.Equal((1, 0.5), (good.Retention, good.Agreement));
@@ -174,7 +231,7 @@ public sealed class GraftEvaluatorTests
     }
 
     [Fact]
-    public void A_report_of_text_scorers_is_what_the_other_evaluators_say()
+    public void AReportOfTextScorersIsWhatTheOtherEvaluatorsSay()
     {
         var settings = new ClassifierSettings
         {
@@ -184,11 +241,15 @@ public sealed class GraftEvaluatorTests
             MaxLength = 64,
         };
         string folder = Oracles.PathOf("tiny-roberta");
-        IDataView texts = Fake.Ml.Data.LoadFromEnumerable(Enumerable.Range(0, 40).Select(i => new Review
-        {
-            Label = i % 3 == 0 ? "neg" : "pos",
-            Text = string.Join(' ', Enumerable.Range(0, 1 + (i % 7)).Select(j => $"word{(i + j) % 13}")),
-        }));
+        IDataView texts = Fake.Ml.Data.LoadFromEnumerable(
+            Enumerable
+                .Range(0, 40)
+                .Select(i => new Review
+                {
+                    Label = i % 3 == 0 ? "neg" : "pos",
+                    Text = string.Join(' ', Enumerable.Range(0, 1 + (i % 7)).Select(j => $"word{(i + j) % 13}")),
+                })
+        );
         IDataView test = Fake.Ml.Transforms.Conversion.MapValueToKey("Label").Fit(texts).Transform(texts);
         long live = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         using (var pre = new TextScoringTransformer(TextClassifier.Create(folder, settings), new()))
@@ -197,8 +258,9 @@ public sealed class GraftEvaluatorTests
             Tune(fine.Classifier);
             using (GraftTransformer grafted = Cut(pre.Classifier, fine.Classifier, settings, folder))
             {
-                GraftReportRow row = _catalog.Grafts.EvaluateGrafts(
-                    pre, fine, new Dictionary<string, GraftedModel> { ["g"] = new(grafted.Graft, grafted) }, test).Rows[0];
+                GraftReportRow row = _catalog
+                    .Grafts.EvaluateGrafts(pre, fine, new Dictionary<string, GraftedModel> { ["g"] = new(grafted.Graft, grafted) }, test)
+                    .Rows[0];
                 Assert.Equal(40, row.Count);
                 IDataView expected = grafted.Transform(test);
                 Assert.Equal(_catalog.EvaluateCalibration(expected).Accuracy, row.GraftedAccuracy, 9);
@@ -213,20 +275,23 @@ public sealed class GraftEvaluatorTests
     }
 
     [Fact]
-    public void A_report_refuses_bad_input()
+    public void AReportRefusesBadInput()
     {
         IDataView test = Fake.Rows((0.5f, "yes"), (0.5f, "maybe"));
         Dictionary<string, GraftedModel> grafted = new() { ["g"] = new(Of(), Fake.YesNo()) };
-        string message = Assert.Throws<InvalidOperationException>(
-            () => _catalog.Grafts.EvaluateGrafts(Fake.YesNo(), Fake.YesNo(), grafted, test)).Message;
+        string message = Assert
+            .Throws<InvalidOperationException>(() => _catalog.Grafts.EvaluateGrafts(Fake.YesNo(), Fake.YesNo(), grafted, test))
+            .Message;
         Assert.Contains("'pre-trained'", message);
         Assert.Contains("'maybe'", message);
-        Assert.Throws<ArgumentException>(() => _catalog.Grafts.EvaluateGrafts(Fake.YesNo(), Fake.YesNo(), new Dictionary<string, GraftedModel>(), test));
+        Assert.Throws<ArgumentException>(() =>
+            _catalog.Grafts.EvaluateGrafts(Fake.YesNo(), Fake.YesNo(), new Dictionary<string, GraftedModel>(), test)
+        );
         Assert.Throws<ArgumentException>(() => _catalog.Grafts.EvaluateGrafts(Fake.YesNo(), Fake.YesNo(), grafted, test, "Wrong"));
     }
 
     [Fact]
-    public void Draws_have_a_sample_standard_deviation()
+    public void DrawsHaveASampleStandardDeviation()
     {
         // Deviations 3, 1, 1, 1, 2 and 0 of mean 5: squares sum to 16 over n - 1 = 5.
         var draws = DrawStatistics.Of([2, 4, 6, 6, 7, 5]);
@@ -253,7 +318,15 @@ public sealed class GraftEvaluatorTests
         using var mask = new GraftMask(model, fine.Backbone, new ParameterSelection().Of(model));
         mask.SetBasePatch(0.01);
         return GraftTransformer.Create(
-            new() { BaseFingerprint = model.Fingerprint(), Settings = settings.ToJson(), ConsideredCount = mask.Count, Parts = mask.Parts() }, folder);
+            new()
+            {
+                BaseFingerprint = model.Fingerprint(),
+                Settings = settings.ToJson(),
+                ConsideredCount = mask.Count,
+                Parts = mask.Parts(),
+            },
+            folder
+        );
     }
 
     private sealed class Review

@@ -13,16 +13,22 @@ public sealed class MultiLabelTests
     [Fact]
     public void FourRowsByHand()
     {
-        MultiLabelMetrics metrics = _ml.SkillLoc().Evaluation.EvaluateMultiLabel(View(
-            ([0.9f, 0.2f, 0.6f], ["a"], ["a", "c"]),
-            ([0.8f, 0.7f, 0.1f], ["a", "b"], ["b"]),
-            ([0.3f, 0.4f, 0.2f], [], []),
-            ([0.1f, 0.6f, 0.7f], ["c"], ["c"])));
+        MultiLabelMetrics metrics = _ml.SkillLoc()
+            .Evaluation.EvaluateMultiLabel(
+                View(
+                    ([0.9f, 0.2f, 0.6f], ["a"], ["a", "c"]),
+                    ([0.8f, 0.7f, 0.1f], ["a", "b"], ["b"]),
+                    ([0.3f, 0.4f, 0.2f], [], []),
+                    ([0.1f, 0.6f, 0.7f], ["c"], ["c"])
+                )
+            );
         Assert.Equal(4, metrics.Count);
         Assert.Equal(0.5, metrics.SubsetAccuracy);
         Assert.Equal(2 / 12.0, metrics.HammingLoss, 12);
         Assert.Equal((3 / 4.0, 3 / 4.0, 3 / 4.0), (metrics.MicroPrecision, metrics.MicroRecall, metrics.MicroF1));
-        MultiLabelEntry a = metrics.Labels[0], b = metrics.Labels[1], c = metrics.Labels[2];
+        MultiLabelEntry a = metrics.Labels[0],
+            b = metrics.Labels[1],
+            c = metrics.Labels[2];
         Assert.Equal((2, 1, 1), (a.Count, a.PredictedCount, a.Hits));
         Assert.Equal((1, 0.5), (a.Precision, a.Recall));
         Assert.Equal((1, 1, 1), (b.Count, b.PredictedCount, b.Hits));
@@ -42,10 +48,10 @@ public sealed class MultiLabelTests
     public void RankingsByHand()
     {
         // a: true at ranks 2 and 3 of 3: (1/2 + 2/3) / 2. The rows: a is second of three, then b before a, then tied with c.
-        MultiLabelMetrics metrics = _ml.SkillLoc().Evaluation.EvaluateMultiLabel(View(
-            ([0.5f, 0.9f, 0.1f], ["a"], []),
-            ([0.4f, 0.3f, 0.4f], ["a"], []),
-            ([0.6f, 0.1f, 0.2f], ["c"], ["b"])));
+        MultiLabelMetrics metrics = _ml.SkillLoc()
+            .Evaluation.EvaluateMultiLabel(
+                View(([0.5f, 0.9f, 0.1f], ["a"], []), ([0.4f, 0.3f, 0.4f], ["a"], []), ([0.6f, 0.1f, 0.2f], ["c"], ["b"]))
+            );
         Assert.Equal((0.5 + 2 / 3.0) / 2, metrics.Labels[0].AveragePrecision, 12);
         Assert.True(double.IsNaN(metrics.Labels[1].AveragePrecision));
         Assert.Equal(0.5, metrics.Labels[2].AveragePrecision, 12);
@@ -68,28 +74,43 @@ public sealed class MultiLabelTests
     [Fact]
     public void WhatIsNoProbabilityIsNamed()
     {
-        InvalidOperationException error = Assert.Throws<InvalidOperationException>(() => _ml.SkillLoc().Evaluation.EvaluateMultiLabel(View(([0.5f, 1.5f, 0], ["a"], ["a"]))));
+        InvalidOperationException error = Assert.Throws<InvalidOperationException>(() =>
+            _ml.SkillLoc().Evaluation.EvaluateMultiLabel(View(([0.5f, 1.5f, 0], ["a"], ["a"])))
+        );
         Assert.Contains("Row 0 has the score 1.5 for the label 'b'", error.Message, StringComparison.Ordinal);
-        Assert.Contains("no rows", Assert.Throws<InvalidOperationException>(() => _ml.SkillLoc().Evaluation.EvaluateMultiLabel(
-            _ml.Data.SkipRows(View(([0.5f, 0.5f, 0], ["a"], ["a"])), 1))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "no rows",
+            Assert
+                .Throws<InvalidOperationException>(() =>
+                    _ml.SkillLoc().Evaluation.EvaluateMultiLabel(_ml.Data.SkipRows(View(([0.5f, 0.5f, 0], ["a"], ["a"])), 1))
+                )
+                .Message,
+            StringComparison.Ordinal
+        );
         Assert.ThrowsAny<ArgumentException>(() => _ml.SkillLoc().Evaluation.EvaluateMultiLabel(View(([0.5f, 0.5f, 0], ["a"], ["z"]))));
-        Assert.ThrowsAny<ArgumentException>(() => _ml.SkillLoc().Evaluation.EvaluateMultiLabel(View(([0.5f, 0.5f, 0], ["a"], ["a"])), labelColumnName: "A"));
+        Assert.ThrowsAny<ArgumentException>(() =>
+            _ml.SkillLoc().Evaluation.EvaluateMultiLabel(View(([0.5f, 0.5f, 0], ["a"], ["a"])), labelColumnName: "A")
+        );
     }
 
     private IDataView View(params (float[] Score, string[] Label, string[] Predicted)[] rows)
     {
-        IDataView data = _ml.Data.LoadFromEnumerable(rows.Select(row => new Row
-        {
-            A = row.Score[0],
-            B = row.Score[1],
-            C = row.Score[2],
-            Label = row.Label,
-            PredictedLabel = row.Predicted,
-        }));
-        return _ml.Transforms.Concatenate("Score", Names)
+        IDataView data = _ml.Data.LoadFromEnumerable(
+            rows.Select(row => new Row
+            {
+                A = row.Score[0],
+                B = row.Score[1],
+                C = row.Score[2],
+                Label = row.Label,
+                PredictedLabel = row.Predicted,
+            })
+        );
+        return _ml
+            .Transforms.Concatenate("Score", Names)
             .Append(_ml.Transforms.Conversion.MapValueToKey("Label"))
             .Append(_ml.Transforms.Conversion.MapValueToKey("PredictedLabel"))
-            .Fit(data).Transform(data);
+            .Fit(data)
+            .Transform(data);
     }
 
     private sealed class Row

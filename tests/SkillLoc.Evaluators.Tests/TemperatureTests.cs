@@ -31,24 +31,44 @@ public sealed class TemperatureTests : IDisposable
         Assert.Equal([0.75f, 0.25f], scores[0].Select(score => MathF.Round(score, 6)));
 
         // The same as logits, and one number a row.
-        Assert.Equal(2, Temperature(Vectors(([4, 4 - MathF.Log(9)], 1), ([0, -MathF.Log(9)], 1), ([1, 1 + MathF.Log(9)], 2), ([MathF.Log(9), 0], 2))), 1e-6);
-        Assert.Equal(2, Temperature(_ml.Data.LoadFromEnumerable(new[]
-        {
-            new Single { Label = true, Probability = 0.9f }, new Single { Label = true, Probability = 0.9f },
-            new Single { Label = false, Probability = 0.1f }, new Single { Label = false, Probability = 0.9f },
-        }), "Probability"), 1e-6);
+        Assert.Equal(
+            2,
+            Temperature(Vectors(([4, 4 - MathF.Log(9)], 1), ([0, -MathF.Log(9)], 1), ([1, 1 + MathF.Log(9)], 2), ([MathF.Log(9), 0], 2))),
+            1e-6
+        );
+        Assert.Equal(
+            2,
+            Temperature(
+                _ml.Data.LoadFromEnumerable(
+                    new[]
+                    {
+                        new Single { Label = true, Probability = 0.9f },
+                        new Single { Label = true, Probability = 0.9f },
+                        new Single { Label = false, Probability = 0.1f },
+                        new Single { Label = false, Probability = 0.9f },
+                    }
+                ),
+                "Probability"
+            ),
+            1e-6
+        );
     }
 
     [Fact]
     public void ItIsTheLeastLogLossThatASearchFinds()
     {
         var random = new Random(4);
-        (float[] Logits, uint Label)[] rows = [.. Enumerable.Range(0, 200).Select(_ =>
-        {
-            float[] logits = [.. Enumerable.Range(0, 5).Select(_ => (float)(random.NextDouble() * 12) - 400)];
-            uint best = (uint)Array.IndexOf(logits, logits.Max()) + 1;
-            return (logits, random.NextDouble() < 0.6 ? best : (uint)random.Next(1, 6));
-        })];
+        (float[] Logits, uint Label)[] rows =
+        [
+            .. Enumerable
+                .Range(0, 200)
+                .Select(_ =>
+                {
+                    float[] logits = [.. Enumerable.Range(0, 5).Select(_ => (float)(random.NextDouble() * 12) - 400)];
+                    uint best = (uint)Array.IndexOf(logits, logits.Max()) + 1;
+                    return (logits, random.NextDouble() < 0.6 ? best : (uint)random.Next(1, 6));
+                }),
+        ];
         TemperatureTransformer calibrated = _ml.SkillLoc().CalibrateTemperature().Fit(Vectors(rows));
         Assert.Equal(ScoreForm.Logits, calibrated.Form);
         Assert.Equal(LogLoss(calibrated.Temperature), calibrated.LogLoss, 1e-9);
@@ -59,8 +79,8 @@ public sealed class TemperatureTests : IDisposable
             Assert.True(LogLoss(calibrated.Temperature / (1 + step)) > calibrated.LogLoss);
         }
 
-        double LogLoss(double temperature) => rows.Average(row =>
-            Math.Log(row.Logits.Sum(logit => Math.Exp((logit - row.Logits[row.Label - 1]) / temperature))));
+        double LogLoss(double temperature) =>
+            rows.Average(row => Math.Log(row.Logits.Sum(logit => Math.Exp((logit - row.Logits[row.Label - 1]) / temperature))));
     }
 
     [Theory]
@@ -82,7 +102,9 @@ public sealed class TemperatureTests : IDisposable
         Assert.Equal(scored.GetColumn<uint>("PredictedLabel"), changed.GetColumn<uint>("PredictedLabel"));
         float[][] scores = [.. changed.GetColumn<float[]>("Score")];
         Assert.Equal(
-            changed.GetColumn<uint>("PredictedLabel").Select(key => (int)key - 1), scores.Select(row => Array.IndexOf(row, row.Max())));
+            changed.GetColumn<uint>("PredictedLabel").Select(key => (int)key - 1),
+            scores.Select(row => Array.IndexOf(row, row.Max()))
+        );
         Assert.All(scores, row => Assert.Equal(1, row.Sum(), 1e-5));
         Assert.Equal(calibrated.LogLoss, _ml.SkillLoc().EvaluateCalibration(changed).LogLoss, 1e-4);
         Assert.Equal(calibrated.LogLoss, _ml.MulticlassClassification.Evaluate(changed).LogLoss, 1e-4);
@@ -116,7 +138,9 @@ public sealed class TemperatureTests : IDisposable
     [Fact]
     public void ABinaryTrainersProbabilityIsReplaced()
     {
-        BinaryPredictionTransformer<CalibratedModelParametersBase<LinearBinaryModelParameters, PlattCalibrator>> model = _ml.BinaryClassification.Trainers.SdcaLogisticRegression("IsA", maximumNumberOfIterations: 20).Fit(Train());
+        BinaryPredictionTransformer<CalibratedModelParametersBase<LinearBinaryModelParameters, PlattCalibrator>> model = _ml
+            .BinaryClassification.Trainers.SdcaLogisticRegression("IsA", maximumNumberOfIterations: 20)
+            .Fit(Train());
         IDataView scored = model.Transform(Validation());
         TemperatureTransformer calibrated = _ml.SkillLoc().CalibrateTemperature("IsA").Fit(scored);
         IDataView changed = model.Append(calibrated).Transform(Validation());
@@ -133,7 +157,9 @@ public sealed class TemperatureTests : IDisposable
     [Fact]
     public void ABinaryTrainersMarginGetsAProbability()
     {
-        BinaryPredictionTransformer<LinearBinaryModelParameters> model = _ml.BinaryClassification.Trainers.LinearSvm("IsA", numberOfIterations: 3).Fit(Train());
+        BinaryPredictionTransformer<LinearBinaryModelParameters> model = _ml
+            .BinaryClassification.Trainers.LinearSvm("IsA", numberOfIterations: 3)
+            .Fit(Train());
         IDataView scored = model.Transform(Validation());
         TemperatureCalibrationEstimator estimator = _ml.SkillLoc().CalibrateTemperature("IsA");
         TemperatureTransformer calibrated = estimator.Fit(scored);
@@ -141,30 +167,49 @@ public sealed class TemperatureTests : IDisposable
         Assert.Equal(("Probability", ScoreForm.Logits), (calibrated.ScoreColumnName, calibrated.Form));
         Assert.All(
             scored.GetColumn<float>("Score").Zip(changed.GetColumn<float>("Probability")),
-            row => Assert.Equal(1 / (1 + Math.Exp(-row.First / calibrated.Temperature)), row.Second, 1e-6));
+            row => Assert.Equal(1 / (1 + Math.Exp(-row.First / calibrated.Temperature)), row.Second, 1e-6)
+        );
         Assert.Equal(calibrated.LogLoss, _ml.SkillLoc().EvaluateCalibration(changed, "IsA").LogLoss, 1e-5);
         SavedIsTheSame(model.Append(calibrated), "Probability");
 
         // A pipeline knows of the column before anything is fitted.
-        EstimatorChain<ColumnCopyingTransformer> pipeline = _ml.BinaryClassification.Trainers.LinearSvm("IsA", numberOfIterations: 3)
-            .Append(estimator).Append(_ml.Transforms.CopyColumns("Chance", "Probability"));
-        Assert.Equal(changed.GetColumn<float>("Probability").Count(), pipeline.Fit(Train()).Transform(Validation()).GetColumn<float>("Chance").Count());
-        Assert.Throws<ArgumentOutOfRangeException>(() => estimator.Fit(
-            _ml.Regression.Trainers.Sdca("Number", maximumNumberOfIterations: 2).Fit(Train()).Transform(Validation())));
+        EstimatorChain<ColumnCopyingTransformer> pipeline = _ml
+            .BinaryClassification.Trainers.LinearSvm("IsA", numberOfIterations: 3)
+            .Append(estimator)
+            .Append(_ml.Transforms.CopyColumns("Chance", "Probability"));
+        Assert.Equal(
+            changed.GetColumn<float>("Probability").Count(),
+            pipeline.Fit(Train()).Transform(Validation()).GetColumn<float>("Chance").Count()
+        );
+        Assert.Throws<ArgumentOutOfRangeException>(() =>
+            estimator.Fit(_ml.Regression.Trainers.Sdca("Number", maximumNumberOfIterations: 2).Fit(Train()).Transform(Validation()))
+        );
     }
 
     [Fact]
     public void ALanguageModelIsCalibratedAndSaved()
     {
-        string checkpoint = Oracles.PathOf("tiny-roberta"), folder = Path.Join(_folder, "checkpoint");
+        string checkpoint = Oracles.PathOf("tiny-roberta"),
+            folder = Path.Join(_folder, "checkpoint");
         var settings = new ClassifierSettings
         {
-            Task = "toy", Template = "*cls**sent_0*_It_was*mask*.*sep+*", Labels = ["good", "bad"], Words = ["good", "bad"], MaxLength = 32,
+            Task = "toy",
+            Template = "*cls**sent_0*_It_was*mask*.*sep+*",
+            Labels = ["good", "bad"],
+            Words = ["good", "bad"],
+            MaxLength = 32,
         };
         using TextScoringTransformer model = _ml.SkillLoc().Connectivity.LoadTextScorer(checkpoint, settings: settings);
         model.SaveCheckpoint(folder);
-        IDataView texts = _ml.Data.LoadFromEnumerable(Enumerable.Range(0, 12)
-            .Select(i => new TextRow { Text = string.Join(' ', Enumerable.Range(0, (i % 5) + 1).Select(j => $"film {i * j}")), Label = i % 3 == 0 ? "bad" : "good" }));
+        IDataView texts = _ml.Data.LoadFromEnumerable(
+            Enumerable
+                .Range(0, 12)
+                .Select(i => new TextRow
+                {
+                    Text = string.Join(' ', Enumerable.Range(0, (i % 5) + 1).Select(j => $"film {i * j}")),
+                    Label = i % 3 == 0 ? "bad" : "good",
+                })
+        );
         IDataView rows = _ml.Transforms.Conversion.MapValueToKey("Label").Fit(texts).Transform(texts);
         IDataView scored = model.Transform(rows);
         TemperatureTransformer calibrated = _ml.SkillLoc().CalibrateTemperature().Fit(scored);
@@ -175,8 +220,12 @@ public sealed class TemperatureTests : IDisposable
         string path = Path.Join(_folder, "model.zip");
         _ml.Model.Save(whole, rows.Schema, path);
         ITransformer loaded = _ml.Model.Load(path, out _);
-        float[][] scores = [.. changed.GetColumn<float[]>("Score")], again = [.. loaded.Transform(rows).GetColumn<float[]>("Score")];
-        Assert.All(scores.Zip(again), row => Assert.All(row.First.Zip(row.Second), score => Assert.Equal(score.First, score.Second, 1e-5f)));
+        float[][] scores = [.. changed.GetColumn<float[]>("Score")],
+            again = [.. loaded.Transform(rows).GetColumn<float[]>("Score")];
+        Assert.All(
+            scores.Zip(again),
+            row => Assert.All(row.First.Zip(row.Second), score => Assert.Equal(score.First, score.Second, 1e-5f))
+        );
         Assert.Equal(calibrated.LogLoss, _ml.SkillLoc().EvaluateCalibration(loaded.Transform(rows)).LogLoss, 1e-4);
     }
 
@@ -198,9 +247,11 @@ public sealed class TemperatureTests : IDisposable
         Assert.InRange(calibrated.Temperature, 1, 99);
         Assert.All(calibrated.Transform(zeros).GetColumn<float[]>("Score"), row => Assert.Equal(1, row.Sum(), 1e-5));
         Assert.All(
-            new TemperatureTransformer[] { _ml.SkillLoc().CalibrateTemperature().Fit(Vectors(([0.9f, 0.1f], 1))) }
-                .SelectMany(bound => bound.Transform(zeros).GetColumn<float[]>("Score")),
-            row => Assert.Equal([1f, 0f], row));
+            new TemperatureTransformer[] { _ml.SkillLoc().CalibrateTemperature().Fit(Vectors(([0.9f, 0.1f], 1))) }.SelectMany(bound =>
+                bound.Transform(zeros).GetColumn<float[]>("Score")
+            ),
+            row => Assert.Equal([1f, 0f], row)
+        );
     }
 
     [Fact]
@@ -208,11 +259,22 @@ public sealed class TemperatureTests : IDisposable
     {
         Assert.Contains("no rows with a label", Refused<InvalidOperationException>(Vectors()), StringComparison.Ordinal);
         Assert.Contains("no rows with a label", Refused<InvalidOperationException>(Vectors(([0.5f, 0.5f], 0))), StringComparison.Ordinal);
-        Assert.Contains("Row 1 of column 'Score'", Refused<InvalidOperationException>(Vectors(([0.5f, 0.5f], 1), ([float.NaN, 1], 1))), StringComparison.Ordinal);
-        Assert.Contains("finite", Refused<InvalidOperationException>(Vectors(([0, float.NegativeInfinity], 1))), StringComparison.Ordinal);
-        Assert.Contains("above the number of scores", Refused<InvalidOperationException>(Vectors(([0.3f, 0.7f], 3))), StringComparison.Ordinal);
         Assert.Contains(
-            "sum to 1", Refused<InvalidOperationException>(Vectors(([3, 1], 1)), form: ScoreForm.Probabilities), StringComparison.Ordinal);
+            "Row 1 of column 'Score'",
+            Refused<InvalidOperationException>(Vectors(([0.5f, 0.5f], 1), ([float.NaN, 1], 1))),
+            StringComparison.Ordinal
+        );
+        Assert.Contains("finite", Refused<InvalidOperationException>(Vectors(([0, float.NegativeInfinity], 1))), StringComparison.Ordinal);
+        Assert.Contains(
+            "above the number of scores",
+            Refused<InvalidOperationException>(Vectors(([0.3f, 0.7f], 3))),
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "sum to 1",
+            Refused<InvalidOperationException>(Vectors(([3, 1], 1)), form: ScoreForm.Probabilities),
+            StringComparison.Ordinal
+        );
         Assert.Contains("'Nothing'", Refused<ArgumentOutOfRangeException>(Vectors(), score: "Nothing"), StringComparison.Ordinal);
         Assert.Contains("a key", Refused<ArgumentOutOfRangeException>(Vectors(), label: "Score"), StringComparison.Ordinal);
         Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().CalibrateTemperature(form: (ScoreForm)7));
@@ -220,45 +282,58 @@ public sealed class TemperatureTests : IDisposable
         // Rows without a label change nothing, and scores that are none stay so.
         IDataView data = Vectors(([0.9f, 0.1f], 1), ([0.9f, 0.1f], 2), ([0.9f, 0.1f], 1));
         TemperatureTransformer calibrated = _ml.SkillLoc().CalibrateTemperature().Fit(data);
-        Assert.Equal(calibrated.Temperature, Temperature(Vectors(([0.9f, 0.1f], 1), ([0.9f, 0.1f], 2), ([0.9f, 0.1f], 1), ([0.8f, 0.2f], 0))));
-        Assert.All(calibrated.Transform(Vectors(([float.NaN, 0.5f], 1))).GetColumn<float[]>("Score").Single(), score => Assert.True(float.IsNaN(score)));
+        Assert.Equal(
+            calibrated.Temperature,
+            Temperature(Vectors(([0.9f, 0.1f], 1), ([0.9f, 0.1f], 2), ([0.9f, 0.1f], 1), ([0.8f, 0.2f], 0)))
+        );
+        Assert.All(
+            calibrated.Transform(Vectors(([float.NaN, 0.5f], 1))).GetColumn<float[]>("Score").Single(),
+            score => Assert.True(float.IsNaN(score))
+        );
 
         string Refused<T>(IDataView data, string label = "Label", string score = "Score", ScoreForm form = ScoreForm.Detected)
-            where T : Exception =>
-            Assert.Throws<T>(() => _ml.SkillLoc().CalibrateTemperature(label, score, form).Fit(data)).Message;
+            where T : Exception => Assert.Throws<T>(() => _ml.SkillLoc().CalibrateTemperature(label, score, form).Fit(data)).Message;
     }
 
     private static void Same(DataViewSchema expected, DataViewSchema actual, params string[] columns)
     {
         Assert.Equal(Visible(expected), Visible(actual));
-        Assert.All(columns, column =>
-        {
-            DataViewSchema.Annotations one = expected[column].Annotations, other = actual[column].Annotations;
-            Assert.Equal(one.Schema.Select(kind => kind.Name).Order(), other.Schema.Select(kind => kind.Name).Order());
-            Assert.True(one.Schema.Count >= 3);
-        });
+        Assert.All(
+            columns,
+            column =>
+            {
+                DataViewSchema.Annotations one = expected[column].Annotations,
+                    other = actual[column].Annotations;
+                Assert.Equal(one.Schema.Select(kind => kind.Name).Order(), other.Schema.Select(kind => kind.Name).Order());
+                Assert.True(one.Schema.Count >= 3);
+            }
+        );
 
         static IEnumerable<string> Visible(DataViewSchema schema) =>
             schema.Where(column => !column.IsHidden).Select(column => $"{column.Name} {column.Type}").Order();
     }
 
-    private double Temperature(IDataView data, string score = "Score") => _ml.SkillLoc().CalibrateTemperature(scoreColumnName: score).Fit(data).Temperature;
+    private double Temperature(IDataView data, string score = "Score") =>
+        _ml.SkillLoc().CalibrateTemperature(scoreColumnName: score).Fit(data).Temperature;
 
     private void SavedIsTheSame(TransformerChain<TemperatureTransformer> model, string column)
     {
         string path = Path.Join(_folder, "saved.zip");
         _ml.Model.Save(model, Train().Schema, path);
         Assert.Equal(
-            model.Transform(Validation()).GetColumn<float>(column), _ml.Model.Load(path, out _).Transform(Validation()).GetColumn<float>(column));
+            model.Transform(Validation()).GetColumn<float>(column),
+            _ml.Model.Load(path, out _).Transform(Validation()).GetColumn<float>(column)
+        );
     }
 
-    private IEstimator<ITransformer> Multiclass(string trainer) => trainer switch
-    {
-        "Lbfgs" => _ml.MulticlassClassification.Trainers.LbfgsMaximumEntropy(),
-        "NaiveBayes" => _ml.MulticlassClassification.Trainers.NaiveBayes(),
-        "Ova" => _ml.MulticlassClassification.Trainers.OneVersusAll(_ml.BinaryClassification.Trainers.LbfgsLogisticRegression()),
-        _ => _ml.MulticlassClassification.Trainers.SdcaMaximumEntropy(maximumNumberOfIterations: 5),
-    };
+    private IEstimator<ITransformer> Multiclass(string trainer) =>
+        trainer switch
+        {
+            "Lbfgs" => _ml.MulticlassClassification.Trainers.LbfgsMaximumEntropy(),
+            "NaiveBayes" => _ml.MulticlassClassification.Trainers.NaiveBayes(),
+            "Ova" => _ml.MulticlassClassification.Trainers.OneVersusAll(_ml.BinaryClassification.Trainers.LbfgsLogisticRegression()),
+            _ => _ml.MulticlassClassification.Trainers.SdcaMaximumEntropy(maximumNumberOfIterations: 5),
+        };
 
     private IDataView Train() => Keyed(Rows(1));
 
@@ -268,25 +343,32 @@ public sealed class TemperatureTests : IDisposable
     {
         IDataView data = _ml.Data.LoadFromEnumerable(rows);
         IDataView names = _ml.Data.LoadFromEnumerable(Names.Select(name => new Row { Name = name }));
-        return _ml.Transforms.Conversion.MapValueToKey("Label", "Name", keyData: _ml.Transforms.SelectColumns("Name").Fit(names).Transform(names))
-            .Fit(data).Transform(data);
+        return _ml
+            .Transforms.Conversion.MapValueToKey("Label", "Name", keyData: _ml.Transforms.SelectColumns("Name").Fit(names).Transform(names))
+            .Fit(data)
+            .Transform(data);
     }
 
     /// <summary>Rows whose label follows the features, but not all of it.</summary>
     private static Row[] Rows(int seed)
     {
         var random = new Random(seed);
-        return [.. Enumerable.Range(0, 90).Select(i =>
-        {
-            int label = random.NextDouble() < 0.3 ? random.Next(3) : i % 3;
-            return new Row
-            {
-                Features = [(i % 3 == 0 ? 1 : 0) + (random.NextSingle() / 2), (i % 3 == 1 ? 1 : 0) + (random.NextSingle() / 2)],
-                Name = Names[label],
-                IsA = label == 0,
-                Number = label,
-            };
-        })];
+        return
+        [
+            .. Enumerable
+                .Range(0, 90)
+                .Select(i =>
+                {
+                    int label = random.NextDouble() < 0.3 ? random.Next(3) : i % 3;
+                    return new Row
+                    {
+                        Features = [(i % 3 == 0 ? 1 : 0) + (random.NextSingle() / 2), (i % 3 == 1 ? 1 : 0) + (random.NextSingle() / 2)],
+                        Name = Names[label],
+                        IsA = label == 0,
+                        Number = label,
+                    };
+                }),
+        ];
     }
 
     private IDataView Vectors(params (float[] Score, uint Label)[] rows)

@@ -50,9 +50,9 @@ public sealed class BadInputTests : IDisposable
     [Fact]
     public void TensorOfAnotherShape()
     {
-        string folder = Rewrite(tensors => [.. tensors.Select(pair => pair.Name == "roberta.encoder.layer.1.output.dense.bias"
-            ? (pair.Name, zeros(7))
-            : pair)]);
+        string folder = Rewrite(tensors =>
+            [.. tensors.Select(pair => pair.Name == "roberta.encoder.layer.1.output.dense.bias" ? (pair.Name, zeros(7)) : pair)]
+        );
         Fails<InvalidDataException>(options => options.Checkpoint = folder, "roberta.encoder.layer.1.output.dense.bias", "[7]", "[48]");
     }
 
@@ -84,18 +84,28 @@ public sealed class BadInputTests : IDisposable
     }
 
     [Fact]
-    public void LabelWordOfSeveralTokens() => Fails<ArgumentException>(
-        options => options.Task = Toy.Task with { Verbalizer = new Verbalizer([new("neg", "catastrophic"), new("pos", "good")]) }, "catastrophic");
+    public void LabelWordOfSeveralTokens() =>
+        Fails<ArgumentException>(
+            options => options.Task = Toy.Task with { Verbalizer = new Verbalizer([new("neg", "catastrophic"), new("pos", "good")]) },
+            "catastrophic"
+        );
 
     [Fact]
     public void TemplateWithoutMask() =>
-        Assert.Contains("mask", Assert.ThrowsAny<FormatException>(() => PromptTemplate.Parse("*cls**sent_0*_It_was.*sep+*")).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "mask",
+            Assert.ThrowsAny<FormatException>(() => PromptTemplate.Parse("*cls**sent_0*_It_was.*sep+*")).Message,
+            StringComparison.Ordinal
+        );
 
     [Fact]
     public void LabelOutsideTheVerbalizer()
     {
         ArgumentException error = Assert.Throws<ArgumentException>(() =>
-            _ml.SkillLoc().PromptFineTune(Toy.Options()).Fit(Toy.View(_ml, [.. Toy.Examples(4), new Toy.Row { Label = "meh", Text = "a film" }])));
+            _ml.SkillLoc()
+                .PromptFineTune(Toy.Options())
+                .Fit(Toy.View(_ml, [.. Toy.Examples(4), new Toy.Row { Label = "meh", Text = "a film" }]))
+        );
         Says(error, "'meh'", "'neg', 'pos'");
     }
 
@@ -103,10 +113,15 @@ public sealed class BadInputTests : IDisposable
     public void EmptyView()
     {
         IDataView data = _ml.Data.FilterRowsByColumn(
-            _ml.Transforms.Conversion.MapValueToKey("Label").Fit(_ml.Data.LoadFromEnumerable([new Numbered(), new Numbered { Label = "pos" }]))
+            _ml.Transforms.Conversion.MapValueToKey("Label")
+                .Fit(_ml.Data.LoadFromEnumerable([new Numbered(), new Numbered { Label = "pos" }]))
                 .Transform(_ml.Data.LoadFromEnumerable([new Numbered(), new Numbered { Label = "pos" }])),
-            nameof(Numbered.Value), lowerBound: 5);
-        InvalidOperationException error = Assert.Throws<InvalidOperationException>(() => _ml.SkillLoc().PromptFineTune(Toy.Options()).Fit(data));
+            nameof(Numbered.Value),
+            lowerBound: 5
+        );
+        InvalidOperationException error = Assert.Throws<InvalidOperationException>(() =>
+            _ml.SkillLoc().PromptFineTune(Toy.Options()).Fit(data)
+        );
         Says(error, "training data", "no rows");
     }
 
@@ -116,7 +131,9 @@ public sealed class BadInputTests : IDisposable
         IDataView data = _ml.Data.LoadFromEnumerable(Toy.Examples(4));
         ArgumentException error = Assert.Throws<ArgumentException>(() => _ml.SkillLoc().PromptFineTune(Toy.Options()).Fit(data));
         Says(error, "MapValueToKey");
-        EstimatorChain<TextScoringTransformer> pipeline = _ml.Transforms.CopyColumns("Other", "Text").Append(_ml.SkillLoc().PromptFineTune(Toy.Options()));
+        EstimatorChain<TextScoringTransformer> pipeline = _ml
+            .Transforms.CopyColumns("Other", "Text")
+            .Append(_ml.SkillLoc().PromptFineTune(Toy.Options()));
         Says(Assert.Throws<ArgumentOutOfRangeException>(() => pipeline.Fit(data)), "MapValueToKey");
     }
 
@@ -125,11 +142,17 @@ public sealed class BadInputTests : IDisposable
     {
         IDataView data = Toy.View(_ml, Toy.Examples(4));
         Says(
-            Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().PromptFineTune(Toy.Options(options => options.TextColumnName = "Body")).Fit(data)),
-            "'Body'");
+            Assert.Throws<ArgumentOutOfRangeException>(() =>
+                _ml.SkillLoc().PromptFineTune(Toy.Options(options => options.TextColumnName = "Body")).Fit(data)
+            ),
+            "'Body'"
+        );
         Says(
-            Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().PromptFineTune(Toy.Options(options => options.LabelColumnName = "Class")).Fit(data)),
-            "'Class'");
+            Assert.Throws<ArgumentOutOfRangeException>(() =>
+                _ml.SkillLoc().PromptFineTune(Toy.Options(options => options.LabelColumnName = "Class")).Fit(data)
+            ),
+            "'Class'"
+        );
     }
 
     [Fact]
@@ -146,7 +169,10 @@ public sealed class BadInputTests : IDisposable
                 options.Optimizer = OptimizerKind.Adafactor;
                 options.WarmupSteps = 2;
             },
-            "WarmupSteps is 2", "constant", "AdamW");
+            "WarmupSteps is 2",
+            "constant",
+            "AdamW"
+        );
     }
 
     [Fact]
@@ -155,7 +181,8 @@ public sealed class BadInputTests : IDisposable
         Toy.Row[] rows = Toy.Examples(4);
         rows[2].Text = string.Concat(Enumerable.Repeat("film ", 300));
         InvalidOperationException error = Assert.Throws<InvalidOperationException>(() =>
-            _ml.SkillLoc().PromptFineTune(Toy.Options(options => options.Truncation = Truncation.Tail)).Fit(Toy.View(_ml, rows)));
+            _ml.SkillLoc().PromptFineTune(Toy.Options(options => options.Truncation = Truncation.Tail)).Fit(Toy.View(_ml, rows))
+        );
         Says(error, "Row 2", "mask");
     }
 
@@ -165,11 +192,16 @@ public sealed class BadInputTests : IDisposable
         // A file stands where the folder's parent should be, so that writing fails midway.
         File.WriteAllText(Path.Join(_folder, "file"), "x");
         Assert.ThrowsAny<IOException>(() =>
-            _ml.SkillLoc().PromptFineTune(Toy.Options(options =>
-            {
-                options.MaxSteps = 1;
-                options.OutputFolder = Path.Join(_folder, "file", "checkpoint");
-            })).Fit(Toy.View(_ml, Toy.Examples(4))));
+            _ml.SkillLoc()
+                .PromptFineTune(
+                    Toy.Options(options =>
+                    {
+                        options.MaxSteps = 1;
+                        options.OutputFolder = Path.Join(_folder, "file", "checkpoint");
+                    })
+                )
+                .Fit(Toy.View(_ml, Toy.Examples(4)))
+        );
         Assert.Equal(["file"], Directory.GetFileSystemEntries(_folder).Select(Path.GetFileName));
     }
 

@@ -23,7 +23,8 @@ public sealed class CancelExecutionTests : IDisposable
     [InlineData(true)]
     public void FineTuningEndsAndGoesOnInAnotherContext(bool severalTasks)
     {
-        string file = Path.Join(_folder, "state"), record = Path.Join(_folder, "runs.jsonl");
+        string file = Path.Join(_folder, "state"),
+            record = Path.Join(_folder, "runs.jsonl");
         string whole = Train(_ml, int.MaxValue);
         Assert.Equal(Enumerable.Range(1, 26), _steps);
         _steps.Clear();
@@ -57,7 +58,8 @@ public sealed class CancelExecutionTests : IDisposable
             }
 
             options.Task = null;
-            using MultiTaskModel tasks = ml.SkillLoc().Grafts.MultiTaskFineTune(options, ToyTasks.Film, ToyTasks.Plot)
+            using MultiTaskModel tasks = ml.SkillLoc()
+                .Grafts.MultiTaskFineTune(options, ToyTasks.Film, ToyTasks.Plot)
                 .Fit(ToyTasks.Views(_data, [ToyTasks.Film, ToyTasks.Plot], 12));
             return string.Join(' ', tasks.Tasks.Values.Select(task => task.Classifier.Fingerprint()));
         }
@@ -66,7 +68,9 @@ public sealed class CancelExecutionTests : IDisposable
     [Fact]
     public void MaskTrainingAndSweepsEnd()
     {
-        using TextScoringTransformer tuned = new MLContext().SkillLoc().PromptFineTune(Toy.Options(options => options.MaxSteps = 3))
+        using TextScoringTransformer tuned = new MLContext()
+            .SkillLoc()
+            .PromptFineTune(Toy.Options(options => options.MaxSteps = 3))
             .Fit(Toy.View(_data, Toy.Examples(16)));
         IDataView data = Toy.View(_data, Toy.Examples(16));
         var sweeping = new MLContext();
@@ -79,34 +83,39 @@ public sealed class CancelExecutionTests : IDisposable
         Assert.NotEmpty(graft.Graft.Parts);
         Assert.False(File.Exists(Path.Join(_folder, "runs.jsonl")));
 
-        GraftMaskEstimator.Options Options(MLContext ml) => new()
-        {
-            FineTuned = tuned,
-            Sparsity = 0.01,
-            Epochs = 20,
-            Progress = new Trainings.Immediate(report => Step(report.Step, 2, ml)),
-            RecordPath = Path.Join(_folder, "runs.jsonl"),
-        };
+        GraftMaskEstimator.Options Options(MLContext ml) =>
+            new()
+            {
+                FineTuned = tuned,
+                Sparsity = 0.01,
+                Epochs = 20,
+                Progress = new Trainings.Immediate(report => Step(report.Step, 2, ml)),
+                RecordPath = Path.Join(_folder, "runs.jsonl"),
+            };
     }
 
     [Fact]
     public void ASequenceEndsWithTheTasksThatAreLearnt()
     {
         int tasks = 0;
-        ContinualGraftResult result = _ml.SkillLoc().Grafts.GraftContinually(new ContinualGraft.Options
-        {
-            FineTune = Toy.Options(options =>
-            {
-                options.Task = null;
-                options.MaxSteps = 4;
-                options.Progress = new Trainings.Immediate(report =>
+        ContinualGraftResult result = _ml.SkillLoc()
+            .Grafts.GraftContinually(
+                new ContinualGraft.Options
                 {
-                    tasks += report.Step == 1 ? 1 : 0;
-                    Step(report.Step, tasks == 2 ? 2 : int.MaxValue);
-                });
-            }),
-            GraftMask = new() { Sparsity = 0.02, Epochs = 1 },
-        }).Fit(ToyTasks.All.Select(task => new ContinualTask(task, ToyTasks.View(_data, task, 16), ToyTasks.View(_data, task, 8))));
+                    FineTune = Toy.Options(options =>
+                    {
+                        options.Task = null;
+                        options.MaxSteps = 4;
+                        options.Progress = new Trainings.Immediate(report =>
+                        {
+                            tasks += report.Step == 1 ? 1 : 0;
+                            Step(report.Step, tasks == 2 ? 2 : int.MaxValue);
+                        });
+                    }),
+                    GraftMask = new() { Sparsity = 0.02, Epochs = 1 },
+                }
+            )
+            .Fit(ToyTasks.All.Select(task => new ContinualTask(task, ToyTasks.View(_data, task, 16), ToyTasks.View(_data, task, 8))));
         Assert.Equal([1, 2, 3, 4, 1, 2], _steps);
         Assert.Equal("toy", Assert.Single(result.Grafts).Key);
     }
@@ -114,27 +123,39 @@ public sealed class CancelExecutionTests : IDisposable
     [Fact]
     public void CurvesAndMixturesEnd()
     {
-        using TextScoringTransformer first = Ends.Model("adapter", 1), second = Ends.Model("adapter", 2);
+        using TextScoringTransformer first = Ends.Model("adapter", 1),
+            second = Ends.Model("adapter", 2);
         var curves = new MLContext();
-        curves.SkillLoc().Connectivity.FindCurve(new CurveTrainer.Options
-        {
-            First = first,
-            Second = second,
-            MaxSteps = 20,
-            Progress = new Ends.Sink<CurveProgress>(report => Step(report.Step, 3, curves)),
-            StateFile = Path.Join(_folder, "curve"),
-        }).Fit(Toy.View(_data, Toy.Examples(16))).Dispose();
+        curves
+            .SkillLoc()
+            .Connectivity.FindCurve(
+                new CurveTrainer.Options
+                {
+                    First = first,
+                    Second = second,
+                    MaxSteps = 20,
+                    Progress = new Ends.Sink<CurveProgress>(report => Step(report.Step, 3, curves)),
+                    StateFile = Path.Join(_folder, "curve"),
+                }
+            )
+            .Fit(Toy.View(_data, Toy.Examples(16)))
+            .Dispose();
         Assert.Equal([1, 2, 3], _steps);
         Assert.True(File.Exists(Path.Join(_folder, "curve")));
         _steps.Clear();
         var mixtures = new MLContext();
-        mixtures.SkillLoc().Connectivity.FindMixture(new MixtureTrainer.Options
-        {
-            First = first,
-            Second = second,
-            MaxSteps = 20,
-            Progress = new Ends.Sink<TrainingProgress>(report => Step(report.Step, 3, mixtures)),
-        }).Fit(Toy.View(_data, Toy.Examples(16)));
+        mixtures
+            .SkillLoc()
+            .Connectivity.FindMixture(
+                new MixtureTrainer.Options
+                {
+                    First = first,
+                    Second = second,
+                    MaxSteps = 20,
+                    Progress = new Ends.Sink<TrainingProgress>(report => Step(report.Step, 3, mixtures)),
+                }
+            )
+            .Fit(Toy.View(_data, Toy.Examples(16)));
         Assert.Equal([1, 2, 3], _steps);
     }
 
@@ -142,7 +163,8 @@ public sealed class CancelExecutionTests : IDisposable
     public void AProbeEnds()
     {
         using TextScoringTransformer model = Ends.Model("soft prompt", 1);
-        IDataView train = Toy.View(_data, Toy.Examples(16)), validation = Toy.View(_data, Toy.Examples(8, seed: 2));
+        IDataView train = Toy.View(_data, Toy.Examples(16)),
+            validation = Toy.View(_data, Toy.Examples(8, seed: 2));
         using (SkillNeuronProbeTransformer probed = Probe(validation))
         {
             Assert.NotEmpty(probed.Positions);
@@ -155,23 +177,28 @@ public sealed class CancelExecutionTests : IDisposable
             {
                 _ml.CancelExecution();
                 return false;
-            });
+            }
+        );
         Assert.Throws<OperationCanceledException>(() => Probe(cancelling));
         Assert.Throws<OperationCanceledException>(() => Probe(null));
 
-        SkillNeuronProbeTransformer Probe(IDataView? set) => _ml.SkillLoc().ProbeSkillNeurons(
-            model, NeuronProbeKind.Prompt, fraction: 0.1, validationSet: set).Fit(train);
+        SkillNeuronProbeTransformer Probe(IDataView? set) =>
+            _ml.SkillLoc().ProbeSkillNeurons(model, NeuronProbeKind.Prompt, fraction: 0.1, validationSet: set).Fit(train);
     }
 
     [Fact]
     public void OtherContextsGoOn()
     {
         var other = new MLContext();
-        using TextScoringTransformer model = _ml.SkillLoc().PromptFineTune(Toy.Options(options =>
-        {
-            options.MaxSteps = 5;
-            options.Progress = new Trainings.Immediate(report => Step(report.Step, 1, other));
-        })).Fit(Toy.View(_data, Toy.Examples(16)));
+        using TextScoringTransformer model = _ml.SkillLoc()
+            .PromptFineTune(
+                Toy.Options(options =>
+                {
+                    options.MaxSteps = 5;
+                    options.Progress = new Trainings.Immediate(report => Step(report.Step, 1, other));
+                })
+            )
+            .Fit(Toy.View(_data, Toy.Examples(16)));
         Assert.Equal(5, _steps.Count);
     }
 

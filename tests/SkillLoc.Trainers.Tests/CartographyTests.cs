@@ -47,25 +47,38 @@ public sealed class CartographyTests : IDisposable
         Assert.InRange(right, 1, (3 * 21) - 1);
         IReadOnlyList<CartographyRow> map = TrainingDynamics.Load(Map).Map();
         Assert.Equal(Enumerable.Range(0, 23).Except([0, 7]), map.Select(row => row.Row));
-        Assert.All(map.Zip(expected.Map()), pair =>
-        {
-            Assert.Equal((pair.Second.Row, pair.Second.Correctness, pair.Second.Turns), (pair.First.Row, pair.First.Correctness, pair.First.Turns));
-            Assert.Equal(pair.Second.Confidence, pair.First.Confidence, 1e-5);
-            Assert.Equal(pair.Second.Variability, pair.First.Variability, 1e-5);
-        });
-
-        TextScoringTransformer Fit(int steps, Action<PromptFineTuneTrainer.Options>? change = null) => _ml.SkillLoc()
-            .PromptFineTune(Toy.Options((options =>
+        Assert.All(
+            map.Zip(expected.Map()),
+            pair =>
             {
-                // A constant rate, so that how long a training will be does not bear on how it starts.
-                options.Optimizer = OptimizerKind.Adafactor;
-                options.LearningRate = 5e-4;
-                options.Dropout = 0.1;
-                options.BatchSize = 2;
-                options.GradientAccumulationSteps = 2;
-                options.MaxSteps = steps;
-            }) + change))
-            .Fit(Toy.View(_ml, rows));
+                Assert.Equal(
+                    (pair.Second.Row, pair.Second.Correctness, pair.Second.Turns),
+                    (pair.First.Row, pair.First.Correctness, pair.First.Turns)
+                );
+                Assert.Equal(pair.Second.Confidence, pair.First.Confidence, 1e-5);
+                Assert.Equal(pair.Second.Variability, pair.First.Variability, 1e-5);
+            }
+        );
+
+        TextScoringTransformer Fit(int steps, Action<PromptFineTuneTrainer.Options>? change = null) =>
+            _ml.SkillLoc()
+                .PromptFineTune(
+                    Toy.Options(
+                        (
+                            options =>
+                            {
+                                // A constant rate, so that how long a training will be does not bear on how it starts.
+                                options.Optimizer = OptimizerKind.Adafactor;
+                                options.LearningRate = 5e-4;
+                                options.Dropout = 0.1;
+                                options.BatchSize = 2;
+                                options.GradientAccumulationSteps = 2;
+                                options.MaxSteps = steps;
+                            }
+                        ) + change
+                    )
+                )
+                .Fit(Toy.View(_ml, rows));
     }
 
     [Fact]
@@ -77,30 +90,50 @@ public sealed class CartographyTests : IDisposable
                 options.BatchSize = 2;
                 options.MaxSteps = 3;
             },
-            "3 of the 4 updates");
+            "3 of the 4 updates"
+        );
         Says<InvalidOperationException>(options => options.Epochs = 0, "0 of the 1 updates");
         Says<ArgumentException>(
-            options => options.Task = Toy.Task with { ScoreRange = new(0, 1), Metric = PromptMetric.Correlation }, "CartographyPath", "regression");
+            options => options.Task = Toy.Task with { ScoreRange = new(0, 1), Metric = PromptMetric.Correlation },
+            "CartographyPath",
+            "regression"
+        );
         Assert.Contains(
             "CartographyPath",
-            Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Grafts.MultiTaskFineTune(
-                Toy.Options(options =>
-                {
-                    options.Task = null;
-                    options.CartographyPath = Map;
-                }), ToyTasks.All)).Message,
-            StringComparison.Ordinal);
+            Assert
+                .Throws<ArgumentException>(() =>
+                    _ml.SkillLoc()
+                        .Grafts.MultiTaskFineTune(
+                            Toy.Options(options =>
+                            {
+                                options.Task = null;
+                                options.CartographyPath = Map;
+                            }),
+                            ToyTasks.All
+                        )
+                )
+                .Message,
+            StringComparison.Ordinal
+        );
         Assert.Contains(
             "CartographyPath",
-            Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Grafts.GraftContinually(new ContinualGraft.Options
-            {
-                FineTune = Toy.Options(options =>
-                {
-                    options.Task = null;
-                    options.CartographyPath = Map;
-                }),
-            })).Message,
-            StringComparison.Ordinal);
+            Assert
+                .Throws<ArgumentException>(() =>
+                    _ml.SkillLoc()
+                        .Grafts.GraftContinually(
+                            new ContinualGraft.Options
+                            {
+                                FineTune = Toy.Options(options =>
+                                {
+                                    options.Task = null;
+                                    options.CartographyPath = Map;
+                                }),
+                            }
+                        )
+                )
+                .Message,
+            StringComparison.Ordinal
+        );
         Assert.False(File.Exists(Map));
 
         void Says<T>(Action<PromptFineTuneTrainer.Options> change, params string[] parts)

@@ -13,7 +13,7 @@ public sealed class ConstantCollectionTests
     [InlineData(OptimizerKind.AdamW)]
     [InlineData(OptimizerKind.Sgd)]
     [InlineData(OptimizerKind.Adafactor)]
-    public void Training_and_scoring_are_the_same_bit_for_bit_while_garbage_is_collected(OptimizerKind optimizer)
+    public void TrainingAndScoringAreTheSameBitForBitWhileGarbageIsCollected(OptimizerKind optimizer)
     {
         var ml = new MLContext(seed: 1);
         Toy.Row[] rows = Toy.Examples(16);
@@ -24,21 +24,28 @@ public sealed class ConstantCollectionTests
 
         float[] Run()
         {
-            using TextScoringTransformer tuned = Trainings.Fit(rows, options =>
-            {
-                options.Optimizer = optimizer;
-                options.LearningRate = 1e-3;
-                options.WeightDecay = 0.01;
-                options.L1 = 1e-4;
-                options.Epochs = 16;
-            });
-            using GraftTransformer grafted = ml.SkillLoc().GraftMask(new GraftMaskEstimator.Options
-            {
-                FineTuned = tuned,
-                Sparsity = 0.01,
-                Epochs = 8,
-                Seed = 1,
-            }).Fit(Toy.View(ml, rows));
+            using TextScoringTransformer tuned = Trainings.Fit(
+                rows,
+                options =>
+                {
+                    options.Optimizer = optimizer;
+                    options.LearningRate = 1e-3;
+                    options.WeightDecay = 0.01;
+                    options.L1 = 1e-4;
+                    options.Epochs = 16;
+                }
+            );
+            using GraftTransformer grafted = ml.SkillLoc()
+                .GraftMask(
+                    new GraftMaskEstimator.Options
+                    {
+                        FineTuned = tuned,
+                        Sparsity = 0.01,
+                        Epochs = 8,
+                        Seed = 1,
+                    }
+                )
+                .Fit(Toy.View(ml, rows));
             return [.. Scores(tuned), .. Scores(grafted)];
         }
 
@@ -46,12 +53,18 @@ public sealed class ConstantCollectionTests
         float[] Scores(ITransformer model)
         {
             float[][] scores = new float[4][];
-            Parallel.For(0, scores.Length, thread =>
-            {
-                using PredictionEngine<Toy.Row, Scored> engine = ml.Model.CreatePredictionEngine<Toy.Row, Scored>(
-                    model, new PredictionEngineOptions { OwnsTransformer = false });
-                scores[thread] = [.. Enumerable.Repeat(rows, 8).SelectMany(all => all).SelectMany(row => engine.Predict(row).Score)];
-            });
+            Parallel.For(
+                0,
+                scores.Length,
+                thread =>
+                {
+                    using PredictionEngine<Toy.Row, Scored> engine = ml.Model.CreatePredictionEngine<Toy.Row, Scored>(
+                        model,
+                        new PredictionEngineOptions { OwnsTransformer = false }
+                    );
+                    scores[thread] = [.. Enumerable.Repeat(rows, 8).SelectMany(all => all).SelectMany(row => engine.Predict(row).Score)];
+                }
+            );
             return [.. scores.SelectMany(values => values)];
         }
     }

@@ -39,7 +39,8 @@ public sealed class ContextSeedTests : IDisposable
     {
         var ml = new MLContext(seed: 1);
         PromptFineTuneTrainer trainer = ml.SkillLoc().PromptFineTune(Tuning(null));
-        using TextScoringTransformer first = trainer.Fit(View(ml)), second = trainer.Fit(View(ml));
+        using TextScoringTransformer first = trainer.Fit(View(ml)),
+            second = trainer.Fit(View(ml));
         Assert.NotEqual(first.Record!.Options["seed"], second.Record!.Options["seed"]);
         Assert.NotEqual(first.Classifier.Fingerprint(), second.Classifier.Fingerprint());
     }
@@ -103,7 +104,9 @@ public sealed class ContextSeedTests : IDisposable
         Assert.Throws<Ends.KilledException>(() => Train("curve", context: 1, seed: 5, kill: 3));
         Assert.Contains(
             "seed is 5 there and 6 here",
-            Assert.Throws<InvalidOperationException>(() => Train("curve", context: 1, seed: 6, states: true)).Message, StringComparison.Ordinal);
+            Assert.Throws<InvalidOperationException>(() => Train("curve", context: 1, seed: 6, states: true)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -139,35 +142,43 @@ public sealed class ContextSeedTests : IDisposable
         }
     }
 
-    private static PromptFineTuneTrainer.Options Tuning(int? seed) => Toy.Options(options =>
-    {
-        options.Head = HeadKind.SequenceClassification;
-        options.Dropout = 0.1;
-        options.MaxSteps = 4;
-        options.Seed = seed;
-    });
-
-    private static GraftMaskEstimator.Options Mask(TextScoringTransformer tuned, int? seed) => new()
-    {
-        FineTuned = tuned,
-        BasePatch = BasePatchKind.Random,
-        Sparsity = 0.01,
-        Epochs = 4,
-        StateInterval = 1,
-        Seed = seed,
-    };
-
-    private static ContinualGraft.Options Sequence(int? seed) => new()
-    {
-        FineTune = Toy.Options(options =>
+    private static PromptFineTuneTrainer.Options Tuning(int? seed) =>
+        Toy.Options(options =>
         {
-            options.Task = null;
+            options.Head = HeadKind.SequenceClassification;
             options.Dropout = 0.1;
             options.MaxSteps = 4;
             options.Seed = seed;
-        }),
-        GraftMask = new() { Sparsity = 0.02, Epochs = 2, Seed = seed },
-    };
+        });
+
+    private static GraftMaskEstimator.Options Mask(TextScoringTransformer tuned, int? seed) =>
+        new()
+        {
+            FineTuned = tuned,
+            BasePatch = BasePatchKind.Random,
+            Sparsity = 0.01,
+            Epochs = 4,
+            StateInterval = 1,
+            Seed = seed,
+        };
+
+    private static ContinualGraft.Options Sequence(int? seed) =>
+        new()
+        {
+            FineTune = Toy.Options(options =>
+            {
+                options.Task = null;
+                options.Dropout = 0.1;
+                options.MaxSteps = 4;
+                options.Seed = seed;
+            }),
+            GraftMask = new()
+            {
+                Sparsity = 0.02,
+                Epochs = 2,
+                Seed = seed,
+            },
+        };
 
     private static IDataView View(MLContext ml) => Toy.View(ml, Toy.Examples(24));
 
@@ -185,7 +196,8 @@ public sealed class ContextSeedTests : IDisposable
     private string Train(string what, int? context, int? seed, int? kill = null, bool states = false)
     {
         var ml = new MLContext(context);
-        string? folder = kill is not null || states ? Path.Join(_folder, "states") : null, file = folder is null ? null : Path.Join(folder, "state");
+        string? folder = kill is not null || states ? Path.Join(_folder, "states") : null,
+            file = folder is null ? null : Path.Join(folder, "state");
         switch (what)
         {
             case "fine-tune":
@@ -196,14 +208,21 @@ public sealed class ContextSeedTests : IDisposable
                     return tuned.Classifier.Fingerprint();
                 }
 
-            case "graft" or "sweep":
+            case "graft"
+            or "sweep":
                 using (TextScoringTransformer tuned = ml.SkillLoc().PromptFineTune(Tuning(7)).Fit(View(ml)))
                 {
                     GraftMaskEstimator.Options mask = Mask(tuned, seed);
-                    (mask.StateFolder, mask.Progress) = (folder, kill is null ? null : new Trainings.Immediate(report => Kill(report.Step)));
+                    (mask.StateFolder, mask.Progress) = (
+                        folder,
+                        kill is null ? null : new Trainings.Immediate(report => Kill(report.Step))
+                    );
                     if (what == "sweep")
                     {
-                        return string.Join(' ', ml.SkillLoc().Grafts.SweepSparsity(mask, 0.01, 0.02).Fit(View(ml)).Points.Select(point => Bytes(point.Graft)));
+                        return string.Join(
+                            ' ',
+                            ml.SkillLoc().Grafts.SweepSparsity(mask, 0.01, 0.02).Fit(View(ml)).Points.Select(point => Bytes(point.Graft))
+                        );
                     }
 
                     using GraftTransformer grafted = ml.SkillLoc().GraftMask(mask).Fit(View(ml));
@@ -214,8 +233,11 @@ public sealed class ContextSeedTests : IDisposable
                 PromptFineTuneTrainer.Options several = Tuning(seed);
                 several.Task = null;
                 Keep(several);
-                using (MultiTaskModel model = ml.SkillLoc().Grafts.MultiTaskFineTune(several, ToyTasks.Film, ToyTasks.Plot)
-                    .Fit(ToyTasks.Views(ml, [ToyTasks.Film, ToyTasks.Plot], 12)))
+                using (
+                    MultiTaskModel model = ml.SkillLoc()
+                        .Grafts.MultiTaskFineTune(several, ToyTasks.Film, ToyTasks.Plot)
+                        .Fit(ToyTasks.Views(ml, [ToyTasks.Film, ToyTasks.Plot], 12))
+                )
                 {
                     return string.Join(' ', model.Tasks.Values.Select(task => task.Classifier.Fingerprint()));
                 }
@@ -226,7 +248,8 @@ public sealed class ContextSeedTests : IDisposable
                 return string.Join(' ', ml.SkillLoc().Grafts.GraftContinually(sequence).Fit(Tasks(ml)).Grafts.Values.Select(Bytes));
         }
 
-        using TextScoringTransformer first = Ends.Model("adapter", 1), second = Ends.Model("adapter", 2);
+        using TextScoringTransformer first = Ends.Model("adapter", 1),
+            second = Ends.Model("adapter", 2);
         if (what == "curve")
         {
             using ParameterPath path = ml.SkillLoc().Connectivity.FindCurve(Set(new CurveTrainer.Options())).Fit(View(ml));

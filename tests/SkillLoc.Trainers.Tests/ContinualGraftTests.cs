@@ -11,7 +11,9 @@ namespace SkillLoc.Trainers.Tests;
 /// <summary>Tasks in sequence, each in a graft of its own.</summary>
 public sealed class ContinualGraftTests : IClassFixture<ContinualGraftTests.Sequence>, IDisposable
 {
-    private const int TrainRows = 32, TestRows = 24, TestSeed = 11;
+    private const int TrainRows = 32,
+        TestRows = 24,
+        TestSeed = 11;
 
     private readonly MLContext _ml = new(seed: 1);
     private readonly Sequence _fixture;
@@ -42,17 +44,26 @@ public sealed class ContinualGraftTests : IClassFixture<ContinualGraftTests.Sequ
         {
             Graft[] before = earlier;
             IDataView train = ToyTasks.View(_ml, task, TrainRows);
-            using TextScoringTransformer tuned = _ml.SkillLoc().PromptFineTune(Toy.Options(FineTune + (options =>
-            {
-                options.Task = task;
-                options.StartFrom = before;
-                options.Frozen = before;
-            }))).Fit(train);
-            using GraftTransformer grafted = _ml.SkillLoc().GraftMask(Mask(new GraftMaskEstimator.Options { FineTuned = tuned, BaseGrafts = before })).Fit(train);
+            using TextScoringTransformer tuned = _ml.SkillLoc()
+                .PromptFineTune(
+                    Toy.Options(
+                        FineTune
+                            + (
+                                options =>
+                                {
+                                    options.Task = task;
+                                    options.StartFrom = before;
+                                    options.Frozen = before;
+                                }
+                            )
+                    )
+                )
+                .Fit(train);
+            using GraftTransformer grafted = _ml.SkillLoc()
+                .GraftMask(Mask(new GraftMaskEstimator.Options { FineTuned = tuned, BaseGrafts = before }))
+                .Fit(train);
             Same(grafted.Graft, Result.Grafts[task.Name]);
-            Assert.Equal(
-                ToyTasks.Scores(_ml, grafted, task, TestRows, TestSeed),
-                ScoresOf(Result.Union(task.Name), task));
+            Assert.Equal(ToyTasks.Scores(_ml, grafted, task, TestRows, TestSeed), ScoresOf(Result.Union(task.Name), task));
             earlier = [.. earlier, grafted.Graft];
         }
     }
@@ -75,13 +86,26 @@ public sealed class ContinualGraftTests : IClassFixture<ContinualGraftTests.Sequ
             for (int place = 0; place <= after; place++)
             {
                 PromptTask task = ToyTasks.All[place];
-                foreach ((ContinualMethod method, int count) in new[] { (ContinualMethod.AllGrafts, after + 1), (ContinualMethod.OwnGrafts, place + 1) })
+                foreach (
+                    (ContinualMethod method, int count) in new[]
+                    {
+                        (ContinualMethod.AllGrafts, after + 1),
+                        (ContinualMethod.OwnGrafts, place + 1),
+                    }
+                )
                 {
                     using var model = GraftTransformer.Create(GraftUnion.Of(grafts[..count], grafts[place]), Toy.Checkpoint);
                     ContinualGraftRow row = Row(ToyTasks.All[after], task, method);
                     Assert.Equal(ToyTasks.Accuracy(_ml, model, task, TestRows, TestSeed), row.Metric, 1e-9);
                     Assert.Equal(grafts[..count].Sum(graft => graft.Count), row.Parameters);
-                    Assert.Equal(Directory.GetFiles(_fixture.Folder).Order(StringComparer.Ordinal).Take(count).Sum(file => new FileInfo(file).Length), row.Bytes);
+                    Assert.Equal(
+                        Directory
+                            .GetFiles(_fixture.Folder)
+                            .Order(StringComparer.Ordinal)
+                            .Take(count)
+                            .Sum(file => new FileInfo(file).Length),
+                        row.Bytes
+                    );
                 }
             }
         }
@@ -96,11 +120,20 @@ public sealed class ContinualGraftTests : IClassFixture<ContinualGraftTests.Sequ
         var settings = new List<ClassifierSettings>();
         foreach (PromptTask task in ToyTasks.All)
         {
-            using TextScoringTransformer tuned = _ml.SkillLoc().PromptFineTune(Toy.Options(FineTune + (options =>
-            {
-                options.Checkpoint = checkpoint;
-                options.Task = task;
-            }))).Fit(ToyTasks.View(_ml, task, TrainRows));
+            using TextScoringTransformer tuned = _ml.SkillLoc()
+                .PromptFineTune(
+                    Toy.Options(
+                        FineTune
+                            + (
+                                options =>
+                                {
+                                    options.Checkpoint = checkpoint;
+                                    options.Task = task;
+                                }
+                            )
+                    )
+                )
+                .Fit(ToyTasks.View(_ml, task, TrainRows));
             checkpoint = Path.Join(_folder, task.Name);
             tuned.SaveCheckpoint(checkpoint);
             settings.Add(tuned.Classifier.Settings);
@@ -120,7 +153,8 @@ public sealed class ContinualGraftTests : IClassFixture<ContinualGraftTests.Sequ
         foreach (ContinualMethod method in Enum.GetValues<ContinualMethod>())
         {
             double Metric(int after, int task) => Row(ToyTasks.All[after], ToyTasks.All[task], method).Metric;
-            double first = Math.Max(Metric(0, 0), Metric(1, 0)) - Metric(2, 0), second = Metric(1, 1) - Metric(2, 1);
+            double first = Math.Max(Metric(0, 0), Metric(1, 0)) - Metric(2, 0),
+                second = Metric(1, 1) - Metric(2, 1);
             Assert.Equal(first, Result.Forgetting(method, "toy"), 1e-12);
             Assert.Equal(second, Result.Forgetting(method, "plot"), 1e-12);
             Assert.True(double.IsNaN(Result.Forgetting(method, "stage")));
@@ -173,18 +207,21 @@ public sealed class ContinualGraftTests : IClassFixture<ContinualGraftTests.Sequ
     {
         using var cancellation = new CancellationTokenSource();
         int steps = 0;
-        ContinualGraftResult result = Fit(options =>
-        {
-            options.Folder = _folder;
-            options.FineTune.CancellationToken = cancellation.Token;
-            options.FineTune.Progress = new Trainings.Immediate(_ =>
+        ContinualGraftResult result = Fit(
+            options =>
             {
-                if (++steps == (TrainRows / 8 * 3) + 2)
+                options.Folder = _folder;
+                options.FineTune.CancellationToken = cancellation.Token;
+                options.FineTune.Progress = new Trainings.Immediate(_ =>
                 {
-                    cancellation.Cancel();
-                }
-            });
-        }, 3);
+                    if (++steps == (TrainRows / 8 * 3) + 2)
+                    {
+                        cancellation.Cancel();
+                    }
+                });
+            },
+            3
+        );
         Assert.Equal(["toy"], result.Grafts.Keys);
         Same(Result.Grafts["toy"], result.Grafts["toy"]);
         Assert.Single(Directory.GetFiles(_folder));
@@ -193,18 +230,23 @@ public sealed class ContinualGraftTests : IClassFixture<ContinualGraftTests.Sequ
     [Fact]
     public void HeadsAreKeptWithTheGrafts()
     {
-        ContinualGraftResult result = Fit(options =>
-        {
-            options.FineTune.Head = HeadKind.SequenceClassification;
-            options.SequentialBaseline = true;
-        }, 2);
+        ContinualGraftResult result = Fit(
+            options =>
+            {
+                options.FineTune.Head = HeadKind.SequenceClassification;
+                options.SequentialBaseline = true;
+            },
+            2
+        );
         Assert.All(result.Grafts.Values, graft => Assert.NotEmpty(graft.HeadParameters));
         foreach (PromptTask task in ToyTasks.All.Take(2))
         {
             using var model = GraftTransformer.Create(result.Union(task.Name), Toy.Checkpoint);
             double metric = ToyTasks.Accuracy(_ml, model, task, TestRows, TestSeed);
             Assert.All(
-                result.Rows.Where(row => row.Task == task.Name && row.Method == ContinualMethod.OwnGrafts), row => Assert.Equal(metric, row.Metric, 1e-9));
+                result.Rows.Where(row => row.Task == task.Name && row.Method == ContinualMethod.OwnGrafts),
+                row => Assert.Equal(metric, row.Metric, 1e-9)
+            );
         }
     }
 
@@ -270,11 +312,14 @@ public sealed class ContinualGraftTests : IClassFixture<ContinualGraftTests.Sequ
     private static void Same(Graft expected, Graft actual)
     {
         Assert.Equal(expected.Parts.Select(part => part.Name), actual.Parts.Select(part => part.Name));
-        Assert.All(expected.Parts.Zip(actual.Parts), pair =>
-        {
-            Assert.Equal(pair.First.Indices, pair.Second.Indices);
-            Assert.True(Trainings.SameBits(pair.First.Values, pair.Second.Values), pair.First.Name);
-        });
+        Assert.All(
+            expected.Parts.Zip(actual.Parts),
+            pair =>
+            {
+                Assert.Equal(pair.First.Indices, pair.Second.Indices);
+                Assert.True(Trainings.SameBits(pair.First.Values, pair.Second.Values), pair.First.Name);
+            }
+        );
     }
 
     private ContinualGraftResult Fit(Action<ContinualGraft.Options> change, int tasks) =>
@@ -295,11 +340,15 @@ public sealed class ContinualGraftTests : IClassFixture<ContinualGraftTests.Sequ
         public Sequence()
         {
             var ml = new MLContext(seed: 1);
-            Result = ml.SkillLoc().Grafts.GraftContinually(OptionsOf(options =>
-            {
-                options.Folder = Folder;
-                options.SequentialBaseline = true;
-            })).Fit(ToyTasks.All.Select(task => TaskOf(ml, task)));
+            Result = ml.SkillLoc()
+                .Grafts.GraftContinually(
+                    OptionsOf(options =>
+                    {
+                        options.Folder = Folder;
+                        options.SequentialBaseline = true;
+                    })
+                )
+                .Fit(ToyTasks.All.Select(task => TaskOf(ml, task)));
         }
 
         public string Folder { get; } = Directory.CreateTempSubdirectory("skillloc-").FullName;

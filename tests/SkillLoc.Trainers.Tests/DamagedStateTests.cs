@@ -70,11 +70,30 @@ public sealed class DamagedStateTests : IDisposable
     {
         Stop();
         byte[] valid = File.ReadAllBytes(State);
-        Rewrite(_ => { }, change: tensors => [.. tensors.Where(tensor => tensor.Name != "roberta.encoder.layer.0.output.dense.bias.first")]);
-        Assert.Contains("'roberta.encoder.layer.0.output.dense.bias.first'", Assert.Throws<InvalidDataException>(() => Fit(6)).Message, StringComparison.Ordinal);
+        Rewrite(
+            _ => { },
+            change: tensors => [.. tensors.Where(tensor => tensor.Name != "roberta.encoder.layer.0.output.dense.bias.first")]
+        );
+        Assert.Contains(
+            "'roberta.encoder.layer.0.output.dense.bias.first'",
+            Assert.Throws<InvalidDataException>(() => Fit(6)).Message,
+            StringComparison.Ordinal
+        );
         File.WriteAllBytes(State, valid);
-        Rewrite(_ => { }, change: tensors => [.. tensors.Select(tensor => tensor.Name == "roberta.encoder.layer.0.output.dense.bias.value" ? (tensor.Name, zeros(1)) : tensor)]);
-        Assert.Contains("'roberta.encoder.layer.0.output.dense.bias.value' is Float32 of the shape [1]", Assert.Throws<InvalidDataException>(() => Fit(6)).Message, StringComparison.Ordinal);
+        Rewrite(
+            _ => { },
+            change: tensors =>
+                [
+                    .. tensors.Select(tensor =>
+                        tensor.Name == "roberta.encoder.layer.0.output.dense.bias.value" ? (tensor.Name, zeros(1)) : tensor
+                    ),
+                ]
+        );
+        Assert.Contains(
+            "'roberta.encoder.layer.0.output.dense.bias.value' is Float32 of the shape [1]",
+            Assert.Throws<InvalidDataException>(() => Fit(6)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -89,7 +108,8 @@ public sealed class DamagedStateTests : IDisposable
             {
                 Fit(6).Dispose();
             }
-            catch (Exception error) when (error is InvalidDataException or InvalidOperationException && error.Message.Contains(State, StringComparison.Ordinal))
+            catch (Exception error)
+                when (error is InvalidDataException or InvalidOperationException && error.Message.Contains(State, StringComparison.Ordinal))
             {
                 // InvalidOperationException: of another run.
             }
@@ -99,35 +119,46 @@ public sealed class DamagedStateTests : IDisposable
     private void Stop()
     {
         using var cancellation = new CancellationTokenSource();
-        Fit(6, options =>
-        {
-            options.CancellationToken = cancellation.Token;
-            options.Progress = new Trainings.Immediate(report =>
-            {
-                if (report.Step == 4)
+        Fit(
+                6,
+                options =>
                 {
-                    cancellation.Cancel();
+                    options.CancellationToken = cancellation.Token;
+                    options.Progress = new Trainings.Immediate(report =>
+                    {
+                        if (report.Step == 4)
+                        {
+                            cancellation.Cancel();
+                        }
+                    });
                 }
-            });
-        }).Dispose();
+            )
+            .Dispose();
         Assert.True(File.Exists(State));
     }
 
-    private TextScoringTransformer Fit(int steps, Action<PromptFineTuneTrainer.Options>? change = null) => _ml.SkillLoc().PromptFineTune(Toy.Options(options =>
-    {
-        options.MaxSteps = steps;
-        options.Optimizer = OptimizerKind.AdamW;
-        options.BatchSize = 2;
-        options.StateFile = State;
-        options.StateInterval = 2;
-        options.ValidationSet = Toy.View(_ml, Rows);
-        options.EvaluationInterval = 2;
-        change?.Invoke(options);
-    })).Fit(Toy.View(_ml, Rows));
+    private TextScoringTransformer Fit(int steps, Action<PromptFineTuneTrainer.Options>? change = null) =>
+        _ml.SkillLoc()
+            .PromptFineTune(
+                Toy.Options(options =>
+                {
+                    options.MaxSteps = steps;
+                    options.Optimizer = OptimizerKind.AdamW;
+                    options.BatchSize = 2;
+                    options.StateFile = State;
+                    options.StateInterval = 2;
+                    options.ValidationSet = Toy.View(_ml, Rows);
+                    options.EvaluationInterval = 2;
+                    change?.Invoke(options);
+                })
+            )
+            .Fit(Toy.View(_ml, Rows));
 
     private void Rewrite(
-        Action<Dictionary<string, string>> fields, Action<(string Name, Tensor Value)[]>? values = null,
-        Func<(string Name, Tensor Value)[], (string Name, Tensor Value)[]>? change = null)
+        Action<Dictionary<string, string>> fields,
+        Action<(string Name, Tensor Value)[]>? values = null,
+        Func<(string Name, Tensor Value)[], (string Name, Tensor Value)[]>? change = null
+    )
     {
         using DisposeScope scope = NewDisposeScope();
         Dictionary<string, string> metadata;

@@ -12,14 +12,15 @@ public sealed class EarlyStoppingTests : IDisposable
     private readonly string _folder = Directory.CreateTempSubdirectory("skillloc-").FullName;
 
     /// <summary>A constant rate that is too high to get better for long.</summary>
-    private static Action<PromptFineTuneTrainer.Options> Usual => options =>
-    {
-        options.Optimizer = OptimizerKind.Adafactor;
-        options.LearningRate = 1e-2;
-        options.MaxSteps = 40;
-        options.BatchSize = 4;
-        options.EvaluationInterval = 2;
-    };
+    private static Action<PromptFineTuneTrainer.Options> Usual =>
+        options =>
+        {
+            options.Optimizer = OptimizerKind.Adafactor;
+            options.LearningRate = 1e-2;
+            options.MaxSteps = 40;
+            options.BatchSize = 4;
+            options.EvaluationInterval = 2;
+        };
 
     private string Log => Path.Join(_folder, "runs.jsonl");
 
@@ -28,20 +29,31 @@ public sealed class EarlyStoppingTests : IDisposable
     [Fact]
     public void ItEndsAfterSoManyValidationsThatDoNotImprove()
     {
-        IDataView train = Toy.View(_ml, Toy.Examples(24)), validation = Toy.View(_ml, Toy.Examples(16, seed: 3));
+        IDataView train = Toy.View(_ml, Toy.Examples(24)),
+            validation = Toy.View(_ml, Toy.Examples(16, seed: 3));
         var metrics = new List<double>();
-        Fit(Usual + (options => options.Progress = new Trainings.Immediate(report =>
-        {
-            if (report.Step % 2 == 0)
-            {
-                metrics.Add(report.Metric!.Value);
-            }
-        })), train, validation).Dispose();
+        Fit(
+                Usual
+                    + (
+                        options =>
+                            options.Progress = new Trainings.Immediate(report =>
+                            {
+                                if (report.Step % 2 == 0)
+                                {
+                                    metrics.Add(report.Metric!.Value);
+                                }
+                            })
+                    ),
+                train,
+                validation
+            )
+            .Dispose();
         var ends = new HashSet<int>();
         foreach (int patience in new[] { 1, 2, 4 })
         {
             double best = double.NegativeInfinity;
-            int stale = 0, last = 0;
+            int stale = 0,
+                last = 0;
             for (; last < metrics.Count && stale < patience; last++)
             {
                 stale = metrics[last] >= best ? 0 : stale + 1;
@@ -51,19 +63,27 @@ public sealed class EarlyStoppingTests : IDisposable
             Assert.InRange(last, patience + 1, metrics.Count - 1);
             ends.Add(last);
             using TextScoringTransformer ended = Fit(
-                Usual + (options =>
-                {
-                    options.Patience = patience;
-                    options.RecordPath = Log;
-                }),
-                train, validation);
+                Usual
+                    + (
+                        options =>
+                        {
+                            options.Patience = patience;
+                            options.RecordPath = Log;
+                        }
+                    ),
+                train,
+                validation
+            );
             Assert.Equal(2 * last, ended.Record!.Steps);
             Assert.Equal(best, ended.Record.Metrics["validation"]);
 
             // It is a complete training, not a cancelled one, and holds the best state.
             Assert.Equal(ends.Count, RunRecord.Read(Log).Count);
             using TextScoringTransformer same = Fit(
-                Usual + (options => options.MaxSteps = (int)ended.Record.Metrics["best_step"]), train, validation: null);
+                Usual + (options => options.MaxSteps = (int)ended.Record.Metrics["best_step"]),
+                train,
+                validation: null
+            );
             Assert.Equal(same.Classifier.Fingerprint(), ended.Classifier.Fingerprint());
         }
 
@@ -75,17 +95,26 @@ public sealed class EarlyStoppingTests : IDisposable
     {
         // All rows are of one of the labels, so that the loss falls to nothing and the metric stays at its best.
         IDataView both = _ml.Data.LoadFromEnumerable(Toy.Examples(8));
-        IDataView rows = _ml.Transforms.Conversion.MapValueToKey("Label").Fit(both)
+        IDataView rows = _ml
+            .Transforms.Conversion.MapValueToKey("Label")
+            .Fit(both)
             .Transform(_ml.Data.LoadFromEnumerable(Toy.Examples(8).Where(row => row.Label == "pos")));
-        Action<PromptFineTuneTrainer.Options> change = Usual + (options =>
-        {
-            options.Task = null;
-            options.Head = HeadKind.SequenceClassification;
-            options.LearningRate = 0.3;
-        });
+        Action<PromptFineTuneTrainer.Options> change =
+            Usual
+            + (
+                options =>
+                {
+                    options.Task = null;
+                    options.Head = HeadKind.SequenceClassification;
+                    options.LearningRate = 0.3;
+                }
+            );
         var losses = new List<double>();
         using TextScoringTransformer whole = Fit(
-            change + (options => options.Progress = new Trainings.Immediate(report => losses.Add(report.Loss))), rows, rows);
+            change + (options => options.Progress = new Trainings.Immediate(report => losses.Add(report.Loss))),
+            rows,
+            rows
+        );
         int first = losses.Chunk(2).ToList().FindIndex(pair => pair.Average() < 1e-7);
         Assert.InRange(first, 1, 16);
         Assert.All(losses.Chunk(2).Skip(first), pair => Assert.True(pair.Average() < 1e-7));
@@ -103,18 +132,23 @@ public sealed class EarlyStoppingTests : IDisposable
         using var cancel = new CancellationTokenSource();
         change += options => options.StateFile = Path.Join(_folder, "state.safetensors");
         using TextScoringTransformer begun = Fit(
-            change + (options =>
-            {
-                options.CancellationToken = cancel.Token;
-                options.Progress = new Trainings.Immediate(report =>
-                {
-                    if (report.Step == last)
+            change
+                + (
+                    options =>
                     {
-                        cancel.Cancel();
+                        options.CancellationToken = cancel.Token;
+                        options.Progress = new Trainings.Immediate(report =>
+                        {
+                            if (report.Step == last)
+                            {
+                                cancel.Cancel();
+                            }
+                        });
                     }
-                });
-            }),
-            rows, rows);
+                ),
+            rows,
+            rows
+        );
         Assert.Equal(last, begun.Record!.Steps);
         using TextScoringTransformer resumed = Fit(change, rows, rows);
         Assert.Equal(ended.Record.Steps, resumed.Record!.Steps);
@@ -124,12 +158,15 @@ public sealed class EarlyStoppingTests : IDisposable
     public void ItNeedsAValidationSet()
     {
         Says(() => Trainings.Fit(Toy.Examples(8), options => options.Patience = 1));
-        MultiTaskFineTuneTrainer trainer = _ml.SkillLoc().Grafts.MultiTaskFineTune(
-            Toy.Options(options =>
-            {
-                options.Task = null;
-                options.Patience = 1;
-            }), ToyTasks.Film);
+        MultiTaskFineTuneTrainer trainer = _ml.SkillLoc()
+            .Grafts.MultiTaskFineTune(
+                Toy.Options(options =>
+                {
+                    options.Task = null;
+                    options.Patience = 1;
+                }),
+                ToyTasks.Film
+            );
         Says(() => trainer.Fit(ToyTasks.Views(_ml, [ToyTasks.Film], 8)));
         Assert.Throws<ArgumentOutOfRangeException>(() => Trainings.Fit(Toy.Examples(8), options => options.Patience = 0));
 

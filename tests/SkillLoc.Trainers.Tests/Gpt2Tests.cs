@@ -25,17 +25,28 @@ public sealed class Gpt2Tests : IDisposable
     public void APipelineLearnsSavesAndLoads(HeadKind head, OptionScoring scoring, string? negative, string? positive)
     {
         var losses = new List<double>();
-        IDataView train = Toy.View(_ml, Toy.Examples(120)), test = Toy.View(_ml, Toy.Examples(40, seed: 9));
-        string folder = Path.Join(_folder, "tuned"), zip = Path.Join(_folder, "tuned.zip");
-        using TextScoringTransformer model = _ml.SkillLoc().PromptFineTune(Toy.Options(options =>
-        {
-            options.Checkpoint = Checkpoint;
-            options.Head = head;
-            options.Task = negative is null ? null : Task with { Autoregressive = new("{0} It was", negative, positive!) { Scoring = scoring } };
-            options.Epochs = 10;
-            options.OutputFolder = folder;
-            options.Progress = new Immediate(report => losses.Add(report.Loss));
-        })).Fit(train);
+        IDataView train = Toy.View(_ml, Toy.Examples(120)),
+            test = Toy.View(_ml, Toy.Examples(40, seed: 9));
+        string folder = Path.Join(_folder, "tuned"),
+            zip = Path.Join(_folder, "tuned.zip");
+        using TextScoringTransformer model = _ml.SkillLoc()
+            .PromptFineTune(
+                Toy.Options(options =>
+                {
+                    options.Checkpoint = Checkpoint;
+                    options.Head = head;
+                    options.Task = negative is null
+                        ? null
+                        : Task with
+                        {
+                            Autoregressive = new("{0} It was", negative, positive!) { Scoring = scoring },
+                        };
+                    options.Epochs = 10;
+                    options.OutputFolder = folder;
+                    options.Progress = new Immediate(report => losses.Add(report.Loss));
+                })
+            )
+            .Fit(train);
         Assert.True(losses[^10..].Average() < 0.5 * losses[..10].Average(), $"{losses[..10].Average()} to {losses[^10..].Average()}");
         Assert.InRange(_ml.MulticlassClassification.Evaluate(model.Transform(test)).MicroAccuracy, 0.85, 1);
 
@@ -50,7 +61,10 @@ public sealed class Gpt2Tests : IDisposable
     [Fact]
     public void ATaskOfThePaperIsFoundByName()
     {
-        IDataView data = Toy.View(_ml, Toy.Examples(8).Select(row => new Toy.Row { Text = row.Text, Label = row.Label == "pos" ? "1" : "0" }));
+        IDataView data = Toy.View(
+            _ml,
+            Toy.Examples(8).Select(row => new Toy.Row { Text = row.Text, Label = row.Label == "pos" ? "1" : "0" })
+        );
         using TextScoringTransformer model = _ml.SkillLoc().PromptFineTune(Checkpoint, "sst-2", epochs: 1).Fit(data);
         ClassifierSettings settings = model.Classifier.Settings;
         Assert.Equal("\"{0}\" has a tone that is", settings.AutoregressiveTemplate);
@@ -67,12 +81,18 @@ public sealed class Gpt2Tests : IDisposable
     public void PairsAreAskedAboutAndSaved()
     {
         string zip = Path.Join(_folder, "pairs.zip");
-        IDataView rows = _ml.Data.LoadFromEnumerable(Toy.Examples(12).Select((row, i) => new Pair
-        {
-            Text = row.Text,
-            TextPair = $"it was {i}",
-            Label = row.Label == "pos" ? "entailment" : "not_entailment",
-        }));
+        IDataView rows = _ml.Data.LoadFromEnumerable(
+            Toy.Examples(12)
+                .Select(
+                    (row, i) =>
+                        new Pair
+                        {
+                            Text = row.Text,
+                            TextPair = $"it was {i}",
+                            Label = row.Label == "pos" ? "entailment" : "not_entailment",
+                        }
+                )
+        );
         IDataView data = _ml.Transforms.Conversion.MapValueToKey("Label").Fit(rows).Transform(rows);
         using TextScoringTransformer model = _ml.SkillLoc().PromptFineTune(Checkpoint, "rte", epochs: 1).Fit(data);
         Assert.Equal([" false", " true"], model.Classifier.Settings.Words);
@@ -88,20 +108,25 @@ public sealed class Gpt2Tests : IDisposable
     [InlineData(OptionScoring.WholeOption)]
     public void BFloat16PassesGiveNearlyTheSameLosses(OptionScoring scoring)
     {
-        double[] full = Losses(Precision.Float32), half = Losses(Precision.BFloat16);
+        double[] full = Losses(Precision.Float32),
+            half = Losses(Precision.BFloat16);
         Assert.NotEqual(full, half);
         Assert.All(full.Zip(half), pair => Assert.Equal(pair.First, pair.Second, 0.15 * pair.First));
 
         double[] Losses(Precision precision)
         {
             var losses = new List<double>();
-            Fit(Toy.Examples(24), options =>
-            {
-                options.Task = Task with { Autoregressive = Task.Autoregressive! with { Scoring = scoring } };
-                options.Precision = precision;
-                options.MaxSteps = 3;
-                options.Progress = new Immediate(report => losses.Add(report.Loss));
-            }).Dispose();
+            Fit(
+                    Toy.Examples(24),
+                    options =>
+                    {
+                        options.Task = Task with { Autoregressive = Task.Autoregressive! with { Scoring = scoring } };
+                        options.Precision = precision;
+                        options.MaxSteps = 3;
+                        options.Progress = new Immediate(report => losses.Add(report.Loss));
+                    }
+                )
+                .Dispose();
             return [.. losses];
         }
     }
@@ -118,7 +143,9 @@ public sealed class Gpt2Tests : IDisposable
     public void ATaskWithoutAnAutoregressivePromptIsRefused()
     {
         IDataView data = Toy.View(_ml, Toy.Examples(8));
-        ArgumentException error = Assert.Throws<ArgumentException>(() => _ml.SkillLoc().PromptFineTune(Toy.Options(options => options.Checkpoint = Checkpoint)).Fit(data));
+        ArgumentException error = Assert.Throws<ArgumentException>(() =>
+            _ml.SkillLoc().PromptFineTune(Toy.Options(options => options.Checkpoint = Checkpoint)).Fit(data)
+        );
         Assert.Contains("'toy'", error.Message, StringComparison.Ordinal);
         Assert.Contains(nameof(PromptTask.Autoregressive), error.Message, StringComparison.Ordinal);
     }
@@ -126,11 +153,15 @@ public sealed class Gpt2Tests : IDisposable
     [Fact]
     public void BothKindsOfModelTakeOneTask()
     {
-        using TextScoringTransformer masked = _ml.SkillLoc().PromptFineTune(Toy.Options(options =>
-        {
-            options.Task = Task;
-            options.Epochs = 0;
-        })).Fit(Toy.View(_ml, Toy.Examples(8)));
+        using TextScoringTransformer masked = _ml.SkillLoc()
+            .PromptFineTune(
+                Toy.Options(options =>
+                {
+                    options.Task = Task;
+                    options.Epochs = 0;
+                })
+            )
+            .Fit(Toy.View(_ml, Toy.Examples(8)));
         Assert.Equal(Task.Template.ToString(), masked.Classifier.Settings.Template);
         Assert.Null(masked.Classifier.Settings.AutoregressiveTemplate);
         Assert.Equal(["bad", "good"], masked.Classifier.Settings.Words);
@@ -139,17 +170,23 @@ public sealed class Gpt2Tests : IDisposable
     [Fact]
     public void LayerNormsDoNotDecay()
     {
-        const string Norm = "transformer.h.1.ln_2.weight", Weight = "transformer.h.1.mlp.c_fc.weight";
+        const string Norm = "transformer.h.1.ln_2.weight",
+            Weight = "transformer.h.1.mlp.c_fc.weight";
         using DisposeScope scope = torch.NewDisposeScope();
-        using TextScoringTransformer decayed = Step(0.5), plain = Step(0);
+        using TextScoringTransformer decayed = Step(0.5),
+            plain = Step(0);
         Assert.True(decayed.Classifier.Backbone.Parameters[Norm].Equals(plain.Classifier.Backbone.Parameters[Norm]));
         Assert.False(decayed.Classifier.Backbone.Parameters[Weight].Equals(plain.Classifier.Backbone.Parameters[Weight]));
 
-        TextScoringTransformer Step(double decay) => Fit(Toy.Examples(8), options =>
-        {
-            options.WeightDecay = decay;
-            options.MaxSteps = 1;
-        });
+        TextScoringTransformer Step(double decay) =>
+            Fit(
+                Toy.Examples(8),
+                options =>
+                {
+                    options.WeightDecay = decay;
+                    options.MaxSteps = 1;
+                }
+            );
     }
 
     [Fact]
@@ -163,10 +200,12 @@ public sealed class Gpt2Tests : IDisposable
         const int Considered = 3 * ((2 * 2 * 48) + (48 * 144) + 144 + (48 * 48) + 48 + (2 * 48 * 192) + 192 + 48);
         Assert.Equal(Considered, grafted.Graft.ConsideredCount);
         Assert.All(grafted.Graft.Parts, part => Assert.StartsWith("transformer.h.", part.Name, StringComparison.Ordinal));
-        double kept = Accuracy(grafted), learnt = Accuracy(tuned);
+        double kept = Accuracy(grafted),
+            learnt = Accuracy(tuned);
         Assert.InRange(kept, 0.85 * learnt, 1);
 
-        string file = Path.Join(_folder, "toy.graft.safetensors"), zip = Path.Join(_folder, "graft.zip");
+        string file = Path.Join(_folder, "toy.graft.safetensors"),
+            zip = Path.Join(_folder, "graft.zip");
         grafted.SaveGraft(file);
         float[][] scores = [.. grafted.Transform(data).GetColumn<float[]>("Score")];
         using var again = GraftTransformer.Create(Graft.Load(file), Checkpoint);
@@ -179,12 +218,16 @@ public sealed class Gpt2Tests : IDisposable
     }
 
     private TextScoringTransformer Fit(IEnumerable<Toy.Row> rows, Action<PromptFineTuneTrainer.Options>? change = null) =>
-        _ml.SkillLoc().PromptFineTune(Toy.Options(options =>
-        {
-            options.Checkpoint = Checkpoint;
-            options.Task = Task;
-            change?.Invoke(options);
-        })).Fit(Toy.View(_ml, rows));
+        _ml.SkillLoc()
+            .PromptFineTune(
+                Toy.Options(options =>
+                {
+                    options.Checkpoint = Checkpoint;
+                    options.Task = Task;
+                    change?.Invoke(options);
+                })
+            )
+            .Fit(Toy.View(_ml, rows));
 
     private sealed class Pair
     {

@@ -32,7 +32,8 @@ public sealed class GraftMaskEstimatorTests : IClassFixture<GraftMaskEstimatorTe
         using DisposeScope scope = NewDisposeScope();
         foreach ((string name, Parameter? value) in before.Parameters)
         {
-            float[] pre = Values(value), now = Values(grafted.Classifier.Backbone.Parameters[name]);
+            float[] pre = Values(value),
+                now = Values(grafted.Classifier.Backbone.Parameters[name]);
             float[] tuned = Values(_fixture.Transformer.Classifier.Backbone.Parameters[name]);
             HashSet<int> mask = [.. parts.TryGetValue(name, out GraftPart? part) ? part.Indices : []];
             for (int i = 0; i < pre.Length; i++)
@@ -85,7 +86,8 @@ public sealed class GraftMaskEstimatorTests : IClassFixture<GraftMaskEstimatorTe
             options.Epochs = 4;
             options.Progress = new Immediate(reports.Add);
         });
-        double tuned = Accuracy(_fixture.Transformer), kept = Accuracy(grafted);
+        double tuned = Accuracy(_fixture.Transformer),
+            kept = Accuracy(grafted);
         Assert.InRange(kept, 0.85 * tuned, 1);
         Assert.Equal([1, 2, 3, 4], reports.Select(report => report.Step));
         Assert.InRange(grafted.Graft.Metrics["epoch"], 1, 4);
@@ -95,7 +97,8 @@ public sealed class GraftMaskEstimatorTests : IClassFixture<GraftMaskEstimatorTe
     [Fact]
     public void TheSameSeedGivesTheSameGraft()
     {
-        using GraftTransformer first = Graft(options => options.Epochs = 2), second = Graft(options => options.Epochs = 2);
+        using GraftTransformer first = Graft(options => options.Epochs = 2),
+            second = Graft(options => options.Epochs = 2);
         Assert.Equal(first.Graft.Parts.Select(part => part.Indices), second.Graft.Parts.Select(part => part.Indices));
     }
 
@@ -122,11 +125,15 @@ public sealed class GraftMaskEstimatorTests : IClassFixture<GraftMaskEstimatorTe
     public void TrainedHeadsTravelWithTheGraft()
     {
         IDataView data = Toy.View(_ml, Toy.Examples(64));
-        using TextScoringTransformer tuned = _ml.SkillLoc().PromptFineTune(Toy.Options(options =>
-        {
-            options.Head = HeadKind.FirstTokenLinear;
-            options.Task = null;
-        })).Fit(data);
+        using TextScoringTransformer tuned = _ml.SkillLoc()
+            .PromptFineTune(
+                Toy.Options(options =>
+                {
+                    options.Head = HeadKind.FirstTokenLinear;
+                    options.Task = null;
+                })
+            )
+            .Fit(data);
         using GraftTransformer grafted = _ml.SkillLoc().GraftMask(tuned, sparsity: 1, epochs: 0).Fit(data);
         string zip = Path.Join(_folder, "head.zip");
         _ml.Model.Save(grafted, data.Schema, zip);
@@ -139,7 +146,8 @@ public sealed class GraftMaskEstimatorTests : IClassFixture<GraftMaskEstimatorTe
     public void AChainWithAGraftIsASmallZipThatLoads()
     {
         IDataView data = _ml.Data.LoadFromEnumerable(Toy.Examples(20));
-        EstimatorChain<KeyToValueMappingTransformer> chain = _ml.Transforms.Conversion.MapValueToKey("Label")
+        EstimatorChain<KeyToValueMappingTransformer> chain = _ml
+            .Transforms.Conversion.MapValueToKey("Label")
             .Append(_ml.SkillLoc().GraftMask(_fixture.Transformer, sparsity: 1e-2, epochs: 1))
             .Append(_ml.Transforms.Conversion.MapKeyToValue("PredictedLabel"));
         TransformerChain<KeyToValueMappingTransformer> model = chain.Fit(data);
@@ -148,7 +156,9 @@ public sealed class GraftMaskEstimatorTests : IClassFixture<GraftMaskEstimatorTe
         Assert.InRange(new FileInfo(zip).Length, 1, 40_000);
 
         var fresh = new MLContext();
-        using PredictionEngine<Toy.Row, Toy.Prediction> engine = fresh.Model.CreatePredictionEngine<Toy.Row, Toy.Prediction>(fresh.Model.Load(zip, out _));
+        using PredictionEngine<Toy.Row, Toy.Prediction> engine = fresh.Model.CreatePredictionEngine<Toy.Row, Toy.Prediction>(
+            fresh.Model.Load(zip, out _)
+        );
         using PredictionEngine<Toy.Row, Toy.Prediction> resident = _ml.Model.CreatePredictionEngine<Toy.Row, Toy.Prediction>(model);
         foreach (Toy.Row row in Toy.Examples(10, seed: 2))
         {
@@ -192,8 +202,11 @@ public sealed class GraftMaskEstimatorTests : IClassFixture<GraftMaskEstimatorTe
         using (var model = LanguageModel.Create(ModelConfig.Roberta(32, 2, 2, 64, 900, 130, 0), seed: 1))
         {
             CheckpointFolder.Save(
-                other, model.Config, model.Parameters.Select(pair => (pair.Key, (Tensor)pair.Value)),
-                [Path.Join(Toy.Checkpoint, "vocab.json"), Path.Join(Toy.Checkpoint, "merges.txt")]);
+                other,
+                model.Config,
+                model.Parameters.Select(pair => (pair.Key, (Tensor)pair.Value)),
+                [Path.Join(Toy.Checkpoint, "vocab.json"), Path.Join(Toy.Checkpoint, "merges.txt")]
+            );
         }
 
         Exception error = Assert.Throws<ArgumentException>(() => Graft(options => options.BaseCheckpoint = other));
@@ -208,17 +221,27 @@ public sealed class GraftMaskEstimatorTests : IClassFixture<GraftMaskEstimatorTe
         grafted.SaveGraft(file);
         byte[] bytes = File.ReadAllBytes(file);
         File.WriteAllBytes(file, bytes[..^10]);
-        Assert.Contains("g.safetensors", Assert.Throws<InvalidDataException>(() => Models.Grafts.Graft.Load(file)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "g.safetensors",
+            Assert.Throws<InvalidDataException>(() => Models.Grafts.Graft.Load(file)).Message,
+            StringComparison.Ordinal
+        );
         Assert.Contains(
             "no graft",
             Assert.Throws<InvalidDataException>(() => Models.Grafts.Graft.Load(Path.Join(Toy.Checkpoint, "model.safetensors"))).Message,
-            StringComparison.Ordinal);
+            StringComparison.Ordinal
+        );
         Assert.Throws<FileNotFoundException>(() => Models.Grafts.Graft.Load(Path.Join(_folder, "none")));
     }
 
     private GraftTransformer Graft(Action<GraftMaskEstimator.Options> change)
     {
-        var options = new GraftMaskEstimator.Options { FineTuned = _fixture.Transformer, Sparsity = 1e-2, Seed = 3 };
+        var options = new GraftMaskEstimator.Options
+        {
+            FineTuned = _fixture.Transformer,
+            Sparsity = 1e-2,
+            Seed = 3,
+        };
         change(options);
         return _ml.SkillLoc().GraftMask(options).Fit(Toy.View(_ml, Toy.Examples(40)));
     }

@@ -29,30 +29,58 @@ public sealed class GraftTrainingTests : IClassFixture<GraftMaskEstimatorTests.F
         Graft random = Find(options => options.BasePatch = BasePatchKind.Random, sparsity: 0.01);
         Assert.Equal(568, random.Count);
         Assert.Equal(0.01, random.Sparsity);
-        Assert.NotEqual(Indices(random), Indices(Find(options => { options.BasePatch = BasePatchKind.Random; options.Seed = 9; }, sparsity: 0.01)));
+        Assert.NotEqual(
+            Indices(random),
+            Indices(
+                Find(
+                    options =>
+                    {
+                        options.BasePatch = BasePatchKind.Random;
+                        options.Seed = 9;
+                    },
+                    sparsity: 0.01
+                )
+            )
+        );
 
         Graft biases = Find(options => options.BasePatch = BasePatchKind.Biases);
         Assert.All(biases.Parts, part => Assert.EndsWith("bias", part.Name, StringComparison.Ordinal));
         Assert.Equal(3 * ((5 * 48) + 96 + (2 * 48)), biases.Count);
         Assert.Equal((double)biases.Count / 56880, biases.Sparsity);
 
-        Graft layer = Find(options => { options.BasePatch = BasePatchKind.Layer; options.PatchLayer = 1; });
+        Graft layer = Find(options =>
+        {
+            options.BasePatch = BasePatchKind.Layer;
+            options.PatchLayer = 1;
+        });
         Assert.All(layer.Parts, part => Assert.Contains("layer.1.", part.Name, StringComparison.Ordinal));
         Assert.Equal((4 * 48 * 48) + (2 * 48 * 96) + (5 * 48) + 96 + (4 * 48), layer.Count);
-        Assert.Throws<ArgumentOutOfRangeException>(() => Find(options => { options.BasePatch = BasePatchKind.Layer; options.PatchLayer = 3; }));
+        Assert.Throws<ArgumentOutOfRangeException>(() =>
+            Find(options =>
+            {
+                options.BasePatch = BasePatchKind.Layer;
+                options.PatchLayer = 3;
+            })
+        );
 
         string file = Path.Join(_folder, "random.safetensors");
         random.Save(file);
-        Graft loaded = Find(options => { options.BasePatch = BasePatchKind.Loaded; options.PatchFile = file; });
+        Graft loaded = Find(options =>
+        {
+            options.BasePatch = BasePatchKind.Loaded;
+            options.PatchFile = file;
+        });
         Assert.Equal(Indices(random), Indices(loaded));
         Assert.Equal(0, Find(options => options.BasePatch = BasePatchKind.Empty).Count);
         Assert.Throws<ArgumentException>(() => Find(options => options.BasePatch = BasePatchKind.Loaded));
         Assert.Throws<ArgumentException>(() => Find(options => options.PatchFile = file));
-        Assert.Throws<InvalidOperationException>(() => Find(options =>
-        {
-            options.BasePatch = BasePatchKind.Layer;
-            options.Considered = new ParameterSelection { FixLayers = 1 };
-        }));
+        Assert.Throws<InvalidOperationException>(() =>
+            Find(options =>
+            {
+                options.BasePatch = BasePatchKind.Layer;
+                options.Considered = new ParameterSelection { FixLayers = 1 };
+            })
+        );
     }
 
     [Fact]
@@ -62,7 +90,9 @@ public sealed class GraftTrainingTests : IClassFixture<GraftMaskEstimatorTests.F
         Graft none = Find(options => options.BasePatch = BasePatchKind.Empty);
         Assert.Equal(Accuracy(_tuned), all.Metrics["validation"], 1e-9);
         using var pre = new TextScoringTransformer(
-            Models.Classification.TextClassifier.Create(Toy.Checkpoint, _tuned.Classifier.Settings), _tuned.Columns);
+            Models.Classification.TextClassifier.Create(Toy.Checkpoint, _tuned.Classifier.Settings),
+            _tuned.Columns
+        );
         Assert.Equal(Accuracy(pre), none.Metrics["validation"], 1e-9);
         Assert.True(all.Metrics["train"] > none.Metrics["train"]);
     }
@@ -95,11 +125,18 @@ public sealed class GraftTrainingTests : IClassFixture<GraftMaskEstimatorTests.F
         Assert.True(free.Count > 56, $"{free.Count} coordinates are no test of a limit of 56.");
         Assert.InRange(held.Count, 1, 56);
         Assert.True(held.Metrics["validation"] + held.Metrics["train"] >= patch.Metrics["validation"] + patch.Metrics["train"] - 0.1);
-        Assert.Contains("Layer", Assert.Throws<ArgumentException>(() => Find(options =>
-            {
-                options.BasePatch = BasePatchKind.Layer;
-                options.WithinSparsity = true;
-            })).Message);
+        Assert.Contains(
+            "Layer",
+            Assert
+                .Throws<ArgumentException>(() =>
+                    Find(options =>
+                    {
+                        options.BasePatch = BasePatchKind.Layer;
+                        options.WithinSparsity = true;
+                    })
+                )
+                .Message
+        );
 
         static void Train(GraftMaskEstimator.Options options, bool within)
         {
@@ -118,9 +155,15 @@ public sealed class GraftTrainingTests : IClassFixture<GraftMaskEstimatorTests.F
         _ml.Log += (_, log) => said.Add($"{log.Kind}: {log.RawMessage}");
 
         // The model knows the labels by heart; in these rows they are swapped, so that the better it is the worse it scores.
-        PromptTask task = Toy.Task with { Metric = PromptMetric.MatthewsCorrelation };
+        PromptTask task = Toy.Task with
+        {
+            Metric = PromptMetric.MatthewsCorrelation,
+        };
         using TextScoringTransformer tuned = Trainings.Fit(Toy.Examples(64), options => options.Task = task);
-        Toy.Row[] swapped = [.. Toy.Examples(32, seed: 4).Select(row => new Toy.Row { Label = row.Label == "pos" ? "neg" : "pos", Text = row.Text })];
+        Toy.Row[] swapped =
+        [
+            .. Toy.Examples(32, seed: 4).Select(row => new Toy.Row { Label = row.Label == "pos" ? "neg" : "pos", Text = row.Text }),
+        ];
         var scores = new List<double>();
         string state = Path.Join(_folder, "below");
         if (stopAfter is { } epochs)
@@ -133,26 +176,38 @@ public sealed class GraftTrainingTests : IClassFixture<GraftMaskEstimatorTests.F
         Assert.True(best < 0, $"The test needs scores below 0; the best is {best}.");
         Assert.Equal(best, graft.Metrics["train"] + graft.Metrics["validation"], 1e-9);
         Assert.Equal(scores.IndexOf(best) + 1, graft.Metrics["epoch"]);
-        Assert.Contains(said, text => text.StartsWith("Warning", StringComparison.Ordinal) && text.Contains("never rose above 0", StringComparison.Ordinal));
+        Assert.Contains(
+            said,
+            text => text.StartsWith("Warning", StringComparison.Ordinal) && text.Contains("never rose above 0", StringComparison.Ordinal)
+        );
 
         using var grafted = GraftTransformer.Create(graft, Toy.Checkpoint);
-        int[] wrong = [.. grafted.Transform(_ml.Data.LoadFromEnumerable(swapped)).GetColumn<float[]>("Score")
-            .Zip(swapped, (score, row) => grafted.Labels[score[0] >= score[1] ? 0 : 1] == row.Label ? 0 : 1)];
+        int[] wrong =
+        [
+            .. grafted
+                .Transform(_ml.Data.LoadFromEnumerable(swapped))
+                .GetColumn<float[]>("Score")
+                .Zip(swapped, (score, row) => grafted.Labels[score[0] >= score[1] ? 0 : 1] == row.Label ? 0 : 1),
+        ];
         Assert.InRange(wrong.Average(), 0.5, 1);
 
         Graft Train(int count)
         {
-            using GraftTransformer found = _ml.SkillLoc().GraftMask(new GraftMaskEstimator.Options
-            {
-                FineTuned = tuned,
-                ValidationSet = Toy.View(_ml, swapped),
-                Sparsity = 1,
-                Epochs = count,
-                LearningRate = 1e5,
-                Seed = 3,
-                StateFolder = stopAfter is null ? null : state,
-                Progress = new Trainings.Immediate(progress => scores.Add(progress.Metric!.Value)),
-            }).Fit(Toy.View(_ml, swapped));
+            using GraftTransformer found = _ml.SkillLoc()
+                .GraftMask(
+                    new GraftMaskEstimator.Options
+                    {
+                        FineTuned = tuned,
+                        ValidationSet = Toy.View(_ml, swapped),
+                        Sparsity = 1,
+                        Epochs = count,
+                        LearningRate = 1e5,
+                        Seed = 3,
+                        StateFolder = stopAfter is null ? null : state,
+                        Progress = new Trainings.Immediate(progress => scores.Add(progress.Metric!.Value)),
+                    }
+                )
+                .Fit(Toy.View(_ml, swapped));
             return found.Graft;
         }
     }
@@ -160,7 +215,8 @@ public sealed class GraftTrainingTests : IClassFixture<GraftMaskEstimatorTests.F
     [Fact]
     public void AStoppedTrainingGoesOnToTheSameMask()
     {
-        string whole = Path.Join(_folder, "whole"), parts = Path.Join(_folder, "parts");
+        string whole = Path.Join(_folder, "whole"),
+            parts = Path.Join(_folder, "parts");
         Graft straight = Find(Options(whole, epochs: 7));
         Graft unstored = Find(options =>
         {
@@ -170,18 +226,21 @@ public sealed class GraftTrainingTests : IClassFixture<GraftMaskEstimatorTests.F
         Assert.Equal(Bytes(straight), Bytes(unstored));
 
         // Killed after the third epoch: what the fourth did was not stored.
-        Find(options =>
-        {
-            Options(parts, epochs: 7)(options);
-            options.StateInterval = 3;
-            options.Progress = new Immediate(progress =>
+        Find(
+            options =>
             {
-                if (progress.Step == 4)
+                Options(parts, epochs: 7)(options);
+                options.StateInterval = 3;
+                options.Progress = new Immediate(progress =>
                 {
-                    throw new OperationCanceledException();
-                }
-            });
-        }, expected: typeof(OperationCanceledException));
+                    if (progress.Step == 4)
+                    {
+                        throw new OperationCanceledException();
+                    }
+                });
+            },
+            expected: typeof(OperationCanceledException)
+        );
         using (var state = SafetensorsFile.Open(Assert.Single(Directory.GetFiles(parts))))
         {
             Assert.Equal("3", state.Metadata["epoch"]);
@@ -199,11 +258,16 @@ public sealed class GraftTrainingTests : IClassFixture<GraftMaskEstimatorTests.F
         Assert.NotEqual(Indices(Find(_ => { })), Indices(resumed));
 
         // No training: the stored mask, without a pass over the data.
-        Assert.Equal(Bytes(straight), Bytes(Find(options =>
-        {
-            Options(whole, epochs: 0)(options);
-            options.Progress = new Immediate(_ => Assert.Fail("an epoch ran"));
-        })));
+        Assert.Equal(
+            Bytes(straight),
+            Bytes(
+                Find(options =>
+                {
+                    Options(whole, epochs: 0)(options);
+                    options.Progress = new Immediate(_ => Assert.Fail("an epoch ran"));
+                })
+            )
+        );
     }
 
     [Fact]
@@ -225,13 +289,19 @@ public sealed class GraftTrainingTests : IClassFixture<GraftMaskEstimatorTests.F
         File.WriteAllBytes(file, File.ReadAllBytes(file)[..^4]);
         Assert.Contains(file, Message(_ => { }), StringComparison.Ordinal);
 
-        string Message(Action<GraftMaskEstimator.Options> change, Toy.Row[]? rows = null) => Assert.Throws<InvalidDataException>(() => Find(
-            options =>
-            {
-                Options(folder, epochs: 2)(options);
-                change(options);
-            },
-            rows: rows)).Message;
+        string Message(Action<GraftMaskEstimator.Options> change, Toy.Row[]? rows = null) =>
+            Assert
+                .Throws<InvalidDataException>(() =>
+                    Find(
+                        options =>
+                        {
+                            Options(folder, epochs: 2)(options);
+                            change(options);
+                        },
+                        rows: rows
+                    )
+                )
+                .Message;
     }
 
     [Fact]
@@ -256,8 +326,13 @@ public sealed class GraftTrainingTests : IClassFixture<GraftMaskEstimatorTests.F
             Assert.Equal(["pre-trained", "graft", "graft", "graft", "fine-tuned"], view.GetColumn<string>("Model"));
             Assert.Equal([0, .. sweep.Points.Select(point => point.Graft.Count), 56880], view.GetColumn<long>("Parameters"));
             Assert.Equal(
-                [sweep.PreTrained.Validation!.Value, .. sweep.Points.Select(point => point.Quality.Validation!.Value), sweep.FineTuned.Validation!.Value],
-                view.GetColumn<double>("Validation"));
+                [
+                    sweep.PreTrained.Validation!.Value,
+                    .. sweep.Points.Select(point => point.Quality.Validation!.Value),
+                    sweep.FineTuned.Validation!.Value,
+                ],
+                view.GetColumn<double>("Validation")
+            );
 
             void Change(GraftMaskEstimator.Options options)
             {
@@ -268,20 +343,26 @@ public sealed class GraftTrainingTests : IClassFixture<GraftMaskEstimatorTests.F
 
         Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().Grafts.SweepSparsity(New(_ => { }), 0.1, 1.1));
         Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().Grafts.SweepSparsity(New(_ => { })));
-        Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Grafts.SweepSparsity(New(options => options.BasePatch = BasePatchKind.Biases), 0.1));
+        Assert.Throws<ArgumentException>(() =>
+            _ml.SkillLoc().Grafts.SweepSparsity(New(options => options.BasePatch = BasePatchKind.Biases), 0.1)
+        );
     }
 
     [Fact]
     public void ZerosOutsideAreInTheModelItsFileAndItsZip()
     {
         IDataView data = View(Toy.Examples(40));
-        using GraftTransformer grafted = _ml.SkillLoc().GraftMask(New(options =>
-        {
-            options.Outside = GraftOutside.Zero;
-            options.Sparsity = 0.5;
-            options.Considered = new ParameterSelection { FixLayers = 1 };
-            options.Epochs = 2;
-        })).Fit(data);
+        using GraftTransformer grafted = _ml.SkillLoc()
+            .GraftMask(
+                New(options =>
+                {
+                    options.Outside = GraftOutside.Zero;
+                    options.Sparsity = 0.5;
+                    options.Considered = new ParameterSelection { FixLayers = 1 };
+                    options.Epochs = 2;
+                })
+            )
+            .Fit(data);
         var mask = grafted.Graft.Parts.ToDictionary(part => part.Name, part => part.Indices);
         foreach (string name in new ParameterSelection { FixLayers = 1 }.Of(grafted.Classifier.Backbone))
         {
@@ -294,7 +375,10 @@ public sealed class GraftTrainingTests : IClassFixture<GraftMaskEstimatorTests.F
         string zip = Path.Join(_folder, "zero.zip");
         _ml.Model.Save(grafted, data.Schema, zip);
         float[][] loaded = [.. new MLContext().Model.Load(zip, out _).Transform(data).GetColumn<float[]>("Score")];
-        Assert.All(grafted.Transform(data).GetColumn<float[]>("Score").Zip(loaded), pair => Assert.Equal(pair.First[0], pair.Second[0], 1e-5f));
+        Assert.All(
+            grafted.Transform(data).GetColumn<float[]>("Score").Zip(loaded),
+            pair => Assert.Equal(pair.First[0], pair.Second[0], 1e-5f)
+        );
     }
 
     [Fact]
@@ -302,12 +386,16 @@ public sealed class GraftTrainingTests : IClassFixture<GraftMaskEstimatorTests.F
     {
         IDataView data = View(Toy.Examples(40));
         Graft first = Find(options => options.Epochs = 1);
-        using GraftTransformer second = _ml.SkillLoc().GraftMask(New(options =>
-        {
-            options.BaseGrafts = [first];
-            options.Sparsity = 0.05;
-            options.Epochs = 1;
-        })).Fit(data);
+        using GraftTransformer second = _ml.SkillLoc()
+            .GraftMask(
+                New(options =>
+                {
+                    options.BaseGrafts = [first];
+                    options.Sparsity = 0.05;
+                    options.Epochs = 1;
+                })
+            )
+            .Fit(data);
         Assert.Equal(first.BaseFingerprint, second.Graft.BaseFingerprint);
         Assert.Equal(56880 - first.Count, second.Graft.ConsideredCount);
         Assert.Empty(Indices(first).Intersect(Indices(second.Graft)));
@@ -328,8 +416,17 @@ public sealed class GraftTrainingTests : IClassFixture<GraftMaskEstimatorTests.F
         string zip = Path.Join(_folder, "both.zip");
         _ml.Model.Save(second, data.Schema, zip);
         float[][] loaded = [.. new MLContext().Model.Load(zip, out _).Transform(data).GetColumn<float[]>("Score")];
-        Assert.All(second.Transform(data).GetColumn<float[]>("Score").Zip(loaded), pair => Assert.Equal(pair.First[0], pair.Second[0], 1e-5f));
-        Assert.Throws<ArgumentException>(() => Find(options => { options.BaseGrafts = [first]; options.Outside = GraftOutside.Zero; }));
+        Assert.All(
+            second.Transform(data).GetColumn<float[]>("Score").Zip(loaded),
+            pair => Assert.Equal(pair.First[0], pair.Second[0], 1e-5f)
+        );
+        Assert.Throws<ArgumentException>(() =>
+            Find(options =>
+            {
+                options.BaseGrafts = [first];
+                options.Outside = GraftOutside.Zero;
+            })
+        );
     }
 
     [Fact]
@@ -338,7 +435,11 @@ public sealed class GraftTrainingTests : IClassFixture<GraftMaskEstimatorTests.F
         // The earlier graft changes a parameter that is not considered, and that the two models would share.
         string before = _tuned.Classifier.Fingerprint();
         using var model = LanguageModel.Load(Toy.Checkpoint);
-        var embeddings = new Graft { BaseFingerprint = model.Fingerprint(), Parts = [new("roberta.embeddings.word_embeddings.weight", [9], [7])] };
+        var embeddings = new Graft
+        {
+            BaseFingerprint = model.Fingerprint(),
+            Parts = [new("roberta.embeddings.word_embeddings.weight", [9], [7])],
+        };
         Find(options => options.BaseGrafts = [embeddings]);
         Assert.Equal(before, _tuned.Classifier.Fingerprint());
     }
@@ -361,14 +462,15 @@ public sealed class GraftTrainingTests : IClassFixture<GraftMaskEstimatorTests.F
         }
     }
 
-    private static Action<GraftMaskEstimator.Options> Options(string folder, int epochs) => options =>
-    {
-        options.StateFolder = folder;
-        options.Epochs = epochs;
+    private static Action<GraftMaskEstimator.Options> Options(string folder, int epochs) =>
+        options =>
+        {
+            options.StateFolder = folder;
+            options.Epochs = epochs;
 
-        // So high that masks change from epoch to epoch.
-        options.LearningRate = 1e9;
-    };
+            // So high that masks change from epoch to epoch.
+            options.LearningRate = 1e9;
+        };
 
     private static byte[] Bytes(Graft graft)
     {

@@ -29,12 +29,16 @@ public sealed class HeadLabelTests : IDisposable
         Toy.Row[] rows = Toy.Examples(48);
         using TextScoringTransformer trained = Fit(rows, head);
         Assert.Equal(1, Accuracy(trained, rows));
-        using TextScoringTransformer next = Fit(rows.Reverse(), head, options =>
-        {
-            options.Checkpoint = trained.CheckpointFolder!;
-            options.Epochs = 0;
-            options.OutputFolder = null;
-        });
+        using TextScoringTransformer next = Fit(
+            rows.Reverse(),
+            head,
+            options =>
+            {
+                options.Checkpoint = trained.CheckpointFolder!;
+                options.Epochs = 0;
+                options.OutputFolder = null;
+            }
+        );
         Assert.Equal(["pos", "neg"], next.Labels);
         Assert.Equal(1, Accuracy(next, rows));
         AssertSaid("Info", "by the labels' names");
@@ -46,26 +50,39 @@ public sealed class HeadLabelTests : IDisposable
         Toy.Row[] rows = Toy.Examples(48);
         using TextScoringTransformer trained = Fit(rows, HeadKind.SequenceClassification);
         Toy.Row[] other = [new Toy.Row { Label = "new", Text = "and" }, rows[1], rows[0]];
-        using TextScoringTransformer next = Fit(other, HeadKind.SequenceClassification, options =>
-        {
-            options.Checkpoint = trained.CheckpointFolder!;
-            options.Epochs = 0;
-            options.OutputFolder = null;
-        });
+        using TextScoringTransformer next = Fit(
+            other,
+            HeadKind.SequenceClassification,
+            options =>
+            {
+                options.Checkpoint = trained.CheckpointFolder!;
+                options.Epochs = 0;
+                options.OutputFolder = null;
+            }
+        );
         Assert.Equal(["new", "pos", "neg"], next.Labels);
         AssertSaid("Warning", "'pos', 'neg' are kept");
         AssertSaid("Warning", "'new' is new");
 
         // Between the two that are known the model decides as before.
-        float[][] before = Scores(trained, rows), after = Scores(next, rows);
-        Assert.All(before.Zip(after), row => Assert.Equal(Math.Log(row.First[0] / row.First[1]), Math.Log(row.Second[2] / row.Second[1]), 1e-3));
+        float[][] before = Scores(trained, rows),
+            after = Scores(next, rows);
+        Assert.All(
+            before.Zip(after),
+            row => Assert.Equal(Math.Log(row.First[0] / row.First[1]), Math.Log(row.Second[2] / row.Second[1]), 1e-3)
+        );
 
         other = [new Toy.Row { Label = "bad", Text = "man" }, new Toy.Row { Label = "good", Text = "film" }];
-        Fit(other, HeadKind.SequenceClassification, options =>
-        {
-            options.Checkpoint = trained.CheckpointFolder!;
-            options.Epochs = 0;
-        }).Dispose();
+        Fit(
+                other,
+                HeadKind.SequenceClassification,
+                options =>
+                {
+                    options.Checkpoint = trained.CheckpointFolder!;
+                    options.Epochs = 0;
+                }
+            )
+            .Dispose();
         AssertSaid("Warning", "no label is kept");
         AssertSaid("Warning", "Of the trained head 'neg', 'pos' are left out");
     }
@@ -76,13 +93,25 @@ public sealed class HeadLabelTests : IDisposable
         Toy.Row[] rows = Toy.Examples(48);
         using TextScoringTransformer trained = Fit(rows, HeadKind.SequenceClassification);
         using GraftTransformer graft = _ml.SkillLoc()
-            .GraftMask(new GraftMaskEstimator.Options { FineTuned = trained, Epochs = 0, Sparsity = 1 }).Fit(Toy.View(_ml, rows));
+            .GraftMask(
+                new GraftMaskEstimator.Options
+                {
+                    FineTuned = trained,
+                    Epochs = 0,
+                    Sparsity = 1,
+                }
+            )
+            .Fit(Toy.View(_ml, rows));
         float[][] expected = Scores(graft, rows);
-        using TextScoringTransformer next = Fit(rows.Reverse(), HeadKind.SequenceClassification, options =>
-        {
-            options.StartFrom = [graft.Graft];
-            options.Epochs = 0;
-        });
+        using TextScoringTransformer next = Fit(
+            rows.Reverse(),
+            HeadKind.SequenceClassification,
+            options =>
+            {
+                options.StartFrom = [graft.Graft];
+                options.Epochs = 0;
+            }
+        );
         Assert.Equal(["pos", "neg"], next.Labels);
         Assert.All(expected.Zip(Scores(next, rows)), pair => Assert.Equal(pair.First.Reverse(), pair.Second));
         AssertSaid("Info", "a graft");
@@ -100,11 +129,15 @@ public sealed class HeadLabelTests : IDisposable
             each.Checkpoint = trained.CheckpointFolder!;
             each.Epochs = 0;
         });
-        using MultiTaskModel model = _ml.SkillLoc().Grafts.MultiTaskFineTune(options, ToyTasks.Film, ToyTasks.Plot).Fit(new Dictionary<string, IDataView>
-        {
-            ["toy"] = Toy.View(_ml, rows.Reverse()),
-            ["plot"] = ToyTasks.View(_ml, ToyTasks.Plot, 8),
-        });
+        using MultiTaskModel model = _ml.SkillLoc()
+            .Grafts.MultiTaskFineTune(options, ToyTasks.Film, ToyTasks.Plot)
+            .Fit(
+                new Dictionary<string, IDataView>
+                {
+                    ["toy"] = Toy.View(_ml, rows.Reverse()),
+                    ["plot"] = ToyTasks.View(_ml, ToyTasks.Plot, 8),
+                }
+            );
         Assert.Equal(["pos", "neg"], model.Tasks["toy"].Labels);
         Assert.Equal(1, Accuracy(model.Tasks["toy"], rows));
         AssertSaid("Info", "The head of 'toy' goes on");
@@ -117,12 +150,16 @@ public sealed class HeadLabelTests : IDisposable
         Toy.Row[] rows = Toy.Examples(48);
         using TextScoringTransformer trained = Fit(rows, HeadKind.SequenceClassification);
         string folder = Path.Join(_folder, "next");
-        using TextScoringTransformer next = Fit(rows.Reverse(), HeadKind.SequenceClassification, options =>
-        {
-            options.Checkpoint = trained.CheckpointFolder!;
-            options.Epochs = 0;
-            options.OutputFolder = folder;
-        });
+        using TextScoringTransformer next = Fit(
+            rows.Reverse(),
+            HeadKind.SequenceClassification,
+            options =>
+            {
+                options.Checkpoint = trained.CheckpointFolder!;
+                options.Epochs = 0;
+                options.OutputFolder = folder;
+            }
+        );
         _ml.Model.Save(next, _ml.Data.LoadFromEnumerable(rows).Schema, Path.Join(_folder, "model.zip"));
         ITransformer loaded = _ml.Model.Load(Path.Join(_folder, "model.zip"), out _);
         IDataView scored = loaded.Transform(_ml.Data.LoadFromEnumerable(rows));
@@ -133,21 +170,27 @@ public sealed class HeadLabelTests : IDisposable
     }
 
     private TextScoringTransformer Fit(IEnumerable<Toy.Row> rows, HeadKind head, Action<PromptFineTuneTrainer.Options>? change = null) =>
-        _ml.SkillLoc().PromptFineTune(Toy.Options(options =>
-        {
-            options.Head = head;
-            options.Task = head == HeadKind.MaskTokenLinear ? Toy.Task : null;
-            options.Epochs = 20;
-            options.OutputFolder = Path.Join(_folder, "trained");
-            change?.Invoke(options);
-            options.OutputFolder = options.Checkpoint == options.OutputFolder ? null : options.OutputFolder;
-        })).Fit(Toy.View(_ml, rows));
+        _ml.SkillLoc()
+            .PromptFineTune(
+                Toy.Options(options =>
+                {
+                    options.Head = head;
+                    options.Task = head == HeadKind.MaskTokenLinear ? Toy.Task : null;
+                    options.Epochs = 20;
+                    options.OutputFolder = Path.Join(_folder, "trained");
+                    change?.Invoke(options);
+                    options.OutputFolder = options.Checkpoint == options.OutputFolder ? null : options.OutputFolder;
+                })
+            )
+            .Fit(Toy.View(_ml, rows));
 
     private float[][] Scores(ITransformer model, IEnumerable<Toy.Row> rows) =>
         [.. model.Transform(_ml.Data.LoadFromEnumerable(rows)).GetColumn<float[]>("Score")];
 
     private double Accuracy(TextScoringTransformer model, Toy.Row[] rows) =>
-        Scores(model, rows).Zip(rows, (scores, row) => model.Labels[Array.IndexOf(scores, scores.Max())] == row.Label ? 1.0 : 0.0).Average();
+        Scores(model, rows)
+            .Zip(rows, (scores, row) => model.Labels[Array.IndexOf(scores, scores.Max())] == row.Label ? 1.0 : 0.0)
+            .Average();
 
     private void AssertSaid(string kind, string text) =>
         Assert.Contains(_said, each => each.Kind == kind && each.Text.Contains(text, StringComparison.Ordinal));

@@ -15,13 +15,14 @@ public sealed class OutputTests : IDisposable
     private readonly List<string> _warnings = [];
     private readonly string _folder = Directory.CreateTempSubdirectory("skillloc-").FullName;
 
-    public OutputTests() => _ml.Log += (_, log) =>
-    {
-        if ($"{log.Kind}" == "Warning")
+    public OutputTests() =>
+        _ml.Log += (_, log) =>
         {
-            _warnings.Add(log.RawMessage);
-        }
-    };
+            if ($"{log.Kind}" == "Warning")
+            {
+                _warnings.Add(log.RawMessage);
+            }
+        };
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
@@ -74,11 +75,13 @@ public sealed class OutputTests : IDisposable
 
         string[] before = Tree();
         int updates = 0;
-        Exception error = Assert.ThrowsAny<Exception>(() => Fit(options =>
-        {
-            Set(options, option, path);
-            options.Progress = new Trainings.Immediate(_ => updates++);
-        }));
+        Exception error = Assert.ThrowsAny<Exception>(() =>
+            Fit(options =>
+            {
+                Set(options, option, path);
+                options.Progress = new Trainings.Immediate(_ => updates++);
+            })
+        );
         Assert.True(error is IOException or InvalidDataException, $"{error}");
         Assert.Contains(path, error.Message, StringComparison.Ordinal);
         if (option != "StateFile" || why != "something else's")
@@ -97,7 +100,8 @@ public sealed class OutputTests : IDisposable
         if (why != "something else's")
         {
             // What happens while training runs: the place becomes one that cannot be written.
-            string place = Path.Join(_folder, "place"), path = Files.Contains(option) || why == "below a file" ? Path.Join(place, "output") : place;
+            string place = Path.Join(_folder, "place"),
+                path = Files.Contains(option) || why == "below a file" ? Path.Join(place, "output") : place;
             using TextScoringTransformer model = Fit(options =>
             {
                 Set(options, option, path);
@@ -111,7 +115,10 @@ public sealed class OutputTests : IDisposable
             });
             Assert.Equal(8, model.Transform(Toy.View(_ml, Toy.Examples(8))).GetColumn<float[]>("Score").Count());
             Assert.Null(model.CheckpointFolder);
-            Assert.Contains(_warnings, text => text.Contains(path, StringComparison.Ordinal) && text.Contains("was not written", StringComparison.Ordinal));
+            Assert.Contains(
+                _warnings,
+                text => text.Contains(path, StringComparison.Ordinal) && text.Contains("was not written", StringComparison.Ordinal)
+            );
 
             // The model can still be saved.
             model.SaveCheckpoint(Path.Join(_folder, "elsewhere"));
@@ -123,7 +130,9 @@ public sealed class OutputTests : IDisposable
     [Fact]
     public void TheStateOfALostModelStays()
     {
-        string place = Path.Join(_folder, "place"), output = Path.Join(place, "output"), state = Path.Join(_folder, "state");
+        string place = Path.Join(_folder, "place"),
+            output = Path.Join(place, "output"),
+            state = Path.Join(_folder, "state");
         using TextScoringTransformer first = Fit(Options(() => Take(place)));
         Assert.Null(first.CheckpointFolder);
         Assert.True(File.Exists(state));
@@ -135,19 +144,20 @@ public sealed class OutputTests : IDisposable
         Assert.Equal(1, updates);
         Assert.Equal(first.Classifier.Fingerprint(), second.Classifier.Fingerprint());
 
-        Action<PromptFineTuneTrainer.Options> Options(Action act) => options =>
-        {
-            options.OutputFolder = output;
-            options.StateFile = state;
-            options.StateInterval = 3;
-            options.Progress = new Trainings.Immediate(progress =>
+        Action<PromptFineTuneTrainer.Options> Options(Action act) =>
+            options =>
             {
-                if (progress.Step == 4)
+                options.OutputFolder = output;
+                options.StateFile = state;
+                options.StateInterval = 3;
+                options.Progress = new Trainings.Immediate(progress =>
                 {
-                    act();
-                }
-            });
-        };
+                    if (progress.Step == 4)
+                    {
+                        act();
+                    }
+                });
+            };
     }
 
     [Fact]
@@ -165,13 +175,21 @@ public sealed class OutputTests : IDisposable
         };
 
         // Killed on the way, so that all but the model is there; then to the end, and once more.
-        Assert.Throws<TimeoutException>(() => Fit(options + (each => each.Progress = new Trainings.Immediate(progress =>
-        {
-            if (progress.Step == 3)
-            {
-                throw new TimeoutException();
-            }
-        }))));
+        Assert.Throws<TimeoutException>(() =>
+            Fit(
+                options
+                    + (
+                        each =>
+                            each.Progress = new Trainings.Immediate(progress =>
+                            {
+                                if (progress.Step == 3)
+                                {
+                                    throw new TimeoutException();
+                                }
+                            })
+                    )
+            )
+        );
         for (int run = 1; run <= 2; run++)
         {
             using TextScoringTransformer model = Fit(options);
@@ -183,20 +201,32 @@ public sealed class OutputTests : IDisposable
         }
 
         Assert.Empty(_warnings);
-        Assert.Equal(["cartography.json", "checkpoints", "config.json"], Directory.EnumerateFileSystemEntries(all).Select(Path.GetFileName).Order().Take(3));
+        Assert.Equal(
+            ["cartography.json", "checkpoints", "config.json"],
+            Directory.EnumerateFileSystemEntries(all).Select(Path.GetFileName).Order().Take(3)
+        );
     }
 
     [Fact]
     public void TwoOptionsDoNotNameOnePlace()
     {
         string one = Path.Join(_folder, "one");
-        foreach ((string first, string second) in new[] { ("OutputFolder", "CheckpointFolder"), ("StateFile", "RecordPath"), ("RecordPath", "CartographyPath") })
-        {
-            ArgumentException error = Assert.Throws<ArgumentException>(() => Fit(options =>
+        foreach (
+            (string first, string second) in new[]
             {
-                Set(options, first, one);
-                Set(options, second, Path.Join(_folder, ".", "one"));
-            }));
+                ("OutputFolder", "CheckpointFolder"),
+                ("StateFile", "RecordPath"),
+                ("RecordPath", "CartographyPath"),
+            }
+        )
+        {
+            ArgumentException error = Assert.Throws<ArgumentException>(() =>
+                Fit(options =>
+                {
+                    Set(options, first, one);
+                    Set(options, second, Path.Join(_folder, ".", "one"));
+                })
+            );
             Assert.Contains(first, error.Message, StringComparison.Ordinal);
             Assert.Contains(second, error.Message, StringComparison.Ordinal);
         }
@@ -227,7 +257,8 @@ public sealed class OutputTests : IDisposable
     public void AGraftIsNotLostEither(string option, bool later)
     {
         using TextScoringTransformer tuned = Fit(_ => { });
-        string place = Path.Join(_folder, "place"), path = Path.Join(place, "output");
+        string place = Path.Join(_folder, "place"),
+            path = Path.Join(place, "output");
         int epochs = 0;
         var options = new GraftMaskEstimator.Options
         {
@@ -273,10 +304,17 @@ public sealed class OutputTests : IDisposable
             FineTune = Toy.Options(each => (each.Task, each.MaxSteps, each.Progress) = (null, 1, new Trainings.Immediate(_ => updates++))),
             GraftMask = new() { Sparsity = 0.1, Epochs = 0 },
         };
-        (options.Folder, options.FineTune.StateFile, options.FineTune.RecordPath, options.GraftMask.StateFolder, options.GraftMask.RecordPath) = (
-            Of("Folder"), Of("FineTune.StateFile"), Of("FineTune.RecordPath"), Of("GraftMask.StateFolder"), Of("GraftMask.RecordPath"));
+        (
+            options.Folder,
+            options.FineTune.StateFile,
+            options.FineTune.RecordPath,
+            options.GraftMask.StateFolder,
+            options.GraftMask.RecordPath
+        ) = (Of("Folder"), Of("FineTune.StateFile"), Of("FineTune.RecordPath"), Of("GraftMask.StateFolder"), Of("GraftMask.RecordPath"));
         IDataView rows = ToyTasks.View(_ml, ToyTasks.Film, 8);
-        IOException error = Assert.Throws<IOException>(() => _ml.SkillLoc().Grafts.GraftContinually(options).Fit(new ContinualTask(ToyTasks.Film, rows, rows)));
+        IOException error = Assert.Throws<IOException>(() =>
+            _ml.SkillLoc().Grafts.GraftContinually(options).Fit(new ContinualTask(ToyTasks.Film, rows, rows))
+        );
         Assert.Contains($"Options.{option}", error.Message, StringComparison.Ordinal);
         Assert.Equal(0, updates);
 
@@ -296,7 +334,9 @@ public sealed class OutputTests : IDisposable
             each.Progress = new Trainings.Immediate(_ => updates++);
             Set(each, option, Path.Join(_folder, "place", "output"));
         });
-        IOException error = Assert.Throws<IOException>(() => _ml.SkillLoc().Grafts.MultiTaskFineTune(options, ToyTasks.All).Fit(ToyTasks.Views(_ml, ToyTasks.All, 8)));
+        IOException error = Assert.Throws<IOException>(() =>
+            _ml.SkillLoc().Grafts.MultiTaskFineTune(options, ToyTasks.All).Fit(ToyTasks.Views(_ml, ToyTasks.All, 8))
+        );
         Assert.Contains($"Options.{option}", error.Message, StringComparison.Ordinal);
         Assert.Equal(0, updates);
     }
@@ -306,8 +346,10 @@ public sealed class OutputTests : IDisposable
     [InlineData(false)]
     public void ACurveIsNotLostEither(bool later)
     {
-        using TextScoringTransformer first = Fit(_ => { }), second = Fit(options => options.MaxSteps = 2);
-        string place = Path.Join(_folder, "place"), path = Path.Join(place, "state");
+        using TextScoringTransformer first = Fit(_ => { }),
+            second = Fit(options => options.MaxSteps = 2);
+        string place = Path.Join(_folder, "place"),
+            path = Path.Join(place, "state");
         int updates = 0;
         var options = new CurveTrainer.Options
         {
@@ -332,7 +374,10 @@ public sealed class OutputTests : IDisposable
 
         Take(place);
         Assert.Contains(
-            "Options.StateFile", Assert.Throws<IOException>(() => _ml.SkillLoc().Connectivity.FindCurve(options).Fit(Toy.View(_ml, Toy.Examples(8)))).Message, StringComparison.Ordinal);
+            "Options.StateFile",
+            Assert.Throws<IOException>(() => _ml.SkillLoc().Connectivity.FindCurve(options).Fit(Toy.View(_ml, Toy.Examples(8)))).Message,
+            StringComparison.Ordinal
+        );
         Assert.Equal(0, updates);
     }
 
@@ -355,12 +400,17 @@ public sealed class OutputTests : IDisposable
 
     private string[] Tree() => [.. Directory.EnumerateFileSystemEntries(_folder, "*", SearchOption.AllDirectories).Order()];
 
-    private TextScoringTransformer Fit(Action<PromptFineTuneTrainer.Options> change) => _ml.SkillLoc().PromptFineTune(Toy.Options(options =>
-    {
-        options.MaxSteps = 5;
-        options.Checkpoints = CheckpointPolicy.Last;
-        change(options);
-    })).Fit(Toy.View(_ml, Toy.Examples(8)));
+    private TextScoringTransformer Fit(Action<PromptFineTuneTrainer.Options> change) =>
+        _ml.SkillLoc()
+            .PromptFineTune(
+                Toy.Options(options =>
+                {
+                    options.MaxSteps = 5;
+                    options.Checkpoints = CheckpointPolicy.Last;
+                    change(options);
+                })
+            )
+            .Fit(Toy.View(_ml, Toy.Examples(8)));
 
     private sealed class Immediate(Action<CurveProgress> report) : IProgress<CurveProgress>
     {

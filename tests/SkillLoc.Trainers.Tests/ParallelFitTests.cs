@@ -30,13 +30,16 @@ public sealed class ParallelFitTests
 
         static string Train(int seed)
         {
-            using TextScoringTransformer model = Trainings.Fit(Toy.Examples(24), options =>
-            {
-                options.Seed = seed;
-                options.Dropout = 0.3;
-                options.BatchSize = 4;
-                options.MaxSteps = 25;
-            });
+            using TextScoringTransformer model = Trainings.Fit(
+                Toy.Examples(24),
+                options =>
+                {
+                    options.Seed = seed;
+                    options.Dropout = 0.3;
+                    options.BatchSize = 4;
+                    options.MaxSteps = 25;
+                }
+            );
             return model.Classifier.Fingerprint();
         }
     }
@@ -47,19 +50,71 @@ public sealed class ParallelFitTests
         var ml = new MLContext(seed: 1);
         IDataView data = Toy.View(ml, Toy.Examples(12));
         Torch("fine-tuning", () => ml.SkillLoc().PromptFineTune(Toy.Options(Short)).Fit(data).Dispose());
-        Torch("several tasks", () => ml.SkillLoc().Grafts.MultiTaskFineTune(Toy.Options(options =>
-        {
-            Short(options);
-            options.Task = null;
-        }), ToyTasks.Film, ToyTasks.Plot).Fit(ToyTasks.Views(ml, [ToyTasks.Film, ToyTasks.Plot], 8)).Dispose());
-        using TextScoringTransformer first = Ends.Model("model", 1), second = Ends.Model("model", 2);
-        Torch("a curve", () => ml.SkillLoc().Connectivity.FindCurve(
-            new CurveTrainer.Options { First = first, Second = second, MaxSteps = 2, Dropout = 0.1 }).Fit(data).Dispose());
-        Torch("a mixture", () => ml.SkillLoc().Connectivity.FindMixture(
-            new MixtureTrainer.Options { First = first, Second = second, MaxSteps = 2, Dropout = 0.1 }).Fit(data));
+        Torch(
+            "several tasks",
+            () =>
+                ml.SkillLoc()
+                    .Grafts.MultiTaskFineTune(
+                        Toy.Options(options =>
+                        {
+                            Short(options);
+                            options.Task = null;
+                        }),
+                        ToyTasks.Film,
+                        ToyTasks.Plot
+                    )
+                    .Fit(ToyTasks.Views(ml, [ToyTasks.Film, ToyTasks.Plot], 8))
+                    .Dispose()
+        );
+        using TextScoringTransformer first = Ends.Model("model", 1),
+            second = Ends.Model("model", 2);
+        Torch(
+            "a curve",
+            () =>
+                ml.SkillLoc()
+                    .Connectivity.FindCurve(
+                        new CurveTrainer.Options
+                        {
+                            First = first,
+                            Second = second,
+                            MaxSteps = 2,
+                            Dropout = 0.1,
+                        }
+                    )
+                    .Fit(data)
+                    .Dispose()
+        );
+        Torch(
+            "a mixture",
+            () =>
+                ml.SkillLoc()
+                    .Connectivity.FindMixture(
+                        new MixtureTrainer.Options
+                        {
+                            First = first,
+                            Second = second,
+                            MaxSteps = 2,
+                            Dropout = 0.1,
+                        }
+                    )
+                    .Fit(data)
+        );
         using TextScoringTransformer tuned = ml.SkillLoc().PromptFineTune(Toy.Options(Short)).Fit(data);
-        Torch("a graft", () => ml.SkillLoc().GraftMask(
-            new GraftMaskEstimator.Options { FineTuned = tuned, BasePatch = BasePatchKind.Random, Epochs = 2 }).Fit(data).Dispose());
+        Torch(
+            "a graft",
+            () =>
+                ml.SkillLoc()
+                    .GraftMask(
+                        new GraftMaskEstimator.Options
+                        {
+                            FineTuned = tuned,
+                            BasePatch = BasePatchKind.Random,
+                            Epochs = 2,
+                        }
+                    )
+                    .Fit(data)
+                    .Dispose()
+        );
 
         static void Short(PromptFineTuneTrainer.Options options)
         {

@@ -6,7 +6,8 @@ namespace SkillLoc.Trainers.Tests;
 /// <summary>The rules of selection (methods, A.8), by name.</summary>
 public sealed class ParameterSelectionTests
 {
-    // Each name with what selects it when everything is free, or one thing is fixed: free, embeddings, head, the lowest 2 layers, not biases.
+    // Each name with what selects it when everything is free, or one thing is fixed: free, embeddings, head, the lowest 2 layers, not
+    // biases.
     [Theory]
     [InlineData("roberta.embeddings.word_embeddings.weight", true, false, true, true, true)]
     [InlineData("roberta.embeddings.position_embeddings.weight", true, false, true, true, true)]
@@ -34,8 +35,14 @@ public sealed class ParameterSelectionTests
         var all = new ParameterSelection { FixEmbeddings = false, FixHead = false };
         Assert.Equal(
             (free, fixEmbeddings, fixHead, fixLayers, biasOnly),
-            (all.Selects(name), (all with { FixEmbeddings = true }).Selects(name), (all with { FixHead = true }).Selects(name),
-                (all with { FixLayers = 2 }).Selects(name), (all with { BiasOnly = true }).Selects(name)));
+            (
+                all.Selects(name),
+                (all with { FixEmbeddings = true }).Selects(name),
+                (all with { FixHead = true }).Selects(name),
+                (all with { FixLayers = 2 }).Selects(name),
+                (all with { BiasOnly = true }).Selects(name)
+            )
+        );
     }
 
     [Theory]

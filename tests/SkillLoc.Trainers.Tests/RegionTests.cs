@@ -21,12 +21,15 @@ public sealed class RegionTests
     [InlineData(OptimizerKind.Adafactor, Precision.Float32)]
     public void OnlyTheRegionTrains(OptimizerKind kind, Precision precision)
     {
-        using TextScoringTransformer model = Trainings.Fit(Rows, options =>
-        {
-            Hard(options, kind);
-            options.Precision = precision;
-            options.Region = Parts;
-        });
+        using TextScoringTransformer model = Trainings.Fit(
+            Rows,
+            options =>
+            {
+                Hard(options, kind);
+                options.Precision = precision;
+                options.Region = Parts;
+            }
+        );
         Moved(model, (name, index) => Parts.Any(part => part.Name == name && part.Indices.Contains(index)));
     }
 
@@ -36,12 +39,16 @@ public sealed class RegionTests
     [InlineData(OptimizerKind.Adafactor)]
     public void FrozenCoordinatesKeepTheirBits(OptimizerKind kind)
     {
-        using TextScoringTransformer model = Trainings.Fit(Rows, options =>
-        {
-            Hard(options, kind);
-            options.Frozen = [Graft(Part(Up, [3, 5])), Graft(Part(Up, [5, 8, 1000]), Part(Bias, [0, 7]))];
-        });
-        Dictionary<string, float[]> start = Trainings.Start(), end = Trainings.Weights(model.Classifier);
+        using TextScoringTransformer model = Trainings.Fit(
+            Rows,
+            options =>
+            {
+                Hard(options, kind);
+                options.Frozen = [Graft(Part(Up, [3, 5])), Graft(Part(Up, [5, 8, 1000]), Part(Bias, [0, 7]))];
+            }
+        );
+        Dictionary<string, float[]> start = Trainings.Start(),
+            end = Trainings.Weights(model.Classifier);
         foreach ((string name, int[] indices) in new[] { (Up, new[] { 3, 5, 8, 1000 }), (Bias, [0, 7]) })
         {
             for (int i = 0; i < start[name].Length; i++)
@@ -55,12 +62,15 @@ public sealed class RegionTests
     [Fact]
     public void FrozenCoordinatesOfTheRegionStay()
     {
-        using TextScoringTransformer model = Trainings.Fit(Rows, options =>
-        {
-            Hard(options, OptimizerKind.AdamW);
-            options.Region = Parts;
-            options.Frozen = [Graft(Part(Up, [5, 6]), Part(Norm, [1, 47]))];
-        });
+        using TextScoringTransformer model = Trainings.Fit(
+            Rows,
+            options =>
+            {
+                Hard(options, OptimizerKind.AdamW);
+                options.Region = Parts;
+                options.Frozen = [Graft(Part(Up, [5, 6]), Part(Norm, [1, 47]))];
+            }
+        );
         Moved(model, (name, index) => (name == Up && index is 3 or 8 or 1000) || (name == Bias && index is 0 or 7 or 41));
     }
 
@@ -69,27 +79,32 @@ public sealed class RegionTests
     [InlineData(false)]
     public void WhatDoesNotTrainIsNotInTheNorm(bool region)
     {
-        const double rate = 0.5, clip = 1e-4;
-        using TextScoringTransformer model = Trainings.Fit(Rows, options =>
-        {
-            options.Optimizer = OptimizerKind.Sgd;
-            options.LearningRate = rate;
-            options.WeightDecay = 0;
-            options.MaxGradientNorm = clip;
-            options.MaxSteps = 1;
-            if (region)
+        const double rate = 0.5,
+            clip = 1e-4;
+        using TextScoringTransformer model = Trainings.Fit(
+            Rows,
+            options =>
             {
-                options.Region = Parts;
+                options.Optimizer = OptimizerKind.Sgd;
+                options.LearningRate = rate;
+                options.WeightDecay = 0;
+                options.MaxGradientNorm = clip;
+                options.MaxSteps = 1;
+                if (region)
+                {
+                    options.Region = Parts;
+                }
+                else
+                {
+                    // All but one bias: the gradients of the frozen ones are far longer than its own.
+                    options.Frozen = [Graft([.. Everything().Where(part => part.Name != Bias)])];
+                }
             }
-            else
-            {
-                // All but one bias: the gradients of the frozen ones are far longer than its own.
-                options.Frozen = [Graft([.. Everything().Where(part => part.Name != Bias)])];
-            }
-        });
+        );
 
         // A clipped step of plain gradient descent is exactly rate * clip long.
-        Dictionary<string, float[]> start = Trainings.Start(), end = Trainings.Weights(model.Classifier);
+        Dictionary<string, float[]> start = Trainings.Start(),
+            end = Trainings.Weights(model.Classifier);
         double length = Math.Sqrt(start.Sum(pair => pair.Value.Zip(end[pair.Key], (a, b) => Math.Pow(a - (double)b, 2)).Sum()));
         Assert.Equal(rate * clip, length, 0.02 * rate * clip);
     }
@@ -106,20 +121,26 @@ public sealed class RegionTests
         };
         using TextScoringTransformer plain = Trainings.Fit(Rows, change);
         using TextScoringTransformer within = Trainings.Fit(Rows, change + (options => options.Region = Everything()));
-        Dictionary<string, float[]> left = Trainings.Weights(plain.Classifier), right = Trainings.Weights(within.Classifier);
+        Dictionary<string, float[]> left = Trainings.Weights(plain.Classifier),
+            right = Trainings.Weights(within.Classifier);
         Assert.All(left.Keys, name => Assert.All(left[name].Zip(right[name]), pair => Assert.Equal(pair.First, pair.Second, 1e-5f)));
     }
 
     [Fact]
     public void TrainingStartsFromGrafts()
     {
-        Graft first = Graft(new GraftPart(Up, [3, 9], [0.5f, -0.25f])), second = Graft(new GraftPart(Up, [9], [0.125f]));
-        using TextScoringTransformer model = Trainings.Fit(Rows, options =>
-        {
-            options.Epochs = 0;
-            options.StartFrom = [first, second];
-        });
-        Dictionary<string, float[]> expected = Trainings.Start(), actual = Trainings.Weights(model.Classifier);
+        Graft first = Graft(new GraftPart(Up, [3, 9], [0.5f, -0.25f])),
+            second = Graft(new GraftPart(Up, [9], [0.125f]));
+        using TextScoringTransformer model = Trainings.Fit(
+            Rows,
+            options =>
+            {
+                options.Epochs = 0;
+                options.StartFrom = [first, second];
+            }
+        );
+        Dictionary<string, float[]> expected = Trainings.Start(),
+            actual = Trainings.Weights(model.Classifier);
         expected[Up][3] = 0.5f;
         expected[Up][9] = 0.125f;
         Assert.All(expected, pair => Assert.True(Trainings.SameBits(pair.Value, actual[pair.Key]), pair.Key));
@@ -141,7 +162,9 @@ public sealed class RegionTests
     [InlineData(Bias, -1, "-1")]
     public void CoordinatesOutsideAreRefused(string name, int index, string says)
     {
-        ArgumentException error = Assert.Throws<ArgumentException>(() => Trainings.Fit(Rows, options => options.Region = [Part(name, [index])]));
+        ArgumentException error = Assert.Throws<ArgumentException>(() =>
+            Trainings.Fit(Rows, options => options.Region = [Part(name, [index])])
+        );
         Assert.Contains(name, error.Message, StringComparison.Ordinal);
         Assert.Contains(says, error.Message, StringComparison.Ordinal);
         if (says != "does not train")
@@ -164,7 +187,8 @@ public sealed class RegionTests
 
     private static void Moved(TextScoringTransformer model, Func<string, int, bool> moves)
     {
-        Dictionary<string, float[]> start = Trainings.Start(), end = Trainings.Weights(model.Classifier);
+        Dictionary<string, float[]> start = Trainings.Start(),
+            end = Trainings.Weights(model.Classifier);
         foreach ((string name, float[] values) in start)
         {
             for (int i = 0; i < values.Length; i++)
@@ -176,10 +200,12 @@ public sealed class RegionTests
 
     /// <summary>Every coordinate of the layers.</summary>
     private static GraftPart[] Everything() =>
-    [
-        .. Trainings.Start().Where(pair => pair.Key.Contains("encoder.layer", StringComparison.Ordinal))
-            .Select(pair => Part(pair.Key, [.. Enumerable.Range(0, pair.Value.Length)])),
-    ];
+        [
+            .. Trainings
+                .Start()
+                .Where(pair => pair.Key.Contains("encoder.layer", StringComparison.Ordinal))
+                .Select(pair => Part(pair.Key, [.. Enumerable.Range(0, pair.Value.Length)])),
+        ];
 
     private static GraftPart Part(string name, int[] indices) => new(name, indices, new float[indices.Length]);
 

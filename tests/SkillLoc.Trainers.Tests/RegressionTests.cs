@@ -16,7 +16,10 @@ public sealed class RegressionTests : IDisposable
     private static readonly ScoreRange Range = new(1, 5);
 
     private static readonly PromptTask Task = new(
-        "pairs", PromptTemplate.Parse("*cls**sent_0**mask*,*+sentl_1**sep+*"), new Verbalizer([new("0", "bad"), new("1", "good")]))
+        "pairs",
+        PromptTemplate.Parse("*cls**sent_0**mask*,*+sentl_1**sep+*"),
+        new Verbalizer([new("0", "bad"), new("1", "good")])
+    )
     {
         ScoreRange = Range,
         Metric = PromptMetric.Correlation,
@@ -38,12 +41,16 @@ public sealed class RegressionTests : IDisposable
 
         RegressionMetrics metrics = _ml.Regression.Evaluate(tuned.Transform(test));
         Assert.InRange(metrics.RSquared, 0.5, 1);
-        float[] labels = [.. test.GetColumn<float>("Label")], scores = [.. tuned.Transform(test).GetColumn<float>("Score")];
+        float[] labels = [.. test.GetColumn<float>("Label")],
+            scores = [.. tuned.Transform(test).GetColumn<float>("Score")];
         Assert.Equal(labels.Zip(scores).Average(pair => Math.Abs(pair.First - pair.Second)), metrics.MeanAbsoluteError, 1e-5);
         Assert.All(scores, score => Assert.True(Range.Contains(score)));
 
         using PredictionEngine<Row, Scored> engine = _ml.Model.CreatePredictionEngine<Row, Scored>(tuned);
-        Assert.True(engine.Predict(new Row { Text = "the film", TextPair = "it was film" }).Score > engine.Predict(new Row { Text = "the man", TextPair = "it was man" }).Score);
+        Assert.True(
+            engine.Predict(new Row { Text = "the film", TextPair = "it was film" }).Score
+                > engine.Predict(new Row { Text = "the man", TextPair = "it was man" }).Score
+        );
 
         EstimatorChain<TextScoringTransformer> Chain(Action<PromptFineTuneTrainer.Options>? change = null) =>
             _ml.Transforms.CopyColumns("Body", "Text").Append(_ml.SkillLoc().PromptFineTune(Options(change)));
@@ -54,18 +61,30 @@ public sealed class RegressionTests : IDisposable
     {
         const double rate = 0.1;
         using DisposeScope scope = NewDisposeScope();
-        Row[] rows = [.. Examples(6), new() { Label = 2.5f, Text = "it was", TextPair = "and the man" }];
+        Row[] rows =
+        [
+            .. Examples(6),
+            new()
+            {
+                Label = 2.5f,
+                Text = "it was",
+                TextPair = "and the man",
+            },
+        ];
         double reported = double.NaN;
-        using TextScoringTransformer model = Fit(rows, options =>
-        {
-            options.Optimizer = OptimizerKind.Sgd;
-            options.LearningRate = rate;
-            options.WeightDecay = 0;
-            options.MaxGradientNorm = 0;
-            options.MaxSteps = 1;
-            options.BatchSize = rows.Length;
-            options.Progress = new Immediate(report => reported = report.Loss);
-        });
+        using TextScoringTransformer model = Fit(
+            rows,
+            options =>
+            {
+                options.Optimizer = OptimizerKind.Sgd;
+                options.LearningRate = rate;
+                options.WeightDecay = 0;
+                options.MaxGradientNorm = 0;
+                options.MaxSteps = 1;
+                options.BatchSize = rows.Length;
+                options.Progress = new Immediate(report => reported = report.Loss);
+            }
+        );
 
         using var plain = TextClassifier.Create(Toy.Checkpoint, model.Classifier.Settings);
         foreach (Parameter parameter in plain.Backbone.Parameters.Values)
@@ -82,7 +101,8 @@ public sealed class RegressionTests : IDisposable
         {
             // p of two words is a logistic function; the divergence's gradient with respect to the logits is p - t.
             double second = 1 / (1 + Math.Exp(values[2 * i] - values[(2 * i) + 1]));
-            double[] p = [1 - second, second], t = [1 - ((rows[i].Label - 1) / 4), (rows[i].Label - 1) / 4];
+            double[] p = [1 - second, second],
+                t = [1 - ((rows[i].Label - 1) / 4), (rows[i].Label - 1) / 4];
             for (int word = 0; word < 2; word++)
             {
                 loss += t[word] == 0 ? 0 : t[word] * Math.Log(t[word] / p[word]) / rows.Length;
@@ -94,7 +114,11 @@ public sealed class RegressionTests : IDisposable
         Assert.Equal(loss, reported, 1e-5);
         autograd.backward(logits, tensor(gradient).view(-1, 2));
         using IDisposable noGradients = no_grad();
-        foreach ((string name, Parameter? before) in plain.Backbone.Parameters.Where(pair => pair.Key.Contains("encoder.layer", StringComparison.Ordinal)))
+        foreach (
+            (string name, Parameter? before) in plain.Backbone.Parameters.Where(pair =>
+                pair.Key.Contains("encoder.layer", StringComparison.Ordinal)
+            )
+        )
         {
             Assert.True(allclose(before - (rate * before.grad!), model.Classifier.Backbone.Parameters[name], 1e-4, 1e-6), name);
         }
@@ -105,15 +129,18 @@ public sealed class RegressionTests : IDisposable
     {
         var reports = new List<TrainingProgress>();
         IDataView validation = View(Examples(40, seed: 3));
-        using TextScoringTransformer model = Fit(Examples(64), options =>
-        {
-            options.ValidationSet = validation;
-            options.EvaluationInterval = 2;
-            options.LearningRate = 5e-2;
-            options.WarmupSteps = 40;
-            options.MaxSteps = 40;
-            options.Progress = new Immediate(reports.Add);
-        });
+        using TextScoringTransformer model = Fit(
+            Examples(64),
+            options =>
+            {
+                options.ValidationSet = validation;
+                options.EvaluationInterval = 2;
+                options.LearningRate = 5e-2;
+                options.WarmupSteps = 40;
+                options.MaxSteps = 40;
+                options.Progress = new Immediate(reports.Add);
+            }
+        );
         double best = reports.Max(report => report.Metric ?? double.NegativeInfinity);
         Assert.True(reports[^1].Metric < best, "The test needs a run whose last state is not its best.");
         Assert.Equal(best, Pearson(model.Transform(validation)), 1e-5);
@@ -123,8 +150,19 @@ public sealed class RegressionTests : IDisposable
     public void RowsWithoutALabelAreLeftOut()
     {
         Row[] rows = Examples(12);
-        Row[] more = [rows[0], new() { Label = float.NaN, Text = "x", TextPair = "y" }, .. rows[1..]];
-        using TextScoringTransformer without = Fit(rows, Steps), with = Fit(more, Steps);
+        Row[] more =
+        [
+            rows[0],
+            new()
+            {
+                Label = float.NaN,
+                Text = "x",
+                TextPair = "y",
+            },
+            .. rows[1..],
+        ];
+        using TextScoringTransformer without = Fit(rows, Steps),
+            with = Fit(more, Steps);
         Assert.Equal(without.Classifier.Fingerprint(), with.Classifier.Fingerprint());
         Says(Assert.Throws<InvalidOperationException>(() => Fit([more[1]])), "training data", "no rows");
 
@@ -139,7 +177,9 @@ public sealed class RegressionTests : IDisposable
         Says(Assert.Throws<InvalidOperationException>(() => Fit(rows)), "Row 3", "training data", "5.5", "'Label'", "[1, 5]");
         Says(
             Assert.Throws<InvalidOperationException>(() => Fit(Examples(5), options => options.ValidationSet = View(rows))),
-            "Row 3", "validation data");
+            "Row 3",
+            "validation data"
+        );
         rows[3].Label = float.NegativeInfinity;
         Says(Assert.Throws<InvalidOperationException>(() => Fit(rows)), "Row 3");
     }
@@ -153,21 +193,37 @@ public sealed class RegressionTests : IDisposable
         Says(Assert.Throws<ArgumentException>(() => trainer.Fit(keys)), "'Label'", "Single", "ConvertType");
         Says(
             Assert.Throws<ArgumentOutOfRangeException>(() => _ml.Transforms.CopyColumns("Other", "Text").Append(trainer).Fit(keys)),
-            "'Label'", "Single", "ConvertType");
-        Says(Assert.Throws<ArgumentException>(() => _ml.SkillLoc().PromptFineTune(Options(options => options.Task = Toy.Task)).Fit(data)), "MapValueToKey");
+            "'Label'",
+            "Single",
+            "ConvertType"
+        );
+        Says(
+            Assert.Throws<ArgumentException>(() => _ml.SkillLoc().PromptFineTune(Options(options => options.Task = Toy.Task)).Fit(data)),
+            "MapValueToKey"
+        );
     }
 
     [Fact]
     public void TasksThatAreNoRegressionAreRefused()
     {
-        Says(Assert.Throws<NotSupportedException>(() => Trainer(options => options.Head = HeadKind.MaskTokenLinear)), "'pairs'", "LabelWords");
         Says(
-            Assert.Throws<ArgumentException>(() => Trainer(options => options.Task = Task with
-            {
-                Verbalizer = new Verbalizer([new("0", "bad"), new("1", "good"), new("2", "very")]),
-            })),
-            "two label words", "not 3");
-        Says(Assert.Throws<ArgumentException>(() => Trainer(options => options.Task = Task with { Metric = PromptMetric.Accuracy })), "Accuracy");
+            Assert.Throws<NotSupportedException>(() => Trainer(options => options.Head = HeadKind.MaskTokenLinear)),
+            "'pairs'",
+            "LabelWords"
+        );
+        Says(
+            Assert.Throws<ArgumentException>(() =>
+                Trainer(options =>
+                    options.Task = Task with { Verbalizer = new Verbalizer([new("0", "bad"), new("1", "good"), new("2", "very")]) }
+                )
+            ),
+            "two label words",
+            "not 3"
+        );
+        Says(
+            Assert.Throws<ArgumentException>(() => Trainer(options => options.Task = Task with { Metric = PromptMetric.Accuracy })),
+            "Accuracy"
+        );
         Says(Assert.Throws<ArgumentException>(() => Trainer(options => options.Task = Task with { ScoreRange = null })), "score range");
 
         void Trainer(Action<PromptFineTuneTrainer.Options> change) => _ml.SkillLoc().PromptFineTune(Options(change));
@@ -200,11 +256,14 @@ public sealed class RegressionTests : IDisposable
     public void ASavedModelGivesTheSameScores()
     {
         IDataView data = View(Examples(20, seed: 4));
-        using TextScoringTransformer model = Fit(Examples(20), options =>
-        {
-            options.MaxSteps = 5;
-            options.OutputFolder = Path.Join(_folder, "tuned");
-        });
+        using TextScoringTransformer model = Fit(
+            Examples(20),
+            options =>
+            {
+                options.MaxSteps = 5;
+                options.OutputFolder = Path.Join(_folder, "tuned");
+            }
+        );
         using var folder = TextClassifier.Load(Path.Join(_folder, "tuned"));
         Assert.Equal(Range, folder.Settings.ScoreRange);
         CompareWithLoaded(model, data);
@@ -227,7 +286,9 @@ public sealed class RegressionTests : IDisposable
         Assert.InRange(kept, 0.5, 1);
         CompareWithLoaded(grafted, data);
 
-        EstimatorChain<GraftTransformer> chain = _ml.Transforms.CopyColumns("Other", "Text").Append(_ml.SkillLoc().GraftMask(tuned, epochs: 0));
+        EstimatorChain<GraftTransformer> chain = _ml
+            .Transforms.CopyColumns("Other", "Text")
+            .Append(_ml.SkillLoc().GraftMask(tuned, epochs: 0));
         using TransformerChain<GraftTransformer> chained = chain.Fit(data);
         Assert.Equal(NumberDataViewType.Single, chained.GetOutputSchema(data.Schema)["Score"].Type);
     }
@@ -264,7 +325,10 @@ public sealed class RegressionTests : IDisposable
 
         using PredictionEngine<Row, Scored> engine = fresh.Model.CreatePredictionEngine<Row, Scored>(loaded);
         using PredictionEngine<Row, Scored> resident = _ml.Model.CreatePredictionEngine<Row, Scored>(model);
-        foreach ((Row row, float score) in Examples(3, seed: 4).Zip(_ml.Data.CreateEnumerable<Scored>(scored, reuseRowObject: false).Select(row => row.Score)))
+        foreach (
+            (Row row, float score) in Examples(3, seed: 4)
+                .Zip(_ml.Data.CreateEnumerable<Scored>(scored, reuseRowObject: false).Select(row => row.Score))
+        )
         {
             Assert.Equal(resident.Predict(row).Score, engine.Predict(row).Score, 1e-4f);
         }
@@ -274,11 +338,22 @@ public sealed class RegressionTests : IDisposable
     {
         var random = new Random(seed);
         string[] fillers = ["the", "was", "and", "it"];
-        return [.. Enumerable.Range(0, count).Select(i =>
-        {
-            bool first = i % 4 >= 2, second = i % 2 == 1;
-            return new Row { Label = 1 + (first ? 2 : 0) + (second ? 2 : 0), Text = Text(first), TextPair = Text(second) };
-        })];
+        return
+        [
+            .. Enumerable
+                .Range(0, count)
+                .Select(i =>
+                {
+                    bool first = i % 4 >= 2,
+                        second = i % 2 == 1;
+                    return new Row
+                    {
+                        Label = 1 + (first ? 2 : 0) + (second ? 2 : 0),
+                        Text = Text(first),
+                        TextPair = Text(second),
+                    };
+                }),
+        ];
 
         string Text(bool film)
         {
@@ -288,14 +363,18 @@ public sealed class RegressionTests : IDisposable
         }
     }
 
-    private static PromptFineTuneTrainer.Options Options(Action<PromptFineTuneTrainer.Options>? change = null) => Toy.Options(options =>
-    {
-        options.Task = Task;
-        change?.Invoke(options);
-    });
+    private static PromptFineTuneTrainer.Options Options(Action<PromptFineTuneTrainer.Options>? change = null) =>
+        Toy.Options(options =>
+        {
+            options.Task = Task;
+            change?.Invoke(options);
+        });
 
-    private static double Pearson(IDataView scored) => Correlation.Pearson(
-        [.. scored.GetColumn<float>("Label").Select(label => (double)label)], [.. scored.GetColumn<float>("Score").Select(score => (double)score)]);
+    private static double Pearson(IDataView scored) =>
+        Correlation.Pearson(
+            [.. scored.GetColumn<float>("Label").Select(label => (double)label)],
+            [.. scored.GetColumn<float>("Score").Select(score => (double)score)]
+        );
 
     private static void Says(Exception error, params string[] parts) =>
         Assert.All(parts, part => Assert.Contains(part, error.Message, StringComparison.Ordinal));

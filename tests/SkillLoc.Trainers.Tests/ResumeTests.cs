@@ -19,18 +19,19 @@ public sealed class ResumeTests : IDisposable
 
     private string State => Path.Join(_folder, "states", "run.safetensors");
 
-    private Action<PromptFineTuneTrainer.Options> Usual => options =>
-    {
-        options.MaxSteps = Steps;
-        options.BatchSize = 2;
-        options.GradientAccumulationSteps = 2;
-        options.Dropout = 0.1;
-        options.WarmupSteps = 3;
-        options.ValidationSet = Toy.View(_ml, Toy.Examples(12, seed: 3));
-        options.EvaluationInterval = 3;
-        options.StateFile = State;
-        options.StateInterval = 2;
-    };
+    private Action<PromptFineTuneTrainer.Options> Usual =>
+        options =>
+        {
+            options.MaxSteps = Steps;
+            options.BatchSize = 2;
+            options.GradientAccumulationSteps = 2;
+            options.Dropout = 0.1;
+            options.WarmupSteps = 3;
+            options.ValidationSet = Toy.View(_ml, Toy.Examples(12, seed: 3));
+            options.EvaluationInterval = 3;
+            options.StateFile = State;
+            options.StateInterval = 2;
+        };
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
@@ -48,18 +49,24 @@ public sealed class ResumeTests : IDisposable
     [InlineData(OptimizerKind.Adafactor, Precision.Float32, 7, 6)]
     public void AKilledTrainingGoesOn(OptimizerKind kind, Precision precision, int kill, int from)
     {
-        Action<PromptFineTuneTrainer.Options> change = Usual + (options =>
-        {
-            options.Optimizer = kind;
-            options.Precision = precision;
-            options.WarmupSteps = kind == OptimizerKind.Adafactor ? 0 : options.WarmupSteps;
-        });
+        Action<PromptFineTuneTrainer.Options> change =
+            Usual
+            + (
+                options =>
+                {
+                    options.Optimizer = kind;
+                    options.Precision = precision;
+                    options.WarmupSteps = kind == OptimizerKind.Adafactor ? 0 : options.WarmupSteps;
+                }
+            );
         using TextScoringTransformer whole = Fit(change + (options => options.StateFile = null));
         Assert.Throws<KilledException>(() => Fit(change + Kill(kill)));
         Assert.Equal(from > 0, File.Exists(State));
 
         var steps = new List<int>();
-        using TextScoringTransformer resumed = Fit(change + (options => options.Progress = new Trainings.Immediate(report => steps.Add(report.Step))));
+        using TextScoringTransformer resumed = Fit(
+            change + (options => options.Progress = new Trainings.Immediate(report => steps.Add(report.Step)))
+        );
         Assert.Equal(Enumerable.Range(from + 1, Steps - from), steps);
         Same(whole, resumed);
         Assert.Equal(whole.Record!.Metrics.OrderBy(pair => pair.Key), resumed.Record!.Metrics.OrderBy(pair => pair.Key));
@@ -82,12 +89,19 @@ public sealed class ResumeTests : IDisposable
     [Fact]
     public void WhatWasRecordedOfTheRowsIsKept()
     {
-        string map = Path.Join(_folder, "map.json"), whole = Path.Join(_folder, "whole.json");
-        Fit(Usual + (options =>
-        {
-            options.CartographyPath = whole;
-            options.StateFile = null;
-        })).Dispose();
+        string map = Path.Join(_folder, "map.json"),
+            whole = Path.Join(_folder, "whole.json");
+        Fit(
+                Usual
+                    + (
+                        options =>
+                        {
+                            options.CartographyPath = whole;
+                            options.StateFile = null;
+                        }
+                    )
+            )
+            .Dispose();
         Action<PromptFineTuneTrainer.Options> change = Usual + (options => options.CartographyPath = map);
 
         // Epochs end after updates 5 and 10; after the first kill the file knows of the first one, and the state does not.
@@ -115,14 +129,18 @@ public sealed class ResumeTests : IDisposable
     public void PatienceIsResumed(int[] kills)
     {
         // The rate wrecks the model, so that training is to end before its time.
-        Action<PromptFineTuneTrainer.Options> change = Usual + (options =>
-        {
-            options.Optimizer = OptimizerKind.Sgd;
-            options.LearningRate = 0.5;
-            options.MaxSteps = 60;
-            options.EvaluationInterval = 1;
-            options.Patience = 6;
-        });
+        Action<PromptFineTuneTrainer.Options> change =
+            Usual
+            + (
+                options =>
+                {
+                    options.Optimizer = OptimizerKind.Sgd;
+                    options.LearningRate = 0.5;
+                    options.MaxSteps = 60;
+                    options.EvaluationInterval = 1;
+                    options.Patience = 6;
+                }
+            );
         using TextScoringTransformer whole = Fit(change + (options => options.StateFile = null));
         Assert.InRange(whole.Record!.Steps, kills[^1], 59);
         foreach (int kill in kills.Append(whole.Record.Steps))
@@ -140,13 +158,17 @@ public sealed class ResumeTests : IDisposable
     public void RegionAnchorAndHeadAreResumedToo()
     {
         var part = new GraftPart("roberta.encoder.layer.1.output.dense.weight", [1, 2, 30], [0, 0, 0]);
-        Action<PromptFineTuneTrainer.Options> change = Usual + (options =>
-        {
-            options.Head = Models.Classification.HeadKind.FirstTokenLinear;
-            options.Task = null;
-            options.L1 = 1e-3;
-            options.Region = [part];
-        });
+        Action<PromptFineTuneTrainer.Options> change =
+            Usual
+            + (
+                options =>
+                {
+                    options.Head = Models.Classification.HeadKind.FirstTokenLinear;
+                    options.Task = null;
+                    options.L1 = 1e-3;
+                    options.Region = [part];
+                }
+            );
         using TextScoringTransformer whole = Fit(change + (options => options.StateFile = null));
         Assert.Throws<KilledException>(() => Fit(change + Kill(7)));
         using (var file = SafetensorsFile.Open(State))
@@ -162,12 +184,21 @@ public sealed class ResumeTests : IDisposable
     [Fact]
     public void AdafactorsStateIsARowAndAColumn()
     {
-        const string matrix = "roberta.encoder.layer.1.output.dense.weight", vector = "roberta.encoder.layer.1.output.dense.bias";
-        Assert.Throws<KilledException>(() => Fit(Usual + (options =>
-        {
-            options.Optimizer = OptimizerKind.Adafactor;
-            options.WarmupSteps = 0;
-        }) + Kill(3)));
+        const string matrix = "roberta.encoder.layer.1.output.dense.weight",
+            vector = "roberta.encoder.layer.1.output.dense.bias";
+        Assert.Throws<KilledException>(() =>
+            Fit(
+                Usual
+                    + (
+                        options =>
+                        {
+                            options.Optimizer = OptimizerKind.Adafactor;
+                            options.WarmupSteps = 0;
+                        }
+                    )
+                    + Kill(3)
+            )
+        );
         using var file = SafetensorsFile.Open(State);
         var shapes = file.Tensors.ToDictionary(info => info.Name, info => info.Shape.ToArray(), StringComparer.Ordinal);
         long[] whole = shapes[matrix + ".value"];
@@ -175,7 +206,10 @@ public sealed class ResumeTests : IDisposable
         Assert.Equal([whole[1]], shapes[matrix + ".columns"]);
         Assert.Equal(shapes[vector + ".value"], shapes[vector + ".rows"]);
         Assert.DoesNotContain(vector + ".columns", shapes.Keys);
-        Assert.DoesNotContain(shapes.Keys, name => name.EndsWith(".first", StringComparison.Ordinal) || name.EndsWith(".second", StringComparison.Ordinal));
+        Assert.DoesNotContain(
+            shapes.Keys,
+            name => name.EndsWith(".first", StringComparison.Ordinal) || name.EndsWith(".second", StringComparison.Ordinal)
+        );
     }
 
     [Fact]
@@ -184,24 +218,31 @@ public sealed class ResumeTests : IDisposable
         using TextScoringTransformer whole = Fit(Usual + (options => options.StateFile = null));
         using (var cancel = new CancellationTokenSource())
         {
-            using TextScoringTransformer half = Fit(Usual + (options =>
-            {
-                options.StateInterval = 1000;
-                options.CancellationToken = cancel.Token;
-                options.Progress = new Trainings.Immediate(report =>
-                {
-                    if (report.Step == 5)
-                    {
-                        cancel.Cancel();
-                    }
-                });
-            }));
+            using TextScoringTransformer half = Fit(
+                Usual
+                    + (
+                        options =>
+                        {
+                            options.StateInterval = 1000;
+                            options.CancellationToken = cancel.Token;
+                            options.Progress = new Trainings.Immediate(report =>
+                            {
+                                if (report.Step == 5)
+                                {
+                                    cancel.Cancel();
+                                }
+                            });
+                        }
+                    )
+            );
             Assert.Equal(5, half.Record!.Steps);
             Assert.False(File.Exists(Path.Join(_folder, "runs.jsonl")));
         }
 
         var steps = new List<int>();
-        using TextScoringTransformer resumed = Fit(Usual + (options => options.Progress = new Trainings.Immediate(report => steps.Add(report.Step))));
+        using TextScoringTransformer resumed = Fit(
+            Usual + (options => options.Progress = new Trainings.Immediate(report => steps.Add(report.Step)))
+        );
         Assert.Equal(6, steps[0]);
         Same(whole, resumed);
     }
@@ -214,8 +255,7 @@ public sealed class ResumeTests : IDisposable
         Refuses(() => Fit(Usual + (options => options.LearningRate = 1e-3)), "learning_rate is 0.002 there and 0.001 here");
         Refuses(() => Fit(Usual + (options => options.Seed = 6)), "seed is 5 there and 6 here");
         Refuses(() => Fit(Usual, Toy.Examples(21, seed: 4)), "training_data is");
-        Refuses(
-            () => Fit(Usual + (options => options.ValidationSet = Toy.View(_ml, Toy.Examples(8, seed: 77)))), "validation_data is");
+        Refuses(() => Fit(Usual + (options => options.ValidationSet = Toy.View(_ml, Toy.Examples(8, seed: 77)))), "validation_data is");
         Refuses(() => Fit(Usual + (options => options.Checkpoint = Changed())), "start is");
         Assert.Equal(before, File.ReadAllBytes(State));
 
@@ -238,7 +278,8 @@ public sealed class ResumeTests : IDisposable
     [Fact]
     public void WhatAKillWhileWritingLeftIsRemoved()
     {
-        string leftover = Path.Join(_folder, "states", ".run.safetensors.0123.tmp"), other = Path.Join(_folder, "states", "other.tmp");
+        string leftover = Path.Join(_folder, "states", ".run.safetensors.0123.tmp"),
+            other = Path.Join(_folder, "states", "other.tmp");
         Directory.CreateDirectory(Path.GetDirectoryName(leftover)!);
         File.WriteAllText(leftover, "half");
         File.WriteAllText(other, "mine");
@@ -267,17 +308,20 @@ public sealed class ResumeTests : IDisposable
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }
 
-    private static Action<PromptFineTuneTrainer.Options> Kill(int step) => options => options.Progress = new Trainings.Immediate(report =>
-    {
-        if (report.Step == step)
-        {
-            throw new KilledException();
-        }
-    });
+    private static Action<PromptFineTuneTrainer.Options> Kill(int step) =>
+        options =>
+            options.Progress = new Trainings.Immediate(report =>
+            {
+                if (report.Step == step)
+                {
+                    throw new KilledException();
+                }
+            });
 
     private static void Same(TextScoringTransformer expected, TextScoringTransformer actual)
     {
-        Dictionary<string, float[]> left = Trainings.Weights(expected.Classifier), right = Trainings.Weights(actual.Classifier);
+        Dictionary<string, float[]> left = Trainings.Weights(expected.Classifier),
+            right = Trainings.Weights(actual.Classifier);
         Assert.Equal(left.Keys, right.Keys);
         Assert.All(left, pair => Assert.True(Trainings.SameBits(pair.Value, right[pair.Key]), pair.Key));
     }
@@ -306,7 +350,9 @@ public sealed class ResumeTests : IDisposable
             }
 
             SafetensorsWriter.Write(
-                Path.Join(folder, "model.safetensors"), model.Parameters.Select(pair => (pair.Key, (torch.Tensor)pair.Value)));
+                Path.Join(folder, "model.safetensors"),
+                model.Parameters.Select(pair => (pair.Key, (torch.Tensor)pair.Value))
+            );
         }
 
         return folder;
@@ -314,18 +360,12 @@ public sealed class ResumeTests : IDisposable
 
     private sealed class KilledException : Exception
     {
-        public KilledException()
-        {
-        }
+        public KilledException() { }
 
         public KilledException(string message)
-            : base(message)
-        {
-        }
+            : base(message) { }
 
         public KilledException(string message, Exception innerException)
-            : base(message, innerException)
-        {
-        }
+            : base(message, innerException) { }
     }
 }

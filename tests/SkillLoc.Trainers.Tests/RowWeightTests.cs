@@ -10,8 +10,16 @@ public sealed class RowWeightTests
 {
     /// <summary>30 rows of one label and 3 of another, which a few updates do not find without help.</summary>
     private static Weighted[] Uneven(float rareWeight = 1) =>
-        [.. Toy.Examples(60).Where((row, i) => row.Label == "neg" || i < 6)
-            .Select(row => new Weighted { Label = row.Label, Text = row.Text, Weight = row.Label == "pos" ? rareWeight : 1 })];
+        [
+            .. Toy.Examples(60)
+                .Where((row, i) => row.Label == "neg" || i < 6)
+                .Select(row => new Weighted
+                {
+                    Label = row.Label,
+                    Text = row.Text,
+                    Weight = row.Label == "pos" ? rareWeight : 1,
+                }),
+        ];
 
     [Fact]
     public void TheRareLabelIsFoundByAnyOfThem()
@@ -27,7 +35,8 @@ public sealed class RowWeightTests
     [Fact]
     public void EqualWeightsChangeNothingAndTheirScaleNeither()
     {
-        float[][] plain = Scores(_ => { }), twos = Scores(options => options.ExampleWeightColumnName = "Weight", (_, _) => 2);
+        float[][] plain = Scores(_ => { }),
+            twos = Scores(options => options.ExampleWeightColumnName = "Weight", (_, _) => 2);
         float[][] some = Scores(options => options.ExampleWeightColumnName = "Weight", (_, i) => i % 3);
         float[][] tenfold = Scores(options => options.ExampleWeightColumnName = "Weight", (_, i) => i % 3 * 10);
         Assert.Equal(plain, twos);
@@ -47,14 +56,32 @@ public sealed class RowWeightTests
         float[][] Train(Toy.Row[] given, float[] weights, string column)
         {
             var ml = new MLContext(seed: 1);
-            using TextScoringTransformer model = ml.SkillLoc().PromptFineTune(Toy.Options(options =>
-            {
-                options.Epochs = 1;
-                options.BatchSize = 16;
-                options.Optimizer = OptimizerKind.Sgd;
-                options.LearningRate = 0.1;
-                options.ExampleWeightColumnName = column;
-            })).Fit(View(ml, given.Zip(weights, (row, weight) => new Weighted { Label = row.Label, Text = row.Text, Weight = weight })));
+            using TextScoringTransformer model = ml.SkillLoc()
+                .PromptFineTune(
+                    Toy.Options(options =>
+                    {
+                        options.Epochs = 1;
+                        options.BatchSize = 16;
+                        options.Optimizer = OptimizerKind.Sgd;
+                        options.LearningRate = 0.1;
+                        options.ExampleWeightColumnName = column;
+                    })
+                )
+                .Fit(
+                    View(
+                        ml,
+                        given.Zip(
+                            weights,
+                            (row, weight) =>
+                                new Weighted
+                                {
+                                    Label = row.Label,
+                                    Text = row.Text,
+                                    Weight = weight,
+                                }
+                        )
+                    )
+                );
             return [.. model.Classifier.Score([.. Toy.Examples(8).Select(row => model.Classifier.Encode(row.Text))])];
         }
     }
@@ -62,19 +89,40 @@ public sealed class RowWeightTests
     [Fact]
     public void BadWeightsAreNamed()
     {
-        Assert.Contains("'Missing'", Assert.Throws<ArgumentOutOfRangeException>(() => Scores(options => options.ExampleWeightColumnName = "Missing")).Message, StringComparison.Ordinal);
-        Assert.Contains("must be Single", Assert.Throws<ArgumentException>(() => Scores(options => options.ExampleWeightColumnName = "Text")).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "'Missing'",
+            Assert.Throws<ArgumentOutOfRangeException>(() => Scores(options => options.ExampleWeightColumnName = "Missing")).Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "must be Single",
+            Assert.Throws<ArgumentException>(() => Scores(options => options.ExampleWeightColumnName = "Text")).Message,
+            StringComparison.Ordinal
+        );
         foreach (float bad in new[] { -1, float.NaN, float.PositiveInfinity })
         {
-            InvalidOperationException error = Assert.Throws<InvalidOperationException>(
-                () => Scores(options => options.ExampleWeightColumnName = "Weight", (_, i) => i == 2 ? bad : 1));
+            InvalidOperationException error = Assert.Throws<InvalidOperationException>(() =>
+                Scores(options => options.ExampleWeightColumnName = "Weight", (_, i) => i == 2 ? bad : 1)
+            );
             Assert.Contains("Row 2 of the training data", error.Message, StringComparison.Ordinal);
         }
 
-        Assert.Contains("weight 0", Assert.Throws<InvalidOperationException>(
-            () => Scores(options => options.ExampleWeightColumnName = "Weight", (_, _) => 0)).Message, StringComparison.Ordinal);
-        Assert.Contains("'other'", Assert.Throws<ArgumentException>(
-            () => Scores(options => options.ClassWeights = ClassWeights.ByLabel(new Dictionary<string, double> { ["other"] = 2 }))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "weight 0",
+            Assert
+                .Throws<InvalidOperationException>(() => Scores(options => options.ExampleWeightColumnName = "Weight", (_, _) => 0))
+                .Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "'other'",
+            Assert
+                .Throws<ArgumentException>(() =>
+                    Scores(options => options.ClassWeights = ClassWeights.ByLabel(new Dictionary<string, double> { ["other"] = 2 }))
+                )
+                .Message,
+            StringComparison.Ordinal
+        );
         Assert.Throws<ArgumentException>(() => ClassWeights.ByLabel(new Dictionary<string, double> { ["pos"] = 0 }));
         Assert.Throws<ArgumentException>(() => ClassWeights.ByLabel(new Dictionary<string, double>()));
     }
@@ -89,18 +137,23 @@ public sealed class RowWeightTests
             float[][] whole = Scores(balanced);
             using (var stop = new CancellationTokenSource())
             {
-                Scores(balanced + (options =>
-                {
-                    options.StateFile = Path.Join(folder, "state");
-                    options.CancellationToken = stop.Token;
-                    options.Progress = new Trainings.Immediate(progress =>
-                    {
-                        if (progress.Step == 4)
-                        {
-                            stop.Cancel();
-                        }
-                    });
-                }));
+                Scores(
+                    balanced
+                        + (
+                            options =>
+                            {
+                                options.StateFile = Path.Join(folder, "state");
+                                options.CancellationToken = stop.Token;
+                                options.Progress = new Trainings.Immediate(progress =>
+                                {
+                                    if (progress.Step == 4)
+                                    {
+                                        stop.Cancel();
+                                    }
+                                });
+                            }
+                        )
+                );
             }
 
             Assert.True(File.Exists(Path.Join(folder, "state")));
@@ -121,7 +174,9 @@ public sealed class RowWeightTests
         {
             using var stop = new CancellationTokenSource();
             stop.Cancel();
-            Scores(options => (options.StateFile, options.CancellationToken, options.ClassWeights) = (state, stop.Token, ClassWeights.Balanced));
+            Scores(options =>
+                (options.StateFile, options.CancellationToken, options.ClassWeights) = (state, stop.Token, ClassWeights.Balanced)
+            );
             InvalidOperationException error = Assert.Throws<InvalidOperationException>(() => Scores(options => options.StateFile = state));
             Assert.Contains("class_weights", error.Message, StringComparison.Ordinal);
         }
@@ -136,19 +191,25 @@ public sealed class RowWeightTests
     {
         var ml = new MLContext(seed: 1);
         IDataView view = View(ml, Uneven());
-        using TextScoringTransformer tuned = ml.SkillLoc().PromptFineTune(Toy.Options(options => options.ClassWeights = ClassWeights.Balanced)).Fit(view);
+        using TextScoringTransformer tuned = ml.SkillLoc()
+            .PromptFineTune(Toy.Options(options => options.ClassWeights = ClassWeights.Balanced))
+            .Fit(view);
         var parts = new List<float[]>();
         foreach (ClassWeights? weights in new[] { null, ClassWeights.Balanced })
         {
-            using GraftTransformer graft = ml.SkillLoc().GraftMask(new GraftMaskEstimator.Options
-            {
-                FineTuned = tuned,
-                Sparsity = 0.02,
-                Epochs = 5,
-                LearningRate = 1e9,
-                Seed = 3,
-                ClassWeights = weights,
-            }).Fit(view);
+            using GraftTransformer graft = ml.SkillLoc()
+                .GraftMask(
+                    new GraftMaskEstimator.Options
+                    {
+                        FineTuned = tuned,
+                        Sparsity = 0.02,
+                        Epochs = 5,
+                        LearningRate = 1e9,
+                        Seed = 3,
+                        ClassWeights = weights,
+                    }
+                )
+                .Fit(view);
             parts.Add([.. graft.Graft.Parts.SelectMany(part => part.Values)]);
         }
 
@@ -158,7 +219,8 @@ public sealed class RowWeightTests
     private static double Recall(Action<PromptFineTuneTrainer.Options> change, float rareWeight = 1)
     {
         var ml = new MLContext(seed: 1);
-        using TextScoringTransformer model = ml.SkillLoc().PromptFineTune(Toy.Options(change + (options => (options.Epochs, options.LearningRate) = (3, 4e-3))))
+        using TextScoringTransformer model = ml.SkillLoc()
+            .PromptFineTune(Toy.Options(change + (options => (options.Epochs, options.LearningRate) = (3, 4e-3))))
             .Fit(View(ml, Uneven(rareWeight)));
         Weighted[] rare = [.. Uneven().Where(row => row.Label == "pos")];
         float[][] scores = model.Classifier.Score([.. rare.Select(row => model.Classifier.Encode(row.Text))]);
@@ -168,11 +230,29 @@ public sealed class RowWeightTests
     private static float[][] Scores(Action<PromptFineTuneTrainer.Options> change, Func<Toy.Row, int, float>? weight = null)
     {
         var ml = new MLContext(seed: 1);
-        using TextScoringTransformer model = ml.SkillLoc().PromptFineTune(Toy.Options(options =>
-        {
-            options.Epochs = 2;
-            change(options);
-        })).Fit(View(ml, Toy.Examples(24).Select((row, i) => new Weighted { Label = row.Label, Text = row.Text, Weight = weight?.Invoke(row, i) ?? 1 })));
+        using TextScoringTransformer model = ml.SkillLoc()
+            .PromptFineTune(
+                Toy.Options(options =>
+                {
+                    options.Epochs = 2;
+                    change(options);
+                })
+            )
+            .Fit(
+                View(
+                    ml,
+                    Toy.Examples(24)
+                        .Select(
+                            (row, i) =>
+                                new Weighted
+                                {
+                                    Label = row.Label,
+                                    Text = row.Text,
+                                    Weight = weight?.Invoke(row, i) ?? 1,
+                                }
+                        )
+                )
+            );
         return model.Classifier.Score([.. Toy.Examples(8).Select(row => model.Classifier.Encode(row.Text))]);
     }
 

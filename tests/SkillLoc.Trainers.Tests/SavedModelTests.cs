@@ -8,7 +8,8 @@ using SkillLoc.Transforms;
 
 namespace SkillLoc.Trainers.Tests;
 
-/// <summary>What is trained, saved and loaded again answers as it did: by every method, on any path, in any language, beside an older one.</summary>
+/// <summary>What is trained, saved and loaded again answers as it did: by every method, on any path, in any language, beside an older
+/// one.</summary>
 public sealed class SavedModelTests : IDisposable
 {
     private readonly MLContext _ml = new(seed: 1);
@@ -20,23 +21,27 @@ public sealed class SavedModelTests : IDisposable
 
     public static TheoryData<string> PathNames => ["Кириллица и ё", "中文 路径", "three hundred"];
 
-    private static Dictionary<string, TuningOptions?> Methods { get; } = new()
-    {
-        ["full"] = null,
-        ["BitFit"] = new BitFitOptions(),
-        ["adapters"] = new AdapterOptions { BottleneckSize = 4 },
-        ["LoRA"] = new LoraOptions { Rank = 2 },
-        ["soft prompt"] = new SoftPromptOptions { Size = 3 },
-        ["prefix"] = new PrefixOptions { Length = 2, ProjectionSize = 8 },
-        ["low-rank bias"] = new LowRankBiasOptions { Rank = 2, Mlp = true },
-    };
+    private static Dictionary<string, TuningOptions?> Methods { get; } =
+        new()
+        {
+            ["full"] = null,
+            ["BitFit"] = new BitFitOptions(),
+            ["adapters"] = new AdapterOptions { BottleneckSize = 4 },
+            ["LoRA"] = new LoraOptions { Rank = 2 },
+            ["soft prompt"] = new SoftPromptOptions { Size = 3 },
+            ["prefix"] = new PrefixOptions { Length = 2, ProjectionSize = 8 },
+            ["low-rank bias"] = new LowRankBiasOptions { Rank = 2, Mlp = true },
+        };
 
     [Theory]
     [MemberData(nameof(MethodNames))]
     public void EveryMethodIsSavedAndLoadedWithTheSameScores(string method)
     {
-        string zip = Path.Join(_folder, "model.zip"), file = Path.Join(_folder, "tuned.safetensors");
-        using TextScoringTransformer model = Fit(options => (options.Tuning, options.OutputFolder) = (Methods[method], Path.Join(_folder, "model")));
+        string zip = Path.Join(_folder, "model.zip"),
+            file = Path.Join(_folder, "tuned.safetensors");
+        using TextScoringTransformer model = Fit(options =>
+            (options.Tuning, options.OutputFolder) = (Methods[method], Path.Join(_folder, "model"))
+        );
         _ml.Model.Save(model, View().Schema, zip);
         float[][] expected = Scores(model);
         Assert.True(Math.Abs(expected[0][0] - expected[1][0]) > 1e-6);
@@ -52,7 +57,8 @@ public sealed class SavedModelTests : IDisposable
     [Fact]
     public void AnOlderEngineServesWhileItsZipAndFolderAreTrainedAnew()
     {
-        string folder = Path.Join(_folder, "model"), zip = Path.Join(_folder, "model.zip");
+        string folder = Path.Join(_folder, "model"),
+            zip = Path.Join(_folder, "model.zip");
         float[][] first = Train(seed: 5);
         ITransformer served = _ml.Model.Load(zip, out _);
         using PredictionEngine<Toy.Row, Scored> older = _ml.Model.CreatePredictionEngine<Toy.Row, Scored>(served);
@@ -82,38 +88,84 @@ public sealed class SavedModelTests : IDisposable
             (float[][] scores, Dictionary<string, byte[]> files) = Cultures.In(culture, () => Train(culture));
             Assert.Equal(expected.Scores, scores);
             Assert.Equal(expected.Files.Keys.Order(), files.Keys.Order());
-            Assert.All(expected.Files, file => Assert.True(file.Value.AsSpan().SequenceEqual(files[file.Key]), $"{culture}: {file.Key} is another."));
-            Cultures.In("de-DE", () =>
-            {
-                Assert.Equal(expected.Scores, Scores(_ml.Model.Load(Path.Join(_folder, culture, "model.zip"), out _)));
-                Assert.Equal(
-                    RunRecord.Read(Path.Join(_folder, "expected", "log.jsonl"))[0].Metrics.Where(metric => metric.Key != "seconds").Order(KeyOrder),
-                    RunRecord.Read(Path.Join(_folder, culture, "log.jsonl"))[0].Metrics.Where(metric => metric.Key != "seconds").Order(KeyOrder));
-            });
+            Assert.All(
+                expected.Files,
+                file => Assert.True(file.Value.AsSpan().SequenceEqual(files[file.Key]), $"{culture}: {file.Key} is another.")
+            );
+            Cultures.In(
+                "de-DE",
+                () =>
+                {
+                    Assert.Equal(expected.Scores, Scores(_ml.Model.Load(Path.Join(_folder, culture, "model.zip"), out _)));
+                    Assert.Equal(
+                        RunRecord
+                            .Read(Path.Join(_folder, "expected", "log.jsonl"))[0]
+                            .Metrics.Where(metric => metric.Key != "seconds")
+                            .Order(KeyOrder),
+                        RunRecord
+                            .Read(Path.Join(_folder, culture, "log.jsonl"))[0]
+                            .Metrics.Where(metric => metric.Key != "seconds")
+                            .Order(KeyOrder)
+                    );
+                }
+            );
         }
 
         (float[][] Scores, Dictionary<string, byte[]> Files) Train(string name)
         {
-            string folder = Directory.CreateDirectory(Path.Join(_folder, name)).FullName, csv = Path.Join(folder, "rows.csv");
+            string folder = Directory.CreateDirectory(Path.Join(_folder, name)).FullName,
+                csv = Path.Join(folder, "rows.csv");
             File.WriteAllLines(csv, Toy.Examples(12).Select(row => $"{row.Label};{row.Text}, and 1.5 more"));
-            IDataView rows = _ml.SkillLoc().Data.LoadTaskFile(csv, new TaskFileFormat { Layout = TaskFileLayout.Csv, Separator = ";", Label = 0, Text = 1 });
+            IDataView rows = _ml.SkillLoc()
+                .Data.LoadTaskFile(
+                    csv,
+                    new TaskFileFormat
+                    {
+                        Layout = TaskFileLayout.Csv,
+                        Separator = ";",
+                        Label = 0,
+                        Text = 1,
+                    }
+                );
             IDataView data = _ml.Transforms.Conversion.MapValueToKey("Label").Fit(rows).Transform(rows);
-            using TextScoringTransformer model = _ml.SkillLoc().PromptFineTune(Toy.Options(options =>
-            {
-                (options.OutputFolder, options.CheckpointFolder) = (Path.Join(folder, "model"), Path.Join(folder, "checkpoints"));
-                (options.RecordPath, options.CartographyPath) = (Path.Join(folder, "log.jsonl"), Path.Join(folder, "cartography.json"));
-                options.Checkpoints = CheckpointPolicy.Last;
-                (options.Epochs, options.LearningRate, options.Dropout, options.ValidationSet) = (1, 1.5e-3, 0.1, data);
-            })).Fit(data);
-            using GraftTransformer graft = _ml.SkillLoc().GraftMask(
-                new GraftMaskEstimator.Options { FineTuned = model, Sparsity = 0.01, Epochs = 1, Seed = 1 }).Fit(data);
+            using TextScoringTransformer model = _ml.SkillLoc()
+                .PromptFineTune(
+                    Toy.Options(options =>
+                    {
+                        (options.OutputFolder, options.CheckpointFolder) = (Path.Join(folder, "model"), Path.Join(folder, "checkpoints"));
+                        (options.RecordPath, options.CartographyPath) = (
+                            Path.Join(folder, "log.jsonl"),
+                            Path.Join(folder, "cartography.json")
+                        );
+                        options.Checkpoints = CheckpointPolicy.Last;
+                        (options.Epochs, options.LearningRate, options.Dropout, options.ValidationSet) = (1, 1.5e-3, 0.1, data);
+                    })
+                )
+                .Fit(data);
+            using GraftTransformer graft = _ml.SkillLoc()
+                .GraftMask(
+                    new GraftMaskEstimator.Options
+                    {
+                        FineTuned = model,
+                        Sparsity = 0.01,
+                        Epochs = 1,
+                        Seed = 1,
+                    }
+                )
+                .Fit(data);
             graft.SaveGraft(Path.Join(folder, "graft.safetensors"));
             _ml.Model.Save(model, data.Schema, Path.Join(folder, "model.zip"));
 
             // Times stand in the record and in the zip.
-            return (Scores(model), Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories)
-                .Where(file => !file.EndsWith("log.jsonl", StringComparison.Ordinal) && !file.EndsWith(".zip", StringComparison.Ordinal))
-                .ToDictionary(file => Path.GetRelativePath(folder, file), File.ReadAllBytes));
+            return (
+                Scores(model),
+                Directory
+                    .EnumerateFiles(folder, "*", SearchOption.AllDirectories)
+                    .Where(file =>
+                        !file.EndsWith("log.jsonl", StringComparison.Ordinal) && !file.EndsWith(".zip", StringComparison.Ordinal)
+                    )
+                    .ToDictionary(file => Path.GetRelativePath(folder, file), File.ReadAllBytes)
+            );
         }
     }
 
@@ -121,7 +173,8 @@ public sealed class SavedModelTests : IDisposable
     [MemberData(nameof(PathNames))]
     public void EveryOutputMayLieAnywhere(string name)
     {
-        string place = name == "three hundred" ? Path.Join([_folder, .. Enumerable.Repeat(new string('l', 100), 3)]) : Path.Join(_folder, name);
+        string place =
+            name == "three hundred" ? Path.Join([_folder, .. Enumerable.Repeat(new string('l', 100), 3)]) : Path.Join(_folder, name);
         Action<PromptFineTuneTrainer.Options> outputs = options =>
         {
             (options.OutputFolder, options.CheckpointFolder) = (Path.Join(place, "model"), Path.Join(place, "checkpoints"));
@@ -129,8 +182,17 @@ public sealed class SavedModelTests : IDisposable
             (options.RecordPath, options.CartographyPath) = (Path.Join(place, "log.jsonl"), Path.Join(place, "cartography.json"));
             (options.StateFile, options.StateInterval, options.MaxSteps) = (Path.Join(place, "states", "state.safetensors"), 1, 3);
         };
-        Assert.Throws<TimeoutException>(() => Fit(outputs + (options =>
-            options.Progress = new Trainings.Immediate(progress => _ = progress.Step == 2 ? throw new TimeoutException() : 0))));
+        Assert.Throws<TimeoutException>(() =>
+            Fit(
+                outputs
+                    + (
+                        options =>
+                            options.Progress = new Trainings.Immediate(progress =>
+                                _ = progress.Step == 2 ? throw new TimeoutException() : 0
+                            )
+                    )
+            )
+        );
         Assert.True(File.Exists(Path.Join(place, "states", "state.safetensors")));
         using TextScoringTransformer model = Fit(outputs);
         using TextScoringTransformer loaded = _ml.SkillLoc().Connectivity.LoadTextScorer(Path.Join(place, "model"));
@@ -142,7 +204,9 @@ public sealed class SavedModelTests : IDisposable
         Assert.Single(RunRecord.Read(Path.Join(place, "log.jsonl")));
 
         using GraftTransformer graft = _ml.SkillLoc().GraftMask(model, sparsity: 0.01, epochs: 1).Fit(View());
-        string file = Path.Join(place, "grafts", "graft.safetensors"), zip = Path.Join(place, "model.zip"), grafted = Path.Join(place, "graft.zip");
+        string file = Path.Join(place, "grafts", "graft.safetensors"),
+            zip = Path.Join(place, "model.zip"),
+            grafted = Path.Join(place, "graft.zip");
         Directory.CreateDirectory(Path.GetDirectoryName(file)!);
         graft.SaveGraft(file);
         Assert.Equal(graft.Graft.Count, Graft.Load(file).Count);
@@ -152,15 +216,19 @@ public sealed class SavedModelTests : IDisposable
         Assert.Equal(Scores(graft), Scores(_ml.Model.Load(grafted, out _)));
     }
 
-    private static readonly Comparer<KeyValuePair<string, double>> KeyOrder =
-        Comparer<KeyValuePair<string, double>>.Create((one, other) => string.CompareOrdinal(one.Key, other.Key));
+    private static readonly Comparer<KeyValuePair<string, double>> KeyOrder = Comparer<KeyValuePair<string, double>>.Create(
+        (one, other) => string.CompareOrdinal(one.Key, other.Key)
+    );
 
     private static TextScoringTransformer Fit(Action<PromptFineTuneTrainer.Options> change) =>
-        Trainings.Fit(Toy.Examples(8), options =>
-        {
-            options.MaxSteps = 3;
-            change(options);
-        });
+        Trainings.Fit(
+            Toy.Examples(8),
+            options =>
+            {
+                options.MaxSteps = 3;
+                change(options);
+            }
+        );
 
     private IDataView View() => Toy.View(_ml, Toy.Examples(8));
 

@@ -21,14 +21,15 @@ public sealed class SeedTests
         Assert.NotEqual(Fingerprint(1, 7, steps: 2), Fingerprint(2, 7, steps: 2));
         Assert.Equal(Fingerprint(7, null, steps: 2), Fingerprint(7, 7, steps: 2));
 
-        string Fingerprint(int seed, int? initialisation, int steps = 0) => SeedTests.Fingerprint(options =>
-        {
-            options.Head = HeadKind.SequenceClassification;
-            options.Tuning = lora ? new LoraOptions() : null;
-            options.Seed = seed;
-            options.InitialisationSeed = initialisation;
-            Steps(options, steps);
-        });
+        string Fingerprint(int seed, int? initialisation, int steps = 0) =>
+            SeedTests.Fingerprint(options =>
+            {
+                options.Head = HeadKind.SequenceClassification;
+                options.Tuning = lora ? new LoraOptions() : null;
+                options.Seed = seed;
+                options.InitialisationSeed = initialisation;
+                Steps(options, steps);
+            });
     }
 
     [Fact]
@@ -38,13 +39,14 @@ public sealed class SeedTests
         Assert.Equal(Fingerprint(5, 1), Fingerprint(5, 2));
         Assert.NotEqual(Fingerprint(5, 1), Fingerprint(6, 1));
 
-        static string Fingerprint(int seed, int initialisation) => SeedTests.Fingerprint(options =>
-        {
-            options.Seed = seed;
-            options.InitialisationSeed = initialisation;
-            options.Dropout = 0.1;
-            Steps(options, 2);
-        });
+        static string Fingerprint(int seed, int initialisation) =>
+            SeedTests.Fingerprint(options =>
+            {
+                options.Seed = seed;
+                options.InitialisationSeed = initialisation;
+                options.Dropout = 0.1;
+                Steps(options, 2);
+            });
     }
 
     [Fact]
@@ -57,15 +59,20 @@ public sealed class SeedTests
         static string Fingerprint(int seed, int initialisation)
         {
             var ml = new Microsoft.ML.MLContext(seed: 1);
-            using MultiTaskModel model = ml.SkillLoc().Grafts.MultiTaskFineTune(
-                Toy.Options(options =>
-                {
-                    options.Task = null;
-                    options.Head = HeadKind.SequenceClassification;
-                    options.Seed = seed;
-                    options.InitialisationSeed = initialisation;
-                    options.Epochs = 0;
-                }), ToyTasks.Film, ToyTasks.Plot).Fit(ToyTasks.Views(ml, [ToyTasks.Film, ToyTasks.Plot], 4));
+            using MultiTaskModel model = ml.SkillLoc()
+                .Grafts.MultiTaskFineTune(
+                    Toy.Options(options =>
+                    {
+                        options.Task = null;
+                        options.Head = HeadKind.SequenceClassification;
+                        options.Seed = seed;
+                        options.InitialisationSeed = initialisation;
+                        options.Epochs = 0;
+                    }),
+                    ToyTasks.Film,
+                    ToyTasks.Plot
+                )
+                .Fit(ToyTasks.Views(ml, [ToyTasks.Film, ToyTasks.Plot], 4));
             return model.Tasks["plot"].Classifier.Fingerprint();
         }
     }

@@ -49,9 +49,16 @@ public sealed class TargetFolderTests : IDisposable
     {
         string runs = Path.Join(_folder, "runs");
         CopyBase(Path.Join(runs, name));
-        CheckpointPolicy policy = name switch { "best" => CheckpointPolicy.Best, "last" => CheckpointPolicy.Last, _ => CheckpointPolicy.Every };
-        Refused("CheckpointFolder", options =>
-            (options.Checkpoint, options.CheckpointFolder, options.Checkpoints) = (Path.Join(runs, name), runs + "/", policy));
+        CheckpointPolicy policy = name switch
+        {
+            "best" => CheckpointPolicy.Best,
+            "last" => CheckpointPolicy.Last,
+            _ => CheckpointPolicy.Every,
+        };
+        Refused(
+            "CheckpointFolder",
+            options => (options.Checkpoint, options.CheckpointFolder, options.Checkpoints) = (Path.Join(runs, name), runs + "/", policy)
+        );
 
         // The same by a link inside the folder.
         string other = Path.Join(_folder, "other");
@@ -69,7 +76,8 @@ public sealed class TargetFolderTests : IDisposable
     public void SeveralTasksAndLoadedGraftsGuardTheirBaseToo()
     {
         PromptFineTuneTrainer.Options options = Toy.Options(each => (each.Checkpoint, each.Task, each.MaxSteps) = (_base, null, 1));
-        using MultiTaskModel model = _ml.SkillLoc().Grafts.MultiTaskFineTune(options, ToyTasks.Film, ToyTasks.Plot)
+        using MultiTaskModel model = _ml.SkillLoc()
+            .Grafts.MultiTaskFineTune(options, ToyTasks.Film, ToyTasks.Plot)
             .Fit(ToyTasks.Views(_ml, [ToyTasks.Film, ToyTasks.Plot], 8));
         Assert.Throws<ArgumentException>(() => model.Tasks["toy"].SaveCheckpoint(_base));
 
@@ -114,8 +122,8 @@ public sealed class TargetFolderTests : IDisposable
     public void APerturbationIsNotSavedAsIfItWereNone()
     {
         using TextScoringTransformer tuned = Fit();
-        using NeuronPerturbationTransformer perturbed = _ml.SkillLoc().Neurons.PerturbNeurons(
-            tuned, new NeuronSet(new bool[3 * 96], 3, 96), PerturbationKind.Zero);
+        using NeuronPerturbationTransformer perturbed = _ml.SkillLoc()
+            .Neurons.PerturbNeurons(tuned, new NeuronSet(new bool[3 * 96], 3, 96), PerturbationKind.Zero);
         Assert.Throws<NotSupportedException>(() => perturbed.SaveCheckpoint(Path.Join(_folder, "perturbed")));
         Assert.False(Directory.Exists(Path.Join(_folder, "perturbed")));
     }
@@ -132,17 +140,24 @@ public sealed class TargetFolderTests : IDisposable
     private TextScoringTransformer Fit(Action<PromptFineTuneTrainer.Options>? change = null) =>
         _ml.SkillLoc().PromptFineTune(Options(change)).Fit(Toy.View(_ml, Toy.Examples(8)));
 
-    private PromptFineTuneTrainer.Options Options(Action<PromptFineTuneTrainer.Options>? change) => Toy.Options(options =>
-    {
-        options.Checkpoint = _base;
-        options.MaxSteps = 1;
-        options.Checkpoints = CheckpointPolicy.Last | CheckpointPolicy.Every;
-        change?.Invoke(options);
-    });
+    private PromptFineTuneTrainer.Options Options(Action<PromptFineTuneTrainer.Options>? change) =>
+        Toy.Options(options =>
+        {
+            options.Checkpoint = _base;
+            options.MaxSteps = 1;
+            options.Checkpoints = CheckpointPolicy.Last | CheckpointPolicy.Every;
+            change?.Invoke(options);
+        });
 
     private GraftTransformer Graft(TextScoringTransformer tuned, string? baseCheckpoint = null)
     {
-        var options = new GraftMaskEstimator.Options { FineTuned = tuned, BaseCheckpoint = baseCheckpoint, Sparsity = 0.1, Epochs = 0 };
+        var options = new GraftMaskEstimator.Options
+        {
+            FineTuned = tuned,
+            BaseCheckpoint = baseCheckpoint,
+            Sparsity = 0.1,
+            Epochs = 0,
+        };
         return _ml.SkillLoc().GraftMask(options).Fit(Toy.View(_ml, Toy.Examples(8)));
     }
 
@@ -154,7 +169,8 @@ public sealed class TargetFolderTests : IDisposable
 
     private void AssertBaseIsUntouched()
     {
-        using CheckpointFolder was = CheckpointFolder.Open(Toy.Checkpoint), now = CheckpointFolder.Open(_base);
+        using CheckpointFolder was = CheckpointFolder.Open(Toy.Checkpoint),
+            now = CheckpointFolder.Open(_base);
         Assert.Equal(File.ReadAllBytes(was.Weights.Path), File.ReadAllBytes(now.Weights.Path));
         Assert.Equal(was.Config.ToJson(), now.Config.ToJson());
     }

@@ -10,20 +10,25 @@ internal static class Toy
 {
     public static string Checkpoint { get; } = Oracles.PathOf("tiny-roberta");
 
-    public static PromptTask Task { get; } = new(
-        "toy", PromptTemplate.Parse("*cls**sent_0*_It_was*mask*.*sep+*"), new Verbalizer([new("neg", "bad"), new("pos", "good")]));
+    public static PromptTask Task { get; } =
+        new("toy", PromptTemplate.Parse("*cls**sent_0*_It_was*mask*.*sep+*"), new Verbalizer([new("neg", "bad"), new("pos", "good")]));
 
     public static Row[] Examples(int count, int seed = 0)
     {
         var random = new Random(seed);
         string[] fillers = ["the", "was", "and", "it"];
-        return [.. Enumerable.Range(0, count).Select(i =>
-        {
-            bool positive = i % 2 == 1;
-            List<string> words = [.. Enumerable.Range(0, random.Next(1, 7)).Select(_ => fillers[random.Next(fillers.Length)])];
-            words.Insert(random.Next(words.Count + 1), positive ? "film" : "man");
-            return new Row { Label = positive ? "pos" : "neg", Text = string.Join(' ', words) };
-        })];
+        return
+        [
+            .. Enumerable
+                .Range(0, count)
+                .Select(i =>
+                {
+                    bool positive = i % 2 == 1;
+                    List<string> words = [.. Enumerable.Range(0, random.Next(1, 7)).Select(_ => fillers[random.Next(fillers.Length)])];
+                    words.Insert(random.Next(words.Count + 1), positive ? "film" : "man");
+                    return new Row { Label = positive ? "pos" : "neg", Text = string.Join(' ', words) };
+                }),
+        ];
     }
 
     /// <summary>Rows with a key-typed label whose keys are in the order of first occurrence.</summary>

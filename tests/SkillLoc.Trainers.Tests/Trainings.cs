@@ -18,9 +18,10 @@ internal static class Trainings
     }
 
     /// <summary>A model's weights by name, as they are now.</summary>
-    public static Dictionary<string, float[]> Weights(TextClassifier classifier) => classifier.Backbone.Parameters
-        .Concat(classifier.Head.Parameters)
-        .ToDictionary(pair => pair.Key, pair => Values(pair.Value), StringComparer.Ordinal);
+    public static Dictionary<string, float[]> Weights(TextClassifier classifier) =>
+        classifier
+            .Backbone.Parameters.Concat(classifier.Head.Parameters)
+            .ToDictionary(pair => pair.Key, pair => Values(pair.Value), StringComparer.Ordinal);
 
     public static Dictionary<string, float[]> Start()
     {
@@ -40,7 +41,10 @@ internal static class Trainings
 
     /// <summary>The mean cross-entropy of some rows in one plain pass, and its gradients.</summary>
     public static (double Loss, Dictionary<string, float[]> Gradients) Gradients(
-        TextClassifier classifier, Toy.Row[] rows, Func<TextClassifier, Tensor>? penalty = null)
+        TextClassifier classifier,
+        Toy.Row[] rows,
+        Func<TextClassifier, Tensor>? penalty = null
+    )
     {
         using DisposeScope scope = NewDisposeScope();
         foreach (Parameter parameter in classifier.Backbone.Parameters.Values)
@@ -61,11 +65,17 @@ internal static class Trainings
         return (
             loss.item<float>(),
             classifier.Backbone.Parameters.ToDictionary(
-                pair => pair.Key, pair => pair.Value.grad is { } gradient ? Values(gradient) : new float[pair.Value.numel()], StringComparer.Ordinal));
+                pair => pair.Key,
+                pair => pair.Value.grad is { } gradient ? Values(gradient) : new float[pair.Value.numel()],
+                StringComparer.Ordinal
+            )
+        );
     }
 
     public static bool SameBits(ReadOnlySpan<float> left, ReadOnlySpan<float> right) =>
-        System.Runtime.InteropServices.MemoryMarshal.AsBytes(left).SequenceEqual(System.Runtime.InteropServices.MemoryMarshal.AsBytes(right));
+        System
+            .Runtime.InteropServices.MemoryMarshal.AsBytes(left)
+            .SequenceEqual(System.Runtime.InteropServices.MemoryMarshal.AsBytes(right));
 
     private static float[] Values(Tensor tensor)
     {

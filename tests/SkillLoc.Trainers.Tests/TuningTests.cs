@@ -16,15 +16,16 @@ public sealed class TuningTests
 
     public static TheoryData<string> Methods => [.. Options.Keys];
 
-    private static Dictionary<string, TuningOptions> Options { get; } = new()
-    {
-        ["prompt"] = new SoftPromptOptions { Size = 8 },
-        ["biases"] = new BitFitOptions(),
-        ["pfeiffer"] = new AdapterOptions { BottleneckSize = 8 },
-        ["houlsby"] = new AdapterOptions { Placement = AdapterPlacement.Houlsby, BottleneckSize = 8 },
-        ["lora"] = new LoraOptions(),
-        ["prefix"] = new PrefixOptions { Length = 4, ProjectionSize = 16 },
-    };
+    private static Dictionary<string, TuningOptions> Options { get; } =
+        new()
+        {
+            ["prompt"] = new SoftPromptOptions { Size = 8 },
+            ["biases"] = new BitFitOptions(),
+            ["pfeiffer"] = new AdapterOptions { BottleneckSize = 8 },
+            ["houlsby"] = new AdapterOptions { Placement = AdapterPlacement.Houlsby, BottleneckSize = 8 },
+            ["lora"] = new LoraOptions(),
+            ["prefix"] = new PrefixOptions { Length = 4, ProjectionSize = 16 },
+        };
 
     [Theory]
     [MemberData(nameof(Methods))]
@@ -70,17 +71,29 @@ public sealed class TuningTests
         try
         {
             using TextScoringTransformer whole = Fit(data, "lora", dropout: 0.1);
-            Assert.Throws<TimeoutException>(() => Fit(data, "lora", dropout: 0.1, change: options =>
-            {
-                options.StateFile = state;
-                options.StateInterval = 2;
-                options.Progress = new Killer(after: 7);
-            }));
-            using TextScoringTransformer resumed = Fit(data, "lora", dropout: 0.1, change: options =>
-            {
-                options.StateFile = state;
-                options.StateInterval = 2;
-            });
+            Assert.Throws<TimeoutException>(() =>
+                Fit(
+                    data,
+                    "lora",
+                    dropout: 0.1,
+                    change: options =>
+                    {
+                        options.StateFile = state;
+                        options.StateInterval = 2;
+                        options.Progress = new Killer(after: 7);
+                    }
+                )
+            );
+            using TextScoringTransformer resumed = Fit(
+                data,
+                "lora",
+                dropout: 0.1,
+                change: options =>
+                {
+                    options.StateFile = state;
+                    options.StateInterval = 2;
+                }
+            );
             Assert.Equal(whole.Classifier.Fingerprint(), resumed.Classifier.Fingerprint());
         }
         finally
@@ -100,7 +113,8 @@ public sealed class TuningTests
             _ml.Log += (_, log) => said.Add(log.RawMessage);
             IDataView data = Toy.View(_ml, Toy.Examples(64));
             using TextScoringTransformer model = Fit(data, method, change: options => options.OutputFolder = folder);
-            double trained = LogLoss(model), fresh;
+            double trained = LogLoss(model),
+                fresh;
             using (TextScoringTransformer untuned = _ml.SkillLoc().PromptFineTune(Toy.Options(options => options.Epochs = 0)).Fit(data))
             {
                 fresh = LogLoss(untuned);
@@ -112,7 +126,8 @@ public sealed class TuningTests
                 Assert.Equal(trained, LogLoss(same));
             }
 
-            PromptFineTuneTrainer without = _ml.SkillLoc().PromptFineTune(Toy.Options(options => (options.Checkpoint, options.Epochs) = (folder, 0)));
+            PromptFineTuneTrainer without = _ml.SkillLoc()
+                .PromptFineTune(Toy.Options(options => (options.Checkpoint, options.Epochs) = (folder, 0)));
             if (method is "biases" or "lora")
             {
                 using TextScoringTransformer folded = without.Fit(data);
@@ -121,7 +136,11 @@ public sealed class TuningTests
             }
             else
             {
-                Assert.Contains(Options[method].GetType().Name, Assert.Throws<ArgumentException>(() => without.Fit(data)).Message, StringComparison.Ordinal);
+                Assert.Contains(
+                    Options[method].GetType().Name,
+                    Assert.Throws<ArgumentException>(() => without.Fit(data)).Message,
+                    StringComparison.Ordinal
+                );
             }
 
             double LogLoss(TextScoringTransformer each) => _ml.MulticlassClassification.Evaluate(each.Transform(data)).LogLoss;
@@ -137,15 +156,37 @@ public sealed class TuningTests
     {
         IDataView data = Toy.View(_ml, Toy.Examples(32));
         using TextScoringTransformer lora = Fit(data, "lora");
-        using GraftTransformer whole = _ml.SkillLoc().GraftMask(new GraftMaskEstimator.Options { FineTuned = lora, Sparsity = 1, Epochs = 0 }).Fit(data);
+        using GraftTransformer whole = _ml.SkillLoc()
+            .GraftMask(
+                new GraftMaskEstimator.Options
+                {
+                    FineTuned = lora,
+                    Sparsity = 1,
+                    Epochs = 0,
+                }
+            )
+            .Fit(data);
         EncodedText row = lora.Classifier.Encode("the film was it");
         Assert.Equal(lora.Classifier.Score([row])[0], whole.Classifier.Score([row])[0], (expected, own) => Math.Abs(expected - own) < 1e-5);
         Assert.All(
-            _ml.SkillLoc().GraftMask(new GraftMaskEstimator.Options { FineTuned = lora, Sparsity = 1e-3, Epochs = 0 }).Fit(data).Graft.Parts,
-            part => Assert.Matches("query|value", part.Name));
+            _ml.SkillLoc()
+                .GraftMask(
+                    new GraftMaskEstimator.Options
+                    {
+                        FineTuned = lora,
+                        Sparsity = 1e-3,
+                        Epochs = 0,
+                    }
+                )
+                .Fit(data)
+                .Graft.Parts,
+            part => Assert.Matches("query|value", part.Name)
+        );
 
         using TextScoringTransformer prefix = Fit(data, "prefix", epochs: 1);
-        NotSupportedException error = Assert.Throws<NotSupportedException>(() => _ml.SkillLoc().GraftMask(new GraftMaskEstimator.Options { FineTuned = prefix }).Fit(data));
+        NotSupportedException error = Assert.Throws<NotSupportedException>(() =>
+            _ml.SkillLoc().GraftMask(new GraftMaskEstimator.Options { FineTuned = prefix }).Fit(data)
+        );
         Assert.Contains("PrefixOptions", error.Message);
     }
 
@@ -171,23 +212,33 @@ public sealed class TuningTests
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }
 
-    private static ClassifierSettings Settings() => new()
-    {
-        Template = Toy.Task.Template.ToString(),
-        Labels = Toy.Task.Verbalizer.Labels,
-        Words = Toy.Task.Verbalizer.Words,
-    };
+    private static ClassifierSettings Settings() =>
+        new()
+        {
+            Template = Toy.Task.Template.ToString(),
+            Labels = Toy.Task.Verbalizer.Labels,
+            Words = Toy.Task.Verbalizer.Words,
+        };
 
     private TextScoringTransformer Fit(
-        IDataView data, string method, int epochs = 20, double dropout = 0, Action<PromptFineTuneTrainer.Options>? change = null) =>
-        _ml.SkillLoc().PromptFineTune(Toy.Options(options =>
-        {
-            options.Tuning = Options[method];
-            options.LearningRate = 2e-2;
-            options.Epochs = epochs;
-            options.Dropout = dropout;
-            change?.Invoke(options);
-        })).Fit(data);
+        IDataView data,
+        string method,
+        int epochs = 20,
+        double dropout = 0,
+        Action<PromptFineTuneTrainer.Options>? change = null
+    ) =>
+        _ml.SkillLoc()
+            .PromptFineTune(
+                Toy.Options(options =>
+                {
+                    options.Tuning = Options[method];
+                    options.LearningRate = 2e-2;
+                    options.Epochs = epochs;
+                    options.Dropout = dropout;
+                    change?.Invoke(options);
+                })
+            )
+            .Fit(data);
 
     private sealed class Killer(int after) : IProgress<TrainingProgress>
     {

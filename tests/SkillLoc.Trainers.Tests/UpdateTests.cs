@@ -23,27 +23,33 @@ public sealed class UpdateTests
     {
         double rate = kind == OptimizerKind.Sgd ? 0.1 : 2e-3;
         const double decay = 0.05;
-        using TextScoringTransformer model = Trainings.Fit(Rows, options =>
-        {
-            options.Optimizer = kind;
-            options.LearningRate = rate;
-            options.WeightDecay = decay;
-            options.MaxGradientNorm = clip;
-            options.WarmupSteps = warmup;
-            options.FixHead = false;
-            options.MaxSteps = Steps;
-            options.BatchSize = 2;
+        using TextScoringTransformer model = Trainings.Fit(
+            Rows,
+            options =>
+            {
+                options.Optimizer = kind;
+                options.LearningRate = rate;
+                options.WeightDecay = decay;
+                options.MaxGradientNorm = clip;
+                options.WarmupSteps = warmup;
+                options.FixHead = false;
+                options.MaxSteps = Steps;
+                options.BatchSize = 2;
 
-            // All rows make one update, so that their order does not matter.
-            options.GradientAccumulationSteps = 3;
-        });
+                // All rows make one update, so that their order does not matter.
+                options.GradientAccumulationSteps = 3;
+            }
+        );
         using var plain = TextClassifier.Create(Toy.Checkpoint, model.Classifier.Settings);
         Dictionary<string, float[]> start = Trainings.Start();
         string[] trained = [.. start.Keys.Where(name => !name.Contains("embeddings", StringComparison.Ordinal))];
         Dictionary<string, double[]> theta = trained.ToDictionary(name => name, name => Array.ConvertAll(start[name], x => (double)x));
         Dictionary<string, double[]> first = trained.ToDictionary(name => name, name => new double[start[name].Length]);
         Dictionary<string, double[]> second = trained.ToDictionary(name => name, name => new double[start[name].Length]);
-        Dictionary<string, double[]> smallest = trained.ToDictionary(name => name, name => Enumerable.Repeat(double.MaxValue, start[name].Length).ToArray());
+        Dictionary<string, double[]> smallest = trained.ToDictionary(
+            name => name,
+            name => Enumerable.Repeat(double.MaxValue, start[name].Length).ToArray()
+        );
         int clipped = 0;
         for (int step = 0; step < Steps; step++)
         {
@@ -57,7 +63,8 @@ public sealed class UpdateTests
             double norm = Math.Sqrt(trained.Sum(name => gradients[name].Sum(g => (double)g * g)));
             double scale = clip > 0 && norm > clip ? clip / norm : 1;
             clipped += scale < 1 ? 1 : 0;
-            double now = kind == OptimizerKind.Sgd ? rate
+            double now =
+                kind == OptimizerKind.Sgd ? rate
                 : step < warmup ? rate * step / warmup
                 : rate * (Steps - step) / (Steps - warmup);
             foreach (string name in trained)
@@ -76,7 +83,8 @@ public sealed class UpdateTests
                     theta[name][i] *= 1 - (decays ? now * decay : 0);
                     first[name][i] = (0.9 * first[name][i]) + (0.1 * g);
                     second[name][i] = (0.999 * second[name][i]) + (0.001 * g * g);
-                    double mean = first[name][i] / (1 - Math.Pow(0.9, step + 1)), square = second[name][i] / (1 - Math.Pow(0.999, step + 1));
+                    double mean = first[name][i] / (1 - Math.Pow(0.9, step + 1)),
+                        square = second[name][i] / (1 - Math.Pow(0.999, step + 1));
                     theta[name][i] -= now * mean / (Math.Sqrt(square) + 1e-8);
                 }
             }
@@ -94,7 +102,10 @@ public sealed class UpdateTests
                 {
                     compared++;
                     double tolerance = 2e-6 + (kind == OptimizerKind.Sgd ? 0 : 2e-2 * rate);
-                    Assert.True(Math.Abs(theta[name][i] - actual[name][i]) < tolerance, $"{name}[{i}]: {theta[name][i]} and {actual[name][i]}");
+                    Assert.True(
+                        Math.Abs(theta[name][i] - actual[name][i]) < tolerance,
+                        $"{name}[{i}]: {theta[name][i]} and {actual[name][i]}"
+                    );
                 }
             }
         }
@@ -105,15 +116,19 @@ public sealed class UpdateTests
     [Fact]
     public void AdafactorsUpdatesAreThoseOfTransformers()
     {
-        const double rate = 2e-3, decay = 0.05;
-        using TextScoringTransformer model = Trainings.Fit(Rows, options =>
-        {
-            options.Optimizer = OptimizerKind.Adafactor;
-            options.LearningRate = rate;
-            options.WeightDecay = decay;
-            options.MaxGradientNorm = 0;
-            options.MaxSteps = Steps;
-        });
+        const double rate = 2e-3,
+            decay = 0.05;
+        using TextScoringTransformer model = Trainings.Fit(
+            Rows,
+            options =>
+            {
+                options.Optimizer = OptimizerKind.Adafactor;
+                options.LearningRate = rate;
+                options.WeightDecay = decay;
+                options.MaxGradientNorm = 0;
+                options.MaxSteps = Steps;
+            }
+        );
         using var plain = TextClassifier.Create(Toy.Checkpoint, model.Classifier.Settings);
         Dictionary<string, float[]> weights = Trainings.Start();
         string[] trained = [.. weights.Keys.Where(name => name.Contains("encoder.layer", StringComparison.Ordinal))];
@@ -121,7 +136,8 @@ public sealed class UpdateTests
         var rows = new Dictionary<string, double[]>(StringComparer.Ordinal);
         var columns = new Dictionary<string, double[]>(StringComparer.Ordinal);
         Dictionary<string, double> smallest = trained.ToDictionary(name => name, _ => double.MaxValue);
-        int clipped = 0, free = 0;
+        int clipped = 0,
+            free = 0;
         for (int step = 1; step <= Steps; step++)
         {
             foreach (string name in trained)
@@ -134,9 +150,11 @@ public sealed class UpdateTests
             double beta = 1 - Math.Pow(step, -0.8);
             foreach (string name in trained)
             {
-                double[] gradient = Array.ConvertAll(gradients[name], g => (double)g), square = Array.ConvertAll(gradient, g => (g * g) + 1e-30);
+                double[] gradient = Array.ConvertAll(gradients[name], g => (double)g),
+                    square = Array.ConvertAll(gradient, g => (g * g) + 1e-30);
                 long[] shape = plain.Backbone.Parameters[name].shape;
-                int width = (int)shape[^1], height = gradient.Length / width;
+                int width = (int)shape[^1],
+                    height = gradient.Length / width;
                 smallest[name] = Math.Min(smallest[name], gradient.Max(Math.Abs));
                 double[] update;
                 if (shape.Length == 1)
@@ -147,14 +165,23 @@ public sealed class UpdateTests
                 else
                 {
                     double[] byRow = rows[name] = Mean(
-                        rows, name, [.. Enumerable.Range(0, height).Select(row => square.Skip(row * width).Take(width).Average())], beta);
+                        rows,
+                        name,
+                        [.. Enumerable.Range(0, height).Select(row => square.Skip(row * width).Take(width).Average())],
+                        beta
+                    );
                     double[] byColumn = columns[name] = Mean(
-                        columns, name, [.. Enumerable.Range(0, width).Select(column => square.Where((_, i) => i % width == column).Average())], beta);
+                        columns,
+                        name,
+                        [.. Enumerable.Range(0, width).Select(column => square.Where((_, i) => i % width == column).Average())],
+                        beta
+                    );
                     double whole = byRow.Average();
                     update = [.. gradient.Select((g, i) => g / Math.Sqrt(byRow[i / width] * byColumn[i % width] / whole))];
                 }
 
-                double size = Math.Sqrt(update.Average(u => u * u)), pace = rate / Math.Max(1, size);
+                double size = Math.Sqrt(update.Average(u => u * u)),
+                    pace = rate / Math.Max(1, size);
                 clipped += size > 1.02 ? 1 : 0;
                 free += size < 0.98 ? 1 : 0;
                 bool decays = !name.Contains("bias", StringComparison.Ordinal) && !name.Contains("orm.weight", StringComparison.Ordinal);
@@ -184,23 +211,30 @@ public sealed class UpdateTests
     public void UpdatesAreTorchSharps(OptimizerKind kind)
     {
         double rate = kind == OptimizerKind.Sgd ? 0.1 : 2e-3;
-        using TextScoringTransformer model = Trainings.Fit(Rows, options =>
-        {
-            options.Optimizer = kind;
-            options.LearningRate = rate;
-            options.WeightDecay = 0.05;
-            options.BiasOnly = true;
-            options.MaxSteps = Steps;
-        });
+        using TextScoringTransformer model = Trainings.Fit(
+            Rows,
+            options =>
+            {
+                options.Optimizer = kind;
+                options.LearningRate = rate;
+                options.WeightDecay = 0.05;
+                options.BiasOnly = true;
+                options.MaxSteps = Steps;
+            }
+        );
         using var plain = TextClassifier.Create(Toy.Checkpoint, model.Classifier.Settings);
         (string Name, Parameter Value)[] biases =
         [
-            .. plain.Backbone.Parameters.Where(pair => pair.Key.Contains("encoder.layer", StringComparison.Ordinal)
-                && pair.Key.EndsWith("bias", StringComparison.Ordinal)).Select(pair => (pair.Key, pair.Value)),
+            .. plain
+                .Backbone.Parameters.Where(pair =>
+                    pair.Key.Contains("encoder.layer", StringComparison.Ordinal) && pair.Key.EndsWith("bias", StringComparison.Ordinal)
+                )
+                .Select(pair => (pair.Key, pair.Value)),
         ];
-        using optim.Optimizer optimizer = kind == OptimizerKind.Sgd
-            ? optim.SGD(biases.Select(pair => pair.Value), rate)
-            : optim.AdamW(biases.Select(pair => pair.Value), rate);
+        using optim.Optimizer optimizer =
+            kind == OptimizerKind.Sgd
+                ? optim.SGD(biases.Select(pair => pair.Value), rate)
+                : optim.AdamW(biases.Select(pair => pair.Value), rate);
         for (int step = 0; step < Steps; step++)
         {
             Trainings.Gradients(plain, Rows);
@@ -213,7 +247,8 @@ public sealed class UpdateTests
             optimizer.step();
         }
 
-        Dictionary<string, float[]> expected = Trainings.Weights(plain), actual = Trainings.Weights(model.Classifier);
+        Dictionary<string, float[]> expected = Trainings.Weights(plain),
+            actual = Trainings.Weights(model.Classifier);
         foreach ((string name, _) in biases)
         {
             // The keys' biases have no gradient but rounding, which AdamW blows up to whole steps.
@@ -229,21 +264,27 @@ public sealed class UpdateTests
     [InlineData(true)]
     public void TheNormCountsWhatIsSaid(bool all)
     {
-        const double rate = 0.5, clip = 1e-3;
-        using TextScoringTransformer model = Trainings.Fit(Rows, options =>
-        {
-            options.Optimizer = OptimizerKind.Sgd;
-            options.LearningRate = rate;
-            options.WeightDecay = 0;
-            options.MaxGradientNorm = clip;
-            options.ClipOverAllParameters = all;
-            options.MaxSteps = 1;
-        });
+        const double rate = 0.5,
+            clip = 1e-3;
+        using TextScoringTransformer model = Trainings.Fit(
+            Rows,
+            options =>
+            {
+                options.Optimizer = OptimizerKind.Sgd;
+                options.LearningRate = rate;
+                options.WeightDecay = 0;
+                options.MaxGradientNorm = clip;
+                options.ClipOverAllParameters = all;
+                options.MaxSteps = 1;
+            }
+        );
         using var plain = TextClassifier.Create(Toy.Checkpoint, model.Classifier.Settings);
         Dictionary<string, float[]> gradients = Trainings.Gradients(plain, Rows).Gradients;
-        double trained = Norm(name => name.Contains("encoder.layer", StringComparison.Ordinal)), whole = Norm(_ => true);
+        double trained = Norm(name => name.Contains("encoder.layer", StringComparison.Ordinal)),
+            whole = Norm(_ => true);
         Assert.True(whole > 1.1 * trained, "The test needs fixed parameters with gradients.");
-        Dictionary<string, float[]> start = Trainings.Start(), end = Trainings.Weights(model.Classifier);
+        Dictionary<string, float[]> start = Trainings.Start(),
+            end = Trainings.Weights(model.Classifier);
         double length = Math.Sqrt(start.Sum(pair => pair.Value.Zip(end[pair.Key], (a, b) => Math.Pow(a - (double)b, 2)).Sum()));
         double expected = rate * clip * (all ? trained / whole : 1);
         Assert.Equal(expected, length, 0.01 * expected);
@@ -255,17 +296,27 @@ public sealed class UpdateTests
     [Fact]
     public void TheAnchorIsInLossAndGradient()
     {
-        const double rate = 0.05, strength = 0.01;
+        const double rate = 0.05,
+            strength = 0.01;
         double reported = 0;
-        using TextScoringTransformer once = Trainings.Fit(Rows, Change(1)), twice = Trainings.Fit(Rows, Change(2));
-        Dictionary<string, float[]> start = Trainings.Start(), one = Trainings.Weights(once.Classifier), two = Trainings.Weights(twice.Classifier);
+        using TextScoringTransformer once = Trainings.Fit(Rows, Change(1)),
+            twice = Trainings.Fit(Rows, Change(2));
+        Dictionary<string, float[]> start = Trainings.Start(),
+            one = Trainings.Weights(once.Classifier),
+            two = Trainings.Weights(twice.Classifier);
         using var plain = TextClassifier.Create(Toy.Checkpoint, once.Classifier.Settings);
         Trainings.Set(plain, one);
         using var origin = LanguageModel.Load(Toy.Checkpoint);
-        (double loss, Dictionary<string, float[]> gradients) = Trainings.Gradients(plain, Rows, classifier => strength * classifier.Backbone.Parameters
-            .Where(pair => !pair.Key.StartsWith("lm_head", StringComparison.Ordinal))
-            .Select(pair => (pair.Value - origin.Parameters[pair.Key]).abs().sum())
-            .Aggregate((left, right) => left + right));
+        (double loss, Dictionary<string, float[]> gradients) = Trainings.Gradients(
+            plain,
+            Rows,
+            classifier =>
+                strength
+                * classifier
+                    .Backbone.Parameters.Where(pair => !pair.Key.StartsWith("lm_head", StringComparison.Ordinal))
+                    .Select(pair => (pair.Value - origin.Parameters[pair.Key]).abs().sum())
+                    .Aggregate((left, right) => left + right)
+        );
         Assert.Equal(loss, reported, 1e-4);
         foreach (string name in start.Keys.Where(name => !name.Contains("embeddings", StringComparison.Ordinal)))
         {
@@ -275,16 +326,17 @@ public sealed class UpdateTests
             }
         }
 
-        Action<PromptFineTuneTrainer.Options> Change(int steps) => options =>
-        {
-            options.Optimizer = OptimizerKind.Sgd;
-            options.LearningRate = rate;
-            options.WeightDecay = 0;
-            options.MaxGradientNorm = 0;
-            options.FixHead = false;
-            options.L1 = strength;
-            options.MaxSteps = steps;
-            options.Progress = new Trainings.Immediate(report => reported = report.Loss);
-        };
+        Action<PromptFineTuneTrainer.Options> Change(int steps) =>
+            options =>
+            {
+                options.Optimizer = OptimizerKind.Sgd;
+                options.LearningRate = rate;
+                options.WeightDecay = 0;
+                options.MaxGradientNorm = 0;
+                options.FixHead = false;
+                options.L1 = strength;
+                options.MaxSteps = steps;
+                options.Progress = new Trainings.Immediate(report => reported = report.Loss);
+            };
     }
 }

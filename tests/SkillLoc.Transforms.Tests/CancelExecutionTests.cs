@@ -60,9 +60,12 @@ public sealed class CancelExecutionTests : IDisposable
     [Fact]
     public void SingleRowsAndOtherContextsGoOn()
     {
-        using TextScoringTransformer scorer = _ml.SkillLoc().Connectivity.LoadTextScorer(_folder), plain = Toy.Scorer();
+        using TextScoringTransformer scorer = _ml.SkillLoc().Connectivity.LoadTextScorer(_folder),
+            plain = Toy.Scorer();
         using PredictionEngine<Toy.Row, Toy.Scored> engine = _data.Model.CreatePredictionEngine<Toy.Row, Toy.Scored>(
-            scorer, new PredictionEngineOptions { OwnsTransformer = false });
+            scorer,
+            new PredictionEngineOptions { OwnsTransformer = false }
+        );
         new MLContext().CancelExecution();
         Assert.Equal(100, scorer.Transform(Rows()).GetColumn<float[]>("Score").Count());
         _ml.CancelExecution();
@@ -75,8 +78,10 @@ public sealed class CancelExecutionTests : IDisposable
     {
         using var own = new CancellationTokenSource();
         var host = new ComponentHost(_ml, "test");
-        using CancellationWatch first = host.Watch(own.Token), second = host.Watch();
-        CancellationToken firstToken = first.Token, secondToken = second.Token;
+        using CancellationWatch first = host.Watch(own.Token),
+            second = host.Watch();
+        CancellationToken firstToken = first.Token,
+            secondToken = second.Token;
         Assert.False(first.IsRequested || second.IsRequested || firstToken.IsCancellationRequested || secondToken.IsCancellationRequested);
         own.Cancel();
         Assert.True(first.IsRequested && firstToken.IsCancellationRequested);
@@ -126,7 +131,8 @@ public sealed class CancelExecutionTests : IDisposable
         }
 
         TextScoringTransformer scorer = owned.Add(catalog.Connectivity.LoadTextScorer(_folder));
-        int layers = scorer.Classifier.Backbone.Config.Layers, width = scorer.Classifier.Backbone.Config.FeedForwardSize;
+        int layers = scorer.Classifier.Backbone.Config.Layers,
+            width = scorer.Classifier.Backbone.Config.FeedForwardSize;
         var all = new NeuronSet([.. Enumerable.Repeat(true, layers * width)], layers, width);
         switch (what)
         {
@@ -141,7 +147,9 @@ public sealed class CancelExecutionTests : IDisposable
                     Settings = Toy.Settings.ToJson(),
                     Parts = [new("roberta.encoder.layer.1.output.dense.bias", [0], [3])],
                 };
-                return _data.Transforms.CustomMapping<Toy.Row, Skill>((_, row) => row.Name = "tone", null).Fit(Rows())
+                return _data
+                    .Transforms.CustomMapping<Toy.Row, Skill>((_, row) => row.Name = "tone", null)
+                    .Fit(Rows())
                     .Append(owned.Add(catalog.Grafts.CreateModelSet(_folder, new Dictionary<string, Graft> { ["tone"] = graft })));
             default:
                 return scorer;

@@ -41,8 +41,8 @@ public sealed class DataTests : IDisposable
     [Fact]
     public void MulticlassRowsBecomeBinaryOnesAndAreSplitByOneRule()
     {
-        IDataView view = _ml.SkillLoc().Data.LoadTaskFile(
-            Write("t", "a\nb\nc\nd\ne\n"), new() { Layout = TaskFileLayout.Lines }, Write("l", "0\n2\n2\n1\n0\n"));
+        IDataView view = _ml.SkillLoc()
+            .Data.LoadTaskFile(Write("t", "a\nb\nc\nd\ne\n"), new() { Layout = TaskFileLayout.Lines }, Write("l", "0\n2\n2\n1\n0\n"));
         IDataView binary = _ml.SkillLoc().Data.Binarize(view, ["0", "1", "2"]);
         Assert.Equal(["a", "b", "c", "e"], binary.GetColumn<string>("Text"));
         Assert.Equal(["0", "1", "1", "0"], binary.GetColumn<string>("Label"));
@@ -53,8 +53,9 @@ public sealed class DataTests : IDisposable
         Assert.Equal(["a", "b", "c", "d", "e"], train.GetColumn<string>("Text").Concat(dev.GetColumn<string>("Text")).Order());
         Assert.Single(dev.GetColumn<string>("Text"));
         Assert.Equal(binary.GetColumn<string>("Text"), test.GetColumn<string>("Text"));
-        Assert.Throws<ArgumentOutOfRangeException>(
-            () => _ml.SkillLoc().Data.Split([_ml.Transforms.Conversion.MapValueToKey("Label").Fit(view).Transform(view)]));
+        Assert.Throws<ArgumentOutOfRangeException>(() =>
+            _ml.SkillLoc().Data.Split([_ml.Transforms.Conversion.MapValueToKey("Label").Fit(view).Transform(view)])
+        );
     }
 
     [Fact]
@@ -74,7 +75,10 @@ public sealed class DataTests : IDisposable
         Says(() => _ml.SkillLoc().Data.LoadRows([null!]), "Row 0 is null");
         Says(() => _ml.SkillLoc().Data.LoadRows([new(null!, null, "x")]), "Row 0 has no text");
         Says(() => _ml.SkillLoc().Data.LoadRows([new("a", null, "x"), new("b", null, null!)]), "Row 1 has no label");
-        Says(() => _ml.SkillLoc().Data.LoadRows([new("a", null, "1"), new("b", null, "good", 7)], isRegression: true), "Row 1 (line 7) has the label 'good'");
+        Says(
+            () => _ml.SkillLoc().Data.LoadRows([new("a", null, "1"), new("b", null, "good", 7)], isRegression: true),
+            "Row 1 (line 7) has the label 'good'"
+        );
         Says(() => _ml.SkillLoc().Data.LoadRows([new("a", null, "NaN")], isRegression: true), "'NaN'");
         Says(() => _ml.SkillLoc().Data.LoadRows([new("a", "b", "1"), new("c", null, "2")]), "Row 1");
 
@@ -95,8 +99,11 @@ public sealed class DataTests : IDisposable
     public void FilesOfOtherFormatsAreLoaded()
     {
         string path = Write("rows.jsonl", "{\"q\": \"why\", \"a\": \"because\", \"good\": true}\n");
-        IDataView view = _ml.SkillLoc().Data.LoadTaskFile(
-            path, TaskFileFormat.FromJson("""{"layout": "json_lines", "text": "q", "text_pair": "a", "label": "good"}"""));
+        IDataView view = _ml.SkillLoc()
+            .Data.LoadTaskFile(
+                path,
+                TaskFileFormat.FromJson("""{"layout": "json_lines", "text": "q", "text_pair": "a", "label": "good"}""")
+            );
         Assert.Equal(["because"], view.GetColumn<string>("TextPair"));
         Assert.Equal(["true"], view.GetColumn<string>("Label"));
 
@@ -119,7 +126,18 @@ public sealed class DataTests : IDisposable
     public void KShotOfARegressionNeedsABorder()
     {
         float[] scores = [0, 2.4f, 2.5f, 5, 1, 3, 2.499f, 4];
-        Similarity[] rows = [.. scores.Select((score, i) => new Similarity { Text = $"{i}", TextPair = $"p{i}", Label = score })];
+        Similarity[] rows =
+        [
+            .. scores.Select(
+                (score, i) =>
+                    new Similarity
+                    {
+                        Text = $"{i}",
+                        TextPair = $"p{i}",
+                        Label = score,
+                    }
+            ),
+        ];
         IDataView data = _ml.Data.LoadFromEnumerable(rows.Append(new() { Text = "unknown", Label = float.NaN }));
         (IDataView train, IDataView dev) = _ml.SkillLoc().Data.SampleKShot(data, 2, 13, scoreBorder: 2.5f);
         Assert.Equal([2.4f, 1, 5, 3], train.GetColumn<float>("Label"));
@@ -127,7 +145,10 @@ public sealed class DataTests : IDisposable
         Assert.Equal(["6", "0", "7", "2"], dev.GetColumn<string>("Text"));
 
         Assert.Contains("border", Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().Data.SampleKShot(data, 2, 13)).Message);
-        Assert.Contains("8 rows", Assert.Throws<InvalidDataException>(() => _ml.SkillLoc().Data.SampleKShot(data, 8, 13, scoreBorder: 5.5f)).Message);
+        Assert.Contains(
+            "8 rows",
+            Assert.Throws<InvalidDataException>(() => _ml.SkillLoc().Data.SampleKShot(data, 8, 13, scoreBorder: 5.5f)).Message
+        );
     }
 
     [Fact]
@@ -136,7 +157,10 @@ public sealed class DataTests : IDisposable
         Write("train.tsv", "sentence\tlabel\na\t1\nb\t0\n");
         IDataView view = _ml.SkillLoc().Data.LoadTask(_folder, "sst-2");
         IDataView keyed = _ml.Transforms.Conversion.MapValueToKey("Label").Fit(view).Transform(view);
-        Assert.Contains("MapValueToKey", Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().Data.SampleKShot(keyed, 1, 1)).Message);
+        Assert.Contains(
+            "MapValueToKey",
+            Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().Data.SampleKShot(keyed, 1, 1)).Message
+        );
         Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().Data.SampleKShot(view, 1, 1, scoreBorder: 1));
         Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().Data.SampleKShot(view, 0, 1));
         IDataView bare = _ml.Data.LoadFromEnumerable(new[] { new Toy.Row() });

@@ -18,7 +18,16 @@ public sealed class EngineSharingTests : IDisposable
 
     private static readonly string Base = Oracles.PathOf("tiny-roberta");
     private static readonly Row[] Rows =
-        [.. Enumerable.Range(0, 20).Select(i => new Row { Text = Toy.Texts[i], Skill = i % 3 == 0 ? "one" : "two", Label = i % 2 == 0 ? "neg" : "pos" })];
+    [
+        .. Enumerable
+            .Range(0, 20)
+            .Select(i => new Row
+            {
+                Text = Toy.Texts[i],
+                Skill = i % 3 == 0 ? "one" : "two",
+                Label = i % 2 == 0 ? "neg" : "pos",
+            }),
+    ];
 
     private readonly MLContext _ml = new(seed: 1);
     private readonly string _folder = Directory.CreateTempSubdirectory("skillloc-").FullName;
@@ -52,50 +61,55 @@ public sealed class EngineSharingTests : IDisposable
     [InlineData(Kind.ZipOfSet, 60)]
     public void APoolDisposesItsSurplusAndTheOthersGoOn(Kind kind, int predictions)
     {
-        const int Threads = 8, Kept = 4;
+        const int Threads = 8,
+            Kept = 4;
         ITransformer model = Model(kind);
         float[][] expected = Expected(model);
         var pool = new ConcurrentBag<PredictionEngine<Row, Output>>();
-        int kept = 0, disposed = 0;
+        int kept = 0,
+            disposed = 0;
         using var start = new Barrier(Threads);
-        OnThreads(Threads, worker =>
-        {
-            var random = new Random(worker);
-            for (int done = 0; done < predictions;)
+        OnThreads(
+            Threads,
+            worker =>
             {
-                if (!pool.TryTake(out PredictionEngine<Row, Output>? engine))
+                var random = new Random(worker);
+                for (int done = 0; done < predictions; )
                 {
-                    engine = Engine(model);
-                }
-                else
-                {
-                    Interlocked.Decrement(ref kept);
-                }
+                    if (!pool.TryTake(out PredictionEngine<Row, Output>? engine))
+                    {
+                        engine = Engine(model);
+                    }
+                    else
+                    {
+                        Interlocked.Decrement(ref kept);
+                    }
 
-                // All threads have an engine once, so that half of them are surplus.
-                if (done == 0)
-                {
-                    start.SignalAndWait();
-                }
+                    // All threads have an engine once, so that half of them are surplus.
+                    if (done == 0)
+                    {
+                        start.SignalAndWait();
+                    }
 
-                for (int burst = random.Next(1, 8); burst > 0 && done < predictions; burst--, done++)
-                {
-                    int row = random.Next(Rows.Length);
-                    Same(expected[row], engine.Predict(Rows[row]));
-                }
+                    for (int burst = random.Next(1, 8); burst > 0 && done < predictions; burst--, done++)
+                    {
+                        int row = random.Next(Rows.Length);
+                        Same(expected[row], engine.Predict(Rows[row]));
+                    }
 
-                if (Interlocked.Increment(ref kept) <= Kept)
-                {
-                    pool.Add(engine);
-                }
-                else
-                {
-                    Interlocked.Decrement(ref kept);
-                    engine.Dispose();
-                    Interlocked.Increment(ref disposed);
+                    if (Interlocked.Increment(ref kept) <= Kept)
+                    {
+                        pool.Add(engine);
+                    }
+                    else
+                    {
+                        Interlocked.Decrement(ref kept);
+                        engine.Dispose();
+                        Interlocked.Increment(ref disposed);
+                    }
                 }
             }
-        });
+        );
         Assert.True(disposed >= Threads - Kept, $"{disposed}");
 
         // The model is its owner's still, when the pool is gone.
@@ -129,41 +143,44 @@ public sealed class EngineSharingTests : IDisposable
             float[][] expected = Expected(model);
             int refused = 0;
             using var running = new CountdownEvent(4);
-            OnThreads(5, worker =>
-            {
-                if (worker == 4)
+            OnThreads(
+                5,
+                worker =>
                 {
-                    running.Wait();
-                    End(model);
-                    return;
-                }
-
-                using PredictionEngine<Row, Output> engine = Engine(model);
-                int done = 0;
-                try
-                {
-                    while (done < (isZip ? 20 : 100_000))
+                    if (worker == 4)
                     {
-                        int row = (worker + done) % Rows.Length;
-                        Same(expected[row], engine.Predict(Rows[row]));
-                        if (++done == 4)
+                        running.Wait();
+                        End(model);
+                        return;
+                    }
+
+                    using PredictionEngine<Row, Output> engine = Engine(model);
+                    int done = 0;
+                    try
+                    {
+                        while (done < (isZip ? 20 : 100_000))
+                        {
+                            int row = (worker + done) % Rows.Length;
+                            Same(expected[row], engine.Predict(Rows[row]));
+                            if (++done == 4)
+                            {
+                                running.Signal();
+                            }
+                        }
+                    }
+                    catch (ObjectDisposedException)
+                    {
+                        Interlocked.Increment(ref refused);
+                    }
+                    finally
+                    {
+                        if (done < 4)
                         {
                             running.Signal();
                         }
                     }
                 }
-                catch (ObjectDisposedException)
-                {
-                    Interlocked.Increment(ref refused);
-                }
-                finally
-                {
-                    if (done < 4)
-                    {
-                        running.Signal();
-                    }
-                }
-            });
+            );
 
             // What was loaded from a zip is ML.NET's own, whose Dispose leaves the model to the garbage collector.
             Assert.Equal(isZip ? 0 : 4, refused);
@@ -179,41 +196,44 @@ public sealed class EngineSharingTests : IDisposable
             TextScoringTransformer model = Toy.Scorer();
             float[][] expected = Expected(model);
             using var running = new CountdownEvent(4);
-            OnThreads(5, worker =>
-            {
-                if (worker == 4)
+            OnThreads(
+                5,
+                worker =>
                 {
-                    running.Wait();
-                    model.Dispose();
-                    return;
-                }
-
-                int row = 0;
-                try
-                {
-                    Assert.Throws<ObjectDisposedException>(() =>
+                    if (worker == 4)
                     {
-                        while (row < int.MaxValue)
+                        running.Wait();
+                        model.Dispose();
+                        return;
+                    }
+
+                    int row = 0;
+                    try
+                    {
+                        Assert.Throws<ObjectDisposedException>(() =>
                         {
-                            foreach (float[] scores in model.Transform(rows).GetColumn<float[]>("Score"))
+                            while (row < int.MaxValue)
                             {
-                                Same(expected[row % Rows.Length], new Output { Score = scores });
-                                if (++row == 40)
+                                foreach (float[] scores in model.Transform(rows).GetColumn<float[]>("Score"))
                                 {
-                                    running.Signal();
+                                    Same(expected[row % Rows.Length], new Output { Score = scores });
+                                    if (++row == 40)
+                                    {
+                                        running.Signal();
+                                    }
                                 }
                             }
-                        }
-                    });
-                }
-                finally
-                {
-                    if (row < 40)
+                        });
+                    }
+                    finally
                     {
-                        running.Signal();
+                        if (row < 40)
+                        {
+                            running.Signal();
+                        }
                     }
                 }
-            });
+            );
         }
     }
 
@@ -225,15 +245,18 @@ public sealed class EngineSharingTests : IDisposable
     {
         ITransformer model = Model(kind);
         float[][] expected = Expected(model);
-        OnThreads(8, worker =>
-        {
-            using PredictionEngine<Row, Output> engine = Engine(model);
-            for (int i = 0; i < 40; i++)
+        OnThreads(
+            8,
+            worker =>
             {
-                int row = (worker + i) % Rows.Length;
-                Same(expected[row], engine.Predict(Rows[row]));
+                using PredictionEngine<Row, Output> engine = Engine(model);
+                for (int i = 0; i < 40; i++)
+                {
+                    int row = (worker + i) % Rows.Length;
+                    Same(expected[row], engine.Predict(Rows[row]));
+                }
             }
-        });
+        );
         End(model);
     }
 
@@ -249,7 +272,8 @@ public sealed class EngineSharingTests : IDisposable
         ITransformer model = Model(kind);
         long loaded = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         Assert.True(loaded > before);
-        PredictionEngine<Row, Output> first = Engine(model), second = Engine(model);
+        PredictionEngine<Row, Output> first = Engine(model),
+            second = Engine(model);
         first.Predict(Rows[0]);
         using (model as IDisposable)
         {
@@ -281,21 +305,22 @@ public sealed class EngineSharingTests : IDisposable
         ITransformer model = Model(kind);
         using PredictionEngine<Row, Output> engine = Engine(model);
         engine.Predict(Rows[0]);
-        IDataView data = _ml.Data.LoadFromEnumerable(Rows), view = model.Transform(data);
+        IDataView data = _ml.Data.LoadFromEnumerable(Rows),
+            view = model.Transform(data);
         long loaded = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         End(model);
         End(model);
         Assert.True(DisposeScopeManager.Statistics.ThreadTotalLiveCount < loaded);
-        Action[] uses =
-        [
-            () => engine.Predict(Rows[1]), () => Engine(model), () => model.Transform(data), () => view.Preview(1),
-        ];
-        Assert.All(uses, use =>
-        {
-            string message = Assert.Throws<ObjectDisposedException>(use).Message;
-            Assert.Contains("fit or load it again, or dispose it after the last engine", message, StringComparison.Ordinal);
-            Assert.Contains(model.GetType().Name, message, StringComparison.Ordinal);
-        });
+        Action[] uses = [() => engine.Predict(Rows[1]), () => Engine(model), () => model.Transform(data), () => view.Preview(1)];
+        Assert.All(
+            uses,
+            use =>
+            {
+                string message = Assert.Throws<ObjectDisposedException>(use).Message;
+                Assert.Contains("fit or load it again, or dispose it after the last engine", message, StringComparison.Ordinal);
+                Assert.Contains(model.GetType().Name, message, StringComparison.Ordinal);
+            }
+        );
         if (kind is Kind.Scorer or Kind.Graft or Kind.Set)
         {
             string zip = Path.Join(_folder, "disposed.zip");
@@ -372,17 +397,22 @@ public sealed class EngineSharingTests : IDisposable
     private static void OnThreads(int count, Action<int> work)
     {
         var errors = new ConcurrentQueue<Exception>();
-        Thread[] threads = [.. Enumerable.Range(0, count).Select(i => new Thread(() =>
-        {
-            try
-            {
-                work(i);
-            }
-            catch (Exception error)
-            {
-                errors.Enqueue(error);
-            }
-        }))];
+        Thread[] threads =
+        [
+            .. Enumerable
+                .Range(0, count)
+                .Select(i => new Thread(() =>
+                {
+                    try
+                    {
+                        work(i);
+                    }
+                    catch (Exception error)
+                    {
+                        errors.Enqueue(error);
+                    }
+                })),
+        ];
         Array.ForEach(threads, thread => thread.Start());
         Array.ForEach(threads, thread => thread.Join());
         Assert.Empty(errors);
@@ -431,15 +461,18 @@ public sealed class EngineSharingTests : IDisposable
                 IDataView texts = _ml.Data.LoadFromEnumerable(Rows);
                 using (TextScoringTransformer probed = Toy.Scorer())
                 {
-                    return _ml.SkillLoc().ProbeSkillNeurons(probed, NeuronProbeKind.TextMean, fraction: 0.05)
+                    return _ml.SkillLoc()
+                        .ProbeSkillNeurons(probed, NeuronProbeKind.TextMean, fraction: 0.05)
                         .Fit(_ml.Transforms.Conversion.MapValueToKey("Label").Fit(texts).Transform(texts));
                 }
 
-            case Kind.Silenced or Kind.Noisy:
+            case Kind.Silenced
+            or Kind.Noisy:
                 using (TextScoringTransformer whole = Toy.Scorer())
                 {
                     var every = new NeuronSet([.. Enumerable.Range(0, 3 * 96).Select(i => i % 5 == 0)], 3, 96);
-                    return _ml.SkillLoc().Neurons.PerturbNeurons(whole, every, kind == Kind.Noisy ? PerturbationKind.Gaussian : PerturbationKind.Zero);
+                    return _ml.SkillLoc()
+                        .Neurons.PerturbNeurons(whole, every, kind == Kind.Noisy ? PerturbationKind.Gaussian : PerturbationKind.Zero);
                 }
 
             case Kind.Zip:
@@ -471,7 +504,12 @@ public sealed class EngineSharingTests : IDisposable
         };
 
         Graft Make(ClassifierSettings settings, GraftPart part) =>
-            new() { BaseFingerprint = fingerprint, Settings = settings.ToJson(), Parts = [part] };
+            new()
+            {
+                BaseFingerprint = fingerprint,
+                Settings = settings.ToJson(),
+                Parts = [part],
+            };
     }
 
     private sealed class Finalised

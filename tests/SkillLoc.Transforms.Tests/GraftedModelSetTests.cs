@@ -19,13 +19,21 @@ public sealed class GraftedModelSetTests : IDisposable
 
     public GraftedModelSetTests()
     {
-        using LanguageModel whole = LanguageModel.Load(Base), headless = LanguageModel.Load(Base, withHead: false);
+        using LanguageModel whole = LanguageModel.Load(Base),
+            headless = LanguageModel.Load(Base, withHead: false);
         string fingerprint = whole.Fingerprint();
         _grafts = new()
         {
             // Two that overlap, a pair task with three labels, and a classification head over a backbone without the language model's.
             ["tone"] = Make(fingerprint, Toy.Settings, [new(Bias, [0, 5, 47], [3, -4, 5])]),
-            ["fact"] = Make(fingerprint, Toy.Settings with { Template = "*cls**sent_0*_This_is*mask*.*sep+*" }, [new(Bias, [5, 6], [4, 4]), new(Weight, [9], [20])]),
+            ["fact"] = Make(
+                fingerprint,
+                Toy.Settings with
+                {
+                    Template = "*cls**sent_0*_This_is*mask*.*sep+*",
+                },
+                [new(Bias, [5, 6], [4, 4]), new(Weight, [9], [20])]
+            ),
             ["pair"] = Make(
                 fingerprint,
                 Toy.Settings with
@@ -35,10 +43,23 @@ public sealed class GraftedModelSetTests : IDisposable
                     Words = ["bad", "was", "good"],
                     HasTextPair = true,
                 },
-                [new(Weight, [1, 9, 300], [2, -9, 7])]),
+                [new(Weight, [1, 9, 300], [2, -9, 7])]
+            ),
             ["head"] = Make(
-                headless.Fingerprint(), Toy.Settings with { Head = HeadKind.FirstTokenLinear, Template = null, Words = null }, [new(Bias, [1], [9])],
-                new() { ["classifier.weight"] = ([2, 48], [.. Enumerable.Range(0, 96).Select(i => i % 7 / 10f)]), ["classifier.bias"] = ([2], [0.5f, 0]) }),
+                headless.Fingerprint(),
+                Toy.Settings with
+                {
+                    Head = HeadKind.FirstTokenLinear,
+                    Template = null,
+                    Words = null,
+                },
+                [new(Bias, [1], [9])],
+                new()
+                {
+                    ["classifier.weight"] = ([2, 48], [.. Enumerable.Range(0, 96).Select(i => i % 7 / 10f)]),
+                    ["classifier.bias"] = ([2], [0.5f, 0]),
+                }
+            ),
         };
     }
 
@@ -97,7 +118,11 @@ public sealed class GraftedModelSetTests : IDisposable
         using var set = GraftedModelSet.Create(Base, _grafts);
         IDataView rows = _ml.Data.LoadFromEnumerable([new Row { Text = "a", Skill = "tone" }, new Row { Text = "b", Skill = "tune" }]);
         string message = Assert.Throws<InvalidOperationException>(() => set.Transform(rows).GetColumn<float[]>("Score").Count()).Message;
-        Assert.Contains("Row 1 of column 'Skill' names the skill 'tune'; known are 'tone', 'fact', 'pair', 'head'", message, StringComparison.Ordinal);
+        Assert.Contains(
+            "Row 1 of column 'Skill' names the skill 'tune'; known are 'tone', 'fact', 'pair', 'head'",
+            message,
+            StringComparison.Ordinal
+        );
         Assert.Equal(2, set.Transform(rows).GetColumn<string>("Text").Count());
         using PredictionEngine<Row, Scored> engine = _ml.Model.CreatePredictionEngine<Row, Scored>(set);
         Assert.Throws<InvalidOperationException>(() => engine.Predict(new Row { Text = "a", Skill = "" }));
@@ -110,11 +135,16 @@ public sealed class GraftedModelSetTests : IDisposable
         IDataView texts = _ml.Data.LoadFromEnumerable(Rows(20));
         IDataView keys = _ml.Transforms.Conversion.MapValueToKey("Skill").Fit(texts).Transform(texts);
         Assert.Equal([.. set.Transform(texts).GetColumn<float[]>("Score")], set.Transform(keys).GetColumn<float[]>("Score").ToArray());
-        Assert.Throws<ArgumentOutOfRangeException>(() => set.Transform(_ml.Transforms.CopyColumns("Skill", "Id").Fit(texts).Transform(texts)));
+        Assert.Throws<ArgumentOutOfRangeException>(() =>
+            set.Transform(_ml.Transforms.CopyColumns("Skill", "Id").Fit(texts).Transform(texts))
+        );
         Assert.Contains(
             "'Skill'",
-            Assert.Throws<ArgumentOutOfRangeException>(() => set.Transform(_ml.Transforms.DropColumns("Skill").Fit(texts).Transform(texts))).Message,
-            StringComparison.Ordinal);
+            Assert
+                .Throws<ArgumentOutOfRangeException>(() => set.Transform(_ml.Transforms.DropColumns("Skill").Fit(texts).Transform(texts)))
+                .Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -123,22 +153,36 @@ public sealed class GraftedModelSetTests : IDisposable
         using var set = GraftedModelSet.Create(Base, _grafts);
         Row[] rows = Rows(40);
         float[][] expected = [.. set.Transform(_ml.Data.LoadFromEnumerable(rows)).GetColumn<float[]>("Score")];
-        Parallel.For(0, 4, worker =>
-        {
-            using PredictionEngine<Row, Scored> engine = new MLContext().Model.CreatePredictionEngine<Row, Scored>(set);
-            foreach (Row row in worker % 2 == 0 ? rows : rows.Reverse())
+        Parallel.For(
+            0,
+            4,
+            worker =>
             {
-                Assert.All(expected[row.Id].Zip(engine.Predict(row).Score), pair => Assert.Equal(pair.First, pair.Second, 1e-5f));
+                using PredictionEngine<Row, Scored> engine = new MLContext().Model.CreatePredictionEngine<Row, Scored>(set);
+                foreach (Row row in worker % 2 == 0 ? rows : rows.Reverse())
+                {
+                    Assert.All(expected[row.Id].Zip(engine.Predict(row).Score), pair => Assert.Equal(pair.First, pair.Second, 1e-5f));
+                }
             }
-        });
+        );
     }
 
     [Fact]
     public void ASavedSetLoadsWithItsGraftsInside()
     {
-        var columns = new ScoringColumns { Text = "Text", TextPair = "Other", Score = "P", PredictedLabel = "Guess" };
-        IDataView rows = _ml.Transforms.CopyColumns("Other", "TextPair").Append(_ml.Transforms.CopyColumns("Which", "Skill"))
-            .Append(_ml.Transforms.DropColumns("TextPair", "Skill")).Fit(_ml.Data.LoadFromEnumerable(Rows(30))).Transform(_ml.Data.LoadFromEnumerable(Rows(30)));
+        var columns = new ScoringColumns
+        {
+            Text = "Text",
+            TextPair = "Other",
+            Score = "P",
+            PredictedLabel = "Guess",
+        };
+        IDataView rows = _ml
+            .Transforms.CopyColumns("Other", "TextPair")
+            .Append(_ml.Transforms.CopyColumns("Which", "Skill"))
+            .Append(_ml.Transforms.DropColumns("TextPair", "Skill"))
+            .Fit(_ml.Data.LoadFromEnumerable(Rows(30)))
+            .Transform(_ml.Data.LoadFromEnumerable(Rows(30)));
         string zip = Path.Join(_folder, "set.zip");
         float[][] expected;
         string[] labels;
@@ -152,7 +196,10 @@ public sealed class GraftedModelSetTests : IDisposable
         Assert.InRange(new FileInfo(zip).Length, 1, 60_000);
         IDataView loaded = new MLContext().Model.Load(zip, out _).Transform(rows);
         Assert.Equal(labels, loaded.GetColumn<string>("Guess"));
-        Assert.All(expected.Zip(loaded.GetColumn<float[]>("P")), pair => Assert.All(pair.First.Zip(pair.Second), p => Assert.Equal(p.First, p.Second, 1e-5f)));
+        Assert.All(
+            expected.Zip(loaded.GetColumn<float[]>("P")),
+            pair => Assert.All(pair.First.Zip(pair.Second), p => Assert.Equal(p.First, p.Second, 1e-5f))
+        );
         Assert.DoesNotContain(loaded.Schema, column => !column.IsHidden && column.Name.StartsWith("SkillLoc.", StringComparison.Ordinal));
     }
 
@@ -160,14 +207,22 @@ public sealed class GraftedModelSetTests : IDisposable
     public void WhatDoesNotFitIsRefused()
     {
         Assert.Throws<ArgumentException>(() => GraftedModelSet.Create(Base, new Dictionary<string, Graft>()));
-        Assert.Contains("'pair'", Assert.Throws<ArgumentException>(() => GraftedModelSet.Create(Base, _grafts, new ScoringColumns())).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "'pair'",
+            Assert.Throws<ArgumentException>(() => GraftedModelSet.Create(Base, _grafts, new ScoringColumns())).Message,
+            StringComparison.Ordinal
+        );
         string other = new('d', 64);
         _grafts["other"] = Make(other, Toy.Settings, []);
         string message = Assert.Throws<InvalidDataException>(() => GraftedModelSet.Create(Base, _grafts)).Message;
         Assert.Contains("'other'", message, StringComparison.Ordinal);
         Assert.Contains(other, message, StringComparison.Ordinal);
         _grafts["other"] = new Graft { BaseFingerprint = other, Parts = [] };
-        Assert.Contains("'other'", Assert.Throws<InvalidDataException>(() => GraftedModelSet.Create(Base, _grafts)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "'other'",
+            Assert.Throws<InvalidDataException>(() => GraftedModelSet.Create(Base, _grafts)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -187,7 +242,12 @@ public sealed class GraftedModelSetTests : IDisposable
     }
 
     private static Graft Make(
-        string fingerprint, ClassifierSettings settings, GraftPart[] parts, Dictionary<string, (long[] Shape, float[] Values)>? head = null) => new()
+        string fingerprint,
+        ClassifierSettings settings,
+        GraftPart[] parts,
+        Dictionary<string, (long[] Shape, float[] Values)>? head = null
+    ) =>
+        new()
         {
             BaseFingerprint = fingerprint,
             Settings = settings.ToJson(),
@@ -198,10 +258,18 @@ public sealed class GraftedModelSetTests : IDisposable
     private Row[] Rows(int count)
     {
         string[] skills = [.. _grafts.Keys];
-        return [.. Enumerable.Range(0, count).Select(i => new Row
-        {
-            Id = i, Text = Toy.Texts[i], TextPair = Toy.Texts[(i + 1) % 100], Skill = skills[(i + (i / 4)) % 4],
-        })];
+        return
+        [
+            .. Enumerable
+                .Range(0, count)
+                .Select(i => new Row
+                {
+                    Id = i,
+                    Text = Toy.Texts[i],
+                    TextPair = Toy.Texts[(i + 1) % 100],
+                    Skill = skills[(i + (i / 4)) % 4],
+                }),
+        ];
     }
 
     private sealed class Row

@@ -36,7 +36,10 @@ public sealed class OneFileTests : IDisposable
     {
         ClassifierSettings settings = tuning switch
         {
-            "lora" => Toy.Settings with { Tuning = new LoraOptions { Rank = 3, Mlp = true } },
+            "lora" => Toy.Settings with
+            {
+                Tuning = new LoraOptions { Rank = 3, Mlp = true },
+            },
             "soft_prompt" => new ClassifierSettings
             {
                 Labels = ["neg", "pos"],
@@ -44,19 +47,28 @@ public sealed class OneFileTests : IDisposable
                 Tuning = new SoftPromptOptions { Size = 4 },
                 MaxLength = 32,
             },
-            "head" => new ClassifierSettings { Labels = ["neg", "pos"], Head = HeadKind.FirstTokenLinear, MaxLength = 64 },
+            "head" => new ClassifierSettings
+            {
+                Labels = ["neg", "pos"],
+                Head = HeadKind.FirstTokenLinear,
+                MaxLength = 64,
+            },
             _ => Toy.Settings,
         };
         IDataView rows = Toy.Rows(_ml, 20);
         float[][] expected;
-        using (var scorer = new TextScoringTransformer(TextClassifier.Create(Oracles.PathOf("tiny-roberta"), settings), new ScoringColumns()))
+        using (
+            var scorer = new TextScoringTransformer(TextClassifier.Create(Oracles.PathOf("tiny-roberta"), settings), new ScoringColumns())
+        )
         {
             // What no checkpoint of the repository holds.
             using (torch.no_grad())
             {
                 using DisposeScope scope = torch.NewDisposeScope();
                 using var generator = new torch.Generator(1);
-                foreach (torch.Tensor parameter in scorer.Classifier.TunedParameters.Values.Append(scorer.Classifier.Backbone.Parameters[Bias]))
+                foreach (
+                    torch.Tensor parameter in scorer.Classifier.TunedParameters.Values.Append(scorer.Classifier.Backbone.Parameters[Bias])
+                )
                 {
                     parameter.add_(torch.randn(parameter.shape, generator: generator) * 0.2);
                 }
@@ -64,7 +76,9 @@ public sealed class OneFileTests : IDisposable
 
             expected = Scores(scorer, rows);
             ITransformer chain = new TransformerChain<ITransformer>(
-                _ml.Transforms.Conversion.MapValue("Twice", [KeyValuePair.Create("a", 1f)], "Text").Fit(rows), new TransformerChain<ITransformer>(scorer));
+                _ml.Transforms.Conversion.MapValue("Twice", [KeyValuePair.Create("a", 1f)], "Text").Fit(rows),
+                new TransformerChain<ITransformer>(scorer)
+            );
             _ml.SkillLoc().SaveModel(chain, rows.Schema, _file);
             Assert.Null(scorer.CheckpointFolder);
         }
@@ -88,7 +102,10 @@ public sealed class OneFileTests : IDisposable
         using var whole = LanguageModel.Load(checkpoint);
         var graft = new Graft
         {
-            BaseFingerprint = whole.Fingerprint(), Settings = Toy.Settings.ToJson(), Sparsity = 1e-2, ConsideredCount = 56880,
+            BaseFingerprint = whole.Fingerprint(),
+            Settings = Toy.Settings.ToJson(),
+            Sparsity = 1e-2,
+            ConsideredCount = 56880,
             Parts = [new(Bias, [0, 5, 47], [3, -4, 5])],
         };
         IDataView rows = _ml.Data.LoadFromEnumerable(Toy.Texts.Take(20).Select(text => new SkillRow { Text = text, Skill = "tone" }));
@@ -108,7 +125,10 @@ public sealed class OneFileTests : IDisposable
 
         // One base, once, and nothing of it that a model does not read.
         string unpacked = Assert.Single(Directory.GetDirectories(_cache));
-        Assert.Equal(["config.json", "merges.txt", "model.safetensors", "vocab.json"], Directory.GetFiles(unpacked).Select(Path.GetFileName).Order());
+        Assert.Equal(
+            ["config.json", "merges.txt", "model.safetensors", "vocab.json"],
+            Directory.GetFiles(unpacked).Select(Path.GetFileName).Order()
+        );
     }
 
     [Fact]
@@ -153,16 +173,35 @@ public sealed class OneFileTests : IDisposable
             Assert.Contains(_file, Assert.Throws<InvalidDataException>(() => Load()).Message, StringComparison.Ordinal);
         }
 
-        Assert.Contains("'vocab.json'", Refused(whole, (archive, folder) => archive.GetEntry($"{folder}vocab.json")!.Delete()), StringComparison.Ordinal);
+        Assert.Contains(
+            "'vocab.json'",
+            Refused(whole, (archive, folder) => archive.GetEntry($"{folder}vocab.json")!.Delete()),
+            StringComparison.Ordinal
+        );
         string changed = Refused(whole, (archive, folder) => Change(archive, $"{folder}config.json", text => text.Replace("gelu", "relu")));
         Assert.Contains("'config.json'", changed, StringComparison.Ordinal);
         foreach (string name in new[] { "../evil.json", "/tmp/evil.json", "..", "a/b.json", "a\\\\b.json", "c:evil.json", "" })
         {
-            string message = Refused(whole, (archive, _) => Change(archive, "SkillLoc/checkpoints.json", text => text.Replace("vocab.json", name)));
+            string message = Refused(
+                whole,
+                (archive, _) => Change(archive, "SkillLoc/checkpoints.json", text => text.Replace("vocab.json", name))
+            );
             Assert.Contains("no plain file name", message, StringComparison.Ordinal);
         }
 
-        foreach (string list in new[] { "", "null", "[null]", "[[null]]", "[[]]", "[[{}]]", "{}", "[[{\"name\":null,\"length\":1,\"sha256\":\"a\"}]]" })
+        foreach (
+            string list in new[]
+            {
+                "",
+                "null",
+                "[null]",
+                "[[null]]",
+                "[[]]",
+                "[[{}]]",
+                "{}",
+                "[[{\"name\":null,\"length\":1,\"sha256\":\"a\"}]]",
+            }
+        )
         {
             Refused(whole, (archive, _) => Change(archive, "SkillLoc/checkpoints.json", _ => list));
         }
@@ -177,7 +216,8 @@ public sealed class OneFileTests : IDisposable
     {
         Save();
         Load();
-        string unpacked = Assert.Single(Directory.GetDirectories(_cache)), vocabulary = Path.Join(unpacked, "vocab.json");
+        string unpacked = Assert.Single(Directory.GetDirectories(_cache)),
+            vocabulary = Path.Join(unpacked, "vocab.json");
         string before = File.ReadAllText(vocabulary);
         File.WriteAllText(vocabulary, before.Replace("\"good\"", "\"goog\"", StringComparison.Ordinal));
         File.WriteAllText(Path.Join(unpacked, "added_tokens.json"), "{}");
@@ -216,7 +256,8 @@ public sealed class OneFileTests : IDisposable
     public void AServiceLearnsAtItsStartWhatIsMissing()
     {
         IDataView rows = Toy.Rows(_ml, 2);
-        string checkpoint = Path.Join(_folder, "service"), moved = Path.Join(_folder, "moved");
+        string checkpoint = Path.Join(_folder, "service"),
+            moved = Path.Join(_folder, "moved");
         float[][] expected;
         using (TextScoringTransformer scorer = Toy.Scorer())
         {
@@ -246,7 +287,11 @@ public sealed class OneFileTests : IDisposable
             other.SaveCheckpoint(checkpoint);
         }
 
-        Assert.Contains("fingerprint", Assert.Throws<InvalidDataException>(() => _ml.SkillLoc().CheckModel(loaded)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "fingerprint",
+            Assert.Throws<InvalidDataException>(() => _ml.SkillLoc().CheckModel(loaded)).Message,
+            StringComparison.Ordinal
+        );
         Directory.Delete(checkpoint, recursive: true);
 
         // What was checked is loaded, and needs the folder no more.

@@ -29,7 +29,8 @@ public sealed class PathPointTests : IDisposable
     [MemberData(nameof(Kinds))]
     public void APointIsACheckpointThatScoresAsTheWalkerThere(string kind)
     {
-        using TextScoringTransformer first = Scorer(kind, 1), second = Scorer(kind, 2);
+        using TextScoringTransformer first = Scorer(kind, 1),
+            second = Scorer(kind, 2);
         _ml.SkillLoc().Connectivity.SavePathPoint(first, second, 0.25, _target);
         using var path = new ParameterPath(first.Classifier, second.Classifier);
         using TextClassifier walker = path.CreateWalker();
@@ -38,7 +39,10 @@ public sealed class PathPointTests : IDisposable
         Assert.Equal(walker.Fingerprint(), read.Classifier.Fingerprint());
         Assert.Equal(walker.Settings.ToJson(), read.Classifier.Settings.ToJson());
         float[][] scores = [.. read.Transform(Toy.Rows(_ml, 5)).GetColumn<float[]>("Score")];
-        Assert.Equal(walker.Score([.. Toy.Texts.Take(5).Select(text => walker.Encode(text))]).SelectMany(row => row), scores.SelectMany(row => row));
+        Assert.Equal(
+            walker.Score([.. Toy.Texts.Take(5).Select(text => walker.Encode(text))]).SelectMany(row => row),
+            scores.SelectMany(row => row)
+        );
 
         // What Python's classes read.
         using var config = JsonDocument.Parse(File.ReadAllText(Path.Join(_target, "config.json")));
@@ -61,7 +65,9 @@ public sealed class PathPointTests : IDisposable
     [Fact]
     public void ACurveAMixtureAndAMeanAreWrittenToo()
     {
-        using TextScoringTransformer first = Scorer("head", 1), second = Scorer("head", 2), third = Scorer("head", 3);
+        using TextScoringTransformer first = Scorer("head", 1),
+            second = Scorer("head", 2),
+            third = Scorer("head", 3);
         using var curve = new ParameterPath(first.Classifier, second.Classifier, PathEnd.Second, bends: 1);
         using (torch.no_grad())
         {
@@ -96,8 +102,7 @@ public sealed class PathPointTests : IDisposable
             return value.data<float>()[7];
         }
 
-        double Mean(string name, double a, double b, double c) =>
-            (a * At(first, name)) + (b * At(second, name)) + (c * At(third, name));
+        double Mean(string name, double a, double b, double c) => (a * At(first, name)) + (b * At(second, name)) + (c * At(third, name));
 
         static double At(TextScoringTransformer model, string name) => model.Classifier.Parameters[name].data<float>()[7];
     }
@@ -105,8 +110,12 @@ public sealed class PathPointTests : IDisposable
     [Fact]
     public void FoldersOfTheEndsAreNeverTheTargetAndWhatFailsLeavesNothing()
     {
-        string one = Path.Join(_folder, "one"), other = Path.Join(_folder, "other");
-        using (TextScoringTransformer first = Scorer("head", 1), second = Scorer("head", 2))
+        string one = Path.Join(_folder, "one"),
+            other = Path.Join(_folder, "other");
+        using (
+            TextScoringTransformer first = Scorer("head", 1),
+                second = Scorer("head", 2)
+        )
         {
             first.SaveCheckpoint(one);
             second.SaveCheckpoint(other);
@@ -144,7 +153,9 @@ public sealed class PathPointTests : IDisposable
     [Fact]
     public void WhatWasTunedOnABaseAndLiesInFilesIsTakenToo()
     {
-        string one = Path.Join(_folder, "one.safetensors"), other = Path.Join(_folder, "other.safetensors"), root = Oracles.PathOf("tiny-roberta");
+        string one = Path.Join(_folder, "one.safetensors"),
+            other = Path.Join(_folder, "other.safetensors"),
+            root = Oracles.PathOf("tiny-roberta");
         ClassifierSettings settings = Toy.Settings with { Tuning = new LoraOptions { Rank = 2 } };
         double expected = 0;
         foreach ((string file, int seed) in new[] { (one, 1), (other, 2) })
@@ -165,9 +176,14 @@ public sealed class PathPointTests : IDisposable
     public void APerturbedModelIsNoEnd()
     {
         using TextScoringTransformer plain = Scorer("prompt", 1);
-        int layers = plain.Classifier.Backbone.Config.Layers, width = plain.Classifier.Backbone.Config.FeedForwardSizes[0];
-        using NeuronPerturbationTransformer perturbed = _ml.SkillLoc().Neurons.PerturbNeurons(
-            plain, new NeuronSet([.. Enumerable.Repeat(true, layers * width)], layers, width), PerturbationKind.Zero);
+        int layers = plain.Classifier.Backbone.Config.Layers,
+            width = plain.Classifier.Backbone.Config.FeedForwardSizes[0];
+        using NeuronPerturbationTransformer perturbed = _ml.SkillLoc()
+            .Neurons.PerturbNeurons(
+                plain,
+                new NeuronSet([.. Enumerable.Repeat(true, layers * width)], layers, width),
+                PerturbationKind.Zero
+            );
         Assert.Throws<NotSupportedException>(() => _ml.SkillLoc().Connectivity.SavePathPoint(plain, perturbed, 0.5, _target));
         Assert.Throws<NotSupportedException>(() => _ml.SkillLoc().SaveModel(perturbed, null, Path.Join(_folder, "model.zip")));
         Assert.Empty(Directory.GetFileSystemEntries(_folder));
@@ -178,10 +194,26 @@ public sealed class PathPointTests : IDisposable
         string folder = Oracles.PathOf(kind == "t5" ? "tiny-t5" : "tiny-roberta");
         ClassifierSettings settings = kind switch
         {
-            "head" => new() { Labels = ["neg", "pos"], Head = HeadKind.SequenceClassification, MaxLength = 64 },
-            "token head" => new() { Labels = ["neg", "pos"], Head = HeadKind.FirstTokenLinear, MaxLength = 64 },
+            "head" => new()
+            {
+                Labels = ["neg", "pos"],
+                Head = HeadKind.SequenceClassification,
+                MaxLength = 64,
+            },
+            "token head" => new()
+            {
+                Labels = ["neg", "pos"],
+                Head = HeadKind.FirstTokenLinear,
+                MaxLength = 64,
+            },
             "lora" => Toy.Settings with { Tuning = new LoraOptions { Rank = 2 } },
-            "t5" => new() { Head = HeadKind.Generation, Labels = ["neg", "pos"], TextToText = new("toy", TextMetric.Accuracy), MaxLength = 64 },
+            "t5" => new()
+            {
+                Head = HeadKind.Generation,
+                Labels = ["neg", "pos"],
+                TextToText = new("toy", TextMetric.Accuracy),
+                MaxLength = 64,
+            },
             _ => Toy.Settings,
         };
         var classifier = TextClassifier.Create(folder, settings, seed: seed);

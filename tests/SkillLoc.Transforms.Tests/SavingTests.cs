@@ -51,7 +51,12 @@ public sealed class SavingTests : IDisposable
     [Fact]
     public void OtherColumnNamesSurvive()
     {
-        var columns = new ScoringColumns { Text = "Body", Score = "P", PredictedLabel = "Guess" };
+        var columns = new ScoringColumns
+        {
+            Text = "Body",
+            Score = "P",
+            PredictedLabel = "Guess",
+        };
         using var scorer = new TextScoringTransformer(TextClassifier.Create(Oracles.PathOf("tiny-roberta"), Toy.Settings), columns);
         scorer.SaveCheckpoint(Path.Join(_folder, "other"));
         IDataView rows = _ml.Transforms.CopyColumns("Body", "Text").Fit(Toy.Rows(_ml)).Transform(Toy.Rows(_ml));
@@ -65,7 +70,8 @@ public sealed class SavingTests : IDisposable
     [Fact]
     public void AModelWhoseWeightsLieInNoFolderSaysWhatToDo()
     {
-        string checkpoint = Path.Join(_folder, "weights"), zip = Path.Join(_folder, "weights.zip");
+        string checkpoint = Path.Join(_folder, "weights"),
+            zip = Path.Join(_folder, "weights.zip");
         using TextScoringTransformer scorer = Toy.Scorer();
         ITransformer pipeline = new TransformerChain<ITransformer>(scorer);
         string message = Refused(pipeline);
@@ -87,7 +93,8 @@ public sealed class SavingTests : IDisposable
     [Fact]
     public void AMissingOrChangedCheckpointIsNamed()
     {
-        string checkpoint = Path.Join(_folder, "gone"), zip = Path.Join(_folder, "gone.zip");
+        string checkpoint = Path.Join(_folder, "gone"),
+            zip = Path.Join(_folder, "gone.zip");
         IDataView rows = Toy.Rows(_ml, 2);
         using (TextScoringTransformer scorer = Toy.Scorer())
         {
@@ -137,7 +144,9 @@ public sealed class SavingTests : IDisposable
         Assert.InRange(new FileInfo(zip).Length, 1, 30_000);
         ITransformer loaded = new MLContext().Model.Load(zip, out _);
         Assert.All(
-            scores.Zip(loaded.Transform(rows).GetColumn<float[]>("Score")), pair => Assert.Equal(pair.First[0], pair.Second[0], 1e-5f));
+            scores.Zip(loaded.Transform(rows).GetColumn<float[]>("Score")),
+            pair => Assert.Equal(pair.First[0], pair.Second[0], 1e-5f)
+        );
         float[][] plain = [.. pre.Transform(rows).GetColumn<float[]>("Score")];
         Assert.Contains(scores.Zip(plain), pair => Math.Abs(pair.First[0] - pair.Second[0]) > 1e-3);
     }
@@ -147,10 +156,16 @@ public sealed class SavingTests : IDisposable
     {
         // 8,505 of RoBERTa-base's 85,054,464 encoder parameters, spread over its 192 encoder tensors; the state alone counts here.
         var random = new Random(1);
-        GraftPart[] parts = [.. Enumerable.Range(0, 192).Select(i => new GraftPart(
-            $"roberta.encoder.layer.{i / 16}.attention.self.query.weight.{i % 16}",
-            [.. Enumerable.Range(0, i < 57 ? 45 : 44).Select(_ => random.Next(2_359_296)).Distinct().Order()],
-            [.. Enumerable.Range(0, 45).Select(_ => random.NextSingle())]))];
+        GraftPart[] parts =
+        [
+            .. Enumerable
+                .Range(0, 192)
+                .Select(i => new GraftPart(
+                    $"roberta.encoder.layer.{i / 16}.attention.self.query.weight.{i % 16}",
+                    [.. Enumerable.Range(0, i < 57 ? 45 : 44).Select(_ => random.Next(2_359_296)).Distinct().Order()],
+                    [.. Enumerable.Range(0, 45).Select(_ => random.NextSingle())]
+                )),
+        ];
         var graft = new Graft
         {
             BaseFingerprint = new string('a', 64),
@@ -160,7 +175,11 @@ public sealed class SavingTests : IDisposable
         };
         Assert.InRange(graft.Count, 8_400, 8_505);
         using var transformer = new GraftTransformer(
-            TextClassifier.Create(Oracles.PathOf("tiny-roberta"), Toy.Settings), new ScoringColumns(), graft, Oracles.PathOf("tiny-roberta"));
+            TextClassifier.Create(Oracles.PathOf("tiny-roberta"), Toy.Settings),
+            new ScoringColumns(),
+            graft,
+            Oracles.PathOf("tiny-roberta")
+        );
         string zip = Path.Join(_folder, "large.zip");
         _ml.Model.Save(transformer, Toy.Rows(_ml, 1).Schema, zip);
         Assert.InRange(new FileInfo(zip).Length, 50_000, 200_000);
@@ -170,8 +189,15 @@ public sealed class SavingTests : IDisposable
     public void AGraftForAnotherBaseNamesBothFingerprints()
     {
         string other = new('a', 64);
-        var graft = new Graft { BaseFingerprint = other, Settings = Toy.Settings.ToJson(), Parts = [] };
-        InvalidDataException error = Assert.Throws<InvalidDataException>(() => GraftTransformer.Create(graft, Oracles.PathOf("tiny-roberta")));
+        var graft = new Graft
+        {
+            BaseFingerprint = other,
+            Settings = Toy.Settings.ToJson(),
+            Parts = [],
+        };
+        InvalidDataException error = Assert.Throws<InvalidDataException>(() =>
+            GraftTransformer.Create(graft, Oracles.PathOf("tiny-roberta"))
+        );
         using TextScoringTransformer pre = Toy.Scorer();
         Assert.Contains(other, error.Message, StringComparison.Ordinal);
         Assert.Contains(pre.Classifier.Backbone.Fingerprint(), error.Message, StringComparison.Ordinal);

@@ -16,9 +16,12 @@ public sealed class ScoreAnnotationTests
     public void ClassesAreAnnotatedAsMlNetsMulticlassScorersDo()
     {
         IDataView data = Data();
-        MulticlassPredictionTransformer<MaximumEntropyModelParameters> theirs = _ml.MulticlassClassification.Trainers.SdcaMaximumEntropy(maximumNumberOfIterations: 2).Fit(data);
+        MulticlassPredictionTransformer<MaximumEntropyModelParameters> theirs = _ml
+            .MulticlassClassification.Trainers.SdcaMaximumEntropy(maximumNumberOfIterations: 2)
+            .Fit(data);
         using TextScoringTransformer ours = Toy.Scorer();
-        DataViewSchema expected = theirs.GetOutputSchema(data.Schema), actual = ours.GetOutputSchema(data.Schema);
+        DataViewSchema expected = theirs.GetOutputSchema(data.Schema),
+            actual = ours.GetOutputSchema(data.Schema);
         Assert.Equal(Annotations(expected["Score"]), Annotations(actual["Score"]));
         Assert.Equal(Annotations(expected["PredictedLabel"]), Annotations(actual["PredictedLabel"]));
         Assert.Equal(expected["PredictedLabel"].Type, actual["PredictedLabel"].Type);
@@ -26,16 +29,23 @@ public sealed class ScoreAnnotationTests
         // Each scorer after another gets the next number, whoever comes first.
         Assert.Equal(Annotations(theirs.GetOutputSchema(actual)["Score"]), Annotations(ours.GetOutputSchema(expected)["Score"]));
         Assert.Contains("ScoreColumnSetId Key<UInt32, 0-2147483646> 2", Annotations(ours.GetOutputSchema(expected)["Score"]));
-        Assert.Contains("ScoreColumnSetId Key<UInt32, 0-2147483646> 3", Annotations(ours.GetOutputSchema(ours.GetOutputSchema(expected))["Score"]));
+        Assert.Contains(
+            "ScoreColumnSetId Key<UInt32, 0-2147483646> 3",
+            Annotations(ours.GetOutputSchema(ours.GetOutputSchema(expected))["Score"])
+        );
     }
 
     [Fact]
     public void ARegressionIsAnnotatedAsMlNetsAre()
     {
         IDataView data = Data();
-        RegressionPredictionTransformer<LinearRegressionModelParameters> theirs = _ml.Regression.Trainers.Sdca("Number", maximumNumberOfIterations: 2).Fit(data);
+        RegressionPredictionTransformer<LinearRegressionModelParameters> theirs = _ml
+            .Regression.Trainers.Sdca("Number", maximumNumberOfIterations: 2)
+            .Fit(data);
         using var ours = new TextScoringTransformer(
-            TextClassifier.Create(Oracles.PathOf("tiny-roberta"), Toy.Settings with { ScoreRange = new(-2, 3) }), new ScoringColumns());
+            TextClassifier.Create(Oracles.PathOf("tiny-roberta"), Toy.Settings with { ScoreRange = new(-2, 3) }),
+            new ScoringColumns()
+        );
         Assert.Equal(Annotations(theirs.GetOutputSchema(data.Schema)["Score"]), Annotations(ours.GetOutputSchema(data.Schema)["Score"]));
     }
 
@@ -47,11 +57,19 @@ public sealed class ScoreAnnotationTests
         SchemaShape.Column[] ours = [.. ScoringSchema.Append(input, new ScoringColumns(), new TaskOutputs(Toy.Settings.Labels))];
         foreach (string name in new[] { "Score", "PredictedLabel" })
         {
-            Assert.Equal(Annotations(theirs.Single(column => column.Name == name)), Annotations(ours.Single(column => column.Name == name)));
+            Assert.Equal(
+                Annotations(theirs.Single(column => column.Name == name)),
+                Annotations(ours.Single(column => column.Name == name))
+            );
         }
 
-        SchemaShape.Column theirScore = _ml.Regression.Trainers.Sdca("Number").GetOutputSchema(input).Single(column => column.Name == "Score");
-        SchemaShape.Column ourScore = ScoringSchema.Append(input, new ScoringColumns(), TaskOutputs.Score).Single(column => column.Name == "Score");
+        SchemaShape.Column theirScore = _ml
+            .Regression.Trainers.Sdca("Number")
+            .GetOutputSchema(input)
+            .Single(column => column.Name == "Score");
+        SchemaShape.Column ourScore = ScoringSchema
+            .Append(input, new ScoringColumns(), TaskOutputs.Score)
+            .Single(column => column.Name == "Score");
         Assert.Equal(Annotations(theirScore), Annotations(ourScore));
     }
 
@@ -65,9 +83,11 @@ public sealed class ScoreAnnotationTests
     }
 
     private static List<string> Annotations(DataViewSchema.Column column) =>
-    [
-        .. column.Annotations.Schema.Select(kind => $"{kind.Name} {kind.Type} {Value(column.Annotations, kind)}").Order(StringComparer.Ordinal),
-    ];
+        [
+            .. column
+                .Annotations.Schema.Select(kind => $"{kind.Name} {kind.Type} {Value(column.Annotations, kind)}")
+                .Order(StringComparer.Ordinal),
+        ];
 
     private static string Value(DataViewSchema.Annotations annotations, DataViewSchema.Column kind)
     {
@@ -97,13 +117,17 @@ public sealed class ScoreAnnotationTests
 
     private IDataView Data()
     {
-        IDataView rows = _ml.Data.LoadFromEnumerable(Enumerable.Range(0, 8).Select(i => new Row
-        {
-            Label = i % 2 == 0 ? "neg" : "pos",
-            Text = $"row {i}",
-            Number = i,
-            Features = [i, i % 2],
-        }));
+        IDataView rows = _ml.Data.LoadFromEnumerable(
+            Enumerable
+                .Range(0, 8)
+                .Select(i => new Row
+                {
+                    Label = i % 2 == 0 ? "neg" : "pos",
+                    Text = $"row {i}",
+                    Number = i,
+                    Features = [i, i % 2],
+                })
+        );
         return _ml.Transforms.Conversion.MapValueToKey("Label").Fit(rows).Transform(rows);
     }
 

@@ -43,7 +43,9 @@ public sealed class TextScoringTransformerTests
     public void ARegressionsScoreIsTheSecondWordsShareOfTheRange()
     {
         using var scorer = new TextScoringTransformer(
-            TextClassifier.Create(Oracles.PathOf("tiny-roberta"), Toy.Settings with { ScoreRange = new(-2, 3) }), new ScoringColumns());
+            TextClassifier.Create(Oracles.PathOf("tiny-roberta"), Toy.Settings with { ScoreRange = new(-2, 3) }),
+            new ScoringColumns()
+        );
         IDataView scored = scorer.Transform(Toy.Rows(_ml));
         Assert.Equal(["Id", "Text", "Numbers", "Score"], scored.Schema.Select(column => column.Name));
         float[] scores = [.. scored.GetColumn<float>("Score")];
@@ -59,11 +61,15 @@ public sealed class TextScoringTransformerTests
     {
         using TextScoringTransformer scorer = Toy.Scorer();
         int read = 0;
-        IDataView source = _ml.Data.LoadFromEnumerable(Toy.Texts.Select((text, i) =>
-        {
-            read++;
-            return new Toy.Row { Id = i, Text = text };
-        }));
+        IDataView source = _ml.Data.LoadFromEnumerable(
+            Toy.Texts.Select(
+                (text, i) =>
+                {
+                    read++;
+                    return new Toy.Row { Id = i, Text = text };
+                }
+            )
+        );
         IDataView view = scorer.Transform(source);
         Assert.Equal(0, read);
 
@@ -78,11 +84,15 @@ public sealed class TextScoringTransformerTests
     {
         using TextScoringTransformer scorer = Toy.Scorer();
         int read = 0;
-        IDataView source = _ml.Data.LoadFromEnumerable(Enumerable.Range(0, 10_000).Select(i =>
-        {
-            read++;
-            return new Toy.Row { Id = i, Text = "a film" };
-        }));
+        IDataView source = _ml.Data.LoadFromEnumerable(
+            Enumerable
+                .Range(0, 10_000)
+                .Select(i =>
+                {
+                    read++;
+                    return new Toy.Row { Id = i, Text = "a film" };
+                })
+        );
         Assert.Equal(3, scorer.Transform(_ml.Data.TakeRows(source, 3)).GetColumn<float[]>("Score").Count());
         using DataViewRowCursor cursor = scorer.Transform(source).GetRowCursor(scorer.Transform(source).Schema);
         Assert.True(cursor.MoveNext());
@@ -99,7 +109,8 @@ public sealed class TextScoringTransformerTests
         using DataViewRowCursor two = view.GetRowCursor([view.Schema["Score"], view.Schema["Id"]]);
         ValueGetter<VBuffer<float>> getOne = one.GetGetter<VBuffer<float>>(view.Schema["Score"]);
         ValueGetter<VBuffer<float>> getTwo = two.GetGetter<VBuffer<float>>(view.Schema["Score"]);
-        VBuffer<float> a = default, b = default;
+        VBuffer<float> a = default,
+            b = default;
         for (int i = 0; one.MoveNext() && two.MoveNext(); i++)
         {
             getOne(ref a);
@@ -170,11 +181,15 @@ public sealed class TextScoringTransformerTests
         using TextScoringTransformer scorer = Toy.Scorer();
         IDataView view = scorer.Transform(Toy.Rows(_ml));
         float[][] expected = [.. view.GetColumn<float[]>("Score")];
-        Parallel.For(0, 4, _ =>
-        {
-            float[][] actual = [.. view.GetColumn<float[]>("Score")];
-            Assert.Equal(expected, actual);
-        });
+        Parallel.For(
+            0,
+            4,
+            _ =>
+            {
+                float[][] actual = [.. view.GetColumn<float[]>("Score")];
+                Assert.Equal(expected, actual);
+            }
+        );
     }
 
     private sealed class Other

@@ -20,7 +20,13 @@ public sealed class TextToTextDataTests : IDisposable
         Assert.Equal(["Answers", "Label", "Text"], view.Schema.Select(column => column.Name).Order(StringComparer.Ordinal));
         Assert.Equal(["question: who?", "question: what?"], view.GetColumn<string>("Text"));
         Assert.Equal(["Anne", "Å"], view.GetColumn<string>("Label"));
-        Assert.Equal([["Anne", "Anne B."], ["Å"]], view.GetColumn<string[]>("Answers"));
+        Assert.Equal(
+            [
+                ["Anne", "Anne B."],
+                ["Å"],
+            ],
+            view.GetColumn<string[]>("Answers")
+        );
 
         VectorDataViewType type = Assert.IsType<VectorDataViewType>(view.Schema["Answers"].Type);
         Assert.IsType<TextDataViewType>(type.ItemType);
@@ -36,12 +42,21 @@ public sealed class TextToTextDataTests : IDisposable
     {
         Write("a_train.tsv", "1\tneutral\n2\tentailment\n3\tcontradiction\n4\tneutral\n5\tneutral\n");
         Write("b_dev.tsv", "6\tx\n");
-        IDataView view = _ml.SkillLoc().Data.LoadTextToText(
-            _folder, prefix: "a", maxRows: 2, half: TrainingHalf.Second, answerMap: TextToTextFolder.CartographyLetters);
+        IDataView view = _ml.SkillLoc()
+            .Data.LoadTextToText(
+                _folder,
+                prefix: "a",
+                maxRows: 2,
+                half: TrainingHalf.Second,
+                answerMap: TextToTextFolder.CartographyLetters
+            );
         Assert.Equal(["3", "4"], view.GetColumn<string>("Text"));
         Assert.Equal(["c", "b"], view.GetColumn<string>("Label"));
         Assert.Equal(["6"], _ml.SkillLoc().Data.LoadTextToText(_folder, DataSplit.Dev, "b").GetColumn<string>("Text"));
-        Assert.Contains("files of a, b; name one", Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Data.LoadTextToText(_folder)).Message);
+        Assert.Contains(
+            "files of a, b; name one",
+            Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Data.LoadTextToText(_folder)).Message
+        );
         Assert.Throws<FileNotFoundException>(() => _ml.SkillLoc().Data.LoadTextToText(_folder, DataSplit.Test, "a"));
     }
 
@@ -50,16 +65,28 @@ public sealed class TextToTextDataTests : IDisposable
     {
         IDataView view = _ml.SkillLoc().Data.LoadTextToTextRows([new("a", ["x", "y"]), new("b", ["z"])]);
         Assert.Equal(["x", "z"], view.GetColumn<string>("Label"));
-        Assert.Equal([["x", "y"], ["z"]], view.GetColumn<string[]>("Answers"));
+        Assert.Equal(
+            [
+                ["x", "y"],
+                ["z"],
+            ],
+            view.GetColumn<string[]>("Answers")
+        );
         Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Data.LoadTextToTextRows([]));
-        Assert.Contains("Row 1", Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Data.LoadTextToTextRows([new("a", ["x"]), new("b", [])])).Message);
+        Assert.Contains(
+            "Row 1",
+            Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Data.LoadTextToTextRows([new("a", ["x"]), new("b", [])])).Message
+        );
     }
 
     [Fact]
     public void BadInputIsFoundAtTheCall()
     {
         Write("t_train.tsv", "a\tb\nno tab\n");
-        Assert.Contains("t_train.tsv, line 2", Assert.Throws<InvalidDataException>(() => _ml.SkillLoc().Data.LoadTextToText(_folder)).Message);
+        Assert.Contains(
+            "t_train.tsv, line 2",
+            Assert.Throws<InvalidDataException>(() => _ml.SkillLoc().Data.LoadTextToText(_folder)).Message
+        );
         Assert.Throws<DirectoryNotFoundException>(() => _ml.SkillLoc().Data.LoadTextToText(Path.Join(_folder, "absent")));
     }
 

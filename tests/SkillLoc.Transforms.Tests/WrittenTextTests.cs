@@ -32,10 +32,17 @@ public sealed class WrittenTextTests : IDisposable
     {
         // A random model whose next token depends on its text and on what it has written; the oracle's writes one token over and over.
         _checkpoint = Path.Join(_folder, "lively");
-        ModelConfig config = ModelConfig.Load(Oracles.PathOf("tiny-t5", "config.json")).With("tie_word_embeddings", false).With("scale_decoder_outputs", null);
+        ModelConfig config = ModelConfig
+            .Load(Oracles.PathOf("tiny-t5", "config.json"))
+            .With("tie_word_embeddings", false)
+            .With("scale_decoder_outputs", null);
         using var model = LanguageModel.Create(config, 1);
         CheckpointFolder.Save(
-            _checkpoint, config, model.Parameters.Select(pair => (pair.Key, (Tensor)pair.Value)), CheckpointTokenizer.Load(Oracles.PathOf("tiny-t5")).Files);
+            _checkpoint,
+            config,
+            model.Parameters.Select(pair => (pair.Key, (Tensor)pair.Value)),
+            CheckpointTokenizer.Load(Oracles.PathOf("tiny-t5")).Files
+        );
     }
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
@@ -47,7 +54,10 @@ public sealed class WrittenTextTests : IDisposable
         IDataView scored = scorer.Transform(Toy.Rows(_ml));
         EncodedTexts(scorer, out float[][] scores, out string[] texts);
         Assert.Equal(texts, scored.GetColumn<string>("PredictedText"));
-        Assert.All(scores.Zip(scored.GetColumn<float[]>("Score")), pair => Assert.All(pair.First.Zip(pair.Second), both => Assert.Equal(both.First, both.Second, 1e-4f)));
+        Assert.All(
+            scores.Zip(scored.GetColumn<float[]>("Score")),
+            pair => Assert.All(pair.First.Zip(pair.Second), both => Assert.Equal(both.First, both.Second, 1e-4f))
+        );
         Assert.Equal(scores.Select(row => (uint)Array.IndexOf(row, row.Max()) + 1), scored.GetColumn<uint>("PredictedLabel"));
         Assert.True(texts.Distinct().Count() > 3, "The texts should differ.");
         Assert.Equal(TextDataViewType.Instance, scored.Schema["PredictedText"].Type);
@@ -95,14 +105,20 @@ public sealed class WrittenTextTests : IDisposable
         using TextScoringTransformer scorer = Scorer(labels ? Closed : Open);
         scorer.SaveCheckpoint(Path.Join(_folder, "checkpoint"));
         _ml.Model.Save(scorer, rows.Schema, zip);
-        IDataView before = scorer.Transform(rows), after = new MLContext().Model.Load(zip, out _).Transform(rows);
+        IDataView before = scorer.Transform(rows),
+            after = new MLContext().Model.Load(zip, out _).Transform(rows);
 
         Assert.Equal(before.GetColumn<string>("PredictedText"), after.GetColumn<string>("PredictedText"));
-        Assert.Equal(before.Schema.Select(column => column.Name).Order(), after.Schema.Where(column => !column.IsHidden).Select(column => column.Name).Order());
+        Assert.Equal(
+            before.Schema.Select(column => column.Name).Order(),
+            after.Schema.Where(column => !column.IsHidden).Select(column => column.Name).Order()
+        );
         if (labels)
         {
             Assert.All(
-                before.GetColumn<float[]>("Score").Zip(after.GetColumn<float[]>("Score")), pair => Assert.All(pair.First.Zip(pair.Second), both => Assert.Equal(both.First, both.Second, 1e-4f)));
+                before.GetColumn<float[]>("Score").Zip(after.GetColumn<float[]>("Score")),
+                pair => Assert.All(pair.First.Zip(pair.Second), both => Assert.Equal(both.First, both.Second, 1e-4f))
+            );
             Assert.Equal(before.GetColumn<uint>("PredictedLabel"), after.GetColumn<uint>("PredictedLabel"));
             Assert.Equal(3, ((VectorDataViewType)after.Schema["Score"].Type).Size);
         }
@@ -137,12 +153,16 @@ public sealed class WrittenTextTests : IDisposable
         private int _whole;
         private int _steps;
 
-        public DecoderPasses(LanguageModel model) => model.Hooks.Add("decoder.0.mlp.hook_post", (activations, context) =>
-        {
-            _whole += context.Positions is null ? 1 : 0;
-            _steps += context.Positions is null ? 0 : 1;
-            return null;
-        });
+        public DecoderPasses(LanguageModel model) =>
+            model.Hooks.Add(
+                "decoder.0.mlp.hook_post",
+                (activations, context) =>
+                {
+                    _whole += context.Positions is null ? 1 : 0;
+                    _steps += context.Positions is null ? 0 : 1;
+                    return null;
+                }
+            );
 
         public (int Whole, int Steps) Take()
         {

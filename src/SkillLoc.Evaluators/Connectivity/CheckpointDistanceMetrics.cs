@@ -34,13 +34,21 @@ public sealed record CheckpointDistanceMetrics
     /// <summary>Writes the total distance as <c>distance.txt</c>, in the form of the paper's code.</summary>
     /// <param name="path">The file; an existing file is replaced once the new one is complete.</param>
     /// <exception cref="IOException">It could not be written; an existing file is unchanged.</exception>
-    public void Save(string path) => AtomicFile.WriteText(path, string.Create(
-        CultureInfo.InvariantCulture,
-        $"L2 distance: {Whole.L2}\nnum of para: {Whole.Count}\naverage L2 distance: {Whole.MeanL2}\nCos distance: {Whole.Cosine}\n"));
+    public void Save(string path) =>
+        AtomicFile.WriteText(
+            path,
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"L2 distance: {Whole.L2}\nnum of para: {Whole.Count}\naverage L2 distance: {Whole.MeanL2}\nCos distance: {Whole.Cosine}\n"
+            )
+        );
 
     internal static CheckpointDistanceMetrics Of(IReadOnlyDictionary<string, CheckpointDistance> distances)
     {
-        (ParameterPlace Place, CheckpointDistance Distance)[] parameters = [.. distances.Select(pair => (ParameterPlace.Of(pair.Key), pair.Value))];
+        (ParameterPlace Place, CheckpointDistance Distance)[] parameters =
+        [
+            .. distances.Select(pair => (ParameterPlace.Of(pair.Key), pair.Value)),
+        ];
         return new()
         {
             Whole = Entry("", -1, "", distances.Values),
@@ -50,11 +58,12 @@ public sealed record CheckpointDistanceMetrics
         };
 
         CheckpointDistanceEntry[] Together(Func<ParameterPlace, ParameterPlace> place) =>
-        [
-            .. parameters.GroupBy(
-                each => place(each.Place),
-                (key, entries) => Entry($"{key.Region}", key.Layer, key.Kind, entries.Select(entry => entry.Distance))),
-        ];
+            [
+                .. parameters.GroupBy(
+                    each => place(each.Place),
+                    (key, entries) => Entry($"{key.Region}", key.Layer, key.Kind, entries.Select(entry => entry.Distance))
+                ),
+            ];
     }
 
     private static CheckpointDistanceEntry Entry(string region, int layer, string kind, IEnumerable<CheckpointDistance> parts)

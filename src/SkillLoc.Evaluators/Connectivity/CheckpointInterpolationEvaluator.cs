@@ -58,7 +58,12 @@ public sealed class CheckpointInterpolationEvaluator
 
             using TextClassifier walker = path.CreateWalker();
             int decimals = _options.NumberOfPoints <= 1001 ? 3 : 15;
-            double[] places = [.. Enumerable.Range(0, _options.NumberOfPoints).Select(i => Math.Round((double)i / (_options.NumberOfPoints - 1), decimals))];
+            double[] places =
+            [
+                .. Enumerable
+                    .Range(0, _options.NumberOfPoints)
+                    .Select(i => Math.Round((double)i / (_options.NumberOfPoints - 1), decimals)),
+            ];
             foreach ((int point, double place) in places.Index())
             {
                 path.MoveTo(walker, place);
@@ -113,7 +118,8 @@ public sealed class CheckpointInterpolationEvaluator
 
         InterpolationPoint Point(double x, int point)
         {
-            RowsJudgement here = judgements[point], before = judgements[Math.Max(0, point - 1)];
+            RowsJudgement here = judgements[point],
+                before = judgements[Math.Max(0, point - 1)];
             long right = here.Scores.LongCount(score => score == 1);
             return new()
             {
@@ -182,7 +188,12 @@ public sealed class CheckpointInterpolationEvaluator
 
         /// <summary>The given views by name of their set.</summary>
         internal IEnumerable<(string Name, IDataView Data)> Sets =>
-            from set in new[] { (Name: nameof(Validation), Data: Validation), (Name: nameof(Test), Data: Test), (Name: nameof(Training), Data: Training) }
+            from set in new[]
+            {
+                (Name: nameof(Validation), Data: Validation),
+                (Name: nameof(Test), Data: Test),
+                (Name: nameof(Training), Data: Training),
+            }
             where set.Data is not null
             select (set.Name, set.Data);
 
@@ -196,19 +207,26 @@ public sealed class CheckpointInterpolationEvaluator
 
             if (!Sets.Any())
             {
-                throw new ArgumentException($"One of Options.{nameof(Validation)}, Options.{nameof(Test)} and Options.{nameof(Training)} must be given.");
+                throw new ArgumentException(
+                    $"One of Options.{nameof(Validation)}, Options.{nameof(Test)} and Options.{nameof(Training)} must be given."
+                );
             }
 
             if (NumberOfPoints < 2)
             {
                 throw new ArgumentOutOfRangeException(
-                    nameof(NumberOfPoints), NumberOfPoints, $"Options.{nameof(NumberOfPoints)} must be 2 or more, as both ends are points.");
+                    nameof(NumberOfPoints),
+                    NumberOfPoints,
+                    $"Options.{nameof(NumberOfPoints)} must be 2 or more, as both ends are points."
+                );
             }
 
             ArgumentOutOfRangeException.ThrowIfLessThan(NumberOfBins, 1);
             if (Path is not null && (!ReferenceEquals(Path.First, First.Classifier) || !ReferenceEquals(Path.Second, Second.Classifier)))
             {
-                throw new ArgumentException($"Options.{nameof(Path)} must lead from Options.{nameof(First)} to Options.{nameof(Second)}; it has other ends.");
+                throw new ArgumentException(
+                    $"Options.{nameof(Path)} must lead from Options.{nameof(First)} to Options.{nameof(Second)}; it has other ends."
+                );
             }
         }
     }
@@ -248,8 +266,9 @@ internal sealed class JudgedRows : IDisposable
     public RowsJudgement Judge(TextClassifier model, CancellationToken cancellation)
     {
         TaskEvaluation evaluation = _task.Evaluate(model, _batches, _rows.Targets, cancellation);
-        CalibrationMetrics? calibration = evaluation.Probabilities is null ? null : CalibrationMetrics.Of(
-            [.. evaluation.Probabilities.Select((row, i) => MeasuredRow.Of(_rows.Targets[i].Label, row))], _bins);
+        CalibrationMetrics? calibration = evaluation.Probabilities is null
+            ? null
+            : CalibrationMetrics.Of([.. evaluation.Probabilities.Select((row, i) => MeasuredRow.Of(_rows.Targets[i].Label, row))], _bins);
         return new(evaluation.Loss, evaluation.Metric, evaluation.Scores, Array.ConvertAll(evaluation.Predictions, Number), calibration);
     }
 
@@ -281,9 +300,10 @@ internal sealed class JudgedRows : IDisposable
 internal sealed record RowsJudgement(double Loss, double Metric, float[] Scores, int[] Predictions, CalibrationMetrics? Calibration)
 {
     /// <summary>The fraction of rows with the same prediction as another model; NaN without predictions.</summary>
-    public double Agreement(RowsJudgement other) => Predictions.Length == 0
-        ? double.NaN
-        : Predictions.Zip(other.Predictions).Count(pair => pair.First == pair.Second) / (double)Predictions.Length;
+    public double Agreement(RowsJudgement other) =>
+        Predictions.Length == 0
+            ? double.NaN
+            : Predictions.Zip(other.Predictions).Count(pair => pair.First == pair.Second) / (double)Predictions.Length;
 
     /// <summary>Number of rows that are correct here but were not before.</summary>
     public long Learnt(RowsJudgement before) => Scores.Zip(before.Scores).LongCount(pair => pair.First == 1 && pair.Second != 1);

@@ -24,9 +24,19 @@ public sealed record ForgettingMetrics
     /// <summary>Writes the entries in the format of the paper's code, each under a header <c>from A ===> B</c>.</summary>
     /// <param name="path">The file; an existing file is replaced once the new one is complete.</param>
     /// <exception cref="IOException">It could not be written; an existing file is unchanged.</exception>
-    public void Save(string path) => AtomicFile.WriteText(path, string.Concat(Entries.Select(entry => string.Create(
-        CultureInfo.InvariantCulture,
-        $"from {entry.From} ===> {entry.To}\ncount: {entry.Forgotten}\ncorrectness: {entry.Correctness}\nconfidence: {entry.Confidence}\nvariance: {entry.Variability}\nturn: {entry.Turns}\n"))));
+    public void Save(string path) =>
+        AtomicFile.WriteText(
+            path,
+            string.Concat(
+                Entries.Select(entry =>
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"from {entry.From} ===> {entry.To}\ncount: {entry.Forgotten}\ncorrectness: {entry.Correctness}\nconfidence: "
+                            + $"{entry.Confidence}\nvariance: {entry.Variability}\nturn: {entry.Turns}\n"
+                    )
+                )
+            )
+        );
 
     /// <summary>Joins the rows with score 0 at each point, in order, with training dynamics.</summary>
     /// <param name="source">The name of the rows in error messages.</param>
@@ -35,13 +45,19 @@ public sealed record ForgettingMetrics
     /// <param name="dynamics">The dynamics.</param>
     /// <exception cref="ArgumentException">A row has no training dynamics.</exception>
     internal static ForgettingMetrics Of(
-        string source, IEnumerable<int> rows, IEnumerable<(string Point, int[] Wrong)> points, TrainingDynamics dynamics)
+        string source,
+        IEnumerable<int> rows,
+        IEnumerable<(string Point, int[] Wrong)> points,
+        TrainingDynamics dynamics
+    )
     {
         var map = dynamics.Map().ToDictionary(row => row.Row);
         foreach (int row in rows.Where(row => !map.ContainsKey(row)))
         {
             throw new ArgumentException(
-                $"Row {row} of {source} has no training dynamics; they must be of the rows that were evaluated, in the same order.", nameof(dynamics));
+                $"Row {row} of {source} has no training dynamics; they must be of the rows that were evaluated, in the same order.",
+                nameof(dynamics)
+            );
         }
 
         var entries = new List<ForgettingEntry>();
@@ -50,9 +66,18 @@ public sealed record ForgettingMetrics
         foreach ((string to, int[] now) in points)
         {
             CartographyRow[] forgotten = [.. now.Except(before).Select(row => map[row])];
-            entries.Add(new(
-                from, to, forgotten.Length, before.Except(now).Count(),
-                Mean(row => row.Correctness), Mean(row => row.Confidence), Mean(row => row.Variability), Mean(row => row.Turns)));
+            entries.Add(
+                new(
+                    from,
+                    to,
+                    forgotten.Length,
+                    before.Except(now).Count(),
+                    Mean(row => row.Correctness),
+                    Mean(row => row.Confidence),
+                    Mean(row => row.Variability),
+                    Mean(row => row.Turns)
+                )
+            );
             (before, from) = (now, to);
 
             double Mean(Func<CartographyRow, double> value) => forgotten.Select(value).DefaultIfEmpty(double.NaN).Average();
@@ -73,4 +98,12 @@ public sealed record ForgettingMetrics
 /// <param name="Variability">Their mean variability.</param>
 /// <param name="Turns">Their mean number of turns.</param>
 public sealed record ForgettingEntry(
-    string From, string To, int Forgotten, int Relearnt, double Correctness, double Confidence, double Variability, double Turns);
+    string From,
+    string To,
+    int Forgotten,
+    int Relearnt,
+    double Correctness,
+    double Confidence,
+    double Variability,
+    double Turns
+);

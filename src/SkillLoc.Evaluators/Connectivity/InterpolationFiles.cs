@@ -29,7 +29,10 @@ internal sealed class InterpolationFiles
         if (prefix.Length == 0 || prefix == Average || prefix.AsSpan().ContainsAny(Separators))
         {
             throw new ArgumentException(
-                $"The prefix is '{prefix}'; it must be a name without commas, quotes and line breaks, and not '{Average}', which the last row has.", nameof(prefix));
+                $"The prefix is '{prefix}'; it must be a name without commas, quotes and line breaks, and not '{Average}', which the "
+                    + "last row has.",
+                nameof(prefix)
+            );
         }
 
         _validation = metrics.Find(nameof(CheckpointInterpolationEvaluator.Options.Validation));
@@ -52,14 +55,16 @@ internal sealed class InterpolationFiles
         OrderedDictionary<string, Dictionary<string, int[]>>? file;
         try
         {
-            file = JsonSerializer.Deserialize<OrderedDictionary<string, Dictionary<string, int[]>>>(
-                File.ReadAllText(path), Json);
+            file = JsonSerializer.Deserialize<OrderedDictionary<string, Dictionary<string, int[]>>>(File.ReadAllText(path), Json);
         }
         // Half a surrogate pair in a name is an InvalidOperationException.
         catch (Exception error) when (error is JsonException or InvalidOperationException)
         {
             throw new InvalidDataException(
-                $"{path} holds no analysis of a path, which has by place the lists 'zero_list' and 'one_list' of row numbers: {error.Message}", error);
+                $"{path} holds no analysis of a path, which has by place the lists 'zero_list' and 'one_list' of row numbers: "
+                    + $"{error.Message}",
+                error
+            );
         }
 
         return file is { Count: > 0 }
@@ -78,7 +83,10 @@ internal sealed class InterpolationFiles
     public void Save(string folder)
     {
         (string Name, InterpolationSet? Set)[] sets = [("valid", _validation), ("test", _test), ("train", _training)];
-        (string Name, InterpolationSet Set)[] scored = [.. sets.Where(set => set.Set?.Scores.Count > 0).Select(set => (set.Name, set.Set!))];
+        (string Name, InterpolationSet Set)[] scored =
+        [
+            .. sets.Where(set => set.Set?.Scores.Count > 0).Select(set => (set.Name, set.Set!)),
+        ];
         List<(string Name, string Text)> files = [.. scored.Select(set => ($"{set.Name}_data_analysis.json", Rows(set.Set)))];
         if (scored.Length > 0)
         {
@@ -91,12 +99,15 @@ internal sealed class InterpolationFiles
         }
         else if (scored.Length == 0)
         {
-            throw new InvalidOperationException("There is nothing to write: training rows without scores have neither a table nor an analysis.");
+            throw new InvalidOperationException(
+                "There is nothing to write: training rows without scores have neither a table nor an analysis."
+            );
         }
 
         // What an interrupted save of the same path left, whose rows are not in the table yet, is completed.
         AtomicFolder.RemoveLeftovers(folder);
-        string existing = Compared.Length > 0 ? Existing(Path.Join(folder, ResultFile)) : "", table = Compared.Length > 0 ? Table() : "";
+        string existing = Compared.Length > 0 ? Existing(Path.Join(folder, ResultFile)) : "",
+            table = Compared.Length > 0 ? Table() : "";
         bool isDone = table.Length > 0 && existing.EndsWith(table, StringComparison.Ordinal);
         bool isAnothers = !isDone && table.Length > 0 && Bare(existing).EndsWith(Bare(table), StringComparison.Ordinal);
         foreach ((string name, string text) in files.Where(file => Path.Exists(Path.Join(folder, file.Name))))
@@ -104,7 +115,9 @@ internal sealed class InterpolationFiles
             string path = Path.Join(folder, name);
             if (isAnothers || !File.Exists(path) || File.ReadAllText(path) != text)
             {
-                throw new IOException($"'{Path.GetFullPath(path)}' is there already; choose a folder without an analysis. Nothing was written.");
+                throw new IOException(
+                    $"'{Path.GetFullPath(path)}' is there already; choose a folder without an analysis. Nothing was written."
+                );
             }
         }
 
@@ -132,19 +145,32 @@ internal sealed class InterpolationFiles
         string[] lines = text.TrimEnd('\n').Split('\n');
         int fields = Header.Count(letter => letter == ',');
         int wrong = lines[0] != Header ? 0 : Array.FindIndex(lines, line => line.Count(letter => letter == ',') != fields);
-        return wrong < 0 ? text.TrimEnd('\n') + "\n" : throw new IOException(
-            $"'{Path.GetFullPath(path)}' was not written by an interpolation: its line {wrong + 1} is '{lines[wrong]}', and the columns are "
-            + $"'{Header}'. Choose another folder. Nothing was written.");
+        return wrong < 0
+            ? text.TrimEnd('\n') + "\n"
+            : throw new IOException(
+                $"'{Path.GetFullPath(path)}' was not written by an interpolation: its line {wrong + 1} is '{lines[wrong]}', and the "
+                    + "columns are "
+                    + $"'{Header}'. Choose another folder. Nothing was written."
+            );
     }
 
     private string Table()
     {
-        double[][] rows = [.. Enumerable.Range(0, Compared[0].Points.Count).Select(point => new[]
-        {
-            Compared[0].Points[point].X,
-            _validation?.Points[point].Metric ?? 0, _validation?.Points[point].Loss ?? 0,
-            _test?.Points[point].Metric ?? 0, _test?.Points[point].Loss ?? 0,
-        })];
+        double[][] rows =
+        [
+            .. Enumerable
+                .Range(0, Compared[0].Points.Count)
+                .Select(point =>
+                    new[]
+                    {
+                        Compared[0].Points[point].X,
+                        _validation?.Points[point].Metric ?? 0,
+                        _validation?.Points[point].Loss ?? 0,
+                        _test?.Points[point].Metric ?? 0,
+                        _test?.Points[point].Loss ?? 0,
+                    }
+                ),
+        ];
         double[] means = [.. Enumerable.Range(0, rows[0].Length).Select(column => rows.Average(row => row[column]))];
         return string.Concat(rows.Select(row => Line(_prefix, row))) + Line(Average, means);
 
@@ -208,7 +234,10 @@ internal sealed class InterpolationFiles
                     (before, now) => now < before,
                     (before, now) => now < before && now == 0,
                 ];
-                text.Append(CultureInfo.InvariantCulture, $"{set.Name}\t{Key(set.Points[point].X)}\t{string.Join('\t', lists.Select(list => set.Where(point, list).Length))}\n");
+                text.Append(
+                    CultureInfo.InvariantCulture,
+                    $"{set.Name}\t{Key(set.Points[point].X)}\t{string.Join('\t', lists.Select(list => set.Where(point, list).Length))}\n"
+                );
             }
         }
 
@@ -218,8 +247,12 @@ internal sealed class InterpolationFiles
     private string Solutions()
     {
         var text = new StringBuilder();
-        bool[][] better = [.. Compared.Select(set => set.Points.Select(point =>
-            point.Metric > set.Points[0].Metric && point.Metric > set.Points[^1].Metric).ToArray())];
+        bool[][] better =
+        [
+            .. Compared.Select(set =>
+                set.Points.Select(point => point.Metric > set.Points[0].Metric && point.Metric > set.Points[^1].Metric).ToArray()
+            ),
+        ];
         for (int i = 0; i < Compared.Length; i++)
         {
             Better(Compared[i].Name, point => better[i][point]);
@@ -242,7 +275,10 @@ internal sealed class InterpolationFiles
 
         void Better(string where, Func<int, bool> isBetter)
         {
-            string[] points = [.. Enumerable.Range(0, Compared[0].Points.Count).Where(isBetter).Select(point => Key(Compared[0].Points[point].X))];
+            string[] points =
+            [
+                .. Enumerable.Range(0, Compared[0].Points.Count).Where(isBetter).Select(point => Key(Compared[0].Points[point].X)),
+            ];
             text.Append(CultureInfo.InvariantCulture, $"{where}: {points.Length} points better than both ends");
             text.Append(points.Length > 0 ? $": {string.Join(", ", points)}\n" : "\n");
         }

@@ -27,21 +27,30 @@ public static class SkillLocInterpolationEvaluators
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
     /// <exception cref="InvalidOperationException">A set has no labelled rows, or a row cannot be encoded.</exception>
     public static InterpolationMetrics EvaluateInterpolation(
-        this ConnectivityCatalog catalog, TextScoringTransformer first, TextScoringTransformer second, IDataView validation,
-        IDataView? test = null, string labelColumnName = "Label", int numberOfPoints = 26)
+        this ConnectivityCatalog catalog,
+        TextScoringTransformer first,
+        TextScoringTransformer second,
+        IDataView validation,
+        IDataView? test = null,
+        string labelColumnName = "Label",
+        int numberOfPoints = 26
+    )
     {
         ArgumentNullException.ThrowIfNull(first);
         ArgumentNullException.ThrowIfNull(second);
         ArgumentNullException.ThrowIfNull(validation);
-        return EvaluateInterpolation(catalog, new CheckpointInterpolationEvaluator.Options
-        {
-            First = first,
-            Second = second,
-            Validation = validation,
-            Test = test,
-            LabelColumnName = labelColumnName,
-            NumberOfPoints = numberOfPoints,
-        });
+        return EvaluateInterpolation(
+            catalog,
+            new CheckpointInterpolationEvaluator.Options
+            {
+                First = first,
+                Second = second,
+                Validation = validation,
+                Test = test,
+                LabelColumnName = labelColumnName,
+                NumberOfPoints = numberOfPoints,
+            }
+        );
     }
 
     /// <summary>
@@ -67,26 +76,38 @@ public static class SkillLocInterpolationEvaluators
     /// <exception cref="DirectoryNotFoundException">A file or folder does not exist.</exception>
     /// <exception cref="InvalidDataException">A file is damaged, or was made for another base.</exception>
     public static InterpolationMetrics EvaluateInterpolation(
-        this ConnectivityCatalog catalog, string first, string second, IDataView validation, IDataView? test = null,
-        string? baseCheckpoint = null, string labelColumnName = "Label", int numberOfPoints = 26)
+        this ConnectivityCatalog catalog,
+        string first,
+        string second,
+        IDataView validation,
+        IDataView? test = null,
+        string? baseCheckpoint = null,
+        string labelColumnName = "Label",
+        int numberOfPoints = 26
+    )
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(validation);
         if (baseCheckpoint is not null && Directory.Exists(first) && Directory.Exists(second))
         {
             throw new ArgumentException(
-                $"'{first}' and '{second}' are folders, which hold whole models, so nothing is put on the base '{baseCheckpoint}'; leave it out.", nameof(baseCheckpoint));
+                $"'{first}' and '{second}' are folders, which hold whole models, so nothing is put on the base '{baseCheckpoint}'; "
+                    + "leave it out.",
+                nameof(baseCheckpoint)
+            );
         }
 
         bool hasTextPair = validation.Schema.GetColumnOrNull("TextPair") is not null;
-        using TextScoringTransformer one = Load(first, null), other = Load(second, one);
+        using TextScoringTransformer one = Load(first, null),
+            other = Load(second, one);
         return EvaluateInterpolation(catalog, one, other, validation, test, labelColumnName, numberOfPoints);
 
         TextScoringTransformer Load(string end, TextScoringTransformer? twin)
         {
             ArgumentException.ThrowIfNullOrEmpty(end);
             return !File.Exists(end) ? catalog.LoadTextScorer(end, settings: ClassifierSettings.Load(end, hasTextPair), twin: twin)
-                : baseCheckpoint is null ? throw new ArgumentException($"'{end}' is a file: name the base checkpoint that it is for.", nameof(baseCheckpoint))
+                : baseCheckpoint is null
+                    ? throw new ArgumentException($"'{end}' is a file: name the base checkpoint that it is for.", nameof(baseCheckpoint))
                 : catalog.LoadTextScorer(baseCheckpoint, end, twin: twin);
         }
     }
@@ -96,7 +117,10 @@ public static class SkillLocInterpolationEvaluators
     /// <param name="options">The options.</param>
     /// <returns>The points by data set.</returns>
     /// <inheritdoc cref="CheckpointInterpolationEvaluator.Evaluate" path="/exception"/>
-    public static InterpolationMetrics EvaluateInterpolation(this ConnectivityCatalog catalog, CheckpointInterpolationEvaluator.Options options)
+    public static InterpolationMetrics EvaluateInterpolation(
+        this ConnectivityCatalog catalog,
+        CheckpointInterpolationEvaluator.Options options
+    )
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(options);
@@ -114,13 +138,20 @@ public static class SkillLocInterpolationEvaluators
     /// <exception cref="ArgumentException">Names or shapes differ (the first five differences are named), or there is nothing to
     /// compare.</exception>
     public static CheckpointDistanceMetrics EvaluateDistance(
-        this ConnectivityCatalog catalog, TextScoringTransformer first, TextScoringTransformer second, bool tunedOnly = false)
+        this ConnectivityCatalog catalog,
+        TextScoringTransformer first,
+        TextScoringTransformer second,
+        bool tunedOnly = false
+    )
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(first);
         ArgumentNullException.ThrowIfNull(second);
         return tunedOnly && first.Classifier.TunedParameters.Count + second.Classifier.TunedParameters.Count == 0
-            ? throw new ArgumentException("Neither model has a tuning method, so there are no tuned parameters to compare.", nameof(tunedOnly))
+            ? throw new ArgumentException(
+                "Neither model has a tuning method, so there are no tuned parameters to compare.",
+                nameof(tunedOnly)
+            )
             : CheckpointDistanceMetrics.Of(CheckpointDistance.Between(first.Classifier, second.Classifier, tunedOnly));
     }
 
@@ -140,11 +171,13 @@ public static class SkillLocInterpolationEvaluators
         ArgumentNullException.ThrowIfNull(catalog);
         if (Directory.Exists(first) && Directory.Exists(second))
         {
-            using CheckpointFolder here = CheckpointFolder.Open(first), there = CheckpointFolder.Open(second);
+            using CheckpointFolder here = CheckpointFolder.Open(first),
+                there = CheckpointFolder.Open(second);
             return CheckpointDistanceMetrics.Of(CheckpointDistance.Between(here, there));
         }
 
-        using ITensorStore one = Open(first), other = Open(second);
+        using ITensorStore one = Open(first),
+            other = Open(second);
         return CheckpointDistanceMetrics.Of(CheckpointDistance.Between(one, other));
 
         static ITensorStore Open(string path)
@@ -167,7 +200,10 @@ public static class SkillLocInterpolationEvaluators
             }
 
             file.Dispose();
-            throw new ArgumentException($"'{path}' is a graft: put it on its base with {nameof(SkillLocTransforms.LoadTextScorer)}, and compare models.", nameof(path));
+            throw new ArgumentException(
+                $"'{path}' is a graft: put it on its base with {nameof(SkillLocTransforms.LoadTextScorer)}, and compare models.",
+                nameof(path)
+            );
         }
     }
 
@@ -187,7 +223,8 @@ public static class SkillLocInterpolationEvaluators
                 $"the set '{set.Name}'",
                 set.Rows,
                 set.Points.Select((point, i) => (InterpolationFiles.Key(point.X), set.Where(i, (_, now) => now == 0))),
-                dynamics)
+                dynamics
+            )
             : throw new ArgumentException($"The rows of the set '{set.Name}' have no scores, so none can be forgotten.", nameof(set));
     }
 
@@ -208,6 +245,7 @@ public static class SkillLocInterpolationEvaluators
             analysisFile,
             points.Values.SelectMany(point => point.Wrong.Concat(point.Right)),
             points.Select(point => (point.Key, point.Value.Wrong)),
-            TrainingDynamics.Load(cartographyFile));
+            TrainingDynamics.Load(cartographyFile)
+        );
     }
 }

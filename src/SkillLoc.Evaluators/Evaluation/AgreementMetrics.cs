@@ -34,18 +34,21 @@ public sealed record AgreementMetrics
 
     internal static AgreementMetrics Of(IEnumerable<(string First, string Second)> predictions)
     {
-        var pairs =
-            predictions.CountBy(pair => pair).ToDictionary(pair => pair.Key, pair => (long)pair.Value);
+        var pairs = predictions.CountBy(pair => pair).ToDictionary(pair => pair.Key, pair => (long)pair.Value);
         string[] labels = [.. pairs.Keys.SelectMany(pair => new[] { pair.First, pair.Second }).Distinct().Order(StringComparer.Ordinal)];
         AgreementCount[] counts =
         [
-            .. labels.SelectMany(first => labels.Select(second => new AgreementCount(first, second, pairs.GetValueOrDefault((first, second))))),
+            .. labels.SelectMany(first =>
+                labels.Select(second => new AgreementCount(first, second, pairs.GetValueOrDefault((first, second))))
+            ),
         ];
         double rows = counts.Sum(count => count.Count);
         double agreement = counts.Where(count => count.First == count.Second).Sum(count => count.Count) / rows;
         double chance = labels.Sum(label =>
-            counts.Where(count => count.First == label).Sum(count => count.Count) / rows
-            * (counts.Where(count => count.Second == label).Sum(count => count.Count) / rows));
+            counts.Where(count => count.First == label).Sum(count => count.Count)
+            / rows
+            * (counts.Where(count => count.Second == label).Sum(count => count.Count) / rows)
+        );
         return new()
         {
             Count = (long)rows,

@@ -72,12 +72,15 @@ public sealed record CalibrationMetrics
         ILookup<int, MeasuredRow> byBin = rows.ToLookup(row => BinOf(row.Confidence, numberOfBins));
         return
         [
-            .. Enumerable.Range(0, numberOfBins).Select(bin => new CalibrationBin(
-                (double)bin / numberOfBins,
-                (bin + 1.0) / numberOfBins,
-                byBin[bin].LongCount(),
-                byBin[bin].Select(row => row.Confidence).DefaultIfEmpty(double.NaN).Average(),
-                byBin[bin].Select(row => row.IsRight ? 1.0 : 0.0).DefaultIfEmpty(double.NaN).Average())),
+            .. Enumerable
+                .Range(0, numberOfBins)
+                .Select(bin => new CalibrationBin(
+                    (double)bin / numberOfBins,
+                    (bin + 1.0) / numberOfBins,
+                    byBin[bin].LongCount(),
+                    byBin[bin].Select(row => row.Confidence).DefaultIfEmpty(double.NaN).Average(),
+                    byBin[bin].Select(row => row.IsRight ? 1.0 : 0.0).DefaultIfEmpty(double.NaN).Average()
+                )),
         ];
     }
 
@@ -92,13 +95,15 @@ public sealed record CalibrationMetrics
     {
         double[] gaps =
         [
-            .. rows.GroupBy(row => row.Confidence).OrderBy(group => group.Key).SelectMany(group =>
-                Enumerable.Repeat(group.Average(row => row.IsRight ? 1.0 : 0.0) - group.Key, group.Count())),
+            .. rows.GroupBy(row => row.Confidence)
+                .OrderBy(group => group.Key)
+                .SelectMany(group => Enumerable.Repeat(group.Average(row => row.IsRight ? 1.0 : 0.0) - group.Key, group.Count())),
         ];
         double error = 0;
         for (int bin = 0; bin < numberOfBins; bin++)
         {
-            int start = (int)((long)bin * gaps.Length / numberOfBins), end = (int)((bin + 1L) * gaps.Length / numberOfBins);
+            int start = (int)((long)bin * gaps.Length / numberOfBins),
+                end = (int)((bin + 1L) * gaps.Length / numberOfBins);
             error += Math.Abs(gaps[start..end].Sum());
         }
 

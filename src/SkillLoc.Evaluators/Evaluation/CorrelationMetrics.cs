@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using SkillLoc.Models.Classification;
@@ -33,12 +34,15 @@ public sealed record CorrelationMetrics
     /// <exception cref="InvalidOperationException">There are no labelled rows, or a label or score is not finite.</exception>
     internal static CorrelationMetrics Of(IDataView data, string labelColumn, string scoreColumn)
     {
-        DataViewSchema.Column label = Find(labelColumn), score = Find(scoreColumn);
+        DataViewSchema.Column label = Find(labelColumn),
+            score = Find(scoreColumn);
         var labels = new List<double>();
         var scores = new List<double>();
         using DataViewRowCursor cursor = data.GetRowCursor([label, score]);
-        ValueGetter<float> readLabel = cursor.GetGetter<float>(label), readScore = cursor.GetGetter<float>(score);
-        float truth = 0, predicted = 0;
+        ValueGetter<float> readLabel = cursor.GetGetter<float>(label),
+            readScore = cursor.GetGetter<float>(score);
+        float truth = 0,
+            predicted = 0;
         while (cursor.MoveNext())
         {
             readLabel(ref truth);
@@ -50,8 +54,13 @@ public sealed record CorrelationMetrics
             readScore(ref predicted);
             if (!float.IsFinite(truth) || !float.IsFinite(predicted))
             {
-                throw new InvalidOperationException(FormattableString.Invariant(
-                    $"Row {cursor.Position} has the label {truth} and the score {predicted} in '{labelColumn}' and '{scoreColumn}'; both must be finite."));
+                throw new InvalidOperationException(
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"Row {cursor.Position} has the label {truth} and the score {predicted} in '{labelColumn}' and "
+                            + $"'{scoreColumn}'; both must be finite."
+                    )
+                );
             }
 
             labels.Add(truth);
@@ -63,11 +72,18 @@ public sealed record CorrelationMetrics
             throw new InvalidOperationException($"There are no rows with a label in column '{labelColumn}'.");
         }
 
-        double[] x = [.. labels], y = [.. scores];
-        return new() { Count = x.Length, Pearson = Correlation.Pearson(x, y), Spearman = Correlation.Spearman(x, y) };
+        double[] x = [.. labels],
+            y = [.. scores];
+        return new()
+        {
+            Count = x.Length,
+            Pearson = Correlation.Pearson(x, y),
+            Spearman = Correlation.Spearman(x, y),
+        };
 
-        DataViewSchema.Column Find(string name) => EvaluatedColumn.Find(data.Schema, name) is var column && column.Type == NumberDataViewType.Single
-            ? column
-            : throw EvaluatedColumn.WrongType(column, "a Single");
+        DataViewSchema.Column Find(string name) =>
+            EvaluatedColumn.Find(data.Schema, name) is var column && column.Type == NumberDataViewType.Single
+                ? column
+                : throw EvaluatedColumn.WrongType(column, "a Single");
     }
 }

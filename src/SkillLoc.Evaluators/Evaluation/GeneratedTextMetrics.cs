@@ -63,7 +63,10 @@ public sealed record GeneratedTextMetrics
         }
         catch (ArgumentException error)
         {
-            throw new InvalidOperationException($"Of the rows with answers in column '{answersColumn}', counted from 0: {error.Message}", error);
+            throw new InvalidOperationException(
+                $"Of the rows with answers in column '{answersColumn}', counted from 0: {error.Message}",
+                error
+            );
         }
 
         return new()
@@ -94,7 +97,7 @@ public sealed record GeneratedTextMetrics
         using DataViewRowCursor cursor = data.GetRowCursor([answers, predicted]);
         Func<string[]> readAnswers = AnswerTexts.Reader(cursor, answers);
         ValueGetter<ReadOnlyMemory<char>> readPredicted = cursor.GetGetter<ReadOnlyMemory<char>>(predicted);
-        for (ReadOnlyMemory<char> text = default; cursor.MoveNext();)
+        for (ReadOnlyMemory<char> text = default; cursor.MoveNext(); )
         {
             string[] right = readAnswers();
             readPredicted(ref text);

@@ -30,7 +30,12 @@ internal static class LabeledScores
     /// <param name="reader">Creates the reader of a row's scores from the cursor.</param>
     /// <exception cref="InvalidOperationException">There are no labelled rows, or no label is among the names of the slots.</exception>
     public static IEnumerable<(int Slot, float[] Scores)> Read(
-        MLContext context, IDataView data, string labelColumn, DataViewSchema.Column score, Func<DataViewRowCursor, Func<float[]>> reader)
+        MLContext context,
+        IDataView data,
+        string labelColumn,
+        DataViewSchema.Column score,
+        Func<DataViewRowCursor, Func<float[]>> reader
+    )
     {
         DataViewSchema.Column label = EvaluatedColumn.Find(data.Schema, labelColumn);
         bool isBinary = Probabilities.IsBinary(score);
@@ -40,7 +45,8 @@ internal static class LabeledScores
         using DataViewRowCursor cursor = data.GetRowCursor([label, score]);
         Func<int> readLabel = isBinary ? BinaryLabel.Reader(cursor, label) : Keys(cursor, label);
         Func<float[]> readScores = reader(cursor);
-        bool any = false, known = names is null;
+        bool any = false,
+            known = names is null;
         while (cursor.MoveNext())
         {
             labels?.MoveNext();
@@ -62,8 +68,10 @@ internal static class LabeledScores
         if (!known)
         {
             throw new InvalidOperationException(
-                $"No label of column '{labelColumn}' is among the slots of '{score.Name}', which are named {EvaluatedColumn.Quote(names!)}: "
-                + "labels and scores go together by name.");
+                $"No label of column '{labelColumn}' is among the slots of '{score.Name}', which are named "
+                    + $"{EvaluatedColumn.Quote(names!)}: "
+                    + "labels and scores go together by name."
+            );
         }
     }
 
@@ -105,7 +113,9 @@ internal static class BinaryLabel
                 return () =>
                 {
                     readNumber(ref value);
-                    return float.IsNaN(value) ? -1 : value > 0 ? 1 : 0;
+                    return float.IsNaN(value) ? -1
+                        : value > 0 ? 1
+                        : 0;
                 };
             case KeyDataViewType { Count: 2 } key when key.RawType == typeof(uint):
                 ValueGetter<uint> readKey = row.GetGetter<uint>(column);
@@ -114,7 +124,9 @@ internal static class BinaryLabel
                 return () =>
                 {
                     readKey(ref label);
-                    return label == 0 ? -1 : label == (isFirst ? 1 : 2) ? 1 : 0;
+                    return label == 0 ? -1
+                        : label == (isFirst ? 1 : 2) ? 1
+                        : 0;
                 };
             default:
                 throw EvaluatedColumn.WrongType(column, "a boolean, a Single, or a key with two values, as a binary trainer's label is");
@@ -147,7 +159,13 @@ internal sealed class LabeledSet
 
     /// <exception cref="ArgumentException">The label column is missing, or its labels have no names.</exception>
     /// <exception cref="InvalidOperationException">No row has a label.</exception>
-    public LabeledSet(MLContext context, string name, IDataView data, string labelColumn, IReadOnlyDictionary<string, string>? labelMap = null)
+    public LabeledSet(
+        MLContext context,
+        string name,
+        IDataView data,
+        string labelColumn,
+        IReadOnlyDictionary<string, string>? labelMap = null
+    )
     {
         Name = name;
         Data = data;
@@ -165,9 +183,11 @@ internal sealed class LabeledSet
         if (texts.AreBareKeys)
         {
             throw new ArgumentException(
-                $"Set '{name}': the keys of column '{labelColumn}' have no values; labels are matched by name, so they must be text or keys "
-                + "with values, as MapValueToKey makes them.",
-                nameof(data));
+                $"Set '{name}': the keys of column '{labelColumn}' have no values; labels are matched by name, so they must be text "
+                    + "or keys "
+                    + "with values, as MapValueToKey makes them.",
+                nameof(data)
+            );
         }
 
         _labels = [.. texts.Read()];
@@ -193,11 +213,14 @@ internal sealed class LabeledSet
         for (int row = 0; row < found.Length; row++)
         {
             string label = LabelMap?.GetValueOrDefault(_labels[row], _labels[row]) ?? _labels[row];
-            found[row] = _labels[row].Length == 0 ? -1
+            found[row] =
+                _labels[row].Length == 0 ? -1
                 : slots.TryGetValue(label, out int slot) ? slot
                 : throw new InvalidOperationException(
-                    $"Row {row} has the label '{_labels[row]}'{(label == _labels[row] ? "" : $", which is mapped to '{label}'")}; the model "
-                    + $"knows {EvaluatedColumn.Quote(known)}. Map the set's labels to those.");
+                    $"Row {row} has the label '{_labels[row]}'{(label == _labels[row] ? "" : $", which is mapped to '{label}'")}; the "
+                        + "model "
+                        + $"knows {EvaluatedColumn.Quote(known)}. Map the set's labels to those."
+                );
         }
 
         return found;

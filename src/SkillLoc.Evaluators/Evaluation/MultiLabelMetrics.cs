@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using SkillLoc.Transforms;
@@ -53,7 +54,19 @@ public sealed record MultiLabelMetrics
     {
         ArgumentNullException.ThrowIfNull(context);
         return context.Data.LoadFromEnumerable([
-            new Row(Count, SubsetAccuracy, HammingLoss, MicroPrecision, MicroRecall, MicroF1, MacroF1, MeanAveragePrecision, LabelRankingAveragePrecision, LogLoss)]);
+            new Row(
+                Count,
+                SubsetAccuracy,
+                HammingLoss,
+                MicroPrecision,
+                MicroRecall,
+                MicroF1,
+                MacroF1,
+                MeanAveragePrecision,
+                LabelRankingAveragePrecision,
+                LogLoss
+            ),
+        ]);
     }
 
     /// <summary>Returns the labels as rows, with the columns of <see cref="MultiLabelEntry"/>.</summary>
@@ -74,9 +87,21 @@ public sealed record MultiLabelMetrics
             throw new InvalidOperationException("There are no rows.");
         }
 
-        MultiLabelEntry[] entries = [.. labels.Select((label, i) => MultiLabelEntry.Of(
-            label, [.. rows.Select(row => row.Scores[i])], [.. rows.Select(row => row.Predicted[i])], [.. rows.Select(row => row.True[i])]))];
-        double hits = entries.Sum(entry => entry.Hits), predicted = entries.Sum(entry => entry.PredictedCount), there = entries.Sum(entry => entry.Count);
+        MultiLabelEntry[] entries =
+        [
+            .. labels.Select(
+                (label, i) =>
+                    MultiLabelEntry.Of(
+                        label,
+                        [.. rows.Select(row => row.Scores[i])],
+                        [.. rows.Select(row => row.Predicted[i])],
+                        [.. rows.Select(row => row.True[i])]
+                    )
+            ),
+        ];
+        double hits = entries.Sum(entry => entry.Hits),
+            predicted = entries.Sum(entry => entry.PredictedCount),
+            there = entries.Sum(entry => entry.Count);
         return new()
         {
             Count = rows.Length,
@@ -103,22 +128,32 @@ public sealed record MultiLabelMetrics
         int[] there = [.. Enumerable.Range(0, scores.Length).Where(i => isTrue[i])];
         return there.Length == 0 || there.Length == scores.Length
             ? 1
-            : there.Average(label => there.Count(other => scores[other] >= scores[label]) / (double)scores.Count(other => other >= scores[label]));
+            : there.Average(label =>
+                there.Count(other => scores[other] >= scores[label]) / (double)scores.Count(other => other >= scores[label])
+            );
     }
 
     private static IReadOnlyList<string> LabelsOf(DataViewSchema schema, string scoreColumn)
     {
         DataViewSchema.Column scores = EvaluatedColumn.Find(schema, scoreColumn);
-        return scores.Type is VectorDataViewType { IsKnownSize: true } vector && vector.ItemType == NumberDataViewType.Single
+        return
+            scores.Type is VectorDataViewType { IsKnownSize: true } vector
+            && vector.ItemType == NumberDataViewType.Single
             && LabelSets.Names(scores) is { } names
             ? names
             : throw EvaluatedColumn.WrongType(scores, "a vector of Single of known size, with the labels as slot names");
     }
 
     private static IEnumerable<(float[] Scores, bool[] Predicted, bool[] True)> Read(
-        IDataView data, IReadOnlyList<string> labels, string labelColumn, string scoreColumn, string predictedLabelColumn)
+        IDataView data,
+        IReadOnlyList<string> labels,
+        string labelColumn,
+        string scoreColumn,
+        string predictedLabelColumn
+    )
     {
-        DataViewSchema.Column label = EvaluatedColumn.Find(data.Schema, labelColumn), score = EvaluatedColumn.Find(data.Schema, scoreColumn);
+        DataViewSchema.Column label = EvaluatedColumn.Find(data.Schema, labelColumn),
+            score = EvaluatedColumn.Find(data.Schema, scoreColumn);
         DataViewSchema.Column predicted = EvaluatedColumn.Find(data.Schema, predictedLabelColumn);
         foreach (DataViewSchema.Column column in new[] { label, predicted })
         {
@@ -129,17 +164,23 @@ public sealed record MultiLabelMetrics
         }
 
         using DataViewRowCursor cursor = data.GetRowCursor([label, score, predicted]);
-        Func<float[]> readTrue = LabelSets.Reader(cursor, label, labels, "data"), readPredicted = LabelSets.Reader(cursor, predicted, labels, "data");
+        Func<float[]> readTrue = LabelSets.Reader(cursor, label, labels, "data"),
+            readPredicted = LabelSets.Reader(cursor, predicted, labels, "data");
         ValueGetter<VBuffer<float>> readScores = cursor.GetGetter<VBuffer<float>>(score);
-        for (VBuffer<float> scores = default; cursor.MoveNext();)
+        for (VBuffer<float> scores = default; cursor.MoveNext(); )
         {
             readScores(ref scores);
             float[] values = [.. scores.DenseValues()];
             int wrong = Array.FindIndex(values, value => !(value >= 0 && value <= 1));
             if (wrong >= 0)
             {
-                throw new InvalidOperationException(FormattableString.Invariant(
-                    $"Row {cursor.Position} has the score {values[wrong]} for the label '{labels[wrong]}' in '{scoreColumn}'; it must be a probability."));
+                throw new InvalidOperationException(
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"Row {cursor.Position} has the score {values[wrong]} for the label '{labels[wrong]}' in '{scoreColumn}'; it "
+                            + $"must be a probability."
+                    )
+                );
             }
 
             yield return (values, Array.ConvertAll(readPredicted(), value => value > 0), Array.ConvertAll(readTrue(), value => value > 0));
@@ -147,8 +188,17 @@ public sealed record MultiLabelMetrics
     }
 
     private sealed record Row(
-        long Count, double SubsetAccuracy, double HammingLoss, double MicroPrecision, double MicroRecall, double MicroF1, double MacroF1,
-        double MeanAveragePrecision, double LabelRankingAveragePrecision, double LogLoss);
+        long Count,
+        double SubsetAccuracy,
+        double HammingLoss,
+        double MicroPrecision,
+        double MicroRecall,
+        double MicroF1,
+        double MacroF1,
+        double MeanAveragePrecision,
+        double LabelRankingAveragePrecision,
+        double LogLoss
+    );
 }
 
 /// <summary>The quality of the predictions of one label of a multi-label task.</summary>
@@ -177,10 +227,11 @@ public sealed record MultiLabelEntry(string Label, long Count, long PredictedCou
         long there = isTrue.LongCount(value => value);
         double area = 0;
         int[] order = [.. Enumerable.Range(0, scores.Length).OrderByDescending(row => scores[row])];
-        for (int end = 0, hits = 0; end < order.Length;)
+        for (int end = 0, hits = 0; end < order.Length; )
         {
             // Rows of equal scores come together.
-            int first = end, before = hits;
+            int first = end,
+                before = hits;
             for (; end < order.Length && scores[order[end]] == scores[order[first]]; end++)
             {
                 hits += isTrue[order[end]] ? 1 : 0;
@@ -189,6 +240,12 @@ public sealed record MultiLabelEntry(string Label, long Count, long PredictedCou
             area += (hits - before) * (double)hits / end;
         }
 
-        return new(label, there, predicted.LongCount(value => value), predicted.Zip(isTrue).LongCount(pair => pair is { First: true, Second: true }), area / there);
+        return new(
+            label,
+            there,
+            predicted.LongCount(value => value),
+            predicted.Zip(isTrue).LongCount(pair => pair is { First: true, Second: true }),
+            area / there
+        );
     }
 }

@@ -30,11 +30,20 @@ public sealed record OutOfDistributionMetrics
                 ScoredSet scored = scoring.Score();
                 var metrics = CalibrationMetrics.Of(scored.Rows, numberOfBins);
                 return new OutOfDistributionEntry(
-                    scoring.Model, scoring.Set, metrics.Count, metrics.Accuracy, scored.MacroF1(), metrics.ExpectedCalibrationError,
-                    metrics.LogLoss, scored.Rows.Average(row => row.Confidence), AccuracyDrop: 0);
+                    scoring.Model,
+                    scoring.Set,
+                    metrics.Count,
+                    metrics.Accuracy,
+                    scored.MacroF1(),
+                    metrics.ExpectedCalibrationError,
+                    metrics.LogLoss,
+                    scored.Rows.Average(row => row.Confidence),
+                    AccuracyDrop: 0
+                );
             }),
         ];
-        var usual = entries.Where(entry => entry.Set == inDistribution)
+        var usual = entries
+            .Where(entry => entry.Set == inDistribution)
             .ToDictionary(entry => entry.Model, entry => entry.Accuracy, StringComparer.Ordinal);
         return new()
         {
@@ -55,5 +64,13 @@ public sealed record OutOfDistributionMetrics
 /// <param name="MeanConfidence">The mean of the highest probability.</param>
 /// <param name="AccuracyDrop">Accuracy on the in-distribution set minus the accuracy here; 0 for that set itself.</param>
 public sealed record OutOfDistributionEntry(
-    string Model, string Set, long Count, double Accuracy, double MacroF1, double ExpectedCalibrationError, double LogLoss,
-    double MeanConfidence, double AccuracyDrop);
+    string Model,
+    string Set,
+    long Count,
+    double Accuracy,
+    double MacroF1,
+    double ExpectedCalibrationError,
+    double LogLoss,
+    double MeanConfidence,
+    double AccuracyDrop
+);

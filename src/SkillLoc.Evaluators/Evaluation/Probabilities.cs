@@ -26,7 +26,8 @@ internal sealed class Probabilities(DataViewRowCursor cursor, DataViewSchema.Col
             ? column
             : throw EvaluatedColumn.WrongType(
                 column,
-                $"a probability: this is a trainer's plain score, of which mlContext.BinaryClassification.Calibrators makes one");
+                $"a probability: this is a trainer's plain score, of which mlContext.BinaryClassification.Calibrators makes one"
+            );
     }
 
     /// <summary>Finds a score column, whatever its numbers; beside the margin of a binary trainer the probability that was made of
@@ -78,7 +79,10 @@ internal sealed class Probabilities(DataViewRowCursor cursor, DataViewSchema.Col
 
         if (!column.HasSlotNames())
         {
-            throw EvaluatedColumn.WrongType(column, "a vector whose slots are named after the labels, as SkillLoc's and ML.NET's trainers make it");
+            throw EvaluatedColumn.WrongType(
+                column,
+                "a vector whose slots are named after the labels, as SkillLoc's and ML.NET's trainers make it"
+            );
         }
 
         VBuffer<ReadOnlyMemory<char>> names = default;
@@ -109,11 +113,13 @@ internal sealed class Probabilities(DataViewRowCursor cursor, DataViewSchema.Col
         scores.All(p => p >= -Tolerance && p <= 1 + Tolerance) && Math.Abs(scores.Sum() - 1) <= Tolerance;
 
     /// <summary>The exception for scores that are not probabilities.</summary>
-    public static InvalidOperationException NoProbabilities(DataViewSchema.Column column, long row, float[] scores) => new(
-        IsBinary(column)
-            ? $"Row {row} of column '{column.Name}' is {scores[1]}; calibration needs a probability: a number from 0 to 1."
-            : $"Row {row} of column '{column.Name}' is [{string.Join(", ", scores)}]; calibration needs "
-                + "probabilities: numbers from 0 to 1 that sum to 1.");
+    public static InvalidOperationException NoProbabilities(DataViewSchema.Column column, long row, float[] scores) =>
+        new(
+            IsBinary(column)
+                ? $"Row {row} of column '{column.Name}' is {scores[1]}; calibration needs a probability: a number from 0 to 1."
+                : $"Row {row} of column '{column.Name}' is [{string.Join(", ", scores)}]; calibration needs "
+                    + "probabilities: numbers from 0 to 1 that sum to 1."
+        );
 
     /// <summary>A reader of a vector of scores.</summary>
     public static Func<float[]> Several(DataViewRowCursor cursor, DataViewSchema.Column column)

@@ -56,7 +56,9 @@ internal sealed class SetScoring
 
             return row == _slots.Length
                 ? new(_labels, [.. rows])
-                : throw new InvalidOperationException($"The set has {_slots.Length} rows and the model gives {row}; it must score each row.");
+                : throw new InvalidOperationException(
+                    $"The set has {_slots.Length} rows and the model gives {row}; it must score each row."
+                );
         }
         catch (Exception error) when (error is ArgumentException or InvalidOperationException)
         {
@@ -107,7 +109,8 @@ internal readonly record struct MeasuredRow(int Label, int Predicted, double Con
     {
         LabeledScores.CheckLabel(data.Schema, labelColumn, scoreColumn);
         DataViewSchema.Column score = Probabilities.Find(data.Schema, scoreColumn);
-        return LabeledScores.Read(context, data, labelColumn, score, cursor => new Probabilities(cursor, score).Read)
+        return LabeledScores
+            .Read(context, data, labelColumn, score, cursor => new Probabilities(cursor, score).Read)
             .Select(row => Of(row.Slot, row.Scores));
     }
 

@@ -26,7 +26,12 @@ public static class SkillLocEvaluators
     /// <exception cref="InvalidOperationException">There are no labelled rows, none of their labels is among the names of the slots, or
     /// scores are not probabilities.</exception>
     public static CalibrationMetrics EvaluateCalibration(
-        this SkillLocCatalog catalog, IDataView data, string labelColumnName = "Label", string scoreColumnName = "Score", int numberOfBins = 15)
+        this SkillLocCatalog catalog,
+        IDataView data,
+        string labelColumnName = "Label",
+        string scoreColumnName = "Score",
+        int numberOfBins = 15
+    )
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(data);
@@ -45,8 +50,12 @@ public static class SkillLocEvaluators
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type, or only one has keys with values.</exception>
     /// <exception cref="InvalidOperationException">There are no rows, or the numbers of rows differ.</exception>
     public static AgreementMetrics EvaluateAgreement(
-        this EvaluationCatalog catalog, IDataView first, IDataView second, string predictedLabelColumnName = "PredictedLabel",
-        string? secondPredictedLabelColumnName = null)
+        this EvaluationCatalog catalog,
+        IDataView first,
+        IDataView second,
+        string predictedLabelColumnName = "PredictedLabel",
+        string? secondPredictedLabelColumnName = null
+    )
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(first);
@@ -67,8 +76,12 @@ public static class SkillLocEvaluators
     /// <exception cref="ArgumentException">A column is missing or of another type, or has a label that the scores lack.</exception>
     /// <exception cref="InvalidOperationException">There are no rows, or a score is not a probability.</exception>
     public static MultiLabelMetrics EvaluateMultiLabel(
-        this EvaluationCatalog catalog, IDataView data, string labelColumnName = "Label", string scoreColumnName = "Score",
-        string predictedLabelColumnName = "PredictedLabel")
+        this EvaluationCatalog catalog,
+        IDataView data,
+        string labelColumnName = "Label",
+        string scoreColumnName = "Score",
+        string predictedLabelColumnName = "PredictedLabel"
+    )
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(data);
@@ -97,9 +110,15 @@ public static class SkillLocEvaluators
     /// <exception cref="InvalidOperationException">A set has no labelled rows, a model cannot score it or does not know one of its labels,
     /// or scores are not probabilities.</exception>
     public static OutOfDistributionMetrics EvaluateOutOfDistribution(
-        this EvaluationCatalog catalog, IReadOnlyDictionary<string, ITransformer> models, IReadOnlyDictionary<string, IDataView> sets,
-        string inDistribution, string labelColumnName = "Label", string scoreColumnName = "Score",
-        IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>>? labelMaps = null, int numberOfBins = 15)
+        this EvaluationCatalog catalog,
+        IReadOnlyDictionary<string, ITransformer> models,
+        IReadOnlyDictionary<string, IDataView> sets,
+        string inDistribution,
+        string labelColumnName = "Label",
+        string scoreColumnName = "Score",
+        IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>>? labelMaps = null,
+        int numberOfBins = 15
+    )
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(models);
@@ -119,16 +138,18 @@ public static class SkillLocEvaluators
         LabeledSet[] labeled =
         [
             .. sets.Select(set => new LabeledSet(
-                catalog.Context, set.Key, set.Value, labelColumnName, labelMaps?.GetValueOrDefault(set.Key))),
+                catalog.Context,
+                set.Key,
+                set.Value,
+                labelColumnName,
+                labelMaps?.GetValueOrDefault(set.Key)
+            )),
         ];
         return OutOfDistributionMetrics.Of(
-            [
-                .. from model in models
-                   from set in labeled
-                   select new SetScoring(model.Key, model.Value, set, scoreColumnName),
-            ],
+            [.. from model in models from set in labeled select new SetScoring(model.Key, model.Value, set, scoreColumnName)],
             inDistribution,
-            numberOfBins);
+            numberOfBins
+        );
     }
 
     /// <summary>Measures Pearson's and Spearman's correlation of predicted and true scores.</summary>
@@ -140,7 +161,11 @@ public static class SkillLocEvaluators
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
     /// <exception cref="InvalidOperationException">There are no labelled rows, or a label or score is not finite.</exception>
     public static CorrelationMetrics EvaluateCorrelation(
-        this EvaluationCatalog catalog, IDataView data, string labelColumnName = "Label", string scoreColumnName = "Score")
+        this EvaluationCatalog catalog,
+        IDataView data,
+        string labelColumnName = "Label",
+        string scoreColumnName = "Score"
+    )
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(data);
@@ -163,7 +188,8 @@ public static class SkillLocEvaluators
         IDataView data,
         TextMetric metric,
         string answersColumnName = "Answers",
-        string predictedTextColumnName = "PredictedText")
+        string predictedTextColumnName = "PredictedText"
+    )
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(data);
@@ -191,7 +217,11 @@ public static class SkillLocCalibration
     /// <returns>The estimator.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The form is not defined.</exception>
     public static TemperatureCalibrationEstimator CalibrateTemperature(
-        this SkillLocCatalog catalog, string labelColumnName = "Label", string scoreColumnName = "Score", ScoreForm form = ScoreForm.Detected)
+        this SkillLocCatalog catalog,
+        string labelColumnName = "Label",
+        string scoreColumnName = "Score",
+        ScoreForm form = ScoreForm.Detected
+    )
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentException.ThrowIfNullOrEmpty(labelColumnName);

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;
@@ -64,7 +65,8 @@ public sealed class TemperatureCalibrationEstimator : IEstimator<TemperatureTran
         if (fit.Count == 0)
         {
             throw new InvalidOperationException(
-                $"No label of column '{_labelColumn}' is that of a slot of '{score.Name}': its keys are above the number of scores.");
+                $"No label of column '{_labelColumn}' is that of a slot of '{score.Name}': its keys are above the number of scores."
+            );
         }
 
         double best = fit.Best(TemperatureTransformer.LowestTemperature, TemperatureTransformer.HighestTemperature);
@@ -76,7 +78,10 @@ public sealed class TemperatureCalibrationEstimator : IEstimator<TemperatureTran
         };
         channel.Info(
             MessageSensitivity.None,
-            FormattableString.Invariant($"Temperature {best:G6} on {fit.Count} rows: log-loss {calibrated.LogLossBefore:G6} to {calibrated.LogLoss:G6}."));
+            FormattableString.Invariant(
+                $"Temperature {best:G6} on {fit.Count} rows: log-loss {calibrated.LogLossBefore:G6} to {calibrated.LogLoss:G6}."
+            )
+        );
         if (unknown > 0)
         {
             channel.Warning(MessageSensitivity.None, $"{unknown} rows have labels that the scores do not know; they are left out.");
@@ -84,9 +89,14 @@ public sealed class TemperatureCalibrationEstimator : IEstimator<TemperatureTran
 
         if (best is TemperatureTransformer.LowestTemperature or TemperatureTransformer.HighestTemperature)
         {
-            channel.Warning(MessageSensitivity.None, FormattableString.Invariant(
-                $"The temperature is {best}, the bound of its range: these rows do not determine it. Fit it on more rows, of all labels, ")
-                + "that the model was not trained on.");
+            channel.Warning(
+                MessageSensitivity.None,
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"The temperature is {best}, the bound of its range: these rows do not determine it. Fit it on more rows, of all "
+                        + $"labels, "
+                ) + "that the model was not trained on."
+            );
         }
 
         return calibrated;
@@ -98,23 +108,35 @@ public sealed class TemperatureCalibrationEstimator : IEstimator<TemperatureTran
         ArgumentNullException.ThrowIfNull(inputSchema);
         ScoringSchema.Find(inputSchema, _labelColumn);
         SchemaShape.Column score = ScoringSchema.Find(inputSchema, _scoreColumn);
-        bool isMargin = score.Kind == SchemaShape.Column.VectorKind.Scalar && score.Name == "Score"
+        bool isMargin =
+            score.Kind == SchemaShape.Column.VectorKind.Scalar
+            && score.Name == "Score"
             && inputSchema.All(column => column.Name != Probability);
         return isMargin ? ScoringSchema.AppendSingle(inputSchema, Probability) : inputSchema;
     }
 
     private (List<(int Slot, float[] Scores)> Rows, ScoreForm Form) Read(
-        IDataView input, DataViewSchema.Column score, ScoreForm asked, CancellationWatch cancellation)
+        IDataView input,
+        DataViewSchema.Column score,
+        ScoreForm asked,
+        CancellationWatch cancellation
+    )
     {
         var rows = new List<(int Slot, float[] Scores)>();
-        bool isBinary = Probabilities.IsBinary(score), areProbabilities = true;
+        bool isBinary = Probabilities.IsBinary(score),
+            areProbabilities = true;
         foreach ((int Slot, float[] Scores) row in LabeledScores.Read(_catalog.Context, input, _labelColumn, score, Reader))
         {
             cancellation.ThrowIfRequested();
             rows.Add(row);
         }
 
-        return (rows, asked != ScoreForm.Detected ? asked : areProbabilities ? ScoreForm.Probabilities : ScoreForm.Logits);
+        return (
+            rows,
+            asked != ScoreForm.Detected ? asked
+            : areProbabilities ? ScoreForm.Probabilities
+            : ScoreForm.Logits
+        );
 
         Func<float[]> Reader(DataViewRowCursor cursor)
         {
@@ -126,7 +148,8 @@ public sealed class TemperatureCalibrationEstimator : IEstimator<TemperatureTran
                 {
                     throw new InvalidOperationException(
                         $"Row {cursor.Position} of column '{score.Name}' is {(isBinary ? scores[0] : $"[{string.Join(", ", scores)}]")}; "
-                        + "a temperature needs finite scores.");
+                            + "a temperature needs finite scores."
+                    );
                 }
 
                 float[] all = isBinary ? [1 - scores[0], scores[0]] : scores;
@@ -138,13 +161,14 @@ public sealed class TemperatureCalibrationEstimator : IEstimator<TemperatureTran
         }
     }
 
-    private static double[] Logits(float[] scores, ScoreForm form, bool isBinary) => (form, isBinary) switch
-    {
-        (ScoreForm.Logits, true) => [0, scores[0]],
-        (ScoreForm.Logits, false) => Array.ConvertAll(scores, score => (double)score),
-        (_, true) => [0, TemperatureTransformer.Logit(scores[0])],
-        _ => Array.ConvertAll(scores, score => Math.Log(Math.Max(score, TemperatureTransformer.Floor))),
-    };
+    private static double[] Logits(float[] scores, ScoreForm form, bool isBinary) =>
+        (form, isBinary) switch
+        {
+            (ScoreForm.Logits, true) => [0, scores[0]],
+            (ScoreForm.Logits, false) => Array.ConvertAll(scores, score => (double)score),
+            (_, true) => [0, TemperatureTransformer.Logit(scores[0])],
+            _ => Array.ConvertAll(scores, score => Math.Log(Math.Max(score, TemperatureTransformer.Floor))),
+        };
 }
 
 /// <summary>
@@ -179,7 +203,8 @@ internal sealed class TemperatureFit
             return 1;
         }
 
-        double below = Math.Log(1 / highest), above = Math.Log(1 / lowest);
+        double below = Math.Log(1 / highest),
+            above = Math.Log(1 / lowest);
         if (Slope(1 / highest) >= 0)
         {
             return highest;
@@ -209,7 +234,8 @@ internal sealed class TemperatureFit
         double slope = 0;
         foreach ((double label, double[] logits) in _rows)
         {
-            double sum = 0, expected = 0;
+            double sum = 0,
+                expected = 0;
             foreach (double logit in logits)
             {
                 double weight = Math.Exp(inverse * logit);

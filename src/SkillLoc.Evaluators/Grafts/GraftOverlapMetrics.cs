@@ -21,17 +21,23 @@ public sealed record GraftOverlapMetrics
         return context.Data.LoadFromEnumerable(Entries);
     }
 
-    internal static GraftOverlapMetrics Of(IReadOnlyDictionary<string, Graft> grafts) => new()
-    {
-        Grafts = [.. grafts.Keys],
-        Entries =
-        [
-            .. from first in grafts
-               from second in grafts
-               select new GraftOverlapEntry(
-                   first.Key, second.Key, first.Value.Count, second.Value.Count, GraftOverlap.Count(first.Value, second.Value)),
-        ],
-    };
+    internal static GraftOverlapMetrics Of(IReadOnlyDictionary<string, Graft> grafts) =>
+        new()
+        {
+            Grafts = [.. grafts.Keys],
+            Entries =
+            [
+                .. from first in grafts
+                from second in grafts
+                select new GraftOverlapEntry(
+                    first.Key,
+                    second.Key,
+                    first.Value.Count,
+                    second.Value.Count,
+                    GraftOverlap.Count(first.Value, second.Value)
+                ),
+            ],
+        };
 }
 
 /// <summary>The overlap of two grafts.</summary>

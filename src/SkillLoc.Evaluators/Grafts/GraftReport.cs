@@ -19,7 +19,11 @@ public sealed record GraftReport
     }
 
     internal static GraftReport Of(
-        SetScoring preTrained, SetScoring fineTuned, IReadOnlyList<(GraftedModel Model, SetScoring Scoring)> grafted, int numberOfBins)
+        SetScoring preTrained,
+        SetScoring fineTuned,
+        IReadOnlyList<(GraftedModel Model, SetScoring Scoring)> grafted,
+        int numberOfBins
+    )
     {
         var before = CalibrationMetrics.Of(preTrained.Score().Rows, numberOfBins);
         ScoredSet target = fineTuned.Score();
@@ -105,9 +109,8 @@ public sealed record GraftReportRow
     /// Relative reduction of the calibration error, (ECE_1 - ECE_gamma) / ECE_1; negative if it increased, NaN if that of the fine-tuned
     /// model is 0.
     /// </summary>
-    public double CalibrationErrorReduction => FineTunedCalibrationError == 0
-        ? double.NaN
-        : (FineTunedCalibrationError - GraftedCalibrationError) / FineTunedCalibrationError;
+    public double CalibrationErrorReduction =>
+        FineTunedCalibrationError == 0 ? double.NaN : (FineTunedCalibrationError - GraftedCalibrationError) / FineTunedCalibrationError;
 }
 
 /// <summary>A graft and a model with it applied, such as a <see cref="SkillLoc.Transforms.GraftTransformer"/> or a loaded chain.</summary>

@@ -39,12 +39,15 @@ public sealed record GraftSpreadMetrics
             }
 
             parts.Remove(name, out GraftPart? part);
-            long count = part?.Indices.Length ?? 0, scalars = weight.numel();
+            long count = part?.Indices.Length ?? 0,
+                scalars = weight.numel();
             if (count > 0 && part!.Indices[^1] >= scalars)
             {
                 throw new ArgumentException(
-                    $"The graft has scalar {part.Indices[^1]} of '{name}', which has {scalars} scalars in this model: it is for another one.",
-                    nameof(graft));
+                    $"The graft has scalar {part.Indices[^1]} of '{name}', which has {scalars} scalars in this model: it is for "
+                        + "another one.",
+                    nameof(graft)
+                );
             }
 
             var place = ParameterPlace.Of(name);
@@ -59,20 +62,28 @@ public sealed record GraftSpreadMetrics
                 Kinds = Together(entry => entry with { Layer = -1 }),
             }
             : throw new ArgumentException(
-                $"The graft has scalars of {EvaluatedColumn.Quote(parts.Keys)}, which the model lacks or which are not among the parameters considered.",
-                nameof(graft));
+                $"The graft has scalars of {EvaluatedColumn.Quote(parts.Keys)}, which the model lacks or which are not among the "
+                    + "parameters considered.",
+                nameof(graft)
+            );
 
         GraftSpreadEntry[] Together(Func<GraftSpreadEntry, GraftSpreadEntry> place) =>
-        [
-            .. parameters.GroupBy(
-                entry => place(entry) with { Count = 0, Scalars = 0, Share = 0 },
-                (key, entries) => entries.Aggregate(key, (sum, entry) => sum with
-                {
-                    Count = sum.Count + entry.Count,
-                    Scalars = sum.Scalars + entry.Scalars,
-                    Share = (sum.Count + entry.Count) / total,
-                })),
-        ];
+            [
+                .. parameters.GroupBy(
+                    entry => place(entry) with { Count = 0, Scalars = 0, Share = 0 },
+                    (key, entries) =>
+                        entries.Aggregate(
+                            key,
+                            (sum, entry) =>
+                                sum with
+                                {
+                                    Count = sum.Count + entry.Count,
+                                    Scalars = sum.Scalars + entry.Scalars,
+                                    Share = (sum.Count + entry.Count) / total,
+                                }
+                        )
+                ),
+            ];
     }
 }
 

@@ -22,16 +22,23 @@ public sealed record RelativeGainMetrics
     }
 
     internal static RelativeGainMetrics Of(
-        IReadOnlyDictionary<string, double> preTrained, IReadOnlyDictionary<string, double> fineTuned,
-        IReadOnlyDictionary<string, IReadOnlyDictionary<string, double>> grafted) => new()
+        IReadOnlyDictionary<string, double> preTrained,
+        IReadOnlyDictionary<string, double> fineTuned,
+        IReadOnlyDictionary<string, IReadOnlyDictionary<string, double>> grafted
+    ) =>
+        new()
         {
             Entries =
             [
                 .. from graft in grafted
-                   from task in preTrained.Keys
-                   select new RelativeGainEntry(
-                       graft.Key, task, preTrained[task], Measured(fineTuned, task, "fine-tuned model"),
-                       Measured(graft.Value, task, $"graft '{graft.Key}'")),
+                from task in preTrained.Keys
+                select new RelativeGainEntry(
+                    graft.Key,
+                    task,
+                    preTrained[task],
+                    Measured(fineTuned, task, "fine-tuned model"),
+                    Measured(graft.Value, task, $"graft '{graft.Key}'")
+                ),
             ],
         };
 
@@ -39,7 +46,9 @@ public sealed record RelativeGainMetrics
         metrics.TryGetValue(task, out double value)
             ? value
             : throw new ArgumentException(
-                $"The {what} has no metric for task '{task}', which the pre-trained model has; it has {EvaluatedColumn.Quote(metrics.Keys)}.");
+                $"The {what} has no metric for task '{task}', which the pre-trained model has; it has "
+                    + $"{EvaluatedColumn.Quote(metrics.Keys)}."
+            );
 }
 
 /// <summary>The relative gain of a graft on a task.</summary>

@@ -33,8 +33,11 @@ public static class SkillLocGraftEvaluators
     /// <returns>The matrix in row order.</returns>
     /// <exception cref="ArgumentException">There is no task or no graft, or a task's metric is missing.</exception>
     public static RelativeGainMetrics EvaluateRelativeGain(
-        this GraftCatalog catalog, IReadOnlyDictionary<string, double> preTrained, IReadOnlyDictionary<string, double> fineTuned,
-        IReadOnlyDictionary<string, IReadOnlyDictionary<string, double>> grafted)
+        this GraftCatalog catalog,
+        IReadOnlyDictionary<string, double> preTrained,
+        IReadOnlyDictionary<string, double> fineTuned,
+        IReadOnlyDictionary<string, IReadOnlyDictionary<string, double>> grafted
+    )
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(preTrained);
@@ -42,7 +45,10 @@ public static class SkillLocGraftEvaluators
         ArgumentNullException.ThrowIfNull(grafted);
         return preTrained.Count > 0 && grafted.Count > 0
             ? RelativeGainMetrics.Of(preTrained, fineTuned, grafted)
-            : throw new ArgumentException($"There are {preTrained.Count} tasks and {grafted.Count} grafts; one of each is needed.", nameof(grafted));
+            : throw new ArgumentException(
+                $"There are {preTrained.Count} tasks and {grafted.Count} grafts; one of each is needed.",
+                nameof(grafted)
+            );
     }
 
     /// <summary>Counts the scalars of a graft by parameter, layer and kind, with densities.</summary>
@@ -54,7 +60,11 @@ public static class SkillLocGraftEvaluators
     /// <returns>Counts by parameter, by layer and by kind.</returns>
     /// <exception cref="ArgumentException">The graft does not fit the model, or uses a parameter that is not considered.</exception>
     public static GraftSpreadMetrics EvaluateGraftSpread(
-        this GraftCatalog catalog, Graft graft, LanguageModel model, IEnumerable<string>? considered = null)
+        this GraftCatalog catalog,
+        Graft graft,
+        LanguageModel model,
+        IEnumerable<string>? considered = null
+    )
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(graft);
@@ -82,8 +92,15 @@ public static class SkillLocGraftEvaluators
     /// <exception cref="InvalidOperationException">There are no labelled rows, a model cannot score them or does not know one of the
     /// labels, or scores are not probabilities.</exception>
     public static GraftReport EvaluateGrafts(
-        this GraftCatalog catalog, ITransformer preTrained, ITransformer fineTuned, IReadOnlyDictionary<string, GraftedModel> grafted,
-        IDataView test, string labelColumnName = "Label", string scoreColumnName = "Score", int numberOfBins = 15)
+        this GraftCatalog catalog,
+        ITransformer preTrained,
+        ITransformer fineTuned,
+        IReadOnlyDictionary<string, GraftedModel> grafted,
+        IDataView test,
+        string labelColumnName = "Label",
+        string scoreColumnName = "Score",
+        int numberOfBins = 15
+    )
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(preTrained);
@@ -101,7 +118,8 @@ public static class SkillLocGraftEvaluators
             Scoring("pre-trained", preTrained),
             Scoring("fine-tuned", fineTuned),
             [.. grafted.Select(each => (each.Value, Scoring(each.Key, each.Value.Model)))],
-            numberOfBins);
+            numberOfBins
+        );
 
         SetScoring Scoring(string name, ITransformer model) => new(name, model, set, scoreColumnName);
     }

@@ -43,7 +43,15 @@ public sealed partial record NeuronDropMetrics
 /// <param name="ControlAccuracy">The mean accuracy with equally many random neurons of each layer perturbed.</param>
 /// <param name="ControlDeviation">The sample standard deviation of that over the draws.</param>
 public sealed record NeuronDropPoint(
-    string Method, int LowLayer, int HighLayer, double Fraction, int Neurons, double Accuracy, double ControlAccuracy, double ControlDeviation);
+    string Method,
+    int LowLayer,
+    int HighLayer,
+    double Fraction,
+    int Neurons,
+    double Accuracy,
+    double ControlAccuracy,
+    double ControlDeviation
+);
 
 public sealed partial record NeuronDropMetrics
 {
@@ -136,7 +144,13 @@ internal sealed class NeuronDropCurve : IDisposable
             }
         }
 
-        return new() { Count = _rows.Count, Accuracy = plain, Seed = _seed, Points = points };
+        return new()
+        {
+            Count = _rows.Count,
+            Accuracy = plain,
+            Seed = _seed,
+            Points = points,
+        };
     }
 
     private NeuronDropPoint Point(PerturbationKind method, int low, int high, double fraction, double plain)

@@ -31,16 +31,24 @@ public sealed record NeuronSimilarityMetrics
         {
             throw new ArgumentException(
                 $"Tasks are compared by values [layers, neurons] of one shape, and found are [{string.Join(", ", first.Shape)}] and "
-                + $"[{string.Join(", ", second.Shape)}].",
-                nameof(second));
+                    + $"[{string.Join(", ", second.Shape)}].",
+                nameof(second)
+            );
         }
 
-        NeuronSet ones = SkillNeurons.Select(first, fraction), others = SkillNeurons.Select(second, fraction);
+        NeuronSet ones = SkillNeurons.Select(first, fraction),
+            others = SkillNeurons.Select(second, fraction);
         int[] shared = [.. Enumerable.Range(0, first.Layers).Select(layer => ones.Indices(layer).Intersect(others.Indices(layer)).Count())];
         LayerSimilarity[] layers =
         [
-            .. shared.Select((count, layer) => new LayerSimilarity(
-                layer, Correlation.Spearman(first.Of(layer), second.Of(layer)), (double)count / ones.Indices(layer).Length)),
+            .. shared.Select(
+                (count, layer) =>
+                    new LayerSimilarity(
+                        layer,
+                        Correlation.Spearman(first.Of(layer), second.Of(layer)),
+                        (double)count / ones.Indices(layer).Length
+                    )
+            ),
         ];
         return new()
         {

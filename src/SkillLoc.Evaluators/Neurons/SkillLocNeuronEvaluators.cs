@@ -36,7 +36,11 @@ public static class SkillLocNeuronEvaluators
     /// <returns>Correlations and overlaps by layer.</returns>
     /// <exception cref="ArgumentException">The shapes differ, or the fraction is outside [0, 1].</exception>
     public static NeuronSimilarityMetrics EvaluateNeuronSimilarity(
-        this NeuronCatalog catalog, NeuronValues first, NeuronValues second, double fraction = 0.2)
+        this NeuronCatalog catalog,
+        NeuronValues first,
+        NeuronValues second,
+        double fraction = 0.2
+    )
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(first);
@@ -52,7 +56,11 @@ public static class SkillLocNeuronEvaluators
     /// <returns>Overlaps of active neurons.</returns>
     /// <exception cref="ArgumentException">A model has no soft prompt, or shapes differ.</exception>
     public static TransferIndicator EvaluateTransfer(
-        this NeuronCatalog catalog, TextScoringTransformer first, TextScoringTransformer second, NeuronSet skill)
+        this NeuronCatalog catalog,
+        TextScoringTransformer first,
+        TextScoringTransformer second,
+        NeuronSet skill
+    )
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(first);

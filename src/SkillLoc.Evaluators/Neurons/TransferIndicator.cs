@@ -19,12 +19,15 @@ public sealed record TransferIndicator
 
     internal static TransferIndicator Of(TextClassifier first, TextClassifier second, NeuronSet skill)
     {
-        float[] ones = States(first), others = States(second);
+        float[] ones = States(first),
+            others = States(second);
         if (ones.Length != skill.Members.Length || others.Length != ones.Length)
         {
             throw new ArgumentException(
-                $"The two models have {ones.Length} and {others.Length} neurons, and the set is [{skill.Layers}, {skill.Width}]; they must be of one shape.",
-                nameof(skill));
+                $"The two models have {ones.Length} and {others.Length} neurons, and the set is [{skill.Layers}, {skill.Width}]; they "
+                    + "must be of one shape.",
+                nameof(skill)
+            );
         }
 
         bool[] members = skill.Members.ToArray();

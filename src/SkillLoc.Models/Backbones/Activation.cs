@@ -36,9 +36,13 @@ internal static class Activation
     /// <summary>Returns the activation function with a name.</summary>
     /// <exception cref="NotSupportedException">The name is unknown; the message lists the known ones.</exception>
     public static Func<Tensor, Tensor> Of(ModelConfig config) =>
-        Known.TryGetValue(config.HiddenActivation, out Func<Tensor, Tensor>? activation) ? activation : throw new NotSupportedException(
-            $"{config.Source}: the activation '{config.HiddenActivation}' ({ConfigFields.ActivationKey(config)}) is not supported; it must be one of "
-            + $"{string.Join(", ", Known.Keys.Select(name => $"'{name}'"))}.");
+        Known.TryGetValue(config.HiddenActivation, out Func<Tensor, Tensor>? activation)
+            ? activation
+            : throw new NotSupportedException(
+                $"{config.Source}: the activation '{config.HiddenActivation}' ({ConfigFields.ActivationKey(config)}) is not "
+                    + "supported; it must be one of "
+                    + $"{string.Join(", ", Known.Keys.Select(name => $"'{name}'"))}."
+            );
 
     /// <summary>x times the standard normal cumulative distribution function at x.</summary>
     public static Tensor Gelu(Tensor x) => F.gelu(x);
@@ -49,7 +53,8 @@ internal static class Activation
     /// </summary>
     public static Tensor TanhGelu(Tensor x)
     {
-        const double Linear = 1.5957691216057308, Cubic = 0.044715 * Linear;
+        const double Linear = 1.5957691216057308,
+            Cubic = 0.044715 * Linear;
         return x * ((x * x).Mul_(Cubic).Add_(Linear) * x).sigmoid_();
     }
 }

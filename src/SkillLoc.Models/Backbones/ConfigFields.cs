@@ -18,13 +18,38 @@ internal static class ConfigFields
 
     private static readonly OrderedDictionary<string, string> Others = new(StringComparer.Ordinal)
     {
-        ["albert"] = "ALBERT", ["bart"] = "BART", ["bloom"] = "BLOOM", ["camembert"] = "CamemBERT", ["deberta"] = "DeBERTa",
-        ["deberta-v2"] = "DeBERTa (version 2 or 3)", ["distilbert"] = "DistilBERT", ["electra"] = "ELECTRA", ["gemma"] = "Gemma",
-        ["gpt_bigcode"] = "GPTBigCode", ["gpt_neo"] = "GPT-Neo", ["gpt_neox"] = "GPT-NeoX", ["gptj"] = "GPT-J", ["llama"] = "Llama",
-        ["longformer"] = "Longformer", ["longt5"] = "LongT5", ["mamba"] = "Mamba", ["mistral"] = "Mistral", ["modernbert"] = "ModernBERT",
-        ["mpnet"] = "MPNet", ["mt5"] = "mT5", ["nomic_bert"] = "NomicBERT", ["opt"] = "OPT", ["phi"] = "Phi", ["qwen2"] = "Qwen2",
-        ["qwen3"] = "Qwen3", ["roberta-prelayernorm"] = "RoBERTa with layer norms before its blocks", ["switch_transformers"] = "Switch Transformers",
-        ["umt5"] = "UMT5", ["xlm-roberta"] = "XLM-RoBERTa", ["xlm-roberta-xl"] = "XLM-RoBERTa-XL", ["xlnet"] = "XLNet",
+        ["albert"] = "ALBERT",
+        ["bart"] = "BART",
+        ["bloom"] = "BLOOM",
+        ["camembert"] = "CamemBERT",
+        ["deberta"] = "DeBERTa",
+        ["deberta-v2"] = "DeBERTa (version 2 or 3)",
+        ["distilbert"] = "DistilBERT",
+        ["electra"] = "ELECTRA",
+        ["gemma"] = "Gemma",
+        ["gpt_bigcode"] = "GPTBigCode",
+        ["gpt_neo"] = "GPT-Neo",
+        ["gpt_neox"] = "GPT-NeoX",
+        ["gptj"] = "GPT-J",
+        ["llama"] = "Llama",
+        ["longformer"] = "Longformer",
+        ["longt5"] = "LongT5",
+        ["mamba"] = "Mamba",
+        ["mistral"] = "Mistral",
+        ["modernbert"] = "ModernBERT",
+        ["mpnet"] = "MPNet",
+        ["mt5"] = "mT5",
+        ["nomic_bert"] = "NomicBERT",
+        ["opt"] = "OPT",
+        ["phi"] = "Phi",
+        ["qwen2"] = "Qwen2",
+        ["qwen3"] = "Qwen3",
+        ["roberta-prelayernorm"] = "RoBERTa with layer norms before its blocks",
+        ["switch_transformers"] = "Switch Transformers",
+        ["umt5"] = "UMT5",
+        ["xlm-roberta"] = "XLM-RoBERTa",
+        ["xlm-roberta-xl"] = "XLM-RoBERTa-XL",
+        ["xlnet"] = "XLNet",
     };
 
     /// <summary>Error message: the architecture is not supported; lists those that are.</summary>
@@ -33,8 +58,10 @@ internal static class ConfigFields
         string name = Others.TryGetValue(config.ModelType, out string? known) ? $"is of {known}" : "is of another architecture";
         string classes = config.Architectures.Count > 0 ? $", {string.Join(", ", config.Architectures)}" : "";
         return new(
-            $"{config.Source} {name} (model_type '{config.ModelType}'{classes}), which is not supported. Supported are RoBERTa, BERT, GPT-2 and T5: "
-            + "model_type must be one of 'roberta', 'bert', 'gpt2', 't5'.");
+            $"{config.Source} {name} (model_type '{config.ModelType}'{classes}), which is not supported. Supported are RoBERTa, BERT, "
+                + "GPT-2 and T5: "
+                + "model_type must be one of 'roberta', 'bert', 'gpt2', 't5'."
+        );
     }
 
     /// <summary>Throws if a key asks for a computation that is not supported.</summary>
@@ -64,19 +91,23 @@ internal static class ConfigFields
         if (config.ModelType is "roberta" && config.PadTokenId is null)
         {
             throw new NotSupportedException(
-                $"{config.Source}: pad_token_id is null; RoBERTa counts its positions from it, so that right would be a token id, as a rule 1.");
+                $"{config.Source}: pad_token_id is null; RoBERTa counts its positions from it, so that right would be a token id, as "
+                    + "a rule 1."
+            );
         }
 
         void Refuse(string key, string meaning)
         {
             JsonNode? value = config.Field(key);
-            bool says = value is not null && value.GetValueKind() switch
-            {
-                JsonValueKind.False => false,
-                JsonValueKind.Object => ((JsonObject)value).Count > 0,
-                JsonValueKind.Array => ((JsonArray)value).Count > 0,
-                _ => true,
-            };
+            bool says =
+                value is not null
+                && value.GetValueKind() switch
+                {
+                    JsonValueKind.False => false,
+                    JsonValueKind.Object => ((JsonObject)value).Count > 0,
+                    JsonValueKind.Array => ((JsonArray)value).Count > 0,
+                    _ => true,
+                };
             if (says)
             {
                 throw Refused(key, value!, meaning);
@@ -86,7 +117,10 @@ internal static class ConfigFields
         NotSupportedException Refused(string key, JsonNode value, string meaning)
         {
             string text = value.ToJsonString();
-            return new($"{config.Source}: {key} is {(text.Length <= 80 ? text : text[..80] + "...")}, which asks for {meaning}; that is not supported.");
+            return new(
+                $"{config.Source}: {key} is {(text.Length <= 80 ? text : text[..80] + "...")}, which asks for {meaning}; that is not "
+                    + "supported."
+            );
         }
     }
 
@@ -101,16 +135,19 @@ internal static class ConfigFields
         if (type is not (null or SingleLabel or MultiLabel) || config.Labels.Count == 1)
         {
             throw new NotSupportedException(
-                $"{config.Source}: problem_type is {(type is null ? "not set, and there is one label, which makes it a regression" : $"'{type}'")}; "
-                + $"supported are Hugging Face classifiers of '{SingleLabel}' and '{MultiLabel}'.");
+                $"{config.Source}: problem_type is "
+                    + $"{(type is null ? "not set, and there is one label, which makes it a regression" : $"'{type}'")}; "
+                    + $"supported are Hugging Face classifiers of '{SingleLabel}' and '{MultiLabel}'."
+            );
         }
     }
 
     /// <summary>The key of an architecture's activation.</summary>
-    public static string ActivationKey(ModelConfig config) => config.ModelType switch
-    {
-        "gpt2" => "activation_function",
-        "t5" => config.Field("dense_act_fn") is null ? "feed_forward_proj" : "dense_act_fn",
-        _ => "hidden_act",
-    };
+    public static string ActivationKey(ModelConfig config) =>
+        config.ModelType switch
+        {
+            "gpt2" => "activation_function",
+            "t5" => config.Field("dense_act_fn") is null ? "feed_forward_proj" : "dense_act_fn",
+            _ => "hidden_act",
+        };
 }

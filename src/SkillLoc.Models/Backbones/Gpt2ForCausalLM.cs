@@ -32,13 +32,24 @@ public sealed class Gpt2ForCausalLM : LanguageModel
         _words = parameters["transformer.wte.weight"];
         _positions = parameters["transformer.wpe.weight"];
         _wordsPoint = Points.Of("hook_embed");
-        _layers = [.. Enumerable.Range(0, config.Layers).Select(i =>
-        {
-            string layer = $"transformer.h.{i}";
-            return new Layer(
-                Points.Blocks[i], NormAt(layer + ".ln_1"), At(layer + ".attn.c_attn"), At(layer + ".attn.c_proj"),
-                NormAt(layer + ".ln_2"), At(layer + ".mlp.c_fc"), At(layer + ".mlp.c_proj"));
-        })];
+        _layers =
+        [
+            .. Enumerable
+                .Range(0, config.Layers)
+                .Select(i =>
+                {
+                    string layer = $"transformer.h.{i}";
+                    return new Layer(
+                        Points.Blocks[i],
+                        NormAt(layer + ".ln_1"),
+                        At(layer + ".attn.c_attn"),
+                        At(layer + ".attn.c_proj"),
+                        NormAt(layer + ".ln_2"),
+                        At(layer + ".mlp.c_fc"),
+                        At(layer + ".mlp.c_proj")
+                    );
+                }),
+        ];
         _lastNorm = NormAt("transformer.ln_f");
         _lastPoint = Points.Of("ln_final.hook_normalized");
         _head = config.TieWordEmbeddings ? _words : parameters.GetValueOrDefault(HeadWeight);
@@ -113,7 +124,9 @@ public sealed class Gpt2ForCausalLM : LanguageModel
     /// <summary>The configuration that matches the weights: a stored head that differs from the word embeddings is not tied to
     /// them.</summary>
     internal static ModelConfig Settle(CheckpointFolder checkpoint) =>
-        StoredTensor.HasOwnHead(checkpoint, HeadWeight, "transformer.wte.weight") ? checkpoint.Config.With("tie_word_embeddings", false) : checkpoint.Config;
+        StoredTensor.HasOwnHead(checkpoint, HeadWeight, "transformer.wte.weight")
+            ? checkpoint.Config.With("tie_word_embeddings", false)
+            : checkpoint.Config;
 
     /// <summary>Names and shapes of the parameters, in the order of <c>transformers</c>. Projections are stored as [in, out].</summary>
     internal static IEnumerable<(string Name, long[] Shape)> Shapes(ModelConfig config, bool withHead)
@@ -126,8 +139,12 @@ public sealed class Gpt2ForCausalLM : LanguageModel
             long inner = config.FeedForwardSizes[i];
             (string Name, long[] Shape)[] parts =
             [
-                ("ln_1", [hidden]), ("attn.c_attn", [hidden, 3 * hidden]), ("attn.c_proj", [hidden, hidden]),
-                ("ln_2", [hidden]), ("mlp.c_fc", [hidden, inner]), ("mlp.c_proj", [inner, hidden]),
+                ("ln_1", [hidden]),
+                ("attn.c_attn", [hidden, 3 * hidden]),
+                ("attn.c_proj", [hidden, hidden]),
+                ("ln_2", [hidden]),
+                ("mlp.c_fc", [hidden, inner]),
+                ("mlp.c_proj", [inner, hidden]),
             ];
             foreach ((string part, long[] shape) in parts)
             {
@@ -150,7 +167,9 @@ public sealed class Gpt2ForCausalLM : LanguageModel
         Layer parts = _layers[layer];
         return
         [
-            Of(LinearLayers.Query, 0), Of(LinearLayers.Key, 1), Of(LinearLayers.Value, 2),
+            Of(LinearLayers.Query, 0),
+            Of(LinearLayers.Key, 1),
+            Of(LinearLayers.Value, 2),
             At(LinearLayers.AttentionOutput, "attn.c_proj", parts.AttentionOutput),
             At(LinearLayers.Up, "mlp.c_fc", parts.Up),
             At(LinearLayers.Down, "mlp.c_proj", parts.Down),
@@ -190,7 +209,8 @@ public sealed class Gpt2ForCausalLM : LanguageModel
 
     private Tensor Embed(TokenBatch batch, Pass pass)
     {
-        long rows = batch.Ids.size(0), length = batch.Ids.size(1);
+        long rows = batch.Ids.size(0),
+            length = batch.Ids.size(1);
         if (length > MaxLength)
         {
             throw new ArgumentException($"A row of {length} tokens is longer than the model's {MaxLength} positions.", nameof(batch));
@@ -204,7 +224,8 @@ public sealed class Gpt2ForCausalLM : LanguageModel
         }
 
         words = pass.At(_wordsPoint, words);
-        return Drop(words.Add(_positions.narrow(0, 0, PromptSize + length)), Config.EmbeddingDropout, pass.Training).MoveToOuterDisposeScope();
+        return Drop(words.Add(_positions.narrow(0, 0, PromptSize + length)), Config.EmbeddingDropout, pass.Training)
+            .MoveToOuterDisposeScope();
     }
 
     /// <summary>One pre-norm layer.</summary>
@@ -217,7 +238,8 @@ public sealed class Gpt2ForCausalLM : LanguageModel
         hidden = pass.At(points.ResidPre, hidden);
         Tensor normed = layer.AttentionNorm.Apply(hidden);
         double dropout = training ? Dropout ?? Config.AttentionDropout : 0;
-        long width = hidden.size(2), length = hidden.size(1);
+        long width = hidden.size(2),
+            length = hidden.size(1);
         Tensor queried = normed;
         Tensor[] parts;
         if (positions is null)
@@ -228,7 +250,11 @@ public sealed class Gpt2ForCausalLM : LanguageModel
         {
             hidden = At(hidden, positions);
             queried = At(normed, positions);
-            parts = [layer.Attention.Columns(0, width).Apply(queried), .. layer.Attention.Columns(width, 2 * width).Apply(normed).chunk(2, -1)];
+            parts =
+            [
+                layer.Attention.Columns(0, width).Apply(queried),
+                .. layer.Attention.Columns(width, 2 * width).Apply(normed).chunk(2, -1),
+            ];
         }
 
         Tensor query = SplitHeads(pass.At(points.Attention.Q, Adapt(LinearLayers.Query, queried, parts[0]), positions));
@@ -298,5 +324,12 @@ public sealed class Gpt2ForCausalLM : LanguageModel
     }
 
     private sealed record Layer(
-        BlockHookPoints Points, Norm AttentionNorm, Projection Attention, Projection AttentionOutput, Norm FeedForwardNorm, Projection Up, Projection Down);
+        BlockHookPoints Points,
+        Norm AttentionNorm,
+        Projection Attention,
+        Projection AttentionOutput,
+        Norm FeedForwardNorm,
+        Projection Up,
+        Projection Down
+    );
 }

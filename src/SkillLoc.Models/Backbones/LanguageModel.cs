@@ -127,10 +127,12 @@ public abstract class LanguageModel : IDisposable
 
     /// <summary>The names of the parameters that have a row for each token: word embeddings, and what the language-model head has of its
     /// own.</summary>
-    internal IEnumerable<string> TokenParameters => Architectures[Config.ModelType].Shapes(Config, HasHead)
-        .Zip(Architectures[Config.ModelType].Shapes(Config.With("vocab_size", Config.VocabularySize + 1), HasHead))
-        .Where(pair => pair.First.Shape[0] != pair.Second.Shape[0])
-        .Select(pair => pair.First.Name);
+    internal IEnumerable<string> TokenParameters =>
+        Architectures[Config.ModelType]
+            .Shapes(Config, HasHead)
+            .Zip(Architectures[Config.ModelType].Shapes(Config.With("vocab_size", Config.VocabularySize + 1), HasHead))
+            .Where(pair => pair.First.Shape[0] != pair.Second.Shape[0])
+            .Select(pair => pair.First.Name);
 
     /// <summary>Throws if the architecture is not supported.</summary>
     /// <param name="config">The configuration.</param>
@@ -176,8 +178,13 @@ public abstract class LanguageModel : IDisposable
     /// place.</param>
     /// <returns>The model; the caller disposes it.</returns>
     public static LanguageModel Load(
-        CheckpointFolder checkpoint, bool withHead = true, Device? device = null, ScalarType dtype = ScalarType.Float32,
-        LanguageModel? twin = null, Func<string, bool>? mayShare = null)
+        CheckpointFolder checkpoint,
+        bool withHead = true,
+        Device? device = null,
+        ScalarType dtype = ScalarType.Float32,
+        LanguageModel? twin = null,
+        Func<string, bool>? mayShare = null
+    )
     {
         ArgumentNullException.ThrowIfNull(checkpoint);
         return WithTuning(checkpoint, LoadUntuned(checkpoint, withHead, device, dtype, twin, mayShare));
@@ -201,7 +208,13 @@ public abstract class LanguageModel : IDisposable
 
     /// <summary>The same without an adaptation.</summary>
     internal static LanguageModel LoadUntuned(
-        CheckpointFolder checkpoint, bool withHead, Device? device, ScalarType dtype, LanguageModel? twin, Func<string, bool>? mayShare)
+        CheckpointFolder checkpoint,
+        bool withHead,
+        Device? device,
+        ScalarType dtype,
+        LanguageModel? twin,
+        Func<string, bool>? mayShare
+    )
     {
         CheckArchitecture(checkpoint.Config);
         Architecture architecture = Architectures[checkpoint.Config.ModelType];
@@ -213,19 +226,29 @@ public abstract class LanguageModel : IDisposable
 
         CheckSizes(checkpoint, config, withHead);
         using Lifetime.Hold? hold = twin?.Hold();
-        return Build(config, withHead, (name, shape) =>
-        {
-            Tensor stored = StoredTensor.Read(checkpoint, name, shape, device, dtype);
-            if (twin is null || mayShare?.Invoke(name) != true || !twin.Parameters.TryGetValue(name, out Parameter? own)
-                || !own.shape.SequenceEqual(shape) || own.dtype != dtype || !own.Equals(stored))
+        return Build(
+            config,
+            withHead,
+            (name, shape) =>
             {
-                return (stored, false);
-            }
+                Tensor stored = StoredTensor.Read(checkpoint, name, shape, device, dtype);
+                if (
+                    twin is null
+                    || mayShare?.Invoke(name) != true
+                    || !twin.Parameters.TryGetValue(name, out Parameter? own)
+                    || !own.shape.SequenceEqual(shape)
+                    || own.dtype != dtype
+                    || !own.Equals(stored)
+                )
+                {
+                    return (stored, false);
+                }
 
-            stored.Dispose();
-            using Tensor detached = own.detach();
-            return (detached.alias(), true);
-        });
+                stored.Dispose();
+                using Tensor detached = own.detach();
+                return (detached.alias(), true);
+            }
+        );
     }
 
     /// <summary>Loads an encoder: a model without its head, and in T5 without its decoder.</summary>
@@ -241,8 +264,10 @@ public abstract class LanguageModel : IDisposable
 
         // A tuning method has parameters in the decoder too.
         config = config.IsEncoderDecoder && !isTuned && !withDecoder ? T5ForConditionalGeneration.WithoutDecoder(config) : config;
-        return WithTuning(checkpoint, Build(
-            config, withHead: false, (name, shape) => (StoredTensor.Read(checkpoint, name, shape, device, ScalarType.Float32), false)));
+        return WithTuning(
+            checkpoint,
+            Build(config, withHead: false, (name, shape) => (StoredTensor.Read(checkpoint, name, shape, device, ScalarType.Float32), false))
+        );
     }
 
     /// <summary>The hook points of a folder's model, whose weights are not read.</summary>
@@ -322,7 +347,8 @@ public abstract class LanguageModel : IDisposable
     public void FoldAdaptation()
     {
         using Lifetime.Hold hold = Hold();
-        Adaptation? old = Adaptation, left = old?.Fold(this);
+        Adaptation? old = Adaptation,
+            left = old?.Fold(this);
         if (!ReferenceEquals(old, left))
         {
             old?.Dispose();
@@ -339,11 +365,15 @@ public abstract class LanguageModel : IDisposable
     public LanguageModel Clone(Func<string, bool>? shares = null, ScalarType? dtype = null, bool withHead = true)
     {
         using Lifetime.Hold hold = Hold();
-        LanguageModel clone = Build(Config, HasHead && withHead, (name, _) =>
-        {
-            using Tensor source = _parameters[name].detach();
-            return shares?.Invoke(name) == true ? (source.alias(), true) : (source.to(dtype ?? source.dtype, copy: true), false);
-        });
+        LanguageModel clone = Build(
+            Config,
+            HasHead && withHead,
+            (name, _) =>
+            {
+                using Tensor source = _parameters[name].detach();
+                return shares?.Invoke(name) == true ? (source.alias(), true) : (source.to(dtype ?? source.dtype, copy: true), false);
+            }
+        );
         clone.Dropout = Dropout;
         clone.Adaptation = Adaptation?.Clone(clone, dtype);
         return clone;
@@ -365,7 +395,9 @@ public abstract class LanguageModel : IDisposable
     public static long ParameterCount(ModelConfig config, bool withHead = true)
     {
         CheckArchitecture(config);
-        return Architectures[config.ModelType].Shapes(config, withHead).Sum(parameter => parameter.Shape.Aggregate(1L, (product, size) => product * size));
+        return Architectures[config.ModelType]
+            .Shapes(config, withHead)
+            .Sum(parameter => parameter.Shape.Aggregate(1L, (product, size) => product * size));
     }
 
     /// <summary>Returns an independent model with another configuration and some new parameters; the others and the adaptation are
@@ -375,7 +407,11 @@ public abstract class LanguageModel : IDisposable
     internal LanguageModel With(ModelConfig config, IReadOnlyDictionary<string, Tensor> changed)
     {
         using Lifetime.Hold hold = Hold();
-        LanguageModel model = Build(config, HasHead, (name, _) => (changed.GetValueOrDefault(name, _parameters[name]).detach().clone(), false));
+        LanguageModel model = Build(
+            config,
+            HasHead,
+            (name, _) => (changed.GetValueOrDefault(name, _parameters[name]).detach().clone(), false)
+        );
         model.Dropout = Dropout;
         model.Adaptation = Adaptation?.Clone(model, null);
         return model;
@@ -434,17 +470,19 @@ public abstract class LanguageModel : IDisposable
 
     /// <summary>Where hidden states are read: 0 for the embeddings, i for the output of layer i, counted from 1; the last is taken after a
     /// final norm. Of T5 the encoder's.</summary>
-    internal static string HiddenPoint(ModelConfig config, int layer) => (config.ModelType, layer == config.Layers) switch
-    {
-        ("t5", true) => "encoder_final_ln.hook_normalized",
-        ("t5", false) => $"encoder.{layer}.hook_resid_pre",
-        ("gpt2", true) => "ln_final.hook_normalized",
-        (_, true) => $"blocks.{layer - 1}.hook_normalized_resid_post",
-        _ => $"blocks.{layer}.hook_resid_pre",
-    };
+    internal static string HiddenPoint(ModelConfig config, int layer) =>
+        (config.ModelType, layer == config.Layers) switch
+        {
+            ("t5", true) => "encoder_final_ln.hook_normalized",
+            ("t5", false) => $"encoder.{layer}.hook_resid_pre",
+            ("gpt2", true) => "ln_final.hook_normalized",
+            (_, true) => $"blocks.{layer - 1}.hook_normalized_resid_post",
+            _ => $"blocks.{layer}.hook_resid_pre",
+        };
 
     /// <summary>The hooks of a pass that begins; null for none.</summary>
-    private protected PassHooks? HooksOf(TokenBatch batch, bool training, ActivationHooks? own) => PassHooks.Of(Hooks, own, batch, training);
+    private protected PassHooks? HooksOf(TokenBatch batch, bool training, ActivationHooks? own) =>
+        PassHooks.Of(Hooks, own, batch, training);
 
     /// <summary>The linear layers of all blocks, in order; T5's decoder layers follow those of its encoder.</summary>
     /// <param name="kinds">The kinds to include.</param>
@@ -547,8 +585,10 @@ public abstract class LanguageModel : IDisposable
         if (config is { IsEncoderDecoder: true, DecoderLayers: 0 })
         {
             throw new InvalidDataException(
-                $"{checkpoint.Path} holds {classes}, T5's encoder alone: it embeds texts (EmbedText), but without a decoder it cannot write "
-                + "answers. Right would be a folder of T5ForConditionalGeneration.");
+                $"{checkpoint.Path} holds {classes}, T5's encoder alone: it embeds texts (EmbedText), but without a decoder it cannot "
+                    + "write "
+                    + "answers. Right would be a folder of T5ForConditionalGeneration."
+            );
         }
 
         if (prefix is null || checkpoint.Weights.Tensors.Any(info => info.Name.StartsWith(prefix, StringComparison.Ordinal)))
@@ -557,12 +597,15 @@ public abstract class LanguageModel : IDisposable
         }
 
         string classifier = config is { IsSequenceClassifier: true, Labels.Count: > 0 }
-            ? $" It is a classifier of the labels {string.Join(", ", config.Labels.Select(label => $"'{label}'"))}, which reads texts without a prompt."
+            ? $" It is a classifier of the labels {string.Join(", ", config.Labels.Select(label => $"'{label}'"))}, which reads texts "
+                + "without a prompt."
             : "";
         throw new InvalidDataException(
             $"{checkpoint.Path} holds {classes}, which has no language-model head (no weights '{prefix}...'), and HeadKind.LabelWords "
-            + $"reads label words from that.{classifier} Set Head to HeadKind.SequenceClassification, FirstTokenLinear or, with a template, "
-            + "MaskTokenLinear, or take a folder with the head (...ForMaskedLM).");
+                + $"reads label words from that.{classifier} Set Head to HeadKind.SequenceClassification, FirstTokenLinear or, with a "
+                + "template, "
+                + "MaskTokenLinear, or take a folder with the head (...ForMaskedLM)."
+        );
     }
 
     private static Parameter DetachedParameter(Tensor data)
@@ -575,7 +618,8 @@ public abstract class LanguageModel : IDisposable
     /// <summary>The parameter names of an architecture and how a model is created from them.</summary>
     private sealed record Architecture(
         Func<ModelConfig, bool, IEnumerable<(string Name, long[] Shape)>> Shapes,
-        Func<ModelConfig, OrderedDictionary<string, Parameter>, LanguageModel> Make)
+        Func<ModelConfig, OrderedDictionary<string, Parameter>, LanguageModel> Make
+    )
     {
         /// <summary>Refuses variants that are not supported.</summary>
         public Action<ModelConfig>? Check { get; init; }

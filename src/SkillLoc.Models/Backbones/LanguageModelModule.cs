@@ -64,8 +64,11 @@ public sealed class LanguageModelModule : nn.Module<TokenBatch, Tensor>
     /// <inheritdoc cref="_to(Device, ScalarType, bool)"/>
     protected override nn.Module _to(ScalarType dtype, bool non_blocking) => throw Parted();
 
-    private static NotSupportedException Parted() => new(
-        "A model's module cannot be moved or converted, since it would no longer be the model's. Load the model to the device and as the type.");
+    private static NotSupportedException Parted() =>
+        new(
+            "A model's module cannot be moved or converted, since it would no longer be the model's. Load the model to the device and "
+                + "as the type."
+        );
 
     private sealed class Branch(string name) : nn.Module(name)
     {

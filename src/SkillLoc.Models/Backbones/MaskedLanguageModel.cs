@@ -37,14 +37,26 @@ public abstract class MaskedLanguageModel : LanguageModel
         _layerPrefix = names.Prefix + ".encoder.layer.";
         _wordsPoint = Points.Of("embed.hook_embed");
         _embeddedPoint = Points.Of("hook_full_embed");
-        _layers = [.. Enumerable.Range(0, config.Layers).Select(i =>
-        {
-            string layer = _layerPrefix + i;
-            return new Layer(
-                Points.Blocks[i], At(layer + ".attention.self.query"), At(layer + ".attention.self.key"), At(layer + ".attention.self.value"),
-                At(layer + ".attention.output.dense"), At(layer + ".attention.output.LayerNorm"),
-                At(layer + ".intermediate.dense"), At(layer + ".output.dense"), At(layer + ".output.LayerNorm"));
-        })];
+        _layers =
+        [
+            .. Enumerable
+                .Range(0, config.Layers)
+                .Select(i =>
+                {
+                    string layer = _layerPrefix + i;
+                    return new Layer(
+                        Points.Blocks[i],
+                        At(layer + ".attention.self.query"),
+                        At(layer + ".attention.self.key"),
+                        At(layer + ".attention.self.value"),
+                        At(layer + ".attention.output.dense"),
+                        At(layer + ".attention.output.LayerNorm"),
+                        At(layer + ".intermediate.dense"),
+                        At(layer + ".output.dense"),
+                        At(layer + ".output.LayerNorm")
+                    );
+                }),
+        ];
         if (parameters.TryGetValue(config.TieWordEmbeddings ? names.HeadBias : names.DecoderBias, out Parameter? bias))
         {
             _head = new Head(At(names.HeadDense), At(names.HeadNorm), bias, parameters.GetValueOrDefault(names.HeadDecoder) ?? _words);
@@ -168,9 +180,14 @@ public abstract class MaskedLanguageModel : LanguageModel
             long inner = config.FeedForwardSizes[i];
             (string Name, long Out, long In)[] parts =
             [
-                ("attention.self.query", hidden, hidden), ("attention.self.key", hidden, hidden), ("attention.self.value", hidden, hidden),
-                ("attention.output.dense", hidden, hidden), ("attention.output.LayerNorm", hidden, 0),
-                ("intermediate.dense", inner, hidden), ("output.dense", hidden, inner), ("output.LayerNorm", hidden, 0),
+                ("attention.self.query", hidden, hidden),
+                ("attention.self.key", hidden, hidden),
+                ("attention.self.value", hidden, hidden),
+                ("attention.output.dense", hidden, hidden),
+                ("attention.output.LayerNorm", hidden, 0),
+                ("intermediate.dense", inner, hidden),
+                ("output.dense", hidden, inner),
+                ("output.LayerNorm", hidden, 0),
             ];
             foreach ((string part, long rows, long columns) in parts)
             {
@@ -237,7 +254,9 @@ public abstract class MaskedLanguageModel : LanguageModel
 
     private Tensor Embed(TokenBatch batch, Pass pass)
     {
-        long rows = batch.Ids.size(0), length = batch.Ids.size(1), prompt = PromptSize;
+        long rows = batch.Ids.size(0),
+            length = batch.Ids.size(1),
+            prompt = PromptSize;
         if (length > MaxLength)
         {
             throw new ArgumentException($"A row of {length} tokens is longer than the model's {MaxLength} positions.", nameof(batch));
@@ -255,9 +274,10 @@ public abstract class MaskedLanguageModel : LanguageModel
         words = pass.At(_wordsPoint, words);
 
         // A prompt is no token, and beside it transformers counts the tokens through.
-        Tensor positions = prompt == 0 && UncountedToken is { } uncounted && batch.Holds(uncounted)
-            ? _positions.index_select(0, batch.CountedPositions(uncounted, PositionOffset).view(-1)).view(rows, length, -1)
-            : _positions.narrow(0, PositionOffset, prompt + length);
+        Tensor positions =
+            prompt == 0 && UncountedToken is { } uncounted && batch.Holds(uncounted)
+                ? _positions.index_select(0, batch.CountedPositions(uncounted, PositionOffset).view(-1)).view(rows, length, -1)
+                : _positions.narrow(0, PositionOffset, prompt + length);
         Tensor types = typeIds is null
             ? _tokenTypes.narrow(0, 0, 1)
             : _tokenTypes.index_select(0, typeIds.view(-1)).view(rows, prompt + length, -1);
@@ -326,7 +346,14 @@ public abstract class MaskedLanguageModel : LanguageModel
     /// <summary>Parameter names of an architecture.</summary>
     /// <remarks>The head has one bias. Where its weights are the word embeddings, <c>transformers</c> keeps it as
     /// <paramref name="HeadBias"/>, else as <paramref name="DecoderBias"/>.</remarks>
-    private protected sealed record Names(string Prefix, string HeadBias, string HeadDense, string HeadNorm, string HeadDecoder, string DecoderBias);
+    private protected sealed record Names(
+        string Prefix,
+        string HeadBias,
+        string HeadDense,
+        string HeadNorm,
+        string HeadDecoder,
+        string DecoderBias
+    );
 
     /// <summary>State that all layers of a pass share; the mask covers prompt and prefix.</summary>
     private readonly record struct Pass(Tensor? Mask, Tensor? Prefix, bool Training, PassHooks? Hooks)
@@ -340,7 +367,16 @@ public abstract class MaskedLanguageModel : LanguageModel
     }
 
     private sealed record Layer(
-        BlockHookPoints Points, Affine Query, Affine Key, Affine Value, Affine AttentionOutput, Affine AttentionNorm, Affine Up, Affine Down, Affine OutputNorm);
+        BlockHookPoints Points,
+        Affine Query,
+        Affine Key,
+        Affine Value,
+        Affine AttentionOutput,
+        Affine AttentionNorm,
+        Affine Up,
+        Affine Down,
+        Affine OutputNorm
+    );
 
     private sealed record Head(Affine Dense, Affine Norm, Tensor Bias, Tensor Decoder);
 }
@@ -349,18 +385,22 @@ public abstract class MaskedLanguageModel : LanguageModel
 public sealed class BertForMaskedLM : MaskedLanguageModel
 {
     private static readonly Names Spelling = new(
-        "bert", "cls.predictions.bias", "cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm",
-        "cls.predictions.decoder.weight", "cls.predictions.decoder.bias");
+        "bert",
+        "cls.predictions.bias",
+        "cls.predictions.transform.dense",
+        "cls.predictions.transform.LayerNorm",
+        "cls.predictions.decoder.weight",
+        "cls.predictions.decoder.bias"
+    );
 
     internal BertForMaskedLM(ModelConfig config, OrderedDictionary<string, Parameter> parameters)
-        : base(config, parameters, Spelling)
-    {
-    }
+        : base(config, parameters, Spelling) { }
 
     /// <inheritdoc/>
     private protected override int PositionOffset => 0;
 
-    internal static IEnumerable<(string Name, long[] Shape)> Shapes(ModelConfig config, bool withHead) => Shapes(config, Spelling, withHead);
+    internal static IEnumerable<(string Name, long[] Shape)> Shapes(ModelConfig config, bool withHead) =>
+        Shapes(config, Spelling, withHead);
 
     internal static ModelConfig Settle(CheckpointFolder checkpoint) => Settle(checkpoint, Spelling);
 }
@@ -369,12 +409,16 @@ public sealed class BertForMaskedLM : MaskedLanguageModel
 public sealed class RobertaForMaskedLM : MaskedLanguageModel
 {
     private static readonly Names Spelling = new(
-        "roberta", "lm_head.bias", "lm_head.dense", "lm_head.layer_norm", "lm_head.decoder.weight", "lm_head.decoder.bias");
+        "roberta",
+        "lm_head.bias",
+        "lm_head.dense",
+        "lm_head.layer_norm",
+        "lm_head.decoder.weight",
+        "lm_head.decoder.bias"
+    );
 
     internal RobertaForMaskedLM(ModelConfig config, OrderedDictionary<string, Parameter> parameters)
-        : base(config, parameters, Spelling)
-    {
-    }
+        : base(config, parameters, Spelling) { }
 
     /// <summary>RoBERTa counts positions from the padding id + 1.</summary>
     private protected override int PositionOffset => Config.PadTokenId!.Value + 1;
@@ -385,7 +429,8 @@ public sealed class RobertaForMaskedLM : MaskedLanguageModel
     /// <summary>GELU, regardless of the activation of the layers.</summary>
     private protected override Func<Tensor, Tensor> HeadActivation => Activation.Gelu;
 
-    internal static IEnumerable<(string Name, long[] Shape)> Shapes(ModelConfig config, bool withHead) => Shapes(config, Spelling, withHead);
+    internal static IEnumerable<(string Name, long[] Shape)> Shapes(ModelConfig config, bool withHead) =>
+        Shapes(config, Spelling, withHead);
 
     internal static ModelConfig Settle(CheckpointFolder checkpoint) => Settle(checkpoint, Spelling);
 }

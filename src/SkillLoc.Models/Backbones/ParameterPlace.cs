@@ -12,24 +12,33 @@ namespace SkillLoc.Models.Backbones;
 public readonly record struct ParameterPlace(ParameterRegion Region, int Layer, string Kind)
 {
     private static readonly (string Marker, string Stack)[] LayerMarkers =
-        [("encoder.layer.", ""), ("transformer.h.", ""), ("encoder.block.", "encoder."), ("decoder.block.", "decoder.")];
+    [
+        ("encoder.layer.", ""),
+        ("transformer.h.", ""),
+        ("encoder.block.", "encoder."),
+        ("decoder.block.", "decoder."),
+    ];
 
     private static readonly string[] EmbeddingMarkers = ["embeddings", "transformer.wte.", "transformer.wpe.", "shared."];
 
     /// <summary>The stack of a layer in T5, <c>encoder</c> or <c>decoder</c>; empty elsewhere.</summary>
-    public string Stack => Region != ParameterRegion.Layer ? ""
+    public string Stack =>
+        Region != ParameterRegion.Layer ? ""
         : Kind.StartsWith("encoder.", StringComparison.Ordinal) ? "encoder"
         : Kind.StartsWith("decoder.", StringComparison.Ordinal) ? "decoder"
         : "";
 
     /// <summary>The sublayer, including its layer norm and the parameters of tuning methods: <c>attention</c>, <c>cross_attention</c> or
     /// <c>feed_forward</c>; empty outside the layers.</summary>
-    public string Sublayer => Region != ParameterRegion.Layer ? "" : Kind.Split('.') switch
-    {
-        ["attention" or "attn" or "ln_1", ..] or ["encoder" or "decoder", "layer", "0", ..] => "attention",
-        ["decoder", "layer", "1", ..] => "cross_attention",
-        _ => "feed_forward",
-    };
+    public string Sublayer =>
+        Region != ParameterRegion.Layer
+            ? ""
+            : Kind.Split('.') switch
+            {
+                ["attention" or "attn" or "ln_1", ..] or ["encoder" or "decoder", "layer", "0", ..] => "attention",
+                ["decoder", "layer", "1", ..] => "cross_attention",
+                _ => "feed_forward",
+            };
 
     /// <summary>Parses the place from a Hugging Face parameter name (methods, A.8).</summary>
     /// <param name="name">A name such as <c>roberta.encoder.layer.3.output.dense.bias</c> or
@@ -84,7 +93,13 @@ public enum ParameterRegion
 /// <param name="BiasName">The name of the parameter that holds its bias; null for none, as in T5.</param>
 /// <param name="Bias">The bias, <c>[out]</c>: the parameter or a view of it.</param>
 internal readonly record struct LinearMap(
-    LinearPlace Place, string Name, string WeightName, torch.Tensor Weight, string? BiasName = null, torch.Tensor? Bias = null);
+    LinearPlace Place,
+    string Name,
+    string WeightName,
+    torch.Tensor Weight,
+    string? BiasName = null,
+    torch.Tensor? Bias = null
+);
 
 /// <summary>Identifies a linear layer of a model.</summary>
 /// <param name="Layer">Zero-based layer; T5's decoder layers follow those of its encoder.</param>

@@ -15,16 +15,20 @@ internal static class StoredTensor
     /// <exception cref="InvalidDataException">The tensor is missing, or has another shape.</exception>
     public static string Find(CheckpointFolder checkpoint, string name, long[] shape)
     {
-        string stored = Spellings(name).FirstOrDefault(checkpoint.Weights.Contains)
+        string stored =
+            Spellings(name).FirstOrDefault(checkpoint.Weights.Contains)
             ?? throw new InvalidDataException(
-                $"{checkpoint.Weights.Path} has no tensor '{name}' (shape [{string.Join(", ", shape)}]), which a model of its config.json has. "
-                + $"It holds {Sample(checkpoint.Weights.Tensors)}.");
+                $"{checkpoint.Weights.Path} has no tensor '{name}' (shape [{string.Join(", ", shape)}]), which a model of its "
+                    + "config.json has. "
+                    + $"It holds {Sample(checkpoint.Weights.Tensors)}."
+            );
         TensorInfo info = checkpoint.Weights.Tensors.First(tensor => tensor.Name == stored);
         if (!info.Shape.SequenceEqual(shape))
         {
             throw new InvalidDataException(
                 $"{checkpoint.Weights.Path}: tensor '{stored}' has shape [{string.Join(", ", info.Shape)}]; "
-                + $"by its config.json it must be [{string.Join(", ", shape)}].");
+                    + $"by its config.json it must be [{string.Join(", ", shape)}]."
+            );
         }
 
         return stored;
@@ -43,7 +47,8 @@ internal static class StoredTensor
         }
 
         long[] shape = [config.VocabularySize, config.HiddenSize];
-        using Tensor stored = Read(checkpoint, head, shape, null, ScalarType.Float32), embedded = Read(checkpoint, words, shape, null, ScalarType.Float32);
+        using Tensor stored = Read(checkpoint, head, shape, null, ScalarType.Float32),
+            embedded = Read(checkpoint, words, shape, null, ScalarType.Float32);
         return !stored.Equals(embedded);
     }
 
@@ -85,5 +90,6 @@ internal static class StoredTensor
     private static string Sample(IReadOnlyList<TensorInfo> tensors) =>
         tensors.Count == 0
             ? "no tensors"
-            : $"{tensors.Count} tensors: {string.Join(", ", tensors.Take(5).Select(tensor => $"'{tensor.Name}'"))}{(tensors.Count > 5 ? ", ..." : "")}";
+            : $"{tensors.Count} tensors: "
+                + $"{string.Join(", ", tensors.Take(5).Select(tensor => $"'{tensor.Name}'"))}{(tensors.Count > 5 ? ", ..." : "")}";
 }

@@ -52,7 +52,10 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         : base(config, parameters)
     {
         _words = parameters[Words];
-        _head = config.DecoderLayers == 0 ? null : config.TieWordEmbeddings ? _words : parameters.GetValueOrDefault(HeadWeight);
+        _head =
+            config.DecoderLayers == 0 ? null
+            : config.TieWordEmbeddings ? _words
+            : parameters.GetValueOrDefault(HeadWeight);
         _headScale = ScalesHead(config) ? 1 / Math.Sqrt(config.HiddenSize) : 1;
         _encoder = StackAt("encoder", config.Layers, 0);
         _decoder = config.DecoderLayers == 0 ? null : StackAt("decoder", config.DecoderLayers, config.Layers);
@@ -61,30 +64,48 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         Stack StackAt(string stack, int layers, int first)
         {
             bool decodes = first > 0;
-            Layer[] all = [.. Enumerable.Range(0, layers).Select(i =>
-            {
-                BlockHookPoints points = Points.Blocks[first + i];
-                string layer = $"{stack}.block.{i}.layer.";
-                string feedForward = decodes ? layer + "2" : layer + "1";
-                string up = feedForward + (config.HasGatedFeedForward ? ".DenseReluDense.wi_1" : ".DenseReluDense.wi");
-                return new Layer(
-                    points,
-                    AttentionAt(points.Attention, first + i, false, layer + "0", "SelfAttention"),
-                    decodes ? AttentionAt(points.CrossAttention!, first + i, true, layer + "1", "EncDecAttention") : null,
-                    parameters[feedForward + ".layer_norm.weight"],
-                    config.HasGatedFeedForward ? parameters[feedForward + ".DenseReluDense.wi_0.weight"] : null,
-                    parameters[up + ".weight"],
-                    parameters[feedForward + ".DenseReluDense.wo.weight"]);
-            })];
+            Layer[] all =
+            [
+                .. Enumerable
+                    .Range(0, layers)
+                    .Select(i =>
+                    {
+                        BlockHookPoints points = Points.Blocks[first + i];
+                        string layer = $"{stack}.block.{i}.layer.";
+                        string feedForward = decodes ? layer + "2" : layer + "1";
+                        string up = feedForward + (config.HasGatedFeedForward ? ".DenseReluDense.wi_1" : ".DenseReluDense.wi");
+                        return new Layer(
+                            points,
+                            AttentionAt(points.Attention, first + i, false, layer + "0", "SelfAttention"),
+                            decodes ? AttentionAt(points.CrossAttention!, first + i, true, layer + "1", "EncDecAttention") : null,
+                            parameters[feedForward + ".layer_norm.weight"],
+                            config.HasGatedFeedForward ? parameters[feedForward + ".DenseReluDense.wi_0.weight"] : null,
+                            parameters[up + ".weight"],
+                            parameters[feedForward + ".DenseReluDense.wo.weight"]
+                        );
+                    }),
+            ];
             return new(
-                all, parameters[stack + ".block.0.layer.0.SelfAttention.relative_attention_bias.weight"],
-                parameters[stack + ".final_layer_norm.weight"], first, decodes ? null : Points.Of("hook_embed"),
-                Points.Of(stack + "_final_ln.hook_normalized"));
+                all,
+                parameters[stack + ".block.0.layer.0.SelfAttention.relative_attention_bias.weight"],
+                parameters[stack + ".final_layer_norm.weight"],
+                first,
+                decodes ? null : Points.Of("hook_embed"),
+                Points.Of(stack + "_final_ln.hook_normalized")
+            );
         }
 
-        Attention AttentionAt(AttentionHookPoints points, int number, bool crosses, string layer, string name) => new(
-            points, number, crosses, parameters[layer + ".layer_norm.weight"], parameters[$"{layer}.{name}.q.weight"], parameters[$"{layer}.{name}.k.weight"],
-            parameters[$"{layer}.{name}.v.weight"], parameters[$"{layer}.{name}.o.weight"]);
+        Attention AttentionAt(AttentionHookPoints points, int number, bool crosses, string layer, string name) =>
+            new(
+                points,
+                number,
+                crosses,
+                parameters[layer + ".layer_norm.weight"],
+                parameters[$"{layer}.{name}.q.weight"],
+                parameters[$"{layer}.{name}.k.weight"],
+                parameters[$"{layer}.{name}.v.weight"],
+                parameters[$"{layer}.{name}.o.weight"]
+            );
     }
 
     /// <inheritdoc/>
@@ -95,8 +116,11 @@ public sealed class T5ForConditionalGeneration : LanguageModel
 
     private int PromptSize => Adaptation?.PromptSize ?? 0;
 
-    private Stack Decoder => _decoder
-        ?? throw new InvalidOperationException("This is T5's encoder alone, without a decoder: it can read and embed texts, but not write.");
+    private Stack Decoder =>
+        _decoder
+        ?? throw new InvalidOperationException(
+            "This is T5's encoder alone, without a decoder: it can read and embed texts, but not write."
+        );
 
     /// <summary>Pads rows of token ids with <see cref="Ignored"/>.</summary>
     /// <param name="rows">At least one row, none empty, each ending with <c>&lt;/s&gt;</c> as a rule.</param>
@@ -191,10 +215,15 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     {
         ArgumentNullException.ThrowIfNull(batch);
         ArgumentNullException.ThrowIfNull(decoderIds);
-        long texts = batch.Ids.size(0), rows = decoderIds.size(0), steps = decoderIds.size(1);
+        long texts = batch.Ids.size(0),
+            rows = decoderIds.size(0),
+            steps = decoderIds.size(1);
         if (rows % texts != 0)
         {
-            throw new ArgumentException($"{rows} rows for the decoder cannot be shared out among {texts} texts; right would be a multiple.", nameof(decoderIds));
+            throw new ArgumentException(
+                $"{rows} rows for the decoder cannot be shared out among {texts} texts; right would be a multiple.",
+                nameof(decoderIds)
+            );
         }
 
         using Held held = new(this, batch, decoderIds);
@@ -311,14 +340,19 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         using DisposeScope scope = NewDisposeScope();
         int rows = (int)batch.Ids.size(0);
         Tensor encoded = Encode(batch);
-        Tensor? unread = Unread(batch), prefix = Adaptation?.KeyValues(decoder: true);
+        Tensor? unread = Unread(batch),
+            prefix = Adaptation?.KeyValues(decoder: true);
         long before = prefix?.size(3) ?? 0;
 
         // There is room for so many steps; it grows, so that a limit that no answer comes near costs nothing.
         int room = Math.Min(maxNewTokens, FirstRoom);
         var pass = new Pass(Decoder, false, HooksOf(batch, false, null));
-        Cache[] caches = [.. Decoder.Layers.Select((layer, i) => new Cache(
-            KeysAndValues(layer.Cross!, encoded, pass), Steps(prefix?[i, 0]), Steps(prefix?[i, 1])))];
+        Cache[] caches =
+        [
+            .. Decoder.Layers.Select(
+                (layer, i) => new Cache(KeysAndValues(layer.Cross!, encoded, pass), Steps(prefix?[i, 0]), Steps(prefix?[i, 1]))
+            ),
+        ];
 
         // Distances of the last step to all before it; those of step t are the last t + 1.
         Tensor distances = PositionBias(Decoder, room - 1, 1, room);
@@ -386,19 +420,22 @@ public sealed class T5ForConditionalGeneration : LanguageModel
             throw new NotSupportedException($"{config.Source}: decoder_start_token_id is null; T5's decoder needs a token to begin with.");
         }
 
-        int buckets = config.RelativeAttentionBuckets, farthest = config.RelativeAttentionMaxDistance;
+        int buckets = config.RelativeAttentionBuckets,
+            farthest = config.RelativeAttentionMaxDistance;
         if (buckets < 4 || farthest <= buckets / 2)
         {
             throw new NotSupportedException(
                 $"{config.Source}: relative_attention_num_buckets is {buckets} and relative_attention_max_distance {farthest}; "
-                + "right would be 4 buckets or more and a distance above half their number.");
+                    + "right would be 4 buckets or more and a distance above half their number."
+            );
         }
     }
 
     /// <summary>Names and shapes of the parameters, in the order of <c>transformers</c>.</summary>
     internal static IEnumerable<(string Name, long[] Shape)> Shapes(ModelConfig config, bool withHead)
     {
-        long hidden = config.HiddenSize, inner = (long)config.Heads * config.HeadSize;
+        long hidden = config.HiddenSize,
+            inner = (long)config.Heads * config.HeadSize;
         yield return (Words, [config.VocabularySize, hidden]);
         foreach ((string stack, int layers) in new[] { ("encoder", config.Layers), ("decoder", config.DecoderLayers) })
         {
@@ -423,14 +460,21 @@ public sealed class T5ForConditionalGeneration : LanguageModel
             yield return (HeadWeight, [config.VocabularySize, hidden]);
         }
 
-        IEnumerable<(string, long[])> EncoderLayer(int i) => [.. AttentionParts("0.SelfAttention", i == 0), ("0.layer_norm", [hidden]), .. FeedForwardParts("1", config.FeedForwardSizes[i])];
+        IEnumerable<(string, long[])> EncoderLayer(int i) =>
+            [
+                .. AttentionParts("0.SelfAttention", i == 0),
+                ("0.layer_norm", [hidden]),
+                .. FeedForwardParts("1", config.FeedForwardSizes[i]),
+            ];
 
         IEnumerable<(string, long[])> DecoderLayer(int i) =>
-        [
-            .. AttentionParts("0.SelfAttention", i == 0), ("0.layer_norm", [hidden]),
-            .. AttentionParts("1.EncDecAttention", false), ("1.layer_norm", [hidden]),
-            .. FeedForwardParts("2", config.FeedForwardSize),
-        ];
+            [
+                .. AttentionParts("0.SelfAttention", i == 0),
+                ("0.layer_norm", [hidden]),
+                .. AttentionParts("1.EncDecAttention", false),
+                ("1.layer_norm", [hidden]),
+                .. FeedForwardParts("2", config.FeedForwardSize),
+            ];
 
         IEnumerable<(string, long[])> AttentionParts(string name, bool biased)
         {
@@ -481,7 +525,9 @@ public sealed class T5ForConditionalGeneration : LanguageModel
                 using Tensor other = StoredTensor.Read(checkpoint, name, shape, null, ScalarType.Float32);
                 if (!first.Equals(other))
                 {
-                    throw new NotSupportedException($"{weights.Path}: '{embeddings[0]}' and '{name}' differ; T5 with several word embeddings is not supported.");
+                    throw new NotSupportedException(
+                        $"{weights.Path}: '{embeddings[0]}' and '{name}' differ; T5 with several word embeddings is not supported."
+                    );
                 }
             }
         }
@@ -537,14 +583,15 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         ];
 
         LinearMap[] OfAttention(Attention attention, string name) =>
-        [
-            At(LinearLayers.Query, attention.Crosses, name + "q", attention.Query),
-            At(LinearLayers.Key, attention.Crosses, name + "k", attention.Key),
-            At(LinearLayers.Value, attention.Crosses, name + "v", attention.Value),
-            At(LinearLayers.AttentionOutput, attention.Crosses, name + "o", attention.Output),
-        ];
+            [
+                At(LinearLayers.Query, attention.Crosses, name + "q", attention.Query),
+                At(LinearLayers.Key, attention.Crosses, name + "k", attention.Key),
+                At(LinearLayers.Value, attention.Crosses, name + "v", attention.Value),
+                At(LinearLayers.AttentionOutput, attention.Crosses, name + "o", attention.Output),
+            ];
 
-        LinearMap At(LinearLayers kind, bool isSecond, string name, Tensor weight) => new(new(layer, kind, isSecond), name, name + ".weight", weight);
+        LinearMap At(LinearLayers kind, bool isSecond, string name, Tensor weight) =>
+            new(new(layer, kind, isSecond), name, name + ".weight", weight);
     }
 
     /// <summary>
@@ -618,10 +665,14 @@ public sealed class T5ForConditionalGeneration : LanguageModel
             (Tensor key, Tensor value) = KeysAndValues(self, normed, pass);
             caches[i].Keys.narrow(2, place, 1).copy_(key);
             caches[i].Values.narrow(2, place, 1).copy_(value);
-            Tensor keys = caches[i].Keys.narrow(2, 0, place + 1), values = caches[i].Values.narrow(2, 0, place + 1);
+            Tensor keys = caches[i].Keys.narrow(2, 0, place + 1),
+                values = caches[i].Values.narrow(2, 0, place + 1);
             hidden = pass.At(points.ResidMid, hidden.Add(Attend(self, normed, keys, values, bias, pass)));
             (keys, values) = caches[i].Text;
-            hidden = pass.At(points.ResidMidCross!, hidden.Add(Attend(cross, Normalise(hidden, cross.Norm), keys, values, null, pass, unread)));
+            hidden = pass.At(
+                points.ResidMidCross!,
+                hidden.Add(Attend(cross, Normalise(hidden, cross.Norm), keys, values, null, pass, unread))
+            );
             hidden = FeedForward(i, hidden, pass);
         }
 
@@ -630,8 +681,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
 
     private Tensor WordsOf(Tensor ids) => _words.index_select(0, ids.reshape(-1)).view(ids.size(0), ids.size(1), -1);
 
-    private Tensor Start(Tensor words, Pass pass) =>
-        Drop(pass.Stack.Embedded is { } point ? pass.At(point, words) : words, pass.Training);
+    private Tensor Start(Tensor words, Pass pass) => Drop(pass.Stack.Embedded is { } point ? pass.At(point, words) : words, pass.Training);
 
     /// <summary>True where the encoder's output is padding, which a soft prompt is not; null without padding.</summary>
     private Tensor? Unread(TokenBatch batch) => Behind(PromptSize, batch.Mask?.logical_not());
@@ -639,9 +689,10 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     /// <summary>Pads a bias or mask of keys with zeros (or false) for the keys before them.</summary>
     /// <param name="before">Number of keys before.</param>
     /// <param name="said">A bias or a mask, keys last; null for none.</param>
-    private static Tensor? Behind(long before, Tensor? said) => said is null || before == 0
-        ? said
-        : cat([zeros([said.size(0), said.size(1), said.size(2), before], said.dtype, said.device), said], 3);
+    private static Tensor? Behind(long before, Tensor? said) =>
+        said is null || before == 0
+            ? said
+            : cat([zeros([said.size(0), said.size(1), said.size(2), before], said.dtype, said.device), said], 3);
 
     private Tensor End(Tensor hidden, Pass pass)
     {
@@ -701,7 +752,8 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         int number = pass.Stack.First + index;
         BlockHookPoints points = layer.Points;
         Tensor read = Normalise(hidden, layer.FeedForwardNorm);
-        Tensor up = Map(new(number, LinearLayers.Up), layer.Up, read), neurons;
+        Tensor up = Map(new(number, LinearLayers.Up), layer.Up, read),
+            neurons;
         if (layer.Gate is null)
         {
             neurons = _activation(pass.At(points.Pre, up));
@@ -725,12 +777,23 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         using DisposeScope scope = NewDisposeScope();
         bool bidirectional = stack.First == 0;
         long nearest = -(firstQuery + queries - 1);
-        long[] buckets = [.. Enumerable.Range(0, (int)(queries + keys - 1)).Select(i => (long)Bucket(
-            (int)nearest + i, bidirectional, Config.RelativeAttentionBuckets, Config.RelativeAttentionMaxDistance))];
+        long[] buckets =
+        [
+            .. Enumerable
+                .Range(0, (int)(queries + keys - 1))
+                .Select(i =>
+                    (long)Bucket((int)nearest + i, bidirectional, Config.RelativeAttentionBuckets, Config.RelativeAttentionMaxDistance)
+                ),
+        ];
         Tensor byDistance = stack.Distances.index_select(0, tensor(buckets, device: Device));
         Tensor query = TensorArithmetic.Arange(queries - 1, -1, Device, step: -1).unsqueeze(1);
         Tensor distance = query.Add(TensorArithmetic.Arange(0, keys, Device));
-        return byDistance.index_select(0, distance.view(-1)).view(queries, keys, -1).permute(2, 0, 1).unsqueeze(0).MoveToOuterDisposeScope();
+        return byDistance
+            .index_select(0, distance.view(-1))
+            .view(queries, keys, -1)
+            .permute(2, 0, 1)
+            .unsqueeze(0)
+            .MoveToOuterDisposeScope();
     }
 
     /// <summary>Root mean square normalisation, computed in single precision, without subtracting the mean.</summary>
@@ -749,13 +812,29 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     /// <summary>An attention's weights, <c>[out, in]</c>, and the norm before it. <paramref name="Number"/> is that of its layer, where the
     /// decoder continues the encoder's count; <paramref name="Crosses"/> marks cross-attention.</summary>
     private sealed record Attention(
-        AttentionHookPoints Points, int Number, bool Crosses, Tensor Norm, Tensor Query, Tensor Key, Tensor Value, Tensor Output)
+        AttentionHookPoints Points,
+        int Number,
+        bool Crosses,
+        Tensor Norm,
+        Tensor Query,
+        Tensor Key,
+        Tensor Value,
+        Tensor Output
+    )
     {
         public LinearPlace Place(LinearLayers kind) => new(Number, kind, Crosses);
     }
 
     /// <summary>One block; the encoder's have no <paramref name="Cross"/>, and only version 1.1 has a <paramref name="Gate"/>.</summary>
-    private sealed record Layer(BlockHookPoints Points, Attention Self, Attention? Cross, Tensor FeedForwardNorm, Tensor? Gate, Tensor Up, Tensor Down);
+    private sealed record Layer(
+        BlockHookPoints Points,
+        Attention Self,
+        Attention? Cross,
+        Tensor FeedForwardNorm,
+        Tensor? Gate,
+        Tensor Up,
+        Tensor Down
+    );
 
     /// <summary>Encoder or decoder; <paramref name="First"/> is the number of its first layer, 0 for the encoder, which alone has a point
     /// for its words.</summary>

@@ -81,7 +81,8 @@ public sealed class TokenBatch : IDisposable
             tensor(ids, batch, length, device: device).DetachFromDisposeScope(),
             mask is null ? null : tensor(mask, batch, 1, 1, length, device: device).DetachFromDisposeScope(),
             types is null ? null : tensor(types, batch, length, device: device).DetachFromDisposeScope(),
-            tensor(positions, device: device).DetachFromDisposeScope());
+            tensor(positions, device: device).DetachFromDisposeScope()
+        );
     }
 
     /// <summary>Whether a row has a token other than padding.</summary>

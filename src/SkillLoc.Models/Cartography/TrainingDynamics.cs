@@ -45,31 +45,35 @@ public sealed class TrainingDynamics
     /// <summary>Writes <c>cartography.json</c>: for each row, the lists <c>acc</c> (0 or 1) and <c>confidence</c>.</summary>
     /// <param name="path">The file; an existing file is replaced once the new one is complete.</param>
     /// <exception cref="IOException">It could not be written; an existing file is unchanged.</exception>
-    public void Save(string path) => AtomicFile.Write(path, stream =>
-    {
-        using var json = new Utf8JsonWriter(stream);
-        json.WriteStartObject();
-        foreach ((int row, History history) in _rows)
-        {
-            json.WriteStartObject($"{row}");
-            Write("acc", history.Right.Select(right => right ? 1.0 : 0.0));
-            Write("confidence", history.Confidence);
-            json.WriteEndObject();
-        }
-
-        json.WriteEndObject();
-
-        void Write(string name, IEnumerable<double> values)
-        {
-            json.WriteStartArray(name);
-            foreach (double value in values)
+    public void Save(string path) =>
+        AtomicFile.Write(
+            path,
+            stream =>
             {
-                json.WriteNumberValue(value);
-            }
+                using var json = new Utf8JsonWriter(stream);
+                json.WriteStartObject();
+                foreach ((int row, History history) in _rows)
+                {
+                    json.WriteStartObject($"{row}");
+                    Write("acc", history.Right.Select(right => right ? 1.0 : 0.0));
+                    Write("confidence", history.Confidence);
+                    json.WriteEndObject();
+                }
 
-            json.WriteEndArray();
-        }
-    });
+                json.WriteEndObject();
+
+                void Write(string name, IEnumerable<double> values)
+                {
+                    json.WriteStartArray(name);
+                    foreach (double value in values)
+                    {
+                        json.WriteNumberValue(value);
+                    }
+
+                    json.WriteEndArray();
+                }
+            }
+        );
 
     /// <summary>Reads a file that <see cref="Save"/> or the paper's code wrote.</summary>
     /// <param name="path">The file.</param>
@@ -81,8 +85,7 @@ public sealed class TrainingDynamics
         Dictionary<string, Dictionary<string, double[]>>? file;
         try
         {
-            file = JsonSerializer.Deserialize<Dictionary<string, Dictionary<string, double[]>>>(
-                File.ReadAllText(path), Json);
+            file = JsonSerializer.Deserialize<Dictionary<string, Dictionary<string, double[]>>>(File.ReadAllText(path), Json);
         }
         // Half a surrogate pair in a name is an InvalidOperationException.
         catch (Exception error) when (error is JsonException or InvalidOperationException)
@@ -91,14 +94,27 @@ public sealed class TrainingDynamics
         }
 
         var dynamics = new TrainingDynamics();
-        foreach ((string name, Dictionary<string, double[]> history) in file ?? throw new InvalidDataException($"{path} holds null, no training dynamics."))
+        foreach (
+            (string name, Dictionary<string, double[]> history) in file
+                ?? throw new InvalidDataException($"{path} holds null, no training dynamics.")
+        )
         {
-            if (!int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out int row) || name.Length > 1 && name[0] == '0' || history is null
-                || history.GetValueOrDefault("acc") is not { } right || history.GetValueOrDefault("confidence") is not { } confidence
-                || right.Length != confidence.Length || right.Length == 0 || right.Any(value => value is not (0 or 1)) || confidence.Any(value => value is not (>= 0 and <= 1)))
+            if (
+                !int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out int row)
+                || name.Length > 1 && name[0] == '0'
+                || history is null
+                || history.GetValueOrDefault("acc") is not { } right
+                || history.GetValueOrDefault("confidence") is not { } confidence
+                || right.Length != confidence.Length
+                || right.Length == 0
+                || right.Any(value => value is not (0 or 1))
+                || confidence.Any(value => value is not (>= 0 and <= 1))
+            )
             {
                 throw new InvalidDataException(
-                    $"{path}: row '{name}' must be a number, with the lists 'acc', of 0 and 1, and 'confidence', from 0 to 1, of one length above 0.");
+                    $"{path}: row '{name}' must be a number, with the lists 'acc', of 0 and 1, and 'confidence', from 0 to 1, of one "
+                        + "length above 0."
+                );
             }
 
             for (int epoch = 0; epoch < right.Length; epoch++)
@@ -120,7 +136,8 @@ public sealed class TrainingDynamics
                 mean,
                 Math.Sqrt(Confidence.Average(value => (value - mean) * (value - mean))),
                 Right.Average(right => right ? 1.0 : 0.0),
-                Right.Zip(Right.Skip(1)).Count(pair => pair.First != pair.Second));
+                Right.Zip(Right.Skip(1)).Count(pair => pair.First != pair.Second)
+            );
         }
     }
 }

@@ -68,7 +68,13 @@ internal static class AtomicFile
             Directory.CreateDirectory(Path.GetDirectoryName(target)!);
             RemoveLeftovers(target);
             using var probe = new FileStream(
-                TemporaryName(target), FileMode.CreateNew, FileAccess.Write, FileShare.Delete, 1, FileOptions.DeleteOnClose);
+                TemporaryName(target),
+                FileMode.CreateNew,
+                FileAccess.Write,
+                FileShare.Delete,
+                1,
+                FileOptions.DeleteOnClose
+            );
             probe.WriteByte(0);
             probe.Flush(flushToDisk: true);
         }
@@ -106,8 +112,10 @@ internal static class AtomicFile
     internal static bool IsAbandoned(string path)
     {
         // Where the runtime was told not to lock files, nobody can know.
-        if (AppContext.TryGetSwitch("System.IO.DisableFileLocking", out bool isDisabled) && isDisabled
-            || Environment.GetEnvironmentVariable("DOTNET_SYSTEM_IO_DISABLEFILELOCKING") is "1" or "true")
+        if (
+            AppContext.TryGetSwitch("System.IO.DisableFileLocking", out bool isDisabled) && isDisabled
+            || Environment.GetEnvironmentVariable("DOTNET_SYSTEM_IO_DISABLEFILELOCKING") is "1" or "true"
+        )
         {
             return false;
         }
@@ -135,7 +143,8 @@ internal static class AtomicFile
         string name = Path.GetFileName(target);
 
         // A long name has no room for more, and a name with signs that patterns read otherwise would find others' temporaries.
-        return Encoding.UTF8.GetByteCount(name) + ".".Length + Guid.Empty.ToString("N").Length + "..tmp.lock".Length <= LongestName
+        return
+            Encoding.UTF8.GetByteCount(name) + ".".Length + Guid.Empty.ToString("N").Length + "..tmp.lock".Length <= LongestName
             && name.AsSpan().IndexOfAny("*?<>\"") < 0
             ? $".{name}."
             : $".{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(name)))}.";

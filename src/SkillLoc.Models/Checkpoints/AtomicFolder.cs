@@ -67,13 +67,17 @@ internal static partial class AtomicFolder
         }
         catch (Exception e) when ((e is IOException or UnauthorizedAccessException || IsTooLarge(e)) && e is not HalfwayException)
         {
-            throw new IOException($"The folder '{target}' could not be written ({e.Message.TrimEnd('.')}); what was there before is unchanged.", e);
+            throw new IOException(
+                $"The folder '{target}' could not be written ({e.Message.TrimEnd('.')}); what was there before is unchanged.",
+                e
+            );
         }
     }
 
     /// <summary>Whether a file became longer than its file system or the user's limit allows, which .NET does not report as an I/O
     /// error.</summary>
-    private static bool IsTooLarge(Exception error) => error is ArgumentOutOfRangeException { ParamName: "value", Source: "System.Private.CoreLib" };
+    private static bool IsTooLarge(Exception error) =>
+        error is ArgumentOutOfRangeException { ParamName: "value", Source: "System.Private.CoreLib" };
 
     /// <summary>Throws unless a folder could currently be written; creates missing parents.</summary>
     /// <param name="folder">The folder, which is not changed.</param>
@@ -128,7 +132,10 @@ internal static partial class AtomicFolder
             catch (UnauthorizedAccessException e)
             {
                 throw new IOException(
-                    $"'{Path.GetFullPath(folder)}' was replaced half-way when its writer was killed, and cannot be completed ({e.Message.TrimEnd('.')}).", e);
+                    $"'{Path.GetFullPath(folder)}' was replaced half-way when its writer was killed, and cannot be completed "
+                        + $"({e.Message.TrimEnd('.')}).",
+                    e
+                );
             }
 
             Remove(held);
@@ -148,7 +155,9 @@ internal static partial class AtomicFolder
             return;
         }
 
-        foreach (string? held in Directory.EnumerateFiles(parent, AtomicFile.TemporaryPattern(target) + LockSuffix).Where(AtomicFile.IsAbandoned))
+        foreach (
+            string? held in Directory.EnumerateFiles(parent, AtomicFile.TemporaryPattern(target) + LockSuffix).Where(AtomicFile.IsAbandoned)
+        )
         {
             Remove(held);
         }
@@ -159,16 +168,17 @@ internal static partial class AtomicFolder
         Directory.Exists(folder) && Directory.EnumerateFiles(folder, InsidePattern).Any();
 
     /// <summary>Removes the stage of a dead writer; its lock is removed last.</summary>
-    private static void Remove(string held) => AtomicFile.Try(() =>
-    {
-        string stage = held[..^LockSuffix.Length];
-        if (Directory.Exists(stage))
+    private static void Remove(string held) =>
+        AtomicFile.Try(() =>
         {
-            Directory.Delete(stage, recursive: true);
-        }
+            string stage = held[..^LockSuffix.Length];
+            if (Directory.Exists(stage))
+            {
+                Directory.Delete(stage, recursive: true);
+            }
 
-        File.Delete(held);
-    });
+            File.Delete(held);
+        });
 
     /// <summary>The folder that a link refers to.</summary>
     private static string Resolve(string folder)
@@ -193,7 +203,9 @@ internal static partial class AtomicFolder
             stage.IsKept = !CarryOver(stage.Path, target, isStale);
             if (stage.IsKept)
             {
-                throw new HalfwayException($"'{target}' is written, but what else was in it could not be moved back and is in '{stage.Path}'.");
+                throw new HalfwayException(
+                    $"'{target}' is written, but what else was in it could not be moved back and is in '{stage.Path}'."
+                );
             }
 
             return;
@@ -201,7 +213,9 @@ internal static partial class AtomicFolder
 
         string[] stale =
         [
-            .. Directory.EnumerateFileSystemEntries(target).Select(entry => Path.GetFileName(entry))
+            .. Directory
+                .EnumerateFileSystemEntries(target)
+                .Select(entry => Path.GetFileName(entry))
                 .Where(name => !written.Contains(name) && isStale(name)),
         ];
         Stage inside = stage.IsInside ? stage : Stage.Inside(target);
@@ -225,8 +239,11 @@ internal static partial class AtomicFolder
             {
                 inside.IsKept = true;
                 throw new HalfwayException(
-                    $"'{target}' could not be replaced as a whole ({e.Message.TrimEnd('.')}); the rest lies in '{inside.Path}', and opening the "
-                    + "checkpoint completes it.", e);
+                    $"'{target}' could not be replaced as a whole ({e.Message.TrimEnd('.')}); the rest lies in '{inside.Path}', and "
+                        + "opening the "
+                        + "checkpoint completes it.",
+                    e
+                );
             }
         }
         finally
@@ -298,7 +315,8 @@ internal static partial class AtomicFolder
         try
         {
             File.SetUnixFileMode(to, File.GetUnixFileMode(from));
-            return new DirectoryInfo(from).EnumerateFileSystemInfos()
+            return new DirectoryInfo(from)
+                .EnumerateFileSystemInfos()
                 .Where(entry => !isStale(entry.Name) && !Path.Exists(Path.Join(to, entry.Name)))
                 .All(entry => Link(entry, Path.Join(to, entry.Name)));
         }
@@ -413,7 +431,8 @@ internal static partial class AtomicFolder
             }
         }
 
-        public static Stage Inside(string target) => new(System.IO.Path.Join(target, $"{InsidePrefix}{Guid.NewGuid():N}{Suffix}"), isInside: true);
+        public static Stage Inside(string target) =>
+            new(System.IO.Path.Join(target, $"{InsidePrefix}{Guid.NewGuid():N}{Suffix}"), isInside: true);
 
         public void Dispose()
         {

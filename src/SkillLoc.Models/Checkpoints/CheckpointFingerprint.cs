@@ -42,7 +42,11 @@ public static class CheckpointFingerprint
     {
         ArgumentNullException.ThrowIfNull(store);
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach (string? name in (names ?? store.Tensors.Select(info => info.Name)).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal))
+        foreach (
+            string? name in (names ?? store.Tensors.Select(info => info.Name))
+                .Distinct(StringComparer.Ordinal)
+                .Order(StringComparer.Ordinal)
+        )
         {
             using torch.Tensor value = store.Read(name);
             Append(hash, name, value);

@@ -19,12 +19,26 @@ public sealed partial class CheckpointFolder : IDisposable
     private const string OwnTensors = "skillloc.safetensors";
 
     // In the order of preference. Where a folder has several, they hold the same weights.
-    private static readonly string[] WeightFiles = [SafetensorsWeights, "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"];
+    private static readonly string[] WeightFiles =
+    [
+        SafetensorsWeights,
+        "model.safetensors.index.json",
+        "pytorch_model.bin",
+        "pytorch_model.bin.index.json",
+    ];
 
     private static readonly string[] KnownTokenizerFiles =
     [
-        "vocab.json", "merges.txt", "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-        "spiece.model", "sentencepiece.bpe.model", "generation_config.json",
+        "vocab.json",
+        "merges.txt",
+        "vocab.txt",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "special_tokens_map.json",
+        "added_tokens.json",
+        "spiece.model",
+        "sentencepiece.bpe.model",
+        "generation_config.json",
     ];
 
     private readonly string[] _weightFiles;
@@ -55,11 +69,11 @@ public sealed partial class CheckpointFolder : IDisposable
     /// and shards, what a tokenizer or a generating model needs, and a classifier's settings. What else lies in the folder is not among
     /// them.</summary>
     public IReadOnlyList<string> Files =>
-    [
-        .. new[] { ConfigFile, ClassifierSettings.FileName }.Select(name => System.IO.Path.Join(Path, name)).Where(File.Exists),
-        .. _weightFiles,
-        .. TokenizerFiles,
-    ];
+        [
+            .. new[] { ConfigFile, ClassifierSettings.FileName }.Select(name => System.IO.Path.Join(Path, name)).Where(File.Exists),
+            .. _weightFiles,
+            .. TokenizerFiles,
+        ];
 
     /// <summary>Opens a folder: reads its configuration and checks that its weights are complete, without reading them.</summary>
     /// <exception cref="DirectoryNotFoundException">The folder does not exist.</exception>
@@ -68,8 +82,11 @@ public sealed partial class CheckpointFolder : IDisposable
     public static CheckpointFolder Open(string folder)
     {
         ModelConfig config = ReadConfig(folder);
-        string weights = Array.Find(WeightFiles, name => File.Exists(System.IO.Path.Join(folder, name)))
-            ?? throw new FileNotFoundException($"The checkpoint folder '{folder}' has no weights: none of {string.Join(", ", WeightFiles)}.");
+        string weights =
+            Array.Find(WeightFiles, name => File.Exists(System.IO.Path.Join(folder, name)))
+            ?? throw new FileNotFoundException(
+                $"The checkpoint folder '{folder}' has no weights: none of {string.Join(", ", WeightFiles)}."
+            );
         ITensorStore store = OpenWeights(System.IO.Path.Join(folder, weights));
         string own = System.IO.Path.Join(folder, OwnTensors);
         string[] files = [store.Path, .. store is ShardedTensorStore sharded ? sharded.Shards : []];
@@ -97,7 +114,11 @@ public sealed partial class CheckpointFolder : IDisposable
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         AtomicFolder.Recover(folder);
-        for (int wait = 0; wait < LongestWait && AtomicFolder.IsBeingReplaced(folder) && !File.Exists(System.IO.Path.Join(folder, ConfigFile)); wait += Pause)
+        for (
+            int wait = 0;
+            wait < LongestWait && AtomicFolder.IsBeingReplaced(folder) && !File.Exists(System.IO.Path.Join(folder, ConfigFile));
+            wait += Pause
+        )
         {
             Thread.Sleep(Pause);
         }
@@ -135,8 +156,8 @@ public sealed partial class CheckpointFolder : IDisposable
         IEnumerable<string> tokenizerFilesToCopy,
         torch.ScalarType? storeAs = null,
         IReadOnlyDictionary<string, string>? textFiles = null,
-        IReadOnlyList<(string Name, torch.Tensor Value)>? ownTensors = null) =>
-        Write(folder, config, tensors, tokenizerFilesToCopy, storeAs, textFiles, ownTensors, isChecked: false);
+        IReadOnlyList<(string Name, torch.Tensor Value)>? ownTensors = null
+    ) => Write(folder, config, tensors, tokenizerFilesToCopy, storeAs, textFiles, ownTensors, isChecked: false);
 
     /// <summary>Like <see cref="Save"/>; <paramref name="isChecked"/> if <see cref="CheckWritable"/> was called before.</summary>
     internal static void Write(
@@ -147,7 +168,8 @@ public sealed partial class CheckpointFolder : IDisposable
         torch.ScalarType? storeAs,
         IReadOnlyDictionary<string, string>? textFiles,
         IReadOnlyList<(string Name, torch.Tensor Value)>? ownTensors,
-        bool isChecked)
+        bool isChecked
+    )
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         ArgumentNullException.ThrowIfNull(config);
@@ -160,7 +182,8 @@ public sealed partial class CheckpointFolder : IDisposable
         }
 
         var weights = tensors.ToList();
-        torch.ScalarType type = storeAs ?? weights.Select(weight => weight.Value.dtype).FirstOrDefault(ElementTypes.IsFloatingPoint, torch.ScalarType.Float32);
+        torch.ScalarType type =
+            storeAs ?? weights.Select(weight => weight.Value.dtype).FirstOrDefault(ElementTypes.IsFloatingPoint, torch.ScalarType.Float32);
         AtomicFolder.Write(
             folder,
             temporary =>
@@ -185,11 +208,17 @@ public sealed partial class CheckpointFolder : IDisposable
                 void WriteTensors(string name, IEnumerable<(string Name, torch.Tensor Value)> values, string format)
                 {
                     using FileStream stream = File.Create(System.IO.Path.Join(temporary, name));
-                    SafetensorsWriter.Write(stream, values, new Dictionary<string, string>(StringComparer.Ordinal) { ["format"] = format }, storeAs);
+                    SafetensorsWriter.Write(
+                        stream,
+                        values,
+                        new Dictionary<string, string>(StringComparer.Ordinal) { ["format"] = format },
+                        storeAs
+                    );
                 }
             },
             name => WeightFileName().IsMatch(name),
-            validBy: ConfigFile);
+            validBy: ConfigFile
+        );
     }
 
     /// <summary>Releases the weights' file. Tensors that were read stay valid.</summary>
@@ -199,11 +228,15 @@ public sealed partial class CheckpointFolder : IDisposable
     /// <exception cref="IOException">It holds something else.</exception>
     private static void CheckReplaceable(string folder, IReadOnlyList<string> others)
     {
-        if (Directory.Exists(folder) && !File.Exists(System.IO.Path.Join(folder, ConfigFile))
-            && Directory.EnumerateFileSystemEntries(folder).Any(entry => !others.Any(other => PathIdentity.IsWithin(entry, other))))
+        if (
+            Directory.Exists(folder)
+            && !File.Exists(System.IO.Path.Join(folder, ConfigFile))
+            && Directory.EnumerateFileSystemEntries(folder).Any(entry => !others.Any(other => PathIdentity.IsWithin(entry, other)))
+        )
         {
             throw new IOException(
-                $"'{System.IO.Path.GetFullPath(folder)}' is neither empty nor a checkpoint (it has no {ConfigFile}); choose another folder.");
+                $"'{System.IO.Path.GetFullPath(folder)}' is neither empty nor a checkpoint (it has no {ConfigFile}); choose another folder."
+            );
         }
     }
 
@@ -227,7 +260,9 @@ public sealed partial class CheckpointFolder : IDisposable
     /// <summary>The names of weight files in this layout, shards and indexes included.</summary>
     [GeneratedRegex(
         @"^(model|pytorch_model)(-\d+-of-\d+)?\.(safetensors|bin)(\.index\.json)?$|^skillloc\.safetensors$",
-        RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 1000)]
+        RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant,
+        matchTimeoutMilliseconds: 1000
+    )]
     private static partial Regex WeightFileName();
 
     // Not File.Copy: the copy of a file that may only be read could not be flushed to the disk or replaced later.

@@ -31,15 +31,19 @@ public static class CheckpointPatch
     /// <exception cref="ArgumentException">A tensor has another shape than before.</exception>
     /// <exception cref="IOException">The file could not be written; an existing one is unchanged.</exception>
     public static void Write(
-        string path, IEnumerable<(string Name, Tensor Value)> basis, IEnumerable<(string Name, Tensor Value)> tuned,
-        IReadOnlyDictionary<string, string>? notes = null)
+        string path,
+        IEnumerable<(string Name, Tensor Value)> basis,
+        IEnumerable<(string Name, Tensor Value)> tuned,
+        IReadOnlyDictionary<string, string>? notes = null
+    )
     {
         ArgumentNullException.ThrowIfNull(basis);
         ArgumentNullException.ThrowIfNull(tuned);
         var before = basis.ToDictionary(tensor => tensor.Name, tensor => tensor.Value, StringComparer.Ordinal);
         using IDisposable noGradients = no_grad();
         using DisposeScope scope = NewDisposeScope();
-        List<(string Name, Tensor Value)> stored = [], changed = [];
+        List<(string Name, Tensor Value)> stored = [],
+            changed = [];
         foreach ((string name, Tensor value) in tuned)
         {
             if (!before.TryGetValue(name, out Tensor? old))
@@ -52,7 +56,8 @@ public static class CheckpointPatch
             {
                 throw new ArgumentException(
                     $"'{name}' is of shape [{string.Join(", ", value.shape)}] and was of [{string.Join(", ", old.shape)}] before.",
-                    nameof(tuned));
+                    nameof(tuned)
+                );
             }
 
             if (value.Equals(old))
@@ -74,8 +79,10 @@ public static class CheckpointPatch
             changed.Add((name, old));
         }
 
-        var metadata = new Dictionary<string, string>(notes ?? new Dictionary<string, string>(StringComparer.Ordinal),
-            StringComparer.Ordinal)
+        var metadata = new Dictionary<string, string>(
+            notes ?? new Dictionary<string, string>(StringComparer.Ordinal),
+            StringComparer.Ordinal
+        )
         {
             [FormatKey] = Format,
             [BasisKey] = CheckpointFingerprint.Compute(changed),
@@ -95,7 +102,8 @@ public static class CheckpointPatch
         if (patch.Metadata.GetValueOrDefault(FormatKey) != Format || !patch.Metadata.TryGetValue(BasisKey, out string? expected))
         {
             throw new InvalidDataException(
-                $"{patch.Path} is not a checkpoint's difference: its metadata should have {FormatKey} {Format} and {BasisKey}.");
+                $"{patch.Path} is not a checkpoint's difference: its metadata should have {FormatKey} {Format} and {BasisKey}."
+            );
         }
 
         (string Name, Tensor Value)[] before = [.. basis];
@@ -103,7 +111,8 @@ public static class CheckpointPatch
         if (found != expected)
         {
             throw new InvalidDataException(
-                $"{patch.Path} is a difference from other weights than these (fingerprint {found}, expected {expected}).");
+                $"{patch.Path} is a difference from other weights than these (fingerprint {found}, expected {expected})."
+            );
         }
 
         using IDisposable noGradients = no_grad();
@@ -111,13 +120,20 @@ public static class CheckpointPatch
         List<(string Name, Tensor Value)> after = [];
         foreach ((string name, Tensor old) in before)
         {
-            after.Add((name, patch.Contains(name + StepsSuffix) ? Moved(name, old)
-                : patch.Contains(name) ? Read(name, old.shape, ScalarType.Float32)
-                : old.detach().to(ScalarType.Float32, copy: true)));
+            after.Add(
+                (
+                    name,
+                    patch.Contains(name + StepsSuffix) ? Moved(name, old)
+                    : patch.Contains(name) ? Read(name, old.shape, ScalarType.Float32)
+                    : old.detach().to(ScalarType.Float32, copy: true)
+                )
+            );
         }
 
-        HashSet<string> known = [.. before.SelectMany(tensor =>
-            new[] { tensor.Name, tensor.Name + StepsSuffix, tensor.Name + StepSuffix })];
+        HashSet<string> known =
+        [
+            .. before.SelectMany(tensor => new[] { tensor.Name, tensor.Name + StepsSuffix, tensor.Name + StepSuffix }),
+        ];
         foreach (TensorInfo info in patch.Tensors.Where(info => !known.Contains(info.Name)))
         {
             after.Add((info.Name, patch.ReadFinite(info.Name, ScalarType.Float32)));
@@ -130,14 +146,22 @@ public static class CheckpointPatch
 
         return after;
 
-        Tensor Moved(string name, Tensor old) => old.detach().to(ScalarType.Float32, copy: true).Addcmul_(
-            Read(name + StepsSuffix, old.shape, ScalarType.Float32), Read(name + StepSuffix, [old.shape[0], 1], ScalarType.Float32));
+        Tensor Moved(string name, Tensor old) =>
+            old.detach()
+                .to(ScalarType.Float32, copy: true)
+                .Addcmul_(
+                    Read(name + StepsSuffix, old.shape, ScalarType.Float32),
+                    Read(name + StepSuffix, [old.shape[0], 1], ScalarType.Float32)
+                );
 
         Tensor Read(string name, long[] shape, ScalarType type)
         {
             Tensor value = patch.ReadFinite(name, type);
-            return value.shape.SequenceEqual(shape) ? value : throw new InvalidDataException(
-                $"{patch.Path}: '{name}' is of shape [{string.Join(", ", value.shape)}], where [{string.Join(", ", shape)}] is right.");
+            return value.shape.SequenceEqual(shape)
+                ? value
+                : throw new InvalidDataException(
+                    $"{patch.Path}: '{name}' is of shape [{string.Join(", ", value.shape)}], where [{string.Join(", ", shape)}] is right."
+                );
         }
     }
 }

@@ -41,7 +41,11 @@ public static class TensorStoreExtensions
     /// <exception cref="InvalidDataException">A value is NaN or infinite, possibly only after conversion to
     /// <paramref name="asType"/>.</exception>
     public static torch.Tensor ReadFinite(
-        this ITensorStore store, string name, torch.ScalarType? asType = null, torch.Device? device = null)
+        this ITensorStore store,
+        string name,
+        torch.ScalarType? asType = null,
+        torch.Device? device = null
+    )
     {
         ArgumentNullException.ThrowIfNull(store);
         torch.Tensor tensor = store.Read(name, asType, device);
@@ -64,7 +68,10 @@ public static class TensorStoreExtensions
     /// <returns>The tensors, which the caller owns.</returns>
     /// <exception cref="InvalidDataException">A value is NaN or infinite, or the content of the file does not match its header.</exception>
     public static IReadOnlyList<(string Name, torch.Tensor Value)> ReadAll(
-        this ITensorStore store, torch.ScalarType? asType = null, torch.Device? device = null)
+        this ITensorStore store,
+        torch.ScalarType? asType = null,
+        torch.Device? device = null
+    )
     {
         ArgumentNullException.ThrowIfNull(store);
         var tensors = new List<(string Name, torch.Tensor Value)>(store.Tensors.Count);
@@ -104,7 +111,9 @@ public static class TensorStoreExtensions
 
         using torch.Tensor count = finite.sum();
         throw new InvalidDataException(
-            $"{path}: tensor '{name}' has {tensor.numel() - count.item<long>()} values that are NaN or infinite (of {tensor.numel()}); weights must be finite.");
+            $"{path}: tensor '{name}' has {tensor.numel() - count.item<long>()} values that are NaN or infinite (of "
+                + $"{tensor.numel()}); weights must be finite."
+        );
     }
 }
 
@@ -226,9 +235,12 @@ public sealed class ShardedTensorStore : ITensorStore
         try
         {
             using var json = JsonDocument.Parse(File.ReadAllBytes(Path), new JsonDocumentOptions { AllowDuplicateProperties = false });
-            if (json.RootElement.ValueKind != JsonValueKind.Object
-                || !json.RootElement.TryGetProperty("weight_map", out JsonElement map) || map.ValueKind != JsonValueKind.Object
-                || map.EnumerateObject().Any(entry => entry.Value.ValueKind != JsonValueKind.String))
+            if (
+                json.RootElement.ValueKind != JsonValueKind.Object
+                || !json.RootElement.TryGetProperty("weight_map", out JsonElement map)
+                || map.ValueKind != JsonValueKind.Object
+                || map.EnumerateObject().Any(entry => entry.Value.ValueKind != JsonValueKind.String)
+            )
             {
                 throw Invalid("it needs an object weight_map from tensor names to file names");
             }

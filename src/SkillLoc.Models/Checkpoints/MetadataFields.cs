@@ -18,7 +18,9 @@ internal sealed class MetadataFields(SafetensorsFile file, string source)
     {
         bool isFree = double.IsNegativeInfinity(least) && double.IsPositiveInfinity(most);
         string text = Text(key);
-        return double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) && (isFree || (value >= least && value <= most && double.IsFinite(value)))
+        return
+            double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value)
+            && (isFree || (value >= least && value <= most && double.IsFinite(value)))
             ? value
             : throw Wrong(key, $"is '{text}'; it must be a number{(isFree ? "" : $" {Range(least, most)}")}");
     }
@@ -28,9 +30,15 @@ internal sealed class MetadataFields(SafetensorsFile file, string source)
     public long Whole(string key, long least = 0, long most = long.MaxValue)
     {
         string text = Text(key);
-        return long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long value) && value >= least && value <= most
+        return
+            long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long value)
+            && value >= least
+            && value <= most
             ? value
-            : throw Wrong(key, $"is '{text}'; it must be a whole number {Range(least, most == long.MaxValue ? double.PositiveInfinity : most)}");
+            : throw Wrong(
+                key,
+                $"is '{text}'; it must be a whole number {Range(least, most == long.MaxValue ? double.PositiveInfinity : most)}"
+            );
     }
 
     /// <summary>Returns the values of a one-dimensional tensor of 32-bit integers.</summary>
@@ -69,9 +77,13 @@ internal sealed class MetadataFields(SafetensorsFile file, string source)
     private InvalidDataException Wrong(TensorInfo info, string problem) =>
         new($"{source}: tensor '{info.Name}' is {info.Dtype} of the shape [{string.Join(", ", info.Shape)}]; it {problem}.");
 
-    private TensorInfo Info(string tensor) => file.Tensors.FirstOrDefault(info => info.Name == tensor)
+    private TensorInfo Info(string tensor) =>
+        file.Tensors.FirstOrDefault(info => info.Name == tensor)
         ?? throw new InvalidDataException($"{source} lacks the tensor '{tensor}'.");
 
-    private static string Range(double least, double most) => string.Create(
-        CultureInfo.InvariantCulture, $"{(double.IsNegativeInfinity(least) ? "" : $"of at least {least}")}{(double.IsPositiveInfinity(most) ? "" : $" and at most {most}")}");
+    private static string Range(double least, double most) =>
+        string.Create(
+            CultureInfo.InvariantCulture,
+            $"{(double.IsNegativeInfinity(least) ? "" : $"of at least {least}")}{(double.IsPositiveInfinity(most) ? "" : $" and at most {most}")}"
+        );
 }

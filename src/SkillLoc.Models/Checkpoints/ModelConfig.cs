@@ -12,7 +12,11 @@ namespace SkillLoc.Models.Checkpoints;
 /// </summary>
 public sealed class ModelConfig
 {
-    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions Indented = new()
+    {
+        WriteIndented = true,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
 
     private readonly JsonObject _json;
 
@@ -20,7 +24,8 @@ public sealed class ModelConfig
     {
         _json = json;
         Source = source;
-        ModelType = Text("model_type") ?? throw Invalid("model_type", "is missing", "a name such as \"roberta\", \"bert\", \"gpt2\" or \"t5\"");
+        ModelType =
+            Text("model_type") ?? throw Invalid("model_type", "is missing", "a name such as \"roberta\", \"bert\", \"gpt2\" or \"t5\"");
         Architectures = Texts("architectures");
         if (!IsKnown)
         {
@@ -86,7 +91,8 @@ public sealed class ModelConfig
 
         // No pass reads GPT-2's ids or looks a begin or end up, and transformers writes the defaults, 50256, whatever the vocabulary.
         (int? pad, int? bos, int? eos) = DefaultTokenIds();
-        PadTokenId = ModelType is "gpt2" && TokenId("pad_token_id", pad, isEmbedded: false) >= VocabularySize ? null : TokenId("pad_token_id", pad);
+        PadTokenId =
+            ModelType is "gpt2" && TokenId("pad_token_id", pad, isEmbedded: false) >= VocabularySize ? null : TokenId("pad_token_id", pad);
         BosTokenId = TokenId("bos_token_id", bos, isEmbedded: false);
         EosTokenId = TokenId("eos_token_id", eos, isEmbedded: false);
         MaskTokenId = TokenId("mask_token_id", null);
@@ -206,9 +212,11 @@ public sealed class ModelConfig
     internal bool NamesLabels => _json["id2label"] is not null;
 
     /// <summary>Ids of all tokens that end a text; <c>eos_token_id</c> may be an array.</summary>
-    internal IReadOnlyList<int> EosTokenIds => _json["eos_token_id"] is JsonArray ids
-        ? [.. ids.Select(id => id is JsonValue value && value.TryGetValue(out int number) ? number : -1)]
-        : EosTokenId is { } one ? [one] : [];
+    internal IReadOnlyList<int> EosTokenIds =>
+        _json["eos_token_id"] is JsonArray ids
+            ? [.. ids.Select(id => id is JsonValue value && value.TryGetValue(out int number) ? number : -1)]
+        : EosTokenId is { } one ? [one]
+        : [];
 
     /// <summary>Whether attention is causal: in GPT-2, and in BERT and RoBERTa with <c>is_decoder</c>.</summary>
     internal bool AttendsBackwardsOnly => ModelType is "gpt2" || (ModelType is "bert" or "roberta" && Flag("is_decoder", fallback: false));
@@ -256,15 +264,33 @@ public sealed class ModelConfig
     /// <param name="dropout">Probability of every dropout.</param>
     /// <exception cref="InvalidDataException">A size is out of range.</exception>
     public static ModelConfig Roberta(
-        int hiddenSize = 768, int layers = 12, int heads = 12, int feedForwardSize = 3072, int vocabularySize = 50265, int maxPositions = 514, double dropout = 0.1) =>
-        Encoder("roberta", "RobertaForMaskedLM", hiddenSize, layers, heads, feedForwardSize, vocabularySize, maxPositions, dropout, new JsonObject
-        {
-            ["type_vocab_size"] = 1,
-            ["layer_norm_eps"] = 1e-5,
-            ["pad_token_id"] = 1,
-            ["bos_token_id"] = 0,
-            ["eos_token_id"] = 2,
-        });
+        int hiddenSize = 768,
+        int layers = 12,
+        int heads = 12,
+        int feedForwardSize = 3072,
+        int vocabularySize = 50265,
+        int maxPositions = 514,
+        double dropout = 0.1
+    ) =>
+        Encoder(
+            "roberta",
+            "RobertaForMaskedLM",
+            hiddenSize,
+            layers,
+            heads,
+            feedForwardSize,
+            vocabularySize,
+            maxPositions,
+            dropout,
+            new JsonObject
+            {
+                ["type_vocab_size"] = 1,
+                ["layer_norm_eps"] = 1e-5,
+                ["pad_token_id"] = 1,
+                ["bos_token_id"] = 0,
+                ["eos_token_id"] = 2,
+            }
+        );
 
     /// <summary>Creates the configuration of a new BERT; set other keys by <see cref="With"/>.</summary>
     /// <param name="hiddenSize">The hidden size.</param>
@@ -276,13 +302,31 @@ public sealed class ModelConfig
     /// <param name="dropout">Probability of every dropout.</param>
     /// <exception cref="InvalidDataException">A size is out of range.</exception>
     public static ModelConfig Bert(
-        int hiddenSize = 768, int layers = 12, int heads = 12, int feedForwardSize = 3072, int vocabularySize = 30522, int maxPositions = 512, double dropout = 0.1) =>
-        Encoder("bert", "BertForMaskedLM", hiddenSize, layers, heads, feedForwardSize, vocabularySize, maxPositions, dropout, new JsonObject
-        {
-            ["type_vocab_size"] = 2,
-            ["layer_norm_eps"] = 1e-12,
-            ["pad_token_id"] = 0,
-        });
+        int hiddenSize = 768,
+        int layers = 12,
+        int heads = 12,
+        int feedForwardSize = 3072,
+        int vocabularySize = 30522,
+        int maxPositions = 512,
+        double dropout = 0.1
+    ) =>
+        Encoder(
+            "bert",
+            "BertForMaskedLM",
+            hiddenSize,
+            layers,
+            heads,
+            feedForwardSize,
+            vocabularySize,
+            maxPositions,
+            dropout,
+            new JsonObject
+            {
+                ["type_vocab_size"] = 2,
+                ["layer_norm_eps"] = 1e-12,
+                ["pad_token_id"] = 0,
+            }
+        );
 
     /// <summary>Returns a copy with one JSON key changed; null removes it.</summary>
     /// <param name="key">The key as <c>config.json</c> spells it, for example <c>hidden_dropout_prob</c>.</param>
@@ -334,7 +378,17 @@ public sealed class ModelConfig
     public string ToJson() => _json.ToJsonString(Indented) + "\n";
 
     private static ModelConfig Encoder(
-        string modelType, string architecture, int hiddenSize, int layers, int heads, int feedForwardSize, int vocabularySize, int maxPositions, double dropout, JsonObject rest)
+        string modelType,
+        string architecture,
+        int hiddenSize,
+        int layers,
+        int heads,
+        int feedForwardSize,
+        int vocabularySize,
+        int maxPositions,
+        double dropout,
+        JsonObject rest
+    )
     {
         var json = new JsonObject
         {
@@ -360,14 +414,15 @@ public sealed class ModelConfig
         return Parse(json.ToJsonString(), $"the new {modelType} configuration");
     }
 
-    private (int? Pad, int? Bos, int? Eos) DefaultTokenIds() => ModelType switch
-    {
-        "roberta" => (1, 0, 2),
-        "bert" => (0, null, null),
-        "gpt2" => (null, 50256, 50256),
-        "t5" => (0, null, 1),
-        _ => (null, null, null),
-    };
+    private (int? Pad, int? Bos, int? Eos) DefaultTokenIds() =>
+        ModelType switch
+        {
+            "roberta" => (1, 0, 2),
+            "bert" => (0, null, null),
+            "gpt2" => (null, 50256, 50256),
+            "t5" => (0, null, 1),
+            _ => (null, null, null),
+        };
 
     // transformers writes what it made of feed_forward_proj as two keys more, and heeds these when it reads.
     private (string Activation, bool Gated) FeedForwardProjection()
@@ -376,7 +431,10 @@ public sealed class ModelConfig
         string projection = Text("feed_forward_proj") ?? "relu";
         bool gated = projection.StartsWith(Gate, StringComparison.Ordinal);
         // The checkpoints of T5 1.1 say gated-gelu and mean the tanh approximation.
-        string activation = !gated ? projection : projection is "gated-gelu" ? "gelu_new" : projection[Gate.Length..];
+        string activation =
+            !gated ? projection
+            : projection is "gated-gelu" ? "gelu_new"
+            : projection[Gate.Length..];
         return (Text("dense_act_fn") ?? activation, Flag("is_gated_act", gated));
     }
 
@@ -402,7 +460,9 @@ public sealed class ModelConfig
         const string Right = "an object from \"0\", \"1\", ... to the labels";
         if (_json["id2label"] is not { } node)
         {
-            return IsSequenceClassifier ? [.. Enumerable.Range(0, Size("num_labels", 2)).Select(id => string.Create(CultureInfo.InvariantCulture, $"LABEL_{id}"))] : [];
+            return IsSequenceClassifier
+                ? [.. Enumerable.Range(0, Size("num_labels", 2)).Select(id => string.Create(CultureInfo.InvariantCulture, $"LABEL_{id}"))]
+                : [];
         }
 
         if (node is not JsonObject names)
@@ -414,8 +474,11 @@ public sealed class ModelConfig
         while (names.TryGetPropertyValue(labels.Count.ToString(CultureInfo.InvariantCulture), out JsonNode? label))
         {
             // A label may be a number.
-            labels.Add(label is not JsonValue value ? throw Invalid("id2label", $"is {node.ToJsonString()}", Right)
-                : value.TryGetValue(out string? text) ? text : value.ToJsonString());
+            labels.Add(
+                label is not JsonValue value ? throw Invalid("id2label", $"is {node.ToJsonString()}", Right)
+                : value.TryGetValue(out string? text) ? text
+                : value.ToJsonString()
+            );
         }
         return labels.Count == names.Count ? labels : throw Invalid("id2label", $"is {node.ToJsonString()}", Right);
     }
@@ -460,18 +523,21 @@ public sealed class ModelConfig
             return null;
         }
 
-        return node is JsonValue value && value.TryGetValue(out int integer) ? integer : throw Invalid(key, $"is {node.ToJsonString()}", "a whole number");
+        return node is JsonValue value && value.TryGetValue(out int integer)
+            ? integer
+            : throw Invalid(key, $"is {node.ToJsonString()}", "a whole number");
     }
 
-    private static string? SharedName(string key) => key switch
-    {
-        "n_embd" or "d_model" => "hidden_size",
-        "n_layer" or "num_layers" => "num_hidden_layers",
-        "n_head" or "num_heads" => "num_attention_heads",
-        "n_positions" => "max_position_embeddings",
-        "d_kv" => "head_dim",
-        _ => null,
-    };
+    private static string? SharedName(string key) =>
+        key switch
+        {
+            "n_embd" or "d_model" => "hidden_size",
+            "n_layer" or "num_layers" => "num_hidden_layers",
+            "n_head" or "num_heads" => "num_attention_heads",
+            "n_positions" => "max_position_embeddings",
+            "d_kv" => "head_dim",
+            _ => null,
+        };
 
     private double? Number(string key)
     {
@@ -509,7 +575,9 @@ public sealed class ModelConfig
             return fallback;
         }
 
-        return node is JsonValue value && value.TryGetValue(out bool flag) ? flag : throw Invalid(key, $"is {node.ToJsonString()}", "true or false");
+        return node is JsonValue value && value.TryGetValue(out bool flag)
+            ? flag
+            : throw Invalid(key, $"is {node.ToJsonString()}", "true or false");
     }
 
     /// <summary>Returns the value of a key, or null.</summary>
@@ -523,7 +591,9 @@ public sealed class ModelConfig
             return null;
         }
 
-        return node is JsonValue value && value.TryGetValue(out string? text) ? text : throw Invalid(key, $"is {node.ToJsonString()}", "a text");
+        return node is JsonValue value && value.TryGetValue(out string? text)
+            ? text
+            : throw Invalid(key, $"is {node.ToJsonString()}", "a text");
     }
 
     private List<string> Texts(string key)
@@ -536,7 +606,11 @@ public sealed class ModelConfig
         var texts = new List<string>();
         foreach (JsonNode? item in node as JsonArray ?? throw Invalid(key, $"is {node.ToJsonString()}", "an array of texts"))
         {
-            texts.Add(item is JsonValue value && value.TryGetValue(out string? text) ? text : throw Invalid(key, $"is {node.ToJsonString()}", "an array of texts"));
+            texts.Add(
+                item is JsonValue value && value.TryGetValue(out string? text)
+                    ? text
+                    : throw Invalid(key, $"is {node.ToJsonString()}", "an array of texts")
+            );
         }
 
         return texts;
@@ -550,9 +624,8 @@ public sealed class ModelConfig
     {
         public int Count => count;
 
-        public int this[int index] => index >= 0 && index < count
-            ? value
-            : throw new ArgumentOutOfRangeException(nameof(index), index, $"There are {count} layers.");
+        public int this[int index] =>
+            index >= 0 && index < count ? value : throw new ArgumentOutOfRangeException(nameof(index), index, $"There are {count} layers.");
 
         public IEnumerator<int> GetEnumerator() => Enumerable.Repeat(value, count).GetEnumerator();
 

@@ -74,8 +74,11 @@ public sealed partial class OnnxCheckpoint : IDisposable
         if (!File.Exists(vocabulary))
         {
             throw new FileNotFoundException(
-                $"There is no vocabulary '{vocabulary}' for '{onnxFile}'; {nameof(OnnxImportOptions)}.{nameof(OnnxImportOptions.Vocabulary)} names "
-                + "one that lies elsewhere.", vocabulary);
+                $"There is no vocabulary '{vocabulary}' for '{onnxFile}'; "
+                    + $"{nameof(OnnxImportOptions)}.{nameof(OnnxImportOptions.Vocabulary)} names "
+                    + "one that lies elsewhere.",
+                vocabulary
+            );
         }
 
         using OnnxCheckpoint checkpoint = Parse(File.ReadAllBytes(onnxFile), onnxFile, options);
@@ -120,7 +123,9 @@ public sealed partial class OnnxCheckpoint : IDisposable
         if (pieces.Length != Config.VocabularySize)
         {
             throw new InvalidDataException(
-                $"The vocabulary of {Name} has {pieces.Length} word pieces and the model {Config.VocabularySize} embeddings; right would be one for each.");
+                $"The vocabulary of {Name} has {pieces.Length} word pieces and the model {Config.VocabularySize} embeddings; right "
+                    + "would be one for each."
+            );
         }
 
         var settings = new JsonObject
@@ -150,10 +155,15 @@ public sealed partial class OnnxCheckpoint : IDisposable
     private ModelConfig Read(OnnxGraph graph, OnnxImportOptions options)
     {
         // What the exported module called itself stands before the names that all have in common.
-        string before = graph.Tensors.Keys.FirstOrDefault(name => name.EndsWith(Words, StringComparison.Ordinal))?[..^Words.Length]
+        string before =
+            graph.Tensors.Keys.FirstOrDefault(name => name.EndsWith(Words, StringComparison.Ordinal))?[..^Words.Length]
             ?? throw Other($"it has no initialiser '{Words}'");
-        int layers = graph.Tensors.Keys.Select(name => LayerName().Match(name)).Where(match => match.Success)
-            .Select(match => int.Parse(match.Groups["layer"].Value, CultureInfo.InvariantCulture) + 1).DefaultIfEmpty().Max();
+        int layers = graph
+            .Tensors.Keys.Select(name => LayerName().Match(name))
+            .Where(match => match.Success)
+            .Select(match => int.Parse(match.Groups["layer"].Value, CultureInfo.InvariantCulture) + 1)
+            .DefaultIfEmpty()
+            .Max();
         if (layers == 0)
         {
             throw Other("it has no initialisers 'encoder.layer.0...'");
@@ -195,8 +205,11 @@ public sealed partial class OnnxCheckpoint : IDisposable
 
         int heads = options.Heads ?? Heads(graph, before, hidden);
         return hidden % heads == 0
-            ? ModelConfig.Bert(hidden, layers, heads, inner, vocabulary, positions)
-                .With("type_vocab_size", types).With("layer_norm_eps", Epsilon(graph)).WithArchitecture("BertModel")
+            ? ModelConfig
+                .Bert(hidden, layers, heads, inner, vocabulary, positions)
+                .With("type_vocab_size", types)
+                .With("layer_norm_eps", Epsilon(graph))
+                .WithArchitecture("BertModel")
             : throw new NotSupportedException($"{Name} has {hidden} hidden dimensions, which {heads} heads do not divide.");
 
         Tensor AddLinear(string name, long rows, long columns)
@@ -232,8 +245,11 @@ public sealed partial class OnnxCheckpoint : IDisposable
     {
         if (value.dim() != shape.Length || value.shape.Zip(shape).Any(pair => pair.Second >= 0 && pair.First != pair.Second))
         {
-            throw Other($"'{name}' is of shape [{string.Join(", ", value.shape)}], where [{string.Join(", ", shape.Select(size => size < 0 ? "any" : $"{size}"))}] "
-                + "is right");
+            throw Other(
+                $"'{name}' is of shape [{string.Join(", ", value.shape)}], where "
+                    + $"[{string.Join(", ", shape.Select(size => size < 0 ? "any" : $"{size}"))}] "
+                    + "is right"
+            );
         }
     }
 
@@ -250,11 +266,18 @@ public sealed partial class OnnxCheckpoint : IDisposable
         }
 
         string bias = Find(graph, linear + BiasSuffix).Name;
-        OnnxTensor weight = graph.Readers(bias).Where(node => node.Operator == "Add")
-            .SelectMany(node => node.Inputs).Select(graph.Maker).Where(maker => maker?.Operator == "MatMul")
-            .Select(product => graph.Tensors.GetValueOrDefault(product!.Inputs[^1]))
-            .FirstOrDefault(found => found is not null)
-            ?? throw Other($"'{bias}' is not added to the product of a MatMul with an initialiser; it may be an optimised or a quantised graph");
+        OnnxTensor weight =
+            graph
+                .Readers(bias)
+                .Where(node => node.Operator == "Add")
+                .SelectMany(node => node.Inputs)
+                .Select(graph.Maker)
+                .Where(maker => maker?.Operator == "MatMul")
+                .Select(product => graph.Tensors.GetValueOrDefault(product!.Inputs[^1]))
+                .FirstOrDefault(found => found is not null)
+            ?? throw Other(
+                $"'{bias}' is not added to the product of a MatMul with an initialiser; it may be an optimised or a quantised graph"
+            );
         using Tensor stored = Values(weight);
         if (stored.dim() != 2)
         {
@@ -281,13 +304,17 @@ public sealed partial class OnnxCheckpoint : IDisposable
         if (ElementTypes.ByteLength(type, tensor.Shape) is not { } length || length != tensor.Data.Count)
         {
             throw new InvalidDataException(
-                $"{Name}: '{tensor.Name}' is of shape [{string.Join(", ", tensor.Shape)}] and has {tensor.Data.Count} bytes; the file is damaged.");
+                $"{Name}: '{tensor.Name}' is of shape [{string.Join(", ", tensor.Shape)}] and has {tensor.Data.Count} bytes; the file "
+                    + "is damaged."
+            );
         }
 
         Tensor value = TensorBytes.Read(
             new(tensor.Name, type, tensor.Shape, length),
-            (offset, destination) => tensor.Data.AsSpan((int)offset, destination.Length).CopyTo(destination), ScalarType.Float32,
-            device: null);
+            (offset, destination) => tensor.Data.AsSpan((int)offset, destination.Length).CopyTo(destination),
+            ScalarType.Float32,
+            device: null
+        );
         try
         {
             TensorStoreExtensions.CheckFinite(value, tensor.Name, Name);
@@ -304,16 +331,29 @@ public sealed partial class OnnxCheckpoint : IDisposable
     private int Heads(OnnxGraph graph, string before, int hidden)
     {
         string bias = before + "encoder.layer.0.attention.self.query.bias";
-        foreach (OnnxNode reshape in graph.Readers(bias).SelectMany(node => node.Outputs).SelectMany(graph.Readers)
-            .Where(node => node.Operator == "Reshape"))
+        foreach (
+            OnnxNode reshape in graph
+                .Readers(bias)
+                .SelectMany(node => node.Outputs)
+                .SelectMany(graph.Readers)
+                .Where(node => node.Operator == "Reshape")
+        )
         {
             string shape = reshape.Inputs[^1];
-            long[] sizes = graph.Tensors.GetValueOrDefault(shape)?.Integers
-                ?? [.. (graph.Maker(shape) is { Operator: "Concat" } concat ? concat.Inputs : [])
-                    .SelectMany(part => graph.Tensors.GetValueOrDefault(part)?.Integers is { Length: 1 } known ? known : [-1L])];
+            long[] sizes =
+                graph.Tensors.GetValueOrDefault(shape)?.Integers
+                ??
+                [
+                    .. (graph.Maker(shape) is { Operator: "Concat" } concat ? concat.Inputs : []).SelectMany(part =>
+                        graph.Tensors.GetValueOrDefault(part)?.Integers is { Length: 1 } known ? known : [-1L]
+                    ),
+                ];
             if (sizes is [_, _, var heads, var size])
             {
-                heads = heads > 0 ? heads : size > 0 ? hidden / size : 0;
+                heads =
+                    heads > 0 ? heads
+                    : size > 0 ? hidden / size
+                    : 0;
                 if (heads > 0 && heads <= hidden && hidden % heads == 0)
                 {
                     return (int)heads;
@@ -321,27 +361,37 @@ public sealed partial class OnnxCheckpoint : IDisposable
             }
         }
 
-        throw Other($"its attention heads cannot be told; {nameof(OnnxImportOptions)}.{nameof(OnnxImportOptions.Heads)} says how many there are");
+        throw Other(
+            $"its attention heads cannot be told; {nameof(OnnxImportOptions)}.{nameof(OnnxImportOptions.Heads)} says how many there are"
+        );
     }
 
     /// <summary>What a norm adds to the variance before it takes the root.</summary>
     private static double Epsilon(OnnxGraph graph)
     {
-        float? found = graph.Nodes.FirstOrDefault(node => node.Operator == "LayerNormalization")?.Epsilon
-            ?? graph.Nodes.Where(node => node.Operator == "Sqrt").Select(root => graph.Maker(root.Inputs[0]))
+        float? found =
+            graph.Nodes.FirstOrDefault(node => node.Operator == "LayerNormalization")?.Epsilon
+            ?? graph
+                .Nodes.Where(node => node.Operator == "Sqrt")
+                .Select(root => graph.Maker(root.Inputs[0]))
                 .Where(sum => sum?.Operator == "Add")
-                .SelectMany(sum => sum!.Inputs).Select(input => graph.Tensors.GetValueOrDefault(input)?.Single)
+                .SelectMany(sum => sum!.Inputs)
+                .Select(input => graph.Tensors.GetValueOrDefault(input)?.Single)
                 .FirstOrDefault(value => value > 0);
 
         // 1e-12 and not the float32 nearest to it.
-        return found is { } value ? double.Parse(value.ToString("R", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture)
+        return found is { } value
+            ? double.Parse(value.ToString("R", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture)
             : UsualEpsilon;
     }
 
     private NotSupportedException Other(string what) =>
         new($"{Name} is not of the layout that is read, a BERT encoder as PyTorch exports it: {what}.");
 
-    [GeneratedRegex(@"(^|\.)encoder\.layer\.(?<layer>\d{1,4})\.", RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant,
-        matchTimeoutMilliseconds: 1000)]
+    [GeneratedRegex(
+        @"(^|\.)encoder\.layer\.(?<layer>\d{1,4})\.",
+        RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant,
+        matchTimeoutMilliseconds: 1000
+    )]
     private static partial Regex LayerName();
 }

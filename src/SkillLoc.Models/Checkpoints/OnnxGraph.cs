@@ -108,7 +108,8 @@ internal sealed class OnnxGraph
 
     private OnnxNode ReadNode(ArraySegment<byte> bytes)
     {
-        List<string> inputs = [], outputs = [];
+        List<string> inputs = [],
+            outputs = [];
         string kind = "";
         OnnxTensor? value = null;
         float? epsilon = null;
@@ -228,7 +229,7 @@ internal sealed class OnnxGraph
     private IEnumerable<(int Number, ArraySegment<byte> Bytes, ulong Value)> Fields(ArraySegment<byte> message)
     {
         int end = message.Offset + message.Count;
-        for (int at = message.Offset; at < end;)
+        for (int at = message.Offset; at < end; )
         {
             using var input = new CodedInputStream(message.Array!, at, end - at);
             uint tag = input.ReadTag();

@@ -166,40 +166,50 @@ internal sealed class PickleReader
                     Peek<PickledDictionary>("a dictionary");
                     break;
                 default:
-                    throw new InvalidDataException($"the pickle uses the operation 0x{opcode:x2} at byte {at}, which state dicts do not need and which is refused");
+                    throw new InvalidDataException(
+                        $"the pickle uses the operation 0x{opcode:x2} at byte {at}, which state dicts do not need and which is refused"
+                    );
             }
         }
     }
 
-    private static object Global(string module, string name) => (module, name) switch
-    {
-        ("collections", "OrderedDict") => Function.OrderedDictionary,
-        ("torch._utils", "_rebuild_tensor_v2") => Function.Tensor,
-        ("torch._utils", "_rebuild_parameter") => Function.Parameter,
-        ("torch", "Size") => Function.Size,
-        ("torch", _) when ElementTypes.FromStorage(name) is { } type => new StorageType(type),
-        ("torch", _) when ElementTypes.FromTorch(name) is { } type => type,
-        _ => throw new InvalidDataException(
-            $"the pickle asks for the Python name '{module}.{name}', which is refused: only tensors in plain containers are read"),
-    };
+    private static object Global(string module, string name) =>
+        (module, name) switch
+        {
+            ("collections", "OrderedDict") => Function.OrderedDictionary,
+            ("torch._utils", "_rebuild_tensor_v2") => Function.Tensor,
+            ("torch._utils", "_rebuild_parameter") => Function.Parameter,
+            ("torch", "Size") => Function.Size,
+            ("torch", _) when ElementTypes.FromStorage(name) is { } type => new StorageType(type),
+            ("torch", _) when ElementTypes.FromTorch(name) is { } type => type,
+            _ => throw new InvalidDataException(
+                $"the pickle asks for the Python name '{module}.{name}', which is refused: only tensors in plain containers are read"
+            ),
+        };
 
-    private static object Call(object? function, object?[] arguments) => (function, arguments) switch
-    {
-        (Function.OrderedDictionary, []) => new PickledDictionary(),
-        (Function.OrderedDictionary, [List<object?> pairs]) => Dictionary(pairs),
-        (Function.Size, [object?[] size]) => size,
-        (Function.Parameter, [PickledTensor tensor, ..]) => tensor,
-        (Function.Tensor, [PickledStorage storage, long offset, object?[] size, object?[] stride, ..]) =>
-            new PickledTensor(storage, offset, Integers(size), Integers(stride)),
-        (Function, _) => throw new InvalidDataException($"the pickle builds {function} from unexpected arguments"),
-        _ => throw new InvalidDataException("the pickle calls something that is not a function"),
-    };
+    private static object Call(object? function, object?[] arguments) =>
+        (function, arguments) switch
+        {
+            (Function.OrderedDictionary, []) => new PickledDictionary(),
+            (Function.OrderedDictionary, [List<object?> pairs]) => Dictionary(pairs),
+            (Function.Size, [object?[] size]) => size,
+            (Function.Parameter, [PickledTensor tensor, ..]) => tensor,
+            (Function.Tensor, [PickledStorage storage, long offset, object?[] size, object?[] stride, ..]) => new PickledTensor(
+                storage,
+                offset,
+                Integers(size),
+                Integers(stride)
+            ),
+            (Function, _) => throw new InvalidDataException($"the pickle builds {function} from unexpected arguments"),
+            _ => throw new InvalidDataException("the pickle calls something that is not a function"),
+        };
 
-    private static PickledStorage Storage(object?[] id) => id switch
-    {
-        ["storage", StorageType type, string key, _, long elements, ..] => new PickledStorage(type.Type, key, elements),
-        _ => throw new InvalidDataException("the pickle refers to something outside of it that is not a tensor's storage"),
-    };
+    private static PickledStorage Storage(object?[] id) =>
+        id switch
+        {
+            ["storage", StorageType type, string key, _, long elements, ..] => new PickledStorage(type.Type, key, elements),
+            _ => throw new InvalidDataException("the pickle refers to something outside of it that is not a tensor's storage"),
+        };
 
     private static PickledDictionary Dictionary(List<object?> pairs)
     {
@@ -217,7 +227,11 @@ internal sealed class PickleReader
     }
 
     private static long[] Integers(object?[] values) =>
-        Array.ConvertAll(values, value => value as long? ?? throw new InvalidDataException("the pickle gives a tensor's shape something that is not a whole number"));
+        Array.ConvertAll(
+            values,
+            value =>
+                value as long? ?? throw new InvalidDataException("the pickle gives a tensor's shape something that is not a whole number")
+        );
 
     private void SetItems(object?[] items)
     {
@@ -293,7 +307,9 @@ internal sealed class PickleReader
     private object? Peek() => _stack.Count > Floor() ? _stack[^1] : throw Unbalanced();
 
     private T Peek<T>(string expected) =>
-        Peek() is T value ? value : throw new InvalidDataException($"the pickle should have {expected} at byte {_position}, but has something else");
+        Peek() is T value
+            ? value
+            : throw new InvalidDataException($"the pickle should have {expected} at byte {_position}, but has something else");
 
     private object? Pop()
     {
@@ -334,7 +350,9 @@ internal sealed class PickleReader
     private int Floor() => _marks.TryPeek(out int mark) ? mark : 0;
 
     private object? Remembered(long key) =>
-        _memo.TryGetValue(key, out object? value) ? value : throw new InvalidDataException($"the pickle recalls entry {key}, which it never stored");
+        _memo.TryGetValue(key, out object? value)
+            ? value
+            : throw new InvalidDataException($"the pickle recalls entry {key}, which it never stored");
 
     private InvalidDataException Unbalanced() => new($"the pickle takes more values than it has at byte {_position}");
 

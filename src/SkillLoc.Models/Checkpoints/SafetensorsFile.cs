@@ -30,7 +30,9 @@ public sealed unsafe class SafetensorsFile : ITensorStore
         long headerLength = HeaderLength(bytes, length);
         _data = bytes + sizeof(long) + headerLength;
         (Metadata, Tensors) = ReadHeader(
-            new UnmanagedMemoryStream(bytes + sizeof(long), headerLength), length - sizeof(long) - headerLength);
+            new UnmanagedMemoryStream(bytes + sizeof(long), headerLength),
+            length - sizeof(long) - headerLength
+        );
     }
 
     /// <inheritdoc/>
@@ -211,10 +213,15 @@ public sealed unsafe class SafetensorsFile : ITensorStore
 
     private TensorInfo ReadTensor(string name, JsonElement value)
     {
-        if (value.ValueKind != JsonValueKind.Object
-            || !value.TryGetProperty("dtype", out JsonElement dtype) || dtype.ValueKind != JsonValueKind.String
-            || !value.TryGetProperty("shape", out JsonElement shape) || !TryReadIntegers(shape, out long[]? dimensions)
-            || !value.TryGetProperty("data_offsets", out JsonElement offsets) || !TryReadIntegers(offsets, out long[]? range))
+        if (
+            value.ValueKind != JsonValueKind.Object
+            || !value.TryGetProperty("dtype", out JsonElement dtype)
+            || dtype.ValueKind != JsonValueKind.String
+            || !value.TryGetProperty("shape", out JsonElement shape)
+            || !TryReadIntegers(shape, out long[]? dimensions)
+            || !value.TryGetProperty("data_offsets", out JsonElement offsets)
+            || !TryReadIntegers(offsets, out long[]? range)
+        )
         {
             throw Invalid($"tensor '{name}' needs a text dtype and the arrays of whole numbers shape and data_offsets");
         }
@@ -225,7 +232,9 @@ public sealed unsafe class SafetensorsFile : ITensorStore
 
         if (range.Length != 2 || range[0] < 0 || range[1] < range[0])
         {
-            throw Invalid($"tensor '{name}' has data_offsets [{string.Join(", ", range)}]; right would be [begin, end] with 0 <= begin <= end");
+            throw Invalid(
+                $"tensor '{name}' has data_offsets [{string.Join(", ", range)}]; right would be [begin, end] with 0 <= begin <= end"
+            );
         }
 
         string shapeText = $"{dtype.GetString()} [{string.Join(", ", dimensions)}]";
@@ -251,14 +260,20 @@ public sealed unsafe class SafetensorsFile : ITensorStore
         {
             if (offset != end)
             {
-                throw Invalid($"tensor '{info.Name}' begins at byte {offset} of the data, but the tensors before it end at {end}; they must neither overlap nor leave gaps");
+                throw Invalid(
+                    $"tensor '{info.Name}' begins at byte {offset} of the data, but the tensors before it end at {end}; they must "
+                        + "neither overlap nor leave gaps"
+                );
             }
 
             end = offset + info.ByteLength;
         }
         if (end != dataLength)
         {
-            throw Invalid($"its tensors take {end} bytes, but {dataLength} follow the header; it is {(end > dataLength ? "truncated" : "longer than it should be")}");
+            throw Invalid(
+                $"its tensors take {end} bytes, but {dataLength} follow the header; it is "
+                    + $"{(end > dataLength ? "truncated" : "longer than it should be")}"
+            );
         }
     }
 
@@ -301,7 +316,14 @@ public sealed unsafe class SafetensorsFile : ITensorStore
                 file.Dispose();
                 return;
             }
-            _map = MemoryMappedFile.CreateFromFile(file, mapName: null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: false);
+            _map = MemoryMappedFile.CreateFromFile(
+                file,
+                mapName: null,
+                0,
+                MemoryMappedFileAccess.Read,
+                HandleInheritability.None,
+                leaveOpen: false
+            );
             _view = _map.CreateViewAccessor(0, Length, MemoryMappedFileAccess.Read);
             byte* pointer = null;
             _view.SafeMemoryMappedViewHandle.AcquirePointer(ref pointer);
@@ -347,8 +369,8 @@ public static class SafetensorsWriter
         string path,
         IEnumerable<(string Name, torch.Tensor Value)> tensors,
         IReadOnlyDictionary<string, string>? metadata = null,
-        torch.ScalarType? storeAs = null) =>
-        AtomicFile.Write(path, stream => Write(stream, tensors, metadata, storeAs));
+        torch.ScalarType? storeAs = null
+    ) => AtomicFile.Write(path, stream => Write(stream, tensors, metadata, storeAs));
 
     /// <summary>Writes to a stream, which is left open.</summary>
     /// <param name="stream">A writable stream.</param>
@@ -360,7 +382,8 @@ public static class SafetensorsWriter
         Stream stream,
         IEnumerable<(string Name, torch.Tensor Value)> tensors,
         IReadOnlyDictionary<string, string>? metadata = null,
-        torch.ScalarType? storeAs = null)
+        torch.ScalarType? storeAs = null
+    )
     {
         ArgumentNullException.ThrowIfNull(stream);
         ArgumentNullException.ThrowIfNull(tensors);
@@ -392,7 +415,10 @@ public static class SafetensorsWriter
             long[] shape = value.shape;
             if (ElementTypes.Size(type) == 0 || ElementTypes.ByteLength(type, shape) is not { } byteLength)
             {
-                throw new ArgumentException($"Tensor '{name}' is of type {type}; safetensors files can hold {ElementTypes.SafetensorsNames}.", nameof(tensors));
+                throw new ArgumentException(
+                    $"Tensor '{name}' is of type {type}; safetensors files can hold {ElementTypes.SafetensorsNames}.",
+                    nameof(tensors)
+                );
             }
 
             entries.Add(new Entry(new TensorInfo(name, type, shape, byteLength), value));

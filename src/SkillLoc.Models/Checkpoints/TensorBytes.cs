@@ -125,7 +125,8 @@ internal static class ElementTypes
     /// <summary>The name in Python, without <c>torch.</c> before it.</summary>
     public static string TorchName(torch.ScalarType type) => Array.Find(Known, known => known.Type == type).Torch;
 
-    public static torch.ScalarType? FromSafetensors(string name) => Find(known => string.Equals(known.Safetensors, name, StringComparison.Ordinal));
+    public static torch.ScalarType? FromSafetensors(string name) =>
+        Find(known => string.Equals(known.Safetensors, name, StringComparison.Ordinal));
 
     /// <summary>The element type of a Python storage class such as <c>FloatStorage</c>.</summary>
     public static torch.ScalarType? FromStorage(string name) => Find(known => string.Equals(known.Storage, name, StringComparison.Ordinal));
@@ -157,7 +158,9 @@ internal static class ElementTypes
         return shape.Contains(0) ? 0 : (long)length;
     }
 
-    private static torch.ScalarType? Find(Predicate<(torch.ScalarType Type, string Safetensors, string Storage, string Torch, int Size)> match)
+    private static torch.ScalarType? Find(
+        Predicate<(torch.ScalarType Type, string Safetensors, string Storage, string Torch, int Size)> match
+    )
     {
         int index = Array.FindIndex(Known, match);
         return index < 0 ? null : Known[index].Type;

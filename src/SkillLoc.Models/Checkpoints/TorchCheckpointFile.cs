@@ -14,7 +14,9 @@ public sealed class TorchCheckpointFile : ITensorStore
     private const int MaxPickleBytes = 1 << 28;
 
     private readonly Lock _lock = new();
-    private readonly Dictionary<string, (TensorInfo Info, PickledTensor View, ZipArchiveEntry Values)> _byName = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (TensorInfo Info, PickledTensor View, ZipArchiveEntry Values)> _byName = new(
+        StringComparer.Ordinal
+    );
     private readonly ZipArchive _zip;
     private bool _disposed;
 
@@ -22,13 +24,16 @@ public sealed class TorchCheckpointFile : ITensorStore
     {
         Path = path;
         _zip = zip;
-        ZipArchiveEntry pickle = zip.Entries.FirstOrDefault(entry => string.Equals(entry.Name, "data.pkl", StringComparison.Ordinal))
+        ZipArchiveEntry pickle =
+            zip.Entries.FirstOrDefault(entry => string.Equals(entry.Name, "data.pkl", StringComparison.Ordinal))
             ?? throw new InvalidDataException("the zip has no data.pkl; right would be what torch.save writes for a state dict");
         string folder = pickle.FullName[..^pickle.Name.Length];
         CheckByteOrder(zip.GetEntry(folder + "byteorder"));
         if (pickle.Length > MaxPickleBytes)
         {
-            throw new InvalidDataException($"its data.pkl has {pickle.Length} bytes, more than the {MaxPickleBytes} that a state dict could need");
+            throw new InvalidDataException(
+                $"its data.pkl has {pickle.Length} bytes, more than the {MaxPickleBytes} that a state dict could need"
+            );
         }
 
         var tensors = new List<TensorInfo>();
@@ -94,7 +99,10 @@ public sealed class TorchCheckpointFile : ITensorStore
         long span = (long)view.Span;
         var run = new TensorInfo(name, info.Dtype, [span], span * ElementTypes.Size(info.Dtype));
         torch.Tensor flat = ReadRun(run, view.Offset, values, asType: null, device: null);
-        return flat.index_select(0, Positions(view)).reshape(view.Shape).to(asType ?? info.Dtype, device ?? torch.CPU).MoveToOuterDisposeScope();
+        return flat.index_select(0, Positions(view))
+            .reshape(view.Shape)
+            .to(asType ?? info.Dtype, device ?? torch.CPU)
+            .MoveToOuterDisposeScope();
     }
 
     /// <summary>Closes the file. Tensors that were read stay valid.</summary>
@@ -114,14 +122,21 @@ public sealed class TorchCheckpointFile : ITensorStore
             return;
         }
 
-        throw new InvalidDataException(start[0] == 0x80
-            ? "it is in the format before PyTorch 1.6; right would be the zip format, so load and save it again with a newer PyTorch, or save it as safetensors"
-            : "it is not a zip file");
+        throw new InvalidDataException(
+            start[0] == 0x80
+                ? "it is in the format before PyTorch 1.6; right would be the zip format, so load and save it again with a newer "
+                    + "PyTorch, or save it as safetensors"
+                : "it is not a zip file"
+        );
     }
 
     private static void CheckByteOrder(ZipArchiveEntry? entry)
     {
-        if (entry is not null && Encoding.UTF8.GetString(Content(entry)) is var order && !string.Equals(order, "little", StringComparison.Ordinal))
+        if (
+            entry is not null
+            && Encoding.UTF8.GetString(Content(entry)) is var order
+            && !string.Equals(order, "little", StringComparison.Ordinal)
+        )
         {
             throw new InvalidDataException($"its byte order is '{order}'; right would be little");
         }
@@ -159,7 +174,9 @@ public sealed class TorchCheckpointFile : ITensorStore
                 throw new InvalidDataException($"it has a tensor under the key '{key}', which is not a text");
             }
         }
-        return tensors.Count > 0 ? tensors : throw new InvalidDataException("its dictionary has no tensors; right would be the state dict of a model");
+        return tensors.Count > 0
+            ? tensors
+            : throw new InvalidDataException("its dictionary has no tensors; right would be the state dict of a model");
     }
 
     private TensorInfo Check(string name, PickledTensor view, ZipArchiveEntry? values)
@@ -173,20 +190,32 @@ public sealed class TorchCheckpointFile : ITensorStore
 
         if (values.CompressedLength != values.Length)
         {
-            throw new InvalidDataException($"the values of tensor '{name}' (data/{storage.Key}) are compressed; torch.save stores them as they are");
+            throw new InvalidDataException(
+                $"the values of tensor '{name}' (data/{storage.Key}) are compressed; torch.save stores them as they are"
+            );
         }
 
         if (storage.Elements < 0 || (Int128)storage.Elements * size != values.Length)
         {
-            throw new InvalidDataException($"the values of tensor '{name}' (data/{storage.Key}) have {values.Length} bytes; {storage.Elements} elements of {size} bytes would be right");
+            throw new InvalidDataException(
+                $"the values of tensor '{name}' (data/{storage.Key}) have {values.Length} bytes; {storage.Elements} elements of "
+                    + $"{size} bytes would be right"
+            );
         }
 
-        if (view.Shape.Length != view.Stride.Length || view.Offset < 0 || Array.Exists(view.Stride, stride => stride < 0)
+        if (
+            view.Shape.Length != view.Stride.Length
+            || view.Offset < 0
+            || Array.Exists(view.Stride, stride => stride < 0)
             || ElementTypes.ByteLength(storage.Dtype, view.Shape) is not { } byteLength
-            || byteLength > values.Length || view.Offset + view.Span > storage.Elements)
+            || byteLength > values.Length
+            || view.Offset + view.Span > storage.Elements
+        )
         {
             throw new InvalidDataException(
-                $"tensor '{name}' of shape [{string.Join(", ", view.Shape)}], strides [{string.Join(", ", view.Stride)}] and offset {view.Offset} does not fit its {storage.Elements} values");
+                $"tensor '{name}' of shape [{string.Join(", ", view.Shape)}], strides [{string.Join(", ", view.Stride)}] and offset "
+                    + $"{view.Offset} does not fit its {storage.Elements} values"
+            );
         }
         var info = new TensorInfo(name, storage.Dtype, view.Shape, byteLength);
         if (!_byName.TryAdd(name, (info, view, values)))
@@ -212,7 +241,10 @@ public sealed class TorchCheckpointFile : ITensorStore
             }
             catch (Exception e) when (e is InvalidDataException or EndOfStreamException)
             {
-                throw new InvalidDataException($"{Path}: the values of tensor '{info.Name}' cannot be read ({e.Message.TrimEnd('.')}); the file is damaged.", e);
+                throw new InvalidDataException(
+                    $"{Path}: the values of tensor '{info.Name}' cannot be read ({e.Message.TrimEnd('.')}); the file is damaged.",
+                    e
+                );
             }
         }
     }

@@ -47,8 +47,14 @@ internal abstract class ClassificationHead : IDisposable
     /// <see cref="HeadKind.Generation"/>.</exception>
     /// <exception cref="InvalidDataException">The checkpoint declares a head of this kind, but lacks its weights.</exception>
     public static ClassificationHead Create(
-        HeadKind kind, LanguageModel model, IReadOnlyList<string> labels, IReadOnlyList<int>? words = null, CheckpointFolder? stored = null,
-        int seed = 0, IReadOnlyList<int[]>? options = null)
+        HeadKind kind,
+        LanguageModel model,
+        IReadOnlyList<string> labels,
+        IReadOnlyList<int>? words = null,
+        CheckpointFolder? stored = null,
+        int seed = 0,
+        IReadOnlyList<int[]>? options = null
+    )
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(labels);
@@ -89,27 +95,33 @@ internal abstract class ClassificationHead : IDisposable
         {
             throw new ArgumentException(
                 writes
-                    ? $"No {kind} head reads T5, which writes its answers: use {nameof(HeadKind)}.{HeadKind.Generation} with a text-to-text task."
+                    ? $"No {kind} head reads T5, which writes its answers: use {nameof(HeadKind)}.{HeadKind.Generation} with a "
+                        + "text-to-text task."
                     : $"{kind} needs a model that writes its answers (T5), and {config.ModelType} is none.",
-                nameof(kind));
+                nameof(kind)
+            );
         }
 
         if (config.IsCausal && kind is not (HeadKind.LabelWords or HeadKind.SequenceClassification))
         {
             throw new ArgumentException(
-                $"{kind} needs a model that reads in both directions; of a causal model ({config.ModelType}), whose first token sees nothing "
-                + $"else and which has no mask, use {HeadKind.LabelWords} or {HeadKind.SequenceClassification}, which read the last token.",
-                nameof(kind));
+                $"{kind} needs a model that reads in both directions; of a causal model ({config.ModelType}), whose first token sees "
+                    + "nothing "
+                    + $"else and which has no mask, use {HeadKind.LabelWords} or {HeadKind.SequenceClassification}, which read the "
+                    + "last token.",
+                nameof(kind)
+            );
         }
     }
 
     /// <summary>The name of the last projection of a kind of head; empty if it has none.</summary>
-    internal static string OutputName(HeadKind kind, ModelConfig config) => kind switch
-    {
-        HeadKind.LabelWords or HeadKind.Generation => "",
-        HeadKind.SequenceClassification => SequenceClassificationHead.NamesOf(config).Output,
-        _ => LinearHead.Projection,
-    };
+    internal static string OutputName(HeadKind kind, ModelConfig config) =>
+        kind switch
+        {
+            HeadKind.LabelWords or HeadKind.Generation => "",
+            HeadKind.SequenceClassification => SequenceClassificationHead.NamesOf(config).Output,
+            _ => LinearHead.Projection,
+        };
 
     /// <summary>Whether a parameter belongs to the last projection, which has one row per label.</summary>
     internal virtual bool IsOutput(string name) => false;
@@ -122,12 +134,16 @@ internal abstract class ClassificationHead : IDisposable
     /// <returns>The match of labels; null for a head without parameters of its own.</returns>
     /// <exception cref="InvalidDataException">The parameters of the heads differ in names or sizes.</exception>
     internal HeadMatch? Take(
-        IReadOnlyDictionary<string, (long[] Shape, float[] Values)> values, IReadOnlyList<string>? labels, string source)
+        IReadOnlyDictionary<string, (long[] Shape, float[] Values)> values,
+        IReadOnlyList<string>? labels,
+        string source
+    )
     {
         if (!values.Keys.Order(StringComparer.Ordinal).SequenceEqual(Parameters.Keys.Order(StringComparer.Ordinal)))
         {
             throw new InvalidDataException(
-                $"{source} carries the head parameters {Names(values.Keys)}, and this classifier has {Names(Parameters.Keys)}.");
+                $"{source} carries the head parameters {Names(values.Keys)}, and this classifier has {Names(Parameters.Keys)}."
+            );
         }
 
         if (Parameters.Count == 0)
@@ -143,7 +159,8 @@ internal abstract class ClassificationHead : IDisposable
             {
                 throw new InvalidDataException(
                     $"{source} carries the head parameter '{name}' of the shape [{string.Join(", ", values[name].Shape)}]; for "
-                    + $"{labels.Count} labels and this classifier it must be [{string.Join(", ", wanted)}].");
+                        + $"{labels.Count} labels and this classifier it must be [{string.Join(", ", wanted)}]."
+                );
             }
         }
 
@@ -259,14 +276,19 @@ internal abstract class ProjectionHead : HiddenStateHead
 
     public sealed override IReadOnlyDictionary<string, Parameter> Parameters => _parameters;
 
-    internal sealed override bool IsOutput(string name) => _parameters.ContainsKey(name) && name.StartsWith(_output + ".", StringComparison.Ordinal);
+    internal sealed override bool IsOutput(string name) =>
+        _parameters.ContainsKey(name) && name.StartsWith(_output + ".", StringComparison.Ordinal);
 
     /// <summary>Adds a parameter of the last projection: trained rows where the label has one, else initialised rows.</summary>
     private protected void AddRows(string name, long[] shape, LanguageModel model, Func<long[], Tensor> initialise)
     {
         using DisposeScope scope = NewDisposeScope();
-        Add(name, _trained is null ? Fresh() : Match!.Take(
-            _trained.Read(name, [_trained.Labels.Count, .. shape[1..]], model.Dtype, model.Device), Fresh));
+        Add(
+            name,
+            _trained is null
+                ? Fresh()
+                : Match!.Take(_trained.Read(name, [_trained.Labels.Count, .. shape[1..]], model.Dtype, model.Device), Fresh)
+        );
 
         Tensor Fresh() => initialise(shape).to(model.Dtype, model.Device);
     }
@@ -278,7 +300,13 @@ internal abstract class ProjectionHead : HiddenStateHead
     /// <param name="initialise">Creates the initial value.</param>
     /// <param name="pretrained">A checkpoint that contains the parameter regardless of its head; null if only a trained head contains
     /// it.</param>
-    private protected void AddWhole(string name, long[] shape, LanguageModel model, Func<long[], Tensor> initialise, CheckpointFolder? pretrained)
+    private protected void AddWhole(
+        string name,
+        long[] shape,
+        LanguageModel model,
+        Func<long[], Tensor> initialise,
+        CheckpointFolder? pretrained
+    )
     {
         using DisposeScope scope = NewDisposeScope();
         Add(
@@ -286,13 +314,15 @@ internal abstract class ProjectionHead : HiddenStateHead
             _trained is not null ? _trained.Read(name, shape, model.Dtype, model.Device)
                 : pretrained?.Weights.Tensors.Any(info => info.Name == name && info.Shape.SequenceEqual(shape)) == true
                     ? pretrained.Weights.ReadFinite(name, model.Dtype, model.Device)
-                    : initialise(shape).to(model.Dtype, model.Device));
+                : initialise(shape).to(model.Dtype, model.Device)
+        );
     }
 
     private protected Tensor Linear(string name, Tensor input) =>
         F.linear(input, _parameters[name + ".weight"], _parameters.GetValueOrDefault(name + ".bias"));
 
-    private protected static double Dropout(LanguageModel model, bool training) => training ? model.Dropout ?? model.Config.ClassifierDropout : 0;
+    private protected static double Dropout(LanguageModel model, bool training) =>
+        training ? model.Dropout ?? model.Config.ClassifierDropout : 0;
 
     private protected override void Dispose(bool disposing)
     {
@@ -346,12 +376,13 @@ internal sealed class SequenceClassificationHead : ProjectionHead
     public override ClassificationHead Clone(ScalarType? dtype = null) => new SequenceClassificationHead(this, dtype);
 
     /// <summary>The names of the hidden layer (empty if there is none) and of the last projection.</summary>
-    internal static (string Dense, string Output) NamesOf(ModelConfig config) => config.ModelType switch
-    {
-        "gpt2" => ("", "score"),
-        "roberta" => ("classifier.dense", "classifier.out_proj"),
-        _ => ("bert.pooler.dense", "classifier"),
-    };
+    internal static (string Dense, string Output) NamesOf(ModelConfig config) =>
+        config.ModelType switch
+        {
+            "gpt2" => ("", "score"),
+            "roberta" => ("classifier.dense", "classifier.out_proj"),
+            _ => ("bert.pooler.dense", "classifier"),
+        };
 
     private protected override Tensor Logits(LanguageModel model, Tensor hidden, bool training)
     {
@@ -389,9 +420,7 @@ internal sealed class LinearHead : ProjectionHead
     }
 
     private LinearHead(LinearHead other, ScalarType? dtype)
-        : base(other, dtype)
-    {
-    }
+        : base(other, dtype) { }
 
     public override ClassificationHead Clone(ScalarType? dtype = null) => new LinearHead(this, dtype);
 
@@ -414,7 +443,10 @@ internal sealed class AnswerHead : ClassificationHead
     {
         if ((answers?.Count ?? 0) != labels.Count || !model.HasHead)
         {
-            throw new ArgumentException("Writing answers needs one for each label and a backbone with its language-model head.", nameof(answers));
+            throw new ArgumentException(
+                "Writing answers needs one for each label and a backbone with its language-model head.",
+                nameof(answers)
+            );
         }
 
         _answers = answers is null ? null : T5ForConditionalGeneration.Targets(answers, model.Device).DetachFromDisposeScope();

@@ -19,16 +19,28 @@ public static class ClassificationMetric
             throw new ArgumentException($"There are {labels.Length} labels and {predictions.Length} predictions.", nameof(predictions));
         }
 
-        double truePositives = 0, falsePositives = 0, falseNegatives = 0, trueNegatives = 0, right = 0;
+        double truePositives = 0,
+            falsePositives = 0,
+            falseNegatives = 0,
+            trueNegatives = 0,
+            right = 0;
         for (int i = 0; i < labels.Length; i++)
         {
             right += labels[i] == predictions[i] ? 1 : 0;
             switch (labels[i] == 1, predictions[i] == 1)
             {
-                case (true, true): truePositives++; break;
-                case (false, true): falsePositives++; break;
-                case (true, false): falseNegatives++; break;
-                default: trueNegatives++; break;
+                case (true, true):
+                    truePositives++;
+                    break;
+                case (false, true):
+                    falsePositives++;
+                    break;
+                case (true, false):
+                    falseNegatives++;
+                    break;
+                default:
+                    trueNegatives++;
+                    break;
             }
         }
 
@@ -37,8 +49,13 @@ public static class ClassificationMetric
             PromptMetric.AccuracyAndF1 => Ratio(2 * truePositives, (2 * truePositives) + falsePositives + falseNegatives),
             PromptMetric.MatthewsCorrelation => Ratio(
                 (truePositives * trueNegatives) - (falsePositives * falseNegatives),
-                Math.Sqrt((truePositives + falsePositives) * (truePositives + falseNegatives)
-                    * (trueNegatives + falsePositives) * (trueNegatives + falseNegatives))),
+                Math.Sqrt(
+                    (truePositives + falsePositives)
+                        * (truePositives + falseNegatives)
+                        * (trueNegatives + falsePositives)
+                        * (trueNegatives + falseNegatives)
+                )
+            ),
             PromptMetric.Accuracy => right / labels.Length,
             _ => throw new ArgumentException($"{metric} judges scores, and these are classes.", nameof(metric)),
         };

@@ -17,7 +17,8 @@ public sealed record ClassifierSettings
     public const string FileName = "skillloc.json";
 
     // What a causal model reads where it is given no prompt.
-    private const string PlainText = "{0}", PlainPair = "{0}\n{1}";
+    private const string PlainText = "{0}",
+        PlainPair = "{0}\n{1}";
 
     private readonly int? _maxLength;
 
@@ -135,10 +136,12 @@ public sealed record ClassifierSettings
             ConfigFields.CheckClassifier(config);
         }
 
-        return Find(folder, config, hasTextPair) ?? throw new FileNotFoundException(
-            $"{path} is missing, and {folder} is no Hugging Face classifier with labels either: restore it, fine-tune again, or say by "
-            + "settings what the model shall do.",
-            path);
+        return Find(folder, config, hasTextPair)
+            ?? throw new FileNotFoundException(
+                $"{path} is missing, and {folder} is no Hugging Face classifier with labels either: restore it, fine-tune again, or say by "
+                    + "settings what the model shall do.",
+                path
+            );
     }
 
     /// <summary>As <see cref="Load"/>, but null if the folder does not declare a classifier.</summary>
@@ -167,8 +170,9 @@ public sealed record ClassifierSettings
             ? settings
             : throw new InvalidDataException(
                 $"{path} is of the head {settings.Head} and the labels {string.Join(", ", settings.Labels)}, and {config!.Source} of a "
-                + $"sequence classifier with the labels {string.Join(", ", config.Labels)}: another program changed the folder. If "
-                + $"{config.Source} is right, remove {FileName}; else restore what {config.Source} was.");
+                    + $"sequence classifier with the labels {string.Join(", ", config.Labels)}: another program changed the folder. If "
+                    + $"{config.Source} is right, remove {FileName}; else restore what {config.Source} was."
+            );
     }
 
     /// <summary>Serialises the settings as JSON.</summary>
@@ -188,22 +192,40 @@ public sealed record ClassifierSettings
             return new TextToTextEncoder(TextToText, tokenizer, MaxLength) { Truncation = Truncation };
         }
 
-        if (SpecialTokens == SpecialTokenLayout.Checkpoint && Template is null && (AutoregressiveTemplate is null or PlainText or PlainPair))
+        if (
+            SpecialTokens == SpecialTokenLayout.Checkpoint
+            && Template is null
+            && (AutoregressiveTemplate is null or PlainText or PlainPair)
+        )
         {
-            return new SequenceEncoder(tokenizer, MaxLength, SpecialTokens) { Truncation = Truncation, ScoresLast = AutoregressiveTemplate is not null };
+            return new SequenceEncoder(tokenizer, MaxLength, SpecialTokens)
+            {
+                Truncation = Truncation,
+                ScoresLast = AutoregressiveTemplate is not null,
+            };
         }
 
         if (AutoregressiveTemplate is not null)
         {
             int room = MaxLength - (Words is null ? 0 : Words.Max(option => tokenizer.Encode(option).Length));
             return room > 0
-                ? new AutoregressiveEncoder(Prompts.AutoregressiveTemplate.Parse(AutoregressiveTemplate), tokenizer, room) { Truncation = Truncation }
-                : throw new ArgumentException($"A limit of {MaxLength} tokens leaves no room for text before the longest option; raise MaxLength.");
+                ? new AutoregressiveEncoder(Prompts.AutoregressiveTemplate.Parse(AutoregressiveTemplate), tokenizer, room)
+                {
+                    Truncation = Truncation,
+                }
+                : throw new ArgumentException(
+                    $"A limit of {MaxLength} tokens leaves no room for text before the longest option; raise MaxLength."
+                );
         }
 
         return Template is null
             ? new SequenceEncoder(tokenizer, MaxLength) { Truncation = Truncation }
-            : new TemplateEncoder(PromptTemplate.Parse(Template), tokenizer, Words is null ? [] : LabelWords().Resolve(tokenizer), MaxLength)
+            : new TemplateEncoder(
+                PromptTemplate.Parse(Template),
+                tokenizer,
+                Words is null ? [] : LabelWords().Resolve(tokenizer),
+                MaxLength
+            )
             {
                 FirstSentenceLimit = FirstSentenceLimit,
                 OtherSentenceLimit = OtherSentenceLimit,
@@ -214,9 +236,10 @@ public sealed record ClassifierSettings
     /// <summary>The verbalizer, in the order of the labels.</summary>
     /// <returns>The label words.</returns>
     /// <exception cref="InvalidOperationException">There are no label words.</exception>
-    public Verbalizer LabelWords() => Words is null
-        ? throw new InvalidOperationException("These settings have no label words.")
-        : new Verbalizer(Labels.Zip(Words, KeyValuePair.Create));
+    public Verbalizer LabelWords() =>
+        Words is null
+            ? throw new InvalidOperationException("These settings have no label words.")
+            : new Verbalizer(Labels.Zip(Words, KeyValuePair.Create));
 
     /// <summary>Whether the language-model head is used.</summary>
     internal bool NeedsWords => Head is HeadKind.LabelWords or HeadKind.Generation;
@@ -245,21 +268,28 @@ public sealed record ClassifierSettings
 
         int[][] options = [.. words.Words.Select(tokenizer.Encode)];
         int[] first = Array.ConvertAll(options, option => option[0]);
-        IGrouping<int, int>? collision = Enumerable.Range(0, first.Length).GroupBy(label => first[label]).FirstOrDefault(group => group.Count() > 1);
+        IGrouping<int, int>? collision = Enumerable
+            .Range(0, first.Length)
+            .GroupBy(label => first[label])
+            .FirstOrDefault(group => group.Count() > 1);
         if (OptionScoring == OptionScoring.FirstToken && collision is not null)
         {
             throw new ArgumentException(
                 $"The options {string.Join(", ", collision.Select(label => $"'{words.Words[label]}'"))} start with the same token "
-                + $"'{tokenizer.TokenOf(collision.Key)}', so their first tokens cannot tell them apart; choose other options, or score them by "
-                + $"{nameof(OptionScoring)}.{nameof(OptionScoring.WholeOption)}.");
+                    + $"'{tokenizer.TokenOf(collision.Key)}', so their first tokens cannot tell them apart; choose other options, or "
+                    + "score them by "
+                    + $"{nameof(OptionScoring)}.{nameof(OptionScoring.WholeOption)}."
+            );
         }
 
         bool whole = OptionScoring == OptionScoring.WholeOption || collision is not null;
         if (whole && Tuning is SoftPromptOptions)
         {
             throw new ArgumentException(
-                $"A soft prompt is read at one place, where whole options cannot be scored: use {nameof(OptionScoring)}.{OptionScoring.FirstToken} "
-                + "and options that start with different tokens.");
+                $"A soft prompt is read at one place, where whole options cannot be scored: use "
+                    + $"{nameof(OptionScoring)}.{OptionScoring.FirstToken} "
+                    + "and options that start with different tokens."
+            );
         }
 
         return whole ? (null, options) : (first, null);
@@ -276,27 +306,35 @@ public sealed record ClassifierSettings
         {
             throw new ArgumentException(
                 $"{nameof(TextToText)} and {nameof(HeadKind)}.{HeadKind.Generation} go together: the head is {Head}, and there is "
-                + $"{TextToText?.ToString() ?? "no text-to-text task"}.");
+                    + $"{TextToText?.ToString() ?? "no text-to-text task"}."
+            );
         }
 
         if (Tuning is SoftPromptOptions && Template is not null)
         {
             throw new ArgumentException(
-                $"A soft prompt brings its own mask, so the template '{Template}' has no place beside it; leave {nameof(Template)} out.");
+                $"A soft prompt brings its own mask, so the template '{Template}' has no place beside it; leave {nameof(Template)} out."
+            );
         }
 
         if (!config.IsCausal)
         {
-            return AutoregressiveTemplate is null ? this : throw new ArgumentException(
-                $"The model of {config.Source} ({config.ModelType}) fills masks and cannot continue the text '{AutoregressiveTemplate}'; "
-                + $"set {nameof(Template)} instead.");
+            return AutoregressiveTemplate is null
+                ? this
+                : throw new ArgumentException(
+                    $"The model of {config.Source} ({config.ModelType}) fills masks and cannot continue the text "
+                        + $"'{AutoregressiveTemplate}'; "
+                        + $"set {nameof(Template)} instead."
+                );
         }
 
         if (Head == HeadKind.LabelWords && (AutoregressiveTemplate is null || Words is null))
         {
             throw new ArgumentException(
-                $"The model of {config.Source} ({config.ModelType}) fills no masks: to score label words set {nameof(AutoregressiveTemplate)}, "
-                + $"and {nameof(Words)} to its options.");
+                $"The model of {config.Source} ({config.ModelType}) fills no masks: to score label words set "
+                    + $"{nameof(AutoregressiveTemplate)}, "
+                    + $"and {nameof(Words)} to its options."
+            );
         }
 
         return AutoregressiveTemplate is null ? this with { AutoregressiveTemplate = HasTextPair ? PlainPair : PlainText } : this;
@@ -329,7 +367,8 @@ public sealed record ClassifierSettings
         {
             if (NeedsWords)
             {
-                return $"'thresholds' are of a multi-label task, which the head '{JsonNamingPolicy.SnakeCaseLower.ConvertName(Head.ToString())}' does not do";
+                return $"'thresholds' are of a multi-label task, which the head "
+                    + $"'{JsonNamingPolicy.SnakeCaseLower.ConvertName(Head.ToString())}' does not do";
             }
 
             if (Thresholds.Count != Labels.Count || Thresholds.Any(threshold => !(threshold >= 0 && threshold <= 1)))
@@ -338,7 +377,14 @@ public sealed record ClassifierSettings
             }
         }
 
-        foreach ((string name, int? value) in new[] { ("max_length", MaxLength), ("first_sentence_limit", FirstSentenceLimit), ("other_sentence_limit", OtherSentenceLimit) })
+        foreach (
+            (string name, int? value) in new[]
+            {
+                ("max_length", MaxLength),
+                ("first_sentence_limit", FirstSentenceLimit),
+                ("other_sentence_limit", OtherSentenceLimit),
+            }
+        )
         {
             if (value < 1)
             {
@@ -388,8 +434,10 @@ public sealed record ClassifierSettings
             if (same < label)
             {
                 throw new ArgumentException(
-                    $"The answers '{answers[same]}' and '{answers[label]}' of the labels '{Labels[same]}' and '{Labels[label]}' are the same "
-                    + "tokens, so they cannot tell the labels apart; give one of them another answer.");
+                    $"The answers '{answers[same]}' and '{answers[label]}' of the labels '{Labels[same]}' and '{Labels[label]}' are "
+                        + "the same "
+                        + "tokens, so they cannot tell the labels apart; give one of them another answer."
+                );
             }
         }
 

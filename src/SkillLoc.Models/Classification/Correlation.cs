@@ -15,10 +15,15 @@ public static class Correlation
             throw new ArgumentException($"There are {x.Length} and {y.Length} values to correlate.", nameof(y));
         }
 
-        double meanX = Mean(x), meanY = Mean(y), squaresX = 0, squaresY = 0, products = 0;
+        double meanX = Mean(x),
+            meanY = Mean(y),
+            squaresX = 0,
+            squaresY = 0,
+            products = 0;
         for (int i = 0; i < x.Length; i++)
         {
-            double dx = x[i] - meanX, dy = y[i] - meanY;
+            double dx = x[i] - meanX,
+                dy = y[i] - meanY;
             squaresX += dx * dx;
             squaresY += dy * dy;
             products += dx * dy;
@@ -56,9 +61,7 @@ public static class Correlation
         double[] ranks = new double[sorted.Length];
         for (int start = 0, end; start < sorted.Length; start = end)
         {
-            for (end = start + 1; end < sorted.Length && sorted[end] == sorted[start]; end++)
-            {
-            }
+            for (end = start + 1; end < sorted.Length && sorted[end] == sorted[start]; end++) { }
 
             // Ranks count from 1: start + 1 to end.
             foreach (int place in order.AsSpan(start, end - start))

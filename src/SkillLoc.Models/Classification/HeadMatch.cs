@@ -31,7 +31,8 @@ public sealed record HeadMatch(IReadOnlyList<string> Kept, IReadOnlyList<string>
         return new(
             [.. labels.Where((_, i) => rows[i] >= 0)],
             [.. labels.Where((_, i) => rows[i] < 0)],
-            [.. trained.Where((_, row) => !rows.Contains(row))])
+            [.. trained.Where((_, row) => !rows.Contains(row))]
+        )
         {
             _rows = rows,
         };
@@ -63,10 +64,13 @@ public sealed record HeadMatch(IReadOnlyList<string> Kept, IReadOnlyList<string>
 
         Tensor rows = fresh!();
         int[] known = [.. Enumerable.Range(0, _rows.Length).Where(i => _rows[i] >= 0)];
-        return known.Length == 0 ? rows : rows.index_copy_(
-            0,
-            tensor(Array.ConvertAll(known, i => (long)i), device: trained.device),
-            trained.index_select(0, tensor(Array.ConvertAll(known, i => (long)_rows[i]), device: trained.device)));
+        return known.Length == 0
+            ? rows
+            : rows.index_copy_(
+                0,
+                tensor(Array.ConvertAll(known, i => (long)i), device: trained.device),
+                trained.index_select(0, tensor(Array.ConvertAll(known, i => (long)_rows[i]), device: trained.device))
+            );
     }
 }
 
@@ -95,17 +99,26 @@ internal sealed class StoredHead
     {
         string weight = output + ".weight";
         long? rows = folder.Weights.Tensors.FirstOrDefault(info => info.Name == weight) is { Shape: [var count, ..] } ? count : null;
-        if (ClassifierSettings.Find(folder.Path, folder.Config) is { } settings
-            && (folder.Config.NamesLabels || settings.Labels.Count == rows || File.Exists(Path.Join(folder.Path, ClassifierSettings.FileName))))
+        if (
+            ClassifierSettings.Find(folder.Path, folder.Config) is { } settings
+            && (
+                folder.Config.NamesLabels
+                || settings.Labels.Count == rows
+                || File.Exists(Path.Join(folder.Path, ClassifierSettings.FileName))
+            )
+        )
         {
             return settings.Head != kind ? null
-                : rows is null ? throw new InvalidDataException(
-                    $"{folder.Path} says that it is a classifier with the head {kind}, and its weights ({folder.Weights.Path}) lack "
-                    + $"'{weight}': the folder is incomplete.")
+                : rows is null
+                    ? throw new InvalidDataException(
+                        $"{folder.Path} says that it is a classifier with the head {kind}, and its weights ({folder.Weights.Path}) lack "
+                            + $"'{weight}': the folder is incomplete."
+                    )
                 : rows == settings.Labels.Count ? new(folder, settings.Labels)
                 : throw new InvalidDataException(
                     $"{folder.Path} names the {settings.Labels.Count} labels {Quote(settings.Labels)}, and '{weight}' in "
-                    + $"{folder.Weights.Path} has {rows} rows.");
+                        + $"{folder.Weights.Path} has {rows} rows."
+                );
         }
 
         // transformers leaves out id2label where labels have no names.
@@ -123,9 +136,11 @@ internal sealed class StoredHead
             : throw Lacks(name, shape);
 
     /// <summary>The exception for a missing tensor of the head.</summary>
-    public InvalidDataException Lacks(string name, long[] shape) => new(
-        $"{_folder.Path} is a classifier of {Quote(Labels)}, and its weights ({_folder.Weights.Path}) lack '{name}' of the shape "
-        + $"[{string.Join(", ", shape)}]: the folder is incomplete.");
+    public InvalidDataException Lacks(string name, long[] shape) =>
+        new(
+            $"{_folder.Path} is a classifier of {Quote(Labels)}, and its weights ({_folder.Weights.Path}) lack '{name}' of the shape "
+                + $"[{string.Join(", ", shape)}]: the folder is incomplete."
+        );
 
     private static string Quote(IEnumerable<string> labels) => string.Join(", ", labels.Select(label => $"'{label}'"));
 }

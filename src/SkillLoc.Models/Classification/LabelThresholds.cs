@@ -24,12 +24,15 @@ internal static class LabelThresholds
     /// <returns>From 0 to 1; 0 if nothing is predicted and no row has a label.</returns>
     public static double MicroF1(IReadOnlyList<float[]> scores, IReadOnlyList<float[]> sets, IReadOnlyList<float> thresholds)
     {
-        long hits = 0, predicted = 0, there = 0;
+        long hits = 0,
+            predicted = 0,
+            there = 0;
         for (int row = 0; row < scores.Count; row++)
         {
             for (int label = 0; label < thresholds.Count; label++)
             {
-                bool says = scores[row][label] >= thresholds[label], has = sets[row][label] > 0;
+                bool says = scores[row][label] >= thresholds[label],
+                    has = sets[row][label] > 0;
                 hits += says && has ? 1 : 0;
                 predicted += says ? 1 : 0;
                 there += has ? 1 : 0;
@@ -47,7 +50,8 @@ internal static class LabelThresholds
         int[] order = [.. Enumerable.Range(0, scores.Count).OrderByDescending(row => scores[row][label])];
         for (int predicted = 1, hits = 0; predicted <= order.Length; predicted++)
         {
-            float score = scores[order[predicted - 1]][label], next = predicted < order.Length ? scores[order[predicted]][label] : 0;
+            float score = scores[order[predicted - 1]][label],
+                next = predicted < order.Length ? scores[order[predicted]][label] : 0;
             hits += sets[order[predicted - 1]][label] > 0 ? 1 : 0;
             if (predicted < order.Length && next == score)
             {
@@ -55,7 +59,8 @@ internal static class LabelThresholds
             }
 
             // Half-way between neighbouring floats may be the lower one, which would be predicted then.
-            float middle = (score + next) / 2, between = middle > next ? middle : score;
+            float middle = (score + next) / 2,
+                between = middle > next ? middle : score;
             double f1 = 2.0 * hits / (predicted + there);
             if (f1 > best || (f1 == best && hits > 0 && Math.Abs(between - Usual) < Math.Abs(threshold - Usual)))
             {

@@ -26,7 +26,7 @@ internal static class LengthBatches
         ArgumentNullException.ThrowIfNull(lengths);
         ArgumentOutOfRangeException.ThrowIfLessThan(maxTokens, 1);
         int[] order = [.. Enumerable.Range(0, lengths.Count).OrderByDescending(i => lengths[i])];
-        for (int start = 0; start < order.Length;)
+        for (int start = 0; start < order.Length; )
         {
             int count = Math.Clamp(maxTokens / Math.Max(1, lengths[order[start]]), 1, order.Length - start);
             yield return order[start..(start + count)];

@@ -27,9 +27,8 @@ internal sealed class OptionHead : ClassificationHead
             options.Count == labels.Count && options.All(option => option.Length > 0) && model is Gpt2ForCausalLM { HasHead: true }
                 ? [.. options]
                 : throw new ArgumentException("Whole options need one option per label and a causal model with its head.", nameof(options)),
-            model.Device)
-    {
-    }
+            model.Device
+        ) { }
 
     private OptionHead(IReadOnlyList<string> labels, int[][] options, Device device)
         : base(HeadKind.LabelWords, labels)

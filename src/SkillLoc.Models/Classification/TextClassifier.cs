@@ -50,13 +50,20 @@ public sealed class TextClassifier : IDisposable
 
     /// <summary>The parameters that <see cref="ClassifierSettings.Tuning"/> trains, and the head's own; empty without a tuning
     /// method.</summary>
-    public IReadOnlyDictionary<string, Parameter> TunedParameters => Settings.Tuning is null
-        ? NoParameters
-        : new OrderedDictionary<string, Parameter>(Settings.Tuning.ParametersOf(Backbone).Concat(Head.Parameters), StringComparer.Ordinal);
+    public IReadOnlyDictionary<string, Parameter> TunedParameters =>
+        Settings.Tuning is null
+            ? NoParameters
+            : new OrderedDictionary<string, Parameter>(
+                Settings.Tuning.ParametersOf(Backbone).Concat(Head.Parameters),
+                StringComparer.Ordinal
+            );
 
     /// <summary>All parameters by name: the backbone's, the head's, and those of a tuning method.</summary>
-    public IReadOnlyDictionary<string, Parameter> Parameters => new OrderedDictionary<string, Parameter>(
-        Backbone.Parameters.Concat(Head.Parameters).Concat(Backbone.Adaptation?.Parameters ?? NoParameters), StringComparer.Ordinal);
+    public IReadOnlyDictionary<string, Parameter> Parameters =>
+        new OrderedDictionary<string, Parameter>(
+            Backbone.Parameters.Concat(Head.Parameters).Concat(Backbone.Adaptation?.Parameters ?? NoParameters),
+            StringComparer.Ordinal
+        );
 
     /// <summary>The tuning method that was folded into the weights when the checkpoint was loaded, if it is not this classifier's
     /// (<see cref="LanguageModel.FoldAdaptation"/>); else null.</summary>
@@ -83,21 +90,34 @@ public sealed class TextClassifier : IDisposable
     /// without a text-to-text task, or answers of the same tokens; or the folder was tuned by another method than the requested one that
     /// cannot be folded into the weights.</exception>
     public static TextClassifier Create(
-        string folder, ClassifierSettings settings, Device? device = null, ScalarType dtype = ScalarType.Float32, int seed = 0,
-        TextClassifier? twin = null, Func<string, bool>? mayShare = null) =>
-        Make(folder, settings, device, dtype, seed, twin, mayShare, learnt: null);
+        string folder,
+        ClassifierSettings settings,
+        Device? device = null,
+        ScalarType dtype = ScalarType.Float32,
+        int seed = 0,
+        TextClassifier? twin = null,
+        Func<string, bool>? mayShare = null
+    ) => Make(folder, settings, device, dtype, seed, twin, mayShare, learnt: null);
 
     private static TextClassifier Make(
-        string folder, ClassifierSettings settings, Device? device, ScalarType dtype, int seed, TextClassifier? twin,
-        Func<string, bool>? mayShare, TunedWeights? learnt)
+        string folder,
+        ClassifierSettings settings,
+        Device? device,
+        ScalarType dtype,
+        int seed,
+        TextClassifier? twin,
+        Func<string, bool>? mayShare,
+        TunedWeights? learnt
+    )
     {
         ArgumentNullException.ThrowIfNull(settings);
         if (settings.ScoreRange is not null && (settings.Head != HeadKind.LabelWords || settings.Labels.Count != 2))
         {
             throw new ArgumentException(
                 $"A regression reads two label words, one for each end of its range; these settings have the head {settings.Head} and "
-                + $"{settings.Labels.Count} labels.",
-                nameof(settings));
+                    + $"{settings.Labels.Count} labels.",
+                nameof(settings)
+            );
         }
 
         using var checkpoint = CheckpointFolder.Open(folder);
@@ -117,7 +137,13 @@ public sealed class TextClassifier : IDisposable
         // What another method added is part of the model that the folder holds.
         TuningOptions? folded = goesOn || stored is BitFitOptions ? null : stored;
         var backbone = LanguageModel.LoadUntuned(
-            checkpoint, settings.NeedsWords, device, dtype, folded is null ? twin?.Backbone : null, mayShare);
+            checkpoint,
+            settings.NeedsWords,
+            device,
+            dtype,
+            folded is null ? twin?.Backbone : null,
+            mayShare
+        );
         ClassificationHead? head = null;
         try
         {
@@ -129,9 +155,11 @@ public sealed class TextClassifier : IDisposable
                 {
                     throw new ArgumentException(
                         $"{folder} was tuned with {stored}, which no weights of the model can take over, and "
-                        + $"{settings.Tuning?.ToString() ?? "no method"} is asked for: what it learnt would be lost. Ask for the same method "
-                        + $"({nameof(settings.Tuning)}) to go on with it, or take the checkpoint that was tuned.",
-                        nameof(settings));
+                            + $"{settings.Tuning?.ToString() ?? "no method"} is asked for: what it learnt would be lost. Ask for the "
+                            + "same method "
+                            + $"({nameof(settings.Tuning)}) to go on with it, or take the checkpoint that was tuned.",
+                        nameof(settings)
+                    );
                 }
             }
 
@@ -172,7 +200,12 @@ public sealed class TextClassifier : IDisposable
     /// <exception cref="FileNotFoundException">The file or the folder is missing.</exception>
     /// <exception cref="InvalidDataException">The file is damaged, contains no task, or was made for another base.</exception>
     public static TextClassifier LoadTuned(
-        string folder, string path, Device? device = null, ScalarType dtype = ScalarType.Float32, TextClassifier? twin = null)
+        string folder,
+        string path,
+        Device? device = null,
+        ScalarType dtype = ScalarType.Float32,
+        TextClassifier? twin = null
+    )
     {
         var tuned = TunedWeights.Load(path);
         if (tuned.Settings.Length == 0)
@@ -182,7 +215,9 @@ public sealed class TextClassifier : IDisposable
 
         var settings = ClassifierSettings.FromJson(tuned.Settings, $"{path}, the metadata's 'settings'");
         TextClassifier classifier = FromFile(
-            path, () => Make(folder, settings, device, dtype, 0, twin, name => !tuned.Tensors.ContainsKey(name), tuned));
+            path,
+            () => Make(folder, settings, device, dtype, 0, twin, name => !tuned.Tensors.ContainsKey(name), tuned)
+        );
         try
         {
             classifier.Apply(tuned);
@@ -383,7 +418,11 @@ public sealed class TextClassifier : IDisposable
         ArgumentNullException.ThrowIfNull(rows);
         T5ForConditionalGeneration model = Writer;
         return Run(
-            Batches(rows), rows.Count, batch => ByRow(F.softmax(((AnswerHead)Head).TokenScores(model, batch.Tokens).to(ScalarType.Float32), 1)), cancellation);
+            Batches(rows),
+            rows.Count,
+            batch => ByRow(F.softmax(((AnswerHead)Head).TokenScores(model, batch.Tokens).to(ScalarType.Float32), 1)),
+            cancellation
+        );
     }
 
     /// <summary>Batches rows by length, for scoring them more than once.</summary>
@@ -392,7 +431,8 @@ public sealed class TextClassifier : IDisposable
     internal IEnumerable<ScoringBatch> Batches(IReadOnlyList<EncodedText> rows)
     {
         ArgumentNullException.ThrowIfNull(rows);
-        return LengthBatches.Split([.. rows.Select(TokensOf)], LengthBatches.SuitableTokens(Backbone.Device))
+        return LengthBatches
+            .Split([.. rows.Select(TokensOf)], LengthBatches.SuitableTokens(Backbone.Device))
             .Select(group => new ScoringBatch(group, Batch([.. group.Select(i => rows[i])])));
     }
 
@@ -443,7 +483,8 @@ public sealed class TextClassifier : IDisposable
         if (Settings.Tuning != tuned.Options)
         {
             throw new InvalidDataException(
-                $"The tuned weights are of {tuned.Options}, and this classifier is tuned with {Settings.Tuning?.ToString() ?? "nothing"}.");
+                $"The tuned weights are of {tuned.Options}, and this classifier is tuned with {Settings.Tuning?.ToString() ?? "nothing"}."
+            );
         }
 
         IReadOnlyList<string>? labels = LabelsOf(tuned.Settings, "the tuned weights' metadata");
@@ -451,7 +492,8 @@ public sealed class TextClassifier : IDisposable
         {
             throw new InvalidDataException(
                 $"The tuned weights are for the labels {string.Join(", ", labels)}, and this classifier's are "
-                + $"{string.Join(", ", Settings.Labels)}.");
+                    + $"{string.Join(", ", Settings.Labels)}."
+            );
         }
 
         IReadOnlyDictionary<string, Parameter> parameters = TunedParameters;
@@ -464,8 +506,10 @@ public sealed class TextClassifier : IDisposable
         if (fingerprint != tuned.BaseFingerprint)
         {
             throw new InvalidDataException(
-                $"The tuned weights are for the base model with fingerprint {tuned.BaseFingerprint}, and this classifier's has {fingerprint}: "
-                + "load the checkpoint that was tuned.");
+                $"The tuned weights are for the base model with fingerprint {tuned.BaseFingerprint}, and this classifier's has "
+                    + $"{fingerprint}: "
+                    + "load the checkpoint that was tuned."
+            );
         }
 
         var head = Head.Parameters.Keys.ToDictionary(name => name, name => tuned.Tensors[name], StringComparer.Ordinal);
@@ -484,8 +528,8 @@ public sealed class TextClassifier : IDisposable
     /// <exception cref="InvalidOperationException">The classifier has no tuning method.</exception>
     public TunedWeights Tuned()
     {
-        TuningOptions options = Settings.Tuning
-            ?? throw new InvalidOperationException("This classifier has no tuning method: Save writes it as a whole.");
+        TuningOptions options =
+            Settings.Tuning ?? throw new InvalidOperationException("This classifier has no tuning method: Save writes it as a whole.");
         using Lifetime.Hold hold = Backbone.Hold();
         using DisposeScope scope = NewDisposeScope();
         return new()
@@ -494,9 +538,14 @@ public sealed class TextClassifier : IDisposable
             Options = options,
             Settings = Settings.ToJson(),
             Tensors = new OrderedDictionary<string, (long[] Shape, float[] Values)>(
-                TunedParameters.Select(pair => KeyValuePair.Create(
-                    pair.Key, (pair.Value.shape, pair.Value.detach().to(ScalarType.Float32).cpu().contiguous().data<float>().ToArray()))),
-                StringComparer.Ordinal),
+                TunedParameters.Select(pair =>
+                    KeyValuePair.Create(
+                        pair.Key,
+                        (pair.Value.shape, pair.Value.detach().to(ScalarType.Float32).cpu().contiguous().data<float>().ToArray())
+                    )
+                ),
+                StringComparer.Ordinal
+            ),
         };
     }
 
@@ -608,12 +657,15 @@ public sealed class TextClassifier : IDisposable
         settings.Length == 0 ? null : ClassifierSettings.FromJson(settings, source).Labels;
 
     /// <summary>The encoder of answers.</summary>
-    private TextToTextEncoder Answers => _encoder as TextToTextEncoder
-        ?? throw new InvalidOperationException($"The model writes no answers: its head is {Head.Kind}.");
+    private TextToTextEncoder Answers =>
+        _encoder as TextToTextEncoder ?? throw new InvalidOperationException($"The model writes no answers: its head is {Head.Kind}.");
 
     /// <summary>The model that generates answers.</summary>
-    private T5ForConditionalGeneration Writer => Backbone as T5ForConditionalGeneration
-        ?? throw new InvalidOperationException($"The model writes no answers: it is {Backbone.Config.ModelType}, with the head {Head.Kind}.");
+    private T5ForConditionalGeneration Writer =>
+        Backbone as T5ForConditionalGeneration
+        ?? throw new InvalidOperationException(
+            $"The model writes no answers: it is {Backbone.Config.ModelType}, with the head {Head.Kind}."
+        );
 
     private void Write(string folder, ScalarType? storeAs, bool isChecked)
     {
@@ -622,17 +674,27 @@ public sealed class TextClassifier : IDisposable
         IEnumerable<KeyValuePair<string, Parameter>> own = HasPythonHead ? [] : Head.Parameters.Concat(added);
         HashSet<string> names = [.. own.Select(pair => pair.Key)];
         CheckpointFolder.Write(
-            folder, Config(), AllParameters().Where(pair => !names.Contains(pair.Name)), _tokenizer.Files, storeAs,
+            folder,
+            Config(),
+            AllParameters().Where(pair => !names.Contains(pair.Name)),
+            _tokenizer.Files,
+            storeAs,
             new Dictionary<string, string>(StringComparer.Ordinal) { [ClassifierSettings.FileName] = Settings.ToJson() },
             [.. own.Select(pair => (pair.Key, (Tensor)pair.Value))],
-            isChecked);
+            isChecked
+        );
     }
 
     private static int Count(IEnumerable<ScoringBatch> batches) => batches.Sum(batch => batch.Rows.Count);
 
     /// <summary>Runs a function on each batch and returns its results in the order of the rows.</summary>
     private T[] Run<T>(
-        IEnumerable<ScoringBatch> batches, int rows, Func<ScoringBatch, T[]> work, CancellationToken cancellation, bool keep = false)
+        IEnumerable<ScoringBatch> batches,
+        int rows,
+        Func<ScoringBatch, T[]> work,
+        CancellationToken cancellation,
+        bool keep = false
+    )
     {
         var results = new T[rows];
         using Lifetime.Hold hold = Backbone.Hold();
@@ -670,7 +732,9 @@ public sealed class TextClassifier : IDisposable
     private string UntunedFingerprint()
     {
         IReadOnlyDictionary<string, Parameter> tuned = TunedParameters;
-        return CheckpointFingerprint.Compute(Backbone.Parameters.Where(pair => !tuned.ContainsKey(pair.Key)).Select(pair => (pair.Key, (Tensor)pair.Value)));
+        return CheckpointFingerprint.Compute(
+            Backbone.Parameters.Where(pair => !tuned.ContainsKey(pair.Key)).Select(pair => (pair.Key, (Tensor)pair.Value))
+        );
     }
 
     private ModelConfig Config()
@@ -691,7 +755,9 @@ public sealed class TextClassifier : IDisposable
         // Python's causal classifiers find a row's last token by the padding id.
         config = config.IsCausal && config.PadTokenId is null ? config.With("pad_token_id", _tokenizer.PadId) : config;
         return HasPythonHead
-            ? config.WithArchitecture(family + "ForSequenceClassification").WithLabels(Settings.Labels)
+            ? config
+                .WithArchitecture(family + "ForSequenceClassification")
+                .WithLabels(Settings.Labels)
                 .With("problem_type", Settings.IsMultiLabel ? ConfigFields.MultiLabel : null)
             : config.WithArchitecture(family + "Model").With("id2label", null).With("label2id", null);
     }

@@ -21,7 +21,6 @@ internal static class CheckpointDifferences
         ("activation", config => config.HiddenActivation),
         ("epsilon of layer norms", config => config.LayerNormEpsilon),
         ("farthest relative position", config => config.RelativeAttentionMaxDistance),
-
         // What T5 alone reads.
         ("scaling of the decoder's output", config => config.IsEncoderDecoder && T5ForConditionalGeneration.ScalesHead(config)),
     ];
@@ -46,9 +45,11 @@ internal static class CheckpointDifferences
         if (found.Length > 0)
         {
             throw new ArgumentException(
-                $"The two checkpoints are no ends of one path: {string.Join("; ", found.Take(Named))}{(found.Length > Named ? "; and more" : "")}. "
-                + "Take checkpoints of one architecture, kind of tokenizer and tuning method.",
-                nameof(second));
+                $"The two checkpoints are no ends of one path: "
+                    + $"{string.Join("; ", found.Take(Named))}{(found.Length > Named ? "; and more" : "")}. "
+                    + "Take checkpoints of one architecture, kind of tokenizer and tuning method.",
+                nameof(second)
+            );
         }
     }
 
@@ -60,12 +61,19 @@ internal static class CheckpointDifferences
         if (found.Length > 0)
         {
             throw new ArgumentException(
-                $"The two checkpoints have different tensors: {string.Join("; ", found.Take(Named))}{(found.Length > Named ? "; and more" : "")}.",
-                nameof(second));
+                $"The two checkpoints have different tensors: "
+                    + $"{string.Join("; ", found.Take(Named))}{(found.Length > Named ? "; and more" : "")}.",
+                nameof(second)
+            );
         }
     }
 
-    private static IEnumerable<string> Between(TextClassifier first, TextClassifier second, Func<string, bool> mixed, VocabularyMatch? words)
+    private static IEnumerable<string> Between(
+        TextClassifier first,
+        TextClassifier second,
+        Func<string, bool> mixed,
+        VocabularyMatch? words
+    )
     {
         IEnumerable<string> architecture =
             from property in Architecture
@@ -73,7 +81,8 @@ internal static class CheckpointDifferences
             let other = property.Value(second.Backbone.Config)
             where !one.Equals(other)
             select $"the {property.Name} is {one} and {other}";
-        IEnumerable<string> vocabulary = words is null ? []
+        IEnumerable<string> vocabulary =
+            words is null ? []
             : first.Tokenizer.Kind != second.Tokenizer.Kind
                 ? [$"the tokenizer's kind is {Spelled(first)} and {Spelled(second)}, whose tokens cannot be matched"]
             : [];
@@ -90,10 +99,17 @@ internal static class CheckpointDifferences
         return architecture.Concat(vocabulary).Concat(parts).Concat(Between(Shapes(first), Shapes(second)));
 
         // Tables of tokens have the first's rows once they are matched.
-        Dictionary<string, long[]> Shapes(TextClassifier classifier) => classifier.Parameters.Where(pair => mixed(pair.Key)).ToDictionary(
-            pair => pair.Key,
-            pair => words?.Holds(pair.Key) == true ? [first.Backbone.Config.VocabularySize, .. pair.Value.shape[1..]] : pair.Value.shape,
-            StringComparer.Ordinal);
+        Dictionary<string, long[]> Shapes(TextClassifier classifier) =>
+            classifier
+                .Parameters.Where(pair => mixed(pair.Key))
+                .ToDictionary(
+                    pair => pair.Key,
+                    pair =>
+                        words?.Holds(pair.Key) == true
+                            ? [first.Backbone.Config.VocabularySize, .. pair.Value.shape[1..]]
+                            : pair.Value.shape,
+                    StringComparer.Ordinal
+                );
 
         object? Token(TextClassifier classifier, Func<ModelConfig, int?> id) =>
             id(classifier.Backbone.Config) is not { } place ? null
@@ -104,17 +120,25 @@ internal static class CheckpointDifferences
         TuningOptions? Tuning(TextClassifier classifier)
         {
             TuningOptions? tuning = classifier.Settings.Tuning?.WithoutDraws();
-            return words is not null && classifier.Tokenizer.HasMask && tuning is SoftPromptOptions prompt && prompt.MaskTokenId == classifier.Tokenizer.MaskId
-                ? prompt with { MaskTokenId = null }
+            return
+                words is not null
+                && classifier.Tokenizer.HasMask
+                && tuning is SoftPromptOptions prompt
+                && prompt.MaskTokenId == classifier.Tokenizer.MaskId
+                ? prompt with
+                {
+                    MaskTokenId = null,
+                }
                 : tuning;
         }
 
-        static string Spelled(TextClassifier classifier) => classifier.Tokenizer.Kind switch
-        {
-            TokenizerKind.BytePairs => "byte pairs",
-            TokenizerKind.WordPieces => "WordPiece",
-            _ => "SentencePiece's unigrams",
-        };
+        static string Spelled(TextClassifier classifier) =>
+            classifier.Tokenizer.Kind switch
+            {
+                TokenizerKind.BytePairs => "byte pairs",
+                TokenizerKind.WordPieces => "WordPiece",
+                _ => "SentencePiece's unigrams",
+            };
     }
 
     private static IEnumerable<string> Between(IReadOnlyDictionary<string, long[]> first, IReadOnlyDictionary<string, long[]> second) =>
@@ -153,8 +177,10 @@ internal sealed class VocabularyMatch
     /// <param name="other">The other model.</param>
     public static VocabularyMatch? Between(TextClassifier own, TextClassifier other)
     {
-        CheckpointTokenizer tokens = own.Tokenizer, others = other.Tokenizer;
-        int rows = own.Backbone.Config.VocabularySize, otherRows = other.Backbone.Config.VocabularySize;
+        CheckpointTokenizer tokens = own.Tokenizer,
+            others = other.Tokenizer;
+        int rows = own.Backbone.Config.VocabularySize,
+            otherRows = other.Backbone.Config.VocabularySize;
         if (rows == otherRows && tokens.HasVocabularyOf(others))
         {
             return null;
@@ -164,10 +190,12 @@ internal sealed class VocabularyMatch
         (long Own, long Other)[] known =
         [
             .. from row in Enumerable.Range(0, rows)
-               let token = tokens.Find(row)
-               let match = token is not null ? others.TokenId(token) : row < otherRows && others.Find(row) is null ? row : null
-               where match is not null
-               select ((long)row, (long)match.Value),
+            let token = tokens.Find(row)
+            let match = token is not null ? others.TokenId(token)
+            : row < otherRows && others.Find(row) is null ? row
+            : null
+            where match is not null
+            select ((long)row, (long)match.Value),
         ];
         return new(own.Backbone, known);
     }

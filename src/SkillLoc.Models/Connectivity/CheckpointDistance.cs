@@ -41,20 +41,24 @@ public sealed record CheckpointDistance(long Count, double SquaredDifference, do
         if (!first.shape.SequenceEqual(second.shape))
         {
             throw new ArgumentException(
-                $"The tensors have the shapes [{string.Join(", ", first.shape)}] and [{string.Join(", ", second.shape)}].", nameof(second));
+                $"The tensors have the shapes [{string.Join(", ", first.shape)}] and [{string.Join(", ", second.shape)}].",
+                nameof(second)
+            );
         }
 
         using Held held = new(first, second);
         using IDisposable noGradients = no_grad();
         using DisposeScope scope = NewDisposeScope();
-        Tensor one = first.detach().flatten(), other = second.detach().to(first.device).flatten();
+        Tensor one = first.detach().flatten(),
+            other = second.detach().to(first.device).flatten();
         long count = one.numel();
         var sum = new CheckpointDistance(count, 0, 0, 0, 0);
         for (long start = 0; start < count; start += ChunkLength)
         {
             using DisposeScope chunk = NewDisposeScope();
             long length = Math.Min(ChunkLength, count - start);
-            Tensor a = one.narrow(0, start, length).to(ScalarType.Float64), b = other.narrow(0, start, length).to(ScalarType.Float64);
+            Tensor a = one.narrow(0, start, length).to(ScalarType.Float64),
+                b = other.narrow(0, start, length).to(ScalarType.Float64);
             Tensor difference = a - b;
             sum = sum with
             {
@@ -76,7 +80,9 @@ public sealed record CheckpointDistance(long Count, double SquaredDifference, do
     /// <returns>The distances by name, in the order of the first.</returns>
     /// <exception cref="ArgumentException">Names or shapes differ; the first five differences are named.</exception>
     public static IReadOnlyDictionary<string, CheckpointDistance> Between(
-        IReadOnlyDictionary<string, Tensor> first, IReadOnlyDictionary<string, Tensor> second)
+        IReadOnlyDictionary<string, Tensor> first,
+        IReadOnlyDictionary<string, Tensor> second
+    )
     {
         ArgumentNullException.ThrowIfNull(first);
         ArgumentNullException.ThrowIfNull(second);
@@ -95,7 +101,10 @@ public sealed record CheckpointDistance(long Count, double SquaredDifference, do
     /// <returns>The distances by name, in the order of the first.</returns>
     /// <exception cref="ArgumentException">Names or shapes differ; the first five differences are named.</exception>
     public static IReadOnlyDictionary<string, CheckpointDistance> Between(
-        TextClassifier first, TextClassifier second, bool tunedOnly = false)
+        TextClassifier first,
+        TextClassifier second,
+        bool tunedOnly = false
+    )
     {
         ArgumentNullException.ThrowIfNull(first);
         ArgumentNullException.ThrowIfNull(second);
@@ -104,10 +113,16 @@ public sealed record CheckpointDistance(long Count, double SquaredDifference, do
         HeadMatch? match = Reordered(first.Settings.Labels, second.Settings.Labels);
         return Between(Parameters(first, null), Parameters(second, match));
 
-        OrderedDictionary<string, Tensor> Parameters(TextClassifier model, HeadMatch? match) => new(
-            (tunedOnly ? model.TunedParameters : model.Parameters).Select(pair => KeyValuePair.Create(
-                pair.Key, match is not null && model.Head.IsOutput(pair.Key) ? match.Take(pair.Value.detach()) : pair.Value)),
-            StringComparer.Ordinal);
+        OrderedDictionary<string, Tensor> Parameters(TextClassifier model, HeadMatch? match) =>
+            new(
+                (tunedOnly ? model.TunedParameters : model.Parameters).Select(pair =>
+                    KeyValuePair.Create(
+                        pair.Key,
+                        match is not null && model.Head.IsOutput(pair.Key) ? match.Take(pair.Value.detach()) : pair.Value
+                    )
+                ),
+                StringComparer.Ordinal
+            );
     }
 
     /// <summary>Compares two checkpoint folders, loading one tensor of each at a time; rows of classifiers with the same labels in another
@@ -130,7 +145,8 @@ public sealed record CheckpointDistance(long Count, double SquaredDifference, do
             second.Weights,
             match is null || output.Length == 0
                 ? null
-                : (name, rows) => name.StartsWith(output + ".", StringComparison.Ordinal) ? match.Take(rows) : rows);
+                : (name, rows) => name.StartsWith(output + ".", StringComparison.Ordinal) ? match.Take(rows) : rows
+        );
     }
 
     /// <summary>Compares two files of tensors, loading one tensor of each at a time. Integer tensors, such as position ids, are
@@ -144,22 +160,33 @@ public sealed record CheckpointDistance(long Count, double SquaredDifference, do
         Between(first, second, null);
 
     private static OrderedDictionary<string, CheckpointDistance> Between(
-        ITensorStore first, ITensorStore second, Func<string, Tensor, Tensor>? align)
+        ITensorStore first,
+        ITensorStore second,
+        Func<string, Tensor, Tensor>? align
+    )
     {
         ArgumentNullException.ThrowIfNull(first);
         ArgumentNullException.ThrowIfNull(second);
         OrderedDictionary<string, long[]> shapes = Shapes(first);
         CheckpointDifferences.Check(shapes, Shapes(second));
-        return Ordered(shapes.Keys, name =>
-        {
-            using DisposeScope scope = NewDisposeScope();
-            Tensor one = first.ReadFinite(name), other = second.ReadFinite(name);
-            return Between(one, align is null ? other : align(name, other));
-        });
+        return Ordered(
+            shapes.Keys,
+            name =>
+            {
+                using DisposeScope scope = NewDisposeScope();
+                Tensor one = first.ReadFinite(name),
+                    other = second.ReadFinite(name);
+                return Between(one, align is null ? other : align(name, other));
+            }
+        );
 
-        static OrderedDictionary<string, long[]> Shapes(ITensorStore store) => new(
-            store.Tensors.Where(info => ElementTypes.IsFloatingPoint(info.Dtype)).Select(info => KeyValuePair.Create(info.Name, info.Shape)),
-            StringComparer.Ordinal);
+        static OrderedDictionary<string, long[]> Shapes(ITensorStore store) =>
+            new(
+                store
+                    .Tensors.Where(info => ElementTypes.IsFloatingPoint(info.Dtype))
+                    .Select(info => KeyValuePair.Create(info.Name, info.Shape)),
+                StringComparer.Ordinal
+            );
     }
 
     /// <summary>Returns the distance of several tensors as one vector.</summary>
@@ -168,12 +195,17 @@ public sealed record CheckpointDistance(long Count, double SquaredDifference, do
     public static CheckpointDistance Of(IEnumerable<CheckpointDistance> parts)
     {
         ArgumentNullException.ThrowIfNull(parts);
-        return parts.Aggregate(new CheckpointDistance(0, 0, 0, 0, 0), (sum, part) => new(
-            sum.Count + part.Count,
-            sum.SquaredDifference + part.SquaredDifference,
-            sum.Product + part.Product,
-            sum.SquaredFirst + part.SquaredFirst,
-            sum.SquaredSecond + part.SquaredSecond));
+        return parts.Aggregate(
+            new CheckpointDistance(0, 0, 0, 0, 0),
+            (sum, part) =>
+                new(
+                    sum.Count + part.Count,
+                    sum.SquaredDifference + part.SquaredDifference,
+                    sum.Product + part.Product,
+                    sum.SquaredFirst + part.SquaredFirst,
+                    sum.SquaredSecond + part.SquaredSecond
+                )
+        );
     }
 
     /// <summary>Matches the labels if they are the same in another order; else null.</summary>
@@ -181,6 +213,7 @@ public sealed record CheckpointDistance(long Count, double SquaredDifference, do
         !first.SequenceEqual(second, StringComparer.Ordinal) && HeadMatch.Between(first, second) is { IsWhole: true } match ? match : null;
 
     private static OrderedDictionary<string, CheckpointDistance> Ordered(
-        IEnumerable<string> names, Func<string, CheckpointDistance> distance) =>
-        new(names.Select(name => KeyValuePair.Create(name, distance(name))), StringComparer.Ordinal);
+        IEnumerable<string> names,
+        Func<string, CheckpointDistance> distance
+    ) => new(names.Select(name => KeyValuePair.Create(name, distance(name))), StringComparer.Ordinal);
 }

@@ -43,7 +43,8 @@ internal sealed class CheckpointEnds
         IReadOnlyDictionary<string, Parameter> ends = second.Parameters;
         _ends = new(
             first.Parameters.Where(pair => Mixed(pair.Key)).Select(pair => KeyValuePair.Create(pair.Key, (pair.Value, ends[pair.Key]))),
-            StringComparer.Ordinal);
+            StringComparer.Ordinal
+        );
         Names = [.. _ends.Keys.Where(Differs)];
 
         bool Mixed(string name) => oneTask || !(first.Head.IsOutput(name) || second.Head.IsOutput(name));
@@ -124,15 +125,16 @@ internal sealed class CheckpointEnds
     }
 
     /// <summary>Returns the metadata that identify the endpoints in files.</summary>
-    public Dictionary<string, string> Metadata(string format) => new(StringComparer.Ordinal)
-    {
-        ["format"] = format,
-        ["version"] = Version,
-        ["first_fingerprint"] = First.Fingerprint(),
-        ["second_fingerprint"] = Second.Fingerprint(),
-        ["task"] = $"{Task}",
-        ["settings"] = TaskEnd.Settings.ToJson(),
-    };
+    public Dictionary<string, string> Metadata(string format) =>
+        new(StringComparer.Ordinal)
+        {
+            ["format"] = format,
+            ["version"] = Version,
+            ["first_fingerprint"] = First.Fingerprint(),
+            ["second_fingerprint"] = Second.Fingerprint(),
+            ["task"] = $"{Task}",
+            ["settings"] = TaskEnd.Settings.ToJson(),
+        };
 
     /// <summary>Reads and checks <see cref="Metadata"/> against the endpoints.</summary>
     /// <param name="file">The file.</param>
@@ -152,7 +154,9 @@ internal sealed class CheckpointEnds
 
         if (Text(file, "version") is var version && version != Version)
         {
-            throw new InvalidDataException($"{file.Path} holds a {what} of format version {version}; this program reads version {Version}.");
+            throw new InvalidDataException(
+                $"{file.Path} holds a {what} of format version {version}; this program reads version {Version}."
+            );
         }
 
         var ends = new CheckpointEnds(first, second, Choice<PathEnd>(file, "task"));
@@ -162,7 +166,8 @@ internal sealed class CheckpointEnds
             {
                 throw new InvalidDataException(
                     $"{file.Path} holds a {what} of other models than these: its '{key}' is {stored}, and theirs is {found}. "
-                    + "Load the two models that it was made between, in their order.");
+                        + "Load the two models that it was made between, in their order."
+                );
             }
         }
 
@@ -171,16 +176,18 @@ internal sealed class CheckpointEnds
 
     /// <summary>Returns a metadata value.</summary>
     /// <exception cref="InvalidDataException">The value is missing.</exception>
-    public static string Text(SafetensorsFile file, string key) => file.Metadata.GetValueOrDefault(key)
-        ?? throw new InvalidDataException($"{file.Path}: the metadata lacks '{key}'.");
+    public static string Text(SafetensorsFile file, string key) =>
+        file.Metadata.GetValueOrDefault(key) ?? throw new InvalidDataException($"{file.Path}: the metadata lacks '{key}'.");
 
     /// <summary>Returns an enum name in the metadata.</summary>
     /// <exception cref="InvalidDataException">The name is unknown.</exception>
     public static T Choice<T>(SafetensorsFile file, string key)
-        where T : struct, Enum => Text(file, key) is var text && Array.IndexOf(Enum.GetNames<T>(), text) is >= 0 and var index
+        where T : struct, Enum =>
+        Text(file, key) is var text && Array.IndexOf(Enum.GetNames<T>(), text) is >= 0 and var index
             ? Enum.GetValues<T>()[index]
             : throw new InvalidDataException(
-                $"{file.Path}: the metadata's '{key}' is '{text}'; it must be one of {string.Join(", ", Enum.GetNames<T>())}.");
+                $"{file.Path}: the metadata's '{key}' is '{text}'; it must be one of {string.Join(", ", Enum.GetNames<T>())}."
+            );
 
     /// <summary>The other end's rows in the order of the task's end.</summary>
     private Tensor Aligned(string name, Tensor own, Tensor other) =>

@@ -33,10 +33,12 @@ public sealed class CheckpointMixture
     /// <exception cref="ArgumentException">The ends differ in architecture, kind of tokenizer, tuning method, or names or shapes of
     /// parameters; the first five differences are named.</exception>
     public CheckpointMixture(
-        TextClassifier first, TextClassifier second, MixtureGranularity granularity = MixtureGranularity.Block, PathEnd task = PathEnd.First)
-        : this(new(first, second, task), granularity)
-    {
-    }
+        TextClassifier first,
+        TextClassifier second,
+        MixtureGranularity granularity = MixtureGranularity.Block,
+        PathEnd task = PathEnd.First
+    )
+        : this(new(first, second, task), granularity) { }
 
     private CheckpointMixture(CheckpointEnds ends, MixtureGranularity granularity)
     {
@@ -214,9 +216,11 @@ public sealed class CheckpointMixture
         {
             using DisposeScope own = NewDisposeScope();
             (Tensor first, Tensor second) = _ends.At(name);
-            return (targets[name].grad is { } gradient
-                ? ((first.to(ScalarType.Float32) - second) * gradient).sum().to(ScalarType.Float64)
-                : zeros([], ScalarType.Float64, first.device)).MoveToOuterDisposeScope();
+            return (
+                targets[name].grad is { } gradient
+                    ? ((first.to(ScalarType.Float32) - second) * gradient).sum().to(ScalarType.Float64)
+                    : zeros([], ScalarType.Float64, first.device)
+            ).MoveToOuterDisposeScope();
         }
     }
 
@@ -273,13 +277,17 @@ public static class CheckpointMean
         TextClassifier mean = first.Clone();
         try
         {
-            IReadOnlyDictionary<string, Parameter> own = first.Parameters, targets = mean.Parameters;
+            IReadOnlyDictionary<string, Parameter> own = first.Parameters,
+                targets = mean.Parameters;
             foreach (string name in pairs.SelectMany(pair => pair.Names).Distinct(StringComparer.Ordinal))
             {
                 // The first stands for an end whose last projection is of other labels.
                 using DisposeScope scope = NewDisposeScope();
                 CheckpointEnds.SetToSum(
-                    targets[name], [own[name], .. pairs.Select(pair => pair.Has(name) ? pair.At(name).Second : own[name])], [.. weights]);
+                    targets[name],
+                    [own[name], .. pairs.Select(pair => pair.Has(name) ? pair.At(name).Second : own[name])],
+                    [.. weights]
+                );
             }
 
             return mean;
@@ -302,13 +310,18 @@ public static class CheckpointMean
         if (ends < 2 || ends != weights.Count)
         {
             throw new ArgumentException(
-                $"There are {ends} models and {weights.Count} weights; right would be two models or more, and a weight for each.", nameof(weights));
+                $"There are {ends} models and {weights.Count} weights; right would be two models or more, and a weight for each.",
+                nameof(weights)
+            );
         }
 
         if (!weights.All(weight => weight >= 0) || !(Math.Abs(weights.Sum() - 1) <= Tolerance))
         {
             throw new ArgumentOutOfRangeException(
-                nameof(weights), string.Join(", ", weights), "Weights must be 0 or more, and their sum 1.");
+                nameof(weights),
+                string.Join(", ", weights),
+                "Weights must be 0 or more, and their sum 1."
+            );
         }
     }
 }

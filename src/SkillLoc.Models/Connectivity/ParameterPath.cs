@@ -100,7 +100,9 @@ public sealed class ParameterPath : IDisposable
         var ends = CheckpointEnds.Read(file, Format, "curve", first, second);
         if (!int.TryParse(CheckpointEnds.Text(file, "bends"), NumberStyles.None, CultureInfo.InvariantCulture, out int bends))
         {
-            throw new InvalidDataException($"{path}: the metadata's 'bends' is '{CheckpointEnds.Text(file, "bends")}'; it must be 0 or more.");
+            throw new InvalidDataException(
+                $"{path}: the metadata's 'bends' is '{CheckpointEnds.Text(file, "bends")}'; it must be 0 or more."
+            );
         }
 
         var found = file.Tensors.ToDictionary(info => info.Name, info => info.Shape, StringComparer.Ordinal);
@@ -113,7 +115,9 @@ public sealed class ParameterPath : IDisposable
 
         if (found.Count > 0)
         {
-            throw new InvalidDataException($"{path} holds '{found.Keys.First()}', which is no control point of a parameter that differs at the ends.");
+            throw new InvalidDataException(
+                $"{path} holds '{found.Keys.First()}', which is no control point of a parameter that differs at the ends."
+            );
         }
 
         foreach (Tensor control in controls.Values.SelectMany(each => each))
@@ -125,8 +129,11 @@ public sealed class ParameterPath : IDisposable
 
         Tensor Read(string name, Tensor end) =>
             !found.Remove(name, out long[]? shape) ? throw new InvalidDataException($"{path} lacks the control point '{name}'.")
-            : !shape.SequenceEqual(end.shape) ? throw new InvalidDataException(
-                $"{path}: the control point '{name}' has the shape [{string.Join(", ", shape)}], and its parameter [{string.Join(", ", end.shape)}].")
+            : !shape.SequenceEqual(end.shape)
+                ? throw new InvalidDataException(
+                    $"{path}: the control point '{name}' has the shape [{string.Join(", ", shape)}], and its parameter "
+                        + $"[{string.Join(", ", end.shape)}]."
+                )
             : file.ReadFinite(name, ScalarType.Float32, end.device);
     }
 
@@ -137,7 +144,11 @@ public sealed class ParameterPath : IDisposable
     {
         Dictionary<string, string> metadata = _ends.Metadata(Format);
         metadata["bends"] = Bends.ToString(CultureInfo.InvariantCulture);
-        SafetensorsWriter.Write(path, Names.SelectMany(name => _controls[name].Select((control, i) => (ControlName(name, i), control))), metadata);
+        SafetensorsWriter.Write(
+            path,
+            Names.SelectMany(name => _controls[name].Select((control, i) => (ControlName(name, i), control))),
+            metadata
+        );
     }
 
     /// <summary>Returns the values of the control points for a parameter, which may be changed in place.</summary>
@@ -196,8 +207,12 @@ public sealed class ParameterPath : IDisposable
         using IDisposable noGradients = no_grad();
         using DisposeScope scope = NewDisposeScope();
         (Tensor first, Tensor second) = _ends.At(name);
-        return [.. Enumerable.Range(0, bends).Select(_ =>
-            first.to(ScalarType.Float32).Mul(0.5).Add(second.to(ScalarType.Float32).Mul(0.5)).DetachFromDisposeScope())];
+        return
+        [
+            .. Enumerable
+                .Range(0, bends)
+                .Select(_ => first.to(ScalarType.Float32).Mul(0.5).Add(second.to(ScalarType.Float32).Mul(0.5)).DetachFromDisposeScope()),
+        ];
     }
 }
 

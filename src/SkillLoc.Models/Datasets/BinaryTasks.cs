@@ -22,7 +22,10 @@ public static class BinaryTasks
         ArgumentNullException.ThrowIfNull(labels);
         if (labels.Count is not (3 or 4) || labels.Distinct(StringComparer.Ordinal).Count() != labels.Count)
         {
-            throw new ArgumentException($"Three or four different labels are expected, in order, and given are {string.Join(", ", labels)}.", nameof(labels));
+            throw new ArgumentException(
+                $"Three or four different labels are expected, in order, and given are {string.Join(", ", labels)}.",
+                nameof(labels)
+            );
         }
 
         int neutral = labels.Count - 2;
@@ -44,13 +47,18 @@ public static class BinaryTasks
         int kept = Math.Min(positive, answered.Count - positive);
         if (kept == 0)
         {
-            throw new InvalidDataException($"Of the rows {positive} answer {question} with 1 and {answered.Count - positive} with 0; both are needed.");
+            throw new InvalidDataException(
+                $"Of the rows {positive} answer {question} with 1 and {answered.Count - positive} with 0; both are needed."
+            );
         }
 
-        int ones = 0, zeros = 0;
+        int ones = 0,
+            zeros = 0;
         return
         [
-            .. answered.Where(pair => (pair.Answer ? ++ones : ++zeros) <= kept).Select(pair => pair.Row with { Label = pair.Answer ? "1" : "0" }),
+            .. answered
+                .Where(pair => (pair.Answer ? ++ones : ++zeros) <= kept)
+                .Select(pair => pair.Row with { Label = pair.Answer ? "1" : "0" }),
         ];
     }
 
@@ -67,11 +75,15 @@ public static class BinaryTasks
         ArgumentNullException.ThrowIfNull(labels);
         if (labels.Count < 2 || labels.Distinct(StringComparer.Ordinal).Count() != labels.Count)
         {
-            throw new ArgumentException($"Two or more different labels are expected, and given are {string.Join(", ", labels)}.", nameof(labels));
+            throw new ArgumentException(
+                $"Two or more different labels are expected, and given are {string.Join(", ", labels)}.",
+                nameof(labels)
+            );
         }
 
-        var names = labels.Select((label, index) => (label, index)).ToDictionary(
-            pair => pair.label, pair => pair.index.ToString(CultureInfo.InvariantCulture), StringComparer.Ordinal);
+        var names = labels
+            .Select((label, index) => (label, index))
+            .ToDictionary(pair => pair.label, pair => pair.index.ToString(CultureInfo.InvariantCulture), StringComparer.Ordinal);
         LabeledText[] kept = [.. rows.Where(row => names.ContainsKey(row.Label)).Select(row => row with { Label = names[row.Label] })];
         var found = kept.Select(row => row.Label).ToHashSet(StringComparer.Ordinal);
         return labels.FirstOrDefault(label => !found.Contains(names[label])) is { } missing
@@ -88,8 +100,10 @@ public static class BinaryTasks
                 return i;
             }
         }
-        throw new InvalidDataException($"{(row.Line > 0 ? $"Line {row.Line}: the" : "The")} label '{row.Label}' is unknown; known are {string.Join(", ", labels)}. "
-            + "Leave rows without a label out first.");
+        throw new InvalidDataException(
+            $"{(row.Line > 0 ? $"Line {row.Line}: the" : "The")} label '{row.Label}' is unknown; known are {string.Join(", ", labels)}. "
+                + "Leave rows without a label out first."
+        );
     }
 }
 

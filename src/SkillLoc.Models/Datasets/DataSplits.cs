@@ -22,7 +22,9 @@ public static class DataSplits
     /// <exception cref="ArgumentException">There are no sources, or more than three.</exception>
     /// <exception cref="InvalidDataException">A split would be empty.</exception>
     public static (IReadOnlyList<LabeledText> Train, IReadOnlyList<LabeledText> Dev, IReadOnlyList<LabeledText> Test) Split(
-        IReadOnlyList<IReadOnlyList<LabeledText>> sources, uint seed = UsualSeed)
+        IReadOnlyList<IReadOnlyList<LabeledText>> sources,
+        uint seed = UsualSeed
+    )
     {
         ArgumentNullException.ThrowIfNull(sources);
         (IReadOnlyList<LabeledText>, IReadOnlyList<LabeledText>, IReadOnlyList<LabeledText>) splits = sources.Count switch
@@ -34,10 +36,17 @@ public static class DataSplits
         };
         return splits.Item1.Count > 0 && splits.Item2.Count > 0 && splits.Item3.Count > 0
             ? splits
-            : throw new InvalidDataException($"Sources of {string.Join(", ", sources.Select(source => source.Count))} rows are split into {splits.Item1.Count} to train, "
-                + $"{splits.Item2.Count} for development and {splits.Item3.Count} for the test; each needs one.");
+            : throw new InvalidDataException(
+                $"Sources of {string.Join(", ", sources.Select(source => source.Count))} rows are split into {splits.Item1.Count} to "
+                    + "train, "
+                    + $"{splits.Item2.Count} for development and {splits.Item3.Count} for the test; each needs one."
+            );
 
-        (IReadOnlyList<LabeledText>, IReadOnlyList<LabeledText>, IReadOnlyList<LabeledText>) Parts(IReadOnlyList<LabeledText> rows, int train, int? dev)
+        (IReadOnlyList<LabeledText>, IReadOnlyList<LabeledText>, IReadOnlyList<LabeledText>) Parts(
+            IReadOnlyList<LabeledText> rows,
+            int train,
+            int? dev
+        )
         {
             LabeledText[] shuffled = rows.ToArray();
             new NumpyRandom(seed).Shuffle<LabeledText>(shuffled);
@@ -119,8 +128,7 @@ internal sealed class NumpyRandom
         do
         {
             value = Next() & mask;
-        }
-        while (value > max);
+        } while (value > max);
         return value;
     }
 

@@ -17,8 +17,24 @@ public static class KShotSampler
     public static IReadOnlyList<uint> UsualSeeds { get; } = Array.AsReadOnly<uint>([100, 13, 21, 42, 87]);
 
     /// <summary>The tasks of the published splits, by their folders.</summary>
-    public static IReadOnlyList<string> UsualTasks { get; } = Array.AsReadOnly(
-        ["SST-2", "sst-5", "mr", "cr", "mpqa", "subj", "trec", "CoLA", "MRPC", "QQP", "STS-B", "MNLI", "SNLI", "QNLI", "RTE"]);
+    public static IReadOnlyList<string> UsualTasks { get; } =
+        Array.AsReadOnly([
+            "SST-2",
+            "sst-5",
+            "mr",
+            "cr",
+            "mpqa",
+            "subj",
+            "trec",
+            "CoLA",
+            "MRPC",
+            "QQP",
+            "STS-B",
+            "MNLI",
+            "SNLI",
+            "QNLI",
+            "RTE",
+        ]);
 
     /// <summary>Samples rows in memory: shuffles them, groups them by label in the order of first appearance, and takes the first rows of
     /// each group.</summary>
@@ -32,7 +48,11 @@ public static class KShotSampler
     /// development.</exception>
     /// <exception cref="FormatException">A score border is given and a label is not a number.</exception>
     public static (IReadOnlyList<LabeledText> Train, IReadOnlyList<LabeledText> Dev) Sample(
-        IReadOnlyList<LabeledText> rows, int k, uint seed, float? scoreBorder = null)
+        IReadOnlyList<LabeledText> rows,
+        int k,
+        uint seed,
+        float? scoreBorder = null
+    )
     {
         ArgumentNullException.ThrowIfNull(rows);
         ArgumentOutOfRangeException.ThrowIfLessThan(k, 1);
@@ -64,7 +84,13 @@ public static class KShotSampler
     /// <exception cref="InvalidDataException">A class has no more than k rows, or a row's label is unknown.</exception>
     /// <exception cref="IOException">A file could not be read or written.</exception>
     public static IReadOnlyList<string> Write(
-        string input, string output, int k = 16, IReadOnlyList<uint>? seeds = null, IReadOnlyList<string>? tasks = null, bool tenfoldDev = false)
+        string input,
+        string output,
+        int k = 16,
+        IReadOnlyList<uint>? seeds = null,
+        IReadOnlyList<string>? tasks = null,
+        bool tenfoldDev = false
+    )
     {
         ArgumentException.ThrowIfNullOrEmpty(input);
         ArgumentException.ThrowIfNullOrEmpty(output);
@@ -78,8 +104,11 @@ public static class KShotSampler
 
         if (tasks.FirstOrDefault(task => !UsualTasks.Contains(task, StringComparer.OrdinalIgnoreCase)) is { } unknown)
         {
-            throw new ArgumentException($"There are no published splits of '{unknown}', only of {string.Join(", ", UsualTasks)}; "
-                + $"read its rows and use {nameof(Sample)}.", nameof(tasks));
+            throw new ArgumentException(
+                $"There are no published splits of '{unknown}', only of {string.Join(", ", UsualTasks)}; "
+                    + $"read its rows and use {nameof(Sample)}.",
+                nameof(tasks)
+            );
         }
 
         var written = new List<string>();
@@ -90,7 +119,10 @@ public static class KShotSampler
             string source = Path.Combine(input, task);
             string target = Path.Combine(output, tenfoldDev ? "k-shot-10x" : "k-shot", task);
             Directory.CreateDirectory(target);
-            Func<uint, Action<string>> write = files.Format.Layout == TaskFileLayout.Csv ? CsvSplits(source, task, files, k, dev) : LineSplits(source, task, files, k, dev);
+            Func<uint, Action<string>> write =
+                files.Format.Layout == TaskFileLayout.Csv
+                    ? CsvSplits(source, task, files, k, dev)
+                    : LineSplits(source, task, files, k, dev);
             foreach (uint seed in seeds)
             {
                 string folder = Path.Combine(target, string.Create(CultureInfo.InvariantCulture, $"{k}-{seed}"));
@@ -114,15 +146,29 @@ public static class KShotSampler
         }
 
         Line[] lines = rows.ToArray();
-        string[] devs = [files.FileName(DataSplit.Dev), .. files.Name == "mnli" ? [TaskFiles.Find("mnli-mm").FileName(DataSplit.Dev)] : Array.Empty<string>()];
-        (string Name, byte[] Bytes)[] tests = Array.ConvertAll(devs, name => (Name: name.Replace("dev", "test", StringComparison.Ordinal), Bytes: File.ReadAllBytes(Path.Combine(source, name))));
+        string[] devs =
+        [
+            files.FileName(DataSplit.Dev),
+            .. files.Name == "mnli" ? [TaskFiles.Find("mnli-mm").FileName(DataSplit.Dev)] : Array.Empty<string>(),
+        ];
+        (string Name, byte[] Bytes)[] tests = Array.ConvertAll(
+            devs,
+            name => (Name: name.Replace("dev", "test", StringComparison.Ordinal), Bytes: File.ReadAllBytes(Path.Combine(source, name)))
+        );
 
         return seed =>
         {
             // The original shuffles rows without a header (CoLA's) where they are, and a copy of the others.
             Line[] shuffled = files.Format.HasHeader ? lines[..] : lines;
             new NumpyRandom(seed).Shuffle<Line>(shuffled);
-            (IReadOnlyList<Line>? trainRows, IReadOnlyList<Line>? devRows) = Split(shuffled, line => line.Label, k, dev, label => files.Format.Labels?.Contains(label) ?? true, $"{task}: {path}");
+            (IReadOnlyList<Line>? trainRows, IReadOnlyList<Line>? devRows) = Split(
+                shuffled,
+                line => line.Label,
+                k,
+                dev,
+                label => files.Format.Labels?.Contains(label) ?? true,
+                $"{task}: {path}"
+            );
             return folder =>
             {
                 WriteLines(Path.Combine(folder, files.FileName(DataSplit.Train)), header, trainRows);
@@ -139,7 +185,8 @@ public static class KShotSampler
     private static Func<uint, Action<string>> CsvSplits(string source, string task, TaskFiles files, int k, int dev)
     {
         string path = Path.Combine(source, files.FileName(DataSplit.Train));
-        (string[] Columns, string Label)[] rows = CsvRows.Read(path, files.Format.Encoding)
+        (string[] Columns, string Label)[] rows = CsvRows
+            .Read(path, files.Format.Encoding)
             .Select(row => (row.Columns, Label: Known(row.Columns[0], files.Format, path, row.Line)))
             .ToArray();
         string test = files.FileName(DataSplit.Test);
@@ -149,7 +196,14 @@ public static class KShotSampler
         {
             (string[] Columns, string Label)[] shuffled = rows[..];
             new NumpyRandom(seed).Shuffle(shuffled.AsSpan());
-            (IReadOnlyList<(string[] Columns, string Label)>? trainRows, IReadOnlyList<(string[] Columns, string Label)>? devRows) = Split(shuffled, row => row.Label, k, dev, _ => true, $"{task}: {path}");
+            (IReadOnlyList<(string[] Columns, string Label)>? trainRows, IReadOnlyList<(string[] Columns, string Label)>? devRows) = Split(
+                shuffled,
+                row => row.Label,
+                k,
+                dev,
+                _ => true,
+                $"{task}: {path}"
+            );
             return folder =>
             {
                 WriteRows(folder, DataSplit.Train, trainRows.Select(row => row.Columns));
@@ -166,7 +220,13 @@ public static class KShotSampler
     }
 
     private static (IReadOnlyList<T> Train, IReadOnlyList<T> Dev) Split<T>(
-        IReadOnlyList<T> shuffled, Func<T, string> labelOf, int k, int devRows, Predicate<string> isClass, string what)
+        IReadOnlyList<T> shuffled,
+        Func<T, string> labelOf,
+        int k,
+        int devRows,
+        Predicate<string> isClass,
+        string what
+    )
     {
         var groups = new OrderedDictionary<string, List<T>>(StringComparer.Ordinal);
         foreach (T? row in shuffled)
@@ -188,7 +248,10 @@ public static class KShotSampler
         {
             if (group.Count <= k && isClass(label))
             {
-                throw new InvalidDataException($"{what} has {group.Count} rows of class '{label}'; k = {k} needs at least {k + 1}, {k} to train and one for development.");
+                throw new InvalidDataException(
+                    $"{what} has {group.Count} rows of class '{label}'; k = {k} needs at least {k + 1}, {k} to train and one for "
+                        + "development."
+                );
             }
         }
         return ([.. groups.Values.SelectMany(group => group.Take(k))], [.. groups.Values.SelectMany(group => group.Skip(k).Take(devRows))]);
@@ -215,7 +278,9 @@ public static class KShotSampler
 
         return format.SkipsShortRows
             ? new Line(bytes, columns[^1])
-            : throw new InvalidDataException($"{path}, line {number}: there are {columns.Length} columns and the label is expected in column {format.Label}.");
+            : throw new InvalidDataException(
+                $"{path}, line {number}: there are {columns.Length} columns and the label is expected in column {format.Label}."
+            );
     }
 
     /// <summary>Returns the group of a label.</summary>
@@ -229,7 +294,9 @@ public static class KShotSampler
         }
         return format.Labels!.Contains(label)
             ? label
-            : throw new InvalidDataException($"{path}, line {line}: the label '{label}' is unknown; known are {string.Join(", ", format.Labels!)}.");
+            : throw new InvalidDataException(
+                $"{path}, line {line}: the label '{label}' is unknown; known are {string.Join(", ", format.Labels!)}."
+            );
     }
 
     private static string Bin(float score, float border) => score < border ? "0" : "1";

@@ -19,7 +19,11 @@ internal static class SeparatedRows
 
         if (format.Layout is not (TaskFileLayout.Tabs or TaskFileLayout.Csv))
         {
-            throw new ArgumentException($"The layout {format.Layout} has no {(format.Separator is null ? "Quote" : "Separator")}; {TaskFileLayout.Tabs} and {TaskFileLayout.Csv} have.", nameof(format));
+            throw new ArgumentException(
+                $"The layout {format.Layout} has no {(format.Separator is null ? "Quote" : "Separator")}; {TaskFileLayout.Tabs} and "
+                    + $"{TaskFileLayout.Csv} have.",
+                nameof(format)
+            );
         }
 
         if (format.Separator is { } separator && !IsOne(separator))
@@ -29,7 +33,10 @@ internal static class SeparatedRows
 
         if (format.Quote is { Length: > 0 } quote && !IsOne(quote))
         {
-            throw new ArgumentException($"The Quote '{quote}' is not one ASCII character other than a line break; an empty one says that quotes are text.", nameof(format));
+            throw new ArgumentException(
+                $"The Quote '{quote}' is not one ASCII character other than a line break; an empty one says that quotes are text.",
+                nameof(format)
+            );
         }
 
         if (Of(format) is var (separating, quoting) && separating == quoting)
@@ -70,7 +77,12 @@ internal static class SeparatedRows
     {
         bool isCsv = format.Layout == TaskFileLayout.Csv;
         string quote = format.Quote ?? (isCsv ? "\"" : "");
-        return (format.Separator is { } separator ? separator[0] : isCsv ? ',' : '\t', quote.Length == 0 ? null : quote[0]);
+        return (
+            format.Separator is { } separator ? separator[0]
+            : isCsv ? ','
+            : '\t',
+            quote.Length == 0 ? null : quote[0]
+        );
     }
 
     private static bool IsOne(string text) => text is [var character] && char.IsAscii(character) && character is not ('\0' or '\r' or '\n');
@@ -83,9 +95,16 @@ internal static class CsvRows
     /// <exception cref="InvalidDataException">A quoted column does not end, or a byte cannot be decoded.</exception>
     public static IEnumerable<(int Line, string[] Columns)> Read(string path, Encoding encoding, char separator = ',', char quote = '"')
     {
-        var options = new CsvReaderOptions { Separator = separator, Quote = quote, HasHeader = false, TrackLineNumbers = true };
+        var options = new CsvReaderOptions
+        {
+            Separator = separator,
+            Quote = quote,
+            HasHeader = false,
+            TrackLineNumbers = true,
+        };
         using var reader = CsvReader.Create(StrictText.Open(path, encoding), options);
-        byte[] one = [(byte)quote], two = [(byte)quote, (byte)quote];
+        byte[] one = [(byte)quote],
+            two = [(byte)quote, (byte)quote];
         while (Next())
         {
             int line = (int)reader.LineNumber;
@@ -113,7 +132,10 @@ internal static class CsvRows
         // A quote within a column that does not begin with one is text. CsvHelper tells of the first stray quote of a row only.
         void Check(ReadOnlySpan<byte> column, int line)
         {
-            if (!column.StartsWith(one) || (column.Length > 1 && column.EndsWith(one) && column[1..^1].Count(one[0]) == 2 * column[1..^1].Count(two)))
+            if (
+                !column.StartsWith(one)
+                || (column.Length > 1 && column.EndsWith(one) && column[1..^1].Count(one[0]) == 2 * column[1..^1].Count(two))
+            )
             {
                 return;
             }
@@ -121,7 +143,9 @@ internal static class CsvRows
             string text = Encoding.UTF8.GetString(column);
             throw new InvalidDataException(
                 $"{path}, line {line}: the column beginning {text[..Math.Min(text.Length, 40)]} has no "
-                + $"closing quote before a {(separator == ',' ? "comma" : "separator")} or the line's end; quotes within it must be doubled.");
+                    + $"closing quote before a {(separator == ',' ? "comma" : "separator")} or the line's end; quotes within it must "
+                    + "be doubled."
+            );
         }
     }
 

@@ -14,10 +14,15 @@ internal static class StrictText
         try
         {
             Span<byte> start = stackalloc byte[3];
-            bool isMarked = stream.ReadAtLeast(start, start.Length, throwOnEndOfStream: false) == start.Length && start.SequenceEqual(Encoding.UTF8.Preamble);
+            bool isMarked =
+                stream.ReadAtLeast(start, start.Length, throwOnEndOfStream: false) == start.Length
+                && start.SequenceEqual(Encoding.UTF8.Preamble);
             if (isMarked && encoding.CodePage != Encoding.UTF8.CodePage)
             {
-                throw new InvalidDataException($"{path}, line 1: the file begins with UTF-8's byte order mark and is to be read as {encoding.WebName}; read it as UTF-8.");
+                throw new InvalidDataException(
+                    $"{path}, line 1: the file begins with UTF-8's byte order mark and is to be read as {encoding.WebName}; read it "
+                        + "as UTF-8."
+                );
             }
 
             if (!isMarked)
@@ -94,11 +99,15 @@ internal static class StrictText
         catch (DecoderFallbackException e)
         {
             int line = 1 + LineEnds(strict.GetString(bytes, 0, e.Index));
-            string instead = encoding.CodePage == Encoding.UTF8.CodePage
-                ? "if the whole file is Latin-1, read it with Encoding.Latin1 (\"encoding\": \"latin1\")"
-                : "read the file with the encoding that it was written in";
-            return new InvalidDataException($"{path}, line {line}: the byte 0x{bytes[e.Index]:X2} at offset {e.Index} of the file is not valid "
-                + $"{encoding.WebName}; {instead}.", e);
+            string instead =
+                encoding.CodePage == Encoding.UTF8.CodePage
+                    ? "if the whole file is Latin-1, read it with Encoding.Latin1 (\"encoding\": \"latin1\")"
+                    : "read the file with the encoding that it was written in";
+            return new InvalidDataException(
+                $"{path}, line {line}: the byte 0x{bytes[e.Index]:X2} at offset {e.Index} of the file is not valid "
+                    + $"{encoding.WebName}; {instead}.",
+                e
+            );
         }
         return new InvalidDataException($"{path} changed while it was read.");
     }

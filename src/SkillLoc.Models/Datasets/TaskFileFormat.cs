@@ -87,7 +87,10 @@ public sealed record TaskFileFormat
             }
             catch (Exception e) when (e is ArgumentException or NotSupportedException)
             {
-                throw new JsonException($"There is no encoding \"{value}\"; right would be \"utf-8\", \"latin1\" or \"windows-1252\", for example.", e);
+                throw new JsonException(
+                    $"There is no encoding \"{value}\"; right would be \"utf-8\", \"latin1\" or \"windows-1252\", for example.",
+                    e
+                );
             }
         }
     }
@@ -179,12 +182,13 @@ public readonly record struct FileColumn
 
     private sealed class Converter : JsonConverter<FileColumn>
     {
-        public override FileColumn Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => reader.TokenType switch
-        {
-            JsonTokenType.Number when reader.TryGetInt32(out int place) => place < 0 ? FromPlace(^-place) : FromPlace(place),
-            JsonTokenType.String when reader.GetString() is { Length: > 0 } name => FromName(name),
-            _ => throw new JsonException("A column is a whole number (from 0; -1 is the last) or a name."),
-        };
+        public override FileColumn Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+            reader.TokenType switch
+            {
+                JsonTokenType.Number when reader.TryGetInt32(out int place) => place < 0 ? FromPlace(^-place) : FromPlace(place),
+                JsonTokenType.String when reader.GetString() is { Length: > 0 } name => FromName(name),
+                _ => throw new JsonException("A column is a whole number (from 0; -1 is the last) or a name."),
+            };
 
         public override void Write(Utf8JsonWriter writer, FileColumn value, JsonSerializerOptions options)
         {

@@ -25,16 +25,28 @@ internal static class TaskFileReader
         ArgumentNullException.ThrowIfNull(format);
         if (format.Layout == TaskFileLayout.Lines != labelsPath is not null)
         {
-            throw new ArgumentException($"The layout {format.Layout} {(labelsPath is null ? "needs a file of labels" : "has its labels in the file itself")}.", nameof(labelsPath));
+            throw new ArgumentException(
+                $"The layout {format.Layout} {(labelsPath is null ? "needs a file of labels" : "has its labels in the file itself")}.",
+                nameof(labelsPath)
+            );
         }
 
-        if (format.Layout is not (TaskFileLayout.JsonLines or TaskFileLayout.LabelFirst or TaskFileLayout.Lines) && !format.HasHeader
-            && (format.Text.Name ?? format.TextPair?.Name ?? format.Label.Name) is { } name)
+        if (
+            format.Layout is not (TaskFileLayout.JsonLines or TaskFileLayout.LabelFirst or TaskFileLayout.Lines)
+            && !format.HasHeader
+            && (format.Text.Name ?? format.TextPair?.Name ?? format.Label.Name) is { } name
+        )
         {
-            throw new ArgumentException($"The column '{name}' is asked for by its name and the file has no header; give its place.", nameof(format));
+            throw new ArgumentException(
+                $"The column '{name}' is asked for by its name and the file has no header; give its place.",
+                nameof(format)
+            );
         }
 
-        if (format.Layout == TaskFileLayout.JsonLines && (format.Text.Name is null || format.Label.Name is null || format.TextPair is { Name: null }))
+        if (
+            format.Layout == TaskFileLayout.JsonLines
+            && (format.Text.Name is null || format.Label.Name is null || format.TextPair is { Name: null })
+        )
         {
             throw new ArgumentException("The columns of JSON lines have names; give those instead of places.", nameof(format));
         }
@@ -46,13 +58,15 @@ internal static class TaskFileReader
     private static IEnumerable<LabeledText> Labelled(string path, TaskFileFormat format, string? labelsPath)
     {
         bool isEmpty = true;
-        foreach (LabeledText row in format.Layout switch
-        {
-            TaskFileLayout.Tabs or TaskFileLayout.Csv => Columns(path, format, SeparatedRows.Read(path, format)),
-            TaskFileLayout.JsonLines => Objects(path, format),
-            TaskFileLayout.LabelFirst => LabelsFirst(path, format),
-            _ => Parallel(path, format, labelsPath!),
-        })
+        foreach (
+            LabeledText row in format.Layout switch
+            {
+                TaskFileLayout.Tabs or TaskFileLayout.Csv => Columns(path, format, SeparatedRows.Read(path, format)),
+                TaskFileLayout.JsonLines => Objects(path, format),
+                TaskFileLayout.LabelFirst => LabelsFirst(path, format),
+                _ => Parallel(path, format, labelsPath!),
+            }
+        )
         {
             isEmpty = false;
             string label = Label(row, format, labelsPath ?? path);
@@ -67,7 +81,9 @@ internal static class TaskFileReader
     private static IEnumerable<LabeledText> Columns(string path, TaskFileFormat format, IEnumerable<(int Line, string[] Columns)> rows)
     {
         int? width = null;
-        int text = 0, pair = 0, label = 0;
+        int text = 0,
+            pair = 0,
+            label = 0;
         foreach ((int line, string[]? columns) in rows)
         {
             if (width is null)
@@ -79,7 +95,9 @@ internal static class TaskFileReader
                 // The whole line would be both.
                 if (width == 1)
                 {
-                    throw new InvalidDataException($"{path}, line {line}: there is 1 column, and a text and a label are two.{SeparatedRows.Hint(format, columns)}");
+                    throw new InvalidDataException(
+                        $"{path}, line {line}: there is 1 column, and a text and a label are two.{SeparatedRows.Hint(format, columns)}"
+                    );
                 }
 
                 if (format.HasHeader)
@@ -94,8 +112,10 @@ internal static class TaskFileReader
 
             if (columns.Length != width)
             {
-                throw new InvalidDataException($"{path}, line {line}: {columns.Length} columns were found and {width} expected, "
-                    + $"as the {(format.HasHeader ? "header" : "first row")} has.");
+                throw new InvalidDataException(
+                    $"{path}, line {line}: {columns.Length} columns were found and {width} expected, "
+                        + $"as the {(format.HasHeader ? "header" : "first row")} has."
+                );
             }
 
             yield return new LabeledText(columns[text], pair < 0 ? null : columns[pair], columns[label], line);
@@ -107,7 +127,9 @@ internal static class TaskFileReader
             return place >= 0 && place < first.Length
                 ? place
                 : throw new InvalidDataException(
-                    $"{path}, line {line}: there is no column {column}; {(column.Name is null ? $"there are {first.Length} columns" : $"the header has {string.Join(", ", first)}")}.{SeparatedRows.Hint(format, first)}");
+                    $"{path}, line {line}: there is no column {column}; "
+                        + $"{(column.Name is null ? $"there are {first.Length} columns" : $"the header has {string.Join(", ", first)}")}.{SeparatedRows.Hint(format, first)}"
+                );
         }
     }
 
@@ -127,12 +149,16 @@ internal static class TaskFileReader
                     Value(json.RootElement, format.Text, number),
                     format.TextPair is { } pair ? Value(json.RootElement, pair, number) : null,
                     Value(json.RootElement, format.Label, number),
-                    number);
+                    number
+                );
             }
             // Half a surrogate pair is noticed only when a text is asked for, as an InvalidOperationException.
             catch (Exception e) when (e is JsonException or InvalidOperationException)
             {
-                throw new InvalidDataException($"{path}, line {number}: a JSON object was expected, and the line is not valid JSON: {e.Message}", e);
+                throw new InvalidDataException(
+                    $"{path}, line {number}: a JSON object was expected, and the line is not valid JSON: {e.Message}",
+                    e
+                );
             }
         }
 
@@ -145,15 +171,19 @@ internal static class TaskFileReader
 
             if (!row.TryGetProperty(column.Name!, out JsonElement value))
             {
-                throw new InvalidDataException($"{path}, line {number}: the object has no property {column}, "
-                    + $"only {string.Join(", ", row.EnumerateObject().Select(property => property.Name))}.");
+                throw new InvalidDataException(
+                    $"{path}, line {number}: the object has no property {column}, "
+                        + $"only {string.Join(", ", row.EnumerateObject().Select(property => property.Name))}."
+                );
             }
 
             return value.ValueKind switch
             {
                 JsonValueKind.String => value.GetString()!,
                 JsonValueKind.Number or JsonValueKind.True or JsonValueKind.False => value.GetRawText(),
-                _ => throw new InvalidDataException($"{path}, line {number}: the property {column} is {value.ValueKind}; it must be a text, a number or a flag."),
+                _ => throw new InvalidDataException(
+                    $"{path}, line {number}: the property {column} is {value.ValueKind}; it must be a text, a number or a flag."
+                ),
             };
         }
     }
@@ -165,7 +195,9 @@ internal static class TaskFileReader
             int space = line.IndexOf(' ', StringComparison.Ordinal);
             if (space <= 0)
             {
-                throw new InvalidDataException($"{path}, line {number}: a label, a space and a text were expected and '{StrictText.Shown(line)}' found.");
+                throw new InvalidDataException(
+                    $"{path}, line {number}: a label, a space and a text were expected and '{StrictText.Shown(line)}' found."
+                );
             }
 
             yield return new LabeledText(line[(space + 1)..], null, line[..space], number);
@@ -205,16 +237,26 @@ internal static class TaskFileReader
             throw Unknown(labels);
         }
 
-        if (format.ScoreRange is { } range
-            && !(float.TryParse(label, NumberStyles.Float, CultureInfo.InvariantCulture, out float score) && range.Contains(score)))
+        if (
+            format.ScoreRange is { } range
+            && !(float.TryParse(label, NumberStyles.Float, CultureInfo.InvariantCulture, out float score) && range.Contains(score))
+        )
         {
-            throw new InvalidDataException(string.Create(CultureInfo.InvariantCulture,
-                $"{path}, line {row.Line}: a score from {range.Lowest} to {range.Highest} was expected and '{StrictText.Shown(label)}' found."));
+            throw new InvalidDataException(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{path}, line {row.Line}: a score from {range.Lowest} to {range.Highest} was expected and "
+                        + $"'{StrictText.Shown(label)}' found."
+                )
+            );
         }
 
         return label;
 
         InvalidDataException Unknown(IEnumerable<string> known) =>
-            new($"{path}, line {row.Line}: the label '{StrictText.Shown(label ?? row.Label)}' is unknown; known are {string.Join(", ", known)}.");
+            new(
+                $"{path}, line {row.Line}: the label '{StrictText.Shown(label ?? row.Label)}' is unknown; known are "
+                    + $"{string.Join(", ", known)}."
+            );
     }
 }

@@ -29,7 +29,13 @@ public sealed class TextEmbedder : IDisposable
     /// <exception cref="NotSupportedException">The checkpoint was tuned with a soft prompt.</exception>
     /// <exception cref="ArgumentException">The model has no such layer, or pooling at the mask has no template with a mask.</exception>
     public TextEmbedder(
-        string folder, int? layer = null, TextPooling pooling = TextPooling.Mean, string? template = null, int maxLength = 128, Device? device = null)
+        string folder,
+        int? layer = null,
+        TextPooling pooling = TextPooling.Mean,
+        string? template = null,
+        int maxLength = 128,
+        Device? device = null
+    )
     {
         Reader = new(folder, PointOf, pooling, template, maxLength, device);
 
@@ -38,7 +44,10 @@ public sealed class TextEmbedder : IDisposable
             if (layer is < 0 || layer > config.Layers)
             {
                 throw new ArgumentOutOfRangeException(
-                    nameof(layer), layer, $"The model of {folder} has the layers 1 to {config.Layers}, and 0 for its embeddings.");
+                    nameof(layer),
+                    layer,
+                    $"The model of {folder} has the layers 1 to {config.Layers}, and 0 for its embeddings."
+                );
             }
 
             Layer = layer ?? config.Layers;

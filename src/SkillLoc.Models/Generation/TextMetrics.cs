@@ -18,17 +18,18 @@ public static partial class TextMetrics
     /// <returns><c>ACC</c>, <c>Classification-F1</c>, <c>EM</c>, <c>QA-F1</c>, <c>Matthew-Correlation</c>, <c>Pearson-Correlation</c> or
     /// <c>Rouge-L</c>.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The metric is undefined.</exception>
-    public static string NameOf(TextMetric metric) => metric switch
-    {
-        TextMetric.Accuracy => "ACC",
-        TextMetric.ClassificationF1 => "Classification-F1",
-        TextMetric.ExactMatch => "EM",
-        TextMetric.QuestionAnsweringF1 => "QA-F1",
-        TextMetric.MatthewsCorrelation => "Matthew-Correlation",
-        TextMetric.PearsonCorrelation => "Pearson-Correlation",
-        TextMetric.RougeL => "Rouge-L",
-        _ => throw Unknown(metric),
-    };
+    public static string NameOf(TextMetric metric) =>
+        metric switch
+        {
+            TextMetric.Accuracy => "ACC",
+            TextMetric.ClassificationF1 => "Classification-F1",
+            TextMetric.ExactMatch => "EM",
+            TextMetric.QuestionAnsweringF1 => "QA-F1",
+            TextMetric.MatthewsCorrelation => "Matthew-Correlation",
+            TextMetric.PearsonCorrelation => "Pearson-Correlation",
+            TextMetric.RougeL => "Rouge-L",
+            _ => throw Unknown(metric),
+        };
 
     /// <summary>Evaluates the texts generated for a set of rows.</summary>
     /// <param name="metric">The metric.</param>
@@ -61,12 +62,18 @@ public static partial class TextMetrics
         {
             TextMetric.Accuracy => Scores(IsSame, predictions, answers).Average(),
             TextMetric.ClassificationF1 => MacroF1(predictions, answers),
-            TextMetric.ExactMatch => NormalizedScores((text, answer) => string.Equals(text, answer, StringComparison.Ordinal) ? 1 : 0, predictions, answers).Average(),
+            TextMetric.ExactMatch => NormalizedScores(
+                    (text, answer) => string.Equals(text, answer, StringComparison.Ordinal) ? 1 : 0,
+                    predictions,
+                    answers
+                )
+                .Average(),
             TextMetric.QuestionAnsweringF1 => NormalizedScores(WordF1, predictions, answers).Average(),
             TextMetric.MatthewsCorrelation => ClassificationMetric.Evaluate(
                 PromptMetric.MatthewsCorrelation,
                 [.. answers.Select(row => IsAcceptable(row[0]))],
-                [.. predictions.Select(IsAcceptable)]),
+                [.. predictions.Select(IsAcceptable)]
+            ),
             TextMetric.PearsonCorrelation => Pearson(predictions, answers),
             TextMetric.RougeL => Scores(RougeL, predictions, answers).Average(),
             _ => throw Unknown(metric),
@@ -109,7 +116,10 @@ public static partial class TextMetrics
         ArgumentNullException.ThrowIfNull(answers);
         if (predictions.Count == 0 || predictions.Count != answers.Count)
         {
-            throw new ArgumentException($"There are {predictions.Count} predictions and {answers.Count} rows of answers.", nameof(predictions));
+            throw new ArgumentException(
+                $"There are {predictions.Count} predictions and {answers.Count} rows of answers.",
+                nameof(predictions)
+            );
         }
 
         for (int row = 0; row < answers.Count; row++)
@@ -123,17 +133,25 @@ public static partial class TextMetrics
 
     /// <summary>Returns the score of the best answer of each row.</summary>
     private static double[] Scores(
-        Func<string, string, double> score, IReadOnlyList<string> predictions, IReadOnlyList<IReadOnlyList<string>> answers) =>
-        [.. predictions.Zip(answers, (prediction, row) => row.Max(answer => score(prediction, answer)))];
+        Func<string, string, double> score,
+        IReadOnlyList<string> predictions,
+        IReadOnlyList<IReadOnlyList<string>> answers
+    ) => [.. predictions.Zip(answers, (prediction, row) => row.Max(answer => score(prediction, answer)))];
 
     private static double[] NormalizedScores(
-        Func<string, string, double> score, IReadOnlyList<string> predictions, IReadOnlyList<IReadOnlyList<string>> answers) =>
+        Func<string, string, double> score,
+        IReadOnlyList<string> predictions,
+        IReadOnlyList<IReadOnlyList<string>> answers
+    ) =>
         [
-            .. predictions.Zip(answers, (prediction, row) =>
-            {
-                string text = Normalize(prediction);
-                return row.Max(answer => score(text, Normalize(answer)));
-            }),
+            .. predictions.Zip(
+                answers,
+                (prediction, row) =>
+                {
+                    string text = Normalize(prediction);
+                    return row.Max(answer => score(text, Normalize(answer)));
+                }
+            ),
         ];
 
     private static double IsSame(string text, string answer) => string.Equals(Lower(text), Lower(answer), StringComparison.Ordinal) ? 1 : 0;
@@ -170,7 +188,9 @@ public static partial class TextMetrics
             if (!double.IsFinite(truth[row]))
             {
                 throw new ArgumentException(
-                    $"Row {row} has the first answer '{answers[row][0]}'; {NameOf(TextMetric.PearsonCorrelation)} needs a finite number.", nameof(answers));
+                    $"Row {row} has the first answer '{answers[row][0]}'; {NameOf(TextMetric.PearsonCorrelation)} needs a finite number.",
+                    nameof(answers)
+                );
             }
         }
 
@@ -184,7 +204,8 @@ public static partial class TextMetrics
     /// <summary>Returns the F1 of the words of two normalised texts, counting repeated words.</summary>
     private static double WordF1(string text, string answer)
     {
-        string[] words = Words(text), right = Words(answer);
+        string[] words = Words(text),
+            right = Words(answer);
         if (words.Length == 0 || right.Length == 0)
         {
             return words.Length == right.Length ? 1 : 0;
@@ -211,7 +232,8 @@ public static partial class TextMetrics
             return 0;
         }
 
-        string[] words = Words(text), right = Words(answer);
+        string[] words = Words(text),
+            right = Words(answer);
         return F1(LongestCommonSubsequence(words, right), words.Length, right.Length);
     }
 

@@ -23,12 +23,13 @@ public sealed class TextToTextFolder
 
     /// <summary>The letters used as answers of inference tasks in cartography, one token each: entailment a, neutral b, contradiction
     /// c.</summary>
-    public static IReadOnlyDictionary<string, string> CartographyLetters { get; } = new Dictionary<string, string>(StringComparer.Ordinal)
-    {
-        ["entailment"] = "a",
-        ["neutral"] = "b",
-        ["contradiction"] = "c",
-    }.AsReadOnly();
+    public static IReadOnlyDictionary<string, string> CartographyLetters { get; } =
+        new Dictionary<string, string>(StringComparer.Ordinal)
+        {
+            ["entailment"] = "a",
+            ["neutral"] = "b",
+            ["contradiction"] = "c",
+        }.AsReadOnly();
 
     /// <summary>The folder's full path.</summary>
     public string Path { get; }
@@ -52,7 +53,9 @@ public sealed class TextToTextFolder
         string[] endings = [.. Enum.GetValues<DataSplit>().Select(EndingOf)];
         string[] prefixes =
         [
-            .. Directory.EnumerateFiles(path).Select(file => System.IO.Path.GetFileName(file))
+            .. Directory
+                .EnumerateFiles(path)
+                .Select(file => System.IO.Path.GetFileName(file))
                 .Where(name => endings.Any(ending => name.EndsWith(ending, StringComparison.Ordinal)))
                 .Order(StringComparer.Ordinal)
                 .Select(name => name[..name.LastIndexOf('_')])
@@ -60,7 +63,9 @@ public sealed class TextToTextFolder
         ];
         return prefixes.Length > 0
             ? new(path, Array.AsReadOnly(prefixes), encoding ?? Encoding.UTF8)
-            : throw new FileNotFoundException($"'{path}' has no files of a text-to-text task, which are called {{prefix}}{string.Join(", {prefix}", endings)}.");
+            : throw new FileNotFoundException(
+                $"'{path}' has no files of a text-to-text task, which are called {{prefix}}{string.Join(", {prefix}", endings)}."
+            );
     }
 
     /// <summary>Reads and checks all rows of a file.</summary>
@@ -83,7 +88,8 @@ public sealed class TextToTextFolder
         DataSplit split,
         int? maxRows = null,
         TrainingHalf half = TrainingHalf.Both,
-        IReadOnlyDictionary<string, string>? answerMap = null)
+        IReadOnlyDictionary<string, string>? answerMap = null
+    )
     {
         ArgumentNullException.ThrowIfNull(prefix);
         if (maxRows is { } most)
@@ -103,7 +109,10 @@ public sealed class TextToTextFolder
 
         if (!Prefixes.Contains(prefix, StringComparer.Ordinal))
         {
-            throw new ArgumentException($"'{Path}' has no files of the prefix '{prefix}', only of {string.Join(", ", Prefixes)}.", nameof(prefix));
+            throw new ArgumentException(
+                $"'{Path}' has no files of the prefix '{prefix}', only of {string.Join(", ", Prefixes)}.",
+                nameof(prefix)
+            );
         }
 
         string path = System.IO.Path.Combine(Path, prefix + EndingOf(split));
@@ -160,31 +169,41 @@ public sealed class TextToTextFolder
 
         Directory.CreateDirectory(folder);
         string path = System.IO.Path.Combine(folder, prefix + ending);
-        AtomicFile.Write(path, stream =>
-        {
-            using var writer = new StreamWriter(stream, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true), leaveOpen: true);
-            foreach (AnsweredText row in rows)
+        AtomicFile.Write(
+            path,
+            stream =>
             {
-                writer.Write($"{row.Text}\t{string.Join('\t', row.Answers)}\n");
+                using var writer = new StreamWriter(
+                    stream,
+                    new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true),
+                    leaveOpen: true
+                );
+                foreach (AnsweredText row in rows)
+                {
+                    writer.Write($"{row.Text}\t{string.Join('\t', row.Answers)}\n");
+                }
             }
-        });
+        );
         return path;
     }
 
-    private static string EndingOf(DataSplit split) => split switch
-    {
-        DataSplit.Train => "_train.tsv",
-        DataSplit.Dev => "_dev.tsv",
-        DataSplit.Test => "_test.tsv",
-        _ => throw new ArgumentOutOfRangeException(nameof(split), split, "There are the splits Train, Dev and Test."),
-    };
+    private static string EndingOf(DataSplit split) =>
+        split switch
+        {
+            DataSplit.Train => "_train.tsv",
+            DataSplit.Dev => "_dev.tsv",
+            DataSplit.Test => "_test.tsv",
+            _ => throw new ArgumentOutOfRangeException(nameof(split), split, "There are the splits Train, Dev and Test."),
+        };
 
     private static AnsweredText Row(string path, int number, string line, IReadOnlyDictionary<string, string>? answerMap)
     {
         string[] columns = line.Split('\t');
         if (columns.Length == 1)
         {
-            throw new InvalidDataException($"{path}, line {number}: a text, a tab and an answer were expected and '{StrictText.Shown(line)}' found.");
+            throw new InvalidDataException(
+                $"{path}, line {number}: a text, a tab and an answer were expected and '{StrictText.Shown(line)}' found."
+            );
         }
 
         string[] answers = new string[columns.Length - 1];
@@ -196,10 +215,13 @@ public sealed class TextToTextFolder
                 throw new InvalidDataException($"{path}, line {number}: answer {i + 1} of {answers.Length} is empty.");
             }
 
-            answers[i] = answerMap is null ? answer
+            answers[i] =
+                answerMap is null ? answer
                 : answerMap.TryGetValue(answer, out string? mapped) ? mapped
                 : throw new InvalidDataException(
-                    $"{path}, line {number}: the answer '{StrictText.Shown(answer)}' has no other in its place; known are {string.Join(", ", answerMap.Keys)}.");
+                    $"{path}, line {number}: the answer '{StrictText.Shown(answer)}' has no other in its place; known are "
+                        + $"{string.Join(", ", answerMap.Keys)}."
+                );
         }
 
         return new(columns[0], Array.AsReadOnly(answers), number);
@@ -217,7 +239,9 @@ public sealed class TextToTextFolder
             if (text.AsSpan().ContainsAny("\t\r\n"))
             {
                 throw new ArgumentException(
-                    $"Row {number}: '{StrictText.Shown(text)}' has a tab or a line break, which part answers and rows; put a space there.", nameof(row));
+                    $"Row {number}: '{StrictText.Shown(text)}' has a tab or a line break, which part answers and rows; put a space there.",
+                    nameof(row)
+                );
             }
         }
 
@@ -225,7 +249,10 @@ public sealed class TextToTextFolder
         {
             if (answer.Length == 0 || char.IsWhiteSpace(answer[0]) || char.IsWhiteSpace(answer[^1]))
             {
-                throw new ArgumentException($"Row {number}: the answer '{StrictText.Shown(answer)}' is empty or has white space at its ends.", nameof(row));
+                throw new ArgumentException(
+                    $"Row {number}: the answer '{StrictText.Shown(answer)}' is empty or has white space at its ends.",
+                    nameof(row)
+                );
             }
         }
     }

@@ -119,7 +119,10 @@ public sealed class Graft
             ConsideredCount = ConsideredCount,
             Parts = [.. Parts.Select(part => part with { Values = At(classifier.Backbone.Parameters[part.Name], part.Indices) })],
             HeadParameters = classifier.Head.Parameters.ToDictionary(
-                pair => pair.Key, pair => (pair.Value.shape, Floats(pair.Value)), StringComparer.Ordinal),
+                pair => pair.Key,
+                pair => (pair.Value.shape, Floats(pair.Value)),
+                StringComparer.Ordinal
+            ),
             Outside = Outside,
             Considered = Considered,
         };
@@ -186,7 +189,8 @@ public sealed class Graft
         {
             throw new InvalidDataException(
                 $"This graft is for the base model with fingerprint {BaseFingerprint}, and the model given has {fingerprint}: "
-                + "load the checkpoint that the graft was made from.");
+                    + "load the checkpoint that the graft was made from."
+            );
         }
 
         foreach (string name in Changed)
@@ -219,7 +223,8 @@ public sealed class Graft
         if (fields.Text("version") is var version && version is not (Version or VersionOfZeros))
         {
             throw new InvalidDataException(
-                $"{source} is a graft of format version {version}; this program reads versions {Version} and {VersionOfZeros}.");
+                $"{source} is a graft of format version {version}; this program reads versions {Version} and {VersionOfZeros}."
+            );
         }
 
         string settings = metadata.GetValueOrDefault("settings", "");
@@ -240,7 +245,9 @@ public sealed class Graft
                 if (indices.Length != values.Length || !Ascending(indices) || (indices.Length > 0 && indices[0] < 0))
                 {
                     throw new InvalidDataException(
-                        $"{source}: '{name}' must have ascending indices from 0 on and as many values; it has {indices.Length} and {values.Length}.");
+                        $"{source}: '{name}' must have ascending indices from 0 on and as many values; it has {indices.Length} and "
+                            + $"{values.Length}."
+                    );
                 }
 
                 parts.Add(new(name, indices, values));
@@ -249,7 +256,10 @@ public sealed class Graft
             {
                 head.Add(info.Name[HeadPrefix.Length..], (info.Shape, fields.Floats(info.Name)));
             }
-            else if (!info.Name.EndsWith(ValuesSuffix, StringComparison.Ordinal) || !file.Contains(info.Name[..^ValuesSuffix.Length] + IndicesSuffix))
+            else if (
+                !info.Name.EndsWith(ValuesSuffix, StringComparison.Ordinal)
+                || !file.Contains(info.Name[..^ValuesSuffix.Length] + IndicesSuffix)
+            )
             {
                 throw new InvalidDataException($"{source} holds the tensor '{info.Name}', which is no part of a graft.");
             }
@@ -262,7 +272,8 @@ public sealed class Graft
             Task = metadata.GetValueOrDefault("task", ""),
             Sparsity = fields.Number("sparsity", 0, 1),
             ConsideredCount = fields.Whole("considered"),
-            Metrics = metadata.Where(pair => pair.Key.StartsWith("metric.", StringComparison.Ordinal))
+            Metrics = metadata
+                .Where(pair => pair.Key.StartsWith("metric.", StringComparison.Ordinal))
                 .ToDictionary(pair => pair.Key["metric.".Length..], pair => fields.Number(pair.Key), StringComparer.Ordinal),
             Parts = parts,
             HeadParameters = head,

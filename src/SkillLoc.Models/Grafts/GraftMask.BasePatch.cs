@@ -57,7 +57,8 @@ public sealed partial class GraftMask
 
         using IDisposable noGradients = no_grad();
         using DisposeScope scope = NewDisposeScope();
-        List<Tensor> values = [], places = [];
+        List<Tensor> values = [],
+            places = [];
         long gathered = 0;
         float bound = -1;
         foreach (Entry entry in _entries)
@@ -109,7 +110,8 @@ public sealed partial class GraftMask
     {
         // Selection sampling: each coordinate is taken with probability wanted / left, which gives exactly K of them in order.
         var random = new Random(seed);
-        long wanted = Wanted(sparsity), left = Count;
+        long wanted = Wanted(sparsity),
+            left = Count;
         SetBase(entry =>
         {
             HashSet<long> taken = entry.Taken is null ? [] : [.. entry.Taken.cpu().data<long>().ToArray()];
@@ -178,7 +180,8 @@ public sealed partial class GraftMask
         if (graft.BaseFingerprint != baseFingerprint)
         {
             throw new InvalidDataException(
-                $"{path} is a graft for the base model with fingerprint {graft.BaseFingerprint}, and this base has {baseFingerprint}.");
+                $"{path} is a graft for the base model with fingerprint {graft.BaseFingerprint}, and this base has {baseFingerprint}."
+            );
         }
 
         CheckParameters(path, graft.Parts.Select(part => (part.Name, (long[]?)null)), whole: false);
@@ -227,8 +230,10 @@ public sealed partial class GraftMask
         if (differences.Count > 0)
         {
             throw new InvalidDataException(
-                $"{path} is a mask for other parameters than the {_entries.Count} considered: {string.Join("; ", differences.Take(NamedDifferences))}"
-                + (differences.Count > NamedDifferences ? $"; and {differences.Count - NamedDifferences} more." : "."));
+                $"{path} is a mask for other parameters than the {_entries.Count} considered: "
+                    + $"{string.Join("; ", differences.Take(NamedDifferences))}"
+                    + (differences.Count > NamedDifferences ? $"; and {differences.Count - NamedDifferences} more." : ".")
+            );
         }
     }
 
@@ -239,9 +244,10 @@ public sealed partial class GraftMask
         return (long)Math.Floor(sparsity * Count);
     }
 
-    private static Tensor FreeIndices(Entry entry) => entry.Taken is null
-        ? TensorArithmetic.Arange(0, entry.Pre.numel(), entry.Pre.device)
-        : Free(entry, ones([entry.Pre.numel()], dtype: ScalarType.Bool, device: entry.Pre.device)).nonzero().view(-1);
+    private static Tensor FreeIndices(Entry entry) =>
+        entry.Taken is null
+            ? TensorArithmetic.Arange(0, entry.Pre.numel(), entry.Pre.device)
+            : Free(entry, ones([entry.Pre.numel()], dtype: ScalarType.Bool, device: entry.Pre.device)).nonzero().view(-1);
 
     /// <summary>Sets the base patch from ascending flat indices over all considered scalars.</summary>
     private void SetBase(long[] flat)
@@ -262,10 +268,11 @@ public sealed partial class GraftMask
         });
     }
 
-    private void SetBase(Func<Entry, Tensor?> indices) => ForEach(entry =>
-    {
-        Tensor? chosen = indices(entry);
-        entry.Base?.Dispose();
-        entry.Base = chosen is null || chosen.numel() == 0 ? null : chosen.DetachFromDisposeScope();
-    });
+    private void SetBase(Func<Entry, Tensor?> indices) =>
+        ForEach(entry =>
+        {
+            Tensor? chosen = indices(entry);
+            entry.Base?.Dispose();
+            entry.Base = chosen is null || chosen.numel() == 0 ? null : chosen.DetachFromDisposeScope();
+        });
 }

@@ -35,8 +35,13 @@ public sealed partial class GraftMask : IDisposable
     /// <exception cref="ArgumentException">A name is unknown, the two models' shapes differ, or grafts are given with
     /// <see cref="GraftOutside.Zero"/>, which would erase them.</exception>
     public GraftMask(
-        LanguageModel model, LanguageModel fineTuned, IEnumerable<string> considered, double sigmoidBias = 10,
-        GraftOutside outside = GraftOutside.PreTrained, IReadOnlyList<Graft>? taken = null)
+        LanguageModel model,
+        LanguageModel fineTuned,
+        IEnumerable<string> considered,
+        double sigmoidBias = 10,
+        GraftOutside outside = GraftOutside.PreTrained,
+        IReadOnlyList<Graft>? taken = null
+    )
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(fineTuned);
@@ -49,11 +54,15 @@ public sealed partial class GraftMask : IDisposable
 
         _sigmoidBias = sigmoidBias;
         _outside = outside;
-        ILookup<string, int[]> takenIndices = (taken ?? []).SelectMany(graft => graft.Parts).ToLookup(part => part.Name, part => part.Indices);
+        ILookup<string, int[]> takenIndices = (taken ?? [])
+            .SelectMany(graft => graft.Parts)
+            .ToLookup(part => part.Name, part => part.Indices);
         using IDisposable noGradients = no_grad();
         foreach (string name in considered)
         {
-            if (!model.Parameters.TryGetValue(name, out Parameter? weight) || !fineTuned.Parameters.TryGetValue(name, out Parameter? target))
+            if (
+                !model.Parameters.TryGetValue(name, out Parameter? weight) || !fineTuned.Parameters.TryGetValue(name, out Parameter? target)
+            )
             {
                 throw new ArgumentException($"Both models must have the parameter '{name}', and one has not.", nameof(considered));
             }
@@ -62,16 +71,26 @@ public sealed partial class GraftMask : IDisposable
             {
                 throw new ArgumentException(
                     $"'{name}' has shape [{string.Join(", ", weight.shape)}] in the base and [{string.Join(", ", target.shape)}] in the "
-                    + "fine-tuned model: they are not of one architecture.",
-                    nameof(fineTuned));
+                        + "fine-tuned model: they are not of one architecture.",
+                    nameof(fineTuned)
+                );
             }
 
             using Tensor detached = weight.detach();
             long[] fixedHere = [.. takenIndices[name].SelectMany(indices => indices).Select(i => (long)i).Distinct().Order()];
-            _entries.Add(new(name, _scalars, weight, target, detached.clone().DetachFromDisposeScope(), zeros_like(detached).DetachFromDisposeScope())
-            {
-                Taken = fixedHere.Length == 0 ? null : tensor(fixedHere, device: detached.device).DetachFromDisposeScope(),
-            });
+            _entries.Add(
+                new(
+                    name,
+                    _scalars,
+                    weight,
+                    target,
+                    detached.clone().DetachFromDisposeScope(),
+                    zeros_like(detached).DetachFromDisposeScope()
+                )
+                {
+                    Taken = fixedHere.Length == 0 ? null : tensor(fixedHere, device: detached.device).DetachFromDisposeScope(),
+                }
+            );
             _scalars += weight.numel();
             Count += weight.numel() - fixedHere.Length;
         }
@@ -139,11 +158,12 @@ public sealed partial class GraftMask : IDisposable
     }
 
     /// <summary>Sets the model's weights to outside + gamma (fine-tuned - outside) with the soft mask gamma.</summary>
-    public void ApplySoft() => ForEach(entry =>
-    {
-        Tensor weight = _outside == GraftOutside.Zero ? entry.Weight.zero_() : entry.Weight.copy_(entry.Pre);
-        weight.Addcmul_(Soft(entry), Delta(entry));
-    });
+    public void ApplySoft() =>
+        ForEach(entry =>
+        {
+            Tensor weight = _outside == GraftOutside.Zero ? entry.Weight.zero_() : entry.Weight.copy_(entry.Pre);
+            weight.Addcmul_(Soft(entry), Delta(entry));
+        });
 
     /// <summary>Sets the model's weights to the graft: fine-tuned where the rounded mask is 1, pre-trained or zero elsewhere.</summary>
     public void ApplyRounded()
@@ -204,7 +224,10 @@ public sealed partial class GraftMask : IDisposable
         float? cut = Cut();
         ForEach(entry =>
         {
-            if ((_mayDiffer || cut is not null ? Rounded(entry, cut).view(-1).nonzero().view(-1) : entry.Base) is { } indices && indices.numel() > 0)
+            if (
+                (_mayDiffer || cut is not null ? Rounded(entry, cut).view(-1).nonzero().view(-1) : entry.Base) is { } indices
+                && indices.numel() > 0
+            )
             {
                 parts.Add(Part(entry, indices));
             }
@@ -249,7 +272,9 @@ public sealed partial class GraftMask : IDisposable
         Entry entry = Find(name);
         if (scores.numel() != entry.Scores.numel())
         {
-            throw new InvalidDataException($"{source}: there are {scores.numel()} scores for '{name}', which has {entry.Scores.numel()} scalars.");
+            throw new InvalidDataException(
+                $"{source}: there are {scores.numel()} scores for '{name}', which has {entry.Scores.numel()} scalars."
+            );
         }
 
         entry.Scores.copy_(scores.view(entry.Scores.shape));
@@ -315,12 +340,15 @@ public sealed partial class GraftMask : IDisposable
         }
 
         using DisposeScope scope = NewDisposeScope();
-        Tensor[] inside = [.. _entries.Select(entry =>
-        {
-            using IDisposable noGradients = no_grad();
-            using DisposeScope each = NewDisposeScope();
-            return Margin(entry).masked_select(Rounded(entry)).MoveToOuterDisposeScope();
-        })];
+        Tensor[] inside =
+        [
+            .. _entries.Select(entry =>
+            {
+                using IDisposable noGradients = no_grad();
+                using DisposeScope each = NewDisposeScope();
+                return Margin(entry).masked_select(Rounded(entry)).MoveToOuterDisposeScope();
+            }),
+        ];
         Tensor margins = cat(inside);
         return margins.numel() <= limit ? null : margins.topk((int)limit + 1, sorted: false).Item1.min().item<float>();
     }
@@ -349,7 +377,8 @@ public sealed partial class GraftMask : IDisposable
         }
     }
 
-    private Entry Find(string name) => _entries.Find(entry => entry.Name == name)
+    private Entry Find(string name) =>
+        _entries.Find(entry => entry.Name == name)
         ?? throw new ArgumentException($"'{name}' is not one of the {_entries.Count} considered parameters.", nameof(name));
 
     /// <param name="name">The parameter's name.</param>

@@ -103,7 +103,9 @@ internal sealed class GraftMaskState
         IReadOnlyDictionary<string, string> metadata = file.Metadata;
         if (metadata.GetValueOrDefault("format") != Format || metadata.GetValueOrDefault("version") != Version)
         {
-            throw new InvalidDataException($"{path} is no mask-training state of version {Version}: its metadata must say format '{Format}'.");
+            throw new InvalidDataException(
+                $"{path} is no mask-training state of version {Version}: its metadata must say format '{Format}'."
+            );
         }
 
         foreach ((string of, string fingerprint) in identity)
@@ -113,7 +115,8 @@ internal sealed class GraftMaskState
             {
                 throw new InvalidDataException(
                     $"{path} is the state of another mask training: its {of} have the fingerprint {found}, and these have {fingerprint}. "
-                    + "Train with what it was made with, or delete it to start anew.");
+                        + "Train with what it was made with, or delete it to start anew."
+                );
             }
         }
 
@@ -148,7 +151,8 @@ internal sealed class GraftMaskState
             Score = fields.Number("score"),
             BestScore = fields.Number("best_score"),
             Best = best,
-            Metrics = metadata.Where(pair => pair.Key.StartsWith(MetricPrefix, StringComparison.Ordinal))
+            Metrics = metadata
+                .Where(pair => pair.Key.StartsWith(MetricPrefix, StringComparison.Ordinal))
                 .ToDictionary(pair => pair.Key[MetricPrefix.Length..], pair => fields.Number(pair.Key), StringComparer.Ordinal),
         };
 
@@ -158,7 +162,10 @@ internal sealed class GraftMaskState
             TensorInfo info = file.Tensors.First(tensor => tensor.Name == name + suffix);
             if (info.Dtype is not (ScalarType.Int32 or ScalarType.Int64) || info.Shape.Length != 1)
             {
-                throw new InvalidDataException($"{path}: tensor '{info.Name}' is {info.Dtype} of the shape [{string.Join(", ", info.Shape)}]; it must hold integers in one dimension.");
+                throw new InvalidDataException(
+                    $"{path}: tensor '{info.Name}' is {info.Dtype} of the shape [{string.Join(", ", info.Shape)}]; it must hold "
+                        + "integers in one dimension."
+                );
             }
 
             Tensor places = file.Read(info.Name, ScalarType.Int64);
@@ -168,7 +175,10 @@ internal sealed class GraftMaskState
             {
                 if (indices[i] >= count || indices[i] < 0 || (i > 0 && indices[i] <= indices[i - 1]))
                 {
-                    throw new InvalidDataException($"{path}: tensor '{info.Name}' must hold ascending places in the {count} scalars of '{name}'; it has {indices[i]} at {i}.");
+                    throw new InvalidDataException(
+                        $"{path}: tensor '{info.Name}' must hold ascending places in the {count} scalars of '{name}'; it has "
+                            + $"{indices[i]} at {i}."
+                    );
                 }
             }
 

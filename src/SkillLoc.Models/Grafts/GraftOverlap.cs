@@ -24,8 +24,9 @@ public static class GraftOverlap
         {
             throw new ArgumentException(
                 $"The grafts are for different base models, with fingerprints {first.BaseFingerprint} and {second.BaseFingerprint}: "
-                + "only grafts of one base model have coordinates in common.",
-                nameof(second));
+                    + "only grafts of one base model have coordinates in common.",
+                nameof(second)
+            );
         }
     }
 
@@ -33,7 +34,7 @@ public static class GraftOverlap
     private static long Shared(int[] first, int[] second)
     {
         long shared = 0;
-        for (int i = 0, j = 0; i < first.Length && j < second.Length;)
+        for (int i = 0, j = 0; i < first.Length && j < second.Length; )
         {
             int order = first[i].CompareTo(second[j]);
             shared += order == 0 ? 1 : 0;

@@ -125,7 +125,11 @@ public sealed class GraftSwitch : IDisposable
                 (true, sizeof(float)) => new InMemory<float>(weight, part.Indices, values, saved),
                 (true, sizeof(short)) => new InMemory<short>(weight, part.Indices, values, saved),
                 _ => new OnDevice(
-                    weight, indices.DetachFromDisposeScope(), values.DetachFromDisposeScope(), saved.DetachFromDisposeScope()),
+                    weight,
+                    indices.DetachFromDisposeScope(),
+                    values.DetachFromDisposeScope(),
+                    saved.DetachFromDisposeScope()
+                ),
             };
         }
     }
@@ -147,9 +151,7 @@ public sealed class GraftSwitch : IDisposable
             }
         }
 
-        public override void Dispose()
-        {
-        }
+        public override void Dispose() { }
     }
 
     private sealed class OnDevice(Parameter weight, Tensor indices, Tensor graft, Tensor saved) : Place

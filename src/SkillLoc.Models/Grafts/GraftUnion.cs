@@ -43,12 +43,14 @@ public static class GraftUnion
         {
             BaseFingerprint = first.BaseFingerprint,
             Settings = scoring?.Settings ?? "",
-            Task = scoring?.Task
+            Task =
+                scoring?.Task
                 ?? string.Join('+', grafts.Select(graft => graft.Task).Where(task => task.Length > 0).Distinct(StringComparer.Ordinal)),
             ConsideredCount = grafts.All(graft => graft.ConsideredCount == first.ConsideredCount) ? first.ConsideredCount : 0,
             Parts =
             [
-                .. grafts.SelectMany(graft => graft.Parts)
+                .. grafts
+                    .SelectMany(graft => graft.Parts)
                     .GroupBy(part => part.Name, (_, parts) => parts.Aggregate(Join), StringComparer.Ordinal)
                     .OrderBy(part => ParameterPlace.Of(part.Name).Region)
                     .ThenBy(part => ParameterPlace.Of(part.Name).Layer)
@@ -63,7 +65,7 @@ public static class GraftUnion
     {
         var indices = new List<int>(first.Indices.Length + second.Indices.Length);
         var values = new List<float>(indices.Capacity);
-        for (int i = 0, j = 0; i < first.Indices.Length || j < second.Indices.Length;)
+        for (int i = 0, j = 0; i < first.Indices.Length || j < second.Indices.Length; )
         {
             int one = i < first.Indices.Length ? first.Indices[i] : int.MaxValue;
             int other = j < second.Indices.Length ? second.Indices[j] : int.MaxValue;
@@ -72,8 +74,9 @@ public static class GraftUnion
                 throw new ArgumentException(
                     string.Create(
                         CultureInfo.InvariantCulture,
-                        $"Two grafts have different values for scalar {one} of '{first.Name}', {first.Values[i]} and {second.Values[j]}")
-                    + ": a union is of grafts that were cut from one fine-tuned model.");
+                        $"Two grafts have different values for scalar {one} of '{first.Name}', {first.Values[i]} and {second.Values[j]}"
+                    ) + ": a union is of grafts that were cut from one fine-tuned model."
+                );
             }
 
             indices.Add(Math.Min(one, other));

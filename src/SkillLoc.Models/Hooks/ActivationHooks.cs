@@ -18,9 +18,7 @@ public sealed class ActivationHooks
     /// <summary>Hooks for some passes of a model.</summary>
     /// <param name="model">The model, or one of the same architecture and sizes.</param>
     public ActivationHooks(LanguageModel model)
-        : this(PointsOf(model))
-    {
-    }
+        : this(PointsOf(model)) { }
 
     internal ActivationHooks(HookPoints points) => Points = points;
 
@@ -205,10 +203,15 @@ internal sealed class PassHooks
 
     private static void Check(HookPoint point, Tensor activation, Tensor edited)
     {
-        if (!edited.shape.SequenceEqual(activation.shape) || edited.dtype != activation.dtype || edited.device_type != activation.device_type)
+        if (
+            !edited.shape.SequenceEqual(activation.shape)
+            || edited.dtype != activation.dtype
+            || edited.device_type != activation.device_type
+        )
         {
             throw new InvalidOperationException(
-                $"A hook at {point.Name} returned {Describe(edited)} for {Describe(activation)}; shape, type and device must stay.");
+                $"A hook at {point.Name} returned {Describe(edited)} for {Describe(activation)}; shape, type and device must stay."
+            );
         }
 
         static string Describe(Tensor x) => $"{x.dtype} [{string.Join(", ", x.shape)}] on {x.device}";

@@ -39,7 +39,13 @@ public sealed class ActivationReader : IDisposable
     /// pooled otherwise than at its <see cref="TextPooling.ScoredPosition"/>, or the template has a mask and the vocabulary
     /// none.</exception>
     public ActivationReader(
-        string folder, string point, TextPooling pooling = TextPooling.Mean, string? template = null, int maxLength = 128, Device? device = null)
+        string folder,
+        string point,
+        TextPooling pooling = TextPooling.Mean,
+        string? template = null,
+        int maxLength = 128,
+        Device? device = null
+    )
         : this(folder, _ => point, pooling, template, maxLength, device)
     {
         ArgumentNullException.ThrowIfNull(point);
@@ -70,7 +76,14 @@ public sealed class ActivationReader : IDisposable
     /// <param name="template">A prompt template.</param>
     /// <param name="maxLength">The most tokens of a row.</param>
     /// <param name="device">Where the weights go.</param>
-    internal ActivationReader(string folder, Func<ModelConfig, string> point, TextPooling pooling, string? template, int maxLength, Device? device)
+    internal ActivationReader(
+        string folder,
+        Func<ModelConfig, string> point,
+        TextPooling pooling,
+        string? template,
+        int maxLength,
+        Device? device
+    )
     {
         PromptTemplate? prompt = template is null ? null : PromptTemplate.Parse(template);
         using var checkpoint = CheckpointFolder.Open(folder);
@@ -81,7 +94,10 @@ public sealed class ActivationReader : IDisposable
         if (prompt is not null && !tokenizer.HasMask)
         {
             throw new ArgumentException(
-                $"The template '{prompt}' has a mask, and the vocabulary of {folder} ({checkpoint.Config.ModelType}) has none; leave the template out.", nameof(template));
+                $"The template '{prompt}' has a mask, and the vocabulary of {folder} ({checkpoint.Config.ModelType}) has none; leave "
+                    + "the template out.",
+                nameof(template)
+            );
         }
 
         Check(LanguageModel.HookPointsOf(checkpoint), name, pooling);
@@ -92,7 +108,8 @@ public sealed class ActivationReader : IDisposable
             {
                 throw new NotSupportedException(
                     $"{folder} was tuned with a soft prompt, whose slots would be among the hidden states; embed texts with the checkpoint "
-                    + "that was tuned, or read the activations of the model that it is loaded as (LoadTextScorer).");
+                        + "that was tuned, or read the activations of the model that it is loaded as (LoadTextScorer)."
+                );
             }
 
             Point = model.Points.Of(name);
@@ -133,8 +150,14 @@ public sealed class ActivationReader : IDisposable
         float[][] vectors = new float[rows.Count][];
         using Lifetime.Hold hold = _model.Hold();
         using IDisposable inference = no_grad();
-        int prompt = _model.Adaptation?.PromptSize ?? 0, size = Point.Size;
-        foreach (int[] group in LengthBatches.Split([.. rows.Select(row => row.Ids.Length + prompt)], LengthBatches.SuitableTokens(_model.Device)))
+        int prompt = _model.Adaptation?.PromptSize ?? 0,
+            size = Point.Size;
+        foreach (
+            int[] group in LengthBatches.Split(
+                [.. rows.Select(row => row.Ids.Length + prompt)],
+                LengthBatches.SuitableTokens(_model.Device)
+            )
+        )
         {
             cancellation.ThrowIfCancellationRequested();
             using DisposeScope scope = NewDisposeScope();
@@ -158,8 +181,10 @@ public sealed class ActivationReader : IDisposable
         if (!points.Of(name).IsOfText && pooling != TextPooling.ScoredPosition)
         {
             throw new ArgumentException(
-                $"In '{name}', of T5's decoder, a text has one position, the first step: the pooling must be {TextPooling.ScoredPosition}, not {pooling}.",
-                nameof(pooling));
+                $"In '{name}', of T5's decoder, a text has one position, the first step: the pooling must be "
+                    + $"{TextPooling.ScoredPosition}, not {pooling}.",
+                nameof(pooling)
+            );
         }
     }
 
@@ -169,11 +194,14 @@ public sealed class ActivationReader : IDisposable
         using DisposeScope scope = NewDisposeScope();
         Tensor? pooled = null;
         var hooks = new ActivationHooks(_model);
-        hooks.Add([Point], (activation, context) =>
-        {
-            pooled = Pool(activation, context).MoveToOtherDisposeScope(scope);
-            return null;
-        });
+        hooks.Add(
+            [Point],
+            (activation, context) =>
+            {
+                pooled = Pool(activation, context).MoveToOtherDisposeScope(scope);
+                return null;
+            }
+        );
 
         // For one position the last layer need not be computed at the others.
         bool isOne = Point.IsDecoder || (Pooling == TextPooling.ScoredPosition && !_model.Config.IsEncoderDecoder);

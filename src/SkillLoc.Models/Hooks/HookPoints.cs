@@ -13,7 +13,8 @@ internal sealed class HookPoints : IReadOnlyList<HookPoint>
     /// <param name="config">The configuration, of a supported architecture.</param>
     public HookPoints(ModelConfig config)
     {
-        int hidden = config.HiddenSize, heads = config.Heads * config.HeadSize;
+        int hidden = config.HiddenSize,
+            heads = config.Heads * config.HeadSize;
         BlockKind gated = config.HasGatedFeedForward ? BlockKind.Gated : BlockKind.Plain;
         switch (config.ModelType)
         {
@@ -61,12 +62,17 @@ internal sealed class HookPoints : IReadOnlyList<HookPoint>
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
 
     /// <exception cref="ArgumentException">There is no such point; the message lists those that there are.</exception>
-    public HookPoint Of(string name) => _points.Find(point => point.Name == name)
+    public HookPoint Of(string name) =>
+        _points.Find(point => point.Name == name)
         ?? throw new ArgumentException($"The model has no hook point '{name}'; it has {string.Join(", ", Kinds())}.", nameof(name));
 
     /// <summary>Whether hooks at these points are at the same points of another model.</summary>
-    public bool Equal(HookPoints other) => ReferenceEquals(this, other)
-        || (Count == other.Count && _points.Zip(other._points).All(pair => pair.First.Name == pair.Second.Name && pair.First.Size == pair.Second.Size));
+    public bool Equal(HookPoints other) =>
+        ReferenceEquals(this, other)
+        || (
+            Count == other.Count
+            && _points.Zip(other._points).All(pair => pair.First.Name == pair.Second.Name && pair.First.Size == pair.Second.Size)
+        );
 
     private HookPoint Add(string name, int size, bool isDecoder = false, bool isOfText = false)
     {
@@ -93,20 +99,40 @@ internal sealed class HookPoints : IReadOnlyList<HookPoint>
         HookPoint? preLinear = kind.HasFlag(BlockKind.Gated) ? At("mlp.hook_pre_linear", neurons) : null;
         HookPoint post = At("mlp.hook_post", neurons);
         return new(
-            residPre, self, residMid, cross, residMidCross, pre, preLinear, post, At("hook_mlp_out", hidden), At("hook_resid_post", hidden),
-            kind.HasFlag(BlockKind.PostNorm) ? At("hook_normalized_resid_post", hidden) : null);
+            residPre,
+            self,
+            residMid,
+            cross,
+            residMidCross,
+            pre,
+            preLinear,
+            post,
+            At("hook_mlp_out", hidden),
+            At("hook_resid_post", hidden),
+            kind.HasFlag(BlockKind.PostNorm) ? At("hook_normalized_resid_post", hidden) : null
+        );
 
         HookPoint At(string name, int size, bool isOfText = false) => Add($"{block}.{name}", size, isDecoder, isOfText);
 
-        AttentionHookPoints Attention(string name, bool readsText) => new(
-            At(name + ".hook_q", attention), At(name + ".hook_k", attention, readsText), At(name + ".hook_v", attention, readsText),
-            At(name + ".hook_z", attention), At($"hook_{name}_out", hidden));
+        AttentionHookPoints Attention(string name, bool readsText) =>
+            new(
+                At(name + ".hook_q", attention),
+                At(name + ".hook_k", attention, readsText),
+                At(name + ".hook_v", attention, readsText),
+                At(name + ".hook_z", attention),
+                At($"hook_{name}_out", hidden)
+            );
     }
 
     /// <summary>The names, those of all blocks as one with an <c>{i}</c>.</summary>
-    private IEnumerable<string> Kinds() => _points
-        .GroupBy(point => string.Join('.', point.Name.Split('.').Select(part => part.All(char.IsAsciiDigit) ? "{i}" : part)))
-        .Select(kind => kind.Count() == 1 && !kind.Key.Contains("{i}", StringComparison.Ordinal) ? kind.Key : $"{kind.Key} (i from 0 to {kind.Count() - 1})");
+    private IEnumerable<string> Kinds() =>
+        _points
+            .GroupBy(point => string.Join('.', point.Name.Split('.').Select(part => part.All(char.IsAsciiDigit) ? "{i}" : part)))
+            .Select(kind =>
+                kind.Count() == 1 && !kind.Key.Contains("{i}", StringComparison.Ordinal)
+                    ? kind.Key
+                    : $"{kind.Key} (i from 0 to {kind.Count() - 1})"
+            );
 }
 
 /// <summary>
@@ -150,8 +176,18 @@ internal sealed record AttentionHookPoints(HookPoint Q, HookPoint K, HookPoint V
 
 /// <summary>The points of a block; null where the architecture has no such thing.</summary>
 internal sealed record BlockHookPoints(
-    HookPoint ResidPre, AttentionHookPoints Attention, HookPoint ResidMid, AttentionHookPoints? CrossAttention, HookPoint? ResidMidCross,
-    HookPoint Pre, HookPoint? PreLinear, HookPoint Post, HookPoint MlpOut, HookPoint ResidPost, HookPoint? NormalizedResidPost);
+    HookPoint ResidPre,
+    AttentionHookPoints Attention,
+    HookPoint ResidMid,
+    AttentionHookPoints? CrossAttention,
+    HookPoint? ResidMidCross,
+    HookPoint Pre,
+    HookPoint? PreLinear,
+    HookPoint Post,
+    HookPoint MlpOut,
+    HookPoint ResidPost,
+    HookPoint? NormalizedResidPost
+);
 
 /// <summary>Properties of a block that determine its hook points.</summary>
 [Flags]

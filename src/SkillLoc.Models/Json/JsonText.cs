@@ -19,12 +19,13 @@ internal static class JsonText
     };
 
     /// <summary>The same, for SkillLoc's own files, with enum names in snake_case.</summary>
-    public static JsonSerializerOptions OwnFiles { get; } = new(Options)
-    {
-        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-        WriteIndented = true,
-        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower, allowIntegerValues: false) },
-    };
+    public static JsonSerializerOptions OwnFiles { get; } =
+        new(Options)
+        {
+            DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+            WriteIndented = true,
+            Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower, allowIntegerValues: false) },
+        };
 
     /// <summary>Reads a value with properties in snake_case.</summary>
     /// <param name="json">The text.</param>
@@ -42,9 +43,14 @@ internal static class JsonText
         catch (JsonException e)
         {
             // The message itself ends in path or line, counted from 0.
-            int end = e.Message.IndexOf(" Path: ", StringComparison.Ordinal) is >= 0 and var path ? path : e.Message.IndexOf(" LineNumber: ", StringComparison.Ordinal);
+            int end = e.Message.IndexOf(" Path: ", StringComparison.Ordinal) is >= 0 and var path
+                ? path
+                : e.Message.IndexOf(" LineNumber: ", StringComparison.Ordinal);
             string place = string.IsNullOrEmpty(e.Path) || e.Path == "$" ? "" : $", at {e.Path}";
-            throw new InvalidDataException($"{source}, line {(e.LineNumber ?? 0) + 1}{place}: {(end < 0 ? e.Message : e.Message[..end])}", e);
+            throw new InvalidDataException(
+                $"{source}, line {(e.LineNumber ?? 0) + 1}{place}: {(end < 0 ? e.Message : e.Message[..end])}",
+                e
+            );
         }
         // What a constructor or a setter refuses, and texts that are not valid Unicode.
         catch (Exception e) when (e is ArgumentException or FormatException or InvalidOperationException or NotSupportedException)
@@ -56,7 +62,10 @@ internal static class JsonText
     /// <summary>Throws if an element of an array is null, which annotations do not cover.</summary>
     private static void CheckElements(ReadOnlySpan<byte> json)
     {
-        var reader = new Utf8JsonReader(json, new JsonReaderOptions { AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip });
+        var reader = new Utf8JsonReader(
+            json,
+            new JsonReaderOptions { AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip }
+        );
         var inArray = new Stack<bool>();
         while (reader.Read())
         {
@@ -69,7 +78,12 @@ internal static class JsonText
                     inArray.Pop();
                     break;
                 case JsonTokenType.Null when inArray.TryPeek(out bool isElement) && isElement:
-                    throw new JsonException("An element of an array is null.", null, json[..(int)reader.TokenStartIndex].Count((byte)'\n'), null);
+                    throw new JsonException(
+                        "An element of an array is null.",
+                        null,
+                        json[..(int)reader.TokenStartIndex].Count((byte)'\n'),
+                        null
+                    );
             }
         }
     }
@@ -79,15 +93,18 @@ internal static class JsonText
 internal sealed class NameConverter<T> : JsonConverter<T>
     where T : struct, Enum
 {
-    private static readonly Dictionary<string, T> Values =
-        Enum.GetValues<T>().ToDictionary(value => JsonNamingPolicy.SnakeCaseLower.ConvertName(value.ToString()), StringComparer.Ordinal);
+    private static readonly Dictionary<string, T> Values = Enum.GetValues<T>()
+        .ToDictionary(value => JsonNamingPolicy.SnakeCaseLower.ConvertName(value.ToString()), StringComparer.Ordinal);
 
     public override T Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
     {
         string? name = reader.TokenType == JsonTokenType.String ? reader.GetString() : null;
         return name is not null && Values.TryGetValue(name, out T value)
             ? value
-            : throw new JsonException($"{(name is null ? $"A {reader.TokenType}" : $"\"{name}\"")} was found; right would be one of {string.Join(", ", Values.Keys)}.");
+            : throw new JsonException(
+                $"{(name is null ? $"A {reader.TokenType}" : $"\"{name}\"")} was found; right would be one of "
+                    + $"{string.Join(", ", Values.Keys)}."
+            );
     }
 
     public override void Write(Utf8JsonWriter writer, T value, JsonSerializerOptions options) =>

@@ -112,7 +112,8 @@ internal static class TensorArithmetic
 
     public static Tensor Clamp_(this Tensor x, double least, double most)
     {
-        using Scalar min = least, max = most;
+        using Scalar min = least,
+            max = most;
         return x.clamp_(min, max);
     }
 
@@ -173,7 +174,9 @@ internal static class TensorArithmetic
     /// <summary>Int64 numbers from a first one up to (or, with a negative step, down to) and without a last one.</summary>
     public static Tensor Arange(long start, long stop, Device device, long step = 1)
     {
-        using Scalar first = start, last = stop, by = step;
+        using Scalar first = start,
+            last = stop,
+            by = step;
         return arange(first, last, by, ScalarType.Int64, device);
     }
 

@@ -72,7 +72,10 @@ public sealed class NeuronPerturbation : IDisposable
         ArgumentNullException.ThrowIfNull(means);
         means.CheckFits(model.Config);
         NeuronValues each = means.MeanOverSlots();
-        return new(PerturbationKind.Mean, Layers(model, neurons, (layer, _) => tensor(each.Of(layer).ToArray()).to(model.Dtype, model.Device)));
+        return new(
+            PerturbationKind.Mean,
+            Layers(model, neurons, (layer, _) => tensor(each.Of(layer).ToArray()).to(model.Dtype, model.Device))
+        );
     }
 
     /// <summary>Perturbs the passes that have these hooks, at <c>mlp.hook_post</c> of the layers that have some of the neurons.</summary>
@@ -82,8 +85,11 @@ public sealed class NeuronPerturbation : IDisposable
     public IDisposable AddTo(ActivationHooks hooks)
     {
         ArgumentNullException.ThrowIfNull(hooks);
-        var places = hooks.Points.Blocks.Take(_layers.Length).Index().Where(block => _layers[block.Index] is not null).ToDictionary(
-            block => block.Item.Post, block => _layers[block.Index]!);
+        var places = hooks
+            .Points.Blocks.Take(_layers.Length)
+            .Index()
+            .Where(block => _layers[block.Index] is not null)
+            .ToDictionary(block => block.Item.Post, block => _layers[block.Index]!);
         return hooks.Add([.. places.Keys], (activations, context) => Edit(places[context.Point], activations));
     }
 
@@ -91,9 +97,11 @@ public sealed class NeuronPerturbation : IDisposable
     {
         using Held held = new(this, activations);
         using DisposeScope scope = NewDisposeScope();
-        return (Kind == PerturbationKind.Gaussian
-            ? activations.Add(Noise(edited.Values, activations))
-            : where(edited.Mask, edited.Values, activations)).MoveToOuterDisposeScope();
+        return (
+            Kind == PerturbationKind.Gaussian
+                ? activations.Add(Noise(edited.Values, activations))
+                : where(edited.Mask, edited.Values, activations)
+        ).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -129,11 +137,16 @@ public sealed class NeuronPerturbation : IDisposable
         using DisposeScope scope = NewDisposeScope();
         return
         [
-            .. Enumerable.Range(0, neurons.Layers).Select(layer => neurons.Indices(layer) is { Length: > 0 } chosen
-                ? new Layer(
-                    tensor(neurons.Of(layer).ToArray(), device: model.Device).DetachFromDisposeScope(),
-                    values(layer, chosen).DetachFromDisposeScope())
-                : null),
+            .. Enumerable
+                .Range(0, neurons.Layers)
+                .Select(layer =>
+                    neurons.Indices(layer) is { Length: > 0 } chosen
+                        ? new Layer(
+                            tensor(neurons.Of(layer).ToArray(), device: model.Device).DetachFromDisposeScope(),
+                            values(layer, chosen).DetachFromDisposeScope()
+                        )
+                        : null
+                ),
         ];
     }
 

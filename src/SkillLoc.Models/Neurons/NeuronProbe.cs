@@ -30,9 +30,11 @@ public sealed class NeuronProbe
         if (kind == NeuronProbeKind.Prompt && PromptSize == 0)
         {
             throw new ArgumentException(
-                $"{nameof(NeuronProbeKind)}.{nameof(NeuronProbeKind.Prompt)} reads neurons at the slots of a soft prompt, and the model has none: "
-                + $"tune it with one, or read its text with {nameof(NeuronProbeKind.TextMean)} or {nameof(NeuronProbeKind.TextMax)}.",
-                nameof(kind));
+                $"{nameof(NeuronProbeKind)}.{nameof(NeuronProbeKind.Prompt)} reads neurons at the slots of a soft prompt, and the "
+                    + "model has none: "
+                    + $"tune it with one, or read its text with {nameof(NeuronProbeKind.TextMean)} or {nameof(NeuronProbeKind.TextMax)}.",
+                nameof(kind)
+            );
         }
     }
 
@@ -74,16 +76,24 @@ public sealed class NeuronProbe
     /// <exception cref="ArgumentException">The number of labels of a task differs from the number of rows.</exception>
     /// <exception cref="OperationCanceledException">The operation was cancelled.</exception>
     public IReadOnlyList<NeuronValues> Baselines(
-        IReadOnlyList<EncodedText> rows, IReadOnlyList<ProbeTask> tasks, CancellationToken cancellation = default)
+        IReadOnlyList<EncodedText> rows,
+        IReadOnlyList<ProbeTask> tasks,
+        CancellationToken cancellation = default
+    )
     {
         Check(rows, tasks);
         using DisposeScope scope = NewDisposeScope();
         Tensor[][] sums = Accumulators(tasks.Count);
         Run(
-            rows, tasks, Counting,
-            (layer, task, values, counting) => sums[task][layer].Add_(
-                (counting is null ? values : values.index_select(0, counting)).sum(dim: 0, type: ScalarType.Float64)),
-            cancellation);
+            rows,
+            tasks,
+            Counting,
+            (layer, task, values, counting) =>
+                sums[task]
+                    [layer]
+                    .Add_((counting is null ? values : values.index_select(0, counting)).sum(dim: 0, type: ScalarType.Float64)),
+            cancellation
+        );
         return [.. tasks.Select((task, i) => Share(sums[i], task, 0))];
     }
 
@@ -96,8 +106,11 @@ public sealed class NeuronProbe
     /// <param name="cancellation">Stops between batches.</param>
     /// <returns>Values of <see cref="Shape"/>, in [0, 1].</returns>
     public NeuronValues Accuracy(
-        IReadOnlyList<EncodedText> rows, ProbeTask task, NeuronValues thresholds, CancellationToken cancellation = default) =>
-        Accuracies(rows, [task], [thresholds], cancellation)[0];
+        IReadOnlyList<EncodedText> rows,
+        ProbeTask task,
+        NeuronValues thresholds,
+        CancellationToken cancellation = default
+    ) => Accuracies(rows, [task], [thresholds], cancellation)[0];
 
     /// <summary>Returns the accuracies for several tasks in one pass.</summary>
     /// <param name="rows">Rows other than those of the thresholds.</param>
@@ -109,8 +122,11 @@ public sealed class NeuronProbe
     /// differs.</exception>
     /// <exception cref="OperationCanceledException">The operation was cancelled.</exception>
     public IReadOnlyList<NeuronValues> Accuracies(
-        IReadOnlyList<EncodedText> rows, IReadOnlyList<ProbeTask> tasks, IReadOnlyList<NeuronValues> thresholds,
-        CancellationToken cancellation = default)
+        IReadOnlyList<EncodedText> rows,
+        IReadOnlyList<ProbeTask> tasks,
+        IReadOnlyList<NeuronValues> thresholds,
+        CancellationToken cancellation = default
+    )
     {
         Check(rows, tasks);
         ArgumentNullException.ThrowIfNull(thresholds);
@@ -124,24 +140,32 @@ public sealed class NeuronProbe
             if (!table.Shape.SequenceEqual(Shape))
             {
                 throw new ArgumentException(
-                    $"The thresholds are [{string.Join(", ", table.Shape)}], and this probe of this model needs [{string.Join(", ", Shape)}].",
-                    nameof(thresholds));
+                    $"The thresholds are [{string.Join(", ", table.Shape)}], and this probe of this model needs "
+                        + $"[{string.Join(", ", Shape)}].",
+                    nameof(thresholds)
+                );
             }
         }
 
         using DisposeScope scope = NewDisposeScope();
         Tensor[][] counts = Accumulators(tasks.Count);
-        Tensor[][] limits = [.. thresholds.Select(table => Limits(table).to(_classifier.Backbone.Device).view([.. Shape]).unbind().ToArray())];
+        Tensor[][] limits =
+        [
+            .. thresholds.Select(table => Limits(table).to(_classifier.Backbone.Device).view([.. Shape]).unbind().ToArray()),
+        ];
 
         // Right are the rows above that should be, and the others less those above that should not be: one product instead of a count.
         Run(
-            rows, tasks, Signs,
+            rows,
+            tasks,
+            Signs,
             (layer, task, values, signs) =>
             {
                 Tensor above = values.gt(limits[task][layer]).to(ScalarType.Float32);
                 counts[task][layer].Add_(signs!.matmul(above.view(above.size(0), -1)).view_as(counts[task][layer]));
             },
-            cancellation);
+            cancellation
+        );
         return [.. tasks.Select((task, i) => Share(counts[i], task, task.Labels.Count(label => label == false)))];
     }
 
@@ -153,17 +177,29 @@ public sealed class NeuronProbe
     /// <exception cref="ArgumentException">The model has no such neuron or slot.</exception>
     /// <exception cref="OperationCanceledException">The operation was cancelled.</exception>
     public float[][] Activations(
-        IReadOnlyList<EncodedText> rows, IReadOnlyList<NeuronPosition> neurons, CancellationToken cancellation = default)
+        IReadOnlyList<EncodedText> rows,
+        IReadOnlyList<NeuronPosition> neurons,
+        CancellationToken cancellation = default
+    )
     {
         ArgumentNullException.ThrowIfNull(rows);
         ArgumentNullException.ThrowIfNull(neurons);
         int slots = Kind == NeuronProbeKind.Prompt ? PromptSize : 1;
         foreach (NeuronPosition neuron in neurons)
         {
-            if (neuron.Layer < 0 || neuron.Layer >= Layers || neuron.Neuron < 0 || neuron.Neuron >= Width || neuron.Slot < 0 || neuron.Slot >= slots)
+            if (
+                neuron.Layer < 0
+                || neuron.Layer >= Layers
+                || neuron.Neuron < 0
+                || neuron.Neuron >= Width
+                || neuron.Slot < 0
+                || neuron.Slot >= slots
+            )
             {
                 throw new ArgumentException(
-                    $"{neuron} is not in the model, which has {Layers} layers, {Width} neurons in each, and {slots} slots.", nameof(neurons));
+                    $"{neuron} is not in the model, which has {Layers} layers, {Width} neurons in each, and {slots} slots.",
+                    nameof(neurons)
+                );
             }
         }
 
@@ -174,26 +210,46 @@ public sealed class NeuronProbe
         }
 
         using DisposeScope scope = NewDisposeScope();
-        var byLayer = neurons.Select((neuron, column) => (neuron, column)).GroupBy(pair => pair.neuron.Layer).ToDictionary(
-            group => group.Key,
-            group => (Columns: group.Select(pair => pair.column).ToArray(), Index: tensor(
-                group.Select(pair => ((long)pair.neuron.Slot * Width) + pair.neuron.Neuron).ToArray(), device: _classifier.Backbone.Device)));
-        ForEachBatch(rows, (group, layer, values) =>
-        {
-            if (!byLayer.TryGetValue(layer, out (int[] Columns, Tensor Index) wanted))
+        var byLayer = neurons
+            .Select((neuron, column) => (neuron, column))
+            .GroupBy(pair => pair.neuron.Layer)
+            .ToDictionary(
+                group => group.Key,
+                group =>
+                    (
+                        Columns: group.Select(pair => pair.column).ToArray(),
+                        Index: tensor(
+                            group.Select(pair => ((long)pair.neuron.Slot * Width) + pair.neuron.Neuron).ToArray(),
+                            device: _classifier.Backbone.Device
+                        )
+                    )
+            );
+        ForEachBatch(
+            rows,
+            (group, layer, values) =>
             {
-                return;
-            }
-
-            float[] read = values.reshape(group.Length, -1).index_select(1, wanted.Index).to(ScalarType.Float32).cpu().data<float>().ToArray();
-            for (int row = 0; row < group.Length; row++)
-            {
-                for (int i = 0; i < wanted.Columns.Length; i++)
+                if (!byLayer.TryGetValue(layer, out (int[] Columns, Tensor Index) wanted))
                 {
-                    activations[group[row]][wanted.Columns[i]] = read[(row * wanted.Columns.Length) + i];
+                    return;
                 }
-            }
-        }, cancellation);
+
+                float[] read = values
+                    .reshape(group.Length, -1)
+                    .index_select(1, wanted.Index)
+                    .to(ScalarType.Float32)
+                    .cpu()
+                    .data<float>()
+                    .ToArray();
+                for (int row = 0; row < group.Length; row++)
+                {
+                    for (int i = 0; i < wanted.Columns.Length; i++)
+                    {
+                        activations[group[row]][wanted.Columns[i]] = read[(row * wanted.Columns.Length) + i];
+                    }
+                }
+            },
+            cancellation
+        );
         return activations;
     }
 
@@ -207,7 +263,11 @@ public sealed class NeuronProbe
     public float[][] OnPrompt(IReadOnlyList<EncodedText> rows, int layer, int neuron, CancellationToken cancellation = default)
     {
         RequirePrompt();
-        return Activations(rows, [.. Enumerable.Range(0, PromptSize).Select(slot => new NeuronPosition(layer, neuron, slot))], cancellation);
+        return Activations(
+            rows,
+            [.. Enumerable.Range(0, PromptSize).Select(slot => new NeuronPosition(layer, neuron, slot))],
+            cancellation
+        );
     }
 
     /// <summary>Returns the activations of all neurons at the scored slot, which is the mask or the last slot of a causal prompt
@@ -222,8 +282,13 @@ public sealed class NeuronProbe
         int slot = IsCausal ? PromptSize - 1 : 0;
         return Activations(
             rows,
-            [.. Enumerable.Range(0, Layers).SelectMany(layer => Enumerable.Range(0, Width).Select(neuron => new NeuronPosition(layer, neuron, slot)))],
-            cancellation);
+            [
+                .. Enumerable
+                    .Range(0, Layers)
+                    .SelectMany(layer => Enumerable.Range(0, Width).Select(neuron => new NeuronPosition(layer, neuron, slot))),
+            ],
+            cancellation
+        );
     }
 
     private static void Check(IReadOnlyList<EncodedText> rows, IReadOnlyList<ProbeTask> tasks)
@@ -234,7 +299,10 @@ public sealed class NeuronProbe
         {
             if (task.Labels.Count != rows.Count)
             {
-                throw new ArgumentException($"The probe '{task.Name}' has {task.Labels.Count} labels for {rows.Count} rows.", nameof(tasks));
+                throw new ArgumentException(
+                    $"The probe '{task.Name}' has {task.Labels.Count} labels for {rows.Count} rows.",
+                    nameof(tasks)
+                );
             }
         }
     }
@@ -248,10 +316,11 @@ public sealed class NeuronProbe
     }
 
     private Tensor[][] Accumulators(int tasks) =>
-    [
-        .. Enumerable.Range(0, tasks).Select(_ =>
-            zeros([.. Shape], dtype: ScalarType.Float64, device: _classifier.Backbone.Device).unbind().ToArray()),
-    ];
+        [
+            .. Enumerable
+                .Range(0, tasks)
+                .Select(_ => zeros([.. Shape], dtype: ScalarType.Float64, device: _classifier.Backbone.Device).unbind().ToArray()),
+        ];
 
     /// <summary>Sums plus an offset, divided by the number of rows of the task.</summary>
     private NeuronValues Share(Tensor[] sums, ProbeTask task, int more)
@@ -274,43 +343,59 @@ public sealed class NeuronProbe
     }
 
     /// <summary>Indices of the rows of a batch that belong to the task; null for all.</summary>
-    private static Tensor? Counting(bool?[] labels) => labels.Contains(null)
-        ? tensor(Enumerable.Range(0, labels.Length).Where(i => labels[i] is not null).Select(i => (long)i).ToArray())
-        : null;
+    private static Tensor? Counting(bool?[] labels) =>
+        labels.Contains(null)
+            ? tensor(Enumerable.Range(0, labels.Length).Where(i => labels[i] is not null).Select(i => (long)i).ToArray())
+            : null;
 
     /// <summary>1 and -1 for the two labels, 0 for rows outside the task.</summary>
-    private static Tensor Signs(bool?[] labels) => tensor(Array.ConvertAll(labels, label => label switch
-    {
-        true => 1f,
-        false => -1f,
-        null => 0f,
-    }));
+    private static Tensor Signs(bool?[] labels) =>
+        tensor(
+            Array.ConvertAll(
+                labels,
+                label =>
+                    label switch
+                    {
+                        true => 1f,
+                        false => -1f,
+                        null => 0f,
+                    }
+            )
+        );
 
     /// <summary>Runs the model and accumulates the values of each layer for each task, with the tensor prepared from the labels of the
     /// batch.</summary>
     private void Run(
-        IReadOnlyList<EncodedText> rows, IReadOnlyList<ProbeTask> tasks, Func<bool?[], Tensor?> prepare,
-        Action<int, int, Tensor, Tensor?> accumulate, CancellationToken cancellation)
+        IReadOnlyList<EncodedText> rows,
+        IReadOnlyList<ProbeTask> tasks,
+        Func<bool?[], Tensor?> prepare,
+        Action<int, int, Tensor, Tensor?> accumulate,
+        CancellationToken cancellation
+    )
     {
         int[]? current = null;
         var prepared = new Tensor?[tasks.Count];
         using DisposeScope scope = NewDisposeScope();
-        ForEachBatch(rows, (group, layer, values) =>
-        {
-            for (int i = 0; i < prepared.Length; i++)
+        ForEachBatch(
+            rows,
+            (group, layer, values) =>
             {
-                if (!ReferenceEquals(current, group))
+                for (int i = 0; i < prepared.Length; i++)
                 {
-                    prepared[i]?.Dispose();
-                    using Tensor? made = prepare([.. group.Select(row => tasks[i].Labels[row])]);
-                    prepared[i] = made?.to(_classifier.Backbone.Device, copy: true).MoveToOtherDisposeScope(scope);
+                    if (!ReferenceEquals(current, group))
+                    {
+                        prepared[i]?.Dispose();
+                        using Tensor? made = prepare([.. group.Select(row => tasks[i].Labels[row])]);
+                        prepared[i] = made?.to(_classifier.Backbone.Device, copy: true).MoveToOtherDisposeScope(scope);
+                    }
+
+                    accumulate(layer, i, values, prepared[i]);
                 }
 
-                accumulate(layer, i, values, prepared[i]);
-            }
-
-            current = group;
-        }, cancellation);
+                current = group;
+            },
+            cancellation
+        );
     }
 
     /// <summary>Runs the model and passes the values of each layer to a callback, <c>[rows, slots, neurons]</c> or
@@ -321,7 +406,12 @@ public sealed class NeuronProbe
         using Lifetime.Hold hold = model.Hold();
         using IDisposable inference = no_grad();
         int[] lengths = [.. rows.Select(row => row.Ids.Length)];
-        foreach (int[] group in LengthBatches.Split([.. lengths.Select(length => length + PromptSize)], LengthBatches.SuitableTokens(model.Device)))
+        foreach (
+            int[] group in LengthBatches.Split(
+                [.. lengths.Select(length => length + PromptSize)],
+                LengthBatches.SuitableTokens(model.Device)
+            )
+        )
         {
             cancellation.ThrowIfCancellationRequested();
             using DisposeScope scope = NewDisposeScope();
@@ -330,11 +420,14 @@ public sealed class NeuronProbe
             var hooks = new ActivationHooks(model);
             foreach ((int layer, BlockHookPoints points) in model.Points.Blocks.Take(Layers).Index())
             {
-                hooks.Add([points.Post], (activations, _) =>
-                {
-                    tell(group, layer, Read(activations, ofBatch));
-                    return null;
-                });
+                hooks.Add(
+                    [points.Post],
+                    (activations, _) =>
+                    {
+                        tell(group, layer, Read(activations, ofBatch));
+                        return null;
+                    }
+                );
             }
 
             model.Encode(batch, hooks: hooks);
@@ -351,17 +444,17 @@ public sealed class NeuronProbe
         var runs = new List<Tensor>();
         for (int start = 0, end; start < lengths.Length; start = end)
         {
-            for (end = start + 1; end < lengths.Length && lengths[end] == lengths[start]; end++)
-            {
-            }
+            for (end = start + 1; end < lengths.Length && lengths[end] == lengths[start]; end++) { }
 
             Tensor run = activations.narrow(0, start, end - start);
-            runs.Add(Kind switch
-            {
-                NeuronProbeKind.Prompt => run.narrow(1, lengths[start], PromptSize),
-                NeuronProbeKind.TextMax => Text().amax(1),
-                _ => Text().sum(dim: 1, type: ScalarType.Float64).Div_(lengths[start]),
-            });
+            runs.Add(
+                Kind switch
+                {
+                    NeuronProbeKind.Prompt => run.narrow(1, lengths[start], PromptSize),
+                    NeuronProbeKind.TextMax => Text().amax(1),
+                    _ => Text().sum(dim: 1, type: ScalarType.Float64).Div_(lengths[start]),
+                }
+            );
 
             Tensor Text() => run.narrow(1, IsCausal ? 0 : PromptSize, lengths[start]);
         }

@@ -45,12 +45,20 @@ public sealed record NeuronProbeResult
         ArgumentNullException.ThrowIfNull(set);
         IReadOnlyList<NeuronValues> margins = Margins();
         int[][] slots = [.. Accuracies.Select(Predictivity.BestSlots)];
-        return [.. Enumerable.Range(0, set.Layers).SelectMany(layer => set.Indices(layer).Select(neuron =>
-        {
-            int place = (layer * set.Width) + neuron;
-            int task = Enumerable.Range(0, margins.Count).MaxBy(i => margins[i].Values[place]);
-            return new NeuronPosition(layer, neuron, slots[task][place]);
-        }))];
+        return
+        [
+            .. Enumerable
+                .Range(0, set.Layers)
+                .SelectMany(layer =>
+                    set.Indices(layer)
+                        .Select(neuron =>
+                        {
+                            int place = (layer * set.Width) + neuron;
+                            int task = Enumerable.Range(0, margins.Count).MaxBy(i => margins[i].Values[place]);
+                            return new NeuronPosition(layer, neuron, slots[task][place]);
+                        })
+                ),
+        ];
     }
 
     /// <summary>
@@ -93,11 +101,18 @@ public sealed record NeuronProbeResult
             Tasks = tasks,
             Thresholds = [.. paths.Select(task => NeuronValues.Load(task.Thresholds))],
             Accuracies = [.. paths.Select(task => NeuronValues.Load(task.Accuracies))],
-            TestAccuracies = Array.TrueForAll(paths, task => File.Exists(task.Test)) ? [.. paths.Select(task => NeuronValues.Load(task.Test))] : null,
+            TestAccuracies = Array.TrueForAll(paths, task => File.Exists(task.Test))
+                ? [.. paths.Select(task => NeuronValues.Load(task.Test))]
+                : null,
         };
     }
 
-    private static (string Thresholds, string Accuracies, string Test) PathsOf(string folder, NeuronProbeKind kind, IReadOnlyList<string> tasks, int task)
+    private static (string Thresholds, string Accuracies, string Test) PathsOf(
+        string folder,
+        NeuronProbeKind kind,
+        IReadOnlyList<string> tasks,
+        int task
+    )
     {
         string infix = kind switch
         {
@@ -107,8 +122,10 @@ public sealed record NeuronProbeResult
         };
         string own = tasks.Count == 1 ? folder : Path.Join(folder, FileNameOf(tasks[task]));
         return (
-            Path.Join(own, $"train_{infix}avg.safetensors"), Path.Join(own, $"dev_{infix}perf.safetensors"),
-            Path.Join(own, $"test_{infix}perf.safetensors"));
+            Path.Join(own, $"train_{infix}avg.safetensors"),
+            Path.Join(own, $"dev_{infix}perf.safetensors"),
+            Path.Join(own, $"test_{infix}perf.safetensors")
+        );
     }
 
     private static string FileNameOf(string task) => string.Concat(task.Select(c => Path.GetInvalidFileNameChars().Contains(c) ? '_' : c));
@@ -146,12 +163,16 @@ public static class Predictivity
             if (!run.Shape.SequenceEqual(first.Shape))
             {
                 throw new ArgumentException(
-                    $"Accuracies of one run are [{string.Join(", ", first.Shape)}] and of another [{string.Join(", ", run.Shape)}].", nameof(accuracies));
+                    $"Accuracies of one run are [{string.Join(", ", first.Shape)}] and of another [{string.Join(", ", run.Shape)}].",
+                    nameof(accuracies)
+                );
             }
 
             double[] distances = new double[run.Layers * run.Width];
             ForEachBest(run, (place, _, distance) => distances[place] = distance);
-            total = total is null ? distances : [.. total.Zip(distances, (a, b) => aggregation == RunAggregation.Mean ? a + b : Math.Min(a, b))];
+            total = total is null
+                ? distances
+                : [.. total.Zip(distances, (a, b) => aggregation == RunAggregation.Mean ? a + b : Math.Min(a, b))];
         }
 
         int divisor = aggregation == RunAggregation.Mean ? accuracies.Count : 1;
@@ -183,7 +204,9 @@ public static class Predictivity
                     if (!(accuracy is >= 0 and <= 1))
                     {
                         throw new ArgumentException(
-                            $"The value {accuracy} of neuron {neuron} in layer {layer} is no accuracy; it must be in [0, 1].", nameof(accuracies));
+                            $"The value {accuracy} of neuron {neuron} in layer {layer} is no accuracy; it must be in [0, 1].",
+                            nameof(accuracies)
+                        );
                     }
 
                     if (Math.Abs(accuracy - 0.5) > distance)

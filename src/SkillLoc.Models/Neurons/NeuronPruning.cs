@@ -34,8 +34,14 @@ public static class NeuronPruning
     /// <exception cref="ArgumentOutOfRangeException">The layers are outside the model, or the fraction is outside [0, 1].</exception>
     /// <exception cref="NotSupportedException">The model is T5.</exception>
     public static TextClassifier Prune(
-        TextClassifier classifier, NeuronSet keep, NeuronValues means, int lowLayer = 0, int? highLayer = null, double? fraction = null,
-        bool foldKept = false)
+        TextClassifier classifier,
+        NeuronSet keep,
+        NeuronValues means,
+        int lowLayer = 0,
+        int? highLayer = null,
+        double? fraction = null,
+        bool foldKept = false
+    )
     {
         ArgumentNullException.ThrowIfNull(classifier);
         ArgumentNullException.ThrowIfNull(keep);
@@ -43,7 +49,9 @@ public static class NeuronPruning
         LanguageModel model = classifier.Backbone;
         if (model is T5ForConditionalGeneration)
         {
-            throw new NotSupportedException("Removed neurons leave their means in a bias, and T5's layers have none; they cannot be pruned.");
+            throw new NotSupportedException(
+                "Removed neurons leave their means in a bias, and T5's layers have none; they cannot be pruned."
+            );
         }
 
         int high = highLayer ?? model.Config.Layers;
@@ -60,7 +68,8 @@ public static class NeuronPruning
         {
             int[] kept = Kept(keep, layer, fraction);
             sizes[layer] = kept.Length;
-            LinearMap up = Map(LinearLayers.Up), down = Map(LinearLayers.Down);
+            LinearMap up = Map(LinearLayers.Up),
+                down = Map(LinearLayers.Down);
             Tensor index = tensor(Array.ConvertAll(kept, i => (long)i), device: model.Device);
             double[] removed = fixedAt.Of(layer).ToArray();
             foreach (int neuron in foldKept ? [] : kept)
@@ -83,7 +92,9 @@ public static class NeuronPruning
 
         // GPT-2 stores its projections as [in, out].
         void Change(LinearMap map, Tensor weight) =>
-            changed[map.WeightName] = ReferenceEquals(map.Weight, model.Parameters[map.WeightName]) ? weight : weight.transpose(0, 1).contiguous();
+            changed[map.WeightName] = ReferenceEquals(map.Weight, model.Parameters[map.WeightName])
+                ? weight
+                : weight.transpose(0, 1).contiguous();
     }
 
     /// <summary>Returns the share of parameters that remain after pruning: 0.666 for RoBERTa-base with 2 % of the neurons in layers 3 to
@@ -100,8 +111,12 @@ public static class NeuronPruning
         int[] wanted = keep.Indices(layer);
         if (fraction is not { } share)
         {
-            return wanted.Length > 0 ? wanted : throw new ArgumentException(
-                $"No neuron of layer {layer} is to be kept; prune other layers, or say by a fraction how many stay.", nameof(keep));
+            return wanted.Length > 0
+                ? wanted
+                : throw new ArgumentException(
+                    $"No neuron of layer {layer} is to be kept; prune other layers, or say by a fraction how many stay.",
+                    nameof(keep)
+                );
         }
 
         int count = Math.Max(1, SkillNeurons.CountOf(share, keep.Width));
@@ -109,8 +124,9 @@ public static class NeuronPruning
         {
             throw new ArgumentException(
                 $"{wanted.Length} neurons of layer {layer} are to be kept, and the fraction {SkillNeurons.NameOf(share)} of {keep.Width} "
-                + $"allows {count}: give the set of that fraction.",
-                nameof(keep));
+                    + $"allows {count}: give the set of that fraction.",
+                nameof(keep)
+            );
         }
 
         bool[] members = keep.Of(layer).ToArray();
@@ -132,8 +148,12 @@ internal sealed record TimedEvaluation(double Seconds, double Metric)
     /// <returns>One entry per repetition; the first includes one-time costs of the device.</returns>
     /// <exception cref="ArgumentException">There are no rows, or the number of labels differs from it.</exception>
     public static IReadOnlyList<TimedEvaluation> Measure(
-        TextClassifier classifier, IReadOnlyList<EncodedText> rows, IReadOnlyList<int> labels, int repetitions = 3,
-        CancellationToken cancellation = default)
+        TextClassifier classifier,
+        IReadOnlyList<EncodedText> rows,
+        IReadOnlyList<int> labels,
+        int repetitions = 3,
+        CancellationToken cancellation = default
+    )
     {
         ArgumentNullException.ThrowIfNull(classifier);
         ArgumentNullException.ThrowIfNull(rows);
@@ -144,15 +164,23 @@ internal sealed record TimedEvaluation(double Seconds, double Metric)
             throw new ArgumentException($"There are {rows.Count} rows and {labels.Count} labels; each row needs one.", nameof(labels));
         }
 
-        return [.. Enumerable.Range(0, repetitions).Select(_ =>
-        {
-            // Scores come back to the host, so a GPU has finished when they are there.
-            var clock = Stopwatch.StartNew();
-            float[][] scores = classifier.Score(rows, cancellation);
-            double seconds = clock.Elapsed.TotalSeconds;
-            int[] predictions = [.. scores.Select(values => TextClassifier.MostProbable(values))];
-            return new TimedEvaluation(seconds, ClassificationMetric.Evaluate(classifier.Settings.Metric, [.. labels], predictions));
-        })];
+        return
+        [
+            .. Enumerable
+                .Range(0, repetitions)
+                .Select(_ =>
+                {
+                    // Scores come back to the host, so a GPU has finished when they are there.
+                    var clock = Stopwatch.StartNew();
+                    float[][] scores = classifier.Score(rows, cancellation);
+                    double seconds = clock.Elapsed.TotalSeconds;
+                    int[] predictions = [.. scores.Select(values => TextClassifier.MostProbable(values))];
+                    return new TimedEvaluation(
+                        seconds,
+                        ClassificationMetric.Evaluate(classifier.Settings.Metric, [.. labels], predictions)
+                    );
+                }),
+        ];
     }
 
     /// <summary>Writes the times and metrics as a safetensors file with the float64 tensors <c>inference_time</c> and

@@ -98,7 +98,8 @@ public sealed class NeuronSet
     {
         CheckRange(lowLayer, highLayer, Layers);
         bool[] members = new bool[_members.Length];
-        int start = lowLayer * Width, count = (highLayer - lowLayer) * Width;
+        int start = lowLayer * Width,
+            count = (highLayer - lowLayer) * Width;
         _members.AsSpan(start, count).CopyTo(members.AsSpan(start, count));
         return new(members, Layers, Width);
     }
@@ -127,7 +128,8 @@ public sealed class NeuronSet
         if (values.dim() != 2 || values.numel() == 0)
         {
             throw new InvalidDataException(
-                $"{path}: a tensor of shape [{string.Join(", ", values.shape)}] is no set of neurons; expected is [layers, neurons].");
+                $"{path}: a tensor of shape [{string.Join(", ", values.shape)}] is no set of neurons; expected is [layers, neurons]."
+            );
         }
 
         double[] numbers = values.data<double>().ToArray();
@@ -144,7 +146,9 @@ public sealed class NeuronSet
         {
             throw new ArgumentOutOfRangeException(
                 nameof(lowLayer),
-                $"The layers from {lowLayer} up to, but not including, {highLayer} do not lie in a model of {layers} layers (0 to {layers}).");
+                $"The layers from {lowLayer} up to, but not including, {highLayer} do not lie in a model of {layers} layers (0 to "
+                    + $"{layers})."
+            );
         }
     }
 
@@ -158,17 +162,21 @@ public sealed class NeuronSet
         if (layers != config.Layers || config.FeedForwardSizes.Any(size => size != width))
         {
             throw new ArgumentException(
-                $"The neurons given are [{layers}, {width}], and the model has {config.Layers} layers of {Widths(config)} neurons.");
+                $"The neurons given are [{layers}, {width}], and the model has {config.Layers} layers of {Widths(config)} neurons."
+            );
         }
     }
 
     /// <summary>The width that all layers of a model have.</summary>
     /// <exception cref="NotSupportedException">The layers differ in width, as in a pruned model.</exception>
-    internal static int WidthOf(ModelConfig config) => config.FeedForwardSizes.Distinct().Count() == 1
-        ? config.FeedForwardSizes[0]
-        : throw new NotSupportedException(
-            $"Neurons are probed, perturbed and pruned in models whose layers are of one width; {config.Source} has layers of {Widths(config)} "
-            + "neurons, as pruning leaves them. Use the model from before pruning.");
+    internal static int WidthOf(ModelConfig config) =>
+        config.FeedForwardSizes.Distinct().Count() == 1
+            ? config.FeedForwardSizes[0]
+            : throw new NotSupportedException(
+                $"Neurons are probed, perturbed and pruned in models whose layers are of one width; {config.Source} has layers of "
+                    + $"{Widths(config)} "
+                    + "neurons, as pruning leaves them. Use the model from before pruning."
+            );
 
     private static string Widths(ModelConfig config) => string.Join(", ", config.FeedForwardSizes.Distinct());
 }
@@ -184,14 +192,23 @@ internal static class NeuronFile
     public static torch.Tensor Read(string path, string? name, IReadOnlyList<long>? expected, torch.ScalarType type)
     {
         using var file = SafetensorsFile.Open(path);
-        TensorInfo info = file.Tensors.FirstOrDefault(tensor => tensor.Name == name)
-            ?? (name is null && file.Tensors.Count == 1 ? file.Tensors[0] : throw new InvalidDataException(
-                $"{path} holds {file.Tensors.Count} tensors ({string.Join(", ", file.Tensors.Take(5).Select(tensor => $"'{tensor.Name}'"))}), "
-                + (name is null ? "and one is expected; say which." : $"and none of the name '{name}'.")));
+        TensorInfo info =
+            file.Tensors.FirstOrDefault(tensor => tensor.Name == name)
+            ?? (
+                name is null && file.Tensors.Count == 1
+                    ? file.Tensors[0]
+                    : throw new InvalidDataException(
+                        $"{path} holds {file.Tensors.Count} tensors "
+                            + $"({string.Join(", ", file.Tensors.Take(5).Select(tensor => $"'{tensor.Name}'"))}), "
+                            + (name is null ? "and one is expected; say which." : $"and none of the name '{name}'.")
+                    )
+            );
         if (expected is not null && !info.Shape.SequenceEqual(expected))
         {
             throw new InvalidDataException(
-                $"{path}: tensor '{info.Name}' has shape [{string.Join(", ", info.Shape)}], and [{string.Join(", ", expected)}] is expected.");
+                $"{path}: tensor '{info.Name}' has shape [{string.Join(", ", info.Shape)}], and [{string.Join(", ", expected)}] is "
+                    + "expected."
+            );
         }
 
         return file.ReadFinite(info.Name, type);

@@ -22,7 +22,10 @@ public sealed class NeuronValues
         ArgumentNullException.ThrowIfNull(shape);
         if (shape.Count is not (2 or 3) || shape.Any(size => size < 1))
         {
-            throw new ArgumentException($"Values of neurons are [layers, neurons] or [layers, slots, neurons], not [{string.Join(", ", shape)}].", nameof(shape));
+            throw new ArgumentException(
+                $"Values of neurons are [layers, neurons] or [layers, slots, neurons], not [{string.Join(", ", shape)}].",
+                nameof(shape)
+            );
         }
 
         if (shape.Aggregate(1L, (product, size) => product * size) != values.Length)
@@ -114,8 +117,10 @@ public sealed class NeuronValues
         return values.dim() is 2 or 3 && values.numel() > 0
             ? new(values.data<double>().ToArray(), values.shape)
             : throw new InvalidDataException(
-                $"{path}: a tensor of shape [{string.Join(", ", values.shape)}] holds no values of neurons; expected is [layers, neurons] or "
-                + "[layers, slots, neurons].");
+                $"{path}: a tensor of shape [{string.Join(", ", values.shape)}] holds no values of neurons; expected is [layers, "
+                    + "neurons] or "
+                    + "[layers, slots, neurons]."
+            );
     }
 
     /// <summary>Throws if the shape differs from a model's.</summary>

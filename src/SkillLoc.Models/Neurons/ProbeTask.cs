@@ -14,9 +14,11 @@ public sealed record ProbeTask
         if (!labels.Contains(true) || !labels.Contains(false))
         {
             throw new ArgumentException(
-                $"The probe '{name}' has {labels.Count(label => label == true)} rows of its label and {labels.Count(label => label == false)} "
-                + "of the others; it needs both.",
-                nameof(labels));
+                $"The probe '{name}' has {labels.Count(label => label == true)} rows of its label and "
+                    + $"{labels.Count(label => label == false)} "
+                    + "of the others; it needs both.",
+                nameof(labels)
+            );
         }
 
         Name = name;
@@ -50,7 +52,9 @@ public sealed record ProbeTask
         return other == 0
             ? new(name, [.. labels.Select(label => (bool?)(label == 1))])
             : throw new ArgumentException(
-                $"Neurons are probed for two labels, 0 and 1, and there is a label {other}: make subtasks with {nameof(OneVersusRest)}.", nameof(labels));
+                $"Neurons are probed for two labels, 0 and 1, and there is a label {other}: make subtasks with {nameof(OneVersusRest)}.",
+                nameof(labels)
+            );
     }
 
     /// <summary>
@@ -64,14 +68,23 @@ public sealed record ProbeTask
     {
         ArgumentNullException.ThrowIfNull(labels);
         ArgumentNullException.ThrowIfNull(names);
-        return [.. names.Select((name, index) =>
-        {
-            int ones = labels.Count(label => label == index), most = Math.Min(ones, labels.Count - ones);
-            int positives = 0, negatives = 0;
-            return new ProbeTask(
-                name, [.. labels.Select(label => label == index ? Keep(ref positives, true) : Keep(ref negatives, false))]);
+        return
+        [
+            .. names.Select(
+                (name, index) =>
+                {
+                    int ones = labels.Count(label => label == index),
+                        most = Math.Min(ones, labels.Count - ones);
+                    int positives = 0,
+                        negatives = 0;
+                    return new ProbeTask(
+                        name,
+                        [.. labels.Select(label => label == index ? Keep(ref positives, true) : Keep(ref negatives, false))]
+                    );
 
-            bool? Keep(ref int kept, bool label) => kept++ < most ? label : null;
-        })];
+                    bool? Keep(ref int kept, bool label) => kept++ < most ? label : null;
+                }
+            ),
+        ];
     }
 }

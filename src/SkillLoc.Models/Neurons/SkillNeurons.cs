@@ -61,7 +61,8 @@ public static class SkillNeurons
         Directory.CreateDirectory(folder);
         foreach (double fraction in Fractions)
         {
-            Take(rankings, subtasks[0].Layers, subtasks[0].Width, fraction, fill).Save(Path.Join(folder, NameOf(fraction) + ".safetensors"));
+            Take(rankings, subtasks[0].Layers, subtasks[0].Width, fraction, fill)
+                .Save(Path.Join(folder, NameOf(fraction) + ".safetensors"));
         }
     }
 
@@ -80,8 +81,9 @@ public static class SkillNeurons
             {
                 throw new ArgumentException(
                     $"Neurons are selected by margins of one shape [layers, neurons], and found are "
-                    + $"{string.Join(" and ", subtasks.Select(other => $"[{string.Join(", ", other.Shape)}]").Distinct())}.",
-                    nameof(subtasks));
+                        + $"{string.Join(" and ", subtasks.Select(other => $"[{string.Join(", ", other.Shape)}]").Distinct())}.",
+                    nameof(subtasks)
+                );
             }
         }
 
@@ -97,7 +99,8 @@ public static class SkillNeurons
 
     private static NeuronSet Take(int[][][] rankings, int layers, int width, double fraction, SubtaskFill fill)
     {
-        int count = CountOf(fraction, width), share = count / rankings.Length;
+        int count = CountOf(fraction, width),
+            share = count / rankings.Length;
         bool[] members = new bool[layers * width];
         int[][][] fillers = fill == SubtaskFill.Last ? [rankings[^1]] : rankings;
         for (int layer = 0; layer < layers; layer++)

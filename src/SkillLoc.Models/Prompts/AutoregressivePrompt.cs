@@ -98,7 +98,9 @@ public sealed partial class AutoregressiveTemplate
 
         return pieces.Exists(piece => piece is TemplatePiece.Sentence { Index: 0 })
             ? new AutoregressiveTemplate(template, pieces)
-            : throw new FormatException($"Template '{template}': it has no '{{0}}', where the row's sentence goes ('{{1}}' is the second sentence's place).");
+            : throw new FormatException(
+                $"Template '{template}': it has no '{{0}}', where the row's sentence goes ('{{1}}' is the second sentence's place)."
+            );
     }
 
     /// <summary>The template as it was written.</summary>
@@ -161,10 +163,16 @@ internal sealed class AutoregressiveEncoder : ITextEncoder
         {
             string part = piece switch
             {
-                TemplatePiece.Sentence sentence => sentence.Apply((sentence.Index == 0 ? text : textPair) ?? throw new InvalidDataException(
-                    $"Template '{_template}' needs a second sentence, and the row has none; name the column that holds it.")),
+                TemplatePiece.Sentence sentence => sentence.Apply(
+                    (sentence.Index == 0 ? text : textPair)
+                        ?? throw new InvalidDataException(
+                            $"Template '{_template}' needs a second sentence, and the row has none; name the column that holds it."
+                        )
+                ),
                 TemplatePiece.Literal literal => literal.Text,
-                _ => throw new InvalidOperationException($"Template '{_template}' has a piece of another kind than a sentence and a literal."),
+                _ => throw new InvalidOperationException(
+                    $"Template '{_template}' has a piece of another kind than a sentence and a literal."
+                ),
             };
             int length = Encoding.UTF8.GetByteCount(part);
             if (piece is TemplatePiece.Sentence)

@@ -45,12 +45,13 @@ internal sealed class TokenSequence(Truncation truncation, int maxLength)
 
     /// <summary>The number of leading tokens of a sentence that can affect the sequence.</summary>
     /// <param name="sentences">The number of sentences; which of several is cut depends on their lengths.</param>
-    public int NeededOf(int sentences) => truncation switch
-    {
-        Truncation.Tail => maxLength,
-        Truncation.Sentences when sentences == 1 => maxLength,
-        _ => int.MaxValue,
-    };
+    public int NeededOf(int sentences) =>
+        truncation switch
+        {
+            Truncation.Tail => maxLength,
+            Truncation.Sentences when sentences == 1 => maxLength,
+            _ => int.MaxValue,
+        };
 
     /// <summary>Appends a token of the template.</summary>
     public void Add(int id, int type, bool isPosition = false)
@@ -78,7 +79,10 @@ internal sealed class TokenSequence(Truncation truncation, int maxLength)
             length = maxLength;
         }
 
-        (int first, int count) = truncation == Truncation.Head ? (Math.Max(0, length - maxLength), Math.Min(length, maxLength)) : (0, Math.Min(length, maxLength));
+        (int first, int count) =
+            truncation == Truncation.Head
+                ? (Math.Max(0, length - maxLength), Math.Min(length, maxLength))
+                : (0, Math.Min(length, maxLength));
         int[] ids = new int[length];
         int[]? types = withTypes ? new int[length] : null;
         int position = 0;
@@ -96,7 +100,8 @@ internal sealed class TokenSequence(Truncation truncation, int maxLength)
         {
             throw new InvalidDataException(
                 $"Cut to its {(truncation == Truncation.Head ? "last" : "first")} {maxLength} tokens, the row loses its mask; "
-                + $"use {nameof(Truncation)}.{nameof(Truncation.Sentences)}, a larger MaxLength, or a sentence limit.");
+                    + $"use {nameof(Truncation)}.{nameof(Truncation.Sentences)}, a larger MaxLength, or a sentence limit."
+            );
         }
 
         return new EncodedText(ids[first..(first + count)], types?[first..(first + count)], position);
@@ -109,7 +114,9 @@ internal sealed class TokenSequence(Truncation truncation, int maxLength)
         int budget = sentences.Sum(run => run.Ids.Count) - surplus;
         if (budget < 0)
         {
-            throw new InvalidDataException($"The template alone is {-budget} tokens longer than the limit of {maxLength}; raise MaxLength.");
+            throw new InvalidDataException(
+                $"The template alone is {-budget} tokens longer than the limit of {maxLength}; raise MaxLength."
+            );
         }
 
         int left = sentences.Length;

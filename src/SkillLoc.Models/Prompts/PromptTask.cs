@@ -56,12 +56,19 @@ public sealed record PromptTask(string Name, PromptTemplate Template, Verbalizer
         {
             if (value is not null && value.Options.Count != Verbalizer.Count)
             {
-                throw new ArgumentException($"The task '{Name}' has {Verbalizer.Count} labels, and its autoregressive prompt {value.Options.Count} options.", nameof(value));
+                throw new ArgumentException(
+                    $"The task '{Name}' has {Verbalizer.Count} labels, and its autoregressive prompt {value.Options.Count} options.",
+                    nameof(value)
+                );
             }
 
             if (value is not null && value.Template.IsPair != IsPair)
             {
-                throw new ArgumentException($"The task '{Name}' has {(IsPair ? "two sentences" : "one sentence")}, and its autoregressive template '{value.Template}' another number.", nameof(value));
+                throw new ArgumentException(
+                    $"The task '{Name}' has {(IsPair ? "two sentences" : "one sentence")}, and its autoregressive template "
+                        + $"'{value.Template}' another number.",
+                    nameof(value)
+                );
             }
 
             _autoregressive = value;
@@ -124,33 +131,116 @@ public static class PromptTasks
     private static readonly AutoregressivePrompt Subjectivity = new("\"{0}\" has a tone that is", " subject", " object");
     private static readonly AutoregressivePrompt FalseTrue = new(" {0}\n question: {1} true or false?\n answer:", " false", " true");
     private static readonly AutoregressivePrompt TrueFalse = new(" {0}\n question: {1} true or false?\n answer:", " true", " false");
-    private static readonly AutoregressivePrompt TrueFalseNeither =
-        new(" {0}\n question: {1} true, false, or neither?\n answer:", " false", " true", " neither");
+    private static readonly AutoregressivePrompt TrueFalseNeither = new(
+        " {0}\n question: {1} true, false, or neither?\n answer:",
+        " false",
+        " true",
+        " neither"
+    );
     private static readonly AutoregressivePrompt Question = new(
         " {0} The answer to this question will be",
-        " a description.", " an entity.", " an abbreviation.", " a person.", " a location.", " a number.");
+        " a description.",
+        " an entity.",
+        " an abbreviation.",
+        " a person.",
+        " a location.",
+        " a number."
+    );
     private static readonly AutoregressivePrompt Summary = new(" summary: {0}\n topic:", " World", " Sports", " Business", " Science");
 
     private static readonly PromptTask[] Tasks =
     [
-        Task("cola", ThisIs, "{'0':'incorrect','1':'correct'}") with { Metric = PromptMetric.MatthewsCorrelation },
-        Task("sst-2", ItWas, Sentiment) with { Autoregressive = Tone },
-        Task("imdb", ItWas, Sentiment) with { Autoregressive = Tone, FirstSentenceLimit = 110 },
-        Task("mrpc", SameMeaning, NoYes) with { Autoregressive = FalseTrue, Metric = PromptMetric.AccuracyAndF1 },
-        Task("qqp", SameMeaning, NoYes) with { Autoregressive = FalseTrue, Metric = PromptMetric.AccuracyAndF1 },
-        Task("sts-b", SameMeaning, NoYes) with { Metric = PromptMetric.Correlation, ScoreRange = new(0, 5) },
-        Task("mnli", Entails, Inference) with { Autoregressive = TrueFalseNeither, FirstSentenceLimit = 110, MaxLength = 256 },
-        Task("anli", Entails, Inference) with { MaxLength = 256 },
-        Task("snli", Entails, Inference) with { Autoregressive = TrueFalseNeither, MaxLength = 256 },
-        Task("qnli", Entails, Entailment) with { Autoregressive = TrueFalse },
-        Task("rte", Entails, Entailment) with { Autoregressive = TrueFalse, FirstSentenceLimit = 240, MaxLength = 256 },
-        Task("mr", ItWas, Sentiment) with { Autoregressive = Tone, FirstSentenceLimit = 110, OtherSentenceLimit = 50 },
-        Task("sst-5", ItWas, "{'0':'terrible','1':'bad','2':'okay','3':'good','4':'great'}") with { FirstSentenceLimit = 110, OtherSentenceLimit = 20 },
-        Task("subj", ThisIs, "{'0':'subjective','1':'objective'}") with { Autoregressive = Subjectivity, FirstSentenceLimit = 110, OtherSentenceLimit = 50 },
-        Task("trec", Topic, "{'0':'Description','1':'Entity','2':'Expression','3':'Human','4':'Location','5':'Number'}") with { Autoregressive = Question, FirstSentenceLimit = 110 },
-        Task("ag_news", Topic, "{'0':'World','1':'Sports','2':'Business','3':'Tech'}") with { Autoregressive = Summary, FirstSentenceLimit = 110 },
-        Task("cr", ItWas, Sentiment) with { Autoregressive = Tone, FirstSentenceLimit = 110, OtherSentenceLimit = 50 },
-        Task("mpqa", ItWas, Sentiment) with { Autoregressive = Tone, FirstSentenceLimit = 110 },
+        Task("cola", ThisIs, "{'0':'incorrect','1':'correct'}") with
+        {
+            Metric = PromptMetric.MatthewsCorrelation,
+        },
+        Task("sst-2", ItWas, Sentiment) with
+        {
+            Autoregressive = Tone,
+        },
+        Task("imdb", ItWas, Sentiment) with
+        {
+            Autoregressive = Tone,
+            FirstSentenceLimit = 110,
+        },
+        Task("mrpc", SameMeaning, NoYes) with
+        {
+            Autoregressive = FalseTrue,
+            Metric = PromptMetric.AccuracyAndF1,
+        },
+        Task("qqp", SameMeaning, NoYes) with
+        {
+            Autoregressive = FalseTrue,
+            Metric = PromptMetric.AccuracyAndF1,
+        },
+        Task("sts-b", SameMeaning, NoYes) with
+        {
+            Metric = PromptMetric.Correlation,
+            ScoreRange = new(0, 5),
+        },
+        Task("mnli", Entails, Inference) with
+        {
+            Autoregressive = TrueFalseNeither,
+            FirstSentenceLimit = 110,
+            MaxLength = 256,
+        },
+        Task("anli", Entails, Inference) with
+        {
+            MaxLength = 256,
+        },
+        Task("snli", Entails, Inference) with
+        {
+            Autoregressive = TrueFalseNeither,
+            MaxLength = 256,
+        },
+        Task("qnli", Entails, Entailment) with
+        {
+            Autoregressive = TrueFalse,
+        },
+        Task("rte", Entails, Entailment) with
+        {
+            Autoregressive = TrueFalse,
+            FirstSentenceLimit = 240,
+            MaxLength = 256,
+        },
+        Task("mr", ItWas, Sentiment) with
+        {
+            Autoregressive = Tone,
+            FirstSentenceLimit = 110,
+            OtherSentenceLimit = 50,
+        },
+        Task("sst-5", ItWas, "{'0':'terrible','1':'bad','2':'okay','3':'good','4':'great'}") with
+        {
+            FirstSentenceLimit = 110,
+            OtherSentenceLimit = 20,
+        },
+        Task("subj", ThisIs, "{'0':'subjective','1':'objective'}") with
+        {
+            Autoregressive = Subjectivity,
+            FirstSentenceLimit = 110,
+            OtherSentenceLimit = 50,
+        },
+        Task("trec", Topic, "{'0':'Description','1':'Entity','2':'Expression','3':'Human','4':'Location','5':'Number'}") with
+        {
+            Autoregressive = Question,
+            FirstSentenceLimit = 110,
+        },
+        Task("ag_news", Topic, "{'0':'World','1':'Sports','2':'Business','3':'Tech'}") with
+        {
+            Autoregressive = Summary,
+            FirstSentenceLimit = 110,
+        },
+        Task("cr", ItWas, Sentiment) with
+        {
+            Autoregressive = Tone,
+            FirstSentenceLimit = 110,
+            OtherSentenceLimit = 50,
+        },
+        Task("mpqa", ItWas, Sentiment) with
+        {
+            Autoregressive = Tone,
+            FirstSentenceLimit = 110,
+        },
     ];
 
     /// <summary>All tasks, in the order of the paper's scripts.</summary>
@@ -164,7 +254,11 @@ public static class PromptTasks
     {
         ArgumentNullException.ThrowIfNull(name);
         return Array.Find(Tasks, task => string.Equals(task.Name, name, StringComparison.OrdinalIgnoreCase))
-            ?? throw new ArgumentException($"There is no task '{name}'. Known are {string.Join(", ", Tasks.Select(task => task.Name))}; another task needs a template and a verbalizer of its own.", nameof(name));
+            ?? throw new ArgumentException(
+                $"There is no task '{name}'. Known are {string.Join(", ", Tasks.Select(task => task.Name))}; another task needs a "
+                    + "template and a verbalizer of its own.",
+                nameof(name)
+            );
     }
 
     /// <summary>Reads custom tasks from a JSON file.</summary>
@@ -251,15 +345,25 @@ internal static class PromptTaskFile
             Check(OtherSentenceLimit, "other_sentence_limit");
             if (ScoreRange is not null && Mapping.Count != 2)
             {
-                throw Wrong("mapping", $"a task with a score range has two words, for its lowest and its highest score, not {Mapping.Count}");
+                throw Wrong(
+                    "mapping",
+                    $"a task with a score range has two words, for its lowest and its highest score, not {Mapping.Count}"
+                );
             }
 
             if (Metric is { } metric && metric == PromptMetric.Correlation != ScoreRange is not null)
             {
-                throw Wrong("metric", ScoreRange is null ? "correlation needs a score_range" : "a task with a score range is judged by correlation");
+                throw Wrong(
+                    "metric",
+                    ScoreRange is null ? "correlation needs a score_range" : "a task with a score range is judged by correlation"
+                );
             }
 
-            var task = new PromptTask(Name, Parse("template", () => PromptTemplate.Parse(Template)), Parse("mapping", () => new Verbalizer(Mapping)))
+            var task = new PromptTask(
+                Name,
+                Parse("template", () => PromptTemplate.Parse(Template)),
+                Parse("mapping", () => new Verbalizer(Mapping))
+            )
             {
                 Metric = Metric ?? (ScoreRange is null ? PromptMetric.Accuracy : PromptMetric.Correlation),
                 ScoreRange = ScoreRange,
@@ -267,7 +371,9 @@ internal static class PromptTaskFile
                 FirstSentenceLimit = FirstSentenceLimit,
                 OtherSentenceLimit = OtherSentenceLimit,
             };
-            return Autoregressive is null ? task : Parse("autoregressive", () => task with { Autoregressive = Autoregressive.ToPrompt(task.Verbalizer.Labels) });
+            return Autoregressive is null
+                ? task
+                : Parse("autoregressive", () => task with { Autoregressive = Autoregressive.ToPrompt(task.Verbalizer.Labels) });
 
             void Check(int? value, string property)
             {
@@ -289,7 +395,8 @@ internal static class PromptTaskFile
                 }
             }
 
-            InvalidDataException Wrong(string property, string problem, Exception? inner = null) => new($"{source}, task '{Name}', {property}: {problem}", inner);
+            InvalidDataException Wrong(string property, string problem, Exception? inner = null) =>
+                new($"{source}, task '{Name}', {property}: {problem}", inner);
         }
     }
 
@@ -316,7 +423,9 @@ internal static class PromptTaskFile
 
             return Options.Count == labels.Count && labels.All(Options.ContainsKey)
                 ? new(Template, [.. labels.Select(label => Options[label])]) { MaxLength = MaxLength }
-                : throw new ArgumentException($"its options are for {string.Join(", ", Options.Keys)}, and the mapping has {string.Join(", ", labels)}");
+                : throw new ArgumentException(
+                    $"its options are for {string.Join(", ", Options.Keys)}, and the mapping has {string.Join(", ", labels)}"
+                );
         }
     }
 }

@@ -39,7 +39,11 @@ public sealed partial class PromptTemplate
     public static PromptTemplate Parse(string template)
     {
         ArgumentException.ThrowIfNullOrEmpty(template);
-        TemplatePiece[] pieces = template.Split('*').Where(piece => piece.Length > 0).Select(piece => ParsePiece(piece, template)).ToArray();
+        TemplatePiece[] pieces = template
+            .Split('*')
+            .Where(piece => piece.Length > 0)
+            .Select(piece => ParsePiece(piece, template))
+            .ToArray();
         int masks = pieces.Count(piece => piece is TemplatePiece.Special { Token: SpecialPiece.Mask });
         if (masks != 1)
         {
@@ -102,22 +106,27 @@ public sealed partial class PromptTemplate
             case "+sentu":
                 return new TemplatePiece.Sentence(index, LeadingSpace: true, FirstLetter.Upper, DropsLastCharacter: false);
             default:
-                throw Wrong(template, $"there is no variable '*{piece}*'; sentences are sent, +sent, sent-, sentl, +sentl, sentl-, sentu and +sentu");
+                throw Wrong(
+                    template,
+                    $"there is no variable '*{piece}*'; sentences are sent, +sent, sent-, sentl, +sentl, sentl-, sentu and +sentu"
+                );
         }
     }
 
     private static FormatException Wrong(string template, string problem) => new($"Template '{template}': {problem}.");
 
-    [GeneratedRegex("^(?<name>labelx?|\\+?sent[a-z]?[-+]?)_(?<index>.*)$", RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 1000)]
+    [GeneratedRegex(
+        "^(?<name>labelx?|\\+?sent[a-z]?[-+]?)_(?<index>.*)$",
+        RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant,
+        matchTimeoutMilliseconds: 1000
+    )]
     private static partial Regex Variable();
 }
 
 /// <summary>One piece of a <see cref="PromptTemplate"/>.</summary>
 internal abstract record TemplatePiece
 {
-    private TemplatePiece()
-    {
-    }
+    private TemplatePiece() { }
 
     /// <summary>A special token.</summary>
     /// <param name="Token">The token.</param>
@@ -149,7 +158,11 @@ internal abstract record TemplatePiece
                 Rune.DecodeLastFromUtf16(text, out _, out int length);
                 text = text[..^length];
             }
-            if (FirstLetter != FirstLetter.AsIs && text.Length > 0 && Rune.DecodeFromUtf16(text, out Rune first, out int firstLength) == System.Buffers.OperationStatus.Done)
+            if (
+                FirstLetter != FirstLetter.AsIs
+                && text.Length > 0
+                && Rune.DecodeFromUtf16(text, out Rune first, out int firstLength) == System.Buffers.OperationStatus.Done
+            )
             {
                 Rune letter = FirstLetter == FirstLetter.Lower ? Rune.ToLowerInvariant(first) : Rune.ToUpperInvariant(first);
                 text = string.Concat(letter.ToString(), text.AsSpan(firstLength));
@@ -223,7 +236,10 @@ internal sealed class TemplateEncoder : ITextEncoder
             }
             else if (piece is TemplatePiece.Label label && label.Index >= _labelWords.Length)
             {
-                throw new ArgumentException($"Template '{template}' names label {label.Index}, but there are {_labelWords.Length} labels.", nameof(template));
+                throw new ArgumentException(
+                    $"Template '{template}' names label {label.Index}, but there are {_labelWords.Length} labels.",
+                    nameof(template)
+                );
             }
         }
     }
@@ -283,17 +299,20 @@ internal sealed class TemplateEncoder : ITextEncoder
     {
         if (text is null)
         {
-            throw new InvalidDataException($"Template '{_template}' needs a second sentence, and the row has none; name the column that holds it.");
+            throw new InvalidDataException(
+                $"Template '{_template}' needs a second sentence, and the row has none; name the column that holds it."
+            );
         }
 
         int? limit = sentence.Index == 0 ? FirstSentenceLimit : OtherSentenceLimit;
         return _tokenizer.EncodeFirst(sentence.Apply(text), Math.Min(needed, limit ?? int.MaxValue));
     }
 
-    private int IdOf(SpecialPiece token) => token switch
-    {
-        SpecialPiece.Cls => _tokenizer.ClsId,
-        SpecialPiece.Mask => _tokenizer.MaskId,
-        _ => _tokenizer.SepId,
-    };
+    private int IdOf(SpecialPiece token) =>
+        token switch
+        {
+            SpecialPiece.Cls => _tokenizer.ClsId,
+            SpecialPiece.Mask => _tokenizer.MaskId,
+            _ => _tokenizer.SepId,
+        };
 }

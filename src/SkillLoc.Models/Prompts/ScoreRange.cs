@@ -18,7 +18,10 @@ public sealed record ScoreRange
         if (!float.IsFinite(highest - lowest) || lowest >= highest)
         {
             throw new ArgumentOutOfRangeException(
-                nameof(highest), highest, $"A score range needs a finite highest score above the lowest, which is {lowest}.");
+                nameof(highest),
+                highest,
+                $"A score range needs a finite highest score above the lowest, which is {lowest}."
+            );
         }
 
         Lowest = lowest;
@@ -56,7 +59,10 @@ internal sealed class ScoreRangeConverter : JsonConverter<ScoreRange>
     public override ScoreRange Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
     {
         JsonTokenType start = reader.TokenType;
-        return start == JsonTokenType.StartArray && JsonSerializer.Deserialize<float[]>(ref reader, options) is [var lowest, var highest] && lowest < highest
+        return
+            start == JsonTokenType.StartArray
+            && JsonSerializer.Deserialize<float[]>(ref reader, options) is [var lowest, var highest]
+            && lowest < highest
             ? new(lowest, highest)
             : throw new JsonException("A score range is an array of the lowest and the highest score, such as [0, 5].");
     }

@@ -143,7 +143,10 @@ public sealed class Verbalizer
         }
 
         FormatException Wrong(string expected) =>
-            new($"Mapping \"{mapping}\": {expected} was expected at character {position + 1}; it should read like {{'0':'terrible','1':'great'}}.");
+            new(
+                $"Mapping \"{mapping}\": {expected} was expected at character {position + 1}; it should read like "
+                    + $"{{'0':'terrible','1':'great'}}."
+            );
     }
 
     /// <summary>Returns the index of a label, given the label or its word.</summary>
@@ -183,7 +186,11 @@ public sealed class Verbalizer
             int first = Array.IndexOf(ids, ids[i]);
             if (first < i)
             {
-                throw new ArgumentException($"The label words '{Words[first]}' and '{Words[i]}' are the same token '{tokenizer.TokenOf(ids[i])}'; no prediction could tell them apart.", nameof(tokenizer));
+                throw new ArgumentException(
+                    $"The label words '{Words[first]}' and '{Words[i]}' are the same token '{tokenizer.TokenOf(ids[i])}'; no "
+                        + "prediction could tell them apart.",
+                    nameof(tokenizer)
+                );
             }
         }
         return ids;
@@ -205,7 +212,11 @@ public sealed class Verbalizer
         if (RawStarts.Contains(word[0], StringComparison.Ordinal))
         {
             return tokenizer.TokenId(word)
-                ?? throw new ArgumentException($"The label word '{word}' is not in the vocabulary; a word that starts with one of {RawStarts} must be a token as it stands.", nameof(tokenizer));
+                ?? throw new ArgumentException(
+                    $"The label word '{word}' is not in the vocabulary; a word that starts with one of {RawStarts} must be a token as "
+                        + "it stands.",
+                    nameof(tokenizer)
+                );
         }
 
         int[] ids = tokenizer.Encode(" " + word);
@@ -215,8 +226,13 @@ public sealed class Verbalizer
         }
 
         string pieces = string.Join(", ", ids.Select(id => $"'{tokenizer.TokenOf(id)}'"));
-        throw new ArgumentException($"The label word '{word}' is not one token but {(ids.Length == 0 ? "none" : pieces)}; choose a word that the vocabulary has whole.", nameof(tokenizer));
+        throw new ArgumentException(
+            $"The label word '{word}' is not one token but {(ids.Length == 0 ? "none" : pieces)}; choose a word that the vocabulary "
+                + "has whole.",
+            nameof(tokenizer)
+        );
     }
 
-    private static bool IsUnknown(CheckpointTokenizer tokenizer, int id) => !tokenizer.DistinguishesLeadingSpace && id == tokenizer.UnknownId;
+    private static bool IsUnknown(CheckpointTokenizer tokenizer, int id) =>
+        !tokenizer.DistinguishesLeadingSpace && id == tokenizer.UnknownId;
 }

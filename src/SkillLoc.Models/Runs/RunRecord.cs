@@ -108,7 +108,8 @@ public sealed record RunRecord
     /// <returns>The records, in the order of the lines; incomplete lines of killed processes are skipped.</returns>
     /// <exception cref="FileNotFoundException">The file does not exist.</exception>
     /// <exception cref="InvalidDataException">A line is valid JSON but not a record; the message names it.</exception>
-    public static IReadOnlyList<RunRecord> Read(string path) => [.. File.ReadLines(path).Select((line, i) => Parse(line, path, i + 1)).OfType<RunRecord>()];
+    public static IReadOnlyList<RunRecord> Read(string path) =>
+        [.. File.ReadLines(path).Select((line, i) => Parse(line, path, i + 1)).OfType<RunRecord>()];
 
     private static RunRecord? Parse(string line, string path, int number)
     {
@@ -141,8 +142,10 @@ public sealed record RunRecord
             {
                 return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
             }
-            catch (IOException error) when (error is not (FileNotFoundException or DirectoryNotFoundException or PathTooLongException)
-                && Environment.TickCount64 - start < Patience.TotalMilliseconds)
+            catch (IOException error)
+                when (error is not (FileNotFoundException or DirectoryNotFoundException or PathTooLongException)
+                    && Environment.TickCount64 - start < Patience.TotalMilliseconds
+                )
             {
                 Thread.Sleep(Pause);
             }

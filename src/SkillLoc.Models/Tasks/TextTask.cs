@@ -19,13 +19,14 @@ internal abstract class TextTask
     public abstract string MetricName { get; }
 
     /// <summary>The task of the settings.</summary>
-    public static TextTask Of(ClassifierSettings settings) => settings switch
-    {
-        { TextToText: { } task } => new GenerationTask(task, settings.Labels, settings.Words ?? settings.Labels),
-        { ScoreRange: { } range } => new RegressionTask(range),
-        { Thresholds: { } thresholds } => new MultiLabelTask(settings.Labels, thresholds),
-        _ => new ClassificationTask(settings.Labels, settings.Metric),
-    };
+    public static TextTask Of(ClassifierSettings settings) =>
+        settings switch
+        {
+            { TextToText: { } task } => new GenerationTask(task, settings.Labels, settings.Words ?? settings.Labels),
+            { ScoreRange: { } range } => new RegressionTask(range),
+            { Thresholds: { } thresholds } => new MultiLabelTask(settings.Labels, thresholds),
+            _ => new ClassificationTask(settings.Labels, settings.Metric),
+        };
 
     /// <summary>Returns the task with another metric; null keeps the task's own.</summary>
     /// <exception cref="ArgumentException">The metric does not apply to this task.</exception>
@@ -47,20 +48,31 @@ internal abstract class TextTask
 
     /// <summary>Computes the metric; higher is better.</summary>
     public abstract double Metric(
-        TextClassifier model, IReadOnlyList<EncodedText> rows, IReadOnlyList<RowTarget> targets, CancellationToken cancellation = default);
+        TextClassifier model,
+        IReadOnlyList<EncodedText> rows,
+        IReadOnlyList<RowTarget> targets,
+        CancellationToken cancellation = default
+    );
 
     /// <summary>Evaluates prepared batches; the caller keeps ownership of these.</summary>
     public abstract TaskEvaluation Evaluate(
-        TextClassifier model, IReadOnlyList<ScoringBatch> batches, IReadOnlyList<RowTarget> targets, CancellationToken cancellation);
+        TextClassifier model,
+        IReadOnlyList<ScoringBatch> batches,
+        IReadOnlyList<RowTarget> targets,
+        CancellationToken cancellation
+    );
 
     /// <summary>For each row whether its label is predicted and the label's probability, as dataset cartography records them
     /// (methods, C.6).</summary>
     /// <exception cref="NotSupportedException">The rows of this task do not have exactly one label.</exception>
     public virtual (bool[] Right, float[] Confidence) Confidence(
-        TextClassifier model, IReadOnlyList<EncodedText> rows, IReadOnlyList<RowTarget> targets) =>
-        throw new NotSupportedException("Dataset cartography is for rows of one label each.");
+        TextClassifier model,
+        IReadOnlyList<EncodedText> rows,
+        IReadOnlyList<RowTarget> targets
+    ) => throw new NotSupportedException("Dataset cartography is for rows of one label each.");
 
-    /// <summary>Why the task's metric cannot judge a row's target, so that hours of training do not end with it; null where it can.</summary>
+    /// <summary>Why the task's metric cannot judge a row's target, so that hours of training do not end with it; null where it
+    /// can.</summary>
     public virtual string? Problem(RowTarget target) => null;
 }
 
@@ -120,23 +132,25 @@ internal sealed class ClassificationTask(IReadOnlyList<string> labels, PromptMet
 
     public override TaskOutputs Outputs { get; } = new(labels);
 
-    public override string MetricName => metric switch
-    {
-        PromptMetric.AccuracyAndF1 => "F1",
-        PromptMetric.MatthewsCorrelation => "Matthew-Correlation",
-        _ => "ACC",
-    };
+    public override string MetricName =>
+        metric switch
+        {
+            PromptMetric.AccuracyAndF1 => "F1",
+            PromptMetric.MatthewsCorrelation => "Matthew-Correlation",
+            _ => "ACC",
+        };
 
     /// <summary>The mean of -ln(probability of the true label), in nats.</summary>
     private static double LogLoss(IEnumerable<float[]> probabilities, IReadOnlyList<RowTarget> targets) =>
         -probabilities.Select((row, i) => Math.Log(Math.Clamp(row[targets[i].Label], SmallestProbability, 1))).Average();
 
-    public override TextTask JudgedBy(PromptMetric? other) => other switch
-    {
-        null => this,
-        PromptMetric.Correlation => throw new ArgumentException($"{other} judges scores, and the evaluated task predicts classes."),
-        { } known => new ClassificationTask(Outputs.Labels, known),
-    };
+    public override TextTask JudgedBy(PromptMetric? other) =>
+        other switch
+        {
+            null => this,
+            PromptMetric.Correlation => throw new ArgumentException($"{other} judges scores, and the evaluated task predicts classes."),
+            { } known => new ClassificationTask(Outputs.Labels, known),
+        };
 
     public override Tensor Losses(TextClassifier model, TokenBatch batch, IReadOnlyList<RowTarget> targets, bool training)
     {
@@ -147,11 +161,18 @@ internal sealed class ClassificationTask(IReadOnlyList<string> labels, PromptMet
     }
 
     public override double Metric(
-        TextClassifier model, IReadOnlyList<EncodedText> rows, IReadOnlyList<RowTarget> targets, CancellationToken cancellation = default) =>
-        Metric(targets, Array.ConvertAll(model.Score(rows, cancellation), row => TextClassifier.MostProbable(row)));
+        TextClassifier model,
+        IReadOnlyList<EncodedText> rows,
+        IReadOnlyList<RowTarget> targets,
+        CancellationToken cancellation = default
+    ) => Metric(targets, Array.ConvertAll(model.Score(rows, cancellation), row => TextClassifier.MostProbable(row)));
 
     public override TaskEvaluation Evaluate(
-        TextClassifier model, IReadOnlyList<ScoringBatch> batches, IReadOnlyList<RowTarget> targets, CancellationToken cancellation)
+        TextClassifier model,
+        IReadOnlyList<ScoringBatch> batches,
+        IReadOnlyList<RowTarget> targets,
+        CancellationToken cancellation
+    )
     {
         float[][] probabilities = model.Score(batches, cancellation);
         int[] predictions = Array.ConvertAll(probabilities, row => TextClassifier.MostProbable(row));
@@ -160,16 +181,21 @@ internal sealed class ClassificationTask(IReadOnlyList<string> labels, PromptMet
             Metric(targets, predictions),
             [.. predictions.Select((label, i) => label == targets[i].Label ? 1f : 0f)],
             Array.ConvertAll(predictions, label => (object)label),
-            probabilities);
+            probabilities
+        );
     }
 
     public override (bool[] Right, float[] Confidence) Confidence(
-        TextClassifier model, IReadOnlyList<EncodedText> rows, IReadOnlyList<RowTarget> targets)
+        TextClassifier model,
+        IReadOnlyList<EncodedText> rows,
+        IReadOnlyList<RowTarget> targets
+    )
     {
         float[][] probabilities = model.Score(rows);
         return (
             [.. probabilities.Select((row, i) => TextClassifier.MostProbable(row) == targets[i].Label)],
-            [.. probabilities.Select((row, i) => row[targets[i].Label])]);
+            [.. probabilities.Select((row, i) => row[targets[i].Label])]
+        );
     }
 
     private double Metric(IReadOnlyList<RowTarget> targets, int[] predictions) =>
@@ -195,9 +221,10 @@ internal sealed class MultiLabelTask(IReadOnlyList<string> labels, IReadOnlyList
     /// <summary>Returns the task with weights of the labels.</summary>
     public MultiLabelTask Weighted(float[] positiveWeights) => new(Outputs.Labels, thresholds) { PositiveWeights = positiveWeights };
 
-    public override TextTask JudgedBy(PromptMetric? metric) => metric is null
-        ? this
-        : throw new ArgumentException($"{metric} judges one label a row, and the evaluated task predicts any number.");
+    public override TextTask JudgedBy(PromptMetric? metric) =>
+        metric is null
+            ? this
+            : throw new ArgumentException($"{metric} judges one label a row, and the evaluated task predicts any number.");
 
     public override Tensor Probabilities(Tensor logits) => logits.sigmoid();
 
@@ -208,11 +235,16 @@ internal sealed class MultiLabelTask(IReadOnlyList<string> labels, IReadOnlyList
         Tensor sets = tensor(targets.SelectMany(target => target.LabelSet).ToArray(), device: logits.device).view(logits.shape);
         Tensor? positive = PositiveWeights is null ? null : tensor(PositiveWeights, device: logits.device);
         return F.binary_cross_entropy_with_logits(logits, sets, reduction: nn.Reduction.None, pos_weights: positive)
-            .mean([1]).MoveToOuterDisposeScope();
+            .mean([1])
+            .MoveToOuterDisposeScope();
     }
 
     public override double Metric(
-        TextClassifier model, IReadOnlyList<EncodedText> rows, IReadOnlyList<RowTarget> targets, CancellationToken cancellation = default)
+        TextClassifier model,
+        IReadOnlyList<EncodedText> rows,
+        IReadOnlyList<RowTarget> targets,
+        CancellationToken cancellation = default
+    )
     {
         float[][] scores = model.Score(rows, cancellation);
         float[][] sets = [.. targets.Select(target => target.LabelSet)];
@@ -221,18 +253,28 @@ internal sealed class MultiLabelTask(IReadOnlyList<string> labels, IReadOnlyList
 
     /// <summary>Predictions, and whether all of a row's are correct, are by the model's own thresholds.</summary>
     public override TaskEvaluation Evaluate(
-        TextClassifier model, IReadOnlyList<ScoringBatch> batches, IReadOnlyList<RowTarget> targets, CancellationToken cancellation)
+        TextClassifier model,
+        IReadOnlyList<ScoringBatch> batches,
+        IReadOnlyList<RowTarget> targets,
+        CancellationToken cancellation
+    )
     {
         float[][] scores = model.Score(batches, cancellation);
         float[][] sets = [.. targets.Select(target => target.LabelSet)];
         bool[][] predictions = Array.ConvertAll(scores, row => row.Select((score, label) => score >= thresholds[label]).ToArray());
         return new(
-            scores.Zip(sets, (row, set) => row.Zip(set, (score, has) => -Math.Log(Math.Max(has > 0 ? score : 1.0 - score, SmallestProbability))).Average())
+            scores
+                .Zip(
+                    sets,
+                    (row, set) =>
+                        row.Zip(set, (score, has) => -Math.Log(Math.Max(has > 0 ? score : 1.0 - score, SmallestProbability))).Average()
+                )
                 .Average(),
             LabelThresholds.MicroF1(scores, sets, LabelThresholds.Choose(scores, sets)),
             [.. predictions.Zip(sets, (row, set) => row.Zip(set).All(pair => pair.First == pair.Second > 0) ? 1f : 0f)],
             Array.ConvertAll(predictions, row => (object)string.Join(' ', row.Select(says => says ? 1 : 0))),
-            null);
+            null
+        );
     }
 }
 
@@ -253,9 +295,10 @@ internal sealed class RegressionTask(ScoreRange range) : TextTask
     /// <summary>The range of valid scores.</summary>
     public ScoreRange Range => range;
 
-    public override TextTask JudgedBy(PromptMetric? metric) => metric is null or PromptMetric.Correlation
-        ? this
-        : throw new ArgumentException($"{metric} judges classes, and the evaluated task predicts scores.");
+    public override TextTask JudgedBy(PromptMetric? metric) =>
+        metric is null or PromptMetric.Correlation
+            ? this
+            : throw new ArgumentException($"{metric} judges classes, and the evaluated task predicts scores.");
 
     public override Tensor Losses(TextClassifier model, TokenBatch batch, IReadOnlyList<RowTarget> targets, bool training)
     {
@@ -263,24 +306,38 @@ internal sealed class RegressionTask(ScoreRange range) : TextTask
         Tensor logits = model.Logits(batch, training);
         Tensor share = tensor(targets.Select(target => target.Share).ToArray(), device: logits.device);
         Tensor wanted = stack([share.Rsub(1), share], 1);
-        return F.kl_div(F.log_softmax(logits, 1), wanted, log_target: false, reduction: nn.Reduction.None).sum(dim: 1).MoveToOuterDisposeScope();
+        return F.kl_div(F.log_softmax(logits, 1), wanted, log_target: false, reduction: nn.Reduction.None)
+            .sum(dim: 1)
+            .MoveToOuterDisposeScope();
     }
 
     public override double Metric(
-        TextClassifier model, IReadOnlyList<EncodedText> rows, IReadOnlyList<RowTarget> targets, CancellationToken cancellation = default) =>
-        Correlation(model.Score(rows, cancellation), targets);
+        TextClassifier model,
+        IReadOnlyList<EncodedText> rows,
+        IReadOnlyList<RowTarget> targets,
+        CancellationToken cancellation = default
+    ) => Correlation(model.Score(rows, cancellation), targets);
 
     public override TaskEvaluation Evaluate(
-        TextClassifier model, IReadOnlyList<ScoringBatch> batches, IReadOnlyList<RowTarget> targets, CancellationToken cancellation)
+        TextClassifier model,
+        IReadOnlyList<ScoringBatch> batches,
+        IReadOnlyList<RowTarget> targets,
+        CancellationToken cancellation
+    )
     {
         float[][] probabilities = model.Score(batches, cancellation);
-        double loss = probabilities.Zip(targets, (row, target) => Divergence(1.0 - target.Share, row[0]) + Divergence(target.Share, row[1])).Average();
+        double loss = probabilities
+            .Zip(targets, (row, target) => Divergence(1.0 - target.Share, row[0]) + Divergence(target.Share, row[1]))
+            .Average();
         return new(loss, Correlation(probabilities, targets), [], [], null);
     }
 
     // Correlation does not see the range, so shares are compared with probabilities.
-    private static double Correlation(float[][] probabilities, IReadOnlyList<RowTarget> targets) => ClassificationMetric.Evaluate(
-        [.. targets.Select(target => (double)target.Share)], [.. probabilities.Select(row => (double)row[1])]);
+    private static double Correlation(float[][] probabilities, IReadOnlyList<RowTarget> targets) =>
+        ClassificationMetric.Evaluate(
+            [.. targets.Select(target => (double)target.Share)],
+            [.. probabilities.Select(row => (double)row[1])]
+        );
 
     private static double Divergence(double target, double probability) =>
         target == 0 ? 0 : target * Math.Log(target / Math.Max(probability, SmallestProbability));
@@ -300,8 +357,12 @@ internal sealed class GenerationTask(TextToTextTask task, IReadOnlyList<string> 
     /// <summary>The answer of each label.</summary>
     public IReadOnlyList<string> Answers => answers;
 
-    public override TextTask JudgedBy(PromptMetric? metric) => metric is null ? this : throw new ArgumentException(
-        $"{metric} judges classes, and the evaluated task is judged by what is written; leave Options.Metric out.");
+    public override TextTask JudgedBy(PromptMetric? metric) =>
+        metric is null
+            ? this
+            : throw new ArgumentException(
+                $"{metric} judges classes, and the evaluated task is judged by what is written; leave Options.Metric out."
+            );
 
     public override int TokensOf(RowTarget target) => target.Tokens.Length;
 
@@ -309,7 +370,11 @@ internal sealed class GenerationTask(TextToTextTask task, IReadOnlyList<string> 
         model.AnswerLosses(batch, [.. targets.Select(target => target.Tokens)], training);
 
     public override double Metric(
-        TextClassifier model, IReadOnlyList<EncodedText> rows, IReadOnlyList<RowTarget> targets, CancellationToken cancellation = default)
+        TextClassifier model,
+        IReadOnlyList<EncodedText> rows,
+        IReadOnlyList<RowTarget> targets,
+        CancellationToken cancellation = default
+    )
     {
         double metric = TextMetrics.Evaluate(task.Metric, model.Generate(rows, cancellation), AnswersOf(targets));
 
@@ -318,7 +383,11 @@ internal sealed class GenerationTask(TextToTextTask task, IReadOnlyList<string> 
     }
 
     public override TaskEvaluation Evaluate(
-        TextClassifier model, IReadOnlyList<ScoringBatch> batches, IReadOnlyList<RowTarget> targets, CancellationToken cancellation)
+        TextClassifier model,
+        IReadOnlyList<ScoringBatch> batches,
+        IReadOnlyList<RowTarget> targets,
+        CancellationToken cancellation
+    )
     {
         IReadOnlyList<string>[] right = AnswersOf(targets);
         string[] written = model.Generate(batches, cancellation);
@@ -328,7 +397,13 @@ internal sealed class GenerationTask(TextToTextTask task, IReadOnlyList<string> 
         if (labels.Count == 0)
         {
             float[] losses = model.Losses(batches, [.. targets.Select(target => target.Tokens)], cancellation);
-            return new(losses.Zip(targets, (loss, target) => (double)loss * target.Tokens.Length).Sum() / tokens, metric, scores, written, null);
+            return new(
+                losses.Zip(targets, (loss, target) => (double)loss * target.Tokens.Length).Sum() / tokens,
+                metric,
+                scores,
+                written,
+                null
+            );
         }
 
         float[][] logits = model.Logits(batches, cancellation);
@@ -338,16 +413,21 @@ internal sealed class GenerationTask(TextToTextTask task, IReadOnlyList<string> 
             metric,
             scores,
             Array.ConvertAll(probabilities, row => (object)TextClassifier.MostProbable(row)),
-            probabilities);
+            probabilities
+        );
     }
 
     public override (bool[] Right, float[] Confidence) Confidence(
-        TextClassifier model, IReadOnlyList<EncodedText> rows, IReadOnlyList<RowTarget> targets)
+        TextClassifier model,
+        IReadOnlyList<EncodedText> rows,
+        IReadOnlyList<RowTarget> targets
+    )
     {
         float[][] probabilities = model.ScoreAnswerTokens(rows);
         return (
             Array.ConvertAll(TextMetrics.RowScores(TextMetric.Accuracy, model.Generate(rows), AnswersOf(targets))!, score => score == 1),
-            [.. probabilities.Select((row, i) => row[targets[i].Label])]);
+            [.. probabilities.Select((row, i) => row[targets[i].Label])]
+        );
     }
 
     public override string? Problem(RowTarget target) =>

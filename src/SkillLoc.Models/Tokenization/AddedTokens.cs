@@ -34,7 +34,10 @@ internal sealed class AddedTokens
         private readonly Dictionary<char, AddedToken[]> _byFirst;
 
         public Finder(IEnumerable<AddedToken> tokens) =>
-            _byFirst = tokens.Where(token => token.Content.Length > 0).DistinctBy(token => token.Content, StringComparer.Ordinal).GroupBy(token => token.Content[0])
+            _byFirst = tokens
+                .Where(token => token.Content.Length > 0)
+                .DistinctBy(token => token.Content, StringComparer.Ordinal)
+                .GroupBy(token => token.Content[0])
                 .ToDictionary(group => group.Key, group => group.OrderByDescending(token => token.Content.Length).ToArray());
 
         public bool IsEmpty => _byFirst.Count == 0;
@@ -42,10 +45,13 @@ internal sealed class AddedTokens
         public IEnumerable<(int? Id, string Text, bool IsFirst)> Split(string text)
         {
             int done = 0;
-            for (int at = 0; at < text.Length && !IsEmpty;)
+            for (int at = 0; at < text.Length && !IsEmpty; )
             {
-                if (!_byFirst.TryGetValue(text[at], out AddedToken[]? candidates)
-                    || Array.Find(candidates, token => string.CompareOrdinal(text, at, token.Content, 0, token.Content.Length) == 0) is not { } found)
+                if (
+                    !_byFirst.TryGetValue(text[at], out AddedToken[]? candidates)
+                    || Array.Find(candidates, token => string.CompareOrdinal(text, at, token.Content, 0, token.Content.Length) == 0)
+                        is not { } found
+                )
                 {
                     at++;
                     continue;

@@ -39,11 +39,18 @@ internal sealed class BytePairModel
     /// <param name="model">The model in <c>tokenizer.json</c>; null without such a file.</param>
     /// <exception cref="InvalidDataException">The model names an unknown token that the vocabulary lacks.</exception>
     /// <exception cref="NotSupportedException">The model has a setting that is not supported.</exception>
-    public BytePairModel(Dictionary<string, int> vocabulary, IEnumerable<string> merges, IReadOnlySet<string> special, SerializedStep? model)
+    public BytePairModel(
+        Dictionary<string, int> vocabulary,
+        IEnumerable<string> merges,
+        IReadOnlySet<string> special,
+        SerializedStep? model
+    )
     {
         Check(model);
         _unknown = model?.Text("unk_token") is { } unknown
-            ? vocabulary.TryGetValue(unknown, out int id) ? id : throw model.Value.Lacks("unk_token")
+            ? vocabulary.TryGetValue(unknown, out int id)
+                ? id
+                : throw model.Value.Lacks("unk_token")
             : null;
         _fusesUnknown = model?.Flag("fuse_unk", false) == true;
         _special = special;
@@ -52,10 +59,18 @@ internal sealed class BytePairModel
         _tokens = vocabulary.ToDictionary(entry => entry.Value, entry => entry.Key);
         _ids = vocabulary.GetAlternateLookup<ReadOnlySpan<char>>();
         _longest = vocabulary.Keys.Max(token => token.Length);
-        _letters = [.. Enumerable.Range(0, 256).Select(value => ByteAlphabet.CharOf((byte)value)).Select(letter => _ids.ContainsKey([letter]) ? letter : UnknownLetter)];
+        _letters =
+        [
+            .. Enumerable
+                .Range(0, 256)
+                .Select(value => ByteAlphabet.CharOf((byte)value))
+                .Select(letter => _ids.ContainsKey([letter]) ? letter : UnknownLetter),
+        ];
         if (model?.Flag("byte_fallback", false) == true && _letters.Contains(UnknownLetter) && vocabulary.ContainsKey("<0x00>"))
         {
-            throw new NotSupportedException($"{model.Value.Source}: byte_fallback is true, and the vocabulary lacks bytes of byte-level BPE; that is not supported.");
+            throw new NotSupportedException(
+                $"{model.Value.Source}: byte_fallback is true, and the vocabulary lacks bytes of byte-level BPE; that is not supported."
+            );
         }
     }
 
@@ -72,7 +87,7 @@ internal sealed class BytePairModel
             return;
         }
 
-        for (ReadOnlySpan<char> rest = letters; !rest.IsEmpty && ids.Count < maxTokens;)
+        for (ReadOnlySpan<char> rest = letters; !rest.IsEmpty && ids.Count < maxTokens; )
         {
             // Unknown letters, which are written so only where there is a token for them, stand apart.
             ReadOnlySpan<char> known = rest.IndexOf(UnknownLetter) is >= 0 and var end ? rest[..end] : rest;
@@ -99,10 +114,25 @@ internal sealed class BytePairModel
             return;
         }
 
-        step.Only("vocab", "merges", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", "byte_fallback", "ignore_merges");
-        if (step.Find("dropout") is { } dropout && !(dropout.ValueKind == JsonValueKind.Number && dropout.TryGetDouble(out double share) && share == 0))
+        step.Only(
+            "vocab",
+            "merges",
+            "dropout",
+            "unk_token",
+            "continuing_subword_prefix",
+            "end_of_word_suffix",
+            "fuse_unk",
+            "byte_fallback",
+            "ignore_merges"
+        );
+        if (
+            step.Find("dropout") is { } dropout
+            && !(dropout.ValueKind == JsonValueKind.Number && dropout.TryGetDouble(out double share) && share == 0)
+        )
         {
-            throw new NotSupportedException($"{step.Source}: dropout is {dropout.GetRawText()}; texts that are spelled by chance are not supported.");
+            throw new NotSupportedException(
+                $"{step.Source}: dropout is {dropout.GetRawText()}; texts that are spelled by chance are not supported."
+            );
         }
 
         foreach (string? setting in new[] { "continuing_subword_prefix", "end_of_word_suffix" })
@@ -164,8 +194,11 @@ internal sealed class BytePairModel
         for (int length = Math.Min(_longest, rest.Length); length > 0; length--)
         {
             // What merges do not make of its letters is no token that text begins with.
-            if (_ids.TryGetValue(rest[..length], out int next) && Merge(rest[..length]).SequenceEqual([next])
-                && !Merge(string.Concat(token, rest[..length])).SequenceEqual([id, next]))
+            if (
+                _ids.TryGetValue(rest[..length], out int next)
+                && Merge(rest[..length]).SequenceEqual([next])
+                && !Merge(string.Concat(token, rest[..length])).SequenceEqual([id, next])
+            )
             {
                 return false;
             }
@@ -185,8 +218,7 @@ internal static class ByteAlphabet
 {
     private static readonly char[] Chars = MakeChars();
 
-    private static readonly FrozenDictionary<char, byte> Bytes =
-        Enumerable.Range(0, 256).ToFrozenDictionary(b => Chars[b], b => (byte)b);
+    private static readonly FrozenDictionary<char, byte> Bytes = Enumerable.Range(0, 256).ToFrozenDictionary(b => Chars[b], b => (byte)b);
 
     /// <summary>Returns the character of a byte.</summary>
     public static char CharOf(byte value) => Chars[value];

@@ -37,7 +37,12 @@ public sealed class CheckpointTokenizer
         _special = SpecialTokens.Find(files, _vocabulary, kind);
         VocabularySize = _tokens.Keys.Max() + 1;
 
-        HashSet<string> special = [.. _special.All, .. SpecialTokens.Named(files), .. added.Where(token => token.IsSpecial).Select(token => token.Content)];
+        HashSet<string> special =
+        [
+            .. _special.All,
+            .. SpecialTokens.Named(files),
+            .. added.Where(token => token.IsSpecial).Select(token => token.Content),
+        ];
         HashSet<string> unspelled = [.. special, .. _vocabulary.Keys.Where(token => !pieces.Contains(token))];
         JsonElement? serialized = files.ReadSerialized()?.Root;
         SerializedStep? model = serialized is { } root && _unigram is null ? files.ModelOf(root) : null;
@@ -45,18 +50,27 @@ public sealed class CheckpointTokenizer
         if (kind == TokenizerKind.BytePairs)
         {
             // A merge that made a special token would let text spell it.
-            IEnumerable<string> merges = files.ReadMerges(_vocabulary).Where(merge => !special.Contains(merge.Replace(" ", "", StringComparison.Ordinal)));
+            IEnumerable<string> merges = files
+                .ReadMerges(_vocabulary)
+                .Where(merge => !special.Contains(merge.Replace(" ", "", StringComparison.Ordinal)));
             _bytePairs = new BytePairModel(_vocabulary, merges, unspelled, model);
         }
         else if (kind == TokenizerKind.WordPieces)
         {
             _wordPieces = new WordPieceModel(_vocabulary, unspelled, UnknownWord(files, model), model);
         }
-        _added = new AddedTokens([.. added.Select(token => special.Contains(token.Content) ? token with { IsSpecial = true } : token)], _steps.Normalize);
+        _added = new AddedTokens(
+            [.. added.Select(token => special.Contains(token.Content) ? token with { IsSpecial = true } : token)],
+            _steps.Normalize
+        );
         Format = FormatOf(files, serialized);
 
         // Rows of models of one segment, or of no segments, have no types.
-        int types = TokenizerFiles.Find(files.ReadObject("config.json"), "type_vocab_size") is { ValueKind: JsonValueKind.Number } size && size.TryGetInt32(out int count) ? count : 2;
+        int types =
+            TokenizerFiles.Find(files.ReadObject("config.json"), "type_vocab_size") is { ValueKind: JsonValueKind.Number } size
+            && size.TryGetInt32(out int count)
+                ? count
+                : 2;
         UsesTokenTypes = types > 1 && (kind == TokenizerKind.WordPieces || TokenizerChoice.ModelType(files) == "bert");
     }
 
@@ -135,7 +149,10 @@ public sealed class CheckpointTokenizer
         // Half a surrogate pair in a JSON text is noticed when the text is asked for.
         catch (InvalidOperationException e)
         {
-            throw new InvalidDataException($"A tokenizer file of '{folder}' ({string.Join(", ", files.Paths.Select(Path.GetFileName))}) is malformed: {e.Message}", e);
+            throw new InvalidDataException(
+                $"A tokenizer file of '{folder}' ({string.Join(", ", files.Paths.Select(Path.GetFileName))}) is malformed: {e.Message}",
+                e
+            );
         }
     }
 
@@ -206,9 +223,14 @@ public sealed class CheckpointTokenizer
     /// <param name="id">A token id.</param>
     /// <returns>The vocabulary entry.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The id is not in the vocabulary.</exception>
-    public string TokenOf(int id) => _tokens.TryGetValue(id, out string? token)
-        ? token
-        : throw new ArgumentOutOfRangeException(nameof(id), id, $"The vocabulary of '{_folder}' has no token {id}; it ends at {VocabularySize - 1}.");
+    public string TokenOf(int id) =>
+        _tokens.TryGetValue(id, out string? token)
+            ? token
+            : throw new ArgumentOutOfRangeException(
+                nameof(id),
+                id,
+                $"The vocabulary of '{_folder}' has no token {id}; it ends at {VocabularySize - 1}."
+            );
 
     /// <summary>The vocabulary's spelling of an id; null where it has no such id.</summary>
     internal string? Find(int id) => _tokens.GetValueOrDefault(id);
@@ -221,13 +243,17 @@ public sealed class CheckpointTokenizer
         if (VocabularySize > modelVocabularySize)
         {
             throw new InvalidDataException(
-                $"The tokenizer in '{_folder}' has ids up to {VocabularySize - 1}, but the model embeds only {modelVocabularySize} tokens (vocab_size in config.json); tokenizer and model should come from one checkpoint.");
+                $"The tokenizer in '{_folder}' has ids up to {VocabularySize - 1}, but the model embeds only {modelVocabularySize} "
+                    + "tokens (vocab_size in config.json); tokenizer and model should come from one checkpoint."
+            );
         }
 
         if (_special.Cls is not null && !HasMask)
         {
             throw new InvalidDataException(
-                $"The vocabulary in '{_folder}' has '{_special.Cls}' but no mask token; it should hold '<mask>' or '[MASK]', or special_tokens_map.json should name it.");
+                $"The vocabulary in '{_folder}' has '{_special.Cls}' but no mask token; it should hold '<mask>' or '[MASK]', or "
+                    + "special_tokens_map.json should name it."
+            );
         }
     }
 
@@ -279,7 +305,11 @@ public sealed class CheckpointTokenizer
         {
             Refuse("do_basic_tokenize", value => value.ValueKind == JsonValueKind.False, "words that are not cut at punctuation");
             Refuse("never_split", value => value.ValueKind != JsonValueKind.Array || value.GetArrayLength() > 0, "words that are not cut");
-            Refuse("wordpieces_prefix", value => value.ValueKind != JsonValueKind.String || value.GetString() != "##", "other pieces than ##");
+            Refuse(
+                "wordpieces_prefix",
+                value => value.ValueKind != JsonValueKind.String || value.GetString() != "##",
+                "other pieces than ##"
+            );
             if (DistinguishesLeadingSpace)
             {
                 return SerializedSteps.ByteLevel(Flag("add_prefix_space") ?? false);
@@ -293,14 +323,22 @@ public sealed class CheckpointTokenizer
         if (DistinguishesLeadingSpace && steps.Splitters.Count(step => step.Type == "ByteLevel") != 1)
         {
             throw new NotSupportedException(
-                $"{files.PathOf(TokenizerFiles.Serialized)}: its pre_tokenizer has {steps.Splitters.Count(step => step.Type == "ByteLevel")} steps of type 'ByteLevel'; BPE is supported with one.");
+                $"{files.PathOf(TokenizerFiles.Serialized)}: its pre_tokenizer has "
+                    + $"{steps.Splitters.Count(step => step.Type == "ByteLevel")} steps of type 'ByteLevel'; BPE is supported with one."
+            );
         }
         if (DistinguishesLeadingSpace && steps.Splitters[^1].Type != "ByteLevel")
         {
-            throw new NotSupportedException($"{files.PathOf(TokenizerFiles.Serialized)}: the pre-tokenizer '{steps.Splitters[^1].Type}' comes after 'ByteLevel', which is not supported.");
+            throw new NotSupportedException(
+                $"{files.PathOf(TokenizerFiles.Serialized)}: the pre-tokenizer '{steps.Splitters[^1].Type}' comes after 'ByteLevel', "
+                    + "which is not supported."
+            );
         }
 
-        SerializedStep? bert = steps.Normalizers.Where(step => step.Type == "BertNormalizer").Select(step => (SerializedStep?)step).FirstOrDefault();
+        SerializedStep? bert = steps
+            .Normalizers.Where(step => step.Type == "BertNormalizer")
+            .Select(step => (SerializedStep?)step)
+            .FirstOrDefault();
         bool lowersText = steps.Normalizers.Any(step => step.Type == "Lowercase") || bert?.Flag("lowercase", true) == true;
         Agree("do_lower_case", lowersText, "lowercase");
         if (bert is { } normalizer)
@@ -315,19 +353,22 @@ public sealed class CheckpointTokenizer
 
         return steps;
 
-        bool? Flag(string name) => TokenizerFiles.Find(settings, name) switch
-        {
-            null => null,
-            { ValueKind: JsonValueKind.True or JsonValueKind.False } value => value.GetBoolean(),
-            { } value => throw files.Malformed(TokenizerFiles.Settings, $"{name} is {value.GetRawText()}; it should be true or false"),
-        };
+        bool? Flag(string name) =>
+            TokenizerFiles.Find(settings, name) switch
+            {
+                null => null,
+                { ValueKind: JsonValueKind.True or JsonValueKind.False } value => value.GetBoolean(),
+                { } value => throw files.Malformed(TokenizerFiles.Settings, $"{name} is {value.GetRawText()}; it should be true or false"),
+            };
 
         void Agree(string name, bool does, string step)
         {
             if (Flag(name) is { } wanted && wanted != does)
             {
                 throw new NotSupportedException(
-                    $"{files.PathOf(TokenizerFiles.Settings)} says {name} {(wanted ? "true" : "false")}, and {TokenizerFiles.Serialized} does the opposite ({step}): make them agree.");
+                    $"{files.PathOf(TokenizerFiles.Settings)} says {name} {(wanted ? "true" : "false")}, and "
+                        + $"{TokenizerFiles.Serialized} does the opposite ({step}): make them agree."
+                );
             }
         }
 
@@ -335,7 +376,10 @@ public sealed class CheckpointTokenizer
         {
             if (TokenizerFiles.Find(settings, name) is { } value && asksForMore(value))
             {
-                throw new NotSupportedException($"{files.PathOf(TokenizerFiles.Settings)}: {name} is {value.GetRawText()}, which asks for {meaning}; that is not supported.");
+                throw new NotSupportedException(
+                    $"{files.PathOf(TokenizerFiles.Settings)}: {name} is {value.GetRawText()}, which asks for {meaning}; that is not "
+                        + "supported."
+                );
             }
         }
     }
@@ -343,8 +387,13 @@ public sealed class CheckpointTokenizer
     private string UnknownWord(TokenizerFiles files, SerializedStep? model)
     {
         string file = files.ReadSerialized() is null ? TokenizerFiles.WordPieces : TokenizerFiles.Serialized;
-        string unknown = model?.Text("unk_token") ?? _special.Unknown ?? throw files.Malformed(file, "it has no '[UNK]', which words outside the vocabulary become");
-        return _vocabulary.ContainsKey(unknown) ? unknown : throw files.Malformed(file, $"its unk_token '{unknown}' is not in the vocabulary");
+        string unknown =
+            model?.Text("unk_token")
+            ?? _special.Unknown
+            ?? throw files.Malformed(file, "it has no '[UNK]', which words outside the vocabulary become");
+        return _vocabulary.ContainsKey(unknown)
+            ? unknown
+            : throw files.Malformed(file, $"its unk_token '{unknown}' is not in the vocabulary");
     }
 
     private SequenceFormat FormatOf(TokenizerFiles files, JsonElement? serialized)
@@ -352,10 +401,14 @@ public sealed class CheckpointTokenizer
         JsonElement? settings = files.ReadObject(TokenizerFiles.Settings);
         string? tokenizerClass = TokenizerChoice.ClassOf(files);
         bool isFamily = _special.Cls is not null || _unigram is not null;
-        bool? start = Flag("add_bos_token"), end = Flag("add_eos_token");
+        bool? start = Flag("add_bos_token"),
+            end = Flag("add_eos_token");
         if ((start ?? end) is not null && (TokenizerChoice.IsGeneric(tokenizerClass) || !isFamily))
         {
-            return SequenceFormat.Around(start == true ? IdOf(_special.Bos ?? _special.Eos, "start") : null, end == true ? IdOf(_special.Eos, "end") : null);
+            return SequenceFormat.Around(
+                start == true ? IdOf(_special.Bos ?? _special.Eos, "start") : null,
+                end == true ? IdOf(_special.Eos, "end") : null
+            );
         }
 
         if (serialized is { } root && SequenceFormat.Read(root, files.PathOf(TokenizerFiles.Serialized)) is { } own)
@@ -370,15 +423,18 @@ public sealed class CheckpointTokenizer
 
         return _unigram is not null && _special.Sep is { } close ? SequenceFormat.Ends(_vocabulary[close])
             : _special.Cls is { } cls && _special.Sep is { } sep
-                ? _kind == TokenizerKind.WordPieces ? SequenceFormat.Bert(_vocabulary[cls], _vocabulary[sep]) : SequenceFormat.Roberta(_vocabulary[cls], _vocabulary[sep])
+                ? _kind == TokenizerKind.WordPieces ? SequenceFormat.Bert(_vocabulary[cls], _vocabulary[sep])
+                    : SequenceFormat.Roberta(_vocabulary[cls], _vocabulary[sep])
             : SequenceFormat.Bare;
 
-        bool? Flag(string name) => TokenizerFiles.Find(settings, name) is { ValueKind: JsonValueKind.True or JsonValueKind.False } value ? value.GetBoolean() : null;
+        bool? Flag(string name) =>
+            TokenizerFiles.Find(settings, name) is { ValueKind: JsonValueKind.True or JsonValueKind.False } value
+                ? value.GetBoolean()
+                : null;
     }
 
-    private int IdOf(string? token, string role) => token is null
-        ? throw new InvalidOperationException($"The vocabulary in '{_folder}' has no {role} token.")
-        : _vocabulary[token];
+    private int IdOf(string? token, string role) =>
+        token is null ? throw new InvalidOperationException($"The vocabulary in '{_folder}' has no {role} token.") : _vocabulary[token];
 
     private static string WellFormed(string text)
     {

@@ -99,7 +99,7 @@ internal sealed class SentencePieceModel
     {
         var result = new StringBuilder(text.Length);
         Span<byte> utf8 = stackalloc byte[4];
-        for (ReadOnlySpan<char> rest = text.AsSpan(); !rest.IsEmpty;)
+        for (ReadOnlySpan<char> rest = text.AsSpan(); !rest.IsEmpty; )
         {
             int plain = rest.IndexOfAnyExceptInRange(' ', '~');
             result.Append(plain < 0 ? rest : rest[..plain]);
@@ -131,7 +131,11 @@ internal sealed class SentencePieceModel
                     Pieces.Add(ReadPiece(piece));
                     if (isSpecial(Pieces[^1].Text))
                     {
-                        WriteField(copy, 1, [.. piece.Span, (byte)WireFormat.MakeTag(3, WireFormat.WireType.Varint), (byte)PieceType.Unused]);
+                        WriteField(
+                            copy,
+                            1,
+                            [.. piece.Span, (byte)WireFormat.MakeTag(3, WireFormat.WireType.Varint), (byte)PieceType.Unused]
+                        );
                         continue;
                     }
                     break;
@@ -153,45 +157,57 @@ internal sealed class SentencePieceModel
     private static (string Text, PieceType Type) ReadPiece(ByteString bytes)
     {
         (string? text, PieceType type) = ("", PieceType.Normal);
-        Read(bytes, (field, input) =>
-        {
-            if (field == 1)
+        Read(
+            bytes,
+            (field, input) =>
             {
-                text = Utf8.GetString(input.ReadBytes().Span);
-            }
-            else if (field == 3)
-            {
-                type = (PieceType)input.ReadEnum();
-            }
+                if (field == 1)
+                {
+                    text = Utf8.GetString(input.ReadBytes().Span);
+                }
+                else if (field == 3)
+                {
+                    type = (PieceType)input.ReadEnum();
+                }
 
-            return field is 1 or 3;
-        });
+                return field is 1 or 3;
+            }
+        );
         return (text, type);
     }
 
-    private void ReadTraining(ByteString bytes) => Read(bytes, (field, input) =>
-    {
-        if (field == 3 && input.ReadEnum() is not 1 and var type)
-        {
-            throw new NotSupportedException($"{_path} holds a SentencePiece model of type {type}; only unigram models (1) are supported.");
-        }
+    private void ReadTraining(ByteString bytes) =>
+        Read(
+            bytes,
+            (field, input) =>
+            {
+                if (field == 3 && input.ReadEnum() is not 1 and var type)
+                {
+                    throw new NotSupportedException(
+                        $"{_path} holds a SentencePiece model of type {type}; only unigram models (1) are supported."
+                    );
+                }
 
-        if (field == 35)
-        {
-            FallsBackToBytes = input.ReadBool();
-        }
+                if (field == 35)
+                {
+                    FallsBackToBytes = input.ReadBool();
+                }
 
-        return field is 3 or 35;
-    });
+                return field is 3 or 35;
+            }
+        );
 
     private static ByteString? ReadRules(ByteString bytes)
     {
         ByteString? rules = null;
-        Read(bytes, (field, input) =>
-        {
-            rules = field == 2 ? input.ReadBytes() : rules;
-            return field == 2;
-        });
+        Read(
+            bytes,
+            (field, input) =>
+            {
+                rules = field == 2 ? input.ReadBytes() : rules;
+                return field == 2;
+            }
+        );
         return rules;
     }
 
@@ -262,8 +278,17 @@ internal sealed class SentencePieceModel
         {
             return read();
         }
-        catch (Exception e) when (e is InvalidProtocolBufferException
-            or not (IOException or UnauthorizedAccessException or NotSupportedException or InvalidDataException or OutOfMemoryException))
+        catch (Exception e)
+            when (e
+                    is InvalidProtocolBufferException
+                        or not (
+                            IOException
+                            or UnauthorizedAccessException
+                            or NotSupportedException
+                            or InvalidDataException
+                            or OutOfMemoryException
+                        )
+            )
         {
             throw new InvalidDataException($"{_path} is not a complete SentencePiece model.", e);
         }

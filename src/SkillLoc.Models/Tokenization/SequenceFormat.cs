@@ -25,17 +25,22 @@ internal sealed record SequenceFormat(IReadOnlyList<SequenceFormat.Part> Single,
     public static SequenceFormat Bare { get; } = new([Part.First], [Part.First, Part.Second(1)]);
 
     /// <summary>The format of BERT.</summary>
-    public static SequenceFormat Bert(int cls, int sep) => new(
-        [Part.Special(cls), Part.First, Part.Special(sep)],
-        [Part.Special(cls), Part.First, Part.Special(sep), Part.Second(1), Part.Special(sep, 1)]);
+    public static SequenceFormat Bert(int cls, int sep) =>
+        new(
+            [Part.Special(cls), Part.First, Part.Special(sep)],
+            [Part.Special(cls), Part.First, Part.Special(sep), Part.Second(1), Part.Special(sep, 1)]
+        );
 
     /// <summary>The format of RoBERTa, with two separators between the texts of a pair.</summary>
-    public static SequenceFormat Roberta(int cls, int sep) => new(
-        [Part.Special(cls), Part.First, Part.Special(sep)],
-        [Part.Special(cls), Part.First, Part.Special(sep), Part.Special(sep), Part.Second(0), Part.Special(sep)]);
+    public static SequenceFormat Roberta(int cls, int sep) =>
+        new(
+            [Part.Special(cls), Part.First, Part.Special(sep)],
+            [Part.Special(cls), Part.First, Part.Special(sep), Part.Special(sep), Part.Second(0), Part.Special(sep)]
+        );
 
     /// <summary>The format of T5: an end token after each text.</summary>
-    public static SequenceFormat Ends(int end) => new([Part.First, Part.Special(end)], [Part.First, Part.Special(end), Part.Second(0), Part.Special(end)]);
+    public static SequenceFormat Ends(int end) =>
+        new([Part.First, Part.Special(end)], [Part.First, Part.Special(end), Part.Second(0), Part.Special(end)]);
 
     /// <summary>Optional start and end tokens around each text.</summary>
     public static SequenceFormat Around(int? start, int? end)
@@ -60,16 +65,24 @@ internal sealed record SequenceFormat(IReadOnlyList<SequenceFormat.Part> Single,
 
         if (processor.ValueKind != JsonValueKind.Object)
         {
-            throw new InvalidDataException($"{source}: its post_processor is a JSON {processor.ValueKind}; it should be an object or null.");
+            throw new InvalidDataException(
+                $"{source}: its post_processor is a JSON {processor.ValueKind}; it should be an object or null."
+            );
         }
 
         // What ByteLevel does there is about offsets alone.
-        var steps = new SerializedStep(processor, $"{source}, post_processor").Flatten("processors").Where(step => step.Type != "ByteLevel").ToList();
+        var steps = new SerializedStep(processor, $"{source}, post_processor")
+            .Flatten("processors")
+            .Where(step => step.Type != "ByteLevel")
+            .ToList();
         return steps.Count switch
         {
             0 => Bare,
             1 => Of(steps[0]),
-            _ => throw new NotSupportedException($"{source} has the post-processors {string.Join(", ", steps.Select(step => $"'{step.Type}'"))}, one after another, which is not supported."),
+            _ => throw new NotSupportedException(
+                $"{source} has the post-processors {string.Join(", ", steps.Select(step => $"'{step.Type}'"))}, one after another, "
+                    + "which is not supported."
+            ),
         };
     }
 
@@ -88,11 +101,16 @@ internal sealed record SequenceFormat(IReadOnlyList<SequenceFormat.Part> Single,
                 return new([.. Parts(step, "single")], [.. Parts(step, "pair")]);
             case var other:
                 throw new NotSupportedException(
-                    $"{step.Source} is of type '{other}'; supported are TemplateProcessing, BertProcessing, RobertaProcessing, ByteLevel and sequences of them.");
+                    $"{step.Source} is of type '{other}'; supported are TemplateProcessing, BertProcessing, RobertaProcessing, "
+                        + "ByteLevel and sequences of them."
+                );
         }
 
         // A token and its id.
-        int Token(string name) => step.Find(name) is { ValueKind: JsonValueKind.Array } pair && pair.GetArrayLength() == 2 && Id(pair[1]) is { } id ? id : throw step.Lacks(name);
+        int Token(string name) =>
+            step.Find(name) is { ValueKind: JsonValueKind.Array } pair && pair.GetArrayLength() == 2 && Id(pair[1]) is { } id
+                ? id
+                : throw step.Lacks(name);
     }
 
     private static IEnumerable<Part> Parts(SerializedStep step, string name)
@@ -104,11 +122,19 @@ internal sealed record SequenceFormat(IReadOnlyList<SequenceFormat.Part> Single,
 
         foreach (JsonElement piece in pieces.EnumerateArray())
         {
-            if (TokenizerFiles.Find(piece, "Sequence") is { } sequence && TokenizerFiles.Text(sequence, "id") is "A" or "B" && Type(sequence) is { } type)
+            if (
+                TokenizerFiles.Find(piece, "Sequence") is { } sequence
+                && TokenizerFiles.Text(sequence, "id") is "A" or "B"
+                && Type(sequence) is { } type
+            )
             {
                 yield return new(null, TokenizerFiles.Text(sequence, "id") == "B", type);
             }
-            else if (TokenizerFiles.Find(piece, "SpecialToken") is { } special && TokenizerFiles.Text(special, "id") is { } token && Type(special) is { } segment)
+            else if (
+                TokenizerFiles.Find(piece, "SpecialToken") is { } special
+                && TokenizerFiles.Text(special, "id") is { } token
+                && Type(special) is { } segment
+            )
             {
                 foreach (int id in Ids(step, token))
                 {
@@ -127,7 +153,10 @@ internal sealed record SequenceFormat(IReadOnlyList<SequenceFormat.Part> Single,
     // What a special token of a template stands for: as a rule itself.
     private static List<int> Ids(SerializedStep step, string token)
     {
-        if (TokenizerFiles.Find(TokenizerFiles.Find(step.Find("special_tokens"), token), "ids") is not { ValueKind: JsonValueKind.Array } ids)
+        if (
+            TokenizerFiles.Find(TokenizerFiles.Find(step.Find("special_tokens"), token), "ids")
+            is not { ValueKind: JsonValueKind.Array } ids
+        )
         {
             throw step.Lacks("special_tokens");
         }
@@ -135,7 +164,8 @@ internal sealed record SequenceFormat(IReadOnlyList<SequenceFormat.Part> Single,
         return [.. ids.EnumerateArray().Select(value => Id(value) ?? throw step.Lacks("special_tokens"))];
     }
 
-    private static int? Id(JsonElement value) => value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int id) && id >= 0 ? id : null;
+    private static int? Id(JsonElement value) =>
+        value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int id) && id >= 0 ? id : null;
 }
 
 /// <summary>The special tokens of a vocabulary; null for none.</summary>
@@ -158,7 +188,8 @@ internal sealed record SpecialTokens(string? Cls, string? Sep, string? Mask, str
     /// <summary>The token in the files, else the default of the model family.</summary>
     public static SpecialTokens Find(TokenizerFiles files, IReadOnlyDictionary<string, int> vocabulary, TokenizerKind kind)
     {
-        SpecialTokens family = kind == TokenizerKind.Unigram ? T5
+        SpecialTokens family =
+            kind == TokenizerKind.Unigram ? T5
             : vocabulary.ContainsKey(Roberta.Cls!) ? Roberta
             : vocabulary.ContainsKey(EndOfText) ? new SpecialTokens(null, null, null, EndOfText, EndOfText)
             : Bert;
@@ -167,7 +198,8 @@ internal sealed record SpecialTokens(string? Cls, string? Sep, string? Mask, str
             Spelling("sep_token", family.Sep),
             Spelling("mask_token", family.Mask),
             Spelling("pad_token", family.Pad),
-            Spelling("unk_token", family.Unknown))
+            Spelling("unk_token", family.Unknown)
+        )
         {
             Bos = Spelling("bos_token", null),
             Eos = Spelling("eos_token", null),
@@ -212,18 +244,22 @@ internal sealed record SpecialTokens(string? Cls, string? Sep, string? Mask, str
         new[] { files.ReadObject(TokenizerFiles.SpecialMap), files.ReadObject(TokenizerFiles.Settings) }.OfType<JsonElement>();
 
     // A list, or, of named ones, an object.
-    private static IEnumerable<string> Texts(JsonElement values) => values.ValueKind switch
-    {
-        JsonValueKind.Array => values.EnumerateArray().Select(TextOf).OfType<string>(),
-        JsonValueKind.Object => values.EnumerateObject().Select(entry => TextOf(entry.Value)).OfType<string>(),
-        _ => [],
-    };
+    private static IEnumerable<string> Texts(JsonElement values) =>
+        values.ValueKind switch
+        {
+            JsonValueKind.Array => values.EnumerateArray().Select(TextOf).OfType<string>(),
+            JsonValueKind.Object => values.EnumerateObject().Select(entry => TextOf(entry.Value)).OfType<string>(),
+            _ => [],
+        };
 
     // Either "<mask>" or { "content": "<mask>", … }.
-    private static string? TextOf(JsonElement value) => value.ValueKind switch
-    {
-        JsonValueKind.String => value.GetString(),
-        JsonValueKind.Object when value.TryGetProperty("content", out JsonElement content) && content.ValueKind == JsonValueKind.String => content.GetString(),
-        _ => null,
-    };
+    private static string? TextOf(JsonElement value) =>
+        value.ValueKind switch
+        {
+            JsonValueKind.String => value.GetString(),
+            JsonValueKind.Object
+                when value.TryGetProperty("content", out JsonElement content) && content.ValueKind == JsonValueKind.String =>
+                content.GetString(),
+            _ => null,
+        };
 }

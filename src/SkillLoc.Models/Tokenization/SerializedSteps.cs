@@ -124,12 +124,13 @@ internal readonly struct SerializedStep(JsonElement json, string source)
 
     /// <summary>Returns a string, or null if missing or null.</summary>
     /// <exception cref="InvalidDataException">It has another type.</exception>
-    public string? Text(string setting) => Find(setting) switch
-    {
-        null => null,
-        { ValueKind: JsonValueKind.String } value => value.GetString(),
-        _ => throw Lacks(setting),
-    };
+    public string? Text(string setting) =>
+        Find(setting) switch
+        {
+            null => null,
+            { ValueKind: JsonValueKind.String } value => value.GetString(),
+            _ => throw Lacks(setting),
+        };
 
     /// <summary>Returns a boolean.</summary>
     /// <exception cref="InvalidDataException">It has another type.</exception>
@@ -137,21 +138,23 @@ internal readonly struct SerializedStep(JsonElement json, string source)
 
     /// <summary>Returns a boolean, or null if missing or null.</summary>
     /// <exception cref="InvalidDataException">It has another type.</exception>
-    public bool? OptionalFlag(string setting) => Find(setting) switch
-    {
-        null => null,
-        { ValueKind: JsonValueKind.True or JsonValueKind.False } value => value.GetBoolean(),
-        _ => throw Lacks(setting),
-    };
+    public bool? OptionalFlag(string setting) =>
+        Find(setting) switch
+        {
+            null => null,
+            { ValueKind: JsonValueKind.True or JsonValueKind.False } value => value.GetBoolean(),
+            _ => throw Lacks(setting),
+        };
 
     /// <summary>Returns an integer, or null if missing or null.</summary>
     /// <exception cref="InvalidDataException">It has another type, or is below the minimum.</exception>
-    public int? Whole(string setting, int least) => Find(setting) switch
-    {
-        null => null,
-        { ValueKind: JsonValueKind.Number } value when value.TryGetInt32(out int number) && number >= least => number,
-        _ => throw Lacks(setting),
-    };
+    public int? Whole(string setting, int least) =>
+        Find(setting) switch
+        {
+            null => null,
+            { ValueKind: JsonValueKind.Number } value when value.TryGetInt32(out int number) && number >= least => number,
+            _ => throw Lacks(setting),
+        };
 
     /// <summary>Returns a character.</summary>
     /// <exception cref="InvalidDataException">It is missing or has another type.</exception>
@@ -159,7 +162,9 @@ internal readonly struct SerializedStep(JsonElement json, string source)
 
     /// <summary>Returns an object or array, or null if missing or null.</summary>
     public JsonElement? Find(string setting) =>
-        json.TryGetProperty(setting, out JsonElement value) && value.ValueKind is not (JsonValueKind.Null or JsonValueKind.Undefined) ? value : null;
+        json.TryGetProperty(setting, out JsonElement value) && value.ValueKind is not (JsonValueKind.Null or JsonValueKind.Undefined)
+            ? value
+            : null;
 
     /// <summary>Returns the steps of a sequence, with nested sequences flattened; the step itself if it is not a sequence.</summary>
     /// <param name="inner">The setting with the steps.</param>

@@ -17,16 +17,79 @@ internal sealed class StepPattern
     private static readonly SearchValues<char> SafeEscapes = SearchValues.Create("dDsSnrtfvaeAzZ");
     private static readonly SearchValues<string> Categories = SearchValues.Create(
         [
-            "L", "Lu", "Ll", "Lt", "Lm", "Lo", "M", "Mn", "Mc", "Me", "N", "Nd", "Nl", "No", "P", "Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po",
-            "S", "Sm", "Sc", "Sk", "So", "Z", "Zs", "Zl", "Zp", "C", "Cc", "Cf", "Co", "Cn",
+            "L",
+            "Lu",
+            "Ll",
+            "Lt",
+            "Lm",
+            "Lo",
+            "M",
+            "Mn",
+            "Mc",
+            "Me",
+            "N",
+            "Nd",
+            "Nl",
+            "No",
+            "P",
+            "Pc",
+            "Pd",
+            "Ps",
+            "Pe",
+            "Pi",
+            "Pf",
+            "Po",
+            "S",
+            "Sm",
+            "Sc",
+            "Sk",
+            "So",
+            "Z",
+            "Zs",
+            "Zl",
+            "Zp",
+            "C",
+            "Cc",
+            "Cf",
+            "Co",
+            "Cn",
         ],
-        StringComparison.Ordinal);
+        StringComparison.Ordinal
+    );
 
     // One of each category, in the order of UnicodeCategory; what no expression is likely to name.
     private static readonly char[] Stands =
     [
-        '\u2C6F', '\u2C66', '\u1F88', '\u02C0', '\uA000', '\u1DC0', '\u0903', '\u0488', '\uA620', '\u2160', '\u2460', '\u2003', '\u2028', '\u2029', '\u0081', '\u2064',
-        '\uE000', '\uE000', '\u203F', '\u2012', '\u2045', '\u2046', '\u2039', '\u203A', '\u2021', '\u2200', '\u20A0', '\u02C2', '\u2603', '\u0378',
+        '\u2C6F',
+        '\u2C66',
+        '\u1F88',
+        '\u02C0',
+        '\uA000',
+        '\u1DC0',
+        '\u0903',
+        '\u0488',
+        '\uA620',
+        '\u2160',
+        '\u2460',
+        '\u2003',
+        '\u2028',
+        '\u2029',
+        '\u0081',
+        '\u2064',
+        '\uE000',
+        '\uE000',
+        '\u203F',
+        '\u2012',
+        '\u2045',
+        '\u2046',
+        '\u2039',
+        '\u203A',
+        '\u2021',
+        '\u2200',
+        '\u20A0',
+        '\u02C2',
+        '\u2603',
+        '\u0378',
     ];
 
     // A symbol that is alphabetic.
@@ -128,9 +191,11 @@ internal sealed class StepPattern
         foreach (Rune rune in text.EnumerateRunes())
         {
             UnicodeCategory category = Rune.GetUnicodeCategory(rune);
-            shown.Append(rune.IsBmp ? (char)rune.Value
+            shown.Append(
+                rune.IsBmp ? (char)rune.Value
                 : category == UnicodeCategory.OtherSymbol && WordCharacters.Contains(rune) ? CircledLetter
-                : Stands[(int)category]);
+                : Stands[(int)category]
+            );
             places.Add(place);
             place += rune.Utf16SequenceLength;
         }
@@ -146,7 +211,10 @@ internal sealed class StepPattern
         }
         catch (Exception e) when (e is ArgumentException or NotSupportedException)
         {
-            throw new NotSupportedException($"{step.Source}: the expression '{pattern}' of a step of type '{step.Type}' is not supported: {e.Message}", e);
+            throw new NotSupportedException(
+                $"{step.Source}: the expression '{pattern}' of a step of type '{step.Type}' is not supported: {e.Message}",
+                e
+            );
         }
     }
 
@@ -171,13 +239,28 @@ internal sealed class StepPattern
                 char next = rest.Length > 1 ? rest[1] : throw Unknown("\\");
                 if (next is 'w' or 'W' && !(inClass && next == 'W'))
                 {
-                    result.Append(inClass ? Word : next == 'w' ? $"[{Word}]" : $"[^{Word}]");
+                    result.Append(
+                        inClass ? Word
+                        : next == 'w' ? $"[{Word}]"
+                        : $"[^{Word}]"
+                    );
                 }
-                else if (next is 'p' or 'P' && rest.Length > 3 && rest[2] == '{' && rest.IndexOf('}') is > 3 and var end && Categories.Contains(rest[3..end].ToString()))
+                else if (
+                    next is 'p' or 'P'
+                    && rest.Length > 3
+                    && rest[2] == '{'
+                    && rest.IndexOf('}') is > 3 and var end
+                    && Categories.Contains(rest[3..end].ToString())
+                )
                 {
                     result.Append(rest[..2]);
                 }
-                else if (SafeEscapes.Contains(next) || !char.IsAsciiLetterOrDigit(next) || (next == 'x' && rest.Length > 3 && char.IsAsciiHexDigit(rest[2]) && char.IsAsciiHexDigit(rest[3])) || (next == 'u' && rest.Length > 5))
+                else if (
+                    SafeEscapes.Contains(next)
+                    || !char.IsAsciiLetterOrDigit(next)
+                    || (next == 'x' && rest.Length > 3 && char.IsAsciiHexDigit(rest[2]) && char.IsAsciiHexDigit(rest[3]))
+                    || (next == 'u' && rest.Length > 5)
+                )
                 {
                     result.Append(rest[..2]);
                 }
@@ -194,8 +277,20 @@ internal sealed class StepPattern
                 throw Unknown("a class within a class");
             }
 
-            if (!inClass && rest.StartsWith("(?", StringComparison.Ordinal) && !(rest.Length > 2 && (rest[2] is ':' or '=' or '!' or '>' || rest.StartsWith("(?<=", StringComparison.Ordinal)
-                || rest.StartsWith("(?<!", StringComparison.Ordinal) || rest.StartsWith("(?i:", StringComparison.Ordinal) || rest.StartsWith("(?i)", StringComparison.Ordinal))))
+            if (
+                !inClass
+                && rest.StartsWith("(?", StringComparison.Ordinal)
+                && !(
+                    rest.Length > 2
+                    && (
+                        rest[2] is ':' or '=' or '!' or '>'
+                        || rest.StartsWith("(?<=", StringComparison.Ordinal)
+                        || rest.StartsWith("(?<!", StringComparison.Ordinal)
+                        || rest.StartsWith("(?i:", StringComparison.Ordinal)
+                        || rest.StartsWith("(?i)", StringComparison.Ordinal)
+                    )
+                )
+            )
             {
                 throw Unknown("a group of that kind");
             }

@@ -17,7 +17,12 @@ internal static class TextNormalizers
             case "BertNormalizer":
                 step.Only("clean_text", "handle_chinese_chars", "strip_accents", "lowercase");
                 bool lowers = step.Flag("lowercase", true);
-                return Bert(step.Flag("clean_text", true), step.Flag("handle_chinese_chars", true), step.OptionalFlag("strip_accents") ?? lowers, lowers);
+                return Bert(
+                    step.Flag("clean_text", true),
+                    step.Flag("handle_chinese_chars", true),
+                    step.OptionalFlag("strip_accents") ?? lowers,
+                    lowers
+                );
             case "NFC":
                 step.Only();
                 return UnicodeForm.C;
@@ -42,7 +47,14 @@ internal static class TextNormalizers
             case "Strip":
                 step.Only("strip_left", "strip_right");
                 (bool left, bool right) = (step.Flag("strip_left", false), step.Flag("strip_right", false));
-                return text => (left, right) switch { (true, true) => text.Trim(), (true, _) => text.TrimStart(), (_, true) => text.TrimEnd(), _ => text };
+                return text =>
+                    (left, right) switch
+                    {
+                        (true, true) => text.Trim(),
+                        (true, _) => text.TrimStart(),
+                        (_, true) => text.TrimEnd(),
+                        _ => text,
+                    };
             case "Prepend":
                 step.Only("prepend");
                 string before = step.Text("prepend") ?? throw step.Lacks("prepend");
@@ -65,8 +77,10 @@ internal static class TextNormalizers
                 return text => Apply(rules, text);
             case var other:
                 throw new NotSupportedException(
-                    $"{step.Source} has a normalizer of type '{other}'; supported are BertNormalizer, NFC, NFD, NFKC, NFKD, Nmt, Lowercase, StripAccents, "
-                    + "Strip, Prepend, Replace, Precompiled and sequences of them.");
+                    $"{step.Source} has a normalizer of type '{other}'; supported are BertNormalizer, NFC, NFD, NFKC, NFKD, Nmt, "
+                        + "Lowercase, StripAccents, "
+                        + "Strip, Prepend, Replace, Precompiled and sequences of them."
+                );
         }
     }
 
@@ -79,7 +93,10 @@ internal static class TextNormalizers
         var result = new StringBuilder(text.Length);
         foreach (Rune rune in text.EnumerateRunes())
         {
-            if (Rune.GetUnicodeCategory(rune) is not (UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark or UnicodeCategory.EnclosingMark))
+            if (
+                Rune.GetUnicodeCategory(rune)
+                is not (UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark or UnicodeCategory.EnclosingMark)
+            )
             {
                 result.Append(rune);
             }
@@ -98,9 +115,22 @@ internal static class TextNormalizers
                 continue;
             }
 
-            result.Append(letter is '\t' or '\n' or '\f' or '\r' or '\u1680' or (>= '\u200B' and <= '\u200F') or '\u2028' or '\u2029' or '\u2581' or '\uFEFF' or '\uFFFD'
-                ? ' '
-                : letter);
+            result.Append(
+                letter
+                    is '\t'
+                        or '\n'
+                        or '\f'
+                        or '\r'
+                        or '\u1680'
+                        or (>= '\u200B' and <= '\u200F')
+                        or '\u2028'
+                        or '\u2029'
+                        or '\u2581'
+                        or '\uFEFF'
+                        or '\uFFFD'
+                    ? ' '
+                    : letter
+            );
         }
         return result.ToString();
     }
@@ -111,7 +141,7 @@ internal static class TextNormalizers
         const int LongestCluster = 6;
         var result = new StringBuilder(text.Length);
         var buffer = new ArrayBufferWriter<byte>();
-        for (int start = 0; start < text.Length;)
+        for (int start = 0; start < text.Length; )
         {
             ReadOnlySpan<char> cluster = text.AsSpan(start, StringInfo.GetNextTextElementLength(text, start));
             start += cluster.Length;
@@ -239,7 +269,14 @@ internal static class BertNormalizer
         Rune.GetUnicodeCategory(rune) is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.PrivateUse;
 
     // The last plane-2 range starts where Hugging Face's tokenizers let it start.
-    private static bool IsIdeograph(int codePoint) => codePoint is
-        (>= 0x4E00 and <= 0x9FFF) or (>= 0x3400 and <= 0x4DBF) or (>= 0xF900 and <= 0xFAFF) or (>= 0x2F800 and <= 0x2FA1F)
-        or (>= 0x20000 and <= 0x2A6DF) or (>= 0x2A700 and <= 0x2B73F) or (>= 0x2B740 and <= 0x2B81F) or (>= 0x2B920 and <= 0x2CEAF);
+    private static bool IsIdeograph(int codePoint) =>
+        codePoint
+            is (>= 0x4E00 and <= 0x9FFF)
+                or (>= 0x3400 and <= 0x4DBF)
+                or (>= 0xF900 and <= 0xFAFF)
+                or (>= 0x2F800 and <= 0x2FA1F)
+                or (>= 0x20000 and <= 0x2A6DF)
+                or (>= 0x2A700 and <= 0x2B73F)
+                or (>= 0x2B740 and <= 0x2B81F)
+                or (>= 0x2B920 and <= 0x2CEAF);
 }

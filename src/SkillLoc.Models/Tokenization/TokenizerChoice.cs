@@ -25,7 +25,9 @@ internal static class TokenizerChoice
     /// there is none.</summary>
     public static string? ClassOf(TokenizerFiles files)
     {
-        string? name = TokenizerFiles.Text(files.ReadObject(TokenizerFiles.Settings), "tokenizer_class") ?? TokenizerFiles.Text(files.ReadObject("config.json"), "tokenizer_class");
+        string? name =
+            TokenizerFiles.Text(files.ReadObject(TokenizerFiles.Settings), "tokenizer_class")
+            ?? TokenizerFiles.Text(files.ReadObject("config.json"), "tokenizer_class");
         return name?.EndsWith("Fast", StringComparison.Ordinal) == true ? name[..^"Fast".Length] : name;
     }
 
@@ -40,7 +42,9 @@ internal static class TokenizerChoice
         string? model = ModelType(files);
         if (TokenizerFiles.Find(TokenizerFiles.Find(files.ReadObject(TokenizerFiles.Settings), "auto_map"), "AutoTokenizer") is { } code)
         {
-            throw new NotSupportedException($"{files.PathOf(TokenizerFiles.Settings)}: auto_map names the Python code {code.GetRawText()}, which is not supported.");
+            throw new NotSupportedException(
+                $"{files.PathOf(TokenizerFiles.Settings)}: auto_map names the Python code {code.GetRawText()}, which is not supported."
+            );
         }
 
         string? tokenizerClass = ClassOf(files);
@@ -48,48 +52,59 @@ internal static class TokenizerChoice
         if (tokenizerClass is not null && !Classes.TryGetValue(tokenizerClass, out said))
         {
             throw new NotSupportedException(
-                $"{files.PathOf(TokenizerFiles.Settings)}: tokenizer_class is '{tokenizerClass}', which is not supported; supported are {string.Join(", ", Classes.Keys)} (Fast or not). "
-                + $"If {TokenizerFiles.Serialized} says all that it does, 'PreTrainedTokenizerFast' is as right.");
+                $"{files.PathOf(TokenizerFiles.Settings)}: tokenizer_class is '{tokenizerClass}', which is not supported; supported "
+                    + $"are {string.Join(", ", Classes.Keys)} (Fast or not). "
+                    + $"If {TokenizerFiles.Serialized} says all that it does, 'PreTrainedTokenizerFast' is as right."
+            );
         }
 
         TokenizerKind? serialized = files.ReadSerialized()?.Kind;
         if (said is not null && serialized is not null && said != serialized)
         {
-            throw new NotSupportedException($"'{folder}': tokenizer_class is '{tokenizerClass}', and the model of {TokenizerFiles.Serialized} is of another kind; make them agree.");
+            throw new NotSupportedException(
+                $"'{folder}': tokenizer_class is '{tokenizerClass}', and the model of {TokenizerFiles.Serialized} is of another kind; "
+                    + "make them agree."
+            );
         }
 
-        TokenizerKind? kind = model == "t5" && files.Has(TokenizerFiles.SentencePiece) ? TokenizerKind.Unigram : said ?? serialized ?? ByFiles(files, model);
+        TokenizerKind? kind =
+            model == "t5" && files.Has(TokenizerFiles.SentencePiece) ? TokenizerKind.Unigram : said ?? serialized ?? ByFiles(files, model);
         if (kind is null || !Fits(model, kind.Value, files))
         {
             string found = string.Join(", ", files.Paths.Select(Path.GetFileName));
             throw new NotSupportedException(
-                $"'{folder}' holds {(found.Length > 0 ? found : "no tokenizer files")}{(model is null ? "" : $" and a model of type '{model}'")}"
-                + $"{(tokenizerClass is null ? "" : $" with the tokenizer_class '{tokenizerClass}'")}; "
-                + "supported are vocab.json with merges.txt (RoBERTa, GPT-2), vocab.txt (BERT) and spiece.model (T5), or any of them in tokenizer.json.");
+                $"'{folder}' holds "
+                    + $"{(found.Length > 0 ? found : "no tokenizer files")}{(model is null ? "" : $" and a model of type '{model}'")}"
+                    + $"{(tokenizerClass is null ? "" : $" with the tokenizer_class '{tokenizerClass}'")}; "
+                    + "supported are vocab.json with merges.txt (RoBERTa, GPT-2), vocab.txt (BERT) and spiece.model (T5), or any of "
+                    + "them in tokenizer.json."
+            );
         }
         return kind.Value;
     }
 
-    private static TokenizerKind? ByFiles(TokenizerFiles files, string? model) => model switch
-    {
-        // What is missing is said when it is read.
-        "roberta" when files.Has(TokenizerFiles.WordPieces) && !files.Has(TokenizerFiles.Vocabulary) => TokenizerKind.WordPieces,
-        "roberta" or "gpt2" => TokenizerKind.BytePairs,
-        "bert" => TokenizerKind.WordPieces,
-        "t5" or null when files.Has(TokenizerFiles.SentencePiece) => TokenizerKind.Unigram,
-        null when files.Has(TokenizerFiles.Vocabulary) || files.Has(TokenizerFiles.Merges) => TokenizerKind.BytePairs,
-        null when files.Has(TokenizerFiles.WordPieces) => TokenizerKind.WordPieces,
-        _ => null,
-    };
+    private static TokenizerKind? ByFiles(TokenizerFiles files, string? model) =>
+        model switch
+        {
+            // What is missing is said when it is read.
+            "roberta" when files.Has(TokenizerFiles.WordPieces) && !files.Has(TokenizerFiles.Vocabulary) => TokenizerKind.WordPieces,
+            "roberta" or "gpt2" => TokenizerKind.BytePairs,
+            "bert" => TokenizerKind.WordPieces,
+            "t5" or null when files.Has(TokenizerFiles.SentencePiece) => TokenizerKind.Unigram,
+            null when files.Has(TokenizerFiles.Vocabulary) || files.Has(TokenizerFiles.Merges) => TokenizerKind.BytePairs,
+            null when files.Has(TokenizerFiles.WordPieces) => TokenizerKind.WordPieces,
+            _ => null,
+        };
 
-    private static bool Fits(string? model, TokenizerKind kind, TokenizerFiles files) => model switch
-    {
-        "bert" or "roberta" => kind is TokenizerKind.WordPieces or TokenizerKind.BytePairs,
-        "gpt2" => kind == TokenizerKind.BytePairs,
-        "t5" => kind == TokenizerKind.Unigram && (files.Has(TokenizerFiles.SentencePiece) || files.ReadSerialized() is not null),
-        null => kind != TokenizerKind.Unigram || files.Has(TokenizerFiles.SentencePiece) || files.ReadSerialized() is not null,
-        _ => false,
-    };
+    private static bool Fits(string? model, TokenizerKind kind, TokenizerFiles files) =>
+        model switch
+        {
+            "bert" or "roberta" => kind is TokenizerKind.WordPieces or TokenizerKind.BytePairs,
+            "gpt2" => kind == TokenizerKind.BytePairs,
+            "t5" => kind == TokenizerKind.Unigram && (files.Has(TokenizerFiles.SentencePiece) || files.ReadSerialized() is not null),
+            null => kind != TokenizerKind.Unigram || files.Has(TokenizerFiles.SentencePiece) || files.ReadSerialized() is not null,
+            _ => false,
+        };
 }
 
 /// <summary>The algorithm of a checkpoint's tokenizer.</summary>

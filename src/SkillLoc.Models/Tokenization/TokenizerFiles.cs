@@ -16,8 +16,7 @@ internal sealed class TokenizerFiles(string folder)
     public const string Added = "added_tokens.json";
     public const string SpecialMap = "special_tokens_map.json";
 
-    private static readonly string[] Names =
-        [Vocabulary, Merges, WordPieces, SentencePiece, Serialized, Settings, SpecialMap, Added];
+    private static readonly string[] Names = [Vocabulary, Merges, WordPieces, SentencePiece, Serialized, Settings, SpecialMap, Added];
 
     // A byte-level vocabulary may hold a few tokens that no merge makes: special and placeholder ones.
     private const int UnmergedTokens = 32;
@@ -55,16 +54,24 @@ internal sealed class TokenizerFiles(string folder)
     /// <exception cref="NotSupportedException">The model is of another kind.</exception>
     public (TokenizerKind Kind, JsonElement Root)? ReadSerialized()
     {
-        if (ReadObject(Serialized) is not { } root || !root.TryGetProperty("model", out JsonElement model) || model.ValueKind != JsonValueKind.Object)
+        if (
+            ReadObject(Serialized) is not { } root
+            || !root.TryGetProperty("model", out JsonElement model)
+            || model.ValueKind != JsonValueKind.Object
+        )
         {
             return null;
         }
 
         // Files of older versions do not name the kind.
-        string type = Text(root, "model", "type")
-            ?? (Find(root, "model", "vocab") is { ValueKind: JsonValueKind.Array } ? "Unigram"
+        string type =
+            Text(root, "model", "type")
+            ?? (
+                Find(root, "model", "vocab") is { ValueKind: JsonValueKind.Array } ? "Unigram"
                 : Find(root, "model", "merges") is not null ? "BPE"
-                : Find(root, "model", "max_input_chars_per_word") is not null ? "WordPiece" : "of no type");
+                : Find(root, "model", "max_input_chars_per_word") is not null ? "WordPiece"
+                : "of no type"
+            );
         return type switch
         {
             "BPE" => (TokenizerKind.BytePairs, root),
@@ -79,16 +86,23 @@ internal sealed class TokenizerFiles(string folder)
 
     /// <summary>Returns a nested property, or null.</summary>
     public static JsonElement? Find(JsonElement? root, string outer, string inner) =>
-        root?.TryGetProperty(outer, out JsonElement value) == true && value.ValueKind == JsonValueKind.Object && value.TryGetProperty(inner, out JsonElement found)
+        root?.TryGetProperty(outer, out JsonElement value) == true
+        && value.ValueKind == JsonValueKind.Object
+        && value.TryGetProperty(inner, out JsonElement found)
             ? found
             : null;
 
     /// <summary>Returns a string property, or null.</summary>
     public static string? Text(JsonElement? root, string name) =>
-        root is { ValueKind: JsonValueKind.Object } owner && owner.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+        root is { ValueKind: JsonValueKind.Object } owner
+        && owner.TryGetProperty(name, out JsonElement value)
+        && value.ValueKind == JsonValueKind.String
+            ? value.GetString()
+            : null;
 
     /// <summary>Returns a nested string property, or null.</summary>
-    public static string? Text(JsonElement? root, string outer, string inner) => Find(root, outer, inner) is { ValueKind: JsonValueKind.String } value ? value.GetString() : null;
+    public static string? Text(JsonElement? root, string outer, string inner) =>
+        Find(root, outer, inner) is { ValueKind: JsonValueKind.String } value ? value.GetString() : null;
 
     /// <summary>The vocabulary with unique ids: from <c>tokenizer.json</c>, else <c>vocab.json</c>.</summary>
     public Dictionary<string, int> ReadVocabulary()
@@ -109,7 +123,9 @@ internal sealed class TokenizerFiles(string folder)
         var seen = new HashSet<string>(StringComparer.Ordinal);
         var made = new HashSet<string>(StringComparer.Ordinal);
         int number = 0;
-        (string? file, string[]? lines) = ReadSerialized() is (TokenizerKind.BytePairs, var root) ? (Serialized, SerializedMerges(root)) : (Merges, ReadLines(Merges));
+        (string? file, string[]? lines) = ReadSerialized() is (TokenizerKind.BytePairs, var root)
+            ? (Serialized, SerializedMerges(root))
+            : (Merges, ReadLines(Merges));
         foreach (string line in lines)
         {
             number++;
@@ -120,14 +136,21 @@ internal sealed class TokenizerFiles(string folder)
 
             if (line.Split(' ') is not [{ Length: > 0 } left, { Length: > 0 } right])
             {
-                throw Malformed(file, $"{(file == Merges ? "line" : "merge")} {number} is '{line}'; it should be two tokens with one space between");
+                throw Malformed(
+                    file,
+                    $"{(file == Merges ? "line" : "merge")} {number} is '{line}'; it should be two tokens with one space between"
+                );
             }
 
             foreach (string? token in new[] { left, right, left + right })
             {
                 if (!vocabulary.ContainsKey(token))
                 {
-                    throw Malformed(file, $"{(file == Merges ? "line" : "merge")} {number} ('{line}') needs the token '{token}', which the vocabulary lacks; the two should belong together");
+                    throw Malformed(
+                        file,
+                        $"{(file == Merges ? "line" : "merge")} {number} ('{line}') needs the token '{token}', which the vocabulary "
+                            + "lacks; the two should belong together"
+                    );
                 }
             }
 
@@ -144,7 +167,10 @@ internal sealed class TokenizerFiles(string folder)
         int unmade = longer - made.Count;
         if (unmade > UnmergedTokens + (longer / 10))
         {
-            throw Malformed(file, $"its {merges.Count} merges leave {unmade} of the {longer} longer tokens of the vocabulary unreachable; it looks cut off");
+            throw Malformed(
+                file,
+                $"its {merges.Count} merges leave {unmade} of the {longer} longer tokens of the vocabulary unreachable; it looks cut off"
+            );
         }
 
         return merges;
@@ -165,7 +191,10 @@ internal sealed class TokenizerFiles(string folder)
         {
             if (line.Length > 0 && !vocabulary.TryAdd(line, id))
             {
-                throw Malformed(WordPieces, $"token '{line}' stands on lines {vocabulary[line] + 1} and {id + 1}; every token should stand once");
+                throw Malformed(
+                    WordPieces,
+                    $"token '{line}' stands on lines {vocabulary[line] + 1} and {id + 1}; every token should stand once"
+                );
             }
 
             id++;
@@ -190,7 +219,11 @@ internal sealed class TokenizerFiles(string folder)
     {
         var tokens = new OrderedDictionary<string, AddedToken>(StringComparer.Ordinal);
         var ids = vocabulary.Values.ToHashSet();
-        if (ReadObject(Serialized) is { } root && root.TryGetProperty("added_tokens", out JsonElement added) && added.ValueKind != JsonValueKind.Null)
+        if (
+            ReadObject(Serialized) is { } root
+            && root.TryGetProperty("added_tokens", out JsonElement added)
+            && added.ValueKind != JsonValueKind.Null
+        )
         {
             if (added.ValueKind != JsonValueKind.Array)
             {
@@ -199,14 +232,22 @@ internal sealed class TokenizerFiles(string folder)
 
             foreach (JsonElement entry in added.EnumerateArray())
             {
-                Add(Serialized, entry, entry.ValueKind == JsonValueKind.Object && entry.TryGetProperty("id", out JsonElement id) ? id : default);
+                Add(
+                    Serialized,
+                    entry,
+                    entry.ValueKind == JsonValueKind.Object && entry.TryGetProperty("id", out JsonElement id) ? id : default
+                );
             }
         }
         if (Find(ReadObject(Settings), "added_tokens_decoder") is { ValueKind: JsonValueKind.Object } decoder)
         {
             foreach (JsonProperty entry in decoder.EnumerateObject())
             {
-                if (entry.Value.ValueKind != JsonValueKind.Object || !int.TryParse(entry.Name, NumberStyles.None, CultureInfo.InvariantCulture, out int id) || id > LargestId)
+                if (
+                    entry.Value.ValueKind != JsonValueKind.Object
+                    || !int.TryParse(entry.Name, NumberStyles.None, CultureInfo.InvariantCulture, out int id)
+                    || id > LargestId
+                )
                 {
                     throw Malformed(Settings, $"the entry '{entry.Name}' of added_tokens_decoder should be an id with an object");
                 }
@@ -230,7 +271,12 @@ internal sealed class TokenizerFiles(string folder)
 
         void Add(string file, JsonElement entry, JsonElement number)
         {
-            if (entry.ValueKind != JsonValueKind.Object || number.ValueKind != JsonValueKind.Number || !number.TryGetInt32(out int id) || id is < 0 or > LargestId)
+            if (
+                entry.ValueKind != JsonValueKind.Object
+                || number.ValueKind != JsonValueKind.Number
+                || !number.TryGetInt32(out int id)
+                || id is < 0 or > LargestId
+            )
             {
                 throw Malformed(file, $"the added token {entry.GetRawText()} should have a 'content' and an 'id' from 0 on");
             }
@@ -244,7 +290,9 @@ internal sealed class TokenizerFiles(string folder)
 
         AddedToken Read(string file, JsonElement entry, int id)
         {
-            string content = Text(entry, "content") ?? throw Malformed(file, $"the added token {entry.GetRawText()} should have a 'content' and an 'id' from 0 on");
+            string content =
+                Text(entry, "content")
+                ?? throw Malformed(file, $"the added token {entry.GetRawText()} should have a 'content' and an 'id' from 0 on");
             bool isSpecial = Flag("special", false) || special.Contains(content);
             return new AddedToken(content, id)
             {
@@ -255,7 +303,8 @@ internal sealed class TokenizerFiles(string folder)
                 IsNormalized = Flag("normalized", !isSpecial),
             };
 
-            bool Flag(string name, bool fallback) => !entry.TryGetProperty(name, out JsonElement value) || value.ValueKind == JsonValueKind.Null ? fallback
+            bool Flag(string name, bool fallback) =>
+                !entry.TryGetProperty(name, out JsonElement value) || value.ValueKind == JsonValueKind.Null ? fallback
                 : value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean()
                 : throw Malformed(file, $"the added token '{content}' has the {name} {value.GetRawText()}; it should be true or false");
         }
@@ -276,16 +325,24 @@ internal sealed class TokenizerFiles(string folder)
             }
             else if (vocabulary[token.Content] != token.Id)
             {
-                throw Malformed(file, $"the added token '{token.Content}' has the id {token.Id}, and the vocabulary has {vocabulary[token.Content]} for it");
+                throw Malformed(
+                    file,
+                    $"the added token '{token.Content}' has the id {token.Id}, and the vocabulary has {vocabulary[token.Content]} for it"
+                );
             }
         }
     }
 
     /// <summary>Returns a property, or null.</summary>
     public static JsonElement? Find(JsonElement? root, string name) =>
-        root is { ValueKind: JsonValueKind.Object } owner && owner.TryGetProperty(name, out JsonElement value) && value.ValueKind != JsonValueKind.Null ? value : null;
+        root is { ValueKind: JsonValueKind.Object } owner
+        && owner.TryGetProperty(name, out JsonElement value)
+        && value.ValueKind != JsonValueKind.Null
+            ? value
+            : null;
 
-    public InvalidDataException Malformed(string name, string problem, Exception? inner = null) => new($"{PathOf(name)}: {problem}.", inner);
+    public InvalidDataException Malformed(string name, string problem, Exception? inner = null) =>
+        new($"{PathOf(name)}: {problem}.", inner);
 
     private Dictionary<string, int> SerializedVocabulary(JsonElement root)
     {
@@ -298,9 +355,15 @@ internal sealed class TokenizerFiles(string folder)
     }
 
     // Either "a b" or ["a", "b"].
-    private string[] SerializedMerges(JsonElement root) => Find(root, "model", "merges") is { ValueKind: JsonValueKind.Array } merges
-        ? [.. merges.EnumerateArray().Select(merge => merge.ValueKind == JsonValueKind.Array ? string.Join(' ', merge.EnumerateArray()) : merge.ToString())]
-        : throw Malformed(Serialized, "its model has no 'merges'");
+    private string[] SerializedMerges(JsonElement root) =>
+        Find(root, "model", "merges") is { ValueKind: JsonValueKind.Array } merges
+            ?
+            [
+                .. merges
+                    .EnumerateArray()
+                    .Select(merge => merge.ValueKind == JsonValueKind.Array ? string.Join(' ', merge.EnumerateArray()) : merge.ToString()),
+            ]
+            : throw Malformed(Serialized, "its model has no 'merges'");
 
     private Dictionary<string, int> Tokens(string file, JsonElement entries)
     {
@@ -310,7 +373,11 @@ internal sealed class TokenizerFiles(string folder)
         {
             if (property.Value.ValueKind != JsonValueKind.Number || !property.Value.TryGetInt32(out int id) || id is < 0 or > LargestId)
             {
-                throw Malformed(file, $"token '{property.Name}' has the id {property.Value.GetRawText()}; ids are integers from 0 on, and no vocabulary is so large");
+                throw Malformed(
+                    file,
+                    $"token '{property.Name}' has the id {property.Value.GetRawText()}; ids are integers from 0 on, and no vocabulary "
+                        + "is so large"
+                );
             }
 
             if (!vocabulary.TryAdd(property.Name, id))
@@ -343,7 +410,10 @@ internal sealed class TokenizerFiles(string folder)
         JsonDocument? document = null;
         try
         {
-            document = JsonDocument.Parse(File.ReadAllBytes(Existing(name)).AsMemory(), new JsonDocumentOptions { AllowDuplicateProperties = false });
+            document = JsonDocument.Parse(
+                File.ReadAllBytes(Existing(name)).AsMemory(),
+                new JsonDocumentOptions { AllowDuplicateProperties = false }
+            );
             return document.RootElement.ValueKind == JsonValueKind.Object
                 ? document
                 : throw Malformed(name, $"it holds a JSON {document.RootElement.ValueKind}; it should be an object");
@@ -362,6 +432,11 @@ internal sealed class TokenizerFiles(string folder)
     private string Existing(string name)
     {
         string path = PathOf(name);
-        return File.Exists(path) ? path : throw new FileNotFoundException($"{path} is missing; a checkpoint folder should hold it, or a {Serialized} of the same kind.", path);
+        return File.Exists(path)
+            ? path
+            : throw new FileNotFoundException(
+                $"{path} is missing; a checkpoint folder should hold it, or a {Serialized} of the same kind.",
+                path
+            );
     }
 }

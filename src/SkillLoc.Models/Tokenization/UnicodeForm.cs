@@ -9,10 +9,14 @@ namespace SkillLoc.Models.Tokenization;
 /// <remarks>The tables are our own since <see cref="string.Normalize()"/> does nothing when globalization is invariant.</remarks>
 internal static class UnicodeForm
 {
-    private const int FirstSyllable = 0xAC00, Syllables = 11172;
-    private const int FirstLead = 0x1100, Leads = 19;
-    private const int FirstVowel = 0x1161, Vowels = 21;
-    private const int FirstTrail = 0x11A7, Trails = 28;
+    private const int FirstSyllable = 0xAC00,
+        Syllables = 11172;
+    private const int FirstLead = 0x1100,
+        Leads = 19;
+    private const int FirstVowel = 0x1161,
+        Vowels = 21;
+    private const int FirstTrail = 0x11A7,
+        Trails = 28;
 
     private static readonly FrozenDictionary<int, int[]> Canonical;
     private static readonly FrozenDictionary<int, int[]> Compatible;
@@ -65,8 +69,13 @@ internal static class UnicodeForm
         Classes = classes.ToFrozenDictionary();
 
         // "0041" or "0041-0043".
-        static IEnumerable<int> CodePoints(string list) => list.Split(' ').SelectMany(entry =>
-            entry.Split('-') is [var first, var last] ? Enumerable.Range(Number(first), Number(last) - Number(first) + 1) : [Number(entry)]);
+        static IEnumerable<int> CodePoints(string list) =>
+            list.Split(' ')
+                .SelectMany(entry =>
+                    entry.Split('-') is [var first, var last]
+                        ? Enumerable.Range(Number(first), Number(last) - Number(first) + 1)
+                        : [Number(entry)]
+                );
 
         static int Number(string hex) => int.Parse(hex, NumberStyles.HexNumber, CultureInfo.InvariantCulture);
     }
@@ -189,7 +198,11 @@ internal static class UnicodeForm
             return FirstSyllable + ((((first - FirstLead) * Vowels) + second - FirstVowel) * Trails);
         }
 
-        if (first - FirstSyllable is >= 0 and < Syllables && (first - FirstSyllable) % Trails == 0 && second - FirstTrail is > 0 and < Trails)
+        if (
+            first - FirstSyllable is >= 0 and < Syllables
+            && (first - FirstSyllable) % Trails == 0
+            && second - FirstTrail is > 0 and < Trails
+        )
         {
             return first + second - FirstTrail;
         }

@@ -20,7 +20,14 @@ internal sealed class UnigramTokenizer
     private readonly Dictionary<int, string> _pieces = [];
     private readonly Dictionary<int, byte> _bytes = [];
 
-    private UnigramTokenizer(Action<string, List<int>> spell, SerializedSteps steps, Dictionary<string, int> vocabulary, IReadOnlyList<AddedToken> added, HashSet<int> special, int[]? bytes)
+    private UnigramTokenizer(
+        Action<string, List<int>> spell,
+        SerializedSteps steps,
+        Dictionary<string, int> vocabulary,
+        IReadOnlyList<AddedToken> added,
+        HashSet<int> special,
+        int[]? bytes
+    )
     {
         _spell = spell;
         Steps = steps;
@@ -120,13 +127,19 @@ internal sealed class UnigramTokenizer
         }
 
         var steps = new SerializedSteps(serialized.Root, files.PathOf(TokenizerFiles.Serialized));
-        var strangers = steps.Normalizers.Where(step => step.Type is not ("Precompiled" or "Nmt" or "NFKC" or "Strip" or "Replace" or "Prepend"))
-            .Concat(steps.Splitters.Where(step => step.Type is not ("WhitespaceSplit" or "Metaspace"))).Select(step => $"'{step.Type}'").ToList();
+        var strangers = steps
+            .Normalizers.Where(step => step.Type is not ("Precompiled" or "Nmt" or "NFKC" or "Strip" or "Replace" or "Prepend"))
+            .Concat(steps.Splitters.Where(step => step.Type is not ("WhitespaceSplit" or "Metaspace")))
+            .Select(step => $"'{step.Type}'")
+            .ToList();
         if (serialized.Kind != TokenizerKind.Unigram || strangers.Count > 0)
         {
             throw new NotSupportedException(
-                $"{files.PathOf(TokenizerFiles.Serialized)} {(strangers.Count > 0 ? $"has the step {strangers[0]}" : "holds another kind of model")}, and {TokenizerFiles.SentencePiece} "
-                + "beside it has not: remove the one that the model was not trained with.");
+                $"{files.PathOf(TokenizerFiles.Serialized)} "
+                    + $"{(strangers.Count > 0 ? $"has the step {strangers[0]}" : "holds another kind of model")}, and "
+                    + $"{TokenizerFiles.SentencePiece} "
+                    + "beside it has not: remove the one that the model was not trained with."
+            );
         }
     }
 
@@ -150,13 +163,21 @@ internal sealed class UnigramTokenizer
         }
 
         int? Integer(string file, string key) =>
-            files.ReadObject(file)?.TryGetProperty(key, out JsonElement value) == true && value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int number) ? number : null;
+            files.ReadObject(file)?.TryGetProperty(key, out JsonElement value) == true
+            && value.ValueKind == JsonValueKind.Number
+            && value.TryGetInt32(out int number)
+                ? number
+                : null;
     }
 
     private static UnigramTokenizer FromSerialized(TokenizerFiles files, JsonElement root)
     {
         JsonElement model = root.GetProperty("model");
-        if (!model.TryGetProperty("vocab", out JsonElement entries) || entries.ValueKind != JsonValueKind.Array || entries.GetArrayLength() == 0)
+        if (
+            !model.TryGetProperty("vocab", out JsonElement entries)
+            || entries.ValueKind != JsonValueKind.Array
+            || entries.GetArrayLength() == 0
+        )
         {
             throw files.Malformed(TokenizerFiles.Serialized, "its unigram model has no 'vocab', an array of pieces with their scores");
         }
@@ -165,9 +186,17 @@ internal sealed class UnigramTokenizer
         var vocabulary = new Dictionary<string, int>(StringComparer.Ordinal);
         foreach (JsonElement entry in entries.EnumerateArray())
         {
-            if (entry.ValueKind != JsonValueKind.Array || entry.GetArrayLength() != 2 || entry[0].ValueKind != JsonValueKind.String || entry[1].ValueKind != JsonValueKind.Number)
+            if (
+                entry.ValueKind != JsonValueKind.Array
+                || entry.GetArrayLength() != 2
+                || entry[0].ValueKind != JsonValueKind.String
+                || entry[1].ValueKind != JsonValueKind.Number
+            )
             {
-                throw files.Malformed(TokenizerFiles.Serialized, $"its vocabulary holds {entry.GetRawText()}; right would be a piece and its score");
+                throw files.Malformed(
+                    TokenizerFiles.Serialized,
+                    $"its vocabulary holds {entry.GetRawText()}; right would be a piece and its score"
+                );
             }
 
             string text = entry[0].GetString()!;
@@ -187,16 +216,36 @@ internal sealed class UnigramTokenizer
         List<AddedToken> added = files.ReadAdded(vocabulary, SpecialTokens.Named(files));
         HashSet<int> special = [.. added.Where(token => token.IsSpecial).Select(token => token.Id), unknownId];
         int[]? bytes = step.Flag("byte_fallback", false) ? Bytes(files, vocabulary) : null;
-        var unigrams = new UnigramModel(pieces.Where(piece => !special.Contains(piece.Id)), unknownId, pieces.Min(piece => piece.Score), bytes);
-        return new((word, ids) => unigrams.Encode(word, ids), new SerializedSteps(root, files.PathOf(TokenizerFiles.Serialized)), vocabulary, added, special, bytes);
+        var unigrams = new UnigramModel(
+            pieces.Where(piece => !special.Contains(piece.Id)),
+            unknownId,
+            pieces.Min(piece => piece.Score),
+            bytes
+        );
+        return new(
+            (word, ids) => unigrams.Encode(word, ids),
+            new SerializedSteps(root, files.PathOf(TokenizerFiles.Serialized)),
+            vocabulary,
+            added,
+            special,
+            bytes
+        );
     }
 
     private static int[] Bytes(TokenizerFiles files, Dictionary<string, int> vocabulary) =>
-    [
-        .. Enumerable.Range(0, 256).Select(value => string.Create(CultureInfo.InvariantCulture, $"<0x{value:X2}>")).Select(piece => vocabulary.TryGetValue(piece, out int id)
-            ? id
-            : throw files.Malformed(files.Has(TokenizerFiles.SentencePiece) ? TokenizerFiles.SentencePiece : TokenizerFiles.Serialized, $"it falls back to bytes and has no piece '{piece}'")),
-    ];
+        [
+            .. Enumerable
+                .Range(0, 256)
+                .Select(value => string.Create(CultureInfo.InvariantCulture, $"<0x{value:X2}>"))
+                .Select(piece =>
+                    vocabulary.TryGetValue(piece, out int id)
+                        ? id
+                        : throw files.Malformed(
+                            files.Has(TokenizerFiles.SentencePiece) ? TokenizerFiles.SentencePiece : TokenizerFiles.Serialized,
+                            $"it falls back to bytes and has no piece '{piece}'"
+                        )
+                ),
+        ];
 }
 
 /// <summary>
@@ -254,7 +303,7 @@ internal sealed class UnigramModel
         // The best way to each place: where its last piece starts, that piece, and the score.
         var best = new (int Start, int Id, double Score)[text.Length + 1];
         best.AsSpan(1).Fill((-1, 0, 0));
-        for (int start = 0; start < text.Length;)
+        for (int start = 0; start < text.Length; )
         {
             int letter = char.IsHighSurrogate(text[start]) ? 2 : 1;
             double soFar = best[start].Score;
@@ -262,7 +311,7 @@ internal sealed class UnigramModel
             int node = 0;
             for (int end = start; end < text.Length && _children.TryGetValue(Key(node, text[end]), out node); end++)
             {
-                if (_nodes[node] is not ( >= 0 and var id, var score))
+                if (_nodes[node] is not (>= 0 and var id, var score))
                 {
                     continue;
                 }

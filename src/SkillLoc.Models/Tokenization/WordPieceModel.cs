@@ -32,7 +32,9 @@ internal sealed class WordPieceModel
         _longestWord = model?.Whole("max_input_chars_per_word", 1) ?? UsualLongestWord;
         if (_longestWord > LongestSupported)
         {
-            throw new NotSupportedException($"{model!.Value.Source}: max_input_chars_per_word is {_longestWord}; up to {LongestSupported} are supported.");
+            throw new NotSupportedException(
+                $"{model!.Value.Source}: max_input_chars_per_word is {_longestWord}; up to {LongestSupported} are supported."
+            );
         }
 
         _prefix = model?.Text("continuing_subword_prefix") ?? UsualPrefix;
@@ -40,15 +42,20 @@ internal sealed class WordPieceModel
         // The library numbers lines; a file's ids may have gaps.
         KeyValuePair<string, int>[] byId = vocabulary.OrderBy(entry => entry.Value).ToArray();
         _ids = Array.ConvertAll(byId, entry => entry.Value);
-        IEnumerable<string> lines = byId.Select(entry => special.Contains(entry.Key) && entry.Key != unknown ? Unspelled(entry.Value) : entry.Key);
+        IEnumerable<string> lines = byId.Select(entry =>
+            special.Contains(entry.Key) && entry.Key != unknown ? Unspelled(entry.Value) : entry.Key
+        );
         using var stream = new MemoryStream(Encoding.UTF8.GetBytes(string.Join('\n', lines)));
-        _tokenizer = WordPieceTokenizer.Create(stream, new WordPieceOptions
-        {
-            PreTokenizer = null,
-            UnknownToken = unknown,
-            ContinuingSubwordPrefix = _prefix,
-            MaxInputCharsPerWord = 2 * _longestWord,
-        });
+        _tokenizer = WordPieceTokenizer.Create(
+            stream,
+            new WordPieceOptions
+            {
+                PreTokenizer = null,
+                UnknownToken = unknown,
+                ContinuingSubwordPrefix = _prefix,
+                MaxInputCharsPerWord = 2 * _longestWord,
+            }
+        );
 
         // Longer than any word that is looked up.
         string Unspelled(int id) => new string(Noncharacter, _longestWord + 1) + id;
@@ -64,7 +71,9 @@ internal sealed class WordPieceModel
         }
         else
         {
-            ids.AddRange(_tokenizer.EncodeToIds(word, considerPreTokenization: false, considerNormalization: false).Select(line => _ids[line]));
+            ids.AddRange(
+                _tokenizer.EncodeToIds(word, considerPreTokenization: false, considerNormalization: false).Select(line => _ids[line])
+            );
         }
     }
 

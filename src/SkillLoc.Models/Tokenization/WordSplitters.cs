@@ -45,8 +45,16 @@ internal static class WordSplitters
                 return word => Ranges(word, Behave(Parts(word.Text, letter => letter == delimiter), "Removed"));
             case "Split":
                 step.Only("pattern", "behavior", "invert");
-                (StepPattern? pattern, string? behavior, bool inverts) = (new StepPattern(step), Behavior(step, null), step.Flag("invert", false));
-                return word => Ranges(word, Behave(pattern.Parts(word.Text).Select(part => (part.Start, part.End, part.IsMatch != inverts)), behavior));
+                (StepPattern? pattern, string? behavior, bool inverts) = (
+                    new StepPattern(step),
+                    Behavior(step, null),
+                    step.Flag("invert", false)
+                );
+                return word =>
+                    Ranges(
+                        word,
+                        Behave(pattern.Parts(word.Text).Select(part => (part.Start, part.End, part.IsMatch != inverts)), behavior)
+                    );
             case "ByteLevel":
                 step.Only("add_prefix_space", "trim_offsets", "use_regex");
                 return ByteLevel(step.Flag("add_prefix_space", true), step.Flag("use_regex", true));
@@ -54,8 +62,10 @@ internal static class WordSplitters
                 return Metaspace(step);
             case var other:
                 throw new NotSupportedException(
-                    $"{step.Source} has a pre-tokenizer of type '{other}'; supported are BertPreTokenizer, ByteLevel, CharDelimiterSplit, Digits, Metaspace, "
-                    + "Punctuation, Split, Whitespace, WhitespaceSplit and sequences of them.");
+                    $"{step.Source} has a pre-tokenizer of type '{other}'; supported are BertPreTokenizer, ByteLevel, "
+                        + "CharDelimiterSplit, Digits, Metaspace, "
+                        + "Punctuation, Split, Whitespace, WhitespaceSplit and sequences of them."
+                );
         }
     }
 
@@ -64,15 +74,18 @@ internal static class WordSplitters
 
     /// <summary>GPT-2's pre-tokenizer: optionally splits as <see cref="ByteLevelPreTokenizer"/> does. The model converts to
     /// bytes.</summary>
-    public static Splitter ByteLevel(bool addsPrefixSpace, bool splits) => word =>
-    {
-        if (addsPrefixSpace && !word.Text.StartsWith(' '))
+    public static Splitter ByteLevel(bool addsPrefixSpace, bool splits) =>
+        word =>
         {
-            word = new(" " + word.Text, word.First + 1);
-        }
+            if (addsPrefixSpace && !word.Text.StartsWith(' '))
+            {
+                word = new(" " + word.Text, word.First + 1);
+            }
 
-        return splits ? Ranges(word, ByteLevelPreTokenizer.Split(word.Text).Select(part => (part.Offset, part.Offset + part.Length))) : [word];
-    };
+            return splits
+                ? Ranges(word, ByteLevelPreTokenizer.Split(word.Text).Select(part => (part.Offset, part.Offset + part.Length)))
+                : [word];
+        };
 
     private static Splitter Metaspace(SerializedStep step)
     {
@@ -100,7 +113,7 @@ internal static class WordSplitters
 
     private static IEnumerable<(int Start, int End)> Before(string text, char space)
     {
-        for (int start = 0; start < text.Length;)
+        for (int start = 0; start < text.Length; )
         {
             int end = text.IndexOf(space, start + 1);
             end = end < 0 ? text.Length : end;
@@ -150,7 +163,10 @@ internal static class WordSplitters
         for (int i = 0, length; i < text.Length; i += length)
         {
             Rune.DecodeFromUtf16(text.AsSpan(i), out Rune rune, out length);
-            int now = WordCharacters.Contains(rune) ? 1 : Rune.IsWhiteSpace(rune) ? 0 : 2;
+            int now =
+                WordCharacters.Contains(rune) ? 1
+                : Rune.IsWhiteSpace(rune) ? 0
+                : 2;
             if (now == kind)
             {
                 continue;
@@ -194,12 +210,13 @@ internal static class WordSplitters
         }
     }
 
-    private static string Behavior(SerializedStep step, string? fallback) => step.Text("behavior") switch
-    {
-        "Removed" or "Isolated" or "Contiguous" or "MergedWithPrevious" or "MergedWithNext" => step.Text("behavior")!,
-        null when fallback is not null => fallback,
-        _ => throw step.Lacks("behavior"),
-    };
+    private static string Behavior(SerializedStep step, string? fallback) =>
+        step.Text("behavior") switch
+        {
+            "Removed" or "Isolated" or "Contiguous" or "MergedWithPrevious" or "MergedWithNext" => step.Text("behavior")!,
+            null when fallback is not null => fallback,
+            _ => throw step.Lacks("behavior"),
+        };
 
     /// <summary>How matches are assigned to the parts of a text.</summary>
     private static IEnumerable<(int Start, int End)> Behave(IEnumerable<(int Start, int End, bool IsMatch)> parts, string behavior)
@@ -238,7 +255,10 @@ internal static class WordSplitters
         }
     }
 
-    private static IEnumerable<(int Start, int End)> Merge(IEnumerable<(int Start, int End, bool IsMatch)> parts, Func<bool, bool, bool> joins)
+    private static IEnumerable<(int Start, int End)> Merge(
+        IEnumerable<(int Start, int End, bool IsMatch)> parts,
+        Func<bool, bool, bool> joins
+    )
     {
         (int Start, int End)? word = null;
         bool before = false;
@@ -266,9 +286,10 @@ internal static class WordSplitters
     }
 
     // Every ASCII symbol counts, `$` and `+` included, which Unicode calls symbols.
-    private static bool IsPunctuation(Rune rune) => rune.IsAscii
-        ? rune.Value is > ' ' and < 0x7F && !Rune.IsLetterOrDigit(rune)
-        : Rune.GetUnicodeCategory(rune) is >= UnicodeCategory.ConnectorPunctuation and <= UnicodeCategory.OtherPunctuation;
+    private static bool IsPunctuation(Rune rune) =>
+        rune.IsAscii
+            ? rune.Value is > ' ' and < 0x7F && !Rune.IsLetterOrDigit(rune)
+            : Rune.GetUnicodeCategory(rune) is >= UnicodeCategory.ConnectorPunctuation and <= UnicodeCategory.OtherPunctuation;
 }
 
 /// <summary>
@@ -320,12 +341,13 @@ internal static class ByteLevelPreTokenizer
         return end < text.Length && end - start > 1 ? end - 1 : end;
     }
 
-    private static int LengthOfContraction(ReadOnlySpan<char> text) => text switch
-    {
-        ['\'', 's' or 't' or 'm' or 'd', ..] => 2,
-        ['\'', 'r', 'e', ..] or ['\'', 'v', 'e', ..] or ['\'', 'l', 'l', ..] => 3,
-        _ => 0,
-    };
+    private static int LengthOfContraction(ReadOnlySpan<char> text) =>
+        text switch
+        {
+            ['\'', 's' or 't' or 'm' or 'd', ..] => 2,
+            ['\'', 'r', 'e', ..] or ['\'', 'v', 'e', ..] or ['\'', 'l', 'l', ..] => 3,
+            _ => 0,
+        };
 
     private static int EndOfRun(ReadOnlySpan<char> text, int start, CharacterClass kind)
     {
@@ -362,5 +384,11 @@ internal static class WordCharacters
     public static bool Contains(Rune rune) =>
         Rune.GetUnicodeCategory(rune) is <= UnicodeCategory.LetterNumber or UnicodeCategory.ConnectorPunctuation
         // Joiners; circled and squared letters, which are symbols and yet alphabetic.
-        || rune.Value is 0x200C or 0x200D or (>= 0x24B6 and <= 0x24E9) or (>= 0x1F130 and <= 0x1F149) or (>= 0x1F150 and <= 0x1F169) or (>= 0x1F170 and <= 0x1F189);
+        || rune.Value
+            is 0x200C
+                or 0x200D
+                or (>= 0x24B6 and <= 0x24E9)
+                or (>= 0x1F130 and <= 0x1F149)
+                or (>= 0x1F150 and <= 0x1F169)
+                or (>= 0x1F170 and <= 0x1F189);
 }

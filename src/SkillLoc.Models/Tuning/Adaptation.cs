@@ -84,11 +84,14 @@ internal abstract class Adaptation : IDisposable
     internal Adaptation Clone(LanguageModel model, ScalarType? dtype)
     {
         using DisposeScope scope = NewDisposeScope();
-        return Options.Build(model, (name, _, _) =>
-        {
-            Tensor source = _parameters[name].detach();
-            return source.to(dtype ?? source.dtype, copy: true);
-        })!;
+        return Options.Build(
+            model,
+            (name, _, _) =>
+            {
+                Tensor source = _parameters[name].detach();
+                return source.to(dtype ?? source.dtype, copy: true);
+            }
+        )!;
     }
 
     /// <exception cref="ArgumentException">It was created for a model of another kind or size.</exception>
@@ -126,7 +129,8 @@ internal abstract class Adaptation : IDisposable
         ModelConfig config = model.Config;
         string text = $"{config.ModelType} with {config.Layers} layers, hidden size {config.HiddenSize} and {config.Heads} heads";
         return model is T5ForConditionalGeneration
-            ? $"{text} of size {config.HeadSize}, {config.DecoderLayers} decoder layers and {(config.HasGatedFeedForward ? "gated" : "plain")} feed-forward blocks"
+            ? $"{text} of size {config.HeadSize}, {config.DecoderLayers} decoder layers and "
+                + $"{(config.HasGatedFeedForward ? "gated" : "plain")} feed-forward blocks"
             : text;
     }
 }

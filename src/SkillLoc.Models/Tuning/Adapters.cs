@@ -35,18 +35,31 @@ internal sealed class Adapters : Adaptation
             AdapterActivation.Swish => x => F.silu(x),
             _ => x => F.relu(x),
         };
-        long hidden = model.Config.HiddenSize, inner = options.BottleneckSize ?? Math.Max(1, hidden / 16);
+        long hidden = model.Config.HiddenSize,
+            inner = options.BottleneckSize ?? Math.Max(1, hidden / 16);
         foreach (LinearMap map in model.LinearMaps(houlsby ? LinearLayers.AttentionOutput | LinearLayers.Down : LinearLayers.Down))
         {
             string name = map.Name + ".adapter";
-            _bottlenecks.Add(map.Place, new(
-                Projection(name + ".down.weight", options.InitialDeviation, inner, hidden), Bias(name + ".down.bias", inner),
-                Projection(name + ".up.weight", options.InitialUpDeviation, hidden, inner), Bias(name + ".up.bias", hidden)));
+            _bottlenecks.Add(
+                map.Place,
+                new(
+                    Projection(name + ".down.weight", options.InitialDeviation, inner, hidden),
+                    Bias(name + ".down.bias", inner),
+                    Projection(name + ".up.weight", options.InitialUpDeviation, hidden, inner),
+                    Bias(name + ".up.bias", hidden)
+                )
+            );
         }
 
-        Parameter Projection(string name, double deviation, params long[] shape) => Add(name, shape, generator => deviation > 0
-            ? randn(shape, generator: generator).Mul_(deviation).Add_(options.InitialMean)
-            : TensorArithmetic.Full(shape, options.InitialMean));
+        Parameter Projection(string name, double deviation, params long[] shape) =>
+            Add(
+                name,
+                shape,
+                generator =>
+                    deviation > 0
+                        ? randn(shape, generator: generator).Mul_(deviation).Add_(options.InitialMean)
+                        : TensorArithmetic.Full(shape, options.InitialMean)
+            );
 
         Parameter? Bias(string name, long size) => options.Bias ? AddZeros(name, size) : null;
     }

@@ -33,12 +33,20 @@ internal sealed class Lora : Adaptation
         _scale = options.Alpha / options.Rank;
         foreach (LinearMap map in model.LinearMaps(options.Targets))
         {
-            long rank = options.Rank, input = map.Weight.size(1), output = map.Weight.size(0);
+            long rank = options.Rank,
+                input = map.Weight.size(1),
+                output = map.Weight.size(0);
             string name = map.Name + ".lora_";
-            _updates.Add(map.Place, new(
-                AddUniform(name + "A.weight", rank, input), options.Bias ? AddZeros(name + "A.bias", rank) : null,
-                AddZeros(name + "B.weight", output, rank), options.Bias ? AddZeros(name + "B.bias", output) : null,
-                options.Mlp ? AddNormal(name + "C.weight", InitialDeviation, output, output) : null));
+            _updates.Add(
+                map.Place,
+                new(
+                    AddUniform(name + "A.weight", rank, input),
+                    options.Bias ? AddZeros(name + "A.bias", rank) : null,
+                    AddZeros(name + "B.weight", output, rank),
+                    options.Bias ? AddZeros(name + "B.bias", output) : null,
+                    options.Mlp ? AddNormal(name + "C.weight", InitialDeviation, output, output) : null
+                )
+            );
             if (!options.Mlp && (!options.Bias || map.Bias is not null))
             {
                 _folded.Add(map.WeightName);
@@ -204,10 +212,14 @@ internal sealed class LowRankBias : Adaptation
         {
             long output = map.Weight.size(0);
             string name = map.Name + ".lora_";
-            _biases.Add(map.Place, new(
-                shared ?? AddUniform(name + "R.weight", options.Rank, 1),
-                AddZeros(name + "B.weight", output, options.Rank),
-                options.Mlp ? AddNormal(name + "C.weight", InitialDeviation, output, output) : null));
+            _biases.Add(
+                map.Place,
+                new(
+                    shared ?? AddUniform(name + "R.weight", options.Rank, 1),
+                    AddZeros(name + "B.weight", output, options.Rank),
+                    options.Mlp ? AddNormal(name + "C.weight", InitialDeviation, output, output) : null
+                )
+            );
             if (map.BiasName is not null)
             {
                 _folded.Add(map.BiasName);

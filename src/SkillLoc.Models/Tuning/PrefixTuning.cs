@@ -38,9 +38,14 @@ internal sealed class PrefixTuning : Adaptation
             long[] shape = [layers, 2, config.Heads, options.Length, config.HeadSize];
             return options.ProjectionSize is { } inner
                 ? new(
-                    name, shape, AddNormal(name + ".embedding.weight", options.InitialDeviation, options.Length, config.HiddenSize),
-                    (AddUniform(name + ".transform.0.weight", inner, config.HiddenSize),
-                    AddUniform(name + ".transform.2.weight", layers * 2 * config.Heads * config.HeadSize, inner)))
+                    name,
+                    shape,
+                    AddNormal(name + ".embedding.weight", options.InitialDeviation, options.Length, config.HiddenSize),
+                    (
+                        AddUniform(name + ".transform.0.weight", inner, config.HiddenSize),
+                        AddUniform(name + ".transform.2.weight", layers * 2 * config.Heads * config.HeadSize, inner)
+                    )
+                )
                 : new(name, shape, AddNormal(name + KeyValuesName, options.InitialDeviation, shape), null);
         }
     }
@@ -71,7 +76,9 @@ internal sealed class PrefixTuning : Adaptation
         using IDisposable noGradients = no_grad();
         using DisposeScope scope = NewDisposeScope();
         return ((PrefixOptions)Options with { ProjectionSize = null }).Build(
-            model, (name, _, _) => KeyValues(decoder: name == _decoder?.Name + KeyValuesName)!);
+            model,
+            (name, _, _) => KeyValues(decoder: name == _decoder?.Name + KeyValuesName)!
+        );
     }
 
     /// <summary>The prefix of one stack.</summary>

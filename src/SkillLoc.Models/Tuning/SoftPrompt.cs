@@ -32,16 +32,22 @@ internal sealed class SoftPrompt : Adaptation
         long longest = model.MaxLength + (long)(model.Adaptation?.PromptSize ?? 0) - shortest;
         if (options.Size < shortest || options.Size > longest)
         {
-            throw new ArgumentException($"The soft prompt's Size is {options.Size}; it must be from {shortest} to {longest} for this model.");
+            throw new ArgumentException(
+                $"The soft prompt's Size is {options.Size}; it must be from {shortest} to {longest} for this model."
+            );
         }
 
         if (masked)
         {
-            _mask = options.MaskTokenId ?? model.Config.MaskTokenId
+            _mask =
+                options.MaskTokenId
+                ?? model.Config.MaskTokenId
                 ?? throw new ArgumentException("The model's configuration does not name a mask token; set the soft prompt's MaskTokenId.");
             if (_mask < 0 || _mask >= model.Config.VocabularySize)
             {
-                throw new ArgumentException($"The soft prompt's MaskTokenId is {_mask}; the vocabulary has {model.Config.VocabularySize} tokens.");
+                throw new ArgumentException(
+                    $"The soft prompt's MaskTokenId is {_mask}; the vocabulary has {model.Config.VocabularySize} tokens."
+                );
             }
         }
 
@@ -72,7 +78,9 @@ internal sealed class SoftPrompt : Adaptation
         Tensor column = TensorArithmetic.Arange(0, length + Size, words.device).unsqueeze(0).expand(rows, -1);
         Tensor end = batch.Positions.unsqueeze(1).Add(1);
         Tensor index = where(column < end, column, where(column < end.Add(Size), (column - end).Add(length), column.Sub(Size)));
-        return cat([words, _prompt.expand(rows, -1, -1)], 1).gather(1, index.unsqueeze(-1).expand(-1, -1, words.size(2))).MoveToOuterDisposeScope();
+        return cat([words, _prompt.expand(rows, -1, -1)], 1)
+            .gather(1, index.unsqueeze(-1).expand(-1, -1, words.size(2)))
+            .MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>

@@ -43,14 +43,17 @@ public sealed class TunedWeights
     {
         using DisposeScope scope = NewDisposeScope();
         SafetensorsWriter.Write(
-            stream, Tensors.Select(pair => (pair.Key, tensor(pair.Value.Values).view(pair.Value.Shape))), new Dictionary<string, string>(StringComparer.Ordinal)
+            stream,
+            Tensors.Select(pair => (pair.Key, tensor(pair.Value.Values).view(pair.Value.Shape))),
+            new Dictionary<string, string>(StringComparer.Ordinal)
             {
                 ["format"] = FileFormat,
                 ["version"] = Version,
                 ["base_fingerprint"] = BaseFingerprint,
                 ["tuning"] = Options.ToJson(),
                 ["settings"] = Settings,
-            });
+            }
+        );
     }
 
     /// <summary>Reads a file that <see cref="Save(string)"/> wrote.</summary>
@@ -79,7 +82,8 @@ public sealed class TunedWeights
     /// <exception cref="InvalidDataException">It is not.</exception>
     internal void CheckShape(string name, long[]? shape)
     {
-        string wanted = Describe(shape), given = Describe(Tensors.TryGetValue(name, out (long[] Shape, float[] Values) value) ? value.Shape : null);
+        string wanted = Describe(shape),
+            given = Describe(Tensors.TryGetValue(name, out (long[] Shape, float[] Values) value) ? value.Shape : null);
         if (wanted != given)
         {
             throw new InvalidDataException($"Of '{name}' the tuned weights have {given}, and this classifier has {wanted}.");
@@ -98,7 +102,9 @@ public sealed class TunedWeights
         var fields = new MetadataFields(file, source);
         if (fields.Text("version") is var version && version != Version)
         {
-            throw new InvalidDataException($"{source} holds tuned weights of format version {version}; this program reads version {Version}.");
+            throw new InvalidDataException(
+                $"{source} holds tuned weights of format version {version}; this program reads version {Version}."
+            );
         }
 
         string settings = file.Metadata.GetValueOrDefault("settings", "");
@@ -113,7 +119,9 @@ public sealed class TunedWeights
             Options = TuningOptions.FromJson(fields.Text("tuning"), $"{source}, the metadata's 'tuning'"),
             Settings = settings,
             Tensors = new OrderedDictionary<string, (long[] Shape, float[] Values)>(
-                file.Tensors.Select(info => KeyValuePair.Create(info.Name, (info.Shape, fields.Floats(info.Name)))), StringComparer.Ordinal),
+                file.Tensors.Select(info => KeyValuePair.Create(info.Name, (info.Shape, fields.Floats(info.Name)))),
+                StringComparer.Ordinal
+            ),
         };
     }
 }

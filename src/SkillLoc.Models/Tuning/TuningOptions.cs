@@ -24,9 +24,7 @@ public abstract record TuningOptions
 {
     private static readonly JsonSerializerOptions Json = new(JsonText.OwnFiles) { WriteIndented = false };
 
-    private protected TuningOptions()
-    {
-    }
+    private protected TuningOptions() { }
 
     /// <summary>Creates the initial adaptation of a model; assign it to <see cref="LanguageModel.Adaptation"/>.</summary>
     /// <param name="model">The model, whose device and type the new parameters have.</param>
@@ -47,7 +45,10 @@ public abstract record TuningOptions
         ArgumentNullException.ThrowIfNull(model);
         return model.Adaptation is { } adaptation && adaptation.Options == this
             ? adaptation.Parameters
-            : throw new ArgumentException($"The model is tuned with {model.Adaptation?.Options.ToString() ?? "nothing"}, not with {this}.", nameof(model));
+            : throw new ArgumentException(
+                $"The model is tuned with {model.Adaptation?.Options.ToString() ?? "nothing"}, not with {this}.",
+                nameof(model)
+            );
     }
 
     /// <summary>Reads options from JSON.</summary>
@@ -78,38 +79,46 @@ public abstract record TuningOptions
         ArgumentNullException.ThrowIfNull(model);
         using DisposeScope scope = NewDisposeScope();
         using var generator = new Generator((ulong)(uint)seed);
-        return Build(model, (name, shape, draw) =>
-        {
-            learnt?.CheckShape(name, shape);
-            if (stored?.Weights.Tensors.FirstOrDefault(info => info.Name == name) is not { } info)
+        return Build(
+            model,
+            (name, shape, draw) =>
             {
-                return !required ? draw(generator).to(model.Dtype, model.Device) : throw new InvalidDataException(
-                    $"{stored!.Path} says that it was tuned with {this}, and its weights lack '{name}': the folder is incomplete.");
-            }
+                learnt?.CheckShape(name, shape);
+                if (stored?.Weights.Tensors.FirstOrDefault(info => info.Name == name) is not { } info)
+                {
+                    return !required
+                        ? draw(generator).to(model.Dtype, model.Device)
+                        : throw new InvalidDataException(
+                            $"{stored!.Path} says that it was tuned with {this}, and its weights lack '{name}': the folder is incomplete."
+                        );
+                }
 
-            return info.Shape.SequenceEqual(shape)
-                ? stored.Weights.ReadFinite(name, model.Dtype, model.Device)
-                : throw new InvalidDataException(
-                    $"{stored.Weights.Path}: tensor '{name}' has shape [{string.Join(", ", info.Shape)}]; "
-                    + $"by the options of the tuning method it must be [{string.Join(", ", shape)}].");
-        });
+                return info.Shape.SequenceEqual(shape)
+                    ? stored.Weights.ReadFinite(name, model.Dtype, model.Device)
+                    : throw new InvalidDataException(
+                        $"{stored.Weights.Path}: tensor '{name}' has shape [{string.Join(", ", info.Shape)}]; "
+                            + $"by the options of the tuning method it must be [{string.Join(", ", shape)}]."
+                    );
+            }
+        );
     }
 
     /// <summary>Returns the options without those of the initialisation, which no forward pass reads.</summary>
-    internal TuningOptions WithoutDraws() => this switch
-    {
-        AdapterOptions adapter => adapter with { InitialDeviation = 1, InitialUpDeviation = 0, InitialMean = 0 },
-        PrefixOptions prefix => prefix with { InitialDeviation = 1 },
-        _ => this,
-    };
+    internal TuningOptions WithoutDraws() =>
+        this switch
+        {
+            AdapterOptions adapter => adapter with { InitialDeviation = 1, InitialUpDeviation = 0, InitialMean = 0 },
+            PrefixOptions prefix => prefix with { InitialDeviation = 1 },
+            _ => this,
+        };
 
     /// <summary>Creates the adaptation of a model.</summary>
     internal abstract Adaptation? Build(LanguageModel model, ParameterSource source);
 
     private protected static void RequireMaps(LinearLayers targets, string option)
     {
-        const LinearLayers All = LinearLayers.Query | LinearLayers.Key | LinearLayers.Value | LinearLayers.AttentionOutput
-            | LinearLayers.Up | LinearLayers.Down;
+        const LinearLayers All =
+            LinearLayers.Query | LinearLayers.Key | LinearLayers.Value | LinearLayers.AttentionOutput | LinearLayers.Up | LinearLayers.Down;
         if (targets == LinearLayers.None || (targets & ~All) != LinearLayers.None)
         {
             throw new ArgumentException($"{option} are '{targets}'; they must be one or more of {All}.");
@@ -139,7 +148,9 @@ public sealed record BitFitOptions : TuningOptions
         ArgumentNullException.ThrowIfNull(model);
         Check(model);
         return new OrderedDictionary<string, Parameter>(
-            model.Parameters.Where(pair => pair.Key.Contains("bias", StringComparison.Ordinal)), StringComparer.Ordinal);
+            model.Parameters.Where(pair => pair.Key.Contains("bias", StringComparison.Ordinal)),
+            StringComparer.Ordinal
+        );
     }
 
     /// <inheritdoc/>
@@ -155,7 +166,8 @@ public sealed record BitFitOptions : TuningOptions
         {
             throw new NotSupportedException(
                 "T5's linear maps and norms have no biases that BitFit could train (its relative_attention_bias is a table of positions); "
-                + "take an adapter, LoRA, a prefix or a soft prompt.");
+                    + "take an adapter, LoRA, a prefix or a soft prompt."
+            );
         }
     }
 }

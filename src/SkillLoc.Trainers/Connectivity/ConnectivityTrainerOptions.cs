@@ -67,9 +67,7 @@ public abstract class ConnectivityTrainerOptions
     /// <summary>Cancels training, which returns the best state so far, as does cancelling the context's execution.</summary>
     public CancellationToken CancellationToken;
 
-    private protected ConnectivityTrainerOptions()
-    {
-    }
+    private protected ConnectivityTrainerOptions() { }
 
     /// <summary>The endpoint whose task is trained.</summary>
     internal TextScoringTransformer TaskEnd => Task == PathEnd.First ? First! : Second!;

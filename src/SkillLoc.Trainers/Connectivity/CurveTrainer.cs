@@ -106,7 +106,10 @@ public sealed class CurveTrainer
         internal override RunDescription Describe()
         {
             RunDescription run = base.Describe();
-            run.Put(nameof(ValidationPlaces), string.Join(' ', ValidationPlaces.Select(place => place.ToString("R", CultureInfo.InvariantCulture))));
+            run.Put(
+                nameof(ValidationPlaces),
+                string.Join(' ', ValidationPlaces.Select(place => place.ToString("R", CultureInfo.InvariantCulture)))
+            );
             return run;
         }
 
@@ -188,11 +191,12 @@ internal sealed class CurveTraining(CurveTrainer.Options options, ComponentHost 
     }
 
     /// <inheritdoc/>
-    protected override double Judge(EncodedDataset validation) => options.ValidationPlaces.Average(place =>
-    {
-        path.MoveTo(Walker, place);
-        return validation.Metric(Walker);
-    });
+    protected override double Judge(EncodedDataset validation) =>
+        options.ValidationPlaces.Average(place =>
+        {
+            path.MoveTo(Walker, place);
+            return validation.Metric(Walker);
+        });
 
     /// <inheritdoc/>
     public override void Report(TrainingState state) =>

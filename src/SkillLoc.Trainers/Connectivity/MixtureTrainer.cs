@@ -83,7 +83,10 @@ public sealed class MixtureTrainer
             if (!(InitialDeviation >= 0) || !double.IsFinite(InitialDeviation))
             {
                 throw new ArgumentOutOfRangeException(
-                    nameof(InitialDeviation), InitialDeviation, $"Options.{nameof(InitialDeviation)} must be 0 or more.");
+                    nameof(InitialDeviation),
+                    InitialDeviation,
+                    $"Options.{nameof(InitialDeviation)} must be 0 or more."
+                );
             }
         }
     }

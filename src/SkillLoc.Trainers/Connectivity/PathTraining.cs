@@ -33,8 +33,12 @@ internal abstract class PathTraining : TrainingObjective, IDisposable
     /// <param name="walked">The names of its parameters that change.</param>
     /// <param name="trained">The trained values; disposed with this, including weights.</param>
     protected PathTraining(
-        ConnectivityTrainerOptions options, ComponentHost host, TextClassifier walker, IReadOnlyList<string> walked,
-        IEnumerable<(string Name, Tensor Value)> trained)
+        ConnectivityTrainerOptions options,
+        ComponentHost host,
+        TextClassifier walker,
+        IReadOnlyList<string> walked,
+        IEnumerable<(string Name, Tensor Value)> trained
+    )
     {
         _options = options;
         _host = host;
@@ -81,7 +85,11 @@ internal abstract class PathTraining : TrainingObjective, IDisposable
     public void Run(IDataView trainData)
     {
         var outputs = new RunOutputs();
-        outputs.AddFile(nameof(_options.StateFile), _options.StateFile, 4 * RunOutputs.BytesOf(_trained.Select(parameter => parameter.Value)));
+        outputs.AddFile(
+            nameof(_options.StateFile),
+            _options.StateFile,
+            4 * RunOutputs.BytesOf(_trained.Select(parameter => parameter.Value))
+        );
         outputs.Check();
         EncodedDataset train = _train = Read(trainData, "training data");
         _validation = _options.ValidationSet is null ? null : Read(_options.ValidationSet, "validation data");
@@ -125,7 +133,8 @@ internal abstract class PathTraining : TrainingObjective, IDisposable
         ValuesChanged();
         _channel!.Info(
             MessageSensitivity.None,
-            $"Training on {_train!.Count} rows with seed {_seed}, from update {state?.Step ?? 0} of {_options.MaxSteps}.");
+            $"Training on {_train!.Count} rows with seed {_seed}, from update {state?.Step ?? 0} of {_options.MaxSteps}."
+        );
         return state;
     }
 
@@ -136,20 +145,24 @@ internal abstract class PathTraining : TrainingObjective, IDisposable
         EncodedDataset train = _train!;
         var places = new Random((int)BatchGradients.Derive(_seed, 3, state.Step));
         double loss = 0;
-        _dropout.Run(BatchGradients.Derive(_seed, 2, state.Step), () =>
-        {
-            for (int i = 0; i < _options.GradientAccumulationSteps && double.IsFinite(loss); i++)
+        _dropout.Run(
+            BatchGradients.Derive(_seed, 2, state.Step),
+            () =>
             {
-                Move(places);
-                int[] rows = MicroBatch(train.Count, ((long)state.Step * _options.GradientAccumulationSteps) + i);
-                RowTarget[] targets = BatchGradients.Targets(train, rows, _seed, (int)_pass);
-                float[] weights = BatchGradients.Weights(train, [rows], _options.GradientAccumulationSteps, targets);
-                loss = BatchGradients.Add(Walker, train, rows, weights, _options.MaxTokensPerBatch, training: true, targets)
-                    * _options.GradientAccumulationSteps;
-                TakeGradients();
-                state.Rows += rows.Length;
+                for (int i = 0; i < _options.GradientAccumulationSteps && double.IsFinite(loss); i++)
+                {
+                    Move(places);
+                    int[] rows = MicroBatch(train.Count, ((long)state.Step * _options.GradientAccumulationSteps) + i);
+                    RowTarget[] targets = BatchGradients.Targets(train, rows, _seed, (int)_pass);
+                    float[] weights = BatchGradients.Weights(train, [rows], _options.GradientAccumulationSteps, targets);
+                    loss =
+                        BatchGradients.Add(Walker, train, rows, weights, _options.MaxTokensPerBatch, training: true, targets)
+                        * _options.GradientAccumulationSteps;
+                    TakeGradients();
+                    state.Rows += rows.Length;
+                }
             }
-        });
+        );
         if (double.IsFinite(loss))
         {
             ParameterUpdate.Apply(_options.Optimizer, _trained, _options.LearningRate, decay: 0, state.Step + 1);
@@ -176,15 +189,11 @@ internal abstract class PathTraining : TrainingObjective, IDisposable
     }
 
     /// <summary>Called when <see cref="Values"/> have changed.</summary>
-    protected virtual void ValuesChanged()
-    {
-    }
+    protected virtual void ValuesChanged() { }
 
     /// <summary>Called before each micro-batch: moves the model to the point of the loss.</summary>
     /// <param name="places">Generator of positions.</param>
-    protected virtual void Move(Random places)
-    {
-    }
+    protected virtual void Move(Random places) { }
 
     /// <summary>Called after each micro-batch: maps the model's gradients to those of <see cref="Values"/>, and clears them.</summary>
     protected abstract void TakeGradients();
@@ -218,7 +227,8 @@ internal abstract class PathTraining : TrainingObjective, IDisposable
     /// the only one.</summary>
     private int[] MicroBatch(int rows, long number)
     {
-        int size = Math.Min(_options.BatchSize, rows), batches = rows / size;
+        int size = Math.Min(_options.BatchSize, rows),
+            batches = rows / size;
         if (number / batches != _pass)
         {
             _pass = number / batches;

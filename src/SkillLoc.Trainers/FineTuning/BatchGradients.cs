@@ -47,12 +47,24 @@ internal static class BatchGradients
     /// <param name="targets">The targets of the rows.</param>
     /// <returns>The weighted sum, in nats.</returns>
     public static double Add(
-        TextClassifier classifier, EncodedDataset data, int[] rows, float[] weights, int? maxTokens, bool training, RowTarget[] targets)
+        TextClassifier classifier,
+        EncodedDataset data,
+        int[] rows,
+        float[] weights,
+        int? maxTokens,
+        bool training,
+        RowTarget[] targets
+    )
     {
         double loss = 0;
         Device device = classifier.Backbone.Device;
         int tokens = maxTokens ?? LengthBatches.SuitableTokens(device);
-        foreach (int[] part in LengthBatches.Split([.. rows.Select((row, i) => classifier.TokensOf(data.Texts[row]) + data.Task.TokensOf(targets[i]))], tokens))
+        foreach (
+            int[] part in LengthBatches.Split(
+                [.. rows.Select((row, i) => classifier.TokensOf(data.Texts[row]) + data.Task.TokensOf(targets[i]))],
+                tokens
+            )
+        )
         {
             using DisposeScope scope = NewDisposeScope();
             using TokenBatch batch = classifier.Batch([.. part.Select(i => data.Texts[rows[i]])]);

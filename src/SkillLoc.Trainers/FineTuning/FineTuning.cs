@@ -41,8 +41,14 @@ internal sealed class FineTuning : TrainingObjective, IDisposable
     /// <param name="channel">The trainer's.</param>
     /// <exception cref="InvalidOperationException">Training ends before the first epoch does, which cartography waits for.</exception>
     public FineTuning(
-        PromptFineTuneTrainer.Options options, IReadOnlyList<TextClassifier> classifiers, IReadOnlyList<EncodedDataset> train,
-        IReadOnlyList<EncodedDataset>? validation, TrainingStateFile? stateFile, ComponentHost host, IChannel channel)
+        PromptFineTuneTrainer.Options options,
+        IReadOnlyList<TextClassifier> classifiers,
+        IReadOnlyList<EncodedDataset> train,
+        IReadOnlyList<EncodedDataset>? validation,
+        TrainingStateFile? stateFile,
+        ComponentHost host,
+        IChannel channel
+    )
     {
         _options = options;
         _seed = options.Seed!.Value;
@@ -58,8 +64,10 @@ internal sealed class FineTuning : TrainingObjective, IDisposable
         if (options.CartographyPath is not null && _steps < _updatesPerEpoch)
         {
             throw new InvalidOperationException(
-                $"Options.CartographyPath is written after each complete epoch, and training ends after {_steps} of the {_updatesPerEpoch} updates of "
-                + "the first. Train longer, or leave it out.");
+                $"Options.CartographyPath is written after each complete epoch, and training ends after {_steps} of the "
+                    + $"{_updatesPerEpoch} updates of "
+                    + "the first. Train longer, or leave it out."
+            );
         }
 
         foreach (TextClassifier each in _classifiers)
@@ -162,32 +170,52 @@ internal sealed class FineTuning : TrainingObjective, IDisposable
     /// <returns>The loss, the L1 penalty included.</returns>
     public override double Step(TrainingState state)
     {
-        int epoch = state.Step / _updatesPerEpoch, update = state.Step % _updatesPerEpoch;
+        int epoch = state.Step / _updatesPerEpoch,
+            update = state.Step % _updatesPerEpoch;
         if (epoch != _epoch)
         {
             _batches = Shuffle(epoch);
             _epoch = epoch;
         }
 
-        (int Task, int[] Rows)[] group = [.. _batches.Skip(update * _options.GradientAccumulationSteps).Take(_options.GradientAccumulationSteps)];
+        (int Task, int[] Rows)[] group =
+        [
+            .. _batches.Skip(update * _options.GradientAccumulationSteps).Take(_options.GradientAccumulationSteps),
+        ];
         state.Rows += group.Sum(part => part.Rows.Length);
         _parameters.ClearGradients();
         double loss = 0;
-        _dropout.Run(BatchGradients.Derive(_seed, 2, state.Step), () =>
-        {
-            foreach (IGrouping<int, int[]> parts in group.GroupBy(part => part.Task, part => part.Rows))
+        _dropout.Run(
+            BatchGradients.Derive(_seed, 2, state.Step),
+            () =>
             {
-                EncodedDataset train = _train[parts.Key];
-                int[] rows = [.. parts.SelectMany(part => part)];
-                RowTarget[] targets = BatchGradients.Targets(train, rows, _seed, epoch);
-                float[] weights = BatchGradients.Weights(train, parts, _options.GradientAccumulationSteps, targets);
-                loss += BatchGradients.Add(_parameters.Passes[parts.Key], train, rows, weights, _options.MaxTokensPerBatch, training: true, targets);
-                _parameters.AccumulateGradients();
+                foreach (IGrouping<int, int[]> parts in group.GroupBy(part => part.Task, part => part.Rows))
+                {
+                    EncodedDataset train = _train[parts.Key];
+                    int[] rows = [.. parts.SelectMany(part => part)];
+                    RowTarget[] targets = BatchGradients.Targets(train, rows, _seed, epoch);
+                    float[] weights = BatchGradients.Weights(train, parts, _options.GradientAccumulationSteps, targets);
+                    loss += BatchGradients.Add(
+                        _parameters.Passes[parts.Key],
+                        train,
+                        rows,
+                        weights,
+                        _options.MaxTokensPerBatch,
+                        training: true,
+                        targets
+                    );
+                    _parameters.AccumulateGradients();
+                }
             }
-        });
+        );
         loss += _parameters.FinishGradients(_options.L1, _options.MaxGradientNorm);
         ParameterUpdate.Apply(
-            _options.Optimizer, _parameters.Trained, ParameterUpdate.Rate(_options, state.Step, _steps), _options.WeightDecay, state.Step + 1);
+            _options.Optimizer,
+            _parameters.Trained,
+            ParameterUpdate.Rate(_options, state.Step, _steps),
+            _options.WeightDecay,
+            state.Step + 1
+        );
         _parameters.WriteBack();
         return loss;
     }
@@ -233,7 +261,11 @@ internal sealed class FineTuning : TrainingObjective, IDisposable
     {
         if (_stateFile is not null)
         {
-            RunOutputs.Try(_channel, $"The state of the training ({_options.StateFile})", () => _stateFile.Save(state, _parameters.Trained));
+            RunOutputs.Try(
+                _channel,
+                $"The state of the training ({_options.StateFile})",
+                () => _stateFile.Save(state, _parameters.Trained)
+            );
         }
     }
 
@@ -247,13 +279,18 @@ internal sealed class FineTuning : TrainingObjective, IDisposable
     private (int Task, int[] Rows)[] Shuffle(int epoch)
     {
         var random = new Random((int)BatchGradients.Derive(_seed, 1, epoch));
-        (int Task, int[] Rows)[] batches = [.. _train.SelectMany((rows, task) =>
-        {
-            int[] order = [.. Enumerable.Range(0, rows.Count)];
-            random.Shuffle(order);
-            order = _options.Sampling == RowSampling.Balanced ? Balance(order, rows, random) : order;
-            return order.Chunk(_options.BatchSize).Select(part => (task, part));
-        })];
+        (int Task, int[] Rows)[] batches =
+        [
+            .. _train.SelectMany(
+                (rows, task) =>
+                {
+                    int[] order = [.. Enumerable.Range(0, rows.Count)];
+                    random.Shuffle(order);
+                    order = _options.Sampling == RowSampling.Balanced ? Balance(order, rows, random) : order;
+                    return order.Chunk(_options.BatchSize).Select(part => (task, part));
+                }
+            ),
+        ];
         if (_train.Count > 1)
         {
             random.Shuffle(batches);
@@ -265,11 +302,19 @@ internal sealed class FineTuning : TrainingObjective, IDisposable
     /// <summary>Balances shuffled rows by label; rows of rare labels are repeated.</summary>
     private static int[] Balance(int[] shuffled, EncodedDataset rows, Random random)
     {
-        int[][] byLabel = [.. shuffled.GroupBy(row => rows.Targets[row].Label).OrderBy(group => group.Key).Select(group => group.ToArray())];
+        int[][] byLabel =
+        [
+            .. shuffled.GroupBy(row => rows.Targets[row].Label).OrderBy(group => group.Key).Select(group => group.ToArray()),
+        ];
         random.Shuffle(byLabel);
 
         // The labels that are shuffled first get what the division leaves over.
-        int[] drawn = [.. Enumerable.Range(0, shuffled.Length).Select(i => byLabel[i % byLabel.Length][i / byLabel.Length % byLabel[i % byLabel.Length].Length])];
+        int[] drawn =
+        [
+            .. Enumerable
+                .Range(0, shuffled.Length)
+                .Select(i => byLabel[i % byLabel.Length][i / byLabel.Length % byLabel[i % byLabel.Length].Length]),
+        ];
         random.Shuffle(drawn);
         return drawn;
     }
@@ -282,7 +327,8 @@ internal sealed class FineTuning : TrainingObjective, IDisposable
         if (now.Confidence.Any(float.IsNaN))
         {
             throw new InvalidOperationException(
-                $"Training diverged: after update {state.Step} a row's scores are NaN. Lower the learning rate ({_options.LearningRate}).");
+                $"Training diverged: after update {state.Step} a row's scores are NaN. Lower the learning rate ({_options.LearningRate})."
+            );
         }
 
         state.Epochs.Add(now);
@@ -301,11 +347,15 @@ internal sealed class FineTuning : TrainingObjective, IDisposable
         }
 
         string path = Path.GetFullPath(_options.CartographyPath!);
-        RunOutputs.Try(_channel, $"What became of the training rows ({path})", () =>
-        {
-            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-            dynamics.Save(path);
-        });
+        RunOutputs.Try(
+            _channel,
+            $"What became of the training rows ({path})",
+            () =>
+            {
+                Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+                dynamics.Save(path);
+            }
+        );
     }
 
     private void SaveCheckpoint(string name)
@@ -313,11 +363,15 @@ internal sealed class FineTuning : TrainingObjective, IDisposable
         if (_options.CheckpointFolder is { } folder)
         {
             string path = Path.Join(folder, name);
-            RunOutputs.Try(_channel, $"The checkpoint ({path})", () =>
-            {
-                Directory.CreateDirectory(folder);
-                _classifiers[0].Save(path);
-            });
+            RunOutputs.Try(
+                _channel,
+                $"The checkpoint ({path})",
+                () =>
+                {
+                    Directory.CreateDirectory(folder);
+                    _classifiers[0].Save(path);
+                }
+            );
         }
     }
 }

@@ -17,10 +17,13 @@ internal static class LabelValues
         {
             throw new ArgumentException(
                 column.Type is VectorDataViewType
-                    ? $"The label column '{name}' is {column.Type}; it must be a key, one a row. Where rows have several labels, set Options.MultiLabel."
-                    : $"The label column '{name}' is {column.Type}; it must be a key: put mlContext.Transforms.Conversion.MapValueToKey(\"{name}\") "
+                    ? $"The label column '{name}' is {column.Type}; it must be a key, one a row. Where rows have several labels, set "
+                        + "Options.MultiLabel."
+                    : $"The label column '{name}' is {column.Type}; it must be a key: put "
+                        + $"mlContext.Transforms.Conversion.MapValueToKey(\"{name}\") "
                         + "before the trainer.",
-                nameof(schema));
+                nameof(schema)
+            );
         }
 
         count = checked((int)key.Count);
@@ -37,7 +40,9 @@ internal static class LabelValues
                 NumberDataViewType number when number == NumberDataViewType.Int64 => Read<long>(column),
                 BooleanDataViewType => Read<bool>(column),
                 _ => throw new ArgumentException(
-                    $"The label column '{name}' has key values of type {vector.ItemType}; they must be text, numbers or booleans.", nameof(schema)),
+                    $"The label column '{name}' has key values of type {vector.ItemType}; they must be text, numbers or booleans.",
+                    nameof(schema)
+                ),
             };
     }
 
@@ -55,16 +60,18 @@ internal static class LabelValues
 
     /// <summary>Whether the label column contains answers instead of keys.</summary>
     /// <exception cref="ArgumentException">The column is missing, or contains neither.</exception>
-    public static bool AreAnswers(DataViewSchema schema, string name) => Find(schema, name).Type switch
-    {
-        TextDataViewType or VectorDataViewType { ItemType: TextDataViewType } => true,
-        KeyDataViewType => false,
-        var other => throw new ArgumentException(AnswersAreText(name, other), nameof(schema)),
-    };
+    public static bool AreAnswers(DataViewSchema schema, string name) =>
+        Find(schema, name).Type switch
+        {
+            TextDataViewType or VectorDataViewType { ItemType: TextDataViewType } => true,
+            KeyDataViewType => false,
+            var other => throw new ArgumentException(AnswersAreText(name, other), nameof(schema)),
+        };
 
     /// <summary>Error message: unsupported label type for a text-to-text model.</summary>
     public static string AnswersAreText(string name, object type) =>
-        $"The label column '{name}' is {type}; for a model that writes its answers it must be a key, each label with an answer, or text, one "
+        $"The label column '{name}' is {type}; for a model that writes its answers it must be a key, each label with an answer, or "
+        + "text, one "
         + "answer a row or a vector of several.";
 
     /// <summary>Checks the label column of a regression.</summary>
@@ -80,18 +87,24 @@ internal static class LabelValues
 
     /// <summary>Error message: unsupported label type for a regression.</summary>
     public static string ScoresAreSingle(string name, object type) =>
-        $"The label column '{name}' is {type}; for a regression it must be Single: put mlContext.Transforms.Conversion.ConvertType(\"{name}\") "
+        $"The label column '{name}' is {type}; for a regression it must be Single: put "
+        + $"mlContext.Transforms.Conversion.ConvertType(\"{name}\") "
         + "before the trainer.";
 
-    private static DataViewSchema.Column Find(DataViewSchema schema, string name) => schema.GetColumnOrNull(name)
-        ?? throw new ArgumentOutOfRangeException(nameof(schema), $"Could not find the label column '{name}'.");
+    private static DataViewSchema.Column Find(DataViewSchema schema, string name) =>
+        schema.GetColumnOrNull(name) ?? throw new ArgumentOutOfRangeException(nameof(schema), $"Could not find the label column '{name}'.");
 
     private static string[] Read<T>(DataViewSchema.Column column)
     {
         VBuffer<T> values = default;
         column.GetKeyValues(ref values);
-        return [.. values.DenseValues().Select(value => value is ReadOnlyMemory<char> text
-            ? text.ToString()
-            : Convert.ToString(value, CultureInfo.InvariantCulture) ?? "")];
+        return
+        [
+            .. values
+                .DenseValues()
+                .Select(value =>
+                    value is ReadOnlyMemory<char> text ? text.ToString() : Convert.ToString(value, CultureInfo.InvariantCulture) ?? ""
+                ),
+        ];
     }
 }

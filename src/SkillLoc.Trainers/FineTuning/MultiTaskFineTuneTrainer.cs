@@ -36,15 +36,22 @@ public sealed class MultiTaskFineTuneTrainer
         if (options.Task is not null || options.ValidationSet is not null)
         {
             throw new ArgumentException(
-                "Options.Task and ValidationSet are of one task; name the tasks beside the options, and give the views to Fit.");
+                "Options.Task and ValidationSet are of one task; name the tasks beside the options, and give the views to Fit."
+            );
         }
 
-        if (options.Tuning is not null || options.CheckpointFolder is not null || options.OutputFolder is not null
-            || options.CartographyPath is not null || options.MultiLabel)
+        if (
+            options.Tuning is not null
+            || options.CheckpointFolder is not null
+            || options.OutputFolder is not null
+            || options.CartographyPath is not null
+            || options.MultiLabel
+        )
         {
             throw new ArgumentException(
                 "Options.MultiLabel, Tuning, CheckpointFolder, OutputFolder and CartographyPath are for one task; leave them out. "
-                + "Options.StateFile keeps the state of training, and each task's transformer can be saved.");
+                    + "Options.StateFile keeps the state of training, and each task's transformer can be saved."
+            );
         }
 
         foreach (PromptTask task in tasks)
@@ -101,7 +108,8 @@ public sealed class MultiTaskFineTuneTrainer
             outputs.Check();
             EncodedDataset[] rows = Read(train, classifiers, "training data", _options.Weighting);
             EncodedDataset[]? chosenBy = validation is null ? null : Read(validation, classifiers, "validation data", RowWeighting.None);
-            string? fingerprint = _options.RecordPath is not null || _options.StartFrom.Count > 0 ? classifiers[0].Backbone.Fingerprint() : null;
+            string? fingerprint =
+                _options.RecordPath is not null || _options.StartFrom.Count > 0 ? classifiers[0].Backbone.Fingerprint() : null;
             foreach (TextClassifier classifier in classifiers)
             {
                 HeadMatches.Tell(channel, classifier.Head.Match, _options.Checkpoint, classifier.Settings.Task);
@@ -117,14 +125,22 @@ public sealed class MultiTaskFineTuneTrainer
             TrainingState state;
             channel.Info(
                 MessageSensitivity.None,
-                $"Fine-tuning {_options.Checkpoint} on {rows.Sum(each => each.Count)} rows of {_tasks.Count} tasks with seed {options.Seed}.");
+                $"Fine-tuning {_options.Checkpoint} on {rows.Sum(each => each.Count)} rows of {_tasks.Count} tasks with seed "
+                    + $"{options.Seed}."
+            );
             using (var training = new FineTuning(options, classifiers, rows, chosenBy, stateFile, _host, channel))
             {
                 state = training.Run();
             }
 
             RunRecord record = state.ToRecord(
-                "multi-task-fine-tune", string.Join('+', _tasks.Keys), _options.Checkpoint, fingerprint, rows.Sum(each => each.Count), run);
+                "multi-task-fine-tune",
+                string.Join('+', _tasks.Keys),
+                _options.Checkpoint,
+                fingerprint,
+                rows.Sum(each => each.Count),
+                run
+            );
             if (state.IsComplete)
             {
                 if (_options.RecordPath is { } log)
@@ -140,14 +156,22 @@ public sealed class MultiTaskFineTuneTrainer
 
             string folder = Path.GetFullPath(_options.Checkpoint);
             return new(
-                new(_tasks.Zip(classifiers, (task, classifier) => KeyValuePair.Create(
-                    task.Key,
-                    new TextScoringTransformer(classifier, task.Value.Columns(), baseCheckpoint: folder)
-                    {
-                        Host = _host,
-                        Record = record,
-                    }))),
-                record);
+                new(
+                    _tasks.Zip(
+                        classifiers,
+                        (task, classifier) =>
+                            KeyValuePair.Create(
+                                task.Key,
+                                new TextScoringTransformer(classifier, task.Value.Columns(), baseCheckpoint: folder)
+                                {
+                                    Host = _host,
+                                    Record = record,
+                                }
+                            )
+                    )
+                ),
+                record
+            );
         }
         catch
         {
@@ -161,8 +185,11 @@ public sealed class MultiTaskFineTuneTrainer
     {
         if (graft.HeadParameters.Count > 0)
         {
-            TextClassifier own = classifiers.Find(classifier => classifier.Settings.Task == graft.Task) ?? throw new ArgumentException(
-                $"A graft of Options.StartFrom carries the head of the task '{graft.Task}', which is none of those that train.");
+            TextClassifier own =
+                classifiers.Find(classifier => classifier.Settings.Task == graft.Task)
+                ?? throw new ArgumentException(
+                    $"A graft of Options.StartFrom carries the head of the task '{graft.Task}', which is none of those that train."
+                );
             HeadMatches.Tell(channel, own.ApplyHead(graft), "a graft", graft.Task);
         }
 
@@ -183,37 +210,54 @@ public sealed class MultiTaskFineTuneTrainer
         }
     }
 
-    private EncodedDataset[] Read(IReadOnlyDictionary<string, IDataView> views, List<TextClassifier> classifiers, string role, RowWeighting weighting) =>
-    [
-        .. _tasks.Zip(classifiers, (task, classifier) => weighting.Read(
-            views[task.Key], task.Value.Columns(), _options.LabelColumnName, classifier, $"{role} of '{task.Key}'")),
-    ];
+    private EncodedDataset[] Read(
+        IReadOnlyDictionary<string, IDataView> views,
+        List<TextClassifier> classifiers,
+        string role,
+        RowWeighting weighting
+    ) =>
+        [
+            .. _tasks.Zip(
+                classifiers,
+                (task, classifier) =>
+                    weighting.Read(views[task.Key], task.Value.Columns(), _options.LabelColumnName, classifier, $"{role} of '{task.Key}'")
+            ),
+        ];
 
     private void CheckViews(IReadOnlyDictionary<string, IDataView> views, string role)
     {
-        string[] missing = [.. _tasks.Keys.Where(name => views.GetValueOrDefault(name) is null)], unknown = [.. views.Keys.Except(_tasks.Keys)];
+        string[] missing = [.. _tasks.Keys.Where(name => views.GetValueOrDefault(name) is null)],
+            unknown = [.. views.Keys.Except(_tasks.Keys)];
         if (missing.Length > 0 || unknown.Length > 0)
         {
             throw new ArgumentException(
                 missing.Length > 0
                     ? $"The task '{missing[0]}' has no {role} view."
                     : $"There is a {role} view of '{unknown[0]}', which is none of the tasks "
-                        + $"{string.Join(", ", _tasks.Keys.Select(name => $"'{name}'"))}.");
+                        + $"{string.Join(", ", _tasks.Keys.Select(name => $"'{name}'"))}."
+            );
         }
     }
 
     /// <summary>Describes the run: common options once, others per task.</summary>
-    private Dictionary<string, string> Describe(List<TextClassifier> classifiers, int seed) => _tasks
-        .Zip(classifiers, (task, classifier) => (Task: task.Key, Run: task.Value.WithSeed(seed).Describe(classifier.Settings)))
-        .SelectMany(each => each.Run, (each, pair) => (each.Task, pair.Key, pair.Value))
-        .GroupBy(entry => entry.Key, StringComparer.Ordinal)
-        .SelectMany(group => group.Count() == _tasks.Count && group.All(entry => entry.Value == group.First().Value)
-            ? [KeyValuePair.Create(group.Key, group.First().Value)]
-            : group.Select(entry => KeyValuePair.Create($"{entry.Task}.{entry.Key}", entry.Value)))
-        .ToDictionary(StringComparer.Ordinal);
+    private Dictionary<string, string> Describe(List<TextClassifier> classifiers, int seed) =>
+        _tasks
+            .Zip(classifiers, (task, classifier) => (Task: task.Key, Run: task.Value.WithSeed(seed).Describe(classifier.Settings)))
+            .SelectMany(each => each.Run, (each, pair) => (each.Task, pair.Key, pair.Value))
+            .GroupBy(entry => entry.Key, StringComparer.Ordinal)
+            .SelectMany(group =>
+                group.Count() == _tasks.Count && group.All(entry => entry.Value == group.First().Value)
+                    ? [KeyValuePair.Create(group.Key, group.First().Value)]
+                    : group.Select(entry => KeyValuePair.Create($"{entry.Task}.{entry.Key}", entry.Value))
+            )
+            .ToDictionary(StringComparer.Ordinal);
 
     private TrainingStateFile? StateFile(
-        Dictionary<string, string> run, List<TextClassifier> classifiers, EncodedDataset[] train, EncodedDataset[]? validation)
+        Dictionary<string, string> run,
+        List<TextClassifier> classifiers,
+        EncodedDataset[] train,
+        EncodedDataset[]? validation
+    )
     {
         if (_options.StateFile is not { } path)
         {
@@ -222,11 +266,12 @@ public sealed class MultiTaskFineTuneTrainer
 
         var identity = new Dictionary<string, string>(run, StringComparer.Ordinal)
         {
-            ["start"] = CheckpointFingerprint.Compute(
-            [
+            ["start"] = CheckpointFingerprint.Compute([
                 .. classifiers[0].Backbone.Parameters.Select(pair => (pair.Key, (torch.Tensor)pair.Value)),
-                .. classifiers.SelectMany((classifier, task) =>
-                    classifier.Head.Parameters.Select(pair => (TrainableParameters.HeadName(pair.Key, task), (torch.Tensor)pair.Value))),
+                .. classifiers.SelectMany(
+                    (classifier, task) =>
+                        classifier.Head.Parameters.Select(pair => (TrainableParameters.HeadName(pair.Key, task), (torch.Tensor)pair.Value))
+                ),
             ]),
         };
         foreach ((string name, int i) in _tasks.Keys.Select((name, i) => (name, i)))

@@ -50,9 +50,10 @@ internal static class ParameterUpdate
             return options.LearningRate;
         }
 
-        double factor = step < options.WarmupSteps
-            ? (double)step / options.WarmupSteps
-            : (double)(steps - step) / Math.Max(1, steps - options.WarmupSteps);
+        double factor =
+            step < options.WarmupSteps
+                ? (double)step / options.WarmupSteps
+                : (double)(steps - step) / Math.Max(1, steps - options.WarmupSteps);
         return factor * options.LearningRate;
     }
 

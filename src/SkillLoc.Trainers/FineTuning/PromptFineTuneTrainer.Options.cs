@@ -260,7 +260,13 @@ public sealed partial class PromptFineTuneTrainer
 
         /// <summary>The selection of pre-trained parameters that train.</summary>
         internal ParameterSelection Selection =>
-            new() { FixEmbeddings = FixEmbeddings, FixHead = FixHead, FixLayers = FixLayers, BiasOnly = BiasOnly };
+            new()
+            {
+                FixEmbeddings = FixEmbeddings,
+                FixHead = FixHead,
+                FixLayers = FixLayers,
+                BiasOnly = BiasOnly,
+            };
 
         /// <summary>Used if neither <see cref="Seed"/> nor a stored state has a seed; null draws one from the context.</summary>
         internal int? SpareSeed { get; set; }
@@ -274,8 +280,13 @@ public sealed partial class PromptFineTuneTrainer
         internal bool IsRegression => Prompt?.IsRegression == true;
 
         /// <summary>The chosen head, or that of the task.</summary>
-        internal HeadKind HeadKind => Head
-            ?? (Task is TextToTextTask ? HeadKind.Generation : MultiLabel ? HeadKind.SequenceClassification : HeadKind.LabelWords);
+        internal HeadKind HeadKind =>
+            Head
+            ?? (
+                Task is TextToTextTask ? HeadKind.Generation
+                : MultiLabel ? HeadKind.SequenceClassification
+                : HeadKind.LabelWords
+            );
 
         /// <summary>The weighting of training rows.</summary>
         internal RowWeighting Weighting => new(ExampleWeightColumnName, ClassWeights);
@@ -290,14 +301,19 @@ public sealed partial class PromptFineTuneTrainer
             if ((HeadKind == HeadKind.Generation) != (Task is TextToTextTask))
             {
                 throw new ArgumentException(
-                    $"A model that writes its answers (T5) has a {nameof(TextToTextTask)} as Options.Task, and the head {nameof(HeadKind.Generation)}, which "
-                    + $"is the default then. Here the head is {HeadKind}, and Options.Task {(Task is null ? "null" : $"the {Task.GetType().Name} '{Task.Name}'")}.");
+                    $"A model that writes its answers (T5) has a {nameof(TextToTextTask)} as Options.Task, and the head "
+                        + $"{nameof(HeadKind.Generation)}, which "
+                        + $"is the default then. Here the head is {HeadKind}, and Options.Task "
+                        + $"{(Task is null ? "null" : $"the {Task.GetType().Name} '{Task.Name}'")}."
+                );
             }
 
             if (MultiLabel && HeadKind is HeadKind.LabelWords or HeadKind.Generation)
             {
                 throw new NotSupportedException(
-                    $"Options.MultiLabel needs a classification head, such as {nameof(HeadKind)}.{HeadKind.SequenceClassification}, not {HeadKind}.");
+                    $"Options.MultiLabel needs a classification head, such as {nameof(HeadKind)}.{HeadKind.SequenceClassification}, "
+                        + $"not {HeadKind}."
+                );
             }
 
             if (HasTemplate && Prompt is null)
@@ -309,52 +325,64 @@ public sealed partial class PromptFineTuneTrainer
             {
                 throw new ArgumentException(
                     "Options.MultiLabel gives rows any number of labels: Options.Sampling and Options.CartographyPath are for rows of one. "
-                    + "ClassWeights.Balanced helps rare labels.");
+                        + "ClassWeights.Balanced helps rare labels."
+                );
             }
 
             if (IsRegression && (ClassWeights is not null || Sampling == RowSampling.Balanced))
             {
                 throw new ArgumentException(
                     $"Options.ClassWeights and Options.Sampling balance labels, and '{Task!.Name}' is a regression task: use "
-                    + "Options.ExampleWeightColumnName.");
+                        + "Options.ExampleWeightColumnName."
+                );
             }
 
             if (IsRegression && HeadKind != HeadKind.LabelWords)
             {
                 throw new NotSupportedException(
-                    $"'{Task!.Name}' is a regression task, which is offered with {nameof(HeadKind.LabelWords)} only, not with {HeadKind}.");
+                    $"'{Task!.Name}' is a regression task, which is offered with {nameof(HeadKind.LabelWords)} only, not with {HeadKind}."
+                );
             }
 
             if (IsRegression && Prompt!.Verbalizer.Count != 2)
             {
                 throw new ArgumentException(
-                    $"'{Prompt.Name}' is a regression task, which needs two label words, one for each end of its range, not {Prompt.Verbalizer.Count}.");
+                    $"'{Prompt.Name}' is a regression task, which needs two label words, one for each end of its range, not "
+                        + $"{Prompt.Verbalizer.Count}."
+                );
             }
 
             if (Prompt is not null && IsRegression != (Prompt.Metric == PromptMetric.Correlation))
             {
                 throw new ArgumentException(
                     $"'{Prompt.Name}' is scored by {Prompt.Metric} and {(IsRegression ? "has a" : "has no")} score range: "
-                    + $"{PromptMetric.Correlation} goes with a score range, and the other metrics go without.");
+                        + $"{PromptMetric.Correlation} goes with a score range, and the other metrics go without."
+                );
             }
 
             if (Tuning is not null && (BiasOnly || L1 > 0 || Region is not null || Frozen.Count > 0))
             {
                 throw new ArgumentException(
-                    "Options.Tuning leaves the pre-trained parameters alone, so Options.BiasOnly, L1, Region and Frozen have nothing to choose "
-                    + "or hold; leave them out.");
+                    "Options.Tuning leaves the pre-trained parameters alone, so Options.BiasOnly, L1, Region and Frozen have nothing "
+                        + "to choose "
+                        + "or hold; leave them out."
+                );
             }
 
             if (IsRegression && CartographyPath is not null)
             {
                 throw new ArgumentException(
-                    $"Options.CartographyPath records whether rows are predicted right, and '{Task!.Name}' is a regression task; leave it out.");
+                    $"Options.CartographyPath records whether rows are predicted right, and '{Task!.Name}' is a regression task; "
+                        + "leave it out."
+                );
             }
 
             if (Optimizer == OptimizerKind.Adafactor && WarmupSteps > 0)
             {
                 throw new ArgumentException(
-                    $"Options.WarmupSteps is {WarmupSteps}, and Adafactor's learning rate is constant: leave it 0, or use {OptimizerKind.AdamW}.");
+                    $"Options.WarmupSteps is {WarmupSteps}, and Adafactor's learning rate is constant: leave it 0, or use "
+                        + $"{OptimizerKind.AdamW}."
+                );
             }
 
             CheckTargets();
@@ -408,9 +436,11 @@ public sealed partial class PromptFineTuneTrainer
                 if (Checkpoint.Length > 0 && PathIdentity.Same(target, Checkpoint))
                 {
                     throw new ArgumentException(
-                        $"Options.{option} leads to '{target}', which is Options.Checkpoint: training would overwrite the model that it starts "
-                        + "from, and grafts are found against that. Choose another folder.",
-                        option);
+                        $"Options.{option} leads to '{target}', which is Options.Checkpoint: training would overwrite the model that "
+                            + "it starts "
+                            + "from, and grafts are found against that. Choose another folder.",
+                        option
+                    );
                 }
             }
         }
@@ -428,7 +458,9 @@ public sealed partial class PromptFineTuneTrainer
             if (Patience is not null && !isThere)
             {
                 throw new ArgumentException(
-                    "Options.Patience ends training when validations no longer improve, and there is no validation set: give one, or leave it out.");
+                    "Options.Patience ends training when validations no longer improve, and there is no validation set: give one, or "
+                        + "leave it out."
+                );
             }
         }
 
@@ -454,14 +486,15 @@ public sealed partial class PromptFineTuneTrainer
         }
 
         /// <summary>The input and output columns of the task.</summary>
-        internal ScoringColumns Columns() => new()
-        {
-            Text = TextColumnName,
-            TextPair = HasTextPair() ? TextPairColumnName ?? "TextPair" : null,
-            Score = ScoreColumnName,
-            PredictedLabel = PredictedLabelColumnName,
-            PredictedText = PredictedTextColumnName,
-        };
+        internal ScoringColumns Columns() =>
+            new()
+            {
+                Text = TextColumnName,
+                TextPair = HasTextPair() ? TextPairColumnName ?? "TextPair" : null,
+                Score = ScoreColumnName,
+                PredictedLabel = PredictedLabelColumnName,
+                PredictedText = PredictedTextColumnName,
+            };
 
         /// <summary>The classifier's settings for training rows.</summary>
         /// <exception cref="ArgumentException">A column is missing or of another type, a label is not one of the task's, or the task has no
@@ -506,18 +539,23 @@ public sealed partial class PromptFineTuneTrainer
             {
                 throw new ArgumentException(
                     $"Options.ClassWeights and Options.Sampling balance labels, and the label column '{LabelColumnName}' is text: put "
-                    + $"mlContext.Transforms.Conversion.MapValueToKey(\"{LabelColumnName}\") before the trainer, or leave them out.");
+                        + $"mlContext.Transforms.Conversion.MapValueToKey(\"{LabelColumnName}\") before the trainer, or leave them out."
+                );
             }
             else if (task.Answers is not null)
             {
                 throw new ArgumentException(
-                    $"The answers of Options.Task are those of labels, and the label column '{LabelColumnName}' is text, which holds the answers themselves.");
+                    $"The answers of Options.Task are those of labels, and the label column '{LabelColumnName}' is text, which holds "
+                        + "the answers themselves."
+                );
             }
             else if (CartographyPath is not null)
             {
                 throw new ArgumentException(
-                    $"Options.CartographyPath records the probability of the right label, and the label column '{LabelColumnName}' is text: put "
-                    + $"mlContext.Transforms.Conversion.MapValueToKey(\"{LabelColumnName}\") before the trainer, or leave it out.");
+                    $"Options.CartographyPath records the probability of the right label, and the label column '{LabelColumnName}' is "
+                        + "text: put "
+                        + $"mlContext.Transforms.Conversion.MapValueToKey(\"{LabelColumnName}\") before the trainer, or leave it out."
+                );
             }
 
             return new()
@@ -534,9 +572,13 @@ public sealed partial class PromptFineTuneTrainer
                 Tuning = Tuning,
             };
 
-            string Answer(string label) => task.Answers.TryGetValue(label, out string? answer) ? answer : throw new ArgumentException(
-                $"The label column '{LabelColumnName}' has the label '{label}', and Options.Task has answers for "
-                + $"{string.Join(", ", task.Answers.Keys.Select(known => $"'{known}'"))} only.");
+            string Answer(string label) =>
+                task.Answers.TryGetValue(label, out string? answer)
+                    ? answer
+                    : throw new ArgumentException(
+                        $"The label column '{LabelColumnName}' has the label '{label}', and Options.Task has answers for "
+                            + $"{string.Join(", ", task.Answers.Keys.Select(known => $"'{known}'"))} only."
+                    );
         }
 
         /// <exception cref="ArgumentException">There are fewer than two labels.</exception>
@@ -545,8 +587,10 @@ public sealed partial class PromptFineTuneTrainer
             if (labels.Count < 2)
             {
                 throw new ArgumentException(
-                    $"The label column '{LabelColumnName}' of the training data holds {(labels.Count == 0 ? "no label" : $"the label '{labels[0]}' only")}; a "
-                    + "classifier tells two or more apart. Are the rows of one class, or is another column the label?");
+                    $"The label column '{LabelColumnName}' of the training data holds "
+                        + $"{(labels.Count == 0 ? "no label" : $"the label '{labels[0]}' only")}; a "
+                        + "classifier tells two or more apart. Are the rows of one class, or is another column the label?"
+                );
             }
         }
 
@@ -560,16 +604,19 @@ public sealed partial class PromptFineTuneTrainer
         /// model.</exception>
         private ClassifierSettings Settings(IReadOnlyList<string>? keyValues, int keys, ModelConfig config)
         {
-            AutoregressivePrompt? prompt = config.IsCausal && HeadKind == HeadKind.LabelWords
-                ? Prompt!.Autoregressive ?? throw new ArgumentException(
-                    $"The task '{Prompt.Name}' has no autoregressive prompt, which a causal model ({config.ModelType} in {Checkpoint}) needs: set "
-                    + $"{nameof(PromptTask)}.{nameof(PromptTask.Autoregressive)}, or use {nameof(HeadKind)}.{HeadKind.SequenceClassification}.")
-                : null;
+            AutoregressivePrompt? prompt =
+                config.IsCausal && HeadKind == HeadKind.LabelWords
+                    ? Prompt!.Autoregressive
+                        ?? throw new ArgumentException(
+                            $"The task '{Prompt.Name}' has no autoregressive prompt, which a causal model ({config.ModelType} in "
+                                + $"{Checkpoint}) needs: set "
+                                + $"{nameof(PromptTask)}.{nameof(PromptTask.Autoregressive)}, or use "
+                                + $"{nameof(HeadKind)}.{HeadKind.SequenceClassification}."
+                        )
+                    : null;
             Verbalizer? verbalizer = HasTemplate ? Prompt!.Verbalizer : null;
-            IReadOnlyList<string> labels = keyValues
-                ?? (verbalizer is not null && verbalizer.Count == keys
-                    ? verbalizer.Labels
-                    : Numbers(keys));
+            IReadOnlyList<string> labels =
+                keyValues ?? (verbalizer is not null && verbalizer.Count == keys ? verbalizer.Labels : Numbers(keys));
             RequireTwo(labels);
             bool isPrompted = Tuning is not SoftPromptOptions;
             return new()
@@ -580,13 +627,19 @@ public sealed partial class PromptFineTuneTrainer
                 AutoregressiveTemplate = isPrompted ? prompt?.Template.ToString() : null,
                 OptionScoring = prompt?.Scoring ?? OptionScoring.Auto,
                 Labels = labels,
-                Words = verbalizer is null ? null : [.. labels.Select(label => Word(verbalizer, prompt?.Options ?? verbalizer.Words, label))],
+                Words = verbalizer is null
+                    ? null
+                    : [.. labels.Select(label => Word(verbalizer, prompt?.Options ?? verbalizer.Words, label))],
                 ScoreRange = Prompt?.ScoreRange,
                 Thresholds = MultiLabel ? [.. labels.Select(_ => LabelThresholds.Usual)] : null,
                 HasTextPair = HasTextPair(),
-                MaxLength = MaxLength ?? (config.IsCausal
-                    ? prompt?.MaxLength ?? AutoregressivePrompt.UsualMaxLength
-                    : Prompt?.MaxLength ?? PromptTask.UsualMaxLength),
+                MaxLength =
+                    MaxLength
+                    ?? (
+                        config.IsCausal
+                            ? prompt?.MaxLength ?? AutoregressivePrompt.UsualMaxLength
+                            : Prompt?.MaxLength ?? PromptTask.UsualMaxLength
+                    ),
                 FirstSentenceLimit = Prompt?.FirstSentenceLimit,
                 OtherSentenceLimit = Prompt?.OtherSentenceLimit,
                 Truncation = Truncation,
@@ -627,11 +680,16 @@ public sealed partial class PromptFineTuneTrainer
         private string Word(Verbalizer verbalizer, IReadOnlyList<string> words, string label)
         {
             int index = verbalizer.IndexOf(label);
-            return index >= 0 ? words[index] : throw new ArgumentException(
-                $"The label column '{LabelColumnName}' has the label '{label}', and the task '{Task!.Name}' has words for "
-                + $"{string.Join(", ", verbalizer.Labels.Select(known => $"'{known}'"))} only. Give words of your own, one for each label: Task = task with "
-                + $"{{ Verbalizer = new Verbalizer([new(\"{label}\", \"a word\"), ...]) }}, or describe the task in JSON (PromptTasks.Load); or take a head that "
-                + "needs none: Head = HeadKind.SequenceClassification.");
+            return index >= 0
+                ? words[index]
+                : throw new ArgumentException(
+                    $"The label column '{LabelColumnName}' has the label '{label}', and the task '{Task!.Name}' has words for "
+                        + $"{string.Join(", ", verbalizer.Labels.Select(known => $"'{known}'"))} only. Give words of your own, one "
+                        + "for each label: Task = task with "
+                        + $"{{ Verbalizer = new Verbalizer([new(\"{label}\", \"a word\"), ...]) }}, or describe the task in JSON "
+                        + "(PromptTasks.Load); or take a head that "
+                        + "needs none: Head = HeadKind.SequenceClassification."
+                );
         }
     }
 }

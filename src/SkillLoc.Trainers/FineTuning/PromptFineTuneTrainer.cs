@@ -58,8 +58,7 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
         ArgumentNullException.ThrowIfNull(trainData);
         _options.CheckValidation(validationData is not null);
         Options options = _options.WithSeed(_host);
-        var classifier = TextClassifier.Create(
-            options.Checkpoint, options.Settings(trainData.Schema), _device, seed: options.FreshSeed);
+        var classifier = TextClassifier.Create(options.Checkpoint, options.Settings(trainData.Schema), _device, seed: options.FreshSeed);
         try
         {
             CheckOutputs(classifier);
@@ -67,7 +66,8 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
             EncodedDataset? validation = validationData is null
                 ? null
                 : EncodedDataset.Read(validationData, _columns, _options.LabelColumnName, classifier, "validation data");
-            string? fingerprint = _options.RecordPath is not null || _options.StartFrom.Count > 0 ? classifier.Backbone.Fingerprint() : null;
+            string? fingerprint =
+                _options.RecordPath is not null || _options.StartFrom.Count > 0 ? classifier.Backbone.Fingerprint() : null;
             using IChannel channel = _host.Start("Training");
             HeadMatches.Tell(channel, classifier.Head.Match, _options.Checkpoint);
             TellOfTuning(channel, _options.Checkpoint, classifier);
@@ -80,8 +80,17 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
             TrainingStateFile? stateFile = StateFile(run, classifier, train, validation);
             TrainingState state;
             channel.Info(MessageSensitivity.None, $"Fine-tuning {_options.Checkpoint} on {train.Count} rows with seed {options.Seed}.");
-            using (var training = new FineTuning(
-                options, [classifier], [train], validation is null ? null : [validation], stateFile, _host, channel))
+            using (
+                var training = new FineTuning(
+                    options,
+                    [classifier],
+                    [train],
+                    validation is null ? null : [validation],
+                    stateFile,
+                    _host,
+                    channel
+                )
+            )
             {
                 state = training.Run();
             }
@@ -89,16 +98,23 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
             if (classifier.Settings.IsMultiLabel && validation is not null)
             {
                 classifier.SetThresholds(
-                    LabelThresholds.Choose(classifier.Score(validation.Texts), [.. validation.Targets.Select(target => target.LabelSet)]));
+                    LabelThresholds.Choose(classifier.Score(validation.Texts), [.. validation.Targets.Select(target => target.LabelSet)])
+                );
             }
 
             string? output = _options.OutputFolder is { } folder ? Path.GetFullPath(folder) : null;
-            bool isWritten = output is null || RunOutputs.Try(channel, $"The model ({output})", () =>
-            {
-                CheckpointStore.CheckTarget(output, _options.Checkpoint);
-                Directory.CreateDirectory(Path.GetDirectoryName(output)!);
-                classifier.SaveChecked(output);
-            });
+            bool isWritten =
+                output is null
+                || RunOutputs.Try(
+                    channel,
+                    $"The model ({output})",
+                    () =>
+                    {
+                        CheckpointStore.CheckTarget(output, _options.Checkpoint);
+                        Directory.CreateDirectory(Path.GetDirectoryName(output)!);
+                        classifier.SaveChecked(output);
+                    }
+                );
             RunRecord record = state.ToRecord("fine-tune", classifier.Settings.Task, _options.Checkpoint, fingerprint, train.Count, run);
             if (state.IsComplete)
             {
@@ -114,7 +130,11 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
                 }
             }
 
-            return new(classifier, _columns, isWritten ? output : null, Path.GetFullPath(_options.Checkpoint)) { Host = _host, Record = record };
+            return new(classifier, _columns, isWritten ? output : null, Path.GetFullPath(_options.Checkpoint))
+            {
+                Host = _host,
+                Record = record,
+            };
         }
         catch
         {
@@ -154,7 +174,8 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
             throw new ArgumentOutOfRangeException(
                 nameof(inputSchema),
                 $"The label column '{label.Name}' is {label.ItemType}; it must be a key: put "
-                + $"mlContext.Transforms.Conversion.MapValueToKey(\"{label.Name}\") before the trainer.");
+                    + $"mlContext.Transforms.Conversion.MapValueToKey(\"{label.Name}\") before the trainer."
+            );
         }
 
         // A shape tells kinds and annotations, not sizes, so any two labels give the right one.
@@ -189,11 +210,16 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
     }
 
     /// <summary>Estimates the size of a state file: trained parameters, moments and best values.</summary>
-    internal static long StateBytes(Options options, IReadOnlyList<TextClassifier> classifiers) => 4 * RunOutputs.BytesOf(
-        options.Tuning is not null
-            ? classifiers[0].TunedParameters.Values
-            : options.Selection.Of(classifiers[0].Backbone).Select(name => classifiers[0].Backbone.Parameters[name])
-                .Concat(classifiers.SelectMany(classifier => classifier.Head.Parameters.Values)));
+    internal static long StateBytes(Options options, IReadOnlyList<TextClassifier> classifiers) =>
+        4
+        * RunOutputs.BytesOf(
+            options.Tuning is not null
+                ? classifiers[0].TunedParameters.Values
+                : options
+                    .Selection.Of(classifiers[0].Backbone)
+                    .Select(name => classifiers[0].Backbone.Parameters[name])
+                    .Concat(classifiers.SelectMany(classifier => classifier.Head.Parameters.Values))
+        );
 
     /// <summary>Logs how the tuning method of the checkpoint is handled.</summary>
     internal static void TellOfTuning(IChannel channel, string checkpoint, TextClassifier classifier)
@@ -217,14 +243,23 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
 
     /// <summary>The state file, with the description of the run that it must belong to.</summary>
     private TrainingStateFile? StateFile(
-        Dictionary<string, string> run, TextClassifier classifier, EncodedDataset train, EncodedDataset? validation) =>
-        _options.StateFile is not { } path ? null : new(path, new Dictionary<string, string>(run, StringComparer.Ordinal)
-        {
-            ["start"] = classifier.Fingerprint(),
-            ["training_data"] = RunFingerprint.Of(train),
-            ["validation_data"] = validation is null ? "none" : RunFingerprint.Of(validation),
-            ["cartography"] = _options.CartographyPath is null ? "none" : "recorded",
-        });
+        Dictionary<string, string> run,
+        TextClassifier classifier,
+        EncodedDataset train,
+        EncodedDataset? validation
+    ) =>
+        _options.StateFile is not { } path
+            ? null
+            : new(
+                path,
+                new Dictionary<string, string>(run, StringComparer.Ordinal)
+                {
+                    ["start"] = classifier.Fingerprint(),
+                    ["training_data"] = RunFingerprint.Of(train),
+                    ["validation_data"] = validation is null ? "none" : RunFingerprint.Of(validation),
+                    ["cartography"] = _options.CartographyPath is null ? "none" : "recorded",
+                }
+            );
 }
 
 /// <summary>Reports what is reused of a trained classification head.</summary>
@@ -246,21 +281,22 @@ internal static class HeadMatches
         if (match.IsWhole)
         {
             channel.Info(
-                MessageSensitivity.None, $"The head{whose} goes on from that of {source}; its rows were matched by the labels' names.");
+                MessageSensitivity.None,
+                $"The head{whose} goes on from that of {source}; its rows were matched by the labels' names."
+            );
             return;
         }
 
         string kept = match.Kept.Count == 0 ? "no label is" : Are(match.Kept);
         string fresh = match.Fresh.Count == 0 ? "" : $" {Are(match.Fresh)} new and untrained.";
-        string dropped = match.Dropped.Count == 0
-            ? ""
-            : $" Of the trained head {Are(match.Dropped)} left out, as the data has no such label.";
-        string hint = match.Kept.Count > 0
-            ? ""
-            : " If labels are the same under other names, give them the names that the trained head has.";
+        string dropped =
+            match.Dropped.Count == 0 ? "" : $" Of the trained head {Are(match.Dropped)} left out, as the data has no such label.";
+        string hint =
+            match.Kept.Count > 0 ? "" : " If labels are the same under other names, give them the names that the trained head has.";
         channel.Warning(
             MessageSensitivity.None,
-            $"The head{whose} goes on from that of {source}, by the labels' names: {kept} kept.{fresh}{dropped}{hint}");
+            $"The head{whose} goes on from that of {source}, by the labels' names: {kept} kept.{fresh}{dropped}{hint}"
+        );
     }
 
     private static string Are(IReadOnlyList<string> labels) =>

@@ -39,13 +39,17 @@ internal sealed record RowWeighting(string? Column, ClassWeights? Classes)
             return;
         }
 
-        DataViewSchema.Column column = schema.GetColumnOrNull(Column)
+        DataViewSchema.Column column =
+            schema.GetColumnOrNull(Column)
             ?? throw new ArgumentOutOfRangeException(nameof(schema), $"Could not find the example weight column '{Column}'.");
         if (column.Type != NumberDataViewType.Single)
         {
             throw new ArgumentException(
-                $"The example weight column '{Column}' is {column.Type}; it must be Single: put mlContext.Transforms.Conversion.ConvertType(\"{Column}\") "
-                + "before the trainer.", nameof(schema));
+                $"The example weight column '{Column}' is {column.Type}; it must be Single: put "
+                    + $"mlContext.Transforms.Conversion.ConvertType(\"{Column}\") "
+                    + "before the trainer.",
+                nameof(schema)
+            );
         }
     }
 
@@ -67,13 +71,20 @@ internal sealed record RowWeighting(string? Column, ClassWeights? Classes)
             int[] counts = new int[task.Outputs.Labels.Count];
             Array.ForEach(rows.Targets, target => counts[target.Label]++);
             int present = counts.Count(count => count > 0);
-            double[] classes = Classes.Of(task.Outputs.Labels, label => counts[label] == 0 ? 1 : rows.Count / ((double)present * counts[label]));
+            double[] classes = Classes.Of(
+                task.Outputs.Labels,
+                label => counts[label] == 0 ? 1 : rows.Count / ((double)present * counts[label])
+            );
             weights = [.. weights.Select((weight, row) => weight * classes[rows.Targets[row].Label])];
         }
 
         double mean = weights.Average();
         return mean > 0
-            ? rows with { Task = task, Weights = [.. weights.Select(weight => (float)(weight / mean))] }
+            ? rows with
+            {
+                Task = task,
+                Weights = [.. weights.Select(weight => (float)(weight / mean))],
+            }
             : throw new InvalidOperationException($"All rows have the weight 0 in '{Column}', so there is nothing to learn from.");
 
         double Balance(int label)
@@ -115,8 +126,12 @@ public sealed class ClassWeights
             if (!(weight > 0 && double.IsFinite(weight)))
             {
                 throw new ArgumentException(
-                    string.Create(CultureInfo.InvariantCulture, $"The weight of the label '{label}' is {weight}; it must be positive and finite."),
-                    nameof(weights));
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"The weight of the label '{label}' is {weight}; it must be positive and finite."
+                    ),
+                    nameof(weights)
+                );
             }
         }
 
@@ -125,10 +140,15 @@ public sealed class ClassWeights
 
     /// <summary>Returns the weights as text, by which runs are compared.</summary>
     /// <returns>The text.</returns>
-    public override string ToString() => _byLabel is null
-        ? "balanced"
-        : string.Join(", ", _byLabel.OrderBy(pair => pair.Key, StringComparer.Ordinal)
-            .Select(pair => string.Create(CultureInfo.InvariantCulture, $"{pair.Key}: {pair.Value:R}")));
+    public override string ToString() =>
+        _byLabel is null
+            ? "balanced"
+            : string.Join(
+                ", ",
+                _byLabel
+                    .OrderBy(pair => pair.Key, StringComparer.Ordinal)
+                    .Select(pair => string.Create(CultureInfo.InvariantCulture, $"{pair.Key}: {pair.Value:R}"))
+            );
 
     /// <summary>Returns one weight per label.</summary>
     /// <param name="labels">The labels.</param>
@@ -144,7 +164,9 @@ public sealed class ClassWeights
         foreach (string unknown in _byLabel.Keys.Except(labels, StringComparer.Ordinal))
         {
             throw new ArgumentException(
-                $"Options.ClassWeights has a weight for '{unknown}', which is none of the labels {string.Join(", ", labels.Select(label => $"'{label}'"))}.");
+                $"Options.ClassWeights has a weight for '{unknown}', which is none of the labels "
+                    + $"{string.Join(", ", labels.Select(label => $"'{label}'"))}."
+            );
         }
 
         return [.. labels.Select(label => _byLabel.GetValueOrDefault(label, 1))];

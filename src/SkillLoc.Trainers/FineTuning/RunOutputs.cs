@@ -50,11 +50,14 @@ internal sealed class RunOutputs
         for (int i = 0; i < _all.Count; i++)
         {
             Output one = _all[i];
-            if (_all.Take(i).FirstOrDefault(other => PathIdentity.Same(other.Path, one.Path)) is { } same
-                && !(same.Kind == one.Kind && one.IsShared))
+            if (
+                _all.Take(i).FirstOrDefault(other => PathIdentity.Same(other.Path, one.Path)) is { } same
+                && !(same.Kind == one.Kind && one.IsShared)
+            )
             {
                 throw new ArgumentException(
-                    $"Options.{same.Option} and Options.{one.Option} are both '{one.Path}'; they must be different places.");
+                    $"Options.{same.Option} and Options.{one.Option} are both '{one.Path}'; they must be different places."
+                );
             }
         }
 
@@ -64,7 +67,8 @@ internal sealed class RunOutputs
             {
                 CheckOne(output);
             }
-            catch (Exception error) when (error is IOException or UnauthorizedAccessException or InvalidDataException or NotSupportedException)
+            catch (Exception error)
+                when (error is IOException or UnauthorizedAccessException or InvalidDataException or NotSupportedException)
             {
                 throw new IOException($"Options.{output.Option} cannot be written, so nothing was trained: {error.Message}", error);
             }
@@ -138,22 +142,33 @@ internal sealed class RunOutputs
 
     private void CheckSpace(Func<string, (string Disk, long Free)> freeSpace)
     {
-        IEnumerable<(Output Output, (string Disk, long Free) Disk)> disks = _all.Where(output => output.Bytes > 0).Select(output => (Output: output, Disk: freeSpace(FolderOf(output))));
-        foreach (IGrouping<string, (Output Output, (string Disk, long Free) Disk)> disk in disks.GroupBy(each => each.Disk.Disk, StringComparer.Ordinal))
+        IEnumerable<(Output Output, (string Disk, long Free) Disk)> disks = _all.Where(output => output.Bytes > 0)
+            .Select(output => (Output: output, Disk: freeSpace(FolderOf(output))));
+        foreach (
+            IGrouping<string, (Output Output, (string Disk, long Free) Disk)> disk in disks.GroupBy(
+                each => each.Disk.Disk,
+                StringComparer.Ordinal
+            )
+        )
         {
-            long needed = disk.Sum(each => each.Output.Bytes), free = disk.Min(each => each.Disk.Free);
+            long needed = disk.Sum(each => each.Output.Bytes),
+                free = disk.Min(each => each.Disk.Free);
             if (needed > free)
             {
                 throw new IOException(
                     $"{string.Join(", ", disk.Select(each => $"Options.{each.Output.Option} ({each.Output.Path})"))} will take about "
-                    + $"{needed >> 20} MiB, and the disk has {free >> 20} MiB left, so nothing was trained. Make room, or name another place.");
+                        + $"{needed >> 20} MiB, and the disk has {free >> 20} MiB left, so nothing was trained. Make room, or name "
+                        + "another place."
+                );
             }
         }
     }
 
     /// <summary>Returns an existing folder on the disk of an output.</summary>
     private static string FolderOf(Output output) =>
-        Directory.Exists(output.Path) ? output.Path : Path.GetDirectoryName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(output.Path)))!;
+        Directory.Exists(output.Path)
+            ? output.Path
+            : Path.GetDirectoryName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(output.Path)))!;
 
     private enum Kind
     {
@@ -204,8 +219,10 @@ internal sealed class RunDescription : Dictionary<string, string>
 internal static class RunFingerprint
 {
     /// <summary>Returns the fingerprint of a run description.</summary>
-    public static string Of(IReadOnlyDictionary<string, string> run) => Convert.ToHexStringLower(
-        SHA256.HashData(JsonSerializer.SerializeToUtf8Bytes(run.OrderBy(pair => pair.Key, StringComparer.Ordinal))));
+    public static string Of(IReadOnlyDictionary<string, string> run) =>
+        Convert.ToHexStringLower(
+            SHA256.HashData(JsonSerializer.SerializeToUtf8Bytes(run.OrderBy(pair => pair.Key, StringComparer.Ordinal)))
+        );
 
     /// <summary>Returns the fingerprint of encoded rows and their labels.</summary>
     public static string Of(EncodedDataset data)

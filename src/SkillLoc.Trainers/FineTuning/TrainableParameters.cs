@@ -40,7 +40,9 @@ internal sealed class TrainableParameters : IDisposable
         {
             var names = Trained.Select(parameter => parameter.Name).ToHashSet(StringComparer.Ordinal);
             (string, Parameter Weight)[] others =
-                [.. classifier.Backbone.Parameters.Where(pair => !names.Contains(pair.Key)).Select(pair => (pair.Key, pair.Value))];
+            [
+                .. classifier.Backbone.Parameters.Where(pair => !names.Contains(pair.Key)).Select(pair => (pair.Key, pair.Value)),
+            ];
             differentiated = [.. differentiated, .. others];
             _clipped = [.. _clipped, .. others.Select(pair => pair.Weight)];
         }
@@ -63,7 +65,9 @@ internal sealed class TrainableParameters : IDisposable
             _passes = [copy, .. _classifiers.Skip(1).Select(each => copy.ForTask(each.Settings))];
         }
 
-        ILookup<string, Parameter> passes = _passes.SelectMany(Named).ToLookup(pair => pair.Name, pair => pair.Value, StringComparer.Ordinal);
+        ILookup<string, Parameter> passes = _passes
+            .SelectMany(Named)
+            .ToLookup(pair => pair.Name, pair => pair.Value, StringComparer.Ordinal);
         _differentiated =
         [
             .. differentiated.Select(pair => (pair.Master, passes[pair.Name].Where(pass => !ReferenceEquals(pass, pair.Master)).ToArray())),
@@ -169,16 +173,22 @@ internal sealed class TrainableParameters : IDisposable
     }
 
     /// <summary>The name under which a parameter of a task's head trains; the first task's is the head's own.</summary>
-    public static string HeadName(string name, int task) => task == 0 ? name : string.Create(CultureInfo.InvariantCulture, $"{name}#{task}");
+    public static string HeadName(string name, int task) =>
+        task == 0 ? name : string.Create(CultureInfo.InvariantCulture, $"{name}#{task}");
 
     /// <summary>A task's parameters, by the names under which they train.</summary>
     private static IEnumerable<(string Name, Parameter Value)> Named(TextClassifier classifier, int task)
     {
-        IReadOnlyDictionary<string, Parameter> backbone = classifier.Backbone.Parameters, head = classifier.Head.Parameters;
-        return backbone.Select(pair => (pair.Key, pair.Value))
+        IReadOnlyDictionary<string, Parameter> backbone = classifier.Backbone.Parameters,
+            head = classifier.Head.Parameters;
+        return backbone
+            .Select(pair => (pair.Key, pair.Value))
             .Concat(head.Select(pair => (HeadName(pair.Key, task), pair.Value)))
-            .Concat(classifier.TunedParameters
-                .Where(pair => !backbone.ContainsKey(pair.Key) && !head.ContainsKey(pair.Key)).Select(pair => (pair.Key, pair.Value)));
+            .Concat(
+                classifier
+                    .TunedParameters.Where(pair => !backbone.ContainsKey(pair.Key) && !head.ContainsKey(pair.Key))
+                    .Select(pair => (pair.Key, pair.Value))
+            );
     }
 
     /// <summary>The penalty's gradient needs no graph.</summary>
@@ -211,7 +221,8 @@ internal sealed class TrainableParameters : IDisposable
         {
             throw new ArgumentException(
                 $"Options.Region has coordinates of '{outside}', which does not train: FixEmbeddings, FixHead, FixLayers and BiasOnly must "
-                + "leave the region's parameters free.");
+                    + "leave the region's parameters free."
+            );
         }
 
         var trained = new List<TrainedParameter>();
@@ -234,8 +245,12 @@ internal sealed class TrainableParameters : IDisposable
                 }
             }
 
-            trained.AddRange(classifiers.SelectMany((each, task) =>
-                each.Head.Parameters.Select(pair => new TrainedParameter(HeadName(pair.Key, task), pair.Value, null, null))));
+            trained.AddRange(
+                classifiers.SelectMany(
+                    (each, task) =>
+                        each.Head.Parameters.Select(pair => new TrainedParameter(HeadName(pair.Key, task), pair.Value, null, null))
+                )
+            );
             return trained.Count > 0 ? [.. trained] : throw new ArgumentException("Everything is fixed: no parameter is left to train.");
         }
         catch
@@ -246,7 +261,10 @@ internal sealed class TrainableParameters : IDisposable
     }
 
     private static Dictionary<string, SortedSet<long>> Coordinates(
-        IEnumerable<GraftPart> parts, IReadOnlyDictionary<string, Parameter> weights, string option)
+        IEnumerable<GraftPart> parts,
+        IReadOnlyDictionary<string, Parameter> weights,
+        string option
+    )
     {
         var coordinates = new Dictionary<string, SortedSet<long>>(StringComparer.Ordinal);
         foreach (GraftPart part in parts.Where(part => part.Indices.Length > 0))
@@ -265,8 +283,10 @@ internal sealed class TrainableParameters : IDisposable
             if (indices.Min < 0 || indices.Max >= weight.numel())
             {
                 throw new ArgumentException(
-                    $"Options.{option} has coordinate {(indices.Min < 0 ? indices.Min : indices.Max)} of '{part.Name}', whose {weight.numel()} "
-                    + "coordinates count from 0.");
+                    $"Options.{option} has coordinate {(indices.Min < 0 ? indices.Min : indices.Max)} of '{part.Name}', whose "
+                        + $"{weight.numel()} "
+                        + "coordinates count from 0."
+                );
             }
         }
 

@@ -217,25 +217,34 @@ internal sealed class TrainedParameter : IDisposable
 
     private Tensor Read(ITensorStore store, string name, long[] shape)
     {
-        TensorInfo info = store.Tensors.FirstOrDefault(tensor => tensor.Name == name)
+        TensorInfo info =
+            store.Tensors.FirstOrDefault(tensor => tensor.Name == name)
             ?? throw new InvalidDataException($"{store.Path} lacks the tensor '{name}'. The state is damaged: remove it to start anew.");
-        if (!info.Shape.SequenceEqual(shape) || info.Dtype is not (ScalarType.Float16 or ScalarType.BFloat16 or ScalarType.Float32 or ScalarType.Float64))
+        if (
+            !info.Shape.SequenceEqual(shape)
+            || info.Dtype is not (ScalarType.Float16 or ScalarType.BFloat16 or ScalarType.Float32 or ScalarType.Float64)
+        )
         {
             throw new InvalidDataException(
-                $"{store.Path}: tensor '{name}' is {info.Dtype} of the shape [{string.Join(", ", info.Shape)}]; it must hold floating-point numbers of the "
-                + $"shape [{string.Join(", ", shape)}]. The state is damaged: remove it to start anew.");
+                $"{store.Path}: tensor '{name}' is {info.Dtype} of the shape [{string.Join(", ", info.Shape)}]; it must hold "
+                    + "floating-point numbers of the "
+                    + $"shape [{string.Join(", ", shape)}]. The state is damaged: remove it to start anew."
+            );
         }
 
         Tensor stored = store.ReadFinite(name);
         if (name != Name + ".value" && name != Name + ".first" && name != Name + BestSuffix)
         {
             // Means of squares.
-            using Tensor signs = stored.signbit(), any = signs.any();
+            using Tensor signs = stored.signbit(),
+                any = signs.any();
             if (any.item<bool>())
             {
                 stored.Dispose();
                 throw new InvalidDataException(
-                    $"{store.Path}: tensor '{name}' holds means of squares, and some are negative. The state is damaged: remove it to start anew.");
+                    $"{store.Path}: tensor '{name}' holds means of squares, and some are negative. The state is damaged: remove it to "
+                        + "start anew."
+                );
             }
         }
 

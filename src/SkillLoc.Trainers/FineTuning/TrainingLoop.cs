@@ -18,29 +18,19 @@ internal abstract class TrainingObjective
     public virtual double? Validate(TrainingState state) => null;
 
     /// <summary>Called when the state is the best so far.</summary>
-    public virtual void KeepBest(TrainingState state)
-    {
-    }
+    public virtual void KeepBest(TrainingState state) { }
 
     /// <summary>Called after each evaluation, with or without a metric.</summary>
-    public virtual void Evaluated(TrainingState state)
-    {
-    }
+    public virtual void Evaluated(TrainingState state) { }
 
     /// <summary>Called at the end of each update.</summary>
-    public virtual void Updated(TrainingState state)
-    {
-    }
+    public virtual void Updated(TrainingState state) { }
 
     /// <summary>Writes a state from which training can resume.</summary>
-    public virtual void Save(TrainingState state)
-    {
-    }
+    public virtual void Save(TrainingState state) { }
 
     /// <summary>Reports to the caller's progress.</summary>
-    public virtual void Report(TrainingState state)
-    {
-    }
+    public virtual void Report(TrainingState state) { }
 
     /// <summary>Error message for a loss that is not finite.</summary>
     public abstract string Diverged(TrainingState state);
@@ -89,12 +79,15 @@ internal sealed class TrainingLoop(ComponentHost host, IChannel channel)
         double secondsBefore = state.Seconds;
         using CancellationWatch cancellation = host.Watch(Cancellation);
         using IProgressChannel progress = host.StartProgressChannel(Name);
-        progress.SetHeader(new ProgressHeader(["loss", "metric"], [Unit + "s"]), entry =>
-        {
-            entry.SetProgress(0, state.Step, Steps);
-            entry.SetMetric(0, state.Loss);
-            entry.SetMetric(1, state.Metric ?? double.NaN);
-        });
+        progress.SetHeader(
+            new ProgressHeader(["loss", "metric"], [Unit + "s"]),
+            entry =>
+            {
+                entry.SetProgress(0, state.Step, Steps);
+                entry.SetMetric(0, state.Loss);
+                entry.SetMetric(1, state.Metric ?? double.NaN);
+            }
+        );
         var clock = Stopwatch.StartNew();
         while (state.Step < Steps && !IsStale(state) && !cancellation.IsRequested)
         {

@@ -43,7 +43,13 @@ internal sealed record TrainingState
 
     /// <summary>Returns its metrics for a log of runs (methods, A.11).</summary>
     public RunRecord ToRecord(
-        string kind, string task, string checkpoint, string? fingerprint, int trainingRows, IReadOnlyDictionary<string, string> options)
+        string kind,
+        string task,
+        string checkpoint,
+        string? fingerprint,
+        int trainingRows,
+        IReadOnlyDictionary<string, string> options
+    )
     {
         var metrics = new Dictionary<string, double>(StringComparer.Ordinal);
         if (Step > 0)
@@ -84,9 +90,7 @@ internal sealed record EpochScores(bool[] Right, float[] Confidence)
 {
     /// <summary>Creates the scores from the task's result.</summary>
     public EpochScores((bool[] Right, float[] Confidence) scores)
-        : this(scores.Right, scores.Confidence)
-    {
-    }
+        : this(scores.Right, scores.Confidence) { }
 }
 
 /// <summary>
@@ -110,9 +114,12 @@ internal sealed class TrainingStateFile(string path, IReadOnlyDictionary<string,
         using var file = SafetensorsFile.Open(path);
         try
         {
-            return file.Metadata.TryGetValue("run", out string? run)
+            return
+                file.Metadata.TryGetValue("run", out string? run)
                 && JsonSerializer.Deserialize<Dictionary<string, string>>(run)?.GetValueOrDefault("seed") is { } text
-                && int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int seed) ? seed : null;
+                && int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int seed)
+                ? seed
+                : null;
         }
         catch (JsonException)
         {
@@ -131,21 +138,25 @@ internal sealed class TrainingStateFile(string path, IReadOnlyDictionary<string,
             .. state.Epochs.Select((epoch, i) => (RightName(i), tensor(epoch.Right))),
             .. state.Epochs.Select((epoch, i) => (ConfidenceName(i), tensor(epoch.Confidence))),
         ];
-        SafetensorsWriter.Write(path, tensors, new Dictionary<string, string>(StringComparer.Ordinal)
-        {
-            ["format"] = Format,
-            ["version"] = Version,
-            ["run"] = JsonSerializer.Serialize(run),
-            ["step"] = Text(state.Step),
-            ["rows"] = Text(state.Rows),
-            ["seconds"] = Text(state.Seconds),
-            ["loss"] = Text(state.Loss),
-            ["metric"] = Text(state.Metric),
-            ["best_metric"] = Text(state.Best?.Metric),
-            ["best_step"] = Text(state.Best?.Step),
-            ["loss_sum"] = Text(state.LossSum),
-            ["stale"] = Text(state.Stale),
-        });
+        SafetensorsWriter.Write(
+            path,
+            tensors,
+            new Dictionary<string, string>(StringComparer.Ordinal)
+            {
+                ["format"] = Format,
+                ["version"] = Version,
+                ["run"] = JsonSerializer.Serialize(run),
+                ["step"] = Text(state.Step),
+                ["rows"] = Text(state.Rows),
+                ["seconds"] = Text(state.Seconds),
+                ["loss"] = Text(state.Loss),
+                ["metric"] = Text(state.Metric),
+                ["best_metric"] = Text(state.Best?.Metric),
+                ["best_step"] = Text(state.Best?.Step),
+                ["loss_sum"] = Text(state.LossSum),
+                ["stale"] = Text(state.Stale),
+            }
+        );
     }
 
     /// <summary>Reads the state, if there is one, and restores the parameters.</summary>
@@ -166,7 +177,8 @@ internal sealed class TrainingStateFile(string path, IReadOnlyDictionary<string,
         if (file.Metadata.GetValueOrDefault("format") != Format || file.Metadata.GetValueOrDefault("version") != Version)
         {
             throw new InvalidDataException(
-                $"{path} is no training state: its metadata must say format '{Format}', version '{Version}'. Name another file.");
+                $"{path} is no training state: its metadata must say format '{Format}', version '{Version}'. Name another file."
+            );
         }
 
         CheckRun(file);
@@ -199,14 +211,19 @@ internal sealed class TrainingStateFile(string path, IReadOnlyDictionary<string,
         // Empty for none.
         double? Number(string key, bool isFinite = true) =>
             Value(key) is not { Length: > 0 } text ? null
-            : double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) && (double.IsFinite(value) || !isFinite) ? value
+            : double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value)
+            && (double.IsFinite(value) || !isFinite)
+                ? value
             : throw Wrong(key, "a number");
 
         string Value(string key) => file.Metadata.GetValueOrDefault(key) ?? throw Wrong(key, "there");
 
-        InvalidDataException Wrong(string key, string right) => new(
-            $"{path}: the metadata's '{key}' is {(file.Metadata.TryGetValue(key, out string? text) ? $"'{text}'" : "missing")}; it must be {right}. "
-            + "The state is damaged: remove it to start anew.");
+        InvalidDataException Wrong(string key, string right) =>
+            new(
+                $"{path}: the metadata's '{key}' is {(file.Metadata.TryGetValue(key, out string? text) ? $"'{text}'" : "missing")}; "
+                    + $"it must be {right}. "
+                    + "The state is damaged: remove it to start anew."
+            );
     }
 
     /// <summary>Removes the file.</summary>
@@ -216,18 +233,23 @@ internal sealed class TrainingStateFile(string path, IReadOnlyDictionary<string,
     {
         for (int epoch = 0; file.Contains(RightName(epoch)); epoch++)
         {
-            TensorInfo? right = Info(RightName(epoch), ScalarType.Bool), confidence = Info(ConfidenceName(epoch), ScalarType.Float32);
+            TensorInfo? right = Info(RightName(epoch), ScalarType.Bool),
+                confidence = Info(ConfidenceName(epoch), ScalarType.Float32);
             if (right is null || confidence is null || !right.Shape.SequenceEqual(confidence.Shape))
             {
                 throw new InvalidDataException(
-                    $"{path}: '{RightName(epoch)}' and '{ConfidenceName(epoch)}' must be as many flags and numbers. The state is damaged: remove it to start anew.");
+                    $"{path}: '{RightName(epoch)}' and '{ConfidenceName(epoch)}' must be as many flags and numbers. The state is "
+                        + "damaged: remove it to start anew."
+                );
             }
 
-            using Tensor flags = file.Read(right.Name), numbers = file.ReadFinite(confidence.Name);
+            using Tensor flags = file.Read(right.Name),
+                numbers = file.ReadFinite(confidence.Name);
             yield return new(flags.data<bool>().ToArray(), numbers.data<float>().ToArray());
         }
 
-        TensorInfo? Info(string name, ScalarType type) => file.Tensors.FirstOrDefault(info => info.Name == name && info.Dtype == type && info.Shape.Length == 1);
+        TensorInfo? Info(string name, ScalarType type) =>
+            file.Tensors.FirstOrDefault(info => info.Name == name && info.Dtype == type && info.Shape.Length == 1);
     }
 
     private static string RightName(int epoch) => $"epoch.{Text(epoch)}.right";
@@ -241,15 +263,21 @@ internal sealed class TrainingStateFile(string path, IReadOnlyDictionary<string,
         SortedDictionary<string, string> stored = Run(file);
         string[] differences =
         [
-            .. stored.Keys.Union(run.Keys).Order(StringComparer.Ordinal)
+            .. stored
+                .Keys.Union(run.Keys)
+                .Order(StringComparer.Ordinal)
                 .Where(name => stored.GetValueOrDefault(name) != run.GetValueOrDefault(name))
-                .Select(name => $"{name} is {stored.GetValueOrDefault(name, "not set")} there and {run.GetValueOrDefault(name, "not set")} here"),
+                .Select(name =>
+                    $"{name} is {stored.GetValueOrDefault(name, "not set")} there and {run.GetValueOrDefault(name, "not set")} here"
+                ),
         ];
         if (differences.Length > 0)
         {
             throw new InvalidOperationException(
                 $"{path} is the state of another run: its fingerprint is {RunFingerprint.Of(stored)}, and this run's is "
-                + $"{RunFingerprint.Of(run)}. {string.Join("; ", differences)}. Run with the options and data that it was made with, or remove it.");
+                    + $"{RunFingerprint.Of(run)}. {string.Join("; ", differences)}. Run with the options and data that it was made "
+                    + "with, or remove it."
+            );
         }
     }
 

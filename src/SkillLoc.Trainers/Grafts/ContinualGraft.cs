@@ -73,7 +73,8 @@ public sealed class ContinualGraft
 
         return new(
             new(stages.Zip(grafts, (stage, graft) => KeyValuePair.Create(stage.Name, graft))),
-            [.. rows.OrderBy(row => Place(row.After)).ThenBy(row => row.Method).ThenBy(row => Place(row.Task))]);
+            [.. rows.OrderBy(row => Place(row.After)).ThenBy(row => row.Method).ThenBy(row => Place(row.Task))]
+        );
 
         int Place(string name) => Array.FindIndex(stages, stage => stage.Name == name);
     }
@@ -89,8 +90,10 @@ public sealed class ContinualGraft
         if (incomplete >= 0)
         {
             throw new ArgumentException(
-                $"Task {incomplete + 1} of the sequence, '{sequence[incomplete]?.Prompt?.Name}', must have a prompt, a training view and a test view.",
-                nameof(sequence));
+                $"Task {incomplete + 1} of the sequence, '{sequence[incomplete]?.Prompt?.Name}', must have a prompt, a training view "
+                    + "and a test view.",
+                nameof(sequence)
+            );
         }
 
         if (sequence.GroupBy(task => task.Prompt.Name, StringComparer.Ordinal).FirstOrDefault(group => group.Count() > 1) is { } twice)
@@ -112,12 +115,26 @@ public sealed class ContinualGraft
         {
             using TextClassifier classifier = whole.ForTask(settings[i]);
             stages[i] = new(
-                i, sequence[i], options[i], settings[i], Rows(sequence[i].Train, "training data", options[i].Weighting), Rows(sequence[i].Test, "test data"),
-                sequence[i].Validation is { } set ? Rows(set, "validation data") : null, _host.DrawSeed(), _host.DrawSeed());
+                i,
+                sequence[i],
+                options[i],
+                settings[i],
+                Rows(sequence[i].Train, "training data", options[i].Weighting),
+                Rows(sequence[i].Test, "test data"),
+                sequence[i].Validation is { } set ? Rows(set, "validation data") : null,
+                _host.DrawSeed(),
+                _host.DrawSeed()
+            );
             before = _options.Folder is null ? "" : stages[i].Fingerprint = RunFingerprint.Of(Describe(stages[i], before));
 
-            EncodedDataset Rows(IDataView view, string role, RowWeighting? weighting = null) => (weighting ?? RowWeighting.None).Read(
-                view, options[i].Columns(), options[i].LabelColumnName, classifier, $"{role} of '{sequence[i].Prompt.Name}'");
+            EncodedDataset Rows(IDataView view, string role, RowWeighting? weighting = null) =>
+                (weighting ?? RowWeighting.None).Read(
+                    view,
+                    options[i].Columns(),
+                    options[i].LabelColumnName,
+                    classifier,
+                    $"{role} of '{sequence[i].Prompt.Name}'"
+                );
         }
 
         return stages;
@@ -135,8 +152,10 @@ public sealed class ContinualGraft
             ["validation_data"] = stage.Validation is null ? "none" : RunFingerprint.Of(stage.Validation),
             ["mask"] = string.Create(
                 CultureInfo.InvariantCulture,
-                $"{mask.Sparsity:R} {mask.BasePatch} {mask.PatchLayer} {mask.Epochs} {mask.LearningRate:R} {mask.SigmoidBias:R} {mask.BatchSize} "
-                + $"{mask.MaxBatchesPerEpoch} {mask.Selection} {mask.MaxTokensPerBatch} {mask.Seed} {mask.Considered}"),
+                $"{mask.Sparsity:R} {mask.BasePatch} {mask.PatchLayer} {mask.Epochs} {mask.LearningRate:R} {mask.SigmoidBias:R} "
+                    + $"{mask.BatchSize} "
+                    + $"{mask.MaxBatchesPerEpoch} {mask.Selection} {mask.MaxTokensPerBatch} {mask.Seed} {mask.Considered}"
+            ),
         };
     }
 
@@ -152,7 +171,9 @@ public sealed class ContinualGraft
         }
 
         channel.Info(
-            MessageSensitivity.None, $"Learning '{stage.Name}', task {stage.Place + 1}, beside {earlier.Sum(graft => graft.Count)} parameters.");
+            MessageSensitivity.None,
+            $"Learning '{stage.Name}', task {stage.Place + 1}, beside {earlier.Sum(graft => graft.Count)} parameters."
+        );
 
         // Without the heads, which are of other tasks.
         Graft[] held = earlier.Count > 0 ? [GraftUnion.Of(earlier)] : [];
@@ -166,8 +187,9 @@ public sealed class ContinualGraft
             return null;
         }
 
-        using GraftTransformer grafted = _catalog.GraftMask(_options.GraftMask.For(
-            tuned, tuning.LabelColumnName, stage.Task.Validation, held, label, stage.MaskSeed)).Fit(stage.Task.Train);
+        using GraftTransformer grafted = _catalog
+            .GraftMask(_options.GraftMask.For(tuned, tuning.LabelColumnName, stage.Task.Validation, held, label, stage.MaskSeed))
+            .Fit(stage.Task.Train);
         if (IsCancelled())
         {
             return null;
@@ -175,11 +197,15 @@ public sealed class ContinualGraft
 
         if (file is not null)
         {
-            RunOutputs.Try(channel, $"The graft of '{stage.Name}' ({file})", () =>
-            {
-                Directory.CreateDirectory(_options.Folder!);
-                grafted.SaveGraft(file);
-            });
+            RunOutputs.Try(
+                channel,
+                $"The graft of '{stage.Name}' ({file})",
+                () =>
+                {
+                    Directory.CreateDirectory(_options.Folder!);
+                    grafted.SaveGraft(file);
+                }
+            );
         }
 
         return grafted.Graft;
@@ -197,8 +223,10 @@ public sealed class ContinualGraft
         outputs.Check();
     }
 
-    private bool IsCancelled() => _host.IsCancelled
-        || _options.FineTune.CancellationToken.IsCancellationRequested || _options.GraftMask.CancellationToken.IsCancellationRequested;
+    private bool IsCancelled() =>
+        _host.IsCancelled
+        || _options.FineTune.CancellationToken.IsCancellationRequested
+        || _options.GraftMask.CancellationToken.IsCancellationRequested;
 
     /// <summary>Scores every task with its own grafts and with all, after every task.</summary>
     private List<ContinualGraftRow> Measure(Stage[] stages, List<Graft> grafts)
@@ -258,8 +286,17 @@ public sealed class ContinualGraft
                 TextClassifier classifier = whole.ForTask(stage.Settings, tuning.FreshSeed, stored);
                 classifiers.Add(classifier);
                 channel.Info(MessageSensitivity.None, $"Fine-tuning one model on '{stage.Name}', task {stage.Place + 1}.");
-                using (var training = new FineTuning(
-                    tuning, [classifier], [stage.Train], stage.Validation is null ? null : [stage.Validation], stateFile: null, _host, channel))
+                using (
+                    var training = new FineTuning(
+                        tuning,
+                        [classifier],
+                        [stage.Train],
+                        stage.Validation is null ? null : [stage.Validation],
+                        stateFile: null,
+                        _host,
+                        channel
+                    )
+                )
                 {
                     training.Run();
                 }
@@ -270,9 +307,20 @@ public sealed class ContinualGraft
                 }
 
                 long parameters = stage.Options.Selection.Of(whole.Backbone).Sum(name => whole.Backbone.Parameters[name].numel());
-                rows.AddRange(classifiers.Zip(stages, (each, of) => new ContinualGraftRow(
-                    stage.Name, of.Name, ContinualMethod.Sequential, of.Test.Metric(each), parameters,
-                    sizeof(float) * (parameters + each.Head.Parameters.Values.Sum(value => value.numel())))));
+                rows.AddRange(
+                    classifiers.Zip(
+                        stages,
+                        (each, of) =>
+                            new ContinualGraftRow(
+                                stage.Name,
+                                of.Name,
+                                ContinualMethod.Sequential,
+                                of.Test.Metric(each),
+                                parameters,
+                                sizeof(float) * (parameters + each.Head.Parameters.Values.Sum(value => value.numel()))
+                            )
+                    )
+                );
             }
 
             return rows;
@@ -286,8 +334,16 @@ public sealed class ContinualGraft
     /// <summary>A task with all that is known of it before training. The seeds, which serve where the options have none, are drawn for all
     /// tasks at once: those of a later task do not depend on whether an earlier one's graft is read from a file.</summary>
     private sealed record Stage(
-        int Place, ContinualTask Task, PromptFineTuneTrainer.Options Options, ClassifierSettings Settings, EncodedDataset Train, EncodedDataset Test,
-        EncodedDataset? Validation, int TuningSeed, int MaskSeed)
+        int Place,
+        ContinualTask Task,
+        PromptFineTuneTrainer.Options Options,
+        ClassifierSettings Settings,
+        EncodedDataset Train,
+        EncodedDataset Test,
+        EncodedDataset? Validation,
+        int TuningSeed,
+        int MaskSeed
+    )
     {
         public string Name => Task.Prompt.Name;
 
@@ -325,22 +381,40 @@ public sealed class ContinualGraft
         internal void Check()
         {
             ArgumentException.ThrowIfNullOrEmpty(FineTune.Checkpoint);
-            if (FineTune.Task is not null || FineTune.ValidationSet is not null || FineTune.StartFrom.Count > 0 || FineTune.Frozen.Count > 0
-                || FineTune.Tuning is not null || FineTune.Region is not null || FineTune.CheckpointFolder is not null
-                || FineTune.OutputFolder is not null || FineTune.CartographyPath is not null || FineTune.MultiLabel)
+            if (
+                FineTune.Task is not null
+                || FineTune.ValidationSet is not null
+                || FineTune.StartFrom.Count > 0
+                || FineTune.Frozen.Count > 0
+                || FineTune.Tuning is not null
+                || FineTune.Region is not null
+                || FineTune.CheckpointFolder is not null
+                || FineTune.OutputFolder is not null
+                || FineTune.CartographyPath is not null
+                || FineTune.MultiLabel
+            )
             {
                 throw new ArgumentException(
-                    "Options.FineTune holds for every task: leave out Task, ValidationSet, StartFrom and Frozen, which the sequence sets, and "
-                    + "MultiLabel, Tuning, Region, CheckpointFolder, OutputFolder and CartographyPath.");
+                    "Options.FineTune holds for every task: leave out Task, ValidationSet, StartFrom and Frozen, which the sequence "
+                        + "sets, and "
+                        + "MultiLabel, Tuning, Region, CheckpointFolder, OutputFolder and CartographyPath."
+                );
             }
 
-            if (GraftMask.FineTuned is not null || GraftMask.BaseCheckpoint is not null || GraftMask.ValidationSet is not null
-                || GraftMask.BaseGrafts is not null || GraftMask.PatchFile is not null || GraftMask.BasePatch == BasePatchKind.Loaded
-                || GraftMask.Outside == GraftOutside.Zero)
+            if (
+                GraftMask.FineTuned is not null
+                || GraftMask.BaseCheckpoint is not null
+                || GraftMask.ValidationSet is not null
+                || GraftMask.BaseGrafts is not null
+                || GraftMask.PatchFile is not null
+                || GraftMask.BasePatch == BasePatchKind.Loaded
+                || GraftMask.Outside == GraftOutside.Zero
+            )
             {
                 throw new ArgumentException(
                     "Options.GraftMask holds for every task: leave out FineTuned, BaseCheckpoint, ValidationSet and BaseGrafts, which the "
-                    + "sequence sets, a loaded base patch, and zeros outside, which would erase earlier tasks.");
+                        + "sequence sets, a loaded base patch, and zeros outside, which would erase earlier tasks."
+                );
             }
 
             GraftMask.CheckRanges();

@@ -64,15 +64,17 @@ public sealed record ContinualGraftResult
     public IDataView ToDataView(MLContext context)
     {
         ArgumentNullException.ThrowIfNull(context);
-        return context.Data.LoadFromEnumerable(Rows.Select(row => new Row
-        {
-            After = row.After,
-            Task = row.Task,
-            Method = row.Method.ToString(),
-            Metric = row.Metric,
-            Parameters = row.Parameters,
-            Bytes = row.Bytes,
-        }));
+        return context.Data.LoadFromEnumerable(
+            Rows.Select(row => new Row
+            {
+                After = row.After,
+                Task = row.Task,
+                Method = row.Method.ToString(),
+                Metric = row.Metric,
+                Parameters = row.Parameters,
+                Bytes = row.Bytes,
+            })
+        );
     }
 
     private sealed class Row

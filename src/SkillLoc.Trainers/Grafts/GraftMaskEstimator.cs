@@ -158,12 +158,13 @@ public sealed class GraftMaskEstimator : IEstimator<GraftTransformer>
         public CancellationToken CancellationToken;
 
         /// <summary>The criterion by which the best epoch is chosen.</summary>
-        internal double Criterion(GraftQuality quality) => Selection switch
-        {
-            GraftSelection.Training => quality.Training,
-            GraftSelection.Validation => quality.Validation ?? quality.Training,
-            _ => quality.Training + (quality.Validation ?? 0),
-        };
+        internal double Criterion(GraftQuality quality) =>
+            Selection switch
+            {
+                GraftSelection.Training => quality.Training,
+                GraftSelection.Validation => quality.Validation ?? quality.Training,
+                _ => quality.Training + (quality.Validation ?? 0),
+            };
 
         /// <summary>The weighting of training rows.</summary>
         internal RowWeighting Weighting => new(ExampleWeightColumnName, ClassWeights);
@@ -172,9 +173,10 @@ public sealed class GraftMaskEstimator : IEstimator<GraftTransformer>
         internal int? SpareSeed { get; set; }
 
         /// <summary>Returns the state file of a sparsity; null for none.</summary>
-        internal string? StateFile(double sparsity) => StateFolder is null
-            ? null
-            : Path.Join(StateFolder, string.Create(CultureInfo.InvariantCulture, $"graft-mask-{sparsity:R}.safetensors"));
+        internal string? StateFile(double sparsity) =>
+            StateFolder is null
+                ? null
+                : Path.Join(StateFolder, string.Create(CultureInfo.InvariantCulture, $"graft-mask-{sparsity:R}.safetensors"));
 
         /// <summary>Returns the options with a seed: their own, that of the first stored state, or one drawn from the context.</summary>
         internal Options WithSeed(ComponentHost host, IEnumerable<double> sparsities)
@@ -187,8 +189,13 @@ public sealed class GraftMaskEstimator : IEstimator<GraftTransformer>
 
         /// <summary>Returns the options for one task of a sequence.</summary>
         internal Options For(
-            TextScoringTransformer fineTuned, string labelColumnName, IDataView? validation, IReadOnlyList<Graft> baseGrafts,
-            string stateName, int? spareSeed)
+            TextScoringTransformer fineTuned,
+            string labelColumnName,
+            IDataView? validation,
+            IReadOnlyList<Graft> baseGrafts,
+            string stateName,
+            int? spareSeed
+        )
         {
             var options = (Options)MemberwiseClone();
             options.SpareSeed = spareSeed;
@@ -210,15 +217,19 @@ public sealed class GraftMaskEstimator : IEstimator<GraftTransformer>
 
             if (BaseCheckpoint is null && FineTuned.BaseCheckpoint is null)
             {
-                throw new ArgumentException("The fine-tuned transformer does not know its base; name the folder in Options.BaseCheckpoint.");
+                throw new ArgumentException(
+                    "The fine-tuned transformer does not know its base; name the folder in Options.BaseCheckpoint."
+                );
             }
 
             string found = BaseCheckpoint ?? FineTuned.BaseCheckpoint!;
             if (FineTuned.CheckpointFolder is { } tuned && PathIdentity.Same(tuned, found))
             {
                 throw new ArgumentException(
-                    $"'{found}' is where the fine-tuned model itself was saved: a graft is the difference of two models, so name the folder that "
-                    + "fine-tuning started from in Options.BaseCheckpoint.");
+                    $"'{found}' is where the fine-tuned model itself was saved: a graft is the difference of two models, so name the "
+                        + "folder that "
+                        + "fine-tuning started from in Options.BaseCheckpoint."
+                );
             }
 
             if (BasePatch == BasePatchKind.Loaded == PatchFile is null)
@@ -226,7 +237,8 @@ public sealed class GraftMaskEstimator : IEstimator<GraftTransformer>
                 throw new ArgumentException(
                     PatchFile is null
                         ? "BasePatchKind.Loaded reads the base patch from Options.PatchFile; name it."
-                        : $"Options.PatchFile is read with BasePatchKind.Loaded, and Options.BasePatch is {BasePatch}.");
+                        : $"Options.PatchFile is read with BasePatchKind.Loaded, and Options.BasePatch is {BasePatch}."
+                );
             }
 
             if (ClassWeights is not null && FineTuned.Labels.Count == 0)
@@ -242,7 +254,9 @@ public sealed class GraftMaskEstimator : IEstimator<GraftTransformer>
             if (WithinSparsity && BasePatch is BasePatchKind.Biases or BasePatchKind.Layer or BasePatchKind.Loaded)
             {
                 throw new ArgumentException(
-                    $"Options.WithinSparsity holds the graft to Options.Sparsity, and a base patch of the kind {BasePatch} has a size of its own.");
+                    $"Options.WithinSparsity holds the graft to Options.Sparsity, and a base patch of the kind {BasePatch} has a size "
+                        + "of its own."
+                );
             }
 
             CheckRanges();

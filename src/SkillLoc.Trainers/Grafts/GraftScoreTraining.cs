@@ -34,8 +34,16 @@ internal sealed class GraftScoreTraining : TrainingObjective
     /// <param name="identity">The description of everything that affects the result.</param>
     /// <param name="write">Writes a state and returns whether it was written.</param>
     public GraftScoreTraining(
-        GraftMask mask, TextClassifier classifier, EncodedDataset train, EncodedDataset? validation, GraftMaskEstimator.Options options, int seed,
-        GraftMaskState? stored, IReadOnlyDictionary<string, string> identity, Func<GraftMaskState, bool> write)
+        GraftMask mask,
+        TextClassifier classifier,
+        EncodedDataset train,
+        EncodedDataset? validation,
+        GraftMaskEstimator.Options options,
+        int seed,
+        GraftMaskState? stored,
+        IReadOnlyDictionary<string, string> identity,
+        Func<GraftMaskState, bool> write
+    )
     {
         _mask = mask;
         _classifier = classifier;
@@ -59,12 +67,15 @@ internal sealed class GraftScoreTraining : TrainingObjective
     /// <summary>The metrics of the best mask; empty if no epoch was evaluated.</summary>
     public IReadOnlyDictionary<string, double> Metrics { get; private set; }
 
-    public override TrainingState? Resume() => _stored is null ? null : new()
-    {
-        Step = _stored.Epoch,
-        Metric = _stored.Score,
-        Best = Metrics.Count > 0 ? (_stored.BestScore, (int)Metrics["epoch"]) : null,
-    };
+    public override TrainingState? Resume() =>
+        _stored is null
+            ? null
+            : new()
+            {
+                Step = _stored.Epoch,
+                Metric = _stored.Score,
+                Best = Metrics.Count > 0 ? (_stored.BestScore, (int)Metrics["epoch"]) : null,
+            };
 
     public override double Step(TrainingState state)
     {
@@ -98,7 +109,9 @@ internal sealed class GraftScoreTraining : TrainingObjective
         {
             _mask.ApplyRounded();
             _judged = new GraftQuality(
-                _train.Metric(_classifier, [.. Draw(_draws, _train.Count, _options).SelectMany(batch => batch)]), _validation?.Metric(_classifier));
+                _train.Metric(_classifier, [.. Draw(_draws, _train.Count, _options).SelectMany(batch => batch)]),
+                _validation?.Metric(_classifier)
+            );
             _score = _options.Criterion(_judged);
         }
 
@@ -148,5 +161,6 @@ internal sealed class GraftScoreTraining : TrainingObjective
 
     private static bool Same(IReadOnlyList<GraftPart> left, IReadOnlyList<GraftPart> right) =>
         left.Count == right.Count
-        && left.Zip(right).All(pair => pair.First.Name == pair.Second.Name && pair.First.Indices.AsSpan().SequenceEqual(pair.Second.Indices));
+        && left.Zip(right)
+            .All(pair => pair.First.Name == pair.Second.Name && pair.First.Indices.AsSpan().SequenceEqual(pair.Second.Indices));
 }

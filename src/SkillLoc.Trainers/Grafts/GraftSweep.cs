@@ -25,12 +25,18 @@ public sealed class GraftSweep
         if (_sparsities.Length == 0 || _sparsities.Any(sparsity => sparsity is not (>= 0 and <= 1)))
         {
             throw new ArgumentOutOfRangeException(
-                nameof(sparsities), string.Join(", ", _sparsities), "A sweep needs one sparsity or more, each of them in [0, 1].");
+                nameof(sparsities),
+                string.Join(", ", _sparsities),
+                "A sweep needs one sparsity or more, each of them in [0, 1]."
+            );
         }
 
         if (options.BasePatch is BasePatchKind.Biases or BasePatchKind.Layer or BasePatchKind.Loaded or BasePatchKind.Empty)
         {
-            throw new ArgumentException($"With Options.BasePatch = {options.BasePatch} the sparsity does not matter; there is nothing to sweep.", nameof(options));
+            throw new ArgumentException(
+                $"With Options.BasePatch = {options.BasePatch} the sparsity does not matter; there is nothing to sweep.",
+                nameof(options)
+            );
         }
 
         _host = new(catalog.Context, nameof(GraftSweep));
@@ -51,7 +57,8 @@ public sealed class GraftSweep
         using CancellationWatch cancellation = _host.Watch(_options.CancellationToken);
         using IChannel channel = _host.Start("Training");
         using var training = new GraftTraining(_host, channel, _options, _sparsities, input);
-        GraftQuality preTrained = training.MeasureBase(), fineTuned = training.MeasureFineTuned();
+        GraftQuality preTrained = training.MeasureBase(),
+            fineTuned = training.MeasureFineTuned();
         training.Rank(_sparsities.Max());
         var points = new List<GraftSweepPoint>();
         foreach (double sparsity in _sparsities)
@@ -84,22 +91,22 @@ public sealed record GraftSweepResult(GraftQuality PreTrained, GraftQuality Fine
     public IDataView ToDataView(MLContext context)
     {
         ArgumentNullException.ThrowIfNull(context);
-        return context.Data.LoadFromEnumerable<Row>(
-        [
+        return context.Data.LoadFromEnumerable<Row>([
             Of("pre-trained", 0, 0, 0, PreTrained),
             .. Points.Select(point => Of("graft", point.Sparsity, point.Graft.Count, point.Graft.Share, point.Quality)),
             Of("fine-tuned", 1, Points.Count > 0 ? Points[0].Graft.ConsideredCount : 0, 1, FineTuned),
         ]);
 
-        static Row Of(string model, double sparsity, long parameters, double share, GraftQuality quality) => new()
-        {
-            Model = model,
-            Sparsity = sparsity,
-            Parameters = parameters,
-            Share = share,
-            Training = quality.Training,
-            Validation = quality.Validation ?? double.NaN,
-        };
+        static Row Of(string model, double sparsity, long parameters, double share, GraftQuality quality) =>
+            new()
+            {
+                Model = model,
+                Sparsity = sparsity,
+                Parameters = parameters,
+                Share = share,
+                Training = quality.Training,
+                Validation = quality.Validation ?? double.NaN,
+            };
     }
 
     private sealed class Row

@@ -48,8 +48,12 @@ internal sealed class GraftTraining : IDisposable
     /// <param name="sparsities">All sparsities to be used, which share a seed.</param>
     /// <param name="input">The training view.</param>
     public GraftTraining(
-        ComponentHost host, IChannel channel, GraftMaskEstimator.Options options, IReadOnlyList<double> sparsities,
-        Microsoft.ML.IDataView input)
+        ComponentHost host,
+        IChannel channel,
+        GraftMaskEstimator.Options options,
+        IReadOnlyList<double> sparsities,
+        Microsoft.ML.IDataView input
+    )
     {
         _host = host;
         _channel = channel;
@@ -66,13 +70,19 @@ internal sealed class GraftTraining : IDisposable
 
         var outputs = new RunOutputs();
         outputs.AddFolder(
-            nameof(options.StateFolder), options.StateFolder, RunOutputs.BytesOf(_considered.Select(name => _tuned.Backbone.Parameters[name])));
+            nameof(options.StateFolder),
+            options.StateFolder,
+            RunOutputs.BytesOf(_considered.Select(name => _tuned.Backbone.Parameters[name]))
+        );
         outputs.AddLog(nameof(options.RecordPath), options.RecordPath);
         outputs.Check();
         if (options.BasePatch == BasePatchKind.Layer && options.PatchLayer >= _tuned.Backbone.Config.Layers)
         {
             throw new ArgumentOutOfRangeException(
-                nameof(options), options.PatchLayer, $"Options.PatchLayer counts from 0; the model has {_tuned.Backbone.Config.Layers} layers.");
+                nameof(options),
+                options.PatchLayer,
+                $"Options.PatchLayer counts from 0; the model has {_tuned.Backbone.Config.Layers} layers."
+            );
         }
 
         if (_tuned.Settings.Tuning is { } tuning)
@@ -83,18 +93,29 @@ internal sealed class GraftTraining : IDisposable
             if (_tuned.Settings.Tuning is not null)
             {
                 _folded.Dispose();
-                throw new NotSupportedException($"A graft is made of the model's own parameters, and {tuning.GetType().Name} trained others.");
+                throw new NotSupportedException(
+                    $"A graft is made of the model's own parameters, and {tuning.GetType().Name} trained others."
+                );
             }
         }
 
         // Weights that change in place are not shared with the fine-tuned model.
         IReadOnlyList<Graft> earlier = options.BaseGrafts ?? [];
         var changes = new HashSet<string>(_considered, StringComparer.Ordinal);
-        var own = new HashSet<string>(_considered.Concat(earlier.SelectMany(graft => graft.Parts).Select(part => part.Name)), StringComparer.Ordinal);
+        var own = new HashSet<string>(
+            _considered.Concat(earlier.SelectMany(graft => graft.Parts).Select(part => part.Name)),
+            StringComparer.Ordinal
+        );
         try
         {
             _classifier = TextClassifier.Create(
-                _base, _tuned.Settings, _tuned.Backbone.Device, _tuned.Backbone.Dtype, twin: _tuned, mayShare: name => !own.Contains(name));
+                _base,
+                _tuned.Settings,
+                _tuned.Backbone.Device,
+                _tuned.Backbone.Dtype,
+                twin: _tuned,
+                mayShare: name => !own.Contains(name)
+            );
             ScoringColumns columns = options.FineTuned.Columns;
             _train = options.Weighting.Read(input, columns, options.LabelColumnName, _tuned, "training data");
             _validation = options.ValidationSet is { } set
@@ -187,7 +208,11 @@ internal sealed class GraftTraining : IDisposable
             Steps = _options.Epochs,
             Seconds = time.TotalSeconds,
             Options = run,
-            Metrics = new Dictionary<string, double>(graft.Metrics, StringComparer.Ordinal) { ["parameters"] = graft.Count, ["share"] = graft.Share },
+            Metrics = new Dictionary<string, double>(graft.Metrics, StringComparer.Ordinal)
+            {
+                ["parameters"] = graft.Count,
+                ["share"] = graft.Share,
+            },
         };
     }
 
@@ -223,18 +248,33 @@ internal sealed class GraftTraining : IDisposable
         Grafted(parts, outside, considered, () => Judge(_classifier));
 
     /// <summary>The fine-tuned model's settings; the grafted model has thresholds of its own, which the validation rows tell.</summary>
-    private ClassifierSettings SettingsWith(IReadOnlyList<GraftPart> parts) => _tuned.Settings.IsMultiLabel && _validation is not null
-        ? _tuned.Settings with
-        {
-            Thresholds = Grafted(parts, _options.Outside, _considered, () => LabelThresholds.Choose(
-                _classifier.Score(_validation.Texts), [.. _validation.Targets.Select(target => target.LabelSet)])),
-        }
-        : _tuned.Settings;
+    private ClassifierSettings SettingsWith(IReadOnlyList<GraftPart> parts) =>
+        _tuned.Settings.IsMultiLabel && _validation is not null
+            ? _tuned.Settings with
+            {
+                Thresholds = Grafted(
+                    parts,
+                    _options.Outside,
+                    _considered,
+                    () =>
+                        LabelThresholds.Choose(
+                            _classifier.Score(_validation.Texts),
+                            [.. _validation.Targets.Select(target => target.LabelSet)]
+                        )
+                ),
+            }
+            : _tuned.Settings;
 
     /// <summary>Runs an action with a graft applied.</summary>
     private T Grafted<T>(IReadOnlyList<GraftPart> parts, GraftOutside outside, IReadOnlyList<string> considered, Func<T> work)
     {
-        var graft = new Graft { BaseFingerprint = _fingerprint, Parts = parts, Outside = outside, Considered = considered };
+        var graft = new Graft
+        {
+            BaseFingerprint = _fingerprint,
+            Parts = parts,
+            Outside = outside,
+            Considered = considered,
+        };
         using var grafted = new GraftSwitch(_classifier.Backbone, graft, _fingerprint);
         grafted.Apply();
         try
@@ -248,7 +288,13 @@ internal sealed class GraftTraining : IDisposable
     }
 
     private GraftQuality Judge(TextClassifier classifier) =>
-        new(_train.Metric(classifier, [.. GraftScoreTraining.Draw(GraftScoreTraining.Draws(_seed, epoch: 0), _train.Count, _options).SelectMany(batch => batch)]), _validation?.Metric(classifier));
+        new(
+            _train.Metric(
+                classifier,
+                [.. GraftScoreTraining.Draw(GraftScoreTraining.Draws(_seed, epoch: 0), _train.Count, _options).SelectMany(batch => batch)]
+            ),
+            _validation?.Metric(classifier)
+        );
 
     private (IReadOnlyList<GraftPart> Parts, IReadOnlyDictionary<string, double> Metrics) Train(double sparsity)
     {
@@ -263,7 +309,8 @@ internal sealed class GraftTraining : IDisposable
 
         _channel.Info(
             MessageSensitivity.None,
-            $"Base patch of {_mask.BaseCount} of {_mask.Count} parameters; training on {_train.Count} rows with seed {_seed}.");
+            $"Base patch of {_mask.BaseCount} of {_mask.Count} parameters; training on {_train.Count} rows with seed {_seed}."
+        );
         if (stored is not null && stored.Epoch >= _options.Epochs)
         {
             _channel.Info(MessageSensitivity.None, $"{file} has done {stored.Epoch} epochs; its best mask is taken.");
@@ -302,7 +349,9 @@ internal sealed class GraftTraining : IDisposable
                 _mask.SetBasePatch(name => name.EndsWith("bias", StringComparison.Ordinal));
                 break;
             case BasePatchKind.Layer:
-                _mask.SetBasePatch(name => ParameterPlace.Of(name) is { Region: ParameterRegion.Layer } place && place.Layer == _options.PatchLayer);
+                _mask.SetBasePatch(name =>
+                    ParameterPlace.Of(name) is { Region: ParameterRegion.Layer } place && place.Layer == _options.PatchLayer
+                );
                 break;
             case BasePatchKind.Loaded:
                 _mask.ReadBasePatch(_options.PatchFile!, _fingerprint);
@@ -320,10 +369,22 @@ internal sealed class GraftTraining : IDisposable
 
     /// <summary>Trains the scores (methods, A.12, step 3) and returns the mask of the best epoch.</summary>
     private (IReadOnlyList<GraftPart> Parts, IReadOnlyDictionary<string, double> Metrics) TrainScores(
-        double sparsity, string? file, GraftMaskState? stored)
+        double sparsity,
+        string? file,
+        GraftMaskState? stored
+    )
     {
         var scores = new GraftScoreTraining(
-            _mask, _classifier, _train, _validation, _options, _seed, stored, file is null ? NoIdentity : Identity(sparsity), Write);
+            _mask,
+            _classifier,
+            _train,
+            _validation,
+            _options,
+            _seed,
+            stored,
+            file is null ? NoIdentity : Identity(sparsity),
+            Write
+        );
         TrainingState state;
         _mask.RequireGradients(true);
         try
@@ -351,17 +412,23 @@ internal sealed class GraftTraining : IDisposable
                 MessageSensitivity.None,
                 state.Best is { } best
                     ? $"The score never rose above 0: the best mask is that of epoch {best.Step}, with {best.Metric:F4}."
-                    : "No epoch was judged, so the graft is the base patch, without metrics.");
+                    : "No epoch was judged, so the graft is the base patch, without metrics."
+            );
         }
 
         return (scores.Best, scores.Metrics);
 
         bool Write(GraftMaskState written) =>
-            file is not null && RunOutputs.Try(_channel, $"The state of the mask's training ({file})", () =>
-            {
-                Directory.CreateDirectory(_options.StateFolder!);
-                written.Save(file, _mask);
-            });
+            file is not null
+            && RunOutputs.Try(
+                _channel,
+                $"The state of the mask's training ({file})",
+                () =>
+                {
+                    Directory.CreateDirectory(_options.StateFolder!);
+                    written.Save(file, _mask);
+                }
+            );
     }
 
     /// <summary>Returns the fingerprints of everything that the training for a sparsity depends on.</summary>
@@ -379,8 +446,10 @@ internal sealed class GraftTraining : IDisposable
             ["options"] = Hash([
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"{sparsity:R} {_options.BasePatch} {_options.PatchLayer} {_options.Outside} {_options.LearningRate:R} {_options.SigmoidBias:R} "
-                    + $"{_options.BatchSize} {_options.MaxBatchesPerEpoch} {_options.Selection} {_options.WithinSparsity} {_seed}"),
+                    $"{sparsity:R} {_options.BasePatch} {_options.PatchLayer} {_options.Outside} {_options.LearningRate:R} "
+                        + $"{_options.SigmoidBias:R} "
+                        + $"{_options.BatchSize} {_options.MaxBatchesPerEpoch} {_options.Selection} {_options.WithinSparsity} {_seed}"
+                ),
                 _options.PatchFile is { } patch ? Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(patch))) : "",
                 _tuned.Settings.ToJson(),
                 .. _considered,
@@ -388,7 +457,8 @@ internal sealed class GraftTraining : IDisposable
         };
     }
 
-    private static string Hash(IEnumerable<string> parts) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', parts))));
+    private static string Hash(IEnumerable<string> parts) =>
+        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', parts))));
 
     private static string HashOf(Graft graft)
     {
@@ -420,9 +490,11 @@ internal sealed class GraftTraining : IDisposable
         if (_considered.All(name => _classifier.Backbone.Parameters[name].Equals(_tuned.Backbone.Parameters[name])))
         {
             throw new InvalidOperationException(
-                $"The fine-tuned model has the very weights of its base {_base}, so there is nothing to localise: either nothing was trained, or "
-                + "the base was overwritten with the fine-tuned model. Name the checkpoint that fine-tuning started from in "
-                + "Options.BaseCheckpoint.");
+                $"The fine-tuned model has the very weights of its base {_base}, so there is nothing to localise: either nothing was "
+                    + "trained, or "
+                    + "the base was overwritten with the fine-tuned model. Name the checkpoint that fine-tuning started from in "
+                    + "Options.BaseCheckpoint."
+            );
         }
     }
 
@@ -430,15 +502,19 @@ internal sealed class GraftTraining : IDisposable
     {
         string[] others =
         [
-            .. _classifier.Backbone.Parameters
-                .Where(pair => !considered.Contains(pair.Key) && !pair.Value.Equals(_tuned.Backbone.Parameters[pair.Key]))
+            .. _classifier
+                .Backbone.Parameters.Where(pair =>
+                    !considered.Contains(pair.Key) && !pair.Value.Equals(_tuned.Backbone.Parameters[pair.Key])
+                )
                 .Select(pair => pair.Key),
         ];
         if (others.Length > 0)
         {
             _channel.Warning(
                 MessageSensitivity.None,
-                $"Fine-tuning also changed {others.Length} parameters that the graft does not consider, such as {others[0]}; the graft keeps their pre-trained values.");
+                $"Fine-tuning also changed {others.Length} parameters that the graft does not consider, such as {others[0]}; the "
+                    + "graft keeps their pre-trained values."
+            );
         }
     }
 }

@@ -41,16 +41,17 @@ public sealed class SkillNeuronProbeEstimator : IEstimator<SkillNeuronProbeTrans
         if (SkillNeurons.CountOf(_options.Fraction, (int)probe.Shape[^1]) == 0)
         {
             throw new ArgumentException(
-                $"Options.Fraction is {_options.Fraction}, less than one of the {probe.Shape[^1]} neurons of a layer; take a larger fraction.");
+                $"Options.Fraction is {_options.Fraction}, less than one of the {probe.Shape[^1]} neurons of a layer; take a larger "
+                    + "fraction."
+            );
         }
 
         (EncodedText[] train, IReadOnlyList<ProbeTask> tasks) = Read(input, "training data");
         using CancellationWatch cancellation = _host.Watch(_options.CancellationToken);
         cancellation.ThrowIfRequested();
         using IChannel channel = _host.Start("Probing");
-        IReadOnlyList<NeuronValues> thresholds = tasks.Count == 1
-            ? [probe.Baseline(train, cancellation.Token)]
-            : probe.Baselines(train, tasks, cancellation.Token);
+        IReadOnlyList<NeuronValues> thresholds =
+            tasks.Count == 1 ? [probe.Baseline(train, cancellation.Token)] : probe.Baselines(train, tasks, cancellation.Token);
         IReadOnlyList<NeuronValues>? Judge(IDataView? view, string role)
         {
             if (view is null)
@@ -66,7 +67,10 @@ public sealed class SkillNeuronProbeEstimator : IEstimator<SkillNeuronProbeTrans
         IReadOnlyList<NeuronValues>? accuracies = Judge(_options.ValidationSet, "validation data");
         if (accuracies is null)
         {
-            channel.Warning(MessageSensitivity.None, "There is no validation set: neurons are judged by the rows that gave their thresholds.");
+            channel.Warning(
+                MessageSensitivity.None,
+                "There is no validation set: neurons are judged by the rows that gave their thresholds."
+            );
             accuracies = probe.Accuracies(train, tasks, thresholds, cancellation.Token);
         }
 
@@ -80,7 +84,10 @@ public sealed class SkillNeuronProbeEstimator : IEstimator<SkillNeuronProbeTrans
         };
         NeuronSet chosen = result.Select(_options.Fraction);
         double best = 0.5 + result.Margins().Max(table => table.Values.ToArray().Max());
-        channel.Info(MessageSensitivity.None, $"Chose {chosen.Count} neurons of {chosen.Members.Length}; the best single one predicts {best:P1}.");
+        channel.Info(
+            MessageSensitivity.None,
+            $"Chose {chosen.Count} neurons of {chosen.Members.Length}; the best single one predicts {best:P1}."
+        );
         return new(model, result, chosen, _options.OutputColumnName) { Host = _host };
     }
 
@@ -100,9 +107,10 @@ public sealed class SkillNeuronProbeEstimator : IEstimator<SkillNeuronProbeTrans
             }
 
             int[] labels = [.. data.Targets.Select(target => target.Label)];
-            return (data.Texts, model.Labels.Count == 2
-                ? [ProbeTask.Binary(labels, model.Labels[1])]
-                : ProbeTask.OneVersusRest(labels, model.Labels));
+            return (
+                data.Texts,
+                model.Labels.Count == 2 ? [ProbeTask.Binary(labels, model.Labels[1])] : ProbeTask.OneVersusRest(labels, model.Labels)
+            );
         }
         catch (ArgumentException error)
         {
@@ -153,7 +161,8 @@ public sealed class SkillNeuronProbeEstimator : IEstimator<SkillNeuronProbeTrans
             if (Model.Labels.Count == 0)
             {
                 throw new ArgumentException(
-                    $"Neurons are judged by labels, and Options.Model {(Model.Writes ? "writes free text" : "predicts a score")}.");
+                    $"Neurons are judged by labels, and Options.Model {(Model.Writes ? "writes free text" : "predicts a score")}."
+                );
             }
 
             if (!(Fraction is > 0 and <= 1))

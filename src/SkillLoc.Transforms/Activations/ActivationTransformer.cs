@@ -46,7 +46,8 @@ public abstract class ActivationTransformer : ITransformer, IRowScorer, IDisposa
     IReadOnlyList<string> IRowScorer.Inputs => [.. _columns.Inputs];
 
     /// <inheritdoc/>
-    public DataViewSchema GetOutputSchema(DataViewSchema inputSchema) => ScoringSchema.AppendVector(inputSchema, _columns, OutputColumnName, _slots);
+    public DataViewSchema GetOutputSchema(DataViewSchema inputSchema) =>
+        ScoringSchema.AppendVector(inputSchema, _columns, OutputColumnName, _slots);
 
     /// <summary>Reads lazily: nothing runs before rows are read.</summary>
     /// <param name="input">A view with the text columns.</param>
@@ -64,8 +65,11 @@ public abstract class ActivationTransformer : ITransformer, IRowScorer, IDisposa
 
     /// <summary>Not supported: a feature vector of known size cannot be restored from an ML.NET model by public API.</summary>
     /// <param name="ctx">Not used.</param>
-    void ICanSaveModel.Save(ModelSaveContext ctx) => throw new NotSupportedException(
-        "Activations of texts cannot be saved into an ML.NET model; save what comes after them, and make the transformer anew from its checkpoint.");
+    void ICanSaveModel.Save(ModelSaveContext ctx) =>
+        throw new NotSupportedException(
+            "Activations of texts cannot be saved into an ML.NET model; save what comes after them, and make the transformer anew "
+                + "from its checkpoint."
+        );
 
     IReadOnlyList<RowScores> IRowScorer.Score(IReadOnlyList<RowTexts> rows, CancellationToken cancellation)
     {

@@ -44,7 +44,8 @@ public sealed class ReadActivationsEstimator : IEstimator<ReadActivationsTransfo
     }
 
     /// <inheritdoc/>
-    public SchemaShape GetOutputSchema(SchemaShape inputSchema) => ScoringSchema.AppendVector(inputSchema, Columns, _options.OutputColumnName);
+    public SchemaShape GetOutputSchema(SchemaShape inputSchema) =>
+        ScoringSchema.AppendVector(inputSchema, Columns, _options.OutputColumnName);
 
     /// <summary>Options of <see cref="ReadActivationsEstimator"/>.</summary>
     public sealed class Options
@@ -83,12 +84,16 @@ public sealed class ReadActivationsEstimator : IEstimator<ReadActivationsTransfo
             ArgumentException.ThrowIfNullOrEmpty(OutputColumnName);
             if (string.IsNullOrEmpty(Checkpoint) == (Model is null))
             {
-                throw new ArgumentException($"One of Options.{nameof(Checkpoint)} and Options.{nameof(Model)} must be given, and not both.");
+                throw new ArgumentException(
+                    $"One of Options.{nameof(Checkpoint)} and Options.{nameof(Model)} must be given, and not both."
+                );
             }
 
             if (Model is not null && Template is not null)
             {
-                throw new ArgumentException($"Options.{nameof(Template)} is for a checkpoint; the model has a prompt of its own. Leave it out.");
+                throw new ArgumentException(
+                    $"Options.{nameof(Template)} is for a checkpoint; the model has a prompt of its own. Leave it out."
+                );
             }
         }
     }

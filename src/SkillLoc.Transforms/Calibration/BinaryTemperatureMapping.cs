@@ -10,11 +10,12 @@ public sealed class BinaryTemperatureMapping : CustomMappingFactory<BinaryTemper
     internal const string Contract = "SkillLoc.BinaryTemperature";
 
     /// <inheritdoc/>
-    public override Action<Input, Output> GetMapping() => static (input, output) =>
-    {
-        double logit = input.IsLogit ? input.Score : TemperatureTransformer.Logit(input.Score);
-        output.Probability = (float)(1 / (1 + Math.Exp(-logit / input.Temperature)));
-    };
+    public override Action<Input, Output> GetMapping() =>
+        static (input, output) =>
+        {
+            double logit = input.IsLogit ? input.Score : TemperatureTransformer.Logit(input.Score);
+            output.Probability = (float)(1 / (1 + Math.Exp(-logit / input.Temperature)));
+        };
 
     /// <summary>The input columns.</summary>
     public sealed class Input
@@ -48,18 +49,19 @@ public sealed class LogSumMapping : CustomMappingFactory<LogSumMapping.Input, Lo
     internal const string Contract = "SkillLoc.LogSum";
 
     /// <inheritdoc/>
-    public override Action<Input, Output> GetMapping() => static (input, output) =>
-    {
-        float highest = input.Logits.Max();
-        double sum = 0;
-        foreach (float logit in input.Logits)
+    public override Action<Input, Output> GetMapping() =>
+        static (input, output) =>
         {
-            sum += Math.Exp(((double)logit - highest) / input.Temperature);
-        }
+            float highest = input.Logits.Max();
+            double sum = 0;
+            foreach (float logit in input.Logits)
+            {
+                sum += Math.Exp(((double)logit - highest) / input.Temperature);
+            }
 
-        // The maximum passes over numbers that are none; the sum does not.
-        (output.Highest, output.LogSum) = (highest, (float)Math.Log(sum));
-    };
+            // The maximum passes over numbers that are none; the sum does not.
+            (output.Highest, output.LogSum) = (highest, (float)Math.Log(sum));
+        };
 
     /// <summary>The input columns.</summary>
     public sealed class Input

@@ -43,9 +43,11 @@ public sealed class TemperatureTransformer : ITransformer
         EstimatorChain<ITransformer> chain = new EstimatorChain<ITransformer>()
             .Append<ITransformer>(ml.Transforms.CustomMapping(new ConstantKeyMapping().GetMapping(), ConstantKeyMapping.Contract))
             .Append<ITransformer>(SavedScorer.Constant(ml, CarrierColumns.Temperature, (float)temperature));
-        _chain = (input.Schema[source].Type is VectorDataViewType
-            ? Several(ml, chain, source, output, form)
-            : Binary(ml, chain, source, output, form)).Fit(input);
+        _chain = (
+            input.Schema[source].Type is VectorDataViewType
+                ? Several(ml, chain, source, output, form)
+                : Binary(ml, chain, source, output, form)
+        ).Fit(input);
     }
 
     /// <summary>The temperature, by which logits are divided.</summary>
@@ -106,11 +108,22 @@ public sealed class TemperatureTransformer : ITransformer
 
     // Real numbers in an expression are read by the culture of the program that loads it, so that all but whole ones are columns.
     private static EstimatorChain<ITransformer> Several(
-        MLContext ml, EstimatorChain<ITransformer> chain, string source, string output, ScoreForm form)
+        MLContext ml,
+        EstimatorChain<ITransformer> chain,
+        string source,
+        string output,
+        ScoreForm form
+    )
     {
         const string Shift = "(z, highest, t, logSum) => exp((z - highest) / t - logSum)";
         List<string> dropped =
-            [CarrierColumns.Key, CarrierColumns.Temperature, CarrierColumns.Logits, CarrierColumns.Highest, CarrierColumns.LogSum];
+        [
+            CarrierColumns.Key,
+            CarrierColumns.Temperature,
+            CarrierColumns.Logits,
+            CarrierColumns.Highest,
+            CarrierColumns.LogSum,
+        ];
         if (form == ScoreForm.Logits)
         {
             chain = chain.Append<ITransformer>(ml.Transforms.CopyColumns(CarrierColumns.Logits, source));
@@ -119,27 +132,55 @@ public sealed class TemperatureTransformer : ITransformer
         {
             chain = chain
                 .Append<ITransformer>(SavedScorer.Constant(ml, CarrierColumns.Floor, Floor))
-                .Append<ITransformer>(ml.Transforms.Expression(
-                    CarrierColumns.Logits, "(p, floor) => log(p < floor ? floor : p)", source, CarrierColumns.Floor));
+                .Append<ITransformer>(
+                    ml.Transforms.Expression(
+                        CarrierColumns.Logits,
+                        "(p, floor) => log(p < floor ? floor : p)",
+                        source,
+                        CarrierColumns.Floor
+                    )
+                );
             dropped.Add(CarrierColumns.Floor);
         }
 
         return chain
             .Append<ITransformer>(ml.Transforms.CustomMapping(new LogSumMapping().GetMapping(), LogSumMapping.Contract))
-            .Append<ITransformer>(ml.Transforms.Expression(
-                output, Shift, CarrierColumns.Logits, CarrierColumns.Highest, CarrierColumns.Temperature, CarrierColumns.LogSum))
+            .Append<ITransformer>(
+                ml.Transforms.Expression(
+                    output,
+                    Shift,
+                    CarrierColumns.Logits,
+                    CarrierColumns.Highest,
+                    CarrierColumns.Temperature,
+                    CarrierColumns.LogSum
+                )
+            )
             .Append<ITransformer>(ml.Transforms.DropColumns([.. dropped]));
     }
 
     private static EstimatorChain<ITransformer> Binary(
-        MLContext ml, EstimatorChain<ITransformer> chain, string source, string output, ScoreForm form) =>
+        MLContext ml,
+        EstimatorChain<ITransformer> chain,
+        string source,
+        string output,
+        ScoreForm form
+    ) =>
         chain
             .Append<ITransformer>(SavedScorer.Constant(ml, CarrierColumns.IsLogit, form == ScoreForm.Logits))
             .Append<ITransformer>(ml.Transforms.CopyColumns(CarrierColumns.Scores, source))
-            .Append<ITransformer>(ml.Transforms.CustomMapping(new BinaryTemperatureMapping().GetMapping(), BinaryTemperatureMapping.Contract))
+            .Append<ITransformer>(
+                ml.Transforms.CustomMapping(new BinaryTemperatureMapping().GetMapping(), BinaryTemperatureMapping.Contract)
+            )
             .Append<ITransformer>(ml.Transforms.CopyColumns(output, CarrierColumns.Probability))
-            .Append<ITransformer>(ml.Transforms.DropColumns(
-                CarrierColumns.Key, CarrierColumns.Temperature, CarrierColumns.IsLogit, CarrierColumns.Scores, CarrierColumns.Probability));
+            .Append<ITransformer>(
+                ml.Transforms.DropColumns(
+                    CarrierColumns.Key,
+                    CarrierColumns.Temperature,
+                    CarrierColumns.IsLogit,
+                    CarrierColumns.Scores,
+                    CarrierColumns.Probability
+                )
+            );
 
     /// <summary>The new scores have the annotations of the old ones; a probability that is made of a margin, the margin's, and what it
     /// is.</summary>

@@ -26,8 +26,14 @@ public static class SkillLocPathPoints
     /// <exception cref="NotSupportedException">Neurons of a model are perturbed, which no checkpoint holds.</exception>
     /// <exception cref="IOException">The folder could not be written; an existing one is unchanged.</exception>
     public static void SavePathPoint(
-        this ConnectivityCatalog catalog, TextScoringTransformer first, TextScoringTransformer second, double place, string folder,
-        ParameterPath? path = null, PathEnd task = PathEnd.First)
+        this ConnectivityCatalog catalog,
+        TextScoringTransformer first,
+        TextScoringTransformer second,
+        double place,
+        string folder,
+        ParameterPath? path = null,
+        PathEnd task = PathEnd.First
+    )
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(first);
@@ -56,12 +62,19 @@ public static class SkillLocPathPoints
     /// complete.</param>
     /// <param name="baseCheckpoint">The base checkpoint folder of ends that are files; null where both are folders.</param>
     /// <param name="task">The end whose task it is.</param>
-    /// <inheritdoc cref="SavePathPoint(ConnectivityCatalog, TextScoringTransformer, TextScoringTransformer, double, string, ParameterPath?, PathEnd)" path="/exception"/>
+    /// <inheritdoc cref="SavePathPoint(ConnectivityCatalog, TextScoringTransformer, TextScoringTransformer, double, string, ParameterPath?,
+    /// PathEnd)" path="/exception"/>
     /// <exception cref="FileNotFoundException">A folder holds no classifier, or a file is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged, or is for another base.</exception>
     public static void SavePathPoint(
-        this ConnectivityCatalog catalog, string first, string second, double place, string folder, string? baseCheckpoint = null,
-        PathEnd task = PathEnd.First)
+        this ConnectivityCatalog catalog,
+        string first,
+        string second,
+        double place,
+        string folder,
+        string? baseCheckpoint = null,
+        PathEnd task = PathEnd.First
+    )
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentException.ThrowIfNullOrEmpty(first);
@@ -69,12 +82,14 @@ public static class SkillLocPathPoints
         ParameterPath.Weights(0, place);
         CheckFolder(folder, first, second, baseCheckpoint);
         CheckpointFolder.CheckWritable(folder);
-        using TextScoringTransformer one = Load(first, null), other = Load(second, one);
+        using TextScoringTransformer one = Load(first, null),
+            other = Load(second, one);
         SavePathPoint(catalog, one, other, place, folder, task: task);
 
         TextScoringTransformer Load(string end, TextScoringTransformer? twin) =>
             !File.Exists(end) ? catalog.LoadTextScorer(end, twin: twin)
-            : baseCheckpoint is null ? throw new ArgumentException($"'{end}' is a file: name the base checkpoint that it is for.", nameof(baseCheckpoint))
+            : baseCheckpoint is null
+                ? throw new ArgumentException($"'{end}' is a file: name the base checkpoint that it is for.", nameof(baseCheckpoint))
             : catalog.LoadTextScorer(baseCheckpoint, end, twin: twin);
     }
 
@@ -89,7 +104,12 @@ public static class SkillLocPathPoints
     /// <exception cref="NotSupportedException">Neurons of a model are perturbed, which no checkpoint holds.</exception>
     /// <exception cref="IOException">The folder could not be written; an existing one is unchanged.</exception>
     public static void SavePathPoint(
-        this ConnectivityCatalog catalog, TextScoringTransformer first, TextScoringTransformer second, CheckpointMixture mixture, string folder)
+        this ConnectivityCatalog catalog,
+        TextScoringTransformer first,
+        TextScoringTransformer second,
+        CheckpointMixture mixture,
+        string folder
+    )
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(first);
@@ -119,7 +139,11 @@ public static class SkillLocPathPoints
     /// <exception cref="NotSupportedException">Neurons of a model are perturbed, which no checkpoint holds.</exception>
     /// <exception cref="IOException">The folder could not be written; an existing one is unchanged.</exception>
     public static void SavePathPoint(
-        this ConnectivityCatalog catalog, IReadOnlyList<TextScoringTransformer> ends, IReadOnlyList<double> weights, string folder)
+        this ConnectivityCatalog catalog,
+        IReadOnlyList<TextScoringTransformer> ends,
+        IReadOnlyList<double> weights,
+        string folder
+    )
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(ends);
@@ -150,7 +174,10 @@ public static class SkillLocPathPoints
         ArgumentException.ThrowIfNullOrEmpty(folder);
         if (ends.FirstOrDefault(end => end is not null && PathIdentity.Same(folder, end)) is { } same)
         {
-            throw new ArgumentException($"'{folder}' is the folder of a model that the point lies between ('{same}'): choose another.", nameof(folder));
+            throw new ArgumentException(
+                $"'{folder}' is the folder of a model that the point lies between ('{same}'): choose another.",
+                nameof(folder)
+            );
         }
     }
 }

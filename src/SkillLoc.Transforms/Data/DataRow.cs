@@ -41,8 +41,17 @@ internal sealed class DataRow
         return context.Data.LoadFromEnumerable(
             Array.ConvertAll<LabeledText, DataRow>(
                 [.. rows],
-                row => new() { Text = row.Text, TextPair = row.TextPair, Label = row.Label, Score = isRegression ? row.ToScore() : 0 }),
-            columns);
+                row =>
+                    new()
+                    {
+                        Text = row.Text,
+                        TextPair = row.TextPair,
+                        Label = row.Label,
+                        Score = isRegression ? row.ToScore() : 0,
+                    }
+            ),
+            columns
+        );
     }
 }
 
@@ -56,6 +65,16 @@ internal sealed class AnsweredRow
     public string[] Answers { get; set; } = [];
 
     public static IDataView Load(MLContext context, IReadOnlyList<AnsweredText> rows) =>
-        context.Data.LoadFromEnumerable(Array.ConvertAll<AnsweredText, AnsweredRow>(
-            [.. rows], row => new() { Text = row.Text, Label = row.Answers[0], Answers = [.. row.Answers] }));
+        context.Data.LoadFromEnumerable(
+            Array.ConvertAll<AnsweredText, AnsweredRow>(
+                [.. rows],
+                row =>
+                    new()
+                    {
+                        Text = row.Text,
+                        Label = row.Answers[0],
+                        Answers = [.. row.Answers],
+                    }
+            )
+        );
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using SkillLoc.Models.Classification;
@@ -30,7 +31,13 @@ internal sealed record EncodedDataset(TextTask Task, EncodedText[] Texts, RowTar
     /// <exception cref="InvalidOperationException">There are no labelled rows, or one cannot be encoded, or has a weight or score that is
     /// out of range; the message names it.</exception>
     public static EncodedDataset Read(
-        IDataView data, ScoringColumns columns, string labelColumn, TextClassifier classifier, string role, string? weightColumn = null)
+        IDataView data,
+        ScoringColumns columns,
+        string labelColumn,
+        TextClassifier classifier,
+        string role,
+        string? weightColumn = null
+    )
     {
         ScoringSchema.CheckInputs(data.Schema, columns);
         var targets = TargetColumn.Of(classifier, data, labelColumn, role);
@@ -39,14 +46,16 @@ internal sealed record EncodedDataset(TextTask Task, EncodedText[] Texts, RowTar
         using DataViewRowCursor cursor = targets.Data.GetRowCursor(schema.Where(column => read.Contains(column.Name)));
         Func<RowTarget?> readTarget = targets.Reader(cursor);
         ValueGetter<ReadOnlyMemory<char>> readText = cursor.GetGetter<ReadOnlyMemory<char>>(schema[columns.Text]);
-        ValueGetter<ReadOnlyMemory<char>>? readPair =
-            columns.TextPair is { } pair ? cursor.GetGetter<ReadOnlyMemory<char>>(schema[pair]) : null;
+        ValueGetter<ReadOnlyMemory<char>>? readPair = columns.TextPair is { } pair
+            ? cursor.GetGetter<ReadOnlyMemory<char>>(schema[pair])
+            : null;
         ValueGetter<float>? readWeight = weightColumn is null ? null : cursor.GetGetter<float>(schema[weightColumn]);
         var texts = new List<EncodedText>();
         var found = new List<RowTarget>();
         var numbers = new List<int>();
         var weights = new List<float>();
-        ReadOnlyMemory<char> first = default, second = default;
+        ReadOnlyMemory<char> first = default,
+            second = default;
         float weight = 0;
         for (int number = 0; cursor.MoveNext(); number++)
         {
@@ -76,8 +85,17 @@ internal sealed record EncodedDataset(TextTask Task, EncodedText[] Texts, RowTar
             if (readWeight is not null)
             {
                 readWeight(ref weight);
-                weights.Add(weight >= 0 && float.IsFinite(weight) ? weight : throw new InvalidOperationException(
-                    FormattableString.Invariant($"Row {number} of the {role} has the weight {weight} in '{weightColumn}'; weights are finite, and 0 or more.")));
+                weights.Add(
+                    weight >= 0 && float.IsFinite(weight)
+                        ? weight
+                        : throw new InvalidOperationException(
+                            string.Create(
+                                CultureInfo.InvariantCulture,
+                                $"Row {number} of the {role} has the weight {weight} in '{weightColumn}'; weights are finite, and 0 "
+                                    + $"or more."
+                            )
+                        )
+                );
             }
         }
 
@@ -89,14 +107,23 @@ internal sealed record EncodedDataset(TextTask Task, EncodedText[] Texts, RowTar
     /// <summary>The targets of some rows; of several answers one is drawn.</summary>
     /// <param name="rows">The rows.</param>
     /// <param name="draw">Draws the number that chooses among a row's answers; null takes the first.</param>
-    public RowTarget[] TargetsOf(IReadOnlyList<int> rows, Func<int, uint>? draw = null) => [.. rows.Select(row => Targets[row] switch
-    {
-        { AnswerTokens.Length: > 1 } several when draw is not null => several with { Answer = (int)(draw(row) % (uint)several.AnswerTokens.Length) },
-        var target => target,
-    })];
+    public RowTarget[] TargetsOf(IReadOnlyList<int> rows, Func<int, uint>? draw = null) =>
+        [
+            .. rows.Select(row =>
+                Targets[row] switch
+                {
+                    { AnswerTokens.Length: > 1 } several when draw is not null => several with
+                    {
+                        Answer = (int)(draw(row) % (uint)several.AnswerTokens.Length),
+                    },
+                    var target => target,
+                }
+            ),
+        ];
 
     /// <summary>Computes the task's metric of a model on all or some of the rows.</summary>
-    public double Metric(TextClassifier classifier, IReadOnlyList<int>? rows = null, CancellationToken cancellation = default) => rows is null
-        ? Task.Metric(classifier, Texts, Targets, cancellation)
-        : Task.Metric(classifier, [.. rows.Select(row => Texts[row])], [.. rows.Select(row => Targets[row])], cancellation);
+    public double Metric(TextClassifier classifier, IReadOnlyList<int>? rows = null, CancellationToken cancellation = default) =>
+        rows is null
+            ? Task.Metric(classifier, Texts, Targets, cancellation)
+            : Task.Metric(classifier, [.. rows.Select(row => Texts[row])], [.. rows.Select(row => Targets[row])], cancellation);
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 
@@ -8,17 +9,22 @@ internal static class LabelSets
 {
     /// <summary>Describes the valid types of a multi-label column, for error messages.</summary>
     public const string Wanted =
-        "a vector of keys with key values (mlContext.Transforms.Conversion.MapValueToKey makes it of a vector of text), or a vector of Boolean or "
+        "a vector of keys with key values (mlContext.Transforms.Conversion.MapValueToKey makes it of a vector of text), or a vector "
+        + "of Boolean or "
         + "Single with the labels as slot names";
 
     /// <summary>Returns the labels that a column names; null for other types.</summary>
-    public static IReadOnlyList<string>? Names(DataViewSchema.Column column) => column.Type switch
-    {
-        VectorDataViewType { ItemType: KeyDataViewType key } when key.RawType == typeof(uint) => Texts(column, "KeyValues"),
-        VectorDataViewType { ItemType: BooleanDataViewType } => Texts(column, "SlotNames"),
-        VectorDataViewType { ItemType: NumberDataViewType number } when number == NumberDataViewType.Single => Texts(column, "SlotNames"),
-        _ => null,
-    };
+    public static IReadOnlyList<string>? Names(DataViewSchema.Column column) =>
+        column.Type switch
+        {
+            VectorDataViewType { ItemType: KeyDataViewType key } when key.RawType == typeof(uint) => Texts(column, "KeyValues"),
+            VectorDataViewType { ItemType: BooleanDataViewType } => Texts(column, "SlotNames"),
+            VectorDataViewType { ItemType: NumberDataViewType number } when number == NumberDataViewType.Single => Texts(
+                column,
+                "SlotNames"
+            ),
+            _ => null,
+        };
 
     /// <summary>Returns a reader of the current row's labels.</summary>
     /// <param name="row">The row, or a cursor over rows.</param>
@@ -29,23 +35,38 @@ internal static class LabelSets
     /// <exception cref="ArgumentException">The column has another type, or an unknown label.</exception>
     public static Func<float[]> Reader(DataViewRow row, DataViewSchema.Column column, IReadOnlyList<string> labels, string role)
     {
-        IReadOnlyList<string> names = Names(column) ?? throw new ArgumentException(
-            $"The label column '{column.Name}' of the {role} is {column.Type}; of a multi-label task it must be {Wanted}.");
+        IReadOnlyList<string> names =
+            Names(column)
+            ?? throw new ArgumentException(
+                $"The label column '{column.Name}' of the {role} is {column.Type}; of a multi-label task it must be {Wanted}."
+            );
         int[] places = [.. names.Select(name => labels.ToList().IndexOf(name))];
         int unknown = Array.IndexOf(places, -1);
         if (unknown >= 0)
         {
             throw new ArgumentException(
                 $"The label column '{column.Name}' of the {role} has the label '{names[unknown]}'; known are "
-                + $"{string.Join(", ", labels.Select(label => $"'{label}'"))}.");
+                    + $"{string.Join(", ", labels.Select(label => $"'{label}'"))}."
+            );
         }
 
         return ((VectorDataViewType)column.Type).ItemType switch
         {
             KeyDataViewType => Keys(row.GetGetter<VBuffer<uint>>(column)),
             BooleanDataViewType => Slots(row.GetGetter<VBuffer<bool>>(column), (value, _) => value),
-            _ => Slots(row.GetGetter<VBuffer<float>>(column), (value, slot) => value is 0 or 1 ? value == 1 : throw new InvalidOperationException(
-                FormattableString.Invariant($"Row {row.Position} of the {role} has {value} for the label '{names[slot]}' in '{column.Name}'; it must be 0 or 1."))),
+            _ => Slots(
+                row.GetGetter<VBuffer<float>>(column),
+                (value, slot) =>
+                    value is 0 or 1
+                        ? value == 1
+                        : throw new InvalidOperationException(
+                            string.Create(
+                                CultureInfo.InvariantCulture,
+                                $"Row {row.Position} of the {role} has {value} for the label '{names[slot]}' in '{column.Name}'; it "
+                                    + $"must be 0 or 1."
+                            )
+                        )
+            ),
         };
 
         Func<float[]> Keys(ValueGetter<VBuffer<uint>> getter)

@@ -54,14 +54,18 @@ internal sealed class LabelTexts
         if (first.AreBareKeys != second.AreBareKeys)
         {
             throw EvaluatedColumn.WrongType(
-                first.AreBareKeys ? first._column : second._column, "a key with values, as the other view's labels have them");
+                first.AreBareKeys ? first._column : second._column,
+                "a key with values, as the other view's labels have them"
+            );
         }
 
-        string[] ones = [.. first.Read()], others = [.. second.Read()];
+        string[] ones = [.. first.Read()],
+            others = [.. second.Read()];
         if (ones.Length != others.Length)
         {
             throw new InvalidOperationException(
-                $"The first view has {ones.Length} rows and the second {others.Length}; they must be predictions of the same rows.");
+                $"The first view has {ones.Length} rows and the second {others.Length}; they must be predictions of the same rows."
+            );
         }
 
         return ones.Length > 0 ? ones.Zip(others) : throw new InvalidOperationException("There are no rows.");

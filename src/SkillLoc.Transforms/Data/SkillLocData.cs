@@ -64,20 +64,28 @@ public static class SkillLocData
         {
             if (Problem(rows[i]) is { } problem)
             {
-                throw new ArgumentException($"Row {i}{(rows[i] is { Line: > 0 } row ? $" (line {row.Line})" : "")} {problem}.", nameof(rows));
+                throw new ArgumentException(
+                    $"Row {i}{(rows[i] is { Line: > 0 } row ? $" (line {row.Line})" : "")} {problem}.",
+                    nameof(rows)
+                );
             }
         }
 
-        string? Problem(LabeledText? row) => row switch
-        {
-            null => "is null",
-            { Text: null } => "has no text",
-            { Label: null } => "has no label",
-            _ when row.TextPair is null != rows[0].TextPair is null => "has a second sentence and others have not, or the other way round; a view needs rows that are alike",
-            _ when isRegression && !(float.TryParse(row.Label, NumberStyles.Float, CultureInfo.InvariantCulture, out float score) && float.IsFinite(score)) =>
-                $"has the label '{row.Label}', and a regression's is a finite number",
-            _ => null,
-        };
+        string? Problem(LabeledText? row) =>
+            row switch
+            {
+                null => "is null",
+                { Text: null } => "has no text",
+                { Label: null } => "has no label",
+                _ when row.TextPair is null != rows[0].TextPair is null =>
+                    "has a second sentence and others have not, or the other way round; a view needs rows that are alike",
+                _ when isRegression
+                        && !(
+                            float.TryParse(row.Label, NumberStyles.Float, CultureInfo.InvariantCulture, out float score)
+                            && float.IsFinite(score)
+                        ) => $"has the label '{row.Label}', and a regression's is a finite number",
+                _ => null,
+            };
 
         return DataRow.Load(catalog.Context, rows, isRegression);
     }
@@ -107,13 +115,17 @@ public static class SkillLocData
         string? prefix = null,
         int? maxRows = null,
         TrainingHalf half = TrainingHalf.Both,
-        IReadOnlyDictionary<string, string>? answerMap = null)
+        IReadOnlyDictionary<string, string>? answerMap = null
+    )
     {
         ArgumentNullException.ThrowIfNull(catalog);
         var files = TextToTextFolder.Open(folder);
         if (prefix is null && files.Prefixes.Count > 1)
         {
-            throw new ArgumentException($"'{files.Path}' has files of {string.Join(", ", files.Prefixes)}; name one of these prefixes.", nameof(prefix));
+            throw new ArgumentException(
+                $"'{files.Path}' has files of {string.Join(", ", files.Prefixes)}; name one of these prefixes.",
+                nameof(prefix)
+            );
         }
 
         return AnsweredRow.Load(catalog.Context, files.Read(prefix ?? files.Prefixes[0], split, maxRows, half, answerMap));
@@ -160,7 +172,12 @@ public static class SkillLocData
     /// <exception cref="InvalidDataException">There are no rows, or a class has at most k rows, which leaves none for
     /// development.</exception>
     public static (IDataView Train, IDataView Dev) SampleKShot(
-        this DataCatalog catalog, IDataView data, int k, uint seed, float? scoreBorder = null)
+        this DataCatalog catalog,
+        IDataView data,
+        int k,
+        uint seed,
+        float? scoreBorder = null
+    )
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(data);
@@ -169,16 +186,25 @@ public static class SkillLocData
         if (!isRegression && labelType is not TextDataViewType)
         {
             throw new ArgumentOutOfRangeException(
-                nameof(data), $"The column 'Label' is {labelType?.ToString() ?? "missing"}; it must be a text (draw before MapValueToKey) or a float.");
+                nameof(data),
+                $"The column 'Label' is {labelType?.ToString() ?? "missing"}; it must be a text (draw before MapValueToKey) or a float."
+            );
         }
 
         if (isRegression != scoreBorder is not null)
         {
             throw new ArgumentOutOfRangeException(
-                nameof(scoreBorder), isRegression ? "Labels are scores; a border must part them into two groups." : "Labels are classes, which no border parts.");
+                nameof(scoreBorder),
+                isRegression ? "Labels are scores; a border must part them into two groups." : "Labels are classes, which no border parts."
+            );
         }
 
-        (IReadOnlyList<LabeledText> train, IReadOnlyList<LabeledText> dev) = KShotSampler.Sample(Read(data, isRegression), k, seed, scoreBorder);
+        (IReadOnlyList<LabeledText> train, IReadOnlyList<LabeledText> dev) = KShotSampler.Sample(
+            Read(data, isRegression),
+            k,
+            seed,
+            scoreBorder
+        );
         return (DataRow.Load(catalog.Context, train, isRegression), DataRow.Load(catalog.Context, dev, isRegression));
     }
 
@@ -192,13 +218,22 @@ public static class SkillLocData
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
     /// <exception cref="InvalidDataException">A split would be empty.</exception>
     public static (IDataView Train, IDataView Dev, IDataView Test) Split(
-        this DataCatalog catalog, IReadOnlyList<IDataView> sources, uint seed = DataSplits.UsualSeed)
+        this DataCatalog catalog,
+        IReadOnlyList<IDataView> sources,
+        uint seed = DataSplits.UsualSeed
+    )
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(sources);
-        (IReadOnlyList<LabeledText> train, IReadOnlyList<LabeledText> dev, IReadOnlyList<LabeledText> test) =
-            DataSplits.Split([.. sources.Select(ReadClasses)], seed);
-        return (DataRow.Load(catalog.Context, train, false), DataRow.Load(catalog.Context, dev, false), DataRow.Load(catalog.Context, test, false));
+        (IReadOnlyList<LabeledText> train, IReadOnlyList<LabeledText> dev, IReadOnlyList<LabeledText> test) = DataSplits.Split(
+            [.. sources.Select(ReadClasses)],
+            seed
+        );
+        return (
+            DataRow.Load(catalog.Context, train, false),
+            DataRow.Load(catalog.Context, dev, false),
+            DataRow.Load(catalog.Context, test, false)
+        );
     }
 
     /// <summary>Answers a binary question for rows with three or four labels, and balances the answers
@@ -213,7 +248,11 @@ public static class SkillLocData
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
     /// <exception cref="InvalidDataException">A row has another label, or one of the answers has no rows.</exception>
     public static IDataView Binarize(
-        this DataCatalog catalog, IDataView data, IReadOnlyList<string> labels, BinaryQuestion question = BinaryQuestion.PositiveNegative)
+        this DataCatalog catalog,
+        IDataView data,
+        IReadOnlyList<string> labels,
+        BinaryQuestion question = BinaryQuestion.PositiveNegative
+    )
     {
         ArgumentNullException.ThrowIfNull(catalog);
         return DataRow.Load(catalog.Context, BinaryTasks.Ask(ReadClasses(data), labels, question), false);
@@ -239,13 +278,18 @@ public static class SkillLocData
     {
         ArgumentNullException.ThrowIfNull(data);
         DataViewType? type = data.Schema.GetColumnOrNull(nameof(DataRow.Label))?.Type;
-        return type is TextDataViewType ? Read(data, isRegression: false) : throw new ArgumentOutOfRangeException(
-            nameof(data), $"The column 'Label' is {type?.ToString() ?? "missing"}; it must be a text (before MapValueToKey).");
+        return type is TextDataViewType
+            ? Read(data, isRegression: false)
+            : throw new ArgumentOutOfRangeException(
+                nameof(data),
+                $"The column 'Label' is {type?.ToString() ?? "missing"}; it must be a text (before MapValueToKey)."
+            );
     }
 
     private static List<LabeledText> Read(IDataView data, bool isRegression)
     {
-        DataViewSchema.Column text = TextColumn(nameof(DataRow.Text)) ?? throw new ArgumentOutOfRangeException(nameof(data), "There is no column 'Text'.");
+        DataViewSchema.Column text =
+            TextColumn(nameof(DataRow.Text)) ?? throw new ArgumentOutOfRangeException(nameof(data), "There is no column 'Text'.");
         DataViewSchema.Column? pair = TextColumn(nameof(DataRow.TextPair));
         DataViewSchema.Column label = data.Schema[nameof(DataRow.Label)];
         using DataViewRowCursor cursor = data.GetRowCursor(pair is null ? [text, label] : [text, pair.Value, label]);
@@ -254,7 +298,9 @@ public static class SkillLocData
         ValueGetter<float>? scoreOf = isRegression ? cursor.GetGetter<float>(label) : null;
         ValueGetter<ReadOnlyMemory<char>>? labelOf = isRegression ? null : cursor.GetGetter<ReadOnlyMemory<char>>(label);
         var rows = new List<LabeledText>();
-        ReadOnlyMemory<char> first = default, second = default, name = default;
+        ReadOnlyMemory<char> first = default,
+            second = default,
+            name = default;
         float score = 0;
         while (cursor.MoveNext())
         {
@@ -267,17 +313,26 @@ public static class SkillLocData
 
             textOf(ref first);
             pairOf?.Invoke(ref second);
-            rows.Add(new(
-                first.ToString(), pair is null ? null : second.ToString(), isRegression ? score.ToString("R", CultureInfo.InvariantCulture) : name.ToString()));
+            rows.Add(
+                new(
+                    first.ToString(),
+                    pair is null ? null : second.ToString(),
+                    isRegression ? score.ToString("R", CultureInfo.InvariantCulture) : name.ToString()
+                )
+            );
         }
 
         return rows;
 
-        DataViewSchema.Column? TextColumn(string column) => data.Schema.GetColumnOrNull(column) switch
-        {
-            null => null,
-            { Type: TextDataViewType } found => found,
-            { } found => throw new ArgumentOutOfRangeException(nameof(data), $"The column '{column}' is {found.Type}; it must be a text."),
-        };
+        DataViewSchema.Column? TextColumn(string column) =>
+            data.Schema.GetColumnOrNull(column) switch
+            {
+                null => null,
+                { Type: TextDataViewType } found => found,
+                { } found => throw new ArgumentOutOfRangeException(
+                    nameof(data),
+                    $"The column '{column}' is {found.Type}; it must be a text."
+                ),
+            };
     }
 }

@@ -21,15 +21,21 @@ internal abstract class TargetColumn(IDataView data, IEnumerable<string> names)
     /// <param name="name">The column's name.</param>
     /// <param name="role">What the rows are called in messages.</param>
     /// <exception cref="ArgumentException">It is missing or of another type.</exception>
-    public static TargetColumn Of(TextClassifier classifier, IDataView data, string name, string role) => classifier.Task switch
-    {
-        RegressionTask task => new Scores(data, name, role, task.Range),
-        MultiLabelTask task => new Sets(data, name, role, task.Outputs.Labels),
-        GenerationTask { Outputs.Labels.Count: 0 } => new Texts(data, name, role, classifier),
-        GenerationTask task => new Labels(
-            data, name, role, task.Outputs.Labels, [.. task.Answers.Select(answer => new RowTarget { Answers = [answer], AnswerTokens = [classifier.EncodeAnswer(answer)] })]),
-        var task => new Labels(data, name, role, task.Outputs.Labels, [.. task.Outputs.Labels.Select(_ => new RowTarget())]),
-    };
+    public static TargetColumn Of(TextClassifier classifier, IDataView data, string name, string role) =>
+        classifier.Task switch
+        {
+            RegressionTask task => new Scores(data, name, role, task.Range),
+            MultiLabelTask task => new Sets(data, name, role, task.Outputs.Labels),
+            GenerationTask { Outputs.Labels.Count: 0 } => new Texts(data, name, role, classifier),
+            GenerationTask task => new Labels(
+                data,
+                name,
+                role,
+                task.Outputs.Labels,
+                [.. task.Answers.Select(answer => new RowTarget { Answers = [answer], AnswerTokens = [classifier.EncodeAnswer(answer)] })]
+            ),
+            var task => new Labels(data, name, role, task.Outputs.Labels, [.. task.Outputs.Labels.Select(_ => new RowTarget())]),
+        };
 
     /// <summary>A reader of the row's current target; null where the row has none.</summary>
     public abstract Func<RowTarget?> Reader(DataViewRowCursor cursor);
@@ -44,9 +50,7 @@ internal abstract class TargetColumn(IDataView data, IEnumerable<string> names)
         private readonly RowTarget[] _targets;
 
         public Labels(IDataView data, string name, string role, IReadOnlyList<string> labels, RowTarget[] targets)
-            : this(new LabelTexts(new MLContext(), data, name), name, role, labels, targets)
-        {
-        }
+            : this(new LabelTexts(new MLContext(), data, name), name, role, labels, targets) { }
 
         private Labels(LabelTexts texts, string name, string role, IReadOnlyList<string> labels, RowTarget[] targets)
             : base(texts.Data, [name])
@@ -54,7 +58,9 @@ internal abstract class TargetColumn(IDataView data, IEnumerable<string> names)
             _texts = texts;
             _name = name;
             _role = role;
-            _known = texts.AreBareKeys ? [.. Enumerable.Range(1, labels.Count).Select(key => FormattableString.Invariant($"{key}"))] : [.. labels];
+            _known = texts.AreBareKeys
+                ? [.. Enumerable.Range(1, labels.Count).Select(key => FormattableString.Invariant($"{key}"))]
+                : [.. labels];
             _targets = [.. targets.Select((target, label) => target with { Label = label })];
         }
 
@@ -69,9 +75,12 @@ internal abstract class TargetColumn(IDataView data, IEnumerable<string> names)
                 }
 
                 int index = Array.IndexOf(_known, label);
-                return index >= 0 ? _targets[index] : throw new ArgumentException(
-                    $"Row {cursor.Position} of the {_role} has the label '{label}' in '{_name}'; the model's labels are "
-                    + $"{string.Join(", ", _known.Select(known => $"'{known}'"))}.");
+                return index >= 0
+                    ? _targets[index]
+                    : throw new ArgumentException(
+                        $"Row {cursor.Position} of the {_role} has the label '{label}' in '{_name}'; the model's labels are "
+                            + $"{string.Join(", ", _known.Select(known => $"'{known}'"))}."
+                    );
             };
         }
     }
@@ -95,7 +104,9 @@ internal abstract class TargetColumn(IDataView data, IEnumerable<string> names)
             if (column.Type != NumberDataViewType.Single)
             {
                 throw new ArgumentOutOfRangeException(
-                    nameof(cursor), $"The label column '{name}' of the {role} is {column.Type}; the task predicts scores, so it must be Single.");
+                    nameof(cursor),
+                    $"The label column '{name}' of the {role} is {column.Type}; the task predicts scores, so it must be Single."
+                );
             }
 
             ValueGetter<float> read = cursor.GetGetter<float>(column);
@@ -105,8 +116,11 @@ internal abstract class TargetColumn(IDataView data, IEnumerable<string> names)
                 read(ref score);
                 return float.IsNaN(score) ? null
                     : range.Contains(score) ? new() { Share = range.ShareOf(score) }
-                    : throw new InvalidOperationException(FormattableString.Invariant(
-                        $"Row {cursor.Position} of the {role} has the label {score} in '{name}'; the task's scores lie in {range}."));
+                    : throw new InvalidOperationException(
+                        FormattableString.Invariant(
+                            $"Row {cursor.Position} of the {role} has the label {score} in '{name}'; the task's scores lie in {range}."
+                        )
+                    );
             };
         }
     }
@@ -121,26 +135,32 @@ internal abstract class TargetColumn(IDataView data, IEnumerable<string> names)
             {
                 throw new ArgumentOutOfRangeException(
                     nameof(cursor),
-                    $"The label column '{name}' of the {role} is {column.Type}; the model writes free text and knows no keys, so it must be text or a vector of text.");
+                    $"The label column '{name}' of the {role} is {column.Type}; the model writes free text and knows no keys, so it "
+                        + "must be text or a vector of text."
+                );
             }
 
             Func<string[]> read = AnswerTexts.Reader(cursor, column);
-            return () => read() is { Length: > 0 } answers
-                ? new() { Answers = answers, AnswerTokens = Array.ConvertAll(answers, classifier.EncodeAnswer) }
-                : null;
+            return () =>
+                read() is { Length: > 0 } answers
+                    ? new() { Answers = answers, AnswerTokens = Array.ConvertAll(answers, classifier.EncodeAnswer) }
+                    : null;
         }
     }
 
-    private static DataViewSchema.Column Find(DataViewSchema schema, string name) => schema.GetColumnOrNull(name)
-        ?? throw new ArgumentOutOfRangeException(nameof(schema), $"Could not find the label column '{name}'.");
+    private static DataViewSchema.Column Find(DataViewSchema schema, string name) =>
+        schema.GetColumnOrNull(name) ?? throw new ArgumentOutOfRangeException(nameof(schema), $"Could not find the label column '{name}'.");
 }
 
 /// <summary>Finds the input columns of evaluators.</summary>
 internal static class EvaluatedColumn
 {
     public static DataViewSchema.Column Find(DataViewSchema schema, string name) =>
-        schema.GetColumnOrNull(name) ?? throw new ArgumentOutOfRangeException(
-            nameof(name), $"Could not find column '{name}'; the data has {Quote(schema.Select(column => column.Name))}.");
+        schema.GetColumnOrNull(name)
+        ?? throw new ArgumentOutOfRangeException(
+            nameof(name),
+            $"Could not find column '{name}'; the data has {Quote(schema.Select(column => column.Name))}."
+        );
 
     public static ArgumentOutOfRangeException WrongType(DataViewSchema.Column column, string right) =>
         new(nameof(column), $"Column '{column.Name}' is {column.Type}; it must be {right}.");

@@ -29,12 +29,19 @@ public sealed class EmbedTextEstimator : IEstimator<EmbedTextTransformer>
         ArgumentNullException.ThrowIfNull(input);
         ScoringSchema.CheckInputs(input.Schema, Columns);
         var embedder = new TextEmbedder(
-            _options.Checkpoint!, _options.Layer, _options.Pooling, _options.Template, _options.MaxLength, _catalog.Device());
+            _options.Checkpoint!,
+            _options.Layer,
+            _options.Pooling,
+            _options.Template,
+            _options.MaxLength,
+            _catalog.Device()
+        );
         return new(embedder, Columns, _options.OutputColumnName) { Host = new(_catalog.Context, nameof(EmbedTextEstimator)) };
     }
 
     /// <inheritdoc/>
-    public SchemaShape GetOutputSchema(SchemaShape inputSchema) => ScoringSchema.AppendVector(inputSchema, Columns, _options.OutputColumnName);
+    public SchemaShape GetOutputSchema(SchemaShape inputSchema) =>
+        ScoringSchema.AppendVector(inputSchema, Columns, _options.OutputColumnName);
 
     /// <summary>Options of text embeddings.</summary>
     public sealed class Options

@@ -13,7 +13,12 @@ public sealed class GraftTransformer : TextScoringTransformer
     /// <param name="baseCheckpoint">The base checkpoint folder, which saved models refer to.</param>
     /// <param name="baseGrafts">Other grafts applied to the base.</param>
     public GraftTransformer(
-        TextClassifier classifier, ScoringColumns columns, Graft graft, string baseCheckpoint, IReadOnlyList<Graft>? baseGrafts = null)
+        TextClassifier classifier,
+        ScoringColumns columns,
+        Graft graft,
+        string baseCheckpoint,
+        IReadOnlyList<Graft>? baseGrafts = null
+    )
         : base(classifier, columns, baseCheckpoint: baseCheckpoint)
     {
         ArgumentNullException.ThrowIfNull(graft);
@@ -43,8 +48,13 @@ public sealed class GraftTransformer : TextScoringTransformer
     /// <returns>The transformer; the caller disposes it.</returns>
     /// <exception cref="InvalidDataException">The graft was made for another base, or has no task.</exception>
     public static GraftTransformer Create(
-        Graft graft, string baseCheckpoint, ScoringColumns? columns = null, TorchSharp.torch.Device? device = null,
-        IReadOnlyList<Graft>? baseGrafts = null, TextScoringTransformer? twin = null)
+        Graft graft,
+        string baseCheckpoint,
+        ScoringColumns? columns = null,
+        TorchSharp.torch.Device? device = null,
+        IReadOnlyList<Graft>? baseGrafts = null,
+        TextScoringTransformer? twin = null
+    )
     {
         ArgumentNullException.ThrowIfNull(graft);
         if (graft.Settings.Length == 0)
@@ -55,7 +65,12 @@ public sealed class GraftTransformer : TextScoringTransformer
         var settings = ClassifierSettings.FromJson(graft.Settings, "the graft's metadata, 'settings'");
         HashSet<string> changed = [.. (baseGrafts ?? []).Append(graft).SelectMany(each => each.Changed)];
         var classifier = TextClassifier.Create(
-            baseCheckpoint, settings, device, twin: twin?.Classifier, mayShare: name => !changed.Contains(name));
+            baseCheckpoint,
+            settings,
+            device,
+            twin: twin?.Classifier,
+            mayShare: name => !changed.Contains(name)
+        );
         try
         {
             Apply(classifier, graft, baseGrafts ?? []);
@@ -82,15 +97,16 @@ public sealed class GraftTransformer : TextScoringTransformer
     }
 
     /// <inheritdoc/>
-    private protected override SavedScorer State() => new()
-    {
-        Folder = Path.GetFullPath(BaseCheckpoint!),
-        Fingerprint = Graft.BaseFingerprint,
-        Settings = Classifier.Settings,
-        Graft = SavedScorer.Pack(Graft),
-        BaseGrafts = [.. BaseGrafts.Select(SavedScorer.Pack)],
-        Gpu = OnGpu,
-    };
+    private protected override SavedScorer State() =>
+        new()
+        {
+            Folder = Path.GetFullPath(BaseCheckpoint!),
+            Fingerprint = Graft.BaseFingerprint,
+            Settings = Classifier.Settings,
+            Graft = SavedScorer.Pack(Graft),
+            BaseGrafts = [.. BaseGrafts.Select(SavedScorer.Pack)],
+            Gpu = OnGpu,
+        };
 
     /// <inheritdoc/>
     private protected override SavedScorer State(PackedCheckpoints packed) => State() with { Content = packed.Add(BaseCheckpoint!) };

@@ -67,14 +67,21 @@ public sealed class GraftedModelSet : ITransformer, IRowScorer, INamesCheckpoint
     /// regression.</exception>
     /// <exception cref="InvalidDataException">A graft was made for another base, or has no task.</exception>
     public static GraftedModelSet Create(
-        string baseCheckpoint, IReadOnlyDictionary<string, Graft> grafts, ScoringColumns? columns = null, string skillColumn = "Skill",
-        torch.Device? device = null)
+        string baseCheckpoint,
+        IReadOnlyDictionary<string, Graft> grafts,
+        ScoringColumns? columns = null,
+        string skillColumn = "Skill",
+        torch.Device? device = null
+    )
     {
         ArgumentException.ThrowIfNullOrEmpty(baseCheckpoint);
         ArgumentNullException.ThrowIfNull(grafts);
         ArgumentException.ThrowIfNullOrEmpty(skillColumn);
         var settings = grafts.ToDictionary(
-            pair => pair.Key, pair => ClassifierSettings.FromJson(pair.Value.Settings, $"the graft of the skill '{pair.Key}'"), StringComparer.Ordinal);
+            pair => pair.Key,
+            pair => ClassifierSettings.FromJson(pair.Value.Settings, $"the graft of the skill '{pair.Key}'"),
+            StringComparer.Ordinal
+        );
         if (settings.Count == 0)
         {
             throw new ArgumentException("A set needs one graft or more.", nameof(grafts));
@@ -82,32 +89,44 @@ public sealed class GraftedModelSet : ITransformer, IRowScorer, INamesCheckpoint
 
         if (settings.FirstOrDefault(pair => pair.Value.ScoreRange is not null).Key is { } regression)
         {
-            throw new ArgumentException($"The skill '{regression}' predicts a score, and a set predicts labels; use a GraftTransformer for it.", nameof(grafts));
+            throw new ArgumentException(
+                $"The skill '{regression}' predicts a score, and a set predicts labels; use a GraftTransformer for it.",
+                nameof(grafts)
+            );
         }
 
         if (settings.FirstOrDefault(pair => pair.Value.Labels.Count == 0).Key is { } writer)
         {
-            throw new ArgumentException($"The skill '{writer}' writes free text, and a set predicts labels; use a GraftTransformer for it.", nameof(grafts));
+            throw new ArgumentException(
+                $"The skill '{writer}' writes free text, and a set predicts labels; use a GraftTransformer for it.",
+                nameof(grafts)
+            );
         }
 
         if (settings.FirstOrDefault(pair => pair.Value.IsMultiLabel).Key is { } several)
         {
             throw new ArgumentException(
-                $"The skill '{several}' predicts any number of labels, and a set predicts one; use a GraftTransformer for it.", nameof(grafts));
+                $"The skill '{several}' predicts any number of labels, and a set predicts one; use a GraftTransformer for it.",
+                nameof(grafts)
+            );
         }
 
         string? onPairs = settings.FirstOrDefault(pair => pair.Value.HasTextPair).Key;
         columns ??= new ScoringColumns { TextPair = onPairs is null ? null : "TextPair" };
         if (onPairs is not null && columns.TextPair is null)
         {
-            throw new ArgumentException($"The skill '{onPairs}' scores pairs of texts, so a second text column must be named.", nameof(columns));
+            throw new ArgumentException(
+                $"The skill '{onPairs}' scores pairs of texts, so a second text column must be named.",
+                nameof(columns)
+            );
         }
 
         var set = new GraftedModelSet(baseCheckpoint, columns, skillColumn, device?.type == DeviceType.CUDA);
         try
         {
             // A backbone with the language-model head serves every skill; those with a head of their own look at it without.
-            ClassifierSettings root = settings.Values.FirstOrDefault(task => task.Head is HeadKind.LabelWords or HeadKind.Generation) ?? settings.Values.First();
+            ClassifierSettings root =
+                settings.Values.FirstOrDefault(task => task.Head is HeadKind.LabelWords or HeadKind.Generation) ?? settings.Values.First();
             using var whole = TextClassifier.Create(baseCheckpoint, root, device);
             var fingerprints = new Dictionary<bool, string>();
             foreach ((string name, Graft graft) in grafts)
@@ -161,13 +180,17 @@ public sealed class GraftedModelSet : ITransformer, IRowScorer, INamesCheckpoint
         {
             throw new ArgumentOutOfRangeException(
                 nameof(inputSchema),
-                $"Could not find the skill column '{SkillColumn}'; the data has {string.Join(", ", inputSchema.Select(other => $"'{other.Name}'"))}.");
+                $"Could not find the skill column '{SkillColumn}'; the data has "
+                    + $"{string.Join(", ", inputSchema.Select(other => $"'{other.Name}'"))}."
+            );
         }
 
         if (!InputTexts.CanRead(column))
         {
             throw new ArgumentOutOfRangeException(
-                nameof(inputSchema), $"The skill column '{SkillColumn}' is {column.Type}; it must be text, or a key with texts for values.");
+                nameof(inputSchema),
+                $"The skill column '{SkillColumn}' is {column.Type}; it must be text, or a key with texts for values."
+            );
         }
 
         var builder = new DataViewSchema.Builder();
@@ -223,7 +246,12 @@ public sealed class GraftedModelSet : ITransformer, IRowScorer, INamesCheckpoint
             _ownership.Check();
 
             // The skill that the model carries already goes first.
-            foreach (IGrouping<Skill, int> group in Enumerable.Range(0, rows.Count).GroupBy(i => SkillOf(rows[i])).OrderBy(group => group.Key != _applied))
+            foreach (
+                IGrouping<Skill, int> group in Enumerable
+                    .Range(0, rows.Count)
+                    .GroupBy(i => SkillOf(rows[i]))
+                    .OrderBy(group => group.Key != _applied)
+            )
             {
                 int[] places = [.. group];
                 TextClassifier classifier = Carry(group.Key);
@@ -254,10 +282,12 @@ public sealed class GraftedModelSet : ITransformer, IRowScorer, INamesCheckpoint
         }
     }
 
-    private Skill SkillOf(RowTexts row) => _skills.TryGetValue(row.Values[^1], out Skill? skill)
-        ? skill
-        : throw new InvalidOperationException(
-            $"{row.Name} of column '{SkillColumn}' names the skill '{row.Values[^1]}'; known are {Known()}.");
+    private Skill SkillOf(RowTexts row) =>
+        _skills.TryGetValue(row.Values[^1], out Skill? skill)
+            ? skill
+            : throw new InvalidOperationException(
+                $"{row.Name} of column '{SkillColumn}' names the skill '{row.Values[^1]}'; known are {Known()}."
+            );
 
     private string Known() => string.Join(", ", _skills.Keys.Select(name => $"'{name}'"));
 

@@ -23,7 +23,12 @@ public sealed class NeuronPerturbationTransformer : TextScoringTransformer
     /// <exception cref="ArgumentException">An option is missing, or its shape differs from the model's neurons.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The layers are outside the model, or alpha is negative.</exception>
     public NeuronPerturbationTransformer(MLContext context, Options options)
-        : base(Checked(options).Classifier.Clone(_ => true), options.Model!.Columns, options.Model.CheckpointFolder, options.Model.BaseCheckpoint)
+        : base(
+            Checked(options).Classifier.Clone(_ => true),
+            options.Model!.Columns,
+            options.Model.CheckpointFolder,
+            options.Model.BaseCheckpoint
+        )
     {
         try
         {
@@ -82,8 +87,10 @@ public sealed class NeuronPerturbationTransformer : TextScoringTransformer
     }
 
     /// <inheritdoc/>
-    private protected override SavedScorer State() => throw new NotSupportedException(
-        "A perturbed model is for experiments and cannot be saved into an ML.NET model; save the model that it perturbs.");
+    private protected override SavedScorer State() =>
+        throw new NotSupportedException(
+            "A perturbed model is for experiments and cannot be saved into an ML.NET model; save the model that it perturbs."
+        );
 
     /// <inheritdoc/>
     private protected override SavedScorer State(PackedCheckpoints packed) => State();
@@ -135,7 +142,9 @@ public sealed class NeuronPerturbationTransformer : TextScoringTransformer
 
             if (Kind == PerturbationKind.Mean && Means is null)
             {
-                throw new ArgumentException($"Options.{nameof(Means)} must be given, for example a probe's thresholds, where neurons are set to their mean.");
+                throw new ArgumentException(
+                    $"Options.{nameof(Means)} must be given, for example a probe's thresholds, where neurons are set to their mean."
+                );
             }
         }
     }

@@ -26,7 +26,12 @@ public sealed class SkillNeuronProbeTransformer : ITransformer, IRowScorer, IDis
     /// <param name="neurons">The neurons to read, at least one.</param>
     /// <param name="outputColumnName">The output column.</param>
     /// <exception cref="ArgumentException">The set is empty, or its shape differs from the model's.</exception>
-    public SkillNeuronProbeTransformer(TextScoringTransformer model, NeuronProbeResult result, NeuronSet neurons, string outputColumnName = "Neurons")
+    public SkillNeuronProbeTransformer(
+        TextScoringTransformer model,
+        NeuronProbeResult result,
+        NeuronSet neurons,
+        string outputColumnName = "Neurons"
+    )
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(result);
@@ -41,7 +46,9 @@ public sealed class SkillNeuronProbeTransformer : ITransformer, IRowScorer, IDis
         if (table.Layers != neurons.Layers || table.Width != neurons.Width)
         {
             throw new ArgumentException(
-                $"The set is [{neurons.Layers}, {neurons.Width}], and neurons [{table.Layers}, {table.Width}] were probed.", nameof(neurons));
+                $"The set is [{neurons.Layers}, {neurons.Width}], and neurons [{table.Layers}, {table.Width}] were probed.",
+                nameof(neurons)
+            );
         }
 
         Result = result;
@@ -105,10 +112,13 @@ public sealed class SkillNeuronProbeTransformer : ITransformer, IRowScorer, IDis
 
     /// <summary>Not supported: a feature vector of known size cannot be restored from an ML.NET model by public API.</summary>
     /// <param name="ctx">Not used.</param>
-    void ICanSaveModel.Save(ModelSaveContext ctx) => throw new NotSupportedException(
-        "A neuron probe cannot be saved into an ML.NET model. Save the probed model and the tables "
-        + $"({nameof(TextScoringTransformer)}.{nameof(TextScoringTransformer.SaveCheckpoint)}, {nameof(NeuronProbeResult)}.{nameof(NeuronProbeResult.Save)}), "
-        + $"and make a new {nameof(SkillNeuronProbeTransformer)} of them.");
+    void ICanSaveModel.Save(ModelSaveContext ctx) =>
+        throw new NotSupportedException(
+            "A neuron probe cannot be saved into an ML.NET model. Save the probed model and the tables "
+                + $"({nameof(TextScoringTransformer)}.{nameof(TextScoringTransformer.SaveCheckpoint)}, "
+                + $"{nameof(NeuronProbeResult)}.{nameof(NeuronProbeResult.Save)}), "
+                + $"and make a new {nameof(SkillNeuronProbeTransformer)} of them."
+        );
 
     IReadOnlyList<RowScores> IRowScorer.Score(IReadOnlyList<RowTexts> rows, CancellationToken cancellation)
     {

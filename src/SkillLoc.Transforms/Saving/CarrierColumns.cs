@@ -66,9 +66,7 @@ public sealed class ConstantKeyMapping : CustomMappingFactory<ConstantKeyMapping
     public override Action<Input, Output> GetMapping() => static (_, output) => output.Key = 0;
 
     /// <summary>The empty input.</summary>
-    public sealed class Input
-    {
-    }
+    public sealed class Input { }
 
     /// <summary>The output.</summary>
     public sealed class Output

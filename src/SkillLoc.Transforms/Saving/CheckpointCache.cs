@@ -34,7 +34,9 @@ internal static class CheckpointCache
     {
         lock (Writing)
         {
-            return Used.Append(Default).Select(root => Path.Join(root, content)).FirstOrDefault(folder => File.Exists(Path.Join(folder, Config)));
+            return Used.Append(Default)
+                .Select(root => Path.Join(root, content))
+                .FirstOrDefault(folder => File.Exists(Path.Join(folder, Config)));
         }
     }
 
@@ -65,10 +67,14 @@ internal static class CheckpointCache
                     {
                         long bytes = checkpoint.Files.Sum(file => file.Length);
                         throw new IOException(
-                            FormattableString.Invariant($"{source} holds a checkpoint of {bytes / 1e6:F1} MB, which could not be unpacked: ")
-                            + $"{error.Message.TrimEnd('.')}. Make room, or choose another folder with the argument cacheFolder or the environment "
-                            + $"variable {CheckpointStore.CacheVariable}.",
-                            error);
+                            FormattableString.Invariant(
+                                $"{source} holds a checkpoint of {bytes / 1e6:F1} MB, which could not be unpacked: "
+                            )
+                                + $"{error.Message.TrimEnd('.')}. Make room, or choose another folder with the argument cacheFolder "
+                                + "or the environment "
+                                + $"variable {CheckpointStore.CacheVariable}.",
+                            error
+                        );
                     }
                 }
             }
@@ -92,8 +98,11 @@ internal static class CheckpointCache
 
         void Copy(PackedFile file, string stage)
         {
-            using Stream read = open(file.Name)
-                ?? throw new InvalidDataException($"{source} is damaged: it lacks the file '{file.Name}' of a checkpoint that it should hold.");
+            using Stream read =
+                open(file.Name)
+                ?? throw new InvalidDataException(
+                    $"{source} is damaged: it lacks the file '{file.Name}' of a checkpoint that it should hold."
+                );
             using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
             using FileStream written = File.Create(Path.Join(stage, file.Name));
             byte[] buffer = new byte[1 << 17];
@@ -107,7 +116,9 @@ internal static class CheckpointCache
 
             if (length != file.Length || Convert.ToHexStringLower(hash.GetHashAndReset()) != file.Sha256)
             {
-                throw new InvalidDataException($"{source} is damaged: the file '{file.Name}' of a checkpoint in it is not what it was when it was saved.");
+                throw new InvalidDataException(
+                    $"{source} is damaged: the file '{file.Name}' of a checkpoint in it is not what it was when it was saved."
+                );
             }
         }
     }
@@ -117,7 +128,10 @@ internal static class CheckpointCache
         try
         {
             return Directory.Exists(folder)
-                && Directory.EnumerateFiles(folder).Select(path => Path.GetFileName(path)!).Order(StringComparer.Ordinal)
+                && Directory
+                    .EnumerateFiles(folder)
+                    .Select(path => Path.GetFileName(path)!)
+                    .Order(StringComparer.Ordinal)
                     .SequenceEqual(checkpoint.Files.Select(file => file.Name).Order(StringComparer.Ordinal))
                 && checkpoint.Files.All(file => new FileInfo(Path.Join(folder, file.Name)).Length == file.Length)
                 && checkpoint.Files.All(file => PackedFile.Of(Path.Join(folder, file.Name)) == file);

@@ -25,16 +25,20 @@ internal static class CheckpointStore
         if (baseCheckpoint is not null && PathIdentity.Same(folder, baseCheckpoint))
         {
             throw new ArgumentException(
-                $"'{folder}' is the base checkpoint that the model came from, and grafts are found and put against that: choose another folder.",
-                nameof(folder));
+                $"'{folder}' is the base checkpoint that the model came from, and grafts are found and put against that: choose "
+                    + "another folder.",
+                nameof(folder)
+            );
         }
 
         if (BasesInUse.Contains(folder))
         {
             throw new ArgumentException(
-                $"'{folder}' is the base checkpoint of a graft that is in use, and a saved graft needs its base as it is: choose another folder, "
-                + "or dispose the graft.",
-                nameof(folder));
+                $"'{folder}' is the base checkpoint of a graft that is in use, and a saved graft needs its base as it is: choose "
+                    + "another folder, "
+                    + "or dispose the graft.",
+                nameof(folder)
+            );
         }
     }
 
@@ -61,15 +65,24 @@ internal static class CheckpointStore
         [
             folder,
             .. (Environment.GetEnvironmentVariable(SearchPathVariable) ?? "")
-                .Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries).Select(parent => Path.Combine(parent, name)),
+                .Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)
+                .Select(parent => Path.Combine(parent, name)),
             Path.Combine(AppContext.BaseDirectory, name),
             Path.GetFullPath(name),
         ];
-        return candidates.FirstOrDefault(Directory.Exists) ?? throw new FileNotFoundException(
-            $"The model needs the checkpoint folder '{name}', which is at none of {string.Join(", ", candidates)}. Put it at one of them, "
-            + $"or name its parent in the environment variable {SearchPathVariable}."
-            + (content is null ? "" : $" Or load the model with mlContext.SkillLoc().{nameof(SkillLocSaving.LoadModel)}: its file holds the checkpoint."),
-            folder);
+        return candidates.FirstOrDefault(Directory.Exists)
+            ?? throw new FileNotFoundException(
+                $"The model needs the checkpoint folder '{name}', which is at none of {string.Join(", ", candidates)}. Put it at one "
+                    + "of them, "
+                    + $"or name its parent in the environment variable {SearchPathVariable}."
+                    + (
+                        content is null
+                            ? ""
+                            : $" Or load the model with mlContext.SkillLoc().{nameof(SkillLocSaving.LoadModel)}: its file holds the "
+                                + "checkpoint."
+                    ),
+                folder
+            );
     }
 }
 

@@ -74,7 +74,11 @@ internal sealed class PackedCheckpoints(string temporary) : IDisposable
             return;
         }
 
-        using (var list = new MemoryStream(JsonSerializer.SerializeToUtf8Bytes(_checkpoints.Values.Select(each => each.Checkpoint.Files), Json)))
+        using (
+            var list = new MemoryStream(
+                JsonSerializer.SerializeToUtf8Bytes(_checkpoints.Values.Select(each => each.Checkpoint.Files), Json)
+            )
+        )
         {
             Append(ListName, list, CompressionLevel.Optimal);
         }
@@ -85,7 +89,11 @@ internal sealed class PackedCheckpoints(string temporary) : IDisposable
             {
                 // Numbers of weights hardly shrink.
                 using FileStream read = File.OpenRead(path);
-                Append($"{Root}{content}/{file.Name}", read, file.Length > 1 << 24 ? CompressionLevel.NoCompression : CompressionLevel.Fastest);
+                Append(
+                    $"{Root}{content}/{file.Name}",
+                    read,
+                    file.Length > 1 << 24 ? CompressionLevel.NoCompression : CompressionLevel.Fastest
+                );
             }
         }
 
@@ -150,7 +158,10 @@ internal sealed class PackedCheckpoints(string temporary) : IDisposable
         }
         catch (Exception error) when (error is JsonException or NotSupportedException)
         {
-            throw new InvalidDataException($"{source} is damaged: its list of checkpoints cannot be read ({error.Message.TrimEnd('.')}).", error);
+            throw new InvalidDataException(
+                $"{source} is damaged: its list of checkpoints cannot be read ({error.Message.TrimEnd('.')}).",
+                error
+            );
         }
     }
 }
@@ -160,8 +171,14 @@ internal sealed class PackedCheckpoints(string temporary) : IDisposable
 internal sealed partial record PackedCheckpoint(IReadOnlyList<PackedFile> Files)
 {
     /// <summary>The identity of the files' names and bytes: 64 lower-case hexadecimal digits.</summary>
-    public string Content => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(
-        string.Concat(Files.Select(file => FormattableString.Invariant($"{file.Name}\n{file.Length}\n{file.Sha256}\n"))))));
+    public string Content =>
+        Convert.ToHexStringLower(
+            SHA256.HashData(
+                Encoding.UTF8.GetBytes(
+                    string.Concat(Files.Select(file => FormattableString.Invariant($"{file.Name}\n{file.Length}\n{file.Sha256}\n")))
+                )
+            )
+        );
 
     /// <summary>Throws unless the names are those of files in one folder, each once.</summary>
     /// <param name="source">What says so, for messages.</param>
@@ -176,7 +193,9 @@ internal sealed partial record PackedCheckpoint(IReadOnlyList<PackedFile> Files)
         // What leads out of the folder is refused with what merely looks odd.
         if (Files.FirstOrDefault(file => !FileName().IsMatch(file.Name)) is { } bad)
         {
-            throw new InvalidDataException($"{source} is damaged: a checkpoint in it has a file '{bad.Name}', which is no plain file name.");
+            throw new InvalidDataException(
+                $"{source} is damaged: a checkpoint in it has a file '{bad.Name}', which is no plain file name."
+            );
         }
 
         if (Files.GroupBy(file => file.Name, StringComparer.OrdinalIgnoreCase).FirstOrDefault(group => group.Count() > 1) is { } twice)

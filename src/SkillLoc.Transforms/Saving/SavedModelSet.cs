@@ -58,9 +58,18 @@ internal sealed record SavedModelSet
             .Append<ITransformer>(ml.Transforms.CustomMapping(new SkillScoringMapping().GetMapping(), SkillScoringMapping.Contract))
             .Append<ITransformer>(ml.Transforms.CopyColumns(columns.PredictedLabel, CarrierColumns.Label))
             .Append<ITransformer>(ml.Transforms.CopyColumns(columns.Score, CarrierColumns.Scores))
-            .Append<ITransformer>(ml.Transforms.DropColumns(
-                CarrierColumns.Text, CarrierColumns.TextPair, CarrierColumns.Skill, CarrierColumns.Key, CarrierColumns.State,
-                CarrierColumns.Label, CarrierColumns.Labels, CarrierColumns.Scores))
+            .Append<ITransformer>(
+                ml.Transforms.DropColumns(
+                    CarrierColumns.Text,
+                    CarrierColumns.TextPair,
+                    CarrierColumns.Skill,
+                    CarrierColumns.Key,
+                    CarrierColumns.State,
+                    CarrierColumns.Label,
+                    CarrierColumns.Labels,
+                    CarrierColumns.Scores
+                )
+            )
             .Fit(EmptyInput(ml, columns, skillColumn));
     }
 
@@ -78,9 +87,13 @@ internal sealed record SavedModelSet
         TorchRuntime.Require();
         return GraftedModelSet.Create(
             CheckpointStore.Find(Folder, Content),
-            new Dictionary<string, Graft>(Skills.Zip(Grafts, (name, graft) => KeyValuePair.Create(name, SavedScorer.Unpack(graft))), StringComparer.Ordinal),
+            new Dictionary<string, Graft>(
+                Skills.Zip(Grafts, (name, graft) => KeyValuePair.Create(name, SavedScorer.Unpack(graft))),
+                StringComparer.Ordinal
+            ),
             new ScoringColumns { TextPair = HasTextPair ? CarrierColumns.TextPair : null },
-            device: Gpu && torch.cuda.is_available() ? torch.CUDA : torch.CPU);
+            device: Gpu && torch.cuda.is_available() ? torch.CUDA : torch.CPU
+        );
     }
 
     private sealed class InputRow

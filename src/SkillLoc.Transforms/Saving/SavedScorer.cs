@@ -65,7 +65,10 @@ internal sealed record SavedScorer
         }
         catch (Exception error) when (error is JsonException or InvalidOperationException or NotSupportedException or ArgumentException)
         {
-            throw new InvalidDataException($"The saved model's SkillLoc component is damaged, so that it cannot be restored: {error.Message}", error);
+            throw new InvalidDataException(
+                $"The saved model's SkillLoc component is damaged, so that it cannot be restored: {error.Message}",
+                error
+            );
         }
     }
 
@@ -96,12 +99,14 @@ internal sealed record SavedScorer
         var ml = new MLContext();
         TaskOutputs outputs = TextTask.Of(state.Settings).Outputs;
         IReadOnlyList<string> labels = outputs.Labels;
-        string[] slots = labels.Count > 0
-            ? [.. labels.Select(label => Collides(label, columns) ? $"{columns.Score}.{label}" : label)]
-            : outputs.IsScore ? [columns.Score] : [];
+        string[] slots =
+            labels.Count > 0 ? [.. labels.Select(label => Collides(label, columns) ? $"{columns.Score}.{label}" : label)]
+            : outputs.IsScore ? [columns.Score]
+            : [];
         List<string> dropped = [CarrierColumns.Text, CarrierColumns.Key, CarrierColumns.State];
-        EstimatorChain<ITransformer> chain = new EstimatorChain<ITransformer>()
-            .Append<ITransformer>(ml.Transforms.CopyColumns(CarrierColumns.Text, columns.Text));
+        EstimatorChain<ITransformer> chain = new EstimatorChain<ITransformer>().Append<ITransformer>(
+            ml.Transforms.CopyColumns(CarrierColumns.Text, columns.Text)
+        );
         if (columns.TextPair is not null)
         {
             chain = chain.Append<ITransformer>(ml.Transforms.CopyColumns(CarrierColumns.TextPair, columns.TextPair));
@@ -113,15 +118,24 @@ internal sealed record SavedScorer
             .Append<ITransformer>(Constant(ml, CarrierColumns.State, Write(state).AsMemory()));
         if (slots.Length > 0)
         {
-            chain = chain.Append<ITransformer>(columns.TextPair is null
-                ? ml.Transforms.CustomMapping(new TextScoringMapping().GetMapping(), TextScoringMapping.Contract)
-                : ml.Transforms.CustomMapping(new TextPairScoringMapping().GetMapping(), TextPairScoringMapping.Contract));
-            dropped.AddRange([CarrierColumns.Scores, CarrierColumns.Label, CarrierColumns.Labels, CarrierColumns.Slot, CarrierColumns.SlotScore]);
+            chain = chain.Append<ITransformer>(
+                columns.TextPair is null
+                    ? ml.Transforms.CustomMapping(new TextScoringMapping().GetMapping(), TextScoringMapping.Contract)
+                    : ml.Transforms.CustomMapping(new TextPairScoringMapping().GetMapping(), TextPairScoringMapping.Contract)
+            );
+            dropped.AddRange([
+                CarrierColumns.Scores,
+                CarrierColumns.Label,
+                CarrierColumns.Labels,
+                CarrierColumns.Slot,
+                CarrierColumns.SlotScore,
+            ]);
         }
 
         for (int i = 0; i < slots.Length; i++)
         {
-            // A custom mapping's vector has no size after loading, and ML.NET's evaluators ask for one: single slots, concatenated, have it.
+            // A custom mapping's vector has no size after loading, and ML.NET's evaluators ask for one: single slots, concatenated, have
+            // it.
             chain = chain
                 .Append<ITransformer>(Constant(ml, CarrierColumns.Slot, i))
                 .Append<ITransformer>(ml.Transforms.CustomMapping(new SlotMapping().GetMapping(), SlotMapping.Contract))
@@ -133,8 +147,13 @@ internal sealed record SavedScorer
         {
             IDataView keys = ml.Data.LoadFromEnumerable(labels.Select(label => new LabelRow { Label = label }));
             chain = chain
-                .Append<ITransformer>(ml.Transforms.Conversion.MapValueToKey(
-                    columns.PredictedLabel, outputs.IsMultiLabel ? CarrierColumns.Labels : CarrierColumns.Label, keyData: keys))
+                .Append<ITransformer>(
+                    ml.Transforms.Conversion.MapValueToKey(
+                        columns.PredictedLabel,
+                        outputs.IsMultiLabel ? CarrierColumns.Labels : CarrierColumns.Label,
+                        keyData: keys
+                    )
+                )
                 .Append<ITransformer>(ml.Transforms.Concatenate(columns.Score, slots));
             dropped.AddRange(slots);
         }
@@ -143,9 +162,11 @@ internal sealed record SavedScorer
         {
             // A mapping of its own, which runs only where somebody reads the text.
             chain = chain
-                .Append<ITransformer>(columns.TextPair is null
-                    ? ml.Transforms.CustomMapping(new TextWritingMapping().GetMapping(), TextWritingMapping.Contract)
-                    : ml.Transforms.CustomMapping(new TextPairWritingMapping().GetMapping(), TextPairWritingMapping.Contract))
+                .Append<ITransformer>(
+                    columns.TextPair is null
+                        ? ml.Transforms.CustomMapping(new TextWritingMapping().GetMapping(), TextWritingMapping.Contract)
+                        : ml.Transforms.CustomMapping(new TextPairWritingMapping().GetMapping(), TextPairWritingMapping.Contract)
+                )
                 .Append<ITransformer>(ml.Transforms.CopyColumns(columns.PredictedText, CarrierColumns.Written));
             dropped.Add(CarrierColumns.Written);
         }
@@ -158,7 +179,12 @@ internal sealed record SavedScorer
         ml.Transforms.Conversion.MapValue(column, [KeyValuePair.Create(0, value)], CarrierColumns.Key);
 
     private static bool Collides(string label, ScoringColumns columns) =>
-        label.Length == 0 || label == "Label" || label == columns.Score || label == columns.PredictedLabel || label == columns.PredictedText || columns.Inputs.Contains(label);
+        label.Length == 0
+        || label == "Label"
+        || label == columns.Score
+        || label == columns.PredictedLabel
+        || label == columns.PredictedText
+        || columns.Inputs.Contains(label);
 
     private static IDataView EmptyInput(MLContext ml, ScoringColumns columns)
     {
@@ -179,9 +205,12 @@ internal sealed record SavedScorer
             if (Graft is null)
             {
                 string found = classifier.Fingerprint();
-                return found == Fingerprint ? classifier : throw new InvalidDataException(
-                    $"The model was saved with the weights of fingerprint {Fingerprint}, and {folder} now holds {found}: "
-                    + "restore that folder, or save the model again.");
+                return found == Fingerprint
+                    ? classifier
+                    : throw new InvalidDataException(
+                        $"The model was saved with the weights of fingerprint {Fingerprint}, and {folder} now holds {found}: "
+                            + "restore that folder, or save the model again."
+                    );
             }
 
             GraftTransformer.Apply(classifier, Unpack(Graft), BaseGrafts.Select(Unpack));

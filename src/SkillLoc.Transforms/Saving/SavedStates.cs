@@ -33,14 +33,18 @@ internal static class SavedStates
     }
 
     /// <summary>The model with its checkpoints in what is written, in place of the folders that it names.</summary>
-    public static ITransformer Pack(ITransformer model, PackedCheckpoints packed) => model switch
-    {
-        INamesCheckpoint scorer => scorer.Carrier(packed),
-        IEnumerable<ITransformer> chain => new TransformerChain<ITransformer>([.. chain.Select(part => Pack(part, packed))]),
-        _ => StateOf(model) is { } state ? SavedScorer.Constant(Context, CarrierColumns.State, Pack(state, packed).AsMemory()).Fit(OneRow) : model,
-    };
+    public static ITransformer Pack(ITransformer model, PackedCheckpoints packed) =>
+        model switch
+        {
+            INamesCheckpoint scorer => scorer.Carrier(packed),
+            IEnumerable<ITransformer> chain => new TransformerChain<ITransformer>([.. chain.Select(part => Pack(part, packed))]),
+            _ => StateOf(model) is { } state
+                ? SavedScorer.Constant(Context, CarrierColumns.State, Pack(state, packed).AsMemory()).Fit(OneRow)
+                : model,
+        };
 
-    private static IEnumerable<ITransformer> Parts(ITransformer model) => model is IEnumerable<ITransformer> chain ? chain.SelectMany(Parts) : [model];
+    private static IEnumerable<ITransformer> Parts(ITransformer model) =>
+        model is IEnumerable<ITransformer> chain ? chain.SelectMany(Parts) : [model];
 
     private static object Restore(string state) => IsSet(state) ? SavedModelSet.Restored.Get(state) : SavedScorer.Restored.Get(state);
 
@@ -58,7 +62,8 @@ internal static class SavedStates
         return SavedScorer.Write(scorer with { Content = packed.Add(CheckpointStore.Find(scorer.Folder, scorer.Content)) });
     }
 
-    private static bool IsSet(string state) => SavedScorer.Read<JsonElement[]>($"[{state}]") is [{ ValueKind: JsonValueKind.Object } root, ..]
+    private static bool IsSet(string state) =>
+        SavedScorer.Read<JsonElement[]>($"[{state}]") is [{ ValueKind: JsonValueKind.Object } root, ..]
         && root.TryGetProperty("skills", out _);
 
     /// <summary>The state that a transformer adds to every row; null for all but one of a saved component's.</summary>

@@ -62,7 +62,12 @@ public static class SkillLocSaving
     /// <exception cref="InvalidDataException">The file is damaged, is no model, or a checkpoint holds other weights than it was saved
     /// with.</exception>
     /// <exception cref="IOException">The checkpoints could not be unpacked, for instance because the disk is full.</exception>
-    public static ITransformer LoadModel(this SkillLocCatalog catalog, string path, out DataViewSchema inputSchema, string? cacheFolder = null)
+    public static ITransformer LoadModel(
+        this SkillLocCatalog catalog,
+        string path,
+        out DataViewSchema inputSchema,
+        string? cacheFolder = null
+    )
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentException.ThrowIfNullOrEmpty(path);
@@ -78,7 +83,12 @@ public static class SkillLocSaving
     /// <param name="cacheFolder">Where the checkpoints in it are unpacked.</param>
     /// <returns>The model.</returns>
     /// <inheritdoc cref="LoadModel(SkillLocCatalog, string, out DataViewSchema, string?)" path="/exception"/>
-    public static ITransformer LoadModel(this SkillLocCatalog catalog, Stream stream, out DataViewSchema inputSchema, string? cacheFolder = null)
+    public static ITransformer LoadModel(
+        this SkillLocCatalog catalog,
+        Stream stream,
+        out DataViewSchema inputSchema,
+        string? cacheFolder = null
+    )
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(stream);
@@ -127,7 +137,13 @@ public static class SkillLocSaving
         put(stream => packed.Write(written, stream));
     }
 
-    private static ITransformer Read(SkillLocCatalog catalog, Stream stream, string source, out DataViewSchema inputSchema, string? cacheFolder)
+    private static ITransformer Read(
+        SkillLocCatalog catalog,
+        Stream stream,
+        string source,
+        out DataViewSchema inputSchema,
+        string? cacheFolder
+    )
     {
         PackedCheckpoints.Unpack(stream, source, cacheFolder);
         stream.Position = 0;
@@ -145,7 +161,13 @@ public static class SkillLocSaving
         return model;
     }
 
-    private static FileStream Temporary() => new(
-        Path.Join(Path.GetTempPath(), $"skillloc-{Guid.NewGuid():N}.tmp"),
-        FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None, BufferBytes, FileOptions.DeleteOnClose);
+    private static FileStream Temporary() =>
+        new(
+            Path.Join(Path.GetTempPath(), $"skillloc-{Guid.NewGuid():N}.tmp"),
+            FileMode.CreateNew,
+            FileAccess.ReadWrite,
+            FileShare.None,
+            BufferBytes,
+            FileOptions.DeleteOnClose
+        );
 }

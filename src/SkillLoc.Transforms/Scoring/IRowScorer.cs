@@ -37,9 +37,7 @@ internal sealed class RowScores(Func<float[]> values, ClassifierSettings? settin
 {
     /// <summary>Creates a result from computed values.</summary>
     public RowScores(float[] values, ClassifierSettings? settings)
-        : this(() => values, settings)
-    {
-    }
+        : this(() => values, settings) { }
 
     /// <summary>The output values.</summary>
     public float[] Values => values();
@@ -106,29 +104,31 @@ internal static class ScoredValues
     }
 
     /// <summary>The output values.</summary>
-    public static ValueGetter<VBuffer<float>> Vector(Func<RowScores> scores) => (ref VBuffer<float> value) =>
-    {
-        float[] current = scores().Values;
-        var editor = VBufferEditor.Create(ref value, current.Length);
-        current.CopyTo(editor.Values);
-        value = editor.Commit();
-    };
+    public static ValueGetter<VBuffer<float>> Vector(Func<RowScores> scores) =>
+        (ref VBuffer<float> value) =>
+        {
+            float[] current = scores().Values;
+            var editor = VBufferEditor.Create(ref value, current.Length);
+            current.CopyTo(editor.Values);
+            value = editor.Commit();
+        };
 
     /// <summary>The most probable label as a key; keys count from 1.</summary>
     public static ValueGetter<uint> PredictedLabel(Func<RowScores> scores) => (ref uint value) => value = (uint)scores().Predicted + 1;
 
     /// <summary>The predicted labels of a multi-label task as keys, which count from 1.</summary>
-    public static ValueGetter<VBuffer<uint>> PredictedLabels(Func<RowScores> scores) => (ref VBuffer<uint> value) =>
-    {
-        int[] predicted = scores().PredictedSet;
-        var editor = VBufferEditor.Create(ref value, predicted.Length);
-        for (int i = 0; i < predicted.Length; i++)
+    public static ValueGetter<VBuffer<uint>> PredictedLabels(Func<RowScores> scores) =>
+        (ref VBuffer<uint> value) =>
         {
-            editor.Values[i] = (uint)predicted[i] + 1;
-        }
+            int[] predicted = scores().PredictedSet;
+            var editor = VBufferEditor.Create(ref value, predicted.Length);
+            for (int i = 0; i < predicted.Length; i++)
+            {
+                editor.Values[i] = (uint)predicted[i] + 1;
+            }
 
-        value = editor.Commit();
-    };
+            value = editor.Commit();
+        };
 
     /// <summary>The generated text.</summary>
     public static ValueGetter<ReadOnlyMemory<char>> WrittenText(Func<RowScores> scores) =>

@@ -9,8 +9,11 @@ internal static class InputTexts
     /// <summary>Whether a column can be read: text, or a key with texts for values.</summary>
     public static bool CanRead(DataViewSchema.Column column) =>
         column.Type is TextDataViewType
-        || (column.Type is KeyDataViewType && column.Type.RawType == typeof(uint)
-            && column.Annotations.Schema.GetColumnOrNull("KeyValues")?.Type is VectorDataViewType { ItemType: TextDataViewType });
+        || (
+            column.Type is KeyDataViewType
+            && column.Type.RawType == typeof(uint)
+            && column.Annotations.Schema.GetColumnOrNull("KeyValues")?.Type is VectorDataViewType { ItemType: TextDataViewType }
+        );
 
     /// <summary>Returns a reader of the current row's values.</summary>
     public static Func<string[]> Reader(DataViewRow row, IReadOnlyList<string> columns)

@@ -34,7 +34,9 @@ internal sealed class Ownership(ITransformer owner, Action release)
             {
                 throw new ObjectDisposedException(
                     owner.GetType().Name,
-                    "The transformer was disposed, and its model with it: fit or load it again, or dispose it after the last engine and view.");
+                    "The transformer was disposed, and its model with it: fit or load it again, or dispose it after the last engine "
+                        + "and view."
+                );
             }
         }
     }

@@ -11,7 +11,12 @@ internal static class ScorerFiles
 {
     /// <summary>Loads a classifier folder, or a base with settings.</summary>
     public static TextScoringTransformer Load(
-        string checkpoint, ClassifierSettings? settings, ScoringColumns? columns, torch.Device device, TextScoringTransformer? twin)
+        string checkpoint,
+        ClassifierSettings? settings,
+        ScoringColumns? columns,
+        torch.Device device,
+        TextScoringTransformer? twin
+    )
     {
         bool isClassifier = settings is null;
         settings ??= ClassifierSettings.Load(checkpoint, hasTextPair: columns?.TextPair is not null);
@@ -20,14 +25,20 @@ internal static class ScorerFiles
             TextClassifier.Create(checkpoint, settings, device, twin: twin?.Classifier, mayShare: _ => true),
             columns,
             checkpointFolder: isClassifier ? folder : null,
-            baseCheckpoint: isClassifier ? null : folder);
+            baseCheckpoint: isClassifier ? null : folder
+        );
     }
 
     /// <summary>Loads a base with a graft or tuned weights.</summary>
     /// <exception cref="InvalidDataException">The file is neither, is damaged, or was made for another base; the message names
     /// it.</exception>
     public static TextScoringTransformer LoadLearnt(
-        string checkpoint, string learnt, ScoringColumns? columns, torch.Device device, TextScoringTransformer? twin)
+        string checkpoint,
+        string learnt,
+        ScoringColumns? columns,
+        torch.Device device,
+        TextScoringTransformer? twin
+    )
     {
         string? format;
         using (var file = SafetensorsFile.Open(learnt))
@@ -41,9 +52,14 @@ internal static class ScorerFiles
             {
                 Graft.FileFormat => GraftTransformer.Create(Graft.Load(learnt), Path.GetFullPath(checkpoint), columns, device, twin: twin),
                 TunedWeights.FileFormat => Scorer(
-                    TextClassifier.LoadTuned(checkpoint, learnt, device, twin: twin?.Classifier), columns, baseCheckpoint: Path.GetFullPath(checkpoint)),
+                    TextClassifier.LoadTuned(checkpoint, learnt, device, twin: twin?.Classifier),
+                    columns,
+                    baseCheckpoint: Path.GetFullPath(checkpoint)
+                ),
                 _ => throw new InvalidDataException(
-                    $"its metadata's format is '{format}'; a graft's is '{Graft.FileFormat}', and that of tuned weights '{TunedWeights.FileFormat}'."),
+                    $"its metadata's format is '{format}'; a graft's is '{Graft.FileFormat}', and that of tuned weights "
+                        + $"'{TunedWeights.FileFormat}'."
+                ),
             };
         }
         catch (InvalidDataException error)
@@ -53,7 +69,11 @@ internal static class ScorerFiles
     }
 
     private static TextScoringTransformer Scorer(
-        TextClassifier classifier, ScoringColumns? columns, string? checkpointFolder = null, string? baseCheckpoint = null)
+        TextClassifier classifier,
+        ScoringColumns? columns,
+        string? checkpointFolder = null,
+        string? baseCheckpoint = null
+    )
     {
         try
         {

@@ -132,17 +132,27 @@ internal static class ScoringSchema
     private static string WrongType(string name, DataViewType type) => $"Input column '{name}' is {type}; it must be a text column.";
 
     private static void Add(
-        DataViewSchema.Builder builder, IEnumerable<DataViewSchema.Column> input, ScoringColumns columns, TaskOutputs outputs)
+        DataViewSchema.Builder builder,
+        IEnumerable<DataViewSchema.Column> input,
+        ScoringColumns columns,
+        TaskOutputs outputs
+    )
     {
         IReadOnlyList<string> labels = outputs.Labels;
         var annotations = new ScoreAnnotations(
             input,
-            outputs.IsScore ? ScoreAnnotations.Regression : outputs.IsMultiLabel ? ScoreAnnotations.MultiLabel : ScoreAnnotations.Multiclass);
+            outputs.IsScore ? ScoreAnnotations.Regression
+                : outputs.IsMultiLabel ? ScoreAnnotations.MultiLabel
+                : ScoreAnnotations.Multiclass
+        );
         if (labels.Count > 0)
         {
             var key = new KeyDataViewType(typeof(uint), labels.Count);
             builder.AddColumn(
-                columns.PredictedLabel, outputs.IsMultiLabel ? new VectorDataViewType(key) : key, annotations.PredictedLabel(labels));
+                columns.PredictedLabel,
+                outputs.IsMultiLabel ? new VectorDataViewType(key) : key,
+                annotations.PredictedLabel(labels)
+            );
             builder.AddColumn(columns.Score, new VectorDataViewType(NumberDataViewType.Single, labels.Count), annotations.Score(labels));
         }
 
@@ -217,7 +227,13 @@ internal sealed class ScoreAnnotations
     /// <summary>Annotations of the score column.</summary>
     /// <param name="labels">The labels, in the order of the scores; none for a regression.</param>
     public DataViewSchema.Annotations Score(IReadOnlyList<string> labels) =>
-        Build("Score", labels.Count == 0 ? [] : _kind == MultiLabel ? ["SlotNames"] : ["SlotNames", "TrainingLabelValues"], labels);
+        Build(
+            "Score",
+            labels.Count == 0 ? []
+                : _kind == MultiLabel ? ["SlotNames"]
+                : ["SlotNames", "TrainingLabelValues"],
+            labels
+        );
 
     /// <summary>Annotations of the predicted label.</summary>
     /// <param name="labels">The labels, in the order of the keys.</param>

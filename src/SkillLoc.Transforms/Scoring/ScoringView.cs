@@ -16,8 +16,9 @@ internal sealed class ScoringView(IRowScorer scorer, IDataView input) : IDataVie
     {
         bool[] active = Active(columnsNeeded);
         bool scores = active.AsSpan(input.Schema.Count).Contains(true);
-        IEnumerable<DataViewSchema.Column> upstream = input.Schema
-            .Where(column => active[column.Index] || (scores && scorer.Inputs.Contains(column.Name) && !column.IsHidden));
+        IEnumerable<DataViewSchema.Column> upstream = input.Schema.Where(column =>
+            active[column.Index] || (scores && scorer.Inputs.Contains(column.Name) && !column.IsHidden)
+        );
         return new ScoringCursor(scorer, input.GetRowCursor(upstream, rand), Schema, active);
     }
 
@@ -295,9 +296,10 @@ internal abstract class ColumnBuffer
     public static ColumnBuffer Create(DataViewRow source, DataViewSchema.Column column)
     {
         Type raw = column.Type.RawType;
-        Type buffer = raw.IsGenericType && raw.GetGenericTypeDefinition() == typeof(VBuffer<>)
-            ? typeof(Vectors<>).MakeGenericType(raw.GetGenericArguments())
-            : typeof(Scalars<>).MakeGenericType(raw);
+        Type buffer =
+            raw.IsGenericType && raw.GetGenericTypeDefinition() == typeof(VBuffer<>)
+                ? typeof(Vectors<>).MakeGenericType(raw.GetGenericArguments())
+                : typeof(Scalars<>).MakeGenericType(raw);
         return (ColumnBuffer)Activator.CreateInstance(buffer, source, column)!;
     }
 

@@ -32,7 +32,12 @@ public class TextScoringTransformer : ITransformer, IRowScorer, INamesCheckpoint
     /// <param name="columns">The columns to read and add.</param>
     /// <param name="checkpointFolder">The folder where the classifier is already saved, if any.</param>
     /// <param name="baseCheckpoint">The pre-trained checkpoint folder.</param>
-    public TextScoringTransformer(TextClassifier classifier, ScoringColumns columns, string? checkpointFolder = null, string? baseCheckpoint = null)
+    public TextScoringTransformer(
+        TextClassifier classifier,
+        ScoringColumns columns,
+        string? checkpointFolder = null,
+        string? baseCheckpoint = null
+    )
     {
         ArgumentNullException.ThrowIfNull(classifier);
         ArgumentNullException.ThrowIfNull(columns);
@@ -42,7 +47,8 @@ public class TextScoringTransformer : ITransformer, IRowScorer, INamesCheckpoint
                 classifier.Settings.HasTextPair
                     ? "The task scores pairs of texts, so a second text column must be named."
                     : $"The task scores single texts, so the second text column '{columns.TextPair}' must be null.",
-                nameof(columns));
+                nameof(columns)
+            );
         }
 
         _classifier = classifier;
@@ -159,13 +165,23 @@ public class TextScoringTransformer : ITransformer, IRowScorer, INamesCheckpoint
             long bytes = Classifier.Parameters.Values.Sum(weight => weight.numel() * weight.element_size());
             string where = CheckpointFolder is null ? "lie in no folder" : $"are gone from the folder '{CheckpointFolder}'";
             throw new InvalidOperationException(
-                FormattableString.Invariant($"The model's weights ({bytes / 1e6:F1} MB) {where}, and an ML.NET model names a folder instead ")
-                + $"of holding them. Set Options.OutputFolder before training, or call {nameof(SaveCheckpoint)}(folder) on the transformer, "
-                + $"and save again; or let mlContext.SkillLoc().{nameof(SkillLocSaving.SaveModel)} write a file that holds them. "
-                + "A graft, which GraftMask finds, travels inside the ML.NET model and needs no folder of its own.");
+                FormattableString.Invariant(
+                    $"The model's weights ({bytes / 1e6:F1} MB) {where}, and an ML.NET model names a folder instead "
+                )
+                    + $"of holding them. Set Options.OutputFolder before training, or call {nameof(SaveCheckpoint)}(folder) on the "
+                    + "transformer, "
+                    + $"and save again; or let mlContext.SkillLoc().{nameof(SkillLocSaving.SaveModel)} write a file that holds them. "
+                    + "A graft, which GraftMask finds, travels inside the ML.NET model and needs no folder of its own."
+            );
         }
 
-        return new() { Folder = folder, Fingerprint = Classifier.Fingerprint(), Settings = Classifier.Settings, Gpu = OnGpu };
+        return new()
+        {
+            Folder = folder,
+            Fingerprint = Classifier.Fingerprint(),
+            Settings = Classifier.Settings,
+            Gpu = OnGpu,
+        };
     }
 
     /// <summary>The outputs of the task.</summary>

@@ -5,6 +5,8 @@ using SkillLoc.Transforms;
 internal static partial class Pages
 {
     private static readonly MLContext ml = new(seed: 1);
-    private static readonly IDataView train = null!, validation = null!, test = null!;
+    private static readonly IDataView train = null!,
+        validation = null!,
+        test = null!;
     private static readonly TextScoringTransformer tuned = null!;
 }

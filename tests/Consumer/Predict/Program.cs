@@ -8,7 +8,8 @@ IDataView test = ml.Data.LoadFromTextFile<Review>("test.tsv", hasHeader: true);
 File.WriteAllLines(
     "loaded.tsv",
     ml.Data.CreateEnumerable<Review>(test, reuseRowObject: false)
-        .Select(review => string.Join('\t', engine.Predict(new Review { Text = review.Text }).Score)));
+        .Select(review => string.Join('\t', engine.Predict(new Review { Text = review.Text }).Score))
+);
 
 internal sealed class Prediction
 {

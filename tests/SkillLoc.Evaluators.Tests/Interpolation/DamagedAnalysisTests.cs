@@ -6,7 +6,8 @@ namespace SkillLoc.Evaluators.Tests.Interpolation;
 /// <summary>A stored analysis of a path that is damaged in any way is read, or refused by an exception that names it.</summary>
 public sealed class DamagedAnalysisTests : IDisposable
 {
-    private const string Valid = """{"0.0": {"zero_list": [1], "one_list": [0, 3]}, "0.04": {"zero_list": [0, 3], "one_list": [1]}, "1.0": {"zero_list": [0], "one_list": [1, 3], "up_list": []}}""";
+    private const string Valid =
+        """{"0.0": {"zero_list": [1], "one_list": [0, 3]}, "0.04": {"zero_list": [0, 3], "one_list": [1]}, "1.0": {"zero_list": [0], "one_list": [1, 3], "up_list": []}}""";
 
     private readonly string _folder = Directory.CreateTempSubdirectory("skillloc-").FullName;
     private readonly MLContext _ml = new(seed: 1);
@@ -23,7 +24,9 @@ public sealed class DamagedAnalysisTests : IDisposable
     {
         (string analysis, string cartography) = Files();
         File.WriteAllText(analysis, json);
-        string message = Assert.Throws<InvalidDataException>(() => _ml.SkillLoc().Connectivity.EvaluateForgetting(analysis, cartography)).Message;
+        string message = Assert
+            .Throws<InvalidDataException>(() => _ml.SkillLoc().Connectivity.EvaluateForgetting(analysis, cartography))
+            .Message;
         Assert.All(said.Append(analysis), part => Assert.Contains(part, message, StringComparison.Ordinal));
     }
 
@@ -31,17 +34,21 @@ public sealed class DamagedAnalysisTests : IDisposable
     public void AnyDamageIsRefusedOrHarmless()
     {
         (string analysis, string cartography) = Files();
-        int refused = Mutants.AreReadOrRefused(analysis, Mutants.OfJson(Valid, 200, 1), () =>
-        {
-            try
+        int refused = Mutants.AreReadOrRefused(
+            analysis,
+            Mutants.OfJson(Valid, 200, 1),
+            () =>
             {
-                _ml.SkillLoc().Connectivity.EvaluateForgetting(analysis, cartography);
+                try
+                {
+                    _ml.SkillLoc().Connectivity.EvaluateForgetting(analysis, cartography);
+                }
+                catch (ArgumentException error) when (error.Message.StartsWith("Row ", StringComparison.Ordinal))
+                {
+                    // A row that the other file does not have.
+                }
             }
-            catch (ArgumentException error) when (error.Message.StartsWith("Row ", StringComparison.Ordinal))
-            {
-                // A row that the other file does not have.
-            }
-        });
+        );
         Assert.True(refused > 50, $"{refused}");
     }
 

@@ -22,15 +22,19 @@ public sealed class NeuronEvaluatorTests : IDisposable
         NeuronProbeResult probe = Probe();
         IDataView data = Data();
         long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-        NeuronDropMetrics drop = _ml.SkillLoc().Neurons.EvaluateNeuronDrop(data, new NeuronDropMetrics.Options
-        {
-            Model = _model,
-            Probe = probe,
-            Fractions = [0, 0.2, 1],
-            Methods = [PerturbationKind.Zero, PerturbationKind.Mean, PerturbationKind.Gaussian],
-            LayerRanges = [(0, 3), (1, 2)],
-            Alpha = 3,
-        });
+        NeuronDropMetrics drop = _ml.SkillLoc()
+            .Neurons.EvaluateNeuronDrop(
+                data,
+                new NeuronDropMetrics.Options
+                {
+                    Model = _model,
+                    Probe = probe,
+                    Fractions = [0, 0.2, 1],
+                    Methods = [PerturbationKind.Zero, PerturbationKind.Mean, PerturbationKind.Gaussian],
+                    LayerRanges = [(0, 3), (1, 2)],
+                    Alpha = 3,
+                }
+            );
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
         Assert.Equal(40, drop.Count);
         Assert.Equal(18, drop.Points.Count);
@@ -38,23 +42,36 @@ public sealed class NeuronEvaluatorTests : IDisposable
         double plain = Accuracy(_model);
         Assert.Equal(plain, drop.Accuracy, 1e-12);
         Assert.Equal([0, 57, 288, 0, 19, 96], drop.Points.Take(6).Select(point => point.Neurons));
-        Assert.All(drop.Points.Where(point => point.Fraction == 0), point =>
-            Assert.Equal((plain, plain, 0), (point.Accuracy, point.ControlAccuracy, point.ControlDeviation)));
+        Assert.All(
+            drop.Points.Where(point => point.Fraction == 0),
+            point => Assert.Equal((plain, plain, 0), (point.Accuracy, point.ControlAccuracy, point.ControlDeviation))
+        );
 
         NeuronDropPoint zero = drop.Points[4];
         Assert.Equal(("Zero", 1, 2, 0.2), (zero.Method, zero.LowLayer, zero.HighLayer, zero.Fraction));
-        using (NeuronPerturbationTransformer perturbed = _ml.SkillLoc().Neurons.PerturbNeurons(
-            _model, probe.Select(0.2), PerturbationKind.Zero, lowLayer: 1, highLayer: 2))
+        using (
+            NeuronPerturbationTransformer perturbed = _ml.SkillLoc()
+                .Neurons.PerturbNeurons(_model, probe.Select(0.2), PerturbationKind.Zero, lowLayer: 1, highLayer: 2)
+        )
         {
             Assert.Equal(Accuracy(perturbed), zero.Accuracy, 1e-12);
         }
 
-        double[] controls = [.. Enumerable.Range(1, 5).Select(draw =>
-        {
-            using NeuronPerturbationTransformer control = _ml.SkillLoc().Neurons.PerturbNeurons(
-                _model, probe.Select(0.2).Within(1, 2).RandomControl(drop.Seed + draw), PerturbationKind.Zero);
-            return Accuracy(control);
-        })];
+        double[] controls =
+        [
+            .. Enumerable
+                .Range(1, 5)
+                .Select(draw =>
+                {
+                    using NeuronPerturbationTransformer control = _ml.SkillLoc()
+                        .Neurons.PerturbNeurons(
+                            _model,
+                            probe.Select(0.2).Within(1, 2).RandomControl(drop.Seed + draw),
+                            PerturbationKind.Zero
+                        );
+                    return Accuracy(control);
+                }),
+        ];
         Assert.Equal(controls.Average(), zero.ControlAccuracy, 1e-12);
         Assert.Equal(Math.Sqrt(controls.Sum(value => Math.Pow(value - controls.Average(), 2)) / 4), zero.ControlDeviation, 1e-12);
 
@@ -86,13 +103,14 @@ public sealed class NeuronEvaluatorTests : IDisposable
     {
         using TextScoringTransformer other = Model(2);
         NeuronSet skill = Probe().Select(0.1);
-        TransferIndicator same = _ml.SkillLoc().Neurons.EvaluateTransfer(_model, _model, skill), transfer = _ml.SkillLoc().Neurons.EvaluateTransfer(_model, other, skill);
+        TransferIndicator same = _ml.SkillLoc().Neurons.EvaluateTransfer(_model, _model, skill),
+            transfer = _ml.SkillLoc().Neurons.EvaluateTransfer(_model, other, skill);
         Assert.Equal((1, 1), (same.AllNeurons, same.SkillNeurons));
         Assert.InRange(transfer.AllNeurons, 0.01, 0.999);
-        bool[] one = Active(_model), two = Active(other);
+        bool[] one = Active(_model),
+            two = Active(other);
         int[] members = [.. Enumerable.Range(0, 288).Where(i => skill.Members[i])];
-        Assert.Equal(
-            (double)members.Count(i => one[i] && two[i]) / members.Count(i => one[i] || two[i]), transfer.SkillNeurons, 1e-12);
+        Assert.Equal((double)members.Count(i => one[i] && two[i]) / members.Count(i => one[i] || two[i]), transfer.SkillNeurons, 1e-12);
         Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Neurons.EvaluateTransfer(_model, other, new NeuronSet(new bool[96], 1, 96)));
 
         static bool[] Active(TextScoringTransformer model) =>
@@ -114,14 +132,27 @@ public sealed class NeuronEvaluatorTests : IDisposable
 
         float[][] Noisy(int? context, int? seed)
         {
-            using NeuronPerturbationTransformer noisy = new MLContext(context).SkillLoc()
+            using NeuronPerturbationTransformer noisy = new MLContext(context)
+                .SkillLoc()
                 .Neurons.PerturbNeurons(_model, probe.Select(1), alpha: 1, seed: seed);
             Assert.Equal(seed ?? noisy.Seed, noisy.Seed);
             return [.. noisy.Transform(Data()).GetColumn<float[]>("Score")];
         }
 
-        NeuronDropMetrics Drop(int? context, int? seed) => new MLContext(context).SkillLoc().Neurons.EvaluateNeuronDrop(
-            Data(), new NeuronDropMetrics.Options { Model = _model, Probe = probe, Fractions = [0.2], Alpha = 3, Seed = seed });
+        NeuronDropMetrics Drop(int? context, int? seed) =>
+            new MLContext(context)
+                .SkillLoc()
+                .Neurons.EvaluateNeuronDrop(
+                    Data(),
+                    new NeuronDropMetrics.Options
+                    {
+                        Model = _model,
+                        Probe = probe,
+                        Fractions = [0.2],
+                        Alpha = 3,
+                        Seed = seed,
+                    }
+                );
     }
 
     [Fact]
@@ -132,7 +163,9 @@ public sealed class NeuronEvaluatorTests : IDisposable
         Assert.Throws<ArgumentOutOfRangeException>(() => Drop(options => options.Controls = 4));
         Assert.Throws<ArgumentOutOfRangeException>(() => Drop(options => options.Fractions = [1.5]));
         Assert.Throws<ArgumentOutOfRangeException>(() => Drop(options => options.LayerRanges = [(0, 4)]));
-        ArgumentException error = Assert.Throws<ArgumentException>(() => Drop(_ => { }, _ml.Data.LoadFromEnumerable([new Row { Label = "maybe", Text = "x" }])));
+        ArgumentException error = Assert.Throws<ArgumentException>(() =>
+            Drop(_ => { }, _ml.Data.LoadFromEnumerable([new Row { Label = "maybe", Text = "x" }]))
+        );
         Assert.Contains("'maybe'", error.Message, StringComparison.Ordinal);
         Assert.Throws<InvalidOperationException>(() => Drop(_ => { }, _ml.Data.LoadFromEnumerable(Array.Empty<Row>())));
 
@@ -144,17 +177,31 @@ public sealed class NeuronEvaluatorTests : IDisposable
         }
     }
 
-    private static TextScoringTransformer Model(int seed) => new(
-        TextClassifier.Create(
-            Oracles.PathOf("tiny-roberta"),
-            new ClassifierSettings { Labels = ["neg", "pos"], Words = ["bad", "good"], Tuning = new SoftPromptOptions { Size = 4 } }, seed: seed),
-        new ScoringColumns());
+    private static TextScoringTransformer Model(int seed) =>
+        new(
+            TextClassifier.Create(
+                Oracles.PathOf("tiny-roberta"),
+                new ClassifierSettings
+                {
+                    Labels = ["neg", "pos"],
+                    Words = ["bad", "good"],
+                    Tuning = new SoftPromptOptions { Size = 4 },
+                },
+                seed: seed
+            ),
+            new ScoringColumns()
+        );
 
-    private static Row[] Rows() => [.. Enumerable.Range(0, 40).Select(i => new Row
-    {
-        Label = i % 2 == 0 ? "neg" : "pos",
-        Text = string.Join(' ', Enumerable.Range(0, (i % 7) + 1).Select(j => $"word{(i * 5 + j) % 11}")),
-    })];
+    private static Row[] Rows() =>
+        [
+            .. Enumerable
+                .Range(0, 40)
+                .Select(i => new Row
+                {
+                    Label = i % 2 == 0 ? "neg" : "pos",
+                    Text = string.Join(' ', Enumerable.Range(0, (i % 7) + 1).Select(j => $"word{(i * 5 + j) % 11}")),
+                }),
+        ];
 
     private IDataView Data() => _ml.Data.LoadFromEnumerable(Rows());
 

@@ -48,12 +48,26 @@ public sealed class ConfigFieldTests
         if (model is T5ForConditionalGeneration t5)
         {
             int start = model.Config.DecoderStartTokenId!.Value;
-            AssertClose(expected.Read(name + ".logits"), t5.Logits(batch, tensor(new long[,] { { start, 7, 9 }, { start, 11, 8 } })));
+            AssertClose(
+                expected.Read(name + ".logits"),
+                t5.Logits(
+                    batch,
+                    tensor(
+                        new long[,]
+                        {
+                            { start, 7, 9 },
+                            { start, 11, 8 },
+                        }
+                    )
+                )
+            );
             return;
         }
 
         AssertClose(expected.Read(name + ".logits"), model.WordScores(hidden), expected);
-        Assert.True(allclose(hidden.gather(1, batch.Positions.view(-1, 1, 1).expand(-1, 1, 16)).squeeze(1), model.EncodeAt(batch), 1e-4, 1e-4));
+        Assert.True(
+            allclose(hidden.gather(1, batch.Positions.view(-1, 1, 1).expand(-1, 1, 16)).squeeze(1), model.EncodeAt(batch), 1e-4, 1e-4)
+        );
     }
 
     [Theory]
@@ -92,7 +106,17 @@ public sealed class ConfigFieldTests
         using var folder = new TemporaryFolder();
         var fields = new JsonObject { [key] = JsonNode.Parse(value) };
         JsonArray absent = key == "feed_forward_proj" ? ["dense_act_fn"] : [];
-        Write(folder, architecture, new JsonObject { ["fields"] = fields, ["absent"] = absent, ["add"] = new JsonArray(), ["drop"] = new JsonArray() });
+        Write(
+            folder,
+            architecture,
+            new JsonObject
+            {
+                ["fields"] = fields,
+                ["absent"] = absent,
+                ["add"] = new JsonArray(),
+                ["drop"] = new JsonArray(),
+            }
+        );
         NotSupportedException error = Assert.Throws<NotSupportedException>(() => LanguageModel.Load(folder.Path));
         Assert.Contains(key, error.Message, StringComparison.Ordinal);
         Assert.Contains(folder.PathOf("config.json"), error.Message, StringComparison.Ordinal);
@@ -110,7 +134,17 @@ public sealed class ConfigFieldTests
     {
         using var folder = new TemporaryFolder();
         var fields = new JsonObject { [key] = JsonNode.Parse(value) };
-        Write(folder, architecture, new JsonObject { ["fields"] = fields, ["absent"] = new JsonArray(), ["add"] = new JsonArray(), ["drop"] = new JsonArray() });
+        Write(
+            folder,
+            architecture,
+            new JsonObject
+            {
+                ["fields"] = fields,
+                ["absent"] = new JsonArray(),
+                ["add"] = new JsonArray(),
+                ["drop"] = new JsonArray(),
+            }
+        );
         using var model = LanguageModel.Load(folder.Path);
         Assert.True(model.HasHead);
     }
@@ -120,7 +154,11 @@ public sealed class ConfigFieldTests
     {
         using var folder = new TemporaryFolder();
         Write(folder, "t5", Listed("t5")[0]!, ("encoder.embed_tokens.weight", () => ones(40, 16)));
-        Assert.Contains("encoder.embed_tokens.weight", Assert.Throws<NotSupportedException>(() => LanguageModel.Load(folder.Path)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "encoder.embed_tokens.weight",
+            Assert.Throws<NotSupportedException>(() => LanguageModel.Load(folder.Path)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Theory]
@@ -146,7 +184,10 @@ public sealed class ConfigFieldTests
     public void AnotherArchitectureIsCalledByItsName(string type, string name)
     {
         // Keys that mean something else there, DeBERTa's type_vocab_size of 0 for one, are not looked at.
-        var config = ModelConfig.Parse($$"""{"model_type": "{{type}}", "architectures": ["X"], "type_vocab_size": 0, "hidden_size": "wide", "id2label": []}""", "there/config.json");
+        var config = ModelConfig.Parse(
+            $$"""{"model_type": "{{type}}", "architectures": ["X"], "type_vocab_size": 0, "hidden_size": "wide", "id2label": []}""",
+            "there/config.json"
+        );
         string message = Assert.Throws<NotSupportedException>(() => LanguageModel.CheckArchitecture(config)).Message;
         Assert.Contains("there/config.json", message, StringComparison.Ordinal);
         Assert.Contains(name, message, StringComparison.Ordinal);
@@ -157,7 +198,12 @@ public sealed class ConfigFieldTests
     private static JsonArray Listed(string architecture) =>
         JsonNode.Parse(File.ReadAllText(Oracles.PathOf("config-fields", architecture, "variants.json")))!.AsArray();
 
-    private static void Write(TemporaryFolder folder, string architecture, JsonNode variant, params (string Name, Func<Tensor> Value)[] more)
+    private static void Write(
+        TemporaryFolder folder,
+        string architecture,
+        JsonNode variant,
+        params (string Name, Func<Tensor> Value)[] more
+    )
     {
         JsonNode config = JsonNode.Parse(File.ReadAllText(Oracles.PathOf("config-fields", architecture, "config.json")))!;
         foreach ((string key, JsonNode? value) in variant["fields"]!.AsObject())
@@ -182,7 +228,8 @@ public sealed class ConfigFieldTests
                 .. weights.Tensors.Where(info => !dropped.Contains(info.Name)).Select(info => (info.Name, weights.Read(info.Name))),
                 .. variant["add"]!.AsArray().Deserialize<string[]>()!.Select(name => (name, added.Read(name))),
                 .. more.Select(tensor => (tensor.Name, tensor.Value())),
-            ]);
+            ]
+        );
     }
 
     private static TokenBatch Batch(SafetensorsFile expected, string? variant)
@@ -192,11 +239,20 @@ public sealed class ConfigFieldTests
         Tensor mask = expected.Contains("attention_mask") ? expected.Read("attention_mask") : ones_like(ids);
         Tensor? types = expected.Contains("token_type_ids") ? expected.Read("token_type_ids") : null;
         return TokenBatch.Create(
-            [.. Enumerable.Range(0, (int)ids.size(0)).Select(row => new EncodedText(
-                Row(ids, row), types is null ? null : Row(types, row), Math.Min(row + 2, (int)mask[row].sum().item<long>() - 1)))],
-            padId: 0);
+            [
+                .. Enumerable
+                    .Range(0, (int)ids.size(0))
+                    .Select(row => new EncodedText(
+                        Row(ids, row),
+                        types is null ? null : Row(types, row),
+                        Math.Min(row + 2, (int)mask[row].sum().item<long>() - 1)
+                    )),
+            ],
+            padId: 0
+        );
 
-        int[] Row(Tensor values, int row) => [.. values[row].data<long>().Take((int)mask[row].sum().item<long>()).Select(value => (int)value)];
+        int[] Row(Tensor values, int row) =>
+            [.. values[row].data<long>().Take((int)mask[row].sum().item<long>()).Select(value => (int)value)];
     }
 
     private static void AssertClose(Tensor wanted, Tensor actual, SafetensorsFile? mask = null)

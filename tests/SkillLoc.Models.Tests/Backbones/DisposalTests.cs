@@ -37,29 +37,34 @@ public sealed class DisposalTests
             float[] expected = work();
             var errors = new ConcurrentQueue<Exception>();
             using var running = new CountdownEvent(4);
-            Thread[] threads = [.. Enumerable.Range(0, 4).Select(_ => new Thread(() =>
-            {
-                int done = 0;
-                try
-                {
-                    while (done < int.MaxValue)
+            Thread[] threads =
+            [
+                .. Enumerable
+                    .Range(0, 4)
+                    .Select(_ => new Thread(() =>
                     {
-                        Assert.Equal(expected, work(), (a, b) => Math.Abs(a - b) < 1e-5f);
-                        if (++done == 3)
+                        int done = 0;
+                        try
                         {
-                            running.Signal();
+                            while (done < int.MaxValue)
+                            {
+                                Assert.Equal(expected, work(), (a, b) => Math.Abs(a - b) < 1e-5f);
+                                if (++done == 3)
+                                {
+                                    running.Signal();
+                                }
+                            }
                         }
-                    }
-                }
-                catch (Exception error)
-                {
-                    errors.Enqueue(error);
-                    if (done < 3)
-                    {
-                        running.Signal();
-                    }
-                }
-            }))];
+                        catch (Exception error)
+                        {
+                            errors.Enqueue(error);
+                            if (done < 3)
+                            {
+                                running.Signal();
+                            }
+                        }
+                    })),
+            ];
             Array.ForEach(threads, thread => thread.Start());
             running.Wait();
             model.Dispose();
@@ -81,16 +86,23 @@ public sealed class DisposalTests
             model.DisposeWith(companion);
             Tensor expected = model.EncodeAt(batch);
             var hooks = new ActivationHooks(model);
-            hooks.Add(_ => true, (_, _) =>
-            {
-                model.Dispose();
-                Assert.False(companion.IsDisposed);
-                return null;
-            });
+            hooks.Add(
+                _ => true,
+                (_, _) =>
+                {
+                    model.Dispose();
+                    Assert.False(companion.IsDisposed);
+                    return null;
+                }
+            );
             Tensor actual = model.EncodeAt(batch, hooks: hooks);
             Assert.True(expected.Equals(actual));
             Assert.True(companion.IsDisposed);
-            Assert.Contains("Load it again", Assert.Throws<ObjectDisposedException>(() => model.EncodeAt(batch)).Message, StringComparison.Ordinal);
+            Assert.Contains(
+                "Load it again",
+                Assert.Throws<ObjectDisposedException>(() => model.EncodeAt(batch)).Message,
+                StringComparison.Ordinal
+            );
             Assert.Throws<ObjectDisposedException>(() => model.Encode(batch));
             Assert.Throws<ObjectDisposedException>(() => model.WordScores(expected));
             Assert.Throws<ObjectDisposedException>(() => model.Device);
@@ -104,7 +116,14 @@ public sealed class DisposalTests
     public void TheCollectorKnowsOfModelsThatNobodyDisposed()
     {
         // 30 MB of weights each, and next to nothing that the collector sees by itself.
-        var config = ModelConfig.Roberta(hiddenSize: 64, layers: 1, heads: 2, feedForwardSize: 64, vocabularySize: 120_000, maxPositions: 10);
+        var config = ModelConfig.Roberta(
+            hiddenSize: 64,
+            layers: 1,
+            heads: 2,
+            feedForwardSize: 64,
+            vocabularySize: 120_000,
+            maxPositions: 10
+        );
         WeakReference[] models = [.. Enumerable.Range(0, 20).Select(i => Forgotten(i))];
         Assert.InRange(models.Count(model => model.IsAlive), 0, 10);
 
@@ -120,27 +139,37 @@ public sealed class DisposalTests
             return (embedder, () => embedder.Embed([embedder.Encode("a film"), embedder.Encode("the man and the plot")])[1]);
         }
 
-        TextClassifier classifier = use == "answer"
-            ? TextClassifier.Create(Oracles.PathOf("tiny-t5"), new()
+        TextClassifier classifier =
+            use == "answer"
+                ? TextClassifier.Create(
+                    Oracles.PathOf("tiny-t5"),
+                    new()
+                    {
+                        TextToText = new("toy", TextMetric.Accuracy) { MaxOutputLength = 6 },
+                        Head = HeadKind.Generation,
+                        Labels = [],
+                    }
+                )
+                : TextClassifier.Create(Folder, Settings);
+        return (
+            classifier,
+            use switch
             {
-                TextToText = new("toy", TextMetric.Accuracy) { MaxOutputLength = 6 },
-                Head = HeadKind.Generation,
-                Labels = [],
-            })
-            : TextClassifier.Create(Folder, Settings);
-        return (classifier, use switch
-        {
-            "answer" => () => [.. classifier.Generate([classifier.Encode("good")])[0].Select(letter => (float)letter)],
-            "fingerprint" => () => [.. classifier.Fingerprint().Select(digit => (float)digit)],
-            "clone" => () =>
-            {
-                using TextClassifier own = classifier.Clone(name => name.Contains("layer.0", StringComparison.Ordinal));
-                return own.Score([own.Encode("a film")])[0];
+                "answer" => () => [.. classifier.Generate([classifier.Encode("good")])[0].Select(letter => (float)letter)],
+                "fingerprint" => () => [.. classifier.Fingerprint().Select(digit => (float)digit)],
+                "clone" => () =>
+                {
+                    using TextClassifier own = classifier.Clone(name => name.Contains("layer.0", StringComparison.Ordinal));
+                    return own.Score([own.Encode("a film")])[0];
+                },
+                "neurons" => () =>
+                    new NeuronProbe(classifier, NeuronProbeKind.TextMean).Activations(
+                        [classifier.Encode("a film")],
+                        [new(1, 3, 0), new(2, 90, 0)]
+                    )[0],
+                _ => () => classifier.Score([classifier.Encode("a film"), classifier.Encode("the man and the plot")])[1],
             }
-            ,
-            "neurons" => () => new NeuronProbe(classifier, NeuronProbeKind.TextMean).Activations([classifier.Encode("a film")], [new(1, 3, 0), new(2, 90, 0)])[0],
-            _ => () => classifier.Score([classifier.Encode("a film"), classifier.Encode("the man and the plot")])[1],
-        });
+        );
     }
 
     private sealed class Companion : IDisposable

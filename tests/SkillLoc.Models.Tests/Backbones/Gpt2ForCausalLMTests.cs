@@ -38,7 +38,9 @@ public sealed class Gpt2ForCausalLMTests
         using var model = LanguageModel.Load(Oracles.PathOf("tiny-gpt2"));
         using IDisposable inference = no_grad();
         int[] row = [5, 17, 300, 42, 8, 99];
-        using TokenBatch one = Batch(row), other = Batch([5, 17, 300, 42, 9, 10]), padded = Batch(row, [3, 4, 5, 6, 7, 8, 9, 10, 11]);
+        using TokenBatch one = Batch(row),
+            other = Batch([5, 17, 300, 42, 9, 10]),
+            padded = Batch(row, [3, 4, 5, 6, 7, 8, 9, 10, 11]);
         Tensor hidden = model.Encode(one);
         Assert.True(allclose(hidden.narrow(1, 0, 4), model.Encode(other).narrow(1, 0, 4), 1e-5, 1e-6));
         Assert.False(allclose(hidden.narrow(1, 4, 2), model.Encode(other).narrow(1, 4, 2), 1e-2, 1e-2));
@@ -52,7 +54,8 @@ public sealed class Gpt2ForCausalLMTests
         using var model = LanguageModel.Load(Oracles.PathOf("tiny-gpt2"));
         using IDisposable inference = no_grad();
         using var batch = TokenBatch.Create([new([5, 17, 300, 42], null, 1), new([8, 99], null, 0), new([1, 2, 3], null, 2)], 0);
-        Tensor all = model.Encode(batch), picked = model.EncodeAt(batch);
+        Tensor all = model.Encode(batch),
+            picked = model.EncodeAt(batch);
         foreach ((int row, int position) in new[] { (0, 1), (1, 0), (2, 2) })
         {
             Assert.True(allclose(all[row, position], picked[row], 1e-5, 1e-6));
@@ -77,23 +80,31 @@ public sealed class Gpt2ForCausalLMTests
         model.Encode(batch, hooks: recording.Hooks);
         Assert.All(inputs.Zip(recording.FeedForward[0].data<float>()), pair => Assert.Equal(Formula(pair.First), pair.Second, 2e-6));
 
-        double Formula(double x) => name switch
-        {
-            "gelu_new" => 0.5 * x * (1 + Math.Tanh(Math.Sqrt(2 / Math.PI) * (x + (0.044715 * x * x * x)))),
-            "gelu" => x * NormalDistribution(x),
-            "relu" => Math.Max(0, x),
-            _ => x / (1 + Math.Exp(-x)),
-        };
+        double Formula(double x) =>
+            name switch
+            {
+                "gelu_new" => 0.5 * x * (1 + Math.Tanh(Math.Sqrt(2 / Math.PI) * (x + (0.044715 * x * x * x)))),
+                "gelu" => x * NormalDistribution(x),
+                "relu" => Math.Max(0, x),
+                _ => x / (1 + Math.Exp(-x)),
+            };
 
         // The integral of the density from 0 by Simpson's rule.
         static double NormalDistribution(double x)
         {
             const int Steps = 2000;
-            double width = x / Steps, sum = 0;
+            double width = x / Steps,
+                sum = 0;
             for (int i = 0; i <= Steps; i++)
             {
                 double at = i * width;
-                sum += Math.Exp(-at * at / 2) * (i == 0 || i == Steps ? 1 : i % 2 == 1 ? 4 : 2);
+                sum +=
+                    Math.Exp(-at * at / 2)
+                    * (
+                        i == 0 || i == Steps ? 1
+                        : i % 2 == 1 ? 4
+                        : 2
+                    );
             }
 
             return 0.5 + (sum * width / 3 / Math.Sqrt(2 * Math.PI));
@@ -103,7 +114,9 @@ public sealed class Gpt2ForCausalLMTests
     [Fact]
     public void UnknownActivationsAreNamedWithTheKnown()
     {
-        NotSupportedException error = Assert.Throws<NotSupportedException>(() => LanguageModel.Create(Tiny.With("activation_function", "laplace"), seed: 1));
+        NotSupportedException error = Assert.Throws<NotSupportedException>(() =>
+            LanguageModel.Create(Tiny.With("activation_function", "laplace"), seed: 1)
+        );
         Assert.Contains("'laplace'", error.Message, StringComparison.Ordinal);
         Assert.Contains("'gelu_new'", error.Message, StringComparison.Ordinal);
     }
@@ -147,7 +160,8 @@ public sealed class Gpt2ForCausalLMTests
     {
         using DisposeScope scope = NewDisposeScope();
         ModelConfig untied = Tiny.With("tie_word_embeddings", false).With("n_inner", 100).With("n_layer", 1);
-        using LanguageModel model = LanguageModel.Create(untied, seed: 3), headless = LanguageModel.Create(untied, seed: 3, withHead: false);
+        using LanguageModel model = LanguageModel.Create(untied, seed: 3),
+            headless = LanguageModel.Create(untied, seed: 3, withHead: false);
         Assert.Equal("lm_head.weight", model.Parameters.Keys.Last());
         Assert.Equal([48, 100], model.Parameters["transformer.h.0.mlp.c_fc.weight"].shape);
         using TokenBatch batch = Batch([1, 2], [3]);
@@ -156,7 +170,9 @@ public sealed class Gpt2ForCausalLMTests
         Tensor wanted = hidden.matmul(model.Parameters["lm_head.weight"].detach().transpose(0, 1));
         using IDisposable inference = no_grad();
         Assert.True(allclose(wanted, model.WordScores(hidden), 1e-4, 1e-5));
-        Assert.True(allclose(wanted.index_select(1, tensor(new long[] { 7, 3 })), model.WordScores(hidden, tensor(new long[] { 7, 3 })), 1e-4, 1e-5));
+        Assert.True(
+            allclose(wanted.index_select(1, tensor(new long[] { 7, 3 })), model.WordScores(hidden, tensor(new long[] { 7, 3 })), 1e-4, 1e-5)
+        );
         Assert.False(headless.HasHead);
         Assert.Throws<InvalidOperationException>(() => headless.WordScores(hidden));
     }
@@ -186,7 +202,10 @@ public sealed class Gpt2ForCausalLMTests
     [Fact]
     public void ParametersHaveTheirPlaces()
     {
-        Assert.Equal(new ParameterPlace(ParameterRegion.Layer, 11, "attn.c_attn.weight"), ParameterPlace.Of("transformer.h.11.attn.c_attn.weight"));
+        Assert.Equal(
+            new ParameterPlace(ParameterRegion.Layer, 11, "attn.c_attn.weight"),
+            ParameterPlace.Of("transformer.h.11.attn.c_attn.weight")
+        );
         Assert.Equal(ParameterRegion.Embeddings, ParameterPlace.Of("transformer.wte.weight").Region);
         Assert.Equal(ParameterRegion.Embeddings, ParameterPlace.Of("transformer.wpe.weight").Region);
         Assert.Equal(ParameterRegion.Head, ParameterPlace.Of("transformer.ln_f.bias").Region);
@@ -194,11 +213,20 @@ public sealed class Gpt2ForCausalLMTests
 
         using var model = LanguageModel.Load(Oracles.PathOf("tiny-gpt2"));
         Assert.Equal(3 * 12, new ParameterSelection().Of(model).Count);
-        Assert.Equal(2 * 6, new ParameterSelection { BiasOnly = true, FixLayers = 1 }.Of(model).Count);
         Assert.Equal(
-            ["transformer.ln_f.weight", "transformer.ln_f.bias"], new ParameterSelection { FixHead = false, FixLayers = 3 }.Of(model));
+            2 * 6,
+            new ParameterSelection { BiasOnly = true, FixLayers = 1 }
+                .Of(model)
+                .Count
+        );
         Assert.Equal(
-            ["transformer.wte.weight", "transformer.wpe.weight"], new ParameterSelection { FixEmbeddings = false, FixLayers = 3 }.Of(model));
+            ["transformer.ln_f.weight", "transformer.ln_f.bias"],
+            new ParameterSelection { FixHead = false, FixLayers = 3 }.Of(model)
+        );
+        Assert.Equal(
+            ["transformer.wte.weight", "transformer.wpe.weight"],
+            new ParameterSelection { FixEmbeddings = false, FixLayers = 3 }.Of(model)
+        );
     }
 
     [Fact]

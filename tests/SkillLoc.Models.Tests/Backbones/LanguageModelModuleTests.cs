@@ -40,7 +40,8 @@ public sealed class LanguageModelModuleTests
             parameter.requires_grad_(true);
         }
 
-        double first = 0, last = 0;
+        double first = 0,
+            last = 0;
         using (SGD optimizer = optim.SGD(module.parameters(), learningRate: 0.01))
         {
             for (int step = 0; step < 5; step++)
@@ -63,8 +64,10 @@ public sealed class LanguageModelModuleTests
     {
         using DisposeScope scope = NewDisposeScope();
         using IDisposable inference = no_grad();
-        using LanguageModel model = Toy.Model("gpt2"), other = Toy.Model("gpt2", seed: 9);
-        using LanguageModelModule module = model.AsModule(), others = other.AsModule();
+        using LanguageModel model = Toy.Model("gpt2"),
+            other = Toy.Model("gpt2", seed: 9);
+        using LanguageModelModule module = model.AsModule(),
+            others = other.AsModule();
         using TokenBatch batch = Toy.Batch(model);
         Assert.False(other.Encode(batch).Equals(model.Encode(batch)));
         module.load_state_dict(others.state_dict());

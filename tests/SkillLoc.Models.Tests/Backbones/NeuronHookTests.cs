@@ -23,11 +23,14 @@ public sealed class NeuronHookTests
             cut.Parameters[$"roberta.encoder.layer.{layer}.output.dense.weight"].narrow(1, 3, 4).zero_();
         }
 
-        IDisposable added = model.Hooks.Add(point => point.Name.EndsWith("mlp.hook_post", StringComparison.Ordinal), (activations, _) =>
-        {
-            activations.narrow(2, 3, 4).zero_();
-            return activations;
-        });
+        IDisposable added = model.Hooks.Add(
+            point => point.Name.EndsWith("mlp.hook_post", StringComparison.Ordinal),
+            (activations, _) =>
+            {
+                activations.narrow(2, 3, 4).zero_();
+                return activations;
+            }
+        );
         Assert.True(allclose(cut.Encode(batch), model.Encode(batch), 1e-6, 1e-7));
         Assert.True(allclose(cut.EncodeAt(batch), model.EncodeAt(batch), 1e-6, 1e-7));
         Assert.False(allclose(plain, model.EncodeAt(batch), 1e-3, 1e-3));
@@ -49,7 +52,9 @@ public sealed class NeuronHookTests
         Assert.Equal(all.Seen.Keys, scored.Seen.Keys);
         foreach ((string name, Tensor value) in all.Seen)
         {
-            bool isWhole = !name.StartsWith("blocks.1.", StringComparison.Ordinal) || name is "blocks.1.hook_resid_pre" or "blocks.1.attn.hook_k" or "blocks.1.attn.hook_v";
+            bool isWhole =
+                !name.StartsWith("blocks.1.", StringComparison.Ordinal)
+                || name is "blocks.1.hook_resid_pre" or "blocks.1.attn.hook_k" or "blocks.1.attn.hook_v";
             Tensor expected = isWhole ? value : stack([value[0, 2], value[1, 0]]).unsqueeze(1);
             Assert.True(allclose(expected, scored.Seen[name], 1e-5, 1e-6), name);
         }
@@ -68,7 +73,9 @@ public sealed class NeuronHookTests
     }
 
     private static ModelConfig Config { get; } =
-        ModelConfig.Roberta(hiddenSize: 8, layers: 2, heads: 2, feedForwardSize: 12, vocabularySize: 30, maxPositions: 20).With("initializer_range", 0.5);
+        ModelConfig
+            .Roberta(hiddenSize: 8, layers: 2, heads: 2, feedForwardSize: 12, vocabularySize: 30, maxPositions: 20)
+            .With("initializer_range", 0.5);
 
     private static LanguageModel Toy(int seed) => LanguageModel.Create(Config, seed);
 

@@ -169,17 +169,23 @@ public sealed class OracleParityTests
         public TokenBatch Batch()
         {
             using DisposeScope scope = NewDisposeScope();
-            long[] ids = Read("input_ids"), mask = Read("attention_mask");
+            long[] ids = Read("input_ids"),
+                mask = Read("attention_mask");
             long[] positions = Read(expected.Contains("mask_pos") ? "mask_pos" : "last_pos");
             long[]? types = expected.Contains("token_type_ids") ? Read("token_type_ids") : null;
             int length = ids.Length / positions.Length;
             return TokenBatch.Create(
-                [.. positions.Select((position, row) =>
-                {
-                    int count = (int)mask.AsSpan(row * length, length).ToArray().Sum();
-                    return new EncodedText(Row(ids, row, count), types is null ? null : Row(types, row, count), (int)position);
-                })],
-                model.Config.PadTokenId ?? 0);
+                [
+                    .. positions.Select(
+                        (position, row) =>
+                        {
+                            int count = (int)mask.AsSpan(row * length, length).ToArray().Sum();
+                            return new EncodedText(Row(ids, row, count), types is null ? null : Row(types, row, count), (int)position);
+                        }
+                    ),
+                ],
+                model.Config.PadTokenId ?? 0
+            );
 
             int[] Row(long[] values, int row, int count) => [.. values.Skip(row * length).Take(count).Select(value => (int)value)];
         }
@@ -203,7 +209,8 @@ public sealed class OracleParityTests
                 actual = actual * mask;
             }
 
-            double distance = (actual - wanted).norm().ToDouble(), size = wanted.norm().ToDouble();
+            double distance = (actual - wanted).norm().ToDouble(),
+                size = wanted.norm().ToDouble();
             Assert.True(distance <= Tolerance * Math.Max(size, 1e-6), $"{name}: relative distance {distance / Math.Max(size, 1e-12):E2}");
         }
 

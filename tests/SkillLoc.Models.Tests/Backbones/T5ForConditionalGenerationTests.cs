@@ -13,7 +13,12 @@ public sealed class T5ForConditionalGenerationTests
 {
     private const double Tolerance = 1e-4;
     private static readonly ModelConfig Tiny = ModelConfig.Load(Oracles.PathOf("tiny-t5", "config.json"));
-    private static readonly int[][] Texts = [[87, 412, 346, 43, 1], [240, 61, 1], [127, 164, 92, 175, 14, 16, 1]];
+    private static readonly int[][] Texts =
+    [
+        [87, 412, 346, 43, 1],
+        [240, 61, 1],
+        [127, 164, 92, 175, 14, 16, 1],
+    ];
 
     public static TheoryData<string> Checkpoints => ["tiny-t5", "tiny-t5-v11"];
 
@@ -65,8 +70,13 @@ public sealed class T5ForConditionalGenerationTests
         using var expected = SafetensorsFile.Open(Oracles.PathOf(name, "expected.safetensors"));
         using TokenBatch batch = OracleBatch(expected);
         using Tensor ids = expected.Read("generated");
-        int[][] wanted = [.. ids.data<long>().ToArray().Chunk((int)ids.size(1)).Select(row =>
-            row.Skip(1).Select(id => (int)id).TakeWhile(id => id != model.Config.EosTokenId).ToArray())];
+        int[][] wanted =
+        [
+            .. ids.data<long>()
+                .ToArray()
+                .Chunk((int)ids.size(1))
+                .Select(row => row.Skip(1).Select(id => (int)id).TakeWhile(id => id != model.Config.EosTokenId).ToArray()),
+        ];
         Assert.Equal(wanted, model.Generate(batch, (int)ids.size(1) - 1));
     }
 
@@ -126,7 +136,11 @@ public sealed class T5ForConditionalGenerationTests
         using T5ForConditionalGeneration model = Lively("relu", 3);
         using TokenBatch batch = Batch(Texts);
         using IDisposable inference = no_grad();
-        int[][] answers = [[5, 9, 1], [7, 1]];
+        int[][] answers =
+        [
+            [5, 9, 1],
+            [7, 1],
+        ];
         Tensor targets = T5ForConditionalGeneration.Targets([.. Texts.SelectMany(_ => answers)]);
         float[] scores = model.LogLikelihoods(batch, targets).data<float>().ToArray();
         double sum = 0;
@@ -152,8 +166,16 @@ public sealed class T5ForConditionalGenerationTests
         using DisposeScope scope = NewDisposeScope();
         using T5ForConditionalGeneration model = Lively("gated-gelu", 4);
         using IDisposable inference = no_grad();
-        using TokenBatch all = Batch(Texts), one = Batch([Texts[1]]);
-        Tensor targets = T5ForConditionalGeneration.Targets([[5, 1], [7, 8, 9, 1], [4, 1]]), own = T5ForConditionalGeneration.Targets([[7, 8, 9, 1]]);
+        using TokenBatch all = Batch(Texts),
+            one = Batch([Texts[1]]);
+        Tensor targets = T5ForConditionalGeneration.Targets([
+                [5, 1],
+                [7, 8, 9, 1],
+                [4, 1],
+            ]),
+            own = T5ForConditionalGeneration.Targets([
+                [7, 8, 9, 1],
+            ]);
         Assert.Equal(model.LogLikelihoods(one, own)[0].item<float>(), model.LogLikelihoods(all, targets)[1].item<float>(), 1e-4);
     }
 
@@ -171,14 +193,35 @@ public sealed class T5ForConditionalGenerationTests
         using DisposeScope scope = NewDisposeScope();
         ModelConfig config = Tiny.With("relative_attention_num_buckets", 32).With("relative_attention_max_distance", 128);
         using var model = (T5ForConditionalGeneration)LanguageModel.Create(config, 6);
-        Tensor[] tables = [.. new[] { "encoder", "decoder" }.Select(stack => model.Parameters[stack + ".block.0.layer.0.SelfAttention.relative_attention_bias.weight"].requires_grad_(true))];
-        using TokenBatch batch = Batch([[.. Enumerable.Range(20, read)]]);
-        model.Loss(batch, T5ForConditionalGeneration.Targets([[.. Enumerable.Range(40, written)]])).backward();
+        Tensor[] tables =
+        [
+            .. new[] { "encoder", "decoder" }.Select(stack =>
+                model.Parameters[stack + ".block.0.layer.0.SelfAttention.relative_attention_bias.weight"].requires_grad_(true)
+            ),
+        ];
+        using TokenBatch batch = Batch([
+            [.. Enumerable.Range(20, read)],
+        ]);
+        model
+            .Loss(
+                batch,
+                T5ForConditionalGeneration.Targets([
+                    [.. Enumerable.Range(40, written)],
+                ])
+            )
+            .backward();
         Assert.Equal([.. Enumerable.Range(0, encoderLargest + 1), .. Enumerable.Range(17, encoderLargest)], Occurring(tables[0]));
         Assert.Equal(Enumerable.Range(0, decoderLargest + 1), Occurring(tables[1]));
 
         static IEnumerable<int> Occurring(Tensor table) =>
-            table.grad!.abs().sum(dim: 1).data<float>().ToArray().Select((size, bucket) => (size, bucket)).Where(pair => pair.size > 0).Select(pair => pair.bucket);
+            table
+                .grad!.abs()
+                .sum(dim: 1)
+                .data<float>()
+                .ToArray()
+                .Select((size, bucket) => (size, bucket))
+                .Where(pair => pair.size > 0)
+                .Select(pair => pair.bucket);
     }
 
     [Fact]
@@ -190,12 +233,17 @@ public sealed class T5ForConditionalGenerationTests
         var seen = new Recording(model, scope);
         model.Decode(batch, zeros([3, 2], ScalarType.Int64), hooks: seen.Hooks);
         Assert.Equal(model.HookPoints.Select(point => point.Name).Order(), seen.Seen.Keys.Order());
-        Assert.All(model.HookPoints, point =>
-        {
-            bool ofTheText = !point.IsDecoder || point.Name.EndsWith("cross_attn.hook_k", StringComparison.Ordinal)
-                || point.Name.EndsWith("cross_attn.hook_v", StringComparison.Ordinal);
-            Assert.Equal([3, ofTheText ? 7 : 2, point.Size], seen.Seen[point.Name].shape);
-        });
+        Assert.All(
+            model.HookPoints,
+            point =>
+            {
+                bool ofTheText =
+                    !point.IsDecoder
+                    || point.Name.EndsWith("cross_attn.hook_k", StringComparison.Ordinal)
+                    || point.Name.EndsWith("cross_attn.hook_v", StringComparison.Ordinal);
+                Assert.Equal([3, ofTheText ? 7 : 2, point.Size], seen.Seen[point.Name].shape);
+            }
+        );
     }
 
     [Fact]
@@ -204,7 +252,11 @@ public sealed class T5ForConditionalGenerationTests
         using DisposeScope scope = NewDisposeScope();
         using T5ForConditionalGeneration model = Load("tiny-t5");
         using TokenBatch batch = Batch(Texts);
-        Tensor targets = T5ForConditionalGeneration.Targets([[5, 1], [7, 1], [4, 1]]);
+        Tensor targets = T5ForConditionalGeneration.Targets([
+            [5, 1],
+            [7, 1],
+            [4, 1],
+        ]);
         Assert.Equal(model.Loss(batch, targets).item<float>(), model.Loss(batch, targets, training: true).item<float>());
         model.Dropout = 0.5;
         Assert.NotEqual(model.Loss(batch, targets, training: true).item<float>(), model.Loss(batch, targets, training: true).item<float>());
@@ -221,12 +273,15 @@ public sealed class T5ForConditionalGenerationTests
         Deviates("decoder.block.0.layer.0.SelfAttention.o.weight", 1 / Math.Sqrt(4 * 16));
         Deviates("decoder.block.1.layer.2.DenseReluDense.wi.weight", 1 / Math.Sqrt(48));
         Deviates("encoder.block.0.layer.1.DenseReluDense.wo.weight", 1 / Math.Sqrt(400));
-        Assert.All(model.Parameters.Where(pair => pair.Key.EndsWith("norm.weight", StringComparison.Ordinal)), pair =>
-            Assert.All(pair.Value.data<float>().ToArray(), value => Assert.Equal(1, value)));
+        Assert.All(
+            model.Parameters.Where(pair => pair.Key.EndsWith("norm.weight", StringComparison.Ordinal)),
+            pair => Assert.All(pair.Value.data<float>().ToArray(), value => Assert.Equal(1, value))
+        );
 
         void Deviates(string name, double deviation)
         {
-            using Tensor squares = model.Parameters[name].square(), mean = squares.mean();
+            using Tensor squares = model.Parameters[name].square(),
+                mean = squares.mean();
             Assert.Equal(deviation, Math.Sqrt(mean.item<float>()), deviation * 0.06);
         }
     }
@@ -266,7 +321,12 @@ public sealed class T5ForConditionalGenerationTests
         using var folder = new TemporaryFolder();
         using T5ForConditionalGeneration model = Load("tiny-t5");
         File.Copy(Oracles.PathOf("tiny-t5", "config.json"), folder.PathOf("config.json"));
-        List<(string, Tensor)> tensors = [.. model.Parameters.Select(pair => (pair.Key == "shared.weight" ? "encoder.embed_tokens.weight" : pair.Key, (Tensor)pair.Value))];
+        List<(string, Tensor)> tensors =
+        [
+            .. model.Parameters.Select(pair =>
+                (pair.Key == "shared.weight" ? "encoder.embed_tokens.weight" : pair.Key, (Tensor)pair.Value)
+            ),
+        ];
         tensors.Add(("decoder.embed_tokens.weight", model.Parameters["shared.weight"]));
         tensors.Add(("lm_head.weight", model.Parameters["shared.weight"]));
         SafetensorsWriter.Write(folder.PathOf("model.safetensors"), tensors);
@@ -294,8 +354,14 @@ public sealed class T5ForConditionalGenerationTests
     [Fact]
     public void PlacesTellTheStacksApart()
     {
-        Assert.Equal(new(ParameterRegion.Layer, 3, "encoder.layer.0.SelfAttention.q.weight"), ParameterPlace.Of("encoder.block.3.layer.0.SelfAttention.q.weight"));
-        Assert.Equal(new(ParameterRegion.Layer, 11, "decoder.layer.1.EncDecAttention.o.weight"), ParameterPlace.Of("decoder.block.11.layer.1.EncDecAttention.o.weight"));
+        Assert.Equal(
+            new(ParameterRegion.Layer, 3, "encoder.layer.0.SelfAttention.q.weight"),
+            ParameterPlace.Of("encoder.block.3.layer.0.SelfAttention.q.weight")
+        );
+        Assert.Equal(
+            new(ParameterRegion.Layer, 11, "decoder.layer.1.EncDecAttention.o.weight"),
+            ParameterPlace.Of("decoder.block.11.layer.1.EncDecAttention.o.weight")
+        );
         Assert.Equal(ParameterRegion.Embeddings, ParameterPlace.Of("shared.weight").Region);
         Assert.Equal(ParameterRegion.Head, ParameterPlace.Of("decoder.final_layer_norm.weight").Region);
         Assert.Equal(ParameterRegion.Head, ParameterPlace.Of("lm_head.weight").Region);
@@ -309,7 +375,12 @@ public sealed class T5ForConditionalGenerationTests
         using TokenBatch batch = Batch(Texts);
         Assert.Throws<ArgumentException>(() => model.Logits(batch, zeros([4, 2], ScalarType.Int64)));
         Assert.Throws<ArgumentException>(() => model.Loss(batch, full([3, 2], -100, ScalarType.Int64)));
-        Assert.Throws<ArgumentException>(() => T5ForConditionalGeneration.Targets([[1], []]));
+        Assert.Throws<ArgumentException>(() =>
+            T5ForConditionalGeneration.Targets([
+                [1],
+                [],
+            ])
+        );
         Assert.Throws<ArgumentOutOfRangeException>(() => model.Generate(batch, 0));
         Assert.Throws<OperationCanceledException>(() => model.Generate(batch, 3, new CancellationToken(canceled: true)));
         Assert.Throws<NotSupportedException>(() => LanguageModel.Create(Tiny.With("relative_attention_max_distance", 8), 1));
@@ -322,7 +393,13 @@ public sealed class T5ForConditionalGenerationTests
         long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         using (T5ForConditionalGeneration model = Load("tiny-t5"))
         using (TokenBatch batch = Batch(Texts))
-        using (Tensor targets = T5ForConditionalGeneration.Targets([[5, 1], [7, 6, 1], [4, 1]]))
+        using (
+            Tensor targets = T5ForConditionalGeneration.Targets([
+                [5, 1],
+                [7, 6, 1],
+                [4, 1],
+            ])
+        )
         {
             model.Encode(batch).Dispose();
             model.EncodeAt(batch).Dispose();
@@ -339,8 +416,12 @@ public sealed class T5ForConditionalGenerationTests
     /// <summary>A random model whose next token depends on its text and on what it has written.</summary>
     private static T5ForConditionalGeneration Lively(string projection, int seed)
     {
-        ModelConfig config = Tiny.With("feed_forward_proj", projection).With("vocab_size", 500).With("tie_word_embeddings", false).With("scale_decoder_outputs", null)
-            .With("relative_attention_num_buckets", 8).With("relative_attention_max_distance", 10);
+        ModelConfig config = Tiny.With("feed_forward_proj", projection)
+            .With("vocab_size", 500)
+            .With("tie_word_embeddings", false)
+            .With("scale_decoder_outputs", null)
+            .With("relative_attention_num_buckets", 8)
+            .With("relative_attention_max_distance", 10);
         return (T5ForConditionalGeneration)LanguageModel.Create(config, seed);
     }
 
@@ -348,16 +429,19 @@ public sealed class T5ForConditionalGenerationTests
 
     private static TokenBatch OracleBatch(SafetensorsFile expected)
     {
-        using Tensor ids = expected.Read("input_ids"), mask = expected.Read("attention_mask");
+        using Tensor ids = expected.Read("input_ids"),
+            mask = expected.Read("attention_mask");
         int length = (int)ids.size(1);
-        long[][] rows = [.. ids.data<long>().ToArray().Chunk(length)], seen = [.. mask.data<long>().ToArray().Chunk(length)];
+        long[][] rows = [.. ids.data<long>().ToArray().Chunk(length)],
+            seen = [.. mask.data<long>().ToArray().Chunk(length)];
         return Batch([.. rows.Select((row, i) => row.Take((int)seen[i].Sum()).Select(id => (int)id).ToArray())]);
     }
 
     private static void AssertClose(string name, Tensor wanted, Tensor actual)
     {
         Assert.Equal(wanted.shape, actual.shape);
-        double distance = (actual - wanted).norm().ToDouble(), size = wanted.norm().ToDouble();
+        double distance = (actual - wanted).norm().ToDouble(),
+            size = wanted.norm().ToDouble();
         Assert.True(distance <= Tolerance * Math.Max(size, 1e-6), $"{name}: relative distance {distance / Math.Max(size, 1e-12):E2}");
     }
 }

@@ -9,7 +9,7 @@ public class AtomicFileTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public void Writes_a_new_file_and_replaces_an_old_one(bool exists)
+    public void WritesANewFileAndReplacesAnOldOne(bool exists)
     {
         using var folder = new TemporaryFolder();
         string path = folder.PathOf("a.txt");
@@ -24,33 +24,41 @@ public class AtomicFileTests
     }
 
     [Fact]
-    public void The_target_is_untouched_until_the_content_is_complete()
+    public void TheTargetIsUntouchedUntilTheContentIsComplete()
     {
         using var folder = new TemporaryFolder();
         string path = folder.PathOf("a.txt");
         File.WriteAllText(path, "old");
-        AtomicFile.Write(path, stream =>
-        {
-            stream.Write(new byte[1 << 20]);
-            Assert.Equal("old", File.ReadAllText(path));
-        });
+        AtomicFile.Write(
+            path,
+            stream =>
+            {
+                stream.Write(new byte[1 << 20]);
+                Assert.Equal("old", File.ReadAllText(path));
+            }
+        );
         Assert.Equal(1 << 20, new FileInfo(path).Length);
     }
 
     [Fact]
-    public void A_full_disk_leaves_the_old_file_and_nothing_else_and_names_the_target()
+    public void AFullDiskLeavesTheOldFileAndNothingElseAndNamesTheTarget()
     {
         Assert.SkipUnless(File.Exists(FullDevice), $"{FullDevice} is what stands for a full disk, and this system has none");
         using var folder = new TemporaryFolder();
         string path = folder.PathOf("a.txt");
         File.WriteAllText(path, "old");
-        IOException error = Assert.Throws<IOException>(() => AtomicFile.Write(path, stream =>
-        {
-            stream.Write(new byte[1000]);
-            using var full = new FileStream(FullDevice, FileMode.Open, FileAccess.Write);
-            full.Write(new byte[1000]);
-            full.Flush();
-        }));
+        IOException error = Assert.Throws<IOException>(() =>
+            AtomicFile.Write(
+                path,
+                stream =>
+                {
+                    stream.Write(new byte[1000]);
+                    using var full = new FileStream(FullDevice, FileMode.Open, FileAccess.Write);
+                    full.Write(new byte[1000]);
+                    full.Flush();
+                }
+            )
+        );
         Assert.Contains(path, error.Message, StringComparison.Ordinal);
         Assert.Contains("unchanged", error.Message, StringComparison.Ordinal);
         Assert.Equal("old", File.ReadAllText(path));
@@ -58,19 +66,24 @@ public class AtomicFileTests
     }
 
     [Fact]
-    public void Cancelling_comes_through_as_it_is_and_leaves_nothing()
+    public void CancellingComesThroughAsItIsAndLeavesNothing()
     {
         using var folder = new TemporaryFolder();
-        Assert.Throws<OperationCanceledException>(() => AtomicFile.Write(folder.PathOf("a.txt"), stream =>
-        {
-            stream.WriteByte(1);
-            throw new OperationCanceledException();
-        }));
+        Assert.Throws<OperationCanceledException>(() =>
+            AtomicFile.Write(
+                folder.PathOf("a.txt"),
+                stream =>
+                {
+                    stream.WriteByte(1);
+                    throw new OperationCanceledException();
+                }
+            )
+        );
         Assert.Empty(folder.Names());
     }
 
     [Fact]
-    public void A_missing_folder_or_a_folder_in_the_way_is_an_error_that_names_the_target()
+    public void AMissingFolderOrAFolderInTheWayIsAnErrorThatNamesTheTarget()
     {
         using var folder = new TemporaryFolder();
         string missing = Path.Combine(folder.PathOf("nowhere"), "a.txt");
@@ -83,7 +96,7 @@ public class AtomicFileTests
     }
 
     [Fact]
-    public void A_folder_is_swapped_and_keeps_what_is_not_stale()
+    public void AFolderIsSwappedAndKeepsWhatIsNotStale()
     {
         using var folder = new TemporaryFolder();
         string target = folder.PathOf("model");
@@ -99,16 +112,21 @@ public class AtomicFileTests
     }
 
     [Fact]
-    public void A_folder_that_fails_half_way_leaves_the_old_one()
+    public void AFolderThatFailsHalfWayLeavesTheOldOne()
     {
         using var folder = new TemporaryFolder();
         string target = folder.PathOf("model");
         Write(target, ("a", "1"));
-        IOException error = Assert.Throws<IOException>(() => AtomicFolder.Write(target, into =>
-        {
-            File.WriteAllText(Path.Combine(into, "a"), "2");
-            throw new IOException("No space left on device");
-        }));
+        IOException error = Assert.Throws<IOException>(() =>
+            AtomicFolder.Write(
+                target,
+                into =>
+                {
+                    File.WriteAllText(Path.Combine(into, "a"), "2");
+                    throw new IOException("No space left on device");
+                }
+            )
+        );
         Assert.Contains(target, error.Message, StringComparison.Ordinal);
         Assert.Contains("No space left", error.Message, StringComparison.Ordinal);
         Assert.Equal("1", File.ReadAllText(Path.Combine(target, "a")));
@@ -116,7 +134,7 @@ public class AtomicFileTests
     }
 
     [Fact]
-    public void A_folder_behind_a_link_is_replaced_and_the_link_stays()
+    public void AFolderBehindALinkIsReplacedAndTheLinkStays()
     {
         using var folder = new TemporaryFolder();
         string target = folder.PathOf("model");
@@ -130,7 +148,7 @@ public class AtomicFileTests
     }
 
     [Fact]
-    public void A_file_in_the_way_of_a_folder_is_an_error()
+    public void AFileInTheWayOfAFolderIsAnError()
     {
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder.PathOf("model"), "x");
@@ -138,11 +156,15 @@ public class AtomicFileTests
         Assert.Equal(["model"], folder.Names());
     }
 
-    private static void Write(string folder, params (string Name, string Text)[] files) => AtomicFolder.Write(folder, into =>
-    {
-        foreach ((string? name, string? text) in files)
-        {
-            File.WriteAllText(Path.Combine(into, name), text);
-        }
-    });
+    private static void Write(string folder, params (string Name, string Text)[] files) =>
+        AtomicFolder.Write(
+            folder,
+            into =>
+            {
+                foreach ((string? name, string? text) in files)
+                {
+                    File.WriteAllText(Path.Combine(into, name), text);
+                }
+            }
+        );
 }

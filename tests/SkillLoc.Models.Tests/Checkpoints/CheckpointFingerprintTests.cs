@@ -9,7 +9,7 @@ namespace SkillLoc.Models.Tests.Checkpoints;
 public class CheckpointFingerprintTests
 {
     [Fact]
-    public void Is_the_hash_of_names_shapes_and_float32_values()
+    public void IsTheHashOfNamesShapesAndFloat32Values()
     {
         using DisposeScope scope = NewDisposeScope();
         List<byte> bytes = [];
@@ -32,11 +32,12 @@ public class CheckpointFingerprintTests
         bytes.AddRange([0, 0, 0, 0x40]); // 2
         Assert.Equal(
             Convert.ToHexStringLower(SHA256.HashData([.. bytes])),
-            CheckpointFingerprint.Compute([("a", torch.tensor(2f)), ("B", torch.tensor(new[] { 1f, -2.5f }).reshape(1, 2))]));
+            CheckpointFingerprint.Compute([("a", torch.tensor(2f)), ("B", torch.tensor(new[] { 1f, -2.5f }).reshape(1, 2))])
+        );
     }
 
     [Fact]
-    public void Does_not_depend_on_format_order_layout_or_wider_type()
+    public void DoesNotDependOnFormatOrderLayoutOrWiderType()
     {
         using DisposeScope scope = NewDisposeScope();
         using var safetensors = SafetensorsFile.Open(Oracles.PathOf("tiny-roberta", "model.safetensors"));
@@ -47,15 +48,21 @@ public class CheckpointFingerprintTests
         Assert.Equal(expected, CheckpointFingerprint.Compute(bin, names));
         Assert.Equal(expected, CheckpointFingerprint.Compute(safetensors.ReadAll().Reverse()));
         Assert.Equal(expected, CheckpointFingerprint.Compute(safetensors.ReadAll(ScalarType.Float64)));
-        Assert.Equal(expected, CheckpointFingerprint.Compute(safetensors.ReadAll().Select(tensor => (tensor.Name, tensor.Value.flip(0).flip(0)))));
+        Assert.Equal(
+            expected,
+            CheckpointFingerprint.Compute(safetensors.ReadAll().Select(tensor => (tensor.Name, tensor.Value.flip(0).flip(0))))
+        );
 
         IReadOnlyList<(string Name, Tensor Value)> half = safetensors.ReadAll(ScalarType.BFloat16);
-        Assert.Equal(CheckpointFingerprint.Compute(half), CheckpointFingerprint.Compute(half.Select(tensor => (tensor.Name, tensor.Value.to(ScalarType.Float32)))));
+        Assert.Equal(
+            CheckpointFingerprint.Compute(half),
+            CheckpointFingerprint.Compute(half.Select(tensor => (tensor.Name, tensor.Value.to(ScalarType.Float32))))
+        );
         Assert.NotEqual(expected, CheckpointFingerprint.Compute(half));
     }
 
     [Fact]
-    public void Tells_names_shapes_and_values_apart()
+    public void TellsNamesShapesAndValuesApart()
     {
         using DisposeScope scope = NewDisposeScope();
         Tensor six = torch.arange(6, dtype: ScalarType.Float32);

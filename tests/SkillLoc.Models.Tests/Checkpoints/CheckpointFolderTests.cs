@@ -9,7 +9,7 @@ namespace SkillLoc.Models.Tests.Checkpoints;
 public class CheckpointFolderTests
 {
     [Fact]
-    public void Opens_a_folder_that_python_wrote()
+    public void OpensAFolderThatPythonWrote()
     {
         using var folder = CheckpointFolder.Open(Oracles.PathOf("tiny-roberta"));
         Assert.Equal("roberta", folder.Config.ModelType);
@@ -18,7 +18,7 @@ public class CheckpointFolderTests
     }
 
     [Fact]
-    public void Falls_back_to_pytorch_model_bin()
+    public void FallsBackToPytorchModelBin()
     {
         using var temporary = new TemporaryFolder();
         foreach (string? file in new[] { "config.json", "pytorch_model.bin" })
@@ -33,7 +33,7 @@ public class CheckpointFolderTests
     [Theory]
     [InlineData(null, "float32")]
     [InlineData(ScalarType.BFloat16, "bfloat16")]
-    public void What_is_saved_is_complete_and_opens_again(ScalarType? storeAs, string type)
+    public void WhatIsSavedIsCompleteAndOpensAgain(ScalarType? storeAs, string type)
     {
         using DisposeScope scope = NewDisposeScope();
         using var temporary = new TemporaryFolder();
@@ -42,7 +42,10 @@ public class CheckpointFolderTests
         string target = temporary.PathOf("saved");
         CheckpointFolder.Save(target, source.Config, tensors, source.TokenizerFiles, storeAs);
 
-        Assert.Equal(["config.json", "merges.txt", "model.safetensors", "vocab.json"], Directory.EnumerateFiles(target).Select(file => Path.GetFileName(file)).Order());
+        Assert.Equal(
+            ["config.json", "merges.txt", "model.safetensors", "vocab.json"],
+            Directory.EnumerateFiles(target).Select(file => Path.GetFileName(file)).Order()
+        );
         Assert.Equal(File.ReadAllBytes(source.TokenizerFiles[0]), File.ReadAllBytes(Path.Combine(target, "vocab.json")));
         JsonNode config = JsonNode.Parse(File.ReadAllText(Path.Combine(target, "config.json")))!;
         Assert.Equal(type, (string?)config["dtype"]);
@@ -60,7 +63,7 @@ public class CheckpointFolderTests
     }
 
     [Fact]
-    public void Saving_over_a_checkpoint_replaces_its_weights_and_keeps_what_else_is_there()
+    public void SavingOverACheckpointReplacesItsWeightsAndKeepsWhatElseIsThere()
     {
         using var temporary = new TemporaryFolder();
         foreach (string? file in new[] { "config.json", "model.safetensors" })
@@ -84,7 +87,7 @@ public class CheckpointFolderTests
     }
 
     [Fact]
-    public void A_checkpoint_can_be_saved_over_itself_while_it_is_open()
+    public void ACheckpointCanBeSavedOverItselfWhileItIsOpen()
     {
         using DisposeScope scope = NewDisposeScope();
         using var temporary = new TemporaryFolder();
@@ -105,13 +108,15 @@ public class CheckpointFolderTests
     }
 
     [Fact]
-    public void A_save_that_fails_leaves_the_old_checkpoint()
+    public void ASaveThatFailsLeavesTheOldCheckpoint()
     {
         using var temporary = new TemporaryFolder();
         using Tensor one = torch.ones(1);
         string target = temporary.PathOf("model");
         CheckpointFolder.Save(target, ModelConfig.Bert(), [("one", one)], []);
-        IOException error = Assert.Throws<IOException>(() => CheckpointFolder.Save(target, ModelConfig.Roberta(), [("two", one)], [temporary.PathOf("no-vocab.txt")]));
+        IOException error = Assert.Throws<IOException>(() =>
+            CheckpointFolder.Save(target, ModelConfig.Roberta(), [("two", one)], [temporary.PathOf("no-vocab.txt")])
+        );
         Assert.Contains(target, error.Message, StringComparison.Ordinal);
         Assert.Contains("no-vocab.txt", error.Message, StringComparison.Ordinal);
         Assert.Throws<ArgumentException>(() => CheckpointFolder.Save(target, ModelConfig.Roberta(), [("two", one), ("two", one)], []));
@@ -121,7 +126,7 @@ public class CheckpointFolderTests
     }
 
     [Fact]
-    public void A_folder_with_something_else_in_it_is_not_replaced()
+    public void AFolderWithSomethingElseInItIsNotReplaced()
     {
         using var temporary = new TemporaryFolder();
         using Tensor one = torch.ones(1);
@@ -132,28 +137,46 @@ public class CheckpointFolderTests
     }
 
     [Fact]
-    public void What_is_missing_is_named()
+    public void WhatIsMissingIsNamed()
     {
         using var temporary = new TemporaryFolder();
-        Assert.Contains("nowhere", Assert.Throws<DirectoryNotFoundException>(() => CheckpointFolder.Open(temporary.PathOf("nowhere"))).Message, StringComparison.Ordinal);
-        Assert.Contains("config.json", Assert.Throws<FileNotFoundException>(() => CheckpointFolder.Open(temporary.Path)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "nowhere",
+            Assert.Throws<DirectoryNotFoundException>(() => CheckpointFolder.Open(temporary.PathOf("nowhere"))).Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "config.json",
+            Assert.Throws<FileNotFoundException>(() => CheckpointFolder.Open(temporary.Path)).Message,
+            StringComparison.Ordinal
+        );
         File.Copy(Oracles.PathOf("tiny-roberta", "config.json"), temporary.PathOf("config.json"));
         FileNotFoundException error = Assert.Throws<FileNotFoundException>(() => CheckpointFolder.Open(temporary.Path));
         Assert.Contains(temporary.Path, error.Message, StringComparison.Ordinal);
         Assert.Contains("model.safetensors, model.safetensors.index.json, pytorch_model.bin", error.Message, StringComparison.Ordinal);
-        File.WriteAllBytes(temporary.PathOf("model.safetensors"), File.ReadAllBytes(Oracles.PathOf("tiny-roberta", "model.safetensors"))[..^1]);
-        Assert.Contains("truncated", Assert.Throws<InvalidDataException>(() => CheckpointFolder.Open(temporary.Path)).Message, StringComparison.Ordinal);
+        File.WriteAllBytes(
+            temporary.PathOf("model.safetensors"),
+            File.ReadAllBytes(Oracles.PathOf("tiny-roberta", "model.safetensors"))[..^1]
+        );
+        Assert.Contains(
+            "truncated",
+            Assert.Throws<InvalidDataException>(() => CheckpointFolder.Open(temporary.Path)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Theory]
     [InlineData(float.NaN)]
     [InlineData(float.PositiveInfinity)]
-    public void Weights_that_are_not_finite_are_refused_by_file_and_name(float bad)
+    public void WeightsThatAreNotFiniteAreRefusedByFileAndName(float bad)
     {
         using DisposeScope scope = NewDisposeScope();
         using var temporary = new TemporaryFolder();
         string path = temporary.PathOf("a.safetensors");
-        SafetensorsWriter.Write(path, [("good", torch.ones(2)), ("bad", torch.tensor(new[] { 1f, bad, 2f })), ("ids", torch.tensor(new[] { 1L }))]);
+        SafetensorsWriter.Write(
+            path,
+            [("good", torch.ones(2)), ("bad", torch.tensor(new[] { 1f, bad, 2f })), ("ids", torch.tensor(new[] { 1L }))]
+        );
         using var file = SafetensorsFile.Open(path);
         long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         InvalidDataException error = Assert.Throws<InvalidDataException>(() => file.ReadAll());
@@ -164,7 +187,7 @@ public class CheckpointFolderTests
     }
 
     [Fact]
-    public void Reading_all_converts_weights_but_not_integers()
+    public void ReadingAllConvertsWeightsButNotIntegers()
     {
         using DisposeScope scope = NewDisposeScope();
         using var stream = new MemoryStream();
@@ -174,7 +197,7 @@ public class CheckpointFolderTests
     }
 
     [Fact]
-    public void Shards_are_one_store()
+    public void ShardsAreOneStore()
     {
         using DisposeScope scope = NewDisposeScope();
         using var temporary = new TemporaryFolder();
@@ -182,7 +205,13 @@ public class CheckpointFolderTests
         File.Copy(Oracles.PathOf("tiny-roberta", "config.json"), temporary.PathOf("config.json"));
         var map = new Dictionary<string, string>();
         IReadOnlyList<(string Name, Tensor Value)> all = whole.ReadAll();
-        foreach ((IEnumerable<(string Name, Tensor Value)>? shard, string? file) in new[] { (all.Take(20), "model-00001-of-00002.safetensors"), (all.Skip(20), "model-00002-of-00002.safetensors") })
+        foreach (
+            (IEnumerable<(string Name, Tensor Value)>? shard, string? file) in new[]
+            {
+                (all.Take(20), "model-00001-of-00002.safetensors"),
+                (all.Skip(20), "model-00002-of-00002.safetensors"),
+            }
+        )
         {
             SafetensorsWriter.Write(temporary.PathOf(file), shard);
             foreach ((string? name, Tensor _) in shard)
@@ -203,13 +232,25 @@ public class CheckpointFolderTests
 
         map["extra"] = "model-00001-of-00002.safetensors";
         File.WriteAllText(index, JsonSerializer.Serialize(new { weight_map = map }));
-        Assert.Contains("'extra'", Assert.Throws<InvalidDataException>(() => ShardedTensorStore.Open(index)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "'extra'",
+            Assert.Throws<InvalidDataException>(() => ShardedTensorStore.Open(index)).Message,
+            StringComparison.Ordinal
+        );
         map["extra"] = "missing.safetensors";
         File.WriteAllText(index, JsonSerializer.Serialize(new { weight_map = map }));
-        Assert.Contains("'missing.safetensors'", Assert.Throws<FileNotFoundException>(() => ShardedTensorStore.Open(index)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "'missing.safetensors'",
+            Assert.Throws<FileNotFoundException>(() => ShardedTensorStore.Open(index)).Message,
+            StringComparison.Ordinal
+        );
         map["extra"] = "../model.safetensors";
         File.WriteAllText(index, JsonSerializer.Serialize(new { weight_map = map }));
-        Assert.Contains("beside", Assert.Throws<InvalidDataException>(() => ShardedTensorStore.Open(index)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "beside",
+            Assert.Throws<InvalidDataException>(() => ShardedTensorStore.Open(index)).Message,
+            StringComparison.Ordinal
+        );
         File.WriteAllText(index, """{"weight_map":{"a":1}}""");
         Assert.Throws<InvalidDataException>(() => ShardedTensorStore.Open(index));
         File.WriteAllText(index, "{");
@@ -217,7 +258,7 @@ public class CheckpointFolderTests
     }
 
     [Fact]
-    public void Shards_of_pytorch_files_are_one_store_too()
+    public void ShardsOfPytorchFilesAreOneStoreToo()
     {
         using DisposeScope scope = NewDisposeScope();
         using var temporary = new TemporaryFolder();

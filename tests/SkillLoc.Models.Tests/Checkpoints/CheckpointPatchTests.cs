@@ -14,7 +14,10 @@ public sealed class CheckpointPatchTests : IDisposable
     public CheckpointPatchTests()
     {
         manual_seed(1);
-        Tensor words = randn(5, 4), matrix = randn(6, 4), bias = randn(6), moved = matrix.clone();
+        Tensor words = randn(5, 4),
+            matrix = randn(6, 4),
+            bias = randn(6),
+            moved = matrix.clone();
         moved[TensorIndex.Single(0)] = matrix[0].add(randn(4).mul(1e-3f));
         moved[TensorIndex.Single(2)] = matrix[2].add(randn(4));
         _before = [("words", words), ("matrix", matrix), ("bias", bias), ("pooler", randn(2, 2))];
@@ -45,8 +48,8 @@ public sealed class CheckpointPatchTests : IDisposable
         var values = applied.ToDictionary(tensor => tensor.Name, tensor => tensor.Value);
         Assert.True(values["words"].Equals(_before[0].Value) && values["pooler"].Equals(_before[3].Value));
         Assert.False(ReferenceEquals(values["words"], _before[0].Value));
-        Tensor off = values["matrix"].sub(_after[1].Value).abs(), allowed = _after[1].Value.sub(_before[1].Value).abs()
-            .amax([1L], keepdim: true).mul(0.5f / 127);
+        Tensor off = values["matrix"].sub(_after[1].Value).abs(),
+            allowed = _after[1].Value.sub(_before[1].Value).abs().amax([1L], keepdim: true).mul(0.5f / 127);
         Assert.True(off.sub(allowed).max().item<float>() < 1e-6f);
         Assert.True(values["matrix"][1].Equals(_before[1].Value[1]));
         Assert.False(values["matrix"][0].Equals(_before[1].Value[0]));
@@ -65,23 +68,38 @@ public sealed class CheckpointPatchTests : IDisposable
         {
             (string Name, Tensor Value)[] other = [.. _before];
             other[1] = ("matrix", _before[1].Value.add(1e-6f));
-            Assert.Contains("other weights", Assert.Throws<InvalidDataException>(() => CheckpointPatch.Apply(file, other)).Message,
-                StringComparison.Ordinal);
-            Assert.Contains("other weights", Assert.Throws<InvalidDataException>(() => CheckpointPatch.Apply(file, _before[2..]))
-                .Message, StringComparison.Ordinal);
+            Assert.Contains(
+                "other weights",
+                Assert.Throws<InvalidDataException>(() => CheckpointPatch.Apply(file, other)).Message,
+                StringComparison.Ordinal
+            );
+            Assert.Contains(
+                "other weights",
+                Assert.Throws<InvalidDataException>(() => CheckpointPatch.Apply(file, _before[2..])).Message,
+                StringComparison.Ordinal
+            );
             other[1] = _before[1];
             other[2] = ("bias", ones(5));
-            Assert.Contains("'bias' is of shape [6]", Assert.Throws<InvalidDataException>(() => CheckpointPatch.Apply(file, other))
-                .Message, StringComparison.Ordinal);
+            Assert.Contains(
+                "'bias' is of shape [6]",
+                Assert.Throws<InvalidDataException>(() => CheckpointPatch.Apply(file, other)).Message,
+                StringComparison.Ordinal
+            );
         }
 
         string plain = _folder.PathOf("plain.safetensors");
         SafetensorsWriter.Write(plain, _after);
         using var none = SafetensorsFile.Open(plain);
-        Assert.Contains("not a checkpoint's difference", Assert.Throws<InvalidDataException>(() => CheckpointPatch.Apply(none, _before))
-            .Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "not a checkpoint's difference",
+            Assert.Throws<InvalidDataException>(() => CheckpointPatch.Apply(none, _before)).Message,
+            StringComparison.Ordinal
+        );
         (string Name, Tensor Value)[] odd = [("matrix", ones(2, 2))];
-        Assert.Contains("'matrix'", Assert.Throws<ArgumentException>(() => CheckpointPatch.Write(plain, _before, odd)).Message,
-            StringComparison.Ordinal);
+        Assert.Contains(
+            "'matrix'",
+            Assert.Throws<ArgumentException>(() => CheckpointPatch.Write(plain, _before, odd)).Message,
+            StringComparison.Ordinal
+        );
     }
 }

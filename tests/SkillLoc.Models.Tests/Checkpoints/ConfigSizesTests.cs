@@ -18,8 +18,11 @@ public sealed class ConfigSizesTests : IDisposable
         {
             (string Folder, string[] Keys)[] all =
             [
-                ("tiny-roberta", Encoder), ("tiny-bert", Encoder), ("tiny-gpt2", ["n_embd", "n_layer", "n_head", "n_inner", "n_positions", "vocab_size"]),
-                ("tiny-t5", T5), ("tiny-t5-v11", T5),
+                ("tiny-roberta", Encoder),
+                ("tiny-bert", Encoder),
+                ("tiny-gpt2", ["n_embd", "n_layer", "n_head", "n_inner", "n_positions", "vocab_size"]),
+                ("tiny-t5", T5),
+                ("tiny-t5-v11", T5),
             ];
             var data = new TheoryData<string, string, int>();
             foreach ((string folder, string[] keys) in all)
@@ -36,14 +39,18 @@ public sealed class ConfigSizesTests : IDisposable
     }
 
     private static string[] Encoder =>
-    [
-        "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "max_position_embeddings", "type_vocab_size", "vocab_size",
-    ];
+        [
+            "hidden_size",
+            "num_hidden_layers",
+            "num_attention_heads",
+            "intermediate_size",
+            "max_position_embeddings",
+            "type_vocab_size",
+            "vocab_size",
+        ];
 
     private static string[] T5 =>
-    [
-        "d_model", "d_kv", "d_ff", "num_layers", "num_decoder_layers", "num_heads", "vocab_size", "relative_attention_num_buckets",
-    ];
+        ["d_model", "d_kv", "d_ff", "num_layers", "num_decoder_layers", "num_heads", "vocab_size", "relative_attention_num_buckets"];
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
@@ -61,11 +68,18 @@ public sealed class ConfigSizesTests : IDisposable
         config[key] = value;
         File.WriteAllText(path, config.ToJsonString());
         ClassifierSettings settings = folder.StartsWith("tiny-t5", StringComparison.Ordinal)
-            ? new() { Head = HeadKind.Generation, Labels = [], TextToText = new("toy", TextMetric.Accuracy) }
+            ? new()
+            {
+                Head = HeadKind.Generation,
+                Labels = [],
+                TextToText = new("toy", TextMetric.Accuracy),
+            }
             : new() { Head = HeadKind.SequenceClassification, Labels = ["a", "b"] };
         Action[] loads =
         [
-            () => LanguageModel.Load(_folder).Dispose(), () => LanguageModel.Load(_folder, withHead: false).Dispose(), () => new TextEmbedder(_folder).Dispose(),
+            () => LanguageModel.Load(_folder).Dispose(),
+            () => LanguageModel.Load(_folder, withHead: false).Dispose(),
+            () => new TextEmbedder(_folder).Dispose(),
             () => TextClassifier.Create(_folder, settings).Dispose(),
         ];
         foreach (Action load in loads)

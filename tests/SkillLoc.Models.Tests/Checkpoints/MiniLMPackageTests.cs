@@ -18,17 +18,22 @@ public sealed class MiniLMPackageTests
         using var folder = new TemporaryFolder();
         Process[] processes = [.. Enumerable.Range(0, 8).Select(_ => Start("dotnet", Writer(folder.PathOf("cache"), Weights)))];
         string[] answers = [.. processes.Select(process => process.StandardOutput.ReadToEnd().Trim())];
-        Assert.All(processes, process =>
-        {
-            string errors = process.StandardError.ReadToEnd();
-            process.WaitForExit();
-            Assert.True(process.ExitCode == 0, errors);
-            process.Dispose();
-        });
+        Assert.All(
+            processes,
+            process =>
+            {
+                string errors = process.StandardError.ReadToEnd();
+                process.WaitForExit();
+                Assert.True(process.ExitCode == 0, errors);
+                process.Dispose();
+            }
+        );
         string made = Assert.Single(answers.Distinct());
         Assert.Equal(Path.Join(folder.PathOf("cache"), "all-MiniLM-L6-v2"), made);
-        Assert.Equal(["all-MiniLM-L6-v2", "all-MiniLM-L6-v2.lock"], Directory.EnumerateFileSystemEntries(folder.PathOf("cache"))
-            .Select(Path.GetFileName).Order());
+        Assert.Equal(
+            ["all-MiniLM-L6-v2", "all-MiniLM-L6-v2.lock"],
+            Directory.EnumerateFileSystemEntries(folder.PathOf("cache")).Select(Path.GetFileName).Order()
+        );
         using var checkpoint = CheckpointFolder.Open(made);
         Assert.Equal(103, checkpoint.Weights.Tensors.Count);
 
@@ -55,8 +60,10 @@ public sealed class MiniLMPackageTests
         Assert.SkipUnless(OperatingSystem.IsLinux(), "A shell's ulimit stands for the end of the disk.");
         using var folder = new TemporaryFolder();
         string cache = folder.PathOf("cache");
-        using Process process = Start("bash", ["-c", "trap '' XFSZ; ulimit -f 40000; exec \"$@\"", "bash", "dotnet",
-            .. Writer(cache, Weights)]);
+        using Process process = Start(
+            "bash",
+            ["-c", "trap '' XFSZ; ulimit -f 40000; exec \"$@\"", "bash", "dotnet", .. Writer(cache, Weights)]
+        );
         string errors = process.StandardError.ReadToEnd();
         process.WaitForExit();
         Assert.NotEqual(0, process.ExitCode);
@@ -69,7 +76,8 @@ public sealed class MiniLMPackageTests
     public void OtherAssembliesAreRefused()
     {
         using var folder = new TemporaryFolder();
-        string copy = folder.PathOf(MiniLMPackage.FileName), cache = folder.PathOf("cache");
+        string copy = folder.PathOf(MiniLMPackage.FileName),
+            cache = folder.PathOf("cache");
         var package = new MiniLMPackage(copy);
         Assert.Contains("is missing", Refused<FileNotFoundException>(), StringComparison.Ordinal);
 
@@ -106,15 +114,26 @@ public sealed class MiniLMPackageTests
         using var model = LanguageModel.Load(made);
         string[] texts =
         [
-            "the film is one of the best of the year , and it is very funny .", "i do not know what to say about this movie .",
-            "the company said on monday that it would sell its shares .", "if you want to be removed from our mailing list , please click here .",
+            "the film is one of the best of the year , and it is very funny .",
+            "i do not know what to say about this movie .",
+            "the company said on monday that it would sell its shares .",
+            "if you want to be removed from our mailing list , please click here .",
         ];
-        int right = 0, all = 0;
+        int right = 0,
+            all = 0;
         foreach (string text in texts)
         {
             int[] ids = [tokenizer.ClsId, .. tokenizer.Encode(text), tokenizer.SepId];
-            EncodedText[] rows = [.. Enumerable.Range(1, ids.Length - 2).Select(place =>
-                new EncodedText([.. ids[..place], tokenizer.MaskId, .. ids[(place + 1)..]], new int[ids.Length], place))];
+            EncodedText[] rows =
+            [
+                .. Enumerable
+                    .Range(1, ids.Length - 2)
+                    .Select(place => new EncodedText(
+                        [.. ids[..place], tokenizer.MaskId, .. ids[(place + 1)..]],
+                        new int[ids.Length],
+                        place
+                    )),
+            ];
             using var batch = TokenBatch.Create(rows, tokenizer.PadId);
             using Tensor hidden = model.EncodeAt(batch);
             using Tensor scores = model.WordScores(hidden);
@@ -137,10 +156,13 @@ public sealed class MiniLMPackageTests
     private static string[] Writer(string cache, string assembly) =>
         [Path.Join(AppContext.BaseDirectory, "KilledWriter.dll"), "encoder", cache, assembly];
 
-    private static Process Start(string program, string[] arguments) => Process.Start(new ProcessStartInfo(program, arguments)
-    {
-        RedirectStandardOutput = true,
-        RedirectStandardError = true,
-        Environment = { ["DOTNET_EnableWriteXorExecute"] = "0" },
-    })!;
+    private static Process Start(string program, string[] arguments) =>
+        Process.Start(
+            new ProcessStartInfo(program, arguments)
+            {
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+                Environment = { ["DOTNET_EnableWriteXorExecute"] = "0" },
+            }
+        )!;
 }

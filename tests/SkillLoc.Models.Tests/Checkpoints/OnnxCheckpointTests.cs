@@ -24,16 +24,28 @@ public sealed class OnnxCheckpointTests : IClassFixture<OnnxCheckpointTests.Impo
     {
         using var expected = JsonDocument.Parse(File.ReadAllText(Shared("tensors.json")));
         using var folder = CheckpointFolder.Open(_imported.Folder);
-        var hashes = folder.Weights.Tensors.ToDictionary(info => info.Name["bert.".Length..], info =>
-        {
-            using Tensor value = folder.Weights.Read(info.Name);
-            Assert.Equal(expected.RootElement.GetProperty(info.Name["bert.".Length..]).GetProperty("shape").EnumerateArray()
-                .Select(n => n.GetInt64()), value.shape);
-            return Convert.ToHexStringLower(SHA256.HashData(value.bytes));
-        });
+        var hashes = folder.Weights.Tensors.ToDictionary(
+            info => info.Name["bert.".Length..],
+            info =>
+            {
+                using Tensor value = folder.Weights.Read(info.Name);
+                Assert.Equal(
+                    expected
+                        .RootElement.GetProperty(info.Name["bert.".Length..])
+                        .GetProperty("shape")
+                        .EnumerateArray()
+                        .Select(n => n.GetInt64()),
+                    value.shape
+                );
+                return Convert.ToHexStringLower(SHA256.HashData(value.bytes));
+            }
+        );
         Assert.Equal(
-            expected.RootElement.EnumerateObject().ToDictionary(tensor => tensor.Name, tensor => tensor.Value.GetProperty("sha256")
-                .GetString()!), hashes);
+            expected
+                .RootElement.EnumerateObject()
+                .ToDictionary(tensor => tensor.Name, tensor => tensor.Value.GetProperty("sha256").GetString()!),
+            hashes
+        );
     }
 
     [Fact]
@@ -44,7 +56,8 @@ public sealed class OnnxCheckpointTests : IClassFixture<OnnxCheckpointTests.Impo
         var tokenizer = CheckpointTokenizer.Load(_imported.Folder);
         using var model = LanguageModel.Load(_imported.Folder, withHead: false);
         using DisposeScope scope = NewDisposeScope();
-        Tensor mask = expected.Read("attention_mask"), allIds = expected.Read("input_ids");
+        Tensor mask = expected.Read("attention_mask"),
+            allIds = expected.Read("input_ids");
         List<EncodedText> rows = [];
         for (int row = 0; row < texts.Length; row++)
         {
@@ -61,7 +74,8 @@ public sealed class OnnxCheckpointTests : IClassFixture<OnnxCheckpointTests.Impo
 
         using var batch = TokenBatch.Create(rows, tokenizer.PadId);
 
-        Tensor hidden = model.Encode(batch), weights = mask.to(ScalarType.Float32).unsqueeze(-1);
+        Tensor hidden = model.Encode(batch),
+            weights = mask.to(ScalarType.Float32).unsqueeze(-1);
         Tensor pooled = hidden.mul(weights).sum(1L).div(weights.sum(1L));
         Close(expected.Read("mean_pooled"), pooled);
         Close(expected.Read("first_token"), hidden.select(1, 0));
@@ -74,18 +88,33 @@ public sealed class OnnxCheckpointTests : IClassFixture<OnnxCheckpointTests.Impo
         ModelConfig config = CheckpointFolder.ReadConfig(_imported.Folder);
         Assert.Equal(
             (384, 6, 12, 1536, 30522, 512, 2, 1e-12),
-            (config.HiddenSize, config.Layers, config.Heads, config.FeedForwardSize, config.VocabularySize, config.MaxPositions,
-                config.TypeVocabularySize, config.LayerNormEpsilon));
+            (
+                config.HiddenSize,
+                config.Layers,
+                config.Heads,
+                config.FeedForwardSize,
+                config.VocabularySize,
+                config.MaxPositions,
+                config.TypeVocabularySize,
+                config.LayerNormEpsilon
+            )
+        );
         Assert.Equal(["BertModel"], config.Architectures);
     }
 
     [Fact]
     public void OtherGraphsAreRefusedByWhatTheyLack()
     {
-        Refused<NotSupportedException>("embeddings.word_embeddings.weight", "embeddings.word_embeddings.xeight",
-            "no initialiser 'embeddings.word_embeddings.weight'");
-        Refused<NotSupportedException>("embeddings.LayerNorm.bias", "embeddings.LayerNorm.bixs",
-            "no initialiser 'embeddings.LayerNorm.bias'");
+        Refused<NotSupportedException>(
+            "embeddings.word_embeddings.weight",
+            "embeddings.word_embeddings.xeight",
+            "no initialiser 'embeddings.word_embeddings.weight'"
+        );
+        Refused<NotSupportedException>(
+            "embeddings.LayerNorm.bias",
+            "embeddings.LayerNorm.bixs",
+            "no initialiser 'embeddings.LayerNorm.bias'"
+        );
         Refused<NotSupportedException>("MatMul", "MatMux", "may be an optimised or a quantised graph");
         Refused<NotSupportedException>("Erf", "Exf", "its activation is another than gelu");
         Refused<NotSupportedException>("Reshape", "Xeshape", "Heads says how many");
@@ -96,8 +125,11 @@ public sealed class OnnxCheckpointTests : IClassFixture<OnnxCheckpointTests.Impo
         }
 
         Assert.Throws<ArgumentOutOfRangeException>(() => OnnxCheckpoint.Parse(_imported.Model, "x.onnx", options with { Heads = 0 }));
-        Assert.Contains("7 heads", Assert.Throws<NotSupportedException>(() =>
-            OnnxCheckpoint.Parse(_imported.Model, "x.onnx", options with { Heads = 7 })).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "7 heads",
+            Assert.Throws<NotSupportedException>(() => OnnxCheckpoint.Parse(_imported.Model, "x.onnx", options with { Heads = 7 })).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -126,12 +158,20 @@ public sealed class OnnxCheckpointTests : IClassFixture<OnnxCheckpointTests.Impo
     public void AnImportIsWholeOrNothing()
     {
         using var folder = new TemporaryFolder();
-        string file = folder.PathOf("model.onnx"), target = folder.PathOf("out"), words = folder.PathOf("vocab.txt");
-        Assert.Contains("no ONNX file", Assert.Throws<FileNotFoundException>(() => OnnxCheckpoint.Import(file, target)).Message,
-            StringComparison.Ordinal);
+        string file = folder.PathOf("model.onnx"),
+            target = folder.PathOf("out"),
+            words = folder.PathOf("vocab.txt");
+        Assert.Contains(
+            "no ONNX file",
+            Assert.Throws<FileNotFoundException>(() => OnnxCheckpoint.Import(file, target)).Message,
+            StringComparison.Ordinal
+        );
         File.WriteAllBytes(file, _imported.Model);
-        Assert.Contains("vocab.txt", Assert.Throws<FileNotFoundException>(() => OnnxCheckpoint.Import(file, target)).Message,
-            StringComparison.Ordinal);
+        Assert.Contains(
+            "vocab.txt",
+            Assert.Throws<FileNotFoundException>(() => OnnxCheckpoint.Import(file, target)).Message,
+            StringComparison.Ordinal
+        );
         File.WriteAllText(words, "[PAD]\n[UNK]\n");
         string message = Assert.Throws<InvalidDataException>(() => OnnxCheckpoint.Import(file, target)).Message;
         Assert.Contains("2 word pieces and the model 30522", message, StringComparison.Ordinal);
@@ -171,7 +211,8 @@ public sealed class OnnxCheckpointTests : IClassFixture<OnnxCheckpointTests.Impo
     private byte[] Replaced(string what, string by)
     {
         byte[] copy = [.. _imported.Model];
-        byte[] from = Encoding.UTF8.GetBytes(what), to = Encoding.UTF8.GetBytes(by);
+        byte[] from = Encoding.UTF8.GetBytes(what),
+            to = Encoding.UTF8.GetBytes(by);
         Assert.Equal(from.Length, to.Length);
         int found = 0;
         for (int at = 0; copy.AsSpan(at).IndexOf(from) is >= 0 and var next; found++)

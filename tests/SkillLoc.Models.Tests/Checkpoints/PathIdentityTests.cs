@@ -8,17 +8,29 @@ public sealed class PathIdentityTests
     public void APlaceIsTheSameHoweverItIsWritten()
     {
         using var folder = new TemporaryFolder();
-        string place = folder.PathOf("place"), link = folder.PathOf("link"), chain = folder.PathOf("chain"), around = folder.PathOf("around");
+        string place = folder.PathOf("place"),
+            link = folder.PathOf("link"),
+            chain = folder.PathOf("chain"),
+            around = folder.PathOf("around");
         Directory.CreateDirectory(place);
         Directory.CreateSymbolicLink(link, place);
         Directory.CreateSymbolicLink(chain, "link");
         Directory.CreateSymbolicLink(around, folder.Path);
         string relative = Path.GetRelativePath(Directory.GetCurrentDirectory(), place);
-        foreach (string other in new[]
-        {
-            place, place + Path.DirectorySeparatorChar, relative, Path.Join(place, "."), Path.Join(place, "..", "place"), link, chain,
-            Path.Join(around, "place"), Path.Join(around, "chain") + Path.DirectorySeparatorChar,
-        })
+        foreach (
+            string other in new[]
+            {
+                place,
+                place + Path.DirectorySeparatorChar,
+                relative,
+                Path.Join(place, "."),
+                Path.Join(place, "..", "place"),
+                link,
+                chain,
+                Path.Join(around, "place"),
+                Path.Join(around, "chain") + Path.DirectorySeparatorChar,
+            }
+        )
         {
             Assert.True(PathIdentity.Same(place, other), other);
             Assert.True(PathIdentity.Same(other, place), other);

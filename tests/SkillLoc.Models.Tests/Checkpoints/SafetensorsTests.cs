@@ -9,23 +9,24 @@ namespace SkillLoc.Models.Tests.Checkpoints;
 
 public class SafetensorsTests
 {
-    public static TheoryData<ScalarType, string, int> Types => new()
-    {
-        { ScalarType.Float64, "F64", 8 },
-        { ScalarType.Float32, "F32", 4 },
-        { ScalarType.Float16, "F16", 2 },
-        { ScalarType.BFloat16, "BF16", 2 },
-        { ScalarType.Int64, "I64", 8 },
-        { ScalarType.Int32, "I32", 4 },
-        { ScalarType.Int16, "I16", 2 },
-        { ScalarType.Int8, "I8", 1 },
-        { ScalarType.Byte, "U8", 1 },
-        { ScalarType.Bool, "BOOL", 1 },
-    };
+    public static TheoryData<ScalarType, string, int> Types =>
+        new()
+        {
+            { ScalarType.Float64, "F64", 8 },
+            { ScalarType.Float32, "F32", 4 },
+            { ScalarType.Float16, "F16", 2 },
+            { ScalarType.BFloat16, "BF16", 2 },
+            { ScalarType.Int64, "I64", 8 },
+            { ScalarType.Int32, "I32", 4 },
+            { ScalarType.Int16, "I16", 2 },
+            { ScalarType.Int8, "I8", 1 },
+            { ScalarType.Byte, "U8", 1 },
+            { ScalarType.Bool, "BOOL", 1 },
+        };
 
     [Theory]
     [MemberData(nameof(Types))]
-    public void Every_type_comes_back_bit_by_bit(ScalarType type, string name, int size)
+    public void EveryTypeComesBackBitByBit(ScalarType type, string name, int size)
     {
         using DisposeScope scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
@@ -57,7 +58,7 @@ public class SafetensorsTests
     }
 
     [Fact]
-    public void Reads_what_the_reference_implementation_wrote()
+    public void ReadsWhatTheReferenceImplementationWrote()
     {
         using DisposeScope scope = NewDisposeScope();
         using var file = SafetensorsFile.Open(Oracles.PathOf("tiny-roberta", "model.safetensors"));
@@ -77,22 +78,28 @@ public class SafetensorsTests
     }
 
     [Fact]
-    public void Bfloat16_and_float16_are_the_upper_halves_that_the_formats_say()
+    public void Bfloat16AndFloat16AreTheUpperHalvesThatTheFormatsSay()
     {
         using DisposeScope scope = NewDisposeScope();
-        byte[] bytes = Pack("""{"b":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]},"h":{"dtype":"F16","shape":[2],"data_offsets":[4,8]}}""",
-            [0x80, 0x3f, 0x20, 0xc0, 0x00, 0x3c, 0xff, 0x7b]);
+        byte[] bytes = Pack(
+            """{"b":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]},"h":{"dtype":"F16","shape":[2],"data_offsets":[4,8]}}""",
+            [0x80, 0x3f, 0x20, 0xc0, 0x00, 0x3c, 0xff, 0x7b]
+        );
         using var file = SafetensorsFile.FromBytes(bytes);
         Assert.Equal([1f, -2.5f], file.Read("b", ScalarType.Float32).data<float>().ToArray());
         Assert.Equal([1f, 65504f], file.Read("h", ScalarType.Float32).data<float>().ToArray());
     }
 
     [Fact]
-    public void Stores_weights_as_another_type_on_request_but_not_integers()
+    public void StoresWeightsAsAnotherTypeOnRequestButNotIntegers()
     {
         using DisposeScope scope = NewDisposeScope();
         using var stream = new MemoryStream();
-        SafetensorsWriter.Write(stream, [("w", torch.tensor(new[] { 1f, -2.5f })), ("ids", torch.tensor(new[] { 7L }))], storeAs: ScalarType.BFloat16);
+        SafetensorsWriter.Write(
+            stream,
+            [("w", torch.tensor(new[] { 1f, -2.5f })), ("ids", torch.tensor(new[] { 7L }))],
+            storeAs: ScalarType.BFloat16
+        );
         using var file = SafetensorsFile.FromBytes(stream.ToArray());
         byte[] raw = new byte[4];
         file.CopyBytes("w", 0, raw);
@@ -102,7 +109,7 @@ public class SafetensorsTests
     }
 
     [Fact]
-    public void Order_metadata_and_alignment_are_kept_through_a_stream()
+    public void OrderMetadataAndAlignmentAreKeptThroughAStream()
     {
         using DisposeScope scope = NewDisposeScope();
         using var stream = new MemoryStream();
@@ -132,7 +139,7 @@ public class SafetensorsTests
     }
 
     [Fact]
-    public void Views_are_written_in_row_major_order_and_gradients_do_not_matter()
+    public void ViewsAreWrittenInRowMajorOrderAndGradientsDoNotMatter()
     {
         using DisposeScope scope = NewDisposeScope();
         Tensor matrix = torch.arange(6, dtype: ScalarType.Float32).reshape(2, 3);
@@ -147,7 +154,7 @@ public class SafetensorsTests
     }
 
     [Fact]
-    public void Conversion_goes_piece_by_piece_without_a_seam()
+    public void ConversionGoesPieceByPieceWithoutASeam()
     {
         // More than one piece of 16 MiB each way.
         using DisposeScope scope = NewDisposeScope();
@@ -159,7 +166,7 @@ public class SafetensorsTests
     }
 
     [Fact]
-    public void Nothing_is_left_behind()
+    public void NothingIsLeftBehind()
     {
         using var folder = new TemporaryFolder();
         string path = folder.PathOf("a.safetensors");
@@ -178,7 +185,7 @@ public class SafetensorsTests
     }
 
     [Fact]
-    public void Tensors_outlive_the_file_but_the_file_cannot_be_read_after_it_is_disposed()
+    public void TensorsOutliveTheFileButTheFileCannotBeReadAfterItIsDisposed()
     {
         var file = SafetensorsFile.Open(Oracles.PathOf("tiny-roberta", "model.safetensors"));
         using Tensor bias = file.Read("lm_head.bias");
@@ -189,7 +196,7 @@ public class SafetensorsTests
     }
 
     [Fact]
-    public void Unknown_names_and_bytes_outside_of_a_tensor_are_refused()
+    public void UnknownNamesAndBytesOutsideOfATensorAreRefused()
     {
         using var file = SafetensorsFile.FromBytes(Pack("""{"a":{"dtype":"U8","shape":[3],"data_offsets":[0,3]}}""", [1, 2, 3]), "my file");
         KeyNotFoundException error = Assert.Throws<KeyNotFoundException>(() => file.Read("b"));
@@ -203,7 +210,7 @@ public class SafetensorsTests
     }
 
     [Fact]
-    public void Names_twice_or_reserved_are_refused_and_write_nothing()
+    public void NamesTwiceOrReservedAreRefusedAndWriteNothing()
     {
         using DisposeScope scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
@@ -218,7 +225,11 @@ public class SafetensorsTests
     [InlineData("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}""", 3, "truncated")]
     [InlineData("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}""", 5, "longer")]
     [InlineData("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}""", 8, "'a' begins at byte 4")]
-    [InlineData("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}}""", 6, "'b' begins at byte 2")]
+    [InlineData(
+        """{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}}""",
+        6,
+        "'b' begins at byte 2"
+    )]
     [InlineData("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}}""", 4, "0 <= begin <= end")]
     [InlineData("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[-4,0]}}""", 4, "0 <= begin <= end")]
     [InlineData("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4,8]}}""", 4, "0 <= begin <= end")]
@@ -235,9 +246,11 @@ public class SafetensorsTests
     [InlineData("""{"\ud800":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}""", 1, "JSON")]
     [InlineData("[]", 0, "not an object")]
     [InlineData("{", 0, "JSON")]
-    public void Headers_that_lie_are_refused_with_the_reason(string header, int dataLength, string reason)
+    public void HeadersThatLieAreRefusedWithTheReason(string header, int dataLength, string reason)
     {
-        InvalidDataException error = Assert.Throws<InvalidDataException>(() => SafetensorsFile.FromBytes(Pack(header, new byte[dataLength]), "x.safetensors"));
+        InvalidDataException error = Assert.Throws<InvalidDataException>(() =>
+            SafetensorsFile.FromBytes(Pack(header, new byte[dataLength]), "x.safetensors")
+        );
         Assert.StartsWith("x.safetensors", error.Message, StringComparison.Ordinal);
         Assert.Contains(reason, error.Message, StringComparison.Ordinal);
     }
@@ -247,7 +260,7 @@ public class SafetensorsTests
     [InlineData(new byte[] { 1, 0, 0 }, "3 bytes")]
     [InlineData(new byte[] { 9, 0, 0, 0, 0, 0, 0, 0, (byte)'{' }, "should have 9 bytes, but only 1")]
     [InlineData(new byte[] { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff }, "another kind of file")]
-    public void Files_too_short_for_their_header_are_refused(byte[] bytes, string reason)
+    public void FilesTooShortForTheirHeaderAreRefused(byte[] bytes, string reason)
     {
         using var folder = new TemporaryFolder();
         string path = folder.PathOf("a.safetensors");
@@ -258,15 +271,20 @@ public class SafetensorsTests
     }
 
     [Fact]
-    public void A_missing_file_is_named() =>
-        Assert.Contains("nowhere", Assert.Throws<FileNotFoundException>(() => SafetensorsFile.Open("nowhere")).Message, StringComparison.Ordinal);
+    public void AMissingFileIsNamed() =>
+        Assert.Contains(
+            "nowhere",
+            Assert.Throws<FileNotFoundException>(() => SafetensorsFile.Open("nowhere")).Message,
+            StringComparison.Ordinal
+        );
 
     [Fact]
-    public void Whatever_is_damaged_is_read_or_refused_and_nothing_else()
+    public void WhateverIsDamagedIsReadOrRefusedAndNothingElse()
     {
         byte[] good = Pack(
             """{"__metadata__":{"k":"v"},"a":{"dtype":"F32","shape":[2,1],"data_offsets":[0,8]},"b":{"dtype":"U8","shape":[0],"data_offsets":[8,8]},"c":{"dtype":"BOOL","shape":[],"data_offsets":[8,9]}}""",
-            [0, 0, 128, 63, 0, 0, 0, 64, 1]);
+            [0, 0, 128, 63, 0, 0, 0, 64, 1]
+        );
         SafetensorsFile.FromBytes(good).Dispose();
         var random = new Random(1);
         int refused = 0;

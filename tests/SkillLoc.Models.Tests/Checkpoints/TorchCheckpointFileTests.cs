@@ -10,7 +10,7 @@ namespace SkillLoc.Models.Tests.Checkpoints;
 public class TorchCheckpointFileTests
 {
     [Fact]
-    public void The_same_weights_are_the_same_bit_by_bit_as_in_safetensors()
+    public void TheSameWeightsAreTheSameBitByBitAsInSafetensors()
     {
         using DisposeScope scope = NewDisposeScope();
         using var bin = TorchCheckpointFile.Open(Oracles.PathOf("tiny-roberta", "pytorch_model.bin"));
@@ -27,15 +27,34 @@ public class TorchCheckpointFileTests
     [Theory]
     [InlineData("kinds.bin")]
     [InlineData("protocol4.bin")]
-    public void Every_type_and_every_kind_of_view_is_read(string name)
+    public void EveryTypeAndEveryKindOfViewIsRead(string name)
     {
         using DisposeScope scope = NewDisposeScope();
         using var file = TorchCheckpointFile.Open(Oracles.PathOf("torch-save", name));
         Assert.Equal(
-            ["plain", "transposed", "window", "every_third", "block", "scalar", "empty", "half", "bfloat", "longs", "ints", "shorts", "chars", "bytes", "bools", "parameter"],
-            file.Tensors.Select(info => info.Name));
+            [
+                "plain",
+                "transposed",
+                "window",
+                "every_third",
+                "block",
+                "scalar",
+                "empty",
+                "half",
+                "bfloat",
+                "longs",
+                "ints",
+                "shorts",
+                "chars",
+                "bytes",
+                "bools",
+                "parameter",
+            ],
+            file.Tensors.Select(info => info.Name)
+        );
         float[] Floats(string tensor) => file.Read(tensor, ScalarType.Float32).data<float>().ToArray();
-        static IEnumerable<float> Count(int from, int count, int step = 1) => Enumerable.Range(0, count).Select(i => (float)(from + (i * step)));
+        static IEnumerable<float> Count(int from, int count, int step = 1) =>
+            Enumerable.Range(0, count).Select(i => (float)(from + (i * step)));
 
         Assert.Equal(Count(0, 24), Floats("plain"));
         Assert.Equal([6, 4], file.Read("transposed").shape);
@@ -59,7 +78,7 @@ public class TorchCheckpointFileTests
     }
 
     [Fact]
-    public void A_state_dict_among_other_plain_values_is_found()
+    public void AStateDictAmongOtherPlainValuesIsFound()
     {
         using DisposeScope scope = NewDisposeScope();
         using var file = TorchCheckpointFile.Open(Oracles.PathOf("torch-save", "wrapped.bin"));
@@ -74,7 +93,7 @@ public class TorchCheckpointFileTests
     [InlineData("list.bin", "state dict")]
     [InlineData("legacy.bin", "before PyTorch 1.6")]
     [InlineData("make.py", "not a zip")]
-    public void What_is_not_a_plain_state_dict_is_refused_by_name(string name, string reason)
+    public void WhatIsNotAPlainStateDictIsRefusedByName(string name, string reason)
     {
         string path = Oracles.PathOf("torch-save", name);
         InvalidDataException error = Assert.Throws<InvalidDataException>(() => TorchCheckpointFile.Open(path));
@@ -111,7 +130,7 @@ public class TorchCheckpointFileTests
     [InlineData("}", "truncated")]
     [InlineData("N.", "state dict")]
     [InlineData("}.", "no tensors")]
-    public void Crafted_pickles_are_refused_with_the_reason(string pickle, string reason)
+    public void CraftedPicklesAreRefusedWithTheReason(string pickle, string reason)
     {
         using var folder = new TemporaryFolder();
         string path = Zip(folder, Encoding.Latin1.GetBytes(pickle));
@@ -130,7 +149,7 @@ public class TorchCheckpointFileTests
     [InlineData(0, 4, 0, null)]
     [InlineData(0, 5, 0, "does not fit")]
     [InlineData(255, 0, 1, "does not fit")]
-    public void Views_beyond_their_storage_are_refused(int offset, int size, int stride, string? reason)
+    public void ViewsBeyondTheirStorageAreRefused(int offset, int size, int stride, string? reason)
     {
         using var folder = new TemporaryFolder();
         string path = Zip(folder, TensorPickle(offset, size, stride), ("0", new byte[16]));
@@ -149,12 +168,16 @@ public class TorchCheckpointFileTests
     }
 
     [Fact]
-    public void Storages_that_are_missing_of_another_length_compressed_or_big_endian_are_refused()
+    public void StoragesThatAreMissingOfAnotherLengthCompressedOrBigEndianAreRefused()
     {
         using var folder = new TemporaryFolder();
         byte[] pickle = TensorPickle(0, 2, 1);
         void Refused(string reason, string path) =>
-            Assert.Contains(reason, Assert.Throws<InvalidDataException>(() => TorchCheckpointFile.Open(path)).Message, StringComparison.Ordinal);
+            Assert.Contains(
+                reason,
+                Assert.Throws<InvalidDataException>(() => TorchCheckpointFile.Open(path)).Message,
+                StringComparison.Ordinal
+            );
 
         Refused("missing", Zip(folder, pickle, ("1", new byte[16])));
         Refused("have 12 bytes", Zip(folder, pickle, ("0", new byte[12])));
@@ -164,7 +187,7 @@ public class TorchCheckpointFileTests
     }
 
     [Fact]
-    public void A_truncated_file_is_refused()
+    public void ATruncatedFileIsRefused()
     {
         using var folder = new TemporaryFolder();
         string path = folder.PathOf("a.bin");
@@ -172,12 +195,16 @@ public class TorchCheckpointFileTests
         foreach (int length in new[] { 0, 1, 100, bytes.Length / 2, bytes.Length - 1 })
         {
             File.WriteAllBytes(path, bytes[..length]);
-            Assert.Contains(path, Assert.Throws<InvalidDataException>(() => TorchCheckpointFile.Open(path)).Message, StringComparison.Ordinal);
+            Assert.Contains(
+                path,
+                Assert.Throws<InvalidDataException>(() => TorchCheckpointFile.Open(path)).Message,
+                StringComparison.Ordinal
+            );
         }
     }
 
     [Fact]
-    public void Whatever_is_damaged_is_read_or_refused_and_nothing_else()
+    public void WhateverIsDamagedIsReadOrRefusedAndNothingElse()
     {
         using var folder = new TemporaryFolder();
         byte[] pickle = TensorPickle(1, 2, 1);
@@ -213,7 +240,7 @@ public class TorchCheckpointFileTests
     }
 
     [Fact]
-    public void Several_threads_can_read()
+    public void SeveralThreadsCanRead()
     {
         using var file = TorchCheckpointFile.Open(Oracles.PathOf("tiny-roberta", "pytorch_model.bin"));
         string expected = CheckpointFingerprint.Compute(file);
@@ -221,9 +248,13 @@ public class TorchCheckpointFileTests
     }
 
     [Fact]
-    public void A_missing_file_or_tensor_is_named()
+    public void AMissingFileOrTensorIsNamed()
     {
-        Assert.Contains("nowhere", Assert.Throws<FileNotFoundException>(() => TorchCheckpointFile.Open("nowhere")).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "nowhere",
+            Assert.Throws<FileNotFoundException>(() => TorchCheckpointFile.Open("nowhere")).Message,
+            StringComparison.Ordinal
+        );
         var file = TorchCheckpointFile.Open(Oracles.PathOf("torch-save", "wrapped.bin"));
         Assert.Contains("'x'", Assert.Throws<KeyNotFoundException>(() => file.Read("x")).Message, StringComparison.Ordinal);
         file.Dispose();
@@ -231,14 +262,22 @@ public class TorchCheckpointFileTests
     }
 
     /// <summary>{"w": a view of four floats in storage 0}, in the words of protocol 2.</summary>
-    private static byte[] TensorPickle(int offset, int size, int stride) => Encoding.Latin1.GetBytes(
-        "\u0080\u0002}U\u0001wctorch._utils\n_rebuild_tensor_v2\n((U\u0007storagectorch\nFloatStorage\nU\u00010U\u0003cpuK\u0004tQ"
-        + $"K{(char)offset}K{(char)size}\u0085K{(char)stride}\u0085\u0089Nt" + "Rs.");
+    private static byte[] TensorPickle(int offset, int size, int stride) =>
+        Encoding.Latin1.GetBytes(
+            "\u0080\u0002}U\u0001wctorch._utils\n_rebuild_tensor_v2\n((U\u0007storagectorch\nFloatStorage\nU\u00010U\u0003cpuK\u0004tQ"
+                + $"K{(char)offset}K{(char)size}\u0085K{(char)stride}\u0085\u0089Nt"
+                + "Rs."
+        );
 
     private static string Zip(TemporaryFolder folder, byte[]? pickle, params (string Key, byte[] Values)[] storages) =>
         Zip(folder, pickle, CompressionLevel.NoCompression, storages);
 
-    private static string Zip(TemporaryFolder folder, byte[]? pickle, CompressionLevel compression, params (string Key, byte[] Values)[] storages)
+    private static string Zip(
+        TemporaryFolder folder,
+        byte[]? pickle,
+        CompressionLevel compression,
+        params (string Key, byte[] Values)[] storages
+    )
     {
         string path = folder.PathOf("crafted.bin");
         using var zip = new ZipArchive(File.Create(path), ZipArchiveMode.Create);

@@ -23,7 +23,14 @@ public sealed class AnsweringClassifierTests
     private const int Sentinel = 799;
     private static readonly CheckpointTokenizer T5 = CheckpointTokenizer.Load(Oracles.PathOf("tiny-t5"));
     private static readonly TextToTextTask Task = new("toy", TextMetric.Accuracy);
-    private static readonly string[] Texts = ["a film that nobody needs", "bad", "premise: they were early [SEP] hypothesis: nobody was late at all", "it was", "good"];
+    private static readonly string[] Texts =
+    [
+        "a film that nobody needs",
+        "bad",
+        "premise: they were early [SEP] hypothesis: nobody was late at all",
+        "it was",
+        "good",
+    ];
 
     private static readonly ClassifierSettings Closed = new()
     {
@@ -92,7 +99,10 @@ public sealed class AnsweringClassifierTests
         using TokenBatch batch = classifier.Batch([classifier.Encode(Texts[0])]);
         using IDisposable inference = no_grad();
         float[] logits = classifier.Logits(batch).data<float>().ToArray();
-        Assert.All(new[] { "a", "b", "c" }.Zip(logits), pair => Assert.Equal(LogLikelihood(classifier, "tiny-t5", Texts[0], pair.First), pair.Second, 1e-4));
+        Assert.All(
+            new[] { "a", "b", "c" }.Zip(logits),
+            pair => Assert.Equal(LogLikelihood(classifier, "tiny-t5", Texts[0], pair.First), pair.Second, 1e-4)
+        );
     }
 
     [Fact]
@@ -103,7 +113,8 @@ public sealed class AnsweringClassifierTests
         Assert.Equal(classifier.Encode("bad film").Ids, classifier.Encode("bad", "film").Ids);
         Assert.Equal([Sentinel, .. T5.Encode("neutral"), End], classifier.EncodeAnswer("neutral"));
 
-        int[] whole = T5.Encode(" [toy] " + Texts[2]), cut = classifier.Encode(Texts[2]).Ids;
+        int[] whole = T5.Encode(" [toy] " + Texts[2]),
+            cut = classifier.Encode(Texts[2]).Ids;
         Assert.Equal([.. whole[..11], End], cut);
         var head = new TextToTextEncoder(Task, T5, 12) { Truncation = Truncation.Head };
         Assert.Equal([.. whole[^11..], End], head.Encode(Texts[2], null).Ids);
@@ -132,7 +143,14 @@ public sealed class AnsweringClassifierTests
         using var classifier = TextClassifier.Create(Oracles.PathOf(name), Open);
         using var expected = SafetensorsFile.Open(Oracles.PathOf(name, "expected.safetensors"));
         int[][] Rows(string tensor, int fill) =>
-            [.. expected.Read(tensor).data<long>().ToArray().Chunk((int)expected.Read(tensor).size(1)).Select(row => row.Select(id => (int)id).Where(id => id != fill).ToArray())];
+            [
+                .. expected
+                    .Read(tensor)
+                    .data<long>()
+                    .ToArray()
+                    .Chunk((int)expected.Read(tensor).size(1))
+                    .Select(row => row.Select(id => (int)id).Where(id => id != fill).ToArray()),
+            ];
         int[][] answers = Rows("labels", T5ForConditionalGeneration.Ignored);
         EncodedText[] texts = [.. Rows("input_ids", 0).Select(ids => new EncodedText(ids, null, 0))];
         Assert.True(answers.Select(answer => answer.Length).Distinct().Count() > 1);
@@ -148,7 +166,11 @@ public sealed class AnsweringClassifierTests
             Assert.Equal(losses[row], classifier.AnswerLosses(alone, [answers[row]]).item<float>(), 1e-4);
         }
 
-        Says(Assert.Throws<ArgumentException>(() => classifier.Losses(batches, answers[1..])), $"{texts.Length} rows", $"{answers.Length - 1} answers");
+        Says(
+            Assert.Throws<ArgumentException>(() => classifier.Losses(batches, answers[1..])),
+            $"{texts.Length} rows",
+            $"{answers.Length - 1} answers"
+        );
         Says(Assert.Throws<ArgumentException>(() => classifier.Losses(batches, [.. answers, answers[0]])), $"{answers.Length + 1} answers");
         Array.ForEach(batches, batch => batch.Dispose());
     }
@@ -191,7 +213,13 @@ public sealed class AnsweringClassifierTests
         using var parent = new TemporaryFolder();
         string folder = Path.Combine(parent.Path, "saved");
         using var classifier = TextClassifier.Create(
-            Oracles.PathOf(name), Closed with { Words = ["a", "b", "c"], TextToText = Task with { Metric = TextMetric.ClassificationF1, Lowercase = true, MaxOutputLength = 12 } });
+            Oracles.PathOf(name),
+            Closed with
+            {
+                Words = ["a", "b", "c"],
+                TextToText = Task with { Metric = TextMetric.ClassificationF1, Lowercase = true, MaxOutputLength = 12 },
+            }
+        );
         EncodedText[] rows = [.. Texts.Select(text => classifier.Encode(text))];
         classifier.Save(folder);
         JsonNode config = JsonNode.Parse(File.ReadAllText(Path.Combine(folder, "config.json")))!;
@@ -203,7 +231,8 @@ public sealed class AnsweringClassifierTests
         Assert.Equal(classifier.Settings.TextToText, loaded.Settings.TextToText);
         Assert.Equal(classifier.Fingerprint(), loaded.Fingerprint());
         Assert.Equal(classifier.Score(rows), loaded.Score(rows));
-        using LanguageModel plain = LanguageModel.Load(folder), start = LanguageModel.Load(Oracles.PathOf(name));
+        using LanguageModel plain = LanguageModel.Load(folder),
+            start = LanguageModel.Load(Oracles.PathOf(name));
         Assert.Equal(start.Fingerprint(), plain.Fingerprint());
     }
 
@@ -212,7 +241,8 @@ public sealed class AnsweringClassifierTests
     {
         using var classifier = TextClassifier.Create(Oracles.PathOf("tiny-t5"), Closed);
         EncodedText[] rows = [.. Texts.Select(text => classifier.Encode(text))];
-        using TextClassifier copy = classifier.Clone(), free = classifier.ForTask(Open with { TextToText = Task with { Name = "other" } });
+        using TextClassifier copy = classifier.Clone(),
+            free = classifier.ForTask(Open with { TextToText = Task with { Name = "other" } });
         Assert.Equal(classifier.Score(rows), copy.Score(rows));
         Assert.Equal([.. T5.Encode(" [other] bad"), End], free.Encode("bad").Ids);
         Assert.Equal(Texts.Length, free.Generate(rows).Length);
@@ -247,11 +277,16 @@ public sealed class AnsweringClassifierTests
     public void NeuronsAreTheEncoders()
     {
         // Without its neurons a feed-forward layer gives what it gives without its output weights.
-        using TextClassifier classifier = TextClassifier.Create(Oracles.PathOf("tiny-t5"), Closed), without = classifier.Clone();
+        using TextClassifier classifier = TextClassifier.Create(Oracles.PathOf("tiny-t5"), Closed),
+            without = classifier.Clone();
         EncodedText[] rows = [.. Texts.Select(text => classifier.Encode(text))];
         float[][] whole = classifier.Score(rows);
         ModelConfig config = classifier.Backbone.Config;
-        var all = new NeuronSet([.. Enumerable.Repeat(true, config.Layers * config.FeedForwardSize)], config.Layers, config.FeedForwardSize);
+        var all = new NeuronSet(
+            [.. Enumerable.Repeat(true, config.Layers * config.FeedForwardSize)],
+            config.Layers,
+            config.FeedForwardSize
+        );
         using (no_grad())
         {
             foreach ((string name, Parameter? value) in without.Backbone.Parameters)
@@ -266,7 +301,10 @@ public sealed class AnsweringClassifierTests
         using var zero = NeuronPerturbation.Zero(classifier.Backbone, all);
         zero.AddTo(classifier.Backbone.Hooks);
         float[][] silenced = classifier.Score(rows);
-        Assert.All(silenced.Zip(without.Score(rows)), pair => Assert.All(pair.First.Zip(pair.Second), both => Assert.Equal(both.First, both.Second, 1e-5f)));
+        Assert.All(
+            silenced.Zip(without.Score(rows)),
+            pair => Assert.All(pair.First.Zip(pair.Second), both => Assert.Equal(both.First, both.Second, 1e-5f))
+        );
         Assert.NotEqual(whole, silenced);
         var means = new NeuronValues(new double[config.Layers * config.FeedForwardSize], config.Layers, config.FeedForwardSize);
         Says(Assert.Throws<NotSupportedException>(() => NeuronPruning.Prune(classifier, all, means)), "T5");
@@ -277,7 +315,10 @@ public sealed class AnsweringClassifierTests
     {
         using var classifier = TextClassifier.Create(Oracles.PathOf("tiny-t5"), Open);
         Says(Assert.Throws<InvalidOperationException>(() => classifier.Score([classifier.Encode("bad")])), "free text", "Generate");
-        using var roberta = TextClassifier.Create(Oracles.PathOf("tiny-roberta"), new() { Head = HeadKind.FirstTokenLinear, Labels = ["x", "y"] });
+        using var roberta = TextClassifier.Create(
+            Oracles.PathOf("tiny-roberta"),
+            new() { Head = HeadKind.FirstTokenLinear, Labels = ["x", "y"] }
+        );
         Says(Assert.Throws<InvalidOperationException>(() => roberta.Generate([roberta.Encode("bad")])), "no answers", "FirstTokenLinear");
         Says(Assert.Throws<InvalidOperationException>(() => roberta.EncodeAnswer("bad")), "no answers");
     }
@@ -287,13 +328,38 @@ public sealed class AnsweringClassifierTests
     {
         foreach (HeadKind head in Enum.GetValues<HeadKind>().Except([HeadKind.Generation]))
         {
-            Says(Refused("tiny-t5", new() { Head = head, Labels = ["x", "y"], Words = ["a", "b"] }), $"{head}", "T5", "Generation");
+            Says(
+                Refused(
+                    "tiny-t5",
+                    new()
+                    {
+                        Head = head,
+                        Labels = ["x", "y"],
+                        Words = ["a", "b"],
+                    }
+                ),
+                $"{head}",
+                "T5",
+                "Generation"
+            );
         }
 
         Says(Refused("tiny-roberta", Closed), "Generation", "roberta", "T5");
         Says(Refused("tiny-gpt2", Closed), "Generation", "gpt2", "T5");
         Says(Refused("tiny-t5", Closed with { TextToText = null }), "TextToText", "Generation");
-        Says(Refused("tiny-roberta", new() { Labels = ["x", "y"], Words = ["a", "b"], TextToText = Task }), "TextToText", "LabelWords");
+        Says(
+            Refused(
+                "tiny-roberta",
+                new()
+                {
+                    Labels = ["x", "y"],
+                    Words = ["a", "b"],
+                    TextToText = Task,
+                }
+            ),
+            "TextToText",
+            "LabelWords"
+        );
         Says(Refused("tiny-t5", Closed with { Words = ["a", "b"] }), "3 labels", "2 answers");
         Says(Refused("tiny-t5", Closed with { Words = ["a", "b", "a"] }), "'entailment' and 'contradiction'", "'a' and 'a'");
         Says(Refused("tiny-t5", Closed with { TextToText = Task with { MaxOutputLength = 2 } }), "MaxOutputLength", "2");
@@ -326,7 +392,10 @@ public sealed class AnsweringClassifierTests
     private static TemporaryFolder Lively()
     {
         var folder = new TemporaryFolder();
-        ModelConfig config = ModelConfig.Load(Oracles.PathOf("tiny-t5", "config.json")).With("tie_word_embeddings", false).With("scale_decoder_outputs", null);
+        ModelConfig config = ModelConfig
+            .Load(Oracles.PathOf("tiny-t5", "config.json"))
+            .With("tie_word_embeddings", false)
+            .With("scale_decoder_outputs", null);
         using var model = LanguageModel.Create(config, 1);
         CheckpointFolder.Save(folder.Path, config, model.Parameters.Select(pair => (pair.Key, (Tensor)pair.Value)), T5.Files);
         return folder;

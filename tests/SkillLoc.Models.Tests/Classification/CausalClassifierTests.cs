@@ -26,7 +26,11 @@ public sealed class CausalClassifierTests
         Words = [" bad", " good"],
     };
 
-    private static readonly ClassifierSettings Colliding = FirstTokens with { Labels = ["a", "b", "c"], Words = [" a description.", " a film", " an entity"] };
+    private static readonly ClassifierSettings Colliding = FirstTokens with
+    {
+        Labels = ["a", "b", "c"],
+        Words = [" a description.", " a film", " an entity"],
+    };
 
     [Fact]
     public void FirstTokensAreScoredAfterTheText()
@@ -78,7 +82,8 @@ public sealed class CausalClassifierTests
     {
         // Every gradient equals that of the same loss, written with one plain pass per row and option.
         using DisposeScope scope = NewDisposeScope();
-        using TextClassifier classifier = TextClassifier.Create(Folder, Colliding), plain = TextClassifier.Create(Folder, Colliding);
+        using TextClassifier classifier = TextClassifier.Create(Folder, Colliding),
+            plain = TextClassifier.Create(Folder, Colliding);
         Tensor labels = tensor(new long[] { 2, 0, 1 });
         foreach (Parameter? parameter in classifier.Backbone.Parameters.Values.Concat(plain.Backbone.Parameters.Values))
         {
@@ -88,17 +93,25 @@ public sealed class CausalClassifierTests
         using TokenBatch batch = classifier.Batch([.. Texts.Select(text => classifier.Encode(text))]);
         nn.functional.cross_entropy(classifier.Logits(batch, training: false), labels).backward();
 
-        Tensor scores = stack([.. Texts.Select(text => stack([.. Colliding.Words!.Select(option =>
-        {
-            int[] input = Gpt2.Encode($"\"{text}\" was"), tokens = Gpt2.Encode(option);
-            using var one = TokenBatch.Create([new([.. input, .. tokens], null, 0)], 0);
-            Tensor all = nn.functional.log_softmax(plain.Backbone.WordScores(plain.Backbone.Encode(one)), -1)[0];
-            return stack([.. tokens.Select((token, i) => all[input.Length - 1 + i, token])]).mean();
-        })]))]);
+        Tensor scores = stack([
+            .. Texts.Select(text =>
+                stack([
+                    .. Colliding.Words!.Select(option =>
+                    {
+                        int[] input = Gpt2.Encode($"\"{text}\" was"),
+                            tokens = Gpt2.Encode(option);
+                        using var one = TokenBatch.Create([new([.. input, .. tokens], null, 0)], 0);
+                        Tensor all = nn.functional.log_softmax(plain.Backbone.WordScores(plain.Backbone.Encode(one)), -1)[0];
+                        return stack([.. tokens.Select((token, i) => all[input.Length - 1 + i, token])]).mean();
+                    }),
+                ])
+            ),
+        ]);
         nn.functional.cross_entropy(scores, labels).backward();
         foreach ((string name, Parameter? value) in plain.Backbone.Parameters)
         {
-            Tensor wanted = value.grad!, actual = classifier.Backbone.Parameters[name].grad!;
+            Tensor wanted = value.grad!,
+                actual = classifier.Backbone.Parameters[name].grad!;
             Assert.True((wanted - actual).norm().ToDouble() <= 1e-4 * wanted.norm().ToDouble(), name);
         }
     }
@@ -106,7 +119,9 @@ public sealed class CausalClassifierTests
     [Fact]
     public void FirstTokensThatCollideAreRefused()
     {
-        ArgumentException error = Assert.Throws<ArgumentException>(() => TextClassifier.Create(Folder, Colliding with { OptionScoring = OptionScoring.FirstToken }));
+        ArgumentException error = Assert.Throws<ArgumentException>(() =>
+            TextClassifier.Create(Folder, Colliding with { OptionScoring = OptionScoring.FirstToken })
+        );
         Assert.Contains("' a description.', ' a film'", error.Message, StringComparison.Ordinal);
         Assert.Contains("'Ġa'", error.Message, StringComparison.Ordinal);
         Assert.DoesNotContain("entity", error.Message, StringComparison.Ordinal);
@@ -135,7 +150,12 @@ public sealed class CausalClassifierTests
     {
         using DisposeScope scope = NewDisposeScope();
         using var saved = new TemporaryFolder();
-        ClassifierSettings settings = new() { Head = HeadKind.SequenceClassification, Labels = ["x", "y", "z"], HasTextPair = true };
+        ClassifierSettings settings = new()
+        {
+            Head = HeadKind.SequenceClassification,
+            Labels = ["x", "y", "z"],
+            HasTextPair = true,
+        };
         using var classifier = TextClassifier.Create(Folder, settings, seed: 4);
         Assert.Equal(["score.weight"], classifier.Head.Parameters.Keys);
         EncodedText[] rows = [classifier.Encode("one", "two films"), classifier.Encode("bad", "")];
@@ -176,8 +196,17 @@ public sealed class CausalClassifierTests
     [Fact]
     public void PromptsOfTheOtherKindAreRefused()
     {
-        ArgumentException error = Assert.Throws<ArgumentException>(() => TextClassifier.Create(
-            Folder, new() { Template = "*cls**sent_0**mask**sep+*", Labels = ["a", "b"], Words = ["bad", "good"] }));
+        ArgumentException error = Assert.Throws<ArgumentException>(() =>
+            TextClassifier.Create(
+                Folder,
+                new()
+                {
+                    Template = "*cls**sent_0**mask**sep+*",
+                    Labels = ["a", "b"],
+                    Words = ["bad", "good"],
+                }
+            )
+        );
         Assert.Contains(nameof(ClassifierSettings.AutoregressiveTemplate), error.Message, StringComparison.Ordinal);
         error = Assert.Throws<ArgumentException>(() => TextClassifier.Create(Oracles.PathOf("tiny-roberta"), FirstTokens));
         Assert.Contains("roberta", error.Message, StringComparison.Ordinal);
@@ -211,7 +240,8 @@ public sealed class CausalClassifierTests
         long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         foreach (ClassifierSettings settings in new[] { FirstTokens, Colliding })
         {
-            using TextClassifier classifier = TextClassifier.Create(Folder, settings), clone = classifier.Clone();
+            using TextClassifier classifier = TextClassifier.Create(Folder, settings),
+                clone = classifier.Clone();
             long loaded = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
             _ = classifier.Score([.. Texts.Select(text => classifier.Encode(text))]);
             _ = clone.Score([clone.Encode("film")]);
@@ -223,14 +253,19 @@ public sealed class CausalClassifierTests
 
     private static double MeanLogLikelihood(TextClassifier classifier, string text, string option)
     {
-        int[] input = Gpt2.Encode($"\"{text}\" was"), tokens = Gpt2.Encode(option);
+        int[] input = Gpt2.Encode($"\"{text}\" was"),
+            tokens = Gpt2.Encode(option);
         double[][] logits = NextLogits(classifier, [.. input, .. tokens]);
-        return tokens.Select((token, i) =>
-        {
-            double[] row = logits[input.Length - 1 + i];
-            double largest = row.Max();
-            return row[token] - largest - Math.Log(row.Sum(logit => Math.Exp(logit - largest)));
-        }).Average();
+        return tokens
+            .Select(
+                (token, i) =>
+                {
+                    double[] row = logits[input.Length - 1 + i];
+                    double largest = row.Max();
+                    return row[token] - largest - Math.Log(row.Sum(logit => Math.Exp(logit - largest)));
+                }
+            )
+            .Average();
     }
 
     /// <summary>Logits of the whole vocabulary at every position, of one sequence alone.</summary>

@@ -6,32 +6,36 @@ namespace SkillLoc.Models.Tests.Classification;
 public class CorrelationTests
 {
     [Fact]
-    public void Without_ties_both_are_those_worked_out_by_hand()
+    public void WithoutTiesBothAreThoseWorkedOutByHand()
     {
         // Deviations -2 -1 0 1 2 and -1 -2 1 0 2: products 8, squares 10 and 10. The values are their own ranks.
-        double[] x = [1, 2, 3, 4, 5], y = [2, 1, 4, 3, 5];
+        double[] x = [1, 2, 3, 4, 5],
+            y = [2, 1, 4, 3, 5];
         Assert.Equal(0.8, Correlation.Pearson(x, y), 12);
         Assert.Equal(0.8, Correlation.Spearman(x, y), 12);
 
         // The usual example of hours before the television against intelligence: 1 - 6 * 194 / (10 * 99).
-        double[] intelligence = [106, 100, 86, 101, 99, 103, 97, 113, 112, 110], hours = [7, 27, 2, 50, 28, 29, 20, 12, 6, 17];
+        double[] intelligence = [106, 100, 86, 101, 99, 103, 97, 113, 112, 110],
+            hours = [7, 27, 2, 50, 28, 29, 20, 12, 6, 17];
         Assert.Equal(-29.0 / 165, Correlation.Spearman(intelligence, hours), 12);
     }
 
     [Fact]
-    public void Ties_share_the_mean_of_their_ranks()
+    public void TiesShareTheMeanOfTheirRanks()
     {
         // Ranks 1 2.5 2.5 4 and 1 2 3.5 3.5: products of deviations 3.75, squares 4.5 and 4.5.
-        double[] x = [1, 2, 2, 4], y = [10, 20, 30, 30];
+        double[] x = [1, 2, 2, 4],
+            y = [10, 20, 30, 30];
         Assert.Equal(3.75 / 4.5, Correlation.Spearman(x, y), 12);
         Assert.Equal(27.5 / Math.Sqrt(4.75 * 275), Correlation.Pearson(x, y), 12);
     }
 
     [Fact]
-    public void Lines_do_not_change_Pearsons_and_rising_functions_do_not_change_Spearmans()
+    public void LinesDoNotChangePearsonsAndRisingFunctionsDoNotChangeSpearmans()
     {
         var random = new Random(3);
-        double[] x = [.. Enumerable.Range(0, 50).Select(_ => random.NextDouble())], y = [.. x.Select(value => value + random.NextDouble())];
+        double[] x = [.. Enumerable.Range(0, 50).Select(_ => random.NextDouble())],
+            y = [.. x.Select(value => value + random.NextDouble())];
         Assert.Equal(Correlation.Pearson(x, y), Correlation.Pearson([.. x.Select(value => (3 * value) - 7)], y), 12);
         Assert.Equal(-Correlation.Pearson(x, y), Correlation.Pearson(x, [.. y.Select(value => -value)]), 12);
         Assert.Equal(Correlation.Spearman(x, y), Correlation.Spearman([.. x.Select(Math.Exp)], y), 12);
@@ -40,10 +44,11 @@ public class CorrelationTests
     }
 
     [Fact]
-    public void Of_a_constant_there_is_none_and_training_counts_0()
+    public void OfAConstantThereIsNoneAndTrainingCounts0()
     {
         // The mean of these is not exactly 0.1 in floating point.
-        double[] constant = [.. Enumerable.Repeat(0.1, 10)], rising = [.. Enumerable.Range(0, 10)];
+        double[] constant = [.. Enumerable.Repeat(0.1, 10)],
+            rising = [.. Enumerable.Range(0, 10)];
         Assert.True(double.IsNaN(Correlation.Pearson(constant, rising)));
         Assert.True(double.IsNaN(Correlation.Spearman(rising, constant)));
         Assert.Equal(0, ClassificationMetric.Evaluate(constant, rising));
@@ -51,7 +56,7 @@ public class CorrelationTests
     }
 
     [Fact]
-    public void Series_are_as_long_as_each_other_and_not_empty()
+    public void SeriesAreAsLongAsEachOtherAndNotEmpty()
     {
         Assert.Throws<ArgumentException>(() => Correlation.Pearson([1, 2], [1]));
         Assert.Throws<ArgumentException>(() => Correlation.Spearman([], []));

@@ -48,7 +48,8 @@ public sealed class ForeignClassifierTests
             {
                 EncodedText encoded = classifier.Encode(row!["text"]!.GetValue<string>(), row["pair"]?.GetValue<string>());
                 Assert.Equal(row["ids"].Deserialize<int[]>(), encoded.Ids);
-                float[] expected = row["scores"].Deserialize<float[]>()!, scores = classifier.Score([encoded])[0];
+                float[] expected = row["scores"].Deserialize<float[]>()!,
+                    scores = classifier.Score([encoded])[0];
                 for (int label = 0; label < 3; label++)
                 {
                     Assert.Equal(expected[label], scores[label], 1e-5f);
@@ -115,7 +116,8 @@ public sealed class ForeignClassifierTests
         using var one = TextClassifier.Load(SeqCls);
         using var several = TextClassifier.Load(folder.Path);
         Assert.All(several.Settings.Thresholds!, threshold => Assert.Equal(0.5f, threshold));
-        float[] odds = one.Score([one.Encode("the man was")])[0], probabilities = several.Score([several.Encode("the man was")])[0];
+        float[] odds = one.Score([one.Encode("the man was")])[0],
+            probabilities = several.Score([several.Encode("the man was")])[0];
         double[] logits = Array.ConvertAll(probabilities, value => Math.Log(value / (1 - value)));
         Assert.Equal(Math.Log(odds[1] / odds[0]), logits[1] - logits[0], 1e-4);
         Assert.NotEqual(1, probabilities.Sum(), 3);
@@ -126,7 +128,17 @@ public sealed class ForeignClassifierTests
     {
         // The classifier with a prompt: label words need the head of a masked language model.
         string message = Assert.Throws<InvalidDataException>(() => LanguageModel.Load(SeqCls)).Message;
-        foreach (string said in new[] { SeqCls, "BertForSequenceClassification", "no language-model head", "'LABEL_0', 'LABEL_1'", "HeadKind.SequenceClassification", "ForMaskedLM" })
+        foreach (
+            string said in new[]
+            {
+                SeqCls,
+                "BertForSequenceClassification",
+                "no language-model head",
+                "'LABEL_0', 'LABEL_1'",
+                "HeadKind.SequenceClassification",
+                "ForMaskedLM",
+            }
+        )
         {
             Assert.Contains(said, message, StringComparison.Ordinal);
         }
@@ -141,7 +153,10 @@ public sealed class ForeignClassifierTests
         {
             SafetensorsWriter.Write(
                 folder.PathOf("model.safetensors"),
-                weights.Tensors.Where(info => info.Name.StartsWith("roberta.", StringComparison.Ordinal)).Select(info => (info.Name["roberta.".Length..], weights.Read(info.Name))));
+                weights
+                    .Tensors.Where(info => info.Name.StartsWith("roberta.", StringComparison.Ordinal))
+                    .Select(info => (info.Name["roberta.".Length..], weights.Read(info.Name)))
+            );
         }
 
         message = Assert.Throws<InvalidDataException>(() => LanguageModel.Load(folder.Path)).Message;

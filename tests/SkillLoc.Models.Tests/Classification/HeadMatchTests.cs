@@ -13,17 +13,19 @@ namespace SkillLoc.Models.Tests.Classification;
 /// <summary>Rows of a trained head go by the names of their labels, wherever one is taken over.</summary>
 public sealed class HeadMatchTests
 {
-    private static readonly string[] Labels = ["low", "middle", "high"], Other = ["high", "low", "middle"];
+    private static readonly string[] Labels = ["low", "middle", "high"],
+        Other = ["high", "low", "middle"];
 
-    public static TheoryData<string, HeadKind> Heads => new()
-    {
-        { "tiny-roberta", HeadKind.SequenceClassification },
-        { "tiny-roberta", HeadKind.FirstTokenLinear },
-        { "tiny-roberta", HeadKind.MaskTokenLinear },
-        { "tiny-bert", HeadKind.SequenceClassification },
-        { "tiny-bert", HeadKind.FirstTokenLinear },
-        { "tiny-gpt2", HeadKind.SequenceClassification },
-    };
+    public static TheoryData<string, HeadKind> Heads =>
+        new()
+        {
+            { "tiny-roberta", HeadKind.SequenceClassification },
+            { "tiny-roberta", HeadKind.FirstTokenLinear },
+            { "tiny-roberta", HeadKind.MaskTokenLinear },
+            { "tiny-bert", HeadKind.SequenceClassification },
+            { "tiny-bert", HeadKind.FirstTokenLinear },
+            { "tiny-gpt2", HeadKind.SequenceClassification },
+        };
 
     [Theory]
     [MemberData(nameof(Heads))]
@@ -62,7 +64,8 @@ public sealed class HeadMatchTests
         Assert.Equal(["middle"], next.Head.Match.Dropped);
         foreach (string name in Output(checkpoint, head).Where(next.Parameters.ContainsKey))
         {
-            Tensor was = trained.Parameters[name].detach(), now = next.Parameters[name].detach();
+            Tensor was = trained.Parameters[name].detach(),
+                now = next.Parameters[name].detach();
             Assert.Equal(3, now.shape[0]);
             Assert.True(now[0].Equals(was[2]), name);
             Assert.True(now[2].Equals(was[0]), name);
@@ -83,7 +86,8 @@ public sealed class HeadMatchTests
     public void AHuggingFaceHeadIsTakenByName(string names, string labels)
     {
         using var folder = new TemporaryFolder();
-        string[] named = names.Split(','), asked = labels.Split(',');
+        string[] named = names.Split(','),
+            asked = labels.Split(',');
         using TextClassifier trained = Trained("tiny-roberta", HeadKind.SequenceClassification, named);
         trained.Save(folder.PathOf("python"));
         File.Delete(folder.PathOf(Path.Join("python", ClassifierSettings.FileName)));
@@ -124,7 +128,8 @@ public sealed class HeadMatchTests
             trained.Save(folder.PathOf("trained"));
             SafetensorsWriter.Write(
                 folder.PathOf(Path.Join("trained", "model.safetensors")),
-                trained.Parameters.Where(pair => pair.Key != lost).Select(pair => (pair.Key, (Tensor)pair.Value)));
+                trained.Parameters.Where(pair => pair.Key != lost).Select(pair => (pair.Key, (Tensor)pair.Value))
+            );
             Says(lost, () => TextClassifier.Load(folder.PathOf("trained")));
             Says(lost, () => TextClassifier.Create(folder.PathOf("trained"), Settings(HeadKind.SequenceClassification, Other)));
         }
@@ -167,14 +172,31 @@ public sealed class HeadMatchTests
         using var folder = new TemporaryFolder();
         TuningOptions tuning = Toy.Options("lora");
         using var trained = TextClassifier.Create(
-            Oracles.PathOf("tiny-roberta"), Settings(HeadKind.SequenceClassification, Labels) with { Tuning = tuning }, seed: 1);
+            Oracles.PathOf("tiny-roberta"),
+            Settings(HeadKind.SequenceClassification, Labels) with
+            {
+                Tuning = tuning,
+            },
+            seed: 1
+        );
         Toy.Shake(trained.TunedParameters.Values);
         using var next = TextClassifier.Create(
-            Oracles.PathOf("tiny-roberta"), Settings(HeadKind.SequenceClassification, Other) with { Tuning = tuning }, seed: 2);
+            Oracles.PathOf("tiny-roberta"),
+            Settings(HeadKind.SequenceClassification, Other) with
+            {
+                Tuning = tuning,
+            },
+            seed: 2
+        );
         next.Apply(trained.Tuned());
         AssertSameByName(trained, next);
         using var strange = TextClassifier.Create(
-            Oracles.PathOf("tiny-roberta"), Settings(HeadKind.SequenceClassification, ["low", "middle", "top"]) with { Tuning = tuning });
+            Oracles.PathOf("tiny-roberta"),
+            Settings(HeadKind.SequenceClassification, ["low", "middle", "top"]) with
+            {
+                Tuning = tuning,
+            }
+        );
         Assert.Contains("top", Assert.Throws<InvalidDataException>(() => strange.Apply(trained.Tuned())).Message, StringComparison.Ordinal);
     }
 
@@ -183,7 +205,8 @@ public sealed class HeadMatchTests
     public void EndsOfAPathAreMatchedByName(string checkpoint, HeadKind head)
     {
         using TorchSharp.DisposeScope scope = NewDisposeScope();
-        using TextClassifier first = Trained(checkpoint, head), second = Trained(checkpoint, head, Other, seed: 8);
+        using TextClassifier first = Trained(checkpoint, head),
+            second = Trained(checkpoint, head, Other, seed: 8);
         foreach (PathEnd task in Enum.GetValues<PathEnd>())
         {
             TextClassifier end = task == PathEnd.First ? first : second;
@@ -209,8 +232,13 @@ public sealed class HeadMatchTests
                 all.ApplyTo(at);
                 long[] column = name.EndsWith("bias", StringComparison.Ordinal) ? [3] : [3, 1];
                 at.Parameters[name].grad = ones_like(at.Parameters[name]) * tensor(new[] { 1f, 10f, 100f }).view(column);
-                double expected = end.Settings.Labels.Index().Sum(label => Math.Pow(10, label.Index) * 0.25
-                    * Row(first, name, label.Item).Zip(Row(second, name, label.Item), (one, other) => (double)one - other).Sum());
+                double expected = end
+                    .Settings.Labels.Index()
+                    .Sum(label =>
+                        Math.Pow(10, label.Index)
+                        * 0.25
+                        * Row(first, name, label.Item).Zip(Row(second, name, label.Item), (one, other) => (double)one - other).Sum()
+                    );
                 int group = all.Groups.Index().Single(each => each.Item.Name == name).Index;
                 Assert.Equal(expected, all.Gradients(at)[group], 1e-4 * (1 + Math.Abs(expected)));
             }
@@ -222,7 +250,9 @@ public sealed class HeadMatchTests
             {
                 foreach (string label in Labels)
                 {
-                    float[] one = Row(first, name, label), other = Row(second, name, label), now = Row(model, name, label);
+                    float[] one = Row(first, name, label),
+                        other = Row(second, name, label),
+                        now = Row(model, name, label);
                     Assert.All(now.Index(), value => Assert.Equal((one[value.Index] + other[value.Index]) / 2, value.Item, 1e-6f));
                 }
             }
@@ -239,7 +269,8 @@ public sealed class HeadMatchTests
         Toy.Shake(path.Names.SelectMany(path.Controls));
         path.Save(folder.PathOf("curve.safetensors"));
         using var loaded = ParameterPath.Load(folder.PathOf("curve.safetensors"), first, second);
-        using TextClassifier one = path.CreateWalker(), other = loaded.CreateWalker();
+        using TextClassifier one = path.CreateWalker(),
+            other = loaded.CreateWalker();
         path.MoveTo(one, 0.3);
         loaded.MoveTo(other, 0.3);
         Assert.Equal(one.Fingerprint(), other.Fingerprint());
@@ -253,14 +284,20 @@ public sealed class HeadMatchTests
         trained.Save(folder.PathOf("one"));
         using var reordered = TextClassifier.Create(folder.PathOf("one"), Settings(HeadKind.SequenceClassification, Other));
         reordered.Save(folder.PathOf("other"));
-        using CheckpointFolder one = CheckpointFolder.Open(folder.PathOf("one")), other = CheckpointFolder.Open(folder.PathOf("other"));
+        using CheckpointFolder one = CheckpointFolder.Open(folder.PathOf("one")),
+            other = CheckpointFolder.Open(folder.PathOf("other"));
         Assert.All(CheckpointDistance.Between(trained, reordered), pair => Assert.Equal(0, pair.Value.L2));
         Assert.All(CheckpointDistance.Between(one, other), pair => Assert.Equal(0, pair.Value.L2));
         Assert.NotEqual(0, CheckpointDistance.Between(one.Weights, other.Weights)["classifier.out_proj.weight"].L2);
     }
 
     private static ClassifierSettings Settings(HeadKind head, string[] labels) =>
-        new() { Head = head, Labels = labels, Template = head == HeadKind.MaskTokenLinear ? "*cls**sent_0*_It_was*mask*.*sep+*" : null };
+        new()
+        {
+            Head = head,
+            Labels = labels,
+            Template = head == HeadKind.MaskTokenLinear ? "*cls**sent_0*_It_was*mask*.*sep+*" : null,
+        };
 
     /// <summary>A classifier whose head is far from a fresh one, and different in each row.</summary>
     private static TextClassifier Trained(string checkpoint, HeadKind head, string[]? labels = null, int seed = 6)
@@ -270,12 +307,13 @@ public sealed class HeadMatchTests
         return classifier;
     }
 
-    private static string[] Output(string checkpoint, HeadKind head) => (checkpoint, head) switch
-    {
-        ("tiny-gpt2", _) => ["score.weight"],
-        ("tiny-roberta", HeadKind.SequenceClassification) => ["classifier.out_proj.weight", "classifier.out_proj.bias"],
-        _ => ["classifier.weight", "classifier.bias"],
-    };
+    private static string[] Output(string checkpoint, HeadKind head) =>
+        (checkpoint, head) switch
+        {
+            ("tiny-gpt2", _) => ["score.weight"],
+            ("tiny-roberta", HeadKind.SequenceClassification) => ["classifier.out_proj.weight", "classifier.out_proj.bias"],
+            _ => ["classifier.weight", "classifier.bias"],
+        };
 
     private static float[] Row(TextClassifier classifier, string name, string label)
     {
@@ -289,10 +327,12 @@ public sealed class HeadMatchTests
     /// <summary>Both give each label the same logit, and these differ enough that another order would show.</summary>
     private static void AssertSameByName(TextClassifier expected, TextClassifier actual, Func<string, string>? nameOf = null)
     {
-        float[] one = Logits(expected), other = Logits(actual);
+        float[] one = Logits(expected),
+            other = Logits(actual);
         Assert.True(
             one.Order().Zip(one.Order().Skip(1)).All(pair => pair.Second - pair.First > 1e-2),
-            $"The test needs different logits: {string.Join(", ", one)}.");
+            $"The test needs different logits: {string.Join(", ", one)}."
+        );
         foreach ((string label, int i) in actual.Settings.Labels.Select((label, i) => (label, i)))
         {
             Assert.Equal(one[expected.Settings.Labels.ToList().IndexOf(nameOf?.Invoke(label) ?? label)], other[i], 1e-4f);

@@ -7,14 +7,37 @@ public sealed class LabelThresholdTests
     [Fact]
     public void TheBestF1OfEachLabelIsTaken()
     {
-        float[][] scores = [[0.2f, 0.9f, 0.5f], [0.3f, 0.8f, 0.5f], [0.1f, 0.1f, 0.5f], [0.05f, 0.2f, 0.5f]];
-        float[][] sets = [[1, 0, 0], [1, 1, 0], [0, 0, 0], [0, 0, 0]];
+        float[][] scores =
+        [
+            [0.2f, 0.9f, 0.5f],
+            [0.3f, 0.8f, 0.5f],
+            [0.1f, 0.1f, 0.5f],
+            [0.05f, 0.2f, 0.5f],
+        ];
+        float[][] sets =
+        [
+            [1, 0, 0],
+            [1, 1, 0],
+            [0, 0, 0],
+            [0, 0, 0],
+        ];
         float[] thresholds = LabelThresholds.Choose(scores, sets);
 
         // Half-way between 0.2 and 0.1; below 0.8, as both of 0.9 and 0.8 are needed to hit once; 0.5 where no row has the label.
         Assert.Equal([0.15f, 0.5f, 0.5f], thresholds);
         Assert.Equal(2 * 3.0 / (4 + 4 + 3), LabelThresholds.MicroF1(scores, sets, thresholds), 12);
-        Assert.Equal(0, LabelThresholds.MicroF1([[0.1f]], [[0]], [0.5f]));
+        Assert.Equal(
+            0,
+            LabelThresholds.MicroF1(
+                [
+                    [0.1f],
+                ],
+                [
+                    [0],
+                ],
+                [0.5f]
+            )
+        );
     }
 
     [Fact]
@@ -36,8 +59,31 @@ public sealed class LabelThresholdTests
     [Fact]
     public void NeighbouringFloatsAreToldApart()
     {
-        float low = 0.7f, high = MathF.BitIncrement(low);
-        float[] chosen = LabelThresholds.Choose([[low], [high]], [[0], [1]]);
-        Assert.Equal(1, LabelThresholds.MicroF1([[low], [high]], [[0], [1]], chosen));
+        float low = 0.7f,
+            high = MathF.BitIncrement(low);
+        float[] chosen = LabelThresholds.Choose(
+            [
+                [low],
+                [high],
+            ],
+            [
+                [0],
+                [1],
+            ]
+        );
+        Assert.Equal(
+            1,
+            LabelThresholds.MicroF1(
+                [
+                    [low],
+                    [high],
+                ],
+                [
+                    [0],
+                    [1],
+                ],
+                chosen
+            )
+        );
     }
 }

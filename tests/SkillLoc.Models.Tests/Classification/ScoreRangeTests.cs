@@ -18,7 +18,7 @@ public class ScoreRangeTests
     [InlineData(1, 0)]
     [InlineData(2, 0.25)]
     [InlineData(5, 1)]
-    public void A_score_is_a_share_of_the_range_and_the_second_words_probability(float score, float share)
+    public void AScoreIsAShareOfTheRangeAndTheSecondWordsProbability(float score, float share)
     {
         ScoreRange range = new(1, 5);
         Assert.Equal(share, range.ShareOf(score));
@@ -27,7 +27,7 @@ public class ScoreRangeTests
     }
 
     [Fact]
-    public void Scores_outside_the_range_are_not_in_it() =>
+    public void ScoresOutsideTheRangeAreNotInIt() =>
         Assert.All([0.99f, 5.01f, float.NaN, float.PositiveInfinity], score => Assert.False(new ScoreRange(1, 5).Contains(score)));
 
     [Theory]
@@ -35,23 +35,34 @@ public class ScoreRangeTests
     [InlineData(1, 1)]
     [InlineData(0, float.NaN)]
     [InlineData(float.NegativeInfinity, 0)]
-    public void Ranges_are_finite_and_have_a_lower_and_a_higher_end(float lowest, float highest) =>
+    public void RangesAreFiniteAndHaveALowerAndAHigherEnd(float lowest, float highest) =>
         Assert.Throws<ArgumentOutOfRangeException>(() => new ScoreRange(lowest, highest));
 
     [Fact]
-    public void Settings_keep_the_range_in_their_JSON()
+    public void SettingsKeepTheRangeInTheirJSON()
     {
         string json = Settings.ToJson();
         Assert.Equal(new ScoreRange(1, 5), ClassifierSettings.FromJson(json, "here").ScoreRange);
         Assert.DoesNotContain("score_range", (Settings with { ScoreRange = null }).ToJson(), StringComparison.Ordinal);
         string reversed = json.Replace("\"highest\": 5", "\"highest\": 0", StringComparison.Ordinal);
-        Assert.Contains("here", Assert.Throws<InvalidDataException>(() => ClassifierSettings.FromJson(reversed, "here")).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "here",
+            Assert.Throws<InvalidDataException>(() => ClassifierSettings.FromJson(reversed, "here")).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Theory]
     [InlineData(HeadKind.FirstTokenLinear, new[] { "0", "1" }, new[] { "bad", "good" })]
     [InlineData(HeadKind.LabelWords, new[] { "0", "1", "2" }, new[] { "bad", "good", "very" })]
-    public void A_regression_needs_two_label_words(HeadKind head, string[] labels, string[] words) =>
-        Assert.Contains("two label words", Assert.Throws<ArgumentException>(() => TextClassifier.Create(
-            Oracles.PathOf("tiny-roberta"), Settings with { Head = head, Labels = labels, Words = words })).Message, StringComparison.Ordinal);
+    public void ARegressionNeedsTwoLabelWords(HeadKind head, string[] labels, string[] words) =>
+        Assert.Contains(
+            "two label words",
+            Assert
+                .Throws<ArgumentException>(() =>
+                    TextClassifier.Create(Oracles.PathOf("tiny-roberta"), Settings with { Head = head, Labels = labels, Words = words })
+                )
+                .Message,
+            StringComparison.Ordinal
+        );
 }

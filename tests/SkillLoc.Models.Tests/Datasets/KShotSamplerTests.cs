@@ -16,7 +16,7 @@ public sealed class KShotSamplerTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public void Rows_are_shuffled_grouped_and_sliced()
+    public void RowsAreShuffledGroupedAndSliced()
     {
         // The first rows after the shuffle with seed 21 are 1 (a), 7, 4; the groups follow in the order in which they appear.
         LabeledText[] rows = [.. Enumerable.Range(0, 9).Select(i => new LabeledText($"{i}", null, "bac"[i % 3].ToString()))];
@@ -27,14 +27,25 @@ public sealed class KShotSamplerTests : IDisposable
     }
 
     [Fact]
-    public void A_class_too_small_is_named_with_its_size_and_k()
+    public void AClassTooSmallIsNamedWithItsSizeAndK()
     {
-        LabeledText[] rows = [new("a", null, "0"), new("b", null, "0"), new("c", null, "0"), new("d", null, "rare"), new("e", null, "rare")];
+        LabeledText[] rows =
+        [
+            new("a", null, "0"),
+            new("b", null, "0"),
+            new("c", null, "0"),
+            new("d", null, "rare"),
+            new("e", null, "rare"),
+        ];
         InvalidDataException e = Assert.Throws<InvalidDataException>(() => KShotSampler.Sample(rows, 2, 1));
         Assert.Contains("2 rows of class 'rare'; k = 2 needs at least 3", e.Message, StringComparison.Ordinal);
         Assert.Throws<InvalidDataException>(() => KShotSampler.Sample([], 2, 1));
 
-        Write("RTE", "train.tsv", ["header", .. Enumerable.Range(0, 9).Select(i => $"{i}\ta\tb\t{(i == 0 ? "entailment" : "not_entailment")}")]);
+        Write(
+            "RTE",
+            "train.tsv",
+            ["header", .. Enumerable.Range(0, 9).Select(i => $"{i}\ta\tb\t{(i == 0 ? "entailment" : "not_entailment")}")]
+        );
         Write("RTE", "dev.tsv", "header");
         e = Assert.Throws<InvalidDataException>(() => KShotSampler.Write(Input, Output, 4, tasks: ["RTE"]));
         Assert.Contains("RTE", e.Message, StringComparison.Ordinal);
@@ -43,10 +54,15 @@ public sealed class KShotSamplerTests : IDisposable
     }
 
     [Fact]
-    public void Tab_separated_files_keep_their_header_and_their_bytes()
+    public void TabSeparatedFilesKeepTheirHeaderAndTheirBytes()
     {
         // 0xE9 is no UTF-8; the sixth line ends in CR LF, the last in nothing.
-        byte[][] lines = [.. Enumerable.Range(0, 8).Select(i => Encoding.Latin1.GetBytes($"row {i} \"\xE9\t{i % 2}{(i == 5 ? "\r\n" : i == 7 ? "" : "\n")}"))];
+        byte[][] lines =
+        [
+            .. Enumerable
+                .Range(0, 8)
+                .Select(i => Encoding.Latin1.GetBytes($"row {i} \"\xE9\t{i % 2}{(i == 5 ? "\r\n" : i == 7 ? "" : "\n")}")),
+        ];
         Write("SST-2", "train.tsv", [.. "sentence\tlabel\n"u8, .. lines.SelectMany(line => line)]);
         Write("SST-2", "dev.tsv", [.. "sentence\tlabel\r\n"u8, 0xFF, .. " dev\t0"u8]);
         IReadOnlyList<string> written = KShotSampler.Write(Input, Output, 2, [100, 13], ["SST-2"]);
@@ -65,7 +81,7 @@ public sealed class KShotSamplerTests : IDisposable
     }
 
     [Fact]
-    public void CoLA_is_shuffled_on_from_the_last_seed()
+    public void CoLAIsShuffledOnFromTheLastSeed()
     {
         string[] lines = [.. Enumerable.Range(0, 8).Select(i => $"src\t{i % 2}\t\tsentence {i}")];
         Write("CoLA", "train.tsv", lines);
@@ -85,7 +101,7 @@ public sealed class KShotSamplerTests : IDisposable
     }
 
     [Fact]
-    public void Similarity_is_grouped_below_and_above_the_middle()
+    public void SimilarityIsGroupedBelowAndAboveTheMiddle()
     {
         string[] scores = ["0.000", "2.400", "2.500", "5.000", "1.000", "3.000", "2.499", "4.000"];
         Write("STS-B", "train.tsv", ["header", .. scores.Select((score, i) => $"{i}\tx\t{score}")]);
@@ -104,7 +120,7 @@ public sealed class KShotSamplerTests : IDisposable
     }
 
     [Fact]
-    public void MNLI_has_two_test_files()
+    public void MNLIHasTwoTestFiles()
     {
         string[] labels = ["neutral", "entailment"];
         Write("MNLI", "train.tsv", ["header", .. Enumerable.Range(0, 8).Select(i => $"{i}\tx\t{labels[i % 2]}")]);
@@ -113,13 +129,14 @@ public sealed class KShotSamplerTests : IDisposable
         string folder = Assert.Single(KShotSampler.Write(Input, Output, 2, [13], ["MNLI"]));
         Assert.Equal(
             ["dev_matched.tsv", "test_matched.tsv", "test_mismatched.tsv", "train.tsv"],
-            Directory.EnumerateFiles(folder).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+            Directory.EnumerateFiles(folder).Select(Path.GetFileName).Order(StringComparer.Ordinal)
+        );
         Assert.Equal("mismatched\n", Read("MNLI", "2-13", "test_mismatched.tsv"));
         Assert.Equal("header\n1\tx\tentailment\n3\tx\tentailment\n4\tx\tneutral\n6\tx\tneutral\n", Read("MNLI", "2-13", "train.tsv"));
     }
 
     [Fact]
-    public void Paraphrases_are_grouped_by_their_first_column_and_broken_questions_carried_along()
+    public void ParaphrasesAreGroupedByTheirFirstColumnAndBrokenQuestionsCarriedAlong()
     {
         Write("MRPC", "train.tsv", ["header", .. Enumerable.Range(0, 8).Select(i => $"{i % 2}\t{i}\tx\ty\tlast")]);
         Write("MRPC", "dev.tsv", "header");
@@ -135,10 +152,20 @@ public sealed class KShotSamplerTests : IDisposable
     }
 
     [Fact]
-    public void Comma_separated_files_are_written_as_pandas_does()
+    public void CommaSeparatedFilesAreWrittenAsPandasDoes()
     {
         // Quoted without need, with a comma, with quotes, over two lines, with spaces, with quotes inside, empty.
-        string[] rows = ["0,\"plain\"", "1,\"a, b\"", "0,\"say \"\"hi\"\"\"", "1,\"two\nlines\"", "0, spaces ", "1,a \"b\" c", "0,", "1,caf\u00e9"];
+        string[] rows =
+        [
+            "0,\"plain\"",
+            "1,\"a, b\"",
+            "0,\"say \"\"hi\"\"\"",
+            "1,\"two\nlines\"",
+            "0, spaces ",
+            "1,a \"b\" c",
+            "0,",
+            "1,caf\u00e9",
+        ];
         string[] written = ["0,plain", rows[1], rows[2], rows[3], rows[4], "1,\"a \"\"b\"\" c\"", rows[6], rows[7]];
         Write("mr", "train.csv", rows);
         Write("mr", "test.csv", rows[0], rows[3]);
@@ -151,7 +178,7 @@ public sealed class KShotSamplerTests : IDisposable
     }
 
     [Fact]
-    public void Ten_times_as_many_rows_can_be_for_development()
+    public void TenTimesAsManyRowsCanBeForDevelopment()
     {
         Write("cr", "train.csv", [.. Enumerable.Range(0, 24).Select(i => $"{i % 2},{i}")]);
         Write("cr", "test.csv", "0,t");
@@ -163,15 +190,23 @@ public sealed class KShotSamplerTests : IDisposable
     }
 
     [Fact]
-    public void Wrong_labels_tasks_and_files_are_named()
+    public void WrongLabelsTasksAndFilesAreNamed()
     {
         Write("QNLI", "train.tsv", "header", "0\ta\tb\tentailment", "1\ta\tb\tmaybe");
         InvalidDataException e = Assert.Throws<InvalidDataException>(() => KShotSampler.Write(Input, Output, 1, tasks: ["QNLI"]));
-        Assert.Contains("train.tsv, line 3: the label 'maybe' is unknown; known are entailment, not_entailment", e.Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "train.tsv, line 3: the label 'maybe' is unknown; known are entailment, not_entailment",
+            e.Message,
+            StringComparison.Ordinal
+        );
         Write("CoLA", "train.tsv", "one column");
         e = Assert.Throws<InvalidDataException>(() => KShotSampler.Write(Input, Output, 1, tasks: ["CoLA"]));
         Assert.Contains("train.tsv, line 1: there are 1 columns", e.Message, StringComparison.Ordinal);
-        Assert.Contains("imdb", Assert.Throws<ArgumentException>(() => KShotSampler.Write(Input, Output, tasks: ["imdb"])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "imdb",
+            Assert.Throws<ArgumentException>(() => KShotSampler.Write(Input, Output, tasks: ["imdb"])).Message,
+            StringComparison.Ordinal
+        );
         Assert.Throws<DirectoryNotFoundException>(() => KShotSampler.Write(Input, Output, tasks: ["SNLI"]));
         Assert.Throws<ArgumentException>(() => KShotSampler.Write(Input, Output, seeds: []));
     }
@@ -180,7 +215,8 @@ public sealed class KShotSamplerTests : IDisposable
 
     private string Read(string task, string split, string file) => File.ReadAllText(Path.Combine(KShotFolder(task, split), file));
 
-    private void Write(string task, string file, params string[] lines) => Write(task, file, Encoding.UTF8.GetBytes(string.Join("\n", lines) + "\n"));
+    private void Write(string task, string file, params string[] lines) =>
+        Write(task, file, Encoding.UTF8.GetBytes(string.Join("\n", lines) + "\n"));
 
     private void Write(string task, string file, byte[] bytes)
     {

@@ -9,7 +9,7 @@ public class NumpyRandomTests
     [InlineData(42, new[] { 8, 1, 5, 0, 7, 2, 9, 4, 3, 6 })]
     [InlineData(13, new[] { 3, 5, 6, 1, 4, 7, 8, 9, 0, 2 })]
     [InlineData(0, new[] { 2, 8, 4, 9, 1, 6, 7, 3, 0, 5 })]
-    public void It_shuffles_as_NumPy(uint seed, int[] expected)
+    public void ItShufflesAsNumPy(uint seed, int[] expected)
     {
         int[] values = [.. Enumerable.Range(0, 10)];
         new NumpyRandom(seed).Shuffle<int>(values);
@@ -20,7 +20,7 @@ public class NumpyRandomTests
     [Theory]
     [InlineData(42, new[] { 1860, 353, 1333, 905 }, 2008348118)]
     [InlineData(uint.MaxValue, new[] { 815, 455, 879, 1580 }, 2009436410)]
-    public void Long_lists_too(uint seed, int[] first, long weightedSum)
+    public void LongListsToo(uint seed, int[] first, long weightedSum)
     {
         int[] values = [.. Enumerable.Range(0, 2000)];
         new NumpyRandom(seed).Shuffle<int>(values);
@@ -29,7 +29,7 @@ public class NumpyRandomTests
     }
 
     [Fact]
-    public void Nothing_and_one_are_left_alone()
+    public void NothingAndOneAreLeftAlone()
     {
         var random = new NumpyRandom(7);
         random.Shuffle<int>([]);

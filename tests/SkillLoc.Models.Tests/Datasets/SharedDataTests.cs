@@ -12,10 +12,23 @@ public class SharedDataTests
     [InlineData("train.tsv", 67349)]
     [InlineData("dev.tsv", 872)]
     public void Sst2(string file, int count) =>
-        Assert.Equal(count, Read(new() { HasHeader = true, Text = 1, Label = 0, Labels = ["0", "1"] }, "sst-2", file).Length);
+        Assert.Equal(
+            count,
+            Read(
+                new()
+                {
+                    HasHeader = true,
+                    Text = 1,
+                    Label = 0,
+                    Labels = ["0", "1"],
+                },
+                "sst-2",
+                file
+            ).Length
+        );
 
     [Fact]
-    public void A_film_review_in_Latin_1_is_no_UTF_8()
+    public void AFilmReviewInLatin1IsNoUTF8()
     {
         InvalidDataException e = Assert.Throws<InvalidDataException>(() => Read(LabelFirst, "sent-conv", "rt-polarity.all"));
         // Found with Python: the first line that does not decode, and the byte in it.
@@ -30,7 +43,7 @@ public class SharedDataTests
     [InlineData("custrev.all", 3775)]
     [InlineData("mpqa.all", 10606)]
     [InlineData("stsa.binary.dev", 872)]
-    public void Sentences_with_the_label_first(string file, int count) => Assert.Equal(count, Read(LabelFirst, "sent-conv", file).Length);
+    public void SentencesWithTheLabelFirst(string file, int count) => Assert.Equal(count, Read(LabelFirst, "sent-conv", file).Length);
 
     [Fact]
     public void Questions()
@@ -41,7 +54,7 @@ public class SharedDataTests
     }
 
     [Fact]
-    public void Entailment_with_its_labels_renamed()
+    public void EntailmentWithItsLabelsRenamed()
     {
         var format = new TaskFileFormat
         {
@@ -60,9 +73,16 @@ public class SharedDataTests
     }
 
     [Fact]
-    public void Paraphrases_after_a_byte_order_mark()
+    public void ParaphrasesAfterAByteOrderMark()
     {
-        var format = new TaskFileFormat { HasHeader = true, Text = "#1 String", TextPair = "#2 String", Label = "Quality", Labels = ["0", "1"] };
+        var format = new TaskFileFormat
+        {
+            HasHeader = true,
+            Text = "#1 String",
+            TextPair = "#2 String",
+            Label = "Quality",
+            Labels = ["0", "1"],
+        };
         Assert.Equal(4076, Read(format, "mrpc", "msr_paraphrase_train.txt").Length);
         LabeledText[] test = Read(format, "mrpc", "msr_paraphrase_test.txt");
         Assert.Equal(1725, test.Length);
@@ -71,18 +91,34 @@ public class SharedDataTests
     }
 
     [Fact]
-    public void Long_reviews_are_balanced()
+    public void LongReviewsAreBalanced()
     {
-        LabeledText[] rows = Read(new() { HasHeader = true, Text = "text", Label = "label", Labels = ["0", "1"] }, "imdb", "test.tsv");
+        LabeledText[] rows = Read(
+            new()
+            {
+                HasHeader = true,
+                Text = "text",
+                Label = "label",
+                Labels = ["0", "1"],
+            },
+            "imdb",
+            "test.tsv"
+        );
         Assert.Equal((5000, 2500), (rows.Length, rows.Count(row => row.Label == "1")));
     }
 
     [Fact]
-    public void News_by_the_names_of_their_classes()
+    public void NewsByTheNamesOfTheirClasses()
     {
         var format = new TaskFileFormat
         {
-            LabelMap = new Dictionary<string, string> { ["World"] = "0", ["Sports"] = "1", ["Business"] = "2", ["Sci/Tech"] = "3" },
+            LabelMap = new Dictionary<string, string>
+            {
+                ["World"] = "0",
+                ["Sports"] = "1",
+                ["Business"] = "2",
+                ["Sci/Tech"] = "3",
+            },
             Labels = TaskFiles.Find("ag_news").Format.Labels,
         };
         LabeledText[] rows = Read(format, "ag-news", "test.tsv");
@@ -101,10 +137,12 @@ public class SharedDataTests
     [Theory]
     [InlineData("val", 2000)]
     [InlineData("test", 12284)]
-    public void Tweets_beside_their_labels(string split, int count)
+    public void TweetsBesideTheirLabels(string split, int count)
     {
         var format = new TaskFileFormat { Layout = TaskFileLayout.Lines, Labels = ["0", "1", "2"] };
-        LabeledText[] rows = TaskFileReader.Read(PathOf("tweet-sentiment", $"{split}_text.txt"), format, PathOf("tweet-sentiment", $"{split}_labels.txt")).ToArray();
+        LabeledText[] rows = TaskFileReader
+            .Read(PathOf("tweet-sentiment", $"{split}_text.txt"), format, PathOf("tweet-sentiment", $"{split}_labels.txt"))
+            .ToArray();
         Assert.Equal(count, rows.Length);
         Assert.Equal("1", rows[0].Label);
     }

@@ -37,7 +37,14 @@ public sealed class TaskFilesTests : IDisposable
     [InlineData("trec", "train.csv", "dev.csv", "test.csv", "{5},A", null)]
     [InlineData("cr", "train.csv", "dev.csv", "test.csv", "{0},A", null)]
     [InlineData("mpqa", "train.csv", "dev.csv", "test.csv", "{1},A", null)]
-    public void Columns_labels_and_names_are_those_of_the_specification(string task, string train, string dev, string test, string row, string? pair)
+    public void ColumnsLabelsAndNamesAreThoseOfTheSpecification(
+        string task,
+        string train,
+        string dev,
+        string test,
+        string row,
+        string? pair
+    )
     {
         var files = TaskFiles.Find(task);
         Assert.Equal([train, dev, test], Enum.GetValues<DataSplit>().Select(files.FileName));
@@ -46,22 +53,30 @@ public sealed class TaskFilesTests : IDisposable
         // The files without a header, of those with tabs.
         bool hasHeader = !(task is "cola" or "anli" or "imdb" or "ag_news" or "yelp_polarity" || train.EndsWith(".csv"));
         string header = string.Join('|', row.Split('|').Select((_, i) => $"name{i}"));
-        Assert.Equal([new LabeledText("A", pair, label, hasHeader ? 2 : 1)], Read(files.Format, (hasHeader ? header + "\n" : "") + row.Replace("{", "").Replace("}", "") + "\n"));
+        Assert.Equal(
+            [new LabeledText("A", pair, label, hasHeader ? 2 : 1)],
+            Read(files.Format, (hasHeader ? header + "\n" : "") + row.Replace("{", "").Replace("}", "") + "\n")
+        );
         if (label != "4.25")
         {
-            InvalidDataException e = Assert.Throws<InvalidDataException>(() => Read(files.Format, (hasHeader ? header + "\n" : "") + row.Replace($"{{{label}}}", "9") + "\n"));
-            Assert.Contains($"line {(hasHeader ? 2 : 1)}: the label '9' is unknown; known are {string.Join(", ", files.Format.Labels!)}", e.Message);
+            InvalidDataException e = Assert.Throws<InvalidDataException>(() =>
+                Read(files.Format, (hasHeader ? header + "\n" : "") + row.Replace($"{{{label}}}", "9") + "\n")
+            );
+            Assert.Contains(
+                $"line {(hasHeader ? 2 : 1)}: the label '9' is unknown; known are {string.Join(", ", files.Format.Labels!)}",
+                e.Message
+            );
         }
     }
 
     [Theory]
     [InlineData("1,title,\"a, b\"", "0")]
     [InlineData("2,title,\"a, b\"", "1")]
-    public void Amazon_counts_from_one(string row, string label) =>
+    public void AmazonCountsFromOne(string row, string label) =>
         Assert.Equal([new LabeledText("a, b", null, label, 1)], Read(TaskFiles.Find("amazon_polarity").Format, row));
 
     [Fact]
-    public void Short_rows_of_QQP_are_passed_over()
+    public void ShortRowsOfQQPArePassedOver()
     {
         LabeledText[] rows = Read(TaskFiles.Find("qqp").Format, "id|q1|q2|a|b|label\n0|1|2|A|B|1\n3|4|5|cut\noff|0\n6|7|8|C|D|0\n");
         Assert.Equal([new("A", "B", "1", 2), new("C", "D", "0", 5)], rows);
@@ -74,14 +89,16 @@ public sealed class TaskFilesTests : IDisposable
     [InlineData("-0.1")]
     [InlineData("nan")]
     [InlineData("high")]
-    public void A_score_is_a_number_in_its_range(string score)
+    public void AScoreIsANumberInItsRange(string score)
     {
-        InvalidDataException e = Assert.Throws<InvalidDataException>(() => Read(TaskFiles.Find("sts-b").Format, $"0|1|2|3|4|5|6|a|b|s\n0|1|2|3|4|5|6|A|B|{score}\n"));
+        InvalidDataException e = Assert.Throws<InvalidDataException>(() =>
+            Read(TaskFiles.Find("sts-b").Format, $"0|1|2|3|4|5|6|a|b|s\n0|1|2|3|4|5|6|A|B|{score}\n")
+        );
         Assert.Contains($"line 2: a score from 0 to 5 was expected and '{score}' found", e.Message);
     }
 
     [Fact]
-    public void Every_prompted_task_has_its_files_and_their_labels()
+    public void EveryPromptedTaskHasItsFilesAndTheirLabels()
     {
         foreach (PromptTask task in PromptTasks.All)
         {

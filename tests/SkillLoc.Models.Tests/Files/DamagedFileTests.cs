@@ -16,7 +16,8 @@ using static TorchSharp.torch;
 
 namespace SkillLoc.Models.Tests.Files;
 
-/// <summary>A file that is damaged in any way is read, or refused by an exception that names it; nothing else comes out of a reader.</summary>
+/// <summary>A file that is damaged in any way is read, or refused by an exception that names it; nothing else comes out of a
+/// reader.</summary>
 public sealed class DamagedFileTests : IDisposable
 {
     private const int Many = 150;
@@ -48,8 +49,17 @@ public sealed class DamagedFileTests : IDisposable
     public void AGivenSurrogateIsRefusedByFileAndLine()
     {
         string path = Oracles.PathOf("bugs", "files", "jsonl-surrogate");
-        var format = new TaskFileFormat { Layout = TaskFileLayout.JsonLines, Text = "text", Label = "label" };
-        Assert.StartsWith($"{path}, line 1:", Assert.Throws<InvalidDataException>(() => TaskFileReader.Read(path, format).ToList()).Message, StringComparison.Ordinal);
+        var format = new TaskFileFormat
+        {
+            Layout = TaskFileLayout.JsonLines,
+            Text = "text",
+            Label = "label",
+        };
+        Assert.StartsWith(
+            $"{path}, line 1:",
+            Assert.Throws<InvalidDataException>(() => TaskFileReader.Read(path, format).ToList()).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Theory]
@@ -64,10 +74,22 @@ public sealed class DamagedFileTests : IDisposable
     }
 
     [Theory]
-    [InlineData("""[{"name": "a", "template": "*cls**sent_0**mask**sep+*", "mapping": {"0": "a", "1": null}}]""", "'a'", "label '1' is null")]
+    [InlineData(
+        """[{"name": "a", "template": "*cls**sent_0**mask**sep+*", "mapping": {"0": "a", "1": null}}]""",
+        "'a'",
+        "label '1' is null"
+    )]
     [InlineData("""[{"name": "a", "template": "*cls**sent_0**mask**sep+*", "mapping": {"0": "a", "0": "b"}}]""", "line 1", "Duplicate")]
-    [InlineData("""[{"name": "a", "template": "*cls**sent_0**mask**sep+*", "mapping": {"0": "a", "1": "b"}, "max_length": 1e300}]""", "max_length", "line 1")]
-    [InlineData("""[{"name": "a", "template": "*cls**sent_0**mask**sep+*", "mapping": {"0": "a", "1": "b"}, "score_range": [0, null]}]""", "line 1", "null")]
+    [InlineData(
+        """[{"name": "a", "template": "*cls**sent_0**mask**sep+*", "mapping": {"0": "a", "1": "b"}, "max_length": 1e300}]""",
+        "max_length",
+        "line 1"
+    )]
+    [InlineData(
+        """[{"name": "a", "template": "*cls**sent_0**mask**sep+*", "mapping": {"0": "a", "1": "b"}, "score_range": [0, null]}]""",
+        "line 1",
+        "null"
+    )]
     [InlineData("[\n{\"name\": \"a\"},\n null]", "line 3", "null")]
     public void TaskFilesNameLineAndProperty(string json, params string[] said)
     {
@@ -107,51 +129,78 @@ public sealed class DamagedFileTests : IDisposable
         RunRecord.Append(path, new() { Kind = "graft" });
         Assert.Equal(["fine-tune", "graft"], RunRecord.Read(path).Select(record => record.Kind));
         File.AppendAllText(path, "{\"kind\": null}\n");
-        Assert.Contains($"{path}, line 4", Assert.Throws<InvalidDataException>(() => RunRecord.Read(path)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            $"{path}, line 4",
+            Assert.Throws<InvalidDataException>(() => RunRecord.Read(path)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
     public void TaskFiles() => Json("tasks.json", Tasks, path => PromptTasks.Load(path));
 
     [Fact]
-    public void FormatsOfFiles() => Json(
-        "format.json",
-        """{"layout": "csv", "header": true, "text": "sentence", "text_pair": 2, "label": -1, "label_map": {"1": "yes", "0": "no"}, "labels": ["no", "yes"], "score_range": null, "skip_short_rows": true, "encoding": "latin1"}""",
-        path => TaskFileFormat.FromJson(File.ReadAllText(path), path));
+    public void FormatsOfFiles() =>
+        Json(
+            "format.json",
+            """{"layout": "csv", "header": true, "text": "sentence", "text_pair": 2, "label": -1, "label_map": {"1": "yes", "0": "no"}, "labels": ["no", "yes"], "score_range": null, "skip_short_rows": true, "encoding": "latin1"}""",
+            path => TaskFileFormat.FromJson(File.ReadAllText(path), path)
+        );
 
     [Fact]
     public void SettingsOfClassifiers() => Json(ClassifierSettings.FileName, Settings.ToJson(), path => ClassifierSettings.Load(_folder));
 
     [Fact]
-    public void SettingsOfWriters() => Json(
-        ClassifierSettings.FileName,
-        new ClassifierSettings { Labels = [], Head = HeadKind.Generation, TextToText = new TextToTextTask("t", TextMetric.Accuracy) }.ToJson(),
-        path => ClassifierSettings.Load(_folder));
+    public void SettingsOfWriters() =>
+        Json(
+            ClassifierSettings.FileName,
+            new ClassifierSettings
+            {
+                Labels = [],
+                Head = HeadKind.Generation,
+                TextToText = new TextToTextTask("t", TextMetric.Accuracy),
+            }.ToJson(),
+            path => ClassifierSettings.Load(_folder)
+        );
 
     [Fact]
     public void Configurations()
     {
         foreach (string name in new[] { "tiny-roberta", "tiny-gpt2", "tiny-t5" })
         {
-            Json("config.json", File.ReadAllText(Oracles.PathOf(name, "config.json")), path =>
-            {
-                var config = ModelConfig.Load(path);
-                LanguageModel.CheckArchitecture(config);
-            });
+            Json(
+                "config.json",
+                File.ReadAllText(Oracles.PathOf(name, "config.json")),
+                path =>
+                {
+                    var config = ModelConfig.Load(path);
+                    LanguageModel.CheckArchitecture(config);
+                }
+            );
         }
     }
 
     [Fact]
-    public void Cartography() => Json(
-        "cartography.json",
-        """{"0": {"acc": [0, 1], "confidence": [0.25, 0.5]}, "7": {"acc": [1, 1], "confidence": [0.75, 1]}}""",
-        path => TrainingDynamics.Load(path).Map());
+    public void Cartography() =>
+        Json(
+            "cartography.json",
+            """{"0": {"acc": [0, 1], "confidence": [0.25, 0.5]}, "7": {"acc": [1, 1], "confidence": [0.75, 1]}}""",
+            path => TrainingDynamics.Load(path).Map()
+        );
 
     [Fact]
     public void LogsOfRuns()
     {
         string path = Path.Join(_folder, "runs.jsonl");
-        RunRecord.Append(path, new() { Kind = "graft", Options = new Dictionary<string, string> { ["seed"] = "1" }, Metrics = new Dictionary<string, double> { ["loss"] = 0.5 } });
+        RunRecord.Append(
+            path,
+            new()
+            {
+                Kind = "graft",
+                Options = new Dictionary<string, string> { ["seed"] = "1" },
+                Metrics = new Dictionary<string, double> { ["loss"] = 0.5 },
+            }
+        );
         Json("runs.jsonl", File.ReadAllText(path).TrimEnd(), file => RunRecord.Read(file));
     }
 
@@ -167,7 +216,10 @@ public sealed class DamagedFileTests : IDisposable
         if (layout == TaskFileLayout.JsonLines)
         {
             format = format with { Text = "text", Label = "label" };
-            Assert.True(Mutants.AreReadOrRefused(path, Mutants.OfJson(valid[..valid.IndexOf('\n', StringComparison.Ordinal)], Many, 1), Read) > Many / 4);
+            Assert.True(
+                Mutants.AreReadOrRefused(path, Mutants.OfJson(valid[..valid.IndexOf('\n', StringComparison.Ordinal)], Many, 1), Read)
+                    > Many / 4
+            );
         }
 
         Assert.True(Mutants.AreReadOrRefused(path, Mutants.OfBytes(Encoding.UTF8.GetBytes(valid), Many, 2), Read) > Many / 10);
@@ -198,7 +250,8 @@ public sealed class DamagedFileTests : IDisposable
     [Fact]
     public void MaskStates()
     {
-        using LanguageModel before = Toy.Model("roberta"), after = before.Clone();
+        using LanguageModel before = Toy.Model("roberta"),
+            after = before.Clone();
         string name = before.Parameters.Keys.First(key => key.EndsWith("output.dense.bias", StringComparison.Ordinal));
         using (no_grad())
         {
@@ -208,7 +261,15 @@ public sealed class DamagedFileTests : IDisposable
         using var mask = new GraftMask(before, after, [name]);
         var identity = new Dictionary<string, string> { ["models"] = "m" };
         string path = Path.Join(_folder, "mask.safetensors");
-        new GraftMaskState { Identity = identity, Epoch = 3, Score = 0.5, BestScore = 0.75, Best = [new(name, [0, 2], [1, 1])], Metrics = new Dictionary<string, double> { ["x"] = 1 } }.Save(path, mask);
+        new GraftMaskState
+        {
+            Identity = identity,
+            Epoch = 3,
+            Score = 0.5,
+            BestScore = 0.75,
+            Best = [new(name, [0, 2], [1, 1])],
+            Metrics = new Dictionary<string, double> { ["x"] = 1 },
+        }.Save(path, mask);
         Safetensors(path, () => GraftMaskState.Load(path, mask, identity));
     }
 
@@ -232,14 +293,17 @@ public sealed class DamagedFileTests : IDisposable
         string path = Path.Join(_folder, "weights.safetensors");
         using DisposeScope scope = NewDisposeScope();
         SafetensorsWriter.Write(path, [("a", ones(3, 4)), ("b", arange(5))], new Dictionary<string, string> { ["format"] = "pt" });
-        Safetensors(path, () =>
-        {
-            using var file = SafetensorsFile.Open(path);
-            foreach ((_, Tensor value) in file.ReadAll())
+        Safetensors(
+            path,
+            () =>
             {
-                value.Dispose();
+                using var file = SafetensorsFile.Open(path);
+                foreach ((_, Tensor value) in file.ReadAll())
+                {
+                    value.Dispose();
+                }
             }
-        });
+        );
     }
 
     [Fact]
@@ -248,14 +312,18 @@ public sealed class DamagedFileTests : IDisposable
         // 45 of 46 hostile folders came out well before; so must single bytes.
         byte[] valid = File.ReadAllBytes(Oracles.PathOf("tiny-roberta", "pytorch_model.bin"));
         string path = Path.Join(_folder, "pytorch_model.bin");
-        Mutants.AreReadOrRefused(path, Mutants.OfBytes(valid, 60, 3), () =>
-        {
-            using var file = TorchCheckpointFile.Open(path);
-            foreach ((_, Tensor value) in file.ReadAll())
+        Mutants.AreReadOrRefused(
+            path,
+            Mutants.OfBytes(valid, 60, 3),
+            () =>
             {
-                value.Dispose();
+                using var file = TorchCheckpointFile.Open(path);
+                foreach ((_, Tensor value) in file.ReadAll())
+                {
+                    value.Dispose();
+                }
             }
-        });
+        );
     }
 
     [Fact]
@@ -280,38 +348,50 @@ public sealed class DamagedFileTests : IDisposable
                 {
                     Assert.Contains(Path.GetFileName(path), error.Message, StringComparison.Ordinal);
                 }
-            });
+            }
+        );
     }
 
-    private static ClassifierSettings Settings => new()
-    {
-        Task = "films",
-        Head = HeadKind.LabelWords,
-        Template = "*cls**sent_0*_It_was*mask*.*sep+*",
-        Labels = ["neg", "pos"],
-        Words = ["bad", "good"],
-        FirstSentenceLimit = 9,
-        Tuning = new LoraOptions { Rank = 3 },
-        MaxLength = 128,
-    };
+    private static ClassifierSettings Settings =>
+        new()
+        {
+            Task = "films",
+            Head = HeadKind.LabelWords,
+            Template = "*cls**sent_0*_It_was*mask*.*sep+*",
+            Labels = ["neg", "pos"],
+            Words = ["bad", "good"],
+            FirstSentenceLimit = 9,
+            Tuning = new LoraOptions { Rank = 3 },
+            MaxLength = 128,
+        };
 
     private void Json(string name, string valid, Action<string> read)
     {
         string path = Path.Join(_folder, name);
         File.WriteAllText(path, valid);
         read(path);
-        int refused = Mutants.AreReadOrRefused(path, Mutants.OfJson(valid, Many, 1), () => read(path))
+        int refused =
+            Mutants.AreReadOrRefused(path, Mutants.OfJson(valid, Many, 1), () => read(path))
             + Mutants.AreReadOrRefused(path, Mutants.OfBytes(Encoding.UTF8.GetBytes(valid), Many, 2), () => read(path));
         Assert.True(refused > Many / 4, $"{refused} mutants of {name} were refused");
     }
 
-    private static void Safetensors<T>(string path, Func<T> read) => Safetensors(path, () => { _ = read(); });
+    private static void Safetensors<T>(string path, Func<T> read) =>
+        Safetensors(
+            path,
+            () =>
+            {
+                _ = read();
+            }
+        );
 
     private static void Safetensors(string path, Action read)
     {
         byte[] valid = File.ReadAllBytes(path);
         read();
-        int refused = Mutants.AreReadOrRefused(path, Mutants.OfSafetensors(valid, Many, 1), read) + Mutants.AreReadOrRefused(path, Mutants.OfBytes(valid, Many, 2), read);
+        int refused =
+            Mutants.AreReadOrRefused(path, Mutants.OfSafetensors(valid, Many, 1), read)
+            + Mutants.AreReadOrRefused(path, Mutants.OfBytes(valid, Many, 2), read);
         Assert.True(refused > Many / 4, $"{refused} mutants of {Path.GetFileName(path)} were refused");
     }
 }

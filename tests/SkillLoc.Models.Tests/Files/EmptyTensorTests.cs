@@ -33,7 +33,8 @@ public sealed class EmptyTensorTests : IDisposable
     public void WeightsOfAMixtureAreRefusedAsDamaged()
     {
         var words = new ClassifierSettings { Labels = ["neg", "pos"], Words = ["bad", "good"] };
-        using TextClassifier first = TextClassifier.Create(Oracles.PathOf("tiny-roberta"), words), second = first.Clone();
+        using TextClassifier first = TextClassifier.Create(Oracles.PathOf("tiny-roberta"), words),
+            second = first.Clone();
         using (TorchSharp.DisposeScope scope = NewDisposeScope())
         using (IDisposable noGradients = no_grad())
         {
@@ -62,7 +63,15 @@ public sealed class EmptyTensorTests : IDisposable
             SafetensorsWriter.Write(_path, [("empty", zeros(layers, width))]);
         }
 
-        Assert.Contains($"[{layers}, {width}]", Assert.Throws<InvalidDataException>(() => NeuronValues.Load(_path)).Message, StringComparison.Ordinal);
-        Assert.Contains($"[{layers}, {width}]", Assert.Throws<InvalidDataException>(() => NeuronSet.Load(_path)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            $"[{layers}, {width}]",
+            Assert.Throws<InvalidDataException>(() => NeuronValues.Load(_path)).Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            $"[{layers}, {width}]",
+            Assert.Throws<InvalidDataException>(() => NeuronSet.Load(_path)).Message,
+            StringComparison.Ordinal
+        );
     }
 }

@@ -6,7 +6,8 @@ namespace SkillLoc.Models.Tests.Generation;
 public sealed class TextMetricsTests
 {
     /// <summary>One row; answers are parted by bars.</summary>
-    private static double One(TextMetric metric, string prediction, string answers) => TextMetrics.Evaluate(metric, [prediction], [answers.Split('|')]);
+    private static double One(TextMetric metric, string prediction, string answers) =>
+        TextMetrics.Evaluate(metric, [prediction], [answers.Split('|')]);
 
     /// <summary>Rows with an answer each.</summary>
     private static double Many(TextMetric metric, params (string Prediction, string Answer)[] rows) =>
@@ -20,15 +21,14 @@ public sealed class TextMetricsTests
     [InlineData("cat.", "cat", 0)]
     [InlineData("", "cat", 0)]
     [InlineData("", "", 1)]
-    public void Accuracy_knows_no_case_and_any_answer(string prediction, string answers, double expected) =>
+    public void AccuracyKnowsNoCaseAndAnyAnswer(string prediction, string answers, double expected) =>
         Assert.Equal(expected, One(TextMetric.Accuracy, prediction, answers));
 
     [Fact]
-    public void Accuracy_is_the_share_of_rows() =>
-        Assert.Equal(2.0 / 3, Many(TextMetric.Accuracy, ("a", "A"), ("b", "c"), ("c", "c")), 12);
+    public void AccuracyIsTheShareOfRows() => Assert.Equal(2.0 / 3, Many(TextMetric.Accuracy, ("a", "A"), ("b", "c"), ("c", "c")), 12);
 
     [Fact]
-    public void Macro_f1_is_over_the_labels_of_the_answers()
+    public void MacroF1IsOverTheLabelsOfTheAnswers()
     {
         // a: TP 1, FP 1, FN 1, F1 2/4; b: TP 1, FP 1, FN 0, F1 2/3; c: TP 0, FP 0, FN 1, F1 0. "nonsense" is no class, only c's miss.
         (string, string)[] rows = [("a", "a"), ("b", "a"), ("b", "b"), ("nonsense", "c"), ("a", "a")];
@@ -40,12 +40,23 @@ public sealed class TextMetricsTests
     }
 
     [Fact]
-    public void Macro_f1_knows_case_and_the_first_answer_only()
+    public void MacroF1KnowsCaseAndTheFirstAnswerOnly()
     {
         // yes: TP 1, FN 1, F1 2/3; no: 1. "Yes" is another text.
         Assert.Equal(((2.0 / 3) + 1) / 2, Many(TextMetric.ClassificationF1, ("yes", "yes"), ("Yes", "yes"), ("no", "no")), 12);
         // The first row's a is wrong although a is its second answer: a: TP 1, FP 1, FN 0, F1 2/3; b: 0.
-        Assert.Equal(1.0 / 3, TextMetrics.Evaluate(TextMetric.ClassificationF1, ["a", "a"], [["b", "a"], ["a"]]), 12);
+        Assert.Equal(
+            1.0 / 3,
+            TextMetrics.Evaluate(
+                TextMetric.ClassificationF1,
+                ["a", "a"],
+                [
+                    ["b", "a"],
+                    ["a"],
+                ]
+            ),
+            12
+        );
         Assert.Equal(0, Many(TextMetric.ClassificationF1, ("", "a")));
         // A single row judged right is one class of F1 1.
         Assert.Equal(1, Many(TextMetric.ClassificationF1, ("a", "a")));
@@ -65,7 +76,7 @@ public sealed class TextMetricsTests
     [InlineData("two", "one|two.", 1)]
     [InlineData("x_y`z~^", "xyz", 1)]
     [InlineData("", "cat", 0)]
-    public void Exact_match_is_after_normalisation(string prediction, string answers, double expected) =>
+    public void ExactMatchIsAfterNormalisation(string prediction, string answers, double expected) =>
         Assert.Equal(expected, One(TextMetric.ExactMatch, prediction, answers));
 
     [Theory]
@@ -87,20 +98,24 @@ public sealed class TextMetricsTests
     [InlineData("the", "cat", 0)]
     [InlineData("cat", "the", 0)]
     [InlineData("çа va", "ÇА", 2.0 / 3)]
-    public void Word_f1_is_after_normalisation(string prediction, string answers, double expected) =>
+    public void WordF1IsAfterNormalisation(string prediction, string answers, double expected) =>
         Assert.Equal(expected, One(TextMetric.QuestionAnsweringF1, prediction, answers), 12);
 
     [Fact]
-    public void Word_f1_is_averaged_over_rows() =>
+    public void WordF1IsAveragedOverRows() =>
         Assert.Equal((0.8 + 0 + 1) / 3, Many(TextMetric.QuestionAnsweringF1, ("big red dog", "red dog"), ("x", "y"), ("z", "z")), 12);
 
     [Fact]
-    public void Matthews_correlation_is_of_acceptable_and_the_rest()
+    public void MatthewsCorrelationIsOfAcceptableAndTheRest()
     {
         // TP 2, FN 1, FP 1, TN 1: (2 * 1 - 1 * 1) / sqrt(3 * 3 * 2 * 2). "Acceptable" and nonsense are the rest.
         (string, string)[] rows =
         [
-            ("acceptable", "acceptable"), ("acceptable", "acceptable"), ("Acceptable", "acceptable"), ("acceptable", "unacceptable"), ("?", "unacceptable"),
+            ("acceptable", "acceptable"),
+            ("acceptable", "acceptable"),
+            ("Acceptable", "acceptable"),
+            ("acceptable", "unacceptable"),
+            ("?", "unacceptable"),
         ];
         Assert.Equal(1.0 / 6, Many(TextMetric.MatthewsCorrelation, rows), 12);
         // All predicted alike: not defined, 0.
@@ -109,11 +124,22 @@ public sealed class TextMetricsTests
     }
 
     [Fact]
-    public void Pearsons_correlation_is_of_numbers()
+    public void PearsonsCorrelationIsOfNumbers()
     {
         // Deviations of 1 2 3 4 5 and 2 1 4 3 5: products 8, squares 10 and 10.
         Assert.Equal(0.8, Many(TextMetric.PearsonCorrelation, ("2", "1"), ("1.0", " 2 "), ("+4", "3.0"), (".3e1", "4."), ("5", "5")), 12);
-        Assert.Equal(-1, TextMetrics.Evaluate(TextMetric.PearsonCorrelation, ["-1", "1"], [["2", "x"], ["1e0", "y"]]), 12);
+        Assert.Equal(
+            -1,
+            TextMetrics.Evaluate(
+                TextMetric.PearsonCorrelation,
+                ["-1", "1"],
+                [
+                    ["2", "x"],
+                    ["1e0", "y"],
+                ]
+            ),
+            12
+        );
     }
 
     [Theory]
@@ -123,11 +149,11 @@ public sealed class TextMetricsTests
     [InlineData("nan")]
     [InlineData("Infinity")]
     [InlineData("0x1")]
-    public void A_prediction_that_is_no_number_leaves_no_correlation(string prediction) =>
+    public void APredictionThatIsNoNumberLeavesNoCorrelation(string prediction) =>
         Assert.Equal(double.NaN, Many(TextMetric.PearsonCorrelation, ("1", "1"), ("2", "2"), (prediction, "3")));
 
     [Fact]
-    public void Equal_numbers_have_no_correlation_and_answers_must_be_numbers()
+    public void EqualNumbersHaveNoCorrelationAndAnswersMustBeNumbers()
     {
         Assert.Equal(double.NaN, Many(TextMetric.PearsonCorrelation, ("1", "1"), ("1", "2")));
         ArgumentException e = Assert.Throws<ArgumentException>(() => Many(TextMetric.PearsonCorrelation, ("1", "1"), ("2", "good")));
@@ -152,44 +178,87 @@ public sealed class TextMetricsTests
     [InlineData(". !", ". !", 0)]
     [InlineData("", "", 0)]
     [InlineData("x", "", 0)]
-    public void Rouge_l_is_the_f1_of_the_longest_common_subsequence(string prediction, string answers, double expected) =>
+    public void RougeLIsTheF1OfTheLongestCommonSubsequence(string prediction, string answers, double expected) =>
         Assert.Equal(expected, One(TextMetric.RougeL, prediction, answers), 12);
 
     [Fact]
-    public void Rows_have_scores_where_forgetting_is_followed()
+    public void RowsHaveScoresWhereForgettingIsFollowed()
     {
         string[] predictions = ["A", "big red dog", "b"];
-        string[][] answers = [["a"], ["x", "red dog"], ["c", "B"]];
+        string[][] answers =
+        [
+            ["a"],
+            ["x", "red dog"],
+            ["c", "B"],
+        ];
         Assert.Equal([1.0, 0, 1], TextMetrics.RowScores(TextMetric.Accuracy, predictions, answers)!);
         Assert.Equal([1.0, 0, 1], TextMetrics.RowScores(TextMetric.ClassificationF1, predictions, answers)!);
         // The article a leaves nothing of both.
         Assert.Equal([1.0, 0.8, 1], TextMetrics.RowScores(TextMetric.QuestionAnsweringF1, predictions, answers)!);
-        foreach (TextMetric metric in new[]
-        {
-            TextMetric.ExactMatch, TextMetric.MatthewsCorrelation, TextMetric.PearsonCorrelation, TextMetric.RougeL,
-        })
+        foreach (
+            TextMetric metric in new[]
+            {
+                TextMetric.ExactMatch,
+                TextMetric.MatthewsCorrelation,
+                TextMetric.PearsonCorrelation,
+                TextMetric.RougeL,
+            }
+        )
         {
             Assert.Null(TextMetrics.RowScores(metric, predictions, answers));
         }
     }
 
     [Fact]
-    public void Rows_must_be_as_many_as_predictions_and_have_answers()
+    public void RowsMustBeAsManyAsPredictionsAndHaveAnswers()
     {
         foreach (TextMetric metric in Enum.GetValues<TextMetric>())
         {
             Assert.Throws<ArgumentException>(() => TextMetrics.Evaluate(metric, [], []));
-            Assert.Throws<ArgumentException>(() => TextMetrics.Evaluate(metric, ["1"], [["1"], ["2"]]));
-            Assert.Contains("Row 1", Assert.Throws<ArgumentException>(() => TextMetrics.Evaluate(metric, ["1", "2"], [["1"], []])).Message, StringComparison.Ordinal);
+            Assert.Throws<ArgumentException>(() =>
+                TextMetrics.Evaluate(
+                    metric,
+                    ["1"],
+                    [
+                        ["1"],
+                        ["2"],
+                    ]
+                )
+            );
+            Assert.Contains(
+                "Row 1",
+                Assert
+                    .Throws<ArgumentException>(() =>
+                        TextMetrics.Evaluate(
+                            metric,
+                            ["1", "2"],
+                            [
+                                ["1"],
+                                [],
+                            ]
+                        )
+                    )
+                    .Message,
+                StringComparison.Ordinal
+            );
         }
 
         Assert.Throws<ArgumentException>(() => TextMetrics.RowScores(TextMetric.Accuracy, ["a"], []));
-        Assert.Throws<ArgumentOutOfRangeException>(() => TextMetrics.Evaluate((TextMetric)7, ["1"], [["1"]]));
+        Assert.Throws<ArgumentOutOfRangeException>(() =>
+            TextMetrics.Evaluate(
+                (TextMetric)7,
+                ["1"],
+                [
+                    ["1"],
+                ]
+            )
+        );
     }
 
     [Fact]
-    public void Metrics_have_the_references_names() =>
+    public void MetricsHaveTheReferencesNames() =>
         Assert.Equal(
             ["ACC", "Classification-F1", "EM", "QA-F1", "Matthew-Correlation", "Pearson-Correlation", "Rouge-L"],
-            Enum.GetValues<TextMetric>().Select(TextMetrics.NameOf));
+            Enum.GetValues<TextMetric>().Select(TextMetrics.NameOf)
+        );
 }

@@ -12,10 +12,22 @@ public sealed class TextToTextFolderTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public void Prefixes_are_those_of_the_sorted_file_names()
+    public void PrefixesAreThoseOfTheSortedFileNames()
     {
         // A hyphen sorts before an underscore, so that a-b's files come before a's.
-        foreach (string name in new[] { "a_train.tsv", "a_dev.tsv", "a-b_test.tsv", "a_16_13_dev.tsv", "notes.tsv", "a_train.tsv.bak", "z_train.txt", "c_other.tsv" })
+        foreach (
+            string name in new[]
+            {
+                "a_train.tsv",
+                "a_dev.tsv",
+                "a-b_test.tsv",
+                "a_16_13_dev.tsv",
+                "notes.tsv",
+                "a_train.tsv.bak",
+                "z_train.txt",
+                "c_other.tsv",
+            }
+        )
         {
             Write(name, "x\ty\n");
         }
@@ -27,7 +39,7 @@ public sealed class TextToTextFolderTests : IDisposable
     }
 
     [Fact]
-    public void Lines_are_a_text_and_its_answers_without_quoting()
+    public void LinesAreATextAndItsAnswersWithoutQuoting()
     {
         Write("t_dev.tsv", "premise: \"A, [SEP] hypothesis: B\tentailment\r\nquestion: who? \t Anne \tAnne B.\tÅsa\n\tyes\r\n\n\n");
         IReadOnlyList<AnsweredText> rows = Read(DataSplit.Dev);
@@ -38,7 +50,7 @@ public sealed class TextToTextFolderTests : IDisposable
     }
 
     [Fact]
-    public void The_training_file_is_halved_and_any_file_cut_short()
+    public void TheTrainingFileIsHalvedAndAnyFileCutShort()
     {
         Write("t_train.tsv", "1\ta\n2\ta\n3\ta\n4\ta\n5\ta\n");
         Write("t_test.tsv", "1\ta\n2\ta\n3\ta\n");
@@ -53,21 +65,25 @@ public sealed class TextToTextFolderTests : IDisposable
         Assert.Throws<ArgumentOutOfRangeException>(() => Read(DataSplit.Train, half: (TrainingHalf)3));
 
         Write("t_train.tsv", "1\ta\n");
-        Assert.Contains("no rows in that half", Assert.Throws<InvalidDataException>(() => Read(DataSplit.Train, half: TrainingHalf.First)).Message);
+        Assert.Contains(
+            "no rows in that half",
+            Assert.Throws<InvalidDataException>(() => Read(DataSplit.Train, half: TrainingHalf.First)).Message
+        );
         Assert.Equal("1", Texts(Read(DataSplit.Train, half: TrainingHalf.Second)));
 
         static string Texts(IEnumerable<AnsweredText> rows) => string.Join(' ', rows.Select(row => row.Text));
     }
 
     [Fact]
-    public void Answers_become_letters_for_cartography()
+    public void AnswersBecomeLettersForCartography()
     {
         Write("t_train.tsv", "1\tneutral\n2\tentailment\tcontradiction\n");
         Assert.Equal(["b", "a", "c"], Read(DataSplit.Train, answerMap: TextToTextFolder.CartographyLetters).SelectMany(row => row.Answers));
         Write("t_train.tsv", "1\tneutral\n2\tNeutral\n");
         Assert.Contains(
             "t_train.tsv, line 2: the answer 'Neutral' has no other in its place; known are entailment, neutral, contradiction.",
-            Assert.Throws<InvalidDataException>(() => Read(DataSplit.Train, answerMap: TextToTextFolder.CartographyLetters)).Message);
+            Assert.Throws<InvalidDataException>(() => Read(DataSplit.Train, answerMap: TextToTextFolder.CartographyLetters)).Message
+        );
     }
 
     [Theory]
@@ -77,7 +93,7 @@ public sealed class TextToTextFolderTests : IDisposable
     [InlineData("a\tb\n\nc\td\n", "line 2: the line is empty")]
     [InlineData("", "has no rows")]
     [InlineData("\n", "has no rows")]
-    public void What_is_no_row_is_named_by_file_and_line(string content, string expected)
+    public void WhatIsNoRowIsNamedByFileAndLine(string content, string expected)
     {
         Write("t_train.tsv", content);
         string message = Assert.Throws<InvalidDataException>(() => Read(DataSplit.Train, 1)).Message;
@@ -86,7 +102,7 @@ public sealed class TextToTextFolderTests : IDisposable
     }
 
     [Fact]
-    public void A_byte_that_is_no_utf8_is_found_and_another_encoding_read()
+    public void AByteThatIsNoUtf8IsFoundAndAnotherEncodingRead()
     {
         File.WriteAllBytes(_folder.PathOf("t_train.tsv"), [.. "a\tb\nc"u8, 0xE9, .. "\td\n"u8]);
         Assert.Contains("line 2: the byte 0xE9", Assert.Throws<InvalidDataException>(() => Read(DataSplit.Train)).Message);
@@ -94,7 +110,7 @@ public sealed class TextToTextFolderTests : IDisposable
     }
 
     [Fact]
-    public void What_is_missing_is_named()
+    public void WhatIsMissingIsNamed()
     {
         Assert.Throws<DirectoryNotFoundException>(() => TextToTextFolder.Open(_folder.PathOf("absent")));
         Assert.Contains("{prefix}_train.tsv", Assert.Throws<FileNotFoundException>(() => TextToTextFolder.Open(_folder.Path)).Message);
@@ -102,17 +118,20 @@ public sealed class TextToTextFolderTests : IDisposable
         Assert.Contains("t_dev.tsv", Assert.Throws<FileNotFoundException>(() => Read(DataSplit.Dev)).Message);
         Assert.Contains(
             "prefix 'u', only of t.",
-            Assert.Throws<ArgumentException>(() => TextToTextFolder.Open(_folder.Path).Read("u", DataSplit.Train)).Message);
+            Assert.Throws<ArgumentException>(() => TextToTextFolder.Open(_folder.Path).Read("u", DataSplit.Train)).Message
+        );
     }
 
     [Fact]
-    public void Rows_written_are_read_back()
+    public void RowsWrittenAreReadBack()
     {
         AnsweredText[] rows = [new("\"quoted\" ünd, 𝒳 \u2028", ["yes", "oh yes"]), new("", ["no"]), new(" b\\n ", ["\"c"])];
         string folder = _folder.PathOf("glue-sst2");
         Assert.Equal(Path.Combine(folder, "glue-sst2_16_dev.tsv"), TextToTextFolder.Write(folder, "glue-sst2_16", DataSplit.Dev, rows));
         Assert.Equal(
-            "\"quoted\" ünd, 𝒳 \u2028\tyes\toh yes\n\tno\n b\\n \t\"c\n"u8.ToArray(), File.ReadAllBytes(Path.Combine(folder, "glue-sst2_16_dev.tsv")));
+            "\"quoted\" ünd, 𝒳 \u2028\tyes\toh yes\n\tno\n b\\n \t\"c\n"u8.ToArray(),
+            File.ReadAllBytes(Path.Combine(folder, "glue-sst2_16_dev.tsv"))
+        );
 
         var read = TextToTextFolder.Open(folder);
         Assert.Equal(("glue-sst2", "glue-sst2_16"), (read.TaskName, Assert.Single(read.Prefixes)));
@@ -123,17 +142,28 @@ public sealed class TextToTextFolderTests : IDisposable
     }
 
     [Fact]
-    public void What_the_format_cannot_hold_is_not_written()
+    public void WhatTheFormatCannotHoldIsNotWritten()
     {
         AnsweredText right = new("a", ["b"]);
         AnsweredText[] wrong =
         [
-            new("a\tb", ["c"]), new("a\nb", ["c"]), new("a\r", ["c"]), new("a", ["b\tc"]), new("a", ["b", "c\r\nd"]), new("a", []), new("a", [""]),
-            new("a", ["b", " "]), new("a", [" b"]), new("a", ["b\u00A0"]), new("\uD800", ["c"]),
+            new("a\tb", ["c"]),
+            new("a\nb", ["c"]),
+            new("a\r", ["c"]),
+            new("a", ["b\tc"]),
+            new("a", ["b", "c\r\nd"]),
+            new("a", []),
+            new("a", [""]),
+            new("a", ["b", " "]),
+            new("a", [" b"]),
+            new("a", ["b\u00A0"]),
+            new("\uD800", ["c"]),
         ];
         foreach (AnsweredText row in wrong)
         {
-            ArgumentException e = Assert.ThrowsAny<ArgumentException>(() => TextToTextFolder.Write(_folder.Path, "t", DataSplit.Train, [right, row]));
+            ArgumentException e = Assert.ThrowsAny<ArgumentException>(() =>
+                TextToTextFolder.Write(_folder.Path, "t", DataSplit.Train, [right, row])
+            );
             Assert.True(e is EncoderFallbackException || e.Message.StartsWith("Row 1", StringComparison.Ordinal), e.Message);
         }
 
@@ -146,6 +176,9 @@ public sealed class TextToTextFolderTests : IDisposable
     private void Write(string name, string content) => File.WriteAllText(_folder.PathOf(name), content);
 
     private IReadOnlyList<AnsweredText> Read(
-        DataSplit split, int? maxRows = null, TrainingHalf half = TrainingHalf.Both, IReadOnlyDictionary<string, string>? answerMap = null) =>
-        TextToTextFolder.Open(_folder.Path).Read("t", split, maxRows, half, answerMap);
+        DataSplit split,
+        int? maxRows = null,
+        TrainingHalf half = TrainingHalf.Both,
+        IReadOnlyDictionary<string, string>? answerMap = null
+    ) => TextToTextFolder.Open(_folder.Path).Read("t", split, maxRows, half, answerMap);
 }

@@ -12,7 +12,7 @@ public sealed class TextToTextTasksTests
     [InlineData(TextMetric.RougeL, 17)]
     [InlineData(TextMetric.PearsonCorrelation, 3)]
     [InlineData(TextMetric.MatthewsCorrelation, 1)]
-    public void Each_metric_has_as_many_tasks_as_appendix_H(TextMetric metric, int count) =>
+    public void EachMetricHasAsManyTasksAsAppendixH(TextMetric metric, int count) =>
         Assert.Equal(count, TextToTextTasks.All.Count(task => task.Metric == metric));
 
     [Theory]
@@ -28,22 +28,30 @@ public sealed class TextToTextTasksTests
     [InlineData("xsum", TextMetric.RougeL)]
     [InlineData("yelp_review_full", TextMetric.PearsonCorrelation)]
     [InlineData("glue-cola", TextMetric.MatthewsCorrelation)]
-    public void Tasks_have_the_metrics_of_the_table(string name, TextMetric metric) =>
+    public void TasksHaveTheMetricsOfTheTable(string name, TextMetric metric) =>
         Assert.Equal(new TextToTextTask(name, metric), TextToTextTasks.Find(name));
 
     [Fact]
-    public void An_unknown_task_is_refused_with_similar_ones_and_a_way_out()
+    public void AnUnknownTaskIsRefusedWithSimilarOnesAndAWayOut()
     {
         ArgumentException e = Assert.Throws<ArgumentException>(() => TextToTextTasks.Find("MNLI"));
         Assert.Contains("no task 'MNLI'; similar are glue-mnli, ", e.Message, StringComparison.Ordinal);
         Assert.Contains("new TextToTextTask(name, metric)", e.Message, StringComparison.Ordinal);
-        Assert.Contains("similar are superglue-record", Assert.Throws<ArgumentException>(() => TextToTextTasks.Find("superglue_record")).Message, StringComparison.Ordinal);
-        Assert.DoesNotContain("similar", Assert.Throws<ArgumentException>(() => TextToTextTasks.Find("zzzzzz")).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "similar are superglue-record",
+            Assert.Throws<ArgumentException>(() => TextToTextTasks.Find("superglue_record")).Message,
+            StringComparison.Ordinal
+        );
+        Assert.DoesNotContain(
+            "similar",
+            Assert.Throws<ArgumentException>(() => TextToTextTasks.Find("zzzzzz")).Message,
+            StringComparison.Ordinal
+        );
         Assert.Throws<ArgumentException>(() => TextToTextTasks.Find("GLUE-MNLI"));
     }
 
     [Fact]
-    public void The_encoder_reads_the_name_in_brackets()
+    public void TheEncoderReadsTheNameInBrackets()
     {
         TextToTextTask task = TextToTextTasks.Find("glue-mnli");
         Assert.Equal((512, 64), (task.MaxInputLength, task.MaxOutputLength));
@@ -56,7 +64,7 @@ public sealed class TextToTextTasksTests
     }
 
     [Fact]
-    public void A_task_needs_a_name_and_lengths()
+    public void ATaskNeedsANameAndLengths()
     {
         Assert.Throws<ArgumentException>(() => new TextToTextTask(" ", TextMetric.Accuracy));
         TextToTextTask task = TextToTextTasks.Find("anli");

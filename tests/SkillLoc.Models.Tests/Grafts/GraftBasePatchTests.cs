@@ -58,7 +58,16 @@ public sealed class GraftBasePatchTests : IDisposable
         mask.SetBasePatch(3.0 / 48);
         mask.SetScores(Bias, [1, 0.5f, 11, 22, 13, 10.5f, .. Enumerable.Repeat(1f, 42)]);
         (long? Limit, int[] Expected)[] cases =
-            [(null, [0, 1, 3, 4, 5]), (9, [0, 1, 3, 4, 5]), (5, [0, 1, 3, 4, 5]), (4, [0, 1, 3, 4]), (3, [0, 1, 3]), (2, [1, 3]), (1, [3]), (0, [])];
+        [
+            (null, [0, 1, 3, 4, 5]),
+            (9, [0, 1, 3, 4, 5]),
+            (5, [0, 1, 3, 4, 5]),
+            (4, [0, 1, 3, 4]),
+            (3, [0, 1, 3]),
+            (2, [1, 3]),
+            (1, [3]),
+            (0, []),
+        ];
         foreach ((long? limit, int[] expected) in cases)
         {
             mask.Limit = limit;
@@ -78,7 +87,8 @@ public sealed class GraftBasePatchTests : IDisposable
     {
         // More scalars than are ranked in one piece, and whole numbers, so that most of them tie.
         var config = ModelConfig.Roberta(256, 2, 4, 1024, 50, 66, 0);
-        using LanguageModel pre = LanguageModel.Create(config, seed: 1), tuned = LanguageModel.Create(config, seed: 2);
+        using LanguageModel pre = LanguageModel.Create(config, seed: 1),
+            tuned = LanguageModel.Create(config, seed: 2);
         string[] names = [.. new ParameterSelection().Of(pre)];
         var movement = new List<float>();
         using (no_grad())
@@ -96,7 +106,12 @@ public sealed class GraftBasePatchTests : IDisposable
         float[] negative = [.. movement.Select(value => -value)];
         int[] sorted = [.. Enumerable.Range(0, movement.Count)];
         Array.Sort(negative, sorted);
-        foreach (IGrouping<float, int> tied in sorted.Select((place, i) => (place, i)).GroupBy(pair => negative[pair.i], pair => pair.i).ToArray())
+        foreach (
+            IGrouping<float, int> tied in sorted
+                .Select((place, i) => (place, i))
+                .GroupBy(pair => negative[pair.i], pair => pair.i)
+                .ToArray()
+        )
         {
             Array.Sort(sorted, tied.First(), tied.Count());
         }
@@ -158,7 +173,10 @@ public sealed class GraftBasePatchTests : IDisposable
         Assert.Equal(93, mask.Count);
         Action[] patches =
         [
-            () => mask.SetBasePatch(1), () => mask.SetBasePatch(0.99), () => mask.SetRandomBasePatch(1, 1), () => mask.SetBasePatch(_ => true),
+            () => mask.SetBasePatch(1),
+            () => mask.SetBasePatch(0.99),
+            () => mask.SetRandomBasePatch(1, 1),
+            () => mask.SetBasePatch(_ => true),
             () => mask.SetBasePatch(_ => false),
         ];
         foreach (Action patch in patches)
@@ -189,12 +207,15 @@ public sealed class GraftBasePatchTests : IDisposable
         {
             mask.SetBasePatch(0.25);
             int[] chosen = Flat(mask);
-            float[] tuned = [.. Values(_tuned, Bias), .. Values(_tuned, Norm)], pre = [.. Values(_model, Bias), .. Values(_model, Norm)];
+            float[] tuned = [.. Values(_tuned, Bias), .. Values(_tuned, Norm)],
+                pre = [.. Values(_model, Bias), .. Values(_model, Norm)];
             float least = chosen.Min(i => Math.Abs(tuned[i] - pre[i]));
             Assert.All(Enumerable.Range(0, 96).Except(chosen), i => Assert.True(Math.Abs(tuned[i] - pre[i]) <= least));
             mask.ApplyRounded();
             Assert.Equal(
-                Enumerable.Range(0, 96).Select(i => chosen.Contains(i) ? tuned[i] : 0), [.. Values(_model, Bias), .. Values(_model, Norm)]);
+                Enumerable.Range(0, 96).Select(i => chosen.Contains(i) ? tuned[i] : 0),
+                [.. Values(_model, Bias), .. Values(_model, Norm)]
+            );
 
             // With scores at beta the soft mask is 1/2 everywhere.
             mask.SetScores(Bias, Enumerable.Repeat(10f, 48).ToArray());
@@ -224,7 +245,8 @@ public sealed class GraftBasePatchTests : IDisposable
         mask.Step(2);
         mask.RequireGradients(false);
         double s = 1 / (1 + Math.Exp(0.5));
-        float[] tuned = Values(_tuned, Bias), scores = mask.Scores(Bias);
+        float[] tuned = Values(_tuned, Bias),
+            scores = mask.Scores(Bias);
         for (int i = 0; i < 48; i++)
         {
             Assert.Equal(0.5 - (2 * (patch.Contains(i) ? -1 : 1) * tuned[i] * s * (1 - s)), scores[i], 1e-6);
@@ -234,7 +256,8 @@ public sealed class GraftBasePatchTests : IDisposable
     [Fact]
     public void AGraftsCoordinatesCanBeThePatch()
     {
-        string path = Path.Join(_folder, "g.safetensors"), fingerprint = _model.Fingerprint();
+        string path = Path.Join(_folder, "g.safetensors"),
+            fingerprint = _model.Fingerprint();
         new Graft { BaseFingerprint = fingerprint, Parts = [new(Bias, [3, 7], [1, 2])] }.Save(path);
         using GraftMask mask = Mask(Bias, Norm);
         mask.ReadBasePatch(path, fingerprint);
@@ -246,16 +269,25 @@ public sealed class GraftBasePatchTests : IDisposable
         Assert.Contains(other, message, StringComparison.Ordinal);
         Assert.Contains(fingerprint, message, StringComparison.Ordinal);
         using GraftMask elsewhere = Mask(Norm);
-        Assert.Contains(Bias, Assert.Throws<InvalidDataException>(() => elsewhere.ReadBasePatch(path, fingerprint)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            Bias,
+            Assert.Throws<InvalidDataException>(() => elsewhere.ReadBasePatch(path, fingerprint)).Message,
+            StringComparison.Ordinal
+        );
         new Graft { BaseFingerprint = fingerprint, Parts = [new(Bias, [3, 48], [1, 2])] }.Save(path);
-        Assert.Contains("48", Assert.Throws<InvalidDataException>(() => mask.ReadBasePatch(path, fingerprint)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "48",
+            Assert.Throws<InvalidDataException>(() => mask.ReadBasePatch(path, fingerprint)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
     public void StoredMasksAreProbabilitiesUnlessOneIsAboveOne()
     {
         using GraftMask mask = Mask(Bias, Norm);
-        float[] bias = new float[48], norm = new float[48];
+        float[] bias = new float[48],
+            norm = new float[48];
         (bias[1], bias[2], bias[3], norm[0], norm[9]) = (1, 0.6f, 0.4f, 0.9f, -2);
         Write(bias, norm);
         mask.ReadBasePatch(Path.Join(_folder, "m.safetensors"), "");
@@ -267,11 +299,13 @@ public sealed class GraftBasePatchTests : IDisposable
         mask.ReadBasePatch(Path.Join(_folder, "m.safetensors"), "");
         Assert.Equal([52], Flat(mask));
 
-        string message = Assert.Throws<InvalidDataException>(() =>
-        {
-            using GraftMask more = Mask();
-            more.ReadBasePatch(Path.Join(_folder, "m.safetensors"), "");
-        }).Message;
+        string message = Assert
+            .Throws<InvalidDataException>(() =>
+            {
+                using GraftMask more = Mask();
+                more.ReadBasePatch(Path.Join(_folder, "m.safetensors"), "");
+            })
+            .Message;
         Assert.Contains("is missing", message, StringComparison.Ordinal);
         Assert.Contains("more", message, StringComparison.Ordinal);
         Write(bias, norm[..40]);
@@ -296,7 +330,11 @@ public sealed class GraftBasePatchTests : IDisposable
         void Work()
         {
             using var mask = new GraftMask(
-                _model, _tuned, [Bias, Norm], taken: [new Graft { BaseFingerprint = "", Parts = [new(Bias, [1], [0])] }]);
+                _model,
+                _tuned,
+                [Bias, Norm],
+                taken: [new Graft { BaseFingerprint = "", Parts = [new(Bias, [1], [0])] }]
+            );
             mask.RankMovement(0.5);
             mask.SetBasePatch(0.25);
             mask.SetBasePatch(1);
@@ -338,7 +376,14 @@ public sealed class GraftBasePatchTests : IDisposable
     {
         var offsets = new Dictionary<string, int>(StringComparer.Ordinal);
         int offset = 0;
-        foreach (string name in mask.Count switch { 48 => [Bias], 96 or 93 => [Bias, Norm], _ => new ParameterSelection().Of(_model) })
+        foreach (
+            string name in mask.Count switch
+            {
+                48 => [Bias],
+                96 or 93 => [Bias, Norm],
+                _ => new ParameterSelection().Of(_model),
+            }
+        )
         {
             offsets[name] = offset;
             offset += (int)_model.Parameters[name].numel();

@@ -69,7 +69,8 @@ public sealed class GraftMaskOracleTests
             Assert.True(distance < 1e-3 * moved, $"epoch {epoch}: scores are {distance / moved:E2} of the way off");
 
             // Scores move by thousands in a step, so float32 rounding may carry one that comes to rest on the threshold to its other side.
-            long[] expected = Longs($"epoch{epoch}.mask_indices"), rounded = Flat();
+            long[] expected = Longs($"epoch{epoch}.mask_indices"),
+                rounded = Flat();
             long[] differing = [.. expected.Except(rounded), .. rounded.Except(expected)];
             Assert.All(differing, i => Assert.InRange(wanted[i], 9.9, 10.1));
             Assert.True(differing.Length <= 1, $"epoch {epoch}: {differing.Length} of {expected.Length} mask entries differ");
@@ -98,14 +99,18 @@ public sealed class GraftMaskOracleTests
     private static EncodedText[] Rows(SafetensorsFile oracle)
     {
         using DisposeScope scope = NewDisposeScope();
-        long[] ids = oracle.Read("rows").data<long>().ToArray(), lengths = oracle.Read("row_lengths").data<long>().ToArray();
+        long[] ids = oracle.Read("rows").data<long>().ToArray(),
+            lengths = oracle.Read("row_lengths").data<long>().ToArray();
         int start = 0;
-        return [.. lengths.Select(length =>
-        {
-            int[] row = [.. ids.Skip(start).Take((int)length).Select(id => (int)id)];
-            start += (int)length;
-            return new EncodedText(row, null, Array.IndexOf(row, MaskId));
-        })];
+        return
+        [
+            .. lengths.Select(length =>
+            {
+                int[] row = [.. ids.Skip(start).Take((int)length).Select(id => (int)id)];
+                start += (int)length;
+                return new EncodedText(row, null, Array.IndexOf(row, MaskId));
+            }),
+        ];
     }
 
     private static void Close(float wanted, float actual, float tolerance) =>

@@ -52,12 +52,25 @@ public sealed class GraftSwitchTests : IDisposable
     public void AGraftForAnotherModelIsRefused()
     {
         using var model = LanguageModel.Load(Oracles.PathOf("tiny-roberta"));
-        string fingerprint = model.Fingerprint(), other = new('c', 64);
-        InvalidDataException error = Assert.Throws<InvalidDataException>(() => new GraftSwitch(model, Graft(other, GraftOutside.PreTrained)));
+        string fingerprint = model.Fingerprint(),
+            other = new('c', 64);
+        InvalidDataException error = Assert.Throws<InvalidDataException>(() =>
+            new GraftSwitch(model, Graft(other, GraftOutside.PreTrained))
+        );
         Assert.Contains(other, error.Message, StringComparison.Ordinal);
         Assert.Contains(fingerprint, error.Message, StringComparison.Ordinal);
-        Graft stranger = new() { BaseFingerprint = fingerprint, Outside = GraftOutside.Zero, Considered = ["none"], Parts = [] };
-        Assert.Contains("'none'", Assert.Throws<InvalidDataException>(() => new GraftSwitch(model, stranger)).Message, StringComparison.Ordinal);
+        Graft stranger = new()
+        {
+            BaseFingerprint = fingerprint,
+            Outside = GraftOutside.Zero,
+            Considered = ["none"],
+            Parts = [],
+        };
+        Assert.Contains(
+            "'none'",
+            Assert.Throws<InvalidDataException>(() => new GraftSwitch(model, stranger)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -77,16 +90,20 @@ public sealed class GraftSwitchTests : IDisposable
         // A file of version 1, as it was written before there were zeros.
         using (DisposeScope scope = NewDisposeScope())
         {
-            SafetensorsWriter.Write(path, [("w.indices", tensor(new[] { 3 })), ("w.values", tensor(new[] { 0.5f }))], new Dictionary<string, string>
-            {
-                ["format"] = "skillloc-graft",
-                ["version"] = "1",
-                ["base_fingerprint"] = "f",
-                ["task"] = "t",
-                ["settings"] = "",
-                ["sparsity"] = "0.1",
-                ["considered"] = "10",
-            });
+            SafetensorsWriter.Write(
+                path,
+                [("w.indices", tensor(new[] { 3 })), ("w.values", tensor(new[] { 0.5f }))],
+                new Dictionary<string, string>
+                {
+                    ["format"] = "skillloc-graft",
+                    ["version"] = "1",
+                    ["base_fingerprint"] = "f",
+                    ["task"] = "t",
+                    ["settings"] = "",
+                    ["sparsity"] = "0.1",
+                    ["considered"] = "10",
+                }
+            );
         }
 
         loaded = Models.Grafts.Graft.Load(path);
@@ -102,6 +119,12 @@ public sealed class GraftSwitchTests : IDisposable
         IReadOnlyList<string> considered = new ParameterSelection().Of(model);
         using var mask = new GraftMask(model, tuned, considered);
         mask.SetBasePatch(0.01);
-        return new() { BaseFingerprint = fingerprint, Parts = mask.Parts(), Outside = outside, Considered = outside == GraftOutside.Zero ? considered : [] };
+        return new()
+        {
+            BaseFingerprint = fingerprint,
+            Parts = mask.Parts(),
+            Outside = outside,
+            Considered = outside == GraftOutside.Zero ? considered : [],
+        };
     }
 }

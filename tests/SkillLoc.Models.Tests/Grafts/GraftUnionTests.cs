@@ -10,7 +10,13 @@ public sealed class GraftUnionTests
     private const string Embedding = "roberta.embeddings.LayerNorm.weight";
 
     private static Graft Of(string task, params GraftPart[] parts) =>
-        new() { BaseFingerprint = "abc", Task = task, ConsideredCount = 1000, Parts = parts };
+        new()
+        {
+            BaseFingerprint = "abc",
+            Task = task,
+            ConsideredCount = 1000,
+            Parts = parts,
+        };
 
     private static Graft Of(string task, IEnumerable<int> indices) =>
         Of(task, new GraftPart(Query, [.. indices], [.. indices.Select(i => i / 2f)]));
@@ -44,20 +50,27 @@ public sealed class GraftUnionTests
     }
 
     [Fact]
-    public void SizesOfUnionAndOverlapAreThoseOfSets() => FsCheck.Check.QuickThrowOnFailure(Prop.ForAll(
-        ArbMap.Default.ArbFor<(byte[], byte[])>(),
-        sets =>
-        {
-            int[] ones = [.. sets.Item1.Select(i => (int)i).Distinct().Order()], others = [.. sets.Item2.Select(i => (int)i).Distinct().Order()];
-            Graft first = Of("a", ones), second = Of("b", others);
-            Graft union = GraftUnion.Of([first, second]), back = GraftUnion.Of([second, first]);
-            int[] all = [.. ones.Union(others).Order()];
-            return GraftOverlap.Count(first, second) == ones.Intersect(others).Count()
-                && union.Parts[0].Indices.SequenceEqual(all)
-                && union.Parts[0].Values.SequenceEqual(all.Select(i => i / 2f))
-                && back.Parts[0].Indices.SequenceEqual(all)
-                && GraftUnion.Of([union, first]).Parts[0].Indices.SequenceEqual(all);
-        }));
+    public void SizesOfUnionAndOverlapAreThoseOfSets() =>
+        FsCheck.Check.QuickThrowOnFailure(
+            Prop.ForAll(
+                ArbMap.Default.ArbFor<(byte[], byte[])>(),
+                sets =>
+                {
+                    int[] ones = [.. sets.Item1.Select(i => (int)i).Distinct().Order()],
+                        others = [.. sets.Item2.Select(i => (int)i).Distinct().Order()];
+                    Graft first = Of("a", ones),
+                        second = Of("b", others);
+                    Graft union = GraftUnion.Of([first, second]),
+                        back = GraftUnion.Of([second, first]);
+                    int[] all = [.. ones.Union(others).Order()];
+                    return GraftOverlap.Count(first, second) == ones.Intersect(others).Count()
+                        && union.Parts[0].Indices.SequenceEqual(all)
+                        && union.Parts[0].Values.SequenceEqual(all.Select(i => i / 2f))
+                        && back.Parts[0].Indices.SequenceEqual(all)
+                        && GraftUnion.Of([union, first]).Parts[0].Indices.SequenceEqual(all);
+                }
+            )
+        );
 
     [Fact]
     public void AUnionCanBeForOneOfItsTasks()
@@ -81,7 +94,8 @@ public sealed class GraftUnionTests
     [Fact]
     public void ValuesThatDisagreeAreRefused()
     {
-        Graft first = Of("a", new GraftPart(Query, [3, 8], [1, 0.25f])), second = Of("b", new GraftPart(Query, [8], [-0.5f]));
+        Graft first = Of("a", new GraftPart(Query, [3, 8], [1, 0.25f])),
+            second = Of("b", new GraftPart(Query, [8], [-0.5f]));
         string message = Assert.Throws<ArgumentException>(() => GraftUnion.Of([first, second])).Message;
         Assert.Contains($"scalar 8 of '{Query}', 0.25 and -0.5", message);
     }
@@ -89,11 +103,16 @@ public sealed class GraftUnionTests
     [Fact]
     public void GraftsOfDifferentBasesAreRefused()
     {
-        Graft first = Of("a", [1]), second = new() { BaseFingerprint = "def", Parts = first.Parts };
-        foreach (Action action in new Action[]
-        {
-            () => GraftOverlap.Count(first, second), () => GraftUnion.Of([first, first, second]), () => GraftUnion.Of([first], second),
-        })
+        Graft first = Of("a", [1]),
+            second = new() { BaseFingerprint = "def", Parts = first.Parts };
+        foreach (
+            Action action in new Action[]
+            {
+                () => GraftOverlap.Count(first, second),
+                () => GraftUnion.Of([first, first, second]),
+                () => GraftUnion.Of([first], second),
+            }
+        )
         {
             string message = Assert.Throws<ArgumentException>(action).Message;
             Assert.Contains("abc", message);

@@ -38,7 +38,8 @@ public sealed class ActivationHooksTests
         }
     }
 
-    /// <summary>Activation patching: with another text's residual stream put in, the rest of the model computes what it does of that.</summary>
+    /// <summary>Activation patching: with another text's residual stream put in, the rest of the model computes what it does of
+    /// that.</summary>
     [Theory]
     [InlineData("roberta", "blocks.1.hook_resid_pre")]
     [InlineData("roberta", "blocks.1.hook_resid_post")]
@@ -51,7 +52,8 @@ public sealed class ActivationHooksTests
         using DisposeScope scope = NewDisposeScope();
         using IDisposable inference = no_grad();
         using LanguageModel model = Toy.Model(type);
-        using TokenBatch donor = Batch([5, 6, 7, 8], [9, 10, 11, 12]), batch = Batch([12, 11, 10, 9], [3, 4, 5, 6]);
+        using TokenBatch donor = Batch([5, 6, 7, 8], [9, 10, 11, 12]),
+            batch = Batch([12, 11, 10, 9], [3, 4, 5, 6]);
         var recording = new Recording(model, scope, other => other.Name == point);
         Tensor wanted = Run(model, donor, recording.Hooks);
         var patch = new ActivationHooks(model);
@@ -73,7 +75,8 @@ public sealed class ActivationHooksTests
         own.Add(Point, Named("pass", 8, 8));
         IDisposable first = model.Hooks.Add(Point, Named("first", null, 3));
         ActivationHook again = Named("again", 3, 8);
-        IDisposable second = model.Hooks.Add(Point, again), third = model.Hooks.Add(Point, again);
+        IDisposable second = model.Hooks.Add(Point, again),
+            third = model.Hooks.Add(Point, again);
         second.Dispose();
         second.Dispose();
         model.Encode(batch, hooks: own);
@@ -84,12 +87,13 @@ public sealed class ActivationHooksTests
         model.Encode(batch);
         Assert.Empty(seen);
 
-        ActivationHook Named(string name, double? wanted, double next) => (x, _) =>
-        {
-            seen.Add(name);
-            Assert.True(wanted is null || x.eq((float)wanted).all().item<bool>());
-            return full_like(x, next);
-        };
+        ActivationHook Named(string name, double? wanted, double next) =>
+            (x, _) =>
+            {
+                seen.Add(name);
+                Assert.True(wanted is null || x.eq((float)wanted).all().item<bool>());
+                return full_like(x, next);
+            };
     }
 
     [Fact]
@@ -99,14 +103,17 @@ public sealed class ActivationHooksTests
         using LanguageModel model = Toy.Model("roberta");
         using TokenBatch batch = Batch([5, 6, 7], [8, 9]);
         var told = new List<(bool All, bool Training, string Name)>();
-        model.Hooks.Add(point => point.Name is "blocks.0.hook_attn_out" or "blocks.1.attn.hook_k" or Point, (x, context) =>
-        {
-            Assert.Same(batch, context.Batch);
-            Assert.True(context.Positions is null || context.Positions.shape.SequenceEqual(x.shape.Take(2)));
-            Assert.True(context.Positions is null || context.Positions.squeeze(1).Equals(batch.Positions));
-            told.Add((context.Positions is null, context.IsTraining, context.Point.Name));
-            return null;
-        });
+        model.Hooks.Add(
+            point => point.Name is "blocks.0.hook_attn_out" or "blocks.1.attn.hook_k" or Point,
+            (x, context) =>
+            {
+                Assert.Same(batch, context.Batch);
+                Assert.True(context.Positions is null || context.Positions.shape.SequenceEqual(x.shape.Take(2)));
+                Assert.True(context.Positions is null || context.Positions.squeeze(1).Equals(batch.Positions));
+                told.Add((context.Positions is null, context.IsTraining, context.Point.Name));
+                return null;
+            }
+        );
         model.Encode(batch, training: true);
         Assert.Equal([(true, true, "blocks.0.hook_attn_out"), (true, true, "blocks.1.attn.hook_k"), (true, true, Point)], told);
         told.Clear();
@@ -121,13 +128,16 @@ public sealed class ActivationHooksTests
         using var model = (T5ForConditionalGeneration)Toy.Model("t5");
         using TokenBatch batch = Toy.Batch(model);
         var steps = new List<long>();
-        model.Hooks.Add("decoder.2.mlp.hook_post", (x, context) =>
-        {
-            Assert.Equal([2, 1], x.shape.Take(2));
-            Assert.Equal([2, 1], context.Positions!.shape);
-            steps.Add(context.Positions[0, 0].item<long>());
-            return null;
-        });
+        model.Hooks.Add(
+            "decoder.2.mlp.hook_post",
+            (x, context) =>
+            {
+                Assert.Equal([2, 1], x.shape.Take(2));
+                Assert.Equal([2, 1], context.Positions!.shape);
+                steps.Add(context.Positions[0, 0].item<long>());
+                return null;
+            }
+        );
         int longest = model.Generate(batch, 4).Max(row => row.Length);
         Assert.InRange(steps.Count, Math.Max(1, longest), 4);
         Assert.Equal(Enumerable.Range(0, steps.Count).Select(step => (long)step), steps);
@@ -137,7 +147,8 @@ public sealed class ActivationHooksTests
     public void AnEditThatDoesNotFitIsRefused()
     {
         using DisposeScope scope = NewDisposeScope();
-        using LanguageModel model = Toy.Model("roberta"), other = Toy.Model("gpt2");
+        using LanguageModel model = Toy.Model("roberta"),
+            other = Toy.Model("gpt2");
         using TokenBatch batch = Toy.Batch(model);
         foreach (ActivationHook wrong in new ActivationHook[] { (x, _) => x.narrow(2, 0, 3), (x, _) => x.to(ScalarType.Float64) })
         {
@@ -172,19 +183,24 @@ public sealed class ActivationHooksTests
         var results = new ConcurrentBag<(int Shift, float[] Values)>();
         float[][] alone = [.. Enumerable.Range(0, 4).Select(shift => Values(model, Shifting(shift)))];
         Assert.NotEqual(alone[1], alone[2]);
-        Thread[] threads = [.. Enumerable.Range(0, 4).Select(shift => new Thread(() =>
-        {
-            for (int i = 0; i < 20; i++)
-            {
-                results.Add((shift, Values(model, shift == 0 ? null : Shifting(shift))));
-                if (shift == 3)
+        Thread[] threads =
+        [
+            .. Enumerable
+                .Range(0, 4)
+                .Select(shift => new Thread(() =>
                 {
-                    // It comes and goes while the others run, and changes nothing.
-                    using IDisposable passing = model.Hooks.Add(_ => true, (_, _) => null);
-                    results.Add((shift, Values(model, Shifting(shift))));
-                }
-            }
-        }))];
+                    for (int i = 0; i < 20; i++)
+                    {
+                        results.Add((shift, Values(model, shift == 0 ? null : Shifting(shift))));
+                        if (shift == 3)
+                        {
+                            // It comes and goes while the others run, and changes nothing.
+                            using IDisposable passing = model.Hooks.Add(_ => true, (_, _) => null);
+                            results.Add((shift, Values(model, Shifting(shift))));
+                        }
+                    }
+                })),
+        ];
         Array.ForEach(threads, thread => thread.Start());
         Array.ForEach(threads, thread => thread.Join());
         Assert.Equal(100, results.Count);
@@ -198,11 +214,14 @@ public sealed class ActivationHooksTests
         ActivationHooks Shifting(int shift)
         {
             var hooks = new ActivationHooks(model);
-            hooks.Add(Point, (x, _) =>
-            {
-                using Scalar by = shift;
-                return x.add(by);
-            });
+            hooks.Add(
+                Point,
+                (x, _) =>
+                {
+                    using Scalar by = shift;
+                    return x.add(by);
+                }
+            );
             return hooks;
         }
 
@@ -227,17 +246,24 @@ public sealed class ActivationHooksTests
         using (no_grad())
         {
             // New tensors, views, the same in place, and what is made and forgotten; nobody but the model has a scope.
-            model.Hooks.Add(_ => true, (x, context) => (context.Point.Size % 3) switch
-            {
-                0 => x * 2,
-                1 => x.alias(),
-                _ => x.abs_(),
-            });
-            model.Hooks.Add(_ => true, (x, _) =>
-            {
-                x.clone();
-                return null;
-            });
+            model.Hooks.Add(
+                _ => true,
+                (x, context) =>
+                    (context.Point.Size % 3) switch
+                    {
+                        0 => x * 2,
+                        1 => x.alias(),
+                        _ => x.abs_(),
+                    }
+            );
+            model.Hooks.Add(
+                _ => true,
+                (x, _) =>
+                {
+                    x.clone();
+                    return null;
+                }
+            );
             Run(model, batch, null).Dispose();
             model.EncodeAt(batch).Dispose();
             (model as T5ForConditionalGeneration)?.Generate(batch, 3);
@@ -252,5 +278,6 @@ public sealed class ActivationHooksTests
         return model is T5ForConditionalGeneration t5 ? t5.Decode(batch, answers, hooks: hooks) : model.Encode(batch, hooks: hooks);
     }
 
-    private static TokenBatch Batch(params int[][] rows) => TokenBatch.Create([.. rows.Select(row => new EncodedText(row, null, row.Length - 1))], 1);
+    private static TokenBatch Batch(params int[][] rows) =>
+        TokenBatch.Create([.. rows.Select(row => new EncodedText(row, null, row.Length - 1))], 1);
 }

@@ -31,7 +31,9 @@ public sealed class HookPointTests
         Assert.Equal(WithoutMaps(model.HookPoints.Select(point => point.Name)), WithoutMaps(recording.Seen.Keys));
 
         static IEnumerable<string> WithoutMaps(IEnumerable<string> names) =>
-            names.Where(name => !name.Contains("attn.hook_", StringComparison.Ordinal) && !name.Contains("hook_pre", StringComparison.Ordinal));
+            names.Where(name =>
+                !name.Contains("attn.hook_", StringComparison.Ordinal) && !name.Contains("hook_pre", StringComparison.Ordinal)
+            );
     }
 
     [Theory]
@@ -42,7 +44,12 @@ public sealed class HookPointTests
         using LanguageModel model = Toy.Model(type);
         using TokenBatch batch = Toy.Batch(model);
         OrderedDictionary<string, Tensor> seen = Record(model, batch, scope).Seen;
-        string[] blocks = [.. seen.Keys.Where(name => name.EndsWith(".hook_resid_pre", StringComparison.Ordinal)).Select(name => name[..^"hook_resid_pre".Length])];
+        string[] blocks =
+        [
+            .. seen
+                .Keys.Where(name => name.EndsWith(".hook_resid_pre", StringComparison.Ordinal))
+                .Select(name => name[..^"hook_resid_pre".Length]),
+        ];
         Assert.Equal(model.Config.Layers + model.Config.DecoderLayers, blocks.Length);
         foreach (string block in blocks)
         {
@@ -59,7 +66,11 @@ public sealed class HookPointTests
             {
                 string layer = $"{type}.encoder.layer.{block.Split('.')[1]}.";
                 Toy.AssertClose(Norm(seen[middle], layer + "attention.output.LayerNorm"), added, 1e-5);
-                Toy.AssertClose(Norm(seen[block + "hook_resid_post"], layer + "output.LayerNorm"), seen[block + "hook_normalized_resid_post"], 1e-5);
+                Toy.AssertClose(
+                    Norm(seen[block + "hook_resid_post"], layer + "output.LayerNorm"),
+                    seen[block + "hook_normalized_resid_post"],
+                    1e-5
+                );
             }
             else
             {
@@ -67,8 +78,14 @@ public sealed class HookPointTests
             }
         }
 
-        Tensor Norm(Tensor x, string name) => nn.functional.layer_norm(
-            x, [x.size(-1)], model.Parameters[name + ".weight"], model.Parameters[name + ".bias"], model.Config.LayerNormEpsilon);
+        Tensor Norm(Tensor x, string name) =>
+            nn.functional.layer_norm(
+                x,
+                [x.size(-1)],
+                model.Parameters[name + ".weight"],
+                model.Parameters[name + ".bias"],
+                model.Config.LayerNormEpsilon
+            );
     }
 
     [Theory]
@@ -80,29 +97,39 @@ public sealed class HookPointTests
         using LanguageModel model = Toy.Model(type);
         using TokenBatch batch = Toy.Batch(model);
         OrderedDictionary<string, Tensor> seen = Record(model, batch, scope).Seen;
-        foreach ((string from, string map, string to) in type switch
-        {
-            "gpt2" => [("attn.hook_z", "transformer.h.1.attn.c_proj", "hook_attn_out"), ("mlp.hook_post", "transformer.h.1.mlp.c_proj", "hook_mlp_out")],
-            "t5" or "t5_gated" =>
-            [
-                ("attn.hook_z", "decoder.block.1.layer.0.SelfAttention.o", "hook_attn_out"),
-                ("cross_attn.hook_z", "decoder.block.1.layer.1.EncDecAttention.o", "hook_cross_attn_out"),
-                ("mlp.hook_post", "decoder.block.1.layer.2.DenseReluDense.wo", "hook_mlp_out"),
-            ],
-            _ => new[]
+        foreach (
+            (string from, string map, string to) in type switch
             {
-                ("hook_resid_pre", $"{type}.encoder.layer.1.attention.self.query", "attn.hook_q"),
-                ("hook_resid_pre", $"{type}.encoder.layer.1.attention.self.key", "attn.hook_k"),
-                ("hook_resid_pre", $"{type}.encoder.layer.1.attention.self.value", "attn.hook_v"),
-                ("attn.hook_z", $"{type}.encoder.layer.1.attention.output.dense", "hook_attn_out"),
-                ("mlp.hook_post", $"{type}.encoder.layer.1.output.dense", "hook_mlp_out"),
-            },
-        })
+                "gpt2" =>
+                [
+                    ("attn.hook_z", "transformer.h.1.attn.c_proj", "hook_attn_out"),
+                    ("mlp.hook_post", "transformer.h.1.mlp.c_proj", "hook_mlp_out"),
+                ],
+                "t5" or "t5_gated" =>
+                [
+                    ("attn.hook_z", "decoder.block.1.layer.0.SelfAttention.o", "hook_attn_out"),
+                    ("cross_attn.hook_z", "decoder.block.1.layer.1.EncDecAttention.o", "hook_cross_attn_out"),
+                    ("mlp.hook_post", "decoder.block.1.layer.2.DenseReluDense.wo", "hook_mlp_out"),
+                ],
+                _ => new[]
+                {
+                    ("hook_resid_pre", $"{type}.encoder.layer.1.attention.self.query", "attn.hook_q"),
+                    ("hook_resid_pre", $"{type}.encoder.layer.1.attention.self.key", "attn.hook_k"),
+                    ("hook_resid_pre", $"{type}.encoder.layer.1.attention.self.value", "attn.hook_v"),
+                    ("attn.hook_z", $"{type}.encoder.layer.1.attention.output.dense", "hook_attn_out"),
+                    ("mlp.hook_post", $"{type}.encoder.layer.1.output.dense", "hook_mlp_out"),
+                },
+            }
+        )
         {
             string block = type.StartsWith("t5", StringComparison.Ordinal) ? "decoder.1." : "blocks.1.";
             Tensor weight = model.Parameters[map + ".weight"];
             Tensor mapped = seen[block + from].matmul(type == "gpt2" ? weight : weight.transpose(0, 1));
-            Toy.AssertClose(model.Parameters.TryGetValue(map + ".bias", out Parameter? bias) ? mapped + bias : mapped, seen[block + to], 1e-5);
+            Toy.AssertClose(
+                model.Parameters.TryGetValue(map + ".bias", out Parameter? bias) ? mapped + bias : mapped,
+                seen[block + to],
+                1e-5
+            );
         }
 
         string first = type.StartsWith("t5", StringComparison.Ordinal) ? "encoder.0." : "blocks.0.";
@@ -120,7 +147,10 @@ public sealed class HookPointTests
     public void WidthsOfAPrunedModelAreItsLayers()
     {
         using var model = LanguageModel.Create(ModelConfig.Roberta(8, 2, 2, 12, 30, 20).WithFeedForwardSizes([12, 5]), 3);
-        Assert.Equal([12, 5], model.HookPoints.Where(point => point.Name.EndsWith("mlp.hook_post", StringComparison.Ordinal)).Select(point => point.Size));
+        Assert.Equal(
+            [12, 5],
+            model.HookPoints.Where(point => point.Name.EndsWith("mlp.hook_post", StringComparison.Ordinal)).Select(point => point.Size)
+        );
     }
 
     [Fact]

@@ -28,25 +28,42 @@ public sealed class CheckpointMixtureTests : IDisposable
         string[] sublayers = [".attention", ".feed_forward"];
         string[] outside =
         [
-            "lm_head.bias", "lm_head.dense.bias", "lm_head.dense.weight", "lm_head.layer_norm.bias", "lm_head.layer_norm.weight",
-            "roberta.embeddings.LayerNorm.bias", "roberta.embeddings.LayerNorm.weight", "roberta.embeddings.position_embeddings.weight",
-            "roberta.embeddings.token_type_embeddings.weight", "roberta.embeddings.word_embeddings.weight",
+            "lm_head.bias",
+            "lm_head.dense.bias",
+            "lm_head.dense.weight",
+            "lm_head.layer_norm.bias",
+            "lm_head.layer_norm.weight",
+            "roberta.embeddings.LayerNorm.bias",
+            "roberta.embeddings.LayerNorm.weight",
+            "roberta.embeddings.position_embeddings.weight",
+            "roberta.embeddings.token_type_embeddings.weight",
+            "roberta.embeddings.word_embeddings.weight",
         ];
         string[] layers = ["roberta.encoder.layer.0", "roberta.encoder.layer.1", "roberta.encoder.layer.2"];
-        Same("tiny-roberta", 58, [.. outside, .. layers], [.. outside, .. layers.SelectMany(layer => sublayers.Select(part => layer + part))]);
+        Same(
+            "tiny-roberta",
+            58,
+            [.. outside, .. layers],
+            [.. outside, .. layers.SelectMany(layer => sublayers.Select(part => layer + part))]
+        );
 
         outside = ["transformer.ln_f.bias", "transformer.ln_f.weight", "transformer.wpe.weight", "transformer.wte.weight"];
         layers = ["transformer.h.0", "transformer.h.1", "transformer.h.2"];
         Same("tiny-gpt2", 40, [.. outside, .. layers], [.. outside, .. layers.SelectMany(layer => sublayers.Select(part => layer + part))]);
 
         outside = ["shared.weight", "encoder.final_layer_norm.weight", "decoder.final_layer_norm.weight"];
-        string[] encoder = ["encoder.block.0", "encoder.block.1"], decoder = ["decoder.block.0", "decoder.block.1"];
+        string[] encoder = ["encoder.block.0", "encoder.block.1"],
+            decoder = ["decoder.block.0", "decoder.block.1"];
         Same(
-            "tiny-t5", 47, [.. outside, .. encoder, .. decoder],
+            "tiny-t5",
+            47,
+            [.. outside, .. encoder, .. decoder],
             [
-                .. outside, .. encoder.SelectMany(block => sublayers.Select(part => block + part)),
+                .. outside,
+                .. encoder.SelectMany(block => sublayers.Select(part => block + part)),
                 .. decoder.SelectMany(block => new[] { ".attention", ".cross_attention", ".feed_forward" }.Select(part => block + part)),
-            ]);
+            ]
+        );
 
         static void Same(string folder, int weights, string[] blocks, string[] sublayers)
         {
@@ -55,8 +72,11 @@ public sealed class CheckpointMixtureTests : IDisposable
             Assert.Equal(sublayers.Order(StringComparer.Ordinal), Groups(MixtureGranularity.Layer));
             Assert.Equal(weights, Groups(MixtureGranularity.Weight).Count());
 
-            IEnumerable<string> Groups(MixtureGranularity granularity) => model.Parameters.Keys
-                .Select(name => CheckpointMixture.GroupOf(name, granularity)).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal);
+            IEnumerable<string> Groups(MixtureGranularity granularity) =>
+                model
+                    .Parameters.Keys.Select(name => CheckpointMixture.GroupOf(name, granularity))
+                    .Distinct(StringComparer.Ordinal)
+                    .Order(StringComparer.Ordinal);
         }
     }
 
@@ -87,7 +107,8 @@ public sealed class CheckpointMixtureTests : IDisposable
     public void SharesAreTheSigmoidsAndTheFirstEndsIsS()
     {
         using DisposeScope scope = NewDisposeScope();
-        using TextClassifier first = Classifier(), second = Classifier(1);
+        using TextClassifier first = Classifier(),
+            second = Classifier(1);
         var mixture = new CheckpointMixture(first, second);
         using TextClassifier walker = mixture.CreateWalker();
 
@@ -101,7 +122,12 @@ public sealed class CheckpointMixtureTests : IDisposable
             double share = i % 2 == 0 ? 0.75 : 0.5;
             foreach (string name in mixture.Groups[i].Parameters)
             {
-                Toy.AssertClose((first.Parameters[name] * share) + (second.Parameters[name] * (1 - share)), walker.Parameters[name], 1e-6, name);
+                Toy.AssertClose(
+                    (first.Parameters[name] * share) + (second.Parameters[name] * (1 - share)),
+                    walker.Parameters[name],
+                    1e-6,
+                    name
+                );
             }
         }
 
@@ -112,7 +138,8 @@ public sealed class CheckpointMixtureTests : IDisposable
     [Fact]
     public void InfiniteWeightsAreTheEndsAndNothingIsLeft()
     {
-        using TextClassifier first = Classifier(), second = Classifier(1);
+        using TextClassifier first = Classifier(),
+            second = Classifier(1);
         string[] ends = [first.Fingerprint(), second.Fingerprint()];
         long live = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         var mixture = new CheckpointMixture(first, second, MixtureGranularity.Layer);
@@ -144,7 +171,8 @@ public sealed class CheckpointMixtureTests : IDisposable
     [InlineData(MixtureGranularity.Layer)]
     public void GradientsAreDifferencesOfTheLoss(MixtureGranularity granularity)
     {
-        using TextClassifier first = Classifier(), second = Classifier(1);
+        using TextClassifier first = Classifier(),
+            second = Classifier(1);
         var mixture = new CheckpointMixture(first, second, granularity);
         using TextClassifier walker = mixture.CreateWalker();
         float[] weights = [.. mixture.Groups.Select((_, i) => (0.7f * (i % 5)) - 1.3f)];
@@ -180,7 +208,9 @@ public sealed class CheckpointMixtureTests : IDisposable
             }
 
             using DisposeScope scope = NewDisposeScope();
-            using TokenBatch batch = walker.Batch([.. new[] { "a good film", "the man was bad", "it" }.Select(text => walker.Encode(text))]);
+            using TokenBatch batch = walker.Batch([
+                .. new[] { "a good film", "the man was bad", "it" }.Select(text => walker.Encode(text)),
+            ]);
             Tensor loss = nn.functional.cross_entropy(walker.Logits(batch), tensor(new long[] { 1, 0, 0 }));
             loss.backward();
             return loss.item<float>();
@@ -200,26 +230,31 @@ public sealed class CheckpointMixtureTests : IDisposable
         Toy.AssertClose(second.Parameters["classifier.out_proj.weight"], model.Parameters["classifier.out_proj.weight"], 0);
         Toy.AssertClose(
             (first.Parameters["classifier.dense.weight"] + second.Parameters["classifier.dense.weight"]) / 2,
-            model.Parameters["classifier.dense.weight"], 1e-7);
+            model.Parameters["classifier.dense.weight"],
+            1e-7
+        );
     }
 
     [Fact]
     public void OnlyWhatATuningMethodMovedIsMixed()
     {
         ClassifierSettings settings = Words with { Tuning = new LoraOptions { Rank = 2 } };
-        using TextClassifier first = Classifier(settings: settings), second = Classifier(settings: settings);
+        using TextClassifier first = Classifier(settings: settings),
+            second = Classifier(settings: settings);
         Toy.Shake(second.TunedParameters.Values);
         var mixture = new CheckpointMixture(first, second, MixtureGranularity.Layer);
         Assert.Equal(
             ["roberta.encoder.layer.0.attention", "roberta.encoder.layer.1.attention", "roberta.encoder.layer.2.attention"],
-            mixture.Groups.Select(group => group.Name));
+            mixture.Groups.Select(group => group.Name)
+        );
         Assert.Equal(first.TunedParameters.Keys, mixture.Groups.SelectMany(group => group.Parameters));
     }
 
     [Fact]
     public void WhatIsSavedIsLoaded()
     {
-        using TextClassifier first = Classifier(), second = Classifier(1);
+        using TextClassifier first = Classifier(),
+            second = Classifier(1);
         var mixture = new CheckpointMixture(first, second, MixtureGranularity.Layer, PathEnd.Second);
         mixture.SetWeights([.. mixture.Groups.Select((_, i) => i == 0 ? float.PositiveInfinity : (i / 3f) - 1)]);
         long live = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
@@ -227,17 +262,22 @@ public sealed class CheckpointMixtureTests : IDisposable
         var loaded = CheckpointMixture.Load(File, first, second);
         Assert.Equal(live, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
         Assert.Equal((PathEnd.Second, MixtureGranularity.Layer), (loaded.Task, loaded.Granularity));
-        Assert.Equal(
-            mixture.Groups.Select(group => (group.Name, group.Weight)), loaded.Groups.Select(group => (group.Name, group.Weight)));
+        Assert.Equal(mixture.Groups.Select(group => (group.Name, group.Weight)), loaded.Groups.Select(group => (group.Name, group.Weight)));
     }
 
     [Fact]
     public void WhatDoesNotFitIsNamed()
     {
-        using TextClassifier first = Classifier(), second = Classifier(1), third = Classifier(2), bert = Bert();
+        using TextClassifier first = Classifier(),
+            second = Classifier(1),
+            third = Classifier(2),
+            bert = Bert();
         new CheckpointMixture(first, second).Save(File);
         Assert.Contains(
-            $"'second_fingerprint' is {second.Fingerprint()}, and theirs is {third.Fingerprint()}", Refused(first, third), StringComparison.Ordinal);
+            $"'second_fingerprint' is {second.Fingerprint()}, and theirs is {third.Fingerprint()}",
+            Refused(first, third),
+            StringComparison.Ordinal
+        );
         Assert.Contains("'first_fingerprint'", Refused(second, first), StringComparison.Ordinal);
         Assert.Throws<ArgumentException>(() => CheckpointMixture.Load(File, first, bert));
         using (TextClassifier other = Classifier(0, Words with { Template = "*cls*_It_was*mask*.*sent_0**sep+*" }))
@@ -285,7 +325,10 @@ public sealed class CheckpointMixtureTests : IDisposable
     private static TextClassifier Classifier(int seed = 0, ClassifierSettings? settings = null)
     {
         var classifier = TextClassifier.Create(
-            Oracles.PathOf("tiny-roberta"), settings ?? (Words with { Template = "*cls**sent_0*_It_was*mask*.*sep+*" }), seed: seed);
+            Oracles.PathOf("tiny-roberta"),
+            settings ?? (Words with { Template = "*cls**sent_0*_It_was*mask*.*sep+*" }),
+            seed: seed
+        );
         if (seed > 0)
         {
             using DisposeScope scope = NewDisposeScope();

@@ -29,11 +29,13 @@ public sealed class ParameterPathTests
     {
         using DisposeScope scope = NewDisposeScope();
         using var oracle = SafetensorsFile.Open(Oracles.PathOf("interpolation.safetensors"));
-        using TextClassifier first = Classifier(), second = Classifier("tiny-roberta-finetuned");
+        using TextClassifier first = Classifier(),
+            second = Classifier("tiny-roberta-finetuned");
         using var path = new ParameterPath(first, second);
         using TextClassifier walker = path.CreateWalker();
         float[] points = oracle.Read("points").data<float>().ToArray();
-        float[] losses = oracle.Read("loss").data<float>().ToArray(), accuracies = oracle.Read("accuracy").data<float>().ToArray();
+        float[] losses = oracle.Read("loss").data<float>().ToArray(),
+            accuracies = oracle.Read("accuracy").data<float>().ToArray();
         Assert.Equal(26, points.Length);
         for (int i = 0; i < points.Length; i++)
         {
@@ -50,7 +52,8 @@ public sealed class ParameterPathTests
     {
         using DisposeScope scope = NewDisposeScope();
         using var oracle = SafetensorsFile.Open(Oracles.PathOf("interpolation.safetensors"));
-        using TextClassifier first = Classifier(), second = Classifier("tiny-roberta-finetuned");
+        using TextClassifier first = Classifier(),
+            second = Classifier("tiny-roberta-finetuned");
         using var path = new ParameterPath(first, second, bends: 1);
 
         // The ends differ in the layers alone, in the order of the oracle.
@@ -66,7 +69,8 @@ public sealed class ParameterPathTests
 
         Assert.Equal(offset.numel(), start);
         using TextClassifier walker = path.CreateWalker();
-        float[] places = oracle.Read("bezier.t").data<float>().ToArray(), losses = oracle.Read("bezier.loss").data<float>().ToArray();
+        float[] places = oracle.Read("bezier.t").data<float>().ToArray(),
+            losses = oracle.Read("bezier.loss").data<float>().ToArray();
         for (int i = 0; i < places.Length; i++)
         {
             path.MoveTo(walker, places[i]);
@@ -79,10 +83,17 @@ public sealed class ParameterPathTests
     {
         using DisposeScope scope = NewDisposeScope();
         using var oracle = SafetensorsFile.Open(Oracles.PathOf("interpolation.safetensors"));
-        using TextClassifier first = Classifier(), second = Classifier("tiny-roberta-finetuned");
-        using CheckpointFolder one = CheckpointFolder.Open(Oracles.PathOf("tiny-roberta")), other = CheckpointFolder.Open(Oracles.PathOf("tiny-roberta-finetuned"));
-        foreach (IReadOnlyDictionary<string, CheckpointDistance> distances in
-            new[] { CheckpointDistance.Between(Tensors(first), Tensors(second)), CheckpointDistance.Between(one.Weights, other.Weights) })
+        using TextClassifier first = Classifier(),
+            second = Classifier("tiny-roberta-finetuned");
+        using CheckpointFolder one = CheckpointFolder.Open(Oracles.PathOf("tiny-roberta")),
+            other = CheckpointFolder.Open(Oracles.PathOf("tiny-roberta-finetuned"));
+        foreach (
+            IReadOnlyDictionary<string, CheckpointDistance> distances in new[]
+            {
+                CheckpointDistance.Between(Tensors(first), Tensors(second)),
+                CheckpointDistance.Between(one.Weights, other.Weights),
+            }
+        )
         {
             var whole = CheckpointDistance.Of(distances.Values);
             Assert.Equal(LanguageModel.ParameterCount(first.Backbone.Config), whole.Count);
@@ -91,7 +102,8 @@ public sealed class ParameterPathTests
             Assert.Equal(oracle.Read("cosine").item<double>(), whole.Cosine, 1e-6);
         }
 
-        static Dictionary<string, Tensor> Tensors(TextClassifier classifier) => classifier.Parameters.ToDictionary(pair => pair.Key, pair => (Tensor)pair.Value);
+        static Dictionary<string, Tensor> Tensors(TextClassifier classifier) =>
+            classifier.Parameters.ToDictionary(pair => pair.Key, pair => (Tensor)pair.Value);
     }
 
     [Fact]
@@ -131,7 +143,8 @@ public sealed class ParameterPathTests
     [Fact]
     public void EndsAreExactAndUntouchedAndNothingIsLeft()
     {
-        using TextClassifier first = Classifier(), second = Classifier("tiny-roberta-finetuned");
+        using TextClassifier first = Classifier(),
+            second = Classifier("tiny-roberta-finetuned");
         string[] ends = [first.Fingerprint(), second.Fingerprint()];
         long live = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         using (var path = new ParameterPath(first, second, bends: 2))
@@ -155,7 +168,8 @@ public sealed class ParameterPathTests
     public void AWalkerHoldsOnlyWhatChanges()
     {
         using DisposeScope scope = NewDisposeScope();
-        using TextClassifier first = Classifier(), second = Classifier("tiny-roberta-finetuned");
+        using TextClassifier first = Classifier(),
+            second = Classifier("tiny-roberta-finetuned");
         using var path = new ParameterPath(first, second);
         using TextClassifier walker = path.CreateWalker();
         long live = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
@@ -179,7 +193,8 @@ public sealed class ParameterPathTests
     {
         using DisposeScope scope = NewDisposeScope();
         ClassifierSettings settings = Words with { Tuning = Toy.Options(method) };
-        using TextClassifier first = Classifier(settings: settings, seed: 1), second = Classifier(settings: settings, seed: 2);
+        using TextClassifier first = Classifier(settings: settings, seed: 1),
+            second = Classifier(settings: settings, seed: 2);
         Toy.Shake(first.TunedParameters.Values, 3);
         Toy.Shake(second.TunedParameters.Values, 4);
         using var path = new ParameterPath(first, second);
@@ -200,7 +215,12 @@ public sealed class ParameterPathTests
         var near = new AdapterOptions { Bias = false, InitialUpDeviation = 0.02 };
         using TextClassifier first = Classifier(settings: Words with { Tuning = near }, seed: 1);
         using TextClassifier second = Classifier(
-            settings: Words with { Tuning = near with { InitialDeviation = 0.08, InitialUpDeviation = 0.08, InitialMean = 0.1 } }, seed: 2);
+            settings: Words with
+            {
+                Tuning = near with { InitialDeviation = 0.08, InitialUpDeviation = 0.08, InitialMean = 0.1 },
+            },
+            seed: 2
+        );
         using var path = new ParameterPath(first, second);
         Assert.Equal(first.TunedParameters.Keys, path.Names);
     }
@@ -211,7 +231,8 @@ public sealed class ParameterPathTests
         using DisposeScope scope = NewDisposeScope();
         var three = new ClassifierSettings { Head = HeadKind.SequenceClassification, Labels = ["a", "b", "c"] };
         var two = new ClassifierSettings { Head = HeadKind.SequenceClassification, Labels = ["x", "y"] };
-        using TextClassifier first = Classifier(settings: three, seed: 1), second = Classifier("tiny-roberta-finetuned", two, seed: 2);
+        using TextClassifier first = Classifier(settings: three, seed: 1),
+            second = Classifier("tiny-roberta-finetuned", two, seed: 2);
         foreach (PathEnd task in Enum.GetValues<PathEnd>())
         {
             using var path = new ParameterPath(first, second, task);
@@ -222,7 +243,9 @@ public sealed class ParameterPathTests
             Toy.AssertClose(end.Parameters["classifier.out_proj.weight"], walker.Parameters["classifier.out_proj.weight"], 0);
             Toy.AssertClose(
                 (first.Parameters["classifier.dense.weight"] + second.Parameters["classifier.dense.weight"]) / 2,
-                walker.Parameters["classifier.dense.weight"], 1e-7);
+                walker.Parameters["classifier.dense.weight"],
+                1e-7
+            );
         }
     }
 
@@ -230,8 +253,10 @@ public sealed class ParameterPathTests
     public void BFloat16IsSummedInFloat32()
     {
         using DisposeScope scope = NewDisposeScope();
-        using TextClassifier one = Classifier(), other = Classifier("tiny-roberta-finetuned");
-        using TextClassifier first = one.Clone(dtype: ScalarType.BFloat16), second = other.Clone(dtype: ScalarType.BFloat16);
+        using TextClassifier one = Classifier(),
+            other = Classifier("tiny-roberta-finetuned");
+        using TextClassifier first = one.Clone(dtype: ScalarType.BFloat16),
+            second = other.Clone(dtype: ScalarType.BFloat16);
         using var path = new ParameterPath(first, second);
         using TextClassifier walker = path.CreateWalker();
         path.MoveTo(walker, 0.4);
@@ -247,9 +272,15 @@ public sealed class ParameterPathTests
     [Fact]
     public void DifferencesAreNamed()
     {
-        using TextClassifier roberta = Classifier(), bert = Classifier("tiny-bert", Words with { Template = "*cls**sent_0**mask**sep+*" });
+        using TextClassifier roberta = Classifier(),
+            bert = Classifier("tiny-bert", Words with { Template = "*cls**sent_0**mask**sep+*" });
         using TextClassifier lora = Classifier(settings: Words with { Tuning = new LoraOptions { Rank = 3 } });
-        using TextClassifier otherLora = Classifier(settings: Words with { Tuning = new LoraOptions { Rank = 3, Alpha = 4 } });
+        using TextClassifier otherLora = Classifier(
+            settings: Words with
+            {
+                Tuning = new LoraOptions { Rank = 3, Alpha = 4 },
+            }
+        );
         using TextClassifier head = Classifier(settings: new() { Head = HeadKind.SequenceClassification, Labels = ["neg", "pos"] });
         string message = Refused(roberta, bert);
         Assert.Contains("architecture is roberta and bert", message, StringComparison.Ordinal);
@@ -273,11 +304,21 @@ public sealed class ParameterPathTests
         using (var model = LanguageModel.Load(Oracles.PathOf("tiny-t5")))
         {
             CheckpointFolder.Save(
-                folder.Path, config, model.Parameters.Select(pair => (pair.Key, (Tensor)pair.Value)), CheckpointTokenizer.Load(Oracles.PathOf("tiny-t5")).Files);
+                folder.Path,
+                config,
+                model.Parameters.Select(pair => (pair.Key, (Tensor)pair.Value)),
+                CheckpointTokenizer.Load(Oracles.PathOf("tiny-t5")).Files
+            );
         }
 
-        var settings = new ClassifierSettings { Head = HeadKind.Generation, Labels = [], TextToText = new("toy", TextMetric.Accuracy) };
-        using TextClassifier first = TextClassifier.Create(Oracles.PathOf("tiny-t5"), settings), second = TextClassifier.Create(folder.Path, settings);
+        var settings = new ClassifierSettings
+        {
+            Head = HeadKind.Generation,
+            Labels = [],
+            TextToText = new("toy", TextMetric.Accuracy),
+        };
+        using TextClassifier first = TextClassifier.Create(Oracles.PathOf("tiny-t5"), settings),
+            second = TextClassifier.Create(folder.Path, settings);
         Assert.Contains(named, Assert.Throws<ArgumentException>(() => new ParameterPath(first, second)).Message, StringComparison.Ordinal);
     }
 
@@ -287,7 +328,8 @@ public sealed class ParameterPathTests
         using var folder = new TemporaryFolder();
         string file = Path.Join(folder.Path, "curve.safetensors");
         ClassifierSettings settings = Words with { Tuning = Toy.Options("lora") };
-        using TextClassifier first = Classifier(settings: settings, seed: 1), second = Classifier(settings: settings, seed: 2);
+        using TextClassifier first = Classifier(settings: settings, seed: 1),
+            second = Classifier(settings: settings, seed: 2);
         Toy.Shake(first.TunedParameters.Values, 3);
         Toy.Shake(second.TunedParameters.Values, 4);
         long live = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
@@ -298,7 +340,8 @@ public sealed class ParameterPathTests
             using var loaded = ParameterPath.Load(file, first, second);
             Assert.Equal((2, PathEnd.Second), (loaded.Bends, loaded.Task));
             Assert.Equal(path.Names, loaded.Names);
-            using TextClassifier one = path.CreateWalker(), other = loaded.CreateWalker();
+            using TextClassifier one = path.CreateWalker(),
+                other = loaded.CreateWalker();
             path.MoveTo(one, 0.3);
             loaded.MoveTo(other, 0.3);
             Assert.Equal(one.Fingerprint(), other.Fingerprint());
@@ -312,7 +355,8 @@ public sealed class ParameterPathTests
     {
         using var folder = new TemporaryFolder();
         string file = Path.Join(folder.Path, "line.safetensors");
-        using TextClassifier first = Classifier(), second = Classifier("tiny-roberta-finetuned");
+        using TextClassifier first = Classifier(),
+            second = Classifier("tiny-roberta-finetuned");
         using var path = new ParameterPath(first, second);
         path.Save(file);
         using var loaded = ParameterPath.Load(file, first, second);
@@ -325,13 +369,18 @@ public sealed class ParameterPathTests
         using var folder = new TemporaryFolder();
         string file = Path.Join(folder.Path, "curve.safetensors");
         const string Bias = "roberta.encoder.layer.1.output.dense.bias.0";
-        using TextClassifier first = Classifier(), second = Classifier("tiny-roberta-finetuned");
+        using TextClassifier first = Classifier(),
+            second = Classifier("tiny-roberta-finetuned");
         using TextClassifier bert = Classifier("tiny-bert", Words with { Template = "*cls**sent_0**mask**sep+*" });
         using var path = new ParameterPath(first, second, bends: 1);
         path.Save(file);
         Assert.Throws<ArgumentException>(() => ParameterPath.Load(file, first, bert));
         string swapped = Refused(second, first);
-        Assert.Contains($"'first_fingerprint' is {first.Fingerprint()}, and theirs is {second.Fingerprint()}", swapped, StringComparison.Ordinal);
+        Assert.Contains(
+            $"'first_fingerprint' is {first.Fingerprint()}, and theirs is {second.Fingerprint()}",
+            swapped,
+            StringComparison.Ordinal
+        );
         long live = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         Says($"lacks the control point '{Bias}'", (_, tensors) => tensors.Remove(Bias));
         Says($"'{Bias}' has the shape [48, 1], and its parameter [48]", (_, tensors) => tensors[Bias] = tensors[Bias].view(48, 1));
@@ -396,16 +445,24 @@ public sealed class ParameterPathTests
         using DisposeScope scope = NewDisposeScope();
         using IDisposable inference = no_grad();
         using var oracle = SafetensorsFile.Open(Oracles.PathOf("grafting.safetensors"));
-        long[] ids = oracle.Read("rows").data<long>().ToArray(), lengths = oracle.Read("row_lengths").data<long>().ToArray();
+        long[] ids = oracle.Read("rows").data<long>().ToArray(),
+            lengths = oracle.Read("row_lengths").data<long>().ToArray();
         int start = 0;
-        EncodedText[] rows = [.. lengths.Select(length =>
-        {
-            int[] row = [.. ids.Skip(start).Take((int)length).Select(id => (int)id)];
-            start += (int)length;
-            return new EncodedText(row, null, Array.IndexOf(row, MaskId));
-        })];
+        EncodedText[] rows =
+        [
+            .. lengths.Select(length =>
+            {
+                int[] row = [.. ids.Skip(start).Take((int)length).Select(id => (int)id)];
+                start += (int)length;
+                return new EncodedText(row, null, Array.IndexOf(row, MaskId));
+            }),
+        ];
         using var batch = TokenBatch.Create(rows, 1);
-        Tensor logits = model.WordScores(model.EncodeAt(batch), oracle.Read("label_words")), labels = oracle.Read("labels");
-        return (nn.functional.cross_entropy(logits, labels).item<float>(), logits.argmax(1).eq(labels).to(ScalarType.Float32).mean().item<float>());
+        Tensor logits = model.WordScores(model.EncodeAt(batch), oracle.Read("label_words")),
+            labels = oracle.Read("labels");
+        return (
+            nn.functional.cross_entropy(logits, labels).item<float>(),
+            logits.argmax(1).eq(labels).to(ScalarType.Float32).mean().item<float>()
+        );
     }
 }

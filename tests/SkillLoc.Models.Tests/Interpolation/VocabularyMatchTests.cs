@@ -21,11 +21,17 @@ public sealed class VocabularyMatchTests
 
     private static readonly string[] Extra = ["zzfirst", "zzsecond"];
 
-    public static TheoryData<string, bool> Checkpoints => new()
-    {
-        { "tiny-bert", true }, { "tiny-bert", false }, { "tiny-roberta", true }, { "tiny-roberta", false },
-        { "tiny-gpt2", true }, { "tiny-gpt2", false }, { "tiny-t5", true },
-    };
+    public static TheoryData<string, bool> Checkpoints =>
+        new()
+        {
+            { "tiny-bert", true },
+            { "tiny-bert", false },
+            { "tiny-roberta", true },
+            { "tiny-roberta", false },
+            { "tiny-gpt2", true },
+            { "tiny-gpt2", false },
+            { "tiny-t5", true },
+        };
 
     [Theory]
     [MemberData(nameof(Checkpoints))]
@@ -65,7 +71,8 @@ public sealed class VocabularyMatchTests
         using var folder = new TemporaryFolder();
         using TextClassifier first = Classifier("tiny-bert", folder.PathOf("first"), isTied: true, turned: false);
         using TextClassifier second = Classifier("tiny-bert", folder.PathOf("second"), isTied: true, turned: true, extra: true);
-        const string Words = "bert.embeddings.word_embeddings.weight", Bias = "cls.predictions.bias";
+        const string Words = "bert.embeddings.word_embeddings.weight",
+            Bias = "cls.predictions.bias";
         Shift(second, 1);
         using var path = new ParameterPath(first, second, task, bends: 1);
         using TextClassifier walker = path.CreateWalker();
@@ -80,7 +87,10 @@ public sealed class VocabularyMatchTests
             {
                 Tests.Tuning.Toy.AssertClose(
                     first.Parameters[table][first.Tokenizer.TokenId(token)!.Value] + 0.25,
-                    walker.Parameters[table][end.Tokenizer.TokenId(token)!.Value], 1e-5, token);
+                    walker.Parameters[table][end.Tokenizer.TokenId(token)!.Value],
+                    1e-5,
+                    token
+                );
             }
 
             foreach (string token in Extra)
@@ -102,7 +112,10 @@ public sealed class VocabularyMatchTests
         Assert.Equal(path.Names, loaded.Names);
         using TextClassifier mixed = new CheckpointMixture(first, second, MixtureGranularity.Weight, task).CreateModel();
         Tests.Tuning.Toy.AssertClose(
-            first.Parameters[Words][first.Tokenizer.TokenId("good")!.Value] + 0.5, mixed.Parameters[Words][end.Tokenizer.TokenId("good")!.Value], 1e-5);
+            first.Parameters[Words][first.Tokenizer.TokenId("good")!.Value] + 0.5,
+            mixed.Parameters[Words][end.Tokenizer.TokenId("good")!.Value],
+            1e-5
+        );
 
         // A point of it is an ordinary checkpoint.
         walker.Save(folder.PathOf("point"));
@@ -151,7 +164,8 @@ public sealed class VocabularyMatchTests
         using TextClassifier third = Classifier("tiny-bert", folder.PathOf("third"), isTied: true, turned: true, extra: true);
         Shift(second, 1);
         Shift(third, 3);
-        using TextClassifier mean = CheckpointMean.Of([first, second, third], [0.5, 0.25, 0.25]), same = CheckpointMean.Of([first, first], [0.3, 0.7]);
+        using TextClassifier mean = CheckpointMean.Of([first, second, third], [0.5, 0.25, 0.25]),
+            same = CheckpointMean.Of([first, first], [0.3, 0.7]);
         Assert.Equal(first.Fingerprint(), same.Fingerprint());
         Shift(first, 1);
         foreach ((string name, Parameter parameter) in first.Parameters)
@@ -170,30 +184,53 @@ public sealed class VocabularyMatchTests
     public void ASoftPromptsMaskIsTheSameTokenWhereverItStands()
     {
         using var folder = new TemporaryFolder();
-        var settings = new ClassifierSettings { Labels = ["neg", "pos"], Words = ["bad", "good"], Tuning = new SoftPromptOptions { Size = 3 } };
+        var settings = new ClassifierSettings
+        {
+            Labels = ["neg", "pos"],
+            Words = ["bad", "good"],
+            Tuning = new SoftPromptOptions { Size = 3 },
+        };
         Write("tiny-bert", folder.PathOf("first"), isTied: true, turned: false, extra: false);
         Write("tiny-bert", folder.PathOf("second"), isTied: true, turned: true, extra: false);
-        using TextClassifier first = TextClassifier.Create(folder.PathOf("first"), settings), second = TextClassifier.Create(folder.PathOf("second"), settings);
+        using TextClassifier first = TextClassifier.Create(folder.PathOf("first"), settings),
+            second = TextClassifier.Create(folder.PathOf("second"), settings);
         Assert.NotEqual(first.Tokenizer.MaskId, second.Tokenizer.MaskId);
         using var path = new ParameterPath(first, second);
         Assert.All(path.Names, name => Assert.Contains(name, first.TunedParameters.Keys));
     }
 
-    private static ClassifierSettings Settings(string checkpoint) => checkpoint switch
-    {
-        "tiny-t5" => new() { Head = HeadKind.Generation, Labels = ["neg", "pos"], TextToText = new("toy", TextMetric.Accuracy) },
-        "tiny-gpt2" => new() { Head = HeadKind.SequenceClassification, Labels = ["neg", "pos"] },
-        _ => new() { Labels = ["neg", "pos"], Words = ["bad", "good"], Template = "*cls**sent_0*_It_was*mask*.*sep+*" },
-    };
+    private static ClassifierSettings Settings(string checkpoint) =>
+        checkpoint switch
+        {
+            "tiny-t5" => new()
+            {
+                Head = HeadKind.Generation,
+                Labels = ["neg", "pos"],
+                TextToText = new("toy", TextMetric.Accuracy),
+            },
+            "tiny-gpt2" => new() { Head = HeadKind.SequenceClassification, Labels = ["neg", "pos"] },
+            _ => new()
+            {
+                Labels = ["neg", "pos"],
+                Words = ["bad", "good"],
+                Template = "*cls**sent_0*_It_was*mask*.*sep+*",
+            },
+        };
 
     private static TextClassifier Classifier(string checkpoint, string folder, bool isTied, bool turned, bool extra = false)
     {
         Write(checkpoint, folder, isTied, turned, extra);
 
         // What takes rows of the language-model head: GPT-2's classifier has none.
-        ClassifierSettings settings = checkpoint == "tiny-gpt2" && !isTied
-            ? new() { Labels = ["neg", "pos"], Words = ["bad", "good"], AutoregressiveTemplate = "\"{0}\" was" }
-            : Settings(checkpoint);
+        ClassifierSettings settings =
+            checkpoint == "tiny-gpt2" && !isTied
+                ? new()
+                {
+                    Labels = ["neg", "pos"],
+                    Words = ["bad", "good"],
+                    AutoregressiveTemplate = "\"{0}\" was",
+                }
+                : Settings(checkpoint);
         return TextClassifier.Create(folder, settings);
     }
 
@@ -208,8 +245,11 @@ public sealed class VocabularyMatchTests
 
         // BERT's vocabulary is reversed, special tokens and all; RoBERTa's, which counts positions from the padding's id, T5's and
         // GPT-2's from its tenth token on.
-        int kept = checkpoint == "tiny-bert" ? 0 : checkpoint == "tiny-t5" ? 13 : 10;
-        
+        int kept =
+            checkpoint == "tiny-bert" ? 0
+            : checkpoint == "tiny-t5" ? 13
+            : 10;
+
         int[] order = [.. Enumerable.Range(0, size)];
         if (turned)
         {
@@ -232,7 +272,12 @@ public sealed class VocabularyMatchTests
         {
             config = config.With("tie_word_embeddings", false);
             string words = checkpoint == "tiny-gpt2" ? "transformer.wte.weight" : $"{checkpoint[5..]}.embeddings.word_embeddings.weight";
-            string head = checkpoint switch { "tiny-bert" => "cls.predictions.decoder", "tiny-roberta" => "lm_head.decoder", _ => "lm_head" };
+            string head = checkpoint switch
+            {
+                "tiny-bert" => "cls.predictions.decoder",
+                "tiny-roberta" => "lm_head.decoder",
+                _ => "lm_head",
+            };
             tensors[$"{head}.weight"] = tensors[words] + 0.5;
             if (checkpoint != "tiny-gpt2")
             {
@@ -260,7 +305,9 @@ public sealed class VocabularyMatchTests
                 texts["tokenizer.json"] = json.ToJsonString();
                 break;
             default:
-                texts["vocab.json"] = JsonSerializer.Serialize(turnedTokens.Select((token, id) => KeyValuePair.Create(token, id)).ToDictionary());
+                texts["vocab.json"] = JsonSerializer.Serialize(
+                    turnedTokens.Select((token, id) => KeyValuePair.Create(token, id)).ToDictionary()
+                );
                 copied = [Oracles.PathOf(checkpoint, "merges.txt")];
                 break;
         }
@@ -268,19 +315,24 @@ public sealed class VocabularyMatchTests
         CheckpointFolder.Save(folder, config, tensors.Select(pair => (pair.Key, pair.Value)), copied, textFiles: texts);
     }
 
-    private static string[] Tokens(string checkpoint) => checkpoint switch
-    {
-        "tiny-bert" => File.ReadAllLines(Oracles.PathOf(checkpoint, "vocab.txt")),
-        "tiny-t5" =>
-        [
-            .. JsonNode.Parse(File.ReadAllText(Oracles.PathOf(checkpoint, "tokenizer.json")))!["model"]!["vocab"]!.AsArray().Select(piece => (string)piece![0]!),
-        ],
-        _ =>
-        [
-            .. JsonSerializer.Deserialize<Dictionary<string, int>>(File.ReadAllText(Oracles.PathOf(checkpoint, "vocab.json")))!
-                .OrderBy(pair => pair.Value).Select(pair => pair.Key),
-        ],
-    };
+    private static string[] Tokens(string checkpoint) =>
+        checkpoint switch
+        {
+            "tiny-bert" => File.ReadAllLines(Oracles.PathOf(checkpoint, "vocab.txt")),
+            "tiny-t5" =>
+            [
+                .. JsonNode.Parse(File.ReadAllText(Oracles.PathOf(checkpoint, "tokenizer.json")))!["model"]!["vocab"]!
+                    .AsArray()
+                    .Select(piece => (string)piece![0]!),
+            ],
+            _ =>
+            [
+                .. JsonSerializer
+                    .Deserialize<Dictionary<string, int>>(File.ReadAllText(Oracles.PathOf(checkpoint, "vocab.json")))!
+                    .OrderBy(pair => pair.Value)
+                    .Select(pair => pair.Key),
+            ],
+        };
 
     private static void Shift(TextClassifier classifier, double amount)
     {

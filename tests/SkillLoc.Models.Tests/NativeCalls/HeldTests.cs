@@ -7,14 +7,15 @@ using static TorchSharp.torch;
 
 namespace SkillLoc.Models.Tests.NativeCalls;
 
-/// <summary>An object may go during its last method, and its tensors with it: <c>rand(2).relu()</c> in a loop ends the process at times.</summary>
+/// <summary>An object may go during its last method, and its tensors with it: <c>rand(2).relu()</c> in a loop ends the process at
+/// times.</summary>
 public sealed class HeldTests
 {
     [Theory]
     [InlineData("tiny-roberta")]
     [InlineData("tiny-gpt2")]
     [InlineData("tiny-t5")]
-    public void A_model_that_nobody_refers_to_lives_to_the_end_of_its_pass(string oracle)
+    public void AModelThatNobodyRefersToLivesToTheEndOfItsPass(string oracle)
     {
         using var batch = TokenBatch.Create([new EncodedText([5, 6, 7], null, 1)], 1, CPU);
         using (var model = LanguageModel.Load(Oracles.PathOf(oracle)))
@@ -51,7 +52,12 @@ public sealed class HeldTests
         public ActivationHooks Hooks()
         {
             _hooks.Add(point => point.Name.EndsWith("hook_resid_pre", StringComparison.Ordinal), (_, _) => Look());
-            _hooks.Add(point => point.Name.EndsWith("hook_normalized", StringComparison.Ordinal) || point.Name.EndsWith("hook_normalized_resid_post", StringComparison.Ordinal), (_, _) => Look());
+            _hooks.Add(
+                point =>
+                    point.Name.EndsWith("hook_normalized", StringComparison.Ordinal)
+                    || point.Name.EndsWith("hook_normalized_resid_post", StringComparison.Ordinal),
+                (_, _) => Look()
+            );
             return _hooks;
         }
 

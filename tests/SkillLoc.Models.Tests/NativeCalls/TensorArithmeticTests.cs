@@ -47,19 +47,22 @@ public sealed class TensorArithmeticTests
     ];
 
     [Fact]
-    public void Every_operation_has_a_case() => Assert.All(
-        typeof(TensorArithmetic).GetMethods(BindingFlags.Public | BindingFlags.Static).GroupBy(method => method.Name),
-        overloads => Assert.InRange(Cases.Count(one => one.Name == overloads.Key), overloads.Count(), int.MaxValue));
+    public void EveryOperationHasACase() =>
+        Assert.All(
+            typeof(TensorArithmetic).GetMethods(BindingFlags.Public | BindingFlags.Static).GroupBy(method => method.Name),
+            overloads => Assert.InRange(Cases.Count(one => one.Name == overloads.Key), overloads.Count(), int.MaxValue)
+        );
 
     [Fact]
-    public void Operations_give_the_bits_of_TorchSharps_own()
+    public void OperationsGiveTheBitsOfTorchSharpsOwn()
     {
         foreach (Case one in Cases)
         {
             foreach (ScalarType type in one.Types)
             {
                 using DisposeScope scope = NewDisposeScope();
-                Tensor expected = one.Torchs(Input(type)), found = one.Ours(Input(type));
+                Tensor expected = one.Torchs(Input(type)),
+                    found = one.Ours(Input(type));
                 Assert.Equal(expected.dtype, found.dtype);
                 Assert.Equal(expected.shape, found.shape);
                 Assert.True(expected.bytes.SequenceEqual(found.bytes), $"{one.Name} of {type}");
@@ -69,11 +72,11 @@ public sealed class TensorArithmeticTests
 
     /// <summary>With TorchSharp's own operations in the place of ours, 12 runs of 12 failed.</summary>
     [Fact]
-    public void Operations_hold_their_scalars_while_garbage_is_collected()
+    public void OperationsHoldTheirScalarsWhileGarbageIsCollected()
     {
         byte[][] expected = [.. Cases.Select(Bytes)];
         using var collection = new ConstantCollection();
-        for (var clock = Stopwatch.StartNew(); clock.Elapsed < TimeSpan.FromSeconds(4);)
+        for (var clock = Stopwatch.StartNew(); clock.Elapsed < TimeSpan.FromSeconds(4); )
         {
             for (int i = 0; i < Cases.Length; i++)
             {
@@ -92,8 +95,7 @@ public sealed class TensorArithmeticTests
 
     private static Tensor Mask(Tensor x) => x > Other(x);
 
-    private static Tensor Input(ScalarType type) =>
-        tensor(new[] { -100, -2.7, -0.3, 0, 0.2999, 0.3, 1, 3, 2.5, 1e-3, 700 }).to(type);
+    private static Tensor Input(ScalarType type) => tensor(new[] { -100, -2.7, -0.3, 0, 0.2999, 0.3, 1, 3, 2.5, 1e-3, 700 }).to(type);
 
     /// <summary>Numbers of the tensor's type that are not 0.</summary>
     private static Tensor Other(Tensor x) => tensor(Enumerable.Range(1, (int)x.numel()).Select(i => 0.7 * i).ToArray()).to(x.dtype);

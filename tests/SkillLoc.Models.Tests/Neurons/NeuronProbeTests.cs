@@ -14,7 +14,9 @@ namespace SkillLoc.Models.Tests.Neurons;
 public sealed class NeuronProbeTests : IDisposable
 {
     private static readonly string[] Texts =
-        [.. Enumerable.Range(0, 30).Select(i => string.Join(' ', Enumerable.Range(0, (i * 7 % 13) + 1).Select(j => $"word{(i + j) % 7}")))];
+    [
+        .. Enumerable.Range(0, 30).Select(i => string.Join(' ', Enumerable.Range(0, (i * 7 % 13) + 1).Select(j => $"word{(i + j) % 7}"))),
+    ];
 
     private readonly TextClassifier _classifier = Classifier("tiny-roberta");
 
@@ -53,7 +55,8 @@ public sealed class NeuronProbeTests : IDisposable
         EncodedText[] rows = Rows();
         IReadOnlyList<ProbeTask> tasks = ProbeTask.OneVersusRest([.. rows.Select((_, i) => i % 3)], ["a", "b", "c"]);
         var probe = new NeuronProbe(_classifier, NeuronProbeKind.TextMean);
-        IReadOnlyList<NeuronValues> baselines = probe.Baselines(rows, tasks), accuracies = probe.Accuracies(rows, tasks, baselines);
+        IReadOnlyList<NeuronValues> baselines = probe.Baselines(rows, tasks),
+            accuracies = probe.Accuracies(rows, tasks, baselines);
         for (int t = 0; t < tasks.Count; t++)
         {
             int[] kept = [.. Enumerable.Range(0, rows.Length).Where(i => tasks[t].Labels[i] is not null)];
@@ -71,7 +74,8 @@ public sealed class NeuronProbeTests : IDisposable
     {
         EncodedText[] rows = Rows();
         var probe = new NeuronProbe(_classifier);
-        float[][] onPrompt = probe.OnPrompt(rows, 1, 17), atMask = probe.AtScoredSlot(rows);
+        float[][] onPrompt = probe.OnPrompt(rows, 1, 17),
+            atMask = probe.AtScoredSlot(rows);
         Assert.Equal(5, onPrompt[0].Length);
         Assert.Equal(3 * 96, atMask[0].Length);
         Assert.All(onPrompt.Zip(atMask), pair => Assert.Equal(pair.First[0], pair.Second[96 + 17]));
@@ -81,7 +85,9 @@ public sealed class NeuronProbeTests : IDisposable
     public void NoiseIsOneDrawForEachRowAndNeuronAtEveryPosition()
     {
         using DisposeScope scope = NewDisposeScope();
-        NeuronSet set = SkillNeurons.Select(new NeuronValues([.. Enumerable.Range(0, 288).Select(i => i / 288.0)], 3, 96), 0.5).Within(1, 2);
+        NeuronSet set = SkillNeurons
+            .Select(new NeuronValues([.. Enumerable.Range(0, 288).Select(i => i / 288.0)], 3, 96), 0.5)
+            .Within(1, 2);
         using TokenBatch batch = _classifier.Batch([.. Enumerable.Range(0, 8).Select(i => Rows()[i % 2])]);
         using var other = NeuronPerturbation.Gaussian(_classifier.Backbone, set, seed: 3, alpha: 0.1);
         Assert.Equal(0, Added(other, 0).abs().sum().item<float>());
@@ -126,7 +132,8 @@ public sealed class NeuronProbeTests : IDisposable
         using var mean = NeuronPerturbation.Mean(_classifier.Backbone, others, means);
         float[][] plain = _classifier.Score(rows);
         IDisposable added = mean.AddTo(_classifier.Backbone.Hooks);
-        float[][] expected = _classifier.Score(rows), actual = pruned.Score(rows);
+        float[][] expected = _classifier.Score(rows),
+            actual = pruned.Score(rows);
         added.Dispose();
         AssertClose(expected, actual);
         Assert.Contains(plain.Zip(actual), pair => Math.Abs(pair.First[0] - pair.Second[0]) > 1e-3);
@@ -138,8 +145,11 @@ public sealed class NeuronProbeTests : IDisposable
 
         using TextClassifier filled = NeuronPruning.Prune(_classifier, keep.Within(0, 1), means, lowLayer: 1, fraction: 0.05);
         Assert.Equal([96, 4, 4], filled.Backbone.Config.FeedForwardSizes);
-        Assert.True(filled.Backbone.Parameters["roberta.encoder.layer.1.intermediate.dense.bias"].Equals(
-            _classifier.Backbone.Parameters["roberta.encoder.layer.1.intermediate.dense.bias"].narrow(0, 0, 4)));
+        Assert.True(
+            filled
+                .Backbone.Parameters["roberta.encoder.layer.1.intermediate.dense.bias"]
+                .Equals(_classifier.Backbone.Parameters["roberta.encoder.layer.1.intermediate.dense.bias"].narrow(0, 0, 4))
+        );
     }
 
     [Fact]
@@ -197,12 +207,15 @@ public sealed class NeuronProbeTests : IDisposable
     public void WhatDoesNotFitIsNamed()
     {
         EncodedText[] rows = Rows();
-        using var plain = TextClassifier.Create(Oracles.PathOf("tiny-roberta"), new ClassifierSettings
-        {
-            Template = "*cls**sent_0*_It_was*mask*.*sep+*",
-            Labels = ["no", "yes"],
-            Words = ["bad", "good"],
-        });
+        using var plain = TextClassifier.Create(
+            Oracles.PathOf("tiny-roberta"),
+            new ClassifierSettings
+            {
+                Template = "*cls**sent_0*_It_was*mask*.*sep+*",
+                Labels = ["no", "yes"],
+                Words = ["bad", "good"],
+            }
+        );
         Contains("soft prompt", Assert.Throws<ArgumentException>(() => new NeuronProbe(plain)));
         Assert.Equal([3, 96], new NeuronProbe(plain, NeuronProbeKind.TextMean).Shape);
 
@@ -218,12 +231,19 @@ public sealed class NeuronProbeTests : IDisposable
         var other = new NeuronSet(new bool[2 * 96], 2, 96);
         var means = new NeuronValues(new double[288], 3, 96);
         Contains("[2, 96]", Assert.Throws<ArgumentException>(() => NeuronPerturbation.Zero(_classifier.Backbone, other)));
-        Contains("[3, 95]", Assert.Throws<ArgumentException>(() =>
-            NeuronPerturbation.Mean(_classifier.Backbone, new NeuronSet(new bool[288], 3, 96), new NeuronValues(new double[285], 3, 95))));
+        Contains(
+            "[3, 95]",
+            Assert.Throws<ArgumentException>(() =>
+                NeuronPerturbation.Mean(_classifier.Backbone, new NeuronSet(new bool[288], 3, 96), new NeuronValues(new double[285], 3, 95))
+            )
+        );
         var all = new NeuronSet([.. Enumerable.Repeat(true, 288)], 3, 96);
         Contains("model of 3 layers", Assert.Throws<ArgumentOutOfRangeException>(() => NeuronPruning.Prune(_classifier, all, means, 0, 4)));
         Contains("allows 9", Assert.Throws<ArgumentException>(() => NeuronPruning.Prune(_classifier, all, means, fraction: 0.1)));
-        Contains("No neuron of layer 0", Assert.Throws<ArgumentException>(() => NeuronPruning.Prune(_classifier, new NeuronSet(new bool[288], 3, 96), means)));
+        Contains(
+            "No neuron of layer 0",
+            Assert.Throws<ArgumentException>(() => NeuronPruning.Prune(_classifier, new NeuronSet(new bool[288], 3, 96), means))
+        );
         using TextClassifier pruned = NeuronPruning.Prune(_classifier, all, means, 1, fraction: 1);
         using TextClassifier narrow = NeuronPruning.Prune(_classifier, SkillNeurons.Select(means, 0.1), means, 1);
         Contains("96, 9", Assert.Throws<NotSupportedException>(() => new NeuronProbe(narrow)));
@@ -246,11 +266,14 @@ public sealed class NeuronProbeTests : IDisposable
 
         NeuronValues means = new NeuronProbe(_classifier).Baseline(rows);
         NeuronSet set = SkillNeurons.Select(means.MeanOverSlots(), 0.1);
-        foreach (NeuronPerturbation perturbation in new[]
-        {
-            NeuronPerturbation.Zero(_classifier.Backbone, set), NeuronPerturbation.Mean(_classifier.Backbone, set, means),
-            NeuronPerturbation.Gaussian(_classifier.Backbone, set, 1),
-        })
+        foreach (
+            NeuronPerturbation perturbation in new[]
+            {
+                NeuronPerturbation.Zero(_classifier.Backbone, set),
+                NeuronPerturbation.Mean(_classifier.Backbone, set, means),
+                NeuronPerturbation.Gaussian(_classifier.Backbone, set, 1),
+            }
+        )
         {
             IDisposable added = perturbation.AddTo(_classifier.Backbone.Hooks);
             _classifier.Score(rows);
@@ -262,14 +285,18 @@ public sealed class NeuronProbeTests : IDisposable
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }
 
-    private static TextClassifier Classifier(string checkpoint) => TextClassifier.Create(Oracles.PathOf(checkpoint), new ClassifierSettings
-    {
-        Labels = ["no", "yes"],
-        Words = checkpoint == "tiny-gpt2" ? [" bad", " good"] : ["bad", "good"],
-        AutoregressiveTemplate = checkpoint == "tiny-gpt2" ? "{0}" : null,
-        Tuning = new SoftPromptOptions { Size = 5 },
-        MaxLength = 40,
-    });
+    private static TextClassifier Classifier(string checkpoint) =>
+        TextClassifier.Create(
+            Oracles.PathOf(checkpoint),
+            new ClassifierSettings
+            {
+                Labels = ["no", "yes"],
+                Words = checkpoint == "tiny-gpt2" ? [" bad", " good"] : ["bad", "good"],
+                AutoregressiveTemplate = checkpoint == "tiny-gpt2" ? "{0}" : null,
+                Tuning = new SoftPromptOptions { Size = 5 },
+                MaxLength = 40,
+            }
+        );
 
     private EncodedText[] Rows() => [.. Texts.Select(text => _classifier.Encode(text))];
 
@@ -283,17 +310,20 @@ public sealed class NeuronProbeTests : IDisposable
         classifier.Backbone.Encode(batch, hooks: recording.Hooks);
         bool causal = classifier.Backbone.Config.IsCausal;
         int length = row.Ids.Length;
-        return [.. neurons.Select(neuron =>
-        {
-            float[] layer = recording.FeedForward[neuron.Layer][0].select(1, neuron.Neuron).contiguous().data<float>().ToArray();
-            float[] text = layer[(causal ? 0 : 5)..][..length];
-            return kind switch
+        return
+        [
+            .. neurons.Select(neuron =>
             {
-                NeuronProbeKind.Prompt => layer[neuron.Slot + (causal ? length : 0)],
-                NeuronProbeKind.TextMax => text.Max(),
-                _ => text.Average(),
-            };
-        })];
+                float[] layer = recording.FeedForward[neuron.Layer][0].select(1, neuron.Neuron).contiguous().data<float>().ToArray();
+                float[] text = layer[(causal ? 0 : 5)..][..length];
+                return kind switch
+                {
+                    NeuronProbeKind.Prompt => layer[neuron.Slot + (causal ? length : 0)],
+                    NeuronProbeKind.TextMax => text.Max(),
+                    _ => text.Average(),
+                };
+            }),
+        ];
     }
 
     private static void AssertClose(float[][] expected, float[][] actual) =>

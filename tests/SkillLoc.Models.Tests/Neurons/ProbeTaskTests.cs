@@ -26,7 +26,15 @@ public sealed class ProbeTaskTests
     [Fact]
     public void AClassWithoutRowsIsNamed()
     {
-        Assert.Contains("0 rows of its label", Assert.Throws<ArgumentException>(() => ProbeTask.Binary([0, 0])).Message, StringComparison.Ordinal);
-        Assert.Contains("'c'", Assert.Throws<ArgumentException>(() => ProbeTask.OneVersusRest([0, 1], ["a", "b", "c"])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "0 rows of its label",
+            Assert.Throws<ArgumentException>(() => ProbeTask.Binary([0, 0])).Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "'c'",
+            Assert.Throws<ArgumentException>(() => ProbeTask.OneVersusRest([0, 1], ["a", "b", "c"])).Message,
+            StringComparison.Ordinal
+        );
     }
 }

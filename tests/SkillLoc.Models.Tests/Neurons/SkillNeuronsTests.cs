@@ -28,7 +28,8 @@ public sealed class SkillNeuronsTests
     public void FilesAreNamedAsTheReferenceNamesThem() =>
         Assert.Equal(
             "0.0 0.01 0.02 0.03 0.04 0.05 0.06 0.07 0.08 0.09 0.1 0.11 0.12 0.13 0.14 0.15 0.16 0.17 0.18 0.19 0.2",
-            string.Join(' ', SkillNeurons.Fractions.Select(SkillNeurons.NameOf)));
+            string.Join(' ', SkillNeurons.Fractions.Select(SkillNeurons.NameOf))
+        );
 
     [Theory]
     [InlineData("0.02")]
@@ -39,7 +40,10 @@ public sealed class SkillNeuronsTests
     {
         var accuracies = NeuronValues.Load(Oracles.PathOf("neurons.safetensors"), "acc.dev", [3, 8, 96]);
         var expected = NeuronSet.Load(Oracles.PathOf("neurons.safetensors"), "selected." + name, [3, 96]);
-        NeuronSet selected = SkillNeurons.Select(Predictivity.Margins([accuracies]), double.Parse(name, System.Globalization.CultureInfo.InvariantCulture));
+        NeuronSet selected = SkillNeurons.Select(
+            Predictivity.Margins([accuracies]),
+            double.Parse(name, System.Globalization.CultureInfo.InvariantCulture)
+        );
         Assert.Equal(expected.Members.ToArray(), selected.Members.ToArray());
     }
 
@@ -96,8 +100,12 @@ public sealed class SkillNeuronsTests
     public void SetsOfSubtasksHaveExactlyTheirShareAndEverySubtasksTop(int subtasks, SubtaskFill fill)
     {
         var random = new Random(subtasks);
-        NeuronValues[] values = [.. Enumerable.Range(0, subtasks).Select(_ =>
-            new NeuronValues([.. Enumerable.Range(0, 150).Select(_ => 0.5 + (random.Next(20) / 40.0))], 3, 50))];
+        NeuronValues[] values =
+        [
+            .. Enumerable
+                .Range(0, subtasks)
+                .Select(_ => new NeuronValues([.. Enumerable.Range(0, 150).Select(_ => 0.5 + (random.Next(20) / 40.0))], 3, 50)),
+        ];
         foreach (double fraction in SkillNeurons.Fractions)
         {
             int count = SkillNeurons.CountOf(fraction, 50);
@@ -114,7 +122,9 @@ public sealed class SkillNeuronsTests
     [Fact]
     public void ControlsHaveTheSameCountsAndOtherNeurons()
     {
-        NeuronSet set = SkillNeurons.Select(new NeuronValues([.. Enumerable.Range(0, 300).Select(i => i / 300.0)], 3, 100), 0.1).Within(1, 3);
+        NeuronSet set = SkillNeurons
+            .Select(new NeuronValues([.. Enumerable.Range(0, 300).Select(i => i / 300.0)], 3, 100), 0.1)
+            .Within(1, 3);
         NeuronSet control = set.RandomControl(1);
         Assert.Equal([0, 10, 10], Enumerable.Range(0, 3).Select(layer => control.Indices(layer).Length));
         Assert.Equal(control.Members.ToArray(), set.RandomControl(1).Members.ToArray());
@@ -157,10 +167,18 @@ public sealed class SkillNeuronsTests
         Assert.Contains("[2, 3]", error.Message, StringComparison.Ordinal);
         Assert.Contains("[2, 4]", error.Message, StringComparison.Ordinal);
         Assert.Contains(path, error.Message, StringComparison.Ordinal);
-        Assert.Contains("must be 0 or 1", Assert.Throws<InvalidDataException>(() => NeuronSet.Load(path)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "must be 0 or 1",
+            Assert.Throws<InvalidDataException>(() => NeuronSet.Load(path)).Message,
+            StringComparison.Ordinal
+        );
         Assert.Contains("'b'", Assert.Throws<InvalidDataException>(() => NeuronValues.Load(path, "b")).Message, StringComparison.Ordinal);
         string oracle = Oracles.PathOf("neurons.safetensors");
-        Assert.Contains("[40]", Assert.Throws<InvalidDataException>(() => NeuronValues.Load(oracle, "dev_labels")).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "[40]",
+            Assert.Throws<InvalidDataException>(() => NeuronValues.Load(oracle, "dev_labels")).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Theory]
@@ -181,7 +199,11 @@ public sealed class SkillNeuronsTests
         Assert.Throws<ArgumentException>(() => SkillNeurons.Select(new NeuronValues([0.5, 0.6], 1, 1, 2), 0.5));
         Assert.Throws<ArgumentException>(() => Predictivity.Of([]));
         Assert.Throws<ArgumentException>(() => Predictivity.Of([flat, new NeuronValues([0.5, 0.6, 0.7], 1, 3)]));
-        Assert.Contains("1.5", Assert.Throws<ArgumentException>(() => Predictivity.Of([new NeuronValues([1.5], 1, 1)])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "1.5",
+            Assert.Throws<ArgumentException>(() => Predictivity.Of([new NeuronValues([1.5], 1, 1)])).Message,
+            StringComparison.Ordinal
+        );
         Assert.Throws<ArgumentException>(() => new NeuronValues([1, 2], 3));
         Assert.Throws<ArgumentException>(() => new NeuronValues([1, 2], 1, 3));
         Assert.Throws<ArgumentOutOfRangeException>(() => SkillNeurons.Select(flat, 1).Within(0, 2));

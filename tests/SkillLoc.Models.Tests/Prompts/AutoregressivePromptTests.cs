@@ -21,26 +21,40 @@ public class AutoregressivePromptTests
     [InlineData("qqp", Inference, "0= false|1= true")]
     [InlineData("qnli", Inference, "entailment= true|not_entailment= false")]
     [InlineData("rte", Inference, "entailment= true|not_entailment= false")]
-    [InlineData("mnli", " {0}\n question: {1} true, false, or neither?\n answer:", "contradiction= false|entailment= true|neutral= neither")]
-    [InlineData("snli", " {0}\n question: {1} true, false, or neither?\n answer:", "contradiction= false|entailment= true|neutral= neither")]
-    [InlineData("trec", " {0} The answer to this question will be",
-        "0= a description.|1= an entity.|2= an abbreviation.|3= a person.|4= a location.|5= a number.")]
+    [InlineData(
+        "mnli",
+        " {0}\n question: {1} true, false, or neither?\n answer:",
+        "contradiction= false|entailment= true|neutral= neither"
+    )]
+    [InlineData(
+        "snli",
+        " {0}\n question: {1} true, false, or neither?\n answer:",
+        "contradiction= false|entailment= true|neutral= neither"
+    )]
+    [InlineData(
+        "trec",
+        " {0} The answer to this question will be",
+        "0= a description.|1= an entity.|2= an abbreviation.|3= a person.|4= a location.|5= a number."
+    )]
     [InlineData("ag_news", " summary: {0}\n topic:", "0= World|1= Sports|2= Business|3= Science")]
-    public void Tasks_ask_as_in_the_paper(string name, string template, string options)
+    public void TasksAskAsInThePaper(string name, string template, string options)
     {
         PromptTask task = PromptTasks.Find(name);
         Assert.Equal(template, task.Autoregressive!.Template.ToString());
-        Assert.Equal(options, string.Join('|', task.Verbalizer.Labels.Zip(task.Autoregressive.Options, (label, option) => $"{label}={option}")));
+        Assert.Equal(
+            options,
+            string.Join('|', task.Verbalizer.Labels.Zip(task.Autoregressive.Options, (label, option) => $"{label}={option}"))
+        );
         Assert.Equal(256, task.Autoregressive.MaxLength);
     }
 
     [Theory]
     [InlineData("cola")]
     [InlineData("sts-b")]
-    public void Tasks_without_such_a_prompt_have_none(string name) => Assert.Null(PromptTasks.Find(name).Autoregressive);
+    public void TasksWithoutSuchAPromptHaveNone(string name) => Assert.Null(PromptTasks.Find(name).Autoregressive);
 
     [Fact]
-    public void A_prompt_fits_its_task()
+    public void APromptFitsItsTask()
     {
         PromptTask task = PromptTasks.Find("sst-2");
         Assert.Throws<ArgumentException>(() => task with { Autoregressive = new("{0}", " a", " b", " c") });
@@ -53,24 +67,34 @@ public class AutoregressivePromptTests
     }
 
     [Fact]
-    public void Wrong_prompts_are_explained()
+    public void WrongPromptsAreExplained()
     {
-        Assert.Contains("{0}", Assert.Throws<FormatException>(() => new AutoregressivePrompt("It is", " a", " b")).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "{0}",
+            Assert.Throws<FormatException>(() => new AutoregressivePrompt("It is", " a", " b")).Message,
+            StringComparison.Ordinal
+        );
         Assert.Throws<ArgumentException>(() => new AutoregressivePrompt("{0}", " a"));
         Assert.Throws<ArgumentException>(() => new AutoregressivePrompt("{0}", " a", ""));
-        Assert.Contains("' a'", Assert.Throws<ArgumentException>(() => new AutoregressivePrompt("{0}", " a", " b", " a")).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "' a'",
+            Assert.Throws<ArgumentException>(() => new AutoregressivePrompt("{0}", " a", " b", " a")).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
-    public void Rows_are_encoded_as_one_text_and_scored_at_its_end()
+    public void RowsAreEncodedAsOneTextAndScoredAtItsEnd()
     {
         // "..." is one token across the border of sentence and template.
-        foreach ((string? template, string? first, string? second, string? text) in new[]
-        {
-            (Tone, "A good film...", null, "\"A good film...\" has a tone that is"),
-            (Inference, "It is.", "It {0} not!", " It is.\n question: It {0} not! true or false?\n answer:"),
-            ("{0}. So", "Well..", null, "Well... So"),
-        })
+        foreach (
+            (string? template, string? first, string? second, string? text) in new[]
+            {
+                (Tone, "A good film...", null, "\"A good film...\" has a tone that is"),
+                (Inference, "It is.", "It {0} not!", " It is.\n question: It {0} not! true or false?\n answer:"),
+                ("{0}. So", "Well..", null, "Well... So"),
+            }
+        )
         {
             EncodedText encoded = Encoder(template).Encode(first, second);
             Assert.Equal(Gpt2.Encode(text), encoded.Ids);
@@ -80,7 +104,7 @@ public class AutoregressivePromptTests
     }
 
     [Fact]
-    public void Special_spellings_are_text()
+    public void SpecialSpellingsAreText()
     {
         int[] ids = Encoder(Tone).Encode("<|endoftext|>", null).Ids;
         Assert.DoesNotContain(Gpt2.PadId, ids);
@@ -88,12 +112,13 @@ public class AutoregressivePromptTests
     }
 
     [Fact]
-    public void Sentences_give_way_and_the_template_stays()
+    public void SentencesGiveWayAndTheTemplateStays()
     {
         string first = string.Concat(Enumerable.Repeat(" film", 40))[1..];
         string second = string.Concat(Enumerable.Repeat(" story", 10))[1..];
         int[] whole = Gpt2.Encode($" {first}\n question: {second} true or false?\n answer:");
-        int[] ask = Gpt2.Encode("\n question:"), end = Gpt2.Encode(" true or false?\n answer:");
+        int[] ask = Gpt2.Encode("\n question:"),
+            end = Gpt2.Encode(" true or false?\n answer:");
 
         // 40 and 10 sentence tokens: the longer one is cut first, then both alike.
         int template = whole.Length - 50;
@@ -110,7 +135,7 @@ public class AutoregressivePromptTests
     [Theory]
     [InlineData("é film", "日本 ")]
     [InlineData("film...", "😀")]
-    public void Characters_of_many_bytes_keep_their_places(string start, string repeated)
+    public void CharactersOfManyBytesKeepTheirPlaces(string start, string repeated)
     {
         string text = start + string.Concat(Enumerable.Repeat(repeated, 30)) + ".";
         int[] whole = Gpt2.Encode($"\"{text}\" has a tone that is");
@@ -120,7 +145,7 @@ public class AutoregressivePromptTests
     }
 
     [Fact]
-    public void Head_and_tail_keep_what_they_say()
+    public void HeadAndTailKeepWhatTheySay()
     {
         string text = string.Concat(Enumerable.Repeat("bad good ", 30));
         int[] whole = Encoder(Tone).Encode(text, null).Ids;
@@ -129,15 +154,21 @@ public class AutoregressivePromptTests
     }
 
     [Fact]
-    public void An_empty_row_is_the_end_of_a_text() => Assert.Equal([Gpt2.PadId], Encoder("{0}").Encode("", null).Ids);
+    public void AnEmptyRowIsTheEndOfAText() => Assert.Equal([Gpt2.PadId], Encoder("{0}").Encode("", null).Ids);
 
     [Fact]
-    public void A_template_for_pairs_wants_pairs() =>
-        Assert.Contains("second sentence", Assert.Throws<InvalidDataException>(() => Encoder(Inference).Encode("one", null)).Message, StringComparison.Ordinal);
+    public void ATemplateForPairsWantsPairs() =>
+        Assert.Contains(
+            "second sentence",
+            Assert.Throws<InvalidDataException>(() => Encoder(Inference).Encode("one", null)).Message,
+            StringComparison.Ordinal
+        );
 
     [Fact]
-    public void Word_pieces_are_refused() =>
-        Assert.Throws<ArgumentException>(() => new AutoregressiveEncoder(AutoregressiveTemplate.Parse("{0}"), CheckpointTokenizer.Load(OracleFolders.Of("tiny-bert")), 10));
+    public void WordPiecesAreRefused() =>
+        Assert.Throws<ArgumentException>(() =>
+            new AutoregressiveEncoder(AutoregressiveTemplate.Parse("{0}"), CheckpointTokenizer.Load(OracleFolders.Of("tiny-bert")), 10)
+        );
 
     private static AutoregressiveEncoder Encoder(string template, int maxLength = 256, Truncation truncation = default) =>
         new(AutoregressiveTemplate.Parse(template), Gpt2, maxLength) { Truncation = truncation };

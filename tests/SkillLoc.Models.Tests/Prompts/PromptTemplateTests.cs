@@ -6,7 +6,7 @@ namespace SkillLoc.Models.Tests.Prompts;
 public class PromptTemplateTests
 {
     [Fact]
-    public void Pieces_are_read_in_order()
+    public void PiecesAreReadInOrder()
     {
         var template = PromptTemplate.Parse("*cls**sent_0*_It_was*mask*.*+sentl_1**label_1**sep**sent-_0**sep+*");
         TemplatePiece[] pieces =
@@ -39,7 +39,7 @@ public class PromptTemplateTests
     [InlineData("sent-_0", "ok\U0001F600", "ok")]
     [InlineData("sentl-_0", "", "")]
     [InlineData("+sentu_0", "", " ")]
-    public void Sentences_are_written_as_the_variable_says(string variable, string text, string written) =>
+    public void SentencesAreWrittenAsTheVariableSays(string variable, string text, string written) =>
         Assert.Equal(written, PromptTemplate.Parse($"*{variable}**mask*").Pieces.OfType<Sentence>().Single().Apply(text));
 
     [Theory]
@@ -50,7 +50,7 @@ public class PromptTemplateTests
     [InlineData("*mask**sentq_0*", "'*sentq_0*'")]
     [InlineData("*mask**+sent-_0*", "'*+sent-_0*'")]
     [InlineData("*mask**labelx_0*", "demonstration")]
-    public void A_wrong_template_is_explained(string template, string said)
+    public void AWrongTemplateIsExplained(string template, string said)
     {
         FormatException e = Assert.Throws<FormatException>(() => PromptTemplate.Parse(template));
         Assert.Contains(said, e.Message, StringComparison.Ordinal);
@@ -58,7 +58,9 @@ public class PromptTemplateTests
     }
 
     [Fact]
-    public void Words_that_only_begin_like_variables_are_text() => Assert.Equal(
-        [new Literal("sentence"), new Special(SpecialPiece.Mask), new Literal("masks and labels")],
-        PromptTemplate.Parse("sentence*mask*masks_and_labels").Pieces);
+    public void WordsThatOnlyBeginLikeVariablesAreText() =>
+        Assert.Equal(
+            [new Literal("sentence"), new Special(SpecialPiece.Mask), new Literal("masks and labels")],
+            PromptTemplate.Parse("sentence*mask*masks_and_labels").Pieces
+        );
 }

@@ -12,13 +12,18 @@ public class TextEncoderTests
     private const string Topic = "*cls**mask*:*+sent_0**sep+*";
 
     [Fact]
-    public void Pieces_are_encoded_apart_and_joined()
+    public void PiecesAreEncodedApartAndJoined()
     {
         CheckpointTokenizer roberta = Load("tiny-roberta");
         EncodedText encoded = Encoder(Sentiment, roberta).Encode("A good film", null);
         int[] ids =
         [
-            roberta.ClsId, .. roberta.Encode("A good film"), .. roberta.Encode(" It was"), roberta.MaskId, roberta.TokenId(".")!.Value, roberta.SepId,
+            roberta.ClsId,
+            .. roberta.Encode("A good film"),
+            .. roberta.Encode(" It was"),
+            roberta.MaskId,
+            roberta.TokenId(".")!.Value,
+            roberta.SepId,
         ];
         Assert.Equal(ids, encoded.Ids);
         Assert.Equal(Array.IndexOf(ids, roberta.MaskId), encoded.Position);
@@ -28,7 +33,7 @@ public class TextEncoderTests
     }
 
     [Fact]
-    public void Bert_has_token_types()
+    public void BertHasTokenTypes()
     {
         CheckpointTokenizer bert = Load("tiny-bert");
         EncodedText encoded = Encoder("*cls**sent_0**mask**sep+**sent_1**sep*", bert).Encode("good", "bad bad");
@@ -42,20 +47,27 @@ public class TextEncoderTests
     }
 
     [Fact]
-    public void Label_words_and_limits()
+    public void LabelWordsAndLimits()
     {
         CheckpointTokenizer roberta = Load("tiny-roberta");
         int[] words = Verbalizer.ParseMapping("{'0':'bad','1':'good'}").Resolve(roberta);
         var template = PromptTemplate.Parse("*sent_0**label_1**mask**+sent_1**+sent_0*");
         var encoder = new TemplateEncoder(template, roberta, words, 128) { FirstSentenceLimit = 3, OtherSentenceLimit = 1 };
         Assert.Equal(
-            [.. roberta.Encode("A good film")[..3], words[1], roberta.MaskId, .. roberta.Encode(" not good")[..1], .. roberta.Encode(" A good film")[..3]],
-            encoder.Encode("A good film", "not good").Ids);
+            [
+                .. roberta.Encode("A good film")[..3],
+                words[1],
+                roberta.MaskId,
+                .. roberta.Encode(" not good")[..1],
+                .. roberta.Encode(" A good film")[..3],
+            ],
+            encoder.Encode("A good film", "not good").Ids
+        );
         Assert.Throws<ArgumentException>(() => new TemplateEncoder(PromptTemplate.Parse("*label_2**mask*"), roberta, words, 128));
     }
 
     [Fact]
-    public void Rows_cannot_move_the_mask()
+    public void RowsCannotMoveTheMask()
     {
         CheckpointTokenizer roberta = Load("tiny-roberta");
         EncodedText encoded = Encoder(Sentiment, roberta).Encode("<mask> </s> <s>", null);
@@ -65,7 +77,7 @@ public class TextEncoderTests
     }
 
     [Fact]
-    public void Too_long_rows_lose_the_ends_of_their_longest_sentences()
+    public void TooLongRowsLoseTheEndsOfTheirLongestSentences()
     {
         CheckpointTokenizer roberta = Load("tiny-roberta");
         (string? first, string? second) = (Repeat("bad ", 40), Repeat("good ", 10));
@@ -80,14 +92,17 @@ public class TextEncoderTests
 
         // Less than that: both are cut.
         cut = Encoder(Entails, roberta, template + 10).Encode(first + ".", second);
-        Assert.Equal([.. whole.Ids[..6], .. whole.Ids[(1 + firstLength)..^(1 + secondLength)], .. roberta.Encode(" " + second)[..5], roberta.SepId], cut.Ids);
+        Assert.Equal(
+            [.. whole.Ids[..6], .. whole.Ids[(1 + firstLength)..^(1 + secondLength)], .. roberta.Encode(" " + second)[..5], roberta.SepId],
+            cut.Ids
+        );
 
         Assert.Equal(template, Encoder(Entails, roberta, template).Encode("good.", "bad bad").Ids.Length);
         Assert.Throws<InvalidDataException>(() => Encoder(Entails, roberta, template - 1).Encode("good.", "bad bad"));
     }
 
     [Fact]
-    public void Head_and_tail_keep_what_they_say()
+    public void HeadAndTailKeepWhatTheySay()
     {
         CheckpointTokenizer roberta = Load("tiny-roberta");
         string text = Repeat("bad good ", 30);
@@ -97,31 +112,38 @@ public class TextEncoderTests
         Assert.Equal(whole.Ids[^16..], head.Ids);
         Assert.Equal(roberta.MaskId, head.Ids[head.Position]);
 
-        InvalidDataException e = Assert.Throws<InvalidDataException>(() => Encoder(Sentiment, roberta, 16, Truncation.Tail).Encode(text, null));
+        InvalidDataException e = Assert.Throws<InvalidDataException>(() =>
+            Encoder(Sentiment, roberta, 16, Truncation.Tail).Encode(text, null)
+        );
         Assert.Contains("mask", e.Message, StringComparison.Ordinal);
         Assert.Contains("16", e.Message, StringComparison.Ordinal);
         Assert.Throws<InvalidDataException>(() => Encoder(Topic, roberta, 16, Truncation.Head).Encode(text, null));
 
         whole = Encoder(Topic, roberta).Encode(text, null);
         Assert.Equal(whole.Ids[..16], Encoder(Topic, roberta, 16, Truncation.Tail).Encode(text, null).Ids);
-        Assert.Equal(16, new SequenceEncoder(roberta, 16) { Truncation = Truncation.Tail }.Encode(text, null).Ids.Length);
+        Assert.Equal(
+            16,
+            new SequenceEncoder(roberta, 16) { Truncation = Truncation.Tail }
+                .Encode(text, null)
+                .Ids.Length
+        );
     }
 
     [Fact]
-    public void A_template_for_pairs_wants_pairs()
+    public void ATemplateForPairsWantsPairs()
     {
         InvalidDataException e = Assert.Throws<InvalidDataException>(() => Encoder(Entails, Load("tiny-roberta")).Encode("one", null));
         Assert.Contains("second sentence", e.Message, StringComparison.Ordinal);
     }
 
     [Fact]
-    public void A_model_without_a_mask_takes_no_template() =>
+    public void AModelWithoutAMaskTakesNoTemplate() =>
         Assert.Throws<InvalidOperationException>(() => Encoder("*sent_0**mask*", Load("tiny-gpt2")));
 
     [Theory]
     [InlineData("tiny-roberta")]
     [InlineData("tiny-bert")]
-    public void A_text_of_a_hundred_thousand_characters_is_quick(string checkpoint)
+    public void ATextOfAHundredThousandCharactersIsQuick(string checkpoint)
     {
         TemplateEncoder encoder = Encoder(Sentiment, Load(checkpoint));
         encoder.Encode("warm up", null);
@@ -134,6 +156,10 @@ public class TextEncoderTests
 
     private static CheckpointTokenizer Load(string name) => CheckpointTokenizer.Load(OracleFolders.Of(name));
 
-    private static TemplateEncoder Encoder(string template, CheckpointTokenizer tokenizer, int maxLength = 128, Truncation truncation = default) =>
-        new(PromptTemplate.Parse(template), tokenizer, [], maxLength) { Truncation = truncation };
+    private static TemplateEncoder Encoder(
+        string template,
+        CheckpointTokenizer tokenizer,
+        int maxLength = 128,
+        Truncation truncation = default
+    ) => new(PromptTemplate.Parse(template), tokenizer, [], maxLength) { Truncation = truncation };
 }

@@ -10,7 +10,7 @@ public class VerbalizerTests
     [InlineData("{'0':'terrible','1':'great'}")]
     [InlineData("{0:'terrible',1:'great'}")]
     [InlineData(" { \"0\" : \"terrible\" , \"1\" : 'great', } ")]
-    public void Mappings_are_dictionary_literals(string mapping)
+    public void MappingsAreDictionaryLiterals(string mapping)
     {
         var verbalizer = Verbalizer.ParseMapping(mapping);
         Assert.Equal(["0", "1"], verbalizer.Labels);
@@ -19,7 +19,7 @@ public class VerbalizerTests
     }
 
     [Fact]
-    public void Quotes_are_escaped()
+    public void QuotesAreEscaped()
     {
         var verbalizer = Verbalizer.ParseMapping(@"{'it\'s':'a','b\\c':""d""}");
         Assert.Equal(["it's", @"b\c"], verbalizer.Labels);
@@ -34,7 +34,7 @@ public class VerbalizerTests
     [InlineData("{'0':terrible}", "quoted")]
     [InlineData("'0':'terrible'", "'{'")]
     [InlineData("{'0':'a','1':'b'} x", "nothing")]
-    public void A_wrong_mapping_is_explained(string mapping, string said) =>
+    public void AWrongMappingIsExplained(string mapping, string said) =>
         Assert.Contains(said, Assert.Throws<FormatException>(() => Verbalizer.ParseMapping(mapping)).Message, StringComparison.Ordinal);
 
     [Theory]
@@ -42,10 +42,10 @@ public class VerbalizerTests
     [InlineData("{'0':'a','0':'b'}")]
     [InlineData("{'0':'a','1':'a'}")]
     [InlineData("{'0':'','1':'a'}")]
-    public void Labels_and_words_differ(string mapping) => Assert.Throws<ArgumentException>(() => Verbalizer.ParseMapping(mapping));
+    public void LabelsAndWordsDiffer(string mapping) => Assert.Throws<ArgumentException>(() => Verbalizer.ParseMapping(mapping));
 
     [Fact]
-    public void Rows_name_a_label_by_label_or_word()
+    public void RowsNameALabelByLabelOrWord()
     {
         var verbalizer = Verbalizer.ParseMapping("{'contradiction':'No','entailment':'Yes','neutral':'Maybe'}");
         Assert.Equal(1, verbalizer.IndexOf("entailment"));
@@ -54,14 +54,20 @@ public class VerbalizerTests
     }
 
     [Fact]
-    public void Words_are_single_tokens_after_a_space()
+    public void WordsAreSingleTokensAfterASpace()
     {
         var roberta = CheckpointTokenizer.Load(OracleFolders.Of("tiny-roberta"));
         int[] ids = Verbalizer.ParseMapping("{'0':'bad','1':'good','2':'<unk>','3':'.'}").Resolve(roberta);
-        Assert.Equal([roberta.TokenId("Ġbad"), roberta.TokenId("Ġgood"), roberta.UnknownId, roberta.TokenId(".")], ids.Select(id => (int?)id));
+        Assert.Equal(
+            [roberta.TokenId("Ġbad"), roberta.TokenId("Ġgood"), roberta.UnknownId, roberta.TokenId(".")],
+            ids.Select(id => (int?)id)
+        );
 
         var bert = CheckpointTokenizer.Load(OracleFolders.Of("tiny-bert"));
-        Assert.Equal([bert.TokenId("bad"), bert.TokenId("good")], Verbalizer.ParseMapping("{'0':'bad','1':'good'}").Resolve(bert).Select(id => (int?)id));
+        Assert.Equal(
+            [bert.TokenId("bad"), bert.TokenId("good")],
+            Verbalizer.ParseMapping("{'0':'bad','1':'good'}").Resolve(bert).Select(id => (int?)id)
+        );
     }
 
     [Theory]
@@ -69,7 +75,7 @@ public class VerbalizerTests
     [InlineData("tiny-bert", "{'0':'bad','1':'日'}", "'[UNK]'")]
     [InlineData("tiny-roberta", "{'0':'bad','1':'<nothing>'}", "<nothing>")]
     [InlineData("tiny-bert", "{'0':'Bad','1':'bad'}", "same token 'bad'")]
-    public void A_word_that_is_not_one_token_is_named(string checkpoint, string mapping, string said)
+    public void AWordThatIsNotOneTokenIsNamed(string checkpoint, string mapping, string said)
     {
         var tokenizer = CheckpointTokenizer.Load(OracleFolders.Of(checkpoint));
         ArgumentException e = Assert.Throws<ArgumentException>(() => Verbalizer.ParseMapping(mapping).Resolve(tokenizer));

@@ -22,7 +22,18 @@ public sealed class GraftPropertyTests : IDisposable
     ];
 
     private static readonly float[] Odd =
-        [0, -0f, 1, float.Epsilon, float.MaxValue, float.MinValue, float.NaN, float.PositiveInfinity, float.NegativeInfinity, 1e-40f];
+    [
+        0,
+        -0f,
+        1,
+        float.Epsilon,
+        float.MaxValue,
+        float.MinValue,
+        float.NaN,
+        float.PositiveInfinity,
+        float.NegativeInfinity,
+        1e-40f,
+    ];
 
     private readonly string _folder = Directory.CreateTempSubdirectory("skillloc-").FullName;
 
@@ -46,146 +57,171 @@ public sealed class GraftPropertyTests : IDisposable
             from grafts in Grafts(before, AnyFloat).ArrayOf(3)
             from turns in Gen.Choose(-1, 2).UpTo(8)
             select (grafts, turns);
-        PropertyCheck.ForAll(cases, given =>
-        {
-            string[] expected = [.. given.Grafts.Select(graft =>
+        PropertyCheck.ForAll(
+            cases,
+            given =>
             {
-                using LanguageModel applied = model.Clone();
-                graft.ApplyTo(applied, before);
-                return applied.Fingerprint();
-            })];
-            GraftSwitch[] switches = [.. given.Grafts.Select(graft => new GraftSwitch(model, graft, before))];
-            Assert.Equal(before, model.Fingerprint());
+                string[] expected =
+                [
+                    .. given.Grafts.Select(graft =>
+                    {
+                        using LanguageModel applied = model.Clone();
+                        graft.ApplyTo(applied, before);
+                        return applied.Fingerprint();
+                    }),
+                ];
+                GraftSwitch[] switches = [.. given.Grafts.Select(graft => new GraftSwitch(model, graft, before))];
+                Assert.Equal(before, model.Fingerprint());
 
-            // Each turn applies one of them, or none; at most one is applied at a time.
-            foreach (int turn in given.Turns)
-            {
-                Array.ForEach(switches, each => each.Remove());
-                if (turn >= 0)
+                // Each turn applies one of them, or none; at most one is applied at a time.
+                foreach (int turn in given.Turns)
                 {
-                    switches[turn].Apply();
+                    Array.ForEach(switches, each => each.Remove());
+                    if (turn >= 0)
+                    {
+                        switches[turn].Apply();
+                    }
+
+                    Assert.Equal(turn < 0 ? before : expected[turn], model.Fingerprint());
+                    Assert.Equal(switches.Select((_, i) => i == turn), switches.Select(each => each.IsApplied));
                 }
 
-                Assert.Equal(turn < 0 ? before : expected[turn], model.Fingerprint());
-                Assert.Equal(switches.Select((_, i) => i == turn), switches.Select(each => each.IsApplied));
-            }
-
-            Array.ForEach(switches, each => each.Remove());
-            Array.ForEach(switches, each => each.Dispose());
-            Assert.Equal(before, model.Fingerprint());
-        }, 20);
+                Array.ForEach(switches, each => each.Remove());
+                Array.ForEach(switches, each => each.Dispose());
+                Assert.Equal(before, model.Fingerprint());
+            },
+            20
+        );
         Assert.Equal(live, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }
 
     [Fact]
-    public void AGraftComesBackFromItsFileAndItsBytes() => PropertyCheck.ForAll(
-        from graft in Grafts("f", Finite)
-        from task in Text
-        from metrics in (from name in Text from value in ArbMap.Default.GeneratorFor<double>() select (name, value)).UpTo(3)
-        from sparsity in Gen.Choose(0, 1000).Select(i => i / 1000.0)
-        from shape in Gen.Choose(0, 3).Select(i => (long)i).UpTo(3)
-        from value in Finite
-        select new Graft
-        {
-            BaseFingerprint = graft.BaseFingerprint,
-            Parts = graft.Parts,
-            Outside = graft.Outside,
-            Considered = graft.Considered,
-            Task = task,
-            Sparsity = sparsity,
-            ConsideredCount = graft.Count + 7,
-            Metrics = metrics.DistinctBy(metric => metric.name).ToDictionary(metric => metric.name, metric => metric.value),
-            HeadParameters = new Dictionary<string, (long[] Shape, float[] Values)>
+    public void AGraftComesBackFromItsFileAndItsBytes() =>
+        PropertyCheck.ForAll(
+            from graft in Grafts("f", Finite)
+            from task in Text
+            from metrics in (from name in Text from value in ArbMap.Default.GeneratorFor<double>() select (name, value)).UpTo(3)
+            from sparsity in Gen.Choose(0, 1000).Select(i => i / 1000.0)
+            from shape in Gen.Choose(0, 3).Select(i => (long)i).UpTo(3)
+            from value in Finite
+            select new Graft
             {
-                ["dense.weight"] = (shape, [.. Enumerable.Range(0, (int)shape.Aggregate(1L, (a, b) => a * b)).Select(i => value + i)]),
+                BaseFingerprint = graft.BaseFingerprint,
+                Parts = graft.Parts,
+                Outside = graft.Outside,
+                Considered = graft.Considered,
+                Task = task,
+                Sparsity = sparsity,
+                ConsideredCount = graft.Count + 7,
+                Metrics = metrics.DistinctBy(metric => metric.name).ToDictionary(metric => metric.name, metric => metric.value),
+                HeadParameters = new Dictionary<string, (long[] Shape, float[] Values)>
+                {
+                    ["dense.weight"] = (shape, [.. Enumerable.Range(0, (int)shape.Aggregate(1L, (a, b) => a * b)).Select(i => value + i)]),
+                },
             },
-        },
-        graft =>
-        {
-            string path = Path.Join(_folder, "graft.safetensors");
-            graft.Save(path);
-            Same(graft, Graft.Load(path));
-            using var stream = new MemoryStream();
-            graft.Save(stream);
-            Assert.Equal(File.ReadAllBytes(path), stream.ToArray());
-            Same(graft, Graft.Load(stream.ToArray(), "bytes"));
-        });
+            graft =>
+            {
+                string path = Path.Join(_folder, "graft.safetensors");
+                graft.Save(path);
+                Same(graft, Graft.Load(path));
+                using var stream = new MemoryStream();
+                graft.Save(stream);
+                Assert.Equal(File.ReadAllBytes(path), stream.ToArray());
+                Same(graft, Graft.Load(stream.ToArray(), "bytes"));
+            }
+        );
 
     [Fact]
-    public void UnionsAreThoseOfSets() => PropertyCheck.ForAll(Cuts.Three(), cuts =>
-    {
-        (Graft a, Graft b, Graft c) = cuts;
-        Graft all = GraftUnion.Of([a, b, c]);
-        SameParts(Sorted(a), GraftUnion.Of([a]));
-        SameParts(GraftUnion.Of([a]), GraftUnion.Of([a, a]));
-        SameParts(GraftUnion.Of([a, b]), GraftUnion.Of([b, a]));
-        SameParts(all, GraftUnion.Of([GraftUnion.Of([a, b]), c]));
-        SameParts(all, GraftUnion.Of([a, GraftUnion.Of([c, b])]));
-        SameParts(all, GraftUnion.Of([c, b, a]));
+    public void UnionsAreThoseOfSets() =>
+        PropertyCheck.ForAll(
+            Cuts.Three(),
+            cuts =>
+            {
+                (Graft a, Graft b, Graft c) = cuts;
+                Graft all = GraftUnion.Of([a, b, c]);
+                SameParts(Sorted(a), GraftUnion.Of([a]));
+                SameParts(GraftUnion.Of([a]), GraftUnion.Of([a, a]));
+                SameParts(GraftUnion.Of([a, b]), GraftUnion.Of([b, a]));
+                SameParts(all, GraftUnion.Of([GraftUnion.Of([a, b]), c]));
+                SameParts(all, GraftUnion.Of([a, GraftUnion.Of([c, b])]));
+                SameParts(all, GraftUnion.Of([c, b, a]));
 
-        // Every coordinate is somebody's, with its value, and nobody's is lost.
-        Assert.Equal(
-            new[] { a, b, c }.SelectMany(Coordinates).Distinct().Order(),
-            Coordinates(all).Order());
-        Assert.All(all.Parts, part => Assert.Equal(part.Indices.Order().Distinct(), part.Indices));
-    });
+                // Every coordinate is somebody's, with its value, and nobody's is lost.
+                Assert.Equal(new[] { a, b, c }.SelectMany(Coordinates).Distinct().Order(), Coordinates(all).Order());
+                Assert.All(all.Parts, part => Assert.Equal(part.Indices.Order().Distinct(), part.Indices));
+            }
+        );
 
     [Fact]
-    public void OverlapsAgreeWithUnions() => PropertyCheck.ForAll(Cuts.Three(), cuts =>
-    {
-        (Graft a, Graft b, Graft c) = cuts;
-        Graft union = GraftUnion.Of([a, b]);
-        Assert.Equal(GraftOverlap.Count(a, b), GraftOverlap.Count(b, a));
-        Assert.Equal(a.Count, GraftOverlap.Count(a, a));
-        Assert.Equal(a.Count, GraftOverlap.Count(a, union));
-        Assert.Equal(a.Count + b.Count, union.Count + GraftOverlap.Count(a, b));
-        Assert.Equal(Coordinates(a).Intersect(Coordinates(b)).LongCount(), GraftOverlap.Count(a, b));
-        Assert.InRange(GraftOverlap.Count(union, c), Math.Max(GraftOverlap.Count(a, c), GraftOverlap.Count(b, c)), c.Count);
-    });
+    public void OverlapsAgreeWithUnions() =>
+        PropertyCheck.ForAll(
+            Cuts.Three(),
+            cuts =>
+            {
+                (Graft a, Graft b, Graft c) = cuts;
+                Graft union = GraftUnion.Of([a, b]);
+                Assert.Equal(GraftOverlap.Count(a, b), GraftOverlap.Count(b, a));
+                Assert.Equal(a.Count, GraftOverlap.Count(a, a));
+                Assert.Equal(a.Count, GraftOverlap.Count(a, union));
+                Assert.Equal(a.Count + b.Count, union.Count + GraftOverlap.Count(a, b));
+                Assert.Equal(Coordinates(a).Intersect(Coordinates(b)).LongCount(), GraftOverlap.Count(a, b));
+                Assert.InRange(GraftOverlap.Count(union, c), Math.Max(GraftOverlap.Count(a, c), GraftOverlap.Count(b, c)), c.Count);
+            }
+        );
 
     [Fact]
     public void AUnionAppliedIsItsGraftsAppliedOneAfterAnother()
     {
         using LanguageModel model = Toy.Model("roberta");
         string before = model.Fingerprint();
-        PropertyCheck.ForAll(Cuts.Three(before), cuts =>
-        {
-            using LanguageModel one = model.Clone(), other = model.Clone();
-            GraftUnion.Of([cuts.A, cuts.B, cuts.C]).ApplyTo(one, before);
-            cuts.C.ApplyTo(other, before);
-            cuts.A.ApplyTo(other, before);
-            cuts.B.ApplyTo(other, before);
-            Assert.Equal(other.Fingerprint(), one.Fingerprint());
-        }, 25);
+        PropertyCheck.ForAll(
+            Cuts.Three(before),
+            cuts =>
+            {
+                using LanguageModel one = model.Clone(),
+                    other = model.Clone();
+                GraftUnion.Of([cuts.A, cuts.B, cuts.C]).ApplyTo(one, before);
+                cuts.C.ApplyTo(other, before);
+                cuts.A.ApplyTo(other, before);
+                cuts.B.ApplyTo(other, before);
+                Assert.Equal(other.Fingerprint(), one.Fingerprint());
+            },
+            25
+        );
     }
 
     [Fact]
     public void TheBasePatchOfAMaskHasItsShareAndTheLargestMovements()
     {
-        using LanguageModel pretrained = Toy.Model("roberta", 1), tuned = pretrained.Clone();
+        using LanguageModel pretrained = Toy.Model("roberta", 1),
+            tuned = pretrained.Clone();
         Toy.Shake(Parameters.Select(parameter => (Tensor)tuned.Parameters[parameter.Name]));
         double[] moved = [.. Parameters.SelectMany(parameter => Movements(parameter.Name))];
         using LanguageModel model = pretrained.Clone();
-        PropertyCheck.ForAll(Gen.Choose(0, 500).UpTo(4, 1), shares =>
-        {
-            using var mask = new GraftMask(model, tuned, Parameters.Select(parameter => parameter.Name));
-            foreach (double share in shares.Select(share => share / 500.0))
+        PropertyCheck.ForAll(
+            Gen.Choose(0, 500).UpTo(4, 1),
+            shares =>
             {
-                mask.SetBasePatch(share);
-                IReadOnlyList<GraftPart> parts = mask.Parts();
-                int count = (int)Math.Floor((decimal)share * moved.Length);
-                Assert.Equal(count, parts.Sum(part => part.Indices.Length));
-                double least = count == 0 ? double.MaxValue : moved.OrderDescending().ElementAt(count - 1);
-                Assert.All(parts, part => Assert.All(part.Indices, i => Assert.True(Movements(part.Name)[i] >= least)));
+                using var mask = new GraftMask(model, tuned, Parameters.Select(parameter => parameter.Name));
+                foreach (double share in shares.Select(share => share / 500.0))
+                {
+                    mask.SetBasePatch(share);
+                    IReadOnlyList<GraftPart> parts = mask.Parts();
+                    int count = (int)Math.Floor((decimal)share * moved.Length);
+                    Assert.Equal(count, parts.Sum(part => part.Indices.Length));
+                    double least = count == 0 ? double.MaxValue : moved.OrderDescending().ElementAt(count - 1);
+                    Assert.All(parts, part => Assert.All(part.Indices, i => Assert.True(Movements(part.Name)[i] >= least)));
 
-                // What the mask applies is what its graft applies.
-                mask.ApplyRounded();
-                using LanguageModel applied = pretrained.Clone();
-                new Graft { BaseFingerprint = "", Parts = parts }.ApplyTo(applied, "");
-                Assert.Equal(applied.Fingerprint(), model.Fingerprint());
-                mask.Reset();
-            }
-        }, 15);
+                    // What the mask applies is what its graft applies.
+                    mask.ApplyRounded();
+                    using LanguageModel applied = pretrained.Clone();
+                    new Graft { BaseFingerprint = "", Parts = parts }.ApplyTo(applied, "");
+                    Assert.Equal(applied.Fingerprint(), model.Fingerprint());
+                    mask.Reset();
+                }
+            },
+            15
+        );
         Assert.Equal(pretrained.Fingerprint(), model.Fingerprint());
 
         double[] Movements(string name)
@@ -197,11 +233,14 @@ public sealed class GraftPropertyTests : IDisposable
 
     /// <summary>Grafts of any coordinates and values, some with zeros outside.</summary>
     private static Gen<Graft> Grafts(string fingerprint, Gen<float> values) =>
-        from parts in Gen.CollectToArray(Parameters.Select(parameter =>
-            from members in Gen.Choose(0, 3).ArrayOf(parameter.Count)
-            from numbers in values.ArrayOf(parameter.Count)
-            from isThere in Gen.Choose(0, 2)
-            select isThere == 0 ? null : Part(parameter.Name, members.Select(member => member == 0), i => numbers[i])))
+        from parts in Gen.CollectToArray(
+            Parameters.Select(parameter =>
+                from members in Gen.Choose(0, 3).ArrayOf(parameter.Count)
+                from numbers in values.ArrayOf(parameter.Count)
+                from isThere in Gen.Choose(0, 2)
+                select isThere == 0 ? null : Part(parameter.Name, members.Select(member => member == 0), i => numbers[i])
+            )
+        )
         from considered in Gen.SubListOf(Parameters.Select(parameter => parameter.Name))
         from outside in Gen.Elements(Enum.GetValues<GraftOutside>())
         select new Graft
@@ -223,11 +262,12 @@ public sealed class GraftPropertyTests : IDisposable
     private static IEnumerable<(string Name, int Index, float Value)> Coordinates(Graft graft) =>
         graft.Parts.SelectMany(part => part.Indices.Zip(part.Values, (index, value) => (part.Name, index, value)));
 
-    private static Graft Sorted(Graft graft) => new()
-    {
-        BaseFingerprint = graft.BaseFingerprint,
-        Parts = [.. Parameters.SelectMany(parameter => graft.Parts.Where(part => part.Name == parameter.Name))],
-    };
+    private static Graft Sorted(Graft graft) =>
+        new()
+        {
+            BaseFingerprint = graft.BaseFingerprint,
+            Parts = [.. Parameters.SelectMany(parameter => graft.Parts.Where(part => part.Name == parameter.Name))],
+        };
 
     private static void SameParts(Graft expected, Graft actual)
     {
@@ -243,7 +283,8 @@ public sealed class GraftPropertyTests : IDisposable
     {
         Assert.Equal(
             (expected.BaseFingerprint, expected.Task, expected.Settings, expected.Sparsity, expected.ConsideredCount, expected.Outside),
-            (actual.BaseFingerprint, actual.Task, actual.Settings, actual.Sparsity, actual.ConsideredCount, actual.Outside));
+            (actual.BaseFingerprint, actual.Task, actual.Settings, actual.Sparsity, actual.ConsideredCount, actual.Outside)
+        );
         Assert.Equal(expected.Considered, actual.Considered);
         Assert.Equal(expected.Metrics.OrderBy(pair => pair.Key), actual.Metrics.OrderBy(pair => pair.Key));
         SameParts(expected, actual);
@@ -268,11 +309,15 @@ public sealed class GraftPropertyTests : IDisposable
 
         private static Gen<Graft> One(string fingerprint) =>
             from order in Gen.Shuffle(Parameters)
-            from parts in Gen.CollectToArray(order.Select(parameter =>
-                from members in Gen.Choose(0, 2).ArrayOf(parameter.Count)
-                from isThere in Gen.Choose(0, 3)
-                select isThere == 0 ? null : Part(
-                    parameter.Name, members.Select(member => member == 0), i => MathF.Sin((31 * i) + parameter.Name.Length))))
+            from parts in Gen.CollectToArray(
+                order.Select(parameter =>
+                    from members in Gen.Choose(0, 2).ArrayOf(parameter.Count)
+                    from isThere in Gen.Choose(0, 3)
+                    select isThere == 0
+                        ? null
+                        : Part(parameter.Name, members.Select(member => member == 0), i => MathF.Sin((31 * i) + parameter.Name.Length))
+                )
+            )
             select new Graft { BaseFingerprint = fingerprint, Parts = [.. parts.OfType<GraftPart>()] };
     }
 }

@@ -9,64 +9,92 @@ namespace SkillLoc.Models.Tests.Properties;
 public sealed class RowPropertyTests
 {
     [Fact]
-    public void BatchesByLengthArePartitionsWithinTheirBudget() => PropertyCheck.ForAll(
-        from lengths in Gen.Choose(0, 40).UpTo(60)
-        from budget in Gen.Choose(1, 120)
-        select (lengths, budget),
-        given =>
-        {
-            int[][] batches = [.. LengthBatches.Split(given.lengths, given.budget)];
-            Assert.Equal(Enumerable.Range(0, given.lengths.Length), batches.SelectMany(rows => rows).Order());
-            Assert.DoesNotContain(batches, rows => rows.Length == 0);
-            Assert.All(batches, rows => Assert.True(rows.Length == 1 || rows.Length * rows.Max(row => given.lengths[row]) <= given.budget));
+    public void BatchesByLengthArePartitionsWithinTheirBudget() =>
+        PropertyCheck.ForAll(
+            from lengths in Gen.Choose(0, 40).UpTo(60)
+            from budget in Gen.Choose(1, 120)
+            select (lengths, budget),
+            given =>
+            {
+                int[][] batches = [.. LengthBatches.Split(given.lengths, given.budget)];
+                Assert.Equal(Enumerable.Range(0, given.lengths.Length), batches.SelectMany(rows => rows).Order());
+                Assert.DoesNotContain(batches, rows => rows.Length == 0);
+                Assert.All(
+                    batches,
+                    rows => Assert.True(rows.Length == 1 || rows.Length * rows.Max(row => given.lengths[row]) <= given.budget)
+                );
 
-            // Longest first, so that no row is padded to a longer one of a later batch, and none would still have fitted.
-            Assert.Equal(given.lengths.OrderDescending(), batches.SelectMany(rows => rows).Select(row => given.lengths[row]));
-            Assert.All(batches.SkipLast(1), rows => Assert.True((rows.Length + 1) * Math.Max(1, given.lengths[rows[0]]) > given.budget));
-        },
-        300);
+                // Longest first, so that no row is padded to a longer one of a later batch, and none would still have fitted.
+                Assert.Equal(given.lengths.OrderDescending(), batches.SelectMany(rows => rows).Select(row => given.lengths[row]));
+                Assert.All(
+                    batches.SkipLast(1),
+                    rows => Assert.True((rows.Length + 1) * Math.Max(1, given.lengths[rows[0]]) > given.budget)
+                );
+            },
+            300
+        );
 
     [Fact]
-    public void SamplesAreBalancedDisjointAndTheSeeds() => PropertyCheck.ForAll(
-        from k in Gen.Choose(1, 4)
-        from labels in Gen.Choose(1, 4)
-        from more in Gen.Choose(0, labels - 1).UpTo(20)
-        from order in Gen.Shuffle(Enumerable.Range(0, labels).SelectMany(label => Enumerable.Repeat(label, k + 1)).Concat(more).ToArray())
-        from seed in Gen.Choose(0, int.MaxValue)
-        select (k, rows: order.Select((label, i) => new LabeledText($"row {i}", i % 2 == 0 ? "pair" : null, $"label {label}", i)).ToArray(), seed: (uint)seed),
-        given =>
-        {
-            LabeledText[] before = [.. given.rows];
-            (IReadOnlyList<LabeledText> train, IReadOnlyList<LabeledText> dev) = KShotSampler.Sample(given.rows, given.k, given.seed);
-            string[] labels = [.. given.rows.Select(row => row.Label).Distinct().Order()];
-            foreach (string label in labels)
+    public void SamplesAreBalancedDisjointAndTheSeeds() =>
+        PropertyCheck.ForAll(
+            from k in Gen.Choose(1, 4)
+            from labels in Gen.Choose(1, 4)
+            from more in Gen.Choose(0, labels - 1).UpTo(20)
+            from order in Gen.Shuffle(
+                Enumerable.Range(0, labels).SelectMany(label => Enumerable.Repeat(label, k + 1)).Concat(more).ToArray()
+            )
+            from seed in Gen.Choose(0, int.MaxValue)
+            select (
+                k,
+                rows: order.Select((label, i) => new LabeledText($"row {i}", i % 2 == 0 ? "pair" : null, $"label {label}", i)).ToArray(),
+                seed: (uint)seed
+            ),
+            given =>
             {
-                int there = given.rows.Count(row => row.Label == label);
-                Assert.Equal(given.k, train.Count(row => row.Label == label));
-                Assert.Equal(Math.Min(given.k, there - given.k), dev.Count(row => row.Label == label));
-            }
+                LabeledText[] before = [.. given.rows];
+                (IReadOnlyList<LabeledText> train, IReadOnlyList<LabeledText> dev) = KShotSampler.Sample(given.rows, given.k, given.seed);
+                string[] labels = [.. given.rows.Select(row => row.Label).Distinct().Order()];
+                foreach (string label in labels)
+                {
+                    int there = given.rows.Count(row => row.Label == label);
+                    Assert.Equal(given.k, train.Count(row => row.Label == label));
+                    Assert.Equal(Math.Min(given.k, there - given.k), dev.Count(row => row.Label == label));
+                }
 
-            Assert.Equal(given.k * labels.Length, train.Count);
-            Assert.Equal(train.Count + dev.Count, train.Concat(dev).Select(row => row.Line).Distinct().Count());
-            Assert.Subset(given.rows.ToHashSet(), train.Concat(dev).ToHashSet());
-            Assert.Equal(before, given.rows);
-            (IReadOnlyList<LabeledText> again, IReadOnlyList<LabeledText> devAgain) = KShotSampler.Sample(given.rows, given.k, given.seed);
-            Assert.Equal(train, again);
-            Assert.Equal(dev, devAgain);
-        });
+                Assert.Equal(given.k * labels.Length, train.Count);
+                Assert.Equal(train.Count + dev.Count, train.Concat(dev).Select(row => row.Line).Distinct().Count());
+                Assert.Subset(given.rows.ToHashSet(), train.Concat(dev).ToHashSet());
+                Assert.Equal(before, given.rows);
+                (IReadOnlyList<LabeledText> again, IReadOnlyList<LabeledText> devAgain) = KShotSampler.Sample(
+                    given.rows,
+                    given.k,
+                    given.seed
+                );
+                Assert.Equal(train, again);
+                Assert.Equal(dev, devAgain);
+            }
+        );
 
     [Fact]
     public void SeedsGiveOtherSamples()
     {
         LabeledText[] rows = [.. Enumerable.Range(0, 100).Select(i => new LabeledText("", null, $"{i % 2}", i))];
-        Assert.Equal(50, Enumerable.Range(0, 50).Select(seed => string.Join(' ', KShotSampler.Sample(rows, 8, (uint)seed).Train.Select(row => row.Line))).Distinct().Count());
+        Assert.Equal(
+            50,
+            Enumerable
+                .Range(0, 50)
+                .Select(seed => string.Join(' ', KShotSampler.Sample(rows, 8, (uint)seed).Train.Select(row => row.Line)))
+                .Distinct()
+                .Count()
+        );
     }
 
     [Fact]
-    public void ShufflesKeepEveryValue() => PropertyCheck.ForAny<(int[] Values, uint Seed)>(given =>
-    {
-        int[] shuffled = [.. given.Values];
-        new NumpyRandom(given.Seed).Shuffle(shuffled.AsSpan());
-        Assert.Equal(given.Values.Order(), shuffled.Order());
-    });
+    public void ShufflesKeepEveryValue() =>
+        PropertyCheck.ForAny<(int[] Values, uint Seed)>(given =>
+        {
+            int[] shuffled = [.. given.Values];
+            new NumpyRandom(given.Seed).Shuffle(shuffled.AsSpan());
+            Assert.Equal(given.Values.Order(), shuffled.Order());
+        });
 }

@@ -11,7 +11,28 @@ public sealed class ByteLevelTokenizerTests : IDisposable
 {
     // Merges that bring out where words end: letters of both planes, spaces, a contraction, punctuation.
     private static readonly string[] Merges =
-        ["h e", "l l", "he ll", "hell o", "Ġ w", "o r", "Ġw or", "Ġ Ġ", "' s", "! !", "x x", "xx xx", "ð Ŀ", "ðĿ ĵ", "a ðĿĵ", "< m", "a s", "as k", "<m ask", "<mask >"];
+    [
+        "h e",
+        "l l",
+        "he ll",
+        "hell o",
+        "Ġ w",
+        "o r",
+        "Ġw or",
+        "Ġ Ġ",
+        "' s",
+        "! !",
+        "x x",
+        "xx xx",
+        "ð Ŀ",
+        "ðĿ ĵ",
+        "a ðĿĵ",
+        "< m",
+        "a s",
+        "as k",
+        "<m ask",
+        "<mask >",
+    ];
 
     private readonly TemporaryFolder _folder = new();
 
@@ -31,14 +52,14 @@ public sealed class ByteLevelTokenizerTests : IDisposable
     // A mathematical letter outside the basic plane is a letter, so `a` and its first bytes may merge.
     [InlineData("a\U0001D4D0", "aðĿĵ|Ĳ")]
     [InlineData("\u00A0he", "Â|ł|he")]
-    public void Words_end_where_those_of_GPT2_end(string text, string tokens)
+    public void WordsEndWhereThoseOfGPT2End(string text, string tokens)
     {
         CheckpointTokenizer tokenizer = Load();
         Assert.Equal(tokens, string.Join('|', tokenizer.Encode(text).Select(tokenizer.TokenOf)));
     }
 
     [Fact]
-    public void Special_tokens_are_not_made_by_merges()
+    public void SpecialTokensAreNotMadeByMerges()
     {
         CheckpointTokenizer tokenizer = Load();
         Assert.NotNull(tokenizer.TokenId("<mask>"));
@@ -47,10 +68,11 @@ public sealed class ByteLevelTokenizerTests : IDisposable
     }
 
     [Fact]
-    public void Any_text_comes_back()
+    public void AnyTextComesBack()
     {
         CheckpointTokenizer tokenizer = Load();
-        Prop.ForAll<string>(text => text is null || tokenizer.Decode(tokenizer.Encode(text)) == WellFormed(text)).QuickCheckThrowOnFailure();
+        Prop.ForAll<string>(text => text is null || tokenizer.Decode(tokenizer.Encode(text)) == WellFormed(text))
+            .QuickCheckThrowOnFailure();
         Assert.Equal("a\uFFFDb\uFFFD", tokenizer.Decode(tokenizer.Encode("a\uD800b\uDC00")));
         Assert.Equal("\uFFFD", tokenizer.Decode(tokenizer.Encode("\uD83D")));
         Assert.Empty(tokenizer.Encode(""));
@@ -58,7 +80,7 @@ public sealed class ByteLevelTokenizerTests : IDisposable
     }
 
     [Fact]
-    public void A_long_word_takes_no_quadratic_time()
+    public void ALongWordTakesNoQuadraticTime()
     {
         CheckpointTokenizer tokenizer = Load();
         var watch = Stopwatch.StartNew();
@@ -68,7 +90,7 @@ public sealed class ByteLevelTokenizerTests : IDisposable
     }
 
     [Fact]
-    public void Threads_share_a_tokenizer()
+    public void ThreadsShareATokenizer()
     {
         CheckpointTokenizer tokenizer = Load();
         string[] texts = Enumerable.Range(0, 200).Select(i => $"hello world {i} xxxx's").ToArray();
@@ -80,7 +102,7 @@ public sealed class ByteLevelTokenizerTests : IDisposable
     }
 
     [Fact]
-    public void A_prefix_space_is_added_where_the_checkpoint_says_so()
+    public void APrefixSpaceIsAddedWhereTheCheckpointSaysSo()
     {
         CheckpointTokenizer tokenizer = Load(("tokenizer_config.json", """{"add_prefix_space": true}"""));
         Assert.Equal("Ġwor", tokenizer.TokenOf(tokenizer.Encode("world")[0]));
@@ -89,31 +111,39 @@ public sealed class ByteLevelTokenizerTests : IDisposable
     }
 
     [Fact]
-    public void Special_tokens_may_be_spelt_otherwise()
+    public void SpecialTokensMayBeSpeltOtherwise()
     {
-        CheckpointTokenizer tokenizer = Load(("special_tokens_map.json", """{"mask_token": {"content": "<blank>", "lstrip": true}, "sep_token": "<s>"}"""));
+        CheckpointTokenizer tokenizer = Load(
+            ("special_tokens_map.json", """{"mask_token": {"content": "<blank>", "lstrip": true}, "sep_token": "<s>"}""")
+        );
         Assert.Equal(tokenizer.TokenId("<blank>"), tokenizer.MaskId);
         Assert.Equal(tokenizer.ClsId, tokenizer.SepId);
     }
 
     [Fact]
-    public void Files_to_copy_are_those_that_exist()
+    public void FilesToCopyAreThoseThatExist()
     {
         IEnumerable<string?> files = Load(("tokenizer_config.json", "{}")).Files.Select(Path.GetFileName);
         Assert.Equal(new[] { "merges.txt", "tokenizer_config.json", "vocab.json" }, files.Order(StringComparer.Ordinal));
     }
 
     [Fact]
-    public void A_tokenizer_that_does_not_fit_the_model_is_refused()
+    public void ATokenizerThatDoesNotFitTheModelIsRefused()
     {
         CheckpointTokenizer tokenizer = Load();
         tokenizer.CheckVocabulary(tokenizer.VocabularySize);
         InvalidDataException e = Assert.Throws<InvalidDataException>(() => tokenizer.CheckVocabulary(tokenizer.VocabularySize - 1));
         Assert.Contains("vocab_size", e.Message, StringComparison.Ordinal);
 
-        string[] vocabulary = Vocabulary().Where(token => !token.Contains("mask", StringComparison.Ordinal) && token != "<blank>").ToArray();
+        string[] vocabulary = Vocabulary()
+            .Where(token => !token.Contains("mask", StringComparison.Ordinal) && token != "<blank>")
+            .ToArray();
         _folder.With("vocab.json", Json(vocabulary)).With("merges.txt", "h e\n");
-        Assert.Contains("<mask>", Assert.Throws<InvalidDataException>(() => CheckpointTokenizer.Load(_folder.Path).CheckVocabulary(10_000)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "<mask>",
+            Assert.Throws<InvalidDataException>(() => CheckpointTokenizer.Load(_folder.Path).CheckVocabulary(10_000)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Theory]
@@ -127,7 +157,7 @@ public sealed class ByteLevelTokenizerTests : IDisposable
     [InlineData("merges.txt", "h e\nh q\n", "'hq'")]
     [InlineData("merges.txt", "h e\nh e\n", "twice")]
     [InlineData("special_tokens_map.json", "{\"mask_token\": ", "special_tokens_map.json")]
-    public void A_malformed_file_is_named(string file, string content, string said)
+    public void AMalformedFileIsNamed(string file, string content, string said)
     {
         _folder.With("vocab.json", Json(Vocabulary())).With("merges.txt", "h e\n").With(file, content);
         InvalidDataException e = Assert.Throws<InvalidDataException>(() => CheckpointTokenizer.Load(_folder.Path));
@@ -136,21 +166,34 @@ public sealed class ByteLevelTokenizerTests : IDisposable
     }
 
     [Fact]
-    public void A_missing_file_is_named()
+    public void AMissingFileIsNamed()
     {
         Assert.Throws<DirectoryNotFoundException>(() => CheckpointTokenizer.Load(Path.Combine(_folder.Path, "nowhere")));
-        Assert.Contains("vocab.txt", Assert.Throws<NotSupportedException>(() => CheckpointTokenizer.Load(_folder.Path)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "vocab.txt",
+            Assert.Throws<NotSupportedException>(() => CheckpointTokenizer.Load(_folder.Path)).Message,
+            StringComparison.Ordinal
+        );
         _folder.With("vocab.json", Json(Vocabulary()));
-        Assert.EndsWith("merges.txt", Assert.Throws<FileNotFoundException>(() => CheckpointTokenizer.Load(_folder.Path)).FileName, StringComparison.Ordinal);
+        Assert.EndsWith(
+            "merges.txt",
+            Assert.Throws<FileNotFoundException>(() => CheckpointTokenizer.Load(_folder.Path)).FileName,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
-    public void Cut_off_merges_are_noticed()
+    public void CutOffMergesAreNoticed()
     {
         string oracle = OracleFolders.Of("tiny-roberta");
-        _folder.With("vocab.json", File.ReadAllText(Path.Combine(oracle, "vocab.json")))
+        _folder
+            .With("vocab.json", File.ReadAllText(Path.Combine(oracle, "vocab.json")))
             .With("merges.txt", string.Concat(File.ReadLines(Path.Combine(oracle, "merges.txt")).Take(300).Select(line => line + "\n")));
-        Assert.Contains("cut off", Assert.Throws<InvalidDataException>(() => CheckpointTokenizer.Load(_folder.Path)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "cut off",
+            Assert.Throws<InvalidDataException>(() => CheckpointTokenizer.Load(_folder.Path)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     private static IEnumerable<string> Vocabulary()

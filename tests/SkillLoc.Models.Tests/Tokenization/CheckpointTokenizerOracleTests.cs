@@ -11,21 +11,24 @@ public class CheckpointTokenizerOracleTests
     [InlineData("tiny-roberta")]
     [InlineData("tiny-bert")]
     [InlineData("tiny-gpt2")]
-    public void Ids_equal_those_of_Hugging_Face(string name)
+    public void IdsEqualThoseOfHuggingFace(string name)
     {
         var tokenizer = CheckpointTokenizer.Load(OracleFolders.Of(name));
         IReadOnlyList<(string Text, int[] Ids)> texts = OracleFolders.Texts(name);
         Assert.NotEmpty(texts);
         foreach ((string? text, int[]? ids) in texts.Where(entry => entry.Text != SpecialSpellings))
         {
-            Assert.True(ids.SequenceEqual(tokenizer.Encode(text)), $"'{text}': {string.Join(',', tokenizer.Encode(text))} instead of {string.Join(',', ids)}");
+            Assert.True(
+                ids.SequenceEqual(tokenizer.Encode(text)),
+                $"'{text}': {string.Join(',', tokenizer.Encode(text))} instead of {string.Join(',', ids)}"
+            );
         }
     }
 
     [Theory]
     [InlineData("tiny-roberta")]
     [InlineData("tiny-gpt2")]
-    public void Byte_level_decoding_gives_the_text_back(string name)
+    public void ByteLevelDecodingGivesTheTextBack(string name)
     {
         var tokenizer = CheckpointTokenizer.Load(OracleFolders.Of(name));
         foreach ((string? text, int[] _) in OracleFolders.Texts(name))
@@ -35,7 +38,7 @@ public class CheckpointTokenizerOracleTests
     }
 
     [Fact]
-    public void Special_spellings_in_text_are_text()
+    public void SpecialSpellingsInTextAreText()
     {
         var roberta = CheckpointTokenizer.Load(OracleFolders.Of("tiny-roberta"));
         int[] special = [roberta.ClsId, roberta.SepId, roberta.MaskId, roberta.PadId, roberta.UnknownId];
@@ -51,7 +54,7 @@ public class CheckpointTokenizerOracleTests
     }
 
     [Fact]
-    public void Families_spell_their_special_tokens()
+    public void FamiliesSpellTheirSpecialTokens()
     {
         var roberta = CheckpointTokenizer.Load(OracleFolders.Of("tiny-roberta"));
         Assert.Equal((0, 1, 2, 3, 4), (roberta.ClsId, roberta.PadId, roberta.SepId, roberta.UnknownId, roberta.MaskId));
@@ -71,7 +74,7 @@ public class CheckpointTokenizerOracleTests
     }
 
     [Fact]
-    public void T5_without_its_files_is_refused_by_name()
+    public void T5WithoutItsFilesIsRefusedByName()
     {
         using TemporaryFolder folder = new TemporaryFolder().With("config.json", """{"model_type": "t5"}""").With("tokenizer.json", "{}");
         NotSupportedException e = Assert.Throws<NotSupportedException>(() => CheckpointTokenizer.Load(folder.Path));
@@ -83,21 +86,26 @@ public class CheckpointTokenizerOracleTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public void Byte_pairs_are_read_from_tokenizer_json(bool mergesAsPairs)
+    public void BytePairsAreReadFromTokenizerJson(bool mergesAsPairs)
     {
         string source = OracleFolders.Of("tiny-roberta");
         IEnumerable<string> merges = File.ReadLines(Path.Combine(source, "merges.txt")).Skip(1);
-        using TemporaryFolder folder = new TemporaryFolder().With("tokenizer.json", JsonSerializer.Serialize(new
-        {
-            added_tokens = new[] { new { id = 4, content = "<mask>" } },
-            pre_tokenizer = new { type = "ByteLevel", add_prefix_space = false },
-            model = new
-            {
-                type = "BPE",
-                vocab = JsonSerializer.Deserialize<Dictionary<string, int>>(File.ReadAllText(Path.Combine(source, "vocab.json"))),
-                merges = mergesAsPairs ? merges.Select(merge => merge.Split(' ')).ToArray() : (object)merges.ToArray(),
-            },
-        }));
+        using TemporaryFolder folder = new TemporaryFolder().With(
+            "tokenizer.json",
+            JsonSerializer.Serialize(
+                new
+                {
+                    added_tokens = new[] { new { id = 4, content = "<mask>" } },
+                    pre_tokenizer = new { type = "ByteLevel", add_prefix_space = false },
+                    model = new
+                    {
+                        type = "BPE",
+                        vocab = JsonSerializer.Deserialize<Dictionary<string, int>>(File.ReadAllText(Path.Combine(source, "vocab.json"))),
+                        merges = mergesAsPairs ? merges.Select(merge => merge.Split(' ')).ToArray() : (object)merges.ToArray(),
+                    },
+                }
+            )
+        );
         var tokenizer = CheckpointTokenizer.Load(folder.Path);
         Assert.Equal(4, tokenizer.MaskId);
         foreach ((string? text, int[]? ids) in OracleFolders.Texts("tiny-roberta").Where(entry => entry.Text != SpecialSpellings))
@@ -107,26 +115,59 @@ public class CheckpointTokenizerOracleTests
     }
 
     [Fact]
-    public void Word_pieces_are_read_from_tokenizer_json()
+    public void WordPiecesAreReadFromTokenizerJson()
     {
-        var vocabulary = File.ReadAllLines(Path.Combine(OracleFolders.Of("tiny-bert"), "vocab.txt")).Select((token, id) => (token, id)).ToDictionary(entry => entry.token, entry => entry.id);
+        var vocabulary = File.ReadAllLines(Path.Combine(OracleFolders.Of("tiny-bert"), "vocab.txt"))
+            .Select((token, id) => (token, id))
+            .ToDictionary(entry => entry.token, entry => entry.id);
         using var folder = new TemporaryFolder();
         foreach (bool lowercase in new[] { true, false })
         {
-            folder.With("tokenizer.json", JsonSerializer.Serialize(new { normalizer = new { type = "BertNormalizer", lowercase }, pre_tokenizer = new { type = "BertPreTokenizer" }, model = new { type = "WordPiece", vocab = vocabulary } }));
+            folder.With(
+                "tokenizer.json",
+                JsonSerializer.Serialize(
+                    new
+                    {
+                        normalizer = new { type = "BertNormalizer", lowercase },
+                        pre_tokenizer = new { type = "BertPreTokenizer" },
+                        model = new { type = "WordPiece", vocab = vocabulary },
+                    }
+                )
+            );
             var tokenizer = CheckpointTokenizer.Load(folder.Path);
-            Assert.Equal(lowercase, OracleFolders.Texts("tiny-bert").Where(entry => entry.Text != SpecialSpellings).All(entry => entry.Ids.SequenceEqual(tokenizer.Encode(entry.Text))));
+            Assert.Equal(
+                lowercase,
+                OracleFolders
+                    .Texts("tiny-bert")
+                    .Where(entry => entry.Text != SpecialSpellings)
+                    .All(entry => entry.Ids.SequenceEqual(tokenizer.Encode(entry.Text)))
+            );
         }
     }
 
     [Fact]
-    public void Other_kinds_of_tokenizer_json_are_refused()
+    public void OtherKindsOfTokenizerJsonAreRefused()
     {
         using TemporaryFolder folder = new TemporaryFolder().With("tokenizer.json", """{"model": {"type": "WordLevel", "vocab": []}}""");
-        Assert.Contains("tokenizer.json", Assert.Throws<NotSupportedException>(() => CheckpointTokenizer.Load(folder.Path)).Message, StringComparison.Ordinal);
-        folder.With("tokenizer.json", """{"added_tokens": [{"id": 0, "content": "b"}], "model": {"type": "WordPiece", "vocab": {"a": 0}}}""");
-        Assert.Contains("'b'", Assert.Throws<InvalidDataException>(() => CheckpointTokenizer.Load(folder.Path)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "tokenizer.json",
+            Assert.Throws<NotSupportedException>(() => CheckpointTokenizer.Load(folder.Path)).Message,
+            StringComparison.Ordinal
+        );
+        folder.With(
+            "tokenizer.json",
+            """{"added_tokens": [{"id": 0, "content": "b"}], "model": {"type": "WordPiece", "vocab": {"a": 0}}}"""
+        );
+        Assert.Contains(
+            "'b'",
+            Assert.Throws<InvalidDataException>(() => CheckpointTokenizer.Load(folder.Path)).Message,
+            StringComparison.Ordinal
+        );
         folder.With("tokenizer.json", """{"model": {"type": "WordPiece", "vocab": """);
-        Assert.Contains("tokenizer.json", Assert.Throws<InvalidDataException>(() => CheckpointTokenizer.Load(folder.Path)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "tokenizer.json",
+            Assert.Throws<InvalidDataException>(() => CheckpointTokenizer.Load(folder.Path)).Message,
+            StringComparison.Ordinal
+        );
     }
 }

@@ -16,7 +16,7 @@ public sealed class EncodeFirstTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Checkpoints))]
-    public void The_first_ids_are_those_of_the_whole_text(string name)
+    public void TheFirstIdsAreThoseOfTheWholeText(string name)
     {
         var tokenizer = CheckpointTokenizer.Load(OracleFolders.Of(name));
         var random = new Random(3);
@@ -24,13 +24,19 @@ public sealed class EncodeFirstTests : IDisposable
         string[] letters = [.. texts.SelectMany(text => text.EnumerateRunes()).Select(rune => rune.ToString()).Distinct()];
         for (int trial = 0; trial < 200; trial++)
         {
-            string text = string.Concat(Enumerable.Range(0, random.Next(1, 40)).Select(_ => random.Next(4) switch
-            {
-                0 => texts[random.Next(texts.Length)],
-                1 => string.Concat(Enumerable.Repeat(letters[random.Next(letters.Length)], random.Next(1, 300))),
-                2 => string.Concat(Enumerable.Range(0, random.Next(100)).Select(_ => letters[random.Next(letters.Length)])),
-                _ => " ",
-            }));
+            string text = string.Concat(
+                Enumerable
+                    .Range(0, random.Next(1, 40))
+                    .Select(_ =>
+                        random.Next(4) switch
+                        {
+                            0 => texts[random.Next(texts.Length)],
+                            1 => string.Concat(Enumerable.Repeat(letters[random.Next(letters.Length)], random.Next(1, 300))),
+                            2 => string.Concat(Enumerable.Range(0, random.Next(100)).Select(_ => letters[random.Next(letters.Length)])),
+                            _ => " ",
+                        }
+                    )
+            );
             int[] whole = tokenizer.Encode(text);
             foreach (int count in new[] { 0, 1, random.Next(200), random.Next(2000), whole.Length, whole.Length + 1, int.MaxValue })
             {
@@ -41,14 +47,17 @@ public sealed class EncodeFirstTests : IDisposable
     }
 
     [Fact]
-    public void Long_words_are_merged_as_the_library_merges_them_whole()
+    public void LongWordsAreMergedAsTheLibraryMergesThemWhole()
     {
         var random = new Random(11);
         for (int trial = 0; trial < 150; trial++)
         {
             // Up to 40 merges of whatever tokens there are, so that some make the same token from other parts.
-            var vocabulary = Enumerable.Range(0, 256).Select(value => ((char)(value is (>= 33 and <= 126) or (>= 161 and <= 172) or >= 174 ? value : 0)).ToString())
-                .Where(letter => letter != "\0").ToDictionary(letter => letter, letter => (int)letter[0], StringComparer.Ordinal);
+            var vocabulary = Enumerable
+                .Range(0, 256)
+                .Select(value => ((char)(value is (>= 33 and <= 126) or (>= 161 and <= 172) or >= 174 ? value : 0)).ToString())
+                .Where(letter => letter != "\0")
+                .ToDictionary(letter => letter, letter => (int)letter[0], StringComparer.Ordinal);
             var tokens = new List<string> { "a", "b", "c" };
             var merges = new List<string>();
             for (int i = random.Next(1, 40); i > 0; i--)
@@ -82,7 +91,7 @@ public sealed class EncodeFirstTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Checkpoints))]
-    public void A_million_letters_take_no_quadratic_time(string name)
+    public void AMillionLettersTakeNoQuadraticTime(string name)
     {
         var tokenizer = CheckpointTokenizer.Load(OracleFolders.Of(name));
         var random = new Random(1);
@@ -98,10 +107,13 @@ public sealed class EncodeFirstTests : IDisposable
     }
 
     [Fact]
-    public void Encoders_that_stop_early_give_the_same_rows()
+    public void EncodersThatStopEarlyGiveTheSameRows()
     {
         var roberta = CheckpointTokenizer.Load(OracleFolders.Of("tiny-roberta"));
-        (string? first, string? second) = (string.Concat(Enumerable.Repeat("A good film. ", 40)), string.Concat(Enumerable.Repeat("terrible", 300)));
+        (string? first, string? second) = (
+            string.Concat(Enumerable.Repeat("A good film. ", 40)),
+            string.Concat(Enumerable.Repeat("terrible", 300))
+        );
         foreach (int limit in new[] { 8, 64 })
         {
             // Longer than the text: nothing is cut.
@@ -113,7 +125,10 @@ public sealed class EncodeFirstTests : IDisposable
                 Assert.Equal(whole[^limit..], Sequence(limit, Truncation.Head).Encode(first, pair).Ids);
             }
             int kept = limit - 2;
-            Assert.Equal([roberta.ClsId, .. roberta.Encode(first)[..kept], roberta.SepId], Sequence(limit, Truncation.Sentences).Encode(first, null).Ids);
+            Assert.Equal(
+                [roberta.ClsId, .. roberta.Encode(first)[..kept], roberta.SepId],
+                Sequence(limit, Truncation.Sentences).Encode(first, null).Ids
+            );
 
             // Of two long sentences the longer one gets the odd place.
             kept = limit - 3;
@@ -122,15 +137,18 @@ public sealed class EncodeFirstTests : IDisposable
             int ofFirst = firstIds.Length < secondIds.Length ? kept / 2 : kept - (kept / 2);
             Assert.Equal(
                 [roberta.ClsId, .. firstIds[..ofFirst], roberta.SepId, .. secondIds[..(kept - ofFirst)], roberta.SepId],
-                Sequence(limit, Truncation.Sentences).Encode(first, second).Ids);
+                Sequence(limit, Truncation.Sentences).Encode(first, second).Ids
+            );
 
-            TemplateEncoder Template(string template, int length, Truncation truncation) => new(PromptTemplate.Parse(template), roberta, [], length) { Truncation = truncation };
+            TemplateEncoder Template(string template, int length, Truncation truncation) =>
+                new(PromptTemplate.Parse(template), roberta, [], length) { Truncation = truncation };
             const string Topic = "*cls**mask*:*+sent_0**+sent_1**sep+*";
             int[] filled = Template(Topic, 10_000, default).Encode(first, second).Ids;
             Assert.Equal(filled[..limit], Template(Topic, limit, Truncation.Tail).Encode(first, second).Ids);
             Assert.Equal(
                 [roberta.ClsId, roberta.MaskId, .. roberta.Encode(" A" + first[1..])[..(limit - 3)], roberta.SepId],
-                Template("*cls**mask**+sent_0**sep+*", limit, Truncation.Sentences).Encode(first, null).Ids);
+                Template("*cls**mask**+sent_0**sep+*", limit, Truncation.Sentences).Encode(first, null).Ids
+            );
         }
     }
 }

@@ -12,7 +12,7 @@ public class OddTextTests
     [InlineData("tiny-gpt2")]
     [InlineData("tiny-t5")]
     [InlineData("tiny-t5/spiece.model")]
-    public void Ids_equal_those_of_Hugging_Face(string name)
+    public void IdsEqualThoseOfHuggingFace(string name)
     {
         // tiny-t5 has another vocabulary in each of its two files.
         using var folder = new TemporaryFolder();
@@ -26,12 +26,18 @@ public class OddTextTests
         var tokenizer = CheckpointTokenizer.Load(name == "tiny-t5" ? folder.Path : OracleFolders.Of(name.Split('/')[0]));
         using var document = JsonDocument.Parse(File.ReadAllBytes(Oracles.PathOf("odd-texts.json")).AsMemory());
         Assert.Equal(13, document.RootElement.GetArrayLength());
-        Assert.All(document.RootElement.EnumerateArray(), row =>
-        {
-            string text = row.GetProperty("text").GetString()!;
-            string expected = string.Join(' ', row.GetProperty("ids").GetProperty(name).EnumerateArray());
-            Assert.True(expected == string.Join(' ', tokenizer.Encode(text)), $"'{text}': {string.Join(' ', tokenizer.Encode(text))} instead of {expected}");
-        });
+        Assert.All(
+            document.RootElement.EnumerateArray(),
+            row =>
+            {
+                string text = row.GetProperty("text").GetString()!;
+                string expected = string.Join(' ', row.GetProperty("ids").GetProperty(name).EnumerateArray());
+                Assert.True(
+                    expected == string.Join(' ', tokenizer.Encode(text)),
+                    $"'{text}': {string.Join(' ', tokenizer.Encode(text))} instead of {expected}"
+                );
+            }
+        );
     }
 
     // Half a surrogate pair is no text: Python's tokenizers refuse it, and it must not take anything else with it.
@@ -40,7 +46,7 @@ public class OddTextTests
     [InlineData("tiny-roberta")]
     [InlineData("tiny-gpt2")]
     [InlineData("tiny-t5")]
-    public void Half_a_surrogate_pair_is_the_replacement_character(string name)
+    public void HalfASurrogatePairIsTheReplacementCharacter(string name)
     {
         var tokenizer = CheckpointTokenizer.Load(OracleFolders.Of(name));
         foreach (string? half in new[] { "\uD83D", "\uDE00", "\uDE00\uD83D" })

@@ -20,7 +20,16 @@ internal static class OracleFolders
     public static IReadOnlyList<(string Text, int[] Ids)> Texts(string name, string file = "tokenization.json")
     {
         using var document = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(Of(name), file)).AsMemory());
-        return [.. document.RootElement.EnumerateArray().Select(entry =>
-            (entry.GetProperty("text").GetString()!, entry.GetProperty("ids").EnumerateArray().Select(id => id.GetInt32()).ToArray()))];
+        return
+        [
+            .. document
+                .RootElement.EnumerateArray()
+                .Select(entry =>
+                    (
+                        entry.GetProperty("text").GetString()!,
+                        entry.GetProperty("ids").EnumerateArray().Select(id => id.GetInt32()).ToArray()
+                    )
+                ),
+        ];
     }
 }

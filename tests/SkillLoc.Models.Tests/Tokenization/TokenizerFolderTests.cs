@@ -5,7 +5,8 @@ using SkillLoc.Models.Tokenization;
 
 namespace SkillLoc.Models.Tests.Tokenization;
 
-/// <summary>What a folder's tokenizer files say is done as Hugging Face's tokenizers do, or refused by file and name; nothing is passed over.</summary>
+/// <summary>What a folder's tokenizer files say is done as Hugging Face's tokenizers do, or refused by file and name; nothing is passed
+/// over.</summary>
 public sealed class TokenizerFolderTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
@@ -32,7 +33,10 @@ public sealed class TokenizerFolderTests : IDisposable
         int compared = 0;
         for (int i = 0; i < texts.Length; i++)
         {
-            if (name.StartsWith("gpt2", StringComparison.Ordinal) || !special.Any(token => texts[i].Contains(token, StringComparison.Ordinal)))
+            if (
+                name.StartsWith("gpt2", StringComparison.Ordinal)
+                || !special.Any(token => texts[i].Contains(token, StringComparison.Ordinal))
+            )
             {
                 Assert.True(expected[i].SequenceEqual(tokenizer.Encode(texts[i])), $"'{texts[i]}'");
                 compared++;
@@ -49,20 +53,45 @@ public sealed class TokenizerFolderTests : IDisposable
             Assert.Equal(Read<int[][]>(name, "expected-added-ids.json"), Read<string[]>("texts-added.json").Select(tokenizer.Encode));
         }
 
-        static T Read<T>(params string[] parts) => JsonSerializer.Deserialize<T>(File.ReadAllText(Oracles.PathOf(["bugs", "checkpoints", .. parts])))!;
+        static T Read<T>(params string[] parts) =>
+            JsonSerializer.Deserialize<T>(File.ReadAllText(Oracles.PathOf(["bugs", "checkpoints", .. parts])))!;
     }
 
     [Theory]
     [InlineData("wp", """{"normalizer": {"type": "ByteLevel"}}""", "'ByteLevel'")]
-    [InlineData("wp", """{"normalizer": {"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Transliterate"}]}}""", "'Transliterate'")]
+    [InlineData(
+        "wp",
+        """{"normalizer": {"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Transliterate"}]}}""",
+        "'Transliterate'"
+    )]
     [InlineData("wp", """{"normalizer": {"type": "BertNormalizer", "lowercase": true, "strip_digits": true}}""", "'strip_digits'")]
     [InlineData("wp", """{"pre_tokenizer": {"type": "UnicodeScripts"}}""", "'UnicodeScripts'")]
     [InlineData("wp", """{"pre_tokenizer": {"type": "FixedLength", "length": 3}}""", "'FixedLength'")]
-    [InlineData("wp", """{"pre_tokenizer": {"type": "Split", "pattern": {"Regex": "\\p{Han}"}, "behavior": "Isolated", "invert": false}}""", "\\p{Han}")]
-    [InlineData("wp", """{"pre_tokenizer": {"type": "Split", "pattern": {"Regex": "[[:alpha:]]+"}, "behavior": "Isolated", "invert": false}}""", "[[:alpha:]]")]
-    [InlineData("wp", """{"pre_tokenizer": {"type": "Split", "pattern": {"Regex": "\\bfilm"}, "behavior": "Isolated", "invert": false}}""", "\\b")]
-    [InlineData("wp", """{"pre_tokenizer": {"type": "Split", "pattern": {"Regex": "a++"}, "behavior": "Isolated", "invert": false}}""", "a++")]
-    [InlineData("wp", """{"pre_tokenizer": {"type": "Split", "pattern": {"Regex": "\\h"}, "behavior": "Isolated", "invert": false}}""", "\\h")]
+    [InlineData(
+        "wp",
+        """{"pre_tokenizer": {"type": "Split", "pattern": {"Regex": "\\p{Han}"}, "behavior": "Isolated", "invert": false}}""",
+        "\\p{Han}"
+    )]
+    [InlineData(
+        "wp",
+        """{"pre_tokenizer": {"type": "Split", "pattern": {"Regex": "[[:alpha:]]+"}, "behavior": "Isolated", "invert": false}}""",
+        "[[:alpha:]]"
+    )]
+    [InlineData(
+        "wp",
+        """{"pre_tokenizer": {"type": "Split", "pattern": {"Regex": "\\bfilm"}, "behavior": "Isolated", "invert": false}}""",
+        "\\b"
+    )]
+    [InlineData(
+        "wp",
+        """{"pre_tokenizer": {"type": "Split", "pattern": {"Regex": "a++"}, "behavior": "Isolated", "invert": false}}""",
+        "a++"
+    )]
+    [InlineData(
+        "wp",
+        """{"pre_tokenizer": {"type": "Split", "pattern": {"Regex": "\\h"}, "behavior": "Isolated", "invert": false}}""",
+        "\\h"
+    )]
     [InlineData("wp", """{"post_processor": {"type": "Reverse"}}""", "'Reverse'")]
     [InlineData("wp", """{"model": {"type": "WordLevel"}}""", "WordLevel")]
     [InlineData("wp", """{"model": {"max_input_chars_per_word": 1000000}}""", "max_input_chars_per_word")]
@@ -72,9 +101,14 @@ public sealed class TokenizerFolderTests : IDisposable
     [InlineData("bpe", """{"model": {"continuing_subword_prefix": "@@"}}""", "continuing_subword_prefix")]
     [InlineData("bpe", """{"pre_tokenizer": {"type": "Whitespace"}}""", "'ByteLevel'")]
     [InlineData("bpe", """{"pre_tokenizer": null}""", "'ByteLevel'")]
-    [InlineData("bpe", """{"pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "ByteLevel"}, {"type": "Digits"}]}}""", "'Digits'")]
+    [InlineData(
+        "bpe",
+        """{"pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "ByteLevel"}, {"type": "Digits"}]}}""",
+        "'Digits'"
+    )]
     [InlineData("uni", """{"model": {"alpha": 0.1}}""", "'alpha'")]
-    public void StepsAreRefusedByName(string basis, string patch, string said) => Refused<NotSupportedException>(basis, patch, null, "tokenizer.json", said);
+    public void StepsAreRefusedByName(string basis, string patch, string said) =>
+        Refused<NotSupportedException>(basis, patch, null, "tokenizer.json", said);
 
     [Theory]
     [InlineData("wp", """{"normalizer": {"type": "Replace", "content": "x"}}""", "pattern")]
@@ -90,8 +124,13 @@ public sealed class TokenizerFolderTests : IDisposable
     [InlineData("bpe", """{"added_tokens": [{"id": 3, "content": "brandnew"}]}""", "'brandnew'")]
     [InlineData("bpe", """{"added_tokens": {"a": 1}}""", "added_tokens")]
     [InlineData("bpe", """{"post_processor": {"type": "BertProcessing", "sep": ["a"], "cls": ["b", 1]}}""", "sep")]
-    [InlineData("bpe", """{"post_processor": {"type": "TemplateProcessing", "single": [{"Sequence": {"id": "C", "type_id": 0}}], "pair": [], "special_tokens": {}}}""", "single")]
-    public void WhatIsNotValidIsNamed(string basis, string patch, string said) => Refused<InvalidDataException>(basis, patch, null, "tokenizer.json", said);
+    [InlineData(
+        "bpe",
+        """{"post_processor": {"type": "TemplateProcessing", "single": [{"Sequence": {"id": "C", "type_id": 0}}], "pair": [], "special_tokens": {}}}""",
+        "single"
+    )]
+    public void WhatIsNotValidIsNamed(string basis, string patch, string said) =>
+        Refused<InvalidDataException>(basis, patch, null, "tokenizer.json", said);
 
     [Theory]
     [InlineData("wp", """{"tokenizer_class": "BertJapaneseTokenizer"}""", "'BertJapaneseTokenizer'")]
@@ -119,7 +158,10 @@ public sealed class TokenizerFolderTests : IDisposable
     }
 
     [Theory]
-    [InlineData("wp", """{"tokenizer_class": "BertTokenizerFast", "do_lower_case": true, "strip_accents": null, "model_max_length": 5, "padding_side": "left"}""")]
+    [InlineData(
+        "wp",
+        """{"tokenizer_class": "BertTokenizerFast", "do_lower_case": true, "strip_accents": null, "model_max_length": 5, "padding_side": "left"}"""
+    )]
     [InlineData("wp", """{"tokenizer_class": "PreTrainedTokenizerFast"}""")]
     [InlineData("bpe", """{"tokenizer_class": "GPT2Tokenizer", "add_prefix_space": false, "errors": "replace"}""")]
     public void SettingsThatSayTheSameArePassedOver(string basis, string settings)
@@ -137,16 +179,24 @@ public sealed class TokenizerFolderTests : IDisposable
     {
         Write(basis, "{}", null);
         _folder.With("config.json", $$"""{"model_type": "{{model}}"}""");
-        Assert.Contains($"'{model}'", Assert.Throws<NotSupportedException>(() => CheckpointTokenizer.Load(_folder.Path)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            $"'{model}'",
+            Assert.Throws<NotSupportedException>(() => CheckpointTokenizer.Load(_folder.Path)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
     public void TokensAddedBesideAVocabularyAreFound()
     {
         // As Python's slow tokenizers saved them: ids in one file, what they are in another.
-        _folder.With("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nnew\ntoken\na\n##token\n")
+        _folder
+            .With("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nnew\ntoken\na\n##token\n")
             .With("added_tokens.json", """{"newtoken": 9, "<ent>": 10, "[X]": 11}""")
-            .With("tokenizer_config.json", """{"additional_special_tokens": ["[X]"], "added_tokens_decoder": {"10": {"content": "<ent>", "special": false, "normalized": false, "single_word": true, "lstrip": false, "rstrip": false}}}""");
+            .With(
+                "tokenizer_config.json",
+                """{"additional_special_tokens": ["[X]"], "added_tokens_decoder": {"10": {"content": "<ent>", "special": false, "normalized": false, "single_word": true, "lstrip": false, "rstrip": false}}}"""
+            );
         var tokenizer = CheckpointTokenizer.Load(_folder.Path);
         Assert.Equal([7, 9, 7, 10, 7], tokenizer.Encode("a NewToken a <ent> a"));
         Assert.Equal([7, 7, 8], tokenizer.Encode("a atoken"));
@@ -157,11 +207,29 @@ public sealed class TokenizerFolderTests : IDisposable
 
     [Theory]
     [InlineData("wp", null, null, "0", "0|1")]
-    [InlineData("wp", """{"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "[CLS]", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}], "pair": [{"Sequence": {"id": "B", "type_id": 1}}, {"SpecialToken": {"id": "[SEP]", "type_id": 1}}, {"Sequence": {"id": "A", "type_id": 0}}], "special_tokens": {"[CLS]": {"id": "[CLS]", "ids": [2, 3], "tokens": ["[CLS]", "[SEP]"]}, "[SEP]": {"id": "[SEP]", "ids": [3], "tokens": ["[SEP]"]}}}""", null, "2 3 0", "1 3 0")]
+    [InlineData(
+        "wp",
+        """{"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "[CLS]", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}], "pair": [{"Sequence": {"id": "B", "type_id": 1}}, {"SpecialToken": {"id": "[SEP]", "type_id": 1}}, {"Sequence": {"id": "A", "type_id": 0}}], "special_tokens": {"[CLS]": {"id": "[CLS]", "ids": [2, 3], "tokens": ["[CLS]", "[SEP]"]}, "[SEP]": {"id": "[SEP]", "ids": [3], "tokens": ["[SEP]"]}}}""",
+        null,
+        "2 3 0",
+        "1 3 0"
+    )]
     [InlineData("wp", """{"type": "BertProcessing", "sep": ["[SEP]", 3], "cls": ["[CLS]", 2]}""", null, "2 0 3", "2 0 3 1 3")]
     [InlineData("bpe", """{"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": false, "use_regex": true}""", null, "0", "0|1")]
-    [InlineData("bpe", """{"type": "RobertaProcessing", "sep": ["</s>", 5], "cls": ["<s>", 6], "trim_offsets": true, "add_prefix_space": false}""", null, "6 0 5", "6 0 5 5 1 5")]
-    [InlineData("bpe", """{"type": "Sequence", "processors": [{"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": false, "use_regex": true}, {"type": "BertProcessing", "sep": ["b", 3], "cls": ["a", 2]}]}""", null, "2 0 3", "2 0 3 1 3")]
+    [InlineData(
+        "bpe",
+        """{"type": "RobertaProcessing", "sep": ["</s>", 5], "cls": ["<s>", 6], "trim_offsets": true, "add_prefix_space": false}""",
+        null,
+        "6 0 5",
+        "6 0 5 5 1 5"
+    )]
+    [InlineData(
+        "bpe",
+        """{"type": "Sequence", "processors": [{"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": false, "use_regex": true}, {"type": "BertProcessing", "sep": ["b", 3], "cls": ["a", 2]}]}""",
+        null,
+        "2 0 3",
+        "2 0 3 1 3"
+    )]
     [InlineData("bpe", null, """{"add_bos_token": true, "bos_token": "<|endoftext|>"}""", "9 0", "9 0 9 1")]
     [InlineData("bpe", null, """{"add_eos_token": true, "add_bos_token": false, "eos_token": "<|endoftext|>"}""", "0 9", "0 9 1 9")]
     public void SpecialTokensStandWhereTheFilesSay(string basis, string? processor, string? settings, string single, string pair)
@@ -173,29 +241,45 @@ public sealed class TokenizerFolderTests : IDisposable
         Assert.Equal(Expand(single), encoder.Encode("the film", null).Ids);
         Assert.Equal(Expand(pair.Replace('|', ' ')), encoder.Encode("the film", "good").Ids);
 
-        int[] Expand(string layout) => [.. layout.Split(' ').SelectMany(part => part switch
-        {
-            "0" => tokenizer.Encode("the film"),
-            "1" => tokenizer.Encode("good"),
-            "9" => [tokenizer.TokenId("<|endoftext|>")!.Value],
-            _ => [int.Parse(part, System.Globalization.CultureInfo.InvariantCulture)],
-        })];
+        int[] Expand(string layout) =>
+            [
+                .. layout
+                    .Split(' ')
+                    .SelectMany(part =>
+                        part switch
+                        {
+                            "0" => tokenizer.Encode("the film"),
+                            "1" => tokenizer.Encode("good"),
+                            "9" => [tokenizer.TokenId("<|endoftext|>")!.Value],
+                            _ => [int.Parse(part, System.Globalization.CultureInfo.InvariantCulture)],
+                        }
+                    ),
+            ];
     }
 
     [Fact]
     public void FamiliesHaveTheirOwnWayWithPairs()
     {
         var roberta = CheckpointTokenizer.Load(Oracles.PathOf("tiny-roberta"));
-        Assert.Equal([0, .. roberta.Encode("a"), 2, 2, .. roberta.Encode("b"), 2], new SequenceEncoder(roberta, 60, SpecialTokenLayout.Checkpoint).Encode("a", "b").Ids);
+        Assert.Equal(
+            [0, .. roberta.Encode("a"), 2, 2, .. roberta.Encode("b"), 2],
+            new SequenceEncoder(roberta, 60, SpecialTokenLayout.Checkpoint).Encode("a", "b").Ids
+        );
         Assert.Equal([0, .. roberta.Encode("a"), 2, .. roberta.Encode("b"), 2], new SequenceEncoder(roberta, 60).Encode("a", "b").Ids);
         var bert = CheckpointTokenizer.Load(Oracles.PathOf("tiny-bert"));
         EncodedText row = new SequenceEncoder(bert, 60, SpecialTokenLayout.Checkpoint).Encode("a", "b");
         Assert.Equal([2, .. bert.Encode("a"), 3, .. bert.Encode("b"), 3], row.Ids);
         Assert.Equal([0, 0, 0, 1, 1], row.TokenTypes!);
         var t5 = CheckpointTokenizer.Load(Oracles.PathOf("tiny-t5"));
-        Assert.Equal([.. t5.Encode("a"), 1, .. t5.Encode("b"), 1], new SequenceEncoder(t5, 60, SpecialTokenLayout.Checkpoint).Encode("a", "b").Ids);
+        Assert.Equal(
+            [.. t5.Encode("a"), 1, .. t5.Encode("b"), 1],
+            new SequenceEncoder(t5, 60, SpecialTokenLayout.Checkpoint).Encode("a", "b").Ids
+        );
         var gpt2 = CheckpointTokenizer.Load(Oracles.PathOf("tiny-gpt2"));
-        Assert.Equal([.. gpt2.Encode("a"), .. gpt2.Encode("b")], new SequenceEncoder(gpt2, 60, SpecialTokenLayout.Checkpoint).Encode("a", "b").Ids);
+        Assert.Equal(
+            [.. gpt2.Encode("a"), .. gpt2.Encode("b")],
+            new SequenceEncoder(gpt2, 60, SpecialTokenLayout.Checkpoint).Encode("a", "b").Ids
+        );
         Assert.Equal([gpt2.PadId], new SequenceEncoder(gpt2, 60, SpecialTokenLayout.Checkpoint).Encode("", null).Ids);
     }
 
@@ -223,8 +307,12 @@ public sealed class TokenizerFolderTests : IDisposable
             var model = (JsonObject)json["model"]!.DeepClone();
             json["model"] = "here";
             int refused = Mutants.AreReadOrRefused(
-                path, Mutants.OfJson(json.ToJsonString(), 200, 1).Select(mutant => mutant.Replace("\"here\"", model.ToJsonString(), StringComparison.Ordinal)),
-                () => CheckpointTokenizer.Load(_folder.Path).Encode("the film 7"));
+                path,
+                Mutants
+                    .OfJson(json.ToJsonString(), 200, 1)
+                    .Select(mutant => mutant.Replace("\"here\"", model.ToJsonString(), StringComparison.Ordinal)),
+                () => CheckpointTokenizer.Load(_folder.Path).Encode("the film 7")
+            );
             Assert.True(refused > 40, $"{basis}: {refused}");
         }
     }
@@ -236,8 +324,13 @@ public sealed class TokenizerFolderTests : IDisposable
         string path = Path.Join(_folder.Path, "tokenizer_config.json");
         Mutants.AreReadOrRefused(
             path,
-            Mutants.OfJson("""{"tokenizer_class": "GPT2Tokenizer", "add_prefix_space": false, "bos_token": {"content": "<|endoftext|>"}, "additional_special_tokens": ["a", "b"], "add_bos_token": false, "added_tokens_decoder": {"0": {"content": "<|endoftext|>", "special": true}}, "auto_map": null}""", 200, 1),
-            () => CheckpointTokenizer.Load(_folder.Path).Encode("the film"));
+            Mutants.OfJson(
+                """{"tokenizer_class": "GPT2Tokenizer", "add_prefix_space": false, "bos_token": {"content": "<|endoftext|>"}, "additional_special_tokens": ["a", "b"], "add_bos_token": false, "added_tokens_decoder": {"0": {"content": "<|endoftext|>", "special": true}}, "auto_map": null}""",
+                200,
+                1
+            ),
+            () => CheckpointTokenizer.Load(_folder.Path).Encode("the film")
+        );
     }
 
     private void Refused<T>(string basis, string patch, string? settings, params string[] said)

@@ -5,12 +5,16 @@ using SkillLoc.Models.Tokenization;
 namespace SkillLoc.Models.Tests.Tokenization;
 
 /// <summary>
-/// Every step, setting and added token of <c>tokenizer.json</c> does what Hugging Face's tokenizers do (tests/oracles/tokenizer-steps.json: what
+/// Every step, setting and added token of <c>tokenizer.json</c> does what Hugging Face's tokenizers do (tests/oracles/tokenizer-steps.json:
+/// what
 /// each differs by from a base, and the ids of texts, special tokens' spellings being text), or is refused by its name.
 /// </summary>
 public sealed class TokenizerStepTests
 {
-    private static readonly JsonSerializerOptions Plain = new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions Plain = new()
+    {
+        Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
 
     private static readonly JsonObject Oracle = JsonNode.Parse(File.ReadAllText(Oracles.PathOf("tokenizer-steps.json")))!.AsObject();
 

@@ -14,7 +14,7 @@ public class UnigramTokenizerTests
 
     [Theory]
     [MemberData(nameof(Checkpoints))]
-    public void Ids_of_spiece_model_equal_those_of_SentencePiece(string name)
+    public void IdsOfSpieceModelEqualThoseOfSentencePiece(string name)
     {
         // SentencePiece takes special tokens' spellings for text too, so that this covers all texts.
         var tokenizer = CheckpointTokenizer.Load(Oracles.PathOf(name));
@@ -22,13 +22,16 @@ public class UnigramTokenizerTests
         Assert.NotEmpty(texts);
         foreach ((string? text, int[]? ids) in texts)
         {
-            Assert.True(ids.SequenceEqual(tokenizer.Encode(text)), $"'{text}': {string.Join(',', tokenizer.Encode(text))} instead of {string.Join(',', ids)}");
+            Assert.True(
+                ids.SequenceEqual(tokenizer.Encode(text)),
+                $"'{text}': {string.Join(',', tokenizer.Encode(text))} instead of {string.Join(',', ids)}"
+            );
         }
     }
 
     [Theory]
     [MemberData(nameof(Checkpoints))]
-    public void Ids_of_tokenizer_json_equal_those_of_Hugging_Face(string name)
+    public void IdsOfTokenizerJsonEqualThoseOfHuggingFace(string name)
     {
         using TemporaryFolder folder = Serialized(name);
         var tokenizer = CheckpointTokenizer.Load(folder.Path);
@@ -36,12 +39,15 @@ public class UnigramTokenizerTests
         Assert.NotEmpty(texts);
         foreach ((string? text, int[]? ids) in texts.Where(entry => entry.Text != SpecialSpellings))
         {
-            Assert.True(ids.SequenceEqual(tokenizer.Encode(text)), $"'{text}': {string.Join(',', tokenizer.Encode(text))} instead of {string.Join(',', ids)}");
+            Assert.True(
+                ids.SequenceEqual(tokenizer.Encode(text)),
+                $"'{text}': {string.Join(',', tokenizer.Encode(text))} instead of {string.Join(',', ids)}"
+            );
         }
     }
 
     [Fact]
-    public void Special_spellings_in_text_are_text()
+    public void SpecialSpellingsInTextAreText()
     {
         using TemporaryFolder folder = Serialized("tiny-t5");
         var tokenizer = CheckpointTokenizer.Load(folder.Path);
@@ -59,7 +65,7 @@ public class UnigramTokenizerTests
 
     [Theory]
     [MemberData(nameof(Checkpoints))]
-    public void Extra_ids_fill_what_the_model_embeds(string name)
+    public void ExtraIdsFillWhatTheModelEmbeds(string name)
     {
         var tokenizer = CheckpointTokenizer.Load(Oracles.PathOf(name));
         Assert.Equal((0, 1, 2), (tokenizer.PadId, tokenizer.SepId, tokenizer.UnknownId));
@@ -80,7 +86,7 @@ public class UnigramTokenizerTests
     }
 
     [Fact]
-    public void What_a_model_writes_is_read_without_special_tokens()
+    public void WhatAModelWritesIsReadWithoutSpecialTokens()
     {
         var tokenizer = CheckpointTokenizer.Load(Oracles.PathOf("tiny-t5"));
         int[] written = [799, .. tokenizer.Encode("good bad"), 2, 1, 0, 0, 5000];
@@ -95,7 +101,7 @@ public class UnigramTokenizerTests
     [InlineData("\u0344 \u212B \u2126 \u0958", "\u0308\u0301 \u00C5 \u03A9 \u0915\u093C")]
     [InlineData("a\u0315\u0300\u05AE\u0300b", "\u00E0\u05AE\u0300\u0315b")]
     [InlineData("\uD835\uDD04 \uFDFA", "A \u0635\u0644\u0649 \u0627\u0644\u0644\u0647 \u0639\u0644\u064A\u0647 \u0648\u0633\u0644\u0645")]
-    public void Compatibility_composition_is_Unicodes(string text, string form)
+    public void CompatibilityCompositionIsUnicodes(string text, string form)
     {
         // From the Unicode standard, annex 15 and NormalizationTest.txt. Every character is a piece here, so that decoding shows the form.
         string[] letters = form.EnumerateRunes().Select(rune => rune.ToString()).Distinct().Where(letter => letter != " ").ToArray();
@@ -104,18 +110,21 @@ public class UnigramTokenizerTests
     }
 
     [Fact]
-    public void Rules_of_spiece_model_work_in_tokenizer_json()
+    public void RulesOfSpieceModelWorkInTokenizerJson()
     {
         // As Python converts spiece.model: its rules as a Precompiled step, its pieces with their scores.
         foreach (string? name in new[] { "tiny-t5", "tiny-t5-v11" })
         {
             (List<(string Text, double Score)>? pieces, byte[]? rules) = Read(File.ReadAllBytes(Oracles.PathOf(name, "spiece.model")));
-            CheckpointTokenizer tokenizer = Of(pieces.Skip(3), $$"""
+            CheckpointTokenizer tokenizer = Of(
+                pieces.Skip(3),
+                $$"""
                 {"type": "Sequence", "normalizers": [
                   {"type": "Precompiled", "precompiled_charsmap": "{{Convert.ToBase64String(rules)}}"},
                   {"type": "Strip", "strip_left": false, "strip_right": true},
                   {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": "▁"}]}
-                """);
+                """
+            );
             foreach ((string? text, int[]? ids) in OracleFolders.Texts(name, "tokenization.spiece.json"))
             {
                 // The conversion leaves one space at a text's beginning, where SentencePiece leaves none.
@@ -125,7 +134,7 @@ public class UnigramTokenizerTests
     }
 
     [Fact]
-    public void The_likeliest_spelling_wins()
+    public void TheLikeliestSpellingWins()
     {
         // ▁ab + c is -3, ▁a + bc -3.5, letters -8; d is unknown.
         CheckpointTokenizer tokenizer = Of([("▁", -2.0), ("▁a", -2.5), ("▁ab", -1.0), ("b", -2.0), ("c", -2.0), ("bc", -1.0)]);
@@ -134,44 +143,59 @@ public class UnigramTokenizerTests
     }
 
     [Fact]
-    public void Bytes_stand_in_for_unknown_characters()
+    public void BytesStandInForUnknownCharacters()
     {
         IEnumerable<(string, double)> bytes = Enumerable.Range(0, 256).Select(value => ($"<0x{value:X2}>", -9.0));
         CheckpointTokenizer tokenizer = Of([("▁", -2.0), ("a", -2.0), .. bytes], bytes: true);
-        Assert.Equal(["▁", "a", "<0xC3>", "<0xA9>", "<0xF0>", "<0x9F>", "<0x98>", "<0x80>"], tokenizer.Encode("aé😀").Select(tokenizer.TokenOf));
+        Assert.Equal(
+            ["▁", "a", "<0xC3>", "<0xA9>", "<0xF0>", "<0x9F>", "<0x98>", "<0x80>"],
+            tokenizer.Encode("aé😀").Select(tokenizer.TokenOf)
+        );
         Assert.Equal("aé😀 a", tokenizer.Decode(tokenizer.Encode("aé😀 a")));
     }
 
     [Fact]
-    public void Characters_become_what_the_rules_of_spiece_model_say()
+    public void CharactersBecomeWhatTheRulesOfSpieceModelSay()
     {
         // SentencePiece's nmt_nfkc removes control characters and writes one ligature as 18 letters.
         var tokenizer = CheckpointTokenizer.Load(Oracles.PathOf("tiny-t5"));
         Assert.Equal(tokenizer.Encode("good bad"), tokenizer.Encode("\u0001go\u0008od\u000B \u001Fb\u007Fad\u009F"));
         Assert.Empty(tokenizer.Encode("\u0001 \u0002"));
-        const string Ligature = "\uFDFA", Letters = "\u0635\u0644\u0649 \u0627\u0644\u0644\u0647 \u0639\u0644\u064A\u0647 \u0648\u0633\u0644\u0645";
+        const string Ligature = "\uFDFA",
+            Letters = "\u0635\u0644\u0649 \u0627\u0644\u0644\u0647 \u0639\u0644\u064A\u0647 \u0648\u0633\u0644\u0645";
         foreach (int count in new[] { 1, 2, 10, 1000 })
         {
             Assert.Equal(
                 tokenizer.Encode(string.Concat(Enumerable.Repeat(Letters, count)) + "\tgood"),
-                tokenizer.Encode(string.Concat(Enumerable.Repeat(Ligature, count)) + "\tgood"));
+                tokenizer.Encode(string.Concat(Enumerable.Repeat(Ligature, count)) + "\tgood")
+            );
         }
     }
 
     [Fact]
-    public void Pieces_of_spiece_model_are_of_several_types()
+    public void PiecesOfSpieceModelAreOfSeveralTypes()
     {
         // <unk> is not first, <x> a control token, <extra_id_0> and «good» are spelled as they stand, ▁bad is not used.
         using var folder = new TemporaryFolder();
         (string, float, int)[] pieces =
         [
-            ("a", -1, 1), ("<unk>", 0, 2), ("▁", -2, 1), ("<x>", 0, 3), ("<extra_id_0>", 0, 4), ("good", 0, 4), ("▁bad", -1, 5), ("bd", -3, 1),
+            ("a", -1, 1),
+            ("<unk>", 0, 2),
+            ("▁", -2, 1),
+            ("<x>", 0, 3),
+            ("<extra_id_0>", 0, 4),
+            ("good", 0, 4),
+            ("▁bad", -1, 5),
+            ("bd", -3, 1),
             .. Enumerable.Range(0, 256).Select(value => ($"<0x{value:X2}>", 0f, 6)),
         ];
         string[] Tokens(bool bytes, string text)
         {
             byte[] training = bytes ? [0x12, 0x03, 0x98, 0x02, 0x01] : [];
-            File.WriteAllBytes(Path.Join(folder.Path, "spiece.model"), [.. pieces.SelectMany(piece => Piece(piece.Item1, piece.Item2, piece.Item3)), .. training]);
+            File.WriteAllBytes(
+                Path.Join(folder.Path, "spiece.model"),
+                [.. pieces.SelectMany(piece => Piece(piece.Item1, piece.Item2, piece.Item3)), .. training]
+            );
             var tokenizer = CheckpointTokenizer.Load(folder.Path);
             Assert.Equal(1, tokenizer.UnknownId);
             Assert.Equal(bytes ? text : text.Replace("é😀", "", StringComparison.Ordinal), tokenizer.Decode(tokenizer.Encode(text)));
@@ -185,7 +209,7 @@ public class UnigramTokenizerTests
     }
 
     [Fact]
-    public void Damaged_spiece_models_neither_crash_nor_hang()
+    public void DamagedSpieceModelsNeitherCrashNorHang()
     {
         using var folder = new TemporaryFolder();
         byte[] whole = File.ReadAllBytes(Oracles.PathOf("tiny-t5", "spiece.model"));
@@ -219,13 +243,21 @@ public class UnigramTokenizerTests
 
         // Of a piece of a million bytes the library's trie would overflow the stack.
         File.WriteAllBytes(path, [.. whole, .. Piece(new string('x', 1_000_000), -1, 1)]);
-        Assert.Contains("longer", Assert.Throws<InvalidDataException>(() => CheckpointTokenizer.Load(folder.Path)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "longer",
+            Assert.Throws<InvalidDataException>(() => CheckpointTokenizer.Load(folder.Path)).Message,
+            StringComparison.Ordinal
+        );
         File.WriteAllBytes(path, [.. whole, .. Piece("▁the", -1, 1)]);
-        Assert.Contains("'▁the'", Assert.Throws<InvalidDataException>(() => CheckpointTokenizer.Load(folder.Path)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "'▁the'",
+            Assert.Throws<InvalidDataException>(() => CheckpointTokenizer.Load(folder.Path)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
-    public void Damaged_files_are_named()
+    public void DamagedFilesAreNamed()
     {
         using var folder = new TemporaryFolder();
         byte[] whole = File.ReadAllBytes(Oracles.PathOf("tiny-t5", "spiece.model"));
@@ -233,21 +265,38 @@ public class UnigramTokenizerTests
         foreach (int length in new[] { 0, 1, 100, whole.Length / 2, whole.Length - 1 })
         {
             File.WriteAllBytes(path, whole[..length]);
-            Assert.Contains(path, Assert.Throws<InvalidDataException>(() => CheckpointTokenizer.Load(folder.Path)).Message, StringComparison.Ordinal);
+            Assert.Contains(
+                path,
+                Assert.Throws<InvalidDataException>(() => CheckpointTokenizer.Load(folder.Path)).Message,
+                StringComparison.Ordinal
+            );
         }
 
         // Field 2 (training), field 3 (model type): 2, byte pairs.
         File.WriteAllBytes(path, [.. whole, 0x12, 0x02, 0x18, 0x02]);
-        Assert.Contains("type 2", Assert.Throws<NotSupportedException>(() => CheckpointTokenizer.Load(folder.Path)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "type 2",
+            Assert.Throws<NotSupportedException>(() => CheckpointTokenizer.Load(folder.Path)).Message,
+            StringComparison.Ordinal
+        );
         File.Delete(path);
 
         Refused<InvalidDataException>("""{"model": {"type": "Unigram", "unk_id": 0, "vocab": []}}""", "vocab");
         Refused<InvalidDataException>("""{"model": {"type": "Unigram", "unk_id": 0, "vocab": [["a"]]}}""", "[\"a\"]");
         Refused<InvalidDataException>("""{"model": {"type": "Unigram", "unk_id": 0, "vocab": [["a", 0], ["a", 0]]}}""", "'a'");
         Refused<InvalidDataException>("""{"model": {"type": "Unigram", "vocab": [["a", 0]]}}""", "unk_id");
-        Refused<NotSupportedException>("""{"normalizer": {"type": "ByteLevel"}, "model": {"type": "Unigram", "unk_id": 0, "vocab": [["a", 0]]}}""", "'ByteLevel'");
-        Refused<NotSupportedException>("""{"pre_tokenizer": {"type": "UnicodeScripts"}, "model": {"type": "Unigram", "unk_id": 0, "vocab": [["a", 0]]}}""", "'UnicodeScripts'");
-        Refused<InvalidDataException>("""{"normalizer": {"type": "Precompiled", "precompiled_charsmap": "AAAA"}, "model": {"type": "Unigram", "unk_id": 0, "vocab": [["a", 0]]}}""", "charsmap");
+        Refused<NotSupportedException>(
+            """{"normalizer": {"type": "ByteLevel"}, "model": {"type": "Unigram", "unk_id": 0, "vocab": [["a", 0]]}}""",
+            "'ByteLevel'"
+        );
+        Refused<NotSupportedException>(
+            """{"pre_tokenizer": {"type": "UnicodeScripts"}, "model": {"type": "Unigram", "unk_id": 0, "vocab": [["a", 0]]}}""",
+            "'UnicodeScripts'"
+        );
+        Refused<InvalidDataException>(
+            """{"normalizer": {"type": "Precompiled", "precompiled_charsmap": "AAAA"}, "model": {"type": "Unigram", "unk_id": 0, "vocab": [["a", 0]]}}""",
+            "charsmap"
+        );
 
         void Refused<T>(string json, string part)
             where T : Exception
@@ -273,16 +322,36 @@ public class UnigramTokenizerTests
         string[] special = ["<pad>", "</s>", "<unk>"];
         var json = new JsonObject
         {
-            ["added_tokens"] = new JsonArray([.. special.Select((token, id) => new JsonObject { ["id"] = id, ["content"] = token, ["special"] = true })]),
+            ["added_tokens"] = new JsonArray([
+                .. special.Select(
+                    (token, id) =>
+                        new JsonObject
+                        {
+                            ["id"] = id,
+                            ["content"] = token,
+                            ["special"] = true,
+                        }
+                ),
+            ]),
             ["normalizer"] = JsonNode.Parse(normalizer),
-            ["pre_tokenizer"] = new JsonObject { ["type"] = "Metaspace", ["replacement"] = "▁", ["prepend_scheme"] = "always", ["split"] = true },
+            ["pre_tokenizer"] = new JsonObject
+            {
+                ["type"] = "Metaspace",
+                ["replacement"] = "▁",
+                ["prepend_scheme"] = "always",
+                ["split"] = true,
+            },
             ["model"] = new JsonObject
             {
                 ["type"] = "Unigram",
                 ["unk_id"] = 2,
                 ["byte_fallback"] = bytes,
-                ["vocab"] = new JsonArray([.. special.Select(token => (token, 0.0)).Concat(pieces.Any(piece => piece.Text == "▁") ? pieces : pieces.Prepend(("▁", -1.0)))
-                    .Select(piece => new JsonArray(piece.Item1, piece.Item2))]),
+                ["vocab"] = new JsonArray([
+                    .. special
+                        .Select(token => (token, 0.0))
+                        .Concat(pieces.Any(piece => piece.Text == "▁") ? pieces : pieces.Prepend(("▁", -1.0)))
+                        .Select(piece => new JsonArray(piece.Item1, piece.Item2)),
+                ]),
             },
         };
         using TemporaryFolder folder = new TemporaryFolder().With("tokenizer.json", json.ToJsonString());
@@ -311,7 +380,9 @@ public class UnigramTokenizerTests
             if (field == 1)
             {
                 byte length = content[1];
-                pieces.Add((Encoding.UTF8.GetString(content, 2, length), BinaryPrimitives.ReadSingleLittleEndian(content.AsSpan(3 + length))));
+                pieces.Add(
+                    (Encoding.UTF8.GetString(content, 2, length), BinaryPrimitives.ReadSingleLittleEndian(content.AsSpan(3 + length)))
+                );
             }
             else if (field == 3)
             {
@@ -323,7 +394,7 @@ public class UnigramTokenizerTests
 
         static IEnumerable<(int Field, byte[] Content)> Messages(byte[] bytes)
         {
-            for (int at = 0; at < bytes.Length;)
+            for (int at = 0; at < bytes.Length; )
             {
                 int field = bytes[at++] >> 3;
                 int length = 0;

@@ -8,8 +8,39 @@ namespace SkillLoc.Models.Tests.Tokenization;
 public sealed class WordPieceTokenizerTests : IDisposable
 {
     private static readonly string[] Pieces =
-        ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "cafe", "café", "Cafe", "un", "##want", "##ed", "a", "##a", "$", "=", "`", "、", "日", "本", "日本",
-         "ᄒ", "##ᅡ", "##ᆫ", "i\u0307", "i", "##b", "b", "ß", "²", "-", "\U00010428"];
+    [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        "cafe",
+        "café",
+        "Cafe",
+        "un",
+        "##want",
+        "##ed",
+        "a",
+        "##a",
+        "$",
+        "=",
+        "`",
+        "、",
+        "日",
+        "本",
+        "日本",
+        "ᄒ",
+        "##ᅡ",
+        "##ᆫ",
+        "i\u0307",
+        "i",
+        "##b",
+        "b",
+        "ß",
+        "²",
+        "-",
+        "\U00010428",
+    ];
 
     private readonly TemporaryFolder _folder = new();
 
@@ -35,7 +66,7 @@ public sealed class WordPieceTokenizerTests : IDisposable
     [InlineData("[MASK]", "[UNK]|[UNK]|[UNK]")]
     [InlineData("", "")]
     [InlineData("  \r\n ", "")]
-    public void Uncased_pieces(string text, string pieces) => Assert.Equal(pieces, Encode(Load(), text));
+    public void UncasedPieces(string text, string pieces) => Assert.Equal(pieces, Encode(Load(), text));
 
     [Theory]
     [InlineData("{\"do_lower_case\": false}", "Cafe café cafe\u0301", "Cafe|café|[UNK]")]
@@ -43,27 +74,39 @@ public sealed class WordPieceTokenizerTests : IDisposable
     [InlineData("{\"strip_accents\": false}", "CAFÉ İ", "café|i\u0307")]
     [InlineData("{\"strip_accents\": null}", "CAFÉ", "cafe")]
     [InlineData("{\"tokenize_chinese_chars\": false}", "日本", "日本")]
-    public void Settings_are_heeded(string settings, string text, string pieces) => Assert.Equal(pieces, Encode(Load(settings), text));
+    public void SettingsAreHeeded(string settings, string text, string pieces) => Assert.Equal(pieces, Encode(Load(settings), text));
 
     [Fact]
-    public void Ids_may_have_gaps()
+    public void IdsMayHaveGaps()
     {
         Save(1 << 24);
         long before = GC.GetAllocatedBytesForCurrentThread();
         var tokenizer = CheckpointTokenizer.Load(_folder.Path);
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 20_000_000);
         Assert.Equal([7, 1 << 24, 1], tokenizer.Encode("una b"));
-        Assert.Contains("ids up to 16777216", Assert.Throws<InvalidDataException>(() => tokenizer.CheckVocabulary(30_000)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "ids up to 16777216",
+            Assert.Throws<InvalidDataException>(() => tokenizer.CheckVocabulary(30_000)).Message,
+            StringComparison.Ordinal
+        );
         Save(int.MaxValue);
-        Assert.Contains("'##a' has the id 2147483647", Assert.Throws<InvalidDataException>(() => CheckpointTokenizer.Load(_folder.Path)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "'##a' has the id 2147483647",
+            Assert.Throws<InvalidDataException>(() => CheckpointTokenizer.Load(_folder.Path)).Message,
+            StringComparison.Ordinal
+        );
 
-        void Save(int last) => _folder.With("config.json", """{"model_type": "bert"}""").With(
-            "tokenizer.json",
-            $$$"""{"normalizer": {"type": "BertNormalizer", "lowercase": true}, "pre_tokenizer": {"type": "BertPreTokenizer"}, "model": {"type": "WordPiece", "vocab": {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "[MASK]": 4, "un": 7, "##a": {{{last}}} } } }""");
+        void Save(int last) =>
+            _folder
+                .With("config.json", """{"model_type": "bert"}""")
+                .With(
+                    "tokenizer.json",
+                    $$$"""{"normalizer": {"type": "BertNormalizer", "lowercase": true}, "pre_tokenizer": {"type": "BertPreTokenizer"}, "model": {"type": "WordPiece", "vocab": {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "[MASK]": 4, "un": 7, "##a": {{{last}}} } } }"""
+                );
     }
 
     [Fact]
-    public void Words_of_more_than_a_hundred_code_points_are_unknown()
+    public void WordsOfMoreThanAHundredCodePointsAreUnknown()
     {
         CheckpointTokenizer tokenizer = Load();
         Assert.Equal(100, tokenizer.Encode(new string('a', 100)).Length);
@@ -79,10 +122,10 @@ public sealed class WordPieceTokenizerTests : IDisposable
 
     // Not an attribute's argument, which is stored as UTF-8.
     [Fact]
-    public void Lone_surrogates_go() => Assert.Equal("a|##a", Encode(Load(), "a\uD800a\uDC00"));
+    public void LoneSurrogatesGo() => Assert.Equal("a|##a", Encode(Load(), "a\uD800a\uDC00"));
 
     [Fact]
-    public void Long_texts_are_quick()
+    public void LongTextsAreQuick()
     {
         CheckpointTokenizer tokenizer = Load();
         var watch = Stopwatch.StartNew();
@@ -92,11 +135,12 @@ public sealed class WordPieceTokenizerTests : IDisposable
     }
 
     [Fact]
-    public void No_text_makes_a_special_token_other_than_unknown()
+    public void NoTextMakesASpecialTokenOtherThanUnknown()
     {
         CheckpointTokenizer tokenizer = Load();
         int[] special = [tokenizer.ClsId, tokenizer.SepId, tokenizer.MaskId, tokenizer.PadId];
-        Prop.ForAll<string>(text => text is null || !tokenizer.Encode(text + "[SEP] [CLS]" + text).Intersect(special).Any()).QuickCheckThrowOnFailure();
+        Prop.ForAll<string>(text => text is null || !tokenizer.Encode(text + "[SEP] [CLS]" + text).Intersect(special).Any())
+            .QuickCheckThrowOnFailure();
     }
 
     [Theory]
@@ -111,7 +155,7 @@ public sealed class WordPieceTokenizerTests : IDisposable
     [InlineData("\uF900", "\u8C48")]
     [InlineData("ø", "ø")]
     [InlineData("a\u0344", "a")]
-    public void Accents_go_as_Unicode_says(string text, string letters)
+    public void AccentsGoAsUnicodeSays(string text, string letters)
     {
         _folder.With("vocab.txt", "[UNK]\n" + letters);
         Assert.Equal(letters, Encode(CheckpointTokenizer.Load(_folder.Path), text));
@@ -121,7 +165,7 @@ public sealed class WordPieceTokenizerTests : IDisposable
     [InlineData("a\nb\na\n", "lines 1 and 3")]
     [InlineData("a\nb\n", "[UNK]")]
     [InlineData("", "no tokens")]
-    public void A_malformed_vocabulary_is_named(string content, string said)
+    public void AMalformedVocabularyIsNamed(string content, string said)
     {
         _folder.With("vocab.txt", content);
         InvalidDataException e = Assert.Throws<InvalidDataException>(() => CheckpointTokenizer.Load(_folder.Path));
@@ -130,23 +174,36 @@ public sealed class WordPieceTokenizerTests : IDisposable
     }
 
     [Fact]
-    public void A_vocabulary_that_is_not_text_is_named()
+    public void AVocabularyThatIsNotTextIsNamed()
     {
         File.WriteAllBytes(Path.Combine(_folder.Path, "vocab.txt"), [0x61, 0xFF, 0x0A]);
-        Assert.Contains("UTF-8", Assert.Throws<InvalidDataException>(() => CheckpointTokenizer.Load(_folder.Path)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "UTF-8",
+            Assert.Throws<InvalidDataException>(() => CheckpointTokenizer.Load(_folder.Path)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
-    public void The_model_type_says_which_files_are_needed()
+    public void TheModelTypeSaysWhichFilesAreNeeded()
     {
         _folder.With("config.json", """{"model_type": "bert"}""");
-        Assert.EndsWith("vocab.txt", Assert.Throws<FileNotFoundException>(() => CheckpointTokenizer.Load(_folder.Path)).FileName, StringComparison.Ordinal);
+        Assert.EndsWith(
+            "vocab.txt",
+            Assert.Throws<FileNotFoundException>(() => CheckpointTokenizer.Load(_folder.Path)).FileName,
+            StringComparison.Ordinal
+        );
         Load();
         _folder.With("config.json", """{"model_type": "xlnet"}""");
-        Assert.Contains("xlnet", Assert.Throws<NotSupportedException>(() => CheckpointTokenizer.Load(_folder.Path)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "xlnet",
+            Assert.Throws<NotSupportedException>(() => CheckpointTokenizer.Load(_folder.Path)).Message,
+            StringComparison.Ordinal
+        );
     }
 
-    private static string Encode(CheckpointTokenizer tokenizer, string text) => string.Join('|', tokenizer.Encode(text).Select(tokenizer.TokenOf));
+    private static string Encode(CheckpointTokenizer tokenizer, string text) =>
+        string.Join('|', tokenizer.Encode(text).Select(tokenizer.TokenOf));
 
     private CheckpointTokenizer Load(string? settings = null)
     {

@@ -42,9 +42,14 @@ public sealed class AdaptationTests
         using IDisposable inference = no_grad();
         model.Adaptation = Toy.Options(method).Create(model);
         Toy.Shake(model.Adaptation!.Parameters.Values);
-        int[][] rows = [[0, 7, 4, 9, 2], [0, 5, 2]];
+        int[][] rows =
+        [
+            [0, 7, 4, 9, 2],
+            [0, 5, 2],
+        ];
         using var batch = TokenBatch.Create([.. rows.Select(row => new EncodedText(row, null, 1))], 1);
-        Tensor all = model.Encode(batch), scored = model.EncodeAt(batch);
+        Tensor all = model.Encode(batch),
+            scored = model.EncodeAt(batch);
         var reference = new ReferencePass(model);
         for (int i = 0; i < rows.Length; i++)
         {
@@ -88,8 +93,15 @@ public sealed class AdaptationTests
     {
         using DisposeScope scope = NewDisposeScope();
         using LanguageModel model = Toy.Model(type);
-        var options = new AdapterOptions { BottleneckSize = 200, InitialMean = mean, InitialDeviation = deviation, InitialUpDeviation = deviation };
-        using Adaptation adaptation = options.Create(model, seed: 4)!, near = (options with { InitialMean = 0, InitialUpDeviation = 0 }).Create(model)!;
+        var options = new AdapterOptions
+        {
+            BottleneckSize = 200,
+            InitialMean = mean,
+            InitialDeviation = deviation,
+            InitialUpDeviation = deviation,
+        };
+        using Adaptation adaptation = options.Create(model, seed: 4)!,
+            near = (options with { InitialMean = 0, InitialUpDeviation = 0 }).Create(model)!;
         foreach (string which in new[] { "down", "up" })
         {
             Tensor drawn = Of(adaptation, which + ".weight");
@@ -100,8 +112,15 @@ public sealed class AdaptationTests
 
         Assert.Equal(0, Of(near, "up.weight").abs().max().ToDouble());
 
-        static Tensor Of(Adaptation adaptation, string end) => cat(
-            [.. adaptation.Parameters.Where(pair => pair.Key.EndsWith(end, StringComparison.Ordinal)).Select(pair => pair.Value.flatten())], 0);
+        static Tensor Of(Adaptation adaptation, string end) =>
+            cat(
+                [
+                    .. adaptation
+                        .Parameters.Where(pair => pair.Key.EndsWith(end, StringComparison.Ordinal))
+                        .Select(pair => pair.Value.flatten()),
+                ],
+                0
+            );
     }
 
     [Theory]
@@ -159,25 +178,42 @@ public sealed class AdaptationTests
     public void ALowRankBiasIsABias(string type, bool shared, bool mlp)
     {
         using DisposeScope scope = NewDisposeScope();
-        using LanguageModel model = Toy.Model(type), biased = model.Clone();
+        using LanguageModel model = Toy.Model(type),
+            biased = model.Clone();
         using TokenBatch batch = Toy.Batch(model);
         using IDisposable inference = no_grad();
-        model.Adaptation = new LowRankBiasOptions { Rank = 2, Alpha = 3, Targets = Toy.Biased, ShareR = shared, Mlp = mlp }.Create(model);
+        model.Adaptation = new LowRankBiasOptions
+        {
+            Rank = 2,
+            Alpha = 3,
+            Targets = Toy.Biased,
+            ShareR = shared,
+            Mlp = mlp,
+        }.Create(model);
         IReadOnlyDictionary<string, Parameter> added = model.Adaptation!.Parameters;
         Toy.Shake(added.Values);
-        string[] maps = [.. added.Keys.Where(name => name.EndsWith(".lora_B.weight", StringComparison.Ordinal)).Select(name => name[..^".lora_B.weight".Length])];
+        string[] maps =
+        [
+            .. added
+                .Keys.Where(name => name.EndsWith(".lora_B.weight", StringComparison.Ordinal))
+                .Select(name => name[..^".lora_B.weight".Length]),
+        ];
         Assert.Equal(2 * 5, maps.Length);
         foreach (string map in maps)
         {
-            Parameter b = added[map + ".lora_B.weight"], r = added[shared ? "lora_R.weight" : map + ".lora_R.weight"];
+            Parameter b = added[map + ".lora_B.weight"],
+                r = added[shared ? "lora_R.weight" : map + ".lora_R.weight"];
             double[] sums = [.. Enumerable.Range(0, (int)b.size(0)).Select(o => (At(b, o, 0) * At(r, 0, 0)) + (At(b, o, 1) * At(r, 1, 0)))];
-            double[] bias = !mlp ? sums
+            double[] bias = !mlp
+                ? sums
                 : [.. sums.Select((_, o) => sums.Select((sum, i) => At(added[map + ".lora_C.weight"], o, i) * Math.Tanh(sum)).Sum())];
 
             // GPT-2's queries and values are thirds of one map.
             string own = map.Replace(".query", "", StringComparison.Ordinal).Replace(".value", "", StringComparison.Ordinal);
             long start = type == "gpt2" && map.EndsWith(".value", StringComparison.Ordinal) ? 16 : 0;
-            biased.Parameters[(type == "gpt2" ? own : map) + ".bias"].narrow(0, start, bias.Length)
+            biased
+                .Parameters[(type == "gpt2" ? own : map) + ".bias"]
+                .narrow(0, start, bias.Length)
                 .add_(tensor([.. bias.Select(value => (float)(1.5 * value))]));
         }
 
@@ -191,32 +227,81 @@ public sealed class AdaptationTests
     [Fact]
     public void VariantsOfLoraHaveTheTensorsOfC3()
     {
-        using LanguageModel model = Toy.Model("roberta"), causal = Toy.Model("gpt2");
+        using LanguageModel model = Toy.Model("roberta"),
+            causal = Toy.Model("gpt2");
         const LinearLayers Up = LinearLayers.Up;
-        Has(model, new LoraOptions { Rank = 2, Targets = Up, Bias = true, Mlp = true }, ["A.weight", "A.bias", "B.weight", "B.bias", "C.weight"]);
-        Has(model, new LoraOptions { Rank = 2, Targets = Up, Bias = true }, ["A.weight", "A.bias", "B.weight", "B.bias"]);
-        Has(causal, new LoraOptions { Rank = 2, Targets = Up, Mlp = true }, ["A.weight", "B.weight", "C.weight"]);
+        Has(
+            model,
+            new LoraOptions
+            {
+                Rank = 2,
+                Targets = Up,
+                Bias = true,
+                Mlp = true,
+            },
+            ["A.weight", "A.bias", "B.weight", "B.bias", "C.weight"]
+        );
+        Has(
+            model,
+            new LoraOptions
+            {
+                Rank = 2,
+                Targets = Up,
+                Bias = true,
+            },
+            ["A.weight", "A.bias", "B.weight", "B.bias"]
+        );
+        Has(
+            causal,
+            new LoraOptions
+            {
+                Rank = 2,
+                Targets = Up,
+                Mlp = true,
+            },
+            ["A.weight", "B.weight", "C.weight"]
+        );
         Has(model, new LowRankBiasOptions { Rank = 2, Targets = Up }, ["R.weight", "B.weight"]);
-        Has(causal, new LowRankBiasOptions { Rank = 2, Targets = Up, Mlp = true, ShareR = true }, ["B.weight", "C.weight"]);
+        Has(
+            causal,
+            new LowRankBiasOptions
+            {
+                Rank = 2,
+                Targets = Up,
+                Mlp = true,
+                ShareR = true,
+            },
+            ["B.weight", "C.weight"]
+        );
 
         static void Has(LanguageModel model, TuningOptions options, string[] tensors)
         {
             using Adaptation adaptation = options.Create(model)!;
             string[] shared = options is LowRankBiasOptions { ShareR: true } ? ["lora_R.weight"] : [];
-            string[] maps = model is Gpt2ForCausalLM ? ["transformer.h.0.mlp.c_fc", "transformer.h.1.mlp.c_fc"]
-                : ["roberta.encoder.layer.0.intermediate.dense", "roberta.encoder.layer.1.intermediate.dense"];
-            Assert.Equal([.. shared, .. maps.SelectMany(map => tensors.Select(tensor => $"{map}.lora_{tensor}"))], adaptation.Parameters.Keys);
+            string[] maps =
+                model is Gpt2ForCausalLM
+                    ? ["transformer.h.0.mlp.c_fc", "transformer.h.1.mlp.c_fc"]
+                    : ["roberta.encoder.layer.0.intermediate.dense", "roberta.encoder.layer.1.intermediate.dense"];
+            Assert.Equal(
+                [.. shared, .. maps.SelectMany(map => tensors.Select(tensor => $"{map}.lora_{tensor}"))],
+                adaptation.Parameters.Keys
+            );
             long inner = model.Config.FeedForwardSizes[0];
-            Assert.All(adaptation.Parameters, pair => Assert.Equal(
-                pair.Key[^8..] switch
-                {
-                    "A.weight" => [2, 8],
-                    "R.weight" => [2, 1],
-                    "B.weight" => [inner, 2],
-                    "C.weight" => [inner, inner],
-                    _ => pair.Key.EndsWith("A.bias", StringComparison.Ordinal) ? [2] : new long[] { inner },
-                },
-                pair.Value.shape));
+            Assert.All(
+                adaptation.Parameters,
+                pair =>
+                    Assert.Equal(
+                        pair.Key[^8..] switch
+                        {
+                            "A.weight" => [2, 8],
+                            "R.weight" => [2, 1],
+                            "B.weight" => [inner, 2],
+                            "C.weight" => [inner, inner],
+                            _ => pair.Key.EndsWith("A.bias", StringComparison.Ordinal) ? [2] : new long[] { inner },
+                        },
+                        pair.Value.shape
+                    )
+            );
         }
     }
 
@@ -226,8 +311,19 @@ public sealed class AdaptationTests
     {
         using DisposeScope scope = NewDisposeScope();
         using LanguageModel model = Toy.Model("t5_gated");
-        using Adaptation lora = new LoraOptions { Rank = 100, Targets = Toy.AllMaps, Bias = true, Mlp = true }.Create(model, seed: 3)!;
-        using Adaptation low = new LowRankBiasOptions { Rank = 100, Targets = Toy.AllMaps, Mlp = true }.Create(model, seed: 3)!;
+        using Adaptation lora = new LoraOptions
+        {
+            Rank = 100,
+            Targets = Toy.AllMaps,
+            Bias = true,
+            Mlp = true,
+        }.Create(model, seed: 3)!;
+        using Adaptation low = new LowRankBiasOptions
+        {
+            Rank = 100,
+            Targets = Toy.AllMaps,
+            Mlp = true,
+        }.Create(model, seed: 3)!;
         foreach ((string name, Parameter parameter) in lora.Parameters.Concat(low.Parameters))
         {
             double largest = parameter.abs().max().ToDouble();
@@ -244,7 +340,14 @@ public sealed class AdaptationTests
 
         foreach (Adaptation adaptation in new[] { lora, low })
         {
-            Tensor drawn = cat([.. adaptation.Parameters.Where(pair => pair.Key.EndsWith("C.weight", StringComparison.Ordinal)).Select(pair => pair.Value.flatten())], 0);
+            Tensor drawn = cat(
+                [
+                    .. adaptation
+                        .Parameters.Where(pair => pair.Key.EndsWith("C.weight", StringComparison.Ordinal))
+                        .Select(pair => pair.Value.flatten()),
+                ],
+                0
+            );
             Assert.Equal(0, drawn.mean().ToDouble(), 0.002);
             Assert.Equal(0.02, drawn.square().mean().sqrt().ToDouble(), 0.002);
         }
@@ -278,7 +381,8 @@ public sealed class AdaptationTests
         using LanguageModel model = Toy.Model("gpt2");
         using IDisposable inference = no_grad();
         model.Parameters["transformer.wpe.weight"].zero_();
-        using TokenBatch whole = TokenBatch.Create([new([13, 7, 4, 9], null, 3)], 0), rest = TokenBatch.Create([new([7, 4, 9], null, 2)], 0);
+        using TokenBatch whole = TokenBatch.Create([new([13, 7, 4, 9], null, 3)], 0),
+            rest = TokenBatch.Create([new([7, 4, 9], null, 2)], 0);
         var recorder = new Recording(model, scope);
         Tensor wanted = model.Encode(whole, hooks: recorder.Hooks);
         model.Adaptation = new PrefixOptions { Length = 1, ProjectionSize = null }.Create(model);
@@ -287,7 +391,12 @@ public sealed class AdaptationTests
         {
             string layer = $"transformer.h.{i}.";
             Tensor normed = nn.functional.layer_norm(
-                recorder.Hidden[i][0].narrow(0, 0, 1), [8], model.Parameters[layer + "ln_1.weight"], model.Parameters[layer + "ln_1.bias"], 1e-5);
+                recorder.Hidden[i][0].narrow(0, 0, 1),
+                [8],
+                model.Parameters[layer + "ln_1.weight"],
+                model.Parameters[layer + "ln_1.bias"],
+                1e-5
+            );
             Tensor mapped = normed.mm(model.Parameters[layer + "attn.c_attn.weight"]) + model.Parameters[layer + "attn.c_attn.bias"];
             prefix[i].copy_(mapped.narrow(1, 8, 16).view(2, 2, 1, 4));
         }
@@ -303,11 +412,14 @@ public sealed class AdaptationTests
     public void Gpt2sAdaptersFollowItsProjections(AdapterPlacement placement)
     {
         using DisposeScope scope = NewDisposeScope();
-        using LanguageModel model = Toy.Model("gpt2"), biased = model.Clone();
+        using LanguageModel model = Toy.Model("gpt2"),
+            biased = model.Clone();
         using TokenBatch batch = Toy.Batch(model);
         using IDisposable inference = no_grad();
         model.Adaptation = new AdapterOptions { Placement = placement, BottleneckSize = 2 }.Create(model);
-        KeyValuePair<string, Parameter>[] biases = model.Adaptation!.Parameters.Where(pair => pair.Key.EndsWith(".up.bias", StringComparison.Ordinal)).ToArray();
+        KeyValuePair<string, Parameter>[] biases = model
+            .Adaptation!.Parameters.Where(pair => pair.Key.EndsWith(".up.bias", StringComparison.Ordinal))
+            .ToArray();
         Assert.Equal(placement == AdapterPlacement.Houlsby ? 4 : 2, biases.Length);
         Toy.Shake(biases.Select(pair => pair.Value));
         foreach ((string name, Parameter bias) in biases)
@@ -391,7 +503,8 @@ public sealed class AdaptationTests
     [Fact]
     public void AModelOfAnotherKindOrSizeRefusesIt()
     {
-        using LanguageModel model = Toy.Model("roberta"), other = LanguageModel.Create(ModelConfig.Roberta(16, 2, 2, 12, 30, 20), 1);
+        using LanguageModel model = Toy.Model("roberta"),
+            other = LanguageModel.Create(ModelConfig.Roberta(16, 2, 2, 12, 30, 20), 1);
         using Adaptation adaptation = new LoraOptions().Create(model)!;
         ArgumentException error = Assert.Throws<ArgumentException>(() => other.Adaptation = adaptation);
         Assert.Contains("hidden size 8", error.Message, StringComparison.Ordinal);
@@ -432,15 +545,27 @@ public sealed class AdaptationTests
             Assert.Equal(options, TuningOptions.FromJson(options.ToJson(), "x"));
         }
 
-        var far = new AdapterOptions { InitialMean = 0.5, InitialDeviation = 0.08, InitialUpDeviation = 0.07 };
+        var far = new AdapterOptions
+        {
+            InitialMean = 0.5,
+            InitialDeviation = 0.08,
+            InitialUpDeviation = 0.07,
+        };
         Assert.Equal(far, TuningOptions.FromJson(far.ToJson(), "x"));
         Assert.Equal(new BitFitOptions(), TuningOptions.FromJson("""{"kind":"bit_fit"}""", "x"));
         Assert.Equal(new LoraOptions { Rank = 3 }, TuningOptions.FromJson("""{"kind":"lora","rank":3}""", "x"));
-        Assert.Equal(new LowRankBiasOptions { ShareR = true, Mlp = true }, TuningOptions.FromJson("""{"kind":"low_rank_bias","share_r":true,"mlp":true}""", "x"));
+        Assert.Equal(
+            new LowRankBiasOptions { ShareR = true, Mlp = true },
+            TuningOptions.FromJson("""{"kind":"low_rank_bias","share_r":true,"mlp":true}""", "x")
+        );
         Assert.Contains("\"targets\":\"query, value\"", new LoraOptions().ToJson(), StringComparison.Ordinal);
         foreach (string wrong in new[] { "{}", "null", "[]", """{"kind":"compacter"}""", """{"kind":"lora","rank":"x"}""" })
         {
-            Assert.Contains("x.json", Assert.Throws<InvalidDataException>(() => TuningOptions.FromJson(wrong, "x.json")).Message, StringComparison.Ordinal);
+            Assert.Contains(
+                "x.json",
+                Assert.Throws<InvalidDataException>(() => TuningOptions.FromJson(wrong, "x.json")).Message,
+                StringComparison.Ordinal
+            );
         }
     }
 }

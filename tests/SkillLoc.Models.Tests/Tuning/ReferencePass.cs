@@ -16,8 +16,19 @@ internal sealed class ReferencePass(LanguageModel model)
     /// <returns>Hidden states, <c>[length, hidden]</c>.</returns>
     public Tensor Run(int[] ids)
     {
-        Tensor x = cat([.. ids.Select((id, i) => (Of("embeddings.word_embeddings.weight")[id]
-            + Of("embeddings.position_embeddings.weight")[i + 2] + Of("embeddings.token_type_embeddings.weight")[0]).unsqueeze(0))], 0);
+        Tensor x = cat(
+            [
+                .. ids.Select(
+                    (id, i) =>
+                        (
+                            Of("embeddings.word_embeddings.weight")[id]
+                            + Of("embeddings.position_embeddings.weight")[i + 2]
+                            + Of("embeddings.token_type_embeddings.weight")[0]
+                        ).unsqueeze(0)
+                ),
+            ],
+            0
+        );
         x = Norm(x, "embeddings.LayerNorm");
         for (int i = 0; i < model.Config.Layers; i++)
         {
@@ -30,12 +41,17 @@ internal sealed class ReferencePass(LanguageModel model)
     private Tensor Layer(Tensor x, int i)
     {
         string at = $"encoder.layer.{i}.";
-        int heads = model.Config.Heads, size = model.Config.HiddenSize / heads;
-        Tensor query = Linear(x, at + "attention.self.query"), key = Linear(x, at + "attention.self.key"), value = Linear(x, at + "attention.self.value");
+        int heads = model.Config.Heads,
+            size = model.Config.HiddenSize / heads;
+        Tensor query = Linear(x, at + "attention.self.query"),
+            key = Linear(x, at + "attention.self.key"),
+            value = Linear(x, at + "attention.self.value");
         var contexts = new List<Tensor>();
         for (int head = 0; head < heads; head++)
         {
-            Tensor q = query.narrow(1, head * size, size), k = key.narrow(1, head * size, size), v = value.narrow(1, head * size, size);
+            Tensor q = query.narrow(1, head * size, size),
+                k = key.narrow(1, head * size, size),
+                v = value.narrow(1, head * size, size);
             if (_options is PrefixOptions prefix)
             {
                 k = cat([Prefix(prefix, i, 0, head), k], 0);
@@ -63,8 +79,11 @@ internal sealed class ReferencePass(LanguageModel model)
         int size = model.Config.HiddenSize / model.Config.Heads;
         Tensor flat = options.ProjectionSize is null
             ? Added("prefix.key_values").view(-1)
-            : Added("prefix.embedding.weight").mm(Added("prefix.transform.0.weight").transpose(0, 1)).tanh()
-                .mm(Added("prefix.transform.2.weight").transpose(0, 1)).view(-1);
+            : Added("prefix.embedding.weight")
+                .mm(Added("prefix.transform.0.weight").transpose(0, 1))
+                .tanh()
+                .mm(Added("prefix.transform.2.weight").transpose(0, 1))
+                .view(-1);
         long start = (((layer * 2L) + which) * model.Config.Heads + head) * options.Length * size;
         return flat.narrow(0, start, options.Length * size).view(options.Length, size);
     }

@@ -24,12 +24,19 @@ public sealed class SoftPromptTests
         }
 
         Tensor mask = expected.Read("attention_mask");
-        long[] ids = expected.Read("input_ids").data<long>().ToArray(), lengths = mask.sum(dim: 1).data<long>().ToArray();
+        long[] ids = expected.Read("input_ids").data<long>().ToArray(),
+            lengths = mask.sum(dim: 1).data<long>().ToArray();
         int columns = (int)mask.size(1);
 
         // The positions do not matter: the prompt's own slot is scored.
         using var batch = TokenBatch.Create(
-            [.. lengths.Select((length, row) => new EncodedText([.. ids.Skip(row * columns).Take((int)length).Select(id => (int)id)], null, 1))], 1);
+            [
+                .. lengths.Select(
+                    (length, row) => new EncodedText([.. ids.Skip(row * columns).Take((int)length).Select(id => (int)id)], null, 1)
+                ),
+            ],
+            1
+        );
         var recorder = new Recording(model, scope);
         using (no_grad())
         {
@@ -64,14 +71,33 @@ public sealed class SoftPromptTests
         using IDisposable inference = no_grad();
         bool causal = model is Gpt2ForCausalLM;
         int[] words = causal ? [8, 21, 4] : [21, 8];
-        int[][] texts = [[7, 4, 9, 11, 3], [5, 6]];
+        int[][] texts =
+        [
+            [7, 4, 9, 11, 3],
+            [5, 6],
+        ];
         using var plain = TokenBatch.Create(
-            [.. texts.Select(text => causal
-                ? new EncodedText([.. text, .. words], null, text.Length + 2)
-                : new EncodedText([4, .. words, .. text], type == "bert" ? [0, 0, 0, .. text.Select(id => id % 2)] : null, 0))], 1);
+            [
+                .. texts.Select(text =>
+                    causal
+                        ? new EncodedText([.. text, .. words], null, text.Length + 2)
+                        : new EncodedText([4, .. words, .. text], type == "bert" ? [0, 0, 0, .. text.Select(id => id % 2)] : null, 0)
+                ),
+            ],
+            1
+        );
         using var prompted = TokenBatch.Create(
-            [.. texts.Select(text => new EncodedText(text, type == "bert" ? [.. text.Select(id => id % 2)] : null, causal ? text.Length - 1 : 0))], 1);
-        Tensor wanted = model.EncodeAt(plain), wantedAll = model.Encode(plain);
+            [
+                .. texts.Select(text => new EncodedText(
+                    text,
+                    type == "bert" ? [.. text.Select(id => id % 2)] : null,
+                    causal ? text.Length - 1 : 0
+                )),
+            ],
+            1
+        );
+        Tensor wanted = model.EncodeAt(plain),
+            wantedAll = model.Encode(plain);
         int longest = model.MaxLength;
         model.Adaptation = new SoftPromptOptions { Size = 3, MaskTokenId = 4 }.Create(model);
         string table = model.Parameters.Keys.First();
@@ -89,7 +115,9 @@ public sealed class SoftPromptTests
         using DisposeScope scope = NewDisposeScope();
         using var model = LanguageModel.Create(ModelConfig.Roberta(64, 1, 2, 8, 30, 200), 1);
         var options = new SoftPromptOptions { Size = 101, MaskTokenId = 4 };
-        using Adaptation first = options.Create(model, 1)!, again = options.Create(model, 1)!, other = options.Create(model, 2)!;
+        using Adaptation first = options.Create(model, 1)!,
+            again = options.Create(model, 1)!,
+            other = options.Create(model, 2)!;
         Tensor prompt = first.Parameters["prompt"];
         Assert.Equal([1, 100, 64], prompt.shape);
         Assert.Equal(1.0 / 30, prompt.std().ToDouble(), 2e-3);
@@ -106,14 +134,17 @@ public sealed class SoftPromptTests
     public void AbsurdOptionsAreRefused(int size, int? mask, string reason)
     {
         using LanguageModel model = Toy.Model("roberta");
-        ArgumentException error = Assert.Throws<ArgumentException>(() => new SoftPromptOptions { Size = size, MaskTokenId = mask }.Create(model));
+        ArgumentException error = Assert.Throws<ArgumentException>(() =>
+            new SoftPromptOptions { Size = size, MaskTokenId = mask }.Create(model)
+        );
         Assert.Contains(reason, error.Message, StringComparison.Ordinal);
     }
 
     private static void AssertClose(Tensor expected, Tensor actual)
     {
         Assert.Equal(expected.shape, actual.shape);
-        double distance = (actual - expected).norm().ToDouble(), size = expected.norm().ToDouble();
+        double distance = (actual - expected).norm().ToDouble(),
+            size = expected.norm().ToDouble();
         Assert.True(distance <= 1e-4 * size, $"relative distance {distance / size:E2}");
     }
 }

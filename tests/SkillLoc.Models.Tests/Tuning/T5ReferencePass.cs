@@ -47,11 +47,15 @@ internal sealed class T5ReferencePass(LanguageModel model)
     private Tensor Attend(string name, Tensor asking, Tensor asked, bool causal, (string Stack, int Layer)? self)
     {
         int size = model.Config.HeadSize;
-        Tensor query = Linear(asking, name + ".q"), key = Linear(asked, name + ".k"), value = Linear(asked, name + ".v");
+        Tensor query = Linear(asking, name + ".q"),
+            key = Linear(asked, name + ".k"),
+            value = Linear(asked, name + ".v");
         var contexts = new List<Tensor>();
         for (int head = 0; head < model.Config.Heads; head++)
         {
-            Tensor q = query.narrow(1, head * size, size), k = key.narrow(1, head * size, size), v = value.narrow(1, head * size, size);
+            Tensor q = query.narrow(1, head * size, size),
+                k = key.narrow(1, head * size, size),
+                v = value.narrow(1, head * size, size);
             Tensor scores = q.mm(k.transpose(0, 1));
             if (self is var (stack, layer))
             {
@@ -83,7 +87,8 @@ internal sealed class T5ReferencePass(LanguageModel model)
         Assert.True(length <= 9);
         IEnumerable<int> places = Enumerable.Range(0, length);
         int after = stack == "encoder" ? 16 : 0;
-        return torch.stack([.. places.SelectMany(query => places.Select(key => table[key <= query ? query - key : after + key - query, head]))])
+        return torch
+            .stack([.. places.SelectMany(query => places.Select(key => table[key <= query ? query - key : after + key - query, head]))])
             .view(length, length);
     }
 
@@ -113,8 +118,11 @@ internal sealed class T5ReferencePass(LanguageModel model)
         int size = model.Config.HeadSize;
         Tensor flat = options.ProjectionSize is null
             ? Added(stack + ".prefix.key_values").view(-1)
-            : Added(stack + ".prefix.embedding.weight").mm(Added(stack + ".prefix.transform.0.weight").transpose(0, 1)).tanh()
-                .mm(Added(stack + ".prefix.transform.2.weight").transpose(0, 1)).view(-1);
+            : Added(stack + ".prefix.embedding.weight")
+                .mm(Added(stack + ".prefix.transform.0.weight").transpose(0, 1))
+                .tanh()
+                .mm(Added(stack + ".prefix.transform.2.weight").transpose(0, 1))
+                .view(-1);
         long start = (((layer * 2L) + which) * model.Config.Heads + head) * options.Length * size;
         return flat.narrow(0, start, options.Length * size).view(options.Length, size);
     }
@@ -161,8 +169,7 @@ internal sealed class T5ReferencePass(LanguageModel model)
 
     private static Tensor TanhGelu(Tensor x) => x * (1 + ((x + (x * x * x * 0.044715)) * Math.Sqrt(2 / Math.PI)).tanh()) / 2;
 
-    private Tensor Norm(Tensor x, string name) =>
-        x / ((x * x).mean([1], keepdim: true) + model.Config.LayerNormEpsilon).sqrt() * Of(name);
+    private Tensor Norm(Tensor x, string name) => x / ((x * x).mean([1], keepdim: true) + model.Config.LayerNormEpsilon).sqrt() * Of(name);
 
     private Tensor Of(string name) => model.Parameters[name + ".weight"].to(ScalarType.Float64);
 

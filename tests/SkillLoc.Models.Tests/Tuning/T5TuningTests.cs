@@ -14,16 +14,21 @@ namespace SkillLoc.Models.Tests.Tuning;
 /// <summary>The methods on T5 (methods, C.3): both stacks, attention to the text, and writing with a cache.</summary>
 public sealed class T5TuningTests
 {
-    private static readonly int[][] Texts = [[7, 4, 9, 11, 1], [5, 6, 1]];
+    private static readonly int[][] Texts =
+    [
+        [7, 4, 9, 11, 1],
+        [5, 6, 1],
+    ];
 
-    private static AdapterOptions Study => new()
-    {
-        Placement = AdapterPlacement.Houlsby,
-        BottleneckSize = 4,
-        Activation = AdapterActivation.Swish,
-        Bias = false,
-        InitialUpDeviation = 0.02,
-    };
+    private static AdapterOptions Study =>
+        new()
+        {
+            Placement = AdapterPlacement.Houlsby,
+            BottleneckSize = 4,
+            Activation = AdapterActivation.Swish,
+            Bias = false,
+            InitialUpDeviation = 0.02,
+        };
 
     [Theory]
     [MemberData(nameof(Toy.Methods), MemberType = typeof(Toy))]
@@ -42,7 +47,8 @@ public sealed class T5TuningTests
         using var model = (T5ForConditionalGeneration)Toy.Model(type);
         using TokenBatch batch = Toy.Batch(model);
         using IDisposable inference = no_grad();
-        Tensor read = tensor(new long[] { 0, 8, 3, 0, 2, 29 }, 2, 3), plain = model.Logits(batch, read);
+        Tensor read = tensor(new long[] { 0, 8, 3, 0, 2, 29 }, 2, 3),
+            plain = model.Logits(batch, read);
         foreach (string method in Toy.StartingFromTheModel)
         {
             using Adaptation adaptation = Toy.Options(method).Create(model)!;
@@ -54,7 +60,8 @@ public sealed class T5TuningTests
     [Fact]
     public void ThereAreAsManyTensorsAsInTheReference()
     {
-        using LanguageModel model = LanguageModel.Create(Toy.T5(12, 12, gated: false), 1), gated = LanguageModel.Create(Toy.T5(12, 12, gated: true), 1);
+        using LanguageModel model = LanguageModel.Create(Toy.T5(12, 12, gated: false), 1),
+            gated = LanguageModel.Create(Toy.T5(12, 12, gated: true), 1);
         Count(model, Study, 120, 2.0 / 5);
         Count(model, Study with { Bias = true }, 240, 2.0 / 5);
         Count(model, Study with { Placement = AdapterPlacement.Pfeiffer }, 48, 1.0 / 2);
@@ -83,12 +90,42 @@ public sealed class T5TuningTests
     public void NamesTellStackLayerAndKind()
     {
         using LanguageModel model = Toy.Model("t5_gated");
-        using Adaptation adapters = Study.Create(model)!, lora = Toy.Options("lora_all").Create(model)!, prefix = Toy.Options("prefix").Create(model)!;
-        Has(adapters, "encoder.block.1.layer.0.SelfAttention.o.adapter.down.weight", 1, "encoder.layer.0.SelfAttention.o.adapter.down.weight", 4, 8);
-        Has(adapters, "encoder.block.0.layer.1.DenseReluDense.wo.adapter.up.weight", 0, "encoder.layer.1.DenseReluDense.wo.adapter.up.weight", 8, 4);
-        Has(adapters, "decoder.block.2.layer.1.EncDecAttention.o.adapter.up.weight", 2, "decoder.layer.1.EncDecAttention.o.adapter.up.weight", 8, 4);
+        using Adaptation adapters = Study.Create(model)!,
+            lora = Toy.Options("lora_all").Create(model)!,
+            prefix = Toy.Options("prefix").Create(model)!;
+        Has(
+            adapters,
+            "encoder.block.1.layer.0.SelfAttention.o.adapter.down.weight",
+            1,
+            "encoder.layer.0.SelfAttention.o.adapter.down.weight",
+            4,
+            8
+        );
+        Has(
+            adapters,
+            "encoder.block.0.layer.1.DenseReluDense.wo.adapter.up.weight",
+            0,
+            "encoder.layer.1.DenseReluDense.wo.adapter.up.weight",
+            8,
+            4
+        );
+        Has(
+            adapters,
+            "decoder.block.2.layer.1.EncDecAttention.o.adapter.up.weight",
+            2,
+            "decoder.layer.1.EncDecAttention.o.adapter.up.weight",
+            8,
+            4
+        );
         Has(lora, "decoder.block.0.layer.1.EncDecAttention.v.lora_B.weight", 0, "decoder.layer.1.EncDecAttention.v.lora_B.weight", 6, 2);
-        Has(lora, "decoder.block.1.layer.2.DenseReluDense.wi_0.lora_A.weight", 1, "decoder.layer.2.DenseReluDense.wi_0.lora_A.weight", 2, 8);
+        Has(
+            lora,
+            "decoder.block.1.layer.2.DenseReluDense.wi_0.lora_A.weight",
+            1,
+            "decoder.layer.2.DenseReluDense.wi_0.lora_A.weight",
+            2,
+            8
+        );
         Has(prefix, "encoder.prefix.embedding.weight", -1, "encoder.prefix.embedding.weight", 3, 8);
         Has(prefix, "encoder.prefix.transform.2.weight", -1, "encoder.prefix.transform.2.weight", 2 * 2 * 6, 6);
         Has(prefix, "decoder.prefix.transform.2.weight", -1, "decoder.prefix.transform.2.weight", 3 * 2 * 6, 6);
@@ -115,7 +152,16 @@ public sealed class T5TuningTests
             }
 
             using TokenBatch batch = Toy.Batch(model);
-            model.Loss(batch, T5ForConditionalGeneration.Targets([[8, 3, 1], [2, 1]]), training: true).backward();
+            model
+                .Loss(
+                    batch,
+                    T5ForConditionalGeneration.Targets([
+                        [8, 3, 1],
+                        [2, 1],
+                    ]),
+                    training: true
+                )
+                .backward();
             Assert.All(tuned, pair => Assert.True(pair.Value.grad?.norm().ToDouble() > 1e-9, pair.Key));
             Assert.All(model.Parameters.Values, parameter => Assert.Null(parameter.grad));
         }
@@ -125,13 +171,24 @@ public sealed class T5TuningTests
     public void RoomForStepsGrowsAsTheyAreWritten()
     {
         using DisposeScope scope = NewDisposeScope();
-        ModelConfig config = ModelConfig.Load(Oracles.PathOf("tiny-t5", "config.json")).With("vocab_size", 500).With("tie_word_embeddings", false)
-            .With("scale_decoder_outputs", null).With("eos_token_id", null).With("relative_attention_num_buckets", 8);
+        ModelConfig config = ModelConfig
+            .Load(Oracles.PathOf("tiny-t5", "config.json"))
+            .With("vocab_size", 500)
+            .With("tie_word_embeddings", false)
+            .With("scale_decoder_outputs", null)
+            .With("eos_token_id", null)
+            .With("relative_attention_num_buckets", 8);
         using var model = (T5ForConditionalGeneration)LanguageModel.Create(config, 1);
         model.Adaptation = Toy.Options("prefix").Create(model);
         Toy.Shake(model.Parameters.Values);
         using IDisposable inference = no_grad();
-        using TokenBatch batch = Batch([[87, 412, 346, 43, 1], [240, 61, 1]]), first = Batch([[87, 412, 346, 43, 1]]);
+        using TokenBatch batch = Batch([
+                [87, 412, 346, 43, 1],
+                [240, 61, 1],
+            ]),
+            first = Batch([
+                [87, 412, 346, 43, 1],
+            ]);
         IReadOnlyList<int[]> written = model.Generate(batch, 140);
         Assert.True(written[0].Distinct().Count() > 2, string.Join(' ', written[0].Distinct()));
         using Tensor logits = model.Logits(first, tensor(written[0].Select(id => (long)id).Prepend(0).SkipLast(1).ToArray(), 1, 140));
@@ -148,13 +205,23 @@ public sealed class T5TuningTests
     public void CachedStepsAreWholePasses(string method)
     {
         using DisposeScope scope = NewDisposeScope();
-        ModelConfig config = ModelConfig.Load(Oracles.PathOf("tiny-t5", "config.json")).With("vocab_size", 500).With("tie_word_embeddings", false)
-            .With("scale_decoder_outputs", null).With("relative_attention_num_buckets", 8).With("relative_attention_max_distance", 10);
+        ModelConfig config = ModelConfig
+            .Load(Oracles.PathOf("tiny-t5", "config.json"))
+            .With("vocab_size", 500)
+            .With("tie_word_embeddings", false)
+            .With("scale_decoder_outputs", null)
+            .With("relative_attention_num_buckets", 8)
+            .With("relative_attention_max_distance", 10);
         using var model = (T5ForConditionalGeneration)LanguageModel.Create(config, 1);
         model.Adaptation = Toy.Options(method).Create(model);
         Toy.Shake(model.Adaptation!.Parameters.Values);
         using IDisposable inference = no_grad();
-        int[][] texts = [[87, 412, 346, 43, 1], [240, 61, 1], [127, 164, 92, 175, 14, 16, 1]];
+        int[][] texts =
+        [
+            [87, 412, 346, 43, 1],
+            [240, 61, 1],
+            [127, 164, 92, 175, 14, 16, 1],
+        ];
         using TokenBatch batch = Batch(texts);
         IReadOnlyList<int[]> written = model.Generate(batch, 10);
         for (int row = 0; row < texts.Length; row++)
@@ -190,10 +257,19 @@ public sealed class T5TuningTests
         using IDisposable inference = no_grad();
         Tensor read = tensor(new long[] { 0, 8, 3, 0, 2, 29 }, 2, 3);
         string before = model.Fingerprint();
-        model.Adaptation = new LoraOptions { Rank = 2, Alpha = 3, Targets = Toy.AllMaps }.Create(model);
+        model.Adaptation = new LoraOptions
+        {
+            Rank = 2,
+            Alpha = 3,
+            Targets = Toy.AllMaps,
+        }.Create(model);
         Toy.Shake(model.Adaptation!.Parameters.Values);
         IReadOnlyDictionary<string, Parameter> added = model.Adaptation.Parameters;
-        foreach (string name in added.Keys.Where(name => name.EndsWith(".lora_A.weight", StringComparison.Ordinal)).Select(name => name[..^".lora_A.weight".Length]))
+        foreach (
+            string name in added
+                .Keys.Where(name => name.EndsWith(".lora_A.weight", StringComparison.Ordinal))
+                .Select(name => name[..^".lora_A.weight".Length])
+        )
         {
             plain.Parameters[name + ".weight"].add_(added[name + ".lora_B.weight"].mm(added[name + ".lora_A.weight"]) * 1.5);
         }
@@ -214,7 +290,8 @@ public sealed class T5TuningTests
         using T5ForConditionalGeneration model = Tuned("t5", "prefix");
         using TokenBatch batch = Toy.Batch(model);
         using IDisposable inference = no_grad();
-        Tensor read = tensor(new long[] { 0, 8, 3, 0, 2, 29 }, 2, 3), wanted = model.Logits(batch, read);
+        Tensor read = tensor(new long[] { 0, 8, 3, 0, 2, 29 }, 2, 3),
+            wanted = model.Logits(batch, read);
         model.FoldAdaptation();
         Assert.Equal(["encoder.prefix.key_values", "decoder.prefix.key_values"], model.Adaptation!.Parameters.Keys);
         Assert.Equal([2, 2, 2, 3, 3], model.Adaptation.Parameters["encoder.prefix.key_values"].shape);
@@ -229,8 +306,11 @@ public sealed class T5TuningTests
         using DisposeScope scope = NewDisposeScope();
         using var model = (T5ForConditionalGeneration)Toy.Model("t5");
         using IDisposable inference = no_grad();
-        using TokenBatch plain = Batch([.. Texts.Select(text => (int[])[21, 8, 13, .. text])]), prompted = Batch(Texts);
-        Tensor read = tensor(new long[] { 0, 8, 3, 0, 2, 29 }, 2, 3), wanted = model.Logits(plain, read), all = model.Encode(plain);
+        using TokenBatch plain = Batch([.. Texts.Select(text => (int[])[21, 8, 13, .. text])]),
+            prompted = Batch(Texts);
+        Tensor read = tensor(new long[] { 0, 8, 3, 0, 2, 29 }, 2, 3),
+            wanted = model.Logits(plain, read),
+            all = model.Encode(plain);
         IReadOnlyList<int[]> written = model.Generate(plain, 6);
         model.Adaptation = new SoftPromptOptions { Size = 3 }.Create(model);
         model.Adaptation!.Parameters["prompt"].copy_(model.Parameters["shared.weight"][tensor(new long[] { 21, 8, 13 })].unsqueeze(0));
@@ -258,7 +338,8 @@ public sealed class T5TuningTests
         Assert.All(kept.Seen.Values, hidden => Assert.True(hidden.abs().max().ToDouble() > 0));
 
         static bool IsHidden(HookPoint point) =>
-            point.Name.EndsWith("hook_resid_pre", StringComparison.Ordinal) || point.Name.EndsWith("hook_normalized", StringComparison.Ordinal);
+            point.Name.EndsWith("hook_resid_pre", StringComparison.Ordinal)
+            || point.Name.EndsWith("hook_normalized", StringComparison.Ordinal);
     }
 
     [Theory]
@@ -270,12 +351,16 @@ public sealed class T5TuningTests
         using T5ForConditionalGeneration model = Tuned("t5_gated", method);
         using TokenBatch batch = Toy.Batch(model);
         using IDisposable inference = no_grad();
-        Tensor read = tensor(new long[] { 0, 8, 3, 0, 2, 29 }, 2, 3), wanted = model.Logits(batch, read);
+        Tensor read = tensor(new long[] { 0, 8, 3, 0, 2, 29 }, 2, 3),
+            wanted = model.Logits(batch, read);
         new TunedWeights
         {
             BaseFingerprint = model.Fingerprint(),
             Options = model.Adaptation!.Options,
-            Tensors = model.Adaptation.Parameters.ToDictionary(pair => pair.Key, pair => (pair.Value.shape, pair.Value.data<float>().ToArray())),
+            Tensors = model.Adaptation.Parameters.ToDictionary(
+                pair => pair.Key,
+                pair => (pair.Value.shape, pair.Value.data<float>().ToArray())
+            ),
         }.Save(folder.PathOf("tuned.safetensors"));
 
         var tuned = TunedWeights.Load(folder.PathOf("tuned.safetensors"));
@@ -289,8 +374,7 @@ public sealed class T5TuningTests
         }
 
         Assert.True(wanted.Equals(other.Logits(batch, read)));
-        Assert.All(
-            CheckpointDistance.Between(Tensors(model), Tensors(other)), pair => Assert.Equal(0, pair.Value.L2));
+        Assert.All(CheckpointDistance.Between(Tensors(model), Tensors(other)), pair => Assert.Equal(0, pair.Value.L2));
 
         static Dictionary<string, Tensor> Tensors(LanguageModel model) =>
             model.Adaptation!.Parameters.ToDictionary(pair => pair.Key, pair => (Tensor)pair.Value);
@@ -312,7 +396,10 @@ public sealed class T5TuningTests
         using var half = (T5ForConditionalGeneration)model.Clone(dtype: ScalarType.BFloat16);
         using TokenBatch batch = Toy.Batch(model);
         Assert.All(half.Adaptation!.Parameters.Values, parameter => Assert.Equal(ScalarType.BFloat16, parameter.dtype));
-        using Tensor targets = T5ForConditionalGeneration.Targets([[8, 3, 1], [2, 1]]);
+        using Tensor targets = T5ForConditionalGeneration.Targets([
+            [8, 3, 1],
+            [2, 1],
+        ]);
         Assert.Equal(model.Loss(batch, targets).item<float>(), half.Loss(batch, targets).item<float>(), 0.1);
         Assert.Equal(2, half.Generate(batch, 2).Count);
     }
@@ -340,7 +427,11 @@ public sealed class T5TuningTests
     public void BitFitIsRefused()
     {
         using LanguageModel model = Toy.Model("t5");
-        Assert.Contains("biases", Assert.Throws<NotSupportedException>(() => new BitFitOptions().Create(model)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "biases",
+            Assert.Throws<NotSupportedException>(() => new BitFitOptions().Create(model)).Message,
+            StringComparison.Ordinal
+        );
         Assert.Throws<NotSupportedException>(() => new BitFitOptions().ParametersOf(model));
     }
 
@@ -351,7 +442,12 @@ public sealed class T5TuningTests
         long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         using (T5ForConditionalGeneration model = Tuned("t5_gated", method))
         using (TokenBatch batch = Toy.Batch(model))
-        using (Tensor targets = T5ForConditionalGeneration.Targets([[8, 3, 1], [2, 1]]))
+        using (
+            Tensor targets = T5ForConditionalGeneration.Targets([
+                [8, 3, 1],
+                [2, 1],
+            ])
+        )
         using (IDisposable inference = no_grad())
         using (Tensor first = model.LogLikelihoods(batch, targets))
         {
@@ -362,7 +458,8 @@ public sealed class T5TuningTests
             using Tensor same = copy.LogLikelihoods(batch, targets);
             Assert.True(first.Equals(same));
             Toy.Shake(copy.Adaptation!.Parameters.Values, 9);
-            using Tensor other = copy.LogLikelihoods(batch, targets), again = model.LogLikelihoods(batch, targets);
+            using Tensor other = copy.LogLikelihoods(batch, targets),
+                again = model.LogLikelihoods(batch, targets);
             Assert.False(first.Equals(other));
             Assert.True(first.Equals(again));
             copy.FoldAdaptation();
@@ -379,8 +476,13 @@ public sealed class T5TuningTests
         using TokenBatch batch = Toy.Batch(model);
         using IDisposable inference = no_grad();
         var reference = new T5ReferencePass(model);
-        int[][] read = [[0, 8, 3, 12], [0, 2, 29, 4]];
-        Tensor encoded = model.Encode(batch), first = model.EncodeAt(batch);
+        int[][] read =
+        [
+            [0, 8, 3, 12],
+            [0, 2, 29, 4],
+        ];
+        Tensor encoded = model.Encode(batch),
+            first = model.EncodeAt(batch);
 
         // Each text with both.
         Tensor decoded = model.Decode(batch, tensor(read.Concat(read).SelectMany(row => row).Select(id => (long)id).ToArray(), 4, 4));

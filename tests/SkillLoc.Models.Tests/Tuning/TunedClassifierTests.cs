@@ -46,7 +46,9 @@ public sealed class TunedClassifierTests
     public void ASizeThatTheTensorsDoNotHaveIsNotMadeRoomFor(string method, string huge, string said)
     {
         using var folder = new TemporaryFolder();
-        string path = folder.PathOf("tuned.safetensors"), whole = folder.PathOf("whole"), name = huge[..(huge.IndexOf(':', StringComparison.Ordinal) + 1)];
+        string path = folder.PathOf("tuned.safetensors"),
+            whole = folder.PathOf("whole"),
+            name = huge[..(huge.IndexOf(':', StringComparison.Ordinal) + 1)];
         using var classifier = TextClassifier.Create(Base, Settings(method, HeadKind.LabelWords, "tiny-roberta"), seed: 3);
         TunedWeights tuned = classifier.Tuned();
         string Enlarged(string json) => Regex.Replace(json, Regex.Escape(name) + @"\s*\d+", huge);
@@ -54,7 +56,10 @@ public sealed class TunedClassifierTests
         Assert.Contains("2000000000", options);
         new TunedWeights
         {
-            BaseFingerprint = tuned.BaseFingerprint, Tensors = tuned.Tensors, Options = TuningOptions.FromJson(options, "options"), Settings = Enlarged(tuned.Settings),
+            BaseFingerprint = tuned.BaseFingerprint,
+            Tensors = tuned.Tensors,
+            Options = TuningOptions.FromJson(options, "options"),
+            Settings = Enlarged(tuned.Settings),
         }.Save(path);
         Assert.Contains(said, Assert.Throws<InvalidDataException>(() => TextClassifier.LoadTuned(Base, path)).Message);
 
@@ -123,13 +128,16 @@ public sealed class TunedClassifierTests
         Assert.Equal(before, classifier.Backbone.Fingerprint());
         using var loaded = TextClassifier.Load(folder.PathOf("folded"));
         Assert.Null(loaded.Settings.Tuning);
-        using (SafetensorsFile original = SafetensorsFile.Open(Path.Combine(Base, "model.safetensors")),
-            written = SafetensorsFile.Open(folder.PathOf("folded/model.safetensors")))
+        using (
+            SafetensorsFile original = SafetensorsFile.Open(Path.Combine(Base, "model.safetensors")),
+                written = SafetensorsFile.Open(folder.PathOf("folded/model.safetensors"))
+        )
         {
             Assert.Equal(original.Tensors.Select(info => info.Name).Order(), written.Tensors.Select(info => info.Name).Order());
         }
 
-        float[][] expected = Scores(classifier), actual = Scores(loaded);
+        float[][] expected = Scores(classifier),
+            actual = Scores(loaded);
         for (int i = 0; i < expected.Length; i++)
         {
             Assert.Equal(expected[i][0], actual[i][0], 1e-5);
@@ -140,7 +148,8 @@ public sealed class TunedClassifierTests
     public void ABaseWithOtherWeightsIsRefused()
     {
         using var folder = new TemporaryFolder();
-        string path = folder.PathOf("tuned.safetensors"), other = folder.PathOf("other");
+        string path = folder.PathOf("tuned.safetensors"),
+            other = folder.PathOf("other");
         using (var classifier = TextClassifier.Create(Base, Settings("lora", HeadKind.LabelWords)))
         {
             classifier.SaveTuned(path);
@@ -170,7 +179,15 @@ public sealed class TunedClassifierTests
         const string Name = "roberta.encoder.layer.1.attention.self.value.lora_B.weight";
         Refused(With((long[])[48, 2], new float[96]), Name);
         Refused(With(null, []), "no such tensor");
-        Refused(new() { BaseFingerprint = tuned.BaseFingerprint, Options = new LoraOptions(), Tensors = tuned.Tensors }, "Rank = 8");
+        Refused(
+            new()
+            {
+                BaseFingerprint = tuned.BaseFingerprint,
+                Options = new LoraOptions(),
+                Tensors = tuned.Tensors,
+            },
+            "Rank = 8"
+        );
         classifier.Apply(tuned);
 
         void Refused(TunedWeights wrong, string reason) =>
@@ -185,7 +202,12 @@ public sealed class TunedClassifierTests
                 tensors.Add(Name, (shape, values));
             }
 
-            return new() { BaseFingerprint = tuned.BaseFingerprint, Options = tuned.Options, Tensors = tensors };
+            return new()
+            {
+                BaseFingerprint = tuned.BaseFingerprint,
+                Options = tuned.Options,
+                Tensors = tensors,
+            };
         }
     }
 
@@ -199,7 +221,11 @@ public sealed class TunedClassifierTests
         SafetensorsWriter.Write(path, [], new Dictionary<string, string> { ["format"] = "skillloc-tuned", ["version"] = "7" });
         Assert.Contains("version 7", Assert.Throws<InvalidDataException>(() => TunedWeights.Load(path)).Message, StringComparison.Ordinal);
         SafetensorsWriter.Write(path, [], new Dictionary<string, string> { ["format"] = "skillloc-tuned", ["version"] = "1" });
-        Assert.Contains("base_fingerprint", Assert.Throws<InvalidDataException>(() => TunedWeights.Load(path)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "base_fingerprint",
+            Assert.Throws<InvalidDataException>(() => TunedWeights.Load(path)).Message,
+            StringComparison.Ordinal
+        );
         using var plain = TextClassifier.Create(Base, Settings("none", HeadKind.LabelWords));
         Assert.Throws<InvalidOperationException>(plain.Tuned);
         Assert.Empty(plain.TunedParameters);
@@ -220,7 +246,9 @@ public sealed class TunedClassifierTests
         using IDisposable inference = no_grad();
         int[] ids = classifier.Settings.LabelWords().Resolve(CheckpointTokenizer.Load(Base));
         Tensor words = tensor(ids.Select(id => (long)id).ToArray());
-        Tensor expected = classifier.Backbone.WordScores(classifier.Backbone.Encode(batch)[0, row.Position].unsqueeze(0)).index_select(1, words);
+        Tensor expected = classifier
+            .Backbone.WordScores(classifier.Backbone.Encode(batch)[0, row.Position].unsqueeze(0))
+            .index_select(1, words);
         Toy.AssertClose(expected, classifier.Logits(batch), 1e-4);
     }
 
@@ -242,8 +270,9 @@ public sealed class TunedClassifierTests
         EncodedText pair = prompted.Encode("one", "two");
         Assert.Equal(3, pair.Ids.Count(id => id is 0 or 2));
 
-        ArgumentException error = Assert.Throws<ArgumentException>(() => TextClassifier.Create(
-            Base, prompted.Settings with { Template = "*cls**sent_0*_It_was*mask*.*sep+*" }));
+        ArgumentException error = Assert.Throws<ArgumentException>(() =>
+            TextClassifier.Create(Base, prompted.Settings with { Template = "*cls**sent_0*_It_was*mask*.*sep+*" })
+        );
         Assert.Contains("its own mask", error.Message, StringComparison.Ordinal);
     }
 
@@ -268,7 +297,9 @@ public sealed class TunedClassifierTests
         classifier.Save(path);
         using var more = TextClassifier.Create(path, classifier.Settings, seed: 9);
         Assert.Equal(classifier.Fingerprint(), more.Fingerprint());
-        InvalidDataException error = Assert.Throws<InvalidDataException>(() => TextClassifier.Create(path, classifier.Settings with { Tuning = new LoraOptions { Rank = 5 } }));
+        InvalidDataException error = Assert.Throws<InvalidDataException>(() =>
+            TextClassifier.Create(path, classifier.Settings with { Tuning = new LoraOptions { Rank = 5 } })
+        );
         Assert.Contains("lora_A", error.Message, StringComparison.Ordinal);
         Assert.Contains("[5, 48]", error.Message, StringComparison.Ordinal);
     }
@@ -296,21 +327,25 @@ public sealed class TunedClassifierTests
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }
 
-    private static ClassifierSettings Settings(string method, HeadKind head, string checkpoint = "tiny-roberta") => new()
-    {
-        Head = head,
-        Labels = ["0", "1"],
-        Words = head != HeadKind.LabelWords ? null : checkpoint == "tiny-gpt2" ? [" a", " the"] : ["a", "the"],
-        AutoregressiveTemplate = checkpoint == "tiny-gpt2" && head == HeadKind.LabelWords ? "{0}" : null,
-        MaxLength = 40,
-        Tuning = method switch
+    private static ClassifierSettings Settings(string method, HeadKind head, string checkpoint = "tiny-roberta") =>
+        new()
         {
-            "none" => null,
-            "bit_fit" => new BitFitOptions(),
-            "soft_prompt" => new SoftPromptOptions { Size = 4 },
-            _ => Toy.Options(method),
-        },
-    };
+            Head = head,
+            Labels = ["0", "1"],
+            Words =
+                head != HeadKind.LabelWords ? null
+                : checkpoint == "tiny-gpt2" ? [" a", " the"]
+                : ["a", "the"],
+            AutoregressiveTemplate = checkpoint == "tiny-gpt2" && head == HeadKind.LabelWords ? "{0}" : null,
+            MaxLength = 40,
+            Tuning = method switch
+            {
+                "none" => null,
+                "bit_fit" => new BitFitOptions(),
+                "soft_prompt" => new SoftPromptOptions { Size = 4 },
+                _ => Toy.Options(method),
+            },
+        };
 
     private static float[][] Scores(TextClassifier classifier) =>
         classifier.Score([classifier.Encode("a good film"), classifier.Encode("one of the worst"), classifier.Encode("x")]);

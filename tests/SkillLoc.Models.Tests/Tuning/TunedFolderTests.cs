@@ -86,8 +86,14 @@ public sealed class TunedFolderTests : IDisposable
         if (method is "pfeiffer" or "prefix")
         {
             TuningOptions drawn = Toy.Options(method) is AdapterOptions adapter
-                ? adapter with { InitialDeviation = 0.5 }
-                : (PrefixOptions)Toy.Options(method) with { InitialDeviation = 0.5 };
+                ? adapter with
+                {
+                    InitialDeviation = 0.5,
+                }
+                : (PrefixOptions)Toy.Options(method) with
+                {
+                    InitialDeviation = 0.5,
+                };
             using var other = TextClassifier.Create(Tuned, Settings(drawn, head));
             Assert.Equal(Score(tuned), Score(other));
         }
@@ -157,7 +163,8 @@ public sealed class TunedFolderTests : IDisposable
 
         using var plain = new TextEmbedder(Base);
         using var embedder = new TextEmbedder(Tuned);
-        float[] before = plain.Embed([plain.Encode("the film was it")])[0], after = embedder.Embed([embedder.Encode("the film was it")])[0];
+        float[] before = plain.Embed([plain.Encode("the film was it")])[0],
+            after = embedder.Embed([embedder.Encode("the film was it")])[0];
         using TorchSharp.DisposeScope scope = NewDisposeScope();
         using var model = LanguageModel.Load(Tuned);
         Assert.Equal(tuned.Settings.Tuning, model.Adaptation!.Options);
@@ -172,19 +179,31 @@ public sealed class TunedFolderTests : IDisposable
     {
         using TextClassifier tuned = Save("lora", HeadKind.LabelWords);
         File.Delete(Path.Join(Tuned, "skillloc.safetensors"));
-        foreach (Func<object> read in new Func<object>[]
-        {
-            () => TextClassifier.Load(Tuned), () => TextClassifier.Create(Tuned, Settings(null, HeadKind.LabelWords)), () => LanguageModel.Load(Tuned),
-        })
+        foreach (
+            Func<object> read in new Func<object>[]
+            {
+                () => TextClassifier.Load(Tuned),
+                () => TextClassifier.Create(Tuned, Settings(null, HeadKind.LabelWords)),
+                () => LanguageModel.Load(Tuned),
+            }
+        )
         {
             Assert.Contains("lora_A", Assert.Throws<InvalidDataException>(read).Message, StringComparison.Ordinal);
         }
 
         // One that was damaged is named, as is a tensor that is in both files.
         File.WriteAllText(Path.Join(Tuned, "skillloc.safetensors"), "no tensors");
-        Assert.Contains("skillloc.safetensors", Assert.Throws<InvalidDataException>(() => TextClassifier.Load(Tuned)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "skillloc.safetensors",
+            Assert.Throws<InvalidDataException>(() => TextClassifier.Load(Tuned)).Message,
+            StringComparison.Ordinal
+        );
         File.Copy(Path.Join(Tuned, "model.safetensors"), Path.Join(Tuned, "skillloc.safetensors"), overwrite: true);
-        Assert.Contains("one of them", Assert.Throws<InvalidDataException>(() => TextClassifier.Load(Tuned)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "one of them",
+            Assert.Throws<InvalidDataException>(() => TextClassifier.Load(Tuned)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -198,14 +217,15 @@ public sealed class TunedFolderTests : IDisposable
         Assert.Equal(Score(plain), Score(loaded));
     }
 
-    private static ClassifierSettings Settings(TuningOptions? tuning, HeadKind head) => new()
-    {
-        Head = head,
-        Labels = ["neg", "pos"],
-        Words = head == HeadKind.LabelWords ? ["bad", "good"] : null,
-        Template = head == HeadKind.LabelWords && tuning is not SoftPromptOptions ? "*cls**sent_0*_It_was*mask*.*sep+*" : null,
-        Tuning = tuning,
-    };
+    private static ClassifierSettings Settings(TuningOptions? tuning, HeadKind head) =>
+        new()
+        {
+            Head = head,
+            Labels = ["neg", "pos"],
+            Words = head == HeadKind.LabelWords ? ["bad", "good"] : null,
+            Template = head == HeadKind.LabelWords && tuning is not SoftPromptOptions ? "*cls**sent_0*_It_was*mask*.*sep+*" : null,
+            Tuning = tuning,
+        };
 
     /// <summary>The labels' logits, less their mean.</summary>
     private static float[] Score(TextClassifier classifier)

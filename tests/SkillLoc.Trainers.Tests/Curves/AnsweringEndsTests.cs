@@ -27,22 +27,25 @@ public sealed class AnsweringEndsTests : IDisposable
     [MemberData(nameof(Methods))]
     public void ACurveLosesLessThanTheLineAndGoesOnAfterAKill(string method)
     {
-        using TextScoringTransformer first = Model(method, 1), second = Model(method, 2);
+        using TextScoringTransformer first = Model(method, 1),
+            second = Model(method, 2);
         IDataView data = Rows(12);
         string file = Path.Join(_folder, "curve.safetensors");
         using ParameterPath whole = Fit(_ => { });
         long live = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-        Assert.Throws<Ends.KilledException>(() => Fit(options =>
-        {
-            options.StateFile = file;
-            options.Progress = new Ends.Sink<CurveProgress>(progress =>
+        Assert.Throws<Ends.KilledException>(() =>
+            Fit(options =>
             {
-                if (progress.Step == 11)
+                options.StateFile = file;
+                options.Progress = new Ends.Sink<CurveProgress>(progress =>
                 {
-                    throw new Ends.KilledException();
-                }
-            });
-        }));
+                    if (progress.Step == 11)
+                    {
+                        throw new Ends.KilledException();
+                    }
+                });
+            })
+        );
         Assert.Equal(live, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
         using (ParameterPath resumed = Fit(options => options.StateFile = file))
         {
@@ -77,22 +80,25 @@ public sealed class AnsweringEndsTests : IDisposable
     [Fact]
     public void AMixtureGoesOnAfterAKill()
     {
-        using TextScoringTransformer first = Model("model", 1), second = Model("model", 2);
+        using TextScoringTransformer first = Model("model", 1),
+            second = Model("model", 2);
         IDataView data = Rows(12);
         string file = Path.Join(_folder, "mixture.safetensors");
         float[] whole = Fit(_ => { });
         Assert.True(whole.Length > 0 && whole.Any(weight => Math.Abs(weight) > 0.01));
-        Assert.Throws<Ends.KilledException>(() => Fit(options =>
-        {
-            options.StateFile = file;
-            options.Progress = new Ends.Sink<TrainingProgress>(progress =>
+        Assert.Throws<Ends.KilledException>(() =>
+            Fit(options =>
             {
-                if (progress.Step == 5)
+                options.StateFile = file;
+                options.Progress = new Ends.Sink<TrainingProgress>(progress =>
                 {
-                    throw new Ends.KilledException();
-                }
-            });
-        }));
+                    if (progress.Step == 5)
+                    {
+                        throw new Ends.KilledException();
+                    }
+                });
+            })
+        );
         Assert.Equal(whole, Fit(options => options.StateFile = file));
 
         float[] Fit(Action<MixtureTrainer.Options> change)
@@ -121,7 +127,15 @@ public sealed class AnsweringEndsTests : IDisposable
     {
         var classifier = TextClassifier.Create(
             Oracles.PathOf("tiny-t5"),
-            new ClassifierSettings { Head = HeadKind.Generation, Labels = [], TextToText = Task, Tuning = Ends.Tuning(method) }, seed: seed);
+            new ClassifierSettings
+            {
+                Head = HeadKind.Generation,
+                Labels = [],
+                TextToText = Task,
+                Tuning = Ends.Tuning(method),
+            },
+            seed: seed
+        );
         using DisposeScope scope = NewDisposeScope();
         using IDisposable noGradients = no_grad();
         using var generator = new Generator((ulong)seed);
@@ -140,15 +154,22 @@ public sealed class AnsweringEndsTests : IDisposable
         path.MoveTo(walker, 0.5);
         using IDisposable noGradients = no_grad();
         using DisposeScope scope = NewDisposeScope();
-        return Examples(12).SelectMany(row => row.Answers.Select(answer =>
-        {
-            using TokenBatch batch = walker.Batch([walker.Encode(row.Text)]);
-            return (double)walker.AnswerLosses(batch, [walker.EncodeAnswer(answer)]).item<float>();
-        })).Average();
+        return Examples(12)
+            .SelectMany(row =>
+                row.Answers.Select(answer =>
+                {
+                    using TokenBatch batch = walker.Batch([walker.Encode(row.Text)]);
+                    return (double)walker.AnswerLosses(batch, [walker.EncodeAnswer(answer)]).item<float>();
+                })
+            )
+            .Average();
     }
 
     private static Row[] Examples(int count) =>
-        [.. Toy.Examples(count).Select(row => new Row { Text = row.Text, Answers = row.Label == "pos" ? ["good", "very nice"] : ["bad", "not so good"] })];
+        [
+            .. Toy.Examples(count)
+                .Select(row => new Row { Text = row.Text, Answers = row.Label == "pos" ? ["good", "very nice"] : ["bad", "not so good"] }),
+        ];
 
     private IDataView Rows(int count) => _ml.Data.LoadFromEnumerable(Examples(count));
 

@@ -20,17 +20,25 @@ public sealed class CurveTrainerTests : IDisposable
     [MemberData(nameof(Methods))]
     public void ACurveLosesLessThanTheLine(string method)
     {
-        using TextScoringTransformer first = Ends.Model(method, 1), second = Ends.Model(method, 2);
+        using TextScoringTransformer first = Ends.Model(method, 1),
+            second = Ends.Model(method, 2);
         string[] ends = [first.Classifier.Fingerprint(), second.Classifier.Fingerprint()];
         IDataView data = Toy.View(_ml, Toy.Examples(32));
         long live = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-        using (ParameterPath curve = Trainer(first, second, options =>
-        {
-            options.Bends = 2;
-            options.MaxSteps = 60;
-            options.ValidationSet = data;
-            options.EvaluationInterval = 20;
-        }).Fit(data))
+        using (
+            ParameterPath curve = Trainer(
+                    first,
+                    second,
+                    options =>
+                    {
+                        options.Bends = 2;
+                        options.MaxSteps = 60;
+                        options.ValidationSet = data;
+                        options.EvaluationInterval = 20;
+                    }
+                )
+                .Fit(data)
+        )
         using (var line = new ParameterPath(first.Classifier, second.Classifier))
         {
             Assert.True(Loss(curve, 0.5) < Loss(line, 0.5) - 0.05, $"{Loss(curve, 0.5)} on the curve, {Loss(line, 0.5)} on the line");
@@ -45,17 +53,23 @@ public sealed class CurveTrainerTests : IDisposable
     [Fact]
     public void AStepGoesDownFromTheReportedLossAtTheReportedPlace()
     {
-        using TextScoringTransformer first = Ends.Model("model", 1), second = Ends.Model("model", 2);
+        using TextScoringTransformer first = Ends.Model("model", 1),
+            second = Ends.Model("model", 2);
         IDataView data = Toy.View(_ml, Toy.Examples(32));
         CurveProgress? seen = null;
-        using ParameterPath curve = Trainer(first, second, options =>
-        {
-            options.MaxSteps = 1;
-            options.Optimizer = OptimizerKind.AdamW;
-            options.LearningRate = 1e-4;
-            options.BatchSize = 32;
-            options.Progress = new Ends.Sink<CurveProgress>(progress => seen = progress);
-        }).Fit(data);
+        using ParameterPath curve = Trainer(
+                first,
+                second,
+                options =>
+                {
+                    options.MaxSteps = 1;
+                    options.Optimizer = OptimizerKind.AdamW;
+                    options.LearningRate = 1e-4;
+                    options.BatchSize = 32;
+                    options.Progress = new Ends.Sink<CurveProgress>(progress => seen = progress);
+                }
+            )
+            .Fit(data);
 
         // Control points start at the midpoint, and one batch holds all rows.
         using var before = new ParameterPath(first.Classifier, second.Classifier, bends: 1);
@@ -72,9 +86,12 @@ public sealed class CurveTrainerTests : IDisposable
     [Fact]
     public void TheSameSeedGivesTheSameCurve()
     {
-        using TextScoringTransformer first = Ends.Model("adapter", 1), second = Ends.Model("adapter", 2);
+        using TextScoringTransformer first = Ends.Model("adapter", 1),
+            second = Ends.Model("adapter", 2);
         IDataView data = Toy.View(_ml, Toy.Examples(20));
-        using ParameterPath one = Fit(1), same = Fit(1), other = Fit(2);
+        using ParameterPath one = Fit(1),
+            same = Fit(1),
+            other = Fit(2);
         foreach (string name in one.Names)
         {
             Assert.True(one.Controls(name)[0].Equals(same.Controls(name)[0]), name);
@@ -82,19 +99,26 @@ public sealed class CurveTrainerTests : IDisposable
 
         Assert.Contains(one.Names, name => !one.Controls(name)[0].Equals(other.Controls(name)[0]));
 
-        ParameterPath Fit(int seed) => Trainer(first, second, options =>
-        {
-            options.MaxSteps = 3;
-            options.Seed = seed;
-            options.Dropout = 0.1;
-            options.GradientAccumulationSteps = 2;
-        }).Fit(data);
+        ParameterPath Fit(int seed) =>
+            Trainer(
+                    first,
+                    second,
+                    options =>
+                    {
+                        options.MaxSteps = 3;
+                        options.Seed = seed;
+                        options.Dropout = 0.1;
+                        options.GradientAccumulationSteps = 2;
+                    }
+                )
+                .Fit(data);
     }
 
     [Fact]
     public void WhatDoesNotFitIsNamed()
     {
-        using TextScoringTransformer first = Ends.Model("model", 1), lora = Ends.Model("lora", 1);
+        using TextScoringTransformer first = Ends.Model("model", 1),
+            lora = Ends.Model("lora", 1);
         IDataView data = Toy.View(_ml, Toy.Examples(8));
         Assert.Throws<ArgumentException>(() => Trainer(first, first, _ => { }).Fit(data));
         Assert.Throws<ArgumentException>(() => Trainer(first, lora, _ => { }).Fit(data));
@@ -109,29 +133,34 @@ public sealed class CurveTrainerTests : IDisposable
     [InlineData("model", OptimizerKind.Adafactor, 1, 5)]
     public void AKilledTrainingGoesOn(string method, OptimizerKind optimizer, int accumulation, int kill)
     {
-        using TextScoringTransformer first = Ends.Model(method, 1), second = Ends.Model(method, 2);
+        using TextScoringTransformer first = Ends.Model(method, 1),
+            second = Ends.Model(method, 2);
         IDataView data = Toy.View(_ml, Toy.Examples(21));
         string file = Path.Join(_folder, "states", "curve.safetensors");
         using ParameterPath whole = Fit(options => { });
         long live = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-        Assert.Throws<Ends.KilledException>(() => Fit(options =>
-        {
-            options.StateFile = file;
-            options.Progress = new Ends.Sink<CurveProgress>(progress =>
+        Assert.Throws<Ends.KilledException>(() =>
+            Fit(options =>
             {
-                if (progress.Step == kill)
+                options.StateFile = file;
+                options.Progress = new Ends.Sink<CurveProgress>(progress =>
                 {
-                    throw new Ends.KilledException();
-                }
-            });
-        }));
+                    if (progress.Step == kill)
+                    {
+                        throw new Ends.KilledException();
+                    }
+                });
+            })
+        );
         Assert.Equal(live, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
-        InvalidOperationException other = Assert.Throws<InvalidOperationException>(() => Fit(options =>
-        {
-            options.StateFile = file;
-            options.Start = ControlStart.Midpoint;
-            options.ValidationPlaces = [0.5];
-        }));
+        InvalidOperationException other = Assert.Throws<InvalidOperationException>(() =>
+            Fit(options =>
+            {
+                options.StateFile = file;
+                options.Start = ControlStart.Midpoint;
+                options.ValidationPlaces = [0.5];
+            })
+        );
         Assert.Contains("start is Drawn there and Midpoint here", other.Message, StringComparison.Ordinal);
         Assert.Contains("validation_places is 0.25 0.5 0.75 there and 0.5 here", other.Message, StringComparison.Ordinal);
 
@@ -146,54 +175,75 @@ public sealed class CurveTrainerTests : IDisposable
         Same(whole, resumed);
         Assert.False(File.Exists(file));
 
-        ParameterPath Fit(Action<CurveTrainer.Options> change) => Trainer(first, second, options =>
-        {
-            options.Optimizer = optimizer;
-            options.Bends = 2;
-            options.MaxSteps = 9;
-            options.BatchSize = 4;
-            options.GradientAccumulationSteps = accumulation;
-            options.Dropout = 0.1;
-            options.ValidationSet = data;
-            options.EvaluationInterval = 3;
-            options.StateInterval = 2;
-            change(options);
-        }).Fit(data);
+        ParameterPath Fit(Action<CurveTrainer.Options> change) =>
+            Trainer(
+                    first,
+                    second,
+                    options =>
+                    {
+                        options.Optimizer = optimizer;
+                        options.Bends = 2;
+                        options.MaxSteps = 9;
+                        options.BatchSize = 4;
+                        options.GradientAccumulationSteps = accumulation;
+                        options.Dropout = 0.1;
+                        options.ValidationSet = data;
+                        options.EvaluationInterval = 3;
+                        options.StateInterval = 2;
+                        change(options);
+                    }
+                )
+                .Fit(data);
     }
 
     [Fact]
     public void CancellationSavesTheStateAndOtherEndsAreRefused()
     {
-        using TextScoringTransformer first = Ends.Model("lora", 1), second = Ends.Model("lora", 2), third = Ends.Model("lora", 3);
+        using TextScoringTransformer first = Ends.Model("lora", 1),
+            second = Ends.Model("lora", 2),
+            third = Ends.Model("lora", 3);
         IDataView data = Toy.View(_ml, Toy.Examples(16));
         string file = Path.Join(_folder, "curve.safetensors");
         using ParameterPath whole = Fit(second, options => { });
         using (var cancel = new CancellationTokenSource())
         {
-            using ParameterPath half = Fit(second, options =>
-            {
-                options.StateFile = file;
-                options.CancellationToken = cancel.Token;
-                options.Progress = new Ends.Sink<CurveProgress>(progress =>
+            using ParameterPath half = Fit(
+                second,
+                options =>
                 {
-                    if (progress.Step == 3)
+                    options.StateFile = file;
+                    options.CancellationToken = cancel.Token;
+                    options.Progress = new Ends.Sink<CurveProgress>(progress =>
                     {
-                        cancel.Cancel();
-                    }
-                });
-            });
+                        if (progress.Step == 3)
+                        {
+                            cancel.Cancel();
+                        }
+                    });
+                }
+            );
         }
 
         InvalidOperationException error = Assert.Throws<InvalidOperationException>(() => Fit(third, options => options.StateFile = file));
-        Assert.Contains($"second is {second.Classifier.Fingerprint()} there and {third.Classifier.Fingerprint()} here", error.Message, StringComparison.Ordinal);
+        Assert.Contains(
+            $"second is {second.Classifier.Fingerprint()} there and {third.Classifier.Fingerprint()} here",
+            error.Message,
+            StringComparison.Ordinal
+        );
         using ParameterPath resumed = Fit(second, options => options.StateFile = file);
         Same(whole, resumed);
 
-        ParameterPath Fit(TextScoringTransformer end, Action<CurveTrainer.Options> change) => Trainer(first, end, options =>
-        {
-            options.MaxSteps = 5;
-            change(options);
-        }).Fit(data);
+        ParameterPath Fit(TextScoringTransformer end, Action<CurveTrainer.Options> change) =>
+            Trainer(
+                    first,
+                    end,
+                    options =>
+                    {
+                        options.MaxSteps = 5;
+                        change(options);
+                    }
+                )
+                .Fit(data);
     }
 
     [Fact]
@@ -247,49 +297,74 @@ public sealed class CurveTrainerTests : IDisposable
     [Fact]
     public void TheMetricIsTheMeanAtThePlacesOfTheSpecification()
     {
-        using TextScoringTransformer first = Ends.Model("adapter", 1, 0.6), second = Ends.Model("adapter", 2, 0.6);
+        using TextScoringTransformer first = Ends.Model("adapter", 1, 0.6),
+            second = Ends.Model("adapter", 2, 0.6);
         Toy.Row[] rows = Toy.Examples(30);
         double[] places = [0.7725638477843416, 0.3729565378240084, 0.5129354059597470];
         double? metric = null;
-        using ParameterPath curve = Trainer(first, second, options =>
-        {
-            options.MaxSteps = 4;
-            options.ValidationSet = Toy.View(_ml, rows);
-            options.ValidationPlaces = places;
-            options.Progress = new Ends.Sink<CurveProgress>(progress => metric = progress.Metric);
-        }).Fit(Toy.View(_ml, rows));
-        double[] accuracies = [.. places.Select(place =>
-        {
-            using TextClassifier walker = curve.CreateWalker();
-            curve.MoveTo(walker, place);
-            return Ends.Accuracy(walker, rows);
-        })];
+        using ParameterPath curve = Trainer(
+                first,
+                second,
+                options =>
+                {
+                    options.MaxSteps = 4;
+                    options.ValidationSet = Toy.View(_ml, rows);
+                    options.ValidationPlaces = places;
+                    options.Progress = new Ends.Sink<CurveProgress>(progress => metric = progress.Metric);
+                }
+            )
+            .Fit(Toy.View(_ml, rows));
+        double[] accuracies =
+        [
+            .. places.Select(place =>
+            {
+                using TextClassifier walker = curve.CreateWalker();
+                curve.MoveTo(walker, place);
+                return Ends.Accuracy(walker, rows);
+            }),
+        ];
         Assert.Equal(accuracies.Average(), metric!.Value, 1e-12);
     }
 
     private static void Same(ParameterPath expected, ParameterPath actual)
     {
         Assert.Equal(expected.Names, actual.Names);
-        Assert.All(expected.Names, name => Assert.True(
-            expected.Controls(name).Zip(actual.Controls(name)).All(pair => pair.First.Equals(pair.Second)), name));
+        Assert.All(
+            expected.Names,
+            name => Assert.True(expected.Controls(name).Zip(actual.Controls(name)).All(pair => pair.First.Equals(pair.Second)), name)
+        );
     }
 
     /// <summary>A curve at its start: one update too small to matter.</summary>
     private ParameterPath Started(string method, ControlStart start)
     {
-        TextScoringTransformer first = Ends.Model(method, 1), second = Ends.Model(method, 2);
-        return Trainer(first, second, options =>
-        {
-            options.MaxSteps = 1;
-            options.LearningRate = 1e-30;
-            options.Bends = 2;
-            options.Start = start;
-        }).Fit(Toy.View(_ml, Toy.Examples(4)));
+        TextScoringTransformer first = Ends.Model(method, 1),
+            second = Ends.Model(method, 2);
+        return Trainer(
+                first,
+                second,
+                options =>
+                {
+                    options.MaxSteps = 1;
+                    options.LearningRate = 1e-30;
+                    options.Bends = 2;
+                    options.Start = start;
+                }
+            )
+            .Fit(Toy.View(_ml, Toy.Examples(4)));
     }
 
     private CurveTrainer Trainer(TextScoringTransformer first, TextScoringTransformer second, Action<CurveTrainer.Options> change)
     {
-        var options = new CurveTrainer.Options { First = first, Second = second, LearningRate = 3e-3, Dropout = 0, BatchSize = 16, Seed = 0 };
+        var options = new CurveTrainer.Options
+        {
+            First = first,
+            Second = second,
+            LearningRate = 3e-3,
+            Dropout = 0,
+            BatchSize = 16,
+            Seed = 0,
+        };
         change(options);
         return _ml.SkillLoc().Connectivity.FindCurve(options);
     }

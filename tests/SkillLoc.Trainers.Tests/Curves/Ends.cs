@@ -10,14 +10,15 @@ namespace SkillLoc.Trainers.Tests.Curves;
 /// <summary>Models to train something between.</summary>
 internal static class Ends
 {
-    public static TuningOptions? Tuning(string method) => method switch
-    {
-        "adapter" => new AdapterOptions { BottleneckSize = 8 },
-        "lora" => new LoraOptions(),
-        "prefix" => new PrefixOptions { Length = 4, ProjectionSize = 16 },
-        "soft prompt" => new SoftPromptOptions { Size = 5 },
-        _ => null,
-    };
+    public static TuningOptions? Tuning(string method) =>
+        method switch
+        {
+            "adapter" => new AdapterOptions { BottleneckSize = 8 },
+            "lora" => new LoraOptions(),
+            "prefix" => new PrefixOptions { Length = 4, ProjectionSize = 16 },
+            "soft prompt" => new SoftPromptOptions { Size = 5 },
+            _ => null,
+        };
 
     /// <summary>A model whose weights, or whose tuned parameters, are far from those of another seed.</summary>
     public static TextScoringTransformer Model(string method, int seed, double deviation = 0.1)
@@ -25,7 +26,16 @@ internal static class Ends
         TuningOptions? tuning = Tuning(method);
         string? template = tuning is SoftPromptOptions ? null : "*cls**sent_0*_It_was*mask*.*sep+*";
         var classifier = TextClassifier.Create(
-            Toy.Checkpoint, new ClassifierSettings { Labels = ["neg", "pos"], Words = ["bad", "good"], Template = template, Tuning = tuning }, seed: seed);
+            Toy.Checkpoint,
+            new ClassifierSettings
+            {
+                Labels = ["neg", "pos"],
+                Words = ["bad", "good"],
+                Template = template,
+                Tuning = tuning,
+            },
+            seed: seed
+        );
         using DisposeScope scope = NewDisposeScope();
         using IDisposable noGradients = no_grad();
         using var generator = new Generator((ulong)seed);
@@ -59,18 +69,12 @@ internal static class Ends
     /// <summary>Ends a training as a killed process would.</summary>
     public sealed class KilledException : Exception
     {
-        public KilledException()
-        {
-        }
+        public KilledException() { }
 
         public KilledException(string message)
-            : base(message)
-        {
-        }
+            : base(message) { }
 
         public KilledException(string message, Exception innerException)
-            : base(message, innerException)
-        {
-        }
+            : base(message, innerException) { }
     }
 }

@@ -20,21 +20,27 @@ public sealed class SkillNeuronProbeTests : IDisposable
     [Fact]
     public void ActivationsOfTheMostPredictiveNeuronsAreFeatures()
     {
-        IDataView train = Toy.View(_ml, Toy.Examples(60)), dev = Toy.View(_ml, Toy.Examples(40, seed: 1));
+        IDataView train = Toy.View(_ml, Toy.Examples(60)),
+            dev = Toy.View(_ml, Toy.Examples(40, seed: 1));
         using SkillNeuronProbeTransformer probe = _ml.SkillLoc().ProbeSkillNeurons(_model, fraction: 0.05, validationSet: dev).Fit(train);
         Assert.Equal(12, probe.Positions.Count);
         Assert.Equal("pos", probe.Result.Tasks.Single());
         double[] predictivity = probe.Result.BestPredictivity().Values.ToArray();
         double lowest = probe.Positions.Where(position => position.Layer == 1).Min(position => predictivity[96 + position.Neuron]);
         Assert.All(
-            Enumerable.Range(0, 96).Where(neuron => !probe.Neurons.Of(1)[neuron]), neuron => Assert.True(predictivity[96 + neuron] <= lowest));
+            Enumerable.Range(0, 96).Where(neuron => !probe.Neurons.Of(1)[neuron]),
+            neuron => Assert.True(predictivity[96 + neuron] <= lowest)
+        );
 
         IDataView features = probe.Transform(dev);
         var type = (VectorDataViewType)features.Schema["Neurons"].Type;
         Assert.Equal(12, type.Size);
         VBuffer<ReadOnlyMemory<char>> names = default;
         features.Schema["Neurons"].GetSlotNames(ref names);
-        Assert.Equal(probe.Positions.Select(position => $"{position.Layer}.{position.Neuron}"), names.DenseValues().Select(name => name.ToString()));
+        Assert.Equal(
+            probe.Positions.Select(position => $"{position.Layer}.{position.Neuron}"),
+            names.DenseValues().Select(name => name.ToString())
+        );
 
         // The features say themselves how accurate each is.
         float[][] rows = [.. features.GetColumn<float[]>("Neurons")];
@@ -44,7 +50,9 @@ public sealed class SkillNeuronProbeTests : IDisposable
         {
             NeuronPosition at = probe.Positions[i];
             double threshold = probe.Result.Thresholds[0].Of(at.Layer, at.Slot)[at.Neuron];
-            double accuracy = Enumerable.Range(0, rows.Length).Average(row => rows[row][i] > threshold == (labels[row] == positive) ? 1.0 : 0.0);
+            double accuracy = Enumerable
+                .Range(0, rows.Length)
+                .Average(row => rows[row][i] > threshold == (labels[row] == positive) ? 1.0 : 0.0);
             Assert.Equal(0.5 + Math.Abs(accuracy - 0.5), predictivity[(at.Layer * 96) + at.Neuron], 1e-9);
         }
 
@@ -56,7 +64,8 @@ public sealed class SkillNeuronProbeTests : IDisposable
     public void WhatComesAfterInAPipelineFindsTheVector()
     {
         IDataView train = Toy.View(_ml, Toy.Examples(60));
-        EstimatorChain<ColumnCopyingTransformer> pipeline = _ml.SkillLoc().ProbeSkillNeurons(_model, NeuronProbeKind.TextMax, fraction: 0.02, outputColumnName: "Features")
+        EstimatorChain<ColumnCopyingTransformer> pipeline = _ml.SkillLoc()
+            .ProbeSkillNeurons(_model, NeuronProbeKind.TextMax, fraction: 0.02, outputColumnName: "Features")
             .Append(_ml.Transforms.CopyColumns("Copy", "Features"));
 
         // Fit checks that the shape, too, has the column that is copied.
@@ -76,12 +85,16 @@ public sealed class SkillNeuronProbeTests : IDisposable
                 rows[i].Label = "neu";
             }
 
-            using SkillNeuronProbeTransformer probe = _ml.SkillLoc().ProbeSkillNeurons(new SkillNeuronProbeEstimator.Options
-            {
-                Model = model,
-                Fraction = 0.1,
-                TestSet = Toy.View(_ml, rows),
-            }).Fit(Toy.View(_ml, rows));
+            using SkillNeuronProbeTransformer probe = _ml.SkillLoc()
+                .ProbeSkillNeurons(
+                    new SkillNeuronProbeEstimator.Options
+                    {
+                        Model = model,
+                        Fraction = 0.1,
+                        TestSet = Toy.View(_ml, rows),
+                    }
+                )
+                .Fit(Toy.View(_ml, rows));
             Assert.Equal(["neg", "pos", "neu"], probe.Result.Tasks);
             Assert.Equal(27, probe.Positions.Count);
             probe.Result.Save(folder);
@@ -99,7 +112,9 @@ public sealed class SkillNeuronProbeTests : IDisposable
             Assert.Null(NeuronProbeResult.Load(folder, NeuronProbeKind.Prompt, ["neg", "pos", "neu"]).TestAccuracies);
 
             Assert.Equal(
-                probe.Neurons.Members.ToArray(), NeuronSet.Load(Path.Join(folder, "info", "0.1.safetensors"), expectedShape: [3, 96]).Members.ToArray());
+                probe.Neurons.Members.ToArray(),
+                NeuronSet.Load(Path.Join(folder, "info", "0.1.safetensors"), expectedShape: [3, 96]).Members.ToArray()
+            );
         }
         finally
         {
@@ -121,7 +136,8 @@ public sealed class SkillNeuronProbeTests : IDisposable
         Assert.NotEqual(first, Scores(other, rows));
         using NeuronPerturbationTransformer silent = _ml.SkillLoc().Neurons.PerturbNeurons(_model, all, alpha: 0);
         Assert.All(plain.Zip(Scores(silent, rows)), pair => Assert.Equal(pair.First[0], pair.Second[0], 1e-6f));
-        using NeuronPerturbationTransformer nowhere = _ml.SkillLoc().Neurons.PerturbNeurons(_model, all, PerturbationKind.Zero, lowLayer: 2, highLayer: 2);
+        using NeuronPerturbationTransformer nowhere = _ml.SkillLoc()
+            .Neurons.PerturbNeurons(_model, all, PerturbationKind.Zero, lowLayer: 2, highLayer: 2);
         Assert.Equal(plain, Scores(nowhere, rows));
         using NeuronPerturbationTransformer zero = _ml.SkillLoc().Neurons.PerturbNeurons(_model, all, PerturbationKind.Zero, lowLayer: 2);
         Assert.NotEqual(plain, Scores(zero, rows));
@@ -137,7 +153,8 @@ public sealed class SkillNeuronProbeTests : IDisposable
         {
             IDataView rows = Toy.View(_ml, Toy.Examples(20));
             using SkillNeuronProbeTransformer probe = _ml.SkillLoc().ProbeSkillNeurons(_model, fraction: 0.1).Fit(rows);
-            using TextScoringTransformer pruned = _ml.SkillLoc().Neurons.PruneNeurons(_model, probe.Neurons, probe.Result.Thresholds[0], lowLayer: 1);
+            using TextScoringTransformer pruned = _ml.SkillLoc()
+                .Neurons.PruneNeurons(_model, probe.Neurons, probe.Result.Thresholds[0], lowLayer: 1);
             pruned.SaveCheckpoint(Path.Join(folder, "pruned"));
             _ml.Model.Save(pruned, rows.Schema, Path.Join(folder, "pruned.zip"));
             ITransformer loaded = new MLContext().Model.Load(Path.Join(folder, "pruned.zip"), out _);
@@ -154,19 +171,43 @@ public sealed class SkillNeuronProbeTests : IDisposable
     {
         IDataView train = Toy.View(_ml, Toy.Examples(20));
         using var plain = new TextScoringTransformer(
-            TextClassifier.Create(Toy.Checkpoint, new ClassifierSettings { Template = Toy.Task.Template.ToString(), Labels = ["neg", "pos"], Words = ["bad", "good"] }),
-            new ScoringColumns());
+            TextClassifier.Create(
+                Toy.Checkpoint,
+                new ClassifierSettings
+                {
+                    Template = Toy.Task.Template.ToString(),
+                    Labels = ["neg", "pos"],
+                    Words = ["bad", "good"],
+                }
+            ),
+            new ScoringColumns()
+        );
         Says("soft prompt", Assert.Throws<ArgumentException>(() => _ml.SkillLoc().ProbeSkillNeurons(plain).Fit(train)));
-        Says("training data", Assert.Throws<ArgumentException>(() =>
-            _ml.SkillLoc().ProbeSkillNeurons(_model, fraction: 0.05).Fit(Toy.View(_ml, Toy.Examples(20).Where(row => row.Label == "pos")))));
-        Says("larger fraction", Assert.Throws<ArgumentException>(() => _ml.SkillLoc().ProbeSkillNeurons(_model, fraction: 0.001).Fit(train)));
+        Says(
+            "training data",
+            Assert.Throws<ArgumentException>(() =>
+                _ml.SkillLoc()
+                    .ProbeSkillNeurons(_model, fraction: 0.05)
+                    .Fit(Toy.View(_ml, Toy.Examples(20).Where(row => row.Label == "pos")))
+            )
+        );
+        Says(
+            "larger fraction",
+            Assert.Throws<ArgumentException>(() => _ml.SkillLoc().ProbeSkillNeurons(_model, fraction: 0.001).Fit(train))
+        );
         Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().ProbeSkillNeurons(_model, fraction: 1.1));
         Assert.Throws<ArgumentException>(() => _ml.SkillLoc().ProbeSkillNeurons(new SkillNeuronProbeEstimator.Options()));
         var set = new NeuronSet(new bool[288], 3, 96);
         Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Neurons.PerturbNeurons(_model, set, PerturbationKind.Mean));
         Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().Neurons.PerturbNeurons(_model, set, alpha: -1));
-        Says("model of 3 layers", Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().Neurons.PerturbNeurons(_model, set, lowLayer: 1, highLayer: 4)));
-        Says("[2, 96]", Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Neurons.PerturbNeurons(_model, new NeuronSet(new bool[192], 2, 96))));
+        Says(
+            "model of 3 layers",
+            Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().Neurons.PerturbNeurons(_model, set, lowLayer: 1, highLayer: 4))
+        );
+        Says(
+            "[2, 96]",
+            Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Neurons.PerturbNeurons(_model, new NeuronSet(new bool[192], 2, 96)))
+        );
         using SkillNeuronProbeTransformer probe = _ml.SkillLoc().ProbeSkillNeurons(_model, fraction: 0.05).Fit(train);
         Assert.Throws<NotSupportedException>(() => _ml.Model.Save(probe, train.Schema, new MemoryStream()));
         probe.Dispose();
@@ -193,9 +234,21 @@ public sealed class SkillNeuronProbeTests : IDisposable
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }
 
-    private static TextScoringTransformer Model(string[] labels, string[] words) => new(
-        TextClassifier.Create(Toy.Checkpoint, new ClassifierSettings { Labels = labels, Words = words, Tuning = new SoftPromptOptions { Size = 4 }, MaxLength = 40 }, seed: 3),
-        new ScoringColumns());
+    private static TextScoringTransformer Model(string[] labels, string[] words) =>
+        new(
+            TextClassifier.Create(
+                Toy.Checkpoint,
+                new ClassifierSettings
+                {
+                    Labels = labels,
+                    Words = words,
+                    Tuning = new SoftPromptOptions { Size = 4 },
+                    MaxLength = 40,
+                },
+                seed: 3
+            ),
+            new ScoringColumns()
+        );
 
     private static float[][] Scores(ITransformer model, IDataView rows) => [.. model.Transform(rows).GetColumn<float[]>("Score")];
 

@@ -34,60 +34,96 @@ public sealed class SchemaShapePropertyTests
 
     [Theory]
     [MemberData(nameof(Kinds))]
-    public void FineTuningDeliversWhatItPromises(string kind) => PropertyCheck.ForAll(
-        Columns,
-        names => Keeps(_ml.SkillLoc().PromptFineTune(Options(kind, names)), View(kind, names)),
-        4);
+    public void FineTuningDeliversWhatItPromises(string kind) =>
+        PropertyCheck.ForAll(Columns, names => Keeps(_ml.SkillLoc().PromptFineTune(Options(kind, names)), View(kind, names)), 4);
 
     [Theory]
     [InlineData("words")]
     [InlineData("regression")]
     [InlineData("t5 closed")]
-    public void GraftsDeliverWhatTheyPromise(string kind) => PropertyCheck.ForAll(
-        Columns,
-        names =>
-        {
-            IDataView data = View(kind, names);
-            PromptFineTuneTrainer.Options options = Options(kind, names);
-            (options.MaxSteps, options.LearningRate) = (1, 1e-3);
-            using TextScoringTransformer tuned = _ml.SkillLoc().PromptFineTune(options).Fit(data);
-            Keeps(_ml.SkillLoc().GraftMask(new GraftMaskEstimator.Options
+    public void GraftsDeliverWhatTheyPromise(string kind) =>
+        PropertyCheck.ForAll(
+            Columns,
+            names =>
             {
-                FineTuned = tuned, LabelColumnName = names.Label, Epochs = 0, Sparsity = 0.01,
-            }), data);
-        },
-        2);
+                IDataView data = View(kind, names);
+                PromptFineTuneTrainer.Options options = Options(kind, names);
+                (options.MaxSteps, options.LearningRate) = (1, 1e-3);
+                using TextScoringTransformer tuned = _ml.SkillLoc().PromptFineTune(options).Fit(data);
+                Keeps(
+                    _ml.SkillLoc()
+                        .GraftMask(
+                            new GraftMaskEstimator.Options
+                            {
+                                FineTuned = tuned,
+                                LabelColumnName = names.Label,
+                                Epochs = 0,
+                                Sparsity = 0.01,
+                            }
+                        ),
+                    data
+                );
+            },
+            2
+        );
 
     [Fact]
-    public void FeaturesOfNeuronsAndActivationsAreAsPromised() => PropertyCheck.ForAll(
-        from names in Columns
-        from pooling in Gen.Elements(Enum.GetValues<TextPooling>())
-        from kind in Gen.Elements(NeuronProbeKind.TextMax, NeuronProbeKind.TextMean)
-        from layer in Gen.Elements<int?>(null, 0, 1)
-        select (names, pooling, kind, layer),
-        given =>
-        {
-            IDataView data = View("words", given.names);
-            using TextScoringTransformer model = _ml.SkillLoc().PromptFineTune(Options("words", given.names)).Fit(data);
-            Keeps(_ml.SkillLoc().ProbeSkillNeurons(new SkillNeuronProbeEstimator.Options
+    public void FeaturesOfNeuronsAndActivationsAreAsPromised() =>
+        PropertyCheck.ForAll(
+            from names in Columns
+            from pooling in Gen.Elements(Enum.GetValues<TextPooling>())
+            from kind in Gen.Elements(NeuronProbeKind.TextMax, NeuronProbeKind.TextMean)
+            from layer in Gen.Elements<int?>(null, 0, 1)
+            select (names, pooling, kind, layer),
+            given =>
             {
-                Model = model, Kind = given.kind, LabelColumnName = given.names.Label, OutputColumnName = given.names.Score, Fraction = 0.05,
-            }), data);
-            Keeps(_ml.SkillLoc().ReadActivations(new ReadActivationsEstimator.Options
-            {
-                Model = model, Point = "blocks.1.mlp.hook_post", Pooling = given.pooling, OutputColumnName = given.names.Score,
-            }), data);
-            Keeps(_ml.SkillLoc().EmbedText(new EmbedTextEstimator.Options
-            {
-                Checkpoint = Toy.Checkpoint,
-                Layer = given.layer,
-                Pooling = TextPooling.Mean,
-                TextColumnName = given.names.Text,
-                TextPairColumnName = given.layer is null ? given.names.Pair : null,
-                OutputColumnName = given.names.Score,
-            }), data);
-        },
-        4);
+                IDataView data = View("words", given.names);
+                using TextScoringTransformer model = _ml.SkillLoc().PromptFineTune(Options("words", given.names)).Fit(data);
+                Keeps(
+                    _ml.SkillLoc()
+                        .ProbeSkillNeurons(
+                            new SkillNeuronProbeEstimator.Options
+                            {
+                                Model = model,
+                                Kind = given.kind,
+                                LabelColumnName = given.names.Label,
+                                OutputColumnName = given.names.Score,
+                                Fraction = 0.05,
+                            }
+                        ),
+                    data
+                );
+                Keeps(
+                    _ml.SkillLoc()
+                        .ReadActivations(
+                            new ReadActivationsEstimator.Options
+                            {
+                                Model = model,
+                                Point = "blocks.1.mlp.hook_post",
+                                Pooling = given.pooling,
+                                OutputColumnName = given.names.Score,
+                            }
+                        ),
+                    data
+                );
+                Keeps(
+                    _ml.SkillLoc()
+                        .EmbedText(
+                            new EmbedTextEstimator.Options
+                            {
+                                Checkpoint = Toy.Checkpoint,
+                                Layer = given.layer,
+                                Pooling = TextPooling.Mean,
+                                TextColumnName = given.names.Text,
+                                TextPairColumnName = given.layer is null ? given.names.Pair : null,
+                                OutputColumnName = given.names.Score,
+                            }
+                        ),
+                    data
+                );
+            },
+            4
+        );
 
     [Fact]
     public void CalibratedScoresAreAsPromised()
@@ -111,10 +147,12 @@ public sealed class SchemaShapePropertyTests
                 string label = scored.Schema["Score"].Type is VectorDataViewType ? "Label" : "IsPositive";
                 Keeps(_ml.SkillLoc().CalibrateTemperature(label, form: given.form), scored);
             },
-            12);
+            12
+        );
     }
 
-    /// <summary>Compares as ML.NET's own tests do: every column is promised as it is delivered, with no annotation that is not there.</summary>
+    /// <summary>Compares as ML.NET's own tests do: every column is promised as it is delivered, with no annotation that is not
+    /// there.</summary>
     private static void Keeps<T>(IEstimator<T> estimator, IDataView data)
         where T : class, ITransformer
     {
@@ -172,19 +210,26 @@ public sealed class SchemaShapePropertyTests
     /// <summary>Rows with the kind's label and some columns more.</summary>
     private IDataView View(string kind, Names names)
     {
-        IDataView data = _ml.Data.LoadFromEnumerable(Toy.Examples(8).Select((row, i) => new Row
-        {
-            Words = row.Text,
-            OtherWords = $"{row.Text} {i}",
-            Name = row.Label,
-            IsPositive = i % 2 == 1,
-            Number = i % 4,
-            Several = [row.Label, $"it {i % 2}"],
-            Features = [i, i % 2],
-            Zero = i % 2,
-            One = i % 3 == 0 ? 1 : 0,
-        }));
-        IEstimator<ITransformer> copies = _ml.Transforms.CopyColumns(names.Text, nameof(Row.Words))
+        IDataView data = _ml.Data.LoadFromEnumerable(
+            Toy.Examples(8)
+                .Select(
+                    (row, i) =>
+                        new Row
+                        {
+                            Words = row.Text,
+                            OtherWords = $"{row.Text} {i}",
+                            Name = row.Label,
+                            IsPositive = i % 2 == 1,
+                            Number = i % 4,
+                            Several = [row.Label, $"it {i % 2}"],
+                            Features = [i, i % 2],
+                            Zero = i % 2,
+                            One = i % 3 == 0 ? 1 : 0,
+                        }
+                )
+        );
+        IEstimator<ITransformer> copies = _ml
+            .Transforms.CopyColumns(names.Text, nameof(Row.Words))
             .Append(_ml.Transforms.CopyColumns(names.Pair, nameof(Row.OtherWords)))
             .Append(_ml.Transforms.CopyColumns("Extra", nameof(Row.Number)));
         copies = kind switch

@@ -59,14 +59,21 @@ public sealed class ReadActivationsTests
             Assert.True(allclose(wanted, tensor(vectors[i]), 1e-4, 1e-4), $"row {i}");
         }
 
-        int[][] Rows(string tensorName) => [.. lengths.Select((length, i) =>
-            oracle.Read(tensorName)[i].narrow(0, 0, length).clone().data<long>().ToArray().Select(id => (int)id).ToArray())];
+        int[][] Rows(string tensorName) =>
+            [
+                .. lengths.Select(
+                    (length, i) =>
+                        oracle.Read(tensorName)[i].narrow(0, 0, length).clone().data<long>().ToArray().Select(id => (int)id).ToArray()
+                ),
+            ];
     }
 
     [Fact]
     public void TheColumnNamesItsSlotsAfterThePoint()
     {
-        EstimatorChain<ColumnCopyingTransformer> pipeline = _ml.SkillLoc().ReadActivations(Checkpoint, Point, TextPooling.Max).Append(_ml.Transforms.CopyColumns("Copy", "Activations"));
+        EstimatorChain<ColumnCopyingTransformer> pipeline = _ml.SkillLoc()
+            .ReadActivations(Checkpoint, Point, TextPooling.Max)
+            .Append(_ml.Transforms.CopyColumns("Copy", "Activations"));
         IDataView read = pipeline.Fit(Toy.Rows(_ml)).Transform(Toy.Rows(_ml));
         VBuffer<ReadOnlyMemory<char>> slots = default;
         read.Schema["Activations"].GetSlotNames(ref slots);
@@ -75,7 +82,9 @@ public sealed class ReadActivationsTests
         float[][] vectors = [.. read.GetColumn<float[]>("Copy")];
         Assert.Equal(100, vectors.Length);
 
-        using ReadActivationsTransformer transformer = _ml.SkillLoc().ReadActivations(Checkpoint, Point, TextPooling.Max).Fit(Toy.Rows(_ml));
+        using ReadActivationsTransformer transformer = _ml.SkillLoc()
+            .ReadActivations(Checkpoint, Point, TextPooling.Max)
+            .Fit(Toy.Rows(_ml));
         Assert.Equal((Point, TextPooling.Max), (transformer.Point.Name, transformer.Pooling));
         using PredictionEngine<Toy.Row, Read> engine = _ml.Model.CreatePredictionEngine<Toy.Row, Read>(transformer);
         Assert.Equal(vectors[7], engine.Predict(new Toy.Row { Text = Toy.Texts[7] }).Activations, (a, b) => Math.Abs(a - b) < 1e-4);
@@ -92,20 +101,30 @@ public sealed class ReadActivationsTests
         ReadActivationsTransformer transformer;
         using (TextScoringTransformer scorer = Toy.Scorer())
         {
-            wanted = [.. Toy.Texts.Take(5).Select(text =>
-            {
-                using TokenBatch batch = scorer.Classifier.Batch([scorer.Classifier.Encode(text)]);
-                float[] seen = [];
-                var hooks = new ActivationHooks(scorer.Classifier.Backbone);
-                hooks.Add("blocks.2.mlp.hook_post", (x, _) =>
-                {
-                    seen = x.data<float>().ToArray();
-                    return null;
-                });
-                scorer.Classifier.Backbone.EncodeAt(batch, hooks: hooks);
-                return seen;
-            })];
-            transformer = _ml.SkillLoc().ReadActivations(scorer, "blocks.2.mlp.hook_post", TextPooling.ScoredPosition).Fit(Toy.Rows(_ml, 5));
+            wanted =
+            [
+                .. Toy
+                    .Texts.Take(5)
+                    .Select(text =>
+                    {
+                        using TokenBatch batch = scorer.Classifier.Batch([scorer.Classifier.Encode(text)]);
+                        float[] seen = [];
+                        var hooks = new ActivationHooks(scorer.Classifier.Backbone);
+                        hooks.Add(
+                            "blocks.2.mlp.hook_post",
+                            (x, _) =>
+                            {
+                                seen = x.data<float>().ToArray();
+                                return null;
+                            }
+                        );
+                        scorer.Classifier.Backbone.EncodeAt(batch, hooks: hooks);
+                        return seen;
+                    }),
+            ];
+            transformer = _ml.SkillLoc()
+                .ReadActivations(scorer, "blocks.2.mlp.hook_post", TextPooling.ScoredPosition)
+                .Fit(Toy.Rows(_ml, 5));
         }
 
         float[][] read = [.. transformer.Transform(Toy.Rows(_ml, 5)).GetColumn<float[]>("Activations")];
@@ -121,14 +140,17 @@ public sealed class ReadActivationsTests
     {
         using DisposeScope scope = NewDisposeScope();
         using IDisposable inference = no_grad();
-        using var classifier = TextClassifier.Create(Oracles.PathOf(checkpoint), new ClassifierSettings
-        {
-            Labels = ["no", "yes"],
-            Words = checkpoint == "tiny-gpt2" ? [" bad", " good"] : ["bad", "good"],
-            AutoregressiveTemplate = checkpoint == "tiny-gpt2" ? "{0}" : null,
-            Tuning = new SoftPromptOptions { Size = 5 },
-            MaxLength = 40,
-        });
+        using var classifier = TextClassifier.Create(
+            Oracles.PathOf(checkpoint),
+            new ClassifierSettings
+            {
+                Labels = ["no", "yes"],
+                Words = checkpoint == "tiny-gpt2" ? [" bad", " good"] : ["bad", "good"],
+                AutoregressiveTemplate = checkpoint == "tiny-gpt2" ? "{0}" : null,
+                Tuning = new SoftPromptOptions { Size = 5 },
+                MaxLength = 40,
+            }
+        );
         EncodedText[] rows = [.. Toy.Texts.Take(6).Select(text => classifier.Encode(text))];
         int first = checkpoint == "tiny-gpt2" ? 0 : 5;
         foreach (TextPooling pooling in Enum.GetValues<TextPooling>())
@@ -140,11 +162,14 @@ public sealed class ReadActivationsTests
                 using TokenBatch batch = classifier.Batch([rows[i]]);
                 Tensor? seen = null;
                 var hooks = new ActivationHooks(classifier.Backbone);
-                hooks.Add(Point, (x, _) =>
-                {
-                    seen = x[0].clone().MoveToOtherDisposeScope(scope);
-                    return null;
-                });
+                hooks.Add(
+                    Point,
+                    (x, _) =>
+                    {
+                        seen = x[0].clone().MoveToOtherDisposeScope(scope);
+                        return null;
+                    }
+                );
                 classifier.Backbone.Encode(batch, hooks: hooks);
                 Tensor text = seen!.narrow(0, first, rows[i].Ids.Length);
                 Tensor wanted = pooling switch
@@ -169,16 +194,21 @@ public sealed class ReadActivationsTests
         using var keys = new ActivationReader(folder, "decoder.1.cross_attn.hook_k", TextPooling.Mean);
         using var model = LanguageModel.Load(folder);
         EncodedText[] rows = [last.Encode("a fine film"), last.Encode("bad")];
-        float[][] read = last.Read(rows), means = keys.Read(rows);
+        float[][] read = last.Read(rows),
+            means = keys.Read(rows);
         for (int i = 0; i < rows.Length; i++)
         {
             using var batch = TokenBatch.Create([rows[i]], 0);
             Assert.True(allclose(model.EncodeAt(batch)[0], tensor(read[i]), 1e-4, 1e-5));
-            Tensor mapped = model.Encode(batch)[0].matmul(model.Parameters["decoder.block.1.layer.1.EncDecAttention.k.weight"].transpose(0, 1));
+            Tensor mapped = model
+                .Encode(batch)[0]
+                .matmul(model.Parameters["decoder.block.1.layer.1.EncDecAttention.k.weight"].transpose(0, 1));
             Assert.True(allclose(mapped.mean([0]), tensor(means[i]), 1e-4, 1e-5));
         }
 
-        string message = Assert.Throws<ArgumentException>(() => new ActivationReader(folder, "decoder.0.mlp.hook_post", TextPooling.Mean)).Message;
+        string message = Assert
+            .Throws<ArgumentException>(() => new ActivationReader(folder, "decoder.0.mlp.hook_post", TextPooling.Mean))
+            .Message;
         Assert.Contains("ScoredPosition", message, StringComparison.Ordinal);
     }
 
@@ -189,19 +219,41 @@ public sealed class ReadActivationsTests
         using (TextScoringTransformer scorer = Toy.Scorer())
         {
             SkillLocCatalog catalog = _ml.SkillLoc();
-            foreach (ReadActivationsEstimator? estimator in new[] { catalog.ReadActivations(Checkpoint, "blocks.3.mlp.hook_post"), catalog.ReadActivations(scorer, "blocks.3.mlp.hook_post") })
+            foreach (
+                ReadActivationsEstimator? estimator in new[]
+                {
+                    catalog.ReadActivations(Checkpoint, "blocks.3.mlp.hook_post"),
+                    catalog.ReadActivations(scorer, "blocks.3.mlp.hook_post"),
+                }
+            )
             {
                 string message = Assert.Throws<ArgumentException>(() => estimator.Fit(Toy.Rows(_ml))).Message;
                 Assert.Contains("'blocks.3.mlp.hook_post'", message, StringComparison.Ordinal);
                 Assert.Contains("blocks.{i}.mlp.hook_post (i from 0 to 2)", message, StringComparison.Ordinal);
             }
 
-            Assert.Throws<ArgumentOutOfRangeException>(() => catalog.ReadActivations(Checkpoint, Point, textColumnName: "Body").Fit(Toy.Rows(_ml)));
-            foreach (ReadActivationsEstimator.Options options in new ReadActivationsEstimator.Options[]
-            {
-                new() { Point = Point }, new() { Point = Point, Checkpoint = Checkpoint, Model = scorer }, new() { Checkpoint = Checkpoint },
-                new() { Point = Point, Model = scorer, Template = "*cls**sent_0**mask**sep+*" },
-            })
+            Assert.Throws<ArgumentOutOfRangeException>(() =>
+                catalog.ReadActivations(Checkpoint, Point, textColumnName: "Body").Fit(Toy.Rows(_ml))
+            );
+            foreach (
+                ReadActivationsEstimator.Options options in new ReadActivationsEstimator.Options[]
+                {
+                    new() { Point = Point },
+                    new()
+                    {
+                        Point = Point,
+                        Checkpoint = Checkpoint,
+                        Model = scorer,
+                    },
+                    new() { Checkpoint = Checkpoint },
+                    new()
+                    {
+                        Point = Point,
+                        Model = scorer,
+                        Template = "*cls**sent_0**mask**sep+*",
+                    },
+                }
+            )
             {
                 Assert.ThrowsAny<ArgumentException>(() => catalog.ReadActivations(options));
             }
@@ -218,7 +270,14 @@ public sealed class ReadActivationsTests
         {
             IDataView view = transformer.Transform(Toy.Rows(_ml, 40));
             float[][] alone = [.. view.GetColumn<float[]>("Activations")];
-            float[][][] together = [.. Enumerable.Range(0, 4).AsParallel().WithDegreeOfParallelism(4).Select(_ => view.GetColumn<float[]>("Activations").ToArray())];
+            float[][][] together =
+            [
+                .. Enumerable
+                    .Range(0, 4)
+                    .AsParallel()
+                    .WithDegreeOfParallelism(4)
+                    .Select(_ => view.GetColumn<float[]>("Activations").ToArray()),
+            ];
             Assert.All(together, vectors => Assert.Equal(alone, vectors));
         }
 

@@ -25,11 +25,22 @@ public sealed class EmbedTextTests
     {
         using DisposeScope scope = NewDisposeScope();
         using var oracle = SafetensorsFile.Open(Path.Join(Checkpoint, "expected.safetensors"));
-        Tensor ids = oracle.Read("input_ids"), mask = oracle.Read("attention_mask"), hidden = oracle.Read($"hidden.{layer}");
+        Tensor ids = oracle.Read("input_ids"),
+            mask = oracle.Read("attention_mask"),
+            hidden = oracle.Read($"hidden.{layer}");
         long[] places = oracle.Read("mask_pos").data<long>().ToArray();
         long[] lengths = mask.sum(dim: 1).data<long>().ToArray();
-        EncodedText[] rows = [.. lengths.Select((length, i) => new EncodedText(
-            [.. ids.select(0, i).narrow(0, 0, length).clone().data<long>().ToArray().Select(id => (int)id)], null, (int)places[i]))];
+        EncodedText[] rows =
+        [
+            .. lengths.Select(
+                (length, i) =>
+                    new EncodedText(
+                        [.. ids.select(0, i).narrow(0, 0, length).clone().data<long>().ToArray().Select(id => (int)id)],
+                        null,
+                        (int)places[i]
+                    )
+            ),
+        ];
         using var embedder = new TextEmbedder(Checkpoint, layer, pooling, "*cls**sent_0**mask**sep+*");
         float[][] vectors = embedder.Embed(rows);
         for (int i = 0; i < rows.Length; i++)
@@ -54,10 +65,20 @@ public sealed class EmbedTextTests
         using DisposeScope scope = NewDisposeScope();
         string folder = Oracles.PathOf(name);
         using var oracle = SafetensorsFile.Open(Path.Join(folder, "expected.safetensors"));
-        Tensor ids = oracle.Read("input_ids"), hidden = oracle.Read(tensorName);
+        Tensor ids = oracle.Read("input_ids"),
+            hidden = oracle.Read(tensorName);
         long[] lengths = oracle.Read("attention_mask").sum(dim: 1).data<long>().ToArray();
-        EncodedText[] rows = [.. lengths.Select((length, i) => new EncodedText(
-            [.. ids.select(0, i).narrow(0, 0, length).clone().data<long>().ToArray().Select(id => (int)id)], null, 0))];
+        EncodedText[] rows =
+        [
+            .. lengths.Select(
+                (length, i) =>
+                    new EncodedText(
+                        [.. ids.select(0, i).narrow(0, 0, length).clone().data<long>().ToArray().Select(id => (int)id)],
+                        null,
+                        0
+                    )
+            ),
+        ];
         using var embedder = new TextEmbedder(folder, layer);
         float[][] vectors = embedder.Embed(rows);
         for (int i = 0; i < rows.Length; i++)
@@ -74,7 +95,14 @@ public sealed class EmbedTextTests
     public void AnyCheckpointEmbedsEveryRow(string name)
     {
         string folder = Oracles.PathOf(name);
-        IDataView data = _ml.Data.LoadFromEnumerable(new[] { new Toy.Row { Text = "a fine film" }, new Toy.Row { Text = "" }, new Toy.Row { Text = "bad" } });
+        IDataView data = _ml.Data.LoadFromEnumerable(
+            new[]
+            {
+                new Toy.Row { Text = "a fine film" },
+                new Toy.Row { Text = "" },
+                new Toy.Row { Text = "bad" },
+            }
+        );
         using EmbedTextTransformer transformer = _ml.SkillLoc().EmbedText(folder).Fit(data);
         float[][] vectors = [.. transformer.Transform(data).GetColumn<float[]>("Features")];
         Assert.Equal(3, vectors.Length);
@@ -84,7 +112,12 @@ public sealed class EmbedTextTests
         using var embedder = new TextEmbedder(folder);
         var tokenizer = CheckpointTokenizer.Load(folder);
         int[] bare = tokenizer.Encode("a fine film");
-        int[] expected = name switch { "tiny-gpt2" => bare, "tiny-bert" => [tokenizer.ClsId, .. bare, tokenizer.SepId], _ => [.. bare, tokenizer.SepId] };
+        int[] expected = name switch
+        {
+            "tiny-gpt2" => bare,
+            "tiny-bert" => [tokenizer.ClsId, .. bare, tokenizer.SepId],
+            _ => [.. bare, tokenizer.SepId],
+        };
         Assert.Equal(expected, embedder.Encode("a fine film").Ids);
         Assert.Equal(vectors[0], embedder.Embed([embedder.Encode("a fine film")])[0], (a, b) => Math.Abs(a - b) < 1e-4);
     }
@@ -101,9 +134,13 @@ public sealed class EmbedTextTests
             using (var weights = SafetensorsFile.Open(Path.Join(whole, "model.safetensors")))
             {
                 CheckpointFolder.Save(
-                    folder, config,
-                    weights.Tensors.Where(info => !info.Name.StartsWith("decoder.", StringComparison.Ordinal)).Select(info => (info.Name, weights.Read(info.Name))),
-                    [Path.Join(whole, "spiece.model")]);
+                    folder,
+                    config,
+                    weights
+                        .Tensors.Where(info => !info.Name.StartsWith("decoder.", StringComparison.Ordinal))
+                        .Select(info => (info.Name, weights.Read(info.Name))),
+                    [Path.Join(whole, "spiece.model")]
+                );
             }
 
             using (var alone = new TextEmbedder(folder))
@@ -127,12 +164,18 @@ public sealed class EmbedTextTests
     [InlineData("tiny-gpt2")]
     [InlineData("tiny-t5")]
     public void ATemplateNeedsAMask(string name) =>
-        Assert.Contains("has none", Assert.Throws<ArgumentException>(() => new TextEmbedder(Oracles.PathOf(name), template: "*cls**sent_0**mask**sep+*")).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "has none",
+            Assert.Throws<ArgumentException>(() => new TextEmbedder(Oracles.PathOf(name), template: "*cls**sent_0**mask**sep+*")).Message,
+            StringComparison.Ordinal
+        );
 
     [Fact]
     public void FeaturesAreAColumnInAPipeline()
     {
-        EstimatorChain<ColumnCopyingTransformer> pipeline = _ml.SkillLoc().EmbedText(Checkpoint, layer: 1).Append(_ml.Transforms.CopyColumns("Copy", "Features"));
+        EstimatorChain<ColumnCopyingTransformer> pipeline = _ml.SkillLoc()
+            .EmbedText(Checkpoint, layer: 1)
+            .Append(_ml.Transforms.CopyColumns("Copy", "Features"));
         IDataView embedded = pipeline.Fit(Toy.Rows(_ml)).Transform(Toy.Rows(_ml));
         Assert.Equal(48, ((VectorDataViewType)embedded.Schema["Copy"].Type).Size);
         float[][] vectors = [.. embedded.GetColumn<float[]>("Copy")];
