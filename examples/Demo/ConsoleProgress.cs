@@ -9,11 +9,21 @@ public sealed class ConsoleProgress
 {
     private static readonly TimeSpan BetweenLines = TimeSpan.FromSeconds(5);
 
-    private readonly bool _hasTerminal = !Console.IsOutputRedirected && AnsiConsole.Profile.Capabilities.Interactive;
+    private readonly TextWriter _output;
+    private readonly IAnsiConsole _console;
+    private readonly bool _hasTerminal;
 
-    public void Show(Table table) => AnsiConsole.Write(table);
+    /// <param name="output">Where it is told instead of the console.</param>
+    public ConsoleProgress(TextWriter? output = null)
+    {
+        _output = output ?? Console.Out;
+        _console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(_output) });
+        _hasTerminal = output is null && !Console.IsOutputRedirected && _console.Profile.Capabilities.Interactive;
+    }
 
-    public void Say(string line) => Console.WriteLine(line);
+    public void Show(Table table) => _console.Write(table);
+
+    public void Say(string line) => _output.WriteLine(line);
 
     public void Step(string title, Action work) =>
         Step(
@@ -30,14 +40,14 @@ public sealed class ConsoleProgress
     public T Step<T>(string title, Func<IProgress<TrainingProgress>, T> work)
     {
         var clock = Stopwatch.StartNew();
-        var lines = new Lines(title);
+        var lines = new Lines(title, _output);
         T result = _hasTerminal ? WithBar(title, work) : work(lines);
         Say($"{title}: {lines.Last ?? "done"} ({clock.Elapsed.TotalSeconds:F1} s)");
         return result;
     }
 
-    private static T WithBar<T>(string title, Func<IProgress<TrainingProgress>, T> work) =>
-        AnsiConsole
+    private T WithBar<T>(string title, Func<IProgress<TrainingProgress>, T> work) =>
+        _console
             .Progress()
             .AutoClear(true)
             .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn())
@@ -56,7 +66,7 @@ public sealed class ConsoleProgress
         }
     }
 
-    private sealed class Lines(string title) : IProgress<TrainingProgress>
+    private sealed class Lines(string title, TextWriter output) : IProgress<TrainingProgress>
     {
         private readonly Stopwatch _sinceLine = Stopwatch.StartNew();
 
@@ -70,7 +80,7 @@ public sealed class ConsoleProgress
                 return;
             }
 
-            Console.WriteLine($"{title}: {Last}");
+            output.WriteLine($"{title}: {Last}");
             _sinceLine.Restart();
         }
     }

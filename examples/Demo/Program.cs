@@ -1,4 +1,5 @@
 using System.CommandLine;
+using SkillLoc;
 using SkillLoc.Demo;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Prompts;
@@ -6,12 +7,11 @@ using SkillLoc.Studies;
 using SkillLoc.Trainers;
 
 const string SpamTemplate = "*cls**mask*:*+sent_0**sep+*";
-const string SpamMapping = "{'ham':'good','spam':'bad'}";
+const string SpamMapping = "{'ham':'discussion','spam':'offer'}";
 
-Option<string> checkpoint = new("--checkpoint")
+Option<string?> checkpoint = new("--checkpoint")
 {
-    Description = "Hugging Face checkpoint folder (RoBERTa, BERT or GPT-2)",
-    DefaultValueFactory = _ => "models/mini-roberta",
+    Description = "a Hugging Face checkpoint folder (BERT, RoBERTa or GPT-2) instead of all-MiniLM-L6-v2 with a prompt head",
 };
 Option<string> corpus = new("--corpus")
 {
@@ -57,6 +57,13 @@ Option<int> rows = new("--rows")
     Description = "at most so many rows of a test set, and twice as many to train on",
     DefaultValueFactory = _ => 500,
 };
+Option<int[]> seeds = new("--seeds")
+{
+    Description = "the whole job once for each: mean and standard deviation are shown",
+    DefaultValueFactory = _ => [1],
+    AllowMultipleArgumentsPerToken = true,
+};
+Option<bool> choose = new("--choose") { Description = "measure on the validation rows only, to choose settings by" };
 Option<int> maxLength = new("--max-length")
 {
     Description = "the longest row in tokens; the rest of its text is cut",
@@ -81,6 +88,8 @@ RootCommand command = new("Fine-tunes a language model, localises the skill in a
     graftLearningRate,
     rows,
     maxLength,
+    seeds,
+    choose,
 };
 command.SetAction(arguments =>
     StopSignals.Run(stop =>
@@ -89,7 +98,7 @@ command.SetAction(arguments =>
         {
             var options = new DemoOptions
             {
-                Checkpoint = arguments.GetValue(checkpoint)!,
+                Checkpoint = arguments.GetValue(checkpoint) ?? Checkpoints.MiniLM(),
                 Corpus = arguments.GetValue(corpus)!,
                 Data = arguments.GetValue(data),
                 Test = arguments.GetValue(test),
@@ -110,6 +119,8 @@ command.SetAction(arguments =>
                 GraftLearningRate = arguments.GetValue(graftLearningRate),
                 Rows = arguments.GetValue(rows),
                 MaxLength = arguments.GetValue(maxLength),
+                Seeds = arguments.GetValue(seeds)!,
+                Choosing = arguments.GetValue(choose),
             };
             CheckpointFolder.CheckWritable(Path.Combine(options.Output, "fine-tuned"));
             new SkillLocalization(options, new ConsoleProgress(), stop).Run();

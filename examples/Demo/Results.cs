@@ -6,12 +6,12 @@ using Spectre.Console;
 
 namespace SkillLoc.Demo;
 
-/// <summary>Each model's measures on each test set, beside those of the fine-tuned model.</summary>
-public sealed class Results(MLContext ml, IReadOnlyList<TestSet> tests, ITransformer fineTuned)
+/// <summary>Each model's measures on each test set, beside those of the fine-tuned model of the same seed.</summary>
+public sealed class Results(MLContext ml)
 {
     private readonly List<Row> _rows = [];
-    private readonly IDataView[] _reference = [.. tests.Select(test => Score(ml, fineTuned, test.Rows))];
 
+    /// <param name="Seed">The seed.</param>
     /// <param name="Test">The test set.</param>
     /// <param name="Model">The model.</param>
     /// <param name="Accuracy">Share of rows predicted right.</param>
@@ -22,6 +22,7 @@ public sealed class Results(MLContext ml, IReadOnlyList<TestSet> tests, ITransfo
     /// <param name="Share">The same as a share of those that fine-tuning could change.</param>
     /// <param name="Bytes">What has to be kept on disk beside the pre-trained model.</param>
     private sealed record Row(
+        int Seed,
         string Test,
         string Model,
         double Accuracy,
@@ -33,7 +34,21 @@ public sealed class Results(MLContext ml, IReadOnlyList<TestSet> tests, ITransfo
         long Bytes
     );
 
-    public void Add(string name, ITransformer model, long changed, double share, string? path)
+    /// <summary>The fine-tuned model's scores, which others are compared with.</summary>
+    public IReadOnlyList<IDataView> Reference(IReadOnlyList<TestSet> tests, ITransformer fineTuned) =>
+        [.. tests.Select(test => Score(fineTuned, test.Rows))];
+
+    /// <summary>Measures a model on each test set.</summary>
+    public void Add(
+        int seed,
+        string name,
+        ITransformer model,
+        IReadOnlyList<TestSet> tests,
+        IReadOnlyList<IDataView> reference,
+        long changed,
+        double share,
+        string? path
+    )
     {
         long bytes =
             path is null ? 0
@@ -41,18 +56,17 @@ public sealed class Results(MLContext ml, IReadOnlyList<TestSet> tests, ITransfo
             : new DirectoryInfo(path).EnumerateFiles().Sum(file => file.Length);
         for (int i = 0; i < tests.Count; i++)
         {
-            IDataView scored = Score(ml, model, tests[i].Rows);
+            IDataView scored = Score(model, tests[i].Rows);
             MulticlassClassificationMetrics quality = ml.MulticlassClassification.Evaluate(scored);
-            CalibrationMetrics calibration = ml.SkillLoc().EvaluateCalibration(scored);
-            AgreementMetrics agreement = ml.SkillLoc().Evaluation.EvaluateAgreement(scored, _reference[i]);
             _rows.Add(
                 new(
+                    seed,
                     tests[i].Name,
                     name,
                     quality.MicroAccuracy,
                     quality.MacroAccuracy,
-                    calibration.ExpectedCalibrationError,
-                    agreement.Agreement,
+                    ml.SkillLoc().EvaluateCalibration(scored).ExpectedCalibrationError,
+                    ml.SkillLoc().Evaluation.EvaluateAgreement(scored, reference[i]).Agreement,
                     changed,
                     share,
                     bytes
@@ -65,15 +79,13 @@ public sealed class Results(MLContext ml, IReadOnlyList<TestSet> tests, ITransfo
         File.WriteAllLines(
             path,
             [
-                "test\tmodel\taccuracy\tmacro_accuracy\tece\tagreement\tchanged_parameters\tshare\tbytes",
-                .. _rows
-                    .OrderBy(TestIndex)
-                    .Select(row =>
-                        string.Create(
-                            CultureInfo.InvariantCulture,
-                            $"{row.Test}\t{row.Model}\t{row.Accuracy:F4}\t{row.MacroAccuracy:F4}\t{row.CalibrationError:F4}\t{row.Agreement:F4}\t{row.Changed}\t{row.Share:G4}\t{row.Bytes}"
-                        )
-                    ),
+                "seed\ttest\tmodel\taccuracy\tmacro_accuracy\tece\tagreement\tchanged_parameters\tshare\tbytes",
+                .. _rows.Select(row =>
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"{row.Seed}\t{row.Test}\t{row.Model}\t{row.Accuracy:F4}\t{row.MacroAccuracy:F4}\t{row.CalibrationError:F4}\t{row.Agreement:F4}\t{row.Changed}\t{row.Share:G4}\t{row.Bytes}"
+                    )
+                ),
             ]
         );
 
@@ -85,7 +97,7 @@ public sealed class Results(MLContext ml, IReadOnlyList<TestSet> tests, ITransfo
             table.AddColumn(new TableColumn(column).RightAligned().NoWrap().Padding(1, 0));
         }
 
-        foreach (IGrouping<string, Row> test in _rows.OrderBy(TestIndex).GroupBy(row => row.Test))
+        foreach (IGrouping<string, Row> test in _rows.GroupBy(row => row.Test))
         {
             if (table.Rows.Count > 0)
             {
@@ -93,17 +105,17 @@ public sealed class Results(MLContext ml, IReadOnlyList<TestSet> tests, ITransfo
             }
 
             table.AddRow(test.Key);
-            foreach (Row row in test)
+            foreach (IGrouping<string, Row> model in test.GroupBy(row => row.Model))
             {
                 table.AddRow(
-                    " " + row.Model,
-                    Percent(row.Accuracy),
-                    Percent(row.MacroAccuracy),
-                    Percent(row.CalibrationError),
-                    Percent(row.Agreement),
-                    row.Changed.ToString("N0", CultureInfo.InvariantCulture),
-                    row.Share.ToString("0.##%", CultureInfo.InvariantCulture),
-                    Size(row.Bytes)
+                    " " + model.Key,
+                    Percent(model, row => row.Accuracy),
+                    Percent(model, row => row.MacroAccuracy),
+                    Percent(model, row => row.CalibrationError),
+                    Percent(model, row => row.Agreement),
+                    model.Average(row => row.Changed).ToString("N0", CultureInfo.InvariantCulture),
+                    model.Average(row => row.Share).ToString("0.##%", CultureInfo.InvariantCulture),
+                    Size((long)model.Average(row => row.Bytes))
                 );
             }
         }
@@ -112,12 +124,22 @@ public sealed class Results(MLContext ml, IReadOnlyList<TestSet> tests, ITransfo
     }
 
     /// <summary>Scored once, read by three evaluators.</summary>
-    private static IDataView Score(MLContext ml, ITransformer model, IDataView rows) =>
-        ml.Data.Cache(model.Transform(rows), "Label", "Score", "PredictedLabel");
+    private IDataView Score(ITransformer model, IDataView rows) => ml.Data.Cache(model.Transform(rows), "Label", "Score", "PredictedLabel");
 
-    private int TestIndex(Row row) => tests.Select(test => test.Name).ToList().IndexOf(row.Test);
-
-    private static string Percent(double value) => value.ToString("0.0%", CultureInfo.InvariantCulture);
+    /// <summary>The mean, and over several seeds the standard deviation.</summary>
+    private static string Percent(IEnumerable<Row> rows, Func<Row, double> measure)
+    {
+        double[] values = [.. rows.Select(measure)];
+        double mean = values.Average();
+        string text = mean.ToString("0.0%", CultureInfo.InvariantCulture);
+        return values.Length == 1
+            ? text
+            : text
+                + (100 * Math.Sqrt(values.Sum(value => (value - mean) * (value - mean)) / (values.Length - 1))).ToString(
+                    " ± 0.0",
+                    CultureInfo.InvariantCulture
+                );
+    }
 
     private static string Size(long bytes) =>
         bytes switch

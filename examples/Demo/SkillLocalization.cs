@@ -18,65 +18,20 @@ public sealed class SkillLocalization(DemoOptions options, ConsoleProgress conso
 
     public void Run()
     {
-        DemoData data = console.Step(
-            "Reading the data",
-            () =>
-                options.Data is null
-                    ? DemoData.SpamAssassin(_ml, options.Corpus, options.Rows)
-                    : DemoData.FromPaths(_ml, options.Data, options.Test, options.OutOfDistribution, options.Rows)
-        );
-
-        // A label becomes a key, a model scores the text, and the key that it predicts becomes a label again.
-        ValueToKeyMappingEstimator keys = _ml.Transforms.Conversion.MapValueToKey("Label");
-        KeyToValueMappingEstimator answers = _ml.Transforms.Conversion.MapKeyToValue("Answer", "PredictedLabel");
-        IDataView validation = keys.Fit(data.Train).Transform(data.Validation);
-
-        using TransformerChain<TextScoringTransformer> preTrained = keys.Append(_ml.SkillLoc().PromptFineTune(FineTuning(epochs: 0)))
-            .Fit(data.Train);
-        using TransformerChain<TextScoringTransformer> fineTuned = console.Step(
-            "Fine-tuning",
-            progress => keys.Append(_ml.SkillLoc().PromptFineTune(FineTuning(options.Epochs, validation, progress))).Fit(data.Train)
-        );
-        StopSignals.ThrowIfCut(StatePath("fine-tuning"), stop);
-        string checkpoint = Path.Combine(options.Output, "fine-tuned");
-        fineTuned.LastTransformer.SaveCheckpoint(checkpoint);
-
-        var results = new Results(_ml, data.Tests, fineTuned);
-        console.Step(
-            "Measuring both",
-            () =>
+        var results = new Results(_ml);
+        foreach (int seed in options.Seeds)
+        {
+            if (options.Seeds.Length > 1)
             {
-                results.Add("zero-shot", preTrained, changed: 0, share: 0, path: null);
-                results.Add("fine-tuned", fineTuned, Trained(fineTuned.LastTransformer.Classifier), share: 1, checkpoint);
+                console.Say($"Seed {seed}");
             }
-        );
 
-        foreach (double sparsity in options.Sparsities)
-        {
-            using TransformerChain<KeyToValueMappingTransformer> grafted = console.Step(
-                $"Grafting, sparsity {sparsity}",
-                progress =>
-                    keys.Append(_ml.SkillLoc().GraftMask(Grafting(fineTuned.LastTransformer, sparsity, validation, progress)))
-                        .Append(answers)
-                        .Fit(data.Train)
-            );
-            stop.ThrowIfCancellationRequested();
-            GraftTransformer scorer = grafted.OfType<GraftTransformer>().Single();
-            scorer.SaveGraft(GraftPath(sparsity));
-            _ml.Model.Save(grafted, data.Train.Schema, ModelPath(sparsity));
-            console.Step(
-                "Measuring it",
-                () => results.Add($"graft {sparsity}", grafted, scorer.Graft.Count, scorer.Graft.Share, GraftPath(sparsity))
-            );
-        }
-
-        if (Directory.Exists(StatePath("")))
-        {
-            Directory.Delete(StatePath(""), recursive: true);
+            Run(seed, results);
         }
 
         results.Save(Path.Combine(options.Output, "results.tsv"));
         console.Show(results.Table());
+        DemoData data = Read(options.Seeds[^1]);
         foreach (TestSet test in data.Tests)
         {
             console.Say($"{test.Name}: {test.About}.");
@@ -85,14 +40,88 @@ public sealed class SkillLocalization(DemoOptions options, ConsoleProgress conso
         console.Say("Acc.: accuracy; macro: averaged over the labels. ECE: expected calibration error.");
         console.Say("Agree: same prediction as the fine-tuned model. Changed: parameters unlike the");
         console.Say("pre-trained model's. Share: of those that fine-tuning could change.");
+        if (options.Seeds.Length > 1)
+        {
+            console.Say($"Mean and standard deviation over {options.Seeds.Length} seeds.");
+        }
+
         console.Say(
             $"Written to {options.Output}: "
                 + $"{string.Join(", ", Directory.GetFileSystemEntries(options.Output).Select(Path.GetFileName).Order())}"
         );
-        PredictWith(ModelPath(options.Sparsities[^1]), data);
+        PredictWith(ModelPath(options.Seeds[^1], options.Sparsities[^1]), data);
+    }
+
+    private void Run(int seed, Results results)
+    {
+        DemoData data = console.Step("Reading the data", () => Read(seed));
+
+        // A label becomes a key, a model scores the text, and the key that it predicts becomes a label again.
+        ValueToKeyMappingEstimator keys = _ml.Transforms.Conversion.MapValueToKey("Label");
+        KeyToValueMappingEstimator answers = _ml.Transforms.Conversion.MapKeyToValue("Answer", "PredictedLabel");
+        IDataView validation = keys.Fit(data.Train).Transform(data.Validation);
+
+        using TransformerChain<TextScoringTransformer> preTrained = keys.Append(_ml.SkillLoc().PromptFineTune(FineTuning(seed, epochs: 0)))
+            .Fit(data.Train);
+        using TransformerChain<TextScoringTransformer> fineTuned = console.Step(
+            "Fine-tuning",
+            progress => keys.Append(_ml.SkillLoc().PromptFineTune(FineTuning(seed, options.Epochs, validation, progress))).Fit(data.Train)
+        );
+        StopSignals.ThrowIfCut(StatePath(seed, "fine-tuning"), stop);
+        string checkpoint = Path.Combine(FolderOf(seed), "fine-tuned");
+        fineTuned.LastTransformer.SaveCheckpoint(checkpoint);
+
+        IReadOnlyList<IDataView> reference = results.Reference(data.Tests, fineTuned);
+        console.Step(
+            "Measuring both",
+            () =>
+            {
+                Measure("zero-shot", preTrained, changed: 0, share: 0, path: null);
+                Measure("fine-tuned", fineTuned, Trained(fineTuned.LastTransformer.Classifier), share: 1, checkpoint);
+            }
+        );
+
+        foreach (double sparsity in options.Sparsities)
+        {
+            using TransformerChain<KeyToValueMappingTransformer> grafted = console.Step(
+                $"Grafting, sparsity {sparsity}",
+                progress =>
+                    keys.Append(_ml.SkillLoc().GraftMask(Grafting(seed, fineTuned.LastTransformer, sparsity, validation, progress)))
+                        .Append(answers)
+                        .Fit(data.Train)
+            );
+            stop.ThrowIfCancellationRequested();
+            GraftTransformer scorer = grafted.OfType<GraftTransformer>().Single();
+            string path = GraftPath(seed, sparsity);
+            scorer.SaveGraft(path);
+            _ml.Model.Save(grafted, data.Train.Schema, ModelPath(seed, sparsity));
+            console.Step("Measuring it", () => Measure($"graft {sparsity}", grafted, scorer.Graft.Count, scorer.Graft.Share, path));
+        }
+
+        if (Directory.Exists(StatePath(seed, "")))
+        {
+            Directory.Delete(StatePath(seed, ""), recursive: true);
+        }
+
+        void Measure(string name, ITransformer model, long changed, double share, string? path) =>
+            results.Add(seed, name, model, data.Tests, reference, changed, share, path);
+    }
+
+    private DemoData Read(int seed)
+    {
+        DemoData data = options.Data is null
+            ? DemoData.SpamAssassin(_ml, options.Corpus, options.Rows, seed)
+            : DemoData.FromPaths(_ml, options.Data, options.Test, options.OutOfDistribution, options.Rows, seed);
+        return options.Choosing
+            ? data with
+            {
+                Tests = [new("Validation", "rows that choose the best state and the settings", data.Validation)],
+            }
+            : data;
     }
 
     private PromptFineTuneTrainer.Options FineTuning(
+        int seed,
         int epochs,
         IDataView? validation = null,
         IProgress<TrainingProgress>? progress = null
@@ -107,13 +136,14 @@ public sealed class SkillLocalization(DemoOptions options, ConsoleProgress conso
             LearningRate = options.LearningRate,
             Epochs = epochs,
             EvaluationInterval = 40,
-            Seed = 0,
-            StateFile = epochs > 0 ? StatePath("fine-tuning") : null,
+            Seed = seed,
+            StateFile = epochs > 0 ? StatePath(seed, "fine-tuning") : null,
             Progress = progress,
             CancellationToken = stop,
         };
 
     private GraftMaskEstimator.Options Grafting(
+        int seed,
         TextScoringTransformer fineTuned,
         double sparsity,
         IDataView validation,
@@ -126,9 +156,9 @@ public sealed class SkillLocalization(DemoOptions options, ConsoleProgress conso
             ValidationSet = validation,
             Epochs = options.GraftEpochs,
             LearningRate = options.GraftLearningRate,
-            MaxBatchesPerEpoch = 32,
-            Seed = 0,
-            StateFolder = StatePath("grafts"),
+            MaxBatchesPerEpoch = 16,
+            Seed = seed,
+            StateFolder = StatePath(seed, "grafts"),
             Progress = progress,
             CancellationToken = stop,
         };
@@ -152,11 +182,14 @@ public sealed class SkillLocalization(DemoOptions options, ConsoleProgress conso
         );
     }
 
-    private string StatePath(string name) => Path.Combine(options.Output, "state", name);
+    /// <summary>One seed's files lie in the output folder itself, those of several in a folder for each.</summary>
+    private string FolderOf(int seed) => options.Seeds.Length == 1 ? options.Output : Path.Combine(options.Output, $"seed-{seed}");
 
-    private string GraftPath(double sparsity) => Path.Combine(options.Output, $"graft-{sparsity}.safetensors");
+    private string StatePath(int seed, string name) => Path.Combine(FolderOf(seed), "state", name);
 
-    private string ModelPath(double sparsity) => Path.Combine(options.Output, $"graft-{sparsity}.zip");
+    private string GraftPath(int seed, double sparsity) => Path.Combine(FolderOf(seed), $"graft-{sparsity}.safetensors");
+
+    private string ModelPath(int seed, double sparsity) => Path.Combine(FolderOf(seed), $"graft-{sparsity}.zip");
 
     private static long Trained(TextClassifier classifier) =>
         classifier.Settings.Trained!.Of(classifier.Backbone).Sum(name => classifier.Backbone.Parameters[name].numel());
