@@ -42,11 +42,11 @@ Option<double[]> sparsity = new("--sparsity")
 Option<OptimizerKind> optimizer = new("--optimizer") { Description = "of fine-tuning", DefaultValueFactory = _ => OptimizerKind.Sgd };
 Option<double> learningRate = new("--learning-rate")
 {
-    Description = "of fine-tuning; 0.5 suits mini-roberta and SGD",
-    DefaultValueFactory = _ => 0.5,
+    Description = "of fine-tuning; 0.1 suits SGD and MiniLM, 0.5 mini-roberta",
+    DefaultValueFactory = _ => 0.1,
 };
-Option<int> epochs = new("--epochs") { Description = "of fine-tuning", DefaultValueFactory = _ => 4 };
-Option<int> graftEpochs = new("--graft-epochs") { Description = "of training each graft's mask", DefaultValueFactory = _ => 20 };
+Option<int> epochs = new("--epochs") { Description = "of fine-tuning", DefaultValueFactory = _ => 3 };
+Option<int> graftEpochs = new("--graft-epochs") { Description = "of training each graft's mask", DefaultValueFactory = _ => 8 };
 Option<double> graftLearningRate = new("--graft-learning-rate")
 {
     Description = "of the mask's scores; large models want 1e7",
@@ -55,7 +55,7 @@ Option<double> graftLearningRate = new("--graft-learning-rate")
 Option<int> rows = new("--rows")
 {
     Description = "at most so many rows of a test set, and twice as many to train on",
-    DefaultValueFactory = _ => 500,
+    DefaultValueFactory = _ => 300,
 };
 Option<int[]> seeds = new("--seeds")
 {

@@ -121,6 +121,9 @@ public sealed class Gpt2ForCausalLM : LanguageModel
         return Run(batch, positions, training, null).MoveToOuterDisposeScope();
     }
 
+    /// <summary>What a layer's attention scores are divided by.</summary>
+    internal double AttentionDivisor(int layer) => Math.Sqrt(Config.HeadSize) / _queryScales[layer];
+
     /// <summary>The configuration that matches the weights: a stored head that differs from the word embeddings is not tied to
     /// them.</summary>
     internal static ModelConfig Settle(CheckpointFolder checkpoint) =>

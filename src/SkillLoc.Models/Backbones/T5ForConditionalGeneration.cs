@@ -566,6 +566,25 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         return config.InitializerRange / Math.Sqrt(fan);
     }
 
+    /// <summary>What the decoder's last hidden states are multiplied by before words are scored.</summary>
+    internal double HeadScale => _headScale;
+
+    /// <summary>The position bias of each distance from a query to a key, <c>[distances, heads]</c>.</summary>
+    /// <param name="nearest">The first distance.</param>
+    /// <param name="farthest">The last distance.</param>
+    /// <param name="decoder">Whether it is the decoder's.</param>
+    internal Tensor DistanceBias(int nearest, int farthest, bool decoder)
+    {
+        long[] buckets =
+        [
+            .. Enumerable
+                .Range(nearest, farthest - nearest + 1)
+                .Select(distance => (long)Bucket(distance, !decoder, Config.RelativeAttentionBuckets, Config.RelativeAttentionMaxDistance)),
+        ];
+        using Tensor index = tensor(buckets, device: Device);
+        return (decoder ? Decoder : _encoder).Distances.index_select(0, index);
+    }
+
     /// <inheritdoc/>
     internal override IEnumerable<LinearMap> LinearMaps(int layer)
     {

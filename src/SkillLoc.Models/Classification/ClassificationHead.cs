@@ -232,6 +232,9 @@ internal sealed class VerbalizerHead : HiddenStateHead
     private VerbalizerHead(VerbalizerHead other)
         : base(other.Kind, other.Labels) => _words = other._words.alias().DetachFromDisposeScope();
 
+    /// <summary>The ids of the label words, Int64 <c>[labels]</c>.</summary>
+    internal Tensor Words => _words;
+
     public override ClassificationHead Clone(ScalarType? dtype = null) => new VerbalizerHead(this);
 
     private protected override Tensor Logits(LanguageModel model, Tensor hidden, bool training)
@@ -451,6 +454,9 @@ internal sealed class AnswerHead : ClassificationHead
 
         _answers = answers is null ? null : T5ForConditionalGeneration.Targets(answers, model.Device).DetachFromDisposeScope();
     }
+
+    /// <summary>Each label's answer as targets, Int64 <c>[labels, length]</c>; null for free text.</summary>
+    internal Tensor? Answers => _answers;
 
     private AnswerHead(AnswerHead other)
         : base(other.Kind, other.Labels) => _answers = other._answers?.alias().DetachFromDisposeScope();

@@ -51,6 +51,9 @@ internal sealed class OptionHead : ClassificationHead
         _weights = tensor(weights, tokens.Length, options.Length, device: device).DetachFromDisposeScope();
     }
 
+    /// <summary>Each label's option as token ids.</summary>
+    internal int[][] Options => _options;
+
     public override ClassificationHead Clone(ScalarType? dtype = null) => new OptionHead(Labels, _options, _tokens.device);
 
     internal override int TokensOf(EncodedText row) => _options.Length * (row.Ids.Length + _longest);

@@ -32,6 +32,11 @@ public sealed partial class PromptTemplate
     /// <summary>Whether the template uses the row's second sentence.</summary>
     public bool IsPair => Pieces.OfType<TemplatePiece.Sentence>().Any(sentence => sentence.Index == 1);
 
+    /// <summary>Whether the mask stands before all sentences.</summary>
+    internal bool MaskComesFirst =>
+        Pieces.First(piece => piece is TemplatePiece.Sentence or TemplatePiece.Special { Token: SpecialPiece.Mask })
+        is TemplatePiece.Special;
+
     /// <summary>Reads a template.</summary>
     /// <param name="template">A string in the template language.</param>
     /// <returns>The template.</returns>

@@ -1,0 +1,115 @@
+using SkillLoc.Models.Backbones;
+using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Tuning;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace SkillLoc.Models.Onnx;
+
+/// <summary>The graph of GPT-2. Padding stands behind the text, where nobody looks.</summary>
+internal sealed class Gpt2Graph : IOnnxBackbone
+{
+    private readonly OnnxLayers _layers;
+    private readonly OnnxModelBuilder _graph;
+    private readonly Gpt2ForCausalLM _model;
+    private readonly ModelConfig _config;
+    private readonly OnnxAdaptation _adaptation;
+
+    /// <param name="layers">Where nodes are added.</param>
+    /// <param name="model">The model.</param>
+    /// <exception cref="NotSupportedException">It has a soft prompt, whose place differs from row to row.</exception>
+    public Gpt2Graph(OnnxLayers layers, Gpt2ForCausalLM model)
+    {
+        _layers = layers;
+        _graph = layers.Graph;
+        _model = model;
+        _config = model.Config;
+        _adaptation = new(layers, model);
+        if (_adaptation.PromptSize > 0)
+        {
+            throw new NotSupportedException("A causal model with a soft prompt cannot be exported to ONNX.");
+        }
+    }
+
+    /// <inheritdoc/>
+    public string HiddenAt(OnnxInputs inputs) =>
+        _graph.Add("Squeeze", [HiddenAt(inputs.Ids, _graph.Add("Unsqueeze", [inputs.Positions, _graph.Int64([1])])), _graph.Int64([1])]);
+
+    /// <summary>The last layer's hidden states at several positions of each row, <c>[batch, count, hidden]</c>.</summary>
+    /// <param name="ids">Int64 <c>[batch, sequence]</c>.</param>
+    /// <param name="positions">Int64 <c>[batch, count]</c>.</param>
+    public string HiddenAt(string ids, string positions)
+    {
+        const string Words = "transformer.wte.weight";
+        string words = _graph.Add("Gather", [_graph.Add(Words, Parameter(Words)), ids], ("axis", 0L));
+        string places = _layers.Places(ids, 1);
+        const string Table = "transformer.wpe.weight";
+        string hidden = _layers.Sum(words, _graph.Add("Gather", [_graph.Add(Table, Parameter(Table)), places], ("axis", 0L)));
+        string keys = _adaptation.PrefixSize == 0 ? places : WithPrefix(places);
+        string all = _layers.LookingBack(_graph.Add("Unsqueeze", [places, _graph.Int64([-1])]), keys);
+        for (int i = 0; i < _config.Layers - 1; i++)
+        {
+            hidden = Layer(i, hidden, all, null);
+        }
+
+        string some = _layers.LookingBack(_graph.Add("Unsqueeze", [positions, _graph.Int64([1, 3])]), keys);
+        hidden = Layer(_config.Layers - 1, hidden, some, positions);
+        return Normalise(hidden, "transformer.ln_f");
+    }
+
+    /// <inheritdoc/>
+    public string WordScores(string hidden, Tensor words) => _layers.Linear(hidden, "label_words", Head.index_select(0, words), bias: null);
+
+    /// <summary>Logits of the whole vocabulary.</summary>
+    public string WordScores(string hidden) => _layers.Linear(hidden, "words", Head, bias: null);
+
+    private Parameter Head => Parameter(_config.TieWordEmbeddings ? "transformer.wte.weight" : "lm_head.weight");
+
+    /// <summary>Places of keys where those of a prefix stand before 0.</summary>
+    private string WithPrefix(string places)
+    {
+        long[] before = [.. Enumerable.Range(0, (int)_adaptation.PrefixSize).Select(place => place - _adaptation.PrefixSize)];
+        return _graph.Add("Concat", [_graph.Int64(before), places], ("axis", 0L));
+    }
+
+    /// <summary>One pre-norm layer, at all positions or at some.</summary>
+    private string Layer(int index, string hidden, string bias, string? positions)
+    {
+        Dictionary<LinearLayers, LinearMap> maps = _model.LinearMaps(index).ToDictionary(map => map.Place.Kind);
+        string name = $"transformer.h.{index}.";
+        string normed = Normalise(hidden, name + "ln_1");
+        string queried = normed;
+        if (positions is not null)
+        {
+            hidden = Gathered(hidden, positions);
+            queried = Gathered(normed, positions);
+        }
+
+        long heads = _config.Heads,
+            size = _config.HeadSize;
+        string query = _layers.SplitHeads(Map(LinearLayers.Query, queried), heads, size);
+        string keys = _adaptation.WithPrefix(_layers.SplitHeads(Map(LinearLayers.Key, normed), heads, size), index, isValues: false);
+        keys = _graph.Add("Transpose", [keys], ("perm", new long[] { 0, 1, 3, 2 }));
+        string values = _adaptation.WithPrefix(_layers.SplitHeads(Map(LinearLayers.Value, normed), heads, size), index, isValues: true);
+        string context = _layers.Attend(query, keys, values, bias, _model.AttentionDivisor(index), heads * size);
+        string attended = _layers.Sum(hidden, Map(LinearLayers.AttentionOutput, context));
+        string neurons = _layers.Activate(Map(LinearLayers.Up, Normalise(attended, name + "ln_2")), _config);
+        string sum = _layers.Sum(attended, Map(LinearLayers.Down, neurons));
+        return _adaptation.Correction(sum, maps[LinearLayers.Down]) is { } correction ? _layers.Sum(sum, correction) : sum;
+
+        string Map(LinearLayers kind, string x) => _adaptation.Linear(x, maps[kind]);
+    }
+
+    /// <summary>Some positions of each row.</summary>
+    private string Gathered(string x, string positions)
+    {
+        string index = _graph.Add("Unsqueeze", [positions, _graph.Int64([-1])]);
+        return _graph.Add("GatherND", [x, index], ("batch_dims", 1L));
+    }
+
+    private string Normalise(string x, string name) =>
+        _layers.Normalise(x, name, Parameter(name + ".weight"), Parameter(name + ".bias"), _config.LayerNormEpsilon);
+
+    private Parameter Parameter(string name) => _model.Parameters[name];
+}

@@ -1,0 +1,237 @@
+using System.Globalization;
+using SkillLoc.Models.Backbones;
+using SkillLoc.Models.Classification;
+using SkillLoc.Models.Prompts;
+using SkillLoc.Models.Tokenization;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace SkillLoc.Models.Onnx;
+
+/// <summary>Writes a classifier as one ONNX file: token ids in, logits, probabilities and labels out.</summary>
+internal sealed class OnnxExport
+{
+    /// <summary>The metadata's key of <see cref="ClassifierSettings"/> as JSON.</summary>
+    public const string SettingsKey = "skillloc.settings";
+
+    /// <summary>The metadata's key of the token that rows are padded with.</summary>
+    public const string PaddingKey = "skillloc.padding_id";
+
+    /// <summary>What the metadata's keys of the tokenizer's files begin with; their contents are base64.</summary>
+    public const string TokenizerKey = "skillloc.tokenizer/";
+
+    private const string Batch = "batch",
+        Sequence = "sequence";
+
+    private readonly TextClassifier _classifier;
+    private readonly OnnxExportOptions _options;
+    private readonly OnnxModelBuilder _graph = new();
+    private readonly OnnxLayers _layers;
+
+    private OnnxExport(TextClassifier classifier, OnnxExportOptions options)
+    {
+        _classifier = classifier;
+        _options = options;
+        _layers = new(_graph, options.Quantization == OnnxQuantization.Int8);
+    }
+
+    /// <summary>Writes a classifier.</summary>
+    /// <param name="classifier">The classifier.</param>
+    /// <param name="stream">Where the file goes.</param>
+    /// <param name="options">What is written.</param>
+    /// <exception cref="NotSupportedException">No graph for this kind of model is known; the message says why.</exception>
+    public static void Write(TextClassifier classifier, Stream stream, OnnxExportOptions options)
+    {
+        using IDisposable gradients = no_grad();
+        using DisposeScope scope = NewDisposeScope();
+        using LanguageModel model = Folded(classifier.Backbone);
+        var export = new OnnxExport(classifier, options);
+        export.Build(model);
+        export._graph.Write(stream);
+    }
+
+    /// <summary>A copy with what a tuning method changed folded into the weights, as far as it can be. The rest is shared.</summary>
+    private static LanguageModel Folded(LanguageModel model)
+    {
+        LanguageModel copy = model.Clone(name => model.Adaptation?.FoldsInto(name) != true);
+        copy.FoldAdaptation();
+        return copy;
+    }
+
+    private void Build(LanguageModel model)
+    {
+        ClassifierSettings settings = _classifier.Settings;
+        CheckpointTokenizer tokenizer = _classifier.Tokenizer;
+        if (settings.Labels.Count == 0)
+        {
+            throw new NotSupportedException("A model that writes free text cannot be exported to ONNX; one whose labels are answers can.");
+        }
+
+        _graph.Input("input_ids", OnnxType.Int64, Batch, Sequence);
+        _graph.Input("attention_mask", OnnxType.Int64, Batch, Sequence);
+        string? types = null;
+        if (tokenizer.UsesTokenTypes && model is MaskedLanguageModel)
+        {
+            types = "token_type_ids";
+            _graph.Input(types, OnnxType.Int64, Batch, Sequence);
+        }
+
+        var inputs = new OnnxInputs("input_ids", "attention_mask", types, "");
+        string logits = model switch
+        {
+            MaskedLanguageModel encoder => OfHead(new EncoderGraph(_layers, encoder), model, inputs),
+            Gpt2ForCausalLM gpt2 when _classifier.Head is OptionHead options => OfOptions(new(_layers, gpt2), options, inputs),
+            Gpt2ForCausalLM gpt2 => OfHead(new Gpt2Graph(_layers, gpt2), model, inputs),
+            T5ForConditionalGeneration t5 => new T5Graph(_layers, t5).LogLikelihoods(inputs, ((AnswerHead)_classifier.Head).Answers!),
+            _ => throw new NotSupportedException($"A {model.Config.ModelType} cannot be exported to ONNX."),
+        };
+        Outputs(logits, settings);
+        _graph.Metadata(SettingsKey, settings.ToJson());
+        _graph.Metadata(PaddingKey, tokenizer.PadId.ToString(CultureInfo.InvariantCulture));
+        foreach (string path in tokenizer.Files)
+        {
+            _graph.Metadata(TokenizerKey + Path.GetFileName(path), Convert.ToBase64String(File.ReadAllBytes(path)));
+        }
+    }
+
+    private string OfHead(IOnnxBackbone backbone, LanguageModel model, OnnxInputs inputs)
+    {
+        string hidden = backbone.HiddenAt(inputs with { Positions = Positions(model, inputs) });
+        ClassificationHead head = _classifier.Head;
+        switch (head)
+        {
+            case VerbalizerHead words:
+                return backbone.WordScores(hidden, words.Words);
+            case SequenceClassificationHead:
+                (string dense, string output) = SequenceClassificationHead.NamesOf(model.Config);
+                return dense.Length == 0 ? Linear(output, hidden) : Linear(output, _graph.Add("Tanh", [Linear(dense, hidden)]));
+            case LinearHead:
+                return Linear(LinearHead.Projection, hidden);
+            default:
+                throw new NotSupportedException($"A head of the kind {head.Kind} cannot be exported to ONNX.");
+        }
+
+        string Linear(string name, string x) =>
+            _layers.Linear(
+                x,
+                name,
+                head.Parameters[name + ".weight"],
+                head.Parameters.TryGetValue(name + ".bias", out Parameter? bias) ? bias : null
+            );
+    }
+
+    /// <summary>The scored position of each row, Int64 <c>[batch]</c>.</summary>
+    private string Positions(LanguageModel model, OnnxInputs inputs)
+    {
+        string axis = _graph.Int64([1]);
+        if (model.Config.IsCausal)
+        {
+            string length = _graph.Add("ReduceSum", [inputs.Mask, axis], ("keepdims", 0L));
+            return _graph.Add("Sub", [length, _graph.Scalar(1)]);
+        }
+
+        ClassifierSettings settings = _classifier.Settings;
+        bool readsMask = settings.Template is not null && settings.Head is HeadKind.LabelWords or HeadKind.MaskTokenLinear;
+        if (!readsMask)
+        {
+            return _layers.Mul(_graph.Add("Gather", [inputs.Mask, _graph.Scalar(0)], ("axis", 1L)), _graph.Scalar(0));
+        }
+
+        // A text may hold the mask's token too: what counts is the first one where the template's stands before all texts, else the last.
+        string masks = _graph.Add("Equal", [inputs.Ids, _graph.Scalar(_classifier.Tokenizer.MaskId)]);
+        bool isFirst = PromptTemplate.Parse(settings.Template!).MaskComesFirst;
+        return _graph.Add(
+            "ArgMax",
+            [_graph.Add("Cast", [masks], ("to", (long)OnnxType.Int32))],
+            ("axis", 1L),
+            ("keepdims", 0L),
+            ("select_last_index", isFirst ? 0L : 1L)
+        );
+    }
+
+    /// <summary>Mean log-likelihoods of whole options after the text: each row once per option.</summary>
+    private string OfOptions(Gpt2Graph model, OptionHead head, OnnxInputs inputs)
+    {
+        int[][] options = head.Options;
+        int longest = options.Max(option => option.Length);
+        string axis = _graph.Int64([1]);
+        string length = _graph.Add("ReduceSum", [inputs.Mask, axis], ("keepdims", 1L));
+        string rows = _graph.Add("Slice", [_graph.Add("Shape", [inputs.Ids]), _graph.Int64([0]), _graph.Int64([1])]);
+        string room = _graph.Add("Concat", [rows, _graph.Int64([longest])], ("axis", 0L));
+        string padded = _graph.Add("Concat", [inputs.Ids, _graph.Add("Expand", [_graph.Int64([0], 1, 1), room])], ("axis", 1L));
+
+        // Each row's text, then the option: [options batch, sequence + longest], all rows of an option together.
+        string places = _graph.Int64([.. Enumerable.Range(0, longest).Select(place => (long)place)], 1, longest);
+        string behind = _layers.Sum(length, places);
+        string[] sequences =
+        [
+            .. options.Select(option =>
+            {
+                long[] tokens = [.. option.Select(id => (long)id), .. Enumerable.Repeat(0L, longest - option.Length)];
+                string written = _graph.Add("Expand", [_graph.Int64(tokens, 1, longest), room]);
+                return _graph.Add("ScatterElements", [padded, behind, written], ("axis", 1L));
+            }),
+        ];
+        string ids = _graph.Add("Concat", sequences, ("axis", 0L));
+        string positions = _graph.Add("Sub", [behind, _graph.Scalar(1)]);
+        positions = _graph.Add("Concat", [.. options.Select(_ => positions)], ("axis", 0L));
+        string scores = _graph.Add("LogSoftmax", [model.WordScores(model.HiddenAt(ids, positions))], ("axis", -1L));
+
+        // What each option's own tokens have, and their mean.
+        string[] means =
+        [
+            .. options.Select(
+                (option, label) =>
+                {
+                    string first = _layers.Mul(rows, _graph.Int64([label]));
+                    string own = _graph.Add("Slice", [scores, first, _graph.Add("Add", [first, rows]), _graph.Int64([0])]);
+                    string indices = _graph.Int64([.. option.SelectMany((id, place) => new[] { place, (long)id })], option.Length, 2);
+                    string turned = _graph.Add("Transpose", [own], ("perm", new long[] { 1, 2, 0 }));
+                    return _graph.Add(
+                        "ReduceMean",
+                        [_graph.Add("GatherND", [turned, indices])],
+                        ("axes", new long[] { 0 }),
+                        ("keepdims", 1L)
+                    );
+                }
+            ),
+        ];
+        return _graph.Add("Transpose", [_graph.Add("Concat", means, ("axis", 0L))], ("perm", new long[] { 1, 0 }));
+    }
+
+    private void Outputs(string logits, ClassifierSettings settings)
+    {
+        string labels = settings.Labels.Count.ToString(CultureInfo.InvariantCulture);
+        if (_options.Temperature != 1)
+        {
+            logits = _graph.Add("Div", [logits, _graph.Scalar((float)_options.Temperature)]);
+        }
+
+        _graph.AddNamed("Identity", [logits], ["logits"]);
+        _graph.Output("logits", OnnxType.Float, Batch, labels);
+        if (settings.IsMultiLabel)
+        {
+            _graph.AddNamed("Sigmoid", ["logits"], ["probabilities"]);
+        }
+        else
+        {
+            _graph.AddNamed("Softmax", ["logits"], ["probabilities"], ("axis", -1L));
+        }
+
+        _graph.Output("probabilities", OnnxType.Float, Batch, labels);
+        if (settings.ScoreRange is { } range)
+        {
+            string share = _graph.Add("Gather", ["probabilities", _graph.Scalar(1)], ("axis", 1L));
+            string score = _layers.Sum(_layers.Mul(share, _graph.Scalar(range.Highest - range.Lowest)), _graph.Scalar(range.Lowest));
+            _graph.AddNamed("Identity", [score], ["score"]);
+            _graph.Output("score", OnnxType.Float, Batch);
+        }
+        else if (!settings.IsMultiLabel)
+        {
+            string best = _graph.Add("ArgMax", ["logits"], ("axis", -1L), ("keepdims", 0L));
+            _graph.AddNamed("Gather", [_graph.Texts("labels", settings.Labels), best], ["label"], ("axis", 0L));
+            _graph.Output("label", OnnxType.Text, Batch);
+        }
+    }
+}

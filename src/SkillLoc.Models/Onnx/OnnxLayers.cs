@@ -1,0 +1,177 @@
+using SkillLoc.Models.Backbones;
+using SkillLoc.Models.Checkpoints;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace SkillLoc.Models.Onnx;
+
+/// <summary>The layers that the architectures share, as standard operators in the shapes that ONNX Runtime fuses.</summary>
+/// <param name="graph">The graph they are added to.</param>
+/// <param name="quantizes">Whether linear layers compute in int8.</param>
+internal sealed class OnnxLayers(OnnxModelBuilder graph, bool quantizes)
+{
+    // What is added where attention must not look: its exponential is 0 in float32, and float16 can hold it.
+    private const float Masked = -10000;
+
+    /// <summary>The graph.</summary>
+    public OnnxModelBuilder Graph => graph;
+
+    /// <summary>x · weightᵀ + bias, for x <c>[..., in]</c> and a weight <c>[out, in]</c> as Hugging Face stores it.</summary>
+    /// <param name="x">The input.</param>
+    /// <param name="name">The layer's name.</param>
+    /// <param name="weight">The weight, which must live until the file is written.</param>
+    /// <param name="bias">The bias; null for none.</param>
+    public string Linear(string x, string name, Tensor weight, Tensor? bias)
+    {
+        (long rows, long columns) = (weight.size(1), weight.size(0));
+        string product;
+        if (quantizes)
+        {
+            // Symmetric, one step a column of [in, out].
+            string[] quantized = [$"{name}_x", $"{name}_x_scale", $"{name}_x_zero_point"];
+            graph.AddNamed("DynamicQuantizeLinear", [x], quantized);
+            graph.Add($"{name}.weight_int8", OnnxType.Int8, [rows, columns], 1, () => Quantize(weight).Values);
+            graph.Add($"{name}.weight_scale", OnnxType.Float, [columns], sizeof(float), () => Quantize(weight).Steps);
+            string whole = graph.Add("MatMulInteger", [quantized[0], $"{name}.weight_int8", quantized[2]]);
+            string step = graph.Add("Mul", [quantized[1], $"{name}.weight_scale"]);
+            product = graph.Add("Mul", [graph.Add("Cast", [whole], ("to", (long)OnnxType.Float)), step]);
+        }
+        else
+        {
+            graph.Add(
+                $"{name}.weight",
+                OnnxType.Float,
+                [rows, columns],
+                sizeof(float),
+                () =>
+                {
+                    using Tensor transposed = weight.detach().transpose(0, 1);
+                    return OnnxModelBuilder.FloatBytes(transposed);
+                }
+            );
+            product = graph.Add("MatMul", [x, $"{name}.weight"]);
+        }
+
+        return bias is null ? product : graph.Add("Add", [product, graph.Add($"{name}.bias", bias)]);
+    }
+
+    /// <summary>Layer normalisation over the last dimension.</summary>
+    public string Normalise(string x, string name, Tensor weight, Tensor bias, double epsilon) =>
+        graph.Add(
+            "LayerNormalization",
+            [x, graph.Add($"{name}.weight", weight), graph.Add($"{name}.bias", bias)],
+            ("axis", -1L),
+            ("epsilon", (float)epsilon)
+        );
+
+    /// <summary>An activation function.</summary>
+    /// <exception cref="NotSupportedException">No graph for it is known.</exception>
+    public string Activate(string x, ModelConfig config) =>
+        config.HiddenActivation switch
+        {
+            "gelu" or "gelu_python" => Gelu(x),
+            "gelu_new" or "gelu_fast" or "gelu_accurate" or "gelu_pytorch_tanh" or "gelu_python_tanh" => TanhGelu(x),
+            "relu" => graph.Add("Relu", [x]),
+            "silu" or "swish" => Mul(x, graph.Add("Sigmoid", [x])),
+            "quick_gelu" => Mul(x, graph.Add("Sigmoid", [Mul(x, graph.Scalar(1.702f))])),
+            "tanh" => graph.Add("Tanh", [x]),
+            "sigmoid" => graph.Add("Sigmoid", [x]),
+            "linear" => x,
+            string other => throw new NotSupportedException($"The activation '{other}' of {config.Source} cannot be exported to ONNX."),
+        };
+
+    /// <summary>x/2 (1 + erf(x/√2)).</summary>
+    public string Gelu(string x)
+    {
+        string erf = graph.Add("Erf", [graph.Add("Div", [x, graph.Scalar((float)Math.Sqrt(2))])]);
+        return Mul(Mul(x, graph.Add("Add", [erf, graph.Scalar(1f)])), graph.Scalar(0.5f));
+    }
+
+    /// <summary>x/2 (1 + tanh(√(2/π) (x + 0.044715 x³))).</summary>
+    public string TanhGelu(string x)
+    {
+        string cube = graph.Add("Pow", [x, graph.Scalar(3f)]);
+        string inner = graph.Add("Add", [x, Mul(cube, graph.Scalar(0.044715f))]);
+        string tanh = graph.Add("Tanh", [Mul(inner, graph.Scalar((float)Math.Sqrt(2 / Math.PI)))]);
+        return Mul(Mul(x, graph.Scalar(0.5f)), graph.Add("Add", [tanh, graph.Scalar(1f)]));
+    }
+
+    /// <summary>The product of two values.</summary>
+    public string Mul(string first, string second) => graph.Add("Mul", [first, second]);
+
+    /// <summary>The sum of two values.</summary>
+    public string Sum(string first, string second) => graph.Add("Add", [first, second]);
+
+    /// <summary>What attention scores get added: 0 for tokens, a large negative number for padding, <c>[batch, 1, 1, keys]</c>.</summary>
+    /// <param name="mask">Int64 <c>[batch, keys]</c>, 1 for tokens.</param>
+    public string Bias(string mask)
+    {
+        string inverted = graph.Add("Sub", [graph.Scalar(1f), graph.Add("Cast", [mask], ("to", (long)OnnxType.Float))]);
+        return Mul(graph.Add("Unsqueeze", [inverted, graph.Int64([1, 2])]), graph.Scalar(Masked));
+    }
+
+    /// <summary>The same for keys after a query, <c>[queries, keys]</c>.</summary>
+    /// <param name="queries">Int64 places of the queries, <c>[..., queries, 1]</c>.</param>
+    /// <param name="keys">Int64 places of the keys, <c>[keys]</c>.</param>
+    public string LookingBack(string queries, string keys) =>
+        Mul(graph.Add("Cast", [graph.Add("Greater", [keys, queries])], ("to", (long)OnnxType.Float)), graph.Scalar(Masked));
+
+    /// <summary>Int64 0, 1, ... as many as a value's dimension has.</summary>
+    public string Places(string x, long axis) => graph.Add("Range", [graph.Scalar(0), Size(x, axis), graph.Scalar(1)]);
+
+    /// <summary>A dimension of a value, Int64 without dimensions.</summary>
+    public string Size(string x, long axis) => graph.Add("Gather", [graph.Add("Shape", [x]), graph.Scalar(axis)], ("axis", 0L));
+
+    /// <summary>One position of each row, <c>[batch, 1, width]</c>.</summary>
+    /// <param name="x"><c>[batch, length, width]</c>.</param>
+    /// <param name="positions">Int64 <c>[batch]</c>.</param>
+    public string At(string x, string positions)
+    {
+        string rows = graph.Add("Range", [graph.Scalar(0), Size(x, 0), graph.Scalar(1)]);
+        string axis = graph.Int64([-1]);
+        string indices = graph.Add(
+            "Concat",
+            [graph.Add("Unsqueeze", [rows, axis]), graph.Add("Unsqueeze", [positions, axis])],
+            ("axis", -1L)
+        );
+        return graph.Add("Unsqueeze", [graph.Add("GatherND", [x, indices]), graph.Int64([1])]);
+    }
+
+    /// <summary>Splits <c>[batch, length, width]</c> into heads, <c>[batch, heads, length, size]</c>; keys as <c>[batch, heads, size,
+    /// length]</c>.</summary>
+    public string SplitHeads(string x, long heads, long size, bool isKeys = false) =>
+        graph.Add(
+            "Transpose",
+            [graph.Add("Reshape", [x, graph.Int64([0, 0, heads, size])])],
+            ("perm", isKeys ? new long[] { 0, 2, 3, 1 } : [0, 2, 1, 3])
+        );
+
+    /// <summary>Attention: softmax(query · keys / divisor + bias) · values, the heads joined again.</summary>
+    /// <param name="query"><c>[batch, heads, queries, size]</c>.</param>
+    /// <param name="keys"><c>[batch, heads, size, keys]</c>.</param>
+    /// <param name="values"><c>[batch, heads, keys, size]</c>.</param>
+    /// <param name="bias">Added to the scores; null for nothing.</param>
+    /// <param name="divisor">What scores are divided by.</param>
+    /// <param name="width">Heads times size.</param>
+    public string Attend(string query, string keys, string values, string? bias, double divisor, long width)
+    {
+        string scores = graph.Add("MatMul", [query, keys]);
+        if (divisor != 1)
+        {
+            scores = graph.Add("Div", [scores, graph.Scalar((float)divisor)]);
+        }
+
+        scores = bias is null ? scores : Sum(scores, bias);
+        string context = graph.Add("MatMul", [graph.Add("Softmax", [scores], ("axis", -1L)), values]);
+        return graph.Add("Reshape", [graph.Add("Transpose", [context], ("perm", new long[] { 0, 2, 1, 3 })), graph.Int64([0, 0, width])]);
+    }
+
+    private static (byte[] Values, byte[] Steps) Quantize(Tensor weight)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Tensor values = weight.detach().to(ScalarType.Float32).cpu();
+        Tensor steps = values.abs().amax([1]).clamp_min(1e-12f) / 127;
+        Tensor whole = (values / steps.unsqueeze(1)).round().clamp(-127, 127).to(ScalarType.Int8).transpose(0, 1).contiguous();
+        return (Array.ConvertAll(whole.data<sbyte>().ToArray(), value => (byte)value), OnnxModelBuilder.FloatBytes(steps));
+    }
+}

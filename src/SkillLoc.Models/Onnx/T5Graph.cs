@@ -1,0 +1,169 @@
+using SkillLoc.Models.Backbones;
+using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Tuning;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace SkillLoc.Models.Onnx;
+
+/// <summary>The graph of T5 that scores answers: the encoder runs once per text, the decoder once over all answers, without a loop.</summary>
+internal sealed class T5Graph
+{
+    private readonly OnnxLayers _layers;
+    private readonly OnnxModelBuilder _graph;
+    private readonly T5ForConditionalGeneration _model;
+    private readonly ModelConfig _config;
+    private readonly HashSet<string> _weights = new(StringComparer.Ordinal);
+
+    /// <param name="layers">Where nodes are added.</param>
+    /// <param name="model">The model.</param>
+    /// <exception cref="NotSupportedException">A tuning method is left that does not fold into its weights.</exception>
+    public T5Graph(OnnxLayers layers, T5ForConditionalGeneration model)
+    {
+        if (model.Adaptation is { } adaptation)
+        {
+            throw new NotSupportedException($"A T5 tuned with {adaptation.Options} cannot be exported to ONNX.");
+        }
+
+        _layers = layers;
+        _graph = layers.Graph;
+        _model = model;
+        _config = model.Config;
+    }
+
+    /// <summary>The log-likelihood of each answer, <c>[batch, answers]</c>.</summary>
+    /// <param name="inputs">The graph's inputs.</param>
+    /// <param name="answers">Int64 <c>[answers, steps]</c>, padded with <see cref="T5ForConditionalGeneration.Ignored"/>.</param>
+    public string LogLikelihoods(OnnxInputs inputs, Tensor answers)
+    {
+        (long count, long steps) = (answers.size(0), answers.size(1));
+        string unread = _layers.Bias(inputs.Mask);
+        string encoded = Encode(inputs.Ids, unread);
+
+        // Every text once per answer: [batch, ...] becomes [batch answers, ...].
+        string rows = _graph.Add("Slice", [_graph.Add("Shape", [inputs.Ids]), _graph.Int64([0]), _graph.Int64([1])]);
+        encoded = Repeated(encoded, 3);
+        unread = Repeated(unread, 4);
+        long[] started = _model.ShiftRight(answers).cpu().data<long>().ToArray();
+        string ids = Tiled(_graph.Int64(started, 1, count, steps));
+        string hidden = Decode(ids, steps, encoded, unread);
+        if (_model.HeadScale != 1)
+        {
+            hidden = _layers.Mul(hidden, _graph.Scalar((float)_model.HeadScale));
+        }
+
+        Tensor table = _model.Parameters[_config.TieWordEmbeddings ? "shared.weight" : "lm_head.weight"];
+        string scores = _graph.Add("LogSoftmax", [_layers.Linear(hidden, "words", table, bias: null)], ("axis", -1L));
+        long[] targets = answers.cpu().data<long>().ToArray();
+        string places = Tiled(_graph.Int64([.. targets.Select(id => Math.Max(id, 0))], 1, count, steps));
+        string own = _graph.Add("GatherElements", [scores, _graph.Add("Unsqueeze", [places, _graph.Int64([2])])], ("axis", 2L));
+        own = _graph.Add("Reshape", [own, _graph.Int64([-1, count, steps])]);
+        float[] counted = [.. targets.Select(id => id == T5ForConditionalGeneration.Ignored ? 0f : 1f)];
+        string weights = _graph.Add("answer_mask", tensor(counted, 1, count, steps));
+        return _graph.Add("ReduceSum", [_layers.Mul(own, weights), _graph.Int64([2])], ("keepdims", 0L));
+
+        string Repeated(string x, int dimensions)
+        {
+            string wide = _graph.Add("Unsqueeze", [x, _graph.Int64([1])]);
+            string shape = _graph.Int64([1, count, .. Enumerable.Repeat(1L, dimensions - 1)]);
+            wide = _graph.Add("Expand", [wide, shape]);
+            string rest = _graph.Add("Slice", [_graph.Add("Shape", [x]), _graph.Int64([1]), _graph.Int64([dimensions])]);
+            return _graph.Add("Reshape", [wide, _graph.Add("Concat", [_graph.Int64([-1]), rest], ("axis", 0L))]);
+        }
+
+        string Tiled(string constant)
+        {
+            string shape = _graph.Add("Concat", [rows, _graph.Int64([count, steps])], ("axis", 0L));
+            return _graph.Add("Reshape", [_graph.Add("Expand", [constant, shape]), _graph.Int64([-1, steps])]);
+        }
+    }
+
+    private string Encode(string ids, string unread)
+    {
+        string hidden = Words(ids);
+        string places = _layers.Places(ids, 1);
+
+        // Beyond the largest distance all share one bucket.
+        int farthest = _config.RelativeAttentionMaxDistance;
+        string distance = _graph.Add("Sub", [places, _graph.Add("Unsqueeze", [places, _graph.Int64([-1])])]);
+        distance = _graph.Add("Clip", [distance, _graph.Scalar(-farthest), _graph.Scalar(farthest)]);
+        string table = _graph.Add("encoder.distances", _model.DistanceBias(-farthest, farthest, decoder: false));
+        string bias = _graph.Add("Gather", [table, _layers.Sum(distance, _graph.Scalar(farthest))], ("axis", 0L));
+        bias = _graph.Add("Unsqueeze", [_graph.Add("Transpose", [bias], ("perm", new long[] { 2, 0, 1 })), _graph.Int64([0])]);
+        bias = _layers.Sum(bias, unread);
+        for (int i = 0; i < _config.Layers; i++)
+        {
+            Dictionary<(LinearLayers, bool), LinearMap> maps = Maps(i);
+            string name = $"encoder.block.{i}.layer.";
+            string normed = Normalise(hidden, name + "0.layer_norm");
+            hidden = _layers.Sum(hidden, Attend(maps, false, normed, normed, bias));
+            hidden = FeedForward(maps, hidden, name + "1.layer_norm");
+        }
+
+        return Normalise(hidden, "encoder.final_layer_norm");
+    }
+
+    private string Decode(string ids, long steps, string encoded, string unread)
+    {
+        string hidden = Words(ids);
+        Tensor table = _model.DistanceBias(-(int)(steps - 1), (int)steps - 1, decoder: true);
+        Tensor places = arange(steps);
+        Tensor distance = places.unsqueeze(0) - places.unsqueeze(1);
+        Tensor seen = table.index_select(0, (distance + (steps - 1)).view(-1)).view(steps, steps, -1).permute(2, 0, 1);
+        string bias = _graph.Add("decoder.bias", seen.masked_fill(distance > 0, -10000).unsqueeze(0));
+        for (int i = 0; i < _config.DecoderLayers; i++)
+        {
+            Dictionary<(LinearLayers, bool), LinearMap> maps = Maps(_config.Layers + i);
+            string name = $"decoder.block.{i}.layer.";
+            string normed = Normalise(hidden, name + "0.layer_norm");
+            hidden = _layers.Sum(hidden, Attend(maps, false, normed, normed, bias));
+            hidden = _layers.Sum(hidden, Attend(maps, true, Normalise(hidden, name + "1.layer_norm"), encoded, unread));
+            hidden = FeedForward(maps, hidden, name + "2.layer_norm");
+        }
+
+        return Normalise(hidden, "decoder.final_layer_norm");
+    }
+
+    /// <summary>Attention whose scores are not scaled.</summary>
+    private string Attend(Dictionary<(LinearLayers, bool), LinearMap> maps, bool crosses, string normed, string read, string bias)
+    {
+        (long heads, long size) = (_config.Heads, _config.HeadSize);
+        string query = _layers.SplitHeads(Map(LinearLayers.Query, normed), heads, size);
+        string keys = _layers.SplitHeads(Map(LinearLayers.Key, read), heads, size, isKeys: true);
+        string values = _layers.SplitHeads(Map(LinearLayers.Value, read), heads, size);
+        return Map(LinearLayers.AttentionOutput, _layers.Attend(query, keys, values, bias, divisor: 1, heads * size));
+
+        string Map(LinearLayers kind, string x) => Linear(x, maps[(kind, crosses)]);
+    }
+
+    private string FeedForward(Dictionary<(LinearLayers, bool), LinearMap> maps, string hidden, string norm)
+    {
+        string read = Normalise(hidden, norm);
+        string neurons = Linear(read, maps[(LinearLayers.Up, false)]);
+        neurons = maps.TryGetValue((LinearLayers.Up, true), out LinearMap gate)
+            ? _layers.Mul(_layers.Activate(Linear(read, gate), _config), neurons)
+            : _layers.Activate(neurons, _config);
+        return _layers.Sum(hidden, Linear(neurons, maps[(LinearLayers.Down, false)]));
+    }
+
+    /// <summary>x · weight / √(mean x² + epsilon).</summary>
+    private string Normalise(string x, string name)
+    {
+        string square = _graph.Add("Pow", [x, _graph.Scalar(2f)]);
+        string mean = _graph.Add("ReduceMean", [square], ("axes", new long[] { -1 }), ("keepdims", 1L));
+        string root = _graph.Add("Sqrt", [_layers.Sum(mean, _graph.Scalar((float)_config.LayerNormEpsilon))]);
+        return _layers.Mul(_graph.Add("Div", [x, root]), _graph.Add(name + ".weight", _model.Parameters[name + ".weight"]));
+    }
+
+    private string Words(string ids)
+    {
+        const string Name = "shared.weight";
+        string table = _weights.Add(Name) ? _graph.Add(Name, _model.Parameters[Name]) : Name;
+        return _graph.Add("Gather", [table, ids], ("axis", 0L));
+    }
+
+    private string Linear(string x, LinearMap map) => _layers.Linear(x, map.Name, map.Weight, map.Bias);
+
+    private Dictionary<(LinearLayers, bool), LinearMap> Maps(int layer) =>
+        _model.LinearMaps(layer).ToDictionary(map => (map.Place.Kind, map.Place.IsSecond));
+}
