@@ -54,7 +54,7 @@ internal sealed class EncoderGraph : IOnnxBackbone
             ? ("lm_head.dense", "lm_head.layer_norm", "lm_head.bias")
             : ("cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm", "cls.predictions.bias");
         string decoder = IsRoberta ? "lm_head.decoder" : "cls.predictions.decoder";
-        string x = _layers.Linear(hidden, dense, Parameter(dense + ".weight"), Parameter(dense + ".bias"));
+        string x = _layers.Linear(hidden, dense, Parameter(dense + ".weight"), Parameter(dense + ".bias"), isHead: true);
         x = IsRoberta ? _layers.Gelu(x) : _layers.Activate(x, _config);
         x = Normalise(x, norm);
         bool isTied = _config.TieWordEmbeddings;
@@ -63,7 +63,8 @@ internal sealed class EncoderGraph : IOnnxBackbone
             x,
             "label_words",
             table.index_select(0, words),
-            Parameter(isTied ? bias : decoder + ".bias").index_select(0, words)
+            Parameter(isTied ? bias : decoder + ".bias").index_select(0, words),
+            isHead: true
         );
     }
 

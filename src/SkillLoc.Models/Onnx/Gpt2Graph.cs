@@ -59,7 +59,8 @@ internal sealed class Gpt2Graph : IOnnxBackbone
     }
 
     /// <inheritdoc/>
-    public string WordScores(string hidden, Tensor words) => _layers.Linear(hidden, "label_words", Head.index_select(0, words), bias: null);
+    public string WordScores(string hidden, Tensor words) =>
+        _layers.Linear(hidden, "label_words", Head.index_select(0, words), bias: null, isHead: true);
 
     /// <summary>Logits of the whole vocabulary.</summary>
     public string WordScores(string hidden) => _layers.Linear(hidden, "words", Head, bias: null);

@@ -117,7 +117,8 @@ internal sealed class OnnxExport
                 x,
                 name,
                 head.Parameters[name + ".weight"],
-                head.Parameters.TryGetValue(name + ".bias", out Parameter? bias) ? bias : null
+                head.Parameters.TryGetValue(name + ".bias", out Parameter? bias) ? bias : null,
+                isHead: true
             );
     }
 

@@ -13,6 +13,8 @@ internal sealed class OnnxLayers(OnnxModelBuilder graph, bool quantizes)
     // What is added where attention must not look: its exponential is 0 in float32, and float16 can hold it.
     private const float Masked = -10000;
 
+    private readonly Dictionary<string, (string[] Whole, string Size)> _quantized = new(StringComparer.Ordinal);
+
     /// <summary>The graph.</summary>
     public OnnxModelBuilder Graph => graph;
 
@@ -21,20 +23,20 @@ internal sealed class OnnxLayers(OnnxModelBuilder graph, bool quantizes)
     /// <param name="name">The layer's name.</param>
     /// <param name="weight">The weight, which must live until the file is written.</param>
     /// <param name="bias">The bias; null for none.</param>
-    public string Linear(string x, string name, Tensor weight, Tensor? bias)
+    /// <param name="isHead">Whether it is a head's, which stays float32: it is small, and its errors are those of the scores.</param>
+    public string Linear(string x, string name, Tensor weight, Tensor? bias, bool isHead = false)
     {
         (long rows, long columns) = (weight.size(1), weight.size(0));
         string product;
-        if (quantizes)
+        if (quantizes && !isHead)
         {
             // Symmetric, one step a column of [in, out].
-            string[] quantized = [$"{name}_x", $"{name}_x_scale", $"{name}_x_zero_point"];
-            graph.AddNamed("DynamicQuantizeLinear", [x], quantized);
+            (string[] whole, string size) = Quantized(x);
             graph.Add($"{name}.weight_int8", OnnxType.Int8, [rows, columns], 1, () => Quantize(weight).Values);
             graph.Add($"{name}.weight_scale", OnnxType.Float, [columns], sizeof(float), () => Quantize(weight).Steps);
-            string whole = graph.Add("MatMulInteger", [quantized[0], $"{name}.weight_int8", quantized[2]]);
-            string step = graph.Add("Mul", [quantized[1], $"{name}.weight_scale"]);
-            product = graph.Add("Mul", [graph.Add("Cast", [whole], ("to", (long)OnnxType.Float)), step]);
+            string sum = graph.Add("MatMulInteger", [whole[0], $"{name}.weight_int8", whole[2]]);
+            string step = Mul(whole[1], $"{name}.weight_scale");
+            product = Mul(Mul(graph.Add("Cast", [sum], ("to", (long)OnnxType.Float)), step), size);
         }
         else
         {
@@ -53,6 +55,23 @@ internal sealed class OnnxLayers(OnnxModelBuilder graph, bool quantizes)
         }
 
         return bias is null ? product : graph.Add("Add", [product, graph.Add($"{name}.bias", bias)]);
+    }
+
+    /// <summary>A value in bytes, their step and their zero, and what each token was divided by before: its largest number, so that an
+    /// outlier of one token costs the others nothing. Layers that read the same value share it.</summary>
+    private (string[] Whole, string Size) Quantized(string x)
+    {
+        if (!_quantized.TryGetValue(x, out (string[] Whole, string Size) found))
+        {
+            string largest = graph.Add("ReduceMax", [graph.Add("Abs", [x])], ("axes", new long[] { -1 }), ("keepdims", 1L));
+            string size = graph.Add("Max", [largest, graph.Scalar(1e-12f)]);
+            string[] whole = [$"{x}_bytes", $"{x}_step", $"{x}_zero"];
+            graph.AddNamed("DynamicQuantizeLinear", [graph.Add("Div", [x, size])], whole);
+            found = (whole, size);
+            _quantized.Add(x, found);
+        }
+
+        return found;
     }
 
     /// <summary>Layer normalisation over the last dimension.</summary>
