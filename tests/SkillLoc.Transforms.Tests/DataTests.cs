@@ -39,6 +39,27 @@ public sealed class DataTests : IDisposable
     }
 
     [Fact]
+    public void SeveralFilesMakeAView()
+    {
+        string[] files = [Write("b.tsv", "b\t1\n"), Write("a.tsv", "a\t0\n")];
+        Assert.Equal(["b", "a"], _ml.SkillLoc().Data.LoadTaskFile(files, new()).GetColumn<string>("Text"));
+        Assert.Equal(["a", "b"], _ml.SkillLoc().Data.LoadTaskFile(Path.Join(_folder, "?.tsv"), new()).GetColumn<string>("Text"));
+    }
+
+    [Fact]
+    public void ParquetNeedsItsPackageAndSaysSo()
+    {
+        string path = Oracles.PathOf("parquet", "hub.parquet");
+        string message = Assert
+            .Throws<NotSupportedException>(() =>
+                _ml.SkillLoc().Data.LoadTaskFile(path, new() { Layout = TaskFileLayout.Parquet, Text = "sentence" })
+            )
+            .Message;
+        Assert.StartsWith(path, message, StringComparison.Ordinal);
+        Assert.Contains("dotnet add package SkillLoc.Data.Parquet", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void MulticlassRowsBecomeBinaryOnesAndAreSplitByOneRule()
     {
         IDataView view = _ml.SkillLoc()

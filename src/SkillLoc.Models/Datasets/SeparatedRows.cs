@@ -127,6 +127,10 @@ internal static class CsvRows
             {
                 throw StrictText.Undecodable(path, encoding);
             }
+            catch (InvalidDataException e)
+            {
+                throw new InvalidDataException($"{path}, after line {reader.LineNumber}: {e.Message}", e);
+            }
         }
 
         // A quote within a column that does not begin with one is text. CsvHelper tells of the first stray quote of a row only.

@@ -5,12 +5,13 @@ namespace SkillLoc.Models.Datasets;
 /// <summary>Reads text files strictly: bytes that are invalid in the encoding are errors, never replaced.</summary>
 internal static class StrictText
 {
-    /// <summary>Opens a file after its byte order mark. Reading throws <see cref="DecoderFallbackException"/>; see
+    /// <summary>Opens a file, compressed or not (<see cref="CompressedFile"/>), after its byte order mark. Reading throws <see cref="DecoderFallbackException"/>; see
     /// <see cref="Undecodable"/>.</summary>
-    /// <exception cref="InvalidDataException">The file has a UTF-8 byte order mark, but another encoding was given.</exception>
+    /// <exception cref="InvalidDataException">The file has a UTF-8 byte order mark, but another encoding was given, or its compression
+    /// cannot be read.</exception>
     public static StreamReader Open(string path, Encoding encoding)
     {
-        var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
+        Stream stream = CompressedFile.Open(path);
         try
         {
             Span<byte> start = stackalloc byte[3];
@@ -20,17 +21,22 @@ internal static class StrictText
             if (isMarked && encoding.CodePage != Encoding.UTF8.CodePage)
             {
                 throw new InvalidDataException(
-                    $"{path}, line 1: the file begins with UTF-8's byte order mark and is to be read as {encoding.WebName}; read it "
-                        + "as UTF-8."
+                    $"the file begins with UTF-8's byte order mark and is to be read as {encoding.WebName}; read it as UTF-8."
                 );
             }
 
             if (!isMarked)
             {
-                stream.Position = 0;
+                stream.Dispose();
+                stream = CompressedFile.Open(path);
             }
             // Detecting an encoding would put a lenient one in the place of the strict one.
             return new StreamReader(stream, Strict(encoding), detectEncodingFromByteOrderMarks: false);
+        }
+        catch (InvalidDataException e)
+        {
+            stream.Dispose();
+            throw new InvalidDataException($"{path}, line 1: {e.Message}", e);
         }
         catch
         {
@@ -45,12 +51,12 @@ internal static class StrictText
     public static IEnumerable<(int Number, string Line)> Lines(string path, Encoding encoding)
     {
         using StreamReader reader = Open(path, encoding);
-        for (int number = 1; Next() is { } line; number++)
+        for (int number = 1; Next(number) is { } line; number++)
         {
             yield return (number, line);
         }
 
-        string? Next()
+        string? Next(int number)
         {
             try
             {
@@ -59,6 +65,10 @@ internal static class StrictText
             catch (DecoderFallbackException)
             {
                 throw Undecodable(path, encoding);
+            }
+            catch (InvalidDataException e)
+            {
+                throw new InvalidDataException($"{path}, line {number}: {e.Message}", e);
             }
         }
     }
@@ -90,7 +100,7 @@ internal static class StrictText
     /// <summary>Creates the exception for an invalid byte, whose position the block reader does not know.</summary>
     public static InvalidDataException Undecodable(string path, Encoding encoding)
     {
-        byte[] bytes = File.ReadAllBytes(path);
+        byte[] bytes = CompressedFile.ReadAllBytes(path);
         Encoding strict = Strict(encoding);
         try
         {

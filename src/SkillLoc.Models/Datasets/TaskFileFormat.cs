@@ -122,7 +122,8 @@ public enum TaskFileLayout
     /// (doubled) or line breaks (RFC 4180).</summary>
     Csv,
 
-    /// <summary><c>json_lines</c>: one JSON object per line, whose properties are the columns.</summary>
+    /// <summary><c>json_lines</c>: one JSON object per line, whose properties are the columns; <c>meta.label</c> is a property of an object
+    /// within it, unless a property has this name.</summary>
     JsonLines,
 
     /// <summary><c>label_first</c>: one row per line: the label, a space, the text.</summary>
@@ -130,6 +131,10 @@ public enum TaskFileLayout
 
     /// <summary><c>lines</c>: the whole line is the text; the labels are the lines of a second file.</summary>
     Lines,
+
+    /// <summary><c>parquet</c>: a Parquet file, which the package SkillLoc.Data.Parquet reads. Columns have names and places. Where the
+    /// file says what the numbers of a label mean, as the Hugging Face hub's do, labels are these names.</summary>
+    Parquet,
 }
 
 /// <summary>

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.Json;
 
 namespace SkillLoc.Models.Datasets;
 
@@ -7,22 +6,43 @@ namespace SkillLoc.Models.Datasets;
 internal static class TaskFileReader
 {
     /// <summary>Reads a file row by row, lazily: errors occur when the rows are enumerated.</summary>
-    /// <param name="path">The file.</param>
+    /// <param name="path">The file, or a pattern such as <c>data/train-*.parquet</c> (<see cref="DataFiles"/>).</param>
     /// <param name="format">The format of the file.</param>
     /// <param name="labelsPath">The file whose lines are the labels, for <see cref="TaskFileLayout.Lines"/> only.</param>
-    /// <returns>The rows in the file's order. Empty texts are rows; empty lines are allowed only at the end and skipped.</returns>
+    /// <returns>The rows in the file's order, of several files one after the other. Empty texts are rows; empty lines are allowed only at the end and skipped.</returns>
     /// <exception cref="ArgumentException">The labels' file is missing or one too many, a layout without names is asked for a column by its
     /// name, or the separator or the quote is not one character, or the layout has none.</exception>
-    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
+    /// <exception cref="FileNotFoundException">The file does not exist, or none matches the pattern.</exception>
+    /// <exception cref="NotSupportedException">A file is Parquet, and the program has no package that reads it.</exception>
     /// <exception cref="InvalidDataException">
     /// A row has more or fewer columns than the header or, without one, the first row; a column is missing; a label is unknown or not a
-    /// score in the range; a byte cannot be decoded; there are no rows, or not as many labels. The message names file and line and says
-    /// what is expected.
+    /// score in the range; a byte cannot be decoded; compressed data are damaged or cut off; columns differ between files; there are no
+    /// rows, or not as many labels. The message names file and line (of Parquet, the row) and says what is expected.
     /// </exception>
     public static IEnumerable<LabeledText> Read(string path, TaskFileFormat format, string? labelsPath = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
+        return Read([path], format, labelsPath);
+    }
+
+    /// <summary>Reads several files of one format one after the other, like <see cref="Read(string, TaskFileFormat, string?)"/>.</summary>
+    /// <param name="paths">The files or patterns, at least one.</param>
+    /// <param name="format">The format of all files.</param>
+    /// <param name="labelsPath">The file of labels, for one file only.</param>
+    public static IEnumerable<LabeledText> Read(IReadOnlyList<string> paths, TaskFileFormat format, string? labelsPath = null)
+    {
+        ArgumentNullException.ThrowIfNull(paths);
         ArgumentNullException.ThrowIfNull(format);
+        if (paths.Count == 0 || paths.Any(string.IsNullOrEmpty))
+        {
+            throw new ArgumentException("There are no files, or one has no name.", nameof(paths));
+        }
+
+        if (labelsPath is not null && paths.Count > 1)
+        {
+            throw new ArgumentException("One file of labels belongs to one file of texts.", nameof(paths));
+        }
+
         if (format.Layout == TaskFileLayout.Lines != labelsPath is not null)
         {
             throw new ArgumentException(
@@ -32,7 +52,7 @@ internal static class TaskFileReader
         }
 
         if (
-            format.Layout is not (TaskFileLayout.JsonLines or TaskFileLayout.LabelFirst or TaskFileLayout.Lines)
+            format.Layout is not (TaskFileLayout.JsonLines or TaskFileLayout.LabelFirst or TaskFileLayout.Lines or TaskFileLayout.Parquet)
             && !format.HasHeader
             && (format.Text.Name ?? format.TextPair?.Name ?? format.Label.Name) is { } name
         )
@@ -52,33 +72,45 @@ internal static class TaskFileReader
         }
 
         SeparatedRows.Check(format);
-        return Labelled(path, format, labelsPath);
+        return Labelled(paths, format, labelsPath);
     }
 
-    private static IEnumerable<LabeledText> Labelled(string path, TaskFileFormat format, string? labelsPath)
+    private static IEnumerable<LabeledText> Labelled(IReadOnlyList<string> given, TaskFileFormat format, string? labelsPath)
     {
         bool isEmpty = true;
-        foreach (
-            LabeledText row in format.Layout switch
+        IReadOnlyList<string> paths = labelsPath is null ? DataFiles.Find(given) : given;
+        var same = new SameColumns();
+        foreach (string path in paths)
+        {
+            IEnumerable<LabeledText> rows = format.Layout switch
             {
-                TaskFileLayout.Tabs or TaskFileLayout.Csv => Columns(path, format, SeparatedRows.Read(path, format)),
-                TaskFileLayout.JsonLines => Objects(path, format),
+                TaskFileLayout.Tabs or TaskFileLayout.Csv => Columns(path, format, SeparatedRows.Read(path, format), same),
+                TaskFileLayout.JsonLines => JsonLines.Read(path, format, same),
+                TaskFileLayout.Parquet => ParquetRows.For(path).Read(path, format, same),
                 TaskFileLayout.LabelFirst => LabelsFirst(path, format),
                 _ => Parallel(path, format, labelsPath!),
+            };
+            foreach (LabeledText row in rows)
+            {
+                isEmpty = false;
+                string label = Label(row, format, labelsPath ?? path);
+                yield return ReferenceEquals(label, row.Label) ? row : row with { Label = label };
             }
-        )
-        {
-            isEmpty = false;
-            string label = Label(row, format, labelsPath ?? path);
-            yield return ReferenceEquals(label, row.Label) ? row : row with { Label = label };
         }
         if (isEmpty)
         {
-            throw new InvalidDataException($"{path} has no rows{(format.HasHeader ? " after its header" : "")}.");
+            throw new InvalidDataException(
+                $"{string.Join(", ", paths)} {(paths.Count == 1 ? "has" : "have")} no rows{(format.HasHeader ? " after its header" : "")}."
+            );
         }
     }
 
-    private static IEnumerable<LabeledText> Columns(string path, TaskFileFormat format, IEnumerable<(int Line, string[] Columns)> rows)
+    private static IEnumerable<LabeledText> Columns(
+        string path,
+        TaskFileFormat format,
+        IEnumerable<(int Line, string[] Columns)> rows,
+        SameColumns same
+    )
     {
         int? width = null;
         int text = 0,
@@ -100,6 +132,12 @@ internal static class TaskFileReader
                     );
                 }
 
+                same.Check(
+                    path,
+                    format.HasHeader
+                        ? $"the columns {columns[text]}{(pair < 0 ? "" : $", {columns[pair]}")} and {columns[label]}"
+                        : $"{columns.Length} columns"
+                );
                 if (format.HasHeader)
                 {
                     continue;
@@ -130,61 +168,6 @@ internal static class TaskFileReader
                     $"{path}, line {line}: there is no column {column}; "
                         + $"{(column.Name is null ? $"there are {first.Length} columns" : $"the header has {string.Join(", ", first)}")}.{SeparatedRows.Hint(format, first)}"
                 );
-        }
-    }
-
-    private static IEnumerable<LabeledText> Objects(string path, TaskFileFormat format)
-    {
-        foreach ((int number, string? line) in StrictText.FullLines(path, format.Encoding))
-        {
-            yield return Row(line, number);
-        }
-
-        LabeledText Row(string line, int number)
-        {
-            try
-            {
-                using var json = JsonDocument.Parse(line, new JsonDocumentOptions { AllowDuplicateProperties = false });
-                return new LabeledText(
-                    Value(json.RootElement, format.Text, number),
-                    format.TextPair is { } pair ? Value(json.RootElement, pair, number) : null,
-                    Value(json.RootElement, format.Label, number),
-                    number
-                );
-            }
-            // Half a surrogate pair is noticed only when a text is asked for, as an InvalidOperationException.
-            catch (Exception e) when (e is JsonException or InvalidOperationException)
-            {
-                throw new InvalidDataException(
-                    $"{path}, line {number}: a JSON object was expected, and the line is not valid JSON: {e.Message}",
-                    e
-                );
-            }
-        }
-
-        string Value(JsonElement row, FileColumn column, int number)
-        {
-            if (row.ValueKind != JsonValueKind.Object)
-            {
-                throw new InvalidDataException($"{path}, line {number}: a JSON object was expected and {row.ValueKind} found.");
-            }
-
-            if (!row.TryGetProperty(column.Name!, out JsonElement value))
-            {
-                throw new InvalidDataException(
-                    $"{path}, line {number}: the object has no property {column}, "
-                        + $"only {string.Join(", ", row.EnumerateObject().Select(property => property.Name))}."
-                );
-            }
-
-            return value.ValueKind switch
-            {
-                JsonValueKind.String => value.GetString()!,
-                JsonValueKind.Number or JsonValueKind.True or JsonValueKind.False => value.GetRawText(),
-                _ => throw new InvalidDataException(
-                    $"{path}, line {number}: the property {column} is {value.ValueKind}; it must be a text, a number or a flag."
-                ),
-            };
         }
     }
 
@@ -227,6 +210,7 @@ internal static class TaskFileReader
     private static string Label(LabeledText row, TaskFileFormat format, string path)
     {
         string? label = row.Label;
+        string unit = format.Layout == TaskFileLayout.Parquet ? "row" : "line";
         if (format.LabelMap is { } map && !map.TryGetValue(label, out label))
         {
             throw Unknown(map.Keys);
@@ -245,7 +229,7 @@ internal static class TaskFileReader
             throw new InvalidDataException(
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"{path}, line {row.Line}: a score from {range.Lowest} to {range.Highest} was expected and "
+                    $"{path}, {unit} {row.Line}: a score from {range.Lowest} to {range.Highest} was expected and "
                         + $"'{StrictText.Shown(label)}' found."
                 )
             );
@@ -255,7 +239,7 @@ internal static class TaskFileReader
 
         InvalidDataException Unknown(IEnumerable<string> known) =>
             new(
-                $"{path}, line {row.Line}: the label '{StrictText.Shown(label ?? row.Label)}' is unknown; known are "
+                $"{path}, {unit} {row.Line}: the label '{StrictText.Shown(label ?? row.Label)}' is unknown; known are "
                     + $"{string.Join(", ", known)}."
             );
     }

@@ -33,11 +33,19 @@ internal static class LabelValues
             : vector.ItemType switch
             {
                 TextDataViewType => Read<ReadOnlyMemory<char>>(column),
-                NumberDataViewType number when number == NumberDataViewType.Single => Read<float>(column),
-                NumberDataViewType number when number == NumberDataViewType.Double => Read<double>(column),
-                NumberDataViewType number when number == NumberDataViewType.Int32 => Read<int>(column),
-                NumberDataViewType number when number == NumberDataViewType.UInt32 => Read<uint>(column),
-                NumberDataViewType number when number == NumberDataViewType.Int64 => Read<long>(column),
+                NumberDataViewType number => Type.GetTypeCode(number.RawType) switch
+                {
+                    TypeCode.SByte => Read<sbyte>(column),
+                    TypeCode.Byte => Read<byte>(column),
+                    TypeCode.Int16 => Read<short>(column),
+                    TypeCode.UInt16 => Read<ushort>(column),
+                    TypeCode.Int32 => Read<int>(column),
+                    TypeCode.UInt32 => Read<uint>(column),
+                    TypeCode.Int64 => Read<long>(column),
+                    TypeCode.UInt64 => Read<ulong>(column),
+                    TypeCode.Single => Read<float>(column),
+                    _ => Read<double>(column),
+                },
                 BooleanDataViewType => Read<bool>(column),
                 _ => throw new ArgumentException(
                     $"The label column '{name}' has key values of type {vector.ItemType}; they must be text, numbers or booleans.",

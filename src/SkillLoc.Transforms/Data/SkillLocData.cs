@@ -28,19 +28,40 @@ public static class SkillLocData
         return catalog.LoadTaskFile(Path.Combine(folder, files.FileName(split)), files.Format);
     }
 
-    /// <summary>Loads a file of labelled text.</summary>
+    /// <summary>Loads a file of labelled text, or the files that a pattern matches.</summary>
     /// <param name="catalog">The catalog.</param>
-    /// <param name="path">The file.</param>
+    /// <param name="path">The file, as it is or compressed by gzip or Brotli (<c>.br</c>). Or a pattern with <c>*</c> and <c>?</c> in the
+    /// file's name, such as <c>data/train-*.parquet</c>, whose files are read one after the other, sorted by name.</param>
     /// <param name="format">The format of the file.</param>
     /// <param name="labelsPath">The file whose lines are the labels, for <see cref="TaskFileLayout.Lines"/> only.</param>
     /// <returns>The columns of <see cref="LoadTask"/>. The file is read and checked as a whole.</returns>
     /// <exception cref="ArgumentException">The format is inconsistent.</exception>
-    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
-    /// <exception cref="InvalidDataException">The file does not have the format; the message names its line.</exception>
+    /// <exception cref="FileNotFoundException">The file does not exist, or none matches the pattern.</exception>
+    /// <exception cref="InvalidDataException">The file does not have the format, or it is damaged or cut off, or files differ in their
+    /// columns, or one of <c>...-00000-of-00002</c> is missing; the message names file and line.</exception>
+    /// <exception cref="NotSupportedException">The file is Parquet, and the program does not have the package
+    /// <c>SkillLoc.Data.Parquet</c>.</exception>
     public static IDataView LoadTaskFile(this DataCatalog catalog, string path, TaskFileFormat format, string? labelsPath = null)
     {
         ArgumentNullException.ThrowIfNull(catalog);
         return DataRow.Load(catalog.Context, [.. TaskFileReader.Read(path, format, labelsPath)], format.ScoreRange is not null);
+    }
+
+    /// <summary>Loads several files of labelled text, one after the other, like
+    /// <see cref="LoadTaskFile(DataCatalog, string, TaskFileFormat, string?)"/>.</summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="paths">The files or patterns, at least one, in order.</param>
+    /// <param name="format">The format of all files.</param>
+    /// <returns>The columns of <see cref="LoadTask"/>. The files are read and checked as a whole.</returns>
+    /// <exception cref="ArgumentException">There are no files, or the format is inconsistent.</exception>
+    /// <exception cref="FileNotFoundException">A file does not exist, or none matches a pattern.</exception>
+    /// <exception cref="InvalidDataException">A file does not have the format; the message names it and its line.</exception>
+    /// <exception cref="NotSupportedException">A file is Parquet, and the program does not have the package
+    /// <c>SkillLoc.Data.Parquet</c>.</exception>
+    public static IDataView LoadTaskFile(this DataCatalog catalog, IReadOnlyList<string> paths, TaskFileFormat format)
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        return DataRow.Load(catalog.Context, [.. TaskFileReader.Read(paths, format)], format.ScoreRange is not null);
     }
 
     /// <summary>Creates a view of rows in memory, for example from <see cref="TaskFileReader"/>, <see cref="KShotSampler"/> or

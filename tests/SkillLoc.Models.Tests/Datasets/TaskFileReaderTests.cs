@@ -214,9 +214,9 @@ public sealed class TaskFileReaderTests : IDisposable
     {
         LabeledText[] rows = Read(
             Json,
-            "{\"question\":\"why\\n?\",\"answer\":1}\n{\"more\":[],\"answer\":true,\"question\":\"\\u00e9\"}\n"
+            "{\"question\":\"why\\n?\",\"answer\":false}\n{\"more\":[],\"answer\":true,\"question\":\"\\u00e9\"}\n"
         );
-        Assert.Equal([new("why\n?", null, "1", 1), new("\u00e9", null, "true", 2)], rows);
+        Assert.Equal([new("why\n?", null, "false", 1), new("\u00e9", null, "true", 2)], rows);
         Assert.Equal(
             [new("a", "b", "c", 1)],
             Read(Json with { TextPair = "pair" }, "{\"question\":\"a\",\"pair\":\"b\",\"answer\":\"c\"}")
@@ -225,7 +225,31 @@ public sealed class TaskFileReaderTests : IDisposable
         Throws(Json, First + "{\"question\":\"a\"}\n", "line 2: the object has no property 'answer', only question.");
         Throws(Json, First + "{\"question\":null,\"answer\":1}\n", "line 2: the property 'question' is Null; it must be a text");
         Throws(Json, First + "[1]\n", "line 2: a JSON object was expected and Array found");
+        Throws(
+            Json,
+            First + "{\"question\":\"a\",\"answer\":\"1\"}\n",
+            "line 2: the property 'answer' is String and in the first row (" + _folder.PathOf("file") + ", line 1) Number"
+        );
         Throws(Json, First + "{\"question\n", "line 2: a JSON object was expected, and the line is not valid JSON");
+    }
+
+    [Fact]
+    public void PropertiesMayLieWithinOthers()
+    {
+        TaskFileFormat nested = Json with { Text = "data.text", Label = "data.meta.label" };
+        Assert.Equal(
+            [new("a", null, "x", 1), new("b", null, "y", 2), new("c", null, "z", 3)],
+            Read(
+                nested,
+                """
+                {"data": {"text": "a", "meta": {"label": "x"}}}
+                {"data.text": "b", "data": {"text": "", "meta.label": "y"}}
+                {"data.meta": {"label": "z"}, "data": {"text": "c"}}
+                """
+            )
+        );
+        Throws(nested, "{\"data\": {\"text\": \"a\", \"meta\": 1}}", "line 1: the object has no property 'data.meta.label', only data.");
+        Throws(nested with { Label = "data" }, "{\"data\": {\"text\": \"a\"}}", "line 1: the property 'data' is Object; it must be a text");
     }
 
     [Fact]
@@ -347,7 +371,7 @@ public sealed class TaskFileReaderTests : IDisposable
     [InlineData("{\n\"delimiter\": \",\"}", "line 2, at $.delimiter")]
     [InlineData(
         "{\n\"layout\": \"tsv\"}",
-        "line 2, at $.layout: \"tsv\" was found; right would be one of tabs, csv, json_lines, label_first, lines."
+        "line 2, at $.layout: \"tsv\" was found; right would be one of tabs, csv, json_lines, label_first, lines, parquet."
     )]
     [InlineData("{\n\n\"text\": 1.5}", "line 3, at $.text: A column is a whole number")]
     [InlineData("{\"encoding\": \"klingon\"}", "line 1, at $.encoding: There is no encoding \"klingon\"")]

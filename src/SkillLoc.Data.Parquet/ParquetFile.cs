@@ -1,0 +1,204 @@
+using System.Text;
+using Parquet;
+using Parquet.Data;
+using Parquet.Meta;
+using Parquet.Schema;
+using SkillLoc.Models.Datasets;
+using PhysicalType = Parquet.Meta.Type;
+
+namespace SkillLoc.Data.Parquet;
+
+/// <summary>A Parquet file whose columns are read group by group; all that goes wrong in it is an error that names it.</summary>
+internal sealed class ParquetFile : IDisposable
+{
+    private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
+    private readonly ParquetReader _reader;
+    private readonly IReadOnlyList<Field> _fields;
+
+    private ParquetFile(string path, ParquetReader reader, IReadOnlyList<Field> fields) =>
+        (Path, _reader, _fields) = (path, reader, fields);
+
+    public string Path { get; }
+
+    /// <summary>The texts that its writer added.</summary>
+    public IReadOnlyDictionary<string, string> Metadata => _reader.CustomMetadata;
+
+    public int GroupCount => _reader.RowGroupCount;
+
+    /// <summary>Names and types of the columns, for messages.</summary>
+    public string Columns => string.Join(", ", _fields.Select(one => $"{one.Name} ({Kind(one)})"));
+
+    /// <summary>Opens a file.</summary>
+    /// <exception cref="FileNotFoundException">It does not exist.</exception>
+    /// <exception cref="InvalidDataException">It is damaged, cut off, or no Parquet file.</exception>
+    public static ParquetFile Open(string path)
+    {
+        var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
+        try
+        {
+            CheckEnds(path, stream);
+            return Try(
+                path,
+                async () =>
+                {
+                    ParquetReader reader = await ParquetReader.CreateAsync(stream, leaveStreamOpen: false).ConfigureAwait(false);
+                    // Texts are taken as bytes, since the library would replace those that are not UTF-8.
+                    foreach (SchemaElement element in reader.Metadata!.Schema.Where(element => element.Type == PhysicalType.BYTE_ARRAY))
+                    {
+                        (element.ConvertedType, element.LogicalType) = (null, null);
+                    }
+
+                    return new ParquetFile(path, reader, reader.Schema.Fields);
+                }
+            );
+        }
+        catch
+        {
+            stream.Dispose();
+            throw;
+        }
+    }
+
+    public void Dispose() => _reader.DisposeAsync().AsTask().GetAwaiter().GetResult();
+
+    /// <summary>Finds a column.</summary>
+    /// <exception cref="InvalidDataException">There is none, or it holds other columns or several values a row.</exception>
+    public DataField Find(FileColumn column)
+    {
+        int place = column.Name is null
+            ? column.Place.GetOffset(_fields.Count)
+            : _fields.ToList().FindIndex(field => field.Name == column.Name);
+        return place < 0 || place >= _fields.Count
+                ? throw new InvalidDataException($"{Path}: there is no column {column}; there are {Columns}.")
+            : _fields[place] is DataField { MaxRepetitionLevel: 0 } found ? found
+            : throw new InvalidDataException(
+                $"{Path}: the column '{_fields[place].Name}' is nested ({Kind(_fields[place])}); a column with one value a row was expected. "
+                    + $"There are {Columns}."
+            );
+    }
+
+    /// <summary>Reads a column of a group.</summary>
+    /// <param name="group">The group's number.</param>
+    /// <param name="column">The column.</param>
+    /// <param name="before">Number of rows before the group.</param>
+    /// <returns>A value a row: a text, a number, a flag, another value, or null.</returns>
+    /// <exception cref="InvalidDataException">The column is damaged, or a text is not UTF-8.</exception>
+    public object?[] Read(int group, DataField column, int before)
+    {
+        return Try(
+            $"{Path}, column '{column.Name}', rows from {before + 1}",
+            async () =>
+            {
+                using ParquetRowGroupReader rows = _reader.OpenRowGroupReader(group);
+                using RawColumnData data = await rows.ReadRawColumnDataBaseAsync(column).ConfigureAwait(false);
+                object?[] values = data switch
+                {
+                    RawColumnData<ReadOnlyMemory<byte>> texts => Values(texts, Text),
+                    RawColumnData<bool> flags => Values(flags),
+                    RawColumnData<sbyte> numbers => Values(numbers),
+                    RawColumnData<byte> numbers => Values(numbers),
+                    RawColumnData<short> numbers => Values(numbers),
+                    RawColumnData<ushort> numbers => Values(numbers),
+                    RawColumnData<int> numbers => Values(numbers),
+                    RawColumnData<uint> numbers => Values(numbers),
+                    RawColumnData<long> numbers => Values(numbers),
+                    RawColumnData<ulong> numbers => Values(numbers),
+                    RawColumnData<float> numbers => Values(numbers),
+                    RawColumnData<double> numbers => Values(numbers),
+                    _ => throw new RefusedException(
+                        $"{Path}: the column '{column.Name}' is {Kind(column)}; a text, a number or a flag was expected."
+                    ),
+                };
+                return values.Length == rows.RowCount
+                    ? values
+                    : throw new InvalidOperationException($"there are {values.Length} values for {rows.RowCount} rows");
+            }
+        );
+
+        object?[] Values<T>(RawColumnData<T> data, Func<T, int, object>? convert = null)
+            where T : struct
+        {
+            ReadOnlySpan<T> given = data.Values;
+            ReadOnlySpan<int> levels = column.MaxDefinitionLevel == 0 ? [] : data.DefinitionLevels;
+            object?[] values = new object?[column.MaxDefinitionLevel == 0 ? given.Length : levels.Length];
+            for (int i = 0, next = 0; i < values.Length; i++)
+            {
+                if (levels.IsEmpty || levels[i] == column.MaxDefinitionLevel)
+                {
+                    T value = given[next++];
+                    values[i] = convert is null ? value : convert(value, before + i + 1);
+                }
+            }
+
+            return values;
+        }
+
+        object Text(ReadOnlyMemory<byte> bytes, int row)
+        {
+            try
+            {
+                return Utf8.GetString(bytes.Span);
+            }
+            catch (DecoderFallbackException e)
+            {
+                throw new RefusedException(
+                    $"{Path}, row {row}: the column '{column.Name}' has the byte 0x{e.BytesUnknown![0]:X2}, which is not valid utf-8.",
+                    e
+                );
+            }
+        }
+    }
+
+    private static string Kind(Field field) =>
+        field is not DataField { MaxRepetitionLevel: 0 } data
+            ? field is StructField
+                ? "several columns"
+                : "several values a row"
+            : data.ClrType == typeof(ReadOnlyMemory<byte>)
+                ? "text"
+                : data.ClrType.Name;
+
+    // Files of this kind begin and end with their mark, and before that stands the length of what describes them. That ends with a zero,
+    // without which the library would look for its end for ever.
+    private static void CheckEnds(string path, FileStream file)
+    {
+        Span<byte> end = stackalloc byte[9];
+        Span<byte> start = stackalloc byte[4];
+        if (file.Length < 12 || file.ReadAtLeast(start, 4) < 4 || !start.SequenceEqual("PAR1"u8))
+        {
+            throw new InvalidDataException($"{path} is no Parquet file: it does not begin as such files do.");
+        }
+
+        file.Position = file.Length - end.Length;
+        file.ReadExactly(end);
+        file.Position = 0;
+        if (!end.EndsWith("PAR1"u8) || end[0] != 0)
+        {
+            throw new InvalidDataException($"{path}: the Parquet file is damaged or cut off: it does not end as such files do.");
+        }
+    }
+
+    // On a thread of the pool, where no one waits for the caller's. Whatever the library throws over a damaged file is caught.
+    private static T Try<T>(string place, Func<Task<T>> read)
+    {
+        try
+        {
+            return Task.Run(read).GetAwaiter().GetResult();
+        }
+        catch (RefusedException e)
+        {
+            throw new InvalidDataException(e.Message, e.InnerException);
+        }
+        catch (Exception e) when (e is not OutOfMemoryException)
+        {
+            throw new InvalidDataException(
+                $"{place}: the Parquet file is damaged, or written in a way that is not supported: {e.Message}",
+                e
+            );
+        }
+    }
+
+    /// <summary>What we refuse, told from what the library throws, which names no file.</summary>
+    private sealed class RefusedException(string message, Exception? inner = null) : Exception(message, inner);
+}
