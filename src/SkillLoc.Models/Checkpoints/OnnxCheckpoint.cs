@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using SkillLoc.Models.Runtime;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace SkillLoc.Models.Checkpoints;

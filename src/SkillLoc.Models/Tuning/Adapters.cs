@@ -1,6 +1,5 @@
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.NativeCalls;
-using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;

@@ -1,14 +1,11 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;
-using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Generation;
 using SkillLoc.Models.Grafts;
-using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Runs;
 using SkillLoc.Models.Tasks;
-using SkillLoc.Models.Tuning;
 using SkillLoc.Transforms;
 using TorchSharp;
 
