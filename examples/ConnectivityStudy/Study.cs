@@ -195,7 +195,7 @@ public sealed class Study
                     CancellationToken = _stop,
                 }
             )
-            .Fit(TrainingRowsOf(pair));
+            .Train(TrainingRowsOf(pair));
         try
         {
             StopSignals.ThrowIfCut(state, _stop);
@@ -263,7 +263,7 @@ public sealed class Study
                     CancellationToken = _stop,
                 }
             )
-            .Fit(TrainingRowsOf(pair));
+            .Train(TrainingRowsOf(pair));
         StopSignals.ThrowIfCut(state, _stop);
         mixture.Save(found);
         return mixture;

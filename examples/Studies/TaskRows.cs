@@ -18,7 +18,7 @@ public sealed record TaskRows(IReadOnlyList<LabeledText> Train, IReadOnlyList<La
     /// <exception cref="InvalidDataException">A split would be empty.</exception>
     public static TaskRows Draw(IReadOnlyList<IReadOnlyList<LabeledText>> sources, uint seed, int train, int dev, int test)
     {
-        (IReadOnlyList<LabeledText> Train, IReadOnlyList<LabeledText> Dev, IReadOnlyList<LabeledText> Test) splits = DataSplits.Split(
+        LabeledSplits splits = DataSplits.Split(
             sources,
             seed
         );

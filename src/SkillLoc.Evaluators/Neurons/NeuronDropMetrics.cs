@@ -74,7 +74,7 @@ public sealed partial record NeuronDropMetrics
         public IReadOnlyList<PerturbationKind> Methods = [PerturbationKind.Gaussian];
 
         /// <summary>Ranges of layers, excluding the high one; null (default) for all layers.</summary>
-        public IReadOnlyList<(int Low, int High)>? LayerRanges;
+        public IReadOnlyList<LayerRange>? LayerRanges;
 
         /// <summary>Standard deviation of the noise; 0.1 by default.</summary>
         public double Alpha = 0.1;
@@ -105,6 +105,11 @@ public sealed partial record NeuronDropMetrics
     }
 }
 
+/// <summary>Neighbouring layers.</summary>
+/// <param name="Low">The first, from 0.</param>
+/// <param name="High">The one after the last.</param>
+public sealed record LayerRange(int Low, int High);
+
 /// <summary>Measures accuracy-drop curves. Rows are encoded once and scored at every point.</summary>
 internal sealed class NeuronDropCurve : IDisposable
 {
@@ -134,7 +139,7 @@ internal sealed class NeuronDropCurve : IDisposable
     public NeuronDropMetrics Measure()
     {
         double plain = Accuracy(null);
-        IReadOnlyList<(int Low, int High)> ranges = _options.LayerRanges ?? [(0, _classifier.Backbone.Config.Layers)];
+        IReadOnlyList<LayerRange> ranges = _options.LayerRanges ?? [new(0, _classifier.Backbone.Config.Layers)];
         var points = new List<NeuronDropPoint>();
         foreach (PerturbationKind method in _options.Methods)
         {

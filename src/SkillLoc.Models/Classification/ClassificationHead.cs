@@ -134,7 +134,7 @@ internal abstract class ClassificationHead : IDisposable
     /// <returns>The match of labels; null for a head without parameters of its own.</returns>
     /// <exception cref="InvalidDataException">The parameters of the heads differ in names or sizes.</exception>
     internal HeadMatch? Take(
-        IReadOnlyDictionary<string, (long[] Shape, float[] Values)> values,
+        IReadOnlyDictionary<string, TensorValues> values,
         IReadOnlyList<string>? labels,
         string source
     )
@@ -176,6 +176,27 @@ internal abstract class ClassificationHead : IDisposable
         return match;
 
         static string Names(IEnumerable<string> names) => $"[{string.Join(", ", names)}]";
+    }
+
+    /// <summary>Copies of the head's own parameters.</summary>
+    internal Dictionary<string, TensorValues> Values()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        return Parameters.ToDictionary(
+            pair => pair.Key,
+            pair => new TensorValues(pair.Value.shape, TensorArithmetic.Floats(pair.Value)),
+            StringComparer.Ordinal
+        );
+    }
+
+    /// <summary>Copies the parameters of a head of the same kind and labels.</summary>
+    internal void CopyFrom(ClassificationHead other)
+    {
+        using IDisposable noGradients = no_grad();
+        foreach ((string name, Parameter value) in Parameters)
+        {
+            value.copy_(other.Parameters[name]);
+        }
     }
 
     /// <summary>The sequences that the backbone runs to score the rows: the rows themselves, or each row once per option.</summary>

@@ -1,5 +1,6 @@
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.NativeCalls;
 using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tasks;
@@ -77,11 +78,11 @@ public sealed partial class TextClassifier
             BaseFingerprint = UntunedFingerprint(),
             Options = options,
             Settings = Settings.ToJson(),
-            Tensors = new OrderedDictionary<string, (long[] Shape, float[] Values)>(
+            Tensors = new OrderedDictionary<string, TensorValues>(
                 TunedParameters.Select(pair =>
                     KeyValuePair.Create(
                         pair.Key,
-                        (pair.Value.shape, pair.Value.detach().to(ScalarType.Float32).cpu().contiguous().data<float>().ToArray())
+                        new TensorValues(pair.Value.shape, TensorArithmetic.Floats(pair.Value))
                     )
                 ),
                 StringComparer.Ordinal

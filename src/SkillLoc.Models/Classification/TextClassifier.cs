@@ -288,7 +288,7 @@ public sealed partial class TextClassifier : IDisposable
         ArgumentNullException.ThrowIfNull(graft);
         using Lifetime.Hold hold = Backbone.Hold();
         ApplyHead(graft);
-        graft.ApplyTo(Backbone, fingerprint);
+        graft.MergeInto(Backbone, fingerprint);
     }
 
     /// <summary>Copies a graft's head, if it has one, into this classifier's head; rows are matched by label name.</summary>

@@ -47,7 +47,7 @@ public static class KShotSampler
     /// <exception cref="InvalidDataException">There are no rows, or a class has at most k rows, which leaves none for
     /// development.</exception>
     /// <exception cref="FormatException">A score border is given and a label is not a number.</exception>
-    public static (IReadOnlyList<LabeledText> Train, IReadOnlyList<LabeledText> Dev) Sample(
+    public static KShotSample Sample(
         IReadOnlyList<LabeledText> rows,
         int k,
         uint seed,
@@ -58,7 +58,15 @@ public static class KShotSampler
         ArgumentOutOfRangeException.ThrowIfLessThan(k, 1);
         LabeledText[] shuffled = rows.ToArray();
         new NumpyRandom(seed).Shuffle<LabeledText>(shuffled);
-        return Split(shuffled, row => scoreBorder is { } border ? Bin(row.ToScore(), border) : row.Label, k, k, _ => true, "The data");
+        (IReadOnlyList<LabeledText> train, IReadOnlyList<LabeledText> dev) = Split(
+            shuffled,
+            row => scoreBorder is { } border ? Bin(row.ToScore(), border) : row.Label,
+            k,
+            k,
+            _ => true,
+            "The data"
+        );
+        return new(train, dev);
     }
 
     /// <summary>
@@ -318,3 +326,8 @@ public static class KShotSampler
 
     private readonly record struct Line(ReadOnlyMemory<byte> Bytes, string Label);
 }
+
+/// <summary>A balanced sample of a data set.</summary>
+/// <param name="Train">The training rows, k of each class.</param>
+/// <param name="Dev">The development rows, up to k of each class.</param>
+public sealed record KShotSample(IReadOnlyList<LabeledText> Train, IReadOnlyList<LabeledText> Dev);

@@ -41,7 +41,7 @@ public sealed class CurveTrainer
     /// another run.</exception>
     /// <exception cref="InvalidDataException">The state file is damaged, or holds something else.</exception>
     /// <exception cref="IOException">An output cannot be written; nothing was trained.</exception>
-    public ParameterPath Fit(IDataView trainData)
+    public ParameterPath Train(IDataView trainData)
     {
         ArgumentNullException.ThrowIfNull(trainData);
         var options = (Options)_options.WithSeed(_host);

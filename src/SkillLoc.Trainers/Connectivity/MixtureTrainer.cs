@@ -38,7 +38,7 @@ public sealed class MixtureTrainer
     /// another run.</exception>
     /// <exception cref="InvalidDataException">The state file is damaged, or holds something else.</exception>
     /// <exception cref="IOException">An output cannot be written; nothing was trained.</exception>
-    public CheckpointMixture Fit(IDataView trainData)
+    public CheckpointMixture Train(IDataView trainData)
     {
         ArgumentNullException.ThrowIfNull(trainData);
         var options = (Options)_options.WithSeed(_host);

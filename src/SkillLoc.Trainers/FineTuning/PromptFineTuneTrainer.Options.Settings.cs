@@ -3,6 +3,7 @@ using Microsoft.ML;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Generation;
+using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tuning;
 using SkillLoc.Transforms;
@@ -214,9 +215,9 @@ public sealed partial class PromptFineTuneTrainer
             run.Put(nameof(ExampleWeightColumnName), ExampleWeightColumnName);
             run.Put(nameof(ClassWeights), ClassWeights);
             run.Put(nameof(Tuning), Tuning?.ToJson());
-            run.Put(nameof(StartFrom), StartFrom.Count == 0 ? null : RunFingerprint.Of(StartFrom.SelectMany(graft => graft.Parts)));
-            run.Put(nameof(Frozen), Frozen.Count == 0 ? null : RunFingerprint.Of(Frozen.SelectMany(graft => graft.Parts)));
-            run.Put(nameof(Region), Region is null ? null : RunFingerprint.Of(Region));
+            run.Put(nameof(StartFrom), StartFrom.Count == 0 ? null : GraftPart.Fingerprint(StartFrom.SelectMany(graft => graft.Parts)));
+            run.Put(nameof(Frozen), Frozen.Count == 0 ? null : GraftPart.Fingerprint(Frozen.SelectMany(graft => graft.Parts)));
+            run.Put(nameof(Region), Region is null ? null : GraftPart.Fingerprint(Region));
             return run;
         }
     }

@@ -235,7 +235,7 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
             HeadMatches.Tell(channel, classifier.ApplyHead(graft), "a graft");
         }
 
-        graft.ApplyTo(classifier.Backbone, fingerprint);
+        graft.MergeInto(classifier.Backbone, fingerprint);
     }
 
     /// <summary>The state file, with the description of the run that it must belong to.</summary>

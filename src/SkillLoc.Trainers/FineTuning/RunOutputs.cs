@@ -247,19 +247,6 @@ internal static class RunFingerprint
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 
-    /// <summary>Returns the fingerprint of coordinates.</summary>
-    public static string Of(IEnumerable<GraftPart> parts)
-    {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach (GraftPart part in parts)
-        {
-            Append<char>(hash, [.. part.Name, '\0']);
-            Append(hash, [part.Indices.Length, .. part.Indices]);
-        }
-
-        return Convert.ToHexStringLower(hash.GetHashAndReset());
-    }
-
     private static void Append<T>(IncrementalHash hash, ReadOnlySpan<T> values)
         where T : unmanaged => hash.AppendData(MemoryMarshal.AsBytes(values));
 }

@@ -215,8 +215,8 @@ internal sealed class TrainableParameters : IDisposable
 
         IReadOnlyDictionary<string, Parameter> weights = classifier.Backbone.Parameters;
         var selected = options.Selection.Of(classifier.Backbone).ToHashSet(StringComparer.Ordinal);
-        Dictionary<string, SortedSet<long>>? region = options.Region is { } parts ? Coordinates(parts, weights, "Region") : null;
-        Dictionary<string, SortedSet<long>> frozen = Coordinates(options.Frozen.SelectMany(graft => graft.Parts), weights, "Frozen");
+        Dictionary<string, SortedSet<long>>? region = options.Region is { } parts ? GraftPart.CoordinatesIn(parts, weights, "Options.Region") : null;
+        Dictionary<string, SortedSet<long>> frozen = GraftPart.CoordinatesIn(options.Frozen.SelectMany(graft => graft.Parts), weights, "Options.Frozen");
         if (region?.Keys.FirstOrDefault(name => !selected.Contains(name)) is { } outside)
         {
             throw new ArgumentException(
@@ -258,38 +258,5 @@ internal sealed class TrainableParameters : IDisposable
             trained.ForEach(parameter => parameter.Dispose());
             throw;
         }
-    }
-
-    private static Dictionary<string, SortedSet<long>> Coordinates(
-        IEnumerable<GraftPart> parts,
-        IReadOnlyDictionary<string, Parameter> weights,
-        string option
-    )
-    {
-        var coordinates = new Dictionary<string, SortedSet<long>>(StringComparer.Ordinal);
-        foreach (GraftPart part in parts.Where(part => part.Indices.Length > 0))
-        {
-            if (!weights.TryGetValue(part.Name, out Parameter? weight))
-            {
-                throw new ArgumentException($"Options.{option} has coordinates of '{part.Name}', which the model does not have.");
-            }
-
-            if (!coordinates.TryGetValue(part.Name, out SortedSet<long>? indices))
-            {
-                coordinates.Add(part.Name, indices = []);
-            }
-
-            indices.UnionWith(part.Indices.Select(index => (long)index));
-            if (indices.Min < 0 || indices.Max >= weight.numel())
-            {
-                throw new ArgumentException(
-                    $"Options.{option} has coordinate {(indices.Min < 0 ? indices.Min : indices.Max)} of '{part.Name}', whose "
-                        + $"{weight.numel()} "
-                        + "coordinates count from 0."
-                );
-            }
-        }
-
-        return coordinates;
     }
 }

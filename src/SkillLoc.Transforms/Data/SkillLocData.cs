@@ -171,7 +171,7 @@ public static class SkillLocData
     /// is missing.</exception>
     /// <exception cref="InvalidDataException">There are no rows, or a class has at most k rows, which leaves none for
     /// development.</exception>
-    public static (IDataView Train, IDataView Dev) SampleKShot(
+    public static TrainDevData SampleKShot(
         this DataCatalog catalog,
         IDataView data,
         int k,
@@ -199,13 +199,13 @@ public static class SkillLocData
             );
         }
 
-        (IReadOnlyList<LabeledText> train, IReadOnlyList<LabeledText> dev) = KShotSampler.Sample(
+        KShotSample sample = KShotSampler.Sample(
             Read(data, isRegression),
             k,
             seed,
             scoreBorder
         );
-        return (DataRow.Load(catalog.Context, train, isRegression), DataRow.Load(catalog.Context, dev, isRegression));
+        return new(DataRow.Load(catalog.Context, sample.Train, isRegression), DataRow.Load(catalog.Context, sample.Dev, isRegression));
     }
 
     /// <summary>Splits a data set into training, development and test sets, as <see cref="DataSplits"/> documents.</summary>
@@ -217,7 +217,7 @@ public static class SkillLocData
     /// <exception cref="ArgumentException">There are no sources, or more than three.</exception>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
     /// <exception cref="InvalidDataException">A split would be empty.</exception>
-    public static (IDataView Train, IDataView Dev, IDataView Test) Split(
+    public static TrainDevTestData Split(
         this DataCatalog catalog,
         IReadOnlyList<IDataView> sources,
         uint seed = DataSplits.UsualSeed
@@ -225,14 +225,14 @@ public static class SkillLocData
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(sources);
-        (IReadOnlyList<LabeledText> train, IReadOnlyList<LabeledText> dev, IReadOnlyList<LabeledText> test) = DataSplits.Split(
+        LabeledSplits splits = DataSplits.Split(
             [.. sources.Select(ReadClasses)],
             seed
         );
-        return (
-            DataRow.Load(catalog.Context, train, false),
-            DataRow.Load(catalog.Context, dev, false),
-            DataRow.Load(catalog.Context, test, false)
+        return new(
+            DataRow.Load(catalog.Context, splits.Train, false),
+            DataRow.Load(catalog.Context, splits.Dev, false),
+            DataRow.Load(catalog.Context, splits.Test, false)
         );
     }
 
@@ -336,3 +336,14 @@ public static class SkillLocData
             };
     }
 }
+
+/// <summary>A data set in two splits: the counterpart of ML.NET's <see cref="DataOperationsCatalog.TrainTestData"/> without test rows.</summary>
+/// <param name="TrainSet">Training rows.</param>
+/// <param name="DevSet">Development rows, by which the best state is selected.</param>
+public sealed record TrainDevData(IDataView TrainSet, IDataView DevSet);
+
+/// <summary>A data set in three splits, named as in ML.NET's <see cref="DataOperationsCatalog.TrainTestData"/>.</summary>
+/// <param name="TrainSet">Training rows.</param>
+/// <param name="DevSet">Development rows, by which the best state is selected.</param>
+/// <param name="TestSet">Test rows.</param>
+public sealed record TrainDevTestData(IDataView TrainSet, IDataView DevSet, IDataView TestSet);

@@ -90,7 +90,7 @@ public sealed class GraftTransformer : TextScoringTransformer
         string fingerprint = classifier.Backbone.Fingerprint();
         foreach (Graft earlier in baseGrafts)
         {
-            earlier.ApplyTo(classifier.Backbone, fingerprint);
+            earlier.MergeInto(classifier.Backbone, fingerprint);
         }
 
         classifier.Apply(graft, fingerprint);

@@ -319,7 +319,7 @@ public sealed class GraftedModelSet : ITransformer, IRowScorer, INamesCheckpoint
             try
             {
                 classifier.ApplyHead(graft);
-                _switch = new(classifier.Backbone, graft, fingerprint);
+                _switch = graft.Prepare(classifier.Backbone, fingerprint);
             }
             catch (InvalidDataException error)
             {

@@ -1,3 +1,4 @@
+using SkillLoc.Models.Checkpoints;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using SkillLoc.Models.Classification;
@@ -358,7 +359,7 @@ public sealed class EndsFromFilesTests : IDisposable
                         ],
                         HeadParameters = classifier.Head.Parameters.ToDictionary(
                             pair => pair.Key,
-                            pair => (pair.Value.shape, pair.Value.detach().data<float>().ToArray())
+                            pair => new TensorValues(pair.Value.shape, pair.Value.detach().data<float>().ToArray())
                         ),
                     }.Save(path);
                 }

@@ -359,7 +359,7 @@ public sealed class T5TuningTests
             Options = model.Adaptation!.Options,
             Tensors = model.Adaptation.Parameters.ToDictionary(
                 pair => pair.Key,
-                pair => (pair.Value.shape, pair.Value.data<float>().ToArray())
+                pair => new TensorValues(pair.Value.shape, pair.Value.data<float>().ToArray())
             ),
         }.Save(folder.PathOf("tuned.safetensors"));
 

@@ -73,7 +73,7 @@ public sealed class AnsweringEndsTests : IDisposable
                 EvaluationInterval = 30,
             };
             change(options);
-            return _ml.SkillLoc().Connectivity.FindCurve(options).Fit(data);
+            return _ml.SkillLoc().Connectivity.FindCurve(options).Train(data);
         }
     }
 
@@ -119,7 +119,7 @@ public sealed class AnsweringEndsTests : IDisposable
                 EvaluationInterval = 3,
             };
             change(options);
-            return [.. _ml.SkillLoc().Connectivity.FindMixture(options).Fit(data).Groups.Select(group => group.Weight)];
+            return [.. _ml.SkillLoc().Connectivity.FindMixture(options).Train(data).Groups.Select(group => group.Weight)];
         }
     }
 

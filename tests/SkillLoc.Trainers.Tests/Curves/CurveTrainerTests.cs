@@ -37,7 +37,7 @@ public sealed class CurveTrainerTests : IDisposable
                         options.EvaluationInterval = 20;
                     }
                 )
-                .Fit(data)
+                .Train(data)
         )
         using (var line = new ParameterPath(first.Classifier, second.Classifier))
         {
@@ -69,7 +69,7 @@ public sealed class CurveTrainerTests : IDisposable
                     options.Progress = new Ends.Sink<CurveProgress>(progress => seen = progress);
                 }
             )
-            .Fit(data);
+            .Train(data);
 
         // Control points start at the midpoint, and one batch holds all rows.
         using var before = new ParameterPath(first.Classifier, second.Classifier, bends: 1);
@@ -111,7 +111,7 @@ public sealed class CurveTrainerTests : IDisposable
                         options.GradientAccumulationSteps = 2;
                     }
                 )
-                .Fit(data);
+                .Train(data);
     }
 
     [Fact]
@@ -120,8 +120,8 @@ public sealed class CurveTrainerTests : IDisposable
         using TextScoringTransformer first = Ends.Model("model", 1),
             lora = Ends.Model("lora", 1);
         IDataView data = Toy.View(_ml, Toy.Examples(8));
-        Assert.Throws<ArgumentException>(() => Trainer(first, first, _ => { }).Fit(data));
-        Assert.Throws<ArgumentException>(() => Trainer(first, lora, _ => { }).Fit(data));
+        Assert.Throws<ArgumentException>(() => Trainer(first, first, _ => { }).Train(data));
+        Assert.Throws<ArgumentException>(() => Trainer(first, lora, _ => { }).Train(data));
         Assert.Throws<ArgumentException>(() => new CurveTrainer(new MLContext(), new()));
         Assert.Throws<ArgumentOutOfRangeException>(() => Trainer(first, first, options => options.Bends = 0));
         Assert.Throws<ArgumentException>(() => Trainer(first, first, options => options.ValidationPlaces = [1.5]));
@@ -193,7 +193,7 @@ public sealed class CurveTrainerTests : IDisposable
                         change(options);
                     }
                 )
-                .Fit(data);
+                .Train(data);
     }
 
     [Fact]
@@ -243,7 +243,7 @@ public sealed class CurveTrainerTests : IDisposable
                         change(options);
                     }
                 )
-                .Fit(data);
+                .Train(data);
     }
 
     [Fact]
@@ -313,7 +313,7 @@ public sealed class CurveTrainerTests : IDisposable
                     options.Progress = new Ends.Sink<CurveProgress>(progress => metric = progress.Metric);
                 }
             )
-            .Fit(Toy.View(_ml, rows));
+            .Train(Toy.View(_ml, rows));
         double[] accuracies =
         [
             .. places.Select(place =>
@@ -351,7 +351,7 @@ public sealed class CurveTrainerTests : IDisposable
                     options.Start = start;
                 }
             )
-            .Fit(Toy.View(_ml, Toy.Examples(4)));
+            .Train(Toy.View(_ml, Toy.Examples(4)));
     }
 
     private CurveTrainer Trainer(TextScoringTransformer first, TextScoringTransformer second, Action<CurveTrainer.Options> change)
