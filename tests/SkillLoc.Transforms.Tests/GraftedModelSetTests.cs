@@ -1,7 +1,7 @@
-using SkillLoc.Models.Checkpoints;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using SkillLoc.Models.Backbones;
+using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Grafts;
 using TorchSharp;

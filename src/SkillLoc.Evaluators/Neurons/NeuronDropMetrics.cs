@@ -126,9 +126,9 @@ internal sealed class NeuronDropCurve : IDisposable
         _cancellation = host.Watch(options.CancellationToken);
         _seed = options.Seed ?? host.DrawSeed();
         _classifier = options.Model!.Classifier;
-        if (_classifier.Task is not (ClassificationTask or GenerationTask { Outputs.Labels.Count: > 0 }))
+        if (!_classifier.Task.HasOneLabel)
         {
-            throw new ArgumentException("Options.Model has not one label a row, by which the accuracy could be judged.");
+            throw new ArgumentException("Options.Model does not predict one label per row, which the accuracy needs.");
         }
 
         _rows = EncodedDataset.Read(data, options.Model.Columns, options.LabelColumnName, _classifier, "data");

@@ -34,9 +34,9 @@ public abstract partial class LanguageModel
     /// <param name="withHead">False omits the language-model head.</param>
     /// <param name="device">The device of the weights; the CPU by default.</param>
     /// <param name="dtype">The type that weights are converted to.</param>
-    /// <param name="twin">A model of the same architecture, type and device, whose storage is shared by equal parameters. The storage lives
+    /// <param name="shareWeightsWith">A model of the same architecture, type and device, whose storage is shared by equal parameters. The storage lives
     /// as long as either model.</param>
-    /// <param name="mayShare">Returns true for names that may be shared with <paramref name="twin"/>; exclude weights that change in
+    /// <param name="canShare">Returns true for names that may be shared with <paramref name="shareWeightsWith"/>; exclude weights that change in
     /// place.</param>
     /// <returns>The model; the caller disposes it.</returns>
     public static LanguageModel Load(
@@ -44,12 +44,12 @@ public abstract partial class LanguageModel
         bool withHead = true,
         Device? device = null,
         ScalarType dtype = ScalarType.Float32,
-        LanguageModel? twin = null,
-        Func<string, bool>? mayShare = null
+        LanguageModel? shareWeightsWith = null,
+        Func<string, bool>? canShare = null
     )
     {
         ArgumentNullException.ThrowIfNull(checkpoint);
-        return WithTuning(checkpoint, LoadUntuned(checkpoint, withHead, device, dtype, twin, mayShare));
+        return WithTuning(checkpoint, LoadUntuned(checkpoint, withHead, device, dtype, shareWeightsWith, canShare));
     }
 
     /// <summary>Creates a randomly initialised model, as <c>transformers</c> does from a configuration.</summary>
@@ -84,7 +84,7 @@ public abstract partial class LanguageModel
         try
         {
             TuningOptions? tuning = ClassifierSettings.Find(checkpoint.Path, checkpoint.Config)?.Tuning;
-            model.Adaptation = tuning?.Create(model, checkpoint, seed: 0, required: true);
+            model.PeftModule = tuning?.Create(model, checkpoint, seed: 0, required: true);
             return model;
         }
         catch
@@ -100,8 +100,8 @@ public abstract partial class LanguageModel
         bool withHead,
         Device? device,
         ScalarType dtype,
-        LanguageModel? twin,
-        Func<string, bool>? mayShare
+        LanguageModel? shareWeightsWith,
+        Func<string, bool>? canShare
     )
     {
         CheckArchitecture(checkpoint.Config);
@@ -113,7 +113,7 @@ public abstract partial class LanguageModel
         }
 
         CheckSizes(checkpoint, config, withHead);
-        using Lifetime.Hold? hold = twin?.Hold();
+        using Lifetime.Hold? hold = shareWeightsWith?.Hold();
         return Build(
             config,
             withHead,
@@ -121,9 +121,9 @@ public abstract partial class LanguageModel
             {
                 Tensor stored = StoredTensor.Read(checkpoint, name, shape, device, dtype);
                 if (
-                    twin is null
-                    || mayShare?.Invoke(name) != true
-                    || !twin.Parameters.TryGetValue(name, out Parameter? own)
+                    shareWeightsWith is null
+                    || canShare?.Invoke(name) != true
+                    || !shareWeightsWith.Parameters.TryGetValue(name, out Parameter? own)
                     || !own.shape.SequenceEqual(shape)
                     || own.dtype != dtype
                     || !own.Equals(stored)
@@ -220,7 +220,7 @@ public abstract partial class LanguageModel
             throw new InvalidDataException(
                 $"{checkpoint.Path} holds {classes}, T5's encoder alone: it embeds texts (EmbedText), but without a decoder it cannot "
                     + "write "
-                    + "answers. Right would be a folder of T5ForConditionalGeneration."
+                    + "answers. Expected a folder of T5ForConditionalGeneration."
             );
         }
 

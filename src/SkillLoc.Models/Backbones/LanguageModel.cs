@@ -104,7 +104,7 @@ public abstract partial class LanguageModel : IDisposable
     /// <summary>The adaptation of a parameter-efficient tuning method, applied in every pass; null (default) for none. The model disposes
     /// it with itself, but not when it is replaced. It is not part of <see cref="Parameters"/> and <see cref="Fingerprint"/>.</summary>
     /// <exception cref="ArgumentException">It was created for a model of another kind or size.</exception>
-    internal Adaptation? Adaptation
+    internal PeftModule? PeftModule
     {
         get;
         set
@@ -175,18 +175,18 @@ public abstract partial class LanguageModel : IDisposable
 
     /// <summary>
     /// Folds what a tuning method added into the weights, in place, so that scoring is cheaper: LoRA products are added to the weights and
-    /// low-rank biases to the biases, and the adaptation is removed; a prefix keeps its keys and values without the projection. Adapters,
+    /// low-rank biases to the biases, and the adaptation is removed; a prefix keeps its keys and values without the projection. BottleneckAdapter,
     /// prompts, LoRA with tanh, and biases of models without them (T5) are not changed.
     /// </summary>
     public void FoldAdaptation()
     {
         using Lifetime.Hold hold = Hold();
-        Adaptation? old = Adaptation,
+        PeftModule? old = PeftModule,
             left = old?.Fold(this);
         if (!ReferenceEquals(old, left))
         {
             old?.Dispose();
-            Adaptation = left;
+            PeftModule = left;
         }
     }
 
@@ -209,7 +209,7 @@ public abstract partial class LanguageModel : IDisposable
             }
         );
         clone.Dropout = Dropout;
-        clone.Adaptation = Adaptation?.Clone(clone, dtype);
+        clone.PeftModule = PeftModule?.Clone(clone, dtype);
         return clone;
     }
 
@@ -247,7 +247,7 @@ public abstract partial class LanguageModel : IDisposable
             (name, _) => (changed.GetValueOrDefault(name, _parameters[name]).detach().clone(), false)
         );
         model.Dropout = Dropout;
-        model.Adaptation = Adaptation?.Clone(model, null);
+        model.PeftModule = PeftModule?.Clone(model, null);
         return model;
     }
 
@@ -289,7 +289,7 @@ public abstract partial class LanguageModel : IDisposable
     {
         if (disposing)
         {
-            Adaptation?.Dispose();
+            PeftModule?.Dispose();
             foreach (Parameter parameter in _parameters.Values)
             {
                 parameter.Dispose();
@@ -320,12 +320,12 @@ public abstract partial class LanguageModel : IDisposable
 
     /// <summary>The linear layers of all blocks, in order; T5's decoder layers follow those of its encoder.</summary>
     /// <param name="kinds">The kinds to include.</param>
-    internal IEnumerable<LinearMap> LinearMaps(LinearLayers kinds) =>
-        Enumerable.Range(0, Config.Layers + Config.DecoderLayers).SelectMany(LinearMaps).Where(map => kinds.HasFlag(map.Place.Kind));
+    internal IEnumerable<LinearLayer> LinearLayersOf(TargetModules kinds) =>
+        Enumerable.Range(0, Config.Layers + Config.DecoderLayers).SelectMany(LinearLayersOf).Where(map => kinds.HasFlag(map.Place.Kind));
 
     /// <summary>The linear layers of a block, in order.</summary>
     /// <param name="layer">Zero-based layer.</param>
-    internal abstract IEnumerable<LinearMap> LinearMaps(int layer);
+    internal abstract IEnumerable<LinearLayer> LinearLayersOf(int layer);
 
     /// <summary>Applies dropout: drops values and scales up the others.</summary>
     /// <param name="x">The values.</param>

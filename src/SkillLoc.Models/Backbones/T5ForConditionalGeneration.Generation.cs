@@ -9,7 +9,7 @@ namespace SkillLoc.Models.Backbones;
 public sealed partial class T5ForConditionalGeneration
 {
     /// <summary>How many steps of writing there is room for at first: the usual limit.</summary>
-    private const int FirstRoom = TextToTextTask.UsualMaxOutputLength;
+    private const int FirstRoom = TextToTextTask.DefaultMaxOutputLength;
 
     /// <summary>
     /// Generates greedily: the most likely token at each step. Keys and values of earlier steps are cached, so each token costs one pass
@@ -32,10 +32,10 @@ public sealed partial class T5ForConditionalGeneration
         int rows = (int)batch.Ids.size(0);
         Tensor encoded = Encode(batch);
         Tensor? unread = Unread(batch),
-            prefix = Adaptation?.KeyValues(decoder: true);
+            prefix = PeftModule?.KeyValues(decoder: true);
         long before = prefix?.size(3) ?? 0;
 
-        // There is room for so many steps; it grows, so that a limit that no answer comes near costs nothing.
+        // The caches have room for this many steps and grow when needed, so a high limit is free while answers are short.
         int room = Math.Min(maxNewTokens, FirstRoom);
         var pass = new T5Stack.Pass(false, HooksOf(batch, false, null));
         Cache[] caches =
@@ -77,13 +77,13 @@ public sealed partial class T5ForConditionalGeneration
                 }
             }
 
-            // A row that has ended goes on in vain; its tokens are not looked at.
+            // A row that has ended still runs; its tokens are ignored.
             ids = next.unsqueeze(1).MoveToOuterDisposeScope();
         }
 
         return [.. written.Select(row => row.ToArray())];
 
-        // Keys or values: those that there are, a prefix's at first, and room for those of the steps.
+        // Keys or values: the known ones (a prefix's at first), and room for those of the steps.
         Tensor Steps(Tensor? known)
         {
             Tensor steps = zeros([rows, Config.Heads, before + room, Config.HeadSize], encoded.dtype, encoded.device);

@@ -55,7 +55,7 @@ public sealed partial class T5ForConditionalGeneration : LanguageModel
     /// <summary>Unlimited, since T5 has no position table.</summary>
     public override int MaxLength => int.MaxValue;
 
-    private int PromptSize => Adaptation?.PromptSize ?? 0;
+    private int PromptSize => PeftModule?.PromptSize ?? 0;
 
     private T5Stack Decoder =>
         _decoder
@@ -93,13 +93,13 @@ public sealed partial class T5ForConditionalGeneration : LanguageModel
         using Lifetime.Hold hold = Hold();
         using DisposeScope scope = NewDisposeScope();
         long length = PromptSize + batch.Ids.size(1);
-        Tensor? prefix = Adaptation?.KeyValues();
+        Tensor? prefix = PeftModule?.KeyValues();
         long before = prefix?.size(3) ?? 0;
         Tensor bias = Behind(before, _encoder.PositionBias(0, length, length))!;
         Tensor? unread = Behind(before, Unread(batch));
         var pass = new T5Stack.Pass(training, HooksOf(batch, training, hooks));
         Tensor words = WordsOf(batch.Ids);
-        Tensor hidden = _encoder.Start(PromptSize > 0 ? Adaptation!.Prompt(words, _words, batch) : words, pass);
+        Tensor hidden = _encoder.Start(PromptSize > 0 ? PeftModule!.Prompt(words, _words, batch) : words, pass);
         for (int i = 0; i < _encoder.Layers.Length; i++)
         {
             using DisposeScope layer = NewDisposeScope();
@@ -162,7 +162,7 @@ public sealed partial class T5ForConditionalGeneration : LanguageModel
         if (rows % texts != 0)
         {
             throw new ArgumentException(
-                $"{rows} rows for the decoder cannot be shared out among {texts} texts; right would be a multiple.",
+                $"{rows} rows for the decoder cannot be shared out among {texts} texts; expected a multiple.",
                 nameof(decoderIds)
             );
         }
@@ -180,7 +180,7 @@ public sealed partial class T5ForConditionalGeneration : LanguageModel
 
         Tensor places = TensorArithmetic.Arange(0, steps, decoderIds.device);
         Tensor later = places.unsqueeze(0) > places.unsqueeze(1);
-        Tensor? prefix = Adaptation?.KeyValues(decoder: true);
+        Tensor? prefix = PeftModule?.KeyValues(decoder: true);
         Tensor bias = Behind(prefix?.size(3) ?? 0, Decoder.PositionBias(0, steps, steps).MaskedFill(later, double.NegativeInfinity))!;
         var pass = new T5Stack.Pass(training, HooksOf(batch, training, hooks));
         Tensor hidden = Decoder.Start(WordsOf(decoderIds), pass);
@@ -262,7 +262,7 @@ public sealed partial class T5ForConditionalGeneration : LanguageModel
     }
 
     /// <inheritdoc/>
-    internal override IEnumerable<LinearMap> LinearMaps(int layer)
+    internal override IEnumerable<LinearLayer> LinearLayersOf(int layer)
     {
         bool decodes = layer >= Config.Layers;
         string block = decodes ? $"decoder.block.{layer - Config.Layers}.layer." : $"encoder.block.{layer}.layer.";
@@ -272,20 +272,20 @@ public sealed partial class T5ForConditionalGeneration : LanguageModel
         [
             .. OfAttention(parts.Self, block + "0.SelfAttention."),
             .. parts.Cross is null ? [] : OfAttention(parts.Cross, block + "1.EncDecAttention."),
-            .. parts.Gate is null ? [] : new[] { At(LinearLayers.Up, true, feedForward + "wi_0", parts.Gate) },
-            At(LinearLayers.Up, false, feedForward + (parts.Gate is null ? "wi" : "wi_1"), parts.Up),
-            At(LinearLayers.Down, false, feedForward + "wo", parts.Down),
+            .. parts.Gate is null ? [] : new[] { At(TargetModules.Up, true, feedForward + "wi_0", parts.Gate) },
+            At(TargetModules.Up, false, feedForward + (parts.Gate is null ? "wi" : "wi_1"), parts.Up),
+            At(TargetModules.Down, false, feedForward + "wo", parts.Down),
         ];
 
-        LinearMap[] OfAttention(T5Stack.Attention attention, string name) =>
+        LinearLayer[] OfAttention(T5Stack.Attention attention, string name) =>
             [
-                At(LinearLayers.Query, attention.Crosses, name + "q", attention.Query),
-                At(LinearLayers.Key, attention.Crosses, name + "k", attention.Key),
-                At(LinearLayers.Value, attention.Crosses, name + "v", attention.Value),
-                At(LinearLayers.AttentionOutput, attention.Crosses, name + "o", attention.Output),
+                At(TargetModules.Query, attention.Crosses, name + "q", attention.Query),
+                At(TargetModules.Key, attention.Crosses, name + "k", attention.Key),
+                At(TargetModules.Value, attention.Crosses, name + "v", attention.Value),
+                At(TargetModules.AttentionOutput, attention.Crosses, name + "o", attention.Output),
             ];
 
-        LinearMap At(LinearLayers kind, bool isSecond, string name, Tensor weight) =>
+        LinearLayer At(TargetModules kind, bool isSecond, string name, Tensor weight) =>
             new(new(layer, kind, isSecond), name, name + ".weight", weight);
     }
 

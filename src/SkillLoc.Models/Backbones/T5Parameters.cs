@@ -30,7 +30,7 @@ internal static class T5Parameters
         {
             throw new NotSupportedException(
                 $"{config.Source}: relative_attention_num_buckets is {buckets} and relative_attention_max_distance {farthest}; "
-                    + "right would be 4 buckets or more and a distance above half their number."
+                    + "expected 4 buckets or more and a distance above half their number."
             );
         }
     }

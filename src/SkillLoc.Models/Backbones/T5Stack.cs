@@ -99,8 +99,8 @@ internal sealed class T5Stack
     /// <summary>Keys and values of an attention, after the layer's part of a prefix (<c>[2, heads, prefix, head size]</c>).</summary>
     public (Tensor Keys, Tensor Values) KeysAndValues(Attention attention, Tensor read, Pass pass, Tensor? prefix = null)
     {
-        Tensor keys = SplitHeads(pass.At(attention.Points.K, Map(attention.Place(LinearLayers.Key), attention.Key, read)));
-        Tensor values = SplitHeads(pass.At(attention.Points.V, Map(attention.Place(LinearLayers.Value), attention.Value, read)));
+        Tensor keys = SplitHeads(pass.At(attention.Points.K, Map(attention.Place(TargetModules.Key), attention.Key, read)));
+        Tensor values = SplitHeads(pass.At(attention.Points.V, Map(attention.Place(TargetModules.Value), attention.Value, read)));
         return prefix is null ? (keys, values) : PrefixTuning.Prepend(prefix, keys, values);
     }
 
@@ -115,7 +115,7 @@ internal sealed class T5Stack
     public Tensor Attend(Attention attention, Tensor normed, Tensor keys, Tensor values, Tensor? bias, Pass pass, Tensor? unread = null)
     {
         using DisposeScope scope = NewDisposeScope();
-        Tensor query = SplitHeads(pass.At(attention.Points.Q, Map(attention.Place(LinearLayers.Query), attention.Query, normed)));
+        Tensor query = SplitHeads(pass.At(attention.Points.Q, Map(attention.Place(TargetModules.Query), attention.Query, normed)));
         Tensor scores = query.matmul(keys.transpose(2, 3));
         if (bias is not null)
         {
@@ -130,7 +130,7 @@ internal sealed class T5Stack
         Tensor weights = F.softmax(scores, -1, ScalarType.Float32).to(values.dtype);
         Tensor context = Drop(weights, pass.Training).matmul(values);
         Tensor merged = pass.At(attention.Points.Z, context.transpose(1, 2).reshape(normed.size(0), normed.size(1), -1));
-        Tensor written = Drop(Map(attention.Place(LinearLayers.AttentionOutput), attention.Output, merged), pass.Training);
+        Tensor written = Drop(Map(attention.Place(TargetModules.AttentionOutput), attention.Output, merged), pass.Training);
         return pass.At(attention.Points.Out, written).MoveToOuterDisposeScope();
     }
 
@@ -145,7 +145,7 @@ internal sealed class T5Stack
         int number = First + index;
         BlockHookPoints points = layer.Points;
         Tensor read = Normalise(hidden, layer.FeedForwardNorm);
-        Tensor up = Map(new(number, LinearLayers.Up), layer.Up, read),
+        Tensor up = Map(new(number, TargetModules.Up), layer.Up, read),
             neurons;
         if (layer.Gate is null)
         {
@@ -153,12 +153,12 @@ internal sealed class T5Stack
         }
         else
         {
-            Tensor gate = pass.At(points.Pre, Map(new(number, LinearLayers.Up, true), layer.Gate, read));
+            Tensor gate = pass.At(points.Pre, Map(new(number, TargetModules.Up, true), layer.Gate, read));
             neurons = _activation(gate) * pass.At(points.PreLinear!, up);
         }
 
         neurons = pass.At(points.Post, neurons);
-        Tensor down = Map(new(number, LinearLayers.Down), layer.Down, Drop(neurons, pass.Training));
+        Tensor down = Map(new(number, TargetModules.Down), layer.Down, Drop(neurons, pass.Training));
         Tensor written = pass.At(points.MlpOut, Drop(down, pass.Training));
         return pass.At(points.ResidPost, hidden.Add(written)).MoveToOuterDisposeScope();
     }
@@ -231,10 +231,10 @@ internal sealed class T5Stack
         return first + (int)Math.Min(exact + (double)step, buckets - 1);
     }
 
-    private Tensor Map(LinearPlace place, Tensor weight, Tensor x)
+    private Tensor Map(LayerId place, Tensor weight, Tensor x)
     {
         Tensor y = F.linear(x, weight);
-        return _model.Adaptation?.AfterLinear(place, x, y) ?? y;
+        return _model.PeftModule?.AfterLinear(place, x, y) ?? y;
     }
 
     private Tensor SplitHeads(Tensor x) => x.view(x.size(0), x.size(1), Config.Heads, -1).transpose(1, 2);
@@ -254,7 +254,7 @@ internal sealed class T5Stack
         Tensor Output
     )
     {
-        public LinearPlace Place(LinearLayers kind) => new(Number, kind, Crosses);
+        public LayerId Place(TargetModules kind) => new(Number, kind, Crosses);
     }
 
     /// <summary>One block; the encoder's have no <paramref name="Cross"/>, and only version 1.1 has a <paramref name="Gate"/>.</summary>

@@ -102,7 +102,7 @@ internal abstract class ClassificationHead : IDisposable
             );
         }
 
-        if (config.IsCausal && kind is not (HeadKind.LabelWords or HeadKind.SequenceClassification))
+        if (config.IsCausal && !kind.IsForCausal())
         {
             throw new ArgumentException(
                 $"{kind} needs a model that reads in both directions; of a causal model ({config.ModelType}), whose first token sees "
@@ -123,6 +123,9 @@ internal abstract class ClassificationHead : IDisposable
             _ => LinearHead.Projection,
         };
 
+    /// <summary>Whether a class of transformers has this head.</summary>
+    internal virtual bool HasPythonClass => true;
+
     /// <summary>Whether a parameter belongs to the last projection, which has one row per label.</summary>
     internal virtual bool IsOutput(string name) => false;
 
@@ -133,11 +136,7 @@ internal abstract class ClassificationHead : IDisposable
     /// <param name="source">Their name in error messages.</param>
     /// <returns>The match of labels; null for a head without parameters of its own.</returns>
     /// <exception cref="InvalidDataException">The parameters of the heads differ in names or sizes.</exception>
-    internal HeadMatch? Take(
-        IReadOnlyDictionary<string, TensorValues> values,
-        IReadOnlyList<string>? labels,
-        string source
-    )
+    internal HeadMatch? Take(IReadOnlyDictionary<string, TensorValues> values, IReadOnlyList<string>? labels, string source)
     {
         if (!values.Keys.Order(StringComparer.Ordinal).SequenceEqual(Parameters.Keys.Order(StringComparer.Ordinal)))
         {
@@ -443,6 +442,8 @@ internal sealed class LinearHead : ProjectionHead
     private LinearHead(LinearHead other, ScalarType? dtype)
         : base(other, dtype) { }
 
+    internal override bool HasPythonClass => false;
+
     public override ClassificationHead Clone(ScalarType? dtype = null) => new LinearHead(this, dtype);
 
     private protected override Tensor Logits(LanguageModel model, Tensor hidden, bool training)
@@ -451,32 +452,4 @@ internal sealed class LinearHead : ProjectionHead
         using DisposeScope scope = NewDisposeScope();
         return Linear(Projection, model.Drop(hidden, Dropout(model, training))).MoveToOuterDisposeScope();
     }
-}
-
-/// <summary>The classification head: how logits of labels are computed from hidden states.</summary>
-public enum HeadKind
-{
-    /// <summary>
-    /// The pre-trained language-model head, restricted to the label words (prompt mode): at the mask of the template or soft prompt, at the
-    /// first token without either, or, for causal models, at the options of an autoregressive prompt.
-    /// </summary>
-    LabelWords,
-
-    /// <summary>
-    /// The standard sequence-classification head: dense, tanh, output projection on the first token; for causal models one projection
-    /// without bias on the last token.
-    /// </summary>
-    SequenceClassification,
-
-    /// <summary>One linear layer on the first token; not for causal models.</summary>
-    FirstTokenLinear,
-
-    /// <summary>One linear layer on the mask of a template; not for causal models.</summary>
-    MaskTokenLinear,
-
-    /// <summary>
-    /// No head: the model generates its answer (T5, which supports no other kind). With labels, each label has an answer and its logit is
-    /// the answer's log-likelihood; without labels the output is the generated text alone.
-    /// </summary>
-    Generation,
 }

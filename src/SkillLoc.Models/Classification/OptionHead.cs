@@ -66,7 +66,7 @@ internal sealed class OptionHead : ClassificationHead
         using DisposeScope scope = NewDisposeScope();
         long rows = batch.Ids.size(0) / _options.Length;
 
-        // Position p predicts token p + 1. A short option's surplus positions may lie behind the end, and nobody reads them.
+        // Position p predicts token p + 1. A short option's surplus positions may lie past the end; they are not read.
         Tensor places = TensorArithmetic.Arange(0, _longest, _tokens.device);
         Tensor positions = batch.Positions.unsqueeze(1).Add(places).ClampMax(batch.Ids.size(1) - 1);
         Tensor hidden = ((Gpt2ForCausalLM)model).EncodeAt(batch, positions, training);

@@ -19,9 +19,9 @@ public sealed partial class TextClassifier
     /// <param name="device">The device of the weights; the CPU by default.</param>
     /// <param name="dtype">The type of the weights.</param>
     /// <param name="seed">Seed of the initialisation of a new head and new parameters of a tuning method.</param>
-    /// <param name="twin">A classifier of the same architecture: parameters that <paramref name="mayShare"/> selects share its storage if
+    /// <param name="shareWeightsWith">A classifier of the same architecture: parameters that <paramref name="canShare"/> selects share its storage if
     /// they have the same values.</param>
-    /// <param name="mayShare">Selects parameters by name; see <paramref name="twin"/>.</param>
+    /// <param name="canShare">Selects parameters by name; see <paramref name="shareWeightsWith"/>.</param>
     /// <returns>The classifier; the caller disposes it.</returns>
     /// <exception cref="FileNotFoundException">The folder or one of its files is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged or does not fit the others.</exception>
@@ -35,9 +35,9 @@ public sealed partial class TextClassifier
         Device? device = null,
         ScalarType dtype = ScalarType.Float32,
         int seed = 0,
-        TextClassifier? twin = null,
-        Func<string, bool>? mayShare = null
-    ) => Make(folder, settings, device, dtype, seed, twin, mayShare, learnt: null);
+        TextClassifier? shareWeightsWith = null,
+        Func<string, bool>? canShare = null
+    ) => Make(folder, settings, device, dtype, seed, shareWeightsWith, canShare, tunedWeights: null);
 
     private static TextClassifier Make(
         string folder,
@@ -45,9 +45,9 @@ public sealed partial class TextClassifier
         Device? device,
         ScalarType dtype,
         int seed,
-        TextClassifier? twin,
-        Func<string, bool>? mayShare,
-        TunedWeights? learnt
+        TextClassifier? shareWeightsWith,
+        Func<string, bool>? canShare,
+        TunedWeights? tunedWeights
     )
     {
         ArgumentNullException.ThrowIfNull(settings);
@@ -81,21 +81,21 @@ public sealed partial class TextClassifier
             settings.NeedsWords,
             device,
             dtype,
-            folded is null ? twin?.Backbone : null,
-            mayShare
+            folded is null ? shareWeightsWith?.Backbone : null,
+            canShare
         );
         ClassificationHead? head = null;
         try
         {
             if (folded is not null)
             {
-                backbone.Adaptation = folded.Create(backbone, checkpoint, seed, required: true);
+                backbone.PeftModule = folded.Create(backbone, checkpoint, seed, required: true);
                 backbone.FoldAdaptation();
-                if (backbone.Adaptation is not null)
+                if (backbone.PeftModule is not null)
                 {
                     throw new ArgumentException(
                         $"{folder} was tuned with {stored}, which no weights of the model can take over, and "
-                            + $"{settings.Tuning?.ToString() ?? "no method"} is asked for: what it learnt would be lost. Ask for the "
+                            + $"{settings.Tuning?.ToString() ?? "no method"} is asked for: its changes would be lost. Request the "
                             + "same method "
                             + $"({nameof(settings.Tuning)}) to go on with it, or take the checkpoint that was tuned.",
                         nameof(settings)
@@ -103,7 +103,7 @@ public sealed partial class TextClassifier
                 }
             }
 
-            backbone.Adaptation = settings.Tuning?.Create(backbone, checkpoint, seed, required: goesOn, learnt);
+            backbone.PeftModule = settings.Tuning?.Create(backbone, checkpoint, seed, required: goesOn, tunedWeights);
             settings = settings with { MaxLength = Math.Min(settings.MaxLength, backbone.MaxLength) };
             head = ClassificationHead.Create(settings.Head, backbone, settings.Labels, ids, checkpoint, seed, options);
             return new(backbone, head, tokenizer, settings) { FoldedTuning = folded };
@@ -134,7 +134,7 @@ public sealed partial class TextClassifier
     /// <param name="path">The file of the tuned weights.</param>
     /// <param name="device">The device of the weights; the CPU by default.</param>
     /// <param name="dtype">The type of the weights.</param>
-    /// <param name="twin">A classifier with which base parameters that are not tuned and have the same values share storage; see
+    /// <param name="shareWeightsWith">A classifier with which base parameters that are not tuned and have the same values share storage; see
     /// <see cref="Create"/>.</param>
     /// <returns>The classifier; the caller disposes it.</returns>
     /// <exception cref="FileNotFoundException">The file or the folder is missing.</exception>
@@ -144,7 +144,7 @@ public sealed partial class TextClassifier
         string path,
         Device? device = null,
         ScalarType dtype = ScalarType.Float32,
-        TextClassifier? twin = null
+        TextClassifier? shareWeightsWith = null
     )
     {
         var tuned = TunedWeights.Load(path);
@@ -156,7 +156,7 @@ public sealed partial class TextClassifier
         var settings = ClassifierSettings.FromJson(tuned.Settings, $"{path}, the metadata's 'settings'");
         TextClassifier classifier = FromFile(
             path,
-            () => Make(folder, settings, device, dtype, 0, twin, name => !tuned.Tensors.ContainsKey(name), tuned)
+            () => Make(folder, settings, device, dtype, 0, shareWeightsWith, name => !tuned.Tensors.ContainsKey(name), tuned)
         );
         try
         {

@@ -1,7 +1,7 @@
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
-using SkillLoc.Models.NativeCalls;
 using SkillLoc.Models.Grafts;
+using SkillLoc.Models.NativeCalls;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tasks;
 using SkillLoc.Models.Tokenization;
@@ -80,10 +80,7 @@ public sealed partial class TextClassifier
             Settings = Settings.ToJson(),
             Tensors = new OrderedDictionary<string, TensorValues>(
                 TunedParameters.Select(pair =>
-                    KeyValuePair.Create(
-                        pair.Key,
-                        new TensorValues(pair.Value.shape, TensorArithmetic.Floats(pair.Value))
-                    )
+                    KeyValuePair.Create(pair.Key, new TensorValues(pair.Value.shape, TensorArithmetic.Floats(pair.Value)))
                 ),
                 StringComparer.Ordinal
             ),
@@ -113,7 +110,7 @@ public sealed partial class TextClassifier
     private void Write(string folder, ScalarType? storeAs, bool isChecked)
     {
         using Lifetime.Hold hold = Backbone.Hold();
-        IReadOnlyDictionary<string, Parameter> added = Backbone.Adaptation?.Parameters ?? NoParameters;
+        IReadOnlyDictionary<string, Parameter> added = Backbone.PeftModule?.Parameters ?? NoParameters;
         IEnumerable<KeyValuePair<string, Parameter>> own = HasPythonHead ? [] : Head.Parameters.Concat(added);
         HashSet<string> names = [.. own.Select(pair => pair.Key)];
         CheckpointFolder.Write(

@@ -61,7 +61,7 @@ public sealed partial class TextClassifier : IDisposable
     /// <summary>All parameters by name: the backbone's, the head's, and those of a tuning method.</summary>
     public IReadOnlyDictionary<string, Parameter> Parameters =>
         new OrderedDictionary<string, Parameter>(
-            Backbone.Parameters.Concat(Head.Parameters).Concat(Backbone.Adaptation?.Parameters ?? NoParameters),
+            Backbone.Parameters.Concat(Head.Parameters).Concat(Backbone.PeftModule?.Parameters ?? NoParameters),
             StringComparer.Ordinal
         );
 
@@ -99,7 +99,7 @@ public sealed partial class TextClassifier : IDisposable
     public int TokensOf(EncodedText row)
     {
         ArgumentNullException.ThrowIfNull(row);
-        return Head.TokensOf(row) + (Backbone.Adaptation?.PromptSize ?? 0);
+        return Head.TokensOf(row) + (Backbone.PeftModule?.PromptSize ?? 0);
     }
 
     /// <summary>Pads rows into a batch on the model's device; each row occurs once per option if whole options are scored.</summary>
@@ -265,7 +265,7 @@ public sealed partial class TextClassifier : IDisposable
             .Select(group => new ScoringBatch(group, Batch([.. group.Select(i => rows[i])])));
     }
 
-    /// <summary>The index of the highest score; the lower one of equals.</summary>
+    /// <summary>Returns the index of the highest score; ties resolve to the lowest index.</summary>
     /// <param name="scores">At least one score.</param>
     /// <returns>The index.</returns>
     public static int MostProbable(ReadOnlySpan<float> scores)
@@ -313,10 +313,10 @@ public sealed partial class TextClassifier : IDisposable
     public TextClassifier Folded(Func<string, bool>? shares = null)
     {
         using Lifetime.Hold hold = Backbone.Hold();
-        Adaptation? adaptation = Backbone.Adaptation;
+        PeftModule? adaptation = Backbone.PeftModule;
         LanguageModel backbone = Backbone.Clone(name => shares?.Invoke(name) == true && adaptation?.FoldsInto(name) != true);
         backbone.FoldAdaptation();
-        return new(backbone, Head.Clone(), _tokenizer, Settings with { Tuning = backbone.Adaptation?.Options });
+        return new(backbone, Head.Clone(), _tokenizer, Settings with { Tuning = backbone.PeftModule?.Options });
     }
 
     /// <summary>Fingerprint of all weights, including the head and a tuning method; see <see cref="CheckpointFingerprint"/>.</summary>
@@ -353,13 +353,14 @@ public sealed partial class TextClassifier : IDisposable
 
     /// <summary>The encoder of answers.</summary>
     private TextToTextEncoder Answers =>
-        _encoder as TextToTextEncoder ?? throw new InvalidOperationException($"The model writes no answers: its head is {Head.Kind}.");
+        _encoder as TextToTextEncoder
+        ?? throw new InvalidOperationException($"Generation needs a text-to-text model; this one has the head {Head.Kind}.");
 
     /// <summary>The model that generates answers.</summary>
     private T5ForConditionalGeneration Writer =>
         Backbone as T5ForConditionalGeneration
         ?? throw new InvalidOperationException(
-            $"The model writes no answers: it is {Backbone.Config.ModelType}, with the head {Head.Kind}."
+            $"Generation needs a text-to-text model; this one is {Backbone.Config.ModelType}, with the head {Head.Kind}."
         );
 
     private static int Count(IEnumerable<ScoringBatch> batches) => batches.Sum(batch => batch.Rows.Count);
@@ -403,5 +404,5 @@ public sealed partial class TextClassifier : IDisposable
 
     /// <summary>Whether a Python class represents the whole model: a language-model head or sequence classifier, and nothing
     /// else.</summary>
-    private bool HasPythonHead => Backbone.Adaptation is null && Head.Kind is not (HeadKind.FirstTokenLinear or HeadKind.MaskTokenLinear);
+    private bool HasPythonHead => Backbone.PeftModule is null && Head.HasPythonClass;
 }

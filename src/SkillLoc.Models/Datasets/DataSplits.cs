@@ -9,7 +9,7 @@ namespace SkillLoc.Models.Datasets;
 public static class DataSplits
 {
     /// <summary>The default seed of all programs.</summary>
-    public const uint UsualSeed = 0;
+    public const uint DefaultSeed = 0;
 
     /// <summary>
     /// Splits a data set. Three sources are used as training, development and test rows. Of two, the second is the test set, and the first
@@ -21,10 +21,7 @@ public static class DataSplits
     /// <returns>The three splits.</returns>
     /// <exception cref="ArgumentException">There are no sources, or more than three.</exception>
     /// <exception cref="InvalidDataException">A split would be empty.</exception>
-    public static LabeledSplits Split(
-        IReadOnlyList<IReadOnlyList<LabeledText>> sources,
-        uint seed = UsualSeed
-    )
+    public static LabeledSplits Split(IReadOnlyList<IReadOnlyList<LabeledText>> sources, uint seed = DefaultSeed)
     {
         ArgumentNullException.ThrowIfNull(sources);
         LabeledSplits splits = sources.Count switch
@@ -42,11 +39,7 @@ public static class DataSplits
                     + $"{splits.Dev.Count} for development and {splits.Test.Count} for the test; each needs one."
             );
 
-        LabeledSplits Parts(
-            IReadOnlyList<LabeledText> rows,
-            int train,
-            int? dev
-        )
+        LabeledSplits Parts(IReadOnlyList<LabeledText> rows, int train, int? dev)
         {
             LabeledText[] shuffled = rows.ToArray();
             new NumpyRandom(seed).Shuffle<LabeledText>(shuffled);

@@ -69,7 +69,7 @@ public sealed partial class Graft
         IReadOnlyDictionary<string, string> metadata = file.Metadata;
         if (!IsGraft(file))
         {
-            throw new InvalidDataException($"{source} is no graft: its metadata must say format '{FileFormat}'.");
+            throw new InvalidDataException($"{source} is not a SkillLoc graft: the metadata 'format' is not '{FileFormat}'.");
         }
 
         var fields = new MetadataFields(file, source);

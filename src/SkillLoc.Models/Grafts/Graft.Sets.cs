@@ -1,6 +1,6 @@
-using SkillLoc.Models.Checkpoints;
 using System.Globalization;
 using SkillLoc.Models.Backbones;
+using SkillLoc.Models.Checkpoints;
 using TorchSharp.Modules;
 
 namespace SkillLoc.Models.Grafts;
@@ -135,7 +135,10 @@ public sealed partial class Graft
 
         GraftPart Within(GraftPart part)
         {
-            int[] places = [.. Enumerable.Range(0, part.Indices.Length).Where(i => Array.BinarySearch(others[part.Name], part.Indices[i]) >= 0)];
+            int[] places =
+            [
+                .. Enumerable.Range(0, part.Indices.Length).Where(i => Array.BinarySearch(others[part.Name], part.Indices[i]) >= 0),
+            ];
             return part with
             {
                 Indices = Array.ConvertAll(places, i => part.Indices[i]),

@@ -15,8 +15,6 @@ namespace SkillLoc.Models.Grafts;
 /// </summary>
 public sealed partial class Graft
 {
-
-
     /// <summary>The fingerprint (<see cref="LanguageModel.Fingerprint"/>) of the base model, the only one that the graft can be applied
     /// to.</summary>
     public required string BaseFingerprint { get; init; }

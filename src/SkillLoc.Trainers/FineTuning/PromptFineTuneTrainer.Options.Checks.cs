@@ -24,7 +24,7 @@ public sealed partial class PromptFineTuneTrainer
                 );
             }
 
-            if (MultiLabel && HeadKind is HeadKind.LabelWords or HeadKind.Generation)
+            if (MultiLabel && HeadKind.ReadsVocabulary())
             {
                 throw new NotSupportedException(
                     $"Options.MultiLabel needs a classification head, such as {nameof(HeadKind)}.{HeadKind.SequenceClassification}, "

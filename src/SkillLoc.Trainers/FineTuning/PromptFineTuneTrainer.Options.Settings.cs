@@ -150,8 +150,8 @@ public sealed partial class PromptFineTuneTrainer
                     MaxLength
                     ?? (
                         config.IsCausal
-                            ? prompt?.MaxLength ?? AutoregressivePrompt.UsualMaxLength
-                            : Prompt?.MaxLength ?? PromptTask.UsualMaxLength
+                            ? prompt?.MaxLength ?? AutoregressivePrompt.DefaultMaxLength
+                            : Prompt?.MaxLength ?? PromptTask.DefaultMaxLength
                     ),
                 FirstSentenceLimit = Prompt?.FirstSentenceLimit,
                 OtherSentenceLimit = Prompt?.OtherSentenceLimit,
@@ -170,7 +170,7 @@ public sealed partial class PromptFineTuneTrainer
                 throw new ArgumentException(
                     $"The label column '{LabelColumnName}' of the training data holds "
                         + $"{(labels.Count == 0 ? "no label" : $"the label '{labels[0]}' only")}; a "
-                        + "classifier tells two or more apart. Are the rows of one class, or is another column the label?"
+                        + "classifier needs two or more. Are the rows of one class, or is another column the label?"
                 );
             }
         }

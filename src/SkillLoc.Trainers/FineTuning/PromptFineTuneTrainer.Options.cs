@@ -26,7 +26,7 @@ public sealed partial class PromptFineTuneTrainer
         /// <see cref="TextToTextTask"/>; <see cref="TextToTextTasks.Find"/> knows those of the paper. A key-typed label column makes it a
         /// classification: each label has an answer (<see cref="TextToTextTask.Answers"/>), and the scores are the probabilities of the
         /// answers. Answers that differ from row to row are a text column, or a vector of text where a row has several, of which each use
-        /// of the row draws one; nothing but the written text is predicted then. Validation has the model write, and judges by the task's
+        /// of the row draws one; only the generated text is predicted then. Validation generates answers and evaluates them by the task's
         /// metric. To train all of T5, as the paper does, set <see cref="FixEmbeddings"/> and <see cref="FixHead"/> to false. Null for a
         /// classification head on plain text.
         /// </summary>
@@ -180,7 +180,7 @@ public sealed partial class PromptFineTuneTrainer
         public int? Patience;
 
         /// <summary>The state that the fitted transformer keeps; the best by default.</summary>
-        public KeptState Keep;
+        public FinalWeights Keep;
 
         /// <summary>Folder for checkpoints during training; null (default) for none.</summary>
         public string? CheckpointFolder;
@@ -289,7 +289,7 @@ public sealed partial class PromptFineTuneTrainer
         /// <summary>The weighting of training rows.</summary>
         internal RowWeighting Weighting => new(ExampleWeightColumnName, ClassWeights);
 
-        private bool HasTemplate => HeadKind is HeadKind.LabelWords or HeadKind.MaskTokenLinear;
+        private bool HasTemplate => HeadKind.ReadsTemplate();
 
         internal bool HasTextPair() => HasTemplate ? Prompt!.IsPair : TextPairColumnName is not null || Prompt?.IsPair == true;
 
@@ -334,7 +334,7 @@ public enum CheckpointPolicy
 }
 
 /// <summary>The state that a fine-tuned transformer keeps.</summary>
-public enum KeptState
+public enum FinalWeights
 {
     /// <summary>The best state on the validation set, with ties going to the later one; the last state without a validation set.</summary>
     Best,

@@ -223,7 +223,7 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
     {
         if (classifier.FoldedTuning is { } folded)
         {
-            channel.Info(MessageSensitivity.None, $"{checkpoint} was tuned with {folded}; what that learnt is folded into the weights.");
+            channel.Info(MessageSensitivity.None, $"{checkpoint} was tuned with {folded}; its changes are folded into the weights.");
         }
     }
 
@@ -277,10 +277,7 @@ internal static class HeadMatches
         string whose = task.Length == 0 ? "" : $" of '{task}'";
         if (match.IsWhole)
         {
-            channel.Info(
-                MessageSensitivity.None,
-                $"The head{whose} goes on from that of {source}; its rows were matched by the labels' names."
-            );
+            channel.Info(MessageSensitivity.None, $"The head{whose} starts from that of {source}; rows were matched by label name.");
             return;
         }
 
@@ -292,7 +289,7 @@ internal static class HeadMatches
             match.Kept.Count > 0 ? "" : " If labels are the same under other names, give them the names that the trained head has.";
         channel.Warning(
             MessageSensitivity.None,
-            $"The head{whose} goes on from that of {source}, by the labels' names: {kept} kept.{fresh}{dropped}{hint}"
+            $"The head{whose} starts from that of {source}, matched by label name: {kept} kept.{fresh}{dropped}{hint}"
         );
     }
 

@@ -91,7 +91,7 @@ internal sealed class RunOutputs
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
-            channel.Warning(MessageSensitivity.None, $"{what} was not written, and training goes on without it: {error.Message}");
+            channel.Warning(MessageSensitivity.None, $"{what} was not written, and training continues without it: {error.Message}");
             return false;
         }
     }

@@ -100,10 +100,7 @@ internal sealed class GraftTraining : IDisposable
         // Weights that change in place are not shared with the fine-tuned model.
         IReadOnlyList<Graft> earlier = options.BaseGrafts ?? [];
         var changes = new HashSet<string>(_considered, StringComparer.Ordinal);
-        var own = new HashSet<string>(
-            _considered.Concat(earlier.SelectMany(graft => graft.Changed)),
-            StringComparer.Ordinal
-        );
+        var own = new HashSet<string>(_considered.Concat(earlier.SelectMany(graft => graft.Changed)), StringComparer.Ordinal);
         try
         {
             _classifier = TextClassifier.Create(
@@ -111,8 +108,8 @@ internal sealed class GraftTraining : IDisposable
                 _tuned.Settings,
                 _tuned.Backbone.Device,
                 _tuned.Backbone.Dtype,
-                twin: _tuned,
-                mayShare: name => !own.Contains(name)
+                shareWeightsWith: _tuned,
+                canShare: name => !own.Contains(name)
             );
             ScoringColumns columns = options.FineTuned.Columns;
             _train = options.Weighting.Read(input, columns, options.LabelColumnName, _tuned, "training data");
@@ -195,7 +192,10 @@ internal sealed class GraftTraining : IDisposable
         run.Put(nameof(_options.PatchFile), _options.PatchFile);
         run.Put(nameof(_options.ExampleWeightColumnName), _options.ExampleWeightColumnName);
         run.Put(nameof(_options.ClassWeights), _options.ClassWeights);
-        run.Put(nameof(_options.BaseGrafts), _options.BaseGrafts is { Count: > 0 } earlier ? Hash(earlier.Select(graft => graft.Fingerprint())) : null);
+        run.Put(
+            nameof(_options.BaseGrafts),
+            _options.BaseGrafts is { Count: > 0 } earlier ? Hash(earlier.Select(graft => graft.Fingerprint())) : null
+        );
         return new()
         {
             Kind = "graft",
@@ -228,10 +228,10 @@ internal sealed class GraftTraining : IDisposable
     }
 
     /// <summary>The metrics of the base model, earlier grafts included, on the rows of <see cref="Measure(Graft)"/>.</summary>
-    public GraftQuality MeasureBase() => Judge(_classifier);
+    public GraftQuality MeasureBase() => Evaluate(_classifier);
 
     /// <summary>The metrics of the fine-tuned model.</summary>
-    public GraftQuality MeasureFineTuned() => Judge(_tuned);
+    public GraftQuality MeasureFineTuned() => Evaluate(_tuned);
 
     /// <summary>The metrics of a graft: one epoch's number of training rows, always the same, and the whole validation set.</summary>
     public GraftQuality Measure(Graft graft)
@@ -245,10 +245,10 @@ internal sealed class GraftTraining : IDisposable
     private GraftQuality MeasureApplied(Graft graft)
     {
         using GraftSwitch applied = graft.Apply(_classifier.Backbone, _fingerprint);
-        return Judge(_classifier);
+        return Evaluate(_classifier);
     }
 
-    /// <summary>The fine-tuned model's settings; the grafted model has thresholds of its own, which the validation rows tell.</summary>
+    /// <summary>The fine-tuned model's settings; the grafted model has thresholds of its own, chosen on the validation rows.</summary>
     private ClassifierSettings SettingsWith(IReadOnlyList<GraftPart> parts)
     {
         if (!_tuned.Settings.IsMultiLabel || _validation is null)
@@ -276,7 +276,7 @@ internal sealed class GraftTraining : IDisposable
             Considered = _considered,
         };
 
-    private GraftQuality Judge(TextClassifier classifier) =>
+    private GraftQuality Evaluate(TextClassifier classifier) =>
         new(
             _train.Metric(
                 classifier,
@@ -401,7 +401,7 @@ internal sealed class GraftTraining : IDisposable
                 MessageSensitivity.None,
                 state.Best is { } best
                     ? $"The score never rose above 0: the best mask is that of epoch {best.Step}, with {best.Metric:F4}."
-                    : "No epoch was judged, so the graft is the base patch, without metrics."
+                    : "No epoch was evaluated, so the graft is the base patch, without metrics."
             );
         }
 

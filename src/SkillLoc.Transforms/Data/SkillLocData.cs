@@ -171,13 +171,7 @@ public static class SkillLocData
     /// is missing.</exception>
     /// <exception cref="InvalidDataException">There are no rows, or a class has at most k rows, which leaves none for
     /// development.</exception>
-    public static TrainDevData SampleKShot(
-        this DataCatalog catalog,
-        IDataView data,
-        int k,
-        uint seed,
-        float? scoreBorder = null
-    )
+    public static TrainDevData SampleKShot(this DataCatalog catalog, IDataView data, int k, uint seed, float? scoreBorder = null)
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(data);
@@ -195,16 +189,13 @@ public static class SkillLocData
         {
             throw new ArgumentOutOfRangeException(
                 nameof(scoreBorder),
-                isRegression ? "Labels are scores; a border must part them into two groups." : "Labels are classes, which no border parts."
+                isRegression
+                    ? "Labels are scores; scoreBorder must divide them into two groups."
+                    : "Labels are classes; scoreBorder is for regressions only."
             );
         }
 
-        KShotSample sample = KShotSampler.Sample(
-            Read(data, isRegression),
-            k,
-            seed,
-            scoreBorder
-        );
+        KShotSample sample = KShotSampler.Sample(Read(data, isRegression), k, seed, scoreBorder);
         return new(DataRow.Load(catalog.Context, sample.Train, isRegression), DataRow.Load(catalog.Context, sample.Dev, isRegression));
     }
 
@@ -217,18 +208,11 @@ public static class SkillLocData
     /// <exception cref="ArgumentException">There are no sources, or more than three.</exception>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
     /// <exception cref="InvalidDataException">A split would be empty.</exception>
-    public static TrainDevTestData Split(
-        this DataCatalog catalog,
-        IReadOnlyList<IDataView> sources,
-        uint seed = DataSplits.UsualSeed
-    )
+    public static TrainDevTestData Split(this DataCatalog catalog, IReadOnlyList<IDataView> sources, uint seed = DataSplits.DefaultSeed)
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(sources);
-        LabeledSplits splits = DataSplits.Split(
-            [.. sources.Select(ReadClasses)],
-            seed
-        );
+        LabeledSplits splits = DataSplits.Split([.. sources.Select(ReadClasses)], seed);
         return new(
             DataRow.Load(catalog.Context, splits.Train, false),
             DataRow.Load(catalog.Context, splits.Dev, false),

@@ -92,11 +92,7 @@ public sealed class BinaryTasksTests
         LabeledText[] a = Rows("0", "1"),
             b = Rows("1"),
             c = Rows("0");
-        LabeledSplits splits = DataSplits.Split([
-            a,
-            b,
-            c,
-        ]);
+        LabeledSplits splits = DataSplits.Split([a, b, c]);
         Assert.Equal((a, b, c), (splits.Train, splits.Dev, splits.Test));
         Assert.Throws<InvalidDataException>(() => DataSplits.Split([Rows("0", "1", "0", "1")]));
         Assert.Throws<ArgumentException>(() => DataSplits.Split([]));

@@ -347,7 +347,7 @@ public sealed class TaskFileReaderTests : IDisposable
     [InlineData("{\n\"delimiter\": \",\"}", "line 2, at $.delimiter")]
     [InlineData(
         "{\n\"layout\": \"tsv\"}",
-        "line 2, at $.layout: \"tsv\" was found; right would be one of tabs, csv, json_lines, label_first, lines."
+        "line 2, at $.layout: \"tsv\" was found; expected one of tabs, csv, json_lines, label_first, lines."
     )]
     [InlineData("{\n\n\"text\": 1.5}", "line 3, at $.text: A column is a whole number")]
     [InlineData("{\"encoding\": \"klingon\"}", "line 1, at $.encoding: There is no encoding \"klingon\"")]

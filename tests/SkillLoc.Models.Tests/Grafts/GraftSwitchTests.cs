@@ -61,9 +61,7 @@ public sealed class GraftSwitchTests : IDisposable
         using var model = LanguageModel.Load(Oracles.PathOf("tiny-roberta"));
         string fingerprint = model.Fingerprint(),
             other = new('c', 64);
-        InvalidDataException error = Assert.Throws<InvalidDataException>(() =>
-            Graft(other, GraftOutside.PreTrained).Prepare(model)
-        );
+        InvalidDataException error = Assert.Throws<InvalidDataException>(() => Graft(other, GraftOutside.PreTrained).Prepare(model));
         Assert.Contains(other, error.Message, StringComparison.Ordinal);
         Assert.Contains(fingerprint, error.Message, StringComparison.Ordinal);
         Graft stranger = new()
@@ -73,11 +71,7 @@ public sealed class GraftSwitchTests : IDisposable
             Considered = ["none"],
             Parts = [],
         };
-        Assert.Contains(
-            "'none'",
-            Assert.Throws<InvalidDataException>(() => stranger.Prepare(model)).Message,
-            StringComparison.Ordinal
-        );
+        Assert.Contains("'none'", Assert.Throws<InvalidDataException>(() => stranger.Prepare(model)).Message, StringComparison.Ordinal);
     }
 
     [Fact]

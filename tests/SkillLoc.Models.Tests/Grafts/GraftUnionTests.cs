@@ -1,5 +1,5 @@
-using SkillLoc.Models.Checkpoints;
 using FsCheck.Fluent;
+using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Grafts;
 
 namespace SkillLoc.Models.Tests.Grafts;

@@ -1,7 +1,7 @@
-using SkillLoc.Models.Checkpoints;
 using FsCheck;
 using FsCheck.Fluent;
 using SkillLoc.Models.Backbones;
+using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Tests.Tuning;
 using TorchSharp;
@@ -117,7 +117,10 @@ public sealed class GraftPropertyTests : IDisposable
                 Metrics = metrics.DistinctBy(metric => metric.name).ToDictionary(metric => metric.name, metric => metric.value),
                 HeadParameters = new Dictionary<string, TensorValues>
                 {
-                    ["dense.weight"] = new(shape, [.. Enumerable.Range(0, (int)shape.Aggregate(1L, (a, b) => a * b)).Select(i => value + i)]),
+                    ["dense.weight"] = new(
+                        shape,
+                        [.. Enumerable.Range(0, (int)shape.Aggregate(1L, (a, b) => a * b)).Select(i => value + i)]
+                    ),
                 },
             },
             graft =>
