@@ -287,7 +287,7 @@ internal sealed class TextToTextEncoder : ITextEncoder
     }
 
     /// <summary>Decodes a generated answer.</summary>
-    /// <param name="ids">Token ids, from <see cref="Backbones.T5ForConditionalGeneration.Generate"/>.</param>
+    /// <param name="ids">Token ids, from <c>T5ForConditionalGeneration.Generate</c>.</param>
     /// <returns>The trimmed text without special tokens; if targets have a leading start, the part after the sentinel.</returns>
     public string DecodeAnswer(int[] ids)
     {
