@@ -227,7 +227,7 @@ public sealed class GraftMaskEstimatorTests : IClassFixture<GraftMaskEstimatorTe
             StringComparison.Ordinal
         );
         Assert.Contains(
-            "no graft",
+            "not a SkillLoc graft",
             Assert.Throws<InvalidDataException>(() => Models.Grafts.Graft.Load(Path.Join(Toy.Checkpoint, "model.safetensors"))).Message,
             StringComparison.Ordinal
         );

@@ -252,7 +252,7 @@ public sealed class MultiTaskTests : IDisposable
         );
         Assert.NotEqual(grafts["toy"].Parts.SelectMany(part => part.Indices), grafts["plot"].Parts.SelectMany(part => part.Indices));
 
-        Graft union = Graft.Union([.. grafts.Values]);
+        var union = Graft.Union([.. grafts.Values]);
         using MultiTaskModel pure = Fit(
             common
                 + (

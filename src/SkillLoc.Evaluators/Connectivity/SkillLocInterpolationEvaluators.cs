@@ -6,7 +6,6 @@ using SkillLoc.Models.Classification;
 using SkillLoc.Models.Connectivity;
 using SkillLoc.Models.Grafts;
 using SkillLoc.Transforms;
-using static TorchSharp.torch;
 
 namespace SkillLoc;
 

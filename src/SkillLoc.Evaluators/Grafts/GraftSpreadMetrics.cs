@@ -1,7 +1,6 @@
 using Microsoft.ML;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Grafts;
-using SkillLoc.Transforms;
 
 namespace SkillLoc.Evaluators;
 

@@ -1,7 +1,6 @@
 using Microsoft.ML;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Neurons;
-using SkillLoc.Models.Tasks;
 using SkillLoc.Transforms;
 
 namespace SkillLoc.Evaluators;

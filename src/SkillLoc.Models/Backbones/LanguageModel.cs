@@ -1,6 +1,5 @@
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Hooks;
-using SkillLoc.Models.Runtime;
 using SkillLoc.Models.Tuning;
 using TorchSharp;
 using TorchSharp.Modules;

@@ -181,11 +181,7 @@ internal abstract class ClassificationHead : IDisposable
     internal Dictionary<string, TensorValues> Values()
     {
         using DisposeScope scope = NewDisposeScope();
-        return Parameters.ToDictionary(
-            pair => pair.Key,
-            pair => new TensorValues(pair.Value.shape, TensorArithmetic.Floats(pair.Value)),
-            StringComparer.Ordinal
-        );
+        return Parameters.ToDictionary(pair => pair.Key, pair => TensorValues.Of(pair.Value), StringComparer.Ordinal);
     }
 
     /// <summary>Copies the parameters of a head of the same kind and labels.</summary>

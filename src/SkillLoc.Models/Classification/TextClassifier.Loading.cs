@@ -1,11 +1,9 @@
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
-using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tasks;
 using SkillLoc.Models.Tokenization;
 using SkillLoc.Models.Tuning;
-using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace SkillLoc.Models.Classification;

@@ -1,6 +1,5 @@
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
-using SkillLoc.Models.Grafts;
 using SkillLoc.Models.NativeCalls;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tasks;
@@ -79,9 +78,7 @@ public sealed partial class TextClassifier
             Options = options,
             Settings = Settings.ToJson(),
             Tensors = new OrderedDictionary<string, TensorValues>(
-                TunedParameters.Select(pair =>
-                    KeyValuePair.Create(pair.Key, new TensorValues(pair.Value.shape, TensorArithmetic.Floats(pair.Value)))
-                ),
+                TunedParameters.Select(pair => KeyValuePair.Create(pair.Key, TensorValues.Of(pair.Value))),
                 StringComparer.Ordinal
             ),
         };

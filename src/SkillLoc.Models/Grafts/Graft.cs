@@ -1,8 +1,6 @@
-using System.Globalization;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
-using SkillLoc.Models.NativeCalls;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -128,7 +126,7 @@ public sealed partial class Graft
         };
 
         static float[] At(Tensor weight, int[] indices) =>
-            TensorArithmetic.Floats(
+            TensorValues.Floats(
                 weight.detach().view(-1).index_select(0, tensor(Array.ConvertAll(indices, i => (long)i), device: weight.device))
             );
     }

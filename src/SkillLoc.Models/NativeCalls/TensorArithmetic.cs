@@ -15,9 +15,6 @@ namespace SkillLoc.Models.NativeCalls;
 /// </remarks>
 internal static class TensorArithmetic
 {
-    /// <summary>A copy of the values in single precision, on the CPU, row-major.</summary>
-    public static float[] Floats(Tensor values) => values.detach().to(ScalarType.Float32).cpu().contiguous().data<float>().ToArray();
-
     private static readonly Scalar One = 1;
 
     public static Tensor Add(this Tensor x, Tensor other) => x.add(other, One);

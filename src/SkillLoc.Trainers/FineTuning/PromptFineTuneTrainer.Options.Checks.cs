@@ -1,9 +1,7 @@
-using Microsoft.ML;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Generation;
 using SkillLoc.Models.Prompts;
-using SkillLoc.Transforms;
 
 namespace SkillLoc.Trainers;
 

@@ -6,7 +6,6 @@ using System.Text.Json;
 using Microsoft.ML.Runtime;
 using SkillLoc.Models.Cartography;
 using SkillLoc.Models.Checkpoints;
-using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Runs;
 using SkillLoc.Models.Tasks;

@@ -251,7 +251,7 @@ public sealed class ContinualGraft
 
                 void Add(ContinualMethod method, int count)
                 {
-                    Graft union = Graft.Union(grafts[..count]);
+                    var union = Graft.Union(grafts[..count]);
                     using GraftSwitch grafted = union.Apply(classifier.Backbone, fingerprint);
                     double metric = stages[task].Test.Metric(classifier);
                     rows.Add(new(stages[after].Name, stages[task].Name, method, metric, union.Count, bytes[..count].Sum()));

@@ -9,7 +9,6 @@ using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Runs;
 using SkillLoc.Models.Tuning;
 using SkillLoc.Transforms;
-using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace SkillLoc.Trainers;

@@ -319,8 +319,12 @@ public sealed class AnsweringClassifierTests
             Oracles.PathOf("tiny-roberta"),
             new() { Head = HeadKind.FirstTokenLinear, Labels = ["x", "y"] }
         );
-        Says(Assert.Throws<InvalidOperationException>(() => roberta.Generate([roberta.Encode("bad")])), "no answers", "FirstTokenLinear");
-        Says(Assert.Throws<InvalidOperationException>(() => roberta.EncodeAnswer("bad")), "no answers");
+        Says(
+            Assert.Throws<InvalidOperationException>(() => roberta.Generate([roberta.Encode("bad")])),
+            "text-to-text model",
+            "FirstTokenLinear"
+        );
+        Says(Assert.Throws<InvalidOperationException>(() => roberta.EncodeAnswer("bad")), "text-to-text model");
     }
 
     [Fact]

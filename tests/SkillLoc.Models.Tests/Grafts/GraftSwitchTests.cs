@@ -29,7 +29,7 @@ public sealed class GraftSwitchTests : IDisposable
             graft.MergeInto(applied, before);
             Assert.NotEqual(before, applied.Fingerprint());
 
-            using var change = graft.Prepare(model);
+            using GraftSwitch change = graft.Prepare(model);
             Assert.Equal(before, model.Fingerprint());
             Assert.Equal(graft.Count, change.Count);
             for (int i = 0; i < 2; i++)

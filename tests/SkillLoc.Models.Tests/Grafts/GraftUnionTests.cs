@@ -36,7 +36,7 @@ public sealed class GraftUnionTests
     [Fact]
     public void TheUnionHasEveryCoordinateOnceWithItsValue()
     {
-        Graft union = Graft.Union([
+        var union = Graft.Union([
             Of("a", new(Query, [1, 4], [0.5f, -2]), new(Early, [3], [7])),
             Of("b", new GraftPart(Query, [0, 4, 9], [3, -2, 1])),
             Of("c", new GraftPart(Embedding, [5], [6])),
@@ -85,7 +85,7 @@ public sealed class GraftUnionTests
             Parts = [new(Query, [2], [1])],
             HeadParameters = new Dictionary<string, TensorValues> { ["weight"] = new([1], [4]) },
         };
-        Graft union = Graft.Union([Of("a", [1]), scoring], scoring);
+        var union = Graft.Union([Of("a", [1]), scoring], scoring);
         Assert.Equal(("b", "{}"), (union.Task, union.Settings));
         Assert.Equal([4], union.HeadParameters["weight"].Values);
         Assert.Equal(0, union.ConsideredCount);

@@ -142,7 +142,7 @@ public sealed class GraftPropertyTests : IDisposable
             cuts =>
             {
                 (Graft a, Graft b, Graft c) = cuts;
-                Graft all = Graft.Union([a, b, c]);
+                var all = Graft.Union([a, b, c]);
                 SameParts(Sorted(a), Graft.Union([a]));
                 SameParts(Graft.Union([a]), Graft.Union([a, a]));
                 SameParts(Graft.Union([a, b]), Graft.Union([b, a]));
@@ -163,7 +163,7 @@ public sealed class GraftPropertyTests : IDisposable
             cuts =>
             {
                 (Graft a, Graft b, Graft c) = cuts;
-                Graft union = Graft.Union([a, b]);
+                var union = Graft.Union([a, b]);
                 Assert.Equal(a.Overlap(b), b.Overlap(a));
                 Assert.Equal(a.Count, a.Overlap(a));
                 Assert.Equal(a.Count, a.Overlap(union));
