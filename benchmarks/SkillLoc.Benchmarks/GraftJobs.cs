@@ -156,7 +156,7 @@ public static class GraftJobs
             };
         }
 
-        using var change = graft.Prepare(model, graft.BaseFingerprint);
+        using GraftSwitch change = graft.Prepare(model, graft.BaseFingerprint);
         using torch.Tensor other = torch.ones(64 << 20);
         var results = new Dictionary<string, double> { ["scalars"] = graft.Count, ["tensors"] = graft.Parts.Count };
         foreach (bool cold in new[] { false, true })
