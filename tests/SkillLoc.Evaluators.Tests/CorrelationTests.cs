@@ -32,7 +32,7 @@ public sealed class CorrelationTests
 
         IDataView row = metrics.ToDataView(Ml);
         Assert.Equal(
-            ["PearsonSpearmanMean", "Count", "Pearson", "Spearman"],
+            ["Count", "Pearson", "PearsonSpearmanMean", "Spearman"],
             row.Schema.Select(column => column.Name).Order(StringComparer.Ordinal)
         );
         Assert.Equal([metrics.PearsonSpearmanMean], row.GetColumn<double>("PearsonSpearmanMean"));

@@ -93,7 +93,7 @@ public abstract partial class LanguageModel : IDisposable
     /// </summary>
     public Generator? DropoutGenerator { get; set; }
 
-    /// <summary>Where hooks can read and edit activations, in the order of a pass. Which there are depends on the architecture;
+    /// <summary>Where hooks can read and edit activations, in the order of a pass. They depend on the architecture;
     /// docs/components/activations.md lists them.</summary>
     public IReadOnlyList<HookPoint> HookPoints => Points;
 

@@ -8,7 +8,7 @@ namespace SkillLoc.Models.Backbones;
 
 public sealed partial class T5ForConditionalGeneration
 {
-    /// <summary>How many steps of writing there is room for at first: the usual limit.</summary>
+    /// <summary>Number of steps that the caches have room for at first: the default limit.</summary>
     private const int FirstRoom = TextToTextTask.DefaultMaxOutputLength;
 
     /// <summary>

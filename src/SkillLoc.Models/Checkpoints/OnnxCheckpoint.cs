@@ -365,7 +365,7 @@ public sealed partial class OnnxCheckpoint : IDisposable
         );
     }
 
-    /// <summary>What a norm adds to the variance before it takes the root.</summary>
+    /// <summary>The epsilon of a layer norm.</summary>
     private static double Epsilon(OnnxGraph graph)
     {
         float? found =

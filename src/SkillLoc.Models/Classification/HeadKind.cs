@@ -28,7 +28,7 @@ public enum HeadKind
     Generation,
 }
 
-/// <summary>What a kind of head needs.</summary>
+/// <summary>The requirements of each kind of head.</summary>
 internal static class HeadKinds
 {
     /// <summary>Whether it uses the pre-trained language-model head, and so the vocabulary.</summary>

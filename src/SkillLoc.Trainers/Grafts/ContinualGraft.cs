@@ -338,7 +338,7 @@ public sealed class ContinualGraft
     {
         public string Name => Task.Prompt.Name;
 
-        /// <summary>Of the run up to this task; null where nothing is stored.</summary>
+        /// <summary>Fingerprint of the run up to this task; null if nothing is stored.</summary>
         public string? Fingerprint { get; set; }
     }
 
