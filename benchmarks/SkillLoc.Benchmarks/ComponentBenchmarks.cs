@@ -92,6 +92,6 @@ public class ComponentBenchmarks
     public void ApplyGraft()
     {
         using LanguageModel copy = _model.Clone();
-        _graft.ApplyTo(copy, _graft.BaseFingerprint);
+        _graft.MergeInto(copy, _graft.BaseFingerprint);
     }
 }

@@ -122,7 +122,7 @@ public static class GraftJobs
         tuned.Classifier.Score(texts);
         double evaluation = Seconds(() => tuned.Classifier.Score(texts));
         double single = Seconds(() => context.SkillLoc().GraftMask(Options(sparsities[^1])).Fit(view).Dispose());
-        double sweep = Seconds(() => context.SkillLoc().Grafts.SweepSparsity(Options(0), sparsities).Fit(view));
+        double sweep = Seconds(() => context.SkillLoc().Grafts.SweepSparsity(Options(0), sparsities).Run(view));
 
         // The single run holds one evaluation; the sweep one for each sparsity, the pre-trained and the fine-tuned model.
         int further = sparsities.Length + 2 - 1;
@@ -156,7 +156,7 @@ public static class GraftJobs
             };
         }
 
-        using var change = new GraftSwitch(model, graft, graft.BaseFingerprint);
+        using GraftSwitch change = graft.Prepare(model, graft.BaseFingerprint);
         using torch.Tensor other = torch.ones(64 << 20);
         var results = new Dictionary<string, double> { ["scalars"] = graft.Count, ["tensors"] = graft.Parts.Count };
         foreach (bool cold in new[] { false, true })
@@ -184,7 +184,7 @@ public static class GraftJobs
         }
 
         results["operatorsMs"] = Median([
-            .. Enumerable.Range(0, times).Select(_ => Milliseconds(() => graft.ApplyTo(model, graft.BaseFingerprint))),
+            .. Enumerable.Range(0, times).Select(_ => Milliseconds(() => graft.MergeInto(model, graft.BaseFingerprint))),
         ]);
         change.Apply();
         change.Remove();

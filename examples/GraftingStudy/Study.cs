@@ -264,7 +264,7 @@ public sealed class Study
 
         IEnumerable<Measurement> Sweep(string method, Action<GraftMaskEstimator.Options> change)
         {
-            GraftSweepResult sweep = _ml.SkillLoc().Grafts.SweepSparsity(Masks(change), _plan.Sparsities).Fit(train);
+            GraftSweepResult sweep = _ml.SkillLoc().Grafts.SweepSparsity(Masks(change), _plan.Sparsities).Run(train);
             _stop.ThrowIfCancellationRequested();
             foreach (GraftSweepPoint point in sweep.Points)
             {

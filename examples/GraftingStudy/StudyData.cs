@@ -40,8 +40,7 @@ public sealed class StudyData
         }
     }
 
-    private (IReadOnlyList<LabeledText> Train, IReadOnlyList<LabeledText> Dev) Draw(StudyTask task, int shots, int seed) =>
-        KShotSampler.Sample(_sets[task.Name].Train, shots, (uint)seed);
+    private KShotSample Draw(StudyTask task, int shots, int seed) => KShotSampler.Sample(_sets[task.Name].Train, shots, (uint)seed);
 
     private static (LabeledText[] Train, LabeledText[] Test) Read(StudyTask task, StudyPlan plan)
     {

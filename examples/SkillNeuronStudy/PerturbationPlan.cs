@@ -1,3 +1,4 @@
+using SkillLoc.Evaluators;
 using SkillLoc.Models.Neurons;
 
 namespace SkillLoc.SkillNeuronStudy;

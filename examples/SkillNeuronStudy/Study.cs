@@ -138,7 +138,7 @@ public sealed class Study
         Curve("prompt", model, means, methods, null);
         if (_plan.Perturbation.LayerRanges.Count > 0)
         {
-            Curve("prompt", model, means, [methods[0]], [.. _plan.Perturbation.LayerRanges.Select(range => (range.Low, range.High))]);
+            Curve("prompt", model, means, [methods[0]], _plan.Perturbation.LayerRanges);
         }
 
         Other("BitFit", Measures.BitFit, new BitFitOptions(), _plan.Tuning.BiasLearningRate);
@@ -160,7 +160,7 @@ public sealed class Study
             TextScoringTransformer perturbed,
             NeuronValues fixedAt,
             IReadOnlyList<PerturbationKind> kinds,
-            IReadOnlyList<(int Low, int High)>? ranges
+            IReadOnlyList<LayerRange>? ranges
         )
         {
             NeuronDropMetrics drop = _ml.SkillLoc()

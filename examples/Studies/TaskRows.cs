@@ -18,10 +18,7 @@ public sealed record TaskRows(IReadOnlyList<LabeledText> Train, IReadOnlyList<La
     /// <exception cref="InvalidDataException">A split would be empty.</exception>
     public static TaskRows Draw(IReadOnlyList<IReadOnlyList<LabeledText>> sources, uint seed, int train, int dev, int test)
     {
-        (IReadOnlyList<LabeledText> Train, IReadOnlyList<LabeledText> Dev, IReadOnlyList<LabeledText> Test) splits = DataSplits.Split(
-            sources,
-            seed
-        );
+        LabeledSplits splits = DataSplits.Split(sources, seed);
         return new(Some(splits.Train, train), Some(splits.Dev, dev), Some(splits.Test, test));
 
         LabeledText[] Some(IReadOnlyList<LabeledText> rows, int count)

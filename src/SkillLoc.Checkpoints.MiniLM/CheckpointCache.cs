@@ -10,7 +10,7 @@ internal static class CheckpointCache
 
     private const int Pause = 50;
 
-    /// <summary>Where the cache lies unless a caller says otherwise.</summary>
+    /// <summary>The default folder of the cache.</summary>
     public static string Default
     {
         get

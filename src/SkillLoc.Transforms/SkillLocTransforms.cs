@@ -15,12 +15,12 @@ public static class SkillLocTransforms
     /// </summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="checkpoint">The folder of the classifier, or of the base.</param>
-    /// <param name="learnt">A file for the base from <c>SaveGraft</c> or <c>SaveTuned</c>; null for the folder alone.</param>
+    /// <param name="adapterOrGraft">A file for the base from <c>SaveGraft</c> or <c>SaveTuned</c>; null for the folder alone.</param>
     /// <param name="settings">Classifier settings, for folders without settings (such as pre-trained models) or to override them; null uses
-    /// those of the folder or file. Cannot be combined with <paramref name="learnt"/>, which has its own. A missing head is
+    /// those of the folder or file. Cannot be combined with <paramref name="adapterOrGraft"/>, which has its own. A missing head is
     /// initialised.</param>
     /// <param name="columns">The columns to read and add; by default Text (and TextPair), PredictedLabel and Score.</param>
-    /// <param name="twin">A loaded model of the same architecture, whose memory is shared by equal backbone parameters, such as those of a
+    /// <param name="shareWeightsWith">A loaded model of the same architecture, whose memory is shared by equal backbone parameters, such as those of a
     /// common base. Neither model may be trained then.</param>
     /// <returns>The model; the caller disposes it.</returns>
     /// <exception cref="FileNotFoundException">The folder is not a classifier, or a file is missing.</exception>
@@ -32,18 +32,21 @@ public static class SkillLocTransforms
     public static TextScoringTransformer LoadTextScorer(
         this ConnectivityCatalog catalog,
         string checkpoint,
-        string? learnt = null,
+        string? adapterOrGraft = null,
         ClassifierSettings? settings = null,
         ScoringColumns? columns = null,
-        TextScoringTransformer? twin = null
+        TextScoringTransformer? shareWeightsWith = null
     )
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentException.ThrowIfNullOrEmpty(checkpoint);
         TextScoringTransformer scorer =
-            learnt is null ? ScorerFiles.Load(checkpoint, settings, columns, catalog.Device(), twin)
-            : settings is null ? ScorerFiles.LoadLearnt(checkpoint, learnt, columns, catalog.Device(), twin)
-            : throw new ArgumentException("What was learnt brings its own settings; leave them out.", nameof(settings));
+            adapterOrGraft is null ? ScorerFiles.Load(checkpoint, settings, columns, catalog.Device(), shareWeightsWith)
+            : settings is null ? ScorerFiles.LoadAdapterOrGraft(checkpoint, adapterOrGraft, columns, catalog.Device(), shareWeightsWith)
+            : throw new ArgumentException(
+                "`settings` cannot be combined with `adapterOrGraft`, which carries its own; leave them out.",
+                nameof(settings)
+            );
         scorer.Host = new(catalog.Context, nameof(LoadTextScorer));
         return scorer;
     }
@@ -132,7 +135,7 @@ public static class SkillLocActivations
 
     /// <summary>Makes features of texts from what a model computes at a hook point.</summary>
     /// <param name="catalog">The catalog.</param>
-    /// <param name="options">Everything that can be told.</param>
+    /// <param name="options">The options.</param>
     /// <returns>The estimator.</returns>
     /// <exception cref="ArgumentException">An option is missing, or one is there too many.</exception>
     public static ReadActivationsEstimator ReadActivations(this SkillLocCatalog catalog, ReadActivationsEstimator.Options options)

@@ -72,7 +72,7 @@ public sealed class CurveTests
                     Seed = 0,
                 }
             )
-            .Fit(data);
+            .Train(data);
         options.Path = path;
         InterpolationSet curve = _ml.SkillLoc().Connectivity.EvaluateInterpolation(options).Sets[0];
         Assert.True(line.LossBarrier > 0.1, $"{line.LossBarrier}");

@@ -28,6 +28,7 @@ public sealed class DocumentationTests
 
     private static readonly Assembly[] Assemblies =
     [
+        typeof(Models.Prompts.PromptTask).Assembly,
         typeof(TuningOptions).Assembly,
         typeof(TextScoringTransformer).Assembly,
         typeof(PromptFineTuneTrainer).Assembly,

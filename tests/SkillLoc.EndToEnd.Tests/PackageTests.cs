@@ -52,7 +52,8 @@ public sealed class PackageTests(StrangersPrograms programs) : IClassFixture<Str
     }
 
     [Theory]
-    [InlineData("SkillLoc.Models", "CsvHelper", "Google.Protobuf", "Microsoft.ML.Tokenizers", "TorchSharp")]
+    [InlineData("SkillLoc.Text", "CsvHelper", "Google.Protobuf", "Microsoft.ML.Tokenizers")]
+    [InlineData("SkillLoc.Models", "Google.Protobuf", "SkillLoc.Text", "TorchSharp")]
     [InlineData("SkillLoc.Transforms", "Microsoft.ML", "SkillLoc.Models")]
     [InlineData("SkillLoc.Trainers", "SkillLoc.Transforms")]
     [InlineData("SkillLoc.Evaluators", "SkillLoc.Transforms")]
@@ -100,6 +101,7 @@ public sealed class PackageTests(StrangersPrograms programs) : IClassFixture<Str
     }
 
     [Theory]
+    [InlineData("SkillLoc.Text")]
     [InlineData("SkillLoc.Models")]
     [InlineData("SkillLoc.Transforms")]
     [InlineData("SkillLoc.Trainers")]

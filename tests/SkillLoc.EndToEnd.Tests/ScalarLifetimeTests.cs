@@ -28,6 +28,7 @@ public sealed class ScalarLifetimeTests
         Assert.Superset(
             new HashSet<string>
             {
+                "SkillLoc.Text",
                 "SkillLoc.Models",
                 "SkillLoc.Transforms",
                 "SkillLoc.Trainers",

@@ -60,7 +60,7 @@ public sealed class CancelExecutionTests : IDisposable
             options.Task = null;
             using MultiTaskModel tasks = ml.SkillLoc()
                 .Grafts.MultiTaskFineTune(options, ToyTasks.Film, ToyTasks.Plot)
-                .Fit(ToyTasks.Views(_data, [ToyTasks.Film, ToyTasks.Plot], 12));
+                .Train(ToyTasks.Views(_data, [ToyTasks.Film, ToyTasks.Plot], 12));
             return string.Join(' ', tasks.Tasks.Values.Select(task => task.Classifier.Fingerprint()));
         }
     }
@@ -74,7 +74,7 @@ public sealed class CancelExecutionTests : IDisposable
             .Fit(Toy.View(_data, Toy.Examples(16)));
         IDataView data = Toy.View(_data, Toy.Examples(16));
         var sweeping = new MLContext();
-        GraftSweepResult sweep = sweeping.SkillLoc().Grafts.SweepSparsity(Options(sweeping), 0.01, 0.02, 0.03).Fit(data);
+        GraftSweepResult sweep = sweeping.SkillLoc().Grafts.SweepSparsity(Options(sweeping), 0.01, 0.02, 0.03).Run(data);
         Assert.Equal([1, 2], _steps);
         Assert.Equal(0.01, Assert.Single(sweep.Points).Sparsity);
         _steps.Clear();
@@ -115,7 +115,7 @@ public sealed class CancelExecutionTests : IDisposable
                     GraftMask = new() { Sparsity = 0.02, Epochs = 1 },
                 }
             )
-            .Fit(ToyTasks.All.Select(task => new ContinualTask(task, ToyTasks.View(_data, task, 16), ToyTasks.View(_data, task, 8))));
+            .Train(ToyTasks.All.Select(task => new ContinualTask(task, ToyTasks.View(_data, task, 16), ToyTasks.View(_data, task, 8))));
         Assert.Equal([1, 2, 3, 4, 1, 2], _steps);
         Assert.Equal("toy", Assert.Single(result.Grafts).Key);
     }
@@ -138,7 +138,7 @@ public sealed class CancelExecutionTests : IDisposable
                     StateFile = Path.Join(_folder, "curve"),
                 }
             )
-            .Fit(Toy.View(_data, Toy.Examples(16)))
+            .Train(Toy.View(_data, Toy.Examples(16)))
             .Dispose();
         Assert.Equal([1, 2, 3], _steps);
         Assert.True(File.Exists(Path.Join(_folder, "curve")));
@@ -155,7 +155,7 @@ public sealed class CancelExecutionTests : IDisposable
                     Progress = new Ends.Sink<TrainingProgress>(report => Step(report.Step, 3, mixtures)),
                 }
             )
-            .Fit(Toy.View(_data, Toy.Examples(16)));
+            .Train(Toy.View(_data, Toy.Examples(16)));
         Assert.Equal([1, 2, 3], _steps);
     }
 

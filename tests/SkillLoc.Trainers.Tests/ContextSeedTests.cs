@@ -121,7 +121,7 @@ public sealed class ContextSeedTests : IDisposable
             var ml = new MLContext();
             ContinualGraft.Options options = Sequence(null);
             options.Folder = _folder;
-            return [.. ml.SkillLoc().Grafts.GraftContinually(options).Fit(Tasks(ml)).Grafts.Values.Select(Bytes)];
+            return [.. ml.SkillLoc().Grafts.GraftContinually(options).Train(Tasks(ml)).Grafts.Values.Select(Bytes)];
         }
     }
 
@@ -138,7 +138,7 @@ public sealed class ContextSeedTests : IDisposable
             var ml = new MLContext(seed: 4);
             ContinualGraft.Options options = Sequence(null);
             options.Folder = _folder;
-            return [.. ml.SkillLoc().Grafts.GraftContinually(options).Fit(Tasks(ml)).Grafts.Values.Select(Bytes)];
+            return [.. ml.SkillLoc().Grafts.GraftContinually(options).Train(Tasks(ml)).Grafts.Values.Select(Bytes)];
         }
     }
 
@@ -221,7 +221,7 @@ public sealed class ContextSeedTests : IDisposable
                     {
                         return string.Join(
                             ' ',
-                            ml.SkillLoc().Grafts.SweepSparsity(mask, 0.01, 0.02).Fit(View(ml)).Points.Select(point => Bytes(point.Graft))
+                            ml.SkillLoc().Grafts.SweepSparsity(mask, 0.01, 0.02).Run(View(ml)).Points.Select(point => Bytes(point.Graft))
                         );
                     }
 
@@ -236,7 +236,7 @@ public sealed class ContextSeedTests : IDisposable
                 using (
                     MultiTaskModel model = ml.SkillLoc()
                         .Grafts.MultiTaskFineTune(several, ToyTasks.Film, ToyTasks.Plot)
-                        .Fit(ToyTasks.Views(ml, [ToyTasks.Film, ToyTasks.Plot], 12))
+                        .Train(ToyTasks.Views(ml, [ToyTasks.Film, ToyTasks.Plot], 12))
                 )
                 {
                     return string.Join(' ', model.Tasks.Values.Select(task => task.Classifier.Fingerprint()));
@@ -245,20 +245,23 @@ public sealed class ContextSeedTests : IDisposable
             case "sequence":
                 ContinualGraft.Options sequence = Sequence(seed);
                 Keep(sequence.FineTune);
-                return string.Join(' ', ml.SkillLoc().Grafts.GraftContinually(sequence).Fit(Tasks(ml)).Grafts.Values.Select(Bytes));
+                return string.Join(' ', ml.SkillLoc().Grafts.GraftContinually(sequence).Train(Tasks(ml)).Grafts.Values.Select(Bytes));
         }
 
         using TextScoringTransformer first = Ends.Model("adapter", 1),
             second = Ends.Model("adapter", 2);
         if (what == "curve")
         {
-            using ParameterPath path = ml.SkillLoc().Connectivity.FindCurve(Set(new CurveTrainer.Options())).Fit(View(ml));
-            using TextClassifier walker = path.CreateWalker();
-            path.MoveTo(walker, 0.5);
-            return walker.Fingerprint();
+            using ParameterPath path = ml.SkillLoc().Connectivity.FindCurve(Set(new CurveTrainer.Options())).Train(View(ml));
+            using TextClassifier interpolated = path.CreateWalker();
+            path.MoveTo(interpolated, 0.5);
+            return interpolated.Fingerprint();
         }
 
-        using TextClassifier mixed = ml.SkillLoc().Connectivity.FindMixture(Set(new MixtureTrainer.Options())).Fit(View(ml)).CreateModel();
+        using TextClassifier mixed = ml.SkillLoc()
+            .Connectivity.FindMixture(Set(new MixtureTrainer.Options()))
+            .Train(View(ml))
+            .CreateModel();
         return mixed.Fingerprint();
 
         T Set<T>(T options)

@@ -31,9 +31,9 @@ public sealed class ContinualGraftTests : IClassFixture<ContinualGraftTests.Sequ
         Assert.Equal(["toy", "plot", "stage"], Result.Grafts.Keys);
         Graft[] grafts = [.. Result.Grafts.Values];
         Assert.All(grafts, graft => Assert.InRange(graft.Share, 0.005, 0.04));
-        Assert.Equal(0, GraftOverlap.Count(grafts[0], grafts[1]));
-        Assert.Equal(0, GraftOverlap.Count(grafts[0], grafts[2]));
-        Assert.Equal(0, GraftOverlap.Count(grafts[1], grafts[2]));
+        Assert.Equal(0, grafts[0].Overlap(grafts[1]));
+        Assert.Equal(0, grafts[0].Overlap(grafts[2]));
+        Assert.Equal(0, grafts[1].Overlap(grafts[2]));
     }
 
     [Fact]
@@ -94,7 +94,7 @@ public sealed class ContinualGraftTests : IClassFixture<ContinualGraftTests.Sequ
                     }
                 )
                 {
-                    using var model = GraftTransformer.Create(GraftUnion.Of(grafts[..count], grafts[place]), Toy.Checkpoint);
+                    using var model = GraftTransformer.Create(Graft.Union(grafts[..count], grafts[place]), Toy.Checkpoint);
                     ContinualGraftRow row = Row(ToyTasks.All[after], task, method);
                     Assert.Equal(ToyTasks.Accuracy(_ml, model, task, TestRows, TestSeed), row.Metric, 1e-9);
                     Assert.Equal(grafts[..count].Sum(graft => graft.Count), row.Parameters);
@@ -273,10 +273,10 @@ public sealed class ContinualGraftTests : IClassFixture<ContinualGraftTests.Sequ
     {
         ContinualTask film = TaskOf(_ml, ToyTasks.Film);
         ContinualGraft sequence = _ml.SkillLoc().Grafts.GraftContinually(OptionsOf(_ => { }));
-        Says("no task", () => sequence.Fit());
-        Says("'toy' is given twice", () => sequence.Fit(film, film));
-        Says("Task 2 of the sequence, 'plot'", () => sequence.Fit(film, TaskOf(_ml, ToyTasks.Plot) with { Test = null! }));
-        Says("'early'", () => sequence.Fit(film with { Test = ToyTasks.View(_ml, ToyTasks.Plot, 4) }));
+        Says("no task", () => sequence.Train());
+        Says("'toy' is given twice", () => sequence.Train(film, film));
+        Says("Task 2 of the sequence, 'plot'", () => sequence.Train(film, TaskOf(_ml, ToyTasks.Plot) with { Test = null! }));
+        Says("'early'", () => sequence.Train(film with { Test = ToyTasks.View(_ml, ToyTasks.Plot, 4) }));
         Says("StartFrom", () => _ml.SkillLoc().Grafts.GraftContinually(OptionsOf(options => options.FineTune.Task = ToyTasks.Film)));
         Says("zeros", () => _ml.SkillLoc().Grafts.GraftContinually(OptionsOf(options => options.GraftMask.Outside = GraftOutside.Zero)));
         Says("Sparsity", () => _ml.SkillLoc().Grafts.GraftContinually(OptionsOf(options => options.GraftMask.Sparsity = 2)));
@@ -323,7 +323,7 @@ public sealed class ContinualGraftTests : IClassFixture<ContinualGraftTests.Sequ
     }
 
     private ContinualGraftResult Fit(Action<ContinualGraft.Options> change, int tasks) =>
-        _ml.SkillLoc().Grafts.GraftContinually(OptionsOf(change)).Fit(ToyTasks.All.Take(tasks).Select(task => TaskOf(_ml, task)));
+        _ml.SkillLoc().Grafts.GraftContinually(OptionsOf(change)).Train(ToyTasks.All.Take(tasks).Select(task => TaskOf(_ml, task)));
 
     private float[][] ScoresOf(Graft graft, PromptTask task)
     {
@@ -348,7 +348,7 @@ public sealed class ContinualGraftTests : IClassFixture<ContinualGraftTests.Sequ
                         options.SequentialBaseline = true;
                     })
                 )
-                .Fit(ToyTasks.All.Select(task => TaskOf(ml, task)));
+                .Train(ToyTasks.All.Select(task => TaskOf(ml, task)));
         }
 
         public string Folder { get; } = Directory.CreateTempSubdirectory("skillloc-").FullName;

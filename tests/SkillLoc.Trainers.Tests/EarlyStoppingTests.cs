@@ -167,7 +167,7 @@ public sealed class EarlyStoppingTests : IDisposable
                 }),
                 ToyTasks.Film
             );
-        Says(() => trainer.Fit(ToyTasks.Views(_ml, [ToyTasks.Film], 8)));
+        Says(() => trainer.Train(ToyTasks.Views(_ml, [ToyTasks.Film], 8)));
         Assert.Throws<ArgumentOutOfRangeException>(() => Trainings.Fit(Toy.Examples(8), options => options.Patience = 0));
 
         static void Says(Func<object> work)

@@ -46,7 +46,7 @@ public sealed class GraftMaskEstimatorTests : IClassFixture<GraftMaskEstimatorTe
 
         Assert.Equal(grafted.Graft.Count, changed);
         Assert.Equal(56880, grafted.Graft.ConsideredCount);
-        Assert.Equal(grafted.Graft.Count, grafted.Graft.Spread().Sum(entry => entry.Count));
+        Assert.Equal(grafted.Graft.Count, grafted.Graft.Spread(before, grafted.Graft.Changed).Sum(entry => entry.Count));
 
         static float[] Values(Tensor tensor) => tensor.data<float>().ToArray();
     }
@@ -227,7 +227,7 @@ public sealed class GraftMaskEstimatorTests : IClassFixture<GraftMaskEstimatorTe
             StringComparison.Ordinal
         );
         Assert.Contains(
-            "no graft",
+            "not a SkillLoc graft",
             Assert.Throws<InvalidDataException>(() => Models.Grafts.Graft.Load(Path.Join(Toy.Checkpoint, "model.safetensors"))).Message,
             StringComparison.Ordinal
         );

@@ -310,7 +310,7 @@ public sealed class GraftTrainingTests : IClassFixture<GraftMaskEstimatorTests.F
         double[] sparsities = [0.01, 1e-3, 0.2];
         foreach (int epochs in new[] { 0, 3 })
         {
-            GraftSweepResult sweep = _ml.SkillLoc().Grafts.SweepSparsity(New(Change), sparsities).Fit(View(Toy.Examples(40)));
+            GraftSweepResult sweep = _ml.SkillLoc().Grafts.SweepSparsity(New(Change), sparsities).Run(View(Toy.Examples(40)));
             Assert.Equal(sparsities, sweep.Points.Select(point => point.Sparsity));
             foreach (GraftSweepPoint point in sweep.Points)
             {
@@ -403,8 +403,8 @@ public sealed class GraftTrainingTests : IClassFixture<GraftMaskEstimatorTests.F
         // Base, first, second: the model in memory, and the one that its files make.
         using (var model = LanguageModel.Load(Toy.Checkpoint))
         {
-            first.ApplyTo(model, first.BaseFingerprint);
-            second.Graft.ApplyTo(model, first.BaseFingerprint);
+            first.MergeInto(model, first.BaseFingerprint);
+            second.Graft.MergeInto(model, first.BaseFingerprint);
             Assert.Equal(model.Fingerprint(), second.Classifier.Backbone.Fingerprint());
         }
 
@@ -458,7 +458,7 @@ public sealed class GraftTrainingTests : IClassFixture<GraftMaskEstimatorTests.F
             Directory.Delete(Path.Join(_folder, "leak"), recursive: true);
             Find(Options(Path.Join(_folder, "leak"), epochs: 1));
             Find(Options(Path.Join(_folder, "leak"), epochs: 2));
-            _ml.SkillLoc().Grafts.SweepSparsity(New(_ => { }), 0.1, 0.01).Fit(View(Toy.Examples(8)));
+            _ml.SkillLoc().Grafts.SweepSparsity(New(_ => { }), 0.1, 0.01).Run(View(Toy.Examples(8)));
         }
     }
 

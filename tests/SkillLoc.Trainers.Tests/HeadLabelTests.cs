@@ -131,7 +131,7 @@ public sealed class HeadLabelTests : IDisposable
         });
         using MultiTaskModel model = _ml.SkillLoc()
             .Grafts.MultiTaskFineTune(options, ToyTasks.Film, ToyTasks.Plot)
-            .Fit(
+            .Train(
                 new Dictionary<string, IDataView>
                 {
                     ["toy"] = Toy.View(_ml, rows.Reverse()),

@@ -99,7 +99,7 @@ public sealed class MultiTaskTests : IDisposable
                 }),
                 Two
             )
-            .Fit(
+            .Train(
                 new Dictionary<string, IDataView>
                 {
                     ["toy"] = ToyTasks.View(_ml, ToyTasks.Film, 36),
@@ -252,7 +252,7 @@ public sealed class MultiTaskTests : IDisposable
         );
         Assert.NotEqual(grafts["toy"].Parts.SelectMany(part => part.Indices), grafts["plot"].Parts.SelectMany(part => part.Indices));
 
-        Graft union = GraftUnion.Of([.. grafts.Values]);
+        var union = Graft.Union([.. grafts.Values]);
         using MultiTaskModel pure = Fit(
             common
                 + (
@@ -400,17 +400,17 @@ public sealed class MultiTaskTests : IDisposable
         Says("beside the options", () => _ml.SkillLoc().Grafts.MultiTaskFineTune(Toy.Options(), ToyTasks.Film));
         Says("StateFile", () => Fit(options => options.OutputFolder = _folder, Two, rows: 8));
         MultiTaskFineTuneTrainer trainer = _ml.SkillLoc().Grafts.MultiTaskFineTune(Toy.Options(options => options.Task = null), Two);
-        Says("'plot' has no training view", () => trainer.Fit(ToyTasks.Views(_ml, [ToyTasks.Film], 8)));
+        Says("'plot' has no training view", () => trainer.Train(ToyTasks.Views(_ml, [ToyTasks.Film], 8)));
         Says(
             "'plot' has no training view",
-            () => trainer.Fit(new Dictionary<string, IDataView>(ToyTasks.Views(_ml, Two, 8)) { ["plot"] = null! })
+            () => trainer.Train(new Dictionary<string, IDataView>(ToyTasks.Views(_ml, Two, 8)) { ["plot"] = null! })
         );
-        Says("'plot' has no validation view", () => trainer.Fit(ToyTasks.Views(_ml, Two, 8), ToyTasks.Views(_ml, [ToyTasks.Film], 8)));
-        Says("'stage', which is none of the tasks 'toy', 'plot'", () => trainer.Fit(ToyTasks.Views(_ml, ToyTasks.All, 8)));
+        Says("'plot' has no validation view", () => trainer.Train(ToyTasks.Views(_ml, Two, 8), ToyTasks.Views(_ml, [ToyTasks.Film], 8)));
+        Says("'stage', which is none of the tasks 'toy', 'plot'", () => trainer.Train(ToyTasks.Views(_ml, ToyTasks.All, 8)));
         Says(
             "'early'",
             () =>
-                trainer.Fit(
+                trainer.Train(
                     new Dictionary<string, IDataView>
                     {
                         ["toy"] = ToyTasks.View(_ml, ToyTasks.Plot, 8),
@@ -434,6 +434,6 @@ public sealed class MultiTaskTests : IDisposable
         options.Task = null;
         return _ml.SkillLoc()
             .Grafts.MultiTaskFineTune(options, tasks)
-            .Fit(ToyTasks.Views(_ml, tasks, rows), validation is { } count ? ToyTasks.Views(_ml, tasks, count, seed: 3) : null);
+            .Train(ToyTasks.Views(_ml, tasks, rows), validation is { } count ? ToyTasks.Views(_ml, tasks, count, seed: 3) : null);
     }
 }

@@ -313,7 +313,7 @@ public sealed class OutputTests : IDisposable
         ) = (Of("Folder"), Of("FineTune.StateFile"), Of("FineTune.RecordPath"), Of("GraftMask.StateFolder"), Of("GraftMask.RecordPath"));
         IDataView rows = ToyTasks.View(_ml, ToyTasks.Film, 8);
         IOException error = Assert.Throws<IOException>(() =>
-            _ml.SkillLoc().Grafts.GraftContinually(options).Fit(new ContinualTask(ToyTasks.Film, rows, rows))
+            _ml.SkillLoc().Grafts.GraftContinually(options).Train(new ContinualTask(ToyTasks.Film, rows, rows))
         );
         Assert.Contains($"Options.{option}", error.Message, StringComparison.Ordinal);
         Assert.Equal(0, updates);
@@ -335,7 +335,7 @@ public sealed class OutputTests : IDisposable
             Set(each, option, Path.Join(_folder, "place", "output"));
         });
         IOException error = Assert.Throws<IOException>(() =>
-            _ml.SkillLoc().Grafts.MultiTaskFineTune(options, ToyTasks.All).Fit(ToyTasks.Views(_ml, ToyTasks.All, 8))
+            _ml.SkillLoc().Grafts.MultiTaskFineTune(options, ToyTasks.All).Train(ToyTasks.Views(_ml, ToyTasks.All, 8))
         );
         Assert.Contains($"Options.{option}", error.Message, StringComparison.Ordinal);
         Assert.Equal(0, updates);
@@ -366,7 +366,7 @@ public sealed class OutputTests : IDisposable
         };
         if (later)
         {
-            _ml.SkillLoc().Connectivity.FindCurve(options).Fit(Toy.View(_ml, Toy.Examples(8))).Dispose();
+            _ml.SkillLoc().Connectivity.FindCurve(options).Train(Toy.View(_ml, Toy.Examples(8))).Dispose();
             Assert.Equal(3, updates);
             Assert.Contains(_warnings, text => text.Contains(path, StringComparison.Ordinal));
             return;
@@ -375,7 +375,7 @@ public sealed class OutputTests : IDisposable
         Take(place);
         Assert.Contains(
             "Options.StateFile",
-            Assert.Throws<IOException>(() => _ml.SkillLoc().Connectivity.FindCurve(options).Fit(Toy.View(_ml, Toy.Examples(8)))).Message,
+            Assert.Throws<IOException>(() => _ml.SkillLoc().Connectivity.FindCurve(options).Train(Toy.View(_ml, Toy.Examples(8)))).Message,
             StringComparison.Ordinal
         );
         Assert.Equal(0, updates);

@@ -63,7 +63,7 @@ public sealed class ParallelFitTests
                         ToyTasks.Film,
                         ToyTasks.Plot
                     )
-                    .Fit(ToyTasks.Views(ml, [ToyTasks.Film, ToyTasks.Plot], 8))
+                    .Train(ToyTasks.Views(ml, [ToyTasks.Film, ToyTasks.Plot], 8))
                     .Dispose()
         );
         using TextScoringTransformer first = Ends.Model("model", 1),
@@ -81,7 +81,7 @@ public sealed class ParallelFitTests
                             Dropout = 0.1,
                         }
                     )
-                    .Fit(data)
+                    .Train(data)
                     .Dispose()
         );
         Torch(
@@ -97,7 +97,7 @@ public sealed class ParallelFitTests
                             Dropout = 0.1,
                         }
                     )
-                    .Fit(data)
+                    .Train(data)
         );
         using TextScoringTransformer tuned = ml.SkillLoc().PromptFineTune(Toy.Options(Short)).Fit(data);
         Torch(

@@ -72,7 +72,7 @@ public sealed class SeedTests
                     ToyTasks.Film,
                     ToyTasks.Plot
                 )
-                .Fit(ToyTasks.Views(ml, [ToyTasks.Film, ToyTasks.Plot], 4));
+                .Train(ToyTasks.Views(ml, [ToyTasks.Film, ToyTasks.Plot], 4));
             return model.Tasks["plot"].Classifier.Fingerprint();
         }
     }

@@ -78,7 +78,7 @@ public sealed class TargetFolderTests : IDisposable
         PromptFineTuneTrainer.Options options = Toy.Options(each => (each.Checkpoint, each.Task, each.MaxSteps) = (_base, null, 1));
         using MultiTaskModel model = _ml.SkillLoc()
             .Grafts.MultiTaskFineTune(options, ToyTasks.Film, ToyTasks.Plot)
-            .Fit(ToyTasks.Views(_ml, [ToyTasks.Film, ToyTasks.Plot], 8));
+            .Train(ToyTasks.Views(_ml, [ToyTasks.Film, ToyTasks.Plot], 8));
         Assert.Throws<ArgumentException>(() => model.Tasks["toy"].SaveCheckpoint(_base));
 
         string file = Path.Join(_folder, "graft.safetensors");

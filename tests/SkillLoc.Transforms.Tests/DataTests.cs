@@ -165,7 +165,10 @@ public sealed class DataTests : IDisposable
         Assert.Equal(["p1", "p4", "p3", "p5"], train.GetColumn<string>("TextPair"));
         Assert.Equal(["6", "0", "7", "2"], dev.GetColumn<string>("Text"));
 
-        Assert.Contains("border", Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().Data.SampleKShot(data, 2, 13)).Message);
+        Assert.Contains(
+            "scoreBorder",
+            Assert.Throws<ArgumentOutOfRangeException>(() => _ml.SkillLoc().Data.SampleKShot(data, 2, 13)).Message
+        );
         Assert.Contains(
             "8 rows",
             Assert.Throws<InvalidDataException>(() => _ml.SkillLoc().Data.SampleKShot(data, 8, 13, scoreBorder: 5.5f)).Message

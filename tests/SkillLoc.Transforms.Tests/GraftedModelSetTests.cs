@@ -1,6 +1,7 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using SkillLoc.Models.Backbones;
+using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Grafts;
 using TorchSharp;
@@ -56,8 +57,8 @@ public sealed class GraftedModelSetTests : IDisposable
                 [new(Bias, [1], [9])],
                 new()
                 {
-                    ["classifier.weight"] = ([2, 48], [.. Enumerable.Range(0, 96).Select(i => i % 7 / 10f)]),
-                    ["classifier.bias"] = ([2], [0.5f, 0]),
+                    ["classifier.weight"] = new([2, 48], [.. Enumerable.Range(0, 96).Select(i => i % 7 / 10f)]),
+                    ["classifier.bias"] = new([2], [0.5f, 0]),
                 }
             ),
         };
@@ -245,7 +246,7 @@ public sealed class GraftedModelSetTests : IDisposable
         string fingerprint,
         ClassifierSettings settings,
         GraftPart[] parts,
-        Dictionary<string, (long[] Shape, float[] Values)>? head = null
+        Dictionary<string, TensorValues>? head = null
     ) =>
         new()
         {

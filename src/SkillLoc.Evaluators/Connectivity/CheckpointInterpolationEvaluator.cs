@@ -30,7 +30,7 @@ public sealed class CheckpointInterpolationEvaluator
         options.Check();
         _host = new(context, nameof(CheckpointInterpolationEvaluator));
         _options = options;
-        _task = (options.Path?.Task ?? options.Task) == PathEnd.First ? options.First! : options.Second!;
+        _task = (options.Path?.Task ?? options.Task) == Endpoint.First ? options.First! : options.Second!;
     }
 
     /// <summary>Evaluates the path.</summary>
@@ -48,7 +48,7 @@ public sealed class CheckpointInterpolationEvaluator
             ? new ParameterPath(_options.First!.Classifier, _options.Second!.Classifier, _options.Task)
             : null;
         ParameterPath path = _options.Path ?? line!;
-        var sets = new List<(string Name, JudgedRows Rows, List<RowsJudgement> Points)>();
+        var sets = new List<(string Name, EvaluationRows Rows, List<RowsEvaluation> Points)>();
         try
         {
             foreach ((string name, IDataView data) in _options.Sets)
@@ -56,7 +56,7 @@ public sealed class CheckpointInterpolationEvaluator
                 sets.Add((name, Read(name, data), []));
             }
 
-            using TextClassifier walker = path.CreateWalker();
+            using TextClassifier interpolated = path.CreateWalker();
             int decimals = _options.NumberOfPoints <= 1001 ? 3 : 15;
             double[] places =
             [
@@ -66,11 +66,11 @@ public sealed class CheckpointInterpolationEvaluator
             ];
             foreach ((int point, double place) in places.Index())
             {
-                path.MoveTo(walker, place);
-                foreach ((_, JudgedRows rows, List<RowsJudgement> points) in sets)
+                path.MoveTo(interpolated, place);
+                foreach ((_, EvaluationRows rows, List<RowsEvaluation> points) in sets)
                 {
                     cancellation.ThrowIfRequested();
-                    points.Add(rows.Judge(walker, cancellation.Token));
+                    points.Add(rows.Evaluate(interpolated, cancellation.Token));
                 }
 
                 _options.Progress?.Report((point + 1.0) / places.Length);
@@ -86,18 +86,18 @@ public sealed class CheckpointInterpolationEvaluator
         }
         finally
         {
-            foreach ((_, JudgedRows rows, _) in sets)
+            foreach ((_, EvaluationRows rows, _) in sets)
             {
                 rows.Dispose();
             }
         }
     }
 
-    private JudgedRows Read(string name, IDataView data)
+    private EvaluationRows Read(string name, IDataView data)
     {
         try
         {
-            return new JudgedRows(data, _task, _options);
+            return new EvaluationRows(data, _task, _options);
         }
         catch (InvalidOperationException error)
         {
@@ -105,7 +105,7 @@ public sealed class CheckpointInterpolationEvaluator
         }
     }
 
-    private static InterpolationSet Measure(string name, int[] numbers, double[] places, List<RowsJudgement> judgements)
+    private static InterpolationSet Measure(string name, int[] numbers, double[] places, List<RowsEvaluation> judgements)
     {
         bool hasScores = judgements[0].Scores.Length > 0;
         return new()
@@ -118,7 +118,7 @@ public sealed class CheckpointInterpolationEvaluator
 
         InterpolationPoint Point(double x, int point)
         {
-            RowsJudgement here = judgements[point],
+            RowsEvaluation here = judgements[point],
                 before = judgements[Math.Max(0, point - 1)];
             long right = here.Scores.LongCount(score => score == 1);
             return new()
@@ -153,7 +153,7 @@ public sealed class CheckpointInterpolationEvaluator
 
         /// <summary>The endpoint whose task is evaluated on a straight line, if labels differ (methods, C.9). A <see cref="Path"/> has its
         /// own.</summary>
-        public PathEnd Task;
+        public Endpoint Task;
 
         /// <summary>Number of points including both endpoints, 2 or more; 26 by default. x = i / (points - 1), rounded to three decimals if
         /// these distinguish the points (methods, C.4).</summary>
@@ -233,7 +233,7 @@ public sealed class CheckpointInterpolationEvaluator
 }
 
 /// <summary>The labelled rows of a data set, encoded and batched once, with the evaluation of a task.</summary>
-internal sealed class JudgedRows : IDisposable
+internal sealed class EvaluationRows : IDisposable
 {
     private readonly EncodedDataset _rows;
     private readonly TextTask _task;
@@ -246,9 +246,9 @@ internal sealed class JudgedRows : IDisposable
     /// match the task.</exception>
     /// <exception cref="InvalidOperationException">There are no labelled rows, one cannot be encoded, or a score is outside its
     /// range.</exception>
-    public JudgedRows(IDataView data, TextScoringTransformer task, CheckpointInterpolationEvaluator.Options options)
+    public EvaluationRows(IDataView data, TextScoringTransformer task, CheckpointInterpolationEvaluator.Options options)
     {
-        _task = task.Classifier.Task.JudgedBy(options.Metric);
+        _task = task.Classifier.Task.WithMetric(options.Metric);
         _rows = EncodedDataset.Read(data, task.Columns, options.LabelColumnName, task.Classifier, "data");
         _batches = [.. task.Classifier.Batches(_rows.Texts)];
         _bins = options.NumberOfBins;
@@ -263,7 +263,7 @@ internal sealed class JudgedRows : IDisposable
     /// <summary>Runs a model over the rows.</summary>
     /// <param name="model">A model with the task and encoder for which the rows were read.</param>
     /// <param name="cancellation">Stops between batches.</param>
-    public RowsJudgement Judge(TextClassifier model, CancellationToken cancellation)
+    public RowsEvaluation Evaluate(TextClassifier model, CancellationToken cancellation)
     {
         TaskEvaluation evaluation = _task.Evaluate(model, _batches, _rows.Targets, cancellation);
         CalibrationMetrics? calibration = evaluation.Probabilities is null
@@ -297,14 +297,14 @@ internal sealed class JudgedRows : IDisposable
 /// <param name="Scores">The score of each row from 0 to 1, where 1 is correct; empty for tasks without such scores.</param>
 /// <param name="Predictions">For each row a number that identifies the prediction; empty for regressions.</param>
 /// <param name="Calibration">The calibration of the probabilities; null if there are none.</param>
-internal sealed record RowsJudgement(double Loss, double Metric, float[] Scores, int[] Predictions, CalibrationMetrics? Calibration)
+internal sealed record RowsEvaluation(double Loss, double Metric, float[] Scores, int[] Predictions, CalibrationMetrics? Calibration)
 {
     /// <summary>The fraction of rows with the same prediction as another model; NaN without predictions.</summary>
-    public double Agreement(RowsJudgement other) =>
+    public double Agreement(RowsEvaluation other) =>
         Predictions.Length == 0
             ? double.NaN
             : Predictions.Zip(other.Predictions).Count(pair => pair.First == pair.Second) / (double)Predictions.Length;
 
     /// <summary>Number of rows that are correct here but were not before.</summary>
-    public long Learnt(RowsJudgement before) => Scores.Zip(before.Scores).LongCount(pair => pair.First == 1 && pair.Second != 1);
+    public long Learnt(RowsEvaluation before) => Scores.Zip(before.Scores).LongCount(pair => pair.First == 1 && pair.Second != 1);
 }

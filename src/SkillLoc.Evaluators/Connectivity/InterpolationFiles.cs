@@ -73,7 +73,7 @@ internal sealed class InterpolationFiles
 
         int[] Rows(KeyValuePair<string, Dictionary<string, int[]>> place, string name) =>
             !double.TryParse(place.Key, NumberStyles.Float, CultureInfo.InvariantCulture, out double x) || !double.IsFinite(x)
-                ? throw new InvalidDataException($"{path}: '{place.Key}' is no place of a path; right would be a number such as 0.5.")
+                ? throw new InvalidDataException($"{path}: '{place.Key}' is no place of a path; expected a number such as 0.5.")
             : place.Value?.GetValueOrDefault(name) is { } rows && rows.All(row => row >= 0) ? rows
             : throw new InvalidDataException($"{path}, place '{place.Key}': '{name}' must be a list of row numbers from 0 on.");
     }

@@ -1,7 +1,6 @@
 using System.Runtime.InteropServices;
 using Microsoft.ML;
 using Microsoft.ML.Data;
-using SkillLoc.Transforms;
 
 namespace SkillLoc.Evaluators;
 

@@ -34,7 +34,7 @@ public sealed record GraftOverlapMetrics
                     second.Key,
                     first.Value.Count,
                     second.Value.Count,
-                    GraftOverlap.Count(first.Value, second.Value)
+                    first.Value.Overlap(second.Value)
                 ),
             ],
         };

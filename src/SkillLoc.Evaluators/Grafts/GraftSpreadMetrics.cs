@@ -1,7 +1,6 @@
 using Microsoft.ML;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Grafts;
-using SkillLoc.Transforms;
 
 namespace SkillLoc.Evaluators;
 
@@ -29,43 +28,25 @@ public sealed record GraftSpreadMetrics
     internal static GraftSpreadMetrics Of(Graft graft, LanguageModel model, IEnumerable<string> considered)
     {
         double total = graft.Count;
-        var parts = graft.Parts.ToDictionary(part => part.Name, StringComparer.Ordinal);
-        var parameters = new List<GraftSpreadEntry>();
-        foreach (string name in considered)
+        GraftSpreadEntry[] parameters =
+        [
+            .. graft
+                .Spread(model, considered)
+                .Select(part => new GraftSpreadEntry(
+                    part.Place.Region.ToString(),
+                    part.Place.Layer,
+                    part.Place.Kind,
+                    part.Count,
+                    part.Scalars,
+                    part.Count / total
+                )),
+        ];
+        return new()
         {
-            if (!model.Parameters.TryGetValue(name, out TorchSharp.Modules.Parameter? weight))
-            {
-                throw new ArgumentException($"The model has no parameter '{name}'.", nameof(considered));
-            }
-
-            parts.Remove(name, out GraftPart? part);
-            long count = part?.Indices.Length ?? 0,
-                scalars = weight.numel();
-            if (count > 0 && part!.Indices[^1] >= scalars)
-            {
-                throw new ArgumentException(
-                    $"The graft has scalar {part.Indices[^1]} of '{name}', which has {scalars} scalars in this model: it is for "
-                        + "another one.",
-                    nameof(graft)
-                );
-            }
-
-            var place = ParameterPlace.Of(name);
-            parameters.Add(new(place.Region.ToString(), place.Layer, place.Kind, count, scalars, count / total));
-        }
-
-        return parts.Count == 0
-            ? new()
-            {
-                Parameters = parameters,
-                Layers = Together(entry => entry with { Kind = "" }),
-                Kinds = Together(entry => entry with { Layer = -1 }),
-            }
-            : throw new ArgumentException(
-                $"The graft has scalars of {EvaluatedColumn.Quote(parts.Keys)}, which the model lacks or which are not among the "
-                    + "parameters considered.",
-                nameof(graft)
-            );
+            Parameters = parameters,
+            Layers = Together(entry => entry with { Kind = "" }),
+            Kinds = Together(entry => entry with { Layer = -1 }),
+        };
 
         GraftSpreadEntry[] Together(Func<GraftSpreadEntry, GraftSpreadEntry> place) =>
             [

@@ -1,7 +1,6 @@
 using Microsoft.ML;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Neurons;
-using SkillLoc.Models.Tasks;
 using SkillLoc.Transforms;
 
 namespace SkillLoc.Evaluators;
@@ -74,7 +73,7 @@ public sealed partial record NeuronDropMetrics
         public IReadOnlyList<PerturbationKind> Methods = [PerturbationKind.Gaussian];
 
         /// <summary>Ranges of layers, excluding the high one; null (default) for all layers.</summary>
-        public IReadOnlyList<(int Low, int High)>? LayerRanges;
+        public IReadOnlyList<LayerRange>? LayerRanges;
 
         /// <summary>Standard deviation of the noise; 0.1 by default.</summary>
         public double Alpha = 0.1;
@@ -105,6 +104,11 @@ public sealed partial record NeuronDropMetrics
     }
 }
 
+/// <summary>Neighbouring layers.</summary>
+/// <param name="Low">The first, from 0.</param>
+/// <param name="High">The one after the last.</param>
+public sealed record LayerRange(int Low, int High);
+
 /// <summary>Measures accuracy-drop curves. Rows are encoded once and scored at every point.</summary>
 internal sealed class NeuronDropCurve : IDisposable
 {
@@ -121,9 +125,9 @@ internal sealed class NeuronDropCurve : IDisposable
         _cancellation = host.Watch(options.CancellationToken);
         _seed = options.Seed ?? host.DrawSeed();
         _classifier = options.Model!.Classifier;
-        if (_classifier.Task is not (ClassificationTask or GenerationTask { Outputs.Labels.Count: > 0 }))
+        if (!_classifier.Task.HasOneLabel)
         {
-            throw new ArgumentException("Options.Model has not one label a row, by which the accuracy could be judged.");
+            throw new ArgumentException("Options.Model does not predict one label per row, which the accuracy needs.");
         }
 
         _rows = EncodedDataset.Read(data, options.Model.Columns, options.LabelColumnName, _classifier, "data");
@@ -134,7 +138,7 @@ internal sealed class NeuronDropCurve : IDisposable
     public NeuronDropMetrics Measure()
     {
         double plain = Accuracy(null);
-        IReadOnlyList<(int Low, int High)> ranges = _options.LayerRanges ?? [(0, _classifier.Backbone.Config.Layers)];
+        IReadOnlyList<LayerRange> ranges = _options.LayerRanges ?? [new(0, _classifier.Backbone.Config.Layers)];
         var points = new List<NeuronDropPoint>();
         foreach (PerturbationKind method in _options.Methods)
         {

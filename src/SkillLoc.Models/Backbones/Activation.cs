@@ -1,6 +1,5 @@
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.NativeCalls;
-using TorchSharp;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
 

@@ -69,7 +69,7 @@ internal static class ConfigFields
     public static void Check(ModelConfig config)
     {
         bool encodes = config.ModelType is "bert" or "roberta";
-        Refuse("quantization_config", "weights that are quantized; right would be a folder of the weights before");
+        Refuse("quantization_config", "weights that are quantized; expected a folder with the original weights");
         Refuse("pruned_heads", "attention heads that were taken out");
         Refuse("tie_encoder_decoder", "an encoder and a decoder that share their weights");
         if (config.Field("auto_map") is JsonObject map && map.Any(entry => entry.Key != "AutoTokenizer"))
@@ -91,8 +91,7 @@ internal static class ConfigFields
         if (config.ModelType is "roberta" && config.PadTokenId is null)
         {
             throw new NotSupportedException(
-                $"{config.Source}: pad_token_id is null; RoBERTa counts its positions from it, so that right would be a token id, as "
-                    + "a rule 1."
+                $"{config.Source}: pad_token_id is null, and RoBERTa counts its positions from it; expected a token id, as " + "a rule 1."
             );
         }
 

@@ -1,8 +1,5 @@
 using SkillLoc.Models.Checkpoints;
-using SkillLoc.Models.Classification;
 using SkillLoc.Models.Hooks;
-using SkillLoc.Models.NativeCalls;
-using SkillLoc.Models.Runtime;
 using SkillLoc.Models.Tuning;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -16,7 +13,7 @@ namespace SkillLoc.Models.Backbones;
 /// the tensors. Forward passes may run concurrently on several threads as long as the weights do not change. The model may be disposed
 /// meanwhile: running passes finish, the last one releases the weights, and later ones throw an <see cref="ObjectDisposedException"/>.
 /// </summary>
-public abstract class LanguageModel : IDisposable
+public abstract partial class LanguageModel : IDisposable
 {
     private static readonly OrderedDictionary<string, Architecture> Architectures = new(StringComparer.Ordinal)
     {
@@ -35,11 +32,11 @@ public abstract class LanguageModel : IDisposable
             Settle = Gpt2ForCausalLM.Settle,
             InitialDeviation = Gpt2ForCausalLM.InitialDeviation,
         },
-        ["t5"] = new(T5ForConditionalGeneration.Shapes, (config, parameters) => new T5ForConditionalGeneration(config, parameters))
+        ["t5"] = new(T5Parameters.Shapes, (config, parameters) => new T5ForConditionalGeneration(config, parameters))
         {
-            Check = T5ForConditionalGeneration.Check,
-            Settle = T5ForConditionalGeneration.Settle,
-            InitialDeviation = T5ForConditionalGeneration.InitialDeviation,
+            Check = T5Parameters.Check,
+            Settle = T5Parameters.Settle,
+            InitialDeviation = T5Parameters.InitialDeviation,
         },
     };
 
@@ -96,7 +93,7 @@ public abstract class LanguageModel : IDisposable
     /// </summary>
     public Generator? DropoutGenerator { get; set; }
 
-    /// <summary>Where hooks can read and edit activations, in the order of a pass. Which there are depends on the architecture;
+    /// <summary>Where hooks can read and edit activations, in the order of a pass. They depend on the architecture;
     /// docs/components/activations.md lists them.</summary>
     public IReadOnlyList<HookPoint> HookPoints => Points;
 
@@ -106,7 +103,7 @@ public abstract class LanguageModel : IDisposable
     /// <summary>The adaptation of a parameter-efficient tuning method, applied in every pass; null (default) for none. The model disposes
     /// it with itself, but not when it is replaced. It is not part of <see cref="Parameters"/> and <see cref="Fingerprint"/>.</summary>
     /// <exception cref="ArgumentException">It was created for a model of another kind or size.</exception>
-    internal Adaptation? Adaptation
+    internal PeftModule? PeftModule
     {
         get;
         set
@@ -150,170 +147,6 @@ public abstract class LanguageModel : IDisposable
         architecture.Check?.Invoke(config);
     }
 
-    /// <summary>Loads a Hugging Face checkpoint folder; also what a tuning method added to a classifier that was saved
-    /// after tuning.</summary>
-    /// <param name="folder">A folder with <c>config.json</c> and weights.</param>
-    /// <param name="withHead">False omits the language-model head, which classification heads do not need.</param>
-    /// <param name="device">The device of the weights; the CPU by default.</param>
-    /// <param name="dtype">The type that weights are converted to; float32 by default.</param>
-    /// <returns>The model; the caller disposes it.</returns>
-    /// <exception cref="FileNotFoundException">The folder or one of its files is missing.</exception>
-    /// <exception cref="InvalidDataException">A file is damaged, or a tensor is missing, has another shape, or holds NaN.</exception>
-    /// <exception cref="NotSupportedException">The architecture is not one of those supported.</exception>
-    public static LanguageModel Load(string folder, bool withHead = true, Device? device = null, ScalarType dtype = ScalarType.Float32)
-    {
-        TorchRuntime.Require();
-        using var checkpoint = CheckpointFolder.Open(folder);
-        return Load(checkpoint, withHead, device, dtype);
-    }
-
-    /// <summary>Loads an opened checkpoint folder; see <see cref="Load(string, bool, Device?, ScalarType)"/>.</summary>
-    /// <param name="checkpoint">The opened folder.</param>
-    /// <param name="withHead">False omits the language-model head.</param>
-    /// <param name="device">The device of the weights; the CPU by default.</param>
-    /// <param name="dtype">The type that weights are converted to.</param>
-    /// <param name="twin">A model of the same architecture, type and device, whose storage is shared by equal parameters. The storage lives
-    /// as long as either model.</param>
-    /// <param name="mayShare">Returns true for names that may be shared with <paramref name="twin"/>; exclude weights that change in
-    /// place.</param>
-    /// <returns>The model; the caller disposes it.</returns>
-    public static LanguageModel Load(
-        CheckpointFolder checkpoint,
-        bool withHead = true,
-        Device? device = null,
-        ScalarType dtype = ScalarType.Float32,
-        LanguageModel? twin = null,
-        Func<string, bool>? mayShare = null
-    )
-    {
-        ArgumentNullException.ThrowIfNull(checkpoint);
-        return WithTuning(checkpoint, LoadUntuned(checkpoint, withHead, device, dtype, twin, mayShare));
-    }
-
-    /// <summary>Adds the adaptation that a folder contains.</summary>
-    private static LanguageModel WithTuning(CheckpointFolder checkpoint, LanguageModel model)
-    {
-        try
-        {
-            TuningOptions? tuning = ClassifierSettings.Find(checkpoint.Path, checkpoint.Config)?.Tuning;
-            model.Adaptation = tuning?.Create(model, checkpoint, seed: 0, required: true);
-            return model;
-        }
-        catch
-        {
-            model.Dispose();
-            throw;
-        }
-    }
-
-    /// <summary>The same without an adaptation.</summary>
-    internal static LanguageModel LoadUntuned(
-        CheckpointFolder checkpoint,
-        bool withHead,
-        Device? device,
-        ScalarType dtype,
-        LanguageModel? twin,
-        Func<string, bool>? mayShare
-    )
-    {
-        CheckArchitecture(checkpoint.Config);
-        Architecture architecture = Architectures[checkpoint.Config.ModelType];
-        ModelConfig config = architecture.Settle?.Invoke(checkpoint) ?? checkpoint.Config;
-        if (withHead)
-        {
-            CheckHead(checkpoint, config, architecture.HeadPrefix);
-        }
-
-        CheckSizes(checkpoint, config, withHead);
-        using Lifetime.Hold? hold = twin?.Hold();
-        return Build(
-            config,
-            withHead,
-            (name, shape) =>
-            {
-                Tensor stored = StoredTensor.Read(checkpoint, name, shape, device, dtype);
-                if (
-                    twin is null
-                    || mayShare?.Invoke(name) != true
-                    || !twin.Parameters.TryGetValue(name, out Parameter? own)
-                    || !own.shape.SequenceEqual(shape)
-                    || own.dtype != dtype
-                    || !own.Equals(stored)
-                )
-                {
-                    return (stored, false);
-                }
-
-                stored.Dispose();
-                using Tensor detached = own.detach();
-                return (detached.alias(), true);
-            }
-        );
-    }
-
-    /// <summary>Loads an encoder: a model without its head, and in T5 without its decoder.</summary>
-    /// <param name="checkpoint">The opened folder.</param>
-    /// <param name="device">The device of the weights; the CPU by default.</param>
-    /// <param name="withDecoder">Whether T5's decoder is needed all the same.</param>
-    internal static LanguageModel LoadReader(CheckpointFolder checkpoint, Device? device, bool withDecoder)
-    {
-        CheckArchitecture(checkpoint.Config);
-        ModelConfig config = Architectures[checkpoint.Config.ModelType].Settle?.Invoke(checkpoint) ?? checkpoint.Config;
-        CheckSizes(checkpoint, config, withHead: false);
-        bool isTuned = ClassifierSettings.Find(checkpoint.Path, checkpoint.Config)?.Tuning is not null;
-
-        // A tuning method has parameters in the decoder too.
-        config = config.IsEncoderDecoder && !isTuned && !withDecoder ? T5ForConditionalGeneration.WithoutDecoder(config) : config;
-        return WithTuning(
-            checkpoint,
-            Build(config, withHead: false, (name, shape) => (StoredTensor.Read(checkpoint, name, shape, device, ScalarType.Float32), false))
-        );
-    }
-
-    /// <summary>The hook points of a folder's model, whose weights are not read.</summary>
-    /// <param name="checkpoint">The opened folder, of a supported architecture.</param>
-    internal static HookPoints HookPointsOf(CheckpointFolder checkpoint)
-    {
-        ModelConfig config = Architectures[checkpoint.Config.ModelType].Settle?.Invoke(checkpoint) ?? checkpoint.Config;
-        CheckSizes(checkpoint, config, withHead: false);
-        return new(config);
-    }
-
-    /// <summary>Compares the sizes of config.json with the tensors before anything of these sizes is allocated or read.</summary>
-    private static void CheckSizes(CheckpointFolder checkpoint, ModelConfig config, bool withHead)
-    {
-        foreach ((string name, long[] shape) in Architectures[config.ModelType].Shapes(config, withHead))
-        {
-            StoredTensor.Find(checkpoint, name, shape);
-        }
-    }
-
-    /// <summary>Creates a randomly initialised model, as <c>transformers</c> does from a configuration.</summary>
-    /// <param name="config">The configuration.</param>
-    /// <param name="seed">Seed of the weights.</param>
-    /// <param name="withHead">False omits the language-model head.</param>
-    /// <returns>A model on the CPU; the caller disposes it.</returns>
-    /// <exception cref="NotSupportedException">The architecture is not one of those supported.</exception>
-    public static LanguageModel Create(ModelConfig config, int seed, bool withHead = true)
-    {
-        ArgumentNullException.ThrowIfNull(config);
-        TorchRuntime.Require();
-        using var generator = new Generator((ulong)(uint)seed);
-        return Build(config, withHead, (name, shape) => (Initialise(name, shape), false));
-
-        Tensor Initialise(string name, long[] shape)
-        {
-            if (shape.Length == 1)
-            {
-                // Only layer norms have vectors for weights.
-                return name.EndsWith(".weight", StringComparison.Ordinal) ? ones(shape) : zeros(shape);
-            }
-
-            double deviation = Architectures[config.ModelType].InitialDeviation?.Invoke(config, name) ?? config.InitializerRange;
-            return randn(shape, generator: generator).Mul_(deviation);
-        }
-    }
-
     /// <summary>Returns the hidden states of the last layer at every position.</summary>
     /// <param name="batch">Token ids.</param>
     /// <param name="training">True enables dropout.</param>
@@ -341,18 +174,18 @@ public abstract class LanguageModel : IDisposable
 
     /// <summary>
     /// Folds what a tuning method added into the weights, in place, so that scoring is cheaper: LoRA products are added to the weights and
-    /// low-rank biases to the biases, and the adaptation is removed; a prefix keeps its keys and values without the projection. Adapters,
+    /// low-rank biases to the biases, and the adaptation is removed; a prefix keeps its keys and values without the projection. BottleneckAdapter,
     /// prompts, LoRA with tanh, and biases of models without them (T5) are not changed.
     /// </summary>
     public void FoldAdaptation()
     {
         using Lifetime.Hold hold = Hold();
-        Adaptation? old = Adaptation,
+        PeftModule? old = PeftModule,
             left = old?.Fold(this);
         if (!ReferenceEquals(old, left))
         {
             old?.Dispose();
-            Adaptation = left;
+            PeftModule = left;
         }
     }
 
@@ -375,7 +208,7 @@ public abstract class LanguageModel : IDisposable
             }
         );
         clone.Dropout = Dropout;
-        clone.Adaptation = Adaptation?.Clone(clone, dtype);
+        clone.PeftModule = PeftModule?.Clone(clone, dtype);
         return clone;
     }
 
@@ -413,7 +246,7 @@ public abstract class LanguageModel : IDisposable
             (name, _) => (changed.GetValueOrDefault(name, _parameters[name]).detach().clone(), false)
         );
         model.Dropout = Dropout;
-        model.Adaptation = Adaptation?.Clone(model, null);
+        model.PeftModule = PeftModule?.Clone(model, null);
         return model;
     }
 
@@ -455,7 +288,7 @@ public abstract class LanguageModel : IDisposable
     {
         if (disposing)
         {
-            Adaptation?.Dispose();
+            PeftModule?.Dispose();
             foreach (Parameter parameter in _parameters.Values)
             {
                 parameter.Dispose();
@@ -486,12 +319,12 @@ public abstract class LanguageModel : IDisposable
 
     /// <summary>The linear layers of all blocks, in order; T5's decoder layers follow those of its encoder.</summary>
     /// <param name="kinds">The kinds to include.</param>
-    internal IEnumerable<LinearMap> LinearMaps(LinearLayers kinds) =>
-        Enumerable.Range(0, Config.Layers + Config.DecoderLayers).SelectMany(LinearMaps).Where(map => kinds.HasFlag(map.Place.Kind));
+    internal IEnumerable<LinearLayer> LinearLayersOf(TargetModules kinds) =>
+        Enumerable.Range(0, Config.Layers + Config.DecoderLayers).SelectMany(LinearLayersOf).Where(map => kinds.HasFlag(map.Place.Kind));
 
     /// <summary>The linear layers of a block, in order.</summary>
     /// <param name="layer">Zero-based layer.</param>
-    internal abstract IEnumerable<LinearMap> LinearMaps(int layer);
+    internal abstract IEnumerable<LinearLayer> LinearLayersOf(int layer);
 
     /// <summary>Applies dropout: drops values and scales up the others.</summary>
     /// <param name="x">The values.</param>
@@ -541,78 +374,6 @@ public abstract class LanguageModel : IDisposable
 
         Tensor weights = Drop(F.softmax(scores, -1), dropout);
         return weights.matmul(values.to(ScalarType.Float32)).to(query.dtype).MoveToOuterDisposeScope();
-    }
-
-    /// <param name="config">The configuration.</param>
-    /// <param name="withHead">False omits the language-model head.</param>
-    /// <param name="source">Provides the parameter with a name and shape, and whether its storage is another model's.</param>
-    private static LanguageModel Build(ModelConfig config, bool withHead, Func<string, long[], (Tensor Value, bool IsShared)> source)
-    {
-        CheckArchitecture(config);
-        Architecture architecture = Architectures[config.ModelType];
-        var parameters = new OrderedDictionary<string, Parameter>(StringComparer.Ordinal);
-        long ownBytes = 0;
-        try
-        {
-            using DisposeScope scope = NewDisposeScope();
-            foreach ((string name, long[] shape) in architecture.Shapes(config, withHead))
-            {
-                (Tensor value, bool isShared) = source(name, shape);
-                ownBytes += isShared || value.device.type != DeviceType.CPU ? 0 : value.numel() * value.element_size();
-                parameters.Add(name, DetachedParameter(value));
-            }
-        }
-        catch
-        {
-            foreach (Parameter parameter in parameters.Values)
-            {
-                parameter.Dispose();
-            }
-
-            throw;
-        }
-
-        LanguageModel model = architecture.Make(config, parameters);
-        model.DisposeWith(new NativeMemory(ownBytes));
-        return model;
-    }
-
-    /// <exception cref="InvalidDataException">The folder has no language-model head; the message says what it is and what reads
-    /// it.</exception>
-    private static void CheckHead(CheckpointFolder checkpoint, ModelConfig config, string? prefix)
-    {
-        string classes = config.Architectures.Count > 0 ? string.Join(", ", config.Architectures) : $"a model of type '{config.ModelType}'";
-        if (config is { IsEncoderDecoder: true, DecoderLayers: 0 })
-        {
-            throw new InvalidDataException(
-                $"{checkpoint.Path} holds {classes}, T5's encoder alone: it embeds texts (EmbedText), but without a decoder it cannot "
-                    + "write "
-                    + "answers. Right would be a folder of T5ForConditionalGeneration."
-            );
-        }
-
-        if (prefix is null || checkpoint.Weights.Tensors.Any(info => info.Name.StartsWith(prefix, StringComparison.Ordinal)))
-        {
-            return;
-        }
-
-        string classifier = config is { IsSequenceClassifier: true, Labels.Count: > 0 }
-            ? $" It is a classifier of the labels {string.Join(", ", config.Labels.Select(label => $"'{label}'"))}, which reads texts "
-                + "without a prompt."
-            : "";
-        throw new InvalidDataException(
-            $"{checkpoint.Path} holds {classes}, which has no language-model head (no weights '{prefix}...'), and HeadKind.LabelWords "
-                + $"reads label words from that.{classifier} Set Head to HeadKind.SequenceClassification, FirstTokenLinear or, with a "
-                + "template, "
-                + "MaskTokenLinear, or take a folder with the head (...ForMaskedLM)."
-        );
-    }
-
-    private static Parameter DetachedParameter(Tensor data)
-    {
-        var parameter = new Parameter(data, requires_grad: false);
-        parameter.DetachFromDisposeScope();
-        return parameter;
     }
 
     /// <summary>The parameter names of an architecture and how a model is created from them.</summary>

@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using SkillLoc.Models.Runtime;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace SkillLoc.Models.Checkpoints;
@@ -18,7 +17,7 @@ public sealed partial class OnnxCheckpoint : IDisposable
     private const string Words = "embeddings.word_embeddings.weight";
     private const string WeightSuffix = ".weight";
     private const string BiasSuffix = ".bias";
-    private const double UsualEpsilon = 1e-12;
+    private const double DefaultEpsilon = 1e-12;
 
     private readonly List<(string Name, Tensor Value)> _tensors = [];
 
@@ -366,7 +365,7 @@ public sealed partial class OnnxCheckpoint : IDisposable
         );
     }
 
-    /// <summary>What a norm adds to the variance before it takes the root.</summary>
+    /// <summary>The epsilon of a layer norm.</summary>
     private static double Epsilon(OnnxGraph graph)
     {
         float? found =
@@ -382,7 +381,7 @@ public sealed partial class OnnxCheckpoint : IDisposable
         // 1e-12 and not the float32 nearest to it.
         return found is { } value
             ? double.Parse(value.ToString("R", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture)
-            : UsualEpsilon;
+            : DefaultEpsilon;
     }
 
     private NotSupportedException Other(string what) =>

@@ -5,7 +5,7 @@ using Google.Protobuf;
 
 namespace SkillLoc.Models.Checkpoints;
 
-/// <summary>What an import needs of an ONNX file: its nodes, its initialisers, and the constants among the nodes. Tensors are not
+/// <summary>The parts of an ONNX file that an import needs: nodes, initialisers, and the constants among the nodes. Tensors are not
 /// copied.</summary>
 /// <remarks>The fields and their numbers are those of <c>onnx.proto</c>.</remarks>
 internal sealed class OnnxGraph

@@ -1,6 +1,6 @@
 namespace SkillLoc.Models.Checkpoints;
 
-/// <summary>What an ONNX file does not say about the checkpoint to make of it (<see cref="OnnxCheckpoint"/>).</summary>
+/// <summary>Properties of the imported checkpoint that an ONNX file does not contain (<see cref="OnnxCheckpoint"/>).</summary>
 public sealed record OnnxImportOptions
 {
     /// <summary>The vocabulary, one word piece a line; null (the default) takes the <c>vocab.txt</c> beside the ONNX file.</summary>

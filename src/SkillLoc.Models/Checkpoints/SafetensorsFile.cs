@@ -232,9 +232,7 @@ public sealed unsafe class SafetensorsFile : ITensorStore
 
         if (range.Length != 2 || range[0] < 0 || range[1] < range[0])
         {
-            throw Invalid(
-                $"tensor '{name}' has data_offsets [{string.Join(", ", range)}]; right would be [begin, end] with 0 <= begin <= end"
-            );
+            throw Invalid($"tensor '{name}' has data_offsets [{string.Join(", ", range)}]; expected [begin, end] with 0 <= begin <= end");
         }
 
         string shapeText = $"{dtype.GetString()} [{string.Join(", ", dimensions)}]";

@@ -26,7 +26,7 @@ public sealed class TorchCheckpointFile : ITensorStore
         _zip = zip;
         ZipArchiveEntry pickle =
             zip.Entries.FirstOrDefault(entry => string.Equals(entry.Name, "data.pkl", StringComparison.Ordinal))
-            ?? throw new InvalidDataException("the zip has no data.pkl; right would be what torch.save writes for a state dict");
+            ?? throw new InvalidDataException("the zip has no data.pkl; expected what torch.save writes for a state dict");
         string folder = pickle.FullName[..^pickle.Name.Length];
         CheckByteOrder(zip.GetEntry(folder + "byteorder"));
         if (pickle.Length > MaxPickleBytes)
@@ -124,7 +124,7 @@ public sealed class TorchCheckpointFile : ITensorStore
 
         throw new InvalidDataException(
             start[0] == 0x80
-                ? "it is in the format before PyTorch 1.6; right would be the zip format, so load and save it again with a newer "
+                ? "it is in the format before PyTorch 1.6; expected the zip format, so load and save it again with a newer "
                     + "PyTorch, or save it as safetensors"
                 : "it is not a zip file"
         );
@@ -138,7 +138,7 @@ public sealed class TorchCheckpointFile : ITensorStore
             && !string.Equals(order, "little", StringComparison.Ordinal)
         )
         {
-            throw new InvalidDataException($"its byte order is '{order}'; right would be little");
+            throw new InvalidDataException($"its byte order is '{order}'; expected little");
         }
     }
 
@@ -154,7 +154,7 @@ public sealed class TorchCheckpointFile : ITensorStore
     {
         if (root is not PickledDictionary dictionary)
         {
-            throw new InvalidDataException("it does not hold a dictionary; right would be the state dict of a model");
+            throw new InvalidDataException("it does not hold a dictionary; expected the state dict of a model");
         }
 
         if (dictionary.Items.Find(item => item.Key is "state_dict").Value is PickledDictionary inner)
@@ -176,7 +176,7 @@ public sealed class TorchCheckpointFile : ITensorStore
         }
         return tensors.Count > 0
             ? tensors
-            : throw new InvalidDataException("its dictionary has no tensors; right would be the state dict of a model");
+            : throw new InvalidDataException("its dictionary has no tensors; expected the state dict of a model");
     }
 
     private TensorInfo Check(string name, PickledTensor view, ZipArchiveEntry? values)

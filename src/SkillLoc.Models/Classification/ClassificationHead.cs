@@ -102,7 +102,7 @@ internal abstract class ClassificationHead : IDisposable
             );
         }
 
-        if (config.IsCausal && kind is not (HeadKind.LabelWords or HeadKind.SequenceClassification))
+        if (config.IsCausal && !kind.IsForCausal())
         {
             throw new ArgumentException(
                 $"{kind} needs a model that reads in both directions; of a causal model ({config.ModelType}), whose first token sees "
@@ -123,6 +123,9 @@ internal abstract class ClassificationHead : IDisposable
             _ => LinearHead.Projection,
         };
 
+    /// <summary>Whether a class of transformers has this head.</summary>
+    internal virtual bool HasPythonClass => true;
+
     /// <summary>Whether a parameter belongs to the last projection, which has one row per label.</summary>
     internal virtual bool IsOutput(string name) => false;
 
@@ -133,11 +136,7 @@ internal abstract class ClassificationHead : IDisposable
     /// <param name="source">Their name in error messages.</param>
     /// <returns>The match of labels; null for a head without parameters of its own.</returns>
     /// <exception cref="InvalidDataException">The parameters of the heads differ in names or sizes.</exception>
-    internal HeadMatch? Take(
-        IReadOnlyDictionary<string, (long[] Shape, float[] Values)> values,
-        IReadOnlyList<string>? labels,
-        string source
-    )
+    internal HeadMatch? Take(IReadOnlyDictionary<string, TensorValues> values, IReadOnlyList<string>? labels, string source)
     {
         if (!values.Keys.Order(StringComparer.Ordinal).SequenceEqual(Parameters.Keys.Order(StringComparer.Ordinal)))
         {
@@ -176,6 +175,23 @@ internal abstract class ClassificationHead : IDisposable
         return match;
 
         static string Names(IEnumerable<string> names) => $"[{string.Join(", ", names)}]";
+    }
+
+    /// <summary>Copies of the head's own parameters.</summary>
+    internal Dictionary<string, TensorValues> Values()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        return Parameters.ToDictionary(pair => pair.Key, pair => TensorValues.Of(pair.Value), StringComparer.Ordinal);
+    }
+
+    /// <summary>Copies the parameters of a head of the same kind and labels.</summary>
+    internal void CopyFrom(ClassificationHead other)
+    {
+        using IDisposable noGradients = no_grad();
+        foreach ((string name, Parameter value) in Parameters)
+        {
+            value.copy_(other.Parameters[name]);
+        }
     }
 
     /// <summary>The sequences that the backbone runs to score the rows: the rows themselves, or each row once per option.</summary>
@@ -425,6 +441,8 @@ internal sealed class LinearHead : ProjectionHead
     private LinearHead(LinearHead other, ScalarType? dtype)
         : base(other, dtype) { }
 
+    internal override bool HasPythonClass => false;
+
     public override ClassificationHead Clone(ScalarType? dtype = null) => new LinearHead(this, dtype);
 
     private protected override Tensor Logits(LanguageModel model, Tensor hidden, bool training)
@@ -433,115 +451,4 @@ internal sealed class LinearHead : ProjectionHead
         using DisposeScope scope = NewDisposeScope();
         return Linear(Projection, model.Drop(hidden, Dropout(model, training))).MoveToOuterDisposeScope();
     }
-}
-
-/// <summary>Scores the answers of an encoder-decoder (T5) by their log-likelihoods; the encoder runs once per text.</summary>
-internal sealed class AnswerHead : ClassificationHead
-{
-    // Each label's answer as targets, [labels, length]; null for free text.
-    private readonly Tensor? _answers;
-
-    public AnswerHead(LanguageModel model, IReadOnlyList<string> labels, IReadOnlyList<int[]>? answers)
-        : base(HeadKind.Generation, labels)
-    {
-        if ((answers?.Count ?? 0) != labels.Count || !model.HasHead)
-        {
-            throw new ArgumentException(
-                "Writing answers needs one for each label and a backbone with its language-model head.",
-                nameof(answers)
-            );
-        }
-
-        _answers = answers is null ? null : T5ForConditionalGeneration.Targets(answers, model.Device).DetachFromDisposeScope();
-    }
-
-    /// <summary>Each label's answer as targets, Int64 <c>[labels, length]</c>; null for free text.</summary>
-    internal Tensor? Answers => _answers;
-
-    private AnswerHead(AnswerHead other)
-        : base(other.Kind, other.Labels) => _answers = other._answers?.alias().DetachFromDisposeScope();
-
-    public override ClassificationHead Clone(ScalarType? dtype = null) => new AnswerHead(this);
-
-    internal override int TokensOf(EncodedText row) => row.Ids.Length + (int)(_answers?.numel() ?? 0);
-
-    internal override Tensor Logits(LanguageModel model, TokenBatch batch, bool training)
-    {
-        using Held held = new(this);
-        if (_answers is null)
-        {
-            throw new InvalidOperationException("This model writes free text and has no labels to score: use TextClassifier.Generate.");
-        }
-
-        using DisposeScope scope = NewDisposeScope();
-        long rows = batch.Ids.size(0);
-        Tensor targets = _answers.unsqueeze(0).expand(rows, -1, -1).reshape(-1, _answers.size(1));
-        return ((T5ForConditionalGeneration)model).LogLikelihoods(batch, targets, training).view(rows, -1).MoveToOuterDisposeScope();
-    }
-
-    /// <summary>
-    /// Logits of the answers at the first token in which they differ, after their common prefix (methods, C.6); the log-likelihoods of the
-    /// whole answers if two of them differ only later.
-    /// </summary>
-    /// <returns><c>[rows, labels]</c>.</returns>
-    internal Tensor TokenScores(T5ForConditionalGeneration model, TokenBatch batch)
-    {
-        using Held held = new(this);
-        if (_answers is null || DecidingToken(_answers) is not { } step)
-        {
-            return Logits(model, batch, training: false);
-        }
-
-        using DisposeScope scope = NewDisposeScope();
-        Tensor begun = _answers.narrow(0, 0, 1).narrow(1, 0, step + 1).expand(batch.Ids.size(0), -1);
-        Tensor hidden = model.Decode(batch, model.ShiftRight(begun)).select(1, step);
-        return model.WordScores(hidden, _answers.select(1, step)).MoveToOuterDisposeScope();
-    }
-
-    private protected override void Dispose(bool disposing) => _answers?.Dispose();
-
-    /// <summary>The position of the first token after the common prefix of the answers; null if two answers share that token.</summary>
-    private static int? DecidingToken(Tensor answers)
-    {
-        int length = (int)answers.size(1);
-        long[][] ids = [.. answers.cpu().data<long>().ToArray().Chunk(length)];
-        for (int i = 0; i < length; i++)
-        {
-            int different = ids.Select(answer => answer[i]).Distinct().Count();
-            if (different > 1)
-            {
-                return different == ids.Length ? i : null;
-            }
-        }
-
-        return null;
-    }
-}
-
-/// <summary>The classification head: how logits of labels are computed from hidden states.</summary>
-public enum HeadKind
-{
-    /// <summary>
-    /// The pre-trained language-model head, restricted to the label words (prompt mode): at the mask of the template or soft prompt, at the
-    /// first token without either, or, for causal models, at the options of an autoregressive prompt.
-    /// </summary>
-    LabelWords,
-
-    /// <summary>
-    /// The standard sequence-classification head: dense, tanh, output projection on the first token; for causal models one projection
-    /// without bias on the last token.
-    /// </summary>
-    SequenceClassification,
-
-    /// <summary>One linear layer on the first token; not for causal models.</summary>
-    FirstTokenLinear,
-
-    /// <summary>One linear layer on the mask of a template; not for causal models.</summary>
-    MaskTokenLinear,
-
-    /// <summary>
-    /// No head: the model generates its answer (T5, which supports no other kind). With labels, each label has an answer and its logit is
-    /// the answer's log-likelihood; without labels the output is the generated text alone.
-    /// </summary>
-    Generation,
 }

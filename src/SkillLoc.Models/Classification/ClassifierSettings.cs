@@ -79,7 +79,7 @@ public sealed record ClassifierSettings
     /// <see cref="TextToText"/> task.</summary>
     public int MaxLength
     {
-        get => _maxLength ?? TextToText?.MaxInputLength ?? PromptTask.UsualMaxLength;
+        get => _maxLength ?? TextToText?.MaxInputLength ?? PromptTask.DefaultMaxLength;
         init => _maxLength = value;
     }
 
@@ -242,7 +242,7 @@ public sealed record ClassifierSettings
             : new Verbalizer(Labels.Zip(Words, KeyValuePair.Create));
 
     /// <summary>Whether the language-model head is used.</summary>
-    internal bool NeedsWords => Head is HeadKind.LabelWords or HeadKind.Generation;
+    internal bool NeedsWords => Head.ReadsVocabulary();
 
     /// <summary>The tokens that are scored: for <see cref="HeadKind.LabelWords"/> one token per label or whole options, for
     /// <see cref="HeadKind.Generation"/> the answers; null for other heads and for free text.</summary>
@@ -313,7 +313,7 @@ public sealed record ClassifierSettings
         if (Tuning is SoftPromptOptions && Template is not null)
         {
             throw new ArgumentException(
-                $"A soft prompt brings its own mask, so the template '{Template}' has no place beside it; leave {nameof(Template)} out."
+                $"The template '{Template}' cannot be combined with a soft prompt, which has its own mask; set {nameof(Template)} to null."
             );
         }
 

@@ -1,6 +1,5 @@
 using System.Globalization;
 using SkillLoc.Models.Checkpoints;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace SkillLoc.Models.Classification;

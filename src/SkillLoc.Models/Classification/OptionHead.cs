@@ -69,7 +69,7 @@ internal sealed class OptionHead : ClassificationHead
         using DisposeScope scope = NewDisposeScope();
         long rows = batch.Ids.size(0) / _options.Length;
 
-        // Position p predicts token p + 1. A short option's surplus positions may lie behind the end, and nobody reads them.
+        // Position p predicts token p + 1. A short option's surplus positions may lie past the end; they are not read.
         Tensor places = TensorArithmetic.Arange(0, _longest, _tokens.device);
         Tensor positions = batch.Positions.unsqueeze(1).Add(places).ClampMax(batch.Ids.size(1) - 1);
         Tensor hidden = ((Gpt2ForCausalLM)model).EncodeAt(batch, positions, training);
@@ -85,17 +85,4 @@ internal sealed class OptionHead : ClassificationHead
         _tokens.Dispose();
         _weights.Dispose();
     }
-}
-
-/// <summary>How a causal model scores the options of an autoregressive prompt (methods, A.6).</summary>
-public enum OptionScoring
-{
-    /// <summary><see cref="FirstToken"/> if the options' first tokens all differ, else <see cref="WholeOption"/>.</summary>
-    Auto,
-
-    /// <summary>The logit of the option's first token after the text; an error if two options start with the same token.</summary>
-    FirstToken,
-
-    /// <summary>The mean log-likelihood of the option's tokens after the text; each row runs once per option.</summary>
-    WholeOption,
 }

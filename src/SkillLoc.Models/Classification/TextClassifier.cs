@@ -18,7 +18,7 @@ namespace SkillLoc.Models.Classification;
 /// A text classifier: language model, head and text encoder. It may be disposed while other threads score: running passes finish, the last
 /// one releases the weights, and later calls throw an <see cref="ObjectDisposedException"/>.
 /// </summary>
-public sealed class TextClassifier : IDisposable
+public sealed partial class TextClassifier : IDisposable
 {
     private static readonly IReadOnlyDictionary<string, Parameter> NoParameters = ReadOnlyDictionary<string, Parameter>.Empty;
 
@@ -61,7 +61,7 @@ public sealed class TextClassifier : IDisposable
     /// <summary>All parameters by name: the backbone's, the head's, and those of a tuning method.</summary>
     public IReadOnlyDictionary<string, Parameter> Parameters =>
         new OrderedDictionary<string, Parameter>(
-            Backbone.Parameters.Concat(Head.Parameters).Concat(Backbone.Adaptation?.Parameters ?? NoParameters),
+            Backbone.Parameters.Concat(Head.Parameters).Concat(Backbone.PeftModule?.Parameters ?? NoParameters),
             StringComparer.Ordinal
         );
 
@@ -71,177 +71,6 @@ public sealed class TextClassifier : IDisposable
 
     /// <summary>The tokenizer.</summary>
     internal CheckpointTokenizer Tokenizer => _tokenizer;
-
-    /// <summary>Loads a checkpoint for a task; a missing head or missing parameters of a tuning method are initialised. Rows of a trained
-    /// head are matched by label name.</summary>
-    /// <param name="folder">A Hugging Face checkpoint folder.</param>
-    /// <param name="settings">The task; <see cref="ClassifierSettings.MaxLength"/> is limited to the model's number of positions.</param>
-    /// <param name="device">The device of the weights; the CPU by default.</param>
-    /// <param name="dtype">The type of the weights.</param>
-    /// <param name="seed">Seed of the initialisation of a new head and new parameters of a tuning method.</param>
-    /// <param name="twin">A classifier of the same architecture: parameters that <paramref name="mayShare"/> selects share its storage if
-    /// they have the same values.</param>
-    /// <param name="mayShare">Selects parameters by name; see <paramref name="twin"/>.</param>
-    /// <returns>The classifier; the caller disposes it.</returns>
-    /// <exception cref="FileNotFoundException">The folder or one of its files is missing.</exception>
-    /// <exception cref="InvalidDataException">A file is damaged or does not fit the others.</exception>
-    /// <exception cref="ArgumentException">The settings do not fit the checkpoint: a label word of several tokens, a template without a
-    /// mask, a score range without two label words, a causal model without an autoregressive prompt, a soft prompt beside a template, T5
-    /// without a text-to-text task, or answers of the same tokens; or the folder was tuned by another method than the requested one that
-    /// cannot be folded into the weights.</exception>
-    public static TextClassifier Create(
-        string folder,
-        ClassifierSettings settings,
-        Device? device = null,
-        ScalarType dtype = ScalarType.Float32,
-        int seed = 0,
-        TextClassifier? twin = null,
-        Func<string, bool>? mayShare = null
-    ) => Make(folder, settings, device, dtype, seed, twin, mayShare, learnt: null);
-
-    private static TextClassifier Make(
-        string folder,
-        ClassifierSettings settings,
-        Device? device,
-        ScalarType dtype,
-        int seed,
-        TextClassifier? twin,
-        Func<string, bool>? mayShare,
-        TunedWeights? learnt
-    )
-    {
-        ArgumentNullException.ThrowIfNull(settings);
-        if (settings.ScoreRange is not null && (settings.Head != HeadKind.LabelWords || settings.Labels.Count != 2))
-        {
-            throw new ArgumentException(
-                $"A regression reads two label words, one for each end of its range; these settings have the head {settings.Head} and "
-                    + $"{settings.Labels.Count} labels.",
-                nameof(settings)
-            );
-        }
-
-        using var checkpoint = CheckpointFolder.Open(folder);
-        LanguageModel.CheckArchitecture(checkpoint.Config);
-        settings = settings.For(checkpoint.Config);
-        var tokenizer = CheckpointTokenizer.Load(folder);
-        tokenizer.CheckVocabulary(checkpoint.Config.VocabularySize);
-        (int[]? ids, int[][]? options) = settings.LabelTokens(tokenizer);
-        if (settings.Tuning is SoftPromptOptions { MaskTokenId: null } prompt && tokenizer.HasMask)
-        {
-            settings = settings with { Tuning = prompt with { MaskTokenId = tokenizer.MaskId } };
-        }
-
-        TuningOptions? stored = ClassifierSettings.Find(folder, checkpoint.Config)?.Tuning;
-        bool goesOn = stored is not null && stored.WithoutDraws() == settings.Tuning?.WithoutDraws();
-
-        // What another method added is part of the model that the folder holds.
-        TuningOptions? folded = goesOn || stored is BitFitOptions ? null : stored;
-        var backbone = LanguageModel.LoadUntuned(
-            checkpoint,
-            settings.NeedsWords,
-            device,
-            dtype,
-            folded is null ? twin?.Backbone : null,
-            mayShare
-        );
-        ClassificationHead? head = null;
-        try
-        {
-            if (folded is not null)
-            {
-                backbone.Adaptation = folded.Create(backbone, checkpoint, seed, required: true);
-                backbone.FoldAdaptation();
-                if (backbone.Adaptation is not null)
-                {
-                    throw new ArgumentException(
-                        $"{folder} was tuned with {stored}, which no weights of the model can take over, and "
-                            + $"{settings.Tuning?.ToString() ?? "no method"} is asked for: what it learnt would be lost. Ask for the "
-                            + "same method "
-                            + $"({nameof(settings.Tuning)}) to go on with it, or take the checkpoint that was tuned.",
-                        nameof(settings)
-                    );
-                }
-            }
-
-            backbone.Adaptation = settings.Tuning?.Create(backbone, checkpoint, seed, required: goesOn, learnt);
-            settings = settings with { MaxLength = Math.Min(settings.MaxLength, backbone.MaxLength) };
-            head = ClassificationHead.Create(settings.Head, backbone, settings.Labels, ids, checkpoint, seed, options);
-            return new(backbone, head, tokenizer, settings) { FoldedTuning = folded };
-        }
-        catch
-        {
-            head?.Dispose();
-            backbone.Dispose();
-            throw;
-        }
-    }
-
-    /// <summary>Loads a folder that <see cref="Save"/> wrote, or a Hugging Face classifier of single texts.</summary>
-    /// <param name="folder">The folder.</param>
-    /// <param name="device">The device of the weights; the CPU by default.</param>
-    /// <param name="dtype">The type of the weights.</param>
-    /// <returns>The classifier; the caller disposes it.</returns>
-    /// <exception cref="FileNotFoundException">The folder holds no classifier, or a file is missing.</exception>
-    /// <exception cref="InvalidDataException">A file is damaged, or its settings do not fit the model.</exception>
-    public static TextClassifier Load(string folder, Device? device = null, ScalarType dtype = ScalarType.Float32)
-    {
-        var settings = ClassifierSettings.Load(folder);
-        return FromFile(Path.Combine(folder, ClassifierSettings.FileName), () => Create(folder, settings, device, dtype));
-    }
-
-    /// <summary>Loads a base checkpoint with tuned weights that <see cref="SaveTuned"/> wrote.</summary>
-    /// <param name="folder">Checkpoint folder of the base.</param>
-    /// <param name="path">The file of the tuned weights.</param>
-    /// <param name="device">The device of the weights; the CPU by default.</param>
-    /// <param name="dtype">The type of the weights.</param>
-    /// <param name="twin">A classifier with which base parameters that are not tuned and have the same values share storage; see
-    /// <see cref="Create"/>.</param>
-    /// <returns>The classifier; the caller disposes it.</returns>
-    /// <exception cref="FileNotFoundException">The file or the folder is missing.</exception>
-    /// <exception cref="InvalidDataException">The file is damaged, contains no task, or was made for another base.</exception>
-    public static TextClassifier LoadTuned(
-        string folder,
-        string path,
-        Device? device = null,
-        ScalarType dtype = ScalarType.Float32,
-        TextClassifier? twin = null
-    )
-    {
-        var tuned = TunedWeights.Load(path);
-        if (tuned.Settings.Length == 0)
-        {
-            throw new InvalidDataException($"{path} holds tuned weights that carry no task: its metadata lacks 'settings'.");
-        }
-
-        var settings = ClassifierSettings.FromJson(tuned.Settings, $"{path}, the metadata's 'settings'");
-        TextClassifier classifier = FromFile(
-            path,
-            () => Make(folder, settings, device, dtype, 0, twin, name => !tuned.Tensors.ContainsKey(name), tuned)
-        );
-        try
-        {
-            classifier.Apply(tuned);
-            return classifier;
-        }
-        catch
-        {
-            classifier.Dispose();
-            throw;
-        }
-    }
-
-    /// <summary>Creates a classifier from the settings of a file; settings that do not fit are reported as errors of the file.</summary>
-    private static TextClassifier FromFile(string source, Func<TextClassifier> create)
-    {
-        try
-        {
-            return create();
-        }
-        catch (ArgumentException error)
-        {
-            throw new InvalidDataException($"{source} does not fit the model: {error.Message}", error);
-        }
-    }
 
     /// <summary>Replaces the thresholds of a multi-label task.</summary>
     /// <param name="thresholds">One for each label.</param>
@@ -270,7 +99,7 @@ public sealed class TextClassifier : IDisposable
     public int TokensOf(EncodedText row)
     {
         ArgumentNullException.ThrowIfNull(row);
-        return Head.TokensOf(row) + (Backbone.Adaptation?.PromptSize ?? 0);
+        return Head.TokensOf(row) + (Backbone.PeftModule?.PromptSize ?? 0);
     }
 
     /// <summary>Pads rows into a batch on the model's device; each row occurs once per option if whole options are scored.</summary>
@@ -436,7 +265,7 @@ public sealed class TextClassifier : IDisposable
             .Select(group => new ScoringBatch(group, Batch([.. group.Select(i => rows[i])])));
     }
 
-    /// <summary>The index of the highest score; the lower one of equals.</summary>
+    /// <summary>Returns the index of the highest score; ties resolve to the lowest index.</summary>
     /// <param name="scores">At least one score.</param>
     /// <returns>The index.</returns>
     public static int MostProbable(ReadOnlySpan<float> scores)
@@ -459,7 +288,7 @@ public sealed class TextClassifier : IDisposable
         ArgumentNullException.ThrowIfNull(graft);
         using Lifetime.Hold hold = Backbone.Hold();
         ApplyHead(graft);
-        graft.ApplyTo(Backbone, fingerprint);
+        graft.MergeInto(Backbone, fingerprint);
     }
 
     /// <summary>Copies a graft's head, if it has one, into this classifier's head; rows are matched by label name.</summary>
@@ -473,89 +302,6 @@ public sealed class TextClassifier : IDisposable
         return Head.Take(graft.HeadParameters, LabelsOf(graft.Settings, "the graft's metadata"), "The graft");
     }
 
-    /// <summary>Applies tuned weights to this classifier, which must have the same tuning method, in place.</summary>
-    /// <param name="tuned">The tuned weights.</param>
-    /// <exception cref="InvalidDataException">The weights were made for another base model, tuning method or head.</exception>
-    public void Apply(TunedWeights tuned)
-    {
-        ArgumentNullException.ThrowIfNull(tuned);
-        using Lifetime.Hold hold = Backbone.Hold();
-        if (Settings.Tuning != tuned.Options)
-        {
-            throw new InvalidDataException(
-                $"The tuned weights are of {tuned.Options}, and this classifier is tuned with {Settings.Tuning?.ToString() ?? "nothing"}."
-            );
-        }
-
-        IReadOnlyList<string>? labels = LabelsOf(tuned.Settings, "the tuned weights' metadata");
-        if (Head.Parameters.Count > 0 && labels is not null && !HeadMatch.Between(Settings.Labels, labels).IsWhole)
-        {
-            throw new InvalidDataException(
-                $"The tuned weights are for the labels {string.Join(", ", labels)}, and this classifier's are "
-                    + $"{string.Join(", ", Settings.Labels)}."
-            );
-        }
-
-        IReadOnlyDictionary<string, Parameter> parameters = TunedParameters;
-        foreach (string name in parameters.Keys.Union(tuned.Tensors.Keys, StringComparer.Ordinal))
-        {
-            tuned.CheckShape(name, parameters.GetValueOrDefault(name)?.shape);
-        }
-
-        string fingerprint = UntunedFingerprint();
-        if (fingerprint != tuned.BaseFingerprint)
-        {
-            throw new InvalidDataException(
-                $"The tuned weights are for the base model with fingerprint {tuned.BaseFingerprint}, and this classifier's has "
-                    + $"{fingerprint}: "
-                    + "load the checkpoint that was tuned."
-            );
-        }
-
-        var head = Head.Parameters.Keys.ToDictionary(name => name, name => tuned.Tensors[name], StringComparer.Ordinal);
-        Head.Take(head, labels, "The file of tuned weights");
-        using IDisposable noGradients = no_grad();
-        foreach ((string name, (long[] shape, float[] values)) in tuned.Tensors.Where(pair => !head.ContainsKey(pair.Key)))
-        {
-            using Tensor given = tensor(values);
-            using Tensor shaped = given.view(shape);
-            parameters[name].copy_(shaped);
-        }
-    }
-
-    /// <summary>Returns the parameters of the tuning method, without the base model.</summary>
-    /// <returns>Copies of <see cref="TunedParameters"/>, with the settings.</returns>
-    /// <exception cref="InvalidOperationException">The classifier has no tuning method.</exception>
-    public TunedWeights Tuned()
-    {
-        TuningOptions options =
-            Settings.Tuning ?? throw new InvalidOperationException("This classifier has no tuning method: Save writes it as a whole.");
-        using Lifetime.Hold hold = Backbone.Hold();
-        using DisposeScope scope = NewDisposeScope();
-        return new()
-        {
-            BaseFingerprint = UntunedFingerprint(),
-            Options = options,
-            Settings = Settings.ToJson(),
-            Tensors = new OrderedDictionary<string, (long[] Shape, float[] Values)>(
-                TunedParameters.Select(pair =>
-                    KeyValuePair.Create(
-                        pair.Key,
-                        (pair.Value.shape, pair.Value.detach().to(ScalarType.Float32).cpu().contiguous().data<float>().ToArray())
-                    )
-                ),
-                StringComparer.Ordinal
-            ),
-        };
-    }
-
-    /// <summary>Writes the parameters of the tuning method to one safetensors file, from which <see cref="LoadTuned"/> restores the
-    /// classifier.</summary>
-    /// <param name="path">The file; an existing file is replaced once the new one is complete.</param>
-    /// <exception cref="InvalidOperationException">The classifier has no tuning method.</exception>
-    /// <exception cref="IOException">It could not be written; an existing file is unchanged.</exception>
-    public void SaveTuned(string path) => Tuned().Save(path);
-
     /// <summary>
     /// Returns a copy with the same scores whose tuning method is folded into the weights as far as possible
     /// (<see cref="LanguageModel.FoldAdaptation"/>). After LoRA, low-rank biases and BitFit it usually has no tuning method left, and
@@ -567,24 +313,11 @@ public sealed class TextClassifier : IDisposable
     public TextClassifier Folded(Func<string, bool>? shares = null)
     {
         using Lifetime.Hold hold = Backbone.Hold();
-        Adaptation? adaptation = Backbone.Adaptation;
+        PeftModule? adaptation = Backbone.PeftModule;
         LanguageModel backbone = Backbone.Clone(name => shares?.Invoke(name) == true && adaptation?.FoldsInto(name) != true);
         backbone.FoldAdaptation();
-        return new(backbone, Head.Clone(), _tokenizer, Settings with { Tuning = backbone.Adaptation?.Options });
+        return new(backbone, Head.Clone(), _tokenizer, Settings with { Tuning = backbone.PeftModule?.Options });
     }
-
-    /// <summary>
-    /// Writes a Hugging Face checkpoint folder with these weights, the tokenizer's files and the settings. Parameters that no Python class
-    /// has (those of a tuning method with its head, and a head of one linear layer) go to <c>skillloc.safetensors</c>, so that Python reads
-    /// the model without them: after a tuning method, the unchanged base.
-    /// </summary>
-    /// <param name="folder">The folder; an existing one is replaced once the new one is complete.</param>
-    /// <param name="storeAs">The stored type of the weights; their own by default.</param>
-    /// <exception cref="IOException">It could not be written; an existing file is unchanged.</exception>
-    public void Save(string folder, ScalarType? storeAs = null) => Write(folder, storeAs, isChecked: false);
-
-    /// <summary>As <see cref="Save"/>, after <see cref="CheckpointFolder.CheckWritable"/> has been called.</summary>
-    internal void SaveChecked(string folder) => Write(folder, storeAs: null, isChecked: true);
 
     /// <summary>Fingerprint of all weights, including the head and a tuning method; see <see cref="CheckpointFingerprint"/>.</summary>
     /// <returns>A hexadecimal SHA-256.</returns>
@@ -611,44 +344,6 @@ public sealed class TextClassifier : IDisposable
         return new(Backbone.With(config, changed), Head.Clone(), _tokenizer, Settings);
     }
 
-    /// <summary>
-    /// Returns a classifier for another task that shares the backbone's storage, so that changes in place affect both; the storage lives as
-    /// long as either. Its head is initialised or loaded from a checkpoint.
-    /// </summary>
-    /// <param name="settings">The other task.</param>
-    /// <param name="seed">Seed of the head's initialisation.</param>
-    /// <param name="stored">A checkpoint with a trained head, whose rows are matched by label name; null for none.</param>
-    /// <returns>The classifier; the caller disposes it.</returns>
-    /// <exception cref="ArgumentException">The settings do not fit the checkpoint, or need a language-model head that this backbone
-    /// lacks.</exception>
-    /// <exception cref="InvalidOperationException">One of the two has a tuning method, which cannot be shared.</exception>
-    public TextClassifier ForTask(ClassifierSettings settings, int seed = 0, CheckpointFolder? stored = null)
-    {
-        ArgumentNullException.ThrowIfNull(settings);
-        if (Settings.Tuning is not null || settings.Tuning is not null)
-        {
-            throw new InvalidOperationException("Tasks share a backbone as it is; a tuning method is of one task. Fold it first.");
-        }
-
-        using Lifetime.Hold hold = Backbone.Hold();
-        settings = settings.For(Backbone.Config);
-        (int[]? ids, int[][]? options) = settings.LabelTokens(_tokenizer);
-        settings = settings with { MaxLength = Math.Min(settings.MaxLength, Backbone.MaxLength) };
-        LanguageModel backbone = Backbone.Clone(_ => true, withHead: settings.NeedsWords);
-        ClassificationHead? head = null;
-        try
-        {
-            head = ClassificationHead.Create(settings.Head, backbone, settings.Labels, ids, stored, seed, options);
-            return new(backbone, head, _tokenizer, settings);
-        }
-        catch
-        {
-            head?.Dispose();
-            backbone.Dispose();
-            throw;
-        }
-    }
-
     /// <summary>Releases the weights, now or when the last running pass ends.</summary>
     public void Dispose() => Backbone.Dispose();
 
@@ -658,32 +353,15 @@ public sealed class TextClassifier : IDisposable
 
     /// <summary>The encoder of answers.</summary>
     private TextToTextEncoder Answers =>
-        _encoder as TextToTextEncoder ?? throw new InvalidOperationException($"The model writes no answers: its head is {Head.Kind}.");
+        _encoder as TextToTextEncoder
+        ?? throw new InvalidOperationException($"Generation needs a text-to-text model; this one has the head {Head.Kind}.");
 
     /// <summary>The model that generates answers.</summary>
     private T5ForConditionalGeneration Writer =>
         Backbone as T5ForConditionalGeneration
         ?? throw new InvalidOperationException(
-            $"The model writes no answers: it is {Backbone.Config.ModelType}, with the head {Head.Kind}."
+            $"Generation needs a text-to-text model; this one is {Backbone.Config.ModelType}, with the head {Head.Kind}."
         );
-
-    private void Write(string folder, ScalarType? storeAs, bool isChecked)
-    {
-        using Lifetime.Hold hold = Backbone.Hold();
-        IReadOnlyDictionary<string, Parameter> added = Backbone.Adaptation?.Parameters ?? NoParameters;
-        IEnumerable<KeyValuePair<string, Parameter>> own = HasPythonHead ? [] : Head.Parameters.Concat(added);
-        HashSet<string> names = [.. own.Select(pair => pair.Key)];
-        CheckpointFolder.Write(
-            folder,
-            Config(),
-            AllParameters().Where(pair => !names.Contains(pair.Name)),
-            _tokenizer.Files,
-            storeAs,
-            new Dictionary<string, string>(StringComparer.Ordinal) { [ClassifierSettings.FileName] = Settings.ToJson() },
-            [.. own.Select(pair => (pair.Key, (Tensor)pair.Value))],
-            isChecked
-        );
-    }
 
     private static int Count(IEnumerable<ScoringBatch> batches) => batches.Sum(batch => batch.Rows.Count);
 
@@ -726,39 +404,5 @@ public sealed class TextClassifier : IDisposable
 
     /// <summary>Whether a Python class represents the whole model: a language-model head or sequence classifier, and nothing
     /// else.</summary>
-    private bool HasPythonHead => Backbone.Adaptation is null && Head.Kind is not (HeadKind.FirstTokenLinear or HeadKind.MaskTokenLinear);
-
-    /// <summary>Fingerprint of the backbone's weights that tuning does not change.</summary>
-    private string UntunedFingerprint()
-    {
-        IReadOnlyDictionary<string, Parameter> tuned = TunedParameters;
-        return CheckpointFingerprint.Compute(
-            Backbone.Parameters.Where(pair => !tuned.ContainsKey(pair.Key)).Select(pair => (pair.Key, (Tensor)pair.Value))
-        );
-    }
-
-    private ModelConfig Config()
-    {
-        (string family, string model) = Backbone switch
-        {
-            RobertaForMaskedLM => ("Roberta", "RobertaForMaskedLM"),
-            Gpt2ForCausalLM => ("GPT2", "GPT2LMHeadModel"),
-            T5ForConditionalGeneration => ("T5", "T5ForConditionalGeneration"),
-            _ => ("Bert", "BertForMaskedLM"),
-        };
-        ModelConfig config = Backbone.Config;
-        if (Settings.NeedsWords)
-        {
-            return config.WithArchitecture(model);
-        }
-
-        // Python's causal classifiers find a row's last token by the padding id.
-        config = config.IsCausal && config.PadTokenId is null ? config.With("pad_token_id", _tokenizer.PadId) : config;
-        return HasPythonHead
-            ? config
-                .WithArchitecture(family + "ForSequenceClassification")
-                .WithLabels(Settings.Labels)
-                .With("problem_type", Settings.IsMultiLabel ? ConfigFields.MultiLabel : null)
-            : config.WithArchitecture(family + "Model").With("id2label", null).With("label2id", null);
-    }
+    private bool HasPythonHead => Backbone.PeftModule is null && Head.HasPythonClass;
 }

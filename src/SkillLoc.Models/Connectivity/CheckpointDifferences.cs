@@ -22,7 +22,7 @@ internal static class CheckpointDifferences
         ("epsilon of layer norms", config => config.LayerNormEpsilon),
         ("farthest relative position", config => config.RelativeAttentionMaxDistance),
         // What T5 alone reads.
-        ("scaling of the decoder's output", config => config.IsEncoderDecoder && T5ForConditionalGeneration.ScalesHead(config)),
+        ("scaling of the decoder's output", config => config.IsEncoderDecoder && T5Parameters.ScalesHead(config)),
     ];
 
     // Compared by what they stand for.

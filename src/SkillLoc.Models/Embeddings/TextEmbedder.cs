@@ -2,8 +2,6 @@ using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Hooks;
 using SkillLoc.Models.Prompts;
-using SkillLoc.Models.Tokenization;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace SkillLoc.Models.Embeddings;

@@ -22,7 +22,7 @@ public sealed class GraftSwitch : IDisposable
     /// <param name="graft">The graft.</param>
     /// <param name="fingerprint">The model's fingerprint, if known; null computes it, which reads every weight.</param>
     /// <exception cref="InvalidDataException">The graft was made for another base model, or its shapes differ.</exception>
-    public GraftSwitch(LanguageModel model, Graft graft, string? fingerprint = null)
+    internal GraftSwitch(LanguageModel model, Graft graft, string? fingerprint)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(graft);
@@ -87,9 +87,10 @@ public sealed class GraftSwitch : IDisposable
         }
     }
 
-    /// <summary>Releases the saved values without changing the model; remove the graft first to get the base back.</summary>
+    /// <summary>Removes the graft if it is applied, and releases the saved values.</summary>
     public void Dispose()
     {
+        Remove();
         foreach (Place place in _places)
         {
             place.Dispose();

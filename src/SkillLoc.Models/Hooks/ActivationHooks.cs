@@ -105,7 +105,7 @@ public sealed class ActivationHooks
 /// <param name="activation"><c>[batch, positions, size]</c>. It belongs to the model and is released after the call: a hook that keeps it
 /// keeps a clone, moved out of its dispose scope.</param>
 /// <param name="context">Where in which pass.</param>
-/// <returns>What the model goes on with, of the same shape and type: a new tensor, which the model then owns, or the same, changed in
+/// <returns>The activation that the pass continues with, of the same shape and type: a new tensor, which the model then owns, or the same, changed in
 /// place, which gradients do not survive. Null changes nothing.</returns>
 public delegate torch.Tensor? ActivationHook(torch.Tensor activation, HookContext context);
 
@@ -135,7 +135,7 @@ public sealed class HookContext
     public bool IsTraining { get; }
 }
 
-/// <summary>The hooks of one pass as they are when it begins: the model's, and then those that it was given.</summary>
+/// <summary>The hooks of one pass, fixed when it begins: the model's, then those of the call.</summary>
 internal sealed class PassHooks
 {
     private readonly ActivationHook[]?[]? _models;
@@ -163,7 +163,7 @@ internal sealed class PassHooks
     /// <param name="point">The point.</param>
     /// <param name="activation">The activation.</param>
     /// <param name="positions">Where it stands in the row; null for all positions.</param>
-    /// <returns>What the pass goes on with.</returns>
+    /// <returns>The activation that the pass continues with.</returns>
     /// <exception cref="InvalidOperationException">A hook returned a tensor of another shape, type or device.</exception>
     public Tensor Run(HookPoint point, Tensor activation, Tensor? positions)
     {

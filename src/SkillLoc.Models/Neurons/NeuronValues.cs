@@ -1,5 +1,4 @@
 using SkillLoc.Models.Checkpoints;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace SkillLoc.Models.Neurons;

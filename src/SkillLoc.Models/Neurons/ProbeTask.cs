@@ -32,7 +32,7 @@ public sealed record ProbeTask
         Labels = [.. Enumerable.Repeat<bool?>(false, rows)];
     }
 
-    /// <summary>The task's name: the label that is told from the others.</summary>
+    /// <summary>The task's name: the label that is distinguished from the others.</summary>
     public string Name { get; }
 
     /// <summary>The label of each row; null for excluded rows.</summary>

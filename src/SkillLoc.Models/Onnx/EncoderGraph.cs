@@ -78,7 +78,7 @@ internal sealed class EncoderGraph : IOnnxBackbone
         if (prompt > 0)
         {
             Tensor mask = Parameter(embeddings + "word_embeddings.weight")
-                .narrow(0, ((SoftPromptOptions)_model.Adaptation!.Options).MaskTokenId ?? _config.MaskTokenId!.Value, 1);
+                .narrow(0, ((SoftPromptOptions)_model.PeftModule!.Options).MaskTokenId ?? _config.MaskTokenId!.Value, 1);
             string slots = _graph.Add("prompt", cat([mask, _adaptation.Prompt], 0).unsqueeze(0));
             words = _graph.Add("Concat", [_graph.Add("Expand", [slots, Column(inputs, [1, 1])]), words], ("axis", 1L));
             types = types is null ? null : _graph.Add("Concat", [Filled(inputs, prompt, 0), types], ("axis", 1L));
@@ -124,13 +124,13 @@ internal sealed class EncoderGraph : IOnnxBackbone
     /// <summary>One post-norm layer, at all positions or at one.</summary>
     private string Layer(int index, string hidden, string? bias, string? positions)
     {
-        Dictionary<LinearLayers, LinearMap> maps = _model.LinearMaps(index).ToDictionary(map => map.Place.Kind);
+        Dictionary<TargetModules, LinearLayer> maps = _model.LinearLayersOf(index).ToDictionary(map => map.Place.Kind);
         string prefix = $"{_prefix}.encoder.layer.{index}.";
         string scored = positions is null ? hidden : _layers.At(hidden, positions);
         long heads = _config.Heads,
             size = _config.HeadSize;
-        string query = _layers.SplitHeads(Map(LinearLayers.Query, scored), heads, size);
-        string keys = Map(LinearLayers.Key, hidden);
+        string query = _layers.SplitHeads(Map(TargetModules.Query, scored), heads, size);
+        string keys = Map(TargetModules.Key, hidden);
         if (_adaptation.PrefixSize == 0)
         {
             keys = _layers.SplitHeads(keys, heads, size, isKeys: true);
@@ -141,18 +141,18 @@ internal sealed class EncoderGraph : IOnnxBackbone
             keys = _graph.Add("Transpose", [keys], ("perm", new long[] { 0, 1, 3, 2 }));
         }
 
-        string values = _layers.SplitHeads(Map(LinearLayers.Value, hidden), heads, size);
+        string values = _layers.SplitHeads(Map(TargetModules.Value, hidden), heads, size);
         values = _adaptation.WithPrefix(values, index, isValues: true);
         string context = _layers.Attend(query, keys, values, bias, Math.Sqrt(size), heads * size);
-        string attended = Normalise(_layers.Sum(Map(LinearLayers.AttentionOutput, context), scored), prefix + "attention.output.LayerNorm");
-        string neurons = _layers.Activate(Map(LinearLayers.Up, attended), _config);
-        string sum = _layers.Sum(Map(LinearLayers.Down, neurons), attended);
+        string attended = Normalise(_layers.Sum(Map(TargetModules.AttentionOutput, context), scored), prefix + "attention.output.LayerNorm");
+        string neurons = _layers.Activate(Map(TargetModules.Up, attended), _config);
+        string sum = _layers.Sum(Map(TargetModules.Down, neurons), attended);
         string output = Normalise(sum, prefix + "output.LayerNorm");
-        return _adaptation.Correction(output, maps[LinearLayers.Down]) is { } correction
+        return _adaptation.Correction(output, maps[TargetModules.Down]) is { } correction
             ? Normalise(_layers.Sum(sum, correction), prefix + "output.LayerNorm", "corrected")
             : output;
 
-        string Map(LinearLayers kind, string x) => _adaptation.Linear(x, maps[kind]);
+        string Map(TargetModules kind, string x) => _adaptation.Linear(x, maps[kind]);
     }
 
     /// <summary>What attention scores get added: prompt and prefix are always seen, padding never, and what comes later only by models

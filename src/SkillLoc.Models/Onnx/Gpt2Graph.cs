@@ -77,7 +77,7 @@ internal sealed class Gpt2Graph : IOnnxBackbone
     /// <summary>One pre-norm layer, at all positions or at some.</summary>
     private string Layer(int index, string hidden, string bias, string? positions)
     {
-        Dictionary<LinearLayers, LinearMap> maps = _model.LinearMaps(index).ToDictionary(map => map.Place.Kind);
+        Dictionary<TargetModules, LinearLayer> maps = _model.LinearLayersOf(index).ToDictionary(map => map.Place.Kind);
         string name = $"transformer.h.{index}.";
         string normed = Normalise(hidden, name + "ln_1");
         string queried = normed;
@@ -89,17 +89,17 @@ internal sealed class Gpt2Graph : IOnnxBackbone
 
         long heads = _config.Heads,
             size = _config.HeadSize;
-        string query = _layers.SplitHeads(Map(LinearLayers.Query, queried), heads, size);
-        string keys = _adaptation.WithPrefix(_layers.SplitHeads(Map(LinearLayers.Key, normed), heads, size), index, isValues: false);
+        string query = _layers.SplitHeads(Map(TargetModules.Query, queried), heads, size);
+        string keys = _adaptation.WithPrefix(_layers.SplitHeads(Map(TargetModules.Key, normed), heads, size), index, isValues: false);
         keys = _graph.Add("Transpose", [keys], ("perm", new long[] { 0, 1, 3, 2 }));
-        string values = _adaptation.WithPrefix(_layers.SplitHeads(Map(LinearLayers.Value, normed), heads, size), index, isValues: true);
+        string values = _adaptation.WithPrefix(_layers.SplitHeads(Map(TargetModules.Value, normed), heads, size), index, isValues: true);
         string context = _layers.Attend(query, keys, values, bias, _model.AttentionDivisor(index), heads * size);
-        string attended = _layers.Sum(hidden, Map(LinearLayers.AttentionOutput, context));
-        string neurons = _layers.Activate(Map(LinearLayers.Up, Normalise(attended, name + "ln_2")), _config);
-        string sum = _layers.Sum(attended, Map(LinearLayers.Down, neurons));
-        return _adaptation.Correction(sum, maps[LinearLayers.Down]) is { } correction ? _layers.Sum(sum, correction) : sum;
+        string attended = _layers.Sum(hidden, Map(TargetModules.AttentionOutput, context));
+        string neurons = _layers.Activate(Map(TargetModules.Up, Normalise(attended, name + "ln_2")), _config);
+        string sum = _layers.Sum(attended, Map(TargetModules.Down, neurons));
+        return _adaptation.Correction(sum, maps[TargetModules.Down]) is { } correction ? _layers.Sum(sum, correction) : sum;
 
-        string Map(LinearLayers kind, string x) => _adaptation.Linear(x, maps[kind]);
+        string Map(TargetModules kind, string x) => _adaptation.Linear(x, maps[kind]);
     }
 
     /// <summary>Some positions of each row.</summary>

@@ -11,7 +11,7 @@ internal sealed class OnnxAdaptation
 {
     private readonly OnnxLayers _layers;
     private readonly LanguageModel _model;
-    private readonly Adaptation? _adaptation;
+    private readonly PeftModule? _adaptation;
     private readonly AdapterOptions? _adapters;
     private readonly Tensor? _prefix;
 
@@ -22,7 +22,7 @@ internal sealed class OnnxAdaptation
     {
         _layers = layers;
         _model = model;
-        _adaptation = model.Adaptation;
+        _adaptation = model.PeftModule;
         _adapters = _adaptation?.Options as AdapterOptions;
         _prefix = _adaptation?.KeyValues();
         if (_adaptation is not null && _adapters is null && _prefix is null && _adaptation.PromptSize == 0)
@@ -41,17 +41,17 @@ internal sealed class OnnxAdaptation
     public Tensor Prompt => _adaptation!.Parameters["prompt"].squeeze(0);
 
     /// <summary>A linear layer of the model and what follows it.</summary>
-    public string Linear(string x, LinearMap map)
+    public string Linear(string x, LinearLayer map)
     {
         string y = _layers.Linear(x, map.Name, map.Weight, map.Bias);
-        bool isFollowed = map.Place.Kind is LinearLayers.AttentionOutput or LinearLayers.Down;
+        bool isFollowed = map.Place.Kind is TargetModules.AttentionOutput or TargetModules.Down;
         return isFollowed && _adapters?.Placement == AdapterPlacement.Houlsby ? _layers.Sum(y, Bottleneck(y, map)) : y;
     }
 
     /// <summary>What is added to a layer's output; null for nothing.</summary>
     /// <param name="x">The output, normalised where the layer ends with a norm.</param>
     /// <param name="down">The layer's last linear layer.</param>
-    public string? Correction(string x, LinearMap down) => _adapters?.Placement == AdapterPlacement.Pfeiffer ? Bottleneck(x, down) : null;
+    public string? Correction(string x, LinearLayer down) => _adapters?.Placement == AdapterPlacement.Pfeiffer ? Bottleneck(x, down) : null;
 
     /// <summary>A layer's keys or values with the prefix before them.</summary>
     /// <param name="x"><c>[batch, heads, length, size]</c>.</param>
@@ -71,7 +71,7 @@ internal sealed class OnnxAdaptation
         return graph.Add("Concat", [graph.Add("Expand", [own, shape]), x], ("axis", 2L));
     }
 
-    private string Bottleneck(string x, LinearMap map)
+    private string Bottleneck(string x, LinearLayer map)
     {
         string name = map.Name + ".adapter";
         IReadOnlyDictionary<string, Parameter> parameters = _adaptation!.Parameters;

@@ -54,7 +54,7 @@ internal sealed class OnnxExport
     /// <summary>A copy with what a tuning method changed folded into the weights, as far as it can be. The rest is shared.</summary>
     private static LanguageModel Folded(LanguageModel model)
     {
-        LanguageModel copy = model.Clone(name => model.Adaptation?.FoldsInto(name) != true);
+        LanguageModel copy = model.Clone(name => model.PeftModule?.FoldsInto(name) != true);
         copy.FoldAdaptation();
         return copy;
     }

@@ -20,7 +20,7 @@ internal sealed class T5Graph
     /// <exception cref="NotSupportedException">A tuning method is left that does not fold into its weights.</exception>
     public T5Graph(OnnxLayers layers, T5ForConditionalGeneration model)
     {
-        if (model.Adaptation is { } adaptation)
+        if (model.PeftModule is { } adaptation)
         {
             throw new NotSupportedException($"A T5 tuned with {adaptation.Options} cannot be exported to ONNX.");
         }
@@ -93,7 +93,7 @@ internal sealed class T5Graph
         bias = _layers.Sum(bias, unread);
         for (int i = 0; i < _config.Layers; i++)
         {
-            Dictionary<(LinearLayers, bool), LinearMap> maps = Maps(i);
+            Dictionary<(TargetModules, bool), LinearLayer> maps = Maps(i);
             string name = $"encoder.block.{i}.layer.";
             string normed = Normalise(hidden, name + "0.layer_norm");
             hidden = _layers.Sum(hidden, Attend(maps, false, normed, normed, bias));
@@ -113,7 +113,7 @@ internal sealed class T5Graph
         string bias = _graph.Add("decoder.bias", seen.masked_fill(distance > 0, -10000).unsqueeze(0));
         for (int i = 0; i < _config.DecoderLayers; i++)
         {
-            Dictionary<(LinearLayers, bool), LinearMap> maps = Maps(_config.Layers + i);
+            Dictionary<(TargetModules, bool), LinearLayer> maps = Maps(_config.Layers + i);
             string name = $"decoder.block.{i}.layer.";
             string normed = Normalise(hidden, name + "0.layer_norm");
             hidden = _layers.Sum(hidden, Attend(maps, false, normed, normed, bias));
@@ -125,25 +125,25 @@ internal sealed class T5Graph
     }
 
     /// <summary>Attention whose scores are not scaled.</summary>
-    private string Attend(Dictionary<(LinearLayers, bool), LinearMap> maps, bool crosses, string normed, string read, string bias)
+    private string Attend(Dictionary<(TargetModules, bool), LinearLayer> maps, bool crosses, string normed, string read, string bias)
     {
         (long heads, long size) = (_config.Heads, _config.HeadSize);
-        string query = _layers.SplitHeads(Map(LinearLayers.Query, normed), heads, size);
-        string keys = _layers.SplitHeads(Map(LinearLayers.Key, read), heads, size, isKeys: true);
-        string values = _layers.SplitHeads(Map(LinearLayers.Value, read), heads, size);
-        return Map(LinearLayers.AttentionOutput, _layers.Attend(query, keys, values, bias, divisor: 1, heads * size));
+        string query = _layers.SplitHeads(Map(TargetModules.Query, normed), heads, size);
+        string keys = _layers.SplitHeads(Map(TargetModules.Key, read), heads, size, isKeys: true);
+        string values = _layers.SplitHeads(Map(TargetModules.Value, read), heads, size);
+        return Map(TargetModules.AttentionOutput, _layers.Attend(query, keys, values, bias, divisor: 1, heads * size));
 
-        string Map(LinearLayers kind, string x) => Linear(x, maps[(kind, crosses)]);
+        string Map(TargetModules kind, string x) => Linear(x, maps[(kind, crosses)]);
     }
 
-    private string FeedForward(Dictionary<(LinearLayers, bool), LinearMap> maps, string hidden, string norm)
+    private string FeedForward(Dictionary<(TargetModules, bool), LinearLayer> maps, string hidden, string norm)
     {
         string read = Normalise(hidden, norm);
-        string neurons = Linear(read, maps[(LinearLayers.Up, false)]);
-        neurons = maps.TryGetValue((LinearLayers.Up, true), out LinearMap gate)
+        string neurons = Linear(read, maps[(TargetModules.Up, false)]);
+        neurons = maps.TryGetValue((TargetModules.Up, true), out LinearLayer gate)
             ? _layers.Mul(_layers.Activate(Linear(read, gate), _config), neurons)
             : _layers.Activate(neurons, _config);
-        return _layers.Sum(hidden, Linear(neurons, maps[(LinearLayers.Down, false)]));
+        return _layers.Sum(hidden, Linear(neurons, maps[(TargetModules.Down, false)]));
     }
 
     /// <summary>x · weight / √(mean x² + epsilon).</summary>
@@ -162,8 +162,8 @@ internal sealed class T5Graph
         return _graph.Add("Gather", [table, ids], ("axis", 0L));
     }
 
-    private string Linear(string x, LinearMap map) => _layers.Linear(x, map.Name, map.Weight, map.Bias);
+    private string Linear(string x, LinearLayer map) => _layers.Linear(x, map.Name, map.Weight, map.Bias);
 
-    private Dictionary<(LinearLayers, bool), LinearMap> Maps(int layer) =>
-        _model.LinearMaps(layer).ToDictionary(map => (map.Place.Kind, map.Place.IsSecond));
+    private Dictionary<(TargetModules, bool), LinearLayer> Maps(int layer) =>
+        _model.LinearLayersOf(layer).ToDictionary(map => (map.Place.Kind, map.Place.IsSecond));
 }

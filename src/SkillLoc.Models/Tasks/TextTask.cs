@@ -30,7 +30,18 @@ internal abstract class TextTask
 
     /// <summary>Returns the task with another metric; null keeps the task's own.</summary>
     /// <exception cref="ArgumentException">The metric does not apply to this task.</exception>
-    public abstract TextTask JudgedBy(PromptMetric? metric);
+    public abstract TextTask WithMetric(PromptMetric? metric);
+
+    /// <summary>The range of the predicted score; null for tasks that predict none.</summary>
+    public virtual ScoreRange? Range => null;
+
+    /// <summary>Whether each row has exactly one label.</summary>
+    public virtual bool HasOneLabel => false;
+
+    /// <summary>Returns the task with weights of the labels in its loss, where a row has any number of them; null where weights of labels
+    /// are weights of rows.</summary>
+    /// <param name="positiveWeights">Weight of having each label relative to not having it.</param>
+    public virtual TextTask? Weighted(Func<float[]> positiveWeights) => null;
 
     /// <summary>Converts logits to probabilities, <c>[rows, labels]</c>.</summary>
     public virtual Tensor Probabilities(Tensor logits) => F.softmax(logits, 1);
@@ -71,7 +82,7 @@ internal abstract class TextTask
         IReadOnlyList<RowTarget> targets
     ) => throw new NotSupportedException("Dataset cartography is for rows of one label each.");
 
-    /// <summary>Why the task's metric cannot judge a row's target, so that hours of training do not end with it; null where it
+    /// <summary>Why the task's metric cannot evaluate a row's target, found before training rather than after it; null where it
     /// can.</summary>
     public virtual string? Problem(RowTarget target) => null;
 }
@@ -132,6 +143,8 @@ internal sealed class ClassificationTask(IReadOnlyList<string> labels, PromptMet
 
     public override TaskOutputs Outputs { get; } = new(labels);
 
+    public override bool HasOneLabel => true;
+
     public override string MetricName =>
         metric switch
         {
@@ -144,11 +157,13 @@ internal sealed class ClassificationTask(IReadOnlyList<string> labels, PromptMet
     private static double LogLoss(IEnumerable<float[]> probabilities, IReadOnlyList<RowTarget> targets) =>
         -probabilities.Select((row, i) => Math.Log(Math.Clamp(row[targets[i].Label], SmallestProbability, 1))).Average();
 
-    public override TextTask JudgedBy(PromptMetric? other) =>
+    public override TextTask WithMetric(PromptMetric? other) =>
         other switch
         {
             null => this,
-            PromptMetric.Correlation => throw new ArgumentException($"{other} judges scores, and the evaluated task predicts classes."),
+            PromptMetric.Correlation => throw new ArgumentException(
+                $"{other} is a metric of scores, and the evaluated task predicts classes."
+            ),
             { } known => new ClassificationTask(Outputs.Labels, known),
         };
 
@@ -218,13 +233,13 @@ internal sealed class MultiLabelTask(IReadOnlyList<string> labels, IReadOnlyList
     /// <summary>Weight in the loss of having a label relative to not having it; null for equal weights.</summary>
     public float[]? PositiveWeights { get; init; }
 
-    /// <summary>Returns the task with weights of the labels.</summary>
-    public MultiLabelTask Weighted(float[] positiveWeights) => new(Outputs.Labels, thresholds) { PositiveWeights = positiveWeights };
+    public override TextTask Weighted(Func<float[]> positiveWeights) =>
+        new MultiLabelTask(Outputs.Labels, thresholds) { PositiveWeights = positiveWeights() };
 
-    public override TextTask JudgedBy(PromptMetric? metric) =>
+    public override TextTask WithMetric(PromptMetric? metric) =>
         metric is null
             ? this
-            : throw new ArgumentException($"{metric} judges one label a row, and the evaluated task predicts any number.");
+            : throw new ArgumentException($"{metric} is a metric of one label per row, and the evaluated task predicts any number.");
 
     public override Tensor Probabilities(Tensor logits) => logits.sigmoid();
 
@@ -292,13 +307,12 @@ internal sealed class RegressionTask(ScoreRange range) : TextTask
 
     public override string MetricName => "Pearson-Correlation";
 
-    /// <summary>The range of valid scores.</summary>
-    public ScoreRange Range => range;
+    public override ScoreRange? Range => range;
 
-    public override TextTask JudgedBy(PromptMetric? metric) =>
+    public override TextTask WithMetric(PromptMetric? metric) =>
         metric is null or PromptMetric.Correlation
             ? this
-            : throw new ArgumentException($"{metric} judges classes, and the evaluated task predicts scores.");
+            : throw new ArgumentException($"{metric} is a metric of classes, and the evaluated task predicts scores.");
 
     public override Tensor Losses(TextClassifier model, TokenBatch batch, IReadOnlyList<RowTarget> targets, bool training)
     {
@@ -352,16 +366,18 @@ internal sealed class GenerationTask(TextToTextTask task, IReadOnlyList<string> 
 {
     public override TaskOutputs Outputs { get; } = new(labels, IsText: true);
 
+    public override bool HasOneLabel => labels.Count > 0;
+
     public override string MetricName => TextMetrics.NameOf(task.Metric);
 
     /// <summary>The answer of each label.</summary>
     public IReadOnlyList<string> Answers => answers;
 
-    public override TextTask JudgedBy(PromptMetric? metric) =>
+    public override TextTask WithMetric(PromptMetric? metric) =>
         metric is null
             ? this
             : throw new ArgumentException(
-                $"{metric} judges classes, and the evaluated task is judged by what is written; leave Options.Metric out."
+                $"{metric} is a metric of classes, and the evaluated task generates text; leave Options.Metric out."
             );
 
     public override int TokensOf(RowTarget target) => target.Tokens.Length;

@@ -27,7 +27,7 @@ public sealed class TunedWeights
     public string Settings { get; init; } = "";
 
     /// <summary>The tuned tensors by name, a trained classification head's included, in row-major order.</summary>
-    public required IReadOnlyDictionary<string, (long[] Shape, float[] Values)> Tensors { get; init; }
+    public required IReadOnlyDictionary<string, TensorValues> Tensors { get; init; }
 
     /// <summary>Number of tuned scalars.</summary>
     public long Count => Tensors.Values.Sum(tensor => (long)tensor.Values.Length);
@@ -83,7 +83,7 @@ public sealed class TunedWeights
     internal void CheckShape(string name, long[]? shape)
     {
         string wanted = Describe(shape),
-            given = Describe(Tensors.TryGetValue(name, out (long[] Shape, float[] Values) value) ? value.Shape : null);
+            given = Describe(Tensors.TryGetValue(name, out TensorValues? value) ? value.Shape : null);
         if (wanted != given)
         {
             throw new InvalidDataException($"Of '{name}' the tuned weights have {given}, and this classifier has {wanted}.");
@@ -118,8 +118,8 @@ public sealed class TunedWeights
             BaseFingerprint = fields.Text("base_fingerprint"),
             Options = TuningOptions.FromJson(fields.Text("tuning"), $"{source}, the metadata's 'tuning'"),
             Settings = settings,
-            Tensors = new OrderedDictionary<string, (long[] Shape, float[] Values)>(
-                file.Tensors.Select(info => KeyValuePair.Create(info.Name, (info.Shape, fields.Floats(info.Name)))),
+            Tensors = new OrderedDictionary<string, TensorValues>(
+                file.Tensors.Select(info => KeyValuePair.Create(info.Name, new TensorValues(info.Shape, fields.Floats(info.Name)))),
                 StringComparer.Ordinal
             ),
         };

@@ -36,7 +36,7 @@ public sealed class MultiTaskFineTuneTrainer
         if (options.Task is not null || options.ValidationSet is not null)
         {
             throw new ArgumentException(
-                "Options.Task and ValidationSet are of one task; name the tasks beside the options, and give the views to Fit."
+                "Options.Task and ValidationSet are of one task; name the tasks beside the options, and give the views to Train."
             );
         }
 
@@ -86,7 +86,7 @@ public sealed class MultiTaskFineTuneTrainer
     /// <exception cref="FileNotFoundException">The checkpoint or one of its files is missing.</exception>
     /// <exception cref="InvalidDataException">The checkpoint is damaged, or a graft to start from was made for another one.</exception>
     /// <exception cref="IOException">An output cannot be written; nothing was trained.</exception>
-    public MultiTaskModel Fit(IReadOnlyDictionary<string, IDataView> train, IReadOnlyDictionary<string, IDataView>? validation = null)
+    public MultiTaskModel Train(IReadOnlyDictionary<string, IDataView> train, IReadOnlyDictionary<string, IDataView>? validation = null)
     {
         ArgumentNullException.ThrowIfNull(train);
         CheckViews(train, "training");
@@ -193,7 +193,7 @@ public sealed class MultiTaskFineTuneTrainer
             HeadMatches.Tell(channel, own.ApplyHead(graft), "a graft", graft.Task);
         }
 
-        graft.ApplyTo(classifiers[0].Backbone, fingerprint);
+        graft.MergeInto(classifiers[0].Backbone, fingerprint);
     }
 
     /// <summary>Creates the classifiers of all tasks over one backbone; heads are new, except for labels of a trained head in the

@@ -1,6 +1,4 @@
-using System.Globalization;
 using Microsoft.ML;
-using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Generation;
 using SkillLoc.Models.Grafts;
@@ -13,7 +11,7 @@ namespace SkillLoc.Trainers;
 public sealed partial class PromptFineTuneTrainer
 {
     /// <summary>Options for <see cref="PromptFineTuneTrainer"/>.</summary>
-    public sealed class Options
+    public sealed partial class Options
     {
         /// <summary>
         /// A Hugging Face checkpoint folder. The rows of an existing classification head are reused by label name. The adaptation of a
@@ -28,7 +26,7 @@ public sealed partial class PromptFineTuneTrainer
         /// <see cref="TextToTextTask"/>; <see cref="TextToTextTasks.Find"/> knows those of the paper. A key-typed label column makes it a
         /// classification: each label has an answer (<see cref="TextToTextTask.Answers"/>), and the scores are the probabilities of the
         /// answers. Answers that differ from row to row are a text column, or a vector of text where a row has several, of which each use
-        /// of the row draws one; nothing but the written text is predicted then. Validation has the model write, and judges by the task's
+        /// of the row draws one; only the generated text is predicted then. Validation generates answers and evaluates them by the task's
         /// metric. To train all of T5, as the paper does, set <see cref="FixEmbeddings"/> and <see cref="FixHead"/> to false. Null for a
         /// classification head on plain text.
         /// </summary>
@@ -182,7 +180,7 @@ public sealed partial class PromptFineTuneTrainer
         public int? Patience;
 
         /// <summary>The state that the fitted transformer keeps; the best by default.</summary>
-        public KeptState Keep;
+        public FinalWeights Keep;
 
         /// <summary>Folder for checkpoints during training; null (default) for none.</summary>
         public string? CheckpointFolder;
@@ -291,178 +289,9 @@ public sealed partial class PromptFineTuneTrainer
         /// <summary>The weighting of training rows.</summary>
         internal RowWeighting Weighting => new(ExampleWeightColumnName, ClassWeights);
 
-        private bool HasTemplate => HeadKind is HeadKind.LabelWords or HeadKind.MaskTokenLinear;
+        private bool HasTemplate => HeadKind.ReadsTemplate();
 
         internal bool HasTextPair() => HasTemplate ? Prompt!.IsPair : TextPairColumnName is not null || Prompt?.IsPair == true;
-
-        /// <exception cref="ArgumentException">An option is out of its range.</exception>
-        internal void Check()
-        {
-            if ((HeadKind == HeadKind.Generation) != (Task is TextToTextTask))
-            {
-                throw new ArgumentException(
-                    $"A model that writes its answers (T5) has a {nameof(TextToTextTask)} as Options.Task, and the head "
-                        + $"{nameof(HeadKind.Generation)}, which "
-                        + $"is the default then. Here the head is {HeadKind}, and Options.Task "
-                        + $"{(Task is null ? "null" : $"the {Task.GetType().Name} '{Task.Name}'")}."
-                );
-            }
-
-            if (MultiLabel && HeadKind is HeadKind.LabelWords or HeadKind.Generation)
-            {
-                throw new NotSupportedException(
-                    $"Options.MultiLabel needs a classification head, such as {nameof(HeadKind)}.{HeadKind.SequenceClassification}, "
-                        + $"not {HeadKind}."
-                );
-            }
-
-            if (HasTemplate && Prompt is null)
-            {
-                throw new ArgumentException($"The head {HeadKind} reads a template's mask, so Options.Task must be set.");
-            }
-
-            if (MultiLabel && (Sampling == RowSampling.Balanced || CartographyPath is not null))
-            {
-                throw new ArgumentException(
-                    "Options.MultiLabel gives rows any number of labels: Options.Sampling and Options.CartographyPath are for rows of one. "
-                        + "ClassWeights.Balanced helps rare labels."
-                );
-            }
-
-            if (IsRegression && (ClassWeights is not null || Sampling == RowSampling.Balanced))
-            {
-                throw new ArgumentException(
-                    $"Options.ClassWeights and Options.Sampling balance labels, and '{Task!.Name}' is a regression task: use "
-                        + "Options.ExampleWeightColumnName."
-                );
-            }
-
-            if (IsRegression && HeadKind != HeadKind.LabelWords)
-            {
-                throw new NotSupportedException(
-                    $"'{Task!.Name}' is a regression task, which is offered with {nameof(HeadKind.LabelWords)} only, not with {HeadKind}."
-                );
-            }
-
-            if (IsRegression && Prompt!.Verbalizer.Count != 2)
-            {
-                throw new ArgumentException(
-                    $"'{Prompt.Name}' is a regression task, which needs two label words, one for each end of its range, not "
-                        + $"{Prompt.Verbalizer.Count}."
-                );
-            }
-
-            if (Prompt is not null && IsRegression != (Prompt.Metric == PromptMetric.Correlation))
-            {
-                throw new ArgumentException(
-                    $"'{Prompt.Name}' is scored by {Prompt.Metric} and {(IsRegression ? "has a" : "has no")} score range: "
-                        + $"{PromptMetric.Correlation} goes with a score range, and the other metrics go without."
-                );
-            }
-
-            if (Tuning is not null && (BiasOnly || L1 > 0 || Region is not null || Frozen.Count > 0))
-            {
-                throw new ArgumentException(
-                    "Options.Tuning leaves the pre-trained parameters alone, so Options.BiasOnly, L1, Region and Frozen have nothing "
-                        + "to choose "
-                        + "or hold; leave them out."
-                );
-            }
-
-            if (IsRegression && CartographyPath is not null)
-            {
-                throw new ArgumentException(
-                    $"Options.CartographyPath records whether rows are predicted right, and '{Task!.Name}' is a regression task; "
-                        + "leave it out."
-                );
-            }
-
-            if (Optimizer == OptimizerKind.Adafactor && WarmupSteps > 0)
-            {
-                throw new ArgumentException(
-                    $"Options.WarmupSteps is {WarmupSteps}, and Adafactor's learning rate is constant: leave it 0, or use "
-                        + $"{OptimizerKind.AdamW}."
-                );
-            }
-
-            CheckTargets();
-            Require(LearningRate > 0 && double.IsFinite(LearningRate), nameof(LearningRate), LearningRate, "positive");
-            Require(WeightDecay >= 0, nameof(WeightDecay), WeightDecay, "0 or more");
-            Require(BatchSize > 0, nameof(BatchSize), BatchSize, "1 or more");
-            Require(GradientAccumulationSteps > 0, nameof(GradientAccumulationSteps), GradientAccumulationSteps, "1 or more");
-            Require(MaxSteps is null or > 0, nameof(MaxSteps), MaxSteps ?? 0, "1 or more, or null");
-            Require(Epochs >= 0, nameof(Epochs), Epochs, "0 or more");
-            Require(WarmupSteps >= 0, nameof(WarmupSteps), WarmupSteps, "0 or more");
-            Require(EvaluationInterval > 0, nameof(EvaluationInterval), EvaluationInterval, "1 or more");
-            Require(Patience is null or > 0, nameof(Patience), Patience ?? 0, "1 or more, or null");
-            Require(L1 >= 0 && double.IsFinite(L1), nameof(L1), L1, "0 or more");
-            Require(CheckpointInterval > 0, nameof(CheckpointInterval), CheckpointInterval, "1 or more");
-            Require(StateInterval > 0, nameof(StateInterval), StateInterval, "1 or more");
-            Require(MaxGradientNorm >= 0, nameof(MaxGradientNorm), MaxGradientNorm, "0 or more");
-            Require(Dropout is null or (>= 0 and < 1), nameof(Dropout), Dropout ?? 0, "in [0, 1), or null");
-            Require(MaxTokensPerBatch is null or > 0, nameof(MaxTokensPerBatch), MaxTokensPerBatch ?? 0, "1 or more, or null");
-            Require(MaxLength is null or > 2, nameof(MaxLength), MaxLength ?? 0, "3 or more, or null");
-
-            static void Require(bool holds, string option, double value, string range)
-            {
-                if (!holds)
-                {
-                    throw new ArgumentOutOfRangeException(option, value, $"Options.{option} must be {range}.");
-                }
-            }
-        }
-
-        /// <summary>Throws if training would overwrite its initial checkpoint, also through links.</summary>
-        /// <exception cref="ArgumentException">It would overwrite it.</exception>
-        private void CheckTargets()
-        {
-            if (OutputFolder is not null)
-            {
-                Check(OutputFolder, nameof(OutputFolder));
-            }
-
-            if (CheckpointFolder is not { } folder)
-            {
-                return;
-            }
-
-            foreach (string name in FineTuning.NamesOf(Checkpoints, folder))
-            {
-                Check(Path.Join(folder, name), nameof(CheckpointFolder));
-            }
-
-            void Check(string target, string option)
-            {
-                if (Checkpoint.Length > 0 && PathIdentity.Same(target, Checkpoint))
-                {
-                    throw new ArgumentException(
-                        $"Options.{option} leads to '{target}', which is Options.Checkpoint: training would overwrite the model that "
-                            + "it starts "
-                            + "from, and grafts are found against that. Choose another folder.",
-                        option
-                    );
-                }
-            }
-        }
-
-        /// <summary>Checks options that need a validation set.</summary>
-        /// <param name="isThere">Whether there is one.</param>
-        /// <exception cref="ArgumentException">An option needs a validation set, and there is none.</exception>
-        internal void CheckValidation(bool isThere)
-        {
-            if (CheckpointFolder is not null && Checkpoints.HasFlag(CheckpointPolicy.Best) && !isThere)
-            {
-                throw new ArgumentException("Options.Checkpoints asks for the best state, and there is no validation set to choose it by.");
-            }
-
-            if (Patience is not null && !isThere)
-            {
-                throw new ArgumentException(
-                    "Options.Patience ends training when validations no longer improve, and there is no validation set: give one, or "
-                        + "leave it out."
-                );
-            }
-        }
 
         /// <summary>Returns the options with a seed: their own, that of a stored state, or one drawn from the context.</summary>
         internal Options WithSeed(ComponentHost host) =>
@@ -483,213 +312,6 @@ public sealed partial class PromptFineTuneTrainer
             options.Task = task;
             options.TextPairColumnName = task.IsPair ? TextPairColumnName : null;
             return options;
-        }
-
-        /// <summary>The input and output columns of the task.</summary>
-        internal ScoringColumns Columns() =>
-            new()
-            {
-                Text = TextColumnName,
-                TextPair = HasTextPair() ? TextPairColumnName ?? "TextPair" : null,
-                Score = ScoreColumnName,
-                PredictedLabel = PredictedLabelColumnName,
-                PredictedText = PredictedTextColumnName,
-            };
-
-        /// <summary>The classifier's settings for training rows.</summary>
-        /// <exception cref="ArgumentException">A column is missing or of another type, a label is not one of the task's, or the task has no
-        /// prompt for the checkpoint's kind of model.</exception>
-        internal ClassifierSettings Settings(DataViewSchema schema)
-        {
-            ScoringSchema.CheckInputs(schema, Columns());
-            if (Task is TextToTextTask writing)
-            {
-                return Settings(schema, writing);
-            }
-
-            IReadOnlyList<string>? values = null;
-            int keys = 2;
-            if (MultiLabel)
-            {
-                values = LabelValues.OfSets(schema, LabelColumnName);
-            }
-            else if (IsRegression)
-            {
-                LabelValues.CheckScores(schema, LabelColumnName);
-            }
-            else
-            {
-                values = LabelValues.Of(schema, LabelColumnName, out keys);
-            }
-
-            return Settings(values, keys, Models.Checkpoints.CheckpointFolder.ReadConfig(Checkpoint));
-        }
-
-        /// <summary>The settings of a model that writes its answers.</summary>
-        /// <exception cref="ArgumentException">A label has no answer, or there are no labels and answers are given.</exception>
-        private ClassifierSettings Settings(DataViewSchema schema, TextToTextTask task)
-        {
-            IReadOnlyList<string> labels = [];
-            if (!LabelValues.AreAnswers(schema, LabelColumnName))
-            {
-                labels = LabelValues.Of(schema, LabelColumnName, out int keys) ?? Numbers(keys);
-                RequireTwo(labels);
-            }
-            else if (ClassWeights is not null || Sampling == RowSampling.Balanced)
-            {
-                throw new ArgumentException(
-                    $"Options.ClassWeights and Options.Sampling balance labels, and the label column '{LabelColumnName}' is text: put "
-                        + $"mlContext.Transforms.Conversion.MapValueToKey(\"{LabelColumnName}\") before the trainer, or leave them out."
-                );
-            }
-            else if (task.Answers is not null)
-            {
-                throw new ArgumentException(
-                    $"The answers of Options.Task are those of labels, and the label column '{LabelColumnName}' is text, which holds "
-                        + "the answers themselves."
-                );
-            }
-            else if (CartographyPath is not null)
-            {
-                throw new ArgumentException(
-                    $"Options.CartographyPath records the probability of the right label, and the label column '{LabelColumnName}' is "
-                        + "text: put "
-                        + $"mlContext.Transforms.Conversion.MapValueToKey(\"{LabelColumnName}\") before the trainer, or leave it out."
-                );
-            }
-
-            return new()
-            {
-                Task = task.Name,
-                Head = HeadKind,
-                TextToText = task with { Answers = null },
-                Labels = labels,
-                Words = task.Answers is null ? null : [.. labels.Select(Answer)],
-                HasTextPair = HasTextPair(),
-                MaxLength = MaxLength ?? task.MaxInputLength,
-                Truncation = Truncation,
-                Trained = Tuning is null ? Selection : null,
-                Tuning = Tuning,
-            };
-
-            string Answer(string label) =>
-                task.Answers.TryGetValue(label, out string? answer)
-                    ? answer
-                    : throw new ArgumentException(
-                        $"The label column '{LabelColumnName}' has the label '{label}', and Options.Task has answers for "
-                            + $"{string.Join(", ", task.Answers.Keys.Select(known => $"'{known}'"))} only."
-                    );
-        }
-
-        /// <exception cref="ArgumentException">There are fewer than two labels.</exception>
-        private void RequireTwo(IReadOnlyList<string> labels)
-        {
-            if (labels.Count < 2)
-            {
-                throw new ArgumentException(
-                    $"The label column '{LabelColumnName}' of the training data holds "
-                        + $"{(labels.Count == 0 ? "no label" : $"the label '{labels[0]}' only")}; a "
-                        + "classifier tells two or more apart. Are the rows of one class, or is another column the label?"
-                );
-            }
-        }
-
-        /// <summary>The names of labels whose keys have no values.</summary>
-        private static string[] Numbers(int keys) => [.. Enumerable.Range(0, keys).Select(i => i.ToString(CultureInfo.InvariantCulture))];
-
-        /// <summary>
-        /// The classifier's settings. Scores stand in the order of the label column's keys, as ML.NET's evaluators expect.
-        /// </summary>
-        /// <exception cref="ArgumentException">A label is not one of the task's, or the task has no prompt for the checkpoint's kind of
-        /// model.</exception>
-        private ClassifierSettings Settings(IReadOnlyList<string>? keyValues, int keys, ModelConfig config)
-        {
-            AutoregressivePrompt? prompt =
-                config.IsCausal && HeadKind == HeadKind.LabelWords
-                    ? Prompt!.Autoregressive
-                        ?? throw new ArgumentException(
-                            $"The task '{Prompt.Name}' has no autoregressive prompt, which a causal model ({config.ModelType} in "
-                                + $"{Checkpoint}) needs: set "
-                                + $"{nameof(PromptTask)}.{nameof(PromptTask.Autoregressive)}, or use "
-                                + $"{nameof(HeadKind)}.{HeadKind.SequenceClassification}."
-                        )
-                    : null;
-            Verbalizer? verbalizer = HasTemplate ? Prompt!.Verbalizer : null;
-            IReadOnlyList<string> labels =
-                keyValues ?? (verbalizer is not null && verbalizer.Count == keys ? verbalizer.Labels : Numbers(keys));
-            RequireTwo(labels);
-            bool isPrompted = Tuning is not SoftPromptOptions;
-            return new()
-            {
-                Task = Task?.Name ?? "",
-                Head = HeadKind,
-                Template = HasTemplate && isPrompted && prompt is null ? Prompt!.Template.ToString() : null,
-                AutoregressiveTemplate = isPrompted ? prompt?.Template.ToString() : null,
-                OptionScoring = prompt?.Scoring ?? OptionScoring.Auto,
-                Labels = labels,
-                Words = verbalizer is null
-                    ? null
-                    : [.. labels.Select(label => Word(verbalizer, prompt?.Options ?? verbalizer.Words, label))],
-                ScoreRange = Prompt?.ScoreRange,
-                Thresholds = MultiLabel ? [.. labels.Select(_ => LabelThresholds.Usual)] : null,
-                HasTextPair = HasTextPair(),
-                MaxLength =
-                    MaxLength
-                    ?? (
-                        config.IsCausal
-                            ? prompt?.MaxLength ?? AutoregressivePrompt.UsualMaxLength
-                            : Prompt?.MaxLength ?? PromptTask.UsualMaxLength
-                    ),
-                FirstSentenceLimit = Prompt?.FirstSentenceLimit,
-                OtherSentenceLimit = Prompt?.OtherSentenceLimit,
-                Truncation = Truncation,
-                Metric = Prompt?.Metric ?? PromptMetric.Accuracy,
-                Trained = Tuning is null ? Selection : null,
-                Tuning = Tuning,
-            };
-        }
-
-        /// <summary>
-        /// Everything that affects the result of a run beside checkpoint and data, by name in snake_case: numbers, flags and choices, the
-        /// classifier's settings, and the fingerprints of regions.
-        /// </summary>
-        internal RunDescription Describe(ClassifierSettings settings)
-        {
-            var run = new RunDescription(this, nameof(Checkpoints), nameof(CheckpointInterval), nameof(StateInterval));
-            run.Put(nameof(Head), settings.Head);
-            run.Put(nameof(settings.TextToText), settings.TextToText);
-            run.Put(nameof(settings.OptionScoring), settings.OptionScoring);
-            run.Put(nameof(settings.Template), settings.Template);
-            run.Put(nameof(settings.Labels), string.Join('|', settings.Labels));
-            run.Put(nameof(settings.AutoregressiveTemplate), settings.AutoregressiveTemplate);
-            run.Put(nameof(settings.ScoreRange), settings.ScoreRange);
-            run.Put(nameof(settings.Words), settings.Words is null ? null : string.Join('|', settings.Words));
-            run.Put(nameof(settings.MaxLength), settings.MaxLength);
-            run.Put(nameof(settings.FirstSentenceLimit), settings.FirstSentenceLimit);
-            run.Put(nameof(settings.OtherSentenceLimit), settings.OtherSentenceLimit);
-            run.Put(nameof(settings.Metric), settings.Metric);
-            run.Put(nameof(ExampleWeightColumnName), ExampleWeightColumnName);
-            run.Put(nameof(ClassWeights), ClassWeights);
-            run.Put(nameof(Tuning), Tuning?.ToJson());
-            run.Put(nameof(StartFrom), StartFrom.Count == 0 ? null : RunFingerprint.Of(StartFrom.SelectMany(graft => graft.Parts)));
-            run.Put(nameof(Frozen), Frozen.Count == 0 ? null : RunFingerprint.Of(Frozen.SelectMany(graft => graft.Parts)));
-            run.Put(nameof(Region), Region is null ? null : RunFingerprint.Of(Region));
-            return run;
-        }
-
-        private string Word(Verbalizer verbalizer, IReadOnlyList<string> words, string label)
-        {
-            int index = verbalizer.IndexOf(label);
-            return index >= 0
-                ? words[index]
-                : throw new ArgumentException(
-                    $"The label column '{LabelColumnName}' has the label '{label}', and the task '{Task!.Name}' has words for "
-                        + $"{string.Join(", ", verbalizer.Labels.Select(known => $"'{known}'"))} only. Give words of your own, one "
-                        + "for each label: Task = task with "
-                        + $"{{ Verbalizer = new Verbalizer([new(\"{label}\", \"a word\"), ...]) }}, or describe the task in JSON "
-                        + "(PromptTasks.Load); or take a head that "
-                        + "needs none: Head = HeadKind.SequenceClassification."
-                );
         }
     }
 }
@@ -712,7 +334,7 @@ public enum CheckpointPolicy
 }
 
 /// <summary>The state that a fine-tuned transformer keeps.</summary>
-public enum KeptState
+public enum FinalWeights
 {
     /// <summary>The best state on the validation set, with ties going to the later one; the last state without a validation set.</summary>
     Best,

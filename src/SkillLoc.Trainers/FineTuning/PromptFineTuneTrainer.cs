@@ -1,14 +1,11 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;
-using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Generation;
 using SkillLoc.Models.Grafts;
-using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Runs;
 using SkillLoc.Models.Tasks;
-using SkillLoc.Models.Tuning;
 using SkillLoc.Transforms;
 using TorchSharp;
 
@@ -226,7 +223,7 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
     {
         if (classifier.FoldedTuning is { } folded)
         {
-            channel.Info(MessageSensitivity.None, $"{checkpoint} was tuned with {folded}; what that learnt is folded into the weights.");
+            channel.Info(MessageSensitivity.None, $"{checkpoint} was tuned with {folded}; its changes are folded into the weights.");
         }
     }
 
@@ -238,7 +235,7 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
             HeadMatches.Tell(channel, classifier.ApplyHead(graft), "a graft");
         }
 
-        graft.ApplyTo(classifier.Backbone, fingerprint);
+        graft.MergeInto(classifier.Backbone, fingerprint);
     }
 
     /// <summary>The state file, with the description of the run that it must belong to.</summary>
@@ -280,10 +277,7 @@ internal static class HeadMatches
         string whose = task.Length == 0 ? "" : $" of '{task}'";
         if (match.IsWhole)
         {
-            channel.Info(
-                MessageSensitivity.None,
-                $"The head{whose} goes on from that of {source}; its rows were matched by the labels' names."
-            );
+            channel.Info(MessageSensitivity.None, $"The head{whose} starts from that of {source}; rows were matched by label name.");
             return;
         }
 
@@ -295,7 +289,7 @@ internal static class HeadMatches
             match.Kept.Count > 0 ? "" : " If labels are the same under other names, give them the names that the trained head has.";
         channel.Warning(
             MessageSensitivity.None,
-            $"The head{whose} goes on from that of {source}, by the labels' names: {kept} kept.{fresh}{dropped}{hint}"
+            $"The head{whose} starts from that of {source}, matched by label name: {kept} kept.{fresh}{dropped}{hint}"
         );
     }
 

@@ -62,9 +62,12 @@ internal sealed record RowWeighting(string? Column, ClassWeights? Classes)
     {
         double[] weights = rows.Weights.Length == 0 ? [.. rows.Texts.Select(_ => 1.0)] : [.. rows.Weights.Select(weight => (double)weight)];
         TextTask task = rows.Task;
-        if (Classes is not null && task is MultiLabelTask sets)
+        if (
+            Classes is not null
+            && task.Weighted(() => [.. Classes.Of(task.Outputs.Labels, Balance).Select(weight => (float)weight)]) is { } weighted
+        )
         {
-            task = sets.Weighted([.. Classes.Of(task.Outputs.Labels, Balance).Select(weight => (float)weight)]);
+            task = weighted;
         }
         else if (Classes is not null)
         {

@@ -6,7 +6,6 @@ using System.Text.Json;
 using Microsoft.ML.Runtime;
 using SkillLoc.Models.Cartography;
 using SkillLoc.Models.Checkpoints;
-using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Runs;
 using SkillLoc.Models.Tasks;
@@ -91,7 +90,7 @@ internal sealed class RunOutputs
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
-            channel.Warning(MessageSensitivity.None, $"{what} was not written, and training goes on without it: {error.Message}");
+            channel.Warning(MessageSensitivity.None, $"{what} was not written, and training continues without it: {error.Message}");
             return false;
         }
     }
@@ -242,19 +241,6 @@ internal static class RunFingerprint
             {
                 Append(hash, [tokens.Length, .. tokens]);
             }
-        }
-
-        return Convert.ToHexStringLower(hash.GetHashAndReset());
-    }
-
-    /// <summary>Returns the fingerprint of coordinates.</summary>
-    public static string Of(IEnumerable<GraftPart> parts)
-    {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach (GraftPart part in parts)
-        {
-            Append<char>(hash, [.. part.Name, '\0']);
-            Append(hash, [part.Indices.Length, .. part.Indices]);
         }
 
         return Convert.ToHexStringLower(hash.GetHashAndReset());

@@ -49,9 +49,9 @@ internal sealed class TrainableParameters : IDisposable
 
         foreach (TrainedParameter parameter in Trained)
         {
-            if (options.L1 > 0 && parameter.IsAnchored)
+            if (options.L1 > 0 && parameter.HasL1Penalty)
             {
-                parameter.Anchor();
+                parameter.KeepStart();
             }
 
             parameter.AddMoments(options.Optimizer);
@@ -149,7 +149,7 @@ internal sealed class TrainableParameters : IDisposable
     /// <summary>After the optimiser's step: copies the new values to the model and to the stand-ins.</summary>
     public void WriteBack()
     {
-        Array.ForEach(Trained, parameter => parameter.GiveValue());
+        Array.ForEach(Trained, parameter => parameter.WriteBack());
         SyncWeights();
     }
 
@@ -196,7 +196,7 @@ internal sealed class TrainableParameters : IDisposable
     {
         using IDisposable noGradients = no_grad();
         using DisposeScope scope = NewDisposeScope();
-        Tensor[] sums = [.. Trained.Where(parameter => parameter.IsAnchored).Select(parameter => parameter.Pull(strength))];
+        Tensor[] sums = [.. Trained.Where(parameter => parameter.HasL1Penalty).Select(parameter => parameter.AddL1Penalty(strength))];
         return sums.Length == 0 ? 0 : strength * stack(sums).sum().item<float>();
     }
 
@@ -215,8 +215,14 @@ internal sealed class TrainableParameters : IDisposable
 
         IReadOnlyDictionary<string, Parameter> weights = classifier.Backbone.Parameters;
         var selected = options.Selection.Of(classifier.Backbone).ToHashSet(StringComparer.Ordinal);
-        Dictionary<string, SortedSet<long>>? region = options.Region is { } parts ? Coordinates(parts, weights, "Region") : null;
-        Dictionary<string, SortedSet<long>> frozen = Coordinates(options.Frozen.SelectMany(graft => graft.Parts), weights, "Frozen");
+        Dictionary<string, SortedSet<long>>? region = options.Region is { } parts
+            ? GraftPart.CoordinatesIn(parts, weights, "Options.Region")
+            : null;
+        Dictionary<string, SortedSet<long>> frozen = GraftPart.CoordinatesIn(
+            options.Frozen.SelectMany(graft => graft.Parts),
+            weights,
+            "Options.Frozen"
+        );
         if (region?.Keys.FirstOrDefault(name => !selected.Contains(name)) is { } outside)
         {
             throw new ArgumentException(
@@ -258,38 +264,5 @@ internal sealed class TrainableParameters : IDisposable
             trained.ForEach(parameter => parameter.Dispose());
             throw;
         }
-    }
-
-    private static Dictionary<string, SortedSet<long>> Coordinates(
-        IEnumerable<GraftPart> parts,
-        IReadOnlyDictionary<string, Parameter> weights,
-        string option
-    )
-    {
-        var coordinates = new Dictionary<string, SortedSet<long>>(StringComparer.Ordinal);
-        foreach (GraftPart part in parts.Where(part => part.Indices.Length > 0))
-        {
-            if (!weights.TryGetValue(part.Name, out Parameter? weight))
-            {
-                throw new ArgumentException($"Options.{option} has coordinates of '{part.Name}', which the model does not have.");
-            }
-
-            if (!coordinates.TryGetValue(part.Name, out SortedSet<long>? indices))
-            {
-                coordinates.Add(part.Name, indices = []);
-            }
-
-            indices.UnionWith(part.Indices.Select(index => (long)index));
-            if (indices.Min < 0 || indices.Max >= weight.numel())
-            {
-                throw new ArgumentException(
-                    $"Options.{option} has coordinate {(indices.Min < 0 ? indices.Min : indices.Max)} of '{part.Name}', whose "
-                        + $"{weight.numel()} "
-                        + "coordinates count from 0."
-                );
-            }
-        }
-
-        return coordinates;
     }
 }

@@ -73,7 +73,7 @@ internal sealed class TrainedParameter : IDisposable
         && !Name.Contains(".ln_", StringComparison.Ordinal);
 
     /// <summary>Whether the L1 anchor applies: to the encoder's parameters, embeddings included (methods, A.1).</summary>
-    public bool IsAnchored => ParameterPlace.Of(Name).Region != ParameterRegion.Head;
+    public bool HasL1Penalty => ParameterPlace.Of(Name).Region != ParameterRegion.Head;
 
     /// <summary>Its tensors in a state file.</summary>
     public IEnumerable<(string Name, Tensor Value)> State
@@ -104,7 +104,7 @@ internal sealed class TrainedParameter : IDisposable
     }
 
     /// <summary>Stores the current values as the target of the L1 anchor.</summary>
-    public void Anchor() => _start = Copy();
+    public void KeepStart() => _start = Copy();
 
     /// <summary>Creates the optimiser's moments, if it has any.</summary>
     public void AddMoments(OptimizerKind kind)
@@ -149,7 +149,7 @@ internal sealed class TrainedParameter : IDisposable
 
     /// <summary>Adds the gradient of the L1 penalty, strength * sign(value - start).</summary>
     /// <returns>The sum of |value - start|, a scalar tensor in the caller's scope.</returns>
-    public Tensor Pull(double strength)
+    public Tensor AddL1Penalty(double strength)
     {
         using DisposeScope scope = NewDisposeScope();
         Tensor difference = Value - _start!;
@@ -158,7 +158,7 @@ internal sealed class TrainedParameter : IDisposable
     }
 
     /// <summary>Copies changed values to the model and restores frozen coordinates.</summary>
-    public void GiveValue()
+    public void WriteBack()
     {
         using IDisposable noGradients = no_grad();
         using DisposeScope scope = NewDisposeScope();
@@ -191,7 +191,7 @@ internal sealed class TrainedParameter : IDisposable
         if (_best is not null)
         {
             Set(Value, _best);
-            GiveValue();
+            WriteBack();
         }
     }
 
@@ -212,7 +212,7 @@ internal sealed class TrainedParameter : IDisposable
             _best = stored.to(Value.dtype, Value.device, copy: true).DetachFromDisposeScope();
         }
 
-        GiveValue();
+        WriteBack();
     }
 
     private Tensor Read(ITensorStore store, string name, long[] shape)

@@ -46,7 +46,7 @@ public sealed class ContinualGraft
     /// <exception cref="FileNotFoundException">The checkpoint or one of its files is missing.</exception>
     /// <exception cref="InvalidDataException">The checkpoint, or a graft in the folder, is damaged.</exception>
     /// <exception cref="IOException">An output could not be written; nothing was trained.</exception>
-    public ContinualGraftResult Fit(params IEnumerable<ContinualTask> tasks)
+    public ContinualGraftResult Train(params IEnumerable<ContinualTask> tasks)
     {
         ArgumentNullException.ThrowIfNull(tasks);
         ContinualTask[] sequence = [.. tasks];
@@ -176,7 +176,7 @@ public sealed class ContinualGraft
         );
 
         // Without the heads, which are of other tasks.
-        Graft[] held = earlier.Count > 0 ? [GraftUnion.Of(earlier)] : [];
+        Graft[] held = earlier.Count > 0 ? [Graft.Union(earlier)] : [];
         PromptFineTuneTrainer.Options tuning = stage.Options.For(stage.Task.Prompt);
         tuning.SpareSeed = stage.TuningSeed;
         tuning.StartFrom = held;
@@ -239,7 +239,7 @@ public sealed class ContinualGraft
 
         using var whole = TextClassifier.Create(_options.FineTune.Checkpoint, stages[0].Settings, _device);
         string fingerprint = whole.Backbone.Fingerprint();
-        long[] bytes = [.. grafts.Select(SizeOf)];
+        long[] bytes = [.. grafts.Select(graft => graft.ToBytes().LongLength)];
         for (int after = 0; after < grafts.Count; after++)
         {
             for (int task = 0; task <= after; task++)
@@ -251,24 +251,15 @@ public sealed class ContinualGraft
 
                 void Add(ContinualMethod method, int count)
                 {
-                    Graft union = GraftUnion.Of(grafts[..count]);
-                    using var grafted = new GraftSwitch(classifier.Backbone, union, fingerprint);
-                    grafted.Apply();
+                    var union = Graft.Union(grafts[..count]);
+                    using GraftSwitch grafted = union.Apply(classifier.Backbone, fingerprint);
                     double metric = stages[task].Test.Metric(classifier);
-                    grafted.Remove();
                     rows.Add(new(stages[after].Name, stages[task].Name, method, metric, union.Count, bytes[..count].Sum()));
                 }
             }
         }
 
         return rows;
-
-        static long SizeOf(Graft graft)
-        {
-            using var file = new MemoryStream();
-            graft.Save(file);
-            return file.Length;
-        }
     }
 
     /// <summary>Fine-tunes one model on task after task.</summary>
@@ -347,7 +338,7 @@ public sealed class ContinualGraft
     {
         public string Name => Task.Prompt.Name;
 
-        /// <summary>Of the run up to this task; null where nothing is stored.</summary>
+        /// <summary>Fingerprint of the run up to this task; null if nothing is stored.</summary>
         public string? Fingerprint { get; set; }
     }
 

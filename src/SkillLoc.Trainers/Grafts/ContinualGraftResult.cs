@@ -29,7 +29,7 @@ public sealed record ContinualGraftResult
     public Graft Union(string task)
     {
         Graft own = Grafts[task];
-        return GraftUnion.Of([.. Grafts.Values.TakeWhile(graft => graft != own), own], own);
+        return Graft.Union([.. Grafts.Values.TakeWhile(graft => graft != own), own], own);
     }
 
     /// <summary>Returns the forgetting of a task: its best metric before the last task was learnt minus the final one.</summary>

@@ -105,7 +105,7 @@ internal sealed class GraftScoreTraining : TrainingObjective
         IReadOnlyList<GraftPart> current = _mask.Parts();
 
         // Scores move for epochs before a coordinate crosses; an unchanged mask needs no second evaluation.
-        if (Metrics.Count == 0 || !Same(current, _parts))
+        if (Metrics.Count == 0 || !GraftPart.SameCoordinates(current, _parts))
         {
             _mask.ApplyRounded();
             _judged = new GraftQuality(
@@ -158,9 +158,4 @@ internal sealed class GraftScoreTraining : TrainingObjective
         draws.Shuffle(order);
         return [.. order.Chunk(options.BatchSize).Take(options.MaxBatchesPerEpoch)];
     }
-
-    private static bool Same(IReadOnlyList<GraftPart> left, IReadOnlyList<GraftPart> right) =>
-        left.Count == right.Count
-        && left.Zip(right)
-            .All(pair => pair.First.Name == pair.Second.Name && pair.First.Indices.AsSpan().SequenceEqual(pair.Second.Indices));
 }

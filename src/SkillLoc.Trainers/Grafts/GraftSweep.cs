@@ -51,7 +51,7 @@ public sealed class GraftSweep
     /// <exception cref="InvalidDataException">The base checkpoint is damaged, or of another architecture than the fine-tuned
     /// model.</exception>
     /// <exception cref="IOException">An output cannot be written; nothing was trained.</exception>
-    public GraftSweepResult Fit(IDataView input)
+    public GraftSweepResult Run(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
         using CancellationWatch cancellation = _host.Watch(_options.CancellationToken);

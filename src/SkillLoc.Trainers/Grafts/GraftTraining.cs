@@ -2,16 +2,13 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
-using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Runs;
-using SkillLoc.Models.Tasks;
 using SkillLoc.Models.Tuning;
 using SkillLoc.Transforms;
-using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace SkillLoc.Trainers;
@@ -102,10 +99,7 @@ internal sealed class GraftTraining : IDisposable
         // Weights that change in place are not shared with the fine-tuned model.
         IReadOnlyList<Graft> earlier = options.BaseGrafts ?? [];
         var changes = new HashSet<string>(_considered, StringComparer.Ordinal);
-        var own = new HashSet<string>(
-            _considered.Concat(earlier.SelectMany(graft => graft.Parts).Select(part => part.Name)),
-            StringComparer.Ordinal
-        );
+        var own = new HashSet<string>(_considered.Concat(earlier.SelectMany(graft => graft.Changed)), StringComparer.Ordinal);
         try
         {
             _classifier = TextClassifier.Create(
@@ -113,19 +107,19 @@ internal sealed class GraftTraining : IDisposable
                 _tuned.Settings,
                 _tuned.Backbone.Device,
                 _tuned.Backbone.Dtype,
-                twin: _tuned,
-                mayShare: name => !own.Contains(name)
+                shareWeightsWith: _tuned,
+                canShare: name => !own.Contains(name)
             );
             ScoringColumns columns = options.FineTuned.Columns;
             _train = options.Weighting.Read(input, columns, options.LabelColumnName, _tuned, "training data");
             _validation = options.ValidationSet is { } set
                 ? EncodedDataset.Read(set, columns, options.LabelColumnName, _tuned, "validation data")
                 : null;
-            CopyHead(_tuned, _classifier);
+            _classifier.Head.CopyFrom(_tuned.Head);
             _fingerprint = _classifier.Backbone.Fingerprint();
             foreach (Graft graft in earlier)
             {
-                graft.ApplyTo(_classifier.Backbone, _fingerprint);
+                graft.MergeInto(_classifier.Backbone, _fingerprint);
             }
 
             CheckMovement();
@@ -177,7 +171,7 @@ internal sealed class GraftTraining : IDisposable
             ConsideredCount = _mask.Count,
             Metrics = metrics,
             Parts = parts,
-            HeadParameters = _classifier.Head.Parameters.ToDictionary(pair => pair.Key, pair => Values(pair.Value), StringComparer.Ordinal),
+            HeadParameters = _classifier.Head.Values(),
             Outside = _options.Outside,
             Considered = _options.Outside == GraftOutside.Zero ? _considered : [],
         };
@@ -197,7 +191,10 @@ internal sealed class GraftTraining : IDisposable
         run.Put(nameof(_options.PatchFile), _options.PatchFile);
         run.Put(nameof(_options.ExampleWeightColumnName), _options.ExampleWeightColumnName);
         run.Put(nameof(_options.ClassWeights), _options.ClassWeights);
-        run.Put(nameof(_options.BaseGrafts), _options.BaseGrafts is { Count: > 0 } earlier ? Hash(earlier.Select(HashOf)) : null);
+        run.Put(
+            nameof(_options.BaseGrafts),
+            _options.BaseGrafts is { Count: > 0 } earlier ? Hash(earlier.Select(graft => graft.Fingerprint())) : null
+        );
         return new()
         {
             Kind = "graft",
@@ -230,10 +227,10 @@ internal sealed class GraftTraining : IDisposable
     }
 
     /// <summary>The metrics of the base model, earlier grafts included, on the rows of <see cref="Measure(Graft)"/>.</summary>
-    public GraftQuality MeasureBase() => Judge(_classifier);
+    public GraftQuality MeasureBase() => Evaluate(_classifier);
 
     /// <summary>The metrics of the fine-tuned model.</summary>
-    public GraftQuality MeasureFineTuned() => Judge(_tuned);
+    public GraftQuality MeasureFineTuned() => Evaluate(_tuned);
 
     /// <summary>The metrics of a graft: one epoch's number of training rows, always the same, and the whole validation set.</summary>
     public GraftQuality Measure(Graft graft)
@@ -241,53 +238,44 @@ internal sealed class GraftTraining : IDisposable
         // A mask that was not trained has been measured on these rows already.
         return graft.Metrics.GetValueOrDefault("epoch", -1) == 0
             ? new(graft.Metrics["train"], graft.Metrics.TryGetValue("validation", out double validation) ? validation : null)
-            : Measure(graft.Parts, graft.Outside, graft.Considered);
+            : MeasureApplied(graft);
     }
 
-    private GraftQuality Measure(IReadOnlyList<GraftPart> parts, GraftOutside outside, IReadOnlyList<string> considered) =>
-        Grafted(parts, outside, considered, () => Judge(_classifier));
-
-    /// <summary>The fine-tuned model's settings; the grafted model has thresholds of its own, which the validation rows tell.</summary>
-    private ClassifierSettings SettingsWith(IReadOnlyList<GraftPart> parts) =>
-        _tuned.Settings.IsMultiLabel && _validation is not null
-            ? _tuned.Settings with
-            {
-                Thresholds = Grafted(
-                    parts,
-                    _options.Outside,
-                    _considered,
-                    () =>
-                        LabelThresholds.Choose(
-                            _classifier.Score(_validation.Texts),
-                            [.. _validation.Targets.Select(target => target.LabelSet)]
-                        )
-                ),
-            }
-            : _tuned.Settings;
-
-    /// <summary>Runs an action with a graft applied.</summary>
-    private T Grafted<T>(IReadOnlyList<GraftPart> parts, GraftOutside outside, IReadOnlyList<string> considered, Func<T> work)
+    private GraftQuality MeasureApplied(Graft graft)
     {
-        var graft = new Graft
+        using GraftSwitch applied = graft.Apply(_classifier.Backbone, _fingerprint);
+        return Evaluate(_classifier);
+    }
+
+    /// <summary>The fine-tuned model's settings; the grafted model has thresholds of its own, chosen on the validation rows.</summary>
+    private ClassifierSettings SettingsWith(IReadOnlyList<GraftPart> parts)
+    {
+        if (!_tuned.Settings.IsMultiLabel || _validation is null)
+        {
+            return _tuned.Settings;
+        }
+
+        using GraftSwitch applied = GraftOf(parts).Apply(_classifier.Backbone, _fingerprint);
+        return _tuned.Settings with
+        {
+            Thresholds = LabelThresholds.Choose(
+                _classifier.Score(_validation.Texts),
+                [.. _validation.Targets.Select(target => target.LabelSet)]
+            ),
+        };
+    }
+
+    /// <summary>A graft of given coordinates, without anything else.</summary>
+    private Graft GraftOf(IReadOnlyList<GraftPart> parts) =>
+        new()
         {
             BaseFingerprint = _fingerprint,
             Parts = parts,
-            Outside = outside,
-            Considered = considered,
+            Outside = _options.Outside,
+            Considered = _considered,
         };
-        using var grafted = new GraftSwitch(_classifier.Backbone, graft, _fingerprint);
-        grafted.Apply();
-        try
-        {
-            return work();
-        }
-        finally
-        {
-            grafted.Remove();
-        }
-    }
 
-    private GraftQuality Judge(TextClassifier classifier) =>
+    private GraftQuality Evaluate(TextClassifier classifier) =>
         new(
             _train.Metric(
                 classifier,
@@ -320,7 +308,7 @@ internal sealed class GraftTraining : IDisposable
         if (_options.Epochs == 0)
         {
             IReadOnlyList<GraftPart> patch = _mask.Parts();
-            return (patch, Measure(patch, _options.Outside, _considered).Metrics(0));
+            return (patch, MeasureApplied(GraftOf(patch)).Metrics(0));
         }
 
         if (stored is null)
@@ -412,7 +400,7 @@ internal sealed class GraftTraining : IDisposable
                 MessageSensitivity.None,
                 state.Best is { } best
                     ? $"The score never rose above 0: the best mask is that of epoch {best.Step}, with {best.Metric:F4}."
-                    : "No epoch was judged, so the graft is the base patch, without metrics."
+                    : "No epoch was evaluated, so the graft is the base patch, without metrics."
             );
         }
 
@@ -436,7 +424,7 @@ internal sealed class GraftTraining : IDisposable
     {
         _identity ??= new(StringComparer.Ordinal)
         {
-            ["base weights"] = Hash([_fingerprint, .. (_options.BaseGrafts ?? []).Select(HashOf)]),
+            ["base weights"] = Hash([_fingerprint, .. (_options.BaseGrafts ?? []).Select(graft => graft.Fingerprint())]),
             ["fine-tuned weights"] = _tuned.Fingerprint(),
             ["training rows"] = RunFingerprint.Of(_train),
             ["validation rows"] = _validation is null ? "none" : RunFingerprint.Of(_validation),
@@ -459,29 +447,6 @@ internal sealed class GraftTraining : IDisposable
 
     private static string Hash(IEnumerable<string> parts) =>
         Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', parts))));
-
-    private static string HashOf(Graft graft)
-    {
-        using var file = new MemoryStream();
-        graft.Save(file);
-        return Convert.ToHexStringLower(SHA256.HashData(file.ToArray()));
-    }
-
-    /// <summary>Copies the fine-tuned head, which base and graft use.</summary>
-    private static void CopyHead(TextClassifier from, TextClassifier to)
-    {
-        using IDisposable noGradients = no_grad();
-        foreach ((string name, Parameter value) in to.Head.Parameters)
-        {
-            value.copy_(from.Head.Parameters[name]);
-        }
-    }
-
-    private static (long[] Shape, float[] Values) Values(Parameter parameter)
-    {
-        using TorchSharp.DisposeScope scope = NewDisposeScope();
-        return (parameter.shape, parameter.detach().to(ScalarType.Float32).cpu().data<float>().ToArray());
-    }
 
     /// <summary>Throws if base and fine-tuned model are equal, where every graft would be perfect.</summary>
     /// <exception cref="InvalidOperationException">No considered parameter differs from the base.</exception>

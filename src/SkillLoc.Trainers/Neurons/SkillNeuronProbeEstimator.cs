@@ -52,7 +52,7 @@ public sealed class SkillNeuronProbeEstimator : IEstimator<SkillNeuronProbeTrans
         using IChannel channel = _host.Start("Probing");
         IReadOnlyList<NeuronValues> thresholds =
             tasks.Count == 1 ? [probe.Baseline(train, cancellation.Token)] : probe.Baselines(train, tasks, cancellation.Token);
-        IReadOnlyList<NeuronValues>? Judge(IDataView? view, string role)
+        IReadOnlyList<NeuronValues>? Evaluate(IDataView? view, string role)
         {
             if (view is null)
             {
@@ -64,12 +64,12 @@ public sealed class SkillNeuronProbeEstimator : IEstimator<SkillNeuronProbeTrans
             return probe.Accuracies(rows, own, thresholds, cancellation.Token);
         }
 
-        IReadOnlyList<NeuronValues>? accuracies = Judge(_options.ValidationSet, "validation data");
+        IReadOnlyList<NeuronValues>? accuracies = Evaluate(_options.ValidationSet, "validation data");
         if (accuracies is null)
         {
             channel.Warning(
                 MessageSensitivity.None,
-                "There is no validation set: neurons are judged by the rows that gave their thresholds."
+                "There is no validation set: neurons are evaluated on the rows that their thresholds were computed from."
             );
             accuracies = probe.Accuracies(train, tasks, thresholds, cancellation.Token);
         }
@@ -80,7 +80,7 @@ public sealed class SkillNeuronProbeEstimator : IEstimator<SkillNeuronProbeTrans
             Tasks = [.. tasks.Select(task => task.Name)],
             Thresholds = thresholds,
             Accuracies = accuracies,
-            TestAccuracies = Judge(_options.TestSet, "test data"),
+            TestAccuracies = Evaluate(_options.TestSet, "test data"),
         };
         NeuronSet chosen = result.Select(_options.Fraction);
         double best = 0.5 + result.Margins().Max(table => table.Values.ToArray().Max());
@@ -161,7 +161,7 @@ public sealed class SkillNeuronProbeEstimator : IEstimator<SkillNeuronProbeTrans
             if (Model.Labels.Count == 0)
             {
                 throw new ArgumentException(
-                    $"Neurons are judged by labels, and Options.Model {(Model.Writes ? "writes free text" : "predicts a score")}."
+                    $"Neurons are evaluated by labels, and Options.Model {(Model.IsGenerative ? "generates free text" : "predicts a score")}."
                 );
             }
 

@@ -192,13 +192,7 @@ public static class SkillLocData
     /// is missing.</exception>
     /// <exception cref="InvalidDataException">There are no rows, or a class has at most k rows, which leaves none for
     /// development.</exception>
-    public static (IDataView Train, IDataView Dev) SampleKShot(
-        this DataCatalog catalog,
-        IDataView data,
-        int k,
-        uint seed,
-        float? scoreBorder = null
-    )
+    public static TrainDevData SampleKShot(this DataCatalog catalog, IDataView data, int k, uint seed, float? scoreBorder = null)
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(data);
@@ -216,17 +210,14 @@ public static class SkillLocData
         {
             throw new ArgumentOutOfRangeException(
                 nameof(scoreBorder),
-                isRegression ? "Labels are scores; a border must part them into two groups." : "Labels are classes, which no border parts."
+                isRegression
+                    ? "Labels are scores; scoreBorder must divide them into two groups."
+                    : "Labels are classes; scoreBorder is for regressions only."
             );
         }
 
-        (IReadOnlyList<LabeledText> train, IReadOnlyList<LabeledText> dev) = KShotSampler.Sample(
-            Read(data, isRegression),
-            k,
-            seed,
-            scoreBorder
-        );
-        return (DataRow.Load(catalog.Context, train, isRegression), DataRow.Load(catalog.Context, dev, isRegression));
+        KShotSample sample = KShotSampler.Sample(Read(data, isRegression), k, seed, scoreBorder);
+        return new(DataRow.Load(catalog.Context, sample.Train, isRegression), DataRow.Load(catalog.Context, sample.Dev, isRegression));
     }
 
     /// <summary>Splits a data set into training, development and test sets, as <see cref="DataSplits"/> documents.</summary>
@@ -238,22 +229,15 @@ public static class SkillLocData
     /// <exception cref="ArgumentException">There are no sources, or more than three.</exception>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
     /// <exception cref="InvalidDataException">A split would be empty.</exception>
-    public static (IDataView Train, IDataView Dev, IDataView Test) Split(
-        this DataCatalog catalog,
-        IReadOnlyList<IDataView> sources,
-        uint seed = DataSplits.UsualSeed
-    )
+    public static TrainDevTestData Split(this DataCatalog catalog, IReadOnlyList<IDataView> sources, uint seed = DataSplits.DefaultSeed)
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(sources);
-        (IReadOnlyList<LabeledText> train, IReadOnlyList<LabeledText> dev, IReadOnlyList<LabeledText> test) = DataSplits.Split(
-            [.. sources.Select(ReadClasses)],
-            seed
-        );
-        return (
-            DataRow.Load(catalog.Context, train, false),
-            DataRow.Load(catalog.Context, dev, false),
-            DataRow.Load(catalog.Context, test, false)
+        LabeledSplits splits = DataSplits.Split([.. sources.Select(ReadClasses)], seed);
+        return new(
+            DataRow.Load(catalog.Context, splits.Train, false),
+            DataRow.Load(catalog.Context, splits.Dev, false),
+            DataRow.Load(catalog.Context, splits.Test, false)
         );
     }
 
@@ -357,3 +341,14 @@ public static class SkillLocData
             };
     }
 }
+
+/// <summary>A data set in two splits: the counterpart of ML.NET's <see cref="DataOperationsCatalog.TrainTestData"/> without test rows.</summary>
+/// <param name="TrainSet">Training rows.</param>
+/// <param name="DevSet">Development rows, by which the best state is selected.</param>
+public sealed record TrainDevData(IDataView TrainSet, IDataView DevSet);
+
+/// <summary>A data set in three splits, named as in ML.NET's <see cref="DataOperationsCatalog.TrainTestData"/>.</summary>
+/// <param name="TrainSet">Training rows.</param>
+/// <param name="DevSet">Development rows, by which the best state is selected.</param>
+/// <param name="TestSet">Test rows.</param>
+public sealed record TrainDevTestData(IDataView TrainSet, IDataView DevSet, IDataView TestSet);

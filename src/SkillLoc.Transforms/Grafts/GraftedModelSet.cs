@@ -125,8 +125,7 @@ public sealed class GraftedModelSet : ITransformer, IRowScorer, INamesCheckpoint
         try
         {
             // A backbone with the language-model head serves every skill; those with a head of their own look at it without.
-            ClassifierSettings root =
-                settings.Values.FirstOrDefault(task => task.Head is HeadKind.LabelWords or HeadKind.Generation) ?? settings.Values.First();
+            ClassifierSettings root = settings.Values.FirstOrDefault(task => task.NeedsWords) ?? settings.Values.First();
             using var whole = TextClassifier.Create(baseCheckpoint, root, device);
             var fingerprints = new Dictionary<bool, string>();
             foreach ((string name, Graft graft) in grafts)
@@ -319,7 +318,7 @@ public sealed class GraftedModelSet : ITransformer, IRowScorer, INamesCheckpoint
             try
             {
                 classifier.ApplyHead(graft);
-                _switch = new(classifier.Backbone, graft, fingerprint);
+                _switch = graft.Prepare(classifier.Backbone, fingerprint);
             }
             catch (InvalidDataException error)
             {

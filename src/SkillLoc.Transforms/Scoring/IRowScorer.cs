@@ -90,7 +90,7 @@ internal static class ScoredValues
             getters.Add(Vector(scores));
         }
 
-        if (task is RegressionTask { Range: var range })
+        if (task.Range is { } range)
         {
             getters.Add(Score(range, scores));
         }

@@ -15,14 +15,14 @@ internal static class ScorerFiles
         ClassifierSettings? settings,
         ScoringColumns? columns,
         torch.Device device,
-        TextScoringTransformer? twin
+        TextScoringTransformer? shareWeightsWith
     )
     {
         bool isClassifier = settings is null;
         settings ??= ClassifierSettings.Load(checkpoint, hasTextPair: columns?.TextPair is not null);
         string folder = Path.GetFullPath(checkpoint);
         return Scorer(
-            TextClassifier.Create(checkpoint, settings, device, twin: twin?.Classifier, mayShare: _ => true),
+            TextClassifier.Create(checkpoint, settings, device, shareWeightsWith: shareWeightsWith?.Classifier, canShare: _ => true),
             columns,
             checkpointFolder: isClassifier ? folder : null,
             baseCheckpoint: isClassifier ? null : folder
@@ -32,16 +32,16 @@ internal static class ScorerFiles
     /// <summary>Loads a base with a graft or tuned weights.</summary>
     /// <exception cref="InvalidDataException">The file is neither, is damaged, or was made for another base; the message names
     /// it.</exception>
-    public static TextScoringTransformer LoadLearnt(
+    public static TextScoringTransformer LoadAdapterOrGraft(
         string checkpoint,
-        string learnt,
+        string adapterOrGraft,
         ScoringColumns? columns,
         torch.Device device,
-        TextScoringTransformer? twin
+        TextScoringTransformer? shareWeightsWith
     )
     {
         string? format;
-        using (var file = SafetensorsFile.Open(learnt))
+        using (var file = SafetensorsFile.Open(adapterOrGraft))
         {
             format = file.Metadata.GetValueOrDefault("format");
         }
@@ -50,9 +50,15 @@ internal static class ScorerFiles
         {
             return format switch
             {
-                Graft.FileFormat => GraftTransformer.Create(Graft.Load(learnt), Path.GetFullPath(checkpoint), columns, device, twin: twin),
+                Graft.FileFormat => GraftTransformer.Create(
+                    Graft.Load(adapterOrGraft),
+                    Path.GetFullPath(checkpoint),
+                    columns,
+                    device,
+                    shareWeightsWith: shareWeightsWith
+                ),
                 TunedWeights.FileFormat => Scorer(
-                    TextClassifier.LoadTuned(checkpoint, learnt, device, twin: twin?.Classifier),
+                    TextClassifier.LoadTuned(checkpoint, adapterOrGraft, device, shareWeightsWith: shareWeightsWith?.Classifier),
                     columns,
                     baseCheckpoint: Path.GetFullPath(checkpoint)
                 ),
@@ -64,7 +70,7 @@ internal static class ScorerFiles
         }
         catch (InvalidDataException error)
         {
-            throw new InvalidDataException($"{learnt} with the base {checkpoint}: {error.Message}", error);
+            throw new InvalidDataException($"{adapterOrGraft} with the base {checkpoint}: {error.Message}", error);
         }
     }
 

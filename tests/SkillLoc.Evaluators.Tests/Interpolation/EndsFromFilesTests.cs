@@ -1,5 +1,6 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
+using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Prompts;
@@ -140,8 +141,8 @@ public sealed class EndsFromFilesTests : IDisposable
 
         TextScoringTransformer Load(string path, TextScoringTransformer? twin) =>
             kind == "whole"
-                ? _ml.SkillLoc().Connectivity.LoadTextScorer(path, twin: twin)
-                : _ml.SkillLoc().Connectivity.LoadTextScorer(folder, path, twin: twin);
+                ? _ml.SkillLoc().Connectivity.LoadTextScorer(path, shareWeightsWith: twin)
+                : _ml.SkillLoc().Connectivity.LoadTextScorer(folder, path, shareWeightsWith: twin);
     }
 
     [Fact]
@@ -152,7 +153,7 @@ public sealed class EndsFromFilesTests : IDisposable
         using (TextScoringTransformer graft = _ml.SkillLoc().Connectivity.LoadTextScorer(folder, Save("graft", folder, words, 1)))
         using (
             TextScoringTransformer bare = _ml.SkillLoc()
-                .Connectivity.LoadTextScorer(folder, settings: graft.Classifier.Settings, twin: graft)
+                .Connectivity.LoadTextScorer(folder, settings: graft.Classifier.Settings, shareWeightsWith: graft)
         )
         {
             InterpolationPoint end = _ml.SkillLoc()
@@ -168,7 +169,8 @@ public sealed class EndsFromFilesTests : IDisposable
         string later = Save("whole", folder, words, 5);
         ClassifierSettings tuned = Settings("adapter", "tiny-roberta", HeadKind.LabelWords, "template");
         using TextScoringTransformer one = _ml.SkillLoc().Connectivity.LoadTextScorer(folder, Save("adapter", folder, tuned, 1));
-        using TextScoringTransformer other = _ml.SkillLoc().Connectivity.LoadTextScorer(later, Save("adapter", later, tuned, 2), twin: one);
+        using TextScoringTransformer other = _ml.SkillLoc()
+            .Connectivity.LoadTextScorer(later, Save("adapter", later, tuned, 2), shareWeightsWith: one);
         InterpolationMetrics metrics = _ml.SkillLoc().Connectivity.EvaluateInterpolation(one, other, Data(), numberOfPoints: 2);
         Assert.Equal(_ml.SkillLoc().EvaluateCalibration(Keyed(other.Transform(Data()))).LogLoss, metrics.Sets[0].Points[1].Loss, 1e-5);
         using var path = new Models.Connectivity.ParameterPath(one.Classifier, other.Classifier);
@@ -358,7 +360,7 @@ public sealed class EndsFromFilesTests : IDisposable
                         ],
                         HeadParameters = classifier.Head.Parameters.ToDictionary(
                             pair => pair.Key,
-                            pair => (pair.Value.shape, pair.Value.detach().data<float>().ToArray())
+                            pair => new TensorValues(pair.Value.shape, pair.Value.detach().data<float>().ToArray())
                         ),
                     }.Save(path);
                 }

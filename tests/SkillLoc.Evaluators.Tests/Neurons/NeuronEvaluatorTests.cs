@@ -31,7 +31,7 @@ public sealed class NeuronEvaluatorTests : IDisposable
                     Probe = probe,
                     Fractions = [0, 0.2, 1],
                     Methods = [PerturbationKind.Zero, PerturbationKind.Mean, PerturbationKind.Gaussian],
-                    LayerRanges = [(0, 3), (1, 2)],
+                    LayerRanges = [new(0, 3), new(1, 2)],
                     Alpha = 3,
                 }
             );
@@ -162,7 +162,7 @@ public sealed class NeuronEvaluatorTests : IDisposable
         Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Neurons.EvaluateNeuronDrop(Data(), new NeuronDropMetrics.Options()));
         Assert.Throws<ArgumentOutOfRangeException>(() => Drop(options => options.Controls = 4));
         Assert.Throws<ArgumentOutOfRangeException>(() => Drop(options => options.Fractions = [1.5]));
-        Assert.Throws<ArgumentOutOfRangeException>(() => Drop(options => options.LayerRanges = [(0, 4)]));
+        Assert.Throws<ArgumentOutOfRangeException>(() => Drop(options => options.LayerRanges = [new(0, 4)]));
         ArgumentException error = Assert.Throws<ArgumentException>(() =>
             Drop(_ => { }, _ml.Data.LoadFromEnumerable([new Row { Label = "maybe", Text = "x" }]))
         );

@@ -67,13 +67,13 @@ public sealed class BinaryTasksTests
                 (count, source) => Enumerable.Range(0, count).Select(i => new LabeledText($"{source}.{i}", null, "0")).ToArray()
             ),
         ];
-        (IReadOnlyList<LabeledText> Train, IReadOnlyList<LabeledText> Dev, IReadOnlyList<LabeledText> Test) splits = DataSplits.Split(rows);
+        LabeledSplits splits = DataSplits.Split(rows);
         Assert.Equal((train, dev, test), (splits.Train.Count, splits.Dev.Count, splits.Test.Count));
         Assert.Equal(
             rows.SelectMany(source => source).Select(row => row.Text).Order(),
             splits.Train.Concat(splits.Dev).Concat(splits.Test).Select(row => row.Text).Order()
         );
-        (IReadOnlyList<LabeledText> Train, IReadOnlyList<LabeledText> Dev, IReadOnlyList<LabeledText> Test) again = DataSplits.Split(rows);
+        LabeledSplits again = DataSplits.Split(rows);
         Assert.Equal(splits.Train, again.Train);
         Assert.Equal(splits.Dev, again.Dev);
         if (sources.Length > 1)
@@ -92,11 +92,7 @@ public sealed class BinaryTasksTests
         LabeledText[] a = Rows("0", "1"),
             b = Rows("1"),
             c = Rows("0");
-        (IReadOnlyList<LabeledText> Train, IReadOnlyList<LabeledText> Dev, IReadOnlyList<LabeledText> Test) splits = DataSplits.Split([
-            a,
-            b,
-            c,
-        ]);
+        LabeledSplits splits = DataSplits.Split([a, b, c]);
         Assert.Equal((a, b, c), (splits.Train, splits.Dev, splits.Test));
         Assert.Throws<InvalidDataException>(() => DataSplits.Split([Rows("0", "1", "0", "1")]));
         Assert.Throws<ArgumentException>(() => DataSplits.Split([]));

@@ -152,14 +152,14 @@ public sealed class TaskFileReaderTests : IDisposable
                 Separator = null,
             },
             "class;body\ngood;a\n",
-            "there is no column 'body'; the header has class;body. The columns seem to be parted by semicolons: set Separator "
+            "there is no column 'body'; the header has class;body. The columns seem to be separated by semicolons: set Separator "
                 + "(\"separator\") to \";\"."
         );
-        Throws(excel with { Separator = null }, "class\tbody\ngood\ta\n", "parted by tabs: set Separator (\"separator\") to \"\\t\".");
+        Throws(excel with { Separator = null }, "class\tbody\ngood\ta\n", "separated by tabs: set Separator (\"separator\") to \"\\t\".");
         Throws(
             new(),
             "fine, but long;good\nbad;a\n",
-            "line 1: there is 1 column, and a text and a label are two. The columns seem to be parted by"
+            "line 1: there is 1 column, and a text and a label are two. The columns seem to be separated by"
         );
         Throws(new(), "fine\n", "there is 1 column, and a text and a label are two.");
         Throws(new() { HasHeader = true, Text = "body" }, "\"class\"\t\"body\"\ngood\ta\n", "The columns seem to be quoted: set Quote");
@@ -371,7 +371,7 @@ public sealed class TaskFileReaderTests : IDisposable
     [InlineData("{\n\"delimiter\": \",\"}", "line 2, at $.delimiter")]
     [InlineData(
         "{\n\"layout\": \"tsv\"}",
-        "line 2, at $.layout: \"tsv\" was found; right would be one of tabs, csv, json_lines, label_first, lines, parquet."
+        "line 2, at $.layout: \"tsv\" was found; expected one of tabs, csv, json_lines, label_first, lines, parquet."
     )]
     [InlineData("{\n\n\"text\": 1.5}", "line 3, at $.text: A column is a whole number")]
     [InlineData("{\"encoding\": \"klingon\"}", "line 1, at $.encoding: There is no encoding \"klingon\"")]

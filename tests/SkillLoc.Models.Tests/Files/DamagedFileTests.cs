@@ -240,7 +240,7 @@ public sealed class DamagedFileTests : IDisposable
             ConsideredCount = 100,
             Metrics = new Dictionary<string, double> { ["accuracy"] = 0.5 },
             Parts = [new("w", [1, 5, 9], [1, 2, 3])],
-            HeadParameters = new Dictionary<string, (long[] Shape, float[] Values)> { ["classifier.weight"] = ([2, 2], [1, 2, 3, 4]) },
+            HeadParameters = new Dictionary<string, TensorValues> { ["classifier.weight"] = new([2, 2], [1, 2, 3, 4]) },
             Outside = GraftOutside.Zero,
             Considered = ["w", "v"],
         }.Save(path);
@@ -282,7 +282,7 @@ public sealed class DamagedFileTests : IDisposable
             BaseFingerprint = new('a', 64),
             Options = new LoraOptions { Rank = 3 },
             Settings = Settings.ToJson(),
-            Tensors = new Dictionary<string, (long[] Shape, float[] Values)> { ["lora"] = ([2, 2], [1, 2, 3, 4]) },
+            Tensors = new Dictionary<string, TensorValues> { ["lora"] = new([2, 2], [1, 2, 3, 4]) },
         }.Save(path);
         Safetensors(path, () => TunedWeights.Load(path));
     }

@@ -21,7 +21,7 @@ public sealed class EmptyTensorTests : IDisposable
         {
             BaseFingerprint = "f",
             Parts = [new("w", [], [])],
-            HeadParameters = new Dictionary<string, (long[] Shape, float[] Values)> { ["dense.weight"] = ([0, 3], []) },
+            HeadParameters = new Dictionary<string, TensorValues> { ["dense.weight"] = new([0, 3], []) },
         }.Save(_path);
         var loaded = Graft.Load(_path);
         Assert.Equal([0, 3], loaded.HeadParameters["dense.weight"].Shape);

@@ -168,7 +168,7 @@ public sealed class GraftBasePatchTests : IDisposable
     {
         int[] taken = [0, 5, 47];
         var earlier = new Graft { BaseFingerprint = _model.Fingerprint(), Parts = [new(Bias, taken, [30, 40, 50])] };
-        earlier.ApplyTo(_model, earlier.BaseFingerprint);
+        earlier.MergeInto(_model, earlier.BaseFingerprint);
         using var mask = new GraftMask(_model, _tuned, [Bias, Norm], sigmoidBias: 0.25, taken: [earlier]);
         Assert.Equal(93, mask.Count);
         Action[] patches =

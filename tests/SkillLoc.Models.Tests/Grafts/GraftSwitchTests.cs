@@ -26,10 +26,10 @@ public sealed class GraftSwitchTests : IDisposable
         {
             string before = model.Fingerprint();
             Graft graft = Graft(before, outside);
-            graft.ApplyTo(applied, before);
+            graft.MergeInto(applied, before);
             Assert.NotEqual(before, applied.Fingerprint());
 
-            using var change = new GraftSwitch(model, graft);
+            using GraftSwitch change = graft.Prepare(model);
             Assert.Equal(before, model.Fingerprint());
             Assert.Equal(graft.Count, change.Count);
             for (int i = 0; i < 2; i++)
@@ -43,6 +43,13 @@ public sealed class GraftSwitchTests : IDisposable
                 Assert.False(change.IsApplied);
                 Assert.Equal(before, model.Fingerprint());
             }
+
+            using (graft.Apply(model, before))
+            {
+                Assert.Equal(applied.Fingerprint(), model.Fingerprint());
+            }
+
+            Assert.Equal(before, model.Fingerprint());
         }
 
         Assert.Equal(live, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
@@ -54,9 +61,7 @@ public sealed class GraftSwitchTests : IDisposable
         using var model = LanguageModel.Load(Oracles.PathOf("tiny-roberta"));
         string fingerprint = model.Fingerprint(),
             other = new('c', 64);
-        InvalidDataException error = Assert.Throws<InvalidDataException>(() =>
-            new GraftSwitch(model, Graft(other, GraftOutside.PreTrained))
-        );
+        InvalidDataException error = Assert.Throws<InvalidDataException>(() => Graft(other, GraftOutside.PreTrained).Prepare(model));
         Assert.Contains(other, error.Message, StringComparison.Ordinal);
         Assert.Contains(fingerprint, error.Message, StringComparison.Ordinal);
         Graft stranger = new()
@@ -66,11 +71,7 @@ public sealed class GraftSwitchTests : IDisposable
             Considered = ["none"],
             Parts = [],
         };
-        Assert.Contains(
-            "'none'",
-            Assert.Throws<InvalidDataException>(() => new GraftSwitch(model, stranger)).Message,
-            StringComparison.Ordinal
-        );
+        Assert.Contains("'none'", Assert.Throws<InvalidDataException>(() => stranger.Prepare(model)).Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using FsCheck.Fluent;
+using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Grafts;
 
 namespace SkillLoc.Models.Tests.Grafts;
@@ -26,16 +27,16 @@ public sealed class GraftUnionTests
     {
         Graft first = Of("a", new(Query, [1, 4, 7, 9], [0, 0, 0, 0]), new(Early, [3], [0]));
         Graft second = Of("b", new(Early, [2, 4], [0, 0]), new(Query, [0, 4, 9, 10], [5, 5, 5, 5]));
-        Assert.Equal(2, GraftOverlap.Count(first, second));
-        Assert.Equal(2, GraftOverlap.Count(second, first));
-        Assert.Equal(5, GraftOverlap.Count(first, first));
-        Assert.Equal(0, GraftOverlap.Count(first, Of("empty")));
+        Assert.Equal(2, first.Overlap(second));
+        Assert.Equal(2, second.Overlap(first));
+        Assert.Equal(5, first.Overlap(first));
+        Assert.Equal(0, first.Overlap(Of("empty")));
     }
 
     [Fact]
     public void TheUnionHasEveryCoordinateOnceWithItsValue()
     {
-        Graft union = GraftUnion.Of([
+        var union = Graft.Union([
             Of("a", new(Query, [1, 4], [0.5f, -2]), new(Early, [3], [7])),
             Of("b", new GraftPart(Query, [0, 4, 9], [3, -2, 1])),
             Of("c", new GraftPart(Embedding, [5], [6])),
@@ -60,14 +61,14 @@ public sealed class GraftUnionTests
                         others = [.. sets.Item2.Select(i => (int)i).Distinct().Order()];
                     Graft first = Of("a", ones),
                         second = Of("b", others);
-                    Graft union = GraftUnion.Of([first, second]),
-                        back = GraftUnion.Of([second, first]);
+                    Graft union = Graft.Union([first, second]),
+                        back = Graft.Union([second, first]);
                     int[] all = [.. ones.Union(others).Order()];
-                    return GraftOverlap.Count(first, second) == ones.Intersect(others).Count()
+                    return first.Overlap(second) == ones.Intersect(others).Count()
                         && union.Parts[0].Indices.SequenceEqual(all)
                         && union.Parts[0].Values.SequenceEqual(all.Select(i => i / 2f))
                         && back.Parts[0].Indices.SequenceEqual(all)
-                        && GraftUnion.Of([union, first]).Parts[0].Indices.SequenceEqual(all);
+                        && Graft.Union([union, first]).Parts[0].Indices.SequenceEqual(all);
                 }
             )
         );
@@ -82,13 +83,13 @@ public sealed class GraftUnionTests
             Settings = "{}",
             ConsideredCount = 900,
             Parts = [new(Query, [2], [1])],
-            HeadParameters = new Dictionary<string, (long[] Shape, float[] Values)> { ["weight"] = ([1], [4]) },
+            HeadParameters = new Dictionary<string, TensorValues> { ["weight"] = new([1], [4]) },
         };
-        Graft union = GraftUnion.Of([Of("a", [1]), scoring], scoring);
+        var union = Graft.Union([Of("a", [1]), scoring], scoring);
         Assert.Equal(("b", "{}"), (union.Task, union.Settings));
         Assert.Equal([4], union.HeadParameters["weight"].Values);
         Assert.Equal(0, union.ConsideredCount);
-        Assert.Empty(GraftUnion.Of([scoring]).HeadParameters);
+        Assert.Empty(Graft.Union([scoring]).HeadParameters);
     }
 
     [Fact]
@@ -96,7 +97,7 @@ public sealed class GraftUnionTests
     {
         Graft first = Of("a", new GraftPart(Query, [3, 8], [1, 0.25f])),
             second = Of("b", new GraftPart(Query, [8], [-0.5f]));
-        string message = Assert.Throws<ArgumentException>(() => GraftUnion.Of([first, second])).Message;
+        string message = Assert.Throws<ArgumentException>(() => Graft.Union([first, second])).Message;
         Assert.Contains($"scalar 8 of '{Query}', 0.25 and -0.5", message);
     }
 
@@ -108,9 +109,9 @@ public sealed class GraftUnionTests
         foreach (
             Action action in new Action[]
             {
-                () => GraftOverlap.Count(first, second),
-                () => GraftUnion.Of([first, first, second]),
-                () => GraftUnion.Of([first], second),
+                () => first.Overlap(second),
+                () => Graft.Union([first, first, second]),
+                () => Graft.Union([first], second),
             }
         )
         {
@@ -119,6 +120,27 @@ public sealed class GraftUnionTests
             Assert.Contains("def", message);
         }
 
-        Assert.Throws<ArgumentException>(() => GraftUnion.Of([]));
+        Assert.Throws<ArgumentException>(() => Graft.Union([]));
     }
+
+    [Fact]
+    public void AGraftIsRestrictedToParametersOrToAnother()
+    {
+        Graft first = Of("a", new GraftPart(Embedding, [2], [7]), new GraftPart(Query, [1, 4, 9], [1, 2, 3])),
+            second = Of("b", new GraftPart(Query, [0, 4, 9, 12], [5, 6, 7, 8]));
+        GraftPart query = Assert.Single(first.Restrict(name => name == Query).Parts);
+        Assert.Equal([1, 4, 9], query.Indices);
+        Assert.Equal([1, 2, 3], query.Values);
+        Graft shared = first.Restrict(second);
+        Assert.Equal(first.Overlap(second), shared.Count);
+        Assert.Equal("a", shared.Task);
+        GraftPart part = Assert.Single(shared.Parts);
+        Assert.Equal([4, 9], part.Indices);
+        Assert.Equal([2, 3], part.Values);
+        Assert.Empty(first.Restrict(Of("c")).Parts);
+    }
+
+    [Fact]
+    public void AGraftIsUnitedWithOthers() =>
+        Assert.Equal([1, 4, 9], Assert.Single(Of("a", [1]).Union(Of("b", [4]), Of("c", [9])).Parts).Indices);
 }

@@ -70,7 +70,7 @@ public sealed class PromptTaskFileTests : IDisposable
     [InlineData("\"name\": \"t\",\n\"tempalte\": \"*sent_0**mask*\"", "line 2, at $[0].tempalte")]
     [InlineData(
         "\"name\": \"t\", \"template\": \"*sent_0**mask*\", \"mapping\": {\"0\": \"a\", \"1\": \"b\"},\n\n\"metric\": \"acc\"",
-        "line 3, at $[0].metric: \"acc\" was found; right would be one of accuracy, accuracy_and_f1, matthews_correlation, correlation."
+        "line 3, at $[0].metric: \"acc\" was found; expected one of accuracy, accuracy_and_f1, matthews_correlation, correlation."
     )]
     [InlineData(
         "\"name\": \"t\", \"template\": \"*sent_0**mask*\", \"mapping\": {\"0\": \"a\", \"1\": \"b\"}, \"max_length\": 0",

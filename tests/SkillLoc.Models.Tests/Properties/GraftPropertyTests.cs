@@ -1,6 +1,7 @@
 using FsCheck;
 using FsCheck.Fluent;
 using SkillLoc.Models.Backbones;
+using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Tests.Tuning;
 using TorchSharp;
@@ -66,11 +67,11 @@ public sealed class GraftPropertyTests : IDisposable
                     .. given.Grafts.Select(graft =>
                     {
                         using LanguageModel applied = model.Clone();
-                        graft.ApplyTo(applied, before);
+                        graft.MergeInto(applied, before);
                         return applied.Fingerprint();
                     }),
                 ];
-                GraftSwitch[] switches = [.. given.Grafts.Select(graft => new GraftSwitch(model, graft, before))];
+                GraftSwitch[] switches = [.. given.Grafts.Select(graft => graft.Prepare(model, before))];
                 Assert.Equal(before, model.Fingerprint());
 
                 // Each turn applies one of them, or none; at most one is applied at a time.
@@ -114,9 +115,12 @@ public sealed class GraftPropertyTests : IDisposable
                 Sparsity = sparsity,
                 ConsideredCount = graft.Count + 7,
                 Metrics = metrics.DistinctBy(metric => metric.name).ToDictionary(metric => metric.name, metric => metric.value),
-                HeadParameters = new Dictionary<string, (long[] Shape, float[] Values)>
+                HeadParameters = new Dictionary<string, TensorValues>
                 {
-                    ["dense.weight"] = (shape, [.. Enumerable.Range(0, (int)shape.Aggregate(1L, (a, b) => a * b)).Select(i => value + i)]),
+                    ["dense.weight"] = new(
+                        shape,
+                        [.. Enumerable.Range(0, (int)shape.Aggregate(1L, (a, b) => a * b)).Select(i => value + i)]
+                    ),
                 },
             },
             graft =>
@@ -138,13 +142,13 @@ public sealed class GraftPropertyTests : IDisposable
             cuts =>
             {
                 (Graft a, Graft b, Graft c) = cuts;
-                Graft all = GraftUnion.Of([a, b, c]);
-                SameParts(Sorted(a), GraftUnion.Of([a]));
-                SameParts(GraftUnion.Of([a]), GraftUnion.Of([a, a]));
-                SameParts(GraftUnion.Of([a, b]), GraftUnion.Of([b, a]));
-                SameParts(all, GraftUnion.Of([GraftUnion.Of([a, b]), c]));
-                SameParts(all, GraftUnion.Of([a, GraftUnion.Of([c, b])]));
-                SameParts(all, GraftUnion.Of([c, b, a]));
+                var all = Graft.Union([a, b, c]);
+                SameParts(Sorted(a), Graft.Union([a]));
+                SameParts(Graft.Union([a]), Graft.Union([a, a]));
+                SameParts(Graft.Union([a, b]), Graft.Union([b, a]));
+                SameParts(all, Graft.Union([Graft.Union([a, b]), c]));
+                SameParts(all, Graft.Union([a, Graft.Union([c, b])]));
+                SameParts(all, Graft.Union([c, b, a]));
 
                 // Every coordinate is somebody's, with its value, and nobody's is lost.
                 Assert.Equal(new[] { a, b, c }.SelectMany(Coordinates).Distinct().Order(), Coordinates(all).Order());
@@ -159,13 +163,13 @@ public sealed class GraftPropertyTests : IDisposable
             cuts =>
             {
                 (Graft a, Graft b, Graft c) = cuts;
-                Graft union = GraftUnion.Of([a, b]);
-                Assert.Equal(GraftOverlap.Count(a, b), GraftOverlap.Count(b, a));
-                Assert.Equal(a.Count, GraftOverlap.Count(a, a));
-                Assert.Equal(a.Count, GraftOverlap.Count(a, union));
-                Assert.Equal(a.Count + b.Count, union.Count + GraftOverlap.Count(a, b));
-                Assert.Equal(Coordinates(a).Intersect(Coordinates(b)).LongCount(), GraftOverlap.Count(a, b));
-                Assert.InRange(GraftOverlap.Count(union, c), Math.Max(GraftOverlap.Count(a, c), GraftOverlap.Count(b, c)), c.Count);
+                var union = Graft.Union([a, b]);
+                Assert.Equal(a.Overlap(b), b.Overlap(a));
+                Assert.Equal(a.Count, a.Overlap(a));
+                Assert.Equal(a.Count, a.Overlap(union));
+                Assert.Equal(a.Count + b.Count, union.Count + a.Overlap(b));
+                Assert.Equal(Coordinates(a).Intersect(Coordinates(b)).LongCount(), a.Overlap(b));
+                Assert.InRange(union.Overlap(c), Math.Max(a.Overlap(c), b.Overlap(c)), c.Count);
             }
         );
 
@@ -180,10 +184,10 @@ public sealed class GraftPropertyTests : IDisposable
             {
                 using LanguageModel one = model.Clone(),
                     other = model.Clone();
-                GraftUnion.Of([cuts.A, cuts.B, cuts.C]).ApplyTo(one, before);
-                cuts.C.ApplyTo(other, before);
-                cuts.A.ApplyTo(other, before);
-                cuts.B.ApplyTo(other, before);
+                Graft.Union([cuts.A, cuts.B, cuts.C]).MergeInto(one, before);
+                cuts.C.MergeInto(other, before);
+                cuts.A.MergeInto(other, before);
+                cuts.B.MergeInto(other, before);
                 Assert.Equal(other.Fingerprint(), one.Fingerprint());
             },
             25
@@ -215,7 +219,7 @@ public sealed class GraftPropertyTests : IDisposable
                     // What the mask applies is what its graft applies.
                     mask.ApplyRounded();
                     using LanguageModel applied = pretrained.Clone();
-                    new Graft { BaseFingerprint = "", Parts = parts }.ApplyTo(applied, "");
+                    new Graft { BaseFingerprint = "", Parts = parts }.MergeInto(applied, "");
                     Assert.Equal(applied.Fingerprint(), model.Fingerprint());
                     mask.Reset();
                 }

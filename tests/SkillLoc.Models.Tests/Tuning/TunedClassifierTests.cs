@@ -199,7 +199,7 @@ public sealed class TunedClassifierTests
             tensors.Remove(Name);
             if (shape is not null)
             {
-                tensors.Add(Name, (shape, values));
+                tensors.Add(Name, new(shape, values));
             }
 
             return new()

@@ -31,13 +31,13 @@ public sealed class CurveTrainerTests : IDisposable
                     second,
                     options =>
                     {
-                        options.Bends = 2;
+                        options.ControlPoints = 2;
                         options.MaxSteps = 60;
                         options.ValidationSet = data;
                         options.EvaluationInterval = 20;
                     }
                 )
-                .Fit(data)
+                .Train(data)
         )
         using (var line = new ParameterPath(first.Classifier, second.Classifier))
         {
@@ -69,14 +69,14 @@ public sealed class CurveTrainerTests : IDisposable
                     options.Progress = new Ends.Sink<CurveProgress>(progress => seen = progress);
                 }
             )
-            .Fit(data);
+            .Train(data);
 
         // Control points start at the midpoint, and one batch holds all rows.
         using var before = new ParameterPath(first.Classifier, second.Classifier, bends: 1);
         Assert.Equal(Loss(before, seen!.Place), seen.Loss, 1e-4);
         Assert.True(Loss(curve, seen.Place) < seen.Loss);
 
-        // AdamW's first step is the learning rate against the gradient's sign, which is the walker's gradient's, as the weight is positive.
+        // AdamW's first step is the learning rate against the gradient's sign, which is the interpolated's gradient's, as the weight is positive.
         using DisposeScope scope = NewDisposeScope();
         string name = curve.Names[0];
         using IDisposable noGradients = no_grad();
@@ -111,7 +111,7 @@ public sealed class CurveTrainerTests : IDisposable
                         options.GradientAccumulationSteps = 2;
                     }
                 )
-                .Fit(data);
+                .Train(data);
     }
 
     [Fact]
@@ -120,10 +120,10 @@ public sealed class CurveTrainerTests : IDisposable
         using TextScoringTransformer first = Ends.Model("model", 1),
             lora = Ends.Model("lora", 1);
         IDataView data = Toy.View(_ml, Toy.Examples(8));
-        Assert.Throws<ArgumentException>(() => Trainer(first, first, _ => { }).Fit(data));
-        Assert.Throws<ArgumentException>(() => Trainer(first, lora, _ => { }).Fit(data));
+        Assert.Throws<ArgumentException>(() => Trainer(first, first, _ => { }).Train(data));
+        Assert.Throws<ArgumentException>(() => Trainer(first, lora, _ => { }).Train(data));
         Assert.Throws<ArgumentException>(() => new CurveTrainer(new MLContext(), new()));
-        Assert.Throws<ArgumentOutOfRangeException>(() => Trainer(first, first, options => options.Bends = 0));
+        Assert.Throws<ArgumentOutOfRangeException>(() => Trainer(first, first, options => options.ControlPoints = 0));
         Assert.Throws<ArgumentException>(() => Trainer(first, first, options => options.ValidationPlaces = [1.5]));
     }
 
@@ -182,7 +182,7 @@ public sealed class CurveTrainerTests : IDisposable
                     options =>
                     {
                         options.Optimizer = optimizer;
-                        options.Bends = 2;
+                        options.ControlPoints = 2;
                         options.MaxSteps = 9;
                         options.BatchSize = 4;
                         options.GradientAccumulationSteps = accumulation;
@@ -193,7 +193,7 @@ public sealed class CurveTrainerTests : IDisposable
                         change(options);
                     }
                 )
-                .Fit(data);
+                .Train(data);
     }
 
     [Fact]
@@ -243,7 +243,7 @@ public sealed class CurveTrainerTests : IDisposable
                         change(options);
                     }
                 )
-                .Fit(data);
+                .Train(data);
     }
 
     [Fact]
@@ -313,14 +313,14 @@ public sealed class CurveTrainerTests : IDisposable
                     options.Progress = new Ends.Sink<CurveProgress>(progress => metric = progress.Metric);
                 }
             )
-            .Fit(Toy.View(_ml, rows));
+            .Train(Toy.View(_ml, rows));
         double[] accuracies =
         [
             .. places.Select(place =>
             {
-                using TextClassifier walker = curve.CreateWalker();
-                curve.MoveTo(walker, place);
-                return Ends.Accuracy(walker, rows);
+                using TextClassifier interpolated = curve.CreateWalker();
+                curve.MoveTo(interpolated, place);
+                return Ends.Accuracy(interpolated, rows);
             }),
         ];
         Assert.Equal(accuracies.Average(), metric!.Value, 1e-12);
@@ -347,11 +347,11 @@ public sealed class CurveTrainerTests : IDisposable
                 {
                     options.MaxSteps = 1;
                     options.LearningRate = 1e-30;
-                    options.Bends = 2;
+                    options.ControlPoints = 2;
                     options.Start = start;
                 }
             )
-            .Fit(Toy.View(_ml, Toy.Examples(4)));
+            .Train(Toy.View(_ml, Toy.Examples(4)));
     }
 
     private CurveTrainer Trainer(TextScoringTransformer first, TextScoringTransformer second, Action<CurveTrainer.Options> change)
@@ -371,8 +371,8 @@ public sealed class CurveTrainerTests : IDisposable
 
     private static double Loss(ParameterPath path, double place)
     {
-        using TextClassifier walker = path.CreateWalker();
-        path.MoveTo(walker, place);
-        return Ends.Loss(walker, Toy.Examples(32));
+        using TextClassifier interpolated = path.CreateWalker();
+        path.MoveTo(interpolated, place);
+        return Ends.Loss(interpolated, Toy.Examples(32));
     }
 }

@@ -42,7 +42,7 @@ public sealed class MixtureTrainerTests : IDisposable
                     options.MaxSteps = 80;
                 }
             )
-            .Fit(data);
+            .Train(data);
         Assert.Equal(["roberta.encoder.layer.0", "roberta.encoder.layer.2"], mixture.Groups.Select(group => group.Name));
         Assert.InRange(mixture.Groups[0].FirstShare, 0, 0.25);
         Assert.InRange(mixture.Groups[1].FirstShare, 0.75, 1);
@@ -79,7 +79,7 @@ public sealed class MixtureTrainerTests : IDisposable
                     options.Progress = new Ends.Sink<TrainingProgress>(progress => best = Math.Max(best, progress.Metric!.Value));
                 }
             )
-            .Fit(data);
+            .Train(data);
         using TextClassifier model = mixture.CreateModel();
         Assert.Equal(best, Ends.Accuracy(model, rows), 1e-12);
     }
@@ -103,7 +103,7 @@ public sealed class MixtureTrainerTests : IDisposable
                             options.Seed = seed;
                         }
                     )
-                    .Fit(Toy.View(_ml, Toy.Examples(4)))
+                    .Train(Toy.View(_ml, Toy.Examples(4)))
                     .Groups.Select(group => group.Weight),
             ];
 
@@ -186,7 +186,7 @@ public sealed class MixtureTrainerTests : IDisposable
                             change(options);
                         }
                     )
-                    .Fit(data)
+                    .Train(data)
                     .Groups.Select(group => group.Weight),
             ];
     }
@@ -197,8 +197,8 @@ public sealed class MixtureTrainerTests : IDisposable
         using TextScoringTransformer first = Ends.Model("model", 1),
             lora = Ends.Model("lora", 1);
         IDataView data = Toy.View(_ml, Toy.Examples(8));
-        Assert.Throws<ArgumentException>(() => Trainer(first, first, _ => { }).Fit(data));
-        Assert.Throws<ArgumentException>(() => Trainer(first, lora, _ => { }).Fit(data));
+        Assert.Throws<ArgumentException>(() => Trainer(first, first, _ => { }).Train(data));
+        Assert.Throws<ArgumentException>(() => Trainer(first, lora, _ => { }).Train(data));
         Assert.Throws<ArgumentException>(() => new MixtureTrainer(new MLContext(), new()));
         Assert.Throws<ArgumentOutOfRangeException>(() => Trainer(first, lora, options => options.InitialDeviation = -1));
         Assert.Throws<ArgumentOutOfRangeException>(() => Trainer(first, lora, options => options.StateInterval = 0));
@@ -221,7 +221,7 @@ public sealed class MixtureTrainerTests : IDisposable
                         options.StateInterval = 1;
                     }
                 )
-                .Fit(Toy.View(_ml, Toy.Examples(8)))
+                .Train(Toy.View(_ml, Toy.Examples(8)))
         );
         Assert.Contains("Training diverged: the loss of update 1 is NaN", error.Message, StringComparison.Ordinal);
         Assert.False(File.Exists(file));

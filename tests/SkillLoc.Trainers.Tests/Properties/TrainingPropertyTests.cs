@@ -145,7 +145,7 @@ public sealed class TrainingPropertyTests
                         weight.grad = tensor(given.gradients[step]).view(3, 4);
                         trained.TakeGradient();
                         ParameterUpdate.Apply(kind, [trained], 0.05, given.decay, step + 1);
-                        trained.GiveValue();
+                        trained.WriteBack();
                     }
 
                     return weight.detach().data<float>().ToArray();
@@ -247,7 +247,7 @@ public sealed class TrainingPropertyTests
                         Seed = 4,
                     }
                 )
-                .Fit(data);
+                .Train(data);
             using TextClassifier middle = path.CreateWalker();
             path.MoveTo(middle, 0.4);
             return middle.Fingerprint();
@@ -267,7 +267,7 @@ public sealed class TrainingPropertyTests
                         Seed = 4,
                     }
                 )
-                .Fit(data);
+                .Train(data);
             return string.Join(' ', mixture.Groups.Select(group => BitConverter.SingleToInt32Bits(group.Weight)));
         }
     }

@@ -1,5 +1,3 @@
-using System.Text.Json;
-
 namespace SkillLoc.Models.Tokenization;
 
 /// <summary>Determines the tokenizer of a checkpoint folder from its files, which must agree.</summary>

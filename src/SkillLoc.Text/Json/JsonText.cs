@@ -102,7 +102,7 @@ internal sealed class NameConverter<T> : JsonConverter<T>
         return name is not null && Values.TryGetValue(name, out T value)
             ? value
             : throw new JsonException(
-                $"{(name is null ? $"A {reader.TokenType}" : $"\"{name}\"")} was found; right would be one of "
+                $"{(name is null ? $"A {reader.TokenType}" : $"\"{name}\"")} was found; expected one of "
                     + $"{string.Join(", ", Values.Keys)}."
             );
     }

@@ -88,7 +88,7 @@ public sealed record TaskFileFormat
             catch (Exception e) when (e is ArgumentException or NotSupportedException)
             {
                 throw new JsonException(
-                    $"There is no encoding \"{value}\"; right would be \"utf-8\", \"latin1\" or \"windows-1252\", for example.",
+                    $"There is no encoding \"{value}\"; expected \"utf-8\", \"latin1\" or \"windows-1252\", for example.",
                     e
                 );
             }
@@ -114,11 +114,11 @@ public sealed record TaskFileFormat
 [JsonConverter(typeof(NameConverter<TaskFileLayout>))]
 public enum TaskFileLayout
 {
-    /// <summary><c>tabs</c>: a row a line, columns parted by tabs (<see cref="TaskFileFormat.Separator"/>), quotes are text like any other,
+    /// <summary><c>tabs</c>: a row a line, columns separated by tabs (<see cref="TaskFileFormat.Separator"/>), quotes are text like any other,
     /// as GLUE has it.</summary>
     Tabs,
 
-    /// <summary><c>csv</c>: columns parted by commas (<see cref="TaskFileFormat.Separator"/>), quoted where they hold commas, quotes
+    /// <summary><c>csv</c>: columns separated by commas (<see cref="TaskFileFormat.Separator"/>), quoted where they hold commas, quotes
     /// (doubled) or line breaks (RFC 4180).</summary>
     Csv,
 

@@ -195,7 +195,7 @@ internal sealed class UnigramTokenizer
             {
                 throw files.Malformed(
                     TokenizerFiles.Serialized,
-                    $"its vocabulary holds {entry.GetRawText()}; right would be a piece and its score"
+                    $"its vocabulary holds {entry.GetRawText()}; expected a piece and its score"
                 );
             }
 

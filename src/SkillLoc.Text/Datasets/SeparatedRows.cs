@@ -65,7 +65,7 @@ internal static class SeparatedRows
         (char other, string? name) = Usual.Where(usual => usual.Separator != separator).MaxBy(usual => line.Count(usual.Separator));
         if (line.Count(other) >= first.Length)
         {
-            return $" The columns seem to be parted by {name}: set Separator (\"separator\") to \"{(other == '\t' ? "\\t" : other)}\".";
+            return $" The columns seem to be separated by {name}: set Separator (\"separator\") to \"{(other == '\t' ? "\\t" : other)}\".";
         }
 
         return quote is null && Array.Exists(first, column => column is ['"', .., '"'])
@@ -88,7 +88,7 @@ internal static class SeparatedRows
     private static bool IsOne(string text) => text is [var character] && char.IsAscii(character) && character is not ('\0' or '\r' or '\n');
 }
 
-/// <summary>Rows of files whose columns are parted by commas, or another character, quoted as RFC 4180 and pandas do.</summary>
+/// <summary>Rows of files whose columns are separated by commas, or another character, quoted as RFC 4180 and pandas do.</summary>
 internal static class CsvRows
 {
     /// <summary>Reads the rows with their first line numbers; empty lines are skipped.</summary>

@@ -57,7 +57,7 @@ public static class ClassificationMetric
                 )
             ),
             PromptMetric.Accuracy => right / labels.Length,
-            _ => throw new ArgumentException($"{metric} judges scores, and these are classes.", nameof(metric)),
+            _ => throw new ArgumentException($"{metric} is a metric of scores, and these are classes.", nameof(metric)),
         };
 
         static double Ratio(double part, double whole) => whole == 0 ? 0 : part / whole;

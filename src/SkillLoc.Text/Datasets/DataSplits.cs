@@ -9,7 +9,7 @@ namespace SkillLoc.Models.Datasets;
 public static class DataSplits
 {
     /// <summary>The default seed of all programs.</summary>
-    public const uint UsualSeed = 0;
+    public const uint DefaultSeed = 0;
 
     /// <summary>
     /// Splits a data set. Three sources are used as training, development and test rows. Of two, the second is the test set, and the first
@@ -21,40 +21,39 @@ public static class DataSplits
     /// <returns>The three splits.</returns>
     /// <exception cref="ArgumentException">There are no sources, or more than three.</exception>
     /// <exception cref="InvalidDataException">A split would be empty.</exception>
-    public static (IReadOnlyList<LabeledText> Train, IReadOnlyList<LabeledText> Dev, IReadOnlyList<LabeledText> Test) Split(
-        IReadOnlyList<IReadOnlyList<LabeledText>> sources,
-        uint seed = UsualSeed
-    )
+    public static LabeledSplits Split(IReadOnlyList<IReadOnlyList<LabeledText>> sources, uint seed = DefaultSeed)
     {
         ArgumentNullException.ThrowIfNull(sources);
-        (IReadOnlyList<LabeledText>, IReadOnlyList<LabeledText>, IReadOnlyList<LabeledText>) splits = sources.Count switch
+        LabeledSplits splits = sources.Count switch
         {
             1 => Parts(sources[0], (int)(sources[0].Count * 8L / 10), (int)(sources[0].Count / 10L)),
-            2 when Parts(sources[0], (int)(sources[0].Count * 8L / 10), null) is var parts => (parts.Item1, parts.Item2, sources[1]),
-            3 => (sources[0], sources[1], sources[2]),
+            2 when Parts(sources[0], (int)(sources[0].Count * 8L / 10), null) is var parts => parts with { Test = sources[1] },
+            3 => new(sources[0], sources[1], sources[2]),
             _ => throw new ArgumentException($"A data set has one to three sources, not {sources.Count}.", nameof(sources)),
         };
-        return splits.Item1.Count > 0 && splits.Item2.Count > 0 && splits.Item3.Count > 0
+        return splits is { Train.Count: > 0, Dev.Count: > 0, Test.Count: > 0 }
             ? splits
             : throw new InvalidDataException(
-                $"Sources of {string.Join(", ", sources.Select(source => source.Count))} rows are split into {splits.Item1.Count} to "
+                $"Sources of {string.Join(", ", sources.Select(source => source.Count))} rows are split into {splits.Train.Count} to "
                     + "train, "
-                    + $"{splits.Item2.Count} for development and {splits.Item3.Count} for the test; each needs one."
+                    + $"{splits.Dev.Count} for development and {splits.Test.Count} for the test; each needs one."
             );
 
-        (IReadOnlyList<LabeledText>, IReadOnlyList<LabeledText>, IReadOnlyList<LabeledText>) Parts(
-            IReadOnlyList<LabeledText> rows,
-            int train,
-            int? dev
-        )
+        LabeledSplits Parts(IReadOnlyList<LabeledText> rows, int train, int? dev)
         {
             LabeledText[] shuffled = rows.ToArray();
             new NumpyRandom(seed).Shuffle<LabeledText>(shuffled);
             int end = train + (dev ?? rows.Count - train);
-            return (shuffled[..train], shuffled[train..end], shuffled[end..]);
+            return new(shuffled[..train], shuffled[train..end], shuffled[end..]);
         }
     }
 }
+
+/// <summary>A data set in three splits.</summary>
+/// <param name="Train">Training rows.</param>
+/// <param name="Dev">Development rows, by which the best state is selected.</param>
+/// <param name="Test">Test rows.</param>
+public sealed record LabeledSplits(IReadOnlyList<LabeledText> Train, IReadOnlyList<LabeledText> Dev, IReadOnlyList<LabeledText> Test);
 
 /// <summary>A part of a data set.</summary>
 public enum DataSplit
