@@ -1,3 +1,4 @@
+using SkillLoc.Models.Architectures;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Hooks;
@@ -18,31 +19,6 @@ namespace SkillLoc.Models.Backbones;
 /// </summary>
 public abstract class LanguageModel : IDisposable
 {
-    private static readonly OrderedDictionary<string, Architecture> Architectures = new(StringComparer.Ordinal)
-    {
-        ["roberta"] = new(RobertaForMaskedLM.Shapes, (config, parameters) => new RobertaForMaskedLM(config, parameters))
-        {
-            HeadPrefix = "lm_head.",
-            Settle = RobertaForMaskedLM.Settle,
-        },
-        ["bert"] = new(BertForMaskedLM.Shapes, (config, parameters) => new BertForMaskedLM(config, parameters))
-        {
-            HeadPrefix = "cls.predictions.",
-            Settle = BertForMaskedLM.Settle,
-        },
-        ["gpt2"] = new(Gpt2ForCausalLM.Shapes, (config, parameters) => new Gpt2ForCausalLM(config, parameters))
-        {
-            Settle = Gpt2ForCausalLM.Settle,
-            InitialDeviation = Gpt2ForCausalLM.InitialDeviation,
-        },
-        ["t5"] = new(T5ForConditionalGeneration.Shapes, (config, parameters) => new T5ForConditionalGeneration(config, parameters))
-        {
-            Check = T5ForConditionalGeneration.Check,
-            Settle = T5ForConditionalGeneration.Settle,
-            InitialDeviation = T5ForConditionalGeneration.InitialDeviation,
-        },
-    };
-
     private readonly OrderedDictionary<string, Parameter> _parameters;
     private readonly List<IDisposable> _companions = [];
     private readonly Lifetime _lifetime;
@@ -128,9 +104,10 @@ public abstract class LanguageModel : IDisposable
     /// <summary>The names of the parameters that have a row for each token: word embeddings, and what the language-model head has of its
     /// own.</summary>
     internal IEnumerable<string> TokenParameters =>
-        Architectures[Config.ModelType]
+        Architecture
+            .Of(Config)
             .Shapes(Config, HasHead)
-            .Zip(Architectures[Config.ModelType].Shapes(Config.With("vocab_size", Config.VocabularySize + 1), HasHead))
+            .Zip(Architecture.Of(Config).Shapes(Config.With("vocab_size", Config.VocabularySize + 1), HasHead))
             .Where(pair => pair.First.Shape[0] != pair.Second.Shape[0])
             .Select(pair => pair.First.Name);
 
@@ -141,13 +118,9 @@ public abstract class LanguageModel : IDisposable
     public static void CheckArchitecture(ModelConfig config)
     {
         ArgumentNullException.ThrowIfNull(config);
-        if (!Architectures.TryGetValue(config.ModelType, out Architecture? architecture))
-        {
-            throw ConfigFields.Unknown(config);
-        }
-
+        var architecture = Architecture.Of(config);
         ConfigFields.Check(config);
-        architecture.Check?.Invoke(config);
+        architecture.Check(config);
     }
 
     /// <summary>Loads a Hugging Face checkpoint folder; also what a tuning method added to a classifier that was saved
@@ -217,8 +190,8 @@ public abstract class LanguageModel : IDisposable
     )
     {
         CheckArchitecture(checkpoint.Config);
-        Architecture architecture = Architectures[checkpoint.Config.ModelType];
-        ModelConfig config = architecture.Settle?.Invoke(checkpoint) ?? checkpoint.Config;
+        var architecture = Architecture.Of(checkpoint.Config);
+        ModelConfig config = architecture.Settle(checkpoint);
         if (withHead)
         {
             CheckHead(checkpoint, config, architecture.HeadPrefix);
@@ -258,7 +231,7 @@ public abstract class LanguageModel : IDisposable
     internal static LanguageModel LoadReader(CheckpointFolder checkpoint, Device? device, bool withDecoder)
     {
         CheckArchitecture(checkpoint.Config);
-        ModelConfig config = Architectures[checkpoint.Config.ModelType].Settle?.Invoke(checkpoint) ?? checkpoint.Config;
+        ModelConfig config = Architecture.Of(checkpoint.Config).Settle(checkpoint);
         CheckSizes(checkpoint, config, withHead: false);
         bool isTuned = ClassifierSettings.Find(checkpoint.Path, checkpoint.Config)?.Tuning is not null;
 
@@ -274,7 +247,7 @@ public abstract class LanguageModel : IDisposable
     /// <param name="checkpoint">The opened folder, of a supported architecture.</param>
     internal static HookPoints HookPointsOf(CheckpointFolder checkpoint)
     {
-        ModelConfig config = Architectures[checkpoint.Config.ModelType].Settle?.Invoke(checkpoint) ?? checkpoint.Config;
+        ModelConfig config = Architecture.Of(checkpoint.Config).Settle(checkpoint);
         CheckSizes(checkpoint, config, withHead: false);
         return new(config);
     }
@@ -282,7 +255,7 @@ public abstract class LanguageModel : IDisposable
     /// <summary>Compares the sizes of config.json with the tensors before anything of these sizes is allocated or read.</summary>
     private static void CheckSizes(CheckpointFolder checkpoint, ModelConfig config, bool withHead)
     {
-        foreach ((string name, long[] shape) in Architectures[config.ModelType].Shapes(config, withHead))
+        foreach ((string name, long[] shape) in Architecture.Of(config).Shapes(config, withHead))
         {
             StoredTensor.Find(checkpoint, name, shape);
         }
@@ -309,7 +282,7 @@ public abstract class LanguageModel : IDisposable
                 return name.EndsWith(".weight", StringComparison.Ordinal) ? ones(shape) : zeros(shape);
             }
 
-            double deviation = Architectures[config.ModelType].InitialDeviation?.Invoke(config, name) ?? config.InitializerRange;
+            double deviation = Architecture.Of(config).InitialDeviation(config, name);
             return randn(shape, generator: generator).Mul_(deviation);
         }
     }
@@ -395,7 +368,8 @@ public abstract class LanguageModel : IDisposable
     public static long ParameterCount(ModelConfig config, bool withHead = true)
     {
         CheckArchitecture(config);
-        return Architectures[config.ModelType]
+        return Architecture
+            .Of(config)
             .Shapes(config, withHead)
             .Sum(parameter => parameter.Shape.Aggregate(1L, (product, size) => product * size));
     }
@@ -518,7 +492,8 @@ public abstract class LanguageModel : IDisposable
     /// <param name="query"><c>[rows, heads, queries, head size]</c>.</param>
     /// <param name="keys"><c>[rows, heads, keys, head size]</c>.</param>
     /// <param name="values"><c>[rows, heads, keys, head size]</c>.</param>
-    /// <param name="mask">True where a query attends to a key, broadcast to <c>[rows, heads, queries, keys]</c>; null for all.</param>
+    /// <param name="mask">True where a query attends to a key, or what is added to the scores, broadcast to
+    /// <c>[rows, heads, queries, keys]</c>; null for all.</param>
     /// <param name="dropout">The probability that a weight is dropped.</param>
     /// <param name="isCausal">Whether attention is causal; must be false with a mask.</param>
     private protected Tensor Attend(Tensor query, Tensor keys, Tensor values, Tensor? mask, double dropout, bool isCausal = false)
@@ -533,7 +508,11 @@ public abstract class LanguageModel : IDisposable
         using Tensor scale = tensor((float)Math.Sqrt(1 / Math.Sqrt(query.size(-1))), device: query.device);
         Tensor scores = query.to(ScalarType.Float32).mul(scale).matmul(keys.to(ScalarType.Float32).transpose(-2, -1).mul(scale));
         mask = isCausal ? ones([query.size(-2), keys.size(-2)], ScalarType.Bool, query.device).tril() : mask;
-        if (mask is not null)
+        if (mask is not null && mask.dtype != ScalarType.Bool)
+        {
+            scores = scores.Add(mask);
+        }
+        else if (mask is not null)
         {
             using Tensor unseen = tensor(float.NegativeInfinity, device: query.device);
             scores = where(mask, scores, unseen);
@@ -549,7 +528,7 @@ public abstract class LanguageModel : IDisposable
     private static LanguageModel Build(ModelConfig config, bool withHead, Func<string, long[], (Tensor Value, bool IsShared)> source)
     {
         CheckArchitecture(config);
-        Architecture architecture = Architectures[config.ModelType];
+        var architecture = Architecture.Of(config);
         var parameters = new OrderedDictionary<string, Parameter>(StringComparer.Ordinal);
         long ownBytes = 0;
         try
@@ -613,24 +592,5 @@ public abstract class LanguageModel : IDisposable
         var parameter = new Parameter(data, requires_grad: false);
         parameter.DetachFromDisposeScope();
         return parameter;
-    }
-
-    /// <summary>The parameter names of an architecture and how a model is created from them.</summary>
-    private sealed record Architecture(
-        Func<ModelConfig, bool, IEnumerable<(string Name, long[] Shape)>> Shapes,
-        Func<ModelConfig, OrderedDictionary<string, Parameter>, LanguageModel> Make
-    )
-    {
-        /// <summary>Refuses variants that are not supported.</summary>
-        public Action<ModelConfig>? Check { get; init; }
-
-        /// <summary>Prefix of the names of required language-model head weights; null for none.</summary>
-        public string? HeadPrefix { get; init; }
-
-        /// <summary>The configuration that matches the weights of a checkpoint, which may differ from its file.</summary>
-        public Func<CheckpointFolder, ModelConfig>? Settle { get; init; }
-
-        /// <summary>Standard deviation of a new weight; null for the configuration's.</summary>
-        public Func<ModelConfig, string, double>? InitialDeviation { get; init; }
     }
 }

@@ -594,39 +594,6 @@ public sealed class T5ForConditionalGeneration : LanguageModel
             new(new(layer, kind, isSecond), name, name + ".weight", weight);
     }
 
-    /// <summary>
-    /// The bucket of a distance from a query to a key (T5's relative positions): exact for short distances, then increasingly coarse up to
-    /// the largest distance, beyond which all share one.
-    /// </summary>
-    /// <param name="distance">The key's position less the query's.</param>
-    /// <param name="bidirectional">True uses half of the buckets for keys after the query; false puts them into bucket 0.</param>
-    /// <param name="buckets">Number of buckets.</param>
-    /// <param name="farthest">The end of the last bucket.</param>
-    internal static int Bucket(int distance, bool bidirectional, int buckets, int farthest)
-    {
-        int first = 0;
-        if (bidirectional)
-        {
-            buckets /= 2;
-            first = distance > 0 ? buckets : 0;
-            distance = Math.Abs(distance);
-        }
-        else
-        {
-            distance = Math.Max(-distance, 0);
-        }
-
-        int exact = buckets / 2;
-        if (distance < exact)
-        {
-            return first + distance;
-        }
-
-        // In single precision, as transformers computes it, so that borders fall where its do.
-        float step = MathF.Log((float)distance / exact) / (float)Math.Log((double)farthest / exact) * (buckets - exact);
-        return first + (int)Math.Min(exact + (double)step, buckets - 1);
-    }
-
     private int StartId => Config.DecoderStartTokenId!.Value;
 
     /// <summary>Logits at targets that are not ignored, these targets, and their indices in the flattened targets.</summary>
@@ -772,29 +739,20 @@ public sealed class T5ForConditionalGeneration : LanguageModel
 
     /// <summary>Relative position bias of the scores of queries and keys; keys start at position 0.</summary>
     /// <returns><c>[1, heads, queries, keys]</c>.</returns>
-    private Tensor PositionBias(Stack stack, long firstQuery, long queries, long keys)
-    {
-        using DisposeScope scope = NewDisposeScope();
-        bool bidirectional = stack.First == 0;
-        long nearest = -(firstQuery + queries - 1);
-        long[] buckets =
-        [
-            .. Enumerable
-                .Range(0, (int)(queries + keys - 1))
-                .Select(i =>
-                    (long)Bucket((int)nearest + i, bidirectional, Config.RelativeAttentionBuckets, Config.RelativeAttentionMaxDistance)
-                ),
-        ];
-        Tensor byDistance = stack.Distances.index_select(0, tensor(buckets, device: Device));
-        Tensor query = TensorArithmetic.Arange(queries - 1, -1, Device, step: -1).unsqueeze(1);
-        Tensor distance = query.Add(TensorArithmetic.Arange(0, keys, Device));
-        return byDistance
-            .index_select(0, distance.view(-1))
-            .view(queries, keys, -1)
-            .permute(2, 0, 1)
-            .unsqueeze(0)
-            .MoveToOuterDisposeScope();
-    }
+    private Tensor PositionBias(Stack stack, long firstQuery, long queries, long keys) =>
+        RelativePositions.Biases(
+            stack.Distances,
+            firstQuery,
+            queries,
+            keys,
+            distance =>
+                RelativePositions.Bucket(
+                    distance,
+                    bidirectional: stack.First == 0,
+                    Config.RelativeAttentionBuckets,
+                    Config.RelativeAttentionMaxDistance
+                )
+        );
 
     /// <summary>Root mean square normalisation, computed in single precision, without subtracting the mean.</summary>
     private Tensor Normalise(Tensor x, Tensor weight)

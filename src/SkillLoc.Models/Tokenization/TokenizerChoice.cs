@@ -1,4 +1,5 @@
 using System.Text.Json;
+using SkillLoc.Models.Architectures;
 
 namespace SkillLoc.Models.Tokenization;
 
@@ -11,9 +12,12 @@ internal static class TokenizerChoice
         ["BertTokenizer"] = TokenizerKind.WordPieces,
         ["DistilBertTokenizer"] = TokenizerKind.WordPieces,
         ["ElectraTokenizer"] = TokenizerKind.WordPieces,
+        ["MPNetTokenizer"] = TokenizerKind.WordPieces,
         ["RobertaTokenizer"] = TokenizerKind.BytePairs,
         ["GPT2Tokenizer"] = TokenizerKind.BytePairs,
         ["T5Tokenizer"] = TokenizerKind.Unigram,
+        ["XLMRobertaTokenizer"] = TokenizerKind.Unigram,
+        ["CamembertTokenizer"] = TokenizerKind.Unigram,
         ["TokenizersBackend"] = null,
         ["PreTrainedTokenizer"] = null,
     };
@@ -76,8 +80,8 @@ internal static class TokenizerChoice
                 $"'{folder}' holds "
                     + $"{(found.Length > 0 ? found : "no tokenizer files")}{(model is null ? "" : $" and a model of type '{model}'")}"
                     + $"{(tokenizerClass is null ? "" : $" with the tokenizer_class '{tokenizerClass}'")}; "
-                    + "supported are vocab.json with merges.txt (RoBERTa, GPT-2), vocab.txt (BERT) and spiece.model (T5), or any of "
-                    + "them in tokenizer.json."
+                    + "supported are vocab.json with merges.txt (RoBERTa, GPT-2), vocab.txt (BERT, DistilBERT, ELECTRA, MPNet), "
+                    + "spiece.model (T5) and sentencepiece.bpe.model (XLM-RoBERTa, CamemBERT), or any of them in tokenizer.json."
             );
         }
         return kind.Value;
@@ -89,8 +93,10 @@ internal static class TokenizerChoice
             // What is missing is said when it is read.
             "roberta" when files.Has(TokenizerFiles.WordPieces) && !files.Has(TokenizerFiles.Vocabulary) => TokenizerKind.WordPieces,
             "roberta" or "gpt2" => TokenizerKind.BytePairs,
-            "bert" => TokenizerKind.WordPieces,
+            "bert" or "distilbert" or "electra" or "mpnet" => TokenizerKind.WordPieces,
+            "xlm-roberta" or "camembert" when files.Has(TokenizerFiles.FairseqSentencePiece) => TokenizerKind.Unigram,
             "t5" or null when files.Has(TokenizerFiles.SentencePiece) => TokenizerKind.Unigram,
+            null when files.Has(TokenizerFiles.FairseqSentencePiece) => TokenizerKind.Unigram,
             null when files.Has(TokenizerFiles.Vocabulary) || files.Has(TokenizerFiles.Merges) => TokenizerKind.BytePairs,
             null when files.Has(TokenizerFiles.WordPieces) => TokenizerKind.WordPieces,
             _ => null,
@@ -99,12 +105,15 @@ internal static class TokenizerChoice
     private static bool Fits(string? model, TokenizerKind kind, TokenizerFiles files) =>
         model switch
         {
-            "bert" or "roberta" => kind is TokenizerKind.WordPieces or TokenizerKind.BytePairs,
             "gpt2" => kind == TokenizerKind.BytePairs,
             "t5" => kind == TokenizerKind.Unigram && (files.Has(TokenizerFiles.SentencePiece) || files.ReadSerialized() is not null),
-            null => kind != TokenizerKind.Unigram || files.Has(TokenizerFiles.SentencePiece) || files.ReadSerialized() is not null,
-            _ => false,
+            null => kind != TokenizerKind.Unigram || HasPieces(files),
+            // Encoders are trained with whatever vocabulary there is.
+            _ => Architecture.Find(model) is not null && (kind != TokenizerKind.Unigram || HasPieces(files)),
         };
+
+    private static bool HasPieces(TokenizerFiles files) =>
+        files.Has(TokenizerFiles.SentencePiece) || files.Has(TokenizerFiles.FairseqSentencePiece) || files.ReadSerialized() is not null;
 }
 
 /// <summary>The algorithm of a checkpoint's tokenizer.</summary>
@@ -113,9 +122,9 @@ internal enum TokenizerKind
     /// <summary>Byte-level BPE (RoBERTa, GPT-2).</summary>
     BytePairs,
 
-    /// <summary>WordPiece (BERT).</summary>
+    /// <summary>WordPiece (BERT, DistilBERT, ELECTRA, MPNet).</summary>
     WordPieces,
 
-    /// <summary>SentencePiece's unigram model (T5).</summary>
+    /// <summary>SentencePiece's unigram model (T5, XLM-RoBERTa, CamemBERT).</summary>
     Unigram,
 }

@@ -134,7 +134,10 @@ internal static class Toy
         {
             Gpt2ForCausalLM => TokenBatch.Create([new([7, 4, 9, 11, 3], null, 4), new([5, 6], null, 1)], 0),
             T5ForConditionalGeneration => TokenBatch.Create([new([7, 4, 9, 11, 1], null, 0), new([5, 6, 1], null, 0)], 0),
-            BertForMaskedLM => TokenBatch.Create([new([2, 7, 4, 9, 3], [0, 0, 0, 1, 1], 2), new([2, 5, 3], [0, 0, 0], 0)], 0),
+            MaskedLanguageModel { Config.ModelType: "bert" } => TokenBatch.Create(
+                [new([2, 7, 4, 9, 3], [0, 0, 0, 1, 1], 2), new([2, 5, 3], [0, 0, 0], 0)],
+                0
+            ),
             _ => TokenBatch.Create([new([0, 7, 4, 9, 2], null, 2), new([0, 5, 2], null, 0)], 1),
         };
 
