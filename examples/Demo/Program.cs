@@ -10,7 +10,7 @@ const string SpamMapping = "{'ham':'good','spam':'bad'}";
 
 Option<string> checkpoint = new("--checkpoint")
 {
-    Description = "Hugging Face checkpoint folder (RoBERTa, BERT or GPT-2)",
+    Description = "Hugging Face checkpoint folder (an encoder such as RoBERTa or BERT, or GPT-2)",
     DefaultValueFactory = _ => "models/mini-roberta",
 };
 Option<string> corpus = new("--corpus")

@@ -108,8 +108,8 @@ internal static class TokenizerChoice
             "gpt2" => kind == TokenizerKind.BytePairs,
             "t5" => kind == TokenizerKind.Unigram && (files.Has(TokenizerFiles.SentencePiece) || files.ReadSerialized() is not null),
             null => kind != TokenizerKind.Unigram || HasPieces(files),
-            // Encoders are trained with whatever vocabulary there is.
-            _ => Architecture.Find(model) is not null && (kind != TokenizerKind.Unigram || HasPieces(files)),
+            "xlm-roberta" or "camembert" => kind != TokenizerKind.Unigram || HasPieces(files),
+            _ => Architecture.Find(model) is not null && kind != TokenizerKind.Unigram,
         };
 
     private static bool HasPieces(TokenizerFiles files) =>
