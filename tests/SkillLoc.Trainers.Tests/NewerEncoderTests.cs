@@ -23,13 +23,10 @@ public sealed class NewerEncoderTests : IDisposable
 
     [Theory]
     [InlineData("distilbert", HeadKind.LabelWords, "DistilBertForMaskedLM")]
-    [InlineData("distilbert", HeadKind.SequenceClassification, "DistilBertForSequenceClassification")]
-    [InlineData("electra", HeadKind.LabelWords, "ElectraForMaskedLM")]
     [InlineData("electra-discriminator", HeadKind.SequenceClassification, "ElectraForSequenceClassification")]
     [InlineData("xlm-roberta", HeadKind.LabelWords, "XLMRobertaForMaskedLM")]
     [InlineData("camembert", HeadKind.SequenceClassification, "CamembertForSequenceClassification")]
     [InlineData("mpnet", HeadKind.LabelWords, "MPNetForMaskedLM")]
-    [InlineData("mpnet", HeadKind.FirstTokenLinear, "MPNetModel")]
     public void ATunedFolderIsReadBack(string name, HeadKind head, string architecture)
     {
         string saved = Path.Join(_folder, "saved");
@@ -56,13 +53,11 @@ public sealed class NewerEncoderTests : IDisposable
         Assert.Equal(before, Files(saved, "tokenizer.json", "tokenizer_config.json"));
     }
 
-    [Theory]
-    [InlineData("distilbert")]
-    [InlineData("mpnet")]
-    public void AGraftOfOneIsFewParameters(string name)
+    [Fact]
+    public void AGraftOfMpnetIsFewParameters()
     {
         string saved = Path.Join(_folder, "tuned");
-        using TextScoringTransformer tuned = Fit(name, options => options.OutputFolder = saved);
+        using TextScoringTransformer tuned = Fit("mpnet", options => options.OutputFolder = saved);
         IDataView data = Toy.View(_ml, Toy.Examples(48));
         using GraftTransformer graft = _ml.SkillLoc().GraftMask(tuned, sparsity: 0.05).Fit(data);
         Assert.InRange(_ml.MulticlassClassification.Evaluate(graft.Transform(data)).MicroAccuracy, 0.6, 1);
@@ -96,9 +91,9 @@ public sealed class NewerEncoderTests : IDisposable
             options.Checkpoint = Oracles.PathOf("tiny-" + name);
             options.Task = Task;
             options.LearningRate = 6e-3;
-            options.Epochs = 8;
+            options.Epochs = 5;
         });
         change(options);
-        return _ml.SkillLoc().PromptFineTune(options).Fit(Toy.View(_ml, Toy.Examples(112)));
+        return _ml.SkillLoc().PromptFineTune(options).Fit(Toy.View(_ml, Toy.Examples(96)));
     }
 }
