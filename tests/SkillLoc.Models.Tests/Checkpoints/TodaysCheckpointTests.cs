@@ -169,6 +169,23 @@ public sealed class TodaysCheckpointTests
         Assert.Equal(other.Encode("a film", "the sea").Ids, encoder.Encode("a film", "the sea").Ids);
     }
 
+    [Theory]
+    [InlineData("xlm-roberta")]
+    [InlineData("camembert")]
+    public void WhatOlderVersionsConvertedIsReadAsItStands(string name)
+    {
+        using TemporaryFolder folder = Copy("tiny-" + name, "config.json");
+        File.Copy(Oracles.PathOf("tiny-" + name, "tokenizer.hub.json"), folder.PathOf("tokenizer.json"));
+        var tokenizer = CheckpointTokenizer.Load(folder.Path);
+        var encoder = new SequenceEncoder(tokenizer, 512, SpecialTokenLayout.Checkpoint);
+        foreach (JsonNode? row in Rows(name, "encodings.hub.json"))
+        {
+            string text = row!["text"]!.GetValue<string>();
+            Assert.Equal(row["bare"].Deserialize<int[]>(), tokenizer.Encode(text));
+            Assert.Equal(row["ids"].Deserialize<int[]>(), encoder.Encode(text, row["pair"]?.GetValue<string>()).Ids);
+        }
+    }
+
     [Fact]
     public void AWordPieceVocabularyAloneMakesTheTokenizersOfDistilBertAndMpnet()
     {

@@ -1,13 +1,15 @@
 # Writes what this folder, ../foreign-classifiers and ../tiny-* have of the newer checkpoints: python3 make.py, with transformers 5.12.1, torch 2.14.1,
-# tokenizers 0.23.1 and sentencepiece 0.2.2 as Debian sid has them. Weights are random, texts our own.
+# tokenizers 0.23.1 and sentencepiece 0.2.2 as Debian sid has them. Weights are random, texts our own. The trainer of word pieces
+# breaks ties differently in each run, so that another run writes files of the same kind, but not the same files.
 import json
 import os
-import shutil
 import sys
+import types
 
 import sentencepiece
 import torch
 import transformers
+import transformers.convert_slow_tokenizer
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, decoders, trainers
 
@@ -282,6 +284,21 @@ for name, rule, model_type in [("xlm-roberta", True, "XLMRoberta"), ("camembert"
     offset, first = (1, {0: 3, 1: 0, 2: 2}) if name == "xlm-roberta" else (4, {0: 3})
     rows = [{"text": text, "ids": [first.get(id, id + offset) for id in processor.encode(text)]} for text, pair, _ in texts if pair is None]
     with open(folder + "/encodings.pieces.json", "w") as file:
+        file.write("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
+    # A tokenizer.json as older versions converted it, and as the hub has it.
+    roles = {"bos": "<s>", "eos": "</s>", "cls": "<s>", "sep": "</s>", "unk": "<unk>", "pad": "<pad>", "mask": "<mask>"}
+    slow = types.SimpleNamespace(vocab_file=folder + "/sentencepiece.bpe.model", convert_tokens_to_ids=tokenizer.convert_tokens_to_ids)
+    for role, token in roles.items():
+        setattr(slow, role + "_token", token)
+        setattr(slow, role + "_token_id", tokenizer.convert_tokens_to_ids(token))
+    converted = getattr(t.convert_slow_tokenizer, {"xlm-roberta": "XLMRobertaConverter", "camembert": "CamembertConverter"}[name])(slow).converted()
+    converted.save(folder + "/tokenizer.hub.json", pretty=False)
+    rows = [
+        {"text": text, "pair": pair, "ids": converted.encode(text, pair).ids, "bare": converted.encode(text, add_special_tokens=False).ids}
+        for text, pair, length in texts
+        if length is None
+    ]
+    with open(folder + "/encodings.hub.json", "w") as file:
         file.write("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
 
 # The older architectures as transformers saves them now.
