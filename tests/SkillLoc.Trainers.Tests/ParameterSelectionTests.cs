@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Tuning;
 
@@ -20,6 +21,10 @@ public sealed class ParameterSelectionTests
     [InlineData("roberta.pooler.dense.bias", true, true, false, true, true)]
     [InlineData("lm_head.dense.weight", true, true, false, true, false)]
     [InlineData("lm_head.layer_norm.bias", true, true, false, true, true)]
+    [InlineData("distilbert.transformer.layer.2.sa_layer_norm.bias", true, true, true, true, true)]
+    [InlineData("electra.embeddings_project.weight", true, false, true, true, true)]
+    [InlineData("mpnet.encoder.relative_attention_bias.weight", true, false, true, true, true)]
+    [InlineData("vocab_projector.bias", true, true, false, true, true)]
     [InlineData("lm_head.bias", true, true, false, true, true)]
     [InlineData("lm_head.decoder.weight", true, true, false, true, false)]
     [InlineData("bert.embeddings.token_type_embeddings.weight", true, false, true, true, true)]
@@ -48,11 +53,16 @@ public sealed class ParameterSelectionTests
     [Theory]
     [InlineData("tiny-roberta")]
     [InlineData("tiny-bert")]
+    [InlineData("tiny-distilbert")]
+    [InlineData("tiny-electra")]
+    [InlineData("tiny-camembert")]
+    [InlineData("tiny-mpnet")]
     public void TheUsualSelectionIsTheEncodersLayers(string checkpoint)
     {
         using var model = LanguageModel.Load(Oracles.PathOf(checkpoint));
         IReadOnlyList<string> names = new ParameterSelection().Of(model);
         Assert.Equal(16 * model.Config.Layers, names.Count);
-        Assert.Equal(model.Parameters.Keys.Where(name => name.Contains(".encoder.layer.", StringComparison.Ordinal)), names);
+        Assert.Equal(model.Parameters.Keys.Where(name => Regex.IsMatch(name, @"\.layer\.\d")), names);
+        Assert.Equal(10 * model.Config.Layers, names.Count(name => ParameterPlace.Of(name).Sublayer == "attention"));
     }
 }

@@ -43,6 +43,9 @@ internal static class Activation
                     + $"{string.Join(", ", Known.Keys.Select(name => $"'{name}'"))}."
             );
 
+    /// <summary>Returns a known activation function.</summary>
+    public static Func<Tensor, Tensor> Named(string name) => Known[name];
+
     /// <summary>x times the standard normal cumulative distribution function at x.</summary>
     public static Tensor Gelu(Tensor x) => F.gelu(x);
 

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using SkillLoc.Models.Architectures;
 using SkillLoc.Models.Checkpoints;
 
 namespace SkillLoc.Models.Backbones;
@@ -16,59 +17,10 @@ internal static class ConfigFields
 
     private const string SingleLabel = "single_label_classification";
 
-    private static readonly OrderedDictionary<string, string> Others = new(StringComparer.Ordinal)
-    {
-        ["albert"] = "ALBERT",
-        ["bart"] = "BART",
-        ["bloom"] = "BLOOM",
-        ["camembert"] = "CamemBERT",
-        ["deberta"] = "DeBERTa",
-        ["deberta-v2"] = "DeBERTa (version 2 or 3)",
-        ["distilbert"] = "DistilBERT",
-        ["electra"] = "ELECTRA",
-        ["gemma"] = "Gemma",
-        ["gpt_bigcode"] = "GPTBigCode",
-        ["gpt_neo"] = "GPT-Neo",
-        ["gpt_neox"] = "GPT-NeoX",
-        ["gptj"] = "GPT-J",
-        ["llama"] = "Llama",
-        ["longformer"] = "Longformer",
-        ["longt5"] = "LongT5",
-        ["mamba"] = "Mamba",
-        ["mistral"] = "Mistral",
-        ["modernbert"] = "ModernBERT",
-        ["mpnet"] = "MPNet",
-        ["mt5"] = "mT5",
-        ["nomic_bert"] = "NomicBERT",
-        ["opt"] = "OPT",
-        ["phi"] = "Phi",
-        ["qwen2"] = "Qwen2",
-        ["qwen3"] = "Qwen3",
-        ["roberta-prelayernorm"] = "RoBERTa with layer norms before its blocks",
-        ["switch_transformers"] = "Switch Transformers",
-        ["umt5"] = "UMT5",
-        ["xlm-roberta"] = "XLM-RoBERTa",
-        ["xlm-roberta-xl"] = "XLM-RoBERTa-XL",
-        ["xlnet"] = "XLNet",
-    };
-
-    /// <summary>Error message: the architecture is not supported; lists those that are.</summary>
-    public static NotSupportedException Unknown(ModelConfig config)
-    {
-        string name = Others.TryGetValue(config.ModelType, out string? known) ? $"is of {known}" : "is of another architecture";
-        string classes = config.Architectures.Count > 0 ? $", {string.Join(", ", config.Architectures)}" : "";
-        return new(
-            $"{config.Source} {name} (model_type '{config.ModelType}'{classes}), which is not supported. Supported are RoBERTa, BERT, "
-                + "GPT-2 and T5: "
-                + "model_type must be one of 'roberta', 'bert', 'gpt2', 't5'."
-        );
-    }
-
     /// <summary>Throws if a key asks for a computation that is not supported.</summary>
     /// <exception cref="NotSupportedException">A key is not supported; the message names it.</exception>
     public static void Check(ModelConfig config)
     {
-        bool encodes = config.ModelType is "bert" or "roberta";
         Refuse("quantization_config", "weights that are quantized; expected a folder with the original weights");
         Refuse("pruned_heads", "attention heads that were taken out");
         Refuse("tie_encoder_decoder", "an encoder and a decoder that share their weights");
@@ -77,22 +29,15 @@ internal static class ConfigFields
             throw Refused("auto_map", map, "Python code of its own, which nobody here can know");
         }
 
-        if (config.ModelType is not "t5")
+        if (!config.IsEncoderDecoder)
         {
             Refuse("add_cross_attention", "attention to another model's output");
             Refuse("is_encoder_decoder", "an encoder and a decoder, which this architecture has not");
         }
 
-        if (encodes && config.Text("position_embedding_type") is not (null or "absolute"))
+        if (!config.IsCausal && !config.IsEncoderDecoder && config.Text("position_embedding_type") is not (null or "absolute"))
         {
             throw Refused("position_embedding_type", config.Field("position_embedding_type")!, "other positions than 'absolute'");
-        }
-
-        if (config.ModelType is "roberta" && config.PadTokenId is null)
-        {
-            throw new NotSupportedException(
-                $"{config.Source}: pad_token_id is null, and RoBERTa counts its positions from it; expected a token id, as " + "a rule 1."
-            );
         }
 
         void Refuse(string key, string meaning)
@@ -143,10 +88,5 @@ internal static class ConfigFields
 
     /// <summary>The key of an architecture's activation.</summary>
     public static string ActivationKey(ModelConfig config) =>
-        config.ModelType switch
-        {
-            "gpt2" => "activation_function",
-            "t5" => config.Field("dense_act_fn") is null ? "feed_forward_proj" : "dense_act_fn",
-            _ => "hidden_act",
-        };
+        config.IsEncoderDecoder && config.Field("dense_act_fn") is not null ? "dense_act_fn" : Architecture.Of(config).ActivationKey;
 }

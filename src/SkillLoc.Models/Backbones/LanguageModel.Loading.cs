@@ -1,3 +1,4 @@
+using SkillLoc.Models.Architectures;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Hooks;
@@ -73,7 +74,7 @@ public abstract partial class LanguageModel
                 return name.EndsWith(".weight", StringComparison.Ordinal) ? ones(shape) : zeros(shape);
             }
 
-            double deviation = Architectures[config.ModelType].InitialDeviation?.Invoke(config, name) ?? config.InitializerRange;
+            double deviation = Architecture.Of(config).InitialDeviation(config, name);
             return randn(shape, generator: generator).Mul_(deviation);
         }
     }
@@ -105,8 +106,8 @@ public abstract partial class LanguageModel
     )
     {
         CheckArchitecture(checkpoint.Config);
-        Architecture architecture = Architectures[checkpoint.Config.ModelType];
-        ModelConfig config = architecture.Settle?.Invoke(checkpoint) ?? checkpoint.Config;
+        var architecture = Architecture.Of(checkpoint.Config);
+        ModelConfig config = architecture.Settle(checkpoint);
         if (withHead)
         {
             CheckHead(checkpoint, config, architecture.HeadPrefix);
@@ -146,7 +147,7 @@ public abstract partial class LanguageModel
     internal static LanguageModel LoadReader(CheckpointFolder checkpoint, Device? device, bool withDecoder)
     {
         CheckArchitecture(checkpoint.Config);
-        ModelConfig config = Architectures[checkpoint.Config.ModelType].Settle?.Invoke(checkpoint) ?? checkpoint.Config;
+        ModelConfig config = Architecture.Of(checkpoint.Config).Settle(checkpoint);
         CheckSizes(checkpoint, config, withHead: false);
         bool isTuned = ClassifierSettings.Find(checkpoint.Path, checkpoint.Config)?.Tuning is not null;
 
@@ -162,7 +163,7 @@ public abstract partial class LanguageModel
     /// <param name="checkpoint">The opened folder, of a supported architecture.</param>
     internal static HookPoints HookPointsOf(CheckpointFolder checkpoint)
     {
-        ModelConfig config = Architectures[checkpoint.Config.ModelType].Settle?.Invoke(checkpoint) ?? checkpoint.Config;
+        ModelConfig config = Architecture.Of(checkpoint.Config).Settle(checkpoint);
         CheckSizes(checkpoint, config, withHead: false);
         return new(config);
     }
@@ -173,7 +174,7 @@ public abstract partial class LanguageModel
     private static LanguageModel Build(ModelConfig config, bool withHead, Func<string, long[], (Tensor Value, bool IsShared)> source)
     {
         CheckArchitecture(config);
-        Architecture architecture = Architectures[config.ModelType];
+        var architecture = Architecture.Of(config);
         var parameters = new OrderedDictionary<string, Parameter>(StringComparer.Ordinal);
         long ownBytes = 0;
         try
@@ -204,7 +205,7 @@ public abstract partial class LanguageModel
     /// <summary>Compares the sizes of config.json with the tensors before anything of these sizes is allocated or read.</summary>
     private static void CheckSizes(CheckpointFolder checkpoint, ModelConfig config, bool withHead)
     {
-        foreach ((string name, long[] shape) in Architectures[config.ModelType].Shapes(config, withHead))
+        foreach ((string name, long[] shape) in Architecture.Of(config).Shapes(config, withHead))
         {
             StoredTensor.Find(checkpoint, name, shape);
         }

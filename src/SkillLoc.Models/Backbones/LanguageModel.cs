@@ -1,5 +1,7 @@
+using SkillLoc.Models.Architectures;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Hooks;
+using SkillLoc.Models.NativeCalls;
 using SkillLoc.Models.Tuning;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -15,31 +17,6 @@ namespace SkillLoc.Models.Backbones;
 /// </summary>
 public abstract partial class LanguageModel : IDisposable
 {
-    private static readonly OrderedDictionary<string, Architecture> Architectures = new(StringComparer.Ordinal)
-    {
-        ["roberta"] = new(RobertaForMaskedLM.Shapes, (config, parameters) => new RobertaForMaskedLM(config, parameters))
-        {
-            HeadPrefix = "lm_head.",
-            Settle = RobertaForMaskedLM.Settle,
-        },
-        ["bert"] = new(BertForMaskedLM.Shapes, (config, parameters) => new BertForMaskedLM(config, parameters))
-        {
-            HeadPrefix = "cls.predictions.",
-            Settle = BertForMaskedLM.Settle,
-        },
-        ["gpt2"] = new(Gpt2ForCausalLM.Shapes, (config, parameters) => new Gpt2ForCausalLM(config, parameters))
-        {
-            Settle = Gpt2ForCausalLM.Settle,
-            InitialDeviation = Gpt2ForCausalLM.InitialDeviation,
-        },
-        ["t5"] = new(T5Parameters.Shapes, (config, parameters) => new T5ForConditionalGeneration(config, parameters))
-        {
-            Check = T5Parameters.Check,
-            Settle = T5Parameters.Settle,
-            InitialDeviation = T5Parameters.InitialDeviation,
-        },
-    };
-
     private readonly OrderedDictionary<string, Parameter> _parameters;
     private readonly List<IDisposable> _companions = [];
     private readonly Lifetime _lifetime;
@@ -125,9 +102,10 @@ public abstract partial class LanguageModel : IDisposable
     /// <summary>The names of the parameters that have a row for each token: word embeddings, and what the language-model head has of its
     /// own.</summary>
     internal IEnumerable<string> TokenParameters =>
-        Architectures[Config.ModelType]
+        Architecture
+            .Of(Config)
             .Shapes(Config, HasHead)
-            .Zip(Architectures[Config.ModelType].Shapes(Config.With("vocab_size", Config.VocabularySize + 1), HasHead))
+            .Zip(Architecture.Of(Config).Shapes(Config.With("vocab_size", Config.VocabularySize + 1), HasHead))
             .Where(pair => pair.First.Shape[0] != pair.Second.Shape[0])
             .Select(pair => pair.First.Name);
 
@@ -138,13 +116,9 @@ public abstract partial class LanguageModel : IDisposable
     public static void CheckArchitecture(ModelConfig config)
     {
         ArgumentNullException.ThrowIfNull(config);
-        if (!Architectures.TryGetValue(config.ModelType, out Architecture? architecture))
-        {
-            throw ConfigFields.Unknown(config);
-        }
-
+        var architecture = Architecture.Of(config);
         ConfigFields.Check(config);
-        architecture.Check?.Invoke(config);
+        architecture.Check(config);
     }
 
     /// <summary>Returns the hidden states of the last layer at every position.</summary>
@@ -228,7 +202,8 @@ public abstract partial class LanguageModel : IDisposable
     public static long ParameterCount(ModelConfig config, bool withHead = true)
     {
         CheckArchitecture(config);
-        return Architectures[config.ModelType]
+        return Architecture
+            .Of(config)
             .Shapes(config, withHead)
             .Sum(parameter => parameter.Shape.Aggregate(1L, (product, size) => product * size));
     }
@@ -351,7 +326,8 @@ public abstract partial class LanguageModel : IDisposable
     /// <param name="query"><c>[rows, heads, queries, head size]</c>.</param>
     /// <param name="keys"><c>[rows, heads, keys, head size]</c>.</param>
     /// <param name="values"><c>[rows, heads, keys, head size]</c>.</param>
-    /// <param name="mask">True where a query attends to a key, broadcast to <c>[rows, heads, queries, keys]</c>; null for all.</param>
+    /// <param name="mask">True where a query attends to a key, or what is added to the scores, broadcast to
+    /// <c>[rows, heads, queries, keys]</c>; null for all.</param>
     /// <param name="dropout">The probability that a weight is dropped.</param>
     /// <param name="isCausal">Whether attention is causal; must be false with a mask.</param>
     private protected Tensor Attend(Tensor query, Tensor keys, Tensor values, Tensor? mask, double dropout, bool isCausal = false)
@@ -366,7 +342,11 @@ public abstract partial class LanguageModel : IDisposable
         using Tensor scale = tensor((float)Math.Sqrt(1 / Math.Sqrt(query.size(-1))), device: query.device);
         Tensor scores = query.to(ScalarType.Float32).mul(scale).matmul(keys.to(ScalarType.Float32).transpose(-2, -1).mul(scale));
         mask = isCausal ? ones([query.size(-2), keys.size(-2)], ScalarType.Bool, query.device).tril() : mask;
-        if (mask is not null)
+        if (mask is not null && mask.dtype != ScalarType.Bool)
+        {
+            scores = scores.Add(mask);
+        }
+        else if (mask is not null)
         {
             using Tensor unseen = tensor(float.NegativeInfinity, device: query.device);
             scores = where(mask, scores, unseen);
@@ -374,24 +354,5 @@ public abstract partial class LanguageModel : IDisposable
 
         Tensor weights = Drop(F.softmax(scores, -1), dropout);
         return weights.matmul(values.to(ScalarType.Float32)).to(query.dtype).MoveToOuterDisposeScope();
-    }
-
-    /// <summary>The parameter names of an architecture and how a model is created from them.</summary>
-    private sealed record Architecture(
-        Func<ModelConfig, bool, IEnumerable<(string Name, long[] Shape)>> Shapes,
-        Func<ModelConfig, OrderedDictionary<string, Parameter>, LanguageModel> Make
-    )
-    {
-        /// <summary>Refuses variants that are not supported.</summary>
-        public Action<ModelConfig>? Check { get; init; }
-
-        /// <summary>Prefix of the names of required language-model head weights; null for none.</summary>
-        public string? HeadPrefix { get; init; }
-
-        /// <summary>The configuration that matches the weights of a checkpoint, which may differ from its file.</summary>
-        public Func<CheckpointFolder, ModelConfig>? Settle { get; init; }
-
-        /// <summary>Standard deviation of a new weight; null for the configuration's.</summary>
-        public Func<ModelConfig, string, double>? InitialDeviation { get; init; }
     }
 }

@@ -1,3 +1,4 @@
+using SkillLoc.Models.Architectures;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Hooks;
 using SkillLoc.Models.NativeCalls;
@@ -9,14 +10,19 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace SkillLoc.Models.Backbones;
 
-/// <summary>The bidirectional encoder with a masked-language-model head that RoBERTa and BERT share.</summary>
-public abstract class MaskedLanguageModel : LanguageModel
+/// <summary>
+/// An encoder of post-norm layers with a masked-language-model head: BERT, RoBERTa and its relatives XLM-RoBERTa and CamemBERT, DistilBERT,
+/// ELECTRA (whose discriminator has no such head), and MPNet. <see cref="ModelConfig.ModelType"/> says which.
+/// </summary>
+public sealed class MaskedLanguageModel : LanguageModel
 {
+    private readonly EncoderArchitecture _architecture;
     private readonly Tensor _words;
     private readonly Tensor _positions;
-    private readonly Tensor _tokenTypes;
+    private readonly Tensor? _tokenTypes;
     private readonly Affine _embeddingNorm;
-    private readonly string _layerPrefix;
+    private readonly Affine? _embeddingProjection;
+    private readonly Tensor? _distances;
     private readonly HookPoint _wordsPoint;
     private readonly HookPoint _embeddedPoint;
     private readonly Layer[] _layers;
@@ -26,40 +32,39 @@ public abstract class MaskedLanguageModel : LanguageModel
     private readonly bool _looksBackOnly;
     private readonly Func<Tensor, Tensor> _activation;
 
-    private protected MaskedLanguageModel(ModelConfig config, OrderedDictionary<string, Parameter> parameters, Names names)
+    internal MaskedLanguageModel(ModelConfig config, OrderedDictionary<string, Parameter> parameters, EncoderArchitecture architecture)
         : base(config, parameters)
     {
-        string embeddings = names.Prefix + ".embeddings";
-        _words = parameters[embeddings + ".word_embeddings.weight"];
-        _positions = parameters[embeddings + ".position_embeddings.weight"];
-        _tokenTypes = parameters[embeddings + ".token_type_embeddings.weight"];
-        _embeddingNorm = At(embeddings + ".LayerNorm");
-        _layerPrefix = names.Prefix + ".encoder.layer.";
+        _architecture = architecture;
+        EncoderNames names = architecture.Names;
+        _words = parameters[names.Words];
+        _positions = parameters[names.Positions];
+        _tokenTypes = names.TokenTypes is { } types ? parameters[types] : null;
+        _embeddingNorm = At(names.EmbeddingNorm);
+        _embeddingProjection = config.EmbeddingSize == config.HiddenSize ? null : At(names.EmbeddingProjection);
+        _distances = config.RelativeAttentionBuckets > 0 ? parameters[names.RelativePositions] : null;
         _wordsPoint = Points.Of("embed.hook_embed");
         _embeddedPoint = Points.Of("hook_full_embed");
         _layers =
         [
             .. Enumerable
                 .Range(0, config.Layers)
-                .Select(i =>
-                {
-                    string layer = _layerPrefix + i;
-                    return new Layer(
-                        Points.Blocks[i],
-                        At(layer + ".attention.self.query"),
-                        At(layer + ".attention.self.key"),
-                        At(layer + ".attention.self.value"),
-                        At(layer + ".attention.output.dense"),
-                        At(layer + ".attention.output.LayerNorm"),
-                        At(layer + ".intermediate.dense"),
-                        At(layer + ".output.dense"),
-                        At(layer + ".output.LayerNorm")
-                    );
-                }),
+                .Select(i => new Layer(
+                    Points.Blocks[i],
+                    Part(i, names.Layer.Query),
+                    Part(i, names.Layer.Key),
+                    Part(i, names.Layer.Value),
+                    Part(i, names.Layer.AttentionOutput),
+                    Part(i, names.Layer.AttentionNorm),
+                    Part(i, names.Layer.Up),
+                    Part(i, names.Layer.Down),
+                    Part(i, names.Layer.OutputNorm)
+                )),
         ];
-        if (parameters.TryGetValue(config.TieWordEmbeddings ? names.HeadBias : names.DecoderBias, out Parameter? bias))
+        HeadNames head = names.Head;
+        if (parameters.TryGetValue(head.Bias(config), out Parameter? bias))
         {
-            _head = new Head(At(names.HeadDense), At(names.HeadNorm), bias, parameters.GetValueOrDefault(names.HeadDecoder) ?? _words);
+            _head = new Head(At(head.Dense), At(head.Norm), bias, parameters.GetValueOrDefault(head.Decoder + ".weight") ?? _words);
         }
 
         _heads = config.Heads;
@@ -68,7 +73,11 @@ public abstract class MaskedLanguageModel : LanguageModel
         _activation = Activation.Of(config);
 
         Affine At(string name) => new(parameters[name + ".weight"], parameters[name + ".bias"]);
+        Affine Part(int layer, string name) => At($"{names.Layers}{layer}.{name}");
     }
+
+    /// <summary>The names and what differs from BERT.</summary>
+    internal EncoderArchitecture Architecture => _architecture;
 
     /// <inheritdoc/>
     public override bool HasHead => _head is not null;
@@ -76,14 +85,17 @@ public abstract class MaskedLanguageModel : LanguageModel
     /// <inheritdoc/>
     public override int MaxLength => Config.MaxPositions - PositionOffset - PromptSize;
 
-    /// <summary>Position id of the first token of a row.</summary>
-    private protected abstract int PositionOffset { get; }
+    /// <summary>Whether positions are counted from the padding id.</summary>
+    internal bool CountsFromPadding => _architecture.CountsFromPadding;
 
     /// <summary>The token that positions do not count; null for none.</summary>
-    private protected virtual int? UncountedToken => null;
+    private int? UncountedToken => _architecture.UncountedToken(Config);
+
+    /// <summary>Position id of the first token of a row.</summary>
+    private int PositionOffset => UncountedToken + 1 ?? 0;
 
     /// <summary>Activation of the head's dense layer.</summary>
-    private protected virtual Func<Tensor, Tensor> HeadActivation => _activation;
+    private Func<Tensor, Tensor> HeadActivation => _architecture.HasGeluHead ? Activation.Gelu : _activation;
 
     private int PromptSize => PeftModule?.PromptSize ?? 0;
 
@@ -119,11 +131,7 @@ public abstract class MaskedLanguageModel : LanguageModel
         }
 
         Tensor positions = PeftModule?.ScoredPositions(batch) ?? batch.Positions;
-        if (_looksBackOnly)
-        {
-            pass = pass with { Mask = LookingBack(batch, pass.Prefix, positions.view(-1, 1, 1, 1)) };
-        }
-
+        pass = pass with { Mask = MaskAt(batch, pass, positions) };
         return Run(_layers.Length - 1, hidden, positions.unsqueeze(1), pass).squeeze(1).MoveToOuterDisposeScope();
     }
 
@@ -148,80 +156,23 @@ public abstract class MaskedLanguageModel : LanguageModel
     internal override IEnumerable<LinearLayer> LinearLayersOf(int layer)
     {
         Layer parts = _layers[layer];
+        LayerNames names = _architecture.Names.Layer;
         return
         [
-            At(TargetModules.Query, "attention.self.query", parts.Query),
-            At(TargetModules.Key, "attention.self.key", parts.Key),
-            At(TargetModules.Value, "attention.self.value", parts.Value),
-            At(TargetModules.AttentionOutput, "attention.output.dense", parts.AttentionOutput),
-            At(TargetModules.Up, "intermediate.dense", parts.Up),
-            At(TargetModules.Down, "output.dense", parts.Down),
+            At(TargetModules.Query, names.Query, parts.Query),
+            At(TargetModules.Key, names.Key, parts.Key),
+            At(TargetModules.Value, names.Value, parts.Value),
+            At(TargetModules.AttentionOutput, names.AttentionOutput, parts.AttentionOutput),
+            At(TargetModules.Up, names.Up, parts.Up),
+            At(TargetModules.Down, names.Down, parts.Down),
         ];
 
         LinearLayer At(TargetModules kind, string part, Affine affine)
         {
-            string name = $"{_layerPrefix}{layer}.{part}";
+            string name = $"{_architecture.Names.Layers}{layer}.{part}";
             return new(new(layer, kind), name, name + ".weight", affine.Weight, name + ".bias", affine.Bias);
         }
     }
-
-    /// <summary>Names and shapes of the parameters, in the order of <c>transformers</c>.</summary>
-    private protected static IEnumerable<(string Name, long[] Shape)> Shapes(ModelConfig config, Names names, bool withHead)
-    {
-        long hidden = config.HiddenSize;
-        string embeddings = names.Prefix + ".embeddings";
-        yield return (embeddings + ".word_embeddings.weight", [config.VocabularySize, hidden]);
-        yield return (embeddings + ".position_embeddings.weight", [config.MaxPositions, hidden]);
-        yield return (embeddings + ".token_type_embeddings.weight", [config.TypeVocabularySize, hidden]);
-        yield return (embeddings + ".LayerNorm.weight", [hidden]);
-        yield return (embeddings + ".LayerNorm.bias", [hidden]);
-        for (int i = 0; i < config.Layers; i++)
-        {
-            long inner = config.FeedForwardSizes[i];
-            (string Name, long Out, long In)[] parts =
-            [
-                ("attention.self.query", hidden, hidden),
-                ("attention.self.key", hidden, hidden),
-                ("attention.self.value", hidden, hidden),
-                ("attention.output.dense", hidden, hidden),
-                ("attention.output.LayerNorm", hidden, 0),
-                ("intermediate.dense", inner, hidden),
-                ("output.dense", hidden, inner),
-                ("output.LayerNorm", hidden, 0),
-            ];
-            foreach ((string part, long rows, long columns) in parts)
-            {
-                string name = $"{names.Prefix}.encoder.layer.{i}.{part}";
-                yield return (name + ".weight", columns == 0 ? [rows] : [rows, columns]);
-                yield return (name + ".bias", [rows]);
-            }
-        }
-
-        if (withHead)
-        {
-            if (config.TieWordEmbeddings)
-            {
-                yield return (names.HeadBias, [config.VocabularySize]);
-            }
-
-            yield return (names.HeadDense + ".weight", [hidden, hidden]);
-            yield return (names.HeadDense + ".bias", [hidden]);
-            yield return (names.HeadNorm + ".weight", [hidden]);
-            yield return (names.HeadNorm + ".bias", [hidden]);
-            if (!config.TieWordEmbeddings)
-            {
-                yield return (names.HeadDecoder, [config.VocabularySize, hidden]);
-                yield return (names.DecoderBias, [config.VocabularySize]);
-            }
-        }
-    }
-
-    /// <summary>The configuration that matches the weights: <c>transformers</c> does not tie a head whose stored weights differ from the
-    /// word embeddings, whatever the file says.</summary>
-    private protected static ModelConfig Settle(CheckpointFolder checkpoint, Names names) =>
-        StoredTensor.HasOwnHead(checkpoint, names.HeadDecoder, names.Prefix + ".embeddings.word_embeddings.weight")
-            ? checkpoint.Config.With("tie_word_embeddings", false)
-            : checkpoint.Config;
 
     /// <summary>State that all layers of a pass share.</summary>
     private Pass Start(TokenBatch batch, bool training, ActivationHooks? hooks)
@@ -230,8 +181,45 @@ public abstract class MaskedLanguageModel : LanguageModel
         Tensor? mask = _looksBackOnly
             ? LookingBack(batch, prefix, TensorArithmetic.Arange(0, PromptSize + batch.Ids.size(1), batch.Ids.device).unsqueeze(-1))
             : Readable(batch, prefix);
-        return new(mask, prefix, training, HooksOf(batch, training, hooks));
+        return new(_distances is null ? mask : Biased(batch, prefix, mask), prefix, training, HooksOf(batch, training, hooks));
     }
+
+    /// <summary>The mask of the last layer, which is computed at some positions only.</summary>
+    private Tensor? MaskAt(TokenBatch batch, Pass pass, Tensor positions)
+    {
+        if (_looksBackOnly)
+        {
+            return LookingBack(batch, pass.Prefix, positions.view(-1, 1, 1, 1));
+        }
+
+        // Biases by relative position have a row for each query.
+        return _distances is null || pass.Mask is not { } mask ? pass.Mask
+            : mask.size(0) == 1 ? mask.index_select(2, positions).permute(2, 1, 0, 3)
+            : mask.gather(2, positions.view(-1, 1, 1, 1).expand(-1, mask.size(1), 1, mask.size(3)));
+    }
+
+    /// <summary>The biases by relative position, which the layers share; keys that are not read have minus infinity. A prefix has no
+    /// bias.</summary>
+    private Tensor Biased(TokenBatch batch, Tensor? prefix, Tensor? mask)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        long length = PromptSize + batch.Ids.size(1),
+            before = prefix?.size(3) ?? 0;
+        Tensor bias = RelativePositions.Biases(_distances!, 0, length, length, Bucket);
+        if (before > 0)
+        {
+            bias = cat([zeros([1, _heads, length, before], bias.dtype, bias.device), bias], 3);
+        }
+
+        bias = mask is null ? bias : bias.MaskedFill(mask.logical_not(), double.NegativeInfinity);
+        return bias.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The biases of the distances from -<paramref name="farthest"/> to it, <c>[distances, heads]</c>.</summary>
+    internal Tensor DistanceBias(int farthest) => RelativePositions.ByDistance(_distances!, -farthest, farthest, Bucket);
+
+    private static int Bucket(int distance) =>
+        RelativePositions.Bucket(distance, bidirectional: true, RelativePositions.MpnetBuckets, RelativePositions.MpnetMaxDistance);
 
     /// <summary>True except for padding; prefix and prompt count as text. Null without padding.</summary>
     private Tensor? Readable(TokenBatch batch, Tensor? prefix)
@@ -278,11 +266,18 @@ public abstract class MaskedLanguageModel : LanguageModel
             prompt == 0 && UncountedToken is { } uncounted && batch.Holds(uncounted)
                 ? _positions.index_select(0, batch.CountedPositions(uncounted, PositionOffset).view(-1)).view(rows, length, -1)
                 : _positions.narrow(0, PositionOffset, prompt + length);
-        Tensor types = typeIds is null
-            ? _tokenTypes.narrow(0, 0, 1)
-            : _tokenTypes.index_select(0, typeIds.view(-1)).view(rows, prompt + length, -1);
-        Tensor normed = Normalise(words.Add(positions).Add(types), _embeddingNorm);
-        return Drop(pass.At(_embeddedPoint, normed), pass.Training).MoveToOuterDisposeScope();
+        Tensor sum = words.Add(positions);
+        if (_tokenTypes is not null)
+        {
+            sum = sum.Add(
+                typeIds is null
+                    ? _tokenTypes.narrow(0, 0, 1)
+                    : _tokenTypes.index_select(0, typeIds.view(-1)).view(rows, prompt + length, -1)
+            );
+        }
+
+        Tensor embedded = Drop(pass.At(_embeddedPoint, Normalise(sum, _embeddingNorm)), pass.Training);
+        return (_embeddingProjection?.Apply(embedded) ?? embedded).MoveToOuterDisposeScope();
     }
 
     /// <summary>One post-norm layer.</summary>
@@ -308,7 +303,8 @@ public abstract class MaskedLanguageModel : LanguageModel
 
         Tensor context = Attend(query, keys, values, pass.Mask, attentionDropout);
         Tensor merged = pass.At(points.Attention.Z, context.transpose(1, 2).reshape(scored.size(0), scored.size(1), -1), positions);
-        Tensor written = Drop(Map(TargetModules.AttentionOutput, layer.AttentionOutput, merged), pass.Training);
+        Tensor written = Map(TargetModules.AttentionOutput, layer.AttentionOutput, merged);
+        written = _architecture.DropsAttentionOutput ? Drop(written, pass.Training) : written;
         Tensor middle = pass.At(points.ResidMid, pass.At(points.Attention.Out, written, positions).Add(scored), positions);
         Tensor attended = Normalise(middle, layer.AttentionNorm);
         Tensor neurons = _activation(pass.At(points.Pre, Map(TargetModules.Up, layer.Up, attended), positions));
@@ -343,19 +339,8 @@ public abstract class MaskedLanguageModel : LanguageModel
 
     private Tensor Drop(Tensor x, bool training) => Drop(x, training ? Dropout ?? Config.HiddenDropout : 0);
 
-    /// <summary>Parameter names of an architecture.</summary>
-    /// <remarks>The head has one bias. Where its weights are the word embeddings, <c>transformers</c> keeps it as
-    /// <paramref name="HeadBias"/>, else as <paramref name="DecoderBias"/>.</remarks>
-    private protected sealed record Names(
-        string Prefix,
-        string HeadBias,
-        string HeadDense,
-        string HeadNorm,
-        string HeadDecoder,
-        string DecoderBias
-    );
-
-    /// <summary>State that all layers of a pass share; the mask covers prompt and prefix.</summary>
+    /// <summary>State that all layers of a pass share; the mask covers prompt and prefix. It is true for keys that are read, or what is
+    /// added to the scores.</summary>
     private readonly record struct Pass(Tensor? Mask, Tensor? Prefix, bool Training, PassHooks? Hooks)
     {
         public Tensor At(HookPoint point, Tensor x, Tensor? positions = null) => Hooks?.Run(point, x, positions) ?? x;
@@ -379,58 +364,4 @@ public abstract class MaskedLanguageModel : LanguageModel
     );
 
     private sealed record Head(Affine Dense, Affine Norm, Tensor Bias, Tensor Decoder);
-}
-
-/// <summary>BERT with its masked-language-model head.</summary>
-public sealed class BertForMaskedLM : MaskedLanguageModel
-{
-    private static readonly Names Spelling = new(
-        "bert",
-        "cls.predictions.bias",
-        "cls.predictions.transform.dense",
-        "cls.predictions.transform.LayerNorm",
-        "cls.predictions.decoder.weight",
-        "cls.predictions.decoder.bias"
-    );
-
-    internal BertForMaskedLM(ModelConfig config, OrderedDictionary<string, Parameter> parameters)
-        : base(config, parameters, Spelling) { }
-
-    /// <inheritdoc/>
-    private protected override int PositionOffset => 0;
-
-    internal static IEnumerable<(string Name, long[] Shape)> Shapes(ModelConfig config, bool withHead) =>
-        Shapes(config, Spelling, withHead);
-
-    internal static ModelConfig Settle(CheckpointFolder checkpoint) => Settle(checkpoint, Spelling);
-}
-
-/// <summary>RoBERTa with its masked-language-model head.</summary>
-public sealed class RobertaForMaskedLM : MaskedLanguageModel
-{
-    private static readonly Names Spelling = new(
-        "roberta",
-        "lm_head.bias",
-        "lm_head.dense",
-        "lm_head.layer_norm",
-        "lm_head.decoder.weight",
-        "lm_head.decoder.bias"
-    );
-
-    internal RobertaForMaskedLM(ModelConfig config, OrderedDictionary<string, Parameter> parameters)
-        : base(config, parameters, Spelling) { }
-
-    /// <summary>RoBERTa counts positions from the padding id + 1.</summary>
-    private protected override int PositionOffset => Config.PadTokenId!.Value + 1;
-
-    /// <summary>A padding token within a text has the position of padding, and positions after it do not count it.</summary>
-    private protected override int? UncountedToken => Config.PadTokenId;
-
-    /// <summary>GELU, regardless of the activation of the layers.</summary>
-    private protected override Func<Tensor, Tensor> HeadActivation => Activation.Gelu;
-
-    internal static IEnumerable<(string Name, long[] Shape)> Shapes(ModelConfig config, bool withHead) =>
-        Shapes(config, Spelling, withHead);
-
-    internal static ModelConfig Settle(CheckpointFolder checkpoint) => Settle(checkpoint, Spelling);
 }

@@ -15,11 +15,19 @@ public readonly record struct ParameterPlace(ParameterRegion Region, int Layer, 
     [
         ("encoder.layer.", ""),
         ("transformer.h.", ""),
+        ("transformer.layer.", ""),
         ("encoder.block.", "encoder."),
         ("decoder.block.", "decoder."),
     ];
 
-    private static readonly string[] EmbeddingMarkers = ["embeddings", "transformer.wte.", "transformer.wpe.", "shared."];
+    private static readonly string[] EmbeddingMarkers =
+    [
+        "embeddings",
+        "transformer.wte.",
+        "transformer.wpe.",
+        "shared.",
+        "relative_attention_bias",
+    ];
 
     /// <summary>The stack of a layer in T5, <c>encoder</c> or <c>decoder</c>; empty elsewhere.</summary>
     public string Stack =>
@@ -35,7 +43,7 @@ public readonly record struct ParameterPlace(ParameterRegion Region, int Layer, 
             ? ""
             : Kind.Split('.') switch
             {
-                ["attention" or "attn" or "ln_1", ..] or ["encoder" or "decoder", "layer", "0", ..] => "attention",
+                ["attention" or "attn" or "ln_1" or "sa_layer_norm", ..] or ["encoder" or "decoder", "layer", "0", ..] => "attention",
                 ["decoder", "layer", "1", ..] => "cross_attention",
                 _ => "feed_forward",
             };
@@ -75,7 +83,8 @@ public readonly record struct ParameterPlace(ParameterRegion Region, int Layer, 
 /// <summary>A region of the parameters of a language model.</summary>
 public enum ParameterRegion
 {
-    /// <summary>Token, position and segment embeddings and their normalisation.</summary>
+    /// <summary>Token, position and segment embeddings, their normalisation, ELECTRA's projection of them, and MPNet's relative
+    /// positions.</summary>
     Embeddings,
 
     /// <summary>A layer of the encoder, of GPT-2's stack, or of T5's decoder.</summary>

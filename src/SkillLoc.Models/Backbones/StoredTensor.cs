@@ -45,11 +45,16 @@ internal static class StoredTensor
             return false;
         }
 
-        long[] shape = [config.VocabularySize, config.HiddenSize];
+        long[] shape = [config.VocabularySize, config.EmbeddingSize];
         using Tensor stored = Read(checkpoint, head, shape, null, ScalarType.Float32),
             embedded = Read(checkpoint, words, shape, null, ScalarType.Float32);
         return !stored.Equals(embedded);
     }
+
+    /// <summary>Whether a checkpoint has a parameter under one of its names, and in this shape.</summary>
+    public static bool Exists(CheckpointFolder checkpoint, string name, long[] shape) =>
+        Spellings(name).FirstOrDefault(checkpoint.Weights.Contains) is { } stored
+        && checkpoint.Weights.Tensors.First(tensor => tensor.Name == stored).Shape.SequenceEqual(shape);
 
     private static IEnumerable<string> Spellings(string name)
     {
@@ -79,7 +84,7 @@ internal static class StoredTensor
 
         // Saved without the language-model head, so without the architecture's prefix.
         int dot = name.IndexOf('.', StringComparison.Ordinal);
-        if (name[..(dot + 1)] is "roberta." or "bert." or "transformer.")
+        if (name[..(dot + 1)] is "roberta." or "bert." or "transformer." or "distilbert." or "electra." or "mpnet.")
         {
             yield return name[(dot + 1)..];
             yield return older[(dot + 1)..];

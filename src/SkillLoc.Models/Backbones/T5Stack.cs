@@ -166,35 +166,15 @@ internal sealed class T5Stack
     /// <summary>The bias of each distance from a query to a key, <c>[distances, heads]</c>.</summary>
     /// <param name="first">The first distance.</param>
     /// <param name="last">The last distance.</param>
-    public Tensor DistanceBias(int first, int last)
-    {
-        long[] buckets =
-        [
-            .. Enumerable
-                .Range(first, last - first + 1)
-                .Select(distance =>
-                    (long)Bucket(distance, First == 0, Config.RelativeAttentionBuckets, Config.RelativeAttentionMaxDistance)
-                ),
-        ];
-        using Tensor index = tensor(buckets, device: _model.Device);
-        return Distances.index_select(0, index);
-    }
+    public Tensor DistanceBias(int first, int last) => RelativePositions.ByDistance(Distances, first, last, Bucket);
 
     /// <summary>Relative position bias of the scores of queries and keys; keys start at position 0.</summary>
     /// <returns><c>[1, heads, queries, keys]</c>.</returns>
-    public Tensor PositionBias(long firstQuery, long queries, long keys)
-    {
-        using DisposeScope scope = NewDisposeScope();
-        Tensor byDistance = DistanceBias(-(int)(firstQuery + queries - 1), (int)(keys - firstQuery) - 1);
-        Tensor query = TensorArithmetic.Arange(queries - 1, -1, _model.Device, step: -1).unsqueeze(1);
-        Tensor distance = query.Add(TensorArithmetic.Arange(0, keys, _model.Device));
-        return byDistance
-            .index_select(0, distance.view(-1))
-            .view(queries, keys, -1)
-            .permute(2, 0, 1)
-            .unsqueeze(0)
-            .MoveToOuterDisposeScope();
-    }
+    public Tensor PositionBias(long firstQuery, long queries, long keys) =>
+        RelativePositions.Biases(Distances, firstQuery, queries, keys, Bucket);
+
+    private int Bucket(int distance) =>
+        RelativePositions.Bucket(distance, bidirectional: First == 0, Config.RelativeAttentionBuckets, Config.RelativeAttentionMaxDistance);
 
     /// <summary>Root mean square normalisation, computed in single precision, without subtracting the mean.</summary>
     public Tensor Normalise(Tensor x, Tensor weight)
@@ -203,39 +183,6 @@ internal sealed class T5Stack
         Tensor single = x.to(ScalarType.Float32);
         Tensor scale = single.Square().mean([-1], keepdim: true).Add(Config.LayerNormEpsilon).rsqrt();
         return ((single * scale).to(weight.dtype) * weight).MoveToOuterDisposeScope();
-    }
-
-    /// <summary>
-    /// The bucket of a distance from a query to a key (T5's relative positions): exact for short distances, then increasingly coarse up to
-    /// the largest distance, beyond which all share one.
-    /// </summary>
-    /// <param name="distance">The key's position less the query's.</param>
-    /// <param name="bidirectional">True uses half of the buckets for keys after the query; false puts them into bucket 0.</param>
-    /// <param name="buckets">Number of buckets.</param>
-    /// <param name="farthest">The end of the last bucket.</param>
-    internal static int Bucket(int distance, bool bidirectional, int buckets, int farthest)
-    {
-        int first = 0;
-        if (bidirectional)
-        {
-            buckets /= 2;
-            first = distance > 0 ? buckets : 0;
-            distance = Math.Abs(distance);
-        }
-        else
-        {
-            distance = Math.Max(-distance, 0);
-        }
-
-        int exact = buckets / 2;
-        if (distance < exact)
-        {
-            return first + distance;
-        }
-
-        // In single precision, as transformers computes it, so that borders fall where its do.
-        float step = MathF.Log((float)distance / exact) / (float)Math.Log((double)farthest / exact) * (buckets - exact);
-        return first + (int)Math.Min(exact + (double)step, buckets - 1);
     }
 
     private Tensor Map(LayerId place, Tensor weight, Tensor x)

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using SkillLoc.Models.Architectures;
 
 namespace SkillLoc.Models.Checkpoints;
 
@@ -19,85 +20,48 @@ public sealed class ModelConfig
     };
 
     private readonly JsonObject _json;
+    private readonly Architecture? _architecture;
+    private readonly ModelSizes _sizes;
 
     private ModelConfig(JsonObject json, string source)
     {
         _json = json;
         Source = source;
-        ModelType =
-            Text("model_type") ?? throw Invalid("model_type", "is missing", "a name such as \"roberta\", \"bert\", \"gpt2\" or \"t5\"");
-        Architectures = Texts("architectures");
-        if (!IsKnown)
+        var keys = new ConfigJson(json, source);
+        ModelType = keys.Text("model_type") ?? throw keys.Invalid("model_type", "is missing", "a name such as \"roberta\" or \"bert\"");
+        Architectures = keys.Texts("architectures");
+        _architecture = Architecture.Find(ModelType);
+        if (_architecture is null)
         {
             // What keys mean is the architecture's to say; of one that is not known nothing is demanded.
-            HiddenActivation = "";
+            _sizes = ModelSizes.None;
             FeedForwardSizes = [];
             Labels = [];
             return;
         }
 
-        switch (ModelType)
+        keys.SharedNames = _architecture.SharedNames;
+        _sizes = _architecture.Read(keys);
+        FeedForwardSizes = ReadFeedForwardSizes(keys);
+        VocabularySize = keys.Size("vocab_size");
+        TieWordEmbeddings = keys.Flag("tie_word_embeddings", fallback: true);
+        HeadSize = _sizes.HeadSize ?? HiddenSize / Heads;
+        if (_sizes.HeadSize is null && HiddenSize % Heads != 0)
         {
-            case "gpt2":
-                HiddenSize = Size("n_embd");
-                Layers = Size("n_layer");
-                Heads = Size("n_head");
-                FeedForwardSize = Size("n_inner", (int)Math.Min(int.MaxValue, 4L * HiddenSize));
-                MaxPositions = Size("n_positions");
-                LayerNormEpsilon = Positive("layer_norm_epsilon", 1e-5);
-                HiddenDropout = Probability("resid_pdrop", 0.1);
-                EmbeddingDropout = Probability("embd_pdrop", 0.1);
-                AttentionDropout = Probability("attn_pdrop", 0.1);
-                ClassifierDropout = Probability("summary_first_dropout", HiddenDropout);
-                HiddenActivation = Text("activation_function") ?? "gelu_new";
-                break;
-            case "t5":
-                HiddenSize = Size("d_model");
-                Layers = Size("num_layers");
-                Heads = Size("num_heads");
-                FeedForwardSize = Size("d_ff");
-                LayerNormEpsilon = Positive("layer_norm_epsilon", 1e-6);
-                HiddenDropout = EmbeddingDropout = AttentionDropout = Probability("dropout_rate", 0.1);
-                ClassifierDropout = Probability("classifier_dropout", HiddenDropout);
-                (HiddenActivation, HasGatedFeedForward) = FeedForwardProjection();
-                DecoderLayers = Integer("num_decoder_layers") is 0 ? 0 : Size("num_decoder_layers", Layers);
-                RelativeAttentionBuckets = Size("relative_attention_num_buckets", 32);
-                RelativeAttentionMaxDistance = Size("relative_attention_max_distance", 128);
-                break;
-            default:
-                HiddenSize = Size("hidden_size");
-                Layers = Size("num_hidden_layers");
-                Heads = Size("num_attention_heads");
-                FeedForwardSize = Size("intermediate_size");
-                MaxPositions = Size("max_position_embeddings");
-                TypeVocabularySize = Size("type_vocab_size", 2);
-                LayerNormEpsilon = Positive("layer_norm_eps", 1e-12);
-                HiddenDropout = EmbeddingDropout = Probability("hidden_dropout_prob", 0.1);
-                AttentionDropout = Probability("attention_probs_dropout_prob", 0.1);
-                ClassifierDropout = Probability("classifier_dropout", HiddenDropout);
-                HiddenActivation = Text("hidden_act") ?? "gelu";
-                break;
-        }
-
-        FeedForwardSizes = ReadFeedForwardSizes();
-        VocabularySize = Size("vocab_size");
-        InitializerRange = ModelType is "t5" ? Positive("initializer_factor", 1) : Positive("initializer_range", 0.02);
-        TieWordEmbeddings = Flag("tie_word_embeddings", fallback: true);
-        HeadSize = ModelType is "t5" ? Size("d_kv", 64) : HiddenSize / Heads;
-        if (ModelType is not "t5" && HiddenSize % Heads != 0)
-        {
-            throw Invalid(ModelType is "gpt2" ? "n_embd" : "hidden_size", $"is {HiddenSize}", $"a multiple of the {Heads} attention heads");
+            string key = _architecture.SharedNames.FirstOrDefault(name => name.Value == "hidden_size").Key ?? "hidden_size";
+            throw keys.Invalid(key, $"is {HiddenSize}", $"a multiple of the {Heads} attention heads");
         }
 
         // No pass reads GPT-2's ids or looks a begin or end up, and transformers writes the defaults, 50256, whatever the vocabulary.
-        (int? pad, int? bos, int? eos) = DefaultTokenIds();
-        PadTokenId =
-            ModelType is "gpt2" && TokenId("pad_token_id", pad, isEmbedded: false) >= VocabularySize ? null : TokenId("pad_token_id", pad);
-        BosTokenId = TokenId("bos_token_id", bos, isEmbedded: false);
-        EosTokenId = TokenId("eos_token_id", eos, isEmbedded: false);
-        MaskTokenId = TokenId("mask_token_id", null);
-        DecoderStartTokenId = TokenId("decoder_start_token_id", ModelType is "t5" ? PadTokenId : null);
-        Labels = ReadLabels();
+        (int? pad, int? bos, int? eos) = _architecture.DefaultTokenIds;
+        PadTokenId = IsCausal && keys.TokenId("pad_token_id", pad) >= VocabularySize ? null : Embedded("pad_token_id", pad);
+        BosTokenId = keys.TokenId("bos_token_id", bos);
+        EosTokenId = keys.TokenId("eos_token_id", eos);
+        MaskTokenId = Embedded("mask_token_id", null);
+        DecoderStartTokenId = Embedded("decoder_start_token_id", IsEncoderDecoder ? PadTokenId : null);
+        Labels = ReadLabels(keys);
+
+        int? Embedded(string key, int? fallback) => keys.TokenId(key, fallback, VocabularySize);
     }
 
     /// <summary>The source of the configuration, as named in error messages.</summary>
@@ -108,7 +72,7 @@ public sealed class ModelConfig
     public string ModelType { get; }
 
     /// <summary>Whether the keys of the architecture are known and checked; for others, sizes may be 0.</summary>
-    public bool IsKnown => ModelType is "roberta" or "bert" or "gpt2" or "t5";
+    public bool IsKnown => _architecture is not null;
 
     /// <summary>Whether the model is a causal language model, such as GPT-2.</summary>
     public bool IsCausal => ModelType is "gpt2";
@@ -123,22 +87,25 @@ public sealed class ModelConfig
     internal bool IsSequenceClassifier => Architectures.Any(name => name.EndsWith("ForSequenceClassification", StringComparison.Ordinal));
 
     /// <summary>The hidden size.</summary>
-    public int HiddenSize { get; }
+    public int HiddenSize => _sizes.HiddenSize;
+
+    /// <summary>The size of the embeddings, which differs from <see cref="HiddenSize"/> in some ELECTRA models only.</summary>
+    public int EmbeddingSize => _sizes.EmbeddingSize ?? HiddenSize;
 
     /// <summary>Number of layers; in T5, of the encoder.</summary>
-    public int Layers { get; }
+    public int Layers => _sizes.Layers;
 
     /// <summary>Number of layers of T5's decoder; 0 for other architectures.</summary>
-    public int DecoderLayers { get; }
+    public int DecoderLayers => _sizes.DecoderLayers;
 
     /// <summary>The number of attention heads.</summary>
-    public int Heads { get; }
+    public int Heads => _sizes.Heads;
 
     /// <summary>The size of an attention head.</summary>
     public int HeadSize { get; }
 
     /// <summary>The feed-forward size of all layers, unless <see cref="FeedForwardSizes"/> differ.</summary>
-    public int FeedForwardSize { get; }
+    public int FeedForwardSize => _sizes.FeedForwardSize;
 
     /// <summary>The feed-forward size of each layer (in T5, of the encoder). They differ only in pruned models, whose <c>config.json</c>
     /// has the additional key <c>intermediate_sizes</c>.</summary>
@@ -147,15 +114,15 @@ public sealed class ModelConfig
     /// <summary>The number of rows of the word embeddings.</summary>
     public int VocabularySize { get; }
 
-    /// <summary>The number of rows of the position embeddings (including RoBERTa's first two, which no token uses); 0 for T5, which has
+    /// <summary>The number of rows of the position embeddings (including the first two of RoBERTa and its relatives, which no token uses); 0 for T5, which has
     /// none.</summary>
-    public int MaxPositions { get; }
+    public int MaxPositions => _sizes.MaxPositions;
 
     /// <summary>Number of token types; 0 for none.</summary>
-    public int TypeVocabularySize { get; }
+    public int TypeVocabularySize => _sizes.TypeVocabularySize;
 
     /// <summary>The epsilon of layer normalisation.</summary>
-    public double LayerNormEpsilon { get; }
+    public double LayerNormEpsilon => _sizes.LayerNormEpsilon;
 
     /// <summary>Id of the padding token.</summary>
     public int? PadTokenId { get; }
@@ -173,35 +140,35 @@ public sealed class ModelConfig
     public int? DecoderStartTokenId { get; }
 
     /// <summary>Dropout probability of hidden states.</summary>
-    public double HiddenDropout { get; }
+    public double HiddenDropout => _sizes.HiddenDropout;
 
     /// <summary>Dropout probability of embeddings.</summary>
-    public double EmbeddingDropout { get; }
+    public double EmbeddingDropout => _sizes.EmbeddingDropout;
 
     /// <summary>Dropout probability of attention weights.</summary>
-    public double AttentionDropout { get; }
+    public double AttentionDropout => _sizes.AttentionDropout;
 
     /// <summary>Dropout probability before the classifier; <see cref="HiddenDropout"/> by default.</summary>
-    public double ClassifierDropout { get; }
+    public double ClassifierDropout => _sizes.ClassifierDropout;
 
     /// <summary>The activation of feed-forward layers, as named in Python, for example <c>gelu</c>, <c>gelu_new</c> or
     /// <c>relu</c>.</summary>
-    public string HiddenActivation { get; }
+    public string HiddenActivation => _sizes.HiddenActivation;
 
     /// <summary>Whether feed-forward layers are gated, as in T5 1.1.</summary>
-    public bool HasGatedFeedForward { get; }
+    public bool HasGatedFeedForward => _sizes.HasGatedFeedForward;
 
-    /// <summary>Number of buckets of T5's relative positions; 0 for other architectures.</summary>
-    public int RelativeAttentionBuckets { get; }
+    /// <summary>Number of buckets of T5's and MPNet's relative positions; 0 for other architectures.</summary>
+    public int RelativeAttentionBuckets => _sizes.RelativeAttentionBuckets;
 
-    /// <summary>The distance beyond which T5's relative positions share a bucket; 0 for other architectures.</summary>
-    public int RelativeAttentionMaxDistance { get; }
+    /// <summary>The distance beyond which T5's and MPNet's relative positions share a bucket; 0 for other architectures.</summary>
+    public int RelativeAttentionMaxDistance => _sizes.RelativeAttentionMaxDistance;
 
     /// <summary>Whether the output layer is tied to the word embeddings.</summary>
     public bool TieWordEmbeddings { get; }
 
     /// <summary>Standard deviation of new weights; in T5, a factor of all deviations.</summary>
-    public double InitializerRange { get; }
+    public double InitializerRange => _sizes.InitializerRange;
 
     /// <summary>The labels of a classifier in the order of their ids (<c>id2label</c>); empty if there are none. As in <c>transformers</c>,
     /// a <c>...ForSequenceClassification</c> without <c>id2label</c> has the labels LABEL_0, LABEL_1, ..., two unless <c>num_labels</c> is
@@ -218,8 +185,8 @@ public sealed class ModelConfig
         : EosTokenId is { } one ? [one]
         : [];
 
-    /// <summary>Whether attention is causal: in GPT-2, and in BERT and RoBERTa with <c>is_decoder</c>.</summary>
-    internal bool AttendsBackwardsOnly => ModelType is "gpt2" || (ModelType is "bert" or "roberta" && Flag("is_decoder", fallback: false));
+    /// <summary>Whether attention is causal: in GPT-2, and in BERT and its relatives with <c>is_decoder</c>.</summary>
+    internal bool AttendsBackwardsOnly => IsCausal || (_architecture?.MayLookBackOnly == true && Flag("is_decoder", fallback: false));
 
     /// <summary>Reads a <c>config.json</c>.</summary>
     /// <exception cref="FileNotFoundException">The file does not exist.</exception>
@@ -414,31 +381,7 @@ public sealed class ModelConfig
         return Parse(json.ToJsonString(), $"the new {modelType} configuration");
     }
 
-    private (int? Pad, int? Bos, int? Eos) DefaultTokenIds() =>
-        ModelType switch
-        {
-            "roberta" => (1, 0, 2),
-            "bert" => (0, null, null),
-            "gpt2" => (null, 50256, 50256),
-            "t5" => (0, null, 1),
-            _ => (null, null, null),
-        };
-
-    // transformers writes what it made of feed_forward_proj as two keys more, and heeds these when it reads.
-    private (string Activation, bool Gated) FeedForwardProjection()
-    {
-        const string Gate = "gated-";
-        string projection = Text("feed_forward_proj") ?? "relu";
-        bool gated = projection.StartsWith(Gate, StringComparison.Ordinal);
-        // The checkpoints of T5 1.1 say gated-gelu and mean the tanh approximation.
-        string activation =
-            !gated ? projection
-            : projection is "gated-gelu" ? "gelu_new"
-            : projection[Gate.Length..];
-        return (Text("dense_act_fn") ?? activation, Flag("is_gated_act", gated));
-    }
-
-    private IReadOnlyList<int> ReadFeedForwardSizes()
+    private IReadOnlyList<int> ReadFeedForwardSizes(ConfigJson keys)
     {
         const string Key = "intermediate_sizes";
         // What a file says of layers is not to be believed, and takes no memory, before there are weights of them.
@@ -452,22 +395,27 @@ public sealed class ModelConfig
             : null;
         return sizes?.Length == Layers && sizes.All(size => size > 0)
             ? sizes
-            : throw Invalid(Key, $"is {node.ToJsonString()}", $"a number above 0 for each of the {Layers} layers");
+            : throw keys.Invalid(Key, $"is {node.ToJsonString()}", $"a number above 0 for each of the {Layers} layers");
     }
 
-    private List<string> ReadLabels()
+    private List<string> ReadLabels(ConfigJson keys)
     {
         const string Right = "an object from \"0\", \"1\", ... to the labels";
         if (_json["id2label"] is not { } node)
         {
             return IsSequenceClassifier
-                ? [.. Enumerable.Range(0, Size("num_labels", 2)).Select(id => string.Create(CultureInfo.InvariantCulture, $"LABEL_{id}"))]
+                ?
+                [
+                    .. Enumerable
+                        .Range(0, keys.Size("num_labels", 2))
+                        .Select(id => string.Create(CultureInfo.InvariantCulture, $"LABEL_{id}")),
+                ]
                 : [];
         }
 
         if (node is not JsonObject names)
         {
-            throw Invalid("id2label", $"is {node.ToJsonString()}", Right);
+            throw keys.Invalid("id2label", $"is {node.ToJsonString()}", Right);
         }
 
         var labels = new List<string>();
@@ -475,149 +423,22 @@ public sealed class ModelConfig
         {
             // A label may be a number.
             labels.Add(
-                label is not JsonValue value ? throw Invalid("id2label", $"is {node.ToJsonString()}", Right)
+                label is not JsonValue value ? throw keys.Invalid("id2label", $"is {node.ToJsonString()}", Right)
                 : value.TryGetValue(out string? text) ? text
                 : value.ToJsonString()
             );
         }
-        return labels.Count == names.Count ? labels : throw Invalid("id2label", $"is {node.ToJsonString()}", Right);
-    }
-
-    private int Size(string key, int? fallback = null)
-    {
-        int value = Integer(key) ?? fallback ?? throw Invalid(key, "is missing", "a whole number above 0");
-        return value > 0 || value == fallback ? value : throw Invalid(key, $"is {value}", "a whole number above 0");
-    }
-
-    private int? TokenId(string key, int? fallback, bool isEmbedded = true)
-    {
-        // A key that is there and null says that there is no such token.
-        int? value = _json.ContainsKey(key) ? FirstInteger(key) : fallback;
-        // Older configurations write -1 for none.
-        if (value is null or -1)
-        {
-            return null;
-        }
-
-        if (value < 0 || (isEmbedded && value >= VocabularySize && _json.ContainsKey(key)))
-        {
-            throw Invalid(key, $"is {value}", $"a token id below the vocabulary size {VocabularySize}");
-        }
-
-        return value;
-    }
-
-    private int? FirstInteger(string key) =>
-        _json[key] is JsonArray { Count: > 0 } ids && ids[0] is JsonValue first && first.TryGetValue(out int id) ? id : Integer(key);
-
-    private int? Integer(string key)
-    {
-        // The names that most encoders share stand for GPT-2's and T5's own, and go before them.
-        if (ModelType is "gpt2" or "t5" && SharedName(key) is { } shared && _json[shared] is not null)
-        {
-            key = shared;
-        }
-
-        if (_json[key] is not { } node)
-        {
-            return null;
-        }
-
-        return node is JsonValue value && value.TryGetValue(out int integer)
-            ? integer
-            : throw Invalid(key, $"is {node.ToJsonString()}", "a whole number");
-    }
-
-    private static string? SharedName(string key) =>
-        key switch
-        {
-            "n_embd" or "d_model" => "hidden_size",
-            "n_layer" or "num_layers" => "num_hidden_layers",
-            "n_head" or "num_heads" => "num_attention_heads",
-            "n_positions" => "max_position_embeddings",
-            "d_kv" => "head_dim",
-            _ => null,
-        };
-
-    private double? Number(string key)
-    {
-        if (_json[key] is not { } node)
-        {
-            return null;
-        }
-
-        return node is JsonValue value && value.TryGetValue(out double number) && double.IsFinite(number)
-            ? number
-            : throw Invalid(key, $"is {node.ToJsonString()}", "a number");
-    }
-
-    private double Positive(string key, double fallback)
-    {
-        double value = Number(key) ?? fallback;
-        return value > 0 ? value : throw Invalid(key, $"is {value.ToString(CultureInfo.InvariantCulture)}", "a number above 0");
-    }
-
-    private double Probability(string key, double fallback) => OptionalProbability(key) ?? fallback;
-
-    private double? OptionalProbability(string key)
-    {
-        double? value = Number(key);
-        return value is null or >= 0 and < 1
-            ? value
-            : throw Invalid(key, $"is {value.Value.ToString(CultureInfo.InvariantCulture)}", "a probability, at least 0 and below 1");
+        return labels.Count == names.Count ? labels : throw keys.Invalid("id2label", $"is {node.ToJsonString()}", Right);
     }
 
     /// <summary>Returns a boolean key.</summary>
-    internal bool Flag(string key, bool fallback)
-    {
-        if (_json[key] is not { } node)
-        {
-            return fallback;
-        }
-
-        return node is JsonValue value && value.TryGetValue(out bool flag)
-            ? flag
-            : throw Invalid(key, $"is {node.ToJsonString()}", "true or false");
-    }
+    internal bool Flag(string key, bool fallback) => new ConfigJson(_json, Source).Flag(key, fallback);
 
     /// <summary>Returns the value of a key, or null.</summary>
     internal JsonNode? Field(string key) => _json[key];
 
     /// <summary>Returns a string key.</summary>
-    internal string? Text(string key)
-    {
-        if (_json[key] is not { } node)
-        {
-            return null;
-        }
-
-        return node is JsonValue value && value.TryGetValue(out string? text)
-            ? text
-            : throw Invalid(key, $"is {node.ToJsonString()}", "a text");
-    }
-
-    private List<string> Texts(string key)
-    {
-        if (_json[key] is not { } node)
-        {
-            return [];
-        }
-
-        var texts = new List<string>();
-        foreach (JsonNode? item in node as JsonArray ?? throw Invalid(key, $"is {node.ToJsonString()}", "an array of texts"))
-        {
-            texts.Add(
-                item is JsonValue value && value.TryGetValue(out string? text)
-                    ? text
-                    : throw Invalid(key, $"is {node.ToJsonString()}", "an array of texts")
-            );
-        }
-
-        return texts;
-    }
-
-    private InvalidDataException Invalid(string key, string problem, string right) =>
-        new($"{Source}: {key} {problem}; right would be {right}.");
+    internal string? Text(string key) => new ConfigJson(_json, Source).Text(key);
 
     /// <summary>A list of one repeated number.</summary>
     private sealed class Alike(int value, int count) : IReadOnlyList<int>

@@ -1,4 +1,5 @@
 using System.Collections.ObjectModel;
+using SkillLoc.Models.Architectures;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.NativeCalls;
@@ -119,7 +120,7 @@ internal abstract class ClassificationHead : IDisposable
         kind switch
         {
             HeadKind.LabelWords or HeadKind.Generation => "",
-            HeadKind.SequenceClassification => SequenceClassificationHead.NamesOf(config).Output,
+            HeadKind.SequenceClassification => Architecture.Of(config).Classifier.Output,
             _ => LinearHead.Projection,
         };
 
@@ -331,8 +332,8 @@ internal abstract class ProjectionHead : HiddenStateHead
         Add(
             name,
             _trained is not null ? _trained.Read(name, shape, model.Dtype, model.Device)
-                : pretrained?.Weights.Tensors.Any(info => info.Name == name && info.Shape.SequenceEqual(shape)) == true
-                    ? pretrained.Weights.ReadFinite(name, model.Dtype, model.Device)
+                : pretrained is not null && StoredTensor.Exists(pretrained, name, shape)
+                    ? StoredTensor.Read(pretrained, name, shape, model.Device, model.Dtype)
                 : initialise(shape).to(model.Dtype, model.Device)
         );
     }
@@ -359,65 +360,58 @@ internal abstract class ProjectionHead : HiddenStateHead
     }
 }
 
-/// <summary>The standard sequence-classification head: dense, tanh, output projection; for causal models one projection without
-/// bias.</summary>
+/// <summary>The sequence-classification head of the Python classes: dense, activation, output projection; for causal models one projection
+/// without bias.</summary>
 internal sealed class SequenceClassificationHead : ProjectionHead
 {
-    private readonly string _dense;
-    private readonly string _output;
+    private readonly ClassifierForm _form;
+
+    /// <summary>The names and the activation.</summary>
+    internal ClassifierForm Form => _form;
 
     public SequenceClassificationHead(LanguageModel model, IReadOnlyList<string> labels, CheckpointFolder? stored, int seed)
-        : base(HeadKind.SequenceClassification, labels, NamesOf(model.Config).Output, stored)
+        : base(HeadKind.SequenceClassification, labels, Architecture.Of(model.Config).Classifier.Output, stored)
     {
-        (_dense, _output) = NamesOf(model.Config);
+        _form = Architecture.Of(model.Config).Classifier;
         long hidden = model.Config.HiddenSize;
         using var generator = new Generator((ulong)(uint)seed);
-        if (_dense.Length > 0)
+        if (_form.Dense.Length > 0)
         {
             // BERT's pooler is pre-trained, whatever head the checkpoint has.
-            CheckpointFolder? pretrained = _dense == "bert.pooler.dense" ? stored : null;
-            AddWhole(_dense + ".weight", [hidden, hidden], model, Normal, pretrained);
-            AddWhole(_dense + ".bias", [hidden], model, shape => zeros(shape), pretrained);
+            CheckpointFolder? pretrained = _form.IsPretrained ? stored : null;
+            AddWhole(_form.Dense + ".weight", [hidden, hidden], model, Normal, pretrained);
+            AddWhole(_form.Dense + ".bias", [hidden], model, shape => zeros(shape), pretrained);
         }
 
-        AddRows(_output + ".weight", [labels.Count, hidden], model, Normal);
-        if (_dense.Length > 0)
+        AddRows(_form.Output + ".weight", [labels.Count, hidden], model, Normal);
+        if (_form.Dense.Length > 0)
         {
-            AddRows(_output + ".bias", [labels.Count], model, shape => zeros(shape));
+            AddRows(_form.Output + ".bias", [labels.Count], model, shape => zeros(shape));
         }
 
         Tensor Normal(long[] shape) => randn(shape, generator: generator).Mul_(model.Config.InitializerRange);
     }
 
     private SequenceClassificationHead(SequenceClassificationHead other, ScalarType? dtype)
-        : base(other, dtype) => (_dense, _output) = (other._dense, other._output);
+        : base(other, dtype) => _form = other._form;
 
     public override ClassificationHead Clone(ScalarType? dtype = null) => new SequenceClassificationHead(this, dtype);
-
-    /// <summary>The names of the hidden layer (empty if there is none) and of the last projection.</summary>
-    internal static (string Dense, string Output) NamesOf(ModelConfig config) =>
-        config.ModelType switch
-        {
-            "gpt2" => ("", "score"),
-            "roberta" => ("classifier.dense", "classifier.out_proj"),
-            _ => ("bert.pooler.dense", "classifier"),
-        };
 
     private protected override Tensor Logits(LanguageModel model, Tensor hidden, bool training)
     {
         using Held held = new(this, hidden);
-        if (_dense.Length == 0)
+        if (_form.Dense.Length == 0)
         {
             // GPT2ForSequenceClassification has neither bias nor dropout.
-            return Linear(_output, hidden);
+            return Linear(_form.Output, hidden);
         }
 
         using DisposeScope scope = NewDisposeScope();
         double dropout = Dropout(model, training);
 
-        // BERT's pooler has no dropout before it.
-        Tensor input = model is RobertaForMaskedLM ? model.Drop(hidden, dropout) : hidden;
-        return Linear(_output, model.Drop(Linear(_dense, input).tanh(), dropout)).MoveToOuterDisposeScope();
+        Tensor input = _form.DropsInput ? model.Drop(hidden, dropout) : hidden;
+        Tensor dense = Activation.Named(_form.Activation)(Linear(_form.Dense, input));
+        return Linear(_form.Output, model.Drop(dense, dropout)).MoveToOuterDisposeScope();
     }
 }
 

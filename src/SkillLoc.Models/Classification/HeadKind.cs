@@ -10,8 +10,8 @@ public enum HeadKind
     LabelWords,
 
     /// <summary>
-    /// The standard sequence-classification head: dense, tanh, output projection on the first token; for causal models one projection
-    /// without bias on the last token.
+    /// The sequence-classification head of the Python classes: dense, activation (tanh; in DistilBERT ReLU, in ELECTRA GELU), output
+    /// projection on the first token; for causal models one projection without bias on the last token.
     /// </summary>
     SequenceClassification,
 

@@ -1,3 +1,4 @@
+using SkillLoc.Models.Architectures;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.NativeCalls;
@@ -133,26 +134,20 @@ public sealed partial class TextClassifier
 
     private ModelConfig Config()
     {
-        (string family, string model) = Backbone switch
-        {
-            RobertaForMaskedLM => ("Roberta", "RobertaForMaskedLM"),
-            Gpt2ForCausalLM => ("GPT2", "GPT2LMHeadModel"),
-            T5ForConditionalGeneration => ("T5", "T5ForConditionalGeneration"),
-            _ => ("Bert", "BertForMaskedLM"),
-        };
+        var architecture = Architecture.Of(Backbone.Config);
         ModelConfig config = Backbone.Config;
         if (Settings.NeedsWords)
         {
-            return config.WithArchitecture(model);
+            return config.WithArchitecture(architecture.LanguageModelClass);
         }
 
         // Python's causal classifiers find a row's last token by the padding id.
         config = config.IsCausal && config.PadTokenId is null ? config.With("pad_token_id", _tokenizer.PadId) : config;
         return HasPythonHead
             ? config
-                .WithArchitecture(family + "ForSequenceClassification")
+                .WithArchitecture(architecture.ClassPrefix + "ForSequenceClassification")
                 .WithLabels(Settings.Labels)
                 .With("problem_type", Settings.IsMultiLabel ? ConfigFields.MultiLabel : null)
-            : config.WithArchitecture(family + "Model").With("id2label", null).With("label2id", null);
+            : config.WithArchitecture(architecture.ClassPrefix + "Model").With("id2label", null).With("label2id", null);
     }
 }

@@ -1,4 +1,5 @@
 using System.Collections.ObjectModel;
+using SkillLoc.Models.Architectures;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Generation;

@@ -89,7 +89,7 @@ internal static class CheckpointDifferences
         IEnumerable<string> parts =
         [
             .. Ids.SelectMany(id => Unequal(id.Name, Token(first, id.Id), Token(second, id.Id))),
-            .. first.Backbone is RobertaForMaskedLM && second.Backbone is RobertaForMaskedLM && words is not null
+            .. words is not null && first.Backbone is MaskedLanguageModel { CountsFromPadding: true }
                 ? Unequal("id that positions are counted from", first.Backbone.Config.PadTokenId, second.Backbone.Config.PadTokenId)
                 : [],
             .. Unequal("head", first.Head.Kind, second.Head.Kind),

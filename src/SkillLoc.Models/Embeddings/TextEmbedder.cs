@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 namespace SkillLoc.Models.Embeddings;
 
 /// <summary>
-/// Pooled hidden states of one layer of a checkpoint: of RoBERTa, BERT and GPT-2, and of T5's encoder. Special tokens are those of the
+/// Pooled hidden states of one layer of a checkpoint: of encoders and GPT-2, and of T5's encoder. Special tokens are those of the
 /// checkpoint's tokenizer (<see cref="SpecialTokenLayout.Checkpoint"/>) and are pooled as well.
 /// </summary>
 public sealed class TextEmbedder : IDisposable

@@ -35,8 +35,8 @@ internal sealed class HookPoints : IReadOnlyList<HookPoint>
                 Add("ln_final.hook_normalized", hidden);
                 break;
             default:
-                Add("embed.hook_embed", hidden);
-                Add("hook_full_embed", hidden);
+                Add("embed.hook_embed", config.EmbeddingSize);
+                Add("hook_full_embed", config.EmbeddingSize);
                 AddBlocks("blocks", config.FeedForwardSizes, BlockKind.PostNorm);
                 break;
         }

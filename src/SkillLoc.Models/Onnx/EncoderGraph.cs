@@ -1,3 +1,4 @@
+using SkillLoc.Models.Architectures;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Tuning;
@@ -12,10 +13,10 @@ internal sealed class EncoderGraph : IOnnxBackbone
 {
     private readonly OnnxLayers _layers;
     private readonly OnnxModelBuilder _graph;
-    private readonly LanguageModel _model;
+    private readonly MaskedLanguageModel _model;
     private readonly ModelConfig _config;
     private readonly OnnxAdaptation _adaptation;
-    private readonly string _prefix;
+    private readonly EncoderNames _names;
 
     /// <param name="layers">Where nodes are added.</param>
     /// <param name="model">The model.</param>
@@ -26,11 +27,16 @@ internal sealed class EncoderGraph : IOnnxBackbone
         _model = model;
         _config = model.Config;
         _adaptation = new(layers, model);
-        string words = model.Parameters.Keys.Single(name => name.EndsWith(".embeddings.word_embeddings.weight", StringComparison.Ordinal));
-        _prefix = words[..words.IndexOf(".embeddings.", StringComparison.Ordinal)];
+        _names = model.Architecture.Names;
+        if (HasDistances && _adaptation.PrefixSize > 0)
+        {
+            throw new NotSupportedException($"A prefix before the keys of a {_config.ModelType} cannot be exported to ONNX.");
+        }
     }
 
-    private bool IsRoberta => _model is RobertaForMaskedLM;
+    private bool HasDistances => _config.RelativeAttentionBuckets > 0;
+
+    private int? Uncounted => _model.Architecture.UncountedToken(_config);
 
     /// <inheritdoc/>
     public string HiddenAt(OnnxInputs inputs)
@@ -50,34 +56,28 @@ internal sealed class EncoderGraph : IOnnxBackbone
     /// <inheritdoc/>
     public string WordScores(string hidden, Tensor words)
     {
-        (string dense, string norm, string bias) = IsRoberta
-            ? ("lm_head.dense", "lm_head.layer_norm", "lm_head.bias")
-            : ("cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm", "cls.predictions.bias");
-        string decoder = IsRoberta ? "lm_head.decoder" : "cls.predictions.decoder";
-        string x = _layers.Linear(hidden, dense, Parameter(dense + ".weight"), Parameter(dense + ".bias"), isHead: true);
-        x = IsRoberta ? _layers.Gelu(x) : _layers.Activate(x, _config);
-        x = Normalise(x, norm);
-        bool isTied = _config.TieWordEmbeddings;
-        Tensor table = Parameter(isTied ? _prefix + ".embeddings.word_embeddings.weight" : decoder + ".weight");
+        HeadNames head = _names.Head;
+        string x = _layers.Linear(hidden, head.Dense, Parameter(head.Dense + ".weight"), Parameter(head.Dense + ".bias"), isHead: true);
+        x = _model.Architecture.HasGeluHead ? _layers.Gelu(x) : _layers.Activate(x, _config);
+        Tensor table = Parameter(_config.TieWordEmbeddings ? _names.Words : head.Decoder + ".weight");
         return _layers.Linear(
-            x,
+            Normalise(x, head.Norm),
             "label_words",
             table.index_select(0, words),
-            Parameter(isTied ? bias : decoder + ".bias").index_select(0, words),
+            Parameter(head.Bias(_config)).index_select(0, words),
             isHead: true
         );
     }
 
     private string Embed(OnnxInputs inputs)
     {
-        string embeddings = _prefix + ".embeddings.";
-        string words = Gather("word_embeddings", inputs.Ids);
+        string words = Gather(_names.Words, inputs.Ids);
         long prompt = _adaptation.PromptSize;
         string ids = inputs.Ids;
         string? types = inputs.Types;
         if (prompt > 0)
         {
-            Tensor mask = Parameter(embeddings + "word_embeddings.weight")
+            Tensor mask = Parameter(_names.Words)
                 .narrow(0, ((SoftPromptOptions)_model.PeftModule!.Options).MaskTokenId ?? _config.MaskTokenId!.Value, 1);
             string slots = _graph.Add("prompt", cat([mask, _adaptation.Prompt], 0).unsqueeze(0));
             words = _graph.Add("Concat", [_graph.Add("Expand", [slots, Column(inputs, [1, 1])]), words], ("axis", 1L));
@@ -87,45 +87,43 @@ internal sealed class EncoderGraph : IOnnxBackbone
 
         string places = _layers.Places(ids, 1);
         string positions;
-        if (!IsRoberta)
+        if (Uncounted is not { } uncounted)
         {
-            positions = Gather("position_embeddings", places);
+            positions = Gather(_names.Positions, places);
         }
         else if (prompt > 0)
         {
-            positions = Gather("position_embeddings", _layers.Sum(places, _graph.Scalar(Offset)));
+            positions = Gather(_names.Positions, _layers.Sum(places, _graph.Scalar(uncounted + 1)));
         }
         else
         {
             // A padding token within a text has the position of padding, and positions after it do not count it.
-            string counted = _graph.Add("Not", [_graph.Add("Equal", [inputs.Ids, _graph.Scalar(Offset - 1)])]);
+            string counted = _graph.Add("Not", [_graph.Add("Equal", [inputs.Ids, _graph.Scalar(uncounted)])]);
             counted = _graph.Add("Cast", [counted], ("to", (long)OnnxType.Int64));
             string number = _layers.Mul(_graph.Add("CumSum", [counted, _graph.Scalar(1)]), counted);
-            positions = Gather("position_embeddings", _layers.Sum(number, _graph.Scalar(Offset - 1)));
+            positions = Gather(_names.Positions, _layers.Sum(number, _graph.Scalar(uncounted)));
         }
 
         string sum = _layers.Sum(words, positions);
-        Tensor typeTable = Parameter(embeddings + "token_type_embeddings.weight");
-        sum = _layers.Sum(
-            sum,
-            types is null ? _graph.Add(embeddings + "token_type_embeddings.weight", typeTable[0]) : Gather("token_type_embeddings", types)
-        );
-        return Normalise(sum, embeddings + "LayerNorm");
-
-        string Gather(string table, string indices)
+        if (_names.TokenTypes is { } table)
         {
-            string name = $"{embeddings}{table}.weight";
-            return _graph.Add("Gather", [_graph.Add(name, Parameter(name)), indices], ("axis", 0L));
+            sum = _layers.Sum(sum, types is null ? _graph.Add(table, Parameter(table)[0]) : Gather(table, types));
         }
-    }
 
-    private long Offset => _config.PadTokenId!.Value + 1;
+        string embedded = Normalise(sum, _names.EmbeddingNorm);
+        string projection = _names.EmbeddingProjection;
+        return _config.EmbeddingSize == _config.HiddenSize
+            ? embedded
+            : _layers.Linear(embedded, projection, Parameter(projection + ".weight"), Parameter(projection + ".bias"));
+
+        string Gather(string name, string indices) => _graph.Add("Gather", [_graph.Add(name, Parameter(name)), indices], ("axis", 0L));
+    }
 
     /// <summary>One post-norm layer, at all positions or at one.</summary>
     private string Layer(int index, string hidden, string? bias, string? positions)
     {
         Dictionary<TargetModules, LinearLayer> maps = _model.LinearLayersOf(index).ToDictionary(map => map.Place.Kind);
-        string prefix = $"{_prefix}.encoder.layer.{index}.";
+        string prefix = $"{_names.Layers}{index}.";
         string scored = positions is null ? hidden : _layers.At(hidden, positions);
         long heads = _config.Heads,
             size = _config.HeadSize;
@@ -144,12 +142,12 @@ internal sealed class EncoderGraph : IOnnxBackbone
         string values = _layers.SplitHeads(Map(TargetModules.Value, hidden), heads, size);
         values = _adaptation.WithPrefix(values, index, isValues: true);
         string context = _layers.Attend(query, keys, values, bias, Math.Sqrt(size), heads * size);
-        string attended = Normalise(_layers.Sum(Map(TargetModules.AttentionOutput, context), scored), prefix + "attention.output.LayerNorm");
+        string attended = Normalise(_layers.Sum(Map(TargetModules.AttentionOutput, context), scored), prefix + _names.Layer.AttentionNorm);
         string neurons = _layers.Activate(Map(TargetModules.Up, attended), _config);
         string sum = _layers.Sum(Map(TargetModules.Down, neurons), attended);
-        string output = Normalise(sum, prefix + "output.LayerNorm");
+        string output = Normalise(sum, prefix + _names.Layer.OutputNorm);
         return _adaptation.Correction(output, maps[TargetModules.Down]) is { } correction
-            ? Normalise(_layers.Sum(sum, correction), prefix + "output.LayerNorm", "corrected")
+            ? Normalise(_layers.Sum(sum, correction), prefix + _names.Layer.OutputNorm, "corrected")
             : output;
 
         string Map(TargetModules kind, string x) => _adaptation.Linear(x, maps[kind]);
@@ -167,6 +165,22 @@ internal sealed class EncoderGraph : IOnnxBackbone
         }
 
         string bias = _layers.Bias(mask);
+        if (HasDistances)
+        {
+            const int Farthest = RelativePositions.MpnetMaxDistance;
+            string keyPlaces = _layers.Places(mask, 1);
+            bias = _layers.Sum(
+                bias,
+                _layers.ByDistance(
+                    positions is null ? _names.RelativePositions : _names.RelativePositions + ".last",
+                    _model.DistanceBias(Farthest),
+                    Farthest,
+                    _graph.Add("Unsqueeze", positions is null ? [keyPlaces, _graph.Int64([0])] : [positions, _graph.Int64([1])]),
+                    keyPlaces
+                )
+            );
+        }
+
         if (!_config.AttendsBackwardsOnly)
         {
             return bias;

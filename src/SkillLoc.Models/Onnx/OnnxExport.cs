@@ -1,4 +1,5 @@
 using System.Globalization;
+using SkillLoc.Models.Architectures;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Prompts;
@@ -103,9 +104,11 @@ internal sealed class OnnxExport
         {
             case VerbalizerHead words:
                 return backbone.WordScores(hidden, words.Words);
-            case SequenceClassificationHead:
-                (string dense, string output) = SequenceClassificationHead.NamesOf(model.Config);
-                return dense.Length == 0 ? Linear(output, hidden) : Linear(output, _graph.Add("Tanh", [Linear(dense, hidden)]));
+            case SequenceClassificationHead classifier:
+                ClassifierForm form = classifier.Form;
+                return form.Dense.Length == 0
+                    ? Linear(form.Output, hidden)
+                    : Linear(form.Output, _layers.Activate(Linear(form.Dense, hidden), form.Activation, model.Config.Source));
             case LinearHead:
                 return Linear(LinearHead.Projection, hidden);
             default:

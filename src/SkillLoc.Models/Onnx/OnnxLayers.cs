@@ -85,8 +85,12 @@ internal sealed class OnnxLayers(OnnxModelBuilder graph, bool quantizes)
 
     /// <summary>An activation function.</summary>
     /// <exception cref="NotSupportedException">No graph for it is known.</exception>
-    public string Activate(string x, ModelConfig config) =>
-        config.HiddenActivation switch
+    public string Activate(string x, ModelConfig config) => Activate(x, config.HiddenActivation, config.Source);
+
+    /// <summary>An activation function by its name in configurations.</summary>
+    /// <exception cref="NotSupportedException">No graph for it is known.</exception>
+    public string Activate(string x, string name, string source) =>
+        name switch
         {
             "gelu" or "gelu_python" => Gelu(x),
             "gelu_new" or "gelu_fast" or "gelu_accurate" or "gelu_pytorch_tanh" or "gelu_python_tanh" => TanhGelu(x),
@@ -96,7 +100,7 @@ internal sealed class OnnxLayers(OnnxModelBuilder graph, bool quantizes)
             "tanh" => graph.Add("Tanh", [x]),
             "sigmoid" => graph.Add("Sigmoid", [x]),
             "linear" => x,
-            string other => throw new NotSupportedException($"The activation '{other}' of {config.Source} cannot be exported to ONNX."),
+            string other => throw new NotSupportedException($"The activation '{other}' of {source} cannot be exported to ONNX."),
         };
 
     /// <summary>x/2 (1 + erf(x/√2)).</summary>
@@ -134,6 +138,22 @@ internal sealed class OnnxLayers(OnnxModelBuilder graph, bool quantizes)
     /// <param name="keys">Int64 places of the keys, <c>[keys]</c>.</param>
     public string LookingBack(string queries, string keys) =>
         Mul(graph.Add("Cast", [graph.Add("Greater", [keys, queries])], ("to", (long)OnnxType.Float)), graph.Scalar(Masked));
+
+    /// <summary>Biases by the distance from a query to a key; beyond the largest distance all share one.</summary>
+    /// <param name="name">The name of the table.</param>
+    /// <param name="table">The biases of the distances from -<paramref name="farthest"/> to it, <c>[distances, heads]</c>.</param>
+    /// <param name="farthest">The largest distance.</param>
+    /// <param name="queries">Int64 places of the queries, <c>[batch, queries]</c>, where batch may be 1.</param>
+    /// <param name="keys">Int64 places of the keys, <c>[keys]</c>.</param>
+    /// <returns><c>[batch, heads, queries, keys]</c>.</returns>
+    public string ByDistance(string name, Tensor table, int farthest, string queries, string keys)
+    {
+        string distance = graph.Add("Sub", [keys, graph.Add("Unsqueeze", [queries, graph.Int64([-1])])]);
+        distance = graph.Add("Clip", [distance, graph.Scalar(-farthest), graph.Scalar(farthest)]);
+        string index = Sum(distance, graph.Scalar(farthest));
+        string bias = graph.Add("Gather", [graph.Add(name, table), index], ("axis", 0L));
+        return graph.Add("Transpose", [bias], ("perm", new long[] { 0, 3, 1, 2 }));
+    }
 
     /// <summary>Int64 0, 1, ... as many as a value's dimension has.</summary>
     public string Places(string x, long axis) => graph.Add("Range", [graph.Scalar(0), Size(x, axis), graph.Scalar(1)]);

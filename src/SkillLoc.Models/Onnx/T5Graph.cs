@@ -85,11 +85,13 @@ internal sealed class T5Graph
 
         // Beyond the largest distance all share one bucket.
         int farthest = _config.RelativeAttentionMaxDistance;
-        string distance = _graph.Add("Sub", [places, _graph.Add("Unsqueeze", [places, _graph.Int64([-1])])]);
-        distance = _graph.Add("Clip", [distance, _graph.Scalar(-farthest), _graph.Scalar(farthest)]);
-        string table = _graph.Add("encoder.distances", _model.DistanceBias(-farthest, farthest, decoder: false));
-        string bias = _graph.Add("Gather", [table, _layers.Sum(distance, _graph.Scalar(farthest))], ("axis", 0L));
-        bias = _graph.Add("Unsqueeze", [_graph.Add("Transpose", [bias], ("perm", new long[] { 2, 0, 1 })), _graph.Int64([0])]);
+        string bias = _layers.ByDistance(
+            "encoder.distances",
+            _model.DistanceBias(-farthest, farthest, decoder: false),
+            farthest,
+            _graph.Add("Unsqueeze", [places, _graph.Int64([0])]),
+            places
+        );
         bias = _layers.Sum(bias, unread);
         for (int i = 0; i < _config.Layers; i++)
         {

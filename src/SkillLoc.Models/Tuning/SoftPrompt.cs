@@ -52,7 +52,7 @@ internal sealed class SoftPrompt : PeftModule
         }
 
         Size = options.Size;
-        _prompt = AddNormal("prompt", 1.0 / 30, 1, masked ? Size - 1 : Size, model.Config.HiddenSize);
+        _prompt = AddNormal("prompt", 1.0 / 30, 1, masked ? Size - 1 : Size, model.Config.EmbeddingSize);
     }
 
     /// <summary>P, the number of slots; the text of a masked model begins at index P.</summary>

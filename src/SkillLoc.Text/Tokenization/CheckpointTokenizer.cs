@@ -4,8 +4,8 @@ using System.Text.Json;
 namespace SkillLoc.Models.Tokenization;
 
 /// <summary>
-/// The tokenizer of a checkpoint folder in the Hugging Face layout: byte-level BPE (RoBERTa, GPT-2), WordPiece (BERT) or SentencePiece's
-/// unigram model (T5).
+/// The tokenizer of a checkpoint folder in the Hugging Face layout: byte-level BPE (RoBERTa, GPT-2), WordPiece (BERT, DistilBERT, ELECTRA,
+/// MPNet) or SentencePiece's unigram model (T5, XLM-RoBERTa, CamemBERT).
 /// </summary>
 /// <remarks>
 /// The ids equal those of Hugging Face's tokenizers, with one exception: special tokens spelled in a text are ordinary text, so that no row
@@ -71,7 +71,11 @@ public sealed class CheckpointTokenizer
             && size.TryGetInt32(out int count)
                 ? count
                 : 2;
-        UsesTokenTypes = types > 1 && (kind == TokenizerKind.WordPieces || TokenizerChoice.ModelType(files) == "bert");
+        string? architecture = TokenizerChoice.ModelType(files);
+        UsesTokenTypes =
+            types > 1
+            && (kind == TokenizerKind.WordPieces || architecture is "bert" or "electra")
+            && architecture is not ("distilbert" or "mpnet");
     }
 
     /// <summary>One more than the largest id.</summary>
@@ -117,8 +121,9 @@ public sealed class CheckpointTokenizer
 
     /// <summary>Loads the tokenizer of a checkpoint folder.</summary>
     /// <param name="folder">
-    /// A folder with a <c>tokenizer.json</c>, else with <c>vocab.json</c> and <c>merges.txt</c> (RoBERTa, GPT-2) or <c>vocab.txt</c>
-    /// (BERT); for T5, with <c>spiece.model</c>, else a <c>tokenizer.json</c>.
+    /// A folder with a <c>tokenizer.json</c>, else with <c>vocab.json</c> and <c>merges.txt</c> (RoBERTa, GPT-2), <c>vocab.txt</c>
+    /// (BERT, DistilBERT, ELECTRA, MPNet) or <c>sentencepiece.bpe.model</c> (XLM-RoBERTa, CamemBERT); for T5, with <c>spiece.model</c>, else
+    /// a <c>tokenizer.json</c>.
     /// </param>
     /// <returns>The tokenizer.</returns>
     /// <remarks>
@@ -421,11 +426,15 @@ public sealed class CheckpointTokenizer
             return SequenceFormat.Bare;
         }
 
-        return _unigram is not null && _special.Sep is { } close ? SequenceFormat.Ends(_vocabulary[close])
-            : _special.Cls is { } cls && _special.Sep is { } sep
-                ? _kind == TokenizerKind.WordPieces ? SequenceFormat.Bert(_vocabulary[cls], _vocabulary[sep])
-                    : SequenceFormat.Roberta(_vocabulary[cls], _vocabulary[sep])
-            : SequenceFormat.Bare;
+        // MPNet's word pieces stand between RoBERTa's tokens.
+        bool isBert =
+            _kind == TokenizerKind.WordPieces && TokenizerChoice.ModelType(files) != "mpnet" && tokenizerClass != "MPNetTokenizer";
+        return _special.Sep is not { } sep ? SequenceFormat.Bare
+            : _special.Cls is not { } cls
+                ? _unigram is null ? SequenceFormat.Bare
+                    : SequenceFormat.Ends(_vocabulary[sep])
+            : isBert ? SequenceFormat.Bert(_vocabulary[cls], _vocabulary[sep])
+            : SequenceFormat.Roberta(_vocabulary[cls], _vocabulary[sep]);
 
         bool? Flag(string name) =>
             TokenizerFiles.Find(settings, name) is { ValueKind: JsonValueKind.True or JsonValueKind.False } value

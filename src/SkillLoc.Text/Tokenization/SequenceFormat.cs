@@ -173,6 +173,7 @@ internal sealed record SpecialTokens(string? Cls, string? Sep, string? Mask, str
 {
     private static readonly SpecialTokens Bert = new("[CLS]", "[SEP]", "[MASK]", "[PAD]", "[UNK]");
     private static readonly SpecialTokens Roberta = new("<s>", "</s>", "<mask>", "<pad>", "<unk>");
+    private static readonly SpecialTokens Mpnet = new("<s>", "</s>", "<mask>", "<pad>", "[UNK]");
     private static readonly SpecialTokens T5 = new(null, "</s>", null, "<pad>", "<unk>");
     private const string EndOfText = "<|endoftext|>";
 
@@ -189,7 +190,8 @@ internal sealed record SpecialTokens(string? Cls, string? Sep, string? Mask, str
     public static SpecialTokens Find(TokenizerFiles files, IReadOnlyDictionary<string, int> vocabulary, TokenizerKind kind)
     {
         SpecialTokens family =
-            kind == TokenizerKind.Unigram ? T5
+            kind == TokenizerKind.WordPieces && vocabulary.ContainsKey(Mpnet.Cls!) && vocabulary.ContainsKey(Mpnet.Unknown!) ? Mpnet
+            : kind == TokenizerKind.Unigram && !(vocabulary.ContainsKey(Roberta.Cls!) && vocabulary.ContainsKey(Roberta.Mask!)) ? T5
             : vocabulary.ContainsKey(Roberta.Cls!) ? Roberta
             : vocabulary.ContainsKey(EndOfText) ? new SpecialTokens(null, null, null, EndOfText, EndOfText)
             : Bert;

@@ -9,9 +9,12 @@ internal static class TokenizerChoice
         ["BertTokenizer"] = TokenizerKind.WordPieces,
         ["DistilBertTokenizer"] = TokenizerKind.WordPieces,
         ["ElectraTokenizer"] = TokenizerKind.WordPieces,
+        ["MPNetTokenizer"] = TokenizerKind.WordPieces,
         ["RobertaTokenizer"] = TokenizerKind.BytePairs,
         ["GPT2Tokenizer"] = TokenizerKind.BytePairs,
         ["T5Tokenizer"] = TokenizerKind.Unigram,
+        ["XLMRobertaTokenizer"] = TokenizerKind.Unigram,
+        ["CamembertTokenizer"] = TokenizerKind.Unigram,
         ["TokenizersBackend"] = null,
         ["PreTrainedTokenizer"] = null,
     };
@@ -74,8 +77,8 @@ internal static class TokenizerChoice
                 $"'{folder}' holds "
                     + $"{(found.Length > 0 ? found : "no tokenizer files")}{(model is null ? "" : $" and a model of type '{model}'")}"
                     + $"{(tokenizerClass is null ? "" : $" with the tokenizer_class '{tokenizerClass}'")}; "
-                    + "supported are vocab.json with merges.txt (RoBERTa, GPT-2), vocab.txt (BERT) and spiece.model (T5), or any of "
-                    + "them in tokenizer.json."
+                    + "supported are vocab.json with merges.txt (RoBERTa, GPT-2), vocab.txt (BERT, DistilBERT, ELECTRA, MPNet), "
+                    + "spiece.model (T5) and sentencepiece.bpe.model (XLM-RoBERTa, CamemBERT), or any of them in tokenizer.json."
             );
         }
         return kind.Value;
@@ -87,8 +90,10 @@ internal static class TokenizerChoice
             // What is missing is said when it is read.
             "roberta" when files.Has(TokenizerFiles.WordPieces) && !files.Has(TokenizerFiles.Vocabulary) => TokenizerKind.WordPieces,
             "roberta" or "gpt2" => TokenizerKind.BytePairs,
-            "bert" => TokenizerKind.WordPieces,
+            "bert" or "distilbert" or "electra" or "mpnet" => TokenizerKind.WordPieces,
+            "xlm-roberta" or "camembert" when files.Has(TokenizerFiles.FairseqSentencePiece) => TokenizerKind.Unigram,
             "t5" or null when files.Has(TokenizerFiles.SentencePiece) => TokenizerKind.Unigram,
+            null when files.Has(TokenizerFiles.FairseqSentencePiece) => TokenizerKind.Unigram,
             null when files.Has(TokenizerFiles.Vocabulary) || files.Has(TokenizerFiles.Merges) => TokenizerKind.BytePairs,
             null when files.Has(TokenizerFiles.WordPieces) => TokenizerKind.WordPieces,
             _ => null,
@@ -97,12 +102,16 @@ internal static class TokenizerChoice
     private static bool Fits(string? model, TokenizerKind kind, TokenizerFiles files) =>
         model switch
         {
-            "bert" or "roberta" => kind is TokenizerKind.WordPieces or TokenizerKind.BytePairs,
             "gpt2" => kind == TokenizerKind.BytePairs,
             "t5" => kind == TokenizerKind.Unigram && (files.Has(TokenizerFiles.SentencePiece) || files.ReadSerialized() is not null),
-            null => kind != TokenizerKind.Unigram || files.Has(TokenizerFiles.SentencePiece) || files.ReadSerialized() is not null,
+            null => kind != TokenizerKind.Unigram || HasPieces(files),
+            "xlm-roberta" or "camembert" => kind != TokenizerKind.Unigram || HasPieces(files),
+            "bert" or "roberta" or "distilbert" or "electra" or "mpnet" => kind != TokenizerKind.Unigram,
             _ => false,
         };
+
+    private static bool HasPieces(TokenizerFiles files) =>
+        files.Has(TokenizerFiles.SentencePiece) || files.Has(TokenizerFiles.FairseqSentencePiece) || files.ReadSerialized() is not null;
 }
 
 /// <summary>The algorithm of a checkpoint's tokenizer.</summary>
@@ -111,9 +120,9 @@ internal enum TokenizerKind
     /// <summary>Byte-level BPE (RoBERTa, GPT-2).</summary>
     BytePairs,
 
-    /// <summary>WordPiece (BERT).</summary>
+    /// <summary>WordPiece (BERT, DistilBERT, ELECTRA, MPNet).</summary>
     WordPieces,
 
-    /// <summary>SentencePiece's unigram model (T5).</summary>
+    /// <summary>SentencePiece's unigram model (T5, XLM-RoBERTa, CamemBERT).</summary>
     Unigram,
 }

@@ -11,12 +11,24 @@ internal sealed class TokenizerFiles(string folder)
     public const string Merges = "merges.txt";
     public const string WordPieces = "vocab.txt";
     public const string SentencePiece = "spiece.model";
+    public const string FairseqSentencePiece = "sentencepiece.bpe.model";
     public const string Serialized = "tokenizer.json";
     public const string Settings = "tokenizer_config.json";
     public const string Added = "added_tokens.json";
     public const string SpecialMap = "special_tokens_map.json";
 
-    private static readonly string[] Names = [Vocabulary, Merges, WordPieces, SentencePiece, Serialized, Settings, SpecialMap, Added];
+    private static readonly string[] Names =
+    [
+        Vocabulary,
+        Merges,
+        WordPieces,
+        SentencePiece,
+        FairseqSentencePiece,
+        Serialized,
+        Settings,
+        SpecialMap,
+        Added,
+    ];
 
     // A byte-level vocabulary may hold a few tokens that no merge makes: special and placeholder ones.
     private const int UnmergedTokens = 32;

@@ -5,13 +5,15 @@ using System.Text.Json;
 namespace SkillLoc.Models.Tokenization;
 
 /// <summary>
-/// T5's tokenizer: a unigram model from <c>spiece.model</c> (<see cref="SentencePieceModel"/>) or <c>tokenizer.json</c>
-/// (<see cref="SerializedSteps"/>, <see cref="UnigramModel"/>). Texts never match special tokens.
+/// SentencePiece's unigram model from <c>spiece.model</c> (T5), <c>sentencepiece.bpe.model</c> (XLM-RoBERTa, CamemBERT; both
+/// <see cref="SentencePieceModel"/>) or <c>tokenizer.json</c> (<see cref="SerializedSteps"/>, <see cref="UnigramModel"/>). Texts never match
+/// special tokens.
 /// </summary>
 internal sealed class UnigramTokenizer
 {
     private const int ExtraIds = 100;
     private const string ExtraId = "<extra_id_";
+    private const string Unknown = "<unk>";
 
     // What a space is in a piece.
     private const char Space = '\u2581';
@@ -54,13 +56,15 @@ internal sealed class UnigramTokenizer
     public Dictionary<string, int> Vocabulary { get; }
 
     /// <summary>
-    /// Reads <c>spiece.model</c>, else <c>tokenizer.json</c>. If the pieces lack <c>&lt;extra_id_0&gt;</c>, 100 extra ids (or
+    /// Reads <c>spiece.model</c>, else <c>tokenizer.json</c>, else <c>sentencepiece.bpe.model</c>. If the pieces of the first lack <c>&lt;extra_id_0&gt;</c>, 100 extra ids (or
     /// <c>extra_ids</c> of <c>tokenizer_config.json</c>) are added in descending order, as many as the model embeds.
     /// </summary>
     /// <exception cref="InvalidDataException">A file is malformed or cut off.</exception>
     /// <exception cref="NotSupportedException">A file needs a step that is not supported.</exception>
     public static UnigramTokenizer Load(TokenizerFiles files) =>
-        files.Has(TokenizerFiles.SentencePiece) ? FromSentencePiece(files) : FromSerialized(files, files.ReadSerialized()!.Value.Root);
+        files.Has(TokenizerFiles.SentencePiece) ? FromSentencePiece(files)
+        : files.ReadSerialized() is { } serialized ? FromSerialized(files, serialized.Root)
+        : FromFairseq(files);
 
     /// <summary>Appends the ids of a word without lone surrogates.</summary>
     public void Encode(string word, List<int> ids) => _spell(word, ids);
@@ -111,10 +115,65 @@ internal sealed class UnigramTokenizer
         List<AddedToken> added = files.ReadAdded(vocabulary, SpecialTokens.Named(files), withoutSpecial: true);
         special.UnionWith(added.Where(token => token.IsSpecial).Select(token => token.Id));
         CheckBeside(files);
-        int[]? bytes = model.FallsBackToBytes ? Bytes(files, vocabulary) : null;
+        int[]? bytes = model.FallsBackToBytes ? Bytes(files, vocabulary, TokenizerFiles.SentencePiece) : null;
         return new((text, ids) => ids.AddRange(model.Encode(text, bytes)), SerializedSteps.None, vocabulary, added, special, bytes);
 
         static bool IsExtraId(string piece) => piece.StartsWith(ExtraId, StringComparison.Ordinal);
+    }
+
+    /// <summary>Reads a <c>sentencepiece.bpe.model</c>, whose pieces have the ids that fairseq gave them: behind special tokens of its own, and
+    /// before the mask.</summary>
+    private static UnigramTokenizer FromFairseq(TokenizerFiles files)
+    {
+        var model = new SentencePieceModel(files.PathOf(TokenizerFiles.FairseqSentencePiece), _ => false);
+        bool isCamembert = TokenizerChoice.ModelType(files) == "camembert" || TokenizerChoice.ClassOf(files) == "CamembertTokenizer";
+        string[] first = isCamembert ? ["<s>NOTUSED", "<pad>", "</s>NOTUSED", Unknown, "<unk>NOTUSED"] : ["<s>", "<pad>", "</s>", Unknown];
+
+        // The model's unknown piece, its first, is replaced; XLM-RoBERTa's ids of <s> and </s> are fairseq's too.
+        int offset = isCamembert ? first.Length - 1 : 1,
+            replaced = isCamembert ? 1 : 3;
+        var vocabulary = first.Select((token, id) => (token, id)).ToDictionary(pair => pair.token, pair => pair.id, StringComparer.Ordinal);
+        HashSet<int> special = [.. vocabulary.Values];
+        int[] ids = new int[model.Pieces.Count];
+        for (int piece = 0; piece < ids.Length; piece++)
+        {
+            (string? text, SentencePieceModel.PieceType type) = model.Pieces[piece];
+            bool isKnown = vocabulary.TryGetValue(text, out int known);
+            if (isKnown != piece < replaced || (piece == 0) != (piece == model.Unknown))
+            {
+                throw files.Malformed(
+                    TokenizerFiles.FairseqSentencePiece,
+                    $"its piece {piece} is '{text}'; the model should begin with '<unk>', '<s>' and '</s>', each once"
+                );
+            }
+
+            ids[piece] = isKnown ? known : piece + offset;
+            vocabulary.TryAdd(text, ids[piece]);
+            if (type is not (SentencePieceModel.PieceType.Normal or SentencePieceModel.PieceType.UserDefined))
+            {
+                special.Add(ids[piece]);
+            }
+        }
+
+        special.Add(ids.Length + offset);
+        vocabulary.TryAdd("<mask>", ids.Length + offset);
+        List<AddedToken> added = files.ReadAdded(vocabulary, SpecialTokens.Named(files));
+        special.UnionWith(added.Where(token => token.IsSpecial).Select(token => token.Id));
+        int[]? bytes = null;
+        if (model.FallsBackToBytes)
+        {
+            var pieces = model.Pieces.Select((piece, id) => (piece.Text, id)).ToDictionary(StringComparer.Ordinal);
+            bytes = Bytes(files, pieces, TokenizerFiles.FairseqSentencePiece);
+        }
+
+        return new(
+            (text, result) => result.AddRange(model.Encode(text, bytes).Select(piece => ids[piece])),
+            SerializedSteps.None,
+            vocabulary,
+            added,
+            special,
+            bytes?.Select(piece => ids[piece]).ToArray()
+        );
     }
 
     /// <summary>Throws if a <c>tokenizer.json</c> beside <c>spiece.model</c> has more steps than Python derives from such a
@@ -215,7 +274,7 @@ internal sealed class UnigramTokenizer
 
         List<AddedToken> added = files.ReadAdded(vocabulary, SpecialTokens.Named(files));
         HashSet<int> special = [.. added.Where(token => token.IsSpecial).Select(token => token.Id), unknownId];
-        int[]? bytes = step.Flag("byte_fallback", false) ? Bytes(files, vocabulary) : null;
+        int[]? bytes = step.Flag("byte_fallback", false) ? Bytes(files, vocabulary, TokenizerFiles.Serialized) : null;
         var unigrams = new UnigramModel(
             pieces.Where(piece => !special.Contains(piece.Id)),
             unknownId,
@@ -232,7 +291,7 @@ internal sealed class UnigramTokenizer
         );
     }
 
-    private static int[] Bytes(TokenizerFiles files, Dictionary<string, int> vocabulary) =>
+    private static int[] Bytes(TokenizerFiles files, Dictionary<string, int> vocabulary, string file) =>
         [
             .. Enumerable
                 .Range(0, 256)
@@ -240,10 +299,7 @@ internal sealed class UnigramTokenizer
                 .Select(piece =>
                     vocabulary.TryGetValue(piece, out int id)
                         ? id
-                        : throw files.Malformed(
-                            files.Has(TokenizerFiles.SentencePiece) ? TokenizerFiles.SentencePiece : TokenizerFiles.Serialized,
-                            $"it falls back to bytes and has no piece '{piece}'"
-                        )
+                        : throw files.Malformed(file, $"it falls back to bytes and has no piece '{piece}'")
                 ),
         ];
 }

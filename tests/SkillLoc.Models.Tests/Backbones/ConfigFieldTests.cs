@@ -179,7 +179,7 @@ public sealed class ConfigFieldTests
     [InlineData("deberta-v2", "DeBERTa")]
     [InlineData("modernbert", "ModernBERT")]
     [InlineData("llama", "Llama")]
-    [InlineData("distilbert", "DistilBERT")]
+    [InlineData("albert", "ALBERT")]
     [InlineData("my-own", "another architecture")]
     public void AnotherArchitectureIsCalledByItsName(string type, string name)
     {
@@ -192,7 +192,7 @@ public sealed class ConfigFieldTests
         Assert.Contains("there/config.json", message, StringComparison.Ordinal);
         Assert.Contains(name, message, StringComparison.Ordinal);
         Assert.Contains($"'{type}'", message, StringComparison.Ordinal);
-        Assert.Contains("RoBERTa, BERT, GPT-2 and T5", message, StringComparison.Ordinal);
+        Assert.Contains("RoBERTa, BERT, GPT-2, T5, DistilBERT", message, StringComparison.Ordinal);
     }
 
     private static JsonArray Listed(string architecture) =>

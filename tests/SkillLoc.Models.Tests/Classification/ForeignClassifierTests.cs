@@ -35,6 +35,11 @@ public sealed class ForeignClassifierTests
     [InlineData("roberta")]
     [InlineData("bert")]
     [InlineData("gpt2")]
+    [InlineData("distilbert")]
+    [InlineData("electra")]
+    [InlineData("xlm-roberta")]
+    [InlineData("camembert")]
+    [InlineData("mpnet")]
     public void TextsAndPairsScoreAsInPython(string name)
     {
         // RoBERTa has two separators between the texts of a pair, GPT-2 nothing, and reads the last token.
@@ -58,15 +63,23 @@ public sealed class ForeignClassifierTests
         }
     }
 
-    [Fact]
-    public void ASavedForeignClassifierReadsAsBefore()
+    [Theory]
+    [InlineData("roberta", "RobertaForSequenceClassification")]
+    [InlineData("distilbert", "DistilBertForSequenceClassification")]
+    [InlineData("electra", "ElectraForSequenceClassification")]
+    [InlineData("xlm-roberta", "XLMRobertaForSequenceClassification")]
+    [InlineData("camembert", "CamembertForSequenceClassification")]
+    [InlineData("mpnet", "MPNetForSequenceClassification")]
+    public void ASavedForeignClassifierReadsAsBefore(string name, string architecture)
     {
         using var target = new TemporaryFolder();
-        string folder = Oracles.PathOf("foreign-classifiers", "roberta");
+        string folder = Oracles.PathOf("foreign-classifiers", name);
         using var classifier = TextClassifier.Create(folder, ClassifierSettings.Load(folder, hasTextPair: true));
         string saved = target.PathOf("saved");
         classifier.Save(saved);
         using var read = TextClassifier.Load(saved);
+        Assert.Equal(["no", "maybe", "yes"], read.Backbone.Config.Labels);
+        Assert.Equal([architecture], read.Backbone.Config.Architectures);
         Assert.Equal(classifier.Encode("a fine film", "good").Ids, read.Encode("a fine film", "good").Ids);
         Assert.Equal(classifier.Score([classifier.Encode("a", "b")])[0], read.Score([read.Encode("a", "b")])[0]);
     }

@@ -124,6 +124,19 @@ public sealed class OnnxExportTests : IDisposable
                 Tuning = new PrefixOptions { Length = 3, ProjectionSize = null },
             }
         ),
+        ["DistilBERT, label words"] = ("tiny-distilbert", Mask),
+        ["DistilBERT, classifier"] = (
+            "tiny-distilbert",
+            Mask with
+            {
+                Head = HeadKind.SequenceClassification,
+                Template = null,
+                Words = null,
+            }
+        ),
+        ["ELECTRA, classifier"] = ("tiny-electra", Mask with { Head = HeadKind.SequenceClassification, Template = null, Words = null }),
+        ["MPNet, label words"] = ("tiny-mpnet", Mask),
+        ["XLM-RoBERTa, label words"] = ("tiny-xlm-roberta", Mask),
         ["T5, answers"] = ("tiny-t5", Written),
         ["T5 1.1, answers"] = ("tiny-t5-v11", Written),
         ["T5, LoRA"] = ("tiny-t5", Written with { Tuning = new LoraOptions { Rank = 2 } }),

@@ -15,6 +15,9 @@ public sealed class AdaptationTests
     [InlineData("roberta")]
     [InlineData("bert")]
     [InlineData("gpt2")]
+    [InlineData("distilbert")]
+    [InlineData("electra")]
+    [InlineData("mpnet")]
     public void AFreshAdapterOrLoraChangesNoBit(string type)
     {
         using DisposeScope scope = NewDisposeScope();
@@ -63,7 +66,7 @@ public sealed class AdaptationTests
     [MemberData(nameof(Toy.Methods), MemberType = typeof(Toy))]
     public void ScoringOnePositionEqualsScoringAll(string method)
     {
-        foreach (string type in new[] { "roberta", "bert", "gpt2" })
+        foreach (string type in new[] { "roberta", "bert", "gpt2", "distilbert", "electra", "mpnet" })
         {
             using DisposeScope scope = NewDisposeScope();
             using LanguageModel model = Toy.Model(type);

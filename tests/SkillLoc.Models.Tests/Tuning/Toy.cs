@@ -105,6 +105,14 @@ internal static class Toy
                 """{"model_type":"gpt2","n_embd":8,"n_layer":2,"n_head":2,"n_positions":20,"vocab_size":30,"eos_token_id":2,"bos_token_id":2}"""
             ),
             "t5" or "t5_gated" => T5(2, 3, type == "t5_gated"),
+            "distilbert" => ModelConfig.Parse(
+                """{"model_type":"distilbert","dim":8,"n_layers":2,"n_heads":2,"hidden_dim":12,"max_position_embeddings":20,"vocab_size":30}"""
+            ),
+            "electra" or "mpnet" => ModelConfig
+                .Bert(8, 2, 2, 12, 30, 20)
+                .With("model_type", type)
+                .With("embedding_size", 6)
+                .With("pad_token_id", type == "mpnet" ? 1 : 0),
             _ => ModelConfig.Roberta(8, 2, 2, 12, 30, 20),
         };
         var model = LanguageModel.Create(config.With("initializer_range", 0.5), seed);
@@ -139,7 +147,10 @@ internal static class Toy
         {
             Gpt2ForCausalLM => TokenBatch.Create([new([7, 4, 9, 11, 3], null, 4), new([5, 6], null, 1)], 0),
             T5ForConditionalGeneration => TokenBatch.Create([new([7, 4, 9, 11, 1], null, 0), new([5, 6, 1], null, 0)], 0),
-            BertForMaskedLM => TokenBatch.Create([new([2, 7, 4, 9, 3], [0, 0, 0, 1, 1], 2), new([2, 5, 3], [0, 0, 0], 0)], 0),
+            MaskedLanguageModel { Config.ModelType: "bert" or "electra" } => TokenBatch.Create(
+                [new([2, 7, 4, 9, 3], [0, 0, 0, 1, 1], 2), new([2, 5, 3], [0, 0, 0], 0)],
+                0
+            ),
             _ => TokenBatch.Create([new([0, 7, 4, 9, 2], null, 2), new([0, 5, 2], null, 0)], 1),
         };
 

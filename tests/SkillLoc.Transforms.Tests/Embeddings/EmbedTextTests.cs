@@ -92,6 +92,10 @@ public sealed class EmbedTextTests
     [InlineData("tiny-t5")]
     [InlineData("tiny-t5-v11")]
     [InlineData("tiny-bert")]
+    [InlineData("tiny-distilbert")]
+    [InlineData("tiny-electra-discriminator")]
+    [InlineData("tiny-xlm-roberta")]
+    [InlineData("tiny-mpnet")]
     public void AnyCheckpointEmbedsEveryRow(string name)
     {
         string folder = Oracles.PathOf(name);
@@ -106,7 +110,7 @@ public sealed class EmbedTextTests
         using EmbedTextTransformer transformer = _ml.SkillLoc().EmbedText(folder).Fit(data);
         float[][] vectors = [.. transformer.Transform(data).GetColumn<float[]>("Features")];
         Assert.Equal(3, vectors.Length);
-        Assert.All(vectors, vector => Assert.Equal(48, vector.Length));
+        Assert.All(vectors, vector => Assert.Equal(CheckpointFolder.ReadConfig(folder).HiddenSize, vector.Length));
 
         // As the folder's own tokenizer has special tokens: T5 ends a text, GPT-2 has none.
         using var embedder = new TextEmbedder(folder);
@@ -115,8 +119,8 @@ public sealed class EmbedTextTests
         int[] expected = name switch
         {
             "tiny-gpt2" => bare,
-            "tiny-bert" => [tokenizer.ClsId, .. bare, tokenizer.SepId],
-            _ => [.. bare, tokenizer.SepId],
+            "tiny-t5" or "tiny-t5-v11" => [.. bare, tokenizer.SepId],
+            _ => [tokenizer.ClsId, .. bare, tokenizer.SepId],
         };
         Assert.Equal(expected, embedder.Encode("a fine film").Ids);
         Assert.Equal(vectors[0], embedder.Embed([embedder.Encode("a fine film")])[0], (a, b) => Math.Abs(a - b) < 1e-4);
