@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using SkillLoc.Models.Hub;
 
 namespace SkillLoc.Models.Tokenization;
 
@@ -135,12 +136,7 @@ public sealed class CheckpointTokenizer
     /// supported.</exception>
     public static CheckpointTokenizer Load(string folder)
     {
-        ArgumentException.ThrowIfNullOrEmpty(folder);
-        if (!Directory.Exists(folder))
-        {
-            throw new DirectoryNotFoundException($"There is no checkpoint folder '{folder}'.");
-        }
-
+        folder = CheckpointHub.Resolve(folder);
         var files = new TokenizerFiles(folder);
         try
         {

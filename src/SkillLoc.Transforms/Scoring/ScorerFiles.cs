@@ -1,6 +1,7 @@
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Grafts;
+using SkillLoc.Models.Hub;
 using SkillLoc.Models.Tuning;
 using TorchSharp;
 
@@ -18,14 +19,14 @@ internal static class ScorerFiles
         TextScoringTransformer? twin
     )
     {
+        checkpoint = CheckpointHub.Locate(checkpoint).Reference;
         bool isClassifier = settings is null;
         settings ??= ClassifierSettings.Load(checkpoint, hasTextPair: columns?.TextPair is not null);
-        string folder = Path.GetFullPath(checkpoint);
         return Scorer(
             TextClassifier.Create(checkpoint, settings, device, twin: twin?.Classifier, mayShare: _ => true),
             columns,
-            checkpointFolder: isClassifier ? folder : null,
-            baseCheckpoint: isClassifier ? null : folder
+            checkpointFolder: isClassifier ? checkpoint : null,
+            baseCheckpoint: isClassifier ? null : checkpoint
         );
     }
 
@@ -40,6 +41,7 @@ internal static class ScorerFiles
         TextScoringTransformer? twin
     )
     {
+        checkpoint = CheckpointHub.Locate(checkpoint).Reference;
         string? format;
         using (var file = SafetensorsFile.Open(learnt))
         {
@@ -50,11 +52,11 @@ internal static class ScorerFiles
         {
             return format switch
             {
-                Graft.FileFormat => GraftTransformer.Create(Graft.Load(learnt), Path.GetFullPath(checkpoint), columns, device, twin: twin),
+                Graft.FileFormat => GraftTransformer.Create(Graft.Load(learnt), checkpoint, columns, device, twin: twin),
                 TunedWeights.FileFormat => Scorer(
                     TextClassifier.LoadTuned(checkpoint, learnt, device, twin: twin?.Classifier),
                     columns,
-                    baseCheckpoint: Path.GetFullPath(checkpoint)
+                    baseCheckpoint: checkpoint
                 ),
                 _ => throw new InvalidDataException(
                     $"its metadata's format is '{format}'; a graft's is '{Graft.FileFormat}', and that of tuned weights "
