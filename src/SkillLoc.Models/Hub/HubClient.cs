@@ -269,7 +269,8 @@ internal sealed class HubClient(HubName name, HubOptions options)
     private static string? Clean(string? etag) =>
         etag is null ? null : (etag.StartsWith("W/", StringComparison.Ordinal) ? etag[2..] : etag).Trim('"');
 
-    private static Exception Innermost(Exception error) => error.InnerException is { } inner ? Innermost(inner) : error;
+    private static Exception Innermost(Exception error) =>
+        error is not TimeoutException && error.InnerException is { } inner ? Innermost(inner) : error;
 
     private sealed class BusyException(string message, TimeSpan? after) : IOException(message)
     {

@@ -160,6 +160,7 @@ public sealed class HubDownloadTests : IDisposable
     {
         (_server.BreaksAfter, _server.Breaks) = (100_000, 1);
         _server.Pause = TimeSpan.FromSeconds(1);
+        _server.IgnoresRanges = true;
         string message = Assert.Throws<IOException>(() => Resolve(timeout: TimeSpan.FromMilliseconds(200))).Message;
         Assert.Contains("model.safetensors of 'tiny/roberta' could not be downloaded beyond byte", message, StringComparison.Ordinal);
         Assert.Contains("silent for 0.2 s", message, StringComparison.Ordinal);
@@ -178,6 +179,7 @@ public sealed class HubDownloadTests : IDisposable
         Assert.Contains("AllowDownload = true", offline, StringComparison.Ordinal);
 
         _server.Pause = TimeSpan.Zero;
+        _server.IgnoresRanges = false;
         _server.Requests.Clear();
         Assert.Equal(Snapshot, Resolve());
         Assert.Equal([$"bytes={there}-"], _server.Contents.Select(request => request.Range));
@@ -397,7 +399,10 @@ public sealed class HubDownloadTests : IDisposable
     public void AFullDiskLeavesABeginning()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "A shell's ulimit stands for the end of the disk.");
-        using Process process = Start("bash", ["-c", "trap '' XFSZ; ulimit -f 200; exec \"$@\"", "bash", "dotnet", .. Arguments()]);
+        using Process process = Start(
+            "bash",
+            ["-c", "trap '' XFSZ; ulimit -f 200; export DOTNET_EnableWriteXorExecute=0; exec \"$@\"", "bash", "dotnet", .. Arguments()]
+        );
         string errors = process.StandardError.ReadToEnd();
         process.WaitForExit();
         Assert.NotEqual(0, process.ExitCode);

@@ -119,6 +119,8 @@ internal sealed class HubServer : IDisposable
                     {
                         try
                         {
+                            // Otherwise the listener sends chunks, of which the end would follow a HEAD.
+                            context.Response.ContentLength64 = 0;
                             answer(context);
                             context.Response.Close();
                         }
@@ -196,8 +198,8 @@ internal sealed class HubServer : IDisposable
 
         if (parts[0] == "revision")
         {
-            response.ContentType = "application/json";
-            byte[] json = JsonSerializer.SerializeToUtf8Bytes(
+            Json(
+                response,
                 new
                 {
                     id = repository,
@@ -206,8 +208,22 @@ internal sealed class HubServer : IDisposable
                     tags = new[] { "a" },
                 }
             );
-            response.ContentLength64 = json.Length;
-            response.OutputStream.Write(json);
+            return;
+        }
+
+        // The list that Python asks for.
+        if (parts[0] == "tree")
+        {
+            Json(
+                response,
+                files.Select(file => new
+                {
+                    type = "file",
+                    path = file.Key,
+                    size = file.Value.Length,
+                    oid = HashOf(file.Key, file.Value),
+                })
+            );
             return;
         }
 
@@ -291,6 +307,14 @@ internal sealed class HubServer : IDisposable
             response.OutputStream.Flush();
             response.Abort();
         }
+    }
+
+    private static void Json<T>(HttpListenerResponse response, T value)
+    {
+        byte[] json = JsonSerializer.SerializeToUtf8Bytes(value);
+        response.ContentType = "application/json";
+        response.ContentLength64 = json.Length;
+        response.OutputStream.Write(json);
     }
 
     private static void Error(HttpListenerResponse response, int status, string code, string message)
