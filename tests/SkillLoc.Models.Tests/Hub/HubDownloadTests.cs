@@ -413,7 +413,7 @@ public sealed class HubDownloadTests : IDisposable
     }
 
     [Fact]
-    public void ProxiesOfTheEnvironmentAreAsked()
+    public async Task ProxiesOfTheEnvironmentAreAsked()
     {
         using var proxy = new TcpListener(IPAddress.Loopback, 0);
         proxy.Start();
@@ -433,10 +433,10 @@ public sealed class HubDownloadTests : IDisposable
             Arguments("http://hub.invalid"),
             ("http_proxy", $"http://127.0.0.1:{((IPEndPoint)proxy.LocalEndpoint).Port}")
         );
-        string errors = process.StandardError.ReadToEnd();
-        process.WaitForExit();
+        string errors = await process.StandardError.ReadToEndAsync();
+        await process.WaitForExitAsync();
         Assert.Contains("http://hub.invalid has no model 'tiny/roberta'", errors, StringComparison.Ordinal);
-        Assert.Equal("GET http://hub.invalid/api/models/tiny/roberta/revision/main HTTP/1.1", asked.Result);
+        Assert.Equal("GET http://hub.invalid/api/models/tiny/roberta/revision/main HTTP/1.1", await asked);
     }
 
     /// <summary>What Python's huggingface_hub writes and finds, where there is one.</summary>
@@ -469,7 +469,7 @@ public sealed class HubDownloadTests : IDisposable
             Task<string> errors = process.StandardError.ReadToEndAsync();
             string answer = process.StandardOutput.ReadToEnd().Trim();
             process.WaitForExit();
-            Assert.True(process.ExitCode == 0, errors.Result);
+            Assert.True(process.ExitCode == 0, errors.GetAwaiter().GetResult());
             return answer;
         }
 

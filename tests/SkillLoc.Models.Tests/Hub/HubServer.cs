@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
@@ -66,7 +67,7 @@ internal sealed class HubServer : IDisposable
     /// <summary>Adds a repository of an oracle's files.</summary>
     public Dictionary<string, byte[]> Add(string name, string folder)
     {
-        Dictionary<string, byte[]> files = Directory
+        var files = Directory
             .EnumerateFiles(folder)
             .ToDictionary(path => Path.GetFileName(path), File.ReadAllBytes, StringComparer.Ordinal);
         files.Add("README.md", "# A model"u8.ToArray());
@@ -76,6 +77,7 @@ internal sealed class HubServer : IDisposable
     /// <summary>The next request is refused.</summary>
     public void Refuse(int status, string? retryAfter = null) => _refusals.Enqueue((status, retryAfter));
 
+    [SuppressMessage("Security", "CA5350", Justification = "Git names its blobs so.")]
     public static string HashOf(string file, byte[] content) =>
         IsLarge(file)
             ? Convert.ToHexStringLower(SHA256.HashData(content))
