@@ -11,7 +11,8 @@ const string SpamMapping = "{'ham':'discussion','spam':'offer'}";
 
 Option<string?> checkpoint = new("--checkpoint")
 {
-    Description = "a Hugging Face checkpoint folder (an encoder such as BERT or RoBERTa, or GPT-2) instead of all-MiniLM-L6-v2 with a "
+    Description =
+        "a Hugging Face checkpoint folder (an encoder such as BERT or RoBERTa, or GPT-2) instead of all-MiniLM-L6-v2 with a "
         + "prompt head",
 };
 Option<string> corpus = new("--corpus")

@@ -1,6 +1,7 @@
 using Microsoft.ML;
 using Microsoft.ML.Transforms;
 using SkillLoc.Evaluators;
+using SkillLoc.Models.Hub;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Datasets;
@@ -406,7 +407,7 @@ public sealed class Study
     /// <summary>Puts a sentence's word embeddings into the prompt's vectors, again from its start where it is too short.</summary>
     private void Write(TextClassifier classifier, string sentence)
     {
-        int[] words = CheckpointTokenizer.Load(_plan.Checkpoint).Encode(" " + sentence);
+        int[] words = CheckpointTokenizer.Load(CheckpointHub.Resolve(_plan.Checkpoint)).Encode(" " + sentence);
         using IDisposable noGradients = torch.no_grad();
         using DisposeScope scope = torch.NewDisposeScope();
         torch.Tensor prompt = classifier.TunedParameters["prompt"];

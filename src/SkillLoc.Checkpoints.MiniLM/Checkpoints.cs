@@ -1,4 +1,4 @@
-using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Hub;
 
 namespace SkillLoc;
 
@@ -31,4 +31,16 @@ public static class Checkpoints
     /// <exception cref="IOException">The cache could not be written, for instance because the disk is full; nothing is left
     /// behind.</exception>
     public static string MiniLMEncoder(string? cacheFolder = null) => MiniLMPackage.Beside.Folder(MiniLMKind.Encoder, cacheFolder);
+
+    /// <summary>
+    /// Gives both checkpoints names, which are taken wherever a checkpoint is asked for and travel in saved models:
+    /// <c>sentence-transformers/all-MiniLM-L6-v2</c> is <see cref="MiniLMEncoder"/>, <c>all-MiniLM-L6-v2-prompt</c> is
+    /// <see cref="MiniLM"/>. Call it when the program starts; the folders are still written on first use.
+    /// </summary>
+    /// <param name="cacheFolder">The cache to use; null for the user's.</param>
+    public static void Register(string? cacheFolder = null)
+    {
+        CheckpointHub.Register("sentence-transformers/all-MiniLM-L6-v2", () => MiniLMEncoder(cacheFolder));
+        CheckpointHub.Register("all-MiniLM-L6-v2-prompt", () => MiniLM(cacheFolder));
+    }
 }

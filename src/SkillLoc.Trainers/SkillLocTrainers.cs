@@ -42,13 +42,11 @@ public static class SkillLocTrainers
     {
         ArgumentException.ThrowIfNullOrEmpty(checkpoint);
 
-        // A folder that is not there is met when it is read.
-        bool writes = File.Exists(Path.Combine(checkpoint, "config.json")) && CheckpointFolder.ReadConfig(checkpoint).IsEncoderDecoder;
         return catalog.PromptFineTune(
             new PromptFineTuneTrainer.Options
             {
                 Checkpoint = checkpoint,
-                Task = writes ? TextToTextTasks.Find(task) : PromptTasks.Find(task),
+                Task = Writes(catalog, checkpoint) ? TextToTextTasks.Find(task) : PromptTasks.Find(task),
                 LabelColumnName = labelColumnName,
                 TextColumnName = textColumnName,
                 TextPairColumnName = textPairColumnName,
@@ -58,6 +56,20 @@ public static class SkillLocTrainers
                 LearningRate = learningRate,
             }
         );
+    }
+
+    /// <summary>Whether a checkpoint is one of T5. One that is not there is met when it is read.</summary>
+    private static bool Writes(SkillLocCatalog catalog, string checkpoint)
+    {
+        try
+        {
+            string found = new ComponentHost(catalog.Context, nameof(PromptFineTune)).Find(checkpoint);
+            return CheckpointFolder.ReadConfig(found).IsEncoderDecoder;
+        }
+        catch (Exception e) when (e is DirectoryNotFoundException or FileNotFoundException)
+        {
+            return false;
+        }
     }
 
     /// <summary>Fine-tunes a language model with a prompt or a classification head, or T5 for text generation.</summary>

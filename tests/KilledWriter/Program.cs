@@ -1,11 +1,26 @@
 using System.Globalization;
 using SkillLoc;
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Hub;
 
 // `encoder CACHE ASSEMBLY` asks for a checkpoint of the package and says where it is.
 if (args[0] == "encoder")
 {
     Console.WriteLine(new MiniLMPackage(args[2]).Folder(MiniLMKind.Encoder, args[1]));
+    return;
+}
+
+// `hub NAME CACHE ENDPOINT` downloads a checkpoint and says where it is.
+if (args[0] == "hub")
+{
+    var options = new HubOptions
+    {
+        AllowDownload = true,
+        CacheFolder = args[2],
+        Endpoint = args[3],
+        Timeout = TimeSpan.FromMinutes(2),
+    };
+    Console.WriteLine(CheckpointHub.Resolve(args[1], options));
     return;
 }
 

@@ -169,7 +169,7 @@ public static class SkillLocInterpolationEvaluators
     public static CheckpointDistanceMetrics EvaluateDistance(this ConnectivityCatalog catalog, string first, string second)
     {
         ArgumentNullException.ThrowIfNull(catalog);
-        if (Directory.Exists(first) && Directory.Exists(second))
+        if (!File.Exists(first) && !File.Exists(second))
         {
             using CheckpointFolder here = CheckpointFolder.Open(first),
                 there = CheckpointFolder.Open(second);

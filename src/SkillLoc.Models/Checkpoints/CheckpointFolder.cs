@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using SkillLoc.Models.Classification;
+using SkillLoc.Models.Hub;
 using TorchSharp;
 
 namespace SkillLoc.Models.Checkpoints;
@@ -16,10 +17,10 @@ public sealed partial class CheckpointFolder : IDisposable
     private const int Pause = 20;
 
     // What Python's classes have no place for: it neither reads this file nor misses anything in model.safetensors.
-    private const string OwnTensors = "skillloc.safetensors";
+    internal const string OwnTensors = "skillloc.safetensors";
 
     // In the order of preference. Where a folder has several, they hold the same weights.
-    private static readonly string[] WeightFiles =
+    internal static readonly string[] WeightFiles =
     [
         SafetensorsWeights,
         "model.safetensors.index.json",
@@ -27,7 +28,7 @@ public sealed partial class CheckpointFolder : IDisposable
         "pytorch_model.bin.index.json",
     ];
 
-    private static readonly string[] KnownTokenizerFiles =
+    internal static readonly string[] KnownTokenizerFiles =
     [
         "vocab.json",
         "merges.txt",
@@ -76,10 +77,29 @@ public sealed partial class CheckpointFolder : IDisposable
         ];
 
     /// <summary>Opens a folder: reads its configuration and checks that its weights are complete, without reading them.</summary>
+    /// <param name="folder">The folder, or a name that <see cref="CheckpointHub"/> resolves.</param>
+    /// <returns>The checkpoint; the caller disposes it.</returns>
     /// <exception cref="DirectoryNotFoundException">The folder does not exist.</exception>
     /// <exception cref="FileNotFoundException">The folder has no <c>config.json</c> or no weights.</exception>
     /// <exception cref="InvalidDataException">One of its files is truncated or otherwise invalid.</exception>
     public static CheckpointFolder Open(string folder)
+    {
+        string found = CheckpointHub.Resolve(folder);
+        try
+        {
+            return OpenFolder(found);
+        }
+        catch (InvalidDataException e) when (HubCache.IsSnapshot(found) && found != folder)
+        {
+            throw new InvalidDataException(
+                $"{e.Message} It lies in the cache of the Hugging Face hub: remove that file and what it is a link to, and download "
+                    + $"'{folder}' again.",
+                e
+            );
+        }
+    }
+
+    private static CheckpointFolder OpenFolder(string folder)
     {
         ModelConfig config = ReadConfig(folder);
         string weights =
@@ -107,12 +127,14 @@ public sealed partial class CheckpointFolder : IDisposable
     }
 
     /// <summary>Reads only the configuration of a folder.</summary>
+    /// <param name="folder">The folder, or a name that <see cref="CheckpointHub"/> resolves.</param>
+    /// <returns>The configuration.</returns>
     /// <exception cref="DirectoryNotFoundException">The folder does not exist.</exception>
     /// <exception cref="FileNotFoundException">The folder has no <c>config.json</c>.</exception>
     /// <exception cref="InvalidDataException">The configuration is invalid.</exception>
     public static ModelConfig ReadConfig(string folder)
     {
-        ArgumentException.ThrowIfNullOrEmpty(folder);
+        folder = CheckpointHub.Resolve(folder);
         AtomicFolder.Recover(folder);
         for (
             int wait = 0;
@@ -123,9 +145,7 @@ public sealed partial class CheckpointFolder : IDisposable
             Thread.Sleep(Pause);
         }
 
-        return Directory.Exists(folder)
-            ? ModelConfig.Load(System.IO.Path.Join(folder, ConfigFile))
-            : throw new DirectoryNotFoundException($"There is no checkpoint folder '{System.IO.Path.GetFullPath(folder)}'.");
+        return ModelConfig.Load(System.IO.Path.Join(folder, ConfigFile));
     }
 
     /// <summary>Throws unless a checkpoint could currently be written to a folder, to fail before hours of training; creates missing

@@ -3,6 +3,7 @@ using System.Text.Json.Serialization;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Generation;
+using SkillLoc.Models.Hub;
 using SkillLoc.Models.Json;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tokenization;
@@ -127,7 +128,7 @@ public sealed record ClassifierSettings
     /// <exception cref="NotSupportedException">The folder holds a Hugging Face regression.</exception>
     public static ClassifierSettings Load(string folder, bool hasTextPair = false)
     {
-        ArgumentException.ThrowIfNullOrEmpty(folder);
+        folder = CheckpointHub.Resolve(folder);
         string path = Path.Combine(folder, FileName);
         bool isAlone = File.Exists(path) && !File.Exists(Path.Combine(folder, "config.json"));
         ModelConfig? config = isAlone ? null : CheckpointFolder.ReadConfig(folder);

@@ -61,7 +61,7 @@ public sealed partial class TextClassifier
         using var checkpoint = CheckpointFolder.Open(folder);
         LanguageModel.CheckArchitecture(checkpoint.Config);
         settings = settings.For(checkpoint.Config);
-        var tokenizer = CheckpointTokenizer.Load(folder);
+        var tokenizer = CheckpointTokenizer.Load(checkpoint.Path);
         tokenizer.CheckVocabulary(checkpoint.Config.VocabularySize);
         (int[]? ids, int[][]? options) = settings.LabelTokens(tokenizer);
         if (settings.Tuning is SoftPromptOptions { MaskTokenId: null } prompt && tokenizer.HasMask)
@@ -69,7 +69,7 @@ public sealed partial class TextClassifier
             settings = settings with { Tuning = prompt with { MaskTokenId = tokenizer.MaskId } };
         }
 
-        TuningOptions? stored = ClassifierSettings.Find(folder, checkpoint.Config)?.Tuning;
+        TuningOptions? stored = ClassifierSettings.Find(checkpoint.Path, checkpoint.Config)?.Tuning;
         bool goesOn = stored is not null && stored.WithoutDraws() == settings.Tuning?.WithoutDraws();
 
         // What another method added is part of the model that the folder holds.

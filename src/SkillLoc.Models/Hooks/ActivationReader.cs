@@ -89,7 +89,7 @@ public sealed class ActivationReader : IDisposable
         using var checkpoint = CheckpointFolder.Open(folder);
         LanguageModel.CheckArchitecture(checkpoint.Config);
         string name = point(checkpoint.Config);
-        var tokenizer = CheckpointTokenizer.Load(folder);
+        var tokenizer = CheckpointTokenizer.Load(checkpoint.Path);
         tokenizer.CheckVocabulary(checkpoint.Config.VocabularySize);
         if (prompt is not null && !tokenizer.HasMask)
         {

@@ -76,7 +76,7 @@ internal static partial class AtomicFolder
 
     /// <summary>Whether a file became longer than its file system or the user's limit allows, which .NET does not report as an I/O
     /// error.</summary>
-    private static bool IsTooLarge(Exception error) =>
+    internal static bool IsTooLarge(Exception error) =>
         error is ArgumentOutOfRangeException { ParamName: "value", Source: "System.Private.CoreLib" };
 
     /// <summary>Throws unless a folder could currently be written; creates missing parents.</summary>

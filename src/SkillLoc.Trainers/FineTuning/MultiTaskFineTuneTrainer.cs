@@ -96,12 +96,12 @@ public sealed class MultiTaskFineTuneTrainer
             CheckViews(validation, "validation");
         }
 
-        PromptFineTuneTrainer.Options options = _options.WithSeed(_host);
+        PromptFineTuneTrainer.Options options = _options.WithSeed(_host).WithCheckpoint(_host);
         var classifiers = new List<TextClassifier>();
         try
         {
             using IChannel channel = _host.Start("Training");
-            Load(train, classifiers, options.FreshSeed, channel);
+            Load(train, classifiers, options, channel);
             var outputs = new RunOutputs();
             outputs.AddFile(nameof(_options.StateFile), _options.StateFile, PromptFineTuneTrainer.StateBytes(_options, classifiers));
             outputs.AddLog(nameof(_options.RecordPath), _options.RecordPath);
@@ -136,7 +136,7 @@ public sealed class MultiTaskFineTuneTrainer
             RunRecord record = state.ToRecord(
                 "multi-task-fine-tune",
                 string.Join('+', _tasks.Keys),
-                _options.Checkpoint,
+                options.Checkpoint,
                 fingerprint,
                 rows.Sum(each => each.Count),
                 run
@@ -154,7 +154,7 @@ public sealed class MultiTaskFineTuneTrainer
                 }
             }
 
-            string folder = Path.GetFullPath(_options.Checkpoint);
+            string folder = options.Checkpoint;
             return new(
                 new(
                     _tasks.Zip(
@@ -198,15 +198,20 @@ public sealed class MultiTaskFineTuneTrainer
 
     /// <summary>Creates the classifiers of all tasks over one backbone; heads are new, except for labels of a trained head in the
     /// checkpoint.</summary>
-    private void Load(IReadOnlyDictionary<string, IDataView> train, List<TextClassifier> classifiers, int seed, IChannel channel)
+    private void Load(
+        IReadOnlyDictionary<string, IDataView> train,
+        List<TextClassifier> classifiers,
+        PromptFineTuneTrainer.Options options,
+        IChannel channel
+    )
     {
         ClassifierSettings[] settings = [.. _tasks.Select(task => task.Value.Settings(train[task.Key].Schema))];
-        using var whole = TextClassifier.Create(_options.Checkpoint, settings[0], _device);
+        using var whole = TextClassifier.Create(options.Checkpoint, settings[0], _device);
         PromptFineTuneTrainer.TellOfTuning(channel, _options.Checkpoint, whole);
-        using var stored = CheckpointFolder.Open(_options.Checkpoint);
+        using var stored = CheckpointFolder.Open(options.Checkpoint);
         foreach (ClassifierSettings each in settings)
         {
-            classifiers.Add(whole.ForTask(each, seed, stored));
+            classifiers.Add(whole.ForTask(each, options.FreshSeed, stored));
         }
     }
 

@@ -305,6 +305,14 @@ public sealed partial class PromptFineTuneTrainer
             return options;
         }
 
+        /// <summary>Returns the options with the checkpoint as it is noted down: a full path, or a name with the commit.</summary>
+        internal Options WithCheckpoint(ComponentHost host)
+        {
+            var options = (Options)MemberwiseClone();
+            options.Checkpoint = host.Find(Checkpoint, CancellationToken);
+            return options;
+        }
+
         /// <summary>Returns the options for one task of several, without a second text column for single texts.</summary>
         internal Options For(PromptTask task)
         {

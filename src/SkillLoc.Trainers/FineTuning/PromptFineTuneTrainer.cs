@@ -54,7 +54,8 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
     {
         ArgumentNullException.ThrowIfNull(trainData);
         _options.CheckValidation(validationData is not null);
-        Options options = _options.WithSeed(_host);
+        ScoringSchema.CheckInputs(trainData.Schema, _columns);
+        Options options = _options.WithSeed(_host).WithCheckpoint(_host);
         var classifier = TextClassifier.Create(options.Checkpoint, options.Settings(trainData.Schema), _device, seed: options.FreshSeed);
         try
         {
@@ -107,12 +108,12 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
                     $"The model ({output})",
                     () =>
                     {
-                        CheckpointStore.CheckTarget(output, _options.Checkpoint);
+                        CheckpointStore.CheckTarget(output, options.Checkpoint);
                         Directory.CreateDirectory(Path.GetDirectoryName(output)!);
                         classifier.SaveChecked(output);
                     }
                 );
-            RunRecord record = state.ToRecord("fine-tune", classifier.Settings.Task, _options.Checkpoint, fingerprint, train.Count, run);
+            RunRecord record = state.ToRecord("fine-tune", classifier.Settings.Task, options.Checkpoint, fingerprint, train.Count, run);
             if (state.IsComplete)
             {
                 if (_options.RecordPath is { } log)
@@ -127,11 +128,7 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
                 }
             }
 
-            return new(classifier, _columns, isWritten ? output : null, Path.GetFullPath(_options.Checkpoint))
-            {
-                Host = _host,
-                Record = record,
-            };
+            return new(classifier, _columns, isWritten ? output : null, options.Checkpoint) { Host = _host, Record = record };
         }
         catch
         {

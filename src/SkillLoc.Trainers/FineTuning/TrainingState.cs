@@ -72,7 +72,7 @@ internal sealed record TrainingState
         {
             Kind = kind,
             Task = task,
-            Checkpoint = Path.GetFullPath(checkpoint),
+            Checkpoint = checkpoint,
             Fingerprint = fingerprint,
             Rows = trainingRows,
             Steps = Step,

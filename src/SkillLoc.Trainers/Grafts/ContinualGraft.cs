@@ -107,8 +107,10 @@ public sealed class ContinualGraft
     {
         PromptFineTuneTrainer.Options[] options = Array.ConvertAll(sequence, task => _options.FineTune.For(task.Prompt));
         Array.ForEach(options, each => each.Check());
+        string checkpoint = _host.Find(_options.FineTune.Checkpoint, _options.FineTune.CancellationToken);
+        Array.ForEach(options, each => each.Checkpoint = checkpoint);
         ClassifierSettings[] settings = [.. sequence.Zip(options, (task, own) => own.Settings(task.Train.Schema))];
-        using var whole = TextClassifier.Create(_options.FineTune.Checkpoint, settings[0], _device);
+        using var whole = TextClassifier.Create(checkpoint, settings[0], _device);
         string before = _options.Folder is null ? "" : whole.Backbone.Fingerprint();
         var stages = new Stage[sequence.Length];
         for (int i = 0; i < stages.Length; i++)
@@ -237,7 +239,7 @@ public sealed class ContinualGraft
             return rows;
         }
 
-        using var whole = TextClassifier.Create(_options.FineTune.Checkpoint, stages[0].Settings, _device);
+        using var whole = TextClassifier.Create(stages[0].Options.Checkpoint, stages[0].Settings, _device);
         string fingerprint = whole.Backbone.Fingerprint();
         long[] bytes = [.. grafts.Select(graft => graft.ToBytes().LongLength)];
         for (int after = 0; after < grafts.Count; after++)
@@ -269,8 +271,8 @@ public sealed class ContinualGraft
         var classifiers = new List<TextClassifier>();
         try
         {
-            using var whole = TextClassifier.Create(_options.FineTune.Checkpoint, stages[0].Settings, _device);
-            using var stored = CheckpointFolder.Open(_options.FineTune.Checkpoint);
+            using var whole = TextClassifier.Create(stages[0].Options.Checkpoint, stages[0].Settings, _device);
+            using var stored = CheckpointFolder.Open(stages[0].Options.Checkpoint);
             foreach (Stage stage in stages)
             {
                 PromptFineTuneTrainer.Options tuning = stage.Options.WithSeed(stage.Options.Seed ?? stage.TuningSeed);

@@ -56,7 +56,7 @@ internal sealed class GraftTraining : IDisposable
         _channel = channel;
         _options = options = options.WithSeed(host, sparsities);
         _seed = options.Seed!.Value;
-        _base = Path.GetFullPath(options.BaseCheckpoint ?? options.FineTuned!.BaseCheckpoint!);
+        _base = host.Find(options.BaseCheckpoint ?? options.FineTuned!.BaseCheckpoint!, options.CancellationToken);
         _tuned = options.FineTuned!.Classifier;
         ParameterSelection selection = options.Considered ?? _tuned.Settings.Trained ?? new ParameterSelection();
         _considered = [.. selection.Of(_tuned.Backbone)];

@@ -37,10 +37,18 @@ public sealed class ReadActivationsEstimator : IEstimator<ReadActivationsTransfo
     {
         ArgumentNullException.ThrowIfNull(input);
         ScoringSchema.CheckInputs(input.Schema, Columns);
+        var host = new ComponentHost(_catalog.Context, nameof(ReadActivationsEstimator));
         ActivationReader reader = _options.Model is { } model
             ? new(model.Classifier, _options.Point!, _options.Pooling)
-            : new(_options.Checkpoint!, _options.Point!, _options.Pooling, _options.Template, _options.MaxLength, _catalog.Device());
-        return new(reader, Columns, _options.OutputColumnName) { Host = new(_catalog.Context, nameof(ReadActivationsEstimator)) };
+            : new(
+                host.Find(_options.Checkpoint!),
+                _options.Point!,
+                _options.Pooling,
+                _options.Template,
+                _options.MaxLength,
+                _catalog.Device()
+            );
+        return new(reader, Columns, _options.OutputColumnName) { Host = host };
     }
 
     /// <inheritdoc/>

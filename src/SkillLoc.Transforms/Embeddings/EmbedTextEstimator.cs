@@ -28,15 +28,16 @@ public sealed class EmbedTextEstimator : IEstimator<EmbedTextTransformer>
     {
         ArgumentNullException.ThrowIfNull(input);
         ScoringSchema.CheckInputs(input.Schema, Columns);
+        var host = new ComponentHost(_catalog.Context, nameof(EmbedTextEstimator));
         var embedder = new TextEmbedder(
-            _options.Checkpoint!,
+            host.Find(_options.Checkpoint!),
             _options.Layer,
             _options.Pooling,
             _options.Template,
             _options.MaxLength,
             _catalog.Device()
         );
-        return new(embedder, Columns, _options.OutputColumnName) { Host = new(_catalog.Context, nameof(EmbedTextEstimator)) };
+        return new(embedder, Columns, _options.OutputColumnName) { Host = host };
     }
 
     /// <inheritdoc/>

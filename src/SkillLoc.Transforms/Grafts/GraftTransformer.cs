@@ -1,5 +1,6 @@
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Grafts;
+using SkillLoc.Models.Hub;
 
 namespace SkillLoc.Transforms;
 
@@ -63,6 +64,7 @@ public sealed class GraftTransformer : TextScoringTransformer
         }
 
         var settings = ClassifierSettings.FromJson(graft.Settings, "the graft's metadata, 'settings'");
+        baseCheckpoint = CheckpointHub.Locate(baseCheckpoint).Reference;
         HashSet<string> changed = [.. (baseGrafts ?? []).Append(graft).SelectMany(each => each.Changed)];
         var classifier = TextClassifier.Create(
             baseCheckpoint,
@@ -100,7 +102,7 @@ public sealed class GraftTransformer : TextScoringTransformer
     private protected override SavedScorer State() =>
         new()
         {
-            Folder = Path.GetFullPath(BaseCheckpoint!),
+            Folder = CheckpointHub.Reference(BaseCheckpoint!),
             Fingerprint = Graft.BaseFingerprint,
             Settings = Classifier.Settings,
             Graft = SavedScorer.Pack(Graft),

@@ -2,6 +2,7 @@ using Microsoft.ML;
 using Microsoft.ML.Data;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Grafts;
+using SkillLoc.Models.Hub;
 using SkillLoc.Models.Prompts;
 using TorchSharp;
 
@@ -24,7 +25,7 @@ public sealed class GraftedModelSet : ITransformer, IRowScorer, INamesCheckpoint
     private GraftedModelSet(string baseCheckpoint, ScoringColumns columns, string skillColumn, bool gpu)
     {
         _ownership = new(this, Release);
-        BaseCheckpoint = Path.GetFullPath(baseCheckpoint);
+        BaseCheckpoint = CheckpointHub.Reference(baseCheckpoint);
         Columns = columns;
         SkillColumn = skillColumn;
         OnGpu = gpu;
@@ -111,6 +112,7 @@ public sealed class GraftedModelSet : ITransformer, IRowScorer, INamesCheckpoint
             );
         }
 
+        baseCheckpoint = CheckpointHub.Locate(baseCheckpoint).Reference;
         string? onPairs = settings.FirstOrDefault(pair => pair.Value.HasTextPair).Key;
         columns ??= new ScoringColumns { TextPair = onPairs is null ? null : "TextPair" };
         if (onPairs is not null && columns.TextPair is null)

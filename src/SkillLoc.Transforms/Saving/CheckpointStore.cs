@@ -1,4 +1,5 @@
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Hub;
 
 namespace SkillLoc.Transforms;
 
@@ -22,7 +23,7 @@ internal static class CheckpointStore
     public static void CheckTarget(string folder, string? baseCheckpoint)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
-        if (baseCheckpoint is not null && PathIdentity.Same(folder, baseCheckpoint))
+        if (baseCheckpoint is not null && PathIdentity.Same(folder, PlaceOf(baseCheckpoint)))
         {
             throw new ArgumentException(
                 $"'{folder}' is the base checkpoint that the model came from, and grafts are found and put against that: choose "
@@ -42,11 +43,15 @@ internal static class CheckpointStore
         }
     }
 
+    /// <summary>The folder of a checkpoint, as far as it is on this machine.</summary>
+    public static string PlaceOf(string checkpoint) => CheckpointHub.FindHere(checkpoint) ?? checkpoint;
+
     /// <summary>
     /// Finds a checkpoint folder: at its saved path, else a folder of the same name in <see cref="SearchPathVariable"/>, beside the
-    /// program, or in the current directory.
+    /// program, or in the current directory. A name of the hub is looked for as <see cref="CheckpointHub"/> does, with another commit if
+    /// that one is not there: the fingerprint of its weights decides.
     /// </summary>
-    /// <param name="folder">The saved path.</param>
+    /// <param name="folder">The saved path or name.</param>
     /// <returns>The existing folder.</returns>
     /// <exception cref="FileNotFoundException">No folder exists; the message names all that were tried.</exception>
     public static string Find(string folder) => Find(folder, content: null);
@@ -60,7 +65,13 @@ internal static class CheckpointStore
             return unpacked;
         }
 
-        string name = Path.GetFileName(Path.TrimEndingDirectorySeparator(folder));
+        string? repository = CheckpointHub.RepositoryOf(folder);
+        if (repository is not null && (CheckpointHub.FindHere(folder) ?? CheckpointHub.FindHere(repository)) is { } cached)
+        {
+            return cached;
+        }
+
+        string name = Path.GetFileName(Path.TrimEndingDirectorySeparator(repository ?? folder));
         string[] candidates =
         [
             folder,
@@ -70,19 +81,37 @@ internal static class CheckpointStore
             Path.Combine(AppContext.BaseDirectory, name),
             Path.GetFullPath(name),
         ];
-        return candidates.FirstOrDefault(Directory.Exists)
-            ?? throw new FileNotFoundException(
-                $"The model needs the checkpoint folder '{name}', which is at none of {string.Join(", ", candidates)}. Put it at one "
-                    + "of them, "
-                    + $"or name its parent in the environment variable {SearchPathVariable}."
-                    + (
-                        content is null
-                            ? ""
-                            : $" Or load the model with mlContext.SkillLoc().{nameof(SkillLocSaving.LoadModel)}: its file holds the "
-                                + "checkpoint."
-                    ),
-                folder
-            );
+        if (candidates.FirstOrDefault(Directory.Exists) is { } found)
+        {
+            return found;
+        }
+
+        string elsewhere = "";
+        if (repository is not null)
+        {
+            try
+            {
+                return CheckpointHub.Resolve(folder);
+            }
+            catch (DirectoryNotFoundException e)
+            {
+                elsewhere = " " + e.Message;
+            }
+        }
+
+        throw new FileNotFoundException(
+            $"The model needs the checkpoint folder '{name}', which is at none of {string.Join(", ", candidates)}. Put it at one "
+                + "of them, "
+                + $"or name its parent in the environment variable {SearchPathVariable}."
+                + elsewhere
+                + (
+                    content is null
+                        ? ""
+                        : $" Or load the model with mlContext.SkillLoc().{nameof(SkillLocSaving.LoadModel)}: its file holds the "
+                            + "checkpoint."
+                ),
+            folder
+        );
     }
 }
 
@@ -102,7 +131,7 @@ internal static class BasesInUse
         lock (Uses)
         {
             Uses.RemoveAll(IsOver);
-            Uses.Add((new(owner), use => isDisposed((T)use), Path.GetFullPath(folder)));
+            Uses.Add((new(owner), use => isDisposed((T)use), Path.GetFullPath(CheckpointStore.PlaceOf(folder))));
         }
     }
 

@@ -1,6 +1,7 @@
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Grafts;
+using SkillLoc.Models.Hub;
 using SkillLoc.Models.Tuning;
 using TorchSharp;
 
@@ -18,14 +19,14 @@ internal static class ScorerFiles
         TextScoringTransformer? shareWeightsWith
     )
     {
+        checkpoint = CheckpointHub.Locate(checkpoint).Reference;
         bool isClassifier = settings is null;
         settings ??= ClassifierSettings.Load(checkpoint, hasTextPair: columns?.TextPair is not null);
-        string folder = Path.GetFullPath(checkpoint);
         return Scorer(
             TextClassifier.Create(checkpoint, settings, device, shareWeightsWith: shareWeightsWith?.Classifier, canShare: _ => true),
             columns,
-            checkpointFolder: isClassifier ? folder : null,
-            baseCheckpoint: isClassifier ? null : folder
+            checkpointFolder: isClassifier ? checkpoint : null,
+            baseCheckpoint: isClassifier ? null : checkpoint
         );
     }
 
@@ -40,6 +41,7 @@ internal static class ScorerFiles
         TextScoringTransformer? shareWeightsWith
     )
     {
+        checkpoint = CheckpointHub.Locate(checkpoint).Reference;
         string? format;
         using (var file = SafetensorsFile.Open(adapterOrGraft))
         {
@@ -52,7 +54,7 @@ internal static class ScorerFiles
             {
                 Graft.FileFormat => GraftTransformer.Create(
                     Graft.Load(adapterOrGraft),
-                    Path.GetFullPath(checkpoint),
+                    checkpoint,
                     columns,
                     device,
                     shareWeightsWith: shareWeightsWith
@@ -60,7 +62,7 @@ internal static class ScorerFiles
                 TunedWeights.FileFormat => Scorer(
                     TextClassifier.LoadTuned(checkpoint, adapterOrGraft, device, shareWeightsWith: shareWeightsWith?.Classifier),
                     columns,
-                    baseCheckpoint: Path.GetFullPath(checkpoint)
+                    baseCheckpoint: checkpoint
                 ),
                 _ => throw new InvalidDataException(
                     $"its metadata's format is '{format}'; a graft's is '{Graft.FileFormat}', and that of tuned weights "

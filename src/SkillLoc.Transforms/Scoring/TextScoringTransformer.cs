@@ -160,7 +160,7 @@ public class TextScoringTransformer : ITransformer, IRowScorer, INamesCheckpoint
     /// <summary>The state of a saved model.</summary>
     private protected virtual SavedScorer State()
     {
-        if (CheckpointFolder is not { } folder || !Directory.Exists(folder))
+        if (CheckpointFolder is not { } folder || !Directory.Exists(CheckpointStore.PlaceOf(folder)))
         {
             long bytes = Classifier.Parameters.Values.Sum(weight => weight.numel() * weight.element_size());
             string where = CheckpointFolder is null ? "lie in no folder" : $"are gone from the folder '{CheckpointFolder}'";
