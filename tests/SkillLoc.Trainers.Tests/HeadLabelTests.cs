@@ -41,7 +41,7 @@ public sealed class HeadLabelTests : IDisposable
         );
         Assert.Equal(["pos", "neg"], next.Labels);
         Assert.Equal(1, Accuracy(next, rows));
-        AssertSaid("Info", "by the labels' names");
+        AssertSaid("Info", "by label name");
     }
 
     [Fact]
@@ -140,8 +140,8 @@ public sealed class HeadLabelTests : IDisposable
             );
         Assert.Equal(["pos", "neg"], model.Tasks["toy"].Labels);
         Assert.Equal(1, Accuracy(model.Tasks["toy"], rows));
-        AssertSaid("Info", "The head of 'toy' goes on");
-        AssertSaid("Warning", "The head of 'plot' goes on");
+        AssertSaid("Info", "The head of 'toy' starts from");
+        AssertSaid("Warning", "The head of 'plot' starts from");
     }
 
     [Fact]

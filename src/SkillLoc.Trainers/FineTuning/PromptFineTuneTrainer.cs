@@ -220,7 +220,7 @@ public sealed partial class PromptFineTuneTrainer : IEstimator<TextScoringTransf
     {
         if (classifier.FoldedTuning is { } folded)
         {
-            channel.Info(MessageSensitivity.None, $"{checkpoint} was tuned with {folded}; its changes are folded into the weights.");
+            channel.Info(MessageSensitivity.None, $"{checkpoint} was tuned with {folded}, which is folded into the weights.");
         }
     }
 
