@@ -1,10 +1,10 @@
 using Microsoft.ML;
 using Microsoft.ML.Transforms;
 using SkillLoc.Evaluators;
-using SkillLoc.Models.Hub;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Datasets;
+using SkillLoc.Models.Hub;
 using SkillLoc.Models.Neurons;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tokenization;

@@ -64,8 +64,7 @@ internal sealed record BertLikeArchitecture : EncoderArchitecture
         if (_isRoberta && config.PadTokenId is null)
         {
             throw new NotSupportedException(
-                $"{config.Source}: pad_token_id is null; {Name} counts its positions from it, so that right would be a token id, as "
-                    + "a rule 1."
+                $"{config.Source}: pad_token_id is null; {Name} counts its positions from it; expected a token id, as " + "a rule 1."
             );
         }
     }

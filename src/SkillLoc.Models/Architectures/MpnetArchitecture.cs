@@ -61,7 +61,7 @@ internal sealed record MpnetArchitecture()
         {
             throw new NotSupportedException(
                 $"{config.Source}: relative_attention_num_buckets is {config.RelativeAttentionBuckets}; MPNet's attention uses "
-                    + $"{RelativePositions.MpnetBuckets}, so right would be that or more."
+                    + $"{RelativePositions.MpnetBuckets}; expected that or more."
             );
         }
     }

@@ -128,8 +128,7 @@ internal sealed class ConfigJson(JsonObject json, string source)
     }
 
     /// <summary>The error for a key with a wrong value.</summary>
-    public InvalidDataException Invalid(string key, string problem, string right) =>
-        new($"{source}: {key} {problem}; right would be {right}.");
+    public InvalidDataException Invalid(string key, string problem, string right) => new($"{source}: {key} {problem}; expected {right}.");
 
     private int? FirstInteger(string key) =>
         json[key] is JsonArray { Count: > 0 } ids && ids[0] is JsonValue first && first.TryGetValue(out int id) ? id : Integer(key);

@@ -213,7 +213,7 @@ public sealed class ModelConfig
             node?.ToJsonString();
             return node is JsonObject root
                 ? new ModelConfig(root, source)
-                : throw new InvalidDataException($"{source} is not a model configuration: right would be a JSON object.");
+                : throw new InvalidDataException($"{source} is not a model configuration: expected a JSON object.");
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {

@@ -122,7 +122,7 @@ internal sealed class EncoderGraph : IOnnxBackbone
     /// <summary>One post-norm layer, at all positions or at one.</summary>
     private string Layer(int index, string hidden, string? bias, string? positions)
     {
-        Dictionary<TargetModules, LinearLayer> maps = _model.LinearLayersOf(index).ToDictionary(map => map.Place.Kind);
+        var maps = _model.LinearLayersOf(index).ToDictionary(map => map.Place.Kind);
         string prefix = $"{_names.Layers}{index}.";
         string scored = positions is null ? hidden : _layers.At(hidden, positions);
         long heads = _config.Heads,

@@ -77,7 +77,7 @@ internal sealed class Gpt2Graph : IOnnxBackbone
     /// <summary>One pre-norm layer, at all positions or at some.</summary>
     private string Layer(int index, string hidden, string bias, string? positions)
     {
-        Dictionary<TargetModules, LinearLayer> maps = _model.LinearLayersOf(index).ToDictionary(map => map.Place.Kind);
+        var maps = _model.LinearLayersOf(index).ToDictionary(map => map.Place.Kind);
         string name = $"transformer.h.{index}.";
         string normed = Normalise(hidden, name + "ln_1");
         string queried = normed;

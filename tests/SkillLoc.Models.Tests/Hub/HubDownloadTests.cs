@@ -73,7 +73,10 @@ public sealed class HubDownloadTests : IDisposable
             using var model = LanguageModel.Load(Name);
             using var same = LanguageModel.Load(Oracle);
             Assert.Equal(same.Fingerprint(), model.Fingerprint());
-            Assert.Equal(CheckpointTokenizer.Load(Oracle).Encode("a film"), CheckpointTokenizer.Load(CheckpointHub.Resolve(Name)).Encode("a film"));
+            Assert.Equal(
+                CheckpointTokenizer.Load(Oracle).Encode("a film"),
+                CheckpointTokenizer.Load(CheckpointHub.Resolve(Name)).Encode("a film")
+            );
         }
     }
 

@@ -161,7 +161,7 @@ public sealed class OnnxExportTests : IDisposable
 
         float[][] wanted = classifier.Score(rows);
         using IDisposableReadOnlyCollection<DisposableNamedOnnxValue> outputs = session.Run(Inputs(session, rows));
-        var found = outputs.Single(output => output.Name == "probabilities").AsTensor<float>();
+        Tensor<float> found = outputs.Single(output => output.Name == "probabilities").AsTensor<float>();
         int labels = classifier.Settings.Labels.Count;
         for (int row = 0; row < rows.Length; row++)
         {
@@ -213,7 +213,7 @@ public sealed class OnnxExportTests : IDisposable
         classifier.SaveOnnx(path, new() { Temperature = 2 });
         using var session = new InferenceSession(path);
         using IDisposableReadOnlyCollection<DisposableNamedOnnxValue> outputs = session.Run(Inputs(session, rows));
-        var found = outputs.Single(output => output.Name == "probabilities").AsTensor<float>();
+        Tensor<float> found = outputs.Single(output => output.Name == "probabilities").AsTensor<float>();
         Assert.All(
             classifier.Score(rows).Select((scores, row) => (scores, row)),
             pair => Assert.Equal(Math.Log(pair.scores[0] / pair.scores[1]) / 2, Math.Log(found[pair.row, 0] / found[pair.row, 1]), 1e-4)
