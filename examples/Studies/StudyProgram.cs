@@ -52,7 +52,7 @@ public static class StudyProgram
             Description = "where results go; a study that was stopped goes on from what is there",
             DefaultValueFactory = _ => output,
         };
-        Option<string?> checkpoint = new("--checkpoint") { Description = "another Hugging Face checkpoint folder than the plan's" };
+        Option<string?> checkpoint = new("--checkpoint") { Description = "another Hugging Face checkpoint folder or name than the plan's" };
         Option<string?> data = new("--data") { Description = "another data folder than the plan's" };
         RootCommand command = new(description) { planOption, outputOption, checkpoint, data };
         foreach (Option option in own)
@@ -60,6 +60,8 @@ public static class StudyProgram
             command.Options.Add(option);
         }
 
+        // Plans name checkpoints as well as folders.
+        SkillLoc.Checkpoints.Register();
         command.SetAction(given =>
             StopSignals.Run(stop =>
             {
