@@ -270,6 +270,18 @@ public abstract class LanguageModel : IDisposable
         );
     }
 
+    /// <summary>The configuration that matches a folder's weights, which may differ from its file.</summary>
+    /// <exception cref="NotSupportedException">The architecture is not one of those supported.</exception>
+    internal static ModelConfig Settled(CheckpointFolder checkpoint)
+    {
+        CheckArchitecture(checkpoint.Config);
+        return Architectures[checkpoint.Config.ModelType].Settle?.Invoke(checkpoint) ?? checkpoint.Config;
+    }
+
+    /// <summary>Names and shapes of a model's parameters.</summary>
+    internal static IEnumerable<(string Name, long[] Shape)> ShapesOf(ModelConfig config, bool withHead) =>
+        Architectures[config.ModelType].Shapes(config, withHead);
+
     /// <summary>The hook points of a folder's model, whose weights are not read.</summary>
     /// <param name="checkpoint">The opened folder, of a supported architecture.</param>
     internal static HookPoints HookPointsOf(CheckpointFolder checkpoint)

@@ -74,7 +74,7 @@ public abstract class MaskedLanguageModel : LanguageModel
     public override bool HasHead => _head is not null;
 
     /// <inheritdoc/>
-    public override int MaxLength => Config.MaxPositions - PositionOffset - PromptSize;
+    public override int MaxLength => Config.MaxPositions - FirstPosition - PromptSize;
 
     /// <summary>Position id of the first token of a row.</summary>
     private protected abstract int PositionOffset { get; }
@@ -86,6 +86,8 @@ public abstract class MaskedLanguageModel : LanguageModel
     private protected virtual Func<Tensor, Tensor> HeadActivation => _activation;
 
     private int PromptSize => Adaptation?.PromptSize ?? 0;
+
+    private int FirstPosition => PositionOffset + (Adaptation?.PastPositions ?? 0);
 
     /// <inheritdoc/>
     public override Tensor Encode(TokenBatch batch, bool training = false, ActivationHooks? hooks = null)
@@ -276,8 +278,8 @@ public abstract class MaskedLanguageModel : LanguageModel
         // A prompt is no token, and beside it transformers counts the tokens through.
         Tensor positions =
             prompt == 0 && UncountedToken is { } uncounted && batch.Holds(uncounted)
-                ? _positions.index_select(0, batch.CountedPositions(uncounted, PositionOffset).view(-1)).view(rows, length, -1)
-                : _positions.narrow(0, PositionOffset, prompt + length);
+                ? _positions.index_select(0, batch.CountedPositions(uncounted, FirstPosition).view(-1)).view(rows, length, -1)
+                : _positions.narrow(0, FirstPosition, prompt + length);
         Tensor types = typeIds is null
             ? _tokenTypes.narrow(0, 0, 1)
             : _tokenTypes.index_select(0, typeIds.view(-1)).view(rows, prompt + length, -1);

@@ -240,7 +240,12 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         Tensor places = TensorArithmetic.Arange(0, steps, decoderIds.device);
         Tensor later = places.unsqueeze(0) > places.unsqueeze(1);
         Tensor? prefix = Adaptation?.KeyValues(decoder: true);
-        Tensor bias = Behind(prefix?.size(3) ?? 0, PositionBias(Decoder, 0, steps, steps).MaskedFill(later, double.NegativeInfinity))!;
+        long past = Adaptation?.PastPositions ?? 0;
+        Tensor bias =
+            past > 0
+                ? PositionBias(Decoder, past, steps, past + steps)
+                    .MaskedFill(Behind(past, later.unsqueeze(0).unsqueeze(0))!, double.NegativeInfinity)
+                : Behind(prefix?.size(3) ?? 0, PositionBias(Decoder, 0, steps, steps).MaskedFill(later, double.NegativeInfinity))!;
         var pass = new Pass(Decoder, training, HooksOf(batch, training, hooks));
         Tensor hidden = Start(WordsOf(decoderIds), pass);
         for (int i = 0; i < Decoder.Layers.Length; i++)
@@ -342,7 +347,8 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         Tensor encoded = Encode(batch);
         Tensor? unread = Unread(batch),
             prefix = Adaptation?.KeyValues(decoder: true);
-        long before = prefix?.size(3) ?? 0;
+        long before = prefix?.size(3) ?? 0,
+            past = Adaptation?.PastPositions ?? 0;
 
         // There is room for so many steps; it grows, so that a limit that no answer comes near costs nothing.
         int room = Math.Min(maxNewTokens, FirstRoom);
@@ -354,8 +360,8 @@ public sealed class T5ForConditionalGeneration : LanguageModel
             ),
         ];
 
-        // Distances of the last step to all before it; those of step t are the last t + 1.
-        Tensor distances = PositionBias(Decoder, room - 1, 1, room);
+        // Distances of the last step to all before it, a past's included; those of step t are the last t + 1.
+        Tensor distances = PositionBias(Decoder, past + room - 1, 1, past + room);
         List<int>[] written = [.. Enumerable.Range(0, rows).Select(_ => new List<int>())];
         bool[] ended = new bool[rows];
         IReadOnlyList<int> ends = Config.EosTokenIds;
@@ -368,11 +374,11 @@ public sealed class T5ForConditionalGeneration : LanguageModel
                 room = (int)Math.Min(maxNewTokens, 2L * room);
                 caches = Array.ConvertAll(caches, cache => cache with { Keys = Grown(cache.Keys), Values = Grown(cache.Values) });
                 distances.Dispose();
-                distances = PositionBias(Decoder, room - 1, 1, room);
+                distances = PositionBias(Decoder, past + room - 1, 1, past + room);
             }
 
             using DisposeScope one = NewDisposeScope();
-            Tensor bias = Behind(before, distances.narrow(3, room - 1 - step, step + 1))!;
+            Tensor bias = Behind(before - past, distances.narrow(3, room - 1 - step, past + step + 1))!;
             Tensor? positions = pass.Hooks is null ? null : TensorArithmetic.Full([rows, 1], step, batch.Ids.device);
             Tensor hidden = Step(ids, before + step, caches, bias, unread, pass with { Positions = positions });
             Tensor next = WordScores(hidden.squeeze(1)).argmax(1);

@@ -99,6 +99,10 @@ public sealed class TextClassifier : IDisposable
         Func<string, bool>? mayShare = null
     ) => Make(folder, settings, device, dtype, seed, twin, mayShare, learnt: null);
 
+    /// <summary>Like <see cref="Create"/>, of an opened folder with an adapter.</summary>
+    internal static TextClassifier CreateAdapted(CheckpointFolder adapted, ClassifierSettings settings, Device? device) =>
+        Make(adapted.Path, settings, device, ScalarType.Float32, 0, null, null, null, adapted);
+
     private static TextClassifier Make(
         string folder,
         ClassifierSettings settings,
@@ -107,7 +111,8 @@ public sealed class TextClassifier : IDisposable
         int seed,
         TextClassifier? twin,
         Func<string, bool>? mayShare,
-        TunedWeights? learnt
+        TunedWeights? learnt,
+        CheckpointFolder? adapted = null
     )
     {
         ArgumentNullException.ThrowIfNull(settings);
@@ -120,7 +125,8 @@ public sealed class TextClassifier : IDisposable
             );
         }
 
-        using var checkpoint = CheckpointFolder.Open(folder);
+        using CheckpointFolder? opened = adapted is null ? CheckpointFolder.Open(folder) : null;
+        CheckpointFolder checkpoint = adapted ?? opened!;
         LanguageModel.CheckArchitecture(checkpoint.Config);
         settings = settings.For(checkpoint.Config);
         var tokenizer = CheckpointTokenizer.Load(folder);
