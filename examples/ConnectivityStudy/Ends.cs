@@ -81,8 +81,8 @@ public sealed class Ends
             }
         );
         return end.Tuning is null
-            ? _ml.SkillLoc().Connectivity.LoadTextScorer(folder, twin: twin)
-            : _ml.SkillLoc().Connectivity.LoadTextScorer(checkpoint, tuned, twin: twin);
+            ? _ml.SkillLoc().Connectivity.LoadTextScorer(folder, shareWeightsWith: twin)
+            : _ml.SkillLoc().Connectivity.LoadTextScorer(checkpoint, tuned, shareWeightsWith: twin);
     }
 
     /// <summary>What the model made of an end's training rows after each epoch, recorded in a training of its own that is the

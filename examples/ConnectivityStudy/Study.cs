@@ -182,7 +182,7 @@ public sealed class Study
                 {
                     First = first,
                     Second = second,
-                    Bends = plan.Bends,
+                    ControlPoints = plan.Bends,
                     Start = plan.Start,
                     ValidationSet = _data.Dev(pair.First.Task),
                     EvaluationInterval = plan.EvaluationInterval,
@@ -365,7 +365,7 @@ public sealed class Study
         public string FileName => $"{Experiment.Name}-{Method}-{Name}";
 
         /// <summary>The tasks that the line is measured on: of each end its own.</summary>
-        public IEnumerable<(string Name, PathEnd End)> Tasks =>
-            First.Task == Second.Task ? [(First.Task, PathEnd.First)] : [(First.Task, PathEnd.First), (Second.Task, PathEnd.Second)];
+        public IEnumerable<(string Name, Endpoint End)> Tasks =>
+            First.Task == Second.Task ? [(First.Task, Endpoint.First)] : [(First.Task, Endpoint.First), (Second.Task, Endpoint.Second)];
     }
 }

@@ -83,7 +83,7 @@ public sealed class Pretraining : IDisposable
         _tokenizer = CheckpointTokenizer.Load(folder);
         _model = LanguageModel.Load(folder, device: new Device(options.Device));
         _tokenizer.CheckVocabulary(_model.Config.VocabularySize);
-        if (_model.Adaptation is { } adaptation)
+        if (_model.PeftModule is { } adaptation)
         {
             throw new ArgumentException($"{folder} was tuned with {adaptation.Options}; pre-train the checkpoint that was tuned.");
         }
@@ -204,21 +204,21 @@ public sealed class Pretraining : IDisposable
 
         if (_part.Rank is { } rank)
         {
-            _model.Adaptation = new LoraOptions
+            _model.PeftModule = new LoraOptions
             {
                 Rank = rank,
                 Alpha = rank,
                 Targets =
-                    LinearLayers.Query
-                    | LinearLayers.Key
-                    | LinearLayers.Value
-                    | LinearLayers.AttentionOutput
-                    | LinearLayers.Up
-                    | LinearLayers.Down,
+                    TargetModules.Query
+                    | TargetModules.Key
+                    | TargetModules.Value
+                    | TargetModules.AttentionOutput
+                    | TargetModules.Up
+                    | TargetModules.Down,
             }.Create(_model, _options.Seed);
         }
 
-        IEnumerable<KeyValuePair<string, Parameter>> added = _model.Adaptation is { } adaptation ? adaptation.Parameters : [];
+        IEnumerable<KeyValuePair<string, Parameter>> added = _model.PeftModule is { } adaptation ? adaptation.Parameters : [];
         TrainedParameter[] parameters =
         [
             .. _model

@@ -20,7 +20,7 @@ public static class SkillLocTransforms
     /// those of the folder or file. Cannot be combined with <paramref name="learnt"/>, which has its own. A missing head is
     /// initialised.</param>
     /// <param name="columns">The columns to read and add; by default Text (and TextPair), PredictedLabel and Score.</param>
-    /// <param name="twin">A loaded model of the same architecture, whose memory is shared by equal backbone parameters, such as those of a
+    /// <param name="shareWeightsWith">A loaded model of the same architecture, whose memory is shared by equal backbone parameters, such as those of a
     /// common base. Neither model may be trained then.</param>
     /// <returns>The model; the caller disposes it.</returns>
     /// <exception cref="FileNotFoundException">The folder is not a classifier, or a file is missing.</exception>
@@ -35,14 +35,14 @@ public static class SkillLocTransforms
         string? learnt = null,
         ClassifierSettings? settings = null,
         ScoringColumns? columns = null,
-        TextScoringTransformer? twin = null
+        TextScoringTransformer? shareWeightsWith = null
     )
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentException.ThrowIfNullOrEmpty(checkpoint);
         TextScoringTransformer scorer =
-            learnt is null ? ScorerFiles.Load(checkpoint, settings, columns, catalog.Device(), twin)
-            : settings is null ? ScorerFiles.LoadLearnt(checkpoint, learnt, columns, catalog.Device(), twin)
+            learnt is null ? ScorerFiles.Load(checkpoint, settings, columns, catalog.Device(), shareWeightsWith)
+            : settings is null ? ScorerFiles.LoadAdapterOrGraft(checkpoint, learnt, columns, catalog.Device(), shareWeightsWith)
             : throw new ArgumentException("What was learnt brings its own settings; leave them out.", nameof(settings));
         scorer.Host = new(catalog.Context, nameof(LoadTextScorer));
         return scorer;

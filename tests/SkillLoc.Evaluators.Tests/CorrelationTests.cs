@@ -28,11 +28,11 @@ public sealed class CorrelationTests
         Assert.Equal(4, metrics.Count);
         Assert.Equal(27.5 / Math.Sqrt(4.75 * 275), metrics.Pearson, 9);
         Assert.Equal(3.75 / 4.5, metrics.Spearman, 9);
-        Assert.Equal((metrics.Pearson + metrics.Spearman) / 2, metrics.Corr, 12);
+        Assert.Equal((metrics.Pearson + metrics.Spearman) / 2, metrics.PearsonSpearmanMean, 12);
 
         IDataView row = metrics.ToDataView(Ml);
-        Assert.Equal(["Corr", "Count", "Pearson", "Spearman"], row.Schema.Select(column => column.Name).Order(StringComparer.Ordinal));
-        Assert.Equal([metrics.Corr], row.GetColumn<double>("Corr"));
+        Assert.Equal(["PearsonSpearmanMean", "Count", "Pearson", "Spearman"], row.Schema.Select(column => column.Name).Order(StringComparer.Ordinal));
+        Assert.Equal([metrics.PearsonSpearmanMean], row.GetColumn<double>("PearsonSpearmanMean"));
     }
 
     [Fact]
@@ -43,12 +43,12 @@ public sealed class CorrelationTests
             .Append(Ml.Transforms.CopyColumns("Guess", "Score"))
             .Fit(View((1, 3), (2, 2), (3, 1)))
             .Transform(View((1, 3), (2, 2), (3, 1)));
-        Assert.Equal(-1, Ml.SkillLoc().Evaluation.EvaluateCorrelation(data, "Truth", "Guess").Corr, 12);
+        Assert.Equal(-1, Ml.SkillLoc().Evaluation.EvaluateCorrelation(data, "Truth", "Guess").PearsonSpearmanMean, 12);
     }
 
     [Fact]
     public void EqualScoresLeaveCorrelationUndefined() =>
-        Assert.True(double.IsNaN(Ml.SkillLoc().Evaluation.EvaluateCorrelation(View((1, 2), (2, 2))).Corr));
+        Assert.True(double.IsNaN(Ml.SkillLoc().Evaluation.EvaluateCorrelation(View((1, 2), (2, 2))).PearsonSpearmanMean));
 
     [Fact]
     public void BadInputIsRefused()

@@ -43,7 +43,7 @@ public sealed class GeneratedTextTests
     {
         // Words: 2 common of 3 and 2, then none; the row without answers does not count, whatever was generated.
         IDataView data = View(("dog|red dog", "big red dog"), ("", "cat"), ("bird", "fish"));
-        GeneratedTextMetrics metrics = Ml.SkillLoc().Evaluation.EvaluateText(data, TextMetric.QuestionAnsweringF1);
+        GeneratedTextMetrics metrics = Ml.SkillLoc().Evaluation.EvaluateGeneratedText(data, TextMetric.QuestionAnsweringF1);
         Assert.Equal((TextMetric.QuestionAnsweringF1, 2), (metrics.Metric, metrics.Count));
         Assert.Equal(0.4, metrics.Value, 12);
         Assert.Equal([0.8, double.NaN, 0], metrics.RowScores!);
@@ -62,7 +62,7 @@ public sealed class GeneratedTextTests
     public void AnswersAreATextOrAVectorOfTexts(string column, double expected)
     {
         GeneratedTextMetrics metrics = Ml.SkillLoc()
-            .Evaluation.EvaluateText(View(("a|b", "B"), ("c", "c"), ("", ""), (" ", "")), TextMetric.Accuracy, column);
+            .Evaluation.EvaluateGeneratedText(View(("a|b", "B"), ("c", "c"), ("", ""), (" ", "")), TextMetric.Accuracy, column);
         Assert.Equal(expected, metrics.Value);
         Assert.Equal(2, metrics.Count);
     }
@@ -77,22 +77,22 @@ public sealed class GeneratedTextTests
             .Fit(data)
             .Transform(data);
         data = Ml.Transforms.DropColumns("Answers", "PredictedText").Fit(data).Transform(data);
-        Assert.Equal(0.5, Ml.SkillLoc().Evaluation.EvaluateText(data, TextMetric.ExactMatch, "Truth", "Guess").Value);
+        Assert.Equal(0.5, Ml.SkillLoc().Evaluation.EvaluateGeneratedText(data, TextMetric.ExactMatch, "Truth", "Guess").Value);
         Assert.Contains(
             "'Truth'",
-            Assert.Throws<ArgumentOutOfRangeException>(() => Ml.SkillLoc().Evaluation.EvaluateText(data, TextMetric.ExactMatch)).Message
+            Assert.Throws<ArgumentOutOfRangeException>(() => Ml.SkillLoc().Evaluation.EvaluateGeneratedText(data, TextMetric.ExactMatch)).Message
         );
     }
 
     [Fact]
     public void MetricsOfWholeSetsHaveNoRowScores()
     {
-        GeneratedTextMetrics metrics = Ml.SkillLoc().Evaluation.EvaluateText(View(("1", "2"), ("2", "1")), TextMetric.PearsonCorrelation);
+        GeneratedTextMetrics metrics = Ml.SkillLoc().Evaluation.EvaluateGeneratedText(View(("1", "2"), ("2", "1")), TextMetric.PearsonCorrelation);
         Assert.Equal(-1, metrics.Value, 12);
         Assert.Null(metrics.RowScores);
         Assert.Equal(
             double.NaN,
-            Ml.SkillLoc().Evaluation.EvaluateText(View(("1", "good"), ("2", "1")), TextMetric.PearsonCorrelation).Value
+            Ml.SkillLoc().Evaluation.EvaluateGeneratedText(View(("1", "good"), ("2", "1")), TextMetric.PearsonCorrelation).Value
         );
     }
 
@@ -103,28 +103,28 @@ public sealed class GeneratedTextTests
         Assert.Contains(
             "'Answers', counted from 0: Row 1 has the first answer 'good'",
             Assert
-                .Throws<InvalidOperationException>(() => Ml.SkillLoc().Evaluation.EvaluateText(data, TextMetric.PearsonCorrelation))
+                .Throws<InvalidOperationException>(() => Ml.SkillLoc().Evaluation.EvaluateGeneratedText(data, TextMetric.PearsonCorrelation))
                 .Message,
             StringComparison.Ordinal
         );
         Assert.Contains(
             "'Absent'",
             Assert
-                .Throws<ArgumentOutOfRangeException>(() => Ml.SkillLoc().Evaluation.EvaluateText(data, TextMetric.Accuracy, "Absent"))
+                .Throws<ArgumentOutOfRangeException>(() => Ml.SkillLoc().Evaluation.EvaluateGeneratedText(data, TextMetric.Accuracy, "Absent"))
                 .Message,
             StringComparison.Ordinal
         );
         Assert.Contains(
             "vector of texts",
             Assert
-                .Throws<ArgumentOutOfRangeException>(() => Ml.SkillLoc().Evaluation.EvaluateText(data, TextMetric.Accuracy, "Number"))
+                .Throws<ArgumentOutOfRangeException>(() => Ml.SkillLoc().Evaluation.EvaluateGeneratedText(data, TextMetric.Accuracy, "Number"))
                 .Message,
             StringComparison.Ordinal
         );
         Assert.Throws<ArgumentOutOfRangeException>(() =>
-            Ml.SkillLoc().Evaluation.EvaluateText(data, TextMetric.Accuracy, predictedTextColumnName: "Answers")
+            Ml.SkillLoc().Evaluation.EvaluateGeneratedText(data, TextMetric.Accuracy, predictedTextColumnName: "Answers")
         );
-        Assert.Throws<ArgumentOutOfRangeException>(() => Ml.SkillLoc().Evaluation.EvaluateText(data, (TextMetric)7));
-        Assert.Throws<InvalidOperationException>(() => Ml.SkillLoc().Evaluation.EvaluateText(View(("", "1")), TextMetric.Accuracy));
+        Assert.Throws<ArgumentOutOfRangeException>(() => Ml.SkillLoc().Evaluation.EvaluateGeneratedText(data, (TextMetric)7));
+        Assert.Throws<InvalidOperationException>(() => Ml.SkillLoc().Evaluation.EvaluateGeneratedText(View(("", "1")), TextMetric.Accuracy));
     }
 }

@@ -42,7 +42,7 @@ public sealed class CheckpointAndRecordTests : IDisposable
                     }
                 )
         );
-        using TextScoringTransformer last = Fit(Wrecked + (options => options.Keep = KeptState.Last));
+        using TextScoringTransformer last = Fit(Wrecked + (options => options.Keep = FinalWeights.Last));
         Assert.Equal(["best", "ckpt_20", "ckpt_40", "last"], Directory.GetDirectories(checkpoints).Select(Path.GetFileName).Order());
         Assert.NotEqual(best.Classifier.Fingerprint(), last.Classifier.Fingerprint());
         Assert.Equal(best.Classifier.Fingerprint(), Fingerprint("best"));
@@ -153,7 +153,7 @@ public sealed class CheckpointAndRecordTests : IDisposable
                     options.ValidationSet = Toy.View(new(seed: 1), Toy.Examples(4));
                 },
                 options => options.EvaluationInterval = 7,
-                options => options.Keep = KeptState.Last,
+                options => options.Keep = FinalWeights.Last,
                 options => options.MaxLength = 40,
                 options => options.Truncation = Models.Prompts.Truncation.Tail,
                 options => options.MaxTokensPerBatch = 99,

@@ -253,9 +253,9 @@ public sealed class ContextSeedTests : IDisposable
         if (what == "curve")
         {
             using ParameterPath path = ml.SkillLoc().Connectivity.FindCurve(Set(new CurveTrainer.Options())).Fit(View(ml));
-            using TextClassifier walker = path.CreateWalker();
-            path.MoveTo(walker, 0.5);
-            return walker.Fingerprint();
+            using TextClassifier interpolated = path.CreateWalker();
+            path.MoveTo(interpolated, 0.5);
+            return interpolated.Fingerprint();
         }
 
         using TextClassifier mixed = ml.SkillLoc().Connectivity.FindMixture(Set(new MixtureTrainer.Options())).Fit(View(ml)).CreateModel();

@@ -33,14 +33,14 @@ public sealed class PathPointTests : IDisposable
             second = Scorer(kind, 2);
         _ml.SkillLoc().Connectivity.SavePathPoint(first, second, 0.25, _target);
         using var path = new ParameterPath(first.Classifier, second.Classifier);
-        using TextClassifier walker = path.CreateWalker();
-        path.MoveTo(walker, 0.25);
+        using TextClassifier interpolated = path.CreateWalker();
+        path.MoveTo(interpolated, 0.25);
         using TextScoringTransformer read = _ml.SkillLoc().Connectivity.LoadTextScorer(_target);
-        Assert.Equal(walker.Fingerprint(), read.Classifier.Fingerprint());
-        Assert.Equal(walker.Settings.ToJson(), read.Classifier.Settings.ToJson());
+        Assert.Equal(interpolated.Fingerprint(), read.Classifier.Fingerprint());
+        Assert.Equal(interpolated.Settings.ToJson(), read.Classifier.Settings.ToJson());
         float[][] scores = [.. read.Transform(Toy.Rows(_ml, 5)).GetColumn<float[]>("Score")];
         Assert.Equal(
-            walker.Score([.. Toy.Texts.Take(5).Select(text => walker.Encode(text))]).SelectMany(row => row),
+            interpolated.Score([.. Toy.Texts.Take(5).Select(text => interpolated.Encode(text))]).SelectMany(row => row),
             scores.SelectMany(row => row)
         );
 
@@ -68,7 +68,7 @@ public sealed class PathPointTests : IDisposable
         using TextScoringTransformer first = Scorer("head", 1),
             second = Scorer("head", 2),
             third = Scorer("head", 3);
-        using var curve = new ParameterPath(first.Classifier, second.Classifier, PathEnd.Second, bends: 1);
+        using var curve = new ParameterPath(first.Classifier, second.Classifier, Endpoint.Second, bends: 1);
         using (torch.no_grad())
         {
             foreach (string name in curve.Names)

@@ -30,7 +30,7 @@ public sealed class CheckpointInterpolationEvaluator
         options.Check();
         _host = new(context, nameof(CheckpointInterpolationEvaluator));
         _options = options;
-        _task = (options.Path?.Task ?? options.Task) == PathEnd.First ? options.First! : options.Second!;
+        _task = (options.Path?.Task ?? options.Task) == Endpoint.First ? options.First! : options.Second!;
     }
 
     /// <summary>Evaluates the path.</summary>
@@ -56,7 +56,7 @@ public sealed class CheckpointInterpolationEvaluator
                 sets.Add((name, Read(name, data), []));
             }
 
-            using TextClassifier walker = path.CreateWalker();
+            using TextClassifier interpolated = path.CreateWalker();
             int decimals = _options.NumberOfPoints <= 1001 ? 3 : 15;
             double[] places =
             [
@@ -66,11 +66,11 @@ public sealed class CheckpointInterpolationEvaluator
             ];
             foreach ((int point, double place) in places.Index())
             {
-                path.MoveTo(walker, place);
+                path.MoveTo(interpolated, place);
                 foreach ((_, JudgedRows rows, List<RowsJudgement> points) in sets)
                 {
                     cancellation.ThrowIfRequested();
-                    points.Add(rows.Judge(walker, cancellation.Token));
+                    points.Add(rows.Judge(interpolated, cancellation.Token));
                 }
 
                 _options.Progress?.Report((point + 1.0) / places.Length);
@@ -153,7 +153,7 @@ public sealed class CheckpointInterpolationEvaluator
 
         /// <summary>The endpoint whose task is evaluated on a straight line, if labels differ (methods, C.9). A <see cref="Path"/> has its
         /// own.</summary>
-        public PathEnd Task;
+        public Endpoint Task;
 
         /// <summary>Number of points including both endpoints, 2 or more; 26 by default. x = i / (points - 1), rounded to three decimals if
         /// these distinguish the points (methods, C.4).</summary>

@@ -102,13 +102,13 @@ public static class SkillLocInterpolationEvaluators
             other = Load(second, one);
         return EvaluateInterpolation(catalog, one, other, validation, test, labelColumnName, numberOfPoints);
 
-        TextScoringTransformer Load(string end, TextScoringTransformer? twin)
+        TextScoringTransformer Load(string end, TextScoringTransformer? shareWeightsWith)
         {
             ArgumentException.ThrowIfNullOrEmpty(end);
-            return !File.Exists(end) ? catalog.LoadTextScorer(end, settings: ClassifierSettings.Load(end, hasTextPair), twin: twin)
+            return !File.Exists(end) ? catalog.LoadTextScorer(end, settings: ClassifierSettings.Load(end, hasTextPair), shareWeightsWith: shareWeightsWith)
                 : baseCheckpoint is null
                     ? throw new ArgumentException($"'{end}' is a file: name the base checkpoint that it is for.", nameof(baseCheckpoint))
-                : catalog.LoadTextScorer(baseCheckpoint, end, twin: twin);
+                : catalog.LoadTextScorer(baseCheckpoint, end, shareWeightsWith: shareWeightsWith);
         }
     }
 

@@ -19,9 +19,9 @@ public sealed record CorrelationMetrics
     public required double Spearman { get; init; }
 
     /// <summary>The mean of both, as reported by GLUE.</summary>
-    public double Corr => (Pearson + Spearman) / 2;
+    public double PearsonSpearmanMean => (Pearson + Spearman) / 2;
 
-    /// <summary>Returns the metrics as one row, with the columns Count, Pearson, Spearman and Corr.</summary>
+    /// <summary>Returns the metrics as one row, with the columns Count, Pearson, Spearman and PearsonSpearmanMean.</summary>
     /// <param name="context">The context.</param>
     /// <returns>One row.</returns>
     public IDataView ToDataView(MLContext context)

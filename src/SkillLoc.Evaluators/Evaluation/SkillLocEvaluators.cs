@@ -183,7 +183,7 @@ public static class SkillLocEvaluators
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type, or the metric is undefined.</exception>
     /// <exception cref="InvalidOperationException">There are no rows with answers, or, for <see cref="TextMetric.PearsonCorrelation"/>, a
     /// first answer is not a finite number.</exception>
-    public static GeneratedTextMetrics EvaluateText(
+    public static GeneratedTextMetrics EvaluateGeneratedText(
         this EvaluationCatalog catalog,
         IDataView data,
         TextMetric metric,

@@ -70,9 +70,9 @@ public sealed class Gpt2ForCausalLM : LanguageModel
     /// <inheritdoc/>
     public override int MaxLength => Config.MaxPositions - PromptSize - PastPositions;
 
-    private int PromptSize => Adaptation?.PromptSize ?? 0;
+    private int PromptSize => PeftModule?.PromptSize ?? 0;
 
-    private int PastPositions => Adaptation?.PastPositions ?? 0;
+    private int PastPositions => PeftModule?.PastPositions ?? 0;
 
     /// <inheritdoc/>
     /// <remarks>As in <c>transformers</c>, the last layer's hidden states are those after the final layer norm.</remarks>
@@ -92,7 +92,7 @@ public sealed class Gpt2ForCausalLM : LanguageModel
         using Held held = new(this, batch);
         using Lifetime.Hold hold = Hold();
         using DisposeScope scope = NewDisposeScope();
-        Tensor positions = Adaptation?.ScoredPositions(batch) ?? batch.Positions;
+        Tensor positions = PeftModule?.ScoredPositions(batch) ?? batch.Positions;
         return Run(batch, positions.unsqueeze(1), training, hooks).squeeze(1).MoveToOuterDisposeScope();
     }
 
@@ -164,27 +164,27 @@ public sealed class Gpt2ForCausalLM : LanguageModel
     }
 
     /// <inheritdoc/>
-    internal override IEnumerable<LinearMap> LinearMaps(int layer)
+    internal override IEnumerable<LinearLayer> LinearLayersOf(int layer)
     {
         Layer parts = _layers[layer];
         return
         [
-            Of(LinearLayers.Query, 0),
-            Of(LinearLayers.Key, 1),
-            Of(LinearLayers.Value, 2),
-            At(LinearLayers.AttentionOutput, "attn.c_proj", parts.AttentionOutput),
-            At(LinearLayers.Up, "mlp.c_fc", parts.Up),
-            At(LinearLayers.Down, "mlp.c_proj", parts.Down),
+            Of(TargetModules.Query, 0),
+            Of(TargetModules.Key, 1),
+            Of(TargetModules.Value, 2),
+            At(TargetModules.AttentionOutput, "attn.c_proj", parts.AttentionOutput),
+            At(TargetModules.Up, "mlp.c_fc", parts.Up),
+            At(TargetModules.Down, "mlp.c_proj", parts.Down),
         ];
 
         // Queries, keys and values are columns of one weight.
-        LinearMap Of(LinearLayers kind, int third)
+        LinearLayer Of(TargetModules kind, int third)
         {
-            LinearMap map = At(kind, "attn.c_attn", parts.Attention.Columns((long)third * Config.HiddenSize, Config.HiddenSize));
+            LinearLayer map = At(kind, "attn.c_attn", parts.Attention.Columns((long)third * Config.HiddenSize, Config.HiddenSize));
             return map with { Name = $"{map.Name}.{kind.ToString().ToLowerInvariant()}" };
         }
 
-        LinearMap At(LinearLayers kind, string part, Projection projection)
+        LinearLayer At(TargetModules kind, string part, Projection projection)
         {
             string name = $"transformer.h.{layer}.{part}";
             return new(new(layer, kind), name, name + ".weight", projection.Weight.transpose(0, 1), name + ".bias", projection.Bias);
@@ -198,7 +198,7 @@ public sealed class Gpt2ForCausalLM : LanguageModel
     /// <summary>Runs the forward pass; the last layer is computed at <paramref name="positions"/> only, or at all for null.</summary>
     private Tensor Run(TokenBatch batch, Tensor? positions, bool training, ActivationHooks? hooks)
     {
-        var pass = new Pass(Adaptation?.KeyValues(), training, HooksOf(batch, training, hooks));
+        var pass = new Pass(PeftModule?.KeyValues(), training, HooksOf(batch, training, hooks));
         Tensor hidden = Embed(batch, pass);
         int last = _layers.Length - 1;
         for (int i = 0; i < last; i++)
@@ -222,7 +222,7 @@ public sealed class Gpt2ForCausalLM : LanguageModel
         Tensor words = _words.index_select(0, batch.Ids.view(-1)).view(rows, length, -1);
         if (PromptSize > 0)
         {
-            words = Adaptation!.Prompt(words, _words, batch);
+            words = PeftModule!.Prompt(words, _words, batch);
         }
 
         words = pass.At(_wordsPoint, words);
@@ -259,9 +259,9 @@ public sealed class Gpt2ForCausalLM : LanguageModel
             ];
         }
 
-        Tensor query = SplitHeads(pass.At(points.Attention.Q, Adapt(LinearLayers.Query, queried, parts[0]), positions));
-        Tensor keys = SplitHeads(pass.At(points.Attention.K, Adapt(LinearLayers.Key, normed, parts[1])));
-        Tensor values = SplitHeads(pass.At(points.Attention.V, Adapt(LinearLayers.Value, normed, parts[2])));
+        Tensor query = SplitHeads(pass.At(points.Attention.Q, Adapt(TargetModules.Query, queried, parts[0]), positions));
+        Tensor keys = SplitHeads(pass.At(points.Attention.K, Adapt(TargetModules.Key, normed, parts[1])));
+        Tensor values = SplitHeads(pass.At(points.Attention.V, Adapt(TargetModules.Value, normed, parts[2])));
         if (prefix is not null)
         {
             (keys, values) = PrefixTuning.Prepend(prefix[index], keys, values);
@@ -286,18 +286,18 @@ public sealed class Gpt2ForCausalLM : LanguageModel
         }
 
         Tensor merged = pass.At(points.Attention.Z, context.transpose(1, 2).reshape(hidden.size(0), hidden.size(1), -1), positions);
-        Tensor output = Adapt(LinearLayers.AttentionOutput, merged, layer.AttentionOutput.Apply(merged));
+        Tensor output = Adapt(TargetModules.AttentionOutput, merged, layer.AttentionOutput.Apply(merged));
         Tensor written = pass.At(points.Attention.Out, Drop(output, Config.HiddenDropout, training), positions);
         Tensor attended = pass.At(points.ResidMid, hidden.Add(written), positions);
         Tensor read = layer.FeedForwardNorm.Apply(attended);
-        Tensor neurons = _activation(pass.At(points.Pre, Adapt(LinearLayers.Up, read, layer.Up.Apply(read)), positions));
+        Tensor neurons = _activation(pass.At(points.Pre, Adapt(TargetModules.Up, read, layer.Up.Apply(read)), positions));
         neurons = pass.At(points.Post, neurons, positions);
-        Tensor down = Adapt(LinearLayers.Down, neurons, layer.Down.Apply(neurons));
+        Tensor down = Adapt(TargetModules.Down, neurons, layer.Down.Apply(neurons));
         Tensor sum = attended.Add(pass.At(points.MlpOut, Drop(down, Config.HiddenDropout, training), positions));
-        sum = Adaptation?.Correction(index, sum) is { } correction ? sum.Add(correction) : sum;
+        sum = PeftModule?.Correction(index, sum) is { } correction ? sum.Add(correction) : sum;
         return pass.At(points.ResidPost, sum, positions).MoveToOuterDisposeScope();
 
-        Tensor Adapt(LinearLayers map, Tensor input, Tensor mapped) => Adaptation?.AfterLinear(new(index, map), input, mapped) ?? mapped;
+        Tensor Adapt(TargetModules map, Tensor input, Tensor mapped) => PeftModule?.AfterLinear(new(index, map), input, mapped) ?? mapped;
     }
 
     private static Tensor At(Tensor hidden, Tensor positions) => hidden.gather(1, positions.unsqueeze(-1).expand(-1, -1, hidden.size(2)));

@@ -106,7 +106,7 @@ public abstract class LanguageModel : IDisposable
     /// <summary>The adaptation of a parameter-efficient tuning method, applied in every pass; null (default) for none. The model disposes
     /// it with itself, but not when it is replaced. It is not part of <see cref="Parameters"/> and <see cref="Fingerprint"/>.</summary>
     /// <exception cref="ArgumentException">It was created for a model of another kind or size.</exception>
-    internal Adaptation? Adaptation
+    internal PeftModule? PeftModule
     {
         get;
         set
@@ -172,9 +172,9 @@ public abstract class LanguageModel : IDisposable
     /// <param name="withHead">False omits the language-model head.</param>
     /// <param name="device">The device of the weights; the CPU by default.</param>
     /// <param name="dtype">The type that weights are converted to.</param>
-    /// <param name="twin">A model of the same architecture, type and device, whose storage is shared by equal parameters. The storage lives
+    /// <param name="shareWeightsWith">A model of the same architecture, type and device, whose storage is shared by equal parameters. The storage lives
     /// as long as either model.</param>
-    /// <param name="mayShare">Returns true for names that may be shared with <paramref name="twin"/>; exclude weights that change in
+    /// <param name="canShare">Returns true for names that may be shared with <paramref name="shareWeightsWith"/>; exclude weights that change in
     /// place.</param>
     /// <returns>The model; the caller disposes it.</returns>
     public static LanguageModel Load(
@@ -182,12 +182,12 @@ public abstract class LanguageModel : IDisposable
         bool withHead = true,
         Device? device = null,
         ScalarType dtype = ScalarType.Float32,
-        LanguageModel? twin = null,
-        Func<string, bool>? mayShare = null
+        LanguageModel? shareWeightsWith = null,
+        Func<string, bool>? canShare = null
     )
     {
         ArgumentNullException.ThrowIfNull(checkpoint);
-        return WithTuning(checkpoint, LoadUntuned(checkpoint, withHead, device, dtype, twin, mayShare));
+        return WithTuning(checkpoint, LoadUntuned(checkpoint, withHead, device, dtype, shareWeightsWith, canShare));
     }
 
     /// <summary>Adds the adaptation that a folder contains.</summary>
@@ -196,7 +196,7 @@ public abstract class LanguageModel : IDisposable
         try
         {
             TuningOptions? tuning = ClassifierSettings.Find(checkpoint.Path, checkpoint.Config)?.Tuning;
-            model.Adaptation = tuning?.Create(model, checkpoint, seed: 0, required: true);
+            model.PeftModule = tuning?.Create(model, checkpoint, seed: 0, required: true);
             return model;
         }
         catch
@@ -212,8 +212,8 @@ public abstract class LanguageModel : IDisposable
         bool withHead,
         Device? device,
         ScalarType dtype,
-        LanguageModel? twin,
-        Func<string, bool>? mayShare
+        LanguageModel? shareWeightsWith,
+        Func<string, bool>? canShare
     )
     {
         CheckArchitecture(checkpoint.Config);
@@ -225,7 +225,7 @@ public abstract class LanguageModel : IDisposable
         }
 
         CheckSizes(checkpoint, config, withHead);
-        using Lifetime.Hold? hold = twin?.Hold();
+        using Lifetime.Hold? hold = shareWeightsWith?.Hold();
         return Build(
             config,
             withHead,
@@ -233,9 +233,9 @@ public abstract class LanguageModel : IDisposable
             {
                 Tensor stored = StoredTensor.Read(checkpoint, name, shape, device, dtype);
                 if (
-                    twin is null
-                    || mayShare?.Invoke(name) != true
-                    || !twin.Parameters.TryGetValue(name, out Parameter? own)
+                    shareWeightsWith is null
+                    || canShare?.Invoke(name) != true
+                    || !shareWeightsWith.Parameters.TryGetValue(name, out Parameter? own)
                     || !own.shape.SequenceEqual(shape)
                     || own.dtype != dtype
                     || !own.Equals(stored)
@@ -353,18 +353,18 @@ public abstract class LanguageModel : IDisposable
 
     /// <summary>
     /// Folds what a tuning method added into the weights, in place, so that scoring is cheaper: LoRA products are added to the weights and
-    /// low-rank biases to the biases, and the adaptation is removed; a prefix keeps its keys and values without the projection. Adapters,
+    /// low-rank biases to the biases, and the adaptation is removed; a prefix keeps its keys and values without the projection. BottleneckAdapter,
     /// prompts, LoRA with tanh, and biases of models without them (T5) are not changed.
     /// </summary>
     public void FoldAdaptation()
     {
         using Lifetime.Hold hold = Hold();
-        Adaptation? old = Adaptation,
+        PeftModule? old = PeftModule,
             left = old?.Fold(this);
         if (!ReferenceEquals(old, left))
         {
             old?.Dispose();
-            Adaptation = left;
+            PeftModule = left;
         }
     }
 
@@ -387,7 +387,7 @@ public abstract class LanguageModel : IDisposable
             }
         );
         clone.Dropout = Dropout;
-        clone.Adaptation = Adaptation?.Clone(clone, dtype);
+        clone.PeftModule = PeftModule?.Clone(clone, dtype);
         return clone;
     }
 
@@ -425,7 +425,7 @@ public abstract class LanguageModel : IDisposable
             (name, _) => (changed.GetValueOrDefault(name, _parameters[name]).detach().clone(), false)
         );
         model.Dropout = Dropout;
-        model.Adaptation = Adaptation?.Clone(model, null);
+        model.PeftModule = PeftModule?.Clone(model, null);
         return model;
     }
 
@@ -467,7 +467,7 @@ public abstract class LanguageModel : IDisposable
     {
         if (disposing)
         {
-            Adaptation?.Dispose();
+            PeftModule?.Dispose();
             foreach (Parameter parameter in _parameters.Values)
             {
                 parameter.Dispose();
@@ -498,12 +498,12 @@ public abstract class LanguageModel : IDisposable
 
     /// <summary>The linear layers of all blocks, in order; T5's decoder layers follow those of its encoder.</summary>
     /// <param name="kinds">The kinds to include.</param>
-    internal IEnumerable<LinearMap> LinearMaps(LinearLayers kinds) =>
-        Enumerable.Range(0, Config.Layers + Config.DecoderLayers).SelectMany(LinearMaps).Where(map => kinds.HasFlag(map.Place.Kind));
+    internal IEnumerable<LinearLayer> LinearLayersOf(TargetModules kinds) =>
+        Enumerable.Range(0, Config.Layers + Config.DecoderLayers).SelectMany(LinearLayersOf).Where(map => kinds.HasFlag(map.Place.Kind));
 
     /// <summary>The linear layers of a block, in order.</summary>
     /// <param name="layer">Zero-based layer.</param>
-    internal abstract IEnumerable<LinearMap> LinearMaps(int layer);
+    internal abstract IEnumerable<LinearLayer> LinearLayersOf(int layer);
 
     /// <summary>Applies dropout: drops values and scales up the others.</summary>
     /// <param name="x">The values.</param>

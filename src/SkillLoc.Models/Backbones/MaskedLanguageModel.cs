@@ -85,9 +85,9 @@ public abstract class MaskedLanguageModel : LanguageModel
     /// <summary>Activation of the head's dense layer.</summary>
     private protected virtual Func<Tensor, Tensor> HeadActivation => _activation;
 
-    private int PromptSize => Adaptation?.PromptSize ?? 0;
+    private int PromptSize => PeftModule?.PromptSize ?? 0;
 
-    private int FirstPosition => PositionOffset + (Adaptation?.PastPositions ?? 0);
+    private int FirstPosition => PositionOffset + (PeftModule?.PastPositions ?? 0);
 
     /// <inheritdoc/>
     public override Tensor Encode(TokenBatch batch, bool training = false, ActivationHooks? hooks = null)
@@ -120,7 +120,7 @@ public abstract class MaskedLanguageModel : LanguageModel
             hidden = Run(i, hidden, null, pass);
         }
 
-        Tensor positions = Adaptation?.ScoredPositions(batch) ?? batch.Positions;
+        Tensor positions = PeftModule?.ScoredPositions(batch) ?? batch.Positions;
         if (_looksBackOnly)
         {
             pass = pass with { Mask = LookingBack(batch, pass.Prefix, positions.view(-1, 1, 1, 1)) };
@@ -147,20 +147,20 @@ public abstract class MaskedLanguageModel : LanguageModel
     }
 
     /// <inheritdoc/>
-    internal override IEnumerable<LinearMap> LinearMaps(int layer)
+    internal override IEnumerable<LinearLayer> LinearLayersOf(int layer)
     {
         Layer parts = _layers[layer];
         return
         [
-            At(LinearLayers.Query, "attention.self.query", parts.Query),
-            At(LinearLayers.Key, "attention.self.key", parts.Key),
-            At(LinearLayers.Value, "attention.self.value", parts.Value),
-            At(LinearLayers.AttentionOutput, "attention.output.dense", parts.AttentionOutput),
-            At(LinearLayers.Up, "intermediate.dense", parts.Up),
-            At(LinearLayers.Down, "output.dense", parts.Down),
+            At(TargetModules.Query, "attention.self.query", parts.Query),
+            At(TargetModules.Key, "attention.self.key", parts.Key),
+            At(TargetModules.Value, "attention.self.value", parts.Value),
+            At(TargetModules.AttentionOutput, "attention.output.dense", parts.AttentionOutput),
+            At(TargetModules.Up, "intermediate.dense", parts.Up),
+            At(TargetModules.Down, "output.dense", parts.Down),
         ];
 
-        LinearMap At(LinearLayers kind, string part, Affine affine)
+        LinearLayer At(TargetModules kind, string part, Affine affine)
         {
             string name = $"{_layerPrefix}{layer}.{part}";
             return new(new(layer, kind), name, name + ".weight", affine.Weight, name + ".bias", affine.Bias);
@@ -228,7 +228,7 @@ public abstract class MaskedLanguageModel : LanguageModel
     /// <summary>State that all layers of a pass share.</summary>
     private Pass Start(TokenBatch batch, bool training, ActivationHooks? hooks)
     {
-        Tensor? prefix = Adaptation?.KeyValues();
+        Tensor? prefix = PeftModule?.KeyValues();
         Tensor? mask = _looksBackOnly
             ? LookingBack(batch, prefix, TensorArithmetic.Arange(0, PromptSize + batch.Ids.size(1), batch.Ids.device).unsqueeze(-1))
             : Readable(batch, prefix);
@@ -269,7 +269,7 @@ public abstract class MaskedLanguageModel : LanguageModel
         Tensor? typeIds = batch.TokenTypes;
         if (prompt > 0)
         {
-            words = Adaptation!.Prompt(words, _words, batch);
+            words = PeftModule!.Prompt(words, _words, batch);
             typeIds = typeIds is null ? null : cat([zeros([rows, prompt], ScalarType.Int64, typeIds.device), typeIds], 1);
         }
 
@@ -300,9 +300,9 @@ public abstract class MaskedLanguageModel : LanguageModel
         Tensor all = pass.At(points.ResidPre, hidden);
         Tensor scored = positions is null ? all : all.gather(1, positions.unsqueeze(-1).expand(-1, -1, all.size(2)));
         double attentionDropout = pass.Training ? Dropout ?? Config.AttentionDropout : 0;
-        Tensor query = SplitHeads(pass.At(points.Attention.Q, Map(LinearLayers.Query, layer.Query, scored), positions));
-        Tensor keys = SplitHeads(pass.At(points.Attention.K, Map(LinearLayers.Key, layer.Key, all)));
-        Tensor values = SplitHeads(pass.At(points.Attention.V, Map(LinearLayers.Value, layer.Value, all)));
+        Tensor query = SplitHeads(pass.At(points.Attention.Q, Map(TargetModules.Query, layer.Query, scored), positions));
+        Tensor keys = SplitHeads(pass.At(points.Attention.K, Map(TargetModules.Key, layer.Key, all)));
+        Tensor values = SplitHeads(pass.At(points.Attention.V, Map(TargetModules.Value, layer.Value, all)));
         if (pass.Prefix is not null)
         {
             (keys, values) = PrefixTuning.Prepend(pass.Prefix[index], keys, values);
@@ -310,15 +310,15 @@ public abstract class MaskedLanguageModel : LanguageModel
 
         Tensor context = Attend(query, keys, values, pass.Mask, attentionDropout);
         Tensor merged = pass.At(points.Attention.Z, context.transpose(1, 2).reshape(scored.size(0), scored.size(1), -1), positions);
-        Tensor written = Drop(Map(LinearLayers.AttentionOutput, layer.AttentionOutput, merged), pass.Training);
+        Tensor written = Drop(Map(TargetModules.AttentionOutput, layer.AttentionOutput, merged), pass.Training);
         Tensor middle = pass.At(points.ResidMid, pass.At(points.Attention.Out, written, positions).Add(scored), positions);
         Tensor attended = Normalise(middle, layer.AttentionNorm);
-        Tensor neurons = _activation(pass.At(points.Pre, Map(LinearLayers.Up, layer.Up, attended), positions));
+        Tensor neurons = _activation(pass.At(points.Pre, Map(TargetModules.Up, layer.Up, attended), positions));
         neurons = pass.At(points.Post, neurons, positions);
-        written = Drop(Map(LinearLayers.Down, layer.Down, neurons), pass.Training);
+        written = Drop(Map(TargetModules.Down, layer.Down, neurons), pass.Training);
         Tensor sum = pass.At(points.MlpOut, written, positions).Add(attended);
         Tensor output = Normalise(sum, layer.OutputNorm);
-        if (Adaptation?.Correction(index, output) is { } correction)
+        if (PeftModule?.Correction(index, output) is { } correction)
         {
             sum = sum.Add(correction);
             output = Normalise(sum, layer.OutputNorm);
@@ -332,10 +332,10 @@ public abstract class MaskedLanguageModel : LanguageModel
 
         return pass.At(points.NormalizedResidPost!, output, positions).MoveToOuterDisposeScope();
 
-        Tensor Map(LinearLayers map, Affine affine, Tensor x)
+        Tensor Map(TargetModules map, Affine affine, Tensor x)
         {
             Tensor y = affine.Apply(x);
-            return Adaptation?.AfterLinear(new(index, map), x, y) ?? y;
+            return PeftModule?.AfterLinear(new(index, map), x, y) ?? y;
         }
     }
 

@@ -92,8 +92,8 @@ public enum ParameterRegion
 /// <param name="Weight">The weight as <c>[out, in]</c>: the parameter or a view of it.</param>
 /// <param name="BiasName">The name of the parameter that holds its bias; null for none, as in T5.</param>
 /// <param name="Bias">The bias, <c>[out]</c>: the parameter or a view of it.</param>
-internal readonly record struct LinearMap(
-    LinearPlace Place,
+internal readonly record struct LinearLayer(
+    LayerId Place,
     string Name,
     string WeightName,
     torch.Tensor Weight,
@@ -106,4 +106,4 @@ internal readonly record struct LinearMap(
 /// <param name="Kind">Exactly one kind.</param>
 /// <param name="IsSecond">True for the second layer of its kind in a block of T5: that of the cross-attention, or the gate of the
 /// feed-forward block.</param>
-internal readonly record struct LinearPlace(int Layer, LinearLayers Kind, bool IsSecond = false);
+internal readonly record struct LayerId(int Layer, TargetModules Kind, bool IsSecond = false);

@@ -34,7 +34,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     private const string Words = "shared.weight";
 
     /// <summary>How many steps of writing there is room for at first: the usual limit.</summary>
-    private const int FirstRoom = TextToTextTask.UsualMaxOutputLength;
+    private const int FirstRoom = TextToTextTask.DefaultMaxOutputLength;
 
     private const string HeadWeight = "lm_head.weight";
     private const string ScaleKey = "scale_decoder_outputs";
@@ -114,7 +114,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     /// <summary>Unlimited, since T5 has no position table.</summary>
     public override int MaxLength => int.MaxValue;
 
-    private int PromptSize => Adaptation?.PromptSize ?? 0;
+    private int PromptSize => PeftModule?.PromptSize ?? 0;
 
     private Stack Decoder =>
         _decoder
@@ -152,13 +152,13 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         using Lifetime.Hold hold = Hold();
         using DisposeScope scope = NewDisposeScope();
         long length = PromptSize + batch.Ids.size(1);
-        Tensor? prefix = Adaptation?.KeyValues();
+        Tensor? prefix = PeftModule?.KeyValues();
         long before = prefix?.size(3) ?? 0;
         Tensor bias = Behind(before, PositionBias(_encoder, 0, length, length))!;
         Tensor? unread = Behind(before, Unread(batch));
         var pass = new Pass(_encoder, training, HooksOf(batch, training, hooks));
         Tensor words = WordsOf(batch.Ids);
-        Tensor hidden = Start(PromptSize > 0 ? Adaptation!.Prompt(words, _words, batch) : words, pass);
+        Tensor hidden = Start(PromptSize > 0 ? PeftModule!.Prompt(words, _words, batch) : words, pass);
         for (int i = 0; i < _encoder.Layers.Length; i++)
         {
             using DisposeScope layer = NewDisposeScope();
@@ -239,8 +239,8 @@ public sealed class T5ForConditionalGeneration : LanguageModel
 
         Tensor places = TensorArithmetic.Arange(0, steps, decoderIds.device);
         Tensor later = places.unsqueeze(0) > places.unsqueeze(1);
-        Tensor? prefix = Adaptation?.KeyValues(decoder: true);
-        long past = Adaptation?.PastPositions ?? 0;
+        Tensor? prefix = PeftModule?.KeyValues(decoder: true);
+        long past = PeftModule?.PastPositions ?? 0;
         Tensor bias =
             past > 0
                 ? PositionBias(Decoder, past, steps, past + steps)
@@ -346,9 +346,9 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         int rows = (int)batch.Ids.size(0);
         Tensor encoded = Encode(batch);
         Tensor? unread = Unread(batch),
-            prefix = Adaptation?.KeyValues(decoder: true);
+            prefix = PeftModule?.KeyValues(decoder: true);
         long before = prefix?.size(3) ?? 0,
-            past = Adaptation?.PastPositions ?? 0;
+            past = PeftModule?.PastPositions ?? 0;
 
         // There is room for so many steps; it grows, so that a limit that no answer comes near costs nothing.
         int room = Math.Min(maxNewTokens, FirstRoom);
@@ -573,7 +573,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     }
 
     /// <inheritdoc/>
-    internal override IEnumerable<LinearMap> LinearMaps(int layer)
+    internal override IEnumerable<LinearLayer> LinearLayersOf(int layer)
     {
         bool decodes = layer >= Config.Layers;
         string block = decodes ? $"decoder.block.{layer - Config.Layers}.layer." : $"encoder.block.{layer}.layer.";
@@ -583,20 +583,20 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         [
             .. OfAttention(parts.Self, block + "0.SelfAttention."),
             .. parts.Cross is null ? [] : OfAttention(parts.Cross, block + "1.EncDecAttention."),
-            .. parts.Gate is null ? [] : new[] { At(LinearLayers.Up, true, feedForward + "wi_0", parts.Gate) },
-            At(LinearLayers.Up, false, feedForward + (parts.Gate is null ? "wi" : "wi_1"), parts.Up),
-            At(LinearLayers.Down, false, feedForward + "wo", parts.Down),
+            .. parts.Gate is null ? [] : new[] { At(TargetModules.Up, true, feedForward + "wi_0", parts.Gate) },
+            At(TargetModules.Up, false, feedForward + (parts.Gate is null ? "wi" : "wi_1"), parts.Up),
+            At(TargetModules.Down, false, feedForward + "wo", parts.Down),
         ];
 
-        LinearMap[] OfAttention(Attention attention, string name) =>
+        LinearLayer[] OfAttention(Attention attention, string name) =>
             [
-                At(LinearLayers.Query, attention.Crosses, name + "q", attention.Query),
-                At(LinearLayers.Key, attention.Crosses, name + "k", attention.Key),
-                At(LinearLayers.Value, attention.Crosses, name + "v", attention.Value),
-                At(LinearLayers.AttentionOutput, attention.Crosses, name + "o", attention.Output),
+                At(TargetModules.Query, attention.Crosses, name + "q", attention.Query),
+                At(TargetModules.Key, attention.Crosses, name + "k", attention.Key),
+                At(TargetModules.Value, attention.Crosses, name + "v", attention.Value),
+                At(TargetModules.AttentionOutput, attention.Crosses, name + "o", attention.Output),
             ];
 
-        LinearMap At(LinearLayers kind, bool isSecond, string name, Tensor weight) =>
+        LinearLayer At(TargetModules kind, bool isSecond, string name, Tensor weight) =>
             new(new(layer, kind, isSecond), name, name + ".weight", weight);
     }
 
@@ -707,17 +707,17 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         return pass.At(pass.Stack.Last, normed).MoveToOuterDisposeScope();
     }
 
-    private Tensor Map(LinearPlace place, Tensor weight, Tensor x)
+    private Tensor Map(LayerId place, Tensor weight, Tensor x)
     {
         Tensor y = F.linear(x, weight);
-        return Adaptation?.AfterLinear(place, x, y) ?? y;
+        return PeftModule?.AfterLinear(place, x, y) ?? y;
     }
 
     /// <summary>Keys and values of an attention, after the layer's part of a prefix (<c>[2, heads, prefix, head size]</c>).</summary>
     private (Tensor Keys, Tensor Values) KeysAndValues(Attention attention, Tensor read, Pass pass, Tensor? prefix = null)
     {
-        Tensor keys = SplitHeads(pass.At(attention.Points.K, Map(attention.Place(LinearLayers.Key), attention.Key, read)));
-        Tensor values = SplitHeads(pass.At(attention.Points.V, Map(attention.Place(LinearLayers.Value), attention.Value, read)));
+        Tensor keys = SplitHeads(pass.At(attention.Points.K, Map(attention.Place(TargetModules.Key), attention.Key, read)));
+        Tensor values = SplitHeads(pass.At(attention.Points.V, Map(attention.Place(TargetModules.Value), attention.Value, read)));
         return prefix is null ? (keys, values) : PrefixTuning.Prepend(prefix, keys, values);
     }
 
@@ -732,7 +732,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
     private Tensor Attend(Attention attention, Tensor normed, Tensor keys, Tensor values, Tensor? bias, Pass pass, Tensor? unread = null)
     {
         using DisposeScope scope = NewDisposeScope();
-        Tensor query = SplitHeads(pass.At(attention.Points.Q, Map(attention.Place(LinearLayers.Query), attention.Query, normed)));
+        Tensor query = SplitHeads(pass.At(attention.Points.Q, Map(attention.Place(TargetModules.Query), attention.Query, normed)));
         Tensor scores = query.matmul(keys.transpose(2, 3));
         if (bias is not null)
         {
@@ -747,7 +747,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         Tensor weights = F.softmax(scores, -1, ScalarType.Float32).to(values.dtype);
         Tensor context = Drop(weights, pass.Training).matmul(values);
         Tensor merged = pass.At(attention.Points.Z, context.transpose(1, 2).reshape(normed.size(0), normed.size(1), -1));
-        Tensor written = Drop(Map(attention.Place(LinearLayers.AttentionOutput), attention.Output, merged), pass.Training);
+        Tensor written = Drop(Map(attention.Place(TargetModules.AttentionOutput), attention.Output, merged), pass.Training);
         return pass.At(attention.Points.Out, written).MoveToOuterDisposeScope();
     }
 
@@ -758,7 +758,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         int number = pass.Stack.First + index;
         BlockHookPoints points = layer.Points;
         Tensor read = Normalise(hidden, layer.FeedForwardNorm);
-        Tensor up = Map(new(number, LinearLayers.Up), layer.Up, read),
+        Tensor up = Map(new(number, TargetModules.Up), layer.Up, read),
             neurons;
         if (layer.Gate is null)
         {
@@ -766,12 +766,12 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         }
         else
         {
-            Tensor gate = pass.At(points.Pre, Map(new(number, LinearLayers.Up, true), layer.Gate, read));
+            Tensor gate = pass.At(points.Pre, Map(new(number, TargetModules.Up, true), layer.Gate, read));
             neurons = _activation(gate) * pass.At(points.PreLinear!, up);
         }
 
         neurons = pass.At(points.Post, neurons);
-        Tensor down = Map(new(number, LinearLayers.Down), layer.Down, Drop(neurons, pass.Training));
+        Tensor down = Map(new(number, TargetModules.Down), layer.Down, Drop(neurons, pass.Training));
         Tensor written = pass.At(points.MlpOut, Drop(down, pass.Training));
         return pass.At(points.ResidPost, hidden.Add(written)).MoveToOuterDisposeScope();
     }
@@ -828,7 +828,7 @@ public sealed class T5ForConditionalGeneration : LanguageModel
         Tensor Output
     )
     {
-        public LinearPlace Place(LinearLayers kind) => new(Number, kind, Crosses);
+        public LayerId Place(TargetModules kind) => new(Number, kind, Crosses);
     }
 
     /// <summary>One block; the encoder's have no <paramref name="Cross"/>, and only version 1.1 has a <paramref name="Gate"/>.</summary>

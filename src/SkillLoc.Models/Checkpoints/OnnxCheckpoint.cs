@@ -18,7 +18,7 @@ public sealed partial class OnnxCheckpoint : IDisposable
     private const string Words = "embeddings.word_embeddings.weight";
     private const string WeightSuffix = ".weight";
     private const string BiasSuffix = ".bias";
-    private const double UsualEpsilon = 1e-12;
+    private const double DefaultEpsilon = 1e-12;
 
     private readonly List<(string Name, Tensor Value)> _tensors = [];
 
@@ -382,7 +382,7 @@ public sealed partial class OnnxCheckpoint : IDisposable
         // 1e-12 and not the float32 nearest to it.
         return found is { } value
             ? double.Parse(value.ToString("R", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture)
-            : UsualEpsilon;
+            : DefaultEpsilon;
     }
 
     private NotSupportedException Other(string what) =>

@@ -79,7 +79,7 @@ public sealed record ClassifierSettings
     /// <see cref="TextToText"/> task.</summary>
     public int MaxLength
     {
-        get => _maxLength ?? TextToText?.MaxInputLength ?? PromptTask.UsualMaxLength;
+        get => _maxLength ?? TextToText?.MaxInputLength ?? PromptTask.DefaultMaxLength;
         init => _maxLength = value;
     }
 

@@ -61,7 +61,7 @@ public sealed class TextClassifier : IDisposable
     /// <summary>All parameters by name: the backbone's, the head's, and those of a tuning method.</summary>
     public IReadOnlyDictionary<string, Parameter> Parameters =>
         new OrderedDictionary<string, Parameter>(
-            Backbone.Parameters.Concat(Head.Parameters).Concat(Backbone.Adaptation?.Parameters ?? NoParameters),
+            Backbone.Parameters.Concat(Head.Parameters).Concat(Backbone.PeftModule?.Parameters ?? NoParameters),
             StringComparer.Ordinal
         );
 
@@ -79,9 +79,9 @@ public sealed class TextClassifier : IDisposable
     /// <param name="device">The device of the weights; the CPU by default.</param>
     /// <param name="dtype">The type of the weights.</param>
     /// <param name="seed">Seed of the initialisation of a new head and new parameters of a tuning method.</param>
-    /// <param name="twin">A classifier of the same architecture: parameters that <paramref name="mayShare"/> selects share its storage if
+    /// <param name="shareWeightsWith">A classifier of the same architecture: parameters that <paramref name="canShare"/> selects share its storage if
     /// they have the same values.</param>
-    /// <param name="mayShare">Selects parameters by name; see <paramref name="twin"/>.</param>
+    /// <param name="canShare">Selects parameters by name; see <paramref name="shareWeightsWith"/>.</param>
     /// <returns>The classifier; the caller disposes it.</returns>
     /// <exception cref="FileNotFoundException">The folder or one of its files is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged or does not fit the others.</exception>
@@ -95,9 +95,9 @@ public sealed class TextClassifier : IDisposable
         Device? device = null,
         ScalarType dtype = ScalarType.Float32,
         int seed = 0,
-        TextClassifier? twin = null,
-        Func<string, bool>? mayShare = null
-    ) => Make(folder, settings, device, dtype, seed, twin, mayShare, learnt: null);
+        TextClassifier? shareWeightsWith = null,
+        Func<string, bool>? canShare = null
+    ) => Make(folder, settings, device, dtype, seed, shareWeightsWith, canShare, learnt: null);
 
     /// <summary>Like <see cref="Create"/>, of an opened folder with an adapter.</summary>
     internal static TextClassifier CreateAdapted(CheckpointFolder adapted, ClassifierSettings settings, Device? device) =>
@@ -109,8 +109,8 @@ public sealed class TextClassifier : IDisposable
         Device? device,
         ScalarType dtype,
         int seed,
-        TextClassifier? twin,
-        Func<string, bool>? mayShare,
+        TextClassifier? shareWeightsWith,
+        Func<string, bool>? canShare,
         TunedWeights? learnt,
         CheckpointFolder? adapted = null
     )
@@ -147,17 +147,17 @@ public sealed class TextClassifier : IDisposable
             settings.NeedsWords,
             device,
             dtype,
-            folded is null ? twin?.Backbone : null,
-            mayShare
+            folded is null ? shareWeightsWith?.Backbone : null,
+            canShare
         );
         ClassificationHead? head = null;
         try
         {
             if (folded is not null)
             {
-                backbone.Adaptation = folded.Create(backbone, checkpoint, seed, required: true);
+                backbone.PeftModule = folded.Create(backbone, checkpoint, seed, required: true);
                 backbone.FoldAdaptation();
-                if (backbone.Adaptation is not null)
+                if (backbone.PeftModule is not null)
                 {
                     throw new ArgumentException(
                         $"{folder} was tuned with {stored}, which no weights of the model can take over, and "
@@ -169,7 +169,7 @@ public sealed class TextClassifier : IDisposable
                 }
             }
 
-            backbone.Adaptation = settings.Tuning?.Create(backbone, checkpoint, seed, required: goesOn, learnt);
+            backbone.PeftModule = settings.Tuning?.Create(backbone, checkpoint, seed, required: goesOn, learnt);
             settings = settings with { MaxLength = Math.Min(settings.MaxLength, backbone.MaxLength) };
             head = ClassificationHead.Create(settings.Head, backbone, settings.Labels, ids, checkpoint, seed, options);
             return new(backbone, head, tokenizer, settings) { FoldedTuning = folded };
@@ -200,7 +200,7 @@ public sealed class TextClassifier : IDisposable
     /// <param name="path">The file of the tuned weights.</param>
     /// <param name="device">The device of the weights; the CPU by default.</param>
     /// <param name="dtype">The type of the weights.</param>
-    /// <param name="twin">A classifier with which base parameters that are not tuned and have the same values share storage; see
+    /// <param name="shareWeightsWith">A classifier with which base parameters that are not tuned and have the same values share storage; see
     /// <see cref="Create"/>.</param>
     /// <returns>The classifier; the caller disposes it.</returns>
     /// <exception cref="FileNotFoundException">The file or the folder is missing.</exception>
@@ -210,7 +210,7 @@ public sealed class TextClassifier : IDisposable
         string path,
         Device? device = null,
         ScalarType dtype = ScalarType.Float32,
-        TextClassifier? twin = null
+        TextClassifier? shareWeightsWith = null
     )
     {
         var tuned = TunedWeights.Load(path);
@@ -222,7 +222,7 @@ public sealed class TextClassifier : IDisposable
         var settings = ClassifierSettings.FromJson(tuned.Settings, $"{path}, the metadata's 'settings'");
         TextClassifier classifier = FromFile(
             path,
-            () => Make(folder, settings, device, dtype, 0, twin, name => !tuned.Tensors.ContainsKey(name), tuned)
+            () => Make(folder, settings, device, dtype, 0, shareWeightsWith, name => !tuned.Tensors.ContainsKey(name), tuned)
         );
         try
         {
@@ -276,7 +276,7 @@ public sealed class TextClassifier : IDisposable
     public int TokensOf(EncodedText row)
     {
         ArgumentNullException.ThrowIfNull(row);
-        return Head.TokensOf(row) + (Backbone.Adaptation?.PromptSize ?? 0);
+        return Head.TokensOf(row) + (Backbone.PeftModule?.PromptSize ?? 0);
     }
 
     /// <summary>Pads rows into a batch on the model's device; each row occurs once per option if whole options are scored.</summary>
@@ -573,10 +573,10 @@ public sealed class TextClassifier : IDisposable
     public TextClassifier Folded(Func<string, bool>? shares = null)
     {
         using Lifetime.Hold hold = Backbone.Hold();
-        Adaptation? adaptation = Backbone.Adaptation;
+        PeftModule? adaptation = Backbone.PeftModule;
         LanguageModel backbone = Backbone.Clone(name => shares?.Invoke(name) == true && adaptation?.FoldsInto(name) != true);
         backbone.FoldAdaptation();
-        return new(backbone, Head.Clone(), _tokenizer, Settings with { Tuning = backbone.Adaptation?.Options });
+        return new(backbone, Head.Clone(), _tokenizer, Settings with { Tuning = backbone.PeftModule?.Options });
     }
 
     /// <summary>
@@ -676,7 +676,7 @@ public sealed class TextClassifier : IDisposable
     private void Write(string folder, ScalarType? storeAs, bool isChecked)
     {
         using Lifetime.Hold hold = Backbone.Hold();
-        IReadOnlyDictionary<string, Parameter> added = Backbone.Adaptation?.Parameters ?? NoParameters;
+        IReadOnlyDictionary<string, Parameter> added = Backbone.PeftModule?.Parameters ?? NoParameters;
         IEnumerable<KeyValuePair<string, Parameter>> own = HasPythonHead ? [] : Head.Parameters.Concat(added);
         HashSet<string> names = [.. own.Select(pair => pair.Key)];
         CheckpointFolder.Write(
@@ -732,7 +732,7 @@ public sealed class TextClassifier : IDisposable
 
     /// <summary>Whether a Python class represents the whole model: a language-model head or sequence classifier, and nothing
     /// else.</summary>
-    private bool HasPythonHead => Backbone.Adaptation is null && Head.Kind is not (HeadKind.FirstTokenLinear or HeadKind.MaskTokenLinear);
+    private bool HasPythonHead => Backbone.PeftModule is null && Head.Kind is not (HeadKind.FirstTokenLinear or HeadKind.MaskTokenLinear);
 
     /// <summary>Fingerprint of the backbone's weights that tuning does not change.</summary>
     private string UntunedFingerprint()

@@ -27,7 +27,7 @@ internal sealed class CheckpointEnds
     private readonly OrderedDictionary<string, (Parameter First, Parameter Second)> _ends;
 
     /// <exception cref="ArgumentException">The ends differ in more than weights; the first five differences are named.</exception>
-    public CheckpointEnds(TextClassifier first, TextClassifier second, PathEnd task)
+    public CheckpointEnds(TextClassifier first, TextClassifier second, Endpoint task)
     {
         ArgumentNullException.ThrowIfNull(first);
         ArgumentNullException.ThrowIfNull(second);
@@ -54,15 +54,15 @@ internal sealed class CheckpointEnds
 
     public TextClassifier Second { get; }
 
-    public PathEnd Task { get; }
+    public Endpoint Task { get; }
 
     /// <summary>The endpoint whose task is evaluated.</summary>
-    public TextClassifier TaskEnd => Task == PathEnd.First ? First : Second;
+    public TextClassifier TaskEnd => Task == Endpoint.First ? First : Second;
 
     /// <summary>The names of the parameters that differ, in the order of the checkpoints.</summary>
     public IReadOnlyList<string> Names { get; }
 
-    private TextClassifier OtherEnd => Task == PathEnd.First ? Second : First;
+    private TextClassifier OtherEnd => Task == Endpoint.First ? Second : First;
 
     /// <summary>Whether a parameter is mixed: all but the last projections of other labels.</summary>
     public bool Has(string name) => _ends.ContainsKey(name);
@@ -74,7 +74,7 @@ internal sealed class CheckpointEnds
     {
         (Tensor first, Tensor second) = _ends[name];
         using IDisposable noGradients = no_grad();
-        return Task == PathEnd.First ? (first, Aligned(name, first, second)) : (Aligned(name, second, first), second);
+        return Task == Endpoint.First ? (first, Aligned(name, first, second)) : (Aligned(name, second, first), second);
     }
 
     /// <summary>Creates a model that shares the backbone parameters that are equal at both endpoints.</summary>
@@ -86,12 +86,12 @@ internal sealed class CheckpointEnds
 
     /// <summary>Returns the parameters of an interpolated model.</summary>
     /// <exception cref="ArgumentException">The model was not created for these endpoints.</exception>
-    public IReadOnlyDictionary<string, Parameter> Targets(TextClassifier walker)
+    public IReadOnlyDictionary<string, Parameter> Targets(TextClassifier interpolated)
     {
-        ArgumentNullException.ThrowIfNull(walker);
-        IReadOnlyDictionary<string, Parameter> targets = walker.Parameters;
-        return ReferenceEquals(walker, First) || ReferenceEquals(walker, Second) || Names.Any(name => !targets.ContainsKey(name))
-            ? throw new ArgumentException($"Only a model that {nameof(CreateWalker)} made can walk between the ends.", nameof(walker))
+        ArgumentNullException.ThrowIfNull(interpolated);
+        IReadOnlyDictionary<string, Parameter> targets = interpolated.Parameters;
+        return ReferenceEquals(interpolated, First) || ReferenceEquals(interpolated, Second) || Names.Any(name => !targets.ContainsKey(name))
+            ? throw new ArgumentException($"Only a model that {nameof(CreateWalker)} made can walk between the ends.", nameof(interpolated))
             : targets;
     }
 
@@ -159,7 +159,7 @@ internal sealed class CheckpointEnds
             );
         }
 
-        var ends = new CheckpointEnds(first, second, Choice<PathEnd>(file, "task"));
+        var ends = new CheckpointEnds(first, second, Choice<Endpoint>(file, "task"));
         foreach ((string key, string found) in ends.Metadata(format))
         {
             if (Text(file, key) is var stored && stored != found)

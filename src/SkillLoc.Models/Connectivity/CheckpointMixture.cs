@@ -36,7 +36,7 @@ public sealed class CheckpointMixture
         TextClassifier first,
         TextClassifier second,
         MixtureGranularity granularity = MixtureGranularity.Block,
-        PathEnd task = PathEnd.First
+        Endpoint task = Endpoint.First
     )
         : this(new(first, second, task), granularity) { }
 
@@ -54,7 +54,7 @@ public sealed class CheckpointMixture
     public TextClassifier Second => _ends.Second;
 
     /// <summary>The endpoint whose task is evaluated.</summary>
-    public PathEnd Task => _ends.Task;
+    public Endpoint Task => _ends.Task;
 
     /// <summary>The parameters that share a weight.</summary>
     public MixtureGranularity Granularity { get; }
@@ -165,11 +165,11 @@ public sealed class CheckpointMixture
     }
 
     /// <summary>Applies the mixture to a model, in place, tensor by tensor. A share of 1 copies the endpoint bit for bit.</summary>
-    /// <param name="walker">The result of <see cref="CreateWalker"/>.</param>
+    /// <param name="interpolated">The result of <see cref="CreateWalker"/>.</param>
     /// <exception cref="ArgumentException">The model was not created for these endpoints.</exception>
-    public void ApplyTo(TextClassifier walker)
+    public void ApplyTo(TextClassifier interpolated)
     {
-        IReadOnlyDictionary<string, Parameter> targets = _ends.Targets(walker);
+        IReadOnlyDictionary<string, Parameter> targets = _ends.Targets(interpolated);
         foreach (MixtureGroup group in _groups)
         {
             foreach (string name in group.Parameters)
@@ -185,12 +185,12 @@ public sealed class CheckpointMixture
     /// Returns the gradient of a loss by the weights w, from the gradients of the model's parameters W: s (1 - s) times the sum of dL/dW
     /// (W1 - W2) over a group's parameters. The mixture itself needs no gradients.
     /// </summary>
-    /// <param name="walker">The model that the mixture was applied to; parameters without gradient count as 0.</param>
+    /// <param name="interpolated">The model that the mixture was applied to; parameters without gradient count as 0.</param>
     /// <returns>One number per group, in the order of <see cref="Groups"/>.</returns>
     /// <exception cref="ArgumentException">The model was not created for these endpoints.</exception>
-    public double[] Gradients(TextClassifier walker)
+    public double[] Gradients(TextClassifier interpolated)
     {
-        IReadOnlyDictionary<string, Parameter> targets = _ends.Targets(walker);
+        IReadOnlyDictionary<string, Parameter> targets = _ends.Targets(interpolated);
         if (_groups.Length == 0)
         {
             return [];
@@ -273,7 +273,7 @@ public static class CheckpointMean
         ArgumentNullException.ThrowIfNull(ends);
         Check(ends.Count, weights);
         TextClassifier first = ends[0];
-        CheckpointEnds[] pairs = [.. ends.Skip(1).Select(end => new CheckpointEnds(first, end, PathEnd.First))];
+        CheckpointEnds[] pairs = [.. ends.Skip(1).Select(end => new CheckpointEnds(first, end, Endpoint.First))];
         TextClassifier mean = first.Clone();
         try
         {

@@ -34,18 +34,18 @@ public sealed class ParameterPath : IDisposable
     /// <param name="bends">The number of control points, 0 for a line. All start at the midpoint (methods, C.8).</param>
     /// <exception cref="ArgumentException">The ends differ in architecture, kind of tokenizer, tuning method, or names or shapes of
     /// parameters; the first five differences are named.</exception>
-    public ParameterPath(TextClassifier first, TextClassifier second, PathEnd task = PathEnd.First, int bends = 0)
+    public ParameterPath(TextClassifier first, TextClassifier second, Endpoint task = Endpoint.First, int bends = 0)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(bends);
         _ends = new(first, second, task);
-        Bends = bends;
+        ControlPoints = bends;
         _controls = _ends.Names.ToDictionary(name => name, name => Midpoints(name, bends), StringComparer.Ordinal);
     }
 
     private ParameterPath(CheckpointEnds ends, int bends, Dictionary<string, Tensor[]> controls)
     {
         _ends = ends;
-        Bends = bends;
+        ControlPoints = bends;
         _controls = controls;
     }
 
@@ -56,10 +56,10 @@ public sealed class ParameterPath : IDisposable
     public TextClassifier Second => _ends.Second;
 
     /// <summary>The endpoint whose task is evaluated.</summary>
-    public PathEnd Task => _ends.Task;
+    public Endpoint Task => _ends.Task;
 
     /// <summary>Number of control points; 0 for a line.</summary>
-    public int Bends { get; }
+    public int ControlPoints { get; }
 
     /// <summary>The names of the parameters that change along the path, in the order of the checkpoints.</summary>
     public IReadOnlyList<string> Names => _ends.Names;
@@ -170,13 +170,13 @@ public sealed class ParameterPath : IDisposable
 
     /// <summary>Sets a model's parameters to a point of the path, in place, one by one. At 0 and 1 they are the ends' bit for bit, as far
     /// as the task's end has their rows.</summary>
-    /// <param name="walker">The result of <see cref="CreateWalker"/>.</param>
+    /// <param name="interpolated">The result of <see cref="CreateWalker"/>.</param>
     /// <param name="t">The position on the path, from 0 to 1.</param>
     /// <exception cref="ArgumentException">The model was not created for this path.</exception>
-    public void MoveTo(TextClassifier walker, double t)
+    public void MoveTo(TextClassifier interpolated, double t)
     {
-        double[] weights = Weights(Bends, t);
-        IReadOnlyDictionary<string, Parameter> targets = _ends.Targets(walker);
+        double[] weights = Weights(ControlPoints, t);
+        IReadOnlyDictionary<string, Parameter> targets = _ends.Targets(interpolated);
         foreach (string name in _ends.Names)
         {
             using DisposeScope scope = NewDisposeScope();
@@ -217,7 +217,7 @@ public sealed class ParameterPath : IDisposable
 }
 
 /// <summary>An endpoint of a path between two checkpoints.</summary>
-public enum PathEnd
+public enum Endpoint
 {
     /// <summary>The endpoint at t = 0.</summary>
     First,

@@ -9,7 +9,7 @@ namespace SkillLoc.Models.Datasets;
 public static class DataSplits
 {
     /// <summary>The default seed of all programs.</summary>
-    public const uint UsualSeed = 0;
+    public const uint DefaultSeed = 0;
 
     /// <summary>
     /// Splits a data set. Three sources are used as training, development and test rows. Of two, the second is the test set, and the first
@@ -23,7 +23,7 @@ public static class DataSplits
     /// <exception cref="InvalidDataException">A split would be empty.</exception>
     public static (IReadOnlyList<LabeledText> Train, IReadOnlyList<LabeledText> Dev, IReadOnlyList<LabeledText> Test) Split(
         IReadOnlyList<IReadOnlyList<LabeledText>> sources,
-        uint seed = UsualSeed
+        uint seed = DefaultSeed
     )
     {
         ArgumentNullException.ThrowIfNull(sources);

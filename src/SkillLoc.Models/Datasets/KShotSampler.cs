@@ -14,10 +14,10 @@ public static class KShotSampler
     private const int TenfoldDev = 10;
 
     /// <summary>The seeds of the published splits, in the order in which they were drawn.</summary>
-    public static IReadOnlyList<uint> UsualSeeds { get; } = Array.AsReadOnly<uint>([100, 13, 21, 42, 87]);
+    public static IReadOnlyList<uint> DefaultSeeds { get; } = Array.AsReadOnly<uint>([100, 13, 21, 42, 87]);
 
     /// <summary>The tasks of the published splits, by their folders.</summary>
-    public static IReadOnlyList<string> UsualTasks { get; } =
+    public static IReadOnlyList<string> DefaultTasks { get; } =
         Array.AsReadOnly([
             "SST-2",
             "sst-5",
@@ -69,16 +69,16 @@ public static class KShotSampler
     /// <param name="input">The folder of the original data.</param>
     /// <param name="output">The output folder; created if missing.</param>
     /// <param name="k">Number of training rows per class, 1 or more.</param>
-    /// <param name="seeds">The seeds; <see cref="UsualSeeds"/> by default. Their order matters only for CoLA, whose rows are shuffled
+    /// <param name="seeds">The seeds; <see cref="DefaultSeeds"/> by default. Their order matters only for CoLA, whose rows are shuffled
     /// starting from the order of the previous seed: the published CoLA splits need the usual seeds up to their own.</param>
-    /// <param name="tasks">The folders of the tasks; <see cref="UsualTasks"/> by default. Case matters only for the folder.</param>
+    /// <param name="tasks">The folders of the tasks; <see cref="DefaultTasks"/> by default. Case matters only for the folder.</param>
     /// <param name="tenfoldDev">Whether to use ten times as many development rows, in a folder <c>k-shot-10x</c>.</param>
     /// <returns>The folders written, each atomically.</returns>
     /// <remarks>
     /// Rows of tab-separated files are copied byte for byte. Broken rows of QQP, which the reader skips, are kept as in the original,
     /// grouped by their last column.
     /// </remarks>
-    /// <exception cref="ArgumentException">A task is not one of <see cref="UsualTasks"/>, or no seed or task is given.</exception>
+    /// <exception cref="ArgumentException">A task is not one of <see cref="DefaultTasks"/>, or no seed or task is given.</exception>
     /// <exception cref="FileNotFoundException">A file of a task is missing.</exception>
     /// <exception cref="DirectoryNotFoundException">The folder of a task is missing.</exception>
     /// <exception cref="InvalidDataException">A class has no more than k rows, or a row's label is unknown.</exception>
@@ -95,17 +95,17 @@ public static class KShotSampler
         ArgumentException.ThrowIfNullOrEmpty(input);
         ArgumentException.ThrowIfNullOrEmpty(output);
         ArgumentOutOfRangeException.ThrowIfLessThan(k, 1);
-        seeds ??= UsualSeeds;
-        tasks ??= UsualTasks;
+        seeds ??= DefaultSeeds;
+        tasks ??= DefaultTasks;
         if (seeds.Count == 0 || tasks.Count == 0)
         {
             throw new ArgumentException("There must be at least one seed and one task.", seeds.Count == 0 ? nameof(seeds) : nameof(tasks));
         }
 
-        if (tasks.FirstOrDefault(task => !UsualTasks.Contains(task, StringComparer.OrdinalIgnoreCase)) is { } unknown)
+        if (tasks.FirstOrDefault(task => !DefaultTasks.Contains(task, StringComparer.OrdinalIgnoreCase)) is { } unknown)
         {
             throw new ArgumentException(
-                $"There are no published splits of '{unknown}', only of {string.Join(", ", UsualTasks)}; "
+                $"There are no published splits of '{unknown}', only of {string.Join(", ", DefaultTasks)}; "
                     + $"read its rows and use {nameof(Sample)}.",
                 nameof(tasks)
             );

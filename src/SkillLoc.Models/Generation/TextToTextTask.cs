@@ -13,10 +13,10 @@ namespace SkillLoc.Models.Generation;
 public sealed record TextToTextTask(string Name, TextMetric Metric) : TaskDefinition(Name)
 {
     /// <summary>The default of <see cref="MaxInputLength"/>.</summary>
-    public const int UsualMaxInputLength = 512;
+    public const int DefaultMaxInputLength = 512;
 
     /// <summary>The default of <see cref="MaxOutputLength"/>.</summary>
-    public const int UsualMaxOutputLength = 64;
+    public const int DefaultMaxOutputLength = 64;
 
     /// <summary>The text that <see cref="HasLeadingStart"/> prepends.</summary>
     public const string LeadingStart = "<s> ";
@@ -39,7 +39,7 @@ public sealed record TextToTextTask(string Name, TextMetric Metric) : TaskDefini
             ArgumentOutOfRangeException.ThrowIfLessThan(value, 1, nameof(MaxInputLength));
             field = value;
         }
-    } = UsualMaxInputLength;
+    } = DefaultMaxInputLength;
 
     /// <summary>Maximum length of a target in tokens, <c>&lt;extra_id_0&gt;</c> and <c>&lt;/s&gt;</c> included, and of generated text. 64
     /// by default.</summary>
@@ -52,7 +52,7 @@ public sealed record TextToTextTask(string Name, TextMetric Metric) : TaskDefini
             ArgumentOutOfRangeException.ThrowIfLessThan(value, 1, nameof(MaxOutputLength));
             field = value;
         }
-    } = UsualMaxOutputLength;
+    } = DefaultMaxOutputLength;
 
     /// <summary>For a classification the answer to each label; null takes the labels themselves.</summary>
     [JsonIgnore]

@@ -104,7 +104,7 @@ public sealed class ActivationReader : IDisposable
         var model = LanguageModel.LoadReader(checkpoint, device, withDecoder: name.StartsWith("decoder", StringComparison.Ordinal));
         try
         {
-            if (model.Adaptation?.PromptSize > 0)
+            if (model.PeftModule?.PromptSize > 0)
             {
                 throw new NotSupportedException(
                     $"{folder} was tuned with a soft prompt, whose slots would be among the hidden states; embed texts with the checkpoint "
@@ -150,7 +150,7 @@ public sealed class ActivationReader : IDisposable
         float[][] vectors = new float[rows.Count][];
         using Lifetime.Hold hold = _model.Hold();
         using IDisposable inference = no_grad();
-        int prompt = _model.Adaptation?.PromptSize ?? 0,
+        int prompt = _model.PeftModule?.PromptSize ?? 0,
             size = Point.Size;
         foreach (
             int[] group in LengthBatches.Split(
@@ -218,13 +218,13 @@ public sealed class ActivationReader : IDisposable
 
         // A causal model's soft prompt stands behind the text, another's before it.
         TokenBatch batch = context.Batch;
-        int prompt = _model.Adaptation?.PromptSize ?? 0;
+        int prompt = _model.PeftModule?.PromptSize ?? 0;
         Tensor text = activation.narrow(1, _model.Config.IsCausal ? 0 : prompt, batch.Ids.size(1));
         Tensor? isToken = batch.Mask?.view(text.size(0), -1, 1);
         return Pooling switch
         {
             TextPooling.FirstToken => text.select(1, 0).clone(),
-            TextPooling.ScoredPosition => At(_model.Adaptation?.ScoredPositions(batch) ?? batch.Positions),
+            TextPooling.ScoredPosition => At(_model.PeftModule?.ScoredPositions(batch) ?? batch.Positions),
             TextPooling.Max => (isToken is null ? text : text.MaskedFill(isToken.logical_not(), double.NegativeInfinity)).amax(1),
             _ when isToken is null => text.mean([1]),
             _ => Mean(isToken.to(text.dtype)),

@@ -84,7 +84,7 @@ public static class MergeStatistics
         ArgumentNullException.ThrowIfNull(rows);
         AtomicFile.CheckWritable(path);
         LanguageModel backbone = model.Backbone;
-        if (backbone.Adaptation is not null)
+        if (backbone.PeftModule is not null)
         {
             throw new ArgumentException("The model has a tuning method: fold it into the weights first (Folded).", nameof(model));
         }
@@ -95,7 +95,7 @@ public static class MergeStatistics
         int count = 0;
         try
         {
-            backbone.Adaptation = recorder;
+            backbone.PeftModule = recorder;
             foreach ((string text, string? pair) in rows)
             {
                 count++;
@@ -106,7 +106,7 @@ public static class MergeStatistics
         }
         finally
         {
-            backbone.Adaptation = null;
+            backbone.PeftModule = null;
         }
 
         Write(path, "gram", count, recorder.Grams.Select(pair => (pair.Key, pair.Value)));
@@ -133,16 +133,16 @@ public static class MergeStatistics
     }
 
     /// <summary>Sums the products of what linear layers read.</summary>
-    private sealed class InputRecorder : Adaptation
+    private sealed class InputRecorder : PeftModule
     {
-        private readonly Dictionary<LinearPlace, string> _names = [];
+        private readonly Dictionary<LayerId, string> _names = [];
 
         public InputRecorder(LanguageModel model)
             : base(model, new BitFitOptions(), (_, _, _) => throw new InvalidOperationException("There are no parameters."))
         {
             // Queries, keys and values of GPT-2 read the same for one weight.
             var known = new HashSet<string>(StringComparer.Ordinal);
-            foreach (LinearMap map in Enumerable.Range(0, model.Config.Layers + model.Config.DecoderLayers).SelectMany(model.LinearMaps))
+            foreach (LinearLayer map in Enumerable.Range(0, model.Config.Layers + model.Config.DecoderLayers).SelectMany(model.LinearLayersOf))
             {
                 if (known.Add(map.WeightName))
                 {
@@ -154,7 +154,7 @@ public static class MergeStatistics
 
         public OrderedDictionary<string, Tensor> Grams { get; } = new(StringComparer.Ordinal);
 
-        internal override Tensor AfterLinear(LinearPlace place, Tensor input, Tensor output)
+        internal override Tensor AfterLinear(LayerId place, Tensor input, Tensor output)
         {
             if (_names.TryGetValue(place, out string? name))
             {

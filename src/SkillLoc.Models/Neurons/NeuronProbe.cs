@@ -48,7 +48,7 @@ public sealed class NeuronProbe
 
     private int Width { get; }
 
-    private int PromptSize => _classifier.Backbone.Adaptation?.PromptSize ?? 0;
+    private int PromptSize => _classifier.Backbone.PeftModule?.PromptSize ?? 0;
 
     /// <summary>Whether the prompt follows the text (causal models) instead of preceding it.</summary>
     private bool IsCausal => _classifier.Backbone.Config.IsCausal;

@@ -68,8 +68,8 @@ public static class NeuronPruning
         {
             int[] kept = Kept(keep, layer, fraction);
             sizes[layer] = kept.Length;
-            LinearMap up = Map(LinearLayers.Up),
-                down = Map(LinearLayers.Down);
+            LinearLayer up = Map(TargetModules.Up),
+                down = Map(TargetModules.Down);
             Tensor index = tensor(Array.ConvertAll(kept, i => (long)i), device: model.Device);
             double[] removed = fixedAt.Of(layer).ToArray();
             foreach (int neuron in foldKept ? [] : kept)
@@ -83,7 +83,7 @@ public static class NeuronPruning
             Change(down, down.Weight.detach().index_select(1, index));
             changed[down.Name + ".bias"] = Value(down.Name + ".bias").Add(folded).to(model.Dtype);
 
-            LinearMap Map(LinearLayers kind) => model.LinearMaps(layer).Single(map => map.Place.Kind == kind);
+            LinearLayer Map(TargetModules kind) => model.LinearLayersOf(layer).Single(map => map.Place.Kind == kind);
         }
 
         return classifier.With(model.Config.WithFeedForwardSizes(sizes), changed);
@@ -91,7 +91,7 @@ public static class NeuronPruning
         Tensor Value(string name) => model.Parameters[name].detach();
 
         // GPT-2 stores its projections as [in, out].
-        void Change(LinearMap map, Tensor weight) =>
+        void Change(LinearLayer map, Tensor weight) =>
             changed[map.WeightName] = ReferenceEquals(map.Weight, model.Parameters[map.WeightName])
                 ? weight
                 : weight.transpose(0, 1).contiguous();

@@ -170,7 +170,7 @@ public sealed class PeftAdapter
         LanguageModel model = LanguageModel.LoadUntuned(adapted, withHead, device, torch.ScalarType.Float32, null, null);
         try
         {
-            model.Adaptation = TuningOf(adapted)?.Create(model, adapted, seed: 0, required: true);
+            model.PeftModule = TuningOf(adapted)?.Create(model, adapted, seed: 0, required: true);
             return model;
         }
         catch

@@ -64,14 +64,14 @@ internal static class TunedAdapter
 
     private static void AddLora(LanguageModel model, LoraOptions lora, OrderedDictionary<string, PeftTensor> tensors, JsonObject config)
     {
-        IReadOnlyDictionary<string, Parameter> parameters = model.Adaptation!.Parameters;
+        IReadOnlyDictionary<string, Parameter> parameters = model.PeftModule!.Parameters;
         bool isConv1D = model.Config.ModelType == "gpt2";
         List<string> targets = [];
         JsonObject ranks = [],
             alphas = [];
-        foreach (IGrouping<string, LinearMap> module in model.LinearMaps(lora.Targets).GroupBy(map => Module(map.WeightName)))
+        foreach (IGrouping<string, LinearLayer> module in model.LinearLayersOf(lora.Targets).GroupBy(map => Module(map.WeightName)))
         {
-            LinearMap[] maps = [.. module];
+            LinearLayer[] maps = [.. module];
             targets.Add(module.Key);
             string key = Prefix + module.Key;
             if (maps.Length == 1 && maps[0].Name == module.Key)
@@ -91,8 +91,8 @@ internal static class TunedAdapter
             {
                 int third = maps[i].Place.Kind switch
                 {
-                    LinearLayers.Query => 0,
-                    LinearLayers.Key => 1,
+                    TargetModules.Query => 0,
+                    TargetModules.Key => 1,
                     _ => 2,
                 };
                 for (int row = 0; row < width; row++)
@@ -132,7 +132,7 @@ internal static class TunedAdapter
         JsonObject config
     )
     {
-        PeftTensor prompt = Take(model.Adaptation!.Parameters[parameter]);
+        PeftTensor prompt = Take(model.PeftModule!.Parameters[parameter]);
         tensors.Add("prompt_embeddings", prompt with { Shape = [size, model.Config.HiddenSize] });
         config["num_attention_heads"] = model.Config.Heads;
         config["num_layers"] = model.Config.Layers;

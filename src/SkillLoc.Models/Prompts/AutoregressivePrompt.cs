@@ -9,7 +9,7 @@ namespace SkillLoc.Models.Prompts;
 public sealed record AutoregressivePrompt
 {
     /// <summary>The default maximum length of a row in tokens, as in the paper.</summary>
-    public const int UsualMaxLength = 256;
+    public const int DefaultMaxLength = 256;
 
     /// <summary>Creates a prompt.</summary>
     /// <param name="template">The text, with <c>{0}</c> for the first and <c>{1}</c> for the second sentence.</param>
@@ -48,7 +48,7 @@ public sealed record AutoregressivePrompt
     public OptionScoring Scoring { get; init; }
 
     /// <summary>The maximum length of a row in tokens, the longest option included; 256 by default.</summary>
-    public int MaxLength { get; init; } = UsualMaxLength;
+    public int MaxLength { get; init; } = DefaultMaxLength;
 }
 
 /// <summary>

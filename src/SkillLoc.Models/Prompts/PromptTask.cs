@@ -11,7 +11,7 @@ public sealed record PromptTask(string Name, PromptTemplate Template, Verbalizer
 {
     /// <summary>The default maximum length of a row in tokens, for BERT and RoBERTa; for GPT-2 see
     /// <see cref="AutoregressivePrompt.MaxLength"/>.</summary>
-    public const int UsualMaxLength = 128;
+    public const int DefaultMaxLength = 128;
 
     private readonly AutoregressivePrompt? _autoregressive;
 
@@ -76,7 +76,7 @@ public sealed record PromptTask(string Name, PromptTemplate Template, Verbalizer
     }
 
     /// <summary>The maximum length of a row in tokens; 128 by default.</summary>
-    public int MaxLength { get; init; } = UsualMaxLength;
+    public int MaxLength { get; init; } = DefaultMaxLength;
 
     /// <summary>The maximum number of tokens of the first sentence; null (default) for no separate limit.</summary>
     public int? FirstSentenceLimit { get; init; }
@@ -322,7 +322,7 @@ internal static class PromptTaskFile
 
         public Continuation? Autoregressive { get; init; }
 
-        public int MaxLength { get; init; } = PromptTask.UsualMaxLength;
+        public int MaxLength { get; init; } = PromptTask.DefaultMaxLength;
 
         public int? FirstSentenceLimit { get; init; }
 
@@ -407,7 +407,7 @@ internal static class PromptTaskFile
 
         public required IReadOnlyDictionary<string, string> Options { get; init; }
 
-        public int MaxLength { get; init; } = AutoregressivePrompt.UsualMaxLength;
+        public int MaxLength { get; init; } = AutoregressivePrompt.DefaultMaxLength;
 
         public AutoregressivePrompt ToPrompt(IReadOnlyList<string> labels)
         {

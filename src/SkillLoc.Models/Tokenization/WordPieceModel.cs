@@ -6,8 +6,8 @@ namespace SkillLoc.Models.Tokenization;
 /// <summary>WordPiece (BERT): a word is split into the longest pieces from its start, or is unknown.</summary>
 internal sealed class WordPieceModel
 {
-    private const string UsualPrefix = "##";
-    private const int UsualLongestWord = 100;
+    private const string DefaultPrefix = "##";
+    private const int DefaultLongestWord = 100;
 
     // Time grows with the square of a word's length.
     private const int LongestSupported = 10_000;
@@ -29,7 +29,7 @@ internal sealed class WordPieceModel
     public WordPieceModel(Dictionary<string, int> vocabulary, IReadOnlySet<string> special, string unknown, SerializedStep? model)
     {
         model?.Only("vocab", "unk_token", "continuing_subword_prefix", "max_input_chars_per_word");
-        _longestWord = model?.Whole("max_input_chars_per_word", 1) ?? UsualLongestWord;
+        _longestWord = model?.Whole("max_input_chars_per_word", 1) ?? DefaultLongestWord;
         if (_longestWord > LongestSupported)
         {
             throw new NotSupportedException(
@@ -37,7 +37,7 @@ internal sealed class WordPieceModel
             );
         }
 
-        _prefix = model?.Text("continuing_subword_prefix") ?? UsualPrefix;
+        _prefix = model?.Text("continuing_subword_prefix") ?? DefaultPrefix;
         _unknown = vocabulary[unknown];
         // The library numbers lines; a file's ids may have gaps.
         KeyValuePair<string, int>[] byId = vocabulary.OrderBy(entry => entry.Value).ToArray();

@@ -11,13 +11,13 @@ namespace SkillLoc.Models.Tuning;
 /// A parameter-efficient tuning method applied to a model: its parameters and their part in the forward pass. Created by
 /// <see cref="TuningOptions.Create(LanguageModel, int)"/>.
 /// </summary>
-internal abstract class Adaptation : IDisposable
+internal abstract class PeftModule : IDisposable
 {
     private readonly OrderedDictionary<string, Parameter> _parameters = new(StringComparer.Ordinal);
     private readonly ParameterSource _source;
     private readonly string _fits;
 
-    private protected Adaptation(LanguageModel model, TuningOptions options, ParameterSource source)
+    private protected PeftModule(LanguageModel model, TuningOptions options, ParameterSource source)
     {
         Options = options;
         _source = source;
@@ -67,7 +67,7 @@ internal abstract class Adaptation : IDisposable
     /// <param name="input">Its input, <c>[batch, positions, in]</c>.</param>
     /// <param name="output">Its output, <c>[batch, positions, out]</c>.</param>
     /// <returns>The output to continue with.</returns>
-    internal virtual Tensor AfterLinear(LinearPlace place, Tensor input, Tensor output) => output;
+    internal virtual Tensor AfterLinear(LayerId place, Tensor input, Tensor output) => output;
 
     /// <summary>Called with the output of a layer, after its final norm if it has one.</summary>
     /// <param name="layer">Zero-based layer.</param>
@@ -81,10 +81,10 @@ internal abstract class Adaptation : IDisposable
     /// <summary>Folds the adaptation into the model's weights, in place, as far as possible, so that scoring is cheaper.</summary>
     /// <param name="model">The model of this adaptation.</param>
     /// <returns>The remaining adaptation: this, another, or null.</returns>
-    internal virtual Adaptation? Fold(LanguageModel model) => this;
+    internal virtual PeftModule? Fold(LanguageModel model) => this;
 
     /// <summary>Returns a copy for a copy of the model.</summary>
-    internal Adaptation Clone(LanguageModel model, ScalarType? dtype)
+    internal PeftModule Clone(LanguageModel model, ScalarType? dtype)
     {
         using DisposeScope scope = NewDisposeScope();
         return Options.Build(

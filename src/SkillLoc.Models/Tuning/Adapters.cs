@@ -17,13 +17,13 @@ namespace SkillLoc.Models.Tuning;
 /// <c>MAP.adapter.down.weight</c> <c>[bottleneck, hidden]</c>, <c>MAP.adapter.down.bias</c>, <c>MAP.adapter.up.weight</c>
 /// <c>[hidden, bottleneck]</c>, <c>MAP.adapter.up.bias</c>.
 /// </remarks>
-internal sealed class Adapters : Adaptation
+internal sealed class BottleneckAdapter : PeftModule
 {
     private readonly bool _correct;
     private readonly Func<Tensor, Tensor> _activation;
-    private readonly Dictionary<LinearPlace, Bottleneck> _bottlenecks = [];
+    private readonly Dictionary<LayerId, Bottleneck> _bottlenecks = [];
 
-    internal Adapters(LanguageModel model, AdapterOptions options, ParameterSource source)
+    internal BottleneckAdapter(LanguageModel model, AdapterOptions options, ParameterSource source)
         : base(model, options, source)
     {
         bool houlsby = options.Placement == AdapterPlacement.Houlsby;
@@ -37,7 +37,7 @@ internal sealed class Adapters : Adaptation
         };
         long hidden = model.Config.HiddenSize,
             inner = options.BottleneckSize ?? Math.Max(1, hidden / 16);
-        foreach (LinearMap map in model.LinearMaps(houlsby ? LinearLayers.AttentionOutput | LinearLayers.Down : LinearLayers.Down))
+        foreach (LinearLayer map in model.LinearLayersOf(houlsby ? TargetModules.AttentionOutput | TargetModules.Down : TargetModules.Down))
         {
             string name = map.Name + ".adapter";
             _bottlenecks.Add(
@@ -65,12 +65,12 @@ internal sealed class Adapters : Adaptation
     }
 
     /// <inheritdoc/>
-    internal override Tensor AfterLinear(LinearPlace place, Tensor input, Tensor output) =>
+    internal override Tensor AfterLinear(LayerId place, Tensor input, Tensor output) =>
         !_correct && _bottlenecks.TryGetValue(place, out Bottleneck bottleneck) ? output.Add(Run(bottleneck, output)) : output;
 
     /// <inheritdoc/>
     internal override Tensor? Correction(int layer, Tensor normed) =>
-        _correct ? Run(_bottlenecks[new(layer, LinearLayers.Down)], normed) : null;
+        _correct ? Run(_bottlenecks[new(layer, TargetModules.Down)], normed) : null;
 
     private Tensor Run(Bottleneck bottleneck, Tensor x) =>
         F.linear(_activation(F.linear(x, bottleneck.Down, bottleneck.DownBias)), bottleneck.Up, bottleneck.UpBias);
@@ -106,7 +106,7 @@ public sealed record AdapterOptions : TuningOptions
     public double InitialMean { get; init; }
 
     /// <inheritdoc/>
-    internal override Adapters Build(LanguageModel model, ParameterSource source)
+    internal override BottleneckAdapter Build(LanguageModel model, ParameterSource source)
     {
         if (BottleneckSize is { } size)
         {

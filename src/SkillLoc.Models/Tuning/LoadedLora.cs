@@ -13,29 +13,29 @@ namespace SkillLoc.Models.Tuning;
 /// </summary>
 /// <remarks>Parameters, for each module: <c>MODULE.lora_A.weight</c> <c>[rank, in]</c>, <c>MODULE.lora_B.weight</c> <c>[out, rank]</c> and
 /// optionally <c>MODULE.lora_B.bias</c> <c>[out]</c>. Queries, keys and values of GPT-2 are one module.</remarks>
-internal sealed class LoadedLora : Adaptation
+internal sealed class LoadedLora : PeftModule
 {
-    private readonly Dictionary<LinearPlace, Update> _updates = [];
+    private readonly Dictionary<LayerId, Update> _updates = [];
     private readonly HashSet<string> _folded = new(StringComparer.Ordinal);
 
     internal LoadedLora(LanguageModel model, LoadedLoraOptions options, ParameterSource source)
         : base(model, options, source)
     {
-        foreach (IGrouping<string, LinearMap> maps in MapsOf(model))
+        foreach (IGrouping<string, LinearLayer> maps in MapsOf(model))
         {
             if (options.Modules.FirstOrDefault(module => module.Name == maps.Key) is not { } module)
             {
                 continue;
             }
 
-            LinearMap[] parts = [.. maps];
+            LinearLayer[] parts = [.. maps];
             long input = parts[0].Weight.size(1),
                 output = parts.Sum(part => part.Weight.size(0)),
                 start = 0;
             Parameter a = AddUniform(module.Name + ".lora_A.weight", module.Rank, input),
                 b = AddZeros(module.Name + ".lora_B.weight", output, module.Rank);
             Parameter? bias = module.Bias ? AddZeros(module.Name + ".lora_B.bias", output) : null;
-            foreach (LinearMap part in parts)
+            foreach (LinearLayer part in parts)
             {
                 long rows = part.Weight.size(0);
                 _updates.Add(part.Place, new(a, b, bias, start, rows, module.Scale));
@@ -51,14 +51,14 @@ internal sealed class LoadedLora : Adaptation
     }
 
     /// <summary>A model's linear layers by the module whose weight they are.</summary>
-    public static IEnumerable<IGrouping<string, LinearMap>> MapsOf(LanguageModel model) =>
+    public static IEnumerable<IGrouping<string, LinearLayer>> MapsOf(LanguageModel model) =>
         Enumerable
             .Range(0, model.Config.Layers + model.Config.DecoderLayers)
-            .SelectMany(model.LinearMaps)
+            .SelectMany(model.LinearLayersOf)
             .GroupBy(map => map.WeightName[..map.WeightName.LastIndexOf('.')], StringComparer.Ordinal);
 
     /// <inheritdoc/>
-    internal override Tensor AfterLinear(LinearPlace place, Tensor input, Tensor output) =>
+    internal override Tensor AfterLinear(LayerId place, Tensor input, Tensor output) =>
         _updates.TryGetValue(place, out Update update)
             ? output.Add(F.linear(F.linear(input, update.A), update.Rows(update.B)!, update.Rows(update.Bias)).Mul(update.Scale))
             : output;
@@ -67,11 +67,11 @@ internal sealed class LoadedLora : Adaptation
     internal override bool FoldsInto(string name) => _folded.Contains(name);
 
     /// <inheritdoc/>
-    internal override Adaptation? Fold(LanguageModel model)
+    internal override PeftModule? Fold(LanguageModel model)
     {
         using IDisposable noGradients = no_grad();
         using DisposeScope scope = NewDisposeScope();
-        foreach (LinearMap map in Enumerable.Range(0, model.Config.Layers + model.Config.DecoderLayers).SelectMany(model.LinearMaps))
+        foreach (LinearLayer map in Enumerable.Range(0, model.Config.Layers + model.Config.DecoderLayers).SelectMany(model.LinearLayersOf))
         {
             if (_updates.TryGetValue(map.Place, out Update update))
             {

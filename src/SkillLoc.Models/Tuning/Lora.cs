@@ -19,11 +19,11 @@ namespace SkillLoc.Models.Tuning;
 /// <c>[rank, in]</c> and <c>MAP.lora_B.weight</c> <c>[out, rank]</c>, named as in PEFT after its prefix; optionally also
 /// <c>MAP.lora_A.bias</c> <c>[rank]</c>, <c>MAP.lora_B.bias</c> <c>[out]</c> and <c>MAP.lora_C.weight</c> <c>[out, out]</c>.
 /// </remarks>
-internal sealed class Lora : Adaptation
+internal sealed class Lora : PeftModule
 {
     private const double InitialDeviation = 0.02;
 
-    private readonly Dictionary<LinearPlace, Update> _updates = [];
+    private readonly Dictionary<LayerId, Update> _updates = [];
     private readonly HashSet<string> _folded = new(StringComparer.Ordinal);
     private readonly double _scale;
 
@@ -31,7 +31,7 @@ internal sealed class Lora : Adaptation
         : base(model, options, source)
     {
         _scale = options.Alpha / options.Rank;
-        foreach (LinearMap map in model.LinearMaps(options.Targets))
+        foreach (LinearLayer map in model.LinearLayersOf(options.Targets))
         {
             long rank = options.Rank,
                 input = map.Weight.size(1),
@@ -59,7 +59,7 @@ internal sealed class Lora : Adaptation
     }
 
     /// <inheritdoc/>
-    internal override Tensor AfterLinear(LinearPlace place, Tensor input, Tensor output)
+    internal override Tensor AfterLinear(LayerId place, Tensor input, Tensor output)
     {
         if (!_updates.TryGetValue(place, out Update update))
         {
@@ -74,7 +74,7 @@ internal sealed class Lora : Adaptation
     internal override bool FoldsInto(string name) => _folded.Contains(name);
 
     /// <inheritdoc/>
-    internal override Adaptation? Fold(LanguageModel model)
+    internal override PeftModule? Fold(LanguageModel model)
     {
         if (_folded.Count == 0)
         {
@@ -83,7 +83,7 @@ internal sealed class Lora : Adaptation
 
         using IDisposable noGradients = no_grad();
         using DisposeScope scope = NewDisposeScope();
-        foreach (LinearMap map in model.LinearMaps(((LoraOptions)Options).Targets))
+        foreach (LinearLayer map in model.LinearLayersOf(((LoraOptions)Options).Targets))
         {
             using DisposeScope one = NewDisposeScope();
             Update update = _updates[map.Place];
@@ -110,7 +110,7 @@ public sealed record LoraOptions : TuningOptions
     public double Alpha { get; init; } = 16;
 
     /// <summary>The target modules; queries and values by default.</summary>
-    public LinearLayers Targets { get; init; } = LinearLayers.Query | LinearLayers.Value;
+    public TargetModules Targets { get; init; } = TargetModules.Query | TargetModules.Value;
 
     /// <summary>Whether A and B have biases, which start at zero; false by default (methods, C.3).</summary>
     public bool Bias { get; init; }
@@ -140,7 +140,7 @@ public sealed record LowRankBiasOptions : TuningOptions
 
     /// <summary>The target modules; queries and values by default. A bias on the keys has no effect, since it adds the same to all scores
     /// of a query.</summary>
-    public LinearLayers Targets { get; init; } = LinearLayers.Query | LinearLayers.Value;
+    public TargetModules Targets { get; init; } = TargetModules.Query | TargetModules.Value;
 
     /// <summary>Whether all target modules share one R; false by default.</summary>
     public bool ShareR { get; init; }
@@ -160,7 +160,7 @@ public sealed record LowRankBiasOptions : TuningOptions
 
 /// <summary>The linear layers of a transformer block. In T5's decoder, they include those of the cross-attention.</summary>
 [Flags]
-public enum LinearLayers
+public enum TargetModules
 {
     /// <summary>None.</summary>
     None = 0,
@@ -195,11 +195,11 @@ public enum LinearLayers
 /// <c>[rank, 1]</c>, <c>MAP.lora_B.weight</c> <c>[out, rank]</c> and optionally <c>MAP.lora_C.weight</c> <c>[out, out]</c>. A shared R is
 /// <c>lora_R.weight</c>, the first parameter.
 /// </remarks>
-internal sealed class LowRankBias : Adaptation
+internal sealed class LowRankBias : PeftModule
 {
     private const double InitialDeviation = 0.02;
 
-    private readonly Dictionary<LinearPlace, Factors> _biases = [];
+    private readonly Dictionary<LayerId, Factors> _biases = [];
     private readonly HashSet<string> _folded = new(StringComparer.Ordinal);
     private readonly double _scale;
 
@@ -208,7 +208,7 @@ internal sealed class LowRankBias : Adaptation
     {
         _scale = options.Alpha / options.Rank;
         Parameter? shared = options.ShareR ? AddUniform("lora_R.weight", options.Rank, 1) : null;
-        foreach (LinearMap map in model.LinearMaps(options.Targets))
+        foreach (LinearLayer map in model.LinearLayersOf(options.Targets))
         {
             long output = map.Weight.size(0);
             string name = map.Name + ".lora_";
@@ -228,14 +228,14 @@ internal sealed class LowRankBias : Adaptation
     }
 
     /// <inheritdoc/>
-    internal override Tensor AfterLinear(LinearPlace place, Tensor input, Tensor output) =>
+    internal override Tensor AfterLinear(LayerId place, Tensor input, Tensor output) =>
         _biases.TryGetValue(place, out Factors factors) ? output.Add(Bias(factors)) : output;
 
     /// <inheritdoc/>
     internal override bool FoldsInto(string name) => _folded.Contains(name);
 
     /// <inheritdoc/>
-    internal override Adaptation? Fold(LanguageModel model)
+    internal override PeftModule? Fold(LanguageModel model)
     {
         if (_folded.Count == 0)
         {
@@ -244,7 +244,7 @@ internal sealed class LowRankBias : Adaptation
 
         using IDisposable noGradients = no_grad();
         using DisposeScope scope = NewDisposeScope();
-        foreach (LinearMap map in model.LinearMaps(((LowRankBiasOptions)Options).Targets))
+        foreach (LinearLayer map in model.LinearLayersOf(((LowRankBiasOptions)Options).Targets))
         {
             map.Bias!.Add_(Bias(_biases[map.Place]));
         }

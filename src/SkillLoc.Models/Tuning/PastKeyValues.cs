@@ -12,7 +12,7 @@ namespace SkillLoc.Models.Tuning;
 /// </summary>
 /// <remarks>Parameter: <c>past_key_values</c> (in T5 <c>decoder.past_key_values</c>) <c>[layers, 2, heads, length, head
 /// size]</c>.</remarks>
-internal sealed class PastKeyValues : Adaptation
+internal sealed class PastKeyValues : PeftModule
 {
     private readonly Parameter _values;
     private readonly bool _isOfDecoder;

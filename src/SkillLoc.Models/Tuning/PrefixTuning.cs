@@ -19,7 +19,7 @@ namespace SkillLoc.Models.Tuning;
 /// <c>[layers, 2, heads, length, head size]</c>; or, without a projection, <c>prefix.key_values</c> of that shape. In T5 these names exist
 /// twice, as <c>encoder.prefix…</c> and <c>decoder.prefix…</c>.
 /// </remarks>
-internal sealed class PrefixTuning : Adaptation
+internal sealed class PrefixTuning : PeftModule
 {
     private const string KeyValuesName = ".key_values";
     private readonly StackPrefix _first;
@@ -66,7 +66,7 @@ internal sealed class PrefixTuning : Adaptation
     }
 
     /// <inheritdoc/>
-    internal override Adaptation Fold(LanguageModel model)
+    internal override PeftModule Fold(LanguageModel model)
     {
         if (_first.Projection is null)
         {

@@ -15,7 +15,7 @@ namespace SkillLoc.Models.Tuning;
 /// </summary>
 /// <remarks>Parameter: <c>prompt</c> <c>[1, P - 1, hidden]</c>, in causal models and T5 <c>[1, P, hidden]</c>, initialised N(0, 1) /
 /// 30.</remarks>
-internal sealed class SoftPrompt : Adaptation
+internal sealed class SoftPrompt : PeftModule
 {
     private readonly Parameter _prompt;
     private readonly bool _causal;
@@ -29,7 +29,7 @@ internal sealed class SoftPrompt : Adaptation
 
         // A masked model's text has at least its two special tokens, another's one.
         int shortest = masked ? 2 : 1;
-        long longest = model.MaxLength + (long)(model.Adaptation?.PromptSize ?? 0) - shortest;
+        long longest = model.MaxLength + (long)(model.PeftModule?.PromptSize ?? 0) - shortest;
         if (options.Size < shortest || options.Size > longest)
         {
             throw new ArgumentException(

@@ -29,27 +29,27 @@ public abstract record TuningOptions
 
     private protected TuningOptions() { }
 
-    /// <summary>Creates the initial adaptation of a model; assign it to <see cref="LanguageModel.Adaptation"/>.</summary>
+    /// <summary>Creates the initial adaptation of a model; assign it to <see cref="LanguageModel.PeftModule"/>.</summary>
     /// <param name="model">The model, whose device and type the new parameters have.</param>
     /// <param name="seed">Seed of the initialisation.</param>
     /// <returns>The adaptation, which the caller owns until it is assigned; null if the method changes the model's own parameters
     /// (BitFit).</returns>
     /// <exception cref="ArgumentException">An option is out of range, or does not fit the model.</exception>
     /// <exception cref="NotSupportedException">The method does not support the model's architecture.</exception>
-    internal Adaptation? Create(LanguageModel model, int seed = 0) => Create(model, null, seed, required: false);
+    internal PeftModule? Create(LanguageModel model, int seed = 0) => Create(model, null, seed, required: false);
 
     /// <summary>Returns the parameters that the method trains: those that it added to the model, or with BitFit the model's
     /// biases.</summary>
     /// <param name="model">A model that these options have been applied to.</param>
     /// <returns>Parameters by name.</returns>
-    /// <exception cref="ArgumentException">The model's <see cref="LanguageModel.Adaptation"/> has other options.</exception>
+    /// <exception cref="ArgumentException">The model's <see cref="LanguageModel.PeftModule"/> has other options.</exception>
     public virtual IReadOnlyDictionary<string, Parameter> ParametersOf(LanguageModel model)
     {
         ArgumentNullException.ThrowIfNull(model);
-        return model.Adaptation is { } adaptation && adaptation.Options == this
+        return model.PeftModule is { } adaptation && adaptation.Options == this
             ? adaptation.Parameters
             : throw new ArgumentException(
-                $"The model is tuned with {model.Adaptation?.Options.ToString() ?? "nothing"}, not with {this}.",
+                $"The model is tuned with {model.PeftModule?.Options.ToString() ?? "nothing"}, not with {this}.",
                 nameof(model)
             );
     }
@@ -77,7 +77,7 @@ public abstract record TuningOptions
     /// <param name="learnt">What will take the place of what is drawn; null for nothing. Its shapes are looked at before anything
     /// is.</param>
     /// <exception cref="InvalidDataException">A parameter of the checkpoint is missing, has another shape, or holds NaN.</exception>
-    internal Adaptation? Create(LanguageModel model, CheckpointFolder? stored, int seed, bool required, TunedWeights? learnt = null)
+    internal PeftModule? Create(LanguageModel model, CheckpointFolder? stored, int seed, bool required, TunedWeights? learnt = null)
     {
         ArgumentNullException.ThrowIfNull(model);
         using DisposeScope scope = NewDisposeScope();
@@ -116,13 +116,13 @@ public abstract record TuningOptions
         };
 
     /// <summary>Creates the adaptation of a model.</summary>
-    internal abstract Adaptation? Build(LanguageModel model, ParameterSource source);
+    internal abstract PeftModule? Build(LanguageModel model, ParameterSource source);
 
-    private protected static void RequireMaps(LinearLayers targets, string option)
+    private protected static void RequireMaps(TargetModules targets, string option)
     {
-        const LinearLayers All =
-            LinearLayers.Query | LinearLayers.Key | LinearLayers.Value | LinearLayers.AttentionOutput | LinearLayers.Up | LinearLayers.Down;
-        if (targets == LinearLayers.None || (targets & ~All) != LinearLayers.None)
+        const TargetModules All =
+            TargetModules.Query | TargetModules.Key | TargetModules.Value | TargetModules.AttentionOutput | TargetModules.Up | TargetModules.Down;
+        if (targets == TargetModules.None || (targets & ~All) != TargetModules.None)
         {
             throw new ArgumentException($"{option} are '{targets}'; they must be one or more of {All}.");
         }
@@ -157,7 +157,7 @@ public sealed record BitFitOptions : TuningOptions
     }
 
     /// <inheritdoc/>
-    internal override Adaptation? Build(LanguageModel model, ParameterSource source)
+    internal override PeftModule? Build(LanguageModel model, ParameterSource source)
     {
         Check(model);
         return null;

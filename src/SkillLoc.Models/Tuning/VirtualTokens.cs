@@ -10,7 +10,7 @@ namespace SkillLoc.Models.Tuning;
 /// whole sequence; token types are 0 for the prompt.
 /// </summary>
 /// <remarks>Parameter: <c>virtual_tokens</c> <c>[1, size, hidden]</c>.</remarks>
-internal sealed class VirtualTokens : Adaptation
+internal sealed class VirtualTokens : PeftModule
 {
     public const string ParameterName = "virtual_tokens";
 

@@ -14,7 +14,7 @@ public abstract class ConnectivityTrainerOptions
     public TextScoringTransformer? Second;
 
     /// <summary>The endpoint whose task is trained, if labels differ (methods, C.9); the first by default.</summary>
-    public PathEnd Task;
+    public Endpoint Task;
 
     /// <summary>The label column, as fine-tuning had it: a key, for a regression a Single, for free answers (T5) text or a vector of
     /// text.</summary>
@@ -70,7 +70,7 @@ public abstract class ConnectivityTrainerOptions
     private protected ConnectivityTrainerOptions() { }
 
     /// <summary>The endpoint whose task is trained.</summary>
-    internal TextScoringTransformer TaskEnd => Task == PathEnd.First ? First! : Second!;
+    internal TextScoringTransformer TaskEnd => Task == Endpoint.First ? First! : Second!;
 
     /// <summary>Returns the options with a seed: their own, that of a stored state, or one drawn from the context.</summary>
     internal ConnectivityTrainerOptions WithSeed(ComponentHost host)

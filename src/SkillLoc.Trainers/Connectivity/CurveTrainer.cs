@@ -46,7 +46,7 @@ public sealed class CurveTrainer
         ArgumentNullException.ThrowIfNull(trainData);
         var options = (Options)_options.WithSeed(_host);
         using DisposeScope scope = NewDisposeScope();
-        var path = new ParameterPath(_options.First!.Classifier, _options.Second!.Classifier, _options.Task, _options.Bends);
+        var path = new ParameterPath(_options.First!.Classifier, _options.Second!.Classifier, _options.Task, _options.ControlPoints);
         try
         {
             if (path.Names.Count == 0)
@@ -68,15 +68,15 @@ public sealed class CurveTrainer
 
     private void Start(ParameterPath path, int seed)
     {
-        if (_options.Start == ControlStart.Midpoint || _options.TaskEnd.Classifier.Backbone is not { Adaptation: { } adaptation } backbone)
+        if (_options.Start == ControlStart.Midpoint || _options.TaskEnd.Classifier.Backbone is not { PeftModule: { } adaptation } backbone)
         {
             return;
         }
 
         using IDisposable noGradients = no_grad();
-        for (int i = 0; i < path.Bends; i++)
+        for (int i = 0; i < path.ControlPoints; i++)
         {
-            using Adaptation drawn = adaptation.Options.Create(backbone, (int)BatchGradients.Derive(seed, 4, i))!;
+            using PeftModule drawn = adaptation.Options.Create(backbone, (int)BatchGradients.Derive(seed, 4, i))!;
             foreach (string name in path.Names.Where(drawn.Parameters.ContainsKey))
             {
                 path.Controls(name)[i].copy_(drawn.Parameters[name]);
@@ -89,7 +89,7 @@ public sealed class CurveTrainer
     public sealed class Options : ConnectivityTrainerOptions
     {
         /// <summary>Number of control points, 1 or more; 1 by default.</summary>
-        public int Bends = 1;
+        public int ControlPoints = 1;
 
         /// <summary>The initialisation of control points for the parameters of tuning methods; drawn by default.</summary>
         public ControlStart Start;
@@ -117,7 +117,7 @@ public sealed class CurveTrainer
         internal override void Check()
         {
             base.Check();
-            Positive(Bends, nameof(Bends));
+            Positive(ControlPoints, nameof(ControlPoints));
             if (ValidationPlaces.Count == 0 || ValidationPlaces.Any(place => place is not (>= 0 and <= 1)))
             {
                 throw new ArgumentException($"Options.{nameof(ValidationPlaces)} must be one or more places from 0 to 1.");
@@ -156,18 +156,18 @@ internal sealed class CurveTraining(CurveTrainer.Options options, ComponentHost 
     protected override void Move(Random places)
     {
         _place = places.NextDouble();
-        path.MoveTo(Walker, _place);
+        path.MoveTo(Interpolated, _place);
     }
 
     /// <summary>By the chain rule, the gradient of a control point is that of the model times the point's weight.</summary>
-    protected override void TakeGradients()
+    protected override void AccumulateGradients()
     {
         using IDisposable noGradients = no_grad();
         using DisposeScope scope = NewDisposeScope();
-        double[] weights = ParameterPath.Weights(path.Bends, _place);
+        double[] weights = ParameterPath.Weights(path.ControlPoints, _place);
         for (int i = 0; i < Values.Count; i++)
         {
-            (int parameter, int control) = Math.DivRem(i, path.Bends);
+            (int parameter, int control) = Math.DivRem(i, path.ControlPoints);
             if (Walked[parameter].grad is not { } gradient)
             {
                 continue;
@@ -194,8 +194,8 @@ internal sealed class CurveTraining(CurveTrainer.Options options, ComponentHost 
     protected override double Judge(EncodedDataset validation) =>
         options.ValidationPlaces.Average(place =>
         {
-            path.MoveTo(Walker, place);
-            return validation.Metric(Walker);
+            path.MoveTo(Interpolated, place);
+            return validation.Metric(Interpolated);
         });
 
     /// <inheritdoc/>

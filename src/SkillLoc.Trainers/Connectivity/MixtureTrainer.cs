@@ -100,15 +100,15 @@ internal sealed class MixtureTraining(MixtureTrainer.Options options, ComponentH
     protected override void ValuesChanged()
     {
         mixture.SetWeights(weights.data<float>().ToArray());
-        mixture.ApplyTo(Walker);
+        mixture.ApplyTo(Interpolated);
     }
 
     /// <inheritdoc/>
-    protected override void TakeGradients()
+    protected override void AccumulateGradients()
     {
         using IDisposable noGradients = no_grad();
         using DisposeScope scope = NewDisposeScope();
-        Tensor part = tensor(Array.ConvertAll(mixture.Gradients(Walker), gradient => (float)gradient));
+        Tensor part = tensor(Array.ConvertAll(mixture.Gradients(Interpolated), gradient => (float)gradient));
         Parameter value = Values[0].Value;
         value.grad = value.grad is { } sum ? sum.Add(part) : part;
         foreach (Parameter parameter in Walked)
@@ -118,7 +118,7 @@ internal sealed class MixtureTraining(MixtureTrainer.Options options, ComponentH
     }
 
     /// <inheritdoc/>
-    protected override double Judge(EncodedDataset validation) => validation.Metric(Walker);
+    protected override double Judge(EncodedDataset validation) => validation.Metric(Interpolated);
 
     /// <inheritdoc/>
     public override void Report(TrainingState state) =>

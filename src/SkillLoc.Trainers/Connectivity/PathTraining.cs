@@ -29,13 +29,13 @@ internal abstract class PathTraining : TrainingObjective, IDisposable
 
     /// <param name="options">The options, with a seed.</param>
     /// <param name="host">The trainer's.</param>
-    /// <param name="walker">The model; disposed with this.</param>
+    /// <param name="interpolated">The model; disposed with this.</param>
     /// <param name="walked">The names of its parameters that change.</param>
     /// <param name="trained">The trained values; disposed with this, including weights.</param>
     protected PathTraining(
         ConnectivityTrainerOptions options,
         ComponentHost host,
-        TextClassifier walker,
+        TextClassifier interpolated,
         IReadOnlyList<string> walked,
         IEnumerable<(string Name, Tensor Value)> trained
     )
@@ -43,10 +43,10 @@ internal abstract class PathTraining : TrainingObjective, IDisposable
         _options = options;
         _host = host;
         _seed = options.Seed!.Value;
-        Walker = walker;
-        _dropout = new([walker.Backbone]);
-        walker.Backbone.Dropout = options.Dropout ?? walker.Backbone.Dropout;
-        IReadOnlyDictionary<string, Parameter> parameters = walker.Parameters;
+        Interpolated = interpolated;
+        _dropout = new([interpolated.Backbone]);
+        interpolated.Backbone.Dropout = options.Dropout ?? interpolated.Backbone.Dropout;
+        IReadOnlyDictionary<string, Parameter> parameters = interpolated.Parameters;
         _walked = [.. walked.Select(name => parameters[name])];
         _trained = [.. trained.Select(pair => Trained(pair.Name, pair.Value))];
 
@@ -61,7 +61,7 @@ internal abstract class PathTraining : TrainingObjective, IDisposable
     }
 
     /// <summary>The model at the current point of the path.</summary>
-    protected TextClassifier Walker { get; }
+    protected TextClassifier Interpolated { get; }
 
     /// <summary>Its parameters that change.</summary>
     protected IReadOnlyList<Parameter> Walked => _walked;
@@ -78,7 +78,7 @@ internal abstract class PathTraining : TrainingObjective, IDisposable
         }
 
         _dropout.Dispose();
-        Walker.Dispose();
+        Interpolated.Dispose();
     }
 
     /// <summary>Trains from the start or a saved state, and keeps the best state.</summary>
@@ -156,9 +156,9 @@ internal abstract class PathTraining : TrainingObjective, IDisposable
                     RowTarget[] targets = BatchGradients.Targets(train, rows, _seed, (int)_pass);
                     float[] weights = BatchGradients.Weights(train, [rows], _options.GradientAccumulationSteps, targets);
                     loss =
-                        BatchGradients.Add(Walker, train, rows, weights, _options.MaxTokensPerBatch, training: true, targets)
+                        BatchGradients.Add(Interpolated, train, rows, weights, _options.MaxTokensPerBatch, training: true, targets)
                         * _options.GradientAccumulationSteps;
-                    TakeGradients();
+                    AccumulateGradients();
                     state.Rows += rows.Length;
                 }
             }
@@ -196,7 +196,7 @@ internal abstract class PathTraining : TrainingObjective, IDisposable
     protected virtual void Move(Random places) { }
 
     /// <summary>Called after each micro-batch: maps the model's gradients to those of <see cref="Values"/>, and clears them.</summary>
-    protected abstract void TakeGradients();
+    protected abstract void AccumulateGradients();
 
     /// <summary>Computes the metric for selecting the best state.</summary>
     protected abstract double Judge(EncodedDataset validation);

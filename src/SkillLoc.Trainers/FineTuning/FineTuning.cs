@@ -137,7 +137,7 @@ internal sealed class FineTuning : TrainingObjective, IDisposable
             SaveCheckpoint(LastName);
         }
 
-        if (_options.Keep == KeptState.Best)
+        if (_options.Keep == FinalWeights.Best)
         {
             Array.ForEach(_parameters.Trained, parameter => parameter.RestoreBest());
         }
@@ -228,7 +228,7 @@ internal sealed class FineTuning : TrainingObjective, IDisposable
 
     public override void KeepBest(TrainingState state)
     {
-        if (_options.Keep == KeptState.Best)
+        if (_options.Keep == FinalWeights.Best)
         {
             Array.ForEach(_parameters.Trained, parameter => parameter.KeepAsBest());
         }

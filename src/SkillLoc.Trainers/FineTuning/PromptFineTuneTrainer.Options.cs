@@ -182,7 +182,7 @@ public sealed partial class PromptFineTuneTrainer
         public int? Patience;
 
         /// <summary>The state that the fitted transformer keeps; the best by default.</summary>
-        public KeptState Keep;
+        public FinalWeights Keep;
 
         /// <summary>Folder for checkpoints during training; null (default) for none.</summary>
         public string? CheckpointFolder;
@@ -637,8 +637,8 @@ public sealed partial class PromptFineTuneTrainer
                     MaxLength
                     ?? (
                         config.IsCausal
-                            ? prompt?.MaxLength ?? AutoregressivePrompt.UsualMaxLength
-                            : Prompt?.MaxLength ?? PromptTask.UsualMaxLength
+                            ? prompt?.MaxLength ?? AutoregressivePrompt.DefaultMaxLength
+                            : Prompt?.MaxLength ?? PromptTask.DefaultMaxLength
                     ),
                 FirstSentenceLimit = Prompt?.FirstSentenceLimit,
                 OtherSentenceLimit = Prompt?.OtherSentenceLimit,
@@ -712,7 +712,7 @@ public enum CheckpointPolicy
 }
 
 /// <summary>The state that a fine-tuned transformer keeps.</summary>
-public enum KeptState
+public enum FinalWeights
 {
     /// <summary>The best state on the validation set, with ties going to the later one; the last state without a validation set.</summary>
     Best,

@@ -149,7 +149,7 @@ internal sealed class TrainableParameters : IDisposable
     /// <summary>After the optimiser's step: copies the new values to the model and to the stand-ins.</summary>
     public void WriteBack()
     {
-        Array.ForEach(Trained, parameter => parameter.GiveValue());
+        Array.ForEach(Trained, parameter => parameter.WriteBack());
         SyncWeights();
     }
 

@@ -158,7 +158,7 @@ internal sealed class TrainedParameter : IDisposable
     }
 
     /// <summary>Copies changed values to the model and restores frozen coordinates.</summary>
-    public void GiveValue()
+    public void WriteBack()
     {
         using IDisposable noGradients = no_grad();
         using DisposeScope scope = NewDisposeScope();
@@ -191,7 +191,7 @@ internal sealed class TrainedParameter : IDisposable
         if (_best is not null)
         {
             Set(Value, _best);
-            GiveValue();
+            WriteBack();
         }
     }
 
@@ -212,7 +212,7 @@ internal sealed class TrainedParameter : IDisposable
             _best = stored.to(Value.dtype, Value.device, copy: true).DetachFromDisposeScope();
         }
 
-        GiveValue();
+        WriteBack();
     }
 
     private Tensor Read(ITensorStore store, string name, long[] shape)

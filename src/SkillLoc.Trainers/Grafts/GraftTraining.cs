@@ -113,8 +113,8 @@ internal sealed class GraftTraining : IDisposable
                 _tuned.Settings,
                 _tuned.Backbone.Device,
                 _tuned.Backbone.Dtype,
-                twin: _tuned,
-                mayShare: name => !own.Contains(name)
+                shareWeightsWith: _tuned,
+                canShare: name => !own.Contains(name)
             );
             ScoringColumns columns = options.FineTuned.Columns;
             _train = options.Weighting.Read(input, columns, options.LabelColumnName, _tuned, "training data");

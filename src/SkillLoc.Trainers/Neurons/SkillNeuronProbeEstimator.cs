@@ -161,7 +161,7 @@ public sealed class SkillNeuronProbeEstimator : IEstimator<SkillNeuronProbeTrans
             if (Model.Labels.Count == 0)
             {
                 throw new ArgumentException(
-                    $"Neurons are judged by labels, and Options.Model {(Model.Writes ? "writes free text" : "predicts a score")}."
+                    $"Neurons are judged by labels, and Options.Model {(Model.IsGenerative ? "writes free text" : "predicts a score")}."
                 );
             }
 

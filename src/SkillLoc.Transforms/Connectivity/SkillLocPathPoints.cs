@@ -32,13 +32,13 @@ public static class SkillLocPathPoints
         double place,
         string folder,
         ParameterPath? path = null,
-        PathEnd task = PathEnd.First
+        Endpoint task = Endpoint.First
     )
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(first);
         ArgumentNullException.ThrowIfNull(second);
-        ParameterPath.Weights(path?.Bends ?? 0, place);
+        ParameterPath.Weights(path?.ControlPoints ?? 0, place);
         if (path is not null && (!ReferenceEquals(path.First, first.Classifier) || !ReferenceEquals(path.Second, second.Classifier)))
         {
             throw new ArgumentException("The path must lead from the first model to the second; it has other ends.", nameof(path));
@@ -46,9 +46,9 @@ public static class SkillLocPathPoints
 
         CheckTarget(folder, [first, second]);
         using ParameterPath? line = path is null ? new ParameterPath(first.Classifier, second.Classifier, task) : null;
-        using TextClassifier walker = (path ?? line!).CreateWalker();
-        (path ?? line!).MoveTo(walker, place);
-        walker.Save(folder);
+        using TextClassifier interpolated = (path ?? line!).CreateWalker();
+        (path ?? line!).MoveTo(interpolated, place);
+        interpolated.Save(folder);
     }
 
     /// <summary>Writes a point of the straight line between two saved models as a checkpoint folder.</summary>
@@ -63,7 +63,7 @@ public static class SkillLocPathPoints
     /// <param name="baseCheckpoint">The base checkpoint folder of ends that are files; null where both are folders.</param>
     /// <param name="task">The end whose task it is.</param>
     /// <inheritdoc cref="SavePathPoint(ConnectivityCatalog, TextScoringTransformer, TextScoringTransformer, double, string, ParameterPath?,
-    /// PathEnd)" path="/exception"/>
+    /// Endpoint)" path="/exception"/>
     /// <exception cref="FileNotFoundException">A folder holds no classifier, or a file is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged, or is for another base.</exception>
     public static void SavePathPoint(
@@ -73,7 +73,7 @@ public static class SkillLocPathPoints
         double place,
         string folder,
         string? baseCheckpoint = null,
-        PathEnd task = PathEnd.First
+        Endpoint task = Endpoint.First
     )
     {
         ArgumentNullException.ThrowIfNull(catalog);
@@ -86,11 +86,11 @@ public static class SkillLocPathPoints
             other = Load(second, one);
         SavePathPoint(catalog, one, other, place, folder, task: task);
 
-        TextScoringTransformer Load(string end, TextScoringTransformer? twin) =>
-            !File.Exists(end) ? catalog.LoadTextScorer(end, twin: twin)
+        TextScoringTransformer Load(string end, TextScoringTransformer? shareWeightsWith) =>
+            !File.Exists(end) ? catalog.LoadTextScorer(end, shareWeightsWith: shareWeightsWith)
             : baseCheckpoint is null
                 ? throw new ArgumentException($"'{end}' is a file: name the base checkpoint that it is for.", nameof(baseCheckpoint))
-            : catalog.LoadTextScorer(baseCheckpoint, end, twin: twin);
+            : catalog.LoadTextScorer(baseCheckpoint, end, shareWeightsWith: shareWeightsWith);
     }
 
     /// <summary>Writes a mixture as it is now as a checkpoint folder.</summary>
@@ -121,9 +121,9 @@ public static class SkillLocPathPoints
         }
 
         CheckTarget(folder, [first, second]);
-        using TextClassifier walker = mixture.CreateWalker();
-        mixture.ApplyTo(walker);
-        walker.Save(folder);
+        using TextClassifier interpolated = mixture.CreateWalker();
+        mixture.ApplyTo(interpolated);
+        interpolated.Save(folder);
     }
 
     /// <summary>Writes a weighted mean of several models as a checkpoint folder, with the labels, prompt and tokenizer of the

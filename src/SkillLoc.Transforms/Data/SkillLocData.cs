@@ -220,7 +220,7 @@ public static class SkillLocData
     public static (IDataView Train, IDataView Dev, IDataView Test) Split(
         this DataCatalog catalog,
         IReadOnlyList<IDataView> sources,
-        uint seed = DataSplits.UsualSeed
+        uint seed = DataSplits.DefaultSeed
     )
     {
         ArgumentNullException.ThrowIfNull(catalog);

@@ -44,7 +44,7 @@ public sealed class GraftTransformer : TextScoringTransformer
     /// <param name="columns">The columns to read and add; by default Text (and TextPair), PredictedLabel and Score.</param>
     /// <param name="device">The device of the weights; the CPU by default.</param>
     /// <param name="baseGrafts">Grafts to apply first, such as those of <see cref="BaseGrafts"/>.</param>
-    /// <param name="twin">A model whose storage is shared by equal base parameters that no graft changes.</param>
+    /// <param name="shareWeightsWith">A model whose storage is shared by equal base parameters that no graft changes.</param>
     /// <returns>The transformer; the caller disposes it.</returns>
     /// <exception cref="InvalidDataException">The graft was made for another base, or has no task.</exception>
     public static GraftTransformer Create(
@@ -53,7 +53,7 @@ public sealed class GraftTransformer : TextScoringTransformer
         ScoringColumns? columns = null,
         TorchSharp.torch.Device? device = null,
         IReadOnlyList<Graft>? baseGrafts = null,
-        TextScoringTransformer? twin = null
+        TextScoringTransformer? shareWeightsWith = null
     )
     {
         ArgumentNullException.ThrowIfNull(graft);
@@ -68,8 +68,8 @@ public sealed class GraftTransformer : TextScoringTransformer
             baseCheckpoint,
             settings,
             device,
-            twin: twin?.Classifier,
-            mayShare: name => !changed.Contains(name)
+            shareWeightsWith: shareWeightsWith?.Classifier,
+            canShare: name => !changed.Contains(name)
         );
         try
         {

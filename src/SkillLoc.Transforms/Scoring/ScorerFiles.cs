@@ -15,14 +15,14 @@ internal static class ScorerFiles
         ClassifierSettings? settings,
         ScoringColumns? columns,
         torch.Device device,
-        TextScoringTransformer? twin
+        TextScoringTransformer? shareWeightsWith
     )
     {
         bool isClassifier = settings is null;
         settings ??= ClassifierSettings.Load(checkpoint, hasTextPair: columns?.TextPair is not null);
         string folder = Path.GetFullPath(checkpoint);
         return Scorer(
-            TextClassifier.Create(checkpoint, settings, device, twin: twin?.Classifier, mayShare: _ => true),
+            TextClassifier.Create(checkpoint, settings, device, shareWeightsWith: shareWeightsWith?.Classifier, canShare: _ => true),
             columns,
             checkpointFolder: isClassifier ? folder : null,
             baseCheckpoint: isClassifier ? null : folder
@@ -32,12 +32,12 @@ internal static class ScorerFiles
     /// <summary>Loads a base with a graft or tuned weights.</summary>
     /// <exception cref="InvalidDataException">The file is neither, is damaged, or was made for another base; the message names
     /// it.</exception>
-    public static TextScoringTransformer LoadLearnt(
+    public static TextScoringTransformer LoadAdapterOrGraft(
         string checkpoint,
         string learnt,
         ScoringColumns? columns,
         torch.Device device,
-        TextScoringTransformer? twin
+        TextScoringTransformer? shareWeightsWith
     )
     {
         string? format;
@@ -50,9 +50,9 @@ internal static class ScorerFiles
         {
             return format switch
             {
-                Graft.FileFormat => GraftTransformer.Create(Graft.Load(learnt), Path.GetFullPath(checkpoint), columns, device, twin: twin),
+                Graft.FileFormat => GraftTransformer.Create(Graft.Load(learnt), Path.GetFullPath(checkpoint), columns, device, shareWeightsWith: shareWeightsWith),
                 TunedWeights.FileFormat => Scorer(
-                    TextClassifier.LoadTuned(checkpoint, learnt, device, twin: twin?.Classifier),
+                    TextClassifier.LoadTuned(checkpoint, learnt, device, shareWeightsWith: shareWeightsWith?.Classifier),
                     columns,
                     baseCheckpoint: Path.GetFullPath(checkpoint)
                 ),

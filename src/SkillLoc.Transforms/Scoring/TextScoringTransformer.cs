@@ -68,7 +68,7 @@ public class TextScoringTransformer : ITransformer, IRowScorer, INamesCheckpoint
     public ScoreRange? ScoreRange => _classifier.Settings.ScoreRange;
 
     /// <summary>Whether the model generates text.</summary>
-    public bool Writes => Outputs.IsText;
+    public bool IsGenerative => Outputs.IsText;
 
     /// <summary>Whether the task is multi-label.</summary>
     public bool IsMultiLabel => Outputs.IsMultiLabel;

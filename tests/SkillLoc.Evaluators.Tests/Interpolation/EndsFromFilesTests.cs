@@ -140,8 +140,8 @@ public sealed class EndsFromFilesTests : IDisposable
 
         TextScoringTransformer Load(string path, TextScoringTransformer? twin) =>
             kind == "whole"
-                ? _ml.SkillLoc().Connectivity.LoadTextScorer(path, twin: twin)
-                : _ml.SkillLoc().Connectivity.LoadTextScorer(folder, path, twin: twin);
+                ? _ml.SkillLoc().Connectivity.LoadTextScorer(path, shareWeightsWith: twin)
+                : _ml.SkillLoc().Connectivity.LoadTextScorer(folder, path, shareWeightsWith: twin);
     }
 
     [Fact]
@@ -152,7 +152,7 @@ public sealed class EndsFromFilesTests : IDisposable
         using (TextScoringTransformer graft = _ml.SkillLoc().Connectivity.LoadTextScorer(folder, Save("graft", folder, words, 1)))
         using (
             TextScoringTransformer bare = _ml.SkillLoc()
-                .Connectivity.LoadTextScorer(folder, settings: graft.Classifier.Settings, twin: graft)
+                .Connectivity.LoadTextScorer(folder, settings: graft.Classifier.Settings, shareWeightsWith: graft)
         )
         {
             InterpolationPoint end = _ml.SkillLoc()
@@ -168,7 +168,7 @@ public sealed class EndsFromFilesTests : IDisposable
         string later = Save("whole", folder, words, 5);
         ClassifierSettings tuned = Settings("adapter", "tiny-roberta", HeadKind.LabelWords, "template");
         using TextScoringTransformer one = _ml.SkillLoc().Connectivity.LoadTextScorer(folder, Save("adapter", folder, tuned, 1));
-        using TextScoringTransformer other = _ml.SkillLoc().Connectivity.LoadTextScorer(later, Save("adapter", later, tuned, 2), twin: one);
+        using TextScoringTransformer other = _ml.SkillLoc().Connectivity.LoadTextScorer(later, Save("adapter", later, tuned, 2), shareWeightsWith: one);
         InterpolationMetrics metrics = _ml.SkillLoc().Connectivity.EvaluateInterpolation(one, other, Data(), numberOfPoints: 2);
         Assert.Equal(_ml.SkillLoc().EvaluateCalibration(Keyed(other.Transform(Data()))).LogLoss, metrics.Sets[0].Points[1].Loss, 1e-5);
         using var path = new Models.Connectivity.ParameterPath(one.Classifier, other.Classifier);

@@ -150,7 +150,7 @@ public sealed class InterpolationTests : IDisposable
         };
         InterpolationMetrics metrics = _ml.SkillLoc().Connectivity.EvaluateInterpolation(options);
         Assert.Equal(_ml.SkillLoc().EvaluateCalibration(Keyed(first.Transform(Data()))).LogLoss, metrics.Sets[0].Points[0].Loss, 1e-5);
-        options.Task = PathEnd.Second;
+        options.Task = Endpoint.Second;
         string message = Assert.Throws<ArgumentException>(() => _ml.SkillLoc().Connectivity.EvaluateInterpolation(options)).Message;
         Assert.Contains("'maybe'", message, StringComparison.Ordinal);
         options.Test = _ml.Data.LoadFromEnumerable(

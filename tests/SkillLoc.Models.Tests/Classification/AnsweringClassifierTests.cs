@@ -85,7 +85,7 @@ public sealed class AnsweringClassifierTests
     {
         string text = string.Concat(Enumerable.Repeat("a film ", 1000));
         using var usual = TextClassifier.Create(Oracles.PathOf("tiny-t5"), Open);
-        Assert.Equal(TextToTextTask.UsualMaxInputLength, usual.Encode(text).Ids.Length);
+        Assert.Equal(TextToTextTask.DefaultMaxInputLength, usual.Encode(text).Ids.Length);
         using var narrow = TextClassifier.Create(Oracles.PathOf("tiny-t5"), Open with { TextToText = Task with { MaxInputLength = 20 } });
         Assert.Equal(20, narrow.Encode(text).Ids.Length);
         Assert.Equal(20, ClassifierSettings.FromJson(narrow.Settings.ToJson(), "here").MaxLength);

@@ -207,18 +207,18 @@ public sealed class HeadMatchTests
         using TorchSharp.DisposeScope scope = NewDisposeScope();
         using TextClassifier first = Trained(checkpoint, head),
             second = Trained(checkpoint, head, Other, seed: 8);
-        foreach (PathEnd task in Enum.GetValues<PathEnd>())
+        foreach (Endpoint task in Enum.GetValues<Endpoint>())
         {
-            TextClassifier end = task == PathEnd.First ? first : second;
+            TextClassifier end = task == Endpoint.First ? first : second;
             using var path = new ParameterPath(first, second, task, bends: 1);
-            using TextClassifier walker = path.CreateWalker();
-            path.MoveTo(walker, 0);
-            AssertSameByName(first, walker);
-            path.MoveTo(walker, 1);
-            AssertSameByName(second, walker);
-            path.MoveTo(walker, 0.5);
-            Assert.Equal(end.Settings.Labels, walker.Settings.Labels);
-            AssertMean(walker);
+            using TextClassifier interpolated = path.CreateWalker();
+            path.MoveTo(interpolated, 0);
+            AssertSameByName(first, interpolated);
+            path.MoveTo(interpolated, 1);
+            AssertSameByName(second, interpolated);
+            path.MoveTo(interpolated, 0.5);
+            Assert.Equal(end.Settings.Labels, interpolated.Settings.Labels);
+            AssertMean(interpolated);
 
             var mixture = new CheckpointMixture(first, second, task: task);
             using TextClassifier mixed = mixture.CreateModel();
@@ -265,7 +265,7 @@ public sealed class HeadMatchTests
         using var folder = new TemporaryFolder();
         using TextClassifier first = Trained("tiny-roberta", HeadKind.SequenceClassification);
         using TextClassifier second = Trained("tiny-roberta", HeadKind.SequenceClassification, Other, seed: 8);
-        using var path = new ParameterPath(first, second, PathEnd.Second, bends: 2);
+        using var path = new ParameterPath(first, second, Endpoint.Second, bends: 2);
         Toy.Shake(path.Names.SelectMany(path.Controls));
         path.Save(folder.PathOf("curve.safetensors"));
         using var loaded = ParameterPath.Load(folder.PathOf("curve.safetensors"), first, second);

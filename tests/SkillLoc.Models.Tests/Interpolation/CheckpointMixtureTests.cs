@@ -110,11 +110,11 @@ public sealed class CheckpointMixtureTests : IDisposable
         using TextClassifier first = Classifier(),
             second = Classifier(1);
         var mixture = new CheckpointMixture(first, second);
-        using TextClassifier walker = mixture.CreateWalker();
+        using TextClassifier interpolated = mixture.CreateWalker();
 
         // s = 3/4 where w = ln 3, and 1/2 where w = 0.
         mixture.SetWeights([.. mixture.Groups.Select((_, i) => i % 2 == 0 ? MathF.Log(3) : 0)]);
-        mixture.ApplyTo(walker);
+        mixture.ApplyTo(interpolated);
         Assert.Equal(0.75, mixture.Groups[0].FirstShare, 1e-7);
         Assert.Equal(0.25, mixture.Groups[0].SecondShare, 1e-7);
         for (int i = 0; i < mixture.Groups.Count; i++)
@@ -124,7 +124,7 @@ public sealed class CheckpointMixtureTests : IDisposable
             {
                 Toy.AssertClose(
                     (first.Parameters[name] * share) + (second.Parameters[name] * (1 - share)),
-                    walker.Parameters[name],
+                    interpolated.Parameters[name],
                     1e-6,
                     name
                 );
@@ -132,7 +132,7 @@ public sealed class CheckpointMixtureTests : IDisposable
         }
 
         using TextClassifier model = mixture.CreateModel();
-        Assert.Equal(walker.Fingerprint(), model.Fingerprint());
+        Assert.Equal(interpolated.Fingerprint(), model.Fingerprint());
     }
 
     [Fact]
@@ -143,7 +143,7 @@ public sealed class CheckpointMixtureTests : IDisposable
         string[] ends = [first.Fingerprint(), second.Fingerprint()];
         long live = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         var mixture = new CheckpointMixture(first, second, MixtureGranularity.Layer);
-        using (TextClassifier walker = mixture.CreateWalker())
+        using (TextClassifier interpolated = mixture.CreateWalker())
         {
             Assert.Equal(ends[0], At(float.PositiveInfinity));
             Assert.Equal(ends[1], At(float.NegativeInfinity));
@@ -154,8 +154,8 @@ public sealed class CheckpointMixtureTests : IDisposable
             string At(float weight)
             {
                 mixture.SetWeights([.. mixture.Groups.Select(_ => weight)]);
-                mixture.ApplyTo(walker);
-                return walker.Fingerprint();
+                mixture.ApplyTo(interpolated);
+                return interpolated.Fingerprint();
             }
         }
 
@@ -174,18 +174,18 @@ public sealed class CheckpointMixtureTests : IDisposable
         using TextClassifier first = Classifier(),
             second = Classifier(1);
         var mixture = new CheckpointMixture(first, second, granularity);
-        using TextClassifier walker = mixture.CreateWalker();
+        using TextClassifier interpolated = mixture.CreateWalker();
         float[] weights = [.. mixture.Groups.Select((_, i) => (0.7f * (i % 5)) - 1.3f)];
         foreach (MixtureGroup group in mixture.Groups)
         {
             foreach (string name in group.Parameters)
             {
-                walker.Parameters[name].requires_grad_(true);
+                interpolated.Parameters[name].requires_grad_(true);
             }
         }
 
         _ = Loss(weights);
-        double[] gradients = mixture.Gradients(walker);
+        double[] gradients = mixture.Gradients(interpolated);
         Assert.Equal(mixture.Groups.Count, gradients.Length);
         const float Step = 0.03f;
         double largest = gradients.Max(Math.Abs);
@@ -201,17 +201,17 @@ public sealed class CheckpointMixtureTests : IDisposable
         double Loss(float[] at)
         {
             mixture.SetWeights(at);
-            mixture.ApplyTo(walker);
-            foreach (Parameter parameter in walker.Parameters.Values)
+            mixture.ApplyTo(interpolated);
+            foreach (Parameter parameter in interpolated.Parameters.Values)
             {
                 parameter.grad = null!;
             }
 
             using DisposeScope scope = NewDisposeScope();
-            using TokenBatch batch = walker.Batch([
-                .. new[] { "a good film", "the man was bad", "it" }.Select(text => walker.Encode(text)),
+            using TokenBatch batch = interpolated.Batch([
+                .. new[] { "a good film", "the man was bad", "it" }.Select(text => interpolated.Encode(text)),
             ]);
-            Tensor loss = nn.functional.cross_entropy(walker.Logits(batch), tensor(new long[] { 1, 0, 0 }));
+            Tensor loss = nn.functional.cross_entropy(interpolated.Logits(batch), tensor(new long[] { 1, 0, 0 }));
             loss.backward();
             return loss.item<float>();
         }
@@ -223,7 +223,7 @@ public sealed class CheckpointMixtureTests : IDisposable
         using DisposeScope scope = NewDisposeScope();
         using TextClassifier first = Classifier(0, new() { Head = HeadKind.SequenceClassification, Labels = ["a", "b", "c"] });
         using TextClassifier second = Classifier(1, new() { Head = HeadKind.SequenceClassification, Labels = ["x", "y"] });
-        var mixture = new CheckpointMixture(first, second, MixtureGranularity.Weight, PathEnd.Second);
+        var mixture = new CheckpointMixture(first, second, MixtureGranularity.Weight, Endpoint.Second);
         Assert.DoesNotContain(mixture.Groups, group => group.Name.StartsWith("classifier.out_proj", StringComparison.Ordinal));
         using TextClassifier model = mixture.CreateModel();
         Assert.Equal(["x", "y"], model.Settings.Labels);
@@ -255,13 +255,13 @@ public sealed class CheckpointMixtureTests : IDisposable
     {
         using TextClassifier first = Classifier(),
             second = Classifier(1);
-        var mixture = new CheckpointMixture(first, second, MixtureGranularity.Layer, PathEnd.Second);
+        var mixture = new CheckpointMixture(first, second, MixtureGranularity.Layer, Endpoint.Second);
         mixture.SetWeights([.. mixture.Groups.Select((_, i) => i == 0 ? float.PositiveInfinity : (i / 3f) - 1)]);
         long live = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         mixture.Save(File);
         var loaded = CheckpointMixture.Load(File, first, second);
         Assert.Equal(live, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
-        Assert.Equal((PathEnd.Second, MixtureGranularity.Layer), (loaded.Task, loaded.Granularity));
+        Assert.Equal((Endpoint.Second, MixtureGranularity.Layer), (loaded.Task, loaded.Granularity));
         Assert.Equal(mixture.Groups.Select(group => (group.Name, group.Weight)), loaded.Groups.Select(group => (group.Name, group.Weight)));
     }
 

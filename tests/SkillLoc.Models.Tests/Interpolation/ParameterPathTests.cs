@@ -32,16 +32,16 @@ public sealed class ParameterPathTests
         using TextClassifier first = Classifier(),
             second = Classifier("tiny-roberta-finetuned");
         using var path = new ParameterPath(first, second);
-        using TextClassifier walker = path.CreateWalker();
+        using TextClassifier interpolated = path.CreateWalker();
         float[] points = oracle.Read("points").data<float>().ToArray();
         float[] losses = oracle.Read("loss").data<float>().ToArray(),
             accuracies = oracle.Read("accuracy").data<float>().ToArray();
         Assert.Equal(26, points.Length);
         for (int i = 0; i < points.Length; i++)
         {
-            path.MoveTo(walker, i / 25.0);
+            path.MoveTo(interpolated, i / 25.0);
             Assert.Equal(points[i], i / 25f, 1e-6f);
-            (double loss, double accuracy) = Measure(walker.Backbone);
+            (double loss, double accuracy) = Measure(interpolated.Backbone);
             Assert.Equal(losses[i], loss, 1e-5 * losses[i]);
             Assert.Equal(accuracies[i], accuracy, 1e-6);
         }
@@ -68,13 +68,13 @@ public sealed class ParameterPathTests
         }
 
         Assert.Equal(offset.numel(), start);
-        using TextClassifier walker = path.CreateWalker();
+        using TextClassifier interpolated = path.CreateWalker();
         float[] places = oracle.Read("bezier.t").data<float>().ToArray(),
             losses = oracle.Read("bezier.loss").data<float>().ToArray();
         for (int i = 0; i < places.Length; i++)
         {
-            path.MoveTo(walker, places[i]);
-            Assert.Equal(losses[i], Measure(walker.Backbone).Loss, 1e-5 * losses[i]);
+            path.MoveTo(interpolated, places[i]);
+            Assert.Equal(losses[i], Measure(interpolated.Backbone).Loss, 1e-5 * losses[i]);
         }
     }
 
@@ -148,13 +148,13 @@ public sealed class ParameterPathTests
         string[] ends = [first.Fingerprint(), second.Fingerprint()];
         long live = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         using (var path = new ParameterPath(first, second, bends: 2))
-        using (TextClassifier walker = path.CreateWalker())
+        using (TextClassifier interpolated = path.CreateWalker())
         {
             foreach (double t in new[] { 0.3, 1, 0.7, 0 })
             {
-                path.MoveTo(walker, t);
-                Assert.Equal(t is 0 or 1, ends.Contains(walker.Fingerprint()));
-                Assert.True(t is not (0 or 1) || walker.Fingerprint() == ends[(int)t]);
+                path.MoveTo(interpolated, t);
+                Assert.Equal(t is 0 or 1, ends.Contains(interpolated.Fingerprint()));
+                Assert.True(t is not (0 or 1) || interpolated.Fingerprint() == ends[(int)t]);
             }
 
             Assert.Throws<ArgumentException>(() => path.MoveTo(first, 0.5));
@@ -171,9 +171,9 @@ public sealed class ParameterPathTests
         using TextClassifier first = Classifier(),
             second = Classifier("tiny-roberta-finetuned");
         using var path = new ParameterPath(first, second);
-        using TextClassifier walker = path.CreateWalker();
+        using TextClassifier interpolated = path.CreateWalker();
         long live = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-        path.MoveTo(walker, 0.5);
+        path.MoveTo(interpolated, 0.5);
         Assert.Equal(live, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
         using IDisposable noGradients = no_grad();
         foreach ((string name, Parameter parameter) in first.Backbone.Parameters)
@@ -181,7 +181,7 @@ public sealed class ParameterPathTests
             // What is written into one is seen in the other where they share it.
             using Tensor before = parameter.detach().clone();
             parameter.fill_(7);
-            bool shared = walker.Parameters[name].Equals(parameter);
+            bool shared = interpolated.Parameters[name].Equals(parameter);
             Assert.Equal(!path.Names.Contains(name), shared);
             parameter.copy_(before);
         }
@@ -199,9 +199,9 @@ public sealed class ParameterPathTests
         Toy.Shake(second.TunedParameters.Values, 4);
         using var path = new ParameterPath(first, second);
         Assert.Equal(first.TunedParameters.Keys, path.Names);
-        using TextClassifier walker = path.CreateWalker();
-        path.MoveTo(walker, 0.25);
-        foreach ((string name, Parameter parameter) in walker.TunedParameters)
+        using TextClassifier interpolated = path.CreateWalker();
+        path.MoveTo(interpolated, 0.25);
+        foreach ((string name, Parameter parameter) in interpolated.TunedParameters)
         {
             Toy.AssertClose((first.Parameters[name] * 0.75) + (second.Parameters[name] * 0.25), parameter, 1e-6, name);
         }
@@ -233,17 +233,17 @@ public sealed class ParameterPathTests
         var two = new ClassifierSettings { Head = HeadKind.SequenceClassification, Labels = ["x", "y"] };
         using TextClassifier first = Classifier(settings: three, seed: 1),
             second = Classifier("tiny-roberta-finetuned", two, seed: 2);
-        foreach (PathEnd task in Enum.GetValues<PathEnd>())
+        foreach (Endpoint task in Enum.GetValues<Endpoint>())
         {
             using var path = new ParameterPath(first, second, task);
-            using TextClassifier walker = path.CreateWalker();
-            TextClassifier end = task == PathEnd.First ? first : second;
-            path.MoveTo(walker, 0.5);
-            Assert.Equal(end.Settings.Labels, walker.Settings.Labels);
-            Toy.AssertClose(end.Parameters["classifier.out_proj.weight"], walker.Parameters["classifier.out_proj.weight"], 0);
+            using TextClassifier interpolated = path.CreateWalker();
+            TextClassifier end = task == Endpoint.First ? first : second;
+            path.MoveTo(interpolated, 0.5);
+            Assert.Equal(end.Settings.Labels, interpolated.Settings.Labels);
+            Toy.AssertClose(end.Parameters["classifier.out_proj.weight"], interpolated.Parameters["classifier.out_proj.weight"], 0);
             Toy.AssertClose(
                 (first.Parameters["classifier.dense.weight"] + second.Parameters["classifier.dense.weight"]) / 2,
-                walker.Parameters["classifier.dense.weight"],
+                interpolated.Parameters["classifier.dense.weight"],
                 1e-7
             );
         }
@@ -258,13 +258,13 @@ public sealed class ParameterPathTests
         using TextClassifier first = one.Clone(dtype: ScalarType.BFloat16),
             second = other.Clone(dtype: ScalarType.BFloat16);
         using var path = new ParameterPath(first, second);
-        using TextClassifier walker = path.CreateWalker();
-        path.MoveTo(walker, 0.4);
+        using TextClassifier interpolated = path.CreateWalker();
+        path.MoveTo(interpolated, 0.4);
         foreach (string name in path.Names)
         {
             // Rounded once, to 8 significant bits; sums in bfloat16 would be rounded at each step.
             Tensor exact = (first.Parameters[name].to(ScalarType.Float64) * 0.6) + (second.Parameters[name].to(ScalarType.Float64) * 0.4);
-            Tensor error = (walker.Parameters[name].to(ScalarType.Float64) - exact).abs() - (exact.abs() * 1.001 / 256);
+            Tensor error = (interpolated.Parameters[name].to(ScalarType.Float64) - exact).abs() - (exact.abs() * 1.001 / 256);
             Assert.True(error.max().item<double>() <= 1e-7, name);
         }
     }
@@ -333,12 +333,12 @@ public sealed class ParameterPathTests
         Toy.Shake(first.TunedParameters.Values, 3);
         Toy.Shake(second.TunedParameters.Values, 4);
         long live = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-        using (var path = new ParameterPath(first, second, PathEnd.Second, bends: 2))
+        using (var path = new ParameterPath(first, second, Endpoint.Second, bends: 2))
         {
             Toy.Shake(path.Names.SelectMany(path.Controls), 5);
             path.Save(file);
             using var loaded = ParameterPath.Load(file, first, second);
-            Assert.Equal((2, PathEnd.Second), (loaded.Bends, loaded.Task));
+            Assert.Equal((2, Endpoint.Second), (loaded.ControlPoints, loaded.Task));
             Assert.Equal(path.Names, loaded.Names);
             using TextClassifier one = path.CreateWalker(),
                 other = loaded.CreateWalker();
@@ -360,7 +360,7 @@ public sealed class ParameterPathTests
         using var path = new ParameterPath(first, second);
         path.Save(file);
         using var loaded = ParameterPath.Load(file, first, second);
-        Assert.Equal(0, loaded.Bends);
+        Assert.Equal(0, loaded.ControlPoints);
     }
 
     [Fact]

@@ -43,7 +43,7 @@ public sealed class VocabularyMatchTests
         using TextClassifier second = Classifier(checkpoint, folder.PathOf("second"), isTied, turned: true);
         Assert.NotEqual(first.Encode(Text).Ids, second.Encode(Text).Ids);
         Assert.Equal(Scores(first), Scores(second), new Near());
-        foreach (PathEnd task in Enum.GetValues<PathEnd>())
+        foreach (Endpoint task in Enum.GetValues<Endpoint>())
         {
             // Rows of all tokens and all tables are found again: nothing differs.
             using var path = new ParameterPath(first, second, task);
@@ -53,19 +53,19 @@ public sealed class VocabularyMatchTests
         // And midway of the other's change.
         Shift(second, 0.5);
         using var line = new ParameterPath(first, second);
-        using TextClassifier walker = line.CreateWalker();
-        line.MoveTo(walker, 0.5);
+        using TextClassifier interpolated = line.CreateWalker();
+        line.MoveTo(interpolated, 0.5);
         Shift(first, 0.25);
         foreach ((string name, Parameter parameter) in first.Parameters)
         {
-            Tests.Tuning.Toy.AssertClose(parameter, walker.Parameters[name], 1e-5, name);
+            Tests.Tuning.Toy.AssertClose(parameter, interpolated.Parameters[name], 1e-5, name);
         }
     }
 
     [Theory]
-    [InlineData(PathEnd.First)]
-    [InlineData(PathEnd.Second)]
-    public void ATokenThatOneEndLacksHasTheTasksRowOrNone(PathEnd task)
+    [InlineData(Endpoint.First)]
+    [InlineData(Endpoint.Second)]
+    public void ATokenThatOneEndLacksHasTheTasksRowOrNone(Endpoint task)
     {
         using DisposeScope scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
@@ -75,19 +75,19 @@ public sealed class VocabularyMatchTests
             Bias = "cls.predictions.bias";
         Shift(second, 1);
         using var path = new ParameterPath(first, second, task, bends: 1);
-        using TextClassifier walker = path.CreateWalker();
-        path.MoveTo(walker, 0.25);
-        TextClassifier end = task == PathEnd.First ? first : second;
-        Assert.Equal(end.Encode(Text + Extra[0]).Ids, walker.Encode(Text + Extra[0]).Ids);
-        Assert.Equal(end.Backbone.Config.VocabularySize, walker.Backbone.Config.VocabularySize);
+        using TextClassifier interpolated = path.CreateWalker();
+        path.MoveTo(interpolated, 0.25);
+        TextClassifier end = task == Endpoint.First ? first : second;
+        Assert.Equal(end.Encode(Text + Extra[0]).Ids, interpolated.Encode(Text + Extra[0]).Ids);
+        Assert.Equal(end.Backbone.Config.VocabularySize, interpolated.Backbone.Config.VocabularySize);
         foreach (string table in new[] { Words, Bias })
         {
-            Assert.Equal(end.Parameters[table].shape, walker.Parameters[table].shape);
+            Assert.Equal(end.Parameters[table].shape, interpolated.Parameters[table].shape);
             foreach (string token in new[] { "[PAD]", "good", "bad", "the", "[MASK]" })
             {
                 Tests.Tuning.Toy.AssertClose(
                     first.Parameters[table][first.Tokenizer.TokenId(token)!.Value] + 0.25,
-                    walker.Parameters[table][end.Tokenizer.TokenId(token)!.Value],
+                    interpolated.Parameters[table][end.Tokenizer.TokenId(token)!.Value],
                     1e-5,
                     token
                 );
@@ -96,17 +96,17 @@ public sealed class VocabularyMatchTests
             foreach (string token in Extra)
             {
                 Assert.Null(first.Tokenizer.TokenId(token));
-                if (task == PathEnd.Second)
+                if (task == Endpoint.Second)
                 {
                     int row = second.Tokenizer.TokenId(token)!.Value;
-                    Tests.Tuning.Toy.AssertClose(second.Parameters[table][row], walker.Parameters[table][row], 1e-6, token);
+                    Tests.Tuning.Toy.AssertClose(second.Parameters[table][row], interpolated.Parameters[table][row], 1e-6, token);
                 }
             }
         }
 
         // The other end is found again too, in the task's vocabulary; and a saved curve.
-        path.MoveTo(walker, task == PathEnd.First ? 0 : 1);
-        Assert.Equal(end.Fingerprint(), walker.Fingerprint());
+        path.MoveTo(interpolated, task == Endpoint.First ? 0 : 1);
+        Assert.Equal(end.Fingerprint(), interpolated.Fingerprint());
         path.Save(folder.PathOf("curve.safetensors"));
         using var loaded = ParameterPath.Load(folder.PathOf("curve.safetensors"), first, second);
         Assert.Equal(path.Names, loaded.Names);
@@ -118,9 +118,9 @@ public sealed class VocabularyMatchTests
         );
 
         // A point of it is an ordinary checkpoint.
-        walker.Save(folder.PathOf("point"));
+        interpolated.Save(folder.PathOf("point"));
         using var read = TextClassifier.Load(folder.PathOf("point"));
-        Assert.Equal(walker.Fingerprint(), read.Fingerprint());
+        Assert.Equal(interpolated.Fingerprint(), read.Fingerprint());
         Assert.Equal(end.Encode(Text + Extra[1]).Ids, read.Encode(Text + Extra[1]).Ids);
     }
 

@@ -108,7 +108,7 @@ public sealed class NeuronOracleTests : IDisposable
     {
         using Tensor prompt = _oracle.Read("prompt");
         using IDisposable inference = no_grad();
-        classifier.Backbone.Adaptation!.Parameters["prompt"].copy_(prompt);
+        classifier.Backbone.PeftModule!.Parameters["prompt"].copy_(prompt);
     }
 
     private EncodedText[] Rows(string name)

@@ -8,7 +8,7 @@ using static TorchSharp.torch;
 
 namespace SkillLoc.Models.Tests.Peft;
 
-/// <summary>Adapters that PEFT wrote against what PEFT computes with them (tests/oracles/peft).</summary>
+/// <summary>BottleneckAdapter that PEFT wrote against what PEFT computes with them (tests/oracles/peft).</summary>
 public sealed class PeftOracleTests : IDisposable
 {
     private const double Tolerance = 1e-5;

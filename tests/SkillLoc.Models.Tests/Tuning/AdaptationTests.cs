@@ -24,12 +24,12 @@ public sealed class AdaptationTests
         Tensor plain = model.Encode(batch);
         foreach (string method in Toy.StartingFromTheModel)
         {
-            using Adaptation adaptation = Toy.Options(method).Create(model)!;
-            model.Adaptation = adaptation;
+            using PeftModule adaptation = Toy.Options(method).Create(model)!;
+            model.PeftModule = adaptation;
             Assert.True(plain.Equals(model.Encode(batch)), method);
             Toy.Shake(adaptation.Parameters.Values);
             Assert.False(allclose(plain, model.Encode(batch), 1e-2, 1e-2), method);
-            model.Adaptation = null;
+            model.PeftModule = null;
         }
     }
 
@@ -40,8 +40,8 @@ public sealed class AdaptationTests
         using DisposeScope scope = NewDisposeScope();
         using LanguageModel model = Toy.Model("roberta");
         using IDisposable inference = no_grad();
-        model.Adaptation = Toy.Options(method).Create(model);
-        Toy.Shake(model.Adaptation!.Parameters.Values);
+        model.PeftModule = Toy.Options(method).Create(model);
+        Toy.Shake(model.PeftModule!.Parameters.Values);
         int[][] rows =
         [
             [0, 7, 4, 9, 2],
@@ -68,8 +68,8 @@ public sealed class AdaptationTests
             using DisposeScope scope = NewDisposeScope();
             using LanguageModel model = Toy.Model(type);
             using IDisposable inference = no_grad();
-            model.Adaptation = Toy.Options(method).Create(model);
-            Toy.Shake(model.Adaptation!.Parameters.Values);
+            model.PeftModule = Toy.Options(method).Create(model);
+            Toy.Shake(model.PeftModule!.Parameters.Values);
             using TokenBatch batch = Toy.Batch(model);
             long[] read = (method, type) switch
             {
@@ -100,7 +100,7 @@ public sealed class AdaptationTests
             InitialDeviation = deviation,
             InitialUpDeviation = deviation,
         };
-        using Adaptation adaptation = options.Create(model, seed: 4)!,
+        using PeftModule adaptation = options.Create(model, seed: 4)!,
             near = (options with { InitialMean = 0, InitialUpDeviation = 0 }).Create(model)!;
         foreach (string which in new[] { "down", "up" })
         {
@@ -112,7 +112,7 @@ public sealed class AdaptationTests
 
         Assert.Equal(0, Of(near, "up.weight").abs().max().ToDouble());
 
-        static Tensor Of(Adaptation adaptation, string end) =>
+        static Tensor Of(PeftModule adaptation, string end) =>
             cat(
                 [
                     .. adaptation
@@ -140,12 +140,12 @@ public sealed class AdaptationTests
         using TokenBatch batch = Toy.Batch(model);
         using IDisposable inference = no_grad();
         string before = model.Fingerprint();
-        model.Adaptation = Toy.Options(method).Create(model);
-        Toy.Shake(model.Adaptation!.Parameters.Values);
+        model.PeftModule = Toy.Options(method).Create(model);
+        Toy.Shake(model.PeftModule!.Parameters.Values);
         Tensor tuned = model.Encode(batch);
         Assert.Equal(before, model.Fingerprint());
         model.FoldAdaptation();
-        Assert.Null(model.Adaptation);
+        Assert.Null(model.PeftModule);
         Assert.NotEqual(before, model.Fingerprint());
         Toy.AssertClose(tuned, model.Encode(batch), 1e-5);
     }
@@ -160,12 +160,12 @@ public sealed class AdaptationTests
     public void WhatNoParameterCanTakeOverStays(string type, string method)
     {
         using LanguageModel model = Toy.Model(type);
-        Adaptation adaptation = Toy.Options(method).Create(model)!;
-        model.Adaptation = adaptation;
+        PeftModule adaptation = Toy.Options(method).Create(model)!;
+        model.PeftModule = adaptation;
         Toy.Shake(adaptation.Parameters.Values);
         string before = model.Fingerprint();
         model.FoldAdaptation();
-        Assert.Same(adaptation, model.Adaptation);
+        Assert.Same(adaptation, model.PeftModule);
         Assert.Equal(before, model.Fingerprint());
     }
 
@@ -182,7 +182,7 @@ public sealed class AdaptationTests
             biased = model.Clone();
         using TokenBatch batch = Toy.Batch(model);
         using IDisposable inference = no_grad();
-        model.Adaptation = new LowRankBiasOptions
+        model.PeftModule = new LowRankBiasOptions
         {
             Rank = 2,
             Alpha = 3,
@@ -190,7 +190,7 @@ public sealed class AdaptationTests
             ShareR = shared,
             Mlp = mlp,
         }.Create(model);
-        IReadOnlyDictionary<string, Parameter> added = model.Adaptation!.Parameters;
+        IReadOnlyDictionary<string, Parameter> added = model.PeftModule!.Parameters;
         Toy.Shake(added.Values);
         string[] maps =
         [
@@ -229,7 +229,7 @@ public sealed class AdaptationTests
     {
         using LanguageModel model = Toy.Model("roberta"),
             causal = Toy.Model("gpt2");
-        const LinearLayers Up = LinearLayers.Up;
+        const TargetModules Up = TargetModules.Up;
         Has(
             model,
             new LoraOptions
@@ -276,7 +276,7 @@ public sealed class AdaptationTests
 
         static void Has(LanguageModel model, TuningOptions options, string[] tensors)
         {
-            using Adaptation adaptation = options.Create(model)!;
+            using PeftModule adaptation = options.Create(model)!;
             string[] shared = options is LowRankBiasOptions { ShareR: true } ? ["lora_R.weight"] : [];
             string[] maps =
                 model is Gpt2ForCausalLM
@@ -311,14 +311,14 @@ public sealed class AdaptationTests
     {
         using DisposeScope scope = NewDisposeScope();
         using LanguageModel model = Toy.Model("t5_gated");
-        using Adaptation lora = new LoraOptions
+        using PeftModule lora = new LoraOptions
         {
             Rank = 100,
             Targets = Toy.AllMaps,
             Bias = true,
             Mlp = true,
         }.Create(model, seed: 3)!;
-        using Adaptation low = new LowRankBiasOptions
+        using PeftModule low = new LowRankBiasOptions
         {
             Rank = 100,
             Targets = Toy.AllMaps,
@@ -338,7 +338,7 @@ public sealed class AdaptationTests
             }
         }
 
-        foreach (Adaptation adaptation in new[] { lora, low })
+        foreach (PeftModule adaptation in new[] { lora, low })
         {
             Tensor drawn = cat(
                 [
@@ -362,14 +362,14 @@ public sealed class AdaptationTests
         using LanguageModel model = Toy.Model(type);
         using TokenBatch batch = Toy.Batch(model);
         using IDisposable inference = no_grad();
-        model.Adaptation = Toy.Options("prefix").Create(model);
-        Toy.Shake(model.Adaptation!.Parameters.Values);
+        model.PeftModule = Toy.Options("prefix").Create(model);
+        Toy.Shake(model.PeftModule!.Parameters.Values);
         Tensor tuned = model.Encode(batch);
         model.FoldAdaptation();
-        (string name, Parameter value) = Assert.Single(model.Adaptation!.Parameters);
+        (string name, Parameter value) = Assert.Single(model.PeftModule!.Parameters);
         Assert.Equal("prefix.key_values", name);
         Assert.Equal([2, 2, 2, 3, 4], value.shape);
-        Assert.Equal(new PrefixOptions { Length = 3, ProjectionSize = null }, model.Adaptation.Options);
+        Assert.Equal(new PrefixOptions { Length = 3, ProjectionSize = null }, model.PeftModule.Options);
         Toy.AssertClose(tuned, model.Encode(batch), 1e-6);
     }
 
@@ -385,8 +385,8 @@ public sealed class AdaptationTests
             rest = TokenBatch.Create([new([7, 4, 9], null, 2)], 0);
         var recorder = new Recording(model, scope);
         Tensor wanted = model.Encode(whole, hooks: recorder.Hooks);
-        model.Adaptation = new PrefixOptions { Length = 1, ProjectionSize = null }.Create(model);
-        Parameter prefix = model.Adaptation!.Parameters["prefix.key_values"];
+        model.PeftModule = new PrefixOptions { Length = 1, ProjectionSize = null }.Create(model);
+        Parameter prefix = model.PeftModule!.Parameters["prefix.key_values"];
         for (int i = 0; i < 2; i++)
         {
             string layer = $"transformer.h.{i}.";
@@ -416,9 +416,9 @@ public sealed class AdaptationTests
             biased = model.Clone();
         using TokenBatch batch = Toy.Batch(model);
         using IDisposable inference = no_grad();
-        model.Adaptation = new AdapterOptions { Placement = placement, BottleneckSize = 2 }.Create(model);
+        model.PeftModule = new AdapterOptions { Placement = placement, BottleneckSize = 2 }.Create(model);
         KeyValuePair<string, Parameter>[] biases = model
-            .Adaptation!.Parameters.Where(pair => pair.Key.EndsWith(".up.bias", StringComparison.Ordinal))
+            .PeftModule!.Parameters.Where(pair => pair.Key.EndsWith(".up.bias", StringComparison.Ordinal))
             .ToArray();
         Assert.Equal(placement == AdapterPlacement.Houlsby ? 4 : 2, biases.Length);
         Toy.Shake(biases.Select(pair => pair.Value));
@@ -439,9 +439,9 @@ public sealed class AdaptationTests
             using DisposeScope scope = NewDisposeScope();
             using LanguageModel model = Toy.Model(type);
             TuningOptions options = Toy.Options(method);
-            model.Adaptation = options.Create(model);
-            Toy.Shake(model.Adaptation!.Parameters.Values);
-            Assert.Equal(model.Adaptation.Parameters, options.ParametersOf(model));
+            model.PeftModule = options.Create(model);
+            Toy.Shake(model.PeftModule!.Parameters.Values);
+            Assert.Equal(model.PeftModule.Parameters, options.ParametersOf(model));
             foreach (Parameter parameter in options.ParametersOf(model).Values)
             {
                 parameter.requires_grad_(true);
@@ -449,7 +449,7 @@ public sealed class AdaptationTests
 
             using TokenBatch batch = Toy.Batch(model);
             model.WordScores(model.EncodeAt(batch, training: true)).square().sum().backward();
-            Assert.All(model.Adaptation.Parameters, pair => Assert.True(pair.Value.grad?.norm().ToDouble() > 1e-9, pair.Key));
+            Assert.All(model.PeftModule.Parameters, pair => Assert.True(pair.Value.grad?.norm().ToDouble() > 1e-9, pair.Key));
             Assert.All(model.Parameters.Values, parameter => Assert.Null(parameter.grad));
         }
     }
@@ -478,15 +478,15 @@ public sealed class AdaptationTests
         {
             using IDisposable inference = no_grad();
             using LanguageModel model = Toy.Model(type);
-            model.Adaptation = Toy.Options(method).Create(model);
-            Toy.Shake(model.Adaptation!.Parameters.Values);
+            model.PeftModule = Toy.Options(method).Create(model);
+            Toy.Shake(model.PeftModule!.Parameters.Values);
             using TokenBatch batch = Toy.Batch(model);
             using Tensor first = model.EncodeAt(batch);
             using (LanguageModel copy = model.Clone())
             {
                 using Tensor same = copy.EncodeAt(batch);
                 Assert.True(first.Equals(same));
-                Toy.Shake(copy.Adaptation!.Parameters.Values, 9);
+                Toy.Shake(copy.PeftModule!.Parameters.Values, 9);
                 using Tensor other = copy.EncodeAt(batch);
                 Assert.False(first.Equals(other));
                 copy.FoldAdaptation();
@@ -505,12 +505,12 @@ public sealed class AdaptationTests
     {
         using LanguageModel model = Toy.Model("roberta"),
             other = LanguageModel.Create(ModelConfig.Roberta(16, 2, 2, 12, 30, 20), 1);
-        using Adaptation adaptation = new LoraOptions().Create(model)!;
-        ArgumentException error = Assert.Throws<ArgumentException>(() => other.Adaptation = adaptation);
+        using PeftModule adaptation = new LoraOptions().Create(model)!;
+        ArgumentException error = Assert.Throws<ArgumentException>(() => other.PeftModule = adaptation);
         Assert.Contains("hidden size 8", error.Message, StringComparison.Ordinal);
         Assert.Contains("hidden size 16", error.Message, StringComparison.Ordinal);
         using LanguageModel causal = Toy.Model("gpt2");
-        Assert.Throws<ArgumentException>(() => causal.Adaptation = adaptation);
+        Assert.Throws<ArgumentException>(() => causal.PeftModule = adaptation);
         Assert.Throws<ArgumentException>(() => new LoraOptions().ParametersOf(other));
     }
 
@@ -520,11 +520,11 @@ public sealed class AdaptationTests
         using LanguageModel model = Toy.Model("roberta");
         Refused(new LoraOptions { Rank = 0 }, "Rank");
         Refused(new LoraOptions { Alpha = double.NaN }, "Alpha");
-        Refused(new LoraOptions { Targets = LinearLayers.None }, "Targets");
-        Refused(new LoraOptions { Targets = (LinearLayers)64 }, "Targets");
+        Refused(new LoraOptions { Targets = TargetModules.None }, "Targets");
+        Refused(new LoraOptions { Targets = (TargetModules)64 }, "Targets");
         Refused(new LowRankBiasOptions { Rank = -1 }, "Rank");
         Refused(new LowRankBiasOptions { Alpha = 0 }, "Alpha");
-        Refused(new LowRankBiasOptions { Targets = (LinearLayers)64 }, "Targets");
+        Refused(new LowRankBiasOptions { Targets = (TargetModules)64 }, "Targets");
         Refused(new AdapterOptions { BottleneckSize = 0 }, "BottleneckSize");
         Refused(new AdapterOptions { InitialDeviation = -1 }, "InitialDeviation");
         Refused(new AdapterOptions { InitialUpDeviation = -1 }, "InitialUpDeviation");

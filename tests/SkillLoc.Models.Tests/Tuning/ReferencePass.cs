@@ -11,7 +11,7 @@ namespace SkillLoc.Models.Tests.Tuning;
 /// </summary>
 internal sealed class ReferencePass(LanguageModel model)
 {
-    private readonly TuningOptions? _options = model.Adaptation?.Options;
+    private readonly TuningOptions? _options = model.PeftModule?.Options;
 
     /// <returns>Hidden states, <c>[length, hidden]</c>.</returns>
     public Tensor Run(int[] ids)
@@ -112,7 +112,7 @@ internal sealed class ReferencePass(LanguageModel model)
     {
         Tensor y = x.mm(Of(name + ".weight").transpose(0, 1)) + Of(name + ".bias");
         string added = "roberta." + name + ".lora_";
-        if (!model.Adaptation!.Parameters.ContainsKey(added + "B.weight"))
+        if (!model.PeftModule!.Parameters.ContainsKey(added + "B.weight"))
         {
             return y;
         }
@@ -140,5 +140,5 @@ internal sealed class ReferencePass(LanguageModel model)
 
     private Tensor Of(string name) => model.Parameters["roberta." + name].to(ScalarType.Float64);
 
-    private Tensor Added(string name) => model.Adaptation!.Parameters[name].to(ScalarType.Float64);
+    private Tensor Added(string name) => model.PeftModule!.Parameters[name].to(ScalarType.Float64);
 }

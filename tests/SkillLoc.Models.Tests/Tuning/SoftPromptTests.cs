@@ -16,8 +16,8 @@ public sealed class SoftPromptTests
         using DisposeScope scope = NewDisposeScope();
         using var expected = SafetensorsFile.Open(Oracles.PathOf("tiny-roberta", "expected.safetensors"));
         using var model = LanguageModel.Load(Oracles.PathOf("tiny-roberta"));
-        model.Adaptation = new SoftPromptOptions { Size = 8, MaskTokenId = 4 }.Create(model);
-        Parameter prompt = model.Adaptation!.Parameters["prompt"];
+        model.PeftModule = new SoftPromptOptions { Size = 8, MaskTokenId = 4 }.Create(model);
+        Parameter prompt = model.PeftModule!.Parameters["prompt"];
         using (no_grad())
         {
             prompt.copy_(expected.Read("prompt.vectors"));
@@ -99,9 +99,9 @@ public sealed class SoftPromptTests
         Tensor wanted = model.EncodeAt(plain),
             wantedAll = model.Encode(plain);
         int longest = model.MaxLength;
-        model.Adaptation = new SoftPromptOptions { Size = 3, MaskTokenId = 4 }.Create(model);
+        model.PeftModule = new SoftPromptOptions { Size = 3, MaskTokenId = 4 }.Create(model);
         string table = model.Parameters.Keys.First();
-        model.Adaptation!.Parameters["prompt"].copy_(model.Parameters[table][tensor(words.Select(id => (long)id).ToArray())].unsqueeze(0));
+        model.PeftModule!.Parameters["prompt"].copy_(model.Parameters[table][tensor(words.Select(id => (long)id).ToArray())].unsqueeze(0));
         Toy.AssertClose(wanted, model.EncodeAt(prompted), 1e-5);
         Tensor all = model.Encode(prompted);
         Toy.AssertClose(wantedAll[0], all[0], 1e-5);
@@ -115,7 +115,7 @@ public sealed class SoftPromptTests
         using DisposeScope scope = NewDisposeScope();
         using var model = LanguageModel.Create(ModelConfig.Roberta(64, 1, 2, 8, 30, 200), 1);
         var options = new SoftPromptOptions { Size = 101, MaskTokenId = 4 };
-        using Adaptation first = options.Create(model, 1)!,
+        using PeftModule first = options.Create(model, 1)!,
             again = options.Create(model, 1)!,
             other = options.Create(model, 2)!;
         Tensor prompt = first.Parameters["prompt"];

@@ -11,7 +11,7 @@ namespace SkillLoc.Models.Tests.Tuning;
 /// </summary>
 internal sealed class T5ReferencePass(LanguageModel model)
 {
-    private readonly TuningOptions? _options = model.Adaptation?.Options;
+    private readonly TuningOptions? _options = model.PeftModule?.Options;
 
     /// <returns>The encoder's last hidden states, <c>[length, hidden]</c>, a prompt's first.</returns>
     public Tensor Encode(int[] ids)
@@ -148,7 +148,7 @@ internal sealed class T5ReferencePass(LanguageModel model)
     {
         Tensor y = x.mm(Of(name).transpose(0, 1));
         string added = name + ".lora_";
-        if (!model.Adaptation!.Parameters.ContainsKey(added + "B.weight"))
+        if (!model.PeftModule!.Parameters.ContainsKey(added + "B.weight"))
         {
             return y;
         }
@@ -173,5 +173,5 @@ internal sealed class T5ReferencePass(LanguageModel model)
 
     private Tensor Of(string name) => model.Parameters[name + ".weight"].to(ScalarType.Float64);
 
-    private Tensor Added(string name) => model.Adaptation!.Parameters[name].to(ScalarType.Float64);
+    private Tensor Added(string name) => model.PeftModule!.Parameters[name].to(ScalarType.Float64);
 }

@@ -51,8 +51,8 @@ public sealed class T5TuningTests
             plain = model.Logits(batch, read);
         foreach (string method in Toy.StartingFromTheModel)
         {
-            using Adaptation adaptation = Toy.Options(method).Create(model)!;
-            model.Adaptation = adaptation;
+            using PeftModule adaptation = Toy.Options(method).Create(model)!;
+            model.PeftModule = adaptation;
             Assert.True(plain.Equals(model.Logits(batch, read)), method);
         }
     }
@@ -76,7 +76,7 @@ public sealed class T5TuningTests
 
         static void Count(LanguageModel model, TuningOptions options, int tensors, double encoderShare)
         {
-            using Adaptation adaptation = options.Create(model)!;
+            using PeftModule adaptation = options.Create(model)!;
             Assert.Equal(tensors, adaptation.Parameters.Count);
 
             // The encoder's come first, as in the flat vectors of the paper's code.
@@ -90,7 +90,7 @@ public sealed class T5TuningTests
     public void NamesTellStackLayerAndKind()
     {
         using LanguageModel model = Toy.Model("t5_gated");
-        using Adaptation adapters = Study.Create(model)!,
+        using PeftModule adapters = Study.Create(model)!,
             lora = Toy.Options("lora_all").Create(model)!,
             prefix = Toy.Options("prefix").Create(model)!;
         Has(
@@ -130,7 +130,7 @@ public sealed class T5TuningTests
         Has(prefix, "encoder.prefix.transform.2.weight", -1, "encoder.prefix.transform.2.weight", 2 * 2 * 6, 6);
         Has(prefix, "decoder.prefix.transform.2.weight", -1, "decoder.prefix.transform.2.weight", 3 * 2 * 6, 6);
 
-        static void Has(Adaptation adaptation, string name, int layer, string kind, params long[] shape)
+        static void Has(PeftModule adaptation, string name, int layer, string kind, params long[] shape)
         {
             Assert.Equal(shape, adaptation.Parameters[name].shape);
             Assert.Equal(new(layer < 0 ? ParameterRegion.Head : ParameterRegion.Layer, layer, kind), ParameterPlace.Of(name));
@@ -179,7 +179,7 @@ public sealed class T5TuningTests
             .With("eos_token_id", null)
             .With("relative_attention_num_buckets", 8);
         using var model = (T5ForConditionalGeneration)LanguageModel.Create(config, 1);
-        model.Adaptation = Toy.Options("prefix").Create(model);
+        model.PeftModule = Toy.Options("prefix").Create(model);
         Toy.Shake(model.Parameters.Values);
         using IDisposable inference = no_grad();
         using TokenBatch batch = Batch([
@@ -213,8 +213,8 @@ public sealed class T5TuningTests
             .With("relative_attention_num_buckets", 8)
             .With("relative_attention_max_distance", 10);
         using var model = (T5ForConditionalGeneration)LanguageModel.Create(config, 1);
-        model.Adaptation = Toy.Options(method).Create(model);
-        Toy.Shake(model.Adaptation!.Parameters.Values);
+        model.PeftModule = Toy.Options(method).Create(model);
+        Toy.Shake(model.PeftModule!.Parameters.Values);
         using IDisposable inference = no_grad();
         int[][] texts =
         [
@@ -257,14 +257,14 @@ public sealed class T5TuningTests
         using IDisposable inference = no_grad();
         Tensor read = tensor(new long[] { 0, 8, 3, 0, 2, 29 }, 2, 3);
         string before = model.Fingerprint();
-        model.Adaptation = new LoraOptions
+        model.PeftModule = new LoraOptions
         {
             Rank = 2,
             Alpha = 3,
             Targets = Toy.AllMaps,
         }.Create(model);
-        Toy.Shake(model.Adaptation!.Parameters.Values);
-        IReadOnlyDictionary<string, Parameter> added = model.Adaptation.Parameters;
+        Toy.Shake(model.PeftModule!.Parameters.Values);
+        IReadOnlyDictionary<string, Parameter> added = model.PeftModule.Parameters;
         foreach (
             string name in added
                 .Keys.Where(name => name.EndsWith(".lora_A.weight", StringComparison.Ordinal))
@@ -278,7 +278,7 @@ public sealed class T5TuningTests
         Toy.AssertClose(wanted, model.Logits(batch, read), 1e-4);
         Assert.Equal(before, model.Fingerprint());
         model.FoldAdaptation();
-        Assert.Null(model.Adaptation);
+        Assert.Null(model.PeftModule);
         Toy.AssertClose(wanted, model.Logits(batch, read), 1e-4);
         Assert.All(plain.Parameters, pair => Toy.AssertClose(pair.Value, model.Parameters[pair.Key], 1e-6, pair.Key));
     }
@@ -293,9 +293,9 @@ public sealed class T5TuningTests
         Tensor read = tensor(new long[] { 0, 8, 3, 0, 2, 29 }, 2, 3),
             wanted = model.Logits(batch, read);
         model.FoldAdaptation();
-        Assert.Equal(["encoder.prefix.key_values", "decoder.prefix.key_values"], model.Adaptation!.Parameters.Keys);
-        Assert.Equal([2, 2, 2, 3, 3], model.Adaptation.Parameters["encoder.prefix.key_values"].shape);
-        Assert.Equal([3, 2, 2, 3, 3], model.Adaptation.Parameters["decoder.prefix.key_values"].shape);
+        Assert.Equal(["encoder.prefix.key_values", "decoder.prefix.key_values"], model.PeftModule!.Parameters.Keys);
+        Assert.Equal([2, 2, 2, 3, 3], model.PeftModule.Parameters["encoder.prefix.key_values"].shape);
+        Assert.Equal([3, 2, 2, 3, 3], model.PeftModule.Parameters["decoder.prefix.key_values"].shape);
         Toy.AssertClose(wanted, model.Logits(batch, read), 1e-6);
     }
 
@@ -312,8 +312,8 @@ public sealed class T5TuningTests
             wanted = model.Logits(plain, read),
             all = model.Encode(plain);
         IReadOnlyList<int[]> written = model.Generate(plain, 6);
-        model.Adaptation = new SoftPromptOptions { Size = 3 }.Create(model);
-        model.Adaptation!.Parameters["prompt"].copy_(model.Parameters["shared.weight"][tensor(new long[] { 21, 8, 13 })].unsqueeze(0));
+        model.PeftModule = new SoftPromptOptions { Size = 3 }.Create(model);
+        model.PeftModule!.Parameters["prompt"].copy_(model.Parameters["shared.weight"][tensor(new long[] { 21, 8, 13 })].unsqueeze(0));
         Toy.AssertClose(wanted, model.Logits(prompted, read), 1e-5);
         Toy.AssertClose(all[0], model.Encode(prompted)[0], 1e-5);
         Assert.Equal(written, model.Generate(prompted, 6));
@@ -356,8 +356,8 @@ public sealed class T5TuningTests
         new TunedWeights
         {
             BaseFingerprint = model.Fingerprint(),
-            Options = model.Adaptation!.Options,
-            Tensors = model.Adaptation.Parameters.ToDictionary(
+            Options = model.PeftModule!.Options,
+            Tensors = model.PeftModule.Parameters.ToDictionary(
                 pair => pair.Key,
                 pair => (pair.Value.shape, pair.Value.data<float>().ToArray())
             ),
@@ -366,9 +366,9 @@ public sealed class T5TuningTests
         var tuned = TunedWeights.Load(folder.PathOf("tuned.safetensors"));
         using var other = (T5ForConditionalGeneration)Toy.Model("t5_gated");
         Assert.Equal(other.Fingerprint(), tuned.BaseFingerprint);
-        other.Adaptation = tuned.Options.Create(other, seed: 8);
-        Assert.Equal(other.Adaptation!.Parameters.Keys.Order(), tuned.Tensors.Keys.Order());
-        foreach ((string name, Parameter parameter) in other.Adaptation.Parameters)
+        other.PeftModule = tuned.Options.Create(other, seed: 8);
+        Assert.Equal(other.PeftModule!.Parameters.Keys.Order(), tuned.Tensors.Keys.Order());
+        foreach ((string name, Parameter parameter) in other.PeftModule.Parameters)
         {
             parameter.copy_(tensor(tuned.Tensors[name].Values).view(tuned.Tensors[name].Shape));
         }
@@ -377,7 +377,7 @@ public sealed class T5TuningTests
         Assert.All(CheckpointDistance.Between(Tensors(model), Tensors(other)), pair => Assert.Equal(0, pair.Value.L2));
 
         static Dictionary<string, Tensor> Tensors(LanguageModel model) =>
-            model.Adaptation!.Parameters.ToDictionary(pair => pair.Key, pair => (Tensor)pair.Value);
+            model.PeftModule!.Parameters.ToDictionary(pair => pair.Key, pair => (Tensor)pair.Value);
     }
 
     [Theory]
@@ -387,7 +387,7 @@ public sealed class T5TuningTests
         using DisposeScope scope = NewDisposeScope();
         using IDisposable inference = no_grad();
         using T5ForConditionalGeneration model = Tuned("t5_gated", method);
-        foreach (Parameter parameter in model.Adaptation!.Parameters.Values)
+        foreach (Parameter parameter in model.PeftModule!.Parameters.Values)
         {
             // So that the toy's scores, which nothing scales, do not magnify the rounding.
             parameter.mul_(0.2f);
@@ -395,7 +395,7 @@ public sealed class T5TuningTests
 
         using var half = (T5ForConditionalGeneration)model.Clone(dtype: ScalarType.BFloat16);
         using TokenBatch batch = Toy.Batch(model);
-        Assert.All(half.Adaptation!.Parameters.Values, parameter => Assert.Equal(ScalarType.BFloat16, parameter.dtype));
+        Assert.All(half.PeftModule!.Parameters.Values, parameter => Assert.Equal(ScalarType.BFloat16, parameter.dtype));
         using Tensor targets = T5ForConditionalGeneration.Targets([
             [8, 3, 1],
             [2, 1],
@@ -408,7 +408,7 @@ public sealed class T5TuningTests
     public void AModelOfOtherSizesRefusesIt()
     {
         using LanguageModel model = Toy.Model("t5");
-        using Adaptation adaptation = new LoraOptions { Rank = 2 }.Create(model)!;
+        using PeftModule adaptation = new LoraOptions { Rank = 2 }.Create(model)!;
         Refuses(model.Config.With("num_decoder_layers", 2), "2 decoder layers");
         Refuses(model.Config.With("d_kv", 4), "of size 4");
         Refuses(model.Config.With("feed_forward_proj", "gated-gelu"), "gated");
@@ -417,7 +417,7 @@ public sealed class T5TuningTests
         void Refuses(ModelConfig config, string said)
         {
             using var other = LanguageModel.Create(config, 1);
-            string message = Assert.Throws<ArgumentException>(() => other.Adaptation = adaptation).Message;
+            string message = Assert.Throws<ArgumentException>(() => other.PeftModule = adaptation).Message;
             Assert.Contains(said, message, StringComparison.Ordinal);
             Assert.Contains("3 decoder layers", message, StringComparison.Ordinal);
         }
@@ -457,7 +457,7 @@ public sealed class T5TuningTests
             using var copy = (T5ForConditionalGeneration)model.Clone();
             using Tensor same = copy.LogLikelihoods(batch, targets);
             Assert.True(first.Equals(same));
-            Toy.Shake(copy.Adaptation!.Parameters.Values, 9);
+            Toy.Shake(copy.PeftModule!.Parameters.Values, 9);
             using Tensor other = copy.LogLikelihoods(batch, targets),
                 again = model.LogLikelihoods(batch, targets);
             Assert.False(first.Equals(other));
@@ -503,8 +503,8 @@ public sealed class T5TuningTests
     private static T5ForConditionalGeneration Tuned(string type, string method)
     {
         LanguageModel model = Toy.Model(type);
-        model.Adaptation = Toy.Options(method).Create(model);
-        Toy.Shake(model.Adaptation!.Parameters.Values);
+        model.PeftModule = Toy.Options(method).Create(model);
+        Toy.Shake(model.PeftModule!.Parameters.Values);
         return (T5ForConditionalGeneration)model;
     }
 

@@ -10,11 +10,11 @@ namespace SkillLoc.Models.Tests.Tuning;
 /// defaults.</summary>
 internal static class Toy
 {
-    public const LinearLayers AllMaps =
-        LinearLayers.Query | LinearLayers.Key | LinearLayers.Value | LinearLayers.AttentionOutput | LinearLayers.Up | LinearLayers.Down;
+    public const TargetModules AllMaps =
+        TargetModules.Query | TargetModules.Key | TargetModules.Value | TargetModules.AttentionOutput | TargetModules.Up | TargetModules.Down;
 
     /// <summary>Those that a bias makes a difference to.</summary>
-    public const LinearLayers Biased = AllMaps & ~LinearLayers.Key;
+    public const TargetModules Biased = AllMaps & ~TargetModules.Key;
 
     private static readonly string[] SameLength =
     [

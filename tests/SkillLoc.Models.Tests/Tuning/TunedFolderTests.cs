@@ -61,7 +61,7 @@ public sealed class TunedFolderTests : IDisposable
             // Beside a twin, whose memory it may share, that stays as it is.
             using var twin = TextClassifier.Create(Base, plain, seed: 3);
             float[] before = Score(twin);
-            using var beside = TextClassifier.Create(Tuned, plain, twin: twin, mayShare: _ => true);
+            using var beside = TextClassifier.Create(Tuned, plain, shareWeightsWith: twin, canShare: _ => true);
             Assert.Equal(Score(folded), Score(beside));
             Assert.Equal(before, Score(twin));
         }
@@ -167,7 +167,7 @@ public sealed class TunedFolderTests : IDisposable
             after = embedder.Embed([embedder.Encode("the film was it")])[0];
         using TorchSharp.DisposeScope scope = NewDisposeScope();
         using var model = LanguageModel.Load(Tuned);
-        Assert.Equal(tuned.Settings.Tuning, model.Adaptation!.Options);
+        Assert.Equal(tuned.Settings.Tuning, model.PeftModule!.Options);
         using var batch = TokenBatch.Create([embedder.Encode("the film was it")], 1);
         float[] expected = model.Encode(batch).mean([1])[0].data<float>().ToArray();
         Assert.Equal(expected, after, (one, other) => Math.Abs(one - other) < 1e-5);

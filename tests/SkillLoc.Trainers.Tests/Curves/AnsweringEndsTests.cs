@@ -150,16 +150,16 @@ public sealed class AnsweringEndsTests : IDisposable
     /// <summary>The mean loss of both answers of some rows in the middle.</summary>
     private static double Loss(ParameterPath path)
     {
-        using TextClassifier walker = path.CreateWalker();
-        path.MoveTo(walker, 0.5);
+        using TextClassifier interpolated = path.CreateWalker();
+        path.MoveTo(interpolated, 0.5);
         using IDisposable noGradients = no_grad();
         using DisposeScope scope = NewDisposeScope();
         return Examples(12)
             .SelectMany(row =>
                 row.Answers.Select(answer =>
                 {
-                    using TokenBatch batch = walker.Batch([walker.Encode(row.Text)]);
-                    return (double)walker.AnswerLosses(batch, [walker.EncodeAnswer(answer)]).item<float>();
+                    using TokenBatch batch = interpolated.Batch([interpolated.Encode(row.Text)]);
+                    return (double)interpolated.AnswerLosses(batch, [interpolated.EncodeAnswer(answer)]).item<float>();
                 })
             )
             .Average();

@@ -31,7 +31,7 @@ public sealed class CurveTrainerTests : IDisposable
                     second,
                     options =>
                     {
-                        options.Bends = 2;
+                        options.ControlPoints = 2;
                         options.MaxSteps = 60;
                         options.ValidationSet = data;
                         options.EvaluationInterval = 20;
@@ -76,7 +76,7 @@ public sealed class CurveTrainerTests : IDisposable
         Assert.Equal(Loss(before, seen!.Place), seen.Loss, 1e-4);
         Assert.True(Loss(curve, seen.Place) < seen.Loss);
 
-        // AdamW's first step is the learning rate against the gradient's sign, which is the walker's gradient's, as the weight is positive.
+        // AdamW's first step is the learning rate against the gradient's sign, which is the interpolated's gradient's, as the weight is positive.
         using DisposeScope scope = NewDisposeScope();
         string name = curve.Names[0];
         using IDisposable noGradients = no_grad();
@@ -123,7 +123,7 @@ public sealed class CurveTrainerTests : IDisposable
         Assert.Throws<ArgumentException>(() => Trainer(first, first, _ => { }).Fit(data));
         Assert.Throws<ArgumentException>(() => Trainer(first, lora, _ => { }).Fit(data));
         Assert.Throws<ArgumentException>(() => new CurveTrainer(new MLContext(), new()));
-        Assert.Throws<ArgumentOutOfRangeException>(() => Trainer(first, first, options => options.Bends = 0));
+        Assert.Throws<ArgumentOutOfRangeException>(() => Trainer(first, first, options => options.ControlPoints = 0));
         Assert.Throws<ArgumentException>(() => Trainer(first, first, options => options.ValidationPlaces = [1.5]));
     }
 
@@ -182,7 +182,7 @@ public sealed class CurveTrainerTests : IDisposable
                     options =>
                     {
                         options.Optimizer = optimizer;
-                        options.Bends = 2;
+                        options.ControlPoints = 2;
                         options.MaxSteps = 9;
                         options.BatchSize = 4;
                         options.GradientAccumulationSteps = accumulation;
@@ -318,9 +318,9 @@ public sealed class CurveTrainerTests : IDisposable
         [
             .. places.Select(place =>
             {
-                using TextClassifier walker = curve.CreateWalker();
-                curve.MoveTo(walker, place);
-                return Ends.Accuracy(walker, rows);
+                using TextClassifier interpolated = curve.CreateWalker();
+                curve.MoveTo(interpolated, place);
+                return Ends.Accuracy(interpolated, rows);
             }),
         ];
         Assert.Equal(accuracies.Average(), metric!.Value, 1e-12);
@@ -347,7 +347,7 @@ public sealed class CurveTrainerTests : IDisposable
                 {
                     options.MaxSteps = 1;
                     options.LearningRate = 1e-30;
-                    options.Bends = 2;
+                    options.ControlPoints = 2;
                     options.Start = start;
                 }
             )
@@ -371,8 +371,8 @@ public sealed class CurveTrainerTests : IDisposable
 
     private static double Loss(ParameterPath path, double place)
     {
-        using TextClassifier walker = path.CreateWalker();
-        path.MoveTo(walker, place);
-        return Ends.Loss(walker, Toy.Examples(32));
+        using TextClassifier interpolated = path.CreateWalker();
+        path.MoveTo(interpolated, place);
+        return Ends.Loss(interpolated, Toy.Examples(32));
     }
 }

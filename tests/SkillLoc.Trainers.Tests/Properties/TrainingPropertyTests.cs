@@ -145,7 +145,7 @@ public sealed class TrainingPropertyTests
                         weight.grad = tensor(given.gradients[step]).view(3, 4);
                         trained.TakeGradient();
                         ParameterUpdate.Apply(kind, [trained], 0.05, given.decay, step + 1);
-                        trained.GiveValue();
+                        trained.WriteBack();
                     }
 
                     return weight.detach().data<float>().ToArray();
