@@ -31,6 +31,9 @@ public sealed class SkillLocCatalog
     /// <summary>Paths between checkpoints.</summary>
     public ConnectivityCatalog Connectivity => new(this);
 
+    /// <summary>Several models made one.</summary>
+    public MergingCatalog Merging => new(this);
+
     /// <summary>Measures of any trainer's scores.</summary>
     public EvaluationCatalog Evaluation => new(this);
 
@@ -117,6 +120,13 @@ public sealed class NeuronCatalog : CatalogRoom
 public sealed class ConnectivityCatalog : CatalogRoom
 {
     internal ConnectivityCatalog(SkillLocCatalog catalog)
+        : base(catalog) { }
+}
+
+/// <summary>Several models made one: <c>mlContext.SkillLoc().Merging</c>.</summary>
+public sealed class MergingCatalog : CatalogRoom
+{
+    internal MergingCatalog(SkillLocCatalog catalog)
         : base(catalog) { }
 }
 

@@ -68,9 +68,11 @@ public sealed class Gpt2ForCausalLM : LanguageModel
     public override bool HasHead => _head is not null;
 
     /// <inheritdoc/>
-    public override int MaxLength => Config.MaxPositions - PromptSize;
+    public override int MaxLength => Config.MaxPositions - PromptSize - PastPositions;
 
     private int PromptSize => PeftModule?.PromptSize ?? 0;
+
+    private int PastPositions => PeftModule?.PastPositions ?? 0;
 
     /// <inheritdoc/>
     /// <remarks>As in <c>transformers</c>, the last layer's hidden states are those after the final layer norm.</remarks>
@@ -227,7 +229,7 @@ public sealed class Gpt2ForCausalLM : LanguageModel
         }
 
         words = pass.At(_wordsPoint, words);
-        return Drop(words.Add(_positions.narrow(0, 0, PromptSize + length)), Config.EmbeddingDropout, pass.Training)
+        return Drop(words.Add(_positions.narrow(0, PastPositions, PromptSize + length)), Config.EmbeddingDropout, pass.Training)
             .MoveToOuterDisposeScope();
     }
 

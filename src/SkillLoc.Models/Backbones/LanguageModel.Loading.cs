@@ -159,6 +159,18 @@ public abstract partial class LanguageModel
         );
     }
 
+    /// <summary>The configuration that matches a folder's weights, which may differ from its file.</summary>
+    /// <exception cref="NotSupportedException">The architecture is not one of those supported.</exception>
+    internal static ModelConfig Settled(CheckpointFolder checkpoint)
+    {
+        CheckArchitecture(checkpoint.Config);
+        return Architecture.Of(checkpoint.Config).Settle(checkpoint);
+    }
+
+    /// <summary>Names and shapes of a model's parameters.</summary>
+    internal static IEnumerable<(string Name, long[] Shape)> ShapesOf(ModelConfig config, bool withHead) =>
+        Architecture.Of(config).Shapes(config, withHead);
+
     /// <summary>The hook points of a folder's model, whose weights are not read.</summary>
     /// <param name="checkpoint">The opened folder, of a supported architecture.</param>
     internal static HookPoints HookPointsOf(CheckpointFolder checkpoint)

@@ -83,7 +83,7 @@ public sealed class MaskedLanguageModel : LanguageModel
     public override bool HasHead => _head is not null;
 
     /// <inheritdoc/>
-    public override int MaxLength => Config.MaxPositions - PositionOffset - PromptSize;
+    public override int MaxLength => Config.MaxPositions - FirstPosition - PromptSize;
 
     /// <summary>Whether positions are counted from the padding id.</summary>
     internal bool CountsFromPadding => _architecture.CountsFromPadding;
@@ -98,6 +98,8 @@ public sealed class MaskedLanguageModel : LanguageModel
     private Func<Tensor, Tensor> HeadActivation => _architecture.HasGeluHead ? Activation.Gelu : _activation;
 
     private int PromptSize => PeftModule?.PromptSize ?? 0;
+
+    private int FirstPosition => PositionOffset + (PeftModule?.PastPositions ?? 0);
 
     /// <inheritdoc/>
     public override Tensor Encode(TokenBatch batch, bool training = false, ActivationHooks? hooks = null)
@@ -264,8 +266,8 @@ public sealed class MaskedLanguageModel : LanguageModel
         // A prompt is no token, and beside it transformers counts the tokens through.
         Tensor positions =
             prompt == 0 && UncountedToken is { } uncounted && batch.Holds(uncounted)
-                ? _positions.index_select(0, batch.CountedPositions(uncounted, PositionOffset).view(-1)).view(rows, length, -1)
-                : _positions.narrow(0, PositionOffset, prompt + length);
+                ? _positions.index_select(0, batch.CountedPositions(uncounted, FirstPosition).view(-1)).view(rows, length, -1)
+                : _positions.narrow(0, FirstPosition, prompt + length);
         Tensor sum = words.Add(positions);
         if (_tokenTypes is not null)
         {

@@ -10,6 +10,9 @@ internal static class StoredTensor
     public static Tensor Read(CheckpointFolder checkpoint, string name, long[] shape, Device? device, ScalarType dtype) =>
         checkpoint.Weights.ReadFinite(Find(checkpoint, name, shape), dtype, device);
 
+    /// <summary>Whether a parameter is stored.</summary>
+    public static bool Holds(CheckpointFolder checkpoint, string name) => Spellings(name).Any(checkpoint.Weights.Contains);
+
     /// <summary>Returns the name under which a parameter is stored.</summary>
     /// <exception cref="InvalidDataException">The tensor is missing, or has another shape.</exception>
     public static string Find(CheckpointFolder checkpoint, string name, long[] shape)

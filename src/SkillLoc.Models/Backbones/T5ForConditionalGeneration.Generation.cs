@@ -33,7 +33,8 @@ public sealed partial class T5ForConditionalGeneration
         Tensor encoded = Encode(batch);
         Tensor? unread = Unread(batch),
             prefix = PeftModule?.KeyValues(decoder: true);
-        long before = prefix?.size(3) ?? 0;
+        long before = prefix?.size(3) ?? 0,
+            past = PeftModule?.PastPositions ?? 0;
 
         // The caches have room for this many steps and grow when needed, so a high limit is free while answers are short.
         int room = Math.Min(maxNewTokens, FirstRoom);
@@ -45,8 +46,8 @@ public sealed partial class T5ForConditionalGeneration
             ),
         ];
 
-        // Distances of the last step to all before it; those of step t are the last t + 1.
-        Tensor distances = Decoder.PositionBias(room - 1, 1, room);
+        // Distances of the last step to all before it, a past's included; those of step t are the last t + 1.
+        Tensor distances = Decoder.PositionBias(past + room - 1, 1, past + room);
         List<int>[] written = [.. Enumerable.Range(0, rows).Select(_ => new List<int>())];
         bool[] ended = new bool[rows];
         IReadOnlyList<int> ends = Config.EosTokenIds;
@@ -59,11 +60,11 @@ public sealed partial class T5ForConditionalGeneration
                 room = (int)Math.Min(maxNewTokens, 2L * room);
                 caches = Array.ConvertAll(caches, cache => cache with { Keys = Grown(cache.Keys), Values = Grown(cache.Values) });
                 distances.Dispose();
-                distances = Decoder.PositionBias(room - 1, 1, room);
+                distances = Decoder.PositionBias(past + room - 1, 1, past + room);
             }
 
             using DisposeScope one = NewDisposeScope();
-            Tensor bias = Behind(before, distances.narrow(3, room - 1 - step, step + 1))!;
+            Tensor bias = Behind(before - past, distances.narrow(3, room - 1 - step, past + step + 1))!;
             Tensor? positions = pass.Hooks is null ? null : TensorArithmetic.Full([rows, 1], step, batch.Ids.device);
             Tensor hidden = Step(ids, before + step, caches, bias, unread, pass with { Positions = positions });
             Tensor next = WordScores(hidden.squeeze(1)).argmax(1);

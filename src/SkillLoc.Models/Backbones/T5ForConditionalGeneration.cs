@@ -181,7 +181,13 @@ public sealed partial class T5ForConditionalGeneration : LanguageModel
         Tensor places = TensorArithmetic.Arange(0, steps, decoderIds.device);
         Tensor later = places.unsqueeze(0) > places.unsqueeze(1);
         Tensor? prefix = PeftModule?.KeyValues(decoder: true);
-        Tensor bias = Behind(prefix?.size(3) ?? 0, Decoder.PositionBias(0, steps, steps).MaskedFill(later, double.NegativeInfinity))!;
+        long past = PeftModule?.PastPositions ?? 0;
+        Tensor bias =
+            past > 0
+                ? Decoder
+                    .PositionBias(past, steps, past + steps)
+                    .MaskedFill(Behind(past, later.unsqueeze(0).unsqueeze(0))!, double.NegativeInfinity)
+                : Behind(prefix?.size(3) ?? 0, Decoder.PositionBias(0, steps, steps).MaskedFill(later, double.NegativeInfinity))!;
         var pass = new T5Stack.Pass(training, HooksOf(batch, training, hooks));
         Tensor hidden = Decoder.Start(WordsOf(decoderIds), pass);
         for (int i = 0; i < Decoder.Layers.Length; i++)

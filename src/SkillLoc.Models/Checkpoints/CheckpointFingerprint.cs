@@ -41,16 +41,21 @@ public static class CheckpointFingerprint
     public static string Compute(ITensorStore store, IEnumerable<string>? names = null)
     {
         ArgumentNullException.ThrowIfNull(store);
+        return Compute(names ?? store.Tensors.Select(info => info.Name), name => store.Read(name));
+    }
+
+    /// <summary>Returns the fingerprint of tensors that are read one at a time.</summary>
+    /// <param name="names">Their names.</param>
+    /// <param name="read">Reads one; it is disposed.</param>
+    internal static string Compute(IEnumerable<string> names, Func<string, torch.Tensor> read)
+    {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach (
-            string? name in (names ?? store.Tensors.Select(info => info.Name))
-                .Distinct(StringComparer.Ordinal)
-                .Order(StringComparer.Ordinal)
-        )
+        foreach (string name in names.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal))
         {
-            using torch.Tensor value = store.Read(name);
+            using torch.Tensor value = read(name);
             Append(hash, name, value);
         }
+
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 

@@ -18,6 +18,7 @@ public sealed partial class CheckpointFolder : IDisposable
 
     // What Python's classes have no place for: it neither reads this file nor misses anything in model.safetensors.
     internal const string OwnTensors = "skillloc.safetensors";
+    private const string OwnFormat = "skillloc-own";
 
     // In the order of preference. Where a folder has several, they hold the same weights.
     internal static readonly string[] WeightFiles =
@@ -126,6 +127,9 @@ public sealed partial class CheckpointFolder : IDisposable
         }
     }
 
+    /// <summary>The same folder with other weights, over these, and their configuration. It takes this one over.</summary>
+    internal CheckpointFolder With(ModelConfig config, ITensorStore weights) => new(Path, config, weights, _weightFiles);
+
     /// <summary>Reads only the configuration of a folder.</summary>
     /// <param name="folder">The folder, or a name that <see cref="CheckpointHub"/> resolves.</param>
     /// <returns>The configuration.</returns>
@@ -204,18 +208,74 @@ public sealed partial class CheckpointFolder : IDisposable
         var weights = tensors.ToList();
         torch.ScalarType type =
             storeAs ?? weights.Select(weight => weight.Value.dtype).FirstOrDefault(ElementTypes.IsFloatingPoint, torch.ScalarType.Float32);
+        Write(
+            folder,
+            config,
+            type,
+            stream => SafetensorsWriter.Write(stream, weights, Format("pt"), storeAs),
+            ownTensors is { Count: > 0 } ? stream => SafetensorsWriter.Write(stream, ownTensors, Format(OwnFormat), storeAs) : null,
+            tokenizerFilesToCopy,
+            textFiles
+        );
+    }
+
+    /// <summary>Writes a checkpoint folder whose weights are made one at a time, after <see cref="CheckWritable"/> was called.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="config">The configuration, whose <c>dtype</c> is set to <paramref name="type"/>.</param>
+    /// <param name="type">The type of the weights.</param>
+    /// <param name="tensors">What they will be, in the order of the file.</param>
+    /// <param name="isOwn">Whether a tensor is one that the Python class does not have.</param>
+    /// <param name="make">Makes one; it is disposed when it is written.</param>
+    /// <param name="filesToCopy">Files to copy, such as a tokenizer's.</param>
+    /// <param name="textFiles">Additional text files, by name and content.</param>
+    /// <exception cref="IOException">The folder could not be written; existing content is unchanged.</exception>
+    internal static void Write(
+        string folder,
+        ModelConfig config,
+        torch.ScalarType type,
+        IReadOnlyList<TensorInfo> tensors,
+        Func<string, bool> isOwn,
+        Func<TensorInfo, torch.Tensor> make,
+        IEnumerable<string> filesToCopy,
+        IReadOnlyDictionary<string, string> textFiles
+    )
+    {
+        TensorInfo[] own = [.. tensors.Where(info => isOwn(info.Name))];
+        Write(
+            folder,
+            config,
+            type,
+            stream => SafetensorsWriter.Write(stream, tensors.Where(info => !isOwn(info.Name)), make, Format("pt")),
+            own.Length > 0 ? stream => SafetensorsWriter.Write(stream, own, make, Format(OwnFormat)) : null,
+            filesToCopy,
+            textFiles
+        );
+    }
+
+    /// <summary>Whether a tensor is in the file of those that the Python class does not have.</summary>
+    internal bool IsOwn(string name) => Weights is JointTensorStore joint && joint.IsOwn(name);
+
+    private static void Write(
+        string folder,
+        ModelConfig config,
+        torch.ScalarType type,
+        Action<Stream> weights,
+        Action<Stream>? ownWeights,
+        IEnumerable<string> filesToCopy,
+        IReadOnlyDictionary<string, string>? textFiles
+    ) =>
         AtomicFolder.Write(
             folder,
             temporary =>
             {
                 File.WriteAllText(System.IO.Path.Join(temporary, ConfigFile), WithType(config, type).ToJson());
-                WriteTensors(SafetensorsWeights, weights, "pt");
-                if (ownTensors is { Count: > 0 })
+                WriteTensors(SafetensorsWeights, weights);
+                if (ownWeights is not null)
                 {
-                    WriteTensors(OwnTensors, ownTensors, "skillloc-own");
+                    WriteTensors(OwnTensors, ownWeights);
                 }
 
-                foreach (string file in tokenizerFilesToCopy)
+                foreach (string file in filesToCopy)
                 {
                     Copy(file, System.IO.Path.Join(temporary, System.IO.Path.GetFileName(file)));
                 }
@@ -225,21 +285,17 @@ public sealed partial class CheckpointFolder : IDisposable
                     File.WriteAllText(System.IO.Path.Join(temporary, name), content);
                 }
 
-                void WriteTensors(string name, IEnumerable<(string Name, torch.Tensor Value)> values, string format)
+                void WriteTensors(string name, Action<Stream> write)
                 {
                     using FileStream stream = File.Create(System.IO.Path.Join(temporary, name));
-                    SafetensorsWriter.Write(
-                        stream,
-                        values,
-                        new Dictionary<string, string>(StringComparer.Ordinal) { ["format"] = format },
-                        storeAs
-                    );
+                    write(stream);
                 }
             },
             name => WeightFileName().IsMatch(name),
             validBy: ConfigFile
         );
-    }
+
+    private static Dictionary<string, string> Format(string format) => new(StringComparer.Ordinal) { ["format"] = format };
 
     /// <summary>Releases the weights' file. Tensors that were read stay valid.</summary>
     public void Dispose() => Weights.Dispose();

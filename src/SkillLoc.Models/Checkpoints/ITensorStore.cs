@@ -145,6 +145,9 @@ internal sealed class JointTensorStore : ITensorStore
     /// <inheritdoc/>
     public bool Contains(string name) => _weights.Contains(name) || _own.Contains(name);
 
+    /// <summary>Whether a tensor is in the second file.</summary>
+    public bool IsOwn(string name) => _own.Contains(name);
+
     /// <inheritdoc/>
     public torch.Tensor Read(string name, torch.ScalarType? asType = null, torch.Device? device = null) =>
         (_own.Contains(name) ? _own : _weights).Read(name, asType, device);

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Buffers.Binary;
 using System.Diagnostics.CodeAnalysis;
 using System.IO.MemoryMappedFiles;
+using System.Runtime.InteropServices;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using TorchSharp;
@@ -13,7 +14,7 @@ namespace SkillLoc.Models.Checkpoints;
 /// memory-mapped: opening reads only the header, and reading a tensor only that tensor.
 /// </summary>
 /// <remarks>Our own since TorchSharp.PyBridge 1.4 reads no metadata and does not look whether tensors overlap.</remarks>
-public sealed unsafe class SafetensorsFile : ITensorStore
+public sealed unsafe partial class SafetensorsFile : ITensorStore
 {
     // The limit of Hugging Face's reader, which keeps a corrupt length from being allocated.
     private const long MaxHeaderBytes = 100_000_000;
@@ -88,7 +89,9 @@ public sealed unsafe class SafetensorsFile : ITensorStore
     public torch.Tensor Read(string name, torch.ScalarType? asType = null, torch.Device? device = null)
     {
         (TensorInfo? info, long offset) = Find(name);
-        return TensorBytes.Read(info, (from, destination) => Copy(offset + from, destination), asType, device);
+        torch.Tensor tensor = TensorBytes.Read(info, (from, destination) => Copy(offset + from, destination), asType, device);
+        (_memory as MappedFile)?.Forget(_data + offset, info.ByteLength);
+        return tensor;
     }
 
     /// <summary>Copies stored bytes of a tensor, little endian and in row-major order.</summary>
@@ -299,8 +302,10 @@ public sealed unsafe class SafetensorsFile : ITensorStore
     private InvalidDataException Invalid(string problem, Exception? inner = null) =>
         new($"{Path} is not a valid safetensors file: {problem}.", inner);
 
-    private sealed class MappedFile : IDisposable
+    private sealed partial class MappedFile : IDisposable
     {
+        private const long LeastForgotten = 1 << 20;
+
         private readonly MemoryMappedFile? _map;
         private readonly MemoryMappedViewAccessor? _view;
 
@@ -332,6 +337,22 @@ public sealed unsafe class SafetensorsFile : ITensorStore
 
         public long Length { get; }
 
+        /// <summary>Lets the system take back the memory of bytes that were copied, where it can be told to; they can still be read. Else
+        /// a large file that is read tensor by tensor would stay in memory as a whole.</summary>
+        public void Forget(byte* start, long length)
+        {
+            const int DoNotNeed = 4;
+            if (length < LeastForgotten || !OperatingSystem.IsLinux())
+            {
+                return;
+            }
+
+            long page = Environment.SystemPageSize,
+                first = ((long)start + page - 1) / page * page,
+                end = ((long)start + length) / page * page;
+            _ = Advise((nint)first, (nuint)(end - first), DoNotNeed);
+        }
+
         public void Dispose()
         {
             if (_view is null)
@@ -343,6 +364,9 @@ public sealed unsafe class SafetensorsFile : ITensorStore
             _view.Dispose();
             _map!.Dispose();
         }
+
+        [LibraryImport("libc", EntryPoint = "madvise")]
+        private static partial int Advise(nint start, nuint length, int advice);
     }
 }
 
@@ -390,36 +414,59 @@ public static class SafetensorsWriter
             throw new ArgumentException($"Weights can be stored as Float64, Float32, Float16 or BFloat16, not as {type}.", nameof(storeAs));
         }
 
-        List<Entry> entries = Plan(tensors, storeAs);
+        List<Entry> entries = Plan(tensors.Select(tensor => (Info(tensor.Name, tensor.Value, storeAs), (torch.Tensor?)tensor.Value)));
         WriteHeader(stream, entries, metadata);
         foreach (Entry? entry in entries.OrderBy(entry => entry.Offset))
         {
-            TensorBytes.Write(entry.Value, entry.Info.Dtype, stream.Write);
+            TensorBytes.Write(entry.Value!, entry.Info.Dtype, stream.Write);
         }
     }
 
-    private static List<Entry> Plan(IEnumerable<(string Name, torch.Tensor Value)> tensors, torch.ScalarType? storeAs)
+    /// <summary>Writes tensors that are made one at a time.</summary>
+    /// <param name="stream">A writable stream.</param>
+    /// <param name="tensors">What they will be, in the order of the header.</param>
+    /// <param name="make">Makes one, of any type; it is disposed when it is written.</param>
+    /// <param name="metadata">Free-form metadata, or null.</param>
+    internal static void Write(
+        Stream stream,
+        IEnumerable<TensorInfo> tensors,
+        Func<TensorInfo, torch.Tensor> make,
+        IReadOnlyDictionary<string, string>? metadata
+    )
+    {
+        List<Entry> entries = Plan(tensors.Select(info => (info, (torch.Tensor?)null)));
+        WriteHeader(stream, entries, metadata);
+        foreach (Entry? entry in entries.OrderBy(entry => entry.Offset))
+        {
+            using torch.Tensor value = make(entry.Info);
+            TensorBytes.Write(value, entry.Info.Dtype, stream.Write);
+        }
+    }
+
+    private static TensorInfo Info(string name, torch.Tensor value, torch.ScalarType? storeAs)
+    {
+        torch.ScalarType type = storeAs is { } wanted && ElementTypes.IsFloatingPoint(value.dtype) ? wanted : value.dtype;
+        long[] shape = value.shape;
+        return ElementTypes.Size(type) != 0 && ElementTypes.ByteLength(type, shape) is { } byteLength
+            ? new(name, type, shape, byteLength)
+            : throw new ArgumentException(
+                $"Tensor '{name}' is of type {type}; safetensors files can hold {ElementTypes.SafetensorsNames}.",
+                "tensors"
+            );
+    }
+
+    private static List<Entry> Plan(IEnumerable<(TensorInfo Info, torch.Tensor? Value)> tensors)
     {
         var names = new HashSet<string>(StringComparer.Ordinal) { "__metadata__" };
         var entries = new List<Entry>();
-        foreach ((string? name, torch.Tensor? value) in tensors)
+        foreach ((TensorInfo info, torch.Tensor? value) in tensors)
         {
-            if (!names.Add(name))
+            if (!names.Add(info.Name))
             {
-                throw new ArgumentException($"The tensor name '{name}' occurs twice or is reserved.", nameof(tensors));
+                throw new ArgumentException($"The tensor name '{info.Name}' occurs twice or is reserved.", nameof(tensors));
             }
 
-            torch.ScalarType type = storeAs is { } wanted && ElementTypes.IsFloatingPoint(value.dtype) ? wanted : value.dtype;
-            long[] shape = value.shape;
-            if (ElementTypes.Size(type) == 0 || ElementTypes.ByteLength(type, shape) is not { } byteLength)
-            {
-                throw new ArgumentException(
-                    $"Tensor '{name}' is of type {type}; safetensors files can hold {ElementTypes.SafetensorsNames}.",
-                    nameof(tensors)
-                );
-            }
-
-            entries.Add(new Entry(new TensorInfo(name, type, shape, byteLength), value));
+            entries.Add(new Entry(info, value));
         }
 
         // Larger elements first, so that every tensor is aligned to its own element size: readers that map the file ask for it.
@@ -480,11 +527,11 @@ public static class SafetensorsWriter
         json.WriteEndArray();
     }
 
-    private sealed class Entry(TensorInfo info, torch.Tensor value)
+    private sealed class Entry(TensorInfo info, torch.Tensor? value)
     {
         public TensorInfo Info { get; } = info;
 
-        public torch.Tensor Value { get; } = value;
+        public torch.Tensor? Value { get; } = value;
 
         public long Offset { get; set; }
     }

@@ -37,6 +37,10 @@ public sealed partial class TextClassifier
         Func<string, bool>? canShare = null
     ) => Make(folder, settings, device, dtype, seed, shareWeightsWith, canShare, tunedWeights: null);
 
+    /// <summary>Like <see cref="Create"/>, of an opened folder with an adapter.</summary>
+    internal static TextClassifier CreateAdapted(CheckpointFolder adapted, ClassifierSettings settings, Device? device) =>
+        Make(adapted.Path, settings, device, ScalarType.Float32, 0, null, null, null, adapted);
+
     private static TextClassifier Make(
         string folder,
         ClassifierSettings settings,
@@ -45,7 +49,8 @@ public sealed partial class TextClassifier
         int seed,
         TextClassifier? shareWeightsWith,
         Func<string, bool>? canShare,
-        TunedWeights? tunedWeights
+        TunedWeights? tunedWeights,
+        CheckpointFolder? adapted = null
     )
     {
         ArgumentNullException.ThrowIfNull(settings);
@@ -58,7 +63,8 @@ public sealed partial class TextClassifier
             );
         }
 
-        using var checkpoint = CheckpointFolder.Open(folder);
+        using CheckpointFolder? opened = adapted is null ? CheckpointFolder.Open(folder) : null;
+        CheckpointFolder checkpoint = adapted ?? opened!;
         LanguageModel.CheckArchitecture(checkpoint.Config);
         settings = settings.For(checkpoint.Config);
         var tokenizer = CheckpointTokenizer.Load(checkpoint.Path);

@@ -31,6 +31,13 @@ public sealed partial class Graft
         SafetensorsWriter.Write(path, Tensors(), Metadata());
     }
 
+    /// <summary>Writes the graft with more metadata.</summary>
+    internal void Save(string path, IReadOnlyDictionary<string, string> notes)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        SafetensorsWriter.Write(path, Tensors(), new Dictionary<string, string>(Metadata().Concat(notes), StringComparer.Ordinal));
+    }
+
     /// <summary>Writes the graft to a stream.</summary>
     /// <param name="stream">A writable stream.</param>
     public void Save(Stream stream)

@@ -33,6 +33,9 @@ internal abstract class PeftModule : IDisposable
     /// <summary>Number of virtual tokens added to the input sequence.</summary>
     internal virtual int PromptSize => 0;
 
+    /// <summary>Number of positions that a prefix takes, so that the text's positions come after them.</summary>
+    internal virtual int PastPositions => 0;
+
     /// <inheritdoc/>
     public void Dispose()
     {

@@ -20,6 +20,9 @@ namespace SkillLoc.Models.Tuning;
 [JsonDerivedType(typeof(LoraOptions), "lora")]
 [JsonDerivedType(typeof(LowRankBiasOptions), "low_rank_bias")]
 [JsonDerivedType(typeof(PrefixOptions), "prefix")]
+[JsonDerivedType(typeof(VirtualTokenOptions), "virtual_tokens")]
+[JsonDerivedType(typeof(LoadedLoraOptions), "loaded_lora")]
+[JsonDerivedType(typeof(PastKeyValueOptions), "past_key_values")]
 public abstract record TuningOptions
 {
     private static readonly JsonSerializerOptions Json = new(JsonText.OwnFiles) { WriteIndented = false };

@@ -76,6 +76,9 @@ internal static class ScorerFiles
         }
     }
 
+    /// <summary>Makes a scorer of a classifier, which it takes over.</summary>
+    public static TextScoringTransformer Of(TextClassifier classifier, ScoringColumns? columns) => Scorer(classifier, columns);
+
     private static TextScoringTransformer Scorer(
         TextClassifier classifier,
         ScoringColumns? columns,

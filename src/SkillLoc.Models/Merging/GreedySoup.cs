@@ -1,0 +1,68 @@
+namespace SkillLoc.Models.Merging;
+
+/// <summary>
+/// A greedy soup (Wortsman et al. 2022): models are tried from the best to the worst, and each stays in the mean if the mean does not become
+/// worse on validation data.
+/// </summary>
+public static class GreedySoup
+{
+    /// <summary>Chooses models and writes their mean.</summary>
+    /// <param name="models">The models, of one architecture.</param>
+    /// <param name="evaluate">Measures a checkpoint folder; more is better. It is called for every model that is a folder, and for each
+    /// mean that is tried.</param>
+    /// <param name="folder">The folder of the result.</param>
+    /// <returns>The models that are in the mean, the best first, with the measure of the mean when each came in.</returns>
+    /// <exception cref="ArgumentException">There is no model, or a measure is no number.</exception>
+    /// <exception cref="InvalidDataException">The models do not fit one another.</exception>
+    /// <exception cref="IOException">The folder could not be written; an existing one is unchanged.</exception>
+    public static IReadOnlyList<(MergeModel Model, double Metric)> Run(
+        IReadOnlyList<MergeModel> models,
+        Func<string, double> evaluate,
+        string folder
+    )
+    {
+        ArgumentNullException.ThrowIfNull(models);
+        ArgumentNullException.ThrowIfNull(evaluate);
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        if (models.Count == 0)
+        {
+            throw new ArgumentException("There is no model.", nameof(models));
+        }
+
+        string temporary = Directory.CreateTempSubdirectory("skillloc-soup-").FullName;
+        try
+        {
+            (MergeModel Model, double Metric)[] ordered =
+            [
+                .. models.Select(model => (Model: model, Metric: Measure([model]))).OrderByDescending(one => one.Metric),
+            ];
+            List<(MergeModel Model, double Metric)> kept = [ordered[0]];
+            foreach ((MergeModel model, _) in ordered.Skip(1))
+            {
+                double metric = Measure([.. kept.Select(one => one.Model), model]);
+                if (metric >= kept[^1].Metric)
+                {
+                    kept.Add((model, metric));
+                }
+            }
+
+            ModelMerge.Run(Mean(kept.Select(one => one.Model)), folder);
+            return kept;
+        }
+        finally
+        {
+            Directory.Delete(temporary, recursive: true);
+        }
+
+        double Measure(IEnumerable<MergeModel> soup)
+        {
+            string place = Path.Join(temporary, "soup");
+            ModelMerge.Run(Mean(soup), place);
+            double metric = evaluate(place);
+            return double.IsNaN(metric) ? throw new ArgumentException("The measure of a model is no number.", nameof(evaluate)) : metric;
+        }
+    }
+
+    private static MergeRecipe Mean(IEnumerable<MergeModel> models) =>
+        new() { Method = "linear", Models = [.. models.Select(model => new MergeInput(model))] };
+}

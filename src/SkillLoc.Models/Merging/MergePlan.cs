@@ -1,0 +1,543 @@
+using System.Globalization;
+using SkillLoc.Models.Backbones;
+using SkillLoc.Models.Checkpoints;
+using TorchSharp;
+
+namespace SkillLoc.Models.Merging;
+
+/// <summary>
+/// The tensors of a merge: for each of the result's, which tensor of each model it is made of, and the parameters that hold for it. All is
+/// checked before the first is read.
+/// </summary>
+internal sealed class MergePlan : IDisposable
+{
+    // What changes nothing here, since no masks are kept.
+    private const string Int8Mask = "int8_mask";
+
+    private readonly MergeRecipe _recipe;
+    private readonly MergeMethod _method;
+    private readonly OrderedDictionary<string, OpenMergeModel> _models = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, SafetensorsFile> _statistics = new(StringComparer.Ordinal);
+    private readonly List<PlannedTensor> _tensors = [];
+
+    /// <summary>Opens the models and checks that they fit one another and the method.</summary>
+    /// <exception cref="InvalidDataException">They do not; the message names what does not fit.</exception>
+    public MergePlan(MergeRecipe recipe)
+    {
+        _recipe = recipe;
+        _method =
+            MergeMethod.Find(recipe.Method)
+            ?? throw recipe.Wrong(
+                recipe.Line,
+                $"'merge_method' is '{recipe.Method}'; there are {string.Join(", ", MergeMethod.All.Select(method => method.Name))}"
+            );
+        if (recipe.Models.Count > 0 == recipe.Slices.Count > 0)
+        {
+            throw recipe.Wrong(recipe.Line, "exactly one of 'models' and 'slices' must be given");
+        }
+
+        try
+        {
+            CheckNames();
+            if (_method.Base != MergeBase.Unused && recipe.BaseModel is not null)
+            {
+                Open(recipe.BaseModel);
+            }
+
+            foreach (MergeInput input in AllInputs)
+            {
+                Open(input.Model);
+            }
+
+            foreach (MergeModel basis in recipe.Slices.Select(slice => slice.BaseModel).OfType<MergeModel>())
+            {
+                Open(basis);
+            }
+
+            Reference = _models.GetAt(0).Value;
+            CheckVocabularies();
+            if (recipe.Slices.Count > 0)
+            {
+                PlanSlices();
+            }
+            else
+            {
+                PlanModels();
+            }
+
+            foreach (PlannedTensor tensor in _tensors.Where(tensor => !tensor.IsCopied))
+            {
+                CheckParameters(tensor);
+            }
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The base, or else the first model, whose configuration the result has.</summary>
+    public OpenMergeModel Reference { get; }
+
+    public MergeMethod Method => _method;
+
+    public IReadOnlyList<PlannedTensor> Tensors => _tensors;
+
+    /// <summary>All models that are read.</summary>
+    public IEnumerable<OpenMergeModel> Models => _models.Values;
+
+    /// <summary>The number of layers; null for as many as the reference has.</summary>
+    public int? Layers { get; private set; }
+
+    private IEnumerable<MergeInput> AllInputs => _recipe.Models.Concat(_recipe.Slices.SelectMany(slice => slice.Sources));
+
+    /// <summary>The model whose tokenizer the result has.</summary>
+    public OpenMergeModel? TokenizerModel =>
+        _recipe.Tokenizer is { } wanted ? Open(wanted)
+        : Reference.Folder is not null ? Reference
+        : _models.Values.FirstOrDefault(model => model.Folder is not null);
+
+    /// <summary>Reads what a tensor of the result is made of.</summary>
+    public MergeTensor Load(PlannedTensor tensor)
+    {
+        var models = new List<torch.Tensor>();
+        torch.Tensor? basis = null;
+        try
+        {
+            basis = tensor.Base is { } from ? Read(from) : null;
+            foreach (TensorSource source in tensor.Sources)
+            {
+                models.Add(Read(source));
+            }
+
+            return new(
+                tensor.Info.Name,
+                tensor.Info.Shape,
+                basis,
+                models,
+                (name, model) => Value(tensor, name, model),
+                model => Statistics(tensor, model),
+                _recipe.Seed
+            );
+        }
+        catch
+        {
+            basis?.Dispose();
+            models.ForEach(model => model.Dispose());
+            throw;
+        }
+
+        static torch.Tensor Read(TensorSource source) => source.Model.Weights.ReadFinite(source.Name, torch.ScalarType.Float32);
+    }
+
+    /// <summary>The value of a parameter.</summary>
+    /// <param name="tensor">The tensor that it holds for.</param>
+    /// <param name="name">The parameter's name.</param>
+    /// <param name="model">The number of the model; -1 for all.</param>
+    public MergeValue Value(PlannedTensor tensor, string name, int model)
+    {
+        MergeInput? input = model < 0 ? null : tensor.Inputs[model];
+        return input?.Parameters.GetValueOrDefault(name)?.For(NameIn(tensor, model), tensor.Depth)
+            ?? tensor.Slice?.Parameters.GetValueOrDefault(name)?.For(NameIn(tensor, model), tensor.Depth)
+            ?? _recipe.Parameters.GetValueOrDefault(name)?.For(NameIn(tensor, model), tensor.Depth)
+            ?? _method.Parameters.First(parameter => parameter.Name == name).Default
+            ?? throw _recipe.Wrong(_recipe.Line, $"the parameter '{name}' of {_method.Name} is not given for '{tensor.Info.Name}'");
+    }
+
+    public void Dispose()
+    {
+        foreach (OpenMergeModel model in _models.Values)
+        {
+            model.Dispose();
+        }
+
+        foreach (SafetensorsFile file in _statistics.Values)
+        {
+            file.Dispose();
+        }
+    }
+
+    private static string NameIn(PlannedTensor tensor, int model) => model < 0 ? tensor.Info.Name : tensor.Sources[model].Name;
+
+    private OpenMergeModel Open(MergeModel model)
+    {
+        if (!_models.TryGetValue(model.Identity, out OpenMergeModel? open))
+        {
+            _models.Add(model.Identity, open = model.Open());
+        }
+
+        return open;
+    }
+
+    /// <summary>Throws if a parameter is unknown or in the wrong place.</summary>
+    private void CheckNames()
+    {
+        Check(_recipe.Parameters, isModel: false);
+        foreach (MergeSlice slice in _recipe.Slices)
+        {
+            Check(slice.Parameters, isModel: false);
+        }
+
+        foreach (MergeInput input in AllInputs)
+        {
+            Check(input.Parameters, isModel: true);
+            if (_method.NeedsStatistics && input.Statistics is null)
+            {
+                throw _recipe.Wrong(input.Line, $"{_method.Name} needs 'statistics' of '{input.Model}', a file that MergeStatistics wrote");
+            }
+        }
+
+        void Check(IReadOnlyDictionary<string, MergeSetting> settings, bool isModel)
+        {
+            foreach ((string name, MergeSetting setting) in settings)
+            {
+                MergeParameter? known = _method.Parameters.FirstOrDefault(parameter => parameter.Name == name);
+                if (known is null && name != Int8Mask)
+                {
+                    throw _recipe.Wrong(
+                        setting.Line,
+                        $"'{name}' is no parameter of {_method.Name}, which has "
+                            + (
+                                _method.Parameters.Count == 0
+                                    ? "none"
+                                    : string.Join(", ", _method.Parameters.Select(parameter => parameter.Name))
+                            )
+                    );
+                }
+
+                if (known is { IsPerModel: false } && isModel)
+                {
+                    throw _recipe.Wrong(setting.Line, $"'{name}' holds for all models: write it under the recipe's 'parameters'");
+                }
+
+                foreach (MergeValue value in known is null ? [] : setting.Values)
+                {
+                    if (known!.Problem(value) is { } problem)
+                    {
+                        throw _recipe.Wrong(setting.Line, $"'{name}' {problem}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// <summary>Throws if a parameter is missing, or values do not fit one another.</summary>
+    private void CheckParameters(PlannedTensor tensor)
+    {
+        foreach (MergeParameter parameter in _method.Parameters)
+        {
+            for (int i = parameter.IsPerModel ? 0 : -1; i < (parameter.IsPerModel ? tensor.Sources.Count : 0); i++)
+            {
+                MergeValue value = Value(tensor, parameter.Name, i);
+                if (parameter.Problem(value) is { } problem)
+                {
+                    throw _recipe.Wrong(_recipe.Line, $"'{parameter.Name}' {problem}");
+                }
+
+                if (
+                    parameter.Name == "epsilon"
+                    && parameter.IsPerModel
+                    && Value(tensor, "density", i).Number is var density
+                    && !Methods.Della.Fits(density, value.Number)
+                )
+                {
+                    int line =
+                        tensor.Inputs[i].Parameters.GetValueOrDefault("epsilon")?.Line
+                        ?? _recipe.Parameters.GetValueOrDefault("epsilon")?.Line
+                        ?? tensor.Inputs[i].Line;
+                    throw _recipe.Wrong(
+                        line,
+                        FormattableString.Invariant(
+                            $"'epsilon' is {value.Number} beside a density of {density}; density - epsilon and density + epsilon must be "
+                        ) + "above 0 and below 1"
+                    );
+                }
+            }
+        }
+    }
+
+    private void CheckCount(int count, int line)
+    {
+        if (count < _method.LeastModels || count > _method.MostModels)
+        {
+            string wanted =
+                _method.LeastModels == _method.MostModels ? $"exactly {_method.LeastModels}"
+                : count < _method.LeastModels ? $"at least {_method.LeastModels}"
+                : $"at most {_method.MostModels}";
+            throw _recipe.Wrong(
+                line,
+                $"{_method.Name} merges {wanted} model{(wanted.EndsWith(" 1", StringComparison.Ordinal) ? "" : "s")} "
+                    + $"beside the base, and {count} are given"
+            );
+        }
+    }
+
+    /// <summary>The base of some layers, whose tensors are no input.</summary>
+    private OpenMergeModel? BaseOf(MergeSlice? slice)
+    {
+        if (_method.Base == MergeBase.Unused)
+        {
+            return null;
+        }
+
+        MergeModel? model = slice?.BaseModel ?? _recipe.BaseModel;
+        return model is not null ? Open(model)
+            : _method.Base == MergeBase.Required
+                ? throw _recipe.Wrong(slice?.Line ?? _recipe.Line, $"{_method.Name} merges differences from a base: give a 'base_model'")
+            : null;
+    }
+
+    /// <summary>The inputs beside the base.</summary>
+    private MergeInput[] InputsOf(IReadOnlyList<MergeInput> all, OpenMergeModel? basis, int line)
+    {
+        MergeInput[] inputs = [.. all.Where(input => !ReferenceEquals(Open(input.Model), basis))];
+        CheckCount(inputs.Length, line);
+        return inputs;
+    }
+
+    private void PlanModels()
+    {
+        OpenMergeModel? basis = BaseOf(null);
+        MergeInput[] inputs = InputsOf(_recipe.Models, basis, _recipe.Line);
+        CheckTensors();
+        Dictionary<string, int> layers = LayersOf(Reference);
+        foreach (TensorInfo info in Reference.Tensors.Values)
+        {
+            Add(info, Depth(ParameterPlace.Of(info.Name), layers), null, inputs, model => new(model, info.Name), basis);
+        }
+    }
+
+    private void PlanSlices()
+    {
+        if (Reference.Config is { IsEncoderDecoder: true })
+        {
+            throw _recipe.Wrong(_recipe.Slices[0].Line, "'slices' of an encoder-decoder (T5) are not supported; give 'models'");
+        }
+
+        foreach (MergeSlice slice in _recipe.Slices)
+        {
+            CheckSlice(slice);
+        }
+
+        Layers = _recipe.Slices.Sum(slice => slice.Sources[0].EndLayer - slice.Sources[0].FirstLayer);
+        AddOutside(_recipe.Slices[0], ParameterRegion.Embeddings, 0);
+        int next = 0;
+        foreach (MergeSlice slice in _recipe.Slices)
+        {
+            OpenMergeModel? basis = BaseOf(slice);
+            MergeInput[] inputs = InputsOf(slice.Sources, basis, slice.Line);
+            int count = slice.Sources[0].EndLayer - slice.Sources[0].FirstLayer;
+            for (int layer = 0; layer < count; layer++, next++)
+            {
+                int first = slice.Sources[0].FirstLayer + layer;
+                foreach (TensorInfo info in Open(slice.Sources[0].Model).Tensors.Values)
+                {
+                    var place = ParameterPlace.Of(info.Name);
+                    if (place.Region != ParameterRegion.Layer || place.Layer != first)
+                    {
+                        continue;
+                    }
+
+                    Add(
+                        info with
+                        {
+                            Name = Moved(info.Name, place, next),
+                        },
+                        count > 1 ? (double)layer / (count - 1) : 1,
+                        slice,
+                        inputs,
+                        model =>
+                            new(
+                                model,
+                                Moved(
+                                    info.Name,
+                                    place,
+                                    layer
+                                        + (
+                                            slice.Sources.FirstOrDefault(source => ReferenceEquals(Open(source.Model), model))
+                                            ?? slice.Sources[0]
+                                        ).FirstLayer
+                                )
+                            ),
+                        basis
+                    );
+                }
+            }
+        }
+
+        AddOutside(_recipe.Slices[^1], ParameterRegion.Head, 1);
+        CheckSources();
+
+        void AddOutside(MergeSlice slice, ParameterRegion region, double depth)
+        {
+            OpenMergeModel? basis = BaseOf(slice);
+            MergeInput[] inputs = InputsOf(slice.Sources, basis, slice.Line);
+            foreach (TensorInfo info in Reference.Tensors.Values.Where(info => ParameterPlace.Of(info.Name).Region == region))
+            {
+                Add(info, depth, slice, inputs, model => new(model, info.Name), basis);
+            }
+        }
+    }
+
+    private void CheckSlice(MergeSlice slice)
+    {
+        if (slice.Sources.Count == 0)
+        {
+            throw _recipe.Wrong(slice.Line, "a slice needs 'sources'");
+        }
+
+        int count = slice.Sources[0].EndLayer - slice.Sources[0].FirstLayer;
+        foreach (MergeInput source in slice.Sources)
+        {
+            int layers = LayersOf(Open(source.Model)).Values.DefaultIfEmpty(0).Max();
+            if (source.FirstLayer < 0 || source.EndLayer > layers || source.EndLayer <= source.FirstLayer)
+            {
+                throw _recipe.Wrong(
+                    source.Line,
+                    $"'layer_range' is [{source.FirstLayer}, {source.EndLayer}], and '{source.Model}' has the layers 0 to {layers - 1}; the "
+                        + "second number is the one after the last"
+                );
+            }
+
+            if (source.EndLayer - source.FirstLayer != count)
+            {
+                throw _recipe.Wrong(
+                    source.Line,
+                    $"'layer_range' has {source.EndLayer - source.FirstLayer} layers, and the slice's first source {count}: all need as many"
+                );
+            }
+        }
+    }
+
+    private void Add(
+        TensorInfo info,
+        double depth,
+        MergeSlice? slice,
+        MergeInput[] inputs,
+        Func<OpenMergeModel, TensorSource> source,
+        OpenMergeModel? basis
+    )
+    {
+        torch.ScalarType type = _recipe.StoreAs ?? info.Dtype;
+        bool isCopied = IsCopied(info.Name);
+        _tensors.Add(
+            new(
+                new(info.Name, type, info.Shape, ElementTypes.ByteLength(type, info.Shape)!.Value),
+                depth,
+                slice,
+                isCopied ? [] : inputs,
+                isCopied ? [source(Reference)] : [.. inputs.Select(input => source(Open(input.Model)))],
+                isCopied || basis is null ? null : source(basis)
+            )
+        );
+    }
+
+    private bool IsCopied(string name) => _recipe.Copied.Any(part => name.Contains(part, StringComparison.Ordinal));
+
+    /// <summary>Throws if models have other tensors than the reference; the first five differences are named.</summary>
+    private void CheckTensors()
+    {
+        foreach (OpenMergeModel model in _models.Values.Where(model => !ReferenceEquals(model, Reference)))
+        {
+            ModelDifferences.Check(
+                Reference,
+                model,
+                IsCopied,
+                problem => _recipe.Wrong(_recipe.Line, problem),
+                "name what each keeps of the first (Copied; in recipes 'copied'), such as a classification head"
+            );
+        }
+    }
+
+    /// <summary>The same where tensors have other names in each model.</summary>
+    private void CheckSources()
+    {
+        List<string> problems = [];
+        foreach (PlannedTensor tensor in _tensors)
+        {
+            foreach (TensorSource source in tensor.Base is null ? tensor.Sources : tensor.Sources.Append(tensor.Base))
+            {
+                string? problem =
+                    !source.Model.Tensors.TryGetValue(source.Name, out TensorInfo? found) ? "is missing"
+                    : found.Shape.SequenceEqual(tensor.Info.Shape) ? null
+                    : $"has the shape [{string.Join(", ", found.Shape)}] instead of [{string.Join(", ", tensor.Info.Shape)}]";
+                if (problem is not null)
+                {
+                    problems.Add($"'{source.Name}' of {source.Model.Name} {problem}");
+                }
+            }
+        }
+
+        if (problems.Count > 0)
+        {
+            throw _recipe.Wrong(_recipe.Line, "the models do not fit: " + ModelDifferences.First(problems));
+        }
+    }
+
+    private void CheckVocabularies()
+    {
+        foreach (OpenMergeModel model in _models.Values.Where(model => !ReferenceEquals(model, Reference)))
+        {
+            ModelDifferences.CheckKinds(Reference, model, problem => _recipe.Wrong(_recipe.Line, problem));
+        }
+    }
+
+    private torch.Tensor Statistics(PlannedTensor tensor, int model)
+    {
+        string path = tensor.Inputs[model].Statistics!;
+        if (!_statistics.TryGetValue(path, out SafetensorsFile? file))
+        {
+            _statistics.Add(path, file = SafetensorsFile.Open(path));
+        }
+
+        string name = tensor.Sources[model].Name;
+        return file.Contains(name) ? file.ReadFinite(name, torch.ScalarType.Float32) : torch.empty(0);
+    }
+
+    /// <summary>The number of layers of each stack.</summary>
+    private static Dictionary<string, int> LayersOf(OpenMergeModel model) =>
+        model
+            .Tensors.Keys.Select(ParameterPlace.Of)
+            .Where(place => place.Region == ParameterRegion.Layer)
+            .GroupBy(place => place.Stack, StringComparer.Ordinal)
+            .ToDictionary(stack => stack.Key, stack => stack.Max(place => place.Layer) + 1, StringComparer.Ordinal);
+
+    private static double Depth(ParameterPlace place, Dictionary<string, int> layers) =>
+        place.Region switch
+        {
+            ParameterRegion.Embeddings => 0,
+            ParameterRegion.Layer when layers[place.Stack] > 1 => (double)place.Layer / (layers[place.Stack] - 1),
+            _ => 1,
+        };
+
+    /// <summary>The name of a layer's tensor in another layer.</summary>
+    private static string Moved(string name, ParameterPlace place, int layer)
+    {
+        string block = place.BlockIn(name),
+            stem = block[..(block.LastIndexOf('.') + 1)];
+        return stem + layer.ToString(CultureInfo.InvariantCulture) + name[block.Length..];
+    }
+}
+
+/// <summary>A tensor of the result of a merge.</summary>
+/// <param name="Info">Its name, shape and stored type.</param>
+/// <param name="Depth">Its depth in the model, from 0 to 1, for gradients.</param>
+/// <param name="Slice">The slice that it belongs to; null without slices.</param>
+/// <param name="Inputs">The models that are merged; empty if it is copied.</param>
+/// <param name="Sources">Their tensors; of a copied one, the tensor that is copied.</param>
+/// <param name="Base">The base's tensor; null for none.</param>
+internal sealed record PlannedTensor(
+    TensorInfo Info,
+    double Depth,
+    MergeSlice? Slice,
+    IReadOnlyList<MergeInput> Inputs,
+    IReadOnlyList<TensorSource> Sources,
+    TensorSource? Base
+)
+{
+    public bool IsCopied => Inputs.Count == 0;
+}
+
+/// <summary>A tensor of a model.</summary>
+internal sealed record TensorSource(OpenMergeModel Model, string Name);

@@ -1,0 +1,110 @@
+using SkillLoc.Models.Backbones;
+using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Classification;
+using SkillLoc.Models.Peft;
+using SkillLoc.Models.Prompts;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace SkillLoc.Models.Tests.Peft;
+
+/// <summary>BottleneckAdapter that PEFT wrote against what PEFT computes with them (tests/oracles/peft).</summary>
+public sealed class PeftOracleTests : IDisposable
+{
+    private const double Tolerance = 1e-5;
+    private readonly string _folder = Directory.CreateTempSubdirectory("skillloc-").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Theory]
+    [InlineData("dora-roberta", "tiny-roberta")]
+    [InlineData("ia3-roberta", "tiny-roberta")]
+    [InlineData("lora-bert-all-linear", "tiny-bert")]
+    [InlineData("lora-gpt2", "tiny-gpt2")]
+    [InlineData("lora-roberta", "tiny-roberta")]
+    [InlineData("lora-roberta-patterns", "tiny-roberta")]
+    [InlineData("lora-t5", "tiny-t5")]
+    [InlineData("p-tuning-gpt2", "tiny-gpt2")]
+    [InlineData("prefix-gpt2", "tiny-gpt2")]
+    [InlineData("prefix-t5", "tiny-t5")]
+    [InlineData("prompt-gpt2", "tiny-gpt2")]
+    [InlineData("prompt-t5", "tiny-t5")]
+    [InlineData("shira-roberta", "tiny-roberta")]
+    public void LogitsAreThoseOfPython(string adapter, string basis)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using var expected = SafetensorsFile.Open(Oracles.PathOf("peft", adapter, "expected.safetensors"));
+        using LanguageModel model = PeftAdapter.Load(Oracles.PathOf("peft", adapter)).LoadModel(Oracles.PathOf(basis));
+        EncodedText[] rows = Rows(expected);
+        using TokenBatch batch = TokenBatch.Create(rows, model.Config.PadTokenId ?? 0);
+        Tensor hidden = model is T5ForConditionalGeneration t5 ? t5.Decode(batch, expected.Read("decoder_input_ids")) : model.Encode(batch);
+        Tensor logits = model.WordScores(hidden.flatten(0, 1)).view(hidden.size(0), hidden.size(1), -1);
+        Tensor target = expected.Read("logits");
+        Assert.Equal(target.shape, logits.shape);
+
+        // Padded positions' values are not meaningful.
+        // Rounding is relative to the logits, which are up to 8.
+        Tensor error = (logits - target).abs().div(target.abs().clamp_min(1)).amax(-1);
+        if (model is not T5ForConditionalGeneration)
+        {
+            Tensor mask = expected.Read("attention_mask").to(ScalarType.Float32);
+            long more = error.size(1) - mask.size(1);
+            error = error * cat([ones(mask.size(0), more), mask], 1);
+        }
+
+        Assert.True(
+            error.max().item<float>() <= Tolerance,
+            $"{adapter}: largest error {error.max().item<float>()} of logits up to {target.abs().max().item<float>()}"
+        );
+    }
+
+    [Theory]
+    [InlineData("lora-bert-classifier", "tiny-bert")]
+    [InlineData("prompt-roberta-classifier", "tiny-roberta")]
+    public void ClassifiersAreThoseOfPython(string adapter, string basis)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using var expected = SafetensorsFile.Open(Oracles.PathOf("peft", adapter, "expected.safetensors"));
+
+        // A base with the pooler that a masked language model does not have.
+        string folder = Path.Join(_folder, "base");
+        using (var checkpoint = CheckpointFolder.Open(Oracles.PathOf(basis)))
+        {
+            CheckpointFolder.Save(
+                folder,
+                checkpoint.Config,
+                [
+                    .. checkpoint.Weights.ReadAll(),
+                    .. expected
+                        .Tensors.Where(info => info.Name.StartsWith("base.", StringComparison.Ordinal))
+                        .Select(info => (info.Name["base.".Length..], expected.Read(info.Name))),
+                ],
+                checkpoint.TokenizerFiles
+            );
+        }
+
+        using TextClassifier classifier = PeftAdapter
+            .Load(Oracles.PathOf("peft", adapter))
+            .LoadClassifier(folder, new() { Labels = ["one", "two"], Head = HeadKind.SequenceClassification });
+        using TokenBatch batch = classifier.Batch(Rows(expected));
+        Tensor error = (classifier.Logits(batch) - expected.Read("logits")).abs().max();
+        Assert.True(error.item<float>() <= Tolerance, $"{adapter}: largest error {error.item<float>()}");
+    }
+
+    private static EncodedText[] Rows(SafetensorsFile expected)
+    {
+        long[] ids = expected.Read("input_ids").data<long>().ToArray(),
+            mask = expected.Read("attention_mask").data<long>().ToArray();
+        int length = (int)expected.Tensors.First(info => info.Name == "input_ids").Shape[1];
+        return
+        [
+            .. Enumerable
+                .Range(0, ids.Length / length)
+                .Select(row =>
+                {
+                    int count = (int)mask.Skip(row * length).Take(length).Sum();
+                    return new EncodedText([.. ids.Skip(row * length).Take(count).Select(id => (int)id)], null, 0);
+                }),
+        ];
+    }
+}
