@@ -37,7 +37,7 @@ internal static class Commands
     {
         var progress = new Line();
         MergeReport report = MergeRecipeFile.Load(recipe).Run(folder, new() { Progress = progress }, seed);
-        progress.End();
+        Line.End();
         Console.WriteLine(
             string.Create(
                 CultureInfo.InvariantCulture,
@@ -137,7 +137,7 @@ internal static class Commands
             }
         }
 
-        public void End()
+        public static void End()
         {
             if (!Console.IsErrorRedirected)
             {

@@ -113,7 +113,7 @@ public sealed class DocumentationTests
         string methods = File.ReadAllText(Path.Join(Root, "docs", "methods.md"));
         HashSet<string> sections =
         [
-            .. Regex.Matches(methods, @"^## ([A-D]\.\d+) ", RegexOptions.Multiline).Select(heading => heading.Groups[1].Value),
+            .. Regex.Matches(methods, @"^## ([A-E]\.\d+) ", RegexOptions.Multiline).Select(heading => heading.Groups[1].Value),
         ];
         string[] folders = ["src", "tests", "examples", "benchmarks", "docs"];
         (string File, string Text)[] sources =
@@ -127,8 +127,8 @@ public sealed class DocumentationTests
         (string File, string Label)[] cited =
         [
             .. from source in sources
-            from Match citation in Regex.Matches(source.Text, @"methods(?:\.md)?,\s(?:[A-D]\.\d+(?:, | to )?)+")
-            from Match label in Regex.Matches(citation.Value, @"[A-D]\.\d+")
+            from Match citation in Regex.Matches(source.Text, @"methods(?:\.md)?,\s(?:[A-E]\.\d+(?:, | to )?)+")
+            from Match label in Regex.Matches(citation.Value, @"[A-E]\.\d+")
             select (source.File, label.Value),
         ];
 
@@ -145,7 +145,7 @@ public sealed class DocumentationTests
                 Assert.False(
                     Regex.IsMatch(
                         source.Text,
-                        @"\bdecisions? \d|\b(grafting|neurons|connectivity|reference),? [A-D]\.\d|\bthe specification\b"
+                        @"\bdecisions? \d|\b(grafting|neurons|connectivity|reference),? [A-E]\.\d|\bthe specification\b"
                     ),
                     $"{source.File} cites something else than docs/methods.md."
                 )

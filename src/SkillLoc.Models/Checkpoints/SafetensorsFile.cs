@@ -90,7 +90,11 @@ public sealed unsafe partial class SafetensorsFile : ITensorStore
     {
         (TensorInfo? info, long offset) = Find(name);
         torch.Tensor tensor = TensorBytes.Read(info, (from, destination) => Copy(offset + from, destination), asType, device);
-        (_memory as MappedFile)?.Forget(_data + offset, info.ByteLength);
+        if (_memory is MappedFile)
+        {
+            MappedFile.Forget(_data + offset, info.ByteLength);
+        }
+
         return tensor;
     }
 
@@ -339,7 +343,7 @@ public sealed unsafe partial class SafetensorsFile : ITensorStore
 
         /// <summary>Lets the system take back the memory of bytes that were copied, where it can be told to; they can still be read. Else
         /// a large file that is read tensor by tensor would stay in memory as a whole.</summary>
-        public void Forget(byte* start, long length)
+        public static void Forget(byte* start, long length)
         {
             const int DoNotNeed = 4;
             if (length < LeastForgotten || !OperatingSystem.IsLinux())
@@ -451,7 +455,7 @@ public static class SafetensorsWriter
             ? new(name, type, shape, byteLength)
             : throw new ArgumentException(
                 $"Tensor '{name}' is of type {type}; safetensors files can hold {ElementTypes.SafetensorsNames}.",
-                "tensors"
+                nameof(value)
             );
     }
 

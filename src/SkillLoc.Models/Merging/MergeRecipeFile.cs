@@ -205,7 +205,7 @@ public sealed class MergeRecipeFile
         }
     }
 
-    private static IReadOnlyList<MergeRecipe> Read(string text, string path)
+    private static List<MergeRecipe> Read(string text, string path)
     {
         var stream = new YamlStream();
         try

@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace SkillLoc.Models.Merging;
 
 /// <summary>
@@ -122,6 +124,7 @@ internal sealed class OrderStatistics(bool magnitudes)
 /// <summary>Separates the largest magnitudes from the others. Of those that equal the smallest kept one, the first are kept.</summary>
 /// <param name="Smallest">The smallest magnitude that is kept.</param>
 /// <param name="Equal">How many of exactly that magnitude are kept.</param>
+[StructLayout(LayoutKind.Auto)]
 internal readonly record struct MagnitudeCut(float Smallest, long Equal)
 {
     /// <summary>Keeps nothing.</summary>

@@ -90,7 +90,7 @@ public sealed class TallMaskSet : IDisposable
                 },
             }
         );
-        Dictionary<string, string> names = StoredModel
+        var names = StoredModel
             .ShapesOf(basis)
             .ToDictionary(pair => StoredTensor.Find(basis, pair.Key, pair.Value), pair => pair.Key, StringComparer.Ordinal);
         PlannedTensor[] tensors = [.. plan.Tensors.Where(tensor => !tensor.IsCopied && names.ContainsKey(tensor.Info.Name))];

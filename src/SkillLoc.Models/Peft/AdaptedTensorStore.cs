@@ -110,7 +110,9 @@ internal sealed class AdaptedTensorStore : ITensorStore
             found = basis.Contains(name[own.Length..]) ? name[own.Length..] : null;
         }
 
-        return found ?? (name == "shared.weight" && basis.Contains("encoder.embed_tokens.weight") ? "encoder.embed_tokens.weight" : null);
+        // T5's word embeddings are one tensor under three names.
+        string[] shared = ["shared.weight", "encoder.embed_tokens.weight", "decoder.embed_tokens.weight"];
+        return found ?? (shared.Contains(name) ? Array.Find(shared, basis.Contains) : null);
     }
 
     /// <summary>The adapter's tensors by module and the part that they are.</summary>
@@ -177,9 +179,9 @@ internal sealed class AdaptedTensorStore : ITensorStore
     {
         string weight = Weight(module);
         long[] shape = Shape(weight);
-        if (parts.ContainsKey("ia3_l"))
+        if (parts.TryGetValue("ia3_l", out PeftTensor? scales))
         {
-            AddIa3(module, weight, shape, parts["ia3_l"]);
+            AddIa3(module, weight, shape, scales);
         }
         else if (parts.ContainsKey("shira_weight") || parts.ContainsKey("shira_indices"))
         {
@@ -326,6 +328,12 @@ internal sealed class AdaptedTensorStore : ITensorStore
 
             Change(stored, _ => tensor.ToFloat64());
         }
+        else if (name == HeadName && Words is { } words)
+        {
+            Untie(words);
+            Fits(key, tensor, _stored[words].Shape);
+            Change(name, _ => tensor.ToFloat64());
+        }
         else if (IsClassifier(name) || name.Contains("pooler.", StringComparison.Ordinal))
         {
             _added[name] = (Info(name, tensor.Dtype, tensor.Shape), tensor.ToTensor);
@@ -422,24 +430,31 @@ internal sealed class AdaptedTensorStore : ITensorStore
 
     private string? AdaptedBias(string module) => Find(_base, module + ".bias");
 
-    private string HeadName =>
-        _config.ModelType switch
+    /// <summary>The name of the output layer's weight.</summary>
+    public static string HeadOf(ModelConfig config) =>
+        config.ModelType switch
         {
             "bert" => "cls.predictions.decoder.weight",
             "roberta" => "lm_head.decoder.weight",
             _ => "lm_head.weight",
         };
 
-    private string? Words =>
-        Find(
-            _base,
-            _config.ModelType switch
-            {
-                "gpt2" => "transformer.wte.weight",
-                "t5" => "shared.weight",
-                _ => "embeddings.word_embeddings.weight",
-            }
-        );
+    /// <summary>Whether a module is the word embeddings.</summary>
+    public static bool IsWordModule(ModelConfig config, string module) =>
+        WordsOf(config).EndsWith(module + ".weight", StringComparison.Ordinal)
+        || module.EndsWith("." + WordsOf(config)[..^".weight".Length], StringComparison.Ordinal);
+
+    private static string WordsOf(ModelConfig config) =>
+        config.ModelType switch
+        {
+            "gpt2" => "transformer.wte.weight",
+            "t5" => "shared.weight",
+            _ => "embeddings.word_embeddings.weight",
+        };
+
+    private string HeadName => HeadOf(_config);
+
+    private string? Words => Find(_base, WordsOf(_config));
 
     private bool IsWords(string stored) => stored == Words;
 

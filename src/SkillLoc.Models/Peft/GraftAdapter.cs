@@ -60,6 +60,7 @@ internal static class GraftAdapter
         }
 
         List<string> saved = [.. whole];
+        AddTies(tensors, saved, config);
         foreach ((string name, (long[] shape, float[] values)) in graft.HeadParameters)
         {
             if (name.StartsWith("classifier.", StringComparison.Ordinal))
@@ -70,7 +71,7 @@ internal static class GraftAdapter
         }
 
         return new(
-            new(Config(graft, folder, rank, [.. sparse.Select(part => Module(part.Name))], saved), PeftConfig.FileName),
+            new(Config(folder, rank, [.. sparse.Select(part => Module(part.Name))], saved), PeftConfig.FileName),
             tensors,
             "the graft's adapter"
         )
@@ -278,14 +279,11 @@ internal static class GraftAdapter
         }
     }
 
-    private static JsonObject Config(Graft graft, CheckpointFolder folder, long rank, string[] targets, List<string> saved) =>
+    private static JsonObject Config(CheckpointFolder folder, long rank, string[] targets, List<string> saved) =>
         new()
         {
             ["auto_mapping"] = null,
             ["base_model_name_or_path"] = folder.Path,
-            ["ensure_weight_tying"] = saved.Exists(module =>
-                module.EndsWith("word_embeddings", StringComparison.Ordinal) || module == "shared"
-            ),
             ["fan_in_fan_out"] = false,
             ["inference_mode"] = true,
             ["init_weights"] = true,
@@ -295,10 +293,32 @@ internal static class GraftAdapter
             ["r"] = rank,
             ["random_seed"] = null,
             ["revision"] = null,
-            ["skillloc_task"] = graft.Task,
             ["target_modules"] = new JsonArray([.. targets.Select(module => (JsonNode)module)]),
             ["task_type"] = null,
         };
+
+    /// <summary>Saves changed word embeddings also as what shares them: Python wraps each module by itself, and a head or a stack beside
+    /// them would keep the base's.</summary>
+    private static void AddTies(OrderedDictionary<string, PeftTensor> tensors, List<string> saved, ModelConfig config)
+    {
+        if (!config.TieWordEmbeddings || saved.Find(module => AdaptedTensorStore.IsWordModule(config, module)) is not { } words)
+        {
+            return;
+        }
+
+        PeftTensor values = tensors[$"{Prefix}{words}.weight"];
+        string head = AdaptedTensorStore.HeadOf(config);
+        foreach (
+            string name in config.ModelType == "t5" ? ["encoder.embed_tokens.weight", "decoder.embed_tokens.weight", head] : new[] { head }
+        )
+        {
+            tensors.Add(Prefix + name, values);
+            if (!saved.Exists(module => name.StartsWith(module + ".", StringComparison.Ordinal)))
+            {
+                saved.Add(Module(name));
+            }
+        }
+    }
 
     /// <summary>The scalars of a SHiRA layer that it changes.</summary>
     private static GraftPart Sparse(PeftAdapter adapter, string name, long[] shape, CheckpointFolder folder)

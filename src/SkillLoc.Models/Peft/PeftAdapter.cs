@@ -167,7 +167,7 @@ public sealed class PeftAdapter
     public LanguageModel LoadModel(string checkpoint, bool withHead = true, torch.Device? device = null)
     {
         using CheckpointFolder adapted = Adapt(CheckpointFolder.Open(checkpoint), null, keepsLora: true);
-        LanguageModel model = LanguageModel.LoadUntuned(adapted, withHead, device, torch.ScalarType.Float32, null, null);
+        var model = LanguageModel.LoadUntuned(adapted, withHead, device, torch.ScalarType.Float32, null, null);
         try
         {
             model.PeftModule = TuningOf(adapted)?.Create(model, adapted, seed: 0, required: true);

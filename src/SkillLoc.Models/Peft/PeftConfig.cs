@@ -58,7 +58,7 @@ internal sealed class PeftConfig
     {
         try
         {
-            JsonNode? node = JsonNode.Parse(
+            var node = JsonNode.Parse(
                 File.ReadAllText(path),
                 documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }
             );

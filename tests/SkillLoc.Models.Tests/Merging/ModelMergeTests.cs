@@ -50,7 +50,7 @@ public sealed class ModelMergeTests : IDisposable
         Assert.Contains("task_arithmetic", card, StringComparison.Ordinal);
         Assert.Contains(CheckpointFingerprint.Compute(tuned.Weights), card, StringComparison.Ordinal);
         Assert.Contains(CheckpointFingerprint.Compute(basis.Weights), card, StringComparison.Ordinal);
-        using LanguageModel model = LanguageModel.Load(Target);
+        using var model = LanguageModel.Load(Target);
         Assert.NotEmpty(basis.TokenizerFiles);
         Assert.Equal(
             basis.TokenizerFiles.Select(file => Path.GetFileName(file)),
@@ -82,7 +82,7 @@ public sealed class ModelMergeTests : IDisposable
         Graft graft = GraftAdapterTests.Random("tiny-roberta", 0.01, everywhere: true);
         string file = Path.Join(_folder, "a.graft.safetensors");
         graft.Save(file);
-        using TextClassifier classifier = TextClassifier.Create(
+        using var classifier = TextClassifier.Create(
             WithTokenizer(Tuned),
             new()
             {
@@ -101,7 +101,7 @@ public sealed class ModelMergeTests : IDisposable
         var merged = ModelMerge
             .Tensors(new() { Method = "linear", Models = [.. models.Select(model => new MergeInput(model))] })
             .ToDictionary(tensor => tensor.Name, tensor => tensor.Value);
-        using LanguageModel grafted = LanguageModel.Load(Base);
+        using var grafted = LanguageModel.Load(Base);
         graft.MergeInto(grafted);
         using var tuned = CheckpointFolder.Open(Tuned);
         using DisposeScope scope = NewDisposeScope();
@@ -214,7 +214,7 @@ public sealed class ModelMergeTests : IDisposable
 
         MergeInput Input(string folder)
         {
-            using TextClassifier classifier = TextClassifier.Create(
+            using var classifier = TextClassifier.Create(
                 WithTokenizer(folder),
                 new()
                 {
@@ -257,9 +257,9 @@ public sealed class ModelMergeTests : IDisposable
                 }
             )
             .ToDictionary(pair => pair.Name, pair => pair.Value);
-        using LanguageModel model = LanguageModel.Load(Base);
+        using var model = LanguageModel.Load(Base);
         set.MergeInto(model, "two");
-        using LanguageModel grafted = LanguageModel.Load(Base);
+        using var grafted = LanguageModel.Load(Base);
         set.ToGraft(Base, "two").MergeInto(grafted);
         using DisposeScope scope = NewDisposeScope();
         foreach ((string name, TorchSharp.Modules.Parameter weight) in model.Parameters)

@@ -25,7 +25,7 @@ public sealed class GraftAdapterTests : IDisposable
         Graft graft = Random(basis, share, everywhere);
         PeftAdapter.Of(graft, Oracles.PathOf(basis)).Save(_folder);
         var read = PeftAdapter.Load(_folder);
-        Graft back = read.ToGraft(Oracles.PathOf(basis));
+        var back = read.ToGraft(Oracles.PathOf(basis));
         Assert.Equal(graft.Parts.Select(part => part.Name), back.Parts.Select(part => part.Name));
         foreach ((GraftPart one, GraftPart other) in graft.Parts.Zip(back.Parts))
         {
@@ -55,7 +55,7 @@ public sealed class GraftAdapterTests : IDisposable
         using DisposeScope scope = torch.NewDisposeScope();
         Graft graft = Random("tiny-roberta", 0.01, everywhere: true);
         PeftAdapter.Of(graft, Oracles.PathOf("tiny-roberta")).Save(_folder);
-        using LanguageModel grafted = LanguageModel.Load(Oracles.PathOf("tiny-roberta"));
+        using var grafted = LanguageModel.Load(Oracles.PathOf("tiny-roberta"));
         graft.MergeInto(grafted);
         using LanguageModel adapted = PeftAdapter.Load(_folder).LoadModel(Oracles.PathOf("tiny-roberta"));
         foreach ((string name, TorchSharp.Modules.Parameter weight) in grafted.Parameters)
@@ -67,10 +67,10 @@ public sealed class GraftAdapterTests : IDisposable
     [Fact]
     public void AdaptersOfPythonBecomeGrafts()
     {
-        Graft graft = PeftAdapter.Load(Oracles.PathOf("peft", "shira-roberta")).ToGraft(Oracles.PathOf("tiny-roberta"));
+        var graft = PeftAdapter.Load(Oracles.PathOf("peft", "shira-roberta")).ToGraft(Oracles.PathOf("tiny-roberta"));
         Assert.Equal(9, graft.Parts.Count);
         Assert.Equal((6 * 96) + (3 * 144), graft.Count);
-        using LanguageModel grafted = LanguageModel.Load(Oracles.PathOf("tiny-roberta"));
+        using var grafted = LanguageModel.Load(Oracles.PathOf("tiny-roberta"));
         graft.MergeInto(grafted);
     }
 
@@ -151,7 +151,7 @@ public sealed class GraftAdapterTests : IDisposable
     /// <summary>A graft of random scalars, some of them equal to the base's or far smaller.</summary>
     internal static Graft Random(string basis, double share, bool everywhere)
     {
-        using LanguageModel model = LanguageModel.Load(Oracles.PathOf(basis));
+        using var model = LanguageModel.Load(Oracles.PathOf(basis));
         var random = new Random(7);
         var parts = new List<GraftPart>();
         foreach ((string name, TorchSharp.Modules.Parameter weight) in model.Parameters)
