@@ -142,7 +142,9 @@ public static class MergeStatistics
         {
             // Queries, keys and values of GPT-2 read the same for one weight.
             var known = new HashSet<string>(StringComparer.Ordinal);
-            foreach (LinearLayer map in Enumerable.Range(0, model.Config.Layers + model.Config.DecoderLayers).SelectMany(model.LinearLayersOf))
+            foreach (
+                LinearLayer map in Enumerable.Range(0, model.Config.Layers + model.Config.DecoderLayers).SelectMany(model.LinearLayersOf)
+            )
             {
                 if (known.Add(map.WeightName))
                 {

@@ -198,7 +198,7 @@ public sealed class TallMaskSet : IDisposable
     /// <param name="fingerprint">The model's fingerprint, if known; null computes it, which reads every weight.</param>
     /// <exception cref="ArgumentException">There is no such task.</exception>
     /// <exception cref="InvalidDataException">The model is another base, or not in its own state.</exception>
-    public void ApplyTo(LanguageModel model, string task, string? fingerprint = null)
+    public void MergeInto(LanguageModel model, string task, string? fingerprint = null)
     {
         ArgumentNullException.ThrowIfNull(model);
         int place = PlaceOf(task);
