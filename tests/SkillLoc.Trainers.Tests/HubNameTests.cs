@@ -71,7 +71,8 @@ public sealed class HubNameTests : IDisposable
         using TextScoringTransformer tuned = _ml.SkillLoc()
             .PromptFineTune(Toy.Options(options => (options.Checkpoint, options.Epochs) = ("tiny/roberta", 1)))
             .Fit(rows);
-        using GraftTransformer graft = _ml.SkillLoc().GraftMask(tuned, sparsity: 1e-2, epochs: 1).Fit(rows);
+        // A state that no other test restores: models of one state share a classifier.
+        using GraftTransformer graft = _ml.SkillLoc().GraftMask(tuned, sparsity: 3e-2, epochs: 1).Fit(rows);
         _ml.Model.Save(graft, rows.Schema, zip);
         string empty = Path.Join(_folder, "empty");
         Use(empty);
