@@ -131,12 +131,11 @@ public sealed class Results(MLContext ml)
     {
         double[] values = [.. rows.Select(measure)];
         double mean = values.Average();
-        string text = mean.ToString("0.0%", CultureInfo.InvariantCulture);
         return values.Length == 1
-            ? text
-            : text
+            ? mean.ToString("0.0%", CultureInfo.InvariantCulture)
+            : (100 * mean).ToString("0.0", CultureInfo.InvariantCulture)
                 + (100 * Math.Sqrt(values.Sum(value => (value - mean) * (value - mean)) / (values.Length - 1))).ToString(
-                    " ± 0.0",
+                    "±0.0",
                     CultureInfo.InvariantCulture
                 );
     }

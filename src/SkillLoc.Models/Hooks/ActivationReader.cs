@@ -24,7 +24,8 @@ public sealed class ActivationReader : IDisposable
     /// tokens around them that the checkpoint's own tokenizer puts there (<see cref="SpecialTokenLayout.Checkpoint"/>), which are pooled
     /// with them.
     /// </summary>
-    /// <param name="folder">A Hugging Face checkpoint folder.</param>
+    /// <param name="folder">A Hugging Face checkpoint folder, or a name that <see cref="SkillLoc.Models.Hub.CheckpointHub"/>
+    /// resolves.</param>
     /// <param name="point">The hook point's name, such as <c>blocks.3.mlp.hook_post</c>; <see cref="LanguageModel.HookPoints"/> lists
     /// them.</param>
     /// <param name="pooling">How a text's activations become one vector.</param>

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using TorchSharp;
@@ -11,7 +12,10 @@ namespace SkillLoc.Models.Onnx;
 internal sealed class OnnxLayers(OnnxModelBuilder graph, bool quantizes)
 {
     // What is added where attention must not look: its exponential is 0 in float32, and float16 can hold it.
-    private const float Masked = -10000;
+    internal const float Masked = -10000;
+
+    // Below this a number counts as 0, so that nothing is divided by it.
+    private const float Smallest = 1e-12f;
 
     private readonly Dictionary<string, (string[] Whole, string Size)> _quantized = new(StringComparer.Ordinal);
 
@@ -33,7 +37,7 @@ internal sealed class OnnxLayers(OnnxModelBuilder graph, bool quantizes)
             // Symmetric, one step a column of [in, out].
             (string[] whole, string size) = Quantized(x);
             graph.Add($"{name}.weight_int8", OnnxType.Int8, [rows, columns], 1, () => Quantize(weight).Values);
-            graph.Add($"{name}.weight_scale", OnnxType.Float, [columns], sizeof(float), () => Quantize(weight).Steps);
+            graph.Add($"{name}.weight_scale", OnnxType.Float, [columns], sizeof(float), () => MemoryMarshal.AsBytes<float>(Quantize(weight).Steps).ToArray());
             string sum = graph.Add("MatMulInteger", [whole[0], $"{name}.weight_int8", whole[2]]);
             string step = Mul(whole[1], $"{name}.weight_scale");
             product = Mul(Mul(graph.Add("Cast", [sum], ("to", (long)OnnxType.Float)), step), size);
@@ -64,7 +68,7 @@ internal sealed class OnnxLayers(OnnxModelBuilder graph, bool quantizes)
         if (!_quantized.TryGetValue(x, out (string[] Whole, string Size) found))
         {
             string largest = graph.Add("ReduceMax", [graph.Add("Abs", [x])], ("axes", new long[] { -1 }), ("keepdims", 1L));
-            string size = graph.Add("Max", [largest, graph.Scalar(1e-12f)]);
+            string size = graph.Add("Max", [largest, graph.Scalar(Smallest)]);
             string[] whole = [$"{x}_bytes", $"{x}_step", $"{x}_zero"];
             graph.AddNamed("DynamicQuantizeLinear", [graph.Add("Div", [x, size])], whole);
             found = (whole, size);
@@ -205,12 +209,31 @@ internal sealed class OnnxLayers(OnnxModelBuilder graph, bool quantizes)
         return graph.Add("Reshape", [graph.Add("Transpose", [context], ("perm", new long[] { 0, 2, 1, 3 })), graph.Int64([0, 0, width])]);
     }
 
-    private static (byte[] Values, byte[] Steps) Quantize(Tensor weight)
+    /// <summary>Whole numbers from -127 to 127, <c>[in, out]</c>, and the step of each column.</summary>
+    /// <param name="weight"><c>[out, in]</c>.</param>
+    private static (byte[] Values, float[] Steps) Quantize(Tensor weight)
     {
-        using DisposeScope scope = NewDisposeScope();
-        Tensor values = weight.detach().to(ScalarType.Float32).cpu();
-        Tensor steps = values.abs().amax([1]).clamp_min(1e-12f) / 127;
-        Tensor whole = (values / steps.unsqueeze(1)).round().clamp(-127, 127).to(ScalarType.Int8).transpose(0, 1).contiguous();
-        return (Array.ConvertAll(whole.data<sbyte>().ToArray(), value => (byte)value), OnnxModelBuilder.FloatBytes(steps));
+        (int columns, int rows) = ((int)weight.size(0), (int)weight.size(1));
+        float[] values = TensorValues.Of(weight).Values;
+        byte[] whole = new byte[values.Length];
+        float[] steps = new float[columns];
+        for (int column = 0; column < columns; column++)
+        {
+            ReadOnlySpan<float> own = values.AsSpan(column * rows, rows);
+            float largest = 0;
+            foreach (float value in own)
+            {
+                largest = Math.Max(largest, Math.Abs(value));
+            }
+
+            float step = Math.Max(largest, Smallest) / 127;
+            steps[column] = step;
+            for (int row = 0; row < rows; row++)
+            {
+                whole[(row * columns) + column] = (byte)(sbyte)MathF.Round(own[row] / step);
+            }
+        }
+
+        return (whole, steps);
     }
 }

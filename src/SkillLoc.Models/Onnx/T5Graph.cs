@@ -108,11 +108,7 @@ internal sealed class T5Graph
     private string Decode(string ids, long steps, string encoded, string unread)
     {
         string hidden = Words(ids);
-        Tensor table = _model.DistanceBias(-(int)(steps - 1), (int)steps - 1, decoder: true);
-        Tensor places = arange(steps);
-        Tensor distance = places.unsqueeze(0) - places.unsqueeze(1);
-        Tensor seen = table.index_select(0, (distance + (steps - 1)).view(-1)).view(steps, steps, -1).permute(2, 0, 1);
-        string bias = _graph.Add("decoder.bias", seen.masked_fill(distance > 0, -10000).unsqueeze(0));
+        string bias = DecoderBias((int)steps);
         for (int i = 0; i < _config.DecoderLayers; i++)
         {
             Dictionary<(TargetModules, bool), LinearLayer> maps = Maps(_config.Layers + i);
@@ -124,6 +120,26 @@ internal sealed class T5Graph
         }
 
         return Normalise(hidden, "decoder.final_layer_norm");
+    }
+
+    /// <summary>The biases of the decoder's self-attention, where later steps are not seen, <c>[1, heads, steps, steps]</c>.</summary>
+    private string DecoderBias(int steps)
+    {
+        int heads = _config.Heads;
+        float[] byDistance = TensorValues.Of(_model.DistanceBias(-(steps - 1), 0, decoder: true)).Values;
+        float[] bias = new float[heads * steps * steps];
+        for (int head = 0, place = 0; head < heads; head++)
+        {
+            for (int query = 0; query < steps; query++)
+            {
+                for (int key = 0; key < steps; key++, place++)
+                {
+                    bias[place] = key > query ? OnnxLayers.Masked : byDistance[((key - query + steps - 1) * heads) + head];
+                }
+            }
+        }
+
+        return _graph.Add("decoder.bias", tensor(bias, 1, heads, steps, steps));
     }
 
     /// <summary>Attention whose scores are not scaled.</summary>

@@ -14,7 +14,8 @@ public sealed partial class PromptFineTuneTrainer
     public sealed partial class Options
     {
         /// <summary>
-        /// A Hugging Face checkpoint folder. The rows of an existing classification head are reused by label name. The adaptation of a
+        /// A Hugging Face checkpoint folder, or a name that <see cref="SkillLoc.Models.Hub.CheckpointHub"/> resolves. The rows of an
+        /// existing classification head are reused by label name. The adaptation of a
         /// tuned checkpoint is continued if its method equals <see cref="Tuning"/>; otherwise it is folded into the weights, as for LoRA,
         /// or the folder is refused.
         /// </summary>

@@ -47,7 +47,7 @@ public sealed class EmbedTextEstimator : IEstimator<EmbedTextTransformer>
     /// <summary>Options of text embeddings.</summary>
     public sealed class Options
     {
-        /// <summary>A Hugging Face checkpoint folder.</summary>
+        /// <summary>A Hugging Face checkpoint folder, or a name that <see cref="SkillLoc.Models.Hub.CheckpointHub"/> resolves.</summary>
         public string? Checkpoint;
 
         /// <summary>The pooled layer: 0 for the embeddings, i for layer i from 1; null (default) for the last.</summary>
