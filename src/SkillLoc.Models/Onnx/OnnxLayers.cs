@@ -37,7 +37,13 @@ internal sealed class OnnxLayers(OnnxModelBuilder graph, bool quantizes)
             // Symmetric, one step a column of [in, out].
             (string[] whole, string size) = Quantized(x);
             graph.Add($"{name}.weight_int8", OnnxType.Int8, [rows, columns], 1, () => Quantize(weight).Values);
-            graph.Add($"{name}.weight_scale", OnnxType.Float, [columns], sizeof(float), () => MemoryMarshal.AsBytes<float>(Quantize(weight).Steps).ToArray());
+            graph.Add(
+                $"{name}.weight_scale",
+                OnnxType.Float,
+                [columns],
+                sizeof(float),
+                () => MemoryMarshal.AsBytes<float>(Quantize(weight).Steps).ToArray()
+            );
             string sum = graph.Add("MatMulInteger", [whole[0], $"{name}.weight_int8", whole[2]]);
             string step = Mul(whole[1], $"{name}.weight_scale");
             product = Mul(Mul(graph.Add("Cast", [sum], ("to", (long)OnnxType.Float)), step), size);
