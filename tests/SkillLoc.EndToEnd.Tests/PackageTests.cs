@@ -53,7 +53,7 @@ public sealed class PackageTests(StrangersPrograms programs) : IClassFixture<Str
 
     [Theory]
     [InlineData("SkillLoc.Text", "CsvHelper", "Google.Protobuf", "Microsoft.ML.Tokenizers")]
-    [InlineData("SkillLoc.Models", "Google.Protobuf", "SkillLoc.Text", "TorchSharp")]
+    [InlineData("SkillLoc.Models", "Google.Protobuf", "SkillLoc.Text", "TorchSharp", "YamlDotNet")]
     [InlineData("SkillLoc.Transforms", "Microsoft.ML", "SkillLoc.Models")]
     [InlineData("SkillLoc.Trainers", "SkillLoc.Transforms")]
     [InlineData("SkillLoc.Evaluators", "SkillLoc.Transforms")]

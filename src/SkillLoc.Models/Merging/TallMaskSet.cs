@@ -2,6 +2,7 @@ using System.Globalization;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Grafts;
+using SkillLoc.Models.NativeCalls;
 using SkillLoc.Models.Merging.Methods;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -220,12 +221,10 @@ public sealed class TallMaskSet : IDisposable
             {
                 weight
                     .view(-1)
-                    .index_add_(
+                    .IndexAdd_(
                         0,
                         tensor(Array.ConvertAll(indices, i => (long)i), device: weight.device),
-                        tensor(values).to(weight.dtype, weight.device),
-                        1
-                    );
+                        tensor(values).to(weight.dtype, weight.device));
             }
         }
     }

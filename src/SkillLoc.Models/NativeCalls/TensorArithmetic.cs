@@ -171,6 +171,9 @@ internal static class TensorArithmetic
         return x.index_fill_(dimension, index, held);
     }
 
+    public static Tensor IndexAdd_(this Tensor x, long dimension, Tensor index, Tensor source) =>
+        x.index_add_(dimension, index, source, One);
+
     /// <summary>Int64 numbers from a first one up to (or, with a negative step, down to) and without a last one.</summary>
     public static Tensor Arange(long start, long stop, Device device, long step = 1)
     {

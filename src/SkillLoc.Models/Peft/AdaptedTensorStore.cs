@@ -1,4 +1,5 @@
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.NativeCalls;
 using SkillLoc.Models.Tuning;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -200,7 +201,7 @@ internal sealed class AdaptedTensorStore : ITensorStore
             Fits(module + ".lora_embedding_A", a, [a.Shape[0], shape[0]]);
             Fits(module + ".lora_embedding_B", b, [shape[1], a.Shape[0]]);
             Untie(weight);
-            Change(weight, value => value.add(b.ToFloat64().mm(a.ToFloat64()).mul(scale).t()));
+            Change(weight, value => value.Add(b.ToFloat64().mm(a.ToFloat64()).Mul(scale).t()));
         }
         else
         {
@@ -259,8 +260,8 @@ internal sealed class AdaptedTensorStore : ITensorStore
             weight,
             value =>
             {
-                Tensor delta = b.ToFloat64().mm(a.ToFloat64()).mul(scale);
-                Tensor sum = (isTransposed ? value.t() : value).add(delta);
+                Tensor delta = b.ToFloat64().mm(a.ToFloat64()).Mul(scale);
+                Tensor sum = (isTransposed ? value.t() : value).Add(delta);
                 if (magnitude is not null)
                 {
                     // Rows have the learnt length.
@@ -272,7 +273,7 @@ internal sealed class AdaptedTensorStore : ITensorStore
         );
         if (bias is not null)
         {
-            Change(Bias(module), value => value.add(bias.ToFloat64().mul(scale)));
+            Change(Bias(module), value => value.Add(bias.ToFloat64().Mul(scale)));
         }
     }
 
@@ -312,7 +313,7 @@ internal sealed class AdaptedTensorStore : ITensorStore
             flat[i] = (row * shape[1]) + column;
         }
 
-        Change(weight, value => value.contiguous().view(-1).index_add(0, tensor(flat), values.ToFloat64(), 1).view(shape));
+        Change(weight, value => value.contiguous().clone().view(-1).IndexAdd_(0, tensor(flat), values.ToFloat64()).view(shape));
     }
 
     /// <summary>A whole parameter in place of the base's, or beside it.</summary>

@@ -1,4 +1,5 @@
 using SkillLoc.Models.Backbones;
+using SkillLoc.Models.NativeCalls;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -37,7 +38,7 @@ internal sealed class VirtualTokens : PeftModule
     internal override Tensor Prompt(Tensor words, Tensor table, TokenBatch batch) => cat([_prompt.expand(words.size(0), -1, -1), words], 1);
 
     /// <inheritdoc/>
-    internal override Tensor ScoredPositions(TokenBatch batch) => _scoresFirst ? zeros_like(batch.Positions) : batch.Positions + PromptSize;
+    internal override Tensor ScoredPositions(TokenBatch batch) => _scoresFirst ? zeros_like(batch.Positions) : batch.Positions.Add(PromptSize);
 }
 
 /// <summary>PEFT's prompt tuning.</summary>

@@ -1,3 +1,4 @@
+using SkillLoc.Models.NativeCalls;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -57,10 +58,10 @@ internal sealed class RegMean : MergeMethod
         {
             using DisposeScope one = NewDisposeScope();
             Tensor gram = grams[i].to(ScalarType.Float64);
-            gram = gram.mul(keep).add(diag(diagonal(gram).mul(1 - keep))).mul((double)weights[i]);
+            gram = gram.Mul(keep).Add(diag(diagonal(gram).Mul(1 - keep))).Mul((double)weights[i]);
             Tensor weight = torch.tensor(tensor[i].ToArray(), dtype: ScalarType.Float64).view(tensor.Shape);
-            sum.add_(gram);
-            right.add_(gram.mm(isStoredByInput ? weight : weight.t()));
+            sum.Add_(gram);
+            right.Add_(gram.mm(isStoredByInput ? weight : weight.t()));
         }
 
         Tensor merged = linalg.lstsq(sum, right).Solution;
