@@ -52,7 +52,7 @@ public sealed class PackageTests(StrangersPrograms programs) : IClassFixture<Str
     }
 
     [Theory]
-    [InlineData("SkillLoc.Models", "CsvHelper", "Google.Protobuf", "Microsoft.ML.Tokenizers", "TorchSharp")]
+    [InlineData("SkillLoc.Models", "CsvHelper", "Google.Protobuf", "Microsoft.ML.Tokenizers", "TorchSharp", "YamlDotNet")]
     [InlineData("SkillLoc.Transforms", "Microsoft.ML", "SkillLoc.Models")]
     [InlineData("SkillLoc.Trainers", "SkillLoc.Transforms")]
     [InlineData("SkillLoc.Evaluators", "SkillLoc.Transforms")]

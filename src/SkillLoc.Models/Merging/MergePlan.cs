@@ -128,7 +128,8 @@ internal sealed class MergePlan : IDisposable
             throw;
         }
 
-        static torch.Tensor Read(TensorSource source) => source.Model.Weights.ReadFinite(source.Name, torch.ScalarType.Float32);
+        static torch.Tensor Read(TensorSource source) =>
+            MergeTensor.Finite(source.Model.Weights.Read(source.Name, torch.ScalarType.Float32), source.Name, source.Model.Source);
     }
 
     /// <summary>The value of a parameter.</summary>
