@@ -44,7 +44,7 @@ public sealed class TunedAdapterTests : IDisposable
         }
 
         PeftAdapter.Of(classifier, folder).Save(_folder);
-        using var read = PeftAdapter.Load(_folder).LoadClassifier(Oracles.PathOf(folder), settings with { Tuning = null });
+        using TextClassifier read = PeftAdapter.Load(_folder).LoadClassifier(Oracles.PathOf(folder), settings with { Tuning = null });
         using TokenBatch batch = classifier.Batch([classifier.Encode("a good day"), classifier.Encode("no")]);
         Tensor error = (classifier.Logits(batch) - read.Logits(batch)).abs().max();
         Assert.True(error.item<float>() < 1e-5, $"{error.item<float>()}");
