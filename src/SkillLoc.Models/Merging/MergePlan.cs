@@ -1,4 +1,3 @@
-using System.Globalization;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using TorchSharp;
@@ -128,7 +127,8 @@ internal sealed class MergePlan : IDisposable
             throw;
         }
 
-        static torch.Tensor Read(TensorSource source) => source.Model.Weights.ReadFinite(source.Name, torch.ScalarType.Float32);
+        static torch.Tensor Read(TensorSource source) =>
+            MergeTensor.Finite(source.Model.Weights.Read(source.Name, torch.ScalarType.Float32), source.Name, source.Model.Source);
     }
 
     /// <summary>The value of a parameter.</summary>
@@ -301,10 +301,10 @@ internal sealed class MergePlan : IDisposable
         OpenMergeModel? basis = BaseOf(null);
         MergeInput[] inputs = InputsOf(_recipe.Models, basis, _recipe.Line);
         CheckTensors();
-        Dictionary<string, int> layers = LayersOf(Reference);
+        Dictionary<string, int> layers = LayerNames.LayersOf(Reference);
         foreach (TensorInfo info in Reference.Tensors.Values)
         {
-            Add(info, Depth(ParameterPlace.Of(info.Name), layers), null, inputs, model => new(model, info.Name), basis);
+            Add(info, LayerNames.Depth(ParameterPlace.Of(info.Name), layers), null, inputs, model => new(model, info.Name), basis);
         }
     }
 
@@ -342,7 +342,7 @@ internal sealed class MergePlan : IDisposable
                     Add(
                         info with
                         {
-                            Name = Moved(info.Name, place, next),
+                            Name = LayerNames.Moved(info.Name, place, next),
                         },
                         count > 1 ? (double)layer / (count - 1) : 1,
                         slice,
@@ -350,7 +350,7 @@ internal sealed class MergePlan : IDisposable
                         model =>
                             new(
                                 model,
-                                Moved(
+                                LayerNames.Moved(
                                     info.Name,
                                     place,
                                     layer
@@ -390,7 +390,7 @@ internal sealed class MergePlan : IDisposable
         int count = slice.Sources[0].EndLayer - slice.Sources[0].FirstLayer;
         foreach (MergeInput source in slice.Sources)
         {
-            int layers = LayersOf(Open(source.Model)).Values.DefaultIfEmpty(0).Max();
+            int layers = LayerNames.LayersOf(Open(source.Model)).Values.DefaultIfEmpty(0).Max();
             if (source.FirstLayer < 0 || source.EndLayer > layers || source.EndLayer <= source.FirstLayer)
             {
                 throw _recipe.Wrong(
@@ -494,50 +494,4 @@ internal sealed class MergePlan : IDisposable
         string name = tensor.Sources[model].Name;
         return file.Contains(name) ? file.ReadFinite(name, torch.ScalarType.Float32) : torch.empty(0);
     }
-
-    /// <summary>The number of layers of each stack.</summary>
-    private static Dictionary<string, int> LayersOf(OpenMergeModel model) =>
-        model
-            .Tensors.Keys.Select(ParameterPlace.Of)
-            .Where(place => place.Region == ParameterRegion.Layer)
-            .GroupBy(place => place.Stack, StringComparer.Ordinal)
-            .ToDictionary(stack => stack.Key, stack => stack.Max(place => place.Layer) + 1, StringComparer.Ordinal);
-
-    private static double Depth(ParameterPlace place, Dictionary<string, int> layers) =>
-        place.Region switch
-        {
-            ParameterRegion.Embeddings => 0,
-            ParameterRegion.Layer when layers[place.Stack] > 1 => (double)place.Layer / (layers[place.Stack] - 1),
-            _ => 1,
-        };
-
-    /// <summary>The name of a layer's tensor in another layer.</summary>
-    private static string Moved(string name, ParameterPlace place, int layer)
-    {
-        string block = place.BlockIn(name),
-            stem = block[..(block.LastIndexOf('.') + 1)];
-        return stem + layer.ToString(CultureInfo.InvariantCulture) + name[block.Length..];
-    }
 }
-
-/// <summary>A tensor of the result of a merge.</summary>
-/// <param name="Info">Its name, shape and stored type.</param>
-/// <param name="Depth">Its depth in the model, from 0 to 1, for gradients.</param>
-/// <param name="Slice">The slice that it belongs to; null without slices.</param>
-/// <param name="Inputs">The models that are merged; empty if it is copied.</param>
-/// <param name="Sources">Their tensors; of a copied one, the tensor that is copied.</param>
-/// <param name="Base">The base's tensor; null for none.</param>
-internal sealed record PlannedTensor(
-    TensorInfo Info,
-    double Depth,
-    MergeSlice? Slice,
-    IReadOnlyList<MergeInput> Inputs,
-    IReadOnlyList<TensorSource> Sources,
-    TensorSource? Base
-)
-{
-    public bool IsCopied => Inputs.Count == 0;
-}
-
-/// <summary>A tensor of a model.</summary>
-internal sealed record TensorSource(OpenMergeModel Model, string Name);

@@ -96,6 +96,27 @@ internal sealed class MergeTensor : IDisposable
     /// <summary>Adds the base to the output.</summary>
     public void AddBase() => VectorMath.Add(Output, Base, Output);
 
+    /// <summary>Returns a tensor if all its values are finite. Libtorch's own check would need more memory than the tensor.</summary>
+    /// <param name="tensor">A contiguous float32 tensor; disposed if it is not finite.</param>
+    /// <param name="name">Its name.</param>
+    /// <param name="source">Where it is from, for the message.</param>
+    /// <exception cref="InvalidDataException">A value is NaN or infinite.</exception>
+    public static torch.Tensor Finite(torch.Tensor tensor, string name, string source)
+    {
+        using var values = new NativeFloats(tensor);
+        int count = 0;
+        foreach (float value in values.Span)
+        {
+            count += float.IsFinite(value) ? 0 : 1;
+        }
+
+        return count == 0
+            ? values.Take()
+            : throw new InvalidDataException(
+                $"{source}: tensor '{name}' has {count} values that are NaN or infinite (of {values.Length}); weights must be finite."
+            );
+    }
+
     /// <summary>Hands the output over to the caller.</summary>
     public torch.Tensor TakeOutput() => _output.Take();
 

@@ -97,17 +97,7 @@ public static class ModelMerge
             plan.Method.Merge(loaded);
         }
 
-        torch.Tensor merged = loaded.TakeOutput();
-        try
-        {
-            TensorStoreExtensions.CheckFinite(merged, tensor.Info.Name, $"the result of {plan.Method.Name}");
-            return merged;
-        }
-        catch
-        {
-            merged.Dispose();
-            throw;
-        }
+        return MergeTensor.Finite(loaded.TakeOutput(), tensor.Info.Name, $"the result of {plan.Method.Name}");
     }
 
     private static void Observe(MergePlan plan, MergeOptions options)

@@ -70,10 +70,6 @@ internal sealed class AdaptedTensorStore : ITensorStore
             _ => "T5ForSequenceClassification",
         };
 
-    /// <summary>GPT-2's projections, stored as [in, out].</summary>
-    public static bool IsConv1D(ModelConfig config, string module) =>
-        config.ModelType == "gpt2" && module[(module.LastIndexOf('.') + 1)..] is "c_attn" or "c_proj" or "c_fc";
-
     public bool Contains(string name) => _added.ContainsKey(name) || _base.Contains(name);
 
     public Tensor Read(string name, ScalarType? asType = null, Device? device = null)
@@ -100,21 +96,6 @@ internal sealed class AdaptedTensorStore : ITensorStore
     }
 
     public void Dispose() => _base.Dispose();
-
-    /// <summary>The name in the base of a parameter that an adapter calls by its path; null if there is none.</summary>
-    public static string? Find(ITensorStore basis, string name)
-    {
-        string[] prefixes = ["", "bert.", "roberta.", "transformer."];
-        string? found = prefixes.Select(prefix => prefix + name).FirstOrDefault(basis.Contains);
-        if (found is null && prefixes.Skip(1).FirstOrDefault(prefix => name.StartsWith(prefix, StringComparison.Ordinal)) is { } own)
-        {
-            found = basis.Contains(name[own.Length..]) ? name[own.Length..] : null;
-        }
-
-        // T5's word embeddings are one tensor under three names.
-        string[] shared = ["shared.weight", "encoder.embed_tokens.weight", "decoder.embed_tokens.weight"];
-        return found ?? (shared.Contains(name) ? Array.Find(shared, basis.Contains) : null);
-    }
 
     /// <summary>The adapter's tensors by module and the part that they are.</summary>
     private OrderedDictionary<string, Dictionary<string, PeftTensor>> Grouped()
@@ -213,7 +194,7 @@ internal sealed class AdaptedTensorStore : ITensorStore
     {
         PeftTensor a = Part(module, parts, "lora_A.weight"),
             b = Part(module, parts, "lora_B.weight");
-        bool isTransposed = IsConv1D(_config, module);
+        bool isTransposed = PeftNames.IsConv1D(_config, module);
         if (shape.Length != 2)
         {
             throw Wrong(module, $"is LoRA of a tensor of [{string.Join(", ", shape)}], which is no linear layer");
@@ -279,7 +260,7 @@ internal sealed class AdaptedTensorStore : ITensorStore
 
     private void AddIa3(string module, string weight, long[] shape, PeftTensor scales)
     {
-        bool isTransposed = IsConv1D(_config, module);
+        bool isTransposed = PeftNames.IsConv1D(_config, module);
         (long output, long input) = isTransposed ? (shape[1], shape[0]) : (shape[0], shape[1]);
         bool isOfInput = scales.Shape is [1, _];
         Fits(module + ".ia3_l", scales, isOfInput ? [1, input] : [output, 1]);
@@ -292,7 +273,7 @@ internal sealed class AdaptedTensorStore : ITensorStore
 
     private void AddShira(string module, string weight, long[] shape, PeftTensor values, PeftTensor indices)
     {
-        if (IsConv1D(_config, module))
+        if (PeftNames.IsConv1D(_config, module))
         {
             throw new NotSupportedException(
                 $"{_adapter.WeightsSource}: '{module}' is no linear layer (Conv1D), which SHiRA does not have."
@@ -319,7 +300,7 @@ internal sealed class AdaptedTensorStore : ITensorStore
     /// <summary>A whole parameter in place of the base's, or beside it.</summary>
     private void Replace(string key, string name, PeftTensor tensor)
     {
-        if (Find(_base, name) is { } stored)
+        if (PeftNames.Find(_base, name) is { } stored)
         {
             Fits(key, tensor, _stored[stored].Shape);
             if (!_adapter.Config.Flag("ensure_weight_tying"))
@@ -406,7 +387,7 @@ internal sealed class AdaptedTensorStore : ITensorStore
     /// <summary>The name of a module's weight. A head that is the word embeddings becomes one of its own.</summary>
     private string Weight(string module)
     {
-        if (Find(_base, module + ".weight") is { } stored)
+        if (PeftNames.Find(_base, module + ".weight") is { } stored)
         {
             if (IsWords(stored) && !_adapter.Config.Flag("ensure_weight_tying") && _adapter.Tuner != PeftAdapter.Lora)
             {
@@ -429,33 +410,11 @@ internal sealed class AdaptedTensorStore : ITensorStore
     private string Bias(string module) =>
         AdaptedBias(module) ?? throw Wrong(module, $"has a bias, and the module of the base {_base.Path} has none");
 
-    private string? AdaptedBias(string module) => Find(_base, module + ".bias");
+    private string? AdaptedBias(string module) => PeftNames.Find(_base, module + ".bias");
 
-    /// <summary>The name of the output layer's weight.</summary>
-    public static string HeadOf(ModelConfig config) =>
-        config.ModelType switch
-        {
-            "bert" => "cls.predictions.decoder.weight",
-            "roberta" => "lm_head.decoder.weight",
-            _ => "lm_head.weight",
-        };
+    private string HeadName => PeftNames.HeadOf(_config);
 
-    /// <summary>Whether a module is the word embeddings.</summary>
-    public static bool IsWordModule(ModelConfig config, string module) =>
-        WordsOf(config).EndsWith(module + ".weight", StringComparison.Ordinal)
-        || module.EndsWith("." + WordsOf(config)[..^".weight".Length], StringComparison.Ordinal);
-
-    private static string WordsOf(ModelConfig config) =>
-        config.ModelType switch
-        {
-            "gpt2" => "transformer.wte.weight",
-            "t5" => "shared.weight",
-            _ => "embeddings.word_embeddings.weight",
-        };
-
-    private string HeadName => HeadOf(_config);
-
-    private string? Words => Find(_base, WordsOf(_config));
+    private string? Words => PeftNames.Find(_base, PeftNames.WordsOf(_config));
 
     private bool IsWords(string stored) => stored == Words;
 

@@ -301,13 +301,13 @@ internal static class GraftAdapter
     /// them would keep the base's.</summary>
     private static void AddTies(OrderedDictionary<string, PeftTensor> tensors, List<string> saved, ModelConfig config)
     {
-        if (!config.TieWordEmbeddings || saved.Find(module => AdaptedTensorStore.IsWordModule(config, module)) is not { } words)
+        if (!config.TieWordEmbeddings || saved.Find(module => PeftNames.IsWordModule(config, module)) is not { } words)
         {
             return;
         }
 
         PeftTensor values = tensors[$"{Prefix}{words}.weight"];
-        string head = AdaptedTensorStore.HeadOf(config);
+        string head = PeftNames.HeadOf(config);
         foreach (
             string name in config.ModelType == "t5" ? ["encoder.embed_tokens.weight", "decoder.embed_tokens.weight", head] : new[] { head }
         )
