@@ -89,7 +89,9 @@ internal static class CheckpointDifferences
         IEnumerable<string> parts =
         [
             .. Ids.SelectMany(id => Unequal(id.Name, Token(first, id.Id), Token(second, id.Id))),
-            .. words is not null && first.Backbone is MaskedLanguageModel { CountsFromPadding: true }
+            .. words is not null
+            && first.Backbone is MaskedLanguageModel { CountsFromPadding: true }
+            && second.Backbone is MaskedLanguageModel { CountsFromPadding: true }
                 ? Unequal("id that positions are counted from", first.Backbone.Config.PadTokenId, second.Backbone.Config.PadTokenId)
                 : [],
             .. Unequal("head", first.Head.Kind, second.Head.Kind),

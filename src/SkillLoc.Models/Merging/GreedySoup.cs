@@ -15,11 +15,7 @@ public static class GreedySoup
     /// <exception cref="ArgumentException">There is no model, or a measure is no number.</exception>
     /// <exception cref="InvalidDataException">The models do not fit one another.</exception>
     /// <exception cref="IOException">The folder could not be written; an existing one is unchanged.</exception>
-    public static IReadOnlyList<(MergeModel Model, double Metric)> Run(
-        IReadOnlyList<MergeModel> models,
-        Func<string, double> evaluate,
-        string folder
-    )
+    public static IReadOnlyList<SoupIngredient> Run(IReadOnlyList<MergeModel> models, Func<string, double> evaluate, string folder)
     {
         ArgumentNullException.ThrowIfNull(models);
         ArgumentNullException.ThrowIfNull(evaluate);
@@ -32,17 +28,17 @@ public static class GreedySoup
         string temporary = Directory.CreateTempSubdirectory("skillloc-soup-").FullName;
         try
         {
-            (MergeModel Model, double Metric)[] ordered =
+            SoupIngredient[] ordered =
             [
-                .. models.Select(model => (Model: model, Metric: Measure([model]))).OrderByDescending(one => one.Metric),
+                .. models.Select(model => new SoupIngredient(model, Measure([model]))).OrderByDescending(one => one.Metric),
             ];
-            List<(MergeModel Model, double Metric)> kept = [ordered[0]];
-            foreach ((MergeModel model, _) in ordered.Skip(1))
+            List<SoupIngredient> kept = [ordered[0]];
+            foreach (MergeModel model in ordered.Skip(1).Select(one => one.Model))
             {
                 double metric = Measure([.. kept.Select(one => one.Model), model]);
                 if (metric >= kept[^1].Metric)
                 {
-                    kept.Add((model, metric));
+                    kept.Add(new(model, metric));
                 }
             }
 
@@ -66,3 +62,8 @@ public static class GreedySoup
     private static MergeRecipe Mean(IEnumerable<MergeModel> models) =>
         new() { Method = "linear", Models = [.. models.Select(model => new MergeInput(model))] };
 }
+
+/// <summary>A model of a soup.</summary>
+/// <param name="Model">The model.</param>
+/// <param name="Metric">The measure of the mean when it came in.</param>
+public sealed record SoupIngredient(MergeModel Model, double Metric);

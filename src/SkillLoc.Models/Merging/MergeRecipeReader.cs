@@ -248,17 +248,17 @@ internal sealed class MergeRecipeReader(string path, string folder, IReadOnlySet
             case YamlScalarNode scalar:
                 return MergeSetting.At(line, [Value(scalar, key)]);
             case YamlMappingNode conditional:
-                return MergeSetting.ByName(line, [Conditional(conditional, key)]);
+                return MergeSetting.ByNameAt(line, [Conditional(conditional, key)]);
             case YamlSequenceNode { Children.Count: > 0 } list when list.Children.All(child => child is YamlScalarNode):
                 return MergeSetting.At(line, [.. list.Children.Select(child => Value((YamlScalarNode)child, key))]);
             case YamlSequenceNode { Children.Count: > 0 } list when list.Children.All(child => child is YamlMappingNode):
-                return MergeSetting.ByName(line, [.. list.Children.Select(child => Conditional((YamlMappingNode)child, key))]);
+                return MergeSetting.ByNameAt(line, [.. list.Children.Select(child => Conditional((YamlMappingNode)child, key))]);
             default:
                 throw Wrong(node, $"'{key}' must be a value, a list of values, or a list of 'filter' and 'value'");
         }
     }
 
-    private (string? Filter, MergeSetting Value) Conditional(YamlMappingNode map, string parameter)
+    private MergeEntry Conditional(YamlMappingNode map, string parameter)
     {
         string? filter = null;
         MergeSetting? setting = null;
@@ -277,7 +277,7 @@ internal sealed class MergeRecipeReader(string path, string folder, IReadOnlySet
             }
         }
 
-        return (filter, setting ?? throw Wrong(map, $"an entry of '{parameter}' lacks 'value'"));
+        return new(filter, setting ?? throw Wrong(map, $"an entry of '{parameter}' lacks 'value'"));
     }
 
     private MergeValue Value(YamlScalarNode node, string key)

@@ -9,9 +9,9 @@ public sealed class MergeSetting
     private const string Any = "*";
 
     private readonly MergeValue[] _values;
-    private readonly (string? Filter, MergeSetting Value)[] _filtered;
+    private readonly MergeEntry[] _filtered;
 
-    private MergeSetting(MergeValue[] values, (string? Filter, MergeSetting Value)[] filtered)
+    private MergeSetting(MergeValue[] values, MergeEntry[] filtered)
     {
         _values = values;
         _filtered = filtered;
@@ -21,7 +21,7 @@ public sealed class MergeSetting
     internal int Line { get; init; }
 
     /// <summary>The entries by name; empty for values.</summary>
-    internal IReadOnlyList<(string? Filter, MergeSetting Value)> Entries => _filtered;
+    internal IReadOnlyList<MergeEntry> Entries => _filtered;
 
     /// <summary>All values, for checks.</summary>
     internal IEnumerable<MergeValue> Values => _values.Concat(_filtered.SelectMany(entry => entry.Value.Values));
@@ -36,7 +36,7 @@ public sealed class MergeSetting
     /// <param name="entries">What the names contain, and the value. The first entry that fits wins; null or <c>*</c> fits all.</param>
     /// <returns>The setting.</returns>
     /// <exception cref="ArgumentException">There is no entry.</exception>
-    public static MergeSetting ByName(params IReadOnlyList<(string? Filter, MergeSetting Value)> entries) => ByName(0, entries);
+    public static MergeSetting ByName(params IReadOnlyList<MergeEntry> entries) => ByNameAt(0, entries);
 
     /// <summary>Creates a value for all tensors.</summary>
     /// <param name="value">The value.</param>
@@ -57,7 +57,7 @@ public sealed class MergeSetting
     internal static MergeSetting At(int line, IReadOnlyList<MergeValue> values) =>
         values.Count > 0 ? new([.. values], []) { Line = line } : throw new ArgumentException("A setting needs a value.", nameof(values));
 
-    internal static MergeSetting ByName(int line, IReadOnlyList<(string? Filter, MergeSetting Value)> entries) =>
+    internal static MergeSetting ByNameAt(int line, IReadOnlyList<MergeEntry> entries) =>
         entries.Count > 0
             ? new([], [.. entries]) { Line = line }
             : throw new ArgumentException("A setting needs an entry.", nameof(entries));
@@ -104,3 +104,8 @@ public sealed class MergeSetting
         : _values.Length == 1 ? $"{_values[0]}"
         : $"[{string.Join(", ", _values)}]";
 }
+
+/// <summary>A setting for tensors whose names contain a text.</summary>
+/// <param name="Filter">The text; null or <c>*</c> for all tensors.</param>
+/// <param name="Value">The setting.</param>
+public sealed record MergeEntry(string? Filter, MergeSetting Value);

@@ -2,6 +2,7 @@ using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.NativeCalls;
+using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tuning;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -17,11 +18,11 @@ public static class MergeStatistics
     /// <summary>Writes the diagonal Fisher information of a model's parameters: the mean over rows of sum_y p(y | x) (d log p(y | x) / d
     /// theta)^2, for the method <c>fisher</c>. Labels are not needed.</summary>
     /// <param name="model">The fine-tuned model.</param>
-    /// <param name="rows">Texts, and second texts of pairs; some hundred are enough.</param>
+    /// <param name="rows">Rows that the model encoded; some hundred are enough.</param>
     /// <param name="path">The safetensors file; an existing one is replaced when the new one is complete.</param>
     /// <exception cref="ArgumentException">There is no row.</exception>
     /// <exception cref="IOException">The file could not be written; an existing one is unchanged.</exception>
-    public static void WriteFisher(TextClassifier model, IEnumerable<(string Text, string? TextPair)> rows, string path)
+    public static void WriteFisher(TextClassifier model, IEnumerable<EncodedText> rows, string path)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(rows);
@@ -38,11 +39,11 @@ public static class MergeStatistics
                 value.requires_grad = true;
             }
 
-            foreach ((string text, string? pair) in rows)
+            foreach (EncodedText encoded in rows)
             {
                 count++;
                 using DisposeScope row = NewDisposeScope();
-                using TokenBatch batch = model.Batch([model.Encode(text, pair)]);
+                using TokenBatch batch = model.Batch([encoded]);
                 Tensor logs = F.log_softmax(model.Logits(batch), -1)[0];
                 double[] shares = [.. logs.detach().exp().to(ScalarType.Float64).cpu().data<double>()];
                 for (int label = 0; label < shares.Length; label++)
@@ -74,11 +75,11 @@ public static class MergeStatistics
     /// <summary>Writes the Gram matrices of the inputs of a model's linear layers, X^T X / rows, for the method <c>regmean</c>. Labels are
     /// not needed.</summary>
     /// <param name="model">The fine-tuned model, without a tuning method.</param>
-    /// <param name="rows">Texts, and second texts of pairs; some hundred are enough.</param>
+    /// <param name="rows">Rows that the model encoded; some hundred are enough.</param>
     /// <param name="path">The safetensors file; an existing one is replaced when the new one is complete.</param>
     /// <exception cref="ArgumentException">There is no row, or the model has a tuning method.</exception>
     /// <exception cref="IOException">The file could not be written; an existing one is unchanged.</exception>
-    public static void WriteGrams(TextClassifier model, IEnumerable<(string Text, string? TextPair)> rows, string path)
+    public static void WriteGrams(TextClassifier model, IEnumerable<EncodedText> rows, string path)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(rows);
@@ -96,11 +97,11 @@ public static class MergeStatistics
         try
         {
             backbone.PeftModule = recorder;
-            foreach ((string text, string? pair) in rows)
+            foreach (EncodedText encoded in rows)
             {
                 count++;
                 using DisposeScope row = NewDisposeScope();
-                using TokenBatch batch = model.Batch([model.Encode(text, pair)]);
+                using TokenBatch batch = model.Batch([encoded]);
                 backbone.Encode(batch);
             }
         }

@@ -2,8 +2,8 @@ using System.Globalization;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Grafts;
-using SkillLoc.Models.NativeCalls;
 using SkillLoc.Models.Merging.Methods;
+using SkillLoc.Models.NativeCalls;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -56,12 +56,12 @@ public sealed class TallMaskSet : IDisposable
     /// <param name="threshold">How much of the distance from that sum a difference must have to be in its task's mask; the paper tries 0.2
     /// to 0.6 on validation data.</param>
     /// <param name="copied">Parts of the names of tensors that are left out, such as a classification head's; null for none.</param>
-    /// <exception cref="ArgumentException">There is no task, or two have one name.</exception>
+    /// <exception cref="ArgumentException">There is no task.</exception>
     /// <exception cref="InvalidDataException">The models do not fit; the first five differences are named.</exception>
     /// <exception cref="IOException">The file could not be written; an existing one is unchanged.</exception>
     public static void Write(
         string checkpoint,
-        IReadOnlyList<(string Task, MergeModel Model)> tasks,
+        IReadOnlyDictionary<string, MergeModel> tasks,
         string path,
         double lambda = 1,
         double threshold = 0.4,
@@ -70,9 +70,9 @@ public sealed class TallMaskSet : IDisposable
     {
         ArgumentException.ThrowIfNullOrEmpty(checkpoint);
         ArgumentNullException.ThrowIfNull(tasks);
-        if (tasks.Count == 0 || tasks.Select(task => task.Task).Distinct(StringComparer.Ordinal).Count() < tasks.Count)
+        if (tasks.Count == 0)
         {
-            throw new ArgumentException("There must be at least one task, and all names of tasks must differ.", nameof(tasks));
+            throw new ArgumentException("There must be at least one task.", nameof(tasks));
         }
 
         AtomicFile.CheckWritable(path);
@@ -82,7 +82,7 @@ public sealed class TallMaskSet : IDisposable
             {
                 Method = "tall_mask",
                 BaseModel = checkpoint,
-                Models = [.. tasks.Select(task => new MergeInput(task.Model))],
+                Models = [.. tasks.Select(task => new MergeInput(task.Value))],
                 Copied = copied ?? [],
                 Parameters = new Dictionary<string, MergeSetting>(StringComparer.Ordinal)
                 {
@@ -137,7 +137,7 @@ public sealed class TallMaskSet : IDisposable
                             ["format"] = Format,
                             ["version"] = "1",
                             ["base_fingerprint"] = StoredModel.Fingerprint(basis),
-                            ["tasks"] = string.Join('\n', tasks.Select(task => task.Task)),
+                            ["tasks"] = string.Join('\n', tasks.Select(task => task.Key)),
                             ["lambda"] = lambda.ToString("R", CultureInfo.InvariantCulture),
                             ["threshold"] = threshold.ToString("R", CultureInfo.InvariantCulture),
                         }
@@ -224,7 +224,8 @@ public sealed class TallMaskSet : IDisposable
                     .IndexAdd_(
                         0,
                         tensor(Array.ConvertAll(indices, i => (long)i), device: weight.device),
-                        tensor(values).to(weight.dtype, weight.device));
+                        tensor(values).to(weight.dtype, weight.device)
+                    );
             }
         }
     }

@@ -38,7 +38,8 @@ internal sealed class VirtualTokens : PeftModule
     internal override Tensor Prompt(Tensor words, Tensor table, TokenBatch batch) => cat([_prompt.expand(words.size(0), -1, -1), words], 1);
 
     /// <inheritdoc/>
-    internal override Tensor ScoredPositions(TokenBatch batch) => _scoresFirst ? zeros_like(batch.Positions) : batch.Positions.Add(PromptSize);
+    internal override Tensor ScoredPositions(TokenBatch batch) =>
+        _scoresFirst ? zeros_like(batch.Positions) : batch.Positions.Add(PromptSize);
 }
 
 /// <summary>PEFT's prompt tuning.</summary>

@@ -153,7 +153,7 @@ public sealed class MergeRecipeTests : IDisposable
                         Parameters = new Dictionary<string, MergeSetting>
                         {
                             ["density"] = new double[] { 0.2, 0.6 },
-                            ["weight"] = MergeSetting.ByName(("dense", 0.5), (null, 1)),
+                            ["weight"] = MergeSetting.ByName(new("dense", 0.5), new(null, 1)),
                         },
                     },
                 ],

@@ -3,6 +3,7 @@ using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Merging;
+using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tests.Peft;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -224,7 +225,7 @@ public sealed class ModelMergeTests : IDisposable
                 }
             );
             string path = Path.Join(_folder, Path.GetFileName(folder) + ".statistics");
-            (string, string?)[] rows = [("a good day", null), ("this was very bad", null)];
+            EncodedText[] rows = [classifier.Encode("a good day"), classifier.Encode("this was very bad")];
             if (method == "fisher")
             {
                 MergeStatistics.WriteFisher(classifier, rows, path);
@@ -243,7 +244,7 @@ public sealed class ModelMergeTests : IDisposable
     {
         string file = Path.Join(_folder, "masks.safetensors");
         Graft graft = GraftAdapterTests.Random("tiny-roberta", 0.2, everywhere: true);
-        TallMaskSet.Write(Base, [("one", Tuned), ("two", MergeModel.Of(Base, graft))], file);
+        TallMaskSet.Write(Base, new Dictionary<string, MergeModel> { ["one"] = Tuned, ["two"] = MergeModel.Of(Base, graft) }, file);
         using var set = TallMaskSet.Open(file);
         Assert.Equal(["one", "two"], set.Tasks);
         var expected = ModelMerge
@@ -280,7 +281,7 @@ public sealed class ModelMergeTests : IDisposable
     public void AGreedySoupNeverGetsWorse()
     {
         // The measure is the distance from the fine-tuned model, which alone is the best.
-        IReadOnlyList<(MergeModel Model, double Metric)> kept = GreedySoup.Run([Base, Tuned], Measure, Target);
+        IReadOnlyList<SoupIngredient> kept = GreedySoup.Run([Base, Tuned], Measure, Target);
         Assert.Equal([Tuned], kept.Select(one => one.Model.Name));
 
         static double Measure(string folder)

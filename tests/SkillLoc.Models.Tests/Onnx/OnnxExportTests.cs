@@ -136,7 +136,15 @@ public sealed class OnnxExportTests : IDisposable
         ),
         ["ELECTRA, classifier"] = ("tiny-electra", Mask with { Head = HeadKind.SequenceClassification, Template = null, Words = null }),
         ["MPNet, label words"] = ("tiny-mpnet", Mask),
-        ["XLM-RoBERTa, label words"] = ("tiny-xlm-roberta", Mask),
+        ["XLM-RoBERTa, classifier"] = (
+            "tiny-xlm-roberta",
+            Mask with
+            {
+                Head = HeadKind.SequenceClassification,
+                Template = null,
+                Words = null,
+            }
+        ),
         ["T5, answers"] = ("tiny-t5", Written),
         ["T5 1.1, answers"] = ("tiny-t5-v11", Written),
         ["T5, LoRA"] = ("tiny-t5", Written with { Tuning = new LoraOptions { Rank = 2 } }),

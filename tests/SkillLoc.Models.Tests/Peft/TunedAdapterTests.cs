@@ -15,11 +15,11 @@ public sealed class TunedAdapterTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Theory]
-    [InlineData("tiny-roberta", LinearLayers.Query | LinearLayers.Value)]
-    [InlineData("tiny-bert", LinearLayers.Key | LinearLayers.Up | LinearLayers.Down)]
-    [InlineData("tiny-gpt2", LinearLayers.Query | LinearLayers.Value | LinearLayers.Down)]
-    [InlineData("tiny-gpt2", LinearLayers.Key)]
-    public void LoraIsReadBack(string folder, LinearLayers targets)
+    [InlineData("tiny-roberta", TargetModules.Query | TargetModules.Value)]
+    [InlineData("tiny-bert", TargetModules.Key | TargetModules.Up | TargetModules.Down)]
+    [InlineData("tiny-gpt2", TargetModules.Query | TargetModules.Value | TargetModules.Down)]
+    [InlineData("tiny-gpt2", TargetModules.Key)]
+    public void LoraIsReadBack(string folder, TargetModules targets)
     {
         using DisposeScope scope = NewDisposeScope();
         ClassifierSettings settings = new()
