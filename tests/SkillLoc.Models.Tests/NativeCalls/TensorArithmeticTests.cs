@@ -40,6 +40,7 @@ public sealed class TensorArithmeticTests
         new(nameof(TensorArithmetic.MaskedFill), x => x.MaskedFill(Mask(x), 7), x => x.masked_fill(Mask(x), 7)) { Integers = true },
         new(nameof(TensorArithmetic.MaskedFill_), x => x.MaskedFill_(Mask(x), 0.3), x => x.masked_fill_(Mask(x), 0.3)),
         new(nameof(TensorArithmetic.IndexFill_), x => x.IndexFill_(0, Index, 0.3), x => x.index_fill_(0, Index, 0.3)),
+        new(nameof(TensorArithmetic.IndexAdd_), x => x.IndexAdd_(0, Index, x[Index]), x => x.index_add_(0, Index, x[Index], 1)),
         new(nameof(TensorArithmetic.Arange), _ => TensorArithmetic.Arange(-2, 9, CPU), _ => arange(-2, 9)) { Integers = true },
         new(nameof(TensorArithmetic.Arange), _ => TensorArithmetic.Arange(9, -1, CPU, -1), _ => arange(9, -1, -1)) { Integers = true },
         new(nameof(TensorArithmetic.Full), _ => TensorArithmetic.Full([2, 3], 5, CPU), _ => full(2, 3, 5)) { Integers = true },
