@@ -105,6 +105,10 @@ public sealed class Study
         yield return Result("pre-trained", preTrained, 0);
         yield return Result("fine-tuned", tuned, considered);
 
+        // Temperature scaling (Guo et al. 2017), the usual remedy for calibration that grafts have to be compared with.
+        TemperatureTransformer temperature = _ml.SkillLoc().CalibrateTemperature().Fit(Score(tuned, validation));
+        yield return Result("fine-tuned, temperature", new TransformerChain<ITransformer>(tuned, temperature), considered);
+
         using (
             TextScoringTransformer biases = FineTune(
                 options =>
