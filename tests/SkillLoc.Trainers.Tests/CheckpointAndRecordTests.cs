@@ -2,6 +2,7 @@ using System.Text.Json;
 using Microsoft.ML;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Runs;
+using SkillLoc.Models.Runtime;
 using SkillLoc.Transforms;
 
 namespace SkillLoc.Trainers.Tests;

@@ -2,6 +2,7 @@ using Microsoft.ML;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Prompts;
+using SkillLoc.Models.Runtime;
 using SkillLoc.Transforms;
 using TorchSharp;
 

@@ -5,6 +5,7 @@ using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Prompts;
+using SkillLoc.Models.Runtime;
 using SkillLoc.Transforms;
 using TorchSharp;
 using TorchSharp.Modules;

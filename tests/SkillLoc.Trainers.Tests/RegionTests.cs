@@ -1,5 +1,6 @@
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Grafts;
+using SkillLoc.Models.Runtime;
 using SkillLoc.Transforms;
 
 namespace SkillLoc.Trainers.Tests;

@@ -3,6 +3,7 @@ using Microsoft.ML;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Grafts;
+using SkillLoc.Models.Runtime;
 using SkillLoc.Transforms;
 using TorchSharp;
 

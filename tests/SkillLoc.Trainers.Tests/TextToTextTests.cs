@@ -6,6 +6,7 @@ using SkillLoc.Models.Classification;
 using SkillLoc.Models.Generation;
 using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Prompts;
+using SkillLoc.Models.Runtime;
 using SkillLoc.Models.Tuning;
 using SkillLoc.Transforms;
 using TorchSharp;

@@ -2,6 +2,7 @@ using Microsoft.ML;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Connectivity;
 using SkillLoc.Models.Prompts;
+using SkillLoc.Models.Runtime;
 using SkillLoc.Models.Tasks;
 using SkillLoc.Transforms;
 using TorchSharp;
@@ -56,7 +57,7 @@ public sealed class CheckpointInterpolationEvaluator
                 sets.Add((name, Read(name, data), []));
             }
 
-            using TextClassifier interpolated = path.CreateWalker();
+            using TextClassifier interpolated = path.CreateWalker(_options.Precision);
             int decimals = _options.NumberOfPoints <= 1001 ? 3 : 15;
             double[] places =
             [
@@ -179,6 +180,9 @@ public sealed class CheckpointInterpolationEvaluator
         /// <summary>Number of confidence bins, 1 or more; 15 by default, as in Guo et al. (2017).</summary>
         public int NumberOfBins = 15;
 
+        /// <summary>The arithmetic of the passes; float32 by default. The ends, too, are measured in it.</summary>
+        public Precision Precision;
+
         /// <summary>Receives the completed share of the work, from 0 to 1.</summary>
         public IProgress<double>? Progress;
 
@@ -222,6 +226,7 @@ public sealed class CheckpointInterpolationEvaluator
             }
 
             ArgumentOutOfRangeException.ThrowIfLessThan(NumberOfBins, 1);
+            _ = Precision.ToScalarType();
             if (Path is not null && (!ReferenceEquals(Path.First, First.Classifier) || !ReferenceEquals(Path.Second, Second.Classifier)))
             {
                 throw new ArgumentException(

@@ -1,6 +1,7 @@
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.NativeCalls;
+using SkillLoc.Models.Runtime;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -77,9 +78,14 @@ internal sealed class CheckpointEnds
         return Task == Endpoint.First ? (first, Aligned(name, first, second)) : (Aligned(name, second, first), second);
     }
 
-    /// <summary>Creates a model that shares the backbone parameters that are equal at both endpoints.</summary>
-    public TextClassifier CreateWalker()
+    /// <summary>Creates a model that shares the backbone parameters that are equal at both endpoints and of its type.</summary>
+    public TextClassifier CreateWalker(Precision precision = Precision.Float32)
     {
+        if (precision != Precision.Float32)
+        {
+            return TaskEnd.Clone(dtype: precision.ToScalarType());
+        }
+
         HashSet<string> differ = [.. Names];
         return TaskEnd.Clone(name => !differ.Contains(name));
     }

@@ -2,6 +2,7 @@ using System.Globalization;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.NativeCalls;
+using SkillLoc.Models.Runtime;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -165,8 +166,10 @@ public sealed class ParameterPath : IDisposable
 
     /// <summary>Creates a model that can be moved along the path: a copy of the evaluated endpoint that shares the constant backbone
     /// parameters.</summary>
+    /// <param name="precision">The arithmetic of its passes; bfloat16 weights are rounded from float32 sums, and none are shared.</param>
     /// <returns>A classifier for <see cref="MoveTo"/>; the caller disposes it.</returns>
-    public TextClassifier CreateWalker() => _ends.CreateWalker();
+    /// <exception cref="ArgumentOutOfRangeException">There is no such precision.</exception>
+    public TextClassifier CreateWalker(Precision precision = Precision.Float32) => _ends.CreateWalker(precision);
 
     /// <summary>Sets a model's parameters to a point of the path, in place, one by one. At 0 and 1 they are the ends' bit for bit, as far
     /// as the task's end has their rows.</summary>

@@ -3,6 +3,7 @@ using SkillLoc.Models.Classification;
 using SkillLoc.Models.Generation;
 using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Prompts;
+using SkillLoc.Models.Runtime;
 using SkillLoc.Models.Tuning;
 using SkillLoc.Transforms;
 
@@ -366,19 +367,6 @@ public enum OptimizerKind
     /// momentum; its state is one row and one column of squares per matrix. Suitable rates are like AdamW's, such as 1e-4.
     /// </summary>
     Adafactor,
-}
-
-/// <summary>The arithmetic of fine-tuning's forward and backward passes.</summary>
-public enum Precision
-{
-    /// <summary>float32 throughout.</summary>
-    Float32,
-
-    /// <summary>
-    /// bfloat16 weights and activations, with float32 master copies that the optimiser updates, and float32 losses. Useful on CUDA devices;
-    /// the result is float32 in any case.
-    /// </summary>
-    BFloat16,
 }
 
 /// <summary>How rows are sampled in an epoch of fine-tuning.</summary>

@@ -2,6 +2,7 @@ using System.Globalization;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Grafts;
 using SkillLoc.Models.NativeCalls;
+using SkillLoc.Models.Runtime;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -59,9 +60,9 @@ internal sealed class TrainableParameters : IDisposable
 
         // The classifiers' own weights are the float32 masters; a bfloat16 copy runs the passes.
         _passes = _classifiers;
-        if (options.Precision == Precision.BFloat16)
+        if (options.Precision != Precision.Float32)
         {
-            TextClassifier copy = classifier.Clone(dtype: ScalarType.BFloat16);
+            TextClassifier copy = classifier.Clone(dtype: options.Precision.ToScalarType());
             _passes = [copy, .. _classifiers.Skip(1).Select(each => copy.ForTask(each.Settings))];
         }
 

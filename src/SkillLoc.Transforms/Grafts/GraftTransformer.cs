@@ -107,6 +107,7 @@ public sealed class GraftTransformer : TextScoringTransformer
             Settings = Classifier.Settings,
             Graft = SavedScorer.Pack(Graft),
             BaseGrafts = [.. BaseGrafts.Select(SavedScorer.Pack)],
+            Precision = Precision,
             Gpu = OnGpu,
         };
 

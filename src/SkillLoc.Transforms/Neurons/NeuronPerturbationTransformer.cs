@@ -2,6 +2,7 @@ using Microsoft.ML;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Neurons;
 using SkillLoc.Models.Prompts;
+using SkillLoc.Models.Runtime;
 
 namespace SkillLoc.Transforms;
 
@@ -61,6 +62,17 @@ public sealed class NeuronPerturbationTransformer : TextScoringTransformer
 
     /// <summary>The seed of the noise.</summary>
     public int Seed { get; }
+
+    /// <inheritdoc/>
+    public override Precision Precision
+    {
+        get => Precision.Float32;
+        set =>
+            _ =
+                value == Precision.Float32
+                    ? value
+                    : throw new NotSupportedException("A model whose neurons are perturbed scores in float32 only.");
+    }
 
     /// <inheritdoc/>
     private protected override T[] Run<T>(IReadOnlyList<EncodedText> rows, Func<TextClassifier, T[]> work)

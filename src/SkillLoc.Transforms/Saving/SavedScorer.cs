@@ -28,7 +28,7 @@ internal sealed record SavedScorer
     /// Restored classifiers by state. Restoring throws <see cref="FileNotFoundException"/> if the checkpoint folder is missing, and
     /// <see cref="InvalidDataException"/> if its weights differ.
     /// </summary>
-    public static StateCache<TextClassifier> Restored { get; } = new(state => Read<SavedScorer>(state).Load());
+    public static StateCache<TextClassifier> Restored { get; } = new(state => Read<SavedScorer>(state).LoadInPrecision());
 
     /// <summary>The checkpoint folder of the classifier or of a graft's base.</summary>
     public required string Folder { get; init; }
@@ -44,6 +44,9 @@ internal sealed record SavedScorer
 
     /// <summary>Grafts to apply before <see cref="Graft"/>.</summary>
     public IReadOnlyList<byte[]> BaseGrafts { get; init; } = [];
+
+    /// <summary>The arithmetic of scoring.</summary>
+    public Precision Precision { get; init; }
 
     /// <summary>Whether it ran on a GPU; it will again if one is available.</summary>
     public bool Gpu { get; init; }
@@ -192,6 +195,20 @@ internal sealed record SavedScorer
         schema[nameof(InputRow.Text)].ColumnName = columns.Text;
         schema[nameof(InputRow.TextPair)].ColumnName = columns.TextPair ?? CarrierColumns.TextPair;
         return ml.Data.LoadFromEnumerable(Array.Empty<InputRow>(), schema);
+    }
+
+    private TextClassifier LoadInPrecision()
+    {
+        TextClassifier classifier = Load();
+        if (Precision == Precision.Float32)
+        {
+            return classifier;
+        }
+
+        using (classifier)
+        {
+            return classifier.Clone(dtype: Precision.ToScalarType());
+        }
     }
 
     private TextClassifier Load()

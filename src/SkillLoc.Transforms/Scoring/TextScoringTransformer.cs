@@ -4,6 +4,7 @@ using Microsoft.ML.Data;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Runs;
+using SkillLoc.Models.Runtime;
 using SkillLoc.Models.Tasks;
 
 namespace SkillLoc.Transforms;
@@ -26,6 +27,8 @@ public class TextScoringTransformer : ITransformer, IRowScorer, INamesCheckpoint
 {
     private readonly TextClassifier _classifier;
     private readonly Ownership _ownership;
+    private readonly Lock _reducing = new();
+    private TextClassifier? _reduced;
 
     /// <summary>Creates a transformer from a classifier.</summary>
     /// <param name="classifier">The classifier; disposed with the transformer.</param>
@@ -52,7 +55,7 @@ public class TextScoringTransformer : ITransformer, IRowScorer, INamesCheckpoint
         }
 
         _classifier = classifier;
-        _ownership = new(this, classifier.Dispose);
+        _ownership = new(this, Release);
         Columns = columns;
         CheckpointFolder = checkpointFolder;
         BaseCheckpoint = baseCheckpoint;
@@ -97,6 +100,23 @@ public class TextScoringTransformer : ITransformer, IRowScorer, INamesCheckpoint
         {
             _ownership.Check();
             return _classifier;
+        }
+    }
+
+    /// <summary>
+    /// The arithmetic of scoring; <see cref="Precision.Float32"/> by default. In bfloat16 rows are scored by a copy of the weights, which is
+    /// made for the first row and takes half their memory in addition. A saved ML.NET model keeps the precision;
+    /// <see cref="SaveCheckpoint"/> writes the model's own weights. <see cref="Classifier"/> is not affected.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such precision.</exception>
+    /// <exception cref="NotSupportedException">Set to bfloat16 for a model whose neurons are perturbed.</exception>
+    public virtual Precision Precision
+    {
+        get;
+        set
+        {
+            _ = value.ToScalarType();
+            field = value;
         }
     }
 
@@ -180,6 +200,7 @@ public class TextScoringTransformer : ITransformer, IRowScorer, INamesCheckpoint
             Folder = folder,
             Fingerprint = Classifier.Fingerprint(),
             Settings = Classifier.Settings,
+            Precision = Precision,
             Gpu = OnGpu,
         };
     }
@@ -196,6 +217,7 @@ public class TextScoringTransformer : ITransformer, IRowScorer, INamesCheckpoint
             Folder = CheckpointFolder ?? content,
             Fingerprint = Classifier.Fingerprint(),
             Settings = Classifier.Settings,
+            Precision = Precision,
             Gpu = OnGpu,
             Content = content,
         };
@@ -208,7 +230,32 @@ public class TextScoringTransformer : ITransformer, IRowScorer, INamesCheckpoint
     private protected bool OnGpu => Classifier.Backbone.Device.type == TorchSharp.DeviceType.CUDA;
 
     /// <summary>Runs the model on rows: scores them, or generates their answers.</summary>
-    private protected virtual T[] Run<T>(IReadOnlyList<EncodedText> rows, Func<TextClassifier, T[]> work) => work(Classifier);
+    private protected virtual T[] Run<T>(IReadOnlyList<EncodedText> rows, Func<TextClassifier, T[]> work) => work(InPrecision());
+
+    /// <summary>The classifier that scores.</summary>
+    private TextClassifier InPrecision()
+    {
+        TextClassifier classifier = Classifier;
+        if (Precision == Precision.Float32)
+        {
+            return classifier;
+        }
+
+        lock (_reducing)
+        {
+            _ownership.Check();
+            return _reduced ??= classifier.Clone(dtype: Precision.ToScalarType());
+        }
+    }
+
+    private void Release()
+    {
+        _classifier.Dispose();
+        lock (_reducing)
+        {
+            _reduced?.Dispose();
+        }
+    }
 
     Ownership IRowScorer.Ownership => _ownership;
 

@@ -6,6 +6,7 @@ using SkillLoc.Models.Classification;
 using SkillLoc.Models.Connectivity;
 using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Prompts;
+using SkillLoc.Models.Runtime;
 using SkillLoc.Models.Tuning;
 using SkillLoc.Transforms;
 using TorchSharp;
@@ -27,6 +28,34 @@ public sealed class InterpolationTests : IDisposable
         {
             Directory.Delete(_folder, recursive: true);
         }
+    }
+
+    [Fact]
+    public void PointsInBFloat16AreNear()
+    {
+        using TextScoringTransformer first = Model(1),
+            second = Model(2);
+        InterpolationPoint[] full = Points(Precision.Float32),
+            half = Points(Precision.BFloat16);
+        Assert.All(full.Zip(half), pair => Assert.Equal(pair.First.Loss, pair.Second.Loss, 0.02));
+        Assert.All(full.Zip(half), pair => Assert.NotEqual(pair.First.Loss, pair.Second.Loss));
+
+        InterpolationPoint[] Points(Precision precision) =>
+            [
+                .. _ml.SkillLoc()
+                    .Connectivity.EvaluateInterpolation(
+                        new CheckpointInterpolationEvaluator.Options
+                        {
+                            First = first,
+                            Second = second,
+                            Test = Data(),
+                            NumberOfPoints = 3,
+                            Precision = precision,
+                        }
+                    )
+                    .Sets[0]
+                    .Points,
+            ];
     }
 
     [Fact]
