@@ -13,11 +13,6 @@ if [ -n "$system" ]; then
 fi
 
 # MKL takes slow code on AMD's processors unless it is told otherwise (README, Threads and kernels).
-helper=$native/libskilloc_mkl.so source=eng/native/mkl_on_amd.c
-if grep -q AuthenticAMD /proc/cpuinfo && grep -qw avx2 /proc/cpuinfo && [ ! "$helper" -nt "$source" ]; then
-  eng/install.sh gcc:gcc
-  mkdir -p "$native"
-  gcc -shared -fPIC -O2 -nostdlib -o "$helper.tmp" "$source"
-  mv "$helper.tmp" "$helper"
-  echo "[setup] made $helper: MKL's fast code on this AMD processor (SKILLLOC_MKL_ON_AMD=0 turns it off)"
+if grep -q AuthenticAMD /proc/cpuinfo && grep -qw avx2 /proc/cpuinfo; then
+  eng/mkl.sh
 fi

