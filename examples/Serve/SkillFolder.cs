@@ -113,7 +113,7 @@ public sealed class SkillFolder(MLContext ml, string folder, Func<string> baseCh
     private LoadedModel Grafted(IReadOnlyDictionary<string, Graft> grafts)
     {
         GraftedModelSet set = ml.SkillLoc().Grafts.CreateModelSet(baseCheckpoint(), grafts);
-        Dictionary<string, ClassifierSettings> settings = set.Skills.ToDictionary(
+        var settings = set.Skills.ToDictionary(
             name => name,
             name => set.Use(name, classifier => classifier.Settings),
             StringComparer.Ordinal
