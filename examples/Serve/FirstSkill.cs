@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Microsoft.ML;
 using SkillLoc.Evaluators;
+using SkillLoc.Models.Classification;
 using SkillLoc.Trainers;
 using SkillLoc.Transforms;
 
@@ -41,6 +42,7 @@ public sealed class FirstSkill(MLContext ml, Action<string> tell)
                 new PromptFineTuneTrainer.Options
                 {
                     Checkpoint = Checkpoints.MiniLMEncoder(),
+                    Head = HeadKind.SequenceClassification,
                     Optimizer = OptimizerKind.AdamW,
                     LearningRate = 1e-4,
                     Epochs = 2,
