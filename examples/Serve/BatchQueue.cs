@@ -34,12 +34,7 @@ public sealed class BatchQueue<TItem, TResult> : IDisposable
     /// <param name="metrics">Where batches are measured.</param>
     /// <param name="score">Scores a batch: one result for each item, in order. Called on one thread, always the same, so that native
     /// libraries need one pool of threads.</param>
-    public BatchQueue(
-        string name,
-        ServeOptions limits,
-        ServeMetrics metrics,
-        Func<IReadOnlyList<TItem>, IReadOnlyList<TResult>> score
-    )
+    public BatchQueue(string name, ServeOptions limits, ServeMetrics metrics, Func<IReadOnlyList<TItem>, IReadOnlyList<TResult>> score)
     {
         _name = name;
         _limits = limits;

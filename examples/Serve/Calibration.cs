@@ -22,7 +22,11 @@ public sealed record Calibration(long Count, double Accuracy, double ExpectedCal
             metrics.Count,
             metrics.Accuracy,
             metrics.ExpectedCalibrationError,
-            [.. metrics.Bins.Where(bin => bin.Count > 0).Select(bin => new Bin(bin.Lower, bin.Upper, bin.Count, bin.MeanConfidence, bin.Accuracy))]
+            [
+                .. metrics
+                    .Bins.Where(bin => bin.Count > 0)
+                    .Select(bin => new Bin(bin.Lower, bin.Upper, bin.Count, bin.MeanConfidence, bin.Accuracy)),
+            ]
         );
     }
 

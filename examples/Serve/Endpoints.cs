@@ -11,8 +11,16 @@ internal static class Endpoints
     /// <summary>Adds the endpoints that list skills and classify texts.</summary>
     public static void MapClassification(this WebApplication app)
     {
-        app.MapGet("/skills", Skills).ProducesProblem(StatusCodes.Status503ServiceUnavailable);
+        app.MapGet("/skills", Skills)
+            .WithSummary("Lists the skills.")
+            .WithDescription("With their labels and, where it was measured, their calibration.")
+            .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
         app.MapPost("/classify/{skill}", Classify)
+            .WithSummary("Classifies one text or several.")
+            .WithDescription(
+                "Texts of different requests are scored together. A request waits while others are scored, and is refused with 429 and "
+                    + "Retry-After when too many wait."
+            )
             .Produces<ClassifyResponse>()
             .ProducesProblem(StatusCodes.Status400BadRequest)
             .ProducesProblem(StatusCodes.Status404NotFound)
@@ -22,14 +30,9 @@ internal static class Endpoints
             .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
     }
 
-    /// <summary>Lists the skills.</summary>
-    /// <remarks>With their labels and, where it was measured, their calibration.</remarks>
     private static Results<Ok<IEnumerable<SkillDescription>>, ProblemHttpResult> Skills(SkillStore store, HttpContext context) =>
         store.IsReady ? TypedResults.Ok(store.Skills.Values.Select(skill => skill.Description)) : NotReady(context);
 
-    /// <summary>Classifies one text or several.</summary>
-    /// <remarks>Texts of different requests are scored together. A request waits when many are scored, and is refused with 429 and
-    /// Retry-After when too many wait.</remarks>
     private static async Task<IResult> Classify(
         string skill,
         ClassifyRequest request,
@@ -75,18 +78,35 @@ internal static class Endpoints
 
     private static TextRow[] Rows(ClassifyRequest request, string skill) =>
         request.Text is { } text
-            ? [new() { Text = text, TextPair = request.TextPair ?? "", Skill = skill }]
+            ?
+            [
+                new()
+                {
+                    Text = text,
+                    TextPair = request.TextPair ?? "",
+                    Skill = skill,
+                },
+            ]
             :
             [
                 .. request.Texts!.Select(
-                    (one, i) => new TextRow { Text = one!, TextPair = request.TextPairs?[i] ?? "", Skill = skill }
+                    (one, i) =>
+                        new TextRow
+                        {
+                            Text = one!,
+                            TextPair = request.TextPairs?[i] ?? "",
+                            Skill = skill,
+                        }
                 ),
             ];
 
     /// <summary>What is wrong with a request; null for nothing.</summary>
     private static ProblemHttpResult? Check(ClassifyRequest request, SkillDescription skill, ServeOptions limits)
     {
-        if (request.Text is null == request.Texts is null || (request.Text is null ? request.TextPair : (object?)request.TextPairs) is not null)
+        if (
+            request.Text is null == request.Texts is null
+            || (request.Text is null ? request.TextPair : (object?)request.TextPairs) is not null
+        )
         {
             return Problem(
                 StatusCodes.Status400BadRequest,

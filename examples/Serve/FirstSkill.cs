@@ -54,13 +54,12 @@ public sealed class FirstSkill(MLContext ml, Action<string> tell)
             .Fit(parts.TrainSet);
         stop.ThrowIfCancellationRequested();
         CalibrationMetrics quality = ml.SkillLoc().EvaluateCalibration(tuned.Transform(parts.TestSet), numberOfBins: NumberOfBins);
-        tell($"Right in {quality.Accuracy:P1} of {quality.Count} test rows; expected calibration error {quality.ExpectedCalibrationError:P1}.");
+        tell(
+            $"Right in {quality.Accuracy:P1} of {quality.Count} test rows; expected calibration error {quality.ExpectedCalibrationError:P1}."
+        );
         string name = Path.GetFileNameWithoutExtension(rows);
         Directory.CreateDirectory(folder);
-        File.WriteAllText(
-            Path.Join(folder, name + Calibration.FileSuffix),
-            JsonSerializer.Serialize(Calibration.Of(quality), Json)
-        );
+        File.WriteAllText(Path.Join(folder, name + Calibration.FileSuffix), JsonSerializer.Serialize(Calibration.Of(quality), Json));
         tuned.SaveCheckpoint(Path.Join(folder, name));
     }
 

@@ -24,7 +24,11 @@ public static class ServeApp
     {
         // The page and the settings lie beside the program.
         WebApplicationBuilder builder = WebApplication.CreateBuilder(
-            new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory, ApplicationName = typeof(ServeApp).Assembly.GetName().Name }
+            new WebApplicationOptions
+            {
+                ContentRootPath = AppContext.BaseDirectory,
+                ApplicationName = typeof(ServeApp).Assembly.GetName().Name,
+            }
         );
         builder.Configuration.AddCommandLine(args, Switches);
         builder.Services.AddOptions<ServeOptions>().BindConfiguration("Serve").ValidateDataAnnotations().ValidateOnStart();
@@ -35,7 +39,7 @@ public static class ServeApp
             json.SerializerOptions.NumberHandling = JsonNumberHandling.Strict;
         });
         builder.Services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);
-        builder.Services.AddProblemDetails(problems => problems.CustomizeProblemDetails = Problems.Explain);
+        builder.Services.AddProblemDetails();
         builder.Services.AddOpenApi();
         builder.Services.AddSingleton<ServeMetrics>();
         builder.Services.AddSingleton<SkillStore>();
@@ -50,14 +54,15 @@ public static class ServeApp
             );
 
         WebApplication app = builder.Build();
-        app.UseExceptionHandler(new ExceptionHandlerOptions { StatusCodeSelector = Problems.StatusOf });
+        app.UseExceptionHandler();
         app.UseStatusCodePages();
-        app.Use(CountRejections);
+        app.Use(Refuse);
         app.UseDefaultFiles();
         app.UseStaticFiles(
             new StaticFileOptions
             {
-                OnPrepareResponse = file => file.Context.Response.Headers.ContentSecurityPolicy = "default-src 'self'; frame-ancestors 'none'",
+                OnPrepareResponse = file =>
+                    file.Context.Response.Headers.ContentSecurityPolicy = "default-src 'self'; frame-ancestors 'none'",
             }
         );
         app.UseRouting();
@@ -96,22 +101,22 @@ public static class ServeApp
         static ServeOptions Settings(IConfiguration configuration) => configuration.GetSection("Serve").Get<ServeOptions>() ?? new();
     }
 
-    private static async Task CountRejections(HttpContext context, RequestDelegate next)
+    /// <summary>Answers requests that cannot be read, and counts what is refused.</summary>
+    private static async Task Refuse(HttpContext context, RequestDelegate next)
     {
-        ServeMetrics metrics = context.RequestServices.GetRequiredService<ServeMetrics>();
         try
         {
             await next(context);
         }
-        catch (BadHttpRequestException error)
+        catch (BadHttpRequestException error) when (!context.Response.HasStarted)
         {
-            metrics.Rejected(error.StatusCode);
-            throw;
+            string detail = error.InnerException is { } inner ? $"{error.Message} {inner.Message}" : error.Message;
+            await TypedResults.Problem(detail, statusCode: error.StatusCode).ExecuteAsync(context);
         }
 
         if (context.Response.StatusCode >= StatusCodes.Status400BadRequest)
         {
-            metrics.Rejected(context.Response.StatusCode);
+            context.RequestServices.GetRequiredService<ServeMetrics>().Rejected(context.Response.StatusCode);
         }
     }
 }

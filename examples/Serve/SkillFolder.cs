@@ -32,7 +32,7 @@ public sealed class SkillFolder(MLContext ml, string folder, Func<string> baseCh
         var grafts = new Dictionary<string, Graft>(StringComparer.Ordinal);
         foreach (string path in Entries())
         {
-            string name = Path.GetFileNameWithoutExtension(path);
+            string name = Directory.Exists(path) ? Path.GetFileName(path) : Path.GetFileNameWithoutExtension(path);
             if (IsGraft(path))
             {
                 if (Try(name, () => Graft.Load(path)) is { } graft)
@@ -96,18 +96,13 @@ public sealed class SkillFolder(MLContext ml, string folder, Func<string> baseCh
 
     private LoadedModel One(string name, string path)
     {
-        switch (Path.GetExtension(path))
+        ITransformer model = Path.GetExtension(path) switch
         {
-            case ".zip":
-                ITransformer model = ml.SkillLoc().LoadModel(path, out DataViewSchema schema);
-                return Checked(name, model, schema.GetColumnOrNull(nameof(TextRow.TextPair)) is not null, Torch);
-            case ".safetensors":
-                TextScoringTransformer tuned = ml.SkillLoc().Connectivity.LoadTextScorer(baseCheckpoint(), path);
-                return Checked(name, tuned, tuned.Columns.TextPair is not null, Torch);
-            default:
-                TextScoringTransformer whole = ml.SkillLoc().Connectivity.LoadTextScorer(path);
-                return Checked(Path.GetFileName(path), whole, whole.Columns.TextPair is not null, Torch);
-        }
+            ".zip" => ml.SkillLoc().LoadModel(path, out _),
+            ".safetensors" => ml.SkillLoc().Connectivity.LoadTextScorer(baseCheckpoint(), path),
+            _ => ml.SkillLoc().Connectivity.LoadTextScorer(path),
+        };
+        return Checked(name, new(ml, model), [(name, ReadsPairs(model))], Torch);
     }
 
     private LoadedModel Grafted(IReadOnlyDictionary<string, Graft> grafts)
@@ -118,11 +113,27 @@ public sealed class SkillFolder(MLContext ml, string folder, Func<string> baseCh
             name => set.Use(name, classifier => classifier.Settings),
             StringComparer.Ordinal
         );
-        return Checked("grafts", new(ml, set, name => settings[name].Labels), settings.Select(pair => (pair.Key, pair.Value.HasTextPair)), Torch);
+        return Checked(
+            "grafts",
+            new(ml, set, name => settings[name].Labels),
+            settings.Select(pair => (pair.Key, pair.Value.HasTextPair)),
+            Torch
+        );
     }
 
-    private LoadedModel Checked(string name, ITransformer model, bool isPair, string runtime) =>
-        Checked(name, new SkillScorer(ml, model), [(name, isPair)], runtime);
+    /// <summary>Whether a model refuses rows of single texts.</summary>
+    private bool ReadsPairs(ITransformer model)
+    {
+        try
+        {
+            model.GetOutputSchema(ml.Data.LoadFromEnumerable<SingleText>([]).Schema);
+            return false;
+        }
+        catch (ArgumentException)
+        {
+            return true;
+        }
+    }
 
     /// <summary>A model that has scored a text, so that whatever is missing shows now, and the first request is as quick as others.</summary>
     private LoadedModel Checked(string name, SkillScorer scorer, IEnumerable<(string Name, bool IsPair)> skills, string runtime)
@@ -136,7 +147,14 @@ public sealed class SkillFolder(MLContext ml, string folder, Func<string> baseCh
                     Calibration = ReadCalibration(skill.Name),
                 }),
             ];
-            scorer.Score([.. described.Select(skill => new TextRow { Text = "warm-up", TextPair = "warm-up", Skill = skill.Name })]);
+            scorer.Score([
+                .. described.Select(skill => new TextRow
+                {
+                    Text = "warm-up",
+                    TextPair = "warm-up",
+                    Skill = skill.Name,
+                }),
+            ]);
             return new(name, scorer, described);
         }
         catch
@@ -150,5 +168,12 @@ public sealed class SkillFolder(MLContext ml, string folder, Func<string> baseCh
     {
         string path = Path.Join(folder, name + Calibration.FileSuffix);
         return File.Exists(path) ? JsonSerializer.Deserialize<Calibration>(File.ReadAllText(path), Json) : null;
+    }
+
+    private sealed class SingleText
+    {
+        public string Label { get; set; } = "";
+
+        public string Text { get; set; } = "";
     }
 }

@@ -79,7 +79,8 @@ public sealed class SkillStore(
             log.LogInformation("Ready: {Skills}", string.Join(", ", skills.Keys));
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested) { }
-        catch (Exception error) when (error is IOException or InvalidDataException or ArgumentException or InvalidOperationException or DllNotFoundException)
+        catch (Exception error)
+            when (error is IOException or InvalidDataException or ArgumentException or InvalidOperationException or DllNotFoundException)
         {
             log.LogCritical("{Error}", error.Message);
             Environment.ExitCode = 1;

@@ -13,7 +13,10 @@ RootCommand command = new("Measures a running service.") { url, skill, texts, cl
 command.SetAction(
     async (arguments, _) =>
     {
-        string[] lines = [.. File.ReadLines(arguments.GetValue(texts)!).Skip(1).Select(line => line.Split('\t')[^1]).Where(line => line.Length > 0)];
+        string[] lines =
+        [
+            .. File.ReadLines(arguments.GetValue(texts)!).Skip(1).Select(line => line.Split('\t')[^1]).Where(line => line.Length > 0),
+        ];
         new Random(1).Shuffle(lines);
         using var http = new HttpClient { BaseAddress = new(arguments.GetValue(url)!.TrimEnd('/') + "/") };
         var load = new LoadRun(http, arguments.GetValue(skill)!, lines);

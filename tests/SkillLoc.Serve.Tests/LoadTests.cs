@@ -99,9 +99,16 @@ public sealed class LoadTests(Service service) : IClassFixture<Service>
     [Fact]
     public async Task AFullQueueAsksToComeAgain()
     {
-        await using WebApplication app = await Service.Start(
-            ["--skills", service.Folder, "--base", Service.Base, "--Serve:MaxQueuedTexts", "10", "--Serve:MaxTexts", "10"]
-        );
+        await using WebApplication app = await Service.Start([
+            "--skills",
+            service.Folder,
+            "--base",
+            Service.Base,
+            "--Serve:MaxQueuedTexts",
+            "10",
+            "--Serve:MaxTexts",
+            "10",
+        ]);
         using HttpClient http = new() { BaseAddress = Service.AddressOf(app) };
         BatchQueue<TextRow, Classification> queue = Service.QueueOf(app, "tone");
         Task<HttpResponseMessage> fits;
@@ -126,9 +133,14 @@ public sealed class LoadTests(Service service) : IClassFixture<Service>
     [Fact]
     public async Task ARequestThatTakesTooLongIsAnsweredAndDropped()
     {
-        await using WebApplication app = await Service.Start(
-            ["--skills", service.Folder, "--base", Service.Base, "--Serve:Timeout", "00:00:01"]
-        );
+        await using WebApplication app = await Service.Start([
+            "--skills",
+            service.Folder,
+            "--base",
+            Service.Base,
+            "--Serve:Timeout",
+            "00:00:01",
+        ]);
         using HttpClient http = new() { BaseAddress = Service.AddressOf(app) };
         BatchQueue<TextRow, Classification> queue = Service.QueueOf(app, "tone");
         using (HeldRows.In(queue))

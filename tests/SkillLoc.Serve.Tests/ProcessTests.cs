@@ -15,7 +15,7 @@ public sealed partial class ProcessTests(Service service) : IClassFixture<Servic
     public async Task RequestsThatItHasTakenAreAnsweredWhenItIsTerminated()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "Signals are sent as on Linux.");
-        using var program = new Running("--skills", service.Folder, "--base", Service.Base);
+        using var program = new Running("--skills", service.Folder, "--base", Service.Base, "--Serve:Timeout", "00:02:00");
         await Service.Until(() => program.Address is not null || program.HasExited);
         using var http = new HttpClient { BaseAddress = program.Address };
         await Service.Until(() => http.GetAsync(new Uri("health/ready", UriKind.Relative)).Result.IsSuccessStatusCode);
@@ -24,7 +24,7 @@ public sealed partial class ProcessTests(Service service) : IClassFixture<Servic
         Task<int[]>[] clients = [.. Enumerable.Range(0, 8).Select(_ => Task.Run(() => Ask(program.Address!, asked)))];
         for (int i = 0; i < 16; i++)
         {
-            await asked.WaitAsync(Patience, TestContext.Current.CancellationToken);
+            Assert.True(await asked.WaitAsync(Patience, TestContext.Current.CancellationToken), program.Output);
         }
 
         program.Terminate();
@@ -85,7 +85,9 @@ public sealed partial class ProcessTests(Service service) : IClassFixture<Servic
         public Running(params string[] args)
         {
             var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true };
-            foreach (string argument in (string[])[Path.Join(AppContext.BaseDirectory, "Serve.dll"), "--urls", "http://127.0.0.1:0", .. args])
+            foreach (
+                string argument in (string[])[Path.Join(AppContext.BaseDirectory, "Serve.dll"), "--urls", "http://127.0.0.1:0", .. args]
+            )
             {
                 start.ArgumentList.Add(argument);
             }

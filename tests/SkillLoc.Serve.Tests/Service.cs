@@ -75,7 +75,8 @@ public sealed class Service : IAsyncLifetime
             graft.Save(Path.Join(Folder, name + ".safetensors"));
         }
 
-        App = await Start("--skills", Folder, "--base", Base);
+        // A machine that is busy with other things is no fault of the service.
+        App = await Start("--skills", Folder, "--base", Base, "--Serve:Timeout", "00:02:00");
         Http = new() { BaseAddress = AddressOf(App) };
     }
 
@@ -113,9 +114,7 @@ public sealed class Service : IAsyncLifetime
     /// <summary>The probabilities by a scorer of its own, a row at a time.</summary>
     public float[][] Expected(string skill, IEnumerable<string> texts, string pair = "")
     {
-        using IDisposable owner = (IDisposable)(
-            skill is "tone" or "zipped" ? Tone() : GraftTransformer.Create(Grafts()[skill], Base)
-        );
+        using IDisposable owner = (IDisposable)(skill is "tone" or "zipped" ? Tone() : GraftTransformer.Create(Grafts()[skill], Base));
         return
         [
             .. texts.Select(text =>
@@ -141,8 +140,7 @@ public sealed class Service : IAsyncLifetime
         Assert.Equal(labels[TextClassifier.MostProbable(expected)], actual.Label);
     }
 
-    private static TextScoringTransformer Tone() =>
-        new(TextClassifier.Create(Base, Settings), new ScoringColumns(), baseCheckpoint: Base);
+    private static TextScoringTransformer Tone() => new(TextClassifier.Create(Base, Settings), new ScoringColumns(), baseCheckpoint: Base);
 
     private static Dictionary<string, Graft> Grafts()
     {
