@@ -68,7 +68,7 @@ public static class GraftJobs
             foreach (
                 int[] part in LengthBatches.Split(
                     [.. texts.Select(text => text.Ids.Length)],
-                    LengthBatches.SuitableTokens(classifier.Backbone.Device)
+                    ScoringBatch.SuitableTokens(classifier.Backbone.Device)
                 )
             )
             {

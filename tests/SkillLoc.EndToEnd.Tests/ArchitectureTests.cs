@@ -7,6 +7,7 @@ using SkillLoc.Models.Datasets;
 using SkillLoc.Models.Generation;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tokenization;
+using SkillLoc.Onnx;
 using SkillLoc.Trainers;
 using SkillLoc.Transforms;
 
@@ -21,6 +22,8 @@ public sealed class ArchitectureTests
     [
         Text,
         typeof(LanguageModel).Assembly,
+        typeof(ScoringColumns).Assembly,
+        typeof(OnnxScoringTransformer).Assembly,
         typeof(TextScoringTransformer).Assembly,
         typeof(PromptFineTuneTrainer).Assembly,
         typeof(CalibrationMetrics).Assembly,
@@ -51,14 +54,49 @@ public sealed class ArchitectureTests
     public void AssembliesKnowThoseBelowThemOnly()
     {
         string[] order = [.. Ours.Select(assembly => assembly.GetName().Name!)];
-        Assert.Equal(["SkillLoc.Text", "SkillLoc.Models", "SkillLoc.Transforms", "SkillLoc.Trainers", "SkillLoc.Evaluators"], order);
+        Assert.Equal(
+            [
+                "SkillLoc.Text",
+                "SkillLoc.Models",
+                "SkillLoc.Scoring",
+                "SkillLoc.Onnx",
+                "SkillLoc.Transforms",
+                "SkillLoc.Trainers",
+                "SkillLoc.Evaluators",
+            ],
+            order
+        );
         for (int i = 0; i < order.Length; i++)
         {
             Assert.Empty(References(Ours[i]).Intersect(order[i..]));
         }
 
         Assert.DoesNotContain("SkillLoc.Trainers", References(Ours[^1]));
+        Assert.DoesNotContain(Ours[4..], assembly => References(assembly).Contains("SkillLoc.Onnx"));
         Assert.DoesNotContain(References(Ours[1]), name => name.StartsWith("Microsoft.ML", StringComparison.Ordinal));
+    }
+
+    /// <summary>A program that scores on ONNX Runtime has 20 MB of native code instead of libtorch's 500.</summary>
+    [Fact]
+    public void ScoringOnOnnxRuntimeNeedsNoTensorLibrary()
+    {
+        var seen = new HashSet<string>(StringComparer.Ordinal);
+        var open = new Stack<Assembly>([typeof(OnnxScoringTransformer).Assembly]);
+        while (open.TryPop(out Assembly? assembly))
+        {
+            foreach (string name in References(assembly).Where(seen.Add))
+            {
+                if (name.StartsWith("SkillLoc", StringComparison.Ordinal))
+                {
+                    open.Push(Assembly.Load(name));
+                }
+            }
+        }
+
+        Assert.Contains("SkillLoc.Scoring", seen);
+        Assert.Contains("SkillLoc.Text", seen);
+        Assert.DoesNotContain("SkillLoc.Models", seen);
+        Assert.DoesNotContain(seen, name => name.Contains("Torch", StringComparison.OrdinalIgnoreCase));
     }
 
     [Fact]

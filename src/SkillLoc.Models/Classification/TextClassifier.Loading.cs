@@ -14,7 +14,7 @@ public sealed partial class TextClassifier
     /// head are matched by label name.</summary>
     /// <param name="folder">A Hugging Face checkpoint folder, or a name that <see cref="SkillLoc.Models.Hub.CheckpointHub"/>
     /// resolves.</param>
-    /// <param name="settings">The task; <see cref="ClassifierSettings.MaxLength"/> is limited to the model's number of positions.</param>
+    /// <param name="settings">The task; <see cref="ScoringSettings.MaxLength"/> is limited to the model's number of positions.</param>
     /// <param name="device">The device of the weights; the CPU by default.</param>
     /// <param name="dtype">The type of the weights.</param>
     /// <param name="seed">Seed of the initialisation of a new head and new parameters of a tuning method.</param>

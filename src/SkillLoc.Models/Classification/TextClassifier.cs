@@ -262,23 +262,14 @@ public sealed partial class TextClassifier : IDisposable
     {
         ArgumentNullException.ThrowIfNull(rows);
         return LengthBatches
-            .Split([.. rows.Select(TokensOf)], LengthBatches.SuitableTokens(Backbone.Device))
+            .Split([.. rows.Select(TokensOf)], ScoringBatch.SuitableTokens(Backbone.Device))
             .Select(group => new ScoringBatch(group, Batch([.. group.Select(i => rows[i])])));
     }
 
     /// <summary>Returns the index of the highest score; ties resolve to the lowest index.</summary>
     /// <param name="scores">At least one score.</param>
     /// <returns>The index.</returns>
-    public static int MostProbable(ReadOnlySpan<float> scores)
-    {
-        int best = 0;
-        for (int i = 1; i < scores.Length; i++)
-        {
-            best = scores[i] > scores[best] ? i : best;
-        }
-
-        return best;
-    }
+    public static int MostProbable(ReadOnlySpan<float> scores) => LabelScores.MostProbable(scores);
 
     /// <summary>Applies a graft, with its head if it has one, to this classifier's base weights in place.</summary>
     /// <param name="graft">The graft.</param>

@@ -154,10 +154,7 @@ public sealed class ActivationReader : IDisposable
         int prompt = _model.PeftModule?.PromptSize ?? 0,
             size = Point.Size;
         foreach (
-            int[] group in LengthBatches.Split(
-                [.. rows.Select(row => row.Ids.Length + prompt)],
-                LengthBatches.SuitableTokens(_model.Device)
-            )
+            int[] group in LengthBatches.Split([.. rows.Select(row => row.Ids.Length + prompt)], ScoringBatch.SuitableTokens(_model.Device))
         )
         {
             cancellation.ThrowIfCancellationRequested();

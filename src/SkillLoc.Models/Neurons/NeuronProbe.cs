@@ -409,7 +409,7 @@ public sealed class NeuronProbe
         foreach (
             int[] group in LengthBatches.Split(
                 [.. lengths.Select(length => length + PromptSize)],
-                LengthBatches.SuitableTokens(model.Device)
+                ScoringBatch.SuitableTokens(model.Device)
             )
         )
         {

@@ -13,15 +13,6 @@ namespace SkillLoc.Models.Onnx;
 /// <summary>Writes a classifier as one ONNX file: token ids in, logits, probabilities and labels out.</summary>
 internal sealed class OnnxExport
 {
-    /// <summary>The metadata's key of <see cref="ClassifierSettings"/> as JSON.</summary>
-    public const string SettingsKey = "skillloc.settings";
-
-    /// <summary>The metadata's key of the token that rows are padded with.</summary>
-    public const string PaddingKey = "skillloc.padding_id";
-
-    /// <summary>What the metadata's keys of the tokenizer's files begin with; their contents are base64.</summary>
-    public const string TokenizerKey = "skillloc.tokenizer/";
-
     private const string Batch = "batch",
         Sequence = "sequence";
 
@@ -88,11 +79,12 @@ internal sealed class OnnxExport
             _ => throw new NotSupportedException($"A {model.Config.ModelType} cannot be exported to ONNX."),
         };
         Outputs(logits, settings);
-        _graph.Metadata(SettingsKey, settings.ToJson());
-        _graph.Metadata(PaddingKey, tokenizer.PadId.ToString(CultureInfo.InvariantCulture));
-        foreach (string path in tokenizer.Files)
+        _graph.Metadata(OnnxMetadata.Settings, settings.ToJson());
+        _graph.Metadata(OnnxMetadata.Padding, tokenizer.PadId.ToString(CultureInfo.InvariantCulture));
+        string config = Path.Combine(tokenizer.Folder, "config.json");
+        foreach (string path in File.Exists(config) ? tokenizer.Files.Append(config) : tokenizer.Files)
         {
-            _graph.Metadata(TokenizerKey + Path.GetFileName(path), Convert.ToBase64String(File.ReadAllBytes(path)));
+            _graph.Metadata(OnnxMetadata.Tokenizer + Path.GetFileName(path), Convert.ToBase64String(File.ReadAllBytes(path)));
         }
     }
 

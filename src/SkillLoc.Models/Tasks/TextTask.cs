@@ -32,9 +32,6 @@ internal abstract class TextTask
     /// <exception cref="ArgumentException">The metric does not apply to this task.</exception>
     public abstract TextTask WithMetric(PromptMetric? metric);
 
-    /// <summary>The range of the predicted score; null for tasks that predict none.</summary>
-    public virtual ScoreRange? Range => null;
-
     /// <summary>Whether each row has exactly one label.</summary>
     public virtual bool HasOneLabel => false;
 
@@ -119,19 +116,6 @@ internal sealed record RowTarget
 /// <param name="Predictions">For each row a text or number that identifies the prediction; empty for regressions.</param>
 /// <param name="Probabilities">For each row the probabilities of the labels, for tasks with one label per row; else null.</param>
 internal sealed record TaskEvaluation(double Loss, double Metric, float[] Scores, object[] Predictions, float[][]? Probabilities);
-
-/// <summary>The outputs of a task.</summary>
-/// <param name="Labels">The labels; empty for regressions and free text.</param>
-/// <param name="IsMultiLabel">Whether a row may have any number of labels.</param>
-/// <param name="IsText">Whether text is generated.</param>
-internal sealed record TaskOutputs(IReadOnlyList<string> Labels, bool IsMultiLabel = false, bool IsText = false)
-{
-    /// <summary>The outputs of a regression.</summary>
-    public static TaskOutputs Score { get; } = new([]);
-
-    /// <summary>Whether a score is predicted.</summary>
-    public bool IsScore => Labels.Count == 0 && !IsText;
-}
 
 /// <summary>Single-label classification with cross-entropy loss.</summary>
 /// <param name="labels">The labels, in the order of the logits.</param>
@@ -303,11 +287,9 @@ internal sealed class RegressionTask(ScoreRange range) : TextTask
     // As of classes, smaller probabilities count as this.
     private const double SmallestProbability = 1e-15;
 
-    public override TaskOutputs Outputs => TaskOutputs.Score;
+    public override TaskOutputs Outputs { get; } = TaskOutputs.Score with { Range = range };
 
     public override string MetricName => "Pearson-Correlation";
-
-    public override ScoreRange? Range => range;
 
     public override TextTask WithMetric(PromptMetric? metric) =>
         metric is null or PromptMetric.Correlation

@@ -116,6 +116,9 @@ public sealed class CheckpointTokenizer
     /// <summary>The special tokens around texts.</summary>
     internal SequenceFormat Format { get; }
 
+    /// <summary>The folder that it was loaded from.</summary>
+    internal string Folder => _folder;
+
     /// <summary>Paths of the tokenizer files, which saved checkpoints include.</summary>
     public IReadOnlyList<string> Files { get; }
 
@@ -146,7 +149,18 @@ public sealed class CheckpointTokenizer
             throw new DirectoryNotFoundException($"There is no checkpoint folder '{folder}'.");
         }
 
-        var files = new TokenizerFiles(folder);
+        return Load(new TokenizerFiles(folder), folder);
+    }
+
+    /// <summary>Loads a tokenizer whose files lie in no folder.</summary>
+    /// <param name="files">The files by name, <c>config.json</c> among them.</param>
+    /// <param name="source">Its name in error messages.</param>
+    /// <inheritdoc cref="Load(string)" path="/exception"/>
+    internal static CheckpointTokenizer Load(IReadOnlyDictionary<string, byte[]> files, string source) =>
+        Load(new TokenizerFiles(source, files), source);
+
+    private static CheckpointTokenizer Load(TokenizerFiles files, string folder)
+    {
         try
         {
             return new CheckpointTokenizer(files, folder, TokenizerChoice.Of(files, folder));

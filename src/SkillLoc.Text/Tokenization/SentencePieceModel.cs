@@ -24,15 +24,16 @@ internal sealed class SentencePieceModel
     private readonly CharsMap? _rules;
 
     /// <summary>Reads a file.</summary>
-    /// <param name="path">The file.</param>
+    /// <param name="file">The file.</param>
+    /// <param name="path">Its name in error messages.</param>
     /// <param name="isSpecial">Returns true for pieces that are never matched, whatever their type.</param>
     /// <exception cref="InvalidDataException">The file is incomplete.</exception>
     /// <exception cref="NotSupportedException">The model is not a unigram model.</exception>
-    public SentencePieceModel(string path, Predicate<string> isSpecial)
+    public SentencePieceModel(byte[] file, string path, Predicate<string> isSpecial)
     {
         _path = path;
         using var model = new MemoryStream();
-        ByteString rules = Complete(() => Copy(File.ReadAllBytes(path), model, isSpecial));
+        ByteString rules = Complete(() => Copy(file, model, isSpecial));
         Unknown = Check();
         _rules = rules.IsEmpty ? null : new CharsMap(rules.Span, path);
         WriteField(model, 2, TrainingWithoutStart());

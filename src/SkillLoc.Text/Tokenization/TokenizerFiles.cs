@@ -4,8 +4,11 @@ using System.Text.Json;
 
 namespace SkillLoc.Models.Tokenization;
 
-/// <summary>Reads a checkpoint folder's tokenizer files; errors name the path.</summary>
-internal sealed class TokenizerFiles(string folder)
+/// <summary>Reads a checkpoint's tokenizer files; errors name the path.</summary>
+/// <param name="folder">The folder.</param>
+/// <param name="contents">The files by name, for a checkpoint that lies in no folder, which <paramref name="folder"/> then names in errors;
+/// null reads the folder.</param>
+internal sealed class TokenizerFiles(string folder, IReadOnlyDictionary<string, byte[]>? contents = null)
 {
     public const string Vocabulary = "vocab.json";
     public const string Merges = "merges.txt";
@@ -38,11 +41,11 @@ internal sealed class TokenizerFiles(string folder)
     private readonly Dictionary<string, JsonElement?> _read = new(StringComparer.Ordinal);
 
     /// <summary>The paths of the tokenizer files that exist.</summary>
-    public IReadOnlyList<string> Paths => [.. Names.Select(PathOf).Where(File.Exists)];
+    public IReadOnlyList<string> Paths => [.. Names.Where(Has).Select(PathOf)];
 
     public string PathOf(string name) => Path.Combine(folder, name);
 
-    public bool Has(string name) => File.Exists(PathOf(name));
+    public bool Has(string name) => contents?.ContainsKey(name) ?? File.Exists(PathOf(name));
 
     /// <summary>Returns a JSON object, read once; null if the file does not exist.</summary>
     public JsonElement? ReadObject(string name)
@@ -409,7 +412,17 @@ internal sealed class TokenizerFiles(string folder)
     {
         try
         {
-            return File.ReadAllLines(Existing(name), new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true));
+            using var reader = new StreamReader(
+                new MemoryStream(Read(name)),
+                new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true)
+            );
+            var lines = new List<string>();
+            while (reader.ReadLine() is { } line)
+            {
+                lines.Add(line);
+            }
+
+            return [.. lines];
         }
         catch (DecoderFallbackException e)
         {
@@ -422,10 +435,7 @@ internal sealed class TokenizerFiles(string folder)
         JsonDocument? document = null;
         try
         {
-            document = JsonDocument.Parse(
-                File.ReadAllBytes(Existing(name)).AsMemory(),
-                new JsonDocumentOptions { AllowDuplicateProperties = false }
-            );
+            document = JsonDocument.Parse(Read(name).AsMemory(), new JsonDocumentOptions { AllowDuplicateProperties = false });
             return document.RootElement.ValueKind == JsonValueKind.Object
                 ? document
                 : throw Malformed(name, $"it holds a JSON {document.RootElement.ValueKind}; it should be an object");
@@ -441,11 +451,13 @@ internal sealed class TokenizerFiles(string folder)
         }
     }
 
-    private string Existing(string name)
+    /// <summary>The bytes of a file.</summary>
+    /// <exception cref="FileNotFoundException">It does not exist.</exception>
+    public byte[] Read(string name)
     {
         string path = PathOf(name);
-        return File.Exists(path)
-            ? path
+        return Has(name)
+            ? contents?[name] ?? File.ReadAllBytes(path)
             : throw new FileNotFoundException(
                 $"{path} is missing; a checkpoint folder should hold it, or a {Serialized} of the same kind.",
                 path

@@ -99,7 +99,7 @@ internal sealed class UnigramTokenizer
 
     private static UnigramTokenizer FromSentencePiece(TokenizerFiles files)
     {
-        var model = new SentencePieceModel(files.PathOf(TokenizerFiles.SentencePiece), IsExtraId);
+        var model = new SentencePieceModel(files.Read(TokenizerFiles.SentencePiece), files.PathOf(TokenizerFiles.SentencePiece), IsExtraId);
         var vocabulary = new Dictionary<string, int>(StringComparer.Ordinal);
         var special = new HashSet<int>();
         foreach ((string? text, SentencePieceModel.PieceType type) in model.Pieces)
@@ -125,7 +125,11 @@ internal sealed class UnigramTokenizer
     /// before the mask.</summary>
     private static UnigramTokenizer FromFairseq(TokenizerFiles files)
     {
-        var model = new SentencePieceModel(files.PathOf(TokenizerFiles.FairseqSentencePiece), _ => false);
+        var model = new SentencePieceModel(
+            files.Read(TokenizerFiles.FairseqSentencePiece),
+            files.PathOf(TokenizerFiles.FairseqSentencePiece),
+            _ => false
+        );
         bool isCamembert = TokenizerChoice.ModelType(files) == "camembert" || TokenizerChoice.ClassOf(files) == "CamembertTokenizer";
         string[] first = isCamembert ? ["<s>NOTUSED", "<pad>", "</s>NOTUSED", Unknown, "<unk>NOTUSED"] : ["<s>", "<pad>", "</s>", Unknown];
 

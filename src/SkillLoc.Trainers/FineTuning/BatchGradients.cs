@@ -58,7 +58,7 @@ internal static class BatchGradients
     {
         double loss = 0;
         Device device = classifier.Backbone.Device;
-        int tokens = maxTokens ?? LengthBatches.SuitableTokens(device);
+        int tokens = maxTokens ?? ScoringBatch.SuitableTokens(device);
         foreach (
             int[] part in LengthBatches.Split(
                 [.. rows.Select((row, i) => classifier.TokensOf(data.Texts[row]) + data.Task.TokensOf(targets[i]))],

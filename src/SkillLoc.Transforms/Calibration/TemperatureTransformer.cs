@@ -42,7 +42,7 @@ public sealed class TemperatureTransformer : ITransformer
         var ml = new MLContext();
         EstimatorChain<ITransformer> chain = new EstimatorChain<ITransformer>()
             .Append<ITransformer>(ml.Transforms.CustomMapping(new ConstantKeyMapping().GetMapping(), ConstantKeyMapping.Contract))
-            .Append<ITransformer>(SavedScorer.Constant(ml, CarrierColumns.Temperature, (float)temperature));
+            .Append<ITransformer>(SavedState.Constant(ml, CarrierColumns.Temperature, (float)temperature));
         _chain = (
             input.Schema[source].Type is VectorDataViewType
                 ? Several(ml, chain, source, output, form)
@@ -131,7 +131,7 @@ public sealed class TemperatureTransformer : ITransformer
         else
         {
             chain = chain
-                .Append<ITransformer>(SavedScorer.Constant(ml, CarrierColumns.Floor, Floor))
+                .Append<ITransformer>(SavedState.Constant(ml, CarrierColumns.Floor, Floor))
                 .Append<ITransformer>(
                     ml.Transforms.Expression(
                         CarrierColumns.Logits,
@@ -166,7 +166,7 @@ public sealed class TemperatureTransformer : ITransformer
         ScoreForm form
     ) =>
         chain
-            .Append<ITransformer>(SavedScorer.Constant(ml, CarrierColumns.IsLogit, form == ScoreForm.Logits))
+            .Append<ITransformer>(SavedState.Constant(ml, CarrierColumns.IsLogit, form == ScoreForm.Logits))
             .Append<ITransformer>(ml.Transforms.CopyColumns(CarrierColumns.Scores, source))
             .Append<ITransformer>(
                 ml.Transforms.CustomMapping(new BinaryTemperatureMapping().GetMapping(), BinaryTemperatureMapping.Contract)

@@ -24,7 +24,7 @@ internal abstract class TargetColumn(IDataView data, IEnumerable<string> names)
     public static TargetColumn Of(TextClassifier classifier, IDataView data, string name, string role) =>
         classifier.Task switch
         {
-            { Range: { } range } => new Scores(data, name, role, range),
+            { Outputs.Range: { } range } => new Scores(data, name, role, range),
             MultiLabelTask task => new Sets(data, name, role, task.Outputs.Labels),
             GenerationTask { Outputs.Labels.Count: 0 } => new Texts(data, name, role, classifier),
             GenerationTask task => new Labels(

@@ -256,7 +256,10 @@ public sealed class GraftedModelSet : ITransformer, IRowScorer, INamesCheckpoint
             {
                 int[] places = [.. group];
                 TextClassifier classifier = Carry(group.Key);
-                EncodedText[] texts = Array.ConvertAll(places, i => rows[i].Encode(classifier, Columns));
+                EncodedText[] texts = Array.ConvertAll(
+                    places,
+                    i => rows[i].Encode(classifier.Encode, Columns, classifier.Settings.HasTextPair)
+                );
                 foreach ((int place, float[] probabilities) in places.Zip(classifier.Score(texts, cancellation)))
                 {
                     scores[place] = new(probabilities, classifier.Settings);

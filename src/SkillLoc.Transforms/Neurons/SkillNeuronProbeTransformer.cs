@@ -123,7 +123,7 @@ public sealed class SkillNeuronProbeTransformer : ITransformer, IRowScorer, IDis
     IReadOnlyList<RowScores> IRowScorer.Score(IReadOnlyList<RowTexts> rows, CancellationToken cancellation)
     {
         _ownership.Check();
-        EncodedText[] encoded = [.. rows.Select(row => row.Encode(_classifier, _columns))];
+        EncodedText[] encoded = [.. rows.Select(row => row.Encode(_classifier.Encode, _columns, _classifier.Settings.HasTextPair))];
         float[][] activations = _probe.Activations(encoded, Positions, cancellation);
         return Array.ConvertAll(activations, values => new RowScores(values, _classifier.Settings));
     }

@@ -11,7 +11,7 @@ namespace SkillLoc.Transforms;
 internal sealed record SavedModelSet
 {
     /// <summary>Restored sets by state.</summary>
-    public static StateCache<GraftedModelSet> Restored { get; } = new(state => SavedScorer.Read<SavedModelSet>(state).Load());
+    public static StateCache<GraftedModelSet> Restored { get; } = new(state => SavedState.Read<SavedModelSet>(state).Load());
 
     /// <summary>The base checkpoint folder.</summary>
     public required string Folder { get; init; }
@@ -54,7 +54,7 @@ internal sealed record SavedModelSet
             .Append<ITransformer>(ml.Transforms.CopyColumns(CarrierColumns.TextPair, columns.TextPair ?? columns.Text))
             .Append<ITransformer>(ml.Transforms.CopyColumns(CarrierColumns.Skill, skillColumn))
             .Append<ITransformer>(ml.Transforms.CustomMapping(new ConstantKeyMapping().GetMapping(), ConstantKeyMapping.Contract))
-            .Append<ITransformer>(SavedScorer.Constant(ml, CarrierColumns.State, SavedScorer.Write(state).AsMemory()))
+            .Append<ITransformer>(SavedState.Constant(ml, CarrierColumns.State, SavedState.Write(state).AsMemory()))
             .Append<ITransformer>(ml.Transforms.CustomMapping(new SkillScoringMapping().GetMapping(), SkillScoringMapping.Contract))
             .Append<ITransformer>(ml.Transforms.CopyColumns(columns.PredictedLabel, CarrierColumns.Label))
             .Append<ITransformer>(ml.Transforms.CopyColumns(columns.Score, CarrierColumns.Scores))

@@ -1,7 +1,5 @@
 using System.IO.Compression;
-using System.Text.Json;
 using Microsoft.ML;
-using Microsoft.ML.Data;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Runtime;
@@ -10,25 +8,14 @@ using TorchSharp;
 
 namespace SkillLoc.Transforms;
 
-/// <summary>
-/// The state of a saved scorer, stored as text inside an ML.NET model. ML.NET's repository types are closed to other assemblies, so the
-/// model contains built-in transformers only: a constant text (this state), a stateless custom mapping that restores the scorer from it,
-/// and transformers for the types and names of the new columns.
-/// </summary>
+/// <summary>The state of a saved scorer, stored as text inside an ML.NET model; see <see cref="ScorerCarrier"/>.</summary>
 internal sealed record SavedScorer
 {
-    private static readonly JsonSerializerOptions Json = new()
-    {
-        AllowDuplicateProperties = false,
-        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-        RespectNullableAnnotations = true,
-    };
-
     /// <summary>
     /// Restored classifiers by state. Restoring throws <see cref="FileNotFoundException"/> if the checkpoint folder is missing, and
     /// <see cref="InvalidDataException"/> if its weights differ.
     /// </summary>
-    public static StateCache<TextClassifier> Restored { get; } = new(state => Read<SavedScorer>(state).Load());
+    public static StateCache<TextClassifier> Restored { get; } = new(state => SavedState.Read<SavedScorer>(state).Load());
 
     /// <summary>The checkpoint folder of the classifier or of a graft's base.</summary>
     public required string Folder { get; init; }
@@ -50,27 +37,6 @@ internal sealed record SavedScorer
 
     /// <summary>The <see cref="PackedCheckpoint.Content"/> of the checkpoint where the model's file holds it; else null.</summary>
     public string? Content { get; init; }
-
-    /// <summary>The text of a state.</summary>
-    public static string Write<T>(T state) => JsonSerializer.Serialize(state, Json);
-
-    /// <summary>Reads the state of a saved component.</summary>
-    /// <exception cref="InvalidDataException">The state is damaged.</exception>
-    public static T Read<T>(string state)
-        where T : class
-    {
-        try
-        {
-            return JsonSerializer.Deserialize<T>(state, Json) ?? throw new JsonException("It is null.");
-        }
-        catch (Exception error) when (error is JsonException or InvalidOperationException or NotSupportedException or ArgumentException)
-        {
-            throw new InvalidDataException(
-                $"The saved model's SkillLoc component is damaged, so that it cannot be restored: {error.Message}",
-                error
-            );
-        }
-    }
 
     /// <summary>Compresses a graft for <see cref="Graft"/>.</summary>
     public static byte[] Pack(Graft graft)
@@ -94,105 +60,20 @@ internal sealed record SavedScorer
     }
 
     /// <summary>Returns the built-in transformers that contain a state and score with it.</summary>
-    public static ITransformer Carrier(ScoringColumns columns, SavedScorer state)
-    {
-        var ml = new MLContext();
-        TaskOutputs outputs = TextTask.Of(state.Settings).Outputs;
-        IReadOnlyList<string> labels = outputs.Labels;
-        string[] slots =
-            labels.Count > 0 ? [.. labels.Select(label => Collides(label, columns) ? $"{columns.Score}.{label}" : label)]
-            : outputs.IsScore ? [columns.Score]
-            : [];
-        List<string> dropped = [CarrierColumns.Text, CarrierColumns.Key, CarrierColumns.State];
-        EstimatorChain<ITransformer> chain = new EstimatorChain<ITransformer>().Append<ITransformer>(
-            ml.Transforms.CopyColumns(CarrierColumns.Text, columns.Text)
-        );
-        if (columns.TextPair is not null)
-        {
-            chain = chain.Append<ITransformer>(ml.Transforms.CopyColumns(CarrierColumns.TextPair, columns.TextPair));
-            dropped.Add(CarrierColumns.TextPair);
-        }
-
-        chain = chain
-            .Append<ITransformer>(ml.Transforms.CustomMapping(new ConstantKeyMapping().GetMapping(), ConstantKeyMapping.Contract))
-            .Append<ITransformer>(Constant(ml, CarrierColumns.State, Write(state).AsMemory()));
-        if (slots.Length > 0)
-        {
-            chain = chain.Append<ITransformer>(
+    public static ITransformer Carrier(ScoringColumns columns, SavedScorer state) =>
+        ScorerCarrier.Create(
+            columns,
+            TextTask.Of(state.Settings).Outputs,
+            new Dictionary<string, string>(StringComparer.Ordinal) { [CarrierColumns.State] = SavedState.Write(state) },
+            ml =>
                 columns.TextPair is null
                     ? ml.Transforms.CustomMapping(new TextScoringMapping().GetMapping(), TextScoringMapping.Contract)
-                    : ml.Transforms.CustomMapping(new TextPairScoringMapping().GetMapping(), TextPairScoringMapping.Contract)
-            );
-            dropped.AddRange([
-                CarrierColumns.Scores,
-                CarrierColumns.Label,
-                CarrierColumns.Labels,
-                CarrierColumns.Slot,
-                CarrierColumns.SlotScore,
-            ]);
-        }
-
-        for (int i = 0; i < slots.Length; i++)
-        {
-            // A custom mapping's vector has no size after loading, and ML.NET's evaluators ask for one: single slots, concatenated, have
-            // it.
-            chain = chain
-                .Append<ITransformer>(Constant(ml, CarrierColumns.Slot, i))
-                .Append<ITransformer>(ml.Transforms.CustomMapping(new SlotMapping().GetMapping(), SlotMapping.Contract))
-                .Append<ITransformer>(ml.Transforms.CopyColumns(slots[i], CarrierColumns.SlotScore));
-        }
-
-        // A regression's one slot is its Score already.
-        if (labels.Count > 0)
-        {
-            IDataView keys = ml.Data.LoadFromEnumerable(labels.Select(label => new LabelRow { Label = label }));
-            chain = chain
-                .Append<ITransformer>(
-                    ml.Transforms.Conversion.MapValueToKey(
-                        columns.PredictedLabel,
-                        outputs.IsMultiLabel ? CarrierColumns.Labels : CarrierColumns.Label,
-                        keyData: keys
-                    )
-                )
-                .Append<ITransformer>(ml.Transforms.Concatenate(columns.Score, slots));
-            dropped.AddRange(slots);
-        }
-
-        if (outputs.IsText)
-        {
-            // A mapping of its own, which runs only where somebody reads the text.
-            chain = chain
-                .Append<ITransformer>(
-                    columns.TextPair is null
-                        ? ml.Transforms.CustomMapping(new TextWritingMapping().GetMapping(), TextWritingMapping.Contract)
-                        : ml.Transforms.CustomMapping(new TextPairWritingMapping().GetMapping(), TextPairWritingMapping.Contract)
-                )
-                .Append<ITransformer>(ml.Transforms.CopyColumns(columns.PredictedText, CarrierColumns.Written));
-            dropped.Add(CarrierColumns.Written);
-        }
-
-        return chain.Append<ITransformer>(ml.Transforms.DropColumns([.. dropped])).Fit(EmptyInput(ml, columns));
-    }
-
-    /// <summary>A column with a constant value.</summary>
-    public static IEstimator<ITransformer> Constant<T>(MLContext ml, string column, T value) =>
-        ml.Transforms.Conversion.MapValue(column, [KeyValuePair.Create(0, value)], CarrierColumns.Key);
-
-    private static bool Collides(string label, ScoringColumns columns) =>
-        label.Length == 0
-        || label == "Label"
-        || label == columns.Score
-        || label == columns.PredictedLabel
-        || label == columns.PredictedText
-        || columns.Inputs.Contains(label);
-
-    private static IDataView EmptyInput(MLContext ml, ScoringColumns columns)
-    {
-        var schema = SchemaDefinition.Create(typeof(InputRow));
-        schema[nameof(InputRow.Text)].ColumnName = columns.Text;
-        schema[nameof(InputRow.TextPair)].ColumnName = columns.TextPair ?? CarrierColumns.TextPair;
-        return ml.Data.LoadFromEnumerable(Array.Empty<InputRow>(), schema);
-    }
+                    : ml.Transforms.CustomMapping(new TextPairScoringMapping().GetMapping(), TextPairScoringMapping.Contract),
+            ml =>
+                columns.TextPair is null
+                    ? ml.Transforms.CustomMapping(new TextWritingMapping().GetMapping(), TextWritingMapping.Contract)
+                    : ml.Transforms.CustomMapping(new TextPairWritingMapping().GetMapping(), TextPairWritingMapping.Contract)
+        );
 
     private TextClassifier Load()
     {
@@ -222,41 +103,6 @@ internal sealed record SavedScorer
             throw;
         }
     }
-
-    private sealed class InputRow
-    {
-        public string Text { get; set; } = "";
-
-        public string TextPair { get; set; } = "";
-    }
-
-    private sealed class LabelRow
-    {
-        public string Label { get; set; } = "";
-    }
-}
-
-/// <summary>Weak cache of restored models by serialized state, so that models with the same state share one instance.</summary>
-/// <typeparam name="T">The type of the restored model.</typeparam>
-internal sealed class StateCache<T>(Func<string, T> restore)
-    where T : class
-{
-    private readonly Dictionary<string, WeakReference<T>> _restored = new(StringComparer.Ordinal);
-
-    public T Get(string state)
-    {
-        lock (_restored)
-        {
-            if (_restored.TryGetValue(state, out WeakReference<T>? known) && known.TryGetTarget(out T? value))
-            {
-                return value;
-            }
-
-            value = restore(state);
-            _restored[state] = new(value);
-            return value;
-        }
-    }
 }
 
 /// <summary>The scorer of a loaded model, restored from the state in the first row. Thread-safe.</summary>
@@ -269,15 +115,7 @@ internal sealed class RestoredScorer
     public void Score(ReadOnlyMemory<char> state, string text, string? pair, ScoredRow output)
     {
         TextClassifier classifier = Restore(state);
-        float[] probabilities = classifier.Score([classifier.Encode(text, pair)])[0];
-        ClassifierSettings settings = classifier.Settings;
-        var scores = new RowScores(probabilities, settings);
-        (output.Scores, output.Label, output.Labels) = settings switch
-        {
-            { ScoreRange: { } range } => ([range.Predict(probabilities)], "", []),
-            { IsMultiLabel: true } => (probabilities, "", Array.ConvertAll(scores.PredictedSet, label => settings.Labels[label])),
-            _ => (probabilities, scores.Label, []),
-        };
+        output.Set(classifier.Score([classifier.Encode(text, pair)])[0], classifier.Settings);
     }
 
     public void Write(ReadOnlyMemory<char> state, string text, string? pair, WrittenRow output)

@@ -39,7 +39,7 @@ internal static class SavedStates
             INamesCheckpoint scorer => scorer.Carrier(packed),
             IEnumerable<ITransformer> chain => new TransformerChain<ITransformer>([.. chain.Select(part => Pack(part, packed))]),
             _ => StateOf(model) is { } state
-                ? SavedScorer.Constant(Context, CarrierColumns.State, Pack(state, packed).AsMemory()).Fit(OneRow)
+                ? SavedState.Constant(Context, CarrierColumns.State, Pack(state, packed).AsMemory()).Fit(OneRow)
                 : model,
         };
 
@@ -54,16 +54,16 @@ internal static class SavedStates
         Restore(state);
         if (IsSet(state))
         {
-            SavedModelSet set = SavedScorer.Read<SavedModelSet>(state);
-            return SavedScorer.Write(set with { Content = packed.Add(CheckpointStore.Find(set.Folder, set.Content)) });
+            SavedModelSet set = SavedState.Read<SavedModelSet>(state);
+            return SavedState.Write(set with { Content = packed.Add(CheckpointStore.Find(set.Folder, set.Content)) });
         }
 
-        var scorer = SavedScorer.Read<SavedScorer>(state);
-        return SavedScorer.Write(scorer with { Content = packed.Add(CheckpointStore.Find(scorer.Folder, scorer.Content)) });
+        var scorer = SavedState.Read<SavedScorer>(state);
+        return SavedState.Write(scorer with { Content = packed.Add(CheckpointStore.Find(scorer.Folder, scorer.Content)) });
     }
 
     private static bool IsSet(string state) =>
-        SavedScorer.Read<JsonElement[]>($"[{state}]") is [{ ValueKind: JsonValueKind.Object } root, ..]
+        SavedState.Read<JsonElement[]>($"[{state}]") is [{ ValueKind: JsonValueKind.Object } root, ..]
         && root.TryGetProperty("skills", out _);
 
     /// <summary>The state that a transformer adds to every row; null for all but one of a saved component's.</summary>

@@ -217,12 +217,12 @@ public class TextScoringTransformer : ITransformer, IRowScorer, INamesCheckpoint
     IReadOnlyList<RowScores> IRowScorer.Score(IReadOnlyList<RowTexts> rows, CancellationToken cancellation)
     {
         TextClassifier classifier = Classifier;
-        EncodedText[] encoded = [.. rows.Select(row => row.Encode(classifier, Columns))];
+        EncodedText[] encoded = [.. rows.Select(row => row.Encode(classifier.Encode, Columns, classifier.Settings.HasTextPair))];
         var scores = new Lazy<float[][]>(() => Run(encoded, model => model.Score(encoded, cancellation)));
         var written = new Lazy<string[]>(() => Run(encoded, model => model.Generate(encoded, cancellation)));
         return [.. encoded.Select((_, i) => new RowScores(() => scores.Value[i], classifier.Settings, () => written.Value[i]))];
     }
 
     /// <summary>Getters in the order of <see cref="ScoringSchema"/>.</summary>
-    Delegate[] IRowScorer.Getters(Func<RowScores> current) => ScoredValues.Getters(_classifier.Task, current);
+    Delegate[] IRowScorer.Getters(Func<RowScores> current) => ScoredValues.Getters(Outputs, current);
 }

@@ -1,16 +1,10 @@
-using System.Runtime.CompilerServices;
 using Microsoft.ML;
-using Microsoft.ML.Runtime;
-using SkillLoc.Models.Runtime;
-using TorchSharp;
 
 namespace SkillLoc;
 
 /// <summary>The entry to SkillLoc's components: <c>mlContext.SkillLoc()</c>. Packages add components as extension methods.</summary>
 public sealed class SkillLocCatalog
 {
-    private static readonly ConditionalWeakTable<MLContext, string> Logged = [];
-
     internal SkillLocCatalog(MLContext context) => Context = context;
 
     /// <summary>
@@ -36,45 +30,6 @@ public sealed class SkillLocCatalog
 
     /// <summary>Measures of any trainer's scores.</summary>
     public EvaluationCatalog Evaluation => new(this);
-
-    /// <summary>
-    /// Returns the device from <see cref="MLContext.GpuDeviceId"/> and <see cref="MLContext.FallbackToCpu"/>, as for ML.NET's deep-learning
-    /// trainers.
-    /// </summary>
-    /// <returns>The GPU if requested and available, else the CPU.</returns>
-    /// <exception cref="InvalidOperationException">A GPU was requested but is not available, and falling back to the CPU is not
-    /// allowed.</exception>
-    /// <exception cref="DllNotFoundException">libtorch cannot be loaded; the message names the cause and the remedy.</exception>
-    public torch.Device Device()
-    {
-        TorchRuntime.Require();
-        using IChannel channel = ((IHostEnvironment)Context).Register("SkillLoc").Start("Device");
-        if (Logged.TryAdd(Context, TorchRuntime.Description))
-        {
-            channel.Info(MessageSensitivity.None, TorchRuntime.Description);
-        }
-
-        if (Context.GpuDeviceId is not { } gpu)
-        {
-            return torch.CPU;
-        }
-
-        if (torch.cuda.is_available() && gpu < torch.cuda.device_count())
-        {
-            return torch.device(DeviceType.CUDA, gpu);
-        }
-
-        if (!Context.FallbackToCpu)
-        {
-            throw new InvalidOperationException(
-                $"GPU {gpu} is asked for and CUDA offers {(torch.cuda.is_available() ? torch.cuda.device_count() : 0)} devices; "
-                    + "set MLContext.FallbackToCpu or MLContext.GpuDeviceId = null."
-            );
-        }
-
-        channel.Warning(MessageSensitivity.None, $"GPU {gpu} is not available; running on the CPU.");
-        return torch.CPU;
-    }
 }
 
 /// <summary>A part of SkillLoc's catalog, for one topic. Packages add components as extension methods.</summary>
@@ -86,10 +41,6 @@ public abstract class CatalogRoom
 
     /// <summary>The context of the catalog, whose seed, device and log are used.</summary>
     public MLContext Context => _catalog.Context;
-
-    /// <summary>Returns the device, as <see cref="SkillLocCatalog.Device"/> does.</summary>
-    /// <returns>The GPU if requested and available, else the CPU.</returns>
-    internal torch.Device Device() => _catalog.Device();
 
     /// <summary>The catalog that the room is in.</summary>
     internal SkillLocCatalog Catalog => _catalog;

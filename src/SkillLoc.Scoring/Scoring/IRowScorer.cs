@@ -33,17 +33,17 @@ internal interface IRowScorer
 /// <param name="values">The model's output values; for a classifier, one probability per label.</param>
 /// <param name="settings">The settings of a classifier; null for other models.</param>
 /// <param name="text">The generated text; null if the model does not generate.</param>
-internal sealed class RowScores(Func<float[]> values, ClassifierSettings? settings, Func<string>? text = null)
+internal sealed class RowScores(Func<float[]> values, ScoringSettings? settings, Func<string>? text = null)
 {
     /// <summary>Creates a result from computed values.</summary>
-    public RowScores(float[] values, ClassifierSettings? settings)
+    public RowScores(float[] values, ScoringSettings? settings)
         : this(() => values, settings) { }
 
     /// <summary>The output values.</summary>
     public float[] Values => values();
 
     /// <summary>The index of the most probable label.</summary>
-    public int Predicted => TextClassifier.MostProbable(Values);
+    public int Predicted => LabelScores.MostProbable(Values);
 
     /// <summary>The most probable label.</summary>
     public string Label => settings!.Labels[Predicted];
@@ -64,11 +64,14 @@ internal sealed record RowTexts(string[] Values, long? Position)
     public string Name => Position is { } position ? $"Row {position}" : "A row";
 
     /// <summary>Encodes the row; errors name it.</summary>
-    public EncodedText Encode(TextClassifier classifier, ScoringColumns columns)
+    /// <param name="encode">Encodes one text or a pair.</param>
+    /// <param name="columns">The columns, of which errors name the first.</param>
+    /// <param name="isPair">Whether the row has two texts.</param>
+    public EncodedText Encode(Func<string, string?, EncodedText> encode, ScoringColumns columns, bool isPair)
     {
         try
         {
-            return classifier.Encode(Values[0], classifier.Settings.HasTextPair ? Values[1] : null);
+            return encode(Values[0], isPair ? Values[1] : null);
         }
         catch (Exception error) when (error is ArgumentException or InvalidDataException)
         {
@@ -81,21 +84,21 @@ internal sealed record RowTexts(string[] Values, long? Position)
 internal static class ScoredValues
 {
     /// <summary>All that a task predicts, in the order in which <see cref="ScoringSchema"/> adds the columns.</summary>
-    public static Delegate[] Getters(TextTask task, Func<RowScores> scores)
+    public static Delegate[] Getters(TaskOutputs outputs, Func<RowScores> scores)
     {
         var getters = new List<Delegate>();
-        if (task.Outputs.Labels.Count > 0)
+        if (outputs.Labels.Count > 0)
         {
-            getters.Add(task.Outputs.IsMultiLabel ? PredictedLabels(scores) : PredictedLabel(scores));
+            getters.Add(outputs.IsMultiLabel ? PredictedLabels(scores) : PredictedLabel(scores));
             getters.Add(Vector(scores));
         }
 
-        if (task.Range is { } range)
+        if (outputs.Range is { } range)
         {
             getters.Add(Score(range, scores));
         }
 
-        if (task.Outputs.IsText)
+        if (outputs.IsText)
         {
             getters.Add(WrittenText(scores));
         }

@@ -1,21 +1,10 @@
-using SkillLoc.Models.Backbones;
-using TorchSharp;
-
 namespace SkillLoc.Models.Classification;
 
 /// <summary>Groups rows of similar length to reduce padding.</summary>
 internal static class LengthBatches
 {
-    /// <summary>
-    /// A budget of padded tokens per batch that suits the device: small on a CPU, so that activations stay in its caches, large on a GPU.
-    /// </summary>
-    /// <param name="device">The device.</param>
-    /// <returns>The number of tokens.</returns>
-    public static int SuitableTokens(torch.Device device)
-    {
-        ArgumentNullException.ThrowIfNull(device);
-        return device.type == DeviceType.CPU ? 1024 : 16384;
-    }
+    /// <summary>A budget of padded tokens per batch that suits a CPU: small, so that activations stay in its caches.</summary>
+    public const int CpuTokens = 1024;
 
     /// <summary>Splits rows into batches: longest rows first, each batch within a budget of padded tokens.</summary>
     /// <param name="lengths">Each row's length in tokens.</param>
@@ -33,13 +22,4 @@ internal static class LengthBatches
             start += count;
         }
     }
-}
-
-/// <summary>A padded batch of rows. Disposing it releases its tensors.</summary>
-/// <param name="Rows">The rows' indices.</param>
-/// <param name="Tokens">Their tokens; each row once per option if whole options are scored.</param>
-internal sealed record ScoringBatch(IReadOnlyList<int> Rows, TokenBatch Tokens) : IDisposable
-{
-    /// <inheritdoc/>
-    public void Dispose() => Tokens.Dispose();
 }

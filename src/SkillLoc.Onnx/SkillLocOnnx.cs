@@ -1,0 +1,38 @@
+using SkillLoc.Onnx;
+using SkillLoc.Transforms;
+
+namespace SkillLoc;
+
+/// <summary>Catalog methods for ONNX models.</summary>
+public static class SkillLocOnnx
+{
+    /// <summary>Loads a text scorer that <c>SaveOnnx</c> wrote. It needs no TorchSharp.</summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="path">The ONNX file.</param>
+    /// <param name="columns">The columns to read and add; by default Text (and TextPair), PredictedLabel and Score.</param>
+    /// <param name="options">How it scores; null for the defaults.</param>
+    /// <returns>The model; the caller disposes it.</returns>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="InvalidDataException">The file is damaged, or is no exported classifier.</exception>
+    /// <exception cref="NotSupportedException">The file needs an operator or an operator set that this ONNX Runtime lacks.</exception>
+    /// <exception cref="ArgumentException">The columns do not fit the task, or an option is out of range.</exception>
+    public static OnnxScoringTransformer LoadOnnxScorer(
+        this SkillLocCatalog catalog,
+        string path,
+        ScoringColumns? columns = null,
+        OnnxScoringOptions? options = null
+    )
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        var scorer = OnnxTextScorer.Load(path, options);
+        try
+        {
+            return new(scorer, new(path), columns) { Host = new(catalog.Context, nameof(LoadOnnxScorer)) };
+        }
+        catch
+        {
+            scorer.Dispose();
+            throw;
+        }
+    }
+}
