@@ -31,7 +31,7 @@ internal static class Endpoints
     }
 
     private static Results<Ok<IEnumerable<SkillDescription>>, ProblemHttpResult> Skills(SkillStore store, HttpContext context) =>
-        store.IsReady ? TypedResults.Ok(store.Skills.Values.Select(skill => skill.Description)) : NotReady(context);
+        store.IsLoaded ? TypedResults.Ok(store.Skills.Values.Select(skill => skill.Description)) : NotReady(context);
 
     private static async Task<IResult> Classify(
         string skill,
@@ -43,7 +43,7 @@ internal static class Endpoints
         CancellationToken cancellation
     )
     {
-        if (!store.IsReady)
+        if (!store.IsLoaded)
         {
             return NotReady(context);
         }

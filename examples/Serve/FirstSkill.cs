@@ -2,6 +2,7 @@ using System.Text.Json;
 using Microsoft.ML;
 using SkillLoc.Evaluators;
 using SkillLoc.Models.Classification;
+using SkillLoc.Models.Onnx;
 using SkillLoc.Trainers;
 using SkillLoc.Transforms;
 
@@ -17,7 +18,8 @@ public sealed class FirstSkill(MLContext ml, Action<string> tell)
 
     private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { WriteIndented = true };
 
-    /// <summary>Trains on three quarters of the rows, measures the calibration on the others, and saves both.</summary>
+    /// <summary>Trains on three quarters of the rows, measures the calibration on the others, and saves both; the skill twice, for
+    /// TorchSharp and for ONNX Runtime.</summary>
     /// <param name="rows">A tab-separated file with a header and the columns label and text, from whose name the skill gets its
     /// own.</param>
     /// <param name="folder">The folder of the skills.</param>
@@ -58,9 +60,13 @@ public sealed class FirstSkill(MLContext ml, Action<string> tell)
             $"Right in {quality.Accuracy:P1} of {quality.Count} test rows; expected calibration error {quality.ExpectedCalibrationError:P1}."
         );
         string name = Path.GetFileNameWithoutExtension(rows);
+        string onnx = name + "-onnx",
+            calibration = JsonSerializer.Serialize(Calibration.Of(quality), Json);
         Directory.CreateDirectory(folder);
-        File.WriteAllText(Path.Join(folder, name + Calibration.FileSuffix), JsonSerializer.Serialize(Calibration.Of(quality), Json));
+        File.WriteAllText(Path.Join(folder, name + Calibration.FileSuffix), calibration);
+        File.WriteAllText(Path.Join(folder, onnx + Calibration.FileSuffix), calibration);
         tuned.SaveCheckpoint(Path.Join(folder, name));
+        tuned.Classifier.SaveOnnx(Path.Join(folder, onnx + ".onnx"));
     }
 
     private sealed class Lines(Action<string> tell) : IProgress<TrainingProgress>

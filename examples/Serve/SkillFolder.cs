@@ -9,7 +9,7 @@ namespace SkillLoc.Serve;
 
 /// <summary>
 /// Loads a folder of skills, each called like its file: <c>NAME/</c>, a classifier's checkpoint folder; <c>NAME.zip</c>, a pipeline;
-/// <c>NAME.safetensors</c>, a graft or tuned weights for the base, of which all grafts share one model. <c>NAME.calibration.json</c> beside
+/// <c>NAME.onnx</c>, an exported classifier; <c>NAME.safetensors</c>, a graft or tuned weights for the base, of which all grafts share one model. <c>NAME.calibration.json</c> beside
 /// it is shown on the page.
 /// </summary>
 /// <param name="ml">The context.</param>
@@ -17,7 +17,9 @@ namespace SkillLoc.Serve;
 /// <param name="baseCheckpoint">The base of grafts and tuned weights.</param>
 public sealed class SkillFolder(MLContext ml, string folder, Func<string> baseCheckpoint)
 {
-    private const string Torch = "TorchSharp";
+    private const string Torch = "TorchSharp",
+        Onnx = "ONNX Runtime";
+
     private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web);
 
     /// <summary>Whether there is a skill in the folder.</summary>
@@ -71,7 +73,7 @@ public sealed class SkillFolder(MLContext ml, string folder, Func<string> baseCh
             .EnumerateFileSystemEntries(folder)
             .Where(path =>
                 !Path.GetFileName(path).StartsWith('.')
-                && (Path.GetExtension(path) is ".zip" or ".safetensors" || File.Exists(Path.Join(path, "config.json")))
+                && (Path.GetExtension(path) is ".onnx" or ".zip" or ".safetensors" || File.Exists(Path.Join(path, "config.json")))
             )
             .Order(StringComparer.Ordinal);
 
@@ -98,11 +100,12 @@ public sealed class SkillFolder(MLContext ml, string folder, Func<string> baseCh
     {
         ITransformer model = Path.GetExtension(path) switch
         {
+            ".onnx" => ml.SkillLoc().LoadOnnxScorer(path),
             ".zip" => ml.SkillLoc().LoadModel(path, out _),
             ".safetensors" => ml.SkillLoc().Connectivity.LoadTextScorer(baseCheckpoint(), path),
             _ => ml.SkillLoc().Connectivity.LoadTextScorer(path),
         };
-        return Checked(name, new(ml, model), [(name, ReadsPairs(model))], Torch);
+        return Checked(name, new(ml, model), [(name, ReadsPairs(model))], Path.GetExtension(path) == ".onnx" ? Onnx : Torch);
     }
 
     private LoadedModel Grafted(IReadOnlyDictionary<string, Graft> grafts)

@@ -17,7 +17,7 @@ public sealed class SkillStore(
     private Dictionary<string, Skill>? _skills;
 
     /// <summary>Whether the skills have been loaded.</summary>
-    public bool IsReady => Volatile.Read(ref _skills) is not null && !lifetime.ApplicationStopping.IsCancellationRequested;
+    public bool IsLoaded => Volatile.Read(ref _skills) is not null;
 
     /// <summary>The skills by name; none before they are loaded.</summary>
     public IReadOnlyDictionary<string, Skill> Skills => Volatile.Read(ref _skills) ?? [];
@@ -28,7 +28,8 @@ public sealed class SkillStore(
     /// <inheritdoc/>
     public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
         Task.FromResult(
-            !IsReady ? HealthCheckResult.Unhealthy("The skills are being loaded, or the service stops.")
+            !IsLoaded || lifetime.ApplicationStopping.IsCancellationRequested
+                ? HealthCheckResult.Unhealthy("The skills are being loaded, or the service stops.")
             : _failures.Count > 0 ? HealthCheckResult.Degraded($"Could not be loaded: {string.Join(", ", _failures.Keys)}.")
             : HealthCheckResult.Healthy()
         );

@@ -17,6 +17,7 @@ public sealed class RequestTests(Service service) : IClassFixture<Service>
     [InlineData("tone")]
     [InlineData("zipped")]
     [InlineData("grafted")]
+    [InlineData("exported")]
     public async Task ATextAndSeveralAreAnsweredAsTheScorerSays(string skill)
     {
         float[][] expected = service.Expected(skill, Service.Texts);
@@ -52,9 +53,10 @@ public sealed class RequestTests(Service service) : IClassFixture<Service>
             await service.Http.GetFromJsonAsync<SkillDescription[]>("skills", TestContext.Current.CancellationToken)
         )!;
 
-        Assert.Equal(["grafted", "pair", "tone", "zipped"], skills.Select(skill => skill.Name).Order());
+        Assert.Equal(["exported", "grafted", "pair", "tone", "zipped"], skills.Select(skill => skill.Name).Order());
         Assert.Equal(["no", "maybe", "yes"], skills.Single(skill => skill.Name == "pair").Labels);
         Assert.Equal(["pair"], skills.Where(skill => skill.IsPair).Select(skill => skill.Name));
+        Assert.Equal(["ONNX Runtime"], skills.Where(skill => skill.Runtime != "TorchSharp").Select(skill => skill.Runtime));
         Assert.Equal(NegPos, skills.Single(skill => skill.Name == "zipped").Labels);
         Calibration calibration = Assert.Single(skills, skill => skill.Calibration is not null).Calibration!;
         Assert.Equal(0.85, calibration.Bins[1].Accuracy);
@@ -85,7 +87,7 @@ public sealed class RequestTests(Service service) : IClassFixture<Service>
     [Fact]
     public async Task AnUnknownSkillIsNotFoundAndOneThatIsDamagedSaysSo()
     {
-        await CheckProblem(await Post("nothing", new { text = "a" }), 404, "known are 'tone'");
+        await CheckProblem(await Post("nothing", new { text = "a" }), 404, "known are");
         HttpResponseMessage damaged = await Post("broken", new { text = "a" });
         await CheckProblem(damaged, 503, "could not be loaded");
     }

@@ -9,6 +9,7 @@ using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Grafts;
+using SkillLoc.Models.Onnx;
 using SkillLoc.Transforms;
 
 namespace SkillLoc.Serve.Tests;
@@ -58,6 +59,7 @@ public sealed class Service : IAsyncLifetime
         {
             IDataView rows = _ml.Data.LoadFromEnumerable([new TextRow()]);
             _ml.SkillLoc().SaveModel(tone, rows.Schema, Path.Join(Folder, "zipped.zip"));
+            tone.Classifier.SaveOnnx(Path.Join(Folder, "exported.onnx"));
             tone.SaveCheckpoint(Path.Join(Folder, "tone"));
         }
 
@@ -92,7 +94,7 @@ public sealed class Service : IAsyncLifetime
     {
         WebApplication app = ServeApp.Create(["--urls", "http://127.0.0.1:0", .. args]);
         await app.StartAsync();
-        await Until(() => app.Services.GetRequiredService<SkillStore>().IsReady);
+        await Until(() => app.Services.GetRequiredService<SkillStore>().IsLoaded);
         return app;
     }
 
@@ -114,7 +116,9 @@ public sealed class Service : IAsyncLifetime
     /// <summary>The probabilities by a scorer of its own, a row at a time.</summary>
     public float[][] Expected(string skill, IEnumerable<string> texts, string pair = "")
     {
-        using IDisposable owner = (IDisposable)(skill is "tone" or "zipped" ? Tone() : GraftTransformer.Create(Grafts()[skill], Base));
+        using IDisposable owner = (IDisposable)(
+            skill is "tone" or "zipped" or "exported" ? Tone() : GraftTransformer.Create(Grafts()[skill], Base)
+        );
         return
         [
             .. texts.Select(text =>
