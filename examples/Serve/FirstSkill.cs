@@ -8,10 +8,11 @@ using SkillLoc.Transforms;
 
 namespace SkillLoc.Serve;
 
-/// <summary>Trains a skill, so that a service without models has something to show: all-MiniLM-L6-v2 with a classification head.</summary>
+/// <summary>Trains a skill, so that a service without models has something to show: a classification head on a checkpoint.</summary>
 /// <param name="ml">The context.</param>
+/// <param name="checkpoint">The checkpoint.</param>
 /// <param name="tell">Receives lines on its progress.</param>
-public sealed class FirstSkill(MLContext ml, Action<string> tell)
+public sealed class FirstSkill(MLContext ml, string checkpoint, Action<string> tell)
 {
     private const double TestShare = 0.25;
     private const int NumberOfBins = 10;
@@ -43,7 +44,7 @@ public sealed class FirstSkill(MLContext ml, Action<string> tell)
             .PromptFineTune(
                 new PromptFineTuneTrainer.Options
                 {
-                    Checkpoint = Checkpoints.MiniLMEncoder(),
+                    Checkpoint = checkpoint,
                     Head = HeadKind.SequenceClassification,
                     Optimizer = OptimizerKind.AdamW,
                     LearningRate = 1e-4,

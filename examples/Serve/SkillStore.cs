@@ -61,7 +61,11 @@ public sealed class SkillStore(
             if (files.IsEmpty && settings.Train is { } rows)
             {
                 log.LogInformation("No skill in {Folder} yet: training one on {Rows}.", folder, rows);
-                new FirstSkill(ml, line => log.LogInformation("{Line}", line)).Train(rows, folder, stop);
+                new FirstSkill(ml, settings.Base ?? Checkpoints.MiniLMEncoder(), line => log.LogInformation("{Line}", line)).Train(
+                    rows,
+                    folder,
+                    stop
+                );
             }
 
             var skills = new Dictionary<string, Skill>(StringComparer.Ordinal);

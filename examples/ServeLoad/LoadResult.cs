@@ -15,7 +15,7 @@ public sealed record LoadResult(IReadOnlyList<TimeSpan> Latencies, IReadOnlyDict
     public TimeSpan Quantile(double share) =>
         Latencies.Count == 0
             ? TimeSpan.Zero
-            : Latencies[Math.Min(Latencies.Count - 1, (int)Math.Ceiling(share * Latencies.Count) - 1 is var place and >= 0 ? place : 0)];
+            : Latencies[Math.Clamp((int)Math.Ceiling(share * Latencies.Count) - 1, 0, Latencies.Count - 1)];
 
     public override string ToString() =>
         string.Create(

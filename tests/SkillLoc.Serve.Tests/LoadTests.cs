@@ -195,6 +195,22 @@ public sealed class LoadTests(Service service) : IClassFixture<Service>
         }
     }
 
+    [Theory]
+    [InlineData(0.5, 50)]
+    [InlineData(0.99, 99)]
+    [InlineData(1, 100)]
+    [InlineData(0, 1)]
+    public void AQuantileIsTheLatencyThatAShareDoesNotExceed(double share, int milliseconds)
+    {
+        var result = new LoadResult(
+            [.. Enumerable.Range(1, 100).Select(i => TimeSpan.FromMilliseconds(i))],
+            new Dictionary<int, int>(),
+            TimeSpan.FromSeconds(2)
+        );
+        Assert.Equal(TimeSpan.FromMilliseconds(milliseconds), result.Quantile(share));
+        Assert.Equal(50, result.Rate);
+    }
+
     /// <summary>Asks until it is refused: the service closes its port a moment after it was told to stop.</summary>
     private static async Task RefusedPost(HttpClient http)
     {

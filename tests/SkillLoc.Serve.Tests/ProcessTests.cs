@@ -52,6 +52,49 @@ public sealed partial class ProcessTests(Service service) : IClassFixture<Servic
         }
     }
 
+    [Fact]
+    public async Task AnEmptyFolderGetsASkillThatBothRuntimesScoreAlike()
+    {
+        DirectoryInfo folder = Directory.CreateTempSubdirectory("skillloc-first-");
+        try
+        {
+            string rows = Path.Join(folder.FullName, "films.tsv");
+            await File.WriteAllLinesAsync(
+                rows,
+                Enumerable
+                    .Range(0, 60)
+                    .Select(i => $"{(i % 2 == 0 ? "good" : "bad")}\tthe film was {(i % 2 == 0 ? "good" : "bad")} {i}")
+                    .Prepend("label\ttext"),
+                TestContext.Current.CancellationToken
+            );
+            using var program = new Running("--skills", Path.Join(folder.FullName, "skills"), "--base", Service.Base, "--train", rows);
+            await Service.Until(() => program.Address is not null || program.HasExited);
+            using var http = new HttpClient { BaseAddress = program.Address };
+            await Service.Until(() => http.GetAsync(new Uri("health/ready", UriKind.Relative)).Result.IsSuccessStatusCode);
+
+            SkillDescription[] skills = (await http.GetFromJsonAsync<SkillDescription[]>("skills", TestContext.Current.CancellationToken))!;
+            Assert.Equal(["films", "films-onnx"], skills.Select(skill => skill.Name).Order());
+            Assert.All(skills, skill => Assert.InRange(skill.Calibration!.Bins.Sum(bin => bin.Count), 5, 30));
+            Classification[] answers = new Classification[2];
+            for (int i = 0; i < 2; i++)
+            {
+                using HttpResponseMessage response = await http.PostAsJsonAsync(
+                    $"classify/{skills[i].Name}",
+                    new { text = "a good film" },
+                    TestContext.Current.CancellationToken
+                );
+                answers[i] = (await Service.Read(response)).Results.Single();
+            }
+
+            Assert.Equal(answers[0].Label, answers[1].Label);
+            Assert.Equal(answers[0].Probabilities!["good"], answers[1].Probabilities!["good"], 1e-5f);
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
     /// <summary>Asks until the port is closed; returns the number of results of each answer.</summary>
     private static async Task<int[]> Ask(Uri address, SemaphoreSlim asked)
     {

@@ -185,7 +185,7 @@ public sealed class RequestTests(Service service) : IClassFixture<Service>
         string text = await response.Content.ReadAsStringAsync();
         Assert.True((HttpStatusCode)status == response.StatusCode, $"{response.StatusCode}: {text}");
         Assert.Equal("application/problem+json", response.Content.Headers.ContentType?.MediaType);
-        using JsonDocument problem = JsonDocument.Parse(text);
+        using var problem = JsonDocument.Parse(text);
         Assert.Equal(status, problem.RootElement.GetProperty("status").GetInt32());
         if (detail.Length > 0)
         {

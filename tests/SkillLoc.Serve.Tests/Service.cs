@@ -116,7 +116,7 @@ public sealed class Service : IAsyncLifetime
     /// <summary>The probabilities by a scorer of its own, a row at a time.</summary>
     public float[][] Expected(string skill, IEnumerable<string> texts, string pair = "")
     {
-        using IDisposable owner = (IDisposable)(
+        using var owner = (IDisposable)(
             skill is "tone" or "zipped" or "exported" ? Tone() : GraftTransformer.Create(Grafts()[skill], Base)
         );
         return
