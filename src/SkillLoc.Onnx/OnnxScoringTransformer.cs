@@ -100,14 +100,15 @@ public sealed class OnnxScoringTransformer : ITransformer, IRowScorer, IDisposab
     public IRowToRowMapper GetRowToRowMapper(DataViewSchema inputSchema) => new ScoringRowMapper(this, inputSchema);
 
     /// <summary>
-    /// Saves the transformer into an ML.NET model that holds the ONNX file and can be loaded with <c>mlContext.Model.Load</c> in any program
-    /// with the assembly SkillLoc.Onnx. The columns of a loaded model have key values and slot names, but not the annotations of score
+    /// Saves the transformer into an ML.NET model that holds the ONNX file, in ML.NET's own OnnxTransformer, and can be loaded with
+    /// <c>mlContext.Model.Load</c> in any program with the assembly SkillLoc.Onnx. It scores row by row, with ONNX Runtime's default options,
+    /// and columns that are called like an input of the graph, such as <c>input_ids</c>, do not survive it. The columns of a loaded model have key values and slot names, but not the annotations of score
     /// columns, which ML.NET's public API cannot restore.
     /// </summary>
     /// <param name="ctx">ML.NET's save context.</param>
     /// <exception cref="InvalidOperationException">The file is missing by now, or another one. ML.NET has already started to write the file
     /// then.</exception>
-    void ICanSaveModel.Save(ModelSaveContext ctx) => SavedOnnxScorer.Carrier(Columns, Outputs, Scorer, _file.Read()).Save(ctx);
+    void ICanSaveModel.Save(ModelSaveContext ctx) => SavedOnnxScorer.Carrier(Columns, Outputs, Scorer, _file.Path).Save(ctx);
 
     /// <summary>Releases the model, also for engines and views, now or at the end of the last running pass.</summary>
     public void Dispose() => _ownership.End();

@@ -3,7 +3,6 @@ using Microsoft.ML.OnnxRuntime;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Prompts;
-using SkillLoc.Models.Tokenization;
 
 namespace SkillLoc.Onnx;
 
@@ -18,35 +17,16 @@ public sealed class OnnxTextScorer : IDisposable
     private static readonly string[] Wanted = [Probabilities];
 
     private readonly InferenceSession _session;
-    private readonly ITextEncoder _encoder;
     private readonly NativeMemory _memory;
     private readonly Lifetime _lifetime;
-    private readonly string[] _inputs;
-    private readonly long _padding;
 
     private OnnxTextScorer(InferenceSession session, string source, long bytes, OnnxScoringOptions options)
     {
         _session = session;
         Source = source;
         Options = options;
-        Dictionary<string, string> metadata = session.ModelMetadata.CustomMetadataMap;
-        if (!metadata.TryGetValue(OnnxMetadata.Settings, out string? settings))
-        {
-            throw new InvalidDataException(
-                $"{source} is no classifier that SaveOnnx wrote: its metadata has no '{OnnxMetadata.Settings}', and so neither labels nor "
-                    + "template nor tokenizer."
-            );
-        }
-
-        Settings = ScoringSettings.Read(settings, $"{source}, {OnnxMetadata.Settings}");
-        string? padding = metadata.GetValueOrDefault(OnnxMetadata.Padding);
-        if (!long.TryParse(padding, NumberStyles.None, CultureInfo.InvariantCulture, out _padding))
-        {
-            throw new InvalidDataException($"{source}: its metadata's '{OnnxMetadata.Padding}' is '{padding}' and should be a token's id.");
-        }
-
-        _encoder = Encoder(metadata, source);
-        _inputs = Inputs();
+        Encoder = new(session.ModelMetadata.CustomMetadataMap, source);
+        Inputs = InputsOf(session);
         _memory = new(bytes);
         _lifetime = new(() =>
         {
@@ -56,13 +36,19 @@ public sealed class OnnxTextScorer : IDisposable
     }
 
     /// <summary>The task, its labels and its prompt.</summary>
-    public ScoringSettings Settings { get; }
+    public ScoringSettings Settings => Encoder.Settings;
 
     /// <summary>How it scores.</summary>
     public OnnxScoringOptions Options { get; }
 
     /// <summary>Where it was loaded from, as errors name it.</summary>
     internal string Source { get; }
+
+    /// <summary>The inputs of the graph, in the order of <see cref="OnnxEncoder.Inputs"/>.</summary>
+    internal string[] Inputs { get; }
+
+    /// <summary>What turns texts into tokens.</summary>
+    internal OnnxEncoder Encoder { get; }
 
     /// <summary>Loads a classifier.</summary>
     /// <param name="path">A file that <c>SaveOnnx</c> wrote.</param>
@@ -125,7 +111,7 @@ public sealed class OnnxTextScorer : IDisposable
     /// <param name="textPair">The second text of a pair.</param>
     /// <returns>The token ids.</returns>
     /// <exception cref="InvalidDataException">The prompt alone is longer than the limit, or a second text is missing.</exception>
-    public EncodedText Encode(string text, string? textPair = null) => _encoder.Encode(text, textPair);
+    public EncodedText Encode(string text, string? textPair = null) => Encoder.Encode(text, textPair);
 
     /// <summary>Computes the probabilities of the labels for encoded rows.</summary>
     /// <param name="rows">Encoded rows, any number and any lengths; they are batched by length.</param>
@@ -138,7 +124,7 @@ public sealed class OnnxTextScorer : IDisposable
         ArgumentNullException.ThrowIfNull(rows);
         using Lifetime.Hold hold = _lifetime.Take(nameof(OnnxTextScorer));
         using var run = new RunOptions();
-        var results = new float[rows.Count][];
+        float[][] results = new float[rows.Count][];
         int copies = Copies();
         foreach (int[] batch in LengthBatches.Split([.. rows.Select(row => row.Ids.Length * copies)], Options.BatchTokens))
         {
@@ -196,48 +182,20 @@ public sealed class OnnxTextScorer : IDisposable
             : new InvalidDataException($"{source} is damaged, or is no ONNX model: {error.Message}", error);
     }
 
-    private ITextEncoder Encoder(Dictionary<string, string> metadata, string source)
-    {
-        var files = new Dictionary<string, byte[]>(StringComparer.Ordinal);
-        foreach ((string key, string content) in metadata)
-        {
-            if (key.StartsWith(OnnxMetadata.Tokenizer, StringComparison.Ordinal))
-            {
-                try
-                {
-                    files.Add(key[OnnxMetadata.Tokenizer.Length..], Convert.FromBase64String(content));
-                }
-                catch (FormatException error)
-                {
-                    throw new InvalidDataException($"{source}: its metadata's '{key}' is not base64.", error);
-                }
-            }
-        }
-
-        try
-        {
-            return Settings.CreateEncoder(CheckpointTokenizer.Load(files, source));
-        }
-        catch (Exception error) when (error is ArgumentException or FileNotFoundException or InvalidOperationException)
-        {
-            throw new InvalidDataException($"{source}: its metadata's tokenizer does not fit its settings: {error.Message}", error);
-        }
-    }
-
     /// <summary>The inputs of the graph that rows have, in order.</summary>
-    private string[] Inputs()
+    private string[] InputsOf(InferenceSession session)
     {
-        string[] known = ["input_ids", "attention_mask", "token_type_ids"];
-        string[] found = [.. known.Where(_session.InputMetadata.ContainsKey)];
-        if (found.Length < 2 || found.Length != _session.InputMetadata.Count)
+        string[] known = OnnxEncoder.Inputs;
+        string[] found = [.. known.Where(session.InputMetadata.ContainsKey)];
+        if (found.Length < 2 || found.Length != session.InputMetadata.Count)
         {
             throw new InvalidDataException(
-                $"{Source} has the inputs {string.Join(", ", _session.InputMetadata.Keys)}; an exported classifier has "
+                $"{Source} has the inputs {string.Join(", ", session.InputMetadata.Keys)}; an exported classifier has "
                     + $"{string.Join(", ", known[..2])} and, with segments, {known[2]}."
             );
         }
 
-        int? labels = _session.OutputMetadata.TryGetValue(Probabilities, out NodeMetadata? output) ? output.Dimensions[^1] : null;
+        int? labels = session.OutputMetadata.TryGetValue(Probabilities, out NodeMetadata? output) ? output.Dimensions[^1] : null;
         return labels == Settings.Labels.Count
             ? found
             : throw new InvalidDataException(
@@ -256,13 +214,13 @@ public sealed class OnnxTextScorer : IDisposable
     {
         int length = batch.Max(row => rows[row].Ids.Length);
         long[] shape = [batch.Length, length];
-        var values = new OrtValue[_inputs.Length];
+        var values = new OrtValue[Inputs.Length];
         try
         {
-            long[][] data = [.. _inputs.Select(_ => new long[batch.Length * length])];
-            if (_padding != 0)
+            long[][] data = [.. Inputs.Select(_ => new long[batch.Length * length])];
+            if (Encoder.Padding != 0)
             {
-                Array.Fill(data[0], _padding);
+                Array.Fill(data[0], Encoder.Padding);
             }
 
             for (int i = 0; i < batch.Length; i++)
@@ -286,7 +244,7 @@ public sealed class OnnxTextScorer : IDisposable
                 values[i] = OrtValue.CreateTensorValueFromMemory(data[i], shape);
             }
 
-            using IDisposableReadOnlyCollection<OrtValue> outputs = _session.Run(options, _inputs, values, Wanted);
+            using IDisposableReadOnlyCollection<OrtValue> outputs = _session.Run(options, Inputs, values, Wanted);
             ReadOnlySpan<float> found = outputs[0].GetTensorDataAsSpan<float>();
             int labels = Settings.Labels.Count;
             for (int i = 0; i < batch.Length; i++)

@@ -195,23 +195,6 @@ public sealed class OnnxScoringTransformerTests : IDisposable
         Assert.Throws<InvalidOperationException>(() => _ml.Model.Save(onnx, Rows().Schema, new MemoryStream()));
     }
 
-    [Theory]
-    [InlineData(0)]
-    [InlineData(1)]
-    [InlineData(7)]
-    [InlineData(15)]
-    [InlineData(1000)]
-    public void BytesPackIntoTextAndBack(int count)
-    {
-        byte[] bytes = new byte[count];
-        new Random(count).NextBytes(bytes);
-        string packed = PackedBytes.Write(bytes);
-        Assert.Equal(bytes, PackedBytes.Read(packed));
-        Assert.InRange(packed.Length, (count + 8) * 8 / 15, ((count + 8) * 8 / 15) + 1);
-        Assert.Throws<InvalidDataException>(() => PackedBytes.Read(packed[..2]));
-        Assert.Throws<InvalidDataException>(() => PackedBytes.Read("ab" + packed[2..]));
-    }
-
     internal static string[] SlotNames(IDataView view)
     {
         VBuffer<ReadOnlyMemory<char>> names = default;

@@ -15,15 +15,16 @@ internal static class ScorerCarrier
     /// <param name="columns">The columns.</param>
     /// <param name="outputs">What is predicted.</param>
     /// <param name="state">The state: texts by column.</param>
-    /// <param name="scoring">The mapping that scores <see cref="CarrierColumns.Text"/> by the state; its output is
-    /// <see cref="ScoredRow"/>.</param>
+    /// <param name="scoring">What scores <see cref="CarrierColumns.Text"/> by the state; its output is <see cref="ScoredRow"/>.</param>
     /// <param name="writing">The mapping that adds <see cref="CarrierColumns.Written"/>, for models that generate text.</param>
+    /// <param name="between">Further columns that <paramref name="scoring"/> adds, to be dropped.</param>
     public static ITransformer Create(
         ScoringColumns columns,
         TaskOutputs outputs,
         IReadOnlyDictionary<string, string> state,
         Func<MLContext, IEstimator<ITransformer>> scoring,
-        Func<MLContext, IEstimator<ITransformer>>? writing = null
+        Func<MLContext, IEstimator<ITransformer>>? writing = null,
+        IEnumerable<string>? between = null
     )
     {
         var ml = new MLContext();
@@ -32,7 +33,7 @@ internal static class ScorerCarrier
             labels.Count > 0 ? [.. labels.Select(label => Collides(label, columns) ? $"{columns.Score}.{label}" : label)]
             : outputs.IsScore ? [columns.Score]
             : [];
-        List<string> dropped = [CarrierColumns.Text, CarrierColumns.Key, .. state.Keys];
+        List<string> dropped = [CarrierColumns.Text, CarrierColumns.Key, .. state.Keys, .. between ?? []];
         EstimatorChain<ITransformer> chain = new EstimatorChain<ITransformer>().Append<ITransformer>(
             ml.Transforms.CopyColumns(CarrierColumns.Text, columns.Text)
         );

@@ -3,6 +3,9 @@ namespace SkillLoc.Models.Classification;
 /// <summary>The keys of what an exported ONNX file carries beside its graph.</summary>
 internal static class OnnxMetadata
 {
+    /// <summary>What all keys begin with.</summary>
+    public const string All = "skillloc.";
+
     /// <summary>The classifier's settings as JSON.</summary>
     public const string Settings = "skillloc.settings";
 

@@ -58,7 +58,7 @@ internal static class SavedStates
             return SavedState.Write(set with { Content = packed.Add(CheckpointStore.Find(set.Folder, set.Content)) });
         }
 
-        var scorer = SavedState.Read<SavedScorer>(state);
+        SavedScorer scorer = SavedState.Read<SavedScorer>(state);
         return SavedState.Write(scorer with { Content = packed.Add(CheckpointStore.Find(scorer.Folder, scorer.Content)) });
     }
 
