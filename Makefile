@@ -2,7 +2,7 @@
 SHELL := bash
 ARGS ?=
 
-.PHONY: demo test build format bench pack consumer docs neuron-features pretrain grafting-study neuron-study connectivity-study clean
+.PHONY: demo test build format bench pack consumer docs serve serve-load page-test neuron-features pretrain grafting-study neuron-study connectivity-study clean
 
 demo: ## fine-tune, graft and measure on real e-mail
 	@eng/demo.sh $(ARGS)
@@ -27,6 +27,15 @@ consumer: ## a program outside of the solution that has the packages and the REA
 
 docs: ## the pages and an API reference as a site, into artifacts/docs
 	@. eng/setup.sh && dotnet tool restore >/dev/null && rm -rf artifacts/api artifacts/docs && dotnet docfx --logLevel warning
+
+serve: ## classifiers over HTTP; trains one on its first start, or --skills FOLDER
+	@eng/serve.sh $(ARGS)
+
+serve-load: ## what a service that runs can do
+	@. eng/setup.sh && dotnet build examples/ServeLoad -c Release -v quiet -clp:NoSummary && dotnet examples/ServeLoad/bin/Release/net10.0/ServeLoad.dll $(ARGS)
+
+page-test: ## the service's page in Chromium, which it installs
+	@eng/install.sh chromium:chromium && . eng/setup.sh && dotnet build tests/SkillLoc.Serve.Tests -c Release -v quiet -clp:NoSummary && dotnet tests/SkillLoc.Serve.Tests/bin/Release/net10.0/SkillLoc.Serve.Tests.dll -class '*PageTests'
 
 neuron-features: ## probed neurons as features of FastTree and LightGBM, on the demo's e-mail
 	@eng/neuron-features.sh $(ARGS)
