@@ -57,7 +57,8 @@ internal abstract class TaskVectorMethod : MergeMethod
 
         if (tensor.Flag("normalize"))
         {
-            float total = weights.Sum();
+            // In float32, as torch sums; Enumerable.Sum adds in double precision.
+            float total = weights.Aggregate(0f, (sum, weight) => sum + weight);
             VectorMath.Divide(output, MergeChecks.Total(total, tensor), output);
         }
     }
