@@ -82,6 +82,33 @@ public sealed class MergeRecipeTests : IDisposable
     }
 
     [Fact]
+    public void LayersOfOneModelMergeWithEachOther()
+    {
+        Run(
+            $$"""
+            merge_method: linear
+            slices:
+              - sources:
+                  - model: {{Base}}
+                    layer_range: [0, 1]
+                    parameters: { weight: 3 }
+                  - model: {{Base}}
+                    layer_range: [2, 3]
+                    parameters: { weight: 1 }
+            """
+        );
+        using var merged = CheckpointFolder.Open(Target);
+        Assert.Equal(1, merged.Config.Layers);
+        using DisposeScope scope = NewDisposeScope();
+        using var basis = CheckpointFolder.Open(Base);
+        Tensor expected =
+            (basis.Weights.Read("roberta.encoder.layer.0.output.dense.weight") * 0.75)
+            + (basis.Weights.Read("roberta.encoder.layer.2.output.dense.weight") * 0.25);
+        Tensor actual = merged.Weights.Read("roberta.encoder.layer.0.output.dense.weight");
+        Assert.True((actual - expected).abs().max().item<float>() < 1e-6);
+    }
+
+    [Fact]
     public void SourcesOfASlicePrecedeSliceModelAndRecipe()
     {
         Run(
