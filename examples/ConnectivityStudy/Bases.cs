@@ -14,7 +14,7 @@ public sealed class Bases
     private readonly StudyFolder _folder;
     private readonly CancellationToken _stop;
     private readonly Dictionary<int, (string Checkpoint, string Fingerprint, BaseResult Result)> _made = [];
-    private readonly Lazy<string> _fingerprint;
+    private readonly Dictionary<string, string> _fingerprints = new(StringComparer.Ordinal);
 
     /// <param name="plan">The plan.</param>
     /// <param name="path">The folder that pre-trained bases go to.</param>
@@ -25,22 +25,27 @@ public sealed class Bases
         _plan = plan;
         _path = path;
         _folder = new(path, stop);
-        _fingerprint = new(() => FingerprintOf(plan.Checkpoint));
     }
 
     /// <summary>Those that were pre-trained, by their steps.</summary>
     public IReadOnlyList<BaseResult> Made => [.. _made.Values.Select(each => each.Result).OrderBy(each => each.Steps)];
 
-    /// <summary>A base, which is pre-trained where it is not yet.</summary>
-    /// <param name="steps">Updates of pre-training; null for the plan's checkpoint.</param>
+    /// <summary>The base of an end, which is pre-trained where it is not yet.</summary>
+    /// <param name="end">The end.</param>
     /// <returns>The checkpoint folder, and the fingerprint of its weights.</returns>
     /// <exception cref="IOException">A file cannot be read or written.</exception>
     /// <exception cref="InvalidDataException">A checkpoint is damaged, or the base was made by another plan.</exception>
-    public (string Checkpoint, string Fingerprint) Get(int? steps)
+    public (string Checkpoint, string Fingerprint) Get(EndSettings end)
     {
-        if (steps is not { } count)
+        if (end.PretrainingSteps is not { } count)
         {
-            return (_plan.Checkpoint, _fingerprint.Value);
+            string named = end.Checkpoint ?? _plan.Checkpoint;
+            if (!_fingerprints.TryGetValue(named, out string? fingerprint))
+            {
+                _fingerprints[named] = fingerprint = FingerprintOf(named);
+            }
+
+            return (named, fingerprint);
         }
 
         if (!_made.TryGetValue(count, out (string Checkpoint, string Fingerprint, BaseResult Result) known))

@@ -40,7 +40,7 @@ public sealed class Ends
     /// <summary>The identity of an end: a hash of all that it depends on.</summary>
     public string Fingerprint(EndSettings end) =>
         StudyJson.FingerprintOf(
-            _bases.Get(end.PretrainingSteps).Fingerprint,
+            _bases.Get(end).Fingerprint,
             end,
             _data.TrainingFingerprint(end.Task),
             _plan.Training.Optimizer,
@@ -60,7 +60,7 @@ public sealed class Ends
             name = $"{end.Task}-{end.Method}-{fingerprint}";
         string folder = Path.Combine(_path, name),
             tuned = Path.Combine(folder, "tuned.safetensors");
-        string checkpoint = _bases.Get(end.PretrainingSteps).Checkpoint;
+        string checkpoint = _bases.Get(end).Checkpoint;
         _folder.Get(
             name,
             fingerprint,
@@ -100,7 +100,7 @@ public sealed class Ends
             fingerprint,
             state =>
             {
-                Train(end, _bases.Get(end.PretrainingSteps).Checkpoint, Path.Combine(state, "training"), path).Dispose();
+                Train(end, _bases.Get(end).Checkpoint, Path.Combine(state, "training"), path).Dispose();
                 return end;
             }
         );

@@ -62,6 +62,7 @@ public static class StudyProgram
 
         // Plans name checkpoints as well as folders.
         SkillLoc.Checkpoints.Register();
+        ArcticXs.Register();
         command.SetAction(given =>
             StopSignals.Run(stop =>
             {
