@@ -41,7 +41,7 @@ internal sealed class Wudi : MatrixMethod
         {
             using DisposeScope one = NewDisposeScope();
             Tensor square = difference.mul(difference).sum();
-            if (square.ToDouble() > 0)
+            if (square.to(ScalarType.Float64).data<double>()[0] > 0)
             {
                 Tensor gram = difference.t().mm(difference).div(square);
                 grams.Add_(gram);
