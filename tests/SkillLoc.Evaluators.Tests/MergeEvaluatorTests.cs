@@ -47,12 +47,13 @@ public sealed class MergeEvaluatorTests
             Parameters = new Dictionary<string, MergeSetting> { ["lambda"] = 0.25 },
         };
         MergeTask task = new("first", Fake.Rows(Rows), Fake.YesNo(), Fake.YesNo());
-        MergeMetrics metrics = Fake.Ml.SkillLoc().Merging.EvaluateMerge([task], recipe);
+        MergeForecast forecast = Fake.Ml.SkillLoc().Merging.ForecastMerge(recipe);
+        MergeMetrics metrics = Fake.Ml.SkillLoc().Merging.EvaluateMerge([task], forecast);
         Assert.Equal(0.75, metrics.Tasks[0].ForecastLoss, 1e-3);
         Assert.Equal(0, metrics.Tasks[0].Interference, 1e-5);
 
         var many = Assert.Throws<ArgumentException>(() =>
-            Fake.Ml.SkillLoc().Merging.EvaluateMerge([task, task with { Name = "second" }], recipe)
+            Fake.Ml.SkillLoc().Merging.EvaluateMerge([task, task with { Name = "second" }], forecast)
         );
         Assert.Contains("1 models", many.Message, StringComparison.Ordinal);
     }

@@ -9,7 +9,7 @@ public sealed record MergeMetrics
     /// <summary>One entry per task, in the given order.</summary>
     public required IReadOnlyList<MergeMetricsEntry> Tasks { get; init; }
 
-    /// <summary>What the weights say; null where no recipe was given.</summary>
+    /// <summary>What the weights say; null where no forecast was given.</summary>
     public required MergeForecast? Forecast { get; init; }
 
     /// <summary>The mean of the merged model's accuracies.</summary>
@@ -77,8 +77,8 @@ public sealed record MergeMetrics
 /// <param name="SingleCalibrationError">The expected calibration error of the task's own model.</param>
 /// <param name="ExpectedCalibrationError">The expected calibration error of the merged model.</param>
 /// <param name="Agreement">The share of rows for which both predict the same.</param>
-/// <param name="Interference">See <see cref="MergeForecastEntry.Interference"/>; NaN without a recipe.</param>
-/// <param name="ForecastLoss">See <see cref="MergeForecastEntry.Loss"/>; NaN without a recipe.</param>
+/// <param name="Interference">See <see cref="MergeForecastEntry.Interference"/>; NaN without a forecast.</param>
+/// <param name="ForecastLoss">See <see cref="MergeForecastEntry.Loss"/>; NaN without a forecast.</param>
 public sealed record MergeMetricsEntry(
     string Task,
     long Count,

@@ -8,25 +8,24 @@ namespace SkillLoc;
 public static class SkillLocMergeEvaluators
 {
     /// <summary>Measures a merged model on several tasks beside the models that it was made of: accuracy, what share that is of the single
-    /// model's, calibration, agreement, and with a recipe what the weights say (<see cref="ForecastMerge"/>).</summary>
+    /// model's, calibration, agreement, and beside them what the weights said.</summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="tasks">The tasks. A merged checkpoint scores a task after
     /// <c>PromptFineTune(new() { Checkpoint = merged, Task = task, Epochs = 0 }).Fit(rows)</c>.</param>
-    /// <param name="recipe">What was merged and how; its models, without the base, are in the order of the tasks. Null measures no
-    /// weights.</param>
+    /// <param name="forecast">What <see cref="ForecastMerge(MergingCatalog, MergeRecipe)"/> gave of this merge, its models in the order of
+    /// the tasks; null leaves interference and forecast NaN.</param>
     /// <param name="labelColumnName">The rows' true label: text, a number, or a key with values. Rows without one are excluded.</param>
     /// <param name="scoreColumnName">The models' probabilities, a float vector of known size whose slots are named after the labels.</param>
     /// <param name="numberOfBins">Number of confidence bins of the calibration, 1 or more; 15 by default.</param>
     /// <returns>One entry per task.</returns>
-    /// <exception cref="ArgumentException">There is no task, a name occurs twice, the recipe has another number of models, or a label column
+    /// <exception cref="ArgumentException">There is no task, a name occurs twice, the forecast is of another number of models, or a label column
     /// is missing or of another type.</exception>
     /// <exception cref="InvalidOperationException">A task has no labelled rows, a model cannot score it or does not know one of its labels,
     /// or scores are not probabilities.</exception>
-    /// <exception cref="InvalidDataException">The recipe cannot be followed, or has no base.</exception>
     public static MergeMetrics EvaluateMerge(
         this MergingCatalog catalog,
         IReadOnlyList<MergeTask> tasks,
-        MergeRecipe? recipe = null,
+        MergeForecast? forecast = null,
         string labelColumnName = "Label",
         string scoreColumnName = "Score",
         int numberOfBins = 15
@@ -45,13 +44,12 @@ public static class SkillLocMergeEvaluators
             throw new ArgumentException($"The task '{twice.Key}' occurs twice.", nameof(tasks));
         }
 
-        MergeForecast? forecast = recipe is null ? null : MergeForecast.Of(recipe);
         if (forecast is not null && forecast.Models.Count != tasks.Count)
         {
             throw new ArgumentException(
-                $"The recipe has {forecast.Models.Count} models beside the base, and there are {tasks.Count} tasks; each task is that of one "
+                $"The forecast is of {forecast.Models.Count} models beside the base, and there are {tasks.Count} tasks; each task is that of one "
                     + "model, in the same order.",
-                nameof(recipe)
+                nameof(forecast)
             );
         }
 
@@ -82,5 +80,25 @@ public static class SkillLocMergeEvaluators
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(recipe);
         return MergeForecast.Of(recipe);
+    }
+
+    /// <summary>Says from weights alone what a merge that exists, however it was made, loses of the models that it was made of.</summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="baseModel">The model that all were tuned from.</param>
+    /// <param name="models">The models that were merged.</param>
+    /// <param name="merged">The result, such as its folder, or a base with a stitched graft.</param>
+    /// <returns>The forecast: losses that order methods and tasks, not accuracies.</returns>
+    /// <exception cref="ArgumentException">There is no model.</exception>
+    /// <exception cref="InvalidDataException">The models do not fit one another.</exception>
+    /// <exception cref="FileNotFoundException">A model's file is missing.</exception>
+    public static MergeForecast ForecastMerge(
+        this MergingCatalog catalog,
+        MergeModel baseModel,
+        IReadOnlyList<MergeModel> models,
+        MergeModel merged
+    )
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        return MergeForecast.Of(baseModel, models, merged);
     }
 }

@@ -20,7 +20,7 @@ public sealed record MergeForecast
 {
     private MergeForecast() { }
 
-    /// <summary>The merge's method.</summary>
+    /// <summary>The merge's method; empty of a merge that exists.</summary>
     public required string Method { get; init; }
 
     /// <summary>One entry for each model beside the base, in the recipe's order.</summary>
@@ -51,23 +51,61 @@ public sealed record MergeForecast
         }
 
         MergeModel[] models = [.. recipe.Models.Select(input => input.Model).Where(model => model.Identity != basis.Identity)];
-        if (models.Length == 0)
-        {
-            throw recipe.Wrong(recipe.Line, "there is no model beside the base");
-        }
+        return models.Length == 0
+            ? throw recipe.Wrong(recipe.Line, "there is no model beside the base")
+            : Of(recipe.Method, ModelMerge.Tensors(recipe, options), basis, models, recipe.Copied);
+    }
 
+    /// <summary>Forecasts a merge that exists, however it was made.</summary>
+    /// <param name="basis">The model that all were tuned from.</param>
+    /// <param name="models">The models that were merged.</param>
+    /// <param name="merged">The result, such as its folder, or a base with a graft.</param>
+    /// <returns>The forecast.</returns>
+    /// <exception cref="ArgumentException">There is no model.</exception>
+    /// <exception cref="InvalidDataException">The models do not fit one another.</exception>
+    /// <exception cref="FileNotFoundException">A model's file is missing.</exception>
+    public static MergeForecast Of(MergeModel basis, IReadOnlyList<MergeModel> models, MergeModel merged)
+    {
+        ArgumentNullException.ThrowIfNull(basis);
+        ArgumentNullException.ThrowIfNull(models);
+        ArgumentNullException.ThrowIfNull(merged);
+        return models.Count == 0
+            ? throw new ArgumentException("There is no model that was merged.", nameof(models))
+            : Of("", ModelMerge.Tensors(new() { Method = "passthrough", Models = [new(merged)] }), basis, models, []);
+    }
+
+    private static MergeForecast Of(
+        string method,
+        IEnumerable<(string Name, Tensor Value)> tensors,
+        MergeModel basis,
+        IReadOnlyList<MergeModel> models,
+        IReadOnlyList<string> copied
+    )
+    {
         using IDisposable noGradients = no_grad();
         using OpenMergeModel opened = basis.Open();
-        OpenMergeModel[] others = [.. models.Select(model => model.Open())];
+        var others = new List<OpenMergeModel>();
         try
         {
+            foreach (MergeModel model in models)
+            {
+                others.Add(model.Open());
+                ModelDifferences.Check(
+                    opened,
+                    others[^1],
+                    name => copied.Any(part => name.Contains(part, StringComparison.Ordinal)),
+                    problem => new InvalidDataException(problem),
+                    "merge them with what each keeps of the first (Copied)"
+                );
+            }
+
             Sums[] sums = [.. models.Select(_ => new Sums())];
-            foreach ((string name, Tensor merged) in ModelMerge.Tensors(recipe, options))
+            foreach ((string name, Tensor merged) in tensors)
             {
                 using (merged)
                 {
                     // What is copied from the base, such as heads of other tasks, is no part of the merge.
-                    if (!recipe.Copied.Any(part => name.Contains(part, StringComparison.Ordinal)))
+                    if (!copied.Any(part => name.Contains(part, StringComparison.Ordinal)))
                     {
                         Add(name, merged, opened, others, sums);
                     }
@@ -77,18 +115,18 @@ public sealed record MergeForecast
             double moved = sums.Sum(sum => sum.Moved);
             return new()
             {
-                Method = recipe.Method,
+                Method = method,
                 Models = [.. models.Select((model, i) => sums[i].Entry(model.Name))],
                 Interference = moved == 0 ? 0 : sums.Sum(sum => sum.Against) / moved,
             };
         }
         finally
         {
-            Array.ForEach(others, other => other.Dispose());
+            others.ForEach(other => other.Dispose());
         }
     }
 
-    private static void Add(string name, Tensor merged, OpenMergeModel basis, OpenMergeModel[] models, Sums[] sums)
+    private static void Add(string name, Tensor merged, OpenMergeModel basis, List<OpenMergeModel> models, Sums[] sums)
     {
         using DisposeScope scope = NewDisposeScope();
         Tensor start = Read(basis),

@@ -54,6 +54,19 @@ public sealed class MergeForecastTests : IDisposable
     }
 
     [Fact]
+    public void MergesThatExistAreForecast()
+    {
+        string merged = Path.Join(_folder, "merged");
+        ModelMerge.Run(Recipe("task_arithmetic", 0.6, Tuned), merged);
+        Assert.Equal(0.4, MergeForecast.Of(Base, [Tuned], merged).Loss, 1e-3);
+        Assert.Equal(1, MergeForecast.Of(Base, [Tuned], Base).Loss, 1e-5);
+        string problem = Assert
+            .Throws<InvalidDataException>(() => MergeForecast.Of(Base, [Oracles.PathOf("tiny-bert")], Base))
+            .Message;
+        Assert.Contains("tiny-bert", problem, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void ABaseIsNeeded()
     {
         string problem = Assert.Throws<InvalidDataException>(() => MergeForecast.Of(new() { Method = "linear", Models = [Tuned] })).Message;
