@@ -14,7 +14,7 @@ namespace SkillLoc.Models.Merging;
 /// <remarks>
 /// With tau_i the difference of a model from the base and tau that of the merged one, each matrix of a layer loses ||(tau - tau_i) tau_i^T|| of
 /// ||tau_i tau_i^T||: the rows of tau_i span the inputs that the model was tuned on, and on those its layer then writes something else
-/// (Cheng et al. 2025, WUDI; methods, E). The forecast is the quotient of the sums over matrices: 0 for the model itself, 1 for the base.
+/// (Cheng et al. 2025, WUDI; methods, E.10). The forecast is the quotient of the sums over matrices: 0 for the model itself, 1 for the base.
 /// </remarks>
 public sealed record MergeForecast
 {

@@ -172,56 +172,6 @@ public sealed class ModelMergeTests : IDisposable
     }
 
     [Theory]
-    [InlineData("ties", "l1")]
-    [InlineData("ties", "l2")]
-    [InlineData("breadcrumbs", "linf")]
-    public void WhatIsLeftIsScaledUp(string method, string norm)
-    {
-        float[] basis = Merged(method, 0, ("lambda", 0)),
-            all = Merged(method, 0),
-            left = Merged(method, 0, ("density", 0.3), ("rescale", true), ("rescale_norm", norm));
-        Assert.Equal(Size(all), Size(left), 1e-3 * Size(all));
-        Assert.True(Enumerable.Range(0, basis.Length).Count(i => left[i] == basis[i]) > 0.6 * basis.Length);
-
-        double Size(float[] values)
-        {
-            double[] moved = [.. values.Select((value, i) => (double)Math.Abs(value - basis[i]))];
-            return norm switch
-            {
-                "l1" => moved.Sum(),
-                "l2" => Math.Sqrt(moved.Sum(value => value * value)),
-                _ => moved.Max(),
-            };
-        }
-    }
-
-    [Theory]
-    [InlineData("linear")]
-    [InlineData("karcher")]
-    [InlineData("multislerp")]
-    [InlineData("ties")]
-    [InlineData("ties_original")]
-    [InlineData("ties_peft")]
-    [InlineData("dare_ties")]
-    [InlineData("della")]
-    [InlineData("breadcrumbs")]
-    [InlineData("sce")]
-    [InlineData("ram")]
-    public void OneModelOfFullDensityIsItself(string method)
-    {
-        using var tuned = CheckpointFolder.Open(Tuned);
-        using Tensor expected = tuned.Weights.Read("roberta.encoder.layer.0.intermediate.dense.weight");
-        (string, MergeSetting)[] parameters = MergeMethod.Find(method)!.Parameters.Any(parameter => parameter.Name == "density")
-            ? [("density", 1)]
-            : [];
-        float[] merged = Merged(method, 0, parameters);
-        float[] wanted = expected.view(-1).data<float>().ToArray();
-
-        // RAM takes differences up to epsilon for none.
-        Assert.All(merged, (value, i) => Assert.Equal(wanted[i], value, method == "ram" ? 1.1e-5 : 1e-6));
-    }
-
-    [Theory]
     [InlineData("fisher")]
     [InlineData("regmean")]
     public void StatisticsAreComputedAndUsed(string method)
