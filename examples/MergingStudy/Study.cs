@@ -36,7 +36,7 @@ public sealed class Study
             MethodOf(method);
         }
 
-        _tasks = [.. plan.Tasks.Select(task => (task, PromptTasks.Find(task.Task), new StudyData(_ml, plan, task)))];
+        _tasks = [.. plan.Tasks.Select(task => (task, task.Find(), new StudyData(_ml, plan, task)))];
         using var model = LanguageModel.Load(plan.Checkpoint);
         _checkpoint = model.Fingerprint();
         _folder = new(output, stop);
@@ -246,7 +246,12 @@ public sealed class Study
             {
                 Method = method.Method,
                 BaseModel = _plan.Checkpoint,
-                Models = [.. models.Select((model, i) => new MergeInput(MergeModel.At(model)) { Statistics = Statistics(known, i, state, singles[i]) })],
+                Models =
+                [
+                    .. models.Select(
+                        (model, i) => new MergeInput(MergeModel.At(model)) { Statistics = Statistics(known, i, state, singles[i]) }
+                    ),
+                ],
                 Parameters = parameters,
                 Seed = seed,
             };

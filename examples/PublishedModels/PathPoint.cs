@@ -7,4 +7,11 @@ namespace SkillLoc.PublishedModels;
 /// <param name="Paraphrases">The share of sentences whose nearest neighbour is their paraphrase.</param>
 /// <param name="Questions">The share of questions whose nearest neighbour asks for the same kind of thing.</param>
 /// <param name="FineTuned">Accuracies after fine-tuning, one a seed; empty where it was not measured.</param>
-public sealed record PathPoint(string Method, double T, string Pooling, double Paraphrases, double Questions, IReadOnlyList<double> FineTuned);
+public sealed record PathPoint(
+    string Method,
+    double T,
+    string Pooling,
+    double Paraphrases,
+    double Questions,
+    IReadOnlyList<double> FineTuned
+);

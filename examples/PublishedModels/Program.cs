@@ -45,7 +45,13 @@ command.SetAction(given =>
             return 0;
         }
         catch (Exception error)
-            when (error is IOException or UnauthorizedAccessException or InvalidDataException or ArgumentException or InvalidOperationException)
+            when (error
+                    is IOException
+                        or UnauthorizedAccessException
+                        or InvalidDataException
+                        or ArgumentException
+                        or InvalidOperationException
+            )
         {
             Console.Error.WriteLine($"published-models: {error.Message}");
             return 1;

@@ -28,7 +28,10 @@ public sealed class Report(CheckpointDistanceMetrics distances, IReadOnlyList<Pa
         var text = new StringBuilder("| where | scalars | L2 | root of the mean square | cosine |\n|---|---|---|---|---|\n");
         foreach (CheckpointDistanceEntry entry in distances.Layers.Prepend(distances.Whole))
         {
-            string name = entry.Region.Length == 0 ? "all" : entry.Layer < 0 ? entry.Region : $"layer {entry.Layer + 1}";
+            string name =
+                entry.Region.Length == 0 ? "all"
+                : entry.Layer < 0 ? entry.Region
+                : $"layer {entry.Layer + 1}";
             text.AppendLine(Row(name, entry));
         }
 
@@ -123,7 +126,9 @@ public sealed class Report(CheckpointDistanceMetrics distances, IReadOnlyList<Pa
         var plot = new Plot();
         plot.RenderManager.ClearCanvasBeforeEachRender = false; // Else each panel paints over the one before.
         plot.Title(title, 15);
-        if (SKFontManager.Default.FontFamilies.FirstOrDefault(family => family is "Arial" or "Liberation Sans" or "DejaVu Sans") is { } font)
+        if (
+            SKFontManager.Default.FontFamilies.FirstOrDefault(family => family is "Arial" or "Liberation Sans" or "DejaVu Sans") is { } font
+        )
         {
             plot.Font.Set(font);
         }

@@ -72,7 +72,12 @@ public sealed class Walk
         _sentences = [.. pairs.Select(pair => pair.Text)];
         _paraphrases = [.. pairs.Select(pair => pair.TextPair!)];
         TaskFileFormat labelFirst = new() { Layout = TaskFileLayout.LabelFirst, Encoding = System.Text.Encoding.Latin1 };
-        _questions = [.. new StudyFile { Path = "sent-conv/TREC.test.all", Format = labelFirst }.Read(data).Take(texts)];
+        _questions =
+        [
+            .. new StudyFile { Path = "sent-conv/TREC.test.all", Format = labelFirst }
+                .Read(data)
+                .Take(texts),
+        ];
         TaskFileFormat reviews = new()
         {
             HasHeader = true,
@@ -96,31 +101,42 @@ public sealed class Walk
 
     /// <summary>Measures the models on the path.</summary>
     /// <param name="points">How many, both ends among them.</param>
+    /// <returns>Two points, one for each pooling, for each place and method; the ends are both methods'.</returns>
     public IReadOnlyList<PathPoint> Run(int points)
     {
         var found = new List<PathPoint>();
+        PathPoint[] start = [.. Measure("", 0, _first, isTuned: true)],
+            end = [.. Measure("", 1, _second, isTuned: true)];
         foreach (string method in new[] { "linear", "slerp" })
         {
-            for (int i = 0; i < points; i++)
+            found.AddRange(start.Select(point => point with { Method = method }));
+            for (int i = 1; i < points - 1; i++)
             {
-                _stop.ThrowIfCancellationRequested();
+                // Beside the ends, the middle is fine-tuned.
                 double t = (double)i / (points - 1);
-                string model = i == 0 ? _first
-                    : i == points - 1 ? _second
-                    : Merge(method, t);
-
-                // Fine-tuned are the ends and the middle.
-                double[] tuned = i == 0 || i == points - 1 || 2 * i == points - 1 ? [.. FineTune(model)] : [];
-                foreach (TextPooling pooling in new[] { TextPooling.Mean, TextPooling.FirstToken })
-                {
-                    found.Add(new(method, t, $"{pooling}", Paraphrases(model, pooling), Questions(model, pooling), tuned));
-                }
-
-                Console.WriteLine(FormattableString.Invariant($"{method} {t:0.0}: {found[^2].Paraphrases:0.000} {found[^2].Questions:0.000}"));
+                found.AddRange(Measure(method, t, Merge(method, t), isTuned: 2 * i == points - 1));
             }
+
+            found.AddRange(end.Select(point => point with { Method = method }));
         }
 
         return found;
+    }
+
+    private IEnumerable<PathPoint> Measure(string method, double t, string model, bool isTuned)
+    {
+        _stop.ThrowIfCancellationRequested();
+        double[] tuned = isTuned ? [.. FineTune(model)] : [];
+        foreach (TextPooling pooling in new[] { TextPooling.Mean, TextPooling.FirstToken })
+        {
+            var point = new PathPoint(method, t, $"{pooling}", Paraphrases(model, pooling), Questions(model, pooling), tuned);
+            Console.WriteLine(
+                FormattableString.Invariant(
+                    $"{method} {t:0.00} {pooling}: {point.Paraphrases:0.000} {point.Questions:0.000} {string.Join(' ', tuned)}"
+                )
+            );
+            yield return point;
+        }
     }
 
     /// <summary>A copy of a model without what sentence embeddings have no use for, and only one of the two has.</summary>
@@ -184,7 +200,16 @@ public sealed class Walk
     private float[][] Embed(string model, TextPooling pooling, string[] texts)
     {
         IDataView rows = _ml.Data.LoadFromEnumerable(texts.Select(text => new TextRow { Text = text }));
-        using var embed = _ml.SkillLoc().EmbedText(new EmbedTextEstimator.Options { Checkpoint = model, Pooling = pooling, MaxLength = MaxLength }).Fit(rows);
+        using var embed = _ml.SkillLoc()
+            .EmbedText(
+                new EmbedTextEstimator.Options
+                {
+                    Checkpoint = model,
+                    Pooling = pooling,
+                    MaxLength = MaxLength,
+                }
+            )
+            .Fit(rows);
         return
         [
             .. embed

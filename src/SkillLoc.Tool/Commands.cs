@@ -36,7 +36,9 @@ internal static class Commands
     public static void Merge(string recipe, string folder, int? seed, string? shard)
     {
         var progress = new Line();
-        MergeReport report = MergeRecipeFile.Load(recipe).Run(folder, new() { Progress = progress, MaxShardBytes = shard is null ? null : Bytes(shard) }, seed);
+        MergeReport report = MergeRecipeFile
+            .Load(recipe)
+            .Run(folder, new() { Progress = progress, MaxShardBytes = shard is null ? null : Bytes(shard) }, seed);
         Line.End();
         Console.WriteLine(
             string.Create(

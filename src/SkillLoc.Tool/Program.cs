@@ -7,9 +7,7 @@ Option<int?> seed = new("--seed") { Description = "Seed of methods that drop at 
 Option<string?> shard = new("--max-shard-size") { Description = "The most bytes of a file of weights, such as 5GB; without it one file." };
 Command merge = new("merge", "Merges models as a recipe says.") { recipe, output, seed, shard };
 merge.SetAction(parsed =>
-    Commands.Run(() =>
-        Commands.Merge(parsed.GetValue(recipe)!, parsed.GetValue(output)!, parsed.GetValue(seed), parsed.GetValue(shard))
-    )
+    Commands.Run(() => Commands.Merge(parsed.GetValue(recipe)!, parsed.GetValue(output)!, parsed.GetValue(seed), parsed.GetValue(shard)))
 );
 
 Argument<string> path = new("path") { Description = "A checkpoint folder, an adapter's folder, or a file of tensors." };

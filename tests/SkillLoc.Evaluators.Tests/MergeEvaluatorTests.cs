@@ -13,12 +13,10 @@ public sealed class MergeEvaluatorTests
         // The single model is right on rows 0, 1 and 3; the merged one, with slots in another order, says yes to all.
         MergeMetrics metrics = Fake
             .Ml.SkillLoc()
-            .Merging.EvaluateMerge(
-                [
-                    new("first", Fake.Rows(Rows), Fake.YesNo(), Fake.YesNo(_ => 0.75f, reverse: true)),
-                    new("second", Fake.KeyedRows(Rows), Fake.YesNo(), Fake.YesNo()),
-                ]
-            );
+            .Merging.EvaluateMerge([
+                new("first", Fake.Rows(Rows), Fake.YesNo(), Fake.YesNo(_ => 0.75f, reverse: true)),
+                new("second", Fake.KeyedRows(Rows), Fake.YesNo(), Fake.YesNo()),
+            ]);
         MergeMetricsEntry first = metrics.Tasks[0];
         Assert.Equal(("first", 4L), (first.Task, first.Count));
         Assert.Equal(0.75, first.SingleAccuracy, 6);

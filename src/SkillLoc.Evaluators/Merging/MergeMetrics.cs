@@ -44,7 +44,9 @@ public sealed record MergeMetrics
         {
             Tasks =
             [
-                .. tasks.Select((task, i) => Entry(task.Name, scorings[i].Single.Score(), scorings[i].Merged.Score(), forecast?.Models[i], numberOfBins)),
+                .. tasks.Select(
+                    (task, i) => Entry(task.Name, scorings[i].Single.Score(), scorings[i].Merged.Score(), forecast?.Models[i], numberOfBins)
+                ),
             ],
             Forecast = forecast,
         };

@@ -14,7 +14,10 @@ internal sealed record WeightShard(string File, IReadOnlyList<TensorInfo> Tensor
     /// <param name="single">The name where one file will do.</param>
     public static IReadOnlyList<WeightShard> Divide(IEnumerable<TensorInfo> tensors, long? maxBytes, string single)
     {
-        List<List<TensorInfo>> parts = [[]];
+        List<List<TensorInfo>> parts =
+        [
+            [],
+        ];
         long bytes = 0;
         foreach (TensorInfo tensor in tensors)
         {
@@ -33,7 +36,11 @@ internal sealed record WeightShard(string File, IReadOnlyList<TensorInfo> Tensor
             :
             [
                 .. parts.Select(
-                    (part, i) => new WeightShard(string.Create(CultureInfo.InvariantCulture, $"model-{i + 1:00000}-of-{parts.Count:00000}.safetensors"), part)
+                    (part, i) =>
+                        new WeightShard(
+                            string.Create(CultureInfo.InvariantCulture, $"model-{i + 1:00000}-of-{parts.Count:00000}.safetensors"),
+                            part
+                        )
                 ),
             ];
     }

@@ -43,8 +43,7 @@ public sealed record MergeForecast
     public static MergeForecast Of(MergeRecipe recipe, MergeOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(recipe);
-        MergeModel basis =
-            recipe.BaseModel ?? throw recipe.Wrong(recipe.Line, "a forecast compares with the base: give a 'base_model'");
+        MergeModel basis = recipe.BaseModel ?? throw recipe.Wrong(recipe.Line, "a forecast compares with the base: give a 'base_model'");
         if (recipe.Slices.Count > 0)
         {
             throw recipe.Wrong(recipe.Line, "a forecast is of models with the base's layers: give 'models' instead of 'slices'");

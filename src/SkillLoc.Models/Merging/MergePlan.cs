@@ -369,7 +369,9 @@ internal sealed class MergePlan : IDisposable
 
         // A base that is no source has the layers of the first.
         int FirstLayer(MergeSlice slice, MergeInput? input) =>
-            (input ?? slice.Sources.FirstOrDefault(source => ReferenceEquals(Open(source.Model), BaseOf(slice))) ?? slice.Sources[0]).FirstLayer;
+            (
+                input ?? slice.Sources.FirstOrDefault(source => ReferenceEquals(Open(source.Model), BaseOf(slice))) ?? slice.Sources[0]
+            ).FirstLayer;
     }
 
     private void CheckSlice(MergeSlice slice)

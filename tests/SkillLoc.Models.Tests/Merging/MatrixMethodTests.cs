@@ -21,8 +21,7 @@ public sealed class MatrixMethodTests
         Tensor[] tasks = [.. new[] { 0, Size / 2 }.Select(start => Part(start))];
         Check(tasks[0] + tasks[1], Merged(new TaskSingularVectors(), tasks), 1e-4);
 
-        Tensor Part(int start) =>
-            (u.narrow(1, start, Size / 2) * values.narrow(0, start, Size / 2)).mm(vh.narrow(0, start, Size / 2));
+        Tensor Part(int start) => (u.narrow(1, start, Size / 2) * values.narrow(0, start, Size / 2)).mm(vh.narrow(0, start, Size / 2));
     }
 
     [Fact]

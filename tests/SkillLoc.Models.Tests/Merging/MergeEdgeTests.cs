@@ -27,7 +27,10 @@ public sealed class MergeEdgeTests : IDisposable
         ModelMerge.Run(recipe, Target);
         Dictionary<string, float[]> whole = Values();
         ModelMerge.Run(recipe, Target, new() { MaxShardBytes = Most });
-        string[] files = [.. Directory.GetFiles(Target, "*.safetensors").Select(file => Path.GetFileName(file)).Order(StringComparer.Ordinal)];
+        string[] files =
+        [
+            .. Directory.GetFiles(Target, "*.safetensors").Select(file => Path.GetFileName(file)).Order(StringComparer.Ordinal),
+        ];
         Assert.True(files.Length > 2);
         Assert.Equal(Enumerable.Range(1, files.Length).Select(i => $"model-{i:00000}-of-{files.Length:00000}.safetensors"), files);
         foreach (string file in files)

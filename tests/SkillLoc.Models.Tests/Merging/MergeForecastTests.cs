@@ -41,7 +41,10 @@ public sealed class MergeForecastTests : IDisposable
 
         // Of the model that counts thrice, the merge keeps twice what it does; the signs are those of the unweighted sum.
         var recipe = Recipe("task_arithmetic", 1, Tuned, opposite);
-        recipe = recipe with { Models = [recipe.Models[0] with { Parameters = new Dictionary<string, MergeSetting> { ["weight"] = 3 } }, recipe.Models[1]] };
+        recipe = recipe with
+        {
+            Models = [recipe.Models[0] with { Parameters = new Dictionary<string, MergeSetting> { ["weight"] = 3 } }, recipe.Models[1]],
+        };
         Assert.Equal([1, 3], MergeForecast.Of(recipe).Models.Select(model => model.Loss), new Close(1e-3));
     }
 
@@ -60,9 +63,7 @@ public sealed class MergeForecastTests : IDisposable
         ModelMerge.Run(Recipe("task_arithmetic", 0.6, Tuned), merged);
         Assert.Equal(0.4, MergeForecast.Of(Base, [Tuned], merged).Loss, 1e-3);
         Assert.Equal(1, MergeForecast.Of(Base, [Tuned], Base).Loss, 1e-5);
-        string problem = Assert
-            .Throws<InvalidDataException>(() => MergeForecast.Of(Base, [Oracles.PathOf("tiny-bert")], Base))
-            .Message;
+        string problem = Assert.Throws<InvalidDataException>(() => MergeForecast.Of(Base, [Oracles.PathOf("tiny-bert")], Base)).Message;
         Assert.Contains("tiny-bert", problem, StringComparison.Ordinal);
     }
 

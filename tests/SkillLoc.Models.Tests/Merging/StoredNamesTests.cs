@@ -26,10 +26,20 @@ public sealed class StoredNamesTests : IDisposable
         Same(expected, Merged(basis, withCopy));
 
         // With a base that has the copy too, methods that drop at random must not change one of the two alone.
-        Assert.DoesNotContain(copy, Merged(Saved("base", basis, (name, value) => name == original ? [(name, value), (copy, value)] : [(name, value)]), withCopy).Keys);
+        Assert.DoesNotContain(
+            copy,
+            Merged(
+                Saved("base", basis, (name, value) => name == original ? [(name, value), (copy, value)] : [(name, value)]),
+                withCopy
+            ).Keys
+        );
 
         // An output layer of its own is no copy.
-        string another = Saved("own", tuned, (name, value) => name == original ? [(name, value), (copy, (value * 2) + 1)] : [(name, value)]);
+        string another = Saved(
+            "own",
+            tuned,
+            (name, value) => name == original ? [(name, value), (copy, (value * 2) + 1)] : [(name, value)]
+        );
         string problem = Assert.Throws<InvalidDataException>(() => Merged(basis, another)).Message;
         Assert.Contains(copy, problem, StringComparison.Ordinal);
     }

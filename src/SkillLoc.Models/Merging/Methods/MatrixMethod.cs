@@ -22,7 +22,9 @@ internal abstract class MatrixMethod : MergeMethod
             ScalarType type = tensor.Length <= LargestInDouble ? ScalarType.Float64 : ScalarType.Float32;
             Tensor[] differences =
             [
-                .. Enumerable.Range(0, tensor.Count).Select(i => torch.tensor(tensor[i].ToArray(), tensor.Shape, dtype: ScalarType.Float32).to(type)),
+                .. Enumerable
+                    .Range(0, tensor.Count)
+                    .Select(i => torch.tensor(tensor[i].ToArray(), tensor.Shape, dtype: ScalarType.Float32).to(type)),
             ];
             Tensor merged = Merge(differences, tensor).to(ScalarType.Float32).contiguous();
             merged.data<float>().CopyTo(tensor.Output);
