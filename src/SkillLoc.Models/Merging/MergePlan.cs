@@ -40,12 +40,12 @@ internal sealed class MergePlan : IDisposable
             CheckNames();
             if (_method.Base != MergeBase.Unused && recipe.BaseModel is not null)
             {
-                Open(recipe.BaseModel);
+                Open(recipe.BaseModel, recipe.Line);
             }
 
             foreach (MergeInput input in AllInputs)
             {
-                Open(input.Model);
+                Open(input.Model, input.Line);
             }
 
             foreach (MergeModel basis in recipe.Slices.Select(slice => slice.BaseModel).OfType<MergeModel>())
@@ -160,11 +160,18 @@ internal sealed class MergePlan : IDisposable
 
     private static string NameIn(PlannedTensor tensor, int model) => model < 0 ? tensor.Info.Name : tensor.Sources[model].Name;
 
-    private OpenMergeModel Open(MergeModel model)
+    private OpenMergeModel Open(MergeModel model, int line = 0)
     {
         if (!_models.TryGetValue(model.Identity, out OpenMergeModel? open))
         {
-            _models.Add(model.Identity, open = model.Open());
+            try
+            {
+                _models.Add(model.Identity, open = model.Open());
+            }
+            catch (InvalidDataException e) when (_recipe.Source.Length > 0)
+            {
+                throw _recipe.Wrong(line, $"the model '{model}' cannot be merged: {e.Message.TrimEnd('.')}", e);
+            }
         }
 
         return open;
