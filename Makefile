@@ -2,7 +2,7 @@
 SHELL := bash
 ARGS ?=
 
-.PHONY: demo test build format bench pack consumer docs serve serve-load page-test neuron-features pretrain grafting-study neuron-study connectivity-study clean
+.PHONY: demo test build format bench pack consumer docs serve serve-load page-test neuron-features pretrain grafting-study neuron-study connectivity-study merging-study published-models clean
 
 demo: ## fine-tune, graft and measure on real e-mail
 	@eng/demo.sh $(ARGS)
@@ -51,6 +51,12 @@ neuron-study: ## the skill-neuron paper's
 
 connectivity-study: ## mode connectivity: paths between checkpoints
 	@eng/study.sh ConnectivityStudy $(ARGS)
+
+merging-study: ## merging: every method on models of several tasks, beside multi-task training and stitched grafts
+	@eng/study.sh MergingStudy $(ARGS)
+
+published-models: ## how far two published models of one origin are apart, and what lies between them
+	@eng/study.sh PublishedModels $(ARGS)
 
 clean:
 	@rm -rf artifacts && find . -type d \( -name bin -o -name obj \) -prune -exec rm -rf {} +

@@ -6,7 +6,11 @@ name=$1
 shift
 . eng/setup.sh
 # The letters of pictures need a font.
-[ "$name" != ConnectivityStudy ] || [ -n "$(find /usr/share/fonts -name '*.[ot]t[fc]' -print -quit 2>/dev/null)" ] ||
-  eng/install.sh /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf:fonts-dejavu-core || true
+case $name in
+ConnectivityStudy | PublishedModels)
+  [ -n "$(find /usr/share/fonts -name '*.[ot]t[fc]' -print -quit 2>/dev/null)" ] ||
+    eng/install.sh /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf:fonts-dejavu-core || true
+  ;;
+esac
 dotnet build "examples/$name" -c Release -v quiet -clp:NoSummary
 exec dotnet "examples/$name/bin/Release/net10.0/$name.dll" "$@"

@@ -33,10 +33,12 @@ internal static class Commands
         }
     }
 
-    public static void Merge(string recipe, string folder, int? seed)
+    public static void Merge(string recipe, string folder, int? seed, string? shard)
     {
         var progress = new Line();
-        MergeReport report = MergeRecipeFile.Load(recipe).Run(folder, new() { Progress = progress }, seed);
+        MergeReport report = MergeRecipeFile
+            .Load(recipe)
+            .Run(folder, new() { Progress = progress, MaxShardBytes = shard is null ? null : Bytes(shard) }, seed);
         Line.End();
         Console.WriteLine(
             string.Create(
@@ -46,9 +48,21 @@ internal static class Commands
         );
     }
 
+    /// <summary>A size such as 5GB, in transformers' units, which are powers of 1000.</summary>
+    private static long Bytes(string size)
+    {
+        (string Unit, long Factor)[] units = [("KB", 1_000), ("MB", 1_000_000), ("GB", 1_000_000_000), ("B", 1), ("", 1)];
+        (string unit, long factor) = Array.Find(units, each => size.EndsWith(each.Unit, StringComparison.OrdinalIgnoreCase));
+        return
+            double.TryParse(size[..^unit.Length], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double number)
+            && number * factor >= 1
+            ? (long)(number * factor)
+            : throw new ArgumentException($"'{size}' is no size; write 500MB or 5GB.");
+    }
+
     public static void Stitch(IReadOnlyList<string> grafts, string path)
     {
-        Graft stitched = GraftStitch.Of([.. grafts.Select(Graft.Load)]);
+        Graft stitched = Graft.Stitch([.. grafts.Select(Graft.Load)]);
         stitched.Save(path);
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{path}: {stitched.Count:N0} scalars of {grafts.Count} grafts"));
     }

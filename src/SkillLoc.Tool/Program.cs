@@ -4,8 +4,11 @@ using SkillLoc.Tool;
 Argument<string> recipe = new("recipe") { Description = "A recipe in mergekit's YAML vocabulary." };
 Option<string> output = new("--out") { Description = "The folder or file to write.", Required = true };
 Option<int?> seed = new("--seed") { Description = "Seed of methods that drop at random, in place of the recipe's." };
-Command merge = new("merge", "Merges models as a recipe says.") { recipe, output, seed };
-merge.SetAction(parsed => Commands.Run(() => Commands.Merge(parsed.GetValue(recipe)!, parsed.GetValue(output)!, parsed.GetValue(seed))));
+Option<string?> shard = new("--max-shard-size") { Description = "The most bytes of a file of weights, such as 5GB; without it one file." };
+Command merge = new("merge", "Merges models as a recipe says.") { recipe, output, seed, shard };
+merge.SetAction(parsed =>
+    Commands.Run(() => Commands.Merge(parsed.GetValue(recipe)!, parsed.GetValue(output)!, parsed.GetValue(seed), parsed.GetValue(shard)))
+);
 
 Argument<string> path = new("path") { Description = "A checkpoint folder, an adapter's folder, or a file of tensors." };
 Command inspect = new("inspect", "Says what a folder or file holds.") { path };

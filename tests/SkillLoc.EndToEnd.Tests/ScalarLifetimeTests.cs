@@ -40,6 +40,8 @@ public sealed class ScalarLifetimeTests
                 "GraftingStudy",
                 "SkillNeuronStudy",
                 "ConnectivityStudy",
+                "MergingStudy",
+                "skillloc",
             },
             ours.Select(assembly => assembly.Name.Name).ToHashSet()
         );

@@ -212,7 +212,7 @@ public sealed partial class CheckpointFolder : IDisposable
             folder,
             config,
             type,
-            stream => SafetensorsWriter.Write(stream, weights, Format("pt"), storeAs),
+            [new(SafetensorsWeights, stream => SafetensorsWriter.Write(stream, weights, Format("pt"), storeAs))],
             ownTensors is { Count: > 0 } ? stream => SafetensorsWriter.Write(stream, ownTensors, Format(OwnFormat), storeAs) : null,
             tokenizerFilesToCopy,
             textFiles
@@ -228,6 +228,8 @@ public sealed partial class CheckpointFolder : IDisposable
     /// <param name="make">Makes one; it is disposed when it is written.</param>
     /// <param name="filesToCopy">Files to copy, such as a tokenizer's.</param>
     /// <param name="textFiles">Additional text files, by name and content.</param>
+    /// <param name="maxShardBytes">The most bytes of tensors in a file of weights, unless one tensor alone has more: weights are in several
+    /// files with an index then. Null writes one file.</param>
     /// <exception cref="IOException">The folder could not be written; existing content is unchanged.</exception>
     internal static void Write(
         string folder,
@@ -237,15 +239,32 @@ public sealed partial class CheckpointFolder : IDisposable
         Func<string, bool> isOwn,
         Func<TensorInfo, torch.Tensor> make,
         IEnumerable<string> filesToCopy,
-        IReadOnlyDictionary<string, string> textFiles
+        IReadOnlyDictionary<string, string> textFiles,
+        long? maxShardBytes = null
     )
     {
         TensorInfo[] own = [.. tensors.Where(info => isOwn(info.Name))];
+        IReadOnlyList<WeightShard> shards = WeightShard.Divide(tensors.Where(info => !isOwn(info.Name)), maxShardBytes, SafetensorsWeights);
+        if (shards.Count > 1)
+        {
+            textFiles = new Dictionary<string, string>(textFiles, StringComparer.Ordinal)
+            {
+                [SafetensorsWeights + ".index.json"] = WeightShard.Index(shards),
+            };
+        }
+
         Write(
             folder,
             config,
             type,
-            stream => SafetensorsWriter.Write(stream, tensors.Where(info => !isOwn(info.Name)), make, Format("pt")),
+            [
+                .. shards.Select(shard =>
+                    KeyValuePair.Create<string, Action<Stream>>(
+                        shard.File,
+                        stream => SafetensorsWriter.Write(stream, shard.Tensors, make, Format("pt"))
+                    )
+                ),
+            ],
             own.Length > 0 ? stream => SafetensorsWriter.Write(stream, own, make, Format(OwnFormat)) : null,
             filesToCopy,
             textFiles
@@ -259,7 +278,7 @@ public sealed partial class CheckpointFolder : IDisposable
         string folder,
         ModelConfig config,
         torch.ScalarType type,
-        Action<Stream> weights,
+        IReadOnlyList<KeyValuePair<string, Action<Stream>>> weights,
         Action<Stream>? ownWeights,
         IEnumerable<string> filesToCopy,
         IReadOnlyDictionary<string, string>? textFiles
@@ -269,7 +288,11 @@ public sealed partial class CheckpointFolder : IDisposable
             temporary =>
             {
                 File.WriteAllText(System.IO.Path.Join(temporary, ConfigFile), WithType(config, type).ToJson());
-                WriteTensors(SafetensorsWeights, weights);
+                foreach ((string name, Action<Stream> write) in weights)
+                {
+                    WriteTensors(name, write);
+                }
+
                 if (ownWeights is not null)
                 {
                     WriteTensors(OwnTensors, ownWeights);

@@ -8,6 +8,28 @@ namespace SkillLoc.Models.Grafts;
 /// <content>Grafts of one base model as sets of coordinates.</content>
 public sealed partial class Graft
 {
+    /// <summary>Stitches this graft and others of one base; see <see cref="Stitch(IReadOnlyCollection{Graft}, Graft?)"/>.</summary>
+    /// <param name="others">The others.</param>
+    /// <returns>The graft, without settings, head and metrics.</returns>
+    /// <exception cref="ArgumentException">There are more than 255 grafts, their bases differ, or one has zeros outside.</exception>
+    public Graft Stitch(params IEnumerable<Graft> others)
+    {
+        ArgumentNullException.ThrowIfNull(others);
+        return Stitch([this, .. others], scoring: null);
+    }
+
+    /// <summary>
+    /// Stitches grafts of one base into one, of whatever models: a scalar that one graft changes keeps its value, one that several change is
+    /// moved by the mean of their differences from the base (He et al. 2025, Localize-and-Stitch; the rule of RAM; methods, E.7).
+    /// </summary>
+    /// <param name="grafts">At least one graft, all of one base and without zeros outside.</param>
+    /// <param name="scoring">The graft whose task the result will score: its settings, task and head are taken over; null joins the names
+    /// of the tasks with <c>+</c> and takes none.</param>
+    /// <returns>The graft, without metrics. The mean of values is the base moved by the mean of differences, so that the base is not
+    /// needed.</returns>
+    /// <exception cref="ArgumentException">There is no graft or more than 255, their bases differ, or one has zeros outside.</exception>
+    public static Graft Stitch(IReadOnlyCollection<Graft> grafts, Graft? scoring = null) => GraftStitch.Of(grafts, scoring);
+
     /// <summary>The union of this graft and others of the same fine-tuned model; see <see cref="Union(IReadOnlyCollection{Graft},
     /// Graft?)"/>.</summary>
     /// <param name="others">The others.</param>

@@ -3,23 +3,13 @@ using SkillLoc.Models.Checkpoints;
 
 namespace SkillLoc.Models.Grafts;
 
-/// <summary>
-/// Stitches grafts of one base into one: a scalar that one graft changes keeps its value, one that several change is moved by the mean of
-/// their differences from the base (He et al. 2025, Localize-and-Stitch; the rule of RAM; methods, E.7). Only the grafts' scalars are
-/// looked at, and the result is a graft.
-/// </summary>
-public static class GraftStitch
+/// <summary>How grafts are stitched: only the grafts' own scalars are looked at, in blocks (methods, E.7).</summary>
+internal static class GraftStitch
 {
     // Scalars of a parameter that are summed at a time.
     private const int BlockLength = 1 << 14;
 
-    /// <summary>Stitches grafts whose values at shared scalars are averaged.</summary>
-    /// <param name="grafts">At least one graft, all of one base and without zeros outside.</param>
-    /// <param name="scoring">The graft whose task the result will score: its settings, task and head are taken over; null joins the names
-    /// of the tasks with <c>+</c> and takes none.</param>
-    /// <returns>The graft, without metrics. The mean of values is the base moved by the mean of differences, so that the base is not
-    /// needed.</returns>
-    /// <exception cref="ArgumentException">There is no graft or more than 255, their bases differ, or one has zeros outside.</exception>
+    /// <inheritdoc cref="Graft.Stitch(IReadOnlyCollection{Graft}, Graft?)"/>
     public static Graft Of(IReadOnlyCollection<Graft> grafts, Graft? scoring = null)
     {
         ArgumentNullException.ThrowIfNull(grafts);

@@ -107,6 +107,9 @@ public sealed class MergeModel
 /// <param name="folder">The folder whose tokenizer it has, which it takes over; null for none.</param>
 internal sealed class OpenMergeModel(string name, ITensorStore weights, ModelConfig? config, CheckpointFolder? folder) : IDisposable
 {
+    private IReadOnlyDictionary<string, TensorInfo>? _tensors;
+    private Dictionary<string, string>? _names;
+
     public string Name => name;
 
     public ITensorStore Weights => weights;
@@ -115,12 +118,11 @@ internal sealed class OpenMergeModel(string name, ITensorStore weights, ModelCon
 
     public CheckpointFolder? Folder => folder;
 
-    /// <summary>The floating-point tensors by name.</summary>
-    public IReadOnlyDictionary<string, TensorInfo> Tensors { get; } =
-        new OrderedDictionary<string, TensorInfo>(
-            weights.Tensors.Where(info => ElementTypes.IsFloatingPoint(info.Dtype)).Select(info => KeyValuePair.Create(info.Name, info)),
-            StringComparer.Ordinal
-        );
+    /// <summary>The floating-point tensors by name, without copies of tied ones.</summary>
+    public IReadOnlyDictionary<string, TensorInfo> Tensors => _tensors ??= DistinctTensors();
+
+    /// <summary>The name under which the model holds a tensor that has a name in another model; null if it has none.</summary>
+    public string? Find(string nameElsewhere) => Tensors.Count == 0 ? null : _names!.GetValueOrDefault(StoredNames.Common(nameElsewhere));
 
     /// <summary>The file of a tensor's model, for messages.</summary>
     public string Source => weights.Path;
@@ -184,6 +186,17 @@ internal sealed class OpenMergeModel(string name, ITensorStore weights, ModelCon
     {
         weights.Dispose();
         folder?.Dispose();
+    }
+
+    private OrderedDictionary<string, TensorInfo> DistinctTensors()
+    {
+        var all = new OrderedDictionary<string, TensorInfo>(
+            weights.Tensors.Where(info => ElementTypes.IsFloatingPoint(info.Dtype)).Select(info => KeyValuePair.Create(info.Name, info)),
+            StringComparer.Ordinal
+        );
+        _names = StoredNames.Of(all, weights);
+        HashSet<string> kept = [.. _names.Values];
+        return new(all.Where(pair => kept.Contains(pair.Key)), StringComparer.Ordinal);
     }
 }
 

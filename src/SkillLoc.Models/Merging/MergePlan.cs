@@ -40,12 +40,12 @@ internal sealed class MergePlan : IDisposable
             CheckNames();
             if (_method.Base != MergeBase.Unused && recipe.BaseModel is not null)
             {
-                Open(recipe.BaseModel);
+                Open(recipe.BaseModel, recipe.Line);
             }
 
             foreach (MergeInput input in AllInputs)
             {
-                Open(input.Model);
+                Open(input.Model, input.Line);
             }
 
             foreach (MergeModel basis in recipe.Slices.Select(slice => slice.BaseModel).OfType<MergeModel>())
@@ -160,11 +160,18 @@ internal sealed class MergePlan : IDisposable
 
     private static string NameIn(PlannedTensor tensor, int model) => model < 0 ? tensor.Info.Name : tensor.Sources[model].Name;
 
-    private OpenMergeModel Open(MergeModel model)
+    private OpenMergeModel Open(MergeModel model, int line = 0)
     {
         if (!_models.TryGetValue(model.Identity, out OpenMergeModel? open))
         {
-            _models.Add(model.Identity, open = model.Open());
+            try
+            {
+                _models.Add(model.Identity, open = model.Open());
+            }
+            catch (InvalidDataException e) when (_recipe.Source.Length > 0)
+            {
+                throw _recipe.Wrong(line, $"the model '{model}' cannot be merged: {e.Message.TrimEnd('.')}", e);
+            }
         }
 
         return open;
@@ -304,7 +311,7 @@ internal sealed class MergePlan : IDisposable
         Dictionary<string, int> layers = LayerNames.LayersOf(Reference);
         foreach (TensorInfo info in Reference.Tensors.Values)
         {
-            Add(info, LayerNames.Depth(ParameterPlace.Of(info.Name), layers), null, inputs, model => new(model, info.Name), basis);
+            Add(info, LayerNames.Depth(ParameterPlace.Of(info.Name), layers), null, inputs, (_, name) => name, basis);
         }
     }
 
@@ -347,19 +354,7 @@ internal sealed class MergePlan : IDisposable
                         count > 1 ? (double)layer / (count - 1) : 1,
                         slice,
                         inputs,
-                        model =>
-                            new(
-                                model,
-                                LayerNames.Moved(
-                                    info.Name,
-                                    place,
-                                    layer
-                                        + (
-                                            slice.Sources.FirstOrDefault(source => ReferenceEquals(Open(source.Model), model))
-                                            ?? slice.Sources[0]
-                                        ).FirstLayer
-                                )
-                            ),
+                        (input, _) => LayerNames.Moved(info.Name, place, layer + FirstLayer(slice, input)),
                         basis
                     );
                 }
@@ -367,7 +362,7 @@ internal sealed class MergePlan : IDisposable
         }
 
         AddOutside(_recipe.Slices[^1], ParameterRegion.Head, 1);
-        CheckSources();
+        ModelDifferences.Check(_tensors, problem => _recipe.Wrong(_recipe.Line, problem));
 
         void AddOutside(MergeSlice slice, ParameterRegion region, double depth)
         {
@@ -375,9 +370,15 @@ internal sealed class MergePlan : IDisposable
             MergeInput[] inputs = InputsOf(slice.Sources, basis, slice.Line);
             foreach (TensorInfo info in Reference.Tensors.Values.Where(info => ParameterPlace.Of(info.Name).Region == region))
             {
-                Add(info, depth, slice, inputs, model => new(model, info.Name), basis);
+                Add(info, depth, slice, inputs, (_, name) => name, basis);
             }
         }
+
+        // A base that is no source has the layers of the first.
+        int FirstLayer(MergeSlice slice, MergeInput? input) =>
+            (
+                input ?? slice.Sources.FirstOrDefault(source => ReferenceEquals(Open(source.Model), BaseOf(slice))) ?? slice.Sources[0]
+            ).FirstLayer;
     }
 
     private void CheckSlice(MergeSlice slice)
@@ -410,12 +411,19 @@ internal sealed class MergePlan : IDisposable
         }
     }
 
+    /// <summary>Plans a tensor.</summary>
+    /// <param name="info">Its name in the result, shape and type.</param>
+    /// <param name="depth">Its depth, from 0 to 1.</param>
+    /// <param name="slice">Its slice; null without.</param>
+    /// <param name="inputs">The models that are merged.</param>
+    /// <param name="nameIn">Its name in an input, or for null in the base; the given one is that of the result.</param>
+    /// <param name="basis">The base; null for none.</param>
     private void Add(
         TensorInfo info,
         double depth,
         MergeSlice? slice,
         MergeInput[] inputs,
-        Func<OpenMergeModel, TensorSource> source,
+        Func<MergeInput?, string, string> nameIn,
         OpenMergeModel? basis
     )
     {
@@ -427,10 +435,16 @@ internal sealed class MergePlan : IDisposable
                 depth,
                 slice,
                 isCopied ? [] : inputs,
-                isCopied ? [source(Reference)] : [.. inputs.Select(input => source(Open(input.Model)))],
-                isCopied || basis is null ? null : source(basis)
+                isCopied ? [Source(Reference, null)] : [.. inputs.Select(input => Source(Open(input.Model), input))],
+                isCopied || basis is null ? null : Source(basis, null)
             )
         );
+
+        TensorSource Source(OpenMergeModel model, MergeInput? input)
+        {
+            string name = nameIn(input, info.Name);
+            return new(model, model.Find(name) ?? name);
+        }
     }
 
     private bool IsCopied(string name) => _recipe.Copied.Any(part => name.Contains(part, StringComparison.Ordinal));
@@ -447,31 +461,6 @@ internal sealed class MergePlan : IDisposable
                 problem => _recipe.Wrong(_recipe.Line, problem),
                 "name what each keeps of the first (Copied; in recipes 'copied'), such as a classification head"
             );
-        }
-    }
-
-    /// <summary>The same where tensors have other names in each model.</summary>
-    private void CheckSources()
-    {
-        List<string> problems = [];
-        foreach (PlannedTensor tensor in _tensors)
-        {
-            foreach (TensorSource source in tensor.Base is null ? tensor.Sources : tensor.Sources.Append(tensor.Base))
-            {
-                string? problem =
-                    !source.Model.Tensors.TryGetValue(source.Name, out TensorInfo? found) ? "is missing"
-                    : found.Shape.SequenceEqual(tensor.Info.Shape) ? null
-                    : $"has the shape [{string.Join(", ", found.Shape)}] instead of [{string.Join(", ", tensor.Info.Shape)}]";
-                if (problem is not null)
-                {
-                    problems.Add($"'{source.Name}' of {source.Model.Name} {problem}");
-                }
-            }
-        }
-
-        if (problems.Count > 0)
-        {
-            throw _recipe.Wrong(_recipe.Line, "the models do not fit: " + ModelDifferences.First(problems));
         }
     }
 

@@ -82,11 +82,12 @@ public sealed record MergeRecipe
     }
 
     /// <summary>Creates the error for something in the recipe.</summary>
-    internal InvalidDataException Wrong(int line, string problem) =>
+    internal InvalidDataException Wrong(int line, string problem, Exception? cause = null) =>
         new(
             Source.Length == 0 ? $"The recipe cannot be followed: {problem}."
-            : line > 0 ? $"{Source}, line {line}: {problem}."
-            : $"{Source}: {problem}."
+                : line > 0 ? $"{Source}, line {line}: {problem}."
+                : $"{Source}: {problem}.",
+            cause
         );
 }
 

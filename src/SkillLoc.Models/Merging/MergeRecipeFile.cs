@@ -66,7 +66,7 @@ public sealed class MergeRecipeFile
             foreach (MergeRecipe recipe in _recipes.SkipLast(1))
             {
                 string place = System.IO.Path.Join(temporary, made.Count.ToString(CultureInfo.InvariantCulture));
-                ModelMerge.Run(Seeded(recipe.With(Resolve)), place, options);
+                ModelMerge.Run(Seeded(recipe.With(Resolve)), place, (options ?? new()) with { MaxShardBytes = null });
                 made.Add(MergeModel.NamedIdentity(recipe.Name), MergeModel.At(place).Called(recipe.Name));
             }
 

@@ -32,10 +32,11 @@ internal static class ModelDifferences
     )
     {
         List<string> problems = [];
-        foreach (string name in first.Tensors.Keys.Union(second.Tensors.Keys, StringComparer.Ordinal).Where(name => !ignored(name)))
+        IEnumerable<string> names = first.Tensors.Keys.Concat(second.Tensors.Keys.Where(name => first.Find(name) is null));
+        foreach (string name in names.Where(name => !ignored(name)))
         {
-            TensorInfo? one = first.Tensors.GetValueOrDefault(name),
-                other = second.Tensors.GetValueOrDefault(name);
+            TensorInfo? one = Tensor(first, name),
+                other = Tensor(second, name);
             if (one is null || other is null)
             {
                 problems.Add($"'{name}' is only in {(one is null ? second : first).Name}");
@@ -49,6 +50,33 @@ internal static class ModelDifferences
         if (problems.Count > 0)
         {
             throw error($"{first.Name} and {second.Name} have other tensors ({First(problems)}); take models of one kind, or {remedy}");
+        }
+
+        static TensorInfo? Tensor(OpenMergeModel model, string name) => model.Find(name) is { } stored ? model.Tensors[stored] : null;
+    }
+
+    /// <summary>Throws if tensors that are merged are missing or have other shapes.</summary>
+    public static void Check(IEnumerable<PlannedTensor> tensors, Func<string, Exception> error)
+    {
+        List<string> problems = [];
+        foreach (PlannedTensor tensor in tensors)
+        {
+            foreach (TensorSource source in tensor.Base is null ? tensor.Sources : tensor.Sources.Append(tensor.Base))
+            {
+                string? problem =
+                    !source.Model.Tensors.TryGetValue(source.Name, out TensorInfo? found) ? "is missing"
+                    : found.Shape.SequenceEqual(tensor.Info.Shape) ? null
+                    : $"has the shape [{string.Join(", ", found.Shape)}] instead of [{string.Join(", ", tensor.Info.Shape)}]";
+                if (problem is not null)
+                {
+                    problems.Add($"'{source.Name}' of {source.Model.Name} {problem}");
+                }
+            }
+        }
+
+        if (problems.Count > 0)
+        {
+            throw error("the models do not fit: " + First(problems));
         }
     }
 

@@ -29,6 +29,7 @@ public static class ModelMerge
         ArgumentNullException.ThrowIfNull(recipe);
         ArgumentException.ThrowIfNullOrEmpty(folder);
         options ??= new();
+        ArgumentOutOfRangeException.ThrowIfLessThan(options.MaxShardBytes ?? 1, 1);
         using var plan = new MergePlan(recipe);
         CheckTarget(plan, folder);
         ModelConfig config =
@@ -58,7 +59,8 @@ public static class ModelMerge
                 return merged;
             },
             [.. plan.TokenizerModel?.Folder?.TokenizerFiles ?? []],
-            Texts(plan, report, recipe)
+            Texts(plan, report, recipe),
+            options.MaxShardBytes
         );
         return report;
     }
@@ -179,6 +181,10 @@ public sealed record MergeOptions
 {
     /// <summary>Receives each tensor when it is merged; null for none.</summary>
     public IProgress<MergeProgress>? Progress { get; init; }
+
+    /// <summary>The most bytes of tensors in a file of weights, unless one tensor alone has more: the result has several files and an index
+    /// then, as transformers writes them. Null, the default, writes one file.</summary>
+    public long? MaxShardBytes { get; init; }
 
     /// <summary>Ends the merge; nothing is written then.</summary>
     public CancellationToken CancellationToken { get; init; }

@@ -11,7 +11,7 @@ namespace SkillLoc.Models.Peft;
 /// <summary>
 /// An adapter in the files of Hugging Face's PEFT: <c>adapter_config.json</c> and <c>adapter_model.safetensors</c>. Read are LoRA (with
 /// patterns of ranks and alphas, rsLoRA, DoRA, biases and whole modules), IA3, SHiRA, prompt tuning, P-tuning and prefix tuning; written
-/// are LoRA, prompt tuning of T5, and grafts as SHiRA (methods, E.9).
+/// are LoRA, prompt tuning of T5, and grafts as SHiRA (methods, E.11).
 /// </summary>
 public sealed class PeftAdapter
 {

@@ -52,7 +52,7 @@ public static class SkillLocMerging
     public static Graft StitchGrafts(this MergingCatalog catalog, IReadOnlyCollection<Graft> grafts, Graft? scoring = null)
     {
         ArgumentNullException.ThrowIfNull(catalog);
-        return GraftStitch.Of(grafts, scoring);
+        return Graft.Stitch(grafts, scoring);
     }
 
     /// <summary>Loads a base with an adapter that PEFT wrote as a scorer of texts.</summary>

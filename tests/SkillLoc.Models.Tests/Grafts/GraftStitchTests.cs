@@ -21,7 +21,7 @@ public sealed class GraftStitchTests
     [Fact]
     public void OwnScalarsStayWholeAndSharedOnesAreMeans()
     {
-        Graft stitched = GraftStitch.Of([
+        Graft stitched = Graft.Stitch([
             Of("a", new(Query, [1, 4, 20_000], [0.5f, -2, 9]), new(Early, [3], [7])),
             Of("b", new GraftPart(Query, [0, 4, 40_000], [3, 4, 1])),
             Of("c", new GraftPart(Query, [4, 16_383, 16_384], [1, 2, 3])),
@@ -43,7 +43,7 @@ public sealed class GraftStitchTests
             Parts = [new(Query, [1], [2])],
             HeadParameters = new Dictionary<string, TensorValues> { ["classifier.weight"] = new([1], [3]) },
         };
-        Graft stitched = GraftStitch.Of([scoring, Of("b", new GraftPart(Query, [1], [4]))], scoring);
+        Graft stitched = Graft.Stitch([scoring, Of("b", new GraftPart(Query, [1], [4]))], scoring);
         Assert.Equal("a", stitched.Task);
         Assert.Equal([3f], stitched.HeadParameters["classifier.weight"].Values);
         Assert.Equal([3f], stitched.Parts[0].Values);
@@ -61,9 +61,9 @@ public sealed class GraftStitchTests
                     Outside = GraftOutside.Zero,
                     Considered = [Query],
                 };
-        Assert.Contains("def", Assert.Throws<ArgumentException>(() => GraftStitch.Of([Of("a"), other])).Message, StringComparison.Ordinal);
-        Assert.Throws<ArgumentException>(() => GraftStitch.Of([Of("a"), zeros]));
-        Assert.Throws<ArgumentException>(() => GraftStitch.Of([]));
+        Assert.Contains("def", Assert.Throws<ArgumentException>(() => Graft.Stitch([Of("a"), other])).Message, StringComparison.Ordinal);
+        Assert.Throws<ArgumentException>(() => Graft.Stitch([Of("a"), zeros]));
+        Assert.Throws<ArgumentException>(() => Graft.Stitch([]));
     }
 
     [Fact]
@@ -92,7 +92,7 @@ public sealed class GraftStitchTests
             }
         }
 
-        GraftPart stitched = GraftStitch.Of(grafts).Parts[0];
+        GraftPart stitched = Graft.Stitch(grafts).Parts[0];
         Assert.Equal([.. Enumerable.Range(0, Length).Where(i => counts[i] > 0)], stitched.Indices);
         Assert.Equal([.. stitched.Indices.Select(i => (float)(sums[i] / counts[i]))], stitched.Values);
     }
@@ -138,10 +138,10 @@ public sealed class GraftStitchTests
                 }),
         ];
         long bytes = grafts.Sum(graft => graft.Count) * (sizeof(int) + sizeof(float));
-        GraftStitch.Of([.. grafts.Take(2)]);
+        Graft.Stitch([.. grafts.Take(2)]);
         long before = GC.GetTotalAllocatedBytes(precise: true);
         var watch = Stopwatch.StartNew();
-        Graft stitched = GraftStitch.Of(grafts);
+        Graft stitched = Graft.Stitch(grafts);
         watch.Stop();
         long allocated = GC.GetTotalAllocatedBytes(precise: true) - before;
         TestContext.Current.TestOutputHelper?.WriteLine(

@@ -1,4 +1,6 @@
+using System.Text.Json;
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Merging;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -79,6 +81,33 @@ public sealed class MergeRecipeTests : IDisposable
         Assert.Equal(0, scaled.abs().max().item<float>());
         using var model = SkillLoc.Models.Backbones.LanguageModel.Load(Target);
         Assert.Equal(4, model.Config.Layers);
+    }
+
+    [Fact]
+    public void LayersOfOneModelMergeWithEachOther()
+    {
+        Run(
+            $$"""
+            merge_method: linear
+            slices:
+              - sources:
+                  - model: {{Base}}
+                    layer_range: [0, 1]
+                    parameters: { weight: 3 }
+                  - model: {{Base}}
+                    layer_range: [2, 3]
+                    parameters: { weight: 1 }
+            """
+        );
+        using var merged = CheckpointFolder.Open(Target);
+        Assert.Equal(1, merged.Config.Layers);
+        using DisposeScope scope = NewDisposeScope();
+        using var basis = CheckpointFolder.Open(Base);
+        Tensor expected =
+            (basis.Weights.Read("roberta.encoder.layer.0.output.dense.weight") * 0.75)
+            + (basis.Weights.Read("roberta.encoder.layer.2.output.dense.weight") * 0.25);
+        Tensor actual = merged.Weights.Read("roberta.encoder.layer.0.output.dense.weight");
+        Assert.True((actual - expected).abs().max().item<float>() < 1e-6);
     }
 
     [Fact]
@@ -180,20 +209,71 @@ public sealed class MergeRecipeTests : IDisposable
     [InlineData("merge_method: passthrough\nslices:\n  - sources:\n      - model: BASE\n        layer_range: [0, 9]", 4, "layer_range")]
     [InlineData("merge_method: slerp\nbase_model: BASE\nmodels:\n  - model: TUNED", 1, "'t'")]
     [InlineData(
+        "merge_method: della\nbase_model: BASE\nmodels:\n  - model: TUNED\n    parameters:\n      density: 0.1\n      epsilon: 0.2",
+        7,
+        "'epsilon' is 0.2 beside a density of 0.1"
+    )]
+    [InlineData("merge_method: linear\nmodels:\n  - model: TUNED\n  - model: BASE+GRAFT", 4, "fingerprint")]
+    [InlineData("merge_method: linear\nmodels:\n  - model: GRAFT", 3, "needs its base")]
+    [InlineData("merge_method: linear\nmodels:\n  - model: BERT+LORA", 3, "adapter of another base")]
+    [InlineData("merge_method: linear\nmodels:\n  - model: BASE\n  - model: BERT", 1, "architecture is roberta and bert")]
+    [InlineData("merge_method: linear\nmodels:\n  - model: BASE\n  - model: WORDS", 1, "token 300 is")]
+    [InlineData(
         "name: a\nmerge_method: linear\nmodels:\n  - model: b\n---\nname: b\nmerge_method: linear\nmodels:\n  - model: a\n---\nmerge_method: linear\nmodels:\n  - model: a",
         1,
         "cycle"
     )]
     public void MistakesAreNamedWithFileLineAndKey(string recipe, int line, string named)
     {
-        string message = Assert
-            .Throws<InvalidDataException>(() =>
-                Run(recipe.Replace("BASE", Base, StringComparison.Ordinal).Replace("TUNED", Tuned, StringComparison.Ordinal))
-            )
-            .Message;
+        string graft = Path.Join(_folder, "a.graft.safetensors");
+        new Graft { BaseFingerprint = new string('0', 64), Parts = [new("roberta.encoder.layer.0.output.dense.bias", [1], [1])] }.Save(
+            graft
+        );
+        foreach (
+            (string name, string place) in new[]
+            {
+                ("BASE", Base),
+                ("TUNED", Tuned),
+                ("GRAFT", graft),
+                ("BERT", Oracles.PathOf("tiny-bert")),
+                ("LORA", Oracles.PathOf("peft", "lora-gpt2")),
+                ("WORDS", OtherWords()),
+            }
+        )
+        {
+            recipe = recipe.Replace(name, place, StringComparison.Ordinal);
+        }
+
+        string message = Assert.Throws<InvalidDataException>(() => Run(recipe)).Message;
         Assert.Contains($"recipe.yml, line {line}:", message, StringComparison.Ordinal);
         Assert.Contains(named, message, StringComparison.Ordinal);
         Assert.False(Directory.Exists(Target));
+    }
+
+    /// <summary>The base with two tokens in each other's place.</summary>
+    private string OtherWords()
+    {
+        string folder = Directory.CreateDirectory(Path.Join(_folder, "words")).FullName;
+        foreach (string file in Directory.GetFiles(Base))
+        {
+            File.Copy(file, Path.Join(folder, Path.GetFileName(file)), overwrite: true);
+        }
+
+        string path = Path.Join(folder, "vocab.json");
+        var vocabulary = JsonSerializer.Deserialize<Dictionary<string, int>>(File.ReadAllText(path))!;
+        File.WriteAllText(
+            path,
+            JsonSerializer.Serialize(
+                vocabulary.ToDictionary(
+                    pair => pair.Key,
+                    pair =>
+                        pair.Value == 300 ? 301
+                        : pair.Value == 301 ? 300
+                        : pair.Value
+                )
+            )
+        );
+        return folder;
     }
 
     private void Run(string recipe)

@@ -4,12 +4,11 @@ namespace SkillLoc.Models.Merging.Methods;
 /// Arcee fusion: the importance of a scalar is its difference from the base times the Kullback-Leibler divergence of its row, both rows as
 /// softmax distributions. Differences of an importance from median + 1.5 interquartile ranges on are kept.
 /// </summary>
-/// <remarks>mergekit estimates the quartiles of large tensors from a random million; here they are exact. The divergence of
-/// nearly equal rows is mostly rounding in mergekit's float32; here it is computed in double precision, so that scalars within some 0.1 % of
-/// the threshold may fall on its other side.</remarks>
+/// <remarks>mergekit estimates the quartiles of large tensors from a random million; here they are exact. The divergence of nearly equal rows
+/// is mostly rounding, and the threshold depends on it, so that it is computed in float32 in the order of torch's kernels.</remarks>
 internal sealed class ArceeFusion : MergeMethod
 {
-    private const double Epsilon = 1e-8;
+    private const float Epsilon = 1e-8f;
 
     public override string Name => "arcee_fusion";
 
@@ -32,12 +31,14 @@ internal sealed class ArceeFusion : MergeMethod
         }
 
         int columns = tensor.Columns;
+        float[] p = new float[columns],
+            q = new float[columns];
         for (int start = 0; start < output.Length; start += columns)
         {
-            double divergence = Divergence(other.Slice(start, columns), basis.Slice(start, columns));
+            float divergence = Divergence(other.Slice(start, columns), basis.Slice(start, columns), p, q);
             for (int i = start; i < start + columns; i++)
             {
-                output[i] = (float)(MathF.Abs(other[i] - basis[i]) * divergence);
+                output[i] = MathF.Abs(other[i] - basis[i]) * divergence;
             }
         }
 
@@ -51,35 +52,16 @@ internal sealed class ArceeFusion : MergeMethod
     private static float Quantile(ReadOnlySpan<float> values, float q) =>
         OrderStatistics.At(values, (long)(q * (values.Length - 1)), magnitudes: false);
 
-    private static double Divergence(ReadOnlySpan<float> first, ReadOnlySpan<float> second)
+    private static float Divergence(ReadOnlySpan<float> first, ReadOnlySpan<float> second, float[] p, float[] q)
     {
-        (double most, double sum) = Normalizer(first);
-        (double otherMost, double otherSum) = Normalizer(second);
-        double divergence = 0;
-        for (int i = 0; i < first.Length; i++)
+        Float32Rows.Softmax(first, p);
+        Float32Rows.Softmax(second, q);
+        for (int i = 0; i < p.Length; i++)
         {
-            double p = (Math.Exp(first[i] - most) / sum) + Epsilon,
-                q = (Math.Exp(second[i] - otherMost) / otherSum) + Epsilon;
-            divergence += p * Math.Log(p / q);
+            float one = p[i] + Epsilon;
+            p[i] = one * MathF.Log(one / (q[i] + Epsilon));
         }
 
-        return divergence;
-
-        static (double Most, double Sum) Normalizer(ReadOnlySpan<float> row)
-        {
-            double most = double.NegativeInfinity,
-                sum = 0;
-            foreach (float value in row)
-            {
-                most = Math.Max(most, value);
-            }
-
-            foreach (float value in row)
-            {
-                sum += Math.Exp(value - most);
-            }
-
-            return (most, sum);
-        }
+        return Float32Rows.Sum(p);
     }
 }

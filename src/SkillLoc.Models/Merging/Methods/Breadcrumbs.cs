@@ -27,6 +27,7 @@ internal sealed class Breadcrumbs(bool votes) : TaskVectorMethod
         },
         MergeParameter.Lambda(),
         Normalize(false),
+        .. Rescaling.OfNorms,
     ];
 
     private protected override SignVote? VoteOf(MergeTensor tensor) => votes ? new() : null;
@@ -43,6 +44,8 @@ internal sealed class Breadcrumbs(bool votes) : TaskVectorMethod
         long kept = (long)(density * count),
             outliers = Math.Min((long)(tensor.Number("gamma", model) * count), count - kept);
         Span<float> values = tensor[model];
+        string? norm = Rescaling.Of(tensor);
+        double before = norm is null ? 0 : Rescaling.Measure(norm, values);
         MagnitudeCut low = OrderStatistics.Largest(values, outliers + kept),
             high = OrderStatistics.Largest(values, outliers);
         long lowLeft = low.Equal,
@@ -55,6 +58,11 @@ internal sealed class Breadcrumbs(bool votes) : TaskVectorMethod
             {
                 value = 0;
             }
+        }
+
+        if (norm is not null)
+        {
+            Rescaling.Restore(norm, before, values);
         }
     }
 }

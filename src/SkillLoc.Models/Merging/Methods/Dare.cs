@@ -14,7 +14,7 @@ internal sealed class Dare(bool votes) : TaskVectorMethod
     public override string Origin => "Yu et al. 2024, arXiv:2311.03099";
 
     public override IReadOnlyList<MergeParameter> Parameters { get; } =
-    [MergeParameter.Weight(), MergeParameter.Density(), MergeParameter.Lambda(), Normalize(false), .. Rescaling.Parameters(true)];
+    [MergeParameter.Weight(), MergeParameter.Density(), MergeParameter.Lambda(), Normalize(false), .. Rescaling.OfChance];
 
     private protected override SignVote? VoteOf(MergeTensor tensor) => votes ? new() : null;
 

@@ -26,7 +26,7 @@ internal sealed class Della(bool votes) : TaskVectorMethod
         },
         MergeParameter.Lambda(),
         Normalize(votes),
-        .. Rescaling.Parameters(true),
+        .. Rescaling.OfChance,
     ];
 
     private protected override SignVote? VoteOf(MergeTensor tensor) => votes ? new() : null;

@@ -14,8 +14,6 @@ internal sealed class MultiSlerp : MergeMethod
 
     public override MergeBase Base => MergeBase.Optional;
 
-    public override int LeastModels => 2;
-
     public override IReadOnlyList<MergeParameter> Parameters { get; } =
     [
         MergeParameter.Weight(),

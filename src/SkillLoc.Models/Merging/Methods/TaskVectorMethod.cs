@@ -57,7 +57,8 @@ internal abstract class TaskVectorMethod : MergeMethod
 
         if (tensor.Flag("normalize"))
         {
-            float total = weights.Sum();
+            // In float32, as torch sums; Enumerable.Sum adds in double precision.
+            float total = weights.Aggregate(0f, (sum, weight) => sum + weight);
             VectorMath.Divide(output, MergeChecks.Total(total, tensor), output);
         }
     }
@@ -124,22 +125,27 @@ internal static class Rescaling
     // Measures below it are left.
     private const double Least = 1e-7;
 
-    /// <summary>The parameters <c>rescale</c> and <c>rescale_norm</c>.</summary>
-    public static IReadOnlyList<MergeParameter> Parameters(bool fallback) =>
-        [
-            MergeParameter.Flag("rescale", fallback, "Whether what is left is scaled up."),
-            new(
-                "rescale_norm",
-                new("l1"),
-                false,
-                "What is scaled up to: the sum of magnitudes before (`l1`, mergekit's), their root mean square (`l2`), the largest "
-                    + "(`linf`), or the expectation (`density`, the paper's: each scalar is divided by the probability with which it was "
-                    + "kept)."
-            )
-            {
-                Choices = ["l1", "l2", "linf", "density"],
-            },
-        ];
+    /// <summary>The parameters <c>rescale</c> and <c>rescale_norm</c> of methods that drop at random.</summary>
+    public static IReadOnlyList<MergeParameter> OfChance { get; } =
+        Parameters(
+            true,
+            "What is scaled up to: the sum of magnitudes before (`l1`, mergekit's), their root mean square (`l2`), the largest (`linf`), or "
+                + "the expectation (`density`, the paper's: each scalar is divided by the probability with which it was kept).",
+            "l1",
+            "l2",
+            "linf",
+            "density"
+        );
+
+    /// <summary>The same of methods that drop the smallest.</summary>
+    public static IReadOnlyList<MergeParameter> OfNorms { get; } =
+        Parameters(
+            false,
+            "What is scaled up to: the sum of magnitudes before (`l1`), their root mean square (`l2`), or the largest (`linf`).",
+            "l1",
+            "l2",
+            "linf"
+        );
 
     /// <summary>The measure that is kept; null for none.</summary>
     public static string? Of(MergeTensor tensor) => tensor.Flag("rescale") ? tensor.Text("rescale_norm") : null;
@@ -161,4 +167,10 @@ internal static class Rescaling
             VectorMath.Multiply(values, (float)(before / after), values);
         }
     }
+
+    private static IReadOnlyList<MergeParameter> Parameters(bool fallback, string norms, params string[] choices) =>
+        [
+            MergeParameter.Flag("rescale", fallback, "Whether what is left is scaled up."),
+            new("rescale_norm", new("l1"), false, norms) { Choices = choices },
+        ];
 }

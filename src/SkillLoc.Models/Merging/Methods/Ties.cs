@@ -33,6 +33,7 @@ internal sealed class Ties : TaskVectorMethod
             {
                 Choices = ["total", "frequency"],
             },
+            .. convention == TiesConvention.MergeKit ? Rescaling.OfNorms : [],
         ];
     }
 
@@ -136,7 +137,14 @@ internal sealed class Ties : TaskVectorMethod
         double density = tensor.Number("density", model);
         if (density < 1)
         {
-            OrderStatistics.Largest(tensor[model], (long)(density * tensor.Length)).Apply(tensor[model]);
+            Span<float> values = tensor[model];
+            string? norm = _convention == TiesConvention.MergeKit ? Rescaling.Of(tensor) : null;
+            double before = norm is null ? 0 : Rescaling.Measure(norm, values);
+            OrderStatistics.Largest(values, (long)(density * values.Length)).Apply(values);
+            if (norm is not null)
+            {
+                Rescaling.Restore(norm, before, values);
+            }
         }
     }
 }
