@@ -7,64 +7,67 @@ using Spectre.Console;
 namespace SkillLoc.ConnectivityStudy;
 
 /// <summary>The checkpoints that ends start from: the plan's, and those that are pre-trained for different numbers of updates.</summary>
-public sealed class Bases
+/// <param name="plan">The plan.</param>
+public sealed class Bases(StudyPlan plan)
 {
-    private readonly StudyPlan _plan;
-    private readonly string _path;
-    private readonly StudyFolder _folder;
-    private readonly CancellationToken _stop;
-    private readonly Dictionary<int, (string Checkpoint, string Fingerprint, BaseResult Result)> _made = [];
-    private readonly Lazy<string> _fingerprint;
+    private const string Model = "model";
 
-    /// <param name="plan">The plan.</param>
-    /// <param name="path">The folder that pre-trained bases go to.</param>
-    /// <param name="stop">Stops a pre-training at its next step.</param>
-    public Bases(StudyPlan plan, string path, CancellationToken stop = default)
+    private readonly StudyPlan _plan = plan;
+    private readonly Lazy<string> _fingerprint = new(() =>
     {
-        _stop = stop;
-        _plan = plan;
-        _path = path;
-        _folder = new(path, stop);
-        _fingerprint = new(() => FingerprintOf(plan.Checkpoint));
-    }
-
-    /// <summary>Those that were pre-trained, by their steps.</summary>
-    public IReadOnlyList<BaseResult> Made => [.. _made.Values.Select(each => each.Result).OrderBy(each => each.Steps)];
-
-    /// <summary>A base, which is pre-trained where it is not yet.</summary>
-    /// <param name="steps">Updates of pre-training; null for the plan's checkpoint.</param>
-    /// <returns>The checkpoint folder, and the fingerprint of its weights.</returns>
-    /// <exception cref="IOException">A file cannot be read or written.</exception>
-    /// <exception cref="InvalidDataException">A checkpoint is damaged, or the base was made by another plan.</exception>
-    public (string Checkpoint, string Fingerprint) Get(int? steps)
-    {
-        if (steps is not { } count)
-        {
-            return (_plan.Checkpoint, _fingerprint.Value);
-        }
-
-        if (!_made.TryGetValue(count, out (string Checkpoint, string Fingerprint, BaseResult Result) known))
-        {
-            string name = $"{count} steps",
-                checkpoint = Path.Combine(_path, name);
-            PretrainingPlan plan = _plan.Pretraining! with { Steps = [count] };
-            IEnumerable<string> texts = plan
-                .Text.Concat(plan.LeaveOut)
-                .Select(text => Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(TextSource.Parse(InData(text)).Path))));
-            BaseResult result = _folder.Get(name, StudyJson.FingerprintOf(plan, Words(), texts), _ => Pretrain(plan, count, checkpoint));
-            _made[count] = known = (checkpoint, FingerprintOf(checkpoint), result);
-        }
-
-        return (known.Checkpoint, known.Fingerprint);
-    }
-
-    private static string FingerprintOf(string checkpoint)
-    {
-        using var model = LanguageModel.Load(checkpoint);
+        using var model = LanguageModel.Load(plan.Checkpoint);
         return model.Fingerprint();
+    });
+
+    /// <summary>The fingerprint of the plan's checkpoint.</summary>
+    /// <exception cref="IOException">It cannot be read.</exception>
+    /// <exception cref="InvalidDataException">It is damaged.</exception>
+    public string Fingerprint => _fingerprint.Value;
+
+    /// <summary>The run that pre-trains a base.</summary>
+    /// <param name="steps">Updates of pre-training.</param>
+    public static string NameOf(int steps) => $"base after {steps} steps";
+
+    /// <summary>The runs that an end needs for its base.</summary>
+    /// <param name="steps">Updates of pre-training; null for the plan's checkpoint.</param>
+    public static IEnumerable<string> RunsOf(int? steps) => steps is { } count ? [NameOf(count)] : [];
+
+    /// <summary>A base's checkpoint folder or name.</summary>
+    /// <param name="steps">Updates of pre-training; null for the plan's checkpoint.</param>
+    /// <param name="filesOf">Where a run's files are.</param>
+    public string CheckpointOf(int? steps, Func<string, string> filesOf) =>
+        steps is { } count ? Path.Combine(filesOf(NameOf(count)), Model) : _plan.Checkpoint;
+
+    /// <summary>What a pre-training depends on.</summary>
+    /// <param name="steps">Updates.</param>
+    /// <exception cref="IOException">A text cannot be read.</exception>
+    public object SettingsOf(int steps) =>
+        new
+        {
+            Plan = _plan.Pretraining! with
+            {
+                Steps = [steps],
+            },
+            Words = Words(),
+            Texts = _plan
+                .Pretraining.Text.Concat(_plan.Pretraining.LeaveOut)
+                .Select(text => Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(TextSource.Parse(InData(text)).Path)))),
+        };
+
+    /// <summary>Pre-trains a base.</summary>
+    /// <param name="steps">Updates.</param>
+    /// <param name="context">The run.</param>
+    /// <exception cref="InvalidDataException">There is too little text.</exception>
+    public BaseResult Pretrain(int steps, RunContext context)
+    {
+        PretrainingPlan plan = _plan.Pretraining!;
+        string checkpoint = Path.Combine(context.State, Model);
+        BaseResult result = Pretrain(plan, steps, checkpoint, context.CancellationToken);
+        Directory.Move(checkpoint, Path.Combine(context.Files, Model));
+        return result;
     }
 
-    private BaseResult Pretrain(PretrainingPlan plan, int steps, string checkpoint)
+    private BaseResult Pretrain(PretrainingPlan plan, int steps, string checkpoint, CancellationToken stop)
     {
         using var pretraining = new Pretraining(
             new()
@@ -87,7 +90,7 @@ public sealed class Bases
             },
             AnsiConsole.Console
         );
-        IReadOnlyList<HeldOutResult> results = pretraining.Run(_stop);
+        IReadOnlyList<HeldOutResult> results = pretraining.Run(stop);
         return results is [.., HeldOutResult longest]
             ? new(steps, longest.Loss, longest.Accuracy)
             : throw new InvalidDataException(
