@@ -77,16 +77,7 @@ public sealed class Study : IStudy
             string[] seeds = [.. _plan.Seeds.Select(seed => NameOf(task, seed))];
             runs.AddRange(
                 Parts(task)
-                    .Select(part => new StudyRun(
-                        part.Name,
-                        new
-                        {
-                            Common = common,
-                            _plan.Perturbation,
-                            _plan.Pruning,
-                        },
-                        context => part.Measure(On(context))
-                    )
+                    .Select(part => new StudyRun(part.Name, new { Common = common, part.Own }, context => part.Measure(On(context)))
                     {
                         After = seeds,
                     })
@@ -128,17 +119,19 @@ public sealed class Study : IStudy
 
     private IEnumerable<Part> Parts(StudyTask task) =>
         [
-            new($"{task.Name} perturbed", study => study.Perturb(task)),
+            new($"{task.Name} perturbed", _plan.Perturbation, study => study.Perturb(task)),
             new(
                 $"{task.Name} BitFit",
+                _plan.Perturbation,
                 study => study.PerturbOther(task, "BitFit", Measures.BitFit, new BitFitOptions(), _plan.Tuning.BiasLearningRate)
             ),
             new(
                 $"{task.Name} adapter",
+                _plan.Perturbation,
                 study => study.PerturbOther(task, "adapter", Measures.Adapter, new AdapterOptions(), _plan.Tuning.AdapterLearningRate)
             ),
-            new($"{task.Name} pruned", study => study.Prune(task)),
+            new($"{task.Name} pruned", new { _plan.Pruning, _plan.Perturbation.Controls }, study => study.Prune(task)),
         ];
 
-    private sealed record Part(string Name, Func<NeuronMeasures, StudyResult> Measure);
+    private sealed record Part(string Name, object Own, Func<NeuronMeasures, StudyResult> Measure);
 }

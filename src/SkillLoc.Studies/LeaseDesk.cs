@@ -33,6 +33,15 @@ internal sealed class LeaseDesk(string folder, TimeSpan heartbeat, TimeSpan sile
     /// <summary>Who holds a run; null for nobody.</summary>
     public RunLease.Content? HolderOf(string id) => LastOf(id) is > 0 and var last ? RunLease.Read(PathOf(id, last)) : null;
 
+    /// <summary>Removes what a dead worker left of a run that is done.</summary>
+    public void RemoveDead(string id)
+    {
+        if (LastOf(id) is > 0 and var last && RunLease.Read(PathOf(id, last))?.Worker.IsDead == true)
+        {
+            File.Delete(PathOf(id, last));
+        }
+    }
+
     private string PathOf(string id, int generation) =>
         Path.Join(folder, string.Create(CultureInfo.InvariantCulture, $"{id}.{generation}"));
 

@@ -50,15 +50,26 @@ internal sealed class StudyWorker
                     _stop.ThrowIfCancellationRequested();
                 }
             }
+
+            foreach (PlannedRun run in _wanted.Where(IsDone))
+            {
+                Tidy(run);
+            }
+
+            if (_all.All(IsDone))
+            {
+                _study.Report(_results, _options.Folder);
+            }
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)
         {
             return StudyExit.Stopped;
         }
-
-        if (_all.All(IsDone))
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            _study.Report(_results, _options.Folder);
+            // The plan was right: a full disk, a server that is away.
+            Say($"{error.Message}");
+            return StudyExit.RunFailed;
         }
 
         PlannedRun[] failed = [.. _wanted.Where(NeedsWork)];
@@ -133,14 +144,10 @@ internal sealed class StudyWorker
             lease.Lost.ThrowIfCancellationRequested();
             _folder.Commit(run.Id, made);
             _done.Add(run);
-            File.Delete(_folder.FailureFile(run.Id));
-            Directory.Delete(state, recursive: true);
-            RemoveFilesNobodyReads(run);
-            Log(run, "done", clock, context);
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
-            Directory.Delete(made, recursive: true);
+            Remove(made);
             if (_stop.IsCancellationRequested)
             {
                 Log(run, "stopped", clock, context);
@@ -148,24 +155,47 @@ internal sealed class StudyWorker
             }
 
             Say($"{run.Run.Name}: another worker took it over");
+            return;
         }
         catch (Exception error) when (error is not OutOfMemoryException)
         {
             _tried.Add(run);
-            Directory.Delete(made, recursive: true);
+            Remove(made);
             AtomicFile.Write(
                 _folder.FailureFile(run.Id),
                 stream => JsonSerializer.Serialize(stream, new Failure(lease.Token, run.Run.Name, $"{error}"), StudyJson.Options)
             );
             Say($"{run.Run.Name}: {error}");
             Log(run, "failed", clock, context, error.Message);
+            return;
         }
+
+        Log(run, "done", clock, context);
+        Tidy(run);
+        foreach (PlannedRun earlier in run.After)
+        {
+            Tidy(earlier);
+        }
+    }
+
+    /// <summary>Removes what nobody needs of a run that is done, also where its worker was killed before it could. Another worker may be at
+    /// it, and one that slept and was taken for dead may still write.</summary>
+    private void Tidy(PlannedRun run)
+    {
+        AtomicFile.Try(() => File.Delete(_folder.FailureFile(run.Id)));
+        AtomicFile.Try(() => Remove(_folder.StateOf(run.Id)));
+        if (run.Run.HasTemporaryFiles && _readers[run].All(IsDone))
+        {
+            AtomicFile.Try(() => Remove(_folder.FilesOf(run.Id)));
+        }
+
+        _desk.RemoveDead(run.Id);
     }
 
     private void Write(PlannedRun run, object result, IReadOnlyDictionary<string, double> times, string folder)
     {
         string files = Path.Join(folder, "files");
-        if (!Directory.EnumerateFileSystemEntries(files).Any())
+        if (!run.Run.HasTemporaryFiles && !Directory.EnumerateFileSystemEntries(files).Any())
         {
             Directory.Delete(files);
         }
@@ -189,13 +219,11 @@ internal sealed class StudyWorker
         }
     }
 
-    /// <summary>Removes temporary files that nobody will read any more: this run's last readers are done.</summary>
-    private void RemoveFilesNobodyReads(PlannedRun run)
+    private static void Remove(string folder)
     {
-        foreach (PlannedRun earlier in run.After.Where(earlier => earlier.Run.HasTemporaryFiles && _readers[earlier].All(IsDone)))
+        if (Directory.Exists(folder))
         {
-            // Another worker may be at it.
-            AtomicFile.Try(() => Directory.Delete(_folder.FilesOf(earlier.Id), recursive: true));
+            Directory.Delete(folder, recursive: true);
         }
     }
 

@@ -40,6 +40,9 @@ public sealed class ScalarLifetimeTests
                 "GraftingStudy",
                 "SkillNeuronStudy",
                 "ConnectivityStudy",
+                "KilledTrainer",
+                "SkillLoc.Studies",
+                "skillloc",
             },
             ours.Select(assembly => assembly.Name.Name).ToHashSet()
         );

@@ -48,7 +48,16 @@ public sealed class SkillNeuronStudyTests : IDisposable
         Assert.Equal(study.Measurements(whole).Measurements, study.Measurements(resumed).Measurements);
         Assert.Equal(study.Measurements(whole).Curves, study.Measurements(resumed).Curves);
         Assert.All(study.SpeedUps(whole).Values, speedUp => Assert.True(speedUp > 0));
-        Assert.Empty(Directory.GetDirectories(Path.Combine(stopped, "state")));
+
+        // What failed was pruning to another layer, which is another run.
+        Assert.Empty(
+            Directory
+                .GetDirectories(Path.Combine(stopped, "state"))
+                .Select(Path.GetFileName)
+                .Intersect(PlannedRun.Of(study).Select(each => each.Id))
+        );
+        string adapter = PlannedRun.Of(study).Single(each => each.Run.Name == "Moods adapter").Id;
+        Assert.Contains(adapter, PlannedRun.Of(failing).Select(each => each.Id));
         IsWhatTheModelsDo(Plan(), study, whole, output);
     }
 

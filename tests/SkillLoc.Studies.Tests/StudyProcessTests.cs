@@ -99,8 +99,13 @@ public sealed class StudyProcessTests : IDisposable
         string plan = Plan("\"runs\": 1, \"steps\": 8, \"milliseconds_per_step\": 250");
         using var dead = new FakeProcess("run", plan, "--out", PathOf("out"));
         dead.WaitFor(() => StepOf("out") >= 2);
+
+        // It sleeps until the other has seen that it holds the run.
+        dead.Send(FakeProcess.Pause);
         using var next = new FakeProcess("run", plan, "--out", PathOf("out"));
         next.WaitFor(() => next.Error.Contains("0 of 1 runs are done", StringComparison.Ordinal));
+        Thread.Sleep(500);
+        Assert.DoesNotContain("begins", next.Error, StringComparison.Ordinal);
         dead.Send(FakeProcess.KillNow);
         Assert.Equal(137, dead.WaitForExit());
         Assert.True(next.WaitForExit() == 0, next.Error);
