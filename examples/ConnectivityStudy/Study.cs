@@ -180,7 +180,7 @@ public sealed class Study : IStudy
     private static Pair WorstOf(IGrouping<string, Pair> method, int place, RunContext context) =>
         method.OrderByDescending(pair => context.Result<LineResult>(pair.Line).Paths[0].LossBarrier).ElementAt(place);
 
-    private object DataOf(Pair pair) => new[] { _data.Value.Fingerprint(pair.First.Task), _data.Value.Fingerprint(pair.Second.Task) };
+    private string[] DataOf(Pair pair) => [_data.Value.Fingerprint(pair.First.Task), _data.Value.Fingerprint(pair.Second.Task)];
 
     private static IEnumerable<string> EndsOf(Pair pair) =>
         new[] { pair.First, pair.Second }.SelectMany(end => Bases.RunsOf(end.PretrainingSteps).Append(Ends.NameOf(end))).Distinct();

@@ -1,5 +1,6 @@
 using Microsoft.ML;
 using SkillLoc;
+using SkillLoc.Models.Connectivity;
 using SkillLoc.Models.Datasets;
 using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Prompts;
@@ -94,7 +95,7 @@ switch (what)
                 StateInterval = 2,
             };
             Begin();
-            using var found = ml.SkillLoc().Connectivity.FindCurve(curve).Train(data);
+            using ParameterPath found = ml.SkillLoc().Connectivity.FindCurve(curve).Train(data);
             found.Save(result);
         }
 

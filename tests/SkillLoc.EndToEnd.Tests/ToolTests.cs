@@ -110,8 +110,8 @@ public sealed class ToolTests : IDisposable
                 "SkillNeuronStudy" => "skill-neurons",
                 _ => "connectivity",
             };
-            Told told = Run(2, "study", "plan", plan, "--study", study, "--data", PathOf("no data"));
-            Assert.Contains("no data", told.Error, StringComparison.Ordinal);
+            Told told = Run(2, "study", "plan", plan, "--study", study, "--checkpoint", PathOf("none"), "--data", PathOf("none"));
+            Assert.Contains(PathOf("none"), told.Error, StringComparison.Ordinal);
         }
 
         Assert.Contains(
