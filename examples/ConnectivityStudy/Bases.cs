@@ -7,69 +7,79 @@ using Spectre.Console;
 namespace SkillLoc.ConnectivityStudy;
 
 /// <summary>The checkpoints that ends start from: the plan's, and those that are pre-trained for different numbers of updates.</summary>
-public sealed class Bases
+/// <param name="plan">The plan.</param>
+public sealed class Bases(StudyPlan plan)
 {
-    private readonly StudyPlan _plan;
-    private readonly string _path;
-    private readonly StudyFolder _folder;
-    private readonly CancellationToken _stop;
-    private readonly Dictionary<int, (string Checkpoint, string Fingerprint, BaseResult Result)> _made = [];
+    private const string Model = "model";
+
+    private readonly StudyPlan _plan = plan;
     private readonly Dictionary<string, string> _fingerprints = new(StringComparer.Ordinal);
 
-    /// <param name="plan">The plan.</param>
-    /// <param name="path">The folder that pre-trained bases go to.</param>
-    /// <param name="stop">Stops a pre-training at its next step.</param>
-    public Bases(StudyPlan plan, string path, CancellationToken stop = default)
-    {
-        _stop = stop;
-        _plan = plan;
-        _path = path;
-        _folder = new(path, stop);
-    }
-
-    /// <summary>Those that were pre-trained, by their steps.</summary>
-    public IReadOnlyList<BaseResult> Made => [.. _made.Values.Select(each => each.Result).OrderBy(each => each.Steps)];
-
-    /// <summary>The base of an end, which is pre-trained where it is not yet.</summary>
+    /// <summary>The fingerprint of the checkpoint that an end starts from; null where that is a base of the study's own.</summary>
     /// <param name="end">The end.</param>
-    /// <returns>The checkpoint folder, and the fingerprint of its weights.</returns>
-    /// <exception cref="IOException">A file cannot be read or written.</exception>
-    /// <exception cref="InvalidDataException">A checkpoint is damaged, or the base was made by another plan.</exception>
-    public (string Checkpoint, string Fingerprint) Get(EndSettings end)
+    /// <exception cref="IOException">It cannot be read.</exception>
+    /// <exception cref="InvalidDataException">It is damaged.</exception>
+    public string? FingerprintOf(EndSettings end)
     {
-        if (end.PretrainingSteps is not { } count)
+        if (end.PretrainingSteps is not null)
         {
-            string named = end.Checkpoint ?? _plan.Checkpoint;
-            if (!_fingerprints.TryGetValue(named, out string? fingerprint))
+            return null;
+        }
+
+        string checkpoint = end.Checkpoint ?? _plan.Checkpoint;
+        if (!_fingerprints.TryGetValue(checkpoint, out string? fingerprint))
+        {
+            using var model = LanguageModel.Load(checkpoint);
+            _fingerprints[checkpoint] = fingerprint = model.Fingerprint();
+        }
+
+        return fingerprint;
+    }
+
+    /// <summary>The run that pre-trains a base.</summary>
+    /// <param name="steps">Updates of pre-training.</param>
+    public static string NameOf(int steps) => $"base after {steps} steps";
+
+    /// <summary>The runs that an end needs for its base.</summary>
+    /// <param name="steps">Updates of pre-training; null for the plan's checkpoint.</param>
+    public static IEnumerable<string> RunsOf(int? steps) => steps is { } count ? [NameOf(count)] : [];
+
+    /// <summary>The checkpoint folder or name that an end starts from.</summary>
+    /// <param name="end">The end.</param>
+    /// <param name="filesOf">Where a run's files are.</param>
+    public string CheckpointOf(EndSettings end, Func<string, string> filesOf) =>
+        end.PretrainingSteps is { } count ? Path.Combine(filesOf(NameOf(count)), Model) : end.Checkpoint ?? _plan.Checkpoint;
+
+    /// <summary>What a pre-training depends on.</summary>
+    /// <param name="steps">Updates.</param>
+    /// <exception cref="IOException">A text cannot be read.</exception>
+    public object SettingsOf(int steps) =>
+        new
+        {
+            Plan = _plan.Pretraining! with
             {
-                _fingerprints[named] = fingerprint = FingerprintOf(named);
-            }
+                Steps = [steps],
+            },
+            Words = Words(),
+            Texts = _plan
+                .Pretraining.Text.Concat(_plan.Pretraining.LeaveOut)
+                .Select(text => Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(TextSource.Parse(InData(text)).Path)))),
+        };
 
-            return (named, fingerprint);
-        }
-
-        if (!_made.TryGetValue(count, out (string Checkpoint, string Fingerprint, BaseResult Result) known))
-        {
-            string name = $"{count} steps",
-                checkpoint = Path.Combine(_path, name);
-            PretrainingPlan plan = _plan.Pretraining! with { Steps = [count] };
-            IEnumerable<string> texts = plan
-                .Text.Concat(plan.LeaveOut)
-                .Select(text => Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(TextSource.Parse(InData(text)).Path))));
-            BaseResult result = _folder.Get(name, StudyJson.FingerprintOf(plan, Words(), texts), _ => Pretrain(plan, count, checkpoint));
-            _made[count] = known = (checkpoint, FingerprintOf(checkpoint), result);
-        }
-
-        return (known.Checkpoint, known.Fingerprint);
-    }
-
-    private static string FingerprintOf(string checkpoint)
+    /// <summary>Pre-trains a base.</summary>
+    /// <param name="steps">Updates.</param>
+    /// <param name="context">The run.</param>
+    /// <exception cref="InvalidDataException">There is too little text.</exception>
+    public BaseResult Pretrain(int steps, RunContext context)
     {
-        using var model = LanguageModel.Load(checkpoint);
-        return model.Fingerprint();
+        PretrainingPlan plan = _plan.Pretraining!;
+        string checkpoint = Path.Combine(context.State, Model);
+        BaseResult result = Pretrain(plan, steps, checkpoint, context.CancellationToken);
+        Directory.Move(checkpoint, Path.Combine(context.Files, Model));
+        return result;
     }
 
-    private BaseResult Pretrain(PretrainingPlan plan, int steps, string checkpoint)
+    private BaseResult Pretrain(PretrainingPlan plan, int steps, string checkpoint, CancellationToken stop)
     {
         using var pretraining = new Pretraining(
             new()
@@ -92,7 +102,7 @@ public sealed class Bases
             },
             AnsiConsole.Console
         );
-        IReadOnlyList<HeldOutResult> results = pretraining.Run(_stop);
+        IReadOnlyList<HeldOutResult> results = pretraining.Run(stop);
         return results is [.., HeldOutResult longest]
             ? new(steps, longest.Loss, longest.Accuracy)
             : throw new InvalidDataException(

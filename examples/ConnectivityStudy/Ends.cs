@@ -8,107 +8,98 @@ using SkillLoc.Transforms;
 
 namespace SkillLoc.ConnectivityStudy;
 
-/// <summary>Ends of paths. Each is trained once, and kept under a name that hashes all that it depends on, so that experiments share
-/// it.</summary>
-public sealed class Ends
+/// <summary>Ends of paths. Each is a run of its own, named by what it depends on, so that experiments share it.</summary>
+/// <param name="ml">The context.</param>
+/// <param name="plan">The plan.</param>
+/// <param name="data">The data sets.</param>
+/// <param name="bases">What ends start from.</param>
+public sealed class Ends(MLContext ml, StudyPlan plan, StudyData data, Bases bases)
 {
-    private readonly MLContext _ml;
-    private readonly StudyPlan _plan;
-    private readonly StudyData _data;
-    private readonly Bases _bases;
-    private readonly string _path;
-    private readonly StudyFolder _folder;
-    private readonly CancellationToken _stop;
+    private const string Tuned = "tuned.safetensors",
+        Rows = "rows.json";
 
-    /// <param name="ml">The context.</param>
-    /// <param name="plan">The plan.</param>
-    /// <param name="data">The data sets.</param>
-    /// <param name="bases">What ends start from.</param>
-    /// <param name="path">The folder that ends go to.</param>
-    /// <param name="stop">Stops a training at its next step.</param>
-    public Ends(MLContext ml, StudyPlan plan, StudyData data, Bases bases, string path, CancellationToken stop = default)
-    {
-        _stop = stop;
-        _ml = ml;
-        _plan = plan;
-        _data = data;
-        _bases = bases;
-        _path = path;
-        _folder = new(path, stop);
-    }
+    private readonly MLContext _ml = ml;
+    private readonly StudyPlan _plan = plan;
+    private readonly StudyData _data = data;
 
-    /// <summary>The identity of an end: a hash of all that it depends on.</summary>
-    public string Fingerprint(EndSettings end) =>
-        StudyJson.FingerprintOf(
-            _bases.Get(end).Fingerprint,
-            end,
-            _data.TrainingFingerprint(end.Task),
+    /// <summary>The run that trains an end.</summary>
+    /// <param name="end">The end.</param>
+    public static string NameOf(EndSettings end) => $"{end.Task}-{end.Method}-{StudyJson.FingerprintOf(end)[..8]}";
+
+    /// <summary>The run that records what the model made of an end's rows.</summary>
+    /// <param name="end">The end.</param>
+    public static string CartographyOf(EndSettings end) => $"{NameOf(end)}, cartography";
+
+    /// <summary>What an end depends on beside its base's run.</summary>
+    /// <param name="end">The end.</param>
+    public object SettingsOf(EndSettings end) =>
+        new
+        {
+            Base = bases.FingerprintOf(end),
+            End = end,
+            Data = _data.TrainingFingerprint(end.Task),
             _plan.Training.Optimizer,
             _plan.Training.MaxGradientNorm,
-            _plan.Training.MaxLength ?? 0
-        );
+            _plan.Training.MaxLength,
+        };
 
-    /// <summary>Loads an end, which is trained where it is not yet.</summary>
+    /// <summary>Loads an end that was trained.</summary>
     /// <param name="end">The end.</param>
+    /// <param name="filesOf">Where a run's files are.</param>
     /// <param name="twin">The other end, with which it shares what is equal, such as a base.</param>
     /// <returns>The model; the caller disposes it.</returns>
-    /// <exception cref="IOException">A file cannot be read or written.</exception>
+    /// <exception cref="IOException">A file cannot be read.</exception>
     /// <exception cref="InvalidDataException">A file is damaged.</exception>
-    public TextScoringTransformer Load(EndSettings end, TextScoringTransformer? twin = null)
+    public TextScoringTransformer Load(EndSettings end, Func<string, string> filesOf, TextScoringTransformer? twin = null)
     {
-        string fingerprint = Fingerprint(end),
-            name = $"{end.Task}-{end.Method}-{fingerprint}";
-        string folder = Path.Combine(_path, name),
-            tuned = Path.Combine(folder, "tuned.safetensors");
-        string checkpoint = _bases.Get(end).Checkpoint;
-        _folder.Get(
-            name,
-            fingerprint,
-            state =>
-            {
-                Directory.CreateDirectory(folder);
-                using TextScoringTransformer trained = Train(end, checkpoint, Path.Combine(state, "training"));
-                if (end.Tuning is null)
-                {
-                    trained.SaveCheckpoint(folder);
-                }
-                else
-                {
-                    trained.Classifier.SaveTuned(tuned);
-                }
-
-                return end;
-            }
-        );
+        string folder = filesOf(NameOf(end));
         return end.Tuning is null
             ? _ml.SkillLoc().Connectivity.LoadTextScorer(folder, shareWeightsWith: twin)
-            : _ml.SkillLoc().Connectivity.LoadTextScorer(checkpoint, tuned, shareWeightsWith: twin);
+            : _ml.SkillLoc()
+                .Connectivity.LoadTextScorer(bases.CheckpointOf(end, filesOf), Path.Combine(folder, Tuned), shareWeightsWith: twin);
     }
 
-    /// <summary>What the model made of an end's training rows after each epoch, recorded in a training of its own that is the
+    /// <summary>Trains an end and keeps it.</summary>
+    /// <param name="end">The end.</param>
+    /// <param name="context">The run.</param>
+    public EndSettings Train(EndSettings end, RunContext context)
+    {
+        using TextScoringTransformer trained = Train(end, context, null);
+        if (end.Tuning is null)
+        {
+            trained.SaveCheckpoint(context.Files);
+        }
+        else
+        {
+            trained.Classifier.SaveTuned(Path.Combine(context.Files, Tuned));
+        }
+
+        return end;
+    }
+
+    /// <summary>Records what the model made of an end's training rows after each epoch, in a training of its own that is the
     /// same.</summary>
-    /// <returns>The rows, by their numbers in the end's view.</returns>
-    /// <exception cref="IOException">A file cannot be read or written.</exception>
-    /// <exception cref="InvalidDataException">A file is damaged.</exception>
-    public TrainingDynamics Dynamics(EndSettings end)
+    /// <param name="end">The end.</param>
+    /// <param name="context">The run.</param>
+    public EndSettings Record(EndSettings end, RunContext context)
     {
-        string fingerprint = Fingerprint(end),
-            name = $"{end.Task}-{end.Method}-{fingerprint}, cartography";
-        string path = Path.Combine(_path, name + "-rows.json");
-        _folder.Get(
-            name,
-            fingerprint,
-            state =>
-            {
-                Train(end, _bases.Get(end).Checkpoint, Path.Combine(state, "training"), path).Dispose();
-                return end;
-            }
-        );
-        return TrainingDynamics.Load(path);
+        Train(end, context, Path.Combine(context.Files, Rows)).Dispose();
+        return end;
     }
 
-    private TextScoringTransformer Train(EndSettings end, string checkpoint, string state, string? cartography = null)
+    /// <summary>What was recorded.</summary>
+    /// <param name="end">The end.</param>
+    /// <param name="filesOf">Where a run's files are.</param>
+    /// <returns>The rows, by their numbers in the end's view.</returns>
+    /// <exception cref="IOException">A file cannot be read.</exception>
+    /// <exception cref="InvalidDataException">A file is damaged.</exception>
+    public TrainingDynamics Dynamics(EndSettings end, Func<string, string> filesOf) =>
+        TrainingDynamics.Load(Path.Combine(filesOf(CartographyOf(end)), Rows));
+
+    private TextScoringTransformer Train(EndSettings end, RunContext context, string? cartography)
     {
+        string checkpoint = bases.CheckpointOf(end, context.FilesOf),
+            state = Path.Combine(context.State, "training");
         StudyTask task = _plan.Tasks.First(task => task.Name == end.Task);
         bool writes = CheckpointFolder.ReadConfig(checkpoint).IsEncoderDecoder;
         TextScoringTransformer trained = _ml.SkillLoc()
@@ -132,13 +123,13 @@ public sealed class Ends
                     InitialisationSeed = end.InitialisationSeed,
                     StateFile = state,
                     CartographyPath = cartography,
-                    CancellationToken = _stop,
+                    CancellationToken = context.CancellationToken,
                 }
             )
             .Fit(_data.Train(end.Task, end.Rows));
         try
         {
-            StopSignals.ThrowIfCut(state, _stop);
+            StopSignals.ThrowIfCut(state, context.CancellationToken);
             return trained;
         }
         catch

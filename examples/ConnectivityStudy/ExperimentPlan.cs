@@ -3,7 +3,7 @@ namespace SkillLoc.ConnectivityStudy;
 /// <summary>Paths between ends that differ in one respect.</summary>
 public sealed record ExperimentPlan
 {
-    /// <summary>What <c>--experiment</c>, the tables and the folders call it.</summary>
+    /// <summary>What <c>--only</c>, the tables and the folders call it.</summary>
     public required string Name { get; init; }
 
     /// <summary>The question, in a sentence that the report prints.</summary>

@@ -21,6 +21,7 @@ public sealed class Report(StudyPlan plan, StudyResult result)
         AtomicFile.WriteText(Path.Combine(folder, "forgetting.csv"), ForgettingCsv());
         foreach (IGrouping<string, PathResult> experiment in result.Paths.GroupBy(path => path.Experiment, StringComparer.Ordinal))
         {
+            Directory.CreateDirectory(Path.Combine(folder, experiment.Key));
             AtomicFile.WriteText(Path.Combine(folder, experiment.Key, "points.csv"), PointsCsv(experiment));
             AtomicFile.WriteText(Path.Combine(folder, experiment.Key, "paths.svg"), PathPlot.Svg([.. experiment]));
         }

@@ -5,6 +5,9 @@ namespace SkillLoc.ConnectivityStudy;
 /// <summary>What a study does; one JSON file.</summary>
 public sealed record StudyPlan
 {
+    /// <summary>The kind of study: <c>connectivity</c>.</summary>
+    public string? Study { get; init; }
+
     /// <summary>The pre-trained checkpoint folder.</summary>
     public required string Checkpoint { get; init; }
 
@@ -62,17 +65,11 @@ public sealed record StudyPlan
     /// <summary>The same plan with some of its experiments, in the plan's order.</summary>
     /// <param name="names">Their names; none for all.</param>
     /// <exception cref="ArgumentException">The plan has no such experiment.</exception>
-    public StudyPlan Only(IReadOnlyCollection<string> names)
-    {
-        foreach (string name in names.Where(name => Experiments.All(each => each.Name != name)))
+    public StudyPlan Only(IReadOnlyList<string> names) =>
+        this with
         {
-            throw new ArgumentException(
-                $"The plan has no experiment '{name}'; it has {string.Join(", ", Experiments.Select(each => $"'{each.Name}'"))}."
-            );
-        }
-
-        return names.Count == 0 ? this : this with { Experiments = [.. Experiments.Where(each => names.Contains(each.Name))] };
-    }
+            Experiments = StudyParts.Choose("experiment", Experiments, each => each.Name, names),
+        };
 
     /// <summary>Reads a plan.</summary>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
@@ -119,7 +116,7 @@ public sealed record StudyPlan
         {
             string name = experiment.Name;
             Require(
-                name is not (Study.EndsFolder or Study.BasesFolder),
+                name is not ("runs" or "state" or "leases" or "failures"),
                 $"calls an experiment '{name}', which is the name of a folder of the study's own"
             );
             Names($"pair of {name}", experiment.Pairs.Select(pair => pair.Name));

@@ -1,9 +1,5 @@
 using Microsoft.ML;
-using Microsoft.ML.Data;
-using Microsoft.ML.Transforms;
-using SkillLoc.Evaluators;
 using SkillLoc.Models.Backbones;
-using SkillLoc.Models.Classification;
 using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Models.Tuning;
@@ -15,322 +11,236 @@ namespace SkillLoc.GraftingStudy;
 
 /// <summary>The protocol of the grafting paper: for each task, number of shots and seed, fine-tune, graft, and measure beside
 /// baselines.</summary>
-public sealed class Study
+public sealed class Study : IStudy
 {
     private readonly MLContext _ml = new();
     private readonly StudyPlan _plan;
-    private readonly StudyFolder _folder;
-    private readonly StudyData _data;
-    private readonly string _checkpoint;
-    private readonly IReadOnlyList<PromptTask> _ownTasks;
-    private readonly CancellationToken _stop;
+    private readonly StudyPlan _asked;
+    private readonly Lazy<StudyData> _data;
+    private readonly Lazy<IReadOnlyList<PromptTask>> _ownTasks;
 
     /// <param name="plan">The plan.</param>
-    /// <param name="output">The folder of what is done.</param>
-    /// <param name="stop">Stops the study at its next step.</param>
-    /// <exception cref="IOException">The checkpoint or a data set cannot be read.</exception>
-    /// <exception cref="InvalidDataException">The checkpoint or a data set is damaged.</exception>
-    public Study(StudyPlan plan, string output, CancellationToken stop = default)
+    /// <param name="only">The tasks that are wanted; none for all. Others are measured on where tasks name them.</param>
+    /// <exception cref="ArgumentException">The plan has no such task.</exception>
+    public Study(StudyPlan plan, params IReadOnlyList<string> only)
     {
         _plan = plan;
-        _stop = stop;
-        _data = new(_ml, plan);
-        _ownTasks = plan.TaskFile is null ? [] : PromptTasks.Load(plan.TaskFile);
-        using var model = LanguageModel.Load(plan.Checkpoint);
-        _checkpoint = model.Fingerprint();
-        _folder = new(output, stop);
+        _asked = plan.Only(only);
+        _data = new(() => new StudyData(_ml, plan));
+        _ownTasks = new(() => plan.TaskFile is null ? [] : PromptTasks.Load(plan.TaskFile));
     }
 
-    /// <summary>Measures what is not measured yet.</summary>
-    /// <returns>All measurements.</returns>
-    /// <exception cref="InvalidDataException">The folder holds parts of another study.</exception>
-    /// <exception cref="OperationCanceledException">It was stopped; the next time it goes on from there.</exception>
-    public IReadOnlyList<Measurement> Run()
+    /// <summary>How a plan of this study is opened.</summary>
+    public static StudyKind Kind { get; } =
+        new(
+            "grafting",
+            request =>
+            {
+                var plan = StudyPlan.Load(request.Plan);
+                return new Study(
+                    plan with
+                    {
+                        Checkpoint = request.Checkpoint ?? plan.Checkpoint,
+                        Data = request.Data ?? plan.Data,
+                    },
+                    request.Only
+                );
+            }
+        );
+
+    /// <inheritdoc/>
+    public string Name => Kind.Name;
+
+    /// <inheritdoc/>
+    public int Version => 1;
+
+    /// <summary>Of each cell one run that fine-tunes, two for other tunings, one for each sparsity of either mask, and one for all that
+    /// takes no training.</summary>
+    /// <exception cref="IOException">The checkpoint or a data set cannot be read.</exception>
+    /// <exception cref="InvalidDataException">The checkpoint or a data set is damaged, or has too few rows.</exception>
+    public IReadOnlyList<StudyRun> Plan()
     {
-        (StudyTask Task, int Shots, int Seed)[] cells =
-        [
-            .. _plan.Tasks.SelectMany(task =>
-                (task.Shots ?? _plan.Shots).SelectMany(shots => _plan.Seeds.Select(seed => (task, shots, seed)))
-            ),
-        ];
+        string checkpoint;
+        using (var model = LanguageModel.Load(_plan.Checkpoint))
+        {
+            checkpoint = model.Fingerprint();
+        }
 
         // What cannot be drawn is better known now than hours later.
-        foreach ((StudyTask task, int shots, int seed) in cells)
+        foreach (Cell cell in Cells())
         {
-            TaskOf(task);
-            _data.CheckShots(task, shots, seed);
+            TaskOf(cell.Task);
+            _data.Value.CheckShots(cell.Task, cell.Shots, cell.Seed);
         }
 
-        return [.. cells.SelectMany(cell => RunCell(cell.Task, cell.Shots, cell.Seed))];
+        return [.. Cells().SelectMany(cell => Runs(cell, checkpoint))];
     }
 
-    private IReadOnlyList<Measurement> RunCell(StudyTask task, int shots, int seed)
+    /// <summary>All measurements, in the order of the tables.</summary>
+    /// <param name="results">What the runs measured.</param>
+    public IReadOnlyList<Measurement> Measurements(StudyResults results) =>
+        [
+            .. Cells()
+                .SelectMany(cell => Parts(cell).Select(part => part.Name))
+                .SelectMany(name => results.Get<IReadOnlyList<Measurement>>(name)),
+        ];
+
+    /// <inheritdoc/>
+    public void Report(StudyResults results, string folder) => new Report(_asked, Measurements(results)).Save(folder);
+
+    private IEnumerable<Cell> Cells() =>
+        from task in _asked.Tasks
+        from shots in task.Shots ?? _plan.Shots
+        from seed in _plan.Seeds
+        select new Cell(task, shots, seed);
+
+    private IEnumerable<StudyRun> Runs(Cell cell, string checkpoint)
     {
-        string name = $"{task.Name}-{shots}-{seed}";
-        string fingerprint = StudyJson.FingerprintOf([
-            _checkpoint,
-            task,
-            shots,
-            seed,
+        var common = new
+        {
+            Base = checkpoint,
+            cell.Task,
+            cell.Shots,
             _plan.FineTuning,
-            _plan.Masks,
-            _plan.Sparsities,
             _plan.TestRows,
             _plan.SplitSeed,
-            _plan.RandomDraws,
-            _plan.Tasks.Where(other => task.OutOfDistribution.Contains(other.Name)),
-            .. _ownTasks.Select(own => own.ToString()),
-        ]);
-        return _folder.Get<IReadOnlyList<Measurement>>(name, fingerprint, state => [.. Measure(task, shots, seed, state)]);
+            Data = _data.Value.Fingerprint(cell.Task),
+            Others = _plan
+                .Tasks.Where(other => cell.Task.OutOfDistribution.Contains(other.Name))
+                .ToDictionary(other => other.Name, other => _data.Value.TestFingerprint(other)),
+            Template = TaskOf(cell.Task).ToString(),
+        };
+        return Parts(cell)
+            .Select(part => new StudyRun(
+                part.Name,
+                new { Common = common, part.Own },
+                context =>
+                {
+                    string? model = part.Name == cell.FineTuned ? null : Path.Combine(context.FilesOf(cell.FineTuned), "model");
+                    using var measures = new CellMeasures(_ml, _plan, _data.Value, cell, TaskOf(cell.Task), context, model);
+                    return part.Measure(measures, context).ToArray();
+                }
+            )
+            {
+                Seed = cell.Seed,
+                After = part.Name == cell.FineTuned ? [] : [cell.FineTuned],
+                HasTemporaryFiles = part.Name == cell.FineTuned,
+            });
     }
 
-    private IEnumerable<Measurement> Measure(StudyTask task, int shots, int seed, string state)
+    private IEnumerable<Part> Parts(Cell cell)
     {
-        (IDataView train, IDataView validation) = _data.Shots(task, shots, seed);
-        ValueToKeyMappingTransformer keys = _ml
-            .Transforms.Conversion.MapValueToKey("Label", keyOrdinality: ValueToKeyMappingEstimator.KeyOrdinality.ByValue)
-            .Fit(train);
-        train = _ml.Data.Cache(keys.Transform(train));
-        validation = _ml.Data.Cache(keys.Transform(validation));
-        var tests = new Dictionary<string, IDataView>(StringComparer.Ordinal) { [task.Name] = keys.Transform(_data.Test(task)) };
-        foreach (StudyTask other in _plan.Tasks.Where(other => task.OutOfDistribution.Contains(other.Name)))
+        yield return new(cell.FineTuned, new { cell.Seed }, FineTuned);
+        yield return new($"{cell.Name} BitFit", new { cell.Seed }, BitFit);
+        yield return new($"{cell.Name} LoRA", new { cell.Seed }, Lora);
+        foreach ((string name, bool isHeld) in new[] { ("graft", true), ("graft, grown", false) })
         {
-            tests.Add(other.Name, keys.Transform(_data.Test(other)));
+            foreach (double sparsity in _plan.Sparsities)
+            {
+                yield return new(
+                    $"{cell.Name} {name} {sparsity}",
+                    new
+                    {
+                        cell.Seed,
+                        _plan.Masks,
+                        Sparsity = sparsity,
+                    },
+                    (measures, _) => measures.Sweep(name, [sparsity], options => options.WithinSparsity = isHeld)
+                );
+            }
         }
 
-        using TextScoringTransformer preTrained = FineTune(options => options.Epochs = 0, "pre-trained");
-        using TextScoringTransformer tuned = FineTune(_ => { }, "fine-tuned");
-        IDataView reference = Score(tuned, tests[task.Name]);
-        long considered = Trained(tuned);
-        yield return Result("pre-trained", preTrained, 0);
-        yield return Result("fine-tuned", tuned, considered);
+        yield return new(
+            $"{cell.Name} without training",
+            new
+            {
+                cell.Seed,
+                _plan.Sparsities,
+                _plan.RandomDraws,
+            },
+            (measures, _) => WithoutTraining(measures, cell.Seed)
+        );
+    }
 
-        // Temperature scaling (Guo et al. 2017), the usual remedy for calibration that grafts have to be compared with.
-        TemperatureTransformer temperature = _ml.SkillLoc().CalibrateTemperature().Fit(Score(tuned, validation));
-        yield return Result("fine-tuned, temperature", new TransformerChain<ITransformer>(tuned, temperature), considered);
-
-        using (
-            TextScoringTransformer biases = FineTune(
-                options =>
-                {
-                    options.BiasOnly = true;
-                    options.LearningRate = _plan.FineTuning.BiasLearningRate;
-                },
-                "BitFit"
-            )
-        )
+    private static IEnumerable<Measurement> FineTuned(CellMeasures cell, RunContext context)
+    {
+        using (TextScoringTransformer preTrained = cell.FineTune(options => options.Epochs = 0))
         {
-            yield return Result("BitFit", biases, Trained(biases));
+            yield return cell.Measure("pre-trained", preTrained, 0);
         }
 
-        using (
-            TextScoringTransformer lora = FineTune(
-                options =>
-                {
-                    options.Tuning = new LoraOptions();
-                    options.LearningRate = _plan.FineTuning.LoraLearningRate;
-                },
-                "LoRA"
-            )
-        )
-        {
-            yield return Result("LoRA", lora, lora.Classifier.TunedParameters.Values.Sum(parameter => parameter.numel()));
-        }
+        yield return cell.Measure("fine-tuned", cell.Tuned, cell.Considered);
+        yield return cell.Temperature();
+        cell.Tuned.SaveCheckpoint(Path.Combine(context.Files, "model"));
+    }
 
-        foreach (Measurement grafted in Sweep("graft", options => options.WithinSparsity = true))
+    private IEnumerable<Measurement> BitFit(CellMeasures cell, RunContext context)
+    {
+        using TextScoringTransformer biases = cell.FineTune(options =>
         {
-            yield return grafted;
-        }
+            options.BiasOnly = true;
+            options.LearningRate = _plan.FineTuning.BiasLearningRate;
+        });
+        yield return cell.Measure("BitFit", biases, CellMeasures.Trained(biases));
+    }
 
-        foreach (Measurement grafted in Sweep("graft, grown", _ => { }))
+    private IEnumerable<Measurement> Lora(CellMeasures cell, RunContext context)
+    {
+        using TextScoringTransformer lora = cell.FineTune(options =>
         {
-            yield return grafted;
-        }
+            options.Tuning = new LoraOptions();
+            options.LearningRate = _plan.FineTuning.LoraLearningRate;
+        });
+        yield return cell.Measure("LoRA", lora, lora.Classifier.TunedParameters.Values.Sum(parameter => parameter.numel()));
+    }
 
-        foreach (Measurement grafted in Sweep("top movement", options => options.Epochs = 0))
-        {
-            yield return grafted;
-        }
+    private IEnumerable<Measurement> WithoutTraining(CellMeasures cell, int seed)
+    {
+        IEnumerable<Measurement> moved = Sweep("top movement", _ => { }),
+            tickets = Sweep("lottery ticket", options => options.Outside = GraftOutside.Zero),
+            random = Enumerable
+                .Range(0, _plan.RandomDraws)
+                .SelectMany(draw =>
+                    Sweep(
+                        "random mask",
+                        options =>
+                        {
+                            options.BasePatch = BasePatchKind.Random;
+                            options.Seed = (seed * _plan.RandomDraws) + draw;
+                        }
+                    )
+                ),
+            biases = [cell.Patch("all biases", options => options.BasePatch = BasePatchKind.Biases)],
+            layers = Enumerable
+                .Range(0, cell.Tuned.Classifier.Backbone.Config.Layers)
+                .Select(layer =>
+                    cell.Patch(
+                        $"layer {layer + 1} whole",
+                        options =>
+                        {
+                            options.BasePatch = BasePatchKind.Layer;
+                            options.PatchLayer = layer;
+                        }
+                    )
+                );
+        return [.. moved, .. tickets, .. random, .. biases, .. layers];
 
-        foreach (
-            Measurement grafted in Sweep(
-                "lottery ticket",
+        IEnumerable<Measurement> Sweep(string method, Action<GraftMaskEstimator.Options> change) =>
+            cell.Sweep(
+                method,
+                _plan.Sparsities,
                 options =>
                 {
                     options.Epochs = 0;
-                    options.Outside = GraftOutside.Zero;
-                }
-            )
-        )
-        {
-            yield return grafted;
-        }
-
-        for (int draw = 0; draw < _plan.RandomDraws; draw++)
-        {
-            int random = draw;
-            foreach (
-                Measurement grafted in Sweep(
-                    "random mask",
-                    options =>
-                    {
-                        options.Epochs = 0;
-                        options.BasePatch = BasePatchKind.Random;
-                        options.Seed = (seed * _plan.RandomDraws) + random;
-                    }
-                )
-            )
-            {
-                yield return grafted;
-            }
-        }
-
-        yield return Patch("all biases", options => options.BasePatch = BasePatchKind.Biases);
-        for (int layer = 0; layer < tuned.Classifier.Backbone.Config.Layers; layer++)
-        {
-            int patched = layer;
-            yield return Patch(
-                $"layer {layer + 1} whole",
-                options =>
-                {
-                    options.BasePatch = BasePatchKind.Layer;
-                    options.PatchLayer = patched;
+                    change(options);
                 }
             );
-        }
-
-        TextScoringTransformer FineTune(Action<PromptFineTuneTrainer.Options> change, string name)
-        {
-            var options = new PromptFineTuneTrainer.Options
-            {
-                Checkpoint = _plan.Checkpoint,
-                Task = TaskOf(task),
-                MaxLength = _plan.FineTuning.MaxLength,
-                ValidationSet = validation,
-                Optimizer = _plan.FineTuning.Optimizer,
-                LearningRate = _plan.FineTuning.LearningRate,
-                BatchSize = _plan.FineTuning.BatchSize,
-                Epochs = _plan.FineTuning.Epochs,
-                EvaluationInterval = _plan.FineTuning.EvaluationInterval,
-                L1 = _plan.FineTuning.L1,
-                Seed = seed,
-                CancellationToken = _stop,
-            };
-            change(options);
-            if (options.Epochs == 0)
-            {
-                return _ml.SkillLoc().PromptFineTune(options).Fit(train);
-            }
-
-            // A model that is trained stays until all is measured, so that a study that was stopped need not train it again.
-            string kept = Path.Combine(state, name + " model");
-            if (Directory.Exists(kept))
-            {
-                return _ml.SkillLoc().Connectivity.LoadTextScorer(kept);
-            }
-
-            options.StateFile = Path.Combine(state, name);
-            TextScoringTransformer model = _ml.SkillLoc().PromptFineTune(options).Fit(train);
-            try
-            {
-                StopSignals.ThrowIfCut(options.StateFile, _stop);
-                model.SaveCheckpoint(kept);
-                return model;
-            }
-            catch
-            {
-                model.Dispose();
-                throw;
-            }
-        }
-
-        GraftMaskEstimator.Options Masks(Action<GraftMaskEstimator.Options> change)
-        {
-            var options = new GraftMaskEstimator.Options
-            {
-                FineTuned = tuned,
-                BaseCheckpoint = _plan.Checkpoint,
-                ValidationSet = validation,
-                Epochs = _plan.Masks.Epochs,
-                LearningRate = _plan.Masks.LearningRate,
-                MaxBatchesPerEpoch = _plan.Masks.MaxBatches,
-                Seed = seed,
-                CancellationToken = _stop,
-            };
-            change(options);
-            if (options.Epochs > 0)
-            {
-                options.StateFolder = Path.Combine(state, options.WithinSparsity ? "grafts" : "grown");
-            }
-
-            return options;
-        }
-
-        IEnumerable<Measurement> Sweep(string method, Action<GraftMaskEstimator.Options> change)
-        {
-            GraftSweepResult sweep = _ml.SkillLoc().Grafts.SweepSparsity(Masks(change), _plan.Sparsities).Run(train);
-            _stop.ThrowIfCancellationRequested();
-            foreach (GraftSweepPoint point in sweep.Points)
-            {
-                using var grafted = GraftTransformer.Create(point.Graft, _plan.Checkpoint, tuned.Columns);
-                yield return Result(method, grafted, point.Graft.Count, point.Sparsity);
-            }
-        }
-
-        Measurement Patch(string method, Action<GraftMaskEstimator.Options> change)
-        {
-            using GraftTransformer grafted = _ml.SkillLoc()
-                .GraftMask(
-                    Masks(options =>
-                    {
-                        options.Epochs = 0;
-                        change(options);
-                    })
-                )
-                .Fit(train);
-            return Result(method, grafted, grafted.Graft.Count);
-        }
-
-        Measurement Result(string method, ITransformer model, long changed, double? sparsity = null)
-        {
-            _stop.ThrowIfCancellationRequested();
-            IDataView scored = Score(model, tests[task.Name]);
-            CalibrationMetrics quality = _ml.SkillLoc().EvaluateCalibration(scored);
-            return new()
-            {
-                Task = task.Name,
-                Shots = shots,
-                Seed = seed,
-                Method = method,
-                Sparsity = sparsity,
-                Changed = changed,
-                Share = (double)changed / considered,
-                Accuracy = quality.Accuracy,
-                CalibrationError = quality.ExpectedCalibrationError,
-                Agreement = _ml.SkillLoc().Evaluation.EvaluateAgreement(scored, reference).Agreement,
-                Others = task.OutOfDistribution.ToDictionary(
-                    other => other,
-                    other =>
-                    {
-                        CalibrationMetrics there = _ml.SkillLoc().EvaluateCalibration(Score(model, tests[other]));
-                        return new OutOfDistribution(there.Accuracy, there.ExpectedCalibrationError);
-                    },
-                    StringComparer.Ordinal
-                ),
-            };
-        }
     }
-
-    /// <summary>Scored once, read by several evaluators.</summary>
-    private IDataView Score(ITransformer model, IDataView rows) =>
-        _ml.Data.Cache(model.Transform(rows), "Label", "Score", "PredictedLabel");
 
     private PromptTask TaskOf(StudyTask task) =>
-        _ownTasks.FirstOrDefault(own => own.Name.Equals(task.Task, StringComparison.OrdinalIgnoreCase)) ?? PromptTasks.Find(task.Task);
+        _ownTasks.Value.FirstOrDefault(own => own.Name.Equals(task.Task, StringComparison.OrdinalIgnoreCase))
+        ?? PromptTasks.Find(task.Task);
 
-    private static long Trained(TextScoringTransformer model)
-    {
-        TextClassifier classifier = model.Classifier;
-        return classifier.Settings.Trained!.Of(classifier.Backbone).Sum(name => classifier.Backbone.Parameters[name].numel());
-    }
+    /// <summary>A run of a cell, with what its result depends on beside what all runs of the cell do.</summary>
+    private sealed record Part(string Name, object Own, Func<CellMeasures, RunContext, IEnumerable<Measurement>> Measure);
 }

@@ -1,5 +1,6 @@
 using Microsoft.ML;
 using SkillLoc.Models.Datasets;
+using SkillLoc.Studies;
 
 namespace SkillLoc.GraftingStudy;
 
@@ -16,6 +17,12 @@ public sealed class StudyData
         _ml = ml;
         _sets = plan.Tasks.ToDictionary(task => task.Name, task => Read(task, plan), StringComparer.Ordinal);
     }
+
+    /// <summary>All rows of a task: a hash.</summary>
+    public string Fingerprint(StudyTask task) => StudyJson.FingerprintOf(_sets[task.Name].Train, _sets[task.Name].Test);
+
+    /// <summary>The rows that a task is measured on: a hash.</summary>
+    public string TestFingerprint(StudyTask task) => StudyJson.FingerprintOf((object)_sets[task.Name].Test);
 
     /// <summary>The rows that a task is measured on.</summary>
     public IDataView Test(StudyTask task) => View(_sets[task.Name].Test);

@@ -6,6 +6,9 @@ namespace SkillLoc.GraftingStudy;
 /// <summary>What a study does; one JSON file.</summary>
 public sealed record StudyPlan
 {
+    /// <summary>The kind of study: <c>grafting</c>.</summary>
+    public string? Study { get; init; }
+
     /// <summary>The pre-trained checkpoint folder.</summary>
     public required string Checkpoint { get; init; }
 
@@ -41,6 +44,11 @@ public sealed record StudyPlan
 
     /// <summary>How masks are trained.</summary>
     public MaskPlan Masks { get; init; } = new();
+
+    /// <summary>The same plan with some of its tasks, in the plan's order.</summary>
+    /// <param name="names">Their names; none for all.</param>
+    /// <exception cref="ArgumentException">The plan has no such task.</exception>
+    public StudyPlan Only(IReadOnlyList<string> names) => this with { Tasks = StudyParts.Choose("task", Tasks, task => task.Name, names) };
 
     /// <summary>Reads a plan.</summary>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>

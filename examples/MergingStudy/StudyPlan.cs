@@ -5,6 +5,9 @@ namespace SkillLoc.MergingStudy;
 /// <summary>What a study does; one JSON file.</summary>
 public sealed record StudyPlan
 {
+    /// <summary>The kind of study: <c>merging</c>.</summary>
+    public string? Study { get; init; }
+
     /// <summary>The pre-trained checkpoint folder or name.</summary>
     public required string Checkpoint { get; init; }
 

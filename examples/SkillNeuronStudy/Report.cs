@@ -7,7 +7,10 @@ using SkillLoc.Models.Classification;
 namespace SkillLoc.SkillNeuronStudy;
 
 /// <summary>The measurements as tables: all of them as CSV, and as Markdown what people read.</summary>
-public sealed class Report(StudyPlan plan, StudyResult result)
+/// <param name="plan">The plan.</param>
+/// <param name="result">What was measured, the same each time.</param>
+/// <param name="speedUps">How many times faster each task's pruned model scored; in the Markdown only, since it differs each time.</param>
+public sealed class Report(StudyPlan plan, StudyResult result, IReadOnlyDictionary<string, double> speedUps)
 {
     /// <summary>Writes <c>results.csv</c>, <c>curves.csv</c> and <c>results.md</c>.</summary>
     /// <exception cref="IOException">A file cannot be written.</exception>
@@ -115,7 +118,7 @@ public sealed class Report(StudyPlan plan, StudyResult result)
                 CultureInfo.InvariantCulture,
                 $"| {task.Name} | {Percent(Values(task, Measures.Accuracy, plan.Seeds[0]).Single())} | {Of(task, Measures.Pruned)} | "
                     + $"{Of(task, Measures.PrunedRandom)} | {Of(task, Measures.Retrained)} | {Of(task, Measures.ParameterRatio)} | "
-                    + $"{Values(task, Measures.SpeedUp).Single():0.00} |"
+                    + $"{speedUps[task.Name]:0.00} |"
             );
         }
 

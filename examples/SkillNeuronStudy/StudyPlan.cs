@@ -5,6 +5,9 @@ namespace SkillLoc.SkillNeuronStudy;
 /// <summary>What a study does; one JSON file.</summary>
 public sealed record StudyPlan
 {
+    /// <summary>The kind of study: <c>skill-neurons</c>.</summary>
+    public string? Study { get; init; }
+
     /// <summary>The pre-trained checkpoint folder.</summary>
     public required string Checkpoint { get; init; }
 
@@ -46,6 +49,11 @@ public sealed record StudyPlan
     /// <exception cref="InvalidDataException">A row is not as its format says, or a split would be empty.</exception>
     public TaskRows RowsOf(StudyTask task) =>
         TaskRows.Draw([.. task.Sources.Select(source => task.Read(source, Data))], SplitSeed, TrainRows, DevRows, TestRows);
+
+    /// <summary>The same plan with some of its tasks, in the plan's order.</summary>
+    /// <param name="names">Their names; none for all.</param>
+    /// <exception cref="ArgumentException">The plan has no such task.</exception>
+    public StudyPlan Only(IReadOnlyList<string> names) => this with { Tasks = StudyParts.Choose("task", Tasks, task => task.Name, names) };
 
     /// <summary>Reads a plan.</summary>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>

@@ -1,5 +1,12 @@
 using System.CommandLine;
+using SkillLoc;
+using SkillLoc.PublishedModels;
+using SkillLoc.Studies;
 using SkillLoc.Tool;
+
+// Plans and commands name checkpoints as well as folders.
+Checkpoints.Register();
+ArcticXs.Register();
 
 Argument<string> recipe = new("recipe") { Description = "A recipe in mergekit's YAML vocabulary." };
 Option<string> output = new("--out") { Description = "The folder or file to write.", Required = true };
@@ -38,6 +45,22 @@ Argument<string[]> grafts = new("grafts") { Description = "Grafts of one base.",
 Command graft = new("graft", "Stitches grafts of one base into one graft.") { grafts, output };
 graft.SetAction(parsed => Commands.Run(() => Commands.Stitch(parsed.GetValue(grafts)!, parsed.GetValue(output)!)));
 
-return new RootCommand("Merges, grafts and converts language models.") { merge, graft, inspect, convert }
-    .Parse(args)
-    .Invoke();
+Command study = StudyCommand.Create([
+    SkillLoc.GraftingStudy.Study.Kind,
+    SkillLoc.SkillNeuronStudy.Study.Kind,
+    SkillLoc.ConnectivityStudy.Study.Kind,
+    SkillLoc.MergingStudy.Study.Kind,
+]);
+
+ParseResult parsed = new RootCommand("Merges, grafts and converts language models, and works through studies of them.")
+{
+    merge,
+    graft,
+    inspect,
+    convert,
+    study,
+}.Parse(args);
+int code = parsed.Invoke();
+
+// A scheduler must not try a command again that cannot be understood.
+return parsed.Errors.Count > 0 ? (int)StudyExit.BadPlan : code;

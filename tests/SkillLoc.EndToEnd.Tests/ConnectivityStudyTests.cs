@@ -1,11 +1,13 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using System.Text.RegularExpressions;
 using System.Xml.Linq;
 using Microsoft.ML;
 using SkillLoc.ConnectivityStudy;
 using SkillLoc.Evaluators;
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Studies;
 using SkillLoc.Tests;
 using SkillLoc.Transforms;
 using TorchSharp;
@@ -41,14 +43,18 @@ public sealed class ConnectivityStudyTests : IDisposable
     {
         long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         StudyPlan plan = Plan();
-        StudyResult one = new Study(plan.Only(["seeds"]), PathOf("out")).Run();
-        string[] ends = Parts("ends");
-        StudyResult whole = new Study(plan, PathOf("out")).Run();
+        Study part = new(plan.Only(["seeds"])),
+            study = new(plan);
+        StudyResult one = part.Measurements(StudyRuns.Run(part, PathOf("out")));
+        string[] ends = Ends(part);
+        StudyResults results = StudyRuns.Run(study, PathOf("out"));
+        StudyResult whole = study.Measurements(results);
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
 
         // Of seeds two ends by two methods, and one of each trained again for its cartography; two tasks; halves on two bases.
         Assert.Equal(6, ends.Length);
-        Assert.Equal(6 + 2 + 4, Parts("ends").Length);
+        Assert.Equal(6 + 2 + 4, Ends(study).Length);
+        Assert.Empty(ends.Except(Ends(study)));
         Assert.Equal([0, 2], whole.Bases.Select(each => each.Steps));
 
         // Lines: two methods; the pair of tasks on each of them; two bases. Curves: one for each method.
@@ -59,31 +65,27 @@ public sealed class ConnectivityStudyTests : IDisposable
         // Three blocks, and of tiny-roberta's adapters two tensors and two biases in each.
         Assert.Equal([3, 3 * 4], whole.Mixtures.Where(each => each.Method == "adapter").Select(each => each.Groups));
 
-        // Some parts are lost: others are taken as they are, and the lost ones come out the same.
-        string kept = Parts("ends").First(path => path.Contains("Moods", StringComparison.Ordinal));
+        // Some runs are lost: others are taken as they are, and the lost ones come out the same.
+        string[] contents = StudyRuns.Contents(PathOf("out"));
+        string[] lost =
+        [
+            "seeds-adapter-one and two",
+            "boundary-full-both",
+            Ends(study).First(name => name.StartsWith("Films-adapter", StringComparison.Ordinal)),
+        ];
+        string kept = StudyRuns.FileOf(study, PathOf("out"), Ends(study).First(name => name.StartsWith("Moods", StringComparison.Ordinal)));
         DateTime written = File.GetLastWriteTimeUtc(kept);
-        File.Delete(PathOf("out/seeds-adapter-one and two.json"));
-        File.Delete(PathOf("out/boundary-full-both.json"));
-        string lost = Parts("ends").First(path => path.Contains("Films-adapter", StringComparison.Ordinal));
-        File.Delete(lost);
-        StudyResult again = new Study(plan, PathOf("out")).Run();
+        Array.ForEach(lost, name => StudyRuns.Lose(study, PathOf("out"), name));
+        StudyRuns.Run(study, PathOf("out"));
         Assert.Equal(written, File.GetLastWriteTimeUtc(kept));
-        Assert.True(File.Exists(lost));
-        Assert.Equal(Json(whole), Json(again));
-        Assert.Empty(Directory.GetDirectories(PathOf("out"), "*.state", SearchOption.AllDirectories));
+        Assert.Equal(contents, StudyRuns.Contents(PathOf("out")));
+        Assert.Empty(Directory.GetDirectories(PathOf("out/state")));
 
-        IsWhatTheModelsDo(plan, whole);
+        IsWhatTheModelsDo(plan, whole, results);
 
         // Other rows to judge by are another measurement of the same ends.
-        Assert.Contains(
-            "fingerprint",
-            Assert.Throws<InvalidDataException>(() => new Study(plan with { TestRows = 5 }, PathOf("out")).Run()).Message,
-            StringComparison.Ordinal
-        );
-        Directory.GetFiles(PathOf("out"), "*.json").ToList().ForEach(File.Delete);
-        int count = Parts("ends").Length;
-        new Study((plan with { TestRows = 5 }).Only(["seeds"]), PathOf("out")).Run();
-        Assert.Equal(count, Parts("ends").Length);
+        string[] Ids(StudyPlan plan) => [.. PlannedRun.Of(new Study(plan)).Select(run => run.Id)];
+        Assert.Equal(2 + Ends(study).Length, Ids(plan).Intersect(Ids(plan with { TestRows = 5 })).Count());
     }
 
     [Fact]
@@ -110,7 +112,8 @@ public sealed class ConnectivityStudyTests : IDisposable
             ],
             Training = plan.Training with { Optimizer = SkillLoc.Trainers.OptimizerKind.Adafactor },
         };
-        StudyResult result = new Study(plan, PathOf("t5")).Run();
+        var study = new Study(plan);
+        StudyResult result = study.Measurements(StudyRuns.Run(study, PathOf("t5")));
         Assert.Equal(2 + 2, result.Paths.Count);
         Assert.All(
             result.Paths.SelectMany(path => path.Points),
@@ -261,19 +264,20 @@ public sealed class ConnectivityStudyTests : IDisposable
 
     /// <summary>ML.NET's own accuracy of the ends that were kept, against the path's and the file in the layout of the paper's
     /// code.</summary>
-    private void IsWhatTheModelsDo(StudyPlan plan, StudyResult result)
+    private void IsWhatTheModelsDo(StudyPlan plan, StudyResult result, StudyResults results)
     {
-        var report = new Report(plan, result);
-        report.Save(PathOf("out"));
         Assert.Equal(1 + result.Paths.Count, File.ReadAllLines(PathOf("out/results.csv")).Length);
         Assert.Equal(1 + (2 * 2), File.ReadAllLines(PathOf("out/grown/points.csv")).Length);
 
         var ml = new MLContext();
         var data = new StudyData(ml, plan);
-        var ends = new Ends(ml, plan, data, new Bases(plan, PathOf("out/bases")), PathOf("out/ends"));
+        var ends = new Ends(ml, plan, data, new Bases(plan));
         foreach (string method in plan.Methods.Keys)
         {
-            using TextScoringTransformer second = ends.Load(EndSettings.Of(new() { Task = "Films", Seed = 2 }, method, plan));
+            using TextScoringTransformer second = ends.Load(
+                EndSettings.Of(new() { Task = "Films", Seed = 2 }, method, plan),
+                results.FilesOf
+            );
             double accuracy = ml.MulticlassClassification.Evaluate(second.Transform(data.Test("Films"))).MicroAccuracy;
             PathResult path = result.Paths.First(each => each.Experiment == "seeds" && each.Method == method);
             Assert.Equal(accuracy, path.Points[^1].Metric, 1e-9);
@@ -288,13 +292,9 @@ public sealed class ConnectivityStudyTests : IDisposable
 
     private static string Json(object value) => JsonSerializer.Serialize(value, Named);
 
-    private string[] Parts(string folder) =>
-        [
-            .. Directory
-                .GetFiles(PathOf("out/" + folder), "*.json")
-                .Where(path => !path.EndsWith("-rows.json", StringComparison.Ordinal))
-                .Order(StringComparer.Ordinal),
-        ];
+    /// <summary>The names of the runs that train an end, cartography included.</summary>
+    private static string[] Ends(Study study) =>
+        [.. PlannedRun.Of(study).Select(run => run.Run.Name).Where(name => Regex.IsMatch(name, "-[0-9a-f]{8}(, cartography)?$"))];
 
     private string PathOf(string name) => Path.Combine(_folder.FullName, name);
 

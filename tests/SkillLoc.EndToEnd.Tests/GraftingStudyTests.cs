@@ -1,5 +1,6 @@
 using SkillLoc.GraftingStudy;
 using SkillLoc.Models.Checkpoints;
+using SkillLoc.Studies;
 using SkillLoc.Tests;
 using TorchSharp;
 
@@ -17,13 +18,15 @@ public sealed class GraftingStudyTests : IDisposable
     {
         long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         StudyPlan plan = Plan();
-        IReadOnlyList<Measurement> first = new Study(plan, PathOf("out")).Run();
+        var study = new Study(plan);
+        StudyResults results = StudyRuns.Run(study, PathOf("out"));
+        IReadOnlyList<Measurement> first = study.Measurements(results);
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
 
-        // Two tasks; pre-trained, fine-tuned, BitFit, LoRA; graft, grown, top movement, lottery ticket and 5 random draws at two
+        // Two tasks; pre-trained, fine-tuned, its temperature, BitFit, LoRA; graft, grown, top movement, lottery ticket and 5 random draws at two
         // sparsities;
         // all biases; three layers.
-        Assert.Equal(2 * (4 + (2 * (4 + 5)) + 1 + 3), first.Count);
+        Assert.Equal(2 * (5 + (2 * (4 + 5)) + 1 + 3), first.Count);
         Assert.All(first, each => Assert.InRange(each.Accuracy, 0, 1));
         Assert.All(first.Where(each => each.Task == "Films"), each => Assert.Equal(["Men"], each.Others.Keys));
         Measurement tuned = Of(first, "fine-tuned");
@@ -35,84 +38,51 @@ public sealed class GraftingStudyTests : IDisposable
         );
         Assert.Equal(3 * ((4 * 48 * 48) + (2 * 48 * 96) + (5 * 48) + 96 + (4 * 48)), 3 * Of(first, "layer 1 whole").Changed);
 
-        // One part is lost: the other is taken as it is, and the lost one comes out the same.
-        DateTime written = File.GetLastWriteTimeUtc(PathOf("out/Films-8-3.json"));
-        File.Delete(PathOf("out/Men-6-3.json"));
-        IReadOnlyList<Measurement> again = new Study(plan, PathOf("out")).Run();
-        Assert.Equal(written, File.GetLastWriteTimeUtc(PathOf("out/Films-8-3.json")));
-        Assert.Equal(
-            first.Select(each => (each.Method, each.Sparsity, each.Accuracy, each.CalibrationError)),
-            again.Select(each => (each.Method, each.Sparsity, each.Accuracy, each.CalibrationError))
-        );
-        Assert.Empty(Directory.GetDirectories(PathOf("out"), "*.state"));
+        // Some runs are lost: others are taken as they are, and the lost ones come out the same, with a model that was removed.
+        string[] whole = StudyRuns.Contents(PathOf("out"));
+        Assert.Equal(2 * (4 + (2 * 2)), whole.Length);
+        Assert.Empty(Directory.GetDirectories(PathOf("out/runs"), "files", SearchOption.AllDirectories));
+        string kept = StudyRuns.FileOf(study, PathOf("out"), "Films-8-3 graft 0.01");
+        DateTime written = File.GetLastWriteTimeUtc(kept);
+        StudyRuns.Lose(study, PathOf("out"), "Men-6-3 fine-tuned");
+        StudyRuns.Lose(study, PathOf("out"), "Men-6-3 LoRA");
+        IReadOnlyList<Measurement> again = study.Measurements(StudyRuns.Run(study, PathOf("out")));
+        Assert.Equal(written, File.GetLastWriteTimeUtc(kept));
+        Assert.Equal(whole, StudyRuns.Contents(PathOf("out")));
+        Assert.Empty(Directory.GetDirectories(PathOf("out/state")));
 
         var report = new Report(plan, again);
         report.Save(PathOf("out"));
         Assert.Contains("## 8 rows per label, Men: 6; 1 seed(s)", report.Markdown(), StringComparison.Ordinal);
         Assert.Contains("| fine-tuned | 56,880 (100.000 %) | 100.0 % | 2 of 2 | 100.0 % |", report.Markdown(), StringComparison.Ordinal);
         Assert.Equal(1 + first.Count + first.Sum(each => each.Others.Count), File.ReadAllLines(PathOf("out/results.csv")).Length);
-
-        Assert.Contains(
-            "fingerprint",
-            Assert.Throws<InvalidDataException>(() => new Study(plan with { Masks = new() { Epochs = 3 } }, PathOf("out")).Run()).Message,
-            StringComparison.Ordinal
-        );
     }
 
     [Fact]
-    public async Task WhatWasTrainedBeforeAStopIsNotTrainedAgain()
+    public void OtherSettingsDataAndBasesAreOtherRuns()
     {
-        StudyPlan plan = Plan() with { Tasks = [Plan().Tasks[1]] };
-        IReadOnlyList<Measurement> whole = new Study(plan, PathOf("whole")).Run();
-        using (var stop = new CancellationTokenSource())
-        {
-            // Stopped when no training is left but that of the masks.
-            var stopper = Task.Run(async () =>
-            {
-                for (int i = 0; i < 10_000 && Models().Length < 3; i++)
-                {
-                    await Task.Delay(10);
-                }
+        StudyPlan plan = Plan();
+        string[] own = Ids(plan);
+        Assert.Equal(own, Ids(plan));
+        Assert.Equal(own, Ids(plan with { Data = Path.Combine(plan.Data, ".") }));
 
-                await stop.CancelAsync();
-            });
-            Assert.Throws<OperationCanceledException>(() => new Study(plan, PathOf("out"), stop.Token).Run());
-            await stopper;
-        }
+        // Masks are of four runs of a cell's eight.
+        Assert.Equal(2 * 4, own.Intersect(Ids(plan with { Masks = new() { Epochs = 3 } })).Count());
+        Assert.Empty(own.Intersect(Ids(plan with { TestRows = 19 })));
+        Assert.Empty(own.Intersect(Ids(plan with { Checkpoint = Oracles.PathOf("tiny-bert") })));
+        File.AppendAllText(PathOf("films.txt"), "1 it was the film\n");
+        Assert.Equal(8, own.Intersect(Ids(plan)).Count());
+        Assert.Equal(Ids(plan)[..8], PlannedRun.Of(new Study(plan, "Films")).Select(run => run.Id));
+        Assert.Throws<ArgumentException>(() => new Study(plan, "Film"));
 
-        string[] models = Models();
-        Assert.Equal(["BitFit model", "LoRA model", "fine-tuned model"], models.Select(Path.GetFileName));
-
-        // If one is put in another's place, it is taken for it.
-        Directory.Delete(models[1], recursive: true);
-        Directory.Move(models[0], models[1]);
-        IReadOnlyList<Measurement> resumed = new Study(plan, PathOf("out")).Run();
-        Assert.Equal(whole.Where(IsOther).Select(Numbers), resumed.Where(IsOther).Select(Numbers));
-        Assert.Equal(Numbers(whole.Single(each => each.Method == "BitFit")), Numbers(resumed.Single(each => each.Method == "LoRA")));
-        Assert.Empty(Directory.GetDirectories(PathOf("out")));
-
-        string[] Models() =>
-            !Directory.Exists(PathOf("out/Men-6-3.state"))
-                ? []
-                :
-                [
-                    .. Directory
-                        .GetDirectories(PathOf("out/Men-6-3.state"), "* model", SearchOption.AllDirectories)
-                        .Order(StringComparer.Ordinal),
-                ];
-
-        static bool IsOther(Measurement each) => each.Method != "LoRA";
-
-        static (double?, double, double, double) Numbers(Measurement each) =>
-            (each.Sparsity, each.Accuracy, each.CalibrationError, each.Agreement);
+        static string[] Ids(StudyPlan plan) => [.. PlannedRun.Of(new Study(plan)).Select(run => run.Id)];
     }
 
     [Fact]
     public void WhatCannotBeDrawnIsToldBeforeAnythingIsMeasured()
     {
-        InvalidDataException error = Assert.Throws<InvalidDataException>(() => new Study(Plan(shots: 99), PathOf("out")).Run());
+        InvalidDataException error = Assert.Throws<InvalidDataException>(() => new Study(Plan(shots: 99)).Plan());
         Assert.Contains("Films: ", error.Message, StringComparison.Ordinal);
-        Assert.Empty(Directory.GetFiles(PathOf("out")));
     }
 
     [Theory]

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using SkillLoc.MergingStudy;
+using SkillLoc.Studies;
 using SkillLoc.Tests;
 
 namespace SkillLoc.EndToEnd.Tests;
@@ -15,7 +16,8 @@ public sealed class MergingStudyTests : IDisposable
     public void EveryMethodIsMeasuredOnEveryTask()
     {
         StudyPlan plan = Plan();
-        IReadOnlyList<Measurement> first = new Study(plan, PathOf("out")).Run();
+        var study = new Study(plan);
+        IReadOnlyList<Measurement> first = study.Measurements(StudyRuns.Run(study, PathOf("out")));
         string[] models =
         [
             "single models",
@@ -38,10 +40,10 @@ public sealed class MergingStudyTests : IDisposable
         Assert.True(double.IsNaN(Of("multi-task", "Films").ForecastLoss));
         Assert.Contains(Of("task_arithmetic", "Films").Choice, new double?[] { 0.5, 1 });
 
-        // One part is lost and measured again: it comes out the same.
-        File.Delete(PathOf("out/seed-3.json"));
-        Assert.Equal(first, new Study(plan, PathOf("out")).Run());
-        Assert.Empty(Directory.GetDirectories(PathOf("out")));
+        // A run is lost and measured again, with models that were removed: it comes out the same.
+        StudyRuns.Lose(study, PathOf("out"), "seed 3, mean");
+        Assert.Equal(first, study.Measurements(StudyRuns.Run(study, PathOf("out"))));
+        Assert.Empty(Directory.GetDirectories(PathOf("out/runs"), "files", SearchOption.AllDirectories));
 
         var report = new Report(plan, first);
         report.Save(PathOf("out"));

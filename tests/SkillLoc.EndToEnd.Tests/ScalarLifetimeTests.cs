@@ -41,6 +41,8 @@ public sealed class ScalarLifetimeTests
                 "SkillNeuronStudy",
                 "ConnectivityStudy",
                 "MergingStudy",
+                "KilledTrainer",
+                "SkillLoc.Studies",
                 "skillloc",
             },
             ours.Select(assembly => assembly.Name.Name).ToHashSet()

@@ -23,24 +23,42 @@ public sealed class SkillNeuronStudyTests : IDisposable
         string stopped = PathOf("stopped"),
             output = PathOf("whole");
 
-        // The runs are done when pruning finds that there is no layer 99.
-        Assert.Throws<ArgumentOutOfRangeException>(() => new Study(Plan(lowLayer: 99), stopped).Run());
-        string run = Path.Combine(stopped, "Films-1.json");
+        // The runs are done when pruning finds that there is no layer 99; what does not prune is done as well.
+        var failing = new Study(Plan(lowLayer: 99));
+        Assert.Equal(
+            StudyExit.RunFailed,
+            StudyRunner.Run(
+                failing,
+                new(stopped)
+                {
+                    Build = new("1.2.3", "tests"),
+                    Lines = TextWriter.Null,
+                    Messages = TextWriter.Null,
+                }
+            )
+        );
+        var study = new Study(Plan());
+        string run = StudyRuns.FileOf(study, stopped, "Films-1");
         DateTime written = File.GetLastWriteTimeUtc(run);
-        StudyResult resumed = new Study(Plan(), stopped).Run(),
-            whole = new Study(Plan(), output).Run();
+        StudyResults resumed = StudyRuns.Run(study, stopped),
+            whole = StudyRuns.Run(study, output);
 
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
         Assert.Equal(written, File.GetLastWriteTimeUtc(run));
-        Assert.Equal(WithoutTimes(whole), WithoutTimes(resumed));
-        Assert.Equal(whole.Curves, resumed.Curves);
-        Assert.Empty(Directory.GetDirectories(stopped, "*.state"));
-        Assert.Contains(
-            "fingerprint",
-            Assert.Throws<InvalidDataException>(() => new Study(Plan() with { TestRows = 5 }, stopped).Run()).Message,
-            StringComparison.Ordinal
+        Assert.Equal(study.Measurements(whole).Measurements, study.Measurements(resumed).Measurements);
+        Assert.Equal(study.Measurements(whole).Curves, study.Measurements(resumed).Curves);
+        Assert.All(study.SpeedUps(whole).Values, speedUp => Assert.True(speedUp > 0));
+
+        // What failed was pruning to another layer, which is another run.
+        Assert.Empty(
+            Directory
+                .GetDirectories(Path.Combine(stopped, "state"))
+                .Select(Path.GetFileName)
+                .Intersect(PlannedRun.Of(study).Select(each => each.Id))
         );
-        IsWhatTheModelsDo(Plan(), whole, output);
+        string adapter = PlannedRun.Of(study).Single(each => each.Run.Name == "Moods adapter").Id;
+        Assert.Contains(adapter, PlannedRun.Of(failing).Select(each => each.Id));
+        IsWhatTheModelsDo(Plan(), study, whole, output);
     }
 
     [Fact]
@@ -58,10 +76,9 @@ public sealed class SkillNeuronStudyTests : IDisposable
         );
     }
 
-    private static void IsWhatTheModelsDo(StudyPlan plan, StudyResult result, string output)
+    private static void IsWhatTheModelsDo(StudyPlan plan, Study study, StudyResults results, string output)
     {
-        var report = new Report(plan, result);
-        report.Save(output);
+        StudyResult result = study.Measurements(results);
 
         Assert.Equal(result.Measurements.Count + 1, File.ReadAllLines(Path.Combine(output, "results.csv")).Length);
         Assert.Equal(result.Curves.Count + 1, File.ReadAllLines(Path.Combine(output, "curves.csv")).Length);
@@ -71,7 +88,7 @@ public sealed class SkillNeuronStudyTests : IDisposable
         var ml = new MLContext();
         TaskRows rows = plan.RowsOf(plan.Tasks[0]);
         using var model = new TextScoringTransformer(
-            TextClassifier.LoadTuned(plan.Checkpoint, Path.Combine(output, "Films-2", "prompt.safetensors")),
+            TextClassifier.LoadTuned(plan.Checkpoint, Path.Combine(results.FilesOf("Films-2"), "prompt.safetensors")),
             new ScoringColumns()
         );
         IDataView test = ml
@@ -102,9 +119,6 @@ public sealed class SkillNeuronStudyTests : IDisposable
         Assert.Equal(2 * 6, result.Curves.Count);
         Assert.Equal(48 * 3, result.Curves[0].Point.Neurons);
     }
-
-    private static Measurement[] WithoutTimes(StudyResult result) =>
-        [.. result.Measurements.Where(each => each.Measure != Measures.SpeedUp)];
 
     private string PathOf(string name) => Path.Combine(_folder.FullName, name);
 

@@ -1,22 +1,32 @@
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 
 namespace SkillLoc.Studies;
 
 /// <summary>
-/// Ends a program in good order. The first SIGINT (Ctrl+C), SIGTERM or SIGUSR1 asks it to stop at its next step and to save its state; the
-/// second ends it at once, as if nobody listened.
+/// Ends a program in good order. The first SIGINT (Ctrl+C), SIGTERM or SIGUSR1 asks it to stop at its next step and to save its state; a
+/// second, a second or more later, ends it at once, as if nobody listened. Without these registrations .NET 10 dies of SIGTERM.
 /// </summary>
-public sealed class StopSignals : IDisposable
+public sealed partial class StopSignals : IDisposable
 {
+    // A scheduler signals a job's processes and their parents, which pass it on: that is one signal.
+    private static readonly TimeSpan SameSignal = TimeSpan.FromSeconds(1);
+
     /// <summary>The exit code of a program that was stopped and goes on with the same command: EX_TEMPFAIL, "try again".</summary>
     public const int ExitCode = 75;
 
     private readonly CancellationTokenSource _stop = new();
     private readonly PosixSignalRegistration[] _registrations;
+    private readonly TimeSpan? _patience;
+    private Timer? _timer;
+    private long _first;
 
     /// <summary>Listens for the signals until it is disposed.</summary>
-    public StopSignals()
+    /// <param name="patience">The process ends with <see cref="ExitCode"/> this long after the first signal, wherever it is by then; null
+    /// for never. Schedulers kill after 30 seconds; <see cref="DefaultPatience"/> suits them.</param>
+    public StopSignals(TimeSpan? patience = null)
     {
+        _patience = patience;
         IEnumerable<PosixSignal> signals = [PosixSignal.SIGINT, PosixSignal.SIGTERM];
         if (!OperatingSystem.IsWindows())
         {
@@ -27,16 +37,20 @@ public sealed class StopSignals : IDisposable
         _registrations = [.. signals.Select(signal => PosixSignalRegistration.Create(signal, Stop))];
     }
 
+    /// <summary>8 seconds.</summary>
+    public static TimeSpan DefaultPatience { get; } = TimeSpan.FromSeconds(8);
+
     /// <summary>Cancelled by the first signal.</summary>
     public CancellationToken Token => _stop.Token;
 
     /// <summary>Runs a program that can be stopped.</summary>
     /// <param name="program">The program, which throws an <see cref="OperationCanceledException"/> when it was stopped.</param>
+    /// <param name="patience">As of the constructor.</param>
     /// <returns>The program's exit code, or <see cref="ExitCode"/> when it was stopped.</returns>
-    public static int Run(Func<CancellationToken, int> program)
+    public static int Run(Func<CancellationToken, int> program, TimeSpan? patience = null)
     {
         ArgumentNullException.ThrowIfNull(program);
-        using var signals = new StopSignals();
+        using var signals = new StopSignals(patience);
         try
         {
             return program(signals.Token);
@@ -64,6 +78,7 @@ public sealed class StopSignals : IDisposable
     public void Dispose()
     {
         Array.ForEach(_registrations, registration => registration.Dispose());
+        _timer?.Dispose();
         _stop.Dispose();
     }
 
@@ -71,11 +86,34 @@ public sealed class StopSignals : IDisposable
     {
         if (_stop.IsCancellationRequested)
         {
+            context.Cancel = Stopwatch.GetElapsedTime(_first) < SameSignal;
             return;
         }
 
         context.Cancel = true;
+        _first = Stopwatch.GetTimestamp();
+        if (_patience is { } patience)
+        {
+            _timer = new(_ => EndNow(), null, patience, Timeout.InfiniteTimeSpan);
+        }
+
         Console.Error.WriteLine("Stopping at the next step; a second signal ends at once.");
         _stop.Cancel();
     }
+
+    /// <summary>Ends without waiting for native code, which may be in the middle of a step; files are written in one step and stay
+    /// whole.</summary>
+    private static void EndNow()
+    {
+        Console.Error.WriteLine("The step takes too long: what was saved before it stays. Go on with the same command.");
+        if (OperatingSystem.IsWindows())
+        {
+            Environment.Exit(ExitCode);
+        }
+
+        Exit(ExitCode);
+    }
+
+    [LibraryImport("libc", EntryPoint = "_exit")]
+    private static partial void Exit(int code);
 }

@@ -20,6 +20,8 @@ public static class StudyJson
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
     };
 
+    private static readonly JsonDocumentOptions Lenient = new() { AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip };
+
     // A measurement may be NaN; what a plan asks for may not.
     private static readonly JsonSerializerOptions PlanOptions = new(Options) { NumberHandling = JsonNumberHandling.Strict };
 
@@ -28,6 +30,27 @@ public static class StudyJson
     /// <exception cref="InvalidDataException">It is not a plan; the message names line and property.</exception>
     public static T ReadPlan<T>(string path)
         where T : class => Read<T>(path, $"{path} is not a study plan", PlanOptions);
+
+    /// <summary>The kind of study that a plan says it is of; null where it says none.</summary>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="InvalidDataException">It is not JSON.</exception>
+    internal static string? ReadStudy(string path)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(File.ReadAllBytes(path), Lenient);
+            return
+                document.RootElement.ValueKind == JsonValueKind.Object
+                && document.RootElement.TryGetProperty("study", out JsonElement study)
+                && study.ValueKind == JsonValueKind.String
+                ? study.GetString()
+                : null;
+        }
+        catch (JsonException error)
+        {
+            throw new InvalidDataException($"{path} is not a study plan: {error.Message}", error);
+        }
+    }
 
     /// <summary>Reads a value in which no element of a list is null.</summary>
     /// <exception cref="InvalidDataException">The file holds something else; the message begins with <paramref
@@ -38,12 +61,7 @@ public static class StudyJson
         try
         {
             string json = File.ReadAllText(path);
-            using (
-                var document = JsonDocument.Parse(
-                    json,
-                    new JsonDocumentOptions { AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip }
-                )
-            )
+            using (var document = JsonDocument.Parse(json, Lenient))
             {
                 if (NullElement(document.RootElement, "$") is { } place)
                 {

