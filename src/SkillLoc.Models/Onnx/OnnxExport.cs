@@ -60,16 +60,8 @@ internal sealed class OnnxExport
             throw new NotSupportedException("A model that writes free text cannot be exported to ONNX; one whose labels are answers can.");
         }
 
-        _graph.Input("input_ids", OnnxType.Int64, Batch, Sequence);
-        _graph.Input("attention_mask", OnnxType.Int64, Batch, Sequence);
-        string? types = null;
-        if (tokenizer.UsesTokenTypes && model is MaskedLanguageModel)
-        {
-            types = "token_type_ids";
-            _graph.Input(types, OnnxType.Int64, Batch, Sequence);
-        }
-
-        var inputs = new OnnxInputs("input_ids", "attention_mask", types, "");
+        bool hasTypes = tokenizer.UsesTokenTypes && model is MaskedLanguageModel;
+        OnnxInputs inputs = IsEmbedded ? new OnnxTextInputs(_graph, settings, tokenizer).Add(hasTypes) : TokenInputs(hasTypes);
         string logits = model switch
         {
             MaskedLanguageModel encoder => OfHead(new EncoderGraph(_layers, encoder), model, inputs),
@@ -80,12 +72,30 @@ internal sealed class OnnxExport
         };
         Outputs(logits, settings);
         _graph.Metadata(OnnxMetadata.Settings, settings.ToJson());
+        if (IsEmbedded)
+        {
+            return;
+        }
+
         _graph.Metadata(OnnxMetadata.Padding, tokenizer.PadId.ToString(CultureInfo.InvariantCulture));
         string config = Path.Combine(tokenizer.Folder, "config.json");
         foreach (string path in File.Exists(config) ? tokenizer.Files.Append(config) : tokenizer.Files)
         {
             _graph.Metadata(OnnxMetadata.Tokenizer + Path.GetFileName(path), Convert.ToBase64String(File.ReadAllBytes(path)));
         }
+    }
+
+    private bool IsEmbedded => _options.Tokenizer == OnnxTokenizer.Embedded;
+
+    private OnnxInputs TokenInputs(bool hasTypes)
+    {
+        string[] names = hasTypes ? ["input_ids", "attention_mask", "token_type_ids"] : ["input_ids", "attention_mask"];
+        foreach (string name in names)
+        {
+            _graph.Input(name, OnnxType.Int64, Batch, Sequence);
+        }
+
+        return new(names[0], names[1], hasTypes ? names[2] : null, "");
     }
 
     private string OfHead(IOnnxBackbone backbone, LanguageModel model, OnnxInputs inputs)
@@ -204,6 +214,12 @@ internal sealed class OnnxExport
             logits = _graph.Add("Div", [logits, _graph.Scalar((float)_options.Temperature)]);
         }
 
+        if (IsEmbedded)
+        {
+            NamedOutputs(logits, settings);
+            return;
+        }
+
         _graph.AddNamed("Identity", [logits], ["logits"]);
         _graph.Output("logits", OnnxType.Float, Batch, labels);
         if (settings.IsMultiLabel)
@@ -218,9 +234,7 @@ internal sealed class OnnxExport
         _graph.Output("probabilities", OnnxType.Float, Batch, labels);
         if (settings.ScoreRange is { } range)
         {
-            string share = _graph.Add("Gather", ["probabilities", _graph.Scalar(1)], ("axis", 1L));
-            string score = _layers.Sum(_layers.Mul(share, _graph.Scalar(range.Highest - range.Lowest)), _graph.Scalar(range.Lowest));
-            _graph.AddNamed("Identity", [score], ["score"]);
+            _graph.AddNamed("Identity", [InRange("probabilities", _graph.Scalar(1), range)], ["score"]);
             _graph.Output("score", OnnxType.Float, Batch);
         }
         else if (!settings.IsMultiLabel)
@@ -228,6 +242,45 @@ internal sealed class OnnxExport
             string best = _graph.Add("ArgMax", ["logits"], ("axis", -1L), ("keepdims", 0L));
             _graph.AddNamed("Gather", [_graph.Texts("labels", settings.Labels), best], ["label"], ("axis", 0L));
             _graph.Output("label", OnnxType.Text, Batch);
+        }
+    }
+
+    private string InRange(string probabilities, string index, ScoreRange range)
+    {
+        string share = _graph.Add("Gather", [probabilities, index], ("axis", 1L));
+        return _layers.Sum(_layers.Mul(share, _graph.Scalar(range.Highest - range.Lowest)), _graph.Scalar(range.Lowest));
+    }
+
+    /// <summary>Outputs that are called as ML.NET's columns. Its OnnxTransformer takes the slots' names from a node of a certain
+    /// name.</summary>
+    private void NamedOutputs(string logits, ClassifierSettings settings)
+    {
+        string probabilities = settings.IsMultiLabel ? _graph.Add("Sigmoid", [logits]) : _graph.Add("Softmax", [logits], ("axis", -1L));
+        if (settings.ScoreRange is { } range)
+        {
+            _graph.AddNamed("Identity", [InRange(probabilities, _graph.Int64([1]), range)], ["Score"]);
+            _graph.Output("Score", OnnxType.Float, "1", "1");
+            return;
+        }
+
+        _graph.AddNamed("Identity", [probabilities], ["Score"]);
+        _graph.Output("Score", OnnxType.Float, "1", settings.Labels.Count.ToString(CultureInfo.InvariantCulture));
+        string labels = _graph.Texts("labels", settings.Labels);
+        string best = _graph.Add("ArgMax", [logits], ("axis", -1L), ("keepdims", 0L));
+        string label = _graph.Add("Gather", [labels, best], ("axis", 0L));
+        _graph.AddForeign(
+            "ai.onnx.ml",
+            "LabelEncoder",
+            "mlnet.Score.SlotNames",
+            [label],
+            ["PredictedSlot"],
+            ("keys_strings", settings.Labels.ToArray()),
+            ("values_int64s", Enumerable.Range(0, settings.Labels.Count).Select(slot => (long)slot).ToArray())
+        );
+        if (!settings.IsMultiLabel)
+        {
+            _graph.AddNamed("Identity", [label], ["PredictedLabel"]);
+            _graph.Output("PredictedLabel", OnnxType.Text, "1");
         }
     }
 }

@@ -12,6 +12,24 @@ public sealed record OnnxExportOptions
     /// <summary>What logits are divided by before they become probabilities, above 0; 1 by default. It is what
     /// <c>CalibrateTemperature</c> finds (methods, Guo et al. 2017).</summary>
     public double Temperature { get; init; } = 1;
+
+    /// <summary>Where texts become tokens: before the graph by default.</summary>
+    public OnnxTokenizer Tokenizer { get; init; }
+}
+
+/// <summary>Where the texts of an exported model become tokens.</summary>
+public enum OnnxTokenizer
+{
+    /// <summary>Before the graph, whose inputs are token ids; the tokenizer's files are in the metadata.</summary>
+    Metadata,
+
+    /// <summary>
+    /// In the graph, by an operator of onnxruntime-extensions, which the program that loads it registers: <c>Text</c>, and
+    /// <c>TextPair</c> for pairs, text <c>[1, 1]</c>, in; <c>Score</c>, float <c>[1, labels]</c> (of a regression <c>[1, 1]</c>), and
+    /// <c>PredictedLabel</c>, text <c>[1]</c>, out. One row at a time, which is how ML.NET's OnnxTransformer calls it. For tokenizers of
+    /// word pieces (BERT).
+    /// </summary>
+    Embedded,
 }
 
 /// <summary>The numbers that linear layers of an exported model compute with.</summary>

@@ -23,6 +23,7 @@ internal sealed class OnnxModelBuilder
     private readonly List<Weight> _weights = [];
     private readonly Dictionary<string, string> _constants = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, string> _metadata = new(StringComparer.Ordinal);
+    private readonly SortedSet<string> _domains = new(StringComparer.Ordinal);
     private int _values;
 
     private sealed record Weight(byte[] Head, long Length, Func<byte[]> Read);
@@ -54,6 +55,29 @@ internal sealed class OnnxModelBuilder
 
     /// <summary>Adds a node whose outputs have given names.</summary>
     public void AddNamed(string operation, string[] inputs, string[] outputs, params (string Name, object Value)[] attributes) =>
+        AddForeign("", operation, "/" + outputs[0], inputs, outputs, attributes);
+
+    /// <summary>Adds a node of another domain than ONNX's.</summary>
+    /// <param name="domain">The domain.</param>
+    /// <param name="operation">The operator.</param>
+    /// <param name="name">The node's name.</param>
+    /// <param name="inputs">The names of its inputs.</param>
+    /// <param name="outputs">The names of its outputs.</param>
+    /// <param name="attributes">Its attributes, also arrays of <see cref="string"/>.</param>
+    public void AddForeign(
+        string domain,
+        string operation,
+        string name,
+        string[] inputs,
+        string[] outputs,
+        params (string Name, object Value)[] attributes
+    )
+    {
+        if (domain.Length > 0)
+        {
+            _domains.Add(domain);
+        }
+
         _nodes.Add(
             Message(node =>
             {
@@ -67,14 +91,20 @@ internal sealed class OnnxModelBuilder
                     Text(node, 2, output);
                 }
 
-                Text(node, 3, "/" + outputs[0]);
+                Text(node, 3, name);
                 Text(node, 4, operation);
-                foreach ((string name, object value) in attributes)
+                foreach ((string attribute, object value) in attributes)
                 {
-                    Bytes(node, 5, Attribute(name, value));
+                    Bytes(node, 5, Attribute(attribute, value));
+                }
+
+                if (domain.Length > 0)
+                {
+                    Text(node, 7, domain);
                 }
             })
         );
+    }
 
     /// <summary>Adds a float tensor, which must live until the file is written.</summary>
     /// <param name="name">Its name.</param>
@@ -159,16 +189,27 @@ internal sealed class OnnxModelBuilder
             );
         }
 
-        Bytes(
-            output,
-            8,
-            Message(set =>
-            {
-                Text(set, 1, "");
-                set.WriteTag(2, WireFormat.WireType.Varint);
-                set.WriteInt64(Opset);
-            })
-        );
+        foreach (string domain in _domains.Prepend(""))
+        {
+            Bytes(
+                output,
+                8,
+                Message(set =>
+                {
+                    Text(set, 1, domain);
+                    set.WriteTag(2, WireFormat.WireType.Varint);
+                    set.WriteInt64(
+                        domain switch
+                        {
+                            "" => Opset,
+                            "ai.onnx.ml" => 2,
+                            _ => 1,
+                        }
+                    );
+                })
+            );
+        }
+
         output.WriteTag(7, WireFormat.WireType.LengthDelimited);
         output.WriteLength((int)length);
         foreach ((int field, byte[] bytes) in parts)
@@ -302,6 +343,14 @@ internal sealed class OnnxModelBuilder
                     }
 
                     type = 7;
+                    break;
+                case string[] texts:
+                    foreach (string text in texts)
+                    {
+                        Text(attribute, 9, text);
+                    }
+
+                    type = 8;
                     break;
                 default:
                     throw new ArgumentException($"An attribute cannot be a {value.GetType()}.", nameof(value));

@@ -24,6 +24,12 @@ internal interface ITextEncoder
 [SuppressMessage("Performance", "CA1819:Properties should not return arrays", Justification = "Batches copy the ids in bulk.")]
 public sealed record EncodedText(int[] Ids, int[]? TokenTypes, int Position);
 
+/// <summary>A part of a row: tokens that are the same in every row, or a sentence.</summary>
+/// <param name="Ids">The tokens; null for a sentence.</param>
+/// <param name="Sentence">The sentence; null for tokens.</param>
+/// <param name="Type">The segment.</param>
+internal sealed record RowPart(int[]? Ids, TemplatePiece.Sentence? Sentence, int Type);
+
 /// <summary>How rows that exceed the length limit are truncated.</summary>
 public enum Truncation
 {
@@ -166,6 +172,15 @@ internal sealed class SequenceEncoder : ITextEncoder
 
     /// <summary>Whether the last token is scored, as in causal models, instead of the first.</summary>
     public bool ScoresLast { get; init; }
+
+    /// <summary>The parts of a row, in order, for who builds rows elsewhere.</summary>
+    /// <param name="isPair">Whether rows have two texts.</param>
+    public IEnumerable<RowPart> Parts(bool isPair) =>
+        (isPair ? _format.Pair : _format.Single).Select(part =>
+            part.Id is { } id
+                ? new RowPart([id], null, part.Type)
+                : new(null, new TemplatePiece.Sentence(part.IsSecond ? 1 : 0, false, FirstLetter.AsIs, false), part.Type)
+        );
 
     /// <inheritdoc/>
     /// <remarks>A row without tokens becomes the padding token, which in GPT-2 is the end-of-text token.</remarks>

@@ -293,6 +293,24 @@ internal sealed class TemplateEncoder : ITextEncoder
         return sequence.ToEncodedText(_tokenizer.UsesTokenTypes);
     }
 
+    /// <summary>The parts of a row, in order, for who builds rows elsewhere.</summary>
+    public IEnumerable<RowPart> Parts()
+    {
+        int segment = 0;
+        foreach (TemplatePiece piece in _template.Pieces)
+        {
+            yield return piece switch
+            {
+                TemplatePiece.Special special => new([IdOf(special.Token)], null, segment),
+                TemplatePiece.Label label => new([_labelWords[label.Index]], null, segment),
+                TemplatePiece.Literal literal => new(EncodeLiteral(literal.Text), null, segment),
+                TemplatePiece.Sentence sentence => new(null, sentence, segment),
+                _ => throw new InvalidOperationException($"Template '{_template}' has a piece of an unknown kind."),
+            };
+            segment += piece is TemplatePiece.Special { Token: SpecialPiece.SepAndNextSegment } ? 1 : 0;
+        }
+    }
+
     // A literal of one character is that vocabulary entry, where there is one.
     private int[] EncodeLiteral(string literal)
     {

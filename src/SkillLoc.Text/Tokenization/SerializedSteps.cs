@@ -7,6 +7,7 @@ namespace SkillLoc.Models.Tokenization;
 /// family.</summary>
 internal sealed class SerializedSteps
 {
+    private (bool Cleans, bool SplitsIdeographs, bool StripsAccents, bool Lowers)? _bert;
     private readonly List<Func<string, string>> _normalizers = [];
     private readonly List<WordSplitters.Splitter> _splitters = [];
 
@@ -39,11 +40,38 @@ internal sealed class SerializedSteps
     public static SerializedSteps None { get; } = new([], []);
 
     /// <summary>BERT's steps.</summary>
-    public static SerializedSteps Bert(bool splitsIdeographs, bool stripsAccents, bool lowers) =>
-        new([TextNormalizers.Bert(cleans: true, splitsIdeographs, stripsAccents, lowers)], [WordSplitters.Bert]);
+    public static SerializedSteps OfBert(bool splitsIdeographs, bool stripsAccents, bool lowers) =>
+        new([TextNormalizers.Bert(cleans: true, splitsIdeographs, stripsAccents, lowers)], [WordSplitters.Bert])
+        {
+            _bert = (true, splitsIdeographs, stripsAccents, lowers),
+        };
 
     /// <summary>GPT-2's and RoBERTa's steps.</summary>
     public static SerializedSteps ByteLevel(bool addsPrefixSpace) => new([], [WordSplitters.ByteLevel(addsPrefixSpace, splits: true)]);
+
+    /// <summary>The settings of BERT's steps, where these are all; else null.</summary>
+    public (bool Cleans, bool SplitsIdeographs, bool StripsAccents, bool Lowers)? Bert
+    {
+        get
+        {
+            if (
+                _bert is not null
+                || Normalizers is not [{ Type: "BertNormalizer" } step]
+                || Splitters is not [{ Type: "BertPreTokenizer" }]
+            )
+            {
+                return _bert;
+            }
+
+            bool lowers = step.Flag("lowercase", true);
+            return (
+                step.Flag("clean_text", true),
+                step.Flag("handle_chinese_chars", true),
+                step.OptionalFlag("strip_accents") ?? lowers,
+                lowers
+            );
+        }
+    }
 
     /// <summary>Normalizes a text.</summary>
     public string Normalize(string text)

@@ -61,6 +61,9 @@ internal sealed class WordPieceModel
         string Unspelled(int id) => new string(Noncharacter, _longestWord + 1) + id;
     }
 
+    /// <summary>Whether its pieces and longest word are BERT's.</summary>
+    public bool IsPlain => _prefix == DefaultPrefix && _longestWord == DefaultLongestWord;
+
     /// <summary>Appends the ids of a word.</summary>
     public void Encode(string word, List<int> ids)
     {

@@ -1,0 +1,142 @@
+using SkillLoc.Models.Classification;
+using SkillLoc.Models.Prompts;
+using SkillLoc.Models.Tokenization;
+
+namespace SkillLoc.Models.Onnx;
+
+/// <summary>Texts become token ids in the graph: a tokenizer's operator, the template's tokens around, and the limit of a row.</summary>
+/// <remarks>The operators are those of onnxruntime-extensions, domain <c>ai.onnx.contrib</c>.</remarks>
+internal sealed class OnnxTextInputs
+{
+    private const string Contrib = "ai.onnx.contrib";
+
+    private readonly OnnxModelBuilder _graph;
+    private readonly ClassifierSettings _settings;
+    private readonly PlainWordPieces _tokenizer;
+    private readonly RowPart[] _parts;
+
+    /// <param name="graph">Where nodes are added.</param>
+    /// <param name="settings">The task.</param>
+    /// <param name="tokenizer">The tokenizer.</param>
+    /// <exception cref="NotSupportedException">No operator does what tokenizer or template do.</exception>
+    public OnnxTextInputs(OnnxModelBuilder graph, ClassifierSettings settings, CheckpointTokenizer tokenizer)
+    {
+        _graph = graph;
+        _settings = settings;
+        _tokenizer =
+            tokenizer.WordPieces(out string? problem)
+            ?? throw new NotSupportedException(
+                $"The tokenizer cannot be in the graph: {problem}. Tokenizers of BERT's word pieces can; export with "
+                    + $"{nameof(OnnxTokenizer)}.{nameof(OnnxTokenizer.Metadata)}."
+            );
+        _parts = settings.CreateEncoder(tokenizer) switch
+        {
+            TemplateEncoder template => [.. template.Parts()],
+            SequenceEncoder sequence => [.. sequence.Parts(settings.HasTextPair)],
+            _ => throw new NotSupportedException("A causal model's or a text-to-text model's rows cannot be made in the graph."),
+        };
+        if (settings.Truncation != Truncation.Sentences)
+        {
+            throw new NotSupportedException(
+                $"Rows that are cut at their {settings.Truncation} cannot be made in the graph, only with {Truncation.Sentences}."
+            );
+        }
+
+        // Pieces of lowered texts are the same whatever the first letter is.
+        TemplatePiece.Sentence[] sentences = [.. _parts.Select(part => part.Sentence).OfType<TemplatePiece.Sentence>()];
+        if (sentences.Any(each => each.DropsLastCharacter || (each.FirstLetter != FirstLetter.AsIs && !_tokenizer.Lowers)))
+        {
+            throw new NotSupportedException($"The template '{settings.Template}' changes letters of a text, which the graph cannot.");
+        }
+
+        if (sentences.GroupBy(each => each.Index).Any(same => same.Count() > 1))
+        {
+            throw new NotSupportedException($"The template '{settings.Template}' has a text twice, which the graph cannot.");
+        }
+    }
+
+    private int Room => _settings.MaxLength - _parts.Sum(part => part.Ids?.Length ?? 0);
+
+    /// <summary>Adds the inputs, and what makes token ids of them.</summary>
+    /// <param name="hasTypes">Whether the model has segments.</param>
+    public OnnxInputs Add(bool hasTypes)
+    {
+        if (Room < 0)
+        {
+            throw new NotSupportedException($"The template alone is longer than the limit of {_settings.MaxLength} tokens.");
+        }
+
+        string axis = _graph.Int64([0]);
+        string[] texts = Sentences();
+        var ids = new List<string>();
+        var types = new List<string>();
+        foreach (RowPart part in _parts)
+        {
+            string own = part.Sentence is { } sentence
+                ? texts[sentence.Index]
+                : _graph.Int64([.. part.Ids!.Select(id => (long)id)], part.Ids!.Length);
+            ids.Add(own);
+            types.Add(_graph.Add("Expand", [_graph.Int64([part.Type]), _graph.Add("Shape", [own])]));
+        }
+
+        string row = Row(ids);
+        string mask = _graph.Add("Expand", [_graph.Int64([1], 1, 1), _graph.Add("Shape", [row])]);
+        return new(row, mask, hasTypes ? Row(types) : null, "");
+
+        string Row(List<string> parts) => _graph.Add("Unsqueeze", [_graph.Add("Concat", [.. parts], ("axis", 0L)), axis]);
+    }
+
+    /// <summary>The tokens of each text, cut so that the row is within its limit: the longest shrink together.</summary>
+    private string[] Sentences()
+    {
+        string first = Tokens("Text", _settings.Template is null ? null : _settings.FirstSentenceLimit);
+        if (!_settings.HasTextPair)
+        {
+            return [Cut(first, _graph.Int64([Room]))];
+        }
+
+        string second = Tokens("TextPair", _settings.Template is null ? null : _settings.OtherSentenceLimit);
+        (string firstLength, string secondLength) = (_graph.Add("Shape", [first]), _graph.Add("Shape", [second]));
+        return [Cut(first, Share(firstLength, secondLength)), Cut(second, Share(secondLength, firstLength))];
+
+        // What the other leaves: a short one all but its length, a long one half.
+        string Share(string own, string other)
+        {
+            bool isFirst = own == firstLength;
+            string half = _graph.Int64([Room / 2]);
+            string left = _graph.Add("Sub", [_graph.Int64([Room]), _graph.Add("Min", [other, half])]);
+            string isShorter = isFirst ? _graph.Add("Not", [_graph.Add("Greater", [own, other])]) : _graph.Add("Less", [own, other]);
+            return _graph.Add("Where", [isShorter, half, left]);
+        }
+    }
+
+    private string Tokens(string input, int? limit)
+    {
+        _graph.Input(input, OnnxType.Text, "1", "1");
+        string text = _graph.Add("Reshape", [input, _graph.Int64([1])]);
+        string[] outputs = [$"{input}_ids", $"{input}_types", $"{input}_mask"];
+        _graph.AddForeign(
+            Contrib,
+            "BertTokenizer",
+            "/" + outputs[0],
+            [text],
+            outputs,
+            ("vocab_file", string.Join('\n', _tokenizer.Vocabulary)),
+            ("do_lower_case", _tokenizer.Lowers ? 1L : 0L),
+            ("do_basic_tokenize", 1L),
+            ("strip_accents", _tokenizer.StripsAccents ? 1L : 0L),
+            ("tokenize_chinese_chars", 1L),
+            ("unk_token", _tokenizer.Unknown),
+            ("sep_token", _tokenizer.Sep),
+            ("cls_token", _tokenizer.Cls),
+            ("suffix_indicator", "##"),
+            ("max_length", -1L)
+        );
+
+        // Without the tokens that start and end a sequence.
+        string inner = _graph.Add("Slice", [outputs[0], _graph.Int64([1]), _graph.Int64([-1]), _graph.Int64([0])]);
+        return limit is { } most ? Cut(inner, _graph.Int64([most])) : inner;
+    }
+
+    private string Cut(string tokens, string end) => _graph.Add("Slice", [tokens, _graph.Int64([0]), end, _graph.Int64([0])]);
+}
