@@ -12,10 +12,12 @@ internal static class Endpoints
     public static void MapClassification(this WebApplication app)
     {
         app.MapGet("/skills", Skills)
+            .WithTags("Skills")
             .WithSummary("Lists the skills.")
             .WithDescription("With their labels and, where it was measured, their calibration.")
             .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
         app.MapPost("/classify/{skill}", Classify)
+            .WithTags("Skills")
             .WithSummary("Classifies one text or several.")
             .WithDescription(
                 "Texts of different requests are scored together. A request waits while others are scored, and is refused with 429 and "
@@ -161,7 +163,12 @@ internal static class Endpoints
     }
 
     private static ProblemHttpResult NotReady(HttpContext context) =>
-        Problems.RetryLater(context, StatusCodes.Status503ServiceUnavailable, LoadingTime, "The skills are being loaded.");
+        Problems.RetryLater(
+            context,
+            StatusCodes.Status503ServiceUnavailable,
+            LoadingTime,
+            "The skills are being loaded; /health/ready tells when they are."
+        );
 
     private static ProblemHttpResult Problem(int status, string detail) => TypedResults.Problem(detail, statusCode: status);
 }

@@ -75,7 +75,7 @@ public sealed partial class ProcessTests(Service service) : IClassFixture<Servic
             SkillDescription[] skills = (await http.GetFromJsonAsync<SkillDescription[]>("skills", TestContext.Current.CancellationToken))!;
             Assert.Equal(["films", "films-onnx"], skills.Select(skill => skill.Name).Order());
             Assert.All(skills, skill => Assert.InRange(skill.Calibration!.Bins.Sum(bin => bin.Count), 5, 30));
-            Classification[] answers = new Classification[2];
+            var answers = new Classification[2];
             for (int i = 0; i < 2; i++)
             {
                 using HttpResponseMessage response = await http.PostAsJsonAsync(
