@@ -88,7 +88,8 @@ public sealed class Bases(StudyPlan plan)
                 Steps = steps,
                 Seed = plan.Seed,
             },
-            AnsiConsole.Console
+            // Results alone go to the standard output.
+            AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Error) })
         );
         IReadOnlyList<HeldOutResult> results = pretraining.Run(stop);
         return results is [.., HeldOutResult longest]
