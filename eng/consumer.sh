@@ -42,8 +42,11 @@ dotnet publish "$consumer/Predict" -c Release -v quiet -clp:NoSummary "${propert
 [ ! -e "$consumer/single/Predict.dll" ] || { echo "consumer.sh: the single file is not one" >&2; exit 1; }
 
 run=$consumer/run sst2=../shared/data/sst-2
-mkdir -p "$run/models"
-ln -s "$root/models/mini-roberta" "$run/models/roberta-base"
+# For speed a smaller model lies where Checkpoints.MiniLM() would write its own.
+export SKILLLOC_CACHE=$root/$run/cache
+mkdir -p "$SKILLLOC_CACHE"
+cp -r models/mini-roberta "$SKILLLOC_CACHE/all-MiniLM-L6-v2-prompt-1"
+touch "$SKILLLOC_CACHE/all-MiniLM-L6-v2-prompt-1/vocab.txt"
 if [ -d "$sst2" ]; then
   { printf 'Label\tText\n'; sed -n '2,49p' "$sst2/train.tsv"; } >"$run/train.tsv"
   { printf 'Label\tText\n'; sed -n '2,41p' "$sst2/dev.tsv"; } >"$run/test.tsv"

@@ -13,16 +13,28 @@ public sealed class Bases(StudyPlan plan)
     private const string Model = "model";
 
     private readonly StudyPlan _plan = plan;
-    private readonly Lazy<string> _fingerprint = new(() =>
-    {
-        using var model = LanguageModel.Load(plan.Checkpoint);
-        return model.Fingerprint();
-    });
+    private readonly Dictionary<string, string> _fingerprints = new(StringComparer.Ordinal);
 
-    /// <summary>The fingerprint of the plan's checkpoint.</summary>
+    /// <summary>The fingerprint of the checkpoint that an end starts from; null where a run makes it.</summary>
+    /// <param name="end">The end.</param>
     /// <exception cref="IOException">It cannot be read.</exception>
     /// <exception cref="InvalidDataException">It is damaged.</exception>
-    public string Fingerprint => _fingerprint.Value;
+    public string? FingerprintOf(EndSettings end)
+    {
+        if (end.PretrainingSteps is not null)
+        {
+            return null;
+        }
+
+        string named = end.Checkpoint ?? _plan.Checkpoint;
+        if (!_fingerprints.TryGetValue(named, out string? fingerprint))
+        {
+            using var model = LanguageModel.Load(named);
+            _fingerprints[named] = fingerprint = model.Fingerprint();
+        }
+
+        return fingerprint;
+    }
 
     /// <summary>The run that pre-trains a base.</summary>
     /// <param name="steps">Updates of pre-training.</param>
@@ -32,11 +44,11 @@ public sealed class Bases(StudyPlan plan)
     /// <param name="steps">Updates of pre-training; null for the plan's checkpoint.</param>
     public static IEnumerable<string> RunsOf(int? steps) => steps is { } count ? [NameOf(count)] : [];
 
-    /// <summary>A base's checkpoint folder or name.</summary>
-    /// <param name="steps">Updates of pre-training; null for the plan's checkpoint.</param>
+    /// <summary>The checkpoint folder or name that an end starts from.</summary>
+    /// <param name="end">The end.</param>
     /// <param name="filesOf">Where a run's files are.</param>
-    public string CheckpointOf(int? steps, Func<string, string> filesOf) =>
-        steps is { } count ? Path.Combine(filesOf(NameOf(count)), Model) : _plan.Checkpoint;
+    public string CheckpointOf(EndSettings end, Func<string, string> filesOf) =>
+        end.PretrainingSteps is { } count ? Path.Combine(filesOf(NameOf(count)), Model) : end.Checkpoint ?? _plan.Checkpoint;
 
     /// <summary>What a pre-training depends on.</summary>
     /// <param name="steps">Updates.</param>

@@ -37,6 +37,9 @@ public sealed record EndPlan
     /// checkpoint.</summary>
     public int? PretrainingSteps { get; init; }
 
+    /// <summary>Another checkpoint than the plan's, a folder or a name, of the same architecture and sizes.</summary>
+    public string? Checkpoint { get; init; }
+
     /// <summary>This end, and where it says nothing another.</summary>
     public EndPlan Or(EndPlan usual) =>
         new()
@@ -51,5 +54,6 @@ public sealed record EndPlan
             Tuning = Tuning ?? usual.Tuning,
             Head = Head ?? usual.Head,
             PretrainingSteps = PretrainingSteps ?? usual.PretrainingSteps,
+            Checkpoint = Checkpoint ?? usual.Checkpoint,
         };
 }

@@ -14,7 +14,8 @@ namespace SkillLoc.ConnectivityStudy;
 /// <param name="Seed">Seed of the order of the rows and of dropout.</param>
 /// <param name="InitialisationSeed">Seed of what tuning adds, and of a fresh head.</param>
 /// <param name="Rows">The training rows.</param>
-/// <param name="PretrainingSteps">The base; null for the plan's checkpoint.</param>
+/// <param name="PretrainingSteps">The base's updates of pre-training; null for a checkpoint.</param>
+/// <param name="Checkpoint">The base; null for the plan's checkpoint.</param>
 public sealed record EndSettings(
     string Task,
     string Method,
@@ -26,7 +27,8 @@ public sealed record EndSettings(
     int Seed,
     int InitialisationSeed,
     TrainingRows Rows,
-    int? PretrainingSteps
+    int? PretrainingSteps,
+    string? Checkpoint
 )
 {
     /// <summary>Fills in what an end's plan leaves to its method and to the study's plan.</summary>
@@ -49,7 +51,8 @@ public sealed record EndSettings(
             seed,
             end.InitialisationSeed ?? seed,
             end.Rows ?? TrainingRows.All,
-            end.PretrainingSteps
+            end.PretrainingSteps,
+            end.Checkpoint
         );
     }
 }

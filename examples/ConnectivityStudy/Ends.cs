@@ -35,7 +35,7 @@ public sealed class Ends(MLContext ml, StudyPlan plan, StudyData data, Bases bas
     public object SettingsOf(EndSettings end) =>
         new
         {
-            Base = end.PretrainingSteps is null ? bases.Fingerprint : null,
+            Base = bases.FingerprintOf(end),
             End = end,
             Data = _data.TrainingFingerprint(end.Task),
             _plan.Training.Optimizer,
@@ -57,7 +57,7 @@ public sealed class Ends(MLContext ml, StudyPlan plan, StudyData data, Bases bas
             ? _ml.SkillLoc().Connectivity.LoadTextScorer(folder, shareWeightsWith: twin)
             : _ml.SkillLoc()
                 .Connectivity.LoadTextScorer(
-                    bases.CheckpointOf(end.PretrainingSteps, filesOf),
+                    bases.CheckpointOf(end, filesOf),
                     Path.Combine(folder, Tuned),
                     shareWeightsWith: twin
                 );
@@ -102,7 +102,7 @@ public sealed class Ends(MLContext ml, StudyPlan plan, StudyData data, Bases bas
 
     private TextScoringTransformer Train(EndSettings end, RunContext context, string? cartography)
     {
-        string checkpoint = bases.CheckpointOf(end.PretrainingSteps, context.FilesOf),
+        string checkpoint = bases.CheckpointOf(end, context.FilesOf),
             state = Path.Combine(context.State, "training");
         StudyTask task = _plan.Tasks.First(task => task.Name == end.Task);
         bool writes = CheckpointFolder.ReadConfig(checkpoint).IsEncoderDecoder;

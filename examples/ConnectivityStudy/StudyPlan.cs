@@ -133,6 +133,10 @@ public sealed record StudyPlan
             {
                 Require(end.Task is not null, $"has ends of {name} without a task");
                 Require(plan.Tasks.Any(task => task.Name == end.Task), $"trains {name} on '{end.Task}', which is none of its tasks");
+                Require(
+                    end.Checkpoint is null || (end.PretrainingSteps is null && experiment.Bases.Count == 0),
+                    $"gives an end of {name} a checkpoint and steps of pre-training; it starts from one of them"
+                );
                 foreach (int steps in experiment.Bases.Concat(end.PretrainingSteps is { } own ? [own] : []))
                 {
                     Require(

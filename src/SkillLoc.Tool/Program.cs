@@ -5,6 +5,7 @@ using SkillLoc.Tool;
 
 // Plans and commands name checkpoints as well as folders.
 Checkpoints.Register();
+SkillLoc.ConnectivityStudy.ArcticXs.Register();
 
 Argument<string> recipe = new("recipe") { Description = "A recipe in mergekit's YAML vocabulary." };
 Option<string> output = new("--out") { Description = "The folder or file to write.", Required = true };
