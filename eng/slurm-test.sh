@@ -94,7 +94,7 @@ JOB
 submit() { sbatch --parsable --output="$folder/logs/%x-%a" "$@"; }
 state() { scontrol -o show job "$1" | grep -o 'JobState=[A-Z]*' | head -1 | cut -d= -f2; }
 wait_for() { # JOB STATE: until it has it
-  for _ in $(seq 3000); do case $(state "$1") in $2) return ;; esac; sleep 0.2; done
+  for _ in $(seq 6000); do [[ $(state "$1") =~ ^($2)$ ]] && return; sleep 0.2; done
   fail "$1 is $(state "$1") and not $2; see $folder/logs"
 }
 wait_end() { for task in $2; do wait_for "$1_$task" 'COMPLETED|FAILED|CANCELLED|TIMEOUT|NODE_FAIL'; done; }

@@ -108,6 +108,7 @@ public sealed class ToolTests : IDisposable
             {
                 "GraftingStudy" => "grafting",
                 "SkillNeuronStudy" => "skill-neurons",
+                "MergingStudy" => "merging",
                 _ => "connectivity",
             };
             Told told = Run(2, "study", "plan", plan, "--study", study, "--checkpoint", PathOf("none"), "--data", PathOf("none"));
@@ -115,14 +116,14 @@ public sealed class ToolTests : IDisposable
         }
 
         Assert.Contains(
-            "'grafting', 'skill-neurons', 'connectivity'",
+            "'grafting', 'skill-neurons', 'connectivity', 'merging'",
             Run(2, "study", "run", Plan("""{ "study": "x" }"""), "--out", PathOf("out")).Error,
             StringComparison.Ordinal
         );
         Assert.Contains("--study", Run(2, "study", "run", Plan("{}"), "--out", PathOf("out")).Error, StringComparison.Ordinal);
 
         static bool IsPlan(string path) =>
-            Path.GetFileName(Path.GetDirectoryName(path)) is "GraftingStudy" or "SkillNeuronStudy" or "ConnectivityStudy";
+            Path.GetFileName(Path.GetDirectoryName(path)) is "GraftingStudy" or "SkillNeuronStudy" or "ConnectivityStudy" or "MergingStudy";
 
         string Plan(string json)
         {
