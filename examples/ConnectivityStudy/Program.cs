@@ -20,13 +20,6 @@ return StudyProgram.Run(
         plan = plan with { Checkpoint = checkpoint ?? plan.Checkpoint, Data = data ?? plan.Data };
         var report = new Report(plan, new Study(plan, output, stop).Run());
         report.Save(output);
-        if (!PathPlot.HasLetters)
-        {
-            Console.Error.WriteLine(
-                "study: no font is installed here, so that the pictures have no letters; on Debian fonts-dejavu-core brings one."
-            );
-        }
-
         return report.Markdown();
     }
 );

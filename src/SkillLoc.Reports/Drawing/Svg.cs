@@ -96,7 +96,13 @@ internal static partial class Svg
                 clip.Remove();
             }
 
-            names.Add(id, prefix + clips[content]);
+            names.Add(id, names.GetValueOrDefault(clips[content], Next()));
+        }
+
+        // Skia counts its names over all pictures of the process.
+        foreach (string id in root.Descendants().Attributes("id").Select(id => id.Value).Where(id => !names.ContainsKey(id)))
+        {
+            names.Add(id, Next());
         }
 
         foreach (XElement element in root.DescendantsAndSelf())
@@ -121,24 +127,40 @@ internal static partial class Svg
 
                 attribute.Value = attribute switch
                 {
-                    { Name.LocalName: "id" } => names.GetValueOrDefault(attribute.Value, prefix + attribute.Value),
-                    { Name.LocalName: "href" } when attribute.Value.StartsWith('#') => "#" + prefix + attribute.Value[1..],
-                    { Value: ['u', 'r', 'l', '(', '#', .. var id, ')'] } => $"url(#{names.GetValueOrDefault(id, prefix + id)})",
+                    { Name.LocalName: "id" } => names[attribute.Value],
+                    { Name.LocalName: "href" } when attribute.Value.StartsWith('#') => "#" + names[attribute.Value[1..]],
+                    { Value: ['u', 'r', 'l', '(', '#', .. var id, ')'] } => $"url(#{names[id]})",
                     _ => attribute.Value,
                 };
             }
 
             Classify(element);
+            if (element.Name.LocalName == "rect" && element.Parent?.Name.LocalName == "g")
+            {
+                element.SetAttributeValue("shape-rendering", "crispEdges");
+            }
+
             if (element.Name.LocalName is "use" or "image")
             {
                 element.SetAttributeValue("style", "image-rendering:pixelated");
             }
         }
 
+        // A legend's own bounds cut its last letter.
+        foreach (
+            XElement group in root.Elements(Namespace + "g").Where(each => each.Elements().All(child => child.Name.LocalName == "text"))
+        )
+        {
+            group.Attribute("clip-path")?.Remove();
+        }
+
         foreach (XElement empty in root.Descendants(Namespace + "g").Where(each => !each.HasElements).ToArray())
         {
             empty.Remove();
         }
+
+        string Next() =>
+            string.Create(CultureInfo.InvariantCulture, $"{prefix}{names.Values.Distinct(StringComparer.Ordinal).Count() + 1}");
     }
 
     /// <summary>Letters that are set one by one would stand apart in another font: the text has its place and its length.</summary>

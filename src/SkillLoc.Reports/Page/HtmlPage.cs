@@ -26,7 +26,7 @@ internal static class HtmlPage
         h1{font-size:1.7rem;line-height:1.2;margin:1.6rem 0 .6rem}h2{font-size:1.3rem;margin:2.2rem 0 .4rem;padding-top:.8rem;border-top:1px solid var(--grid)}
         h3{font-size:1rem;margin:0 0 .4rem}h1,h2,h3,p,li,dd{overflow-wrap:anywhere}
         a{color:var(--c0)}nav ol{padding-left:1.4rem;margin:.4rem 0}
-        .pictures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,24rem),1fr));gap:1.2rem}
+        .pictures{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,24rem),1fr));gap:1.2rem}
         figure{margin:0;padding:.9rem;border:1px solid var(--grid);border-radius:.5rem;min-width:0}
         figure svg{display:block;width:100%;max-width:36rem;height:auto;margin:0 auto}
         figure.table{grid-column:1/-1}

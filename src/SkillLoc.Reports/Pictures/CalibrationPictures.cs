@@ -94,7 +94,13 @@ internal static class CalibrationPictures
             chart.Line(xs, Near(point => point.Accuracy), 1, 0, null, marks: false);
 
             double[] Near(Func<SmoothCalibrationPoint, double> value) =>
-                [.. smooth.Curve.Select(point => point.Density < enough ? double.NaN : Math.Clamp(value(point), 0, 1))];
+                [
+                    .. smooth.Curve.Select(point =>
+                        point.Density < enough || point.Confidence < bins[0].Lower || point.Confidence > bins[^1].Upper
+                            ? double.NaN
+                            : Math.Clamp(value(point), 0, 1)
+                    ),
+                ];
         }
 
         foreach (CalibrationBin bin in bins)
@@ -107,13 +113,17 @@ internal static class CalibrationPictures
             [.. bins.Select(bin => bin.MeanConfidence)],
             [.. bins.Select(bin => bin.Accuracy)],
             0,
-            $"bins, ECE {Words.Number(metrics.ExpectedCalibrationError)}"
+            $"bins, ECE {Words.Number(Math.Round(metrics.ExpectedCalibrationError, 3))}"
         );
         if (smooth is not null)
         {
             chart.AddToLegend(
-                $"smooth, smECE {Words.Number(smooth.Error)}"
-                    + (double.IsNaN(smooth.Lower) ? "" : $" ({Words.Number(smooth.Lower)} to {Words.Number(smooth.Upper)})"),
+                $"smooth, smECE {Words.Number(Math.Round(smooth.Error, 3))}"
+                    + (
+                        double.IsNaN(smooth.Lower)
+                            ? ""
+                            : $" ({Words.Number(Math.Round(smooth.Lower, 3))} to {Words.Number(Math.Round(smooth.Upper, 3))})"
+                    ),
                 1,
                 0,
                 hasLine: true,

@@ -207,7 +207,7 @@ internal static class ComparisonPictures
                     double at = Place(plane.X, mark.X),
                         high = Place(plane.Y, mark.Y);
                     chart.Points([at], [high], 1, null, 11);
-                    chart.Write(Words.Short(mark.Name, 20), at, high + (rows * 0.05), "#FDFDFD", 12);
+                    chart.Write(Words.Short(mark.Name, 20), at, high + (rows * 0.05), "#FDFDFD", 12, "#14171E");
                 }
 
                 return chart;

@@ -91,7 +91,7 @@ internal static class PathPictures
             double[] places = [.. lines.SelectMany(line => line.Set.Points.Select(point => point.X))];
             var chart = new Chart(
                 isVector,
-                Scale.Of(Place, places.Min(), places.Max()),
+                Along(places),
                 Scale.Around(title, lines.SelectMany(line => line.Set.Points.Select(value)).Concat(intervals.SelectMany(each => each)))
             );
             int next = 0;
@@ -173,11 +173,7 @@ internal static class PathPictures
             {
                 double[] xs = [.. set.Points.Select(point => point.X)],
                     binned = [.. set.Points.Select(point => point.ExpectedCalibrationError)];
-                var chart = new Chart(
-                    isVector,
-                    Scale.Of(Place, xs[0], xs[^1]),
-                    Scale.Around("calibration error", errors.Concat(binned), low: 0)
-                );
+                var chart = new Chart(isVector, Along(xs), Scale.Around("calibration error", errors.Concat(binned), low: 0));
                 chart.Line(xs, errors, 1, 0, "smooth, smECE");
                 chart.Line(xs, binned, 0, 1, "binned, ECE");
                 return chart;
@@ -225,11 +221,7 @@ internal static class PathPictures
             {
                 double most = Math.Max(allGained.Max(), 1),
                     least = -Math.Max(allLost.Max(), 1);
-                var chart = new Chart(
-                    isVector,
-                    Scale.Of(Place, xs[0], xs[^1]),
-                    Scale.Of("rows gained (+), lost (−)", least * 1.08, most * 1.08)
-                );
+                var chart = new Chart(isVector, Along(xs), Scale.Of("rows gained (+), lost (−)", least * 1.08, most * 1.08));
                 Stack(chart, gained, 1);
                 Stack(chart, lost, -1);
                 chart.Segment(xs[0], 0, xs[^1], 0, Theme.Control, 0, 1.4f);
@@ -307,5 +299,14 @@ internal static class PathPictures
                 return chart;
             }
         );
+    }
+
+    /// <summary>The axis of places, with room for the marks at both ends.</summary>
+    private static Scale Along(double[] places)
+    {
+        double low = places.Min(),
+            high = places.Max(),
+            room = (high - low) * 0.02;
+        return Scale.Of(Place, low - room, high + room);
     }
 }
