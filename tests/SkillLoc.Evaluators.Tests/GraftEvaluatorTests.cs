@@ -1,6 +1,3 @@
-        ClassifierSettings settings = Settings();
-        string folder = Oracles.PathOf("tiny-roberta");
-        IDataView test = Reviews();
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using SkillLoc.Models.Backbones;
@@ -236,24 +233,9 @@ public sealed class GraftEvaluatorTests
     [Fact]
     public void AReportOfTextScorersIsWhatTheOtherEvaluatorsSay()
     {
-        var settings = new ClassifierSettings
-        {
-            Template = "*cls**sent_0*_It_was*mask*.*sep+*",
-            Labels = ["neg", "pos"],
-            Words = ["bad", "good"],
-            MaxLength = 64,
-        };
+        ClassifierSettings settings = Settings();
         string folder = Oracles.PathOf("tiny-roberta");
-        IDataView texts = Fake.Ml.Data.LoadFromEnumerable(
-            Enumerable
-                .Range(0, 40)
-                .Select(i => new Review
-                {
-                    Label = i % 3 == 0 ? "neg" : "pos",
-                    Text = string.Join(' ', Enumerable.Range(0, 1 + (i % 7)).Select(j => $"word{(i + j) % 13}")),
-                })
-        );
-        IDataView test = Fake.Ml.Transforms.Conversion.MapValueToKey("Label").Fit(texts).Transform(texts);
+        IDataView test = Reviews();
         long live = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         using (var pre = new TextScoringTransformer(TextClassifier.Create(folder, settings), new()))
         using (var fine = new TextScoringTransformer(TextClassifier.Create(folder, settings), new()))
@@ -299,7 +281,9 @@ public sealed class GraftEvaluatorTests
         GraftCellEntry most = cells.Entries.MaxBy(entry => entry.Count)!;
         string layer = $"encoder.layer.{most.Place[6..]}.";
         using var without = GraftTransformer.Create(
-            grafted.Graft.Restrict(name => !(name.Contains(layer, StringComparison.Ordinal) && ParameterPlace.Of(name).Module == most.Module)),
+            grafted.Graft.Restrict(name =>
+                !(name.Contains(layer, StringComparison.Ordinal) && ParameterPlace.Of(name).Module == most.Module)
+            ),
             folder
         );
         Assert.Equal(grafted.Graft.Count - most.Count, without.Graft.Count);
