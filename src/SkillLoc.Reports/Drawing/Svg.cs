@@ -215,6 +215,6 @@ internal static partial class Svg
     private static string Round(Match match) =>
         Math.Round(double.Parse(match.Value, CultureInfo.InvariantCulture), 2).ToString("0.##", CultureInfo.InvariantCulture);
 
-    [GeneratedRegex(@"-?\d+\.\d{3,}(e-?\d+)?", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"-?\d+\.\d{3,}(?:e-?\d+)?", RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex Numbers();
 }

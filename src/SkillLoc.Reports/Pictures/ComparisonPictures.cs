@@ -219,7 +219,7 @@ internal static class ComparisonPictures
 
         static Scale Cells(string title, IReadOnlyList<double> places)
         {
-            Scale scale = Scale.Of(title, places[0], places[^1], 5);
+            var scale = Scale.Of(title, places[0], places[^1], 5);
             return new(title, -0.5, places.Count - 0.5, [.. scale.Places.Select(value => Place(places, value))], scale.Labels);
         }
     }

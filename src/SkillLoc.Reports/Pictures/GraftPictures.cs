@@ -236,7 +236,7 @@ internal static class GraftPictures
     )
     {
         double[][] moments = [.. points.Select(point => Intervals.OfRuns(value(point)))];
-        Scale x = Scale.Logarithmic(
+        var x = Scale.Logarithmic(
             "share of the parameters",
             points.Select(point => point.Share).DefaultIfEmpty(0.01).Min(),
             points.Select(point => point.Share).DefaultIfEmpty(1).Max()

@@ -56,7 +56,7 @@ internal static class NeuronPictures
             ),
             isVector =>
             {
-                Scale shares = Scale.Of("share of the layer's neurons", 0, 1, 5);
+                var shares = Scale.Of("share of the layer's neurons", 0, 1, 5);
                 var x = new Scale(
                     shares.Title,
                     -0.5,
@@ -111,7 +111,7 @@ internal static class NeuronPictures
             ),
             isVector =>
             {
-                Scale count = Scale.Of("neurons", 0, places.Length);
+                var count = Scale.Of("neurons", 0, places.Length);
                 var chart = new Chart(
                     isVector,
                     new Scale(count.Title, -0.5, places.Length - 0.5, [.. count.Places.Select(place => place - 0.5)], count.Labels),

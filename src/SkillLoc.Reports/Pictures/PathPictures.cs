@@ -184,7 +184,7 @@ internal static class PathPictures
     /// <summary>The rows that a path gains and loses since its start, by their class in the data map.</summary>
     public static Picture Ribbon(InterpolationSet set, TrainingDynamics dynamics)
     {
-        var map = DataMapPictures.Classes(dynamics);
+        Dictionary<int, string> map = DataMapPictures.Classes(dynamics);
         if (set.Scores.Count == 0)
         {
             throw new ArgumentException($"The rows of the set '{set.Name}' have no scores, so none can be gained or lost.", nameof(set));

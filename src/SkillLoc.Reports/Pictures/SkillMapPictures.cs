@@ -23,7 +23,7 @@ internal static class SkillMapPictures
             throw new ArgumentException("The graft has no cell: there is nothing to show.", nameof(cells));
         }
 
-        var entries = cells.Entries.Where(entry => entry.Scalars > 0).ToArray();
+        GraftCellEntry[] entries = cells.Entries.Where(entry => entry.Scalars > 0).ToArray();
         yield return Density([.. entries.Select(entry => (entry.Place, entry.Module, entry.Count, entry.Scalars))]);
         string[] places = [.. entries.Select(entry => entry.Place).Distinct(StringComparer.Ordinal)],
             modules = [.. Modules.Where(module => Array.Exists(entries, entry => entry.Module == module))];
