@@ -29,6 +29,7 @@ internal sealed record Table(IReadOnlyList<string> Columns, IReadOnlyList<IReadO
             double number => double.IsNaN(number) ? "" : Words.Number(number),
             float number => float.IsNaN(number) ? "" : Words.Number(number),
             IFormattable number => number.ToString(null, CultureInfo.InvariantCulture),
+            "" => "",
             _ => Words.Short(value.ToString() ?? "", 80),
         };
 

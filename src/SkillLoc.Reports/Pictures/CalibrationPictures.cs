@@ -37,6 +37,7 @@ internal static class CalibrationPictures
             isVector => Diagram(isVector, metrics, bins, smooth)
         )
         {
+            Provenance = new() { Rows = Words.Count(metrics.Count, "row") },
             Intervals =
                 Intervals.OverRows
                 + (
@@ -68,7 +69,10 @@ internal static class CalibrationPictures
                 chart.AddToLegend($"right predictions, {Words.Percent(metrics.Accuracy)}", 2, 0, hasLine: true, hasMark: false);
                 return chart;
             }
-        );
+        )
+        {
+            Provenance = new() { Rows = Words.Count(metrics.Count, "row") },
+        };
     }
 
     private static string Verdict(double excess) =>

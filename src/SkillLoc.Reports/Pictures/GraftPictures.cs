@@ -154,6 +154,7 @@ internal static class GraftPictures
             }
         )
         {
+            Provenance = new() { Rows = Words.Count(first.Count, "row") },
             Intervals = Intervals.OverRows,
         };
     }

@@ -221,7 +221,7 @@ internal static class NeuronPictures
         )
         {
             Intervals = Intervals.OverRows + "; bands: one sample standard deviation over draws of random neurons",
-            Provenance = new() { Seeds = [drop.Seed] },
+            Provenance = new() { Rows = Words.Count(drop.Count, "row"), Seeds = [drop.Seed] },
         };
     }
 

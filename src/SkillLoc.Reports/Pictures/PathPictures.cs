@@ -42,6 +42,9 @@ internal static class PathPictures
                 )
             )
         );
+        string? rows = Array.TrueForAll(lines, line => line.Set.Rows.Count > 0)
+            ? string.Join(", ", lines.Select(line => $"{line.Set.Name} {line.Set.Rows.Count}").Distinct(StringComparer.Ordinal).Take(8))
+            : null;
         yield return new Picture(
             "Loss along the path",
             Sentences(line =>
@@ -49,7 +52,10 @@ internal static class PathPictures
             ),
             table,
             isVector => Draw(isVector, "loss, nats", point => point.Loss, withIntervals: false)
-        );
+        )
+        {
+            Provenance = new() { Rows = rows },
+        };
         bool areAccuracies = Array.TrueForAll(lines, line => line.Path.Metric == "ACC");
         string[] metrics = [.. lines.Select(line => line.Path.Metric).Distinct(StringComparer.Ordinal)];
         yield return new Picture(
@@ -63,6 +69,7 @@ internal static class PathPictures
         )
         {
             Intervals = areAccuracies ? Intervals.OverRows : "",
+            Provenance = new() { Rows = rows },
         };
 
         string Name(string path, InterpolationSet set) =>
@@ -160,7 +167,10 @@ internal static class PathPictures
             gaps,
             Heat.AroundZero("right − confidence", gaps.Cast<double>()),
             (_, _) => ""
-        );
+        ) with
+        {
+            Provenance = new() { Rows = Words.Count(set.Rows.Count, "row") },
+        };
         yield return new Picture(
             $"Calibration error along the path, {set.Name}",
             $"smECE goes from {Words.Number(errors[0])} to {Words.Number(errors[^1])}, the binned ECE from "
@@ -178,7 +188,10 @@ internal static class PathPictures
                 chart.Line(xs, binned, 0, 1, "binned, ECE");
                 return chart;
             }
-        );
+        )
+        {
+            Provenance = new() { Rows = Words.Count(set.Rows.Count, "row") },
+        };
     }
 
     /// <summary>The rows that a path gains and loses since its start, by their class in the data map.</summary>
