@@ -33,7 +33,9 @@ public sealed record PathResult(
     [JsonIgnore]
     public double MetricBarrier => Set.MetricBarrier;
 
-    private InterpolationSet Set =>
+    /// <summary>The points as a set of rows.</summary>
+    [JsonIgnore]
+    public InterpolationSet Set =>
         new()
         {
             Name = nameof(CheckpointInterpolationEvaluator.Options.Test),

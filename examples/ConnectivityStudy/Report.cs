@@ -1,8 +1,10 @@
 using System.Globalization;
 using System.Text;
+using Microsoft.ML;
 using SkillLoc.Evaluators;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Connectivity;
+using SkillLoc.Reports;
 
 namespace SkillLoc.ConnectivityStudy;
 
@@ -10,8 +12,8 @@ namespace SkillLoc.ConnectivityStudy;
 public sealed class Report(StudyPlan plan, StudyResult result)
 {
     /// <summary>
-    /// Writes <c>results.md</c>, <c>results.csv</c> with a row for each path, <c>forgetting.csv</c>, and for each experiment a folder with
-    /// <c>points.csv</c> and <c>paths.svg</c>.
+    /// Writes <c>results.md</c>, <c>results.csv</c> with a row for each path, <c>forgetting.csv</c>, <c>report.html</c> with pictures, and for
+    /// each experiment a folder with <c>points.csv</c> and the pictures as files.
     /// </summary>
     /// <exception cref="IOException">A file cannot be written.</exception>
     public void Save(string folder)
@@ -23,8 +25,43 @@ public sealed class Report(StudyPlan plan, StudyResult result)
         {
             Directory.CreateDirectory(Path.Combine(folder, experiment.Key));
             AtomicFile.WriteText(Path.Combine(folder, experiment.Key, "points.csv"), PointsCsv(experiment));
-            AtomicFile.WriteText(Path.Combine(folder, experiment.Key, "paths.svg"), PathPlot.Svg([.. experiment]));
+            Pictures([experiment]).SaveFiles(Path.Combine(folder, experiment.Key));
         }
+
+        if (result.Paths.Count > 0)
+        {
+            Pictures(result.Paths.GroupBy(path => path.Experiment, StringComparer.Ordinal)).Save(Path.Combine(folder, "report.html"));
+        }
+    }
+
+    /// <summary>Loss and metric along the paths of each experiment.</summary>
+    public static ReportBuilder Pictures(IEnumerable<IGrouping<string, PathResult>> experiments)
+    {
+        ReportBuilder pictures = new MLContext()
+            .SkillLoc()
+            .Report(
+                "Mode connectivity",
+                "Paths between fine-tuned models, measured on test rows.",
+                new Provenance { Rows = "test rows of each task", Chosen = "nothing on these rows" }
+            );
+        foreach (IGrouping<string, PathResult> experiment in experiments)
+        {
+            var paths = new OrderedDictionary<string, InterpolationMetrics>(StringComparer.Ordinal);
+            foreach (PathResult path in experiment)
+            {
+                string name = $"{path.Method}: {path.Pair}, on {path.Task}{(path.IsCurve ? ", curve" : "")}";
+                paths[name] = new()
+                {
+                    Task = path.Task,
+                    Metric = "metric",
+                    Sets = [path.Set],
+                };
+            }
+
+            pictures.Add(experiment.Key, paths);
+        }
+
+        return pictures;
     }
 
     /// <summary>The tables that people read.</summary>
@@ -82,7 +119,7 @@ public sealed class Report(StudyPlan plan, StudyResult result)
                         + $"| {Percent(path.Points.Min(point => point.Metric))} | {Points(path.MetricBarrier)} | "
                         + $"{path.LossBarrier:0.000} | {(IsConnected(path) ? "yes" : "no")} "
                         + $"| {Percent(path.Points[^1].AgreementWithFirst)} | {path.L2:0.00} ({path.MeanL2:0.0000}; "
-                        + $"{path.Cosine:0.00}) | {PathPlot.Sparkline([.. path.Points.Select(point => point.Metric)])} |"
+                        + $"{path.Cosine:0.00}) | {Sparkline.Of([.. path.Points.Select(point => point.Metric)])} |"
                 )
             );
         }

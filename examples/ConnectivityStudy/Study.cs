@@ -100,13 +100,6 @@ public sealed class Study : IStudy
             PathResult curve = results.Get<PathResult>(name);
             Copy(results.FilesOf(name), Path.Combine(folder, curve.Experiment, curve.Method, curve.Pair));
         }
-
-        if (!PathPlot.HasLetters)
-        {
-            Console.Error.WriteLine(
-                "study: no font is installed here, so that the pictures have no letters; on Debian fonts-dejavu-core brings one."
-            );
-        }
     }
 
     private IEnumerable<Pair> Pairs() => _plan.Experiments.SelectMany(experiment => Pair.Of(experiment, _plan));

@@ -5,6 +5,7 @@ using System.Runtime.CompilerServices;
 using System.Text.RegularExpressions;
 using SkillLoc.Evaluators;
 using SkillLoc.Models.Tuning;
+using SkillLoc.Reports;
 using SkillLoc.Trainers;
 using SkillLoc.Transforms;
 
@@ -33,6 +34,7 @@ public sealed class DocumentationTests
         typeof(TextScoringTransformer).Assembly,
         typeof(PromptFineTuneTrainer).Assembly,
         typeof(CalibrationMetrics).Assembly,
+        typeof(Provenance).Assembly,
     ];
 
     public static TheoryData<string> Pages =>

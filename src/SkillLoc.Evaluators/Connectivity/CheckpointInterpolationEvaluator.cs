@@ -115,6 +115,11 @@ public sealed class CheckpointInterpolationEvaluator
             Rows = numbers,
             Points = [.. places.Select(Point)],
             Scores = hasScores ? [.. judgements.Select(judgement => judgement.Scores)] : [],
+            Calibration = [.. judgements.Select(judgement => judgement.Calibration).OfType<CalibrationMetrics>()],
+            SmoothCalibrationErrors =
+            [
+                .. judgements.Where(judgement => judgement.Calibration is not null).Select(judgement => judgement.SmoothCalibrationError),
+            ],
         };
 
         InterpolationPoint Point(double x, int point)
@@ -271,10 +276,14 @@ internal sealed class EvaluationRows : IDisposable
     public RowsEvaluation Evaluate(TextClassifier model, CancellationToken cancellation)
     {
         TaskEvaluation evaluation = _task.Evaluate(model, _batches, _rows.Targets, cancellation);
-        CalibrationMetrics? calibration = evaluation.Probabilities is null
+        MeasuredRow[]? measured = evaluation.Probabilities is null
             ? null
-            : CalibrationMetrics.Of([.. evaluation.Probabilities.Select((row, i) => MeasuredRow.Of(_rows.Targets[i].Label, row))], _bins);
-        return new(evaluation.Loss, evaluation.Metric, evaluation.Scores, Array.ConvertAll(evaluation.Predictions, Number), calibration);
+            : [.. evaluation.Probabilities.Select((row, i) => MeasuredRow.Of(_rows.Targets[i].Label, row))];
+        return new(evaluation.Loss, evaluation.Metric, evaluation.Scores, Array.ConvertAll(evaluation.Predictions, Number))
+        {
+            Calibration = measured is null ? null : CalibrationMetrics.Of(measured, _bins),
+            SmoothCalibrationError = measured is null ? double.NaN : SmoothCalibrationMetrics.Of(measured, 0, 0).Error,
+        };
     }
 
     public void Dispose()
@@ -301,9 +310,14 @@ internal sealed class EvaluationRows : IDisposable
 /// <param name="Metric">The task's metric.</param>
 /// <param name="Scores">The score of each row from 0 to 1, where 1 is correct; empty for tasks without such scores.</param>
 /// <param name="Predictions">For each row a number that identifies the prediction; empty for regressions.</param>
-/// <param name="Calibration">The calibration of the probabilities; null if there are none.</param>
-internal sealed record RowsEvaluation(double Loss, double Metric, float[] Scores, int[] Predictions, CalibrationMetrics? Calibration)
+internal sealed record RowsEvaluation(double Loss, double Metric, float[] Scores, int[] Predictions)
 {
+    /// <summary>The calibration of the probabilities; null if there are none.</summary>
+    public CalibrationMetrics? Calibration { get; init; }
+
+    /// <summary>smECE; NaN if there are no probabilities.</summary>
+    public double SmoothCalibrationError { get; init; } = double.NaN;
+
     /// <summary>The fraction of rows with the same prediction as another model; NaN without predictions.</summary>
     public double Agreement(RowsEvaluation other) =>
         Predictions.Length == 0

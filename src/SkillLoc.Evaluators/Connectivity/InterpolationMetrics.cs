@@ -132,11 +132,45 @@ public sealed record InterpolationSet
     /// </summary>
     public required IReadOnlyList<IReadOnlyList<float>> Scores { get; init; }
 
+    /// <summary>The calibration at each point, for reliability along the path; empty for regressions and free text.</summary>
+    public IReadOnlyList<CalibrationMetrics> Calibration { get; init; } = [];
+
+    /// <summary>The smooth calibration error at each point, <see cref="SmoothCalibrationMetrics.Error"/>; empty for regressions and free
+    /// text.</summary>
+    public IReadOnlyList<double> SmoothCalibrationErrors { get; init; } = [];
+
     /// <summary>
     /// The loss barrier (Entezari et al. 2022): the largest excess of the loss over the straight line between the losses at the endpoints,
     /// in nats, 0 or more (methods, C.4).
     /// </summary>
     public double LossBarrier => Points.Max(point => point.Loss - Between(point.X, end => end.Loss));
+
+    /// <summary>
+    /// The convexity gap of the loss (Juneja et al. 2023, Linear Connectivity Reveals Generalization Strategies, section 4): the largest
+    /// loss barrier between any two of the points, in nats, 0 or more. Unlike <see cref="LossBarrier"/> it also tells of a hump on one
+    /// side of a slope.
+    /// </summary>
+    public double LossConvexityGap
+    {
+        get
+        {
+            double gap = 0;
+            for (int first = 0; first < Points.Count; first++)
+            {
+                for (int last = first + 2; last < Points.Count; last++)
+                {
+                    double length = Points[last].X - Points[first].X;
+                    for (int i = first + 1; i < last; i++)
+                    {
+                        double share = (Points[i].X - Points[first].X) / length;
+                        gap = Math.Max(gap, Points[i].Loss - ((1 - share) * Points[first].Loss) - (share * Points[last].Loss));
+                    }
+                }
+            }
+
+            return gap;
+        }
+    }
 
     /// <summary>The largest shortfall of the metric below the straight line between its values at the endpoints, 0 or more.</summary>
     public double MetricBarrier => Points.Max(point => Between(point.X, end => end.Metric) - point.Metric);

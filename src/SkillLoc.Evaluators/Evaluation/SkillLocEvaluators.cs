@@ -39,6 +39,38 @@ public static class SkillLocEvaluators
         return CalibrationMetrics.Of([.. MeasuredRow.Read(catalog.Context, data, labelColumnName, scoreColumnName)], numberOfBins);
     }
 
+    /// <summary>
+    /// Measures calibration without bins: smECE with its bootstrap interval, and the smooth curve of a reliability diagram.
+    /// </summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="data">Scored rows, as for <see cref="EvaluateCalibration"/>.</param>
+    /// <param name="labelColumnName">The true label, as for <see cref="EvaluateCalibration"/>.</param>
+    /// <param name="scoreColumnName">The probabilities, as for <see cref="EvaluateCalibration"/>.</param>
+    /// <param name="resamples">Number of resamples of the rows for the 95 % intervals; 1000 by default, 0 for none.</param>
+    /// <param name="seed">Seed of the resamples; null (default) draws one from the context.</param>
+    /// <returns>The error, its interval and the curve.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type, or the number of resamples is
+    /// negative.</exception>
+    /// <exception cref="InvalidOperationException">As for <see cref="EvaluateCalibration"/>.</exception>
+    public static SmoothCalibrationMetrics EvaluateSmoothCalibration(
+        this EvaluationCatalog catalog,
+        IDataView data,
+        string labelColumnName = "Label",
+        string scoreColumnName = "Score",
+        int resamples = 1000,
+        int? seed = null
+    )
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        ArgumentNullException.ThrowIfNull(data);
+        ArgumentOutOfRangeException.ThrowIfNegative(resamples);
+        return SmoothCalibrationMetrics.Of(
+            [.. MeasuredRow.Read(catalog.Context, data, labelColumnName, scoreColumnName)],
+            resamples,
+            seed ?? new ComponentHost(catalog.Context, nameof(EvaluateSmoothCalibration)).DrawSeed()
+        );
+    }
+
     /// <summary>Measures the agreement of two models' predictions.</summary>
     /// <param name="catalog">The catalog.</param>
     /// <param name="first">The predictions of one model.</param>

@@ -2,6 +2,7 @@ using Microsoft.ML;
 using SkillLoc.Evaluators;
 using SkillLoc.Models.Backbones;
 using SkillLoc.Models.Grafts;
+using SkillLoc.Transforms;
 
 namespace SkillLoc;
 
@@ -70,6 +71,35 @@ public static class SkillLocGraftEvaluators
         ArgumentNullException.ThrowIfNull(graft);
         ArgumentNullException.ThrowIfNull(model);
         return GraftSpreadMetrics.Of(graft, model, considered ?? model.Parameters.Keys);
+    }
+
+    /// <summary>
+    /// Measures what each part of a graft is worth: its coordinates by layer and kind of weight, and the model's metric without each of
+    /// these cells, one at a time. The base is loaded once and the rows are scored once for each cell.
+    /// </summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="grafted">The model with the graft.</param>
+    /// <param name="data">Labelled rows that the graft was not trained or chosen on.</param>
+    /// <param name="labelColumnName">The true label, as for training.</param>
+    /// <param name="considered">The names of the considered parameters, as for <see cref="EvaluateGraftSpread"/>; null for all.</param>
+    /// <param name="cancellation">Stops between cells with an <see cref="OperationCanceledException"/>.</param>
+    /// <returns>One entry for each layer and kind of weight.</returns>
+    /// <exception cref="ArgumentException">The graft has zeros outside, which belong to no cell, or uses a parameter that is not
+    /// considered; a label is not one of the model's.</exception>
+    /// <exception cref="InvalidOperationException">There are no labelled rows, or one cannot be encoded.</exception>
+    public static GraftCellMetrics EvaluateGraftCells(
+        this GraftCatalog catalog,
+        GraftTransformer grafted,
+        IDataView data,
+        string labelColumnName = "Label",
+        IEnumerable<string>? considered = null,
+        CancellationToken cancellation = default
+    )
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        ArgumentNullException.ThrowIfNull(grafted);
+        ArgumentNullException.ThrowIfNull(data);
+        return GraftCellMetrics.Of(catalog.Context, grafted, data, labelColumnName, considered, cancellation);
     }
 
     /// <summary>

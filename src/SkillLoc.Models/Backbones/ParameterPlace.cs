@@ -48,6 +48,40 @@ public readonly record struct ParameterPlace(ParameterRegion Region, int Layer, 
                 _ => "feed_forward",
             };
 
+    /// <summary>The part of a transformer block, whatever the architecture calls it: <c>q</c>, <c>k</c>, <c>v</c> (<c>qkv</c> where one
+    /// weight is all three), <c>o</c>, <c>ffn-in</c>, <c>ffn-out</c>, <c>norm</c> or, for the biases of linear layers, <c>bias</c>;
+    /// <c>other</c> outside the layers and for the parameters of tuning methods.</summary>
+    public string Module
+    {
+        get
+        {
+            string[] parts = Kind.Split('.');
+            return Region != ParameterRegion.Layer || parts.Length < 2 ? "other"
+                : Array.Exists(parts, part => part.Contains("norm", StringComparison.OrdinalIgnoreCase) || part is "ln_1" or "ln_2")
+                    ? "norm"
+                : parts[^1] == "bias" ? "bias"
+                : parts[^2] switch
+                {
+                    "query" or "q_lin" or "q" => "q",
+                    "key" or "k_lin" or "k" => "k",
+                    "value" or "v_lin" or "v" => "v",
+                    "c_attn" => "qkv",
+                    "out_lin" or "o" => "o",
+                    "c_proj" => parts[0] == "attn" ? "o" : "ffn-out",
+                    "lin1" or "c_fc" or "wi" or "wi_0" or "wi_1" => "ffn-in",
+                    "lin2" or "wo" => "ffn-out",
+                    "dense" => parts[0] switch
+                    {
+                        "attention" => "o",
+                        "intermediate" => "ffn-in",
+                        "output" => "ffn-out",
+                        _ => "other",
+                    },
+                    _ => "other",
+                };
+        }
+    }
+
     /// <summary>Parses the place from a Hugging Face parameter name (methods, A.8).</summary>
     /// <param name="name">A name such as <c>roberta.encoder.layer.3.output.dense.bias</c> or
     /// <c>transformer.h.3.mlp.c_proj.bias</c>.</param>
