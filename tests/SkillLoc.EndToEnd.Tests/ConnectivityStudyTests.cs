@@ -196,13 +196,13 @@ public sealed class ConnectivityStudyTests : IDisposable
         Assert.Equal(["Loss along the path", "Metric along the path"], pictures.Select(picture => picture.Elements().First().Value));
 
         // A line of three points for each path; the second's metric rises, and y runs downwards.
-        double[][] lines = [.. pictures.SelectMany(picture => (double[][])[Line(picture, "s-c0"), Line(picture, "s-c1")])];
+        double[][] lines = [.. pictures.SelectMany(picture => (double[][])[Drawn(picture, "s-c0"), Drawn(picture, "s-c1")])];
         Assert.All(lines, line => Assert.Equal(6, line.Length));
         Assert.True(lines[3][1] > lines[3][3] && lines[3][3] > lines[3][5]);
         Assert.Equal(lines[1][1], lines[1][5], 0.01);
         Assert.Contains(pictures[0].Descendants(), each => each.Value == "a < b & c: both, on Moods, curve");
 
-        static double[] Line(XElement picture, string colour) =>
+        static double[] Drawn(XElement picture, string colour) =>
             [
                 .. picture
                     .Descendants()
