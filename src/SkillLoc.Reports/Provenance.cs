@@ -21,7 +21,8 @@ public sealed record Provenance
     /// <summary>The command that repeats it.</summary>
     public string? Command { get; init; }
 
-    /// <summary>Fingerprints of models and data by name, such as those of <c>CheckpointFingerprint</c>.</summary>
+    /// <summary>Fingerprints of models and data by name, such as those of <c>CheckpointFingerprint</c>; the first 16 characters are
+    /// shown.</summary>
     public IReadOnlyDictionary<string, string>? Fingerprints { get; init; }
 
     /// <summary>This, and what it leaves out from another.</summary>
@@ -59,7 +60,9 @@ public sealed record Provenance
 
         if (Fingerprints is { Count: > 0 } fingerprints)
         {
-            lines.Add(Line("Fingerprints", string.Join(", ", fingerprints.Take(Most).Select(pair => $"{pair.Key} {pair.Value}"))));
+            lines.Add(
+                Line("Fingerprints", string.Join(", ", fingerprints.Take(Most).Select(pair => $"{pair.Key} {Words.Short(pair.Value, 17)}")))
+            );
         }
 
         return lines;

@@ -127,6 +127,17 @@ public sealed class BadInputTests
     }
 
     [Fact]
+    public void AGraftWithoutGainHasNoPictureOfShares()
+    {
+        GraftCellMetrics cells = Samples.Cells();
+        string html = Empty()
+            .Add("x", cells with { Grafted = 0.5, Entries = [.. cells.Entries.Select(entry => entry with { Worth = double.NaN })] })
+            .ToHtml();
+        Assert.Contains("there is no gain on these rows", html, StringComparison.Ordinal);
+        Assert.Single(Regex.Matches(html, "<svg"));
+    }
+
+    [Fact]
     public void MarkupInLabelsIsText()
     {
         string[] names = [Markup, "=cmd|'/c calc'!A0"];

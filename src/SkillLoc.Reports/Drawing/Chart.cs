@@ -10,7 +10,7 @@ internal sealed class Chart : IDisposable
     /// <summary>The width in units that are pixels on a page where the picture has its own size.</summary>
     public const int Width = 460;
 
-    private const int AreaHeight = 310,
+    private const int UsualHeight = 310,
         LegendLine = 20,
         LegendMargin = 8,
         MostLegendLines = 10,
@@ -35,16 +35,15 @@ internal sealed class Chart : IDisposable
     private readonly bool _isVector;
     private readonly Dictionary<string, string> _replaced;
     private readonly List<LegendItem> _legend = [];
-    private readonly int _areaHeight;
 
     /// <summary>Draws axes.</summary>
     /// <param name="isVector">Whether the picture becomes SVG, whose writer knows neither dashes nor letters that no font has.</param>
     /// <param name="x">The horizontal axis.</param>
     /// <param name="y">The vertical axis; names stand from the top.</param>
     /// <param name="height">The height without the legend.</param>
-    public Chart(bool isVector, Scale x, Scale y, int height = AreaHeight)
+    public Chart(bool isVector, Scale x, Scale y, int height = UsualHeight)
     {
-        (_isVector, _areaHeight) = (isVector, height);
+        (_isVector, AreaHeight) = (isVector, height);
         _replaced = new(StringComparer.Ordinal);
         _plot.RenderManager.ClearCanvasBeforeEachRender = false; // A rendering that finds the limits would stay under the next.
         _plot.FigureBackground.Color = Colors.Transparent;
@@ -77,8 +76,11 @@ internal sealed class Chart : IDisposable
     /// <summary>What stands in the picture for texts that the font lacks letters of.</summary>
     public IReadOnlyDictionary<string, string> Replaced => _replaced;
 
+    /// <summary>The height without the legend.</summary>
+    public int AreaHeight { get; }
+
     /// <summary>The height with the legend.</summary>
-    public int Height => _areaHeight + (_legend.Count == 0 ? 0 : (_legend.Count * LegendLine) + LegendMargin);
+    public int Height => AreaHeight + (_legend.Count == 0 ? 0 : (_legend.Count * LegendLine) + LegendMargin);
 
     public void Dispose() => _plot.Dispose();
 
@@ -307,17 +309,17 @@ internal sealed class Chart : IDisposable
             _plot.Legend.Padding = new(0);
         }
 
-        using (var scratch = new SKBitmap(Width, _areaHeight))
+        using (var scratch = new SKBitmap(Width, AreaHeight))
         using (var nowhere = new SKCanvas(scratch))
         {
-            _plot.Render(nowhere, new PixelRect(0, Width, _areaHeight, 0));
+            _plot.Render(nowhere, new PixelRect(0, Width, AreaHeight, 0));
         }
 
-        _plot.Render(canvas, new PixelRect(0, Width, _areaHeight, 0));
+        _plot.Render(canvas, new PixelRect(0, Width, AreaHeight, 0));
         if (_legend.Count > 0)
         {
             using var paint = ScottPlot.Paint.NewDisposablePaint();
-            _plot.Legend.Render(canvas, paint, new PixelRect(40, Width, Height, _areaHeight), Alignment.UpperLeft);
+            _plot.Legend.Render(canvas, paint, new PixelRect(40, Width, Height, AreaHeight), Alignment.UpperLeft);
         }
     }
 

@@ -67,8 +67,8 @@ internal sealed record Scale(string Title, double Low, double High, double[] Pla
     /// <summary>An axis of powers of ten; places are decimal logarithms.</summary>
     public static Scale Logarithmic(string title, double least, double most)
     {
-        double low = Math.Floor(Math.Log10(least) + 1e-9),
-            high = Math.Max(Math.Ceiling(Math.Log10(most) - 1e-9), low + 1);
+        double low = Math.Floor(Math.Log10(least) + 0.02),
+            high = Math.Max(Math.Ceiling(Math.Log10(most) - 0.02), low + 1);
         int step = Math.Max(1, (int)Math.Ceiling((high - low) / 7));
         double[] places = [.. Enumerable.Range(0, (int)((high - low) / step) + 1).Select(i => low + (i * step))];
         return new(title, low - 0.1, high + 0.1, places, [.. places.Select(Power)]);

@@ -36,7 +36,7 @@ internal static partial class Svg
         stream.Position = 0;
         XElement root = XDocument.Load(stream).Root!;
         string prefix = Words.Slug(picture.Name) + "-";
-        Tidy(root, prefix, chart.Replaced);
+        Tidy(root, prefix, chart.Replaced, chart.AreaHeight);
         string[] foot = isInline ? [] : [.. picture.Foot.SelectMany(line => Words.Wrap(Words.Clean(line), FootWidth))];
         int height = chart.Height + (foot.Length == 0 ? 0 : (foot.Length * FootLine) + 10);
         root.ReplaceAttributes(
@@ -81,7 +81,7 @@ internal static partial class Svg
         return root;
     }
 
-    private static void Tidy(XElement root, string prefix, IReadOnlyDictionary<string, string> replaced)
+    private static void Tidy(XElement root, string prefix, IReadOnlyDictionary<string, string> replaced, int areaHeight)
     {
         // The cleared canvas: a black rectangle for readers that take the format at its word.
         root.Elements(Namespace + "rect").Where(each => each.Attribute("fill") is null).Remove();
@@ -147,12 +147,13 @@ internal static partial class Svg
         }
 
         // A legend's own bounds cut its last letter.
-        foreach (
-            XElement group in root.Elements(Namespace + "g").Where(each => each.Elements().All(child => child.Name.LocalName == "text"))
-        )
-        {
-            group.Attribute("clip-path")?.Remove();
-        }
+        HashSet<string> below =
+        [
+            .. root.Descendants(Namespace + "clipPath")
+                .Where(clip => clip.Elements().Any(bounds => Number(bounds, "y") >= areaHeight - 1))
+                .Select(clip => $"url(#{clip.Attribute("id")!.Value})"),
+        ];
+        root.Descendants().Attributes("clip-path").Where(clip => below.Contains(clip.Value)).Remove();
 
         foreach (XElement empty in root.Descendants(Namespace + "g").Where(each => !each.HasElements).ToArray())
         {
@@ -211,6 +212,9 @@ internal static partial class Svg
             element.SetAttributeValue("class", string.Join(' ', classes));
         }
     }
+
+    private static double Number(XElement element, string name) =>
+        double.Parse(element.Attribute(name)?.Value ?? "0", CultureInfo.InvariantCulture);
 
     private static string Round(Match match) =>
         Math.Round(double.Parse(match.Value, CultureInfo.InvariantCulture), 2).ToString("0.##", CultureInfo.InvariantCulture);

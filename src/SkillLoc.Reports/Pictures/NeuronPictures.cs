@@ -185,7 +185,8 @@ internal static class NeuronPictures
                     Scale.Around("share of each layer's neurons", drop.Points.Select(point => point.Fraction)),
                     Scale.Around(
                         "accuracy",
-                        drop.Points.SelectMany(point => (double[])[point.Accuracy, point.ControlAccuracy]).Append(drop.Accuracy)
+                        drop.Points.SelectMany(point => (double[])[point.ControlAccuracy, .. Intervals.OfShare(point.Accuracy, drop.Count)])
+                            .Append(drop.Accuracy)
                     )
                 );
                 for (int i = 0; i < curves.Length; i++)

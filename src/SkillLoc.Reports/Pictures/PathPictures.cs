@@ -222,7 +222,7 @@ internal static class PathPictures
         int worst = Array.IndexOf(allLost, allLost.Max());
         return new(
             $"Rows gained and lost along the path, {set.Name}",
-            $"Against the start, {Words.Count((long)allGained[^1], "row")} of {set.Rows.Count} are gained and {allLost[^1]:0} lost at the end. Most are "
+            $"Of {Words.Count(set.Rows.Count, "row")} the end has gained {allGained[^1]:0} and lost {allLost[^1]:0} against the start. Most are "
                 + $"lost at {Words.Number(xs[worst])}: {allLost[worst]:0}. Upwards is gained, downwards lost.",
             Table.Of(
                 ["X", .. classes.Select(name => $"Gained, {name}"), .. classes.Select(name => $"Lost, {name}")],

@@ -32,6 +32,23 @@ internal static class SkillMapPictures
             modules,
             entries.Select(entry => (entry.Place, entry.Module, entry.Count == 0 ? double.NaN : entry.Worth))
         );
+        if (!entries.Any(entry => double.IsFinite(entry.Worth)))
+        {
+            yield return new(
+                "What each part of the graft is worth",
+                $"With the whole graft the metric is {Words.Number(cells.Grafted)}, without it {Words.Number(cells.PreTrained)}: there is no gain on these rows of "
+                    + "which parts could have a share.",
+                Table.Of(
+                    ["Place", "Module", "Count", "Metric"],
+                    entries.Select(entry => (IReadOnlyList<object>)[entry.Place, entry.Module, entry.Count, entry.Metric])
+                )
+            )
+            {
+                Provenance = new() { Rows = Words.Count(cells.Count, "row") },
+            };
+            yield break;
+        }
+
         GraftCellEntry most = entries.MaxBy(entry => double.IsNaN(entry.Worth) ? double.NegativeInfinity : entry.Worth)!;
         yield return Matrices.Draw(
             "What each part of the graft is worth",
