@@ -1,5 +1,8 @@
 using System.CommandLine;
+using SkillLoc.Models.Runtime;
 using SkillLoc.Tool;
+
+FreedMemory.MapLargeBlocks();
 
 Argument<string> recipe = new("recipe") { Description = "A recipe in mergekit's YAML vocabulary." };
 Option<string> output = new("--out") { Description = "The folder or file to write.", Required = true };
