@@ -14,7 +14,7 @@ Option<string> output = new("--output")
 };
 Option<int> points = new("--points") { Description = "points of the path, both models among them", DefaultValueFactory = _ => 11 };
 Option<int> texts = new("--texts") { Description = "at most so many texts of a retrieval set", DefaultValueFactory = _ => 600 };
-Option<int> rows = new("--rows") { Description = "rows to fine-tune on", DefaultValueFactory = _ => 128 };
+Option<int> rows = new("--rows") { Description = "rows to fine-tune on", DefaultValueFactory = _ => 500 };
 Option<int> seeds = new("--seeds") { Description = "how often each model is fine-tuned", DefaultValueFactory = _ => 3 };
 RootCommand command = new(
     "Measures how far apart two published models are that were trained from one, what lies between them, and what merging them does to "

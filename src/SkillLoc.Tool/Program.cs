@@ -1,8 +1,11 @@
 using System.CommandLine;
 using SkillLoc;
+using SkillLoc.Models.Runtime;
 using SkillLoc.PublishedModels;
 using SkillLoc.Studies;
 using SkillLoc.Tool;
+
+FreedMemory.MapLargeBlocks();
 
 // Plans and commands name checkpoints as well as folders.
 Checkpoints.Register();

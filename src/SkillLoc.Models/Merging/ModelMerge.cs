@@ -1,5 +1,6 @@
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
+using SkillLoc.Models.Runtime;
 using TorchSharp;
 
 namespace SkillLoc.Models.Merging;
@@ -12,6 +13,8 @@ public static class ModelMerge
 {
     /// <summary>The file in a merged folder that holds the recipe, in mergekit's vocabulary.</summary>
     public const string RecipeFile = "skillloc_merge.yml";
+
+    private const long LargeTensor = 1 << 20;
 
     /// <summary>Merges models and writes the result.</summary>
     /// <param name="recipe">What is merged and how.</param>
@@ -89,6 +92,7 @@ public static class ModelMerge
 
     private static torch.Tensor Merge(MergePlan plan, PlannedTensor tensor)
     {
+        GiveBackBefore(tensor);
         using MergeTensor loaded = plan.Load(tensor);
         if (tensor.IsCopied)
         {
@@ -102,6 +106,15 @@ public static class ModelMerge
         return MergeTensor.Finite(loaded.TakeOutput(), tensor.Info.Name, $"the result of {plan.Method.Name}");
     }
 
+    /// <summary>Before a large tensor is read, returns to the system what earlier ones freed.</summary>
+    private static void GiveBackBefore(PlannedTensor next)
+    {
+        if (next.Info.ByteLength >= LargeTensor)
+        {
+            FreedMemory.GiveBack();
+        }
+    }
+
     private static void Observe(MergePlan plan, MergeOptions options)
     {
         for (int pass = 0; pass < plan.Method.Passes; pass++)
@@ -110,6 +123,7 @@ public static class ModelMerge
             foreach (PlannedTensor tensor in plan.Tensors.Where(tensor => !tensor.IsCopied))
             {
                 options.CancellationToken.ThrowIfCancellationRequested();
+                GiveBackBefore(tensor);
                 using MergeTensor loaded = plan.Load(tensor);
                 plan.Method.Observe(pass, loaded);
             }
