@@ -143,6 +143,23 @@ public sealed class CheckpointTokenizer
     /// <summary>The folder that it was loaded from.</summary>
     internal string Folder => _folder;
 
+    /// <summary>What other programs need to know to do the same as this byte-level BPE; null where they cannot, with the reason.</summary>
+    internal PlainBytePairs? BytePairs(out string? problem)
+    {
+        (string vocabulary, string merges) = (
+            Path.Combine(_folder, TokenizerFiles.Vocabulary),
+            Path.Combine(_folder, TokenizerFiles.Merges)
+        );
+        problem =
+            _kind != TokenizerKind.BytePairs ? $"it is of the kind {_kind}"
+            : !_steps.IsByteLevel ? "its steps are not GPT-2's"
+            : !_added.AreNone ? "it has added tokens that are not special"
+            : !File.Exists(vocabulary) || !File.Exists(merges)
+                ? $"there is no {TokenizerFiles.Vocabulary} or no {TokenizerFiles.Merges} beside it"
+            : null;
+        return problem is null ? new(File.ReadAllText(vocabulary), File.ReadAllText(merges)) : null;
+    }
+
     /// <summary>Paths of the tokenizer files, which saved checkpoints include.</summary>
     public IReadOnlyList<string> Files { get; }
 
