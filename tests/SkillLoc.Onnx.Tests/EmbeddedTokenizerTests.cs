@@ -27,7 +27,6 @@ public sealed class EmbeddedTokenizerTests : IDisposable
         "zero\u200Bwidth and \u00A0no-break",
         "control \u0001\u0007 characters",
         "[MASK] [SEP] [CLS] [PAD] are only text",
-        "<mask> <s></s> <pad> <|endoftext|> are too",
         "don't can't it's — “quotes” … ‘single’",
         "½ № ™ €100 1,000.50 3.14e-10",
         "ﬁ ligature",
@@ -70,6 +69,10 @@ public sealed class EmbeddedTokenizerTests : IDisposable
         {
             Assert.Empty(Differences(classifier.Settings with { Template = "*cls*a*+sent_0**mask**sep+*" }, classifier.Tokenizer, Texts));
             Assert.Empty(Differences(classifier.Settings, classifier.Tokenizer, Others));
+
+            // The operator takes special tokens that a text spells for these tokens.
+            string[] spelled = ["a <mask> in a text"];
+            Assert.Equal(spelled, Differences(classifier.Settings, classifier.Tokenizer, spelled));
         }
     }
 
@@ -194,6 +197,12 @@ public sealed class EmbeddedTokenizerTests : IDisposable
 
         Assert.False(File.Exists(Model));
         using TextClassifier plain = OnnxCases.Create("BERT, label words");
+        plain.SaveOnnx(Model, new() { Tokenizer = OnnxTokenizer.Embedded });
+        Assert.Contains(
+            "OnnxTransformer",
+            Assert.Throws<InvalidDataException>(() => OnnxTextScorer.Load(Model)).Message,
+            StringComparison.Ordinal
+        );
         plain.SaveOnnx(Model);
         Assert.Throws<ArgumentException>(() => Context().SkillLoc().SaveOnnxPipeline(Model, Model + ".zip"));
     }
