@@ -26,6 +26,14 @@ internal sealed class OnnxEncoder
             );
         }
 
+        if (!metadata.Keys.Any(key => key.StartsWith(OnnxMetadata.Tokenizer, StringComparison.Ordinal)))
+        {
+            throw new InvalidDataException(
+                $"{source} has no tokenizer in its metadata, but in its graph: ML.NET's OnnxTransformer scores it "
+                    + $"({nameof(SkillLocOnnxPipelines.SaveOnnxPipeline)}); for this scorer export without OnnxTokenizer.Embedded."
+            );
+        }
+
         Metadata = metadata
             .Where(entry => entry.Key.StartsWith(OnnxMetadata.All, StringComparison.Ordinal))
             .ToDictionary(StringComparer.Ordinal);

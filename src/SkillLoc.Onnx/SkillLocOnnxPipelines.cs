@@ -47,7 +47,6 @@ public static class SkillLocOnnxPipelines
 
         IDataView empty = ml.Data.LoadFromEnumerable(Array.Empty<Row>());
         using OnnxTransformer transformer = Fitted(estimator, empty, onnx);
-
         AtomicFile.Write(path, stream => ml.Model.Save(transformer, empty.Schema, stream));
     }
 

@@ -12,7 +12,8 @@ internal sealed class OnnxTextInputs
 
     private readonly OnnxModelBuilder _graph;
     private readonly ClassifierSettings _settings;
-    private readonly PlainWordPieces _tokenizer;
+    private readonly PlainWordPieces? _wordPieces;
+    private readonly PlainBytePairs? _bytePairs;
     private readonly RowPart[] _parts;
 
     /// <param name="graph">Where nodes are added.</param>
@@ -23,12 +24,17 @@ internal sealed class OnnxTextInputs
     {
         _graph = graph;
         _settings = settings;
-        _tokenizer =
-            tokenizer.WordPieces(out string? problem)
-            ?? throw new NotSupportedException(
-                $"The tokenizer cannot be in the graph: {problem}. Tokenizers of BERT's word pieces can; export with "
+        string? problem;
+        _wordPieces = tokenizer.WordPieces(out problem);
+        _bytePairs = tokenizer.Kind == TokenizerKind.BytePairs ? tokenizer.BytePairs(out problem) : null;
+        if (_wordPieces is null && _bytePairs is null)
+        {
+            throw new NotSupportedException(
+                $"The tokenizer cannot be in the graph: {problem}. Plain ones of BERT's word pieces and of byte-level BPE can; export with "
                     + $"{nameof(OnnxTokenizer)}.{nameof(OnnxTokenizer.Metadata)}."
             );
+        }
+
         _parts = settings.CreateEncoder(tokenizer) switch
         {
             TemplateEncoder template => [.. template.Parts()],
@@ -44,7 +50,7 @@ internal sealed class OnnxTextInputs
 
         // Pieces of lowered texts are the same whatever the first letter is.
         TemplatePiece.Sentence[] sentences = [.. _parts.Select(part => part.Sentence).OfType<TemplatePiece.Sentence>()];
-        if (sentences.Any(each => each.DropsLastCharacter || (each.FirstLetter != FirstLetter.AsIs && !_tokenizer.Lowers)))
+        if (sentences.Any(each => each.DropsLastCharacter || (each.FirstLetter != FirstLetter.AsIs && _wordPieces?.Lowers != true)))
         {
             throw new NotSupportedException($"The template '{settings.Template}' changes letters of a text, which the graph cannot.");
         }
@@ -114,6 +120,36 @@ internal sealed class OnnxTextInputs
     {
         _graph.Input(input, OnnxType.Text, "1", "1");
         string text = _graph.Add("Reshape", [input, _graph.Int64([1])]);
+        string inner = _wordPieces is null ? BytePairs(input, text) : WordPieces(input, text, _wordPieces);
+        return limit is { } most ? Cut(inner, _graph.Int64([most])) : inner;
+    }
+
+    private string BytePairs(string input, string text)
+    {
+        bool hasSpace = _parts.Any(part => part.Sentence is { LeadingSpace: true } sentence && (sentence.Index == 0) == (input == "Text"));
+        if (hasSpace)
+        {
+            string spaced = input + "_spaced";
+            _graph.AddForeign(Contrib, "StringConcat", "/" + spaced, [_graph.Texts(input + "_space", [" "]), text], [spaced]);
+            text = spaced;
+        }
+
+        string[] outputs = [$"{input}_ids", $"{input}_mask"];
+        _graph.AddForeign(
+            Contrib,
+            "GPT2Tokenizer",
+            "/" + outputs[0],
+            [text],
+            outputs,
+            ("vocab", _bytePairs!.Vocabulary),
+            ("merges", _bytePairs.Merges),
+            ("padding_length", -1L)
+        );
+        return _graph.Add("Reshape", [outputs[0], _graph.Int64([-1])]);
+    }
+
+    private string WordPieces(string input, string text, PlainWordPieces tokenizer)
+    {
         string[] outputs = [$"{input}_ids", $"{input}_types", $"{input}_mask"];
         _graph.AddForeign(
             Contrib,
@@ -121,21 +157,20 @@ internal sealed class OnnxTextInputs
             "/" + outputs[0],
             [text],
             outputs,
-            ("vocab_file", string.Join('\n', _tokenizer.Vocabulary)),
-            ("do_lower_case", _tokenizer.Lowers ? 1L : 0L),
+            ("vocab_file", string.Join('\n', tokenizer.Vocabulary)),
+            ("do_lower_case", tokenizer.Lowers ? 1L : 0L),
             ("do_basic_tokenize", 1L),
-            ("strip_accents", _tokenizer.StripsAccents ? 1L : 0L),
+            ("strip_accents", tokenizer.StripsAccents ? 1L : 0L),
             ("tokenize_chinese_chars", 1L),
-            ("unk_token", _tokenizer.Unknown),
-            ("sep_token", _tokenizer.Sep),
-            ("cls_token", _tokenizer.Cls),
+            ("unk_token", tokenizer.Unknown),
+            ("sep_token", tokenizer.Sep),
+            ("cls_token", tokenizer.Cls),
             ("suffix_indicator", "##"),
             ("max_length", -1L)
         );
 
         // Without the tokens that start and end a sequence.
-        string inner = _graph.Add("Slice", [outputs[0], _graph.Int64([1]), _graph.Int64([-1]), _graph.Int64([0])]);
-        return limit is { } most ? Cut(inner, _graph.Int64([most])) : inner;
+        return _graph.Add("Slice", [outputs[0], _graph.Int64([1]), _graph.Int64([-1]), _graph.Int64([0])]);
     }
 
     private string Cut(string tokens, string end) => _graph.Add("Slice", [tokens, _graph.Int64([0]), end, _graph.Int64([0])]);

@@ -11,7 +11,7 @@ namespace SkillLoc.Models.Tokenization;
 /// The ids equal those of Hugging Face's tokenizers, with one exception: special tokens spelled in a text are ordinary text, so that no row
 /// can move the mask (methods, A.2). Instances are thread-safe.
 /// </remarks>
-public sealed class CheckpointTokenizer
+public sealed partial class CheckpointTokenizer
 {
     private readonly TokenizerKind _kind;
     private readonly SerializedSteps _steps;
@@ -115,30 +115,6 @@ public sealed class CheckpointTokenizer
 
     /// <summary>The special tokens around texts.</summary>
     internal SequenceFormat Format { get; }
-
-    /// <summary>What other programs need to know to do the same as this tokenizer of word pieces; null where they cannot, with the
-    /// reason.</summary>
-    internal PlainWordPieces? WordPieces(out string? problem)
-    {
-        problem =
-            _kind != TokenizerKind.WordPieces ? $"it is of the kind {_kind}"
-            : _steps.Bert is not { } bert ? "its steps are not BERT's"
-            : !bert.Cleans || !bert.SplitsIdeographs ? "it keeps control characters or does not split ideographs"
-            : _wordPieces!.IsPlain is false ? "its pieces do not continue with '##', or its longest word is another than 100 letters"
-            : _tokens.Count != VocabularySize ? "its ids have gaps"
-            : !_added.AreNone ? "it has added tokens that are not special"
-            : null;
-        return problem is null
-            ? new(
-                [.. Enumerable.Range(0, VocabularySize).Select(id => _tokens[id])],
-                _steps.Bert!.Value.Lowers,
-                _steps.Bert.Value.StripsAccents,
-                TokenOf(ClsId),
-                TokenOf(SepId),
-                TokenOf(UnknownId)
-            )
-            : null;
-    }
 
     /// <summary>The folder that it was loaded from.</summary>
     internal string Folder => _folder;

@@ -8,6 +8,7 @@ namespace SkillLoc.Models.Tokenization;
 internal sealed class SerializedSteps
 {
     private (bool Cleans, bool SplitsIdeographs, bool StripsAccents, bool Lowers)? _bert;
+    private bool _isByteLevel;
     private readonly List<Func<string, string>> _normalizers = [];
     private readonly List<WordSplitters.Splitter> _splitters = [];
 
@@ -47,7 +48,8 @@ internal sealed class SerializedSteps
         };
 
     /// <summary>GPT-2's and RoBERTa's steps.</summary>
-    public static SerializedSteps ByteLevel(bool addsPrefixSpace) => new([], [WordSplitters.ByteLevel(addsPrefixSpace, splits: true)]);
+    public static SerializedSteps ByteLevel(bool addsPrefixSpace) =>
+        new([], [WordSplitters.ByteLevel(addsPrefixSpace, splits: true)]) { _isByteLevel = !addsPrefixSpace };
 
     /// <summary>The settings of BERT's steps, where these are all; else null.</summary>
     public (bool Cleans, bool SplitsIdeographs, bool StripsAccents, bool Lowers)? Bert
@@ -72,6 +74,16 @@ internal sealed class SerializedSteps
             );
         }
     }
+
+    /// <summary>Whether they are GPT-2's, without a space put before the text.</summary>
+    public bool IsByteLevel =>
+        _isByteLevel
+        || (
+            Normalizers.Count == 0
+            && Splitters is [{ Type: "ByteLevel" } step]
+            && !step.Flag("add_prefix_space", true)
+            && step.Flag("use_regex", true)
+        );
 
     /// <summary>Normalizes a text.</summary>
     public string Normalize(string text)
