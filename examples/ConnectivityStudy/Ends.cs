@@ -56,11 +56,7 @@ public sealed class Ends(MLContext ml, StudyPlan plan, StudyData data, Bases bas
         return end.Tuning is null
             ? _ml.SkillLoc().Connectivity.LoadTextScorer(folder, shareWeightsWith: twin)
             : _ml.SkillLoc()
-                .Connectivity.LoadTextScorer(
-                    bases.CheckpointOf(end, filesOf),
-                    Path.Combine(folder, Tuned),
-                    shareWeightsWith: twin
-                );
+                .Connectivity.LoadTextScorer(bases.CheckpointOf(end, filesOf), Path.Combine(folder, Tuned), shareWeightsWith: twin);
     }
 
     /// <summary>Trains an end and keeps it.</summary>
