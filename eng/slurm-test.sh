@@ -134,5 +134,6 @@ same "$folder/many"
 runs=$(ls "$folder/one/runs" | wc -l) lines=$(wc -l <"$folder/many/log.jsonl")
 [ "$runs" = "$lines" ] || fail "$runs runs have $lines lines: one was done twice"
 say "$runs runs, each done once by one of $(grep -o '"process":[0-9]*' "$folder/many/log.jsonl" | sort -u | wc -l) workers"
+! grep -v ': exit code 0$' "$folder/logs/codes" || fail "a task did not end with 0; see $folder/logs"
 cat "$folder/logs/codes"
 say "all have the same bytes"

@@ -23,7 +23,7 @@ public static class ArcticXs
 
     private static void Write(string folder)
     {
-        using OnnxCheckpoint encoder = OnnxCheckpoint.Parse(Resource(Model, ModelHash), FileName + ", " + Model);
+        using var encoder = OnnxCheckpoint.Parse(Resource(Model, ModelHash), FileName + ", " + Model);
         encoder.Save(folder, Encoding.UTF8.GetString(Resource(Vocabulary, VocabularyHash)));
     }
 

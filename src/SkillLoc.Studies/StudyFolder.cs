@@ -32,15 +32,20 @@ internal sealed class StudyFolder(string path)
 
     public string FailureFile(string id) => Path.Join(path, "failures", id + ".json");
 
+    /// <summary>Makes the folders.</summary>
     /// <exception cref="IOException">The folder cannot be written to.</exception>
-    public void Create(StudyManifest manifest, StudyRequest? request)
+    public void Create()
     {
-        AtomicFile.CheckWritable(ManifestFile);
         foreach (string folder in new[] { "runs", "state", "leases", "failures" })
         {
             Directory.CreateDirectory(Path.Join(path, folder));
         }
+    }
 
+    /// <summary>Says what the study is. One process at a time may do so.</summary>
+    /// <exception cref="IOException">A file cannot be written.</exception>
+    public void Describe(StudyManifest manifest, StudyRequest? request)
+    {
         WriteIfOther(ManifestFile, JsonSerializer.SerializeToUtf8Bytes(manifest, StudyJson.Options));
         if (request is not null && !PathIdentity.Same(request.Plan, PlanFile))
         {

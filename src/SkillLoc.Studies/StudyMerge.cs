@@ -49,7 +49,8 @@ internal static class StudyMerge
 
         var target = new StudyFolder(output);
         string plan = new StudyFolder(folders[0]).PlanFile;
-        target.Create(manifest, File.Exists(plan) ? manifest.Request(plan) : null);
+        target.Create();
+        target.Describe(manifest, File.Exists(plan) ? manifest.Request(plan) : null);
         var done = found.Select(each => each.Run.Id).ToHashSet(StringComparer.Ordinal);
         foreach ((StudyManifest.Entry run, StudyFolder from) in found.Where(each => !File.Exists(target.ResultFile(each.Run.Id))))
         {

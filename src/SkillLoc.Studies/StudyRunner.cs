@@ -23,6 +23,13 @@ public static class StudyRunner
     {
         ArgumentNullException.ThrowIfNull(study);
         ArgumentNullException.ThrowIfNull(options);
-        return new StudyWorker(study, options, request).Run();
+        try
+        {
+            return new StudyWorker(study, options, request).Run();
+        }
+        catch (OperationCanceledException) when (options.CancellationToken.IsCancellationRequested)
+        {
+            return StudyExit.Stopped;
+        }
     }
 }

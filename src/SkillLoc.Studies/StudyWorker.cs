@@ -31,9 +31,10 @@ internal sealed class StudyWorker
         _all = PlannedRun.Of(study);
         _wanted = PlannedRun.Needed(_all, options.Shard);
         _readers = _all.SelectMany(reader => reader.After.Select(run => (run, reader))).ToLookup(pair => pair.run, pair => pair.reader);
-        _folder.Create(StudyManifest.Of(study, _all, request), request);
+        _folder.Create();
         _results = new(_folder, options.Mix ? null : _build, _all.Select(run => KeyValuePair.Create(run.Run.Name, run.Id)));
         _desk = new(_folder.Leases, options.Heartbeat, options.Silence);
+        Alone("study", () => _folder.Describe(StudyManifest.Of(study, _all, request), request));
         _oldFailures = _all.ToDictionary(run => run, run => _folder.ReadFailure(run.Id));
     }
 
@@ -58,7 +59,7 @@ internal sealed class StudyWorker
 
             if (_all.All(IsDone))
             {
-                _study.Report(_results, _options.Folder);
+                Alone("report", () => _study.Report(_results, _options.Folder));
             }
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)
@@ -79,6 +80,22 @@ internal sealed class StudyWorker
         }
 
         return failed.Length > 0 ? StudyExit.RunFailed : StudyExit.Done;
+    }
+
+    /// <summary>Does what one worker at a time may do.</summary>
+    private void Alone(string what, Action action)
+    {
+        RunLease? lease;
+        while ((lease = _desk.TryTake(what)) is null)
+        {
+            _stop.WaitHandle.WaitOne(Pause());
+            _stop.ThrowIfCancellationRequested();
+        }
+
+        using (lease)
+        {
+            action();
+        }
     }
 
     private TimeSpan Pause() => TimeSpan.FromTicks(Math.Clamp(_options.Heartbeat.Ticks / 5, 1, TimeSpan.TicksPerSecond));

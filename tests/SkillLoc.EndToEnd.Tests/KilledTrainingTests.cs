@@ -168,6 +168,12 @@ public sealed class KilledTrainingTests : IDisposable
             Enumerable.Range(0, 60).Select(i => $"{i % 2} the {(i % 2 == 1 ? "film" : "man")} was {(i / 2 % 2 == 1 ? "it" : "and")}")
         );
         File.WriteAllText(
+            PathOf("tasks.json"),
+            """
+            [{ "name": "toy", "template": "*cls**sent_0*_It_was*mask*.*sep+*", "mapping": { "0": "bad", "1": "good" } }]
+            """
+        );
+        File.WriteAllText(
             PathOf("plan.json"),
             $$"""
             {
@@ -177,7 +183,8 @@ public sealed class KilledTrainingTests : IDisposable
               "shots": [8], "seeds": [1], "sparsities": [0.01], "test_rows": 20, "random_draws": 1,
               "fine_tuning": { "optimizer": "adam_w", "learning_rate": 0.005, "epochs": 60, "batch_size": 8, "evaluation_interval": 40 },
               "masks": { "epochs": 10, "learning_rate": 1e9, "max_batches": 2 },
-              "tasks": [{ "name": "Films", "task": "sst-2", "train": { "path": "films.txt", "format": { "layout": "label_first" } } }]
+              "task_file": {{JsonSerializer.Serialize(PathOf("tasks.json"))}},
+              "tasks": [{ "name": "Films", "task": "toy", "train": { "path": "films.txt", "format": { "layout": "label_first" } } }]
             }
             """
         );
