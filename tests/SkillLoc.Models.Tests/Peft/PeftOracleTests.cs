@@ -63,7 +63,9 @@ public sealed class PeftOracleTests : IDisposable
             error = error * cat([ones([mask.size(0), error.size(1) - mask.size(1)], ScalarType.Float64), mask], 1);
         }
 
-        TestContext.Current.TestOutputHelper?.WriteLine($"{adapter}: largest error {error.max().item<double>()}, tolerance {tolerance}, size {target.abs().max().item<float>()}");
+        TestContext.Current.TestOutputHelper?.WriteLine(
+            $"{adapter}: largest error {error.max().item<double>()}, tolerance {tolerance}, size {target.abs().max().item<float>()}"
+        );
         Assert.True(error.max().item<double>() <= tolerance, $"{adapter}: largest error {error.max().item<double>()}");
     }
 
