@@ -22,7 +22,7 @@ public sealed class StudyData
             plan.DevRows,
             plan.TestRows
         );
-        ITransformer keys = ml
+        ValueToKeyMappingTransformer keys = ml
             .Transforms.Conversion.MapValueToKey("Label", keyOrdinality: ValueToKeyMappingEstimator.KeyOrdinality.ByValue)
             .Fit(ml.SkillLoc().Data.LoadRows(_rows.Train));
         (Train, Dev, Test) = (View(_rows.Train), View(_rows.Dev), View(_rows.Test));

@@ -1,5 +1,6 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
+using Microsoft.ML.Transforms;
 using SkillLoc.Evaluators;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Classification;
@@ -200,7 +201,7 @@ public sealed class Walk
     private float[][] Embed(string model, TextPooling pooling, string[] texts)
     {
         IDataView rows = _ml.Data.LoadFromEnumerable(texts.Select(text => new TextRow { Text = text }));
-        using var embed = _ml.SkillLoc()
+        using EmbedTextTransformer embed = _ml.SkillLoc()
             .EmbedText(
                 new EmbedTextEstimator.Options
                 {
@@ -247,12 +248,12 @@ public sealed class Walk
     private IEnumerable<double> FineTune(string model)
     {
         IDataView train = _ml.SkillLoc().Data.LoadRows(_reviews.Train);
-        ITransformer keys = _ml.Transforms.Conversion.MapValueToKey("Label").Fit(train);
+        ValueToKeyMappingTransformer keys = _ml.Transforms.Conversion.MapValueToKey("Label").Fit(train);
         IDataView test = keys.Transform(_ml.SkillLoc().Data.LoadRows(_reviews.Test));
         for (int seed = 1; seed <= _seeds; seed++)
         {
             _stop.ThrowIfCancellationRequested();
-            using var tuned = _ml.SkillLoc()
+            using TextScoringTransformer tuned = _ml.SkillLoc()
                 .PromptFineTune(
                     new PromptFineTuneTrainer.Options
                     {

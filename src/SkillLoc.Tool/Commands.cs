@@ -62,7 +62,7 @@ internal static class Commands
 
     public static void Stitch(IReadOnlyList<string> grafts, string path)
     {
-        Graft stitched = Graft.Stitch([.. grafts.Select(Graft.Load)]);
+        var stitched = Graft.Stitch([.. grafts.Select(Graft.Load)]);
         stitched.Save(path);
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{path}: {stitched.Count:N0} scalars of {grafts.Count} grafts"));
     }

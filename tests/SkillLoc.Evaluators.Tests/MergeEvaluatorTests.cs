@@ -50,7 +50,7 @@ public sealed class MergeEvaluatorTests
         Assert.Equal(0.75, metrics.Tasks[0].ForecastLoss, 1e-3);
         Assert.Equal(0, metrics.Tasks[0].Interference, 1e-5);
 
-        var many = Assert.Throws<ArgumentException>(() =>
+        ArgumentException many = Assert.Throws<ArgumentException>(() =>
             Fake.Ml.SkillLoc().Merging.EvaluateMerge([task, task with { Name = "second" }], forecast)
         );
         Assert.Contains("1 models", many.Message, StringComparison.Ordinal);

@@ -245,7 +245,7 @@ public sealed class EmbeddedTokenizerTests : IDisposable
             RedirectStandardError = true,
             ArgumentList = { Path.Combine(AppContext.BaseDirectory, "PlainLoader.dll"), zip, file },
         };
-        using var process = Process.Start(start)!;
+        using Process process = Process.Start(start)!;
         Task<string> errors = process.StandardError.ReadToEndAsync();
         string output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();

@@ -160,7 +160,7 @@ public sealed class OnnxScoringTransformerTests : IDisposable
     {
         Load("BERT, label words").Dispose();
         int called = 0;
-        using OnnxTextScorer scorer = OnnxTextScorer.Load(
+        using var scorer = OnnxTextScorer.Load(
             File.ReadAllBytes(Model),
             new()
             {

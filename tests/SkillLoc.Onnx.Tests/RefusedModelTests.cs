@@ -68,12 +68,12 @@ public sealed class RefusedModelTests : IDisposable
     [Fact]
     public void LongTextsAreCutAndAPromptOverTheLimitIsAnError()
     {
-        using OnnxTextScorer scorer = OnnxTextScorer.Load(_good);
+        using var scorer = OnnxTextScorer.Load(_good);
         string text = string.Concat(Enumerable.Repeat("a film that nobody needs ", 4000));
         Assert.Equal(scorer.Settings.MaxLength, scorer.Encode(text).Ids.Length);
         Assert.Equal(1, scorer.Score([text])[0].Sum(), 1e-5f);
 
-        using OnnxTextScorer tight = OnnxTextScorer.Load(Replaced("\"max_length\": 40", "\"max_length\":  3"));
+        using var tight = OnnxTextScorer.Load(Replaced("\"max_length\": 40", "\"max_length\":  3"));
         Assert.Contains("MaxLength", Assert.Throws<InvalidDataException>(() => tight.Score(["a"])).Message, StringComparison.Ordinal);
     }
 

@@ -21,7 +21,7 @@ public sealed class GraftStitchTests
     [Fact]
     public void OwnScalarsStayWholeAndSharedOnesAreMeans()
     {
-        Graft stitched = Graft.Stitch([
+        var stitched = Graft.Stitch([
             Of("a", new(Query, [1, 4, 20_000], [0.5f, -2, 9]), new(Early, [3], [7])),
             Of("b", new GraftPart(Query, [0, 4, 40_000], [3, 4, 1])),
             Of("c", new GraftPart(Query, [4, 16_383, 16_384], [1, 2, 3])),
@@ -43,7 +43,7 @@ public sealed class GraftStitchTests
             Parts = [new(Query, [1], [2])],
             HeadParameters = new Dictionary<string, TensorValues> { ["classifier.weight"] = new([1], [3]) },
         };
-        Graft stitched = Graft.Stitch([scoring, Of("b", new GraftPart(Query, [1], [4]))], scoring);
+        var stitched = Graft.Stitch([scoring, Of("b", new GraftPart(Query, [1], [4]))], scoring);
         Assert.Equal("a", stitched.Task);
         Assert.Equal([3f], stitched.HeadParameters["classifier.weight"].Values);
         Assert.Equal([3f], stitched.Parts[0].Values);
@@ -141,7 +141,7 @@ public sealed class GraftStitchTests
         Graft.Stitch([.. grafts.Take(2)]);
         long before = GC.GetTotalAllocatedBytes(precise: true);
         var watch = Stopwatch.StartNew();
-        Graft stitched = Graft.Stitch(grafts);
+        var stitched = Graft.Stitch(grafts);
         watch.Stop();
         long allocated = GC.GetTotalAllocatedBytes(precise: true) - before;
         TestContext.Current.TestOutputHelper?.WriteLine(

@@ -1,6 +1,7 @@
 using SkillLoc.Models.Merging;
 using SkillLoc.Models.Merging.Methods;
 using TorchSharp;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace SkillLoc.Models.Tests.Merging;
@@ -50,7 +51,7 @@ public sealed class MatrixMethodTests
     {
         using DisposeScope scope = NewDisposeScope();
         Tensor[] tasks = [randn(Size, 5, generator: Generator(5)), randn(Size, 5, generator: Generator(6)) * 0.1];
-        var merged = nn.Parameter((tasks[0] + tasks[1]).to(ScalarType.Float64));
+        Parameter merged = nn.Parameter((tasks[0] + tasks[1]).to(ScalarType.Float64));
         using optim.Optimizer adam = optim.Adam([merged], 1e-2);
         double before = 0,
             after = 0;

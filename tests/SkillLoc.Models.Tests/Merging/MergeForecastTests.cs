@@ -40,7 +40,7 @@ public sealed class MergeForecastTests : IDisposable
         Assert.Equal(forecast.Models[0].Distance, forecast.Models[1].Distance, 1e-3);
 
         // Of the model that counts thrice, the merge keeps twice what it does; the signs are those of the unweighted sum.
-        var recipe = Recipe("task_arithmetic", 1, Tuned, opposite);
+        MergeRecipe recipe = Recipe("task_arithmetic", 1, Tuned, opposite);
         recipe = recipe with
         {
             Models = [recipe.Models[0] with { Parameters = new Dictionary<string, MergeSetting> { ["weight"] = 3 } }, recipe.Models[1]],

@@ -260,7 +260,7 @@ public sealed class MergeRecipeTests : IDisposable
         }
 
         string path = Path.Join(folder, "vocab.json");
-        var vocabulary = JsonSerializer.Deserialize<Dictionary<string, int>>(File.ReadAllText(path))!;
+        Dictionary<string, int> vocabulary = JsonSerializer.Deserialize<Dictionary<string, int>>(File.ReadAllText(path))!;
         File.WriteAllText(
             path,
             JsonSerializer.Serialize(
