@@ -29,7 +29,7 @@ public sealed class Bases(StudyPlan plan)
         string checkpoint = end.Checkpoint ?? _plan.Checkpoint;
         if (!_fingerprints.TryGetValue(checkpoint, out string? fingerprint))
         {
-            using var model = LanguageModel.Load(checkpoint);
+            using var model = LanguageModel.Load(checkpoint, withHead: end.Head is null);
             _fingerprints[checkpoint] = fingerprint = model.Fingerprint();
         }
 
