@@ -42,7 +42,16 @@ public sealed class KilledTrainingTests : IDisposable
         for (int kills = 0; kills < Kills; )
         {
             using Process training = Train();
-            Thread.Sleep(time * _random.NextDouble() * 0.8);
+            if (kills == 0)
+            {
+                // Once at least there must be a state to go on from.
+                SpinWait.SpinUntil(() => training.HasExited || Path.Exists(Path.Join(folder, "state")));
+            }
+            else
+            {
+                Thread.Sleep(time * _random.NextDouble() * 0.8);
+            }
+
             if (!training.HasExited)
             {
                 training.Kill();
