@@ -64,6 +64,7 @@ public sealed class BatchQueue<TItem, TResult> : IDisposable
     /// <exception cref="OperationCanceledException">The caller has cancelled.</exception>
     public async Task<TResult[]> ScoreAsync(IReadOnlyList<TItem> items, CancellationToken cancellation)
     {
+        cancellation.ThrowIfCancellationRequested();
         var request = new Request(items);
         lock (_gate)
         {
