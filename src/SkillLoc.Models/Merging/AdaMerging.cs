@@ -63,9 +63,9 @@ public static class AdaMerging
                 options.CancellationToken.ThrowIfCancellationRequested();
                 double[] gradients = new double[weights.Length];
                 double entropy = 0;
+                Set(tasks, moved, groups, weights);
                 foreach (AdaMergingTask task in tasks)
                 {
-                    Set(task, moved, groups, weights);
                     entropy += Add(task, moved, groups, gradients, step, options) / tasks.Count;
                 }
 
@@ -129,8 +129,8 @@ public static class AdaMerging
         }
     }
 
-    /// <summary>Puts the merged model in a task's.</summary>
-    private static void Set(AdaMergingTask task, MovedParameter[] moved, string[] groups, double[] weights)
+    /// <summary>Puts the merged model in every task's.</summary>
+    private static void Set(IReadOnlyList<AdaMergingTask> tasks, MovedParameter[] moved, string[] groups, double[] weights)
     {
         using IDisposable noGradients = no_grad();
         foreach (MovedParameter parameter in moved)
@@ -143,10 +143,13 @@ public static class AdaMerging
                 value.Add_(parameter.Differences[i], weights[(i * groups.Length) + group]);
             }
 
-            Parameter target = parameter.Of(task);
-            target.requires_grad = false;
-            target.copy_(value);
-            target.requires_grad = true;
+            foreach (AdaMergingTask task in tasks)
+            {
+                Parameter target = parameter.Of(task);
+                target.requires_grad = false;
+                target.copy_(value);
+                target.requires_grad = true;
+            }
         }
     }
 

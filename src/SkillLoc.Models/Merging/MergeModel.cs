@@ -107,9 +107,6 @@ public sealed class MergeModel
 /// <param name="folder">The folder whose tokenizer it has, which it takes over; null for none.</param>
 internal sealed class OpenMergeModel(string name, ITensorStore weights, ModelConfig? config, CheckpointFolder? folder) : IDisposable
 {
-    private IReadOnlyDictionary<string, TensorInfo>? _tensors;
-    private Dictionary<string, string>? _names;
-
     public string Name => name;
 
     public ITensorStore Weights => weights;
@@ -119,10 +116,10 @@ internal sealed class OpenMergeModel(string name, ITensorStore weights, ModelCon
     public CheckpointFolder? Folder => folder;
 
     /// <summary>The floating-point tensors by name, without copies of tied ones.</summary>
-    public IReadOnlyDictionary<string, TensorInfo> Tensors => _tensors ??= DistinctTensors();
+    public IReadOnlyDictionary<string, TensorInfo> Tensors => field ??= DistinctTensors();
 
     /// <summary>The name under which the model holds a tensor that has a name in another model; null if it has none.</summary>
-    public string? Find(string nameElsewhere) => Tensors.Count == 0 ? null : _names!.GetValueOrDefault(StoredNames.Common(nameElsewhere));
+    public string? Find(string nameElsewhere) => Names.GetValueOrDefault(StoredNames.Common(nameElsewhere));
 
     /// <summary>The file of a tensor's model, for messages.</summary>
     public string Source => weights.Path;
@@ -188,15 +185,19 @@ internal sealed class OpenMergeModel(string name, ITensorStore weights, ModelCon
         folder?.Dispose();
     }
 
-    private OrderedDictionary<string, TensorInfo> DistinctTensors()
-    {
-        var all = new OrderedDictionary<string, TensorInfo>(
+    /// <summary>The models' own names of <see cref="Tensors"/> by names that models have in common.</summary>
+    private Dictionary<string, string> Names => field ??= StoredNames.Of(AllTensors, weights);
+
+    private OrderedDictionary<string, TensorInfo> AllTensors =>
+        field ??= new(
             weights.Tensors.Where(info => ElementTypes.IsFloatingPoint(info.Dtype)).Select(info => KeyValuePair.Create(info.Name, info)),
             StringComparer.Ordinal
         );
-        _names = StoredNames.Of(all, weights);
-        HashSet<string> kept = [.. _names.Values];
-        return new(all.Where(pair => kept.Contains(pair.Key)), StringComparer.Ordinal);
+
+    private OrderedDictionary<string, TensorInfo> DistinctTensors()
+    {
+        HashSet<string> kept = [.. Names.Values];
+        return new(AllTensors.Where(pair => kept.Contains(pair.Key)), StringComparer.Ordinal);
     }
 }
 

@@ -67,11 +67,13 @@ public sealed class NeuronPerturbationTransformer : TextScoringTransformer
     public override Precision Precision
     {
         get => Precision.Float32;
-        set =>
-            _ =
-                value == Precision.Float32
-                    ? value
-                    : throw new NotSupportedException("A model whose neurons are perturbed scores in float32 only.");
+        set
+        {
+            if (value != Precision.Float32)
+            {
+                throw new NotSupportedException("A model whose neurons are perturbed scores in float32 only.");
+            }
+        }
     }
 
     /// <inheritdoc/>
