@@ -65,9 +65,9 @@ public sealed class MergeEdgeTests : IDisposable
     [InlineData("breadcrumbs", "linf")]
     public void WhatIsLeftIsScaledUp(string method, string norm)
     {
-        float[] basis = Merged(method, 0, ("lambda", 0)),
-            all = Merged(method, 0),
-            left = Merged(method, 0, ("density", 0.3), ("rescale", true), ("rescale_norm", norm));
+        float[] basis = ModelMergeTests.Merged(method, 0, ("lambda", 0)),
+            all = ModelMergeTests.Merged(method, 0),
+            left = ModelMergeTests.Merged(method, 0, ("density", 0.3), ("rescale", true), ("rescale_norm", norm));
         Assert.Equal(Size(all), Size(left), 1e-3 * Size(all));
         Assert.True(Enumerable.Range(0, basis.Length).Count(i => left[i] == basis[i]) > 0.6 * basis.Length);
 
@@ -102,40 +102,10 @@ public sealed class MergeEdgeTests : IDisposable
         (string, MergeSetting)[] parameters = MergeMethod.Find(method)!.Parameters.Any(parameter => parameter.Name == "density")
             ? [("density", 1)]
             : [];
-        float[] merged = Merged(method, 0, parameters);
+        float[] merged = ModelMergeTests.Merged(method, 0, parameters);
         float[] wanted = expected.view(-1).data<float>().ToArray();
 
         // RAM takes differences up to epsilon for none.
         Assert.All(merged, (value, i) => Assert.Equal(wanted[i], value, method == "ram" ? 1.1e-5 : 1e-6));
-    }
-
-    private static float[] Merged(string method, int seed, params (string, MergeSetting)[] parameters) =>
-        Merged(method, seed, parameters, "roberta.encoder.layer.0.intermediate.dense.weight");
-
-    private static float[] Merged(string method, int seed, (string, MergeSetting)[] parameters, string name)
-    {
-        float[] found = [];
-        foreach (
-            (string tensor, Tensor value) in ModelMerge.Tensors(
-                new()
-                {
-                    Method = method,
-                    BaseModel = Base,
-                    Models = [Tuned],
-                    Seed = seed,
-                    Parameters = parameters.ToDictionary(pair => pair.Item1, pair => pair.Item2),
-                }
-            )
-        )
-        {
-            if (tensor == name)
-            {
-                found = value.view(-1).data<float>().ToArray();
-            }
-
-            value.Dispose();
-        }
-
-        return found;
     }
 }

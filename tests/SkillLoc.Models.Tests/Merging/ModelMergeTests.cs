@@ -422,7 +422,7 @@ public sealed class ModelMergeTests : IDisposable
         return place;
     }
 
-    private static float[] Merged(string method, int seed, params (string, MergeSetting)[] parameters) =>
+    internal static float[] Merged(string method, int seed, params (string, MergeSetting)[] parameters) =>
         Merged(method, seed, parameters, "roberta.encoder.layer.0.intermediate.dense.weight");
 
     private static float[] Merged(string method, int seed, (string, MergeSetting)[] parameters, string name)
