@@ -9,7 +9,7 @@ namespace SkillLoc.Benchmarks;
 /// workloads of other models, and <c>graft-epoch FOLDER BATCHES EPOCHS</c>, <c>graft-sweep FOLDER ROWS</c> and <c>graft-switch FOLDER
 /// TIMES</c>
 /// measure what grafting adds to its passes, <c>path FOLDER ROWS TIMES</c> what a path between checkpoints does, <c>generate LENGTH ...</c>
-/// what a written token costs, and <c>kernels THREADS</c> how fast matrix products are. Anything else goes to BenchmarkDotNet.
+/// what a written token costs, <c>curves FOLDER [JOB]</c> what each job costs as it grows, and <c>kernels THREADS</c> how fast matrix products are. Anything else goes to BenchmarkDotNet.
 /// </summary>
 internal static class Program
 {
@@ -55,6 +55,15 @@ internal static class Program
                 break;
             case ["mask", var folder, var batches, var tokens]:
                 Console.WriteLine(PeerJobs.Mask(new(folder), int.Parse(batches), int.Parse(tokens)));
+                break;
+            case ["curves", var folder]:
+                CostCurves.Run(folder);
+                break;
+            case ["curves", var folder, var job]:
+                CostCurves.Run(folder, job);
+                break;
+            case ["curve", var folder, var job, var point]:
+                Console.WriteLine(CostCurves.Measure(folder, job, point));
                 break;
             case ["kernels", var threads]:
                 Console.WriteLine(Kernels.Measure(int.Parse(threads)));

@@ -8,4 +8,7 @@ public sealed class Review
 
     /// <summary>"0" or "1".</summary>
     public string Label { get; set; } = "";
+
+    /// <summary>Which of several skills scores the text; empty for one.</summary>
+    public string Skill { get; set; } = "";
 }

@@ -98,6 +98,7 @@ public sealed class Workload(string folder)
             Template = Task.Template.ToString(),
             Labels = Task.Verbalizer.Labels,
             Words = Task.Verbalizer.Words,
+            MaxLength = 512,
         };
 
     /// <summary>Texts of random words.</summary>
@@ -132,7 +133,32 @@ public sealed class Workload(string folder)
         }
     }
 
-    /// <summary>A view of <see cref="Reviews"/> with a key-typed label.</summary>
+    /// <summary>Texts of random words, all as long, which are made as they are read.</summary>
+    /// <param name="count">How many.</param>
+    /// <param name="length">Words of each.</param>
+    /// <param name="skills">How many skills take turns.</param>
+    /// <returns>The rows.</returns>
+    public static IEnumerable<Review> Reviews(int count, int length, int skills)
+    {
+        var random = new Random(7);
+        string[] words = Words();
+        for (int row = 0; row < count; row++)
+        {
+            yield return new()
+            {
+                Text = string.Join(' ', random.GetItems(words, length)),
+                Label = row % 2 == 0 ? "0" : "1",
+                Skill = SkillName(row % skills),
+            };
+        }
+    }
+
+    /// <summary>The name of a skill.</summary>
+    /// <param name="skill">Its number.</param>
+    /// <returns>The name.</returns>
+    public static string SkillName(int skill) => string.Create(CultureInfo.InvariantCulture, $"skill {skill}");
+
+    /// <summary>A view of <see cref="Reviews(int)"/> with a key-typed label.</summary>
     /// <param name="context">The context.</param>
     /// <param name="count">How many rows.</param>
     /// <returns>The view.</returns>
