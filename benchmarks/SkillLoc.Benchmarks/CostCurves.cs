@@ -14,17 +14,20 @@ using SkillLoc.Transforms;
 namespace SkillLoc.Benchmarks;
 
 /// <summary>
-/// Time and memory against the size of the work: each job with one of its sizes changed, in a process of its own. The models are RoBERTas
-/// of 128 hidden units, on which what grows too fast shows soonest.
+/// Time and memory against the size of the work: each job with one of its sizes changed, in a process of its own. The models are small
+/// RoBERTas, on which what grows too fast shows soonest, and one of RoBERTa-large's size.
 /// </summary>
 public static class CostCurves
 {
-    private const int Hidden = 128;
+    private const string LargeAxis = "large";
     private const int Vocabulary = 8192;
     private const int TrainingBatch = 16;
     private const int WarmupRows = 64;
 
-    private static readonly CostPoint Usual = new(Rows: 1000, Words: 12, Layers: 2, Sparsity: 1e-3, Skills: 4);
+    private static readonly CostPoint Usual = new(Rows: 1000, Words: 12, Layers: 2, Hidden: 128, Sparsity: 1e-3, Skills: 4);
+
+    // RoBERTa-large's layers; the vocabulary is smaller.
+    private static readonly CostPoint Large = Usual with { Rows = 64, Layers = 24, Hidden = 1024, Skills = 2 };
 
     private static readonly Dictionary<string, Action<CostPoint, string>> Jobs = new(StringComparer.Ordinal)
     {
@@ -42,16 +45,19 @@ public static class CostCurves
     /// <summary>Measures all curves, or those of one job, and prints a table for each.</summary>
     /// <param name="folder">Where checkpoints are made; those that are there are taken.</param>
     /// <param name="job">The job; null for all.</param>
-    public static void Run(string folder, string? job = null)
+    /// <param name="only">The size that changes; null for all.</param>
+    public static void Run(string folder, string? job = null, string? only = null)
     {
         foreach ((string name, string axis, CostPoint[] points) in Curves())
         {
-            if (job is not null && job != name)
+            if ((job is not null && job != name) || (only is not null && only != axis))
             {
                 continue;
             }
 
-            Console.WriteLine($"\n{name} against {axis}\n\n| {axis} | seconds | growth | peak MiB |\n|---|---|---|---|");
+            Console.WriteLine(
+                $"\n{name} against {axis}, {points[0].Layers} x {points[0].Hidden}\n\n| {axis} | seconds | growth | peak MiB |\n|---|---|---|---|"
+            );
             CostMeasure? before = null;
             CostPoint? previous = null;
             foreach (CostPoint point in points)
@@ -98,6 +104,8 @@ public static class CostCurves
         yield return ("transform", "rows", Rows(1_000, 10_000, 100_000, 1_000_000));
         yield return ("transform", "words", Words());
         yield return ("transform", "layers", Layers());
+        yield return ("transform", "hidden", Hidden());
+        yield return ("fit", "hidden", Hidden());
         yield return ("path", "rows", Rows(300, 3_000, 30_000));
         yield return ("path", "layers", Layers());
         yield return (
@@ -109,9 +117,14 @@ public static class CostCurves
         yield return ("skills", "skills", [.. new[] { 1, 10, 100 }.Select(value => Usual with { Skills = value })]);
         yield return ("merge", "skills", [.. new[] { 2, 4, 8, 16 }.Select(value => Usual with { Skills = value })]);
         yield return ("merge", "layers", Layers());
+        foreach (string job in new[] { "fit", "transform", "switch", "merge" })
+        {
+            yield return (job, LargeAxis, [Large]);
+        }
 
         static CostPoint[] Rows(params int[] values) => [.. values.Select(value => Usual with { Rows = value })];
         static CostPoint[] Words() => [.. new[] { 8, 32, 128, 450 }.Select(value => Usual with { Words = value })];
+        static CostPoint[] Hidden() => [.. new[] { 128, 256, 512, 1024 }.Select(value => Usual with { Hidden = value })];
         static CostPoint[] Layers() => [.. new[] { 2, 4, 8, 16 }.Select(value => Usual with { Layers = value })];
     }
 
@@ -132,10 +145,10 @@ public static class CostCurves
 
     private static Workload Workload(string folder, CostPoint point)
     {
-        var workload = new Workload(Path.Join(folder, point.Layers.ToString(CultureInfo.InvariantCulture)));
+        var workload = new Workload(Path.Join(folder, FormattableString.Invariant($"{point.Layers}x{point.Hidden}")));
         if (!File.Exists(Path.Join(workload.Tuned, "model.safetensors")))
         {
-            workload.Write(point.Layers, Hidden, Vocabulary);
+            workload.Write(point.Layers, point.Hidden, Vocabulary);
         }
 
         return workload;
@@ -245,7 +258,7 @@ public static class CostCurves
     private static void Merge(CostPoint point, string folder)
     {
         Workload workload = Workload(folder, point);
-        string merged = Path.Join(folder, $"merged-{point.Layers}-{point.Skills}");
+        string merged = Path.Join(folder, "merged");
         new MLContext(seed: 1)
             .SkillLoc()
             .Merging.MergeModels(
@@ -291,9 +304,10 @@ public static class CostCurves
 /// <param name="Rows">Rows of data.</param>
 /// <param name="Words">Words of each row.</param>
 /// <param name="Layers">Layers of the model.</param>
+/// <param name="Hidden">Hidden units of the model.</param>
 /// <param name="Sparsity">Share of a graft's parameters.</param>
 /// <param name="Skills">Grafts on one base, or models that are merged.</param>
-public sealed record CostPoint(int Rows, int Words, int Layers, double Sparsity, int Skills)
+public sealed record CostPoint(int Rows, int Words, int Layers, int Hidden, double Sparsity, int Skills)
 {
     /// <summary>The size of this name.</summary>
     /// <param name="axis">The name.</param>
@@ -301,9 +315,10 @@ public sealed record CostPoint(int Rows, int Words, int Layers, double Sparsity,
     public double Of(string axis) =>
         axis switch
         {
-            "rows" => Rows,
+            "rows" or "large" => Rows,
             "words" => Words,
             "layers" => Layers,
+            "hidden" => Hidden,
             "sparsity" => Sparsity,
             _ => Skills,
         };

@@ -9,7 +9,7 @@ namespace SkillLoc.Benchmarks;
 /// workloads of other models, and <c>graft-epoch FOLDER BATCHES EPOCHS</c>, <c>graft-sweep FOLDER ROWS</c> and <c>graft-switch FOLDER
 /// TIMES</c>
 /// measure what grafting adds to its passes, <c>path FOLDER ROWS TIMES</c> what a path between checkpoints does, <c>generate LENGTH ...</c>
-/// what a written token costs, <c>curves FOLDER [JOB]</c> what each job costs as it grows, and <c>kernels THREADS</c> how fast matrix products are. Anything else goes to BenchmarkDotNet.
+/// what a written token costs, <c>curves FOLDER [JOB [AXIS]]</c> what each job costs as it grows, and <c>kernels THREADS</c> how fast matrix products are. Anything else goes to BenchmarkDotNet.
 /// </summary>
 internal static class Program
 {
@@ -61,6 +61,9 @@ internal static class Program
                 break;
             case ["curves", var folder, var job]:
                 CostCurves.Run(folder, job);
+                break;
+            case ["curves", var folder, var job, var axis]:
+                CostCurves.Run(folder, job, axis);
                 break;
             case ["curve", var folder, var job, var point]:
                 Console.WriteLine(CostCurves.Measure(folder, job, point));
