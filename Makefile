@@ -56,7 +56,7 @@ merging-study: ## merging: every method on models of several tasks, beside multi
 	@eng/study.sh MergingStudy $(ARGS)
 
 published-models: ## how far two published models of one origin are apart, and what lies between them
-	@eng/study.sh PublishedModels $(ARGS)
+	@. eng/setup.sh && dotnet build examples/PublishedModels -c Release -v quiet -clp:NoSummary && dotnet examples/PublishedModels/bin/Release/net10.0/PublishedModels.dll $(ARGS)
 
 clean:
 	@rm -rf artifacts && find . -type d \( -name bin -o -name obj \) -prune -exec rm -rf {} +

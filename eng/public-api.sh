@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Writes src/*/PublicAPI.Unshipped.txt anew from what the analyser misses. What changed there is what changed for users: read the diff.
+# public-api.sh [PROJECT ...]: writes src/*/PublicAPI.Unshipped.txt anew from what the analyser misses, or those of some (Models Trainers). What changed there is what changed for users: read the diff.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . eng/setup.sh
-for file in src/*/PublicAPI.Unshipped.txt; do echo '#nullable enable' >"$file"; done
+[ $# -gt 0 ] || set -- Text Models Scoring Onnx Transforms Trainers Evaluators Checkpoints.MiniLM Data.Parquet Studies Reports
+for project; do echo '#nullable enable' >"src/SkillLoc.$project/PublicAPI.Unshipped.txt"; done
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-for project in Text Models Scoring Onnx Transforms Trainers Evaluators Checkpoints.MiniLM Data.Parquet Studies Reports; do
+for project; do
   # A message stands between quotes: Symbol '...' is not part of the declared public API.
   dotnet build "src/SkillLoc.$project" -c Release --no-incremental --no-dependencies -v quiet -clp:NoSummary -p:TreatWarningsAsErrors=false -p:WarningsAsErrors= >"$log" || true
   sed -nE "s#.*/src/SkillLoc\.$project/.*warning RS0016: Symbol '(.*)' is not part of the declared public API.*#\1#p" "$log" |

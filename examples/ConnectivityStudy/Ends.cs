@@ -100,7 +100,7 @@ public sealed class Ends(MLContext ml, StudyPlan plan, StudyData data, Bases bas
     {
         string checkpoint = bases.CheckpointOf(end, context.FilesOf),
             state = Path.Combine(context.State, "training");
-        StudyTask task = _plan.Tasks.First(task => task.Name == end.Task);
+        SplitTask task = _plan.Tasks.First(task => task.Name == end.Task);
         bool writes = CheckpointFolder.ReadConfig(checkpoint).IsEncoderDecoder;
         TextScoringTransformer trained = _ml.SkillLoc()
             .PromptFineTune(

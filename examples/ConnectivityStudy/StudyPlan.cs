@@ -15,7 +15,7 @@ public sealed record StudyPlan
     public required string Data { get; init; }
 
     /// <summary>The tasks.</summary>
-    public required IReadOnlyList<StudyTask> Tasks { get; init; }
+    public required IReadOnlyList<SplitTask> Tasks { get; init; }
 
     /// <summary>The ways to tune, by the names that experiments give.</summary>
     public required IReadOnlyDictionary<string, MethodPlan> Methods { get; init; }
@@ -59,7 +59,7 @@ public sealed record StudyPlan
     /// <summary>Reads, splits and draws a task's rows.</summary>
     /// <exception cref="IOException">A file cannot be read.</exception>
     /// <exception cref="InvalidDataException">A row is not as its format says, or a split would be empty.</exception>
-    public TaskRows RowsOf(StudyTask task) =>
+    public TaskRows RowsOf(SplitTask task) =>
         TaskRows.Draw([.. task.Sources.Select(source => source.Read(Data))], SplitSeed, TrainRows, DevRows, TestRows);
 
     /// <summary>The same plan with some of its experiments, in the plan's order.</summary>
@@ -84,7 +84,7 @@ public sealed record StudyPlan
             Require(method is { LearningRate: > 0 }, $"gives the method '{name}' no learning_rate above 0");
         }
 
-        foreach (StudyTask task in plan.Tasks)
+        foreach (SplitTask task in plan.Tasks)
         {
             Require(task.Words?.Values.All(word => word is not null) ?? true, $"has null for a word of {task.Name}");
         }

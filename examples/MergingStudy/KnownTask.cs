@@ -1,4 +1,5 @@
 using SkillLoc.Models.Prompts;
+using SkillLoc.Studies;
 
 namespace SkillLoc.MergingStudy;
 
@@ -6,4 +7,4 @@ namespace SkillLoc.MergingStudy;
 /// <param name="Plan">What the plan says.</param>
 /// <param name="Prompt">The prompt and the label words.</param>
 /// <param name="Data">The rows.</param>
-internal sealed record KnownTask(StudyTask Plan, PromptTask Prompt, StudyData Data);
+internal sealed record KnownTask(SplitTask Plan, PromptTask Prompt, StudyData Data);

@@ -80,7 +80,7 @@ public sealed class Study : IStudy
             $"There is no method '{plan.Method}'; there are {string.Join(", ", MergeMethod.All.Select(method => method.Name))}."
         );
 
-    private static string ModelOf(StudyTask task, int seed) => $"seed {seed}, model of {task.Name}";
+    private static string ModelOf(SplitTask task, int seed) => $"seed {seed}, model of {task.Name}";
 
     private IEnumerable<StudyRun> Models(int seed, string checkpoint) =>
         _tasks.Value.Select(

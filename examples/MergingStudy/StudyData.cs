@@ -13,7 +13,7 @@ public sealed class StudyData
     /// <summary>Reads them.</summary>
     /// <exception cref="IOException">A file cannot be read.</exception>
     /// <exception cref="InvalidDataException">A row is not as its format says, or a split would be empty.</exception>
-    public StudyData(MLContext ml, StudyPlan plan, StudyTask task)
+    public StudyData(MLContext ml, StudyPlan plan, SplitTask task)
     {
         _rows = TaskRows.Draw(
             [.. task.Sources.Select(source => source.Read(plan.Data))],

@@ -15,7 +15,7 @@ public sealed record StudyPlan
     public required string Data { get; init; }
 
     /// <summary>The tasks, at least two.</summary>
-    public required IReadOnlyList<StudyTask> Tasks { get; init; }
+    public required IReadOnlyList<SplitTask> Tasks { get; init; }
 
     /// <summary>The ways to merge.</summary>
     public required IReadOnlyList<MethodPlan> Methods { get; init; }

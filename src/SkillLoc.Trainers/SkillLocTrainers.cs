@@ -1,6 +1,8 @@
+using System.Globalization;
 using Microsoft.ML;
 using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Generation;
+using SkillLoc.Models.Grafts;
 using SkillLoc.Models.Neurons;
 using SkillLoc.Models.Prompts;
 using SkillLoc.Trainers;
@@ -173,6 +175,50 @@ public static class SkillLocTrainers
     {
         ArgumentNullException.ThrowIfNull(catalog);
         return new(catalog.Catalog, options, sparsities);
+    }
+
+    /// <summary>
+    /// Localises the skill of each of several fine-tuned models of one base on a few rows of its task, so that the grafts can be stitched
+    /// into one (Localize-and-Stitch, He et al. 2025; methods, E.7).
+    /// </summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="tasks">The models and their rows.</param>
+    /// <param name="options">How each graft is found; null for <see cref="GraftMaskEstimator.Options.LocalizeAndStitch"/>. FineTuned,
+    /// ValidationSet and BaseGrafts are those of each task; StateFolder gets a folder per task.</param>
+    /// <returns>The grafts.</returns>
+    /// <exception cref="ArgumentException">There is no task, an option is out of its range, or the models' bases differ.</exception>
+    public static StitchedGrafts LocalizeAndStitch(
+        this MergingCatalog catalog,
+        IReadOnlyList<StitchTask> tasks,
+        GraftMaskEstimator.Options? options = null
+    )
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        ArgumentNullException.ThrowIfNull(tasks);
+        if (tasks.Count == 0)
+        {
+            throw new ArgumentException("There is no task.", nameof(tasks));
+        }
+
+        options ??= GraftMaskEstimator.Options.LocalizeAndStitch();
+        var grafts = new List<Graft>();
+        foreach ((int number, StitchTask task) in tasks.Index())
+        {
+            string state = string.Create(CultureInfo.InvariantCulture, $"{number}-{task.FineTuned.Classifier.Settings.Task}");
+            GraftMaskEstimator.Options own = options.For(task.FineTuned, options.LabelColumnName, task.ValidationSet, [], state, null);
+            using GraftTransformer graft = catalog.Catalog.GraftMask(own).Fit(task.Rows);
+            if (grafts.Count > 0 && grafts[0].BaseFingerprint != graft.Graft.BaseFingerprint)
+            {
+                throw new ArgumentException(
+                    $"The model of task {number} comes from another base than that of task 0; a stitched graft has one.",
+                    nameof(tasks)
+                );
+            }
+
+            grafts.Add(graft.Graft);
+        }
+
+        return new(grafts);
     }
 }
 

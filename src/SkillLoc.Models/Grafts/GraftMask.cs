@@ -195,11 +195,14 @@ public sealed partial class GraftMask : IDisposable
 
     /// <summary>
     /// One step of gradient descent on the scores, S &lt;- S - lr (1 - 2b) g (fine-tuned - pre) s (1 - s), from the gradients g of the
-    /// loss in the model's weights, which are zeroed (methods, A.12, step 3).
+    /// loss in the model's weights, which are zeroed (methods, A.12, step 3); and of a penalty on the soft mask (methods, E.7).
     /// </summary>
     /// <param name="learningRate">lr; the paper uses 1e7.</param>
-    public void Step(double learningRate)
+    /// <param name="penalty">The penalty.</param>
+    /// <param name="strength">lambda, its weight, 0 or more; the learning rate does not multiply it.</param>
+    public void Step(double learningRate, MaskPenalty penalty = MaskPenalty.None, double strength = 0)
     {
+        ArgumentOutOfRangeException.ThrowIfNegative(strength);
         ForEach(entry =>
         {
             if (entry.Weight.grad is not { } gradient)
@@ -207,8 +210,16 @@ public sealed partial class GraftMask : IDisposable
                 return;
             }
 
-            Tensor slope = Sigmoid(entry);
-            Tensor update = slope.Rsub(1).mul_(slope).mul_(Delta(entry)).mul_(gradient).Mul_(learningRate);
+            Tensor sigmoid = Sigmoid(entry);
+            Tensor slope = sigmoid.Rsub(1).mul_(sigmoid);
+            Tensor? pull = penalty == MaskPenalty.None ? null : slope.Mul(strength);
+            Tensor update = slope.mul_(Delta(entry)).mul_(gradient).Mul_(learningRate);
+            if (pull is not null)
+            {
+                // The penalty's slope in gamma: 1, or the side of 1/2 that gamma is on, away from which it moves.
+                update.add_(penalty == MaskPenalty.Shrink ? pull : pull.mul_(Soft(entry).Rsub(0.5).sign_()));
+            }
+
             Flip(entry, update, values => -values);
             entry.Scores.sub_(update);
             gradient.zero_();

@@ -97,6 +97,13 @@ internal sealed class MergePlan : IDisposable
         : Reference.Folder is not null ? Reference
         : _models.Values.FirstOrDefault(model => model.Folder is not null);
 
+    /// <summary>Where the recipe's file names a model, as the start of a message; empty for a recipe in code.</summary>
+    public string PlaceOf(OpenMergeModel model) =>
+        _recipe.Source.Length == 0 ? ""
+        : AllInputs.FirstOrDefault(input => ReferenceEquals(Open(input.Model), model)) is { } input
+            ? $"{_recipe.Source}, line {input.Line}: "
+        : $"{_recipe.Source}: ";
+
     /// <summary>Reads what a tensor of the result is made of.</summary>
     public MergeTensor Load(PlannedTensor tensor)
     {

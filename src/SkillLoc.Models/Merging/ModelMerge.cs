@@ -134,14 +134,17 @@ public static class ModelMerge
 
     private static void CheckTarget(MergePlan plan, string folder)
     {
-        foreach (string path in plan.Models.SelectMany(model => new[] { model.Folder?.Path, model.Source }).OfType<string>())
+        foreach (OpenMergeModel model in plan.Models)
         {
-            if (PathIdentity.IsWithin(folder, path) || (Directory.Exists(path) && PathIdentity.IsWithin(path, folder)))
+            foreach (string path in new[] { model.Folder?.Path, model.Source }.OfType<string>())
             {
-                throw new ArgumentException(
-                    $"'{folder}' holds a model that is merged ('{path}'); write the result to another folder.",
-                    nameof(folder)
-                );
+                if (PathIdentity.IsWithin(folder, path) || (Directory.Exists(path) && PathIdentity.IsWithin(path, folder)))
+                {
+                    throw new ArgumentException(
+                        $"{plan.PlaceOf(model)}'{folder}' holds a model that is merged ('{path}'); write the result to another folder.",
+                        nameof(folder)
+                    );
+                }
             }
         }
     }

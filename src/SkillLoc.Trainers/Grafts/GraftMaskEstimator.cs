@@ -113,6 +113,12 @@ public sealed class GraftMaskEstimator : IEstimator<GraftTransformer>
         /// <summary>beta, which is subtracted from the scores before the sigmoid, 0 or more; 10 by default.</summary>
         public double SigmoidBias = 10;
 
+        /// <summary>What the scores are charged beside the loss; nothing by default.</summary>
+        public MaskPenalty Penalty;
+
+        /// <summary>lambda, the weight of <see cref="Penalty"/>, 0 or more; 10 by default, as in Localize-and-Stitch.</summary>
+        public double PenaltyStrength = 10;
+
         /// <summary>Rows per micro-batch, 1 or more; 8 by default.</summary>
         public int BatchSize = 8;
 
@@ -156,6 +162,19 @@ public sealed class GraftMaskEstimator : IEstimator<GraftTransformer>
 
         /// <summary>Cancels training, which returns the best mask so far, as does cancelling the context's execution.</summary>
         public CancellationToken CancellationToken;
+
+        /// <summary>The settings of Localize-and-Stitch (He et al. 2025): a base patch of 1e-5, scores that start 4 to 5 from the threshold,
+        /// and 10 epochs over all rows with a penalty on the size of the mask.</summary>
+        /// <returns>New options.</returns>
+        public static Options LocalizeAndStitch() =>
+            new()
+            {
+                Sparsity = 1e-5,
+                SigmoidBias = 5,
+                Epochs = 10,
+                MaxBatchesPerEpoch = int.MaxValue,
+                Penalty = MaskPenalty.Shrink,
+            };
 
         /// <summary>The criterion by which the best epoch is chosen.</summary>
         internal double Criterion(GraftQuality quality) =>
@@ -269,6 +288,12 @@ public sealed class GraftMaskEstimator : IEstimator<GraftTransformer>
             Require(Epochs >= 0, nameof(Epochs), Epochs, "0 or more");
             Require(LearningRate > 0 && double.IsFinite(LearningRate), nameof(LearningRate), LearningRate, "positive");
             Require(SigmoidBias >= 0, nameof(SigmoidBias), SigmoidBias, "0 or more");
+            Require(
+                PenaltyStrength >= 0 && double.IsFinite(PenaltyStrength),
+                nameof(PenaltyStrength),
+                PenaltyStrength,
+                "finite, and 0 or more"
+            );
             Require(BatchSize > 0, nameof(BatchSize), BatchSize, "1 or more");
             Require(MaxBatchesPerEpoch > 0, nameof(MaxBatchesPerEpoch), MaxBatchesPerEpoch, "1 or more");
             Require(PatchLayer >= 0, nameof(PatchLayer), PatchLayer, "0 or more");

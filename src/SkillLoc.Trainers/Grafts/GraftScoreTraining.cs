@@ -90,7 +90,7 @@ internal sealed class GraftScoreTraining : TrainingObjective
         double loss = BatchGradients.Add(_classifier, _train, drawn, weights, _options.MaxTokensPerBatch, training: false, targets);
         if (double.IsFinite(loss))
         {
-            _mask.Step(_options.LearningRate);
+            _mask.Step(_options.LearningRate, _options.Penalty, _options.PenaltyStrength);
         }
 
         state.Rows += drawn.Length;

@@ -441,6 +441,9 @@ internal sealed class GraftTraining : IDisposable
                 _options.PatchFile is { } patch ? Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(patch))) : "",
                 _tuned.Settings.ToJson(),
                 .. _considered,
+                .. _options.Penalty == MaskPenalty.None
+                    ? Array.Empty<string>()
+                    : [FormattableString.Invariant($"{_options.Penalty} {_options.PenaltyStrength:R}")],
             ]),
         };
     }

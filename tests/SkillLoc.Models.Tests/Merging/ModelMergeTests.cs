@@ -347,6 +347,10 @@ public sealed class ModelMergeTests : IDisposable
         ModelMerge.Run(new() { Method = "passthrough", Models = [Base] }, own);
         byte[] before = File.ReadAllBytes(Path.Join(own, "model.safetensors"));
         Assert.Throws<ArgumentException>(() => ModelMerge.Run(new() { Method = "linear", Models = [own, Tuned] }, own));
+        string recipe = Path.Join(_folder, "recipe.yml");
+        File.WriteAllText(recipe, $"merge_method: linear\nmodels:\n- model: {Tuned}\n- model: {own}\n");
+        string message = Assert.Throws<ArgumentException>(() => MergeRecipeFile.Load(recipe).Run(own)).Message;
+        Assert.Contains("recipe.yml, line 4: ", message, StringComparison.Ordinal);
         Assert.Equal(before, File.ReadAllBytes(Path.Join(own, "model.safetensors")));
     }
 

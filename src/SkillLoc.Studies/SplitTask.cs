@@ -1,11 +1,11 @@
 using SkillLoc.Models.Datasets;
 using SkillLoc.Models.Prompts;
-using SkillLoc.Studies;
 
-namespace SkillLoc.ConnectivityStudy;
+namespace SkillLoc.Studies;
 
-/// <summary>A data set of the study and the task that it is.</summary>
-public sealed record StudyTask
+/// <summary>A data set of a study, whose files are split into rows to learn from, to choose by and to judge by, and the task that it
+/// is.</summary>
+public sealed record SplitTask
 {
     /// <summary>What the tables call it.</summary>
     public required string Name { get; init; }
@@ -20,6 +20,7 @@ public sealed record StudyTask
     public required IReadOnlyList<StudyFile> Sources { get; init; }
 
     /// <summary>Template and label words.</summary>
+    /// <returns>The task.</returns>
     /// <exception cref="ArgumentException">There is no such task, or words do not fit.</exception>
     public PromptTask Find()
     {
