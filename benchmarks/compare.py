@@ -1,45 +1,98 @@
-"""Runs the peer's jobs and ours by turns and writes a table of ratios; see README.md. `eng/bench.sh` calls it.
+"""Runs the jobs of benchmarks/README.md on every side by turns and writes tables; `eng/bench.sh` calls it.
 
-  compare.py PROGRAM FOLDER RESULTS [--threads N] [--rounds N]
+  compare.py PROGRAM FOLDER RESULTS [--threads N] [--rounds N] [--only TEXT]
 """
 import argparse
 import datetime
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 
-PEER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "peer", "peer.py")
-TOKENS = "1024"
-FEW_TOKENS = "128"
+SID, PEER = ["eng/sid.sh", "python3"], "/mnt/benchmarks/peer/peer.py"
 
-# Title, arguments, and the size of the job: at padding 128 the peer does a quarter of it.
+# Folder, name, hidden and feed-forward size.
+MODELS = [("minilm", "MiniLM", 384, 1536), ("roberta", "RoBERTa-base's width", 768, 3072)]
+
+# Job, name, rows for MiniLM (a third of them for the other), passes forward and backward.
 JOBS = [
-    ("Fine-tuning, SGD, micro-batch 2 x 4", ["fine-tune", "{folder}", "sgd", "2", "4"], 24),
-    ("Fine-tuning, AdamW, batch 16", ["fine-tune", "{folder}", "adamw", "16", "1"], 12),
-    ("Mask training, an epoch", ["mask", "{folder}"], 128),
+    ("fine-tune", "Fine-tuning, AdamW, batch 16", 192, 1, 1),
+    ("mask", "Mask training, an epoch", 384, 2, 1),
+    ("probe", "Probing neurons", 768, 2, 0),
+    ("interpolate", "Interpolation, 26 points", 96, 1, 0),
+    ("score-short", "Scoring, short rows", 768, 1, 0),
+    ("score-long", "Scoring, long rows", 96, 1, 0),
 ]
-PEERS = [
-    ("padded to 128", ["--pad", "128"]),
-    ("padded to the longest", ["--pad", "longest"]),
-    ("padded to the longest, frozen parameters without gradients", ["--pad", "longest", "--gradients", "trained"]),
-]
+SIDES = ["ours", "bfloat16", "reference", "fair", "pytorch", "onnx"]
+TITLES = ["ours", "of the roof", "ours in bfloat16", "TorchSharp, reference's way", "TorchSharp, fair way", "PyTorch", "ONNX Runtime"]
+
+
+def offered(side, job):
+    return not (side == "bfloat16" and job in ("mask", "probe")) and not (side == "onnx" and not job.startswith("score"))
 
 
 def run(command):
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
     if done.returncode:
-        sys.exit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+        sys.exit(f"{command} failed:\n{done.stdout}{done.stderr}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def kernels():
-    """What OpenBLAS would choose if it knew the processor; both sides get it."""
-    with open("/proc/cpuinfo") as file:
-        flags = next((line for line in file if line.startswith("flags")), "").split()
-    return "SkylakeX" if "avx512dq" in flags else "Haswell" if "fma" in flags else None
+def measure(program, folder, side, job, rows):
+    if side == "pytorch":
+        return run([*SID, PEER, f"/mnt/{folder}", job, rows])
+    # The reference's way is several times slower and does fewer rows.
+    return run([program, "job", folder, side, job, max(32, rows // 4) if side == "reference" else rows])
+
+
+def check(job, results):
+    for side, result in results.items():
+        gap = abs(result["loss"] - results["ours"]["loss"])
+        if gap > (0.1 if side == "bfloat16" else 1e-4):
+            sys.exit(f"{job}: the loss of {side} differs from ours by {gap} on the same rows: they do not compute the same thing.")
+
+
+def table(title, rounds, roofs, work, key):
+    """A row for each model and job: speeds, and in brackets ours over each; bfloat16's over ours in float32."""
+    lines = ["", title, "", f"| model | job | {' | '.join(TITLES)} |", "|---|---" + "|---" * len(TITLES) + "|"]
+    for folder, name, *_ in MODELS:
+        for job, label, *_ in JOBS:
+            turns = rounds.get((folder, job))
+            if not turns:
+                continue
+            ours = statistics.median(turn["ours"][key] for turn in turns)
+            cells = [f"{ours:.1f}", f"{100 * ours * work[folder, job] / roofs[folder][key]:.0f} %"]
+            for side in SIDES[1:]:
+                if not offered(side, job):
+                    cells.append("")
+                    continue
+                ratio = statistics.median(turn["ours"][key] / turn[side][key] for turn in turns)
+                ratio = 1 / ratio if side == "bfloat16" else ratio
+                cells.append(f"{statistics.median(turn[side][key] for turn in turns):.1f} (**{ratio:.2f}**)")
+            lines.append(f"| {name} | {label} | {' | '.join(cells)} |")
+    return lines
+
+
+def memory(rounds):
+    lines = ["", "Peak resident memory of the process, MiB:", "", f"| model | job | {' | '.join(SIDES)} |", "|---|---" + "|---" * len(SIDES) + "|"]
+    for folder, name, *_ in MODELS:
+        for job, label, *_ in JOBS:
+            turns = rounds.get((folder, job))
+            if turns:
+                cells = [f"{max(turn[side]['peakMiB'] for turn in turns):.0f}" if offered(side, job) else "" for side in SIDES]
+                lines.append(f"| {name} | {label} | {' | '.join(cells)} |")
+    return lines
+
+
+def flops(job, layers, hidden, inner, tokens):
+    """Floating-point operations of the matrix products that a row of some tokens needs. Of the last layer only keys and values are needed
+    everywhere (where neurons are probed, all but the last product), and no gradient of what the first layer reads."""
+    *_, forward, backward = next(entry for entry in JOBS if entry[0] == job)
+    layer = 4 * hidden * hidden + 2 * hidden * inner
+    last = layer - hidden * inner if job == "probe" else 2 * hidden * hidden
+    once = 2 * (tokens * ((layers - 1) * layer + last) + (0 if job == "probe" else layer - last))
+    return (forward + 2 * backward) * once - backward * 2 * tokens * 3 * hidden * hidden
 
 
 def main():
@@ -49,60 +102,57 @@ def main():
     parser.add_argument("results")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", default="", help="only jobs whose model and name contain this")
     arguments = parser.parse_args()
-    os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = str(arguments.threads)
-    if kernels():
-        os.environ.setdefault("OPENBLAS_CORETYPE", kernels())
+    for name in [name for name in os.environ if name.startswith(("OPENBLAS_", "MKL_", "KMP_", "OMP_"))]:
+        del os.environ[name]
+    os.environ["OMP_NUM_THREADS"] = str(arguments.threads)
 
-    # With one thread, processor time tells the work done whatever else the machine does; with more, threads that wait spin.
-    measure = "examplesPerCpuSecond" if arguments.threads == 1 else "examplesPerSecond"
+    rounds, roofs, work, said, loads = {}, {}, {}, [], []
+    for folder, model, hidden, inner in MODELS:
+        here = f"{arguments.folder}/{folder}"
+        with open(f"{here}/base/config.json") as file:
+            layers = json.load(file)["num_hidden_layers"]
+        with open(f"{here}/rows.json") as file:
+            data = json.load(file)
+        roof = run([arguments.program, "kernels", here, 512])
+        peer = run([*SID, PEER, "kernels", 512, hidden, inner])
+        roofs[folder] = {"perSecond": roof["gigaFlops"] * 1e9, "perCpuSecond": roof["gigaFlopsPerCpuSecond"] * 1e9}
+        said.append(
+            f"- {model}: {layers} layers of {hidden}. `linear` at its shapes, 512 tokens: libtorch {roof['libtorch']} "
+            f"{roof['gigaFlops']:.0f} GFLOP/s ({roof['gigaFlopsBfloat16']:.0f} in bfloat16; {roof['kernels']}), "
+            f"the peer {peer['gigaFlops']:.0f} ({peer['kernels']})."
+        )
+        print(said[-1], flush=True)
+        for job, label, rows, *_ in JOBS:
+            if arguments.only not in f"{model} {job}":
+                continue
+            rows = rows if folder == "minilm" else max(32, rows // 3 // 16 * 16)
+            texts = data["long" if job == "score-long" else "short"][:rows]
+            work[folder, job] = flops(job, layers, hidden, inner, statistics.mean(len(text["ids"]) for text in texts))
+            turns = rounds[folder, job] = []
+            for _ in range(arguments.rounds):
+                loads.append(os.getloadavg()[0])
+                turns.append({side: measure(arguments.program, here, side, job, rows) for side in SIDES if offered(side, job)})
+                check(job, turns[-1])
+                print(model, job, {side: round(result["perCpuSecond"], 1) for side, result in turns[-1].items()}, flush=True)
+
+    with open("/proc/cpuinfo") as file:
+        processor = next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
     lines = [
-        f"{datetime.date.today()}, {platform.machine()}, {os.cpu_count()} cores, {arguments.threads} thread(s), load "
-        f"{os.getloadavg()[0]:.1f}; OPENBLAS_CORETYPE={os.environ.get('OPENBLAS_CORETYPE', 'unset')}; medians of {arguments.rounds} "
-        f"rounds by turns; examples per second of {'processor' if arguments.threads == 1 else 'wall'} time.",
+        f"{datetime.date.today()}, {processor}, {os.cpu_count()} cores, {arguments.threads} thread(s), load {min(loads):.1f} to {max(loads):.1f}; "
+        f"medians of {arguments.rounds} rounds by turns.",
         "",
-        "| job | peer | ours | peer's | ratio | peak MiB, ours | peer's |",
-        "|---|---|---|---|---|---|---|",
+        *said,
+        *table("Rows per second of processor time:", rounds, roofs, work, "perCpuSecond"),
+        *table("Rows per second of wall time:", rounds, roofs, work, "perSecond"),
+        *memory(rounds),
     ]
-    memory = None
-    for title, job, size in JOBS:
-        job = [part.format(folder=arguments.folder) for part in job]
-        rounds = []
-        for _ in range(arguments.rounds):
-            rounds.append([run([arguments.program, *job, str(size), TOKENS])])
-            for name, options in PEERS:
-                part = size // 4 if "128" in options else size
-                rounds[-1].append(run([sys.executable, PEER, *job, str(part), *options]))
-            print(title, [round(result[measure], 2) for result in rounds[-1]], flush=True)
-        ours = [turn[0] for turn in rounds]
-        for i, (name, _) in enumerate(PEERS, 1):
-            peers = [turn[i] for turn in rounds]
-            gap = max(abs(a["loss"] - b["loss"]) for a, b in zip(ours, peers))
-            if gap > 1e-5:
-                sys.exit(f"{title}: the losses of the same rows differ by {gap}: the two sides do not compute the same thing.")
-            speed, other = (statistics.median(result[measure] for result in side) for side in (ours, peers))
-            ratio = statistics.median(a[measure] / b[measure] for a, b in zip(ours, peers))
-            peak, peak_peer = (max(result["peakMiB"] for result in side) for side in (ours, peers))
-            lines.append(f"| {title} | {name} | {speed:.1f} | {other:.1f} | **{ratio:.2f}** | {peak:.0f} | {peak_peer:.0f} |")
-        live = max(result["liveTensors"] for result in ours)
-        if live:
-            sys.exit(f"{title}: {live} tensors are left.")
-        if job[0] == "mask":
-            memory = ours[-1]
-            small = run([arguments.program, *job, str(size), FEW_TOKENS])
-    lines += [
-        "",
-        f"Peak of mask training above what the process had before the fine-tuned model was loaded: {memory['peakOverRuntimeMiB']:.0f} MiB with "
-        f"the activations of {TOKENS} tokens, {small['peakOverRuntimeMiB']:.0f} MiB with those of {FEW_TOKENS}; four times the model's "
-        f"parameters are {4 * memory['parametersMiB']:.0f} MiB. "
-        "No tensor is left after any job. Both sides give the same loss for the same rows.",
-    ]
-    table = "\n".join(lines) + "\n"
     os.makedirs(os.path.dirname(os.path.abspath(arguments.results)), exist_ok=True)
     with open(arguments.results + ".tmp", "w") as file:
-        file.write(table)
+        file.write("\n".join(lines) + "\n")
     os.replace(arguments.results + ".tmp", arguments.results)
-    print(table)
+    print("\n".join(lines))
 
 
 if __name__ == "__main__":

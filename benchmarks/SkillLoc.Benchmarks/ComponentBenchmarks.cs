@@ -33,8 +33,8 @@ public class ComponentBenchmarks
     {
         _workload = new(_folder);
         _workload.Write(layers: 2, hidden: 128, vocabulary: 8192);
-        _reviews = Workload.Reviews(Rows);
-        _view = Workload.View(_context, Rows);
+        _reviews = _workload.Reviews(Rows);
+        _view = _workload.View(_context, Rows);
         _tuned = _workload.LoadTuned();
         _model = LanguageModel.Load(_workload.Base);
         _rows = [.. _reviews.Select(review => _tuned.Classifier.Encode(review.Text))];

@@ -154,21 +154,22 @@ public static class CostCurves
         return workload;
     }
 
-    private static IDataView View(MLContext context, CostPoint point)
+    private static IDataView View(MLContext context, Workload workload, CostPoint point)
     {
-        IDataView texts = context.Data.LoadFromEnumerable(Benchmarks.Workload.Reviews(point.Rows, point.Words, point.Skills));
+        IDataView texts = context.Data.LoadFromEnumerable(workload.Reviews(point.Rows, point.Words, point.Skills));
         return context.Transforms.Conversion.MapValueToKey("Label").Fit(texts).Transform(texts);
     }
 
     private static void Fit(CostPoint point, string folder, int? steps)
     {
         var context = new MLContext(seed: 1);
+        Workload workload = Workload(folder, point);
         context
             .SkillLoc()
             .PromptFineTune(
                 new PromptFineTuneTrainer.Options
                 {
-                    Checkpoint = Workload(folder, point).Base,
+                    Checkpoint = workload.Base,
                     Task = Benchmarks.Workload.Task,
                     Optimizer = OptimizerKind.AdamW,
                     LearningRate = 1e-5,
@@ -178,21 +179,23 @@ public static class CostCurves
                     MaxLength = 512,
                 }
             )
-            .Fit(View(context, point))
+            .Fit(View(context, workload, point))
             .Dispose();
     }
 
     private static void Transform(CostPoint point, string folder)
     {
         var context = new MLContext(seed: 1);
-        using TextScoringTransformer tuned = Workload(folder, point).LoadTuned();
-        Read(tuned.Transform(View(context, point)));
+        Workload workload = Workload(folder, point);
+        using TextScoringTransformer tuned = workload.LoadTuned();
+        Read(tuned.Transform(View(context, workload, point)));
     }
 
     private static void Mask(CostPoint point, string folder)
     {
         var context = new MLContext(seed: 1);
-        using TextScoringTransformer tuned = Workload(folder, point).LoadTuned();
+        Workload workload = Workload(folder, point);
+        using TextScoringTransformer tuned = workload.LoadTuned();
         context
             .SkillLoc()
             .GraftMask(
@@ -204,15 +207,16 @@ public static class CostCurves
                     MaxBatchesPerEpoch = point.Rows,
                 }
             )
-            .Fit(View(context, point))
+            .Fit(View(context, workload, point))
             .Dispose();
     }
 
     private static void Probe(CostPoint point, string folder)
     {
         var context = new MLContext(seed: 1);
-        using TextScoringTransformer tuned = Workload(folder, point).LoadTuned();
-        context.SkillLoc().ProbeSkillNeurons(tuned, NeuronProbeKind.TextMean).Fit(View(context, point)).Dispose();
+        Workload workload = Workload(folder, point);
+        using TextScoringTransformer tuned = workload.LoadTuned();
+        context.SkillLoc().ProbeSkillNeurons(tuned, NeuronProbeKind.TextMean).Fit(View(context, workload, point)).Dispose();
     }
 
     private static void Path26(CostPoint point, string folder)
@@ -221,7 +225,7 @@ public static class CostCurves
         Workload workload = Workload(folder, point);
         using TextScoringTransformer first = workload.LoadTuned();
         using TextScoringTransformer last = workload.LoadTuned();
-        context.SkillLoc().Connectivity.EvaluateInterpolation(first, last, View(context, point));
+        context.SkillLoc().Connectivity.EvaluateInterpolation(first, last, View(context, workload, point));
     }
 
     // A thousand switches: one takes too little time for a process's clock.
@@ -252,7 +256,7 @@ public static class CostCurves
         }
 
         using GraftedModelSet set = context.SkillLoc().Grafts.CreateModelSet(workload.Base, grafts);
-        Read(set.Transform(View(context, point)));
+        Read(set.Transform(View(context, workload, point)));
     }
 
     private static void Merge(CostPoint point, string folder)

@@ -34,7 +34,7 @@ public static class GraftJobs
         var context = new MLContext(seed: 1);
         var clock = new StepClock();
         using TextScoringTransformer tuned = workload.LoadTuned();
-        IDataView rows = Workload.View(context, batches * MicroBatch);
+        IDataView rows = workload.View(context, batches * MicroBatch);
         using (
             context
                 .SkillLoc()
@@ -54,7 +54,7 @@ public static class GraftJobs
 
         var passes = new StepClock();
         TextClassifier classifier = tuned.Classifier;
-        Review[] reviews = [.. Workload.Reviews(batches * MicroBatch)];
+        Review[] reviews = [.. workload.Reviews(batches * MicroBatch)];
         EncodedText[] texts = [.. reviews.Select(review => classifier.Encode(review.Text))];
         long[] labels = [.. reviews.Select(review => review.Label == "0" ? 0L : 1L)];
         Parameter[] considered = [.. new ParameterSelection().Of(classifier.Backbone).Select(name => classifier.Backbone.Parameters[name])];
@@ -65,12 +65,7 @@ public static class GraftJobs
 
         for (int i = 0; i <= epochs; i++)
         {
-            foreach (
-                int[] part in LengthBatches.Split(
-                    [.. texts.Select(text => text.Ids.Length)],
-                    ScoringBatch.SuitableTokens(classifier.Backbone.Device)
-                )
-            )
+            foreach (int[] part in ScoringBatch.Split([.. texts.Select(text => text.Ids.Length)], classifier.Backbone.Device))
             {
                 using DisposeScope scope = torch.NewDisposeScope();
                 using TokenBatch batch = classifier.Batch([.. part.Select(row => texts[row])]);
@@ -108,7 +103,7 @@ public static class GraftJobs
         double[] sparsities = [1e-5, 1e-4, 1e-3, 1e-2, 5e-2];
         var context = new MLContext(seed: 1);
         using TextScoringTransformer tuned = workload.LoadTuned();
-        IDataView view = Workload.View(context, rows);
+        IDataView view = workload.View(context, rows);
         GraftMaskEstimator.Options Options(double sparsity) =>
             new()
             {
@@ -118,7 +113,7 @@ public static class GraftJobs
                 BatchSize = MicroBatch,
                 MaxBatchesPerEpoch = rows / MicroBatch,
             };
-        EncodedText[] texts = [.. Workload.Reviews(rows).Select(review => tuned.Classifier.Encode(review.Text))];
+        EncodedText[] texts = [.. workload.Reviews(rows).Select(review => tuned.Classifier.Encode(review.Text))];
         tuned.Classifier.Score(texts);
         double evaluation = Seconds(() => tuned.Classifier.Score(texts));
         double single = Seconds(() => context.SkillLoc().GraftMask(Options(sparsities[^1])).Fit(view).Dispose());

@@ -1,50 +1,70 @@
 using System.Diagnostics;
+using System.Text.Json;
+using SkillLoc.Models.Checkpoints;
 using SkillLoc.Models.Runtime;
 using TorchSharp;
 
 namespace SkillLoc.Benchmarks;
 
-/// <summary>How fast libtorch's matrix products are at the shapes of a small encoder, the roof over everything else.</summary>
+/// <summary>How fast libtorch's matrix products are at the shapes of a model's layers, the roof over everything else.</summary>
 internal static class Kernels
 {
-    // all-MiniLM-L6-v2: 384 hidden, 1,536 feed-forward; 16 rows of 64 tokens.
-    private const long Tokens = 1024;
-    private const long Hidden = 384;
-    private const long FeedForward = 1536;
-
-    /// <summary>A line of text: GFLOP/s of <c>linear</c>, medians of 21 times.</summary>
-    public static string Measure(int threads)
+    /// <summary>Measures <c>linear</c> at the shapes of a layer.</summary>
+    /// <param name="workload">The model.</param>
+    /// <param name="tokens">The tokens of a pass.</param>
+    /// <returns>A line of JSON: GFLOP/s of a layer's six products, and how libtorch runs.</returns>
+    public static string Measure(Workload workload, int tokens)
     {
         TorchRuntime.Require();
-        torch.set_num_threads(threads);
         using IDisposable none = torch.no_grad();
-        double single = GigaFlops(torch.ScalarType.Float32);
-        double half = GigaFlops(torch.ScalarType.BFloat16);
-        return $"linear {Tokens} x {Hidden} x {FeedForward}, {threads} threads: {single:F0} GFLOP/s in float32, {half:F0} in "
-            + $"bfloat16. {TorchRuntime.Description}";
-    }
+        ModelConfig config = CheckpointFolder.ReadConfig(workload.Base);
+        long hidden = config.HiddenSize,
+            inner = config.FeedForwardSize;
+        Speed single = Roof(torch.ScalarType.Float32);
+        return JsonSerializer.Serialize(
+            new
+            {
+                gigaFlops = single.PerSecond,
+                gigaFlopsPerCpuSecond = single.PerCpuSecond,
+                gigaFlopsBfloat16 = Roof(torch.ScalarType.BFloat16).PerSecond,
+                libtorch = torch.__version__,
+                kernels = TorchRuntime.Description,
+            }
+        );
 
-    private static double GigaFlops(torch.ScalarType type)
-    {
-        using torch.Tensor input = torch.randn(Tokens, Hidden, dtype: type);
-        using torch.Tensor weight = torch.randn(FeedForward, Hidden, dtype: type);
-        double[] seconds = new double[21];
-        for (int i = -3; i < seconds.Length; i++)
+        Speed Roof(torch.ScalarType type)
         {
-            const int Calls = 20;
-            long start = Stopwatch.GetTimestamp();
-            for (int call = 0; call < Calls; call++)
-            {
-                torch.nn.functional.linear(input, weight).Dispose();
-            }
-
-            if (i >= 0)
-            {
-                seconds[i] = Stopwatch.GetElapsedTime(start).TotalSeconds / Calls;
-            }
+            double flops = 2.0 * tokens * ((4 * hidden * hidden) + (2 * hidden * inner)) / 1e9;
+            Speed[] products = [Linear(hidden, hidden, type), Linear(hidden, inner, type), Linear(inner, hidden, type)];
+            double Sum(Func<Speed, double> seconds) => flops / ((4 * seconds(products[0])) + seconds(products[1]) + seconds(products[2]));
+            return new(Sum(speed => 1 / speed.PerSecond), Sum(speed => 1 / speed.PerCpuSecond), 0);
         }
 
-        Array.Sort(seconds);
-        return 2.0 * Tokens * Hidden * FeedForward / seconds[seconds.Length / 2] / 1e9;
+        // The medians, in products per second.
+        Speed Linear(long inputs, long outputs, torch.ScalarType type)
+        {
+            const int Calls = 20;
+            using torch.Tensor input = torch.randn(tokens, inputs, dtype: type);
+            using torch.Tensor weight = torch.randn(outputs, inputs, dtype: type);
+            Speed[] speeds =
+            [
+                .. Enumerable
+                    .Range(0, 12)
+                    .Select(_ =>
+                    {
+                        var clock = new Clock();
+                        for (int call = 0; call < Calls; call++)
+                        {
+                            torch.nn.functional.linear(input, weight).Dispose();
+                        }
+
+                        return clock.Speed(Calls, 0);
+                    })
+                    .Skip(1),
+            ];
+            return new(Median(speed => speed.PerSecond), Median(speed => speed.PerCpuSecond), 0);
+
+            double Median(Func<Speed, double> value) => speeds.Select(value).Order().ElementAt(speeds.Length / 2);
+        }
     }
 }

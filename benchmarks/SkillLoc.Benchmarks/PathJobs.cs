@@ -30,9 +30,9 @@ public static class PathJobs
         using TextScoringTransformer tuned = workload.LoadTuned();
         var columns = new ScoringColumns { Text = "Text" };
         using var first = new TextScoringTransformer(TextClassifier.Create(workload.Base, tuned.Classifier.Settings), columns);
-        IDataView view = Workload.View(context, rows);
+        IDataView view = workload.View(context, rows);
         TextClassifier classifier = tuned.Classifier;
-        ScoringBatch[] batches = [.. classifier.Batches([.. Workload.Reviews(rows).Select(review => classifier.Encode(review.Text))])];
+        ScoringBatch[] batches = [.. classifier.Batches([.. workload.Reviews(rows).Select(review => classifier.Encode(review.Text))])];
         List<double> paths = [],
             evaluations = [],
             passes = [];

@@ -3,13 +3,11 @@ using BenchmarkDotNet.Running;
 namespace SkillLoc.Benchmarks;
 
 /// <summary>
-/// <c>write FOLDER</c> makes the workload, <c>fine-tune FOLDER OPTIMIZER BATCH ACCUMULATION STEPS TOKENS</c> and <c>mask FOLDER BATCHES
-/// TOKENS</c> run
-/// one of the jobs that the peer runs too and print a line of JSON. <c>write FOLDER LAYERS</c> and <c>write-from FOLDER CHECKPOINT</c> make
-/// workloads of other models, and <c>graft-epoch FOLDER BATCHES EPOCHS</c>, <c>graft-sweep FOLDER ROWS</c> and <c>graft-switch FOLDER
-/// TIMES</c>
-/// measure what grafting adds to its passes, <c>path FOLDER ROWS TIMES</c> what a path between checkpoints does, <c>generate LENGTH ...</c>
-/// what a written token costs, <c>curves FOLDER [JOB [AXIS]]</c> what each job costs as it grows, and <c>kernels THREADS</c> how fast matrix products are. Anything else goes to BenchmarkDotNet.
+/// <c>write FOLDER [LAYERS]</c> and <c>write-from FOLDER CHECKPOINT</c> (a folder, or <c>minilm</c>) make a workload; <c>job FOLDER SIDE JOB
+/// ROWS</c> runs a job that is compared (<see cref="Jobs"/>) and <c>kernels FOLDER TOKENS</c> measures how fast matrix products are.
+/// <c>graft-epoch FOLDER BATCHES EPOCHS</c>, <c>graft-sweep FOLDER ROWS</c> and <c>graft-switch FOLDER TIMES</c> measure what grafting adds
+/// to its passes, <c>path FOLDER ROWS TIMES</c> what a path between checkpoints does, <c>generate LENGTH ...</c> what a written token costs.
+/// Each prints a line of JSON. <c>curves FOLDER [JOB [AXIS]]</c> prints what each job costs as it grows. Anything else goes to BenchmarkDotNet.
 /// </summary>
 internal static class Program
 {
@@ -24,7 +22,7 @@ internal static class Program
                 new Workload(folder).Write(int.Parse(layers));
                 break;
             case ["write-from", var folder, var checkpoint]:
-                new Workload(folder).WriteFrom(checkpoint);
+                new Workload(folder).WriteFrom(checkpoint == "minilm" ? Checkpoints.MiniLM() : checkpoint);
                 break;
             case ["graft-epoch", var folder, var batches, var epochs]:
                 Console.WriteLine(GraftJobs.Epoch(new(folder), int.Parse(batches), int.Parse(epochs)));
@@ -41,20 +39,8 @@ internal static class Program
             case ["generate", .. var lengths]:
                 Console.WriteLine(PathJobs.Generate([.. lengths.Select(int.Parse)]));
                 break;
-            case ["fine-tune", var folder, var optimizer, var batch, var accumulation, var steps, var tokens]:
-                Console.WriteLine(
-                    PeerJobs.FineTune(
-                        new(folder),
-                        optimizer,
-                        int.Parse(batch),
-                        int.Parse(accumulation),
-                        int.Parse(steps),
-                        int.Parse(tokens)
-                    )
-                );
-                break;
-            case ["mask", var folder, var batches, var tokens]:
-                Console.WriteLine(PeerJobs.Mask(new(folder), int.Parse(batches), int.Parse(tokens)));
+            case ["job", var folder, var side, var job, var rows]:
+                Console.WriteLine(Jobs.Run(new(folder), side, job, int.Parse(rows)));
                 break;
             case ["curves", var folder]:
                 CostCurves.Run(folder);
@@ -68,8 +54,8 @@ internal static class Program
             case ["curve", var folder, var job, var point]:
                 Console.WriteLine(CostCurves.Measure(folder, job, point));
                 break;
-            case ["kernels", var threads]:
-                Console.WriteLine(Kernels.Measure(int.Parse(threads)));
+            case ["kernels", var folder, var tokens]:
+                Console.WriteLine(Kernels.Measure(new(folder), int.Parse(tokens)));
                 break;
             default:
                 BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(arguments);

@@ -17,13 +17,16 @@ public sealed class StepClock : IProgress<TrainingProgress>
     /// <inheritdoc/>
     public void Report(TrainingProgress value) => Begin();
 
-    /// <summary>The time from one mark to the last.</summary>
+    /// <summary>The speed from one mark to the last.</summary>
     /// <param name="mark">The mark's index.</param>
-    /// <returns>Wall and processor time, in seconds.</returns>
-    public (double Wall, double Processor) Since(int mark) =>
-        (
-            Stopwatch.GetElapsedTime(_marks[mark].Wall, _marks[^1].Wall).TotalSeconds,
-            (_marks[^1].Processor - _marks[mark].Processor).TotalSeconds
+    /// <param name="rows">The rows that were done meanwhile.</param>
+    /// <param name="loss">The loss of the first rows.</param>
+    /// <returns>The speed.</returns>
+    internal Speed Speed(int mark, int rows, double loss) =>
+        new(
+            rows / Stopwatch.GetElapsedTime(_marks[mark].Wall, _marks[^1].Wall).TotalSeconds,
+            rows / (_marks[^1].Processor - _marks[mark].Processor).TotalSeconds,
+            loss
         );
 
     /// <summary>The median time of a step, the one up to the first mark left out.</summary>

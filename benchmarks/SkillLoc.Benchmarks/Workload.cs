@@ -14,12 +14,15 @@ using TorchSharp;
 namespace SkillLoc.Benchmarks;
 
 /// <summary>
-/// What is benchmarked: a randomly initialised checkpoint of RoBERTa's architecture, a second one that differs from it as a fine-tuned
-/// one does, and texts as long as those of SST-2. Everything is made from fixed seeds.
+/// What is benchmarked: a checkpoint, a second one that differs from it as a fine-tuned one does, and texts of random words, as long as
+/// those of SST-2 or longer. Everything is made from fixed seeds.
 /// </summary>
 public sealed class Workload(string folder)
 {
     private const int WordCount = 1000;
+    private const int FixedTokens = 128;
+    private const int ShortestLong = 100;
+    private const int LongestLong = 280;
 
     // SST-2's training set (GLUE): how many of its 67,349 rows have 1, 2, 3 ... words.
     private static readonly int[] RowsByWords =
@@ -88,7 +91,7 @@ public sealed class Workload(string folder)
     public string Rows { get; } = Path.Join(folder, "rows.json");
 
     /// <summary>The task: a prompt on one sentence.</summary>
-    public static PromptTask Task { get; } = PromptTasks.Find("sst-2");
+    public static PromptTask Task { get; } = PromptTasks.Find("sst-2") with { MaxLength = 512 };
 
     /// <summary>The task as a classifier's settings.</summary>
     public static ClassifierSettings Settings { get; } =
@@ -98,13 +101,17 @@ public sealed class Workload(string folder)
             Template = Task.Template.ToString(),
             Labels = Task.Verbalizer.Labels,
             Words = Task.Verbalizer.Words,
-            MaxLength = 512,
+            MaxLength = Task.MaxLength,
         };
+
+    /// <summary>The padding token's id.</summary>
+    public int PadId => CheckpointFolder.ReadConfig(Base).PadTokenId!.Value;
 
     /// <summary>Texts of random words.</summary>
     /// <param name="count">How many.</param>
+    /// <param name="isLong">Whether they are long, 100 to 280 words, or have as many words as those of SST-2.</param>
     /// <returns>The rows; the first ones of a longer list are those of a shorter.</returns>
-    public static IReadOnlyList<Review> Reviews(int count)
+    public IReadOnlyList<Review> Reviews(int count, bool isLong = false)
     {
         var random = new Random(7);
         string[] words = Words();
@@ -115,7 +122,12 @@ public sealed class Workload(string folder)
                 .Range(0, count)
                 .Select(_ => new Review
                 {
-                    Text = string.Join(' ', Enumerable.Range(0, Length()).Select(_ => words[random.Next(words.Length)])),
+                    Text = string.Join(
+                        ' ',
+                        Enumerable
+                            .Range(0, isLong ? random.Next(ShortestLong, LongestLong + 1) : Length())
+                            .Select(_ => words[random.Next(words.Length)])
+                    ),
                     Label = random.Next(2) == 0 ? "0" : "1",
                 }),
         ];
@@ -138,7 +150,7 @@ public sealed class Workload(string folder)
     /// <param name="length">Words of each.</param>
     /// <param name="skills">How many skills take turns.</param>
     /// <returns>The rows.</returns>
-    public static IEnumerable<Review> Reviews(int count, int length, int skills)
+    public IEnumerable<Review> Reviews(int count, int length, int skills)
     {
         var random = new Random(7);
         string[] words = Words();
@@ -158,15 +170,34 @@ public sealed class Workload(string folder)
     /// <returns>The name.</returns>
     public static string SkillName(int skill) => string.Create(CultureInfo.InvariantCulture, $"skill {skill}");
 
-    /// <summary>A view of <see cref="Reviews(int)"/> with a key-typed label.</summary>
+    /// <summary>A view of <see cref="Reviews(int, bool)"/> with a key-typed label.</summary>
     /// <param name="context">The context.</param>
     /// <param name="count">How many rows.</param>
+    /// <param name="isLong">Whether they are long.</param>
     /// <returns>The view.</returns>
-    public static IDataView View(MLContext context, int count)
+    public IDataView View(MLContext context, int count, bool isLong = false)
     {
-        IDataView texts = context.Data.LoadFromEnumerable(Reviews(count));
+        IDataView texts = context.Data.LoadFromEnumerable(Reviews(count, isLong));
         return context.Transforms.Conversion.MapValueToKey("Label").Fit(texts).Transform(texts);
     }
+
+    /// <summary>The rows as token ids, as they were written.</summary>
+    /// <param name="isLong">Whether the long ones are wanted.</param>
+    /// <returns>The rows with their labels.</returns>
+    internal IEnumerable<(EncodedText Text, long Label)> Encoded(bool isLong)
+    {
+        using var file = JsonDocument.Parse(File.ReadAllText(Rows));
+        foreach (JsonElement row in file.RootElement.GetProperty(isLong ? "long" : "short").EnumerateArray())
+        {
+            int[] ids = [.. row.GetProperty("ids").EnumerateArray().Select(id => id.GetInt32())];
+            yield return (new(ids, null, row.GetProperty("position").GetInt32()), row.GetProperty("label").GetInt64());
+        }
+    }
+
+    /// <summary>The length to which the papers' code would pad rows.</summary>
+    /// <param name="longest">The longest row of a batch.</param>
+    /// <returns>128, or a multiple of it for longer rows.</returns>
+    internal static int FixedLength(int longest) => (longest + FixedTokens - 1) / FixedTokens * FixedTokens;
 
     /// <summary>The fine-tuned classifier as a transformer.</summary>
     /// <returns>The transformer; the caller disposes it.</returns>
@@ -203,7 +234,7 @@ public sealed class Workload(string folder)
             Directory.GetFiles(tokenizer)
         );
 
-        Tune(reviews);
+        Tune(rows);
     }
 
     /// <summary>Takes a copy of a checkpoint for the base; the rest is as <see cref="Write"/> does it.</summary>
@@ -217,29 +248,23 @@ public sealed class Workload(string folder)
             File.Copy(file, Path.Join(Base, Path.GetFileName(file)), overwrite: true);
         }
 
-        Tune(Reviews(rows));
+        Tune(rows);
     }
 
     /// <summary>Writes the rows, and the base with noise for the fine-tuned checkpoint.</summary>
-    private void Tune(IReadOnlyList<Review> reviews)
+    private void Tune(int rows)
     {
         using var classifier = TextClassifier.Create(Base, Settings);
-        (EncodedText Text, string Label)[] encoded = reviews
-            .Select(review => (Text: classifier.Encode(review.Text), review.Label))
-            .ToArray();
         using (FileStream file = File.Create(Rows))
         {
             JsonSerializer.Serialize(
                 file,
-                new
+                new Dictionary<string, object>
                 {
-                    words = Task.Verbalizer.Resolve(CheckpointTokenizer.Load(Base)),
-                    rows = encoded.Select(row => new
-                    {
-                        ids = row.Text.Ids,
-                        position = row.Text.Position,
-                        label = int.Parse(row.Label, CultureInfo.InvariantCulture),
-                    }),
+                    ["words"] = Task.Verbalizer.Resolve(CheckpointTokenizer.Load(Base)),
+                    ["pad"] = PadId,
+                    ["short"] = Encode(isLong: false),
+                    ["long"] = Encode(isLong: true),
                 }
             );
         }
@@ -258,10 +283,32 @@ public sealed class Workload(string folder)
         }
 
         classifier.Save(Tuned);
+
+        object[] Encode(bool isLong) =>
+            [
+                .. Reviews(isLong ? rows / 4 : rows, isLong)
+                    .Select(review =>
+                    {
+                        EncodedText text = classifier.Encode(review.Text);
+                        return new
+                        {
+                            ids = text.Ids,
+                            position = text.Position,
+                            label = int.Parse(review.Label, CultureInfo.InvariantCulture),
+                        };
+                    }),
+            ];
     }
 
-    private static string[] Words()
+    /// <summary>Words that the tokenizer of a given checkpoint takes whole; made-up ones for a checkpoint that is made.</summary>
+    private string[] Words()
     {
+        string vocabulary = Path.Join(Base, "vocab.txt");
+        if (File.Exists(vocabulary))
+        {
+            return [.. File.ReadLines(vocabulary).Where(word => word.Length > 2 && word.All(char.IsAsciiLetterLower)).Take(WordCount)];
+        }
+
         var random = new Random(3);
         return [.. Enumerable.Range(0, WordCount).Select(_ => string.Concat(Enumerable.Range(0, 3).Select(_ => Syllable())))];
 

@@ -126,7 +126,13 @@ public sealed class OnnxTextScorer : IDisposable
         using var run = new RunOptions();
         float[][] results = new float[rows.Count][];
         int copies = Copies();
-        foreach (int[] batch in LengthBatches.Split([.. rows.Select(row => row.Ids.Length * copies)], Options.BatchTokens))
+        foreach (
+            int[] batch in LengthBatches.Split(
+                [.. rows.Select(row => row.Ids.Length * copies)],
+                Options.BatchTokens,
+                LengthBatches.CpuPassTokens
+            )
+        )
         {
             cancellation.ThrowIfCancellationRequested();
             Run(rows, batch, results, run);

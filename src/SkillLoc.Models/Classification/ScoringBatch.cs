@@ -8,17 +8,22 @@ namespace SkillLoc.Models.Classification;
 /// <param name="Tokens">Their tokens; each row once per option if whole options are scored.</param>
 internal sealed record ScoringBatch(IReadOnlyList<int> Rows, TokenBatch Tokens) : IDisposable
 {
+    private const int GpuTokens = 16384;
+
     /// <inheritdoc/>
     public void Dispose() => Tokens.Dispose();
 
-    /// <summary>
-    /// A budget of padded tokens per batch that suits the device: small on a CPU, so that activations stay in its caches, large on a GPU.
-    /// </summary>
+    /// <summary>Splits rows into batches that suit the device: on a CPU small ones, whose activations stay in its caches, with little
+    /// padding; on a GPU few and large ones.</summary>
+    /// <param name="lengths">Each row's length in tokens.</param>
     /// <param name="device">The device.</param>
-    /// <returns>The number of tokens.</returns>
-    public static int SuitableTokens(torch.Device device)
+    /// <param name="maxTokens">Padded tokens of a batch at most; null chooses a number that suits the device.</param>
+    /// <returns>Batches of indices of rows.</returns>
+    public static IEnumerable<int[]> Split(IReadOnlyList<int> lengths, torch.Device device, int? maxTokens = null)
     {
         ArgumentNullException.ThrowIfNull(device);
-        return device.type == DeviceType.CPU ? LengthBatches.CpuTokens : 16384;
+        return device.type == DeviceType.CPU
+            ? LengthBatches.Split(lengths, maxTokens ?? LengthBatches.CpuTokens, LengthBatches.CpuPassTokens)
+            : LengthBatches.Split(lengths, maxTokens ?? GpuTokens);
     }
 }

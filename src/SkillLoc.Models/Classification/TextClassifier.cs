@@ -261,8 +261,8 @@ public sealed partial class TextClassifier : IDisposable
     internal IEnumerable<ScoringBatch> Batches(IReadOnlyList<EncodedText> rows)
     {
         ArgumentNullException.ThrowIfNull(rows);
-        return LengthBatches
-            .Split([.. rows.Select(TokensOf)], ScoringBatch.SuitableTokens(Backbone.Device))
+        return ScoringBatch
+            .Split([.. rows.Select(TokensOf)], Backbone.Device)
             .Select(group => new ScoringBatch(group, Batch([.. group.Select(i => rows[i])])));
     }
 

@@ -153,9 +153,7 @@ public sealed class ActivationReader : IDisposable
         using IDisposable inference = no_grad();
         int prompt = _model.PeftModule?.PromptSize ?? 0,
             size = Point.Size;
-        foreach (
-            int[] group in LengthBatches.Split([.. rows.Select(row => row.Ids.Length + prompt)], ScoringBatch.SuitableTokens(_model.Device))
-        )
+        foreach (int[] group in ScoringBatch.Split([.. rows.Select(row => row.Ids.Length + prompt)], _model.Device))
         {
             cancellation.ThrowIfCancellationRequested();
             using DisposeScope scope = NewDisposeScope();

@@ -406,12 +406,7 @@ public sealed class NeuronProbe
         using Lifetime.Hold hold = model.Hold();
         using IDisposable inference = no_grad();
         int[] lengths = [.. rows.Select(row => row.Ids.Length)];
-        foreach (
-            int[] group in LengthBatches.Split(
-                [.. lengths.Select(length => length + PromptSize)],
-                ScoringBatch.SuitableTokens(model.Device)
-            )
-        )
+        foreach (int[] group in ScoringBatch.Split([.. lengths.Select(length => length + PromptSize)], model.Device))
         {
             cancellation.ThrowIfCancellationRequested();
             using DisposeScope scope = NewDisposeScope();

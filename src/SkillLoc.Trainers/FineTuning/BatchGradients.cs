@@ -58,11 +58,11 @@ internal static class BatchGradients
     {
         double loss = 0;
         Device device = classifier.Backbone.Device;
-        int tokens = maxTokens ?? ScoringBatch.SuitableTokens(device);
         foreach (
-            int[] part in LengthBatches.Split(
+            int[] part in ScoringBatch.Split(
                 [.. rows.Select((row, i) => classifier.TokensOf(data.Texts[row]) + data.Task.TokensOf(targets[i]))],
-                tokens
+                device,
+                maxTokens
             )
         )
         {

@@ -35,6 +35,42 @@ public sealed class RowPropertyTests
         );
 
     [Fact]
+    public void BatchesByCostArePartitionsWithinTheirBudgetAndNoOthersCostLess() =>
+        PropertyCheck.ForAll(
+            from lengths in Gen.Choose(0, 40).UpTo(9)
+            from budget in Gen.Choose(1, 120)
+            from pass in Gen.Choose(0, 60)
+            select (lengths, budget, pass),
+            given =>
+            {
+                int[][] batches = [.. LengthBatches.Split(given.lengths, given.budget, given.pass)];
+                Assert.Equal(Enumerable.Range(0, given.lengths.Length), batches.SelectMany(rows => rows).Order());
+                int[] sorted = [.. given.lengths.OrderDescending()];
+                Assert.Equal(sorted, batches.SelectMany(rows => rows).Select(row => given.lengths[row]));
+
+                // All ways to cut the sorted rows, each as bits of where a batch ends.
+                int cuts = Math.Max(0, sorted.Length - 1);
+                long? least = Enumerable.Range(0, 1 << cuts).Min(ways => Cost(Cut(sorted, ways)));
+                Assert.Equal(
+                    sorted.Length == 0 ? 0 : least,
+                    Cost([.. batches.Select(rows => rows.Select(row => given.lengths[row]).ToArray())])
+                );
+
+                long? Cost(int[][] parts) =>
+                    parts.Any(part => part.Length > 1 && part.Length * Math.Max(1, part[0]) > given.budget)
+                        ? null
+                        : parts.Sum(part => ((long)part.Length * Math.Max(1, part[0])) + given.pass);
+            },
+            300
+        );
+
+    private static int[][] Cut(int[] sorted, int ways)
+    {
+        int[] ends = [.. Enumerable.Range(1, sorted.Length).Where(end => end == sorted.Length || ((ways >> (end - 1)) & 1) == 1)];
+        return [.. ends.Select((end, i) => sorted[(i == 0 ? 0 : ends[i - 1])..end])];
+    }
+
+    [Fact]
     public void SamplesAreBalancedDisjointAndTheSeeds() =>
         PropertyCheck.ForAll(
             from k in Gen.Choose(1, 4)
