@@ -62,10 +62,16 @@ internal sealed class Gpt2Graph : IOnnxBackbone
     public string WordScores(string hidden, Tensor words) =>
         _layers.Linear(hidden, "label_words", Head.index_select(0, words), bias: null, isHead: true);
 
-    /// <summary>Logits of the whole vocabulary.</summary>
-    public string WordScores(string hidden) => _layers.Linear(hidden, "words", Head, bias: null);
+    /// <inheritdoc/>
+    public string WordScores(string hidden, string words) =>
+        _layers.Rows(hidden, _config.TieWordEmbeddings ? Table : _graph.Add(Table, Head), words);
 
-    private Parameter Head => Parameter(_config.TieWordEmbeddings ? "transformer.wte.weight" : "lm_head.weight");
+    /// <summary>Logits of the whole vocabulary.</summary>
+    public string AllScores(string hidden) => _layers.Linear(hidden, "words", Head, bias: null);
+
+    private string Table => _config.TieWordEmbeddings ? "transformer.wte.weight" : "lm_head.weight";
+
+    private Parameter Head => Parameter(Table);
 
     /// <summary>Places of keys where those of a prefix stand before 0.</summary>
     private string WithPrefix(string places)
