@@ -35,7 +35,7 @@ internal sealed record OnnxBaseModel
     public static OnnxBaseModel FromJson(string json, string source) => JsonText.Read<OnnxBaseModel>(json, source, JsonText.OwnFiles);
 
     /// <summary>The record as JSON.</summary>
-    public string ToJson() => JsonSerializer.Serialize(this, new JsonSerializerOptions(JsonText.OwnFiles) { WriteIndented = false });
+    public string ToJson() => JsonSerializer.Serialize(this, JsonText.OwnFiles);
 }
 
 /// <summary>A tensor of a graph as a view of a parameter.</summary>
