@@ -25,7 +25,7 @@ internal sealed class OnnxSkill : IDisposable
             throw Wrong("it has no task; right would be a graft from GraftMask");
         }
 
-        ScoringSettings settings = ScoringSettings.Read(graft.Settings, $"the graft of the skill '{name}'");
+        var settings = ScoringSettings.Read(graft.Settings, $"the graft of the skill '{name}'");
         Settings = settings with { MaxLength = Math.Min(settings.MaxLength, model.MaxLength) };
         string? wanted = settings.NeedsWords ? model.Fingerprint : model.EncoderFingerprint;
         if (graft.Fingerprint != wanted)

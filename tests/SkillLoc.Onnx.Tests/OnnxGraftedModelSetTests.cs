@@ -81,7 +81,7 @@ public sealed class OnnxGraftedModelSetTests : IDisposable
     {
         Dictionary<string, Graft> grafts = GraftsOf("tiny-roberta");
         using OnnxGraftedModelSet set = Load("tiny-roberta", grafts);
-        Dictionary<string, float[][]> wanted = set.Skills.ToDictionary(skill => skill, skill => set.Score(skill, OnnxCases.Texts));
+        var wanted = set.Skills.ToDictionary(skill => skill, skill => set.Score(skill, OnnxCases.Texts));
         Parallel.For(
             0,
             4,

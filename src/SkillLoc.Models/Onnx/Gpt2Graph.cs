@@ -44,8 +44,8 @@ internal sealed class Gpt2Graph : IOnnxBackbone
         const string Words = "transformer.wte.weight";
         string words = _graph.Add("Gather", [_graph.Add(Words, Parameter(Words)), ids], ("axis", 0L));
         string places = _layers.Places(ids, 1);
-        const string Table = "transformer.wpe.weight";
-        string hidden = _layers.Sum(words, _graph.Add("Gather", [_graph.Add(Table, Parameter(Table)), places], ("axis", 0L)));
+        const string Positions = "transformer.wpe.weight";
+        string hidden = _layers.Sum(words, _graph.Add("Gather", [_graph.Add(Positions, Parameter(Positions)), places], ("axis", 0L)));
         string keys = _adaptation.PrefixSize == 0 ? places : WithPrefix(places);
         string all = _layers.LookingBack(_graph.Add("Unsqueeze", [places, _graph.Int64([-1])]), keys);
         for (int i = 0; i < _config.Layers - 1; i++)
