@@ -8,9 +8,6 @@ namespace SkillLoc.Onnx;
 /// <summary>What an exported file's metadata says: the task, and how its rows become tokens.</summary>
 internal sealed class OnnxEncoder
 {
-    /// <summary>The inputs of an exported graph, the last one only where the model has segments.</summary>
-    public static readonly string[] Inputs = ["input_ids", "attention_mask", "token_type_ids"];
-
     private readonly ITextEncoder _encoder;
 
     /// <param name="metadata">The metadata.</param>
@@ -38,14 +35,8 @@ internal sealed class OnnxEncoder
             .Where(entry => entry.Key.StartsWith(OnnxMetadata.All, StringComparison.Ordinal))
             .ToDictionary(StringComparer.Ordinal);
         Settings = ScoringSettings.Read(settings, $"{source}, {OnnxMetadata.Settings}");
-        string? padding = metadata.GetValueOrDefault(OnnxMetadata.Padding);
-        if (!long.TryParse(padding, NumberStyles.None, CultureInfo.InvariantCulture, out long id))
-        {
-            throw new InvalidDataException($"{source}: its metadata's '{OnnxMetadata.Padding}' is '{padding}' and should be a token's id.");
-        }
-
-        Padding = id;
-        _encoder = Encoder(source);
+        Padding = PaddingOf(metadata, source);
+        _encoder = For(Settings, TokenizerOf(metadata, source), source);
     }
 
     /// <summary>The metadata that it was made of.</summary>
@@ -60,10 +51,24 @@ internal sealed class OnnxEncoder
     /// <summary>Encodes the texts of a row.</summary>
     public EncodedText Encode(string text, string? textPair) => _encoder.Encode(text, textPair);
 
-    private ITextEncoder Encoder(string source)
+    /// <summary>The token that rows are padded with.</summary>
+    /// <exception cref="InvalidDataException">The metadata has none.</exception>
+    public static long PaddingOf(IReadOnlyDictionary<string, string> metadata, string source)
+    {
+        string? padding = metadata.GetValueOrDefault(OnnxMetadata.Padding);
+        return long.TryParse(padding, NumberStyles.None, CultureInfo.InvariantCulture, out long id)
+            ? id
+            : throw new InvalidDataException(
+                $"{source}: its metadata's '{OnnxMetadata.Padding}' is '{padding}' and should be a token's id."
+            );
+    }
+
+    /// <summary>The tokenizer in metadata.</summary>
+    /// <exception cref="InvalidDataException">It is damaged or incomplete.</exception>
+    public static CheckpointTokenizer TokenizerOf(IReadOnlyDictionary<string, string> metadata, string source)
     {
         var files = new Dictionary<string, byte[]>(StringComparer.Ordinal);
-        foreach ((string key, string content) in Metadata)
+        foreach ((string key, string content) in metadata)
         {
             if (key.StartsWith(OnnxMetadata.Tokenizer, StringComparison.Ordinal))
             {
@@ -80,11 +85,25 @@ internal sealed class OnnxEncoder
 
         try
         {
-            return Settings.CreateEncoder(CheckpointTokenizer.Load(files, source));
+            return CheckpointTokenizer.Load(files, source);
         }
         catch (Exception error) when (error is ArgumentException or FileNotFoundException or InvalidOperationException)
         {
-            throw new InvalidDataException($"{source}: its metadata's tokenizer does not fit its settings: {error.Message}", error);
+            throw new InvalidDataException($"{source}: its metadata's tokenizer is incomplete: {error.Message}", error);
+        }
+    }
+
+    /// <summary>The encoder of a task.</summary>
+    /// <exception cref="InvalidDataException">The task's settings do not fit the tokenizer.</exception>
+    public static ITextEncoder For(ScoringSettings settings, CheckpointTokenizer tokenizer, string source)
+    {
+        try
+        {
+            return settings.CreateEncoder(tokenizer);
+        }
+        catch (Exception error) when (error is ArgumentException or InvalidOperationException)
+        {
+            throw new InvalidDataException($"{source}: its settings do not fit the tokenizer: {error.Message}", error);
         }
     }
 }

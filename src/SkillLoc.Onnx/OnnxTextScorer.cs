@@ -44,7 +44,7 @@ public sealed class OnnxTextScorer : IDisposable
     /// <summary>Where it was loaded from, as errors name it.</summary>
     internal string Source { get; }
 
-    /// <summary>The inputs of the graph, in the order of <see cref="OnnxEncoder.Inputs"/>.</summary>
+    /// <summary>The inputs of the graph, in the order of <see cref="OnnxMetadata.Inputs"/>.</summary>
     internal string[] Inputs { get; }
 
     /// <summary>What turns texts into tokens.</summary>
@@ -93,16 +93,7 @@ public sealed class OnnxTextScorer : IDisposable
     public float[][] Score(IReadOnlyList<string> texts, IReadOnlyList<string>? pairs = null, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(texts);
-        if (pairs is not null != Settings.HasTextPair || (pairs is not null && pairs.Count != texts.Count))
-        {
-            throw new ArgumentException(
-                Settings.HasTextPair
-                    ? $"The task scores pairs: {texts.Count} first texts need as many second ones, not {pairs?.Count ?? 0}."
-                    : "The task scores single texts and takes no second ones.",
-                nameof(pairs)
-            );
-        }
-
+        CheckPairs(Settings, texts, pairs);
         return Score([.. texts.Select((text, row) => Encode(text, pairs?[row]))], cancellation);
     }
 
@@ -148,7 +139,26 @@ public sealed class OnnxTextScorer : IDisposable
     {
         options ??= new();
         options.Check();
-        InferenceSession? session = null;
+        InferenceSession session = Open(open, source, options);
+        try
+        {
+            return new(session, source, bytes, options);
+        }
+        catch
+        {
+            session.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Opens a session.</summary>
+    /// <param name="open">Opens it.</param>
+    /// <param name="source">What is opened, as errors name it.</param>
+    /// <param name="options">How it scores.</param>
+    /// <exception cref="InvalidDataException">The file is damaged.</exception>
+    /// <exception cref="NotSupportedException">The file needs an operator or an operator set that this ONNX Runtime lacks.</exception>
+    internal static InferenceSession Open(Func<SessionOptions, InferenceSession> open, string source, OnnxScoringOptions options)
+    {
         try
         {
             using var settings = new SessionOptions
@@ -158,18 +168,11 @@ public sealed class OnnxTextScorer : IDisposable
                 LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR,
             };
             options.Configure?.Invoke(settings);
-            session = open(settings);
-            return new(session, source, bytes, options);
+            return open(settings);
         }
         catch (OnnxRuntimeException error)
         {
-            session?.Dispose();
             throw Explained(error, source);
-        }
-        catch
-        {
-            session?.Dispose();
-            throw;
         }
     }
 
@@ -188,10 +191,24 @@ public sealed class OnnxTextScorer : IDisposable
             : new InvalidDataException($"{source} is damaged, or is no ONNX model: {error.Message}", error);
     }
 
+    /// <summary>Throws where second texts are missing, superfluous or not as many.</summary>
+    internal static void CheckPairs(ScoringSettings settings, IReadOnlyList<string> texts, IReadOnlyList<string>? pairs)
+    {
+        if (pairs is not null != settings.HasTextPair || (pairs is not null && pairs.Count != texts.Count))
+        {
+            throw new ArgumentException(
+                settings.HasTextPair
+                    ? $"The task scores pairs: {texts.Count} first texts need as many second ones, not {pairs?.Count ?? 0}."
+                    : "The task scores single texts and takes no second ones.",
+                nameof(pairs)
+            );
+        }
+    }
+
     /// <summary>The inputs of the graph that rows have, in order.</summary>
     private string[] InputsOf(InferenceSession session)
     {
-        string[] known = OnnxEncoder.Inputs;
+        string[] known = OnnxMetadata.Inputs;
         string[] found = [.. known.Where(session.InputMetadata.ContainsKey)];
         if (found.Length < 2 || found.Length != session.InputMetadata.Count)
         {
@@ -218,38 +235,9 @@ public sealed class OnnxTextScorer : IDisposable
 
     private void Run(IReadOnlyList<EncodedText> rows, int[] batch, float[][] results, RunOptions options)
     {
-        int length = batch.Max(row => rows[row].Ids.Length);
-        long[] shape = [batch.Length, length];
-        var values = new OrtValue[Inputs.Length];
+        OrtValue[] values = OnnxRows.Values(rows, batch, hasTypes: Inputs.Length > 2, Encoder.Padding);
         try
         {
-            long[][] data = [.. Inputs.Select(_ => new long[batch.Length * length])];
-            if (Encoder.Padding != 0)
-            {
-                Array.Fill(data[0], Encoder.Padding);
-            }
-
-            for (int i = 0; i < batch.Length; i++)
-            {
-                EncodedText row = rows[batch[i]];
-                int start = i * length;
-                for (int j = 0; j < row.Ids.Length; j++)
-                {
-                    data[0][start + j] = row.Ids[j];
-                    if (data.Length > 2)
-                    {
-                        data[2][start + j] = row.TokenTypes?[j] ?? 0;
-                    }
-                }
-
-                data[1].AsSpan(start, row.Ids.Length).Fill(1);
-            }
-
-            for (int i = 0; i < values.Length; i++)
-            {
-                values[i] = OrtValue.CreateTensorValueFromMemory(data[i], shape);
-            }
-
             using IDisposableReadOnlyCollection<OrtValue> outputs = _session.Run(options, Inputs, values, Wanted);
             ReadOnlySpan<float> found = outputs[0].GetTensorDataAsSpan<float>();
             int labels = Settings.Labels.Count;
@@ -260,10 +248,7 @@ public sealed class OnnxTextScorer : IDisposable
         }
         finally
         {
-            foreach (OrtValue? value in values)
-            {
-                value?.Dispose();
-            }
+            Array.ForEach(values, value => value.Dispose());
         }
     }
 }

@@ -1,6 +1,7 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.Transforms.Onnx;
+using SkillLoc.Models.Classification;
 using SkillLoc.Models.Tasks;
 using SkillLoc.Transforms;
 
@@ -45,7 +46,7 @@ internal static class SavedOnnxScorer
                         )
                     )
                     .Append<ITransformer>(ml.Transforms.CustomMapping(new OnnxScoresMapping().GetMapping(), OnnxScoresMapping.Contract)),
-            between: [.. OnnxEncoder.Inputs, Probabilities]
+            between: [.. OnnxMetadata.Inputs, Probabilities]
         );
     }
 

@@ -35,4 +35,34 @@ public static class SkillLocOnnx
             throw;
         }
     }
+
+    /// <summary>Loads one base model with many grafted skills on ONNX Runtime. It needs no TorchSharp.</summary>
+    /// <param name="catalog">The catalog.</param>
+    /// <param name="path">The base model, a file that <c>OnnxBase.Save</c> wrote.</param>
+    /// <param name="grafts">The graft files by skill, as <c>SaveGraft</c> and <c>Graft.Save</c> write them.</param>
+    /// <param name="columns">The columns to read and add; by default Text (and TextPair if a skill needs it), PredictedLabel and
+    /// Score.</param>
+    /// <param name="skillColumnName">The column that names each row's skill.</param>
+    /// <param name="options">How it scores; null for the defaults.</param>
+    /// <returns>The set; the caller disposes it.</returns>
+    /// <exception cref="FileNotFoundException">The base model or a graft is missing.</exception>
+    /// <exception cref="InvalidDataException">A file is damaged or of another kind, or a graft is for another base or has a task that a set
+    /// does not score.</exception>
+    /// <exception cref="NotSupportedException">The file needs an operator or an operator set that this ONNX Runtime lacks.</exception>
+    /// <exception cref="ArgumentException">There are no grafts, one scores pairs without a second text column, or an option is out of
+    /// range.</exception>
+    public static OnnxGraftedModelSet LoadOnnxModelSet(
+        this GraftCatalog catalog,
+        string path,
+        IReadOnlyDictionary<string, string> grafts,
+        ScoringColumns? columns = null,
+        string skillColumnName = "Skill",
+        OnnxScoringOptions? options = null
+    )
+    {
+        ArgumentNullException.ThrowIfNull(catalog);
+        var set = OnnxGraftedModelSet.Load(path, grafts, columns, skillColumnName, options);
+        set.Host = new(catalog.Context, nameof(LoadOnnxModelSet));
+        return set;
+    }
 }

@@ -57,16 +57,34 @@ internal sealed class EncoderGraph : IOnnxBackbone
     public string WordScores(string hidden, Tensor words)
     {
         HeadNames head = _names.Head;
-        string x = _layers.Linear(hidden, head.Dense, Parameter(head.Dense + ".weight"), Parameter(head.Dense + ".bias"), isHead: true);
-        x = _model.Architecture.HasGeluHead ? _layers.Gelu(x) : _layers.Activate(x, _config);
-        Tensor table = Parameter(_config.TieWordEmbeddings ? _names.Words : head.Decoder + ".weight");
         return _layers.Linear(
-            Normalise(x, head.Norm),
+            Vocabulary(hidden),
             "label_words",
-            table.index_select(0, words),
+            Parameter(Table).index_select(0, words),
             Parameter(head.Bias(_config)).index_select(0, words),
             isHead: true
         );
+    }
+
+    /// <inheritdoc/>
+    public string WordScores(string hidden, string words)
+    {
+        string table = _config.TieWordEmbeddings ? Table : _graph.Add(Table, Parameter(Table));
+        string bias = _names.Head.Bias(_config);
+        string rows = _graph.Add("Gather", [_graph.Add(bias, Parameter(bias)), words], ("axis", 0L));
+        return _layers.Sum(_layers.Rows(Vocabulary(hidden), table, words), rows);
+    }
+
+    /// <summary>The word embeddings or the decoder's own rows.</summary>
+    private string Table => _config.TieWordEmbeddings ? _names.Words : _names.Head.Decoder + ".weight";
+
+    /// <summary>What the language-model head computes before its product with the vocabulary.</summary>
+    private string Vocabulary(string hidden)
+    {
+        HeadNames head = _names.Head;
+        string x = _layers.Linear(hidden, head.Dense, Parameter(head.Dense + ".weight"), Parameter(head.Dense + ".bias"), isHead: true);
+        x = _model.Architecture.HasGeluHead ? _layers.Gelu(x) : _layers.Activate(x, _config);
+        return Normalise(x, head.Norm);
     }
 
     private string Embed(OnnxInputs inputs)

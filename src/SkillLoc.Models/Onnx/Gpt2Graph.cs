@@ -44,8 +44,8 @@ internal sealed class Gpt2Graph : IOnnxBackbone
         const string Words = "transformer.wte.weight";
         string words = _graph.Add("Gather", [_graph.Add(Words, Parameter(Words)), ids], ("axis", 0L));
         string places = _layers.Places(ids, 1);
-        const string Table = "transformer.wpe.weight";
-        string hidden = _layers.Sum(words, _graph.Add("Gather", [_graph.Add(Table, Parameter(Table)), places], ("axis", 0L)));
+        const string Positions = "transformer.wpe.weight";
+        string hidden = _layers.Sum(words, _graph.Add("Gather", [_graph.Add(Positions, Parameter(Positions)), places], ("axis", 0L)));
         string keys = _adaptation.PrefixSize == 0 ? places : WithPrefix(places);
         string all = _layers.LookingBack(_graph.Add("Unsqueeze", [places, _graph.Int64([-1])]), keys);
         for (int i = 0; i < _config.Layers - 1; i++)
@@ -62,10 +62,16 @@ internal sealed class Gpt2Graph : IOnnxBackbone
     public string WordScores(string hidden, Tensor words) =>
         _layers.Linear(hidden, "label_words", Head.index_select(0, words), bias: null, isHead: true);
 
-    /// <summary>Logits of the whole vocabulary.</summary>
-    public string WordScores(string hidden) => _layers.Linear(hidden, "words", Head, bias: null);
+    /// <inheritdoc/>
+    public string WordScores(string hidden, string words) =>
+        _layers.Rows(hidden, _config.TieWordEmbeddings ? Table : _graph.Add(Table, Head), words);
 
-    private Parameter Head => Parameter(_config.TieWordEmbeddings ? "transformer.wte.weight" : "lm_head.weight");
+    /// <summary>Logits of the whole vocabulary.</summary>
+    public string AllScores(string hidden) => _layers.Linear(hidden, "words", Head, bias: null);
+
+    private string Table => _config.TieWordEmbeddings ? "transformer.wte.weight" : "lm_head.weight";
+
+    private Parameter Head => Parameter(Table);
 
     /// <summary>Places of keys where those of a prefix stand before 0.</summary>
     private string WithPrefix(string places)

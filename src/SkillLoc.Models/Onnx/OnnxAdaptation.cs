@@ -43,7 +43,7 @@ internal sealed class OnnxAdaptation
     /// <summary>A linear layer of the model and what follows it.</summary>
     public string Linear(string x, LinearLayer map)
     {
-        string y = _layers.Linear(x, map.Name, map.Weight, map.Bias);
+        string y = _layers.Linear(x, map.Name, map.Weight, map.Bias, parameters: (map.WeightName, map.BiasName));
         bool isFollowed = map.Place.Kind is TargetModules.AttentionOutput or TargetModules.Down;
         return isFollowed && _adapters?.Placement == AdapterPlacement.Houlsby ? _layers.Sum(y, Bottleneck(y, map)) : y;
     }

@@ -13,8 +13,7 @@ namespace SkillLoc.Models.Onnx;
 /// <summary>Writes a classifier as one ONNX file: token ids in, logits, probabilities and labels out.</summary>
 internal sealed class OnnxExport
 {
-    private const string Batch = "batch",
-        Sequence = "sequence";
+    private const string Batch = OnnxInputs.Batch;
 
     private readonly TextClassifier _classifier;
     private readonly OnnxExportOptions _options;
@@ -61,7 +60,7 @@ internal sealed class OnnxExport
         }
 
         bool hasTypes = tokenizer.UsesTokenTypes && model is MaskedLanguageModel;
-        OnnxInputs inputs = IsEmbedded ? new OnnxTextInputs(_graph, settings, tokenizer).Add(hasTypes) : TokenInputs(hasTypes);
+        OnnxInputs inputs = IsEmbedded ? new OnnxTextInputs(_graph, settings, tokenizer).Add(hasTypes) : OnnxInputs.Add(_graph, hasTypes);
         string logits = model switch
         {
             MaskedLanguageModel encoder => OfHead(new EncoderGraph(_layers, encoder), model, inputs),
@@ -77,26 +76,21 @@ internal sealed class OnnxExport
             return;
         }
 
-        _graph.Metadata(OnnxMetadata.Padding, tokenizer.PadId.ToString(CultureInfo.InvariantCulture));
+        AddTokenizer(_graph, tokenizer);
+    }
+
+    /// <summary>Adds what turns texts into the inputs of a graph to its metadata.</summary>
+    internal static void AddTokenizer(OnnxModelBuilder graph, CheckpointTokenizer tokenizer)
+    {
+        graph.Metadata(OnnxMetadata.Padding, tokenizer.PadId.ToString(CultureInfo.InvariantCulture));
         string config = Path.Combine(tokenizer.Folder, "config.json");
         foreach (string path in File.Exists(config) ? tokenizer.Files.Append(config) : tokenizer.Files)
         {
-            _graph.Metadata(OnnxMetadata.Tokenizer + Path.GetFileName(path), Convert.ToBase64String(File.ReadAllBytes(path)));
+            graph.Metadata(OnnxMetadata.Tokenizer + Path.GetFileName(path), Convert.ToBase64String(File.ReadAllBytes(path)));
         }
     }
 
     private bool IsEmbedded => _options.Tokenizer == OnnxTokenizer.Embedded;
-
-    private OnnxInputs TokenInputs(bool hasTypes)
-    {
-        string[] names = hasTypes ? ["input_ids", "attention_mask", "token_type_ids"] : ["input_ids", "attention_mask"];
-        foreach (string name in names)
-        {
-            _graph.Input(name, OnnxType.Int64, Batch, Sequence);
-        }
-
-        return new(names[0], names[1], hasTypes ? names[2] : null, "");
-    }
 
     private string OfHead(IOnnxBackbone backbone, LanguageModel model, OnnxInputs inputs)
     {
@@ -182,7 +176,7 @@ internal sealed class OnnxExport
         string ids = _graph.Add("Concat", sequences, ("axis", 0L));
         string positions = _graph.Add("Sub", [behind, _graph.Scalar(1)]);
         positions = _graph.Add("Concat", [.. options.Select(_ => positions)], ("axis", 0L));
-        string scores = _graph.Add("LogSoftmax", [model.WordScores(model.HiddenAt(ids, positions))], ("axis", -1L));
+        string scores = _graph.Add("LogSoftmax", [model.AllScores(model.HiddenAt(ids, positions))], ("axis", -1L));
 
         // What each option's own tokens have, and their mean.
         string[] means =

@@ -28,7 +28,15 @@ internal sealed class OnnxLayers(OnnxModelBuilder graph, bool quantizes)
     /// <param name="weight">The weight, which must live until the file is written.</param>
     /// <param name="bias">The bias; null for none.</param>
     /// <param name="isHead">Whether it is a head's, which stays float32: it is small, and its errors are those of the scores.</param>
-    public string Linear(string x, string name, Tensor weight, Tensor? bias, bool isHead = false)
+    /// <param name="parameters">The names of the parameters that weight and bias are views of; by default those of the layer's name.</param>
+    public string Linear(
+        string x,
+        string name,
+        Tensor weight,
+        Tensor? bias,
+        bool isHead = false,
+        (string? Weight, string? Bias) parameters = default
+    )
     {
         (long rows, long columns) = (weight.size(1), weight.size(0));
         string product;
@@ -50,21 +58,26 @@ internal sealed class OnnxLayers(OnnxModelBuilder graph, bool quantizes)
         }
         else
         {
-            graph.Add(
-                $"{name}.weight",
-                OnnxType.Float,
-                [rows, columns],
-                sizeof(float),
-                () =>
-                {
-                    using Tensor transposed = weight.detach().transpose(0, 1);
-                    return OnnxModelBuilder.FloatBytes(transposed);
-                }
-            );
+            graph.Add($"{name}.weight", weight.detach().transpose(0, 1), parameters.Weight);
             product = graph.Add("MatMul", [x, $"{name}.weight"]);
         }
 
-        return bias is null ? product : graph.Add("Add", [product, graph.Add($"{name}.bias", bias)]);
+        return bias is null ? product : graph.Add("Add", [product, graph.Add($"{name}.bias", bias, parameters.Bias)]);
+    }
+
+    /// <summary>x · weightᵀ + bias, for a weight <c>[out, in]</c> and a bias that are inputs of the graph.</summary>
+    public string Linear(string x, string weight, string bias) =>
+        Sum(graph.Add("MatMul", [x, graph.Add("Transpose", [weight], ("perm", new long[] { 1, 0 }))]), bias);
+
+    /// <summary>The products of hidden states with some rows of a table.</summary>
+    /// <param name="x"><c>[batch, width]</c>.</param>
+    /// <param name="table"><c>[rows, width]</c>.</param>
+    /// <param name="rows">Int64 <c>[count]</c>.</param>
+    /// <returns><c>[batch, count]</c>.</returns>
+    public string Rows(string x, string table, string rows)
+    {
+        string some = graph.Add("Gather", [table, rows], ("axis", 0L));
+        return graph.Add("MatMul", [x, graph.Add("Transpose", [some], ("perm", new long[] { 1, 0 }))]);
     }
 
     /// <summary>A value in bytes, their step and their zero, and what each token was divided by before: its largest number, so that an
@@ -161,7 +174,7 @@ internal sealed class OnnxLayers(OnnxModelBuilder graph, bool quantizes)
         string distance = graph.Add("Sub", [keys, graph.Add("Unsqueeze", [queries, graph.Int64([-1])])]);
         distance = graph.Add("Clip", [distance, graph.Scalar(-farthest), graph.Scalar(farthest)]);
         string index = Sum(distance, graph.Scalar(farthest));
-        string bias = graph.Add("Gather", [graph.Add(name, table), index], ("axis", 0L));
+        string bias = graph.Add("Gather", [graph.Add(name, table, isDerived: true), index], ("axis", 0L));
         return graph.Add("Transpose", [bias], ("perm", new long[] { 0, 3, 1, 2 }));
     }
 

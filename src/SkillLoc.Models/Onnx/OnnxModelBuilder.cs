@@ -21,6 +21,7 @@ internal sealed class OnnxModelBuilder
     private readonly List<byte[]> _inputs = [];
     private readonly List<byte[]> _outputs = [];
     private readonly List<Weight> _weights = [];
+    private readonly Dictionary<string, FloatWeight> _floats = new(StringComparer.Ordinal);
     private readonly Dictionary<string, string> _constants = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, string> _metadata = new(StringComparer.Ordinal);
     private readonly SortedSet<string> _domains = new(StringComparer.Ordinal);
@@ -106,13 +107,19 @@ internal sealed class OnnxModelBuilder
         );
     }
 
+    /// <summary>The float tensors by name.</summary>
+    public IReadOnlyDictionary<string, FloatWeight> Floats => _floats;
+
     /// <summary>Adds a float tensor, which must live until the file is written.</summary>
     /// <param name="name">Its name.</param>
     /// <param name="tensor">The values.</param>
+    /// <param name="parameter">The parameter that it is a view of; by default the one of its name.</param>
+    /// <param name="isDerived">Whether it is computed from the parameter instead.</param>
     /// <returns>The name.</returns>
-    public string Add(string name, Tensor tensor)
+    public string Add(string name, Tensor tensor, string? parameter = null, bool isDerived = false)
     {
         long[] shape = tensor.shape;
+        _floats.Add(name, new(tensor, parameter ?? name, isDerived));
         return Add(name, OnnxType.Float, shape, sizeof(float), () => FloatBytes(tensor));
     }
 
@@ -383,6 +390,12 @@ internal sealed class OnnxModelBuilder
         output.WriteBytes(UnsafeByteOperations.UnsafeWrap(value));
     }
 }
+
+/// <summary>A float tensor of a graph.</summary>
+/// <param name="Tensor">Its values.</param>
+/// <param name="Parameter">The name of the parameter that it is a view of, or computed from.</param>
+/// <param name="IsDerived">Whether it is computed.</param>
+internal sealed record FloatWeight(Tensor Tensor, string Parameter, bool IsDerived);
 
 /// <summary>Types of tensors, by ONNX's numbers.</summary>
 internal enum OnnxType

@@ -61,6 +61,40 @@ internal static class ScoringSchema
         return new(input.Concat(ToShape(builder.ToSchema())));
     }
 
+    /// <summary>Appends what a set of skills adds, whose labels differ from row to row: <c>PredictedLabel</c> as text, and <c>Score</c> as a
+    /// vector of any size.</summary>
+    /// <param name="input">The schema.</param>
+    /// <param name="columns">The names.</param>
+    /// <param name="skillColumn">The column that names each row's skill.</param>
+    /// <returns>The extended schema.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing, or not text.</exception>
+    internal static DataViewSchema AppendSkills(DataViewSchema input, ScoringColumns columns, string skillColumn)
+    {
+        CheckInputs(input, columns);
+        if (input.GetColumnOrNull(skillColumn) is not { } column)
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(input),
+                $"Could not find the skill column '{skillColumn}'; the data has "
+                    + $"{string.Join(", ", input.Select(other => $"'{other.Name}'"))}."
+            );
+        }
+
+        if (!InputTexts.CanRead(column))
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(input),
+                $"The skill column '{skillColumn}' is {column.Type}; it must be text, or a key with texts for values."
+            );
+        }
+
+        var builder = new DataViewSchema.Builder();
+        builder.AddColumns(input);
+        builder.AddColumn(columns.PredictedLabel, TextDataViewType.Instance);
+        builder.AddColumn(columns.Score, new VectorDataViewType(NumberDataViewType.Single));
+        return builder.ToSchema();
+    }
+
     /// <summary>Finds a column of a shape.</summary>
     /// <param name="shape">The shape.</param>
     /// <param name="name">The column's name.</param>

@@ -174,32 +174,7 @@ public sealed class GraftedModelSet : ITransformer, IRowScorer, INamesCheckpoint
     }
 
     /// <inheritdoc/>
-    public DataViewSchema GetOutputSchema(DataViewSchema inputSchema)
-    {
-        ScoringSchema.CheckInputs(inputSchema, Columns);
-        if (inputSchema.GetColumnOrNull(SkillColumn) is not { } column)
-        {
-            throw new ArgumentOutOfRangeException(
-                nameof(inputSchema),
-                $"Could not find the skill column '{SkillColumn}'; the data has "
-                    + $"{string.Join(", ", inputSchema.Select(other => $"'{other.Name}'"))}."
-            );
-        }
-
-        if (!InputTexts.CanRead(column))
-        {
-            throw new ArgumentOutOfRangeException(
-                nameof(inputSchema),
-                $"The skill column '{SkillColumn}' is {column.Type}; it must be text, or a key with texts for values."
-            );
-        }
-
-        var builder = new DataViewSchema.Builder();
-        builder.AddColumns(inputSchema);
-        builder.AddColumn(Columns.PredictedLabel, TextDataViewType.Instance);
-        builder.AddColumn(Columns.Score, new VectorDataViewType(NumberDataViewType.Single));
-        return builder.ToSchema();
-    }
+    public DataViewSchema GetOutputSchema(DataViewSchema inputSchema) => ScoringSchema.AppendSkills(inputSchema, Columns, SkillColumn);
 
     /// <summary>Scores lazily, when rows are read.</summary>
     /// <param name="input">A view with the text columns and the skill column.</param>

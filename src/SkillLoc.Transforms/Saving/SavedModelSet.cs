@@ -46,41 +46,13 @@ internal sealed record SavedModelSet
     }
 
     /// <summary>Returns the built-in transformers that contain a state and score with it.</summary>
-    public static ITransformer Carrier(ScoringColumns columns, string skillColumn, SavedModelSet state)
-    {
-        var ml = new MLContext();
-        return new EstimatorChain<ITransformer>()
-            .Append<ITransformer>(ml.Transforms.CopyColumns(CarrierColumns.Text, columns.Text))
-            .Append<ITransformer>(ml.Transforms.CopyColumns(CarrierColumns.TextPair, columns.TextPair ?? columns.Text))
-            .Append<ITransformer>(ml.Transforms.CopyColumns(CarrierColumns.Skill, skillColumn))
-            .Append<ITransformer>(ml.Transforms.CustomMapping(new ConstantKeyMapping().GetMapping(), ConstantKeyMapping.Contract))
-            .Append<ITransformer>(SavedState.Constant(ml, CarrierColumns.State, SavedState.Write(state).AsMemory()))
-            .Append<ITransformer>(ml.Transforms.CustomMapping(new SkillScoringMapping().GetMapping(), SkillScoringMapping.Contract))
-            .Append<ITransformer>(ml.Transforms.CopyColumns(columns.PredictedLabel, CarrierColumns.Label))
-            .Append<ITransformer>(ml.Transforms.CopyColumns(columns.Score, CarrierColumns.Scores))
-            .Append<ITransformer>(
-                ml.Transforms.DropColumns(
-                    CarrierColumns.Text,
-                    CarrierColumns.TextPair,
-                    CarrierColumns.Skill,
-                    CarrierColumns.Key,
-                    CarrierColumns.State,
-                    CarrierColumns.Label,
-                    CarrierColumns.Labels,
-                    CarrierColumns.Scores
-                )
-            )
-            .Fit(EmptyInput(ml, columns, skillColumn));
-    }
-
-    private static IDataView EmptyInput(MLContext ml, ScoringColumns columns, string skillColumn)
-    {
-        var schema = SchemaDefinition.Create(typeof(InputRow));
-        schema[nameof(InputRow.Text)].ColumnName = columns.Text;
-        schema[nameof(InputRow.TextPair)].ColumnName = columns.TextPair ?? CarrierColumns.TextPair;
-        schema[nameof(InputRow.Skill)].ColumnName = skillColumn;
-        return ml.Data.LoadFromEnumerable(Array.Empty<InputRow>(), schema);
-    }
+    public static ITransformer Carrier(ScoringColumns columns, string skillColumn, SavedModelSet state) =>
+        SkillCarrier.Create(
+            columns,
+            skillColumn,
+            SavedState.Write(state),
+            ml => ml.Transforms.CustomMapping(new SkillScoringMapping().GetMapping(), SkillScoringMapping.Contract)
+        );
 
     private GraftedModelSet Load()
     {
@@ -94,15 +66,6 @@ internal sealed record SavedModelSet
             new ScoringColumns { TextPair = HasTextPair ? CarrierColumns.TextPair : null },
             device: Gpu && torch.cuda.is_available() ? torch.CUDA : torch.CPU
         );
-    }
-
-    private sealed class InputRow
-    {
-        public string Text { get; set; } = "";
-
-        public string TextPair { get; set; } = "";
-
-        public string Skill { get; set; } = "";
     }
 }
 
@@ -126,10 +89,7 @@ public sealed class SkillScoringMapping : CustomMappingFactory<SkillScoringMappi
             }
 
             IRowScorer set = known.Set;
-            string[] values = known.Set.Columns.TextPair is null
-                ? [input.Text.ToString(), input.Skill.ToString()]
-                : [input.Text.ToString(), input.TextPair.ToString(), input.Skill.ToString()];
-            RowScores scores = set.Score([new(values, Position: null)])[0];
+            RowScores scores = set.Score([SkillCarrier.Row(known.Set.Columns, input.Text, input.TextPair, input.Skill)])[0];
             output.Scores = scores.Values;
             output.Label = scores.Label;
         };

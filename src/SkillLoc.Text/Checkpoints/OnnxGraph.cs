@@ -161,12 +161,16 @@ internal sealed class OnnxGraph
         epsilon = string.Equals(name, "epsilon", StringComparison.Ordinal) ? number ?? epsilon : epsilon;
     }
 
-    private OnnxTensor ReadTensor(ArraySegment<byte> bytes)
+    private OnnxTensor ReadTensor(ArraySegment<byte> bytes) => ReadTensor(bytes, _name);
+
+    /// <summary>Reads a tensor's message.</summary>
+    /// <inheritdoc cref="Fields(ArraySegment{byte}, string)"/>
+    public static OnnxTensor ReadTensor(ArraySegment<byte> message, string file)
     {
         List<long> shape = [];
         (string? name, int type, bool isElsewhere) = ("", 0, false);
         ArraySegment<byte> data = default;
-        foreach ((int Number, ArraySegment<byte> Bytes, ulong Value) field in Fields(bytes))
+        foreach ((int Number, ArraySegment<byte> Bytes, ulong Value) field in Fields(message, file))
         {
             switch (field.Number)
             {
@@ -222,11 +226,19 @@ internal sealed class OnnxGraph
 
     private static string Text(ArraySegment<byte> bytes) => Utf8.GetString(bytes);
 
-    private InvalidDataException Damaged(string what, Exception? cause = null) =>
-        new($"{_name} is not a complete ONNX file ({what}); it may be damaged or cut off.", cause);
+    private InvalidDataException Damaged(string what, Exception? cause = null) => Damaged(_name, what, cause);
+
+    private static InvalidDataException Damaged(string name, string what, Exception? cause = null) =>
+        new($"{name} is not a complete ONNX file ({what}); it may be damaged or cut off.", cause);
+
+    private IEnumerable<(int Number, ArraySegment<byte> Bytes, ulong Value)> Fields(ArraySegment<byte> message) => Fields(message, _name);
 
     /// <summary>The fields of a message, those of length-delimited ones as parts of the message's own array.</summary>
-    private IEnumerable<(int Number, ArraySegment<byte> Bytes, ulong Value)> Fields(ArraySegment<byte> message)
+    /// <param name="message">The message.</param>
+    /// <param name="name">The file's name in error messages.</param>
+    /// <exception cref="InvalidDataException">A field is longer than the message.</exception>
+    /// <exception cref="InvalidProtocolBufferException">The bytes are no message.</exception>
+    public static IEnumerable<(int Number, ArraySegment<byte> Bytes, ulong Value)> Fields(ArraySegment<byte> message, string name)
     {
         int end = message.Offset + message.Count;
         for (int at = message.Offset; at < end; )
@@ -242,7 +254,7 @@ internal sealed class OnnxGraph
                     int length = input.ReadLength();
                     if (length < 0 || length > end - input.Position)
                     {
-                        throw Damaged($"at byte {at} a field of {length} bytes begins and {end - input.Position} are left");
+                        throw Damaged(name, $"at byte {at} a field of {length} bytes begins and {end - input.Position} are left");
                     }
 
                     bytes = new(message.Array!, (int)input.Position, length);
