@@ -61,9 +61,11 @@ public sealed class GalleryTests(GalleryTests.Gallery gallery) : IClassFixture<G
     {
         string[] names = [.. gallery.Files.Select(file => Path.GetFileNameWithoutExtension(file)).Distinct()];
         Assert.All(names, name => Assert.Contains(Path.Join(Gallery.Folder, name + ".csv"), gallery.Files));
-        Assert.Equal(names.Length - 1, gallery.Files.Count(file => file.EndsWith(".png", StringComparison.Ordinal)));
+        int tables = Regex.Count(gallery.Html, "<figure class=\"table\"");
+        Assert.InRange(tables, 1, 5);
+        Assert.Equal(names.Length - tables, gallery.Files.Count(file => file.EndsWith(".png", StringComparison.Ordinal)));
         string[] pictures = [.. gallery.Files.Where(file => file.EndsWith(".svg", StringComparison.Ordinal))];
-        Assert.Equal(names.Length - 1, pictures.Length); // The measures of ML.NET are a table.
+        Assert.Equal(names.Length - tables, pictures.Length);
         Assert.All(
             pictures,
             file => Assert.Contains("Chosen: sparsity on 100", XDocument.Load(file).Root!.Value, StringComparison.Ordinal)

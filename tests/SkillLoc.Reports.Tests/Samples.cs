@@ -381,6 +381,8 @@ internal static class Samples
                 (IReadOnlyList<FaithfulnessCurve>)
                     [FaithfulnessCurve.Of("graft", Sweep()), .. FaithfulnessCurve.Of("skill neurons", Drop(), 0.5)]
             )
+            .Add("Explanations", ExplanationSamples.Some())
+            .Add("Whether they are true", ExplanationSamples.Faithful())
             .Add("Other distributions", Elsewhere("full", "graft"))
             .Add(
                 "Basins",

@@ -46,13 +46,7 @@ public sealed record GraftCellMetrics
         }
 
         using CancellationWatch watch = new ComponentHost(context, nameof(SkillLocGraftEvaluators.EvaluateGraftCells)).Watch(cancellation);
-        using var without = GraftTransformer.Create(
-            graft.Restrict(_ => false),
-            grafted.BaseCheckpoint!,
-            grafted.Columns,
-            grafted.Classifier.Backbone.Device,
-            grafted.BaseGrafts
-        );
+        using GraftTransformer without = grafted.WithoutGraft();
         TextClassifier classifier = without.Classifier;
         var rows = EncodedDataset.Read(data, grafted.Columns, labelColumnName, classifier, "data");
         IReadOnlyList<GraftSpread> spread = graft.Spread(classifier.Backbone, considered ?? classifier.Backbone.Parameters.Keys);

@@ -87,6 +87,9 @@ public sealed partial class TextClassifier : IDisposable
     /// <returns>The token ids and the scored position.</returns>
     public EncodedText Encode(string text, string? textPair = null) => _encoder.Encode(text, textPair);
 
+    /// <summary>Encodes the texts of a row, and says which characters each token was made of.</summary>
+    internal EncodedText Trace(string text, string? textPair = null) => _encoder.Trace(text, textPair);
+
     /// <summary>Encodes an answer as target tokens.</summary>
     /// <param name="answer">The answer.</param>
     /// <returns>The token ids, ending with <c>&lt;/s&gt;</c>.</returns>

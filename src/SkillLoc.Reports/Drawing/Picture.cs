@@ -13,6 +13,9 @@ internal sealed record Picture(string Title, string Text, Table Table, Func<bool
     /// <summary>What the intervals in it are; empty if it has none.</summary>
     public string Intervals { get; init; } = "";
 
+    /// <summary>Texts with scores, which a page shows.</summary>
+    public IReadOnlyList<Passage> Passages { get; init; } = [];
+
     /// <summary>Where its numbers come from.</summary>
     public Provenance Provenance { get; init; } = new();
 

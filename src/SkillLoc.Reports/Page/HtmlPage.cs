@@ -29,7 +29,7 @@ internal static class HtmlPage
         .pictures{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,24rem),1fr));gap:1.2rem}
         figure{margin:0;padding:.9rem;border:1px solid var(--grid);border-radius:.5rem;min-width:0}
         figure svg{display:block;width:100%;max-width:36rem;height:auto;margin:0 auto}
-        figure.table{grid-column:1/-1}
+        figure.table,figure.wide{grid-column:1/-1}
         figcaption p{margin:.5rem 0}
         .foot{margin:.6rem 0 0;font-size:.8rem;color:var(--muted);list-style:none;padding:0}
         .foot li{overflow-wrap:anywhere}
@@ -38,6 +38,12 @@ internal static class HtmlPage
         table{border-collapse:collapse;font-variant-numeric:tabular-nums}
         th,td{padding:.15rem .6rem .15rem 0;text-align:left;border-bottom:1px solid var(--grid);max-width:18rem;overflow-wrap:anywhere}
         td.n{text-align:right}
+        .passage{white-space:pre-wrap;line-height:2;font-size:1.05rem}.passage sub{font-size:.7em;font-variant-numeric:tabular-nums}
+        .p1,.p2,.p3,.n1,.n2,.n3{color:inherit;background:none;border-bottom:2px solid var(--c0);border-radius:.15rem;padding:0 .1rem}
+        .n1,.n2,.n3{border-bottom:2px dashed var(--c1)}
+        .p1{background:color-mix(in srgb,var(--c0) 10%,transparent)}.p2{background:color-mix(in srgb,var(--c0) 20%,transparent)}
+        .p3{background:color-mix(in srgb,var(--c0) 32%,transparent)}.n1{background:color-mix(in srgb,var(--c1) 10%,transparent)}
+        .n2{background:color-mix(in srgb,var(--c1) 20%,transparent)}.n3{background:color-mix(in srgb,var(--c1) 32%,transparent)}
         .note{color:var(--muted);font-size:.85rem}
         @media print{body{font-size:11pt}nav,details{display:none}figure,section{break-inside:avoid}h2{break-after:avoid}.pictures{grid-template-columns:1fr 1fr}}
         """;
@@ -134,8 +140,17 @@ internal static class HtmlPage
     private static void Figure(StringBuilder page, Picture picture, string svg, int largestCsv)
     {
         bool isTable = svg.Length == 0;
-        page.Append(isTable ? "<figure class=\"table\">\n" : "<figure>\n").Append("<h3>" + Escaped(picture.Title) + "</h3>\n").Append(svg);
-        page.Append("\n<figcaption>\n<p>" + Escaped(picture.Text) + "</p>\n");
+        string kind =
+            isTable ? " class=\"table\""
+            : picture.Passages.Count > 0 ? " class=\"wide\""
+            : "";
+        page.Append($"<figure{kind}>\n").Append("<h3>" + Escaped(picture.Title) + "</h3>\n");
+        foreach (Passage passage in picture.Passages)
+        {
+            Text(page, passage);
+        }
+
+        page.Append(svg).Append("\n<figcaption>\n<p>" + Escaped(picture.Text) + "</p>\n");
         Table table = picture.Table;
         string rows = Words.Count(table.Rows.Count, "row");
         page.Append(isTable ? "" : $"<details><summary>The numbers ({rows})</summary>\n");
@@ -171,6 +186,26 @@ internal static class HtmlPage
         page.Append(isTable ? "" : "</details>\n");
         Foot(page, picture.Foot);
         page.Append("</figcaption>\n</figure>\n");
+    }
+
+    /// <summary>A text with its scores in letters, so that it can be read without its colours.</summary>
+    private static void Text(StringBuilder page, Passage passage)
+    {
+        page.Append(passage.Title.Length > 0 ? $"<p class=\"note\">{Escaped(passage.Title)}</p>\n" : "").Append("<p class=\"passage\">");
+        foreach (PassagePart part in passage.Parts)
+        {
+            string text = Escaped(part.Text);
+            page.Append(
+                part.Strength == 0
+                    ? text
+                    : string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"<mark class=\"{(part.Strength > 0 ? 'p' : 'n')}{Math.Abs(part.Strength)}\">{text}<sub>{Escaped(part.Score)}</sub></mark>"
+                    )
+            );
+        }
+
+        page.Append("</p>\n");
     }
 
     private static void Foot(StringBuilder page, IReadOnlyList<string> lines) =>

@@ -33,7 +33,7 @@ internal interface IRowScorer
 /// <param name="values">The model's output values; for a classifier, one probability per label.</param>
 /// <param name="settings">The settings of a classifier; null for other models.</param>
 /// <param name="text">The generated text; null if the model does not generate.</param>
-internal sealed class RowScores(Func<float[]> values, ScoringSettings? settings, Func<string>? text = null)
+internal class RowScores(Func<float[]> values, ScoringSettings? settings, Func<string>? text = null)
 {
     /// <summary>Creates a result from computed values.</summary>
     public RowScores(float[] values, ScoringSettings? settings)

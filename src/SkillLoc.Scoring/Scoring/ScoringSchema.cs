@@ -131,7 +131,13 @@ internal static class ScoringSchema
         }
     }
 
-    private static DataViewSchema Append(DataViewSchema input, ScoringColumns columns, Action<DataViewSchema.Builder> add)
+    /// <summary>Appends columns to a schema.</summary>
+    /// <param name="input">The schema.</param>
+    /// <param name="columns">The text columns, which must exist.</param>
+    /// <param name="add">Adds the columns.</param>
+    /// <returns>The extended schema.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">A text column is missing, or not text.</exception>
+    public static DataViewSchema Append(DataViewSchema input, ScoringColumns columns, Action<DataViewSchema.Builder> add)
     {
         ArgumentNullException.ThrowIfNull(input);
         CheckInputs(input, columns);

@@ -272,10 +272,42 @@ internal sealed class TextToTextEncoder : ITextEncoder
     public EncodedText Encode(string text, string? textPair)
     {
         ArgumentNullException.ThrowIfNull(text);
-        string input = _task.InputOf(textPair is null ? text : $"{text} {textPair}");
-        int[] ids = _tokenizer.EncodeFirst(input, Truncation == Truncation.Head ? int.MaxValue : MaxLength - 1);
-        return new([.. ids[Math.Max(0, ids.Length - (MaxLength - 1))..], _tokenizer.SepId], TokenTypes: null, Position: 0);
+        return Row(EncodeInput(Joined(text, textPair)));
     }
+
+    /// <inheritdoc/>
+    public EncodedText Trace(string text, string? textPair)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        string joined = Joined(text, textPair),
+            input = _task.InputOf(joined);
+        int[] ids = EncodeInput(joined);
+        int before = input.Length - joined.Length;
+        TokenSpan?[] spans =
+        [
+            .. _tokenizer
+                .Locate(input, ids)
+                .Select(span =>
+                {
+                    int start = span.Start.Value - before,
+                        end = span.End.Value - before;
+                    return start < 0 ? (TokenSpan?)null
+                        : start <= text.Length ? new TokenSpan(0, start, Math.Min(end, text.Length) - start)
+                        : new TokenSpan(1, start - text.Length - 1, end - start);
+                }),
+            null,
+        ];
+        EncodedText row = Row(ids);
+        return row with { Spans = spans[^row.Ids.Length..] };
+    }
+
+    private static string Joined(string text, string? textPair) => textPair is null ? text : $"{text} {textPair}";
+
+    private int[] EncodeInput(string joined) =>
+        _tokenizer.EncodeFirst(_task.InputOf(joined), Truncation == Truncation.Head ? int.MaxValue : MaxLength - 1);
+
+    private EncodedText Row(int[] ids) =>
+        new([.. ids[Math.Max(0, ids.Length - (MaxLength - 1))..], _tokenizer.SepId], TokenTypes: null, Position: 0);
 
     /// <summary>Encodes an answer as a target.</summary>
     /// <param name="answer">The answer.</param>

@@ -152,11 +152,16 @@ internal sealed class AutoregressiveEncoder : ITextEncoder
     /// <remarks>A row that is empty including the template becomes the end-of-text token, which precedes texts in GPT-2.</remarks>
     /// <exception cref="InvalidDataException">The template needs a second sentence and the row has none, or the template alone exceeds the
     /// limit.</exception>
-    public EncodedText Encode(string text, string? textPair)
+    public EncodedText Encode(string text, string? textPair) => Encode(text, textPair, traces: false);
+
+    /// <inheritdoc/>
+    public EncodedText Trace(string text, string? textPair) => Encode(text, textPair, traces: true);
+
+    private EncodedText Encode(string text, string? textPair, bool traces)
     {
         ArgumentNullException.ThrowIfNull(text);
         var whole = new StringBuilder();
-        var parts = new List<(string Text, bool IsSentence)>();
+        var parts = new List<Part>();
         var sentences = new List<(int Start, int End)>();
         int bytes = 0;
         foreach (TemplatePiece piece in _template.Pieces)
@@ -181,25 +186,42 @@ internal sealed class AutoregressiveEncoder : ITextEncoder
             }
 
             bytes += length;
-            parts.Add((part, piece is TemplatePiece.Sentence));
+            parts.Add(new(part, whole.Length, piece as TemplatePiece.Sentence));
             whole.Append(part);
         }
 
         int[] ids = _tokenizer.EncodeFirst(whole.ToString(), Truncation == Truncation.Tail ? MaxLength : int.MaxValue);
+        TokenSpan?[]? spans = traces ? Spans(_tokenizer.Locate(whole.ToString(), ids), parts) : null;
         if (ids.Length > MaxLength)
         {
-            ids = Cut(ids, parts, sentences, bytes);
+            EncodedText cut = Cut(ids, parts, sentences, bytes, spans);
+            (ids, spans) = (cut.Ids, cut.Spans);
         }
         else if (ids.Length == 0)
         {
-            ids = [_tokenizer.PadId];
+            (ids, spans) = ([_tokenizer.PadId], traces ? [null] : null);
         }
 
-        return new EncodedText(ids, TokenTypes: null, ids.Length - 1);
+        return new EncodedText(ids, TokenTypes: null, ids.Length - 1) { Spans = spans };
     }
 
+    private static TokenSpan?[] Spans(IEnumerable<Range> places, List<Part> parts) =>
+        [
+            .. places.Select(place =>
+                parts.Find(part => part.Sentence is not null && part.Start <= place.Start.Value && place.End.Value <= part.End)
+                    is { Sentence: { } sentence } part
+                    ? TokenSpan.Shifted(
+                        [place],
+                        sentence.Index,
+                        part.Start + (sentence.LeadingSpace ? 1 : 0),
+                        part.Text.Length - (sentence.LeadingSpace ? 1 : 0)
+                    )[0]
+                    : null
+            ),
+        ];
+
     // A token is a sentence's when all of its bytes are; one that reaches into the template is the template's.
-    private int[] Cut(int[] ids, List<(string Text, bool IsSentence)> parts, List<(int Start, int End)> sentences, int bytes)
+    private EncodedText Cut(int[] ids, List<Part> parts, List<(int Start, int End)> sentences, int bytes, TokenSpan?[]? spans)
     {
         // A byte-level token has one character for each byte. A space that the tokenizer put before the text comes first.
         int[] lengths = Array.ConvertAll(ids, id => _tokenizer.TokenOf(id).Length);
@@ -208,12 +230,14 @@ internal sealed class AutoregressiveEncoder : ITextEncoder
         if (end is not (0 or -1))
         {
             // A tokenizer that changes texts does not tell which of them a token is of, so each is encoded alone.
-            foreach ((string? text, bool isSentence) in parts)
+            foreach (Part part in parts)
             {
-                sequence.AddRange(_tokenizer.Encode(text), type: 0, isSentence);
+                int[] own = _tokenizer.Encode(part.Text);
+                TokenSpan?[]? places = spans is null ? null : Spans(_tokenizer.Locate(part.Text, own), [part with { Start = 0 }]);
+                sequence.AddRange(own, type: 0, part.Sentence is not null, places);
             }
 
-            return sequence.ToEncodedText(withTypes: false).Ids;
+            return sequence.ToEncodedText(withTypes: false);
         }
 
         int start = 0;
@@ -225,12 +249,21 @@ internal sealed class AutoregressiveEncoder : ITextEncoder
             int place = sentences.FindIndex(sentence => sentence.Start <= from && end <= sentence.End);
             if (i > 0 && place != owner)
             {
-                sequence.AddRange(new ArraySegment<int>(ids, start, i - start), type: 0, isSentence: owner >= 0);
+                sequence.AddRange(new ArraySegment<int>(ids, start, i - start), type: 0, isSentence: owner >= 0, spans?[start..i]);
                 start = i;
             }
             owner = place;
         }
-        sequence.AddRange(new ArraySegment<int>(ids, start, ids.Length - start), type: 0, isSentence: owner >= 0);
-        return sequence.ToEncodedText(withTypes: false).Ids;
+        sequence.AddRange(new ArraySegment<int>(ids, start, ids.Length - start), type: 0, isSentence: owner >= 0, spans?[start..]);
+        return sequence.ToEncodedText(withTypes: false);
+    }
+
+    /// <summary>A part of a prompt that was filled in.</summary>
+    /// <param name="Text">The part.</param>
+    /// <param name="Start">Where it begins in the whole, in UTF-16 units.</param>
+    /// <param name="Sentence">The sentence that it is; null for a literal.</param>
+    private sealed record Part(string Text, int Start, TemplatePiece.Sentence? Sentence)
+    {
+        public int End => Start + Text.Length;
     }
 }

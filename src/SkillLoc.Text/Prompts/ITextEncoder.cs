@@ -14,6 +14,11 @@ internal interface ITextEncoder
     /// <param name="textPair">The second sentence, or null.</param>
     /// <returns>At most <see cref="MaxLength"/> ids, without padding.</returns>
     EncodedText Encode(string text, string? textPair);
+
+    /// <summary>Encodes a row as <see cref="Encode"/> does, and says what each token was made of (<see cref="EncodedText.Spans"/>).</summary>
+    /// <param name="text">The first sentence.</param>
+    /// <param name="textPair">The second sentence, or null.</param>
+    EncodedText Trace(string text, string? textPair);
 }
 
 /// <summary>An encoded row without padding.</summary>
@@ -22,7 +27,11 @@ internal interface ITextEncoder
 /// <param name="Position">The scored position: that of the mask, 0 for heads on the first token, or the last position of a causal model's
 /// text.</param>
 [SuppressMessage("Performance", "CA1819:Properties should not return arrays", Justification = "Batches copy the ids in bulk.")]
-public sealed record EncodedText(int[] Ids, int[]? TokenTypes, int Position);
+public sealed record EncodedText(int[] Ids, int[]? TokenTypes, int Position)
+{
+    /// <summary>For each token what it was made of, null for one of the prompt; null where that was not asked for.</summary>
+    internal TokenSpan?[]? Spans { get; init; }
+}
 
 /// <summary>A part of a row: tokens that are the same in every row, or a sentence.</summary>
 /// <param name="Ids">The tokens; null for a sentence.</param>
@@ -71,7 +80,8 @@ internal sealed class TokenSequence(Truncation truncation, int maxLength)
     }
 
     /// <summary>Appends tokens of the template or of a sentence.</summary>
-    public void AddRange(ArraySegment<int> ids, int type, bool isSentence) => _runs.Add(new Run(ids, type, isSentence));
+    public void AddRange(ArraySegment<int> ids, int type, bool isSentence, TokenSpan?[]? spans = null) =>
+        _runs.Add(new Run(ids, type, isSentence) { Spans = spans });
 
     /// <summary>Returns the sequence, truncated to the limit.</summary>
     /// <param name="withTypes">Whether to include segment ids.</param>
@@ -91,11 +101,13 @@ internal sealed class TokenSequence(Truncation truncation, int maxLength)
                 : (0, Math.Min(length, maxLength));
         int[] ids = new int[length];
         int[]? types = withTypes ? new int[length] : null;
+        TokenSpan?[]? spans = _runs.Exists(run => run.Spans is not null) ? new TokenSpan?[length] : null;
         int position = 0;
         for (int i = 0, offset = 0; i < _runs.Count; offset += _runs[i].Ids.Count, i++)
         {
             _runs[i].Ids.CopyTo(ids, offset);
             types?.AsSpan(offset, _runs[i].Ids.Count).Fill(_runs[i].Type);
+            _runs[i].Spans?.AsSpan(0, _runs[i].Ids.Count).CopyTo(spans.AsSpan(offset));
             if (i == _position)
             {
                 position = offset - first;
@@ -110,7 +122,10 @@ internal sealed class TokenSequence(Truncation truncation, int maxLength)
             );
         }
 
-        return new EncodedText(ids[first..(first + count)], types?[first..(first + count)], position);
+        return new EncodedText(ids[first..(first + count)], types?[first..(first + count)], position)
+        {
+            Spans = spans?[first..(first + count)],
+        };
     }
 
     // The longest sentences shrink together until the surplus is gone.
@@ -141,6 +156,8 @@ internal sealed class TokenSequence(Truncation truncation, int maxLength)
         public int Type { get; } = type;
 
         public bool IsSentence { get; } = isSentence;
+
+        public TokenSpan?[]? Spans { get; init; }
     }
 }
 
@@ -184,7 +201,12 @@ internal sealed class SequenceEncoder : ITextEncoder
 
     /// <inheritdoc/>
     /// <remarks>A row without tokens becomes the padding token, which in GPT-2 is the end-of-text token.</remarks>
-    public EncodedText Encode(string text, string? textPair)
+    public EncodedText Encode(string text, string? textPair) => Encode(text, textPair, traces: false);
+
+    /// <inheritdoc/>
+    public EncodedText Trace(string text, string? textPair) => Encode(text, textPair, traces: true);
+
+    private EncodedText Encode(string text, string? textPair, bool traces)
     {
         ArgumentNullException.ThrowIfNull(text);
         var sequence = new TokenSequence(Truncation, MaxLength);
@@ -197,13 +219,18 @@ internal sealed class SequenceEncoder : ITextEncoder
             }
             else
             {
-                sequence.AddRange(_tokenizer.EncodeFirst(part.IsSecond ? textPair! : text, needed), part.Type, isSentence: true);
+                string sentence = part.IsSecond ? textPair! : text;
+                int[] ids = _tokenizer.EncodeFirst(sentence, needed);
+                TokenSpan?[]? spans = traces
+                    ? TokenSpan.Shifted(_tokenizer.Locate(sentence, ids), part.IsSecond ? 1 : 0, 0, sentence.Length)
+                    : null;
+                sequence.AddRange(ids, part.Type, isSentence: true, spans);
             }
         }
         var row = sequence.ToEncodedText(_tokenizer.UsesTokenTypes);
         if (row.Ids.Length == 0)
         {
-            row = new([_tokenizer.PadId], row.TokenTypes is null ? null : [0], 0);
+            row = new([_tokenizer.PadId], row.TokenTypes is null ? null : [0], 0) { Spans = traces ? [null] : null };
         }
 
         return ScoresLast ? row with { Position = row.Ids.Length - 1 } : row;

@@ -265,7 +265,12 @@ internal sealed class TemplateEncoder : ITextEncoder
     /// <exception cref="InvalidDataException">
     /// The template needs a second sentence and the row has none, the mask was cut off, or the template alone exceeds the limit.
     /// </exception>
-    public EncodedText Encode(string text, string? textPair)
+    public EncodedText Encode(string text, string? textPair) => Encode(text, textPair, traces: false);
+
+    /// <inheritdoc/>
+    public EncodedText Trace(string text, string? textPair) => Encode(text, textPair, traces: true);
+
+    private EncodedText Encode(string text, string? textPair, bool traces)
     {
         ArgumentNullException.ThrowIfNull(text);
         var sequence = new TokenSequence(Truncation, MaxLength);
@@ -286,7 +291,17 @@ internal sealed class TemplateEncoder : ITextEncoder
                     sequence.AddRange(EncodeLiteral(literal.Text), segment, isSentence: false);
                     break;
                 case TemplatePiece.Sentence sentence:
-                    sequence.AddRange(EncodeSentence(sentence, sentence.Index == 0 ? text : textPair, needed), segment, isSentence: true);
+                    string? own = sentence.Index == 0 ? text : textPair;
+                    int[] ids = EncodeSentence(sentence, own, needed);
+                    TokenSpan?[]? spans = traces
+                        ? TokenSpan.Shifted(
+                            _tokenizer.Locate(sentence.Apply(own!), ids),
+                            sentence.Index,
+                            sentence.LeadingSpace ? 1 : 0,
+                            own!.Length
+                        )
+                        : null;
+                    sequence.AddRange(ids, segment, isSentence: true, spans);
                     break;
             }
         }

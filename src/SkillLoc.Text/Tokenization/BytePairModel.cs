@@ -227,25 +227,25 @@ internal static class ByteAlphabet
     public static string Spell(string text) => string.Concat(Encoding.UTF8.GetBytes(text).Select(CharOf));
 
     /// <summary>Returns the text of a sequence of tokens. Characters outside the alphabet are kept.</summary>
-    public static string Read(IEnumerable<string> tokens)
+    public static string Read(IEnumerable<string> tokens) => Encoding.UTF8.GetString([.. tokens.SelectMany(BytesOf)]);
+
+    /// <summary>Returns the bytes that a token spells. Characters outside the alphabet are kept.</summary>
+    public static byte[] BytesOf(string token)
     {
-        var bytes = new List<byte>();
-        foreach (string token in tokens)
+        var bytes = new List<byte>(token.Length);
+        foreach (Rune rune in token.EnumerateRunes())
         {
-            foreach (Rune rune in token.EnumerateRunes())
+            if (rune.IsBmp && Bytes.TryGetValue((char)rune.Value, out byte value))
             {
-                if (rune.IsBmp && Bytes.TryGetValue((char)rune.Value, out byte value))
-                {
-                    bytes.Add(value);
-                }
-                else
-                {
-                    bytes.AddRange(Encoding.UTF8.GetBytes(rune.ToString()));
-                }
+                bytes.Add(value);
+            }
+            else
+            {
+                bytes.AddRange(Encoding.UTF8.GetBytes(rune.ToString()));
             }
         }
 
-        return Encoding.UTF8.GetString([.. bytes]);
+        return [.. bytes];
     }
 
     private static char[] MakeChars()

@@ -86,6 +86,11 @@ public sealed class GraftTransformer : TextScoringTransformer
         }
     }
 
+    /// <summary>The base on the same device, with the earlier grafts and this one's head, but without its coordinates.</summary>
+    /// <returns>The transformer; the caller disposes it.</returns>
+    internal GraftTransformer WithoutGraft() =>
+        Create(Graft.Restrict(_ => false), BaseCheckpoint!, Columns, Classifier.Backbone.Device, BaseGrafts);
+
     /// <summary>Applies earlier grafts and then one with its head to a base; all were made for this base.</summary>
     internal static void Apply(TextClassifier classifier, Graft graft, IEnumerable<Graft> baseGrafts)
     {
