@@ -26,6 +26,8 @@ internal sealed class Fuzzer
     private readonly string _inputFile;
     private volatile Run? _current;
     private long _started;
+    private long _watched;
+    private TimeSpan _usedBefore;
 
     /// <param name="targets">What is read.</param>
     /// <param name="seed">Chooses the mutants.</param>
@@ -153,9 +155,22 @@ internal sealed class Fuzzer
         return letters[..count].ToString();
     }
 
+    /// <summary>Ends the process where one file takes too long. Counted is this process's own time, since others may take the
+    /// processor's; what waits for nothing at all is given a minute.</summary>
     private void Watch()
     {
-        if (_current is { } run && Stopwatch.GetElapsedTime(Volatile.Read(ref _started)) > TimeSpan.FromSeconds(LongestSeconds))
+        long started = Volatile.Read(ref _started);
+        TimeSpan used = Environment.CpuUsage.TotalTime;
+        if (_current is not { } run || started != _watched)
+        {
+            (_watched, _usedBefore) = (started, used);
+            return;
+        }
+
+        if (
+            used - _usedBefore > TimeSpan.FromSeconds(LongestSeconds)
+            || Stopwatch.GetElapsedTime(started) > TimeSpan.FromSeconds(LongestSeconds + 60)
+        )
         {
             byte[] file = new byte[Math.Min(_input.ReadInt32(0), InputBytes - 4)];
             _input.ReadArray(4, file, 0, file.Length);

@@ -52,7 +52,7 @@ internal static partial class Targets
             Words = [.. new[] { "../", "/etc/passwd", "two.bin", "one.safetensors" }.Select(Utf8)],
             MayMiss = true,
         };
-        yield return new("pickle", Shape.Pickle, [StateDict, Containers], "", bytes => _ = PickleReader.Read(bytes));
+        yield return new("pickle", Shape.Pickle, [StateDict, Containers], "", bytes => _ = PickleReader.Read(bytes, bytes.Length, []));
         yield return OfFile(
             scratch,
             "torch",
@@ -60,6 +60,14 @@ internal static partial class Targets
             "pytorch_model.bin",
             path => ReadAll(TorchCheckpointFile.Open(path)),
             [TorchZip(StateDict)]
+        );
+        yield return OfFile(
+            scratch,
+            "torch-legacy",
+            Shape.Pickle,
+            "pytorch_model.bin",
+            path => ReadAll(TorchCheckpointFile.Open(path)),
+            [Legacy]
         );
         byte[] onnx = OnnxBert();
         yield return new("onnx", Shape.Protobuf, [onnx], "x.onnx", bytes => OnnxCheckpoint.Parse(bytes, "x.onnx").Dispose())
@@ -161,6 +169,18 @@ internal static partial class Targets
                 + "\u008c\u0004list\u0094]\u0094(K\u0001K\u0002M\u0001\u0001J\0\0\u0001\0\u008a\u0006\0\0\0\0\0\u0001e\u008c\u0004flag\u0094\u0088\u008c\u0005texts\u0094(h\u0002h\u0003\u0088\u0089t"
                 + "\u008c\u0004type\u0094\u008c\u0005torch\u0094\u008c\u0007float16\u0094\u0093\u0094\u008c\u0004size\u0094h\u0009\u008c\u0004Size\u0094\u0093\u0094K\u0002\u0085\u0085Ru."
         );
+
+    /// <summary>The same in the format before PyTorch 1.6.</summary>
+    private static byte[] Legacy { get; } =
+        [
+            .. Encoding.Latin1.GetBytes(
+                "\u0080\u0002\u008a\u000al\u00fc\u009cF\u00f9 j\u00a8P\u0019.\u0080\u0002M\u00e9\u0003.\u0080\u0002}(U\u0010protocol_versionM\u00e9\u0003U\u000dlittle_endian\u0088u."
+            ),
+            .. StateDict,
+            .. Encoding.Latin1.GetBytes("\u0080\u0002]q\0U\u00010a."),
+            4,
+            .. new byte[7 + 16],
+        ];
 
     private static byte[] TorchZip(byte[] pickle) =>
         ZipMutator.Write([
