@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using SkillLoc.Models.Json;
 
 namespace SkillLoc.Studies;
 
@@ -38,7 +39,7 @@ public static class StudyJson
     {
         try
         {
-            using var document = JsonDocument.Parse(File.ReadAllBytes(path), Lenient);
+            using JsonDocument document = JsonText.Parse(File.ReadAllBytes(path), Lenient);
             return
                 document.RootElement.ValueKind == JsonValueKind.Object
                 && document.RootElement.TryGetProperty("study", out JsonElement study)

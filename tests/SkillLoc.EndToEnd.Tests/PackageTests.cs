@@ -63,7 +63,7 @@ public sealed class PackageTests(StrangersPrograms programs) : IClassFixture<Str
 
     [Theory]
     [InlineData("SkillLoc.Text", "CsvHelper", "Google.Protobuf", "Microsoft.ML.Tokenizers")]
-    [InlineData("SkillLoc.Models", "Google.Protobuf", "SkillLoc.Text", "TorchSharp", "YamlDotNet")]
+    [InlineData("SkillLoc.Models", "Google.Protobuf", "SkillLoc.Text", "System.IO.Hashing", "TorchSharp", "YamlDotNet")]
     [InlineData("SkillLoc.Scoring", "Microsoft.ML", "SkillLoc.Text")]
     [InlineData("SkillLoc.Onnx", "Microsoft.ML.OnnxRuntime", "Microsoft.ML.OnnxTransformer", "SkillLoc.Scoring")]
     [InlineData("SkillLoc.Transforms", "SkillLoc.Models", "SkillLoc.Scoring")]

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using SkillLoc.Models.Json;
 using TorchSharp;
 
 namespace SkillLoc.Models.Checkpoints;
@@ -237,7 +238,7 @@ public sealed class ShardedTensorStore : ITensorStore
     {
         try
         {
-            using var json = JsonDocument.Parse(File.ReadAllBytes(Path), new JsonDocumentOptions { AllowDuplicateProperties = false });
+            using JsonDocument json = JsonText.Parse(File.ReadAllBytes(Path));
             if (
                 json.RootElement.ValueKind != JsonValueKind.Object
                 || !json.RootElement.TryGetProperty("weight_map", out JsonElement map)
@@ -249,7 +250,7 @@ public sealed class ShardedTensorStore : ITensorStore
             }
             return [.. map.EnumerateObject().Select(entry => (entry.Name, entry.Value.GetString()!))];
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        catch (JsonException e)
         {
             throw Invalid($"it is not valid JSON ({e.Message})", e);
         }

@@ -366,7 +366,7 @@ public sealed partial class OnnxCheckpoint : IDisposable
     }
 
     /// <summary>The epsilon of a layer norm.</summary>
-    private static double Epsilon(OnnxGraph graph)
+    private double Epsilon(OnnxGraph graph)
     {
         float? found =
             graph.Nodes.FirstOrDefault(node => node.Operator == "LayerNormalization")?.Epsilon
@@ -379,9 +379,9 @@ public sealed partial class OnnxCheckpoint : IDisposable
                 .FirstOrDefault(value => value > 0);
 
         // 1e-12 and not the float32 nearest to it.
-        return found is { } value
-            ? double.Parse(value.ToString("R", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture)
-            : DefaultEpsilon;
+        return found is not { } value ? DefaultEpsilon
+            : !(value > 0) || !float.IsFinite(value) ? throw Other($"the epsilon of a layer norm is {value}")
+            : double.Parse(value.ToString("R", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
     }
 
     private NotSupportedException Other(string what) =>

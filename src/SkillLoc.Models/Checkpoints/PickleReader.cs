@@ -12,29 +12,74 @@ namespace SkillLoc.Models.Checkpoints;
 internal sealed class PickleReader
 {
     private const int HighestProtocol = 5;
+    private const int LongestName = 1000;
+    private const int MostDimensions = 64;
+
+    // What a pickle may build up, which is far more than state dicts need; what values take at most, their places in lists included.
+    private const long BytesForAny = 48L << 20;
+    private const int BytesForEach = 2;
+    private const int BytesOfValue = 48;
+    private const int BytesOfContainer = 64;
+
+    // The whole number that files of the format before PyTorch 1.6 begin with.
+    private static readonly byte[] LegacyMark = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
 
     private static readonly Encoding StrictUtf8 = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
-    private readonly byte[] _bytes;
+    private readonly Stream _stream;
+    private readonly long _length;
+    private readonly Dictionary<string, PickledStorage> _storages;
     private readonly List<object?> _stack = [];
     private readonly Stack<int> _marks = new();
     private readonly Dictionary<long, object?> _memo = [];
-    private int _position;
+    private byte[] _taken = new byte[64];
+    private long _position;
+    private long _budget;
 
-    private PickleReader(byte[] bytes) => _bytes = bytes;
+    private PickleReader(Stream stream, long length, long fileLength, Dictionary<string, PickledStorage> storages)
+    {
+        _stream = stream;
+        _length = length;
+        _storages = storages;
+        _budget = BytesForAny + (BytesForEach * fileLength);
+    }
 
     /// <summary>
     /// The value of a pickle: null, <see cref="bool"/>, <see cref="long"/>, <see cref="double"/>, <see cref="string"/>, a list, an array
-    /// (tuple), a <see cref="PickledDictionary"/>, a <see cref="PickledTensor"/>, a <see cref="PickledStorage"/> or an element type.
+    /// (tuple), a <see cref="PickledDictionary"/>, a <see cref="PickledTensor"/>, a <see cref="PickledStorage"/>, an element type, or
+    /// <see cref="LegacyMagic"/>.
     /// </summary>
+    /// <param name="bytes">The pickle and nothing else.</param>
+    /// <param name="fileLength">The bytes of the whole file, by which it is judged how much a pickle may build up.</param>
+    /// <param name="storages">The storages that it refers to, by their keys, are added.</param>
     /// <exception cref="InvalidDataException">The pickle is invalid, or uses a name that is refused.</exception>
-    public static object? Read(byte[] bytes) => new PickleReader(bytes).Run();
+    public static object? Read(byte[] bytes, long fileLength, Dictionary<string, PickledStorage> storages)
+    {
+        using var stream = new MemoryStream(bytes);
+        object? value = Read(stream, bytes.Length, fileLength, storages);
+        return stream.Position == bytes.Length
+            ? value
+            : throw new InvalidDataException($"{bytes.Length - stream.Position} bytes follow the pickle, which ends at byte {stream.Position}");
+    }
+
+    /// <summary>The value of a pickle that other bytes may follow; see <see cref="Read(byte[], long, Dictionary{string,
+    /// PickledStorage})"/>.</summary>
+    /// <param name="stream">Where it begins; stands behind it at the end.</param>
+    /// <param name="length">The bytes that there are.</param>
+    /// <param name="fileLength">The bytes of the whole file.</param>
+    /// <param name="storages">The storages that it refers to, by their keys, are added.</param>
+    /// <exception cref="InvalidDataException">The pickle is invalid, or uses a name that is refused.</exception>
+    public static object? Read(Stream stream, long length, long fileLength, Dictionary<string, PickledStorage> storages) =>
+        new PickleReader(stream, length, fileLength, storages).Run();
+
+    /// <summary>Stands for the number that files of the format before PyTorch 1.6 begin with.</summary>
+    public static object LegacyMagic { get; } = new();
 
     private object? Run()
     {
         while (true)
         {
-            int at = _position;
+            long at = _position;
             byte opcode = Take(1)[0];
             switch (opcode)
             {
@@ -46,11 +91,16 @@ internal sealed class PickleReader
 
                     break;
                 case 0x95: // FRAME
-                    Take(8);
+                    if (BinaryPrimitives.ReadUInt64LittleEndian(Take(8)) is var frame && frame > (ulong)(_length - _position))
+                    {
+                        throw new InvalidDataException($"the pickle has a frame of {frame} bytes at byte {at} and ends before");
+                    }
+
                     break;
                 case (byte)'.': // STOP
                     return Pop();
                 case (byte)'(': // MARK
+                    Charge(BytesOfValue);
                     _marks.Push(_stack.Count);
                     break;
                 case (byte)'0': // POP
@@ -78,7 +128,7 @@ internal sealed class PickleReader
                     Push((long)BinaryPrimitives.ReadInt32LittleEndian(Take(4)));
                     break;
                 case 0x8a: // LONG1
-                    Push(TakeLong(Take(1)[0]));
+                    Push(TakeWhole(Take(1)[0]));
                     break;
                 case (byte)'G': // BINFLOAT
                     Push(BinaryPrimitives.ReadDoubleBigEndian(Take(8)));
@@ -96,17 +146,20 @@ internal sealed class PickleReader
                     Push(TakeText(TakeUInt32()));
                     break;
                 case (byte)']': // EMPTY_LIST
+                    Charge(BytesOfContainer);
                     Push(new List<object?>());
                     break;
                 case (byte)'a': // APPEND
                     {
                         object? item = Pop();
+                        Charge(BytesOfValue);
                         Peek<List<object?>>("a list").Add(item);
                     }
                     break;
                 case (byte)'e': // APPENDS
                     {
                         object?[] items = PopToMark();
+                        Charge(BytesOfValue * (long)items.Length);
                         Peek<List<object?>>("a list").AddRange(items);
                     }
                     break;
@@ -120,6 +173,7 @@ internal sealed class PickleReader
                     Push(PopMany(opcode - 0x84));
                     break;
                 case (byte)'}': // EMPTY_DICT
+                    Charge(2 * BytesOfContainer);
                     Push(new PickledDictionary());
                     break;
                 case (byte)'s': // SETITEM
@@ -129,13 +183,13 @@ internal sealed class PickleReader
                     SetItems(PopToMark());
                     break;
                 case (byte)'q': // BINPUT
-                    _memo[Take(1)[0]] = Peek();
+                    Memoize(Take(1)[0]);
                     break;
                 case (byte)'r': // LONG_BINPUT
-                    _memo[TakeUInt32()] = Peek();
+                    Memoize(TakeUInt32());
                     break;
                 case 0x94: // MEMOIZE
-                    _memo[_memo.Count] = Peek();
+                    Memoize(_memo.Count);
                     break;
                 case (byte)'h': // BINGET
                     Push(Remembered(Take(1)[0]));
@@ -162,7 +216,7 @@ internal sealed class PickleReader
                     }
                     break;
                 case (byte)'b': // BUILD: the attributes of an ordered dictionary, such as _metadata, say nothing about the tensors.
-                    Pop();
+                    Pop<PickledDictionary>("a dictionary");
                     Peek<PickledDictionary>("a dictionary");
                     break;
                 default:
@@ -180,6 +234,7 @@ internal sealed class PickleReader
             ("torch._utils", "_rebuild_tensor_v2") => Function.Tensor,
             ("torch._utils", "_rebuild_parameter") => Function.Parameter,
             ("torch", "Size") => Function.Size,
+            ("torch", "device") => Function.Device,
             ("torch", _) when ElementTypes.FromStorage(name) is { } type => new StorageType(type),
             ("torch", _) when ElementTypes.FromTorch(name) is { } type => type,
             _ => throw new InvalidDataException(
@@ -187,32 +242,53 @@ internal sealed class PickleReader
             ),
         };
 
-    private static object Call(object? function, object?[] arguments) =>
-        (function, arguments) switch
+    private object Call(object? function, object?[] arguments)
+    {
+        Charge(2 * BytesOfContainer);
+        return (function, arguments) switch
         {
             (Function.OrderedDictionary, []) => new PickledDictionary(),
             (Function.OrderedDictionary, [List<object?> pairs]) => Dictionary(pairs),
             (Function.Size, [object?[] size]) => size,
-            (Function.Parameter, [PickledTensor tensor, ..]) => tensor,
-            (Function.Tensor, [PickledStorage storage, long offset, object?[] size, object?[] stride, ..]) => new PickledTensor(
-                storage,
-                offset,
-                Integers(size),
-                Integers(stride)
-            ),
+            (Function.Device, [string device]) => device,
+            (Function.Device, [string device, long]) => device,
+            (Function.Parameter, [PickledTensor tensor, bool, _]) => tensor,
+            (Function.Tensor, [PickledStorage storage, long offset, object?[] size, object?[] stride, bool, _]) => Tensor(),
+            // What says that values are to be negated or conjugated would be passed over.
+            (Function.Tensor, [PickledStorage storage, long offset, object?[] size, object?[] stride, bool, _, { } properties]) => properties
+                is PickledDictionary { Items.Count: 0 }
+                ? Tensor()
+                : throw new InvalidDataException("the pickle gives a tensor properties that are not read, such as a sign"),
             (Function, _) => throw new InvalidDataException($"the pickle builds {function} from unexpected arguments"),
             _ => throw new InvalidDataException("the pickle calls something that is not a function"),
         };
 
-    private static PickledStorage Storage(object?[] id) =>
-        id switch
+        PickledTensor Tensor() =>
+            new((PickledStorage)arguments[0]!, (long)arguments[1]!, Integers((object?[])arguments[2]!), Integers((object?[])arguments[3]!));
+    }
+
+    private PickledStorage Storage(object?[] id)
+    {
+        Charge(BytesOfContainer);
+
+        // The last is what the format before PyTorch 1.6 says of views of storages, which PyTorch has not made for long.
+        PickledStorage storage = id switch
         {
-            ["storage", StorageType type, string key, _, long elements, ..] => new PickledStorage(type.Type, key, elements),
+            ["storage", StorageType type, string key, string, long elements] => new(type.Type, key, elements),
+            ["storage", StorageType type, string key, string, long elements, null] => new(type.Type, key, elements),
             _ => throw new InvalidDataException("the pickle refers to something outside of it that is not a tensor's storage"),
         };
+        if (!_storages.TryAdd(storage.Key, storage) && _storages[storage.Key] != storage)
+        {
+            throw new InvalidDataException($"the pickle says of the storage '{storage.Key}' one thing here and another there");
+        }
 
-    private static PickledDictionary Dictionary(List<object?> pairs)
+        return _storages[storage.Key];
+    }
+
+    private PickledDictionary Dictionary(List<object?> pairs)
     {
+        Charge(BytesOfValue * 2L * pairs.Count);
         var dictionary = new PickledDictionary();
         foreach (object? pair in pairs)
         {
@@ -226,12 +302,20 @@ internal sealed class PickleReader
         return dictionary;
     }
 
-    private static long[] Integers(object?[] values) =>
-        Array.ConvertAll(
+    private long[] Integers(object?[] values)
+    {
+        if (values.Length > MostDimensions)
+        {
+            throw new InvalidDataException($"the pickle gives a tensor {values.Length} dimensions; up to {MostDimensions} are read");
+        }
+
+        Charge(BytesOfContainer + (sizeof(long) * (long)values.Length));
+        return Array.ConvertAll(
             values,
             value =>
                 value as long? ?? throw new InvalidDataException("the pickle gives a tensor's shape something that is not a whole number")
         );
+    }
 
     private void SetItems(object?[] items)
     {
@@ -241,6 +325,7 @@ internal sealed class PickleReader
             throw new InvalidDataException("the pickle gives a dictionary a key without a value");
         }
 
+        Charge(BytesOfValue * 2L * items.Length);
         for (int i = 0; i < items.Length; i += 2)
         {
             dictionary.Items.Add((items[i], items[i + 1]));
@@ -249,20 +334,32 @@ internal sealed class PickleReader
 
     private ReadOnlySpan<byte> Take(long count)
     {
-        if (count > _bytes.Length - _position)
+        if (count > _length - _position)
         {
-            throw new InvalidDataException($"the pickle ends at byte {_bytes.Length}, in the middle of something; it is truncated");
+            throw new InvalidDataException($"the pickle ends at byte {_length}, in the middle of something; it is truncated");
         }
 
-        Span<byte> taken = _bytes.AsSpan(_position, (int)count);
-        _position += (int)count;
+        if (count > _taken.Length)
+        {
+            Charge(count);
+            _taken = new byte[count];
+        }
+
+        Span<byte> taken = _taken.AsSpan(0, (int)count);
+        _stream.ReadExactly(taken);
+        _position += count;
         return taken;
     }
 
     private uint TakeUInt32() => BinaryPrimitives.ReadUInt32LittleEndian(Take(4));
 
-    private long TakeLong(int count)
+    private object TakeWhole(int count)
     {
+        if (count == LegacyMark.Length && Take(count).SequenceEqual(LegacyMark))
+        {
+            return LegacyMagic;
+        }
+
         if (count > sizeof(long))
         {
             throw new InvalidDataException($"the pickle has a whole number of {count} bytes; up to {sizeof(long)} are read");
@@ -275,19 +372,27 @@ internal sealed class PickleReader
         return BinaryPrimitives.ReadInt64LittleEndian(extended);
     }
 
-    private string TakeText(long count) => Text(Take(count));
+    private string TakeText(long count)
+    {
+        ReadOnlySpan<byte> utf8 = Take(count);
+        Charge(BytesOfContainer + (sizeof(char) * count));
+        return Text(utf8);
+    }
 
     private string TakeLine()
     {
-        int length = _bytes.AsSpan(_position).IndexOf((byte)'\n');
-        if (length < 0)
+        Span<byte> line = stackalloc byte[LongestName];
+        for (int length = 0; length < line.Length; length++)
         {
-            throw new InvalidDataException("the pickle ends in the middle of a name; it is truncated");
+            line[length] = Take(1)[0];
+            if (line[length] == (byte)'\n')
+            {
+                Charge(BytesOfContainer + (sizeof(char) * length));
+                return Text(line[..length]);
+            }
         }
 
-        string line = Text(Take(length));
-        Take(1);
-        return line;
+        throw new InvalidDataException($"the pickle has a name of more than {LongestName} bytes");
     }
 
     private static string Text(ReadOnlySpan<byte> utf8)
@@ -302,7 +407,27 @@ internal sealed class PickleReader
         }
     }
 
-    private void Push(object? value) => _stack.Add(value);
+    private void Push(object? value)
+    {
+        Charge(BytesOfValue);
+        _stack.Add(value);
+    }
+
+    private void Memoize(long key)
+    {
+        Charge(BytesOfContainer);
+        _memo[key] = Peek();
+    }
+
+    /// <summary>Throws where what was built so far takes more memory than a state dict of this length could.</summary>
+    private void Charge(long bytes)
+    {
+        _budget -= bytes;
+        if (_budget < 0)
+        {
+            throw new InvalidDataException($"the pickle of {_length} bytes builds up more than a state dict does by byte {_position}");
+        }
+    }
 
     private object? Peek() => _stack.Count > Floor() ? _stack[^1] : throw Unbalanced();
 
@@ -332,7 +457,9 @@ internal sealed class PickleReader
             throw Unbalanced();
         }
 
-        object?[] values = _stack.GetRange(_stack.Count - count, count).ToArray();
+        Charge(BytesOfContainer + (sizeof(long) * (long)count));
+        object?[] values = new object?[count];
+        _stack.CopyTo(_stack.Count - count, values, 0, count);
         _stack.RemoveRange(_stack.Count - count, count);
         return values;
     }
@@ -362,54 +489,8 @@ internal sealed class PickleReader
         Tensor,
         Parameter,
         Size,
+        Device,
     }
 
     private sealed record StorageType(torch.ScalarType Type);
-}
-
-/// <summary>The description of a tensor in a pickle: a view of a storage, in elements.</summary>
-internal sealed record PickledTensor(PickledStorage Storage, long Offset, long[] Shape, long[] Stride)
-{
-    /// <summary>The number of elements from the first to the last, both included: what a strided view spans.</summary>
-    public Int128 Span
-    {
-        get
-        {
-            Int128 span = 1;
-            for (int i = 0; i < Shape.Length; i++)
-            {
-                span += (Int128)(Shape[i] - 1) * Stride[i];
-            }
-
-            return Shape.Contains(0) ? 0 : span;
-        }
-    }
-
-    /// <summary>Whether the elements lie one after another in row-major order.</summary>
-    public bool IsContiguous
-    {
-        get
-        {
-            Int128 expected = 1;
-            for (int i = Shape.Length - 1; i >= 0; i--)
-            {
-                if (Shape[i] != 1 && Stride[i] != expected)
-                {
-                    return Shape.Contains(0);
-                }
-
-                expected *= Shape[i];
-            }
-            return true;
-        }
-    }
-}
-
-/// <summary>The description of a block of values in a pickle, stored under <paramref name="Key"/>.</summary>
-internal sealed record PickledStorage(torch.ScalarType Dtype, string Key, long Elements);
-
-/// <summary>A dictionary in a pickle, in its order.</summary>
-internal sealed class PickledDictionary
-{
-    public List<(object? Key, object? Value)> Items { get; } = [];
 }

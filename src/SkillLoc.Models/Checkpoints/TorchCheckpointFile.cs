@@ -1,4 +1,4 @@
-using System.IO.Compression;
+using System.Buffers.Binary;
 using System.Text;
 using SkillLoc.Models.NativeCalls;
 using TorchSharp;
@@ -6,40 +6,25 @@ using TorchSharp;
 namespace SkillLoc.Models.Checkpoints;
 
 /// <summary>
-/// Reads the tensors of a <c>pytorch_model.bin</c>: a zip with a pickle and one entry for each block of values. The pickle is not executed:
-/// anything but tensors and plain containers is refused by name.
+/// Reads the tensors of a <c>pytorch_model.bin</c>: a zip with a pickle and one entry for each block of values, or the format before PyTorch
+/// 1.6, in which they follow one another. The pickle is not executed: anything but tensors and plain containers is refused by name.
 /// </summary>
 public sealed class TorchCheckpointFile : ITensorStore
 {
     private const int MaxPickleBytes = 1 << 28;
 
-    private readonly Lock _lock = new();
-    private readonly Dictionary<string, (TensorInfo Info, PickledTensor View, ZipArchiveEntry Values)> _byName = new(
-        StringComparer.Ordinal
-    );
-    private readonly ZipArchive _zip;
-    private bool _disposed;
+    private readonly Dictionary<string, (TensorInfo Info, PickledTensor View, StoredBlock Values)> _byName = new(StringComparer.Ordinal);
+    private readonly FileStream _file;
 
-    private TorchCheckpointFile(string path, ZipArchive zip)
+    private TorchCheckpointFile(string path, FileStream file)
     {
         Path = path;
-        _zip = zip;
-        ZipArchiveEntry pickle =
-            zip.Entries.FirstOrDefault(entry => string.Equals(entry.Name, "data.pkl", StringComparison.Ordinal))
-            ?? throw new InvalidDataException("the zip has no data.pkl; expected what torch.save writes for a state dict");
-        string folder = pickle.FullName[..^pickle.Name.Length];
-        CheckByteOrder(zip.GetEntry(folder + "byteorder"));
-        if (pickle.Length > MaxPickleBytes)
-        {
-            throw new InvalidDataException(
-                $"its data.pkl has {pickle.Length} bytes, more than the {MaxPickleBytes} that a state dict could need"
-            );
-        }
-
+        _file = file;
+        (object? root, Func<PickledStorage, StoredBlock?> find) = IsZip(file) ? ReadZip(file) : ReadLegacy(file);
         var tensors = new List<TensorInfo>();
-        foreach ((string? name, PickledTensor? view) in StateDict(PickleReader.Read(Content(pickle))))
+        foreach ((string? name, PickledTensor? view) in StateDict(root))
         {
-            TensorInfo info = Check(name, view, zip.GetEntry($"{folder}data/{view.Storage.Key}"));
+            TensorInfo info = Check(name, view, find(view.Storage));
             tensors.Add(info);
         }
         Tensors = tensors;
@@ -54,7 +39,7 @@ public sealed class TorchCheckpointFile : ITensorStore
     /// <summary>Opens a file that <c>torch.save</c> wrote for a state dict (or for a dictionary with one under
     /// <c>state_dict</c>).</summary>
     /// <exception cref="FileNotFoundException">The file does not exist.</exception>
-    /// <exception cref="InvalidDataException">The file is truncated, of the format before PyTorch 1.6, or holds something other than
+    /// <exception cref="InvalidDataException">The file is truncated or otherwise damaged, or holds something other than
     /// tensors.</exception>
     public static TorchCheckpointFile Open(string path)
     {
@@ -67,13 +52,17 @@ public sealed class TorchCheckpointFile : ITensorStore
         var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
         try
         {
-            CheckSignature(file);
-            return new TorchCheckpointFile(path, new ZipArchive(file, ZipArchiveMode.Read));
+            return new TorchCheckpointFile(path, file);
         }
-        catch (Exception e) when (e is InvalidDataException or IOException or NotSupportedException)
+        catch (Exception e) when (e is InvalidDataException or IOException)
         {
             file.Dispose();
             throw new InvalidDataException($"{path} cannot be read as a PyTorch checkpoint: {e.Message.TrimEnd('.')}.", e);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
         }
     }
 
@@ -84,12 +73,12 @@ public sealed class TorchCheckpointFile : ITensorStore
     public torch.Tensor Read(string name, torch.ScalarType? asType = null, torch.Device? device = null)
     {
         ArgumentNullException.ThrowIfNull(name);
-        if (!_byName.TryGetValue(name, out (TensorInfo Info, PickledTensor View, ZipArchiveEntry Values) found))
+        if (!_byName.TryGetValue(name, out (TensorInfo Info, PickledTensor View, StoredBlock Values) found))
         {
             throw new KeyNotFoundException($"{Path} has no tensor '{name}' among its {Tensors.Count}.");
         }
 
-        (TensorInfo? info, PickledTensor? view, ZipArchiveEntry? values) = found;
+        (TensorInfo? info, PickledTensor? view, StoredBlock? values) = found;
         if (view.IsContiguous)
         {
             return ReadRun(info, view.Offset, values, asType, device);
@@ -106,48 +95,124 @@ public sealed class TorchCheckpointFile : ITensorStore
     }
 
     /// <summary>Closes the file. Tensors that were read stay valid.</summary>
-    public void Dispose()
-    {
-        _disposed = true;
-        _zip.Dispose();
-    }
+    public void Dispose() => _file.Dispose();
 
-    private static void CheckSignature(FileStream file)
+    private static bool IsZip(FileStream file)
     {
-        byte[] start = new byte[4];
+        Span<byte> start = stackalloc byte[4];
         int read = file.ReadAtLeast(start, start.Length, throwOnEndOfStream: false);
         file.Position = 0;
-        if (read == start.Length && start.AsSpan().SequenceEqual("PK\u0003\u0004"u8))
-        {
-            return;
-        }
-
-        throw new InvalidDataException(
-            start[0] == 0x80
-                ? "it is in the format before PyTorch 1.6; expected the zip format, so load and save it again with a newer "
-                    + "PyTorch, or save it as safetensors"
-                : "it is not a zip file"
-        );
+        return read == start.Length && start.SequenceEqual("PK\u0003\u0004"u8) ? true
+            : start[0] == 0x80 ? false
+            : throw new InvalidDataException("it is not a zip file");
     }
 
-    private static void CheckByteOrder(ZipArchiveEntry? entry)
+    /// <summary>Reads the zip format: what the pickle holds, and where the values of storages are.</summary>
+    private static (object? Root, Func<PickledStorage, StoredBlock?> Find) ReadZip(FileStream file)
     {
+        const string Pickle = "data.pkl";
+        Dictionary<string, StoredBlock> entries = StoredZip.Read(file.SafeFileHandle);
+        string[] pickles =
+        [
+            .. entries.Keys.Where(name => name == Pickle || name.EndsWith("/" + Pickle, StringComparison.Ordinal)),
+        ];
+        if (pickles.Length != 1)
+        {
+            throw new InvalidDataException(
+                $"the zip has {(pickles.Length == 0 ? "no" : "several")} {Pickle}; expected what torch.save writes for a state dict"
+            );
+        }
+
+        string folder = pickles[0][..^Pickle.Length];
+        if (entries.ContainsKey(folder + "constants.pkl") || entries.Keys.Any(name => !name.StartsWith(folder, StringComparison.Ordinal)))
+        {
+            throw new InvalidDataException("the zip is a TorchScript program, or has entries outside of one folder");
+        }
+
         if (
-            entry is not null
-            && Encoding.UTF8.GetString(Content(entry)) is var order
-            && !string.Equals(order, "little", StringComparison.Ordinal)
+            entries.TryGetValue(folder + "byteorder", out StoredBlock? order)
+            && Encoding.UTF8.GetString(Content(order)) is var text
+            && text != "little"
         )
         {
-            throw new InvalidDataException($"its byte order is '{order}'; expected little");
+            throw new InvalidDataException($"its byte order is '{text}'; expected little");
         }
+
+        return (
+            PickleReader.Read(Content(entries[pickles[0]]), file.Length, []),
+            storage => entries.GetValueOrDefault($"{folder}data/{storage.Key}")
+        );
+
+        byte[] Content(StoredBlock block) =>
+            block.Length <= MaxPickleBytes
+                ? block.ReadAll(file.SafeFileHandle)
+                : throw new InvalidDataException(
+                    $"its {Pickle} has {block.Length} bytes, more than the {MaxPickleBytes} that a state dict could need"
+                );
     }
 
-    private static byte[] Content(ZipArchiveEntry entry)
+    /// <summary>Reads the format before PyTorch 1.6: a mark, a version, what machine wrote it, what the file holds and the keys of its
+    /// storages, each a pickle, and then for each storage its number of elements and these.</summary>
+    private static (object? Root, Func<PickledStorage, StoredBlock?> Find) ReadLegacy(FileStream file)
     {
-        using Stream stream = entry.Open();
-        byte[] bytes = new byte[Math.Min(entry.Length, MaxPickleBytes)];
-        stream.ReadExactly(bytes);
-        return bytes;
+        const long Version = 1001;
+        var storages = new Dictionary<string, PickledStorage>(StringComparer.Ordinal);
+        if (!ReferenceEquals(Next(), PickleReader.LegacyMagic) || Next() is not Version)
+        {
+            throw new InvalidDataException("it begins as a pickle, and not as torch.save begins one");
+        }
+
+        if (Next() is not PickledDictionary machine || machine.Items.Find(item => item.Key is "little_endian").Value is not true)
+        {
+            throw new InvalidDataException("it does not say that its byte order is little");
+        }
+
+        object? root = Next();
+        if (Next() is not List<object?> keys)
+        {
+            throw new InvalidDataException("it has no list of its storages");
+        }
+
+        var blocks = new Dictionary<string, StoredBlock>(StringComparer.Ordinal);
+        foreach (object? each in keys)
+        {
+            if (each is not string key || !storages.TryGetValue(key, out PickledStorage? storage))
+            {
+                throw new InvalidDataException("it lists a storage that nothing in it refers to");
+            }
+
+            Span<byte> count = stackalloc byte[sizeof(long)];
+            long start = file.Position + count.Length;
+            if (start > file.Length)
+            {
+                throw new InvalidDataException($"it ends before its storage '{key}'");
+            }
+
+            file.ReadExactly(count);
+            Int128 bytes = (Int128)storage.Elements * ElementTypes.Size(storage.Dtype);
+            if (BinaryPrimitives.ReadInt64LittleEndian(count) is var elements && elements != storage.Elements)
+            {
+                throw new InvalidDataException($"its storage '{key}' should have {storage.Elements} elements and has {elements}");
+            }
+
+            if (bytes < 0 || bytes > file.Length - start)
+            {
+                throw new InvalidDataException($"its storage '{key}' of {elements} elements is cut off");
+            }
+
+            if (!blocks.TryAdd(key, new(start, (long)bytes, Checksum: null)))
+            {
+                throw new InvalidDataException($"it has the storage '{key}' twice");
+            }
+
+            file.Position = start + (long)bytes;
+        }
+
+        return file.Position == file.Length
+            ? (root, storage => blocks.GetValueOrDefault(storage.Key))
+            : throw new InvalidDataException($"{file.Length - file.Position} bytes follow its storages");
+
+        object? Next() => PickleReader.Read(file, Math.Min(file.Length - file.Position, MaxPickleBytes), file.Length, storages);
     }
 
     private static List<(string Name, PickledTensor View)> StateDict(object? root)
@@ -157,10 +222,13 @@ public sealed class TorchCheckpointFile : ITensorStore
             throw new InvalidDataException("it does not hold a dictionary; expected the state dict of a model");
         }
 
-        if (dictionary.Items.Find(item => item.Key is "state_dict").Value is PickledDictionary inner)
+        var inner = dictionary.Items.Where(item => item.Key is "state_dict").ToList();
+        if (inner.Count > 1)
         {
-            dictionary = inner;
+            throw new InvalidDataException("it has 'state_dict' twice");
         }
+
+        dictionary = inner is [(_, PickledDictionary only)] ? only : dictionary;
 
         var tensors = new List<(string Name, PickledTensor View)>();
         foreach ((object? key, object? value) in dictionary.Items)
@@ -179,20 +247,13 @@ public sealed class TorchCheckpointFile : ITensorStore
             : throw new InvalidDataException("its dictionary has no tensors; expected the state dict of a model");
     }
 
-    private TensorInfo Check(string name, PickledTensor view, ZipArchiveEntry? values)
+    private TensorInfo Check(string name, PickledTensor view, StoredBlock? values)
     {
         PickledStorage storage = view.Storage;
         int size = ElementTypes.Size(storage.Dtype);
         if (values is null)
         {
             throw new InvalidDataException($"the values of tensor '{name}' (data/{storage.Key}) are missing");
-        }
-
-        if (values.CompressedLength != values.Length)
-        {
-            throw new InvalidDataException(
-                $"the values of tensor '{name}' (data/{storage.Key}) are compressed; torch.save stores them as they are"
-            );
         }
 
         if (storage.Elements < 0 || (Int128)storage.Elements * size != values.Length)
@@ -227,25 +288,25 @@ public sealed class TorchCheckpointFile : ITensorStore
     }
 
     /// <summary>Reads a run of neighbouring elements that begins at <paramref name="start"/>.</summary>
-    private torch.Tensor ReadRun(TensorInfo info, long start, ZipArchiveEntry values, torch.ScalarType? asType, torch.Device? device)
+    private torch.Tensor ReadRun(TensorInfo info, long start, StoredBlock values, torch.ScalarType? asType, torch.Device? device)
     {
-        // The entries of a zip share one file position.
-        lock (_lock)
+        ObjectDisposedException.ThrowIf(_file.SafeFileHandle.IsClosed, this);
+        long first = start * ElementTypes.Size(info.Dtype);
+        try
         {
-            ObjectDisposedException.ThrowIf(_disposed, this);
-            try
-            {
-                using Stream stream = values.Open();
-                Skip(stream, start * ElementTypes.Size(info.Dtype));
-                return TensorBytes.Read(info, (_, destination) => stream.ReadExactly(destination), asType, device);
-            }
-            catch (Exception e) when (e is InvalidDataException or EndOfStreamException)
-            {
-                throw new InvalidDataException(
-                    $"{Path}: the values of tensor '{info.Name}' cannot be read ({e.Message.TrimEnd('.')}); the file is damaged.",
-                    e
-                );
-            }
+            return TensorBytes.Read(
+                info,
+                (offset, destination) => values.Read(_file.SafeFileHandle, first + offset, destination),
+                asType,
+                device
+            );
+        }
+        catch (InvalidDataException e)
+        {
+            throw new InvalidDataException(
+                $"{Path}: the values of tensor '{info.Name}' cannot be read ({e.Message.TrimEnd('.')}); the file is damaged.",
+                e
+            );
         }
     }
 
@@ -259,16 +320,5 @@ public sealed class TorchCheckpointFile : ITensorStore
         }
 
         return positions.reshape(-1);
-    }
-
-    private static void Skip(Stream stream, long bytes)
-    {
-        byte[] ignored = new byte[Math.Min(bytes, 1 << 16)];
-        while (bytes > 0)
-        {
-            int count = (int)Math.Min(bytes, ignored.Length);
-            stream.ReadExactly(ignored.AsSpan(0, count));
-            bytes -= count;
-        }
     }
 }

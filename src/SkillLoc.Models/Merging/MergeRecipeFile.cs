@@ -216,6 +216,11 @@ public sealed class MergeRecipeFile
         {
             throw new InvalidDataException($"{path}, line {e.Start.Line}: it is not valid YAML ({e.Message}).", e);
         }
+        // What the library throws over some texts within brackets, and where a key has no value.
+        catch (Exception e) when (e is InvalidOperationException or ArgumentException)
+        {
+            throw new InvalidDataException($"{path}: it is not valid YAML ({e.Message}).", e);
+        }
 
         string folder = System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(path))!;
         YamlDocument[] documents = [.. stream.Documents.Where(document => document.RootNode is not YamlScalarNode { Value: "" or null })];

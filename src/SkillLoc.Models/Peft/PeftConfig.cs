@@ -2,6 +2,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using SkillLoc.Models.Json;
 
 namespace SkillLoc.Models.Peft;
 
@@ -58,11 +59,10 @@ internal sealed class PeftConfig
     {
         try
         {
-            var node = JsonNode.Parse(
-                File.ReadAllText(path),
-                documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }
-            );
-            return node is JsonObject json ? new(json, path) : throw new InvalidDataException($"{path} must hold a JSON object.");
+            using JsonDocument document = JsonText.Parse(File.ReadAllBytes(path));
+            return document.RootElement.ValueKind == JsonValueKind.Object
+                ? new(JsonObject.Create(document.RootElement.Clone())!, path)
+                : throw new InvalidDataException($"{path} must hold a JSON object.");
         }
         catch (JsonException e)
         {

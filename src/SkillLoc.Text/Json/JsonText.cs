@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using System.Text.Unicode;
 
 namespace SkillLoc.Models.Json;
 
@@ -56,6 +57,58 @@ internal static class JsonText
         catch (Exception e) when (e is ArgumentException or FormatException or InvalidOperationException or NotSupportedException)
         {
             throw new InvalidDataException($"{source}: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Parses a document in which no property stands twice and all texts are valid Unicode, which the parser itself would notice
+    /// only when they are asked for.</summary>
+    /// <param name="json">UTF-8, which must not change while the document is used.</param>
+    /// <param name="options">What else is allowed, such as comments.</param>
+    /// <exception cref="JsonException">It is not.</exception>
+    public static JsonDocument Parse(ReadOnlyMemory<byte> json, JsonDocumentOptions options = default)
+    {
+        CheckUnicode(json.Span, options);
+        options.AllowDuplicateProperties = false;
+        return JsonDocument.Parse(json, options);
+    }
+
+    private static void CheckUnicode(ReadOnlySpan<byte> json, JsonDocumentOptions options)
+    {
+        if (!Utf8.IsValid(json))
+        {
+            throw new JsonException("It is not valid UTF-8.");
+        }
+
+        // Only these escapes can be half a character.
+        if (json.IndexOf("\\ud"u8) < 0 && json.IndexOf("\\uD"u8) < 0)
+        {
+            return;
+        }
+
+        var reader = new Utf8JsonReader(
+            json,
+            new JsonReaderOptions
+            {
+                AllowTrailingCommas = options.AllowTrailingCommas,
+                CommentHandling = options.CommentHandling,
+                MaxDepth = options.MaxDepth,
+            }
+        );
+        while (reader.Read())
+        {
+            if (reader.TokenType is not (JsonTokenType.String or JsonTokenType.PropertyName) || !reader.ValueIsEscaped)
+            {
+                continue;
+            }
+
+            try
+            {
+                _ = reader.GetString();
+            }
+            catch (InvalidOperationException e)
+            {
+                throw new JsonException(e.Message, null, json[..(int)reader.TokenStartIndex].Count((byte)'\n'), null, e);
+            }
         }
     }
 

@@ -159,21 +159,7 @@ public sealed partial class CheckpointTokenizer
     internal static CheckpointTokenizer Load(IReadOnlyDictionary<string, byte[]> files, string source) =>
         Load(new TokenizerFiles(source, files), source);
 
-    private static CheckpointTokenizer Load(TokenizerFiles files, string folder)
-    {
-        try
-        {
-            return new CheckpointTokenizer(files, folder, TokenizerChoice.Of(files, folder));
-        }
-        // Half a surrogate pair in a JSON text is noticed when the text is asked for.
-        catch (InvalidOperationException e)
-        {
-            throw new InvalidDataException(
-                $"A tokenizer file of '{folder}' ({string.Join(", ", files.Paths.Select(Path.GetFileName))}) is malformed: {e.Message}",
-                e
-            );
-        }
-    }
+    private static CheckpointTokenizer Load(TokenizerFiles files, string folder) => new(files, folder, TokenizerChoice.Of(files, folder));
 
     /// <summary>Encodes a text without special tokens. Lone surrogates become U+FFFD.</summary>
     /// <param name="text">Any text.</param>

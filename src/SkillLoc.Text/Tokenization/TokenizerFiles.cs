@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using SkillLoc.Models.Json;
 
 namespace SkillLoc.Models.Tokenization;
 
@@ -435,7 +436,7 @@ internal sealed class TokenizerFiles(string folder, IReadOnlyDictionary<string, 
         JsonDocument? document = null;
         try
         {
-            document = JsonDocument.Parse(Read(name).AsMemory(), new JsonDocumentOptions { AllowDuplicateProperties = false });
+            document = JsonText.Parse(Read(name));
             return document.RootElement.ValueKind == JsonValueKind.Object
                 ? document
                 : throw Malformed(name, $"it holds a JSON {document.RootElement.ValueKind}; it should be an object");

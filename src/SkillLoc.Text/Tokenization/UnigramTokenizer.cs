@@ -159,6 +159,14 @@ internal sealed class UnigramTokenizer
             }
         }
 
+        if (ids.Length < replaced)
+        {
+            throw files.Malformed(
+                TokenizerFiles.FairseqSentencePiece,
+                $"it has {ids.Length} pieces and should begin with {replaced} special ones"
+            );
+        }
+
         special.Add(ids.Length + offset);
         vocabulary.TryAdd("<mask>", ids.Length + offset);
         List<AddedToken> added = files.ReadAdded(vocabulary, SpecialTokens.Named(files));

@@ -1,0 +1,288 @@
+using System.Text;
+using Google.Protobuf;
+using SkillLoc.Models.Backbones;
+using SkillLoc.Models.Checkpoints;
+using SkillLoc.Models.Peft;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace SkillLoc.Fuzz;
+
+internal static partial class Targets
+{
+    private static readonly byte[][] SafetensorsWords =
+    [
+        .. new[] { "__metadata__", "data_offsets", "dtype", "shape", "F32", "BF16", "I64", "BOOL", "U8", "F8_E4M3" }.Select(Utf8),
+    ];
+
+    private static IEnumerable<Target> Checkpoints(string scratch)
+    {
+        byte[] tensors = Written(
+            scratch,
+            "tensors",
+            path =>
+            {
+                using DisposeScope scope = NewDisposeScope();
+                SafetensorsWriter.Write(
+                    path,
+                    [("a", ones(2, 3)), ("b", arange(5)), ("c", zeros(0, 3)), ("d", tensor(1.5f, ScalarType.Float16))],
+                    new Dictionary<string, string> { ["format"] = "pt" }
+                );
+            }
+        );
+        yield return new("safetensors", Shape.Safetensors, [tensors], "x.safetensors", ReadSafetensors) { Words = SafetensorsWords };
+        yield return OfFile(scratch, "safetensors-file", Shape.Safetensors, "x.safetensors", ReadTensors, [tensors]) with
+        {
+            Words = SafetensorsWords,
+        };
+        yield return OfFile(
+            scratch,
+            "shards",
+            Shape.Json,
+            "model.safetensors.index.json",
+            path => ShardedTensorStore.Open(path).Dispose(),
+            [Utf8("""{"metadata": {"total_size": 20}, "weight_map": {"a": "one.safetensors", "b": "one.safetensors", "w": "two.bin"}}""")],
+            folder =>
+            {
+                File.WriteAllBytes(Path.Join(folder, "one.safetensors"), tensors);
+                File.WriteAllBytes(Path.Join(folder, "two.bin"), TorchZip(StateDict));
+            }
+        ) with
+        {
+            Words = [.. new[] { "../", "/etc/passwd", "two.bin", "one.safetensors" }.Select(Utf8)],
+            MayMiss = true,
+        };
+        yield return new("pickle", Shape.Pickle, [StateDict, Containers], "", bytes => _ = PickleReader.Read(bytes, bytes.Length, []));
+        yield return OfFile(
+            scratch,
+            "torch",
+            Shape.Zip,
+            "pytorch_model.bin",
+            path => ReadAll(TorchCheckpointFile.Open(path)),
+            [TorchZip(StateDict)]
+        );
+        yield return OfFile(
+            scratch,
+            "torch-legacy",
+            Shape.Pickle,
+            "pytorch_model.bin",
+            path => ReadAll(TorchCheckpointFile.Open(path)),
+            [Legacy]
+        );
+        byte[] onnx = OnnxBert();
+        yield return new("onnx", Shape.Protobuf, [onnx], "x.onnx", bytes => OnnxCheckpoint.Parse(bytes, "x.onnx").Dispose())
+        {
+            Words = [.. new[] { "MatMul", "Add", "Constant", "encoder.layer.0.", "bert.", "value", "epsilon" }.Select(Utf8)],
+        };
+        yield return new(
+            "config",
+            Shape.Json,
+            [
+                .. new[]
+                {
+                    ModelConfig.Roberta(8, 2, 2, 12, 30, 20).ToJson(),
+                    """{"model_type":"gpt2","n_embd":8,"n_layer":2,"n_head":2,"n_positions":20,"vocab_size":30,"eos_token_id":2}""",
+                    """{"model_type":"t5","d_model":8,"d_kv":3,"d_ff":12,"num_layers":2,"num_decoder_layers":1,"num_heads":2,"vocab_size":30,"feed_forward_proj":"gated-gelu","is_encoder_decoder":true}""",
+                    """{"model_type":"distilbert","dim":8,"n_layers":2,"n_heads":2,"hidden_dim":12,"max_position_embeddings":20,"vocab_size":30,"id2label":{"0":"a","1":"b"},"architectures":["DistilBertForSequenceClassification"],"intermediate_sizes":[3,4]}""",
+                }.Select(Utf8),
+            ],
+            "x/config.json",
+            bytes => LanguageModel.CheckArchitecture(ModelConfig.Parse(Encoding.UTF8.GetString(bytes), "x/config.json"))
+        );
+        yield return OfFile(
+            scratch,
+            "peft-config",
+            Shape.Json,
+            "adapter_config.json",
+            path => _ = PeftAdapter.Load(Path.GetDirectoryName(path)!),
+            [
+                .. new[] { "LORA", "SHIRA", "IA3", "PROMPT_TUNING", "PREFIX_TUNING" }.Select(type =>
+                    Utf8(
+                        $$"""{"peft_type": "{{type}}", "r": 2, "lora_alpha": 4, "rank_pattern": {"query": 3}, "alpha_pattern": {}, "target_modules": ["query"], "bias": "none", "use_rslora": false, "init_lora_weights": true, "num_virtual_tokens": 2, "token_dim": 8, "task_type": null, "base_model_name_or_path": "x"}"""
+                    )
+                ),
+            ],
+            folder => File.WriteAllBytes(Path.Join(folder, "adapter_model.safetensors"), tensors)
+        );
+        yield return OfFile(
+            scratch,
+            "peft-tensors",
+            Shape.Safetensors,
+            "adapter_model.safetensors",
+            path => _ = PeftAdapter.Load(Path.GetDirectoryName(path)!),
+            [tensors],
+            folder =>
+                File.WriteAllText(
+                    Path.Join(folder, "adapter_config.json"),
+                    """{"peft_type": "LORA", "r": 2, "target_modules": ["query"]}"""
+                )
+        ) with
+        {
+            Words = SafetensorsWords,
+        };
+    }
+
+    private static void ReadSafetensors(byte[] bytes)
+    {
+        using var file = SafetensorsFile.FromBytes(bytes, "x.safetensors");
+        Span<byte> values = stackalloc byte[64];
+        foreach (TensorInfo info in file.Tensors.Where(info => info.ByteLength > 0))
+        {
+            file.CopyBytes(info.Name, 0, values[..(int)Math.Min(info.ByteLength, values.Length)]);
+            file.CopyBytes(info.Name, info.ByteLength - 1, values[..1]);
+        }
+    }
+
+    private static void ReadTensors(string path) => ReadAll(SafetensorsFile.Open(path));
+
+    private static void ReadAll(ITensorStore store)
+    {
+        using (store)
+        {
+            foreach (TensorInfo info in store.Tensors)
+            {
+                using Tensor value = store.Read(info.Name);
+            }
+        }
+    }
+
+    /// <summary>Two views of one storage and a parameter, in the words of protocol 2.</summary>
+    private static byte[] StateDict { get; } =
+        Encoding.Latin1.GetBytes(
+            "\u0080\u0002ccollections\nOrderedDict\nq\0)Rq\u0001(U\u0001w"
+                + Tensor(0, "K\u0002K\u0002\u0086", "K\u0002K\u0001\u0086")
+                + "U\u0001v"
+                + Tensor(1, "K\u0002\u0085", "K\u0002\u0085")
+                + "U\u0001pctorch._utils\n_rebuild_parameter\n"
+                + Tensor(0, ")", ")")
+                + "\u0088ccollections\nOrderedDict\n)R\u0087Ru}U\u0009_metadatah\u0001sb."
+        );
+
+    private static string Tensor(int offset, string shape, string stride) =>
+        "ctorch._utils\n_rebuild_tensor_v2\n((U\u0007storagectorch\nFloatStorage\nU\u00010U\u0003cpuK\u0004tQ"
+        + $"K{(char)offset}{shape}{stride}\u0089ccollections\nOrderedDict\n)RtR";
+
+    /// <summary>What else a checkpoint may hold, in the words of protocol 4.</summary>
+    private static byte[] Containers { get; } =
+        Encoding.Latin1.GetBytes(
+            "\u0080\u0004\u0095\u0030\0\0\0\0\0\0\0}\u0094(\u008c\u0005epoch\u0094K\u0003\u008c\u0004rate\u0094G?\u00b9\u0099\u0099\u0099\u0099\u0099\u009a\u008c\u0007nothing\u0094N"
+                + "\u008c\u0004list\u0094]\u0094(K\u0001K\u0002M\u0001\u0001J\0\0\u0001\0\u008a\u0006\0\0\0\0\0\u0001e\u008c\u0004flag\u0094\u0088\u008c\u0005texts\u0094(h\u0002h\u0003\u0088\u0089t"
+                + "\u008c\u0004type\u0094\u008c\u0005torch\u0094\u008c\u0007float16\u0094\u0093\u0094\u008c\u0004size\u0094h\u0009\u008c\u0004Size\u0094\u0093\u0094K\u0002\u0085\u0085Ru."
+        );
+
+    /// <summary>The same in the format before PyTorch 1.6.</summary>
+    private static byte[] Legacy { get; } =
+        [
+            .. Encoding.Latin1.GetBytes(
+                "\u0080\u0002\u008a\u000al\u00fc\u009cF\u00f9 j\u00a8P\u0019.\u0080\u0002M\u00e9\u0003.\u0080\u0002}(U\u0010protocol_versionM\u00e9\u0003U\u000dlittle_endian\u0088u."
+            ),
+            .. StateDict,
+            .. Encoding.Latin1.GetBytes("\u0080\u0002]q\0U\u00010a."),
+            4,
+            .. new byte[7 + 16],
+        ];
+
+    private static byte[] TorchZip(byte[] pickle) =>
+        ZipMutator.Write([
+            ("archive/data.pkl", pickle),
+            ("archive/byteorder", "little"u8.ToArray()),
+            ("archive/data/0", new byte[16]),
+            ("archive/version", "3\n"u8.ToArray()),
+        ]);
+
+    /// <summary>A BERT encoder of one layer as PyTorch exports it.</summary>
+    private static byte[] OnnxBert()
+    {
+        const int Hidden = 2;
+        var initializers = new List<byte[]>();
+        var nodes = new List<byte[]>();
+        Weight("embeddings.word_embeddings.weight", 3, Hidden);
+        Weight("embeddings.position_embeddings.weight", 4, Hidden);
+        Weight("embeddings.token_type_embeddings.weight", 2, Hidden);
+        Norm("embeddings.LayerNorm");
+        const string Layer = "encoder.layer.0.";
+        Linear(Layer + "attention.self.query", Hidden, Hidden);
+        Linear(Layer + "attention.self.key", Hidden, Hidden);
+        Linear(Layer + "attention.self.value", Hidden, Hidden);
+        Linear(Layer + "attention.output.dense", Hidden, Hidden);
+        Norm(Layer + "attention.output.LayerNorm");
+        Linear(Layer + "intermediate.dense", Hidden, 3);
+        Linear(Layer + "output.dense", 3, Hidden);
+        Norm(Layer + "output.LayerNorm");
+        byte[] shape = new byte[4 * sizeof(long)];
+        shape[2 * sizeof(long)] = 1;
+        shape[3 * sizeof(long)] = Hidden;
+        nodes.Add(Message((1, Utf8("heads")), (2, Utf8("heads")), (4, Utf8("Constant"))));
+        nodes[^1] = Message(
+            (2, Utf8("heads")),
+            (4, Utf8("Constant")),
+            (5, Message((1, Utf8("value")), (5, Message((1, Packed(4)), (2, 7UL), (9, shape)))))
+        );
+        nodes.Add(
+            Message((1, Utf8("sum." + Layer + "attention.self.query")), (1, Utf8("heads")), (2, Utf8("split")), (4, Utf8("Reshape")))
+        );
+        nodes.Add(Message((1, Utf8("split")), (2, Utf8("erf")), (4, Utf8("Erf"))));
+        nodes.Add(
+            Message((1, Utf8("erf")), (2, Utf8("norm")), (4, Utf8("LayerNormalization")), (5, Message((1, Utf8("epsilon")), (2, 0.001f))))
+        );
+        return Message(
+            (1, 8UL),
+            (7, Message([.. nodes.Select(node => (1, (object)node)), .. initializers.Select(each => (5, (object)each))]))
+        );
+
+        void Weight(string name, params int[] sizes) =>
+            initializers.Add(
+                Message(
+                    (1, Packed(sizes)),
+                    (2, 1UL),
+                    (8, Utf8(name)),
+                    (9, new byte[sizeof(float) * sizes.Aggregate(1, (all, size) => all * size)])
+                )
+            );
+
+        void Norm(string name)
+        {
+            Weight(name + ".weight", Hidden);
+            Weight(name + ".bias", Hidden);
+        }
+
+        void Linear(string name, int inner, int outer)
+        {
+            Weight("onnx::" + name, inner, outer);
+            Weight(name + ".bias", outer);
+            nodes.Add(Message((1, Utf8("x")), (1, Utf8("onnx::" + name)), (2, Utf8("product." + name)), (4, Utf8("MatMul"))));
+            nodes.Add(Message((1, Utf8(name + ".bias")), (1, Utf8("product." + name)), (2, Utf8("sum." + name)), (4, Utf8("Add"))));
+        }
+
+        static byte[] Packed(params int[] numbers) => [.. numbers.Select(number => (byte)number)];
+    }
+
+    /// <summary>A protobuf message of fields that are bytes, whole numbers or floats.</summary>
+    private static byte[] Message(params (int Number, object Value)[] fields)
+    {
+        using var bytes = new MemoryStream();
+        using (var output = new CodedOutputStream(bytes, leaveOpen: true))
+        {
+            foreach ((int number, object value) in fields)
+            {
+                switch (value)
+                {
+                    case byte[] content:
+                        output.WriteTag(number, WireFormat.WireType.LengthDelimited);
+                        output.WriteBytes(ByteString.CopyFrom(content));
+                        break;
+                    case float single:
+                        output.WriteTag(number, WireFormat.WireType.Fixed32);
+                        output.WriteFloat(single);
+                        break;
+                    default:
+                        output.WriteTag(number, WireFormat.WireType.Varint);
+                        output.WriteUInt64((ulong)value);
+                        break;
+                }
+            }
+        }
+
+        return bytes.ToArray();
+    }
+}
