@@ -25,10 +25,10 @@ internal static class Jobs
     public const string ScoreLong = "score-long";
     public const int TrainingBatch = 16;
     public const int Points = 26;
-    public const int WarmupSteps = 3;
+    public const int WarmupSteps = 10;
     public const int LossRows = 32;
     private const int MicroBatch = 8;
-    private const int WarmupRows = 64;
+    private const int WarmupRows = 256;
 
     /// <summary>Runs one job on one side.</summary>
     /// <param name="workload">The models and rows.</param>
@@ -57,7 +57,7 @@ internal static class Jobs
     {
         var context = new MLContext(seed: 1);
         IDataView rows = workload.View(context, count, job == ScoreLong),
-            few = workload.View(context, WarmupRows);
+            few = workload.View(context, Math.Min(count, WarmupRows));
         Precision precision = side == "bfloat16" ? Precision.BFloat16 : Precision.Float32;
         using TextScoringTransformer tuned = workload.LoadTuned();
         tuned.Precision = precision;
@@ -69,7 +69,16 @@ internal static class Jobs
                 return TrainMask(workload, context, rows, tuned, count);
             case Probe:
             {
-                var trainer = context.SkillLoc().ProbeSkillNeurons(tuned, NeuronProbeKind.TextMean);
+                SkillNeuronProbeEstimator trainer = context
+                    .SkillLoc()
+                    .ProbeSkillNeurons(
+                        new SkillNeuronProbeEstimator.Options
+                        {
+                            Model = tuned,
+                            Kind = NeuronProbeKind.TextMean,
+                            Precision = precision,
+                        }
+                    );
                 return Timed(count, Loss(tuned.Classifier, workload), () => trainer.Fit(few).Dispose(), () => trainer.Fit(rows).Dispose());
             }
             case Interpolate:

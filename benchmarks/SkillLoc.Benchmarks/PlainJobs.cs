@@ -98,7 +98,7 @@ internal sealed class PlainJobs(Workload workload, bool fair)
         model.train();
         var clock = new Clock();
         (EncodedText Text, long Label)[][] batches = [];
-        for (int step = -Jobs.WarmupSteps; step < steps; step++)
+        for (int step = fair ? -Jobs.WarmupSteps : -1; step < steps; step++)
         {
             if (step == 0)
             {

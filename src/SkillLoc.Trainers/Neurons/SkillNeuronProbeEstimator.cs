@@ -3,6 +3,7 @@ using Microsoft.ML.Runtime;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Neurons;
 using SkillLoc.Models.Prompts;
+using SkillLoc.Models.Runtime;
 using SkillLoc.Transforms;
 
 namespace SkillLoc.Trainers;
@@ -37,7 +38,9 @@ public sealed class SkillNeuronProbeEstimator : IEstimator<SkillNeuronProbeTrans
         ArgumentNullException.ThrowIfNull(input);
         TextScoringTransformer model = _options.Model!;
         TextClassifier classifier = model.Classifier;
-        var probe = new NeuronProbe(classifier, _options.Kind);
+        using TextClassifier? reduced =
+            _options.Precision == Precision.Float32 ? null : classifier.Clone(dtype: _options.Precision.ToScalarType());
+        var probe = new NeuronProbe(reduced ?? classifier, _options.Kind);
         if (SkillNeurons.CountOf(_options.Fraction, (int)probe.Shape[^1]) == 0)
         {
             throw new ArgumentException(
@@ -147,6 +150,10 @@ public sealed class SkillNeuronProbeEstimator : IEstimator<SkillNeuronProbeTrans
         /// <summary>Test rows for additional accuracies; null (default) for none.</summary>
         public IDataView? TestSet;
 
+        /// <summary>The arithmetic of the passes that measure thresholds and accuracies; float32 by default. The features of the
+        /// transformer are always float32's.</summary>
+        public Precision Precision;
+
         /// <summary>Cancels Fit with an <see cref="OperationCanceledException"/>, as does cancelling the context's execution.</summary>
         public CancellationToken CancellationToken;
 
@@ -170,6 +177,7 @@ public sealed class SkillNeuronProbeEstimator : IEstimator<SkillNeuronProbeTrans
                 throw new ArgumentOutOfRangeException(nameof(Fraction), Fraction, "Options.Fraction must be above 0 and at most 1.");
             }
 
+            _ = Precision.ToScalarType();
             ArgumentException.ThrowIfNullOrEmpty(OutputColumnName);
         }
     }

@@ -4,6 +4,7 @@ using Microsoft.ML.Transforms;
 using SkillLoc.Models.Classification;
 using SkillLoc.Models.Neurons;
 using SkillLoc.Models.Prompts;
+using SkillLoc.Models.Runtime;
 using SkillLoc.Models.Tuning;
 using SkillLoc.Transforms;
 using TorchSharp;
@@ -58,6 +59,39 @@ public sealed class SkillNeuronProbeTests : IDisposable
 
         using PredictionEngine<Toy.Row, Features> engine = _ml.Model.CreatePredictionEngine<Toy.Row, Features>(probe);
         Assert.Equal(rows[3], engine.Predict(Toy.Examples(40, seed: 1)[3]).Neurons, (a, b) => Math.Abs(a - b) < 1e-5);
+    }
+
+    [Fact]
+    public void InBFloat16TheTablesDifferByRoundingAndFeaturesAreFloat32s()
+    {
+        IDataView train = Toy.View(_ml, Toy.Examples(60));
+        SkillNeuronProbeTransformer Probe(Precision precision) =>
+            _ml.SkillLoc()
+                .ProbeSkillNeurons(
+                    new SkillNeuronProbeEstimator.Options
+                    {
+                        Model = _model,
+                        Fraction = 1,
+                        Precision = precision,
+                    }
+                )
+                .Fit(train);
+        using SkillNeuronProbeTransformer single = Probe(Precision.Float32),
+            half = Probe(Precision.BFloat16);
+        double[] expected = single.Result.Thresholds[0].Values.ToArray(),
+            found = half.Result.Thresholds[0].Values.ToArray();
+        Assert.NotEqual(expected, found);
+
+        // bfloat16 has 8 bits of precision.
+        double largest = expected.Max(Math.Abs);
+        Assert.All(expected.Zip(found), pair => Assert.InRange(Math.Abs(pair.First - pair.Second), 0, largest / 32));
+        Dictionary<NeuronPosition, float> First(SkillNeuronProbeTransformer probe) =>
+            probe
+                .Positions.Zip(probe.Transform(train).GetColumn<float[]>("Neurons").First())
+                .Where(pair => pair.First.Slot == 0)
+                .ToDictionary(pair => pair.First, pair => pair.Second);
+        Dictionary<NeuronPosition, float> features = First(single);
+        Assert.All(First(half), pair => Assert.Equal(features.GetValueOrDefault(pair.Key, pair.Value), pair.Value));
     }
 
     [Fact]
